@@ -1,0 +1,116 @@
+/** What the engine does, as plain data: the messages between a worker and the child process that hosts ONNX Runtime. */
+import type {
+  DemonstrationRecord,
+  PreferenceRecord,
+  PromptRecord,
+  Response,
+  ScoreRecord,
+  TokenizedPreferenceRecord,
+  TokenizedScoreRecord,
+} from '../data/records.ts';
+import type { ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
+
+/** A policy: a Hugging Face model folder, and a PEFT adapter folder on top of it. Both are local paths. */
+export interface Policy {
+  model: string;
+  adapter?: string;
+}
+
+/** How far a job is. `done`/`total` count `unit`s; `tokens` is the work behind it, for rates. */
+export interface Progress {
+  done: number;
+  total: number;
+  unit: 'prompts' | 'rows' | 'steps';
+  tokens: number;
+  /** Of training: the metrics of the step just done. */
+  metrics?: TrainMetrics;
+  /** Of training: the checkpoint folder just completed. */
+  checkpoint?: string;
+}
+
+export interface SampleJob {
+  policy: Policy;
+  prompts: Pick<PromptRecord, 'id' | 'prompt'>[];
+  settings: SamplingSettings;
+  /** A sample's random numbers depend on (seed, prompt id, sample index) alone. */
+  seed: number;
+}
+export interface SampleResult {
+  /** In the order of the prompts. */
+  responses: Response[][];
+  promptTokens: number;
+  sampledTokens: number;
+}
+
+export interface ScoreJob {
+  policy: Policy;
+  rows: (ScoreRecord | TokenizedScoreRecord)[];
+}
+/** Sum of the response tokens' log-probabilities (nats) and how many there are, in the order of the rows. */
+export type ScoreResult = { logp: number; tokens: number }[];
+
+/** Metrics of one optimizer step, named as TRL logs them. */
+export interface TrainMetrics {
+  step: number;
+  epoch: number;
+  loss: number;
+  grad_norm: number;
+  learning_rate: number;
+  'tokens/s': number;
+  [metric: string]: number;
+}
+
+interface TrainJob {
+  policy: Policy;
+  training: TrainingSettings;
+  seed: number;
+  /** The trained policy: a PEFT adapter folder, or a model folder where all weights are trained. Must not exist yet, or be empty. */
+  outDir: string;
+  /** Where checkpoints are kept and looked for. Without it none is written. */
+  checkpoint?: { dir: string; everySeconds: number };
+}
+export interface OptimizeJob extends TrainJob {
+  rows: (PreferenceRecord | TokenizedPreferenceRecord)[];
+  objective: ObjectiveSettings;
+  reference: Policy;
+}
+export interface SftJob extends TrainJob {
+  rows: DemonstrationRecord[];
+}
+export interface TrainResult {
+  steps: number;
+  /** Every step's metrics, in order, those before a resume included. */
+  metrics: TrainMetrics[];
+  resumedFromStep?: number;
+}
+
+export interface ExportJob {
+  policy: Policy;
+  /** Gets a Hugging Face model folder with the adapter merged in. */
+  outDir: string;
+}
+
+/** Everything the engine can be asked: name, parameters, result. */
+export interface EngineMethods {
+  sample(job: SampleJob): SampleResult;
+  score(job: ScoreJob): ScoreResult;
+  optimize(job: OptimizeJob): TrainResult;
+  sft(job: SftJob): TrainResult;
+  export(job: ExportJob): null;
+}
+
+export interface CallOptions {
+  onProgress?: (progress: Progress) => void;
+  /** Aborting ends the job: training writes a checkpoint first, where it has a folder for it. */
+  signal?: AbortSignal;
+}
+
+/** The engine as a worker sees it: every method asynchronous, run one at a time, in a process of its own. */
+export interface Engine {
+  run<M extends keyof EngineMethods>(
+    method: M,
+    job: Parameters<EngineMethods[M]>[0],
+    options?: CallOptions,
+  ): Promise<ReturnType<EngineMethods[M]>>;
+  close(): Promise<void>;
+}
