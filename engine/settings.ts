@@ -6,10 +6,17 @@ const positiveInt = z.int().positive();
 export const samplingSchema = z.strictObject({
   samplesPerPrompt: positiveInt.default(1).describe('Answers per prompt.'),
   temperature: z.number().min(0).default(0).describe('0 is greedy decoding, as in the paper.'),
-  topP: z.number().gt(0).max(1).default(1).describe('Nucleus sampling: the smallest set of tokens with this mass; 1 is off.'),
+  topP: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(1)
+    .describe('Nucleus sampling: the smallest set of tokens with this mass; 1 is off.'),
   topK: z.int().min(0).default(0).describe('Only the k most likely tokens; 0 is off.'),
   maxNewTokens: positiveInt.default(512).describe('Length limit of one answer, in tokens.'),
-  maxPromptLength: positiveInt.optional().describe('Longer prompts are refused. Default: what the model leaves room for.'),
+  maxPromptLength: positiveInt
+    .optional()
+    .describe('Longer prompts are refused. Default: what the model leaves room for.'),
   batchSize: positiveInt.default(32).describe('Sequences decoded at once.'),
 });
 export type SamplingSettings = z.infer<typeof samplingSchema>;
@@ -36,10 +43,14 @@ export const trainingSchema = z.strictObject({
   adamEpsilon: z.number().positive().default(1e-8).describe("AdamW's epsilon."),
   maxGradNorm: z.number().positive().default(1).describe('Gradients are scaled down to this global norm.'),
   epochs: positiveInt.default(1).describe('Passes over the data.'),
-  batchSize: positiveInt.default(128).describe('Rows per optimizer step; computed in micro-batches, so memory does not grow with it.'),
+  batchSize: positiveInt
+    .default(128)
+    .describe('Rows per optimizer step; computed in micro-batches, so memory does not grow with it.'),
   maxLength: positiveInt.default(1024).describe('Longer sequences lose the end of the response (tokens).'),
   maxPromptLength: positiveInt.default(512).describe('Longer prompts lose their beginning (tokens).'),
-  microBatchTokens: positiveInt.default(2048).describe('Tokens in one pass of the engine (a longer row is passed alone).'),
+  microBatchTokens: positiveInt
+    .default(2048)
+    .describe('Tokens in one pass of the engine (a longer row is passed alone).'),
   shuffle: z.boolean().default(true).describe('Visit the rows in an order drawn from the seed.'),
   full: z.boolean().default(false).describe('Train all weights instead of a LoRA adapter.'),
   lora: loraSchema.prefault({}).describe('The adapter, where none is given to start from.'),
@@ -49,6 +60,10 @@ export type TrainingSettings = z.infer<typeof trainingSchema>;
 export const objectiveSchema = z.strictObject({
   name: z.enum(['selm', 'dpo']).default('selm').describe('The loss.'),
   beta: z.number().positive().default(0.01).describe('Strength of the tie to the reference policy.'),
-  alpha: z.number().min(0).default(1e-3).describe("SELM's optimism: weight of the reference response's term. dpo has none."),
+  alpha: z
+    .number()
+    .min(0)
+    .default(1e-3)
+    .describe("SELM's optimism: weight of the reference response's term. dpo has none."),
 });
 export type ObjectiveSettings = z.infer<typeof objectiveSchema>;
