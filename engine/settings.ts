@@ -36,7 +36,12 @@ export type LoraSettings = z.infer<typeof loraSchema>;
 export const trainingSchema = z.strictObject({
   learningRate: z.number().positive().default(5e-7).describe('Peak learning rate.'),
   schedule: z.enum(['cosine', 'linear', 'constant']).default('cosine').describe('Learning rate after the warm-up.'),
-  warmupRatio: z.number().min(0).max(1).default(0.1).describe('Share of the steps with a rising learning rate.'),
+  warmupRatio: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe('Share of the steps with a rising learning rate. Default: 0.1, and 0 for a constant schedule.'),
   weightDecay: z.number().min(0).default(0).describe("AdamW's decoupled weight decay."),
   adamBeta1: z.number().min(0).lt(1).default(0.9).describe("AdamW's first moment decay."),
   adamBeta2: z.number().min(0).lt(1).default(0.999).describe("AdamW's second moment decay."),

@@ -177,7 +177,7 @@ export function gradient(g: Graph, loss: Tensor, wrt: Tensor[], onto: Map<Tensor
   for (const node of path.toReversed()) {
     const outputs = node.outputs.map((output) => gradients.get(output));
     if (outputs.every((output) => output === undefined)) continue;
-    const rule = rules[node.opType];
+    const rule = node.rule ?? rules[node.opType];
     if (!rule) throw new Error(`gradient: no rule for ${node.opType}`);
     for (const [i, contribute] of rule(g, node, outputs).entries()) {
       const input = node.inputs[i];

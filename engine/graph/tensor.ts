@@ -1,4 +1,5 @@
 /** Graphs under construction: symbolic tensors with element types and shapes, and the nodes that make them. */
+import type { Rule } from './gradient.ts';
 import {
   encodeModel,
   type ElementType,
@@ -26,6 +27,8 @@ export interface Node {
   outputs: Tensor[];
   attributes: Record<string, OnnxAttribute | Graph>;
   domain: string;
+  /** How to differentiate a composite. */
+  rule?: Rule;
 }
 
 export const MICROSOFT = 'com.microsoft';
@@ -129,13 +132,13 @@ export class Graph {
     return made;
   }
 
-  /** Builds `outputs` from several operators that gradient() is to see as one, with a rule of its own under `opType`. */
-  composite(opType: string, inputs: Tensor[], build: () => Tensor[]): Tensor[] {
+  /** Builds outputs from several operators that gradient() is to see as one, differentiated by `rule`. */
+  composite(opType: string, inputs: Tensor[], build: () => Tensor[], rule: Rule): Tensor[] {
     const outer = this.recording;
     this.recording = false;
     const outputs = build();
     this.recording = outer;
-    if (outer) this.tape.push({ opType, inputs, outputs, attributes: {}, domain: '' });
+    if (outer) this.tape.push({ opType, inputs, outputs, attributes: {}, domain: '', rule });
     return outputs;
   }
 

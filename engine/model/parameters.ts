@@ -1,0 +1,106 @@
+/** A model folder opened for building graphs: which tensors it must hold, and where their bytes lie. */
+import { realpathSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { InputError } from '../../data/errors.ts';
+import type { Graph, Tensor } from '../graph/tensor.ts';
+import * as ops from '../graph/ops.ts';
+import { elementTypes, type ElementType } from '../onnx/format.ts';
+import { readModelConfig, type ModelConfig } from './config.ts';
+import { linearShape, type Projection } from './lora.ts';
+import { openModelWeights, type TensorEntry } from './safetensors.ts';
+
+/** The linear layers of one transformer layer, by their place in Hugging Face's names. */
+export const projections: Record<Projection, string> = {
+  q_proj: 'self_attn.q_proj',
+  k_proj: 'self_attn.k_proj',
+  v_proj: 'self_attn.v_proj',
+  o_proj: 'self_attn.o_proj',
+  gate_proj: 'mlp.gate_proj',
+  up_proj: 'mlp.up_proj',
+  down_proj: 'mlp.down_proj',
+};
+
+/** Name and shape of every tensor a model of this configuration has. */
+export function parameterShapes(config: ModelConfig): Map<string, number[]> {
+  const shapes = new Map<string, number[]>();
+  const { hiddenSize, vocabSize, headDim } = config;
+  shapes.set('model.embed_tokens.weight', [vocabSize, hiddenSize]);
+  for (let layer = 0; layer < config.layers; layer++) {
+    const prefix = `model.layers.${layer}`;
+    shapes.set(`${prefix}.input_layernorm.weight`, [hiddenSize]);
+    for (const [projection, path] of Object.entries(projections) as [Projection, string][]) {
+      const [rows, columns] = linearShape(config, projection);
+      shapes.set(`${prefix}.${path}.weight`, [rows, columns]);
+      if (hasBias(config, projection)) shapes.set(`${prefix}.${path}.bias`, [rows]);
+    }
+    if (config.qkNorm) for (const part of ['q', 'k']) shapes.set(`${prefix}.self_attn.${part}_norm.weight`, [headDim]);
+    shapes.set(`${prefix}.post_attention_layernorm.weight`, [hiddenSize]);
+  }
+  shapes.set('model.norm.weight', [hiddenSize]);
+  if (!config.tieEmbeddings) shapes.set('lm_head.weight', [vocabSize, hiddenSize]);
+  return shapes;
+}
+
+export function hasBias(config: ModelConfig, projection: Projection): boolean {
+  if (projection === 'o_proj') return config.outputBias;
+  return projections[projection].startsWith('self_attn') ? config.attentionBias : config.mlpBias;
+}
+
+/** A model's configuration and the places of its weights, checked against each other. */
+export interface ModelFiles {
+  folder: string;
+  config: ModelConfig;
+  tensors: Map<string, TensorEntry>;
+  /** What external data is relative to: the folder the files really lie in, symbolic links (as in the hub's cache) resolved. */
+  dataFolder: string;
+}
+
+/** @throws InputError when a tensor is missing or of another shape than the configuration says */
+export function openModel(folder: string): ModelFiles {
+  const config = readModelConfig(folder);
+  const all = openModelWeights(folder);
+  const tensors = new Map<string, TensorEntry>();
+  for (const [name, shape] of parameterShapes(config)) {
+    const entry = all.get(name);
+    if (!entry) {
+      throw new InputError(
+        `${folder} has no tensor "${name}", which its config.json asks for: use a complete download.`,
+      );
+    }
+    if (entry.shape.join() !== shape.join()) {
+      throw new InputError(
+        `${entry.file}: tensor "${name}" is [${entry.shape}], but config.json asks for [${shape}]: they belong to different models.`,
+      );
+    }
+    tensors.set(name, { ...entry, file: realpathSync(entry.file) });
+  }
+  const folders = new Set([...tensors.values()].map((entry) => dirname(entry.file)));
+  if (folders.size > 1) throw new InputError(`${folder}: its shards lie in different folders; put them into one.`);
+  return { folder, config, tensors, dataFolder: [...folders][0] };
+}
+
+const elementTypeOf: Record<string, ElementType> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
+
+/** How a transformer's graph gets at its numbers. */
+export interface Parameters {
+  /** A tensor of the model by its name in the folder, as float32. */
+  weight(name: string): Tensor;
+  /** The low-rank update of a linear layer, where it has one. */
+  lora?(layer: string): { a: Tensor; b: Tensor; scale: number } | undefined;
+}
+
+/** The model's weights as constants whose bytes stay in their files. */
+export function frozenWeights(g: Graph, model: ModelFiles): (name: string) => Tensor {
+  const known = new Map<string, Tensor>();
+  return (name) => {
+    const existing = known.get(name);
+    if (existing) return existing;
+    const entry = model.tensors.get(name)!;
+    const { offset, length } = entry;
+    const type = elementTypeOf[entry.dtype];
+    const stored = g.external(name, type, entry.shape, { location: basename(entry.file), offset, length });
+    const tensor = type === 'float32' ? stored : ops.cast(g, stored, 'float32', elementTypes.float32);
+    known.set(name, tensor);
+    return tensor;
+  };
+}

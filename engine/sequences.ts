@@ -1,0 +1,26 @@
+/** The graph that scores and trains share: packed sequences in, summed log-probabilities of the responses out. */
+import type { Graph, Tensor } from './graph/tensor.ts';
+import { segmentedAttention } from './model/attention.ts';
+import type { ModelConfig } from './model/config.ts';
+import { sumBySequence, tokenLogps } from './model/logprob.ts';
+import type { Parameters } from './model/parameters.ts';
+import { headWeight, transformer } from './model/transformer.ts';
+
+/**
+ * Adds the inputs of packGroups() and `sequences` float32 [N], and returns the log-probability of each sequence, [N].
+ * @param differentiable whether gradient() will go through it
+ */
+export function sequenceLogps(
+  g: Graph,
+  config: ModelConfig,
+  parameters: Parameters,
+  sequences: Tensor,
+  differentiable: boolean,
+): Tensor {
+  const [ids, positions, segments] = ['ids', 'positions', 'segments'].map((name) => g.input(name, 'int64', ['G', 'S']));
+  const [rows, targets, owners] = ['rows', 'targets', 'owners'].map((name) => g.input(name, 'int64', ['K', 'C']));
+  const attend = segmentedAttention(g, config, segments);
+  const hidden = transformer(g, config, parameters, ids, positions, attend);
+  const logps = tokenLogps(g, hidden, headWeight(config, parameters), rows, targets, differentiable);
+  return sumBySequence(g, logps, owners, sequences);
+}
