@@ -24,7 +24,9 @@ const momentNames = (name: string) => ({ mean: `mean.${name}`, variance: `varian
 function updateGraph(parameters: Parameter[], settings: TrainingSettings): Graph {
   const { adamBeta1, adamBeta2, adamEpsilon, maxGradNorm, weightDecay } = settings;
   const g = new Graph();
-  const [stepSize, correction, decay] = ['step_size', 'correction', 'decay'].map((name) => g.input(name, 'float32', []));
+  const [stepSize, correction, decay] = ['step_size', 'correction', 'decay'].map((name) =>
+    g.input(name, 'float32', []),
+  );
   const gradients = parameters.map(({ name, shape }) => g.input(`gradient.${name}`, 'float32', shape));
   const total = gradients.map((gradient) => ops.sumSquares(g, gradient)).reduce((a, b) => ops.add(g, a, b));
   const norm = ops.sqrt(g, total);

@@ -1,0 +1,66 @@
+/** A policy opened for running: the model's files, its tokenizer, and the adapter on top of them. */
+import type { Policy } from './jobs.ts';
+import { readAdapter, type Adapter } from './model/lora.ts';
+import { frozenWeights, openModel, type ModelFiles, type Parameters } from './model/parameters.ts';
+import { loadTokenizer, type ModelTokenizer } from './model/tokenizer.ts';
+import type { Graph, Tensor } from './graph/tensor.ts';
+import { float32, type Feeds } from './session.ts';
+import type { Parameter } from './training/adamw.ts';
+
+export interface OpenPolicy {
+  model: ModelFiles;
+  /** Absent where the folder has none: such a model takes tokenized rows only. */
+  tokenizer: ModelTokenizer;
+  adapter?: Adapter;
+}
+
+/** @throws InputError when a part is missing, damaged, unsupported, or does not belong to the others */
+export function openPolicy(policy: Policy): OpenPolicy {
+  const model = openModel(policy.model);
+  return {
+    model,
+    tokenizer: loadTokenizer(policy.model),
+    ...(policy.adapter && { adapter: readAdapter(policy.adapter, model.config) }),
+  };
+}
+
+/** An adapter's matrices as a graph's inputs: `<layer>.lora_A` [rank, in] and `<layer>.lora_B` [out, rank]. */
+export function adapterParameters(adapter: Adapter): Parameter[] {
+  return [...adapter.matrices].flatMap(([layer, { in: inputs, out: outputs }]) => [
+    { name: `${layer}.lora_A`, shape: [adapter.rank, inputs] },
+    { name: `${layer}.lora_B`, shape: [outputs, adapter.rank] },
+  ]);
+}
+
+export function adapterFeeds(adapter: Adapter | undefined): Feeds {
+  const feeds: Feeds = {};
+  for (const [layer, { a, b, in: inputs, out: outputs }] of adapter?.matrices ?? []) {
+    feeds[`${layer}.lora_A`] = float32(a, [adapter!.rank, inputs]);
+    feeds[`${layer}.lora_B`] = float32(b, [outputs, adapter!.rank]);
+  }
+  return feeds;
+}
+
+/**
+ * The policy's numbers in a graph: weights as constants in their files, the adapter's matrices as inputs.
+ * @param inputs the adapter's matrices by name, as adapterParameters() names them
+ */
+export function policyParameters(
+  g: Graph,
+  model: ModelFiles,
+  adapter: Adapter | undefined,
+  inputs: Map<string, Tensor> = adapterInputs(g, adapter),
+): Parameters {
+  return {
+    weight: frozenWeights(g, model),
+    lora: (layer) =>
+      adapter?.matrices.has(layer)
+        ? { a: inputs.get(`${layer}.lora_A`)!, b: inputs.get(`${layer}.lora_B`)!, scale: adapter.scale }
+        : undefined,
+  };
+}
+
+function adapterInputs(g: Graph, adapter: Adapter | undefined): Map<string, Tensor> {
+  const parameters = adapter ? adapterParameters(adapter) : [];
+  return new Map(parameters.map(({ name, shape }) => [name, g.input(name, 'float32', shape)]));
+}

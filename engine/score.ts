@@ -1,0 +1,82 @@
+/** Log-probabilities of given responses. */
+import { Graph } from './graph/tensor.ts';
+import { adapterFeeds, policyParameters, type OpenPolicy } from './policy.ts';
+import { groupLength, packGroups, planBatches, type Group } from './packing.ts';
+import { sequenceLogps } from './sequences.ts';
+import { float32, Session, type Feeds } from './session.ts';
+
+/** Tokens in one pass: enough rows for full speed of the matrix kernels, little memory. */
+const BATCH_TOKENS = 2048;
+
+export interface TokenizedResponse {
+  prompt: number[];
+  response: number[];
+}
+
+/** Scores responses under one policy. */
+export class Scorer {
+  private readonly session: Session;
+  private readonly adapter: Feeds;
+  private readonly vocabSize: number;
+
+  private constructor(session: Session, adapter: Feeds, vocabSize: number) {
+    this.session = session;
+    this.adapter = adapter;
+    this.vocabSize = vocabSize;
+  }
+
+  static async open({ model, adapter }: Pick<OpenPolicy, 'model' | 'adapter'>, threads: number): Promise<Scorer> {
+    const g = new Graph();
+    const sequences = g.input('sequences', 'float32', ['N']);
+    g.output('logps', sequenceLogps(g, model.config, policyParameters(g, model, adapter), sequences, false));
+    const session = await Session.open(g, { folder: model.dataFolder, threads });
+    return new Scorer(session, adapterFeeds(adapter), model.config.vocabSize);
+  }
+
+  /**
+   * @param onBatch told after each pass how many rows and tokens are done
+   * @returns the sum of each response's token log-probabilities (nats), in the order of the rows
+   */
+  async score(rows: TokenizedResponse[], onBatch?: (rows: number, tokens: number) => void): Promise<Float64Array> {
+    const { groups, members } = groupByPrompt(rows);
+    const logps = new Float64Array(rows.length);
+    let [done, computed] = [0, 0];
+    for (const batch of planBatches(groups, BATCH_TOKENS)) {
+      const { feeds, tokens } = packGroups(
+        batch.map((i) => groups[i]),
+        this.vocabSize,
+      );
+      const owners = batch.flatMap((i) => members[i]);
+      const sequences = float32(new Float32Array(owners.length), [owners.length]);
+      const result = await this.session.run({ ...feeds, ...this.adapter, sequences });
+      for (const [n, logp] of (result['logps'].data as Float32Array).entries()) logps[owners[n]] = logp;
+      done += owners.length;
+      computed += tokens;
+      onBatch?.(done, computed);
+    }
+    return logps;
+  }
+
+  async close(): Promise<void> {
+    await this.session.close();
+  }
+}
+
+/** Rows that share a prompt go together, as far as they fit one pass: the prompt is computed once for them. */
+function groupByPrompt(rows: TokenizedResponse[]): { groups: Group[]; members: number[][] } {
+  const groups: Group[] = [];
+  const members: number[][] = [];
+  const open = new Map<string, number>();
+  for (const [i, { prompt, response }] of rows.entries()) {
+    const key = prompt.join();
+    const at = open.get(key);
+    if (at !== undefined && groupLength(groups[at]) + response.length <= BATCH_TOKENS) {
+      groups[at].responses.push(response);
+      members[at].push(i);
+    } else {
+      open.set(key, groups.push({ prompt, responses: [response] }) - 1);
+      members.push([i]);
+    }
+  }
+  return { groups, members };
+}
