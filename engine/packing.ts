@@ -33,37 +33,49 @@ export function planBatches(groups: Group[], budget: number): number[][] {
 /** Logits of one chunk of the output layer: 4 Mi numbers, 16 MiB. */
 const CHUNK_LOGITS = 4 * 1024 * 1024;
 
+/** `ids`, `positions`, `segments` [G, S] of groups laid out as rows: the prompt, then its responses, then padding. */
+export function packTokens(groups: Group[]): { feeds: Feeds; width: number } {
+  const width = Math.max(...groups.map(groupLength));
+  const shape = [groups.length, width];
+  const ids = new BigInt64Array(groups.length * width);
+  const positions = new BigInt64Array(groups.length * width);
+  const segments = new BigInt64Array(groups.length * width).fill(-1n);
+  for (const [g, { prompt, responses }] of groups.entries()) {
+    let at = g * width;
+    for (const [segment, tokens] of [prompt, ...responses].entries()) {
+      // Every response goes on where the prompt ends.
+      const offset = segment === PROMPT ? 0 : prompt.length;
+      for (const [i, id] of tokens.entries()) {
+        ids[at] = BigInt(id);
+        positions[at] = BigInt(offset + i);
+        segments[at++] = BigInt(segment);
+      }
+    }
+  }
+  return {
+    feeds: { ids: int64(ids, shape), positions: int64(positions, shape), segments: int64(segments, shape) },
+    width,
+  };
+}
+
 /**
- * The inputs of a graph over packed sequences. With G groups of at most S tokens, N sequences, and their T response tokens in
- * K chunks of C (the last padded):
- * `ids`, `positions`, `segments` [G, S]; `rows`, `targets`, `owners` [K, C] (see tokenLogps, sumBySequence).
- * Sequences count through the groups' responses in order.
+ * The inputs of a graph over packed sequences: packTokens() and, for the T response tokens in K chunks of C (the last one
+ * padded), `rows`, `targets`, `owners` [K, C] (see tokenLogps, sumBySequence). Sequences count through the groups' responses
+ * in order.
  */
 export function packGroups(groups: Group[], vocabSize: number): { feeds: Feeds; tokens: number } {
-  const G = groups.length;
-  const S = Math.max(...groups.map(groupLength));
-  const ids = new BigInt64Array(G * S);
-  const positions = new BigInt64Array(G * S);
-  const segments = new BigInt64Array(G * S).fill(-1n);
+  const { feeds, width } = packTokens(groups);
   const rows: number[] = [];
   const targets: number[] = [];
   const owners: number[] = [];
   let sequence = 0;
   for (const [g, { prompt, responses }] of groups.entries()) {
-    const base = g * S;
-    for (const [i, id] of prompt.entries()) {
-      ids[base + i] = BigInt(id);
-      positions[base + i] = BigInt(i);
-      segments[base + i] = BigInt(PROMPT);
-    }
-    let start = base + prompt.length;
-    for (const [r, response] of responses.entries()) {
+    const promptEnd = g * width + prompt.length - 1;
+    let start = promptEnd + 1;
+    for (const response of responses) {
       for (const [i, id] of response.entries()) {
-        ids[start + i] = BigInt(id);
-        positions[start + i] = BigInt(prompt.length + i);
-        segments[start + i] = BigInt(r + 1);
-        // The first token of every response is predicted by the prompt's last.
-        rows.push(i === 0 ? base + prompt.length - 1 : start + i - 1);
+        // The prompt's last token predicts the first of every response.
+        rows.push(i === 0 ? promptEnd : start + i - 1);
         targets.push(id);
         owners.push(sequence);
       }
@@ -76,13 +88,8 @@ export function packGroups(groups: Group[], vocabSize: number): { feeds: Feeds; 
   const C = Math.ceil(T / K);
   const padded = (values: number[], filler: number) =>
     int64([...values, ...Array<number>(K * C - T).fill(filler)], [K, C]);
-  const feeds = {
-    ids: int64(ids, [G, S]),
-    positions: int64(positions, [G, S]),
-    segments: int64(segments, [G, S]),
-    rows: padded(rows, 0),
-    targets: padded(targets, 0),
-    owners: padded(owners, -1),
+  return {
+    feeds: { ...feeds, rows: padded(rows, 0), targets: padded(targets, 0), owners: padded(owners, -1) },
+    tokens: groups.reduce((total, group) => total + groupLength(group), 0),
   };
-  return { feeds, tokens: groups.reduce((total, group) => total + groupLength(group), 0) };
 }

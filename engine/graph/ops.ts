@@ -301,6 +301,7 @@ const reduction =
 export const reduceSum = reduction('ReduceSum');
 export const reduceMean = reduction('ReduceMean');
 export const reduceMin = reduction('ReduceMin');
+export const reduceMax = reduction('ReduceMax');
 
 /** The sum of all squares, a scalar. */
 export function sumSquares(g: Graph, x: Tensor): Tensor {

@@ -1,0 +1,91 @@
+/** A block of keys and values outside the graph: rows that come and go, filled from the outputs of runs. */
+import type { ModelConfig } from '../model/config.ts';
+import { HIDDEN } from '../model/attention.ts';
+import { float32, type Feeds } from '../session.ts';
+
+/** Capacities are multiples of this, so that a block is not laid out anew for every few tokens. */
+const STEP = 64;
+
+/**
+ * Keys and values of all layers for a number of rows, each [rows, kvHeads, capacity, headDim]; row r holds `lengths[r]`
+ * tokens from the start, and the mask hides the rest.
+ */
+export class CacheBlock {
+  lengths: number[] = [];
+  private capacity = 0;
+  private readonly tensors: Map<string, Float32Array>;
+  private readonly heads: number;
+  private readonly width: number;
+  private readonly maskName: string;
+
+  /** @param names of the tensors, as the decode graph calls them */
+  constructor(config: ModelConfig, names: string[], maskName: string) {
+    this.tensors = new Map(names.map((name) => [name, new Float32Array(0)]));
+    this.heads = config.kvHeads;
+    this.width = config.headDim;
+    this.maskName = maskName;
+  }
+
+  /**
+   * Keeps `rows` (indices of present rows, in their new order; undefined for an empty one), with room for `length` tokens.
+   * Nothing is moved where that is how it is already.
+   */
+  arrange(rows: (number | undefined)[], length: number): void {
+    const lengths = rows.map((row) => (row === undefined ? 0 : this.lengths[row]));
+    const capacity = Math.ceil(Math.max(length, ...lengths) / STEP) * STEP;
+    const unmoved = rows.every((row, i) => row === i || row === undefined);
+    if (rows.length !== this.lengths.length || !unmoved || capacity !== this.capacity) {
+      for (const [name, old] of this.tensors) {
+        const fresh = new Float32Array(rows.length * this.heads * capacity * this.width);
+        for (const [to, from] of rows.entries()) {
+          if (from !== undefined) this.copy(fresh, capacity, to, 0, old, this.capacity, from, lengths[to]);
+        }
+        this.tensors.set(name, fresh);
+      }
+      this.capacity = capacity;
+    }
+    this.lengths = lengths;
+  }
+
+  /**
+   * Appends `count` tokens to a row from a run's output.
+   * @param source the tensor by its name here, [sourceRows, kvHeads, sourceLength, headDim]
+   */
+  append(row: number, source: (name: string) => Float32Array, sourceRow: number, sourceLength: number, count: number) {
+    for (const [name, target] of this.tensors) {
+      this.copy(target, this.capacity, row, this.lengths[row], source(name), sourceLength, sourceRow, count);
+    }
+    this.lengths[row] += count;
+  }
+
+  feeds(): Feeds {
+    const rows = this.lengths.length;
+    const mask = new Float32Array(rows * this.capacity);
+    for (const [row, length] of this.lengths.entries()) {
+      mask.fill(HIDDEN, row * this.capacity + length, (row + 1) * this.capacity);
+    }
+    const shape = [rows, this.heads, this.capacity, this.width];
+    return {
+      [this.maskName]: float32(mask, [rows, 1, 1, this.capacity]),
+      ...Object.fromEntries([...this.tensors].map(([name, data]) => [name, float32(data, shape)])),
+    };
+  }
+
+  private copy(
+    target: Float32Array,
+    targetLength: number,
+    targetRow: number,
+    offset: number,
+    source: Float32Array,
+    sourceLength: number,
+    sourceRow: number,
+    count: number,
+  ): void {
+    const { heads, width } = this;
+    for (let head = 0; head < heads; head++) {
+      const from = (sourceRow * heads + head) * sourceLength * width;
+      const to = ((targetRow * heads + head) * targetLength + offset) * width;
+      target.set(source.subarray(from, from + count * width), to);
+    }
+  }
+}

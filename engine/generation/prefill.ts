@@ -1,0 +1,23 @@
+/** Prefill: keys and values of prompts, computed for all their tokens at once. */
+import { Graph } from '../graph/tensor.ts';
+import type { Adapter } from '../model/lora.ts';
+import { segmentedAttention } from '../model/attention.ts';
+import type { ModelFiles } from '../model/parameters.ts';
+import { transformer } from '../model/transformer.ts';
+import { policyParameters } from '../policy.ts';
+
+export const keyName = (layer: number) => `key_${layer}`;
+export const valueName = (layer: number) => `value_${layer}`;
+
+/** Takes `ids`, `positions`, `segments` int64 [G, S]; gives `key_<layer>`, `value_<layer>` [G, kvHeads, S, headDim]. */
+export function prefillGraph(model: ModelFiles, adapter: Adapter | undefined): Graph {
+  const g = new Graph();
+  const [ids, positions, segments] = ['ids', 'positions', 'segments'].map((name) => g.input(name, 'int64', ['G', 'S']));
+  const attend = segmentedAttention(g, model.config, segments);
+  transformer(g, model.config, policyParameters(g, model, adapter), ids, positions, (layer, heads) => {
+    g.output(keyName(layer), heads.key);
+    g.output(valueName(layer), heads.value);
+    return attend(layer, heads);
+  });
+  return g;
+}
