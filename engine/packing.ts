@@ -12,6 +12,10 @@ export interface Group {
 export const groupLength = ({ prompt, responses }: Group) =>
   responses.reduce((total, response) => total + response.length, prompt.length);
 
+/** Tokens of a group's longest sequence: its prompt with one response. */
+export const longestSequence = ({ prompt, responses }: Group) =>
+  prompt.length + Math.max(...responses.map((response) => response.length));
+
 /**
  * Divides groups into micro-batches: at most `budget` tokens each, padding included, unless one group alone is longer.
  * Groups of like length share a batch. The result depends on the groups alone.

@@ -9,17 +9,18 @@ import type { Parameter } from './training/adamw.ts';
 
 export interface OpenPolicy {
   model: ModelFiles;
-  /** Absent where the folder has none: such a model takes tokenized rows only. */
-  tokenizer: ModelTokenizer;
+  /** Opened at the first call: rows that are tokenized already need none, and a model folder may have none. */
+  tokenizer(): ModelTokenizer;
   adapter?: Adapter;
 }
 
 /** @throws InputError when a part is missing, damaged, unsupported, or does not belong to the others */
 export function openPolicy(policy: Policy): OpenPolicy {
   const model = openModel(policy.model);
+  let tokenizer: ModelTokenizer | undefined;
   return {
     model,
-    tokenizer: loadTokenizer(policy.model),
+    tokenizer: () => (tokenizer ??= loadTokenizer(policy.model)),
     ...(policy.adapter && { adapter: readAdapter(policy.adapter, model.config) }),
   };
 }

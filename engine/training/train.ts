@@ -1,5 +1,6 @@
 /** The training loop: loss, gradients, clipping, AdamW, schedule, checkpoints. */
 import { InputError } from '../../data/errors.ts';
+import { JobAborted } from '../errors.ts';
 import { gradient } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph, type Tensor } from '../graph/tensor.ts';
@@ -29,13 +30,8 @@ export interface TrainingOptions {
   threads: number;
   checkpoint?: { dir: string; everySeconds: number; fingerprint: string };
   onProgress: (progress: Progress) => void;
-  /** Asked between passes; when it says so, a checkpoint is written and `TrainingAborted` thrown. */
+  /** Asked between passes; when it says so, a checkpoint is written and `JobAborted` thrown. */
   aborted: () => boolean;
-}
-
-/** The training was asked to stop; what was done is in its checkpoint. */
-export class TrainingAborted extends Error {
-  override readonly name = 'TrainingAborted';
 }
 
 /** One pass: the micro-batch's loss, its log-probabilities, and its gradients added to those before. */
@@ -108,7 +104,7 @@ export async function train<E extends Example>(
       // prettier-ignore
       if (aborted()) {
         if (checkpoint && step > first) await save(step);
-        throw new TrainingAborted(`training was stopped after ${step} of ${steps} steps`);
+        throw new JobAborted(`training was stopped after ${step} of ${steps} steps`);
       }
       const part = pass.map((i) => batch[i]);
       const packed = packGroups(part.map(({ group }) => group), model.config.vocabSize); // prettier-ignore

@@ -1,0 +1,41 @@
+/** The engine's process: takes jobs from the host over the IPC channel and reports back. */
+import { InputError } from '../data/errors.ts';
+import { LocalEngine } from './engine.ts';
+import { JobAborted } from './errors.ts';
+import type { EngineMethods, Progress } from './jobs.ts';
+
+type Method = keyof EngineMethods;
+
+export type HostMessage =
+  { type: 'run'; method: Method; job: Parameters<EngineMethods[Method]>[0] } | { type: 'abort' };
+
+export type ChildMessage =
+  | { type: 'progress'; progress: Progress }
+  | { type: 'result'; value: ReturnType<EngineMethods[Method]> }
+  | { type: 'error'; kind: 'input' | 'aborted' | 'fault'; message: string; stack?: string };
+
+const threads = Number(process.env['SELM_THREADS']) || undefined;
+const engine = new LocalEngine(threads);
+const send = (message: ChildMessage) => process.send!(message);
+let aborted = false;
+
+async function run({ method, job }: Extract<HostMessage, { type: 'run' }>): Promise<void> {
+  aborted = false;
+  const control = { onProgress: (progress: Progress) => send({ type: 'progress', progress }), aborted: () => aborted };
+  try {
+    send({ type: 'result', value: await engine.run(method, job, control) });
+  } catch (error) {
+    const { message, stack } = error as Error;
+    const kind = error instanceof InputError ? 'input' : error instanceof JobAborted ? 'aborted' : 'fault';
+    send({ type: 'error', kind, message, stack });
+  }
+}
+
+process.on('message', (message: HostMessage) => {
+  if (message.type === 'run') void run(message);
+  else aborted = true;
+});
+// Signals of the terminal reach the whole process group: the host decides what becomes of its engine.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => {});
+process.on('disconnect', () => process.exit());

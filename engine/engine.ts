@@ -1,0 +1,181 @@
+/** The engine itself: jobs as the host hands them over, run in this process. */
+import { existsSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { InputError } from '../data/errors.ts';
+import { JobAborted } from './errors.ts';
+import { Generator } from './generation/generate.ts';
+import type {
+  EngineMethods,
+  ExportJob,
+  OptimizeJob,
+  Policy,
+  Progress,
+  SampleJob,
+  SampleResult,
+  ScoreJob,
+  ScoreResult,
+  SftJob,
+  TrainResult,
+} from './jobs.ts';
+import { checkSequenceLength } from './model/config.ts';
+import { freshAdapter, writeAdapter } from './model/lora.ts';
+import { mergeAdapter, writeModel } from './model/export.ts';
+import { longestSequence } from './packing.ts';
+import { openPolicy, type OpenPolicy } from './policy.ts';
+import { Scorer, type TokenizedResponse } from './score.ts';
+import { SessionCache } from './sessions.ts';
+import { fingerprintOf } from './training/checkpoint.ts';
+import { demonstrationTask } from './training/demonstration.ts';
+import { preferenceExamples, preferenceTask } from './training/preference.ts';
+import { train, type TrainingOptions } from './training/train.ts';
+import { located, tokenizeDemonstration, tokenizePreference, tokenizeResponse } from './tokenize.ts';
+import { trainableAdapter, trainableModel } from './training/trainable.ts';
+import type { Example, TrainingTask } from './training/task.ts';
+
+/** How a job tells of itself and learns that it is no longer wanted. */
+export interface JobControl {
+  onProgress: (progress: Progress) => void;
+  aborted: () => boolean;
+}
+
+export class LocalEngine {
+  private readonly sessions = new SessionCache();
+  private readonly threads: number;
+
+  /** @param threads of the matrix kernels; results are the same to the bit for the same number */
+  constructor(threads: number = availableParallelism()) {
+    this.threads = threads;
+  }
+
+  async run<M extends keyof EngineMethods>(
+    method: M,
+    job: Parameters<EngineMethods[M]>[0],
+    control: JobControl,
+  ): Promise<ReturnType<EngineMethods[M]>> {
+    const methods = {
+      sample: (j: SampleJob) => this.sample(j, control),
+      score: (j: ScoreJob) => this.score(j, control),
+      optimize: (j: OptimizeJob) => this.optimize(j, control),
+      sft: (j: SftJob) => this.sft(j, control),
+      export: (j: ExportJob) => exportModel(j),
+    };
+    return (await methods[method](job as never)) as ReturnType<EngineMethods[M]>;
+  }
+
+  async close(): Promise<void> {
+    await this.sessions.clear();
+  }
+
+  private async sample({ policy, prompts, settings, seed }: SampleJob, control: JobControl): Promise<SampleResult> {
+    const opened = openPolicy(policy);
+    const tokenizer = opened.tokenizer();
+    const generator = await this.sessions.get('generator', JSON.stringify([policy, settings]), () =>
+      Generator.open(opened, settings, tokenizer.eosIds, this.threads),
+    );
+    const tokenized = prompts.map(({ id, prompt }) => ({ id, tokens: located(`Prompt "${id}"`, () => tokenizer.encodePrompt(prompt)) })); // prettier-ignore
+    let sampledTokens = 0;
+    const generated = await generator.generate(tokenized, seed, (done, tokens) => {
+      sampledTokens = tokens;
+      control.onProgress({ done, total: prompts.length, unit: 'prompts', tokens });
+      if (control.aborted()) throw new JobAborted(`sampling was stopped after ${done} of ${prompts.length} prompts`);
+    });
+    return {
+      responses: generated.map((samples) =>
+        samples.map(({ tokens, logp, finishReason }) => ({
+          text: tokenizer.decode(tokens),
+          token_ids: tokens,
+          finish_reason: finishReason,
+          logp,
+        })),
+      ),
+      promptTokens: tokenized.reduce((total, { tokens }) => total + tokens.length, 0),
+      sampledTokens,
+    };
+  }
+
+  private async score({ policy, rows }: ScoreJob, control: JobControl): Promise<ScoreResult> {
+    const opened = openPolicy(policy);
+    const tokenized = rows.map((row, i) => located(`Row ${i + 1}`, () => tokenizeResponse(opened, row)));
+    const logps = await this.scoreTokens(policy, opened, tokenized, control);
+    return tokenized.map(({ response }, i) => ({ logp: logps[i], tokens: response.length }));
+  }
+
+  private async scoreTokens(policy: Policy, opened: OpenPolicy, rows: TokenizedResponse[], control: JobControl) {
+    const scorer = await this.sessions.get('scorer', JSON.stringify(policy), () => Scorer.open(opened, this.threads));
+    return scorer.score(rows, (done, tokens) => {
+      control.onProgress({ done, total: rows.length, unit: 'rows', tokens });
+      if (control.aborted()) throw new JobAborted(`scoring was stopped after ${done} of ${rows.length} rows`);
+    });
+  }
+
+  private async optimize(job: OptimizeJob, control: JobControl): Promise<TrainResult> {
+    const opened = openPolicy(job.policy);
+    const needsReference = job.objective.name !== 'dpo';
+    const rows = job.rows.map((row, i) =>
+      located(`Row ${i + 1}`, () => tokenizePreference(opened, row, job.training, needsReference)),
+    );
+    const reference = openPolicy(job.reference);
+    const examples = await preferenceExamples(rows, (responses) =>
+      this.scoreTokens(job.reference, reference, responses, control),
+    );
+    return this.train(job, opened, preferenceTask(examples, job.objective), control);
+  }
+
+  private async sft(job: SftJob, control: JobControl): Promise<TrainResult> {
+    const opened = openPolicy(job.policy);
+    const examples = job.rows.map((row, i) => ({
+      group: located(`Row ${i + 1}`, () => tokenizeDemonstration(opened, row, job.training)),
+    }));
+    return this.train(job, opened, demonstrationTask(examples), control);
+  }
+
+  private async train<E extends Example>(
+    job: OptimizeJob | SftJob,
+    opened: OpenPolicy,
+    task: TrainingTask<E>,
+    control: JobControl,
+  ): Promise<TrainResult> {
+    const { model } = opened;
+    if (task.examples.length === 0) throw new InputError('There is nothing to train on: the data has no rows.');
+    if (existsSync(job.outDir) && readdirSync(job.outDir).length > 0) {
+      throw new InputError(`${job.outDir} is not empty: give a new folder for the trained policy.`);
+    }
+    for (const [i, { group }] of task.examples.entries()) {
+      located(`Row ${i + 1}`, () => checkSequenceLength(model.config, longestSequence(group)));
+    }
+    if (job.training.full && opened.adapter) {
+      throw new InputError(
+        `Training all weights starts from a model without an adapter: merge ${job.policy.adapter} into it first (selm export).`,
+      );
+    }
+    // What training holds is the most the engine ever needs: nothing else stays open beside it.
+    await this.sessions.clear();
+    const adapter = job.training.full
+      ? undefined
+      : (opened.adapter ?? freshAdapter(model.config, job.training.lora, job.seed));
+    const trainable = adapter ? trainableAdapter(model, adapter) : trainableModel(model);
+    const { policy, training, seed, checkpoint } = job;
+    const options: TrainingOptions = {
+      settings: training,
+      seed,
+      threads: this.threads,
+      ...(checkpoint && {
+        checkpoint: {
+          ...checkpoint,
+          fingerprint: fingerprintOf([training, seed, task.examples, adapter ? adapter.scale : 'full', this.threads]),
+        },
+      }),
+      ...control,
+    };
+    const result = await train(model, trainable, task, options);
+    if (adapter) await writeAdapter(job.outDir, { ...adapter, baseModel: policy.model });
+    else await writeModel(job.outDir, policy.model, trainable.values);
+    return result;
+  }
+}
+
+async function exportModel({ policy, outDir }: ExportJob): Promise<null> {
+  const opened = openPolicy(policy);
+  await writeModel(outDir, policy.model, await mergeAdapter(opened.model, opened.adapter));
+  return null;
+}

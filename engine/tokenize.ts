@@ -1,0 +1,94 @@
+/** Rows of text to rows of tokens, checked and cut to length. */
+import { InputError } from '../data/errors.ts';
+import type {
+  DemonstrationRecord,
+  PreferenceRecord,
+  ScoreRecord,
+  Text,
+  TokenizedPreferenceRecord,
+  TokenizedScoreRecord,
+} from '../data/records.ts';
+import { checkSequenceLength } from './model/config.ts';
+import type { Group } from './packing.ts';
+import type { OpenPolicy } from './policy.ts';
+import type { TokenizedResponse } from './score.ts';
+import type { TrainingSettings } from './settings.ts';
+import type { TokenizedPreference } from './training/preference.ts';
+
+type Limits = Pick<TrainingSettings, 'maxLength' | 'maxPromptLength'>;
+
+/** Runs `action`; an input error of it says which place it is about. */
+export function located<T>(place: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof InputError) throw new InputError(`${place}: ${error.message}`);
+    throw error;
+  }
+}
+
+function checkIds({ model }: OpenPolicy, ids: number[]): number[] {
+  const { vocabSize } = model.config;
+  const stray = ids.find((id) => id >= vocabSize);
+  if (stray === undefined) return ids;
+  throw new InputError(`token id ${stray} is outside the vocabulary of ${model.folder} (${vocabSize} tokens).`);
+}
+
+export function tokenizeResponse(policy: OpenPolicy, row: ScoreRecord | TokenizedScoreRecord): TokenizedResponse {
+  const tokenized = isTokenizedScore(row)
+    ? { prompt: checkIds(policy, row.prompt_input_ids), response: checkIds(policy, row.response_input_ids) }
+    : {
+        prompt: policy.tokenizer().encodePrompt(row.prompt),
+        response: policy.tokenizer().encodeResponse(row.prompt, row.response),
+      };
+  checkSequenceLength(policy.model.config, tokenized.prompt.length + tokenized.response.length);
+  return tokenized;
+}
+
+const isTokenizedScore = (row: ScoreRecord | TokenizedScoreRecord): row is TokenizedScoreRecord =>
+  'prompt_input_ids' in row;
+
+const isTokenizedPreference = (row: PreferenceRecord | TokenizedPreferenceRecord): row is TokenizedPreferenceRecord =>
+  'prompt_input_ids' in row;
+
+/**
+ * @param needsReference whether the objective looks at the reference response; if not, chosen stands in for an absent one,
+ *   which costs nothing, since equal responses are computed once
+ */
+export function tokenizePreference(
+  policy: OpenPolicy,
+  row: PreferenceRecord | TokenizedPreferenceRecord,
+  limits: Limits,
+  needsReference: boolean,
+): TokenizedPreference {
+  const orChosen = <T>(reference: T | undefined, chosen: T, name: string): T => {
+    if (reference === undefined && needsReference) {
+      throw new InputError(`it has no "${name}", which the objective needs: add it, or use the dpo objective.`);
+    }
+    return reference ?? chosen;
+  };
+  if (isTokenizedPreference(row)) {
+    const { prompt_input_ids: prompt, chosen_input_ids: chosen, rejected_input_ids: rejected } = row;
+    const reference = orChosen(row.reference_input_ids, chosen, 'reference_input_ids');
+    for (const ids of [prompt, chosen, rejected, reference]) checkIds(policy, ids);
+    return { prompt, chosen, rejected, reference };
+  }
+  const tokenizer = policy.tokenizer();
+  const prompt = truncatePrompt(tokenizer.encodePrompt(row.prompt), limits);
+  const encode = (response: Text) => truncateResponse(tokenizer.encodeResponse(row.prompt, response), prompt, limits);
+  const reference = orChosen(row.reference_response, row.chosen, 'reference_response');
+  return { prompt, chosen: encode(row.chosen), rejected: encode(row.rejected), reference: encode(reference) };
+}
+
+export function tokenizeDemonstration(policy: OpenPolicy, row: DemonstrationRecord, limits: Limits): Group {
+  const encoded = policy.tokenizer().encodeDemonstration(row);
+  const prompt = truncatePrompt(encoded.prompt, limits);
+  return { prompt, responses: [truncateResponse(encoded.completion, prompt, limits)] };
+}
+
+/** A prompt keeps its end, where the question stands. */
+const truncatePrompt = (prompt: number[], { maxPromptLength }: Limits) => prompt.slice(-maxPromptLength);
+
+/** A response keeps its beginning, one token at least. */
+const truncateResponse = (response: number[], prompt: number[], { maxLength }: Limits) =>
+  response.slice(0, Math.max(1, maxLength - prompt.length));
