@@ -6,19 +6,8 @@ import type { Graph, Tensor } from '../graph/tensor.ts';
 import * as ops from '../graph/ops.ts';
 import { elementTypes, type ElementType } from '../onnx/format.ts';
 import { readModelConfig, type ModelConfig } from './config.ts';
-import { linearShape, type Projection } from './lora.ts';
+import { linearShape, projections, type Projection } from './lora.ts';
 import { openModelWeights, type TensorEntry } from './safetensors.ts';
-
-/** The linear layers of one transformer layer, by their place in Hugging Face's names. */
-export const projections: Record<Projection, string> = {
-  q_proj: 'self_attn.q_proj',
-  k_proj: 'self_attn.k_proj',
-  v_proj: 'self_attn.v_proj',
-  o_proj: 'self_attn.o_proj',
-  gate_proj: 'mlp.gate_proj',
-  up_proj: 'mlp.up_proj',
-  down_proj: 'mlp.down_proj',
-};
 
 /** Name and shape of every tensor a model of this configuration has. */
 export function parameterShapes(config: ModelConfig): Map<string, number[]> {

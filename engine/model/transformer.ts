@@ -3,8 +3,8 @@ import * as ops from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
 import type { Graph, Shape, Tensor } from '../graph/tensor.ts';
 import { ropeFrequencies, type ModelConfig } from './config.ts';
-import type { Projection } from './lora.ts';
-import { hasBias, projections, type Parameters } from './parameters.ts';
+import { projections, type Projection } from './lora.ts';
+import { hasBias, type Parameters } from './parameters.ts';
 
 /** Query, key and value of one layer, normalized and rotated, [G, heads, S, headDim] each (fewer heads for key and value). */
 export interface Heads {

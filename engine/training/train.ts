@@ -35,7 +35,7 @@ export interface TrainingOptions {
 }
 
 /** One pass: the micro-batch's loss, its log-probabilities, and its gradients added to those before. */
-function passGraph<E extends Example>(model: ModelFiles, trainable: Trainable, task: TrainingTask<E>): Graph {
+export function passGraph<E extends Example>(model: ModelFiles, trainable: Trainable, task: TrainingTask<E>): Graph {
   const g = new Graph();
   const trained = new Map(trainable.parameters.map(({ name, shape }) => [name, g.input(name, 'float32', shape)]));
   const sequences = g.input('sequences', 'float32', ['N']);

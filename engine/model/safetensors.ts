@@ -1,0 +1,183 @@
+/** The safetensors format: headers read and checked, tensors read one by one, files written whole or not at all. */
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { InputError } from '../../data/errors.ts';
+
+/** Where a tensor's bytes lie. */
+export interface TensorEntry {
+  name: string;
+  dtype: Dtype;
+  shape: number[];
+  file: string;
+  /** From the start of the file, in bytes. */
+  offset: number;
+  length: number;
+}
+
+const bytesPerElement = { F32: 4, F16: 2, BF16: 2 } as const;
+export type Dtype = keyof typeof bytesPerElement;
+
+const LENGTH_BYTES = 8;
+/** The reference implementation's limit. */
+const MAX_HEADER = 100_000_000;
+
+interface HeaderEntry {
+  dtype: string;
+  shape: number[];
+  data_offsets: [number, number];
+}
+
+/**
+ * Reads a file's header.
+ * @throws InputError when the file is missing, cut short, or its header contradicts itself or the file's size
+ */
+export function openSafetensors(file: string): Map<string, TensorEntry> {
+  const damaged = (what: string): never => {
+    throw new InputError(`${file} is damaged: ${what}; download it again.`);
+  };
+  if (!existsSync(file)) throw new InputError(`${file} does not exist: download the complete model.`);
+  const fd = openSync(file, 'r');
+  try {
+    const { size } = fstatSync(fd);
+    if (size < LENGTH_BYTES) damaged(`it has ${size} bytes, too few for a header`);
+    const headerLength = Number(readBytes(fd, 0, LENGTH_BYTES).readBigUInt64LE());
+    const start = LENGTH_BYTES + headerLength;
+    if (headerLength > MAX_HEADER || start > size)
+      damaged(`its header claims ${headerLength} bytes of a file of ${size}`);
+    const header = parseHeader(readBytes(fd, LENGTH_BYTES, headerLength)) ?? damaged('its header is not JSON');
+    const entries = Object.entries(header)
+      .filter(([name]) => name !== '__metadata__')
+      .sort(([, a], [, b]) => a.data_offsets?.[0] - b.data_offsets?.[0]);
+    const tensors = new Map<string, TensorEntry>();
+    let end = 0;
+    for (const [name, entry] of entries) {
+      const { dtype, shape, data_offsets: [from, to] = [NaN, NaN] } = entry; // prettier-ignore
+      if (!(dtype in bytesPerElement)) {
+        throw new InputError(
+          `${file}: tensor "${name}" is ${dtype}, which is not supported; convert it to F32, F16 or BF16.`,
+        );
+      }
+      const length = shape.reduce((total, dim) => total * dim, bytesPerElement[dtype as Dtype]);
+      if (from !== end || to - from !== length) {
+        damaged(
+          `tensor "${name}" of shape [${shape}] ${dtype} claims bytes ${from} to ${to}, not ${end} to ${end + length}`,
+        );
+      }
+      tensors.set(name, { name, dtype: dtype as Dtype, shape, file, offset: start + from, length });
+      end = to;
+    }
+    if (start + end !== size) damaged(`its tensors end at byte ${start + end}, the file at ${size}`);
+    return tensors;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function parseHeader(bytes: Buffer): Record<string, HeaderEntry> | undefined {
+  try {
+    return JSON.parse(bytes.toString('utf8')) as Record<string, HeaderEntry>;
+  } catch {
+    return undefined;
+  }
+}
+
+function readBytes(fd: number, position: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  let read = 0;
+  while (read < length) {
+    const count = readSync(fd, bytes, read, length - read, position + read);
+    if (count === 0) break;
+    read += count;
+  }
+  return bytes;
+}
+
+/** All tensors of a model folder, in one file or in shards. */
+export function openModelWeights(folder: string): Map<string, TensorEntry> {
+  const index = join(folder, 'model.safetensors.index.json');
+  if (!existsSync(index)) return openSafetensors(join(folder, 'model.safetensors'));
+  const { weight_map: places } = JSON.parse(readFileSync(index, 'utf8')) as { weight_map: Record<string, string> };
+  const shards = new Map(
+    [...new Set(Object.values(places))].map((name) => [name, openSafetensors(join(folder, name))]),
+  );
+  const entries = Object.entries(places).map(([name, shard]): [string, TensorEntry] => {
+    const entry = shards.get(shard)!.get(name);
+    if (!entry) throw new InputError(`${index} says that ${shard} holds "${name}", but it does not: download the model again.`); // prettier-ignore
+    return [name, entry];
+  });
+  return new Map(entries);
+}
+
+/** A tensor's numbers as float32. */
+export function readTensorF32({ file, offset, length, dtype }: TensorEntry): Float32Array {
+  const fd = openSync(file, 'r');
+  try {
+    const bytes = readBytes(fd, offset, length);
+    if (dtype === 'F32') return new Float32Array(bytes.buffer, bytes.byteOffset, length / 4);
+    const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, length / 2);
+    if (dtype === 'F16') return Float32Array.from(halves, halfToFloat);
+    // bfloat16 is the upper half of a float32.
+    const words = Uint32Array.from(halves, (half) => half << 16);
+    return new Float32Array(words.buffer);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function halfToFloat(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >> 10) & 0x1f;
+  const fraction = half & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction ? NaN : sign * Infinity;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+export interface TensorToWrite {
+  name: string;
+  dtype: 'F32';
+  shape: number[];
+  data: Float32Array;
+}
+
+/** Writes a file as the reference implementation does: tensors ordered by name, the header padded to 8 bytes. */
+export function writeSafetensors(file: string, tensors: TensorToWrite[], metadata?: Record<string, string>): void {
+  const sorted = tensors.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  let end = 0;
+  const entries = sorted.map(({ name, dtype, shape, data }): [string, HeaderEntry] => {
+    const from = end;
+    end += data.byteLength;
+    return [name, { dtype, shape, data_offsets: [from, end] }];
+  });
+  const text = JSON.stringify({ ...(metadata && { __metadata__: metadata }), ...Object.fromEntries(entries) });
+  const header = Buffer.from(
+    text.padEnd(text.length + ((LENGTH_BYTES - (Buffer.byteLength(text) % LENGTH_BYTES)) % LENGTH_BYTES)),
+  );
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeBigUInt64LE(BigInt(header.length));
+  const unfinished = `${file}.tmp`;
+  const fd = openSync(unfinished, 'w');
+  try {
+    for (const part of [
+      length,
+      header,
+      ...sorted.map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength)),
+    ]) {
+      for (let written = 0; written < part.length;) written += writeSync(fd, part, written);
+    }
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(unfinished, file);
+}

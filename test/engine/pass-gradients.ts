@@ -1,0 +1,32 @@
+/** The gradients of one batch, as the trainer computes them before it updates anything. */
+import { packGroups } from '../../engine/packing.ts';
+import type { OpenPolicy } from '../../engine/policy.ts';
+import { float32, scalar, Session } from '../../engine/session.ts';
+import type { Example, TrainingTask } from '../../engine/training/task.ts';
+import { passGraph } from '../../engine/training/train.ts';
+import { trainableAdapter, trainableModel } from '../../engine/training/trainable.ts';
+
+/** @returns gradients of the adapter's matrices, or of all weights where there is no adapter, by name */
+export async function passGradients<E extends Example>(
+  { model, adapter }: OpenPolicy,
+  task: TrainingTask<E>,
+): Promise<Map<string, Float32Array>> {
+  const trainable = adapter ? trainableAdapter(model, adapter) : trainableModel(model);
+  const session = await Session.open(passGraph(model, trainable, task), { folder: model.dataFolder, threads: 2 });
+  const groups = task.examples.map(({ group }) => group);
+  const sequences = groups.reduce((total, { responses }) => total + responses.length, 0);
+  const zeros = trainable.parameters.map(({ name, shape }) => [
+    `gradient.${name}`,
+    float32(new Float32Array(shape.reduce((a, b) => a * b)), shape),
+  ]);
+  const outputs = await session.run({
+    ...packGroups(groups, model.config.vocabSize).feeds,
+    ...task.feeds(task.examples),
+    ...trainable.values,
+    ...Object.fromEntries(zeros),
+    sequences: float32(new Float32Array(sequences), [sequences]),
+    scale: scalar(task.scale(task.examples)),
+  });
+  await session.close();
+  return new Map(trainable.parameters.map(({ name }) => [name, outputs[`gradient.${name}`].data as Float32Array]));
+}

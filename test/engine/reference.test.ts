@@ -1,0 +1,149 @@
+/** The engine against PyTorch's numbers for six small models of the Llama family (see test/fixtures/reference). */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { LocalEngine } from '../../engine/engine.ts';
+import { Generator } from '../../engine/generation/generate.ts';
+import type { OptimizeJob, TrainResult } from '../../engine/jobs.ts';
+import { readAdapter } from '../../engine/model/lora.ts';
+import { openSafetensors, readTensorF32 } from '../../engine/model/safetensors.ts';
+import { openPolicy } from '../../engine/policy.ts';
+import { samplingSchema, trainingSchema } from '../../engine/settings.ts';
+import { preferenceExamples, preferenceTask } from '../../engine/training/preference.ts';
+import { passGradients } from './pass-gradients.ts';
+
+const CASES = ['llama', 'llama-tied', 'llama3-rope', 'mistral', 'qwen2', 'qwen3'];
+const ROLES = ['chosen', 'rejected', 'reference'] as const;
+type Roles<T> = Record<(typeof ROLES)[number], T>;
+
+interface Expected {
+  beta: number;
+  alpha: number;
+  learning_rate: number;
+  max_grad_norm: number;
+  reference_logps: Roles<number>[];
+  steps: { loss: number; grad_norm: number; policy_logps: Roles<number>[] }[];
+  greedy_first_prompt: number[];
+}
+
+const control = { onProgress: () => {}, aborted: () => false };
+const scratch = mkdtempSync(join(tmpdir(), 'selm-reference-'));
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+describe.each(CASES)('%s', (name) => {
+  const folder = new URL(`../fixtures/reference/${name}/`, import.meta.url).pathname;
+  const read = <T>(file: string) => JSON.parse(readFileSync(join(folder, file), 'utf8')) as T;
+  const expected = read<Expected>('expected.json');
+  const { pairs } = read<{ pairs: ({ prompt: number[] } & Roles<number[]>)[] }>('batch.json');
+  const model = join(folder, 'model');
+  const policy = { model, adapter: join(folder, 'adapter_init') };
+  const reference = { model, adapter: join(folder, 'adapter_reference') };
+  const engine = new LocalEngine(2);
+  afterAll(() => engine.close());
+
+  const job: OptimizeJob = {
+    policy,
+    reference,
+    rows: pairs.map((pair) => ({
+      prompt_input_ids: pair.prompt,
+      chosen_input_ids: pair.chosen,
+      rejected_input_ids: pair.rejected,
+      reference_input_ids: pair.reference,
+    })),
+    objective: { name: 'selm', beta: expected.beta, alpha: expected.alpha },
+    training: trainingSchema.parse({
+      learningRate: expected.learning_rate,
+      schedule: 'constant',
+      maxGradNorm: expected.max_grad_norm,
+      epochs: expected.steps.length,
+      batchSize: pairs.length,
+      shuffle: false,
+    }),
+    seed: 0,
+    outDir: join(scratch, name),
+  };
+
+  test.each([
+    ['reference', reference, expected.reference_logps],
+    ['policy', policy, expected.steps[0].policy_logps],
+  ])('log-probabilities of the %s policy', async (_, scored, logps) => {
+    const rows = pairs.flatMap((pair) =>
+      ROLES.map((role) => ({ prompt_input_ids: pair.prompt, response_input_ids: pair[role] })),
+    );
+    const result = await engine.run('score', { policy: scored, rows }, control);
+    const flat = logps.flatMap((row) => ROLES.map((role) => row[role]));
+    for (const [i, { logp }] of result.entries()) expect(Math.abs(logp - flat[i])).toBeLessThan(1e-4);
+  });
+
+  test('every LoRA gradient of the first step', async () => {
+    const opened = openPolicy(policy);
+    const refs = pairs.flatMap((pair, i) => ROLES.map((role) => [`${pair.prompt}|${pair[role]}`, expected.reference_logps[i][role]])); // prettier-ignore
+    const known = new Map(refs as [string, number][]);
+    const examples = await preferenceExamples(pairs, (rows) =>
+      Promise.resolve(Float64Array.from(rows, ({ prompt, response }) => known.get(`${prompt}|${response}`)!)),
+    );
+    const gradients = await passGradients(opened, preferenceTask(examples, job.objective));
+    const truth = openSafetensors(join(folder, 'gradients.safetensors'));
+    expect(gradients.size).toBe(truth.size);
+    for (const [key, entry] of truth) {
+      const wanted = readTensorF32(entry);
+      const actual = gradients.get(key.replace('base_model.model.', '').replace('.weight', ''))!;
+      const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      const worst = wanted.reduce((most, value, i) => Math.max(most, Math.abs(value - actual[i])), 0);
+      expect(worst / largest, key).toBeLessThan(1e-3);
+    }
+  });
+
+  describe('three AdamW steps', () => {
+    let result: TrainResult;
+    beforeAll(async () => {
+      result = await engine.run('optimize', job, control);
+    });
+
+    test('losses and gradient norms', () => {
+      expect(result.metrics).toHaveLength(expected.steps.length);
+      for (const [i, { loss, grad_norm }] of expected.steps.entries()) {
+        expect(Math.abs(result.metrics[i].loss - loss)).toBeLessThan(1e-5);
+        expect(Math.abs(result.metrics[i].grad_norm - grad_norm)).toBeLessThan(1e-4);
+      }
+    });
+
+    test('the metrics say what the log-probabilities say', () => {
+      for (const [i, { policy_logps }] of expected.steps.entries()) {
+        const rewards = (role: keyof Roles<number>) =>
+          policy_logps.map((row, j) => expected.beta * (row[role] - expected.reference_logps[j][role]));
+        const mean = (values: number[]) => values.reduce((a, b) => a + b) / values.length;
+        const [chosen, rejected] = [rewards('chosen'), rewards('rejected')];
+        expect(result.metrics[i]['rewards/chosen']).toBeCloseTo(mean(chosen), 4);
+        expect(result.metrics[i]['rewards/margins']).toBeCloseTo(mean(chosen) - mean(rejected), 4);
+        expect(result.metrics[i]['rewards/accuracies']).toBeCloseTo(
+          mean(chosen.map((c, j) => Number(c > rejected[j]))),
+        );
+        expect(result.metrics[i]['logps/reference']).toBeCloseTo(mean(policy_logps.map((row) => row.reference)), 3);
+      }
+    });
+
+    test('the adapter', () => {
+      const { config } = openPolicy(policy).model;
+      const [trained, wanted] = [job.outDir, join(folder, 'adapter_final')].map(
+        (at) => readAdapter(at, config).matrices,
+      );
+      expect(trained.size).toBe(wanted.size);
+      for (const [layer, { a, b }] of wanted) {
+        for (const [i, value] of a.entries()) expect(Math.abs(trained.get(layer)!.a[i] - value)).toBeLessThan(2e-5);
+        for (const [i, value] of b.entries()) expect(Math.abs(trained.get(layer)!.b[i] - value)).toBeLessThan(2e-5);
+      }
+    });
+  });
+
+  test('greedy tokens', async () => {
+    const opened = openPolicy(policy);
+    const settings = samplingSchema.parse({ maxNewTokens: expected.greedy_first_prompt.length });
+    const generator = await Generator.open(opened, settings, opened.model.config.eosIds, 2);
+    const prompts = [{ id: 'first', tokens: pairs[0].prompt }];
+    const [[{ tokens }]] = await generator.generate(prompts, 0, () => {});
+    expect(tokens).toEqual(expected.greedy_first_prompt);
+    await generator.close();
+  });
+});
