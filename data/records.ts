@@ -9,8 +9,15 @@ export type Message = z.infer<typeof messageSchema>;
  * A text as users write it: a plain string, or a conversation. A plain string given to a model with a chat template stands
  * for one user message (a prompt) or one assistant message (a response); a model without a template takes it as it is.
  */
-export const textSchema = z.union([z.string().min(1), z.array(messageSchema).min(1)]);
+export const textSchema = z.union([z.string().min(1), z.array(messageSchema).min(1)], {
+  error: 'expected a non-empty string or a list of {role, content} messages',
+});
 export type Text = z.infer<typeof textSchema>;
+
+/** A response may be empty: a policy can end its turn at once. */
+const responseTextSchema = z.union([z.string(), z.array(messageSchema).min(1)], {
+  error: 'expected a string or a list of {role, content} messages',
+});
 
 const tokenIds = z.array(z.int().nonnegative()).min(1);
 
@@ -19,8 +26,8 @@ export const promptSchema = z.looseObject({
   id: z.string(),
   prompt: textSchema,
   /** The data set's own responses, where it has them: candidates beside the policy's answers. */
-  chosen: textSchema.optional(),
-  rejected: textSchema.optional(),
+  chosen: responseTextSchema.optional(),
+  rejected: responseTextSchema.optional(),
 });
 export type PromptRecord = z.infer<typeof promptSchema>;
 
@@ -42,8 +49,8 @@ export const preferenceSchema = z.looseObject({
   id: z.string(),
   prompt: textSchema,
   chosen: textSchema,
-  rejected: textSchema,
-  reference_response: textSchema.optional(),
+  rejected: responseTextSchema,
+  reference_response: responseTextSchema.optional(),
   score_chosen: z.number().optional(),
   score_rejected: z.number().optional(),
 });
@@ -59,7 +66,7 @@ export const tokenizedPreferenceSchema = z.looseObject({
 export type TokenizedPreferenceRecord = z.infer<typeof tokenizedPreferenceSchema>;
 
 /** A prompt and one response to score. */
-export const scoreSchema = z.looseObject({ prompt: textSchema, response: textSchema });
+export const scoreSchema = z.looseObject({ prompt: textSchema, response: responseTextSchema });
 export type ScoreRecord = z.infer<typeof scoreSchema>;
 
 export const tokenizedScoreSchema = z.looseObject({ prompt_input_ids: tokenIds, response_input_ids: tokenIds });

@@ -1,0 +1,85 @@
+/**
+ * Models and data sets of the Hugging Face hub, downloaded once into the cache that Python's libraries use too. The usual
+ * variables hold: HF_HOME or HF_HUB_CACHE (where), HF_TOKEN (private and gated repositories), HF_ENDPOINT (a mirror).
+ */
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { datasetInfo, downloadFileToCacheDir, HubApiError, listFiles, modelInfo, type RepoId } from '@huggingface/hub';
+import { InputError } from './errors.ts';
+
+const MODEL_ID = /^([\w.-]+\/[\w.-]+)(?:@([\w./-]+))?$/;
+const DATASET_ID = /^([\w.-]+\/[\w.-]+)(?:\/([\w.-]+))?(?::([\w.-]+))?$/;
+
+/** What a model folder needs: weights, configuration, tokenizer and chat template, all at the top of the repository. */
+const MODEL_FILE = /^(?!consolidated)[^/]+\.(safetensors|json|jinja|model|txt)$/;
+
+/** The branch on which the hub keeps every data set, whatever its own format, as `config/split/0000.parquet`. */
+const PARQUET_BRANCH = 'refs/convert/parquet';
+
+/**
+ * The local folder of a model: `idOrPath` itself where it is a folder, else the download of hub id `org/name[@revision]`.
+ * Throws an InputError where there is neither, or the hub cannot be reached.
+ */
+export async function resolveModel(idOrPath: string): Promise<string> {
+  const local = statSync(idOrPath, { throwIfNoEntry: false });
+  if (local?.isDirectory()) return idOrPath;
+  const [, name, revision] = MODEL_ID.exec(idOrPath) ?? [];
+  if (local || !name) {
+    throw new InputError(
+      `Model "${idOrPath}" is not a folder; give a Hugging Face model folder or a hub id "org/name".`,
+    );
+  }
+  const repo: RepoId = { type: 'model', name };
+  const files = await download(repo, revision ?? 'main', (paths) => paths.filter((path) => MODEL_FILE.test(path)));
+  if (files.length === 0) throw new InputError(`Model "${name}" on the hub holds no model files; check its name.`);
+  return dirname(files[0]);
+}
+
+/** Whether `source` reads as the hub id of a data set, `org/name[/config][:split]`, and not as a file's path. */
+export function isDatasetId(source: string): boolean {
+  return DATASET_ID.test(source) && !/\.(jsonl|json|parquet)$/.test(source);
+}
+
+/** The Parquet files, in order, of hub data set `org/name[/config][:split]`; its split is "train" unless named. */
+export async function downloadDataset(id: string): Promise<string[]> {
+  const [, name, config, split = 'train'] = DATASET_ID.exec(id)!;
+  return download({ type: 'dataset', name }, PARQUET_BRANCH, (paths) => {
+    const parquet = paths.filter((path) => path.endsWith('.parquet')).sort();
+    const configs = new Set(parquet.map((path) => path.split('/')[0]));
+    const chosen = config ?? (configs.size === 1 ? [...configs][0] : 'default');
+    const files = parquet.filter((path) => path.startsWith(`${chosen}/${split}/`));
+    if (files.length > 0) return files;
+    const splits = [...new Set(parquet.map((path) => dirname(path).replace('/', ':')))];
+    throw new InputError(
+      `Data set "${name}" has no "${chosen}:${split}"; name one of ${splits.join(', ')}, as ${name}/config:split.`,
+    );
+  });
+}
+
+/** Downloads what `choose` picks of the repository's files; returns their paths in the cache. */
+async function download(repo: RepoId, revision: string, choose: (paths: string[]) => string[]): Promise<string[]> {
+  const access = { hubUrl: process.env.HF_ENDPOINT, accessToken: process.env.HF_TOKEN };
+  const query = { name: repo.name, revision, additionalFields: ['sha' as const], ...access };
+  try {
+    const { sha } = repo.type === 'model' ? await modelInfo(query) : await datasetInfo(query);
+    const paths: string[] = [];
+    for await (const { type, path } of listFiles({ repo, revision: sha, recursive: true, ...access })) {
+      if (type === 'file') paths.push(path);
+    }
+    const files: string[] = [];
+    for (const path of choose(paths)) {
+      files.push(await downloadFileToCacheDir({ repo, path, revision: sha, ...access }));
+    }
+    return files;
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    throw new InputError(hubProblem(`${repo.type} "${repo.name}" (${revision})`, error as Error));
+  }
+}
+
+function hubProblem(what: string, error: Error): string {
+  if (error instanceof HubApiError && [401, 403, 404].includes(error.statusCode)) {
+    return `The Hugging Face hub shows no ${what}; check the name, or set HF_TOKEN if it is private or gated.`;
+  }
+  return `Cannot get ${what} from the Hugging Face hub (${error.message}); check the connection, or give a local path.`;
+}

@@ -1,0 +1,66 @@
+/**
+ * The readers of all records but prompts. Where a kind has two forms, a row's keys tell which is meant, so that an error
+ * names the field that is missing of that form.
+ */
+import { InputError } from './errors.ts';
+import { ownAnswers, withId } from './fields.ts';
+import {
+  demonstrationSchema,
+  preferenceSchema,
+  sampledSchema,
+  scoreSchema,
+  tokenizedPreferenceSchema,
+  tokenizedScoreSchema,
+  type DemonstrationRecord,
+  type PreferenceRecord,
+  type SampledRecord,
+  type ScoreRecord,
+  type TokenizedPreferenceRecord,
+  type TokenizedScoreRecord,
+} from './records.ts';
+import { parseRow, type Row } from './row.ts';
+import { readRows } from './source.ts';
+
+/** Prompts with the policy's answers, as `sample` writes them. */
+export async function readSampled(source: string): Promise<SampledRecord[]> {
+  return (await readRows(source)).map((row) => parseRow(withId(row), sampledSchema));
+}
+
+/** Preferences as texts or as token ids; chosen and rejected without the conversation that they repeat. */
+export async function readPreferences(source: string): Promise<(PreferenceRecord | TokenizedPreferenceRecord)[]> {
+  return (await readRows(source)).map((row) => {
+    if (isTokenized(row)) {
+      const record = parseRow(row, tokenizedPreferenceSchema);
+      refuseEqual(record.chosen_input_ids, record.rejected_input_ids, row);
+      return record;
+    }
+    const record = ownAnswers(parseRow(withId(row), preferenceSchema), row.where);
+    refuseEqual(record.chosen, record.rejected, row);
+    return record;
+  });
+}
+
+/** Prompts with one response each to score, as texts or as token ids. */
+export async function readScoreRows(source: string): Promise<(ScoreRecord | TokenizedScoreRecord)[]> {
+  return (await readRows(source)).map((row) =>
+    isTokenized(row) ? parseRow(row, tokenizedScoreSchema) : parseRow(row, scoreSchema),
+  );
+}
+
+/** Demonstrations for supervised fine-tuning: `prompt` and `completion`, or `messages`. */
+export async function readDemonstrations(source: string): Promise<DemonstrationRecord[]> {
+  const [completion, conversation] = demonstrationSchema.options;
+  return (await readRows(source)).map((row) =>
+    parseRow<DemonstrationRecord>(row, 'messages' in row.fields ? conversation : completion),
+  );
+}
+
+function isTokenized({ fields }: Row): boolean {
+  return Object.keys(fields).some((key) => key.endsWith('_input_ids'));
+}
+
+function refuseEqual(chosen: unknown, rejected: unknown, { where }: Row): void {
+  if (JSON.stringify(chosen) === JSON.stringify(rejected)) {
+    throw new InputError(`${where} has the same chosen and rejected response, which is no preference; remove the row.`);
+  }
+}

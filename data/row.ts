@@ -1,0 +1,29 @@
+/** A row of a data file before it is a record: where it stands, what it holds, and what is wrong with it in one sentence. */
+import type { z } from 'zod';
+import { InputError } from './errors.ts';
+
+export interface Row {
+  /** For messages: `prompts.jsonl line 3`. */
+  where: string;
+  fields: Record<string, unknown>;
+}
+
+/** A row without its null fields: in the columns of a hub data set null stands for absent. */
+export function makeRow(where: string, fields: object): Row {
+  return { where, fields: Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null)) };
+}
+
+/** The row as a record of `schema`; throws an InputError that names the field that is missing or wrong. */
+export function parseRow<T>({ where, fields }: Row, schema: z.ZodType<T>): T {
+  const result = schema.safeParse(fields);
+  if (result.success) return result.data;
+  throw new InputError(`${where} ${describeIssue(fields, result.error.issues[0])}`);
+}
+
+/** What is wrong with `fields`, as the end of a sentence: `has no "prompt"; every row needs one.` */
+export function describeIssue(fields: Record<string, unknown>, { path, message }: z.core.$ZodIssue): string {
+  if (path.length === 1 && fields[String(path[0])] === undefined) {
+    return `has no "${String(path[0])}"; every row needs one.`;
+  }
+  return `has a wrong "${path.map(String).join('.')}": ${message.replace(/^(Invalid input|Too small|Too big): /, '')}.`;
+}

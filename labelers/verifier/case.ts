@@ -1,0 +1,18 @@
+/** change_case: the case of letters. The two kinds on the whole response ask for English too, as the reference checker does. */
+import { z } from 'zod';
+import { holds, kind, relation, type Family } from './instruction.ts';
+import { isIn } from './language.ts';
+import { isLower, isUpper } from './python.ts';
+import { splitWords } from './words.ts';
+
+export const changeCase: Family = {
+  'change_case:english_capital': kind({}, (response) => isUpper(response) && isIn(response, 'en')),
+
+  'change_case:english_lowercase': kind({}, (response) => isLower(response) && isIn(response, 'en')),
+
+  'change_case:capital_word_frequency': kind(
+    { capital_frequency: z.int().nonnegative(), capital_relation: relation },
+    (response, { capital_frequency: frequency, capital_relation: relation }) =>
+      holds(splitWords(response).filter(isUpper).length, relation, frequency),
+  ),
+};

@@ -1,0 +1,59 @@
+/** detectable_format: the layout of a response. */
+import { z } from 'zod';
+import { kind, pattern, type Family } from './instruction.ts';
+import { count, strip } from './python.ts';
+
+const CONSTRAINED_RESPONSES = ['My answer is yes.', 'My answer is no.', 'My answer is maybe.'];
+
+export const format: Family = {
+  // Exactly so many lines that begin with one asterisk or with a dash.
+  'detectable_format:number_bullet_lists': kind(
+    { num_bullets: z.int().nonnegative() },
+    (response, { num_bullets: bullets }) =>
+      count(response, /(?<![^\n])\s*\*[^*][^\n]*/gu) + count(response, /(?<![^\n])\s*-[^\n]*/gu) === bullets,
+  ),
+
+  'detectable_format:constrained_response': kind({}, (response) =>
+    CONSTRAINED_RESPONSES.some((option) => response.includes(option)),
+  ),
+
+  // A section in double asterisks counts for both patterns if the single ones see words in it: so the reference counts.
+  'detectable_format:number_highlighted_sections': kind(
+    { num_highlights: z.int().nonnegative() },
+    (response, { num_highlights: least }) => {
+      const single = response.match(/\*[^\n*]*\*/gu) ?? [];
+      const double = response.match(/\*\*[^\n*]*\*\*/gu) ?? [];
+      return [...single, ...double].filter((section) => strip(section, '*').trim() !== '').length >= least;
+    },
+  ),
+
+  'detectable_format:multiple_sections': kind(
+    { section_spliter: pattern, num_sections: z.int().nonnegative() },
+    (response, { section_spliter: splitter, num_sections: least }) =>
+      count(response, new RegExp(String.raw`\s?${splitter.trim()}\s?\p{Nd}+\s?`, 'gu')) >= least,
+  ),
+
+  'detectable_format:json_format': kind({}, (response) => isJson(withoutFence(response))),
+
+  // A text in double angular brackets that is more than brackets.
+  'detectable_format:title': kind({}, (response) =>
+    (response.match(/<<[^\n]+>>/gu) ?? []).some((title) => title.replace(/^<+/u, '').replace(/>+$/u, '').trim() !== ''),
+  ),
+};
+
+function withoutFence(response: string): string {
+  let text = response.trim();
+  for (const prefix of ['```json', '```Json', '```JSON', '```'])
+    if (text.startsWith(prefix)) text = text.slice(prefix.length);
+  return (text.endsWith('```') ? text.slice(0, -3) : text).trim();
+}
+
+function isJson(text: string): boolean {
+  try {
+    // Python's parser takes three bare words that are not JSON.
+    JSON.parse(text.replace(/(?<=^|[[,:\s])(?:NaN|-?Infinity)(?=[\],}\s]|$)/gu, '0'));
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,15 @@
+/** language: the language of the whole response. */
+import { z } from 'zod';
+import { kind, type Family } from './instruction.ts';
+import { detectLanguage } from './langdetect.ts';
+
+export const language: Family = {
+  'language:response_language': kind({ language: z.string().min(2) }, (response, { language }) =>
+    isIn(response, language),
+  ),
+};
+
+/** Whether the response is in the language; a text that is in none, such as one of numbers only, counts as if it were. */
+export function isIn(response: string, language: string): boolean {
+  return (detectLanguage(response) ?? language) === language;
+}

@@ -1,0 +1,42 @@
+/** length_constraints: how many words, sentences and paragraphs a response has. */
+import { z } from 'zod';
+import { holds, kind, relation, type Family } from './instruction.ts';
+import { count, WORD } from './python.ts';
+import { splitSentences } from './sentences.ts';
+
+const threshold = z.int().nonnegative();
+
+export const length: Family = {
+  'length_constraints:number_words': kind({ num_words: threshold, relation }, (response, { num_words, relation }) =>
+    holds(count(response, new RegExp(`${WORD}+`, 'gu')), relation, num_words),
+  ),
+
+  'length_constraints:number_sentences': kind(
+    { num_sentences: threshold, relation },
+    (response, { num_sentences, relation }) => holds(splitSentences(response).length, relation, num_sentences),
+  ),
+
+  // Exactly so many, with a line of three asterisks between them; an empty one is forgiven at the beginning and the end.
+  'length_constraints:number_paragraphs': kind({ num_paragraphs: threshold }, (response, { num_paragraphs: asked }) => {
+    const paragraphs = response.split(/\s?\*\*\*\s?/u).map((paragraph) => paragraph.trim());
+    if (paragraphs.slice(1, -1).includes('')) return false;
+    return paragraphs.filter((paragraph) => paragraph !== '').length === asked;
+  }),
+
+  // Exactly so many, with an empty line between them, and one of them begins with the word.
+  'length_constraints:nth_paragraph_first_word': kind(
+    { num_paragraphs: z.int().positive(), nth_paragraph: z.int().positive(), first_word: z.string().min(1) },
+    (response, { num_paragraphs: asked, nth_paragraph: nth, first_word: word }) => {
+      const paragraphs = response.split('\n\n').map((paragraph) => paragraph.trim());
+      const filled = paragraphs.filter((paragraph) => paragraph !== '').length;
+      // The nth is counted among all, the empty ones too: so does the reference.
+      return filled === asked && nth <= filled && firstWord(paragraphs[nth - 1]) === word.toLowerCase();
+    },
+  ),
+};
+
+/** The first word in lower case, without quotes before it and without what follows a punctuation mark in it. */
+function firstWord(paragraph: string): string {
+  const word = paragraph.split(/\s/u)[0].replace(/^'+/u, '').replace(/^"+/u, '');
+  return word.split(/[.,?!'"]/u)[0].toLowerCase();
+}

@@ -1,0 +1,45 @@
+/**
+ * list: lists of words, for small models; not of IFEval. A response is a list such as `red-blue-green`; its items are its words,
+ * except "and" and "or", which join. Each kind looks at one thing only, so that a list that is partly right is scored so:
+ *
+ * - `list:separator` {separator, count?}: nothing but words, with exactly this text between them; `count` of them if given, else
+ *   two or more.
+ * - `list:count` {count}: exactly so many items, whatever joins them.
+ * - `list:members` {members}: every item is one of these words in any case, and none comes twice.
+ * - `list:case` {case: "upper" | "lower"}: all letters are in this case. IFEval's change_case kinds ask for English as well, which
+ *   cannot be told of a few words.
+ */
+import { z } from 'zod';
+import { kind, type Family } from './instruction.ts';
+import { isLower, isUpper, WORD } from './python.ts';
+
+const JOINING = new Set(['and', 'or']);
+
+export const lists: Family = {
+  'list:separator': kind(
+    { separator: z.string().min(1), count: z.int().positive().optional() },
+    (response, { separator, count }) => {
+      const parts = response.trim().split(separator);
+      const words = parts.every((part) => new RegExp(`^${WORD}+$`, 'u').test(part));
+      return words && (count === undefined ? parts.length >= 2 : parts.length === count);
+    },
+  ),
+
+  'list:count': kind({ count: z.int().positive() }, (response, { count }) => items(response).length === count),
+
+  'list:members': kind({ members: z.array(z.string().min(1)).min(1) }, (response, { members }) => {
+    const allowed = new Set(members.map((member) => member.toLowerCase()));
+    const found = items(response);
+    return found.length > 0 && new Set(found).size === found.length && found.every((item) => allowed.has(item));
+  }),
+
+  'list:case': kind({ case: z.enum(['upper', 'lower']) }, (response, kwargs) =>
+    kwargs.case === 'upper' ? isUpper(response) : isLower(response),
+  ),
+};
+
+/** The items in lower case. */
+function items(response: string): string[] {
+  const words = response.toLowerCase().match(new RegExp(`${WORD}+`, 'gu')) ?? [];
+  return words.filter((word) => !JOINING.has(word));
+}

@@ -1,0 +1,66 @@
+/**
+ * The labeler that needs no model: prompts carry instructions that a program can check, in IFEval's form (Zhou et al. 2023,
+ * arXiv 2311.07911): `instruction_id_list`, and `kwargs` with the arguments of each.
+ */
+import { setImmediate } from 'node:timers/promises';
+import { z } from 'zod';
+import { InputError } from '../../data/errors.ts';
+import type { PromptRecord } from '../../data/records.ts';
+import { parseRow } from '../../data/row.ts';
+import type { Labeler } from '../labeler.ts';
+import type { Check } from './instruction.ts';
+import { instructionKinds } from './registry.ts';
+
+const constraintsSchema = z.object({
+  instruction_id_list: z.array(z.string()).min(1),
+  kwargs: z.array(z.record(z.string(), z.unknown())),
+});
+
+/** The checks of a prompt's instructions, in their order. Throws an InputError where one is not known or lacks an argument. */
+export function checksOf(prompt: PromptRecord): Check[] {
+  const where = `Prompt "${prompt.id}"`;
+  const { instruction_id_list: ids, kwargs } = parseRow({ where, fields: prompt }, constraintsSchema);
+  if (ids.length !== kwargs.length) {
+    throw new InputError(`${where} has ${ids.length} instructions and ${kwargs.length} kwargs; each needs its own.`);
+  }
+  return ids.map((id, i) => {
+    if (!Object.hasOwn(instructionKinds, id)) {
+      const known = Object.keys(instructionKinds).join(', ');
+      throw new InputError(`${where} has the unknown instruction "${id}"; remove it, or use one of ${known}.`);
+    }
+    return instructionKinds[id](kwargs[i], `${where}, ${id},`);
+  });
+}
+
+/** Which instructions the response follows. An empty one follows none. */
+export function followsStrictly(checks: Check[], response: string): boolean[] {
+  return checks.map((check) => response.trim() !== '' && check(response));
+}
+
+/** As {@link followsStrictly}, but with an introduction, a closing line and asterisks forgiven: IFEval's loose verdict. */
+export function followsLoosely(checks: Check[], response: string): boolean[] {
+  const lines = response.split('\n');
+  const shortened = [lines.slice(1), lines.slice(0, -1), lines.slice(1, -1)].map((part) => part.join('\n').trim());
+  const variants = [response, ...shortened].flatMap((text) => [text, text.replaceAll('*', '')]);
+  return checks.map((check) => variants.some((text) => text.trim() !== '' && check(text)));
+}
+
+/** Scores an answer with the share of its instructions that it follows strictly; it passes if it follows all. */
+export const verifier: Labeler = {
+  name: 'verifier',
+  async judge(prompts) {
+    const verdicts = [];
+    for (const { prompt, answers } of prompts) {
+      const checks = checksOf(prompt);
+      verdicts.push(
+        answers.map((answer) => {
+          const followed = followsStrictly(checks, answer).filter(Boolean).length;
+          return { score: followed / checks.length, pass: followed === checks.length };
+        }),
+      );
+      // Checking many long answers takes a while: the worker must get to its heartbeats.
+      await setImmediate();
+    }
+    return verdicts;
+  },
+};
