@@ -1,0 +1,139 @@
+/** Artifacts in a local folder. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { hashFile } from './hash.ts';
+import { addressOf, stepKey, type Address, type Manifest, type Recipe, type StepKey } from './manifest.ts';
+import { ArtifactDamaged, type ArtifactStore } from './store.ts';
+
+const MANIFEST = 'manifest.json';
+
+/**
+ * Layout: `objects/<address>/` holds an artifact and its manifest.json; `steps/<key>` names the address a step has made;
+ * `unfinished/` is where artifacts grow; `checkpoints/<key>/` belongs to steps that are not done.
+ */
+export class LocalStore implements ArtifactStore {
+  private readonly root: string;
+  private readonly warn: (message: string) => void;
+  /** Files found intact, by path, size and time of change: a file that has not changed is not hashed twice. */
+  private readonly intact = new Set<string>();
+
+  constructor(root: string, warn: (message: string) => void = (message) => console.warn(message)) {
+    this.root = root;
+    this.warn = warn;
+  }
+
+  private folderOf(address: Address): string {
+    return join(this.root, 'objects', address);
+  }
+
+  private indexOf(key: StepKey): string {
+    return join(this.root, 'steps', key);
+  }
+
+  checkpointFolder(key: StepKey): string {
+    return join(this.root, 'checkpoints', key);
+  }
+
+  async find(key: StepKey): Promise<Address | undefined> {
+    const address = await readFile(this.indexOf(key), 'utf8').catch(() => undefined);
+    if (address === undefined) return undefined;
+    try {
+      await this.open(address);
+      return address;
+    } catch (error) {
+      if (!(error instanceof ArtifactDamaged)) throw error;
+      this.warn(error.message);
+      await rm(this.indexOf(key), { force: true });
+      await rm(this.folderOf(address), { recursive: true, force: true });
+      return undefined;
+    }
+  }
+
+  async create(kind: string, recipe: Recipe, fill: (folder: string) => Promise<void>): Promise<Address> {
+    const unfinished = join(this.root, 'unfinished', randomUUID());
+    await mkdir(unfinished, { recursive: true });
+    try {
+      await fill(unfinished);
+      const manifest: Manifest = { kind, files: await listFiles(unfinished), recipe };
+      const address = addressOf(manifest);
+      await writeDurably(join(unfinished, MANIFEST), JSON.stringify(manifest, null, 2));
+      await this.place(unfinished, address);
+      const key = stepKey(recipe);
+      await this.writeIndex(key, address);
+      await rm(this.checkpointFolder(key), { recursive: true, force: true });
+      return address;
+    } finally {
+      await rm(unfinished, { recursive: true, force: true });
+    }
+  }
+
+  /** Moves a finished folder to its address, unless the same artifact is there already. */
+  private async place(finished: string, address: Address): Promise<void> {
+    const target = this.folderOf(address);
+    await mkdir(dirname(target), { recursive: true });
+    const present = await this.open(address).then(
+      () => true,
+      () => false,
+    );
+    if (present) return;
+    await rm(target, { recursive: true, force: true });
+    await rename(finished, target).catch((error: NodeJS.ErrnoException) => {
+      // Another worker was faster: what it placed under this address is the same.
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    });
+  }
+
+  private async writeIndex(key: StepKey, address: Address): Promise<void> {
+    await mkdir(join(this.root, 'steps'), { recursive: true });
+    const temporary = `${this.indexOf(key)}.${randomUUID()}`;
+    await writeDurably(temporary, address);
+    await rename(temporary, this.indexOf(key));
+  }
+
+  async manifest(address: Address): Promise<Manifest> {
+    const text = await readFile(join(this.folderOf(address), MANIFEST), 'utf8').catch(() => {
+      throw new ArtifactDamaged(address, 'it is not in the store');
+    });
+    let manifest: Manifest;
+    try {
+      manifest = JSON.parse(text) as Manifest;
+    } catch {
+      throw new ArtifactDamaged(address, 'its manifest is cut short');
+    }
+    if (addressOf(manifest) !== address) throw new ArtifactDamaged(address, 'its manifest was changed');
+    return manifest;
+  }
+
+  async open(address: Address): Promise<string> {
+    const folder = this.folderOf(address);
+    const { files } = await this.manifest(address);
+    for (const { path, size, sha256 } of files) {
+      const file = join(folder, path);
+      const found = await stat(file).catch(() => undefined);
+      if (found?.size !== size) throw new ArtifactDamaged(address, `${path} has ${found?.size ?? 0} of ${size} bytes`);
+      const seen = `${file} ${size} ${found.mtimeMs}`;
+      if (this.intact.has(seen)) continue;
+      if ((await hashFile(file)) !== sha256) throw new ArtifactDamaged(address, `${path} was changed`);
+      this.intact.add(seen);
+    }
+    return folder;
+  }
+}
+
+/** Every file below a folder, by path, hashed and forced to the disk. */
+async function listFiles(folder: string): Promise<Manifest['files']> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return Promise.all(
+    paths.sort().map(async (path) => {
+      const handle = await open(path, 'r');
+      await handle.sync().finally(() => handle.close());
+      return { path: relative(folder, path), size: (await stat(path)).size, sha256: await hashFile(path) };
+    }),
+  );
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  await writeFile(path, text, { flush: true });
+}

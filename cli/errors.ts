@@ -1,0 +1,18 @@
+/** How the command line ends when something goes wrong. */
+import { CommanderError } from 'commander';
+import { InputError } from '../data/errors.ts';
+
+const FAILED = 1;
+const BAD_INPUT = 2;
+
+/** 0 done, 1 failed, 2 bad usage or bad input. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : BAD_INPUT;
+  return error instanceof InputError ? BAD_INPUT : FAILED;
+}
+
+/** One sentence for what the user can mend; for the rest, the stack where SELM_DEBUG asks for it. */
+export function report(error: unknown): void {
+  const { message, stack } = error as Error;
+  console.error(`selm: ${process.env['SELM_DEBUG'] && !(error instanceof InputError) ? stack : message}`);
+}

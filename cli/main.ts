@@ -1,0 +1,37 @@
+/** `selm`: the command line. One file a subcommand; bad usage and bad input end with one sentence and exit code 2. */
+import { Command, CommanderError } from 'commander';
+import { chatCommand } from './chat.ts';
+import { exitCodeOf, report } from './errors.ts';
+import { evaluateCommand } from './evaluate.ts';
+import { exportCommand } from './export.ts';
+import { labelCommand } from './label.ts';
+import { optimizeCommand } from './optimize.ts';
+import { sampleCommand } from './sample.ts';
+import { scoreCommand } from './score.ts';
+import { sftCommand } from './sft.ts';
+
+const program = new Command('selm')
+  .description('Durable online alignment of language models (SELM, arXiv 2405.19332).')
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'selm: ')) })
+  .exitOverride();
+
+for (const command of [
+  sampleCommand(),
+  scoreCommand(),
+  labelCommand(),
+  optimizeCommand(),
+  evaluateCommand(),
+  sftCommand(),
+  chatCommand(),
+  exportCommand(),
+]) {
+  program.addCommand(command.copyInheritedSettings(program));
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // Commander has printed its own errors, and help, already.
+  if (!(error instanceof CommanderError)) report(error);
+  process.exitCode = exitCodeOf(error);
+}

@@ -1,0 +1,43 @@
+import { Command } from 'commander';
+import { readPreferences } from '../data/readers.ts';
+import { objectiveSchema } from '../engine/settings.ts';
+import { addSettings, readSettings, seedSchema } from './settings.ts';
+import { addPolicy, jsonOption, policyOf, withEngine, type PolicyFlags } from './step.ts';
+import { addTraining, readTraining, reportTraining } from './training.ts';
+
+const OBJECTIVE_FIELDS = ['beta', 'alpha'] as const;
+
+interface Flags extends PolicyFlags {
+  referenceAdapter?: string;
+  preferences: string;
+  out: string;
+  json?: boolean;
+}
+
+/** `selm optimize`: train a policy on preferences. */
+export function optimizeCommand(): Command {
+  const command = new Command('optimize').description('Train a policy on preferences.');
+  addPolicy(command);
+  command
+    .option('--reference-adapter <folder>', 'Adapter of the reference policy (default: --adapter).')
+    .requiredOption('--preferences <file>', "Rows in TRL's preference format plus reference_response, or tokenized.")
+    .requiredOption('--out <folder>', 'Gets the trained adapter, or the model with --full.')
+    .option('--objective <selm|dpo>', 'The loss (default: selm)');
+  addSettings(command, objectiveSchema, [...OBJECTIVE_FIELDS]);
+  addTraining(command);
+  addSettings(command, seedSchema, ['seed']);
+  command.addOption(jsonOption());
+  return command.action(async (flags: Flags & Record<string, unknown>) => {
+    const objective = readSettings(objectiveSchema, { ...flags, name: flags['objective'] }, ['name', ...OBJECTIVE_FIELDS]); // prettier-ignore
+    const training = readTraining(flags);
+    const { seed } = readSettings(seedSchema, flags, ['seed']);
+    const policy = await policyOf(flags);
+    const adapter = flags.referenceAdapter ?? policy.adapter;
+    const reference = { model: policy.model, ...(adapter !== undefined && { adapter }) };
+    const rows = await readPreferences(flags.preferences);
+    const result = await withEngine((engine) =>
+      engine.run('optimize', { policy, reference, rows, objective, training, seed, outDir: flags.out }),
+    );
+    await reportTraining(flags, rows.length, result);
+  });
+}

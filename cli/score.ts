@@ -1,0 +1,33 @@
+import { Command } from 'commander';
+import { writeJsonl } from '../data/jsonl.ts';
+import { readScoreRows } from '../data/readers.ts';
+import { addPolicy, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
+
+interface Flags extends PolicyFlags {
+  in: string;
+  out: string;
+  json?: boolean;
+}
+
+/** `selm score`: log-probabilities of given responses. */
+export function scoreCommand(): Command {
+  const command = new Command('score').description('Sum the log-probabilities of responses under a policy.');
+  addPolicy(command);
+  return command
+    .requiredOption('--in <file>', 'Rows {prompt, response} or {prompt_input_ids, response_input_ids}.')
+    .requiredOption('--out <file>', 'Gets a row {logp, tokens} for each, in the same order.')
+    .addOption(jsonOption())
+    .action(async (flags: Flags) => {
+      const policy = await policyOf(flags);
+      const rows = await readScoreRows(flags.in);
+      const scores = await withEngine((engine) => engine.run('score', { policy, rows }));
+      await writeJsonl(flags.out, scores);
+      const tokens = scores.reduce((total, score) => total + score.tokens, 0);
+      const meanLogp = scores.reduce((total, score) => total + score.logp, 0) / scores.length;
+      summarize(
+        flags,
+        { rows: rows.length, tokens, mean_logp: meanLogp, out: flags.out },
+        `${flags.out}: ${rows.length} responses scored, mean log-probability ${meanLogp.toFixed(3)}.`,
+      );
+    });
+}

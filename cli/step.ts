@@ -1,0 +1,54 @@
+/** What the commands that run a single step on files have in common. */
+import { Option, type Command } from 'commander';
+import { resolveModel } from '../data/hub.ts';
+import { startEngine } from '../engine/host.ts';
+import type { Engine, Policy } from '../engine/jobs.ts';
+import { showProgress } from './progress.ts';
+
+export function addPolicy(command: Command): void {
+  command
+    .requiredOption('--model <folder|id>', 'Hugging Face model folder, or hub id org/name[@revision].')
+    .option('--adapter <folder>', 'PEFT adapter on top of the model.');
+}
+
+export interface PolicyFlags {
+  model: string;
+  adapter?: string;
+}
+
+export async function policyOf({ model, adapter }: PolicyFlags): Promise<Policy> {
+  return { model: await resolveModel(model), ...(adapter !== undefined && { adapter }) };
+}
+
+export const jsonOption = () => new Option('--json', 'Print a machine-readable summary as the last line.');
+
+/** Prints what was done: as JSON for machines, else as a sentence for people. */
+export function summarize(flags: { json?: boolean }, summary: Record<string, unknown>, sentence: string): void {
+  console.log(flags.json ? JSON.stringify(summary) : sentence);
+}
+
+/** Runs with an engine whose process ends when the work is done; Ctrl-C stops the job in an orderly way. */
+export async function withEngine<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+  const engine = startEngine();
+  const stop = new AbortController();
+  const interrupt = () => stop.abort();
+  process.once('SIGINT', interrupt);
+  const watched: Engine = {
+    run: async (method, job, options) => {
+      const bar = showProgress(method);
+      try {
+        const onProgress = options?.onProgress ?? bar.update;
+        return await engine.run(method, job, { signal: stop.signal, ...options, onProgress });
+      } finally {
+        bar.stop();
+      }
+    },
+    close: () => engine.close(),
+  };
+  try {
+    return await work(watched);
+  } finally {
+    process.off('SIGINT', interrupt);
+    await engine.close();
+  }
+}

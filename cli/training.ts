@@ -1,0 +1,55 @@
+/** Flags and report of the commands that train. */
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { writeJsonl } from '../data/jsonl.ts';
+import type { TrainResult } from '../engine/jobs.ts';
+import { loraSchema, trainingSchema, type TrainingSettings } from '../engine/settings.ts';
+import { addSettings, readSettings } from './settings.ts';
+import { summarize } from './step.ts';
+
+const TRAINING_FIELDS = [
+  'learningRate',
+  'schedule',
+  'warmupRatio',
+  'weightDecay',
+  'maxGradNorm',
+  'epochs',
+  'batchSize',
+  'maxLength',
+  'maxPromptLength',
+  'microBatchTokens',
+  'shuffle',
+  'full',
+] as const;
+
+export function addTraining(command: Command): void {
+  addSettings(command, trainingSchema, [...TRAINING_FIELDS]);
+  command
+    .option('--lora-rank <n>', `${loraSchema.shape.rank.description} (default: ${loraSchema.parse({}).rank})`)
+    .option('--lora-alpha <n>', loraSchema.shape.alpha.description)
+    .option('--lora-targets <names>', `${loraSchema.shape.targets.description} Comma-separated (default: all)`)
+    .option('--rslora', loraSchema.shape.rslora.description);
+}
+
+/** @throws InputError that names the flag */
+export function readTraining(flags: Record<string, unknown>): TrainingSettings {
+  const { loraRank, loraAlpha, loraTargets, rslora } = flags;
+  const given = { rank: loraRank, alpha: loraAlpha, targets: (loraTargets as string | undefined)?.split(','), rslora };
+  const lora = readSettings(loraSchema, given, ['rank', 'alpha', 'targets', 'rslora'], 'lora');
+  return { ...readSettings(trainingSchema, flags, [...TRAINING_FIELDS]), lora };
+}
+
+/** Writes the steps' metrics beside the policy and prints the last ones. */
+export async function reportTraining(
+  flags: { out: string; json?: boolean },
+  rows: number,
+  { steps, metrics }: TrainResult,
+): Promise<void> {
+  await writeJsonl(join(flags.out, 'metrics.jsonl'), metrics);
+  const last = metrics.at(-1)!;
+  summarize(
+    flags,
+    { rows, steps, ...last, out: flags.out },
+    `${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.`,
+  );
+}
