@@ -7,8 +7,9 @@ import { dirname } from 'node:path';
 import { datasetInfo, downloadFileToCacheDir, HubApiError, listFiles, modelInfo, type RepoId } from '@huggingface/hub';
 import { InputError } from './errors.ts';
 
-const MODEL_ID = /^([\w.-]+\/[\w.-]+)(?:@([\w./-]+))?$/;
-const DATASET_ID = /^([\w.-]+\/[\w.-]+)(?:\/([\w.-]+))?(?::([\w.-]+))?$/;
+// Names begin with a letter or digit, which tells them from paths such as `./model`.
+const MODEL_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:@([\w./-]+))?$/;
+const DATASET_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:\/([\w.-]+))?(?::([\w.-]+))?$/;
 
 /** What a model folder needs: weights, configuration, tokenizer and chat template, all at the top of the repository. */
 const MODEL_FILE = /^(?!consolidated)[^/]+\.(safetensors|json|jinja|model|txt)$/;

@@ -17,13 +17,17 @@ export function makeRow(where: string, fields: object): Row {
 export function parseRow<T>({ where, fields }: Row, schema: z.ZodType<T>): T {
   const result = schema.safeParse(fields);
   if (result.success) return result.data;
-  throw new InputError(`${where} ${describeIssue(fields, result.error.issues[0])}`);
+  throw new InputError(`${where} ${describeIssue(fields, result.error.issues[0], 'every row')}`);
 }
 
-/** What is wrong with `fields`, as the end of a sentence: `has no "prompt"; every row needs one.` */
-export function describeIssue(fields: Record<string, unknown>, { path, message }: z.core.$ZodIssue): string {
+/** What is wrong with the fields of `owner`, as the end of a sentence: `has no "prompt"; every row needs one.` */
+export function describeIssue(
+  fields: Record<string, unknown>,
+  { path, message }: z.core.$ZodIssue,
+  owner: string,
+): string {
   if (path.length === 1 && fields[String(path[0])] === undefined) {
-    return `has no "${String(path[0])}"; every row needs one.`;
+    return `has no "${String(path[0])}"; ${owner} needs one.`;
   }
   return `has a wrong "${path.map(String).join('.')}": ${message.replace(/^(Invalid input|Too small|Too big): /, '')}.`;
 }

@@ -21,7 +21,8 @@ export function kind<S extends z.ZodRawShape>(
   return (kwargs, where) => {
     const given = Object.fromEntries(Object.entries(kwargs).filter(([, value]) => value !== null));
     const result = schema.safeParse(given);
-    if (!result.success) throw new InputError(`${where} ${describeIssue(given, result.error.issues[0])}`);
+    if (!result.success)
+      throw new InputError(`${where} ${describeIssue(given, result.error.issues[0], 'this instruction')}`);
     return (response) => check(response, result.data);
   };
 }

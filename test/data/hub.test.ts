@@ -1,0 +1,149 @@
+/** Against a local server that speaks the part of the hub's API that the library calls: the hub itself is not reachable everywhere. */
+import { readFileSync } from 'node:fs';
+import { mkdir, readdir } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { isDatasetId, resolveModel } from '../../data/hub.ts';
+import { readPrompts } from '../../data/prompts.ts';
+import { folder } from './folder.ts';
+
+const SHA = 'a'.repeat(40);
+const preferences = readFileSync(new URL('../fixtures/ultrafeedback/prefs.parquet', import.meta.url));
+const file = (path: string) => Buffer.from(`content of ${path}`);
+
+/** Repositories by kind and name, with the revision they answer to. */
+const repositories: Record<string, { revision: string; files: Record<string, Buffer> }> = {
+  'models/org/model': {
+    revision: 'main',
+    files: Object.fromEntries(
+      [
+        'config.json',
+        'model.safetensors',
+        'tokenizer.json',
+        'tokenizer.model',
+        'merges.txt',
+        'chat_template.jinja',
+        'README.md',
+        'pytorch_model.bin',
+        'consolidated.safetensors',
+        'onnx/config.json',
+      ].map((path) => [path, file(path)]),
+    ),
+  },
+  'datasets/org/one': { revision: 'refs/convert/parquet', files: { 'main/train/0000.parquet': preferences } },
+  'datasets/org/two': {
+    revision: 'refs/convert/parquet',
+    files: { 'easy/train/0000.parquet': preferences, 'hard/test/0000.parquet': preferences },
+  },
+};
+
+let downloads: string[] = [];
+const server = createServer((request, response) => {
+  const path = decodeURIComponent(request.url!.split('?')[0]);
+  const json = (value: unknown, status = 200) =>
+    response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(value));
+  const [, , kind, name, call, rest] =
+    /^(\/api)?\/(?:(models|datasets)\/)?(org\/\w+)\/([\w-]+)\/(.+)$/.exec(path) ?? [];
+  const repository = repositories[`${kind ?? 'models'}/${name}`];
+  const entry = (key: string) => ({
+    type: 'file',
+    path: key,
+    oid: key.replaceAll('/', '-'),
+    size: repository.files[key].length,
+  });
+  if (!repository) return json({ error: 'Repository not found' }, 404);
+  if (call === 'revision')
+    return rest === repository.revision ? json({ sha: SHA }) : json({ error: 'Invalid rev' }, 404);
+  if (call === 'tree') return json(Object.keys(repository.files).map(entry));
+  if (call === 'paths-info') {
+    let body = '';
+    request.on('data', (chunk) => (body += chunk));
+    return request.on('end', () => json((JSON.parse(body) as { paths: string[] }).paths.map(entry)));
+  }
+  const key = rest.slice(SHA.length + 1);
+  const content = repository.files[key];
+  const [, start, end] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? [];
+  if (end === '0') downloads.push(key);
+  const part = start === undefined ? content : content.subarray(Number(start), Number(end) + 1);
+  const range = start === undefined ? {} : { 'Content-Range': `bytes ${start}-${end}/${content.length}` };
+  response.writeHead(start === undefined ? 200 : 206, { ETag: `"${key}"`, ...range }).end(part);
+});
+
+beforeAll(async () => {
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  process.env.HF_HUB_CACHE = join(folder, 'hub');
+});
+beforeEach(() => {
+  process.env.HF_ENDPOINT = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  downloads = [];
+});
+afterAll(() => server.close());
+
+describe('a model', () => {
+  test('is its folder where that exists', async () => {
+    await mkdir(join(folder, 'org', 'local'), { recursive: true });
+    expect(await resolveModel(join(folder, 'org', 'local'))).toBe(join(folder, 'org', 'local'));
+  });
+
+  test('is downloaded once, without what the engine does not read', async () => {
+    const path = await resolveModel('org/model');
+    const wanted = [
+      'chat_template.jinja',
+      'config.json',
+      'merges.txt',
+      'model.safetensors',
+      'tokenizer.json',
+      'tokenizer.model',
+    ];
+    expect((await readdir(path)).sort()).toEqual(wanted);
+    expect(readFileSync(join(path, 'config.json'), 'utf8')).toBe('content of config.json');
+    expect(downloads.sort()).toEqual(wanted);
+
+    downloads = [];
+    expect(await resolveModel('org/model@main')).toBe(path);
+    expect(downloads).toEqual([]);
+  });
+
+  test('is refused in one sentence if there is none, at home or on the hub', async () => {
+    await expect(resolveModel('./nothing')).rejects.toThrow(
+      'Model "./nothing" is not a folder; give a Hugging Face model folder or a hub id "org/name".',
+    );
+    await expect(resolveModel('org/nothing')).rejects.toThrow(
+      'The Hugging Face hub shows no model "org/nothing" (main); check the name, or set HF_TOKEN if it is private or gated.',
+    );
+    await expect(resolveModel('org/model@v9')).rejects.toThrow(/shows no model "org\/model" \(v9\)/);
+  });
+
+  test('is refused in one sentence if the hub cannot be reached', async () => {
+    process.env.HF_ENDPOINT = 'http://127.0.0.1:1';
+    await expect(resolveModel('org/other')).rejects.toThrow(
+      /^Cannot get model "org\/other" \(main\) from the Hugging Face hub \(.+\); check the connection, or give a local path\.$/,
+    );
+  });
+});
+
+describe('a data set', () => {
+  test.each([
+    ['org/one', true],
+    ['org/one/main:test_prefs', true],
+    ['data/prompts.jsonl', false],
+    ['prompts', false],
+    ['/data/prompts', false],
+    ['a/b/c/d', false],
+  ])('%s reads as an id: %s', (source, is) => expect(isDatasetId(source)).toBe(is));
+
+  test('is read from the only configuration, or the one named', async () => {
+    expect(await readPrompts('org/one')).toHaveLength(3);
+    expect(await readPrompts('org/two/hard:test')).toHaveLength(3);
+    expect(downloads).toEqual(['main/train/0000.parquet', 'hard/test/0000.parquet']);
+  });
+
+  test('is refused with the splits there are', async () => {
+    await expect(readPrompts('org/two')).rejects.toThrow(
+      'Data set "org/two" has no "default:train"; name one of easy:train, hard:test, as org/two/config:split.',
+    );
+    await expect(readPrompts('org/none')).rejects.toThrow(/The Hugging Face hub shows no dataset "org\/none"/);
+  });
+});

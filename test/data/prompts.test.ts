@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { createHash } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { readPrompts } from '../../data/prompts.ts';
+import { fileOf } from './folder.ts';
+
+const user = (content: string) => ({ role: 'user', content });
+const assistant = (content: string) => ({ role: 'assistant', content });
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+
+describe('JSON Lines', () => {
+  test('the id is id, else prompt_id, else key, as text, and further fields stay', async () => {
+    const path = fileOf(
+      'ids.jsonl',
+      { id: 'a', prompt_id: 'b', key: 1, prompt: 'x' },
+      { prompt_id: 'b', key: 2, prompt: 'y' },
+      { key: 3, prompt: [user('z')], kwargs: [{}] },
+    );
+    expect(await readPrompts(path)).toEqual([
+      { id: 'a', prompt_id: 'b', key: 1, prompt: 'x' },
+      { id: 'b', prompt_id: 'b', key: 2, prompt: 'y' },
+      { id: '3', key: 3, prompt: [user('z')], kwargs: [{}] },
+    ]);
+  });
+
+  test('a prompt without an id is known by its content wherever it stands', async () => {
+    const [a, b] = await readPrompts(fileOf('one.jsonl', { prompt: 'x' }, { prompt: [user('x')] }));
+    const [c, d] = await readPrompts(fileOf('two.jsonl', { prompt: [user('x')], more: 1 }, { prompt: 'x' }));
+    expect([a.id, b.id]).toEqual([d.id, c.id]);
+    expect(a.id).not.toBe(b.id);
+  });
+
+  test('a prompt repeated without an id of its own gets one', async () => {
+    const prompts = await readPrompts(fileOf('twice.jsonl', { prompt: 'x' }, { prompt: 'x' }, { prompt: 'x' }));
+    expect(new Set(prompts.map(({ id }) => id)).size).toBe(3);
+  });
+
+  test.each([
+    [[{ prompt: 'x' }, { prompt: 'y' }, { key: 1 }], /line 3 has no "prompt"; every row needs one\.$/],
+    [
+      [{ prompt: 5 }],
+      /line 1 has a wrong "prompt": expected a non-empty string or a list of \{role, content\} messages\.$/,
+    ],
+    [[{ prompt: '' }], /line 1 has a wrong "prompt": expected string to have >=1 characters\.$/],
+    [[{ prompt: [{ role: 'user' }] }], /line 1 has a wrong "prompt": expected a non-empty string or a list/],
+    [
+      [
+        { id: 'a', prompt: 'x' },
+        { key: 1, prompt: 'x' },
+        { id: 'a', prompt: 'y' },
+      ],
+      /line 3 repeats the id "a" of .*line 1; ids must be unique\.$/,
+    ],
+    [[{ prompt: 'x', chosen: [user('x')] }], /line 1 ends "chosen" with a user message; add the answer to it\.$/],
+  ])('refuses bad rows by line and field', async (rows, message) => {
+    await expect(readPrompts(fileOf('bad.jsonl', ...rows))).rejects.toThrow(message);
+  });
+
+  test('chosen and rejected keep only the answer', async () => {
+    const prompt = [{ role: 'system', content: 'Be brief.' }, user('Hi'), assistant('Hello.'), user('Bye')];
+    const chosen = [...prompt, assistant('See'), assistant('you.')];
+    const [record] = await readPrompts(fileOf('chat.jsonl', { prompt, chosen, rejected: [assistant('No.')] }));
+    expect(record.chosen).toEqual([assistant('See'), assistant('you.')]);
+    expect(record.rejected).toEqual([assistant('No.')]);
+    expect(record.prompt).toEqual(prompt);
+  });
+});
+
+describe('UltraFeedback Parquet', () => {
+  const path = fileURLToPath(new URL('../fixtures/ultrafeedback/prefs.parquet', import.meta.url));
+  const hash = sha256('Name a color.');
+
+  test('is read as it is', async () => {
+    const prompts = await readPrompts(path);
+    expect(prompts.map(({ prompt }) => prompt)).toEqual(['Name a color.', 'What is 2 + 2?', 'Name a color.']);
+    expect(prompts[0]).toMatchObject({
+      id: hash,
+      chosen: [assistant('Red.')],
+      rejected: [assistant('A dog.')],
+      score_chosen: 8.5,
+      score_rejected: 3,
+    });
+    expect(prompts[2].id).not.toBe(hash);
+    // 64-bit integers, and a null among them.
+    expect(prompts.map(({ tokens }) => tokens)).toEqual([3, undefined, 12]);
+    expect(() => JSON.stringify(prompts)).not.toThrow();
+  });
+
+  test('is refused in one sentence if it is missing or cut short', async () => {
+    await expect(readPrompts('/nowhere/prefs.parquet')).rejects.toThrow(
+      '/nowhere/prefs.parquet does not exist; check the path.',
+    );
+    const cut = fileOf('cut.parquet', readFileSync(path, 'latin1').slice(0, 500));
+    await expect(readPrompts(cut)).rejects.toThrow(
+      /cut\.parquet cannot be read as Parquet \(.*\); check that it is complete\.$/,
+    );
+  });
+});
+
+test('the IFEval examples are all of IFEval, split in two', async () => {
+  const [train, heldOut] = await Promise.all(
+    ['train', 'held-out'].map((part) => readPrompts(`examples/ifeval/${part}.jsonl`)),
+  );
+  expect([train.length, heldOut.length]).toEqual([440, 100]);
+  expect(new Set([...train, ...heldOut].map(({ prompt }) => prompt)).size).toBe(540);
+  const [trainHashes, heldOutHashes] = [train, heldOut].map((part) => part.map(({ id }) => sha256(id)).sort());
+  expect(heldOutHashes.at(-1)! < trainHashes[0]).toBe(true);
+});

@@ -1,0 +1,170 @@
+/** The verifier against the reference checker's verdicts; test/fixtures/ifeval says how those were made. */
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { InputError } from '../../data/errors.ts';
+import { readPrompts } from '../../data/prompts.ts';
+import type { PromptRecord } from '../../data/records.ts';
+import { detectLanguage } from '../../labelers/verifier/langdetect.ts';
+import { splitSentences } from '../../labelers/verifier/sentences.ts';
+import { checksOf, followsLoosely, followsStrictly, verifier } from '../../labelers/verifier/verifier.ts';
+import { splitWords } from '../../labelers/verifier/words.ts';
+
+function read<T>(name: string): T[] {
+  const lines = readFileSync(new URL(`../fixtures/ifeval/${name}`, import.meta.url), 'utf8')
+    .trim()
+    .split('\n');
+  return lines.map((line) => JSON.parse(line) as T);
+}
+
+let prompts: Map<string, PromptRecord>;
+beforeAll(async () => {
+  const all = [
+    ...(await readPrompts('examples/ifeval/train.jsonl')),
+    ...(await readPrompts('examples/ifeval/held-out.jsonl')),
+  ];
+  prompts = new Map(all.map((prompt) => [prompt.id, prompt]));
+});
+
+/** A prompt of our own with one instruction. */
+function promptOf(id: string, kwargs: Record<string, unknown> = {}): PromptRecord {
+  return { id: 'p', prompt: 'x', instruction_id_list: [id], kwargs: [kwargs] };
+}
+
+describe('against the reference checker', () => {
+  test("every strict verdict on GPT-4's published responses is the same", () => {
+    const golden = read<{ key: number; response: string; follow_instruction_list: boolean[] }>('golden_strict.jsonl');
+    const ours = golden.map(({ key, response }) => ({
+      key,
+      verdicts: followsStrictly(checksOf(prompts.get(String(key))!), response),
+    }));
+    expect(golden).toHaveLength(270);
+    expect(ours).toEqual(golden.map((row) => ({ key: row.key, verdicts: row.follow_instruction_list })));
+  });
+
+  test('every strict and loose verdict on answers that just follow or just miss is the same', () => {
+    const rows = read<{ key: number; response: string; strict: boolean[]; loose: boolean[] }>('verdicts.jsonl');
+    const ours = rows.map(({ key, response }) => {
+      const checks = checksOf(prompts.get(String(key))!);
+      return { key, response, strict: followsStrictly(checks, response), loose: followsLoosely(checks, response) };
+    });
+    expect(ours).toEqual(rows);
+
+    // Of every kind there is one that follows and one that does not, so that no check could be a constant.
+    const seen = new Set(
+      rows.flatMap(({ key, strict }) =>
+        (prompts.get(String(key))!.instruction_id_list as string[]).map((id, i) => `${id} ${strict[i]}`),
+      ),
+    );
+    expect(seen.size).toBe(2 * 25);
+  });
+
+  const texts = read<{ text: string; sentences: string[]; words: string[]; language: string | null }>('texts.jsonl');
+
+  test("sentences are NLTK's", () => {
+    for (const { text, sentences } of texts) expect(splitSentences(text)).toEqual(sentences);
+  });
+
+  test("words are NLTK's", () => {
+    for (const { text, words } of texts) expect(splitWords(text)).toEqual(words);
+  });
+
+  test("languages are langdetect's, where it agrees with itself", () => {
+    const sure = texts.filter(({ language }) => language !== null);
+    expect(sure.map(({ text }) => detectLanguage(text) ?? '')).toEqual(sure.map(({ language }) => language));
+    expect(sure.length).toBeGreaterThan(180);
+  });
+});
+
+describe('scores', () => {
+  const prompt: PromptRecord = {
+    id: 'p',
+    prompt: 'x',
+    instruction_id_list: ['punctuation:no_comma', 'keywords:existence', 'length_constraints:number_words'],
+    kwargs: [{}, { keywords: ['dog'] }, { num_words: 4, relation: 'less than' }],
+  };
+
+  test('are the share of the instructions followed, and a pass is all of them', async () => {
+    const answers = ['A dog barks.', 'A dog, it barks.', 'One, two, three, four.', '', 'My Dogma'];
+    expect(await verifier.judge([{ prompt, answers }])).toEqual([
+      [
+        { score: 1, pass: true },
+        { score: 1 / 3, pass: false },
+        { score: 0, pass: false },
+        { score: 0, pass: false },
+        { score: 1, pass: true },
+      ],
+    ]);
+  });
+
+  test('of a text are the same every time', () => {
+    const texts = ['RED-BLUE-GREEN', 'dog cat', 'la de da', 'no no'];
+    expect(texts.map(detectLanguage)).toEqual(texts.map(detectLanguage));
+  });
+});
+
+describe('list instructions', () => {
+  const items = ['red', 'blue', 'green'];
+  test.each([
+    [
+      'list:separator',
+      { separator: '-' },
+      ['red-blue', 'a-b-c', ' red-blue\n'],
+      ['red', 'red - blue', 'red-blue.', 'red, blue', '-red-blue', ''],
+    ],
+    [
+      'list:separator',
+      { separator: ', ', count: 3 },
+      ['red, blue, green'],
+      ['red, blue', 'red,blue,green', 'red, blue, green, pink'],
+    ],
+    ['list:separator', { separator: ' and ' }, ['red and blue'], ['red and  blue', 'red blue and green']],
+    ['list:count', { count: 3 }, ['red-blue-green', 'red, blue and green', 'a b c'], ['red-blue', 'a b c d', '']],
+    [
+      'list:members',
+      { members: items },
+      ['red', 'RED-Blue', 'green, red and blue'],
+      ['red-red', 'red-Red', 'red-pink', '-', ''],
+    ],
+    ['list:case', { case: 'upper' }, ['RED-BLUE'], ['Red-BLUE', 'red', '1-2']],
+    ['list:case', { case: 'lower' }, ['red-blue'], ['Red', '1-2']],
+  ])('%s %j', (id, kwargs, followed, missed) => {
+    const checks = checksOf(promptOf(id, kwargs));
+    for (const text of followed) expect([text, ...followsStrictly(checks, text)]).toEqual([text, true]);
+    for (const text of missed) expect([text, ...followsStrictly(checks, text)]).toEqual([text, false]);
+  });
+});
+
+describe('instructions that cannot be checked', () => {
+  test("null arguments count as absent, as in the hub's copy of IFEval", () => {
+    const kwargs = { num_bullets: 2, relation: null, keywords: null };
+    expect(followsStrictly(checksOf(promptOf('detectable_format:number_bullet_lists', kwargs)), '* a\n* b')).toEqual([
+      true,
+    ]);
+  });
+
+  test.each([
+    [
+      promptOf('keywords:nothing'),
+      /^Prompt "p" has the unknown instruction "keywords:nothing"; remove it, or use one of keywords:existence, .*\.$/,
+    ],
+    [promptOf('toString'), /unknown instruction "toString"/],
+    [
+      promptOf('keywords:existence'),
+      /^Prompt "p", keywords:existence, has no "keywords"; this instruction needs one\.$/,
+    ],
+    [
+      promptOf('keywords:existence', { keywords: ['('] }),
+      /has a wrong "keywords\.0": is used as a regular expression and is not a valid one\.$/,
+    ],
+    [promptOf('length_constraints:number_words', { num_words: 5, relation: 'about' }), /has a wrong "relation": /],
+    [promptOf('list:case', { case: 'title' }), /^Prompt "p", list:case, has a wrong "case": /],
+    [{ id: 'p', prompt: 'x' }, /^Prompt "p" has no "instruction_id_list"; every row needs one\.$/],
+    [
+      { ...promptOf('punctuation:no_comma'), kwargs: [] },
+      /^Prompt "p" has 1 instructions and 0 kwargs; each needs its own\.$/,
+    ],
+  ])('are refused with the prompt and the reason: %j', (prompt, message) => {
+    expect(() => checksOf(prompt)).toThrow(InputError);
+    expect(() => checksOf(prompt)).toThrow(message);
+  });
+});
