@@ -72,6 +72,9 @@ export type ScoreRecord = z.infer<typeof scoreSchema>;
 export const tokenizedScoreSchema = z.looseObject({ prompt_input_ids: tokenIds, response_input_ids: tokenIds });
 export type TokenizedScoreRecord = z.infer<typeof tokenizedScoreSchema>;
 
+/** A prompt with an answer as it was sampled: the tokens themselves, which their text need not give back. */
+export type SampledScoreRecord = { prompt: Text; response_input_ids: number[] };
+
 /** A demonstration for supervised fine-tuning, in TRL's prompt-completion format or as one conversation. */
 export const demonstrationSchema = z.union([
   z.looseObject({ prompt: textSchema, completion: textSchema }),

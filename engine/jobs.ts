@@ -4,6 +4,7 @@ import type {
   PreferenceRecord,
   PromptRecord,
   Response,
+  SampledScoreRecord,
   ScoreRecord,
   TokenizedPreferenceRecord,
   TokenizedScoreRecord,
@@ -44,7 +45,7 @@ export interface SampleResult {
 
 export interface ScoreJob {
   policy: Policy;
-  rows: (ScoreRecord | TokenizedScoreRecord)[];
+  rows: (ScoreRecord | TokenizedScoreRecord | SampledScoreRecord)[];
 }
 /** Sum of the response tokens' log-probabilities (nats) and how many there are, in the order of the rows. */
 export type ScoreResult = { logp: number; tokens: number }[];

@@ -3,6 +3,7 @@ import { InputError } from '../data/errors.ts';
 import type {
   DemonstrationRecord,
   PreferenceRecord,
+  SampledScoreRecord,
   ScoreRecord,
   Text,
   TokenizedPreferenceRecord,
@@ -34,19 +35,23 @@ function checkIds({ model }: OpenPolicy, ids: number[]): number[] {
   throw new InputError(`token id ${stray} is outside the vocabulary of ${model.folder} (${vocabSize} tokens).`);
 }
 
-export function tokenizeResponse(policy: OpenPolicy, row: ScoreRecord | TokenizedScoreRecord): TokenizedResponse {
-  const tokenized = isTokenizedScore(row)
-    ? { prompt: checkIds(policy, row.prompt_input_ids), response: checkIds(policy, row.response_input_ids) }
-    : {
-        prompt: policy.tokenizer().encodePrompt(row.prompt),
-        response: policy.tokenizer().encodeResponse(row.prompt, row.response),
-      };
-  checkSequenceLength(policy.model.config, tokenized.prompt.length + tokenized.response.length);
-  return tokenized;
+export function tokenizeResponse(
+  policy: OpenPolicy,
+  row: ScoreRecord | TokenizedScoreRecord | SampledScoreRecord,
+): TokenizedResponse {
+  const prompt = isTokenized(row)
+    ? checkIds(policy, row.prompt_input_ids)
+    : policy.tokenizer().encodePrompt(row.prompt);
+  const response = hasResponseIds(row)
+    ? checkIds(policy, row.response_input_ids)
+    : policy.tokenizer().encodeResponse(row.prompt, row.response);
+  checkSequenceLength(policy.model.config, prompt.length + response.length);
+  return { prompt, response };
 }
 
-const isTokenizedScore = (row: ScoreRecord | TokenizedScoreRecord): row is TokenizedScoreRecord =>
-  'prompt_input_ids' in row;
+type ScoreRow = Parameters<typeof tokenizeResponse>[1];
+const isTokenized = (row: ScoreRow): row is TokenizedScoreRecord => 'prompt_input_ids' in row;
+const hasResponseIds = (row: ScoreRow): row is TokenizedScoreRecord | SampledScoreRecord => 'response_input_ids' in row;
 
 const isTokenizedPreference = (row: PreferenceRecord | TokenizedPreferenceRecord): row is TokenizedPreferenceRecord =>
   'prompt_input_ids' in row;

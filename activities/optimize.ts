@@ -1,0 +1,58 @@
+/** optimize: the policy is trained on a round's preferences. */
+import { join } from 'node:path';
+import type { Address } from '../artifacts/manifest.ts';
+import { writeJsonl } from '../data/jsonl.ts';
+import { readPreferences } from '../data/readers.ts';
+import type { TrainMetrics } from '../engine/jobs.ts';
+import type { ObjectiveSettings, TrainingSettings } from '../engine/settings.ts';
+import { PREFERENCES } from './label.ts';
+import { ADAPTER, MODEL, openPolicyArtifact, writeBase } from './policy.ts';
+import { runStep, type Step, type StepResult } from './step.ts';
+
+export interface OptimizeInput {
+  /** Where training starts; also the reference policy. */
+  policy: Address;
+  preferences: Address;
+  objective: ObjectiveSettings;
+  training: TrainingSettings;
+  seed: number;
+  checkpointSeconds: number;
+}
+
+export interface OptimizeSummary {
+  steps: number;
+  /** Means over the last tenth of the steps. */
+  metrics: Record<string, number>;
+}
+
+export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms, input, options) => {
+  const { policy, preferences, objective, training, seed, checkpointSeconds } = input;
+  const recipe = { step: 'optimize', parameters: { objective, training }, inputs: { policy, preferences }, seed };
+  return runStep(rooms, 'policy', recipe, async (folder, checkpoints) => {
+    const rows = await readPreferences(join(await rooms.store.open(preferences), PREFERENCES));
+    const { policy: start, base } = await openPolicyArtifact(rooms.store, policy);
+    const job = {
+      policy: start,
+      reference: start,
+      rows,
+      objective,
+      training,
+      seed,
+      outDir: join(folder, training.full ? MODEL : ADAPTER),
+      checkpoint: { dir: checkpoints, everySeconds: checkpointSeconds },
+    };
+    const { steps, metrics } = await rooms.engine.run('optimize', job, options);
+    // How fast it went is no property of the result: it stays out, so that the same step makes the same artifact.
+    const timeless = metrics.map(({ 'tokens/s': _, ...row }) => row);
+    await writeJsonl(join(folder, 'metrics.jsonl'), timeless);
+    await writeBase(folder, base);
+    return { steps, metrics: meanOfLast(timeless) };
+  });
+};
+
+function meanOfLast(rows: Omit<TrainMetrics, 'tokens/s'>[]): Record<string, number> {
+  const last = rows.slice(-Math.ceil(rows.length / 10));
+  const names = Object.keys(last[0]).filter((name) => name !== 'step' && name !== 'epoch');
+  const mean = (name: string) => last.reduce((total, row) => total + (row[name] as number), 0) / last.length;
+  return Object.fromEntries(names.map((name) => [name, mean(name)]));
+}

@@ -1,0 +1,68 @@
+/** Policies as artifacts: a base model by reference, and what was trained of it. */
+import { existsSync } from 'node:fs';
+import { cp, readFile, readdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { hashFile, hashValue } from '../artifacts/hash.ts';
+import type { Address } from '../artifacts/manifest.ts';
+import type { ArtifactStore } from '../artifacts/store.ts';
+import { resolveModel } from '../data/hub.ts';
+import type { Policy } from '../engine/jobs.ts';
+import { openPolicy } from '../engine/policy.ts';
+import { runStep, type Rooms, type StepResult } from './step.ts';
+
+/** The base model: too large to copy into every artifact, so named, with a hash of all its files. */
+export interface BaseModel {
+  /** A folder or a hub id, as the configuration has it. */
+  source: string;
+  fingerprint: string;
+}
+
+const BASE = 'base.json';
+/** Folders of a policy's artifact: a PEFT adapter over the base, or a whole model in its place. */
+export const ADAPTER = 'adapter';
+export const MODEL = 'model';
+
+const MODEL_FILES = /\.(json|safetensors|jinja|model|txt)$/;
+
+async function fingerprintOf(folder: string): Promise<string> {
+  const names = (await readdir(folder)).filter((name) => MODEL_FILES.test(name)).sort();
+  return hashValue(await Promise.all(names.map(async (name) => [name, await hashFile(join(folder, name))])));
+}
+
+/**
+ * The policy that a run starts from, as an artifact. All of it is opened once, so that what is wrong with it is said before
+ * anything is computed.
+ * @throws InputError when model or adapter are missing, damaged or do not fit each other
+ */
+export async function importPolicy(
+  rooms: Rooms,
+  model: string,
+  adapter: string | undefined,
+): Promise<StepResult<Record<string, never>>> {
+  const folder = await resolveModel(model);
+  openPolicy({ model: folder, ...(adapter !== undefined && { adapter }) }).tokenizer();
+  const base: BaseModel = {
+    source: existsSync(model) ? resolve(model) : model,
+    fingerprint: await fingerprintOf(folder),
+  };
+  const parameters = { base, adapter: adapter === undefined ? null : await fingerprintOf(adapter) };
+  return runStep(rooms, 'policy', { step: 'import-policy', parameters, inputs: {}, seed: 0 }, async (target) => {
+    await writeBase(target, base);
+    if (adapter !== undefined) await cp(adapter, join(target, ADAPTER), { recursive: true });
+    return {};
+  });
+}
+
+export const writeBase = (folder: string, base: BaseModel) => writeFile(join(folder, BASE), JSON.stringify(base));
+
+/** A policy's artifact as the folders the engine opens. */
+export async function openPolicyArtifact(
+  store: ArtifactStore,
+  address: Address,
+): Promise<{ policy: Policy; base: BaseModel }> {
+  const folder = await store.open(address);
+  const base = JSON.parse(await readFile(join(folder, BASE), 'utf8')) as BaseModel;
+  const [model, adapter] = [join(folder, MODEL), join(folder, ADAPTER)];
+  if (existsSync(model)) return { policy: { model }, base };
+  return { policy: { model: await resolveModel(base.source), ...(existsSync(adapter) && { adapter }) }, base };
+}

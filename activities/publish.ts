@@ -1,0 +1,37 @@
+/** publish: the policy a run ends with, where its users look for it. */
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Address } from '../artifacts/manifest.ts';
+import { InputError } from '../data/errors.ts';
+import { ADAPTER, MODEL, openPolicyArtifact } from './policy.ts';
+import type { Step } from './step.ts';
+
+export interface PublishInput {
+  policy: Address;
+  /** Gets the policy: a PEFT adapter, or a model folder where all weights were trained. */
+  folder: string;
+  /** Written beside it. */
+  lineage: object;
+}
+
+/** Tells by this file that a folder is a run's output, and may be replaced by the next one's. */
+const LINEAGE = 'selm.json';
+
+export const publish: Step<PublishInput, { folder: string }> = async ({ store }, { policy, folder, lineage }) => {
+  const artifact = await store.open(policy);
+  const { base } = await openPolicyArtifact(store, policy);
+  const source = [MODEL, ADAPTER].map((name) => join(artifact, name)).find((path) => existsSync(path));
+  if (existsSync(folder) && (await readdir(folder)).length > 0 && !existsSync(join(folder, LINEAGE))) {
+    throw new InputError(`${folder} holds something that no run has written: give another output folder.`);
+  }
+  await mkdir(dirname(folder), { recursive: true });
+  const unfinished = `${folder}.unfinished`;
+  await rm(unfinished, { recursive: true, force: true });
+  await mkdir(unfinished);
+  if (source) await cp(source, unfinished, { recursive: true });
+  await writeFile(join(unfinished, LINEAGE), `${JSON.stringify({ policy, base, ...lineage }, null, 2)}\n`);
+  await rm(folder, { recursive: true, force: true });
+  await rename(unfinished, folder);
+  return { folder };
+};
