@@ -1,0 +1,54 @@
+/** The activities: steps as Temporal runs them, with heartbeats, cancellation and errors told apart. */
+import { ApplicationFailure, Context } from '@temporalio/activity';
+import { InputError } from '../data/errors.ts';
+import type { Progress } from '../engine/jobs.ts';
+import { evaluate } from './evaluate.ts';
+import { label } from './label.ts';
+import { optimize } from './optimize.ts';
+import { prepare } from './prepare.ts';
+import { publish } from './publish.ts';
+import { sample } from './sample.ts';
+import { score } from './score.ts';
+import type { Rooms, Step } from './step.ts';
+
+/** Steps that read and write files, without a model. */
+export const controlSteps = { prepare, label, evaluate, publish };
+/** Steps that need the engine. */
+export const modelSteps = { sample, score, optimize };
+
+type Activity<S> = S extends Step<infer Input, infer Output> ? (input: Input) => Promise<Output> : never;
+export type ActivitiesOf<Steps> = { [Name in keyof Steps]: Activity<Steps[Name]> };
+export type ControlActivities = ActivitiesOf<typeof controlSteps>;
+export type ModelActivities = ActivitiesOf<typeof modelSteps>;
+
+const HEARTBEAT_MILLISECONDS = 1000;
+
+/** Makes activities of steps. */
+export function createActivities<Steps extends Record<string, Step<never, unknown>>>(
+  rooms: Rooms,
+  steps: Steps,
+): ActivitiesOf<Steps> {
+  const entries = Object.entries(steps).map(([name, step]) => [name, (input: never) => perform(rooms, step, input)]);
+  return Object.fromEntries(entries) as ActivitiesOf<Steps>;
+}
+
+async function perform<Input, Output>(rooms: Rooms, step: Step<Input, Output>, input: Input): Promise<Output> {
+  const context = Context.current();
+  let progress: Progress | undefined;
+  const beat = setInterval(() => context.heartbeat(progress), HEARTBEAT_MILLISECONDS);
+  try {
+    return await step(rooms, input, {
+      signal: context.cancellationSignal,
+      onProgress: (latest) => {
+        // Metrics go into the artifact; a heartbeat carries how far it is and where its checkpoint lies.
+        const { metrics: _, ...rest } = latest;
+        progress = { ...(progress?.checkpoint && { checkpoint: progress.checkpoint }), ...rest };
+      },
+    });
+  } catch (error) {
+    if (error instanceof InputError) throw ApplicationFailure.nonRetryable(error.message, error.name);
+    throw error;
+  } finally {
+    clearInterval(beat);
+  }
+}

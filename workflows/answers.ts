@@ -1,0 +1,52 @@
+/** A policy's greedy answers to the held-out prompts, and the comparison of two policies' answers. */
+import type { Comparison } from '../activities/evaluate.ts';
+import type { PromptSet } from '../activities/prepare.ts';
+import type { Address } from '../artifacts/manifest.ts';
+import { control, model } from './activities.ts';
+import type { RunConfig } from './config.ts';
+import { mapWindow, shardsOf } from './shards.ts';
+
+export interface Answers {
+  policy: Address;
+  /** One artifact a shard. */
+  responses: Address[];
+}
+
+/** Told as activities end: whether the artifact was there already. */
+type Tick = (reused: boolean) => void;
+
+// Greedy answers draw nothing: one seed for all runs lets them share the start policy's.
+const GREEDY_SEED = 0;
+
+export async function answerHeldOut(
+  { evaluate: { maxNewTokens, batchSize, shardSize } }: RunConfig,
+  policy: Address,
+  heldOut: PromptSet,
+  tick: Tick,
+): Promise<Answers> {
+  const settings = { samplesPerPrompt: 1, temperature: 0, topP: 1, topK: 0, maxNewTokens, batchSize };
+  const responses = await mapWindow(shardsOf(heldOut.count, shardSize), async (shard) => {
+    const input = { policy, prompts: heldOut.address, ...shard, settings, seed: GREEDY_SEED };
+    const { address, reused } = await model.sample(input);
+    tick(reused);
+    return address;
+  });
+  return { policy, responses };
+}
+
+export async function compareAnswers(
+  { label, seed }: RunConfig,
+  { responses }: Answers,
+  opponent: Answers,
+  tick: Tick,
+): Promise<Comparison> {
+  const logps = await mapWindow(responses, async (shard) => {
+    const { address, reused } = await model.score({ policy: opponent.policy, responses: shard });
+    tick(reused);
+    return address;
+  });
+  const against = { responses: opponent.responses, logps };
+  const { summary, reused } = await control.evaluate({ responses, opponent: against, label, seed });
+  tick(reused);
+  return summary;
+}

@@ -1,0 +1,3 @@
+/** What the control worker runs. */
+export { alignment } from './alignment.ts';
+export { round } from './round.ts';

@@ -1,0 +1,107 @@
+/** One SELM iteration: sample, label, optimize, evaluate. */
+import { defineQuery, setHandler } from '@temporalio/workflow';
+import type { PromptSet } from '../activities/prepare.ts';
+import { answerHeldOut, compareAnswers, type Answers } from './answers.ts';
+import { control, model } from './activities.ts';
+import type { RunConfig } from './config.ts';
+import { mapWindow, shardsOf } from './shards.ts';
+import { STEPS, type RoundResult, type RoundStatus, type StepName, type StepStatus } from './status.ts';
+
+export interface RoundInput {
+  config: RunConfig;
+  /** Counted from 1. */
+  round: number;
+  prompts: PromptSet;
+  heldOut: PromptSet;
+  /** The policy the run started from, with its answers. */
+  start: Answers;
+  /** The policy this round starts from: its reference policy. */
+  previous: Answers;
+}
+
+export interface RoundOutput {
+  result: RoundResult;
+  /** The trained policy, with its answers to the held-out prompts. */
+  answers: Answers;
+}
+
+export const roundStatusQuery = defineQuery<RoundStatus>('status');
+
+export const roundWorkflowId = (runId: string, round: number) => `${runId}/round-${round}`;
+
+/** Rounds of a run draw different random numbers, as do runs of neighbouring seeds. */
+const roundSeed = (seed: number, round: number) => seed * 1000 + round;
+
+export async function round({ config, round, prompts, heldOut, start, previous }: RoundInput): Promise<RoundOutput> {
+  const steps = Object.fromEntries(
+    STEPS.map((name): [StepName, StepStatus] => [name, { state: 'waiting', done: 0, total: 1, reused: 0 }]),
+  ) as Record<StepName, StepStatus>;
+  setHandler(roundStatusQuery, () => ({ round, steps }));
+  const seed = roundSeed(config.seed, round);
+  const { policy } = previous;
+
+  /** Runs a step of `total` activities, each of which calls `tick` when it ends. */
+  const step = async <T>(name: StepName, total: number, work: (tick: (reused: boolean) => void) => Promise<T>) => {
+    const status = steps[name];
+    Object.assign(status, { state: 'running', total });
+    const result = await work((reused) => {
+      status.done++;
+      status.reused += Number(reused);
+    });
+    status.state = 'done';
+    return result;
+  };
+
+  const { shardSize, ...settings } = config.sample;
+  const shards = shardsOf(prompts.count, shardSize);
+  const responses = await step('sample', shards.length, (tick) =>
+    mapWindow(shards, async (shard) => {
+      const { address, reused } = await model.sample({ policy, prompts: prompts.address, ...shard, settings, seed });
+      tick(reused);
+      return address;
+    }),
+  );
+
+  const labeled = await step('label', 1, async (tick) => {
+    const result = await control.label({ responses, label: config.label });
+    tick(result.reused);
+    return result;
+  });
+
+  const { learningRate, objective, checkpointSeconds, ...training } = config.optimize;
+  const rates = [learningRate].flat();
+  const optimized = await step('optimize', 1, async (tick) => {
+    const result = await model.optimize({
+      policy,
+      preferences: labeled.address,
+      objective,
+      training: { ...training, learningRate: rates[Math.min(round, rates.length) - 1] },
+      seed,
+      checkpointSeconds,
+    });
+    tick(result.reused);
+    return result;
+  });
+
+  const heldOutShards = shardsOf(heldOut.count, config.evaluate.shardSize).length;
+  const evaluated = await step('evaluate', 3 * heldOutShards + 2, async (tick) => {
+    const answers = await answerHeldOut(config, optimized.address, heldOut, tick);
+    const againstStart = await compareAnswers(config, answers, start, tick);
+    const againstPrevious = await compareAnswers(config, answers, previous, tick);
+    return { answers, againstStart, winRateOverPrevious: againstPrevious.against!.winRate };
+  });
+
+  const { minWinRate = 0 } = config.evaluate.gate;
+  return {
+    answers: evaluated.answers,
+    result: {
+      round,
+      policy: optimized.address,
+      accepted: evaluated.winRateOverPrevious >= minWinRate,
+      label: labeled.summary,
+      training: optimized.summary.metrics,
+      evaluation: evaluated.againstStart,
+      winRateOverPrevious: evaluated.winRateOverPrevious,
+    },
+  };
+}

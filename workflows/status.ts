@@ -1,0 +1,48 @@
+/** What a run tells of itself: small numbers and addresses, for queries, tables and reports. */
+import type { Comparison } from '../activities/evaluate.ts';
+import type { LabelStats } from '../labelers/preferences.ts';
+
+export const STEPS = ['sample', 'label', 'optimize', 'evaluate'] as const;
+export type StepName = (typeof STEPS)[number];
+
+/** Of a step: activities done, of how many. */
+export interface StepStatus {
+  state: 'waiting' | 'running' | 'done';
+  done: number;
+  total: number;
+  /** How many of those done were found made. */
+  reused: number;
+}
+
+export interface RoundStatus {
+  round: number;
+  steps: Record<StepName, StepStatus>;
+}
+
+/** What a round came to. */
+export interface RoundResult {
+  round: number;
+  /** The policy it trained. */
+  policy: string;
+  accepted: boolean;
+  label: LabelStats;
+  /** Means over the last tenth of the training steps. */
+  training: Record<string, number>;
+  /** Against the run's start, on the held-out prompts. */
+  evaluation: Comparison;
+  /** Over the policy the round started from: what the gate looks at. */
+  winRateOverPrevious: number;
+}
+
+export interface RunStatus {
+  name: string;
+  rounds: number;
+  state: 'preparing' | 'running' | 'publishing' | 'done';
+  /** The start policy's answers to the held-out prompts. */
+  start?: Comparison;
+  results: RoundResult[];
+  /** The round in progress, or the last. Its steps are a query of its own workflow. */
+  round?: number;
+  /** The last accepted policy. */
+  policy?: string;
+}
