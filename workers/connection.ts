@@ -1,0 +1,20 @@
+/** How to reach Temporal: its own environment configuration (TEMPORAL_ADDRESS, TEMPORAL_API_KEY, profiles in a TOML file). */
+import { Client, Connection } from '@temporalio/client';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+
+/** Whether the environment names a server. */
+export const hasServer = () => Boolean(process.env['TEMPORAL_ADDRESS'] || process.env['TEMPORAL_CONFIG_FILE']);
+
+export function connectionSettings() {
+  const { connectionOptions, namespace } = loadClientConnectConfig();
+  return { connectionOptions, namespace: namespace ?? 'default' };
+}
+
+/** @throws Error when the server cannot be reached */
+export async function connectClient(): Promise<Client> {
+  const { connectionOptions, namespace } = connectionSettings();
+  const connection = await Connection.connect(connectionOptions).catch((error: Error) => {
+    throw new Error(`Temporal at ${connectionOptions.address} cannot be reached: ${error.message}`);
+  });
+  return new Client({ connection, namespace });
+}

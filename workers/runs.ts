@@ -1,0 +1,95 @@
+/** Runs as seen from outside: started or found again, watched, and their results. */
+import { WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client';
+import { defaultPayloadConverter, WorkflowIdConflictPolicy } from '@temporalio/common';
+import { hashValue } from '../artifacts/hash.ts';
+import { InputError } from '../data/errors.ts';
+import type { Progress } from '../engine/jobs.ts';
+import { alignment, runStatusQuery } from '../workflows/alignment.ts';
+import type { RunConfig } from '../workflows/config.ts';
+import { CONTROL_QUEUE } from '../workflows/queues.ts';
+import { roundStatusQuery, roundWorkflowId } from '../workflows/round.ts';
+import type { RoundStatus, RunStatus } from '../workflows/status.ts';
+
+export type RunHandle = WorkflowHandle<typeof alignment>;
+
+export const runWorkflowId = (name: string) => `selm-${name}`;
+
+/**
+ * Starts a run, or attaches to the one of its name that is in progress. A finished run of that name is run again: all that
+ * has not changed is found made.
+ * @throws InputError when the run in progress has another configuration
+ */
+export async function startRun(client: Client, config: RunConfig): Promise<{ handle: RunHandle; attached: boolean }> {
+  const fingerprint = hashValue(config);
+  const handle = await client.workflow.start(alignment, {
+    workflowId: runWorkflowId(config.name),
+    taskQueue: CONTROL_QUEUE,
+    args: [config],
+    workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+    memo: { fingerprint, started: Date.now() },
+  });
+  const { memo, historyLength } = await handle.describe();
+  if (memo?.['fingerprint'] !== fingerprint) {
+    throw new InputError(
+      `A run named "${config.name}" is in progress with another configuration: let it end, or give this one another name.`,
+    );
+  }
+  return { handle, attached: historyLength > 3 };
+}
+
+/** @throws InputError when there is no run of that name */
+export async function findRun(client: Client, name: string): Promise<RunHandle> {
+  const handle = client.workflow.getHandle<typeof alignment>(runWorkflowId(name));
+  try {
+    await handle.describe();
+    return handle;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) throw new InputError(`There is no run named "${name}".`);
+    throw error;
+  }
+}
+
+/** An activity that is under way or waits to be tried again. */
+export interface PendingActivity {
+  name: string;
+  attempt: number;
+  progress?: Progress;
+  /** Why the last attempt failed. */
+  lastFailure?: string;
+}
+
+export interface RunProgress {
+  status: RunStatus;
+  round?: RoundStatus;
+  pending: PendingActivity[];
+}
+
+/** Where a run is: its own status, its round's, and what the activities' heartbeats tell. */
+export async function readProgress(client: Client, handle: RunHandle): Promise<RunProgress> {
+  const status = await handle.query(runStatusQuery);
+  const pending = await pendingActivities(handle);
+  if (status.round === undefined || status.state !== 'running') return { status, pending };
+  const child = client.workflow.getHandle(roundWorkflowId(handle.workflowId, status.round));
+  try {
+    const round = await child.query(roundStatusQuery);
+    return { status, round, pending: [...pending, ...(await pendingActivities(child))] };
+  } catch (error) {
+    // Between the parent's decision and the child's first task there is nobody to ask.
+    if (error instanceof WorkflowNotFoundError) return { status, pending };
+    throw error;
+  }
+}
+
+async function pendingActivities(handle: WorkflowHandle): Promise<PendingActivity[]> {
+  const { raw } = await handle.describe();
+  return (raw.pendingActivities ?? []).map(({ activityType, attempt, heartbeatDetails, lastFailure }) => {
+    const [payload] = heartbeatDetails?.payloads ?? [];
+    const progress = payload ? defaultPayloadConverter.fromPayload<Progress | undefined>(payload) : undefined;
+    return {
+      name: activityType?.name ?? '',
+      attempt: attempt ?? 1,
+      ...(progress && { progress }),
+      ...(lastFailure?.message && { lastFailure: lastFailure.message }),
+    };
+  });
+}

@@ -1,0 +1,48 @@
+/** A worker process: it takes work from its role's queue until it is told to stop. */
+import { fileURLToPath } from 'node:url';
+import { NativeConnection, Runtime, Worker, DefaultLogger, type WorkerOptions } from '@temporalio/worker';
+import { controlSteps, createActivities, modelSteps } from '../activities/index.ts';
+import { LocalStore } from '../artifacts/local-store.ts';
+import { startEngine } from '../engine/host.ts';
+import { CONTROL_QUEUE, GPU_QUEUE } from '../workflows/queues.ts';
+import { connectionSettings } from './connection.ts';
+import { storeFolder } from './places.ts';
+
+export const ROLES = ['control', 'gpu'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** What a stopping worker gives its activities to end by themselves; then they are stopped and write their checkpoint. */
+const GRACE = '2s';
+
+/** Runs a worker until SIGINT, SIGTERM or `stop`. */
+export async function runWorker(role: Role, stop?: AbortSignal): Promise<void> {
+  Runtime.install({
+    logger: new DefaultLogger('WARN'),
+    telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
+  });
+  const { connectionOptions, namespace } = connectionSettings();
+  const connection = await NativeConnection.connect(connectionOptions);
+  const engine = startEngine();
+  const rooms = { store: new LocalStore(storeFolder()), engine };
+  const roles: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
+    control: {
+      taskQueue: CONTROL_QUEUE,
+      workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)),
+      activities: createActivities(rooms, controlSteps),
+    },
+    gpu: {
+      taskQueue: GPU_QUEUE,
+      activities: createActivities(rooms, modelSteps),
+      // The engine runs one job at a time; a second would hold a shard that another worker could take.
+      maxConcurrentActivityTaskExecutions: 1,
+    },
+  };
+  try {
+    const worker = await Worker.create({ connection, namespace, shutdownGraceTime: GRACE, ...roles[role] });
+    stop?.addEventListener('abort', () => worker.shutdown(), { once: true });
+    await worker.run();
+  } finally {
+    await engine.close();
+    await connection.close();
+  }
+}
