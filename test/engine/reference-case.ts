@@ -1,0 +1,62 @@
+/** One of the small models that PyTorch made (see test/fixtures/reference), as jobs take it. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+import type { TokenizedPreferenceRecord } from '../../data/records.ts';
+import type { OptimizeJob } from '../../engine/jobs.ts';
+import { trainingSchema } from '../../engine/settings.ts';
+import type { z } from 'zod';
+
+export const ROLES = ['chosen', 'rejected', 'reference'] as const;
+export type Roles<T> = Record<(typeof ROLES)[number], T>;
+
+export type Pair = { prompt: number[] } & Roles<number[]>;
+
+export interface Expected {
+  beta: number;
+  alpha: number;
+  reference_logps: Roles<number>[];
+}
+
+export const fixture = (path: string) => new URL(`../fixtures/${path}`, import.meta.url).pathname;
+export const readJson = <T>(file: string) => JSON.parse(readFileSync(file, 'utf8')) as T;
+
+/** A folder for a test file's outputs, gone when its tests are over. */
+export function scratchFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'selm-test-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+/** Nobody listens and nobody stops. */
+export const undisturbed = { onProgress: () => {}, aborted: () => false };
+
+export function referenceCase(name: string) {
+  const folder = fixture(`reference/${name}`);
+  const model = join(folder, 'model');
+  const { pairs } = readJson<{ pairs: Pair[] }>(join(folder, 'batch.json'));
+  const expected = readJson<Expected>(join(folder, 'expected.json'));
+  const policy = { model, adapter: join(folder, 'adapter_init') };
+  const reference = { model, adapter: join(folder, 'adapter_reference') };
+
+  /** Trains on the case's three pairs with its objective; without an adapter where all weights are trained. */
+  const optimizeJob = (outDir: string, training: z.input<typeof trainingSchema>): OptimizeJob => ({
+    policy: training.full ? { model } : policy,
+    reference,
+    rows: pairs.map(tokenizedRow),
+    objective: { name: 'selm', beta: expected.beta, alpha: expected.alpha },
+    training: trainingSchema.parse({ learningRate: 1e-3, schedule: 'constant', batchSize: pairs.length, ...training }),
+    seed: 0,
+    outDir,
+  });
+
+  return { folder, model, policy, reference, pairs, expected, optimizeJob };
+}
+
+const tokenizedRow = ({ prompt, chosen, rejected, reference }: Pair): TokenizedPreferenceRecord => ({
+  prompt_input_ids: prompt,
+  chosen_input_ids: chosen,
+  rejected_input_ids: rejected,
+  reference_input_ids: reference,
+});
