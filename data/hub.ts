@@ -36,6 +36,9 @@ export async function resolveModel(idOrPath: string): Promise<string> {
   return dirname(files[0]);
 }
 
+/** Whether `model` reads as a hub id, `org/name[@revision]`. */
+export const isModelId = (model: string): boolean => MODEL_ID.test(model);
+
 /** Whether `source` reads as the hub id of a data set, `org/name[/config][:split]`, and not as a file's path. */
 export function isDatasetId(source: string): boolean {
   return DATASET_ID.test(source) && !/\.(jsonl|json|parquet)$/.test(source);

@@ -9,7 +9,9 @@ export const labelSchema = z.strictObject({
   by: z
     .enum(['verifier'])
     .default('verifier')
-    .describe('Who prefers what: `verifier` checks the instructions that a prompt names.'),
+    .describe(
+      "Who scores the answers. `verifier` checks the instructions in a prompt's `instruction_id_list`, as IFEval does.",
+    ),
 });
 export type LabelSettings = z.infer<typeof labelSchema>;
 

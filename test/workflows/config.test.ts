@@ -1,0 +1,187 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, test } from 'vitest';
+import { InputError } from '../../data/errors.ts';
+import { loadConfig } from '../../workflows/config.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'selm-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const file = join(folder, 'run.yaml');
+const write = (...lines: string[]) => writeFileSync(file, lines.join('\n'));
+const REQUIRED = ['name: test', 'model: org/model', 'prompts:', '  train: org/prompts', '  heldOut: 10'];
+
+/** The message with which the file is refused. */
+function refusal(...lines: string[]): string {
+  write(...lines);
+  try {
+    loadConfig(file);
+  } catch (error) {
+    expect(error).toBeInstanceOf(InputError);
+    const { message } = error as Error;
+    expect(message).toMatch(/^\S+run\.yaml:? .+[.?]$/);
+    expect(message).not.toContain('\n');
+    return message.replace(file, 'run.yaml');
+  }
+  throw new Error('the configuration was accepted');
+}
+
+describe('what a file leaves out', () => {
+  test("has the paper's settings", () => {
+    write(...REQUIRED);
+    const { rounds, sample, optimize } = loadConfig(file);
+    // arXiv 2405.19332: three iterations, one greedy answer, learning rates 5e-7, 3e-7, 1e-7, beta 0.01, alpha 0.001 (Zephyr-7B).
+    expect(rounds).toBe(3);
+    expect(sample).toMatchObject({ samplesPerPrompt: 1, temperature: 0 });
+    expect(optimize).toMatchObject({ learningRate: [5e-7, 3e-7, 1e-7], batchSize: 128, maxLength: 1024 });
+    expect(optimize.objective).toEqual({ name: 'selm', beta: 0.01, alpha: 0.001 });
+  });
+
+  test('may be replaced from outside', () => {
+    write(...REQUIRED, 'seed: 1');
+    expect(loadConfig(file, { seed: 2, name: 'other' })).toMatchObject({ seed: 2, name: 'other', model: 'org/model' });
+  });
+});
+
+/** The three that may be hub ids, as they are after loading. */
+function load(model: string, train: string, heldOut: string): unknown[] {
+  write('name: test', `model: ${model}`, 'prompts:', `  train: ${train}`, `  heldOut: ${heldOut}`);
+  const { model: loadedModel, prompts } = loadConfig(file);
+  return [loadedModel, prompts.train, prompts.heldOut];
+}
+
+const here = (name: string) => join(folder, name);
+
+describe('a path', () => {
+  test('is relative to the file, whether it is there or not', () => {
+    expect(load('./model', '../train.jsonl', 'data/held-out.parquet')).toEqual([
+      here('model'),
+      here('../train.jsonl'),
+      here('data/held-out.parquet'),
+    ]);
+  });
+
+  test('is relative to the file where the file itself is named by a relative path', () => {
+    write('name: test', 'model: ./model', 'adapter: adapter', 'output: out', 'prompts:', '  train: a.jsonl', '  heldOut: 3'); // prettier-ignore
+    const config = loadConfig(relative(process.cwd(), file));
+    expect(config).toMatchObject({ model: here('model'), adapter: here('adapter'), output: here('out') });
+    expect(config.prompts).toEqual({ train: here('a.jsonl'), heldOut: 3 });
+  });
+
+  test('stays as it is where it is absolute', () => {
+    expect(load('/models/a', '/data/train.jsonl', '/data/b')).toEqual(['/models/a', '/data/train.jsonl', '/data/b']);
+  });
+
+  test('that reads as a hub id is one', () => {
+    const ids = ['org/model@v1.0', 'org/set/config:split', 'org/set'] as const;
+    expect(load(...ids)).toEqual(ids);
+  });
+
+  test('that reads as a hub id is none if it is there beside the file', () => {
+    const local = here('models/local');
+    mkdirSync(local, { recursive: true });
+    expect(load('models/local', 'models/local', 'models/local')).toEqual([local, local, local]);
+  });
+});
+
+describe('an unknown key is refused with the one that was meant', () => {
+  test.each([
+    ['optimise:\n  epochs: 2', 'optimise', 'optimize'],
+    ['sample:\n  temprature: 1', 'sample.temprature', 'sample.temperature'],
+    ['evaluate:\n  shardsize: 1', 'evaluate.shardsize', 'evaluate.shardSize'],
+    ['optimize:\n  lora:\n    r: 8', 'optimize.lora.r', 'optimize.lora.rank'],
+    ['optimize:\n  beta: 0.1', 'optimize.beta', 'optimize.objective.beta'],
+    ['tempreture: 1', 'tempreture', 'sample.temperature'],
+    ['temperature: 1', 'temperature', 'sample.temperature'],
+  ])('%j', (text, unknown, meant) => {
+    expect(refusal(...REQUIRED, text)).toBe(`run.yaml: there is no key "${unknown}"; did you mean "${meant}"?`);
+  });
+
+  test('even where the one that was meant is missing because of it', () => {
+    expect(refusal(...REQUIRED.map((line) => line.replace('model:', 'modle:')))).toBe(
+      'run.yaml: there is no key "modle"; did you mean "model"?',
+    );
+  });
+});
+
+describe('a bad value is refused with its key and what it may be', () => {
+  test.each([
+    ['rounds: 0', '"rounds" cannot be 0: expected number to be >0; see docs/config.md.'],
+    ['rounds: many', '"rounds" cannot be "many": expected number, received string; see docs/config.md.'],
+    ['label:\n  by: nobody', '"label.by" cannot be "nobody": expected "verifier"; see docs/config.md.'],
+    [
+      'optimize:\n  objective:\n    name: ppo',
+      '"optimize.objective.name" cannot be "ppo": expected one of "selm"|"dpo"; see docs/config.md.',
+    ],
+    [
+      'optimize:\n  objective:\n    beta: -1',
+      '"optimize.objective.beta" cannot be -1: expected number to be >0; see docs/config.md.',
+    ],
+    [
+      'optimize:\n  learningRate: -1',
+      '"optimize.learningRate" cannot be -1: expected number to be >0; see docs/config.md.',
+    ],
+    [
+      'optimize:\n  learningRate: [1e-6, 0]',
+      '"optimize.learningRate.1" cannot be 0: expected number to be >0; see docs/config.md.',
+    ],
+    [
+      'optimize:\n  learningRate: fast',
+      '"optimize.learningRate" cannot be "fast": expected a number > 0, or a list of them, one a round; see docs/config.md.',
+    ],
+    [
+      'evaluate:\n  gate:\n    minWinRate: 55',
+      '"evaluate.gate.minWinRate" cannot be 55: expected number to be <=1; see docs/config.md.',
+    ],
+    ['sample:', '"sample" has no value; give it one or remove the key.'],
+    ['sample: 4', '"sample" cannot be 4: expected object, received number; see docs/config.md.'],
+  ])('%j', (text, problem) => {
+    expect(refusal(...REQUIRED, text)).toBe(`run.yaml: ${problem}`);
+  });
+
+  test('a name that cannot be one', () => {
+    expect(refusal('name: my run', ...REQUIRED.slice(1))).toBe(
+      'run.yaml: "name" cannot be "my run": expected letters, digits, ".", "_" and "-"; see docs/config.md.',
+    );
+  });
+
+  test('a missing key', () => {
+    expect(refusal('name: test')).toBe('run.yaml: "model" is missing; see docs/config.md.');
+    expect(refusal(...REQUIRED.slice(0, 4))).toBe('run.yaml: "prompts.heldOut" is missing; see docs/config.md.');
+    expect(refusal(...REQUIRED.slice(0, 4), '  heldOut: true')).toBe(
+      'run.yaml: "prompts.heldOut" cannot be true: expected a file, a hub data set, or a number of prompts; see docs/config.md.',
+    );
+  });
+});
+
+describe('a file is refused', () => {
+  test('that is empty', () => {
+    for (const text of ['', '# nothing yet\n', '- a\n- list\n', 'just words']) {
+      expect(refusal(text)).toBe('run.yaml holds no configuration; see docs/config.md.');
+    }
+  });
+
+  test('that is not YAML, with the line', () => {
+    expect(refusal('name: test', 'model: [org/model')).toMatch(
+      /^run\.yaml is not YAML \(.+ line 2, .+\); correct it\.$/,
+    );
+    expect(refusal('rounds: 3', 'rounds: 4')).toBe(
+      'run.yaml is not YAML (Map keys must be unique at line 2, column 1); correct it.',
+    );
+  });
+
+  test('that is missing, or is none', () => {
+    const missing = join(folder, 'missing.yaml');
+    expect(() => loadConfig(missing)).toThrow(new InputError(`${missing} does not exist; give a run's YAML file.`));
+    expect(() => loadConfig(folder)).toThrow(
+      new InputError(`${folder} cannot be read (EISDIR); give a run's YAML file.`),
+    );
+  });
+});
+
+test("the quickstart's configuration is valid", () => {
+  const example = fileURLToPath(new URL('../../examples/quickstart/config.yaml', import.meta.url));
+  expect(loadConfig(example)).toMatchObject({ name: 'quickstart', rounds: 3 });
+});

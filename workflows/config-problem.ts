@@ -1,0 +1,41 @@
+/** What is wrong with a configuration, in one sentence. */
+import { distance } from 'fastest-levenshtein';
+import { z } from 'zod';
+
+/** @param document what `schema` has refused with `error` */
+export function describeProblem(schema: z.ZodType, document: unknown, { issues }: z.ZodError): string {
+  // A misspelled key is often missing as well: its spelling is the cause.
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
+  const path = issue.path.join('.');
+  if (issue.code === 'unrecognized_keys') {
+    const unknown = [...issue.path, issue.keys[0]].join('.');
+    return `there is no key "${unknown}"; did you mean "${nearest(unknown, keysOf(schema))}"?`;
+  }
+  const value = issue.path.reduce((inner, key) => (inner as Record<PropertyKey, unknown>)[key], document);
+  if (value === undefined) return `"${path}" is missing; see docs/config.md.`;
+  if (value === null) return `"${path}" has no value; give it one or remove the key.`;
+  const expected = issue.message.replace(/^(Invalid input|Invalid option|Too small|Too big): /, '');
+  return `"${path}" cannot be ${JSON.stringify(value)}: ${expected}; see docs/config.md.`;
+}
+
+/** Every key of the schema with the keys below it, joined by dots. */
+function keysOf(schema: z.ZodType): string[] {
+  const below = ({ properties = {} }: z.core.JSONSchema.BaseSchema, prefix: string): string[] =>
+    Object.entries(properties).flatMap(([name, value]) => [
+      `${prefix}${name}`,
+      ...below(value as z.core.JSONSchema.BaseSchema, `${prefix}${name}.`),
+    ]);
+  return below(z.toJSONSchema(schema, { io: 'input' }), '');
+}
+
+/** The key that was meant: one of a like name wherever it stands, else the likest of the same section. */
+function nearest(unknown: string, keys: string[]): string {
+  const alike = keys.filter((key) => edits(nameOf(key), nameOf(unknown)) <= nameOf(unknown).length / 3);
+  const candidates = alike.length > 0 ? alike : keys.filter((key) => sectionOf(key) === sectionOf(unknown));
+  return candidates.toSorted((a, b) => edits(a, unknown) - edits(b, unknown))[0];
+}
+
+const sectionOf = (key: string) => key.slice(0, key.lastIndexOf('.') + 1);
+const nameOf = (key: string) => key.slice(key.lastIndexOf('.') + 1);
+
+const edits = (a: string, b: string) => distance(a.toLowerCase(), b.toLowerCase());
