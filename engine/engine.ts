@@ -154,7 +154,8 @@ export class LocalEngine {
       ? undefined
       : (opened.adapter ?? freshAdapter(model.config, job.training.lora, job.seed));
     const trainable = adapter ? trainableAdapter(model, adapter) : trainableModel(model);
-    const { policy, training, seed, checkpoint } = job;
+    const { rows: _rows, outDir, checkpoint, ...recipe } = job;
+    const { policy, training, seed } = recipe;
     const options: TrainingOptions = {
       settings: training,
       seed,
@@ -162,14 +163,15 @@ export class LocalEngine {
       ...(checkpoint && {
         checkpoint: {
           ...checkpoint,
-          fingerprint: fingerprintOf([training, seed, task.examples, adapter ? adapter.scale : 'full', this.threads]),
+          // The examples stand for the rows: they depend on the tokenizer and the reference policy, too.
+          fingerprint: fingerprintOf([recipe, this.threads, ...task.examples]),
         },
       }),
       ...control,
     };
     const result = await train(model, trainable, task, options);
-    if (adapter) await writeAdapter(job.outDir, { ...adapter, baseModel: policy.model });
-    else await writeModel(job.outDir, policy.model, trainable.values);
+    if (adapter) await writeAdapter(outDir, { ...adapter, baseModel: policy.model });
+    else await writeModel(outDir, policy.model, trainable.values);
     return result;
   }
 }

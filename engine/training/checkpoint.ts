@@ -27,7 +27,12 @@ const STATE = 'state.safetensors';
 const SUMMARY = 'checkpoint.json';
 const folderName = (step: number) => `step-${String(step).padStart(8, '0')}`;
 
-export const fingerprintOf = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex');
+/** A hash of JSON values, taken one by one: a whole data set's text would not fit one string. */
+export function fingerprintOf(values: unknown[]): string {
+  const hash = createHash('sha256');
+  for (const value of values) hash.update(`${JSON.stringify(value)}\n`);
+  return hash.digest('hex');
+}
 
 /** Writes a checkpoint and removes the ones before it. It is there wholly or not at all. Returns its folder. */
 export async function writeCheckpoint(dir: string, checkpoint: Checkpoint, state: Feeds): Promise<string> {
@@ -53,11 +58,11 @@ export async function writeCheckpoint(dir: string, checkpoint: Checkpoint, state
 /** Fills `state` from the newest undamaged checkpoint of this training, if there is one. */
 export async function readCheckpoint(dir: string, fingerprint: string, state: Feeds): Promise<Checkpoint | undefined> {
   for (const name of completeCheckpoints(dir).reverse()) {
-    const { sha256, ...checkpoint } = JSON.parse(readFileSync(join(dir, name, SUMMARY), 'utf8')) as Checkpoint & {
-      sha256: string;
-    };
+    const summary = readSummary(join(dir, name, SUMMARY));
     const file = join(dir, name, STATE);
-    if (checkpoint.fingerprint !== fingerprint || !existsSync(file) || (await sha256Of(file)) !== sha256) continue;
+    if (summary?.fingerprint !== fingerprint || !existsSync(file)) continue;
+    const { sha256, ...checkpoint } = summary;
+    if ((await sha256Of(file)) !== sha256) continue;
     const entries = openSafetensors(file);
     for (const [key, tensor] of Object.entries(state)) {
       (tensor.data as Float32Array).set(readTensorF32(entries.get(key)!));
@@ -65,6 +70,14 @@ export async function readCheckpoint(dir: string, fingerprint: string, state: Fe
     return checkpoint;
   }
   return undefined;
+}
+
+function readSummary(file: string): (Checkpoint & { sha256: string }) | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Checkpoint & { sha256: string };
+  } catch {
+    return undefined;
+  }
 }
 
 async function sha256Of(file: string): Promise<string> {

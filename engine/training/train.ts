@@ -65,12 +65,26 @@ export async function train<E extends Example>(
   task: TrainingTask<E>,
   options: TrainingOptions,
 ): Promise<TrainResult> {
-  const { settings, seed, threads, checkpoint, onProgress, aborted } = options;
+  const { settings, threads } = options;
+  const session = await Session.open(passGraph(model, trainable, task), { folder: model.dataFolder, threads });
+  const optimizer = await AdamW.open(trainable.parameters, trainable.values, settings, threads);
+  try {
+    return await trainSteps(session, optimizer, model.config.vocabSize, task, options);
+  } finally {
+    await Promise.all([session.close(), optimizer.close()]);
+  }
+}
+
+async function trainSteps<E extends Example>(
+  session: Session,
+  optimizer: AdamW,
+  vocabSize: number,
+  task: TrainingTask<E>,
+  { settings, seed, checkpoint, onProgress, aborted }: TrainingOptions,
+): Promise<TrainResult> {
   const { examples } = task;
   const stepsPerEpoch = Math.ceil(examples.length / settings.batchSize);
   const steps = stepsPerEpoch * settings.epochs;
-  const session = await Session.open(passGraph(model, trainable, task), { folder: model.dataFolder, threads });
-  const optimizer = await AdamW.open(trainable.parameters, trainable.values, settings, threads);
   const resumed = checkpoint && (await readCheckpoint(checkpoint.dir, checkpoint.fingerprint, optimizer.state));
   const metrics: TrainMetrics[] = resumed?.metrics ?? [];
   const first = resumed?.step ?? 0;
@@ -107,7 +121,7 @@ export async function train<E extends Example>(
         throw new JobAborted(`training was stopped after ${step} of ${steps} steps`);
       }
       const part = pass.map((i) => batch[i]);
-      const packed = packGroups(part.map(({ group }) => group), model.config.vocabSize); // prettier-ignore
+      const packed = packGroups(part.map(({ group }) => group), vocabSize); // prettier-ignore
       const sequences = part.reduce((total, { group }) => total + group.responses.length, 0);
       const feeds = {
         ...packed.feeds,
@@ -150,6 +164,5 @@ export async function train<E extends Example>(
       await save(step + 1);
     }
   }
-  await Promise.all([session.close(), optimizer.close()]);
   return { steps, metrics, ...(resumed && { resumedFromStep: resumed.step }) };
 }
