@@ -45,7 +45,7 @@ export class LocalStore implements ArtifactStore {
       if (!(error instanceof ArtifactDamaged)) throw error;
       this.warn(error.message);
       await rm(this.indexOf(key), { force: true });
-      await rm(this.folderOf(address), { recursive: true, force: true });
+      await this.discard(address);
       return undefined;
     }
   }
@@ -72,16 +72,24 @@ export class LocalStore implements ArtifactStore {
   private async place(finished: string, address: Address): Promise<void> {
     const target = this.folderOf(address);
     await mkdir(dirname(target), { recursive: true });
-    const present = await this.open(address).then(
+    if (await moveUnlessTaken(finished, target)) return;
+    // Another worker was faster, and may be read from already: only what is damaged gives way.
+    const intact = await this.open(address).then(
       () => true,
       () => false,
     );
-    if (present) return;
-    await rm(target, { recursive: true, force: true });
-    await rename(finished, target).catch((error: NodeJS.ErrnoException) => {
-      // Another worker was faster: what it placed under this address is the same.
-      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    if (intact) return;
+    await this.discard(address);
+    await moveUnlessTaken(finished, target);
+  }
+
+  /** Removes an artifact at once, so that nobody finds half of it. */
+  private async discard(address: Address): Promise<void> {
+    const aside = join(this.root, 'unfinished', randomUUID());
+    await rename(this.folderOf(address), aside).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
     });
+    await rm(aside, { recursive: true, force: true });
   }
 
   private async writeIndex(key: StepKey, address: Address): Promise<void> {
@@ -132,6 +140,17 @@ async function listFiles(folder: string): Promise<Manifest['files']> {
       return { path: relative(folder, path), size: (await stat(path)).size, sha256: await hashFile(path) };
     }),
   );
+}
+
+async function moveUnlessTaken(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+    return false;
+  }
 }
 
 async function writeDurably(path: string, text: string): Promise<void> {
