@@ -4,6 +4,8 @@ import { InputError } from '../data/errors.ts';
 
 const FAILED = 1;
 const BAD_INPUT = 2;
+/** By Ctrl-C, as shells have it: 128 + SIGINT. */
+export const INTERRUPTED = 130;
 
 /** 0 done, 1 failed, 2 bad usage or bad input. */
 export function exitCodeOf(error: unknown): number {

@@ -6,9 +6,14 @@ import { evaluateCommand } from './evaluate.ts';
 import { exportCommand } from './export.ts';
 import { labelCommand } from './label.ts';
 import { optimizeCommand } from './optimize.ts';
+import { runCommand } from './run.ts';
 import { sampleCommand } from './sample.ts';
 import { scoreCommand } from './score.ts';
 import { sftCommand } from './sft.ts';
+import { startCommand } from './start.ts';
+import { statusCommand } from './status.ts';
+import { watchCommand } from './watch.ts';
+import { workerCommand } from './worker.ts';
 
 const program = new Command('selm')
   .description('Durable online alignment of language models (SELM, arXiv 2405.19332).')
@@ -16,6 +21,11 @@ const program = new Command('selm')
   .exitOverride();
 
 for (const command of [
+  runCommand(),
+  startCommand(),
+  statusCommand(),
+  watchCommand(),
+  workerCommand(),
   sampleCommand(),
   scoreCommand(),
   labelCommand(),

@@ -10,11 +10,12 @@ export function uniform(...key: RandomKey): number {
   return Number(digest.readBigUInt64BE() >> 11n) / 2 ** 53;
 }
 
+const rotate = (x: number, by: number) => (x << by) | (x >>> (32 - by));
+
 /** A stream of numbers in [0, 1) for one key, for when many are drawn: xoshiro128** seeded by the key's hash. */
 export function uniformStream(...key: RandomKey): () => number {
   const digest = createHash('sha256').update(JSON.stringify(key)).digest();
   let [a, b, c, d] = [0, 4, 8, 12].map((offset) => digest.readUInt32BE(offset));
-  const rotate = (x: number, by: number) => (x << by) | (x >>> (32 - by));
   return () => {
     const result = Math.imul(rotate(Math.imul(b, 5), 7), 9) >>> 0;
     const shifted = b << 9;

@@ -18,7 +18,7 @@ export class SessionCache {
   }
 
   async clear(): Promise<void> {
-    for (const kind of [...this.open.keys()]) await this.drop(kind);
+    for (const kind of this.open.keys()) await this.drop(kind);
   }
 
   private async drop(kind: string): Promise<void> {

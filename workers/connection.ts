@@ -3,7 +3,7 @@ import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 
 /** Whether the environment names a server. */
-export const hasServer = () => Boolean(process.env['TEMPORAL_ADDRESS'] || process.env['TEMPORAL_CONFIG_FILE']);
+export const hasServer = () => loadClientConnectConfig().connectionOptions.address !== undefined;
 
 export function connectionSettings() {
   const { connectionOptions, namespace } = loadClientConnectConfig();

@@ -1,6 +1,6 @@
-/** The embedded Temporal server: a process of its own on a database file, found again after whatever ended its starter. */
+/** The embedded Temporal server: a process of its own on a database file, shared by all that run in one home folder. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,59 +8,73 @@ import { Connection } from '@temporalio/client';
 import { homeFolder } from './places.ts';
 import { findTemporal } from './temporal-binary.ts';
 
-export interface DevServer {
-  address: string;
-  pid: number;
-  /** Ends the server, unless another process that is alive has started it. Its database stays. */
-  stop(): void;
-}
-
-/** What server.json tells of the server of a home folder. */
+/** What server.json tells of the home folder's server. */
 interface Registration {
   address: string;
   pid: number;
-  owner: number;
+  /** The processes that need it: the last of them to leave ends it. */
+  users: number[];
 }
 
 const START_SECONDS = 60;
 
-/** The server of the home folder, started if it does not run. */
-export async function startDevServer(say: (message: string) => void): Promise<DevServer> {
-  const home = homeFolder();
-  mkdirSync(home, { recursive: true });
-  const file = join(home, 'server.json');
-  const running = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Registration) : undefined;
-  if (running && isAlive(running.pid) && (await answers(running.address))) {
-    const owned = !isAlive(running.owner) || running.owner === process.pid;
-    return handle(running, owned);
+/**
+ * Starts the home folder's server if it does not run, and keeps it until this process leaves it.
+ * @returns its address, which stays the same when it is started again
+ */
+export async function joinDevServer(say: (message: string) => void): Promise<string> {
+  mkdirSync(homeFolder(), { recursive: true });
+  const known = readRegistration();
+  const users = [...(known?.users ?? []).filter((pid) => pid !== process.pid && isAlive(pid)), process.pid];
+  if (known && isAlive(known.pid) && (await answers(known.address))) {
+    register({ ...known, users });
+    return known.address;
   }
-  const temporal = await findTemporal(say);
-  const port = await freePort();
+  const executable = await findTemporal(say);
+  const port = known && (await isFree(portOf(known.address))) ? portOf(known.address) : await freePort();
   const address = `127.0.0.1:${port}`;
+  const database = join(homeFolder(), 'temporal.db');
   const flags = ['--ip', '127.0.0.1', '--port', String(port), '--headless', '--log-level', 'error'];
-  const server = spawn(temporal, ['server', 'start-dev', '--db-filename', join(home, 'temporal.db'), ...flags], {
+  const server = spawn(executable, ['server', 'start-dev', '--db-filename', database, ...flags], {
     stdio: 'ignore',
-    // Not in the terminal's process group: Ctrl-C ends the workers first.
+    // Not in the terminal's process group: at Ctrl-C the workers end first.
     detached: true,
   });
   server.unref();
-  const registration = { address, pid: server.pid!, owner: process.pid };
-  writeFileSync(file, JSON.stringify(registration));
-  for (let waited = 0; waited < START_SECONDS * 10; waited++) {
-    if (await answers(address)) return handle(registration, true);
-    if (server.exitCode !== null) break;
+  register({ address, pid: server.pid!, users });
+  for (let waited = 0; waited < START_SECONDS * 10 && server.exitCode === null; waited++) {
+    if (await answers(address)) return address;
     await sleep(100);
   }
-  throw new Error(`Temporal's dev server did not start (${temporal}, database ${join(home, 'temporal.db')}).`);
+  throw new Error(`Temporal's dev server did not start (${executable}, database ${database}).`);
 }
 
-const handle = ({ address, pid }: Registration, owned: boolean): DevServer => ({
-  address,
-  pid,
-  stop: () => {
-    if (owned && isAlive(pid)) process.kill(pid, 'SIGTERM');
-  },
-});
+/** Ends the server, unless another process needs it. Its database stays. */
+export function leaveDevServer(): void {
+  const known = readRegistration();
+  if (!known) return;
+  const users = known.users.filter((pid) => pid !== process.pid && isAlive(pid));
+  register({ ...known, users });
+  if (users.length === 0 && isAlive(known.pid)) process.kill(known.pid, 'SIGTERM');
+}
+
+/** The address of the home folder's server, if it runs. */
+export function runningDevServer(): string | undefined {
+  const known = readRegistration();
+  return known && isAlive(known.pid) ? known.address : undefined;
+}
+
+const registrationFile = () => join(homeFolder(), 'server.json');
+
+function readRegistration(): Registration | undefined {
+  return existsSync(registrationFile()) ? (JSON.parse(readFileSync(registrationFile(), 'utf8')) as Registration) : undefined; // prettier-ignore
+}
+
+function register(registration: Registration): void {
+  const temporary = `${registrationFile()}.${process.pid}`;
+  writeFileSync(temporary, JSON.stringify(registration));
+  renameSync(temporary, registrationFile());
+}
 
 function isAlive(pid: number): boolean {
   try {
@@ -82,10 +96,17 @@ async function answers(address: string): Promise<boolean> {
   }
 }
 
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => probe.once('listening', resolve));
-  const { port } = probe.address() as AddressInfo;
+const portOf = (address: string) => Number(address.split(':')[1]);
+
+const freePort = () => listen(0);
+
+const isFree = (port: number) => listen(port).then(Boolean, () => false);
+
+/** Listens for a moment; returns the port. */
+async function listen(port: number): Promise<number> {
+  const probe = createServer().listen(port, '127.0.0.1');
+  await new Promise((resolve, reject) => probe.once('listening', resolve).once('error', reject));
+  const { port: taken } = probe.address() as AddressInfo;
   await new Promise((resolve) => probe.close(resolve));
-  return port;
+  return taken;
 }

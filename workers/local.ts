@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { forkModule } from '../engine/fork.ts';
 import { hasServer } from './connection.ts';
-import { startDevServer } from './dev-server.ts';
+import { joinDevServer, leaveDevServer, runningDevServer } from './dev-server.ts';
 import { ROLES, type Role } from './worker.ts';
 
 export interface Local {
-  /** Ends the workers, and the server if it was started here. What they were doing can go on later. */
+  /** Ends the workers, and the server if nobody else needs it. What they were doing can go on later. */
   stop(): Promise<void>;
 }
 
@@ -16,13 +16,11 @@ const RESTART_SECONDS = 1;
 
 /**
  * Starts what is missing: the embedded server where the environment names none, and a worker of each role.
- * A worker that dies is started again; a server that dies, too.
+ * Whichever dies is started again.
  */
 export async function startLocal(say: (message: string) => void): Promise<Local> {
-  const embedded = !hasServer();
-  let server = embedded ? await startDevServer(say) : undefined;
-  if (server) process.env['TEMPORAL_ADDRESS'] = server.address;
   let stopping = false;
+  const stopServer = hasServer() ? () => {} : await keepServer(say, () => stopping);
   const workers = new Map<Role, ChildProcess>();
 
   const startWorker = (role: Role) => {
@@ -49,8 +47,25 @@ export async function startLocal(say: (message: string) => void): Promise<Local>
           return exited;
         }),
       );
-      server?.stop();
-      server = undefined;
+      stopServer();
     },
+  };
+}
+
+/** Joins the embedded server and starts it again when it dies. */
+async function keepServer(say: (message: string) => void, stopping: () => boolean): Promise<() => void> {
+  process.env['TEMPORAL_ADDRESS'] = await joinDevServer(say);
+  let starting = false;
+  const watch = setInterval(() => {
+    if (starting || stopping() || runningDevServer()) return;
+    starting = true;
+    say("Temporal's dev server ended; starting it again.");
+    joinDevServer(say)
+      .catch((error: Error) => say(error.message))
+      .finally(() => (starting = false));
+  }, RESTART_SECONDS * 1000);
+  return () => {
+    clearInterval(watch);
+    leaveDevServer();
   };
 }

@@ -51,6 +51,7 @@ export async function findRun(client: Client, name: string): Promise<RunHandle> 
 
 /** An activity that is under way or waits to be tried again. */
 export interface PendingActivity {
+  id: string;
   name: string;
   attempt: number;
   progress?: Progress;
@@ -82,10 +83,11 @@ export async function readProgress(client: Client, handle: RunHandle): Promise<R
 
 async function pendingActivities(handle: WorkflowHandle): Promise<PendingActivity[]> {
   const { raw } = await handle.describe();
-  return (raw.pendingActivities ?? []).map(({ activityType, attempt, heartbeatDetails, lastFailure }) => {
+  return (raw.pendingActivities ?? []).map(({ activityId, activityType, attempt, heartbeatDetails, lastFailure }) => {
     const [payload] = heartbeatDetails?.payloads ?? [];
     const progress = payload ? defaultPayloadConverter.fromPayload<Progress | undefined>(payload) : undefined;
     return {
+      id: activityId ?? '',
       name: activityType?.name ?? '',
       attempt: attempt ?? 1,
       ...(progress && { progress }),

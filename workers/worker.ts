@@ -1,6 +1,13 @@
-/** A worker process: it takes work from its role's queue until it is told to stop. */
+/** Worker processes: they take work from their roles' queues until they are told to stop. */
 import { fileURLToPath } from 'node:url';
-import { NativeConnection, Runtime, Worker, DefaultLogger, type WorkerOptions } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type LogLevel,
+  type WorkerOptions,
+} from '@temporalio/worker';
 import { controlSteps, createActivities, modelSteps } from '../activities/index.ts';
 import { LocalStore } from '../artifacts/local-store.ts';
 import { startEngine } from '../engine/host.ts';
@@ -14,17 +21,20 @@ export type Role = (typeof ROLES)[number];
 /** What a stopping worker gives its activities to end by themselves; then they are stopped and write their checkpoint. */
 const GRACE = '2s';
 
-/** Runs a worker until SIGINT, SIGTERM or `stop`. */
-export async function runWorker(role: Role, stop?: AbortSignal): Promise<void> {
+/**
+ * Runs workers until SIGINT, SIGTERM or `stop`.
+ * @param logLevel of what Temporal logs on stderr
+ */
+export async function runWorkers(roles: readonly Role[], logLevel: LogLevel, stop?: AbortSignal): Promise<void> {
   Runtime.install({
-    logger: new DefaultLogger('WARN'),
+    logger: new DefaultLogger(logLevel),
     telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
   });
   const { connectionOptions, namespace } = connectionSettings();
   const connection = await NativeConnection.connect(connectionOptions);
   const engine = startEngine();
   const rooms = { store: new LocalStore(storeFolder()), engine };
-  const roles: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
+  const options: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
     control: {
       taskQueue: CONTROL_QUEUE,
       workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)),
@@ -38,9 +48,11 @@ export async function runWorker(role: Role, stop?: AbortSignal): Promise<void> {
     },
   };
   try {
-    const worker = await Worker.create({ connection, namespace, shutdownGraceTime: GRACE, ...roles[role] });
-    stop?.addEventListener('abort', () => worker.shutdown(), { once: true });
-    await worker.run();
+    const workers = await Promise.all(
+      roles.map((role) => Worker.create({ connection, namespace, shutdownGraceTime: GRACE, ...options[role] })),
+    );
+    stop?.addEventListener('abort', () => workers.forEach((worker) => worker.shutdown()), { once: true });
+    await Promise.all(workers.map((worker) => worker.run()));
   } finally {
     await engine.close();
     await connection.close();

@@ -281,7 +281,7 @@ export function argmax(g: Graph, x: Tensor): Tensor {
 
 /** The k largest elements of each row in descending order, and their indices. */
 export function topK(g: Graph, x: Tensor, k: number): [values: Tensor, indices: Tensor] {
-  const shape = x.shape.with(-1, k);
+  const shape = [...x.shape.slice(0, -1), k];
   const outputs = [
     { type: x.type, shape },
     { type: 'int64' as const, shape },
@@ -332,7 +332,7 @@ export function rmsNorm(g: Graph, x: Tensor, weight: Tensor, epsilon: number): [
     'RMSNorm',
     `${format(weight.shape)} for ${format(x.shape)}`,
   );
-  const outputs = [x.shape, x.shape.with(-1, 1)].map((shape) => ({ type: x.type, shape }));
+  const outputs = [x.shape, [...x.shape.slice(0, -1), 1]].map((shape) => ({ type: x.type, shape }));
   const attributes = { axis: -1, epsilon: { float: epsilon } };
   return g.emit('SimplifiedLayerNormalization', [x, weight], outputs, attributes) as [Tensor, Tensor];
 }

@@ -31,6 +31,8 @@ const control = { onProgress: () => {}, aborted: () => false };
 const scratch = mkdtempSync(join(tmpdir(), 'selm-reference-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
+const mean = (values: number[]) => values.reduce((a, b) => a + b) / values.length;
+
 describe.each(CASES)('%s', (name) => {
   const folder = new URL(`../fixtures/reference/${name}/`, import.meta.url).pathname;
   const read = <T>(file: string) => JSON.parse(readFileSync(join(folder, file), 'utf8')) as T;
@@ -113,7 +115,6 @@ describe.each(CASES)('%s', (name) => {
       for (const [i, { policy_logps }] of expected.steps.entries()) {
         const rewards = (role: keyof Roles<number>) =>
           policy_logps.map((row, j) => expected.beta * (row[role] - expected.reference_logps[j][role]));
-        const mean = (values: number[]) => values.reduce((a, b) => a + b) / values.length;
         const [chosen, rejected] = [rewards('chosen'), rewards('rejected')];
         expect(result.metrics[i]['rewards/chosen']).toBeCloseTo(mean(chosen), 4);
         expect(result.metrics[i]['rewards/margins']).toBeCloseTo(mean(chosen) - mean(rejected), 4);

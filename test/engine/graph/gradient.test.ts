@@ -102,11 +102,13 @@ const cases: Record<string, [Shape[], Build, Record<string, number>?]> = {
   }],
 }; // prettier-ignore
 
+const oriented = (rows: number, columns: number, turned: boolean) => (turned ? [columns, rows] : [rows, columns]);
+const matrix = (values: number[]) => float32(Float32Array.from(values), [2, 2]);
+
 describe('gradients equal finite differences', () => {
   test.each(Object.entries(cases))('%s', (_name, [shapes, build, names]) => checkGradient(shapes, build, names));
 
   const products = [false, true].flatMap((transA) => [false, true].map((transB) => ({ transA, transB })));
-  const oriented = (rows: number, columns: number, turned: boolean) => (turned ? [columns, rows] : [rows, columns]);
 
   test.each(products)('Gemm %o', ({ transA, transB }) =>
     checkGradient([oriented(2, 3, transA), oriented(3, 4, transB), [4]], (g, [a, b, c]) =>
@@ -138,7 +140,6 @@ test('gradients are added onto what was accumulated before', async () => {
   const [db] = gradient(g, ops.reduceSum(g, y, 0, false), [b], new Map([[b, before]]));
   g.output('db', db);
   const session = await Session.open(g, { threads: 1 });
-  const matrix = (values: number[]) => float32(Float32Array.from(values), [2, 2]);
   const { db: sum } = await session.run({ a: matrix([1, 2, 3, 4]), b: matrix([0, 0, 0, 0]), before: matrix([10, 20, 30, 40]) }); // prettier-ignore
   expect([...(sum.data as Float32Array)]).toEqual([14, 24, 36, 46]);
 });

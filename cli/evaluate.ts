@@ -1,0 +1,77 @@
+import { writeFile } from 'node:fs/promises';
+import { Command, Option } from 'commander';
+import { compare, type Comparison } from '../activities/evaluate.ts';
+import { scoreAnswers } from '../activities/score.ts';
+import { InputError } from '../data/errors.ts';
+import { readPrompts } from '../data/prompts.ts';
+import type { Engine, Policy } from '../engine/jobs.ts';
+import { samplingSchema } from '../engine/settings.ts';
+import { createLabeler, labelerNames } from '../labelers/index.ts';
+import { addSettings, readSettings, seedSchema } from './settings.ts';
+import { addPolicy, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
+
+const FIELDS = ['maxNewTokens', 'batchSize'] as const;
+
+interface Flags extends PolicyFlags {
+  prompts: string;
+  by: (typeof labelerNames)[number];
+  againstAdapter?: string;
+  againstBase?: boolean;
+  out: string;
+  json?: boolean;
+}
+
+/** `selm evaluate`: what a policy's greedy answers are worth, alone or beside another's. */
+export function evaluateCommand(): Command {
+  const command = new Command('evaluate').description("Score a policy's greedy answers, alone or against another's.");
+  addPolicy(command);
+  command
+    .requiredOption('--prompts <file>', 'Prompts that the policy was not trained on.')
+    .addOption(new Option('--by <labeler>', 'Who scores the answers.').choices(labelerNames).makeOptionMandatory())
+    .addOption(
+      new Option('--against-adapter <folder>', 'Compare with this adapter of the same model.').conflicts('againstBase'),
+    ) // prettier-ignore
+    .option('--against-base', 'Compare with the model without an adapter.')
+    .requiredOption('--out <file>', 'Gets {summary, answers} as JSON.');
+  addSettings(command, samplingSchema, [...FIELDS]);
+  addSettings(command, seedSchema, ['seed']);
+  command.addOption(jsonOption());
+  return command.action(async (flags: Flags & Record<string, unknown>) => {
+    const settings = readSettings(samplingSchema, flags, [...FIELDS]);
+    const { seed } = readSettings(seedSchema, flags, ['seed']);
+    const policy = await policyOf(flags);
+    if (flags.againstBase && policy.adapter === undefined) {
+      throw new InputError('--against-base compares an adapter with its model: give --adapter.');
+    }
+    const labeler = createLabeler({ by: flags.by });
+    const prompts = await readPrompts(flags.prompts);
+    const answer = async (engine: Engine, who: Policy) => {
+      const { responses } = await engine.run('sample', { policy: who, prompts, settings, seed });
+      return prompts.map((prompt, i) => ({ ...prompt, responses: responses[i] }));
+    };
+    const { comparison, rows } = await withEngine(async (engine) => {
+      const answered = await answer(engine, policy);
+      const other = otherPolicy(policy, flags);
+      if (!other) return compare(labeler, answered, undefined, seed);
+      const logps = await scoreAnswers(engine, other, answered);
+      return compare(labeler, answered, { answered: await answer(engine, other), logps }, seed);
+    });
+    await writeFile(flags.out, `${JSON.stringify({ summary: comparison, answers: rows }, null, 2)}\n`);
+    summarize(flags, { ...comparison, out: flags.out }, `${flags.out}: ${describeComparison(comparison)}`);
+  });
+}
+
+function otherPolicy({ model }: Policy, { againstAdapter, againstBase }: Flags): Policy | undefined {
+  if (againstAdapter !== undefined) return { model, adapter: againstAdapter };
+  return againstBase ? { model } : undefined;
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+
+function describeComparison({ prompts, meanScore, strictPassRate, against }: Comparison): string {
+  const strict = strictPassRate === undefined ? '' : `, ${percent(strictPassRate)} strict`;
+  const alone = `mean score ${meanScore.toFixed(3)}${strict} on ${prompts} prompts`;
+  if (!against) return `${alone}.`;
+  const { low, high } = against.winRateInterval;
+  return `${alone}; win rate ${percent(against.winRate)} (95 % interval ${percent(low)} to ${percent(high)}).`;
+}

@@ -1,0 +1,148 @@
+/** A run on a terminal: bars of the round's steps, and lines that stay for what happened. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from '@temporalio/client';
+import { createLogUpdate } from 'log-update';
+import { readProgress, type PendingActivity, type RunHandle, type RunProgress } from '../workers/runs.ts';
+import { STEPS, type RoundStatus, type RunStatus, type StepName, type StepStatus } from '../workflows/status.ts';
+
+const POLL_MILLISECONDS = 500;
+const BAR_WIDTH = 30;
+
+/** Shows a run until it ends or `stop` is aborted. @returns its last status, if it ended */
+export async function watchRun(client: Client, handle: RunHandle, stop: AbortSignal): Promise<RunStatus | undefined> {
+  const view = new RunView();
+  const run = { ended: false };
+  const result = handle.result().finally(() => (run.ended = true));
+  // Awaited below, unless the watching is stopped first.
+  result.catch(() => {});
+  try {
+    while (!run.ended && !stop.aborted) {
+      // While a server or worker is down there is no answer; the run goes on when they are back.
+      const progress = await readProgress(client, handle).catch(() => undefined);
+      if (progress && !run.ended) view.show(progress);
+      await Promise.race([sleep(POLL_MILLISECONDS, undefined, { signal: stop }).catch(() => {}), result.catch(() => {})]); // prettier-ignore
+    }
+    if (stop.aborted) return undefined;
+    const status = await result;
+    view.show({ status, pending: [] });
+    return status;
+  } finally {
+    view.close();
+  }
+}
+
+class RunView {
+  private readonly draw = process.stderr.isTTY ? createLogUpdate(process.stderr) : undefined;
+  private readonly rates = new Rates();
+  private readonly said = new Set<string>();
+
+  show({ status, round, pending }: RunProgress): void {
+    if (status.state === 'preparing') this.sayOnce('Preparing: reading prompts, model and settings.');
+    if (status.policy !== undefined && !status.start) this.sayOnce('Measuring the start policy.');
+    if (status.start) this.sayOnce(`Start: ${scores(status.start)}.`);
+    for (const { round: number, evaluation, accepted } of status.results) {
+      const { winRate, winRateInterval } = evaluation.against!;
+      const interval = `[${percent(winRateInterval.low)}, ${percent(winRateInterval.high)}]`;
+      const verdict = accepted ? 'accepted' : 'rolled back';
+      this.sayOnce(`Round ${number} of ${status.rounds}: ${scores(evaluation)}, win rate over the start ${percent(winRate)} ${interval}, ${verdict}.`); // prettier-ignore
+    }
+    for (const { name, attempt, lastFailure } of pending) {
+      if (lastFailure !== undefined) this.sayOnce(`${name} failed (${lastFailure}); attempt ${attempt}.`);
+    }
+    const underWay = round && !status.results.some((result) => result.round === round.round);
+    this.draw?.(underWay ? this.roundLines(round, status.rounds, pending).join('\n') : '');
+  }
+
+  private roundLines({ round, steps }: RoundStatus, rounds: number, pending: PendingActivity[]): string[] {
+    const lines = STEPS.map((name) => {
+      const step = steps[name];
+      if (step.state !== 'running') return stepLine(name, step);
+      return stepLine(name, step, {
+        pending,
+        ...this.rates.of(`${round} ${name}`, fractionOf(step, pending), pending),
+      });
+    });
+    return [`Round ${round} of ${rounds}`, ...lines];
+  }
+
+  private sayOnce(line: string): void {
+    if (this.said.has(line)) return;
+    this.said.add(line);
+    this.draw?.clear();
+    console.error(line);
+  }
+
+  close(): void {
+    this.draw?.clear();
+    this.draw?.done();
+  }
+}
+
+/** Activities done, and the parts done of those under way. */
+function fractionOf({ done, total }: StepStatus, pending: PendingActivity[]): number {
+  const parts = pending.map(({ progress }) => (progress ? progress.done / progress.total : 0));
+  return Math.min(1, parts.reduce((sum, part) => sum + part, done) / total);
+}
+
+interface Underway {
+  pending: PendingActivity[];
+  /** Tokens a second. */
+  rate?: number;
+  /** Seconds. */
+  eta?: number;
+}
+
+/** A step as a line, such as `  optimize  ########------------  40 %  18/45 steps  14,000 tok/s  ETA 0:03`. */
+export function stepLine(name: StepName, step: StepStatus, underWay?: Underway): string {
+  const title = `  ${name.padEnd(9)}`;
+  if (!underWay) return `${title}${step.state === 'done' && step.reused === step.total ? 'found made' : step.state}`;
+  const { pending, rate, eta } = underWay;
+  const fraction = fractionOf(step, pending);
+  const filled = Math.round(fraction * BAR_WIDTH);
+  // One activity tells how far it is in its own units.
+  const own = step.total === 1 ? pending.find(({ progress }) => progress)?.progress : undefined;
+  return [
+    `${title}${'#'.repeat(filled)}${'-'.repeat(BAR_WIDTH - filled)}`,
+    `${Math.floor(100 * fraction)} %`.padStart(5),
+    own ? `${own.done}/${own.total} ${own.unit}` : `${step.done}/${step.total} activities`,
+    ...(rate === undefined ? [] : [`${Math.round(rate).toLocaleString('en')} tok/s`]),
+    ...(eta === undefined ? [] : [`ETA ${clock(eta)}`]),
+  ].join('  ');
+}
+
+/** How fast the step under way goes, since it was first seen. */
+class Rates {
+  private step = '';
+  private since = { time: 0, fraction: 0 };
+  private tokens = new Map<string, number>();
+  private seenTokens = 0;
+
+  of(step: string, fraction: number, pending: PendingActivity[]): { rate?: number; eta?: number } {
+    const now = performance.now() / 1000;
+    if (step !== this.step) {
+      this.step = step;
+      this.since = { time: now, fraction };
+      this.tokens = new Map(pending.map(({ id, progress }) => [id, progress?.tokens ?? 0]));
+      this.seenTokens = 0;
+      return {};
+    }
+    for (const { id, progress } of pending) {
+      const tokens = progress?.tokens ?? 0;
+      this.seenTokens += Math.max(0, tokens - (this.tokens.get(id) ?? 0));
+      this.tokens.set(id, tokens);
+    }
+    const elapsed = now - this.since.time;
+    const made = fraction - this.since.fraction;
+    return {
+      ...(this.seenTokens > 0 && { rate: this.seenTokens / elapsed }),
+      ...(made > 0 && { eta: ((1 - fraction) * elapsed) / made }),
+    };
+  }
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+
+const scores = ({ meanScore, strictPassRate }: { meanScore: number; strictPassRate?: number }) =>
+  `mean score ${meanScore.toFixed(3)}${strictPassRate === undefined ? '' : `, strict pass rate ${percent(strictPassRate)}`}`;
+
+const clock = (seconds: number) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;

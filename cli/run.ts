@@ -1,0 +1,69 @@
+import { WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { Command } from 'commander';
+import { InputError } from '../data/errors.ts';
+import { connectClient } from '../workers/connection.ts';
+import { startLocal } from '../workers/local.ts';
+import { startRun } from '../workers/runs.ts';
+import { loadConfig, type RunConfig } from '../workflows/config.ts';
+import type { RunStatus } from '../workflows/status.ts';
+import { INTERRUPTED } from './errors.ts';
+import { runTable } from './run-table.ts';
+import { watchRun } from './run-view.ts';
+import { jsonOption } from './step.ts';
+
+/** `selm run`: a run with all it needs on this machine, from nothing or from where it was. */
+export function runCommand(): Command {
+  return new Command('run')
+    .description('Start a run, or go on with it, with a server and workers on this machine.')
+    .argument('<config>', "A run's YAML file (docs/config.md).")
+    .addOption(jsonOption())
+    .action(async (file: string, flags: { json?: boolean }) => {
+      const status = await runHere(loadConfig(file));
+      if (status) reportRun(status, flags);
+    });
+}
+
+const say = (message: string) => console.error(message);
+
+/**
+ * Runs on this machine until the run ends, or until Ctrl-C.
+ * @returns its last status, if it ended
+ * @throws InputError when the run failed by what it was given
+ */
+export async function runHere(config: RunConfig): Promise<RunStatus | undefined> {
+  const stop = new AbortController();
+  const interrupt = () => stop.abort();
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  const local = await startLocal(say);
+  try {
+    const client = await connectClient();
+    const { handle, attached } = await startRun(client, config);
+    if (attached) say(`Going on with run "${config.name}".`);
+    const status = await watchRun(client, handle, stop.signal).catch((error: unknown) => {
+      throw rootCause(error);
+    });
+    if (!status) {
+      say('Stopping: what is under way writes its checkpoint. The same command goes on.');
+      process.exitCode = INTERRUPTED;
+    }
+    return status;
+  } finally {
+    await local.stop();
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+  }
+}
+
+export function reportRun(status: RunStatus, { json }: { json?: boolean }): void {
+  console.log(runTable(status));
+  if (json) console.log(JSON.stringify(status));
+}
+
+/** Why a run failed: what its activity said, without Temporal's wrapping. */
+export function rootCause(error: unknown): unknown {
+  if (!(error instanceof WorkflowFailedError)) return error;
+  let cause = error.cause;
+  while (cause?.cause instanceof Error) cause = cause.cause;
+  const isInput = cause instanceof ApplicationFailure && cause.type === InputError.name;
+  return isInput ? new InputError(cause!.message) : new Error(cause?.message ?? error.message);
+}

@@ -1,0 +1,26 @@
+import { Command } from 'commander';
+import { findRun, readProgress } from '../workers/runs.ts';
+import { STEPS } from '../workflows/status.ts';
+import { runTable } from './run-table.ts';
+import { connectServer } from './server.ts';
+import { jsonOption } from './step.ts';
+
+/** `selm status`: where a run is now. */
+export function statusCommand(): Command {
+  return new Command('status')
+    .description('Show where a run is.')
+    .argument('<name>', "The run's name.")
+    .addOption(jsonOption())
+    .action(async (name: string, flags: { json?: boolean }) => {
+      const client = await connectServer();
+      const progress = await readProgress(client, await findRun(client, name));
+      if (flags.json) return console.log(JSON.stringify(progress));
+      const { status, round, pending } = progress;
+      console.log(`${name}: ${status.state}${round ? `, round ${round.round} of ${status.rounds}` : ''}`);
+      if (round) console.log(STEPS.map((step) => `${step} ${round.steps[step].state}`).join(', '));
+      for (const { name: activity, attempt, lastFailure } of pending) {
+        if (lastFailure !== undefined) console.log(`${activity} failed (${lastFailure}); attempt ${attempt}.`);
+      }
+      if (status.start) console.log(runTable(status));
+    });
+}

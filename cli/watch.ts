@@ -1,0 +1,25 @@
+import { Command } from 'commander';
+import { findRun } from '../workers/runs.ts';
+import { INTERRUPTED } from './errors.ts';
+import { reportRun, rootCause } from './run.ts';
+import { watchRun } from './run-view.ts';
+import { connectServer } from './server.ts';
+import { jsonOption } from './step.ts';
+
+/** `selm watch`: a run's progress until it ends; Ctrl-C ends the watching alone. */
+export function watchCommand(): Command {
+  return new Command('watch')
+    .description('Watch a run until it ends.')
+    .argument('<name>', "The run's name.")
+    .addOption(jsonOption())
+    .action(async (name: string, flags: { json?: boolean }) => {
+      const client = await connectServer();
+      const stop = new AbortController();
+      process.once('SIGINT', () => stop.abort());
+      const status = await watchRun(client, await findRun(client, name), stop.signal).catch((error: unknown) => {
+        throw rootCause(error);
+      });
+      if (status) reportRun(status, flags);
+      else process.exitCode = INTERRUPTED;
+    });
+}
