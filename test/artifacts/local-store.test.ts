@@ -41,6 +41,13 @@ const create = (by = store) =>
     await writeFile(join(target, 'deep/world.txt'), 'world');
   });
 
+async function createLaterAndRead(delay: number): Promise<string> {
+  await sleep(delay);
+  const address = await create(openStore());
+  for (let i = 0; i < 10; i++) await openStore().open(address);
+  return address;
+}
+
 describe('an artifact', () => {
   test('is addressed by the SHA-256 of its manifest, keys sorted, which lists its files and how it was made', async () => {
     const address = await create();
@@ -67,15 +74,9 @@ describe('an artifact', () => {
   });
 
   test('has the same address whoever makes it, and is there for all from the moment one is told so', async () => {
-    const makeAndRead = async (delay: number) => {
-      await sleep(delay);
-      const address = await create(openStore());
-      for (let i = 0; i < 10; i++) await openStore().open(address);
-      return address;
-    };
     for (let i = 0; i < 20; i++) {
       rmSync(root, { recursive: true, force: true });
-      const addresses = await Promise.all([0, 0, 1, 1, 2, 2, 3, 3].map(makeAndRead));
+      const addresses = await Promise.all([0, 0, 1, 1, 2, 2, 3, 3].map(createLaterAndRead));
       expect(readdirSync(join(root, 'objects'))).toEqual([...new Set(addresses)]);
       expect(readdirSync(join(root, 'unfinished'))).toEqual([]);
     }
