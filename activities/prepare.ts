@@ -55,7 +55,7 @@ export const prepare: Step<PrepareInput, Prepared> = async (
   const perRound = prompts.perRound ?? Math.floor(given.length / rounds);
   if (perRound < 1 || perRound * rounds > given.length) {
     throw new InputError(
-      `${prompts.train} has ${given.length} prompts to train on, too few for ${rounds} rounds of ${Math.max(1, perRound)}: lower rounds or prompts.perRound.`,
+      `${prompts.train} leaves ${given.length} prompts to train on, too few for ${rounds} rounds of ${Math.max(1, perRound)}: lower rounds, prompts.perRound or prompts.heldOut.`,
     );
   }
   // The labeler reads every prompt's constraints now: what it cannot check is said before anything is computed.

@@ -1,0 +1,144 @@
+import { cpSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { prepare, type PrepareInput, type PromptSet } from '../../activities/prepare.ts';
+import { openPolicyArtifact } from '../../activities/policy.ts';
+import { InputError } from '../../data/errors.ts';
+import { writeJsonl } from '../../data/jsonl.ts';
+import { readPrompts } from '../../data/prompts.ts';
+import { otherAdapter, tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { testRooms } from './rooms.ts';
+
+const rooms = testRooms();
+const model = tinyModel(join(rooms.folder, 'model'));
+const train = join(rooms.folder, 'train.jsonl');
+await writeJsonl(train, tinyPrompts(20));
+
+const input: PrepareInput = {
+  model,
+  prompts: { train, heldOut: 5, perRound: 4 },
+  label: { by: 'verifier' },
+  rounds: 3,
+  seed: 0,
+};
+const run = (changes: Partial<PrepareInput> = {}) => prepare(rooms, { ...input, ...changes }, {});
+const idsOf = async ({ address }: PromptSet) =>
+  (await readPrompts(join(await rooms.store.open(address), 'prompts.jsonl'))).map(({ id }) => id);
+
+describe('the prompts', () => {
+  test('are split into held-out ones and rounds that share none', async () => {
+    const { heldOut, rounds } = await run();
+    const parts = await Promise.all([heldOut, ...rounds].map(idsOf));
+    expect(parts.map((ids) => ids.length)).toEqual([5, 4, 4, 4]);
+    expect([heldOut, ...rounds].map(({ count }) => count)).toEqual([5, 4, 4, 4]);
+    expect(new Set(parts.flat()).size).toBe(17);
+  });
+
+  test('are all used where a round has no size of its own', async () => {
+    const { rounds } = await run({ prompts: { train, heldOut: 4 }, rounds: 4 });
+    const parts = await Promise.all(rounds.map(idsOf));
+    expect(parts.map((ids) => ids.length)).toEqual([4, 4, 4, 4]);
+    expect(new Set(parts.flat()).size).toBe(16);
+  });
+
+  test('are split the same way for the same seed, another way for another', async () => {
+    const first = await run();
+    expect(await run()).toEqual(first);
+    const { heldOut } = await run({ seed: 1 });
+    expect((await idsOf(heldOut)).sort()).not.toEqual((await idsOf(first.heldOut)).sort());
+  });
+
+  test('keep their constraints', async () => {
+    const { heldOut } = await run();
+    const [stored] = await readPrompts(join(await rooms.store.open(heldOut.address), 'prompts.jsonl'));
+    expect(stored).toEqual(tinyPrompts(20).find(({ id }) => id === stored.id));
+  });
+
+  test('held out in a file of their own are taken as they are, in their order', async () => {
+    const heldOut = join(rooms.folder, 'held-out.jsonl');
+    await writeJsonl(heldOut, tinyPrompts(3, 20));
+    const prepared = await run({ prompts: { train, heldOut } });
+    expect(await idsOf(prepared.heldOut)).toEqual(['p20', 'p21', 'p22']);
+    expect(prepared.rounds.map(({ count }) => count)).toEqual([6, 6, 6]);
+  });
+});
+
+describe('is refused before anything is computed:', () => {
+  test('too few prompts for the rounds', async () => {
+    await expect(run({ prompts: { train, heldOut: 5, perRound: 6 } })).rejects.toThrow(
+      new InputError(
+        `${train} leaves 15 prompts to train on, too few for 3 rounds of 6: lower rounds, prompts.perRound or prompts.heldOut.`,
+      ),
+    );
+    await expect(run({ rounds: 16, prompts: { train, heldOut: 5 } })).rejects.toThrow(
+      new InputError(
+        `${train} leaves 15 prompts to train on, too few for 16 rounds of 1: lower rounds, prompts.perRound or prompts.heldOut.`,
+      ),
+    );
+  });
+
+  test('all prompts or more held out', async () => {
+    for (const heldOut of [20, 21]) {
+      await expect(run({ prompts: { train, heldOut } })).rejects.toThrow(
+        new InputError(
+          `${train} leaves 0 prompts to train on, too few for 3 rounds of 1: lower rounds, prompts.perRound or prompts.heldOut.`,
+        ),
+      );
+    }
+  });
+
+  test('a held-out prompt among the training prompts', async () => {
+    const heldOut = join(rooms.folder, 'leak.jsonl');
+    await writeJsonl(heldOut, tinyPrompts(2, 19));
+    await expect(run({ prompts: { train, heldOut } })).rejects.toThrow(
+      new InputError(`Held-out prompt "p19" is among the training prompts of ${train}: remove it from one of them.`),
+    );
+  });
+
+  test('a constraint that the labeler does not know', async () => {
+    const unknown = join(rooms.folder, 'unknown.jsonl');
+    await writeJsonl(unknown, [...tinyPrompts(19), { ...tinyPrompts(1, 19)[0], instruction_id_list: ['a', 'b'] }]);
+    await expect(run({ prompts: { train: unknown, heldOut: 5 } })).rejects.toThrow(
+      /^Prompt "p19" has the unknown instruction "a"; /,
+    );
+  });
+
+  test('a model whose weights are cut short', async () => {
+    const cut = join(rooms.folder, 'cut');
+    cpSync(model, cut, { recursive: true });
+    truncateSync(join(cut, 'model.safetensors'), 100_000);
+    await expect(run({ model: cut })).rejects.toThrow(InputError);
+    await expect(run({ model: cut })).rejects.toThrow(join(cut, 'model.safetensors'));
+  });
+
+  test('an adapter of another model', async () => {
+    await expect(run({ adapter: otherAdapter })).rejects.toThrow(InputError);
+    await expect(run({ adapter: otherAdapter })).rejects.toThrow(otherAdapter);
+  });
+});
+
+describe('the policy', () => {
+  test('is the model by reference, so that nothing large is copied', async () => {
+    const { policy } = await run();
+    expect((await openPolicyArtifact(rooms.store, policy)).policy).toEqual({ model });
+    const { files } = await rooms.store.manifest(policy);
+    expect(files.map(({ path }) => path)).toEqual(['base.json', 'summary.json']);
+  });
+
+  test('is another if a file of the model changes', async () => {
+    const changed = tinyModel(join(rooms.folder, 'changed'));
+    const before = await run({ model: changed });
+    const file = join(changed, 'generation_config.json');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"use_cache": true', '"use_cache": false'));
+    expect((await run({ model: changed })).policy).not.toBe(before.policy);
+  });
+
+  test('has the adapter with it', async () => {
+    const { policy } = await run({ adapter: tinyAdapter });
+    const opened = await openPolicyArtifact(rooms.store, policy);
+    expect(opened.policy.model).toBe(model);
+    for (const name of ['adapter_config.json', 'adapter_model.safetensors']) {
+      expect(readFileSync(join(opened.policy.adapter!, name))).toEqual(readFileSync(join(tinyAdapter, name)));
+    }
+  });
+});
