@@ -123,8 +123,11 @@ export function matmul(
 
 // --- shape ---
 
-/** The shape as a tensor: a constant where all but one size are known or taken over from `x`, else read at run time. */
-function shapeTensor(g: Graph, shape: Shape, x: Shape): Tensor {
+/**
+ * The shape as a tensor: a constant where all but one size are known or taken over from `x`, else read at run time.
+ * `allowzero` says whether a zero in it is a size.
+ */
+function shapeTensor(g: Graph, shape: Shape, x: Shape): { sizes: Tensor; allowzero: 0 | 1 } {
   const COPY = 0;
   const INFER = -1;
   let inferred = 0;
@@ -134,9 +137,9 @@ function shapeTensor(g: Graph, shape: Shape, x: Shape): Tensor {
     inferred++;
     return INFER;
   });
-  if (inferred <= 1) return g.ints(fixed);
+  if (inferred <= 1) return { sizes: g.ints(fixed), allowzero: 0 };
   const parts = shape.map((dim) => (typeof dim === 'number' ? g.ints([dim]) : sizeOf(g, dim)));
-  return one(g, 'Concat', parts, [shape.length], 'int64', { axis: 0 });
+  return { sizes: one(g, 'Concat', parts, [shape.length], 'int64', { axis: 0 }), allowzero: 1 };
 }
 
 /** A dimension's size at run time, int64 [1], whatever it is made of. */
@@ -162,7 +165,8 @@ export function reshape(g: Graph, x: Tensor, shape: Shape): Tensor {
     'Reshape',
     `${format(x.shape)} does not fit ${format(shape)}`,
   );
-  return one(g, 'Reshape', [x, shapeTensor(g, shape, x.shape)], shape);
+  const { sizes, allowzero } = shapeTensor(g, shape, x.shape);
+  return one(g, 'Reshape', [x, sizes], shape, x.type, { allowzero });
 }
 
 export function transpose(g: Graph, x: Tensor, permutation: number[]): Tensor {
