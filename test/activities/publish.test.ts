@@ -1,0 +1,109 @@
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { optimize } from '../../activities/optimize.ts';
+import { importPolicy, openPolicyArtifact } from '../../activities/policy.ts';
+import { publish } from '../../activities/publish.ts';
+import { InputError } from '../../data/errors.ts';
+import { writeJsonl } from '../../data/jsonl.ts';
+import type { Policy } from '../../engine/jobs.ts';
+import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/settings.ts';
+import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { testRooms } from './rooms.ts';
+
+const rooms = testRooms();
+const model = tinyModel(join(rooms.folder, 'model'));
+const outputs = join(rooms.folder, 'outputs');
+const lineage = { run: 'test', results: [{ round: 1 }] };
+
+const publishTo = (name: string, policy: string) =>
+  publish(rooms, { policy, folder: join(outputs, name), lineage }, {});
+const read = (...path: string[]) => readFileSync(join(outputs, ...path));
+const readJson = (...path: string[]) => JSON.parse(read(...path).toString()) as Record<string, unknown>;
+
+/** Greedy answers, which tell one policy from another. */
+async function answersOf(policy: Policy): Promise<number[][]> {
+  const settings = samplingSchema.parse({ maxNewTokens: 8 });
+  const { responses } = await rooms.engine.run('sample', { policy, prompts: tinyPrompts(4), settings, seed: 0 });
+  return responses.map(([{ token_ids }]) => token_ids);
+}
+
+describe('a published policy', () => {
+  test('is the PEFT adapter where one was trained, with its lineage', async () => {
+    const { address } = await importPolicy(rooms, model, tinyAdapter);
+    await publishTo('adapter', address);
+    expect(readdirSync(join(outputs, 'adapter')).sort()).toEqual([
+      'adapter_config.json',
+      'adapter_model.safetensors',
+      'selm.json',
+    ]);
+    for (const name of ['adapter_config.json', 'adapter_model.safetensors']) {
+      expect(read('adapter', name)).toEqual(readFileSync(join(tinyAdapter, name)));
+    }
+    const { base } = await openPolicyArtifact(rooms.store, address);
+    expect(readJson('adapter', 'selm.json')).toEqual({ policy: address, base, ...lineage });
+    expect(base.source).toBe(model);
+  });
+
+  test('is a whole model folder where all weights were trained', async () => {
+    const start = await importPolicy(rooms, model, undefined);
+    const responses = { chosen: 'tree', rejected: 'rock, stone', reference_response: 'r' };
+    const recipe = { step: 'test', parameters: {}, inputs: {}, seed: 0, engineVersion: 'test' };
+    const preferences = await rooms.store.create(
+      'preferences',
+      recipe,
+      (folder) =>
+      writeJsonl(join(folder, 'preferences.jsonl'), tinyPrompts(8).map((prompt) => ({ ...prompt, ...responses }))), // prettier-ignore
+    );
+    const training = trainingSchema.parse({ full: true, learningRate: 1e-3, batchSize: 2 });
+    const objective = objectiveSchema.parse({});
+    const input = { policy: start.address, preferences, objective, training, seed: 0, checkpointSeconds: 60 };
+    const { address } = await optimize(rooms, input, {});
+    await publishTo('model', address);
+    const files = ['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']; // prettier-ignore
+    expect(readdirSync(join(outputs, 'model')).sort()).toEqual([...files, 'selm.json'].sort());
+
+    const { policy } = await openPolicyArtifact(rooms.store, address);
+    const answers = await answersOf({ model: join(outputs, 'model') });
+    expect(answers).toEqual(await answersOf(policy));
+    expect(answers).not.toEqual(await answersOf({ model }));
+  });
+
+  test('that was not trained is its lineage alone: the model is where it was', async () => {
+    const { address } = await importPolicy(rooms, model, undefined);
+    await publishTo('untrained', address);
+    expect(readdirSync(join(outputs, 'untrained'))).toEqual(['selm.json']);
+    expect(readJson('untrained', 'selm.json')['base']).toMatchObject({ source: model });
+  });
+});
+
+describe('the output folder', () => {
+  test("replaces a run's earlier output, and what is left of an interrupted one", async () => {
+    const plain = await importPolicy(rooms, model, undefined);
+    const adapted = await importPolicy(rooms, model, tinyAdapter);
+    await publishTo('twice', adapted.address);
+    mkdirSync(join(outputs, 'twice.unfinished'));
+    writeFileSync(join(outputs, 'twice.unfinished', 'rest'), '');
+    await publishTo('twice', plain.address);
+    expect(readdirSync(join(outputs, 'twice'))).toEqual(['selm.json']);
+    expect(existsSync(join(outputs, 'twice.unfinished'))).toBe(false);
+  });
+
+  test('is left alone if it holds anything else', async () => {
+    const { address } = await importPolicy(rooms, model, tinyAdapter);
+    const folder = join(outputs, 'mine');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'thesis.txt'), 'years of work');
+    await expect(publishTo('mine', address)).rejects.toThrow(
+      new InputError(`${folder} holds something that no run has written: give another output folder.`),
+    );
+    expect(readdirSync(folder)).toEqual(['thesis.txt']);
+  });
+
+  test('may be there already if it is empty', async () => {
+    const { address } = await importPolicy(rooms, model, tinyAdapter);
+    mkdirSync(join(outputs, 'empty'), { recursive: true });
+    await publishTo('empty', address);
+    expect(existsSync(join(outputs, 'empty', 'selm.json'))).toBe(true);
+  });
+});

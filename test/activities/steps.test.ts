@@ -1,0 +1,189 @@
+/** The steps of a round one after the other, as a workflow calls them: real store, real engine, a tiny model. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { evaluate } from '../../activities/evaluate.ts';
+import { label } from '../../activities/label.ts';
+import { optimize } from '../../activities/optimize.ts';
+import { openPolicyArtifact } from '../../activities/policy.ts';
+import { prepare, type Prepared } from '../../activities/prepare.ts';
+import { sample } from '../../activities/sample.ts';
+import { score } from '../../activities/score.ts';
+import type { Rooms } from '../../activities/step.ts';
+import { LocalStore } from '../../artifacts/local-store.ts';
+import { InputError } from '../../data/errors.ts';
+import { writeJsonl } from '../../data/jsonl.ts';
+import { readPreferences, readSampled } from '../../data/readers.ts';
+import type { PreferenceRecord } from '../../data/records.ts';
+import { JobAborted } from '../../engine/errors.ts';
+import type { Engine } from '../../engine/jobs.ts';
+import { openPolicy } from '../../engine/policy.ts';
+import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/settings.ts';
+import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { testRooms } from './rooms.ts';
+
+const rooms = testRooms();
+const { store, engine } = rooms;
+const model = tinyModel(join(rooms.folder, 'model'));
+const train = join(rooms.folder, 'train.jsonl');
+
+const verifier = { by: 'verifier' } as const;
+const sampling = samplingSchema.parse({ samplesPerPrompt: 4, temperature: 1, maxNewTokens: 16 });
+const greedy = samplingSchema.parse({ maxNewTokens: 16 });
+const training = trainingSchema.parse({ learningRate: 1e-2, batchSize: 8, epochs: 3, lora: { rank: 4 } });
+const objective = objectiveSchema.parse({ beta: 0.1 });
+
+const prepareIn = (where: Rooms) =>
+  prepare(where, { model, prompts: { train, heldOut: 8 }, label: verifier, rounds: 1, seed: 0 }, {});
+
+/** A round's steps up to the trained policy, its prompts in two shards. */
+async function trainRound(where: Rooms, { policy, rounds: [prompts] }: Prepared) {
+  const shards = [
+    { from: 0, to: 20 },
+    { from: 20, to: prompts.count },
+  ];
+  const sampled = [];
+  for (const shard of shards) {
+    sampled.push(await sample(where, { policy, prompts: prompts.address, ...shard, settings: sampling, seed: 1 }, {}));
+  }
+  const labeled = await label(where, { responses: sampled.map(({ address }) => address), label: verifier }, {});
+  const optimized = await optimize(where, optimizeInput(policy, labeled.address), {});
+  return { sampled, labeled, optimized };
+}
+
+const optimizeInput = (policy: string, preferences: string) => ({ policy, preferences, objective, training, seed: 1, checkpointSeconds: 1e-3 }); // prettier-ignore
+
+let prepared: Prepared;
+let round: Awaited<ReturnType<typeof trainRound>>;
+beforeAll(async () => {
+  await writeJsonl(train, tinyPrompts(40));
+  prepared = await prepareIn(rooms);
+  round = await trainRound(rooms, prepared);
+});
+
+const open = async (address: string, name: string) => join(await store.open(address), name);
+
+/** How many of the two instructions of a tiny prompt are followed, counted anew. */
+const followed = (text: string) => Number(!text.includes(',')) + Number(/e/i.test(text));
+const contentOf = (response: PreferenceRecord['chosen']) => (response as { content: string }[])[0].content;
+
+describe('a round', () => {
+  test('samples every prompt of every shard as often as asked', async () => {
+    const paths = await Promise.all(round.sampled.map(({ address }) => open(address, 'responses.jsonl')));
+    const shards = await Promise.all(paths.map(readSampled));
+    expect(shards.map((rows) => rows.length)).toEqual([20, 12]);
+    const rows = shards.flat();
+    expect(new Set(rows.map(({ id }) => id)).size).toBe(32);
+    expect(rows.every(({ responses }) => responses.length === 4)).toBe(true);
+    const tokens = rows.flatMap(({ responses }) => responses).reduce((total, { token_ids }) => total + token_ids.length, 0); // prettier-ignore
+    expect(round.sampled[0].summary.sampledTokens + round.sampled[1].summary.sampledTokens).toBe(tokens);
+  });
+
+  test('prefers answers that follow more of the instructions', async () => {
+    const { address, summary } = round.labeled;
+    const preferences = (await readPreferences(await open(address, 'preferences.jsonl'))) as PreferenceRecord[];
+    expect(preferences).toHaveLength(summary.preferences);
+    expect(summary.rows).toBe(32);
+    expect(summary.preferences + Object.values(summary.dropped).reduce((a, b) => a + b)).toBe(32);
+    for (const { chosen, rejected, score_chosen, score_rejected } of preferences) {
+      expect(followed(contentOf(chosen)) / 2).toBe(score_chosen);
+      // An empty answer follows nothing.
+      if (contentOf(rejected).trim() !== '') expect(followed(contentOf(rejected)) / 2).toBe(score_rejected);
+      expect(score_chosen).toBeGreaterThan(score_rejected!);
+    }
+  });
+
+  test('trains a policy that has learned from the preferences', async () => {
+    const { address, summary } = round.optimized;
+    expect(summary.steps).toBe(3 * Math.ceil(round.labeled.summary.preferences / 8));
+    // Where it starts, the loss is that of a coin's throw.
+    expect(summary.metrics['loss']).toBeLessThan(Math.log(2) - 0.05);
+    const { policy } = await openPolicyArtifact(store, address);
+    expect(openPolicy(policy).adapter?.rank).toBe(4);
+  });
+
+  test('that is done already is found, without the engine', async () => {
+    const unused: Engine = {
+      run: (method) => Promise.reject(new Error(`the engine was asked to ${method}`)),
+      close: () => Promise.resolve(),
+    };
+    const again = await trainRound({ store, engine: unused }, await prepareIn({ store, engine: unused }));
+    for (const step of [...again.sampled, again.labeled, again.optimized]) expect(step.reused).toBe(true);
+    expect(again.optimized.address).toBe(round.optimized.address);
+    expect(again.optimized.summary).toEqual(round.optimized.summary);
+  });
+
+  test('comes to the same policy, to the bit, if it is done elsewhere and interrupted', async () => {
+    const elsewhere = new LocalStore(join(rooms.folder, 'elsewhere'));
+    const start = await prepareIn({ store: elsewhere, engine });
+    expect(start).toEqual(prepared);
+    const steps: number[] = [];
+    const stop = new AbortController();
+    const interrupted = trainRound({ store: elsewhere, engine: watched(steps, stop) }, start);
+    await expect(interrupted).rejects.toThrow(JobAborted);
+
+    const stepsBefore = steps.length;
+    const { optimized } = await trainRound({ store: elsewhere, engine: watched(steps) }, start);
+    expect(optimized).toEqual(round.optimized);
+    // It went on where it had stopped.
+    expect(steps[stepsBefore]).toBe(steps[stepsBefore - 1] + 1);
+  });
+});
+
+/** The engine, with its training steps noted, and stopped after the second where there is a `stop`. */
+function watched(steps: number[], stop?: AbortController): Engine {
+  return {
+    close: () => engine.close(),
+    run: (method, job) =>
+      engine.run(method, job, {
+        ...(stop && { signal: stop.signal }),
+        onProgress: ({ unit, done }) => {
+          if (unit !== 'steps') return;
+          steps.push(done);
+          if (done === 2) stop?.abort();
+        },
+      }),
+  };
+}
+
+/** A policy's greedy answers to the held-out prompts, as an artifact. */
+async function answerHeldOut(policy: string): Promise<string> {
+  const input = { policy, prompts: prepared.heldOut.address, from: 0, to: 8, settings: greedy, seed: 0 };
+  return (await sample(rooms, input, {})).address;
+}
+
+describe('labeling', () => {
+  test('is refused where no prompt gets a preference', async () => {
+    const responses = [await answerHeldOut(prepared.policy)];
+    await expect(label(rooms, { responses, label: verifier }, {})).rejects.toThrow(
+      new InputError(
+        'None of the 8 prompts got a preference ({"oneCandidate":8,"noAnswer":0,"tie":0}): sample more answers a prompt, or at a higher temperature.',
+      ),
+    );
+  });
+});
+
+describe('evaluation', () => {
+  test('compares the trained policy with the one it started from', async () => {
+    const [own, other] = [await answerHeldOut(round.optimized.address), await answerHeldOut(prepared.policy)];
+    const logps = await score(rooms, { policy: prepared.policy, responses: own }, {});
+    expect(logps.summary.responses).toBe(8);
+    const opponent = { responses: [other], logps: [logps.address] };
+    const { address, summary } = await evaluate(rooms, { responses: [own], opponent, label: verifier, seed: 0 }, {});
+    const rows = readFileSync(await open(address, 'answers.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as { score: number; opponentScore: number }); // prettier-ignore
+    expect(rows).toHaveLength(8);
+    expect(summary.against!.wins).toBe(rows.filter(({ score, opponentScore }) => score > opponentScore).length);
+    // Greedy answers of a policy that moved are likelier under it than under the one it left.
+    expect(summary.against!.kl).toBeGreaterThan(0);
+  });
+
+  test('of a policy against itself finds no difference', async () => {
+    const own = await answerHeldOut(prepared.policy);
+    const logps = await score(rooms, { policy: prepared.policy, responses: own }, {});
+    const opponent = { responses: [own], logps: [logps.address] };
+    const { summary } = await evaluate(rooms, { responses: [own], opponent, label: verifier, seed: 0 }, {});
+    expect(summary.against).toMatchObject({ wins: 0, ties: 8, losses: 0, winRate: 0.5 });
+    // Sampling and scoring compute the same log-probabilities.
+    expect(Math.abs(summary.against!.klPerToken)).toBeLessThan(1e-5);
+  });
+});
