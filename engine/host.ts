@@ -60,7 +60,15 @@ class EngineHost implements Engine {
     });
     this.lastWords = '';
     child.stderr!.on('data', (data) => (this.lastWords = `${this.lastWords}${data}`.slice(-LAST_WORDS)));
-    child.on('exit', () => (this.child = undefined));
+    const forget = () => {
+      if (this.child === child) this.child = undefined;
+    };
+    child.on('exit', forget);
+    // It could not be started, or a message did not reach it any more.
+    child.on('error', () => {
+      child.kill('SIGKILL');
+      forget();
+    });
     this.child = child;
     return child;
   }
@@ -86,6 +94,7 @@ class EngineHost implements Engine {
         signal?.removeEventListener('abort', abort);
         child.off('message', onMessage);
         child.off('exit', onExit);
+        child.off('error', onError);
         action();
       };
       const onMessage = (message: ChildMessage) => {
@@ -105,9 +114,12 @@ class EngineHost implements Engine {
           reject(new EngineDied(`The engine's process ${how} during ${method}.${words && ` It said: ${words}`}`)),
         );
       };
+      const onError = ({ message }: Error) =>
+        settle(() => reject(new EngineDied(`The engine's process cannot be reached for ${method}: ${message}.`)));
 
       child.on('message', onMessage);
       child.on('exit', onExit);
+      child.on('error', onError);
       signal?.addEventListener('abort', abort, { once: true });
       child.send({ type: 'run', method, job } satisfies HostMessage);
     });

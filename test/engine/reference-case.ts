@@ -1,12 +1,10 @@
 /** One of the small models that PyTorch made (see test/fixtures/reference), as jobs take it. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
+import type { z } from 'zod';
 import type { TokenizedPreferenceRecord } from '../../data/records.ts';
 import type { OptimizeJob } from '../../engine/jobs.ts';
 import { trainingSchema } from '../../engine/settings.ts';
-import type { z } from 'zod';
 
 export const ROLES = ['chosen', 'rejected', 'reference'] as const;
 export type Roles<T> = Record<(typeof ROLES)[number], T>;
@@ -21,13 +19,6 @@ export interface Expected {
 
 export const fixture = (path: string) => new URL(`../fixtures/${path}`, import.meta.url).pathname;
 export const readJson = <T>(file: string) => JSON.parse(readFileSync(file, 'utf8')) as T;
-
-/** A folder for a test file's outputs, gone when its tests are over. */
-export function scratchFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'selm-test-'));
-  afterAll(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
 
 /** Nobody listens and nobody stops. */
 export const undisturbed = { onProgress: () => {}, aborted: () => false };

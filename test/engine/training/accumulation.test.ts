@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LocalEngine } from '../../../engine/engine.ts';
 import { openSafetensors, readTensorF32 } from '../../../engine/model/safetensors.ts';
-import { referenceCase, scratchFolder, undisturbed } from '../reference-case.ts';
+import { referenceCase, undisturbed } from '../reference-case.ts';
+import { temporaryFolder } from '../../temporary.ts';
 
-const scratch = scratchFolder();
+const scratch = temporaryFolder();
 const engine = new LocalEngine(2);
 afterAll(() => engine.close());
 

@@ -6,9 +6,10 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { LocalEngine } from '../../../engine/engine.ts';
 import { JobAborted } from '../../../engine/errors.ts';
 import type { OptimizeJob, TrainMetrics } from '../../../engine/jobs.ts';
-import { referenceCase, scratchFolder, undisturbed } from '../reference-case.ts';
+import { referenceCase, undisturbed } from '../reference-case.ts';
+import { temporaryFolder } from '../../temporary.ts';
 
-const scratch = scratchFolder();
+const scratch = temporaryFolder();
 const engine = new LocalEngine(2);
 afterAll(() => engine.close());
 

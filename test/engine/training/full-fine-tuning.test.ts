@@ -9,14 +9,15 @@ import { trainingSchema } from '../../../engine/settings.ts';
 import { demonstrationTask } from '../../../engine/training/demonstration.ts';
 import { train } from '../../../engine/training/train.ts';
 import { trainableModel } from '../../../engine/training/trainable.ts';
-import { fixture, readJson, referenceCase, scratchFolder, undisturbed } from '../reference-case.ts';
+import { fixture, readJson, referenceCase, undisturbed } from '../reference-case.ts';
+import { temporaryFolder } from '../../temporary.ts';
 
 interface StepNumbers {
   loss: number;
   grad_norm: number;
 }
 
-const scratch = scratchFolder();
+const scratch = temporaryFolder();
 const engine = new LocalEngine(2);
 afterAll(() => engine.close());
 

@@ -7,17 +7,10 @@ import { openPolicy } from '../../../engine/policy.ts';
 import type { ObjectiveSettings } from '../../../engine/settings.ts';
 import { preferenceExamples, preferenceTask, type PreferenceExample } from '../../../engine/training/preference.ts';
 import { passGradients } from '../pass-gradients.ts';
-import {
-  readJson,
-  referenceCase,
-  ROLES,
-  scratchFolder,
-  undisturbed,
-  type Pair,
-  type Roles,
-} from '../reference-case.ts';
+import { readJson, referenceCase, ROLES, undisturbed, type Pair, type Roles } from '../reference-case.ts';
+import { temporaryFolder } from '../../temporary.ts';
 
-const scratch = scratchFolder();
+const scratch = temporaryFolder();
 const engine = new LocalEngine(2);
 afterAll(() => engine.close());
 
