@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { LocalEngine } from '../../../engine/engine.ts';
 import { JobAborted } from '../../../engine/errors.ts';
 import type { OptimizeJob, TrainMetrics } from '../../../engine/jobs.ts';
@@ -13,7 +13,7 @@ const scratch = temporaryFolder();
 const engine = new LocalEngine(2);
 afterAll(() => engine.close());
 
-const { model, policy, reference, optimizeJob } = referenceCase('llama-tied');
+const { policy, reference, optimizeJob } = referenceCase('llama-tied');
 /** Two steps an epoch, of two rows and of one, each row a pass of its own: three passes an epoch. */
 const SETTINGS = { batchSize: 2, epochs: 3, microBatchTokens: 1, schedule: 'cosine', weightDecay: 0.1 } as const;
 const STEPS = 6;
@@ -46,15 +46,24 @@ const finish = async (job: OptimizeJob) => {
   return { ...outcome(job, metrics), resumedFromStep };
 };
 
+/** What undisturbed trainings end with. */
+let adapter: Awaited<ReturnType<typeof finish>>;
+let model: typeof adapter;
+beforeAll(async () => {
+  [adapter, model] = [await finish(newJob(false)), await finish(newJob(true))];
+});
+
 describe.each([
   ['a LoRA adapter', false],
   ['all weights', true],
 ])('training %s', (_, full) => {
+  const expected = () => (full ? model : adapter);
+
   test('stopped in the middle of a step goes on from that step, to the same bits', async () => {
     const dir = newFolder();
     await stopAtPass(newJob(full, dir), 4);
     const resumed = await finish(newJob(full, dir));
-    expect(resumed).toEqual({ ...(await finish(newJob(full))), resumedFromStep: 2 });
+    expect(resumed).toEqual({ ...expected(), resumedFromStep: 2 });
     expect(resumed.metrics).toHaveLength(STEPS);
   });
 
@@ -63,7 +72,7 @@ describe.each([
     await stopAtPass(newJob(full, dir), 3);
     await stopAtPass(newJob(full, dir), 3);
     const resumed = await finish(newJob(full, dir));
-    expect(resumed).toEqual({ ...(await finish(newJob(full))), resumedFromStep: 4 });
+    expect(resumed).toEqual({ ...expected(), resumedFromStep: 4 });
   });
 });
 
@@ -96,17 +105,21 @@ test('checkpoints come after the time given, each in place of the one before', a
 });
 
 describe('of two checkpoints', () => {
+  const both = newFolder();
   let dir: string;
   let newest: string;
-  beforeEach(async () => {
+  beforeAll(async () => {
+    const work = newFolder();
+    for (let stops = 0; stops < 2; stops++) {
+      await stopAtPass(newJob(false, work), 3);
+      cpSync(work, both, { recursive: true });
+    }
+    expect(readdirSync(both)).toEqual(['step-00000002', 'step-00000004']);
+  });
+  beforeEach(() => {
     dir = newFolder();
     newest = join(dir, 'step-00000004');
-    await stopAtPass(newJob(false, dir), 3);
-    const aside = newFolder();
-    cpSync(dir, aside, { recursive: true });
-    await stopAtPass(newJob(false, dir), 3);
-    cpSync(aside, dir, { recursive: true });
-    expect(readdirSync(dir)).toEqual(['step-00000002', 'step-00000004']);
+    cpSync(both, dir, { recursive: true });
   });
 
   const damage: [string, number, () => void][] = [
@@ -120,7 +133,7 @@ describe('of two checkpoints', () => {
   test.each(damage)('%s', async (_name, step, spoil) => {
     spoil();
     const resumed = await finish(newJob(false, dir));
-    expect(resumed).toEqual({ ...(await finish(newJob(false))), resumedFromStep: step });
+    expect(resumed).toEqual({ ...adapter, resumedFromStep: step });
   });
 });
 
@@ -138,12 +151,15 @@ describe('a checkpoint of another training is not resumed: other', () => {
     ['learning rate', { training: { ...training, learningRate: 5e-4 } }],
     ['beta', { objective: { ...objective, beta: 0.2 } }],
     ['objective', { objective: { ...objective, name: 'dpo' } }],
-    ['adapter to start from', { policy: { model, adapter: reference.adapter } }],
+    ['adapter to start from', { policy: reference }],
     ['reference policy', { reference: policy }],
   ];
+  const kept = newFolder();
+  beforeAll(() => stopAtPass(newJob(false, kept), 2));
+
   test.each(others)('%s', async (_, change) => {
     const dir = newFolder();
-    await stopAtPass(newJob(false, dir), 2);
+    cpSync(kept, dir, { recursive: true });
     const { resumedFromStep } = await engine.run('optimize', { ...newJob(false, dir), ...change }, undisturbed);
     expect(resumedFromStep).toBeUndefined();
   });

@@ -14,7 +14,7 @@ const scratch = temporaryFolder();
 const engine = new LocalEngine(2);
 afterAll(() => engine.close());
 
-const { folder, policy, pairs, expected, optimizeJob } = referenceCase('llama');
+const { folder, model, policy, pairs, expected, optimizeJob } = referenceCase('llama');
 const { beta, alpha } = expected;
 const training = { epochs: 2, shuffle: false };
 
@@ -31,6 +31,14 @@ test("DPO's loss is -log sigmoid of the scaled margin of PyTorch's log-ratios", 
     return Math.log(1 + Math.exp(-beta * (ratio('chosen') - ratio('rejected'))));
   });
   expect(first.loss).toBeCloseTo(losses.reduce((a, b) => a + b) / losses.length, 5);
+});
+
+test('a fresh adapter starts as its model: no margin, no optimism, a loss of ln 2', async () => {
+  const job = optimizeJob(join(scratch, 'fresh'), { ...training, lora: { rank: 2, rslora: true } });
+  const { metrics } = await engine.run('optimize', { ...job, policy: { model }, reference: { model } }, undisturbed);
+  expect(metrics[0].loss).toBeCloseTo(Math.LN2, 5);
+  expect(metrics[0]['rewards/margins']).toBeCloseTo(0, 5);
+  expect(metrics[1].loss).toBeLessThan(Math.LN2 - 1e-4);
 });
 
 test('SELM without optimism is DPO', async () => {
