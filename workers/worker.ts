@@ -47,9 +47,11 @@ export async function runWorkers(roles: readonly Role[], logLevel: LogLevel, sto
       maxConcurrentActivityTaskExecutions: 1,
     },
   };
+  // Progress travels in heartbeats: by default most of them are held back.
+  const shared = { shutdownGraceTime: GRACE, maxHeartbeatThrottleInterval: '1s' } as const;
   try {
     const workers = await Promise.all(
-      roles.map((role) => Worker.create({ connection, namespace, shutdownGraceTime: GRACE, ...options[role] })),
+      roles.map((role) => Worker.create({ connection, namespace, ...shared, ...options[role] })),
     );
     stop?.addEventListener('abort', () => workers.forEach((worker) => worker.shutdown()), { once: true });
     await Promise.all(workers.map((worker) => worker.run()));

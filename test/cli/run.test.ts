@@ -1,0 +1,206 @@
+/** Whole runs on a real Temporal server, with real workers and engines, killed and stopped on the way. */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import type { RunStatus } from '../../workflows/status.ts';
+import { selm, startSelm, summaryOf } from '../command.ts';
+import { temporaryFolder } from '../temporary.ts';
+import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+
+const folder = temporaryFolder();
+const config = {
+  name: 'tiny',
+  model: './model',
+  prompts: { train: './train.jsonl', heldOut: './held-out.jsonl', perRound: 48 },
+  rounds: 2,
+  sample: { samplesPerPrompt: 4, temperature: 1, maxNewTokens: 16, shardSize: 20 },
+  // Long enough to be killed in the middle.
+  optimize: { learningRate: 1e-3, batchSize: 4, epochs: 8, checkpointSeconds: 0.5, objective: { beta: 0.1 } },
+  evaluate: { maxNewTokens: 16, shardSize: 8 },
+  output: './policy',
+};
+
+const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
+const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+
+function writeConfig(name: string, changes: object = {}): string {
+  write(`${name}.yaml`, stringify({ ...config, name, ...changes }));
+  return join(folder, `${name}.yaml`);
+}
+
+/** A home of its own: nothing made in another is found. */
+function environment(home: string) {
+  mkdirSync(join(folder, home));
+  return { SELM_HOME: join(folder, home) };
+}
+
+const homes: string[] = [];
+/** Ends the servers that killed runs have left. */
+afterAll(() => {
+  for (const home of homes) {
+    const file = join(folder, home, 'server.json');
+    if (!existsSync(file)) continue;
+    try {
+      process.kill((JSON.parse(readFileSync(file, 'utf8')) as { pid: number }).pid);
+    } catch {
+      // It has ended.
+    }
+  }
+});
+
+function freshHome(name: string) {
+  homes.push(name);
+  return environment(name);
+}
+
+const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
+const adapterHash = () => sha256(join(folder, 'policy', 'adapter_model.safetensors'));
+
+/** Every file of a home's artifacts with its time: what was made again has another. */
+function artifactTimes({ SELM_HOME }: { SELM_HOME: string }) {
+  const root = join(SELM_HOME, 'artifacts');
+  const files = readdirSync(root, { recursive: true }) as string[];
+  return Object.fromEntries(files.map((file) => [file, statSync(join(root, file)).mtimeMs] as const).filter(([file]) => file.endsWith('.json'))); // prettier-ignore
+}
+
+const processesOf = (pattern: string): number[] => {
+  try {
+    return execFileSync('pgrep', ['-f', pattern], { encoding: 'utf8' }).trim().split('\n').map(Number);
+  } catch {
+    return [];
+  }
+};
+
+/** Processes below `pid`, itself not included. */
+function descendantsOf(pid: number): number[] {
+  let children: number[] = [];
+  try {
+    children = execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' })
+      .trim()
+      .split('\n')
+      .map(Number);
+  } catch {
+    return [];
+  }
+  return children.flatMap((child) => [child, ...descendantsOf(child)]);
+}
+
+const worker = (pid: number, role: string) =>
+  processesOf(`workers/main.ts ${role}`).find((found) => descendantsOf(pid).includes(found))!;
+
+async function until(what: string, condition: () => boolean, seconds = 90): Promise<void> {
+  for (let waited = 0; waited < seconds * 10; waited++) {
+    if (condition()) return;
+    await sleep(100);
+  }
+  throw new Error(`Waited in vain until ${what}.`);
+}
+
+/** Whether a training checkpoint is there: optimize is under way. */
+const hasCheckpoint = ({ SELM_HOME }: { SELM_HOME: string }) => {
+  const root = join(SELM_HOME, 'artifacts', 'checkpoints');
+  return existsSync(root) && (readdirSync(root, { recursive: true }) as string[]).some((file) => file.endsWith('.safetensors')); // prettier-ignore
+};
+
+let undisturbed: { status: RunStatus; adapter: string };
+const home = freshHome('home');
+
+beforeAll(async () => {
+  tinyModel(join(folder, 'model'));
+  write('train.jsonl', jsonl(tinyPrompts(100)));
+  write('held-out.jsonl', jsonl(tinyPrompts(12, 1000)));
+  const ended = await selm(['run', writeConfig('tiny'), '--json'], home);
+  expect(ended.code, ended.stderr).toBe(0);
+  undisturbed = { status: summaryOf(ended), adapter: adapterHash() };
+});
+
+describe('selm run', () => {
+  it('ends with a policy from every round, compared on the held-out prompts with the start', () => {
+    const { state, results, start } = undisturbed.status;
+    expect(state).toBe('done');
+    expect(start?.prompts).toBe(12);
+    expect(results.map(({ round }) => round)).toEqual([1, 2]);
+    for (const { evaluation, label, training } of results) {
+      const { wins, ties, losses, winRate } = evaluation.against!;
+      expect(wins + ties + losses).toBe(12);
+      expect(winRate).toBeCloseTo((wins + ties / 2) / 12);
+      expect(label.rows).toBe(48);
+      expect(training['rewards/accuracies']).toBeGreaterThan(0.5);
+    }
+    const lineage = JSON.parse(readFileSync(join(folder, 'policy', 'selm.json'), 'utf8')) as { policy: string };
+    expect(lineage.policy).toBe(results[1].policy);
+  });
+
+  it('does nothing again that is done', async () => {
+    const before = artifactTimes(home);
+    const ended = await selm(['run', join(folder, 'tiny.yaml'), '--json'], home);
+    expect(ended.code, ended.stderr).toBe(0);
+    expect(summaryOf<RunStatus>(ended).results).toEqual(undisturbed.status.results);
+    expect(artifactTimes(home)).toEqual(before);
+  });
+
+  it('shares the steps of another run, and rolls a round back that the gate does not accept', async () => {
+    const gated = writeConfig('gated', { rounds: 1, evaluate: { ...config.evaluate, gate: { minWinRate: 1 } } });
+    const before = artifactTimes(home);
+    const ended = await selm(['run', gated, '--json'], home);
+    expect(ended.code, ended.stderr).toBe(0);
+    const { results, policy } = summaryOf<RunStatus>(ended);
+    expect(results).toEqual([{ ...undisturbed.status.results[0], accepted: false }]);
+    expect(policy).not.toBe(results[0].policy);
+    expect(artifactTimes(home)).toEqual(before);
+  });
+
+  it('ends with one sentence and exit code 2 when a prompt cannot be checked', async () => {
+    write('unknown.jsonl', jsonl([{ ...tinyPrompts(1, 5000)[0], instruction_id_list: ['no:such'], kwargs: [{}] }]));
+    const path = writeConfig('bad', { prompts: { ...config.prompts, heldOut: './unknown.jsonl' } });
+    const { code, stderr, stdout } = await selm(['run', path], home);
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr.trim().split('\n').at(-1)).toMatch(/^selm: .*p5000.*no:such/);
+  });
+});
+
+// A dead worker is noticed when its heartbeats stop, which takes a while beside a run's own time.
+describe('a run that is disturbed ends with the same adapter', { timeout: 300_000 }, () => {
+  it('when its GPU worker is killed in the middle of optimize', async () => {
+    const killed = freshHome('killed-worker');
+    const run = startSelm(['run', join(folder, 'tiny.yaml'), '--json'], killed);
+    await until('optimize has a checkpoint', () => hasCheckpoint(killed));
+    process.kill(worker(run.process.pid!, 'gpu'), 'SIGKILL');
+    const ended = await run.ended;
+    expect(ended.code, ended.stderr).toBe(0);
+    expect(ended.stderr).toContain('The gpu worker ended (SIGKILL); starting another.');
+    expect(summaryOf<RunStatus>(ended).results).toEqual(undisturbed.status.results);
+    expect(adapterHash()).toBe(undisturbed.adapter);
+  });
+
+  it('when everything is killed at once in the middle of optimize, and the same command run again', async () => {
+    const killed = freshHome('killed-all');
+    const run = startSelm(['run', join(folder, 'tiny.yaml')], killed);
+    await until('optimize has a checkpoint', () => hasCheckpoint(killed));
+    const { pid: server } = JSON.parse(readFileSync(join(killed.SELM_HOME, 'server.json'), 'utf8')) as { pid: number };
+    for (const pid of [run.process.pid!, ...descendantsOf(run.process.pid!), server]) process.kill(pid, 'SIGKILL');
+    await run.ended;
+    const ended = await selm(['run', join(folder, 'tiny.yaml'), '--json'], killed);
+    expect(ended.code, ended.stderr).toBe(0);
+    expect(ended.stderr).toContain('Going on with run "tiny".');
+    expect(adapterHash()).toBe(undisturbed.adapter);
+  });
+
+  it('when it is stopped with Ctrl-C, and the same command run again', async () => {
+    const stopped = freshHome('stopped');
+    const run = startSelm(['run', join(folder, 'tiny.yaml')], stopped);
+    await until('optimize has a checkpoint', () => hasCheckpoint(stopped));
+    run.process.kill('SIGINT');
+    expect((await run.ended).code).toBe(130);
+    const ended = await selm(['run', join(folder, 'tiny.yaml'), '--json'], stopped);
+    expect(ended.code, ended.stderr).toBe(0);
+    expect(ended.stderr).toContain('Going on with run "tiny".');
+    expect(summaryOf<RunStatus>(ended).results).toEqual(undisturbed.status.results);
+    expect(adapterHash()).toBe(undisturbed.adapter);
+  });
+});
