@@ -1,4 +1,5 @@
 /** Runs as seen from outside: started or found again, watched, and their results. */
+import { randomUUID } from 'node:crypto';
 import { WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client';
 import { defaultPayloadConverter, WorkflowIdConflictPolicy } from '@temporalio/common';
 import { hashValue } from '../artifacts/hash.ts';
@@ -21,20 +22,21 @@ export const runWorkflowId = (name: string) => `selm-${name}`;
  */
 export async function startRun(client: Client, config: RunConfig): Promise<{ handle: RunHandle; attached: boolean }> {
   const fingerprint = hashValue(config);
+  const starter = randomUUID();
   const handle = await client.workflow.start(alignment, {
     workflowId: runWorkflowId(config.name),
     taskQueue: CONTROL_QUEUE,
     args: [config],
     workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
-    memo: { fingerprint, started: Date.now() },
+    memo: { fingerprint, starter },
   });
-  const { memo, historyLength } = await handle.describe();
+  const { memo } = await handle.describe();
   if (memo?.['fingerprint'] !== fingerprint) {
     throw new InputError(
       `A run named "${config.name}" is in progress with another configuration: let it end, or give this one another name.`,
     );
   }
-  return { handle, attached: historyLength > 3 };
+  return { handle, attached: memo['starter'] !== starter };
 }
 
 /** @throws InputError when there is no run of that name */
