@@ -183,6 +183,20 @@ describe('a process that dies', () => {
   });
 });
 
+test('a process that cannot be started is an error of its job', async () => {
+  await engine.close();
+  const { execPath } = process;
+  process.execPath = '/nowhere/node';
+  try {
+    const lost = engine.run('score', scoreJob);
+    await expect(lost).rejects.toThrow(EngineDied);
+    await expect(lost).rejects.toThrow(/cannot be reached for score: spawn \/nowhere\/node ENOENT/);
+  } finally {
+    process.execPath = execPath;
+  }
+  await expectScores(engine.run('score', scoreJob));
+});
+
 test('a process that hangs is killed after the time of silence allowed', async () => {
   const patient = startEngine({ threads: 1, silenceSeconds: 5 });
   await engine.close();
