@@ -7,5 +7,6 @@ export default defineConfig({
     hookTimeout: 600_000,
     // The engine's threads and the servers under test share two cores: one file at a time.
     fileParallelism: false,
+    maxConcurrency: 2,
   },
 });

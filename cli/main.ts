@@ -17,7 +17,9 @@ import { workerCommand } from './worker.ts';
 
 const program = new Command('selm')
   .description('Durable online alignment of language models (SELM, arXiv 2405.19332).')
-  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'selm: ')) })
+  .configureOutput({
+    outputError: (text, write) => write(text.replace(/^error: /, 'selm: ').replace(/\n\((Did .+)\)/, '; $1')),
+  })
   .exitOverride();
 
 for (const command of [

@@ -6,6 +6,7 @@ import { adapterFeeds, type OpenPolicy } from '../policy.ts';
 import { uniform } from '../random.ts';
 import { bool, float32, int64, Session, type Feeds } from '../session.ts';
 import type { SamplingSettings } from '../settings.ts';
+import { located } from '../tokenize.ts';
 import { CacheBlock } from './cache.ts';
 import { decodeGraph, pastKey, pastValue, promptKey, promptValue } from './decode.ts';
 import { prefillGraph } from './prefill.ts';
@@ -138,7 +139,7 @@ export class Generator {
     if (maxPromptLength !== undefined && length > maxPromptLength) {
       throw new InputError(`Prompt "${id}" has ${length} tokens, more than the ${maxPromptLength} of maxPromptLength.`);
     }
-    checkSequenceLength(this.config, length + maxNewTokens);
+    located(`Prompt "${id}"`, () => checkSequenceLength(this.config, length + maxNewTokens));
   }
 
   /** Computes the keys and values of prompts that entered, all tokens but the last, which the first decoding step takes. */

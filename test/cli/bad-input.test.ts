@@ -1,0 +1,92 @@
+/** What the command does with bad usage and bad input: exit code 2, one sentence that says what and where, nothing else. */
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { selm } from '../command.ts';
+import { temporaryFolder } from '../temporary.ts';
+import { otherAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
+
+const folder = temporaryFolder();
+const path = (name: string) => join(folder, name);
+const out = path('out');
+
+const model = tinyModel(path('model'));
+
+/** A copy of the tiny model with something wrong. */
+function damaged(name: string, damage: (folder: string) => void): string {
+  cpSync(model, path(name), { recursive: true });
+  damage(path(name));
+  return path(name);
+}
+
+function damagedWeights(name: string, change: (bytes: Buffer) => Buffer): string {
+  const file = 'model.safetensors';
+  return damaged(name, (copy) => writeFileSync(join(copy, file), change(readFileSync(join(copy, file)))));
+}
+
+/** A file of these lines, objects as JSON. */
+function file(name: string, ...lines: (string | object)[]): string {
+  writeFileSync(path(name), lines.map((line) => `${typeof line === 'string' ? line : JSON.stringify(line)}\n`).join('')); // prettier-ignore
+  return path(name);
+}
+
+/** The bytes with a text of their header replaced by one as long. */
+function withHeader(bytes: Buffer, from: string, to: string): Buffer {
+  const at = bytes.indexOf(from);
+  expect(to.length).toBe(from.length);
+  return Buffer.concat([bytes.subarray(0, at), Buffer.from(to), bytes.subarray(at + from.length)]);
+}
+
+const prompts = file('prompts.jsonl', ...tinyPrompts(2));
+const preference = { prompt: 'Hi', chosen: 'a', rejected: 'b', reference_response: 'c' };
+const preferences = file('preferences.jsonl', preference);
+
+const withFlags = (command: string, flags: Record<string, string>) => [
+  command,
+  ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]),
+];
+const sample = (flags: Record<string, string>) => withFlags('sample', { model, prompts, out, ...flags });
+const optimize = (flags: Record<string, string>) => withFlags('optimize', { model, preferences, out, ...flags });
+
+const missing = damaged('missing-weights', (copy) => rmSync(join(copy, 'model.safetensors')));
+const truncated = damagedWeights('truncated', (bytes) => bytes.subarray(0, bytes.length - 100));
+const lying = damagedWeights('lying', (bytes) => withHeader(bytes, '[97,48]', '[97,84]'));
+const unknown = damaged('unknown', (copy) => {
+  const config = readFileSync(join(copy, 'config.json'), 'utf8');
+  writeFileSync(join(copy, 'config.json'), config.replace('LlamaForCausalLM', 'MambaForCausalLM'));
+});
+const speechless = damaged('speechless', (copy) => rmSync(join(copy, 'tokenizer.json')));
+const config = file('run.yaml', 'name: test', `model: ${model}`, 'optimise: {}', 'prompts:', `  train: ${prompts}`, '  heldOut: 1'); // prettier-ignore
+
+const cases: [what: string, args: string[], said: string[]][] = [
+  ['weights that are missing', sample({ model: missing }), [join(missing, 'model.safetensors')]],
+  ['weights cut short', sample({ model: truncated }), [join(truncated, 'model.safetensors'), 'damaged']],
+  ['weights whose header lies', sample({ model: lying }), [join(lying, 'model.safetensors'), '[97,84]']],
+  ['an unknown architecture', sample({ model: unknown }), [join(unknown, 'config.json'), 'MambaForCausalLM', 'LlamaForCausalLM']], // prettier-ignore
+  ['a model without a tokenizer', sample({ model: speechless }), [speechless, 'tokenizer.json']],
+  ['an adapter of another model', sample({ adapter: otherAdapter }), [otherAdapter, 'does not fit the model']],
+  ['no prompts', sample({ prompts: path('nowhere.jsonl') }), [path('nowhere.jsonl'), 'does not exist']],
+  ['an empty file of prompts', sample({ prompts: file('empty.jsonl') }), [path('empty.jsonl'), 'empty']],
+  ['a line that is not JSON', sample({ prompts: file('broken.jsonl', ...tinyPrompts(2), '{"prompt": "x"') }), [`${path('broken.jsonl')} line 3`, 'not JSON']], // prettier-ignore
+  ['a row without a prompt', sample({ prompts: file('keyless.jsonl', ...tinyPrompts(1), { id: 'x' }) }), [`${path('keyless.jsonl')} line 2`, '"prompt"']], // prettier-ignore
+  ['a prompt that the model cannot take', sample({ prompts: file('long.jsonl', { id: 'long', prompt: 'x'.repeat(300) }) }), ['"long"', '256']], // prettier-ignore
+  ['a preference of equals', optimize({ preferences: file('equal.jsonl', preference, { ...preference, rejected: 'a' }) }), [`${path('equal.jsonl')} line 2`, 'same chosen and rejected']], // prettier-ignore
+  ['a preference that the objective cannot use', optimize({ preferences: file('dpo.jsonl', { ...preference, reference_response: undefined }) }), ['Row 1', '"reference_response"', 'dpo']], // prettier-ignore
+  ['a setting out of range', optimize({ beta: '-1' }), ['--beta -1', '>0']],
+  ['a setting that is none of its values', optimize({ schedule: 'steep' }), ['--schedule steep', 'cosine']],
+  ['a LoRA layer that there is not', optimize({ 'lora-targets': 'q_proj,z_proj' }), ['--lora-targets', 'q_proj']],
+  ['a training without room for its result', optimize({ out: model }), [model, 'not empty']],
+  ['an unknown flag', sample({ promts: 'x' }), ["'--promts'", '--prompts']],
+  ['a required flag that is missing', ['sample', '--model', model, '--out', out], ["'--prompts <file>'"]],
+  ['an unknown command', ['smaple'], ["'smaple'", 'sample']],
+  ['an unknown labeler', ['label', '--by', 'nobody', '--in', prompts, '--out', out], ["'nobody'", 'verifier']],
+  ['an unknown key of a configuration', ['run', config], [config, '"optimise"', '"optimize"']],
+];
+
+test.concurrent.each(cases)('%s is refused in one sentence', async (_what, args, said) => {
+  const { code, stdout, stderr } = await selm(args, {});
+  expect(stderr).toMatch(/^selm: .+\n$/);
+  for (const part of said) expect(stderr).toContain(part);
+  expect(stdout).toBe('');
+  expect(code).toBe(2);
+});
