@@ -1,0 +1,130 @@
+/** Jobs on texts: from prompts to responses and scores, and what the engine refuses. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { InputError } from '../../data/errors.ts';
+import { LocalEngine } from '../../engine/engine.ts';
+import { JobAborted } from '../../engine/errors.ts';
+import type { Progress, SampleJob, SftJob } from '../../engine/jobs.ts';
+import { loadTokenizer } from '../../engine/model/tokenizer.ts';
+import { samplingSchema, trainingSchema } from '../../engine/settings.ts';
+import { temporaryFolder } from '../temporary.ts';
+import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { undisturbed } from './reference-case.ts';
+
+const scratch = temporaryFolder();
+const model = tinyModel(join(scratch, 'model'));
+const policy = { model, adapter: tinyAdapter };
+const engine = new LocalEngine(2);
+afterAll(() => engine.close());
+
+const sampleJob: SampleJob = {
+  policy,
+  prompts: tinyPrompts(6),
+  settings: samplingSchema.parse({ temperature: 1, samplesPerPrompt: 2, maxNewTokens: 40, batchSize: 4 }),
+  seed: 1,
+};
+
+const texts = async (job: SampleJob) => (await engine.run('sample', job, undisturbed)).responses.flat().map(({ text }) => text); // prettier-ignore
+
+describe('sampling', () => {
+  test('gives texts, their tokens, and log-probabilities that scoring the tokens gives, too', async () => {
+    const { responses, promptTokens, sampledTokens } = await engine.run('sample', sampleJob, undisturbed);
+    const tokenizer = loadTokenizer(model);
+    expect(responses.map((samples) => samples.length)).toEqual([2, 2, 2, 2, 2, 2]);
+    const flat = responses.flat();
+    for (const { text, token_ids } of flat) expect(text).toBe(tokenizer.decode(token_ids));
+    expect(sampledTokens).toBe(flat.reduce((total, { token_ids }) => total + token_ids.length, 0));
+    expect(promptTokens).toBe(sampleJob.prompts.reduce((total, { prompt }) => total + tokenizer.encodePrompt(prompt).length, 0)); // prettier-ignore
+    const rows = responses.flatMap((samples, i) => samples.map(({ token_ids }) => ({ prompt: sampleJob.prompts[i].prompt, response_input_ids: token_ids }))); // prettier-ignore
+    const scores = await engine.run('score', { policy, rows }, undisturbed);
+    for (const [i, { logp, tokens }] of scores.entries()) {
+      expect(Math.abs(logp - flat[i].logp)).toBeLessThan(1e-4);
+      expect(tokens).toBe(flat[i].token_ids.length);
+    }
+  });
+
+  test('is the same again, and other with another policy or other settings, whatever is kept open between', async () => {
+    const first = await texts(sampleJob);
+    expect(await texts({ ...sampleJob, policy: { model } })).not.toEqual(first);
+    const greedy = await texts({ ...sampleJob, settings: { ...sampleJob.settings, temperature: 0 } });
+    expect(greedy).not.toEqual(first);
+    expect(await texts(sampleJob)).toEqual(first);
+    expect(await texts({ ...sampleJob, seed: 2 })).not.toEqual(first);
+  });
+
+  test('reports prompts, and stops when it is told to', async () => {
+    const reports: Progress[] = [];
+    const onProgress = (progress: Progress) => reports.push(progress);
+    await engine.run('sample', sampleJob, { ...undisturbed, onProgress });
+    expect(reports.at(-1)).toMatchObject({ done: 6, total: 6, unit: 'prompts' });
+    const stopped = engine.run('sample', sampleJob, { ...undisturbed, aborted: () => true });
+    await expect(stopped).rejects.toThrow(JobAborted);
+  });
+});
+
+const sftJob = (outDir: string, changes: Partial<SftJob> = {}): SftJob => ({
+  policy: { model },
+  rows: tinyPrompts(8).map(({ prompt }) => ({ prompt, completion: 'A, b and c.' })),
+  training: trainingSchema.parse({ learningRate: 1e-2, epochs: 12, batchSize: 4, full: true, warmupRatio: 0 }),
+  seed: 0,
+  outDir: join(scratch, outDir),
+  ...changes,
+});
+
+describe('supervised fine-tuning', () => {
+  test('teaches the model its demonstrations', async () => {
+    const sft = sftJob('taught');
+    const { metrics } = await engine.run('sft', sft, undisturbed);
+    expect(metrics.at(-1)!.loss).toBeLessThan(metrics[0].loss / 10);
+    const settings = samplingSchema.parse({ maxNewTokens: 20 });
+    const taught = { ...sampleJob, policy: { model: sft.outDir }, settings, prompts: tinyPrompts(2) };
+    const { responses } = await engine.run('sample', taught, undisturbed);
+    expect(responses.flat()).toMatchObject([
+      { text: 'A, b and c.', finish_reason: 'stop' },
+      { text: 'A, b and c.', finish_reason: 'stop' },
+    ]);
+  });
+
+  test('that diverges says so, and writes nothing', async () => {
+    const wild = sftJob('diverged');
+    const training = { ...wild.training, learningRate: 1e30, schedule: 'constant' as const };
+    const failed = engine.run('sft', { ...wild, training }, undisturbed);
+    await expect(failed).rejects.toThrow(InputError);
+    await expect(failed).rejects.toThrow(/^Training diverged at step \d+: .*; lower the learning rate\.$/);
+    expect(existsSync(wild.outDir)).toBe(false);
+  });
+
+  test('does not write into a folder that holds something', async () => {
+    const outDir = join(scratch, 'taken');
+    mkdirSync(outDir);
+    writeFileSync(join(outDir, 'notes.txt'), 'mine');
+    await expect(engine.run('sft', sftJob('taken'), undisturbed)).rejects.toThrow(`${outDir} is not empty`);
+  });
+
+  test('of all weights refuses an adapter', async () => {
+    const refused = engine.run('sft', sftJob('adapted', { policy }), undisturbed);
+    await expect(refused).rejects.toThrow(/Training all weights starts from a model without an adapter/);
+  });
+
+  test('refuses a row that the model has no room for, by its number', async () => {
+    const rows = [...sftJob('long').rows, { prompt: 'x', completion: 'long '.repeat(60) }];
+    const refused = engine.run('sft', sftJob('long', { rows }), undisturbed);
+    await expect(refused).rejects.toThrow(/^Row 9: a sequence of \d+ tokens is longer than the model's 256 positions/);
+  });
+
+  test('cuts what is longer than the limits: prompts at their beginning, completions at their end', async () => {
+    const rows = [{ prompt: 'x'.repeat(300), completion: 'y'.repeat(300) }];
+    const training = { ...sftJob('cut').training, epochs: 1, maxPromptLength: 10, maxLength: 25 };
+    const { metrics } = await engine.run('sft', sftJob('cut', { rows, training }), undisturbed);
+    expect(metrics[0]['completion_tokens']).toBe(15);
+  });
+});
+
+test('a batch of scores is stopped between passes', async () => {
+  const rows = tinyPrompts(200).map(({ prompt }) => ({ prompt, response: 'A long answer.' }));
+  let asked = 0;
+  const stopped = engine.run('score', { policy, rows }, { ...undisturbed, aborted: () => asked++ > 0 });
+  await expect(stopped).rejects.toThrow(JobAborted);
+  await expect(stopped).rejects.toThrow(/scoring was stopped after \d+ of 200 rows/);
+});
