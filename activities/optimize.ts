@@ -6,7 +6,7 @@ import { readPreferences } from '../data/readers.ts';
 import type { TrainMetrics } from '../engine/jobs.ts';
 import type { ObjectiveSettings, TrainingSettings } from '../engine/settings.ts';
 import { PREFERENCES } from './label.ts';
-import { ADAPTER, MODEL, openPolicyArtifact, writeBase } from './policy.ts';
+import { ADAPTER, MODEL, nameBase, openPolicyArtifact, writeBase } from './policy.ts';
 import { runStep, type Step, type StepResult } from './step.ts';
 
 export interface OptimizeInput {
@@ -46,6 +46,7 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
     const timeless = metrics.map(withoutSpeed);
     await writeJsonl(join(folder, 'metrics.jsonl'), timeless);
     await writeBase(folder, base);
+    if (!training.full) await nameBase(job.outDir, base);
     return { steps, metrics: meanOfLast(timeless) };
   });
 };

@@ -5,14 +5,14 @@ import { join, resolve } from 'node:path';
 import { hashFile, hashValue } from '../artifacts/hash.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
-import { resolveModel } from '../data/hub.ts';
+import { isModelId, pinnedId, resolveModel } from '../data/hub.ts';
 import type { Policy } from '../engine/jobs.ts';
 import { openPolicy } from '../engine/policy.ts';
 import { runStep, type Rooms, type StepResult } from './step.ts';
 
 /** The base model: too large to copy into every artifact, so named, with a hash of all its files. */
 export interface BaseModel {
-  /** A folder or a hub id, as the configuration has it. */
+  /** A folder, or a hub id with its commit. */
   source: string;
   fingerprint: string;
 }
@@ -42,7 +42,7 @@ export async function importPolicy(
   const folder = await resolveModel(model);
   openPolicy({ model: folder, ...(adapter !== undefined && { adapter }) }).tokenizer();
   const base: BaseModel = {
-    source: existsSync(model) ? resolve(model) : model,
+    source: existsSync(model) ? resolve(model) : pinnedId(model, folder),
     fingerprint: await fingerprintOf(folder),
   };
   const parameters = { base, adapter: adapter === undefined ? null : await fingerprintOf(adapter) };
@@ -54,6 +54,15 @@ export async function importPolicy(
 }
 
 export const writeBase = (folder: string, base: BaseModel) => writeFile(join(folder, BASE), JSON.stringify(base));
+
+/** Names the base in an adapter's PEFT configuration by its hub id: the engine knows only where this machine keeps it. */
+export async function nameBase(adapter: string, { source }: BaseModel): Promise<void> {
+  if (!isModelId(source)) return;
+  const file = join(adapter, 'adapter_config.json');
+  const config = JSON.parse(await readFile(file, 'utf8')) as object;
+  const [base_model_name_or_path, revision] = source.split('@');
+  await writeFile(file, `${JSON.stringify({ ...config, base_model_name_or_path, revision }, null, 2)}\n`);
+}
 
 /** A policy's artifact as the folders the engine opens. */
 export async function openPolicyArtifact(

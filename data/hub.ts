@@ -3,7 +3,7 @@
  * variables hold: HF_HOME or HF_HUB_CACHE (where), HF_TOKEN (private and gated repositories), HF_ENDPOINT (a mirror).
  */
 import { statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { datasetInfo, downloadFileToCacheDir, HubApiError, listFiles, modelInfo, type RepoId } from '@huggingface/hub';
 import { InputError } from './errors.ts';
 
@@ -19,7 +19,7 @@ const PARQUET_BRANCH = 'refs/convert/parquet';
 
 /**
  * The local folder of a model: `idOrPath` itself where it is a folder, else the download of hub id `org/name[@revision]`.
- * Throws an InputError where there is neither, or the hub cannot be reached.
+ * Throws an InputError where there is neither, another error where the hub cannot be reached.
  */
 export async function resolveModel(idOrPath: string): Promise<string> {
   const local = statSync(idOrPath, { throwIfNoEntry: false });
@@ -38,6 +38,9 @@ export async function resolveModel(idOrPath: string): Promise<string> {
 
 /** Whether `model` reads as a hub id, `org/name[@revision]`. */
 export const isModelId = (model: string): boolean => MODEL_ID.test(model);
+
+/** The id of the very commit that resolveModel() has put into `folder`: a branch such as main moves on. */
+export const pinnedId = (id: string, folder: string): string => `${id.split('@')[0]}@${basename(folder)}`;
 
 /** Whether `source` reads as the hub id of a data set, `org/name[/config][:split]`, and not as a file's path. */
 export function isDatasetId(source: string): boolean {
@@ -77,13 +80,18 @@ async function download(repo: RepoId, revision: string, choose: (paths: string[]
     return files;
   } catch (error) {
     if (error instanceof InputError) throw error;
-    throw new InputError(hubProblem(`${repo.type} "${repo.name}" (${revision})`, error as Error));
+    throw hubError(`${repo.type} "${repo.name}" (${revision})`, error as Error);
   }
 }
 
-function hubProblem(what: string, error: Error): string {
+function hubError(what: string, error: Error): Error {
   if (error instanceof HubApiError && [401, 403, 404].includes(error.statusCode)) {
-    return `The Hugging Face hub shows no ${what}; check the name, or set HF_TOKEN if it is private or gated.`;
+    return new InputError(
+      `The Hugging Face hub shows no ${what}; check the name, or set HF_TOKEN if it is private or gated.`,
+    );
   }
-  return `Cannot get ${what} from the Hugging Face hub (${error.message}); check the connection, or give a local path.`;
+  // No fault of the input: the next try may succeed.
+  return new Error(
+    `Cannot get ${what} from the Hugging Face hub (${error.message}); check the connection, or give a local path.`,
+  );
 }

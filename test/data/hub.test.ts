@@ -1,20 +1,18 @@
 /** Against a local server that speaks the part of the hub's API that the library calls: the hub itself is not reachable everywhere. */
 import { readFileSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { isDatasetId, resolveModel } from '../../data/hub.ts';
 import { readPrompts } from '../../data/prompts.ts';
+import { startHub, type Repository } from '../hub-server.ts';
 import { folder } from './folder.ts';
 
-const SHA = 'a'.repeat(40);
 const preferences = readFileSync(new URL('../fixtures/ultrafeedback/prefs.parquet', import.meta.url));
 const file = (path: string) => Buffer.from(`content of ${path}`);
 
 /** Repositories by kind and name, with the revision they answer to. */
-const repositories: Record<string, { revision: string; files: Record<string, Buffer> }> = {
+const repositories: Record<string, Repository> = {
   'models/org/model': {
     revision: 'main',
     files: Object.fromEntries(
@@ -39,47 +37,11 @@ const repositories: Record<string, { revision: string; files: Record<string, Buf
   },
 };
 
-let downloads: string[] = [];
-const server = createServer((request, response) => {
-  const path = decodeURIComponent(request.url!.split('?')[0]);
-  const json = (value: unknown, status = 200) =>
-    response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(value));
-  const [, , kind, name, call, rest] =
-    /^(\/api)?\/(?:(models|datasets)\/)?(org\/\w+)\/([\w-]+)\/(.+)$/.exec(path) ?? [];
-  const repository = repositories[`${kind ?? 'models'}/${name}`];
-  const entry = (key: string) => ({
-    type: 'file',
-    path: key,
-    oid: key.replaceAll('/', '-'),
-    size: repository.files[key].length,
-  });
-  if (!repository) return json({ error: 'Repository not found' }, 404);
-  if (call === 'revision')
-    return rest === repository.revision ? json({ sha: SHA }) : json({ error: 'Invalid rev' }, 404);
-  if (call === 'tree') return json(Object.keys(repository.files).map(entry));
-  if (call === 'paths-info') {
-    let body = '';
-    request.on('data', (chunk) => (body += chunk));
-    return request.on('end', () => json((JSON.parse(body) as { paths: string[] }).paths.map(entry)));
-  }
-  const key = rest.slice(SHA.length + 1);
-  const content = repository.files[key];
-  const [, start, end] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? [];
-  if (end === '0') downloads.push(key);
-  const part = start === undefined ? content : content.subarray(Number(start), Number(end) + 1);
-  const range = start === undefined ? {} : { 'Content-Range': `bytes ${start}-${end}/${content.length}` };
-  response.writeHead(start === undefined ? 200 : 206, { ETag: `"${key}"`, ...range }).end(part);
-});
-
-beforeAll(async () => {
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  process.env.HF_HUB_CACHE = join(folder, 'hub');
-});
+const { url, downloads } = await startHub(repositories, join(folder, 'hub'));
 beforeEach(() => {
-  process.env.HF_ENDPOINT = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  downloads = [];
+  process.env.HF_ENDPOINT = url;
+  downloads.length = 0;
 });
-afterAll(() => server.close());
 
 describe('a model', () => {
   test('is its folder where that exists', async () => {
@@ -101,7 +63,7 @@ describe('a model', () => {
     expect(readFileSync(join(path, 'config.json'), 'utf8')).toBe('content of config.json');
     expect(downloads.sort()).toEqual(wanted);
 
-    downloads = [];
+    downloads.length = 0;
     expect(await resolveModel('org/model@main')).toBe(path);
     expect(downloads).toEqual([]);
   });
