@@ -1,4 +1,4 @@
-/** `npm start [-- --seed N]`: makes a small model and its prompts, then aligns it in three SELM rounds. */
+/** `npm start [-- --seed N --json]`: makes a small model and its prompts, then aligns it in three SELM rounds. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +18,7 @@ const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.u
 const made = path('../../.selm/quickstart');
 
 async function quickstart(): Promise<void> {
-  const { values } = parseArgs({ options: { seed: { type: 'string', default: '0' } } });
+  const { values } = parseArgs({ options: { seed: { type: 'string', default: '0' }, json: { type: 'boolean' } } });
   const seed = Number(values.seed);
   if (!Number.isInteger(seed) || seed < 0) throw new InputError(`--seed ${values.seed} is no seed: give 0, 1, 2, ...`);
 
@@ -29,7 +29,7 @@ async function quickstart(): Promise<void> {
   await makeModelOnce(join(made, 'model'));
 
   const status = await runHere(loadConfig(path('config.yaml'), { name: `quickstart-${seed}`, seed }));
-  if (status) reportRun(status, {});
+  if (status) reportRun(status, values);
 }
 
 async function makeModelOnce(folder: string): Promise<void> {
