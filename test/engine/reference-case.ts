@@ -14,7 +14,11 @@ export type Pair = { prompt: number[] } & Roles<number[]>;
 export interface Expected {
   beta: number;
   alpha: number;
+  learning_rate: number;
+  max_grad_norm: number;
   reference_logps: Roles<number>[];
+  steps: { loss: number; grad_norm: number; policy_logps: Roles<number>[] }[];
+  greedy_first_prompt: number[];
 }
 
 export const fixture = (path: string) => new URL(`../fixtures/${path}`, import.meta.url).pathname;

@@ -1,70 +1,34 @@
 /** The engine against PyTorch's numbers for six small models of the Llama family (see test/fixtures/reference). */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LocalEngine } from '../../engine/engine.ts';
 import { Generator } from '../../engine/generation/generate.ts';
-import type { OptimizeJob, TrainResult } from '../../engine/jobs.ts';
+import type { TrainResult } from '../../engine/jobs.ts';
 import { readAdapter } from '../../engine/model/lora.ts';
 import { openSafetensors, readTensorF32 } from '../../engine/model/safetensors.ts';
 import { openPolicy } from '../../engine/policy.ts';
-import { samplingSchema, trainingSchema } from '../../engine/settings.ts';
+import { samplingSchema } from '../../engine/settings.ts';
 import { preferenceExamples, preferenceTask } from '../../engine/training/preference.ts';
+import { temporaryFolder } from '../temporary.ts';
 import { passGradients } from './pass-gradients.ts';
+import { referenceCase, ROLES, undisturbed, type Roles } from './reference-case.ts';
 
 const CASES = ['llama', 'llama-tied', 'llama3-rope', 'mistral', 'qwen2', 'qwen3'];
-const ROLES = ['chosen', 'rejected', 'reference'] as const;
-type Roles<T> = Record<(typeof ROLES)[number], T>;
-
-interface Expected {
-  beta: number;
-  alpha: number;
-  learning_rate: number;
-  max_grad_norm: number;
-  reference_logps: Roles<number>[];
-  steps: { loss: number; grad_norm: number; policy_logps: Roles<number>[] }[];
-  greedy_first_prompt: number[];
-}
-
-const control = { onProgress: () => {}, aborted: () => false };
-const scratch = mkdtempSync(join(tmpdir(), 'selm-reference-'));
-afterAll(() => rmSync(scratch, { recursive: true }));
+const scratch = temporaryFolder();
 
 const mean = (values: number[]) => values.reduce((a, b) => a + b) / values.length;
 
 describe.each(CASES)('%s', (name) => {
-  const folder = new URL(`../fixtures/reference/${name}/`, import.meta.url).pathname;
-  const read = <T>(file: string) => JSON.parse(readFileSync(join(folder, file), 'utf8')) as T;
-  const expected = read<Expected>('expected.json');
-  const { pairs } = read<{ pairs: ({ prompt: number[] } & Roles<number[]>)[] }>('batch.json');
-  const model = join(folder, 'model');
-  const policy = { model, adapter: join(folder, 'adapter_init') };
-  const reference = { model, adapter: join(folder, 'adapter_reference') };
+  const { folder, policy, reference, pairs, expected, optimizeJob } = referenceCase(name);
   const engine = new LocalEngine(2);
   afterAll(() => engine.close());
 
-  const job: OptimizeJob = {
-    policy,
-    reference,
-    rows: pairs.map((pair) => ({
-      prompt_input_ids: pair.prompt,
-      chosen_input_ids: pair.chosen,
-      rejected_input_ids: pair.rejected,
-      reference_input_ids: pair.reference,
-    })),
-    objective: { name: 'selm', beta: expected.beta, alpha: expected.alpha },
-    training: trainingSchema.parse({
-      learningRate: expected.learning_rate,
-      schedule: 'constant',
-      maxGradNorm: expected.max_grad_norm,
-      epochs: expected.steps.length,
-      batchSize: pairs.length,
-      shuffle: false,
-    }),
-    seed: 0,
-    outDir: join(scratch, name),
-  };
+  const job = optimizeJob(join(scratch, name), {
+    learningRate: expected.learning_rate,
+    maxGradNorm: expected.max_grad_norm,
+    epochs: expected.steps.length,
+    shuffle: false,
+  });
 
   test.each([
     ['reference', reference, expected.reference_logps],
@@ -73,7 +37,7 @@ describe.each(CASES)('%s', (name) => {
     const rows = pairs.flatMap((pair) =>
       ROLES.map((role) => ({ prompt_input_ids: pair.prompt, response_input_ids: pair[role] })),
     );
-    const result = await engine.run('score', { policy: scored, rows }, control);
+    const result = await engine.run('score', { policy: scored, rows }, undisturbed);
     const flat = logps.flatMap((row) => ROLES.map((role) => row[role]));
     for (const [i, { logp }] of result.entries()) expect(Math.abs(logp - flat[i])).toBeLessThan(1e-4);
   });
@@ -100,7 +64,7 @@ describe.each(CASES)('%s', (name) => {
   describe('three AdamW steps', () => {
     let result: TrainResult;
     beforeAll(async () => {
-      result = await engine.run('optimize', job, control);
+      result = await engine.run('optimize', job, undisturbed);
     });
 
     test('losses and gradient norms', () => {
