@@ -39,9 +39,6 @@ const architecture = {
   initializer_range: 0.02,
 };
 
-/** Names the recipe of the model beside it. */
-const RECIPE = 'recipe.json';
-
 /**
  * Makes the model in `folder`, unless it is there already, made in just this way.
  * @returns whether it had to be made
@@ -55,15 +52,15 @@ export async function makeModel(
   const rows = demonstrations(heldOutApart, BATCHES * training.batchSize);
   const tokenizer = makeTokenizer([...heldOutApart.map(({ text }) => text), ...writtenThings()]);
   const recipe = hashValue([architecture, tokenizer, rows, training, engineVersion]);
-  const file = join(folder, RECIPE);
-  if (existsSync(file) && readFileSync(file, 'utf8') === recipe) return false;
+  const recipeFile = `${folder}.recipe`;
+  if (existsSync(folder) && existsSync(recipeFile) && readFileSync(recipeFile, 'utf8') === recipe) return false;
 
   const [initial, trained] = [`${folder}.initial`, `${folder}.unfinished`];
-  for (const path of [folder, initial, trained]) rmSync(path, { recursive: true, force: true });
+  for (const path of [recipeFile, folder, initial, trained]) rmSync(path, { recursive: true, force: true });
   writeInitialModel(initial, tokenizer);
   await engine.run('sft', { policy: { model: initial }, rows, training, seed: 0, outDir: trained }, { onProgress });
-  writeFileSync(join(trained, RECIPE), recipe);
   renameSync(trained, folder);
+  writeFileSync(recipeFile, recipe);
   rmSync(initial, { recursive: true });
   return true;
 }
