@@ -6,12 +6,17 @@ import { evaluateCommand } from './evaluate.ts';
 import { exportCommand } from './export.ts';
 import { labelCommand } from './label.ts';
 import { optimizeCommand } from './optimize.ts';
+import { pauseCommand } from './pause.ts';
+import { resumeCommand } from './resume.ts';
+import { retryCommand } from './retry.ts';
 import { runCommand } from './run.ts';
 import { sampleCommand } from './sample.ts';
 import { scoreCommand } from './score.ts';
 import { sftCommand } from './sft.ts';
+import { skipCommand } from './skip.ts';
 import { startCommand } from './start.ts';
 import { statusCommand } from './status.ts';
+import { stopCommand } from './stop.ts';
 import { watchCommand } from './watch.ts';
 import { workerCommand } from './worker.ts';
 
@@ -27,6 +32,11 @@ for (const command of [
   startCommand(),
   statusCommand(),
   watchCommand(),
+  retryCommand(),
+  skipCommand(),
+  stopCommand(),
+  pauseCommand(),
+  resumeCommand(),
   workerCommand(),
   sampleCommand(),
   scoreCommand(),

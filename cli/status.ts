@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { findRun, readProgress } from '../workers/runs.ts';
 import { STEPS } from '../workflows/status.ts';
+import { describeFailure, skippedLines } from './failure.ts';
 import { runTable } from './run-table.ts';
 import { connectServer } from './server.ts';
 import { jsonOption } from './step.ts';
@@ -16,7 +17,10 @@ export function statusCommand(): Command {
       const progress = await readProgress(client, await findRun(client, name));
       if (flags.json) return console.log(JSON.stringify(progress));
       const { status, round, pending } = progress;
-      console.log(`${name}: ${status.state}${round ? `, round ${round.round} of ${status.rounds}` : ''}`);
+      const asked = status.asked && status.state !== 'paused' ? `, asked to ${status.asked}` : '';
+      console.log(`${name}: ${status.state}${asked}${round ? `, round ${round.round} of ${status.rounds}` : ''}`);
+      if (status.failure) console.log(describeFailure(status, status.failure));
+      for (const line of [...status.repairs, ...skippedLines(status)]) console.log(line);
       if (round) console.log(STEPS.map((step) => `${step} ${round.steps[step].state}`).join(', '));
       for (const { name: activity, attempt, lastFailure } of pending) {
         if (lastFailure !== undefined) console.log(`${activity} failed (${lastFailure}); attempt ${attempt}.`);

@@ -70,12 +70,11 @@ export interface RunProgress {
 /** Where a run is: its own status, its round's, and what the activities' heartbeats tell. */
 export async function readProgress(client: Client, handle: RunHandle): Promise<RunProgress> {
   const status = await handle.query(runStatusQuery);
-  const pending = await pendingActivities(handle);
-  if (status.round === undefined || status.state !== 'running') return { status, pending };
+  const pending = await pendingActivities(client, handle);
+  if (status.round === undefined || !['running', 'parked', 'paused'].includes(status.state)) return { status, pending };
   const child = client.workflow.getHandle(roundWorkflowId(handle.workflowId, status.round));
   try {
-    const round = await child.query(roundStatusQuery);
-    return { status, round, pending: [...pending, ...(await pendingActivities(child))] };
+    return { status, round: await child.query(roundStatusQuery), pending };
   } catch (error) {
     // Between the parent's decision and the child's first task there is nobody to ask.
     if (error instanceof WorkflowNotFoundError) return { status, pending };
@@ -83,17 +82,23 @@ export async function readProgress(client: Client, handle: RunHandle): Promise<R
   }
 }
 
-async function pendingActivities(handle: WorkflowHandle): Promise<PendingActivity[]> {
+/** The activities of a workflow and of the child workflows that it waits for. */
+async function pendingActivities(client: Client, handle: WorkflowHandle): Promise<PendingActivity[]> {
   const { raw } = await handle.describe();
-  return (raw.pendingActivities ?? []).map(({ activityId, activityType, attempt, heartbeatDetails, lastFailure }) => {
-    const [payload] = heartbeatDetails?.payloads ?? [];
-    const progress = payload ? defaultPayloadConverter.fromPayload<Progress | undefined>(payload) : undefined;
-    return {
-      id: activityId ?? '',
-      name: activityType?.name ?? '',
-      attempt: attempt ?? 1,
-      ...(progress && { progress }),
-      ...(lastFailure?.message && { lastFailure: lastFailure.message }),
-    };
-  });
+  const own = (raw.pendingActivities ?? []).map(
+    ({ activityId, activityType, attempt, heartbeatDetails, lastFailure }) => {
+      const [payload] = heartbeatDetails?.payloads ?? [];
+      const progress = payload ? defaultPayloadConverter.fromPayload<Progress | undefined>(payload) : undefined;
+      return {
+        id: `${handle.workflowId} ${activityId}`,
+        name: activityType?.name ?? '',
+        attempt: attempt ?? 1,
+        ...(progress && { progress }),
+        ...(lastFailure?.message && { lastFailure: lastFailure.message }),
+      };
+    },
+  );
+  const children = (raw.pendingChildren ?? []).map(({ workflowId }) => client.workflow.getHandle(workflowId!));
+  const below = await Promise.all(children.map((child) => pendingActivities(client, child)));
+  return [...own, ...below.flat()];
 }

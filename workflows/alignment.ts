@@ -1,44 +1,143 @@
 /** A run: rounds, one after the other, each starting from the last accepted policy. */
-import { defineQuery, executeChild, setHandler, workflowInfo } from '@temporalio/workflow';
+import {
+  condition,
+  continueAsNew,
+  defineQuery,
+  isCancellation,
+  setHandler,
+  startChild,
+  TemporalFailure,
+  workflowInfo,
+} from '@temporalio/workflow';
 import { control } from './activities.ts';
-import { answerHeldOut, type Answers } from './answers.ts';
+import { answerHeldOut } from './answers.ts';
+import { configOfRound } from './changes.ts';
 import type { RunConfig } from './config.ts';
-import { round as roundWorkflow, roundWorkflowId } from './round.ts';
+import { goOn, takeDecisions } from './decisions.ts';
+import { ARTIFACT_DAMAGED, describeFailure, INPUT_ERROR, type Failure } from './failure.ts';
+import { accepted, newJournal, policyOf, startOver, statusOf, type Journal } from './journal.ts';
+import { haltSignal, round as roundWorkflow, roundWorkflowId } from './round.ts';
 import type { RunStatus } from './status.ts';
 
 export const runStatusQuery = defineQuery<RunStatus>('status');
+/** The configuration with which a round runs, or would; by default the one in progress. */
+export const configQuery = defineQuery<RunConfig, [number?]>('config');
 
-/** @returns the run's last status, its results in it */
-export async function alignment(config: RunConfig): Promise<RunStatus> {
-  const { workflowId } = workflowInfo();
-  const status: RunStatus = { name: config.name, rounds: config.rounds, state: 'preparing', results: [] };
-  setHandler(runStatusQuery, () => status);
+/** Stages (a round, mostly) of one execution: the run goes on as a new one after these, so that no history grows long. */
+const STAGES_PER_EXECUTION = 12;
+/** Damaged artifacts of a run that are made again by itself; where there are more, something is wrong with the store. */
+const MAX_REPAIRS = 5;
 
-  const { model, adapter, prompts, label, rounds, seed } = config;
-  const prepared = await control.prepare({ model, adapter, prompts, label, rounds, seed });
-  status.state = 'running';
-  status.policy = prepared.policy;
-  const start = await answerHeldOut(config, prepared.policy, prepared.heldOut, () => {});
-  status.start = (await control.evaluate({ responses: start.responses, label, seed })).summary;
+/**
+ * @param journal what the execution before has left
+ * @returns the run's last status, its results in it
+ */
+export async function alignment(config: RunConfig, journal: Journal = newJournal()): Promise<RunStatus> {
+  setHandler(runStatusQuery, () => statusOf(config, journal));
+  setHandler(configQuery, (round) => configOfRound(config, journal.changes, round ?? currentRound(journal)));
+  takeDecisions(config, journal);
 
-  let accepted: Answers = start;
-  for (const [i, portion] of prepared.rounds.entries()) {
-    const round = i + 1;
-    status.round = round;
-    const { result, answers } = await executeChild(roundWorkflow, {
-      workflowId: roundWorkflowId(workflowId, round),
-      args: [{ config, round, prompts: portion, heldOut: prepared.heldOut, start, previous: accepted }],
-    });
-    if (result.accepted) accepted = answers;
-    status.results.push(result);
-    status.policy = accepted.policy;
+  for (let stages = 0; ; stages++) {
+    if (stages === STAGES_PER_EXECUTION) await continueAsNew<typeof alignment>(config, journal);
+    if (journal.asked === 'pause') {
+      journal.state = 'paused';
+      await condition(() => journal.asked !== 'pause');
+    }
+    const stage = nextStage(config, journal);
+    if (!stage) break;
+    try {
+      journal.state = stage.state;
+      await stage.work(configOfRound(config, journal.changes, currentRound(journal)), journal);
+      journal.retries = 0;
+    } catch (error) {
+      if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
+      const failure = { ...stage.place, ...describeFailure(error), since: new Date().toISOString() };
+      // What the run was given is wrong: nothing is under way yet that could be lost.
+      if (stage.work === prepare && failure.type === INPUT_ERROR) throw error;
+      await recover(failure, config, journal);
+    }
   }
+  journal.state = journal.asked === 'stop' ? 'stopped' : 'done';
+  delete journal.asked;
+  return statusOf(config, journal);
+}
 
-  if (config.output !== undefined) {
-    status.state = 'publishing';
-    const lineage = { run: config.name, results: status.results };
-    await control.publish({ policy: accepted.policy, folder: config.output, lineage });
+/** 0 before the first. */
+const currentRound = ({ start, round }: Journal) => (start ? round : 0);
+
+interface Stage {
+  state: RunStatus['state'];
+  /** Where a failure is. */
+  place: Pick<Failure, 'step' | 'round'>;
+  work: (config: RunConfig, journal: Journal) => Promise<void>;
+}
+
+function nextStage({ rounds, output }: RunConfig, journal: Journal): Stage | undefined {
+  const { prepared, start, round, outputSettled } = journal;
+  if (journal.asked !== 'stop') {
+    if (!prepared) return { state: 'preparing', place: { step: 'prepare' }, work: prepare };
+    if (!start) return { state: 'running', place: { step: 'start' }, work: measureStart };
+    if (round <= rounds) return { state: 'running', place: { step: 'round', round }, work: runRound };
   }
-  status.state = 'done';
-  return status;
+  if (output === undefined || !prepared || outputSettled) return undefined;
+  return { state: 'publishing', place: { step: 'publish' }, work: publish };
+}
+
+async function prepare({ model, adapter, prompts, label, rounds, seed }: RunConfig, journal: Journal): Promise<void> {
+  journal.prepared = await control.prepare({ model, adapter, prompts, label, rounds, seed });
+}
+
+async function measureStart(config: RunConfig, journal: Journal): Promise<void> {
+  const { policy, heldOut } = journal.prepared!;
+  const answers = await answerHeldOut(config, policy, heldOut, () => {});
+  const { label, seed } = config;
+  const { summary } = await control.evaluate({ responses: answers.responses, label, seed });
+  journal.start = { answers, summary };
+}
+
+async function runRound(config: RunConfig, journal: Journal): Promise<void> {
+  const { prepared, start, round } = journal;
+  if (journal.skipped.includes(round)) {
+    journal.round++;
+    return;
+  }
+  const prompts = prepared!.rounds[round - 1];
+  const child = await startChild(roundWorkflow, {
+    workflowId: roundWorkflowId(workflowInfo().workflowId, round),
+    args: [{ config, round, prompts, heldOut: prepared!.heldOut, start: start!.answers, previous: accepted(journal) }],
+  });
+  const result = child.result();
+  await Promise.race([result, condition(() => journal.asked !== undefined)]);
+  // It may have ended in this very moment.
+  if (journal.asked) await child.signal(haltSignal).catch(() => {});
+  const output = await result;
+  if (output === 'halted') return;
+  journal.done.push(output);
+  journal.round++;
+}
+
+async function publish({ name, output }: RunConfig, journal: Journal): Promise<void> {
+  const lineage = { run: name, results: journal.done.map(({ result }) => result) };
+  await control.publish({ policy: policyOf(journal)!, folder: output!, lineage });
+  journal.outputSettled = true;
+}
+
+/** Mends what can be mended without an operator; else waits for a decision. */
+async function recover(failure: Failure, config: RunConfig, journal: Journal): Promise<void> {
+  if (failure.type === ARTIFACT_DAMAGED && journal.repairs.length < MAX_REPAIRS) {
+    journal.repairs.push(failure.message);
+    startOver(journal);
+    return;
+  }
+  if (journal.asked === 'stop' && failure.step !== 'publish') return;
+  const { retries, backoff } = configOfRound(config, journal.changes, currentRound(journal)).onFailure;
+  Object.assign(journal, { state: 'parked', failure });
+  const decided = () => journal.failure === undefined;
+  if (failure.type === INPUT_ERROR || journal.retries >= retries) {
+    await condition(decided);
+    return;
+  }
+  const wait = backoff * 1000 * 2 ** journal.retries++;
+  failure.retryAt = new Date(Date.now() + wait).toISOString();
+  if (!(await condition(decided, wait))) goOn(journal, {});
 }

@@ -2,9 +2,9 @@
 import type { Comparison } from '../activities/evaluate.ts';
 import type { PromptSet } from '../activities/prepare.ts';
 import type { Address } from '../artifacts/manifest.ts';
-import { control, model } from './activities.ts';
+import { control } from './activities.ts';
 import type { RunConfig } from './config.ts';
-import { mapWindow, shardsOf } from './shards.ts';
+import { runShards, shardsOf } from './shards.ts';
 
 export interface Answers {
   policy: Address;
@@ -25,12 +25,8 @@ export async function answerHeldOut(
   tick: Tick,
 ): Promise<Answers> {
   const settings = { samplesPerPrompt: 1, temperature: 0, topP: 1, topK: 0, maxNewTokens, batchSize };
-  const responses = await mapWindow(shardsOf(heldOut.count, shardSize), async (shard) => {
-    const input = { policy, prompts: heldOut.address, ...shard, settings, seed: GREEDY_SEED };
-    const { address, reused } = await model.sample(input);
-    tick(reused);
-    return address;
-  });
+  const shared = { policy, prompts: heldOut.address, settings, seed: GREEDY_SEED };
+  const responses = await runShards('sample', shared, shardsOf(heldOut.count, shardSize), tick);
   return { policy, responses };
 }
 
@@ -40,11 +36,8 @@ export async function compareAnswers(
   opponent: Answers,
   tick: Tick,
 ): Promise<Comparison> {
-  const logps = await mapWindow(responses, async (shard) => {
-    const { address, reused } = await model.score({ policy: opponent.policy, responses: shard });
-    tick(reused);
-    return address;
-  });
+  const shards = responses.map((shard) => ({ responses: shard }));
+  const logps = await runShards('score', { policy: opponent.policy }, shards, tick);
   const against = { responses: opponent.responses, logps };
   const { summary, reused } = await control.evaluate({ responses, opponent: against, label, seed });
   tick(reused);

@@ -7,6 +7,7 @@ import { InputError } from '../data/errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
 import { objectiveSchema, samplingSchema, trainingSchema } from '../engine/settings.ts';
 import { labelSchema } from '../labelers/index.ts';
+import { withSettings, type Settings } from './changes.ts';
 import { describeProblem } from './config-problem.ts';
 
 const positiveInt = z.int().positive();
@@ -53,6 +54,15 @@ const evaluateSchema = z.strictObject({
   gate: gateSchema.prefault({}).describe('What a round must reach for its policy to be accepted.'),
 });
 
+const onFailureSchema = z.strictObject({
+  retries: z.int().min(0).default(0).describe('How often a failed round is tried again by itself; bad input never is.'),
+  backoff: z
+    .number()
+    .positive()
+    .default(60)
+    .describe('Seconds before the first of these retries; each further one waits twice as long.'),
+});
+
 export const runSchema = z.strictObject({
   name: z
     .string()
@@ -69,6 +79,9 @@ export const runSchema = z.strictObject({
   evaluate: evaluateSchema
     .prefault({})
     .describe('How the policy is measured after a round: by its greedy answers to the held-out prompts.'),
+  onFailure: onFailureSchema
+    .prefault({})
+    .describe('What happens after a failure that the retries of an activity do not mend, before an operator is asked.'),
   output: z.string().optional().describe('Folder to which the last accepted policy is written when the run ends.'),
 });
 export type RunConfig = z.infer<typeof runSchema>;
@@ -103,6 +116,27 @@ export function loadConfig(file: string, overrides: Partial<RunConfig> = {}): Ru
     },
     ...(output !== undefined && { output: path(output) }),
   };
+}
+
+/** What of a run in progress can change: the rest has been used when the first round begins. */
+const CHANGEABLE = ['sample', 'label', 'optimize', 'evaluate', 'onFailure'];
+
+/**
+ * Checks settings that are to change while a run is in progress.
+ * @returns them with their defaults filled in
+ * @throws InputError that names the setting
+ */
+export function checkSettings(config: RunConfig, settings: Settings): Settings {
+  const fixed = Object.keys(settings).find((key) => !CHANGEABLE.includes(key.split('.')[0]) && key.split('.')[0] in runSchema.shape); // prettier-ignore
+  if (fixed !== undefined) {
+    throw new InputError(`--set ${fixed}: a run in progress can only change ${CHANGEABLE.join(', ')}; give this one another name and start it.`); // prettier-ignore
+  }
+  const changed = withSettings(config, settings);
+  const parsed = runSchema.safeParse(changed);
+  if (!parsed.success) throw new InputError(`--set: ${describeProblem(runSchema, changed, parsed.error)}`);
+  const valueOf = (key: string) =>
+    key.split('.').reduce((section, name) => (section as Settings)[name], parsed.data as unknown);
+  return Object.fromEntries(Object.keys(settings).map((key) => [key, valueOf(key)]));
 }
 
 function readText(file: string): string {

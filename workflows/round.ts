@@ -1,10 +1,11 @@
 /** One SELM iteration: sample, label, optimize, evaluate. */
-import { defineQuery, setHandler } from '@temporalio/workflow';
+import { defineQuery, defineSignal, isCancellation, setHandler, TemporalFailure } from '@temporalio/workflow';
 import type { PromptSet } from '../activities/prepare.ts';
 import { answerHeldOut, compareAnswers, type Answers } from './answers.ts';
 import { control, model } from './activities.ts';
 import type { RunConfig } from './config.ts';
-import { mapWindow, shardsOf } from './shards.ts';
+import { stepFailed } from './failure.ts';
+import { runShards, shardsOf } from './shards.ts';
 import { STEPS, type RoundResult, type RoundStatus, type StepName, type StepStatus } from './status.ts';
 
 export interface RoundInput {
@@ -26,41 +27,58 @@ export interface RoundOutput {
 }
 
 export const roundStatusQuery = defineQuery<RoundStatus>('status');
+/** Has the round end after the step under way. */
+export const haltSignal = defineSignal('halt');
+
+class Halted extends Error {}
 
 export const roundWorkflowId = (runId: string, round: number) => `${runId}/round-${round}`;
 
 /** Rounds of a run draw different random numbers, as do runs of neighbouring seeds. */
 const roundSeed = (seed: number, round: number) => seed * 1000 + round;
 
-export async function round({ config, round, prompts, heldOut, start, previous }: RoundInput): Promise<RoundOutput> {
+/** @returns what the round came to; 'halted' if it was told to end before. Run again, it finds the steps made that are done. */
+export async function round(input: RoundInput): Promise<RoundOutput | 'halted'> {
+  try {
+    return await runRound(input);
+  } catch (error) {
+    if (error instanceof Halted) return 'halted';
+    throw error;
+  }
+}
+
+async function runRound({ config, round, prompts, heldOut, start, previous }: RoundInput): Promise<RoundOutput> {
   const steps = Object.fromEntries(
     STEPS.map((name): [StepName, StepStatus] => [name, { state: 'waiting', done: 0, total: 1, reused: 0 }]),
   ) as Record<StepName, StepStatus>;
+  let halting = false;
   setHandler(roundStatusQuery, () => ({ round, steps }));
+  setHandler(haltSignal, () => void (halting = true));
   const seed = roundSeed(config.seed, round);
   const { policy } = previous;
 
   /** Runs a step of `total` activities, each of which calls `tick` when it ends. */
   const step = async <T>(name: StepName, total: number, work: (tick: (reused: boolean) => void) => Promise<T>) => {
+    if (halting) throw new Halted();
     const status = steps[name];
     Object.assign(status, { state: 'running', total });
-    const result = await work((reused) => {
-      status.done++;
-      status.reused += Number(reused);
-    });
-    status.state = 'done';
-    return result;
+    try {
+      const result = await work((reused) => {
+        status.done++;
+        status.reused += Number(reused);
+      });
+      status.state = 'done';
+      return result;
+    } catch (error) {
+      status.state = 'failed';
+      throw error instanceof TemporalFailure && !isCancellation(error) ? stepFailed(name, error) : error;
+    }
   };
 
   const { shardSize, ...settings } = config.sample;
   const shards = shardsOf(prompts.count, shardSize);
-  const responses = await step('sample', shards.length, (tick) =>
-    mapWindow(shards, async (shard) => {
-      const { address, reused } = await model.sample({ policy, prompts: prompts.address, ...shard, settings, seed });
-      tick(reused);
-      return address;
-    }),
-  );
+  const shared = { policy, prompts: prompts.address, settings, seed };
+  const responses = await step('sample', shards.length, (tick) => runShards('sample', shared, shards, tick));
 
   const labeled = await step('label', 1, async (tick) => {
     const result = await control.label({ responses, label: config.label });

@@ -1,13 +1,14 @@
 /** What a run tells of itself: small numbers and addresses, for queries, tables and reports. */
 import type { Comparison } from '../activities/evaluate.ts';
 import type { LabelStats } from '../labelers/preferences.ts';
+import type { Failure } from './failure.ts';
 
 export const STEPS = ['sample', 'label', 'optimize', 'evaluate'] as const;
 export type StepName = (typeof STEPS)[number];
 
 /** Of a step: activities done, of how many. */
 export interface StepStatus {
-  state: 'waiting' | 'running' | 'done';
+  state: 'waiting' | 'running' | 'done' | 'failed';
   done: number;
   total: number;
   /** How many of those done were found made. */
@@ -37,7 +38,16 @@ export interface RoundResult {
 export interface RunStatus {
   name: string;
   rounds: number;
-  state: 'preparing' | 'running' | 'publishing' | 'done';
+  /** `parked`: something failed, and an operator decides how it goes on. */
+  state: 'preparing' | 'running' | 'parked' | 'paused' | 'publishing' | 'done' | 'stopped';
+  /** What happens after the step under way. */
+  asked?: 'pause' | 'stop';
+  /** Why it is parked. */
+  failure?: Failure;
+  /** Rounds that an operator has given up. */
+  skipped: number[];
+  /** Artifacts that were found damaged and made again: a sentence each. */
+  repairs: string[];
   /** The start policy's answers to the held-out prompts. */
   start?: Comparison;
   results: RoundResult[];

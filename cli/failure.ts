@@ -1,0 +1,18 @@
+/** How a run tells of what went wrong, and of what was decided. */
+import type { Failure } from '../workflows/failure.ts';
+import type { RunStatus } from '../workflows/status.ts';
+
+/** What failed, where, since when and why; then the commands that decide how the run goes on. */
+export function describeFailure({ name }: RunStatus, failure: Failure): string {
+  const { step, activity, round, since, message, retryAt } = failure;
+  const place = round === undefined ? step : `round ${round}, step ${step}`;
+  const culprit = activity === undefined || activity === step ? '' : ` (activity ${activity})`;
+  const commands = ['retry', ...(round === undefined ? [] : ['skip']), 'stop'].map((verb) => `selm ${verb} ${name}`);
+  return [
+    `Failed in ${place}${culprit}, since ${since}: ${message}`,
+    `${retryAt === undefined ? 'The run waits for a decision' : `It is tried again at ${retryAt}; to decide before`}: ${commands.join(' | ')}`,
+  ].join('\n');
+}
+
+export const skippedLines = ({ skipped, rounds }: RunStatus): string[] =>
+  skipped.map((round) => `Round ${round} of ${rounds} is skipped.`);

@@ -1,0 +1,393 @@
+/** What a run does when something fails, and how operators decide: on Temporal's test server, which skips what is waited for. */
+import { WorkflowFailedError } from '@temporalio/client';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { WorkflowBundle } from '@temporalio/worker';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ArtifactDamaged } from '../../artifacts/store.ts';
+import { InputError } from '../../data/errors.ts';
+import { decide, retryRun } from '../../workers/decisions.ts';
+import { startRun, type RunHandle } from '../../workers/runs.ts';
+import { runStatusQuery } from '../../workflows/alignment.ts';
+import type { RunConfig } from '../../workflows/config.ts';
+import { pauseUpdate, resumeUpdate, retryUpdate, skipUpdate, stopUpdate } from '../../workflows/decisions.ts';
+import type { RunStatus } from '../../workflows/status.ts';
+import { startTimeSkipping } from '../time-skipping.ts';
+import { badInput, bundleWorkflows, silenceTemporal, StandIns, testConfig, withWorkers } from './stand-ins.ts';
+
+let environment: TestWorkflowEnvironment;
+let bundle: WorkflowBundle;
+beforeAll(async () => {
+  silenceTemporal();
+  [environment, bundle] = await Promise.all([startTimeSkipping(), bundleWorkflows()]);
+});
+afterAll(() => environment?.teardown());
+
+let runs = 0;
+
+/** Starts a run of its own and hands it to `test`. */
+async function withRun(
+  standIns: StandIns,
+  changes: object,
+  test: (run: RunHandle, config: RunConfig) => Promise<void>,
+) {
+  const config = testConfig({ name: `test-${++runs}`, ...changes });
+  await withWorkers(environment, bundle, standIns, async () => {
+    const { handle } = await startRun(environment.client, config);
+    try {
+      await test(handle, config);
+    } finally {
+      await handle.terminate().catch(() => {});
+    }
+  });
+}
+
+/** Skips time, by a minute a look, until the run is in this state. */
+async function until(run: RunHandle, state: RunStatus['state']): Promise<RunStatus> {
+  for (let looks = 0; looks < 60; looks++) {
+    const status = await run.query(runStatusQuery);
+    if (status.state === state) return status;
+    await environment.sleep('1 minute');
+  }
+  throw new Error(`The run did not come to be ${state}.`);
+}
+
+const refused = async (decision: Promise<void>): Promise<string> => {
+  const error = await decision.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(error).toBeInstanceOf(InputError);
+  return (error as Error).message;
+};
+
+const seconds = (from: string, to: string) => (Date.parse(to) - Date.parse(from)) / 1000;
+
+/** An activity that fails until the test mends it. */
+function broken(
+  name: 'label' | 'optimize' | 'publish' | 'sample',
+  error: () => Error = () => new Error('the disk is full'),
+) {
+  const standIns = new StandIns();
+  const fault = { mended: false };
+  standIns.before[name] = () => {
+    if (!fault.mended) throw error();
+  };
+  return { standIns, fault };
+}
+
+const noPreference = () => badInput('None of the 8 prompts got a preference.');
+
+/** A run whose first round samples until `release` is called. */
+function sampling() {
+  const standIns = new StandIns();
+  let [release, reached] = [() => {}, () => {}];
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const underWay = new Promise<void>((resolve) => (reached = resolve));
+  standIns.before.sample = (times) => {
+    if (times !== 2) return;
+    reached();
+    return held;
+  };
+  return { standIns, underWay, release };
+}
+
+const damaged = () => new ArtifactDamaged('0123456789abcdef', 'adapter.safetensors was changed');
+
+describe('a round that fails', () => {
+  test('parks when the retries of an activity are exhausted, and says what, where, since when and why', async () => {
+    const { standIns, fault } = broken('optimize');
+    await withRun(standIns, {}, async (run, { name }) => {
+      const { failure, round } = await until(run, 'parked');
+      expect(failure).toEqual({
+        round: 1,
+        step: 'optimize',
+        activity: 'optimize',
+        message: 'the disk is full',
+        type: 'Error',
+        since: expect.stringMatching(/^\d{4}-\d\d-\d\dT/) as string,
+      });
+      expect(round).toBe(1);
+      expect(standIns.callsOf('optimize')).toHaveLength(10);
+
+      fault.mended = true;
+      await retryRun(environment.client, name);
+      const { state, results, failure: gone } = await run.result();
+      expect([state, results.length, gone]).toEqual(['done', 2, undefined]);
+    });
+  });
+
+  test('parks at once on bad input, and names the step where an activity belongs to several', async () => {
+    const standIns = new StandIns();
+    standIns.before.sample = (times) => {
+      // Answers of the start, of the round, then of its policy to the held-out prompts.
+      if (times === 3) throw badInput('Prompt p1 is too long.');
+    };
+    await withRun(standIns, {}, async (run) => {
+      const { failure } = await until(run, 'parked');
+      expect(failure).toMatchObject({ step: 'evaluate', activity: 'sample', message: 'Prompt p1 is too long.' });
+      expect(standIns.callsOf('sample')).toHaveLength(3);
+    });
+  });
+
+  test('can be tried again with other settings, which hold for the rounds after it as well', async () => {
+    const { standIns, fault } = broken('label', noPreference);
+    await withRun(standIns, { optimize: { learningRate: 1e-3 } }, async (run, { name }) => {
+      await until(run, 'parked');
+      fault.mended = true;
+      await retryRun(environment.client, name, undefined, { 'optimize.learningRate': 1e-4, 'sample.temperature': 1 });
+      await run.result();
+      const rates = standIns
+        .callsOf('optimize')
+        .map(({ training }) => (training as { learningRate: number }).learningRate);
+      expect(rates).toEqual([1e-4, 1e-4]);
+      expect(standIns.callsOf('sample').map(({ settings }) => (settings as { temperature: number }).temperature)).toEqual([0, 0, 1, 0, 1, 0]); // prettier-ignore
+    });
+  });
+
+  test('can be redone from an earlier round, whose result is then replaced', async () => {
+    const standIns = new StandIns();
+    standIns.before.optimize = (times) => {
+      if (times === 2) throw badInput('The loss is not finite.');
+    };
+    await withRun(standIns, { optimize: { learningRate: 1e-3 } }, async (run, { name }) => {
+      await until(run, 'parked');
+      await retryRun(environment.client, name, 1, { 'optimize.learningRate': 1e-4 });
+      const { results } = await run.result();
+      expect(results.map(({ round }) => round)).toEqual([1, 2]);
+      const [first, , redone, second] = standIns.callsOf('optimize');
+      expect([first, redone].map(({ training }) => (training as { learningRate: number }).learningRate)).toEqual([1e-3, 1e-4]); // prettier-ignore
+      expect(second.policy).toBe(results[0].policy);
+      expect(standIns.callsOf('prepare')).toHaveLength(1);
+    });
+  });
+
+  test('can be skipped: the next starts from the last accepted policy', async () => {
+    const { standIns, fault } = broken('label', noPreference);
+    await withRun(standIns, {}, async (run, { name }) => {
+      const { policy } = await until(run, 'parked');
+      fault.mended = true;
+      await decide(environment.client, name, skipUpdate);
+      const { results, skipped } = await run.result();
+      expect([results.map(({ round }) => round), skipped]).toEqual([[2], [1]]);
+      expect(standIns.callsOf('optimize')).toMatchObject([{ policy }]);
+    });
+  });
+
+  test('can be the last: the run stops and publishes the last accepted policy', async () => {
+    const standIns = new StandIns();
+    standIns.before.label = (times) => {
+      if (times === 2) throw noPreference();
+    };
+    await withRun(standIns, { output: '/policy' }, async (run, { name }) => {
+      await until(run, 'parked');
+      await decide(environment.client, name, stopUpdate);
+      const { state, results } = await run.result();
+      expect([state, results.length]).toEqual(['stopped', 1]);
+      expect(standIns.callsOf('publish')).toMatchObject([{ policy: results[0].policy, folder: '/policy' }]);
+    });
+  });
+});
+
+describe('before the first round and after the last', () => {
+  test('bad input ends the run', async () => {
+    const standIns = new StandIns();
+    standIns.before.prepare = () => {
+      throw badInput('train.jsonl is empty.');
+    };
+    await withRun(standIns, {}, async (run) => {
+      await expect(run.result()).rejects.toBeInstanceOf(WorkflowFailedError);
+    });
+  });
+
+  test('any other failure parks the run, which cannot skip', async () => {
+    const { standIns, fault } = broken('sample');
+    await withRun(standIns, {}, async (run, { name }) => {
+      const { failure } = await until(run, 'parked');
+      expect(failure).toMatchObject({ step: 'start', activity: 'sample' });
+      expect(failure).not.toHaveProperty('round');
+      expect(await refused(decide(environment.client, name, skipUpdate))).toBe(
+        `Run "${name}" cannot skip start: retry or stop.`,
+      );
+      fault.mended = true;
+      await retryRun(environment.client, name);
+      expect((await run.result()).state).toBe('done');
+    });
+  });
+
+  test('a policy that cannot be published stays where it is, if the operator stops', async () => {
+    const { standIns } = broken('publish', () => badInput('/policy holds something else.'));
+    await withRun(standIns, { output: '/policy' }, async (run, { name }) => {
+      await until(run, 'parked');
+      await decide(environment.client, name, stopUpdate);
+      expect(await run.result()).toMatchObject({ state: 'stopped', results: [{ round: 1 }, { round: 2 }] });
+    });
+  });
+});
+
+describe('onFailure', () => {
+  test('retries by itself, waiting twice as long each time, then parks', async () => {
+    const { standIns } = broken('label');
+    const starts: number[] = [];
+    const fail = standIns.before.label!;
+    standIns.before.label = async (times, input) => {
+      if (times % 10 === 1) starts.push(await environment.currentTimeMs());
+      fail(times, input);
+    };
+    await withRun(standIns, { onFailure: { retries: 2, backoff: 3600 } }, async (run) => {
+      const waits: number[] = [];
+      for (let looks = 0; looks < 60 && standIns.callsOf('label').length < 30; looks++) {
+        const { failure } = await run.query(runStatusQuery);
+        if (failure?.retryAt) waits.push(seconds(failure.since, failure.retryAt));
+        await environment.sleep('10 minutes');
+      }
+      expect(new Set(waits)).toEqual(new Set([3600, 7200]));
+      // Ten attempts of the activity, four minutes, come before each wait.
+      const [first, second] = [starts[1] - starts[0], starts[2] - starts[1]];
+      expect(first / 1000).toBeGreaterThan(3600);
+      expect(first / 1000).toBeLessThan(3600 + 300);
+      expect(second / 1000).toBeGreaterThan(7200);
+      expect(second / 1000).toBeLessThan(7200 + 300);
+      const { failure } = await until(run, 'parked');
+      expect(failure).not.toHaveProperty('retryAt');
+      expect(starts).toHaveLength(3);
+    });
+  });
+
+  test('does not try bad input again', async () => {
+    const { standIns } = broken('label', noPreference);
+    await withRun(standIns, { onFailure: { retries: 2, backoff: 1 } }, async (run) => {
+      expect((await until(run, 'parked')).failure).not.toHaveProperty('retryAt');
+      await environment.sleep('1 hour');
+      expect(standIns.callsOf('label')).toHaveLength(1);
+    });
+  });
+
+  test('leaves the operator free to decide before', async () => {
+    const { standIns, fault } = broken('label');
+    await withRun(standIns, { onFailure: { retries: 1, backoff: 86_400 } }, async (run, { name }) => {
+      await until(run, 'parked');
+      const before = await environment.currentTimeMs();
+      fault.mended = true;
+      await retryRun(environment.client, name);
+      expect((await run.result()).state).toBe('done');
+      expect((await environment.currentTimeMs()) - before).toBeLessThan(3_600_000);
+    });
+  });
+});
+
+describe('a pause', () => {
+  test('begins after the step under way and lasts until the operator resumes', async () => {
+    const { standIns, underWay, release } = sampling();
+    await withRun(standIns, {}, async (run, { name }) => {
+      await underWay;
+      await decide(environment.client, name, pauseUpdate);
+      expect(await run.query(runStatusQuery)).toMatchObject({ state: 'running', asked: 'pause' });
+      expect(await refused(decide(environment.client, name, pauseUpdate))).toBe(`Run "${name}" is pausing already.`);
+      release();
+      await until(run, 'paused');
+      await environment.sleep('30 days');
+      expect(standIns.callsOf('label')).toEqual([]);
+      expect((await run.describe()).raw.pendingActivities ?? []).toEqual([]);
+      expect(await refused(decide(environment.client, name, pauseUpdate))).toBe(`Run "${name}" is paused already.`);
+
+      await decide(environment.client, name, resumeUpdate);
+      expect(await run.result()).toMatchObject({ state: 'done', results: [{ round: 1 }, { round: 2 }] });
+    });
+  });
+
+  test('that is taken back before it begins changes nothing', async () => {
+    const { standIns, underWay, release } = sampling();
+    await withRun(standIns, {}, async (run, { name }) => {
+      await underWay;
+      await decide(environment.client, name, pauseUpdate);
+      await decide(environment.client, name, resumeUpdate);
+      release();
+      expect((await run.result()).results).toHaveLength(2);
+    });
+  });
+
+  test('can end with a stop, which keeps what was accepted', async () => {
+    const { standIns, underWay, release } = sampling();
+    await withRun(standIns, { output: '/policy' }, async (run, { name }) => {
+      await underWay;
+      await decide(environment.client, name, pauseUpdate);
+      release();
+      const { policy } = await until(run, 'paused');
+      await decide(environment.client, name, stopUpdate);
+      expect(await run.result()).toMatchObject({ state: 'stopped', results: [], policy });
+      expect(standIns.callsOf('publish')).toMatchObject([{ policy }]);
+    });
+  });
+
+  test('a stop asked for in the middle of a step comes after it', async () => {
+    const { standIns, underWay, release } = sampling();
+    await withRun(standIns, {}, async (run, { name }) => {
+      await underWay;
+      await decide(environment.client, name, stopUpdate);
+      expect(await refused(decide(environment.client, name, stopUpdate))).toBe(`Run "${name}" is stopping already.`);
+      release();
+      expect((await run.result()).state).toBe('stopped');
+      expect(standIns.callsOf('label')).toEqual([]);
+    });
+  });
+});
+
+describe('a decision is refused', () => {
+  test('where there is nothing to decide', async () => {
+    const { standIns, fault } = broken('label', noPreference);
+    await withRun(standIns, {}, async (run, { name }) => {
+      await until(run, 'parked');
+      const { client } = environment;
+      expect(await refused(decide(client, name, resumeUpdate))).toBe(`Run "${name}" is not paused.`);
+      expect(await refused(decide(client, name, pauseUpdate))).toMatch(/waits for a decision and works on nothing/);
+      expect(await refused(decide(client, name, retryUpdate, { round: 2 }))).toMatch(/--round can be 1 to 1, not 2\.$/);
+      fault.mended = true;
+      await decide(client, name, retryUpdate, {});
+      expect(await refused(decide(client, name, skipUpdate))).toMatch(/has no failure to decide about|has ended/);
+      await run.result();
+      expect(await refused(decide(client, name, stopUpdate))).toMatch(/has ended/);
+    });
+  });
+
+  test('to the second of two operators who decide at once', async () => {
+    const { standIns, fault } = broken('label', noPreference);
+    await withRun(standIns, {}, async (run, { name }) => {
+      await until(run, 'parked');
+      fault.mended = true;
+      const { client } = environment;
+      const decisions = [decide(client, name, skipUpdate), retryRun(client, name), decide(client, name, skipUpdate)];
+      const settled = await Promise.allSettled(decisions);
+      expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+      const { results, skipped } = await run.result();
+      expect([...results.map(({ round }) => round), ...skipped].sort()).toEqual([1, 2]);
+    });
+  });
+});
+
+describe('a damaged artifact', () => {
+  test('is made again by the steps that lead to it, and told', async () => {
+    const standIns = new StandIns();
+    standIns.before.optimize = (times) => {
+      if (times === 2) throw damaged();
+    };
+    await withRun(standIns, {}, async (run) => {
+      const { state, repairs, results } = await run.result();
+      expect([state, repairs, results.length]).toEqual(['done', [damaged().message], 2]);
+      expect(standIns.callsOf('prepare')).toHaveLength(2);
+      // The second round's failed; then both rounds again.
+      expect(standIns.callsOf('optimize')).toHaveLength(4);
+    });
+  });
+
+  test('that is damaged again and again parks the run', async () => {
+    const { standIns, fault } = broken('optimize', damaged);
+    await withRun(standIns, {}, async (run, { name }) => {
+      const { failure, repairs } = await until(run, 'parked');
+      expect(failure).toMatchObject({ round: 1, step: 'optimize', type: 'ArtifactDamaged' });
+      expect(repairs).toHaveLength(5);
+      fault.mended = true;
+      await retryRun(environment.client, name);
+      expect((await run.result()).state).toBe('done');
+    });
+  });
+});

@@ -1,0 +1,69 @@
+/** Histories of runs with many rounds, and of rounds with many shards. The activities are stand-ins: a simulation. */
+import type { Client } from '@temporalio/client';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { WorkflowBundle } from '@temporalio/worker';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { hashValue } from '../../artifacts/hash.ts';
+import { startRun } from '../../workers/runs.ts';
+import { startTimeSkipping } from '../time-skipping.ts';
+import { bundleWorkflows, silenceTemporal, StandIns, testConfig, withWorkers } from './stand-ins.ts';
+
+let environment: TestWorkflowEnvironment;
+let bundle: WorkflowBundle;
+beforeAll(async () => {
+  silenceTemporal();
+  [environment, bundle] = await Promise.all([startTimeSkipping(), bundleWorkflows()]);
+});
+afterAll(() => environment?.teardown());
+
+interface Size {
+  events: number;
+  bytes: number;
+}
+
+/** The history of every execution of a workflow, and of its children and their children. */
+async function historySizes(client: Client, workflowId: string, runId: string): Promise<Size[]> {
+  const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+  const events = history.events ?? [];
+  const own = { events: events.length, bytes: JSON.stringify(events).length };
+  const next = events.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
+  const children = events.flatMap(({ childWorkflowExecutionStartedEventAttributes: started }) => {
+    const execution = started?.workflowExecution;
+    return execution ? [{ id: execution.workflowId!, run: execution.runId! }] : [];
+  });
+  const below = await Promise.all([...children, ...(next ? [{ id: workflowId, run: next }] : [])].map(({ id, run }) => historySizes(client, id, run))); // prettier-ignore
+  return [own, ...below.flat()];
+}
+
+/** Runs to the end. @returns its status, and the sizes of its histories */
+async function run(standIns: StandIns, changes: object) {
+  const { client } = environment;
+  return withWorkers(environment, bundle, standIns, async () => {
+    const { handle } = await startRun(client, testConfig(changes));
+    const runId = (await handle.describe()).runId;
+    const status = await handle.result();
+    return { status, sizes: await historySizes(client, handle.workflowId, runId) };
+  });
+}
+
+test('a run of many rounds goes on as new executions, whose histories stay small', async () => {
+  const { status, sizes } = await run(new StandIns(), { name: 'rounds', rounds: 30 });
+  expect(status.results.map(({ round }) => round)).toEqual(Array.from({ length: 30 }, (_, i) => i + 1));
+  // Each execution does 12 stages: two before the first round, then the rounds.
+  const executions = sizes.length - 30;
+  expect(executions).toBe(3);
+  expect(Math.max(...sizes.map(({ events }) => events))).toBeLessThan(400);
+});
+
+test('a step of 4,000 shards stays below 10,000 events and 5 MB in every execution', { timeout: 240_000 }, async () => {
+  const standIns = new StandIns(4000);
+  const { status, sizes } = await run(standIns, { name: 'shards', rounds: 1, sample: { shardSize: 1 } });
+  expect(status.results).toHaveLength(1);
+  const round = standIns.callsOf('sample').filter(({ prompts }) => prompts === hashValue('prompts of round 1'));
+  expect(round).toHaveLength(4000);
+  // In the order of the prompts, whoever was faster.
+  const made = round.toSorted((a, b) => Number(a.from) - Number(b.from)).map((input) => hashValue(['sample', input]));
+  expect(standIns.callsOf('label')).toMatchObject([{ responses: made }]);
+  expect(Math.max(...sizes.map(({ events }) => events))).toBeLessThan(10_000);
+  expect(Math.max(...sizes.map(({ bytes }) => bytes))).toBeLessThan(5_000_000);
+});

@@ -1,0 +1,100 @@
+/** Runs whose activities are stand-ins that answer at once: for what the workflows do between them. */
+import { fileURLToPath } from 'node:url';
+import { ApplicationFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundle } from '@temporalio/worker';
+import { hashValue } from '../../artifacts/hash.ts';
+import type { ControlActivities, ModelActivities } from '../../activities/index.ts';
+import { runSchema, type RunConfig } from '../../workflows/config.ts';
+import { CONTROL_QUEUE, GPU_QUEUE } from '../../workflows/queues.ts';
+
+export type Activities = ControlActivities & ModelActivities;
+export type ActivityName = keyof Activities;
+
+export function testConfig(changes: object = {}): RunConfig {
+  const prompts = { train: 'train.jsonl', heldOut: 8 };
+  return runSchema.parse({ name: 'test', model: 'org/model', prompts, rounds: 2, ...changes });
+}
+
+/** Silences Temporal's own log, which tells of every failure that a test brings about. */
+export const silenceTemporal = () => Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: 'ERROR', forward: {} } } }); // prettier-ignore
+
+export const bundleWorkflows = (): Promise<WorkflowBundle> =>
+  bundleWorkflowCode({
+    workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
+    logger: new DefaultLogger('ERROR'),
+  });
+
+const made = (name: string, input: object, summary: object) => ({ address: hashValue([name, input]), reused: false, summary }); // prettier-ignore
+
+const answered = { prompts: 8, meanScore: 0.5, strictPassRate: 0.25, meanTokens: 7, meanCharacters: 20 };
+const comparison = {
+  opponent: answered,
+  wins: 4,
+  ties: 2,
+  losses: 2,
+  winRate: 0.625,
+  winRateInterval: { low: 0.4, high: 0.8 },
+  kl: 1,
+  klPerToken: 0.1,
+};
+
+/** What activities fail with, or do before they answer, by name; and what they were called with. */
+export class StandIns {
+  readonly calls: { name: ActivityName; input: Record<string, unknown> }[] = [];
+  /** Called before an activity of this name answers, with how often it was called. */
+  readonly before: { [Name in ActivityName]?: (times: number, input: Record<string, unknown>) => unknown } = {};
+  private readonly promptsPerRound: number;
+
+  constructor(promptsPerRound = 8) {
+    this.promptsPerRound = promptsPerRound;
+  }
+
+  callsOf(name: ActivityName) {
+    return this.calls.filter((call) => call.name === name).map(({ input }) => input);
+  }
+
+  private act<Name extends ActivityName>(name: Name, answer: (input: Parameters<Activities[Name]>[0]) => object) {
+    return async (input: Record<string, unknown>) => {
+      this.calls.push({ name, input });
+      await this.before[name]?.(this.callsOf(name).length, input);
+      return answer(input as never);
+    };
+  }
+
+  activities() {
+    return {
+      prepare: this.act('prepare', ({ rounds }) => ({
+        policy: hashValue('start'),
+        heldOut: { address: hashValue('held out'), count: 8 },
+        rounds: Array.from({ length: rounds }, (_, i) => ({
+          address: hashValue(`prompts of round ${i + 1}`),
+          count: this.promptsPerRound,
+        })),
+      })),
+      sample: this.act('sample', (input) => made('sample', input, { prompts: 1, promptTokens: 1, sampledTokens: 1 })),
+      score: this.act('score', (input) => made('score', input, { responses: 1 })),
+      label: this.act('label', (input) => made('label', input, { rows: 8, preferences: 8, dropped: {} })),
+      optimize: this.act('optimize', (input) => made('optimize', input, { steps: 1, metrics: { loss: 0.5 } })),
+      evaluate: this.act('evaluate', (input) =>
+        made('evaluate', input, { ...answered, ...(input.opponent && { against: comparison }) }),
+      ),
+      publish: this.act('publish', ({ folder }) => ({ folder })),
+    };
+  }
+}
+
+export const badInput = (message: string) => ApplicationFailure.nonRetryable(message, 'InputError');
+
+/** Works on both queues while `test` runs. */
+export async function withWorkers<T>(
+  { nativeConnection }: TestWorkflowEnvironment,
+  workflowBundle: WorkflowBundle,
+  standIns: StandIns,
+  test: () => Promise<T>,
+): Promise<T> {
+  const shared = { connection: nativeConnection, activities: standIns.activities() };
+  const gpu = await Worker.create({ ...shared, taskQueue: GPU_QUEUE });
+  const control = await Worker.create({ ...shared, taskQueue: CONTROL_QUEUE, workflowBundle });
+  return control.runUntil(gpu.runUntil(test));
+}

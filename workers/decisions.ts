@@ -1,0 +1,49 @@
+/** Decisions of operators, brought to a run in progress. */
+import {
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+  type Client,
+} from '@temporalio/client';
+import type { UpdateDefinition } from '@temporalio/common';
+import { InputError } from '../data/errors.ts';
+import { configQuery } from '../workflows/alignment.ts';
+import type { Settings } from '../workflows/changes.ts';
+import { checkSettings } from '../workflows/config.ts';
+import { retryUpdate, type RetryRequest } from '../workflows/decisions.ts';
+import { findRun } from './runs.ts';
+
+const ANSWER_SECONDS = 30;
+
+/**
+ * Has a run take a decision.
+ * @throws InputError when there is no such run, it has ended, or it refuses the decision
+ */
+export async function decide<Args extends [] | [RetryRequest]>(
+  client: Client,
+  name: string,
+  update: UpdateDefinition<void, Args>,
+  ...args: Args
+): Promise<void> {
+  const handle = await findRun(client, name);
+  try {
+    await client.withDeadline(Date.now() + ANSWER_SECONDS * 1000, () =>
+      handle.executeUpdate<void, [RetryRequest]>(update.name, { args: args as [RetryRequest] }),
+    );
+  } catch (error) {
+    if (error instanceof WorkflowUpdateFailedError) throw new InputError(error.cause?.message ?? error.message);
+    if (error instanceof WorkflowNotFoundError) throw new InputError(`Run "${name}" has ended; selm run starts it again.`); // prettier-ignore
+    if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
+    throw new Error(`Run "${name}" does not answer: start a worker for it (selm worker --role control).`, { cause: error }); // prettier-ignore
+  }
+}
+
+/**
+ * Retries what failed, or all from `round` on, with other settings where some are given.
+ * @throws InputError as `decide`, and when a setting is not valid
+ */
+export async function retryRun(client: Client, name: string, round?: number, settings?: Settings): Promise<void> {
+  const handle = await findRun(client, name);
+  const checked = settings && checkSettings(await handle.query(configQuery, round), settings);
+  await decide(client, name, retryUpdate, { ...(round !== undefined && { round }), ...(checked && { settings: checked }) }); // prettier-ignore
+}

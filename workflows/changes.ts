@@ -1,0 +1,28 @@
+/** Settings that operators change while a run is in progress. */
+import type { RunConfig } from './config.ts';
+
+/** By key, joined by dots: `{ 'optimize.learningRate': 1e-5 }`. */
+export type Settings = Record<string, unknown>;
+
+/** Settings of round `from` and those after it; 0 is what comes before the first round. */
+export interface Change {
+  from: number;
+  settings: Settings;
+}
+
+/** A copy of the configuration with some settings replaced. */
+export function withSettings<C extends object>(config: C, settings: Settings): C {
+  return Object.entries(settings).reduce((changed, [key, value]) => replaced(changed, key.split('.'), value), config);
+}
+
+function replaced<C extends object>(section: C, [key, ...below]: string[], value: unknown): C {
+  const inner = (section as Record<string, unknown>)[key];
+  return { ...section, [key]: below.length === 0 ? value : replaced(Object(inner) as object, below, value) };
+}
+
+/** The configuration that a round runs with. */
+export function configOfRound(config: RunConfig, changes: Change[], round: number): RunConfig {
+  return changes
+    .filter(({ from }) => from <= round)
+    .reduce((changed, { settings }) => withSettings(changed, settings), config);
+}

@@ -1,0 +1,80 @@
+/** What a run remembers: all that it needs to go on, in small numbers and addresses. */
+import type { Comparison } from '../activities/evaluate.ts';
+import type { Prepared } from '../activities/prepare.ts';
+import type { Address } from '../artifacts/manifest.ts';
+import type { Answers } from './answers.ts';
+import type { Change } from './changes.ts';
+import type { RunConfig } from './config.ts';
+import type { Failure } from './failure.ts';
+import type { RoundOutput } from './round.ts';
+import type { RunStatus } from './status.ts';
+
+export interface Journal {
+  state: RunStatus['state'];
+  asked?: RunStatus['asked'];
+  prepared?: Prepared;
+  start?: { answers: Answers; summary: Comparison };
+  /** The next round, or the one in progress. */
+  round: number;
+  done: RoundOutput[];
+  skipped: number[];
+  changes: Change[];
+  /** Why the run is parked. */
+  failure?: Failure;
+  /** Automatic retries since the last step that went well. */
+  retries: number;
+  repairs: string[];
+  /** Whether the output folder is written, or given up. */
+  outputSettled: boolean;
+}
+
+export const newJournal = (): Journal => ({
+  state: 'preparing',
+  round: 1,
+  done: [],
+  skipped: [],
+  changes: [],
+  retries: 0,
+  repairs: [],
+  outputSettled: false,
+});
+
+/** The answers of the last accepted policy; before the first round, the start's. */
+export const accepted = ({ done, start }: Journal): Answers =>
+  done.findLast(({ result }) => result.accepted)?.answers ?? start!.answers;
+
+/** The last accepted policy, once the start's is known. */
+export const policyOf = (journal: Journal): Address | undefined =>
+  journal.start ? accepted(journal).policy : journal.prepared?.policy;
+
+/** Goes back to before a round. What was made stays in the artifact store: only what has changed is made again. */
+export function rewind(journal: Journal, round: number): void {
+  journal.round = round;
+  journal.done = journal.done.filter(({ result }) => result.round < round);
+  journal.skipped = journal.skipped.filter((skipped) => skipped < round);
+}
+
+/** Goes back to the very beginning, so that every step looks after its artifact, and makes again what is damaged. */
+export function startOver(journal: Journal): void {
+  delete journal.prepared;
+  delete journal.start;
+  journal.round = 1;
+  journal.done = [];
+}
+
+export function statusOf({ name, rounds }: RunConfig, journal: Journal): RunStatus {
+  const { state, asked, start, round, done, skipped, failure, repairs } = journal;
+  const policy = policyOf(journal);
+  return {
+    name,
+    rounds,
+    state,
+    ...(asked && { asked }),
+    ...(start && { start: start.summary, round: Math.min(round, rounds) }),
+    ...(policy !== undefined && { policy }),
+    ...(failure && { failure }),
+    results: done.map(({ result }) => result),
+    skipped,
+    repairs,
+  };
+}
