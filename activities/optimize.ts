@@ -1,9 +1,10 @@
 /** optimize: the policy is trained on a round's preferences. */
 import { join } from 'node:path';
-import type { Address } from '../artifacts/manifest.ts';
+import type { Address, StepKey } from '../artifacts/manifest.ts';
+import type { ArtifactStore } from '../artifacts/store.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readPreferences } from '../data/readers.ts';
-import type { TrainMetrics } from '../engine/jobs.ts';
+import type { CallOptions, Progress, TrainMetrics } from '../engine/jobs.ts';
 import type { ObjectiveSettings, TrainingSettings } from '../engine/settings.ts';
 import { PREFERENCES } from './label.ts';
 import { ADAPTER, MODEL, nameBase, openPolicyArtifact, writeBase } from './policy.ts';
@@ -28,7 +29,8 @@ export interface OptimizeSummary {
 export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms, input, options) => {
   const { policy, preferences, objective, training, seed, checkpointSeconds } = input;
   const recipe = { step: 'optimize', parameters: { objective, training }, inputs: { policy, preferences }, seed };
-  return runStep(rooms, 'policy', recipe, async (folder, checkpoints) => {
+  return runStep(rooms, 'policy', recipe, async (folder, key) => {
+    const checkpoints = await rooms.store.openCheckpoints(key);
     const rows = await readPreferences(join(await rooms.store.open(preferences), PREFERENCES));
     const { policy: start, base } = await openPolicyArtifact(rooms.store, policy);
     const job = {
@@ -41,7 +43,9 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
       outDir: join(folder, training.full ? MODEL : ADAPTER),
       checkpoint: { dir: checkpoints, everySeconds: checkpointSeconds },
     };
-    const { steps, metrics } = await rooms.engine.run('optimize', job, options);
+    const { steps, metrics } = await keepingCheckpoints(rooms.store, key, options, (kept) =>
+      rooms.engine.run('optimize', job, kept),
+    );
     // How fast it went is no property of the result: it stays out, so that the same step makes the same artifact.
     const timeless = metrics.map(withoutSpeed);
     await writeJsonl(join(folder, 'metrics.jsonl'), timeless);
@@ -50,6 +54,29 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
     return { steps, metrics: meanOfLast(timeless) };
   });
 };
+
+/** Keeps each checkpoint in the store before the progress that names it is told. */
+async function keepingCheckpoints<Result>(
+  store: ArtifactStore,
+  key: StepKey,
+  { onProgress, ...options }: CallOptions,
+  work: (options: CallOptions) => Promise<Result>,
+): Promise<Result> {
+  let saving = Promise.resolve();
+  const keep = (progress: Progress) => {
+    const { checkpoint: _, ...rest } = progress;
+    if (!progress.checkpoint) return onProgress?.(progress);
+    onProgress?.(rest);
+    saving = saving.then(() => store.saveCheckpoints(key)).then(() => onProgress?.(progress));
+    // Reported when the work has ended; until then it is nobody's.
+    saving.catch(() => {});
+  };
+  try {
+    return await work({ ...options, onProgress: keep });
+  } finally {
+    await saving;
+  }
+}
 
 function withoutSpeed(row: TrainMetrics): Omit<TrainMetrics, 'tokens/s'> {
   const { 'tokens/s': speed, ...rest } = row;

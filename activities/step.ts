@@ -1,7 +1,7 @@
 /** What a step is: a function from artifacts to one artifact, done once. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stepKey, type Address, type Recipe } from '../artifacts/manifest.ts';
+import { stepKey, type Address, type Recipe, type StepKey } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import type { CallOptions, Engine } from '../engine/jobs.ts';
 import { engineVersion } from '../engine/version.ts';
@@ -31,7 +31,7 @@ export async function runStep<Summary>(
   { store }: Rooms,
   kind: string,
   recipe: Omit<Recipe, 'engineVersion'>,
-  fill: (folder: string, checkpoints: string) => Promise<Summary>,
+  fill: (folder: string, key: StepKey) => Promise<Summary>,
 ): Promise<StepResult<Summary>> {
   const whole = { ...recipe, engineVersion };
   const key = stepKey(whole);
@@ -39,7 +39,7 @@ export async function runStep<Summary>(
   const address =
     known ??
     (await store.create(kind, whole, async (folder) => {
-      const summary = await fill(folder, store.checkpointFolder(key));
+      const summary = await fill(folder, key);
       await writeFile(join(folder, SUMMARY), `${JSON.stringify(summary, null, 2)}\n`);
     }));
   const summary = JSON.parse(await readFile(join(await store.open(address), SUMMARY), 'utf8')) as Summary;

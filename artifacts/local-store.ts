@@ -1,16 +1,17 @@
 /** Artifacts in a local folder. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { link, mkdir, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { hashFile } from './hash.ts';
 import { addressOf, stepKey, type Address, type Manifest, type Recipe, type StepKey } from './manifest.ts';
-import { ArtifactDamaged, type ArtifactStore } from './store.ts';
+import { ArtifactDamaged, type ArtifactStore, type NamedVersion, type StoredArtifact } from './store.ts';
 
 const MANIFEST = 'manifest.json';
 
 /**
  * Layout: `objects/<address>/` holds an artifact and its manifest.json; `steps/<key>` names the address a step has made;
- * `unfinished/` is where artifacts grow; `checkpoints/<key>/` belongs to steps that are not done.
+ * `names/<name>/<version>` names the address of a version; `unfinished/` is where artifacts grow; `checkpoints/<key>/` belongs
+ * to steps that are not done.
  */
 export class LocalStore implements ArtifactStore {
   private readonly root: string;
@@ -31,9 +32,18 @@ export class LocalStore implements ArtifactStore {
     return join(this.root, 'steps', key);
   }
 
-  checkpointFolder(key: StepKey): string {
+  private checkpointsOf(key: StepKey): string {
     return join(this.root, 'checkpoints', key);
   }
+
+  async openCheckpoints(key: StepKey): Promise<string> {
+    const folder = this.checkpointsOf(key);
+    await mkdir(folder, { recursive: true });
+    return folder;
+  }
+
+  /** The folder is the store's own. */
+  async saveCheckpoints(): Promise<void> {}
 
   async find(key: StepKey): Promise<Address | undefined> {
     const address = await readFile(this.indexOf(key), 'utf8').catch(() => undefined);
@@ -61,7 +71,7 @@ export class LocalStore implements ArtifactStore {
       await this.place(unfinished, address);
       const key = stepKey(recipe);
       await this.writeIndex(key, address);
-      await rm(this.checkpointFolder(key), { recursive: true, force: true });
+      await rm(this.checkpointsOf(key), { recursive: true, force: true });
       return address;
     } finally {
       await rm(unfinished, { recursive: true, force: true });
@@ -126,6 +136,68 @@ export class LocalStore implements ArtifactStore {
       this.intact.add(seen);
     }
     return folder;
+  }
+
+  async publishName(name: string, address: Address): Promise<number> {
+    const folder = join(this.root, 'names', name);
+    await mkdir(folder, { recursive: true });
+    for (;;) {
+      const last = (await this.versionsOf(name)).at(-1) ?? 0;
+      if (last > 0 && (await this.resolveName(name, last)) === address) return last;
+      const temporary = join(this.root, 'names', `.${randomUUID()}`);
+      await writeDurably(temporary, address);
+      // A link does not replace what another has published in this moment; a rename would.
+      const published = await link(temporary, join(folder, String(last + 1))).then(
+        () => true,
+        (error: NodeJS.ErrnoException) => {
+          if (error.code !== 'EEXIST') throw error;
+          return false;
+        },
+      );
+      await rm(temporary);
+      if (published) return last + 1;
+    }
+  }
+
+  private async versionsOf(name: string): Promise<number[]> {
+    const entries = await readdir(join(this.root, 'names', name)).catch(() => []);
+    return entries.map(Number).sort((a, b) => a - b);
+  }
+
+  async resolveName(name: string, version: number | 'latest'): Promise<Address | undefined> {
+    const number = version === 'latest' ? (await this.versionsOf(name)).at(-1) : version;
+    return readFile(join(this.root, 'names', name, String(number)), 'utf8').catch(() => undefined);
+  }
+
+  async listNames(): Promise<NamedVersion[]> {
+    const entries = await readdir(join(this.root, 'names')).catch(() => []);
+    const names = entries.filter((entry) => !entry.startsWith('.')).sort();
+    const versions = names.map(async (name) =>
+      Promise.all(
+        (await this.versionsOf(name)).map(async (version) => ({
+          name,
+          version,
+          address: (await this.resolveName(name, version))!,
+        })),
+      ),
+    );
+    return (await Promise.all(versions)).flat();
+  }
+
+  async list(): Promise<StoredArtifact[]> {
+    const addresses = await readdir(join(this.root, 'objects')).catch(() => []);
+    const found = addresses.map(async (address) => {
+      // What is damaged is left to the step that finds it.
+      const manifest = await this.manifest(address).catch(() => undefined);
+      return manifest && { address, manifest, created: (await stat(this.folderOf(address))).mtime };
+    });
+    return (await Promise.all(found)).filter((artifact) => artifact !== undefined);
+  }
+
+  async remove(address: Address): Promise<void> {
+    const key = stepKey((await this.manifest(address)).recipe);
+    if ((await readFile(this.indexOf(key), 'utf8').catch(() => undefined)) === address) await rm(this.indexOf(key));
+    await this.discard(address);
   }
 }
 

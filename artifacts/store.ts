@@ -19,8 +19,43 @@ export interface ArtifactStore {
 
   manifest(address: Address): Promise<Manifest>;
 
-  /** Where a step that is not finished keeps its checkpoints; gone once its artifact is there. */
-  checkpointFolder(key: StepKey): string;
+  /** A local folder for the checkpoints of a step that is not finished, those kept before in it. Gone once its artifact is there. */
+  openCheckpoints(key: StepKey): Promise<string>;
+
+  /** Keeps what is in that folder where a worker on another machine finds it. */
+  saveCheckpoints(key: StepKey): Promise<void>;
+
+  /**
+   * Makes an artifact the next version of a name, at once for everybody. Doing it again changes nothing.
+   * @returns the version, counted from 1
+   */
+  publishName(name: string, address: Address): Promise<number>;
+
+  /** The artifact that is a version of a name, if there is one. */
+  resolveName(name: string, version: number | 'latest'): Promise<Address | undefined>;
+
+  /** All versions of all names, by name and version. */
+  listNames(): Promise<NamedVersion[]>;
+
+  /** Every artifact that is there, for garbage collection. */
+  list(): Promise<StoredArtifact[]>;
+
+  /** Removes an artifact. */
+  remove(address: Address): Promise<void>;
+}
+
+/** A version of a name. */
+export interface NamedVersion {
+  name: string;
+  version: number;
+  address: Address;
+}
+
+/** An artifact as it lies in the store. */
+export interface StoredArtifact {
+  address: Address;
+  manifest: Manifest;
+  created: Date;
 }
 
 /** An artifact is missing, or not what its hash says. Trying the step that made it again makes it anew. */

@@ -154,8 +154,7 @@ export class LocalEngine {
       ? undefined
       : (opened.adapter ?? freshAdapter(model.config, job.training.lora, job.seed));
     const trainable = adapter ? trainableAdapter(model, adapter) : trainableModel(model);
-    const { rows: _rows, outDir, checkpoint, ...recipe } = job;
-    const { policy, training, seed } = recipe;
+    const { outDir, checkpoint, policy, training, seed } = job;
     const options: TrainingOptions = {
       settings: training,
       seed,
@@ -163,8 +162,14 @@ export class LocalEngine {
       ...(checkpoint && {
         checkpoint: {
           ...checkpoint,
-          // The examples stand for the rows: they depend on the tokenizer and the reference policy, too.
-          fingerprint: fingerprintOf([recipe, this.threads, ...task.examples]),
+          // Nothing in it is a path: another machine goes on. The examples stand for rows, tokenizer and reference policy.
+          fingerprint: fingerprintOf([
+            training,
+            seed,
+            'objective' in job && job.objective,
+            this.threads,
+            ...task.examples,
+          ]),
         },
       }),
       ...control,

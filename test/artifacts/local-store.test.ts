@@ -89,7 +89,7 @@ describe('an artifact', () => {
   });
 
   test('ends its step: the checkpoints are gone', async () => {
-    const checkpoints = store.checkpointFolder(key);
+    const checkpoints = await store.openCheckpoints(key);
     mkdirSync(join(checkpoints, 'step-1'), { recursive: true });
     const failure = store.create('greeting', recipe, () => Promise.reject(new Error('stopped')));
     await expect(failure).rejects.toThrow('stopped');
@@ -169,4 +169,38 @@ describe('a damaged artifact is noticed, forgotten and made again where', () => 
     expect(await create()).toBe(address);
     expect(readFileSync(join(await store.open(address), 'hello.txt'), 'utf8')).toBe('hello');
   });
+});
+
+describe('a name', () => {
+  test('counts its versions; publishing the last one again changes nothing', async () => {
+    expect(await store.resolveName('poet', 'latest')).toBeUndefined();
+    expect(await store.publishName('poet', 'a')).toBe(1);
+    expect(await store.publishName('poet', 'b')).toBe(2);
+    expect(await store.publishName('poet', 'b')).toBe(2);
+    expect(await store.publishName('poet', 'a')).toBe(3);
+    expect(await store.publishName('cook', 'c')).toBe(1);
+    expect([await store.resolveName('poet', 2), await store.resolveName('poet', 'latest')]).toEqual(['b', 'a']);
+    expect(await store.resolveName('poet', 4)).toBeUndefined();
+    expect(await openStore().listNames()).toEqual([
+      { name: 'cook', version: 1, address: 'c' },
+      { name: 'poet', version: 1, address: 'a' },
+      { name: 'poet', version: 2, address: 'b' },
+      { name: 'poet', version: 3, address: 'a' },
+    ]);
+  });
+
+  test('gives each of those who publish at once a version of their own', async () => {
+    const addresses = Array.from({ length: 20 }, (_, i) => `a${i}`);
+    const versions = await Promise.all(addresses.map((address) => openStore().publishName('poet', address)));
+    expect(versions.toSorted((a, b) => a - b)).toEqual(addresses.map((_, i) => i + 1));
+    expect(await Promise.all(versions.map((version) => store.resolveName('poet', version)))).toEqual(addresses);
+  });
+});
+
+test('what is listed can be removed, and its step is unknown then', async () => {
+  const address = await create();
+  expect(await store.list()).toEqual([{ address, manifest: await store.manifest(address), created: expect.any(Date) }]);
+  await store.remove(address);
+  expect([await store.list(), await store.find(key)]).toEqual([[], undefined]);
+  expect(warnings).toEqual([]);
 });

@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { loadConfig } from '../../workflows/config.ts';
+import { checkSettings, loadConfig } from '../../workflows/config.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'selm-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -178,6 +178,45 @@ describe('a file is refused', () => {
     expect(() => loadConfig(folder)).toThrow(
       new InputError(`${folder} cannot be read (EISDIR); give a run's YAML file.`),
     );
+  });
+});
+
+describe('settings that change while a run is in progress', () => {
+  const check = (settings: Record<string, unknown>) => {
+    write(...REQUIRED);
+    return checkSettings(loadConfig(file), settings);
+  };
+
+  test('are taken by key, a whole section with its defaults', () => {
+    expect(
+      check({ 'sample.temperature': 1, 'optimize.learningRate': [1e-5, 1e-6], 'optimize.lora': { rank: 4 } }),
+    ).toEqual({
+      'sample.temperature': 1,
+      'optimize.learningRate': [1e-5, 1e-6],
+      'optimize.lora': { rank: 4, targets: expect.any(Array) as string[], rslora: false },
+    });
+  });
+
+  test.each([
+    ['sample.temprature', 1, '--set: there is no key "sample.temprature"; did you mean "sample.temperature"?'],
+    [
+      'sample.temperature',
+      -1,
+      '--set: "sample.temperature" cannot be -1: expected number to be >=0; see docs/config.md.',
+    ],
+    [
+      'sample.temperature.x',
+      1,
+      '--set: "sample.temperature" cannot be {"x":1}: expected number, received object; see docs/config.md.',
+    ],
+    ['smaple', 1, '--set: there is no key "smaple"; did you mean "sample"?'],
+    [
+      'rounds',
+      3,
+      '--set rounds: a run in progress can only change sample, label, optimize, evaluate, onFailure; give this one another name and start it.',
+    ],
+  ])('are refused: %s=%j', (key, value, problem) => {
+    expect(() => check({ [key]: value })).toThrow(new InputError(problem));
   });
 });
 

@@ -1,5 +1,6 @@
 /** Histories of runs with many rounds, and of rounds with many shards. The activities are stand-ins: a simulation. */
 import type { Client } from '@temporalio/client';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { WorkflowBundle } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -25,7 +26,7 @@ interface Size {
 async function historySizes(client: Client, workflowId: string, runId: string): Promise<Size[]> {
   const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
   const events = history.events ?? [];
-  const own = { events: events.length, bytes: JSON.stringify(events).length };
+  const own = { events: events.length, bytes: historyToJSON(history).length };
   const next = events.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
   const children = events.flatMap(({ childWorkflowExecutionStartedEventAttributes: started }) => {
     const execution = started?.workflowExecution;
