@@ -181,12 +181,13 @@ describe('a file is refused', () => {
   });
 });
 
-describe('settings that change while a run is in progress', () => {
-  const check = (settings: Record<string, unknown>) => {
-    write(...REQUIRED);
-    return checkSettings(loadConfig(file), settings);
-  };
+/** Settings that an operator gives a run in progress. */
+function check(settings: Record<string, unknown>) {
+  write(...REQUIRED);
+  return checkSettings(loadConfig(file), settings);
+}
 
+describe('settings that change while a run is in progress', () => {
   test('are taken by key, a whole section with its defaults', () => {
     expect(
       check({ 'sample.temperature': 1, 'optimize.learningRate': [1e-5, 1e-6], 'optimize.lora': { rank: 4 } }),
