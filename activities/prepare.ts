@@ -47,7 +47,9 @@ export const prepare: Step<PrepareInput, Prepared> = async (rooms, input) => {
   const releases = continues === undefined ? [] : await releasesOf(rooms, continues);
   const policy = releases[0]?.release.policy ?? (await importPolicy(rooms, model, adapter)).address;
   const used = await usedPrompts(rooms, releases);
-  const given = shuffled(await readPrompts(prompts.train), seed, 'prompts').filter((prompt) => !used.has(textOf(prompt)));
+  const given = shuffled(await readPrompts(prompts.train), seed, 'prompts').filter(
+    (prompt) => !used.has(textOf(prompt)),
+  );
   const held =
     typeof prompts.heldOut === 'number' ? given.splice(0, prompts.heldOut) : await readPrompts(prompts.heldOut);
   const training = new Set(given.map(textOf));

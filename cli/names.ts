@@ -29,7 +29,5 @@ export interface NamedRelease {
 export async function listReleases(name?: string): Promise<NamedRelease[]> {
   const store = openStore();
   const names = (await store.listNames()).filter((entry) => name === undefined || entry.name === name);
-  return Promise.all(
-    names.map(async (entry) => ({ ...entry, release: await readRelease(store, entry.address) })),
-  );
+  return Promise.all(names.map(async (entry) => ({ ...entry, release: await readRelease(store, entry.address) })));
 }

@@ -3,6 +3,7 @@ import { ScheduleNotFoundError, ScheduleOverlapPolicy, type Client, type Schedul
 import { InputError } from '../data/errors.ts';
 import { alignment } from '../workflows/alignment.ts';
 import type { RunConfig } from '../workflows/config.ts';
+import { newJournal } from '../workflows/journal.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
 import { runWorkflowId } from './runs.ts';
 
@@ -48,7 +49,7 @@ export async function createSchedule(client: Client, config: RunConfig, calendar
         // The server appends the time of the start.
         workflowId: runWorkflowId(config.name),
         taskQueue: CONTROL_QUEUE,
-        args: [config, { continues: true }],
+        args: [config, newJournal(true)],
       },
     });
   } catch (error) {
@@ -69,7 +70,12 @@ export async function listSchedules(client: Client): Promise<ScheduleSummary[]> 
     if (!id.startsWith(PREFIX)) continue;
     const [next] = info?.nextActionTimes ?? [];
     const last = info?.recentActions.at(-1)?.takenAt;
-    summaries.push({ name: id.slice(PREFIX.length), paused: state.paused, ...(next && { next }), ...(last && { last }) });
+    summaries.push({
+      name: id.slice(PREFIX.length),
+      paused: state.paused,
+      ...(next && { next }),
+      ...(last && { last }),
+    });
   }
   return summaries;
 }
