@@ -7,12 +7,13 @@ import { label } from './label.ts';
 import { optimize } from './optimize.ts';
 import { prepare } from './prepare.ts';
 import { publish } from './publish.ts';
+import { release } from './release.ts';
 import { sample } from './sample.ts';
 import { score } from './score.ts';
 import type { Rooms, Step } from './step.ts';
 
 /** Steps that read and write files, without a model. */
-export const controlSteps = { prepare, label, evaluate, publish };
+export const controlSteps = { prepare, label, evaluate, publish, release };
 /** Steps that need the engine. */
 export const modelSteps = { sample, score, optimize };
 

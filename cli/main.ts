@@ -8,9 +8,11 @@ import { labelCommand } from './label.ts';
 import { optimizeCommand } from './optimize.ts';
 import { pauseCommand } from './pause.ts';
 import { resumeCommand } from './resume.ts';
+import { policiesCommand } from './policies.ts';
 import { retryCommand } from './retry.ts';
 import { runCommand } from './run.ts';
 import { sampleCommand } from './sample.ts';
+import { scheduleCommand } from './schedule.ts';
 import { scoreCommand } from './score.ts';
 import { sftCommand } from './sft.ts';
 import { skipCommand } from './skip.ts';
@@ -37,6 +39,8 @@ for (const command of [
   stopCommand(),
   pauseCommand(),
   resumeCommand(),
+  scheduleCommand(),
+  policiesCommand(),
   workerCommand(),
   sampleCommand(),
   scoreCommand(),

@@ -15,7 +15,7 @@ import { configOfRound } from './changes.ts';
 import type { RunConfig } from './config.ts';
 import { goOn, takeDecisions } from './decisions.ts';
 import { ARTIFACT_DAMAGED, describeFailure, INPUT_ERROR, type Failure } from './failure.ts';
-import { accepted, newJournal, policyOf, startOver, statusOf, type Journal } from './journal.ts';
+import { accepted, newJournal, policyOf, roundsOf, startOver, statusOf, type Journal } from './journal.ts';
 import { haltSignal, round as roundWorkflow, roundWorkflowId } from './round.ts';
 import type { RunStatus } from './status.ts';
 
@@ -72,19 +72,28 @@ interface Stage {
   work: (config: RunConfig, journal: Journal) => Promise<void>;
 }
 
-function nextStage({ rounds, output }: RunConfig, journal: Journal): Stage | undefined {
-  const { prepared, start, round, outputSettled } = journal;
+function nextStage(config: RunConfig, journal: Journal): Stage | undefined {
+  const { prepared, start, round, outputSettled, releaseSettled } = journal;
+  const rounds = roundsOf(config, journal);
   if (journal.asked !== 'stop') {
     if (!prepared) return { state: 'preparing', place: { step: 'prepare' }, work: prepare };
+    // A scheduled run that finds no new prompts.
+    if (rounds === 0) return undefined;
     if (!start) return { state: 'running', place: { step: 'start' }, work: measureStart };
     if (round <= rounds) return { state: 'running', place: { step: 'round', round }, work: runRound };
   }
-  if (output === undefined || !prepared || outputSettled) return undefined;
-  return { state: 'publishing', place: { step: 'publish' }, work: publish };
+  if (!prepared) return undefined;
+  if (config.output !== undefined && !outputSettled) {
+    return { state: 'publishing', place: { step: 'publish' }, work: publish };
+  }
+  const hasPolicy = journal.done.some(({ result }) => result.accepted);
+  return hasPolicy && !releaseSettled ? { state: 'publishing', place: { step: 'release' }, work: release } : undefined; // prettier-ignore
 }
 
-async function prepare({ model, adapter, prompts, label, rounds, seed }: RunConfig, journal: Journal): Promise<void> {
-  journal.prepared = await control.prepare({ model, adapter, prompts, label, rounds, seed });
+async function prepare(config: RunConfig, journal: Journal): Promise<void> {
+  const { name, model, adapter, prompts, label, rounds, seed } = config;
+  const continues = journal.continues ? { continues: name } : {};
+  journal.prepared = await control.prepare({ model, adapter, prompts, label, rounds, seed, ...continues });
 }
 
 async function measureStart(config: RunConfig, journal: Journal): Promise<void> {
@@ -122,6 +131,20 @@ async function publish({ name, output }: RunConfig, journal: Journal): Promise<v
   journal.outputSettled = true;
 }
 
+async function release(config: RunConfig, journal: Journal): Promise<void> {
+  const { rounds, previous } = journal.prepared!;
+  const results = journal.done.map(({ result }) => result);
+  const { version } = await control.release({
+    name: config.name,
+    policy: policyOf(journal)!,
+    prompts: results.map(({ round }) => rounds[round - 1].address),
+    lineage: { config, changes: journal.changes, results },
+    ...(previous !== undefined && { previous }),
+  });
+  journal.version = version;
+  journal.releaseSettled = true;
+}
+
 /** Mends what can be mended without an operator; else waits for a decision. */
 async function recover(failure: Failure, config: RunConfig, journal: Journal): Promise<void> {
   if (failure.type === ARTIFACT_DAMAGED && journal.repairs.length < MAX_REPAIRS) {
@@ -129,7 +152,7 @@ async function recover(failure: Failure, config: RunConfig, journal: Journal): P
     startOver(journal);
     return;
   }
-  if (journal.asked === 'stop' && failure.step !== 'publish') return;
+  if (journal.asked === 'stop' && failure.round !== undefined) return;
   const { retries, backoff } = configOfRound(config, journal.changes, currentRound(journal)).onFailure;
   Object.assign(journal, { state: 'parked', failure });
   const decided = () => journal.failure === undefined;

@@ -3,7 +3,7 @@ import { defineUpdate, setHandler } from '@temporalio/workflow';
 import type { Settings } from './changes.ts';
 import type { RunConfig } from './config.ts';
 import { ARTIFACT_DAMAGED } from './failure.ts';
-import { rewind, startOver, type Journal } from './journal.ts';
+import { rewind, roundsOf, startOver, type Journal } from './journal.ts';
 
 export interface RetryRequest {
   /** Redo from this round on. Default: what failed. */
@@ -22,7 +22,8 @@ export const resumeUpdate = defineUpdate<void>('resume');
  * Has a run take decisions, by changing its journal. Handlers do not wait, so a decision is taken wholly before the next one is
  * looked at: of two operators at once, the second is told that there is nothing to decide any more.
  */
-export function takeDecisions({ name, rounds }: RunConfig, journal: Journal): void {
+export function takeDecisions(config: RunConfig, journal: Journal): void {
+  const { name } = config;
   const refuseIf = (condition: boolean, reason: string) => {
     if (condition) throw new Error(`Run "${name}" ${reason}.`);
   };
@@ -40,7 +41,7 @@ export function takeDecisions({ name, rounds }: RunConfig, journal: Journal): vo
   setHandler(retryUpdate, retry, {
     validator({ round }) {
       refuseUnlessParked();
-      const last = Math.min(journal.round, rounds);
+      const last = Math.min(journal.round, roundsOf(config, journal));
       refuseIf(round !== undefined && !journal.start, 'has not begun its first round: retry without --round');
       refuseIf(
         round !== undefined && !(Number.isInteger(round) && round >= 1 && round <= last),
@@ -64,6 +65,7 @@ export function takeDecisions({ name, rounds }: RunConfig, journal: Journal): vo
   const stop = () => {
     // What cannot be published is left where it is.
     if (journal.failure?.step === 'publish') journal.outputSettled = true;
+    if (journal.failure?.step === 'release') journal.releaseSettled = true;
     journal.asked = 'stop';
     delete journal.failure;
   };

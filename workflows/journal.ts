@@ -10,6 +10,8 @@ import type { RoundOutput } from './round.ts';
 import type { RunStatus } from './status.ts';
 
 export interface Journal {
+  /** Whether the run goes on from the last release of its name, with prompts that are not used yet. */
+  continues: boolean;
   state: RunStatus['state'];
   asked?: RunStatus['asked'];
   prepared?: Prepared;
@@ -26,9 +28,13 @@ export interface Journal {
   repairs: string[];
   /** Whether the output folder is written, or given up. */
   outputSettled: boolean;
+  /** Whether the run's name has a new version, or that is given up. */
+  releaseSettled: boolean;
+  version?: number;
 }
 
-export const newJournal = (): Journal => ({
+export const newJournal = (continues = false): Journal => ({
+  continues,
   state: 'preparing',
   round: 1,
   done: [],
@@ -37,7 +43,11 @@ export const newJournal = (): Journal => ({
   retries: 0,
   repairs: [],
   outputSettled: false,
+  releaseSettled: false,
 });
+
+/** Rounds the run has: fewer than configured where there are not prompts for all. */
+export const roundsOf = ({ rounds }: RunConfig, { prepared }: Journal): number => prepared?.rounds.length ?? rounds;
 
 /** The answers of the last accepted policy; before the first round, the start's. */
 export const accepted = ({ done, start }: Journal): Answers =>
@@ -62,16 +72,18 @@ export function startOver(journal: Journal): void {
   journal.done = [];
 }
 
-export function statusOf({ name, rounds }: RunConfig, journal: Journal): RunStatus {
-  const { state, asked, start, round, done, skipped, failure, repairs } = journal;
+export function statusOf(config: RunConfig, journal: Journal): RunStatus {
+  const rounds = roundsOf(config, journal);
+  const { version, state, asked, start, round, done, skipped, failure, repairs } = journal;
   const policy = policyOf(journal);
   return {
-    name,
+    name: config.name,
     rounds,
     state,
     ...(asked && { asked }),
     ...(start && { start: start.summary, round: Math.min(round, rounds) }),
     ...(policy !== undefined && { policy }),
+    ...(version !== undefined && { version }),
     ...(failure && { failure }),
     results: done.map(({ result }) => result),
     skipped,

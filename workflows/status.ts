@@ -55,4 +55,6 @@ export interface RunStatus {
   round?: number;
   /** The last accepted policy. */
   policy?: string;
+  /** The version of the run's name that it has become. */
+  version?: number;
 }

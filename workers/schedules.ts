@@ -1,0 +1,95 @@
+/** Schedules: runs that start by the clock, each from where the last one of its name ended. */
+import { ScheduleNotFoundError, ScheduleOverlapPolicy, type Client, type ScheduleHandle } from '@temporalio/client';
+import { InputError } from '../data/errors.ts';
+import { alignment } from '../workflows/alignment.ts';
+import type { RunConfig } from '../workflows/config.ts';
+import { newJournal } from '../workflows/journal.ts';
+import { CONTROL_QUEUE } from '../workflows/queues.ts';
+import { runWorkflowId } from './runs.ts';
+
+export const OVERLAPS = ['skip', 'buffer-one', 'buffer-all'] as const;
+export type Overlap = (typeof OVERLAPS)[number];
+
+const POLICIES: Record<Overlap, ScheduleOverlapPolicy> = {
+  skip: ScheduleOverlapPolicy.SKIP,
+  'buffer-one': ScheduleOverlapPolicy.BUFFER_ONE,
+  'buffer-all': ScheduleOverlapPolicy.BUFFER_ALL,
+};
+
+export interface Calendar {
+  /** Five fields, as in crontab. */
+  cron: string;
+  /** IANA name, such as Europe/Berlin. */
+  timezone: string;
+  /** What becomes of a start whose predecessor is still running. */
+  overlap: Overlap;
+}
+
+export interface ScheduleSummary {
+  name: string;
+  paused: boolean;
+  next?: Date;
+  last?: Date;
+}
+
+const PREFIX = 'selm-schedule-';
+const scheduleId = (name: string) => `${PREFIX}${name}`;
+
+/** @throws InputError when there is one of that name, or the server does not take the calendar */
+export async function createSchedule(client: Client, config: RunConfig, calendar: Calendar): Promise<void> {
+  const { cron, timezone, overlap } = calendar;
+  try {
+    await client.schedule.create({
+      scheduleId: scheduleId(config.name),
+      spec: { cronExpressions: [cron], timezone },
+      policies: { overlap: POLICIES[overlap] },
+      action: {
+        type: 'startWorkflow',
+        workflowType: alignment,
+        // The server appends the time of the start.
+        workflowId: runWorkflowId(config.name),
+        taskQueue: CONTROL_QUEUE,
+        args: [config, newJournal(true)],
+      },
+    });
+  } catch (error) {
+    const { name, message, cause } = error as Error;
+    if (name === 'ScheduleAlreadyRunning') {
+      throw new InputError(`There is a schedule named "${config.name}": delete it first.`);
+    }
+    const code = (cause as { code?: number } | undefined)?.code;
+    const INVALID_ARGUMENT = 3;
+    if (code !== INVALID_ARGUMENT) throw error;
+    throw new InputError(`The schedule is not valid: ${(cause as Error).message || message}.`);
+  }
+}
+
+export async function listSchedules(client: Client): Promise<ScheduleSummary[]> {
+  const summaries: ScheduleSummary[] = [];
+  for await (const { scheduleId: id, state, info } of client.schedule.list()) {
+    if (!id.startsWith(PREFIX)) continue;
+    const [next] = info?.nextActionTimes ?? [];
+    const last = info?.recentActions.at(-1)?.takenAt;
+    summaries.push({
+      name: id.slice(PREFIX.length),
+      paused: state.paused,
+      ...(next && { next }),
+      ...(last && { last }),
+    });
+  }
+  return summaries;
+}
+
+/** Does something with a schedule. @throws InputError when there is none of that name */
+export async function withSchedule(
+  client: Client,
+  name: string,
+  act: (schedule: ScheduleHandle) => Promise<void>,
+): Promise<void> {
+  try {
+    await act(client.schedule.getHandle(scheduleId(name)));
+  } catch (error) {
+    if (error instanceof ScheduleNotFoundError) throw new InputError(`There is no schedule named "${name}".`);
+    throw error;
+  }
+}
