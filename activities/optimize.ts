@@ -17,6 +17,7 @@ export interface OptimizeInput {
   objective: ObjectiveSettings;
   training: TrainingSettings;
   seed: number;
+  threads: number;
   checkpointSeconds: number;
 }
 
@@ -27,8 +28,13 @@ export interface OptimizeSummary {
 }
 
 export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms, input, options) => {
-  const { policy, preferences, objective, training, seed, checkpointSeconds } = input;
-  const recipe = { step: 'optimize', parameters: { objective, training }, inputs: { policy, preferences }, seed };
+  const { policy, preferences, objective, training, seed, threads, checkpointSeconds } = input;
+  const recipe = {
+    step: 'optimize',
+    parameters: { objective, training, threads },
+    inputs: { policy, preferences },
+    seed,
+  };
   return runStep(rooms, 'policy', recipe, async (folder, key) => {
     const checkpoints = await rooms.store.openCheckpoints(key);
     const rows = await readPreferences(join(await rooms.store.open(preferences), PREFERENCES));
@@ -40,6 +46,7 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
       objective,
       training,
       seed,
+      threads,
       outDir: join(folder, training.full ? MODEL : ADAPTER),
       checkpoint: { dir: checkpoints, everySeconds: checkpointSeconds },
     };

@@ -1,4 +1,5 @@
 /** prepare: the inputs of a run, checked and stored before anything is computed. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashValue } from '../artifacts/hash.ts';
 import type { Address } from '../artifacts/manifest.ts';
@@ -8,8 +9,8 @@ import { readPrompts } from '../data/prompts.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { shuffled } from '../engine/random.ts';
 import { createLabeler, type LabelSettings } from '../labelers/index.ts';
-import { importPolicy } from './policy.ts';
-import { releasesOf, type Release } from './release.ts';
+import { importPolicy, openPolicyArtifact } from './policy.ts';
+import { findRelease, isPolicyName, releasesOf } from './release.ts';
 import { runStep, type Rooms, type Step } from './step.ts';
 
 export interface PrepareInput {
@@ -44,16 +45,20 @@ export interface Prepared {
 
 export const prepare: Step<PrepareInput, Prepared> = async (rooms, input) => {
   const { model, adapter, prompts, label, seed, continues } = input;
-  const releases = continues === undefined ? [] : await releasesOf(rooms, continues);
-  const policy = releases[0]?.release.policy ?? (await importPolicy(rooms, model, adapter)).address;
-  const used = await usedPrompts(rooms, releases);
+  const releases = continues === undefined ? [] : await releasesOf(rooms.store, continues);
+  const [last] = releases;
+  const policy = last?.release.policy ?? (await startPolicy(rooms, model, adapter));
+  const used = await readSets(rooms, releases.flatMap(({ release }) => release.prompts)); // prettier-ignore
+  // One held-out set for all versions of a name: what they are worth can be compared.
+  const heldBefore = last && typeof prompts.heldOut === 'number' ? await readSets(rooms, [last.release.heldOut]) : [];
+  const taken = new Set([...used, ...heldBefore].map(textOf));
   const given = shuffled(await readPrompts(prompts.train), seed, 'prompts').filter(
-    (prompt) => !used.has(textOf(prompt)),
+    (prompt) => !taken.has(textOf(prompt)),
   );
-  const held =
-    typeof prompts.heldOut === 'number' ? given.splice(0, prompts.heldOut) : await readPrompts(prompts.heldOut);
+  const held = await heldOutPrompts(prompts.heldOut, heldBefore, given);
   const training = new Set(given.map(textOf));
-  const leaked = held.find((prompt) => training.has(textOf(prompt)) || used.has(textOf(prompt)));
+  used.forEach((prompt) => training.add(textOf(prompt)));
+  const leaked = held.find((prompt) => training.has(textOf(prompt)));
   if (leaked) {
     throw new InputError(
       `Held-out prompt "${leaked.id}" is among the training prompts of ${prompts.train}: remove it from one of them.`,
@@ -67,16 +72,32 @@ export const prepare: Step<PrepareInput, Prepared> = async (rooms, input) => {
     policy,
     heldOut: await storePrompts(rooms, held),
     rounds: await Promise.all(portions.map((portion) => storePrompts(rooms, portion))),
-    ...(releases[0] && { previous: releases[0].address }),
+    ...(last && { previous: last.address }),
   };
 };
 
+/** @throws InputError when the adapter is a version of a name and belongs to another model */
+async function startPolicy(rooms: Rooms, model: string, adapter: string | undefined): Promise<Address> {
+  const isNamed = adapter !== undefined && isPolicyName(adapter) && !existsSync(adapter);
+  const imported = await importPolicy(rooms, model, isNamed ? undefined : adapter);
+  if (!isNamed) return imported.address;
+  const { policy } = await findRelease(rooms.store, adapter);
+  const [own, named] = await Promise.all([imported.address, policy].map((at) => openPolicyArtifact(rooms.store, at)));
+  if (own.base.fingerprint === named.base.fingerprint) return policy;
+  throw new InputError(`${adapter} belongs to the model ${named.base.source}, not to ${model}: give that model.`);
+}
+
 const textOf = ({ prompt }: PromptRecord) => JSON.stringify(prompt);
 
-async function usedPrompts({ store }: Rooms, releases: { release: Release }[]): Promise<Set<string>> {
-  const sets = releases.flatMap(({ release }) => release.prompts);
+async function readSets({ store }: Rooms, sets: Address[]): Promise<PromptRecord[]> {
   const records = await Promise.all(sets.map(async (set) => readPrompts(join(await store.open(set), PROMPTS))));
-  return new Set(records.flat().map(textOf));
+  return records.flat();
+}
+
+/** @param given loses what is held out of it */
+async function heldOutPrompts(heldOut: string | number, heldBefore: PromptRecord[], given: PromptRecord[]) {
+  if (typeof heldOut === 'string') return readPrompts(heldOut);
+  return heldBefore.length > 0 ? heldBefore : given.splice(0, heldOut);
 }
 
 /** @throws InputError when there are too few prompts */

@@ -3,16 +3,19 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
-import { runStep, type Rooms, type Step } from './step.ts';
+import { InputError } from '../data/errors.ts';
+import { runStep, type Step } from './step.ts';
 
 /** A version of a name: a policy, and where it is from. */
 export interface Release {
   policy: Address;
+  /** What it was measured on. */
+  heldOut: Address;
   /** The prompts of its rounds. */
   prompts: Address[];
   /** The release that its run started from. */
   previous?: Address;
-  /** The run's configuration and results. */
+  /** The run, its configuration and its results. */
   lineage: object;
 }
 
@@ -23,8 +26,8 @@ export interface ReleaseInput extends Release {
 const RELEASE = 'release.json';
 
 export const release: Step<ReleaseInput, { version: number }> = async (rooms, { name, ...made }) => {
-  const { policy, prompts, previous, lineage } = made;
-  const inputs = { policy, prompts, ...(previous && { previous }) };
+  const { policy, heldOut, prompts, previous, lineage } = made;
+  const inputs = { policy, heldOut, prompts, ...(previous && { previous }) };
   const recipe = { step: 'release', parameters: { name, lineage }, inputs, seed: 0 };
   const { address } = await runStep(rooms, 'release', recipe, async (folder) => {
     await writeFile(join(folder, RELEASE), JSON.stringify(made));
@@ -37,8 +40,24 @@ export async function readRelease(store: ArtifactStore, address: Address): Promi
   return JSON.parse(await readFile(join(await store.open(address), RELEASE), 'utf8')) as Release;
 }
 
+const NAMED = /^([\w.-]+)@(latest|[1-9]\d*)$/;
+
+/** Whether this is a version of a name, and no folder or hub id: NAME@latest, NAME@3. */
+export const isPolicyName = (text: string) => NAMED.test(text);
+
+/** @throws InputError when there is no such name or version */
+export async function findRelease(store: ArtifactStore, text: string): Promise<Release> {
+  const [, name, version] = NAMED.exec(text)!;
+  const address = await store.resolveName(name, version === 'latest' ? version : Number(version));
+  if (!address) throw new InputError(`There is no policy "${text}": selm policies lists what there is.`);
+  return readRelease(store, address);
+}
+
 /** A name's last release with those it goes back on, the last one first; none where the name has no version yet. */
-export async function releasesOf({ store }: Rooms, name: string): Promise<{ address: Address; release: Release }[]> {
+export async function releasesOf(
+  store: ArtifactStore,
+  name: string,
+): Promise<{ address: Address; release: Release }[]> {
   const releases = [];
   let next = await store.resolveName(name, 'latest');
   while (next) {

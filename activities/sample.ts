@@ -19,6 +19,7 @@ export interface SampleInput {
   to: number;
   settings: SamplingSettings;
   seed: number;
+  threads: number;
 }
 
 export interface SampleSummary {
@@ -30,12 +31,12 @@ export interface SampleSummary {
 const RESPONSES = 'responses.jsonl';
 
 export const sample: Step<SampleInput, StepResult<SampleSummary>> = (rooms, input, options) => {
-  const { policy, prompts, from, to, settings, seed } = input;
-  const recipe = { step: 'sample', parameters: { from, to, settings }, inputs: { policy, prompts }, seed };
+  const { policy, prompts, from, to, settings, seed, threads } = input;
+  const recipe = { step: 'sample', parameters: { from, to, settings, threads }, inputs: { policy, prompts }, seed };
   return runStep(rooms, 'responses', recipe, async (folder) => {
     const rows = (await readPrompts(join(await rooms.store.open(prompts), PROMPTS))).slice(from, to);
     const opened = await openPolicyArtifact(rooms.store, policy);
-    const job = { policy: opened.policy, prompts: rows, settings, seed };
+    const job = { policy: opened.policy, prompts: rows, settings, seed, threads };
     const { responses, promptTokens, sampledTokens } = await rooms.engine.run('sample', job, options);
     await writeJsonl(join(folder, RESPONSES), rows.map((row, i) => ({ ...row, responses: responses[i] }))); // prettier-ignore
     return { prompts: rows.length, promptTokens, sampledTokens };

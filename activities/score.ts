@@ -5,7 +5,7 @@ import type { ArtifactStore } from '../artifacts/store.ts';
 import { readJsonl, writeJsonl } from '../data/jsonl.ts';
 import { z } from 'zod';
 import type { SampledRecord } from '../data/records.ts';
-import type { CallOptions, Engine, Policy } from '../engine/jobs.ts';
+import type { CallOptions, Engine, ScoreJob } from '../engine/jobs.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { readShards } from './sample.ts';
 import { runStep, type Step, type StepResult } from './step.ts';
@@ -13,17 +13,19 @@ import { runStep, type Step, type StepResult } from './step.ts';
 export interface ScoreInput {
   policy: Address;
   responses: Address;
+  threads: number;
 }
 
 const LOGPS = 'logps.jsonl';
 const rowSchema = z.object({ id: z.string(), logps: z.array(z.number()) });
 
-export const score: Step<ScoreInput, StepResult<{ responses: number }>> = (rooms, { policy, responses }, options) => {
-  const recipe = { step: 'score', parameters: {}, inputs: { policy, responses }, seed: 0 };
+export const score: Step<ScoreInput, StepResult<{ responses: number }>> = (rooms, input, options) => {
+  const { policy, responses, threads } = input;
+  const recipe = { step: 'score', parameters: { threads }, inputs: { policy, responses }, seed: 0 };
   return runStep(rooms, 'logps', recipe, async (folder) => {
     const opened = await openPolicyArtifact(rooms.store, policy);
     const answered = await readShards(rooms.store, [responses]);
-    const logps = await scoreAnswers(rooms.engine, opened.policy, answered, options);
+    const logps = await scoreAnswers(rooms.engine, { policy: opened.policy, threads }, answered, options);
     await writeJsonl(join(folder, LOGPS), answered.map(({ id }, i) => ({ id, logps: logps[i] }))); // prettier-ignore
     return { responses: logps.flat().length };
   });
@@ -35,12 +37,12 @@ export const score: Step<ScoreInput, StepResult<{ responses: number }>> = (rooms
  */
 export async function scoreAnswers(
   engine: Engine,
-  policy: Policy,
+  job: Pick<ScoreJob, 'policy' | 'threads'>,
   answered: SampledRecord[],
   options: CallOptions = {},
 ): Promise<number[][]> {
   const rows = answered.flatMap(({ prompt, responses }) => responses.map(({ token_ids }) => ({ prompt, response_input_ids: token_ids }))); // prettier-ignore
-  const scores = await engine.run('score', { policy, rows }, options);
+  const scores = await engine.run('score', { ...job, rows }, options);
   let next = 0;
   return answered.map(({ responses }) => responses.map(() => scores[next++].logp));
 }

@@ -53,7 +53,7 @@ export function evaluateCommand(): Command {
       const answered = await answer(engine, policy);
       const other = otherPolicy(policy, flags);
       if (!other) return compare(labeler, answered, undefined, seed);
-      const logps = await scoreAnswers(engine, other, answered);
+      const logps = await scoreAnswers(engine, { policy: other }, answered);
       return compare(labeler, answered, { answered: await answer(engine, other), logps }, seed);
     });
     await writeFile(flags.out, `${JSON.stringify({ summary: comparison, answers: rows }, null, 2)}\n`);

@@ -16,3 +16,6 @@ export function describeFailure({ name }: RunStatus, failure: Failure): string {
 
 export const skippedLines = ({ skipped, rounds }: RunStatus): string[] =>
   skipped.map((round) => `Round ${round} of ${rounds} is skipped.`);
+
+/** Of a scheduled run. */
+export const NO_NEW_PROMPTS = 'There are no prompts that no run of this name has used: nothing was done.';

@@ -1,22 +1,24 @@
-/** Policies by the names that runs give them: NAME@3, NAME@latest. */
-import { readRelease, type Release } from '../activities/release.ts';
+/** Policies by the names that runs give them. */
+import { existsSync } from 'node:fs';
+import { findRelease, isPolicyName, readRelease, type Release } from '../activities/release.ts';
 import { openPolicyArtifact } from '../activities/policy.ts';
 import { InputError } from '../data/errors.ts';
 import type { Policy } from '../engine/jobs.ts';
-import { openStore } from '../workers/places.ts';
+import { openStore } from '../workers/store.ts';
 
-const NAMED = /^([\w.-]+)@(latest|\d+)$/;
-
-/** Whether this names a version of a policy, and not a folder or a hub id. */
-export const isPolicyName = (text: string) => NAMED.test(text);
-
-/** The folders of a named policy. @throws InputError when there is no such name or version */
-export async function namedPolicy(text: string): Promise<Policy> {
-  const [, name, version] = NAMED.exec(text)!;
+/** The folders of the policy NAME@3 or NAME@latest; none where the text is something else. */
+export async function namedPolicy(text: string): Promise<Policy | undefined> {
+  if (!isPolicyName(text) || existsSync(text)) return undefined;
   const store = openStore();
-  const address = await store.resolveName(name, version === 'latest' ? version : Number(version));
-  if (!address) throw new InputError(`There is no policy "${text}": selm policies lists what there is.`);
-  return (await openPolicyArtifact(store, (await readRelease(store, address)).policy)).policy;
+  return (await openPolicyArtifact(store, (await findRelease(store, text)).policy)).policy;
+}
+
+/** The folder of an adapter, given as such or by name. @throws InputError when the named policy is a whole model */
+export async function adapterFolder(text: string): Promise<string> {
+  const named = await namedPolicy(text);
+  if (!named) return text;
+  if (named.adapter === undefined) throw new InputError(`${text} is a whole model, no adapter: give it as --model.`);
+  return named.adapter;
 }
 
 export interface NamedRelease {

@@ -1,6 +1,6 @@
 /** What a run came to, as a table: the start, then a row a round. */
 import Table from 'cli-table3';
-import type { AnswerSummary } from '../activities/evaluate.ts';
+import type { AnswerSummary, Comparison } from '../activities/evaluate.ts';
 import type { RoundResult, RunStatus } from '../workflows/status.ts';
 
 const HEAD = ['', 'preferences', 'strict pass', 'mean score', 'win rate over start', 'tokens', 'KL', ''];
@@ -16,19 +16,25 @@ export function runTable({ start, results }: RunStatus): string {
 }
 
 function roundRow({ round, label, evaluation, accepted }: RoundResult): string[] {
-  const { winRate, winRateInterval, kl } = evaluation.against!;
   return [
     `round ${round}`,
     String(label.preferences),
     ...scores(evaluation),
-    `${percent(winRate)} [${(100 * winRateInterval.low).toFixed(1)}, ${(100 * winRateInterval.high).toFixed(1)}]`,
+    winRate(evaluation),
     evaluation.meanTokens.toFixed(1),
-    kl.toFixed(2),
+    evaluation.against!.kl.toFixed(2),
     accepted ? 'accepted' : 'rolled back',
   ];
 }
 
-const scores = ({ strictPassRate, meanScore }: AnswerSummary) => [
+/** Strict pass rate and mean score, as cells. */
+export const scores = ({ strictPassRate, meanScore }: AnswerSummary) => [
   strictPassRate === undefined ? '' : percent(strictPassRate),
   meanScore.toFixed(3),
 ];
+
+/** Win rate over the start with its 95 % interval, as a cell. */
+export function winRate({ against }: Comparison): string {
+  const { winRate: rate, winRateInterval } = against!;
+  return `${percent(rate)} [${(100 * winRateInterval.low).toFixed(1)}, ${(100 * winRateInterval.high).toFixed(1)}]`;
+}

@@ -41,8 +41,9 @@ export function scheduleCommand(): Command {
     .action(async ({ json }: { json?: boolean }) => {
       const schedules = await listSchedules(await connectServer());
       if (json) return console.log(JSON.stringify(schedules));
-      for (const { name, paused, next } of schedules) {
-        console.log(`${name}: ${paused ? 'paused' : `next run ${next?.toISOString() ?? 'never'}`}`);
+      for (const { name, paused, next, lastRun } of schedules) {
+        const coming = paused ? 'paused' : `next run ${next?.toISOString() ?? 'never'}`;
+        console.log(`${name}: ${coming}${lastRun === undefined ? '' : `, last run ${lastRun}`}`);
       }
     });
   for (const [action, { about, done, act }] of Object.entries(ACTIONS)) {

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { findRun, readProgress } from '../workers/runs.ts';
 import { STEPS } from '../workflows/status.ts';
-import { describeFailure, skippedLines } from './failure.ts';
+import { describeFailure, NO_NEW_PROMPTS, skippedLines } from './failure.ts';
 import { runTable } from './run-table.ts';
 import { connectServer } from './server.ts';
 import { jsonOption } from './step.ts';
@@ -19,6 +19,7 @@ export function statusCommand(): Command {
       const { status, round, pending } = progress;
       const asked = status.asked && status.state !== 'paused' ? `, asked to ${status.asked}` : '';
       console.log(`${name}: ${status.state}${asked}${round ? `, round ${round.round} of ${status.rounds}` : ''}`);
+      if (status.rounds === 0) console.log(NO_NEW_PROMPTS);
       if (status.failure) console.log(describeFailure(status, status.failure));
       for (const line of [...status.repairs, ...skippedLines(status)]) console.log(line);
       if (round) console.log(STEPS.map((step) => `${step} ${round.steps[step].state}`).join(', '));

@@ -3,12 +3,16 @@ import { Option, type Command } from 'commander';
 import { resolveModel } from '../data/hub.ts';
 import { startEngine } from '../engine/host.ts';
 import type { Engine, Policy } from '../engine/jobs.ts';
+import { adapterFolder, namedPolicy } from './names.ts';
 import { showProgress } from './progress.ts';
 
 export function addPolicy(command: Command): void {
   command
-    .requiredOption('--model <folder|id>', 'Hugging Face model folder, or hub id org/name[@revision].')
-    .option('--adapter <folder>', 'PEFT adapter on top of the model.');
+    .requiredOption(
+      '--model <folder|id>',
+      'Hugging Face model folder, or hub id org/name[@revision], or policy NAME@version.',
+    )
+    .option('--adapter <folder|name>', 'PEFT adapter on top of the model, or policy NAME@version (selm policies).');
 }
 
 export interface PolicyFlags {
@@ -17,7 +21,8 @@ export interface PolicyFlags {
 }
 
 export async function policyOf({ model, adapter }: PolicyFlags): Promise<Policy> {
-  return { model: await resolveModel(model), ...(adapter !== undefined && { adapter }) };
+  const base = (await namedPolicy(model)) ?? { model: await resolveModel(model) };
+  return { ...base, ...(adapter !== undefined && { adapter: await adapterFolder(adapter) }) };
 }
 
 export const jsonOption = () => new Option('--json', 'Print a machine-readable summary as the last line.');

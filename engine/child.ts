@@ -14,8 +14,7 @@ export type ChildMessage =
   | { type: 'result'; value: ReturnType<EngineMethods[Method]> }
   | { type: 'error'; kind: 'input' | 'aborted' | 'fault'; message: string; stack?: string };
 
-const threads = Number(process.env['SELM_THREADS']) || undefined;
-const engine = new LocalEngine(threads);
+const engine = new LocalEngine();
 const send = (message: ChildMessage) => process.send!(message);
 let aborted = false;
 

@@ -8,7 +8,6 @@ import type {
   EngineMethods,
   ExportJob,
   OptimizeJob,
-  Policy,
   Progress,
   SampleJob,
   SampleResult,
@@ -38,15 +37,10 @@ export interface JobControl {
   aborted: () => boolean;
 }
 
+const ALL_CORES = availableParallelism();
+
 export class LocalEngine {
   private readonly sessions = new SessionCache();
-  private readonly threads: number;
-
-  /** @param threads of the matrix kernels; results are the same to the bit for the same number */
-  constructor(threads: number = availableParallelism()) {
-    this.threads = threads;
-  }
-
   async run<M extends keyof EngineMethods>(
     method: M,
     job: Parameters<EngineMethods[M]>[0],
@@ -66,11 +60,12 @@ export class LocalEngine {
     await this.sessions.clear();
   }
 
-  private async sample({ policy, prompts, settings, seed }: SampleJob, control: JobControl): Promise<SampleResult> {
+  private async sample(job: SampleJob, control: JobControl): Promise<SampleResult> {
+    const { policy, prompts, settings, seed, threads = ALL_CORES } = job;
     const opened = openPolicy(policy);
     const tokenizer = opened.tokenizer();
-    const generator = await this.sessions.get('generator', JSON.stringify([policy, settings]), () =>
-      Generator.open(opened, settings, tokenizer.eosIds, this.threads),
+    const generator = await this.sessions.get('generator', JSON.stringify([policy, settings, threads]), () =>
+      Generator.open(opened, settings, tokenizer.eosIds, threads),
     );
     const tokenized = prompts.map(({ id, prompt }) => ({ id, tokens: located(`Prompt "${id}"`, () => tokenizer.encodePrompt(prompt)) })); // prettier-ignore
     let sampledTokens = 0;
@@ -93,15 +88,22 @@ export class LocalEngine {
     };
   }
 
-  private async score({ policy, rows }: ScoreJob, control: JobControl): Promise<ScoreResult> {
-    const opened = openPolicy(policy);
-    const tokenized = rows.map((row, i) => located(`Row ${i + 1}`, () => tokenizeResponse(opened, row)));
-    const logps = await this.scoreTokens(policy, opened, tokenized, control);
+  private async score(job: ScoreJob, control: JobControl): Promise<ScoreResult> {
+    const opened = openPolicy(job.policy);
+    const tokenized = job.rows.map((row, i) => located(`Row ${i + 1}`, () => tokenizeResponse(opened, row)));
+    const logps = await this.scoreTokens(job, opened, tokenized, control);
     return tokenized.map(({ response }, i) => ({ logp: logps[i], tokens: response.length }));
   }
 
-  private async scoreTokens(policy: Policy, opened: OpenPolicy, rows: TokenizedResponse[], control: JobControl) {
-    const scorer = await this.sessions.get('scorer', JSON.stringify(policy), () => Scorer.open(opened, this.threads));
+  private async scoreTokens(
+    { policy, threads = ALL_CORES }: Pick<ScoreJob, 'policy' | 'threads'>,
+    opened: OpenPolicy,
+    rows: TokenizedResponse[],
+    control: JobControl,
+  ) {
+    const scorer = await this.sessions.get('scorer', JSON.stringify([policy, threads]), () =>
+      Scorer.open(opened, threads),
+    );
     return scorer.score(rows, (done, tokens) => {
       control.onProgress({ done, total: rows.length, unit: 'rows', tokens });
       if (control.aborted()) throw new JobAborted(`scoring was stopped after ${done} of ${rows.length} rows`);
@@ -116,7 +118,7 @@ export class LocalEngine {
     );
     const reference = openPolicy(job.reference);
     const examples = await preferenceExamples(rows, (responses) =>
-      this.scoreTokens(job.reference, reference, responses, control),
+      this.scoreTokens({ ...job, policy: job.reference }, reference, responses, control),
     );
     return this.train(job, opened, preferenceTask(examples, job.objective), control);
   }
@@ -154,22 +156,16 @@ export class LocalEngine {
       ? undefined
       : (opened.adapter ?? freshAdapter(model.config, job.training.lora, job.seed));
     const trainable = adapter ? trainableAdapter(model, adapter) : trainableModel(model);
-    const { outDir, checkpoint, policy, training, seed } = job;
+    const { outDir, checkpoint, policy, training, seed, threads = ALL_CORES } = job;
     const options: TrainingOptions = {
       settings: training,
       seed,
-      threads: this.threads,
+      threads,
       ...(checkpoint && {
         checkpoint: {
           ...checkpoint,
           // Nothing in it is a path: another machine goes on. The examples stand for rows, tokenizer and reference policy.
-          fingerprint: fingerprintOf([
-            training,
-            seed,
-            'objective' in job && job.objective,
-            this.threads,
-            ...task.examples,
-          ]),
+          fingerprint: fingerprintOf([training, seed, 'objective' in job && job.objective, threads, ...task.examples]),
         },
       }),
       ...control,

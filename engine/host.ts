@@ -8,8 +8,6 @@ import { forkModule } from './fork.ts';
 import type { CallOptions, Engine, EngineMethods } from './jobs.ts';
 
 export interface HostOptions {
-  /** Threads of the matrix kernels. Default: SELM_THREADS, else all cores. */
-  threads?: number;
   /** A job that reports nothing for so long is taken for hung, and its process is killed. */
   silenceSeconds?: number;
 }
@@ -56,7 +54,6 @@ class EngineHost implements Engine {
     const child = forkModule(new URL('./child.ts', import.meta.url), [], {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      env: { ...process.env, ...(this.options.threads && { SELM_THREADS: String(this.options.threads) }) },
     });
     this.lastWords = '';
     child.stderr!.on('data', (data) => (this.lastWords = `${this.lastWords}${data}`.slice(-LAST_WORDS)));

@@ -29,8 +29,13 @@ export interface Progress {
   checkpoint?: string;
 }
 
-export interface SampleJob {
+interface ComputeJob {
   policy: Policy;
+  /** Threads of the matrix kernels: results are the same to the bit for the same number. Default: all cores. */
+  threads?: number;
+}
+
+export interface SampleJob extends ComputeJob {
   prompts: Pick<PromptRecord, 'id' | 'prompt'>[];
   settings: SamplingSettings;
   /** A sample's random numbers depend on (seed, prompt id, sample index) alone. */
@@ -43,8 +48,7 @@ export interface SampleResult {
   sampledTokens: number;
 }
 
-export interface ScoreJob {
-  policy: Policy;
+export interface ScoreJob extends ComputeJob {
   rows: (ScoreRecord | TokenizedScoreRecord | SampledScoreRecord)[];
 }
 /** Sum of the response tokens' log-probabilities (nats) and how many there are, in the order of the rows. */
@@ -61,8 +65,7 @@ export interface TrainMetrics {
   [metric: string]: number;
 }
 
-interface TrainJob {
-  policy: Policy;
+interface TrainJob extends ComputeJob {
   training: TrainingSettings;
   seed: number;
   /** The trained policy: a PEFT adapter folder, or a model folder where all weights are trained. Must not exist yet, or be empty. */

@@ -7,6 +7,3 @@ export const homeFolder = () => resolve(process.env['SELM_HOME'] ?? '.selm');
 
 /** What is made or fetched once a machine: SELM_CACHE, else ~/.cache/selm. */
 export const cacheFolder = () => resolve(process.env['SELM_CACHE'] ?? join(homedir(), '.cache', 'selm'));
-
-/** The artifact store: SELM_STORE, else a folder in the home folder. */
-export const storeFolder = () => resolve(process.env['SELM_STORE'] ?? join(homeFolder(), 'artifacts'));

@@ -8,12 +8,11 @@ import type { Progress } from '../engine/jobs.ts';
 import { alignment, runStatusQuery } from '../workflows/alignment.ts';
 import type { RunConfig } from '../workflows/config.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
-import { roundStatusQuery, roundWorkflowId } from '../workflows/round.ts';
+import { roundWorkflowId, runWorkflowId } from '../workflows/ids.ts';
+import { roundStatusQuery } from '../workflows/round.ts';
 import type { RoundStatus, RunStatus } from '../workflows/status.ts';
 
 export type RunHandle = WorkflowHandle<typeof alignment>;
-
-export const runWorkflowId = (name: string) => `selm-${name}`;
 
 /**
  * Starts a run, or attaches to the one of its name that is in progress. A finished run of that name is run again: all that

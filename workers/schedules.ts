@@ -4,8 +4,8 @@ import { InputError } from '../data/errors.ts';
 import { alignment } from '../workflows/alignment.ts';
 import type { RunConfig } from '../workflows/config.ts';
 import { newJournal } from '../workflows/journal.ts';
+import { runNameOf, runWorkflowId } from '../workflows/ids.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
-import { runWorkflowId } from './runs.ts';
 
 export const OVERLAPS = ['skip', 'buffer-one', 'buffer-all'] as const;
 export type Overlap = (typeof OVERLAPS)[number];
@@ -29,7 +29,8 @@ export interface ScheduleSummary {
   name: string;
   paused: boolean;
   next?: Date;
-  last?: Date;
+  /** The name of the last run that it has started. */
+  lastRun?: string;
 }
 
 const PREFIX = 'selm-schedule-';
@@ -69,12 +70,12 @@ export async function listSchedules(client: Client): Promise<ScheduleSummary[]> 
   for await (const { scheduleId: id, state, info } of client.schedule.list()) {
     if (!id.startsWith(PREFIX)) continue;
     const [next] = info?.nextActionTimes ?? [];
-    const last = info?.recentActions.at(-1)?.takenAt;
+    const last = info?.recentActions.at(-1)?.action.workflow.workflowId;
     summaries.push({
       name: id.slice(PREFIX.length),
       paused: state.paused,
       ...(next && { next }),
-      ...(last && { last }),
+      ...(last !== undefined && { lastRun: runNameOf(last) }),
     });
   }
   return summaries;

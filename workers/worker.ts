@@ -9,11 +9,10 @@ import {
   type WorkerOptions,
 } from '@temporalio/worker';
 import { controlSteps, createActivities, modelSteps } from '../activities/index.ts';
-import { LocalStore } from '../artifacts/local-store.ts';
 import { startEngine } from '../engine/host.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from '../workflows/queues.ts';
 import { connectionSettings } from './connection.ts';
-import { storeFolder } from './places.ts';
+import { openStore } from './store.ts';
 
 export const ROLES = ['control', 'gpu'] as const;
 export type Role = (typeof ROLES)[number];
@@ -33,7 +32,7 @@ export async function runWorkers(roles: readonly Role[], logLevel: LogLevel, sto
   const { connectionOptions, namespace } = connectionSettings();
   const connection = await NativeConnection.connect(connectionOptions);
   const engine = startEngine();
-  const rooms = { store: new LocalStore(storeFolder()), engine };
+  const rooms = { store: openStore(), engine };
   const options: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
     control: {
       taskQueue: CONTROL_QUEUE,

@@ -16,7 +16,8 @@ import type { RunConfig } from './config.ts';
 import { goOn, takeDecisions } from './decisions.ts';
 import { ARTIFACT_DAMAGED, describeFailure, INPUT_ERROR, type Failure } from './failure.ts';
 import { accepted, newJournal, policyOf, roundsOf, startOver, statusOf, type Journal } from './journal.ts';
-import { haltSignal, round as roundWorkflow, roundWorkflowId } from './round.ts';
+import { roundWorkflowId, runNameOf } from './ids.ts';
+import { haltSignal, round as roundWorkflow } from './round.ts';
 import type { RunStatus } from './status.ts';
 
 export const runStatusQuery = defineQuery<RunStatus>('status');
@@ -33,9 +34,11 @@ const MAX_REPAIRS = 5;
  * @returns the run's last status, its results in it
  */
 export async function alignment(config: RunConfig, journal: Journal = newJournal()): Promise<RunStatus> {
-  setHandler(runStatusQuery, () => statusOf(config, journal));
+  const name = runNameOf(workflowInfo().workflowId);
+  const status = () => statusOf(name, config, journal);
+  setHandler(runStatusQuery, status);
   setHandler(configQuery, (round) => configOfRound(config, journal.changes, round ?? currentRound(journal)));
-  takeDecisions(config, journal);
+  takeDecisions(name, config, journal);
 
   for (let stages = 0; ; stages++) {
     if (stages === STAGES_PER_EXECUTION) await continueAsNew<typeof alignment>(config, journal);
@@ -59,7 +62,7 @@ export async function alignment(config: RunConfig, journal: Journal = newJournal
   }
   journal.state = journal.asked === 'stop' ? 'stopped' : 'done';
   delete journal.asked;
-  return statusOf(config, journal);
+  return status();
 }
 
 /** 0 before the first. */
@@ -86,8 +89,10 @@ function nextStage(config: RunConfig, journal: Journal): Stage | undefined {
   if (config.output !== undefined && !outputSettled) {
     return { state: 'publishing', place: { step: 'publish' }, work: publish };
   }
-  const hasPolicy = journal.done.some(({ result }) => result.accepted);
-  return hasPolicy && !releaseSettled ? { state: 'publishing', place: { step: 'release' }, work: release } : undefined; // prettier-ignore
+  // A scheduled run that has brought nothing better still has used its prompts.
+  const due = journal.continues ? journal.done.length > 0 : journal.done.some(({ result }) => result.accepted);
+  if (!due || releaseSettled) return undefined;
+  return { state: 'publishing', place: { step: 'release' }, work: release };
 }
 
 async function prepare(config: RunConfig, journal: Journal): Promise<void> {
@@ -125,20 +130,22 @@ async function runRound(config: RunConfig, journal: Journal): Promise<void> {
   journal.round++;
 }
 
-async function publish({ name, output }: RunConfig, journal: Journal): Promise<void> {
-  const lineage = { run: name, results: journal.done.map(({ result }) => result) };
+async function publish({ output }: RunConfig, journal: Journal): Promise<void> {
+  const run = runNameOf(workflowInfo().workflowId);
+  const lineage = { run, results: journal.done.map(({ result }) => result) };
   await control.publish({ policy: policyOf(journal)!, folder: output!, lineage });
   journal.outputSettled = true;
 }
 
 async function release(config: RunConfig, journal: Journal): Promise<void> {
-  const { rounds, previous } = journal.prepared!;
+  const { heldOut, rounds, previous } = journal.prepared!;
   const results = journal.done.map(({ result }) => result);
   const { version } = await control.release({
     name: config.name,
     policy: policyOf(journal)!,
+    heldOut: heldOut.address,
     prompts: results.map(({ round }) => rounds[round - 1].address),
-    lineage: { config, changes: journal.changes, results },
+    lineage: { run: runNameOf(workflowInfo().workflowId), config, changes: journal.changes, results },
     ...(previous !== undefined && { previous }),
   });
   journal.version = version;

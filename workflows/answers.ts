@@ -19,25 +19,25 @@ type Tick = (reused: boolean) => void;
 const GREEDY_SEED = 0;
 
 export async function answerHeldOut(
-  { evaluate: { maxNewTokens, batchSize, shardSize } }: RunConfig,
+  { threads, evaluate: { maxNewTokens, batchSize, shardSize } }: RunConfig,
   policy: Address,
   heldOut: PromptSet,
   tick: Tick,
 ): Promise<Answers> {
   const settings = { samplesPerPrompt: 1, temperature: 0, topP: 1, topK: 0, maxNewTokens, batchSize };
-  const shared = { policy, prompts: heldOut.address, settings, seed: GREEDY_SEED };
+  const shared = { policy, prompts: heldOut.address, settings, seed: GREEDY_SEED, threads };
   const responses = await runShards('sample', shared, shardsOf(heldOut.count, shardSize), tick);
   return { policy, responses };
 }
 
 export async function compareAnswers(
-  { label, seed }: RunConfig,
+  { label, seed, threads }: RunConfig,
   { responses }: Answers,
   opponent: Answers,
   tick: Tick,
 ): Promise<Comparison> {
   const shards = responses.map((shard) => ({ responses: shard }));
-  const logps = await runShards('score', { policy: opponent.policy }, shards, tick);
+  const logps = await runShards('score', { policy: opponent.policy, threads }, shards, tick);
   const against = { responses: opponent.responses, logps };
   const { summary, reused } = await control.evaluate({ responses, opponent: against, label, seed });
   tick(reused);

@@ -1,8 +1,10 @@
 /** The configuration of a run: its schema, which is also its reference, and how a file of it is read. */
 import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { isPolicyName } from '../activities/release.ts';
 import { InputError } from '../data/errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
 import { objectiveSchema, samplingSchema, trainingSchema } from '../engine/settings.ts';
@@ -69,10 +71,18 @@ export const runSchema = z.strictObject({
     .regex(/^[\w.-]+$/, 'expected letters, digits, ".", "_" and "-"')
     .describe('Name of the run: letters, digits, `.`, `_` and `-`. Started again, a run that was stopped goes on.'),
   model: z.string().describe('The model to align: a Hugging Face model folder, or a hub id `org/name[@revision]`.'),
-  adapter: z.string().optional().describe('Folder of a PEFT LoRA adapter to start from.'),
+  adapter: z
+    .string()
+    .optional()
+    .describe('PEFT LoRA adapter to start from: a folder, or what an earlier run has made, `NAME@latest` or `NAME@3`.'),
   prompts: promptsSchema.describe('The prompts that the policy answers.'),
   rounds: positiveInt.default(3).describe('Iterations of sample, label, optimize and evaluate.'),
   seed: z.int().min(0).default(0).describe('Seed of all random numbers.'),
+  threads: positiveInt
+    .optional()
+    .describe(
+      'Threads of the engine; results are the same to the bit for the same number. Default: the cores of the machine that starts the run.',
+    ),
   sample: samplingSchema.extend({ shardSize }).prefault({}).describe('How the policy answers the prompts of a round.'),
   label: labelSchema.prefault({}).describe('How answers become preferences.'),
   optimize: optimizeSchema.prefault({}).describe('How the policy is trained on the preferences of a round.'),
@@ -84,7 +94,7 @@ export const runSchema = z.strictObject({
     .describe('What happens after a failure that the retries of an activity do not mend, before an operator is asked.'),
   output: z.string().optional().describe('Folder to which the last accepted policy is written when the run ends.'),
 });
-export type RunConfig = z.infer<typeof runSchema>;
+export type RunConfig = z.infer<typeof runSchema> & { threads: number };
 
 /**
  * Reads a run's YAML file. Paths in it are relative to the file; what reads as a hub id is one, unless it is there as a path.
@@ -103,12 +113,13 @@ export function loadConfig(file: string, overrides: Partial<RunConfig> = {}): Ru
   const path = (given: string) => resolve(dirname(file), given);
   const pathOrId = (given: string, isId: (text: string) => boolean) =>
     isId(given) && !existsSync(path(given)) ? given : path(given);
-  const { model, adapter, prompts, output, ...rest } = parsed.data;
+  const { model, adapter, prompts, output, threads = availableParallelism(), ...rest } = parsed.data;
   const { train, heldOut } = prompts;
   return {
     ...rest,
+    threads,
     model: pathOrId(model, isModelId),
-    ...(adapter !== undefined && { adapter: path(adapter) }),
+    ...(adapter !== undefined && { adapter: pathOrId(adapter, isPolicyName) }),
     prompts: {
       ...prompts,
       train: pathOrId(train, isDatasetId),

@@ -19,11 +19,10 @@ export const pauseUpdate = defineUpdate<void>('pause');
 export const resumeUpdate = defineUpdate<void>('resume');
 
 /**
- * Has a run take decisions, by changing its journal. Handlers do not wait, so a decision is taken wholly before the next one is
+ * Has the run `name` take decisions, by changing its journal. Handlers do not wait, so a decision is taken wholly before the next one is
  * looked at: of two operators at once, the second is told that there is nothing to decide any more.
  */
-export function takeDecisions(config: RunConfig, journal: Journal): void {
-  const { name } = config;
+export function takeDecisions(name: string, config: RunConfig, journal: Journal): void {
   const refuseIf = (condition: boolean, reason: string) => {
     if (condition) throw new Error(`Run "${name}" ${reason}.`);
   };

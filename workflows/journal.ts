@@ -72,12 +72,12 @@ export function startOver(journal: Journal): void {
   journal.done = [];
 }
 
-export function statusOf(config: RunConfig, journal: Journal): RunStatus {
+export function statusOf(name: string, config: RunConfig, journal: Journal): RunStatus {
   const rounds = roundsOf(config, journal);
   const { version, state, asked, start, round, done, skipped, failure, repairs } = journal;
   const policy = policyOf(journal);
   return {
-    name: config.name,
+    name,
     rounds,
     state,
     ...(asked && { asked }),

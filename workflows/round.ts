@@ -32,8 +32,6 @@ export const haltSignal = defineSignal('halt');
 
 class Halted extends Error {}
 
-export const roundWorkflowId = (runId: string, round: number) => `${runId}/round-${round}`;
-
 /** Rounds of a run draw different random numbers, as do runs of neighbouring seeds. */
 const roundSeed = (seed: number, round: number) => seed * 1000 + round;
 
@@ -56,6 +54,7 @@ async function runRound({ config, round, prompts, heldOut, start, previous }: Ro
   setHandler(haltSignal, () => void (halting = true));
   const seed = roundSeed(config.seed, round);
   const { policy } = previous;
+  const { threads } = config;
 
   /** Runs a step of `total` activities, each of which calls `tick` when it ends. */
   const step = async <T>(name: StepName, total: number, work: (tick: (reused: boolean) => void) => Promise<T>) => {
@@ -77,7 +76,7 @@ async function runRound({ config, round, prompts, heldOut, start, previous }: Ro
 
   const { shardSize, ...settings } = config.sample;
   const shards = shardsOf(prompts.count, shardSize);
-  const shared = { policy, prompts: prompts.address, settings, seed };
+  const shared = { policy, prompts: prompts.address, settings, seed, threads };
   const responses = await step('sample', shards.length, (tick) => runShards('sample', shared, shards, tick));
 
   const labeled = await step('label', 1, async (tick) => {
@@ -95,6 +94,7 @@ async function runRound({ config, round, prompts, heldOut, start, previous }: Ro
       objective,
       training: { ...training, learningRate: rates[Math.min(round, rates.length) - 1] },
       seed,
+      threads,
       checkpointSeconds,
     });
     tick(result.reused);

@@ -43,6 +43,7 @@ describe('a model of the hub', () => {
       objective: objectiveSchema.parse({}),
       training,
       seed: 0,
+      threads: 2,
       checkpointSeconds: 60,
     };
     const { address } = await optimize(rooms, input, {});

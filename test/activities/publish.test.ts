@@ -57,7 +57,15 @@ describe('a published policy', () => {
     );
     const training = trainingSchema.parse({ full: true, learningRate: 1e-3, batchSize: 2 });
     const objective = objectiveSchema.parse({});
-    const input = { policy: start.address, preferences, objective, training, seed: 0, checkpointSeconds: 60 };
+    const input = {
+      policy: start.address,
+      preferences,
+      objective,
+      training,
+      seed: 0,
+      threads: 2,
+      checkpointSeconds: 60,
+    };
     const { address } = await optimize(rooms, input, {});
     await publishTo('model', address);
     const files = ['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']; // prettier-ignore

@@ -37,6 +37,8 @@ const prepareIn = (where: Rooms) =>
   prepare(where, { model, prompts: { train, heldOut: 8 }, label: verifier, rounds: 1, seed: 0 }, {});
 
 /** A round's steps up to the trained policy, its prompts in two shards. */
+const threads = 2;
+
 async function trainRound(where: Rooms, { policy, rounds: [prompts] }: Prepared) {
   const shards = [
     { from: 0, to: 20 },
@@ -44,14 +46,16 @@ async function trainRound(where: Rooms, { policy, rounds: [prompts] }: Prepared)
   ];
   const sampled = [];
   for (const shard of shards) {
-    sampled.push(await sample(where, { policy, prompts: prompts.address, ...shard, settings: sampling, seed: 1 }, {}));
+    sampled.push(
+      await sample(where, { policy, prompts: prompts.address, ...shard, settings: sampling, seed: 1, threads }, {}),
+    );
   }
   const labeled = await label(where, { responses: sampled.map(({ address }) => address), label: verifier }, {});
   const optimized = await optimize(where, optimizeInput(policy, labeled.address), {});
   return { sampled, labeled, optimized };
 }
 
-const optimizeInput = (policy: string, preferences: string) => ({ policy, preferences, objective, training, seed: 1, checkpointSeconds: 1e-3 }); // prettier-ignore
+const optimizeInput = (policy: string, preferences: string) => ({ policy, preferences, objective, training, seed: 1, threads, checkpointSeconds: 1e-3 }); // prettier-ignore
 
 let prepared: Prepared;
 let round: Awaited<ReturnType<typeof trainRound>>;
@@ -148,7 +152,7 @@ function watched(steps: number[], stop?: AbortController): Engine {
 
 /** A policy's greedy answers to the held-out prompts, as an artifact. */
 async function answerHeldOut(policy: string): Promise<string> {
-  const input = { policy, prompts: prepared.heldOut.address, from: 0, to: 8, settings: greedy, seed: 0 };
+  const input = { policy, prompts: prepared.heldOut.address, from: 0, to: 8, settings: greedy, seed: 0, threads };
   return (await sample(rooms, input, {})).address;
 }
 
@@ -166,7 +170,7 @@ describe('labeling', () => {
 describe('evaluation', () => {
   test('compares the trained policy with the one it started from', async () => {
     const [own, other] = [await answerHeldOut(round.optimized.address), await answerHeldOut(prepared.policy)];
-    const logps = await score(rooms, { policy: prepared.policy, responses: own }, {});
+    const logps = await score(rooms, { policy: prepared.policy, responses: own, threads }, {});
     expect(logps.summary.responses).toBe(8);
     const opponent = { responses: [other], logps: [logps.address] };
     const { address, summary } = await evaluate(rooms, { responses: [own], opponent, label: verifier, seed: 0 }, {});
@@ -179,7 +183,7 @@ describe('evaluation', () => {
 
   test('of a policy against itself finds no difference', async () => {
     const own = await answerHeldOut(prepared.policy);
-    const logps = await score(rooms, { policy: prepared.policy, responses: own }, {});
+    const logps = await score(rooms, { policy: prepared.policy, responses: own, threads }, {});
     const opponent = { responses: [own], logps: [logps.address] };
     const { summary } = await evaluate(rooms, { responses: [own], opponent, label: verifier, seed: 0 }, {});
     expect(summary.against).toMatchObject({ wins: 0, ties: 8, losses: 0, winRate: 0.5 });

@@ -15,7 +15,7 @@ import { undisturbed } from './reference-case.ts';
 const scratch = temporaryFolder();
 const model = tinyModel(join(scratch, 'model'));
 const policy = { model, adapter: tinyAdapter };
-const engine = new LocalEngine(2);
+const engine = new LocalEngine();
 afterAll(() => engine.close());
 
 const sampleJob: SampleJob = {

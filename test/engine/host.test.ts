@@ -16,7 +16,7 @@ import { temporaryFolder } from '../temporary.ts';
 const scratch = temporaryFolder();
 const { pairs, expected, optimizeJob } = referenceCase('llama');
 
-const engine = startEngine({ threads: 1 });
+const engine = startEngine();
 afterAll(() => engine.close());
 
 let outputs = 0;
@@ -198,7 +198,7 @@ test('a process that cannot be started is an error of its job', async () => {
 });
 
 test('a process that hangs is killed after the time of silence allowed', async () => {
-  const patient = startEngine({ threads: 1, silenceSeconds: 5 });
+  const patient = startEngine({ silenceSeconds: 5 });
   await engine.close();
   let stopped = 0;
   const hung = trainUntil(patient, (pid) => {

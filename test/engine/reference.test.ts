@@ -20,7 +20,7 @@ const mean = (values: number[]) => values.reduce((a, b) => a + b) / values.lengt
 
 describe.each(CASES)('%s', (name) => {
   const { folder, policy, reference, pairs, expected, optimizeJob } = referenceCase(name);
-  const engine = new LocalEngine(2);
+  const engine = new LocalEngine();
   afterAll(() => engine.close());
 
   const job = optimizeJob(join(scratch, name), {

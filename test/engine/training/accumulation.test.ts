@@ -7,7 +7,7 @@ import { referenceCase, undisturbed } from '../reference-case.ts';
 import { temporaryFolder } from '../../temporary.ts';
 
 const scratch = temporaryFolder();
-const engine = new LocalEngine(2);
+const engine = new LocalEngine();
 afterAll(() => engine.close());
 
 // llama's output layer stands alone, llama-tied's is its embedding: there two gradients meet in one tensor.

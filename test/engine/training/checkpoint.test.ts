@@ -10,7 +10,7 @@ import { referenceCase, undisturbed } from '../reference-case.ts';
 import { temporaryFolder } from '../../temporary.ts';
 
 const scratch = temporaryFolder();
-const engine = new LocalEngine(2);
+const engine = new LocalEngine();
 afterAll(() => engine.close());
 
 const { policy, reference, optimizeJob } = referenceCase('llama-tied');

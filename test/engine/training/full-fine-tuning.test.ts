@@ -18,7 +18,7 @@ interface StepNumbers {
 }
 
 const scratch = temporaryFolder();
-const engine = new LocalEngine(2);
+const engine = new LocalEngine();
 afterAll(() => engine.close());
 
 const expectStep = (actual: TrainMetrics, { loss, grad_norm }: StepNumbers) => {

@@ -11,7 +11,7 @@ import { readJson, referenceCase, ROLES, undisturbed, type Pair, type Roles } fr
 import { temporaryFolder } from '../../temporary.ts';
 
 const scratch = temporaryFolder();
-const engine = new LocalEngine(2);
+const engine = new LocalEngine();
 afterAll(() => engine.close());
 
 const { folder, model, policy, pairs, expected, optimizeJob } = referenceCase('llama');
