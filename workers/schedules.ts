@@ -1,5 +1,11 @@
 /** Schedules: runs that start by the clock, each from where the last one of its name ended. */
-import { ScheduleNotFoundError, ScheduleOverlapPolicy, type Client, type ScheduleHandle } from '@temporalio/client';
+import {
+  ScheduleAlreadyRunning,
+  ScheduleNotFoundError,
+  ScheduleOverlapPolicy,
+  type Client,
+  type ScheduleHandle,
+} from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
 import { alignment } from '../workflows/alignment.ts';
 import type { RunConfig } from '../workflows/config.ts';
@@ -54,14 +60,12 @@ export async function createSchedule(client: Client, config: RunConfig, calendar
       },
     });
   } catch (error) {
-    const { name, message, cause } = error as Error;
-    if (name === 'ScheduleAlreadyRunning') {
+    if (error instanceof ScheduleAlreadyRunning) {
       throw new InputError(`There is a schedule named "${config.name}": delete it first.`);
     }
-    const code = (cause as { code?: number } | undefined)?.code;
-    const INVALID_ARGUMENT = 3;
-    if (code !== INVALID_ARGUMENT) throw error;
-    throw new InputError(`The schedule is not valid: ${(cause as Error).message || message}.`);
+    // What the client makes of a calendar that the server does not take.
+    if (!(error instanceof TypeError)) throw error;
+    throw new InputError(`The schedule is not valid: ${error.message} (--cron ${cron}, --timezone ${timezone}).`);
   }
 }
 

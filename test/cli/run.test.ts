@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import type { Manifest } from '../../artifacts/manifest.ts';
 import type { RunStatus } from '../../workflows/status.ts';
-import { selm, startSelm, summaryOf } from '../command.ts';
+import { selm, startSelm, summaryOf, type Running } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
@@ -19,7 +20,7 @@ const config = {
   rounds: 2,
   sample: { samplesPerPrompt: 4, temperature: 1, maxNewTokens: 16, shardSize: 20 },
   // Long enough to be killed in the middle.
-  optimize: { learningRate: 1e-3, batchSize: 4, epochs: 8, checkpointSeconds: 0.5, objective: { beta: 0.1 } },
+  optimize: { learningRate: 1e-3, batchSize: 4, epochs: 8, checkpointSeconds: 0.2, objective: { beta: 0.1 } },
   evaluate: { maxNewTokens: 16, shardSize: 8 },
   output: './policy',
 };
@@ -92,12 +93,14 @@ function descendantsOf(pid: number): number[] {
 const worker = (pid: number, role: string) =>
   processesOf(`workers/main.ts ${role}`).find((found) => descendantsOf(pid).includes(found))!;
 
-async function until(what: string, condition: () => boolean, seconds = 90): Promise<void> {
-  for (let waited = 0; waited < seconds * 10; waited++) {
-    if (condition()) return;
-    await sleep(100);
+/** Waits until a run trains: a checkpoint is there. */
+async function untilTraining({ ended }: Running, home: { SELM_HOME: string }): Promise<void> {
+  let said: string | undefined;
+  void ended.then(({ stderr }) => (said = stderr));
+  while (!hasCheckpoint(home)) {
+    if (said !== undefined) throw new Error(`The run ended before it was seen training: ${said}`);
+    await sleep(50);
   }
-  throw new Error(`Waited in vain until ${what}.`);
 }
 
 /** Whether a training checkpoint is there: optimize is under way. */
@@ -154,6 +157,21 @@ describe('selm run', () => {
     expect(artifactTimes(home)).toEqual(before);
   });
 
+  it('only evaluates where nothing but the evaluation differs from another run', async () => {
+    const shorter = writeConfig('shorter', { evaluate: { ...config.evaluate, maxNewTokens: 8 } });
+    const before = artifactTimes(home);
+    const ended = await selm(['run', shorter, '--json'], home);
+    expect(ended.code, ended.stderr).toBe(0);
+    const policies = summaryOf<RunStatus>(ended).results.map(({ policy }) => policy);
+    expect(policies).toEqual(undisturbed.status.results.map(({ policy }) => policy));
+    const made = Object.keys(artifactTimes(home)).filter((file) => !(file in before) && file.endsWith('manifest.json'));
+    const recipes = made.map((file) => (JSON.parse(readFileSync(join(home.SELM_HOME, 'artifacts', file), 'utf8')) as Manifest).recipe); // prettier-ignore
+    const sampling = recipes.filter(({ step }) => step === 'sample').map(({ parameters }) => parameters);
+    expect(sampling).not.toEqual([]);
+    expect(sampling).toEqual(sampling.map(() => expect.objectContaining({ settings: expect.objectContaining({ maxNewTokens: 8 }) as object }))); // prettier-ignore
+    expect(new Set(recipes.map(({ step }) => step))).toEqual(new Set(['sample', 'score', 'evaluate', 'release']));
+  });
+
   it('ends with one sentence and exit code 2 when a prompt cannot be checked', async () => {
     write('unknown.jsonl', jsonl([{ ...tinyPrompts(1, 5000)[0], instruction_id_list: ['no:such'], kwargs: [{}] }]));
     const path = writeConfig('bad', { prompts: { ...config.prompts, heldOut: './unknown.jsonl' } });
@@ -169,7 +187,7 @@ describe('a run that is disturbed ends with the same adapter', { timeout: 300_00
   it('when its GPU worker is killed in the middle of optimize', async () => {
     const killed = freshHome('killed-worker');
     const run = startSelm(['run', join(folder, 'tiny.yaml'), '--json'], killed);
-    await until('optimize has a checkpoint', () => hasCheckpoint(killed));
+    await untilTraining(run, killed);
     process.kill(worker(run.process.pid!, 'gpu'), 'SIGKILL');
     const ended = await run.ended;
     expect(ended.code, ended.stderr).toBe(0);
@@ -181,7 +199,7 @@ describe('a run that is disturbed ends with the same adapter', { timeout: 300_00
   it('when everything is killed at once in the middle of optimize, and the same command run again', async () => {
     const killed = freshHome('killed-all');
     const run = startSelm(['run', join(folder, 'tiny.yaml')], killed);
-    await until('optimize has a checkpoint', () => hasCheckpoint(killed));
+    await untilTraining(run, killed);
     const { pid: server } = JSON.parse(readFileSync(join(killed.SELM_HOME, 'server.json'), 'utf8')) as { pid: number };
     for (const pid of [run.process.pid!, ...descendantsOf(run.process.pid!), server]) process.kill(pid, 'SIGKILL');
     await run.ended;
@@ -194,7 +212,7 @@ describe('a run that is disturbed ends with the same adapter', { timeout: 300_00
   it('when it is stopped with Ctrl-C, and the same command run again', async () => {
     const stopped = freshHome('stopped');
     const run = startSelm(['run', join(folder, 'tiny.yaml')], stopped);
-    await until('optimize has a checkpoint', () => hasCheckpoint(stopped));
+    await untilTraining(run, stopped);
     run.process.kill('SIGINT');
     expect((await run.ended).code).toBe(130);
     const ended = await selm(['run', join(folder, 'tiny.yaml'), '--json'], stopped);

@@ -1,50 +1,28 @@
 /** Runs on a given server: started here, worked on by workers of their own, watched from outside. */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { createServer, type AddressInfo } from 'node:net';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { findTemporal } from '../../workers/temporal-binary.ts';
 import type { RunProgress } from '../../workers/runs.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, startSelm, summaryOf, type Running } from '../command.ts';
+import { startDevServer, type DevServer } from '../dev-server.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
 const folder = temporaryFolder();
 const config = join(folder, 'run.yaml');
 const home = { SELM_HOME: join(folder, 'home') };
-let server: ChildProcess;
+let server: DevServer;
 let env: Record<string, string>;
 const workers: Running[] = [];
 
 const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
 const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => probe.once('listening', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
-
 beforeAll(async () => {
-  const port = await freePort();
-  const flags = [
-    'server',
-    'start-dev',
-    '--ip',
-    '127.0.0.1',
-    '--port',
-    String(port),
-    '--headless',
-    '--log-level',
-    'error',
-  ];
-  server = spawn(await findTemporal(console.error), flags, { stdio: 'ignore' });
-  env = { ...home, TEMPORAL_ADDRESS: `127.0.0.1:${port}` };
+  server = await startDevServer();
+  env = { ...home, TEMPORAL_ADDRESS: server.address };
 
   tinyModel(join(folder, 'model'));
   write('train.jsonl', jsonl(tinyPrompts(40)));
@@ -65,7 +43,7 @@ afterAll(async () => {
     process.kill('SIGTERM');
     await ended;
   }
-  server.kill();
+  server.stop();
 });
 
 it('a run is started once, worked on by a worker of each role, watched to its end', async () => {

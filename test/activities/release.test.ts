@@ -1,0 +1,78 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { importPolicy } from '../../activities/policy.ts';
+import { prepare, type PrepareInput, type PromptSet } from '../../activities/prepare.ts';
+import { findRelease, release, releasesOf } from '../../activities/release.ts';
+import { InputError } from '../../data/errors.ts';
+import { writeJsonl } from '../../data/jsonl.ts';
+import { readPrompts } from '../../data/prompts.ts';
+import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { testRooms } from './rooms.ts';
+
+const rooms = testRooms();
+const model = tinyModel(join(rooms.folder, 'model'));
+const train = join(rooms.folder, 'train.jsonl');
+await writeJsonl(train, tinyPrompts(20));
+
+const input: PrepareInput = {
+  model,
+  prompts: { train, heldOut: 4, perRound: 6 },
+  label: { by: 'verifier' },
+  rounds: 3,
+  seed: 0,
+};
+const scheduled = (changes: Partial<PrepareInput> = {}) => prepare(rooms, { ...input, continues: 'poet', ...changes }, {}); // prettier-ignore
+const idsOf = async ({ address }: PromptSet) =>
+  (await readPrompts(join(await rooms.store.open(address), 'prompts.jsonl'))).map(({ id }) => id);
+
+test('a name has no policy before its first release', async () => {
+  expect(await releasesOf(rooms.store, 'poet')).toEqual([]);
+  await expect(findRelease(rooms.store, 'poet@latest')).rejects.toThrow(
+    new InputError('There is no policy "poet@latest": selm policies lists what there is.'),
+  );
+});
+
+test('the first run of a name has as many rounds as its prompts last, the next ones what is new', async () => {
+  const first = await scheduled();
+  expect(first.rounds.map(({ count }) => count)).toEqual([6, 6, 4]);
+  expect(first.previous).toBeUndefined();
+
+  const { address: policy } = await importPolicy(rooms, model, tinyAdapter);
+  const prompts = first.rounds.slice(0, 2).map(({ address }) => address);
+  const made = { policy, heldOut: first.heldOut.address, prompts, lineage: { run: 'poet-1' } };
+  expect(await release(rooms, { name: 'poet', ...made }, {})).toEqual({ version: 1 });
+  // An activity that is tried again makes no second version.
+  expect(await release(rooms, { name: 'poet', ...made }, {})).toEqual({ version: 1 });
+
+  const second = await scheduled();
+  expect(second.policy).toBe(policy);
+  expect(second.heldOut).toEqual(first.heldOut);
+  expect(second.rounds.map(({ count }) => count)).toEqual([4]);
+  expect(await idsOf(second.rounds[0])).toEqual(await idsOf(first.rounds[2]));
+
+  const rest = { heldOut: first.heldOut.address, prompts: [second.rounds[0].address], lineage: { run: 'poet-2' } };
+  expect(await release(rooms, { name: 'poet', policy, previous: second.previous!, ...rest }, {})).toEqual({ version: 2 }); // prettier-ignore
+  expect((await releasesOf(rooms.store, 'poet')).map(({ release: { lineage } }) => lineage)).toEqual([
+    { run: 'poet-2' },
+    { run: 'poet-1' },
+  ]);
+  expect((await scheduled()).rounds).toEqual([]);
+});
+
+test('a held-out prompt that an earlier run of the name has trained on is refused', async () => {
+  const heldOut = join(rooms.folder, 'held-out.jsonl');
+  const [{ release: last }] = await releasesOf(rooms.store, 'poet');
+  await writeJsonl(heldOut, await readPrompts(join(await rooms.store.open(last.prompts[0]), 'prompts.jsonl')));
+  await expect(scheduled({ prompts: { train, heldOut } })).rejects.toThrow(/^Held-out prompt .* is among the training prompts/); // prettier-ignore
+});
+
+test('a run starts from a version of a name, where that belongs to its model', async () => {
+  const { address } = await importPolicy(rooms, model, tinyAdapter);
+  expect((await prepare(rooms, { ...input, rounds: 1, adapter: 'poet@1' }, {})).policy).toBe(address);
+  const other = tinyModel(join(rooms.folder, 'other'));
+  writeFileSync(join(other, 'generation_config.json'), '{}');
+  await expect(prepare(rooms, { ...input, rounds: 1, model: other, adapter: 'poet@1' }, {})).rejects.toThrow(
+    new InputError(`poet@1 belongs to the model ${model}, not to ${other}: give that model.`),
+  );
+});
