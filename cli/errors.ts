@@ -2,7 +2,7 @@
 import { CommanderError } from 'commander';
 import { InputError } from '../data/errors.ts';
 
-const FAILED = 1;
+export const FAILED = 1;
 const BAD_INPUT = 2;
 /** By Ctrl-C, as shells have it: 128 + SIGINT. */
 export const INTERRUPTED = 130;

@@ -19,6 +19,7 @@ import { skipCommand } from './skip.ts';
 import { startCommand } from './start.ts';
 import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
+import { verifyCommand } from './verify.ts';
 import { watchCommand } from './watch.ts';
 import { workerCommand } from './worker.ts';
 
@@ -41,6 +42,7 @@ for (const command of [
   resumeCommand(),
   scheduleCommand(),
   policiesCommand(),
+  verifyCommand(),
   workerCommand(),
   sampleCommand(),
   scoreCommand(),

@@ -35,11 +35,11 @@ export async function compareAnswers(
   { responses }: Answers,
   opponent: Answers,
   tick: Tick,
-): Promise<Comparison> {
+): Promise<{ address: Address; summary: Comparison }> {
   const shards = responses.map((shard) => ({ responses: shard }));
   const logps = await runShards('score', { policy: opponent.policy, threads }, shards, tick);
   const against = { responses: opponent.responses, logps };
-  const { summary, reused } = await control.evaluate({ responses, opponent: against, label, seed });
+  const { address, summary, reused } = await control.evaluate({ responses, opponent: against, label, seed });
   tick(reused);
-  return summary;
+  return { address, summary };
 }

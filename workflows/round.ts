@@ -106,7 +106,7 @@ async function runRound({ config, round, prompts, heldOut, start, previous }: Ro
     const answers = await answerHeldOut(config, optimized.address, heldOut, tick);
     const againstStart = await compareAnswers(config, answers, start, tick);
     const againstPrevious = await compareAnswers(config, answers, previous, tick);
-    return { answers, againstStart, winRateOverPrevious: againstPrevious.against!.winRate };
+    return { answers, againstStart, winRateOverPrevious: againstPrevious.summary.against!.winRate };
   });
 
   const { minWinRate = 0 } = config.evaluate.gate;
@@ -118,8 +118,9 @@ async function runRound({ config, round, prompts, heldOut, start, previous }: Ro
       accepted: evaluated.winRateOverPrevious >= minWinRate,
       label: labeled.summary,
       training: optimized.summary.metrics,
-      evaluation: evaluated.againstStart,
+      evaluation: evaluated.againstStart.summary,
       winRateOverPrevious: evaluated.winRateOverPrevious,
+      artifacts: { preferences: labeled.address, evaluation: evaluated.againstStart.address },
     },
   };
 }

@@ -1,4 +1,5 @@
 /** What a run tells of itself: small numbers and addresses, for queries, tables and reports. */
+import type { Address } from '../artifacts/manifest.ts';
 import type { Comparison } from '../activities/evaluate.ts';
 import type { LabelStats } from '../labelers/preferences.ts';
 import type { Failure } from './failure.ts';
@@ -33,6 +34,8 @@ export interface RoundResult {
   evaluation: Comparison;
   /** Over the policy the round started from: what the gate looks at. */
   winRateOverPrevious: number;
+  /** Where the round's preferences, and the evaluation against the start, can be read. */
+  artifacts: { preferences: Address; evaluation: Address };
 }
 
 export interface RunStatus {

@@ -172,6 +172,16 @@ describe('selm run', () => {
     expect(new Set(recipes.map(({ step }) => step))).toEqual(new Set(['sample', 'score', 'evaluate', 'release']));
   });
 
+  it('is verified: every step done again comes to the same bytes', async () => {
+    const verified = await selm(['verify', 'tiny', '--json'], home);
+    expect(verified.code, verified.stderr).toBe(0);
+    const { steps, same, different } = summaryOf<{ steps: number; same: number; different: string[] }>(verified);
+    // Of both rounds: 3 shards, label, optimize; 2 shards of answers, 2 of log-probabilities, evaluate; the start's 2 shards.
+    expect([steps, same, different]).toEqual([22, 22, []]);
+    const optimize = await selm(['verify', 'tiny@latest', '--round', '2', '--step', 'optimize'], home);
+    expect(optimize.stdout).toBe('1 of 1 steps came to the same bytes.\n');
+  });
+
   it('ends with one sentence and exit code 2 when a prompt cannot be checked', async () => {
     write('unknown.jsonl', jsonl([{ ...tinyPrompts(1, 5000)[0], instruction_id_list: ['no:such'], kwargs: [{}] }]));
     const path = writeConfig('bad', { prompts: { ...config.prompts, heldOut: './unknown.jsonl' } });

@@ -1,0 +1,39 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { prepare } from '../../activities/prepare.ts';
+import { recompute, stepsBehind } from '../../activities/recompute.ts';
+import { sample } from '../../activities/sample.ts';
+import { writeJsonl } from '../../data/jsonl.ts';
+import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { testRooms } from './rooms.ts';
+
+const rooms = testRooms();
+const model = tinyModel(join(rooms.folder, 'model'));
+const train = join(rooms.folder, 'train.jsonl');
+await writeJsonl(train, tinyPrompts(6));
+const { policy, rounds } = await prepare(rooms, { model, prompts: { train, heldOut: 2 }, label: { by: 'verifier' }, rounds: 1, seed: 0 }, {}); // prettier-ignore
+const settings = { samplesPerPrompt: 2, temperature: 1, topP: 1, topK: 0, maxNewTokens: 8, batchSize: 4 };
+const { address } = await sample(rooms, { policy, prompts: rounds[0].address, from: 0, to: 4, settings, seed: 3, threads: 2 }, {}); // prettier-ignore
+const scratch = join(rooms.folder, 'scratch');
+
+test('the steps behind an artifact are told in the order in which they were done', async () => {
+  const steps = await stepsBehind(rooms.store, [address]);
+  expect(steps.map(({ manifest }) => manifest.recipe.step)).toEqual(['import-policy', 'import-prompts', 'sample']);
+});
+
+test('a step done again comes to the address it had, and leaves the store alone', async () => {
+  const before = await rooms.store.list();
+  expect(await recompute(rooms, await rooms.store.manifest(address), scratch)).toBe(address);
+  expect(await rooms.store.list()).toEqual(before);
+});
+
+test('an artifact with other bytes than its recipe makes is found out', async () => {
+  const { kind, recipe } = await rooms.store.manifest(address);
+  const forged = await rooms.store.create(kind, recipe, async (folder) => {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'responses.jsonl'), 'Not what the policy said.');
+  });
+  expect(forged).not.toBe(address);
+  expect(await recompute(rooms, await rooms.store.manifest(forged), scratch)).toBe(address);
+});
