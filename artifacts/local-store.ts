@@ -199,6 +199,17 @@ export class LocalStore implements ArtifactStore {
     if ((await readFile(this.indexOf(key), 'utf8').catch(() => undefined)) === address) await rm(this.indexOf(key));
     await this.discard(address);
   }
+
+  async removeLeftovers(before: Date): Promise<void> {
+    for (const name of ['unfinished', 'checkpoints']) {
+      const folder = join(this.root, name);
+      for (const entry of await readdir(folder).catch(() => [])) {
+        const files = await readdir(join(folder, entry), { recursive: true });
+        const changes = await Promise.all(['', ...files].map((file) => stat(join(folder, entry, file))));
+        if (changes.every(({ mtime }) => mtime < before)) await rm(join(folder, entry), { recursive: true });
+      }
+    }
+  }
 }
 
 /** Every file below a folder, by path, hashed and forced to the disk. */

@@ -42,6 +42,9 @@ export interface ArtifactStore {
 
   /** Removes an artifact. */
   remove(address: Address): Promise<void>;
+
+  /** Removes what work that was broken off has left, checkpoints too, where nothing has changed since. */
+  removeLeftovers(before: Date): Promise<void>;
 }
 
 /** A version of a name. */

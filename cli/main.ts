@@ -4,6 +4,7 @@ import { chatCommand } from './chat.ts';
 import { exitCodeOf, report } from './errors.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { exportCommand } from './export.ts';
+import { gcCommand } from './gc.ts';
 import { labelCommand } from './label.ts';
 import { optimizeCommand } from './optimize.ts';
 import { pauseCommand } from './pause.ts';
@@ -43,6 +44,7 @@ for (const command of [
   scheduleCommand(),
   policiesCommand(),
   verifyCommand(),
+  gcCommand(),
   workerCommand(),
   sampleCommand(),
   scoreCommand(),

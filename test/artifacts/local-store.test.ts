@@ -204,3 +204,13 @@ test('what is listed can be removed, and its step is unknown then', async () => 
   expect([await store.list(), await store.find(key)]).toEqual([[], undefined]);
   expect(warnings).toEqual([]);
 });
+
+test('what broken off work has left is removed once nothing in it has changed for a while', async () => {
+  const checkpoints = await store.openCheckpoints(key);
+  mkdirSync(join(root, 'unfinished', 'half', 'deep'), { recursive: true });
+  writeFileSync(join(root, 'unfinished', 'half', 'deep', 'weights'), '');
+  await store.removeLeftovers(new Date(Date.now() - 60_000));
+  expect([existsSync(checkpoints), existsSync(join(root, 'unfinished', 'half'))]).toEqual([true, true]);
+  await store.removeLeftovers(new Date(Date.now() + 60_000));
+  expect([existsSync(checkpoints), existsSync(join(root, 'unfinished', 'half'))]).toEqual([false, false]);
+});

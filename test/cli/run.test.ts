@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { LocalStore } from '../../artifacts/local-store.ts';
 import type { Manifest } from '../../artifacts/manifest.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, startSelm, summaryOf, type Running } from '../command.ts';
@@ -180,6 +181,19 @@ describe('selm run', () => {
     expect([steps, same, different]).toEqual([22, 22, []]);
     const optimize = await selm(['verify', 'tiny@latest', '--round', '2', '--step', 'optimize'], home);
     expect(optimize.stdout).toBe('1 of 1 steps came to the same bytes.\n');
+  });
+
+  it('keeps what a run or a name reaches when garbage is collected, and nothing else', async () => {
+    const store = new LocalStore(join(home.SELM_HOME, 'artifacts'));
+    const recipe = { step: 'import-prompts', parameters: {}, inputs: {}, seed: 0, engineVersion: '' };
+    const orphan = await store.create('prompts', recipe, async (target) => writeFileSync(join(target, 'x'), 'x'));
+    const collect = async (...flags: string[]) => summaryOf<{ artifacts: string[] }>(await selm(['gc', '--json', ...flags], home)).artifacts; // prettier-ignore
+    expect(await collect()).toEqual([]);
+    expect(await collect('--keep-days', '0')).toEqual([orphan]);
+    const before = await store.list();
+    expect(await collect('--keep-days', '0', '--delete')).toEqual([orphan]);
+    expect(await store.list()).toEqual(before.filter(({ address }) => address !== orphan));
+    expect((await selm(['verify', 'tiny'], home)).code).toBe(0);
   });
 
   it('ends with one sentence and exit code 2 when a prompt cannot be checked', async () => {
