@@ -11,6 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 
 /** Where a tensor's bytes lie. */
@@ -31,11 +32,14 @@ const LENGTH_BYTES = 8;
 /** The reference implementation's limit. */
 const MAX_HEADER = 100_000_000;
 
-interface HeaderEntry {
-  dtype: string;
-  shape: number[];
-  data_offsets: [number, number];
-}
+const entrySchema = z.object({
+  dtype: z.string(),
+  shape: z.array(z.int().min(0)),
+  data_offsets: z.tuple([z.int(), z.int()]),
+});
+type HeaderEntry = z.infer<typeof entrySchema>;
+const headerSchema = z.record(z.string(), z.unknown());
+const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
 
 /**
  * Reads a file's header.
@@ -54,14 +58,19 @@ export function openSafetensors(file: string): Map<string, TensorEntry> {
     const start = LENGTH_BYTES + headerLength;
     if (headerLength > MAX_HEADER || start > size)
       damaged(`its header claims ${headerLength} bytes of a file of ${size}`);
-    const header = parseHeader(readBytes(fd, LENGTH_BYTES, headerLength)) ?? damaged('its header is not JSON');
+    const { success, data: header } = headerSchema.safeParse(parseJson(readBytes(fd, LENGTH_BYTES, headerLength)));
+    if (!success) return damaged('its header is no JSON object');
     const entries = Object.entries(header)
       .filter(([name]) => name !== '__metadata__')
-      .sort(([, a], [, b]) => a.data_offsets?.[0] - b.data_offsets?.[0]);
+      .map(([name, value]): [string, HeaderEntry] => {
+        const entry = entrySchema.safeParse(value);
+        return entry.success ? [name, entry.data] : damaged(`its header does not say where tensor "${name}" lies`);
+      })
+      .sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0]);
     const tensors = new Map<string, TensorEntry>();
     let end = 0;
     for (const [name, entry] of entries) {
-      const { dtype, shape, data_offsets: [from, to] = [NaN, NaN] } = entry; // prettier-ignore
+      const { dtype, shape, data_offsets: [from, to] } = entry; // prettier-ignore
       if (!(dtype in bytesPerElement)) {
         throw new InputError(
           `${file}: tensor "${name}" is ${dtype}, which is not supported; convert it to F32, F16 or BF16.`,
@@ -83,9 +92,9 @@ export function openSafetensors(file: string): Map<string, TensorEntry> {
   }
 }
 
-function parseHeader(bytes: Buffer): Record<string, HeaderEntry> | undefined {
+function parseJson(bytes: Buffer): unknown {
   try {
-    return JSON.parse(bytes.toString('utf8')) as Record<string, HeaderEntry>;
+    return JSON.parse(bytes.toString('utf8'));
   } catch {
     return undefined;
   }
@@ -106,7 +115,9 @@ function readBytes(fd: number, position: number, length: number): Buffer {
 export function openModelWeights(folder: string): Map<string, TensorEntry> {
   const index = join(folder, 'model.safetensors.index.json');
   if (!existsSync(index)) return openSafetensors(join(folder, 'model.safetensors'));
-  const { weight_map: places } = JSON.parse(readFileSync(index, 'utf8')) as { weight_map: Record<string, string> };
+  const { success, data } = indexSchema.safeParse(parseJson(readFileSync(index)));
+  if (!success) throw new InputError(`${index} is damaged: it has no "weight_map"; download it again.`);
+  const places = data.weight_map;
   const shards = new Map(
     [...new Set(Object.values(places))].map((name) => [name, openSafetensors(join(folder, name))]),
   );

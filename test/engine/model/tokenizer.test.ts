@@ -1,0 +1,103 @@
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { InputError } from '../../../data/errors.ts';
+import { loadTokenizer } from '../../../engine/model/tokenizer.ts';
+import { temporaryFolder } from '../../temporary.ts';
+import { fixture, readJson } from '../reference-case.ts';
+
+const expected = readJson<Record<'plain' | 'prompt' | 'conversation', number[]>>(fixture('model/tokens.json'));
+const [BOS, EOS, END] = [1, 2, 5];
+const folder = temporaryFolder();
+let count = 0;
+
+/** A model folder with the tokenizer that transformers has written. */
+function model(template?: string): string {
+  const target = join(folder, String(count++));
+  cpSync(fixture('model/tokenizer'), target, { recursive: true });
+  cpSync(fixture('reference/llama/model/config.json'), join(target, 'config.json'));
+  if (template !== undefined) writeFileSync(join(target, 'chat_template.jinja'), template);
+  return target;
+}
+
+function withoutTemplate(): string {
+  const target = model();
+  rmSync(join(target, 'chat_template.jinja'));
+  return target;
+}
+
+const user = { role: 'user', content: 'Say hi, twice.' };
+const answer = { role: 'assistant', content: 'Hi. Hi!' };
+const given = readFileSync(join(fixture('model/tokenizer'), 'chat_template.jinja'), 'utf8');
+
+describe('with a chat template that writes BOS itself', () => {
+  const tokenizer = loadTokenizer(model());
+
+  test("a prompt's tokens are transformers', BOS once", () => {
+    expect(tokenizer.encodePrompt([user])).toEqual(expected.prompt);
+    expect(tokenizer.encodePrompt('Say hi, twice.')).toEqual(expected.prompt);
+    expect(expected.prompt.filter((id) => id === BOS)).toHaveLength(1);
+  });
+
+  test("prompt and response are transformers' conversation up to the end-of-turn token, which comes once", () => {
+    const response = tokenizer.encodeResponse([user], [answer]);
+    // The template's newline behind its end-of-turn token is nothing that the policy is to write.
+    expect([...expected.prompt, ...response]).toEqual(expected.conversation.slice(0, -1));
+    expect(response.filter((id) => id === END)).toHaveLength(1);
+    expect(response.at(-1)).toBe(END);
+    expect(tokenizer.encodeResponse('Say hi, twice.', 'Hi. Hi!')).toEqual(response);
+  });
+
+  test('the end-of-turn token and EOS end an answer', () => {
+    expect(tokenizer.eosIds.toSorted((a, b) => a - b)).toEqual([EOS, END]);
+  });
+
+  test('texts come back without special tokens', () => {
+    expect(tokenizer.decode([...tokenizer.encodeResponse([user], [answer]), EOS])).toBe('Hi. Hi!');
+  });
+
+  test('a demonstration is split before its last message', () => {
+    const { prompt, completion } = tokenizer.encodeDemonstration({ messages: [user, answer] });
+    expect([...prompt, ...completion]).toEqual(expected.conversation.slice(0, -1));
+    expect(prompt).toEqual(expected.prompt);
+  });
+});
+
+test('a template that writes no end of turn gets EOS behind the answer, once', () => {
+  const open = loadTokenizer(model(given.replaceAll('<|end|>\n', '')));
+  const response = open.encodeResponse([user], [answer]);
+  expect(response.at(-1)).toBe(EOS);
+  expect(open.decode(response)).toBe('Hi. Hi!');
+  expect(response.filter((id) => id === EOS)).toHaveLength(1);
+});
+
+test('a template that refuses a conversation says why', () => {
+  const strict = loadTokenizer(model(`{% if messages[0].role == 'system' %}{{ raise_exception('No system role') }}{% endif %}${given}`)); // prettier-ignore
+  expect(() => strict.encodePrompt([{ role: 'system', content: 'Be brief.' }, user])).toThrow(/No system role/);
+});
+
+describe('without a chat template', () => {
+  const tokenizer = loadTokenizer(withoutTemplate());
+
+  test("a prompt's tokens are transformers', with the BOS that the tokenizer adds", () => {
+    expect(tokenizer.encodePrompt('Hello there')).toEqual(expected.plain);
+  });
+
+  test('a response ends with EOS and has no BOS', () => {
+    const response = tokenizer.encodeResponse('Hello ', 'there');
+    expect(response).toEqual([...expected.plain.slice(-5), EOS]);
+  });
+
+  test('a conversation is refused', () => {
+    expect(() => tokenizer.encodePrompt([user])).toThrow(InputError);
+    expect(() => tokenizer.encodePrompt([user])).toThrow(/has no chat template: give a string/);
+  });
+});
+
+test('a folder without tokenizer.json, or with a damaged one, is named', () => {
+  const target = model();
+  writeFileSync(join(target, 'tokenizer.json'), '{"version"');
+  expect(() => loadTokenizer(target)).toThrow(/tokenizer\.json is not JSON/);
+  rmSync(join(target, 'tokenizer.json'));
+  expect(() => loadTokenizer(target)).toThrow(new InputError(`${target} has no tokenizer.json: texts cannot be tokenized; download it, or give tokenized rows.`)); // prettier-ignore
+});
