@@ -6,7 +6,7 @@ import { hashFile } from './hash.ts';
 import { addressOf, stepKey, type Address, type Manifest, type Recipe, type StepKey } from './manifest.ts';
 import { ArtifactDamaged, type ArtifactStore, type NamedVersion, type StoredArtifact } from './store.ts';
 
-const MANIFEST = 'manifest.json';
+export const MANIFEST = 'manifest.json';
 
 /**
  * Layout: `objects/<address>/` holds an artifact and its manifest.json; `steps/<key>` names the address a step has made;
@@ -24,7 +24,8 @@ export class LocalStore implements ArtifactStore {
     this.warn = warn;
   }
 
-  private folderOf(address: Address): string {
+  /** Where an artifact lies, if it is there. */
+  folderOf(address: Address): string {
     return join(this.root, 'objects', address);
   }
 
@@ -78,6 +79,18 @@ export class LocalStore implements ArtifactStore {
     }
   }
 
+  /** Takes an artifact from elsewhere: `fill` writes its files and its manifest. It is looked at when it is opened. */
+  async adopt(address: Address, fill: (folder: string) => Promise<void>): Promise<void> {
+    const unfinished = join(this.root, 'unfinished', randomUUID());
+    await mkdir(unfinished, { recursive: true });
+    try {
+      await fill(unfinished);
+      await this.place(unfinished, address);
+    } finally {
+      await rm(unfinished, { recursive: true, force: true });
+    }
+  }
+
   /** Moves a finished folder to its address, unless the same artifact is there already. */
   private async place(finished: string, address: Address): Promise<void> {
     const target = this.folderOf(address);
@@ -113,14 +126,7 @@ export class LocalStore implements ArtifactStore {
     const text = await readFile(join(this.folderOf(address), MANIFEST), 'utf8').catch(() => {
       throw new ArtifactDamaged(address, 'it is not in the store');
     });
-    let manifest: Manifest;
-    try {
-      manifest = JSON.parse(text) as Manifest;
-    } catch {
-      throw new ArtifactDamaged(address, 'its manifest is cut short');
-    }
-    if (addressOf(manifest) !== address) throw new ArtifactDamaged(address, 'its manifest was changed');
-    return manifest;
+    return parseManifest(address, text);
   }
 
   async open(address: Address): Promise<string> {
@@ -210,6 +216,18 @@ export class LocalStore implements ArtifactStore {
       }
     }
   }
+}
+
+/** @throws ArtifactDamaged when this is not the manifest that the address names */
+export function parseManifest(address: Address, text: string): Manifest {
+  let manifest: Manifest;
+  try {
+    manifest = JSON.parse(text) as Manifest;
+  } catch {
+    throw new ArtifactDamaged(address, 'its manifest is cut short');
+  }
+  if (addressOf(manifest) !== address) throw new ArtifactDamaged(address, 'its manifest was changed');
+  return manifest;
 }
 
 /** Every file below a folder, by path, hashed and forced to the disk. */

@@ -25,7 +25,7 @@ export function gcCommand(): Command {
       const days = Number(flags.keepDays);
       if (!(days >= 0)) throw new InputError(`--keep-days ${flags.keepDays} is no number of days: give 0 or more.`);
       const before = new Date(Date.now() - days * DAY);
-      const store = openStore();
+      const store = await openStore();
       const garbage = await findGarbage(store, await reachedByRuns(), before);
       for (const { address, manifest, created } of garbage) {
         console.error(`${address.slice(0, 12)} ${manifest.kind}, ${created.toISOString()}`);

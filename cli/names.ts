@@ -9,7 +9,7 @@ import { openStore } from '../workers/store.ts';
 /** The folders of the policy NAME@3 or NAME@latest; none where the text is something else. */
 export async function namedPolicy(text: string): Promise<Policy | undefined> {
   if (!isPolicyName(text) || existsSync(text)) return undefined;
-  const store = openStore();
+  const store = await openStore();
   return (await openPolicyArtifact(store, (await findRelease(store, text)).policy)).policy;
 }
 
@@ -29,7 +29,7 @@ export interface NamedRelease {
 
 /** All versions of all names, or of one. */
 export async function listReleases(name?: string): Promise<NamedRelease[]> {
-  const store = openStore();
+  const store = await openStore();
   const names = (await store.listNames()).filter((entry) => name === undefined || entry.name === name);
   return Promise.all(names.map(async (entry) => ({ ...entry, release: await readRelease(store, entry.address) })));
 }

@@ -20,7 +20,7 @@ export function verifyCommand(): Command {
     .addOption(new Option('--step <name>', 'Only steps of this kind.').choices(RECOMPUTABLE))
     .addOption(jsonOption())
     .action(async (run: string, flags: { round?: number; step?: string; json?: boolean }) => {
-      const store = openStore();
+      const store = await openStore();
       const steps = (await chosenSteps(await findRun(run), flags.round)).filter(
         ({ manifest }) => RECOMPUTABLE.includes(manifest.recipe.step) && (flags.step ?? manifest.recipe.step) === manifest.recipe.step, // prettier-ignore
       );
@@ -47,7 +47,7 @@ export function verifyCommand(): Command {
 async function findRun(run: string): Promise<RoundResult[]> {
   const isIt = ({ release }: NamedRelease) => (release.lineage as { run: string }).run === run;
   const found = isPolicyName(run)
-    ? await findRelease(openStore(), run)
+    ? await findRelease(await openStore(), run)
     : (await listReleases()).findLast(isIt)?.release;
   if (!found)
     throw new InputError(`No run "${run}" has made a policy that this store knows: selm policies lists them.`);
@@ -55,7 +55,7 @@ async function findRun(run: string): Promise<RoundResult[]> {
 }
 
 async function chosenSteps(results: RoundResult[], round: number | undefined): Promise<StoredStep[]> {
-  const store = openStore();
+  const store = await openStore();
   const madeBy = ({ policy, artifacts }: RoundResult) => stepsBehind(store, [policy, artifacts.evaluation]);
   if (round === undefined) return stepsBehind(store, results.flatMap(({ policy, artifacts }) => [policy, artifacts.evaluation])); // prettier-ignore
   const chosen = results.find((result) => result.round === round);

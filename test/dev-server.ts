@@ -1,7 +1,7 @@
 /** Temporal's dev server, as somebody else runs it. */
 import { spawn } from 'node:child_process';
-import { createServer, type AddressInfo } from 'node:net';
 import { findTemporal } from '../workers/temporal-binary.ts';
+import { freePort } from './free-port.ts';
 
 export interface DevServer {
   address: string;
@@ -13,12 +13,4 @@ export async function startDevServer(): Promise<DevServer> {
   const flags = `server start-dev --ip 127.0.0.1 --port ${port} --headless --log-level error`.split(' ');
   const server = spawn(await findTemporal(console.error), flags, { stdio: 'ignore' });
   return { address: `127.0.0.1:${port}`, stop: () => void server.kill() };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => probe.once('listening', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }

@@ -1,10 +1,36 @@
 /** The artifact store that this machine's environment names. */
-import { resolve, join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { LocalStore } from '../artifacts/local-store.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
+import { InputError } from '../data/errors.ts';
 import { homeFolder } from './places.ts';
 
-/** SELM_STORE, else a folder in the home folder. */
-export function openStore(): ArtifactStore {
-  return new LocalStore(resolve(process.env['SELM_STORE'] ?? join(homeFolder(), 'artifacts')));
+const DEFAULT_CACHE_GB = 50;
+
+/**
+ * SELM_STORE: a folder, or `s3://bucket/prefix` with a cache in the home folder of at most SELM_CACHE_GB. Without it, a folder in
+ * the home folder. Credentials, region and endpoint of S3 are those of the AWS environment.
+ * @throws InputError when a bucket is named that cannot be read
+ */
+export async function openStore(): Promise<ArtifactStore> {
+  const place = process.env['SELM_STORE'] ?? join(homeFolder(), 'artifacts');
+  return place.startsWith('s3://') ? openBucket(place) : new LocalStore(resolve(place));
+}
+
+async function openBucket(url: string): Promise<ArtifactStore> {
+  const limit = process.env['SELM_CACHE_GB'] ?? String(DEFAULT_CACHE_GB);
+  if (!(Number(limit) > 0)) throw new InputError(`SELM_CACHE_GB=${limit} is no size: give a number of gigabytes.`);
+  // Its announcements of coming versions concern nobody who runs this one.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
+  // Loaded only where it is needed: it takes a while.
+  const [{ Bucket, BucketError }, { S3Store }] = await Promise.all([
+    import('../artifacts/s3-bucket.ts'),
+    import('../artifacts/s3-store.ts'),
+  ]);
+  const bucket = new Bucket(url);
+  await bucket.check().catch((error: unknown) => {
+    if (!(error instanceof BucketError)) throw error;
+    throw new InputError(`${error.message} Check SELM_STORE and the AWS credentials, region and endpoint.`);
+  });
+  return new S3Store(bucket, { folder: join(homeFolder(), 'cache'), limitBytes: Number(limit) * 1e9 });
 }

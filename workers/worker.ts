@@ -29,10 +29,11 @@ export async function runWorkers(roles: readonly Role[], logLevel: LogLevel, sto
     logger: new DefaultLogger(logLevel),
     telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
   });
+  const store = await openStore();
   const { connectionOptions, namespace } = connectionSettings();
   const connection = await NativeConnection.connect(connectionOptions);
   const engine = startEngine();
-  const rooms = { store: openStore(), engine };
+  const rooms = { store, engine };
   const options: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
     control: {
       taskQueue: CONTROL_QUEUE,

@@ -103,7 +103,11 @@ const families: Record<string, Family> = {
     mlpBias: (raw) => raw.mlp_bias,
     slidingWindow: () => undefined,
   },
-  MistralForCausalLM: { ...plain, slidingWindow: (raw) => raw.sliding_window },
+  // transformers' default, where the file does not say.
+  MistralForCausalLM: {
+    ...plain,
+    slidingWindow: (raw) => (raw.sliding_window === undefined ? 4096 : raw.sliding_window),
+  },
   Qwen2ForCausalLM: { ...plain, qkvBias: () => true, slidingWindow: windowIfUsed },
   Qwen3ForCausalLM: {
     ...plain,
@@ -128,6 +132,8 @@ export function readModelConfig(folder: string): ModelConfig {
   if (raw['num_local_experts'] || raw['num_experts']) refuse('a mixture of experts');
   const { num_attention_heads: heads, num_key_value_heads: kvHeads, sliding_window: _, ...rest } = raw;
   if (heads % (kvHeads ?? heads) !== 0) refuse(`${heads} heads over ${kvHeads} key heads`);
+  if (!Number.isInteger(rest.head_dim ?? rest.hidden_size / heads))
+    refuse(`${heads} heads in ${rest.hidden_size} dimensions`);
   const generation = join(folder, 'generation_config.json');
   const generationIds = existsSync(generation) ? (readJson(generation)['eos_token_id'] as number | number[]) : [];
   const window = family.slidingWindow(raw);
@@ -171,7 +177,8 @@ function parse(file: string, json: Record<string, unknown>): RawConfig {
   const parsed = configSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const [{ path, message }] = parsed.error.issues;
-  throw new InputError(`${file}: "${path.join('.')}" is wrong (${message}): use the model's own config.json.`);
+  const what = path.length === 0 ? 'its content' : `"${path.join('.')}"`;
+  throw new InputError(`${file}: ${what} is wrong (${message}): use the model's own config.json.`);
 }
 
 /** Both styles: `rope_parameters`, and `rope_theta` with `rope_scaling`. */

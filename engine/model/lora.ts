@@ -106,6 +106,7 @@ const UNSUPPORTED: Record<string, (value: unknown) => boolean> = {
   alpha_pattern: (value) => Object.keys(value ?? {}).length === 0,
   layers_to_transform: (value) => value === null,
   lora_bias: (value) => !value,
+  alora_invocation_tokens: (value) => !(value as unknown[] | null)?.length,
 };
 
 /** @throws InputError when the folder is incomplete, asks for something unsupported, or belongs to another model */

@@ -71,7 +71,7 @@ export function openSafetensors(file: string): Map<string, TensorEntry> {
     let end = 0;
     for (const [name, entry] of entries) {
       const { dtype, shape, data_offsets: [from, to] } = entry; // prettier-ignore
-      if (!(dtype in bytesPerElement)) {
+      if (!Object.hasOwn(bytesPerElement, dtype)) {
         throw new InputError(
           `${file}: tensor "${name}" is ${dtype}, which is not supported; convert it to F32, F16 or BF16.`,
         );

@@ -92,6 +92,7 @@ describe('what is not supported is refused by name:', () => {
     ['rope without its factor', { ...llama, rope_scaling: { type: 'linear' } }, 'rope type "linear" without "factor"'],
     ['activation', { ...llama, hidden_act: 'gelu' }, 'the activation gelu'],
     ['quantization', { ...llama, quantization_config: { quant_method: 'awq' } }, 'quantized weights (quantization_config)'],
+    ['head size', { ...llama, hidden_size: 2050, head_dim: null }, '32 heads in 2050 dimensions'],
     ['heads', { ...llama, num_key_value_heads: 5 }, '32 heads over 5 key heads'],
   ])('%s', (_, config, what) => {
     const target = model(config);
@@ -99,6 +100,12 @@ describe('what is not supported is refused by name:', () => {
       new InputError(`${join(target, 'config.json')} asks for ${what}, which is not supported; supported are LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM.`),
     );
   }); // prettier-ignore
+
+  test('Mistral has a sliding window where the file does not say', () => {
+    const { sliding_window: _, ...rest } = zephyr;
+    expect(readModelConfig(model(rest)).slidingWindow).toBe(4096);
+    expect(readModelConfig(model({ ...rest, sliding_window: null })).slidingWindow).toBeUndefined();
+  });
 
   test('sequences beyond the sliding window or the positions', () => {
     const config = readModelConfig(model(zephyr));

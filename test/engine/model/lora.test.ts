@@ -71,6 +71,7 @@ describe('an adapter is refused that', () => {
     ['trains biases', { bias: 'all' }, /"bias" is not supported/],
     ['saves whole modules', { modules_to_save: ['lm_head'] }, /"modules_to_save" is not supported/],
     ['has ranks by layer', { rank_pattern: { q_proj: 2 } }, /"rank_pattern" is not supported/],
+    ['is activated by tokens', { alora_invocation_tokens: [5] }, /"alora_invocation_tokens" is not supported/],
     ['is no LoRA', { peft_type: 'IA3' }, /"peft_type" is wrong/],
     ['has another rank than its matrices', { r: 3 }, /does not fit the model/],
   ])('%s', (_, changes, problem) => {

@@ -1,0 +1,214 @@
+/** Files and small texts in an S3 bucket, or in what speaks its protocol. */
+import { createReadStream } from 'node:fs';
+import { mkdir, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  AbortMultipartUploadCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  PutObjectCommand,
+  S3Client,
+  paginateListObjectsV2,
+  type S3ClientConfig,
+} from '@aws-sdk/client-s3';
+import { Upload } from '@aws-sdk/lib-storage';
+
+/** Parts of a large file, uploaded at the same time. What is in memory of a file is at most their product. */
+const PART_BYTES = 16 * 2 ** 20;
+const PARTS_AT_ONCE = 4;
+/** Of a request by the SDK; of a download whose body breaks off, by `download`. */
+const ATTEMPTS = 6;
+const DELETE_AT_ONCE = 1000;
+
+export interface StoredObject {
+  key: string;
+  modified: Date;
+}
+
+/** The store did not answer as it should, after all attempts. */
+export class BucketError extends Error {
+  override readonly name = 'BucketError';
+}
+
+export class Bucket {
+  /** `s3://bucket/prefix`, for messages. */
+  readonly url: string;
+  private readonly client: S3Client;
+  private readonly bucket: string;
+  private readonly prefix: string;
+
+  /**
+   * @param url `s3://bucket/prefix`
+   * @param config beside the standard AWS environment, which gives credentials, region and endpoint
+   */
+  constructor(url: string, config: S3ClientConfig = {}) {
+    const { hostname, pathname } = new URL(url);
+    this.bucket = hostname;
+    this.prefix = pathname.replace(/^\/+|\/+$/g, '');
+    this.url = url;
+    // What is not AWS itself mostly has no host name for each bucket.
+    const forcePathStyle = Boolean(process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL']);
+    this.client = new S3Client({
+      maxAttempts: ATTEMPTS,
+      forcePathStyle,
+      // Every file's SHA-256 is in its artifact's manifest.
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      requestHandler: { connectionTimeout: 5000, requestTimeout: 60_000, throwOnRequestTimeout: true },
+      ...config,
+    });
+  }
+
+  private keyOf(path: string): string {
+    return this.prefix === '' ? path : `${this.prefix}/${path}`;
+  }
+
+  private at(path: string) {
+    return { Bucket: this.bucket, Key: this.keyOf(path) };
+  }
+
+  /** What AWS answers to `work`; undefined where there is no such object. @throws BucketError for everything else */
+  private async ask<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      if (isAbsent(error)) return undefined;
+      throw this.failure(error);
+    }
+  }
+
+  private failure(error: unknown): BucketError {
+    if (error instanceof BucketError) return error;
+    const { name, message } = error as Error;
+    return new BucketError(`The artifact store ${this.url} does not answer as it should (${name}: ${message}).`);
+  }
+
+  /** @throws BucketError when the bucket is not there, or may not be read */
+  async check(): Promise<void> {
+    await this.client.send(new HeadBucketCommand({ Bucket: this.bucket })).catch((error: unknown) => {
+      throw this.failure(error);
+    });
+  }
+
+  async has(path: string): Promise<boolean> {
+    return (await this.ask(() => this.client.send(new HeadObjectCommand(this.at(path))))) !== undefined;
+  }
+
+  async readText(path: string): Promise<string | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      const found = await this.ask(() => this.client.send(new GetObjectCommand(this.at(path))));
+      if (!found) return undefined;
+      try {
+        return await found.Body!.transformToString();
+      } catch (error) {
+        await this.pauseAfter(attempt, error);
+      }
+    }
+  }
+
+  async writeText(path: string, text: string): Promise<void> {
+    await this.ask(() => this.client.send(new PutObjectCommand({ ...this.at(path), Body: text })));
+  }
+
+  /** Writes a text where nothing is yet, at once for everybody. @returns whether it was this one that is there now */
+  async writeOnce(path: string, text: string): Promise<boolean> {
+    try {
+      await this.client.send(new PutObjectCommand({ ...this.at(path), Body: text, IfNoneMatch: '*' }));
+      return true;
+    } catch (error) {
+      // A request that was tried again finds what its first try has written.
+      if (statusOf(error) === 412 || statusOf(error) === 409) return (await this.readText(path)) === text;
+      throw this.failure(error);
+    }
+  }
+
+  /** A file becomes an object: complete, or not there. */
+  async upload(file: string, path: string): Promise<void> {
+    const upload = new Upload({
+      client: this.client,
+      params: { ...this.at(path), Body: createReadStream(file), ChecksumAlgorithm: 'SHA256' },
+      partSize: PART_BYTES,
+      queueSize: PARTS_AT_ONCE,
+    });
+    await upload.done().catch((error: NodeJS.ErrnoException) => {
+      throw error.code === 'ENOENT' ? error : this.failure(error);
+    });
+  }
+
+  /** An object becomes a file. Where its body breaks off, it goes on from there. @returns whether there is such an object */
+  async download(path: string, file: string): Promise<boolean> {
+    await mkdir(dirname(file), { recursive: true });
+    const target = await open(file, 'w');
+    let size = 0;
+    try {
+      for (let attempt = 1; ; attempt++) {
+        const range = size > 0 ? { Range: `bytes=${size}-` } : {};
+        try {
+          const found = await this.client.send(new GetObjectCommand({ ...this.at(path), ...range }));
+          if (found.ContentRange === undefined) size = 0;
+          for await (const chunk of found.Body as Readable) {
+            await target.write(chunk as Buffer, 0, undefined, size);
+            size += (chunk as Buffer).length;
+          }
+          return true;
+        } catch (error) {
+          if (isAbsent(error)) return false;
+          // The file was complete when the connection broke.
+          if (statusOf(error) === 416) return true;
+          if (statusOf(error) !== undefined) throw this.failure(error);
+          await this.pauseAfter(attempt, error);
+        }
+      }
+    } finally {
+      await target.close();
+    }
+  }
+
+  private async pauseAfter(attempt: number, error: unknown): Promise<void> {
+    if (attempt === ATTEMPTS) throw this.failure(error);
+    await sleep(100 * 2 ** attempt);
+  }
+
+  /** Everything whose path begins with `path`, by its path. */
+  async list(path: string): Promise<StoredObject[]> {
+    const objects: StoredObject[] = [];
+    const base = this.keyOf('').length;
+    const pages = paginateListObjectsV2({ client: this.client }, { Bucket: this.bucket, Prefix: this.keyOf(path) });
+    try {
+      for await (const { Contents = [] } of pages) {
+        objects.push(...Contents.map(({ Key, LastModified }) => ({ key: Key!.slice(base), modified: LastModified! })));
+      }
+    } catch (error) {
+      throw this.failure(error);
+    }
+    return objects;
+  }
+
+  async remove(paths: string[]): Promise<void> {
+    for (let i = 0; i < paths.length; i += DELETE_AT_ONCE) {
+      const Objects = paths.slice(i, i + DELETE_AT_ONCE).map((path) => ({ Key: this.keyOf(path) }));
+      const command = new DeleteObjectsCommand({ Bucket: this.bucket, Delete: { Objects, Quiet: true } });
+      const failed = (await this.ask(() => this.client.send(command)))?.Errors?.[0];
+      if (failed) throw this.failure(new Error(`${failed.Key} is not removed: ${failed.Message}`));
+    }
+  }
+
+  /** Gives up uploads that were broken off. */
+  async abortUploads(before: Date): Promise<void> {
+    const found = await this.ask(() =>
+      this.client.send(new ListMultipartUploadsCommand({ Bucket: this.bucket, Prefix: this.keyOf('') })),
+    );
+    for (const { Key, UploadId, Initiated } of found?.Uploads ?? []) {
+      if (Initiated! >= before) continue;
+      await this.ask(() => this.client.send(new AbortMultipartUploadCommand({ Bucket: this.bucket, Key, UploadId })));
+    }
+  }
+}
+
+const isAbsent = (error: unknown) => statusOf(error) === 404 && (error as Error).name !== 'NoSuchBucket';
+
+const statusOf = (error: unknown) => (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;

@@ -1,0 +1,81 @@
+/** A step that begins on one machine and ends on another, with an S3 bucket between them. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { label } from '../../activities/label.ts';
+import { optimize } from '../../activities/optimize.ts';
+import { prepare } from '../../activities/prepare.ts';
+import { sample } from '../../activities/sample.ts';
+import type { ArtifactStore } from '../../artifacts/store.ts';
+import { Bucket } from '../../artifacts/s3-bucket.ts';
+import { S3Store } from '../../artifacts/s3-store.ts';
+import { writeJsonl } from '../../data/jsonl.ts';
+import { JobAborted } from '../../engine/errors.ts';
+import type { Progress } from '../../engine/jobs.ts';
+import { samplingSchema, trainingSchema } from '../../engine/settings.ts';
+import { clientConfig, startVersitygw, type S3Server } from '../artifacts/versitygw.ts';
+import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { testRooms } from './rooms.ts';
+
+const { folder, store: local, engine } = testRooms();
+const model = tinyModel(join(folder, 'model'));
+const train = join(folder, 'train.jsonl');
+let server: S3Server;
+beforeAll(async () => {
+  server = await startVersitygw(folder, ['selm']);
+  await writeJsonl(train, tinyPrompts(40));
+});
+afterAll(() => server.stop());
+
+const machine = (name: string): ArtifactStore =>
+  new S3Store(new Bucket('s3://selm', clientConfig(server.port)), { folder: join(folder, name), limitBytes: 1e9 });
+
+const verifier = { by: 'verifier' } as const;
+const threads = 2;
+
+/** A round as far as its preferences. */
+async function preferencesIn(store: ArtifactStore) {
+  const rooms = { store, engine };
+  const { policy, rounds } = await prepare(rooms, { model, prompts: { train, heldOut: 8 }, label: verifier, rounds: 1, seed: 0 }, {}); // prettier-ignore
+  const settings = samplingSchema.parse({ samplesPerPrompt: 4, temperature: 1, maxNewTokens: 12 });
+  const shard = { policy, prompts: rounds[0].address, from: 0, to: rounds[0].count, settings, seed: 1, threads };
+  const { address } = await sample(rooms, shard, {});
+  const { address: preferences } = await label(rooms, { responses: [address], label: verifier }, {});
+  return { policy, preferences };
+}
+
+const training = trainingSchema.parse({ learningRate: 1e-3, batchSize: 4, epochs: 4, lora: { rank: 4 } });
+const objective = { name: 'selm', beta: 0.1, alpha: 1e-3 } as const;
+const input = (made: { policy: string; preferences: string }) => ({ ...made, objective, training, seed: 1, threads, checkpointSeconds: 1e-3 }); // prettier-ignore
+
+const adapterOf = async (store: ArtifactStore, address: string) =>
+  createHash('sha256')
+    .update(readFileSync(join(await store.open(address), 'adapter', 'adapter_model.safetensors')))
+    .digest('hex');
+
+test('a training goes on from the checkpoint of another machine, to the same adapter', async () => {
+  const undisturbed = await optimize({ store: local, engine }, input(await preferencesIn(local)), {});
+
+  const a = machine('a');
+  const made = await preferencesIn(a);
+  const stop = new AbortController();
+  let last = 0;
+  const onProgress = ({ unit, done, checkpoint }: Progress) => {
+    if (unit === 'steps') last = done;
+    // A checkpoint is told of once it is in the store.
+    if (checkpoint && done >= 3) stop.abort();
+  };
+  await expect(optimize({ store: a, engine }, input(made), { onProgress, signal: stop.signal })).rejects.toThrow(JobAborted); // prettier-ignore
+  expect(last).toBeGreaterThanOrEqual(3);
+
+  const b = machine('b');
+  const steps: number[] = [];
+  const note = ({ unit, done, metrics }: Progress) => void (unit === 'steps' && metrics && steps.push(done));
+  const { address } = await optimize({ store: b, engine }, input(made), { onProgress: note });
+  expect(steps[0]).toBe(last + 1);
+  expect(address).toBe(undisturbed.address);
+  expect(await adapterOf(b, address)).toBe(await adapterOf(local, undisturbed.address));
+  // And it is found there where it was not made.
+  expect((await optimize({ store: a, engine }, input(made), {})).reused).toBe(true);
+});

@@ -1,0 +1,74 @@
+/** A bad network: an HTTP proxy that does with some requests what networks and servers do at their worst. */
+import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export type Fault =
+  /** The server is overloaded, as S3 says it. */
+  | { kind: 'busy' }
+  /** The connection breaks after so many bytes of the answer's body. */
+  | { kind: 'cut-answer'; after: number }
+  /** The connection breaks after so many bytes of the request's body; the server sees the end of it. */
+  | { kind: 'cut-request'; after: number };
+
+export interface FaultProxy {
+  port: number;
+  /** Says what happens to a request; most come through. */
+  fault: (method: string, path: string) => Fault | undefined;
+  /** What has happened. */
+  readonly done: Fault[];
+  stop(): void;
+}
+
+export async function startFaultProxy(target: number): Promise<FaultProxy> {
+  const proxy: FaultProxy = { port: 0, fault: () => undefined, done: [], stop: () => {} };
+  const server = createServer((incoming, outgoing) => {
+    const fault = proxy.fault(incoming.method!, incoming.url!);
+    if (fault) proxy.done.push(fault);
+    if (fault?.kind === 'busy') return answerBusy(incoming, outgoing);
+    forward(target, incoming, outgoing, fault);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  proxy.port = (server.address() as AddressInfo).port;
+  proxy.stop = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return proxy;
+}
+
+function answerBusy(incoming: IncomingMessage, outgoing: ServerResponse): void {
+  incoming.resume();
+  incoming.once('end', () => {
+    outgoing.writeHead(503, { 'content-type': 'application/xml' });
+    outgoing.end(
+      '<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>',
+    );
+  });
+}
+
+function forward(port: number, incoming: IncomingMessage, outgoing: ServerResponse, fault: Fault | undefined): void {
+  // The signature is over the host that the client has asked for: headers pass as they are.
+  const { method, url: path, headers } = incoming;
+  const onward = request({ host: '127.0.0.1', port, method, path, headers }, (answer) => {
+    outgoing.writeHead(answer.statusCode!, answer.headers);
+    let sent = 0;
+    answer.on('data', (chunk: Buffer) => {
+      const room = fault?.kind === 'cut-answer' ? fault.after - sent : Infinity;
+      sent += chunk.length;
+      if (chunk.length < room) outgoing.write(chunk);
+      else outgoing.write(chunk.subarray(0, room), () => outgoing.destroy());
+    });
+    answer.once('end', () => outgoing.end());
+    answer.once('error', () => outgoing.destroy());
+  });
+  onward.once('error', () => outgoing.destroy());
+  let received = 0;
+  incoming.on('data', (chunk: Buffer) => {
+    received += chunk.length;
+    if (fault?.kind === 'cut-request' && received > fault.after) {
+      onward.destroy();
+      incoming.destroy();
+    } else onward.write(chunk);
+  });
+  incoming.once('end', () => onward.end());
+}

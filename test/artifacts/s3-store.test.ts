@@ -1,0 +1,271 @@
+/** The S3 store against a real S3 server, on good networks and bad ones. */
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { LocalStore } from '../../artifacts/local-store.ts';
+import { stepKey, type Recipe } from '../../artifacts/manifest.ts';
+import { Bucket } from '../../artifacts/s3-bucket.ts';
+import { S3Store } from '../../artifacts/s3-store.ts';
+import { ArtifactDamaged } from '../../artifacts/store.ts';
+import { temporaryFolder } from '../temporary.ts';
+import { startFaultProxy, type Fault, type FaultProxy } from './fault-proxy.ts';
+import { clientConfig, credentials, startVersitygw, type S3Server } from './versitygw.ts';
+
+const folder = temporaryFolder();
+const MB = 2 ** 20;
+let server: S3Server;
+let proxy: FaultProxy;
+beforeAll(async () => {
+  server = await startVersitygw(folder, ['models']);
+  proxy = await startFaultProxy(server.port);
+});
+afterAll(async () => {
+  proxy.stop();
+  await server.stop();
+});
+
+let prefix: string;
+let warnings: string[];
+beforeEach(({ task }) => {
+  prefix = task.id;
+  warnings = [];
+  proxy.fault = () => undefined;
+  proxy.done.length = 0;
+});
+
+/** A machine with a cache of its own. */
+function machine(name: string, { port = server.port, limitBytes = 1e12 } = {}): S3Store {
+  const cache = { folder: join(folder, prefix, name), limitBytes };
+  return new S3Store(new Bucket(`s3://models/${prefix}`, clientConfig(port)), cache, (message) => warnings.push(message)); // prettier-ignore
+}
+const stored = (...path: string[]) => join(server.root, 'models', prefix, ...path);
+const recipeOf = (seed: number): Recipe => ({ step: 'write', parameters: {}, inputs: {}, seed, engineVersion: '1' });
+const recipe = recipeOf(0);
+const key = stepKey(recipe);
+
+/** An artifact of a small file and one that takes several parts. */
+const large = randomBytes(40 * MB);
+const write = async (target: string) => {
+  mkdirSync(join(target, 'deep'));
+  writeFileSync(join(target, 'hello.txt'), 'hello');
+  writeFileSync(join(target, 'deep', 'weights.bin'), large);
+};
+const writeText = (text: string) => async (target: string) => writeFileSync(join(target, 'text'), text);
+const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+
+async function expectWhole(store: S3Store, address: string): Promise<void> {
+  const opened = await store.open(address);
+  expect(readFileSync(join(opened, 'hello.txt'), 'utf8')).toBe('hello');
+  expect(sha256(readFileSync(join(opened, 'deep', 'weights.bin')))).toBe(sha256(large));
+}
+
+describe('an artifact', () => {
+  test('made on one machine is found and read on another, under the address it has in a folder', async () => {
+    const address = await machine('a').create('file', recipe, write);
+    const local = new LocalStore(join(folder, prefix, 'local'));
+    expect(address).toBe(await local.create('file', recipe, write));
+    const other = machine('b');
+    expect(await other.find(key)).toBe(address);
+    await expectWhole(other, address);
+    expect(await other.manifest(address)).toEqual(await local.manifest(address));
+    expect(await other.find(stepKey(recipeOf(1)))).toBeUndefined();
+  });
+
+  test('is read from the cache once it is there', async () => {
+    const address = await machine('a').create('file', recipe, write);
+    await machine('b').open(address);
+    rmSync(stored('objects', address, 'deep'), { recursive: true });
+    await expectWhole(machine('b'), address);
+  });
+
+  test('is the first one, for all, where two workers end the same step with different bytes', async () => {
+    const [a, b] = [machine('a'), machine('b')];
+    const [first, second] = await Promise.all([a.create('text', recipe, writeText('a')), b.create('text', recipe, writeText('b'))]); // prettier-ignore
+    expect(first).toBe(second);
+    expect(await machine('c').find(key)).toBe(first);
+  });
+
+  test('is not there before all of it is', async () => {
+    const address = await machine('a').create('file', recipe, write);
+    rmSync(stored('objects', address, 'manifest.json'));
+    await expect(machine('b').open(address)).rejects.toThrow(ArtifactDamaged);
+  });
+
+  test('that a worker made but did not live to upload is uploaded by its next one', async () => {
+    const cached = new LocalStore(join(folder, prefix, 'a'));
+    const address = await cached.create('file', recipe, write);
+    expect(await machine('a').find(key)).toBe(address);
+    await expectWhole(machine('b'), address);
+  });
+});
+
+describe('damage is found and the step made again:', () => {
+  const damages: [string, (address: string) => void][] = [
+    ['an altered file', (address) => writeFileSync(stored('objects', address, 'hello.txt'), 'jello')],
+    ['a file cut short', (address) => truncateSync(stored('objects', address, 'deep', 'weights.bin'), 39 * MB)],
+    ['a missing file', (address) => rmSync(stored('objects', address, 'hello.txt'))],
+    ['an altered manifest', (address) => { const file = stored('objects', address, 'manifest.json'); writeFileSync(file, readFileSync(file, 'utf8').replace('"file"', '"life"')); }], // prettier-ignore
+  ];
+  test.each(damages)('%s', async (_, damage) => {
+    const address = await machine('a').create('file', recipe, write);
+    damage(address);
+    const other = machine('b');
+    await expect(other.open(address)).rejects.toThrow(ArtifactDamaged);
+    expect(await other.find(key)).toBeUndefined();
+    expect(warnings).toEqual([expect.stringMatching(`^Artifact ${address.slice(0, 12)} is damaged: .*; it will be made again.$`)]); // prettier-ignore
+    expect(await other.create('file', recipe, write)).toBe(address);
+    await expectWhole(machine('c'), address);
+  });
+
+  test('an altered file in the cache is fetched again', async () => {
+    const address = await machine('a').create('file', recipe, write);
+    writeFileSync(join(folder, prefix, 'a', 'objects', address, 'hello.txt'), 'jello');
+    await expectWhole(machine('a'), address);
+  });
+});
+
+/** Each of these faults hits once, at the first request of its kind. */
+function once(faults: [method: string, path: RegExp, fault: Fault][]): void {
+  const left = [...faults];
+  proxy.fault = (method, path) => {
+    const next = left.findIndex(([verb, pattern]) => verb === method && pattern.test(path));
+    return next < 0 ? undefined : left.splice(next, 1)[0][2];
+  };
+}
+
+describe('on a bad network', () => {
+  test('uploads come through cut connections and a busy server', async () => {
+    once([
+      ['PUT', /hello\.txt/, { kind: 'busy' }],
+      ['PUT', /partNumber=1/, { kind: 'cut-request', after: MB }],
+      ['PUT', /partNumber=2/, { kind: 'busy' }],
+      ['POST', /uploadId/, { kind: 'cut-answer', after: 0 }],
+      ['PUT', /manifest\.json/, { kind: 'cut-answer', after: 0 }],
+      ['PUT', /steps/, { kind: 'busy' }],
+    ]);
+    const address = await machine('a', proxy).create('file', recipe, write);
+    expect(proxy.done.length).toBeGreaterThanOrEqual(5);
+    await expectWhole(machine('b'), address);
+    expect(await machine('b').find(key)).toBe(address);
+  });
+
+  test('downloads go on where their connection broke', async () => {
+    const address = await machine('a').create('file', recipe, write);
+    once([
+      ['GET', /steps/, { kind: 'busy' }],
+      ['GET', /weights/, { kind: 'cut-answer', after: 5 * MB }],
+      ['GET', /weights/, { kind: 'cut-answer', after: 7 * MB }],
+      ['GET', /hello/, { kind: 'cut-answer', after: 2 }],
+      ['GET', /manifest/, { kind: 'cut-answer', after: 10 }],
+    ]);
+    const other = machine('b', proxy);
+    expect(await other.find(key)).toBe(address);
+    await expectWhole(other, address);
+    expect(proxy.done).toHaveLength(5);
+  });
+
+  test('a store that stays down is told in one sentence without secrets, and nothing half is there', async () => {
+    proxy.fault = (method) => (method === 'PUT' ? { kind: 'busy' } : undefined);
+    const attempt = machine('a', proxy).create('text', recipe, writeText('x'));
+    const error = await attempt.then(() => undefined, (reason: Error) => reason); // prettier-ignore
+    expect(error!.message).toMatch(
+      /^The artifact store s3:\/\/models\/\S+ does not answer as it should \(SlowDown: .*\)\.$/,
+    );
+    expect(error!.message).not.toContain(credentials.secretAccessKey);
+    expect(await machine('b').find(key)).toBeUndefined();
+    proxy.fault = () => undefined;
+    // What was made is not made again.
+    expect(await machine('a', proxy).find(key)).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
+
+test('the cache stays below its limit, without what was opened in the last hour', async () => {
+  const store = machine('a', { limitBytes: 100 });
+  const make = (seed: number) => store.create('text', recipeOf(seed), writeText('x'.repeat(60)));
+  const [first, second] = [await make(1), await make(2)];
+  const cached = () => readdirSync(join(folder, prefix, 'a', 'objects')).sort();
+  expect(cached()).toEqual([first, second].sort());
+  const hoursAgo = new Date(Date.now() - 2 * 3600_000);
+  utimesSync(join(folder, prefix, 'a', 'objects', first, 'manifest.json'), hoursAgo, hoursAgo);
+  const third = await make(3);
+  expect(cached()).toEqual([second, third].sort());
+  expect(readFileSync(join(await store.open(first), 'text'), 'utf8')).toBe('x'.repeat(60));
+});
+
+describe('names', () => {
+  test('count their versions, each of them published by one', async () => {
+    const stores = ['a', 'b', 'c'].map((name) => machine(name));
+    const addresses = Array.from({ length: 9 }, (_, i) => `address-${i}`);
+    const versions = await Promise.all(addresses.map((address, i) => stores[i % 3].publishName('poet', address)));
+    expect(versions.toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    const resolved = await Promise.all(versions.map((version) => stores[0].resolveName('poet', version)));
+    expect(resolved).toEqual(addresses);
+    const latest = await stores[1].resolveName('poet', 'latest');
+    expect(await stores[2].publishName('poet', latest!)).toBe(9);
+    expect(await stores[0].resolveName('cook', 'latest')).toBeUndefined();
+    expect((await stores[0].listNames()).map(({ version }) => version)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+});
+
+const writeCheckpoint = async (store: S3Store, step: number, text: string) => {
+  const checkpoint = join(await store.openCheckpoints(key), `step-0000000${step}`);
+  mkdirSync(checkpoint);
+  writeFileSync(join(checkpoint, 'state'), text);
+  writeFileSync(join(checkpoint, 'checkpoint.json'), '{}');
+  return checkpoint;
+};
+
+describe('checkpoints', () => {
+  test('saved by one worker are there for the next, on another machine; the newest one wins', async () => {
+    const [a, b] = [machine('a'), machine('b')];
+    rmSync(await writeCheckpoint(a, 1, 'one').then(async (path) => (await a.saveCheckpoints(key), path)), { recursive: true }); // prettier-ignore
+    await writeCheckpoint(a, 2, 'two');
+    await a.saveCheckpoints(key);
+    expect(readdirSync(stored('checkpoints', key)).sort()).toEqual(['latest', 'step-00000002']);
+    const there = await b.openCheckpoints(key);
+    expect(readdirSync(there)).toEqual(['step-00000002']);
+    expect(readFileSync(join(there, 'step-00000002', 'state'), 'utf8')).toBe('two');
+    await writeCheckpoint(b, 3, 'three');
+    expect(readdirSync(await b.openCheckpoints(key)).sort()).toEqual(['step-00000002', 'step-00000003']);
+  });
+
+  test('that are damaged are left alone, and said so', async () => {
+    await writeCheckpoint(machine('a'), 1, 'one');
+    await machine('a').saveCheckpoints(key);
+    writeFileSync(stored('checkpoints', key, 'step-00000001', 'state'), 'eno');
+    expect(readdirSync(await machine('b').openCheckpoints(key)).filter((name) => !name.startsWith('.'))).toEqual([]);
+    expect(warnings).toEqual([expect.stringMatching(/^Checkpoint step-00000001 of step .* is damaged/)]);
+  });
+
+  test('are gone once the step is done', async () => {
+    await writeCheckpoint(machine('a'), 1, 'one');
+    await machine('a').saveCheckpoints(key);
+    await machine('b').create('text', recipe, writeText('done'));
+    expect(readdirSync(await machine('c').openCheckpoints(key))).toEqual([]);
+  });
+});
+
+test('what is listed can be removed; what broken off work has left goes as well', async () => {
+  const store = machine('a');
+  const address = await store.create('file', recipe, write);
+  expect(await machine('b').list()).toEqual([{ address, manifest: await store.manifest(address), created: expect.any(Date) }]); // prettier-ignore
+  mkdirSync(stored('objects', 'half'), { recursive: true });
+  writeFileSync(stored('objects', 'half', 'weights'), 'x');
+  await store.removeLeftovers(new Date(Date.now() - 60_000));
+  expect(existsSync(stored('objects', 'half', 'weights'))).toBe(true);
+  await store.removeLeftovers(new Date(Date.now() + 60_000));
+  expect(existsSync(stored('objects', 'half', 'weights'))).toBe(false);
+  await expectWhole(machine('c'), address);
+  await store.remove(address);
+  expect([await store.list(), await store.find(key), await machine('b').find(key)]).toEqual([[], undefined, undefined]);
+});
