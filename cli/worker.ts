@@ -1,15 +1,31 @@
 import { Command, Option } from 'commander';
+import { InputError } from '../data/errors.ts';
 import { ROLES, runWorkers, type Role } from '../workers/worker.ts';
 import { useRunningServer } from './server.ts';
+
+interface WorkerFlags {
+  role?: Role;
+  deployment?: string;
+  buildId?: string;
+}
 
 /** `selm worker`: takes work from the given server until SIGTERM or Ctrl-C. */
 export function workerCommand(): Command {
   return new Command('worker')
     .description('Work for the given server: control runs workflows and light steps, gpu runs models.')
     .addOption(new Option('--role <role>', 'Only this role (default: both).').choices(ROLES))
-    .action(async ({ role }: { role?: Role }) => {
+    .option(
+      '--deployment <name>',
+      'Temporal worker deployment that it belongs to: runs stay with the version they began on.',
+    )
+    .option('--build-id <id>', 'Version within the deployment, such as a commit.')
+    .action(async ({ role, deployment, buildId }: WorkerFlags) => {
+      if ((deployment === undefined) !== (buildId === undefined)) {
+        throw new InputError('A version has a name and a build: give both --deployment and --build-id, or neither.');
+      }
       useRunningServer();
       console.error(`Working as ${role ?? ROLES.join(' and ')}; Ctrl-C stops.`);
-      await runWorkers(role === undefined ? ROLES : [role], 'INFO');
+      const version = deployment !== undefined && buildId !== undefined ? { deploymentName: deployment, buildId } : undefined; // prettier-ignore
+      await runWorkers(role === undefined ? ROLES : [role], { logLevel: 'INFO', ...(version && { version }) });
     });
 }

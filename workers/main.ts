@@ -3,5 +3,5 @@ import { runWorkers, type Role } from './worker.ts';
 
 const stop = new AbortController();
 process.once('disconnect', () => stop.abort());
-await runWorkers([process.argv[2] as Role], 'ERROR', stop.signal);
+await runWorkers([process.argv[2] as Role], { logLevel: 'ERROR', stop: stop.signal });
 process.exit();

@@ -8,6 +8,7 @@ import {
   type LogLevel,
   type WorkerOptions,
 } from '@temporalio/worker';
+import type { WorkerDeploymentVersion } from '@temporalio/common';
 import { controlSteps, createActivities, modelSteps } from '../activities/index.ts';
 import { startEngine } from '../engine/host.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from '../workflows/queues.ts';
@@ -20,11 +21,17 @@ export type Role = (typeof ROLES)[number];
 /** What a stopping worker gives its activities to end by themselves; then they are stopped and write their checkpoint. */
 const GRACE = '2s';
 
-/**
- * Runs workers until SIGINT, SIGTERM or `stop`.
- * @param logLevel of what Temporal logs on stderr
- */
-export async function runWorkers(roles: readonly Role[], logLevel: LogLevel, stop?: AbortSignal): Promise<void> {
+export interface WorkersOptions {
+  /** Of what Temporal logs on stderr. */
+  logLevel: LogLevel;
+  /** The version of a Temporal worker deployment: a run stays with the version that it began on. */
+  version?: WorkerDeploymentVersion;
+  stop?: AbortSignal;
+}
+
+/** Runs workers until SIGINT, SIGTERM or `stop`. */
+export async function runWorkers(roles: readonly Role[], options: WorkersOptions): Promise<void> {
+  const { logLevel, version, stop } = options;
   Runtime.install({
     logger: new DefaultLogger(logLevel),
     telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
@@ -34,7 +41,7 @@ export async function runWorkers(roles: readonly Role[], logLevel: LogLevel, sto
   const connection = await NativeConnection.connect(connectionOptions);
   const engine = startEngine();
   const rooms = { store, engine };
-  const options: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
+  const byRole: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
     control: {
       taskQueue: CONTROL_QUEUE,
       workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)),
@@ -48,10 +55,16 @@ export async function runWorkers(roles: readonly Role[], logLevel: LogLevel, sto
     },
   };
   // Progress travels in heartbeats: by default most of them are held back.
-  const shared = { shutdownGraceTime: GRACE, maxHeartbeatThrottleInterval: '1s' } as const;
+  const shared: Partial<WorkerOptions> = {
+    shutdownGraceTime: GRACE,
+    maxHeartbeatThrottleInterval: '1s',
+    ...(version && {
+      workerDeploymentOptions: { version, useWorkerVersioning: true, defaultVersioningBehavior: 'PINNED' },
+    }),
+  };
   try {
     const workers = await Promise.all(
-      roles.map((role) => Worker.create({ connection, namespace, ...shared, ...options[role] })),
+      roles.map((role) => Worker.create({ connection, namespace, ...shared, ...byRole[role] })),
     );
     stop?.addEventListener('abort', () => workers.forEach((worker) => worker.shutdown()), { once: true });
     await Promise.all(workers.map((worker) => worker.run()));

@@ -1,0 +1,84 @@
+/** Workers of two versions beside each other: a run ends on the one it began on. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, Connection } from '@temporalio/client';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import type { RunProgress } from '../../workers/runs.ts';
+import { selm, startSelm, summaryOf, type Running } from '../command.ts';
+import { startDevServer, type DevServer } from '../dev-server.ts';
+import { temporaryFolder } from '../temporary.ts';
+import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+
+const folder = temporaryFolder();
+let server: DevServer;
+let client: Client;
+let env: Record<string, string>;
+const workers: Running[] = [];
+
+/** Starts workers of a version, and makes it the one on which runs begin. */
+async function deploy(buildId: string): Promise<void> {
+  workers.push(startSelm(['worker', '--deployment', 'selm', '--build-id', buildId], env));
+  for (let tries = 0; ; tries++) {
+    try {
+      await client.workflowService.setWorkerDeploymentCurrentVersion({ namespace: 'default', deploymentName: 'selm', buildId }); // prettier-ignore
+      return;
+    } catch (error) {
+      // Until its workers have polled the server does not know it.
+      if (tries === 100) throw error;
+      await sleep(200);
+    }
+  }
+}
+
+beforeAll(async () => {
+  server = await startDevServer();
+  env = { SELM_HOME: join(folder, 'home'), TEMPORAL_ADDRESS: server.address };
+  tinyModel(join(folder, 'model'));
+  const train = tinyPrompts(20).map((row) => `${JSON.stringify(row)}\n`);
+  writeFileSync(join(folder, 'train.jsonl'), train.join(''));
+  for (const name of ['first', 'second']) {
+    const prompts = { train: './train.jsonl', heldOut: 4 };
+    // One answer a prompt: no preference can come of it, and the run waits for a decision.
+    const settings = { rounds: 1, sample: { maxNewTokens: 8 }, evaluate: { maxNewTokens: 8 } };
+    writeFileSync(join(folder, `${name}.yaml`), stringify({ name, model: './model', prompts, ...settings }));
+  }
+  client = new Client({ connection: await Connection.connect({ address: server.address, connectTimeout: '30s' }) });
+});
+
+afterAll(async () => {
+  for (const { process, ended } of workers) {
+    process.kill('SIGTERM');
+    await ended;
+  }
+  await client.connection.close();
+  server.stop();
+});
+
+const untilParked = (name: string) =>
+  expect.poll(async () => summaryOf<RunProgress>(await selm(['status', name, '--json'], env)).status.state, { timeout: 40_000, interval: 500 }).toBe('parked'); // prettier-ignore
+
+const buildOf = async (workflowId: string) => {
+  const { raw } = await client.workflow.getHandle(workflowId).describe();
+  const { versioningInfo } = raw.workflowExecutionInfo!;
+  return versioningInfo!.deploymentVersion!.buildId;
+};
+
+it('a run goes on with the version it began on after another is deployed; the next run begins on that', async () => {
+  await deploy('v1');
+  expect((await selm(['start', join(folder, 'first.yaml')], env)).code).toBe(0);
+  await untilParked('first');
+  await deploy('v2');
+  expect((await selm(['start', join(folder, 'second.yaml')], env)).code).toBe(0);
+  await untilParked('second');
+  const retried = await selm(['retry', 'first', '--set', 'sample.samplesPerPrompt=4', '--set', 'sample.temperature=1'], env); // prettier-ignore
+  expect(retried.code, retried.stderr).toBe(0);
+  expect((await selm(['watch', 'first'], env)).code).toBe(0);
+  expect([await buildOf('selm-first'), await buildOf('selm-first/round-1'), await buildOf('selm-second')]).toEqual(['v1', 'v1', 'v2']); // prettier-ignore
+});
+
+it('half a version is refused', async () => {
+  const { code, stderr } = await selm(['worker', '--build-id', 'v3'], env);
+  expect([code, stderr]).toEqual([2, 'selm: A version has a name and a build: give both --deployment and --build-id, or neither.\n']); // prettier-ignore
+});
