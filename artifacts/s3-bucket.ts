@@ -23,10 +23,16 @@ const PART_BYTES = 16 * 2 ** 20;
 const PARTS_AT_ONCE = 4;
 /** Of a request by the SDK; of a download whose body breaks off, by `download`. */
 const ATTEMPTS = 6;
+/** A download that has come on by so much since its connection broke last has all attempts before it again. */
+const PROGRESS_BYTES = 2 ** 20;
 const DELETE_AT_ONCE = 1000;
+
+/** Keys never stand in the address: messages name it. */
+const BUCKET_URL = /^s3:\/\/([a-z0-9][a-z0-9.-]+)(\/.*)?$/;
 
 export interface StoredObject {
   key: string;
+  size: number;
   modified: Date;
 }
 
@@ -45,11 +51,13 @@ export class Bucket {
   /**
    * @param url `s3://bucket/prefix`
    * @param config beside the standard AWS environment, which gives credentials, region and endpoint
+   * @throws InputError when `url` is no such address
    */
   constructor(url: string, config: S3ClientConfig = {}) {
-    const { hostname, pathname } = new URL(url);
-    this.bucket = hostname;
-    this.prefix = pathname.replace(/^\/+|\/+$/g, '');
+    const parts = BUCKET_URL.exec(url);
+    if (!parts) throw new InputError('An artifact store in S3 is given as s3://bucket/prefix: this one is not.');
+    this.bucket = parts[1];
+    this.prefix = (parts[2] ?? '').replace(/^\/+|\/+$/g, '');
     this.url = url;
     // What is not AWS itself mostly has no host name for each bucket.
     const forcePathStyle = Boolean(process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL']);
@@ -58,7 +66,8 @@ export class Bucket {
       forcePathStyle,
       // Every file's SHA-256 is in its artifact's manifest.
       responseChecksumValidation: 'WHEN_REQUIRED',
-      requestHandler: { connectionTimeout: 5000, requestTimeout: 60_000, throwOnRequestTimeout: true },
+      // A connection on which nothing moves is broken; how long a request takes as a whole depends on the line.
+      requestHandler: { connectionTimeout: 5000, socketTimeout: 60_000 },
       ...config,
     });
   }
@@ -143,24 +152,24 @@ export class Bucket {
   async download(path: string, file: string): Promise<boolean> {
     await mkdir(dirname(file), { recursive: true });
     const target = await open(file, 'w');
-    let size = 0;
+    let [size, attempt, brokeAt] = [0, 0, 0];
     try {
-      for (let attempt = 1; ; attempt++) {
+      for (;;) {
         const range = size > 0 ? { Range: `bytes=${size}-` } : {};
+        const found = await this.ask(() => this.client.send(new GetObjectCommand({ ...this.at(path), ...range })));
+        if (!found) return false;
+        if (found.ContentRange === undefined) size = 0;
         try {
-          const found = await this.client.send(new GetObjectCommand({ ...this.at(path), ...range }));
-          if (found.ContentRange === undefined) size = 0;
           for await (const chunk of found.Body as Readable) {
-            await target.write(chunk as Buffer, 0, undefined, size);
+            await target.write(chunk as Buffer, 0, undefined, size).catch(notTheNetwork);
             size += (chunk as Buffer).length;
           }
           return true;
         } catch (error) {
-          if (isAbsent(error)) return false;
-          // The file was complete when the connection broke.
-          if (statusOf(error) === 416) return true;
-          if (statusOf(error) !== undefined) throw this.failure(error);
-          await this.pauseAfter(attempt, error);
+          if (error instanceof LocalFailure) throw error.cause;
+          if (size - brokeAt >= PROGRESS_BYTES) attempt = 0;
+          brokeAt = size;
+          await this.pauseAfter(++attempt, error);
         }
       }
     } finally {
@@ -180,7 +189,7 @@ export class Bucket {
     const pages = paginateListObjectsV2({ client: this.client }, { Bucket: this.bucket, Prefix: this.keyOf(path) });
     try {
       for await (const { Contents = [] } of pages) {
-        objects.push(...Contents.map(({ Key, LastModified }) => ({ key: Key!.slice(base), modified: LastModified! })));
+        objects.push(...Contents.map(({ Key, Size, LastModified }) => ({ key: Key!.slice(base), size: Size!, modified: LastModified! })));
       }
     } catch (error) {
       throw this.failure(error);

@@ -164,8 +164,14 @@ export class LocalEngine {
       ...(checkpoint && {
         checkpoint: {
           ...checkpoint,
-          // Nothing in it is a path: another machine goes on. The examples stand for rows, tokenizer and reference policy.
-          fingerprint: fingerprintOf([training, seed, 'objective' in job && job.objective, threads, ...task.examples]),
+          // No path is in it: another machine goes on. The examples stand for rows, tokenizer and reference policy.
+          fingerprint: fingerprintOf(trainable.values, [
+            training,
+            seed,
+            'objective' in job && job.objective,
+            threads,
+            ...task.examples,
+          ]),
         },
       }),
       ...control,

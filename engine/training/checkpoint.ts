@@ -27,9 +27,14 @@ const STATE = 'state.safetensors';
 const SUMMARY = 'checkpoint.json';
 const folderName = (step: number) => `step-${String(step).padStart(8, '0')}`;
 
-/** A hash of JSON values, taken one by one: a whole data set's text would not fit one string. */
-export function fingerprintOf(values: unknown[]): string {
+/**
+ * A hash of what a training starts from.
+ * @param weights before the first step
+ * @param values of JSON; taken one by one, as a whole data set's text would not fit one string
+ */
+export function fingerprintOf(weights: Feeds, values: unknown[]): string {
   const hash = createHash('sha256');
+  for (const { data } of Object.values(weights)) hash.update(data as Float32Array);
   for (const value of values) hash.update(`${JSON.stringify(value)}\n`);
   return hash.digest('hex');
 }
