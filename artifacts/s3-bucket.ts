@@ -17,6 +17,7 @@ import {
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
+import { InputError } from '../data/errors.ts';
 
 /** Parts of a large file, uploaded at the same time. What is in memory of a file is at most their product. */
 const PART_BYTES = 16 * 2 ** 20;
@@ -159,14 +160,18 @@ export class Bucket {
         const found = await this.ask(() => this.client.send(new GetObjectCommand({ ...this.at(path), ...range })));
         if (!found) return false;
         if (found.ContentRange === undefined) size = 0;
+        const total = size + (found.ContentLength ?? Infinity);
+        let written = Promise.resolve<unknown>(undefined);
         try {
           for await (const chunk of found.Body as Readable) {
-            await target.write(chunk as Buffer, 0, undefined, size).catch(notTheNetwork);
+            await (written = target.write(chunk as Buffer, 0, undefined, size));
             size += (chunk as Buffer).length;
           }
           return true;
         } catch (error) {
-          if (error instanceof LocalFailure) throw error.cause;
+          // A full disk is no matter of the network.
+          await written;
+          if (size === total) return true;
           if (size - brokeAt >= PROGRESS_BYTES) attempt = 0;
           brokeAt = size;
           await this.pauseAfter(++attempt, error);
@@ -189,7 +194,13 @@ export class Bucket {
     const pages = paginateListObjectsV2({ client: this.client }, { Bucket: this.bucket, Prefix: this.keyOf(path) });
     try {
       for await (const { Contents = [] } of pages) {
-        objects.push(...Contents.map(({ Key, Size, LastModified }) => ({ key: Key!.slice(base), size: Size!, modified: LastModified! })));
+        objects.push(
+          ...Contents.map(({ Key, Size, LastModified }) => ({
+            key: Key!.slice(base),
+            size: Size!,
+            modified: LastModified!,
+          })),
+        );
       }
     } catch (error) {
       throw this.failure(error);

@@ -1,10 +1,10 @@
 /** Artifacts in an S3 bucket, read through a cache in a local folder. */
-import { readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LocalStore, MANIFEST, parseManifest } from './local-store.ts';
-import { hashFile } from './hash.ts';
 import { stepKey, type Address, type Manifest, type ManifestFile, type Recipe, type StepKey } from './manifest.ts';
-import { Bucket } from './s3-bucket.ts';
+import type { Bucket } from './s3-bucket.ts';
+import { S3Checkpoints } from './s3-checkpoints.ts';
 import { ArtifactDamaged, type ArtifactStore, type NamedVersion, type StoredArtifact } from './store.ts';
 
 /** What the steps of this and other processes on the machine may be reading stays in the cache so long. */
@@ -17,12 +17,6 @@ export interface CacheOptions {
   limitBytes: number;
 }
 
-/** The newest checkpoint of a step: its folder's name, and what must be in it. */
-interface CheckpointPointer {
-  name: string;
-  files: ManifestFile[];
-}
-
 /**
  * Layout of the bucket: `objects/<address>/` holds an artifact's files, its manifest.json written last, so that an artifact is
  * there wholly or not at all; `steps/<key>` and `names/<name>/<version>` name addresses and are written once;
@@ -31,6 +25,7 @@ interface CheckpointPointer {
 export class S3Store implements ArtifactStore {
   private readonly bucket: Bucket;
   private readonly cache: LocalStore;
+  private readonly checkpoints: S3Checkpoints;
   private readonly limitBytes: number;
   private readonly warn: (message: string) => void;
 
@@ -41,6 +36,7 @@ export class S3Store implements ArtifactStore {
   ) {
     this.bucket = bucket;
     this.cache = new LocalStore(cache.folder, warn);
+    this.checkpoints = new S3Checkpoints(bucket, this.cache, warn);
     this.limitBytes = cache.limitBytes;
     this.warn = warn;
   }
@@ -54,33 +50,42 @@ export class S3Store implements ArtifactStore {
     }
     try {
       await this.open(address);
-      return address;
     } catch (error) {
       if (!(error instanceof ArtifactDamaged)) throw error;
       this.warn(error.message);
       await this.bucket.remove([`steps/${key}`, manifestOf(address)]);
       return undefined;
     }
+    // What the bucket has lost may still be in the cache.
+    await this.upload(address);
+    return address;
   }
 
   async create(kind: string, recipe: Recipe, fill: (folder: string) => Promise<void>): Promise<Address> {
     const key = stepKey(recipe);
     const address = await this.publish(await this.cache.create(kind, recipe, fill), key);
-    await this.bucket.remove((await this.bucket.list(`checkpoints/${key}/`)).map((object) => object.key));
+    await this.checkpoints.remove(key);
     return address;
   }
 
   /** Uploads what lies in the cache. @returns the step's artifact: that of the first to get there */
   private async publish(address: Address, key: StepKey): Promise<Address> {
-    if (!(await this.bucket.has(manifestOf(address)))) {
-      const folder = await this.cache.open(address);
-      const { files } = await this.cache.manifest(address);
-      await Promise.all(files.map(({ path }) => this.bucket.upload(join(folder, path), `objects/${address}/${path}`)));
-      await this.bucket.upload(join(folder, MANIFEST), manifestOf(address));
-    }
+    await this.upload(address);
     await this.evict();
     if (await this.bucket.writeOnce(`steps/${key}`, address)) return address;
     return (await this.bucket.readText(`steps/${key}`)) ?? address;
+  }
+
+  /** Uploads an artifact of the cache, unless the bucket has all of it. One file at a time: each is in many parts. */
+  private async upload(address: Address): Promise<void> {
+    const { files } = await this.cache.manifest(address);
+    const stored = await this.bucket.list(`objects/${address}/`);
+    const sizes = new Map(stored.map(({ key, size }) => [key, size]));
+    const isThere = ({ path, size }: ManifestFile) => sizes.get(`objects/${address}/${path}`) === size;
+    if (sizes.has(manifestOf(address)) && files.every(isThere)) return;
+    const folder = await this.cache.open(address);
+    for (const { path } of files) await this.bucket.upload(join(folder, path), `objects/${address}/${path}`);
+    await this.bucket.upload(join(folder, MANIFEST), manifestOf(address));
   }
 
   async manifest(address: Address): Promise<Manifest> {
@@ -108,79 +113,60 @@ export class S3Store implements ArtifactStore {
   private async fetch(address: Address): Promise<string> {
     const text = await this.readManifest(address);
     const { files } = parseManifest(address, text);
-    await this.cache.adopt(address, async (folder) => {
-      await Promise.all(
-        files.map(async ({ path }) => {
+    await this.evict(totalBytes(files));
+    const download = () =>
+      this.cache.adopt(address, async (folder) => {
+        for (const { path } of files) {
           const found = await this.bucket.download(`objects/${address}/${path}`, join(folder, path));
           if (!found) throw new ArtifactDamaged(address, `${path} is not in the store`);
-        }),
-      );
-      await writeFile(join(folder, MANIFEST), text);
-    });
-    await this.evict();
-    return this.cache.open(address);
+        }
+        await writeFile(join(folder, MANIFEST), text);
+      });
+    try {
+      await download();
+      // What was garbled on the way is whole when it comes again.
+      return await this.cache.open(address).catch(() => download().then(() => this.cache.open(address)));
+    } catch (error) {
+      // Who has it undamaged uploads it again once it is not there.
+      if (error instanceof ArtifactDamaged) await this.bucket.remove([manifestOf(address)]);
+      throw error;
+    }
   }
 
-  /** Makes room in the cache. */
-  private async evict(): Promise<void> {
+  /** Makes room in the cache, for `incoming` bytes more. */
+  private async evict(incoming = 0): Promise<void> {
     const artifacts = await Promise.all(
       (await this.cache.list()).map(async ({ address, manifest }) => ({
         address,
-        bytes: manifest.files.reduce((total, { size }) => total + size, 0),
-        opened: (await stat(join(this.cache.folderOf(address), MANIFEST))).mtimeMs,
+        bytes: totalBytes(manifest.files),
+        // Another process may have removed it by now.
+        opened: await stat(join(this.cache.folderOf(address), MANIFEST)).then(
+          ({ mtimeMs }) => mtimeMs,
+          () => Infinity,
+        ),
       })),
     );
-    let bytes = artifacts.reduce((total, artifact) => total + artifact.bytes, 0);
+    let bytes = artifacts.reduce((total, artifact) => total + artifact.bytes, incoming);
     for (const artifact of artifacts.sort((a, b) => a.opened - b.opened)) {
       if (bytes <= this.limitBytes || Date.now() - artifact.opened < IN_USE_MILLISECONDS) return;
-      await this.cache.remove(artifact.address);
+      await this.forget(artifact.address);
       bytes -= artifact.bytes;
     }
   }
 
-  async openCheckpoints(key: StepKey): Promise<string> {
-    const folder = await this.cache.openCheckpoints(key);
-    const text = await this.bucket.readText(`checkpoints/${key}/latest`);
-    if (text === undefined) return folder;
-    const { name, files } = JSON.parse(text) as CheckpointPointer;
-    const newest = (await completeFolders(folder)).at(-1);
-    if (newest !== undefined && newest >= name) return folder;
-    const unfinished = join(folder, `.${name}.download`);
-    await rm(unfinished, { recursive: true, force: true });
-    for (const { path, sha256 } of files) {
-      await this.bucket.download(`checkpoints/${key}/${name}/${path}`, join(unfinished, path));
-      if ((await hashFile(join(unfinished, path)).catch(() => '')) === sha256) continue;
-      this.warn(
-        `Checkpoint ${name} of step ${key.slice(0, 12)} is damaged: ${path} was changed; the step does without it.`,
-      );
-      return folder;
-    }
-    await rename(unfinished, join(folder, name));
-    return folder;
+  /** Removes an artifact from the cache, if it is there. */
+  private async forget(address: Address): Promise<void> {
+    await this.cache.remove(address).catch((error: unknown) => {
+      if (!(error instanceof ArtifactDamaged)) throw error;
+    });
   }
 
-  async saveCheckpoints(key: StepKey): Promise<void> {
-    const folder = await this.cache.openCheckpoints(key);
-    const name = (await completeFolders(folder)).at(-1);
-    if (name === undefined) return;
-    try {
-      const paths = (await readdir(join(folder, name))).sort();
-      const files = await Promise.all(
-        paths.map(async (path) => {
-          const file = join(folder, name, path);
-          await this.bucket.upload(file, `checkpoints/${key}/${name}/${path}`);
-          return { path, size: (await stat(file)).size, sha256: await hashFile(file) };
-        }),
-      );
-      await this.bucket.writeText(`checkpoints/${key}/latest`, JSON.stringify({ name, files }));
-    } catch (error) {
-      // A newer one has taken its place meanwhile, and is saved next.
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-      throw error;
-    }
-    const stored = await this.bucket.list(`checkpoints/${key}/step-`);
-    const older = stored.filter((object) => !object.key.startsWith(`checkpoints/${key}/${name}/`));
-    await this.bucket.remove(older.map((object) => object.key));
+  openCheckpoints(key: StepKey): Promise<string> {
+    return this.checkpoints.open(key);
+  }
+
+  saveCheckpoints(key: StepKey): Promise<void> {
+    return this.checkpoints.save(key);
   }
 
   async publishName(name: string, address: Address): Promise<number> {
@@ -234,7 +220,7 @@ export class S3Store implements ArtifactStore {
     // First what says that it is there.
     await this.bucket.remove([...(isOwn ? [index] : []), manifestOf(address)]);
     await this.bucket.remove(files.map(({ path }) => `objects/${address}/${path}`));
-    await this.cache.remove(address).catch(() => {});
+    await this.forget(address);
   }
 
   async removeLeftovers(before: Date): Promise<void> {
@@ -248,11 +234,9 @@ export class S3Store implements ArtifactStore {
   }
 }
 
-const manifestOf = (address: Address) => `objects/${address}/${MANIFEST}`;
+const totalBytes = (files: ManifestFile[]) => files.reduce((total, { size }) => total + size, 0);
 
-/** Checkpoints by name, the newest last; one that is being written has a name that begins with a dot. */
-const completeFolders = async (folder: string) =>
-  (await readdir(folder)).filter((name) => !name.startsWith('.')).sort();
+const manifestOf = (address: Address) => `objects/${address}/${MANIFEST}`;
 
 /** Applies `work` to all items, some of them at the same time; results in order. */
 async function inTurns<T, R>(items: T[], work: (item: T) => Promise<R>): Promise<R[]> {

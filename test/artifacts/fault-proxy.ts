@@ -8,7 +8,11 @@ export type Fault =
   /** The connection breaks after so many bytes of the answer's body. */
   | { kind: 'cut-answer'; after: number }
   /** The connection breaks after so many bytes of the request's body; the server sees the end of it. */
-  | { kind: 'cut-request'; after: number };
+  | { kind: 'cut-request'; after: number }
+  /** Nothing more comes after so many bytes of the answer's body, and the connection stays. */
+  | { kind: 'stall'; after: number }
+  /** The answer's body is as long as it should be, and not what it should be. */
+  | { kind: 'garble' };
 
 export interface FaultProxy {
   port: number;
@@ -53,12 +57,14 @@ function forward(port: number, incoming: IncomingMessage, outgoing: ServerRespon
     outgoing.writeHead(answer.statusCode!, answer.headers);
     let sent = 0;
     answer.on('data', (chunk: Buffer) => {
-      const room = fault?.kind === 'cut-answer' ? fault.after - sent : Infinity;
+      const room =
+        fault && 'after' in fault && fault.kind !== 'cut-request' ? Math.max(fault.after - sent, 0) : Infinity;
       sent += chunk.length;
-      if (chunk.length < room) outgoing.write(chunk);
-      else outgoing.write(chunk.subarray(0, room), () => outgoing.destroy());
+      if (fault?.kind === 'garble') outgoing.write(chunk.map((byte) => byte ^ 1));
+      else if (chunk.length < room) outgoing.write(chunk);
+      else outgoing.write(chunk.subarray(0, room), () => void (fault?.kind === 'cut-answer' && outgoing.destroy()));
     });
-    answer.once('end', () => outgoing.end());
+    answer.once('end', () => void (fault?.kind !== 'stall' && outgoing.end()));
     answer.once('error', () => outgoing.destroy());
   });
   onward.once('error', () => outgoing.destroy());

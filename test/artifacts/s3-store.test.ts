@@ -11,12 +11,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { stepKey, type Recipe } from '../../artifacts/manifest.ts';
 import { Bucket } from '../../artifacts/s3-bucket.ts';
 import { S3Store } from '../../artifacts/s3-store.ts';
 import { ArtifactDamaged } from '../../artifacts/store.ts';
+import { InputError } from '../../data/errors.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { startFaultProxy, type Fault, type FaultProxy } from './fault-proxy.ts';
 import { clientConfig, credentials, startVersitygw, type S3Server } from './versitygw.ts';
@@ -44,9 +46,10 @@ beforeEach(({ task }) => {
 });
 
 /** A machine with a cache of its own. */
-function machine(name: string, { port = server.port, limitBytes = 1e12 } = {}): S3Store {
+function machine(name: string, { port = server.port, limitBytes = 1e12 } = {}, config: S3ClientConfig = {}): S3Store {
   const cache = { folder: join(folder, prefix, name), limitBytes };
-  return new S3Store(new Bucket(`s3://models/${prefix}`, clientConfig(port)), cache, (message) => warnings.push(message)); // prettier-ignore
+  const bucket = new Bucket(`s3://models/${prefix}`, { ...clientConfig(port), ...config });
+  return new S3Store(bucket, cache, (message) => warnings.push(message)); // prettier-ignore
 }
 const stored = (...path: string[]) => join(server.root, 'models', prefix, ...path);
 const recipeOf = (seed: number): Recipe => ({ step: 'write', parameters: {}, inputs: {}, seed, engineVersion: '1' });
@@ -54,7 +57,7 @@ const recipe = recipeOf(0);
 const key = stepKey(recipe);
 
 /** An artifact of a small file and one that takes several parts. */
-const large = randomBytes(40 * MB);
+const large = randomBytes(20 * MB);
 const write = async (target: string) => {
   mkdirSync(join(target, 'deep'));
   writeFileSync(join(target, 'hello.txt'), 'hello');
@@ -112,7 +115,7 @@ describe('an artifact', () => {
 describe('damage is found and the step made again:', () => {
   const damages: [string, (address: string) => void][] = [
     ['an altered file', (address) => writeFileSync(stored('objects', address, 'hello.txt'), 'jello')],
-    ['a file cut short', (address) => truncateSync(stored('objects', address, 'deep', 'weights.bin'), 39 * MB)],
+    ['a file cut short', (address) => truncateSync(stored('objects', address, 'deep', 'weights.bin'), 19 * MB)],
     ['a missing file', (address) => rmSync(stored('objects', address, 'hello.txt'))],
     ['an altered manifest', (address) => { const file = stored('objects', address, 'manifest.json'); writeFileSync(file, readFileSync(file, 'utf8').replace('"file"', '"life"')); }], // prettier-ignore
   ];
@@ -126,6 +129,21 @@ describe('damage is found and the step made again:', () => {
     expect(await other.create('file', recipe, write)).toBe(address);
     await expectWhole(machine('c'), address);
   });
+
+  const losses: [string, (address: string) => void][] = [
+    ['altered', (address) => writeFileSync(stored('objects', address, 'hello.txt'), 'jello')],
+    ['lost', (address) => rmSync(stored('objects', address, 'hello.txt'))],
+  ];
+  test.each(losses)(
+    'but what the bucket has %s is uploaded again by the machine that has it in its cache',
+    async (_, lose) => {
+      const address = await machine('a').create('file', recipe, write);
+      lose(address);
+      await expect(machine('b').open(address)).rejects.toThrow(ArtifactDamaged);
+      expect(await machine('a').find(key)).toBe(address);
+      await expectWhole(machine('b'), address);
+    },
+  );
 
   test('an altered file in the cache is fetched again', async () => {
     const address = await machine('a').create('file', recipe, write);
@@ -174,9 +192,31 @@ describe('on a bad network', () => {
     expect(proxy.done).toHaveLength(5);
   });
 
+  test('a download that stands still is broken off and goes on', async () => {
+    const address = await machine('a').create('file', recipe, write);
+    once([['GET', /weights/, { kind: 'stall', after: MB }]]);
+    await expectWhole(machine('b', proxy, { requestHandler: { socketTimeout: 500 } }), address);
+    expect(proxy.done).toHaveLength(1);
+  });
+
+  test('what is garbled on the way is downloaded again', async () => {
+    const address = await machine('a').create('file', recipe, write);
+    once([['GET', /weights/, { kind: 'garble' }]]);
+    await expectWhole(machine('b', proxy), address);
+    expect(proxy.done).toHaveLength(1);
+  });
+
+  test('a download that breaks ever and again ends in an error, and the cache has no half of it', async () => {
+    const address = await machine('a').create('file', recipe, write);
+    proxy.fault = (_, path) => (/hello/.test(path) ? { kind: 'cut-answer', after: 0 } : undefined);
+    await expect(machine('b', proxy).open(address)).rejects.toThrow(/^The artifact store s3:\/\/models\/\S+ does not/);
+    expect(readdirSync(join(folder, prefix, 'b'), { recursive: true })).toEqual(['unfinished']);
+    await expectWhole(machine('b'), address);
+  });
+
   test('a store that stays down is told in one sentence without secrets, and nothing half is there', async () => {
     proxy.fault = (method) => (method === 'PUT' ? { kind: 'busy' } : undefined);
-    const attempt = machine('a', proxy).create('text', recipe, writeText('x'));
+    const attempt = machine('a', proxy, { maxAttempts: 3 }).create('text', recipe, writeText('x'));
     const error = await attempt.then(() => undefined, (reason: Error) => reason); // prettier-ignore
     expect(error!.message).toMatch(
       /^The artifact store s3:\/\/models\/\S+ does not answer as it should \(SlowDown: .*\)\.$/,
@@ -200,6 +240,11 @@ test('the cache stays below its limit, without what was opened in the last hour'
   const third = await make(3);
   expect(cached()).toEqual([second, third].sort());
   expect(readFileSync(join(await store.open(first), 'text'), 'utf8')).toBe('x'.repeat(60));
+});
+
+test('an address with a key in it is refused without repeating it', () => {
+  const refused = () => new Bucket('s3://AKIAPLANTED:planted@models/prefix');
+  expect(refused).toThrow(new InputError('An artifact store in S3 is given as s3://bucket/prefix: this one is not.'));
 });
 
 describe('names', () => {
@@ -237,6 +282,16 @@ describe('checkpoints', () => {
     expect(readFileSync(join(there, 'step-00000002', 'state'), 'utf8')).toBe('two');
     await writeCheckpoint(b, 3, 'three');
     expect(readdirSync(await b.openCheckpoints(key)).sort()).toEqual(['step-00000002', 'step-00000003']);
+  });
+
+  test('of a worker that is behind do not take the place of newer ones', async () => {
+    await writeCheckpoint(machine('a'), 2, 'two');
+    await machine('a').saveCheckpoints(key);
+    await writeCheckpoint(machine('late'), 1, 'one').catch(() => {});
+    rmSync(join(await machine('late').openCheckpoints(key), 'step-00000002'), { recursive: true });
+    const late = machine('late');
+    await late.saveCheckpoints(key);
+    expect(readdirSync(stored('checkpoints', key)).sort()).toEqual(['latest', 'step-00000002']);
   });
 
   test('that are damaged are left alone, and said so', async () => {

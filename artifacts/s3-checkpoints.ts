@@ -1,0 +1,89 @@
+/** Checkpoints in an S3 bucket, so that a step that began on one machine goes on on another. */
+import { readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hashFile } from './hash.ts';
+import type { LocalStore } from './local-store.ts';
+import type { StepKey } from './manifest.ts';
+import type { Bucket } from './s3-bucket.ts';
+
+/** The newest checkpoint of a step: its folder's name, and what must be in it. */
+interface CheckpointPointer {
+  name: string;
+  files: { path: string; sha256: string }[];
+}
+
+/** Layout: `checkpoints/<key>/latest` names the folder beside it that is complete. A newer checkpoint's name sorts later. */
+export class S3Checkpoints {
+  private readonly bucket: Bucket;
+  private readonly local: LocalStore;
+  private readonly warn: (message: string) => void;
+
+  constructor(bucket: Bucket, local: LocalStore, warn: (message: string) => void) {
+    this.bucket = bucket;
+    this.local = local;
+    this.warn = warn;
+  }
+
+  /** The local folder of a step's checkpoints, with the bucket's in it if that is newer. */
+  async open(key: StepKey): Promise<string> {
+    const folder = await this.local.openCheckpoints(key);
+    const latest = await this.latest(key);
+    const newest = (await completeFolders(folder)).at(-1);
+    if (!latest || (newest !== undefined && newest >= latest.name)) return folder;
+    const unfinished = join(folder, `.${latest.name}.download`);
+    await rm(unfinished, { recursive: true, force: true });
+    for (const { path, sha256 } of latest.files) {
+      const file = join(unfinished, path);
+      const found = await this.bucket.download(`checkpoints/${key}/${latest.name}/${path}`, file);
+      if (found && (await hashFile(file)) === sha256) continue;
+      const problem = `${path} ${found ? 'was changed' : 'is missing'}`;
+      this.warn(`Checkpoint ${latest.name} of step ${key.slice(0, 12)} is damaged: ${problem}; the step does without it.`); // prettier-ignore
+      await rm(unfinished, { recursive: true });
+      return folder;
+    }
+    await rename(unfinished, join(folder, latest.name));
+    return folder;
+  }
+
+  private async latest(key: StepKey): Promise<CheckpointPointer | undefined> {
+    const text = await this.bucket.readText(`checkpoints/${key}/latest`);
+    return text === undefined ? undefined : (JSON.parse(text) as CheckpointPointer);
+  }
+
+  /** Uploads the newest local checkpoint in place of the ones before it. */
+  async save(key: StepKey): Promise<void> {
+    const folder = await this.local.openCheckpoints(key);
+    const name = (await completeFolders(folder)).at(-1);
+    const latest = await this.latest(key);
+    // Another worker may have gone on from here.
+    if (name === undefined || (latest && latest.name >= name)) return;
+    const files = [];
+    try {
+      for (const path of (await readdir(join(folder, name))).sort()) {
+        const file = join(folder, name, path);
+        await this.bucket.upload(file, `checkpoints/${key}/${name}/${path}`);
+        files.push({ path, sha256: await hashFile(file) });
+      }
+    } catch (error) {
+      // A newer one has taken its place meanwhile, and is saved next.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      throw error;
+    }
+    await this.bucket.writeText(`checkpoints/${key}/latest`, JSON.stringify({ name, files }));
+    await this.remove(key, (other) => other < name);
+  }
+
+  /** Removes a step's checkpoints from the bucket, or those with the names that `which` picks. */
+  async remove(key: StepKey, which?: (name: string) => boolean): Promise<void> {
+    const objects = await this.bucket.list(`checkpoints/${key}/`);
+    const chosen = objects.filter((object) => {
+      const [, , name, ...path] = object.key.split('/');
+      return which === undefined || (path.length > 0 && which(name));
+    });
+    await this.bucket.remove(chosen.map((object) => object.key));
+  }
+}
+
+/** Checkpoints by name, the newest last; one that is being written has a name that begins with a dot. */
+const completeFolders = async (folder: string) =>
+  (await readdir(folder)).filter((name) => !name.startsWith('.')).sort();

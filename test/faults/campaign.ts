@@ -1,0 +1,148 @@
+/** A campaign: many runs of one configuration, each with faults drawn from a seed, all held against an undisturbed one. */
+import { createHash } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { stringify } from 'yaml';
+import { DAMAGE, FAULTS, type FaultName } from './faults.ts';
+import { faultyRun, stageCount, type Outcome, type RunPlace, type Strike } from './faulty-run.ts';
+
+export interface Campaign {
+  runs: number;
+  seed: number;
+  /** Runs at the same time. */
+  parallel: number;
+  /** For the runs' homes and stores. */
+  folder: string;
+  /** A run's configuration, without name and output; its paths are absolute. */
+  config: { rounds: number } & Record<string, unknown>;
+  /** Of each run's store, a disk of its own; without it no disk runs full. */
+  diskMegabytes?: number;
+  say: (line: string) => void;
+}
+
+export interface RunReport extends Outcome {
+  /** Whether adapter and results are those of the undisturbed run. */
+  same: boolean;
+  /** Beyond the undisturbed run's. */
+  extraSteps: number;
+  extraTokens: number;
+  /** Beyond which the work of this run would be more than its faults explain. */
+  allowedSteps: number;
+  allowedTokens: number;
+}
+
+export interface CampaignReport {
+  undisturbed: Outcome & { hash: string };
+  runs: RunReport[];
+}
+
+const MAX_FAULTS = 5;
+
+export async function runCampaign(campaign: Campaign): Promise<CampaignReport> {
+  const { runs, seed, parallel, config, say } = campaign;
+  const count = stageCount(config.rounds);
+  const first = place(campaign, 'undisturbed');
+  const durations: number[] = Array(count).fill(0);
+  let last = Date.now();
+  const undisturbed = await faultyRun(first, [], Math.random, (stage) => {
+    durations[stage] += Date.now() - last;
+    last = Date.now();
+  });
+  const hash = outputHash(first);
+  free(first, campaign);
+  say(`undisturbed: ${undisturbed.seconds.toFixed(0)} s, ${undisturbed.work.trainingSteps} training steps, ${undisturbed.work.sampledTokens} tokens sampled`); // prettier-ignore
+
+  const reports: RunReport[] = [];
+  let next = 0;
+  const lane = async () => {
+    while (next < runs) {
+      const number = next++;
+      const random = mulberry32(seed * 1000 + number);
+      const strikes = drawStrikes(campaign, number, durations, random);
+      const where = place(campaign, `run-${number}`);
+      const outcome = await faultyRun(where, strikes, random);
+      const report = judge(outcome, undisturbed, outputHash(where) === hash);
+      reports[number] = report;
+      free(where, campaign);
+      const { struck, same, seconds, extraSteps, extraTokens } = report;
+      say(`run ${number + 1}: ${same ? 'same' : 'DIFFERENT'}, ${seconds.toFixed(0)} s, +${extraSteps} steps, +${extraTokens} tokens; ${struck.map(({ fault, stage }) => `${fault} @${stage}`).join(', ')}`); // prettier-ignore
+    }
+  };
+  await Promise.all(Array.from({ length: parallel }, lane));
+  return { undisturbed: { ...undisturbed, hash }, runs: reports };
+}
+
+/** 1 to 5 faults, each at a random moment of a random stage. Over the runs every fault gets its turn. */
+function drawStrikes({ diskMegabytes }: Campaign, run: number, durations: number[], random: () => number): Strike[] {
+  const names = (Object.keys(FAULTS) as FaultName[]).filter(
+    (name) => name !== 'disk full' || diskMegabytes !== undefined,
+  );
+  const number = 1 + Math.floor(random() * MAX_FAULTS);
+  return Array.from({ length: number }, (_, i): Strike => {
+    const fault = i === 0 ? names[run % names.length] : names[Math.floor(random() * names.length)];
+    const stage = Math.floor(random() * durations.length);
+    return { fault, stage, delayMilliseconds: random() * durations[stage] };
+  });
+}
+
+function judge(outcome: Outcome, undisturbed: Outcome, sameOutput: boolean): RunReport {
+  const { work, struck, status } = outcome;
+  const damages = struck.filter(({ fault }) => DAMAGE.includes(fault)).length;
+  const { trainingSteps, sampledTokens, largestShard } = undisturbed.work;
+  const rounds = status.results.length;
+  // A finished step that was damaged is done again as a whole: a training, or a shard.
+  const allowedSteps = struck.length * Math.max(work.longestInterval, undisturbed.work.longestInterval) + damages * Math.ceil(trainingSteps / rounds); // prettier-ignore
+  return {
+    ...outcome,
+    same: sameOutput && isDeepStrictEqual(status.results, undisturbed.status.results),
+    extraSteps: work.trainingSteps - trainingSteps,
+    extraTokens: work.sampledTokens - sampledTokens,
+    allowedSteps,
+    allowedTokens: struck.length * largestShard,
+  };
+}
+
+type Place = RunPlace & { output: string; disk: string };
+
+function place({ folder, config, diskMegabytes }: Campaign, name: string): Place {
+  const base = join(folder, name);
+  const disk = join(base, 'disk');
+  mkdirSync(disk, { recursive: true });
+  if (diskMegabytes !== undefined)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${diskMegabytes}m`, 'tmpfs', disk]);
+  const output = join(base, 'policy');
+  const file = join(base, 'run.yaml');
+  writeFileSync(file, stringify({ ...config, name, output }));
+  return { name, config: file, home: join(base, 'home'), store: join(disk, 'store'), output, disk };
+}
+
+function free({ disk, home }: Place, { diskMegabytes }: Campaign): void {
+  if (diskMegabytes !== undefined) execFileSync('umount', ['--lazy', disk]);
+  rmSync(home, { recursive: true, force: true });
+}
+
+/** Of everything a run has published but its own name. */
+function outputHash({ output }: Place): string {
+  const hash = createHash('sha256');
+  for (const file of ['adapter_model.safetensors', 'model.safetensors']) {
+    try {
+      hash.update(readFileSync(join(output, file)));
+    } catch {
+      // An adapter, or a whole model: never both.
+    }
+  }
+  return hash.digest('hex');
+}
+
+/** A small generator of random numbers, the same for a seed on every machine. */
+function mulberry32(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

@@ -1,0 +1,115 @@
+/** What happens to runs: every fault a machine, a disk, a cloud or a person can bring. */
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { descendantsOf, signal } from './processes.ts';
+import { readServer } from './server.ts';
+
+/** A run as faults see it. */
+export interface Target {
+  /** The command's process. */
+  pid: number;
+  home: string;
+  store: string;
+  random: () => number;
+}
+
+/** @returns whether there was anything to strike */
+export type Fault = (target: Target) => Promise<boolean> | boolean;
+
+const below = ({ pid }: Target, pattern: string) =>
+  descendantsOf(pid).find(({ command }) => command.includes(pattern))?.pid;
+
+const killAll: Fault = ({ pid, home }) => {
+  const pids = [readServer(home)?.pid, pid, ...descendantsOf(pid).map((process) => process.pid)];
+  return pids.map((each) => signal(each, 'SIGKILL')).some(Boolean);
+};
+
+const killGpuWorker: Fault = (target) => signal(below(target, 'workers/main.ts gpu'), 'SIGKILL');
+
+/** Files below a folder of the store, without manifests: those name what they should be. */
+function filesBelow(folder: string): string[] {
+  try {
+    return readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name !== 'manifest.json')
+      .map((entry) => join(entry.parentPath, entry.name))
+      .filter((file) => statSync(file).size > 0);
+  } catch {
+    return [];
+  }
+}
+
+function pick<T>(items: T[], random: () => number): T | undefined {
+  return items[Math.floor(random() * items.length)];
+}
+
+function flipByte(file: string, random: () => number): void {
+  const bytes = readFileSync(file);
+  bytes[Math.floor(random() * bytes.length)] ^= 0x10;
+  writeFileSync(file, bytes);
+}
+
+const cutShort = (file: string, random: () => number) => truncateSync(file, Math.floor(random() * statSync(file).size));
+
+/** Spoils a file, then has the worker that may know it begin anew. */
+const spoil =
+  (folder: 'objects' | 'checkpoints', how: (file: string, random: () => number) => void): Fault =>
+  (target) => {
+    const file = pick(filesBelow(join(target.store, folder)), target.random);
+    if (file === undefined) return false;
+    try {
+      how(file, target.random);
+    } catch {
+      // A checkpoint that has just been replaced.
+      return false;
+    }
+    return killGpuWorker(target);
+  };
+
+const FULL_MILLISECONDS = 2500;
+
+/** Nothing can be written for a while. Only where the store lies on a disk of its own. */
+const fillDisk: Fault = async ({ store }) => {
+  const filler = join(store, '..', 'filler');
+  const file = openSync(filler, 'w');
+  try {
+    const chunk = Buffer.alloc(1 << 20);
+    for (;;) writeSync(file, chunk);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  } finally {
+    closeSync(file);
+  }
+  await sleep(FULL_MILLISECONDS);
+  rmSync(filler);
+  return true;
+};
+
+export const FAULTS = {
+  'kill -9 of the GPU worker': killGpuWorker,
+  'kill -9 of the control worker': (target: Target) => signal(below(target, 'workers/main.ts control'), 'SIGKILL'),
+  "kill -9 of the engine's process": (target: Target) => signal(below(target, 'engine/child.ts'), 'SIGKILL'),
+  'kill -9 of the Temporal server': ({ home }: Target) => signal(readServer(home)?.pid, 'SIGKILL'),
+  'kill -9 of everything': killAll,
+  'SIGTERM to the GPU worker (spot)': (target: Target) => signal(below(target, 'workers/main.ts gpu'), 'SIGTERM'),
+  'Ctrl-C': ({ pid }: Target) => signal(pid, 'SIGINT'),
+  'artifact altered': spoil('objects', flipByte),
+  'artifact cut short': spoil('objects', cutShort),
+  'checkpoint altered': spoil('checkpoints', flipByte),
+  'checkpoint cut short': spoil('checkpoints', cutShort),
+  'disk full': fillDisk,
+} satisfies Record<string, Fault>;
+export type FaultName = keyof typeof FAULTS;
+
+/** Faults after which a finished step may have to be done again as a whole. */
+export const DAMAGE: FaultName[] = ['artifact altered', 'artifact cut short'];

@@ -1,0 +1,148 @@
+/** A run with faults, restarted as a person would, until it ends. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { findRun, readProgress, type RunProgress } from '../../workers/runs.ts';
+import { STEPS, type RunStatus } from '../../workflows/status.ts';
+import { startSelm, summaryOf, type Ended, type Running } from '../command.ts';
+import { readServer } from './server.ts';
+import { FAULTS, type FaultName } from './faults.ts';
+import { readWork, type Work } from './work.ts';
+
+/** Where a fault strikes: the first moment in this stage of the run, and a while after it. */
+export interface Strike {
+  fault: FaultName;
+  /** Counted from the preparation on: see `stageOf`. */
+  stage: number;
+  delayMilliseconds: number;
+}
+
+export interface Outcome {
+  status: RunStatus;
+  work: Work;
+  seconds: number;
+  /** The faults that found something to strike, in order, each with its stage. */
+  struck: { fault: FaultName; stage: number }[];
+}
+
+export interface RunPlace {
+  name: string;
+  config: string;
+  /** Of this run alone. */
+  home: string;
+  store: string;
+}
+
+const POLL_MILLISECONDS = 50;
+const workLog = fileURLToPath(new URL('work-log.mjs', import.meta.url));
+
+/** Stages of a run, in order: 0 preparing, 1 measuring the start, then four a round, then publishing. */
+export function stageOf({ status, round }: RunProgress): number {
+  if (status.policy === undefined) return 0;
+  if (!status.start) return 1;
+  if (status.state === 'publishing' || status.state === 'done') return stageCount(status.rounds) - 1;
+  const underWay = round ? STEPS.findIndex((step) => round.steps[step].state === 'running') : -1;
+  return 2 + (status.round! - 1) * STEPS.length + Math.max(0, underWay);
+}
+
+export const stageCount = (rounds: number) => 3 + rounds * STEPS.length;
+
+/**
+ * Runs to the end. @param observe told of the stage whenever it was asked for
+ * @throws Error when the run ends other than by a fault of ours or well
+ */
+export async function faultyRun(
+  place: RunPlace,
+  strikes: Strike[],
+  random: () => number,
+  observe?: (stage: number) => void,
+): Promise<Outcome> {
+  const { name, config, home, store } = place;
+  mkdirSync(home, { recursive: true });
+  const log = join(home, 'work.jsonl');
+  const env = { SELM_HOME: home, SELM_STORE: store, WORK_LOG: log, NODE_OPTIONS: `--import ${workLog}` };
+  const started = Date.now();
+  const run = new Restarted(() => startSelm(['run', config, '--json'], env));
+  const stages = new StageWatch(home, name);
+  const struck: Outcome['struck'] = [];
+  try {
+    for (const { fault, stage, delayMilliseconds } of strikes.toSorted((a, b) => a.stage - b.stage)) {
+      while (!run.ended && (await stages.now(observe)) < stage) await sleep(POLL_MILLISECONDS);
+      await sleep(delayMilliseconds);
+      if (run.ended) break;
+      if (await FAULTS[fault]({ pid: run.pid, home, store, random })) struck.push({ fault, stage });
+    }
+    while (!run.ended) {
+      await stages.now(observe);
+      await sleep(POLL_MILLISECONDS);
+    }
+    const ended = await run.result;
+    return { status: summaryOf<RunStatus>(ended), work: readWork(log), seconds: (Date.now() - started) / 1000, struck };
+  } finally {
+    await stages.close();
+  }
+}
+
+/** A command that is started again when a signal has ended it. */
+class Restarted {
+  ended = false;
+  readonly result: Promise<Ended>;
+  private current: Running;
+  private readonly start: () => Running;
+
+  constructor(start: () => Running) {
+    this.start = start;
+    this.current = start();
+    this.result = this.follow().finally(() => (this.ended = true));
+    // Awaited in the end.
+    this.result.catch(() => {});
+  }
+
+  get pid(): number {
+    return this.current.process.pid!;
+  }
+
+  private async follow(): Promise<Ended> {
+    for (;;) {
+      const ended = await this.current.ended;
+      if (ended.code === 0) return ended;
+      const interrupted = ended.code === null || ended.code === 130;
+      if (!interrupted) throw new Error(`selm run ended with ${ended.code}: ${ended.stderr}`);
+      this.current = this.start();
+    }
+  }
+}
+
+/** Where a run is, asked of its server whenever that answers. */
+class StageWatch {
+  private readonly home: string;
+  private readonly name: string;
+  private connection: Connection | undefined;
+  private last = 0;
+
+  constructor(home: string, name: string) {
+    this.home = home;
+    this.name = name;
+  }
+
+  async now(observe?: (stage: number) => void): Promise<number> {
+    try {
+      const address = readServer(this.home)?.address;
+      if (address === undefined) return this.last;
+      this.connection ??= await Connection.connect({ address, connectTimeout: '1s' });
+      const client = new Client({ connection: this.connection });
+      const progress = await this.connection.withDeadline(Date.now() + 1000, async () => readProgress(client, await findRun(client, this.name))); // prettier-ignore
+      this.last = stageOf(progress);
+      observe?.(this.last);
+    } catch {
+      // Server or worker are down: that is what this is about.
+    }
+    return this.last;
+  }
+
+  async close(): Promise<void> {
+    await this.connection?.close();
+  }
+}
