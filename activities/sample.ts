@@ -2,10 +2,9 @@
 import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
-import { writeJsonl } from '../data/jsonl.ts';
-import { readPrompts } from '../data/prompts.ts';
+import { readJsonlRange, writeJsonl } from '../data/jsonl.ts';
 import { readSampled } from '../data/readers.ts';
-import type { SampledRecord } from '../data/records.ts';
+import { promptSchema, type SampledRecord } from '../data/records.ts';
 import type { SamplingSettings } from '../engine/settings.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { PROMPTS } from './prepare.ts';
@@ -34,7 +33,7 @@ export const sample: Step<SampleInput, StepResult<SampleSummary>> = (rooms, inpu
   const { policy, prompts, from, to, settings, seed, threads } = input;
   const recipe = { step: 'sample', parameters: { from, to, settings, threads }, inputs: { policy, prompts }, seed };
   return runStep(rooms, 'responses', recipe, async (folder) => {
-    const rows = (await readPrompts(join(await rooms.store.open(prompts), PROMPTS))).slice(from, to);
+    const rows = await readJsonlRange(join(await rooms.store.open(prompts), PROMPTS), promptSchema, from, to);
     const opened = await openPolicyArtifact(rooms.store, policy);
     const job = { policy: opened.policy, prompts: rows, settings, seed, threads };
     const { responses, promptTokens, sampledTokens } = await rooms.engine.run('sample', job, options);

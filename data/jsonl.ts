@@ -1,5 +1,6 @@
 /** JSON Lines files: read with validation, written whole or not at all. */
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { InputError } from './errors.ts';
@@ -8,6 +9,30 @@ import { makeRow, parseRow, type Row } from './row.ts';
 /** All records of the file. Throws an InputError with file and line for whatever is missing or does not fit `schema`. */
 export async function readJsonl<T>(path: string, schema: z.ZodType<T>): Promise<T[]> {
   return (await readJsonlRows(path)).map((row) => parseRow(row, schema));
+}
+
+/**
+ * Records `from` to `to` of a file that selm has written, the last not included: no more of it is in memory than these.
+ * @throws InputError as `readJsonl`
+ */
+export async function readJsonlRange<T>(path: string, schema: z.ZodType<T>, from: number, to: number): Promise<T[]> {
+  const records: T[] = [];
+  let line = 0;
+  let begun: Buffer[] = [];
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+    let start = 0;
+    for (let end = chunk.indexOf(0x0a); end >= 0 && line < to; end = chunk.indexOf(0x0a, start)) {
+      if (line++ >= from) {
+        const text = Buffer.concat([...begun, chunk.subarray(start, end)]).toString('utf8');
+        records.push(parseRow(parseLine(text, `${path} line ${line}`), schema));
+      }
+      begun = [];
+      start = end + 1;
+    }
+    if (line >= to) break;
+    if (line >= from) begun.push(chunk.subarray(start));
+  }
+  return records;
 }
 
 /** The file's lines as rows, blank lines left out. Throws an InputError where it is missing, empty or not JSON Lines. */
@@ -50,7 +75,7 @@ function parseLine(text: string, where: string): Row {
 }
 
 /** Writes a temporary file beside `path` and renames it: whoever reads `path` sees the old file or the whole new one. */
-export async function writeJsonl(path: string, rows: Iterable<object>): Promise<void> {
+export async function writeJsonl(path: string, rows: Iterable<object> | AsyncIterable<object>): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
   await mkdir(dirname(path), { recursive: true });
   try {
@@ -62,6 +87,6 @@ export async function writeJsonl(path: string, rows: Iterable<object>): Promise<
   }
 }
 
-function* lines(rows: Iterable<object>): Generator<string> {
-  for (const row of rows) yield `${JSON.stringify(row)}\n`;
+async function* lines(rows: Iterable<object> | AsyncIterable<object>): AsyncGenerator<string> {
+  for await (const row of rows) yield `${JSON.stringify(row)}\n`;
 }

@@ -47,6 +47,27 @@ export async function label(
   return { preferences, stats: { rows: rows.length, preferences: preferences.length, dropped, ...summarize(own) } };
 }
 
+/** What is said of several sets of rows, of all of them together. */
+export function sumStats(parts: LabelStats[]): LabelStats {
+  const sum = (of: (stats: LabelStats) => number) => parts.reduce((total, stats) => total + of(stats), 0);
+  const answers = sum((stats) => stats.answers);
+  const overAnswers = (of: (stats: LabelStats) => number) => sum((stats) => of(stats) * stats.answers) / answers;
+  return {
+    rows: sum(({ rows }) => rows),
+    preferences: sum(({ preferences }) => preferences),
+    dropped: {
+      oneCandidate: sum(({ dropped }) => dropped.oneCandidate),
+      noAnswer: sum(({ dropped }) => dropped.noAnswer),
+      tie: sum(({ dropped }) => dropped.tie),
+    },
+    answers,
+    meanScore: overAnswers(({ meanScore }) => meanScore),
+    ...(parts.every(({ strictPassRate }) => strictPassRate !== undefined) && {
+      strictPassRate: overAnswers(({ strictPassRate }) => strictPassRate!),
+    }),
+  };
+}
+
 function candidateTexts({ responses, chosen, rejected }: SampledRecord): string[] {
   const texts = responses.map(({ text }) => text);
   for (const response of [chosen, rejected]) if (response !== undefined) texts.push(contentOf(response));

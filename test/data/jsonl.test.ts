@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
-import { readJsonl, writeJsonl } from '../../data/jsonl.ts';
+import { readJsonl, readJsonlRange, writeJsonl } from '../../data/jsonl.ts';
 import { fileOf, folder } from './folder.ts';
 
 const schema = z.object({ text: z.string(), count: z.int().optional() });
@@ -25,6 +25,22 @@ describe('reading', () => {
     const failure = readJsonl(fileOf(name, ...lines), schema);
     await expect(failure).rejects.toThrow(InputError);
     await expect(failure).rejects.toThrow(new InputError(`${folder}/${message}`));
+  });
+
+  test('of a part gives the very records of that part, over the ends of what is read at a time', async () => {
+    const path = join(folder, 'many.jsonl');
+    const rows = Array.from({ length: 3000 }, (_, i) => ({ text: `${i} \u2028 ${'ü'.repeat(i % 97)}` }));
+    await writeJsonl(path, rows);
+    for (const [from, to] of [
+      [0, 3],
+      [0, 3000],
+      [1234, 1300],
+      [2990, 3000],
+      [2999, 5000],
+    ]) {
+      // prettier-ignore
+      expect(await readJsonlRange(path, schema, from, to)).toEqual(rows.slice(from, to));
+    }
   });
 
   test('refuses a file that is missing and a folder', async () => {

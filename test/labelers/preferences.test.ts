@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { SampledRecord, Text } from '../../data/records.ts';
 import type { Labeler, Verdict } from '../../labelers/labeler.ts';
-import { label } from '../../labelers/preferences.ts';
+import { createLabeler } from '../../labelers/index.ts';
+import { label, sumStats } from '../../labelers/preferences.ts';
 
 /** Scores an answer by the number it ends in. */
 const byNumber: Labeler = {
@@ -122,4 +123,19 @@ test('every candidate text is judged once', async () => {
   };
   await label([sampled('p', ['a 1', 'b 0', 'a 1'], { chosen: 'b 0', rejected: 'c 0' })], spy);
   expect(judged).toEqual([['a 1', 'b 0', 'c 0']]);
+});
+
+test('what is said of parts adds up to what is said of the whole', async () => {
+  const rows = ['red, blue', 'green', 'a - b', 'no', 'three'].map((text, i): SampledRecord => ({
+    id: String(i),
+    prompt: 'Write without a comma.',
+    instruction_id_list: ['punctuation:no_comma'],
+    kwargs: [{}],
+    responses: [text, `${text},`].slice(0, 1 + (i % 2)).map((answer) => ({ text: answer, token_ids: [1], finish_reason: 'stop', logp: -1 })), // prettier-ignore
+  }));
+  const labeler = createLabeler({ by: 'verifier' });
+  const statsOf = async (part: SampledRecord[]) => (await label(part, labeler)).stats;
+  const whole = await statsOf(rows);
+  const parts = sumStats(await Promise.all([rows.slice(0, 2), rows.slice(2)].map(statsOf)));
+  expect(parts).toEqual({ ...whole, meanScore: expect.closeTo(whole.meanScore), strictPassRate: expect.closeTo(whole.strictPassRate!) }); // prettier-ignore
 });
