@@ -9,7 +9,6 @@ import {
   DeleteObjectsCommand,
   GetObjectCommand,
   HeadBucketCommand,
-  HeadObjectCommand,
   ListMultipartUploadsCommand,
   PutObjectCommand,
   S3Client,
@@ -102,10 +101,6 @@ export class Bucket {
     await this.client.send(new HeadBucketCommand({ Bucket: this.bucket })).catch((error: unknown) => {
       throw this.failure(error);
     });
-  }
-
-  async has(path: string): Promise<boolean> {
-    return (await this.ask(() => this.client.send(new HeadObjectCommand(this.at(path))))) !== undefined;
   }
 
   async readText(path: string): Promise<string | undefined> {
