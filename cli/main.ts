@@ -10,6 +10,7 @@ import { optimizeCommand } from './optimize.ts';
 import { pauseCommand } from './pause.ts';
 import { resumeCommand } from './resume.ts';
 import { policiesCommand } from './policies.ts';
+import { reportCommand } from './report.ts';
 import { retryCommand } from './retry.ts';
 import { runCommand } from './run.ts';
 import { sampleCommand } from './sample.ts';
@@ -41,6 +42,7 @@ for (const command of [
   stopCommand(),
   pauseCommand(),
   resumeCommand(),
+  reportCommand(),
   scheduleCommand(),
   policiesCommand(),
   verifyCommand(),

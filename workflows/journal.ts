@@ -74,7 +74,7 @@ export function startOver(journal: Journal): void {
 
 export function statusOf(name: string, config: RunConfig, journal: Journal): RunStatus {
   const rounds = roundsOf(config, journal);
-  const { version, state, asked, start, round, done, skipped, failure, repairs } = journal;
+  const { version, state, asked, start, round, done, skipped, failure, repairs, changes } = journal;
   const policy = policyOf(journal);
   return {
     name,
@@ -85,6 +85,7 @@ export function statusOf(name: string, config: RunConfig, journal: Journal): Run
     ...(policy !== undefined && { policy }),
     ...(version !== undefined && { version }),
     ...(failure && { failure }),
+    ...(changes.length > 0 && { changes }),
     results: done.map(({ result }) => result),
     skipped,
     repairs,

@@ -2,6 +2,7 @@
 import type { Address } from '../artifacts/manifest.ts';
 import type { Comparison } from '../activities/evaluate.ts';
 import type { LabelStats } from '../labelers/preferences.ts';
+import type { Change } from './changes.ts';
 import type { Failure } from './failure.ts';
 
 export const STEPS = ['sample', 'label', 'optimize', 'evaluate'] as const;
@@ -47,6 +48,8 @@ export interface RunStatus {
   asked?: 'pause' | 'stop';
   /** Why it is parked. */
   failure?: Failure;
+  /** Settings that operators have changed on the way. */
+  changes?: Change[];
   /** Rounds that an operator has given up. */
   skipped: number[];
   /** Artifacts that were found damaged and made again: a sentence each. */
