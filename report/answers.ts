@@ -22,7 +22,9 @@ export function answersSection(rounds: RoundArtifacts[]): Html {
   </section>`;
 }
 
-const gain = ({ score, opponentScore = score }: ComparisonRow) => score - opponentScore;
+/** 0 where one of them got no judgement. */
+const gain = ({ score, opponentScore }: ComparisonRow) =>
+  score === undefined || opponentScore === undefined ? 0 : score - opponentScore;
 
 export function selectAnswers(answers: ComparisonRow[]): ComparisonRow[] {
   const sorted = answers.toSorted((a, b) => gain(b) - gain(a));
@@ -31,11 +33,12 @@ export function selectAnswers(answers: ComparisonRow[]): ComparisonRow[] {
   return [...better.slice(0, GAINS), ...worse.toReversed().slice(0, LOSSES), ...same.slice(0, TIES)];
 }
 
-function side({ id, prompt, answer, score, opponentAnswer = '', opponentScore = score }: ComparisonRow): Html {
-  const verdict = score > opponentScore ? 'better' : score < opponentScore ? 'worse' : 'same';
-  const cell = (title: string, text: string, value: number) =>
+function side(row: ComparisonRow): Html {
+  const { id, prompt, answer, score, opponentAnswer = '', opponentScore } = row;
+  const verdict = { '1': 'better', '-1': 'worse', '0': 'same' }[String(Math.sign(gain(row)))];
+  const cell = (title: string, text: string, value?: number) =>
     html`<div>
-      <h4>${title} <span class="score">${value.toFixed(3)}</span></h4>
+      <h4>${title} <span class="score">${value?.toFixed(3) ?? 'not judged'}</span></h4>
       <pre>${shorten(text)}</pre>
     </div>`;
   return html`<article class="${verdict}">

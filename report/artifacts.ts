@@ -26,7 +26,7 @@ export interface Origin {
 }
 
 const trainingSchema = z.record(z.string(), z.number());
-const answersSchema = z.looseObject({ id: z.string(), answer: z.string(), score: z.number() });
+const answersSchema = z.looseObject({ id: z.string(), answer: z.string(), score: z.number().optional() });
 
 export async function readRound(
   store: ArtifactStore,

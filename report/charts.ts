@@ -47,7 +47,7 @@ export const lineChart = (title: string, x: Drawing['x'], y: Axis, lines: Line[]
     y,
     legend: lines.length > 1,
     series: lines.flatMap(({ name, points, intervals = [] }, i) => [
-      { type: 'line', name, data: points, showSymbol: points.length <= 30, symbol: 'circle', symbolSize: 7, lineStyle: { width: points.length > 100 ? 1 : 2 } }, // prettier-ignore
+      { type: 'line', name, data: points, showSymbol: points.length <= 30, symbol: 'circle', symbolSize: 7, lineStyle: { width: points.length > 100 ? 1 : 2 }, color: COLORS[i % COLORS.length] }, // prettier-ignore
       ...(intervals.length > 0 ? [whiskers(intervals, COLORS[i % COLORS.length])] : []),
     ]),
   });
@@ -70,7 +70,7 @@ export const pathChart = (title: string, x: Axis, y: Axis, points: { name: strin
         symbol: 'circle',
         symbolSize: 8,
         label: { show: true, formatter: '{b}', position: 'top', color: TEXT, fontSize: 11 },
-        labelLayout: { hideOverlap: true },
+        labelLayout: { moveOverlap: 'shiftY' },
       },
     ],
   });
@@ -107,7 +107,7 @@ function draw({ title, x, y, series, legend }: Drawing): Html {
     color: COLORS,
     textStyle: { color: TEXT, fontFamily: 'system-ui, sans-serif' },
     grid: { left: 56, right: 16, top: legend ? 34 : 16, bottom: 42 },
-    ...(legend && { legend: { top: 0, type: 'plain', textStyle: { color: TEXT, fontSize: 11 }, itemWidth: 14, itemHeight: 9 } }), // prettier-ignore
+    ...(legend && { legend: { top: 0, itemGap: 16, type: 'plain', textStyle: { color: TEXT, fontSize: 11 }, itemWidth: 14, itemHeight: 9 } }), // prettier-ignore
     xAxis: {
       ...axis(x.name),
       nameGap: 26,

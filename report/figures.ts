@@ -52,6 +52,8 @@ function winRates(status: RunStatus): Figure | undefined {
       points: results.map(({ round, winRateOverPrevious }) => [`round ${round}`, inPercent(winRateOverPrevious)]),
     },
   ];
+  const second = results.flatMap(({ round, secondJudge }) => (secondJudge ? [[`round ${round}`, inPercent(secondJudge.evaluation.against!.winRate)] as [string, number]] : [])); // prettier-ignore
+  if (second.length > 0) lines.push({ name: 'by the second judge', points: second });
   const x = { name: '', categories: points.map((point) => point.x) };
   return figure('Win rate (%), 95 % intervals', (title) => lineChart(title, x, { name: '%', min: 0, max: 100 }, lines));
 }
@@ -68,7 +70,7 @@ function scores(status: RunStatus): Figure | undefined {
 function distribution(_: RunStatus, rounds: RoundArtifacts[]): Figure | undefined {
   if (rounds.length === 0) return undefined;
   const start = rounds[0].answers.flatMap(({ opponentScore }) => opponentScore ?? []);
-  const spread = spreadOut(rounds, DISTRIBUTIONS - 1).map(({ round, answers }) => ({ name: `round ${round}`, values: answers.map(({ score }) => score) })); // prettier-ignore
+  const spread = spreadOut(rounds, DISTRIBUTIONS - 1).map(({ round, answers }) => ({ name: `round ${round}`, values: answers.flatMap(({ score }) => score ?? []) })); // prettier-ignore
   const all = [{ name: 'start', values: start }, ...spread];
   const values = all.flatMap((one) => one.values);
   const [low, high] = [values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), -Infinity)]; // prettier-ignore

@@ -25,7 +25,7 @@ export function metricsRows(
     for (const { step: _, ...metrics } of training) {
       rows.push({ step: ++steps, ...time, metrics: { ...prefixed('train/', metrics), round } });
     }
-    const { evaluation, winRateOverPrevious, label } = results.find((result) => result.round === round)!;
+    const { evaluation, winRateOverPrevious, secondJudge, label } = results.find((result) => result.round === round)!;
     const { meanScore, meanTokens, strictPassRate, against } = evaluation;
     const measured = {
       score: meanScore,
@@ -36,6 +36,10 @@ export function metricsRows(
       win_rate_high: against!.winRateInterval.high,
       win_rate_over_previous: winRateOverPrevious,
       kl: against!.kl,
+      ...(secondJudge && {
+        second_judge_score: secondJudge.evaluation.meanScore,
+        second_judge_win_rate: secondJudge.evaluation.against!.winRate,
+      }),
     };
     rows.push({
       step: round,

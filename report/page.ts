@@ -7,7 +7,7 @@ import { answersSection } from './answers.ts';
 import type { Origin, RoundArtifacts } from './artifacts.ts';
 import { figures } from './figures.ts';
 import { html, Html } from './html.ts';
-import { HEAD, roundRows } from './rounds.ts';
+import { HEAD, roundNotes, roundRows } from './rounds.ts';
 import type { StepTime } from './times.ts';
 
 export interface Report {
@@ -73,8 +73,8 @@ function lead({ config, status: { state, results, rounds, policy, version } }: R
 }
 
 /** What an operator should know: in sentences. */
-const notes = ({ skipped, repairs }: RunStatus): Html[] =>
-  [...repairs, ...skipped.map((round) => `Round ${round} was skipped.`)].map(
+const notes = (status: RunStatus): Html[] =>
+  [...roundNotes(status), ...status.repairs, ...status.skipped.map((round) => `Round ${round} was skipped.`)].map(
     (line) => html`<p class="warning">${line}</p>`,
   );
 

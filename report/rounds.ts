@@ -15,7 +15,7 @@ export const roundRows = ({ start, results }: RunStatus): string[][] => [
 function roundRow({ round, label, evaluation, accepted }: RoundResult): string[] {
   return [
     `round ${round}`,
-    String(label.preferences),
+    preferences(label),
     ...scores(evaluation),
     winRate(evaluation),
     evaluation.meanTokens.toFixed(1),
@@ -23,6 +23,10 @@ function roundRow({ round, label, evaluation, accepted }: RoundResult): string[]
     accepted ? 'accepted' : 'rolled back',
   ];
 }
+
+/** How many there are, and how many answers the labeler gave no judgement on, where it did not judge all. */
+const preferences = ({ preferences: count, unjudged }: RoundResult['label']) =>
+  unjudged ? `${count} (${unjudged} unjudged)` : String(count);
 
 /** Strict pass rate and mean score, as cells. */
 export const scores = ({ strictPassRate, meanScore }: AnswerSummary) => [
@@ -35,3 +39,10 @@ export function winRate({ against }: Comparison): string {
   const { winRate: rate, winRateInterval } = against!;
   return `${percent(rate)} [${(100 * winRateInterval.low).toFixed(1)}, ${(100 * winRateInterval.high).toFixed(1)}]`;
 }
+
+/** What is to be known of the rounds beside their numbers: why one was rolled back, and what to be wary of. */
+export const roundNotes = ({ results }: RunStatus): string[] =>
+  results.flatMap(({ round, accepted, reasons, warnings }) => [
+    ...(accepted ? [] : [`Round ${round} was rolled back: ${reasons.join(' ')}`]),
+    ...warnings.map((warning) => `Round ${round}: ${warning}`),
+  ]);

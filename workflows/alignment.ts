@@ -10,7 +10,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { control } from './activities.ts';
-import { answerHeldOut } from './answers.ts';
+import { answerHeldOut, measureAnswers } from './answers.ts';
 import { configOfRound } from './changes.ts';
 import type { RunConfig } from './config.ts';
 import { goOn, takeDecisions } from './decisions.ts';
@@ -97,16 +97,24 @@ function nextStage(config: RunConfig, journal: Journal): Stage | undefined {
 
 async function prepare(config: RunConfig, journal: Journal): Promise<void> {
   const { name, model, adapter, prompts, label, rounds, seed } = config;
+  const { secondJudge } = config.evaluate;
   const continues = journal.continues ? { continues: name } : {};
-  journal.prepared = await control.prepare({ model, adapter, prompts, label, rounds, seed, ...continues });
+  journal.prepared = await control.prepare({
+    model,
+    adapter,
+    prompts,
+    label,
+    rounds,
+    seed,
+    ...(secondJudge && { secondJudge }),
+    ...continues,
+  });
 }
 
 async function measureStart(config: RunConfig, journal: Journal): Promise<void> {
   const { policy, heldOut } = journal.prepared!;
   const answers = await answerHeldOut(config, policy, heldOut, () => {});
-  const { label, seed } = config;
-  const { summary } = await control.evaluate({ responses: answers.responses, label, seed });
-  journal.start = { answers, summary };
+  journal.start = { answers, summary: await measureAnswers(config, answers) };
 }
 
 async function runRound(config: RunConfig, journal: Journal): Promise<void> {
@@ -127,6 +135,7 @@ async function runRound(config: RunConfig, journal: Journal): Promise<void> {
   const output = await result;
   if (output === 'halted') return;
   journal.done.push(output);
+  if (!output.result.accepted && config.evaluate.gate.onFail === 'stop') journal.asked = 'stop';
   journal.round++;
 }
 

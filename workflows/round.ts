@@ -1,10 +1,11 @@
 /** One SELM iteration: sample, label, optimize, evaluate. */
 import { defineQuery, defineSignal, isCancellation, setHandler, TemporalFailure } from '@temporalio/workflow';
 import type { PromptSet } from '../activities/prepare.ts';
-import { answerHeldOut, compareAnswers, type Answers } from './answers.ts';
+import { answerHeldOut, compareAnswers, comparisonActivities, type Answers } from './answers.ts';
 import { control, model } from './activities.ts';
 import type { RunConfig } from './config.ts';
 import { stepFailed } from './failure.ts';
+import { judgeRound } from './gate.ts';
 import { runShards, shardsOf } from './shards.ts';
 import { STEPS, type RoundResult, type RoundStatus, type StepName, type StepStatus } from './status.ts';
 
@@ -79,8 +80,10 @@ async function runRound({ config, round, prompts, heldOut, start, previous }: Ro
   const shared = { policy, prompts: prompts.address, settings, seed, threads };
   const responses = await step('sample', shards.length, (tick) => runShards('sample', shared, shards, tick));
 
-  const labeled = await step('label', 1, async (tick) => {
-    const result = await control.label({ responses, label: config.label });
+  const labeled = await step('label', shards.length + 1, async (tick) => {
+    const answered = responses.map((shard) => ({ responses: shard }));
+    const labels = await runShards('label', { label: config.label, threads }, answered, tick);
+    const result = await control.prefer({ labels });
     tick(result.reused);
     return result;
   });
@@ -102,24 +105,45 @@ async function runRound({ config, round, prompts, heldOut, start, previous }: Ro
   });
 
   const heldOutShards = shardsOf(heldOut.count, config.evaluate.shardSize).length;
-  const evaluated = await step('evaluate', 3 * heldOutShards + 2, async (tick) => {
-    const answers = await answerHeldOut(config, optimized.address, heldOut, tick);
-    const againstStart = await compareAnswers(config, answers, start, tick);
-    const againstPrevious = await compareAnswers(config, answers, previous, tick);
-    return { answers, againstStart, winRateOverPrevious: againstPrevious.summary.against!.winRate };
-  });
+  const { secondJudge } = config.evaluate;
+  const second = secondJudge && { ...config, label: secondJudge };
+  const evaluated = await step(
+    'evaluate',
+    heldOutShards +
+      2 * comparisonActivities(config, heldOutShards) +
+      (second ? 2 * comparisonActivities(second, heldOutShards) : 0),
+    async (tick) => {
+      const answers = await answerHeldOut(config, optimized.address, heldOut, tick);
+      const againstStart = await compareAnswers(config, answers, start, tick);
+      const againstPrevious = await compareAnswers(config, answers, previous, tick);
+      if (!second) return { answers, againstStart, overPrevious: againstPrevious.summary };
+      const secondStart = await compareAnswers(second, answers, start, tick);
+      const secondPrevious = await compareAnswers(second, answers, previous, tick);
+      const bySecond = { evaluation: secondStart.summary, overPrevious: secondPrevious.summary };
+      return { answers, againstStart, overPrevious: againstPrevious.summary, bySecond };
+    },
+  );
 
-  const { minWinRate = 0 } = config.evaluate.gate;
+  const { overPrevious, bySecond } = evaluated;
+  const { reasons, warnings } = judgeRound(config, overPrevious, bySecond?.overPrevious);
   return {
     answers: evaluated.answers,
     result: {
       round,
       policy: optimized.address,
-      accepted: evaluated.winRateOverPrevious >= minWinRate,
+      accepted: reasons.length === 0,
+      reasons,
+      warnings,
       label: labeled.summary,
       training: optimized.summary.metrics,
       evaluation: evaluated.againstStart.summary,
-      winRateOverPrevious: evaluated.winRateOverPrevious,
+      winRateOverPrevious: overPrevious.against!.winRate,
+      ...(bySecond && {
+        secondJudge: {
+          evaluation: bySecond.evaluation,
+          winRateOverPrevious: bySecond.overPrevious.against!.winRate,
+        },
+      }),
       artifacts: { preferences: labeled.address, evaluation: evaluated.againstStart.address },
     },
   };

@@ -28,6 +28,10 @@ export interface RoundResult {
   /** The policy it trained. */
   policy: string;
   accepted: boolean;
+  /** Why it is not: a sentence for each limit of the gate that it does not keep. */
+  reasons: string[];
+  /** What does not decide, but should be known, such as signs of reward hacking. */
+  warnings: string[];
   label: LabelStats;
   /** Means over the last tenth of the training steps. */
   training: Record<string, number>;
@@ -35,6 +39,8 @@ export interface RoundResult {
   evaluation: Comparison;
   /** Over the policy the round started from: what the gate looks at. */
   winRateOverPrevious: number;
+  /** The same by a judge that training never sees: against the run's start, and over the policy the round started from. */
+  secondJudge?: { evaluation: Comparison; winRateOverPrevious: number };
   /** Where the round's preferences, and the evaluation against the start, can be read. */
   artifacts: { preferences: Address; evaluation: Address };
 }
