@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { chatCommand } from './chat.ts';
 import { exitCodeOf, report } from './errors.ts';
+import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { exportCommand } from './export.ts';
 import { gcCommand } from './gc.ts';
@@ -48,6 +49,7 @@ for (const command of [
   verifyCommand(),
   gcCommand(),
   workerCommand(),
+  doctorCommand(),
   sampleCommand(),
   scoreCommand(),
   labelCommand(),

@@ -15,12 +15,12 @@ export const EVENTS_FILE = 'events.out.tfevents.0.selm';
 
 /** The bytes of an event file with these scalars. */
 export function eventFile(rows: MetricsRow[]): Buffer {
-  const events = rows.map(({ step, time = 0, metrics }) => ({
-    wallTime: time,
+  const events = rows.map(({ step, time, metrics }) => ({
+    ...(time !== undefined && { wallTime: time }),
     step,
     summary: { value: Object.entries(metrics).map(([tag, simpleValue]) => ({ tag, simpleValue })) },
   }));
-  return Buffer.concat([{ wallTime: 0, fileVersion: 'brain.Event:2' }, ...events].map(record));
+  return Buffer.concat([{ fileVersion: 'brain.Event:2' }, ...events].map(record));
 }
 
 function record(event: object): Buffer {
