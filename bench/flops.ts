@@ -8,9 +8,10 @@ const PER_WEIGHT = 2;
 
 type Preference = Work['preferences'][number];
 
+const triangle = (n: number) => (n * (n + 1)) / 2;
+
 /** Queries times keys that they see: a prompt sees itself backwards, a response also all its prompt. */
 function visiblePairs(prompt: number, responses: number[]): number {
-  const triangle = (n: number) => (n * (n + 1)) / 2;
   return triangle(prompt) + responses.reduce((sum, n) => sum + triangle(n) + n * prompt, 0);
 }
 

@@ -40,7 +40,10 @@ async function measureCase(given: Case, sides: Sides, folder: string): Promise<C
   }
   for (const side of given.sides) result.sides[side] = { missing: sides.missing(given, side), runs: [] };
   for (let repeat = 0; repeat < Number(values.repeats ?? given.repeats); repeat++) {
-    for (const [side, measured] of Object.entries(result.sides) as [Side, { missing?: string; runs: Measurement[] }][]) {
+    for (const [side, measured] of Object.entries(result.sides) as [
+      Side,
+      { missing?: string; runs: Measurement[] },
+    ][]) {
       if (measured.missing !== undefined) continue;
       try {
         const { values, ...run } = await sides.measure(given, side, file);
