@@ -22,6 +22,7 @@ import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
 import { verifyCommand } from './verify.ts';
 import { watchCommand } from './watch.ts';
+import { winrateCommand } from './winrate.ts';
 import { workerCommand } from './worker.ts';
 
 const program = new Command('selm')
@@ -51,6 +52,7 @@ for (const command of [
   labelCommand(),
   optimizeCommand(),
   evaluateCommand(),
+  winrateCommand(),
   sftCommand(),
   chatCommand(),
   exportCommand(),
