@@ -15,6 +15,7 @@ import { runCommand } from './run.ts';
 import { sampleCommand } from './sample.ts';
 import { scheduleCommand } from './schedule.ts';
 import { scoreCommand } from './score.ts';
+import { serveCommand } from './serve.ts';
 import { sftCommand } from './sft.ts';
 import { skipCommand } from './skip.ts';
 import { startCommand } from './start.ts';
@@ -55,6 +56,7 @@ for (const command of [
   winrateCommand(),
   sftCommand(),
   chatCommand(),
+  serveCommand(),
   exportCommand(),
 ]) {
   program.addCommand(command.copyInheritedSettings(program));
