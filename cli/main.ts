@@ -5,6 +5,7 @@ import { exitCodeOf, report } from './errors.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { exportCommand } from './export.ts';
 import { gcCommand } from './gc.ts';
+import { ifevalCommand } from './ifeval.ts';
 import { labelCommand } from './label.ts';
 import { optimizeCommand } from './optimize.ts';
 import { pauseCommand } from './pause.ts';
@@ -54,6 +55,7 @@ for (const command of [
   optimizeCommand(),
   evaluateCommand(),
   winrateCommand(),
+  ifevalCommand(),
   sftCommand(),
   chatCommand(),
   serveCommand(),

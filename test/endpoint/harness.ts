@@ -41,9 +41,8 @@ export async function runHarness(python: string, url: string, model: string, fol
   await run(
     python,
     [
-      ...['-m', 'lm_eval', '--model', 'local-completions', '--model_args', modelArguments, '--batch_size', '4'],
-      ...['--include_path', tasks, '--tasks', 'selm_choice', '--output_path', out, '--log_samples'],
-    ],
+      '-m', 'lm_eval', '--model', 'local-completions', '--model_args', modelArguments, '--batch_size', '4', '--include_path', tasks, '--tasks', 'selm_choice', '--output_path', out, '--log_samples',
+    ], // prettier-ignore
     { env: { ...process.env, HF_HUB_OFFLINE: '1', HF_HOME: join(folder, 'hf') }, maxBuffer: 2 ** 26 },
   );
   const files = (readdirSync(out, { recursive: true }) as string[]).map((name) => join(out, name));
