@@ -45,10 +45,11 @@ export function ifevalAccuracies(prompts: PromptRecord[], responses: string[]): 
 export function accuracyOf(rows: Followed[]): Accuracy {
   const all = rows.flatMap(({ ids, followed }) => ids.map((id, i) => ({ id, followed: followed[i] })));
   const kinds = [...new Set(all.map(({ id }) => id))].sort();
-  const share = (values: boolean[]) => values.filter(Boolean).length / values.length;
   return {
     promptLevel: share(rows.map(({ followed }) => followed.every(Boolean))),
     instructionLevel: share(all.map(({ followed }) => followed)),
     byKind: Object.fromEntries(kinds.map((kind) => [kind, share(all.filter(({ id }) => id === kind).map(({ followed }) => followed))])), // prettier-ignore
   };
 }
+
+const share = (values: boolean[]) => values.filter(Boolean).length / values.length;
