@@ -102,7 +102,7 @@ export function compare(
     outcomes.map((outcome, i) => ({
       outcome,
       modelLength: charactersOf(answered[i].responses[0].text),
-      baselineLength: charactersOf(other[i].responses[0].text),
+      baselineLength: charactersOf(other[i].record.responses[0].text),
     })),
     seed,
   );
