@@ -6,6 +6,7 @@ import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { exportCommand } from './export.ts';
 import { gcCommand } from './gc.ts';
+import { ifevalCommand } from './ifeval.ts';
 import { labelCommand } from './label.ts';
 import { optimizeCommand } from './optimize.ts';
 import { pauseCommand } from './pause.ts';
@@ -17,6 +18,7 @@ import { runCommand } from './run.ts';
 import { sampleCommand } from './sample.ts';
 import { scheduleCommand } from './schedule.ts';
 import { scoreCommand } from './score.ts';
+import { serveCommand } from './serve.ts';
 import { sftCommand } from './sft.ts';
 import { skipCommand } from './skip.ts';
 import { startCommand } from './start.ts';
@@ -24,6 +26,7 @@ import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
 import { verifyCommand } from './verify.ts';
 import { watchCommand } from './watch.ts';
+import { winrateCommand } from './winrate.ts';
 import { workerCommand } from './worker.ts';
 
 const program = new Command('selm')
@@ -55,8 +58,11 @@ for (const command of [
   labelCommand(),
   optimizeCommand(),
   evaluateCommand(),
+  winrateCommand(),
+  ifevalCommand(),
   sftCommand(),
   chatCommand(),
+  serveCommand(),
   exportCommand(),
 ]) {
   program.addCommand(command.copyInheritedSettings(program));

@@ -36,7 +36,8 @@ interface ComputeJob {
 }
 
 export interface SampleJob extends ComputeJob {
-  prompts: Pick<PromptRecord, 'id' | 'prompt'>[];
+  /** As texts, or as token ids, to which nothing is added. */
+  prompts: (Pick<PromptRecord, 'id' | 'prompt'> | { id: string; prompt_input_ids: number[] })[];
   settings: SamplingSettings;
   /** A sample's random numbers depend on (seed, prompt id, sample index) alone. */
   seed: number;
@@ -53,6 +54,16 @@ export interface ScoreJob extends ComputeJob {
 }
 /** Sum of the response tokens' log-probabilities (nats) and how many there are, in the order of the rows. */
 export type ScoreResult = { logp: number; tokens: number }[];
+
+export interface TokenScoreJob extends ComputeJob {
+  /** Token ids, at least one each. */
+  sequences: number[][];
+}
+/** A token's log-probability (nats) after those before it, and the likeliest tokens in its place, best first. */
+export interface TokenScores {
+  logp: number;
+  top: { id: number; logp: number }[];
+}
 
 /** Metrics of one optimizer step, named as TRL logs them. */
 export interface TrainMetrics {
@@ -98,6 +109,8 @@ export interface ExportJob {
 export interface EngineMethods {
   sample(job: SampleJob): SampleResult;
   score(job: ScoreJob): ScoreResult;
+  /** For each sequence the scores of its tokens, all but the first. */
+  scoreTokens(job: TokenScoreJob): TokenScores[][];
   optimize(job: OptimizeJob): TrainResult;
   sft(job: SftJob): TrainResult;
   export(job: ExportJob): null;

@@ -66,11 +66,11 @@ export const pathChart = (title: string, x: Axis, y: Axis, points: { name: strin
     series: [
       {
         type: 'line',
-        data: points.map(({ name, at }) => ({ value: at, name })),
+        // Neighbours are often close: their names stand above and below.
+        data: points.map(({ name, at }, i) => ({ value: at, name, label: { position: i % 2 === 0 ? 'right' : 'top' } })), // prettier-ignore
         symbol: 'circle',
         symbolSize: 8,
-        label: { show: true, formatter: '{b}', position: 'top', color: TEXT, fontSize: 11 },
-        labelLayout: { moveOverlap: 'shiftY' },
+        label: { show: true, formatter: '{b}', color: TEXT, fontSize: 11 },
       },
     ],
   });

@@ -382,7 +382,7 @@ export function loop(
   body: (b: Graph, iteration: Tensor, state: Tensor[]) => { again?: Tensor; state: Tensor[]; scan: Tensor[] },
 ): { state: Tensor[]; scan: Tensor[] } {
   const b = new Graph(g);
-  const name = `body_${g.nodes.length}`;
+  const name = g.freshName('body');
   const iteration = b.input(`${name}_iteration`, 'int64', []);
   const condition = b.input(`${name}_condition`, 'bool', []);
   const carried = state.map((tensor, i) => b.input(`${name}_state_${i}`, tensor.type, stateShapes[i]));

@@ -68,7 +68,8 @@ export class Graph {
     return this.parent?.root ?? this;
   }
 
-  private freshName(stem: string): string {
+  /** A name that no other tensor of the file has. */
+  freshName(stem: string): string {
     return `${stem}_${this.root.counter++}`;
   }
 

@@ -25,7 +25,7 @@ const BLOCK_QUERIES = 512;
  */
 export function segmentedAttention(g: Graph, config: ModelConfig, segments: Tensor): Attend {
   const mask = segmentMask(g, segments);
-  return (_layer, { query, key, value }) => {
+  return (g, _layer, { query, key, value }) => {
     const attention = blockedAttention(g, config, mask, query, key, value);
     return g.composite('Attention', [query, key, value], attention.build, attention.rule)[0];
   };
