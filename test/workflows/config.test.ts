@@ -228,3 +228,10 @@ test("the quickstart's configuration is valid", () => {
   const example = fileURLToPath(new URL('../../examples/quickstart/config.yaml', import.meta.url));
   expect(loadConfig(example)).toMatchObject({ name: 'quickstart', rounds: 3 });
 });
+
+test('a limit for the second judge needs one', () => {
+  const lines = [...REQUIRED, 'evaluate:', '  gate:', '    minSecondJudgeWinRate: 0.5'];
+  expect(refusal(...lines)).toBe('run.yaml: "evaluate.gate.minSecondJudgeWinRate" cannot be 0.5: there is no evaluate.secondJudge to ask; see docs/config.md.'); // prettier-ignore
+  write(...lines, '  secondJudge: { by: verifier }');
+  expect(loadConfig(file).evaluate.gate).toEqual({ minSecondJudgeWinRate: 0.5, onFail: 'continue' });
+});
