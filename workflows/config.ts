@@ -65,6 +65,16 @@ const onFailureSchema = z.strictObject({
     .describe('Seconds before the first of these retries; each further one waits twice as long.'),
 });
 
+const budgetSchema = z.strictObject({
+  usdPerGpuHour: z.number().positive().describe('What an hour of one GPU worker costs, in US dollars.'),
+  usd: z
+    .number()
+    .positive()
+    .describe(
+      'What the run may spend on GPU workers, in US dollars; then it waits for a decision, after the activities under way.',
+    ),
+});
+
 export const runSchema = z.strictObject({
   name: z
     .string()
@@ -92,6 +102,7 @@ export const runSchema = z.strictObject({
   onFailure: onFailureSchema
     .prefault({})
     .describe('What happens after a failure that the retries of an activity do not mend, before an operator is asked.'),
+  budget: budgetSchema.optional().describe('What the run may cost. What is found made costs nothing.'),
   output: z.string().optional().describe('Folder to which the last accepted policy is written when the run ends.'),
 });
 export type RunConfig = z.infer<typeof runSchema> & { threads: number };
@@ -130,7 +141,7 @@ export function loadConfig(file: string, overrides: Partial<RunConfig> = {}): Ru
 }
 
 /** What of a run in progress can change: the rest has been used when the first round begins. */
-const CHANGEABLE = ['sample', 'label', 'optimize', 'evaluate', 'onFailure'];
+const CHANGEABLE = ['sample', 'label', 'optimize', 'evaluate', 'onFailure', 'budget'];
 
 /**
  * Checks settings that are to change while a run is in progress.
