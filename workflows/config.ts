@@ -117,11 +117,19 @@ export function loadConfig(file: string, overrides: Partial<RunConfig> = {}): Ru
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
     throw new InputError(`${file} holds no configuration; see docs/config.md.`);
   }
-  const document = { ...content, ...overrides };
-  const parsed = runSchema.safeParse(document);
-  if (!parsed.success) throw new InputError(`${file}: ${describeProblem(runSchema, document, parsed.error)}`);
+  return readConfig(file, { ...content, ...overrides }, dirname(file));
+}
 
-  const path = (given: string) => resolve(dirname(file), given);
+/**
+ * Reads a run's configuration. Paths in it are relative to `folder`.
+ * @param what names it in errors
+ * @throws InputError that names the key
+ */
+export function readConfig(what: string, document: object, folder: string): RunConfig {
+  const parsed = runSchema.safeParse(document);
+  if (!parsed.success) throw new InputError(`${what}: ${describeProblem(runSchema, document, parsed.error)}`);
+
+  const path = (given: string) => resolve(folder, given);
   const pathOrId = (given: string, isId: (text: string) => boolean) =>
     isId(given) && !existsSync(path(given)) ? given : path(given);
   const { model, adapter, prompts, output, threads = availableParallelism(), ...rest } = parsed.data;
