@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { RunStatus } from '../../workflows/status.ts';
@@ -32,6 +33,7 @@ const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).
 
 beforeAll(async () => {
   server = await startDevServer();
+  await (await Connection.connect({ address: server.address })).close();
   certificates = makeCertificates(folder);
   tinyModel(join(folder, 'model'));
   writeFileSync(join(folder, 'train.jsonl'), jsonl(tinyPrompts(40)));
@@ -50,7 +52,11 @@ beforeAll(async () => {
   const [otlp, ecs] = [await startRecording(), await startRecording()];
   [traces, agent] = [otlp.requests, ecs.requests];
   port = await freePort();
-  const home = { SELM_HOME: join(folder, 'home'), TEMPORAL_TLS_SERVER_CA_CERT_PATH: certificates.ca };
+  const home = {
+    SELM_HOME: join(folder, 'home'),
+    TEMPORAL_TLS_SERVER_CA_CERT_PATH: certificates.ca,
+    TEMPORAL_TLS_SERVER_NAME: 'temporal.test',
+  };
   withKey = {
     ...home,
     TEMPORAL_ADDRESS: await startTlsProxy(server.address, certificates, { apiKey: API_KEY }),
@@ -75,7 +81,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  for (const { process, ended } of [control, gpu]) {
+  for (const { process, ended } of [control, gpu].filter(Boolean)) {
     process.kill('SIGKILL');
     await ended;
   }
@@ -83,12 +89,12 @@ afterAll(async () => {
 });
 
 it('without its key or certificate nobody gets in, and the answer does not show the key', async () => {
-  const wrong = await selm(['status', 'deployed'], { ...withKey, TEMPORAL_API_KEY: 'wrong-key' });
+  const { TEMPORAL_TLS_CLIENT_CERT_PATH: _, TEMPORAL_TLS_CLIENT_KEY_PATH: __, ...without } = withCertificate;
+  const [wrong, anonymous] = await Promise.all([selm(['status', 'deployed'], { ...withKey, TEMPORAL_API_KEY: 'wrong-key' }), selm(['status', 'deployed'], without)]); // prettier-ignore
   expect(wrong.code).toBe(1);
   expect(wrong.stderr).toMatch(/^selm: Temporal at 127.+ cannot be reached: .*no such key/);
   expect(wrong.stderr).not.toContain('wrong-key');
-  const { TEMPORAL_TLS_CLIENT_CERT_PATH: _, TEMPORAL_TLS_CLIENT_KEY_PATH: __, ...without } = withCertificate;
-  expect((await selm(['status', 'deployed'], without)).stderr).toMatch(/^selm: Temporal at 127.+ cannot be reached/);
+  expect(anonymous.stderr).toMatch(/^selm: Temporal at 127.+ cannot be reached/);
 });
 
 it('with a key on one side and a certificate on the other, a run is done', async () => {

@@ -13,11 +13,19 @@ export interface Tracing {
 export async function startTracing(role: string): Promise<Tracing | undefined> {
   if (!process.env['OTEL_EXPORTER_OTLP_ENDPOINT']) return undefined;
   // Loaded only where it is needed.
-  const [{ BasicTracerProvider, BatchSpanProcessor }, { OTLPTraceExporter }, { Resource, envDetector, detectResourcesSync }, temporal] = await Promise.all([import('@opentelemetry/sdk-trace-base'), import('@opentelemetry/exporter-trace-otlp-http'), import('@opentelemetry/resources'), import('@temporalio/interceptors-opentelemetry')]); // prettier-ignore
-  const resource = new Resource({ 'service.name': `selm-${role}` }).merge(detectResourcesSync({ detectors: [envDetector] })); // prettier-ignore
-  const processor = new BatchSpanProcessor(new OTLPTraceExporter());
-  const provider = new BasicTracerProvider({ resource, spanProcessors: [processor] });
-  provider.register();
+  const [sdk, exporter, resources, contexts, temporal] = await Promise.all([
+    import('@opentelemetry/sdk-trace-base'),
+    import('@opentelemetry/exporter-trace-otlp-http'),
+    import('@opentelemetry/resources'),
+    import('@opentelemetry/context-async-hooks'),
+    import('@temporalio/interceptors-opentelemetry'),
+  ]);
+  const given = resources.detectResourcesSync({ detectors: [resources.envDetector] });
+  const resource = new resources.Resource({ 'service.name': `selm-${role}` }).merge(given);
+  const processor = new sdk.BatchSpanProcessor(new exporter.OTLPTraceExporter());
+  const provider = new sdk.BasicTracerProvider({ resource, spanProcessors: [processor] });
+  // An activity's span belongs to the one that its headers name: without a manager of contexts it would begin a trace of its own.
+  provider.register({ contextManager: new contexts.AsyncLocalStorageContextManager().enable() });
   return {
     options: {
       sinks: {
