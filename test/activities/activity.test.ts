@@ -24,6 +24,13 @@ async function perform(step: Step<number, object>, environment = newEnvironment(
 
 const wait = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+/** An attempt after one that has worked for 100 seconds. */
+const again = () => new MockActivityEnvironment({ heartbeatDetails: { seconds: 100 } }, { logger: new DefaultLogger('ERROR') }); // prettier-ignore
+const work = async () => {
+  await wait(300);
+  return { reused: false };
+};
+
 describe('an activity', () => {
   test('gives its step the rooms and the input, and gives back its result', async () => {
     const { result } = await perform(async (given, input) => ({ answer: given === rooms ? input + 1 : 0 }));
@@ -57,11 +64,6 @@ describe('an activity', () => {
   });
 
   test('counts the seconds it has worked over all attempts, and none where its artifact was found', async () => {
-    const again = () => new MockActivityEnvironment({ heartbeatDetails: { seconds: 100 } }, { logger: new DefaultLogger('ERROR') }); // prettier-ignore
-    const work = async () => {
-      await wait(300);
-      return { reused: false };
-    };
     const { seconds } = (await perform(work, again())).result as { seconds: number };
     expect(seconds).toBeGreaterThanOrEqual(100.3);
     expect(seconds).toBeLessThan(101);

@@ -94,20 +94,26 @@ test('failed attempts count', async () => {
   standIns.before.optimize = () => {
     throw spentFailure(new Error('the disk is full'), { seconds: 7 * HOUR }, true);
   };
-  const act = async (run: RunHandle) => {
-    expect(await untilParked(run)).toMatchObject({ failure: { step: 'optimize', message: 'the disk is full' }, gpuSeconds: 9 * HOUR }); // prettier-ignore
-  };
-  await withRun({ rounds: 1 }, act, standIns);
+  await withRun(
+    { rounds: 1 },
+    async (run: RunHandle) => {
+      expect(await untilParked(run)).toMatchObject({ failure: { step: 'optimize', message: 'the disk is full' }, gpuSeconds: 9 * HOUR }); // prettier-ignore
+    },
+    standIns,
+  );
 });
 
 test('a step in blocks of shards stops within a block', async () => {
   const changes = { rounds: 1, sample: { shardSize: 1 }, budget: { usdPerGpuHour: 1, usd: 50 } };
-  const act = async (run: RunHandle, _name: string, standIns: StandIns) => {
-    const status = await untilParked(run);
-    // Those under way in two blocks are ended.
-    expect(status.spent!.usd).toBe(modelCalls(standIns));
-    expect(status.spent!.usd).toBeGreaterThanOrEqual(50);
-    expect(status.spent!.usd).toBeLessThan(50 + 50 + 2 * 32);
-  };
-  await withRun(changes, act, new StandIns(260));
+  await withRun(
+    changes,
+    async (run: RunHandle, _name: string, standIns: StandIns) => {
+      const status = await untilParked(run);
+      // Those under way in two blocks are ended.
+      expect(status.spent!.usd).toBe(modelCalls(standIns));
+      expect(status.spent!.usd).toBeGreaterThanOrEqual(50);
+      expect(status.spent!.usd).toBeLessThan(50 + 50 + 2 * 32);
+    },
+    new StandIns(260),
+  );
 });
