@@ -13,9 +13,10 @@ export interface Certificates {
   client: { cert: string; key: string };
 }
 
+const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
+
 export function makeCertificates(folder: string): Certificates {
   const file = (name: string) => join(folder, name);
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
   openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=selm test CA', '-keyout', file('ca.key'), '-out', file('ca.pem')); // prettier-ignore
   writeFileSync(file('names'), 'subjectAltName=DNS:temporal.test,IP:127.0.0.1\n');
   const issue = (name: string) => {
@@ -44,7 +45,7 @@ export async function startTlsProxy(target: string, certificates: Certificates, 
     requestCert: door.clientCertificate === true,
     rejectUnauthorized: door.clientCertificate === true,
   });
-  const upstream = connect(`http://${target}`);
+  const upstream = connect(`http://${target}`).on('error', () => {});
   proxy.on('stream', (stream: ServerHttp2Stream, headers) => {
     stream.on('error', () => {});
     if (door.apiKey !== undefined && headers['authorization'] !== `Bearer ${door.apiKey}`) {

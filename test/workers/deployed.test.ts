@@ -14,7 +14,7 @@ import { freePort } from '../free-port.ts';
 import { startRecording, type Recorded } from '../recording-server.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
-import { makeCertificates, startTlsProxy, type Certificates } from '../grpc-proxy.ts';
+import { makeCertificates, startTlsProxy, type Certificates } from '../tls-proxy.ts';
 
 const API_KEY = 'key-that-nobody-may-read';
 
