@@ -3,8 +3,9 @@ import { ApplicationFailure, Context } from '@temporalio/activity';
 import { InputError } from '../data/errors.ts';
 import type { Progress } from '../engine/jobs.ts';
 import { evaluate } from './evaluate.ts';
-import { label } from './label.ts';
+import { judge, label } from './label.ts';
 import { optimize } from './optimize.ts';
+import { prefer } from './prefer.ts';
 import { prepare } from './prepare.ts';
 import { publish } from './publish.ts';
 import { release } from './release.ts';
@@ -12,10 +13,12 @@ import { sample } from './sample.ts';
 import { score } from './score.ts';
 import type { Rooms, Step } from './step.ts';
 
+/** On which queue they are depends on the labeler. */
+const labelSteps = { label, judge };
 /** Steps that read and write files, without a model. */
-export const controlSteps = { prepare, label, evaluate, publish, release };
+export const controlSteps = { prepare, ...labelSteps, prefer, evaluate, publish, release };
 /** Steps that need the engine. */
-export const modelSteps = { sample, score, optimize };
+export const modelSteps = { sample, score, optimize, ...labelSteps };
 
 type Activity<S> = S extends Step<infer Input, infer Output> ? (input: Input) => Promise<Output> : never;
 export type ActivitiesOf<Steps> = { [Name in keyof Steps]: Activity<Steps[Name]> };

@@ -64,9 +64,10 @@ export const prepare: Step<PrepareInput, Prepared> = async (rooms, input) => {
       `Held-out prompt "${leaked.id}" is among the training prompts of ${prompts.train}: remove it from one of them.`,
     );
   }
-  // The labeler reads every prompt's constraints now: what it cannot check is said before anything is computed.
-  const labeler = createLabeler(label);
-  await labeler.judge([...held, ...given].map((prompt) => ({ prompt, answers: [] })));
+  // What the labeler cannot judge is said before anything is computed. It computes nothing here.
+  const { engine, cacheFolder } = rooms;
+  const labeler = await createLabeler(label, { engine, cacheFolder, threads: 1 });
+  for (const prompt of [...held, ...given]) labeler.check?.(prompt);
   const portions = continues === undefined ? equalPortions(given, input) : portionsOfWhatIsLeft(given, input);
   return {
     policy,

@@ -18,7 +18,7 @@ export function runTable({ start, results }: RunStatus): string {
 function roundRow({ round, label, evaluation, accepted }: RoundResult): string[] {
   return [
     `round ${round}`,
-    String(label.preferences),
+    preferences(label),
     ...scores(evaluation),
     winRate(evaluation),
     evaluation.meanTokens.toFixed(1),
@@ -26,6 +26,10 @@ function roundRow({ round, label, evaluation, accepted }: RoundResult): string[]
     accepted ? 'accepted' : 'rolled back',
   ];
 }
+
+/** How many there are, and how many answers the labeler gave no judgement on, where it did not judge all. */
+const preferences = ({ preferences: count, unjudged }: RoundResult['label']) =>
+  unjudged ? `${count} (${unjudged} unjudged)` : String(count);
 
 /** Strict pass rate and mean score, as cells. */
 export const scores = ({ strictPassRate, meanScore }: AnswerSummary) => [

@@ -1,22 +1,27 @@
 /** The labelers by the name a user gives them. */
 import { z } from 'zod';
-import type { Labeler } from './labeler.ts';
+import type { Labeler, LabelerKind, LabelTools, Locate } from './labeler.ts';
 import { verifier } from './verifier/verifier.ts';
 
-const labelers: Record<LabelSettings['by'], Labeler> = { verifier };
+const kinds = { verifier };
 
-export const labelSchema = z.strictObject({
-  by: z
-    .enum(['verifier'])
-    .default('verifier')
-    .describe(
-      "Who scores the answers. `verifier` checks the instructions in a prompt's `instruction_id_list`, as IFEval does.",
-    ),
+export const labelerNames = Object.keys(kinds) as (keyof typeof kinds)[];
+
+/** The settings of every labeler, told apart by its name. */
+export const labelSchema = z.discriminatedUnion('by', [verifier.schema], {
+  error: ({ code }) =>
+    code === 'invalid_union' ? `expected one of ${labelerNames.map((name) => `"${name}"`).join('|')}` : undefined,
 });
-export type LabelSettings = z.infer<typeof labelSchema>;
+export type LabelSettings = z.output<typeof labelSchema>;
 
-export const labelerNames = labelSchema.shape.by.unwrap().options;
+const kindOf = ({ by }: LabelSettings) => kinds[by] as unknown as LabelerKind;
 
-export function createLabeler({ by }: LabelSettings): Labeler {
-  return labelers[by];
+/** @throws InputError when the settings name something that is missing or wrong */
+export async function createLabeler(settings: LabelSettings, tools: LabelTools): Promise<Labeler> {
+  return kindOf(settings).create(settings, tools);
+}
+
+/** The settings with their paths made absolute. */
+export function locateLabeler(settings: LabelSettings, locate: Locate): LabelSettings {
+  return (kindOf(settings).locate?.(settings, locate) as LabelSettings | undefined) ?? settings;
 }

@@ -13,6 +13,7 @@ import { controlSteps, createActivities, modelSteps } from '../activities/index.
 import { startEngine } from '../engine/host.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from '../workflows/queues.ts';
 import { connectionSettings } from './connection.ts';
+import { cacheFolder } from './places.ts';
 import { openStore } from './store.ts';
 
 export const ROLES = ['control', 'gpu'] as const;
@@ -40,7 +41,7 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   const { connectionOptions, namespace } = connectionSettings();
   const connection = await NativeConnection.connect(connectionOptions);
   const engine = startEngine();
-  const rooms = { store, engine };
+  const rooms = { store, engine, cacheFolder: cacheFolder() };
   const byRole: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
     control: {
       taskQueue: CONTROL_QUEUE,

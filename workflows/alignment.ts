@@ -10,7 +10,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { control } from './activities.ts';
-import { answerHeldOut } from './answers.ts';
+import { answerHeldOut, measureAnswers } from './answers.ts';
 import { configOfRound } from './changes.ts';
 import type { RunConfig } from './config.ts';
 import { goOn, takeDecisions } from './decisions.ts';
@@ -104,9 +104,7 @@ async function prepare(config: RunConfig, journal: Journal): Promise<void> {
 async function measureStart(config: RunConfig, journal: Journal): Promise<void> {
   const { policy, heldOut } = journal.prepared!;
   const answers = await answerHeldOut(config, policy, heldOut, () => {});
-  const { label, seed } = config;
-  const { summary } = await control.evaluate({ responses: answers.responses, label, seed });
-  journal.start = { answers, summary };
+  journal.start = { answers, summary: await measureAnswers(config, answers) };
 }
 
 async function runRound(config: RunConfig, journal: Journal): Promise<void> {

@@ -8,7 +8,8 @@ import { isPolicyName } from '../activities/release.ts';
 import { InputError } from '../data/errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
 import { objectiveSchema, samplingSchema, trainingSchema } from '../engine/settings.ts';
-import { labelSchema } from '../labelers/index.ts';
+import { labelSchema, locateLabeler, type LabelSettings } from '../labelers/index.ts';
+import type { Locate } from '../labelers/labeler.ts';
 import { withSettings, type Settings } from './changes.ts';
 import { describeProblem } from './config-problem.ts';
 
@@ -102,23 +103,18 @@ export type RunConfig = z.infer<typeof runSchema> & { threads: number };
  * @throws InputError that names the file and the key
  */
 export function loadConfig(file: string, overrides: Partial<RunConfig> = {}): RunConfig {
-  const content = parseYaml(file, readText(file));
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    throw new InputError(`${file} holds no configuration; see docs/config.md.`);
-  }
-  const document = { ...content, ...overrides };
+  const document = { ...readYaml(file, "a run's"), ...overrides };
   const parsed = runSchema.safeParse(document);
   if (!parsed.success) throw new InputError(`${file}: ${describeProblem(runSchema, document, parsed.error)}`);
 
-  const path = (given: string) => resolve(dirname(file), given);
-  const pathOrId = (given: string, isId: (text: string) => boolean) =>
-    isId(given) && !existsSync(path(given)) ? given : path(given);
-  const { model, adapter, prompts, output, threads = availableParallelism(), ...rest } = parsed.data;
+  const { path, pathOrId, model: modelAt } = locateFrom(dirname(file));
+  const { model, adapter, prompts, label, output, threads = availableParallelism(), ...rest } = parsed.data;
   const { train, heldOut } = prompts;
   return {
     ...rest,
     threads,
-    model: pathOrId(model, isModelId),
+    label: locateLabeler(label, { path, model: modelAt }),
+    model: modelAt(model),
     ...(adapter !== undefined && { adapter: pathOrId(adapter, isPolicyName) }),
     prompts: {
       ...prompts,
@@ -127,6 +123,29 @@ export function loadConfig(file: string, overrides: Partial<RunConfig> = {}): Ru
     },
     ...(output !== undefined && { output: path(output) }),
   };
+}
+
+/**
+ * A labeler's settings by themselves.
+ * @param file has what stands under `label` in a run's; paths in it are relative to it
+ * @param by the labeler's name, where the file does not say it
+ * @throws InputError that names file or labeler, and the key
+ */
+export function readLabelSettings(file: string | undefined, by: string | undefined): LabelSettings {
+  const document = { ...(file !== undefined && readYaml(file, "a labeler's")), ...(by !== undefined && { by }) };
+  const parsed = labelSchema.safeParse(document);
+  if (!parsed.success) {
+    throw new InputError(`${file ?? `--by ${by}`}: ${describeProblem(labelSchema, document, parsed.error)}`);
+  }
+  return locateLabeler(parsed.data, locateFrom(file === undefined ? '.' : dirname(file)));
+}
+
+/** Finds what is named by settings that stand in a file of this folder. */
+function locateFrom(folder: string): Locate & { pathOrId(given: string, isId: (text: string) => boolean): string } {
+  const path = (given: string) => resolve(folder, given);
+  const pathOrId = (given: string, isId: (text: string) => boolean) =>
+    isId(given) && !existsSync(path(given)) ? given : path(given);
+  return { path, pathOrId, model: (given) => pathOrId(given, isModelId) };
 }
 
 /** What of a run in progress can change: the rest has been used when the first round begins. */
@@ -145,18 +164,28 @@ export function checkSettings(config: RunConfig, settings: Settings): Settings {
   const changed = withSettings(config, settings);
   const parsed = runSchema.safeParse(changed);
   if (!parsed.success) throw new InputError(`--set: ${describeProblem(runSchema, changed, parsed.error)}`);
+  const located = { ...parsed.data, label: locateLabeler(parsed.data.label, locateFrom('.')) };
   const valueOf = (key: string) =>
-    key.split('.').reduce((section, name) => (section as Settings)[name], parsed.data as unknown);
+    key.split('.').reduce((section, name) => (section as Settings)[name], located as unknown);
   return Object.fromEntries(Object.keys(settings).map((key) => [key, valueOf(key)]));
 }
 
-function readText(file: string): string {
+/** @param whose YAML file it is to be, for messages */
+function readYaml(file: string, whose: string): object {
+  const content = parseYaml(file, readText(file, whose));
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+    throw new InputError(`${file} holds no configuration; see docs/config.md.`);
+  }
+  return content;
+}
+
+function readText(file: string, whose: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new InputError(`${file} does not exist; give a run's YAML file.`);
-    throw new InputError(`${file} cannot be read (${code}); give a run's YAML file.`);
+    if (code === 'ENOENT') throw new InputError(`${file} does not exist; give ${whose} YAML file.`);
+    throw new InputError(`${file} cannot be read (${code}); give ${whose} YAML file.`);
   }
 }
 

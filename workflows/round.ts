@@ -1,7 +1,7 @@
 /** One SELM iteration: sample, label, optimize, evaluate. */
 import { defineQuery, defineSignal, isCancellation, setHandler, TemporalFailure } from '@temporalio/workflow';
 import type { PromptSet } from '../activities/prepare.ts';
-import { answerHeldOut, compareAnswers, type Answers } from './answers.ts';
+import { answerHeldOut, compareAnswers, comparisonActivities, type Answers } from './answers.ts';
 import { control, model } from './activities.ts';
 import type { RunConfig } from './config.ts';
 import { stepFailed } from './failure.ts';
@@ -79,8 +79,10 @@ async function runRound({ config, round, prompts, heldOut, start, previous }: Ro
   const shared = { policy, prompts: prompts.address, settings, seed, threads };
   const responses = await step('sample', shards.length, (tick) => runShards('sample', shared, shards, tick));
 
-  const labeled = await step('label', 1, async (tick) => {
-    const result = await control.label({ responses, label: config.label });
+  const labeled = await step('label', shards.length + 1, async (tick) => {
+    const answered = responses.map((shard) => ({ responses: shard }));
+    const labels = await runShards('label', { label: config.label, threads }, answered, tick);
+    const result = await control.prefer({ labels });
     tick(result.reused);
     return result;
   });
@@ -102,12 +104,16 @@ async function runRound({ config, round, prompts, heldOut, start, previous }: Ro
   });
 
   const heldOutShards = shardsOf(heldOut.count, config.evaluate.shardSize).length;
-  const evaluated = await step('evaluate', 3 * heldOutShards + 2, async (tick) => {
-    const answers = await answerHeldOut(config, optimized.address, heldOut, tick);
-    const againstStart = await compareAnswers(config, answers, start, tick);
-    const againstPrevious = await compareAnswers(config, answers, previous, tick);
-    return { answers, againstStart, winRateOverPrevious: againstPrevious.summary.against!.winRate };
-  });
+  const evaluated = await step(
+    'evaluate',
+    heldOutShards + 2 * comparisonActivities(config, heldOutShards),
+    async (tick) => {
+      const answers = await answerHeldOut(config, optimized.address, heldOut, tick);
+      const againstStart = await compareAnswers(config, answers, start, tick);
+      const againstPrevious = await compareAnswers(config, answers, previous, tick);
+      return { answers, againstStart, winRateOverPrevious: againstPrevious.summary.against!.winRate };
+    },
+  );
 
   const { minWinRate = 0 } = config.evaluate.gate;
   return {

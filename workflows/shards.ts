@@ -1,8 +1,10 @@
 /** Work in shards: as many activities at once as a window allows, results in order. */
 import { CancellationScope, executeChild } from '@temporalio/workflow';
-import type { ModelActivities } from '../activities/index.ts';
+import type { ControlActivities, ModelActivities } from '../activities/index.ts';
 import type { Address } from '../artifacts/manifest.ts';
-import { model } from './activities.ts';
+import type { LabelSettings } from '../labelers/index.ts';
+import { needsEngine } from '../labelers/needs.ts';
+import { control, model } from './activities.ts';
 
 /** Activities of one step under way at the same time: more than there are workers, few enough for a history. */
 const WINDOW = 32;
@@ -23,12 +25,14 @@ export function shardsOf(count: number, size: number): Shard[] {
   }));
 }
 
-type Input<Activity extends keyof ModelActivities> = Parameters<ModelActivities[Activity]>[0];
+type Activities = ControlActivities & ModelActivities;
+type Input<Activity extends keyof Activities> = Parameters<Activities[Activity]>[0];
 
 /** An activity for some of a step's shards: what their inputs share, and what each has of its own. */
 interface Block {
-  activity: 'sample' | 'score';
-  shared: object;
+  activity: 'sample' | 'score' | 'label' | 'judge';
+  /** With the settings of the labeler, of what labels. */
+  shared: { label?: LabelSettings };
   shards: object[];
 }
 
@@ -70,7 +74,10 @@ export function shardBlock(block: Block): Promise<ShardResult[]> {
 }
 
 async function runShard({ activity, shared }: Block, shard: object): Promise<ShardResult> {
-  const run = model[activity] as (input: object) => Promise<ShardResult>;
+  const { label } = shared;
+  // Labels that no model makes leave the engines to others.
+  const activities: object = label && !needsEngine(label) ? control : model;
+  const run = (activities as Activities)[activity] as (input: object) => Promise<ShardResult>;
   const { address, reused } = await run({ ...shared, ...shard });
   return { address, reused };
 }

@@ -6,6 +6,7 @@ import { readPrompts } from '../../data/prompts.ts';
 import type { PromptRecord } from '../../data/records.ts';
 import { detectLanguage } from '../../labelers/verifier/langdetect.ts';
 import { splitSentences } from '../../labelers/verifier/sentences.ts';
+import { noTools } from './tools.ts';
 import { checksOf, followsLoosely, followsStrictly, verifier } from '../../labelers/verifier/verifier.ts';
 import { splitWords } from '../../labelers/verifier/words.ts';
 
@@ -85,7 +86,8 @@ describe('scores', () => {
 
   test('are the share of the instructions followed, and a pass is all of them', async () => {
     const answers = ['A dog barks.', 'A dog, it barks.', 'One, two, three, four.', '', 'My Dogma'];
-    expect(await verifier.judge([{ prompt, answers }])).toEqual([
+    const { judge } = await verifier.create({ by: 'verifier' }, noTools);
+    expect((await judge([{ prompt, answers }], {})).verdicts).toEqual([
       [
         { score: 1, pass: true },
         { score: 1 / 3, pass: false },
@@ -94,6 +96,14 @@ describe('scores', () => {
         { score: 1, pass: true },
       ],
     ]);
+  });
+
+  test('are of loose verdicts where these are asked for', async () => {
+    const [strict, loose] = await Promise.all((['strict', 'loose'] as const).map((verdict) => verifier.create({ by: 'verifier', verdict }, noTools))); // prettier-ignore
+    const answers = ['Sure, here it is:\nA dog barks.', ', , dog'];
+    const scores = async (labeler: typeof strict) => (await labeler.judge([{ prompt, answers }], {})).verdicts[0].map(({ score }) => score); // prettier-ignore
+    expect(await scores(strict)).toEqual([1 / 3, 2 / 3]);
+    expect(await scores(loose)).toEqual([1, 2 / 3]);
   });
 
   test('of a text are the same every time', () => {
