@@ -1,14 +1,16 @@
 /** The labelers by the name a user gives them. */
 import { z } from 'zod';
 import type { Labeler, LabelerKind, LabelTools, Locate } from './labeler.ts';
+import { pairrm } from './pairrm.ts';
+import { rewardModel } from './reward-model.ts';
 import { verifier } from './verifier/verifier.ts';
 
-const kinds = { verifier };
+const kinds = { verifier, 'reward-model': rewardModel, pairrm };
 
 export const labelerNames = Object.keys(kinds) as (keyof typeof kinds)[];
 
 /** The settings of every labeler, told apart by its name. */
-export const labelSchema = z.discriminatedUnion('by', [verifier.schema], {
+export const labelSchema = z.discriminatedUnion('by', [verifier.schema, rewardModel.schema, pairrm.schema], {
   error: ({ code }) =>
     code === 'invalid_union' ? `expected one of ${labelerNames.map((name) => `"${name}"`).join('|')}` : undefined,
 });

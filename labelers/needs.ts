@@ -2,10 +2,10 @@
 import type { LabelSettings } from './index.ts';
 
 /** Labelers that compute on the engine: their shards wait for a worker that has one. */
-const ON_ENGINE: readonly LabelSettings['by'][] = [];
+const ON_ENGINE: readonly LabelSettings['by'][] = ['reward-model', 'pairrm'];
 
 /** Labelers whose scores only say something of answers that are judged together, such as the share of the others that one beats. */
-const COMPARATIVE: readonly LabelSettings['by'][] = [];
+const COMPARATIVE: readonly LabelSettings['by'][] = ['pairrm'];
 
 export const needsEngine = ({ by }: LabelSettings): boolean => ON_ENGINE.includes(by);
 
