@@ -24,7 +24,7 @@ export function encodeExchange({ tokenizer, chat }: TokenizerFiles, prompt: Text
 /** A pair whose second text is empty, which Tokenizer.encode() takes for no pair. */
 function encodeEmpty(tokenizer: Tokenizer, text: string): Exchange {
   const first = tokenizer.encode(text, { add_special_tokens: false });
-  const idOf = new Map(first.tokens.map((token, i) => [token, first.ids[i]]));
+  const idOf = new Map(first.tokens.map((token: string, i: number) => [token, first.ids[i]]));
   const joined: { tokens: string[]; token_type_ids?: number[] } =
     tokenizer.post_processor?.post_process(first.tokens, [], true) ?? first;
   const ids = joined.tokens.map((token) => idOf.get(token) ?? tokenizer.token_to_id(token)!);
