@@ -82,6 +82,7 @@ function keys(path: string, { properties = {}, required = [] }: Schema, heading:
 function typeOf(schema: Schema): string {
   if (schema.const !== undefined) return `\`${String(schema.const)}\``;
   if (schema.enum) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
+  if (schema.oneOf) return 'labelers, as above';
   if (schema.anyOf) return (schema.anyOf as Schema[]).map(typeOf).join(', or ');
   if (schema.type === 'array') return `list of ${typeOf(schema.items as Schema)}`;
   return `${schema.type as string} ${boundsOf(schema).join(', ')}`.trim();

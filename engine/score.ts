@@ -28,7 +28,7 @@ export class Scorer {
   static async open({ model, adapter }: Pick<OpenPolicy, 'model' | 'adapter'>, threads: number): Promise<Scorer> {
     const g = new Graph();
     const sequences = g.input('sequences', 'float32', ['N']);
-    g.output('logps', sequenceLogps(g, model.config, policyParameters(g, model, adapter), sequences, false));
+    g.output('logps', sequenceLogps(g, model.config, policyParameters(g, model, adapter), sequences));
     const session = await Session.open(g, { folder: model.dataFolder, threads });
     return new Scorer(session, adapterFeeds(adapter), model.config.vocabSize);
   }

@@ -22,7 +22,9 @@ export function firstAnswers(row: SampledRecord, opponent?: SampledRecord): Cand
   return { prompt: promptOf(row), answers };
 }
 
-function promptOf({ responses: _, ...prompt }: SampledRecord): PromptRecord {
+function promptOf(row: SampledRecord): PromptRecord {
+  const { responses, ...prompt } = row;
+  void responses;
   return prompt;
 }
 

@@ -71,7 +71,7 @@ export function decodeGraph(
   const shapes = [ids.shape, positions.shape, done.shape, ...layerNumbers.flatMap(() => [recentShape, recentShape])];
   const { state: last, scan } = ops.loop(g, trips, state, shapes, 'T', (b, step, [ids, positions, done, ...recent]) => {
     const grown: Tensor[] = [];
-    const attend: Attend = (layer, { query, key, value }) => {
+    const attend: Attend = (b, layer, { query, key, value }) => {
       const current = {
         key: ops.concat(b, [recent[2 * layer], key], 2),
         value: ops.concat(b, [recent[2 * layer + 1], value], 2),

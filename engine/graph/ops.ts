@@ -225,6 +225,12 @@ export function split(g: Graph, x: Tensor, sizes: Dim[], axis: number): Tensor[]
   return g.emit('Split', [x, sizesTensor], outputs, { axis: at });
 }
 
+/** What lies along `axis` from `start` up to `end`, int64 [1] each; the caller knows the size of that by a name. */
+export function slice(g: Graph, x: Tensor, axis: number, start: Tensor, end: Tensor, size: Dim): Tensor {
+  const at = axisOf('Slice', x.shape, axis);
+  return one(g, 'Slice', [x, start, end, g.ints([at])], x.shape.with(at, size));
+}
+
 export function unsqueeze(g: Graph, x: Tensor, axis: number): Tensor {
   const shape = x.shape.toSpliced(axis, 0, 1);
   return one(g, 'Unsqueeze', [x, g.ints([axis])], shape);
@@ -397,7 +403,7 @@ export function loop(
   body: (b: Graph, iteration: Tensor, state: Tensor[]) => { again?: Tensor; state: Tensor[]; scan: Tensor[] },
 ): { state: Tensor[]; scan: Tensor[] } {
   const b = new Graph(g);
-  const name = `body_${g.nodes.length}`;
+  const name = g.freshName('body');
   const iteration = b.input(`${name}_iteration`, 'int64', []);
   const condition = b.input(`${name}_condition`, 'bool', []);
   const carried = state.map((tensor, i) => b.input(`${name}_state_${i}`, tensor.type, stateShapes[i]));
