@@ -11,7 +11,9 @@ import { summarizeVerdicts } from '../labelers/preferences.ts';
 import { readLabels } from './label.ts';
 import { readLogps } from './score.ts';
 import { readShards } from './sample.ts';
+import { charactersOf } from '../data/annotations.ts';
 import { bootstrapMean, mean, type Interval } from './statistics.ts';
+import { lengthControlledWinRate } from './winrate/length-control.ts';
 import { runStep, type Step, type StepResult } from './step.ts';
 
 /** What one policy's answers are worth. */
@@ -39,6 +41,8 @@ export interface Comparison extends AnswerSummary {
     winRate: number;
     /** 95 % bootstrap interval of the win rate, over prompts. */
     winRateInterval: Interval;
+    /** The win rate were the answers equally long (arXiv 2404.04475), with its interval. Absent for fewer than 5 prompts. */
+    lengthControlled?: { winRate: number; interval: Interval };
     /**
      * Kullback-Leibler divergence from the opponent, in nats per answer and per token: the mean over the policy's own answers of
      * log pi(y) - log opponent(y). An estimate from samples; from greedy answers it is the log-ratio at the mode.
@@ -94,6 +98,14 @@ export function compare(
   const answered = judged.map(({ record }) => record);
   const ratios = answered.map(({ responses }, i) => responses[0].logp - opponent.logps[i][0]);
   const tokens = answered.reduce((total, { responses }) => total + responses[0].token_ids.length, 0);
+  const controlled = lengthControlledWinRate(
+    outcomes.map((outcome, i) => ({
+      outcome,
+      modelLength: charactersOf(answered[i].responses[0].text),
+      baselineLength: charactersOf(other[i].record.responses[0].text),
+    })),
+    seed,
+  );
   const count = (outcome: number) => outcomes.filter((value) => value === outcome).length;
   const unjudged = judged.length - outcomes.length;
   const against = {
@@ -104,6 +116,7 @@ export function compare(
     ...(unjudged > 0 && { unjudged }),
     winRate: mean(outcomes),
     winRateInterval: bootstrapMean(outcomes, seed),
+    ...(controlled && { lengthControlled: { winRate: controlled.winRate, interval: controlled.interval } }),
     kl: mean(ratios),
     klPerToken: ratios.reduce((total, ratio) => total + ratio, 0) / tokens,
   };

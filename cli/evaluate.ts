@@ -10,6 +10,7 @@ import type { SampledRecord } from '../data/records.ts';
 import { firstAnswers } from '../labelers/labels.ts';
 import { isComparative } from '../labelers/needs.ts';
 import { addLabeler, labelerOf, openLabeler, type LabelerFlags } from './labeling.ts';
+import { percent, percentInterval } from './numbers.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
 
@@ -75,12 +76,14 @@ function otherPolicy({ model }: Policy, { againstAdapter, againstBase }: Flags):
   return againstBase ? { model } : undefined;
 }
 
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
-
 function describeComparison({ prompts, meanScore, strictPassRate, against }: Comparison): string {
   const strict = strictPassRate === undefined ? '' : `, ${percent(strictPassRate)} strict`;
   const alone = `mean score ${meanScore.toFixed(3)}${strict} on ${prompts} prompts`;
   if (!against) return `${alone}.`;
   const { low, high } = against.winRateInterval;
-  return `${alone}; win rate ${percent(against.winRate)} (95 % interval ${percent(low)} to ${percent(high)}).`;
+  const { lengthControlled } = against;
+  const controlled = lengthControlled
+    ? `, length-controlled ${percent(lengthControlled.winRate)} ${percentInterval(lengthControlled.interval)}`
+    : '';
+  return `${alone}; win rate ${percent(against.winRate)} (95 % interval ${percent(low)} to ${percent(high)})${controlled}.`;
 }

@@ -5,6 +5,7 @@ import { exitCodeOf, report } from './errors.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { exportCommand } from './export.ts';
 import { gcCommand } from './gc.ts';
+import { ifevalCommand } from './ifeval.ts';
 import { labelCommand } from './label.ts';
 import { optimizeCommand } from './optimize.ts';
 import { pauseCommand } from './pause.ts';
@@ -15,6 +16,7 @@ import { runCommand } from './run.ts';
 import { sampleCommand } from './sample.ts';
 import { scheduleCommand } from './schedule.ts';
 import { scoreCommand } from './score.ts';
+import { serveCommand } from './serve.ts';
 import { sftCommand } from './sft.ts';
 import { skipCommand } from './skip.ts';
 import { startCommand } from './start.ts';
@@ -22,6 +24,7 @@ import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
 import { verifyCommand } from './verify.ts';
 import { watchCommand } from './watch.ts';
+import { winrateCommand } from './winrate.ts';
 import { workerCommand } from './worker.ts';
 
 const program = new Command('selm')
@@ -51,8 +54,11 @@ for (const command of [
   labelCommand(),
   optimizeCommand(),
   evaluateCommand(),
+  winrateCommand(),
+  ifevalCommand(),
   sftCommand(),
   chatCommand(),
+  serveCommand(),
   exportCommand(),
 ]) {
   program.addCommand(command.copyInheritedSettings(program));

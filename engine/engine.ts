@@ -16,6 +16,8 @@ import type {
   ScoreJob,
   ScoreResult,
   SftJob,
+  TokenScoreJob,
+  TokenScores,
   TrainResult,
 } from './jobs.ts';
 import { checkSequenceLength } from './model/config.ts';
@@ -27,11 +29,12 @@ import { Scorer, type TokenizedResponse } from './score.ts';
 import { PairRm, scoresOf } from './rankers/pairrm.ts';
 import { openRewardModel } from './rankers/reward.ts';
 import { SessionCache } from './sessions.ts';
+import { TokenScorer } from './token-scores.ts';
 import { fingerprintOf } from './training/checkpoint.ts';
 import { demonstrationTask } from './training/demonstration.ts';
 import { preferenceExamples, preferenceTask } from './training/preference.ts';
 import { train, type TrainingOptions } from './training/train.ts';
-import { located, tokenizeDemonstration, tokenizePreference, tokenizeResponse } from './tokenize.ts';
+import { checkIds, located, tokenizeDemonstration, tokenizePreference, tokenizeResponse } from './tokenize.ts';
 import { trainableAdapter, trainableModel } from './training/trainable.ts';
 import type { Example, TrainingTask } from './training/task.ts';
 
@@ -55,6 +58,7 @@ export class LocalEngine {
       score: (j: ScoreJob) => this.score(j, control),
       reward: (j: JudgeJob) => this.reward(j, control),
       rank: (j: JudgeJob) => this.rank(j, control),
+      scoreTokens: (j: TokenScoreJob) => this.scoreEveryToken(j, control),
       optimize: (j: OptimizeJob) => this.optimize(j, control),
       sft: (j: SftJob) => this.sft(j, control),
       export: (j: ExportJob) => exportModel(j),
@@ -73,7 +77,12 @@ export class LocalEngine {
     const generator = await this.sessions.get('generator', JSON.stringify([policy, settings, threads]), () =>
       Generator.open(opened, settings, tokenizer.eosIds, threads),
     );
-    const tokenized = prompts.map(({ id, prompt }) => ({ id, tokens: located(`Prompt "${id}"`, () => tokenizer.encodePrompt(prompt)) })); // prettier-ignore
+    const tokenized = prompts.map((row) => ({
+      id: row.id,
+      tokens: located(`Prompt "${row.id}"`, () =>
+        'prompt_input_ids' in row ? checkIds(opened, row.prompt_input_ids) : tokenizer.encodePrompt(row.prompt),
+      ),
+    }));
     let sampledTokens = 0;
     const generated = await generator.generate(tokenized, seed, (done, tokens) => {
       sampledTokens = tokens;
@@ -99,6 +108,21 @@ export class LocalEngine {
     const tokenized = job.rows.map((row, i) => located(`Row ${i + 1}`, () => tokenizeResponse(opened, row)));
     const logps = await this.scoreTokens(job, opened, tokenized, control);
     return tokenized.map(({ response }, i) => ({ logp: logps[i], tokens: response.length }));
+  }
+
+  private async scoreEveryToken(job: TokenScoreJob, control: JobControl): Promise<TokenScores[][]> {
+    const { policy, sequences, threads = ALL_CORES } = job;
+    const opened = openPolicy(policy);
+    for (const [i, ids] of sequences.entries()) {
+      located(`Sequence ${i + 1}`, () => checkSequenceLength(opened.model.config, checkIds(opened, ids).length));
+    }
+    const scorer = await this.sessions.get('token scorer', JSON.stringify([policy, threads]), () =>
+      TokenScorer.open(opened, threads),
+    );
+    return scorer.score(sequences, (done, tokens) => {
+      control.onProgress({ done, total: sequences.length, unit: 'rows', tokens });
+      if (control.aborted()) throw new JobAborted(`scoring was stopped after ${done} of ${sequences.length} sequences`);
+    });
   }
 
   private async scoreTokens(

@@ -37,7 +37,8 @@ interface ComputeJob {
 }
 
 export interface SampleJob extends ComputeJob {
-  prompts: Pick<PromptRecord, 'id' | 'prompt'>[];
+  /** As texts, or as token ids, to which nothing is added. */
+  prompts: (Pick<PromptRecord, 'id' | 'prompt'> | { id: string; prompt_input_ids: number[] })[];
   settings: SamplingSettings;
   /** A sample's random numbers depend on (seed, prompt id, sample index) alone. */
   seed: number;
@@ -64,6 +65,16 @@ export interface JudgeJob {
 }
 /** A number for each answer, higher is better, in the order given. */
 export type JudgeResult = number[][];
+
+export interface TokenScoreJob extends ComputeJob {
+  /** Token ids, at least one each. */
+  sequences: number[][];
+}
+/** A token's log-probability (nats) after those before it, and the likeliest tokens in its place, best first. */
+export interface TokenScores {
+  logp: number;
+  top: { id: number; logp: number }[];
+}
 
 /** Metrics of one optimizer step, named as TRL logs them. */
 export interface TrainMetrics {
@@ -113,6 +124,8 @@ export interface EngineMethods {
   reward(job: JudgeJob): JudgeResult;
   /** Scores of a pairwise ranker: comparable among the answers to one prompt only. */
   rank(job: JudgeJob): JudgeResult;
+  /** For each sequence the scores of its tokens, all but the first. */
+  scoreTokens(job: TokenScoreJob): TokenScores[][];
   optimize(job: OptimizeJob): TrainResult;
   sft(job: SftJob): TrainResult;
   export(job: ExportJob): null;

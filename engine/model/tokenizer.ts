@@ -12,6 +12,8 @@ export interface ModelTokenizer {
   eosIds: number[];
   /** A prompt up to where the answer begins: the template's header of the answer included, BOS once. */
   encodePrompt(prompt: Text): number[];
+  /** A text as it is, without a template, with what the tokenizer puts before a text (BOS). */
+  encodeText(text: string): number[];
   /** What the policy is to write after the prompt, ending with exactly one end-of-turn (or EOS) token. */
   encodeResponse(prompt: Text, response: Text): number[];
   encodeDemonstration(row: DemonstrationRecord): { prompt: number[]; completion: number[] };
@@ -62,12 +64,14 @@ export function loadTokenizer(folder: string): ModelTokenizer {
     throw new InputError(`the ${what} is a conversation, but ${folder} has no chat template: give a string.`);
   };
 
-  const encodePrompt = (prompt: Text) => {
-    if (chat) return encode(chat.renderPrompt(prompt));
-    const { ids } = tokenizer.encode(plainText(prompt, 'prompt'));
+  const encodeText = (text: string) => {
+    const { ids } = tokenizer.encode(text);
     // Some tokenizers close what they encode; a prompt stays open.
     return ids.length > 1 && ids.at(-1) === idOf(special['eos_token']) ? ids.slice(0, -1) : ids;
   };
+
+  const encodePrompt = (prompt: Text) =>
+    chat ? encode(chat.renderPrompt(prompt)) : encodeText(plainText(prompt, 'prompt'));
 
   const encodeResponse = (prompt: Text, response: Text) => {
     if (chat) return encode(chat.renderResponse(prompt, response));
@@ -78,6 +82,7 @@ export function loadTokenizer(folder: string): ModelTokenizer {
 
   return {
     eosIds,
+    encodeText,
     encodePrompt,
     encodeResponse,
     encodeDemonstration(row) {

@@ -3,7 +3,7 @@ import { InputError } from '../../data/errors.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import { segmentedAttention } from '../model/attention.ts';
-import { checkSequenceLength } from '../model/config.ts';
+import { checkSequenceLength, readModelConfig } from '../model/config.ts';
 import { frozenWeights, openModel, type ModelFiles } from '../model/parameters.ts';
 import { openTokenizer, type TokenizerFiles } from '../model/tokenizer.ts';
 import { transformer } from '../model/transformer.ts';
@@ -28,13 +28,14 @@ export class Classifier implements RewardModel {
   }
 
   static async open(folder: string, threads: number): Promise<Classifier> {
-    const model = openModel(folder, 'SequenceClassification');
-    const { config, dataFolder } = model;
-    if (config.labels !== 1) {
+    const { labels } = readModelConfig(folder, 'SequenceClassification');
+    if (labels !== 1) {
       throw new InputError(
-        `${folder} gives ${config.labels} numbers an answer (num_labels in config.json), but a reward is one: use a reward model.`,
+        `${folder} gives ${labels} numbers an answer (num_labels in config.json), but a reward is one: use a reward model.`,
       );
     }
+    const model = openModel(folder, 'SequenceClassification');
+    const { config, dataFolder } = model;
     const tokenizer = openTokenizer(folder);
     const g = new Graph();
     const [ids, positions, segments] = ['ids', 'positions', 'segments'].map((name) =>
@@ -50,7 +51,7 @@ export class Classifier implements RewardModel {
   async rewards(rows: Answered[], onBatch?: (answers: number, tokens: number) => void): Promise<number[][]> {
     const sequences = rows.flatMap((row, i) => located(`Row ${i + 1}`, () => splitPrompt(row.answers.map((answer) => this.encode(row, answer))))); // prettier-ignore
     const { groups, members } = groupByPrompt(sequences, BATCH_TOKENS);
-    const rewards = new Array<number>(sequences.length);
+    const rewards = sequences.map(() => 0);
     let [done, computed] = [0, 0];
     for (const batch of planBatches(groups, BATCH_TOKENS)) {
       const packed = batch.map((i) => groups[i]);

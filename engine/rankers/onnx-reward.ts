@@ -64,7 +64,7 @@ export class OnnxReward implements RewardModel {
     const exchanges = rows.flatMap(({ prompt, answers }, i) =>
       located(`Row ${i + 1}`, () => answers.map((answer) => this.encode(prompt, answer))),
     );
-    const rewards = new Array<number>(exchanges.length);
+    const rewards = exchanges.map(() => 0);
     let [done, computed] = [0, 0];
     const lengths = exchanges.map(({ ids }) => ids.length);
     for (const batch of planByLength(lengths, BATCH_TOKENS)) {

@@ -10,9 +10,10 @@ import { temporaryFolder } from '../temporary.ts';
 const folder = temporaryFolder();
 const path = (name: string) => join(folder, name);
 
+const response = (text: string) => ({ text, token_ids: [1], finish_reason: 'stop', logp: -1 });
+
 /** Answers as `selm sample` writes them. */
 function sampled(name: string, answered: { prompt: string; answers: string[] }[]): string {
-  const response = (text: string) => ({ text, token_ids: [1], finish_reason: 'stop', logp: -1 });
   const lines = answered.map(({ prompt, answers }, i) => JSON.stringify({ id: `p${i}`, prompt, responses: answers.map(response) })); // prettier-ignore
   writeFileSync(path(name), `${lines.join('\n')}\n`);
   return path(name);

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { readPrompts } from '../../data/prompts.ts';
 import type { PromptRecord } from '../../data/records.ts';
+import { accuracyOf, ifevalAccuracies } from '../../labelers/verifier/accuracy.ts';
 import { detectLanguage } from '../../labelers/verifier/langdetect.ts';
 import { splitSentences } from '../../labelers/verifier/sentences.ts';
 import { noTools } from './tools.ts';
@@ -73,6 +74,28 @@ describe('against the reference checker', () => {
     const sure = texts.filter(({ language }) => language !== null);
     expect(sure.map(({ text }) => detectLanguage(text) ?? '')).toEqual(sure.map(({ language }) => language));
     expect(sure.length).toBeGreaterThan(180);
+  });
+});
+
+describe('accuracies', () => {
+  test("of GPT-4's published responses are those of the reference's verdicts", () => {
+    const golden = read<{ key: number; response: string; follow_instruction_list: boolean[] }>('golden_strict.jsonl');
+    const answered = golden.map(({ key }) => prompts.get(String(key))!);
+    const { strict, loose, instructions } = ifevalAccuracies(answered, golden.map(({ response }) => response)); // prettier-ignore
+    const verdicts = golden.flatMap((row) => row.follow_instruction_list);
+    expect(instructions).toBe(verdicts.length);
+    expect(strict.instructionLevel).toBe(verdicts.filter(Boolean).length / verdicts.length);
+    const whole = golden.filter((row) => row.follow_instruction_list.every(Boolean));
+    expect(strict.promptLevel).toBe(whole.length / golden.length);
+    expect(loose.promptLevel).toBeGreaterThanOrEqual(strict.promptLevel);
+  });
+
+  test('count prompts, instructions and kinds', () => {
+    const rows = [
+      { ids: ['a:x', 'b:y'], followed: [true, false] },
+      { ids: ['a:x'], followed: [true] },
+    ];
+    expect(accuracyOf(rows)).toEqual({ promptLevel: 1 / 2, instructionLevel: 2 / 3, byKind: { 'a:x': 1, 'b:y': 0 } });
   });
 });
 
