@@ -3,7 +3,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { InputError } from '../data/errors.ts';
 import { JobAborted } from './errors.ts';
-import { Generator } from './generation/generate.ts';
+import { quantizationDivergence } from './generation/divergence.ts';
+import { Generator, type Generated, type PromptTokens } from './generation/generate.ts';
 import type {
   EngineMethods,
   ExportJob,
@@ -45,6 +46,14 @@ export interface JobControl {
 }
 
 const ALL_CORES = availableParallelism();
+
+/** Prompts whose answers tell how far rounded weights are from the policy: some, since it takes two passes over them. */
+const MEASURED_PROMPTS = 8;
+
+const measured = (prompts: PromptTokens[], generated: Generated[][]) =>
+  prompts
+    .slice(0, MEASURED_PROMPTS)
+    .map(({ tokens }, i) => ({ prompt: tokens, responses: generated[i].map((sample) => sample.tokens) }));
 
 export class LocalEngine {
   private readonly sessions = new SessionCache();
@@ -89,7 +98,12 @@ export class LocalEngine {
       control.onProgress({ done, total: prompts.length, unit: 'prompts', tokens });
       if (control.aborted()) throw new JobAborted(`sampling was stopped after ${done} of ${prompts.length} prompts`);
     });
+    const divergence =
+      settings.weights === 'q8'
+        ? await quantizationDivergence(opened, measured(tokenized, generated), threads)
+        : undefined;
     return {
+      ...(divergence && { divergence }),
       responses: generated.map((samples) =>
         samples.map(({ tokens, logp, finishReason }) => ({
           text: tokenizer.decode(tokens),

@@ -10,6 +10,7 @@ import type {
   TokenizedPreferenceRecord,
   TokenizedScoreRecord,
 } from '../data/records.ts';
+import type { Divergence } from './generation/divergence.ts';
 import type { ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
 
 /** A policy: a Hugging Face model folder, and a PEFT adapter folder on top of it. Both are local paths. */
@@ -48,6 +49,8 @@ export interface SampleResult {
   responses: Response[][];
   promptTokens: number;
   sampledTokens: number;
+  /** Of weights that were rounded for decoding: how far from the policy the one that answered is. */
+  divergence?: Divergence;
 }
 
 export interface ScoreJob extends ComputeJob {

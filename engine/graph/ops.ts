@@ -127,6 +127,25 @@ export function matmul(
   return one(g, 'FusedMatMul', [a, b], shape, sameType('MatMul', a, b), attributes, MICROSOFT);
 }
 
+/**
+ * x w^T for weights in blocks of 8 bits (see model/quantize.ts).
+ * @param x [N, columns]
+ * @param bytes uint8 [rows, blocks, block]
+ * @param scales [rows * blocks]
+ */
+export function matmulNBits(
+  g: Graph,
+  x: Tensor,
+  bytes: Tensor,
+  scales: Tensor,
+  { rows, columns, block }: { rows: number; columns: number; block: number },
+): Tensor {
+  check(x.shape.length === 2 && x.shape[1] === columns, 'MatMulNBits', `${format(x.shape)} with ${columns} columns`);
+  const INT8_PRODUCTS = 4;
+  const attributes = { K: columns, N: rows, bits: 8, block_size: block, accuracy_level: INT8_PRODUCTS };
+  return one(g, 'MatMulNBits', [x, bytes, scales], [x.shape[0], rows], x.type, attributes, MICROSOFT);
+}
+
 // --- shape ---
 
 /**

@@ -6,6 +6,7 @@ import type { Graph, Tensor } from '../graph/tensor.ts';
 import * as ops from '../graph/ops.ts';
 import { elementTypes, type ElementType } from '../onnx/format.ts';
 import { readModelConfig, type ModelConfig, type Task } from './config.ts';
+import type { QuantizedWeight } from './quantize.ts';
 import { linearShape, projections, type Projection } from './lora.ts';
 import { openModelWeights, type TensorEntry } from './safetensors.ts';
 
@@ -83,6 +84,8 @@ const elementTypeOf: Record<string, ElementType> = { F32: 'float32', F16: 'float
 export interface Parameters {
   /** A tensor of the model by its name in the folder, as float32. */
   weight(name: string): Tensor;
+  /** A matrix in 8 bits, where products are computed with those. */
+  quantized?(name: string): QuantizedWeight;
   /** The low-rank update of a linear layer, where it has one. */
   lora?(layer: string): { a: Tensor; b: Tensor; scale: number } | undefined;
 }
