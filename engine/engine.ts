@@ -8,6 +8,8 @@ import { Generator, type Generated, type PromptTokens } from './generation/gener
 import type {
   EngineMethods,
   ExportJob,
+  JudgeJob,
+  JudgeResult,
   OptimizeJob,
   Progress,
   SampleJob,
@@ -25,6 +27,8 @@ import { mergeAdapter, writeModel } from './model/export.ts';
 import { longestSequence } from './packing.ts';
 import { openPolicy, type OpenPolicy } from './policy.ts';
 import { Scorer, type TokenizedResponse } from './score.ts';
+import { PairRm, scoresOf } from './rankers/pairrm.ts';
+import { openRewardModel } from './rankers/reward.ts';
 import { SessionCache } from './sessions.ts';
 import { TokenScorer } from './token-scores.ts';
 import { fingerprintOf } from './training/checkpoint.ts';
@@ -61,6 +65,8 @@ export class LocalEngine {
     const methods = {
       sample: (j: SampleJob) => this.sample(j, control),
       score: (j: ScoreJob) => this.score(j, control),
+      reward: (j: JudgeJob) => this.reward(j, control),
+      rank: (j: JudgeJob) => this.rank(j, control),
       scoreTokens: (j: TokenScoreJob) => this.scoreEveryToken(j, control),
       optimize: (j: OptimizeJob) => this.optimize(j, control),
       sft: (j: SftJob) => this.sft(j, control),
@@ -148,6 +154,21 @@ export class LocalEngine {
     });
   }
 
+  private async reward({ model, rows, threads = ALL_CORES }: JudgeJob, control: JobControl): Promise<JudgeResult> {
+    const opened = await this.sessions.get('reward', JSON.stringify([model, threads]), () =>
+      openRewardModel(model, threads),
+    );
+    const total = rows.reduce((sum, { answers }) => sum + answers.length, 0);
+    return opened.rewards(rows, reporter(control, 'answers', total));
+  }
+
+  private async rank({ model, rows, threads = ALL_CORES }: JudgeJob, control: JobControl): Promise<JudgeResult> {
+    const opened = await this.sessions.get('rank', JSON.stringify([model, threads]), () => PairRm.open(model, threads));
+    const total = rows.reduce((sum, { answers }) => sum + answers.length * (answers.length - 1), 0);
+    const logits = await opened.compare(rows, reporter(control, 'pairs', total));
+    return logits.map(scoresOf);
+  }
+
   private async optimize(job: OptimizeJob, control: JobControl): Promise<TrainResult> {
     const opened = openPolicy(job.policy);
     const needsReference = job.objective.name !== 'dpo';
@@ -219,6 +240,14 @@ export class LocalEngine {
     else await writeModel(outDir, policy.model, trainable.values);
     return result;
   }
+}
+
+/** Tells of a judging after each pass, and ends it when it is no longer wanted. */
+function reporter({ onProgress, aborted }: JobControl, unit: 'answers' | 'pairs', total: number) {
+  return (done: number, tokens: number) => {
+    onProgress({ done, total, unit, tokens });
+    if (aborted()) throw new JobAborted(`judging was stopped after ${done} of ${total} ${unit}`);
+  };
 }
 
 async function exportModel({ policy, outDir }: ExportJob): Promise<null> {

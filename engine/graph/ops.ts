@@ -54,12 +54,18 @@ export const sqrt = unary('Sqrt');
 export const sin = unary('Sin');
 export const cos = unary('Cos');
 export const sigmoid = unary('Sigmoid');
+export const tanh = unary('Tanh');
 export const softplus = unary('Softplus');
 export const identity = unary('Identity');
 
 /** x * sigmoid(x), as one kernel. */
 export function silu(g: Graph, x: Tensor): Tensor {
   return one(g, 'QuickGelu', [x], x.shape, x.type, { alpha: { float: 1 } }, MICROSOFT);
+}
+
+/** x times the standard normal distribution's cumulative function of x (arXiv 1606.08415), with the exact erf. */
+export function gelu(g: Graph, x: Tensor): Tensor {
+  return one(g, 'Gelu', [x], x.shape, x.type, {}, MICROSOFT);
 }
 
 export function cast(g: Graph, x: Tensor, type: ElementType, onnxType: number): Tensor {
@@ -257,6 +263,13 @@ export function gather(g: Graph, x: Tensor, indices: Tensor): Tensor {
   return one(g, 'Gather', [x, indices], [...indices.shape, ...x.shape.slice(1)], x.type, { axis: 0 });
 }
 
+/** result[i, j...] = x[i, indices[j...]] for a matrix: the same places of every row. */
+export function gatherFromRows(g: Graph, x: Tensor, indices: Tensor): Tensor {
+  check(x.shape.length === 2, 'Gather', `takes a matrix, not ${format(x.shape)}`);
+  check(indices.type === 'int64', 'Gather', `takes int64 indices, not ${indices.type}`);
+  return one(g, 'Gather', [x, indices], [x.shape[0], ...indices.shape], x.type, { axis: 1 });
+}
+
 /** result[i, j] = x[i, indices[i, j]] for matrices. */
 export function gatherColumns(g: Graph, x: Tensor, indices: Tensor): Tensor {
   check(
@@ -364,6 +377,14 @@ export function rmsNorm(g: Graph, x: Tensor, weight: Tensor, epsilon: number): [
   const outputs = [x.shape, [...x.shape.slice(0, -1), 1]].map((shape) => ({ type: x.type, shape }));
   const attributes = { axis: -1, epsilon: { float: epsilon } };
   return g.emit('SimplifiedLayerNormalization', [x, weight], outputs, attributes) as [Tensor, Tensor];
+}
+
+/** Layer normalization over the last axis (arXiv 1607.06450): weight * (x - mean) / sqrt(variance + epsilon) + bias. */
+export function layerNorm(g: Graph, x: Tensor, weight: Tensor, bias: Tensor, epsilon: number): Tensor {
+  for (const { shape } of [weight, bias])
+    check(shape.length === 1 && shape[0] === x.shape.at(-1), 'LayerNorm', `${format(shape)} for ${format(x.shape)}`);
+  const attributes = { axis: -1, epsilon: { float: epsilon } };
+  return one(g, 'LayerNormalization', [x, weight, bias], x.shape, x.type, attributes);
 }
 
 /**
