@@ -7,7 +7,14 @@ import type { Construct } from 'constructs';
 export const DEPLOYMENT_TAG = 'selm-deployment';
 
 export class BudgetStack extends Stack {
-  constructor(scope: Construct, id: string, name: string, { monthlyUsd, email }: { monthlyUsd: number; email: string }, props: StackProps) { // prettier-ignore
+  constructor(
+    scope: Construct,
+    id: string,
+    name: string,
+    { monthlyUsd, email }: { monthlyUsd: number; email: string },
+    props: StackProps,
+  ) {
+    // prettier-ignore
     super(scope, id, props);
     const notify = (notificationType: 'ACTUAL' | 'FORECASTED', threshold: number) => ({
       notification: { notificationType, comparisonOperator: 'GREATER_THAN', threshold, thresholdType: 'PERCENTAGE' },

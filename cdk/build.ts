@@ -1,5 +1,6 @@
 /** A deployment's stacks, from its configuration. */
-import { Stack, Tags, type App } from 'aws-cdk-lib';
+import { App, Stack, Tags, Validations, type AppProps } from 'aws-cdk-lib';
+import { AwsSolutionsChecks } from 'cdk-nag';
 import { BudgetStack, DEPLOYMENT_TAG } from './budget.ts';
 import type { DeployConfig } from './config.ts';
 import { ControlStack } from './control.ts';
@@ -9,6 +10,24 @@ import { ObservabilityStack } from './observability.ts';
 import { StorageStack } from './storage.ts';
 import { connectToCloud } from './temporal-connection.ts';
 import { TemporalStack } from './temporal.ts';
+
+/** The context's key of a deployment's configuration. */
+export const CONTEXT_KEY = 'selm';
+
+/** What CDK does better than by default, where old apps must stay as they are. */
+const FLAGS = {
+  '@aws-cdk/aws-iam:minimizePolicies': true,
+  '@aws-cdk/core:checkSecretUsage': true,
+  '@aws-cdk/core:target-partitions': ['aws'],
+  '@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy': true,
+};
+
+/** An app whose synthesis fails at any finding of cdk-nag that is not acknowledged. */
+export function createApp(props: AppProps = {}): App {
+  const app = new App({ ...props, context: FLAGS });
+  Validations.of(app).addPlugins(new AwsSolutionsChecks());
+  return app;
+}
 
 /** Adds the stacks to `app`: each is one idea, and knows of those before it only what it is given. */
 export function buildDeployment(app: App, config: DeployConfig): void {
@@ -22,7 +41,8 @@ export function buildDeployment(app: App, config: DeployConfig): void {
   const connection =
     temporal.kind === 'cloud'
       ? connectToCloud(network, temporal, vpc, subnets)
-      : new TemporalStack(app, `${name}-temporal`, temporal, { ...props('the Temporal server'), vpc, subnets }).connection;
+      : new TemporalStack(app, `${name}-temporal`, temporal, { ...props('the Temporal server'), vpc, subnets })
+          .connection;
   const shared = { vpc, subnets, storage, temporal: connection };
   const control = new ControlStack(app, `${name}-control`, config, { ...props('the control worker'), ...shared });
   const gpu = new GpuStack(app, `${name}-gpu`, config, { ...props('the GPU workers'), ...shared });

@@ -44,7 +44,10 @@ const gpuSchema = z.strictObject({
     .min(1)
     .default(['l4', 'a10g', 'l40s'])
     .describe('Any of these GPUs, one a worker (managed instances).'),
-  instanceType: z.string().default('g6.xlarge').describe('Type of the instances (Auto Scaling group), and of the cost estimate.'),
+  instanceType: z
+    .string()
+    .default('g6.xlarge')
+    .describe('Type of the instances (Auto Scaling group), and of the cost estimate.'),
   capacityBlock: z
     .string()
     .regex(/^cr-\w+$/, 'expected the id of a capacity reservation, such as cr-0123')
@@ -52,18 +55,27 @@ const gpuSchema = z.strictObject({
     .describe('Capacity block to run in (Auto Scaling group).'),
   maxWorkers: positiveInt.max(50).default(4).describe('Most workers at a time.'),
   spot: z.boolean().default(true).describe('Spot instances, with on-demand instances while there are none.'),
-  fallbackMinutes: positiveInt.default(15).describe('Minutes of demand without any spot worker before on-demand ones come.'),
+  fallbackMinutes: positiveInt
+    .default(15)
+    .describe('Minutes of demand without any spot worker before on-demand ones come.'),
   idleMinutes: positiveInt.default(10).describe('Minutes without demand before the last worker goes.'),
   cpu: positiveInt.default(3584).describe('CPU units of a worker: 1024 a core.'),
   memoryMiB: positiveInt.default(13_312).describe('Memory of a worker.'),
   cacheGb: positiveInt.default(150).describe('Artifact cache of a worker on its local disk.'),
-  usdPerHour: z.number().positive().optional().describe('Price that the spend meter counts. Default: that of `instanceType`.'),
+  usdPerHour: z
+    .number()
+    .positive()
+    .optional()
+    .describe('Price that the spend meter counts. Default: that of `instanceType`.'),
 });
 
 const scheduleSchema = z.strictObject({
   cron: z.string().describe('When: five fields, as in crontab.'),
   timezone: z.string().default('UTC').describe('Of the expression, such as `Europe/Berlin`.'),
-  overlap: z.enum(['skip', 'buffer-one', 'buffer-all']).default('skip').describe('A start while the run before goes on.'),
+  overlap: z
+    .enum(['skip', 'buffer-one', 'buffer-all'])
+    .default('skip')
+    .describe('A start while the run before goes on.'),
   run: z
     .union([z.string(), z.record(z.string(), z.unknown())], { error: "expected a run's YAML file" })
     .describe("A run's YAML file, relative to this one. Model and prompts are hub ids: workers share no folder."),
@@ -81,7 +93,9 @@ export const deploySchema = z.strictObject({
     .regex(/^[a-z][a-z0-9-]{0,20}$/, 'expected at most 21 lower-case letters, digits and "-"')
     .default('selm')
     .describe('Name of the deployment: of its stacks, its Temporal worker deployment and its prefix in the bucket.'),
-  version: version.default(packageVersion()).describe('Version of the workers: runs stay with the one that they began on.'),
+  version: version
+    .default(packageVersion())
+    .describe('Version of the workers: runs stay with the one that they began on.'),
   draining: z.array(drainingSchema).default([]).describe('Earlier versions that are kept until their runs are over.'),
   network: z
     .strictObject({
@@ -113,7 +127,10 @@ export const deploySchema = z.strictObject({
     .record(z.string(), z.string())
     .default({})
     .describe('Environment variables of the workers from Secrets Manager, such as `HF_TOKEN: name-of-secret`.'),
-  environment: z.record(z.string(), z.string()).default({}).describe('Further environment variables of the workers; never a secret.'),
+  environment: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe('Further environment variables of the workers; never a secret.'),
   otlpEndpoint: z.string().optional().describe('OTLP endpoint for traces.'),
   budget: z
     .strictObject({
@@ -147,7 +164,8 @@ export function loadDeployConfig(file: string): DeployConfig {
 /** @throws InputError that names `source` and the key */
 export function checkDeployConfig(document: unknown, source: string): DeployConfig {
   const parsed = deploySchema.safeParse(document);
-  if (!parsed.success) throw new InputError(`${source}: ${describeProblem(deploySchema, document, parsed.error, 'docs/deploy.md')}`);
+  if (!parsed.success)
+    throw new InputError(`${source}: ${describeProblem(deploySchema, document, parsed.error, 'docs/deploy.md')}`);
   const { network, temporal, gpu, secrets, environment } = parsed.data;
   const refuse = (problem: string) => {
     throw new InputError(`${source}: ${problem}`);

@@ -8,7 +8,7 @@ import type { Construct } from 'constructs';
 import type { DeployConfig } from './config.ts';
 import { mountWritable, workerContainer } from './environment.ts';
 import { imageOf } from './images.ts';
-import { acknowledgeExecutionRole, acknowledgeStore } from './acknowledgements.ts';
+import { acknowledgeWorker } from './acknowledgements.ts';
 import type { StorageStack } from './storage.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
 import { demandMetricOf, versionsOf, type Version } from './versions.ts';
@@ -76,9 +76,8 @@ export class ControlStack extends Stack {
       logging: ecs.LogDrivers.awsLogs({ logGroup, streamPrefix: `control-${version.id}` }),
     });
     mountWritable(container);
-    props.storage.grantTo(taskDefinition.taskRole as never);
-    acknowledgeStore(taskDefinition, config.name);
-    acknowledgeExecutionRole(taskDefinition);
+    props.storage.grantTo(taskDefinition.taskRole);
+    acknowledgeWorker(taskDefinition, config.name);
     if (!version.images) new CfnOutput(this, 'Image', { value: container.imageName, description: 'For `draining`, when another version is current' }); // prettier-ignore
     return taskDefinition;
   }

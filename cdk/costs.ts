@@ -128,7 +128,11 @@ export function roundCost(config: DeployConfig, work: RoundWork, capacity: 'spot
   // The reference policy's log-probabilities are a forward pass: a third of a training step.
   gpuHours('score', `${tokens(prompts * row)} / 3 / ${work.trainedPerSecond} a second`, (prompts * row) / 3 / work.trainedPerSecond / 3600); // prettier-ignore
   gpuHours('optimize', `${tokens(prompts * row)} / ${work.trainedPerSecond} a second`, (prompts * row) / work.trainedPerSecond / 3600); // prettier-ignore
-  gpuHours('evaluate', `${tokens(evaluated)} / ${work.sampledPerSecond} a second`, evaluated / work.sampledPerSecond / 3600);
+  gpuHours(
+    'evaluate',
+    `${tokens(evaluated)} / ${work.sampledPerSecond} a second`,
+    evaluated / work.sampledPerSecond / 3600,
+  );
   const idle = startMinutes + config.gpu.idleMinutes;
   gpuHours('starting and idle', `${workers} workers × ${idle} min`, (workers * idle) / 60);
   return total(lines);

@@ -3,8 +3,9 @@ import { Size, Stack, Tags } from 'aws-cdk-lib';
 import * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
-import { ManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
+import { acknowledgeAutoScalingGroup, acknowledgeManagedInstances } from './acknowledgements.ts';
 import type { GpuConfig } from './config.ts';
 
 export type Capacity = 'spot' | 'on-demand';
@@ -43,12 +44,13 @@ export function addManagedInstances(scope: Construct, props: CapacityProps): str
     },
   });
   // Models and artifacts are read from the instance's own NVMe disks.
-  const resource = provider.node.findChild('ManagedInstancesCapacityProvider') as ecs.CfnCapacityProvider;
+  const resource = provider.node.findAll().find((child) => child instanceof ecs.CfnCapacityProvider)!;
   resource.addPropertyOverride(
     'ManagedInstancesProvider.InstanceLaunchTemplate.LocalStorageConfiguration.UseLocalStorage',
     true,
   );
   cluster.addManagedInstancesCapacityProvider(provider);
+  acknowledgeManagedInstances(provider);
   return provider.capacityProviderName;
 }
 
@@ -66,10 +68,8 @@ export function addAutoScalingGroup(scope: Construct, props: CapacityProps): str
   const { cluster, vpc, subnets, securityGroup, gpu, capacity } = props;
   const userData = ec2.UserData.forLinux();
   userData.addCommands('echo ECS_ENABLE_GPU_SUPPORT=true >> /etc/ecs/ecs.config', 'echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config', LOCAL_DISKS); // prettier-ignore
-  const role = new Role(scope, 'InstanceRole', {
-    assumedBy: new ServicePrincipal('ec2.amazonaws.com'),
-    managedPolicies: [ManagedPolicy.fromAwsManagedPolicyName('service-role/AmazonEC2ContainerServiceforEC2Role')],
-  });
+  // CDK gives it what the agent needs when the cluster takes the group; tasks have roles of their own.
+  const role = new Role(scope, 'InstanceRole', { assumedBy: new ServicePrincipal('ec2.amazonaws.com') });
   const launchTemplate = new ec2.LaunchTemplate(scope, 'Template', {
     instanceType: new ec2.InstanceType(gpu.instanceType),
     machineImage: ecs.EcsOptimizedImage.amazonLinux2023(ecs.AmiHardwareType.GPU),
@@ -77,7 +77,7 @@ export function addAutoScalingGroup(scope: Construct, props: CapacityProps): str
     role,
     userData,
     requireImdsv2: true,
-    blockDevices: [{ deviceName: "/dev/xvda", volume: rootVolume }],
+    blockDevices: [{ deviceName: '/dev/xvda', volume: rootVolume }],
   });
   if (gpu.capacityBlock !== undefined) {
     const resource = launchTemplate.node.defaultChild as ec2.CfnLaunchTemplate;
@@ -110,6 +110,6 @@ export function addAutoScalingGroup(scope: Construct, props: CapacityProps): str
     enableManagedDraining: true,
   });
   cluster.addAsgCapacityProvider(provider, { machineImageType: ecs.MachineImageType.AMAZON_LINUX_2 });
+  acknowledgeAutoScalingGroup(scope);
   return provider.capacityProviderName;
 }
-

@@ -5,7 +5,7 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { acknowledgeExecutionRole, acknowledgeInstances, acknowledgeProtection, acknowledgeStore } from './acknowledgements.ts'; // prettier-ignore
+import { acknowledgeProtection, acknowledgeWorker } from './acknowledgements.ts';
 import type { DeployConfig } from './config.ts';
 import { isStopped, type WorkersProps } from './control.ts';
 import { gpuHour } from './costs.ts';
@@ -39,7 +39,6 @@ export class GpuStack extends Stack {
     const { spot, capacityBlock } = config.gpu;
     const capacities: Capacity[] = spot && capacityBlock === undefined ? ['spot', 'on-demand'] : ['on-demand'];
     for (const capacity of capacities) this.addCapacity(capacity, capacities.length > 1);
-    acknowledgeInstances(this, config.gpu.capacity);
   }
 
   /** @param shared whether on-demand instances are only for when there are no others */
@@ -116,14 +115,13 @@ export class GpuStack extends Stack {
     });
     mountWritable(container);
     if (config.vllm) addVllm(taskDefinition, config.vllm, logging, HOME);
-    this.props.storage.grantTo(taskDefinition.taskRole as never);
+    this.props.storage.grantTo(taskDefinition.taskRole);
     const tasks = this.formatArn({ service: 'ecs', resource: 'task', resourceName: `${this.cluster.clusterName}/*` });
     taskDefinition.taskRole.addToPrincipalPolicy(
       new PolicyStatement({ actions: ['ecs:GetTaskProtection', 'ecs:UpdateTaskProtection'], resources: [tasks] }),
     );
-    acknowledgeStore(taskDefinition, config.name);
-    acknowledgeProtection(taskDefinition);
-    acknowledgeExecutionRole(taskDefinition);
+    acknowledgeWorker(taskDefinition, config.name);
+    acknowledgeProtection(taskDefinition, this.getLogicalId(this.cluster.node.defaultChild as ecs.CfnCluster));
     if (!version.images && !this.node.tryFindChild('Image')) new CfnOutput(this, 'Image', { value: container.imageName, description: 'For `draining`, when another version is current' }); // prettier-ignore
     return taskDefinition;
   }

@@ -8,7 +8,13 @@ const period = Duration.minutes(1);
 
 /** A metric of the deployment, once a minute from the control worker. */
 export const deploymentMetric = (deployment: string, metricName: string, statistic = 'Maximum') =>
-  new Metric({ namespace: METRICS_NAMESPACE, metricName, dimensionsMap: { Deployment: deployment }, statistic, period });
+  new Metric({
+    namespace: METRICS_NAMESPACE,
+    metricName,
+    dimensionsMap: { Deployment: deployment },
+    statistic,
+    period,
+  });
 
 /** How many GPU workers of a capacity there are: each publishes a 1 a minute. */
 export const workersMetric = (deployment: string, capacity: Capacity) =>

@@ -1,8 +1,9 @@
 /** The network: private subnets without a way in; a way out by one NAT gateway, or none and endpoints of what is needed. */
-import { Stack, Validations, type StackProps } from 'aws-cdk-lib';
+import { Stack, type StackProps } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
+import { acknowledgeOwnRange } from './acknowledgements.ts';
 import type { DeployConfig } from './config.ts';
 
 /** What tasks ask of AWS beside S3. With a NAT gateway they reach it through that, which costs less than these. */
@@ -46,10 +47,7 @@ export class NetworkStack extends Stack {
     if (open) return;
     const group = new ec2.SecurityGroup(this, 'Endpoints', { vpc: this.vpc, allowAllOutbound: false });
     group.addIngressRule(ec2.Peer.ipv4(this.vpc.vpcCidrBlock), ec2.Port.HTTPS, 'Tasks');
-    Validations.of(group).acknowledge({
-      id: 'CdkNagValidationFailure[AwsSolutions-EC23]',
-      reason: "The rule's address range is the network's own, which the check cannot resolve.",
-    });
+    acknowledgeOwnRange(group);
     for (const [name, service] of Object.entries(ENDPOINTS)) {
       this.vpc.addInterfaceEndpoint(name, { service, securityGroups: [group], open: false, subnets: this.subnets });
     }

@@ -32,7 +32,8 @@ export class ObservabilityStack extends Stack {
       new cloudwatch.Alarm(this, alarmId, alarmProps).addAlarmAction(new SnsAction(topic));
     alarm('Parked', {
       metric: parked,
-      alarmDescription: 'A round has failed and its run waits for a decision: selm status NAME, then selm retry, skip or stop.',
+      alarmDescription:
+        'A round has failed and its run waits for a decision: selm status NAME, then selm retry, skip or stop.',
       comparisonOperator: GREATER_THAN_THRESHOLD,
       threshold: 0,
       evaluationPeriods: 1,
@@ -47,7 +48,8 @@ export class ObservabilityStack extends Stack {
     const minutes = START_MINUTES + (gpu.spot ? gpu.fallbackMinutes : 0);
     alarm('Starved', {
       metric: starved,
-      alarmDescription: 'Work waits and no GPU worker comes: look at the events of the services, and at the quota for GPU instances.',
+      alarmDescription:
+        'Work waits and no GPU worker comes: look at the events of the services, and at the quota for GPU instances.',
       comparisonOperator: GREATER_THAN_THRESHOLD,
       threshold: 0,
       evaluationPeriods: minutes,
@@ -55,7 +57,8 @@ export class ObservabilityStack extends Stack {
     });
     alarm('Silent', {
       metric: demand,
-      alarmDescription: 'The control worker publishes no demand: nothing scales. Look at its log, and whether it reaches Temporal.',
+      alarmDescription:
+        'The control worker publishes no demand: nothing scales. Look at its log, and whether it reaches Temporal.',
       comparisonOperator: LESS_THAN_THRESHOLD,
       threshold: 0,
       evaluationPeriods: 10,
@@ -63,7 +66,8 @@ export class ObservabilityStack extends Stack {
     });
     alarm('Heartbeat', {
       metric: heartbeat,
-      alarmDescription: 'A GPU activity counts as running but has not been heard of: its worker hangs or cannot reach Temporal.',
+      alarmDescription:
+        'A GPU activity counts as running but has not been heard of: its worker hangs or cannot reach Temporal.',
       comparisonOperator: GREATER_THAN_THRESHOLD,
       threshold: SILENT_SECONDS,
       evaluationPeriods: 3,

@@ -54,9 +54,9 @@ export class StorageStack extends Stack {
   }
 
   /** Lets a worker read and write below the prefix, and nothing else. */
-  grantTo(worker: IGrantable & Construct): void {
+  grantTo(worker: IGrantable): void {
     const objects = `${this.prefix}/*`;
-    const principal = worker.grantPrincipal;
+    const { grantPrincipal: principal } = worker;
     principal.addToPrincipalPolicy(
       new PolicyStatement({
         actions: ['s3:GetObject', 's3:PutObject', 's3:DeleteObject', 's3:AbortMultipartUpload'],

@@ -2,6 +2,7 @@
 import { Fn } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
+import { acknowledgeOwnRange } from './acknowledgements.ts';
 import type { CloudConfig } from './config.ts';
 
 export interface TemporalConnection {
@@ -25,6 +26,7 @@ export function connectToCloud(
   }
   const group = new ec2.SecurityGroup(scope, 'PrivateLink', { vpc, allowAllOutbound: false });
   group.addIngressRule(ec2.Peer.ipv4(vpc.vpcCidrBlock), ec2.Port.tcp(PORT), 'Workers');
+  acknowledgeOwnRange(group);
   const endpoint = new ec2.InterfaceVpcEndpoint(scope, 'TemporalCloud', {
     vpc,
     service: new ec2.InterfaceVpcEndpointService(privateLinkService, PORT),

@@ -6,7 +6,7 @@ import * as elb from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import * as rds from 'aws-cdk-lib/aws-rds';
 import type { Construct } from 'constructs';
-import { acknowledgeExecutionRole } from './acknowledgements.ts';
+import { acknowledgeOwnRange } from './acknowledgements.ts';
 import type { SelfHostedConfig } from './config.ts';
 import { SERVER } from './costs.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
@@ -58,12 +58,7 @@ export class TemporalStack extends Stack {
     const serverGroup = new ec2.SecurityGroup(this, 'Server', { vpc, description: 'Temporal server' });
     const balancerGroup = new ec2.SecurityGroup(this, 'Balancer', { vpc, allowAllOutbound: false });
     balancerGroup.addIngressRule(inside, ec2.Port.tcp(PORT), 'Workers');
-    for (const group of [balancerGroup]) {
-      Validations.of(group).acknowledge({
-        id: 'CdkNagValidationFailure[AwsSolutions-EC23]',
-        reason: "The rule's address range is the network's own, which the check cannot resolve.",
-      });
-    }
+    acknowledgeOwnRange(balancerGroup);
     balancerGroup.connections.allowTo(serverGroup, ec2.Port.tcp(PORT), 'Balancer');
 
     const database = this.database(vpc, subnets, config);
@@ -204,7 +199,6 @@ export class TemporalStack extends Stack {
       id: 'AwsSolutions-ECS2',
       reason: "The variables are names and addresses; the database's password comes from Secrets Manager.",
     });
-    acknowledgeExecutionRole(taskDefinition);
     return new ecs.FargateService(this, 'Service', {
       cluster,
       taskDefinition,
