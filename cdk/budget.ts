@@ -1,4 +1,4 @@
-/** The second line against costs: AWS tells somebody. The first is the workers' own spend meter, which stops at the limit. */
+/** The second line against costs: AWS tells somebody. The first is a run's own `budget`, at which it waits for a decision. */
 import { Stack, type StackProps } from 'aws-cdk-lib';
 import { CfnBudget } from 'aws-cdk-lib/aws-budgets';
 import type { Construct } from 'constructs';

@@ -11,9 +11,6 @@ import { StorageStack } from './storage.ts';
 import { connectToCloud } from './temporal-connection.ts';
 import { TemporalStack } from './temporal.ts';
 
-/** The context's key of a deployment's configuration. */
-export const CONTEXT_KEY = 'selm';
-
 /** What CDK does better than by default, where old apps must stay as they are. */
 const FLAGS = {
   '@aws-cdk/aws-iam:minimizePolicies': true,

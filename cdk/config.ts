@@ -9,6 +9,9 @@ import { isDatasetId, isModelId } from '../data/hub.ts';
 import { describeProblem } from '../workflows/config-problem.ts';
 import { loadConfig } from '../workflows/config.ts';
 
+/** The CDK context's key of a deployment's configuration. */
+export const CONTEXT_KEY = 'selm';
+
 const positiveInt = z.int().positive();
 const version = z.string().regex(/^[\w.-]{1,60}$/, 'expected letters, digits, ".", "_" and "-"');
 
@@ -61,12 +64,12 @@ const gpuSchema = z.strictObject({
   idleMinutes: positiveInt.default(10).describe('Minutes without demand before the last worker goes.'),
   cpu: positiveInt.default(3584).describe('CPU units of a worker: 1024 a core.'),
   memoryMiB: positiveInt.default(13_312).describe('Memory of a worker.'),
-  cacheGb: positiveInt.default(150).describe('Artifact cache of a worker on its local disk.'),
+  cacheGb: positiveInt.default(100).describe('Cache of artifacts, and as much of models, on a worker\'s local disk.'),
   usdPerHour: z
     .number()
     .positive()
     .optional()
-    .describe('Price that the spend meter counts. Default: that of `instanceType`.'),
+    .describe('Price of a worker, for the cost estimate. Default: that of `instanceType`.'),
 });
 
 const scheduleSchema = z.strictObject({
@@ -134,11 +137,11 @@ export const deploySchema = z.strictObject({
   otlpEndpoint: z.string().optional().describe('OTLP endpoint for traces.'),
   budget: z
     .strictObject({
-      monthlyUsd: z.number().positive().describe('Most US dollars a month: the workers stop at it, AWS tells of it.'),
+      monthlyUsd: z.number().positive().describe('US dollars a month: AWS tells at 80 and 100 %, and when they are foreseen. A run's own limit is its `budget`.'),
       email: z.string().describe('Who is told.'),
     })
     .optional()
-    .describe('What may be spent.'),
+    .describe('When AWS tells what is spent.'),
   alarmEmail: z.string().optional().describe('Who is told of alarms.'),
   schedules: z.array(scheduleSchema).default([]).describe('Runs by the clock.'),
 });

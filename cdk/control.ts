@@ -20,8 +20,8 @@ export interface WorkersProps extends StackProps {
   temporal: TemporalConnection;
 }
 
-/** Of Fargate's 20 GB. */
-const CACHE_GB = 10;
+/** Of artifacts, and of models and data sets each, in Fargate's 20 GB. */
+const CACHE_GB = 7;
 
 export class ControlStack extends Stack {
   constructor(scope: Construct, id: string, config: DeployConfig, props: WorkersProps) {
@@ -55,7 +55,7 @@ export class ControlStack extends Stack {
       memoryLimitMiB: config.control.memoryMiB,
       volumes: [{ name: 'home' }, { name: 'tmp' }],
     });
-    const { schedules, budget } = config;
+    const { schedules } = config;
     const image = version.images ? ecs.ContainerImage.fromRegistry(version.images.control) : imageOf('control', config);
     const container = taskDefinition.addContainer('Worker', {
       ...workerContainer(taskDefinition, {
@@ -68,7 +68,6 @@ export class ControlStack extends Stack {
         cacheGb: CACHE_GB,
         environment: {
           SELM_DEMAND_METRIC: demandMetricOf(version),
-          ...(budget && { SELM_BUDGET_USD: String(budget.monthlyUsd) }),
           // Runs begin on the current version only.
           ...(!version.images && { SELM_MAKE_CURRENT: '1', SELM_SCHEDULES: JSON.stringify(schedules) }),
         },

@@ -42,6 +42,7 @@ export function workerContainer(scope: Construct, props: WorkerProps): ecs.Conta
       SELM_HOME: HOME,
       HF_HOME: `${HOME}/hub`,
       SELM_CACHE_GB: String(cacheGb),
+      SELM_HUB_CACHE_GB: String(cacheGb),
       SELM_LOG: 'json',
       SELM_METRICS_NAMESPACE: METRICS_NAMESPACE,
       SELM_DEPLOYMENT: config.name,

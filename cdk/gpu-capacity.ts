@@ -30,7 +30,7 @@ export function addManagedInstances(scope: Construct, props: CapacityProps): str
     securityGroups: [securityGroup],
     capacityOptionType: capacity === 'spot' ? ecs.CapacityOptionType.SPOT : ecs.CapacityOptionType.ON_DEMAND,
     propagateTags: ecs.PropagateManagedInstancesTags.CAPACITY_PROVIDER,
-    taskVolumeStorage: Size.gibibytes(gpu.cacheGb + 50),
+    taskVolumeStorage: Size.gibibytes(2 * gpu.cacheGb + 50),
     instanceRequirements: {
       vCpuCountMin: Math.ceil(gpu.cpu / 1024),
       memoryMin: Size.mebibytes(gpu.memoryMiB),

@@ -8,7 +8,6 @@ import { Construct } from 'constructs';
 import { acknowledgeProtection, acknowledgeWorker } from './acknowledgements.ts';
 import type { DeployConfig } from './config.ts';
 import { isStopped, type WorkersProps } from './control.ts';
-import { gpuHour } from './costs.ts';
 import { HOME, mountWritable, workerContainer } from './environment.ts';
 import { addAutoScalingGroup, addManagedInstances, type Capacity } from './gpu-capacity.ts';
 import { imageOf } from './images.ts';
@@ -106,7 +105,7 @@ export class GpuStack extends Stack {
         temporal: this.props.temporal,
         config,
         cacheGb: gpu.cacheGb,
-        environment: { SELM_CAPACITY: capacity, SELM_USD_PER_HOUR: gpuHour(config, capacity).toFixed(4) },
+        environment: { SELM_CAPACITY: capacity },
       }),
       // A GPU belongs to one container: where vLLM samples, it is vLLM's, and the worker's engine computes on the CPU.
       ...(!config.vllm && { gpuCount: 1 }),

@@ -80,7 +80,7 @@ export class ObservabilityStack extends Stack {
       dashboardName: name,
       widgets: [
         [graph('Demand and GPU workers', [demand, spot, onDemand]), graph('Runs that wait for a decision', [parked])],
-        [graph('Seconds since the last heartbeat', [heartbeat]), graph('Spent this month, USD', [deploymentMetric(name, 'SpentUsd')])],
+        [graph('Seconds since the last heartbeat', [heartbeat]), graph('Sampled tokens and training steps a minute', [deploymentMetric(name, 'SampledTokens', 'Sum'), deploymentMetric(name, 'TrainingSteps', 'Sum')])],
       ],
     }); // prettier-ignore
   }

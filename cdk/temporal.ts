@@ -95,7 +95,7 @@ export class TemporalStack extends Stack {
   }
 
   private database(vpc: ec2.IVpc, vpcSubnets: ec2.SubnetSelection, { minAcu, maxAcu }: SelfHostedConfig) {
-    const engine = rds.DatabaseClusterEngine.auroraPostgres({ version: rds.AuroraPostgresEngineVersion.VER_16_6 });
+    const engine = rds.DatabaseClusterEngine.auroraPostgres({ version: rds.AuroraPostgresEngineVersion.VER_16_13 });
     const database = new rds.DatabaseCluster(this, 'Database', {
       engine,
       vpc,

@@ -1,5 +1,4 @@
 /** Worker processes: they take work from their roles' queues until they are told to stop. */
-import { fileURLToPath } from 'node:url';
 import {
   DefaultLogger,
   NativeConnection,
@@ -13,7 +12,9 @@ import { controlSteps, createActivities, modelSteps } from '../activities/index.
 import { startEngine } from '../engine/host.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from '../workflows/queues.ts';
 import { connectionSettings } from './connection.ts';
+import { serveHealth } from './health.ts';
 import { openStore } from './store.ts';
+import { workflowCode } from './workflow-code.ts';
 
 export const ROLES = ['control', 'gpu'] as const;
 export type Role = (typeof ROLES)[number];
@@ -44,7 +45,7 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   const byRole: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
     control: {
       taskQueue: CONTROL_QUEUE,
-      workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)),
+      ...workflowCode(),
       activities: createActivities(rooms, controlSteps),
     },
     gpu: {
@@ -67,7 +68,8 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
       roles.map((role) => Worker.create({ connection, namespace, ...shared, ...byRole[role] })),
     );
     stop?.addEventListener('abort', () => workers.forEach((worker) => worker.shutdown()), { once: true });
-    await Promise.all(workers.map((worker) => worker.run()));
+    const endHealth = serveHealth(workers);
+    await Promise.all(workers.map((worker) => worker.run())).finally(endHealth);
   } finally {
     await engine.close();
     await connection.close();
