@@ -64,7 +64,7 @@ const gpuSchema = z.strictObject({
   idleMinutes: positiveInt.default(10).describe('Minutes without demand before the last worker goes.'),
   cpu: positiveInt.default(3584).describe('CPU units of a worker: 1024 a core.'),
   memoryMiB: positiveInt.default(13_312).describe('Memory of a worker.'),
-  cacheGb: positiveInt.default(100).describe('Cache of artifacts, and as much of models, on a worker\'s local disk.'),
+  cacheGb: positiveInt.default(100).describe("Cache of artifacts, and as much of models, on a worker's local disk."),
   usdPerHour: z
     .number()
     .positive()
@@ -137,7 +137,12 @@ export const deploySchema = z.strictObject({
   otlpEndpoint: z.string().optional().describe('OTLP endpoint for traces.'),
   budget: z
     .strictObject({
-      monthlyUsd: z.number().positive().describe('US dollars a month: AWS tells at 80 and 100 %, and when they are foreseen. A run's own limit is its `budget`.'),
+      monthlyUsd: z
+        .number()
+        .positive()
+        .describe(
+          "US dollars a month: AWS tells at 80 and 100 %, and when they are foreseen. A run's own limit is its `budget`.",
+        ),
       email: z.string().describe('Who is told.'),
     })
     .optional()

@@ -123,7 +123,6 @@ export function roundCost(config: DeployConfig, work: RoundWork, capacity: 'spot
   const lines: CostLine[] = [];
   const gpuHours = (what: string, arithmetic: string, hours: number) =>
     lines.push({ what, arithmetic: `${arithmetic} = ${hours.toFixed(2)} h × ${hour.toFixed(3)}`, usd: hours * hour });
-  const tokens = (count: number) => `${(count / 1e6).toFixed(2)} M tokens`;
   gpuHours('sample', `${tokens(sampled)} / ${work.sampledPerSecond} a second`, sampled / work.sampledPerSecond / 3600);
   // The reference policy's log-probabilities are a forward pass: a third of a training step.
   gpuHours('score', `${tokens(prompts * row)} / 3 / ${work.trainedPerSecond} a second`, (prompts * row) / 3 / work.trainedPerSecond / 3600); // prettier-ignore
@@ -137,5 +136,7 @@ export function roundCost(config: DeployConfig, work: RoundWork, capacity: 'spot
   gpuHours('starting and idle', `${workers} workers × ${idle} min`, (workers * idle) / 60);
   return total(lines);
 }
+
+const tokens = (count: number) => `${(count / 1e6).toFixed(2)} M tokens`;
 
 const total = (lines: CostLine[]): Cost => ({ lines, usd: lines.reduce((sum, { usd }) => sum + usd, 0) });

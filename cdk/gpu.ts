@@ -72,6 +72,9 @@ export class GpuStack extends Stack {
       capacityProviderStrategies: [{ capacityProvider: provider, weight: 1 }],
       vpcSubnets: this.props.subnets,
       securityGroups: [securityGroup],
+      // None at first: a deployment needs no GPU. An update sets it to this as well; protected workers stay, and a minute later
+      // their number is again what the demand says.
+      desiredCount: 0,
       // Scaling alone decides how many there are. A new version replaces workers as they end; protected ones end first.
       minHealthyPercent: 0,
       maxHealthyPercent: 100,

@@ -18,6 +18,9 @@ const START_MINUTES = 20;
 /** An activity beats every second; the server gives up a silent one after 15 s. */
 const SILENT_SECONDS = 120;
 
+const graph = (title: string, left: cloudwatch.IMetric[]) =>
+  new cloudwatch.GraphWidget({ title, left, width: 12, leftYAxis: { min: 0 } });
+
 export class ObservabilityStack extends Stack {
   constructor(scope: Construct, id: string, config: DeployConfig, props: StackProps) {
     super(scope, id, props);
@@ -74,8 +77,6 @@ export class ObservabilityStack extends Stack {
       treatMissingData: NOT_BREACHING,
     });
 
-    const graph = (title: string, left: cloudwatch.IMetric[]) =>
-      new cloudwatch.GraphWidget({ title, left, width: 12, leftYAxis: { min: 0 } });
     new cloudwatch.Dashboard(this, 'Dashboard', {
       dashboardName: name,
       widgets: [
