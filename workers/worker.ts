@@ -1,5 +1,4 @@
 /** Worker processes: they take work from their roles' queues until they are told to stop. */
-import { fileURLToPath } from 'node:url';
 import { NativeConnection, Runtime, Worker, type LogLevel, type WorkerOptions } from '@temporalio/worker';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 import { controlSteps, createActivities, modelSteps } from '../activities/index.ts';
@@ -9,6 +8,7 @@ import { InputError } from '../data/errors.ts';
 import { connectClient, connectionSettings } from './connection.ts';
 import { makeCurrent } from './current-version.ts';
 import { declaredSchedules, declareSchedules } from './declared-schedules.ts';
+import { serveHealth } from './health.ts';
 import { cacheFolder } from './places.ts';
 import { openStore } from './store.ts';
 import { TaskProtection } from './task-protection.ts';
@@ -18,6 +18,7 @@ import { measureEngine } from './telemetry/engine.ts';
 import { createLogger } from './telemetry/log.ts';
 import { isMeasured, Metrics, metricsAddress } from './telemetry/metrics.ts';
 import { startTracing } from './telemetry/tracing.ts';
+import { workflowCode } from './workflow-code.ts';
 
 export const ROLES = ['control', 'gpu'] as const;
 export type Role = (typeof ROLES)[number];
@@ -69,7 +70,7 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   const byRole: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
     control: {
       taskQueue: CONTROL_QUEUE,
-      workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)),
+      ...workflowCode(),
       activities: createActivities(rooms, controlSteps),
     },
     gpu: {
@@ -108,7 +109,8 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
     if (version && process.env['SELM_MAKE_CURRENT'] === '1' && roles.includes('control')) {
       makeCurrent(await connectClient(), version).catch((error: Error) => warn(`Version ${version.buildId} is not made current: ${error.message}`)); // prettier-ignore
     }
-    await running;
+    const endHealth = serveHealth(workers);
+    await running.finally(endHealth);
   } finally {
     stopDemand?.();
     stopCounting?.();
