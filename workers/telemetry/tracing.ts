@@ -9,6 +9,11 @@ export interface Tracing {
   close(): Promise<void>;
 }
 
+/** What workflows are bundled with to tell their spans. */
+export const tracingModules = [
+  createRequire(import.meta.url).resolve('@temporalio/interceptors-opentelemetry/lib/workflow-interceptors'),
+];
+
 /** @param role names the service, where OTEL_SERVICE_NAME does not */
 export async function startTracing(role: string): Promise<Tracing | undefined> {
   if (!process.env['OTEL_EXPORTER_OTLP_ENDPOINT']) return undefined;
@@ -38,9 +43,7 @@ export async function startTracing(role: string): Promise<Tracing | undefined> {
             outbound: new temporal.OpenTelemetryActivityOutboundInterceptor(context),
           }),
         ],
-        workflowModules: [
-          createRequire(import.meta.url).resolve('@temporalio/interceptors-opentelemetry/lib/workflow-interceptors'),
-        ],
+        workflowModules: tracingModules,
       },
     },
     close: () => provider.shutdown(),
