@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { chatCommand } from './chat.ts';
 import { deployCommand } from './deploy.ts';
 import { exitCodeOf, report } from './errors.ts';
+import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { exportCommand } from './export.ts';
 import { gcCommand } from './gc.ts';
@@ -12,6 +13,7 @@ import { optimizeCommand } from './optimize.ts';
 import { pauseCommand } from './pause.ts';
 import { resumeCommand } from './resume.ts';
 import { policiesCommand } from './policies.ts';
+import { reportCommand } from './report.ts';
 import { retryCommand } from './retry.ts';
 import { runCommand } from './run.ts';
 import { sampleCommand } from './sample.ts';
@@ -45,12 +47,14 @@ for (const command of [
   stopCommand(),
   pauseCommand(),
   resumeCommand(),
+  reportCommand(),
   scheduleCommand(),
   policiesCommand(),
   verifyCommand(),
   gcCommand(),
   workerCommand(),
   deployCommand(),
+  doctorCommand(),
   sampleCommand(),
   scoreCommand(),
   labelCommand(),

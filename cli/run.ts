@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { Command } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { connectClient } from '../workers/connection.ts';
+import { roundNotes } from '../report/rounds.ts';
 import { startLocal } from '../workers/local.ts';
 import { startRun } from '../workers/runs.ts';
 import { openStore } from '../workers/store.ts';
@@ -59,6 +60,7 @@ export async function runHere(config: RunConfig): Promise<RunStatus | undefined>
 
 export function reportRun(status: RunStatus, { json }: { json?: boolean }): void {
   console.log(runTable(status));
+  for (const note of roundNotes(status)) console.log(note);
   if (json) console.log(JSON.stringify(status));
 }
 

@@ -69,7 +69,9 @@ function keys(path: string, { properties = {}, required = [] }: Schema, heading:
   const entries = Object.entries(properties as Record<string, Schema>);
   const row = ([name, schema]: [string, Schema]) =>
     [`\`${name}\``, typeOf(schema), defaultOf(schema, required.includes(name)), schema.description].join(' | ');
-  const isSection = ([, { properties, oneOf }]: [string, Schema]) => properties !== undefined || oneOf !== undefined;
+  // A labeler's settings are told once, where they stand at the top.
+  const isSection = ([, { properties, oneOf }]: [string, Schema]) =>
+    properties !== undefined || (oneOf !== undefined && path === '');
   const rows = entries.filter((entry) => !isSection(entry)).map((entry) => `| ${row(entry)} |`);
   const sections = entries.filter(isSection);
   return [
@@ -82,7 +84,7 @@ function keys(path: string, { properties = {}, required = [] }: Schema, heading:
 function typeOf(schema: Schema): string {
   if (schema.const !== undefined) return `\`${String(schema.const)}\``;
   if (schema.enum) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
-  if (schema.oneOf) return 'labelers, as above';
+  if (schema.oneOf) return 'as `label`';
   if (schema.anyOf) return (schema.anyOf as Schema[]).map(typeOf).join(', or ');
   if (schema.type === 'array') return `list of ${typeOf(schema.items as Schema)}`;
   return `${schema.type as string} ${boundsOf(schema).join(', ')}`.trim();

@@ -8,6 +8,7 @@ const rooms = [
   'cli',
   'cdk',
   'workers',
+  'report',
   'workflows',
   'activities',
   'labelers',

@@ -118,8 +118,18 @@ function nextStage(config: RunConfig, journal: Journal): Stage | undefined {
 
 async function prepare(config: RunConfig, journal: Journal): Promise<void> {
   const { name, model, adapter, prompts, label, rounds, seed } = config;
+  const { secondJudge } = config.evaluate;
   const continues = journal.continues ? { continues: name } : {};
-  journal.prepared = await control.prepare({ model, adapter, prompts, label, rounds, seed, ...continues });
+  journal.prepared = await control.prepare({
+    model,
+    adapter,
+    prompts,
+    label,
+    rounds,
+    seed,
+    ...(secondJudge && { secondJudge }),
+    ...continues,
+  });
 }
 
 async function measureStart(config: RunConfig, journal: Journal): Promise<void> {
@@ -160,6 +170,7 @@ async function runRound(config: RunConfig, journal: Journal): Promise<void> {
   spend(output.seconds);
   if ('halted' in output) return;
   journal.done.push(output);
+  if (!output.result.accepted && config.evaluate.gate.onFail === 'stop') journal.asked = 'stop';
   journal.round++;
 }
 

@@ -45,17 +45,49 @@ const gateSchema = z.strictObject({
     .min(0)
     .max(1)
     .optional()
+    .describe('Lowest win rate over the policy the round started from, 0 to 1. Default: every round is accepted.'),
+  maxKl: z
+    .number()
+    .positive()
+    .optional()
+    .describe('Largest KL divergence from the policy the round started from, in nats per answer.'),
+  maxLengthGrowth: z
+    .number()
+    .positive()
+    .optional()
     .describe(
-      'Lowest win rate over the policy the round started from, 0 to 1; below it the next round starts from that policy again. Default: every round is accepted.',
+      'How many times as long as those of the policy the round started from the answers may be, in mean tokens.',
+    ),
+  minSecondJudgeWinRate: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe('Lowest win rate over the policy the round started from by `evaluate.secondJudge`, 0 to 1.'),
+  onFail: z
+    .enum(['continue', 'stop'])
+    .default('continue')
+    .describe(
+      'After a round that is not accepted, and so rolled back: the next starts from the last accepted policy, or the run stops.',
     ),
 });
 
-const evaluateSchema = z.strictObject({
-  maxNewTokens: samplingSchema.shape.maxNewTokens,
-  batchSize: samplingSchema.shape.batchSize,
-  shardSize,
-  gate: gateSchema.prefault({}).describe('What a round must reach for its policy to be accepted.'),
-});
+const evaluateSchema = z
+  .strictObject({
+    maxNewTokens: samplingSchema.shape.maxNewTokens,
+    batchSize: samplingSchema.shape.batchSize,
+    shardSize,
+    secondJudge: labelSchema
+      .optional()
+      .describe(
+        'A second labeler that judges the held-out answers and that training never sees: a watch on reward hacking.',
+      ),
+    gate: gateSchema.prefault({}).describe('What a round must reach for its policy to be accepted.'),
+  })
+  .refine(({ gate, secondJudge }) => gate.minSecondJudgeWinRate === undefined || secondJudge !== undefined, {
+    path: ['gate', 'minSecondJudgeWinRate'],
+    error: 'there is no evaluate.secondJudge to ask',
+  });
 
 const onFailureSchema = z.strictObject({
   retries: z.int().min(0).default(0).describe('How often a failed round is tried again by itself; bad input never is.'),
@@ -127,12 +159,11 @@ export function readConfig(what: string, document: object, folder: string): RunC
   if (!parsed.success) throw new InputError(`${what}: ${describeProblem(runSchema, document, parsed.error)}`);
 
   const { path, pathOrId, model: modelAt } = locateFrom(folder);
-  const { model, adapter, prompts, label, output, threads = availableParallelism(), ...rest } = parsed.data;
+  const { model, adapter, prompts, output, threads = availableParallelism(), ...rest } = parsed.data;
   const { train, heldOut } = prompts;
   return {
-    ...rest,
+    ...locateLabelers(rest, { path, model: modelAt }),
     threads,
-    label: locateLabeler(label, { path, model: modelAt }),
     model: modelAt(model),
     ...(adapter !== undefined && { adapter: pathOrId(adapter, isPolicyName) }),
     prompts: {
@@ -159,6 +190,17 @@ export function readLabelSettings(file: string | undefined, by: string | undefin
   return locateLabeler(parsed.data, locateFrom(file === undefined ? '.' : dirname(file)));
 }
 
+/** The labelers' settings with their paths made absolute. */
+function locateLabelers<C extends Pick<RunConfig, 'label' | 'evaluate'>>(config: C, locate: Locate): C {
+  const { label, evaluate } = config;
+  const { secondJudge } = evaluate;
+  return {
+    ...config,
+    label: locateLabeler(label, locate),
+    evaluate: { ...evaluate, ...(secondJudge && { secondJudge: locateLabeler(secondJudge, locate) }) },
+  };
+}
+
 /** Finds what is named by settings that stand in a file of this folder. */
 function locateFrom(folder: string): Locate & { pathOrId(given: string, isId: (text: string) => boolean): string } {
   const path = (given: string) => resolve(folder, given);
@@ -183,7 +225,7 @@ export function checkSettings(config: RunConfig, settings: Settings): Settings {
   const changed = withSettings(config, settings);
   const parsed = runSchema.safeParse(changed);
   if (!parsed.success) throw new InputError(`--set: ${describeProblem(runSchema, changed, parsed.error)}`);
-  const located = { ...parsed.data, label: locateLabeler(parsed.data.label, locateFrom('.')) };
+  const located = locateLabelers(parsed.data, locateFrom('.'));
   const valueOf = (key: string) =>
     key.split('.').reduce((section, name) => (section as Settings)[name], located as unknown);
   return Object.fromEntries(Object.keys(settings).map((key) => [key, valueOf(key)]));

@@ -78,7 +78,7 @@ export function startOver(journal: Journal): void {
 
 export function statusOf(name: string, config: RunConfig, journal: Journal): RunStatus {
   const rounds = roundsOf(config, journal);
-  const { version, state, asked, start, round, done, skipped, failure, repairs, gpuSeconds } = journal;
+  const { version, state, asked, start, round, done, skipped, failure, repairs, gpuSeconds, changes } = journal;
   const { budget } = configOfRound(config, journal.changes, round);
   const policy = policyOf(journal);
   return {
@@ -90,6 +90,7 @@ export function statusOf(name: string, config: RunConfig, journal: Journal): Run
     ...(policy !== undefined && { policy }),
     ...(version !== undefined && { version }),
     ...(failure && { failure }),
+    ...(changes.length > 0 && { changes }),
     results: done.map(({ result }) => result),
     skipped,
     repairs,

@@ -5,6 +5,7 @@ import { answerHeldOut, compareAnswers, comparisonActivities, type Answers } fro
 import { control, model, nameStep } from './activities.ts';
 import type { RunConfig } from './config.ts';
 import { stepFailed } from './failure.ts';
+import { judgeRound } from './gate.ts';
 import { runShards, shardsOf } from './shards.ts';
 import { countFrom, Halted, isBudgetSpent, spent } from './spending.ts';
 import type { Spent } from '../activities/spent.ts';
@@ -122,28 +123,45 @@ async function runRound({
   });
 
   const heldOutShards = shardsOf(heldOut.count, config.evaluate.shardSize).length;
+  const { secondJudge } = config.evaluate;
+  const second = secondJudge && { ...config, label: secondJudge };
   const evaluated = await step(
     'evaluate',
-    heldOutShards + 2 * comparisonActivities(config, heldOutShards),
+    heldOutShards +
+      2 * comparisonActivities(config, heldOutShards) +
+      (second ? 2 * comparisonActivities(second, heldOutShards) : 0),
     async (tick) => {
       const answers = await answerHeldOut(config, optimized.address, heldOut, tick);
       const againstStart = await compareAnswers(config, answers, start, tick);
       const againstPrevious = await compareAnswers(config, answers, previous, tick);
-      return { answers, againstStart, winRateOverPrevious: againstPrevious.summary.against!.winRate };
+      if (!second) return { answers, againstStart, overPrevious: againstPrevious.summary };
+      const secondStart = await compareAnswers(second, answers, start, tick);
+      const secondPrevious = await compareAnswers(second, answers, previous, tick);
+      const bySecond = { evaluation: secondStart.summary, overPrevious: secondPrevious.summary };
+      return { answers, againstStart, overPrevious: againstPrevious.summary, bySecond };
     },
   );
 
-  const { minWinRate = 0 } = config.evaluate.gate;
+  const { overPrevious, bySecond } = evaluated;
+  const { reasons, warnings } = judgeRound(config, overPrevious, bySecond?.overPrevious);
   return {
     answers: evaluated.answers,
     result: {
       round,
       policy: optimized.address,
-      accepted: evaluated.winRateOverPrevious >= minWinRate,
+      accepted: reasons.length === 0,
+      reasons,
+      warnings,
       label: labeled.summary,
       training: optimized.summary.metrics,
       evaluation: evaluated.againstStart.summary,
-      winRateOverPrevious: evaluated.winRateOverPrevious,
+      winRateOverPrevious: overPrevious.against!.winRate,
+      ...(bySecond && {
+        secondJudge: {
+          evaluation: bySecond.evaluation,
+          winRateOverPrevious: bySecond.overPrevious.against!.winRate,
+        },
+      }),
       artifacts: { preferences: labeled.address, evaluation: evaluated.againstStart.address },
     },
   };
