@@ -8,8 +8,8 @@ import {
   AbortMultipartUploadCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
-  HeadBucketCommand,
   ListMultipartUploadsCommand,
+  ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
   paginateListObjectsV2,
@@ -96,9 +96,10 @@ export class Bucket {
     return new BucketError(`The artifact store ${this.url} does not answer as it should (${name}: ${message}).`);
   }
 
-  /** @throws BucketError when the bucket is not there, or may not be read */
+  /** @throws BucketError when the bucket is not there, or may not be read below the prefix */
   async check(): Promise<void> {
-    await this.client.send(new HeadBucketCommand({ Bucket: this.bucket })).catch((error: unknown) => {
+    const command = new ListObjectsV2Command({ Bucket: this.bucket, Prefix: this.keyOf(''), MaxKeys: 1 });
+    await this.client.send(command).catch((error: unknown) => {
       throw this.failure(error);
     });
   }

@@ -1,6 +1,7 @@
 /** `selm`: the command line. One file a subcommand; bad usage and bad input end with one sentence and exit code 2. */
 import { Command, CommanderError } from 'commander';
 import { chatCommand } from './chat.ts';
+import { deployCommand } from './deploy.ts';
 import { exitCodeOf, report } from './errors.ts';
 import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
@@ -52,6 +53,7 @@ for (const command of [
   verifyCommand(),
   gcCommand(),
   workerCommand(),
+  deployCommand(),
   doctorCommand(),
   sampleCommand(),
   scoreCommand(),

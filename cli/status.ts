@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { findRun, readProgress } from '../workers/runs.ts';
 import { roundNotes } from '../report/rounds.ts';
 import { STEPS } from '../workflows/status.ts';
-import { describeFailure, NO_NEW_PROMPTS, skippedLines } from './failure.ts';
+import { describeFailure, NO_NEW_PROMPTS, skippedLines, spentLine } from './failure.ts';
 import { runTable } from './run-table.ts';
 import { connectServer } from './server.ts';
 import { jsonOption } from './step.ts';
@@ -27,6 +27,7 @@ export function statusCommand(): Command {
       for (const { name: activity, attempt, lastFailure } of pending) {
         if (lastFailure !== undefined) console.log(`${activity} failed (${lastFailure}); attempt ${attempt}.`);
       }
+      if (status.spent) console.log(spentLine(status.spent, status.gpuSeconds));
       if (status.start) console.log(runTable(status));
     });
 }

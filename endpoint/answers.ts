@@ -80,7 +80,7 @@ export class Answers {
   }
 
   private async sample(prompts: number[][], { maxTokens, n, temperature, topP, seed }: Wanted) {
-    const settings = { samplesPerPrompt: n, temperature, topP, topK: 0, maxNewTokens: maxTokens, batchSize: BATCH_SIZE }; // prettier-ignore
+    const settings = { samplesPerPrompt: n, temperature, topP, topK: 0, maxNewTokens: maxTokens, batchSize: BATCH_SIZE, weights: 'f32' as const }; // prettier-ignore
     // An answer depends on the seed and the prompt's place in its request, not on who asks beside it.
     const rows = prompts.map((prompt, i) => ({ id: String(i), prompt_input_ids: prompt }));
     const responses = await this.batched.sample(rows, settings, seed);

@@ -3,10 +3,13 @@ import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { InputError } from '../data/errors.ts';
 import { JobAborted } from './errors.ts';
-import { Generator } from './generation/generate.ts';
+import { quantizationDivergence } from './generation/divergence.ts';
+import { Generator, type Generated, type PromptTokens } from './generation/generate.ts';
 import type {
   EngineMethods,
   ExportJob,
+  JudgeJob,
+  JudgeResult,
   OptimizeJob,
   Progress,
   SampleJob,
@@ -24,6 +27,8 @@ import { mergeAdapter, writeModel } from './model/export.ts';
 import { longestSequence } from './packing.ts';
 import { openPolicy, type OpenPolicy } from './policy.ts';
 import { Scorer, type TokenizedResponse } from './score.ts';
+import { PairRm, scoresOf } from './rankers/pairrm.ts';
+import { openRewardModel } from './rankers/reward.ts';
 import { SessionCache } from './sessions.ts';
 import { TokenScorer } from './token-scores.ts';
 import { fingerprintOf } from './training/checkpoint.ts';
@@ -42,6 +47,14 @@ export interface JobControl {
 
 const ALL_CORES = availableParallelism();
 
+/** Prompts whose answers tell how far rounded weights are from the policy: some, since it takes two passes over them. */
+const MEASURED_PROMPTS = 8;
+
+const measured = (prompts: PromptTokens[], generated: Generated[][]) =>
+  prompts
+    .slice(0, MEASURED_PROMPTS)
+    .map(({ tokens }, i) => ({ prompt: tokens, responses: generated[i].map((sample) => sample.tokens) }));
+
 export class LocalEngine {
   private readonly sessions = new SessionCache();
   async run<M extends keyof EngineMethods>(
@@ -52,6 +65,8 @@ export class LocalEngine {
     const methods = {
       sample: (j: SampleJob) => this.sample(j, control),
       score: (j: ScoreJob) => this.score(j, control),
+      reward: (j: JudgeJob) => this.reward(j, control),
+      rank: (j: JudgeJob) => this.rank(j, control),
       scoreTokens: (j: TokenScoreJob) => this.scoreEveryToken(j, control),
       optimize: (j: OptimizeJob) => this.optimize(j, control),
       sft: (j: SftJob) => this.sft(j, control),
@@ -83,7 +98,12 @@ export class LocalEngine {
       control.onProgress({ done, total: prompts.length, unit: 'prompts', tokens });
       if (control.aborted()) throw new JobAborted(`sampling was stopped after ${done} of ${prompts.length} prompts`);
     });
+    const divergence =
+      settings.weights === 'q8'
+        ? await quantizationDivergence(opened, measured(tokenized, generated), threads)
+        : undefined;
     return {
+      ...(divergence && { divergence }),
       responses: generated.map((samples) =>
         samples.map(({ tokens, logp, finishReason }) => ({
           text: tokenizer.decode(tokens),
@@ -132,6 +152,21 @@ export class LocalEngine {
       control.onProgress({ done, total: rows.length, unit: 'rows', tokens });
       if (control.aborted()) throw new JobAborted(`scoring was stopped after ${done} of ${rows.length} rows`);
     });
+  }
+
+  private async reward({ model, rows, threads = ALL_CORES }: JudgeJob, control: JobControl): Promise<JudgeResult> {
+    const opened = await this.sessions.get('reward', JSON.stringify([model, threads]), () =>
+      openRewardModel(model, threads),
+    );
+    const total = rows.reduce((sum, { answers }) => sum + answers.length, 0);
+    return opened.rewards(rows, reporter(control, 'answers', total));
+  }
+
+  private async rank({ model, rows, threads = ALL_CORES }: JudgeJob, control: JobControl): Promise<JudgeResult> {
+    const opened = await this.sessions.get('rank', JSON.stringify([model, threads]), () => PairRm.open(model, threads));
+    const total = rows.reduce((sum, { answers }) => sum + answers.length * (answers.length - 1), 0);
+    const logits = await opened.compare(rows, reporter(control, 'pairs', total));
+    return logits.map(scoresOf);
   }
 
   private async optimize(job: OptimizeJob, control: JobControl): Promise<TrainResult> {
@@ -205,6 +240,14 @@ export class LocalEngine {
     else await writeModel(outDir, policy.model, trainable.values);
     return result;
   }
+}
+
+/** Tells of a judging after each pass, and ends it when it is no longer wanted. */
+function reporter({ onProgress, aborted }: JobControl, unit: 'answers' | 'pairs', total: number) {
+  return (done: number, tokens: number) => {
+    onProgress({ done, total, unit, tokens });
+    if (aborted()) throw new JobAborted(`judging was stopped after ${done} of ${total} ${unit}`);
+  };
 }
 
 async function exportModel({ policy, outDir }: ExportJob): Promise<null> {

@@ -18,6 +18,12 @@ export const samplingSchema = z.strictObject({
     .optional()
     .describe('Longest prompt, in tokens; longer ones are an error. Default: what the model has room for.'),
   batchSize: positiveInt.default(32).describe('Sequences decoded at the same time.'),
+  weights: z
+    .enum(['f32', 'q8'])
+    .default('f32')
+    .describe(
+      'Weights that answers are decoded with. `q8`: rounded to 8 bits, faster; the policy that answers then is a little another one, by the divergence that is reported. Training and evaluation keep to f32.',
+    ),
 });
 export type SamplingSettings = z.infer<typeof samplingSchema>;
 

@@ -14,6 +14,8 @@ const partSchema = z.discriminatedUnion(
     kinds.regex.schema.extend({ weight }),
     kinds['json-schema'].schema.extend({ weight }),
     kinds.module.schema.extend({ weight }),
+    kinds['reward-model'].schema.extend({ weight }),
+    kinds.pairrm.schema.extend({ weight }),
   ],
   {
     error: ({ code }) =>

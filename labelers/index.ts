@@ -17,6 +17,8 @@ export const labelSchema = z.discriminatedUnion(
     all.regex.schema,
     all['json-schema'].schema,
     all.module.schema,
+    all['reward-model'].schema,
+    all.pairrm.schema,
     all.combine.schema,
   ],
   {

@@ -2,7 +2,9 @@
 import { finalAnswer } from './final-answer.ts';
 import { jsonSchema } from './json-schema.ts';
 import { module } from './module.ts';
+import { pairrm } from './pairrm.ts';
 import { regex } from './regex.ts';
+import { rewardModel } from './reward-model.ts';
 import { verifier } from './verifier/verifier.ts';
 
 export const kinds = {
@@ -11,4 +13,6 @@ export const kinds = {
   regex,
   'json-schema': jsonSchema,
   module,
+  'reward-model': rewardModel,
+  pairrm,
 };

@@ -4,10 +4,10 @@ import type { LabelSettings } from './index.ts';
 type By = LabelSettings['by'];
 
 /** Labelers that compute on the engine: their shards wait for a worker that has one. */
-const ON_ENGINE: readonly By[] = [];
+const ON_ENGINE: readonly By[] = ['reward-model', 'pairrm'];
 
 /** Labelers whose scores only say something of answers that are judged together, such as the share of the others that one beats. */
-const COMPARATIVE: readonly By[] = [];
+const COMPARATIVE: readonly By[] = ['pairrm'];
 
 export const needsEngine = (settings: LabelSettings): boolean => has(ON_ENGINE, settings);
 

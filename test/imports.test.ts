@@ -6,6 +6,7 @@ import { expect, it } from 'vitest';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const rooms = [
   'cli',
+  'cdk',
   'workers',
   'report',
   'workflows',

@@ -25,7 +25,15 @@ export async function answerHeldOut(
   heldOut: PromptSet,
   tick: Tick,
 ): Promise<Answers> {
-  const settings = { samplesPerPrompt: 1, temperature: 0, topP: 1, topK: 0, maxNewTokens, batchSize };
+  const settings = {
+    samplesPerPrompt: 1,
+    temperature: 0,
+    topP: 1,
+    topK: 0,
+    maxNewTokens,
+    batchSize,
+    weights: 'f32' as const,
+  };
   const shared = { policy, prompts: heldOut.address, settings, seed: GREEDY_SEED, threads };
   const responses = await runShards('sample', shared, shardsOf(heldOut.count, shardSize), tick);
   return { policy, responses };

@@ -2,8 +2,16 @@
 import { distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 
-/** @param document what `schema` has refused with `error` */
-export function describeProblem(schema: z.ZodType, document: unknown, { issues }: z.ZodError): string {
+/**
+ * @param document what `schema` has refused with `error`
+ * @param page where its keys are explained
+ */
+export function describeProblem(
+  schema: z.ZodType,
+  document: unknown,
+  { issues }: z.ZodError,
+  page = 'docs/config.md',
+): string {
   // A misspelled key is often missing as well: its spelling is the cause.
   const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
   const path = issue.path.join('.');
@@ -12,10 +20,10 @@ export function describeProblem(schema: z.ZodType, document: unknown, { issues }
     return `there is no key "${unknown}"; did you mean "${nearest(unknown, keysOf(schema))}"?`;
   }
   const value = issue.path.reduce((inner, key) => (inner as Record<PropertyKey, unknown>)[key], document);
-  if (value === undefined) return `"${path}" is missing; see docs/config.md.`;
+  if (value === undefined) return `"${path}" is missing; see ${page}.`;
   if (value === null) return `"${path}" has no value; give it one or remove the key.`;
   const expected = issue.message.replace(/^(Invalid input|Invalid option|Too small|Too big): /, '');
-  return `"${path}" cannot be ${JSON.stringify(value)}: ${expected}; see docs/config.md.`;
+  return `"${path}" cannot be ${JSON.stringify(value)}: ${expected}; see ${page}.`;
 }
 
 /** Every key of the schema with the keys below it, joined by dots. */

@@ -98,6 +98,16 @@ const onFailureSchema = z.strictObject({
     .describe('Seconds before the first of these retries; each further one waits twice as long.'),
 });
 
+const budgetSchema = z.strictObject({
+  usdPerGpuHour: z.number().positive().describe('What an hour of one GPU worker costs, in US dollars.'),
+  usd: z
+    .number()
+    .positive()
+    .describe(
+      'What the run may spend on GPU workers, in US dollars; then it waits for a decision, after the activities under way.',
+    ),
+});
+
 export const runSchema = z.strictObject({
   name: z
     .string()
@@ -125,6 +135,7 @@ export const runSchema = z.strictObject({
   onFailure: onFailureSchema
     .prefault({})
     .describe('What happens after a failure that the retries of an activity do not mend, before an operator is asked.'),
+  budget: budgetSchema.optional().describe('What the run may cost. What is found made costs nothing.'),
   output: z.string().optional().describe('Folder to which the last accepted policy is written when the run ends.'),
 });
 export type RunConfig = z.infer<typeof runSchema> & { threads: number };
@@ -135,11 +146,19 @@ export type RunConfig = z.infer<typeof runSchema> & { threads: number };
  * @throws InputError that names the file and the key
  */
 export function loadConfig(file: string, overrides: Partial<RunConfig> = {}): RunConfig {
-  const document = { ...readYaml(file, "a run's"), ...overrides };
-  const parsed = runSchema.safeParse(document);
-  if (!parsed.success) throw new InputError(`${file}: ${describeProblem(runSchema, document, parsed.error)}`);
+  return readConfig(file, { ...readYaml(file, "a run's"), ...overrides }, dirname(file));
+}
 
-  const { path, pathOrId, model: modelAt } = locateFrom(dirname(file));
+/**
+ * Reads a run's configuration. Paths in it are relative to `folder`.
+ * @param what names it in errors
+ * @throws InputError that names the key
+ */
+export function readConfig(what: string, document: object, folder: string): RunConfig {
+  const parsed = runSchema.safeParse(document);
+  if (!parsed.success) throw new InputError(`${what}: ${describeProblem(runSchema, document, parsed.error)}`);
+
+  const { path, pathOrId, model: modelAt } = locateFrom(folder);
   const { model, adapter, prompts, output, threads = availableParallelism(), ...rest } = parsed.data;
   const { train, heldOut } = prompts;
   return {
@@ -191,7 +210,7 @@ function locateFrom(folder: string): Locate & { pathOrId(given: string, isId: (t
 }
 
 /** What of a run in progress can change: the rest has been used when the first round begins. */
-const CHANGEABLE = ['sample', 'label', 'optimize', 'evaluate', 'onFailure'];
+const CHANGEABLE = ['sample', 'label', 'optimize', 'evaluate', 'onFailure', 'budget'];
 
 /**
  * Checks settings that are to change while a run is in progress.

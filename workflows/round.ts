@@ -2,11 +2,13 @@
 import { defineQuery, defineSignal, isCancellation, setHandler, TemporalFailure } from '@temporalio/workflow';
 import type { PromptSet } from '../activities/prepare.ts';
 import { answerHeldOut, compareAnswers, comparisonActivities, type Answers } from './answers.ts';
-import { control, model } from './activities.ts';
+import { control, model, nameStep } from './activities.ts';
 import type { RunConfig } from './config.ts';
 import { stepFailed } from './failure.ts';
 import { judgeRound } from './gate.ts';
 import { runShards, shardsOf } from './shards.ts';
+import { countFrom, Halted, isBudgetSpent, spent } from './spending.ts';
+import type { Spent } from '../activities/spent.ts';
 import { STEPS, type RoundResult, type RoundStatus, type StepName, type StepStatus } from './status.ts';
 
 export interface RoundInput {
@@ -19,9 +21,11 @@ export interface RoundInput {
   start: Answers;
   /** The policy this round starts from: its reference policy. */
   previous: Answers;
+  /** Of GPU workers: what the run may still spend. None: what it likes. */
+  secondsLeft?: number;
 }
 
-export interface RoundOutput {
+export interface RoundOutput extends Spent {
   result: RoundResult;
   /** The trained policy, with its answers to the held-out prompts. */
   answers: Answers;
@@ -31,22 +35,33 @@ export const roundStatusQuery = defineQuery<RoundStatus>('status');
 /** Has the round end after the step under way. */
 export const haltSignal = defineSignal('halt');
 
-class Halted extends Error {}
-
 /** Rounds of a run draw different random numbers, as do runs of neighbouring seeds. */
 const roundSeed = (seed: number, round: number) => seed * 1000 + round;
 
-/** @returns what the round came to; 'halted' if it was told to end before. Run again, it finds the steps made that are done. */
-export async function round(input: RoundInput): Promise<RoundOutput | 'halted'> {
+/** A round that was told to end before it was done, or has spent what was left of the budget. */
+export interface HaltedRound extends Spent {
+  halted: true;
+}
+
+/** @returns what the round came to, unless it ended before. Run again, it finds the steps made that are done. */
+export async function round(input: RoundInput): Promise<RoundOutput | HaltedRound> {
+  countFrom(0, input.secondsLeft ?? Infinity);
   try {
-    return await runRound(input);
+    return { ...(await runRound(input)), seconds: spent() };
   } catch (error) {
-    if (error instanceof Halted) return 'halted';
+    if (error instanceof Halted) return { halted: true, seconds: spent() };
     throw error;
   }
 }
 
-async function runRound({ config, round, prompts, heldOut, start, previous }: RoundInput): Promise<RoundOutput> {
+async function runRound({
+  config,
+  round,
+  prompts,
+  heldOut,
+  start,
+  previous,
+}: RoundInput): Promise<Omit<RoundOutput, 'seconds'>> {
   const steps = Object.fromEntries(
     STEPS.map((name): [StepName, StepStatus] => [name, { state: 'waiting', done: 0, total: 1, reused: 0 }]),
   ) as Record<StepName, StepStatus>;
@@ -59,7 +74,8 @@ async function runRound({ config, round, prompts, heldOut, start, previous }: Ro
 
   /** Runs a step of `total` activities, each of which calls `tick` when it ends. */
   const step = async <T>(name: StepName, total: number, work: (tick: (reused: boolean) => void) => Promise<T>) => {
-    if (halting) throw new Halted();
+    if (halting || isBudgetSpent()) throw new Halted();
+    nameStep(name);
     const status = steps[name];
     Object.assign(status, { state: 'running', total });
     try {
@@ -70,8 +86,10 @@ async function runRound({ config, round, prompts, heldOut, start, previous }: Ro
       status.state = 'done';
       return result;
     } catch (error) {
-      status.state = 'failed';
-      throw error instanceof TemporalFailure && !isCancellation(error) ? stepFailed(name, error) : error;
+      status.state = error instanceof Halted ? 'waiting' : 'failed';
+      throw error instanceof TemporalFailure && !isCancellation(error)
+        ? stepFailed(name, { seconds: spent() }, error)
+        : error;
     }
   };
 

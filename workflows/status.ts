@@ -58,6 +58,10 @@ export interface RunStatus {
   changes?: Change[];
   /** Rounds that an operator has given up. */
   skipped: number[];
+  /** That its activities have held GPU workers, in rounds that have ended. */
+  gpuSeconds: number;
+  /** In US dollars, where it has a budget. */
+  spent?: { usd: number; of: number };
   /** Artifacts that were found damaged and made again: a sentence each. */
   repairs: string[];
   /** The start policy's answers to the held-out prompts. */

@@ -106,8 +106,9 @@ export const rules: Record<string, Rule> = {
   },
 
   // Rows of a table: what comes back is added to the rows it was taken from, those taken twice included.
-  Gather: (g, { inputs: [x, indices] }, [dy]) => [
+  Gather: (g, { inputs: [x, indices], attributes }, [dy]) => [
     (sum) => {
+      if (attributes['axis'] !== 0) throw new Error('Gather: only rows can be differentiated');
       const width = x!.shape.slice(1);
       const count = ops.reshape(g, indices!, [product(indices!.shape)]);
       const rows = ops.reshape(g, dy!, [product(indices!.shape), product(width)]);

@@ -15,7 +15,7 @@ export const PROMPT = 0;
  * Queries whose scores exist at the same time. Memory grows with the length of a sequence, not with its square, and keys that
  * come after a block's last query are not looked at.
  */
-const BLOCK_QUERIES = 512;
+const BLOCK_QUERIES = 256;
 
 /**
  * Causal attention within a group of segments: a token sees what stands before it in the prompt and in its own segment.

@@ -1,11 +1,12 @@
 /** The Llama family's decoder as a graph, up to the last hidden state. How positions see each other is the caller's part. */
 import * as ops from '../graph/ops.ts';
 import { recomputed } from '../graph/recompute.ts';
-import { product } from '../graph/shape.ts';
+import { product as dimProduct } from '../graph/shape.ts';
 import type { Graph, Shape, Tensor } from '../graph/tensor.ts';
 import { ropeFrequencies, type ModelConfig } from './config.ts';
 import { projections, type Projection } from './lora.ts';
 import { hasBias, type Parameters } from './parameters.ts';
+import { quantizedProduct } from './quantize.ts';
 
 /** Query, key and value of one layer, normalized and rotated, [G, heads, S, headDim] each (fewer heads for key and value). */
 export interface Heads {
@@ -29,7 +30,7 @@ interface Rotary {
  * @param positions int64 [G, S]
  */
 function rotaryTables(g: Graph, config: ModelConfig, positions: Tensor): Rotary {
-  const count = product(positions.shape);
+  const count = dimProduct(positions.shape);
   const frequencies = ropeFrequencies(config);
   const column = ops.cast(g, ops.reshape(g, positions, [count, 1]), 'float32', 1);
   const angles = ops.mul(g, column, g.floats([...frequencies], [1, frequencies.length]));
@@ -55,7 +56,7 @@ export function transformer(
   const rotary = rotaryTables(g, config, positions);
   const layer = decoderLayer(config, parameters, rotary, attend, ids.shape);
   const embedded = ops.gather(g, parameters.weight('model.embed_tokens.weight'), ids);
-  let x = ops.reshape(g, embedded, [product(ids.shape), config.hiddenSize]);
+  let x = ops.reshape(g, embedded, [dimProduct(ids.shape), config.hiddenSize]);
   for (let i = 0; i < config.layers; i++) {
     x = recompute ? recomputed(g, x, (part, input) => layer(part, i, input)) : layer(g, i, x);
   }
@@ -77,8 +78,8 @@ function decoderLayer(
   /** y = x W^T + bias + scale (x A^T) B^T */
   const linear = (g: Graph, x: Tensor, prefix: string, projection: Projection) => {
     const name = `${prefix}.${projections[projection]}`;
-    const c = hasBias(config, projection) ? parameters.weight(`${name}.bias`) : undefined;
-    const y = ops.gemm(g, x, parameters.weight(`${name}.weight`), { transB: true, c });
+    const bias = hasBias(config, projection) ? parameters.weight(`${name}.bias`) : undefined;
+    const y = product(g, parameters, x, `${name}.weight`, bias);
     const lora = parameters.lora?.(name);
     if (!lora) return y;
     const low = ops.gemm(g, x, lora.a, { transB: true });
@@ -102,7 +103,7 @@ function decoderLayer(
     const key = rotate(g, splitHeads(g, linear(g, x, prefix, 'k_proj'), kvHeads, keyNorm));
     const value = splitHeads(g, linear(g, x, prefix, 'v_proj'), kvHeads);
     const attended = ops.transpose(g, attend(g, layer, { query, key, value }), [0, 2, 1, 3]);
-    return linear(g, ops.reshape(g, attended, [product([G, S]), heads * headDim]), prefix, 'o_proj');
+    return linear(g, ops.reshape(g, attended, [dimProduct([G, S]), heads * headDim]), prefix, 'o_proj');
   };
 
   const feedForward = (g: Graph, x: Tensor, prefix: string) => {
@@ -117,7 +118,18 @@ function decoderLayer(
   };
 }
 
-/** The output layer's weight, [vocabSize, hiddenSize]. */
-export function headWeight(config: ModelConfig, parameters: Parameters): Tensor {
-  return parameters.weight(config.tieEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
+/** x W^T + bias, with W as the parameters have it. */
+function product(g: Graph, parameters: Parameters, x: Tensor, name: string, bias?: Tensor): Tensor {
+  if (!parameters.quantized) return ops.gemm(g, x, parameters.weight(name), { transB: true, c: bias });
+  const y = quantizedProduct(g, x, parameters.quantized(name));
+  return bias ? ops.add(g, y, bias) : y;
 }
+
+const headName = ({ tieEmbeddings }: ModelConfig) => (tieEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
+
+/** The output layer's weight, [vocabSize, hiddenSize]. */
+export const headWeight = (config: ModelConfig, parameters: Parameters): Tensor => parameters.weight(headName(config));
+
+/** Scores of all tokens to come next, [N, vocabSize], from final hidden states [N, hiddenSize]. */
+export const headLogits = (g: Graph, config: ModelConfig, parameters: Parameters, hidden: Tensor): Tensor =>
+  product(g, parameters, hidden, headName(config));

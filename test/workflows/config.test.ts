@@ -217,7 +217,7 @@ describe('settings that change while a run is in progress', () => {
     [
       'rounds',
       3,
-      '--set rounds: a run in progress can only change sample, label, optimize, evaluate, onFailure; give this one another name and start it.',
+      '--set rounds: a run in progress can only change sample, label, optimize, evaluate, onFailure, budget; give this one another name and start it.',
     ],
   ])('are refused: %s=%j', (key, value, problem) => {
     expect(() => check({ [key]: value })).toThrow(new InputError(problem));

@@ -43,6 +43,8 @@ const comparison = {
 export class StandIns {
   readonly calls: { name: ActivityName; input: Record<string, unknown> }[] = [];
   /** Called before an activity of this name answers, with how often it was called. */
+  /** That every activity says to have worked. */
+  seconds = 0;
   readonly before: { [Name in ActivityName]?: (times: number, input: Record<string, unknown>) => unknown } = {};
   private readonly promptsPerRound: number;
 
@@ -58,7 +60,7 @@ export class StandIns {
     return async (input: Record<string, unknown>) => {
       this.calls.push({ name, input });
       await this.before[name]?.(this.callsOf(name).length, input);
-      return answer(input as never);
+      return { ...answer(input as never), seconds: this.seconds };
     };
   }
 

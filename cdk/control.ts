@@ -1,0 +1,85 @@
+/** The control workers on Fargate: one of the current version, and one of each version that still has runs. */
+import { CfnOutput, Stack, Validations, type StackProps } from 'aws-cdk-lib';
+import type { IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
+import { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { Construct } from 'constructs';
+import type { DeployConfig } from './config.ts';
+import { mountWritable, workerContainer } from './environment.ts';
+import { imageOf } from './images.ts';
+import { acknowledgeWorker } from './acknowledgements.ts';
+import type { StorageStack } from './storage.ts';
+import type { TemporalConnection } from './temporal-connection.ts';
+import { demandMetricOf, versionsOf, type Version } from './versions.ts';
+
+export interface WorkersProps extends StackProps {
+  vpc: IVpc;
+  subnets: SubnetSelection;
+  storage: StorageStack;
+  temporal: TemporalConnection;
+}
+
+/** Of artifacts, and of models and data sets each, in Fargate's 20 GB. */
+const CACHE_GB = 7;
+
+export class ControlStack extends Stack {
+  constructor(scope: Construct, id: string, config: DeployConfig, props: WorkersProps) {
+    super(scope, id, props);
+    const { vpc, subnets } = props;
+    const cluster = new ecs.Cluster(this, 'Cluster', { vpc, containerInsightsV2: ecs.ContainerInsights.DISABLED });
+    Validations.of(cluster).acknowledge({
+      id: 'AwsSolutions-ECS4',
+      reason: 'The workers publish the metrics that alarms need; Container Insights would cost more than the worker.',
+    });
+    const logGroup = new LogGroup(this, 'Logs', { retention: RetentionDays.ONE_MONTH });
+    const securityGroup = new SecurityGroup(this, 'Workers', { vpc, description: 'Control workers: nothing comes in' });
+    for (const version of versionsOf(config)) {
+      const taskDefinition = this.taskDefinition(version, config, props, logGroup);
+      new ecs.FargateService(this, `Service${version.suffix}`, {
+        cluster,
+        taskDefinition,
+        desiredCount: isStopped(config) ? 0 : 1,
+        vpcSubnets: subnets,
+        securityGroups: [securityGroup],
+        minHealthyPercent: 100,
+        maxHealthyPercent: 200,
+        circuitBreaker: { rollback: true },
+      });
+    }
+  }
+
+  private taskDefinition(version: Version, config: DeployConfig, props: WorkersProps, logGroup: LogGroup) {
+    const taskDefinition = new ecs.FargateTaskDefinition(this, `Task${version.suffix}`, {
+      cpu: config.control.cpu,
+      memoryLimitMiB: config.control.memoryMiB,
+      volumes: [{ name: 'home' }, { name: 'tmp' }],
+    });
+    const { schedules } = config;
+    const image = version.images ? ecs.ContainerImage.fromRegistry(version.images.control) : imageOf('control', config);
+    const container = taskDefinition.addContainer('Worker', {
+      ...workerContainer(taskDefinition, {
+        role: 'control',
+        version: version.id,
+        image,
+        storeUrl: props.storage.url,
+        temporal: props.temporal,
+        config,
+        cacheGb: CACHE_GB,
+        environment: {
+          SELM_DEMAND_METRIC: demandMetricOf(version),
+          // Runs begin on the current version only.
+          ...(!version.images && { SELM_MAKE_CURRENT: '1', SELM_SCHEDULES: JSON.stringify(schedules) }),
+        },
+      }),
+      logging: ecs.LogDrivers.awsLogs({ logGroup, streamPrefix: `control-${version.id}` }),
+    });
+    mountWritable(container);
+    props.storage.grantTo(taskDefinition.taskRole);
+    acknowledgeWorker(taskDefinition, config.name);
+    if (!version.images) new CfnOutput(this, 'Image', { value: container.imageName, description: 'For `draining`, when another version is current' }); // prettier-ignore
+    return taskDefinition;
+  }
+}
+
+export const isStopped = ({ temporal }: DeployConfig) => temporal.kind === 'self-hosted' && temporal.stopped;

@@ -1,0 +1,142 @@
+/** What a deployment costs: a day without work, and a round of a given size. Estimates, with every line of their arithmetic. */
+import { InputError } from '../data/errors.ts';
+import type { DeployConfig } from './config.ts';
+import { PRICES } from './prices.ts';
+
+export interface CostLine {
+  what: string;
+  /** How the number comes about. */
+  arithmetic: string;
+  usd: number;
+}
+
+export interface Cost {
+  lines: CostLine[];
+  usd: number;
+}
+
+const HOURS = 24;
+const DAYS_A_MONTH = 30.4;
+const ZONES = 2;
+/** Of a network without a NAT gateway: see network.ts. */
+const ENDPOINTS = 7;
+/** What the control worker writes about itself, and the alarms of observability.ts and scaling.ts. */
+const METRICS = 6;
+const ALARMS = 9;
+/** Logs of an idle day. */
+const LOG_GB = 0.02;
+/** Artifacts kept, of an idle deployment. */
+const STORED_GB = 20;
+/** The least a database computes while a server asks it. */
+const ACTIVE_ACU = 0.5;
+
+/** Of a day on which nothing is to do. Temporal Cloud's own bill is not in it. */
+export function idleCost({ network, temporal, control }: DeployConfig): Cost {
+  const lines: CostLine[] = [];
+  const perHour = (what: string, count: number, price: number) =>
+    lines.push({ what, arithmetic: `${count} × ${HOURS} h × ${price}`, usd: count * HOURS * price });
+  const perMonth = (what: string, count: number, price: number) =>
+    lines.push({ what, arithmetic: `${count} × ${price} / ${DAYS_A_MONTH} d`, usd: (count * price) / DAYS_A_MONTH });
+
+  if (network.natGateways > 0) perHour('NAT gateway', network.natGateways, PRICES.natGatewayHour);
+  else perHour('interface endpoints', ENDPOINTS * ZONES, PRICES.interfaceEndpointHour);
+  const stopped = temporal.kind === 'self-hosted' && temporal.stopped;
+  const fargate = (what: string, cpu: number, memoryMiB: number) => {
+    perHour(`${what}, vCPU`, cpu / 1024, PRICES.fargateVcpuHour);
+    perHour(`${what}, GB`, memoryMiB / 1024, PRICES.fargateGbHour);
+  };
+  if (!stopped) fargate('control worker', control.cpu, control.memoryMiB);
+  if (temporal.kind === 'self-hosted') {
+    if (!stopped) {
+      fargate('Temporal server', SERVER.cpu, SERVER.memoryMiB);
+      perHour('database capacity', Math.max(ACTIVE_ACU, temporal.minAcu), PRICES.auroraAcuHour);
+    }
+    perHour('network load balancer', 1, PRICES.networkLoadBalancerHour);
+    perMonth('database storage, GB', 10, PRICES.auroraStorageGbMonth);
+    perMonth('keys and secrets of the database', 1, PRICES.kmsKeyMonth + PRICES.secretMonth);
+  } else {
+    if (temporal.privateLinkService !== undefined) perHour('PrivateLink', ZONES, PRICES.interfaceEndpointHour);
+    perMonth('API key', 1, PRICES.secretMonth);
+  }
+  perMonth('key of the artifacts', 1, PRICES.kmsKeyMonth);
+  perMonth('metrics', METRICS, PRICES.metricMonth);
+  perMonth('alarms', ALARMS, PRICES.alarmMonth);
+  perMonth('artifacts, GB', STORED_GB, PRICES.s3GbMonth);
+  lines.push({ what: 'logs', arithmetic: `${LOG_GB} GB × ${PRICES.logGb}`, usd: LOG_GB * PRICES.logGb });
+  return total(lines);
+}
+
+/** Of the Temporal server's task. */
+export const SERVER = { cpu: 1024, memoryMiB: 2048 };
+
+/** An hour of a GPU worker's instance, with ECS's fee. @throws InputError for a type whose price is not known */
+export function gpuHour({ gpu }: DeployConfig, capacity: 'spot' | 'on-demand'): number {
+  if (gpu.usdPerHour !== undefined) return gpu.usdPerHour;
+  const price = PRICES.instanceHour[gpu.instanceType];
+  if (price === undefined) throw new InputError(`The price of ${gpu.instanceType} is not known; give gpu.usdPerHour.`);
+  const fee = gpu.capacity === 'managed-instances' ? price * PRICES.managedInstancesShare : 0;
+  return price * (capacity === 'spot' ? PRICES.spotShare : 1) + fee;
+}
+
+/** How large a round is, and how fast one GPU worker is at it. */
+export interface RoundWork {
+  prompts: number;
+  /** Answers to a prompt, and their mean length in tokens. */
+  samplesPerPrompt: number;
+  answerTokens: number;
+  promptTokens: number;
+  heldOutPrompts: number;
+  /** Tokens a second that one worker samples, and that it trains on. */
+  sampledPerSecond: number;
+  trainedPerSecond: number;
+  /** Workers that share sampling; training is one's. */
+  workers: number;
+  /** Until an instance runs and has its model. */
+  startMinutes: number;
+}
+
+/**
+ * A round as in the paper, of Llama-3-8B: a third of UltraFeedback's 61 thousand prompts, one greedy answer each, trained with a
+ * LoRA adapter on the answer and two of the data set. The speeds are assumptions for one L40S with vLLM and a PyTorch backend:
+ * measure yours, and put them here.
+ */
+export const PAPER_ROUND: RoundWork = {
+  prompts: 20_378,
+  samplesPerPrompt: 1,
+  answerTokens: 330,
+  promptTokens: 190,
+  heldOutPrompts: 1000,
+  sampledPerSecond: 900,
+  trainedPerSecond: 1300,
+  workers: 4,
+  startMinutes: 8,
+};
+
+/** Of the GPU hours of a round, on spot instances or on demand. */
+export function roundCost(config: DeployConfig, work: RoundWork, capacity: 'spot' | 'on-demand' = 'spot'): Cost {
+  const hour = gpuHour(config, capacity);
+  const { prompts, samplesPerPrompt, answerTokens, promptTokens, heldOutPrompts, workers, startMinutes } = work;
+  const sampled = prompts * samplesPerPrompt * answerTokens;
+  const evaluated = heldOutPrompts * answerTokens;
+  // A row is its prompt once and three answers: the chosen one, the rejected one and the policy's own.
+  const row = promptTokens + 3 * answerTokens;
+  const lines: CostLine[] = [];
+  const gpuHours = (what: string, arithmetic: string, hours: number) =>
+    lines.push({ what, arithmetic: `${arithmetic} = ${hours.toFixed(2)} h × ${hour.toFixed(3)}`, usd: hours * hour });
+  gpuHours('sample', `${tokens(sampled)} / ${work.sampledPerSecond} a second`, sampled / work.sampledPerSecond / 3600);
+  // The reference policy's log-probabilities are a forward pass: a third of a training step.
+  gpuHours('score', `${tokens(prompts * row)} / 3 / ${work.trainedPerSecond} a second`, (prompts * row) / 3 / work.trainedPerSecond / 3600); // prettier-ignore
+  gpuHours('optimize', `${tokens(prompts * row)} / ${work.trainedPerSecond} a second`, (prompts * row) / work.trainedPerSecond / 3600); // prettier-ignore
+  gpuHours(
+    'evaluate',
+    `${tokens(evaluated)} / ${work.sampledPerSecond} a second`,
+    evaluated / work.sampledPerSecond / 3600,
+  );
+  const idle = startMinutes + config.gpu.idleMinutes;
+  gpuHours('starting and idle', `${workers} workers × ${idle} min`, (workers * idle) / 60);
+  return total(lines);
+}
+
+const tokens = (count: number) => `${(count / 1e6).toFixed(2)} M tokens`;
+
+const total = (lines: CostLine[]): Cost => ({ lines, usd: lines.reduce((sum, { usd }) => sum + usd, 0) });

@@ -1,0 +1,77 @@
+/** The artifacts: one bucket, encrypted, versioned, reached by TLS only. It stays when the stack is deleted. */
+import { Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
+import { PolicyStatement, type IGrantable } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from 'aws-cdk-lib/aws-s3';
+import type { Construct } from 'constructs';
+
+const OLD_VERSIONS_DAYS = 30;
+const LOGS_DAYS = 90;
+
+export class StorageStack extends Stack {
+  private readonly bucket: Bucket;
+  private readonly key: Key;
+  private readonly prefix: string;
+
+  /** @param prefix of all that the workers read and write */
+  constructor(scope: Construct, id: string, prefix: string, props: StackProps) {
+    super(scope, id, props);
+    this.prefix = prefix;
+    this.key = new Key(this, 'Key', { enableKeyRotation: true, removalPolicy: RemovalPolicy.RETAIN });
+    const closed = {
+      blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+      enforceSSL: true,
+      minimumTLSVersion: 1.2,
+      objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
+      removalPolicy: RemovalPolicy.RETAIN,
+    };
+    const logs = new Bucket(this, 'AccessLogs', {
+      ...closed,
+      // S3 writes its logs with keys of its own only.
+      encryption: BucketEncryption.S3_MANAGED,
+      lifecycleRules: [{ expiration: Duration.days(LOGS_DAYS) }],
+    });
+    this.bucket = new Bucket(this, 'Artifacts', {
+      ...closed,
+      encryption: BucketEncryption.KMS,
+      encryptionKey: this.key,
+      // One request to KMS for many objects.
+      bucketKeyEnabled: true,
+      versioned: true,
+      serverAccessLogsBucket: logs,
+      lifecycleRules: [
+        // What `selm gc` removes can be brought back for a while. Artifacts themselves never expire: names reach them.
+        { noncurrentVersionExpiration: Duration.days(OLD_VERSIONS_DAYS) },
+        { abortIncompleteMultipartUploadAfter: Duration.days(2) },
+        { expiredObjectDeleteMarker: true },
+      ],
+    });
+  }
+
+  /** SELM_STORE. */
+  get url(): string {
+    return `s3://${this.bucket.bucketName}/${this.prefix}`;
+  }
+
+  /** Lets a worker read and write below the prefix, and nothing else. */
+  grantTo(worker: IGrantable): void {
+    const objects = `${this.prefix}/*`;
+    const { grantPrincipal: principal } = worker;
+    principal.addToPrincipalPolicy(
+      new PolicyStatement({
+        actions: ['s3:GetObject', 's3:PutObject', 's3:DeleteObject', 's3:AbortMultipartUpload'],
+        resources: [this.bucket.arnForObjects(objects)],
+      }),
+    );
+    principal.addToPrincipalPolicy(
+      new PolicyStatement({
+        actions: ['s3:ListBucket'],
+        resources: [this.bucket.bucketArn],
+        conditions: { StringLike: { 's3:prefix': objects } },
+      }),
+    );
+    principal.addToPrincipalPolicy(
+      new PolicyStatement({ actions: ['kms:Decrypt', 'kms:GenerateDataKey'], resources: [this.key.keyArn] }),
+    );
+  }
+}

@@ -1,0 +1,23 @@
+/** Whether a worker works, asked by what keeps it running: SELM_HEALTH_PORT names a port of this machine alone. */
+import { createServer } from 'node:http';
+import type { Worker } from '@temporalio/worker';
+import { InputError } from '../data/errors.ts';
+
+/**
+ * Answers 200 while all workers take work, 503 before and after.
+ * @returns what ends it
+ * @throws InputError when the port is no port
+ */
+export function serveHealth(workers: readonly Worker[]): () => void {
+  const given = process.env['SELM_HEALTH_PORT'];
+  if (given === undefined) return () => {};
+  const port = Number(given);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new InputError(`SELM_HEALTH_PORT=${given} is no port.`);
+  const server = createServer((_request, response) => {
+    const states = workers.map((worker) => worker.getState());
+    response.writeHead(states.every((state) => state === 'RUNNING') ? 200 : 503).end(states.join('\n'));
+  });
+  server.listen(port, '127.0.0.1').unref();
+  return () => void server.close();
+}

@@ -1,0 +1,16 @@
+/** The workflows as the control worker loads them: bundled at its start, or once for an image (SELM_WORKFLOW_BUNDLE). */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { WorkerOptions } from '@temporalio/worker';
+import { InputError } from '../data/errors.ts';
+
+export const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
+
+/** @throws InputError when a bundle is named that is not there */
+export function workflowCode(): Pick<WorkerOptions, 'workflowsPath' | 'workflowBundle'> {
+  const codePath = process.env['SELM_WORKFLOW_BUNDLE'];
+  if (codePath === undefined) return { workflowsPath };
+  if (!existsSync(codePath))
+    throw new InputError(`SELM_WORKFLOW_BUNDLE=${codePath} is not there; npm run bundle makes it.`);
+  return { workflowBundle: { codePath } };
+}
