@@ -66,8 +66,9 @@ const answerOf =
       ? { prompt_input_ids: row.prompt_input_ids, response_input_ids: row[`${role}_input_ids`] }
       : { prompt: row.prompt, response: row[role] };
 
+const scale = ({ mean, sd }: Scale) => `${mean.toFixed(4)}${sd === undefined ? '' : ` ± ${sd.toFixed(4)}`}`;
+
 function tableOf(diagnoses: (Diagnosis & { adapter: string })[]): string {
-  const scale = ({ mean, sd }: Scale) => `${mean.toFixed(4)}${sd === undefined ? '' : ` ± ${sd.toFixed(4)}`}`;
   const head = ['Adapter', 'Accuracy', 'Chosen', 'Rejected', 'Margin', 'Drift (nats/token)', 'Raised'];
   const table = new Table({ head, style: { head: [], border: [], compact: true } });
   for (const { adapter, accuracy, chosen, rejected, margin, drift } of diagnoses) {

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { readPreferences } from '../data/readers.ts';
 import { objectiveFields, objectiveSchema } from '../engine/settings.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
@@ -22,7 +22,9 @@ export function optimizeCommand(): Command {
     .option('--reference-adapter <folder>', 'Adapter of the reference policy (default: --adapter).')
     .requiredOption('--preferences <file>', "Rows in TRL's preference format plus reference_response, or tokenized.")
     .requiredOption('--out <folder>', 'Gets the trained adapter, or the model with --full.')
-    .option(`--objective <${objectiveFields.shape.name.unwrap().options.join('|')}>`, 'The loss (default: selm)');
+    .addOption(
+      new Option('--objective <name>', 'The loss (default: selm)').choices(objectiveFields.shape.name.unwrap().options),
+    );
   addSettings(command, objectiveFields, [...OBJECTIVE_FIELDS]);
   addTraining(command);
   addSettings(command, seedSchema, ['seed']);
