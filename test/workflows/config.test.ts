@@ -116,7 +116,11 @@ describe('a bad value is refused with its key and what it may be', () => {
     ],
     [
       'optimize:\n  objective:\n    name: ppo',
-      '"optimize.objective.name" cannot be "ppo": expected one of "selm"|"dpo"; see docs/config.md.',
+      '"optimize.objective.name" cannot be "ppo": expected one of "selm"|"dpo"|"xpo"|"vpo"|"ipo"|"simpo"; see docs/config.md.',
+    ],
+    [
+      'optimize:\n  objective:\n    name: dpo\n    alpha: 0.5',
+      '"optimize.objective.alpha" cannot be 0.5: the dpo objective has no alpha, remove it; see docs/config.md.',
     ],
     [
       'optimize:\n  objective:\n    beta: -1',
