@@ -1,0 +1,184 @@
+/** The templates: every variant synthesizes without a finding, is valid, and holds what matters. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { cacheFolder } from '../../workers/places.ts';
+import { temporaryFolder } from '../temporary.ts';
+import {
+  cloud,
+  normalized,
+  resourcesOf,
+  synthesize,
+  VARIANTS,
+  type Resource,
+  type SynthesizedStack,
+} from './variants.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const folder = temporaryFolder();
+const stacks: Record<string, SynthesizedStack[]> = {};
+beforeAll(() => {
+  // cdk-nag throws for what is not acknowledged.
+  for (const [name, document] of Object.entries(VARIANTS)) stacks[name] = synthesize(document, join(folder, name));
+});
+
+/** cfn-lint, from PyPI, installed once. */
+function findCfnLint(): string {
+  const environment = join(cacheFolder(), 'cfn-lint-1.58.0');
+  const executable = join(environment, 'bin', 'cfn-lint');
+  if (existsSync(executable)) return executable;
+  execFileSync('python3', ['-m', 'venv', environment]);
+  execFileSync(join(environment, 'bin', 'pip'), ['install', '--quiet', 'cfn-lint==1.58.0']);
+  return executable;
+}
+
+it('cfn-lint finds no error in any template', () => {
+  // Each different template once.
+  const templates = new Map<string, string>();
+  for (const [name, all] of Object.entries(stacks)) {
+    for (const stack of all) templates.set(normalized(stack), join(folder, name, `${stack.name}.template.json`));
+  }
+  expect(templates.size).toBeGreaterThan(10);
+  // W3005 is about dependencies that CDK adds twice.
+  const { status, stdout } = spawnSync(findCfnLint(), ['--ignore-checks', 'W3005', '--', ...templates.values()], { encoding: 'utf8' }); // prettier-ignore
+  expect(stdout).toBe('');
+  expect(status).toBe(0);
+}, 120_000);
+
+it('the CDK command synthesizes by cdk.json alone, without credentials, network or Docker', () => {
+  const env = { PATH: process.env['PATH']!, HOME: folder, AWS_EC2_METADATA_DISABLED: 'true', DOCKER_HOST: 'tcp://127.0.0.1:1', CDK_DISABLE_CLI_TELEMETRY: 'true' }; // prettier-ignore
+  const out = join(folder, 'cli');
+  const command = [join(root, 'node_modules/aws-cdk/bin/cdk'), 'synth', '--quiet', '--no-notices', '--output', out];
+  const { status, stderr } = spawnSync(process.execPath, command, { cwd: root, env, encoding: 'utf8' });
+  expect(status, stderr).toBe(0);
+  expect(readdirSync(out).filter((file) => file.endsWith('.template.json')).length).toBe(6);
+}, 120_000);
+
+const defaults = 'self-hosted, managed-instances, 1 NAT';
+
+it('deploying again changes nothing', () => {
+  expect(synthesize(VARIANTS[defaults])).toEqual(stacks[defaults]);
+});
+
+it('another version or image changes task definitions and nothing else', () => {
+  const changed = synthesize({ ...VARIANTS[defaults], version: '9.9.9', images: { control: 'registry/selm:9', gpu: 'registry/selm:9-gpu' } }); // prettier-ignore
+  const differing = changed.flatMap(({ template }, i) =>
+    Object.entries(template.Resources).filter(
+      ([id, resource]) => JSON.stringify(resource) !== JSON.stringify(stacks[defaults][i].template.Resources[id]),
+    ),
+  );
+  // A task's execution role loses the right to read the registry of the image that it no longer has.
+  const types = new Set(differing.map(([id, { Type }]) => (id.includes('ExecutionRole') ? 'execution role' : Type)));
+  expect(types).toEqual(new Set(['AWS::ECS::TaskDefinition', 'execution role']));
+  const tagged = synthesize({ ...VARIANTS[defaults], images: { control: 'registry/selm:10', gpu: 'registry/selm:10-gpu' }, version: '10' }); // prettier-ignore
+  const between = tagged.flatMap(({ template }, i) =>
+    Object.entries(template.Resources)
+      .filter(([id, resource]) => JSON.stringify(resource) !== JSON.stringify(changed[i].template.Resources[id]))
+      .map(([, { Type }]) => Type),
+  );
+  expect(new Set(between)).toEqual(new Set(['AWS::ECS::TaskDefinition']));
+});
+
+describe.each(Object.keys(VARIANTS))('%s', (name) => {
+  const all = (type: string): Resource[] => resourcesOf(stacks[name], type);
+
+  it('artifacts are encrypted, versioned, private, reached by TLS, and stay when the stack is deleted', () => {
+    const [artifacts] = all('AWS::S3::Bucket').filter(({ Properties }) => Properties['VersioningConfiguration']);
+    expect(artifacts.Properties['VersioningConfiguration']).toEqual({ Status: 'Enabled' });
+    const [{ ServerSideEncryptionByDefault: encryption }] = artifacts.Properties['BucketEncryption'].ServerSideEncryptionConfiguration; // prettier-ignore
+    expect(encryption.SSEAlgorithm).toBe('aws:kms');
+    for (const bucket of all('AWS::S3::Bucket')) {
+      expect(bucket.DeletionPolicy).toBe('Retain');
+      expect(new Set(Object.values(bucket.Properties['PublicAccessBlockConfiguration']))).toEqual(new Set([true]));
+    }
+    for (const { Properties } of all('AWS::S3::BucketPolicy')) {
+      const refused = Properties['PolicyDocument'].Statement.filter(
+        ({ Effect }: { Effect: string }) => Effect === 'Deny',
+      );
+      expect(refused[0].Condition).toEqual({ Bool: { 'aws:SecureTransport': 'false' } });
+    }
+    for (const { Properties, DeletionPolicy } of all('AWS::RDS::DBCluster')) {
+      expect(Properties).toMatchObject({ StorageEncrypted: true, DeletionProtection: true, ServerlessV2ScalingConfiguration: { MinCapacity: 0 } }); // prettier-ignore
+      expect(DeletionPolicy).toBe('Snapshot');
+    }
+  });
+
+  it('nothing comes in from outside, and nothing has a public address', () => {
+    const rules = [
+      ...all('AWS::EC2::SecurityGroup').flatMap(({ Properties }) => Properties['SecurityGroupIngress'] ?? []),
+      ...all('AWS::EC2::SecurityGroupIngress').map(({ Properties }) => Properties),
+    ];
+    for (const { CidrIp } of rules) expect(CidrIp).not.toBe('0.0.0.0/0');
+    for (const { Properties } of all('AWS::ECS::Service')) {
+      expect(Properties['NetworkConfiguration'].AwsvpcConfiguration.AssignPublicIp ?? 'DISABLED').toBe('DISABLED');
+    }
+    for (const { Properties } of all('AWS::EC2::Subnet')) expect(Properties['MapPublicIpOnLaunch']).toBe(false);
+    for (const { Properties } of all('AWS::ElasticLoadBalancingV2::LoadBalancer')) expect(Properties['Scheme']).toBe('internal'); // prettier-ignore
+    const open = name.endsWith(' 0 NAT') ? 0 : 1;
+    expect(all('AWS::EC2::NatGateway').length).toBe(open);
+  });
+
+  it('workers touch only their prefix of the bucket, and no action is a wildcard that AWS does not need', () => {
+    const policies = [...all('AWS::IAM::Policy'), ...all('AWS::IAM::Role')].flatMap(({ Properties }) => [
+      Properties['PolicyDocument'],
+      ...(Properties['Policies'] ?? []).map((policy: { PolicyDocument: unknown }) => policy.PolicyDocument),
+    ]);
+    const statements = policies.filter(Boolean).flatMap(({ Statement }) => Statement);
+    const actions = statements.flatMap(({ Action }) => Action) as string[];
+    // What CDK gives the ECS agent of an own instance.
+    expect(actions.filter((action) => action.includes('*') && action !== 'ecs:Submit*')).toEqual([]);
+    const onObjects = statements.filter(({ Action }) =>
+      [Action].flat().some((action: string) => /^s3:.*Object$/.test(action)),
+    );
+    expect(onObjects.length).toBeGreaterThan(0);
+    for (const { Resource: resource } of onObjects) expect(JSON.stringify(resource)).toContain('"/selm/*"');
+    const lists = statements.filter(({ Action }) => [Action].flat().includes('s3:ListBucket'));
+    for (const { Condition } of lists) expect(Condition).toEqual({ StringLike: { 's3:prefix': 'selm/*' } });
+  });
+
+  it('containers have their grace, their secrets from Secrets Manager, and nothing to write to but their volumes', () => {
+    const containers = all('AWS::ECS::TaskDefinition').flatMap(({ Properties }) => Properties['ContainerDefinitions']);
+    const workers = containers.filter(({ Name }) => Name === 'worker');
+    expect(workers.length).toBeGreaterThanOrEqual(2);
+    for (const { Environment, StopTimeout, ReadonlyRootFilesystem, Secrets = [] } of workers) {
+      const variables = Object.fromEntries(Environment.map(({ Name, Value }: Record<string, string>) => [Name, Value]));
+      expect(Number(variables['SELM_GRACE_SECONDS']) + 10).toBeLessThan(StopTimeout);
+      expect(StopTimeout).toBeLessThanOrEqual(120);
+      expect(ReadonlyRootFilesystem).toBe(true);
+      expect(Object.keys(variables).filter((key) => /KEY|TOKEN|PASSWORD|PWD/.test(key))).toEqual([]);
+      const secret = Secrets.some((entry: { Name: string }) => entry.Name === 'TEMPORAL_API_KEY');
+      expect(secret).toBe(JSON.stringify(VARIANTS[name]).includes('"cloud"'));
+    }
+  });
+
+  it('GPU services begin at none and follow the demand to their limit and back', () => {
+    const services = stacks[name].find((stack) => stack.name === 'selm-gpu')!;
+    const own = (type: string) => resourcesOf([services], type);
+    for (const { Properties } of own('AWS::ECS::Service')) expect(Properties['DesiredCount']).toBe(0);
+    for (const { Properties } of own('AWS::ApplicationAutoScaling::ScalableTarget')) {
+      expect(Properties).toMatchObject({ MinCapacity: 0, MaxCapacity: 4 });
+    }
+    const policies = own('AWS::ApplicationAutoScaling::ScalingPolicy');
+    expect(policies.length).toBe(2 * own('AWS::ECS::Service').length);
+    for (const { Properties } of policies) {
+      expect(Properties['StepScalingPolicyConfiguration'].AdjustmentType).toBe('ExactCapacity');
+    }
+    for (const { Properties } of own('AWS::CloudWatch::Alarm')) expect(Properties['TreatMissingData']).toBe('ignore');
+  });
+});
+
+it.each(stacksOf())('%s is what it was', async (name) => {
+  const all = [...stacks[defaults], ...stacks['everything'].filter((stack) => stack.name === 'selm-budget')];
+  await expect(normalized(all.find((stack) => stack.name === name)!)).toMatchFileSnapshot(`snapshots/${name}.json`);
+});
+
+function stacksOf(): string[] {
+  return ['network', 'storage', 'temporal', 'control', 'gpu', 'observability', 'budget'].map((name) => `selm-${name}`);
+}
+
+it('a deployment without any setting has a server of its own; the cloud needs an address', () => {
+  expect(stacks[defaults].map(({ name }) => name)).toEqual(synthesize({}).map(({ name }) => name));
+  expect(() => synthesize({ temporal: { ...cloud, address: undefined } })).toThrow('"temporal.address" is missing');
+});

@@ -1,0 +1,76 @@
+/** Deployments in all their variants, and their templates: synthesized without network, credentials or Docker. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Template } from 'aws-cdk-lib/assertions';
+import { Stack } from 'aws-cdk-lib';
+import { buildDeployment, createApp } from '../../cdk/build.ts';
+import { checkDeployConfig } from '../../cdk/config.ts';
+
+export const cloud = {
+  kind: 'cloud',
+  address: 'us-east-1.aws.api.temporal.io:7233',
+  namespace: 'selm.a1b2c',
+  apiKeySecret: 'temporal-api-key',
+};
+const selfHosted = { kind: 'self-hosted' };
+const privateLinkService = 'com.amazonaws.vpce.us-east-1.vpce-svc-0123';
+const registry = '111122223333.dkr.ecr.us-east-1.amazonaws.com/selm';
+
+/** Every combination of server, capacity and way out; and one with all that is optional. */
+export const VARIANTS: Record<string, object> = Object.fromEntries(
+  [cloud, selfHosted].flatMap((temporal) =>
+    ['managed-instances', 'auto-scaling-group'].flatMap((capacity) =>
+      [1, 0].map((natGateways) => {
+        const linked = temporal === cloud && natGateways === 0 ? { ...cloud, privateLinkService } : temporal;
+        return [`${temporal.kind}, ${capacity}, ${natGateways} NAT`, { temporal: linked, gpu: { capacity }, network: { natGateways } }]; // prettier-ignore
+      }),
+    ),
+  ),
+);
+VARIANTS['everything'] = {
+  temporal: cloud,
+  gpu: { capacity: 'auto-scaling-group', instanceType: 'p5.48xlarge', capacityBlock: 'cr-0123' },
+  vllm: { image: `${registry}@sha256:${'0'.repeat(64)}`, model: 'meta-llama/Meta-Llama-3-8B-Instruct' },
+  draining: [{ version: '0.0.9', control: `${registry}:control`, gpu: `${registry}:gpu` }],
+  secrets: { HF_TOKEN: 'hub-token' },
+  otlpEndpoint: 'http://collector.internal:4318',
+  budget: { monthlyUsd: 500, email: 'ops@example.com' },
+  alarmEmail: 'ops@example.com',
+  schedules: [{ cron: '0 3 * * 1', run: { name: 'weekly', model: 'org/model', prompts: { train: 'org/data', heldOut: 100 } } }], // prettier-ignore
+};
+
+export interface Resource {
+  Type: string;
+  Properties: Record<string, any>; // oxlint-disable-line typescript/no-explicit-any
+  DeletionPolicy?: string;
+}
+export interface SynthesizedStack {
+  name: string;
+  template: { Resources: Record<string, Resource> };
+}
+
+/**
+ * The templates of a deployment. @param outdir where they are left; else they are removed
+ * @throws Error at a finding of cdk-nag that is not acknowledged
+ */
+export function synthesize(document: object, outdir?: string): SynthesizedStack[] {
+  const folder = outdir ?? mkdtempSync(join(tmpdir(), 'selm-cdk-'));
+  try {
+    const app = createApp({ outdir: folder });
+    buildDeployment(app, checkDeployConfig(document, 'test'));
+    app.synth();
+    const stacks = app.node.children.filter((child): child is Stack => child instanceof Stack);
+    return stacks.map((stack) => ({ name: stack.stackName, template: Template.fromStack(stack).toJSON() as never }));
+  } finally {
+    if (outdir === undefined) rmSync(folder, { recursive: true });
+  }
+}
+
+/** All resources of a type, in all stacks. */
+export const resourcesOf = (stacks: SynthesizedStack[], type: string): Resource[] =>
+  stacks.flatMap(({ template }) => Object.values(template.Resources).filter((resource) => resource.Type === type));
+
+/** A stack's template without what changes with the sources of the images. */
+export const normalized = ({ template }: SynthesizedStack): string =>
+  JSON.stringify(template, null, 1).replaceAll(/[0-9a-f]{64}/g, 'HASH');
