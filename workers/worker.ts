@@ -12,7 +12,7 @@ import { controlSteps, createActivities, modelSteps } from '../activities/index.
 import { startEngine } from '../engine/host.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from '../workflows/queues.ts';
 import { connectionSettings } from './connection.ts';
-import { serveHealth } from './health.ts';
+import { healthPort, serveHealth } from './health.ts';
 import { openStore } from './store.ts';
 import { workflowCode } from './workflow-code.ts';
 
@@ -37,6 +37,9 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
     logger: new DefaultLogger(logLevel),
     telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
   });
+  // What is wrong with the environment is told before anything is begun.
+  const workflows = workflowCode();
+  const port = healthPort();
   const store = await openStore();
   const { connectionOptions, namespace } = connectionSettings();
   const connection = await NativeConnection.connect(connectionOptions);
@@ -45,7 +48,7 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   const byRole: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
     control: {
       taskQueue: CONTROL_QUEUE,
-      ...workflowCode(),
+      ...workflows,
       activities: createActivities(rooms, controlSteps),
     },
     gpu: {
@@ -68,7 +71,7 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
       roles.map((role) => Worker.create({ connection, namespace, ...shared, ...byRole[role] })),
     );
     stop?.addEventListener('abort', () => workers.forEach((worker) => worker.shutdown()), { once: true });
-    const endHealth = serveHealth(workers);
+    const endHealth = port === undefined ? () => {} : serveHealth(port, workers);
     await Promise.all(workers.map((worker) => worker.run())).finally(endHealth);
   } finally {
     await engine.close();
