@@ -3,17 +3,24 @@ import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
-import type { SampledRecord } from '../data/records.ts';
-import type { Labeler, Verdict } from '../labelers/labeler.ts';
-import { createLabeler, type LabelSettings } from '../labelers/index.ts';
+import type { ArtifactStore } from '../artifacts/store.ts';
+import type { LabelRecord, SampledRecord } from '../data/records.ts';
+import type { Verdict } from '../labelers/labeler.ts';
+import { verdictOn } from '../labelers/labels.ts';
+import { summarizeVerdicts } from '../labelers/preferences.ts';
+import { readLabels } from './label.ts';
 import { readLogps } from './score.ts';
 import { readShards } from './sample.ts';
+import { charactersOf } from '../data/annotations.ts';
 import { bootstrapMean, mean, type Interval } from './statistics.ts';
+import { lengthControlledWinRate } from './winrate/length-control.ts';
 import { runStep, type Step, type StepResult } from './step.ts';
 
 /** What one policy's answers are worth. */
 export interface AnswerSummary {
   prompts: number;
+  /** Answers that the labeler gave no judgement on, where there are some: they are in none of the scores. */
+  unjudged?: number;
   meanScore: number;
   /** Share of answers that follow every instruction, where the labeler says so. */
   strictPassRate?: number;
@@ -28,10 +35,14 @@ export interface Comparison extends AnswerSummary {
     wins: number;
     ties: number;
     losses: number;
+    /** Prompts that are none of these: one of the answers got no judgement. */
+    unjudged?: number;
     /** A tie counts half. */
     winRate: number;
     /** 95 % bootstrap interval of the win rate, over prompts. */
     winRateInterval: Interval;
+    /** The win rate were the answers equally long (arXiv 2404.04475), with its interval. Absent for fewer than 5 prompts. */
+    lengthControlled?: { winRate: number; interval: Interval };
     /**
      * Kullback-Leibler divergence from the opponent, in nats per answer and per token: the mean over the policy's own answers of
      * log pi(y) - log opponent(y). An estimate from samples; from greedy answers it is the log-ratio at the mode.
@@ -46,94 +57,133 @@ export interface ComparisonRow {
   id: string;
   prompt: SampledRecord['prompt'];
   answer: string;
-  score: number;
+  score?: number;
   opponentAnswer?: string;
   opponentScore?: number;
 }
 
+/** A policy's answer to a prompt, the first where there are several, and what the labeler says of it. */
+export interface JudgedAnswer {
+  record: SampledRecord;
+  verdict: Verdict;
+}
+
 export interface Opponent {
-  answered: SampledRecord[];
+  judged: JudgedAnswer[];
   /** The log-probabilities of the policy's answers under the opponent, by prompt. */
   logps: number[][];
 }
 
 /**
- * Compares the first answers to each prompt.
- * @throws InputError when the two did not answer the same prompts
+ * Compares the answers to each prompt. One that got no judgement neither wins nor loses: it is counted, and not in the means.
+ * @throws InputError when the two did not answer the same prompts, or nothing is judged
  */
-export async function compare(
-  labeler: Labeler,
-  answered: SampledRecord[],
+export function compare(
+  judged: JudgedAnswer[],
   opponent: Opponent | undefined,
   seed: number,
-): Promise<{ comparison: Comparison; rows: ComparisonRow[] }> {
-  const verdicts = await judgeFirst(labeler, answered);
-  const own = summarize(answered, verdicts);
-  const row = ({ id, prompt, responses }: SampledRecord, i: number) => ({ id, prompt, answer: responses[0].text, score: verdicts[i].score }); // prettier-ignore
-  if (!opponent) return { comparison: own, rows: answered.map(row) };
+): { comparison: Comparison; rows: ComparisonRow[] } {
+  const own = summarize(judged);
+  const row = ({ record: { id, prompt, responses }, verdict }: JudgedAnswer) => ({ id, prompt, answer: responses[0].text, ...scoreOf('score', verdict) }); // prettier-ignore
+  if (!opponent) return { comparison: own, rows: judged.map(row) };
 
-  const other = opponent.answered;
-  if (other.length !== answered.length || other.some(({ id }, i) => id !== answered[i].id)) {
+  const other = opponent.judged;
+  if (other.length !== judged.length || other.some(({ record }, i) => record.id !== judged[i].record.id)) {
     throw new InputError('The two policies did not answer the same prompts: sample both on one file.');
   }
-  const otherVerdicts = await judgeFirst(labeler, other);
-  const outcomes = verdicts.map(({ score }, i) => (Math.sign(score - otherVerdicts[i].score) + 1) / 2);
+  const outcomes = judged
+    .map(({ verdict }, i) => outcomeOf(verdict, other[i].verdict))
+    .filter((outcome) => outcome !== undefined);
+  if (outcomes.length === 0) throw new InputError(NOTHING_JUDGED);
+  const answered = judged.map(({ record }) => record);
   const ratios = answered.map(({ responses }, i) => responses[0].logp - opponent.logps[i][0]);
   const tokens = answered.reduce((total, { responses }) => total + responses[0].token_ids.length, 0);
+  const controlled = lengthControlledWinRate(
+    outcomes.map((outcome, i) => ({
+      outcome,
+      modelLength: charactersOf(answered[i].responses[0].text),
+      baselineLength: charactersOf(other[i].record.responses[0].text),
+    })),
+    seed,
+  );
   const count = (outcome: number) => outcomes.filter((value) => value === outcome).length;
+  const unjudged = judged.length - outcomes.length;
   const against = {
-    opponent: summarize(other, otherVerdicts),
+    opponent: summarize(other),
     wins: count(1),
     ties: count(0.5),
     losses: count(0),
+    ...(unjudged > 0 && { unjudged }),
     winRate: mean(outcomes),
     winRateInterval: bootstrapMean(outcomes, seed),
+    ...(controlled && { lengthControlled: { winRate: controlled.winRate, interval: controlled.interval } }),
     kl: mean(ratios),
     klPerToken: ratios.reduce((total, ratio) => total + ratio, 0) / tokens,
   };
-  const rows = answered.map((record, i) => ({
-    ...row(record, i),
-    opponentAnswer: other[i].responses[0].text,
-    opponentScore: otherVerdicts[i].score,
+  const rows = judged.map((answer, i) => ({
+    ...row(answer),
+    opponentAnswer: other[i].record.responses[0].text,
+    ...scoreOf('opponentScore', other[i].verdict),
   }));
   return { comparison: { ...own, against }, rows };
 }
 
-async function judgeFirst(labeler: Labeler, answered: SampledRecord[]): Promise<Verdict[]> {
-  const verdicts = await labeler.judge(answered.map((prompt) => ({ prompt, answers: [prompt.responses[0].text] })));
-  return verdicts.map(([verdict]) => verdict);
+const NOTHING_JUDGED =
+  'The labeler gave no judgement on any of the answers: choose another labeler, or other settings of it.';
+
+/** 1 for a win, 0.5 for a tie, 0 for a loss; none where either has no judgement. */
+function outcomeOf({ score: own }: Verdict, { score: other }: Verdict): number | undefined {
+  return own === undefined || other === undefined ? undefined : (Math.sign(own - other) + 1) / 2;
 }
 
-function summarize(answered: SampledRecord[], verdicts: Verdict[]): AnswerSummary {
-  const first = answered.map(({ responses }) => responses[0]);
+const scoreOf = <Name extends string>(name: Name, { score }: Verdict) =>
+  (score === undefined ? {} : { [name]: score }) as { [key in Name]?: number };
+
+function summarize(judged: JudgedAnswer[]): AnswerSummary {
+  const first = judged.map(({ record }) => record.responses[0]);
+  const { unjudged, ...means } = summarizeVerdicts(judged.map(({ verdict }) => verdict));
+  if (unjudged === judged.length) throw new InputError(NOTHING_JUDGED);
   return {
-    prompts: answered.length,
-    meanScore: mean(verdicts.map(({ score }) => score)),
-    ...(verdicts.every(({ pass }) => pass !== undefined) && {
-      strictPassRate: mean(verdicts.map(({ pass }) => Number(pass))),
-    }),
+    prompts: judged.length,
+    ...(unjudged > 0 && { unjudged }),
+    ...means,
     meanTokens: mean(first.map(({ token_ids }) => token_ids.length)),
     meanCharacters: mean(first.map(({ text }) => text.length)),
   };
 }
 
 export interface EvaluateInput {
-  responses: Address[];
-  opponent?: { responses: Address[]; logps: Address[] };
-  label: LabelSettings;
+  /** Made by `judge`, one artifact a shard. The answers are those that it says it was made of. */
+  labels: Address[];
+  /** Its labels; those of the policy itself where the two were judged together. */
+  opponent?: { labels: Address[]; logps: Address[] };
   seed: number;
 }
 
-export const evaluate: Step<EvaluateInput, StepResult<Comparison>> = (rooms, { responses, opponent, label, seed }) => {
-  const inputs = { responses, ...(opponent && { opponent: opponent.responses, logps: opponent.logps }) };
-  return runStep(rooms, 'evaluation', { step: 'evaluate', parameters: label, inputs, seed }, async (folder) => {
+export const evaluate: Step<EvaluateInput, StepResult<Comparison>> = ({ store }, { labels, opponent, seed }) => {
+  const inputs = { labels, ...(opponent && { opponent: opponent.labels, logps: opponent.logps }) };
+  return runStep({ store }, 'evaluation', { step: 'evaluate', parameters: {}, inputs, seed }, async (folder) => {
     const other = opponent && {
-      answered: await readShards(rooms.store, opponent.responses),
-      logps: await readLogps(rooms.store, opponent.logps),
+      judged: await readJudged(store, opponent.labels, 'against'),
+      logps: await readLogps(store, opponent.logps),
     };
-    const answered = await readShards(rooms.store, responses);
-    const { comparison, rows } = await compare(createLabeler(label), answered, other, seed);
+    const { comparison, rows } = compare(await readJudged(store, labels), other, seed);
     await writeJsonl(join(folder, 'answers.jsonl'), rows);
     return comparison;
   });
 };
+
+/** Answers with their verdicts. @param side 'against': those of the opponent, where labels are of two policies' answers */
+async function readJudged(store: ArtifactStore, labels: Address[], side?: 'against'): Promise<JudgedAnswer[]> {
+  const shards = await Promise.all(
+    labels.map(async (shard) => {
+      const { responses, against } = (await store.manifest(shard)).recipe.inputs as Record<string, Address>;
+      const answered = await readShards(store, [side ? (against ?? responses) : responses]);
+      return judgedAnswers(answered, await readLabels(store, shard));
+    }),
+  );
+  return shards.flat();
+}
+
+export const judgedAnswers = (answered: SampledRecord[], labels: LabelRecord[]): JudgedAnswer[] =>
+  answered.map((record, i) => ({ record, verdict: verdictOn(labels[i], record.responses[0].text) }));

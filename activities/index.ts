@@ -1,23 +1,27 @@
 /** The activities: steps as Temporal runs them, with heartbeats, cancellation and errors told apart. */
-import { ApplicationFailure, Context } from '@temporalio/activity';
+import { Context } from '@temporalio/activity';
 import { InputError } from '../data/errors.ts';
 import type { Progress } from '../engine/jobs.ts';
 import { evaluate } from './evaluate.ts';
-import { label } from './label.ts';
+import { judge, label } from './label.ts';
 import { optimize } from './optimize.ts';
+import { prefer } from './prefer.ts';
 import { prepare } from './prepare.ts';
 import { publish } from './publish.ts';
 import { release } from './release.ts';
 import { sample } from './sample.ts';
 import { score } from './score.ts';
+import { spentFailure, startCount, type Spent } from './spent.ts';
 import type { Rooms, Step } from './step.ts';
 
+/** On which queue they are depends on the labeler. */
+const labelSteps = { label, judge };
 /** Steps that read and write files, without a model. */
-export const controlSteps = { prepare, label, evaluate, publish, release };
+export const controlSteps = { prepare, ...labelSteps, prefer, evaluate, publish, release };
 /** Steps that need the engine. */
-export const modelSteps = { sample, score, optimize };
+export const modelSteps = { sample, score, optimize, ...labelSteps };
 
-type Activity<S> = S extends Step<infer Input, infer Output> ? (input: Input) => Promise<Output> : never;
+type Activity<S> = S extends Step<infer Input, infer Output> ? (input: Input) => Promise<Output & Spent> : never;
 export type ActivitiesOf<Steps> = { [Name in keyof Steps]: Activity<Steps[Name]> };
 export type ControlActivities = ActivitiesOf<typeof controlSteps>;
 export type ModelActivities = ActivitiesOf<typeof modelSteps>;
@@ -33,12 +37,14 @@ export function createActivities<Steps extends Record<string, Step<never, unknow
   return Object.fromEntries(entries) as ActivitiesOf<Steps>;
 }
 
-async function perform<Input, Output>(rooms: Rooms, step: Step<Input, Output>, input: Input): Promise<Output> {
+async function perform<Input, Output>(rooms: Rooms, step: Step<Input, Output>, input: Input): Promise<Output & Spent> {
   const context = Context.current();
   let progress: Progress | undefined;
-  const beat = setInterval(() => context.heartbeat(progress), HEARTBEAT_MILLISECONDS);
+  const spent = startCount(context);
+  const nothing = spent();
+  const beat = setInterval(() => context.heartbeat({ ...progress, ...spent() }), HEARTBEAT_MILLISECONDS);
   try {
-    return await step(rooms, input, {
+    const output = await step(rooms, input, {
       signal: context.cancellationSignal,
       onProgress: (latest) => {
         // Metrics go into the artifact; a heartbeat carries how far it is and where its checkpoint lies.
@@ -46,9 +52,12 @@ async function perform<Input, Output>(rooms: Rooms, step: Step<Input, Output>, i
         progress = { ...(progress?.checkpoint && { checkpoint: progress.checkpoint }), ...rest };
       },
     });
+    // What is found made costs nothing.
+    return { ...output, ...((output as { reused?: boolean }).reused ? nothing : spent()) };
   } catch (error) {
-    if (error instanceof InputError) throw ApplicationFailure.nonRetryable(error.message, error.name);
-    throw error;
+    // Temporal's own way of saying that the activity was cancelled.
+    if (context.cancellationSignal.aborted) throw error;
+    throw spentFailure(error, spent(), error instanceof InputError);
   } finally {
     clearInterval(beat);
   }

@@ -1,40 +1,81 @@
-/** label: the answers of a round become preferences. */
+/** label, judge: a shard's answers get the labeler's verdicts. */
 import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
+import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
-import { writeJsonl } from '../data/jsonl.ts';
+import { readJsonl, writeJsonl } from '../data/jsonl.ts';
+import { labelRecordSchema, type LabelRecord } from '../data/records.ts';
+import type { CallOptions } from '../engine/jobs.ts';
 import { createLabeler, type LabelSettings } from '../labelers/index.ts';
-import { label as labelRows, sumStats, type LabelStats } from '../labelers/preferences.ts';
+import type { Candidates } from '../labelers/labeler.ts';
+import { candidatesOf, firstAnswers, judge as judgeRows } from '../labelers/labels.ts';
+import { isComparative, needsEngine } from '../labelers/needs.ts';
+import { isJudged } from '../labelers/preferences.ts';
 import { readShards } from './sample.ts';
-import { runStep, type Step, type StepResult } from './step.ts';
+import { runStep, type Rooms, type Step, type StepResult } from './step.ts';
 
 export interface LabelInput {
-  responses: Address[];
+  responses: Address;
   label: LabelSettings;
+  /** Of labelers that compute on the engine. */
+  threads: number;
 }
 
-export const PREFERENCES = 'preferences.jsonl';
+export interface JudgeInput extends LabelInput {
+  /** Another policy's answers to the same prompts, to be judged together with these: for labelers that only compare. */
+  against?: Address;
+}
 
-export const label: Step<LabelInput, StepResult<LabelStats>> = (rooms, { responses, label }) => {
-  const recipe = { step: 'label', parameters: label, inputs: { responses }, seed: 0 };
-  return runStep(rooms, 'preferences', recipe, async (folder) => {
-    const labeler = createLabeler(label);
-    const parts: LabelStats[] = [];
-    // Shard by shard: a step's answers may be more than fits into memory.
-    const preferences = async function* () {
-      for (const shard of responses) {
-        const labeled = await labelRows(await readShards(rooms.store, [shard]), labeler);
-        parts.push(labeled.stats);
-        yield* labeled.preferences;
-      }
-    };
-    await writeJsonl(join(folder, PREFERENCES), preferences());
-    const stats = sumStats(parts);
-    if (stats.preferences === 0) {
+export interface LabelSummary {
+  prompts: number;
+  candidates: number;
+  unjudged: number;
+  /** What the labeler counted. */
+  counts: Record<string, number>;
+}
+
+const LABELS = 'labels.jsonl';
+
+/** Every answer of a shard, and the data set's own: what preferences are made of. */
+export const label: Step<LabelInput, StepResult<LabelSummary>> = (rooms, input, options) =>
+  makeLabels(rooms, 'label', input, options, async () =>
+    (await readShards(rooms.store, [input.responses])).map(candidatesOf),
+  );
+
+/** The first answers of a shard: what a policy is measured by. */
+export const judge: Step<JudgeInput, StepResult<LabelSummary>> = (rooms, input, options) =>
+  makeLabels(rooms, 'judge', input, options, async () => {
+    const rows = await readShards(rooms.store, [input.responses]);
+    if (input.against === undefined) return rows.map((row) => firstAnswers(row));
+    const others = await readShards(rooms.store, [input.against]);
+    if (others.length !== rows.length || rows.some(({ id }, i) => id !== others[i].id)) {
       throw new InputError(
-        `None of the ${stats.rows} prompts got a preference (${JSON.stringify(stats.dropped)}): sample more answers a prompt, or at a higher temperature.`,
+        'The two policies did not answer the same prompts in the same shards: set evaluate.shardSize back to what it was when the run began.',
       );
     }
-    return stats;
+    return rows.map((row, i) => firstAnswers(row, others[i]));
   });
-};
+
+async function makeLabels(
+  { store, engine, cacheFolder }: Rooms,
+  step: string,
+  { responses, against, label, threads }: JudgeInput,
+  options: CallOptions,
+  read: () => Promise<Candidates[]>,
+): Promise<StepResult<LabelSummary>> {
+  const labeler = await createLabeler(label, { engine, cacheFolder, threads });
+  const { identity } = labeler;
+  const parameters = { label, ...(identity && { identity }), ...(needsEngine(label) && { threads }) };
+  const inputs = { responses, ...(against !== undefined && { against }) };
+  return runStep({ store }, 'labels', { step, parameters, inputs, seed: 0 }, async (folder) => {
+    const { labels, counts } = await judgeRows(await read(), labeler, isComparative(label), options);
+    await writeJsonl(join(folder, LABELS), labels);
+    const verdicts = labels.flatMap(({ candidates }) => candidates);
+    const unjudged = verdicts.filter((verdict) => !isJudged(verdict)).length;
+    return { prompts: labels.length, candidates: verdicts.length, unjudged, counts };
+  });
+}
+
+/** The labels of a shard. */
+export const readLabels = async (store: ArtifactStore, shard: Address): Promise<LabelRecord[]> =>
+  readJsonl(join(await store.open(shard), LABELS), labelRecordSchema);

@@ -6,7 +6,7 @@ import { writeJsonl } from '../data/jsonl.ts';
 import { readPreferences } from '../data/readers.ts';
 import type { CallOptions, Progress, TrainMetrics } from '../engine/jobs.ts';
 import type { ObjectiveSettings, TrainingSettings } from '../engine/settings.ts';
-import { PREFERENCES } from './label.ts';
+import { PREFERENCES } from './prefer.ts';
 import { ADAPTER, MODEL, nameBase, openPolicyArtifact, writeBase } from './policy.ts';
 import { runStep, type Step, type StepResult } from './step.ts';
 

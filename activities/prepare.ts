@@ -23,6 +23,8 @@ export interface PrepareInput {
     perRound?: number;
   };
   label: LabelSettings;
+  /** Judges the held-out answers too. */
+  secondJudge?: LabelSettings;
   rounds: number;
   seed: number;
   /** Goes on from the last release of this name, where it has one, with prompts that none of its releases has used. */
@@ -44,7 +46,7 @@ export interface Prepared {
 }
 
 export const prepare: Step<PrepareInput, Prepared> = async (rooms, input) => {
-  const { model, adapter, prompts, label, seed, continues } = input;
+  const { model, adapter, prompts, label, secondJudge, seed, continues } = input;
   const releases = continues === undefined ? [] : await releasesOf(rooms.store, continues);
   const [last] = releases;
   const policy = last?.release.policy ?? (await startPolicy(rooms, model, adapter));
@@ -64,9 +66,14 @@ export const prepare: Step<PrepareInput, Prepared> = async (rooms, input) => {
       `Held-out prompt "${leaked.id}" is among the training prompts of ${prompts.train}: remove it from one of them.`,
     );
   }
-  // The labeler reads every prompt's constraints now: what it cannot check is said before anything is computed.
-  const labeler = createLabeler(label);
-  await labeler.judge([...held, ...given].map((prompt) => ({ prompt, answers: [] })));
+  // What the labeler cannot judge is said before anything is computed. It computes nothing here.
+  const { engine, cacheFolder } = rooms;
+  const labeler = await createLabeler(label, { engine, cacheFolder, threads: 1 });
+  for (const prompt of [...held, ...given]) labeler.check?.(prompt);
+  if (secondJudge) {
+    const second = await createLabeler(secondJudge, { engine, cacheFolder, threads: 1 });
+    for (const prompt of held) second.check?.(prompt);
+  }
   const portions = continues === undefined ? equalPortions(given, input) : portionsOfWhatIsLeft(given, input);
   return {
     policy,

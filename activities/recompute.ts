@@ -3,10 +3,10 @@ import type { Address, Manifest } from '../artifacts/manifest.ts';
 import { LocalStore } from '../artifacts/local-store.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import type { CallOptions } from '../engine/jobs.ts';
-import type { LabelSettings } from '../labelers/index.ts';
 import { evaluate } from './evaluate.ts';
-import { label } from './label.ts';
+import { judge, label } from './label.ts';
 import { optimize } from './optimize.ts';
+import { prefer } from './prefer.ts';
 import { sample } from './sample.ts';
 import { score } from './score.ts';
 import type { Rooms, StepResult } from './step.ts';
@@ -25,12 +25,12 @@ const AGAIN: Record<string, Again> = {
   sample: (rooms, recipe, options) => sample(rooms, inputOf(recipe), options),
   score: (rooms, recipe, options) => score(rooms, inputOf(recipe), options),
   optimize: (rooms, recipe, options) => optimize(rooms, { ...inputOf(recipe), checkpointSeconds: NEVER }, options),
-  label: (rooms, { parameters, inputs }, options) =>
-    label(rooms, { responses: inputs['responses'] as Address[], label: parameters as LabelSettings }, options),
-  evaluate: (rooms, { parameters, inputs, seed }, options) => {
-    const { responses, opponent, logps } = inputs as Record<string, Address[]>;
-    const input = { responses, label: parameters as LabelSettings, seed };
-    return evaluate(rooms, { ...input, ...(opponent && { opponent: { responses: opponent, logps } }) }, options);
+  label: (rooms, recipe, options) => label(rooms, inputOf(recipe), options),
+  judge: (rooms, recipe, options) => judge(rooms, inputOf(recipe), options),
+  prefer: (rooms, recipe, options) => prefer(rooms, inputOf(recipe), options),
+  evaluate: (rooms, { inputs, seed }, options) => {
+    const { labels, opponent, logps } = inputs as Record<string, Address[]>;
+    return evaluate(rooms, { labels, seed, ...(opponent && { opponent: { labels: opponent, logps } }) }, options);
   },
 };
 
@@ -48,13 +48,13 @@ export const RECOMPUTABLE = Object.keys(AGAIN);
  * @returns the address of what it came to this time
  */
 export async function recompute(
-  { store, engine }: Rooms,
+  { store, ...rooms }: Rooms,
   manifest: Manifest,
   scratch: string,
   options: CallOptions = {},
 ): Promise<Address> {
   const { address } = await AGAIN[manifest.recipe.step](
-    { store: overlay(store, scratch), engine },
+    { store: overlay(store, scratch), ...rooms },
     manifest.recipe,
     options,
   );

@@ -25,6 +25,8 @@ export interface SampleSummary {
   prompts: number;
   promptTokens: number;
   sampledTokens: number;
+  /** Of 8-bit weights: KL(policy || the one that answered), in nats a token. */
+  klPerToken?: number;
 }
 
 const RESPONSES = 'responses.jsonl';
@@ -36,9 +38,14 @@ export const sample: Step<SampleInput, StepResult<SampleSummary>> = (rooms, inpu
     const rows = await readJsonlRange(join(await rooms.store.open(prompts), PROMPTS), promptSchema, from, to);
     const opened = await openPolicyArtifact(rooms.store, policy);
     const job = { policy: opened.policy, prompts: rows, settings, seed, threads };
-    const { responses, promptTokens, sampledTokens } = await rooms.engine.run('sample', job, options);
+    const { responses, promptTokens, sampledTokens, divergence } = await rooms.engine.run('sample', job, options);
     await writeJsonl(join(folder, RESPONSES), rows.map((row, i) => ({ ...row, responses: responses[i] }))); // prettier-ignore
-    return { prompts: rows.length, promptTokens, sampledTokens };
+    return {
+      prompts: rows.length,
+      promptTokens,
+      sampledTokens,
+      ...(divergence && { klPerToken: divergence.klPerToken }),
+    };
   });
 };
 

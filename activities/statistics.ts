@@ -18,8 +18,14 @@ export function bootstrapMean(values: number[], seed: number, confidence = 0.95,
     let total = 0;
     for (let i = 0; i < values.length; i++) total += values[Math.floor(next() * values.length)];
     return total / values.length;
-  }).sort();
-  return { low: quantile(means, (1 - confidence) / 2), high: quantile(means, (1 + confidence) / 2) };
+  });
+  return bootstrapInterval(means, confidence);
+}
+
+/** The interval that holds the middle `confidence` of what the resamples gave. */
+export function bootstrapInterval(resampled: Float64Array, confidence = 0.95): Interval {
+  const sorted = resampled.toSorted();
+  return { low: quantile(sorted, (1 - confidence) / 2), high: quantile(sorted, (1 + confidence) / 2) };
 }
 
 /** The quantile of sorted values, linear between neighbours (numpy's default). */

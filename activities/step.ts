@@ -10,6 +10,8 @@ import { engineVersion } from '../engine/version.ts';
 export interface Rooms {
   store: ArtifactStore;
   engine: Engine;
+  /** Of this machine: what is worth keeping, and can be lost. */
+  cacheFolder: string;
 }
 
 /** A finished step: its artifact, and the small numbers it tells of itself. */
@@ -28,7 +30,7 @@ const SUMMARY = 'summary.json';
  *   time, or the same step would not make the same artifact
  */
 export async function runStep<Summary>(
-  { store }: Rooms,
+  { store }: Pick<Rooms, 'store'>,
   kind: string,
   recipe: Omit<Recipe, 'engineVersion'>,
   fill: (folder: string, key: StepKey) => Promise<Summary>,
@@ -42,8 +44,12 @@ export async function runStep<Summary>(
       const summary = await fill(folder, key);
       await writeFile(join(folder, SUMMARY), `${JSON.stringify(summary, null, 2)}\n`);
     }));
-  const summary = JSON.parse(await readFile(join(await store.open(address), SUMMARY), 'utf8')) as Summary;
-  return { address, reused: known !== undefined, summary };
+  return { address, reused: known !== undefined, summary: await readSummary(store, address) };
+}
+
+/** What a finished step tells of itself. */
+export async function readSummary<Summary>(store: ArtifactStore, address: Address): Promise<Summary> {
+  return JSON.parse(await readFile(join(await store.open(address), SUMMARY), 'utf8')) as Summary;
 }
 
 /** A step as the workflows call it, with its progress and its end in the caller's hands. */

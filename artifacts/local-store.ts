@@ -65,6 +65,7 @@ export class LocalStore implements ArtifactStore {
     const unfinished = join(this.root, 'unfinished', randomUUID());
     await mkdir(unfinished, { recursive: true });
     try {
+      await checkSpace(unfinished);
       await fill(unfinished);
       const manifest: Manifest = { kind, files: await listFiles(unfinished), recipe };
       const address = addressOf(manifest);
@@ -241,6 +242,15 @@ async function listFiles(folder: string): Promise<Manifest['files']> {
       return { path: relative(folder, path), size: (await stat(path)).size, sha256: await hashFile(path) };
     }),
   );
+}
+
+const NEEDED_BYTES = 2 ** 20;
+
+/** A full disk ends a step before its work is done, not after: each new attempt would do the whole of it in vain. */
+async function checkSpace(folder: string): Promise<void> {
+  const file = join(folder, 'space');
+  await writeFile(file, new Uint8Array(NEEDED_BYTES), { flush: true });
+  await rm(file);
 }
 
 async function moveUnlessTaken(from: string, to: string): Promise<boolean> {

@@ -1,111 +1,83 @@
 /**
- * `npm run bench [-- --only optimize,sample --repeats 3 --python PATH]`: selm and what people would use instead, in turns on the same
- * work in this one run, each measurement in a process of its own; writes bench/results.json and docs/performance.md. The peer's
- * Python environment is made once in the cache, or given by --python; without it the peer is said to be missing.
+ * `npm run bench [-- --only optimize,sample --repeats 3]`: selm and what people would use instead, in turns on the same work in
+ * this one run, each measurement in a process of its own; writes bench/results.json and docs/performance.md. The peers are made
+ * once in the cache; one that cannot be made is said to be missing. With --only, what was measured before of other cases stays.
  */
-import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
-import { smollm2 } from '../test/smollm2/model.ts';
-import { cacheFolder } from '../workers/places.ts';
+import { readModelConfig } from '../engine/model/config.ts';
+import { agreement } from './agreement.ts';
+import { CASES, type Case, type Side } from './cases.ts';
+import { stepFlops } from './flops.ts';
+import { MeasurementFailed, type Measurement, type Printed } from './measurement.ts';
 import { describe } from './report.ts';
-import { writeWork, type Measurement, type Task, type WorkSize } from './work.ts';
+import type { CaseResult, Results } from './results.ts';
+import { openSides, type Sides } from './sides.ts';
+import { makeWork, writeWork } from './work.ts';
 
-const run = promisify(execFile);
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 const say = (line: string) => console.error(line);
 
-export interface Case {
-  name: string;
-  task: Task;
-  size: WorkSize;
-}
-
-/** A case with all its repeats. */
-export interface Result extends Case {
-  selm: Measurement[];
-  /** None where there is no Python environment. */
-  peer: Measurement[];
-}
-
-export interface Results {
-  machine: string;
-  threads: number;
-  versions: Record<string, string>;
-  results: Result[];
-}
-
-const TRAINING: WorkSize = { preferences: 8, batchSize: 4, prompts: 1, newTokens: 1 };
-const sampling = (prompts: number): WorkSize => ({ preferences: 3, batchSize: 1, prompts, newTokens: 128 });
-
-const CASES: Case[] = [
-  { name: 'optimize', task: 'optimize', size: TRAINING },
-  { name: 'optimize, reference given', task: 'precomputed', size: TRAINING },
-  { name: 'sample 16', task: 'sample', size: sampling(16) },
-  { name: 'sample 64', task: 'sample', size: sampling(64) },
-  { name: 'score', task: 'score', size: { ...TRAINING, preferences: 32 } },
-];
-
-const PACKAGES = ['torch', 'transformers', 'peft'];
-
-async function findPython(given: string | undefined): Promise<string | undefined> {
-  const folder = join(cacheFolder(), 'bench-python');
-  const python = given ?? join(folder, 'bin', 'python');
-  if (existsSync(python)) return python;
-  say(`Making the peer's Python environment, once: ${PACKAGES.join(', ')}.`);
-  try {
-    await run('python3', ['-m', 'venv', folder]);
-    await run(python, ['-m', 'pip', 'install', '--quiet', ...PACKAGES]);
-    return python;
-  } catch (error) {
-    rmSync(folder, { recursive: true, force: true });
-    say(`There is no peer to measure: ${(error as Error).message.split('\n')[0]}`);
-    return undefined;
-  }
-}
-
-async function versionsOf(python: string | undefined): Promise<Record<string, string>> {
-  if (!python) return {};
-  const script = `import json, importlib.metadata as m; print(json.dumps({p: m.version(p) for p in ${JSON.stringify(PACKAGES)}}))`;
-  return JSON.parse((await run(python, ['-c', script])).stdout) as Record<string, string>;
-}
-
-const LONGEST_OUTPUT = 2 ** 26;
-async function measure(command: string, args: string[]): Promise<Measurement> {
-  const { stdout } = await run(command, args, { maxBuffer: LONGEST_OUTPUT });
-  return JSON.parse(stdout.trim().split('\n').at(-1)!) as Measurement;
-}
-
-const { values } = parseArgs({
-  options: { only: { type: 'string' }, repeats: { type: 'string', default: '3' }, python: { type: 'string' } },
-});
+const { values } = parseArgs({ options: { only: { type: 'string' }, repeats: { type: 'string' } } });
 const only = values.only?.split(',');
 const threads = availableParallelism();
-const python = await findPython(values.python);
-const model = await smollm2();
-const folder = mkdtempSync(join(tmpdir(), 'selm-bench-'));
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-const results: Result[] = [];
-for (const given of CASES.filter(({ name }) => !only || only.some((wanted) => name.startsWith(wanted)))) {
-  const work = await writeWork(folder, model, given.size);
-  const result: Result = { ...given, selm: [], peer: [] };
-  for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
-    const args = [given.task, work, String(threads)];
-    if (python) result.peer.push(await measure(python, [path('peers/torch_peer.py'), ...args]));
-    result.selm.push(await measure(process.execPath, ['--import', tsx, path('peers/selm_peer.ts'), ...args]));
-    const [ours, theirs] = [result.selm.at(-1)!, result.peer.at(-1)];
-    say(`${given.name}: selm ${ours.seconds.toFixed(1)} s, ${ours.peakMegabytes.toFixed(0)} MB; peer ${theirs ? `${theirs.seconds.toFixed(1)} s, ${theirs.peakMegabytes.toFixed(0)} MB` : 'missing'}`); // prettier-ignore
+const resultsFile = path('results.json');
+
+async function measureCase(given: Case, sides: Sides, folder: string): Promise<CaseResult> {
+  const work = await makeWork(folder, given.size);
+  const file = writeWork(folder, work);
+  const config = readModelConfig(work.model);
+  const result: CaseResult = { name: given.name, sides: {} };
+  const computed: Partial<Record<Side, Printed['values']>> = {};
+  if (given.task === 'optimize' && work.adapter) {
+    // The steps after the first, whose time is measured, one with another.
+    const later = work.preferences.slice(work.batchSize);
+    if (later.length > 0) result.stepFlops = (stepFlops(config, 16, later) * work.batchSize) / later.length;
   }
-  results.push(result);
+  for (const side of given.sides) result.sides[side] = { missing: sides.missing(given, side), runs: [] };
+  for (let repeat = 0; repeat < Number(values.repeats ?? given.repeats); repeat++) {
+    for (const [side, measured] of Object.entries(result.sides) as [
+      Side,
+      { missing?: string; runs: Measurement[] },
+    ][]) {
+      if (measured.missing !== undefined) continue;
+      try {
+        const { values, ...run } = await sides.measure(given, side, file);
+        measured.runs.push(run);
+        computed[side] ??= values;
+        say(`${given.name}: ${side} ${run.seconds.toFixed(2)} s, ${run.peakMegabytes} MB`);
+      } catch (error) {
+        if (!(error instanceof MeasurementFailed)) throw error;
+        measured.missing = error.message;
+        say(`${given.name}: ${side} ${error.message}`);
+      }
+    }
+  }
+  const sampled = (given.size.temperature ?? 0) > 0;
+  if (computed.selm && computed.pytorch && !sampled) result.agreement = agreement(computed.selm, computed.pytorch);
+  return result;
 }
-rmSync(folder, { recursive: true });
+
+const wanted = CASES.filter(({ name }) => !only || only.some((start) => name.startsWith(start)));
+const sides = await openSides(wanted, threads, say);
 const machine = `${cpus().length} cores of ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GB`;
-const report: Results = { machine, threads, versions: await versionsOf(python), results };
-writeFileSync(path('results.json'), `${JSON.stringify(report, null, 2)}\n`);
-const page = path('../docs/performance.md');
-writeFileSync(page, await format(describe(report), { ...(await resolveConfig(page)), filepath: page }));
+const before = existsSync(resultsFile) ? (JSON.parse(readFileSync(resultsFile, 'utf8')) as Results) : undefined;
+const kept = only && before?.machine === machine ? before : undefined;
+const results = new Map(kept?.cases.map((result) => [result.name, result]));
+const folder = mkdtempSync(join(tmpdir(), 'selm-bench-'));
+try {
+  for (const given of wanted) {
+    results.set(given.name, await measureCase(given, sides, folder));
+    const cases = CASES.flatMap(({ name }) => results.get(name) ?? []);
+    const report: Results = { machine, threads, versions: { ...kept?.versions, ...sides.versions }, cases };
+    writeFileSync(resultsFile, `${JSON.stringify(report, null, 2)}\n`);
+    const page = path('../docs/performance.md');
+    writeFileSync(page, await format(describe(report), { ...(await resolveConfig(page)), filepath: page }));
+  }
+} finally {
+  rmSync(folder, { recursive: true });
+}

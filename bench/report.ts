@@ -1,42 +1,73 @@
-/** The bench's results as a page. */
-import type { Result, Results } from './main.ts';
-import type { Measurement } from './work.ts';
+/** The bench's results as a page: every figure is of the results. */
+import { CASES, type Case, type Side } from './cases.ts';
+import { goals, reached, type Goal } from './goals.ts';
+import { decodeRate, figure, machineRate, memory, overhead, rate, seconds, type CaseResult, type Results } from './results.ts'; // prettier-ignore
 
-const median = (numbers: number[]) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
-const seconds = (runs: Measurement[]) => median(runs.map((run) => run.seconds));
-const megabytes = (runs: Measurement[]) => median(runs.map((run) => run.peakMegabytes));
+const number = (value: number | undefined, digits = 1, unit = '') =>
+  value === undefined ? '' : `${Number.isFinite(value) ? value.toFixed(digits) : 'beyond memory'}${unit}`;
+const percent = (value: number | undefined) => (value === undefined ? '' : `${(100 * value).toFixed(1)} %`);
 
-export function describe({ machine, threads, versions, results }: Results): string {
-  const peer = Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(', '); // prettier-ignore
+export function describe(results: Results): string {
+  const versions = Object.entries(results.versions).map(([name, version]) => `${name} ${version}`).join(', '); // prettier-ignore
   return `# Performance
 
-Written by \`npm run bench\`: ${machine}, ${threads} threads. SmolLM2-135M-Instruct in float32; medians of ${results[0].selm.length} runs a side, in turns, each in a
-process of its own, sessions opened within the time. The peer is ${peer || 'missing'}. All numbers are in [bench/results.json](../bench/results.json).
+Written by \`npm run bench\`: ${results.machine}, ${results.threads} threads; ${versions}. Each measurement is a process of its own, the sides
+in turns on the same tokens; figures are medians of the repeats in [bench/results.json](../bench/results.json). The model is
+SmolLM2-135M-Instruct in float32 where nothing else is said. Large float32 matrices are multiplied at ${number(machineRate(results), 0)} GFLOP/s here.
 
-| | selm | peer | times faster | selm, peak | peer, peak | times less | same result |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |
-${results.map(row).join('\n')}
+## Goals
 
-- **optimize**: two SELM steps of four preferences, LoRA of rank 16 on all linear layers. The peer does the authors' step: the policy on
-  chosen and rejected, again on the reference response, the same for the reference model, whole-vocabulary log-softmax, backward, AdamW.
-- **optimize, reference given**: the peer has the reference model's log-probabilities beforehand, outside its time; selm computes them
-  within its own.
-- **sample N**: N of IFEval's prompts, greedy, at most 128 new tokens; the peer is transformers' \`generate\`.
-- **score**: log-probabilities of 64 responses; the peer's batches have four.
+| goal | wanted | measured | |
+| --- | ---: | ---: | --- |
+${goals(results).map(goalRow).join('\n')}
+
+## Measurements
+
+| | side | runs | seconds | tokens/s | decoding alone, tokens/s | peak memory | |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |
+${CASES.flatMap((given) => rows(results, given)).join('\n')}
+
+- **optimize**: seconds of a SELM step of four preferences, LoRA of rank 16 on all linear layers; the first step of a process, which
+  touches all its memory for the first time, is left out on every side. PyTorch does the authors' step: the policy on chosen and
+  rejected, again on the reference response, the same for the reference model, whole-vocabulary log-softmax, backward, AdamW. selm
+  scores the references once, in the steps' time in equal parts.
+- **optimize, reference given**: a step alone, with the reference's log-probabilities known on both sides.
+- **sample N**: N of IFEval's prompts, greedy unless said; PyTorch's side is transformers' \`generate\`. Both have answered a prompt before.
+- **decode N**: N prompts of 60 tokens, 128 new tokens each, whatever they say; llama.cpp's side is its \`llama-batched-bench\`. The
+  second of two times in a process. Decoding alone is, of selm, the time less that of the prompts with one token.
+- **4 samples a prompt**: 16 prompts of 240 tokens, four answers each; unshared, each prompt is given four times.
+- **score**: log-probabilities of 64 responses; PyTorch's batches have four.
+- **round**: a round's workflow from its start to its end, with Temporal's dev server; the engine's part is what its jobs take in its process.
+- **memory, N tokens**: one preference whose prompt has 64 tokens and whose responses have the rest of N each.
+
+The share of the machine's rate that an optimize step reaches counts what the step cannot do without, from the shapes. With *P* weights
+in the frozen linear layers, *A* in the LoRA matrices, *T* tokens (a prompt once, each different response once), *R* response tokens, *V* pairs
+of a query and a key it sees, *L* layers, *H* heads of *d*, a hidden size *h* and a vocabulary *v*:
+2 *T* (2 *P* + 3 *A*) + 12 *V L H d* + 4 *R h v* operations. Frozen layers need no gradient of their weights.
 `;
 }
 
-function row({ name, selm, peer, task }: Result): string {
-  const [own, ownPeak] = [seconds(selm), megabytes(selm)];
-  if (peer.length === 0) return `| ${name} | ${own.toFixed(1)} s | missing | | ${ownPeak.toFixed(0)} MB | | | |`;
-  const [other, otherPeak] = [seconds(peer), megabytes(peer)];
-  const [a, b] = [selm[0].values, peer[0].values];
-  const same = task === 'sample' ? sameAnswers(a as number[][], b as number[][]) : largestDifference(a as number[], b as number[]); // prettier-ignore
-  return `| ${name} | ${own.toFixed(1)} s | ${other.toFixed(1)} s | ${(other / own).toFixed(1)} | ${ownPeak.toFixed(0)} MB | ${otherPeak.toFixed(0)} MB | ${(otherPeak / ownPeak).toFixed(1)} | ${same} |`; // prettier-ignore
+function goalRow(goal: Goal): string {
+  const show = goal.share ? percent : number;
+  const verdict = { true: 'reached', false: 'not reached', undefined: 'not measured' }[String(reached(goal))];
+  return `| ${goal.text} | ${goal.atMost ? '≤' : '≥'} ${show(goal.wanted)} | ${show(goal.measured)} | ${verdict} |`;
 }
 
-const sameAnswers = (a: number[][], b: number[][]) =>
-  `${a.filter((answer, i) => answer.join() === b[i].join()).length} of ${a.length} answers, token for token`;
+function rows(results: Results, { name, sides }: Case): string[] {
+  const result = results.cases.find((result) => result.name === name);
+  return result ? sides.map((side) => row(results, result, side)) : [];
+}
 
-const largestDifference = (a: number[], b: number[]) =>
-  `to ${Math.max(...a.map((value, i) => Math.abs(value - b[i]))).toExponential(1)}`;
+function row(results: Results, { name, sides, agreement }: CaseResult, side: Side): string {
+  const { runs = [], missing } = sides[side] ?? {};
+  const of = (what: Parameters<typeof figure>[3]) => figure(results, name, side, what);
+  const remarks = [
+    missing && `missing: ${missing}`,
+    runs.length > 0 && overhead(runs[0]) !== undefined && `${percent(of(overhead))} outside the engine`,
+    of((run) => run.gigaflops) && number(of((run) => run.gigaflops), 0, ' GFLOP/s'), // prettier-ignore
+    side === 'selm' && agreement?.of !== undefined && `${agreement.same} of ${agreement.of} answers as the peer's`,
+    side === 'selm' && agreement?.largestDifference !== undefined && `values to ${agreement.largestDifference.toExponential(1)}`, // prettier-ignore
+  ];
+  const cells = [name, side, runs.length, number(of(seconds), 2), number(of(rate), 0), number(of(decodeRate), 0), number(of(memory), 0, ' MB'), remarks.filter(Boolean).join('; ')]; // prettier-ignore
+  return `| ${cells.join(' | ')} |`;
+}

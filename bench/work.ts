@@ -1,4 +1,4 @@
-/** The work that both sides do: the same tokens, as files. */
+/** The work that all sides do: the same tokens, as files. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,78 +9,96 @@ import { freshAdapter, writeAdapter } from '../engine/model/lora.ts';
 import { loadTokenizer } from '../engine/model/tokenizer.ts';
 import { uniformStream } from '../engine/random.ts';
 import { loraSchema } from '../engine/settings.ts';
+import { modelFolder, type ModelName } from './models.ts';
 
-export type Task = 'optimize' | 'precomputed' | 'sample' | 'score';
+export interface WorkSize {
+  model: ModelName;
+  /** Optimize and score. */
+  preferences?: number;
+  batchSize?: number;
+  /** Shortest and longest response, in tokens. */
+  responseTokens?: [number, number];
+  /** Exactly so long are all prompts; by default as long as they are. */
+  promptTokens?: number;
+  /** Train all weights, not an adapter. */
+  full?: boolean;
+  /** Sample. */
+  prompts?: number;
+  newTokens?: number;
+  temperature?: number;
+  samplesPerPrompt?: number;
+  /** Every prompt so many times, as prompts of their own. */
+  copies?: number;
+  weights?: string;
+}
 
 export interface Work {
   model: string;
-  /** LoRA, rank 16, on all linear layers, as training begins. */
-  adapter: string;
+  /** LoRA, rank 16, on all linear layers, as training begins; none where all weights are trained. */
+  adapter?: string;
   beta: number;
   alpha: number;
   learningRate: number;
   batchSize: number;
   preferences: Record<'prompt' | 'chosen' | 'rejected' | 'reference', number[]>[];
+  /** The prompts that are answered, as texts and as tokens. */
   texts: Text[];
   prompts: number[][];
   newTokens: number;
+  temperature: number;
+  samplesPerPrompt: number;
+  weights: string;
   eosIds: number[];
 }
-
-/** One run of one side. */
-export interface Measurement {
-  seconds: number;
-  peakMegabytes: number;
-  /** What was computed, to hold the sides against each other: losses, answers, log-probabilities. */
-  values: number[] | number[][];
-}
-
-export interface WorkSize {
-  preferences: number;
-  batchSize: number;
-  prompts: number;
-  newTokens: number;
-}
-
-const SHORTEST_RESPONSE = 60;
-const LONGEST_RESPONSE = 260;
 
 /**
  * IFEval's prompts; responses of random tokens, as their lengths alone matter to the time. As in SELM's rounds, the reference
  * response mostly is chosen or rejected: two in three times.
- * @returns the file
  */
-export async function writeWork(folder: string, model: string, size: WorkSize): Promise<string> {
+export async function makeWork(folder: string, size: WorkSize): Promise<Work> {
+  const { preferences = 0, responseTokens = [60, 260], prompts = 0, promptTokens, copies = 1, full = false } = size;
+  const model = await modelFolder(size.model);
   const records = await readPrompts(fileURLToPath(new URL('../examples/ifeval/train.jsonl', import.meta.url)));
   const tokenizer = loadTokenizer(model);
   const config = readModelConfig(model);
   const next = uniformStream('bench');
-  const response = () => {
-    const length = SHORTEST_RESPONSE + Math.floor(next() * (LONGEST_RESPONSE - SHORTEST_RESPONSE));
-    return Array.from({ length }, () => 100 + Math.floor(next() * (config.vocabSize - 100)));
-  };
+  const [shortest, longest] = responseTokens;
+  const token = () => 100 + Math.floor(next() * (config.vocabSize - 100));
+  const response = () =>
+    Array.from({ length: shortest + Math.floor(next() * (longest - shortest + 1)) }, () => token());
   const texts = records.map(({ prompt }) => prompt);
-  const preferences = texts.slice(0, size.preferences).map((prompt, i) => {
-    const [chosen, rejected, other] = [response(), response(), response()];
-    return { prompt: tokenizer.encodePrompt(prompt), chosen, rejected, reference: [chosen, rejected, other][i % 3] };
-  });
-  const adapter = join(folder, 'adapter');
-  writeAdapter(adapter, { ...freshAdapter(config, loraSchema.parse({ rank: 16 }), 0), baseModel: model });
-  const chosenTexts = texts.slice(0, size.prompts);
-  const work: Work = {
+  const encode = (text: Text) => {
+    const tokens = tokenizer.encodePrompt(text);
+    if (promptTokens === undefined) return tokens;
+    return Array.from({ length: promptTokens }, (_, i) => tokens[i] ?? token());
+  };
+  const adapter = full ? undefined : join(folder, `adapter-${size.model}`);
+  if (adapter) writeAdapter(adapter, { ...freshAdapter(config, loraSchema.parse({ rank: 16 }), 0), baseModel: model });
+  const asked = texts.slice(0, prompts);
+  return {
     model,
-    adapter,
+    ...(adapter && { adapter }),
     beta: 0.1,
     alpha: 0.001,
     learningRate: 1e-4,
-    batchSize: size.batchSize,
-    preferences,
-    texts: chosenTexts,
-    prompts: chosenTexts.map((text) => tokenizer.encodePrompt(text)),
-    newTokens: size.newTokens,
+    batchSize: size.batchSize ?? 4,
+    preferences: texts.slice(0, preferences).map((prompt, i) => {
+      const [chosen, rejected, other] = [response(), response(), response()];
+      return { prompt: encode(prompt), chosen, rejected, reference: [chosen, rejected, other][i % 3] };
+    }),
+    texts: asked,
+    prompts: asked.map(encode).flatMap((prompt) => Array<number[]>(copies).fill(prompt)),
+    newTokens: size.newTokens ?? 128,
+    temperature: size.temperature ?? 0,
+    samplesPerPrompt: size.samplesPerPrompt ?? 1,
+    weights: size.weights ?? 'f32',
     eosIds: tokenizer.eosIds,
   };
-  const file = join(folder, `work-${size.prompts}.json`);
+}
+
+/** @returns the file */
+export function writeWork(folder: string, work: Work): string {
+  const file = join(folder, 'work.json');
   writeFileSync(file, JSON.stringify(work));
   return file;
 }

@@ -1,20 +1,23 @@
 import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
-import { compare, type Comparison } from '../activities/evaluate.ts';
+import { compare, judgedAnswers, type Comparison } from '../activities/evaluate.ts';
 import { scoreAnswers } from '../activities/score.ts';
 import { InputError } from '../data/errors.ts';
 import { readPrompts } from '../data/prompts.ts';
 import type { Engine, Policy } from '../engine/jobs.ts';
 import { samplingSchema } from '../engine/settings.ts';
-import { createLabeler, labelerNames } from '../labelers/index.ts';
+import type { SampledRecord } from '../data/records.ts';
+import { firstAnswers } from '../labelers/labels.ts';
+import { isComparative } from '../labelers/needs.ts';
+import { addLabeler, labelerOf, openLabeler, type LabelerFlags } from './labeling.ts';
+import { percent, percentInterval } from './numbers.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
 
 const FIELDS = ['maxNewTokens', 'batchSize'] as const;
 
-interface Flags extends PolicyFlags {
+interface Flags extends PolicyFlags, LabelerFlags {
   prompts: string;
-  by: (typeof labelerNames)[number];
   againstAdapter?: string;
   againstBase?: boolean;
   out: string;
@@ -25,9 +28,8 @@ interface Flags extends PolicyFlags {
 export function evaluateCommand(): Command {
   const command = new Command('evaluate').description("Score a policy's greedy answers, alone or against another's.");
   addPolicy(command);
-  command
-    .requiredOption('--prompts <file>', 'Prompts that the policy was not trained on.')
-    .addOption(new Option('--by <labeler>', 'Who scores the answers.').choices(labelerNames).makeOptionMandatory())
+  command.requiredOption('--prompts <file>', 'Prompts that the policy was not trained on.');
+  addLabeler(command)
     .addOption(
       new Option('--against-adapter <folder>', 'Compare with this adapter of the same model.').conflicts('againstBase'),
     ) // prettier-ignore
@@ -43,18 +45,26 @@ export function evaluateCommand(): Command {
     if (flags.againstBase && policy.adapter === undefined) {
       throw new InputError('--against-base compares an adapter with its model: give --adapter.');
     }
-    const labeler = createLabeler({ by: flags.by });
+    const label = labelerOf(flags);
     const prompts = await readPrompts(flags.prompts);
     const answer = async (engine: Engine, who: Policy) => {
       const { responses } = await engine.run('sample', { policy: who, prompts, settings, seed });
       return prompts.map((prompt, i) => ({ ...prompt, responses: responses[i] }));
     };
-    const { comparison, rows } = await withEngine(async (engine) => {
+    const { comparison, rows } = await withEngine(async (engine, options) => {
+      const judge = await openLabeler(label, engine, prompts);
+      const judged = async (answered: SampledRecord[], against?: SampledRecord[]) => {
+        const { labels } = await judge(answered.map((row, i) => firstAnswers(row, against?.[i])), options); // prettier-ignore
+        return labels;
+      };
       const answered = await answer(engine, policy);
       const other = otherPolicy(policy, flags);
-      if (!other) return compare(labeler, answered, undefined, seed);
+      if (!other) return compare(judgedAnswers(answered, await judged(answered)), undefined, seed);
       const logps = await scoreAnswers(engine, { policy: other }, answered);
-      return compare(labeler, answered, { answered: await answer(engine, other), logps }, seed);
+      const opposed = await answer(engine, other);
+      const together = isComparative(label) ? await judged(answered, opposed) : undefined;
+      const opponent = { judged: judgedAnswers(opposed, together ?? (await judged(opposed))), logps };
+      return compare(judgedAnswers(answered, together ?? (await judged(answered))), opponent, seed);
     });
     await writeFile(flags.out, `${JSON.stringify({ summary: comparison, answers: rows }, null, 2)}\n`);
     summarize(flags, { ...comparison, out: flags.out }, `${flags.out}: ${describeComparison(comparison)}`);
@@ -66,12 +76,14 @@ function otherPolicy({ model }: Policy, { againstAdapter, againstBase }: Flags):
   return againstBase ? { model } : undefined;
 }
 
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
-
 function describeComparison({ prompts, meanScore, strictPassRate, against }: Comparison): string {
   const strict = strictPassRate === undefined ? '' : `, ${percent(strictPassRate)} strict`;
   const alone = `mean score ${meanScore.toFixed(3)}${strict} on ${prompts} prompts`;
   if (!against) return `${alone}.`;
   const { low, high } = against.winRateInterval;
-  return `${alone}; win rate ${percent(against.winRate)} (95 % interval ${percent(low)} to ${percent(high)}).`;
+  const { lengthControlled } = against;
+  const controlled = lengthControlled
+    ? `, length-controlled ${percent(lengthControlled.winRate)} ${percentInterval(lengthControlled.interval)}`
+    : '';
+  return `${alone}; win rate ${percent(against.winRate)} (95 % interval ${percent(low)} to ${percent(high)})${controlled}.`;
 }

@@ -1,10 +1,14 @@
 /** How a run tells of what went wrong, and of what was decided. */
 import type { Failure } from '../workflows/failure.ts';
+import { BUDGET_SPENT } from '../workflows/spending.ts';
 import type { RunStatus } from '../workflows/status.ts';
 
 /** What failed, where, since when and why; then the commands that decide how the run goes on. */
-export function describeFailure({ name }: RunStatus, failure: Failure): string {
-  const { step, activity, round, since, message, retryAt } = failure;
+export function describeFailure({ name, spent }: RunStatus, failure: Failure): string {
+  const { step, activity, round, since, message, retryAt, type } = failure;
+  if (type === BUDGET_SPENT) {
+    return `Waits since ${since}: ${message}.\nselm retry ${name} --set budget.usd=${2 * spent!.of} | selm stop ${name}`;
+  }
   const place = round === undefined ? step : `round ${round}, step ${step}`;
   const culprit = activity === undefined || activity === step ? '' : ` (activity ${activity})`;
   const commands = ['retry', ...(round === undefined ? [] : ['skip']), 'stop'].map((verb) => `selm ${verb} ${name}`);
@@ -19,3 +23,6 @@ export const skippedLines = ({ skipped, rounds }: RunStatus): string[] =>
 
 /** Of a scheduled run. */
 export const NO_NEW_PROMPTS = 'There are no prompts that no run of this name has used: nothing was done.';
+
+export const spentLine = ({ usd, of }: NonNullable<RunStatus['spent']>, gpuSeconds: number): string =>
+  `Spent ${usd.toFixed(2)} of ${of} US dollars on ${(gpuSeconds / 3600).toFixed(2)} hours of GPU workers, in rounds that have ended.`;

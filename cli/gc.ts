@@ -1,9 +1,8 @@
 import { Command } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { addressesOfRuns, findGarbage } from '../workers/garbage.ts';
-import { connectClient, hasServer } from '../workers/connection.ts';
-import { joinDevServer, leaveDevServer } from '../workers/dev-server.ts';
 import { openStore } from '../workers/store.ts';
+import { withServer } from './server.ts';
 import { jsonOption, summarize } from './step.ts';
 
 const DAY = 24 * 3600 * 1000;
@@ -26,7 +25,7 @@ export function gcCommand(): Command {
       if (!(days >= 0)) throw new InputError(`--keep-days ${flags.keepDays} is no number of days: give 0 or more.`);
       const before = new Date(Date.now() - days * DAY);
       const store = await openStore();
-      const garbage = await findGarbage(store, await reachedByRuns(), before);
+      const garbage = await findGarbage(store, await withServer(addressesOfRuns), before);
       for (const { address, manifest, created } of garbage) {
         console.error(`${address.slice(0, 12)} ${manifest.kind}, ${created.toISOString()}`);
         if (flags.delete) await store.remove(address);
@@ -37,15 +36,4 @@ export function gcCommand(): Command {
       const summary = { artifacts: garbage.map(({ address }) => address), bytes, deleted: flags.delete === true };
       summarize(flags, summary, sentence);
     });
-}
-
-/** What is told by the server of the environment, else by the one of this folder, which is started for it. */
-async function reachedByRuns(): Promise<Set<string>> {
-  if (hasServer()) return addressesOfRuns(await connectClient());
-  process.env['TEMPORAL_ADDRESS'] = await joinDevServer((message) => console.error(message));
-  try {
-    return await addressesOfRuns(await connectClient());
-  } finally {
-    leaveDevServer();
-  }
 }

@@ -1,12 +1,12 @@
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readSampled } from '../data/readers.ts';
-import { createLabeler, labelerNames } from '../labelers/index.ts';
-import { label } from '../labelers/preferences.ts';
-import { jsonOption, summarize } from './step.ts';
+import { candidatesOf } from '../labelers/labels.ts';
+import { preferencesOf, type LabelStats } from '../labelers/preferences.ts';
+import { addLabeler, labelerOf, openLabeler, type LabelerFlags } from './labeling.ts';
+import { jsonOption, summarize, withEngine } from './step.ts';
 
-interface Flags {
-  by: (typeof labelerNames)[number];
+interface Flags extends LabelerFlags {
   in: string;
   out: string;
   json?: boolean;
@@ -14,21 +14,31 @@ interface Flags {
 
 /** `selm label`: from answers to preferences. */
 export function labelCommand(): Command {
-  return new Command('label')
-    .description('Rank answers: the best becomes chosen, the worst rejected.')
-    .addOption(new Option('--by <labeler>', 'Who prefers what.').choices(labelerNames).makeOptionMandatory())
+  const command = new Command('label').description('Rank answers: the best becomes chosen, the worst rejected.');
+  return addLabeler(command)
     .requiredOption('--in <file>', 'Rows of selm sample.')
     .requiredOption('--out <file>', "Gets rows in TRL's preference format plus reference_response.")
     .addOption(jsonOption())
     .action(async (flags: Flags) => {
       const rows = await readSampled(flags.in);
-      const { preferences, stats } = await label(rows, createLabeler({ by: flags.by }));
+      const settings = labelerOf(flags);
+      const labels = await withEngine(async (engine, options) => {
+        const judge = await openLabeler(settings, engine, rows);
+        return judge(rows.map(candidatesOf), options);
+      });
+      const { preferences, stats } = preferencesOf(rows, labels);
       await writeJsonl(flags.out, preferences);
-      const dropped = stats.rows - stats.preferences;
       summarize(
         flags,
         { ...stats, out: flags.out },
-        `${flags.out}: ${stats.preferences} preferences from ${stats.rows} prompts, ${dropped} without a preference dropped.`,
+        `${flags.out}: ${stats.preferences} preferences from ${stats.rows} prompts${describeDropped(stats)}.`,
       );
     });
+}
+
+/** How many prompts have no preference, and why. */
+function describeDropped({ rows, preferences, dropped }: LabelStats): string {
+  const reasons = Object.entries(dropped).filter(([, count]) => count > 0);
+  if (reasons.length === 0) return '';
+  return `; ${rows - preferences} dropped (${reasons.map(([reason, count]) => `${reason} ${count}`).join(', ')})`;
 }

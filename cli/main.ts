@@ -3,19 +3,23 @@ import { Command, CommanderError } from 'commander';
 import { chatCommand } from './chat.ts';
 import { deployCommand } from './deploy.ts';
 import { exitCodeOf, report } from './errors.ts';
+import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { exportCommand } from './export.ts';
 import { gcCommand } from './gc.ts';
+import { ifevalCommand } from './ifeval.ts';
 import { labelCommand } from './label.ts';
 import { optimizeCommand } from './optimize.ts';
 import { pauseCommand } from './pause.ts';
 import { resumeCommand } from './resume.ts';
 import { policiesCommand } from './policies.ts';
+import { reportCommand } from './report.ts';
 import { retryCommand } from './retry.ts';
 import { runCommand } from './run.ts';
 import { sampleCommand } from './sample.ts';
 import { scheduleCommand } from './schedule.ts';
 import { scoreCommand } from './score.ts';
+import { serveCommand } from './serve.ts';
 import { sftCommand } from './sft.ts';
 import { skipCommand } from './skip.ts';
 import { startCommand } from './start.ts';
@@ -23,6 +27,7 @@ import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
 import { verifyCommand } from './verify.ts';
 import { watchCommand } from './watch.ts';
+import { winrateCommand } from './winrate.ts';
 import { workerCommand } from './worker.ts';
 
 const program = new Command('selm')
@@ -42,19 +47,24 @@ for (const command of [
   stopCommand(),
   pauseCommand(),
   resumeCommand(),
+  reportCommand(),
   scheduleCommand(),
   policiesCommand(),
   verifyCommand(),
   gcCommand(),
   workerCommand(),
   deployCommand(),
+  doctorCommand(),
   sampleCommand(),
   scoreCommand(),
   labelCommand(),
   optimizeCommand(),
   evaluateCommand(),
+  winrateCommand(),
+  ifevalCommand(),
   sftCommand(),
   chatCommand(),
+  serveCommand(),
   exportCommand(),
 ]) {
   program.addCommand(command.copyInheritedSettings(program));

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import Table from 'cli-table3';
 import type { RoundResult } from '../workflows/status.ts';
 import { listReleases, type NamedRelease } from './names.ts';
-import { scores, winRate } from './run-table.ts';
+import { scores, winRate } from '../report/rounds.ts';
 import { jsonOption } from './step.ts';
 
 /** `selm policies`: what runs have made, by name and version. */

@@ -4,6 +4,7 @@ import type { Client } from '@temporalio/client';
 import { createLogUpdate } from 'log-update';
 import { readProgress, type PendingActivity, type RunHandle, type RunProgress } from '../workers/runs.ts';
 import { describeFailure, NO_NEW_PROMPTS, skippedLines } from './failure.ts';
+import { roundNotes } from '../report/rounds.ts';
 import { STEPS, type RoundStatus, type RunStatus, type StepName, type StepStatus } from '../workflows/status.ts';
 
 const POLL_MILLISECONDS = 500;
@@ -47,7 +48,7 @@ class RunView {
       const verdict = accepted ? 'accepted' : 'rolled back';
       this.sayOnce(`Round ${number} of ${status.rounds}: ${scores(evaluation)}, win rate over the start ${percent(winRate)} ${interval}, ${verdict}.`); // prettier-ignore
     }
-    for (const line of [...status.repairs, ...skippedLines(status)]) this.sayOnce(line);
+    for (const line of [...status.repairs, ...skippedLines(status), ...roundNotes(status)]) this.sayOnce(line);
     if (status.rounds === 0) this.sayOnce(NO_NEW_PROMPTS);
     if (status.state === 'paused') this.sayOnce(`Paused: selm resume ${status.name}`);
     else this.said.delete(`Paused: selm resume ${status.name}`);

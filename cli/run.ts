@@ -3,8 +3,10 @@ import { ApplicationFailure } from '@temporalio/common';
 import { Command } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { connectClient } from '../workers/connection.ts';
+import { roundNotes } from '../report/rounds.ts';
 import { startLocal } from '../workers/local.ts';
 import { startRun } from '../workers/runs.ts';
+import { openStore } from '../workers/store.ts';
 import { loadConfig, type RunConfig } from '../workflows/config.ts';
 import type { RunStatus } from '../workflows/status.ts';
 import { INTERRUPTED } from './errors.ts';
@@ -29,9 +31,11 @@ const say = (message: string) => console.error(message);
 /**
  * Runs on this machine until the run ends, or until Ctrl-C.
  * @returns its last status, if it ended
- * @throws InputError when the run failed by what it was given
+ * @throws InputError when the run failed by what it was given, or the artifact store cannot be read
  */
 export async function runHere(config: RunConfig): Promise<RunStatus | undefined> {
+  // A store that does not answer is told of here, once; a worker would be started again and again.
+  await openStore();
   const stop = new AbortController();
   const interrupt = () => stop.abort();
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
@@ -56,6 +60,7 @@ export async function runHere(config: RunConfig): Promise<RunStatus | undefined>
 
 export function reportRun(status: RunStatus, { json }: { json?: boolean }): void {
   console.log(runTable(status));
+  for (const note of roundNotes(status)) console.log(note);
   if (json) console.log(JSON.stringify(status));
 }
 

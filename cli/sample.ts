@@ -5,7 +5,7 @@ import { samplingSchema } from '../engine/settings.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
 
-const FIELDS = ['samplesPerPrompt', 'temperature', 'topP', 'topK', 'maxNewTokens', 'maxPromptLength', 'batchSize'] as const; // prettier-ignore
+const FIELDS = ['samplesPerPrompt', 'temperature', 'topP', 'topK', 'maxNewTokens', 'maxPromptLength', 'batchSize', 'weights'] as const; // prettier-ignore
 
 interface Flags extends PolicyFlags {
   prompts: string;
@@ -31,11 +31,19 @@ export function sampleCommand(): Command {
     const result = await withEngine((engine) => engine.run('sample', { policy, prompts, settings, seed }));
     await writeJsonl(flags.out, prompts.map((prompt, i) => ({ ...prompt, responses: result.responses[i] }))); // prettier-ignore
     const seconds = (performance.now() - started) / 1000;
-    const { promptTokens, sampledTokens } = result;
+    const { promptTokens, sampledTokens, divergence } = result;
+    const rounded = divergence ? ` 8-bit weights: KL ${divergence.klPerToken.toExponential(1)} a token.` : '';
     summarize(
       flags,
-      { prompts: prompts.length, prompt_tokens: promptTokens, sampled_tokens: sampledTokens, seconds, out: flags.out },
-      `${flags.out}: ${prompts.length} prompts answered, ${sampledTokens} tokens in ${seconds.toFixed(1)} s.`,
+      {
+        prompts: prompts.length,
+        prompt_tokens: promptTokens,
+        sampled_tokens: sampledTokens,
+        ...(divergence && { kl_per_token: divergence.klPerToken }),
+        seconds,
+        out: flags.out,
+      },
+      `${flags.out}: ${prompts.length} prompts answered, ${sampledTokens} tokens in ${seconds.toFixed(1)} s.${rounded}`,
     );
   });
 }

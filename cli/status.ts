@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { findRun, readProgress } from '../workers/runs.ts';
+import { roundNotes } from '../report/rounds.ts';
 import { STEPS } from '../workflows/status.ts';
-import { describeFailure, NO_NEW_PROMPTS, skippedLines } from './failure.ts';
+import { describeFailure, NO_NEW_PROMPTS, skippedLines, spentLine } from './failure.ts';
 import { runTable } from './run-table.ts';
 import { connectServer } from './server.ts';
 import { jsonOption } from './step.ts';
@@ -21,11 +22,12 @@ export function statusCommand(): Command {
       console.log(`${name}: ${status.state}${asked}${round ? `, round ${round.round} of ${status.rounds}` : ''}`);
       if (status.rounds === 0) console.log(NO_NEW_PROMPTS);
       if (status.failure) console.log(describeFailure(status, status.failure));
-      for (const line of [...status.repairs, ...skippedLines(status)]) console.log(line);
+      for (const line of [...status.repairs, ...skippedLines(status), ...roundNotes(status)]) console.log(line);
       if (round) console.log(STEPS.map((step) => `${step} ${round.steps[step].state}`).join(', '));
       for (const { name: activity, attempt, lastFailure } of pending) {
         if (lastFailure !== undefined) console.log(`${activity} failed (${lastFailure}); attempt ${attempt}.`);
       }
+      if (status.spent) console.log(spentLine(status.spent, status.gpuSeconds));
       if (status.start) console.log(runTable(status));
     });
 }

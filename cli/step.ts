@@ -2,7 +2,7 @@
 import { Option, type Command } from 'commander';
 import { resolveModel } from '../data/hub.ts';
 import { startEngine } from '../engine/host.ts';
-import type { Engine, Policy } from '../engine/jobs.ts';
+import type { CallOptions, Engine, Policy } from '../engine/jobs.ts';
 import { adapterFolder, namedPolicy } from './names.ts';
 import { showProgress } from './progress.ts';
 
@@ -33,7 +33,7 @@ export function summarize(flags: { json?: boolean }, summary: Record<string, unk
 }
 
 /** Runs with an engine whose process ends when the work is done; Ctrl-C stops the job in an orderly way. */
-export async function withEngine<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+export async function withEngine<T>(work: (engine: Engine, options: CallOptions) => Promise<T>): Promise<T> {
   const engine = startEngine();
   const stop = new AbortController();
   const interrupt = () => stop.abort();
@@ -51,7 +51,7 @@ export async function withEngine<T>(work: (engine: Engine) => Promise<T>): Promi
     close: () => engine.close(),
   };
   try {
-    return await work(watched);
+    return await work(watched, { signal: stop.signal });
   } finally {
     process.off('SIGINT', interrupt);
     await engine.close();

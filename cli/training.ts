@@ -18,6 +18,7 @@ const TRAINING_FIELDS = [
   'maxLength',
   'maxPromptLength',
   'microBatchTokens',
+  'recompute',
   'shuffle',
   'full',
 ] as const;

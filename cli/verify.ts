@@ -5,6 +5,7 @@ import { Command, Option } from 'commander';
 import { RECOMPUTABLE, recompute, stepsBehind, type StoredStep } from '../activities/recompute.ts';
 import { findRelease, isPolicyName } from '../activities/release.ts';
 import { InputError } from '../data/errors.ts';
+import { cacheFolder } from '../workers/places.ts';
 import { openStore } from '../workers/store.ts';
 import type { RoundResult } from '../workflows/status.ts';
 import { FAILED } from './errors.ts';
@@ -29,7 +30,7 @@ export function verifyCommand(): Command {
       try {
         await withEngine(async (engine) => {
           for (const { address, manifest } of steps) {
-            const again = await recompute({ store, engine }, manifest, scratch);
+            const again = await recompute({ store, engine, cacheFolder: cacheFolder() }, manifest, scratch);
             const verdict = again === address ? 'same' : `DIFFERENT: ${again}`;
             if (again !== address) different.push(address);
             console.error(`${manifest.recipe.step.padEnd(9)} ${address.slice(0, 12)} ${verdict}`);

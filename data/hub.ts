@@ -14,14 +14,18 @@ const DATASET_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:\/([\w.-]+))?(?::([\w.-]+))?$/;
 /** What a model folder needs: weights, configuration, tokenizer and chat template, all at the top of the repository. */
 const MODEL_FILE = /^(?!consolidated)[^/]+\.(safetensors|json|jinja|model|txt)$/;
 
+/** What the folder of a model that may be written as ONNX needs: the file at the top or where exports keep it, too. */
+export const MODEL_OR_ONNX_FILE = new RegExp(`${MODEL_FILE.source}|^(onnx/)?model\\.onnx(_data|\\.data)?$`);
+
 /** The branch on which the hub keeps every data set, whatever its own format, as `config/split/0000.parquet`. */
 const PARQUET_BRANCH = 'refs/convert/parquet';
 
 /**
- * The local folder of a model: `idOrPath` itself where it is a folder, else the download of hub id `org/name[@revision]`.
+ * The local folder of a model: `idOrPath` itself where it is a folder, else the download of hub id `org/name[@revision]`, of
+ * which it takes the files whose paths match `wanted`.
  * Throws an InputError where there is neither, another error where the hub cannot be reached.
  */
-export async function resolveModel(idOrPath: string): Promise<string> {
+export async function resolveModel(idOrPath: string, wanted = MODEL_FILE): Promise<string> {
   const local = statSync(idOrPath, { throwIfNoEntry: false });
   if (local?.isDirectory()) return idOrPath;
   const [, name, revision] = MODEL_ID.exec(idOrPath) ?? [];
@@ -31,9 +35,23 @@ export async function resolveModel(idOrPath: string): Promise<string> {
     );
   }
   const repo: RepoId = { type: 'model', name };
-  const files = await download(repo, revision ?? 'main', (paths) => paths.filter((path) => MODEL_FILE.test(path)));
+  const files = await download(repo, revision ?? 'main', (paths) => paths.filter((path) => wanted.test(path)));
   if (files.length === 0) throw new InputError(`Model "${name}" on the hub holds no model files; check its name.`);
-  return dirname(files[0]);
+  // The top of the repository: a file in a folder of it has a longer path.
+  return files.map((file) => dirname(file)).reduce((a, b) => (b.length < a.length ? b : a));
+}
+
+/** The id of the commit that a model's id means now: `org/name@<sha>`. Nothing is downloaded. */
+export async function pinModel(id: string): Promise<string> {
+  const [, name, revision = 'main'] = MODEL_ID.exec(id)!;
+  if (/^[0-9a-f]{40}$/.test(revision)) return id;
+  const access = { hubUrl: process.env.HF_ENDPOINT, accessToken: process.env.HF_TOKEN };
+  try {
+    const { sha } = await modelInfo({ name, revision, additionalFields: ['sha'], ...access });
+    return `${name}@${sha}`;
+  } catch (error) {
+    throw hubError(`model "${name}" (${revision})`, error as Error);
+  }
 }
 
 /** Whether `model` reads as a hub id, `org/name[@revision]`. */

@@ -44,6 +44,16 @@ export type Response = z.infer<typeof responseSchema>;
 export const sampledSchema = promptSchema.extend({ responses: z.array(responseSchema).min(1) });
 export type SampledRecord = z.infer<typeof sampledSchema>;
 
+/**
+ * A prompt's candidates, each text once, with the labeler's verdicts: what `label` and `judge` write. Without a score there is
+ * no judgement.
+ */
+export const labelRecordSchema = z.object({
+  id: z.string(),
+  candidates: z.array(z.object({ text: z.string(), score: z.number().optional(), pass: z.boolean().optional() })),
+});
+export type LabelRecord = z.infer<typeof labelRecordSchema>;
+
 /** A preference in TRL's format plus SELM's reference response: what `label` writes and `optimize` reads. */
 export const preferenceSchema = z.looseObject({
   id: z.string(),

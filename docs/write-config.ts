@@ -52,21 +52,39 @@ export async function configReference(): Promise<string> {
 }
 
 /** A table of the keys that hold a value, then a section for each of those that hold keys. */
-function section(path: string, { description, properties = {}, required = [] }: Schema): string {
+function section(path: string, schema: Schema): string {
+  return schema.oneOf ? alternatives(path, schema) : keys(path, schema, `## \`${path}\`\n\n${schema.description}`);
+}
+
+/** A section that holds one of several sets of keys, each told by the value of its first key: a section for each. */
+function alternatives(path: string, { description, oneOf }: Schema): string {
+  const sections = (oneOf as Schema[]).map((one) => {
+    const [[key, { const: name }]] = Object.entries(one.properties as Record<string, Schema>);
+    return keys(path, one, `### \`${key}: ${String(name)}\`\n\n${one.description}`);
+  });
+  return [`## \`${path}\`\n\n${description}`, ...sections].join('\n\n');
+}
+
+function keys(path: string, { properties = {}, required = [] }: Schema, heading: string): string {
   const entries = Object.entries(properties as Record<string, Schema>);
   const row = ([name, schema]: [string, Schema]) =>
     [`\`${name}\``, typeOf(schema), defaultOf(schema, required.includes(name)), schema.description].join(' | ');
-  const rows = entries.filter(([, { properties }]) => !properties).map((entry) => `| ${row(entry)} |`);
-  const sections = entries.filter(([, { properties }]) => properties);
+  // A labeler's settings are told once, where they stand at the top.
+  const isSection = ([, { properties, oneOf }]: [string, Schema]) =>
+    properties !== undefined || (oneOf !== undefined && path === '');
+  const rows = entries.filter((entry) => !isSection(entry)).map((entry) => `| ${row(entry)} |`);
+  const sections = entries.filter(isSection);
   return [
-    path === '' ? '## The run' : `## \`${path}\`\n\n${description}`,
+    path === '' ? '## The run' : heading,
     ['| Key | Value | Default | Description |', '| --- | --- | --- | --- |', ...rows].join('\n'),
     ...sections.map(([name, schema]) => section(path === '' ? name : `${path}.${name}`, schema)),
   ].join('\n\n');
 }
 
 function typeOf(schema: Schema): string {
+  if (schema.const !== undefined) return `\`${String(schema.const)}\``;
   if (schema.enum) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
+  if (schema.oneOf) return 'as `label`';
   if (schema.anyOf) return (schema.anyOf as Schema[]).map(typeOf).join(', or ');
   if (schema.type === 'array') return `list of ${typeOf(schema.items as Schema)}`;
   return `${schema.type as string} ${boundsOf(schema).join(', ')}`.trim();

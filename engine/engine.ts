@@ -3,10 +3,13 @@ import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { InputError } from '../data/errors.ts';
 import { JobAborted } from './errors.ts';
-import { Generator } from './generation/generate.ts';
+import { quantizationDivergence } from './generation/divergence.ts';
+import { Generator, type Generated, type PromptTokens } from './generation/generate.ts';
 import type {
   EngineMethods,
   ExportJob,
+  JudgeJob,
+  JudgeResult,
   OptimizeJob,
   Progress,
   SampleJob,
@@ -14,6 +17,8 @@ import type {
   ScoreJob,
   ScoreResult,
   SftJob,
+  TokenScoreJob,
+  TokenScores,
   TrainResult,
 } from './jobs.ts';
 import { checkSequenceLength } from './model/config.ts';
@@ -22,12 +27,15 @@ import { mergeAdapter, writeModel } from './model/export.ts';
 import { longestSequence } from './packing.ts';
 import { openPolicy, type OpenPolicy } from './policy.ts';
 import { Scorer, type TokenizedResponse } from './score.ts';
+import { PairRm, scoresOf } from './rankers/pairrm.ts';
+import { openRewardModel } from './rankers/reward.ts';
 import { SessionCache } from './sessions.ts';
+import { TokenScorer } from './token-scores.ts';
 import { fingerprintOf } from './training/checkpoint.ts';
 import { demonstrationTask } from './training/demonstration.ts';
 import { preferenceExamples, preferenceTask } from './training/preference.ts';
 import { train, type TrainingOptions } from './training/train.ts';
-import { located, tokenizeDemonstration, tokenizePreference, tokenizeResponse } from './tokenize.ts';
+import { checkIds, located, tokenizeDemonstration, tokenizePreference, tokenizeResponse } from './tokenize.ts';
 import { trainableAdapter, trainableModel } from './training/trainable.ts';
 import type { Example, TrainingTask } from './training/task.ts';
 
@@ -39,6 +47,14 @@ export interface JobControl {
 
 const ALL_CORES = availableParallelism();
 
+/** Prompts whose answers tell how far rounded weights are from the policy: some, since it takes two passes over them. */
+const MEASURED_PROMPTS = 8;
+
+const measured = (prompts: PromptTokens[], generated: Generated[][]) =>
+  prompts
+    .slice(0, MEASURED_PROMPTS)
+    .map(({ tokens }, i) => ({ prompt: tokens, responses: generated[i].map((sample) => sample.tokens) }));
+
 export class LocalEngine {
   private readonly sessions = new SessionCache();
   async run<M extends keyof EngineMethods>(
@@ -49,6 +65,9 @@ export class LocalEngine {
     const methods = {
       sample: (j: SampleJob) => this.sample(j, control),
       score: (j: ScoreJob) => this.score(j, control),
+      reward: (j: JudgeJob) => this.reward(j, control),
+      rank: (j: JudgeJob) => this.rank(j, control),
+      scoreTokens: (j: TokenScoreJob) => this.scoreEveryToken(j, control),
       optimize: (j: OptimizeJob) => this.optimize(j, control),
       sft: (j: SftJob) => this.sft(j, control),
       export: (j: ExportJob) => exportModel(j),
@@ -67,14 +86,24 @@ export class LocalEngine {
     const generator = await this.sessions.get('generator', JSON.stringify([policy, settings, threads]), () =>
       Generator.open(opened, settings, tokenizer.eosIds, threads),
     );
-    const tokenized = prompts.map(({ id, prompt }) => ({ id, tokens: located(`Prompt "${id}"`, () => tokenizer.encodePrompt(prompt)) })); // prettier-ignore
+    const tokenized = prompts.map((row) => ({
+      id: row.id,
+      tokens: located(`Prompt "${row.id}"`, () =>
+        'prompt_input_ids' in row ? checkIds(opened, row.prompt_input_ids) : tokenizer.encodePrompt(row.prompt),
+      ),
+    }));
     let sampledTokens = 0;
     const generated = await generator.generate(tokenized, seed, (done, tokens) => {
       sampledTokens = tokens;
       control.onProgress({ done, total: prompts.length, unit: 'prompts', tokens });
       if (control.aborted()) throw new JobAborted(`sampling was stopped after ${done} of ${prompts.length} prompts`);
     });
+    const divergence =
+      settings.weights === 'q8'
+        ? await quantizationDivergence(opened, measured(tokenized, generated), threads)
+        : undefined;
     return {
+      ...(divergence && { divergence }),
       responses: generated.map((samples) =>
         samples.map(({ tokens, logp, finishReason }) => ({
           text: tokenizer.decode(tokens),
@@ -95,6 +124,21 @@ export class LocalEngine {
     return tokenized.map(({ response }, i) => ({ logp: logps[i], tokens: response.length }));
   }
 
+  private async scoreEveryToken(job: TokenScoreJob, control: JobControl): Promise<TokenScores[][]> {
+    const { policy, sequences, threads = ALL_CORES } = job;
+    const opened = openPolicy(policy);
+    for (const [i, ids] of sequences.entries()) {
+      located(`Sequence ${i + 1}`, () => checkSequenceLength(opened.model.config, checkIds(opened, ids).length));
+    }
+    const scorer = await this.sessions.get('token scorer', JSON.stringify([policy, threads]), () =>
+      TokenScorer.open(opened, threads),
+    );
+    return scorer.score(sequences, (done, tokens) => {
+      control.onProgress({ done, total: sequences.length, unit: 'rows', tokens });
+      if (control.aborted()) throw new JobAborted(`scoring was stopped after ${done} of ${sequences.length} sequences`);
+    });
+  }
+
   private async scoreTokens(
     { policy, threads = ALL_CORES }: Pick<ScoreJob, 'policy' | 'threads'>,
     opened: OpenPolicy,
@@ -108,6 +152,21 @@ export class LocalEngine {
       control.onProgress({ done, total: rows.length, unit: 'rows', tokens });
       if (control.aborted()) throw new JobAborted(`scoring was stopped after ${done} of ${rows.length} rows`);
     });
+  }
+
+  private async reward({ model, rows, threads = ALL_CORES }: JudgeJob, control: JobControl): Promise<JudgeResult> {
+    const opened = await this.sessions.get('reward', JSON.stringify([model, threads]), () =>
+      openRewardModel(model, threads),
+    );
+    const total = rows.reduce((sum, { answers }) => sum + answers.length, 0);
+    return opened.rewards(rows, reporter(control, 'answers', total));
+  }
+
+  private async rank({ model, rows, threads = ALL_CORES }: JudgeJob, control: JobControl): Promise<JudgeResult> {
+    const opened = await this.sessions.get('rank', JSON.stringify([model, threads]), () => PairRm.open(model, threads));
+    const total = rows.reduce((sum, { answers }) => sum + answers.length * (answers.length - 1), 0);
+    const logits = await opened.compare(rows, reporter(control, 'pairs', total));
+    return logits.map(scoresOf);
   }
 
   private async optimize(job: OptimizeJob, control: JobControl): Promise<TrainResult> {
@@ -181,6 +240,14 @@ export class LocalEngine {
     else await writeModel(outDir, policy.model, trainable.values);
     return result;
   }
+}
+
+/** Tells of a judging after each pass, and ends it when it is no longer wanted. */
+function reporter({ onProgress, aborted }: JobControl, unit: 'answers' | 'pairs', total: number) {
+  return (done: number, tokens: number) => {
+    onProgress({ done, total, unit, tokens });
+    if (aborted()) throw new JobAborted(`judging was stopped after ${done} of ${total} ${unit}`);
+  };
 }
 
 async function exportModel({ policy, outDir }: ExportJob): Promise<null> {

@@ -6,9 +6,11 @@ import type {
   Response,
   SampledScoreRecord,
   ScoreRecord,
+  Text,
   TokenizedPreferenceRecord,
   TokenizedScoreRecord,
 } from '../data/records.ts';
+import type { Divergence } from './generation/divergence.ts';
 import type { ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
 
 /** A policy: a Hugging Face model folder, and a PEFT adapter folder on top of it. Both are local paths. */
@@ -21,7 +23,7 @@ export interface Policy {
 export interface Progress {
   done: number;
   total: number;
-  unit: 'prompts' | 'rows' | 'steps';
+  unit: 'prompts' | 'rows' | 'steps' | 'answers' | 'pairs';
   tokens: number;
   /** Of training: the metrics of the step just done. */
   metrics?: TrainMetrics;
@@ -36,7 +38,8 @@ interface ComputeJob {
 }
 
 export interface SampleJob extends ComputeJob {
-  prompts: Pick<PromptRecord, 'id' | 'prompt'>[];
+  /** As texts, or as token ids, to which nothing is added. */
+  prompts: (Pick<PromptRecord, 'id' | 'prompt'> | { id: string; prompt_input_ids: number[] })[];
   settings: SamplingSettings;
   /** A sample's random numbers depend on (seed, prompt id, sample index) alone. */
   seed: number;
@@ -46,6 +49,8 @@ export interface SampleResult {
   responses: Response[][];
   promptTokens: number;
   sampledTokens: number;
+  /** Of weights that were rounded for decoding: how far from the policy the one that answered is. */
+  divergence?: Divergence;
 }
 
 export interface ScoreJob extends ComputeJob {
@@ -53,6 +58,26 @@ export interface ScoreJob extends ComputeJob {
 }
 /** Sum of the response tokens' log-probabilities (nats) and how many there are, in the order of the rows. */
 export type ScoreResult = { logp: number; tokens: number }[];
+
+/** Answers to judge, by a model of their own. */
+export interface JudgeJob {
+  /** The model's folder. */
+  model: string;
+  rows: { prompt: Text; answers: string[] }[];
+  threads?: number;
+}
+/** A number for each answer, higher is better, in the order given. */
+export type JudgeResult = number[][];
+
+export interface TokenScoreJob extends ComputeJob {
+  /** Token ids, at least one each. */
+  sequences: number[][];
+}
+/** A token's log-probability (nats) after those before it, and the likeliest tokens in its place, best first. */
+export interface TokenScores {
+  logp: number;
+  top: { id: number; logp: number }[];
+}
 
 /** Metrics of one optimizer step, named as TRL logs them. */
 export interface TrainMetrics {
@@ -98,6 +123,12 @@ export interface ExportJob {
 export interface EngineMethods {
   sample(job: SampleJob): SampleResult;
   score(job: ScoreJob): ScoreResult;
+  /** Rewards of a reward model. */
+  reward(job: JudgeJob): JudgeResult;
+  /** Scores of a pairwise ranker: comparable among the answers to one prompt only. */
+  rank(job: JudgeJob): JudgeResult;
+  /** For each sequence the scores of its tokens, all but the first. */
+  scoreTokens(job: TokenScoreJob): TokenScores[][];
   optimize(job: OptimizeJob): TrainResult;
   sft(job: SftJob): TrainResult;
   export(job: ExportJob): null;

@@ -22,7 +22,11 @@ export const longestSequence = ({ prompt, responses }: Group) =>
  * @returns indices into `groups`
  */
 export function planBatches(groups: Group[], budget: number): number[][] {
-  const lengths = groups.map(groupLength);
+  return planByLength(groups.map(groupLength), budget);
+}
+
+/** The same for sequences of the given lengths. */
+export function planByLength(lengths: number[], budget: number): number[][] {
   const order = lengths.map((_, i) => i).sort((a, b) => lengths[b] - lengths[a] || a - b);
   const batches: number[][] = [];
   for (const index of order) {
@@ -32,6 +36,31 @@ export function planBatches(groups: Group[], budget: number): number[][] {
     else batches.push([index]);
   }
   return batches;
+}
+
+/**
+ * Rows that share a prompt go together, as far as they fit a pass of `budget` tokens: the prompt is computed once for them.
+ * @returns the groups, and for each the rows that its responses are of
+ */
+export function groupByPrompt(
+  rows: { prompt: number[]; response: number[] }[],
+  budget: number,
+): { groups: Group[]; members: number[][] } {
+  const groups: Group[] = [];
+  const members: number[][] = [];
+  const open = new Map<string, number>();
+  for (const [i, { prompt, response }] of rows.entries()) {
+    const key = prompt.join();
+    const at = open.get(key);
+    if (at !== undefined && groupLength(groups[at]) + response.length <= budget) {
+      groups[at].responses.push(response);
+      members[at].push(i);
+    } else {
+      open.set(key, groups.push({ prompt, responses: [response] }) - 1);
+      members.push([i]);
+    }
+  }
+  return { groups, members };
 }
 
 /** Logits of one chunk of the output layer: 4 Mi numbers, 16 MiB. */

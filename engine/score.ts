@@ -1,7 +1,7 @@
 /** Log-probabilities of given responses. */
 import { Graph } from './graph/tensor.ts';
 import { adapterFeeds, policyParameters, type OpenPolicy } from './policy.ts';
-import { groupLength, packGroups, planBatches, type Group } from './packing.ts';
+import { groupByPrompt, packGroups, planBatches } from './packing.ts';
 import { sequenceLogps } from './sequences.ts';
 import { float32, Session, type Feeds } from './session.ts';
 
@@ -28,7 +28,7 @@ export class Scorer {
   static async open({ model, adapter }: Pick<OpenPolicy, 'model' | 'adapter'>, threads: number): Promise<Scorer> {
     const g = new Graph();
     const sequences = g.input('sequences', 'float32', ['N']);
-    g.output('logps', sequenceLogps(g, model.config, policyParameters(g, model, adapter), sequences, false));
+    g.output('logps', sequenceLogps(g, model.config, policyParameters(g, model, adapter), sequences));
     const session = await Session.open(g, { folder: model.dataFolder, threads });
     return new Scorer(session, adapterFeeds(adapter), model.config.vocabSize);
   }
@@ -38,7 +38,7 @@ export class Scorer {
    * @returns the sum of each response's token log-probabilities (nats), in the order of the rows
    */
   async score(rows: TokenizedResponse[], onBatch?: (rows: number, tokens: number) => void): Promise<Float64Array> {
-    const { groups, members } = groupByPrompt(rows);
+    const { groups, members } = groupByPrompt(rows, BATCH_TOKENS);
     const logps = new Float64Array(rows.length);
     let [done, computed] = [0, 0];
     for (const batch of planBatches(groups, BATCH_TOKENS)) {
@@ -60,23 +60,4 @@ export class Scorer {
   async close(): Promise<void> {
     await this.session.close();
   }
-}
-
-/** Rows that share a prompt go together, as far as they fit one pass: the prompt is computed once for them. */
-function groupByPrompt(rows: TokenizedResponse[]): { groups: Group[]; members: number[][] } {
-  const groups: Group[] = [];
-  const members: number[][] = [];
-  const open = new Map<string, number>();
-  for (const [i, { prompt, response }] of rows.entries()) {
-    const key = prompt.join();
-    const at = open.get(key);
-    if (at !== undefined && groupLength(groups[at]) + response.length <= BATCH_TOKENS) {
-      groups[at].responses.push(response);
-      members[at].push(i);
-    } else {
-      open.set(key, groups.push({ prompt, responses: [response] }) - 1);
-      members.push([i]);
-    }
-  }
-  return { groups, members };
 }

@@ -8,19 +8,19 @@ import { headWeight, transformer } from './model/transformer.ts';
 
 /**
  * Adds the inputs of packGroups() and `sequences` float32 [N], and returns the log-probability of each sequence, [N].
- * @param differentiable whether gradient() will go through it
+ * @param backward where gradient() will go through it: whether activations are computed again then
  */
 export function sequenceLogps(
   g: Graph,
   config: ModelConfig,
   parameters: Parameters,
   sequences: Tensor,
-  differentiable: boolean,
+  backward?: { recompute: boolean },
 ): Tensor {
   const [ids, positions, segments] = ['ids', 'positions', 'segments'].map((name) => g.input(name, 'int64', ['G', 'S']));
   const [rows, targets, owners] = ['rows', 'targets', 'owners'].map((name) => g.input(name, 'int64', ['K', 'C']));
   const attend = segmentedAttention(g, config, segments);
-  const hidden = transformer(g, config, parameters, ids, positions, attend);
-  const logps = tokenLogps(g, hidden, headWeight(config, parameters), rows, targets, differentiable);
+  const hidden = transformer(g, config, parameters, ids, positions, attend, backward?.recompute);
+  const logps = tokenLogps(g, hidden, headWeight(config, parameters), rows, targets, backward !== undefined);
   return sumBySequence(g, logps, owners, sequences);
 }

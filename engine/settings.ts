@@ -18,6 +18,12 @@ export const samplingSchema = z.strictObject({
     .optional()
     .describe('Longest prompt, in tokens; longer ones are an error. Default: what the model has room for.'),
   batchSize: positiveInt.default(32).describe('Sequences decoded at the same time.'),
+  weights: z
+    .enum(['f32', 'q8'])
+    .default('f32')
+    .describe(
+      'Weights that answers are decoded with. `q8`: rounded to 8 bits, faster; the policy that answers then is a little another one, by the divergence that is reported. Training and evaluation keep to f32.',
+    ),
 });
 export type SamplingSettings = z.infer<typeof samplingSchema>;
 
@@ -65,8 +71,14 @@ export const trainingSchema = z.strictObject({
     .describe('Longest prompt with a response, in tokens; of longer ones the end of the response is cut.'),
   maxPromptLength: positiveInt.default(512).describe('Longest prompt, in tokens; of longer ones the beginning is cut.'),
   microBatchTokens: positiveInt
-    .default(2048)
+    .default(1024)
     .describe('Tokens per micro-batch; bounds memory. A longer row is a micro-batch of its own.'),
+  recompute: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Compute a layer's activations again in the backward pass rather than keep them (gradient checkpointing): a third more time, a fraction of the memory.",
+    ),
   shuffle: z.boolean().default(true).describe('Visit the rows in random order.'),
   full: z.boolean().default(false).describe('Train all weights of the model instead of a LoRA adapter.'),
   lora: loraSchema.prefault({}).describe('The LoRA adapter, where training does not start from a given one.'),

@@ -28,7 +28,8 @@ export function located<T>(place: string, action: () => T): T {
   }
 }
 
-function checkIds({ model }: OpenPolicy, ids: number[]): number[] {
+/** @throws InputError for an id that the model does not have */
+export function checkIds({ model }: OpenPolicy, ids: number[]): number[] {
   const { vocabSize } = model.config;
   const stray = ids.find((id) => id >= vocabSize);
   if (stray === undefined) return ids;

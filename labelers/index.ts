@@ -1,22 +1,41 @@
-/** The labelers by the name a user gives them. */
+/** The labelers as a run names them: their settings, and how one is made of them. */
 import { z } from 'zod';
-import type { Labeler } from './labeler.ts';
-import { verifier } from './verifier/verifier.ts';
+import { combine } from './combine.ts';
+import { kinds } from './kinds.ts';
+import type { Labeler, LabelerKind, LabelTools, Locate } from './labeler.ts';
 
-const labelers: Record<LabelSettings['by'], Labeler> = { verifier };
+const all = { ...kinds, combine };
 
-export const labelSchema = z.strictObject({
-  by: z
-    .enum(['verifier'])
-    .default('verifier')
-    .describe(
-      "Who scores the answers. `verifier` checks the instructions in a prompt's `instruction_id_list`, as IFEval does.",
-    ),
-});
-export type LabelSettings = z.infer<typeof labelSchema>;
+export const labelerNames = Object.keys(all) as (keyof typeof all)[];
 
-export const labelerNames = labelSchema.shape.by.unwrap().options;
+/** The settings of every labeler, told apart by its name. */
+export const labelSchema = z.discriminatedUnion(
+  'by',
+  [
+    all.verifier.schema,
+    all['final-answer'].schema,
+    all.regex.schema,
+    all['json-schema'].schema,
+    all.module.schema,
+    all['reward-model'].schema,
+    all.pairrm.schema,
+    all.combine.schema,
+  ],
+  {
+    error: ({ code }) =>
+      code === 'invalid_union' ? `expected one of ${labelerNames.map((name) => `"${name}"`).join('|')}` : undefined,
+  },
+);
+export type LabelSettings = z.output<typeof labelSchema>;
 
-export function createLabeler({ by }: LabelSettings): Labeler {
-  return labelers[by];
+const kindOf = ({ by }: LabelSettings) => all[by] as unknown as LabelerKind;
+
+/** @throws InputError when the settings name something that is missing or wrong */
+export async function createLabeler(settings: LabelSettings, tools: LabelTools): Promise<Labeler> {
+  return kindOf(settings).create(settings, tools);
+}
+
+/** The settings with their paths made absolute. */
+export function locateLabeler(settings: LabelSettings, locate: Locate): LabelSettings {
+  return (kindOf(settings).locate?.(settings, locate) as LabelSettings | undefined) ?? settings;
 }

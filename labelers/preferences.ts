@@ -1,10 +1,15 @@
-/** From sampled answers to preferences: the best candidate becomes chosen, the worst rejected. */
-import { contentOf, responseTo } from '../data/conversation.ts';
-import type { PreferenceRecord, SampledRecord } from '../data/records.ts';
-import type { Labeler, Verdict } from './labeler.ts';
+/** From labeled answers to preferences: the best candidate becomes chosen, the worst rejected. */
+import { responseTo } from '../data/conversation.ts';
+import type { LabelRecord, PreferenceRecord, SampledRecord } from '../data/records.ts';
+import type { Verdict } from './labeler.ts';
+import { sumCounts, verdictOn, type Labels } from './labels.ts';
 
-/** Why a prompt carries no preference: nothing to compare, nothing fit to be chosen, or the best no better than the worst. */
-export type DropReason = 'oneCandidate' | 'noAnswer' | 'tie';
+/**
+ * Why a prompt carries no preference: nothing to compare, too little judged to compare, nothing fit to be chosen, or the best
+ * no better than the worst.
+ */
+export const DROP_REASONS = ['oneCandidate', 'unjudged', 'noAnswer', 'tie'] as const;
+export type DropReason = (typeof DROP_REASONS)[number];
 
 export interface LabelStats {
   rows: number;
@@ -12,74 +17,76 @@ export interface LabelStats {
   dropped: Record<DropReason, number>;
   /** Of the policy's own answers, every one counted. */
   answers: number;
+  /** Those of them that the labeler gave no judgement on. */
+  unjudged: number;
+  /** Of the others; 0 where there are none. */
   meanScore: number;
-  /** The share of the policy's own answers that do all that was asked, where the labeler says so. */
+  /** The share of those that do all that was asked, where the labeler says so. */
   strictPassRate?: number;
-}
-
-interface Candidate extends Verdict {
-  text: string;
+  /** What the labeler counted. */
+  counts?: Record<string, number>;
 }
 
 /**
- * Labels every row. Candidates are the policy's answers, then the data set's own chosen and rejected where it has them; equal
- * texts count once. Of equally scored candidates the first is taken. An empty answer is never chosen. The preference's
- * `reference_response` is the first of the policy's answers.
+ * Makes preferences of labeled rows. Equal texts count once. Of equally scored candidates the first is taken. An empty answer is
+ * never chosen, one without a judgement neither chosen nor rejected. The preference's `reference_response` is the first of the
+ * policy's answers.
  */
-export async function label(
+export function preferencesOf(
   rows: SampledRecord[],
-  labeler: Labeler,
-): Promise<{ preferences: PreferenceRecord[]; stats: LabelStats }> {
-  const texts = rows.map(candidateTexts);
-  const verdicts = await labeler.judge(rows.map((prompt, i) => ({ prompt, answers: texts[i] })));
-  const candidates = texts.map((row, i) => row.map((text, j): Candidate => ({ text, ...verdicts[i][j] })));
-
+  { labels, counts }: Labels,
+): { preferences: PreferenceRecord[]; stats: LabelStats } {
   const preferences: PreferenceRecord[] = [];
-  const dropped: LabelStats['dropped'] = { oneCandidate: 0, noAnswer: 0, tie: 0 };
+  const dropped = noneDropped();
   for (const [i, row] of rows.entries()) {
-    const preference = prefer(row, candidates[i]);
+    const preference = prefer(row, labels[i]);
     if (typeof preference === 'string') dropped[preference]++;
     else preferences.push(preference);
   }
-  const own = rows.flatMap(({ responses }, i) =>
-    responses.map(({ text }) => candidates[i].find((c) => c.text === text)!),
-  );
-  return { preferences, stats: { rows: rows.length, preferences: preferences.length, dropped, ...summarize(own) } };
+  const own = rows.flatMap(({ responses }, i) => responses.map(({ text }) => verdictOn(labels[i], text)));
+  const stats = { rows: rows.length, preferences: preferences.length, dropped, answers: own.length };
+  return {
+    preferences,
+    stats: { ...stats, ...summarizeVerdicts(own), ...(Object.keys(counts).length > 0 && { counts }) },
+  };
 }
+
+const noneDropped = () => Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as LabelStats['dropped'];
 
 /** What is said of several sets of rows, of all of them together. */
 export function sumStats(parts: LabelStats[]): LabelStats {
   const sum = (of: (stats: LabelStats) => number) => parts.reduce((total, stats) => total + of(stats), 0);
-  const answers = sum((stats) => stats.answers);
-  const overAnswers = (of: (stats: LabelStats) => number) => sum((stats) => of(stats) * stats.answers) / answers;
+  const judgedOf = ({ answers, unjudged }: LabelStats) => answers - unjudged;
+  const judged = sum(judgedOf);
+  const overJudged = (of: (stats: LabelStats) => number) =>
+    judged === 0 ? 0 : sum((stats) => of(stats) * judgedOf(stats)) / judged;
+  const counts = sumCounts(parts.map((stats) => stats.counts ?? {}));
+  const withPass = parts.filter((stats) => judgedOf(stats) > 0);
   return {
     rows: sum(({ rows }) => rows),
     preferences: sum(({ preferences }) => preferences),
-    dropped: {
-      oneCandidate: sum(({ dropped }) => dropped.oneCandidate),
-      noAnswer: sum(({ dropped }) => dropped.noAnswer),
-      tie: sum(({ dropped }) => dropped.tie),
-    },
-    answers,
-    meanScore: overAnswers(({ meanScore }) => meanScore),
-    ...(parts.every(({ strictPassRate }) => strictPassRate !== undefined) && {
-      strictPassRate: overAnswers(({ strictPassRate }) => strictPassRate!),
-    }),
+    dropped: Object.fromEntries(
+      DROP_REASONS.map((reason) => [reason, sum(({ dropped }) => dropped[reason])]),
+    ) as LabelStats['dropped'],
+    answers: sum(({ answers }) => answers),
+    unjudged: sum(({ unjudged }) => unjudged),
+    meanScore: overJudged(({ meanScore }) => meanScore),
+    ...(withPass.length > 0 &&
+      withPass.every(({ strictPassRate }) => strictPassRate !== undefined) && {
+        strictPassRate: overJudged(({ strictPassRate = 0 }) => strictPassRate),
+      }),
+    ...(Object.keys(counts).length > 0 && { counts }),
   };
 }
 
-function candidateTexts({ responses, chosen, rejected }: SampledRecord): string[] {
-  const texts = responses.map(({ text }) => text);
-  for (const response of [chosen, rejected]) if (response !== undefined) texts.push(contentOf(response));
-  return [...new Set(texts)];
-}
-
-function prefer({ id, prompt, responses }: SampledRecord, candidates: Candidate[]): PreferenceRecord | DropReason {
+function prefer({ id, prompt, responses }: SampledRecord, { candidates }: LabelRecord): PreferenceRecord | DropReason {
   if (candidates.length === 1) return 'oneCandidate';
-  const answers = candidates.filter(({ text }) => text.trim() !== '');
+  const judged = candidates.filter(isJudged);
+  if (judged.length < 2) return 'unjudged';
+  const answers = judged.filter(({ text }) => text.trim() !== '');
   if (answers.length === 0) return 'noAnswer';
   const best = answers.reduce((a, b) => (b.score > a.score ? b : a));
-  const worst = candidates.reduce((a, b) => (b.score < a.score ? b : a));
+  const worst = judged.reduce((a, b) => (b.score < a.score ? b : a));
   if (best.score <= worst.score) return 'tie';
   return {
     id,
@@ -92,16 +99,22 @@ function prefer({ id, prompt, responses }: SampledRecord, candidates: Candidate[
   };
 }
 
-function summarize(verdicts: Verdict[]): Pick<LabelStats, 'answers' | 'meanScore' | 'strictPassRate'> {
-  return {
-    answers: verdicts.length,
-    meanScore: mean(verdicts.map(({ score }) => score)),
-    ...(verdicts.every(({ pass }) => pass !== undefined) && {
-      strictPassRate: mean(verdicts.map(({ pass }) => Number(pass))),
-    }),
-  };
-}
+export const isJudged = <V extends Verdict>(verdict: V): verdict is V & { score: number } =>
+  verdict.score !== undefined;
 
-function mean(values: number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+/** Means over the verdicts that are a judgement; 0 where none is. */
+export function summarizeVerdicts(verdicts: Verdict[]): {
+  unjudged: number;
+  meanScore: number;
+  strictPassRate?: number;
+} {
+  const judged = verdicts.filter(isJudged);
+  const mean = (of: (verdict: Verdict & { score: number }) => number) =>
+    judged.length === 0 ? 0 : judged.reduce((total, verdict) => total + of(verdict), 0) / judged.length;
+  return {
+    unjudged: verdicts.length - judged.length,
+    meanScore: mean(({ score }) => score),
+    ...(judged.length > 0 &&
+      judged.every(({ pass }) => pass !== undefined) && { strictPassRate: mean(({ pass }) => Number(pass)) }),
+  };
 }

@@ -26,7 +26,7 @@ export async function startHub(
     const json = (value: unknown, status = 200) =>
       response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(value));
     const [, , kind, name, call, rest] =
-      /^(\/api)?\/(?:(models|datasets)\/)?(org\/\w+)\/([\w-]+)\/(.+)$/.exec(path) ?? [];
+      /^(\/api)?\/(?:(models|datasets)\/)?([\w-]+\/[\w-]+)\/([\w-]+)\/(.+)$/.exec(path) ?? [];
     const repository = repositories[`${kind ?? 'models'}/${name}`];
     const entry = (key: string) => ({
       type: 'file',

@@ -4,7 +4,19 @@ import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const rooms = ['cli', 'cdk', 'workers', 'workflows', 'activities', 'labelers', 'engine', 'artifacts', 'data'];
+const rooms = [
+  'cli',
+  'cdk',
+  'workers',
+  'report',
+  'workflows',
+  'activities',
+  'labelers',
+  'endpoint',
+  'engine',
+  'artifacts',
+  'data',
+];
 
 const sources = (room: string) =>
   (readdirSync(`${root}/${room}`, { recursive: true }) as string[]).filter((file) => file.endsWith('.ts'));

@@ -10,11 +10,14 @@ export function connectionSettings() {
   return { connectionOptions, namespace: namespace ?? 'default' };
 }
 
+/** Why, without gRPC's wrapping: a key that is not taken, a certificate that is missing. */
+const reasonOf = ({ message, cause }: Error): string => (cause instanceof Error ? cause.message : message);
+
 /** @throws Error when the server cannot be reached */
 export async function connectClient(): Promise<Client> {
   const { connectionOptions, namespace } = connectionSettings();
   const connection = await Connection.connect(connectionOptions).catch((error: Error) => {
-    throw new Error(`Temporal at ${connectionOptions.address} cannot be reached: ${error.message}`);
+    throw new Error(`Temporal at ${connectionOptions.address} cannot be reached: ${reasonOf(error)}`);
   });
   return new Client({ connection, namespace });
 }

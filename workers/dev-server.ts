@@ -17,6 +17,7 @@ interface Registration {
 }
 
 const START_SECONDS = 60;
+const START_TRIES = 3;
 
 /**
  * Starts the home folder's server if it does not run, and keeps it until this process leaves it.
@@ -31,20 +32,25 @@ export async function joinDevServer(say: (message: string) => void): Promise<str
     return known.address;
   }
   const executable = await findTemporal(say);
-  const port = known && (await isFree(portOf(known.address))) ? portOf(known.address) : await freePort();
-  const address = `127.0.0.1:${port}`;
   const database = join(homeFolder(), 'temporal.db');
-  const flags = ['--ip', '127.0.0.1', '--port', String(port), '--headless', '--log-level', 'error'];
-  const server = spawn(executable, ['server', 'start-dev', '--db-filename', database, ...flags], {
-    stdio: 'ignore',
-    // Not in the terminal's process group: at Ctrl-C the workers end first.
-    detached: true,
-  });
-  server.unref();
-  register({ address, pid: server.pid!, users });
-  for (let waited = 0; waited < START_SECONDS * 10 && server.exitCode === null; waited++) {
-    if (await answers(address)) return address;
-    await sleep(100);
+  for (let tries = 0; tries < START_TRIES; tries++) {
+    const port =
+      tries === 0 && known && (await isFree(portOf(known.address))) ? portOf(known.address) : await freePort();
+    const address = `127.0.0.1:${port}`;
+    const flags = ['--ip', '127.0.0.1', '--port', String(port), '--headless', '--log-level', 'error'];
+    const server = spawn(executable, ['server', 'start-dev', '--db-filename', database, ...flags], {
+      stdio: 'ignore',
+      // Not in the terminal's process group: at Ctrl-C the workers end first.
+      detached: true,
+    });
+    server.unref();
+    register({ address, pid: server.pid!, users });
+    for (let waited = 0; waited < START_SECONDS * 10 && server.exitCode === null; waited++) {
+      if (await answers(address)) return address;
+      await sleep(100);
+    }
+    // It ended: another process has taken the port in the meantime, perhaps.
+    if (server.exitCode === null) server.kill('SIGKILL');
   }
   throw new Error(`Temporal's dev server did not start (${executable}, database ${database}).`);
 }

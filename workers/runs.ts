@@ -87,7 +87,9 @@ async function pendingActivities(client: Client, handle: WorkflowHandle): Promis
   const own = (raw.pendingActivities ?? []).map(
     ({ activityId, activityType, attempt, heartbeatDetails, lastFailure }) => {
       const [payload] = heartbeatDetails?.payloads ?? [];
-      const progress = payload ? defaultPayloadConverter.fromPayload<Progress | undefined>(payload) : undefined;
+      const told = payload ? defaultPayloadConverter.fromPayload<Partial<Progress> | undefined>(payload) : undefined;
+      // Before there is progress, heartbeats tell the time alone.
+      const progress = told?.total === undefined ? undefined : (told as Progress);
       return {
         id: `${handle.workflowId} ${activityId}`,
         name: activityType?.name ?? '',

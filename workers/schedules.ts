@@ -39,25 +39,38 @@ export interface ScheduleSummary {
   lastRun?: string;
 }
 
-const PREFIX = 'selm-schedule-';
-const scheduleId = (name: string) => `${PREFIX}${name}`;
+export const SCHEDULE_PREFIX = 'selm-schedule-';
+export const scheduleId = (name: string) => `${SCHEDULE_PREFIX}${name}`;
+
+/** What a schedule does, and when. */
+export const scheduleOf = (config: RunConfig, { cron, timezone, overlap }: Calendar) => ({
+  spec: { cronExpressions: [cron], timezone },
+  policies: { overlap: POLICIES[overlap] },
+  action: {
+    type: 'startWorkflow' as const,
+    workflowType: alignment,
+    // The server appends the time of the start.
+    workflowId: runWorkflowId(config.name),
+    taskQueue: CONTROL_QUEUE,
+    args: [config, newJournal(true)] as Parameters<typeof alignment>,
+  },
+});
 
 /** @throws InputError when there is one of that name, or the server does not take the calendar */
-export async function createSchedule(client: Client, config: RunConfig, calendar: Calendar): Promise<void> {
-  const { cron, timezone, overlap } = calendar;
+export async function createSchedule(
+  client: Client,
+  config: RunConfig,
+  calendar: Calendar,
+  memo?: Record<string, unknown>,
+  paused = false,
+): Promise<void> {
+  const { cron, timezone } = calendar;
   try {
     await client.schedule.create({
       scheduleId: scheduleId(config.name),
-      spec: { cronExpressions: [cron], timezone },
-      policies: { overlap: POLICIES[overlap] },
-      action: {
-        type: 'startWorkflow',
-        workflowType: alignment,
-        // The server appends the time of the start.
-        workflowId: runWorkflowId(config.name),
-        taskQueue: CONTROL_QUEUE,
-        args: [config, newJournal(true)],
-      },
+      ...scheduleOf(config, calendar),
+      ...(memo && { memo }),
+      state: { paused },
     });
   } catch (error) {
     if (error instanceof ScheduleAlreadyRunning) {
@@ -72,11 +85,11 @@ export async function createSchedule(client: Client, config: RunConfig, calendar
 export async function listSchedules(client: Client): Promise<ScheduleSummary[]> {
   const summaries: ScheduleSummary[] = [];
   for await (const { scheduleId: id, state, info } of client.schedule.list()) {
-    if (!id.startsWith(PREFIX)) continue;
+    if (!id.startsWith(SCHEDULE_PREFIX)) continue;
     const [next] = info?.nextActionTimes ?? [];
     const last = info?.recentActions.at(-1)?.action.workflow.workflowId;
     summaries.push({
-      name: id.slice(PREFIX.length),
+      name: id.slice(SCHEDULE_PREFIX.length),
       paused: state.paused,
       ...(next && { next }),
       ...(last !== undefined && { lastRun: runNameOf(last) }),

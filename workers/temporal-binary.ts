@@ -15,13 +15,17 @@ const GO_PACKAGE = 'github.com/temporalio/cli/cmd/temporal@v1.5.1';
  * @param say told of what takes long
  */
 export async function findTemporal(say: (message: string) => void): Promise<string> {
-  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'temporal'));
+  const found = installedTemporal();
+  if (found !== undefined) return found;
   const bin = join(cacheFolder(), 'bin');
-  const built = join(bin, 'temporal');
-  const found = [...onPath, built].find((path) => existsSync(path));
-  if (found) return found;
   mkdirSync(bin, { recursive: true });
-  return (await download(bin)) ?? build(bin, built, say);
+  return (await download(bin)) ?? build(bin, join(bin, 'temporal'), say);
+}
+
+/** The executable that is there already, if there is one. */
+export function installedTemporal(): string | undefined {
+  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'temporal'));
+  return [...onPath, join(cacheFolder(), 'bin', 'temporal')].find((path) => existsSync(path));
 }
 
 /** The SDK's own download, where its server can be reached. It can only be had by starting what it fetches. */

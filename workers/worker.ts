@@ -1,26 +1,41 @@
 /** Worker processes: they take work from their roles' queues until they are told to stop. */
-import {
-  DefaultLogger,
-  NativeConnection,
-  Runtime,
-  Worker,
-  type LogLevel,
-  type WorkerOptions,
-} from '@temporalio/worker';
+import { NativeConnection, Runtime, Worker, type LogLevel, type WorkerOptions } from '@temporalio/worker';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 import { controlSteps, createActivities, modelSteps } from '../activities/index.ts';
 import { startEngine } from '../engine/host.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from '../workflows/queues.ts';
-import { connectionSettings } from './connection.ts';
+import { InputError } from '../data/errors.ts';
+import { connectClient, connectionSettings } from './connection.ts';
+import { makeCurrent } from './current-version.ts';
+import { declaredSchedules, declareSchedules } from './declared-schedules.ts';
 import { healthPort, serveHealth } from './health.ts';
+import { cacheFolder } from './places.ts';
 import { openStore } from './store.ts';
+import { TaskProtection } from './task-protection.ts';
+import { watchActivities } from './telemetry/activities.ts';
+import { publishDemand } from './telemetry/demand.ts';
+import { measureEngine } from './telemetry/engine.ts';
+import { createLogger } from './telemetry/log.ts';
+import { isMeasured, Metrics, metricsAddress } from './telemetry/metrics.ts';
+import { startTracing } from './telemetry/tracing.ts';
 import { workflowCode } from './workflow-code.ts';
 
 export const ROLES = ['control', 'gpu'] as const;
 export type Role = (typeof ROLES)[number];
 
-/** What a stopping worker gives its activities to end by themselves; then they are stopped and write their checkpoint. */
-const GRACE = '2s';
+const DEFAULT_GRACE_SECONDS = 2;
+
+/**
+ * Seconds that a stopping worker gives its activities to end by themselves, SELM_GRACE_SECONDS; then they are stopped and write their
+ * checkpoint.
+ * @throws InputError when it is no number
+ */
+export function graceSeconds(): number {
+  const given = process.env['SELM_GRACE_SECONDS'] ?? String(DEFAULT_GRACE_SECONDS);
+  if (!/^\d+(\.\d+)?$/.test(given))
+    throw new InputError(`SELM_GRACE_SECONDS=${given} is no number of seconds: give 90.`);
+  return Number(given);
+}
 
 export interface WorkersOptions {
   /** Of what Temporal logs on stderr. */
@@ -33,18 +48,28 @@ export interface WorkersOptions {
 /** Runs workers until SIGINT, SIGTERM or `stop`. */
 export async function runWorkers(roles: readonly Role[], options: WorkersOptions): Promise<void> {
   const { logLevel, version, stop } = options;
-  Runtime.install({
-    logger: new DefaultLogger(logLevel),
-    telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
-  });
-  // What is wrong with the environment is told before anything is begun.
+  // What is wrong with the environment is told before anything is begun: the native runtime would outlive it.
   const workflows = workflowCode();
   const port = healthPort();
+  const schedules = roles.includes('control') ? declaredSchedules() : undefined;
+  const address = metricsAddress();
+  const { logger, metricMeter } = Runtime.install({
+    logger: createLogger(logLevel),
+    telemetryOptions: {
+      logging: { filter: 'ERROR', forward: {} },
+      ...(address !== undefined && { metrics: { prometheus: { bindAddress: address, useSecondsForDurations: true } } }),
+    },
+  });
+  const metrics = new Metrics(metricMeter);
+  const tracing = await startTracing(roles.join('-'));
+  const warn = (message: string) => logger.warn(message);
+  const agent = process.env['ECS_AGENT_URI'];
+  const protection = agent === undefined ? undefined : new TaskProtection(agent, warn);
   const store = await openStore();
   const { connectionOptions, namespace } = connectionSettings();
   const connection = await NativeConnection.connect(connectionOptions);
-  const engine = startEngine();
-  const rooms = { store, engine };
+  const engine = isMeasured() ? measureEngine(startEngine(), metrics) : startEngine();
+  const rooms = { store, engine, cacheFolder: cacheFolder() };
   const byRole: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
     control: {
       taskQueue: CONTROL_QUEUE,
@@ -60,21 +85,49 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   };
   // Progress travels in heartbeats: by default most of them are held back.
   const shared: Partial<WorkerOptions> = {
-    shutdownGraceTime: GRACE,
+    shutdownGraceTime: graceSeconds() * 1000,
     maxHeartbeatThrottleInterval: '1s',
     ...(version && {
       workerDeploymentOptions: { version, useWorkerVersioning: true, defaultVersioningBehavior: 'PINNED' },
     }),
+    sinks: tracing?.options.sinks,
+    interceptors: {
+      ...tracing?.options.interceptors,
+      activity: [
+        watchActivities({ logger, metrics, ...(protection && { begin: protection.begin }) }),
+        ...(tracing?.options.interceptors?.activity ?? []),
+      ],
+    },
   };
+  let [stopDemand, stopCounting]: ((() => void) | undefined)[] = [];
   try {
     const workers = await Promise.all(
       roles.map((role) => Worker.create({ connection, namespace, ...shared, ...byRole[role] })),
     );
+    if (schedules) await declareSchedules(await connectClient(), schedules);
+    if (roles.includes('control') && isMeasured()) stopDemand = publishDemand(await connectClient(), metrics, warn, version); // prettier-ignore
+    if (roles.includes('gpu')) stopCounting = countWorker(metrics);
     stop?.addEventListener('abort', () => workers.forEach((worker) => worker.shutdown()), { once: true });
+    const running = Promise.all(workers.map((worker) => worker.run()));
+    if (version && process.env['SELM_MAKE_CURRENT'] === '1' && roles.includes('control')) {
+      makeCurrent(await connectClient(), version).catch((error: Error) => warn(`Version ${version.buildId} is not made current: ${error.message}`)); // prettier-ignore
+    }
     const endHealth = port === undefined ? () => {} : serveHealth(port, workers);
-    await Promise.all(workers.map((worker) => worker.run())).finally(endHealth);
+    await running.finally(endHealth);
   } finally {
+    stopDemand?.();
+    stopCounting?.();
+    await protection?.close();
+    await tracing?.close();
+    metrics.close();
     await engine.close();
     await connection.close();
   }
+}
+
+/** Says every minute that this worker is there. */
+function countWorker(metrics: Metrics): () => void {
+  metrics.set('workers', 1);
+  const timer = setInterval(() => metrics.set('workers', 1), 30_000);
+  return () => clearInterval(timer);
 }

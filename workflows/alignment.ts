@@ -10,7 +10,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { control } from './activities.ts';
-import { answerHeldOut } from './answers.ts';
+import { answerHeldOut, measureAnswers } from './answers.ts';
 import { configOfRound } from './changes.ts';
 import type { RunConfig } from './config.ts';
 import { goOn, takeDecisions } from './decisions.ts';
@@ -18,6 +18,18 @@ import { ARTIFACT_DAMAGED, describeFailure, INPUT_ERROR, type Failure } from './
 import { accepted, newJournal, policyOf, roundsOf, startOver, statusOf, type Journal } from './journal.ts';
 import { roundWorkflowId, runNameOf } from './ids.ts';
 import { haltSignal, round as roundWorkflow } from './round.ts';
+import {
+  BUDGET_SPENT,
+  budgetSeconds,
+  countFrom,
+  Halted,
+  isBudgetSpent,
+  secondsLeft,
+  secondsOfFailure,
+  spend,
+  spent,
+  usdOf,
+} from './spending.ts';
 import type { RunStatus } from './status.ts';
 
 export const runStatusQuery = defineQuery<RunStatus>('status');
@@ -48,11 +60,20 @@ export async function alignment(config: RunConfig, journal: Journal = newJournal
     }
     const stage = nextStage(config, journal);
     if (!stage) break;
+    const current = configOfRound(config, journal.changes, currentRound(journal));
+    countFrom(journal.gpuSeconds, budgetSeconds(current));
+    if (isBudgetSpent() && (stage.work === measureStart || stage.work === runRound)) {
+      await recover(budgetSpent(current, journal), config, journal);
+      continue;
+    }
     try {
       journal.state = stage.state;
-      await stage.work(configOfRound(config, journal.changes, currentRound(journal)), journal);
+      await stage.work(current, journal);
       journal.retries = 0;
+      journal.gpuSeconds = spent();
     } catch (error) {
+      journal.gpuSeconds = spent();
+      if (error instanceof Halted) continue;
       if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
       const failure = { ...stage.place, ...describeFailure(error), since: new Date().toISOString() };
       // What the run was given is wrong: nothing is under way yet that could be lost.
@@ -97,16 +118,24 @@ function nextStage(config: RunConfig, journal: Journal): Stage | undefined {
 
 async function prepare(config: RunConfig, journal: Journal): Promise<void> {
   const { name, model, adapter, prompts, label, rounds, seed } = config;
+  const { secondJudge } = config.evaluate;
   const continues = journal.continues ? { continues: name } : {};
-  journal.prepared = await control.prepare({ model, adapter, prompts, label, rounds, seed, ...continues });
+  journal.prepared = await control.prepare({
+    model,
+    adapter,
+    prompts,
+    label,
+    rounds,
+    seed,
+    ...(secondJudge && { secondJudge }),
+    ...continues,
+  });
 }
 
 async function measureStart(config: RunConfig, journal: Journal): Promise<void> {
   const { policy, heldOut } = journal.prepared!;
   const answers = await answerHeldOut(config, policy, heldOut, () => {});
-  const { label, seed } = config;
-  const { summary } = await control.evaluate({ responses: answers.responses, label, seed });
-  journal.start = { answers, summary };
+  journal.start = { answers, summary: await measureAnswers(config, answers) };
 }
 
 async function runRound(config: RunConfig, journal: Journal): Promise<void> {
@@ -118,15 +147,30 @@ async function runRound(config: RunConfig, journal: Journal): Promise<void> {
   const prompts = prepared!.rounds[round - 1];
   const child = await startChild(roundWorkflow, {
     workflowId: roundWorkflowId(workflowInfo().workflowId, round),
-    args: [{ config, round, prompts, heldOut: prepared!.heldOut, start: start!.answers, previous: accepted(journal) }],
+    args: [
+      {
+        config,
+        round,
+        prompts,
+        heldOut: prepared!.heldOut,
+        start: start!.answers,
+        previous: accepted(journal),
+        ...(config.budget && { secondsLeft: secondsLeft() }),
+      },
+    ],
   });
-  const result = child.result();
+  const result = child.result().catch((error: unknown) => {
+    spend(secondsOfFailure(error));
+    throw error;
+  });
   await Promise.race([result, condition(() => journal.asked !== undefined)]);
   // It may have ended in this very moment.
   if (journal.asked) await child.signal(haltSignal).catch(() => {});
   const output = await result;
-  if (output === 'halted') return;
+  spend(output.seconds);
+  if ('halted' in output) return;
   journal.done.push(output);
+  if (!output.result.accepted && config.evaluate.gate.onFail === 'stop') journal.asked = 'stop';
   journal.round++;
 }
 
@@ -152,6 +196,12 @@ async function release(config: RunConfig, journal: Journal): Promise<void> {
   journal.releaseSettled = true;
 }
 
+function budgetSpent({ budget }: RunConfig, { gpuSeconds }: Journal): Failure {
+  const { usd } = budget!;
+  const message = `the run has spent ${usdOf(gpuSeconds, budget!).toFixed(2)} of its ${usd} US dollars; raise budget.usd to go on`;
+  return { step: 'budget', type: BUDGET_SPENT, message, since: new Date().toISOString() };
+}
+
 /** Mends what can be mended without an operator; else waits for a decision. */
 async function recover(failure: Failure, config: RunConfig, journal: Journal): Promise<void> {
   if (failure.type === ARTIFACT_DAMAGED && journal.repairs.length < MAX_REPAIRS) {
@@ -163,7 +213,7 @@ async function recover(failure: Failure, config: RunConfig, journal: Journal): P
   const { retries, backoff } = configOfRound(config, journal.changes, currentRound(journal)).onFailure;
   Object.assign(journal, { state: 'parked', failure });
   const decided = () => journal.failure === undefined;
-  if (failure.type === INPUT_ERROR || journal.retries >= retries) {
+  if (failure.type === INPUT_ERROR || failure.type === BUDGET_SPENT || journal.retries >= retries) {
     await condition(decided);
     return;
   }

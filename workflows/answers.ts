@@ -2,6 +2,7 @@
 import type { Comparison } from '../activities/evaluate.ts';
 import type { PromptSet } from '../activities/prepare.ts';
 import type { Address } from '../artifacts/manifest.ts';
+import { isComparative } from '../labelers/needs.ts';
 import { control } from './activities.ts';
 import type { RunConfig } from './config.ts';
 import { runShards, shardsOf } from './shards.ts';
@@ -24,22 +25,58 @@ export async function answerHeldOut(
   heldOut: PromptSet,
   tick: Tick,
 ): Promise<Answers> {
-  const settings = { samplesPerPrompt: 1, temperature: 0, topP: 1, topK: 0, maxNewTokens, batchSize };
+  const settings = {
+    samplesPerPrompt: 1,
+    temperature: 0,
+    topP: 1,
+    topK: 0,
+    maxNewTokens,
+    batchSize,
+    weights: 'f32' as const,
+  };
   const shared = { policy, prompts: heldOut.address, settings, seed: GREEDY_SEED, threads };
   const responses = await runShards('sample', shared, shardsOf(heldOut.count, shardSize), tick);
   return { policy, responses };
 }
 
+/** What a policy's answers are worth by themselves. */
+export async function measureAnswers(config: RunConfig, answers: Answers): Promise<Comparison> {
+  const labels = await judgeAnswers(config, answers, undefined, () => {});
+  const { summary } = await control.evaluate({ labels, seed: config.seed });
+  return summary;
+}
+
 export async function compareAnswers(
-  { label, seed, threads }: RunConfig,
-  { responses }: Answers,
+  config: RunConfig,
+  answers: Answers,
   opponent: Answers,
   tick: Tick,
 ): Promise<{ address: Address; summary: Comparison }> {
-  const shards = responses.map((shard) => ({ responses: shard }));
+  const { label, seed, threads } = config;
+  const shards = answers.responses.map((shard) => ({ responses: shard }));
   const logps = await runShards('score', { policy: opponent.policy, threads }, shards, tick);
-  const against = { responses: opponent.responses, logps };
-  const { address, summary, reused } = await control.evaluate({ responses, opponent: against, label, seed });
+  const together = isComparative(label);
+  const labels = await judgeAnswers(config, answers, together ? opponent : undefined, tick);
+  const against = { labels: together ? labels : await judgeAnswers(config, opponent, undefined, tick), logps };
+  const { address, summary, reused } = await control.evaluate({ labels, opponent: against, seed });
   tick(reused);
   return { address, summary };
+}
+
+/** How many activities a comparison takes: scores and labels by shard, and one for all. */
+export const comparisonActivities = ({ label }: RunConfig, shards: number) =>
+  (isComparative(label) ? 2 : 3) * shards + 1;
+
+/** The labels of answers, by shard. What is judged already, for another comparison, is found made. */
+function judgeAnswers(
+  { label, threads }: RunConfig,
+  { responses }: Answers,
+  opponent: Answers | undefined,
+  tick: Tick,
+): Promise<Address[]> {
+  const shards = responses.map((shard, i) => ({
+    responses: shard,
+    ...(opponent && { against: opponent.responses[i] }),
+  }));
+  return runShards('judge', { label, threads }, shards, tick);
 }

@@ -28,11 +28,13 @@ export function describeProblem(
 
 /** Every key of the schema with the keys below it, joined by dots. */
 function keysOf(schema: z.ZodType): string[] {
-  const below = ({ properties = {} }: z.core.JSONSchema.BaseSchema, prefix: string): string[] =>
-    Object.entries(properties).flatMap(([name, value]) => [
+  const below = ({ properties = {}, oneOf = [] }: z.core.JSONSchema.BaseSchema, prefix: string): string[] => [
+    ...Object.entries(properties).flatMap(([name, value]) => [
       `${prefix}${name}`,
       ...below(value as z.core.JSONSchema.BaseSchema, `${prefix}${name}.`),
-    ]);
+    ]),
+    ...(oneOf as z.core.JSONSchema.BaseSchema[]).flatMap((one) => below(one, prefix)),
+  ];
   return below(z.toJSONSchema(schema, { io: 'input' }), '');
 }
 

@@ -8,7 +8,8 @@ import { isPolicyName } from '../activities/release.ts';
 import { InputError } from '../data/errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
 import { objectiveSchema, samplingSchema, trainingSchema } from '../engine/settings.ts';
-import { labelSchema } from '../labelers/index.ts';
+import { labelSchema, locateLabeler, type LabelSettings } from '../labelers/index.ts';
+import type { Locate } from '../labelers/labeler.ts';
 import { withSettings, type Settings } from './changes.ts';
 import { describeProblem } from './config-problem.ts';
 
@@ -44,17 +45,49 @@ const gateSchema = z.strictObject({
     .min(0)
     .max(1)
     .optional()
+    .describe('Lowest win rate over the policy the round started from, 0 to 1. Default: every round is accepted.'),
+  maxKl: z
+    .number()
+    .positive()
+    .optional()
+    .describe('Largest KL divergence from the policy the round started from, in nats per answer.'),
+  maxLengthGrowth: z
+    .number()
+    .positive()
+    .optional()
     .describe(
-      'Lowest win rate over the policy the round started from, 0 to 1; below it the next round starts from that policy again. Default: every round is accepted.',
+      'How many times as long as those of the policy the round started from the answers may be, in mean tokens.',
+    ),
+  minSecondJudgeWinRate: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe('Lowest win rate over the policy the round started from by `evaluate.secondJudge`, 0 to 1.'),
+  onFail: z
+    .enum(['continue', 'stop'])
+    .default('continue')
+    .describe(
+      'After a round that is not accepted, and so rolled back: the next starts from the last accepted policy, or the run stops.',
     ),
 });
 
-const evaluateSchema = z.strictObject({
-  maxNewTokens: samplingSchema.shape.maxNewTokens,
-  batchSize: samplingSchema.shape.batchSize,
-  shardSize,
-  gate: gateSchema.prefault({}).describe('What a round must reach for its policy to be accepted.'),
-});
+const evaluateSchema = z
+  .strictObject({
+    maxNewTokens: samplingSchema.shape.maxNewTokens,
+    batchSize: samplingSchema.shape.batchSize,
+    shardSize,
+    secondJudge: labelSchema
+      .optional()
+      .describe(
+        'A second labeler that judges the held-out answers and that training never sees: a watch on reward hacking.',
+      ),
+    gate: gateSchema.prefault({}).describe('What a round must reach for its policy to be accepted.'),
+  })
+  .refine(({ gate, secondJudge }) => gate.minSecondJudgeWinRate === undefined || secondJudge !== undefined, {
+    path: ['gate', 'minSecondJudgeWinRate'],
+    error: 'there is no evaluate.secondJudge to ask',
+  });
 
 const onFailureSchema = z.strictObject({
   retries: z.int().min(0).default(0).describe('How often a failed round is tried again by itself; bad input never is.'),
@@ -63,6 +96,16 @@ const onFailureSchema = z.strictObject({
     .positive()
     .default(60)
     .describe('Seconds before the first of these retries; each further one waits twice as long.'),
+});
+
+const budgetSchema = z.strictObject({
+  usdPerGpuHour: z.number().positive().describe('What an hour of one GPU worker costs, in US dollars.'),
+  usd: z
+    .number()
+    .positive()
+    .describe(
+      'What the run may spend on GPU workers, in US dollars; then it waits for a decision, after the activities under way.',
+    ),
 });
 
 export const runSchema = z.strictObject({
@@ -92,6 +135,7 @@ export const runSchema = z.strictObject({
   onFailure: onFailureSchema
     .prefault({})
     .describe('What happens after a failure that the retries of an activity do not mend, before an operator is asked.'),
+  budget: budgetSchema.optional().describe('What the run may cost. What is found made costs nothing.'),
   output: z.string().optional().describe('Folder to which the last accepted policy is written when the run ends.'),
 });
 export type RunConfig = z.infer<typeof runSchema> & { threads: number };
@@ -102,23 +146,25 @@ export type RunConfig = z.infer<typeof runSchema> & { threads: number };
  * @throws InputError that names the file and the key
  */
 export function loadConfig(file: string, overrides: Partial<RunConfig> = {}): RunConfig {
-  const content = parseYaml(file, readText(file));
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    throw new InputError(`${file} holds no configuration; see docs/config.md.`);
-  }
-  const document = { ...content, ...overrides };
-  const parsed = runSchema.safeParse(document);
-  if (!parsed.success) throw new InputError(`${file}: ${describeProblem(runSchema, document, parsed.error)}`);
+  return readConfig(file, { ...readYaml(file, "a run's"), ...overrides }, dirname(file));
+}
 
-  const path = (given: string) => resolve(dirname(file), given);
-  const pathOrId = (given: string, isId: (text: string) => boolean) =>
-    isId(given) && !existsSync(path(given)) ? given : path(given);
+/**
+ * Reads a run's configuration. Paths in it are relative to `folder`.
+ * @param what names it in errors
+ * @throws InputError that names the key
+ */
+export function readConfig(what: string, document: object, folder: string): RunConfig {
+  const parsed = runSchema.safeParse(document);
+  if (!parsed.success) throw new InputError(`${what}: ${describeProblem(runSchema, document, parsed.error)}`);
+
+  const { path, pathOrId, model: modelAt } = locateFrom(folder);
   const { model, adapter, prompts, output, threads = availableParallelism(), ...rest } = parsed.data;
   const { train, heldOut } = prompts;
   return {
-    ...rest,
+    ...locateLabelers(rest, { path, model: modelAt }),
     threads,
-    model: pathOrId(model, isModelId),
+    model: modelAt(model),
     ...(adapter !== undefined && { adapter: pathOrId(adapter, isPolicyName) }),
     prompts: {
       ...prompts,
@@ -129,8 +175,42 @@ export function loadConfig(file: string, overrides: Partial<RunConfig> = {}): Ru
   };
 }
 
+/**
+ * A labeler's settings by themselves.
+ * @param file has what stands under `label` in a run's; paths in it are relative to it
+ * @param by the labeler's name, where the file does not say it
+ * @throws InputError that names file or labeler, and the key
+ */
+export function readLabelSettings(file: string | undefined, by: string | undefined): LabelSettings {
+  const document = { ...(file !== undefined && readYaml(file, "a labeler's")), ...(by !== undefined && { by }) };
+  const parsed = labelSchema.safeParse(document);
+  if (!parsed.success) {
+    throw new InputError(`${file ?? `--by ${by}`}: ${describeProblem(labelSchema, document, parsed.error)}`);
+  }
+  return locateLabeler(parsed.data, locateFrom(file === undefined ? '.' : dirname(file)));
+}
+
+/** The labelers' settings with their paths made absolute. */
+function locateLabelers<C extends Pick<RunConfig, 'label' | 'evaluate'>>(config: C, locate: Locate): C {
+  const { label, evaluate } = config;
+  const { secondJudge } = evaluate;
+  return {
+    ...config,
+    label: locateLabeler(label, locate),
+    evaluate: { ...evaluate, ...(secondJudge && { secondJudge: locateLabeler(secondJudge, locate) }) },
+  };
+}
+
+/** Finds what is named by settings that stand in a file of this folder. */
+function locateFrom(folder: string): Locate & { pathOrId(given: string, isId: (text: string) => boolean): string } {
+  const path = (given: string) => resolve(folder, given);
+  const pathOrId = (given: string, isId: (text: string) => boolean) =>
+    isId(given) && !existsSync(path(given)) ? given : path(given);
+  return { path, pathOrId, model: (given) => pathOrId(given, isModelId) };
+}
+
 /** What of a run in progress can change: the rest has been used when the first round begins. */
-const CHANGEABLE = ['sample', 'label', 'optimize', 'evaluate', 'onFailure'];
+const CHANGEABLE = ['sample', 'label', 'optimize', 'evaluate', 'onFailure', 'budget'];
 
 /**
  * Checks settings that are to change while a run is in progress.
@@ -145,18 +225,28 @@ export function checkSettings(config: RunConfig, settings: Settings): Settings {
   const changed = withSettings(config, settings);
   const parsed = runSchema.safeParse(changed);
   if (!parsed.success) throw new InputError(`--set: ${describeProblem(runSchema, changed, parsed.error)}`);
+  const located = locateLabelers(parsed.data, locateFrom('.'));
   const valueOf = (key: string) =>
-    key.split('.').reduce((section, name) => (section as Settings)[name], parsed.data as unknown);
+    key.split('.').reduce((section, name) => (section as Settings)[name], located as unknown);
   return Object.fromEntries(Object.keys(settings).map((key) => [key, valueOf(key)]));
 }
 
-function readText(file: string): string {
+/** @param whose YAML file it is to be, for messages */
+function readYaml(file: string, whose: string): object {
+  const content = parseYaml(file, readText(file, whose));
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+    throw new InputError(`${file} holds no configuration; see docs/config.md.`);
+  }
+  return content;
+}
+
+function readText(file: string, whose: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new InputError(`${file} does not exist; give a run's YAML file.`);
-    throw new InputError(`${file} cannot be read (${code}); give a run's YAML file.`);
+    if (code === 'ENOENT') throw new InputError(`${file} does not exist; give ${whose} YAML file.`);
+    throw new InputError(`${file} cannot be read (${code}); give ${whose} YAML file.`);
   }
 }
 

@@ -1,5 +1,6 @@
 /** What stopped a run, for the operator who decides how it goes on. */
 import { ActivityFailure, ApplicationFailure, TemporalFailure } from '@temporalio/workflow';
+import type { Spent } from '../activities/spent.ts';
 
 export interface Failure {
   /** None: before the first round, or after the last. */
@@ -22,12 +23,12 @@ export const INPUT_ERROR = 'InputError';
 
 const STEP_FAILED = 'StepFailed';
 
-/** Adds to an activity's failure which step of a round it was in. */
-export const stepFailed = (step: string, cause: TemporalFailure) =>
+/** Adds to an activity's failure which step of a round it was in, and what the round has spent. */
+export const stepFailed = (step: string, spent: Spent, cause: TemporalFailure) =>
   ApplicationFailure.create({
     type: STEP_FAILED,
     message: `${step} failed`,
-    details: [step],
+    details: [step, spent],
     nonRetryable: true,
     cause,
   });

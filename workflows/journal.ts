@@ -3,10 +3,11 @@ import type { Comparison } from '../activities/evaluate.ts';
 import type { Prepared } from '../activities/prepare.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { Answers } from './answers.ts';
-import type { Change } from './changes.ts';
+import { configOfRound, type Change } from './changes.ts';
 import type { RunConfig } from './config.ts';
 import type { Failure } from './failure.ts';
 import type { RoundOutput } from './round.ts';
+import { usdOf } from './spending.ts';
 import type { RunStatus } from './status.ts';
 
 export interface Journal {
@@ -25,6 +26,8 @@ export interface Journal {
   failure?: Failure;
   /** Automatic retries since the last step that went well. */
   retries: number;
+  /** Of GPU workers. */
+  gpuSeconds: number;
   repairs: string[];
   /** Whether the output folder is written, or given up. */
   outputSettled: boolean;
@@ -41,6 +44,7 @@ export const newJournal = (continues = false): Journal => ({
   skipped: [],
   changes: [],
   retries: 0,
+  gpuSeconds: 0,
   repairs: [],
   outputSettled: false,
   releaseSettled: false,
@@ -74,7 +78,8 @@ export function startOver(journal: Journal): void {
 
 export function statusOf(name: string, config: RunConfig, journal: Journal): RunStatus {
   const rounds = roundsOf(config, journal);
-  const { version, state, asked, start, round, done, skipped, failure, repairs } = journal;
+  const { version, state, asked, start, round, done, skipped, failure, repairs, gpuSeconds, changes } = journal;
+  const { budget } = configOfRound(config, journal.changes, round);
   const policy = policyOf(journal);
   return {
     name,
@@ -85,8 +90,11 @@ export function statusOf(name: string, config: RunConfig, journal: Journal): Run
     ...(policy !== undefined && { policy }),
     ...(version !== undefined && { version }),
     ...(failure && { failure }),
+    ...(changes.length > 0 && { changes }),
     results: done.map(({ result }) => result),
     skipped,
     repairs,
+    gpuSeconds,
+    ...(budget && { spent: { usd: usdOf(gpuSeconds, budget), of: budget.usd } }),
   };
 }

@@ -1,11 +1,14 @@
 /** One SELM iteration: sample, label, optimize, evaluate. */
 import { defineQuery, defineSignal, isCancellation, setHandler, TemporalFailure } from '@temporalio/workflow';
 import type { PromptSet } from '../activities/prepare.ts';
-import { answerHeldOut, compareAnswers, type Answers } from './answers.ts';
-import { control, model } from './activities.ts';
+import { answerHeldOut, compareAnswers, comparisonActivities, type Answers } from './answers.ts';
+import { control, model, nameStep } from './activities.ts';
 import type { RunConfig } from './config.ts';
 import { stepFailed } from './failure.ts';
+import { judgeRound } from './gate.ts';
 import { runShards, shardsOf } from './shards.ts';
+import { countFrom, Halted, isBudgetSpent, spent } from './spending.ts';
+import type { Spent } from '../activities/spent.ts';
 import { STEPS, type RoundResult, type RoundStatus, type StepName, type StepStatus } from './status.ts';
 
 export interface RoundInput {
@@ -18,9 +21,11 @@ export interface RoundInput {
   start: Answers;
   /** The policy this round starts from: its reference policy. */
   previous: Answers;
+  /** Of GPU workers: what the run may still spend. None: what it likes. */
+  secondsLeft?: number;
 }
 
-export interface RoundOutput {
+export interface RoundOutput extends Spent {
   result: RoundResult;
   /** The trained policy, with its answers to the held-out prompts. */
   answers: Answers;
@@ -30,22 +35,33 @@ export const roundStatusQuery = defineQuery<RoundStatus>('status');
 /** Has the round end after the step under way. */
 export const haltSignal = defineSignal('halt');
 
-class Halted extends Error {}
-
 /** Rounds of a run draw different random numbers, as do runs of neighbouring seeds. */
 const roundSeed = (seed: number, round: number) => seed * 1000 + round;
 
-/** @returns what the round came to; 'halted' if it was told to end before. Run again, it finds the steps made that are done. */
-export async function round(input: RoundInput): Promise<RoundOutput | 'halted'> {
+/** A round that was told to end before it was done, or has spent what was left of the budget. */
+export interface HaltedRound extends Spent {
+  halted: true;
+}
+
+/** @returns what the round came to, unless it ended before. Run again, it finds the steps made that are done. */
+export async function round(input: RoundInput): Promise<RoundOutput | HaltedRound> {
+  countFrom(0, input.secondsLeft ?? Infinity);
   try {
-    return await runRound(input);
+    return { ...(await runRound(input)), seconds: spent() };
   } catch (error) {
-    if (error instanceof Halted) return 'halted';
+    if (error instanceof Halted) return { halted: true, seconds: spent() };
     throw error;
   }
 }
 
-async function runRound({ config, round, prompts, heldOut, start, previous }: RoundInput): Promise<RoundOutput> {
+async function runRound({
+  config,
+  round,
+  prompts,
+  heldOut,
+  start,
+  previous,
+}: RoundInput): Promise<Omit<RoundOutput, 'seconds'>> {
   const steps = Object.fromEntries(
     STEPS.map((name): [StepName, StepStatus] => [name, { state: 'waiting', done: 0, total: 1, reused: 0 }]),
   ) as Record<StepName, StepStatus>;
@@ -58,7 +74,8 @@ async function runRound({ config, round, prompts, heldOut, start, previous }: Ro
 
   /** Runs a step of `total` activities, each of which calls `tick` when it ends. */
   const step = async <T>(name: StepName, total: number, work: (tick: (reused: boolean) => void) => Promise<T>) => {
-    if (halting) throw new Halted();
+    if (halting || isBudgetSpent()) throw new Halted();
+    nameStep(name);
     const status = steps[name];
     Object.assign(status, { state: 'running', total });
     try {
@@ -69,8 +86,10 @@ async function runRound({ config, round, prompts, heldOut, start, previous }: Ro
       status.state = 'done';
       return result;
     } catch (error) {
-      status.state = 'failed';
-      throw error instanceof TemporalFailure && !isCancellation(error) ? stepFailed(name, error) : error;
+      status.state = error instanceof Halted ? 'waiting' : 'failed';
+      throw error instanceof TemporalFailure && !isCancellation(error)
+        ? stepFailed(name, { seconds: spent() }, error)
+        : error;
     }
   };
 
@@ -79,8 +98,10 @@ async function runRound({ config, round, prompts, heldOut, start, previous }: Ro
   const shared = { policy, prompts: prompts.address, settings, seed, threads };
   const responses = await step('sample', shards.length, (tick) => runShards('sample', shared, shards, tick));
 
-  const labeled = await step('label', 1, async (tick) => {
-    const result = await control.label({ responses, label: config.label });
+  const labeled = await step('label', shards.length + 1, async (tick) => {
+    const answered = responses.map((shard) => ({ responses: shard }));
+    const labels = await runShards('label', { label: config.label, threads }, answered, tick);
+    const result = await control.prefer({ labels });
     tick(result.reused);
     return result;
   });
@@ -102,24 +123,45 @@ async function runRound({ config, round, prompts, heldOut, start, previous }: Ro
   });
 
   const heldOutShards = shardsOf(heldOut.count, config.evaluate.shardSize).length;
-  const evaluated = await step('evaluate', 3 * heldOutShards + 2, async (tick) => {
-    const answers = await answerHeldOut(config, optimized.address, heldOut, tick);
-    const againstStart = await compareAnswers(config, answers, start, tick);
-    const againstPrevious = await compareAnswers(config, answers, previous, tick);
-    return { answers, againstStart, winRateOverPrevious: againstPrevious.summary.against!.winRate };
-  });
+  const { secondJudge } = config.evaluate;
+  const second = secondJudge && { ...config, label: secondJudge };
+  const evaluated = await step(
+    'evaluate',
+    heldOutShards +
+      2 * comparisonActivities(config, heldOutShards) +
+      (second ? 2 * comparisonActivities(second, heldOutShards) : 0),
+    async (tick) => {
+      const answers = await answerHeldOut(config, optimized.address, heldOut, tick);
+      const againstStart = await compareAnswers(config, answers, start, tick);
+      const againstPrevious = await compareAnswers(config, answers, previous, tick);
+      if (!second) return { answers, againstStart, overPrevious: againstPrevious.summary };
+      const secondStart = await compareAnswers(second, answers, start, tick);
+      const secondPrevious = await compareAnswers(second, answers, previous, tick);
+      const bySecond = { evaluation: secondStart.summary, overPrevious: secondPrevious.summary };
+      return { answers, againstStart, overPrevious: againstPrevious.summary, bySecond };
+    },
+  );
 
-  const { minWinRate = 0 } = config.evaluate.gate;
+  const { overPrevious, bySecond } = evaluated;
+  const { reasons, warnings } = judgeRound(config, overPrevious, bySecond?.overPrevious);
   return {
     answers: evaluated.answers,
     result: {
       round,
       policy: optimized.address,
-      accepted: evaluated.winRateOverPrevious >= minWinRate,
+      accepted: reasons.length === 0,
+      reasons,
+      warnings,
       label: labeled.summary,
       training: optimized.summary.metrics,
       evaluation: evaluated.againstStart.summary,
-      winRateOverPrevious: evaluated.winRateOverPrevious,
+      winRateOverPrevious: overPrevious.against!.winRate,
+      ...(bySecond && {
+        secondJudge: {
+          evaluation: bySecond.evaluation,
+          winRateOverPrevious: bySecond.overPrevious.against!.winRate,
+        },
+      }),
       artifacts: { preferences: labeled.address, evaluation: evaluated.againstStart.address },
     },
   };

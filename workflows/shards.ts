@@ -1,8 +1,18 @@
 /** Work in shards: as many activities at once as a window allows, results in order. */
-import { CancellationScope, executeChild } from '@temporalio/workflow';
-import type { ModelActivities } from '../activities/index.ts';
+import {
+  ApplicationFailure,
+  CancellationScope,
+  executeChild,
+  isCancellation,
+  TemporalFailure,
+} from '@temporalio/workflow';
+import type { ControlActivities, ModelActivities } from '../activities/index.ts';
+import type { Spent } from '../activities/spent.ts';
 import type { Address } from '../artifacts/manifest.ts';
-import { model } from './activities.ts';
+import type { LabelSettings } from '../labelers/index.ts';
+import { needsEngine } from '../labelers/needs.ts';
+import { control, model, nameStep, stepName } from './activities.ts';
+import { countFrom, Halted, isBudgetSpent, secondsLeft, secondsOfFailure, spend, spent } from './spending.ts';
 
 /** Activities of one step under way at the same time: more than there are workers, few enough for a history. */
 const WINDOW = 32;
@@ -23,13 +33,23 @@ export function shardsOf(count: number, size: number): Shard[] {
   }));
 }
 
-type Input<Activity extends keyof ModelActivities> = Parameters<ModelActivities[Activity]>[0];
+type Activities = ControlActivities & ModelActivities;
+type Input<Activity extends keyof Activities> = Parameters<Activities[Activity]>[0];
 
 /** An activity for some of a step's shards: what their inputs share, and what each has of its own. */
 interface Block {
-  activity: 'sample' | 'score';
-  shared: object;
+  activity: 'sample' | 'score' | 'label' | 'judge';
+  /** With the settings of the labeler, of what labels. */
+  shared: { label?: LabelSettings };
   shards: object[];
+  /** Of a block with a workflow of its own: the step it belongs to, and the GPU seconds it may spend (none: what it likes). */
+  step?: string;
+  secondsLeft?: number;
+}
+
+/** The first of a block's shards, all unless the budget was spent before. */
+interface BlockResult extends Spent {
+  results: ShardResult[];
 }
 
 interface ShardResult {
@@ -42,6 +62,7 @@ interface ShardResult {
  * @param shared the input without what `shards` have each of their own
  * @param tick told as shards end: whether a shard's artifact was there already
  * @returns the artifacts, in the order of the shards
+ * @throws Halted when the budget is spent before the last shard has begun
  */
 export async function runShards<Activity extends Block['activity'], Own extends Partial<Input<Activity>>>(
   activity: Activity,
@@ -54,33 +75,66 @@ export async function runShards<Activity extends Block['activity'], Own extends 
     return address;
   };
   if (shards.length <= BLOCK) {
-    return mapWindow(shards, WINDOW, async (shard) => take(await runShard({ activity, shared, shards }, shard)));
+    const results = await mapWindow(shards, WINDOW, async (shard) => take(await runShard({ activity, shared, shards }, shard))); // prettier-ignore
+    return allOf(shards, results);
   }
   const blocks = shardsOf(shards.length, BLOCK).map(({ from, to }) => shards.slice(from, to));
   const results = await mapWindow(blocks, BLOCKS_AT_ONCE, async (block) => {
-    const done = await executeChild(shardBlock, { args: [{ activity, shared, shards: block }] });
+    const done = await runBlock({ activity, shared, shards: block });
     return done.map(take);
   });
-  return results.flat();
+  return allOf(shards, results.flat());
+}
+
+function allOf(shards: object[], addresses: Address[]): Address[] {
+  if (addresses.length < shards.length) throw new Halted();
+  return addresses;
+}
+
+async function runBlock(block: Block): Promise<ShardResult[]> {
+  const [step, left] = [stepName(), secondsLeft()];
+  const input = { ...block, ...(step !== undefined && { step }), ...(left < Infinity && { secondsLeft: left }) };
+  try {
+    const { results, seconds } = await executeChild(shardBlock, { args: [input] });
+    spend(seconds);
+    return results;
+  } catch (error) {
+    spend(secondsOfFailure(error));
+    throw error;
+  }
 }
 
 /** A workflow of its own for a block of shards. */
-export function shardBlock(block: Block): Promise<ShardResult[]> {
-  return mapWindow(block.shards, WINDOW, (shard) => runShard(block, shard));
+export async function shardBlock(block: Block): Promise<BlockResult> {
+  nameStep(block.step);
+  countFrom(0, block.secondsLeft ?? Infinity);
+  try {
+    const results = await mapWindow(block.shards, WINDOW, (shard) => runShard(block, shard));
+    return { results, seconds: spent() };
+  } catch (error) {
+    if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
+    throw ApplicationFailure.create({ message: 'A shard failed', nonRetryable: true, details: [{ seconds: spent() }], cause: error }); // prettier-ignore
+  }
 }
 
 async function runShard({ activity, shared }: Block, shard: object): Promise<ShardResult> {
-  const run = model[activity] as (input: object) => Promise<ShardResult>;
+  const { label } = shared;
+  // Labels that no model makes leave the engines to others.
+  const activities: object = label && !needsEngine(label) ? control : model;
+  const run = (activities as Activities)[activity] as (input: object) => Promise<ShardResult>;
   const { address, reused } = await run({ ...shared, ...shard });
   return { address, reused };
 }
 
-/** Applies `work` to all items, at most `window` of them at a time; when one fails, the others under way are cancelled. */
+/**
+ * Applies `work` to all items, at most `window` of them at a time; when one fails, the others under way are cancelled.
+ * @returns the results in order: of the first items only, where the budget is spent before the last has begun
+ */
 function mapWindow<T, R>(items: T[], window: number, work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = Array(items.length);
+  const results: R[] = [];
   let next = 0;
   const lane = async () => {
-    while (next < items.length) {
+    while (next < items.length && !isBudgetSpent()) {
       const i = next++;
       results[i] = await work(items[i]);
     }

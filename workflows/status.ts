@@ -2,6 +2,7 @@
 import type { Address } from '../artifacts/manifest.ts';
 import type { Comparison } from '../activities/evaluate.ts';
 import type { LabelStats } from '../labelers/preferences.ts';
+import type { Change } from './changes.ts';
 import type { Failure } from './failure.ts';
 
 export const STEPS = ['sample', 'label', 'optimize', 'evaluate'] as const;
@@ -27,6 +28,10 @@ export interface RoundResult {
   /** The policy it trained. */
   policy: string;
   accepted: boolean;
+  /** Why it is not: a sentence for each limit of the gate that it does not keep. */
+  reasons: string[];
+  /** What does not decide, but should be known, such as signs of reward hacking. */
+  warnings: string[];
   label: LabelStats;
   /** Means over the last tenth of the training steps. */
   training: Record<string, number>;
@@ -34,6 +39,8 @@ export interface RoundResult {
   evaluation: Comparison;
   /** Over the policy the round started from: what the gate looks at. */
   winRateOverPrevious: number;
+  /** The same by a judge that training never sees: against the run's start, and over the policy the round started from. */
+  secondJudge?: { evaluation: Comparison; winRateOverPrevious: number };
   /** Where the round's preferences, and the evaluation against the start, can be read. */
   artifacts: { preferences: Address; evaluation: Address };
 }
@@ -47,8 +54,14 @@ export interface RunStatus {
   asked?: 'pause' | 'stop';
   /** Why it is parked. */
   failure?: Failure;
+  /** Settings that operators have changed on the way. */
+  changes?: Change[];
   /** Rounds that an operator has given up. */
   skipped: number[];
+  /** That its activities have held GPU workers, in rounds that have ended. */
+  gpuSeconds: number;
+  /** In US dollars, where it has a budget. */
+  spent?: { usd: number; of: number };
   /** Artifacts that were found damaged and made again: a sentence each. */
   repairs: string[];
   /** The start policy's answers to the held-out prompts. */

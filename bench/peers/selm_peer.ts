@@ -1,10 +1,18 @@
-/** Our side, in a process of its own like the peer's: selm_peer.ts TASK WORK.json THREADS; prints one JSON line. */
+/** Our side, in a process of its own like the peers': selm_peer.ts TASK WORK.json THREADS; prints one JSON line. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LocalEngine } from '../../engine/engine.ts';
+import { Generator } from '../../engine/generation/generate.ts';
+import { matmul } from '../../engine/graph/ops.ts';
+import { Graph } from '../../engine/graph/tensor.ts';
+import type { Progress } from '../../engine/jobs.ts';
+import { openPolicy } from '../../engine/policy.ts';
+import { float32, Session } from '../../engine/session.ts';
 import { samplingSchema, trainingSchema } from '../../engine/settings.ts';
-import type { Measurement, Task, Work } from '../work.ts';
+import type { Task } from '../cases.ts';
+import type { Printed } from '../measurement.ts';
+import type { Work } from '../work.ts';
 
 const [task, file, threadsText] = process.argv.slice(2) as [Task, string, string];
 const threads = Number(threadsText);
@@ -12,44 +20,124 @@ const work = JSON.parse(readFileSync(file, 'utf8')) as Work;
 const engine = new LocalEngine();
 const folder = mkdtempSync(join(tmpdir(), 'selm-bench-'));
 const quiet = { onProgress: () => {}, aborted: () => false };
-const policy = { model: work.model, adapter: work.adapter };
+const now = () => performance.now() / 1000;
 
-/** What the engine does once in a process, opening sessions, is in the time, as it is in a worker's. */
-const tasks: Record<Task, () => Promise<Measurement['values']>> = {
-  async optimize() {
-    const rows = work.preferences.map(({ prompt, chosen, rejected, reference }) => ({
-      prompt_input_ids: prompt,
-      chosen_input_ids: chosen,
-      rejected_input_ids: rejected,
-      reference_input_ids: reference,
-    }));
-    const { beta, alpha, learningRate, batchSize } = work;
-    const training = trainingSchema.parse({ learningRate, batchSize, schedule: 'constant', shuffle: false, maxGradNorm: 1 }); // prettier-ignore
-    const objective = { name: 'selm', beta, alpha } as const;
-    const job = { policy, reference: policy, rows, objective, training, seed: 0, threads, outDir: join(folder, 'out') };
-    const { metrics } = await engine.run('optimize', job, quiet);
-    return metrics.map(({ loss }) => loss);
-  },
-  // The reference log-probabilities are computed once in any case.
-  precomputed: () => tasks.optimize(),
+async function timed<T>(action: () => Promise<T>): Promise<[seconds: number, value: T]> {
+  const started = now();
+  const value = await action();
+  return [now() - started, value];
+}
+
+/** The first step touches all memory for the first time, on every side: the steps after it are what a long training is made of. */
+async function optimize(referenceGiven: boolean): Promise<Printed> {
+  const { beta, alpha, learningRate, batchSize, adapter, model } = work;
+  const rows = work.preferences.map(({ prompt, chosen, rejected, reference }) => ({
+    prompt_input_ids: prompt,
+    chosen_input_ids: chosen,
+    rejected_input_ids: rejected,
+    reference_input_ids: reference,
+  }));
+  const policy = { model, ...(adapter && { adapter }) };
+  const training = trainingSchema.parse({
+    full: !adapter,
+    learningRate,
+    batchSize,
+    schedule: 'constant',
+    shuffle: false,
+    maxGradNorm: 1,
+    maxLength: 8192,
+  });
+  const objective = { name: 'selm', beta, alpha } as const;
+  const job = { policy, reference: policy, rows, objective, training, seed: 0, threads, outDir: join(folder, 'out') };
+  const ends: number[] = [];
+  const started = now();
+  let scored = started;
+  const onProgress = ({ unit }: Progress) => {
+    if (unit === 'rows') scored = now();
+    else ends.push(now());
+  };
+  const [jobSeconds, { metrics }] = await timed(() => engine.run('optimize', job, { ...quiet, onProgress }));
+  const stepSeconds = ends.length > 1 ? (ends.at(-1)! - ends[0]) / (ends.length - 1) : ends[0] - scored;
+  const referenceSeconds = referenceGiven ? 0 : (scored - started) / ends.length;
+  return {
+    seconds: stepSeconds + referenceSeconds,
+    referenceSeconds,
+    jobSeconds,
+    values: metrics.map(({ loss }) => loss),
+  };
+}
+
+const settings = (newTokens: number) => {
+  const { temperature, samplesPerPrompt, prompts, weights } = work;
+  return samplingSchema.parse({
+    maxNewTokens: newTokens,
+    batchSize: prompts.length * samplesPerPrompt,
+    temperature,
+    samplesPerPrompt,
+    ...(weights !== 'f32' && { weights }),
+  });
+};
+
+const NO_TOKEN = -1;
+
+/** Seconds in which all prompts get `newTokens` tokens each, whatever they say; the second of two times. */
+async function generate(newTokens: number): Promise<number> {
+  const generator = await Generator.open(openPolicy({ model: work.model }), settings(newTokens), [NO_TOKEN], threads);
+  const prompts = work.prompts.map((tokens, i) => ({ id: String(i), tokens }));
+  await generator.generate(prompts, 0, () => {});
+  const [seconds] = await timed(() => generator.generate(prompts, 0, () => {}));
+  await generator.close();
+  return seconds;
+}
+
+const tasks: Record<Exclude<Task, 'round'>, () => Promise<Printed>> = {
+  optimize: () => optimize(false),
+  precomputed: () => optimize(true),
   async sample() {
-    const settings = samplingSchema.parse({ maxNewTokens: work.newTokens, batchSize: work.prompts.length });
     const prompts = work.texts.map((prompt, i) => ({ id: String(i), prompt }));
-    const { responses } = await engine.run('sample', { policy: { model: work.model }, prompts, settings, seed: 0, threads }, quiet); // prettier-ignore
-    return responses.map(([{ token_ids }]) => token_ids);
+    const job = { policy: { model: work.model }, prompts, settings: settings(work.newTokens), seed: 0, threads };
+    // Opens the sessions, as a worker's first job does.
+    await engine.run('sample', { ...job, prompts: prompts.slice(0, 1) }, quiet);
+    const [seconds, { responses, sampledTokens }] = await timed(() => engine.run('sample', job, quiet));
+    return { seconds, tokens: sampledTokens, values: responses.map(([{ token_ids }]) => token_ids) };
+  },
+  async decode() {
+    const rows = work.prompts.length * work.samplesPerPrompt;
+    const seconds = await generate(work.newTokens);
+    // The prompts and one token take this long, so what is left is the decoding of all others.
+    const decodeSeconds = seconds - (await generate(1));
+    return { seconds, tokens: rows * work.newTokens, decodeSeconds, decodedTokens: rows * (work.newTokens - 1) };
   },
   async score() {
     const rows = work.preferences.flatMap(({ prompt, chosen, rejected }) =>
       [chosen, rejected].map((response) => ({ prompt_input_ids: prompt, response_input_ids: response })),
     );
-    const scores = await engine.run('score', { policy: { model: work.model }, rows, threads }, quiet);
-    return scores.map(({ logp }) => logp);
+    const job = { policy: { model: work.model }, rows, threads };
+    await engine.run('score', { ...job, rows: rows.slice(0, 1) }, quiet);
+    const [seconds, scores] = await timed(() => engine.run('score', job, quiet));
+    return { seconds, values: scores.map(({ logp }) => logp) };
+  },
+  async matmul() {
+    let best: Printed = { seconds: Infinity, gigaflops: 0 };
+    for (const n of [1024, 2048, 4096]) {
+      const g = new Graph();
+      g.output('c', matmul(g, g.input('a', 'float32', [n, n]), g.input('b', 'float32', [n, n])));
+      const session = await Session.open(g, { threads });
+      const matrix = () => float32(new Float32Array(n * n).fill(0.5), [n, n]);
+      const feeds = { a: matrix(), b: matrix() };
+      const into = { c: matrix() };
+      for (let i = 0; i < 8; i++) {
+        const [seconds] = await timed(() => session.run(feeds, into));
+        const gigaflops = (2 * n ** 3) / seconds / 1e9;
+        if (gigaflops > best.gigaflops!) best = { seconds, gigaflops };
+      }
+      await session.close();
+    }
+    return best;
   },
 };
 
-const started = performance.now();
-const values = await tasks[task]();
-const seconds = (performance.now() - started) / 1000;
+const printed = await tasks[task as Exclude<Task, 'round'>]();
 await engine.close();
 rmSync(folder, { recursive: true });
-console.log(JSON.stringify({ seconds, values, peakMegabytes: process.resourceUsage().maxRSS / 1024 }));
+console.log(JSON.stringify(printed));

@@ -10,7 +10,8 @@ import { product } from '../graph/shape.ts';
 import { Graph, type Dim, type Shape, type Tensor } from '../graph/tensor.ts';
 import type { Adapter } from '../model/lora.ts';
 import type { ModelFiles } from '../model/parameters.ts';
-import { headWeight, transformer, type Attend } from '../model/transformer.ts';
+import { quantizedWeights } from '../model/quantize.ts';
+import { headLogits, transformer, type Attend } from '../model/transformer.ts';
 import { policyParameters } from '../policy.ts';
 import type { SamplingSettings } from '../settings.ts';
 import { keyName, valueName } from './prefill.ts';
@@ -62,8 +63,10 @@ export function decodeGraph(
   const layerNumbers = Array.from({ length: layers }, (_, layer) => layer);
   const prompts = layerNumbers.map((l) => block('Q', 'P', [promptKey(l), promptValue(l)], promptMask));
   const pasts = layerNumbers.map((l) => block(B, 'W', [pastKey(l), pastValue(l)], pastMask));
-  const parameters = policyParameters(g, model, adapter);
-  const head = headWeight(config, parameters);
+  const parameters = {
+    ...policyParameters(g, model, adapter),
+    ...(settings.weights === 'q8' && { quantized: quantizedWeights(g, model) }),
+  };
   const empty = ops.zeros(g, [B, kvHeads, 0, headDim]);
 
   const recentShape: Shape = [B, kvHeads, 'R', headDim];
@@ -71,7 +74,7 @@ export function decodeGraph(
   const shapes = [ids.shape, positions.shape, done.shape, ...layerNumbers.flatMap(() => [recentShape, recentShape])];
   const { state: last, scan } = ops.loop(g, trips, state, shapes, 'T', (b, step, [ids, positions, done, ...recent]) => {
     const grown: Tensor[] = [];
-    const attend: Attend = (layer, { query, key, value }) => {
+    const attend: Attend = (b, layer, { query, key, value }) => {
       const current = {
         key: ops.concat(b, [recent[2 * layer], key], 2),
         value: ops.concat(b, [recent[2 * layer + 1], value], 2),
@@ -83,7 +86,7 @@ export function decodeGraph(
       return ops.reshape(b, attended, [B, heads, 1, headDim]);
     };
     const hidden = transformer(b, config, parameters, ids, positions, attend);
-    const logits = ops.gemm(b, hidden, head, { transB: true });
+    const logits = headLogits(b, config, parameters, hidden);
     const token = nextToken(b, logits, ops.gather(b, uniforms, step), settings);
     const logp = ops.gatherColumns(b, ops.logSoftmax(b, logits), ops.unsqueeze(b, token, 1));
     const ended = ops.reduceMax(

@@ -14,10 +14,10 @@ export function prefillGraph(model: ModelFiles, adapter: Adapter | undefined): G
   const g = new Graph();
   const [ids, positions, segments] = ['ids', 'positions', 'segments'].map((name) => g.input(name, 'int64', ['G', 'S']));
   const attend = segmentedAttention(g, model.config, segments);
-  transformer(g, model.config, policyParameters(g, model, adapter), ids, positions, (layer, heads) => {
+  transformer(g, model.config, policyParameters(g, model, adapter), ids, positions, (_, layer, heads) => {
     g.output(keyName(layer), heads.key);
     g.output(valueName(layer), heads.value);
-    return attend(layer, heads);
+    return attend(g, layer, heads);
   });
   return g;
 }

@@ -9,8 +9,16 @@ import type { Graph, Node, Shape, Tensor } from './tensor.ts';
  */
 export type Contribution = (sum?: Tensor) => Tensor;
 
-/** From the gradients of a node's outputs (absent: no influence) to the contributions to its inputs (absent: none). */
-export type Rule = (g: Graph, node: Node, outputs: (Tensor | undefined)[]) => (Contribution | undefined)[];
+/**
+ * From the gradients of a node's outputs (absent: no influence) to the contributions to its inputs (absent: none).
+ * @param wanted which of the node's inputs a gradient is wanted of: only their contributions are called
+ */
+export type Rule = (
+  g: Graph,
+  node: Node,
+  outputs: (Tensor | undefined)[],
+  wanted: Tensor[],
+) => (Contribution | undefined)[];
 
 const plain =
   (g: Graph, build: () => Tensor): Contribution =>
@@ -98,8 +106,9 @@ export const rules: Record<string, Rule> = {
   },
 
   // Rows of a table: what comes back is added to the rows it was taken from, those taken twice included.
-  Gather: (g, { inputs: [x, indices] }, [dy]) => [
+  Gather: (g, { inputs: [x, indices], attributes }, [dy]) => [
     (sum) => {
+      if (attributes['axis'] !== 0) throw new Error('Gather: only rows can be differentiated');
       const width = x!.shape.slice(1);
       const count = ops.reshape(g, indices!, [product(indices!.shape)]);
       const rows = ops.reshape(g, dy!, [product(indices!.shape), product(width)]);
@@ -165,6 +174,20 @@ export const rules: Record<string, Rule> = {
  */
 export function gradient(g: Graph, loss: Tensor, wrt: Tensor[], onto: Map<Tensor, Tensor> = new Map()): Tensor[] {
   if (loss.shape.length !== 0) throw new Error(`gradient: the loss is a scalar, not ${format(loss.shape)}`);
+  return pullBack(g, loss, g.scalar(1), wrt, onto);
+}
+
+/**
+ * From `slope`, the gradient of some loss with respect to `y`, to its gradients with respect to `wrt`: see gradient(), which
+ * is this for the loss itself.
+ */
+export function pullBack(
+  g: Graph,
+  y: Tensor,
+  slope: Tensor,
+  wrt: Tensor[],
+  onto: Map<Tensor, Tensor> = new Map(),
+): Tensor[] {
   const influenced = new Set(wrt);
   const path = g.tape.filter((node) => {
     const depends = node.inputs.some((input) => input && influenced.has(input));
@@ -172,14 +195,15 @@ export function gradient(g: Graph, loss: Tensor, wrt: Tensor[], onto: Map<Tensor
     return depends;
   });
   const gradients = new Map<Tensor, Tensor>(onto);
-  const reached = new Set<Tensor>([loss]);
-  gradients.set(loss, g.scalar(1));
+  const reached = new Set<Tensor>([y]);
+  gradients.set(y, slope);
   for (const node of path.toReversed()) {
     const outputs = node.outputs.map((output) => gradients.get(output));
     if (outputs.every((output) => output === undefined)) continue;
     const rule = node.rule ?? rules[node.opType];
     if (!rule) throw new Error(`gradient: no rule for ${node.opType}`);
-    for (const [i, contribute] of rule(g, node, outputs).entries()) {
+    const wanted = node.inputs.filter((input) => input !== undefined && influenced.has(input)) as Tensor[];
+    for (const [i, contribute] of rule(g, node, outputs, wanted).entries()) {
       const input = node.inputs[i];
       if (!input || !contribute || !influenced.has(input)) continue;
       gradients.set(input, contribute(gradients.get(input)));

@@ -54,12 +54,18 @@ export const sqrt = unary('Sqrt');
 export const sin = unary('Sin');
 export const cos = unary('Cos');
 export const sigmoid = unary('Sigmoid');
+export const tanh = unary('Tanh');
 export const softplus = unary('Softplus');
 export const identity = unary('Identity');
 
 /** x * sigmoid(x), as one kernel. */
 export function silu(g: Graph, x: Tensor): Tensor {
   return one(g, 'QuickGelu', [x], x.shape, x.type, { alpha: { float: 1 } }, MICROSOFT);
+}
+
+/** x times the standard normal distribution's cumulative function of x (arXiv 1606.08415), with the exact erf. */
+export function gelu(g: Graph, x: Tensor): Tensor {
+  return one(g, 'Gelu', [x], x.shape, x.type, {}, MICROSOFT);
 }
 
 export function cast(g: Graph, x: Tensor, type: ElementType, onnxType: number): Tensor {
@@ -119,6 +125,25 @@ export function matmul(
   const shape = [...broadcast('MatMul', a.shape.slice(0, -2), b.shape.slice(0, -2)), m, n];
   const attributes = { transA: Number(transA), transB: Number(transB), alpha: { float: alpha } };
   return one(g, 'FusedMatMul', [a, b], shape, sameType('MatMul', a, b), attributes, MICROSOFT);
+}
+
+/**
+ * x w^T for weights in blocks of 8 bits (see model/quantize.ts).
+ * @param x [N, columns]
+ * @param bytes uint8 [rows, blocks, block]
+ * @param scales [rows * blocks]
+ */
+export function matmulNBits(
+  g: Graph,
+  x: Tensor,
+  bytes: Tensor,
+  scales: Tensor,
+  { rows, columns, block }: { rows: number; columns: number; block: number },
+): Tensor {
+  check(x.shape.length === 2 && x.shape[1] === columns, 'MatMulNBits', `${format(x.shape)} with ${columns} columns`);
+  const INT8_PRODUCTS = 4;
+  const attributes = { K: columns, N: rows, bits: 8, block_size: block, accuracy_level: INT8_PRODUCTS };
+  return one(g, 'MatMulNBits', [x, bytes, scales], [x.shape[0], rows], x.type, attributes, MICROSOFT);
 }
 
 // --- shape ---
@@ -219,6 +244,12 @@ export function split(g: Graph, x: Tensor, sizes: Dim[], axis: number): Tensor[]
   return g.emit('Split', [x, sizesTensor], outputs, { axis: at });
 }
 
+/** What lies along `axis` from `start` up to `end`, int64 [1] each; the caller knows the size of that by a name. */
+export function slice(g: Graph, x: Tensor, axis: number, start: Tensor, end: Tensor, size: Dim): Tensor {
+  const at = axisOf('Slice', x.shape, axis);
+  return one(g, 'Slice', [x, start, end, g.ints([at])], x.shape.with(at, size));
+}
+
 export function unsqueeze(g: Graph, x: Tensor, axis: number): Tensor {
   const shape = x.shape.toSpliced(axis, 0, 1);
   return one(g, 'Unsqueeze', [x, g.ints([axis])], shape);
@@ -230,6 +261,13 @@ export function unsqueeze(g: Graph, x: Tensor, axis: number): Tensor {
 export function gather(g: Graph, x: Tensor, indices: Tensor): Tensor {
   check(indices.type === 'int64', 'Gather', `takes int64 indices, not ${indices.type}`);
   return one(g, 'Gather', [x, indices], [...indices.shape, ...x.shape.slice(1)], x.type, { axis: 0 });
+}
+
+/** result[i, j...] = x[i, indices[j...]] for a matrix: the same places of every row. */
+export function gatherFromRows(g: Graph, x: Tensor, indices: Tensor): Tensor {
+  check(x.shape.length === 2, 'Gather', `takes a matrix, not ${format(x.shape)}`);
+  check(indices.type === 'int64', 'Gather', `takes int64 indices, not ${indices.type}`);
+  return one(g, 'Gather', [x, indices], [x.shape[0], ...indices.shape], x.type, { axis: 1 });
 }
 
 /** result[i, j] = x[i, indices[i, j]] for matrices. */
@@ -341,6 +379,14 @@ export function rmsNorm(g: Graph, x: Tensor, weight: Tensor, epsilon: number): [
   return g.emit('SimplifiedLayerNormalization', [x, weight], outputs, attributes) as [Tensor, Tensor];
 }
 
+/** Layer normalization over the last axis (arXiv 1607.06450): weight * (x - mean) / sqrt(variance + epsilon) + bias. */
+export function layerNorm(g: Graph, x: Tensor, weight: Tensor, bias: Tensor, epsilon: number): Tensor {
+  for (const { shape } of [weight, bias])
+    check(shape.length === 1 && shape[0] === x.shape.at(-1), 'LayerNorm', `${format(shape)} for ${format(x.shape)}`);
+  const attributes = { axis: -1, epsilon: { float: epsilon } };
+  return one(g, 'LayerNormalization', [x, weight, bias], x.shape, x.type, attributes);
+}
+
 /**
  * Rotary position embedding (arXiv 2104.09864) in Hugging Face's half-split layout.
  * @param x [G, H, S, d]
@@ -376,7 +422,7 @@ export function loop(
   body: (b: Graph, iteration: Tensor, state: Tensor[]) => { again?: Tensor; state: Tensor[]; scan: Tensor[] },
 ): { state: Tensor[]; scan: Tensor[] } {
   const b = new Graph(g);
-  const name = `body_${g.nodes.length}`;
+  const name = g.freshName('body');
   const iteration = b.input(`${name}_iteration`, 'int64', []);
   const condition = b.input(`${name}_condition`, 'bool', []);
   const carried = state.map((tensor, i) => b.input(`${name}_state_${i}`, tensor.type, stateShapes[i]));

@@ -68,7 +68,8 @@ export class Graph {
     return this.parent?.root ?? this;
   }
 
-  private freshName(stem: string): string {
+  /** A name that no other tensor of the file has. */
+  freshName(stem: string): string {
     return `${stem}_${this.root.counter++}`;
   }
 
@@ -142,7 +143,12 @@ export class Graph {
     return outputs;
   }
 
-  /** The run-time size of a named dimension, int64 [1], read off a graph input that has it. */
+  /** Names a size that is computed, int64 [1]: that of a slice, say. */
+  defineDim(name: string, size: Tensor): void {
+    this.dims.set(name, size);
+  }
+
+  /** The run-time size of a named dimension, int64 [1]: a defined one, or read off a graph input that has it. */
   dim(name: string): Tensor {
     const known = this.dims.get(name);
     if (known) return known;

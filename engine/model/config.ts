@@ -12,6 +12,9 @@ export interface Rope {
     | { type: 'llama3'; factor: number; lowFreqFactor: number; highFreqFactor: number; originalMaxPositions: number };
 }
 
+/** What stands on top of the transformer: an output layer over the vocabulary, or one over labels, such as a reward. */
+export type Task = 'CausalLM' | 'SequenceClassification';
+
 export interface ModelConfig {
   architecture: string;
   vocabSize: number;
@@ -24,6 +27,8 @@ export interface ModelConfig {
   maxPositions: number;
   normEpsilon: number;
   tieEmbeddings: boolean;
+  /** Of a sequence classifier: how many numbers it gives a sequence. A language model has none. */
+  labels?: number;
   /** Biases of the query, key and value projections. */
   attentionBias: boolean;
   /** Bias of the output projection. */
@@ -77,6 +82,8 @@ const configSchema = z.looseObject({
   eos_token_id: ids,
   pad_token_id: ids,
   quantization_config: z.unknown().optional(),
+  num_labels: z.int().positive().optional(),
+  id2label: z.record(z.string(), z.unknown()).optional(),
 });
 type RawConfig = z.infer<typeof configSchema>;
 
@@ -96,7 +103,7 @@ const plain = { tieEmbeddings: false, qkvBias: no, outputBias: no, mlpBias: no, 
 const windowIfUsed = (raw: RawConfig) => (raw.use_sliding_window ? raw.sliding_window : undefined);
 
 const families: Record<string, Family> = {
-  LlamaForCausalLM: {
+  Llama: {
     ...plain,
     qkvBias: asConfigured,
     outputBias: asConfigured,
@@ -104,12 +111,12 @@ const families: Record<string, Family> = {
     slidingWindow: () => undefined,
   },
   // transformers' default, where the file does not say.
-  MistralForCausalLM: {
+  Mistral: {
     ...plain,
     slidingWindow: (raw) => (raw.sliding_window === undefined ? 4096 : raw.sliding_window),
   },
-  Qwen2ForCausalLM: { ...plain, qkvBias: () => true, slidingWindow: windowIfUsed },
-  Qwen3ForCausalLM: {
+  Qwen2: { ...plain, qkvBias: () => true, slidingWindow: windowIfUsed },
+  Qwen3: {
     ...plain,
     qkvBias: asConfigured,
     outputBias: asConfigured,
@@ -119,14 +126,14 @@ const families: Record<string, Family> = {
 };
 
 /** @throws InputError when the file is missing or damaged, or asks for something that is not supported */
-export function readModelConfig(folder: string): ModelConfig {
+export function readModelConfig(folder: string, task: Task = 'CausalLM'): ModelConfig {
   const file = join(folder, 'config.json');
   const raw = parse(file, readJson(file));
   const refuse = (what: string): never => {
-    throw new InputError(`${file} asks for ${what}, which is not supported; supported are ${Object.keys(families).join(', ')}.`); // prettier-ignore
+    throw new InputError(`${file} asks for ${what}, which is not supported; supported are ${Object.keys(families).map((name) => `${name}For${task}`).join(', ')}.`); // prettier-ignore
   };
   const architecture = raw.architectures?.[0] ?? `model_type "${raw.model_type}"`;
-  const family = families[architecture] ?? refuse(`the architecture ${architecture}`);
+  const family = (architecture.endsWith(`For${task}`) && families[architecture.slice(0, -`For${task}`.length)]) || refuse(`the architecture ${architecture}`); // prettier-ignore
   if (raw.hidden_act !== 'silu') refuse(`the activation ${raw.hidden_act}`);
   if (raw.quantization_config) refuse('quantized weights (quantization_config)');
   if (raw['num_local_experts'] || raw['num_experts']) refuse('a mixture of experts');
@@ -149,6 +156,7 @@ export function readModelConfig(folder: string): ModelConfig {
     maxPositions: rest.max_position_embeddings,
     normEpsilon: rest.rms_norm_eps,
     tieEmbeddings: rest.tie_word_embeddings ?? family.tieEmbeddings,
+    ...(task === 'SequenceClassification' && { labels: labelsOf(raw) }),
     attentionBias: family.qkvBias(raw),
     outputBias: family.outputBias(raw),
     mlpBias: family.mlpBias(raw),
@@ -161,10 +169,16 @@ export function readModelConfig(folder: string): ModelConfig {
   };
 }
 
+/** transformers writes the labels' names in place of their number, and neither where there are two. */
+const labelsOf = ({ num_labels, id2label }: RawConfig) =>
+  num_labels ?? (id2label ? Object.keys(id2label).length : DEFAULT_LABELS);
+const DEFAULT_LABELS = 2;
+
 const list = (value: number | number[] | null | undefined): number[] =>
   value === null || value === undefined ? [] : [value].flat();
 
-function readJson(file: string): Record<string, unknown> {
+/** @throws InputError when the file is missing or no JSON */
+export function readJson(file: string): Record<string, unknown> {
   if (!existsSync(file)) throw new InputError(`${file} does not exist: give a Hugging Face model folder.`);
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;

@@ -5,7 +5,8 @@ import { InputError } from '../../data/errors.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
 import * as ops from '../graph/ops.ts';
 import { elementTypes, type ElementType } from '../onnx/format.ts';
-import { readModelConfig, type ModelConfig } from './config.ts';
+import { readModelConfig, type ModelConfig, type Task } from './config.ts';
+import type { QuantizedWeight } from './quantize.ts';
 import { linearShape, projections, type Projection } from './lora.ts';
 import { openModelWeights, type TensorEntry } from './safetensors.ts';
 
@@ -26,7 +27,8 @@ export function parameterShapes(config: ModelConfig): Map<string, number[]> {
     shapes.set(`${prefix}.post_attention_layernorm.weight`, [hiddenSize]);
   }
   shapes.set('model.norm.weight', [hiddenSize]);
-  if (!config.tieEmbeddings) shapes.set('lm_head.weight', [vocabSize, hiddenSize]);
+  if (config.labels !== undefined) shapes.set('score.weight', [config.labels, hiddenSize]);
+  else if (!config.tieEmbeddings) shapes.set('lm_head.weight', [vocabSize, hiddenSize]);
   return shapes;
 }
 
@@ -45,11 +47,19 @@ export interface ModelFiles {
 }
 
 /** @throws InputError when a tensor is missing or of another shape than the configuration says */
-export function openModel(folder: string): ModelFiles {
-  const config = readModelConfig(folder);
+export function openModel(folder: string, task?: Task): ModelFiles {
+  const config = readModelConfig(folder, task);
+  return { folder, config, ...locateTensors(folder, parameterShapes(config)) };
+}
+
+/** A model's numbers: where each tensor's bytes lie, all in one folder. */
+export type TensorFiles = Pick<ModelFiles, 'tensors' | 'dataFolder'>;
+
+/** @throws InputError when a tensor is missing or of another shape than asked for */
+export function locateTensors(folder: string, shapes: Map<string, number[]>): TensorFiles {
   const all = openModelWeights(folder);
   const tensors = new Map<string, TensorEntry>();
-  for (const [name, shape] of parameterShapes(config)) {
+  for (const [name, shape] of shapes) {
     const entry = all.get(name);
     if (!entry) {
       throw new InputError(
@@ -65,7 +75,7 @@ export function openModel(folder: string): ModelFiles {
   }
   const folders = new Set([...tensors.values()].map((entry) => dirname(entry.file)));
   if (folders.size > 1) throw new InputError(`${folder}: its shards lie in different folders; put them into one.`);
-  return { folder, config, tensors, dataFolder: [...folders][0] };
+  return { tensors, dataFolder: [...folders][0] };
 }
 
 const elementTypeOf: Record<string, ElementType> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
@@ -74,12 +84,14 @@ const elementTypeOf: Record<string, ElementType> = { F32: 'float32', F16: 'float
 export interface Parameters {
   /** A tensor of the model by its name in the folder, as float32. */
   weight(name: string): Tensor;
+  /** A matrix in 8 bits, where products are computed with those. */
+  quantized?(name: string): QuantizedWeight;
   /** The low-rank update of a linear layer, where it has one. */
   lora?(layer: string): { a: Tensor; b: Tensor; scale: number } | undefined;
 }
 
 /** The model's weights as constants whose bytes stay in their files. */
-export function frozenWeights(g: Graph, model: ModelFiles): (name: string) => Tensor {
+export function frozenWeights(g: Graph, model: TensorFiles): (name: string) => Tensor {
   const known = new Map<string, Tensor>();
   return (name) => {
     const existing = known.get(name);

@@ -12,6 +12,8 @@ export interface ModelTokenizer {
   eosIds: number[];
   /** A prompt up to where the answer begins: the template's header of the answer included, BOS once. */
   encodePrompt(prompt: Text): number[];
+  /** A text as it is, without a template, with what the tokenizer puts before a text (BOS). */
+  encodeText(text: string): number[];
   /** What the policy is to write after the prompt, ending with exactly one end-of-turn (or EOS) token. */
   encodeResponse(prompt: Text, response: Text): number[];
   encodeDemonstration(row: DemonstrationRecord): { prompt: number[]; completion: number[] };
@@ -22,8 +24,18 @@ export interface ModelTokenizer {
 /** A template that asks for the date gets this one: a prompt's tokens are the same on every day. */
 const DATE = '26 Jul 2024';
 
+/** A folder's tokenizer and what its files say of how to use it. */
+export interface TokenizerFiles {
+  tokenizer: Tokenizer;
+  /** `bos_token`, `eos_token` and their like. */
+  special: Record<string, string>;
+  chat?: ChatTemplate;
+  /** tokenizer_config.json. */
+  config: Record<string, unknown>;
+}
+
 /** @throws InputError when a file is missing or damaged */
-export function loadTokenizer(folder: string): ModelTokenizer {
+export function openTokenizer(folder: string): TokenizerFiles {
   const config = readJson(folder, 'tokenizer_config.json') ?? {};
   const json = readJson(folder, 'tokenizer.json');
   if (!json) {
@@ -33,10 +45,16 @@ export function loadTokenizer(folder: string): ModelTokenizer {
   }
   const tokenizer = new Tokenizer(json, config);
   const special = specialTokens(folder, config);
-  const encode = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
-  const idOf = (token: string | undefined) => (token === undefined ? undefined : tokenizer.token_to_id(token));
   const source = readTemplate(folder, config);
   const chat = source === undefined ? undefined : new ChatTemplate(folder, source, special, tokenizer);
+  return { tokenizer, special, config, ...(chat && { chat }) };
+}
+
+/** @throws InputError when a file is missing or damaged */
+export function loadTokenizer(folder: string): ModelTokenizer {
+  const { tokenizer, special, chat } = openTokenizer(folder);
+  const encode = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
+  const idOf = (token: string | undefined) => (token === undefined ? undefined : tokenizer.token_to_id(token));
   const eos = chat?.endOfTurn ?? special['eos_token'];
   const ending = [idOf(chat?.endOfTurn), idOf(special['eos_token']), ...readModelConfig(folder).eosIds];
   const eosIds = [...new Set(ending.filter((id) => id !== undefined))];
@@ -46,12 +64,14 @@ export function loadTokenizer(folder: string): ModelTokenizer {
     throw new InputError(`the ${what} is a conversation, but ${folder} has no chat template: give a string.`);
   };
 
-  const encodePrompt = (prompt: Text) => {
-    if (chat) return encode(chat.renderPrompt(prompt));
-    const { ids } = tokenizer.encode(plainText(prompt, 'prompt'));
+  const encodeText = (text: string) => {
+    const { ids } = tokenizer.encode(text);
     // Some tokenizers close what they encode; a prompt stays open.
     return ids.length > 1 && ids.at(-1) === idOf(special['eos_token']) ? ids.slice(0, -1) : ids;
   };
+
+  const encodePrompt = (prompt: Text) =>
+    chat ? encode(chat.renderPrompt(prompt)) : encodeText(plainText(prompt, 'prompt'));
 
   const encodeResponse = (prompt: Text, response: Text) => {
     if (chat) return encode(chat.renderResponse(prompt, response));
@@ -62,6 +82,7 @@ export function loadTokenizer(folder: string): ModelTokenizer {
 
   return {
     eosIds,
+    encodeText,
     encodePrompt,
     encodeResponse,
     encodeDemonstration(row) {
@@ -104,6 +125,11 @@ class ChatTemplate {
 
   renderPrompt(prompt: Text): string {
     return this.render(asMessages(prompt, 'user'), true);
+  }
+
+  /** The whole exchange, as a model that judges it reads it. */
+  renderExchange(prompt: Text, response: Text): string {
+    return this.render([...asMessages(prompt, 'user'), ...asMessages(response, 'assistant')], false);
   }
 
   /** What the template writes after the prompt, up to the end-of-turn token. */

@@ -1,10 +1,12 @@
 /** The Llama family's decoder as a graph, up to the last hidden state. How positions see each other is the caller's part. */
 import * as ops from '../graph/ops.ts';
-import { product } from '../graph/shape.ts';
+import { recomputed } from '../graph/recompute.ts';
+import { product as dimProduct } from '../graph/shape.ts';
 import type { Graph, Shape, Tensor } from '../graph/tensor.ts';
 import { ropeFrequencies, type ModelConfig } from './config.ts';
 import { projections, type Projection } from './lora.ts';
 import { hasBias, type Parameters } from './parameters.ts';
+import { quantizedProduct } from './quantize.ts';
 
 /** Query, key and value of one layer, normalized and rotated, [G, heads, S, headDim] each (fewer heads for key and value). */
 export interface Heads {
@@ -14,7 +16,7 @@ export interface Heads {
 }
 
 /** Lets queries see keys: returns the attended values, [G, heads, S, headDim]. */
-export type Attend = (layer: number, heads: Heads) => Tensor;
+export type Attend = (g: Graph, layer: number, heads: Heads) => Tensor;
 
 /** Rotary tables for the tokens at hand. */
 interface Rotary {
@@ -28,7 +30,7 @@ interface Rotary {
  * @param positions int64 [G, S]
  */
 function rotaryTables(g: Graph, config: ModelConfig, positions: Tensor): Rotary {
-  const count = product(positions.shape);
+  const count = dimProduct(positions.shape);
   const frequencies = ropeFrequencies(config);
   const column = ops.cast(g, ops.reshape(g, positions, [count, 1]), 'float32', 1);
   const angles = ops.mul(g, column, g.floats([...frequencies], [1, frequencies.length]));
@@ -39,6 +41,7 @@ function rotaryTables(g: Graph, config: ModelConfig, positions: Tensor): Rotary 
 /**
  * @param ids token ids, int64 [G, S]
  * @param positions places in their sequences, int64 [G, S]
+ * @param recompute whether the backward pass computes a layer's activations again, from the layer's input
  * @returns the final normalized hidden states, [G*S, hiddenSize]
  */
 export function transformer(
@@ -48,61 +51,85 @@ export function transformer(
   ids: Tensor,
   positions: Tensor,
   attend: Attend,
+  recompute = false,
 ): Tensor {
-  const { heads, kvHeads, headDim, normEpsilon } = config;
-  const [G, S] = ids.shape;
-  const tokens = product([G, S]);
   const rotary = rotaryTables(g, config, positions);
+  const layer = decoderLayer(config, parameters, rotary, attend, ids.shape);
+  const embedded = ops.gather(g, parameters.weight('model.embed_tokens.weight'), ids);
+  let x = ops.reshape(g, embedded, [dimProduct(ids.shape), config.hiddenSize]);
+  for (let i = 0; i < config.layers; i++) {
+    x = recompute ? recomputed(g, x, (part, input) => layer(part, i, input)) : layer(g, i, x);
+  }
+  return ops.rmsNorm(g, x, parameters.weight('model.norm.weight'), config.normEpsilon)[0];
+}
 
-  const norm = (x: Tensor, name: string) => ops.rmsNorm(g, x, parameters.weight(name), normEpsilon)[0];
+/** @returns what appends one layer to a graph: from hidden states [G*S, hiddenSize] to the next */
+function decoderLayer(
+  config: ModelConfig,
+  parameters: Parameters,
+  rotary: Rotary,
+  attend: Attend,
+  [G, S]: Shape,
+): (g: Graph, layer: number, x: Tensor) => Tensor {
+  const { heads, kvHeads, headDim, normEpsilon } = config;
+
+  const norm = (g: Graph, x: Tensor, name: string) => ops.rmsNorm(g, x, parameters.weight(name), normEpsilon)[0];
 
   /** y = x W^T + bias + scale (x A^T) B^T */
-  const linear = (x: Tensor, prefix: string, projection: Projection) => {
+  const linear = (g: Graph, x: Tensor, prefix: string, projection: Projection) => {
     const name = `${prefix}.${projections[projection]}`;
-    const c = hasBias(config, projection) ? parameters.weight(`${name}.bias`) : undefined;
-    const y = ops.gemm(g, x, parameters.weight(`${name}.weight`), { transB: true, c });
+    const bias = hasBias(config, projection) ? parameters.weight(`${name}.bias`) : undefined;
+    const y = product(g, parameters, x, `${name}.weight`, bias);
     const lora = parameters.lora?.(name);
     if (!lora) return y;
     const low = ops.gemm(g, x, lora.a, { transB: true });
     return ops.gemm(g, low, lora.b, { transB: true, alpha: lora.scale, c: y });
   };
 
-  const splitHeads = (x: Tensor, count: number, normName?: string) => {
+  const splitHeads = (g: Graph, x: Tensor, count: number, normName?: string) => {
     const shape: Shape = [G, S, count, headDim];
     let split = ops.reshape(g, x, shape);
-    if (normName) split = norm(split, normName);
+    if (normName) split = norm(g, split, normName);
     return ops.transpose(g, split, [0, 2, 1, 3]);
   };
 
-  const rotate = (x: Tensor) => ops.rotary(g, x, rotary.rows, rotary.cos, rotary.sin);
+  const rotate = (g: Graph, x: Tensor) => ops.rotary(g, x, rotary.rows, rotary.cos, rotary.sin);
 
-  const attention = (x: Tensor, layer: number, prefix: string) => {
+  const attention = (g: Graph, x: Tensor, layer: number, prefix: string) => {
     const [queryNorm, keyNorm] = ['q', 'k'].map((part) =>
       config.qkNorm ? `${prefix}.self_attn.${part}_norm.weight` : undefined,
     );
-    const query = rotate(splitHeads(linear(x, prefix, 'q_proj'), heads, queryNorm));
-    const key = rotate(splitHeads(linear(x, prefix, 'k_proj'), kvHeads, keyNorm));
-    const value = splitHeads(linear(x, prefix, 'v_proj'), kvHeads);
-    const attended = ops.transpose(g, attend(layer, { query, key, value }), [0, 2, 1, 3]);
-    return linear(ops.reshape(g, attended, [tokens, heads * headDim]), prefix, 'o_proj');
+    const query = rotate(g, splitHeads(g, linear(g, x, prefix, 'q_proj'), heads, queryNorm));
+    const key = rotate(g, splitHeads(g, linear(g, x, prefix, 'k_proj'), kvHeads, keyNorm));
+    const value = splitHeads(g, linear(g, x, prefix, 'v_proj'), kvHeads);
+    const attended = ops.transpose(g, attend(g, layer, { query, key, value }), [0, 2, 1, 3]);
+    return linear(g, ops.reshape(g, attended, [dimProduct([G, S]), heads * headDim]), prefix, 'o_proj');
   };
 
-  const feedForward = (x: Tensor, prefix: string) => {
-    const gate = ops.silu(g, linear(x, prefix, 'gate_proj'));
-    return linear(ops.mul(g, gate, linear(x, prefix, 'up_proj')), prefix, 'down_proj');
+  const feedForward = (g: Graph, x: Tensor, prefix: string) => {
+    const gate = ops.silu(g, linear(g, x, prefix, 'gate_proj'));
+    return linear(g, ops.mul(g, gate, linear(g, x, prefix, 'up_proj')), prefix, 'down_proj');
   };
 
-  const embedded = ops.gather(g, parameters.weight('model.embed_tokens.weight'), ids);
-  let x = ops.reshape(g, embedded, [tokens, config.hiddenSize]);
-  for (let layer = 0; layer < config.layers; layer++) {
+  return (g, layer, x) => {
     const prefix = `model.layers.${layer}`;
-    x = ops.add(g, x, attention(norm(x, `${prefix}.input_layernorm.weight`), layer, prefix));
-    x = ops.add(g, x, feedForward(norm(x, `${prefix}.post_attention_layernorm.weight`), prefix));
-  }
-  return norm(x, 'model.norm.weight');
+    const y = ops.add(g, x, attention(g, norm(g, x, `${prefix}.input_layernorm.weight`), layer, prefix));
+    return ops.add(g, y, feedForward(g, norm(g, y, `${prefix}.post_attention_layernorm.weight`), prefix));
+  };
 }
+
+/** x W^T + bias, with W as the parameters have it. */
+function product(g: Graph, parameters: Parameters, x: Tensor, name: string, bias?: Tensor): Tensor {
+  if (!parameters.quantized) return ops.gemm(g, x, parameters.weight(name), { transB: true, c: bias });
+  const y = quantizedProduct(g, x, parameters.quantized(name));
+  return bias ? ops.add(g, y, bias) : y;
+}
+
+const headName = ({ tieEmbeddings }: ModelConfig) => (tieEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
 
 /** The output layer's weight, [vocabSize, hiddenSize]. */
-export function headWeight(config: ModelConfig, parameters: Parameters): Tensor {
-  return parameters.weight(config.tieEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
-}
+export const headWeight = (config: ModelConfig, parameters: Parameters): Tensor => parameters.weight(headName(config));
+
+/** Scores of all tokens to come next, [N, vocabSize], from final hidden states [N, hiddenSize]. */
+export const headLogits = (g: Graph, config: ModelConfig, parameters: Parameters, hidden: Tensor): Tensor =>
+  product(g, parameters, hidden, headName(config));

@@ -35,11 +35,16 @@ export interface TrainingOptions {
 }
 
 /** One pass: the micro-batch's loss, its log-probabilities, and its gradients added to those before. */
-export function passGraph<E extends Example>(model: ModelFiles, trainable: Trainable, task: TrainingTask<E>): Graph {
+export function passGraph<E extends Example>(
+  model: ModelFiles,
+  trainable: Trainable,
+  task: TrainingTask<E>,
+  recompute: boolean,
+): Graph {
   const g = new Graph();
   const trained = new Map(trainable.parameters.map(({ name, shape }) => [name, g.input(name, 'float32', shape)]));
   const sequences = g.input('sequences', 'float32', ['N']);
-  const logps = sequenceLogps(g, model.config, trainable.bind(g, trained), sequences, true);
+  const logps = sequenceLogps(g, model.config, trainable.bind(g, trained), sequences, { recompute });
   const loss = ops.mul(g, task.loss(g, logps), g.input('scale', 'float32', []));
   const wrt = trainable.parameters.map(({ name }) => trained.get(name)!);
   const onto = new Map(wrt.map((p) => [p, g.input(`gradient.${p.name}`, 'float32', p.shape)]));
@@ -66,7 +71,10 @@ export async function train<E extends Example>(
   options: TrainingOptions,
 ): Promise<TrainResult> {
   const { settings, threads } = options;
-  const session = await Session.open(passGraph(model, trainable, task), { folder: model.dataFolder, threads });
+  const session = await Session.open(passGraph(model, trainable, task, settings.recompute), {
+    folder: model.dataFolder,
+    threads,
+  });
   const optimizer = await AdamW.open(trainable.parameters, trainable.values, settings, threads);
   try {
     return await trainSteps(session, optimizer, model.config.vocabSize, task, options);

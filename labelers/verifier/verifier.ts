@@ -2,12 +2,12 @@
  * The labeler that needs no model: prompts carry instructions that a program can check, in IFEval's form (Zhou et al. 2023,
  * arXiv 2311.07911): `instruction_id_list`, and `kwargs` with the arguments of each.
  */
-import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import type { PromptRecord } from '../../data/records.ts';
 import { parseRow } from '../../data/row.ts';
-import type { Labeler } from '../labeler.ts';
+import { labelerKind } from '../labeler.ts';
+import { programLabeler } from '../program.ts';
 import type { Check } from './instruction.ts';
 import { instructionKinds } from './registry.ts';
 
@@ -45,22 +45,26 @@ export function followsLoosely(checks: Check[], response: string): boolean[] {
   return checks.map((check) => variants.some((text) => text.trim() !== '' && check(text)));
 }
 
-/** Scores an answer with the share of its instructions that it follows strictly; it passes if it follows all. */
-export const verifier: Labeler = {
-  name: 'verifier',
-  async judge(prompts) {
-    const verdicts = [];
-    for (const { prompt, answers } of prompts) {
+/** Scores an answer with the share of its instructions that it follows; it passes if it follows all. */
+export const verifier = labelerKind({
+  schema: z
+    .strictObject({
+      // Where no labeler is named it is this one.
+      by: z.literal('verifier').optional().default('verifier'),
+      verdict: z
+        .enum(['strict', 'loose'])
+        .optional()
+        .describe('Loose forgives an introduction, a closing line and asterisks, as IFEval does. Default: strict.'),
+    })
+    .describe("Checks the instructions in a prompt's `instruction_id_list`, as IFEval does."),
+  create({ verdict = 'strict' }) {
+    const follows = verdict === 'strict' ? followsStrictly : followsLoosely;
+    return programLabeler('verifier', (prompt) => {
       const checks = checksOf(prompt);
-      verdicts.push(
-        answers.map((answer) => {
-          const followed = followsStrictly(checks, answer).filter(Boolean).length;
-          return { score: followed / checks.length, pass: followed === checks.length };
-        }),
-      );
-      // Checking many long answers takes a while: the worker must get to its heartbeats.
-      await setImmediate();
-    }
-    return verdicts;
+      return (answer) => {
+        const followed = follows(checks, answer).filter(Boolean).length;
+        return { score: followed / checks.length, pass: followed === checks.length };
+      };
+    });
   },
-};
+});

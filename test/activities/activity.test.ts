@@ -15,7 +15,7 @@ const rooms = testRooms();
 const newEnvironment = () => new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
 
 /** Runs a step as an activity: what it returns, and its heartbeats. */
-async function perform(step: Step<number, number>, environment = newEnvironment()) {
+async function perform(step: Step<number, object>, environment = newEnvironment()) {
   const heartbeats: unknown[] = [];
   environment.on('heartbeat', (details) => heartbeats.push(details));
   const result = await environment.run(createActivities(rooms, { step }).step, 20);
@@ -24,10 +24,17 @@ async function perform(step: Step<number, number>, environment = newEnvironment(
 
 const wait = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+/** An attempt after one that has worked for 100 seconds. */
+const again = () => new MockActivityEnvironment({ heartbeatDetails: { seconds: 100 } }, { logger: new DefaultLogger('ERROR') }); // prettier-ignore
+const work = async () => {
+  await wait(300);
+  return { reused: false };
+};
+
 describe('an activity', () => {
   test('gives its step the rooms and the input, and gives back its result', async () => {
-    const { result } = await perform(async (given, input) => (given === rooms ? input + 1 : 0));
-    expect(result).toBe(21);
+    const { result } = await perform(async (given, input) => ({ answer: given === rooms ? input + 1 : 0 }));
+    expect(result).toEqual({ answer: 21, seconds: expect.any(Number) as number });
   });
 
   test('tells its progress, its last checkpoint always with it, without the metrics', async () => {
@@ -37,9 +44,12 @@ describe('an activity', () => {
       onProgress!({ ...progress, done: 1, checkpoint: '/checkpoints/step-1' });
       onProgress!(progress);
       await wait(1200);
-      return 0;
+      return {};
     });
-    expect(heartbeats).toEqual([{ done: 2, total: 5, unit: 'steps', tokens: 10, checkpoint: '/checkpoints/step-1' }]);
+    const seconds = expect.closeTo(1, 0) as number;
+    expect(heartbeats).toEqual([
+      { seconds, done: 2, total: 5, unit: 'steps', tokens: 10, checkpoint: '/checkpoints/step-1' },
+    ]);
   });
 
   test('fails for good on bad input', async () => {
@@ -49,15 +59,24 @@ describe('an activity', () => {
   });
 
   test('may be tried again after any other failure', async () => {
-    const broken = new Error('the disk is full');
-    await expect(perform(() => Promise.reject(broken))).rejects.toBe(broken);
+    const failure = await perform(() => Promise.reject(new TypeError('the disk is full'))).catch((error: unknown) => error); // prettier-ignore
+    expect(failure).toMatchObject({ message: 'the disk is full', type: 'TypeError', nonRetryable: false });
+  });
+
+  test('counts the seconds it has worked over all attempts, and none where its artifact was found', async () => {
+    const { seconds } = (await perform(work, again())).result as { seconds: number };
+    expect(seconds).toBeGreaterThanOrEqual(100.3);
+    expect(seconds).toBeLessThan(101);
+    expect((await perform(async () => ({ reused: true }), newEnvironment())).result).toEqual({ reused: true, seconds: 0 }); // prettier-ignore
+    const failure = await perform(() => Promise.reject(new Error('the disk is full')), again()).catch((error: unknown) => error); // prettier-ignore
+    expect((failure as ApplicationFailure).details).toEqual([{ seconds: expect.closeTo(100, 0) as number }]);
   });
 
   test('stops when it is cancelled', async () => {
     const environment = newEnvironment();
     const stopped = perform(
       (_rooms, _input, { signal }) =>
-        new Promise((_resolve, reject) => {
+        new Promise<object>((_resolve, reject) => {
           signal!.addEventListener('abort', () => reject(new JobAborted('training was stopped')));
         }),
       environment,

@@ -1,10 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import { compare } from '../../activities/evaluate.ts';
+import { compare, judgedAnswers } from '../../activities/evaluate.ts';
 import { InputError } from '../../data/errors.ts';
 import type { SampledRecord } from '../../data/records.ts';
-import { createLabeler } from '../../labelers/index.ts';
+import { firstAnswers, judge } from '../../labelers/labels.ts';
+import { verifier } from '../../labelers/verifier/verifier.ts';
+import { noTools } from '../labelers/tools.ts';
 
-const verifier = createLabeler({ by: 'verifier' });
+const labeler = await verifier.create({ by: 'verifier' }, noTools);
+
+/** Answers with the verifier's verdicts; those of `without` get none. */
+async function judged(rows: SampledRecord[], without: string[] = []) {
+  const { labels } = await judge(rows.map((row) => firstAnswers(row)), labeler, false); // prettier-ignore
+  return judgedAnswers(rows, labels).map((answer) => (without.includes(answer.record.id) ? { ...answer, verdict: {} } : answer)); // prettier-ignore
+}
 
 /** An answer to a prompt that asks for no commas and at least one "x". */
 const answered = (id: string, text: string, tokens: number, logp: number): SampledRecord => ({
@@ -34,7 +42,7 @@ const other = [
 
 describe('a policy alone', () => {
   test('has means over its first answers', async () => {
-    const { comparison, rows } = await compare(verifier, own, undefined, 0);
+    const { comparison, rows } = compare(await judged(own), undefined, 0);
     expect(comparison).toEqual({
       prompts: 4,
       meanScore: (1 + 1 + 0.5 + 0) / 4,
@@ -50,7 +58,7 @@ describe('a policy against another', () => {
   const logps = [[-1.5], [-2.5], [-2], [-5]];
 
   test('wins, ties and loses by the scores, and is so far away by the log-probabilities', async () => {
-    const { comparison, rows } = await compare(verifier, own, { answered: other, logps }, 0);
+    const { comparison, rows } = compare(await judged(own), { judged: await judged(other), logps }, 0);
     const { winRateInterval, ...against } = comparison.against!;
     expect(against).toEqual({
       opponent: {
@@ -76,7 +84,7 @@ describe('a policy against another', () => {
 
   test('with the same answers only ties', async () => {
     const same = own.map(({ responses }) => [responses[0].logp]);
-    const { comparison } = await compare(verifier, own, { answered: own, logps: same }, 0);
+    const { comparison } = compare(await judged(own), { judged: await judged(own), logps: same }, 0);
     expect(comparison.against).toMatchObject({ wins: 0, ties: 4, losses: 0, winRate: 0.5, kl: 0 });
     expect(comparison.against!.winRateInterval).toEqual({ low: 0.5, high: 0.5 });
   });
@@ -84,7 +92,24 @@ describe('a policy against another', () => {
   test('is refused if they did not answer the same prompts', async () => {
     const refusal = new InputError('The two policies did not answer the same prompts: sample both on one file.');
     for (const opponent of [other.slice(1), [...other].reverse()]) {
-      await expect(compare(verifier, own, { answered: opponent, logps }, 0)).rejects.toThrow(refusal);
+      const [mine, theirs] = [await judged(own), await judged(opponent)];
+      expect(() => compare(mine, { judged: theirs, logps }, 0)).toThrow(refusal);
     }
+  });
+
+  test('neither wins nor loses where an answer got no judgement, which is counted', async () => {
+    // Left are b, a tie, and d, a loss.
+    const { comparison, rows } = compare(await judged(own, ['a']), { judged: await judged(other, ['a', 'c']), logps }, 0); // prettier-ignore
+    expect(comparison).toMatchObject({ prompts: 4, unjudged: 1, meanScore: (1 + 0.5 + 0) / 3, strictPassRate: 1 / 3 });
+    expect(comparison.against).toMatchObject({ wins: 0, ties: 1, losses: 1, unjudged: 2, winRate: 0.25 });
+    expect(comparison.against!.opponent).toMatchObject({ unjudged: 2, meanScore: (1 + 0.5) / 2 });
+    expect(rows[0]).toEqual({ id: 'a', prompt: 'Prompt a', answer: 'box', opponentAnswer: 'cat' });
+  });
+
+  test('is refused if nothing is judged of both', async () => {
+    const [mine, theirs] = [await judged(own, ['a', 'b']), await judged(other, ['c', 'd'])];
+    expect(() => compare(mine, { judged: theirs, logps }, 0)).toThrow(/no judgement on any/);
+    const none = own.map((record) => ({ record, verdict: {} }));
+    expect(() => compare(none, undefined, 0)).toThrow(InputError);
   });
 });

@@ -13,7 +13,15 @@ const model = tinyModel(join(rooms.folder, 'model'));
 const train = join(rooms.folder, 'train.jsonl');
 await writeJsonl(train, tinyPrompts(6));
 const { policy, rounds } = await prepare(rooms, { model, prompts: { train, heldOut: 2 }, label: { by: 'verifier' }, rounds: 1, seed: 0 }, {}); // prettier-ignore
-const settings = { samplesPerPrompt: 2, temperature: 1, topP: 1, topK: 0, maxNewTokens: 8, batchSize: 4 };
+const settings = {
+  samplesPerPrompt: 2,
+  temperature: 1,
+  topP: 1,
+  topK: 0,
+  maxNewTokens: 8,
+  batchSize: 4,
+  weights: 'f32' as const,
+};
 const { address } = await sample(rooms, { policy, prompts: rounds[0].address, from: 0, to: 4, settings, seed: 3, threads: 2 }, {}); // prettier-ignore
 const scratch = join(rooms.folder, 'scratch');
 

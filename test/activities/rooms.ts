@@ -15,5 +15,5 @@ export function testRooms(): TestRooms {
   const folder = temporaryFolder();
   const engine = startEngine();
   afterAll(() => engine.close());
-  return { folder, store: new LocalStore(join(folder, 'store')), engine };
+  return { folder, store: new LocalStore(join(folder, 'store')), engine, cacheFolder: join(folder, 'cache') };
 }

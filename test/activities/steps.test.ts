@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { evaluate } from '../../activities/evaluate.ts';
-import { label } from '../../activities/label.ts';
+import { judge, label } from '../../activities/label.ts';
 import { optimize } from '../../activities/optimize.ts';
 import { openPolicyArtifact } from '../../activities/policy.ts';
+import { prefer } from '../../activities/prefer.ts';
 import { prepare, type Prepared } from '../../activities/prepare.ts';
 import { sample } from '../../activities/sample.ts';
 import { score } from '../../activities/score.ts';
@@ -23,7 +24,7 @@ import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { testRooms } from './rooms.ts';
 
 const rooms = testRooms();
-const { store, engine } = rooms;
+const { store, engine, cacheFolder } = rooms;
 const model = tinyModel(join(rooms.folder, 'model'));
 const train = join(rooms.folder, 'train.jsonl');
 
@@ -35,6 +36,8 @@ const objective = objectiveSchema.parse({ beta: 0.1 });
 
 const prepareIn = (where: Rooms) =>
   prepare(where, { model, prompts: { train, heldOut: 8 }, label: verifier, rounds: 1, seed: 0 }, {});
+
+const labelShards = (where: Rooms, shards: string[]) => Promise.all(shards.map(async (responses) => (await label(where, { responses, label: verifier, threads }, {})).address)); // prettier-ignore
 
 /** A round's steps up to the trained policy, its prompts in two shards. */
 const threads = 2;
@@ -50,7 +53,8 @@ async function trainRound(where: Rooms, { policy, rounds: [prompts] }: Prepared)
       await sample(where, { policy, prompts: prompts.address, ...shard, settings: sampling, seed: 1, threads }, {}),
     );
   }
-  const labeled = await label(where, { responses: sampled.map(({ address }) => address), label: verifier }, {});
+  const labels = await labelShards(where, sampled.map(({ address }) => address)); // prettier-ignore
+  const labeled = await prefer(where, { labels }, {});
   const optimized = await optimize(where, optimizeInput(policy, labeled.address), {});
   return { sampled, labeled, optimized };
 }
@@ -111,7 +115,10 @@ describe('a round', () => {
       run: (method) => Promise.reject(new Error(`the engine was asked to ${method}`)),
       close: () => Promise.resolve(),
     };
-    const again = await trainRound({ store, engine: unused }, await prepareIn({ store, engine: unused }));
+    const again = await trainRound(
+      { store, engine: unused, cacheFolder },
+      await prepareIn({ store, engine: unused, cacheFolder }),
+    );
     for (const step of [...again.sampled, again.labeled, again.optimized]) expect(step.reused).toBe(true);
     expect(again.optimized.address).toBe(round.optimized.address);
     expect(again.optimized.summary).toEqual(round.optimized.summary);
@@ -119,15 +126,15 @@ describe('a round', () => {
 
   test('comes to the same policy, to the bit, if it is done elsewhere and interrupted', async () => {
     const elsewhere = new LocalStore(join(rooms.folder, 'elsewhere'));
-    const start = await prepareIn({ store: elsewhere, engine });
+    const start = await prepareIn({ store: elsewhere, engine, cacheFolder });
     expect(start).toEqual(prepared);
     const steps: number[] = [];
     const stop = new AbortController();
-    const interrupted = trainRound({ store: elsewhere, engine: watched(steps, stop) }, start);
+    const interrupted = trainRound({ store: elsewhere, engine: watched(steps, stop), cacheFolder }, start);
     await expect(interrupted).rejects.toThrow(JobAborted);
 
     const stepsBefore = steps.length;
-    const { optimized } = await trainRound({ store: elsewhere, engine: watched(steps) }, start);
+    const { optimized } = await trainRound({ store: elsewhere, engine: watched(steps), cacheFolder }, start);
     expect(optimized).toEqual(round.optimized);
     // It went on where it had stopped.
     expect(steps[stepsBefore]).toBe(steps[stepsBefore - 1] + 1);
@@ -156,12 +163,14 @@ async function answerHeldOut(policy: string): Promise<string> {
   return (await sample(rooms, input, {})).address;
 }
 
+const judgeAnswers = async (responses: string) => (await judge(rooms, { responses, label: verifier, threads }, {})).address; // prettier-ignore
+
 describe('labeling', () => {
   test('is refused where no prompt gets a preference', async () => {
-    const responses = [await answerHeldOut(prepared.policy)];
-    await expect(label(rooms, { responses, label: verifier }, {})).rejects.toThrow(
+    const labels = await labelShards(rooms, [await answerHeldOut(prepared.policy)]);
+    await expect(prefer(rooms, { labels }, {})).rejects.toThrow(
       new InputError(
-        'None of the 8 prompts got a preference ({"oneCandidate":8,"noAnswer":0,"tie":0}): sample more answers a prompt, or at a higher temperature.',
+        'None of the 8 prompts got a preference ({"oneCandidate":8,"unjudged":0,"noAnswer":0,"tie":0}): sample more answers a prompt, or at a higher temperature.',
       ),
     );
   });
@@ -172,8 +181,8 @@ describe('evaluation', () => {
     const [own, other] = [await answerHeldOut(round.optimized.address), await answerHeldOut(prepared.policy)];
     const logps = await score(rooms, { policy: prepared.policy, responses: own, threads }, {});
     expect(logps.summary.responses).toBe(8);
-    const opponent = { responses: [other], logps: [logps.address] };
-    const { address, summary } = await evaluate(rooms, { responses: [own], opponent, label: verifier, seed: 0 }, {});
+    const opponent = { labels: [await judgeAnswers(other)], logps: [logps.address] };
+    const { address, summary } = await evaluate(rooms, { labels: [await judgeAnswers(own)], opponent, seed: 0 }, {});
     const rows = readFileSync(await open(address, 'answers.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as { score: number; opponentScore: number }); // prettier-ignore
     expect(rows).toHaveLength(8);
     expect(summary.against!.wins).toBe(rows.filter(({ score, opponentScore }) => score > opponentScore).length);
@@ -184,8 +193,8 @@ describe('evaluation', () => {
   test('of a policy against itself finds no difference', async () => {
     const own = await answerHeldOut(prepared.policy);
     const logps = await score(rooms, { policy: prepared.policy, responses: own, threads }, {});
-    const opponent = { responses: [own], logps: [logps.address] };
-    const { summary } = await evaluate(rooms, { responses: [own], opponent, label: verifier, seed: 0 }, {});
+    const labels = [await judgeAnswers(own)];
+    const { summary } = await evaluate(rooms, { labels, opponent: { labels, logps: [logps.address] }, seed: 0 }, {});
     expect(summary.against).toMatchObject({ wins: 0, ties: 8, losses: 0, winRate: 0.5 });
     // Sampling and scoring compute the same log-probabilities.
     expect(Math.abs(summary.against!.klPerToken)).toBeLessThan(1e-5);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { label } from '../../activities/label.ts';
 import { optimize } from '../../activities/optimize.ts';
+import { prefer } from '../../activities/prefer.ts';
 import { prepare } from '../../activities/prepare.ts';
 import { sample } from '../../activities/sample.ts';
 import type { ArtifactStore } from '../../artifacts/store.ts';
@@ -18,7 +19,7 @@ import { clientConfig, startVersitygw, type S3Server } from '../artifacts/versit
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { testRooms } from './rooms.ts';
 
-const { folder, store: local, engine } = testRooms();
+const { folder, store: local, engine, cacheFolder } = testRooms();
 const model = tinyModel(join(folder, 'model'));
 const train = join(folder, 'train.jsonl');
 let server: S3Server;
@@ -36,12 +37,13 @@ const threads = 2;
 
 /** A round as far as its preferences. */
 async function preferencesIn(store: ArtifactStore) {
-  const rooms = { store, engine };
+  const rooms = { store, engine, cacheFolder };
   const { policy, rounds } = await prepare(rooms, { model, prompts: { train, heldOut: 8 }, label: verifier, rounds: 1, seed: 0 }, {}); // prettier-ignore
   const settings = samplingSchema.parse({ samplesPerPrompt: 4, temperature: 1, maxNewTokens: 12 });
   const shard = { policy, prompts: rounds[0].address, from: 0, to: rounds[0].count, settings, seed: 1, threads };
   const { address } = await sample(rooms, shard, {});
-  const { address: preferences } = await label(rooms, { responses: [address], label: verifier }, {});
+  const { address: labels } = await label(rooms, { responses: address, label: verifier, threads }, {});
+  const { address: preferences } = await prefer(rooms, { labels: [labels] }, {});
   return { policy, preferences };
 }
 
@@ -55,7 +57,7 @@ const adapterOf = async (store: ArtifactStore, address: string) =>
     .digest('hex');
 
 test('a training goes on from the checkpoint of another machine, to the same adapter', async () => {
-  const undisturbed = await optimize({ store: local, engine }, input(await preferencesIn(local)), {});
+  const undisturbed = await optimize({ store: local, engine, cacheFolder }, input(await preferencesIn(local)), {});
 
   const a = machine('a');
   const made = await preferencesIn(a);
@@ -66,16 +68,16 @@ test('a training goes on from the checkpoint of another machine, to the same ada
     // A checkpoint is told of once it is in the store.
     if (checkpoint && done >= 3) stop.abort();
   };
-  await expect(optimize({ store: a, engine }, input(made), { onProgress, signal: stop.signal })).rejects.toThrow(JobAborted); // prettier-ignore
+  await expect(optimize({ store: a, engine, cacheFolder }, input(made), { onProgress, signal: stop.signal })).rejects.toThrow(JobAborted); // prettier-ignore
   expect(last).toBeGreaterThanOrEqual(3);
 
   const b = machine('b');
   const steps: number[] = [];
   const note = ({ unit, done, metrics }: Progress) => void (unit === 'steps' && metrics && steps.push(done));
-  const { address } = await optimize({ store: b, engine }, input(made), { onProgress: note });
+  const { address } = await optimize({ store: b, engine, cacheFolder }, input(made), { onProgress: note });
   expect(steps[0]).toBe(last + 1);
   expect(address).toBe(undisturbed.address);
   expect(await adapterOf(b, address)).toBe(await adapterOf(local, undisturbed.address));
   // And it is found there where it was not made.
-  expect((await optimize({ store: a, engine }, input(made), {})).reused).toBe(true);
+  expect((await optimize({ store: a, engine, cacheFolder }, input(made), {})).reused).toBe(true);
 });

@@ -4,6 +4,7 @@ import { checkDeployConfig } from '../../cdk/config.ts';
 import { gpuHour, idleCost, PAPER_ROUND, roundCost } from '../../cdk/costs.ts';
 import { cloud, resourcesOf, synthesize } from './variants.ts';
 
+const cost = (document: object) => idleCost(checkDeployConfig(document, 'test')).usd;
 const inCloud = checkDeployConfig({ temporal: cloud }, 'test');
 
 it('an idle day costs at most 2 dollars with Temporal Cloud, by the prices of what the template holds', () => {
@@ -25,7 +26,6 @@ it('an idle day costs at most 2 dollars with Temporal Cloud, by the prices of wh
 });
 
 it('a server of its own costs more, a stopped one less, endpoints more than a NAT gateway', () => {
-  const cost = (document: object) => idleCost(checkDeployConfig(document, 'test')).usd;
   expect(cost({})).toBeGreaterThan(idleCost(inCloud).usd);
   expect(cost({ temporal: { kind: 'self-hosted', stopped: true } })).toBeLessThan(cost({}));
   expect(cost({ network: { natGateways: 0 } })).toBeGreaterThan(cost({}));

@@ -8,7 +8,6 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { RunProgress } from '../../workers/runs.ts';
@@ -27,7 +26,6 @@ const bundle = join(folder, 'workflows.js');
 const stacks = synthesize({ version: 'v1' });
 let temporal: DevServer;
 let s3: S3Server;
-let client: Client;
 const running: ChildProcess[] = [];
 
 /** A worker's container in the templates. */
@@ -92,7 +90,6 @@ beforeAll(async () => {
   expect(readImage('build').lines).toContain('RUN npm run bundle');
   execFileSync('npm', ['run', 'bundle', '--', bundle], { cwd: root, stdio: 'ignore' });
   [temporal, s3] = await Promise.all([startDevServer(), startVersitygw(folder, ['artifacts'])]);
-  client = new Client({ connection: await Connection.connect({ address: temporal.address, connectTimeout: '30s' }) });
   tinyModel(join(folder, 'model'));
   writeFileSync(join(folder, 'train.jsonl'), tinyPrompts(40).map((row) => `${JSON.stringify(row)}\n`).join('')); // prettier-ignore
   for (const name of ['cloud', 'laptop']) {
@@ -117,7 +114,6 @@ afterAll(async () => {
     task.kill('SIGKILL');
     await exited;
   }
-  await client.connection.close();
   temporal.stop();
   await s3.stop();
 });
@@ -125,7 +121,6 @@ afterAll(async () => {
 it('a run from no GPU worker, through S3 and a worker that is told to stop, ends with the undisturbed weights', async () => {
   const control = await startTask('control', 'control');
   await until('a healthy control worker', () => isHealthy(control.health));
-  await client.workflowService.setWorkerDeploymentCurrentVersion({ namespace: 'default', deploymentName: 'selm', buildId: 'v1', ignoreMissingTaskQueues: true }); // prettier-ignore
   const operator = { SELM_HOME: join(folder, 'operator'), TEMPORAL_ADDRESS: temporal.address };
   expect((await selm(['start', join(folder, 'cloud.yaml')], operator)).code).toBe(0);
   // Work for a GPU waits while there is none.

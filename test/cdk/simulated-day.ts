@@ -109,6 +109,10 @@ interface Step {
   ScalingAdjustment: number;
 }
 
+// Of CloudWatch's metric math.
+const IF = (condition: boolean, yes: number, no: number) => (condition ? yes : no);
+const FILL = (value: number | undefined, other: number) => value ?? other;
+
 /** The alarm's metric, or its expression over metrics. */
 function valueOf(alarm: Resource['Properties'], metrics: Record<string, number>): number {
   if (alarm['MetricName'] !== undefined) return metrics[alarm['MetricName']];
@@ -116,8 +120,6 @@ function valueOf(alarm: Resource['Properties'], metrics: Record<string, number>)
   const { Expression } = queries.find((query) => query['Expression'])!;
   const inputs = queries.filter((query) => query['MetricStat']);
   const keys = inputs.map(({ MetricStat: { Metric } }) => [Metric.MetricName, ...Metric.Dimensions.filter(({ Name }: Record<string, string>) => Name === 'Capacity').map(({ Value }: Record<string, string>) => Value)].join(' ')); // prettier-ignore
-  const IF = (condition: boolean, yes: number, no: number) => (condition ? yes : no);
-  const FILL = (value: number | undefined, other: number) => value ?? other;
   // oxlint-disable-next-line typescript/no-implied-eval
   const compute = new Function('IF', 'FILL', ...inputs.map(({ Id }) => Id), `return ${Expression}`) as (...values: unknown[]) => number; // prettier-ignore
   return compute(IF, FILL, ...keys.map((key) => metrics[key]));
@@ -172,9 +174,9 @@ export function simulateDay(stack: SynthesizedStack, { arrivals, spotAvailable, 
 
     for (const service of services) {
       service.scale(metrics);
-      while (service.tasks.length < service.desired && (service === onDemand || spotAvailable(now))) {
-        service.tasks.push({ readyAt: now + START_MINUTES });
-      }
+      const missing =
+        service === onDemand || spotAvailable(now) ? Math.max(0, service.desired - service.tasks.length) : 0;
+      for (let i = 0; i < missing; i++) service.tasks.push({ readyAt: now + START_MINUTES });
       // Protected tasks stay: ECS ends others, and waits for these.
       for (const task of service.tasks.filter(({ job }) => !isProtected || !job)) {
         if (service.tasks.length <= service.desired) break;

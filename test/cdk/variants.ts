@@ -17,18 +17,22 @@ const selfHosted = { kind: 'self-hosted' };
 const privateLinkService = 'com.amazonaws.vpce.us-east-1.vpce-svc-0123';
 const registry = '111122223333.dkr.ecr.us-east-1.amazonaws.com/selm';
 
+/** Of the snapshots, which a release does not change. */
+const version = '1.2.3';
+
 /** Every combination of server, capacity and way out; and one with all that is optional. */
 export const VARIANTS: Record<string, object> = Object.fromEntries(
   [cloud, selfHosted].flatMap((temporal) =>
     ['managed-instances', 'auto-scaling-group'].flatMap((capacity) =>
       [1, 0].map((natGateways) => {
         const linked = temporal === cloud && natGateways === 0 ? { ...cloud, privateLinkService } : temporal;
-        return [`${temporal.kind}, ${capacity}, ${natGateways} NAT`, { temporal: linked, gpu: { capacity }, network: { natGateways } }]; // prettier-ignore
+        return [`${temporal.kind}, ${capacity}, ${natGateways} NAT`, { version, temporal: linked, gpu: { capacity }, network: { natGateways } }]; // prettier-ignore
       }),
     ),
   ),
 );
 VARIANTS['everything'] = {
+  version,
   temporal: cloud,
   gpu: { capacity: 'auto-scaling-group', instanceType: 'p5.48xlarge', capacityBlock: 'cr-0123' },
   vllm: { image: `${registry}@sha256:${'0'.repeat(64)}`, model: 'meta-llama/Meta-Llama-3-8B-Instruct' },

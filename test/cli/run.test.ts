@@ -170,15 +170,18 @@ describe('selm run', () => {
     const sampling = recipes.filter(({ step }) => step === 'sample').map(({ parameters }) => parameters);
     expect(sampling).not.toEqual([]);
     expect(sampling).toEqual(sampling.map(() => expect.objectContaining({ settings: expect.objectContaining({ maxNewTokens: 8 }) as object }))); // prettier-ignore
-    expect(new Set(recipes.map(({ step }) => step))).toEqual(new Set(['sample', 'score', 'evaluate', 'release']));
+    expect(new Set(recipes.map(({ step }) => step))).toEqual(
+      new Set(['sample', 'score', 'judge', 'evaluate', 'release']),
+    );
   });
 
   it('is verified: every step done again comes to the same bytes', async () => {
     const verified = await selm(['verify', 'tiny', '--json'], home);
     expect(verified.code, verified.stderr).toBe(0);
     const { steps, same, different } = summaryOf<{ steps: number; same: number; different: string[] }>(verified);
-    // Of both rounds: 3 shards, label, optimize; 2 shards of answers, 2 of log-probabilities, evaluate; the start's 2 shards.
-    expect([steps, same, different]).toEqual([22, 22, []]);
+    // Of both rounds: 3 shards of answers and of labels, prefer, optimize; 2 shards of answers, labels and log-probabilities,
+    // evaluate; the start's 2 shards of answers and of labels.
+    expect([steps, same, different]).toEqual([34, 34, []]);
     const optimize = await selm(['verify', 'tiny@latest', '--round', '2', '--step', 'optimize'], home);
     expect(optimize.stdout).toBe('1 of 1 steps came to the same bytes.\n');
   });

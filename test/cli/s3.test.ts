@@ -59,6 +59,8 @@ it('a bucket that is not there, or refuses the credentials, is told in one sente
   expect(missing.stderr).toMatch(/^selm: The artifact store s3:\/\/nowhere does not answer as it should \(.*\)\. Check SELM_STORE and the AWS credentials, region and endpoint\.\n$/); // prettier-ignore
   const refused = await selm(['policies'], { ...machine('c'), AWS_SECRET_ACCESS_KEY: 'not-the-secret' });
   expect(refused.code).toBe(2);
+  const run = await selm(['run', config], { ...machine('c'), SELM_STORE: 's3://nowhere' });
+  expect([run.code, run.stderr]).toEqual([2, missing.stderr]);
   expect(refused.stderr).toMatch(/^selm: The artifact store s3:\/\/selm\/team does not answer as it should/);
   expect(refused.stderr).not.toContain('not-the-secret');
 });

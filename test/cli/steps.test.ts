@@ -118,3 +118,12 @@ test('export merges the adapter: the model folder scores as both together', () =
   for (const [i, logp] of merged.entries()) expect(logp).toBeCloseTo(adapter[i], 3);
   expect(merged.some((logp, i) => Math.abs(logp - base[i]) > 0.1)).toBe(true);
 });
+
+test("export writes answers as alpaca_eval's model outputs", async () => {
+  const summary = await step('export', '--format', 'alpaca_eval', '--in', path('responses.jsonl'), '--generator', 'tiny', '--out', path('outputs.json')); // prettier-ignore
+  expect(summary).toEqual({ outputs: 16, out: path('outputs.json') });
+  const answered = readLines<{ prompt: { content: string }[]; responses: { text: string }[] }>('responses.jsonl');
+  expect(readJson('outputs.json')).toEqual(
+    answered.map(({ prompt, responses }) => ({ dataset: 'selm', instruction: prompt[0].content, output: responses[0].text, generator: 'tiny' })), // prettier-ignore
+  );
+});

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { isDatasetId, resolveModel } from '../../data/hub.ts';
+import { isDatasetId, MODEL_OR_ONNX_FILE, pinModel, resolveModel } from '../../data/hub.ts';
 import { readPrompts } from '../../data/prompts.ts';
 import { startHub, type Repository } from '../hub-server.ts';
 import { folder } from './folder.ts';
@@ -28,6 +28,15 @@ const repositories: Record<string, Repository> = {
         'consolidated.safetensors',
         'onnx/config.json',
       ].map((path) => [path, file(path)]),
+    ),
+  },
+  'models/org/exported': {
+    revision: 'main',
+    files: Object.fromEntries(
+      ['onnx/model.onnx', 'onnx/model_quantized.onnx', 'tokenizer.json', 'pytorch_model.bin'].map((path) => [
+        path,
+        file(path),
+      ]),
     ),
   },
   'datasets/org/one': { revision: 'refs/convert/parquet', files: { 'main/train/0000.parquet': preferences } },
@@ -66,6 +75,24 @@ describe('a model', () => {
     downloads.length = 0;
     expect(await resolveModel('org/model@main')).toBe(path);
     expect(downloads).toEqual([]);
+  });
+
+  test('comes as ONNX where that is asked for', async () => {
+    const path = await resolveModel('org/exported', MODEL_OR_ONNX_FILE);
+    expect(downloads.sort()).toEqual(['onnx/model.onnx', 'tokenizer.json']);
+    expect(readFileSync(join(path, 'onnx', 'model.onnx'), 'utf8')).toBe('content of onnx/model.onnx');
+  });
+
+  test('is pinned to the commit that its id means now, without a download', async () => {
+    const pinned = await pinModel('org/model');
+    expect(pinned).toMatch(/^org\/model@[0-9a-f]{40}$/);
+    expect(downloads).toEqual([]);
+    expect(await resolveModel(pinned)).toBe(await resolveModel('org/model'));
+    // A commit means itself: nobody is asked.
+    process.env.HF_ENDPOINT = 'http://127.0.0.1:1';
+    expect(await pinModel(pinned)).toBe(pinned);
+    process.env.HF_ENDPOINT = url;
+    await expect(pinModel('org/nothing')).rejects.toThrow(/shows no model "org\/nothing" \(main\)/);
   });
 
   test('is refused in one sentence if there is none, at home or on the hub', async () => {

@@ -18,12 +18,12 @@ const policy = { model, adapter: tinyAdapter };
 const engine = new LocalEngine();
 afterAll(() => engine.close());
 
-const sampleJob: SampleJob = {
+const sampleJob = {
   policy,
   prompts: tinyPrompts(6),
   settings: samplingSchema.parse({ temperature: 1, samplesPerPrompt: 2, maxNewTokens: 40, batchSize: 4 }),
   seed: 1,
-};
+} satisfies SampleJob;
 
 const texts = async (job: SampleJob) => (await engine.run('sample', job, undisturbed)).responses.flat().map(({ text }) => text); // prettier-ignore
 

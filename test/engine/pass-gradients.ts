@@ -10,9 +10,13 @@ import { trainableAdapter, trainableModel } from '../../engine/training/trainabl
 export async function passGradients<E extends Example>(
   { model, adapter }: OpenPolicy,
   task: TrainingTask<E>,
+  recompute = false,
 ): Promise<Map<string, Float32Array>> {
   const trainable = adapter ? trainableAdapter(model, adapter) : trainableModel(model);
-  const session = await Session.open(passGraph(model, trainable, task), { folder: model.dataFolder, threads: 2 });
+  const session = await Session.open(passGraph(model, trainable, task, recompute), {
+    folder: model.dataFolder,
+    threads: 2,
+  });
   const groups = task.examples.map(({ group }) => group);
   const sequences = groups.reduce((total, { responses }) => total + responses.length, 0);
   const zeros = trainable.parameters.map(({ name, shape }) => [

@@ -5,8 +5,8 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
-import { DAMAGE, FAULTS, type FaultName } from './faults.ts';
-import { faultyRun, stageCount, type Outcome, type RunPlace, type Strike } from './faulty-run.ts';
+import { CHECKPOINT, DAMAGE, FAULTS, type FaultName } from './faults.ts';
+import { faultyRun, stageCount, stagesOf, type Outcome, type RunPlace, type Strike } from './faulty-run.ts';
 
 export interface Campaign {
   runs: number;
@@ -75,15 +75,25 @@ export async function runCampaign(campaign: Campaign): Promise<CampaignReport> {
 }
 
 /** 1 to 5 faults, each at a random moment of a random stage. Over the runs every fault gets its turn. */
-function drawStrikes({ diskMegabytes }: Campaign, run: number, durations: number[], random: () => number): Strike[] {
+function drawStrikes(
+  { diskMegabytes, config: { rounds } }: Campaign,
+  run: number,
+  durations: number[],
+  random: () => number,
+): Strike[] {
   const names = (Object.keys(FAULTS) as FaultName[]).filter(
     (name) => name !== 'disk full' || diskMegabytes !== undefined,
   );
   const number = 1 + Math.floor(random() * MAX_FAULTS);
   return Array.from({ length: number }, (_, i): Strike => {
     const fault = i === 0 ? names[run % names.length] : names[Math.floor(random() * names.length)];
-    const stage = Math.floor(random() * durations.length);
-    return { fault, stage, delayMilliseconds: random() * durations[stage] };
+    if (!CHECKPOINT.includes(fault)) {
+      const stage = Math.floor(random() * durations.length);
+      return { fault, stage, delayMilliseconds: random() * durations[stage] };
+    }
+    // Checkpoints are there while a policy is trained; in the later half of that the run might get away.
+    const stage = stagesOf('optimize', rounds)[Math.floor(random() * rounds)];
+    return { fault, stage, delayMilliseconds: (random() * durations[stage]) / 2 };
   });
 }
 

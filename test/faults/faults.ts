@@ -113,3 +113,6 @@ export type FaultName = keyof typeof FAULTS;
 
 /** Faults after which a finished step may have to be done again as a whole. */
 export const DAMAGE: FaultName[] = ['artifact altered', 'artifact cut short'];
+
+/** Faults of what is only there while a policy is trained. */
+export const CHECKPOINT: FaultName[] = ['checkpoint altered', 'checkpoint cut short'];

@@ -5,13 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { findRun, readProgress, type RunProgress } from '../../workers/runs.ts';
-import { STEPS, type RunStatus } from '../../workflows/status.ts';
+import { STEPS, type RunStatus, type StepName } from '../../workflows/status.ts';
 import { startSelm, summaryOf, type Ended, type Running } from '../command.ts';
 import { readServer } from './server.ts';
 import { FAULTS, type FaultName } from './faults.ts';
 import { readWork, type Work } from './work.ts';
 
-/** Where a fault strikes: the first moment in this stage of the run, and a while after it. */
+/** Where a fault strikes: a while after the first moment in this stage of the run, as soon as there is something to strike. */
 export interface Strike {
   fault: FaultName;
   /** Counted from the preparation on: see `stageOf`. */
@@ -47,6 +47,10 @@ export function stageOf({ status, round }: RunProgress): number {
   return 2 + (status.round! - 1) * STEPS.length + Math.max(0, underWay);
 }
 
+/** The stages that are this step of some round. */
+export const stagesOf = (step: StepName, rounds: number) =>
+  Array.from({ length: rounds }, (_, round) => 2 + round * STEPS.length + STEPS.indexOf(step));
+
 export const stageCount = (rounds: number) => 3 + rounds * STEPS.length;
 
 /**
@@ -71,8 +75,14 @@ export async function faultyRun(
     for (const { fault, stage, delayMilliseconds } of strikes.toSorted((a, b) => a.stage - b.stage)) {
       while (!run.ended && (await stages.now(observe)) < stage) await sleep(POLL_MILLISECONDS);
       await sleep(delayMilliseconds);
-      if (run.ended) break;
-      if (await FAULTS[fault]({ pid: run.pid, home, store, random })) struck.push({ fault, stage });
+      // What it would strike may not be there in this moment: an engine between two jobs, the first checkpoint.
+      while (!run.ended) {
+        if (await FAULTS[fault]({ pid: run.pid, home, store, random })) {
+          struck.push({ fault, stage: await stages.now() });
+          break;
+        }
+        await sleep(POLL_MILLISECONDS);
+      }
     }
     while (!run.ended) {
       await stages.now(observe);

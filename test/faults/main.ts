@@ -44,7 +44,7 @@ const config = {
   prompts: { train: join(folder, 'train.jsonl'), heldOut: join(folder, 'held-out.jsonl'), perRound: 512 },
   rounds: 3,
   sample: { samplesPerPrompt: 4, temperature: 1, maxNewTokens: 24, batchSize: 256, shardSize: 128 },
-  optimize: { full: true, learningRate: 1e-4, batchSize: 32, microBatchTokens: 4096, checkpointSeconds: 1, objective: { beta: 0.1 } },
+  optimize: { full: true, learningRate: 1e-4, batchSize: 32, microBatchTokens: 4096, epochs: 3, checkpointSeconds: 0.5, objective: { beta: 0.1 } },
   evaluate: { maxNewTokens: 24, batchSize: 256, shardSize: 100 },
 }; // prettier-ignore
 

@@ -1,17 +1,28 @@
 import { describe, expect, test } from 'vitest';
 import type { SampledRecord, Text } from '../../data/records.ts';
 import type { Labeler, Verdict } from '../../labelers/labeler.ts';
-import { createLabeler } from '../../labelers/index.ts';
-import { label, sumStats } from '../../labelers/preferences.ts';
+import { candidatesOf, judge } from '../../labelers/labels.ts';
+import { preferencesOf, sumStats } from '../../labelers/preferences.ts';
+import { verifier } from '../../labelers/verifier/verifier.ts';
+import { noTools } from './tools.ts';
 
-/** Scores an answer by the number it ends in. */
-const byNumber: Labeler = {
-  name: 'by number',
-  judge: (prompts) => Promise.resolve(prompts.map(({ answers }) => answers.map(verdictOf))),
-};
-function verdictOf(answer: string): Verdict {
-  return { score: Number(answer.split(' ').at(-1)) };
+/** Rows, judged and preferred. */
+async function label(rows: SampledRecord[], labeler: Labeler) {
+  return preferencesOf(rows, await judge(rows.map(candidatesOf), labeler, false));
 }
+
+/** Gives every answer the verdict of a function. */
+const byRule = (name: string, verdictOf: (answer: string) => Verdict): Labeler => ({
+  name,
+  judge: async (prompts) => ({ verdicts: prompts.map(({ answers }) => answers.map(verdictOf)) }),
+});
+
+/** Scores an answer by the number it ends in; a word is no judgement. */
+function verdictOf(answer: string): Verdict {
+  const score = Number(answer.split(' ').at(-1));
+  return Number.isNaN(score) ? {} : { score };
+}
+const byNumber = byRule('by number', verdictOf);
 
 function sampled(
   id: string,
@@ -60,21 +71,13 @@ test('a conversation gets conversational responses', async () => {
 });
 
 describe('an empty answer', () => {
-  const likesEmpty: Labeler = {
-    name: 'likes empty answers',
-    judge: (prompts) =>
-      Promise.resolve(prompts.map(({ answers }) => answers.map((a) => ({ score: a.trim() ? 0.5 : 1 })))),
-  };
-  const hatesEmpty: Labeler = {
-    name: 'hates empty answers',
-    judge: (prompts) =>
-      Promise.resolve(prompts.map(({ answers }) => answers.map((a) => ({ score: a.trim() ? 0.5 : 0 })))),
-  };
+  const likesEmpty = byRule('likes empty answers', (answer) => ({ score: answer.trim() ? 0.5 : 1 }));
+  const hatesEmpty = byRule('hates empty answers', (answer) => ({ score: answer.trim() ? 0.5 : 0 }));
 
   test('is never chosen, however it scores', async () => {
     const { preferences, stats } = await label([sampled('p', ['', 'a']), sampled('q', [' ', '\n'])], likesEmpty);
     expect(preferences).toEqual([]);
-    expect(stats.dropped).toEqual({ tie: 1, noAnswer: 1, oneCandidate: 0 });
+    expect(stats.dropped).toEqual({ tie: 1, noAnswer: 1, unjudged: 0, oneCandidate: 0 });
   });
 
   test('may be rejected', async () => {
@@ -94,20 +97,15 @@ test('what carries no preference is dropped and counted, and all answers are in 
   expect(stats).toEqual({
     rows: 3,
     preferences: 1,
-    dropped: { tie: 1, oneCandidate: 1, noAnswer: 0 },
+    dropped: { tie: 1, oneCandidate: 1, unjudged: 0, noAnswer: 0 },
     answers: 8,
+    unjudged: 0,
     meanScore: (1 + 0 + 0 + 0 + 0.5 + 0.5 + 1 + 1) / 8,
   });
 });
 
 test('a labeler with an absolute measure gives a strict pass rate of the answers', async () => {
-  const strict: Labeler = {
-    name: 'strict',
-    judge: (prompts) =>
-      Promise.resolve(
-        prompts.map(({ answers }) => answers.map((a) => ({ ...verdictOf(a), pass: verdictOf(a).score === 1 }))),
-      ),
-  };
+  const strict = byRule('strict', (answer) => ({ ...verdictOf(answer), pass: verdictOf(answer).score === 1 }));
   const { stats } = await label([sampled('p', ['a 1', 'b 0', 'c 0.9'], { chosen: 'd 1' })], strict);
   expect(stats.strictPassRate).toBeCloseTo(1 / 3);
 });
@@ -116,13 +114,82 @@ test('every candidate text is judged once', async () => {
   const judged: string[][] = [];
   const spy: Labeler = {
     name: 'spy',
-    judge: (prompts) => {
+    judge: (prompts, options) => {
       judged.push(...prompts.map(({ answers }) => answers));
-      return byNumber.judge(prompts);
+      return byNumber.judge(prompts, options);
     },
   };
   await label([sampled('p', ['a 1', 'b 0', 'a 1'], { chosen: 'b 0', rejected: 'c 0' })], spy);
   expect(judged).toEqual([['a 1', 'b 0', 'c 0']]);
+});
+
+describe('an answer without a judgement', () => {
+  test('is neither chosen nor rejected, and counted', async () => {
+    const rows = [
+      sampled('some', ['a none', 'b 1', 'c 0', 'd none']),
+      sampled('one', ['a none', 'b 1']),
+      sampled('none', ['a none', 'b none'], { chosen: 'w 1', rejected: 'l none' }),
+      sampled('blank', ['', 'b none']),
+    ];
+    const { preferences, stats } = await label(rows, byRule('by number', (answer) => (answer ? verdictOf(answer) : { score: 0 }))); // prettier-ignore
+    expect(preferences).toMatchObject([{ id: 'some', chosen: 'b 1', rejected: 'c 0', reference_response: 'a none' }]);
+    expect(stats).toMatchObject({
+      dropped: { unjudged: 3, tie: 0, oneCandidate: 0, noAnswer: 0 },
+      answers: 10,
+      unjudged: 6,
+      meanScore: (1 + 0 + 1 + 0) / 4,
+    });
+  });
+
+  test('is what a score that is no number comes to', async () => {
+    const scores: Record<string, number> = { nan: NaN, infinite: Infinity, a: 1, b: 0 };
+    const { preferences, stats } = await label(
+      [sampled('p', ['nan', 'a', 'b', 'infinite']), sampled('q', ['nan', 'a'])],
+      byRule('divides by zero', (answer) => ({ score: scores[answer] })),
+    );
+    expect(preferences).toMatchObject([{ id: 'p', chosen: 'a', rejected: 'b' }]);
+    expect(stats).toMatchObject({ unjudged: 3, dropped: { unjudged: 1 } });
+  });
+
+  test('leaves means that are numbers where nothing is judged', async () => {
+    const { stats } = await label([sampled('p', ['a none', 'b none'])], byNumber);
+    const judged = (await label([sampled('p', ['a 1', 'b 0'])], byNumber)).stats;
+    expect(stats).toMatchObject({ meanScore: 0, answers: 2, unjudged: 2, dropped: { unjudged: 1 } });
+    expect(sumStats([stats, judged])).toMatchObject({ meanScore: 0.5, answers: 4, unjudged: 2, dropped: { unjudged: 1 } }); // prettier-ignore
+  });
+});
+
+test('verdicts that are too few are an error, not a shift', async () => {
+  const forgetful: Labeler = { name: 'forgetful', judge: async () => ({ verdicts: [[{ score: 1 }]] }) };
+  await expect(label([sampled('p', ['a', 'b'])], forgetful)).rejects.toThrow('gave 1 verdicts on 2 answers');
+});
+
+test('a labeler that compares is only asked about answers that differ: one alone has half of what there is to win', async () => {
+  const asked: string[][] = [];
+  const comparing: Labeler = {
+    name: 'comparing',
+    judge: async (prompts) => {
+      asked.push(...prompts.map(({ answers }) => answers));
+      return { verdicts: prompts.map(({ answers }) => answers.map((_, i) => ({ score: i }))) };
+    },
+  };
+  const rows = [sampled('p', ['a', 'a']), sampled('q', ['a', 'b'])];
+  const { labels } = await judge(rows.map(candidatesOf), comparing, true);
+  expect(asked).toEqual([['a', 'b']]);
+  expect(labels).toEqual([
+    { id: 'p', candidates: [{ text: 'a', score: 0.5 }] },
+    { id: 'q', candidates: [{ text: 'a', score: 0 }, { text: 'b', score: 1 }] },
+  ]); // prettier-ignore
+});
+
+test('what a labeler counts is added up', async () => {
+  const counting: Labeler = {
+    name: 'counting',
+    judge: async (prompts) => ({ verdicts: prompts.map(({ answers }) => answers.map(() => ({ score: 1 }))), counts: { prompts: prompts.length, calls: 2 } }), // prettier-ignore
+  };
+  const parts = await Promise.all([1, 3].map((count) => label(Array.from({ length: count }, (_, i) => sampled(String(i), ['a', 'b'])), counting))); // prettier-ignore
+  expect(parts[1].stats.counts).toEqual({ prompts: 3, calls: 2 });
+  expect(sumStats(parts.map(({ stats }) => stats)).counts).toEqual({ prompts: 4, calls: 4 });
 });
 
 test('what is said of parts adds up to what is said of the whole', async () => {
@@ -133,7 +200,7 @@ test('what is said of parts adds up to what is said of the whole', async () => {
     kwargs: [{}],
     responses: [text, `${text},`].slice(0, 1 + (i % 2)).map((answer) => ({ text: answer, token_ids: [1], finish_reason: 'stop', logp: -1 })), // prettier-ignore
   }));
-  const labeler = createLabeler({ by: 'verifier' });
+  const labeler = await verifier.create({ by: 'verifier' }, noTools);
   const statsOf = async (part: SampledRecord[]) => (await label(part, labeler)).stats;
   const whole = await statsOf(rows);
   const parts = sumStats(await Promise.all([rows.slice(0, 2), rows.slice(2)].map(statsOf)));

@@ -4,8 +4,10 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { readPrompts } from '../../data/prompts.ts';
 import type { PromptRecord } from '../../data/records.ts';
+import { accuracyOf, ifevalAccuracies } from '../../labelers/verifier/accuracy.ts';
 import { detectLanguage } from '../../labelers/verifier/langdetect.ts';
 import { splitSentences } from '../../labelers/verifier/sentences.ts';
+import { noTools } from './tools.ts';
 import { checksOf, followsLoosely, followsStrictly, verifier } from '../../labelers/verifier/verifier.ts';
 import { splitWords } from '../../labelers/verifier/words.ts';
 
@@ -75,6 +77,28 @@ describe('against the reference checker', () => {
   });
 });
 
+describe('accuracies', () => {
+  test("of GPT-4's published responses are those of the reference's verdicts", () => {
+    const golden = read<{ key: number; response: string; follow_instruction_list: boolean[] }>('golden_strict.jsonl');
+    const answered = golden.map(({ key }) => prompts.get(String(key))!);
+    const { strict, loose, instructions } = ifevalAccuracies(answered, golden.map(({ response }) => response)); // prettier-ignore
+    const verdicts = golden.flatMap((row) => row.follow_instruction_list);
+    expect(instructions).toBe(verdicts.length);
+    expect(strict.instructionLevel).toBe(verdicts.filter(Boolean).length / verdicts.length);
+    const whole = golden.filter((row) => row.follow_instruction_list.every(Boolean));
+    expect(strict.promptLevel).toBe(whole.length / golden.length);
+    expect(loose.promptLevel).toBeGreaterThanOrEqual(strict.promptLevel);
+  });
+
+  test('count prompts, instructions and kinds', () => {
+    const rows = [
+      { ids: ['a:x', 'b:y'], followed: [true, false] },
+      { ids: ['a:x'], followed: [true] },
+    ];
+    expect(accuracyOf(rows)).toEqual({ promptLevel: 1 / 2, instructionLevel: 2 / 3, byKind: { 'a:x': 1, 'b:y': 0 } });
+  });
+});
+
 describe('scores', () => {
   const prompt: PromptRecord = {
     id: 'p',
@@ -85,7 +109,8 @@ describe('scores', () => {
 
   test('are the share of the instructions followed, and a pass is all of them', async () => {
     const answers = ['A dog barks.', 'A dog, it barks.', 'One, two, three, four.', '', 'My Dogma'];
-    expect(await verifier.judge([{ prompt, answers }])).toEqual([
+    const { judge } = await verifier.create({ by: 'verifier' }, noTools);
+    expect((await judge([{ prompt, answers }], {})).verdicts).toEqual([
       [
         { score: 1, pass: true },
         { score: 1 / 3, pass: false },
@@ -94,6 +119,14 @@ describe('scores', () => {
         { score: 1, pass: true },
       ],
     ]);
+  });
+
+  test('are of loose verdicts where these are asked for', async () => {
+    const [strict, loose] = await Promise.all((['strict', 'loose'] as const).map((verdict) => verifier.create({ by: 'verifier', verdict }, noTools))); // prettier-ignore
+    const answers = ['Sure, here it is:\nA dog barks.', ', , dog'];
+    const scores = async (labeler: typeof strict) => (await labeler.judge([{ prompt, answers }], {})).verdicts[0].map(({ score }) => score); // prettier-ignore
+    expect(await scores(strict)).toEqual([1 / 3, 2 / 3]);
+    expect(await scores(loose)).toEqual([1, 2 / 3]);
   });
 
   test('of a text are the same every time', () => {

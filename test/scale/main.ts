@@ -70,7 +70,7 @@ const file = join(folder, 'run.yaml');
 const sample = { samplesPerPrompt: 2, temperature: 1, shardSize: SHARD };
 writeFileSync(file, stringify({ name: 'scale', model: tinyModel(join(folder, 'model')), prompts: { train, heldOut: 100 }, rounds: 1, sample })); // prettier-ignore
 const server = await startDevServer();
-const rooms = { store: new LocalStore(join(folder, 'store')), engine: standIn };
+const rooms = { store: new LocalStore(join(folder, 'store')), engine: standIn, cacheFolder: join(folder, 'cache') };
 const address = server.address;
 const client = new Client({ connection: await Connection.connect({ address, connectTimeout: '30s' }) });
 const connection = await NativeConnection.connect({ address });

@@ -44,7 +44,7 @@ async function record(file: string, workflowId: string, runId?: string) {
 async function recordRun() {
   const standIns = new StandIns();
   let pause: (() => Promise<void>) | undefined;
-  standIns.before.label = async (times) => {
+  standIns.before.prefer = async (times) => {
     if (times === 1 || times === 5) throw badInput('None of the 8 prompts got a preference.');
     if (times === 3) await pause?.();
   };

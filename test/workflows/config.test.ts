@@ -110,7 +110,10 @@ describe('a bad value is refused with its key and what it may be', () => {
   test.each([
     ['rounds: 0', '"rounds" cannot be 0: expected number to be >0; see docs/config.md.'],
     ['rounds: many', '"rounds" cannot be "many": expected number, received string; see docs/config.md.'],
-    ['label:\n  by: nobody', '"label.by" cannot be "nobody": expected "verifier"; see docs/config.md.'],
+    [
+      'label:\n  by: nobody',
+      '"label.by" cannot be "nobody": expected one of "verifier"|"final-answer"|"regex"|"json-schema"|"module"|"combine"; see docs/config.md.',
+    ],
     [
       'optimize:\n  objective:\n    name: ppo',
       '"optimize.objective.name" cannot be "ppo": expected one of "selm"|"dpo"; see docs/config.md.',
@@ -214,7 +217,7 @@ describe('settings that change while a run is in progress', () => {
     [
       'rounds',
       3,
-      '--set rounds: a run in progress can only change sample, label, optimize, evaluate, onFailure; give this one another name and start it.',
+      '--set rounds: a run in progress can only change sample, label, optimize, evaluate, onFailure, budget; give this one another name and start it.',
     ],
   ])('are refused: %s=%j', (key, value, problem) => {
     expect(() => check({ [key]: value })).toThrow(new InputError(problem));

@@ -64,7 +64,7 @@ const seconds = (from: string, to: string) => (Date.parse(to) - Date.parse(from)
 
 /** An activity that fails until the test mends it. */
 function broken(
-  name: 'label' | 'optimize' | 'publish' | 'sample',
+  name: 'prefer' | 'optimize' | 'publish' | 'sample',
   error: () => Error = () => new Error('the disk is full'),
 ) {
   const standIns = new StandIns();
@@ -130,7 +130,7 @@ describe('a round that fails', () => {
   });
 
   test('can be tried again with other settings, which hold for the rounds after it as well', async () => {
-    const { standIns, fault } = broken('label', noPreference);
+    const { standIns, fault } = broken('prefer', noPreference);
     await withRun(standIns, { optimize: { learningRate: 1e-3 } }, async (run, { name }) => {
       await until(run, 'parked');
       fault.mended = true;
@@ -162,7 +162,7 @@ describe('a round that fails', () => {
   });
 
   test('can be skipped: the next starts from the last accepted policy', async () => {
-    const { standIns, fault } = broken('label', noPreference);
+    const { standIns, fault } = broken('prefer', noPreference);
     await withRun(standIns, {}, async (run, { name }) => {
       const { policy } = await until(run, 'parked');
       fault.mended = true;
@@ -175,7 +175,7 @@ describe('a round that fails', () => {
 
   test('can be the last: the run stops and publishes the last accepted policy', async () => {
     const standIns = new StandIns();
-    standIns.before.label = (times) => {
+    standIns.before.prefer = (times) => {
       if (times === 2) throw noPreference();
     };
     await withRun(standIns, { output: '/policy' }, async (run, { name }) => {
@@ -226,16 +226,16 @@ describe('before the first round and after the last', () => {
 
 describe('onFailure', () => {
   test('retries by itself, waiting twice as long each time, then parks', async () => {
-    const { standIns } = broken('label');
+    const { standIns } = broken('prefer');
     const starts: number[] = [];
-    const fail = standIns.before.label!;
-    standIns.before.label = async (times, input) => {
+    const fail = standIns.before.prefer!;
+    standIns.before.prefer = async (times, input) => {
       if (times % 10 === 1) starts.push(await environment.currentTimeMs());
       fail(times, input);
     };
     await withRun(standIns, { onFailure: { retries: 2, backoff: 3600 } }, async (run) => {
       const waits: number[] = [];
-      for (let looks = 0; looks < 60 && standIns.callsOf('label').length < 30; looks++) {
+      for (let looks = 0; looks < 60 && standIns.callsOf('prefer').length < 30; looks++) {
         const { failure } = await run.query(runStatusQuery);
         if (failure?.retryAt) waits.push(seconds(failure.since, failure.retryAt));
         await environment.sleep('10 minutes');
@@ -254,16 +254,16 @@ describe('onFailure', () => {
   });
 
   test('does not try bad input again', async () => {
-    const { standIns } = broken('label', noPreference);
+    const { standIns } = broken('prefer', noPreference);
     await withRun(standIns, { onFailure: { retries: 2, backoff: 1 } }, async (run) => {
       expect((await until(run, 'parked')).failure).not.toHaveProperty('retryAt');
       await environment.sleep('1 hour');
-      expect(standIns.callsOf('label')).toHaveLength(1);
+      expect(standIns.callsOf('prefer')).toHaveLength(1);
     });
   });
 
   test('leaves the operator free to decide before', async () => {
-    const { standIns, fault } = broken('label');
+    const { standIns, fault } = broken('prefer');
     await withRun(standIns, { onFailure: { retries: 1, backoff: 86_400 } }, async (run, { name }) => {
       await until(run, 'parked');
       const before = await environment.currentTimeMs();
@@ -334,7 +334,7 @@ describe('a pause', () => {
 
 describe('a decision is refused', () => {
   test('where there is nothing to decide', async () => {
-    const { standIns, fault } = broken('label', noPreference);
+    const { standIns, fault } = broken('prefer', noPreference);
     await withRun(standIns, {}, async (run, { name }) => {
       await until(run, 'parked');
       const { client } = environment;
@@ -350,7 +350,7 @@ describe('a decision is refused', () => {
   });
 
   test('to the second of two operators who decide at once', async () => {
-    const { standIns, fault } = broken('label', noPreference);
+    const { standIns, fault } = broken('prefer', noPreference);
     await withRun(standIns, {}, async (run, { name }) => {
       await until(run, 'parked');
       fault.mended = true;

@@ -43,6 +43,8 @@ const comparison = {
 export class StandIns {
   readonly calls: { name: ActivityName; input: Record<string, unknown> }[] = [];
   /** Called before an activity of this name answers, with how often it was called. */
+  /** That every activity says to have worked. */
+  seconds = 0;
   readonly before: { [Name in ActivityName]?: (times: number, input: Record<string, unknown>) => unknown } = {};
   private readonly promptsPerRound: number;
 
@@ -58,7 +60,7 @@ export class StandIns {
     return async (input: Record<string, unknown>) => {
       this.calls.push({ name, input });
       await this.before[name]?.(this.callsOf(name).length, input);
-      return answer(input as never);
+      return { ...answer(input as never), seconds: this.seconds };
     };
   }
 
@@ -74,7 +76,9 @@ export class StandIns {
       })),
       sample: this.act('sample', (input) => made('sample', input, { prompts: 1, promptTokens: 1, sampledTokens: 1 })),
       score: this.act('score', (input) => made('score', input, { responses: 1 })),
-      label: this.act('label', (input) => made('label', input, { rows: 8, preferences: 8, dropped: {} })),
+      label: this.act('label', (input) => made('label', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} })),
+      judge: this.act('judge', (input) => made('judge', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} })),
+      prefer: this.act('prefer', (input) => made('prefer', input, { rows: 8, preferences: 8, dropped: {} })),
       optimize: this.act('optimize', (input) => made('optimize', input, { steps: 1, metrics: { loss: 0.5 } })),
       evaluate: this.act('evaluate', (input) =>
         made('evaluate', input, { ...answered, ...(input.opponent && { against: comparison }) }),

@@ -1,0 +1,21 @@
+/** Whether the sides computed the same. */
+import type { Printed } from './measurement.ts';
+
+type Values = NonNullable<Printed['values']>;
+
+export interface Agreement {
+  /** Of answers: how many are the same, token for token, and how many there are. */
+  same?: number;
+  of?: number;
+  /** Of numbers: the largest difference. */
+  largestDifference?: number;
+}
+
+export function agreement(a: Values, b: Values): Agreement {
+  if (!Array.isArray(a[0])) {
+    const others = b as number[];
+    return { largestDifference: Math.max(...(a as number[]).map((value, i) => Math.abs(value - others[i]))) };
+  }
+  const [ours, theirs] = [a as number[][], b as number[][]];
+  return { same: ours.filter((answer, i) => answer.join() === theirs[i].join()).length, of: ours.length };
+}

@@ -1,0 +1,88 @@
+/** What is measured, of whom, and how often. */
+import type { Format } from './peers/llama.ts';
+import type { WorkSize } from './work.ts';
+
+export type Task = 'optimize' | 'precomputed' | 'sample' | 'decode' | 'score' | 'matmul' | 'round';
+export type Side = 'selm' | 'pytorch' | 'llama.cpp';
+
+export interface Case {
+  name: string;
+  task: Task;
+  size: WorkSize;
+  sides: Side[];
+  /** Repeats a side, where --repeats does not say otherwise. */
+  repeats: number;
+  /** What llama.cpp reads. */
+  format?: Format;
+  /** Of a round: which configuration. */
+  round?: 'quickstart' | 'smollm2';
+}
+
+const both: Side[] = ['selm', 'pytorch'];
+const model = 'smollm2';
+
+const training: WorkSize = { model, preferences: 12, batchSize: 4 };
+/** Six steps of the quickstart's rounds, as wide as those. */
+const small: WorkSize = { model: 'quickstart', preferences: 192, batchSize: 32, promptTokens: 24, responseTokens: [6, 24], full: true }; // prettier-ignore
+
+const sampled = (prompts: number, repeats: number, more: Partial<WorkSize> = {}, name = ''): Case => ({
+  name: `sample ${prompts}${name}`,
+  task: 'sample',
+  size: { model, prompts, newTokens: 128, ...more },
+  sides: both,
+  repeats,
+});
+
+const PROMPT_TOKENS = 60;
+const decoded = (prompts: number, format: Format, repeats: number): Case => ({
+  name: `decode ${prompts} ${format}`,
+  task: 'decode',
+  size: { model, prompts, newTokens: 128, promptTokens: PROMPT_TOKENS, weights: format === 'q8_0' ? 'q8' : 'f32' },
+  // selm has no float16 weights on a CPU: its float32 is held against both of llama.cpp's.
+  sides: format === 'f16' ? ['llama.cpp'] : ['selm', 'llama.cpp'],
+  repeats,
+  format,
+});
+
+const unshared: WorkSize = { model, prompts: 16, copies: 4, newTokens: 128, promptTokens: 240, temperature: 1 };
+
+const grownSample: WorkSize = { model, prompts: 16, newTokens: 64, promptTokens: 60 };
+const grownOptimize: WorkSize = { model, preferences: 8, batchSize: 4, promptTokens: 64, responseTokens: [128, 128] };
+const doubled = 'smollm2 with twice the layers';
+const selm = (name: string, task: Task, size: WorkSize, repeats = 2): Case => ({ name, task, size, sides: ['selm'], repeats }); // prettier-ignore
+
+export const LENGTHS = [512, 1024, 2048, 4096];
+const LENGTH_PROMPT = 64;
+
+export const CASES: Case[] = [
+  { name: 'matmul', task: 'matmul', size: { model }, sides: both, repeats: 2 },
+  { name: 'optimize', task: 'optimize', size: training, sides: both, repeats: 3 },
+  { name: 'optimize, reference given', task: 'precomputed', size: training, sides: both, repeats: 2 },
+  { name: 'optimize, all weights of the quickstart', task: 'optimize', size: small, sides: both, repeats: 3 },
+  sampled(16, 3),
+  sampled(16, 1, { newTokens: 256 }, ', 256 tokens'),
+  sampled(64, 2),
+  sampled(64, 2, { temperature: 1 }, ', temperature 1'),
+  sampled(256, 1),
+  ...[1, 16, 64].flatMap((prompts) =>
+    (['f32', 'f16', 'q8_0'] as const).map((format) => decoded(prompts, format, prompts === 64 ? 2 : 3)),
+  ),
+  selm('4 samples a prompt', 'decode', { ...unshared, copies: 1, samplesPerPrompt: 4 }, 2),
+  selm('4 samples a prompt, unshared', 'decode', unshared, 2),
+  { name: 'score', task: 'score', size: { model, preferences: 32 }, sides: both, repeats: 2 },
+  { name: 'round of the quickstart', task: 'round', size: { model: 'quickstart' }, sides: ['selm'], repeats: 2, round: 'quickstart' }, // prettier-ignore
+  { name: 'round of SmolLM2', task: 'round', size: { model }, sides: ['selm'], repeats: 1, round: 'smollm2' },
+  selm('growth, sample', 'decode', grownSample),
+  selm('growth, sample, twice the prompts', 'decode', { ...grownSample, prompts: 32 }),
+  selm('growth, sample, twice the tokens', 'decode', { ...grownSample, newTokens: 128 }),
+  selm('growth, sample, twice the layers', 'decode', { ...grownSample, model: doubled }),
+  selm('growth, optimize', 'optimize', grownOptimize),
+  selm('growth, optimize, twice the preferences', 'optimize', { ...grownOptimize, preferences: 16, batchSize: 8 }),
+  selm('growth, optimize, twice the response', 'optimize', { ...grownOptimize, responseTokens: [256, 256] }),
+  selm('growth, optimize, twice the layers', 'optimize', { ...grownOptimize, model: doubled }),
+  ...LENGTHS.map((length) => {
+    const response = length - LENGTH_PROMPT;
+    const size: WorkSize = { model, preferences: 1, batchSize: 1, promptTokens: LENGTH_PROMPT, responseTokens: [response, response] }; // prettier-ignore
+    return selm(`memory, ${length} tokens`, 'optimize', size, 1);
+  }),
+];

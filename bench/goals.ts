@@ -1,0 +1,55 @@
+/** What selm sets itself to reach, and whether this run of the bench shows it. */
+import { LENGTHS } from './cases.ts';
+import { decodeRate, figure, memory, overhead, rate, ratio, seconds, stepShare, type Results } from './results.ts';
+
+export interface Goal {
+  text: string;
+  wanted: number;
+  /** Undefined where it was not measured. */
+  measured: number | undefined;
+  /** Whether less is better. */
+  atMost?: boolean;
+  share?: boolean;
+}
+
+export const reached = ({ measured, wanted, atMost }: Goal) =>
+  measured === undefined ? undefined : atMost ? measured <= wanted : measured >= wanted;
+
+/** Twice the tokens may take so much more memory: twice as much, and a tenth of it for what a measurement strays. */
+const LINEAR = 2.2;
+
+export function goals(results: Results): Goal[] {
+  const peer = (name: string, of = seconds) => ratio(figure(results, name, 'pytorch', of), figure(results, name, 'selm', of)); // prettier-ignore
+  const generate = (name: string) => ratio(figure(results, name, 'selm', rate), figure(results, name, 'pytorch', rate));
+  const llama = (name: string) => ratio(figure(results, name, 'selm', decodeRate), figure(results, name, 'llama.cpp', decodeRate)); // prettier-ignore
+  const alone = (name: string, of: typeof rate) => figure(results, name, 'selm', of);
+  return [
+    { text: "optimize: times faster than the authors' step", wanted: 5, measured: peer('optimize') },
+    { text: "optimize: times less peak memory than the authors' step", wanted: 5, measured: peer('optimize', memory) },
+    { text: 'optimize, reference given: times faster', wanted: 3.5, measured: peer('optimize, reference given') },
+    { text: "optimize: share of the machine's matrix-product rate", wanted: 0.75, measured: stepShare(results), share: true }, // prettier-ignore
+    ...[16, 64].map((n) => ({ text: `sample: times transformers' tokens a second, ${n} rows`, wanted: 4, measured: generate(`sample ${n}`) })), // prettier-ignore
+    ...[16, 64].map((n) => ({ text: `decode: times llama.cpp's rate, f32, ${n} rows`, wanted: 1.3, measured: llama(`decode ${n} f32`) })), // prettier-ignore
+    ...[16, 64].map((n) => ({ text: `decode: times llama.cpp's rate, 8 bits, ${n} rows`, wanted: 1.5, measured: llama(`decode ${n} q8_0`) })), // prettier-ignore
+    {
+      text: '4 samples a prompt of 240 tokens: times the tokens a second of separate prompts',
+      wanted: 1.8,
+      measured: ratio(alone('4 samples a prompt', rate), alone('4 samples a prompt, unshared', rate)),
+    },
+    ...['quickstart', 'SmolLM2'].map((model) => {
+      const name = model === 'SmolLM2' ? 'round of SmolLM2' : 'round of the quickstart';
+      return { text: `${name}: share outside the engine`, wanted: 0.03, measured: alone(name, overhead), atMost: true, share: true }; // prettier-ignore
+    }),
+    { text: `optimize: memory's largest growth as tokens double, ${LENGTHS[0]} to ${LENGTHS.at(-1)}`, wanted: LINEAR, measured: growth(results), atMost: true }, // prettier-ignore
+  ];
+}
+
+/** Infinite where a length did not fit into memory at all. */
+function growth(results: Results): number | undefined {
+  const sides = LENGTHS.map((n) => results.cases.find(({ name }) => name === `memory, ${n} tokens`)?.sides.selm);
+  if (sides.some((side) => side?.missing !== undefined)) return Infinity;
+  const peaks = sides.map((side) => side?.runs[0]?.peakMegabytes);
+  const steps = peaks.slice(1).map((peak, i) => ratio(peak, peaks[i]));
+  const known = steps.filter((step) => step !== undefined);
+  return known.length === steps.length ? Math.max(...known) : undefined;
+}

@@ -1,0 +1,55 @@
+/** The models that are measured, made once in the cache. */
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeModel } from '../examples/quickstart/model.ts';
+import { startEngine } from '../engine/host.ts';
+import { readModelConfig } from '../engine/model/config.ts';
+import { parameterShapes } from '../engine/model/parameters.ts';
+import { writeSafetensors } from '../engine/model/safetensors.ts';
+import { smollm2 } from '../test/smollm2/model.ts';
+import { cacheFolder } from '../workers/places.ts';
+
+export type ModelName = 'smollm2' | 'smollm2 with twice the layers' | 'quickstart';
+
+/** @returns the model's folder */
+export async function modelFolder(name: ModelName): Promise<string> {
+  if (name === 'smollm2') return smollm2();
+  if (name === 'quickstart') return quickstart();
+  return doubled(await smollm2());
+}
+
+async function quickstart(): Promise<string> {
+  const folder = join(cacheFolder(), 'bench-quickstart', 'model');
+  mkdirSync(join(folder, '..'), { recursive: true });
+  const engine = startEngine();
+  try {
+    await makeModel(engine, folder, () => {});
+  } finally {
+    await engine.close();
+  }
+  return folder;
+}
+
+/** The weights do not matter to the time: small enough for numbers to stay finite, all the same. */
+const WEIGHT = 0.01;
+
+function doubled(model: string): string {
+  const folder = join(cacheFolder(), 'bench-smollm2-60-layers');
+  if (existsSync(folder)) return folder;
+  const unfinished = `${folder}.${process.pid}`;
+  mkdirSync(unfinished, { recursive: true });
+  const config = JSON.parse(readFileSync(join(model, 'config.json'), 'utf8')) as { num_hidden_layers: number };
+  config.num_hidden_layers *= 2;
+  writeFileSync(join(unfinished, 'config.json'), JSON.stringify(config));
+  for (const name of ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json']) {
+    if (existsSync(join(model, name))) writeFileSync(join(unfinished, name), readFileSync(join(model, name)));
+  }
+  const tensors = [...parameterShapes(readModelConfig(unfinished))].map(([name, shape]) => {
+    const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    for (let i = 0; i < data.length; i++) data[i] = shape.length === 1 ? 1 : WEIGHT * Math.sin(i);
+    return { name, dtype: 'F32' as const, shape, data };
+  });
+  writeSafetensors(join(unfinished, 'model.safetensors'), tensors, { format: 'pt' });
+  renameSync(unfinished, folder);
+  return folder;
+}

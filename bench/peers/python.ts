@@ -1,0 +1,32 @@
+/** The Python environment that the peers run in, made once in the cache. */
+import { execFile } from 'node:child_process';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { cacheFolder } from '../../workers/places.ts';
+
+const run = promisify(execFile);
+
+const PACKAGES = ['torch', 'transformers', 'peft', 'gguf', 'sentencepiece'];
+/** Said on the page. */
+const NAMED = ['torch', 'transformers', 'peft'];
+
+/** @returns the interpreter */
+export async function makePython(say: (line: string) => void): Promise<string> {
+  const folder = join(cacheFolder(), 'bench-python');
+  const python = join(folder, 'bin', 'python');
+  const finished = join(folder, 'finished');
+  if (existsSync(finished)) return python;
+  say(`Making the peers' Python environment, once: ${PACKAGES.join(', ')}.`);
+  rmSync(folder, { recursive: true, force: true });
+  await run('python3', ['-m', 'venv', folder]);
+  await run(python, ['-m', 'pip', 'install', '--quiet', ...PACKAGES]);
+  // An environment knows its own path, so it cannot be made elsewhere and moved: this mark says that it is whole.
+  writeFileSync(finished, '');
+  return python;
+}
+
+export async function pythonVersions(python: string): Promise<Record<string, string>> {
+  const script = `import json, importlib.metadata as m; print(json.dumps({p: m.version(p) for p in ${JSON.stringify(NAMED)}}))`;
+  return JSON.parse((await run(python, ['-c', script])).stdout) as Record<string, string>;
+}

@@ -1,0 +1,62 @@
+/**
+ * One real round as `selm run` does it, with Temporal's dev server and both workers: selm_round.ts CONFIG; prints one JSON line.
+ * Its time is that of the round's workflow, from its start to its end; what starts server and workers is not in it.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { writeJsonl } from '../../data/jsonl.ts';
+import { instructions, promptOf } from '../../examples/quickstart/task.ts';
+import { connectClient } from '../../workers/connection.ts';
+import { startLocal } from '../../workers/local.ts';
+import { startRun } from '../../workers/runs.ts';
+import { loadConfig } from '../../workflows/config.ts';
+import { roundWorkflowId } from '../../workflows/ids.ts';
+import type { Printed } from '../measurement.ts';
+import { modelFolder } from '../models.ts';
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'selm-bench-round-'));
+const times = join(folder, 'jobs');
+process.env['SELM_HOME'] = join(folder, 'home');
+process.env['JOB_TIMES'] = times;
+process.env['NODE_OPTIONS'] = `--import ${new URL('job-times.mjs', import.meta.url).href}`;
+
+const configs = {
+  async quickstart() {
+    const { training, heldOut } = instructions();
+    const prompts = { train: join(folder, 'train.jsonl'), heldOut: join(folder, 'held-out.jsonl'), perRound: 1536 };
+    await writeJsonl(prompts.train, training.map(promptOf));
+    await writeJsonl(prompts.heldOut, heldOut.map(promptOf));
+    const changes = { model: await modelFolder('quickstart'), prompts, rounds: 1, output: join(folder, 'policy') };
+    return loadConfig(path('../../examples/quickstart/config.yaml'), changes);
+  },
+  /** The example's settings on fewer and shorter answers. */
+  async smollm2() {
+    const ifeval = path('../../examples/ifeval/');
+    const prompts = { train: `${ifeval}train.jsonl`, heldOut: `${ifeval}held-out.jsonl`, perRound: 16 };
+    const file = path('../../examples/smollm2-ifeval.yaml');
+    const config = loadConfig(file, { model: await modelFolder('smollm2'), prompts, rounds: 1, output: join(folder, 'policy') }); // prettier-ignore
+    config.sample.maxNewTokens = 96;
+    config.evaluate.maxNewTokens = 32;
+    config.optimize.epochs = 1;
+    return config;
+  },
+};
+
+const config = await configs[process.argv[2] as keyof typeof configs]();
+const local = await startLocal((line) => console.error(line));
+try {
+  const client = await connectClient();
+  const { handle } = await startRun(client, config);
+  await handle.result();
+  const round = await client.workflow.getHandle(roundWorkflowId(handle.workflowId, 1)).describe();
+  const seconds = (round.closeTime!.getTime() - round.startTime.getTime()) / 1000;
+  const jobs = readFileSync(times, 'utf8').trim().split('\n').map(Number);
+  const printed: Printed = { seconds, engineSeconds: jobs.reduce((a, b) => a + b, 0) / 1000 };
+  console.log(JSON.stringify(printed));
+} finally {
+  await local.stop();
+  rmSync(folder, { recursive: true });
+}

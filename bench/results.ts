@@ -1,0 +1,68 @@
+/** What bench/results.json holds, and the figures that the page and its goals take from it. */
+import type { Agreement } from './agreement.ts';
+import type { Side } from './cases.ts';
+import type { Measurement } from './measurement.ts';
+
+export interface SideResult {
+  /** Why there is nothing, or no more, measured. */
+  missing?: string;
+  runs: Measurement[];
+}
+
+export interface CaseResult {
+  name: string;
+  sides: Partial<Record<Side, SideResult>>;
+  agreement?: Agreement;
+  /** Floating-point operations of one step: flops.ts. */
+  stepFlops?: number;
+}
+
+export interface Results {
+  machine: string;
+  threads: number;
+  versions: Record<string, string>;
+  cases: CaseResult[];
+}
+
+const median = (numbers: number[]) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
+
+/** A figure of a case's side: the median of its runs; undefined where it was not measured. */
+export function figure(
+  results: Results,
+  name: string,
+  side: Side,
+  of: (run: Measurement) => number | undefined,
+): number | undefined {
+  const runs = results.cases.find((result) => result.name === name)?.sides[side]?.runs ?? [];
+  const numbers = runs.map(of).filter((value) => value !== undefined);
+  return numbers.length > 0 ? median(numbers) : undefined;
+}
+
+export const seconds = (run: Measurement) => run.seconds;
+export const memory = (run: Measurement) => run.peakMegabytes;
+export const rate = (run: Measurement) => run.tokens && run.tokens / run.seconds;
+export const decodeRate = (run: Measurement) =>
+  run.decodedTokens && run.decodeSeconds && run.decodedTokens / run.decodeSeconds;
+
+/** a / b, where both are known. */
+export const ratio = (a: number | undefined, b: number | undefined) =>
+  a !== undefined && b !== undefined ? a / b : undefined;
+
+/** The larger of the rates at which both libraries multiply large matrices here, in GFLOP/s. */
+export function machineRate(results: Results): number | undefined {
+  const rates = (['selm', 'pytorch'] as const).map((side) => figure(results, 'matmul', side, (run) => run.gigaflops));
+  const known = rates.filter((value) => value !== undefined);
+  return known.length > 0 ? Math.max(...known) : undefined;
+}
+
+/** The share of the machine's rate that an optimize step reaches, without the references' part. */
+export function stepShare(results: Results): number | undefined {
+  const { stepFlops } = results.cases.find(({ name }) => name === 'optimize') ?? {};
+  const step = figure(results, 'optimize', 'selm', (run) => run.seconds - (run.referenceSeconds ?? 0));
+  const machine = machineRate(results);
+  return stepFlops && step && machine && stepFlops / step / 1e9 / machine;
+}
+
+/** The share of a round that passes outside the engine. */
+export const overhead = (run: Measurement) =>
+  run.engineSeconds === undefined ? undefined : 1 - run.engineSeconds / run.seconds;

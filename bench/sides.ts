@@ -1,0 +1,72 @@
+/** Who is measured: how each side is started, and why one cannot be. */
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { samplingSchema } from '../engine/settings.ts';
+import { engineVersion } from '../engine/version.ts';
+import type { Case, Side } from './cases.ts';
+import { measureScript, type Measurement, type Printed } from './measurement.ts';
+import { modelFolder } from './models.ts';
+import { makeLlamaCpp, measureLlamaCpp, type LlamaCpp } from './peers/llama.ts';
+import { makePython, pythonVersions } from './peers/python.ts';
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+
+type Outcome = Measurement & Pick<Printed, 'values'>;
+
+export interface Sides {
+  versions: Record<string, string>;
+  /** Why this side of this case cannot be measured; undefined where it can. */
+  missing(given: Case, side: Side): string | undefined;
+  measure(given: Case, side: Side, workFile: string): Promise<Outcome>;
+}
+
+/** Makes the peers of the cases, as far as they can be made here. */
+export async function openSides(cases: Case[], threads: number, say: (line: string) => void): Promise<Sides> {
+  const needed = new Set(cases.flatMap(({ sides }) => sides));
+  const absent: Partial<Record<Side, string>> = {};
+  const attempt = async <T>(side: Side, make: () => Promise<T>): Promise<T | undefined> => {
+    if (!needed.has(side)) return undefined;
+    try {
+      return await make();
+    } catch (error) {
+      absent[side] = `it could not be made here: ${(error as Error).message.split('\n')[0]}`;
+      say(`${side} is missing: ${absent[side]}`);
+      return undefined;
+    }
+  };
+  const python = await attempt('pytorch', () => makePython(say));
+  const llama = await attempt('llama.cpp', async () =>
+    makeLlamaCpp(python ?? (await makePython(say)), await modelFolder('smollm2'), say),
+  );
+  return {
+    versions: {
+      selm: engineVersion,
+      ...(python && (await pythonVersions(python))),
+      ...(llama && { 'llama.cpp': llama.version }),
+    },
+    missing: ({ size }, side) => {
+      if (side !== 'selm') return absent[side];
+      const lacks = size.weights === 'q8' && !('weights' in samplingSchema.shape);
+      return lacks ? 'it has no 8-bit weights' : undefined;
+    },
+    measure: (given, side, file) => start(given, side, file, { python, llama, threads }),
+  };
+}
+
+interface Places {
+  python: string | undefined;
+  llama: LlamaCpp | undefined;
+  threads: number;
+}
+
+function start(given: Case, side: Side, file: string, { python, llama, threads }: Places): Promise<Outcome> {
+  const { task, size, format, round } = given;
+  const ours = (script: string, ...args: string[]) =>
+    measureScript(process.execPath, ['--import', tsx, path(script), ...args]);
+  if (round) return ours('peers/selm_round.ts', round);
+  if (side === 'selm') return ours('peers/selm_peer.ts', task, file, String(threads));
+  if (side === 'pytorch') return measureScript(python!, [path('peers/torch_peer.py'), task, file, String(threads)]);
+  const shape = { rows: size.prompts!, promptTokens: size.promptTokens!, newTokens: size.newTokens! };
+  return measureLlamaCpp(llama!, format!, shape, threads);
+}

@@ -1,0 +1,97 @@
+import { totalmem } from 'node:os';
+import Table from 'cli-table3';
+import { Command } from 'commander';
+import { InputError } from '../data/errors.ts';
+import { estimateRun, type Assumptions, type Estimate } from '../workers/estimate.ts';
+import { checkMachine } from '../workers/machine.ts';
+import { loadConfig } from '../workflows/config.ts';
+import { FAILED } from './errors.ts';
+import { jsonOption } from './step.ts';
+
+const NUMBERS = ['tflops', 'weightBytes', 'promptTokens', 'answerTokens', 'price'] as const;
+type Flags = Partial<Record<(typeof NUMBERS)[number], string>> & { json?: boolean };
+
+/** `selm doctor`: whether this machine, or a configuration, is fit for a run. */
+export function doctorCommand(): Command {
+  return new Command('doctor')
+    .description('Check this machine; or a configuration, with what its rounds need, before anything is downloaded.')
+    .argument('[config]', "A run's YAML file.")
+    .option(
+      '--tflops <n>',
+      'Sustained 10^12 floating-point operations a second, for hours (100: about what batches of 32 reach on an H100).',
+      '100',
+    ) // prettier-ignore
+    .option('--weight-bytes <n>', 'Bytes of a weight that is not trained: 4 is float32, 2 float16.', '4')
+    .option('--prompt-tokens <n>', 'Mean prompt (default: the longest, so that hours are an upper bound).')
+    .option('--answer-tokens <n>', 'Mean answer (default: the longest, so that hours are an upper bound).')
+    .option('--price <n>', 'What an hour of the machine costs, for the cost of a round.')
+    .addOption(jsonOption())
+    .action(async (file: string | undefined, flags: Flags) => {
+      const { problems, rows, json } = file === undefined ? await machine() : await configuration(file, flags);
+      const table = new Table({ style: { head: [], border: [], compact: true } });
+      table.push(...rows);
+      console.log(table.toString());
+      for (const problem of problems) console.error(`selm: ${problem}`);
+      if (flags.json) console.log(JSON.stringify(json));
+      if (problems.length > 0) process.exitCode = FAILED;
+    });
+}
+
+interface Findings {
+  problems: string[];
+  rows: string[][];
+  json: object;
+}
+
+async function machine(): Promise<Findings> {
+  const checks = await checkMachine();
+  const problems = checks.flatMap(({ problem }) => problem ?? []);
+  return { problems, rows: checks.map(({ what, found }) => [what, found]), json: { checks, problems } };
+}
+
+async function configuration(file: string, flags: Flags): Promise<Findings> {
+  const config = loadConfig(file);
+  const estimate = await estimateRun(config, assumptionsOf(flags));
+  return { problems: estimate.problems, rows: rowsOf(estimate), json: { name: config.name, rounds: config.rounds, ...estimate } }; // prettier-ignore
+}
+
+/** @throws InputError that names the flag */
+function assumptionsOf(flags: Flags): Assumptions {
+  const given = NUMBERS.filter((name) => flags[name] !== undefined).map((name) => [name, Number(flags[name])] as const);
+  const wrong = given.find(([, value]) => !(value > 0));
+  if (wrong) throw new InputError(`--${wrong[0].replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} ${flags[wrong[0]]} is not valid: give a number > 0.`); // prettier-ignore
+  return Object.fromEntries(given) as unknown as Assumptions;
+}
+
+const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+
+/** 'weights 1.0 GB, gradients 2.0 GB: 3.0 GB' */
+function memory(parts: Record<string, number>): string {
+  const total = Object.values(parts).reduce((sum, part) => sum + part, 0);
+  const each = Object.entries(parts).map(([name, bytes]) => `${name} ${gigabytes(bytes)}`);
+  return `${gigabytes(total)}: ${each.join(', ')}`;
+}
+
+function rowsOf({
+  parameters,
+  sample,
+  optimize,
+  promptsPerRound,
+  heldOut,
+  hours,
+  costPerRound,
+  unknown,
+}: Estimate): string[][] {
+  // prettier-ignore
+  return [
+    ...(parameters === undefined ? [] : [['parameters', `${(parameters / 1e9).toFixed(3)} billion`]]),
+    ...(promptsPerRound === undefined ? [] : [['prompts a round', String(promptsPerRound)]]),
+    ...(heldOut === undefined ? [] : [['held-out prompts', String(heldOut)]]),
+    ...(sample ? [['memory of sample', memory(sample)]] : []),
+    ...(optimize ? [['memory of optimize', memory(optimize)]] : []),
+    ['memory of this machine', gigabytes(totalmem())],
+    ...(hours ? [['hours a round', Object.entries(hours).map(([step, value]) => `${step} ${value.toFixed(2)}`).join(', ')]] : []), // prettier-ignore
+    ...(costPerRound === undefined ? [] : [['cost a round', costPerRound.toFixed(2)]]),
+    ...unknown.map((sentence) => ['not known', sentence]),
+  ];
+}

@@ -1,0 +1,46 @@
+import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
+import { writeJsonl } from '../data/jsonl.ts';
+import { readPrompts } from '../data/prompts.ts';
+import { samplingSchema } from '../engine/settings.ts';
+import { ifevalAccuracies, type Accuracy } from '../labelers/verifier/accuracy.ts';
+import { percent } from './numbers.ts';
+import { addSettings, readSettings } from './settings.ts';
+import { addPolicy, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
+
+const SUITE = ['train', 'held-out'].map((name) => fileURLToPath(new URL(`../examples/ifeval/${name}.jsonl`, import.meta.url))); // prettier-ignore
+const FIELDS = ['maxNewTokens', 'batchSize'] as const;
+/** As lm-evaluation-harness has it for this suite. */
+const schema = samplingSchema.extend({ maxNewTokens: samplingSchema.shape.maxNewTokens.unwrap().default(1280).describe('Longest answer, in tokens.') }); // prettier-ignore
+
+interface Flags extends PolicyFlags {
+  prompts?: string;
+  out?: string;
+  json?: boolean;
+}
+
+/** `selm ifeval`: the IFEval suite on a policy's greedy answers. */
+export function ifevalCommand(): Command {
+  const command = new Command('ifeval').description(
+    "IFEval (arXiv 2311.07911) on a policy's greedy answers: strict and loose, by prompt and by instruction.",
+  );
+  addPolicy(command);
+  command.option('--prompts <file>', 'Prompts with instructions. Default: the 540 of examples/ifeval.');
+  command.option('--out <file>', 'Gets the answers, a row {id, prompt, responses} a prompt.');
+  addSettings(command, schema, [...FIELDS]);
+  command.addOption(jsonOption());
+  return command.action(async (flags: Flags & Record<string, unknown>) => {
+    const settings = readSettings(schema, flags, [...FIELDS]);
+    const policy = await policyOf(flags);
+    const sources = flags.prompts === undefined ? SUITE : [flags.prompts];
+    const prompts = (await Promise.all(sources.map(readPrompts))).flat();
+    const { responses } = await withEngine((engine) => engine.run('sample', { policy, prompts, settings, seed: 0 }));
+    if (flags.out !== undefined) await writeJsonl(flags.out, prompts.map((prompt, i) => ({ ...prompt, responses: responses[i] }))); // prettier-ignore
+    const accuracies = ifevalAccuracies(prompts, responses.map(([{ text }]) => text)); // prettier-ignore
+    const kinds = Object.keys(accuracies.strict.byKind).map((kind) => `  ${kind}: ${percent(accuracies.strict.byKind[kind])} strict, ${percent(accuracies.loose.byKind[kind])} loose`); // prettier-ignore
+    summarize(flags, { ...accuracies }, [line('strict', accuracies.strict), line('loose', accuracies.loose), ...kinds].join('\n')); // prettier-ignore
+  });
+}
+
+const line = (name: string, { promptLevel, instructionLevel }: Accuracy) =>
+  `${name}: prompt-level ${percent(promptLevel)}, instruction-level ${percent(instructionLevel)}`;

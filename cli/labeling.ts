@@ -1,0 +1,53 @@
+/** The labeler of a command: by its name, or with its settings from a file. */
+import { availableParallelism } from 'node:os';
+import { Option, type Command } from 'commander';
+import { InputError } from '../data/errors.ts';
+import type { PromptRecord } from '../data/records.ts';
+import type { CallOptions, Engine } from '../engine/jobs.ts';
+import { createLabeler, labelerNames, type LabelSettings } from '../labelers/index.ts';
+import type { Candidates } from '../labelers/labeler.ts';
+import { judge, type Labels } from '../labelers/labels.ts';
+import { isComparative } from '../labelers/needs.ts';
+import { cacheFolder } from '../workers/places.ts';
+import { readLabelSettings } from '../workflows/config.ts';
+import { showProgress } from './progress.ts';
+
+export interface LabelerFlags {
+  by?: string;
+  labelConfig?: string;
+}
+
+export const addLabeler = (command: Command): Command =>
+  command
+    .addOption(new Option('--by <labeler>', 'Who scores the answers.').choices(labelerNames))
+    .option('--label-config <file>', "The labeler's settings: a YAML file with what stands under `label` in a run's.");
+
+/** @throws InputError when no labeler is named, or its settings are wrong */
+export function labelerOf({ by, labelConfig }: LabelerFlags): LabelSettings {
+  if (by === undefined && labelConfig === undefined) {
+    throw new InputError('No labeler is named: give --by, or --label-config where it needs settings.');
+  }
+  return readLabelSettings(labelConfig, by);
+}
+
+/**
+ * @returns what judges answers and shows how far it is
+ * @throws InputError when the labeler cannot judge answers to these prompts
+ */
+export async function openLabeler(
+  settings: LabelSettings,
+  engine: Engine,
+  prompts: PromptRecord[],
+): Promise<(rows: Candidates[], options: CallOptions) => Promise<Labels>> {
+  const tools = { engine, cacheFolder: cacheFolder(), threads: availableParallelism() };
+  const labeler = await createLabeler(settings, tools);
+  for (const prompt of prompts) labeler.check?.(prompt);
+  return async (rows, options) => {
+    const bar = showProgress('label');
+    try {
+      return await judge(rows, labeler, isComparative(settings), { onProgress: bar.update, ...options });
+    } finally {
+      bar.stop();
+    }
+  };
+}

@@ -1,0 +1,7 @@
+/** Numbers as the commands print them. */
+import type { Interval } from '../activities/statistics.ts';
+
+export const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+
+/** As in `[53.1, 56.9]`, in percent. */
+export const percentInterval = ({ low, high }: Interval) => `[${(100 * low).toFixed(1)}, ${(100 * high).toFixed(1)}]`;

@@ -1,0 +1,106 @@
+/** Pairwise annotations: alpaca_eval's annotations.json and df_gamed.csv, and JSON Lines of a preference with two lengths. */
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { InputError } from './errors.ts';
+import { readJsonlRows } from './jsonl.ts';
+import { makeRow, parseRow, type Row } from './row.ts';
+
+/** Which of two answers is preferred, and how long both are, in characters. */
+export interface Annotation {
+  /** 1 where the model's answer is preferred, 0 where the baseline's is, 0.5 for a tie. Absent where nobody judged. */
+  outcome?: number;
+  modelLength: number;
+  baselineLength: number;
+  difficulty?: number;
+}
+
+/** alpaca_eval's scale: 1 prefers output_1, the baseline's; 2 prefers output_2, the model's; 0 and 1.5 are ties. */
+const preference = z
+  .number()
+  .refine(
+    (value) => value === 0 || (value >= 1 && value <= 2),
+    'expected 1 (the baseline) to 2 (the model), or 0 for a tie',
+  );
+const judged = { preference: preference.optional(), instruction_difficulty: z.number().optional() };
+const outputsSchema = z.object({ ...judged, output_1: z.string(), output_2: z.string() });
+const length = z.int().nonnegative();
+const lengthsSchema = z.object({ ...judged, length_baseline: length, length_model: length });
+
+/** @throws InputError that names the place; also where some rows have a difficulty and others none, or nothing is judged */
+export async function readAnnotations(path: string): Promise<Annotation[]> {
+  const rows = path.endsWith('.json') ? await readJsonArray(path) : await readJsonlRows(path);
+  const annotations = rows.map(annotationOf);
+  const difficult = annotations.filter(({ difficulty }) => difficulty !== undefined).length;
+  if (difficult !== 0 && difficult !== rows.length) {
+    throw new InputError(`${path} has an "instruction_difficulty" in ${difficult} of ${rows.length} rows; give it in all or none.`); // prettier-ignore
+  }
+  if (annotations.every(({ outcome }) => outcome === undefined)) {
+    throw new InputError(`${path} has no "preference" in any row; at least one comparison must be judged.`);
+  }
+  return annotations;
+}
+
+function annotationOf(row: Row): Annotation {
+  const inFull = 'output_1' in row.fields || 'output_2' in row.fields;
+  const record = inFull ? parseRow(row, outputsSchema) : parseRow(row, lengthsSchema);
+  const lengths =
+    'output_1' in record
+      ? { modelLength: charactersOf(record.output_2), baselineLength: charactersOf(record.output_1) }
+      : { modelLength: record.length_model, baselineLength: record.length_baseline };
+  return {
+    ...(record.preference !== undefined && { outcome: outcomeOf(record.preference) }),
+    ...lengths,
+    ...(record.instruction_difficulty !== undefined && { difficulty: record.instruction_difficulty }),
+  };
+}
+
+const outcomeOf = (value: number) => (value === 0 ? 0.5 : value - 1);
+
+/** Unicode code points, as Python counts a string's length. */
+export const charactersOf = (text: string): number => [...text].length;
+
+async function readJsonArray(path: string): Promise<Row[]> {
+  const text = await readText(path);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new InputError(`${path} is not JSON; it must be a list of annotations, or JSON Lines in a file named .jsonl.`); // prettier-ignore
+  }
+  if (!Array.isArray(value) || value.length === 0) {
+    throw new InputError(`${path} is not a list of annotations; it needs at least one.`);
+  }
+  return value.map((fields: unknown, i) => {
+    if (typeof fields === 'object' && fields !== null) return makeRow(`${path} annotation ${i + 1}`, fields);
+    throw new InputError(`${path} annotation ${i + 1} is not an object; see alpaca_eval's annotations.json.`);
+  });
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new InputError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code}); check the path.`);
+  }
+}
+
+const gamedSchema = z.object({
+  index: z.coerce.number().int().nonnegative(),
+  preference: z.coerce.number().min(0).max(1),
+  std_delta_len: z.coerce.number(),
+  instruction_difficulty: z.coerce.number(),
+});
+
+/** A row of df_gamed.csv: the baseline told to be brief or wordy, against itself. */
+export type GamedAnnotation = z.infer<typeof gamedSchema>;
+
+/** alpaca_eval's df_gamed.csv: the difficulty of each instruction, by its place among the annotations, and the gamed baselines. */
+export async function readGamed(path: string): Promise<GamedAnnotation[]> {
+  const [header, ...lines] = (await readText(path)).trim().split(/\r?\n/);
+  const names = header.split(',');
+  return lines.map((line, i) => {
+    const cells = line.split(',');
+    const fields = Object.fromEntries(names.map((name, column) => [name, cells[column] || null]));
+    return parseRow(makeRow(`${path} line ${i + 2}`, fields), gamedSchema);
+  });
+}

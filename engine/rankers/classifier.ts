@@ -1,0 +1,108 @@
+/** Reward models of the Llama family: the transformer with `score.weight` in place of its output layer. */
+import { InputError } from '../../data/errors.ts';
+import * as ops from '../graph/ops.ts';
+import { Graph } from '../graph/tensor.ts';
+import { segmentedAttention } from '../model/attention.ts';
+import { checkSequenceLength, readModelConfig } from '../model/config.ts';
+import { frozenWeights, openModel, type ModelFiles } from '../model/parameters.ts';
+import { openTokenizer, type TokenizerFiles } from '../model/tokenizer.ts';
+import { transformer } from '../model/transformer.ts';
+import { groupByPrompt, groupLength, packTokens, planBatches, type Group } from '../packing.ts';
+import { int64, Session } from '../session.ts';
+import { located } from '../tokenize.ts';
+import { encodeExchange } from './exchange.ts';
+import type { Answered, RewardModel } from './reward.ts';
+
+/** Tokens in one pass, as in scoring. */
+const BATCH_TOKENS = 2048;
+
+export class Classifier implements RewardModel {
+  private readonly session: Session;
+  private readonly model: ModelFiles;
+  private readonly tokenizer: TokenizerFiles;
+
+  private constructor(session: Session, model: ModelFiles, tokenizer: TokenizerFiles) {
+    this.session = session;
+    this.model = model;
+    this.tokenizer = tokenizer;
+  }
+
+  static async open(folder: string, threads: number): Promise<Classifier> {
+    const { labels } = readModelConfig(folder, 'SequenceClassification');
+    if (labels !== 1) {
+      throw new InputError(
+        `${folder} gives ${labels} numbers an answer (num_labels in config.json), but a reward is one: use a reward model.`,
+      );
+    }
+    const model = openModel(folder, 'SequenceClassification');
+    const { config, dataFolder } = model;
+    const tokenizer = openTokenizer(folder);
+    const g = new Graph();
+    const [ids, positions, segments] = ['ids', 'positions', 'segments'].map((name) =>
+      g.input(name, 'int64', ['G', 'S']),
+    );
+    const last = g.input('last', 'int64', ['N']);
+    const weight = frozenWeights(g, model);
+    const hidden = transformer(g, config, { weight }, ids, positions, segmentedAttention(g, config, segments));
+    g.output('rewards', ops.gemm(g, ops.gather(g, hidden, last), weight('score.weight'), { transB: true }));
+    return new Classifier(await Session.open(g, { folder: dataFolder, threads }), model, tokenizer);
+  }
+
+  async rewards(rows: Answered[], onBatch?: (answers: number, tokens: number) => void): Promise<number[][]> {
+    const sequences = rows.flatMap((row, i) => located(`Row ${i + 1}`, () => splitPrompt(row.answers.map((answer) => this.encode(row, answer))))); // prettier-ignore
+    const { groups, members } = groupByPrompt(sequences, BATCH_TOKENS);
+    const rewards = sequences.map(() => 0);
+    let [done, computed] = [0, 0];
+    for (const batch of planBatches(groups, BATCH_TOKENS)) {
+      const packed = batch.map((i) => groups[i]);
+      const { feeds, width } = packTokens(packed);
+      const last = lastTokens(packed, width);
+      const result = await this.session.run({ ...feeds, last: int64(last, [last.length]) });
+      const owners = batch.flatMap((i) => members[i]);
+      for (const [n, reward] of (result['rewards'].data as Float32Array).entries()) rewards[owners[n]] = reward;
+      done += owners.length;
+      computed += packed.reduce((total, group) => total + groupLength(group), 0);
+      onBatch?.(done, computed);
+    }
+    let next = 0;
+    return rows.map(({ answers }) => answers.map(() => rewards[next++]));
+  }
+
+  /**
+   * The tokens up to the one that is judged: the last that is not padding, which some models use as their end token too.
+   * What follows it cannot be seen by it.
+   */
+  private encode({ prompt }: Answered, answer: string): number[] {
+    const { config } = this.model;
+    const { ids } = encodeExchange(this.tokenizer, prompt, answer);
+    const end = ids.findLastIndex((id) => id !== config.padId);
+    const judged = end < 0 ? ids : ids.slice(0, end + 1);
+    const stray = judged.find((id) => id >= config.vocabSize);
+    if (stray !== undefined) {
+      throw new InputError(
+        `token id ${stray} is outside the vocabulary of ${this.model.folder} (${config.vocabSize} tokens): use the model's own tokenizer.json.`,
+      );
+    }
+    checkSequenceLength(config, judged.length);
+    return judged;
+  }
+
+  async close(): Promise<void> {
+    await this.session.close();
+  }
+}
+
+/** What all answers' tokens begin with is their prompt, which is computed once for them; one token at least is left of each. */
+function splitPrompt(sequences: number[][]): { prompt: number[]; response: number[] }[] {
+  const shortest = Math.min(...sequences.map(({ length }) => length)) - 1;
+  const differing = sequences[0].findIndex((id, i) => i >= shortest || sequences.some((other) => other[i] !== id));
+  return sequences.map((ids) => ({ prompt: ids.slice(0, differing), response: ids.slice(differing) }));
+}
+
+/** Where the last token of each response lies among the rows of packTokens(). */
+function lastTokens(groups: Group[], width: number): number[] {
+  return groups.flatMap(({ prompt, responses }, g) => {
+    let end = g * width + prompt.length - 1;
+    return responses.map(({ length }) => (end += length));
+  });
+}

@@ -1,0 +1,135 @@
+/** Any reward model that is written as ONNX, with its tokenizer beside it. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import ort from 'onnxruntime-node';
+import { InputError } from '../../data/errors.ts';
+import { readJson } from '../model/config.ts';
+import { openTokenizer, type TokenizerFiles } from '../model/tokenizer.ts';
+import { planByLength } from '../packing.ts';
+import { int64, type Feeds } from '../session.ts';
+import { located } from '../tokenize.ts';
+import { encodeExchange, type Exchange } from './exchange.ts';
+import type { Answered, RewardModel } from './reward.ts';
+
+/** Tokens in one pass, padding included. */
+const BATCH_TOKENS = 2048;
+
+/** The inputs that a model may have. */
+const INPUTS = ['input_ids', 'attention_mask', 'token_type_ids'];
+
+/** The folder's ONNX file, where it has one: at its top, or where the hub's exports keep it. */
+export function findOnnx(folder: string): string | undefined {
+  return ['model.onnx', 'onnx/model.onnx'].map((name) => join(folder, name)).find((file) => existsSync(file));
+}
+
+export class OnnxReward implements RewardModel {
+  private readonly session: ort.InferenceSession;
+  private readonly file: string;
+  private readonly tokenizer: TokenizerFiles;
+  private readonly padId: number;
+
+  private constructor(session: ort.InferenceSession, file: string, tokenizer: TokenizerFiles, padId: number) {
+    this.session = session;
+    this.file = file;
+    this.tokenizer = tokenizer;
+    this.padId = padId;
+  }
+
+  static async open(folder: string, file: string, threads: number): Promise<OnnxReward> {
+    const tokenizer = openTokenizer(folder);
+    const session = await openSession(file, threads);
+    for (const input of session.inputMetadata) {
+      if (INPUTS.includes(input.name) && input.isTensor && input.type === 'int64') continue;
+      const kind = input.isTensor ? input.type : 'no tensor';
+      throw new InputError(`${file} has an input "${input.name}" (${kind}); supported are ${INPUTS.join(', ')} as int64: export it with these.`); // prettier-ignore
+    }
+    const [logits] = session.outputMetadata;
+    const columns = logits.isTensor ? logits.shape.at(-1) : undefined;
+    if (
+      !logits.isTensor ||
+      logits.type !== 'float32' ||
+      logits.shape.length !== 2 ||
+      (typeof columns === 'number' && columns !== 1)
+    ) {
+      // prettier-ignore
+      throw notOneNumber(file, logits.isTensor ? `${logits.type} [${logits.shape.join(', ')}]` : 'no tensor');
+    }
+    const config = join(folder, 'config.json');
+    const fromConfig = existsSync(config) ? readJson(config)['pad_token_id'] : undefined;
+    const padId = typeof fromConfig === 'number' ? fromConfig : tokenizer.tokenizer.token_to_id(tokenizer.special['pad_token'] ?? ''); // prettier-ignore
+    return new OnnxReward(session, file, tokenizer, padId ?? 0);
+  }
+
+  async rewards(rows: Answered[], onBatch?: (answers: number, tokens: number) => void): Promise<number[][]> {
+    const exchanges = rows.flatMap(({ prompt, answers }, i) =>
+      located(`Row ${i + 1}`, () => answers.map((answer) => this.encode(prompt, answer))),
+    );
+    const rewards = exchanges.map(() => 0);
+    let [done, computed] = [0, 0];
+    const lengths = exchanges.map(({ ids }) => ids.length);
+    for (const batch of planByLength(lengths, BATCH_TOKENS)) {
+      const results = await this.session.run(this.feeds(batch.map((i) => exchanges[i])));
+      const { data, dims } = results[this.session.outputNames[0]];
+      if (dims.length !== 2 || dims[0] !== batch.length || dims[1] !== 1) throw notOneNumber(this.file, `[${dims.join(', ')}]`); // prettier-ignore
+      for (const [n, reward] of (data as Float32Array).entries()) rewards[batch[n]] = reward;
+      done += batch.length;
+      computed += batch.reduce((total, i) => total + lengths[i], 0);
+      onBatch?.(done, computed);
+    }
+    let next = 0;
+    return rows.map(({ answers }) => answers.map(() => rewards[next++]));
+  }
+
+  private encode(prompt: Answered['prompt'], answer: string): Exchange {
+    const exchange = encodeExchange(this.tokenizer, prompt, answer);
+    const limit = this.tokenizer.config['model_max_length'];
+    if (typeof limit === 'number' && exchange.ids.length > limit) {
+      throw new InputError(
+        `an exchange of ${exchange.ids.length} tokens is longer than the model_max_length (${limit}) of the reward model's tokenizer_config.json: shorten it, or lower the limits on new tokens.`,
+      );
+    }
+    return exchange;
+  }
+
+  private feeds(exchanges: Exchange[]): Feeds {
+    const shape = [exchanges.length, Math.max(...exchanges.map(({ ids }) => ids.length))];
+    const padded = (values: (exchange: Exchange) => number[], padding: number) =>
+      int64(
+        exchanges.flatMap((exchange) => {
+          const row = values(exchange);
+          return [...row, ...Array<number>(shape[1] - row.length).fill(padding)];
+        }),
+        shape,
+      );
+    const all: Feeds = {
+      input_ids: padded(({ ids }) => ids, this.padId),
+      attention_mask: padded(({ ids }) => ids.map(() => 1), 0),
+      token_type_ids: padded(({ typeIds }) => typeIds, 0),
+    };
+    return Object.fromEntries(this.session.inputNames.map((name) => [name, all[name]]));
+  }
+
+  async close(): Promise<void> {
+    await this.session.release();
+  }
+}
+
+async function openSession(file: string, threads: number): Promise<ort.InferenceSession> {
+  try {
+    return await ort.InferenceSession.create(file, {
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      enableMemPattern: false,
+      graphOptimizationLevel: 'all',
+      logSeverityLevel: 3,
+    });
+  } catch (error) {
+    throw new InputError(`${file} cannot be opened (${(error as Error).message}): export or download it again.`);
+  }
+}
+
+const notOneNumber = (file: string, what: string) =>
+  new InputError(
+    `The first output of ${file} is ${what}, not one float32 number an answer ([batch, 1]): use a reward model.`,
+  );

@@ -1,0 +1,81 @@
+/** What a policy thinks of every token of a sequence: its log-probability, and the likeliest tokens in its place. */
+import * as ops from './graph/ops.ts';
+import { Graph } from './graph/tensor.ts';
+import type { TokenScores } from './jobs.ts';
+import { segmentedAttention } from './model/attention.ts';
+import { headWeight, transformer } from './model/transformer.ts';
+import { groupLength, packGroups, planBatches } from './packing.ts';
+import { adapterFeeds, policyParameters, type OpenPolicy } from './policy.ts';
+import { Session, type Feeds } from './session.ts';
+
+/** Tokens in one pass, as for scores. */
+const BATCH_TOKENS = 2048;
+/** As many as the OpenAI API gives at most. */
+export const MOST_LIKELY = 20;
+
+/** Scores the tokens of sequences under one policy. */
+export class TokenScorer {
+  private readonly session: Session;
+  private readonly adapter: Feeds;
+  private readonly vocabSize: number;
+
+  private constructor(session: Session, adapter: Feeds, vocabSize: number) {
+    this.session = session;
+    this.adapter = adapter;
+    this.vocabSize = vocabSize;
+  }
+
+  static async open({ model, adapter }: Pick<OpenPolicy, 'model' | 'adapter'>, threads: number): Promise<TokenScorer> {
+    const { config } = model;
+    const g = new Graph();
+    const [ids, positions, segments] = ['ids', 'positions', 'segments'].map((name) => g.input(name, 'int64', ['G', 'S'])); // prettier-ignore
+    const [rows, targets] = ['rows', 'targets'].map((name) => g.input(name, 'int64', ['K', 'C']));
+    const parameters = policyParameters(g, model, adapter);
+    const hidden = transformer(g, config, parameters, ids, positions, segmentedAttention(g, config, segments));
+    const head = headWeight(config, parameters);
+    const chunks = ops.reshape(g, ops.sizeOf(g, 'K'), []);
+    const { scan } = ops.loop(g, chunks, [], [], 'K', (b, chunk) => {
+      const states = ops.gather(b, hidden, ops.gather(b, rows, chunk));
+      const logps = ops.logSoftmax(b, ops.gemm(b, states, head, { transB: true }));
+      const picked = ops.gatherColumns(b, logps, ops.unsqueeze(b, ops.gather(b, targets, chunk), 1));
+      return { state: [], scan: [picked, ...ops.topK(b, logps, Math.min(MOST_LIKELY, config.vocabSize))] };
+    });
+    for (const [i, name] of ['logps', 'topLogps', 'topIds'].entries()) g.output(name, scan[i]);
+    const session = await Session.open(g, { folder: model.dataFolder, threads });
+    return new TokenScorer(session, adapterFeeds(adapter), config.vocabSize);
+  }
+
+  /**
+   * @param onBatch told after each pass how many sequences and tokens are done
+   * @returns for each sequence, in order, the scores of its tokens but the first, which nothing comes before
+   */
+  async score(sequences: number[][], onBatch: (done: number, tokens: number) => void): Promise<TokenScores[][]> {
+    const results: TokenScores[][] = sequences.map(() => []);
+    const scored = sequences.flatMap(({ length }, i) => (length > 1 ? [i] : []));
+    const groups = scored.map((i) => ({ prompt: sequences[i].slice(0, 1), responses: [sequences[i].slice(1)] }));
+    let [done, computed] = [0, 0];
+    for (const batch of planBatches(groups, BATCH_TOKENS)) {
+      const packed = packGroups(batch.map((i) => groups[i]), this.vocabSize); // prettier-ignore
+      const { owners: _, ...feeds } = packed.feeds;
+      const outputs = await this.session.run({ ...feeds, ...this.adapter });
+      const [logps, topLogps] = ['logps', 'topLogps'].map((name) => outputs[name].data as Float32Array);
+      const topIds = outputs['topIds'].data as BigInt64Array;
+      const width = topIds.length / logps.length;
+      let token = 0;
+      for (const i of batch) {
+        results[scored[i]] = groups[i].responses[0].map(() => {
+          const from = token++ * width;
+          const top = Array.from({ length: width }, (__, k) => ({ id: Number(topIds[from + k]), logp: topLogps[from + k] })); // prettier-ignore
+          return { logp: logps[token - 1], top };
+        });
+        computed += groupLength(groups[i]);
+      }
+      onBatch((done += batch.length), computed);
+    }
+    return results;
+  }
+
+  async close(): Promise<void> {
+    await this.session.close();
+  }
+}

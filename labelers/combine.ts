@@ -1,0 +1,95 @@
+/** Several labelers in one: the weighted sum of their scores, less a penalty for length. Reward shaping is a matter of settings. */
+import { z } from 'zod';
+import { kinds } from './kinds.ts';
+import { labelerKind, type Judgement, type Labeler, type LabelerKind, type Verdict } from './labeler.ts';
+import { sumCounts } from './labels.ts';
+
+const weight = z.number().default(1).describe('Factor of its score in the sum.');
+
+const partSchema = z.discriminatedUnion(
+  'by',
+  [
+    kinds.verifier.schema.extend({ weight }),
+    kinds['final-answer'].schema.extend({ weight }),
+    kinds.regex.schema.extend({ weight }),
+    kinds['json-schema'].schema.extend({ weight }),
+    kinds.module.schema.extend({ weight }),
+    kinds['reward-model'].schema.extend({ weight }),
+    kinds.pairrm.schema.extend({ weight }),
+  ],
+  {
+    error: ({ code }) =>
+      code === 'invalid_union' ? `expected one of ${Object.keys(kinds).map((name) => `"${name}"`).join('|')}` : undefined, // prettier-ignore
+  },
+);
+type Part = z.output<typeof partSchema>;
+
+/** A part as the labeler that it is. */
+function kindOf({ weight: factor, ...settings }: Part) {
+  return { factor, settings, kind: kinds[settings.by] as unknown as LabelerKind };
+}
+
+export const combine = labelerKind({
+  schema: z
+    .strictObject({
+      by: z.literal('combine'),
+      of: z
+        .array(partSchema)
+        .min(1)
+        .describe(
+          'The labelers, each with its settings and a `weight` (default 1), the factor of its score in the sum.',
+        ),
+      lengthPenalty: z
+        .number()
+        .min(0)
+        .default(0)
+        .describe(
+          'Taken off for every character of an answer. Characters, since not every candidate has tokens, and those of models differ.',
+        ),
+    })
+    .describe('Adds up the scores of other labelers. Without a judgement of one of them there is none of the sum.'),
+  locate: (settings, at) => ({
+    ...settings,
+    of: settings.of.map((part) => {
+      const { factor, settings: own, kind } = kindOf(part);
+      return { ...(kind.locate?.(own, at) ?? own), weight: factor } as Part;
+    }),
+  }),
+  async create({ of, lengthPenalty }, tools) {
+    const parts = await Promise.all(
+      of.map(async (part) => {
+        const { factor, settings, kind } = kindOf(part);
+        return { factor, labeler: await kind.create(settings, tools) };
+      }),
+    );
+    const identities = parts.map(({ labeler }) => labeler.identity ?? {});
+    return {
+      name: 'combine',
+      ...(identities.some((identity) => Object.keys(identity).length > 0) && { identity: { of: identities } }),
+      check: (prompt) => parts.forEach(({ labeler }) => labeler.check?.(prompt)),
+      async judge(prompts, options) {
+        const judgements: { factor: number; judgement: Judgement }[] = [];
+        for (const { factor, labeler } of parts)
+          judgements.push({ factor, judgement: await labeler.judge(prompts, options) });
+        const verdicts = prompts.map(({ answers }, i) =>
+          answers.map((answer, j) => {
+            const given = judgements.map(({ factor, judgement }) => ({ factor, verdict: judgement.verdicts[i][j] }));
+            return sumOf(given, lengthPenalty * answer.length);
+          }),
+        );
+        return { verdicts, counts: sumCounts(judgements.map(({ judgement }) => judgement.counts ?? {})) };
+      },
+    } satisfies Labeler;
+  },
+});
+
+/** It passes where all that say so pass it. */
+function sumOf(given: { factor: number; verdict: Verdict }[], penalty: number): Verdict {
+  let sum = -penalty;
+  for (const { factor, verdict } of given) {
+    if (verdict.score === undefined) return {};
+    sum += factor * verdict.score;
+  }
+  const passes = given.map(({ verdict }) => verdict.pass).filter((pass) => pass !== undefined);
+  return { score: sum, ...(passes.length > 0 && { pass: passes.every(Boolean) }) };
+}

@@ -1,0 +1,77 @@
+/** The labeler of structured output: an answer is JSON that fits a schema. */
+import { readFileSync } from 'node:fs';
+import { Ajv, type ValidateFunction } from 'ajv';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+import { z } from 'zod';
+import { hashValue } from '../artifacts/hash.ts';
+import { InputError } from '../data/errors.ts';
+import { labelerKind } from './labeler.ts';
+import { programLabeler } from './program.ts';
+
+// A keyword that does not exist is a mistake in the schema; how types are written is a matter of taste.
+const OPTIONS = { strictTypes: false, strictTuples: false, strictRequired: false } as const;
+
+function compile(schema: object, where: string): ValidateFunction {
+  const draft = '$schema' in schema ? String(schema.$schema) : '';
+  try {
+    const ajv = draft.includes('2020-12') ? new Ajv2020(OPTIONS) : new Ajv(OPTIONS);
+    formats.default(ajv);
+    return ajv.compile(schema);
+  } catch (error) {
+    throw new InputError(`${where} is no JSON schema (${(error as Error).message}); correct it.`);
+  }
+}
+
+function readSchema(path: string): object {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new InputError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code}); label.schema needs a JSON schema.`); // prettier-ignore
+  }
+  try {
+    return Object(JSON.parse(text)) as object;
+  } catch {
+    throw new InputError(`${path} is not JSON; label.schema needs a JSON schema.`);
+  }
+}
+
+/** Nothing but JSON counts: what is to read the answer would not look for it in prose either. */
+function scoreOf(answer: string, fits: ValidateFunction): number {
+  let value: unknown;
+  try {
+    value = JSON.parse(answer);
+  } catch {
+    return 0;
+  }
+  return fits(value) ? 1 : 0.5;
+}
+
+/** 1 for JSON that fits, 0.5 for other JSON, 0 for what is none. */
+export const jsonSchema = labelerKind({
+  schema: z
+    .strictObject({
+      by: z.literal('json-schema'),
+      schema: z
+        .union([z.string().min(1), z.record(z.string(), z.unknown())], { error: 'expected a file or a JSON schema' })
+        .describe('The JSON schema (draft 7 or 2020-12): a file of it, or itself.'),
+    })
+    .describe(
+      'Checks that an answer is JSON, and fits a schema: 1; 0.5 for JSON that does not fit, 0 for anything else.',
+    ),
+  locate: (settings, { path }) => ({
+    ...settings,
+    schema: typeof settings.schema === 'string' ? path(settings.schema) : settings.schema,
+  }),
+  create({ schema }) {
+    const isFile = typeof schema === 'string';
+    const content = isFile ? readSchema(schema) : schema;
+    const fits = compile(content, isFile ? schema : 'label.schema');
+    const labeler = programLabeler('json-schema', () => (answer) => {
+      const score = scoreOf(answer, fits);
+      return { score, pass: score === 1 };
+    });
+    return isFile ? { ...labeler, identity: { schema: hashValue(content) } } : labeler;
+  },
+});

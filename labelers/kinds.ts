@@ -1,0 +1,18 @@
+/** The labelers by their names. */
+import { finalAnswer } from './final-answer.ts';
+import { jsonSchema } from './json-schema.ts';
+import { module } from './module.ts';
+import { pairrm } from './pairrm.ts';
+import { regex } from './regex.ts';
+import { rewardModel } from './reward-model.ts';
+import { verifier } from './verifier/verifier.ts';
+
+export const kinds = {
+  verifier,
+  'final-answer': finalAnswer,
+  regex,
+  'json-schema': jsonSchema,
+  module,
+  'reward-model': rewardModel,
+  pairrm,
+};

@@ -1,0 +1,33 @@
+/** The labeler of the SELM paper: PairRM compares the answers to a prompt two by two. */
+import { z } from 'zod';
+import { labelerKind } from './labeler.ts';
+import { openLabelerModel } from './model.ts';
+
+export const pairrm = labelerKind({
+  schema: z
+    .strictObject({
+      by: z.literal('pairrm'),
+      model: z
+        .string()
+        .optional()
+        .describe('PairRM: a folder, or a hub id `org/name[@revision]`. Default: llm-blender/PairRM-hf.'),
+    })
+    .describe('Compares the answers to a prompt two by two with PairRM, as the paper does.'),
+  locate: (settings, { model }) => ({
+    ...settings,
+    ...(settings.model !== undefined && { model: model(settings.model) }),
+  }),
+  async create({ model = 'llm-blender/PairRM-hf' }, { engine, threads }) {
+    const { identity, folder } = await openLabelerModel(model);
+    return {
+      name: 'pairrm',
+      identity,
+      async judge(prompts, options) {
+        const rows = prompts.map(({ prompt: { prompt }, answers }) => ({ prompt, answers }));
+        const scores = await engine.run('rank', { model: await folder(), rows, threads }, options);
+        const pairs = prompts.reduce((total, { answers }) => total + answers.length * (answers.length - 1), 0);
+        return { verdicts: scores.map((row) => row.map((score) => ({ score }))), counts: { pairs } };
+      },
+    };
+  },
+});

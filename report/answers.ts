@@ -1,0 +1,53 @@
+/** Answers side by side: the start's and the last policy's, with what they were scored. */
+import type { ComparisonRow } from '../activities/evaluate.ts';
+import type { RoundArtifacts } from './artifacts.ts';
+import { html, type Html } from './html.ts';
+
+/** Of each kind: the most improved, the most worsened, and those as good as before. */
+const [GAINS, LOSSES, TIES] = [8, 6, 4];
+const LONGEST = 1500;
+
+/** A bounded number of answers of the last round that the store has. */
+export function answersSection(rounds: RoundArtifacts[]): Html {
+  const last = rounds.at(-1);
+  if (!last) return html``;
+  const chosen = selectAnswers(last.answers);
+  return html`<section>
+    <h2>Answers before and after</h2>
+    <p class="note">
+      ${chosen.length} of the ${last.answers.length} held-out prompts, answered by the start and by round
+      ${last.round}'s policy: the most improved, the most worsened, then some as good as before.
+    </p>
+    ${chosen.map(side)}
+  </section>`;
+}
+
+/** 0 where one of them got no judgement. */
+const gain = ({ score, opponentScore }: ComparisonRow) =>
+  score === undefined || opponentScore === undefined ? 0 : score - opponentScore;
+
+export function selectAnswers(answers: ComparisonRow[]): ComparisonRow[] {
+  const sorted = answers.toSorted((a, b) => gain(b) - gain(a));
+  const [better, worse] = [sorted.filter((row) => gain(row) > 0), sorted.filter((row) => gain(row) < 0)];
+  const same = sorted.filter((row) => gain(row) === 0);
+  return [...better.slice(0, GAINS), ...worse.toReversed().slice(0, LOSSES), ...same.slice(0, TIES)];
+}
+
+function side(row: ComparisonRow): Html {
+  const { id, prompt, answer, score, opponentAnswer = '', opponentScore } = row;
+  const verdict = { '1': 'better', '-1': 'worse', '0': 'same' }[String(Math.sign(gain(row)))];
+  const cell = (title: string, text: string, value?: number) =>
+    html`<div>
+      <h4>${title} <span class="score">${value?.toFixed(3) ?? 'not judged'}</span></h4>
+      <pre>${shorten(text)}</pre>
+    </div>`;
+  return html`<article class="${verdict}">
+    <h3>${id}</h3>
+    <pre class="prompt">${shorten(promptText(prompt))}</pre>
+    <div class="sides">${cell('start', opponentAnswer, opponentScore)}${cell('after', answer, score)}</div>
+  </article> `;
+}
+
+const promptText = (prompt: ComparisonRow['prompt']) => (typeof prompt === 'string' ? prompt : prompt.map(({ role, content }) => `${role}: ${content}`).join('\n')); // prettier-ignore
+
+const shorten = (text: string) => (text.length > LONGEST ? `${text.slice(0, LONGEST)} […]` : text || '(empty)');

@@ -1,0 +1,25 @@
+/** HTML from templates: what is put in is text, unless it is HTML already. */
+
+export class Html {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+type Content = Html | string | number | false | undefined | Content[];
+
+/** `html\`<p>${answer}</p>\`` escapes the answer; lists are joined, and what is false or undefined is left out. */
+export const html = (parts: TemplateStringsArray, ...contents: Content[]): Html =>
+  new Html(parts.map((part, i) => (i === 0 ? part : textOf(contents[i - 1]) + part)).join(''));
+
+function textOf(content: Content): string {
+  if (content === undefined || content === false) return '';
+  if (Array.isArray(content)) return content.map(textOf).join('');
+  return content instanceof Html ? content.text : escape(String(content));
+}
+
+const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+const escape = (text: string) => text.replace(/[&<>"']/g, (character) => ENTITIES[character]);

@@ -1,0 +1,54 @@
+/** A run's numbers as rows, named as TRL and TensorBoard name them. */
+import type { RunStatus } from '../workflows/status.ts';
+import type { RoundArtifacts } from './artifacts.ts';
+
+export interface MetricsRow {
+  /** Of training rows: the optimizer steps of all rounds, counted on. Of evaluation rows: the round, 0 being the start. */
+  step: number;
+  /** Seconds since 1970, where it is known. */
+  time?: number;
+  metrics: Record<string, number>;
+}
+
+/** @param endOf when a round was done, in seconds since 1970 */
+export function metricsRows(
+  { start, results }: RunStatus,
+  rounds: RoundArtifacts[],
+  endOf: (round: number) => number | undefined,
+): MetricsRow[] {
+  const rows: MetricsRow[] = [];
+  if (start) rows.push({ step: 0, metrics: { 'eval/score': start.meanScore, 'eval/tokens': start.meanTokens } });
+  let steps = 0;
+  for (const { round, training } of rounds) {
+    const end = endOf(round);
+    const time = end === undefined ? {} : { time: end };
+    for (const { step: _, ...metrics } of training) {
+      rows.push({ step: ++steps, ...time, metrics: { ...prefixed('train/', metrics), round } });
+    }
+    const { evaluation, winRateOverPrevious, secondJudge, label } = results.find((result) => result.round === round)!;
+    const { meanScore, meanTokens, strictPassRate, against } = evaluation;
+    const measured = {
+      score: meanScore,
+      tokens: meanTokens,
+      ...(strictPassRate !== undefined && { strict_pass_rate: strictPassRate }),
+      win_rate: against!.winRate,
+      win_rate_low: against!.winRateInterval.low,
+      win_rate_high: against!.winRateInterval.high,
+      win_rate_over_previous: winRateOverPrevious,
+      kl: against!.kl,
+      ...(secondJudge && {
+        second_judge_score: secondJudge.evaluation.meanScore,
+        second_judge_win_rate: secondJudge.evaluation.against!.winRate,
+      }),
+    };
+    rows.push({
+      step: round,
+      ...time,
+      metrics: { ...prefixed('eval/', measured), 'label/preferences': label.preferences },
+    });
+  }
+  return rows;
+}
+
+const prefixed = (prefix: string, values: Record<string, number>) =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}${name}`, value]));

@@ -1,0 +1,54 @@
+/** Estimates against published sizes, and numbers worked out by hand. */
+import { describe, expect, test } from 'vitest';
+import { loraParameterCount, optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../../engine/estimate.ts';
+import { knownModels } from '../../engine/model/known.ts';
+import { loraSchema, trainingSchema } from '../../engine/settings.ts';
+
+const smollm2 = knownModels['HuggingFaceTB/SmolLM2-135M-Instruct'];
+const mistral = knownModels['alignment-handbook/zephyr-7b-sft-full'];
+const llama3 = knownModels['meta-llama/Meta-Llama-3-8B-Instruct'];
+
+test('parameters are as many as the hub counts in the safetensors files', () => {
+  expect(parameterCount(smollm2)).toBe(134_515_008);
+  expect(parameterCount(mistral)).toBe(7_241_732_096);
+  expect(parameterCount(llama3)).toBe(8_030_261_248);
+});
+
+test('a LoRA adapter has rank x (in + out) for each layer', () => {
+  // q 576 + 576, k and v 576 + 192, o 576 + 576, gate, up and down 576 + 1536: 10,176 a layer, times rank 16 and 30 layers.
+  expect(loraParameterCount(smollm2, loraSchema.parse({}))).toBe(4_884_480);
+});
+
+describe('memory', () => {
+  test("of sampling is the weights, and Llama 3 8B's 128 KiB of float16 cache a token", () => {
+    const { weights, cache } = sampleMemory(llama3, { batchSize: 2, maxNewTokens: 100 }, 50, 2);
+    expect(weights).toBe(16_060_522_496);
+    expect(cache).toBe(2 * 150 * 131_072);
+  });
+
+  test('of training all weights is 16 bytes a parameter', () => {
+    const training = trainingSchema.parse({ full: true, microBatchTokens: 1000, maxLength: 500 });
+    const { weights, gradients, optimizer, activations } = optimizeMemory(smollm2, training, 2);
+    expect(weights + gradients + optimizer).toBe(16 * 134_515_008);
+    // A layer: 8 x 576 + 2 x 192 + 4 x 1536 + 9 x 500 = 15,636 numbers a token; logits and gradient: 2 x 49,152.
+    expect(activations).toBe(4 * 1000 * (30 * 15_636 + 98_304));
+  });
+
+  test('of training an adapter is the weights as they are, and 16 bytes a parameter of the adapter', () => {
+    const { weights, gradients, optimizer } = optimizeMemory(smollm2, trainingSchema.parse({}), 2);
+    expect(weights + gradients + optimizer).toBe(2 * 134_515_008 + 16 * 4_884_480);
+  });
+});
+
+test('operations are 2 N a token forward, 6 N with the backward pass, 4 N where the weights are frozen', () => {
+  const size = { prompts: 10, heldOut: 3, promptTokens: 100, answerTokens: 50 };
+  const N = 134_515_008;
+  const full = roundFlops(smollm2, size, 4, { full: true, maxLength: 1024, epochs: 2 });
+  expect(full.sample).toBe(2 * N * 10 * 300);
+  // 250 tokens a row: forward once for the reference, then two epochs.
+  expect(full.optimize).toBe(10 * 250 * (2 * N + 2 * 6 * N));
+  expect(full.evaluate).toBe(3 * 150 * 3 * 2 * N);
+  const lora = roundFlops(smollm2, size, 4, { full: false, maxLength: 120, epochs: 1 });
+  // Responses are cut at 120 tokens with the prompt: 160 a row.
+  expect(lora.optimize).toBe(10 * 160 * (2 * N + 4 * N));
+});

@@ -1,0 +1,34 @@
+/** A preference longer than a block of attention's queries, against PyTorch's numbers (see test/fixtures/long-sequences). */
+import { expect, test } from 'vitest';
+import { Scorer } from '../../engine/score.ts';
+import { openSafetensors, readTensorF32 } from '../../engine/model/safetensors.ts';
+import { openPolicy } from '../../engine/policy.ts';
+import { preferenceExamples, preferenceTask } from '../../engine/training/preference.ts';
+import { passGradients } from './pass-gradients.ts';
+import { fixture, readJson, referenceCase, ROLES, type Pair, type Roles } from './reference-case.ts';
+
+const { pair, beta, alpha, logps } = readJson<{ pair: Pair; beta: number; alpha: number; logps: Roles<number> }>(
+  fixture('long-sequences/pair.json'),
+);
+const opened = openPolicy(referenceCase('llama').policy);
+
+test('its log-probabilities', async () => {
+  const scorer = await Scorer.open(opened, 2);
+  const scored = await scorer.score(ROLES.map((role) => ({ prompt: pair.prompt, response: pair[role] })));
+  await scorer.close();
+  for (const [i, role] of ROLES.entries()) expect(Math.abs(scored[i] / logps[role] - 1), role).toBeLessThan(1e-6);
+});
+
+test.each([false, true])('its gradients, activations recomputed: %s', async (recompute) => {
+  const examples = await preferenceExamples([pair], (rows) => Promise.resolve(new Float64Array(rows.length)));
+  const gradients = await passGradients(opened, preferenceTask(examples, { name: 'selm', beta, alpha }), recompute);
+  const truth = openSafetensors(fixture('long-sequences/gradients.safetensors'));
+  expect(gradients.size).toBe(truth.size);
+  for (const [key, entry] of truth) {
+    const wanted = readTensorF32(entry);
+    const actual = gradients.get(key.replace('base_model.model.', '').replace('.weight', ''))!;
+    const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const worst = wanted.reduce((most, value, i) => Math.max(most, Math.abs(value - actual[i])), 0);
+    expect(worst / largest, key).toBeLessThan(1e-3);
+  }
+});

@@ -1,0 +1,230 @@
+/** The labelers that are programs, made as a run makes them: from settings. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { InputError } from '../../data/errors.ts';
+import { readPrompts } from '../../data/prompts.ts';
+import type { PromptRecord } from '../../data/records.ts';
+import { createLabeler, labelSchema, locateLabeler } from '../../labelers/index.ts';
+import { temporaryFolder } from '../temporary.ts';
+import { noTools } from './tools.ts';
+
+const folder = temporaryFolder();
+const plain: PromptRecord = { id: 'p', prompt: 'x' };
+
+function file(name: string, text: string): string {
+  writeFileSync(join(folder, name), text);
+  return join(folder, name);
+}
+
+const open = (settings: object) => createLabeler(labelSchema.parse(settings), noTools);
+
+async function scores(settings: object, answers: string[], prompt = plain) {
+  const labeler = await open(settings);
+  labeler.check?.(prompt);
+  return (await labeler.judge([{ prompt, answers }], {})).verdicts[0].map(({ score }) => score);
+}
+
+/** The sentence with which something is refused. */
+async function refusal(work: () => Promise<unknown>): Promise<string> {
+  const error = await work().then(() => undefined, (reason: Error) => reason); // prettier-ignore
+  expect(error).toBeInstanceOf(InputError);
+  expect(error!.message).not.toContain('\n');
+  return error!.message;
+}
+
+describe('final-answer', () => {
+  const by = { by: 'final-answer' };
+  const problem: PromptRecord = { ...plain, answer: 'He made 80,000 - 10,000.\n#### 70,000' };
+
+  test("passes GSM8K's own solutions, and no other problem's", async () => {
+    const problems = await readPrompts('test/fixtures/gsm8k/problems.jsonl');
+    // GSM8K's own checker: grade_school_math/dataset.py, extract_answer.
+    const official = problems.map(({ answer }) => /#### (-?[0-9.,]+)/.exec(answer as string)![1].replaceAll(',', ''));
+    for (const [i, prompt] of problems.entries()) {
+      const answers = problems.map(({ answer }) => answer as string);
+      expect(await scores(by, answers, prompt)).toEqual(official.map((other) => Number(other === official[i])));
+    }
+    expect(problems.length).toBeGreaterThanOrEqual(16);
+  });
+
+  test('takes a number in every way it is written', async () => {
+    const right = ['#### 70000', '#### $70,000.', 'The answer is $70,000.', 'It is 70000.00 dollars', '#### 70000\n'];
+    const wrong = ['#### 7000', '70000 - 1', '#### none, 70000 is wrong? no: 3', '', 'seventy thousand', '-70000', '#### ']; // prettier-ignore
+    expect(await scores(by, right, problem)).toEqual(right.map(() => 1));
+    expect(await scores(by, wrong.filter((text) => !text.includes('none')), problem)).toEqual(Array(6).fill(0)); // prettier-ignore
+  });
+
+  test('can insist on the mark, and compare with another field', async () => {
+    expect(await scores({ ...by, marked: true }, ['70000', '#### 70000'], problem)).toEqual([0, 1]);
+    expect(await scores({ ...by, reference: 'solution' }, ['5', '6'], { ...plain, solution: 5 })).toEqual([1, 0]);
+  });
+
+  test('refuses a prompt that has no number to compare with', async () => {
+    expect(await refusal(() => scores(by, ['1'], { ...plain, answer: 'many' }))).toBe(
+      'Prompt "p" has no number in "answer"; final-answer compares with it.',
+    );
+  });
+});
+
+describe('regex', () => {
+  test('matches anywhere, unless the pattern says otherwise', async () => {
+    expect(await scores({ by: 'regex', pattern: 'b+' }, ['abba', 'aa', ''])).toEqual([1, 0, 0]);
+    expect(await scores({ by: 'regex', pattern: '^yes|no$', flags: 'i' }, ['Yes.', 'a No', 'noyes'])).toEqual([
+      1, 1, 0,
+    ]);
+  });
+
+  test('refuses what is no expression', () => {
+    expect(labelSchema.safeParse({ by: 'regex', pattern: '(' }).error!.issues[0].message).toBe('not a regular expression'); // prettier-ignore
+    expect(labelSchema.safeParse({ by: 'regex', pattern: 'a', flags: 'g' }).success).toBe(false);
+  });
+});
+
+const refused = (schema: unknown) => refusal(() => open({ by: 'json-schema', schema }));
+
+describe('json-schema', () => {
+  // The example of the specification's tutorial (json-schema.org, "Creating your first schema").
+  const product = {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    type: 'object',
+    properties: {
+      productId: { type: 'integer' },
+      productName: { type: 'string' },
+      price: { type: 'number', exclusiveMinimum: 0 },
+      tags: { type: 'array', items: { type: 'string' }, minItems: 1, uniqueItems: true },
+      made: { type: 'string', format: 'date' },
+    },
+    required: ['productId', 'productName', 'price'],
+  };
+  const good = { productId: 1, productName: 'A green door', price: 12.5, tags: ['home', 'green'], made: '2024-02-29' };
+  const answers = [
+    JSON.stringify(good),
+    JSON.stringify({ ...good, price: 0 }),
+    JSON.stringify({ ...good, tags: ['a', 'a'] }),
+    JSON.stringify({ ...good, made: '2023-02-29' }),
+    '[]',
+    `Here it is: ${JSON.stringify(good)}`,
+    '',
+  ];
+
+  test('gives full score for what fits, half for other JSON', async () => {
+    expect(await scores({ by: 'json-schema', schema: product }, answers)).toEqual([1, 0.5, 0.5, 0.5, 0.5, 0, 0]);
+  });
+
+  test('reads the schema from a file, whose content is a part of its identity', async () => {
+    const schema = file('product.json', JSON.stringify(product));
+    expect(await scores({ by: 'json-schema', schema }, answers)).toEqual([1, 0.5, 0.5, 0.5, 0.5, 0, 0]);
+    const { identity } = await open({ by: 'json-schema', schema });
+    file('product.json', JSON.stringify({ ...product, required: [] }));
+    expect((await open({ by: 'json-schema', schema })).identity).not.toEqual(identity);
+  });
+
+  test('refuses what is no schema', async () => {
+    expect(await refused({ type: 'objekt' })).toMatch(/^label\.schema is no JSON schema \(.+\); correct it\.$/);
+    expect(await refused({ requierd: ['a'] })).toMatch(/unknown keyword: "requierd"/);
+    expect(await refused(file('broken.json', '{'))).toMatch(/broken\.json is not JSON/);
+    expect(await refused(join(folder, 'nowhere.json'))).toMatch(/nowhere\.json cannot be read \(ENOENT\)/);
+  });
+});
+
+const settings = (path: string) => ({ by: 'module', path });
+
+describe('module', () => {
+  test('scores with the default export, which sees the whole row; null is no judgement', async () => {
+    const path = file(
+      'typed.ts',
+      `type Row = { id: string; bonus: number };
+       export default async (prompt: Row, answers: string[]): Promise<(number | null)[]> =>
+         answers.map((answer) => (answer === '' ? null : answer.length + prompt.bonus));`,
+    );
+    expect(await scores(settings(path), ['a', '', 'abc'], { ...plain, bonus: 10 })).toEqual([11, undefined, 13]);
+  });
+
+  test('is loaded anew when its file changes', async () => {
+    const path = file('changing.js', 'export default (prompt, answers) => answers.map(() => 1);');
+    const before = await open(settings(path));
+    file('changing.js', 'export default (prompt, answers) => answers.map(() => 2);');
+    const after = await open(settings(path));
+    expect(after.identity).not.toEqual(before.identity);
+    const judge = async (labeler: typeof before) =>
+      (await labeler.judge([{ prompt: plain, answers: ['a'] }], {})).verdicts;
+    expect([await judge(before), await judge(after)]).toEqual([[[{ score: 1 }]], [[{ score: 2 }]]]);
+  });
+
+  test.each([
+    ['throws.js', "export default () => { throw new Error('no idea'); };", /asked about prompt "p", threw: no idea$/],
+    ['rejects.js', "export default async () => { throw 'nothing'; };", /threw: nothing$/],
+    ['few.js', 'export default () => [1];', /returned 1 scores for 2 answers; it must return a list/],
+    ['number.js', 'export default () => 1;', /returned number for 2 answers/],
+    ['nan.js', 'export default () => [1, NaN];', /returned the score NaN; a score is a finite number, or null/],
+    ['text.js', "export default () => [1, '2'];", /returned the score 2;/],
+    ['none.js', 'export const score = 1;', /none\.js has no function as its default export/],
+    ['broken.js', 'export default (', /broken\.js cannot be loaded as a labeler: /],
+    ['own.js', "throw new Error('not today');", /own\.js cannot be loaded as a labeler: not today/],
+  ])('that does not do that is refused in one sentence: %s', async (name, text, problem) => {
+    expect(await refusal(() => scores(settings(file(name, text)), ['a', 'b']))).toMatch(problem);
+  });
+
+  test('that is not there is refused', async () => {
+    expect(await refusal(() => open(settings(join(folder, 'nowhere.ts'))))).toMatch(
+      /nowhere\.ts cannot be read \(ENOENT\)/,
+    );
+  });
+});
+
+describe('combine', () => {
+  const words = { by: 'regex', pattern: 'dog' };
+  const commas: PromptRecord = { ...plain, instruction_id_list: ['punctuation:no_comma', 'keywords:existence'], kwargs: [{}, { keywords: ['dog'] }] }; // prettier-ignore
+
+  test('adds up weighted scores less a penalty for every character', async () => {
+    const shaped = { by: 'combine', of: [{ ...words, weight: 2 }, { by: 'verifier', weight: -0.5 }], lengthPenalty: 0.1 }; // prettier-ignore
+    const [dog, cat] = (await scores(shaped, ['dog', 'cat, cat'], commas)) as number[];
+    expect(dog).toBeCloseTo(2 * 1 - 0.5 * 1 - 0.3);
+    expect(cat).toBeCloseTo(0 - 0 - 0.8);
+  });
+
+  test('passes what every part passes', async () => {
+    const labeler = await open({ by: 'combine', of: [words, { by: 'verifier' }] });
+    const { verdicts } = await labeler.judge([{ prompt: commas, answers: ['a dog', 'a, dog', 'a'] }], {});
+    expect(verdicts[0].map(({ pass }) => pass)).toEqual([true, false, false]);
+  });
+
+  test('has no judgement where a part has none', async () => {
+    const path = file(
+      'some.js',
+      "export default (prompt, answers) => answers.map((answer) => (answer === 'b' ? null : 1));",
+    );
+    const of = [
+      { by: 'module', path },
+      { by: 'regex', pattern: 'b|c' },
+    ];
+    expect(await scores({ by: 'combine', of }, ['a', 'b', 'c'])).toEqual([1, undefined, 2]);
+  });
+
+  test('is known by what its parts are known by, and finds their files', async () => {
+    const path = file('part.js', 'export default (prompt, answers) => answers.map(() => 1);');
+    const given = labelSchema.parse({ by: 'combine', of: [words, { by: 'module', path: 'part.js' }] });
+    const located = locateLabeler(given, { path: (name) => join(folder, name), model: (name) => name });
+    expect(located).toMatchObject({ of: [words, { by: 'module', path, weight: 1 }] });
+    const { identity } = await open({ by: 'module', path });
+    expect((await open(located)).identity).toEqual({ of: [{}, identity] });
+  });
+
+  test('refuses prompts that a part refuses, and itself as a part', async () => {
+    expect(await refusal(() => scores({ by: 'combine', of: [words, { by: 'verifier' }] }, ['a']))).toMatch(/has no "instruction_id_list"/); // prettier-ignore
+    expect(labelSchema.safeParse({ by: 'combine', of: [{ by: 'combine', of: [words] }] }).error!.issues[0].message).toMatch(/^expected one of "verifier"/); // prettier-ignore
+  });
+});
+
+test('rewarding length is found out by a penalty: a module that likes long answers', async () => {
+  const path = file(
+    'longer.ts',
+    'export default (_: unknown, answers: string[]) => answers.map(({ length }) => length);',
+  );
+  const answers = ['short', 'a much longer answer'];
+  const [short, long] = (await scores({ by: 'module', path }, answers)) as number[];
+  expect(long).toBeGreaterThan(short);
+  const [shaped, shapedLong] = (await scores({ by: 'combine', of: [{ by: 'module', path }], lengthPenalty: 2 }, answers)) as number[]; // prettier-ignore
+  expect(shapedLong).toBeLessThan(shaped);
+});

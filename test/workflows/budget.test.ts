@@ -1,0 +1,119 @@
+/** What a run may cost: counted by what activities say to have worked, on Temporal's test server. */
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { WorkflowBundle } from '@temporalio/worker';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { decide, retryRun } from '../../workers/decisions.ts';
+import { startRun, type RunHandle } from '../../workers/runs.ts';
+import { runStatusQuery } from '../../workflows/alignment.ts';
+import { stopUpdate } from '../../workflows/decisions.ts';
+import type { RunStatus } from '../../workflows/status.ts';
+import { spentFailure } from '../../activities/spent.ts';
+import { startTimeSkipping } from '../time-skipping.ts';
+import { bundleWorkflows, silenceTemporal, StandIns, testConfig, withWorkers } from './stand-ins.ts';
+
+let environment: TestWorkflowEnvironment;
+let bundle: WorkflowBundle;
+beforeAll(async () => {
+  silenceTemporal();
+  [environment, bundle] = await Promise.all([startTimeSkipping(), bundleWorkflows()]);
+});
+afterAll(() => environment?.teardown());
+
+let runs = 0;
+const HOUR = 3600;
+
+/** A run whose activities have each worked for an hour, at a dollar. */
+async function withRun(
+  changes: object,
+  act: (run: RunHandle, name: string, standIns: StandIns) => Promise<void>,
+  standIns = new StandIns(),
+) {
+  // prettier-ignore
+  standIns.seconds = HOUR;
+  const config = testConfig({ name: `costly-${++runs}`, evaluate: { shardSize: 8 }, ...changes });
+  await withWorkers(environment, bundle, standIns, async () => {
+    const { handle } = await startRun(environment.client, config);
+    try {
+      await act(handle, config.name, standIns);
+    } finally {
+      await handle.terminate().catch(() => {});
+    }
+  });
+}
+
+async function untilParked(run: RunHandle): Promise<RunStatus> {
+  for (let looks = 0; looks < 100; looks++) {
+    const status = await run.query(runStatusQuery);
+    if (status.state === 'parked') return status;
+    await environment.sleep('1 second');
+  }
+  throw new Error('The run was not parked.');
+}
+
+const modelCalls = ({ calls }: StandIns) => calls.filter(({ name }) => ['sample', 'score', 'optimize'].includes(name)).length; // prettier-ignore
+
+// A round: one shard sampled, training, one shard of held-out answers, scored against start and previous: 5 hours. The start: 1.
+test('a run counts its GPU seconds, and not those of light steps', async () => {
+  await withRun({}, async (run) => {
+    const { gpuSeconds, spent } = await run.result();
+    expect([gpuSeconds, spent]).toEqual([11 * HOUR, undefined]);
+  });
+});
+
+test('where its budget is spent it begins nothing more and waits, until an operator raises it', async () => {
+  await withRun({ budget: { usdPerGpuHour: 1, usd: 3 } }, async (run, name, standIns) => {
+    const status = await untilParked(run);
+    expect(modelCalls(standIns)).toBe(3);
+    expect(status).toMatchObject({ results: [], gpuSeconds: 3 * HOUR, spent: { usd: 3, of: 3 } });
+    expect(status.failure).toMatchObject({
+      step: 'budget',
+      message: 'the run has spent 3.00 of its 3 US dollars; raise budget.usd to go on',
+    });
+    // Not enough: it parks again, having done nothing.
+    await retryRun(environment.client, name, undefined, { 'budget.usd': 2.5 });
+    expect((await untilParked(run)).spent).toEqual({ usd: 3, of: 2.5 });
+    expect(modelCalls(standIns)).toBe(3);
+
+    await retryRun(environment.client, name, undefined, { 'budget.usd': 100 });
+    const { state, results, spent } = await run.result();
+    // The stand-ins make everything again; the artifact store would find it and charge nothing.
+    expect([state, results.length, spent]).toEqual(['done', 2, { usd: 13, of: 100 }]);
+  });
+});
+
+test('it can be stopped then, and keeps what it has accepted', async () => {
+  await withRun({ budget: { usdPerGpuHour: 2, usd: 12 } }, async (run, name) => {
+    expect((await untilParked(run)).results).toHaveLength(1);
+    await decide(environment.client, name, stopUpdate);
+    expect(await run.result()).toMatchObject({ state: 'stopped', version: 1, spent: { usd: 12, of: 12 } });
+  });
+});
+
+test('failed attempts count', async () => {
+  const standIns = new StandIns();
+  standIns.before.optimize = () => {
+    throw spentFailure(new Error('the disk is full'), { seconds: 7 * HOUR }, true);
+  };
+  await withRun(
+    { rounds: 1 },
+    async (run: RunHandle) => {
+      expect(await untilParked(run)).toMatchObject({ failure: { step: 'optimize', message: 'the disk is full' }, gpuSeconds: 9 * HOUR }); // prettier-ignore
+    },
+    standIns,
+  );
+});
+
+test('a step in blocks of shards stops within a block', async () => {
+  const changes = { rounds: 1, sample: { shardSize: 1 }, budget: { usdPerGpuHour: 1, usd: 50 } };
+  await withRun(
+    changes,
+    async (run: RunHandle, _name: string, standIns: StandIns) => {
+      const status = await untilParked(run);
+      // Those under way in two blocks are ended.
+      expect(status.spent!.usd).toBe(modelCalls(standIns));
+      expect(status.spent!.usd).toBeGreaterThanOrEqual(50);
+      expect(status.spent!.usd).toBeLessThan(50 + 50 + 2 * 32);
+    },
+    new StandIns(260),
+  );
+});

@@ -1,0 +1,111 @@
+/** The gate: its limits, and what a run does with a round that does not keep them. */
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { WorkflowBundle } from '@temporalio/worker';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Comparison } from '../../activities/evaluate.ts';
+import { startRun } from '../../workers/runs.ts';
+import { judgeRound } from '../../workflows/gate.ts';
+import type { RunStatus } from '../../workflows/status.ts';
+import { startTimeSkipping } from '../time-skipping.ts';
+import { bundleWorkflows, silenceTemporal, StandIns, testConfig, withWorkers } from './stand-ins.ts';
+
+const answers = { prompts: 10, meanCharacters: 40 };
+
+/** Over the policy before: scores 0.5 and answers of 20 tokens. */
+const comparison = (winRate: number, meanScore: number, kl = 1, meanTokens = 20): Comparison => ({
+  ...answers,
+  meanScore,
+  meanTokens,
+  against: {
+    opponent: { ...answers, meanScore: 0.5, meanTokens: 20 },
+    wins: 10 * winRate,
+    ties: 0,
+    losses: 10 - 10 * winRate,
+    winRate,
+    winRateInterval: { low: 0, high: 1 },
+    kl,
+    klPerToken: kl / meanTokens,
+  },
+});
+
+const secondJudge = { by: 'verifier', verdict: 'loose' };
+const judged = (gate: object, overPrevious: Comparison, second?: Comparison) =>
+  judgeRound(testConfig({ evaluate: { secondJudge, gate } }), overPrevious, second);
+
+describe('a round', () => {
+  test('is accepted where no limit is set', () => {
+    expect(judged({}, comparison(0, 0, 99, 99)).reasons).toEqual([]);
+  });
+
+  test('is accepted on the limits themselves', () => {
+    const gate = { minWinRate: 0.6, maxKl: 2, maxLengthGrowth: 1.5, minSecondJudgeWinRate: 0.4 };
+    expect(judged(gate, comparison(0.6, 0.6, 2, 30), comparison(0.4, 0.6))).toEqual({ reasons: [], warnings: [] });
+  });
+
+  test('is refused with a sentence for every limit that it does not keep', () => {
+    const gate = { minWinRate: 0.6, maxKl: 2, maxLengthGrowth: 1.5, minSecondJudgeWinRate: 0.4 };
+    expect(judged(gate, comparison(0.5, 0.6, 2.25, 35), comparison(0.3, 0.6)).reasons).toEqual([
+      'Its win rate over the policy it started from is 50.0 %, below minWinRate of 60.0 %.',
+      'Its KL from the policy it started from is 2.25 nats per answer, above maxKl of 2.',
+      'Its answers are 1.75 times as long as those of the policy it started from (35.0 tokens, 20.0 before), above maxLengthGrowth of 1.5.',
+      'By the second judge (verifier) its win rate over the policy it started from is 30.0 %, below minSecondJudgeWinRate of 40.0 %.',
+    ]);
+  });
+
+  test('whose score rises by the labeler alone is suspected of reward hacking', () => {
+    const [warning] = judged({}, comparison(0.9, 0.8), comparison(0.4, 0.375)).warnings;
+    expect(warning).toMatch(/rose by 0\.300, .* changed by -0\.125: .*reward hacking/);
+    expect(judged({}, comparison(0.9, 0.8), comparison(0.6, 0.55)).warnings).toEqual([]);
+    expect(judged({}, comparison(0.2, 0.4), comparison(0.4, 0.4)).warnings).toEqual([]);
+  });
+});
+
+describe('a run', () => {
+  let environment: TestWorkflowEnvironment;
+  let bundle: WorkflowBundle;
+  beforeAll(async () => {
+    silenceTemporal();
+    [environment, bundle] = await Promise.all([startTimeSkipping(), bundleWorkflows()]);
+  });
+  afterAll(() => environment?.teardown());
+
+  // The stand-ins' answers are 1 nat away from whatever they are compared with.
+  async function run(name: string, evaluate: object): Promise<{ status: RunStatus; standIns: StandIns }> {
+    const standIns = new StandIns();
+    const config = testConfig({ name, rounds: 2, evaluate });
+    const status = await withWorkers(environment, bundle, standIns, async () => {
+      const { handle } = await startRun(environment.client, config);
+      return handle.result();
+    });
+    return { status, standIns };
+  }
+
+  test('goes on from the policy it had when a round is rolled back', async () => {
+    const { status, standIns } = await run('gate-continue', { gate: { maxKl: 0.5 } });
+    expect(status.state).toBe('done');
+    expect(status.results.map(({ accepted, reasons }) => [accepted, reasons.length])).toEqual([
+      [false, 1],
+      [false, 1],
+    ]);
+    const [first, second] = standIns.callsOf('optimize');
+    expect(second.policy).toBe(first.policy);
+    expect(status.policy).toBe(first.policy);
+  });
+
+  test('stops there if it is to', async () => {
+    const { status, standIns } = await run('gate-stop', { gate: { maxKl: 0.5, onFail: 'stop' } });
+    expect([status.state, status.results.length]).toEqual(['stopped', 1]);
+    expect(status.results[0].reasons[0]).toContain('above maxKl of 0.5');
+    expect(standIns.callsOf('optimize')).toHaveLength(1);
+    expect(standIns.callsOf('release')).toHaveLength(0);
+  });
+
+  test('asks the second judge about the held-out answers only', async () => {
+    const { status, standIns } = await run('gate-second', { secondJudge, gate: { minSecondJudgeWinRate: 0.7 } });
+    expect(status.results[0]).toMatchObject({ accepted: false, secondJudge: { winRateOverPrevious: 0.625 } });
+    expect(standIns.callsOf('prepare')).toMatchObject([{ secondJudge }]);
+    const labelersOf = (name: 'label' | 'judge') => new Set(standIns.callsOf(name).map(({ label }) => JSON.stringify(label))); // prettier-ignore
+    expect(labelersOf('label')).toEqual(new Set(['{"by":"verifier"}']));
+    expect(labelersOf('judge')).toEqual(new Set(['{"by":"verifier"}', JSON.stringify(secondJudge)]));
+  });
+});

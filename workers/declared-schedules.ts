@@ -1,0 +1,123 @@
+/** Schedules that a deployment declares in its environment: made, changed and removed as the declaration says. */
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { ScheduleNotFoundError, type Client } from '@temporalio/client';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { hashValue } from '../artifacts/hash.ts';
+import { InputError } from '../data/errors.ts';
+import { loadConfig, readConfig, type RunConfig } from '../workflows/config.ts';
+import { createSchedule, OVERLAPS, SCHEDULE_PREFIX, scheduleId, type Calendar } from './schedules.ts';
+
+const declarationSchema = z.array(
+  z.strictObject({
+    run: z.union([z.string(), z.record(z.string(), z.unknown())]),
+    cron: z.string(),
+    timezone: z.string().default('UTC'),
+    overlap: z.enum(OVERLAPS).default('skip'),
+  }),
+);
+
+export interface Declared {
+  config: RunConfig;
+  calendar: Calendar;
+}
+
+/** Under which a schedule's memo says that it was declared, and how. */
+const MEMO = 'selm-declared';
+
+/** Deployments that share a server leave each other's alone. */
+const deployment = () => process.env['SELM_DEPLOYMENT'] ?? '';
+
+const isDeclaredHere = (memo: unknown): boolean => typeof memo === 'string' && memo.startsWith(`${deployment()}@`);
+
+/**
+ * What SELM_SCHEDULES declares: a YAML or JSON file, or JSON itself, `[{ run, cron, timezone, overlap }]`; `run` is a run's
+ * configuration, or its YAML file with a path relative to that of the declaration.
+ * @throws InputError when it cannot be read
+ */
+export function declaredSchedules(): Declared[] | undefined {
+  const given = process.env['SELM_SCHEDULES'];
+  if (!given) return undefined;
+  const inline = /^\s*\[/.test(given);
+  if (!inline && !existsSync(given))
+    throw new InputError(`SELM_SCHEDULES: ${given} does not exist; give a file or JSON.`);
+  const what = inline ? 'SELM_SCHEDULES' : `SELM_SCHEDULES (${given})`;
+  const parsed = declarationSchema.safeParse(parseText(what, inline ? given : readFileSync(given, 'utf8')));
+  if (!parsed.success) {
+    const [{ path, message }] = parsed.error.issues;
+    throw new InputError(
+      `${what}: "${path.join('.')}" is not valid (${message}); give [{ run, cron, timezone, overlap }].`,
+    );
+  }
+  const folder = inline ? '.' : dirname(given);
+  const declared = parsed.data.map(({ run, ...calendar }) => ({
+    config: typeof run === 'string' ? loadConfig(resolve(folder, run)) : readConfig(what, run, folder),
+    calendar,
+  }));
+  const names = declared.map(({ config }) => config.name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined)
+    throw new InputError(`${what} has two schedules of run "${twice}": give each run its own name.`);
+  return declared;
+}
+
+function parseText(what: string, text: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new InputError(`${what} is not YAML or JSON (${(error as Error).message.split('\n')[0]}); correct it.`);
+  }
+}
+
+/**
+ * Brings the server's schedules to what is declared. Those made by hand are left alone: their memo does not say that they were
+ * declared. Of several workers that start at once each does the same; who comes second changes nothing.
+ * @throws InputError when a calendar is not valid, or a schedule of that name was made by hand
+ */
+export async function declareSchedules(client: Client, declared: Declared[]): Promise<void> {
+  const known = new Map<string, unknown>();
+  for await (const { scheduleId: id, memo } of client.schedule.list()) {
+    if (id.startsWith(SCHEDULE_PREFIX)) known.set(id, memo?.[MEMO]);
+  }
+  const wanted = new Set(declared.map(({ config }) => scheduleId(config.name)));
+  for (const { config, calendar } of declared) {
+    const fingerprint = `${deployment()}@${hashValue([config, calendar])}`;
+    const before = known.get(scheduleId(config.name));
+    if (before !== fingerprint) await put(client, { config, calendar }, fingerprint);
+  }
+  for (const [id, memo] of known) {
+    if (!isDeclaredHere(memo) || wanted.has(id)) continue;
+    await removeSchedule(client, id);
+  }
+}
+
+/** A memo is written when a schedule is created: one that has changed is made anew, and pausing it is kept. */
+async function put(client: Client, { config, calendar }: Declared, fingerprint: string): Promise<void> {
+  const handle = client.schedule.getHandle(scheduleId(config.name));
+  const before = await handle.describe().catch((error: unknown) => {
+    if (error instanceof ScheduleNotFoundError) return undefined;
+    throw error;
+  });
+  if (before && !isDeclaredHere(before.memo?.[MEMO])) {
+    throw new InputError(`SELM_SCHEDULES: schedule "${config.name}" was made by hand or by another deployment; delete it first (selm schedule delete ${config.name}).`); // prettier-ignore
+  }
+  if (before?.memo?.[MEMO] === fingerprint) return;
+  if (before) await removeSchedule(client, scheduleId(config.name));
+  try {
+    await createSchedule(client, config, calendar, { [MEMO]: fingerprint }, before?.state.paused);
+  } catch (error) {
+    // Another worker was faster, with the same.
+    const now = await handle.describe().catch(() => undefined);
+    if (now?.memo?.[MEMO] !== fingerprint) throw error;
+  }
+}
+
+async function removeSchedule(client: Client, id: string): Promise<void> {
+  await client.schedule
+    .getHandle(id)
+    .delete()
+    .catch((error: unknown) => {
+      if (!(error instanceof ScheduleNotFoundError)) throw error;
+    });
+}

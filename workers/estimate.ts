@@ -1,0 +1,106 @@
+/** What a run will need, told from its configuration alone: nothing is downloaded and no model is opened. */
+import { existsSync } from 'node:fs';
+import { InputError } from '../data/errors.ts';
+import { isDatasetId, isModelId } from '../data/hub.ts';
+import { readPrompts } from '../data/prompts.ts';
+import { optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../engine/estimate.ts';
+import { readModelConfig, type ModelConfig } from '../engine/model/config.ts';
+import { knownModels } from '../engine/model/known.ts';
+import type { RunConfig } from '../workflows/config.ts';
+
+export interface Assumptions {
+  /** 10^12 floating-point operations a second that the machine sustains. */
+  tflops: number;
+  /** Bytes of a weight that is not trained. */
+  weightBytes: number;
+  promptTokens?: number;
+  answerTokens?: number;
+  /** Of an hour of the machine. */
+  price?: number;
+}
+
+export interface Estimate {
+  parameters?: number;
+  /** Bytes. */
+  sample?: ReturnType<typeof sampleMemory>;
+  optimize?: ReturnType<typeof optimizeMemory>;
+  promptsPerRound?: number;
+  heldOut?: number;
+  /** Of a round, by step. */
+  flops?: ReturnType<typeof roundFlops>;
+  hours?: Record<keyof ReturnType<typeof roundFlops>, number>;
+  costPerRound?: number;
+  /** What is wrong: a sentence each. */
+  problems: string[];
+  /** What cannot be told, and why. */
+  unknown: string[];
+}
+
+export async function estimateRun(config: RunConfig, assumptions: Assumptions): Promise<Estimate> {
+  const problems: string[] = [];
+  const unknown: string[] = [];
+  const tell = async <T>(read: () => T | Promise<T>): Promise<T | undefined> => {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      problems.push(error.message);
+      return undefined;
+    }
+  };
+  const model = await tell(() => shapeOf(config.model, unknown));
+  if (config.adapter !== undefined && config.adapter.includes('/') && !existsSync(config.adapter)) {
+    problems.push(`Adapter ${config.adapter} does not exist: give a PEFT adapter folder.`);
+  }
+  const given = await tell(() => countOf(config.prompts.train));
+  const { heldOut: held } = config.prompts;
+  const heldOut = typeof held === 'number' ? held : await tell(() => countOf(held));
+  const left = given === undefined ? undefined : given - (typeof held === 'number' ? held : 0);
+  const promptsPerRound = config.prompts.perRound ?? (left === undefined ? undefined : Math.floor(left / config.rounds)); // prettier-ignore
+  if (left !== undefined && (promptsPerRound! < 1 || promptsPerRound! * config.rounds > left)) {
+    problems.push(`${config.prompts.train} leaves ${left} prompts to train on, too few for ${config.rounds} rounds of ${Math.max(1, promptsPerRound!)}: lower rounds, prompts.perRound or prompts.heldOut.`); // prettier-ignore
+  }
+  if (promptsPerRound === undefined) unknown.push(`How many prompts ${config.prompts.train} has is known when it is downloaded: set prompts.perRound for an estimate of the time.`); // prettier-ignore
+  if (heldOut === undefined && typeof held === 'string' && isDatasetId(held)) unknown.push(`How many prompts ${held} has is known when it is downloaded: the time of evaluate is left out.`); // prettier-ignore
+  if (!model) return { promptsPerRound, heldOut, problems, unknown };
+  return {
+    ...needs(config, model, promptsPerRound, heldOut, assumptions),
+    promptsPerRound,
+    heldOut,
+    problems,
+    unknown,
+  };
+}
+
+function needs(
+  { sample, optimize }: RunConfig,
+  model: ModelConfig,
+  prompts: number | undefined,
+  heldOut: number | undefined,
+  { tflops, weightBytes, price, ...tokens }: Assumptions,
+): Pick<Estimate, 'parameters' | 'sample' | 'optimize' | 'flops' | 'hours' | 'costPerRound'> {
+  const { promptTokens = optimize.maxPromptLength, answerTokens = sample.maxNewTokens } = tokens;
+  const memory = {
+    parameters: parameterCount(model),
+    sample: sampleMemory(model, sample, sample.maxPromptLength ?? optimize.maxPromptLength, weightBytes),
+    optimize: optimizeMemory(model, { ...optimize, learningRate: 0 }, weightBytes),
+  };
+  if (prompts === undefined) return memory;
+  const size = { prompts, heldOut: heldOut ?? 0, promptTokens, answerTokens };
+  const flops = roundFlops(model, size, sample.samplesPerPrompt, optimize);
+  const inHours = (operations: number) => operations / (tflops * 1e12) / 3600;
+  const hours = { sample: inHours(flops.sample), optimize: inHours(flops.optimize), evaluate: inHours(flops.evaluate) };
+  const total = hours.sample + hours.optimize + hours.evaluate;
+  return { ...memory, flops, hours, ...(price !== undefined && { costPerRound: total * price }) };
+}
+
+/** @throws InputError when the model is a folder that is missing or not supported */
+function shapeOf(model: string, unknown: string[]): ModelConfig | undefined {
+  if (existsSync(model) || !isModelId(model)) return readModelConfig(model);
+  const known = knownModels[model.split('@')[0]];
+  if (!known) unknown.push(`The shape of ${model} is known when it is downloaded: give its folder for an estimate.`);
+  return known;
+}
+
+const countOf = async (source: string): Promise<number | undefined> =>
+  existsSync(source) || !isDatasetId(source) ? (await readPrompts(source)).length : undefined;

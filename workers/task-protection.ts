@@ -1,0 +1,86 @@
+/** Protects this worker's ECS task from being scaled in or replaced while it works. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Protection that is not renewed ends by itself, so that a task whose worker hangs can be stopped. */
+const EXPIRES_MINUTES = 60;
+const RENEW_MINUTES = 30;
+/** Between two shards it is not given up: the agent is asked rarely. */
+const LINGER_SECONDS = 5;
+const ANSWER_SECONDS = 10;
+
+export class TaskProtection {
+  private readonly url: string;
+  private readonly warn: (message: string) => void;
+  private readonly lingerSeconds: number;
+  private working = 0;
+  private isProtected = false;
+  private renewal: NodeJS.Timeout | undefined;
+  private release: NodeJS.Timeout | undefined;
+  /** Requests are sent one after the other. */
+  private last: Promise<void> = Promise.resolve();
+
+  /** @param agent the address that ECS gives a container in ECS_AGENT_URI */
+  constructor(agent: string, warn: (message: string) => void, lingerSeconds = LINGER_SECONDS) {
+    this.url = `${agent}/task-protection/v1/state`;
+    this.warn = warn;
+    this.lingerSeconds = lingerSeconds;
+  }
+
+  /** Work begins. @returns to be called when it ends */
+  readonly begin = (): (() => void) => {
+    this.working++;
+    clearTimeout(this.release);
+    if (!this.isProtected) this.protect();
+    return () => {
+      if (--this.working === 0) this.release = setTimeout(() => this.giveUp(), this.lingerSeconds * 1000).unref();
+    };
+  };
+
+  /** Gives the protection up at once, if no work is under way. */
+  async close(): Promise<void> {
+    clearTimeout(this.release);
+    if (this.isProtected && this.working === 0) this.giveUp();
+    await this.last;
+  }
+
+  private protect(): void {
+    this.isProtected = true;
+    this.put({ ProtectionEnabled: true, ExpiresInMinutes: EXPIRES_MINUTES });
+    this.renewal = setInterval(
+      () => this.put({ ProtectionEnabled: true, ExpiresInMinutes: EXPIRES_MINUTES }),
+      RENEW_MINUTES * 60_000,
+    ).unref();
+  }
+
+  private giveUp(): void {
+    this.isProtected = false;
+    clearInterval(this.renewal);
+    this.put({ ProtectionEnabled: false });
+  }
+
+  private put(state: object): void {
+    this.last = this.last
+      .then(() => this.send(state))
+      .catch((error: Error) => {
+        this.warn(`The ECS task is not protected as it should be (${error.message}); the work goes on.`);
+      });
+  }
+
+  private async send(state: object): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        const signal = AbortSignal.timeout(ANSWER_SECONDS * 1000);
+        const headers = { 'Content-Type': 'application/json' };
+        const response = await fetch(this.url, { method: 'PUT', headers, body: JSON.stringify(state), signal });
+        const answer = (await response.json()) as { failure?: { Reason?: string }; error?: { Message?: string } };
+        const problem =
+          answer.failure?.Reason ?? answer.error?.Message ?? (response.ok ? undefined : response.statusText);
+        if (problem === undefined) return;
+        throw new Error(problem);
+      } catch (error) {
+        if (tries === 3) throw error;
+        await sleep(tries * 500, undefined, { ref: false });
+      }
+    }
+  }
+}

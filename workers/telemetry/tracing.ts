@@ -1,0 +1,51 @@
+/** OpenTelemetry: one trace from a run through its rounds to their activities, where OTEL_EXPORTER_OTLP_ENDPOINT is set. */
+import { createRequire } from 'node:module';
+import type { InjectedSinks, WorkerOptions } from '@temporalio/worker';
+
+export interface Tracing {
+  /** For workers. */
+  options: Pick<WorkerOptions, 'interceptors' | 'sinks'>;
+  /** Exports what is left. */
+  close(): Promise<void>;
+}
+
+/** What workflows are bundled with to tell their spans. */
+export const tracingModules = [
+  createRequire(import.meta.url).resolve('@temporalio/interceptors-opentelemetry/lib/workflow-interceptors'),
+];
+
+/** @param role names the service, where OTEL_SERVICE_NAME does not */
+export async function startTracing(role: string): Promise<Tracing | undefined> {
+  if (!process.env['OTEL_EXPORTER_OTLP_ENDPOINT']) return undefined;
+  // Loaded only where it is needed.
+  const [sdk, exporter, resources, contexts, temporal] = await Promise.all([
+    import('@opentelemetry/sdk-trace-base'),
+    import('@opentelemetry/exporter-trace-otlp-http'),
+    import('@opentelemetry/resources'),
+    import('@opentelemetry/context-async-hooks'),
+    import('@temporalio/interceptors-opentelemetry'),
+  ]);
+  const given = resources.detectResourcesSync({ detectors: [resources.envDetector] });
+  const resource = new resources.Resource({ 'service.name': `selm-${role}` }).merge(given);
+  const processor = new sdk.BatchSpanProcessor(new exporter.OTLPTraceExporter());
+  const provider = new sdk.BasicTracerProvider({ resource, spanProcessors: [processor] });
+  // An activity's span belongs to the one that its headers name: without a manager of contexts it would begin a trace of its own.
+  provider.register({ contextManager: new contexts.AsyncLocalStorageContextManager().enable() });
+  return {
+    options: {
+      sinks: {
+        exporter: temporal.makeWorkflowExporter(processor, resource as never),
+      } as unknown as InjectedSinks<never>,
+      interceptors: {
+        activity: [
+          (context) => ({
+            inbound: new temporal.OpenTelemetryActivityInboundInterceptor(context),
+            outbound: new temporal.OpenTelemetryActivityOutboundInterceptor(context),
+          }),
+        ],
+        workflowModules: tracingModules,
+      },
+    },
+    close: () => provider.shutdown(),
+  };
+}

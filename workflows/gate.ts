@@ -1,0 +1,50 @@
+/** The gate: whether a round's policy is accepted, and why not. */
+import type { Comparison } from '../activities/evaluate.ts';
+import type { RunConfig } from './config.ts';
+
+export interface Verdict {
+  /** A sentence for every limit that the round does not keep: it is accepted where there is none. */
+  reasons: string[];
+  /** What does not decide, but should be known. */
+  warnings: string[];
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+
+/**
+ * @param overPrevious the policy's answers against those of the policy that the round started from, by the labeler
+ * @param second the same by the second judge
+ */
+export function judgeRound(
+  { label, evaluate: { gate, secondJudge } }: Pick<RunConfig, 'label' | 'evaluate'>,
+  overPrevious: Comparison,
+  second: Comparison | undefined,
+): Verdict {
+  const { minWinRate, maxKl, maxLengthGrowth, minSecondJudgeWinRate } = gate;
+  const { winRate, kl, opponent } = overPrevious.against!;
+  const growth = overPrevious.meanTokens / opponent.meanTokens;
+  const reasons: string[] = [];
+  if (minWinRate !== undefined && winRate < minWinRate) {
+    reasons.push(`Its win rate over the policy it started from is ${percent(winRate)}, below minWinRate of ${percent(minWinRate)}.`); // prettier-ignore
+  }
+  if (maxKl !== undefined && kl > maxKl) {
+    reasons.push(
+      `Its KL from the policy it started from is ${kl.toFixed(2)} nats per answer, above maxKl of ${maxKl}.`,
+    );
+  }
+  if (maxLengthGrowth !== undefined && growth > maxLengthGrowth) {
+    reasons.push(`Its answers are ${growth.toFixed(2)} times as long as those of the policy it started from (${overPrevious.meanTokens.toFixed(1)} tokens, ${opponent.meanTokens.toFixed(1)} before), above maxLengthGrowth of ${maxLengthGrowth}.`); // prettier-ignore
+  }
+  const secondRate = second?.against!.winRate;
+  if (minSecondJudgeWinRate !== undefined && secondRate !== undefined && secondRate < minSecondJudgeWinRate) {
+    reasons.push(`By the second judge (${secondJudge!.by}) its win rate over the policy it started from is ${percent(secondRate)}, below minSecondJudgeWinRate of ${percent(minSecondJudgeWinRate)}.`); // prettier-ignore
+  }
+  const gain = gainOf(overPrevious);
+  const warnings =
+    second && gain > 0 && gainOf(second) <= 0
+      ? [`the score of the labeler (${label.by}) rose by ${gain.toFixed(3)}, that of the second judge (${secondJudge!.by}), which training never sees, changed by ${gainOf(second).toFixed(3)}: the policy may be exploiting the labeler (reward hacking).`] // prettier-ignore
+      : [];
+  return { reasons, warnings };
+}
+
+const gainOf = ({ meanScore, against }: Comparison) => meanScore - against!.opponent.meanScore;
