@@ -143,6 +143,8 @@ it('a run from no GPU worker, through S3 and a worker that is told to stop, ends
   expect((Date.now() - told) / 1000).toBeLessThan(containerOf('gpu').StopTimeout);
   const handedOver = await progressOf('cloud');
   expect(handedOver?.status.state).toBe('running');
+  // It waits for another worker, with the checkpoint that it goes on from.
+  expect(handedOver?.pending).toMatchObject([{ name: 'optimize', progress: { checkpoint: expect.anything() } }]);
 
   await startTask('gpu', 'gpu-2');
   await until('the end', async () => (await progressOf('cloud'))?.status.state === 'done');
