@@ -3,17 +3,19 @@ import { createServer } from 'node:http';
 import type { Worker } from '@temporalio/worker';
 import { InputError } from '../data/errors.ts';
 
-/**
- * Answers 200 while all workers take work, 503 before and after.
- * @returns what ends it
- * @throws InputError when the port is no port
- */
-export function serveHealth(workers: readonly Worker[]): () => void {
+/** @throws InputError when SELM_HEALTH_PORT is no port */
+export function healthPort(): number | undefined {
   const given = process.env['SELM_HEALTH_PORT'];
-  if (given === undefined) return () => {};
+  if (given === undefined) return undefined;
   const port = Number(given);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535)
-    throw new InputError(`SELM_HEALTH_PORT=${given} is no port.`);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new InputError(`SELM_HEALTH_PORT=${given} is no port; give a number from 1 to 65535.`);
+  }
+  return port;
+}
+
+/** Answers 200 while all workers take work, 503 before and after. @returns what ends it */
+export function serveHealth(port: number, workers: readonly Worker[]): () => void {
   const server = createServer((_request, response) => {
     const states = workers.map((worker) => worker.getState());
     response.writeHead(states.every((state) => state === 'RUNNING') ? 200 : 503).end(states.join('\n'));

@@ -8,7 +8,7 @@ import { InputError } from '../data/errors.ts';
 import { connectClient, connectionSettings } from './connection.ts';
 import { makeCurrent } from './current-version.ts';
 import { declaredSchedules, declareSchedules } from './declared-schedules.ts';
-import { serveHealth } from './health.ts';
+import { healthPort, serveHealth } from './health.ts';
 import { cacheFolder } from './places.ts';
 import { openStore } from './store.ts';
 import { TaskProtection } from './task-protection.ts';
@@ -48,6 +48,10 @@ export interface WorkersOptions {
 /** Runs workers until SIGINT, SIGTERM or `stop`. */
 export async function runWorkers(roles: readonly Role[], options: WorkersOptions): Promise<void> {
   const { logLevel, version, stop } = options;
+  // What is wrong with the environment is told before anything is begun: the native runtime would outlive it.
+  const workflows = workflowCode();
+  const port = healthPort();
+  const schedules = roles.includes('control') ? declaredSchedules() : undefined;
   const address = metricsAddress();
   const { logger, metricMeter } = Runtime.install({
     logger: createLogger(logLevel),
@@ -61,7 +65,6 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   const warn = (message: string) => logger.warn(message);
   const agent = process.env['ECS_AGENT_URI'];
   const protection = agent === undefined ? undefined : new TaskProtection(agent, warn);
-  const schedules = roles.includes('control') ? declaredSchedules() : undefined;
   const store = await openStore();
   const { connectionOptions, namespace } = connectionSettings();
   const connection = await NativeConnection.connect(connectionOptions);
@@ -70,7 +73,7 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   const byRole: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
     control: {
       taskQueue: CONTROL_QUEUE,
-      ...workflowCode(),
+      ...workflows,
       activities: createActivities(rooms, controlSteps),
     },
     gpu: {
@@ -109,7 +112,7 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
     if (version && process.env['SELM_MAKE_CURRENT'] === '1' && roles.includes('control')) {
       makeCurrent(await connectClient(), version).catch((error: Error) => warn(`Version ${version.buildId} is not made current: ${error.message}`)); // prettier-ignore
     }
-    const endHealth = serveHealth(workers);
+    const endHealth = port === undefined ? () => {} : serveHealth(port, workers);
     await running.finally(endHealth);
   } finally {
     stopDemand?.();

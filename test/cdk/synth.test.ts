@@ -35,14 +35,14 @@ function findCfnLint(): string {
 }
 
 it('cfn-lint finds no error in any template', () => {
-  const templates = Object.keys(VARIANTS).flatMap((name) =>
-    readdirSync(join(folder, name))
-      .filter((file) => file.endsWith('.template.json'))
-      .map((file) => join(folder, name, file)),
-  );
-  expect(templates.length).toBeGreaterThan(40);
+  // Each different template once.
+  const templates = new Map<string, string>();
+  for (const [name, all] of Object.entries(stacks)) {
+    for (const stack of all) templates.set(normalized(stack), join(folder, name, `${stack.name}.template.json`));
+  }
+  expect(templates.size).toBeGreaterThan(10);
   // W3005 is about dependencies that CDK adds twice.
-  const { status, stdout } = spawnSync(findCfnLint(), ['--ignore-checks', 'W3005', '--', ...templates], { encoding: 'utf8' }); // prettier-ignore
+  const { status, stdout } = spawnSync(findCfnLint(), ['--ignore-checks', 'W3005', '--', ...templates.values()], { encoding: 'utf8' }); // prettier-ignore
   expect(stdout).toBe('');
   expect(status).toBe(0);
 }, 120_000);
@@ -169,9 +169,9 @@ describe.each(Object.keys(VARIANTS))('%s', (name) => {
   });
 });
 
-it.each(stacksOf())('%s is what it was', (name) => {
+it.each(stacksOf())('%s is what it was', async (name) => {
   const all = [...stacks[defaults], ...stacks['everything'].filter((stack) => stack.name === 'selm-budget')];
-  expect(normalized(all.find((stack) => stack.name === name)!)).toMatchFileSnapshot(`snapshots/${name}.json`);
+  await expect(normalized(all.find((stack) => stack.name === name)!)).toMatchFileSnapshot(`snapshots/${name}.json`);
 });
 
 function stacksOf(): string[] {

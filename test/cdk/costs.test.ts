@@ -1,0 +1,48 @@
+/** Costs: held to what is promised, and to arithmetic done by hand. */
+import { expect, it } from 'vitest';
+import { checkDeployConfig } from '../../cdk/config.ts';
+import { gpuHour, idleCost, PAPER_ROUND, roundCost } from '../../cdk/costs.ts';
+import { cloud, resourcesOf, synthesize } from './variants.ts';
+
+const cost = (document: object) => idleCost(checkDeployConfig(document, 'test')).usd;
+const inCloud = checkDeployConfig({ temporal: cloud }, 'test');
+
+it('an idle day costs at most 2 dollars with Temporal Cloud, by the prices of what the template holds', () => {
+  const { usd, lines } = idleCost(inCloud);
+  expect(usd).toBeLessThanOrEqual(2);
+  // NAT 24 × 0.045 = 1.08; Fargate 24 × (0.5 × 0.04048 + 1 × 0.004445) = 0.592.
+  expect(lines.find(({ what }) => what === 'NAT gateway')!.usd).toBeCloseTo(1.08, 3);
+  const worker = lines.filter(({ what }) => what.startsWith('control worker')).reduce((sum, line) => sum + line.usd, 0);
+  expect(worker).toBeCloseTo(0.592, 3);
+  expect(lines.reduce((sum, line) => sum + line.usd, 0)).toBeCloseTo(usd, 9);
+  const stacks = synthesize({ temporal: cloud });
+  expect(resourcesOf(stacks, 'AWS::EC2::NatGateway').length).toBe(1);
+  expect(resourcesOf(stacks, 'AWS::CloudWatch::Alarm').length).toBeLessThanOrEqual(9);
+  // Nothing that costs by the hour is left out.
+  for (const type of ['AWS::EC2::VPCEndpoint', 'AWS::ElasticLoadBalancingV2::LoadBalancer', 'AWS::RDS::DBCluster']) {
+    const hourly = resourcesOf(stacks, type).filter(({ Properties }) => Properties['VpcEndpointType'] !== 'Gateway');
+    expect(hourly, type).toEqual([]);
+  }
+});
+
+it('a server of its own costs more, a stopped one less, endpoints more than a NAT gateway', () => {
+  expect(cost({})).toBeGreaterThan(idleCost(inCloud).usd);
+  expect(cost({ temporal: { kind: 'self-hosted', stopped: true } })).toBeLessThan(cost({}));
+  expect(cost({ network: { natGateways: 0 } })).toBeGreaterThan(cost({}));
+});
+
+it("a round of the paper's size is its tokens by a worker's speed by the price of its hour", () => {
+  const hour = gpuHour(inCloud, 'spot');
+  // g6.xlarge: half of 0.8048 and 12 % of it for ECS.
+  expect(hour).toBeCloseTo(0.8048 * 0.62, 6);
+  const { lines, usd } = roundCost(inCloud, PAPER_ROUND);
+  const sampling = (20_378 * 330) / 900 / 3600;
+  expect(lines.find(({ what }) => what === 'sample')!.usd).toBeCloseTo(sampling * hour, 6);
+  expect(lines.reduce((sum, line) => sum + line.usd, 0)).toBeCloseTo(usd, 9);
+  expect(roundCost(inCloud, PAPER_ROUND, 'on-demand').usd).toBeGreaterThan(usd);
+});
+
+it('a type without a known price is told', () => {
+  const config = checkDeployConfig({ gpu: { instanceType: 'x9.large' } }, 'test');
+  expect(() => gpuHour(config, 'spot')).toThrow('The price of x9.large is not known; give gpu.usdPerHour.');
+});

@@ -1,0 +1,63 @@
+/** docs/deploy.md: what it says of costs and of the configuration is what the code says. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { checkDeployConfig, loadDeployConfig } from '../../cdk/config.ts';
+import { idleCost, PAPER_ROUND, roundCost } from '../../cdk/costs.ts';
+import { selm } from '../command.ts';
+import { temporaryFolder } from '../temporary.ts';
+import { cloud } from './variants.ts';
+
+const folder = temporaryFolder();
+const page = readFileSync(new URL('../../docs/deploy.md', import.meta.url), 'utf8');
+const example = /```yaml\n( {3}name: selm[^]*?)```/.exec(page)![1].replaceAll(/^ {3}/gm, '');
+
+const weekly = { name: 'weekly', model: 'org/model', prompts: { train: 'org/data', heldOut: 100 } };
+const write = (name: string, content: unknown) => {
+  writeFileSync(join(folder, name), typeof content === 'string' ? content : JSON.stringify(content));
+  return join(folder, name);
+};
+
+it('its costs are those of cdk/costs.ts', () => {
+  const config = (document: object) => checkDeployConfig(document, 'test');
+  const inCloud = config({ temporal: cloud });
+  const idle = idleCost(inCloud).usd;
+  const round = (capacity: 'spot' | 'on-demand') => roundCost(config({ temporal: cloud, gpu: { instanceType: 'g6e.xlarge' } }), PAPER_ROUND, capacity).usd; // prettier-ignore
+  for (const usd of [
+    idle,
+    idleCost(config({})).usd - idle,
+    round('spot'),
+    round('on-demand'),
+    idleCost(config({ temporal: { kind: 'self-hosted', stopped: true } })).usd,
+  ]) {
+    expect(page).toContain(usd.toFixed(2));
+  }
+});
+
+it('its example is a configuration, with the run of its schedule in it', () => {
+  write('weekly.yaml', weekly);
+  const { schedules, name } = loadDeployConfig(write('deploy.yaml', example));
+  expect(name).toBe((parse(example) as { name: string }).name);
+  expect(schedules).toMatchObject([{ cron: '0 3 * * 1', timezone: 'UTC', overlap: 'skip', run: { name: 'weekly', model: 'org/model', rounds: 3 } }]); // prettier-ignore
+});
+
+it.each([
+  [{ gpu: { spots: true } }, 'there is no key "gpu.spots"; did you mean "gpu.spot"?'],
+  [
+    { name: 'Selm!' },
+    '"name" cannot be "Selm!": expected at most 21 lower-case letters, digits and "-"; see docs/deploy.md.',
+  ],
+  [{ network: { natGateways: 0 }, temporal: cloud }, 'temporal.privateLinkService is missing: without a NAT gateway (network.natGateways: 0) Temporal Cloud is reached by PrivateLink only.'], // prettier-ignore
+  [{ gpu: { capacityBlock: 'cr-1' } }, 'gpu.capacityBlock needs gpu.capacity: auto-scaling-group.'],
+  [{ secrets: { A: 'a' }, environment: { A: 'b' } }, 'A is in secrets and in environment; name it once.'],
+])('%j is refused in one sentence', (document, problem) => {
+  expect(() => loadDeployConfig(write('bad.yaml', document))).toThrow(`bad.yaml: ${problem}`);
+});
+
+it('a run that names what workers do not see is refused by the command', async () => {
+  write('local.yaml', { ...weekly, model: './model' });
+  const file = write('local-deploy.yaml', { schedules: [{ cron: '0 3 * * 1', run: './local.yaml' }] });
+  const { code, stderr } = await selm(['deploy', '--config', file, '--context'], {});
+  expect([code, stderr]).toEqual([2, `selm: ${join(folder, 'local.yaml')}: model is a folder, which GPU workers do not see; give a hub id.\n`]); // prettier-ignore
+});

@@ -1,0 +1,180 @@
+/**
+ * The commands and variables of the task definitions, run as processes: with Temporal's dev server and an S3 server in place of
+ * AWS's, a run goes from no GPU worker to its policy, and loses nothing when one is told to stop.
+ */
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import type { RunProgress } from '../../workers/runs.ts';
+import { credentials, startVersitygw, type S3Server } from '../artifacts/versitygw.ts';
+import { selm, summaryOf } from '../command.ts';
+import { startDevServer, type DevServer } from '../dev-server.ts';
+import { freePort } from '../free-port.ts';
+import { temporaryFolder } from '../temporary.ts';
+import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { bases, readImage } from './image.ts';
+import { resourcesOf, synthesize } from './variants.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const folder = temporaryFolder();
+const bundle = join(folder, 'workflows.js');
+const stacks = synthesize({ version: 'v1' });
+let temporal: DevServer;
+let s3: S3Server;
+const running: ChildProcess[] = [];
+
+/** A worker's container in the templates. */
+function containerOf(role: 'control' | 'gpu') {
+  const definitions = resourcesOf(stacks, 'AWS::ECS::TaskDefinition').flatMap(({ Properties }) => Properties['ContainerDefinitions']); // prettier-ignore
+  return definitions.find(({ Command }) => Command?.join(' ').includes(`--role ${role}`))!;
+}
+
+/** Starts a container's command with its variables; those that name AWS, the server and the file system are ours. */
+async function startTask(
+  role: 'control' | 'gpu',
+  name: string,
+): Promise<{ task: ChildProcess; health: string; words: () => string }> {
+  const { Command, Environment } = containerOf(role);
+  const { entryPoint, environment } = readImage(role);
+  const [program, ...first] = entryPoint;
+  const port = await freePort();
+  const variables = Object.fromEntries(Environment.map(({ Name, Value }: Record<string, string>) => [Name, Value]));
+  const ours: Record<string, string> = {
+    PATH: process.env['PATH']!,
+    SELM_STORE: 's3://artifacts/selm',
+    SELM_HOME: join(folder, name),
+    HF_HOME: join(folder, name, 'hub'),
+    // A training as short as this one would be over within the template's grace.
+    SELM_GRACE_SECONDS: '1',
+    SELM_HEALTH_PORT: String(port),
+    TEMPORAL_ADDRESS: temporal.address,
+    AWS_REGION: 'us-east-1',
+    AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${s3.port}`,
+    AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+  };
+  // The places that the template names are there to be replaced.
+  expect(Object.keys(variables)).toEqual(expect.arrayContaining(['SELM_STORE', 'SELM_HOME', 'SELM_HEALTH_PORT', 'TEMPORAL_ADDRESS'])); // prettier-ignore
+  const image = { ...environment, ...(environment['SELM_WORKFLOW_BUNDLE'] && { SELM_WORKFLOW_BUNDLE: bundle }) };
+  expect(program).toBe('node');
+  const task = spawn(process.execPath, [...first, ...Command], { cwd: root, env: { ...image, ...variables, ...ours } });
+  let words = '';
+  for (const stream of [task.stdout, task.stderr]) stream.on('data', (data) => (words += data));
+  running.push(task);
+  return { task, health: `http://127.0.0.1:${port}`, words: () => words };
+}
+
+const progressOf = async (name: string) => {
+  const env = { SELM_HOME: join(folder, 'operator'), TEMPORAL_ADDRESS: temporal.address };
+  const ended = await selm(['status', name, '--json'], env);
+  return ended.code === 0 ? summaryOf<RunProgress>(ended) : undefined;
+};
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 240; tries++) {
+    if (await holds()) return;
+    await sleep(250);
+  }
+  throw new Error(`${what} did not come about: ${JSON.stringify(await progressOf('cloud'))}`);
+}
+
+const isHealthy = (url: string) => fetch(url).then(({ ok }) => ok, () => false); // prettier-ignore
+
+beforeAll(async () => {
+  // What the Dockerfile runs; there it goes to /app/dist.
+  expect(readImage('build').lines).toContain('RUN npm run bundle');
+  execFileSync('npm', ['run', 'bundle', '--', bundle], { cwd: root, stdio: 'ignore' });
+  [temporal, s3] = await Promise.all([startDevServer(), startVersitygw(folder, ['artifacts'])]);
+  tinyModel(join(folder, 'model'));
+  writeFileSync(join(folder, 'train.jsonl'), tinyPrompts(40).map((row) => `${JSON.stringify(row)}\n`).join('')); // prettier-ignore
+  for (const name of ['cloud', 'laptop']) {
+    writeFileSync(
+      join(folder, `${name}.yaml`),
+      stringify({
+        name,
+        model: './model',
+        prompts: { train: './train.jsonl', heldOut: 8 },
+        rounds: 1,
+        sample: { samplesPerPrompt: 4, temperature: 1, maxNewTokens: 12 },
+        optimize: { learningRate: 1e-3, batchSize: 4, epochs: 60, checkpointSeconds: 0.5 },
+        evaluate: { maxNewTokens: 12 },
+        output: `./${name}`,
+      }),
+    );
+  }
+});
+afterAll(async () => {
+  for (const task of running.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null)) {
+    const exited = once(task, 'exit');
+    task.kill('SIGKILL');
+    await exited;
+  }
+  temporal.stop();
+  await s3.stop();
+});
+
+it('a run from no GPU worker, through S3 and a worker that is told to stop, ends with the undisturbed weights', async () => {
+  const control = await startTask('control', 'control');
+  await until('a healthy control worker', () => isHealthy(control.health));
+  const operator = { SELM_HOME: join(folder, 'operator'), TEMPORAL_ADDRESS: temporal.address };
+  expect((await selm(['start', join(folder, 'cloud.yaml')], operator)).code).toBe(0);
+  // Work for a GPU waits while there is none.
+  await until('waiting work', async () => ((await progressOf('cloud'))?.pending ?? []).some(({ name }) => name === 'sample')); // prettier-ignore
+
+  const first = await startTask('gpu', 'gpu-1');
+  await until('a healthy GPU worker', () => isHealthy(first.health));
+  let reached = 0;
+  await until('a training under way', async () => {
+    const training = (await progressOf('cloud'))?.pending.find(({ name }) => name === 'optimize');
+    reached = training?.progress?.done ?? 0;
+    return training?.progress?.checkpoint !== undefined;
+  });
+  expect(reached).toBeGreaterThan(0);
+  const exited = once(first.task, 'exit');
+  const told = Date.now();
+  first.task.kill('SIGTERM');
+  const [code] = (await exited) as [number | null];
+  expect(code, first.words()).toBe(0);
+  expect((Date.now() - told) / 1000).toBeLessThan(containerOf('gpu').StopTimeout);
+  const handedOver = await progressOf('cloud');
+  expect(handedOver?.status.state).toBe('running');
+  // It waits for another worker, with the checkpoint that it goes on from.
+  expect(handedOver?.pending).toMatchObject([{ name: 'optimize', progress: { checkpoint: expect.anything() } }]);
+
+  await startTask('gpu', 'gpu-2');
+  await until('the end', async () => (await progressOf('cloud'))?.status.state === 'done');
+  const { status } = (await progressOf('cloud'))!;
+  expect(status.state).toBe('done');
+
+  const undisturbed = await selm(['run', join(folder, 'laptop.yaml'), '--json'], { SELM_HOME: join(folder, 'laptop-home') }); // prettier-ignore
+  expect(undisturbed.code, undisturbed.stderr).toBe(0);
+  const weights = (name: string) => readFileSync(join(folder, name, 'adapter_model.safetensors'));
+  expect(weights('cloud').equals(weights('laptop'))).toBe(true);
+  expect(existsSync(join(s3.root, 'artifacts', 'selm'))).toBe(true);
+
+  const stopped = once(control.task, 'exit');
+  control.task.kill('SIGTERM');
+  expect(((await stopped) as [number | null])[0], control.words()).toBe(0);
+}, 240_000);
+
+it('the images run as nobody special, on bases pinned by digest', () => {
+  for (const target of ['control', 'gpu']) expect(readImage(target).user).toBe('10001:10001');
+  expect(bases.length).toBe(2);
+  for (const base of bases) expect(base).toMatch(/^[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}$/);
+});
+
+it('a bundle or a health port that is not there is told in one sentence', async () => {
+  const env = { SELM_HOME: join(folder, 'bad'), TEMPORAL_ADDRESS: temporal.address };
+  const bundled = await selm(['worker', '--role', 'control'], { ...env, SELM_WORKFLOW_BUNDLE: '/nowhere.js' });
+  expect([bundled.code, bundled.stderr]).toEqual([2, expect.stringContaining('selm: SELM_WORKFLOW_BUNDLE=/nowhere.js is not there; npm run bundle makes it.')]); // prettier-ignore
+  const port = await selm(['worker', '--role', 'gpu'], { ...env, SELM_HEALTH_PORT: 'http' });
+  expect([port.code, port.stderr]).toEqual([
+    2,
+    expect.stringContaining('selm: SELM_HEALTH_PORT=http is no port; give a number from 1 to 65535.'),
+  ]);
+});
