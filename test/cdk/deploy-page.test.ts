@@ -19,8 +19,9 @@ const write = (name: string, content: unknown) => {
   return join(folder, name);
 };
 
+const config = (document: object) => checkDeployConfig(document, 'test');
+
 it('its costs are those of cdk/costs.ts', () => {
-  const config = (document: object) => checkDeployConfig(document, 'test');
   const inCloud = config({ temporal: cloud });
   const idle = idleCost(inCloud).usd;
   const round = (capacity: 'spot' | 'on-demand') => roundCost(config({ temporal: cloud, gpu: { instanceType: 'g6e.xlarge' } }), PAPER_ROUND, capacity).usd; // prettier-ignore
