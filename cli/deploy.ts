@@ -6,10 +6,12 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { CONTEXT_KEY, loadDeployConfig } from '../cdk/config.ts';
 import { InputError } from '../data/errors.ts';
+import { deployDoctorCommand } from './deploy-doctor.ts';
 
 /** `selm deploy`: the whole pipeline in an AWS account, from a checkout: CDK and its library are development packages. */
 export function deployCommand(): Command {
   return new Command('deploy')
+    .addCommand(deployDoctorCommand())
     .description(
       'Deploy to AWS by CDK, which takes credentials and region from the AWS environment; see docs/deploy.md.',
     )

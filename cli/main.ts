@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { chatCommand } from './chat.ts';
 import { deployCommand } from './deploy.ts';
 import { exitCodeOf, report } from './errors.ts';
+import { diagnoseCommand } from './diagnose.ts';
 import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { exportCommand } from './export.ts';
@@ -57,6 +58,7 @@ for (const command of [
   doctorCommand(),
   sampleCommand(),
   scoreCommand(),
+  diagnoseCommand(),
   labelCommand(),
   optimizeCommand(),
   evaluateCommand(),

@@ -1,11 +1,11 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { readPreferences } from '../data/readers.ts';
-import { objectiveSchema } from '../engine/settings.ts';
+import { objectiveFields, objectiveSchema } from '../engine/settings.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, withEngine, type PolicyFlags } from './step.ts';
 import { addTraining, readTraining, reportTraining } from './training.ts';
 
-const OBJECTIVE_FIELDS = ['beta', 'alpha'] as const;
+const OBJECTIVE_FIELDS = ['beta', 'alpha', 'gamma'] as const;
 
 interface Flags extends PolicyFlags {
   referenceAdapter?: string;
@@ -22,8 +22,10 @@ export function optimizeCommand(): Command {
     .option('--reference-adapter <folder>', 'Adapter of the reference policy (default: --adapter).')
     .requiredOption('--preferences <file>', "Rows in TRL's preference format plus reference_response, or tokenized.")
     .requiredOption('--out <folder>', 'Gets the trained adapter, or the model with --full.')
-    .option('--objective <selm|dpo>', 'The loss (default: selm)');
-  addSettings(command, objectiveSchema, [...OBJECTIVE_FIELDS]);
+    .addOption(
+      new Option('--objective <name>', 'The loss (default: selm)').choices(objectiveFields.shape.name.unwrap().options),
+    );
+  addSettings(command, objectiveFields, [...OBJECTIVE_FIELDS]);
   addTraining(command);
   addSettings(command, seedSchema, ['seed']);
   command.addOption(jsonOption());

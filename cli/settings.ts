@@ -38,12 +38,12 @@ function enumValues(type: z.ZodType): string[] | undefined {
  * @param prefix of the fields' names as flags: with 'lora', `rank` is `--lora-rank`
  * @throws InputError that names the flag
  */
-export function readSettings<S extends SettingsSchema>(
-  schema: S,
+export function readSettings<T>(
+  schema: z.ZodType<T>,
   flags: Record<string, unknown>,
-  fields: (keyof S['shape'] & string)[],
+  fields: string[],
   prefix = '',
-): z.output<S> {
+): T {
   const given = fields.filter((field) => flags[field] !== undefined).map((field) => [field, valueOf(flags[field])]);
   const parsed = schema.safeParse(Object.fromEntries(given));
   if (parsed.success) return parsed.data;

@@ -1,11 +1,13 @@
 /**
  * Models and data sets of the Hugging Face hub, downloaded once into the cache that Python's libraries use too. The usual
- * variables hold: HF_HOME or HF_HUB_CACHE (where), HF_TOKEN (private and gated repositories), HF_ENDPOINT (a mirror).
+ * variables hold: HF_HOME or HF_HUB_CACHE (where), HF_TOKEN (private and gated repositories), HF_ENDPOINT (a mirror);
+ * SELM_HUB_CACHE_GB limits the cache's size.
  */
-import { statSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
-import { datasetInfo, downloadFileToCacheDir, HubApiError, listFiles, modelInfo, type RepoId } from '@huggingface/hub';
+import { existsSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { datasetInfo, downloadFileToCacheDir, getHFHubCachePath, getRepoFolderName, HubApiError, listFiles, modelInfo, type RepoId } from '@huggingface/hub'; // prettier-ignore
 import { InputError } from './errors.ts';
+import { makeRoom } from './hub-cache.ts';
 
 // Names begin with a letter or digit, which tells them from paths such as `./model`.
 const MODEL_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:@([\w./-]+))?$/;
@@ -87,12 +89,16 @@ async function download(repo: RepoId, revision: string, choose: (paths: string[]
   const query = { name: repo.name, revision, additionalFields: ['sha' as const], ...access };
   try {
     const { sha } = repo.type === 'model' ? await modelInfo(query) : await datasetInfo(query);
-    const paths: string[] = [];
-    for await (const { type, path } of listFiles({ repo, revision: sha, recursive: true, ...access })) {
-      if (type === 'file') paths.push(path);
+    const sizes = new Map<string, number>();
+    for await (const { type, path, size } of listFiles({ repo, revision: sha, recursive: true, ...access })) {
+      if (type === 'file') sizes.set(path, size);
     }
+    const chosen = choose([...sizes.keys()]);
+    const snapshot = join(getHFHubCachePath(), getRepoFolderName(repo), 'snapshots', sha);
+    const missing = chosen.filter((path) => !existsSync(join(snapshot, path)));
+    await makeRoom(repo, missing.reduce((sum, path) => sum + sizes.get(path)!, 0)); // prettier-ignore
     const files: string[] = [];
-    for (const path of choose(paths)) {
+    for (const path of chosen) {
       files.push(await downloadFileToCacheDir({ repo, path, revision: sha, ...access }));
     }
     return files;

@@ -24,6 +24,7 @@ import type {
 import { checkSequenceLength } from './model/config.ts';
 import { freshAdapter, writeAdapter } from './model/lora.ts';
 import { mergeAdapter, writeModel } from './model/export.ts';
+import { objectiveOf } from './objectives/index.ts';
 import { longestSequence } from './packing.ts';
 import { openPolicy, type OpenPolicy } from './policy.ts';
 import { Scorer, type TokenizedResponse } from './score.ts';
@@ -171,13 +172,14 @@ export class LocalEngine {
 
   private async optimize(job: OptimizeJob, control: JobControl): Promise<TrainResult> {
     const opened = openPolicy(job.policy);
-    const needsReference = job.objective.name !== 'dpo';
+    const { referenceResponse, referencePolicy } = objectiveOf(job.objective);
     const rows = job.rows.map((row, i) =>
-      located(`Row ${i + 1}`, () => tokenizePreference(opened, row, job.training, needsReference)),
+      located(`Row ${i + 1}`, () => tokenizePreference(opened, row, job.training, referenceResponse)),
     );
-    const reference = openPolicy(job.reference);
-    const examples = await preferenceExamples(rows, (responses) =>
-      this.scoreTokens({ ...job, policy: job.reference }, reference, responses, control),
+    const examples = await preferenceExamples(rows, async (responses) =>
+      referencePolicy
+        ? this.scoreTokens({ ...job, policy: job.reference }, openPolicy(job.reference), responses, control)
+        : new Float64Array(responses.length),
     );
     return this.train(job, opened, preferenceTask(examples, job.objective), control);
   }

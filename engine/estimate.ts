@@ -5,8 +5,9 @@
  * - sample: b N for weights of b bytes, and the key-value cache, 2 L k b for each token of every sequence decoded at once.
  * - optimize, all weights: 16 N, in float32: 4 N each for weights, gradients, and AdamW's two moments.
  * - optimize, LoRA with M parameters: b N + 16 M.
- * - activations: 4 bytes for all that the backward pass needs of a micro-batch's T tokens, of S in the longest row:
- *   T (L (8 h + 2 k + 4 f + heads S) + 2 V), the last for logits and their gradient.
+ * - activations: 4 bytes for all that the backward pass needs of a micro-batch's T tokens, attention's weights not among it:
+ *   T (L (8 h + 2 k + 4 f) + 2 V), the last for logits and their gradient. With recomputation a layer keeps its input alone, and
+ *   one at a time the rest: T (L h + 8 h + 2 k + 4 f + 2 V).
  * Arithmetic, in floating-point operations a token: 2 N forward, and 4 N backward, 2 N where the weights are frozen (LoRA).
  */
 import type { ModelConfig } from './model/config.ts';
@@ -40,20 +41,21 @@ export function sampleMemory(
 /** Bytes of training. @param weightBytes of one weight as it is kept where it is not trained */
 export function optimizeMemory(
   config: ModelConfig,
-  { full, lora, microBatchTokens, maxLength }: TrainingSettings,
+  { full, lora, microBatchTokens, maxLength, recompute }: TrainingSettings,
   weightBytes: number,
 ): { weights: number; gradients: number; optimizer: number; activations: number } {
   const FLOAT32 = 4;
-  const { layers, hiddenSize, intermediateSize, heads, kvHeads, headDim, vocabSize } = config;
+  const { layers, hiddenSize, intermediateSize, kvHeads, headDim, vocabSize } = config;
   const all = parameterCount(config);
   const trained = full ? all : loraParameterCount(config, lora);
   const tokens = Math.max(microBatchTokens, maxLength);
-  const perLayer = 8 * hiddenSize + 2 * kvHeads * headDim + 4 * intermediateSize + heads * maxLength;
+  const perLayer = 8 * hiddenSize + 2 * kvHeads * headDim + 4 * intermediateSize;
+  const kept = recompute ? layers * hiddenSize + perLayer : layers * perLayer;
   return {
     weights: full ? FLOAT32 * all : weightBytes * all + FLOAT32 * trained,
     gradients: FLOAT32 * trained,
     optimizer: 2 * FLOAT32 * trained,
-    activations: FLOAT32 * tokens * (layers * perLayer + 2 * vocabSize),
+    activations: FLOAT32 * tokens * (kept + 2 * vocabSize),
   };
 }
 

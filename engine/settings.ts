@@ -85,16 +85,54 @@ export const trainingSchema = z.strictObject({
 });
 export type TrainingSettings = z.infer<typeof trainingSchema>;
 
-export const objectiveSchema = z.strictObject({
+/** What each objective is set by, with its defaults: it has no other settings. */
+const OBJECTIVES = {
+  selm: { beta: 0.01, alpha: 1e-3 },
+  dpo: { beta: 0.01 },
+  xpo: { beta: 0.01, alpha: 1e-5 },
+  vpo: { beta: 0.01, alpha: 1e-3 },
+  ipo: { beta: 0.1 },
+  simpo: { beta: 2, gamma: 1 },
+};
+type Objectives = typeof OBJECTIVES;
+export type ObjectiveName = keyof Objectives;
+const objectiveNames = Object.keys(OBJECTIVES) as ObjectiveName[];
+
+/** The settings of one objective, or of one of several. */
+export type ObjectiveSettings<N extends ObjectiveName = ObjectiveName> = N extends N ? { name: N } & Objectives[N] : never; // prettier-ignore
+
+/** Every setting that some objective has. */
+export const objectiveFields = z.strictObject({
   name: z
-    .enum(['selm', 'dpo'])
+    .enum(objectiveNames)
     .default('selm')
-    .describe('The loss: `selm` (arXiv 2405.19332) or `dpo` (arXiv 2305.18290).'),
-  beta: z.number().positive().default(0.01).describe('Strength of the regularization towards the reference policy.'),
+    .describe(
+      'The loss: `selm` (arXiv 2405.19332), `dpo` (2305.18290), `xpo` (2405.21046), `vpo` (2405.19320), `ipo` (2310.12036) or `simpo` (2405.14734).',
+    ),
+  beta: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      'Strength of the regularization towards the reference policy; of `simpo`, what rewards are scaled by. Default: 0.01; of `ipo` 0.1, of `simpo` 2.',
+    ),
   alpha: z
     .number()
     .min(0)
-    .default(1e-3)
-    .describe("Strength of SELM's optimism, the term of the reference response. `dpo` has none."),
+    .optional()
+    .describe(
+      'Strength of the optimism, the term of the reference response, in `selm`, `vpo` (default: 0.001) and `xpo` (default: 1e-5), whose alpha is alpha × beta of `selm`.',
+    ),
+  gamma: z.number().min(0).optional().describe('Margin by which `simpo` wants the chosen response to win. Default: 1.'),
 });
-export type ObjectiveSettings = z.infer<typeof objectiveSchema>;
+
+/** A setting that the objective does not have is refused: it would do nothing. */
+export const objectiveSchema = objectiveFields.transform(({ name, ...given }, context): ObjectiveSettings => {
+  const defaults = OBJECTIVES[name];
+  for (const [setting, value] of Object.entries(given)) {
+    if (value === undefined || setting in defaults) continue;
+    const message = `the ${name} objective has no ${setting}, remove it`;
+    context.addIssue({ code: 'custom', path: [setting], message, input: value });
+  }
+  return { name, ...defaults, ...given } as ObjectiveSettings;
+});

@@ -69,7 +69,9 @@ export function tokenizePreference(
 ): TokenizedPreference {
   const orChosen = <T>(reference: T | undefined, chosen: T, name: string): T => {
     if (reference === undefined && needsReference) {
-      throw new InputError(`it has no "${name}", which the objective needs: add it, or use the dpo objective.`);
+      throw new InputError(
+        `it has no "${name}", which the objective needs: add it, or use an objective without optimism, such as dpo.`,
+      );
     }
     return reference ?? chosen;
   };

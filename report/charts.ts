@@ -67,7 +67,7 @@ export const pathChart = (title: string, x: Axis, y: Axis, points: { name: strin
       {
         type: 'line',
         // Neighbours are often close: their names stand above and below.
-        data: points.map(({ name, at }, i) => ({ value: at, name, label: { position: i % 2 === 0 ? 'right' : 'top' } })), // prettier-ignore
+        data: points.map(({ name, at }, i) => ({ value: at, name, label: { position: i === 0 ? 'right' : i % 2 === 0 ? 'bottom' : 'top' } })), // prettier-ignore
         symbol: 'circle',
         symbolSize: 8,
         label: { show: true, formatter: '{b}', color: TEXT, fontSize: 11 },

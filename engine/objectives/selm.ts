@@ -1,4 +1,5 @@
 import * as ops from '../graph/ops.ts';
+import type { ObjectiveSettings } from '../settings.ts';
 import { dpo } from './dpo.ts';
 import type { Objective } from './objective.ts';
 
@@ -7,7 +8,11 @@ import type { Objective } from './objective.ts';
  * hypotheses under which unseen answers are good means lowering the reference policy's own answer a little:
  * -logsigmoid(beta (s(chosen) - s(rejected))) + alpha beta s(reference).
  */
-export const selm: Objective = (g, ratios, settings) => {
-  const optimism = ops.mul(g, ratios.reference, g.scalar(settings.alpha * settings.beta));
-  return ops.add(g, dpo(g, ratios, settings), optimism);
+export const selm: Objective<Omit<ObjectiveSettings<'selm'>, 'name'>> = {
+  referenceResponse: true,
+  referencePolicy: true,
+  loss(g, preferences, settings) {
+    const optimism = ops.mul(g, preferences.reference.ratio, g.scalar(settings.alpha * settings.beta));
+    return ops.add(g, dpo.loss(g, preferences, settings), optimism);
+  },
 };

@@ -1,6 +1,6 @@
 /** Preferences as a training task: an objective over log-ratios to the reference policy. */
 import * as ops from '../graph/ops.ts';
-import { objectives } from '../objectives/index.ts';
+import { objectiveOf } from '../objectives/index.ts';
 import { float32, int64 } from '../session.ts';
 import type { ObjectiveSettings } from '../settings.ts';
 import type { Example, TrainingTask } from './task.ts';
@@ -57,22 +57,25 @@ export function preferenceTask(
   examples: PreferenceExample[],
   settings: ObjectiveSettings,
 ): TrainingTask<PreferenceExample> {
+  const objective = objectiveOf(settings);
   return {
     examples,
 
     loss(g, logps) {
       const ratios = ops.sub(g, logps, g.input('reference_logps', 'float32', logps.shape));
-      const pick = (role: Role) => ops.gather(g, ratios, g.input(role, 'int64', ['P']));
-      const losses = objectives[settings.name](
-        g,
-        { chosen: pick('chosen'), rejected: pick('rejected'), reference: pick('reference') },
-        settings,
-      );
-      return ops.reduceSum(g, losses, 0, false);
+      const tokens = g.input('response_tokens', 'float32', logps.shape);
+      const pick = (role: Role) => {
+        const places = g.input(role, 'int64', ['P']);
+        const [logp, ratio, count] = [logps, ratios, tokens].map((values) => ops.gather(g, values, places));
+        return { logp, ratio, tokens: count };
+      };
+      const preferences = { chosen: pick('chosen'), rejected: pick('rejected'), reference: pick('reference') };
+      return ops.reduceSum(g, objective.loss(g, preferences, settings), 0, false);
     },
 
     feeds(batch) {
       const reference = Float32Array.from(batch.flatMap((example) => example.referenceLogps));
+      const tokens = Float32Array.from(batch.flatMap(({ group }) => group.responses.map(({ length }) => length)));
       let start = 0;
       const starts = batch.map(({ group }) => {
         start += group.responses.length;
@@ -81,6 +84,7 @@ export function preferenceTask(
       const index = (role: Role) => int64(batch.map((example, i) => starts[i] + example[role]), [batch.length]); // prettier-ignore
       return {
         reference_logps: float32(reference, [reference.length]),
+        response_tokens: float32(tokens, [tokens.length]),
         chosen: index('chosen'),
         rejected: index('rejected'),
         reference: index('reference'),
@@ -91,8 +95,13 @@ export function preferenceTask(
 
     metrics(batch, logps) {
       const logp = (role: Role) => batch.map((example, i) => logps[i][example[role]]);
+      // Without a reference policy the reward is the mean log-probability of a token.
       const reward = (role: Role) =>
-        batch.map((example, i) => settings.beta * (logps[i][example[role]] - example.referenceLogps[example[role]]));
+        batch.map(({ group, referenceLogps, [role]: place }, i) =>
+          objective.referencePolicy
+            ? settings.beta * (logps[i][place] - referenceLogps[place])
+            : (settings.beta * logps[i][place]) / group.responses[place].length,
+        );
       const [chosen, rejected] = [reward('chosen'), reward('rejected')];
       return {
         'rewards/chosen': mean(chosen),

@@ -62,8 +62,8 @@ test('a configuration that is none ends with exit code 2', async () => {
 test.each(readdirSync(examples).filter((file) => /^(zephyr|llama).*\.yaml$/.test(file)))(
   "%s has the paper's settings and sizes",
   async (file) => {
-    // Sizes do not depend on the labeler.
-    const config = loadConfig(join(examples, file), { label: { by: 'verifier' } } as never);
+    const config = loadConfig(join(examples, file));
+    expect(config.label).toMatchObject({ by: 'pairrm', model: 'llm-blender/PairRM-hf' });
     const estimate = await estimateRun(config, { tflops: 100, weightBytes: 2 });
     expect(estimate.problems).toEqual([]);
     expect(estimate.promptsPerRound! * config.rounds).toBeLessThanOrEqual(61_135);

@@ -153,7 +153,8 @@ describe('selm run', () => {
     const ended = await selm(['run', gated, '--json'], home);
     expect(ended.code, ended.stderr).toBe(0);
     const { results, policy } = summaryOf<RunStatus>(ended);
-    expect(results).toEqual([{ ...undisturbed.status.results[0], accepted: false }]);
+    const reasons = [expect.stringMatching(/^Its win rate over the policy it started from is .* below minWinRate of 100\.0 %\.$/)]; // prettier-ignore
+    expect(results).toEqual([{ ...undisturbed.status.results[0], accepted: false, reasons }]);
     expect(policy).not.toBe(results[0].policy);
     expect(artifactTimes(home)).toEqual(before);
   });

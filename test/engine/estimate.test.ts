@@ -30,8 +30,10 @@ describe('memory', () => {
     const training = trainingSchema.parse({ full: true, microBatchTokens: 1000, maxLength: 500 });
     const { weights, gradients, optimizer, activations } = optimizeMemory(smollm2, training, 2);
     expect(weights + gradients + optimizer).toBe(16 * 134_515_008);
-    // A layer: 8 x 576 + 2 x 192 + 4 x 1536 + 9 x 500 = 15,636 numbers a token; logits and gradient: 2 x 49,152.
-    expect(activations).toBe(4 * 1000 * (30 * 15_636 + 98_304));
+    // A layer: 8 x 576 + 2 x 192 + 4 x 1536 = 11,136 numbers a token; logits and gradient: 2 x 49,152.
+    expect(activations).toBe(4 * 1000 * (30 * 11_136 + 98_304));
+    const recomputed = optimizeMemory(smollm2, { ...training, recompute: true }, 2);
+    expect(recomputed.activations).toBe(4 * 1000 * (30 * 576 + 11_136 + 98_304));
   });
 
   test('of training an adapter is the weights as they are, and 16 bytes a parameter of the adapter', () => {

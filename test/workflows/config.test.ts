@@ -112,11 +112,15 @@ describe('a bad value is refused with its key and what it may be', () => {
     ['rounds: many', '"rounds" cannot be "many": expected number, received string; see docs/config.md.'],
     [
       'label:\n  by: nobody',
-      '"label.by" cannot be "nobody": expected one of "verifier"|"final-answer"|"regex"|"json-schema"|"module"|"combine"; see docs/config.md.',
+      '"label.by" cannot be "nobody": expected one of "verifier"|"final-answer"|"regex"|"json-schema"|"module"|"reward-model"|"pairrm"|"combine"; see docs/config.md.',
     ],
     [
       'optimize:\n  objective:\n    name: ppo',
-      '"optimize.objective.name" cannot be "ppo": expected one of "selm"|"dpo"; see docs/config.md.',
+      '"optimize.objective.name" cannot be "ppo": expected one of "selm"|"dpo"|"xpo"|"vpo"|"ipo"|"simpo"; see docs/config.md.',
+    ],
+    [
+      'optimize:\n  objective:\n    name: dpo\n    alpha: 0.5',
+      '"optimize.objective.alpha" cannot be 0.5: the dpo objective has no alpha, remove it; see docs/config.md.',
     ],
     [
       'optimize:\n  objective:\n    beta: -1',
@@ -227,4 +231,11 @@ describe('settings that change while a run is in progress', () => {
 test("the quickstart's configuration is valid", () => {
   const example = fileURLToPath(new URL('../../examples/quickstart/config.yaml', import.meta.url));
   expect(loadConfig(example)).toMatchObject({ name: 'quickstart', rounds: 3 });
+});
+
+test('a limit for the second judge needs one', () => {
+  const lines = [...REQUIRED, 'evaluate:', '  gate:', '    minSecondJudgeWinRate: 0.5'];
+  expect(refusal(...lines)).toBe('run.yaml: "evaluate.gate.minSecondJudgeWinRate" cannot be 0.5: there is no evaluate.secondJudge to ask; see docs/config.md.'); // prettier-ignore
+  write(...lines, '  secondJudge: { by: verifier }');
+  expect(loadConfig(file).evaluate.gate).toEqual({ minSecondJudgeWinRate: 0.5, onFail: 'continue' });
 });

@@ -25,7 +25,7 @@ const optimize = async (name: string, objective: ObjectiveSettings) => {
 
 test("DPO's loss is -log sigmoid of the scaled margin of PyTorch's log-ratios", async () => {
   const { steps } = readJson<{ steps: { policy_logps: Roles<number>[] }[] }>(join(folder, 'expected.json'));
-  const [first] = await optimize('dpo', { name: 'dpo', beta, alpha });
+  const [first] = await optimize('dpo', { name: 'dpo', beta });
   const losses = steps[0].policy_logps.map((logp, i) => {
     const ratio = (role: keyof Roles<number>) => logp[role] - expected.reference_logps[i][role];
     return Math.log(1 + Math.exp(-beta * (ratio('chosen') - ratio('rejected'))));
@@ -42,26 +42,26 @@ test('a fresh adapter starts as its model: no margin, no optimism, a loss of ln 
 });
 
 test('SELM without optimism is DPO', async () => {
-  const [selm, dpo] = [await optimize('selm-0', { name: 'selm', beta, alpha: 0 }), await optimize('dpo-0', { name: 'dpo', beta, alpha })]; // prettier-ignore
+  const [selm, dpo] = [await optimize('selm-0', { name: 'selm', beta, alpha: 0 }), await optimize('dpo-0', { name: 'dpo', beta })]; // prettier-ignore
   expect(selm).toEqual(dpo);
   expect(await optimize('selm-1', { name: 'selm', beta, alpha: 1 })).not.toEqual(dpo);
 });
 
-const withoutReference = (name: ObjectiveSettings['name']) => {
-  const { rows, ...rest } = optimizeJob(join(scratch, `without-${name}`), training);
+const withoutReference = (objective: ObjectiveSettings) => {
+  const { rows, ...rest } = optimizeJob(join(scratch, `without-${objective.name}`), training);
   const without = rows.map(({ reference_input_ids: _reference, ...row }) => row) as typeof rows;
-  return { ...rest, rows: without, objective: { name, beta, alpha } };
+  return { ...rest, rows: without, objective };
 };
 
 describe('a preference without a reference response', () => {
   test('is enough for DPO', async () => {
-    const { metrics } = await engine.run('optimize', withoutReference('dpo'), undisturbed);
-    const [first] = await optimize('dpo-with', { name: 'dpo', beta, alpha });
+    const { metrics } = await engine.run('optimize', withoutReference({ name: 'dpo', beta }), undisturbed);
+    const [first] = await optimize('dpo-with', { name: 'dpo', beta });
     expect(metrics[0].loss).toBeCloseTo(first.loss, 6);
   });
 
   test('is refused for SELM, by row', async () => {
-    const refused = engine.run('optimize', withoutReference('selm'), undisturbed);
+    const refused = engine.run('optimize', withoutReference({ name: 'selm', beta, alpha }), undisturbed);
     await expect(refused).rejects.toThrow(InputError);
     await expect(refused).rejects.toThrow(/^Row 1: it has no "reference_input_ids"/);
   });

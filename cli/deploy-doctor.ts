@@ -1,0 +1,39 @@
+import Table from 'cli-table3';
+import { Command } from 'commander';
+import { loadDeployConfig } from '../cdk/config.ts';
+import { idleCost, PAPER_ROUND, roundCost, type Cost } from '../cdk/costs.ts';
+import { examineAccount } from '../cdk/doctor.ts';
+import { PRICES } from '../cdk/prices.ts';
+import { FAILED } from './errors.ts';
+import { jsonOption } from './step.ts';
+
+/** `selm deploy doctor`: what would stop a deployment, and what it costs, before there is one. */
+export function deployDoctorCommand(): Command {
+  return new Command('doctor')
+    .description("Check the AWS account's limits for a deployment, and estimate its costs; changes nothing.")
+    .option('--config <file>', "A deployment's YAML file.")
+    .addOption(jsonOption())
+    .action(async (_flags: object, command: Command) => {
+      // The parent has this flag too, as one that must be there, and takes it wherever it stands.
+      const { config: file, json } = command.optsWithGlobals<{ config: string; json?: boolean }>();
+      const config = loadDeployConfig(file);
+      const costs = { idleDay: idleCost(config), round: roundCost(config, PAPER_ROUND) };
+      const findings = await examineAccount(config);
+      if (findings.some(({ verdict }) => verdict === 'stops')) process.exitCode = FAILED;
+      if (json) return console.log(JSON.stringify({ findings, costs }));
+      console.log(tableOf(['', 'check', ''], findings.map(({ verdict, check, detail }) => [verdict, check, detail]))); // prettier-ignore
+      console.log(`\nA day without work, by list prices of ${PRICES.region}, ${PRICES.date}:`);
+      console.log(costTable(costs.idleDay));
+      console.log("\nGPU hours of a round of the paper's size:");
+      console.log(costTable(costs.round));
+    });
+}
+
+const costTable = ({ lines, usd }: Cost) =>
+  tableOf(['', '', 'USD'], [...lines.map(({ what, arithmetic, usd: part }) => [what, arithmetic, part.toFixed(2)]), ['total', '', usd.toFixed(2)]]); // prettier-ignore
+
+function tableOf(head: string[], rows: string[][]): string {
+  const table = new Table({ head, style: { head: [], border: [], compact: true } });
+  table.push(...rows);
+  return table.toString();
+}

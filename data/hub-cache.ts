@@ -1,0 +1,49 @@
+/** Keeps the hub's cache below a size: whole repositories go, those first that were used longest ago. */
+import { lstat, mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { getHFHubCachePath, getRepoFolderName, type RepoId } from '@huggingface/hub';
+import { InputError } from './errors.ts';
+
+/** What was used so lately may be in use, by this or another process, and stays even above the limit. */
+const RECENT_MS = 10 * 60_000;
+
+/**
+ * Notes that `repo` is in use, and where SELM_HUB_CACHE_GB gives a limit, removes other repositories until `bytes` more fit in.
+ * @throws InputError when the limit is no number
+ */
+export async function makeRoom(repo: RepoId, bytes: number): Promise<void> {
+  const given = process.env['SELM_HUB_CACHE_GB'];
+  if (given === undefined) return;
+  if (!(Number(given) > 0)) throw new InputError(`SELM_HUB_CACHE_GB=${given} is no size: give a number of gigabytes.`);
+  const cache = getHFHubCachePath();
+  const folder = join(cache, getRepoFolderName(repo));
+  const now = new Date();
+  await mkdir(folder, { recursive: true });
+  // The folder's time is that of its last use.
+  await utimes(folder, now, now);
+  const repositories = await repositoriesIn(cache);
+  let excess = repositories.reduce((sum, { size }) => sum + size, bytes) - Number(given) * 1e9;
+  for (const { path, size, used } of repositories.sort((a, b) => a.used - b.used)) {
+    if (excess <= 0 || used > now.getTime() - RECENT_MS) return;
+    await rm(path, { recursive: true, force: true });
+    excess -= size;
+  }
+}
+
+async function repositoriesIn(cache: string): Promise<{ path: string; size: number; used: number }[]> {
+  const names = (await readdir(cache)).filter((name) => /^(models|datasets)--/.test(name));
+  return Promise.all(
+    names.map(async (name) => {
+      const path = join(cache, name);
+      return { path, size: await sizeOf(path), used: (await stat(path)).mtimeMs };
+    }),
+  );
+}
+
+/** Bytes on the disk; snapshots are links to blobs. */
+async function sizeOf(folder: string): Promise<number> {
+  const files = await readdir(folder, { recursive: true });
+  // Another process may be removing or renaming them.
+  const entries = await Promise.all(files.map((file) => lstat(join(folder, file)).catch(() => undefined)));
+  return entries.reduce((sum, entry) => sum + (entry?.isFile() ? entry.size : 0), 0);
+}

@@ -1,0 +1,57 @@
+/** The limit of the hub's cache, against a local server that speaks its API. */
+import { existsSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import { resolveModel } from '../../data/hub.ts';
+import { startHub, type Repository } from '../hub-server.ts';
+import { temporaryFolder } from '../temporary.ts';
+
+const cache = temporaryFolder();
+const model: Repository = { revision: 'main', files: { 'model.safetensors': Buffer.alloc(1000) } };
+const { downloads } = await startHub({ 'models/org/a': model, 'models/org/b': model, 'models/org/c': model }, cache);
+
+const folderOf = (name: string) => join(cache, `models--org--${name}`);
+const isThere = () => ['a', 'b', 'c'].filter((name) => existsSync(folderOf(name)));
+const usedHoursAgo = (name: string, hours: number) => {
+  const time = Date.now() / 1000 - hours * 3600;
+  utimesSync(folderOf(name), time, time);
+};
+
+beforeEach(() => (downloads.length = 0));
+
+test('what was used longest ago goes when there is no room, and comes again when it is asked for', async () => {
+  process.env['SELM_HUB_CACHE_GB'] = '0.0000025';
+  await resolveModel('org/a');
+  await resolveModel('org/b');
+  usedHoursAgo('a', 2);
+  usedHoursAgo('b', 1);
+  // Used again, without a download: now b is the older one.
+  await resolveModel('org/a');
+  expect(downloads).toHaveLength(2);
+  usedHoursAgo('a', 0.5);
+  await resolveModel('org/c');
+  expect(isThere()).toEqual(['a', 'c']);
+  usedHoursAgo('c', 1);
+  expect(existsSync(await resolveModel('org/b'))).toBe(true);
+  expect(isThere()).toEqual(['a', 'b']);
+  expect(downloads).toHaveLength(4);
+});
+
+test('what may be in use stays, above the limit too', async () => {
+  await resolveModel('org/a');
+  await resolveModel('org/b');
+  await resolveModel('org/c');
+  expect(isThere()).toEqual(['a', 'b', 'c']);
+});
+
+test('without a limit nothing goes', async () => {
+  delete process.env['SELM_HUB_CACHE_GB'];
+  for (const name of ['a', 'b']) usedHoursAgo(name, 5);
+  await resolveModel('org/c');
+  expect(isThere()).toEqual(['a', 'b', 'c']);
+});
+
+test('a limit that is no number is refused', async () => {
+  process.env['SELM_HUB_CACHE_GB'] = 'much';
+  await expect(resolveModel('org/a')).rejects.toThrow('SELM_HUB_CACHE_GB=much is no size: give a number of gigabytes.');
+});
