@@ -55,7 +55,8 @@ export class GpuStack extends Stack {
       const fallback = shared && capacity === 'on-demand';
       scaleToDemand(place, {
         service,
-        maxWorkers: isStopped(config) ? 0 : gpu.maxWorkers,
+        maxWorkers: gpu.maxWorkers,
+        stopped: isStopped(config),
         demand: fallback ? starvedDemand(config.name, demandMetric) : deploymentMetric(config.name, demandMetric),
         startMinutes: fallback ? gpu.fallbackMinutes : 1,
         idleMinutes: gpu.idleMinutes,

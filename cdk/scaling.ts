@@ -9,6 +9,8 @@ import type { Construct } from 'constructs';
 export interface ScalingProps {
   service: FargateService | Ec2Service;
   maxWorkers: number;
+  /** Keeps it at none whatever the demand. */
+  stopped: boolean;
   /** Jobs that wait or are in flight, each minute: a worker does one at a time. */
   demand: IMetric;
   /** Of demand before the first worker comes. */
@@ -22,13 +24,13 @@ export interface ScalingProps {
  * that protects itself, so a smaller number never costs work: it waits until a worker is done.
  */
 export function scaleToDemand(scope: Construct, props: ScalingProps): void {
-  const { service, maxWorkers, demand, startMinutes, idleMinutes } = props;
+  const { service, maxWorkers, stopped, demand, startMinutes, idleMinutes } = props;
   const scalingTarget = new scaling.ScalableTarget(scope, 'Scaling', {
     serviceNamespace: scaling.ServiceNamespace.ECS,
     scalableDimension: 'ecs:service:DesiredCount',
     resourceId: `service/${service.cluster.clusterName}/${service.serviceName}`,
     minCapacity: 0,
-    maxCapacity: maxWorkers,
+    maxCapacity: stopped ? 0 : maxWorkers,
   });
   const policy = { scalingTarget, adjustmentType: scaling.AdjustmentType.EXACT_CAPACITY };
   // Without data nothing changes: an alarm of its own tells that the metric is missing.

@@ -8,11 +8,12 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import type { RunProgress } from '../../workers/runs.ts';
+import { findRun, readProgress, type RunProgress } from '../../workers/runs.ts';
 import { credentials, startVersitygw, type S3Server } from '../artifacts/versitygw.ts';
-import { selm, summaryOf } from '../command.ts';
+import { selm } from '../command.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';
 import { freePort } from '../free-port.ts';
 import { temporaryFolder } from '../temporary.ts';
@@ -26,6 +27,7 @@ const bundle = join(folder, 'workflows.js');
 const stacks = synthesize({ version: 'v1' });
 let temporal: DevServer;
 let s3: S3Server;
+let client: Client;
 const running: ChildProcess[] = [];
 
 /** A worker's container in the templates. */
@@ -69,10 +71,13 @@ async function startTask(
   return { task, health: `http://127.0.0.1:${port}`, words: () => words };
 }
 
-const progressOf = async (name: string) => {
-  const env = { SELM_HOME: join(folder, 'operator'), TEMPORAL_ADDRESS: temporal.address };
-  const ended = await selm(['status', name, '--json'], env);
-  return ended.code === 0 ? summaryOf<RunProgress>(ended) : undefined;
+const progressOf = async (name: string): Promise<RunProgress | undefined> => {
+  try {
+    return await readProgress(client, await findRun(client, name));
+  } catch {
+    // Nobody answers for it yet.
+    return undefined;
+  }
 };
 
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
@@ -90,6 +95,7 @@ beforeAll(async () => {
   expect(readImage('build').lines).toContain('RUN npm run bundle');
   execFileSync('npm', ['run', 'bundle', '--', bundle], { cwd: root, stdio: 'ignore' });
   [temporal, s3] = await Promise.all([startDevServer(), startVersitygw(folder, ['artifacts'])]);
+  client = new Client({ connection: await Connection.connect({ address: temporal.address, connectTimeout: '30s' }) });
   tinyModel(join(folder, 'model'));
   writeFileSync(join(folder, 'train.jsonl'), tinyPrompts(40).map((row) => `${JSON.stringify(row)}\n`).join('')); // prettier-ignore
   for (const name of ['cloud', 'laptop']) {
@@ -101,7 +107,7 @@ beforeAll(async () => {
         prompts: { train: './train.jsonl', heldOut: 8 },
         rounds: 1,
         sample: { samplesPerPrompt: 4, temperature: 1, maxNewTokens: 12 },
-        optimize: { learningRate: 1e-3, batchSize: 4, epochs: 60, checkpointSeconds: 0.5 },
+        optimize: { learningRate: 1e-3, batchSize: 4, epochs: 150, checkpointSeconds: 0.5 },
         evaluate: { maxNewTokens: 12 },
         output: `./${name}`,
       }),
@@ -114,6 +120,7 @@ afterAll(async () => {
     task.kill('SIGKILL');
     await exited;
   }
+  await client.connection.close();
   temporal.stop();
   await s3.stop();
 });

@@ -182,3 +182,10 @@ it('a deployment without any setting has a server of its own; the cloud needs an
   expect(stacks[defaults].map(({ name }) => name)).toEqual(synthesize({}).map(({ name }) => name));
   expect(() => synthesize({ temporal: { ...cloud, address: undefined } })).toThrow('"temporal.address" is missing');
 });
+
+it('a stopped deployment has no task, and none comes', () => {
+  const stopped = synthesize({ temporal: { kind: 'self-hosted', stopped: true } });
+  expect(resourcesOf(stopped, 'AWS::ECS::Service').map(({ Properties }) => Properties['DesiredCount'])).toEqual([0, 0, 0, 0]); // prettier-ignore
+  const targets = resourcesOf(stopped, 'AWS::ApplicationAutoScaling::ScalableTarget');
+  expect(targets.map(({ Properties }) => Properties['MaxCapacity'])).toEqual([0, 0]);
+});
