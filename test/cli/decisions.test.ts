@@ -71,7 +71,9 @@ it('a failed round parks the run, which says what failed and how to decide', asy
   await until('the run is parked', () => said.includes('The run waits for a decision'));
   const text = await done('status', 'tiny');
   expect(text).toContain('tiny: parked, round 1 of 2\n');
-  expect(text).toMatch(/Failed in round 1, step label \(activity prefer\), since \d{4}-.+Z: None of the 20 prompts got a preference/);
+  expect(text).toMatch(
+    /Failed in round 1, step label \(activity prefer\), since \d{4}-.+Z: None of the 20 prompts got a preference/,
+  );
   expect(text).toContain('The run waits for a decision: selm retry tiny | selm skip tiny | selm stop tiny');
   expect(said.match(/Failed in round 1/g)).toHaveLength(1);
   expect(run.process.exitCode).toBeNull();
