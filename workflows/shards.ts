@@ -74,12 +74,13 @@ export async function runShards<Activity extends Block['activity'], Own extends 
     tick(reused);
     return address;
   };
+  const goOn = mayBegin({ activity, shared, shards });
   if (shards.length <= BLOCK) {
-    const results = await mapWindow(shards, WINDOW, async (shard) => take(await runShard({ activity, shared, shards }, shard))); // prettier-ignore
+    const results = await mapWindow(shards, WINDOW, goOn, async (shard) => take(await runShard({ activity, shared, shards }, shard))); // prettier-ignore
     return allOf(shards, results);
   }
   const blocks = shardsOf(shards.length, BLOCK).map(({ from, to }) => shards.slice(from, to));
-  const results = await mapWindow(blocks, BLOCKS_AT_ONCE, async (block) => {
+  const results = await mapWindow(blocks, BLOCKS_AT_ONCE, goOn, async (block) => {
     const done = await runBlock({ activity, shared, shards: block });
     return done.map(take);
   });
@@ -109,7 +110,7 @@ export async function shardBlock(block: Block): Promise<BlockResult> {
   nameStep(block.step);
   countFrom(0, block.secondsLeft ?? Infinity);
   try {
-    const results = await mapWindow(block.shards, WINDOW, (shard) => runShard(block, shard));
+    const results = await mapWindow(block.shards, WINDOW, mayBegin(block), (shard) => runShard(block, shard));
     return { results, seconds: spent() };
   } catch (error) {
     if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
@@ -117,10 +118,14 @@ export async function shardBlock(block: Block): Promise<BlockResult> {
   }
 }
 
-async function runShard({ activity, shared }: Block, shard: object): Promise<ShardResult> {
-  const { label } = shared;
-  // Labels that no model makes leave the engines to others.
-  const activities: object = label && !needsEngine(label) ? control : model;
+/** Labels that no model makes leave the engines to others, and cost nothing of the budget. */
+const isLight = ({ shared: { label } }: Block): boolean => label !== undefined && !needsEngine(label);
+
+const mayBegin = (block: Block) => () => isLight(block) || !isBudgetSpent();
+
+async function runShard(block: Block, shard: object): Promise<ShardResult> {
+  const { activity, shared } = block;
+  const activities: object = isLight(block) ? control : model;
   const run = (activities as Activities)[activity] as (input: object) => Promise<ShardResult>;
   const { address, reused } = await run({ ...shared, ...shard });
   return { address, reused };
@@ -128,13 +133,14 @@ async function runShard({ activity, shared }: Block, shard: object): Promise<Sha
 
 /**
  * Applies `work` to all items, at most `window` of them at a time; when one fails, the others under way are cancelled.
- * @returns the results in order: of the first items only, where the budget is spent before the last has begun
+ * @param goOn asked before each item
+ * @returns the results in order: of the first items only, where it said no
  */
-function mapWindow<T, R>(items: T[], window: number, work: (item: T) => Promise<R>): Promise<R[]> {
+function mapWindow<T, R>(items: T[], window: number, goOn: () => boolean, work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   let next = 0;
   const lane = async () => {
-    while (next < items.length && !isBudgetSpent()) {
+    while (next < items.length && goOn()) {
       const i = next++;
       results[i] = await work(items[i]);
     }
