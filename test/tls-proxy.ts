@@ -2,8 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect, createSecureServer, type ServerHttp2Stream } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { connect as connectTcp, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll } from 'vitest';
 
 export interface Certificates {
@@ -35,6 +36,18 @@ export interface Door {
 
 const UNAUTHENTICATED = '16';
 
+/** Waits for a server that is about to start. */
+async function listens(target: string): Promise<void> {
+  const [host, port] = target.split(':');
+  for (;;) {
+    const socket = connectTcp(Number(port), host);
+    const open = await new Promise<boolean>((resolve) => socket.once('connect', () => resolve(true)).once('error', () => resolve(false))); // prettier-ignore
+    socket.destroy();
+    if (open) return;
+    await sleep(100);
+  }
+}
+
 /** @returns the address; the proxy ends with the test file */
 export async function startTlsProxy(target: string, certificates: Certificates, door: Door): Promise<string> {
   const { cert, key } = certificates.server;
@@ -51,6 +64,8 @@ export async function startTlsProxy(target: string, certificates: Certificates, 
     if (door.apiKey !== undefined && headers['authorization'] !== `Bearer ${door.apiKey}`) {
       return stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': UNAUTHENTICATED, 'grpc-message': 'no such key' }, { endStream: true }); // prettier-ignore
     }
+    // The server is gone.
+    if (upstream.destroyed) return stream.close();
     const { connection: _, ...rest } = headers;
     const request = upstream.request({ ...rest, ':scheme': 'http' });
     stream.on('close', () => request.close());
