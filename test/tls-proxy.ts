@@ -58,6 +58,7 @@ export async function startTlsProxy(target: string, certificates: Certificates, 
     requestCert: door.clientCertificate === true,
     rejectUnauthorized: door.clientCertificate === true,
   });
+  await listens(target);
   const upstream = connect(`http://${target}`).on('error', () => {});
   proxy.on('stream', (stream: ServerHttp2Stream, headers) => {
     stream.on('error', () => {});
