@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { ROLES, runWorkers, type Role } from '../workers/worker.ts';
+import { exitCodeOf, report } from './errors.ts';
 import { useRunningServer } from './server.ts';
 
 interface WorkerFlags {
@@ -26,6 +27,12 @@ export function workerCommand(): Command {
       useRunningServer();
       console.error(`Working as ${role ?? ROLES.join(' and ')}; Ctrl-C stops.`);
       const version = deployment !== undefined && buildId !== undefined ? { deploymentName: deployment, buildId } : undefined; // prettier-ignore
-      await runWorkers(role === undefined ? ROLES : [role], { logLevel: 'INFO', ...(version && { version }) });
+      await runWorkers(role === undefined ? ROLES : [role], { logLevel: 'INFO', ...(version && { version }) }).catch(
+        (error: unknown) => {
+          report(error);
+          // Temporal's native runtime, once installed, would keep a process alive that has nothing to do.
+          process.exit(exitCodeOf(error));
+        },
+      );
     });
 }
