@@ -54,10 +54,18 @@ export async function writeCheckpoint(dir: string, checkpoint: Checkpoint, state
   writeSafetensors(join(unfinished, STATE), tensors);
   const sha256 = await sha256Of(join(unfinished, STATE));
   writeFileSync(join(unfinished, SUMMARY), JSON.stringify({ ...checkpoint, sha256 }));
-  rmSync(join(dir, name), { recursive: true, force: true });
+  if (existsSync(join(dir, name))) removeCheckpoint(dir, name);
   renameSync(unfinished, join(dir, name));
-  for (const other of completeCheckpoints(dir)) if (other !== name) rmSync(join(dir, other), { recursive: true });
+  for (const other of completeCheckpoints(dir)) if (other !== name) removeCheckpoint(dir, other);
   return join(dir, name);
+}
+
+/** Whoever reads it meanwhile, to copy it to another machine say, finds the whole of it or nothing, never a half. */
+function removeCheckpoint(dir: string, name: string): void {
+  const aside = join(dir, `.${name}.old`);
+  rmSync(aside, { recursive: true, force: true });
+  renameSync(join(dir, name), aside);
+  rmSync(aside, { recursive: true });
 }
 
 /** Fills `state` from the newest undamaged checkpoint of this training, if there is one. */
