@@ -64,7 +64,7 @@ const cutShort = (file: string, random: () => number) => truncateSync(file, Math
 /** Spoils a file, then has the worker that may know it begin anew. */
 const spoil =
   (folder: 'objects' | 'checkpoints', how: (file: string, random: () => number) => void): Fault =>
-  (target) => {
+  async (target) => {
     const file = pick(filesBelow(join(target.store, folder)), target.random);
     if (file === undefined) return false;
     try {
@@ -73,7 +73,8 @@ const spoil =
       // A checkpoint that has just been replaced.
       return false;
     }
-    return killGpuWorker(target);
+    await killGpuWorker(target);
+    return true;
   };
 
 const FULL_MILLISECONDS = 2500;
