@@ -24,7 +24,8 @@ const config = {
   prompts: { train: './train.jsonl', heldOut: './held-out.jsonl' },
   rounds: 2,
   sample: { maxNewTokens: 12 },
-  optimize: { learningRate: 1e-3, batchSize: 8 },
+  // Long enough for a pause to come in the middle of it.
+  optimize: { learningRate: 1e-3, batchSize: 8, epochs: 100 },
   evaluate: { maxNewTokens: 12 },
   output: './policy',
 };
