@@ -16,6 +16,9 @@ export const groupLength = ({ prompt, responses }: Group) =>
 export const longestSequence = ({ prompt, responses }: Group) =>
   prompt.length + Math.max(...responses.map((response) => response.length));
 
+/** Tokens in one pass that only scores: enough rows for full speed of the matrix kernels, little memory. */
+export const SCORING_TOKENS = 2048;
+
 /**
  * Divides groups into micro-batches: at most `budget` tokens each, padding included, unless one group alone is longer.
  * Groups of like length share a batch. The result depends on the groups alone.

@@ -1,12 +1,9 @@
 /** Log-probabilities of given responses. */
 import { Graph } from './graph/tensor.ts';
 import { adapterFeeds, policyParameters, type OpenPolicy } from './policy.ts';
-import { groupByPrompt, packGroups, planBatches } from './packing.ts';
+import { groupByPrompt, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
 import { sequenceLogps } from './sequences.ts';
 import { float32, Session, type Feeds } from './session.ts';
-
-/** Tokens in one pass: enough rows for full speed of the matrix kernels, little memory. */
-const BATCH_TOKENS = 2048;
 
 export interface TokenizedResponse {
   prompt: number[];
@@ -38,10 +35,10 @@ export class Scorer {
    * @returns the sum of each response's token log-probabilities (nats), in the order of the rows
    */
   async score(rows: TokenizedResponse[], onBatch?: (rows: number, tokens: number) => void): Promise<Float64Array> {
-    const { groups, members } = groupByPrompt(rows, BATCH_TOKENS);
+    const { groups, members } = groupByPrompt(rows, SCORING_TOKENS);
     const logps = new Float64Array(rows.length);
     let [done, computed] = [0, 0];
-    for (const batch of planBatches(groups, BATCH_TOKENS)) {
+    for (const batch of planBatches(groups, SCORING_TOKENS)) {
       const { feeds, tokens } = packGroups(
         batch.map((i) => groups[i]),
         this.vocabSize,

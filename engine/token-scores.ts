@@ -3,13 +3,11 @@ import * as ops from './graph/ops.ts';
 import { Graph } from './graph/tensor.ts';
 import type { TokenScores } from './jobs.ts';
 import { segmentedAttention } from './model/attention.ts';
-import { headWeight, transformer } from './model/transformer.ts';
-import { groupLength, packGroups, planBatches } from './packing.ts';
+import { headLogits, transformer } from './model/transformer.ts';
+import { groupLength, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
 import { adapterFeeds, policyParameters, type OpenPolicy } from './policy.ts';
 import { Session, type Feeds } from './session.ts';
 
-/** Tokens in one pass, as for scores. */
-const BATCH_TOKENS = 2048;
 /** As many as the OpenAI API gives at most. */
 export const MOST_LIKELY = 20;
 
@@ -32,11 +30,10 @@ export class TokenScorer {
     const [rows, targets] = ['rows', 'targets'].map((name) => g.input(name, 'int64', ['K', 'C']));
     const parameters = policyParameters(g, model, adapter);
     const hidden = transformer(g, config, parameters, ids, positions, segmentedAttention(g, config, segments));
-    const head = headWeight(config, parameters);
     const chunks = ops.reshape(g, ops.sizeOf(g, 'K'), []);
     const { scan } = ops.loop(g, chunks, [], [], 'K', (b, chunk) => {
       const states = ops.gather(b, hidden, ops.gather(b, rows, chunk));
-      const logps = ops.logSoftmax(b, ops.gemm(b, states, head, { transB: true }));
+      const logps = ops.logSoftmax(b, headLogits(b, config, parameters, states));
       const picked = ops.gatherColumns(b, logps, ops.unsqueeze(b, ops.gather(b, targets, chunk), 1));
       return { state: [], scan: [picked, ...ops.topK(b, logps, Math.min(MOST_LIKELY, config.vocabSize))] };
     });
@@ -54,7 +51,7 @@ export class TokenScorer {
     const scored = sequences.flatMap(({ length }, i) => (length > 1 ? [i] : []));
     const groups = scored.map((i) => ({ prompt: sequences[i].slice(0, 1), responses: [sequences[i].slice(1)] }));
     let [done, computed] = [0, 0];
-    for (const batch of planBatches(groups, BATCH_TOKENS)) {
+    for (const batch of planBatches(groups, SCORING_TOKENS)) {
       const packed = packGroups(batch.map((i) => groups[i]), this.vocabSize); // prettier-ignore
       const { owners: _, ...feeds } = packed.feeds;
       const outputs = await this.session.run({ ...feeds, ...this.adapter });

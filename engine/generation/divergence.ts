@@ -4,12 +4,9 @@ import { Graph } from '../graph/tensor.ts';
 import { segmentedAttention } from '../model/attention.ts';
 import { quantizedWeights } from '../model/quantize.ts';
 import { headLogits, transformer } from '../model/transformer.ts';
-import { packGroups, planBatches, type Group } from '../packing.ts';
+import { packGroups, planBatches, SCORING_TOKENS, type Group } from '../packing.ts';
 import { adapterFeeds, policyParameters, type OpenPolicy } from '../policy.ts';
 import { Session } from '../session.ts';
-
-/** Tokens in one pass. */
-const BATCH_TOKENS = 2048;
 
 export interface Divergence {
   /** Mean of KL(policy || 8-bit policy) over the next-token distributions, in nats. */
@@ -55,7 +52,7 @@ export async function quantizationDivergence(
   const session = await Session.open(divergenceGraph(opened), { folder: opened.model.dataFolder, threads });
   try {
     let [sum, tokens] = [0, 0];
-    for (const batch of planBatches(groups, BATCH_TOKENS)) {
+    for (const batch of planBatches(groups, SCORING_TOKENS)) {
       const { ids, positions, segments, rows, owners } = packGroups(batch.map((i) => groups[i]), opened.model.config.vocabSize).feeds; // prettier-ignore
       const { kl } = await session.run({ ids, positions, segments, rows, ...adapterFeeds(opened.adapter) });
       for (const [i, value] of (kl.data as Float32Array).entries()) {

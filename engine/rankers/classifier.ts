@@ -7,14 +7,11 @@ import { checkSequenceLength, readModelConfig } from '../model/config.ts';
 import { frozenWeights, openModel, type ModelFiles } from '../model/parameters.ts';
 import { openTokenizer, type TokenizerFiles } from '../model/tokenizer.ts';
 import { transformer } from '../model/transformer.ts';
-import { groupByPrompt, groupLength, packTokens, planBatches, type Group } from '../packing.ts';
+import { groupByPrompt, groupLength, packTokens, planBatches, SCORING_TOKENS, type Group } from '../packing.ts';
 import { int64, Session } from '../session.ts';
 import { located } from '../tokenize.ts';
 import { encodeExchange } from './exchange.ts';
 import type { Answered, RewardModel } from './reward.ts';
-
-/** Tokens in one pass, as in scoring. */
-const BATCH_TOKENS = 2048;
 
 export class Classifier implements RewardModel {
   private readonly session: Session;
@@ -50,10 +47,10 @@ export class Classifier implements RewardModel {
 
   async rewards(rows: Answered[], onBatch?: (answers: number, tokens: number) => void): Promise<number[][]> {
     const sequences = rows.flatMap((row, i) => located(`Row ${i + 1}`, () => splitPrompt(row.answers.map((answer) => this.encode(row, answer))))); // prettier-ignore
-    const { groups, members } = groupByPrompt(sequences, BATCH_TOKENS);
+    const { groups, members } = groupByPrompt(sequences, SCORING_TOKENS);
     const rewards = sequences.map(() => 0);
     let [done, computed] = [0, 0];
-    for (const batch of planBatches(groups, BATCH_TOKENS)) {
+    for (const batch of planBatches(groups, SCORING_TOKENS)) {
       const packed = batch.map((i) => groups[i]);
       const { feeds, width } = packTokens(packed);
       const last = lastTokens(packed, width);

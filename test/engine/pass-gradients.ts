@@ -1,7 +1,9 @@
 /** The gradients of one batch, as the trainer computes them before it updates anything. */
+import { expect } from 'vitest';
 import { packGroups } from '../../engine/packing.ts';
 import type { OpenPolicy } from '../../engine/policy.ts';
 import { float32, scalar, Session } from '../../engine/session.ts';
+import { openSafetensors, readTensorF32 } from '../../engine/model/safetensors.ts';
 import type { Example, TrainingTask } from '../../engine/training/task.ts';
 import { passGraph } from '../../engine/training/train.ts';
 import { trainableAdapter, trainableModel } from '../../engine/training/trainable.ts';
@@ -33,4 +35,17 @@ export async function passGradients<E extends Example>(
   });
   await session.close();
   return new Map(trainable.parameters.map(({ name }) => [name, outputs[`gradient.${name}`].data as Float32Array]));
+}
+
+/** Compares gradients with those that PyTorch left in a file under PEFT's names: each to a thousandth of its matrix's largest. */
+export function expectGradients(gradients: Map<string, Float32Array>, file: string): void {
+  const truth = openSafetensors(file);
+  expect(gradients.size).toBe(truth.size);
+  for (const [key, entry] of truth) {
+    const wanted = readTensorF32(entry);
+    const actual = gradients.get(key.replace('base_model.model.', '').replace('.weight', ''))!;
+    const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const worst = wanted.reduce((most, value, i) => Math.max(most, Math.abs(value - actual[i])), 0);
+    expect(worst / largest, key).toBeLessThan(1e-3);
+  }
 }

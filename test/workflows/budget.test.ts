@@ -28,7 +28,6 @@ async function withRun(
   act: (run: RunHandle, name: string, standIns: StandIns) => Promise<void>,
   standIns = new StandIns(),
 ) {
-  // prettier-ignore
   standIns.seconds = HOUR;
   const config = testConfig({ name: `costly-${++runs}`, evaluate: { shardSize: 8 }, ...changes });
   await withWorkers(environment, bundle, standIns, async () => {
