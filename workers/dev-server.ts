@@ -45,12 +45,13 @@ export async function joinDevServer(say: (message: string) => void): Promise<str
     });
     server.unref();
     register({ address, pid: server.pid!, users });
-    for (let waited = 0; waited < START_SECONDS * 10 && server.exitCode === null; waited++) {
+    const deadline = Date.now() + START_SECONDS * 1000;
+    // Where it ends, another process has taken the port in the meantime, perhaps, or somebody has killed it.
+    while (server.exitCode === null && server.signalCode === null && Date.now() < deadline) {
       if (await answers(address)) return address;
       await sleep(100);
     }
-    // It ended: another process has taken the port in the meantime, perhaps.
-    if (server.exitCode === null) server.kill('SIGKILL');
+    server.kill('SIGKILL');
   }
   throw new Error(`Temporal's dev server did not start (${executable}, database ${database}).`);
 }
