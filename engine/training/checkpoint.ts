@@ -1,15 +1,6 @@
 /** Checkpoints of a training: everything the next step depends on, so that a resumed training ends with the same bits. */
 import { createHash } from 'node:crypto';
-import {
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TrainMetrics } from '../jobs.ts';
 import { openSafetensors, readTensorF32, writeSafetensors } from '../model/safetensors.ts';
@@ -40,7 +31,7 @@ export function fingerprintOf(weights: Feeds, values: unknown[]): string {
 }
 
 /** Writes a checkpoint and removes the ones before it. It is there wholly or not at all. Returns its folder. */
-export async function writeCheckpoint(dir: string, checkpoint: Checkpoint, state: Feeds): Promise<string> {
+export function writeCheckpoint(dir: string, checkpoint: Checkpoint, state: Feeds): string {
   const name = folderName(checkpoint.step);
   const unfinished = join(dir, `.${name}.tmp`);
   rmSync(unfinished, { recursive: true, force: true });
@@ -52,7 +43,7 @@ export async function writeCheckpoint(dir: string, checkpoint: Checkpoint, state
     data: tensor.data as Float32Array,
   }));
   writeSafetensors(join(unfinished, STATE), tensors);
-  const sha256 = await sha256Of(join(unfinished, STATE));
+  const sha256 = hashOf(new Map(tensors.map(({ name: key, data }) => [key, data])));
   writeFileSync(join(unfinished, SUMMARY), JSON.stringify({ ...checkpoint, sha256 }));
   if (existsSync(join(dir, name))) removeCheckpoint(dir, name);
   renameSync(unfinished, join(dir, name));
@@ -69,20 +60,35 @@ function removeCheckpoint(dir: string, name: string): void {
 }
 
 /** Fills `state` from the newest undamaged checkpoint of this training, if there is one. */
-export async function readCheckpoint(dir: string, fingerprint: string, state: Feeds): Promise<Checkpoint | undefined> {
+export function readCheckpoint(dir: string, fingerprint: string, state: Feeds): Checkpoint | undefined {
   for (const name of completeCheckpoints(dir).reverse()) {
     const summary = readSummary(join(dir, name, SUMMARY));
-    const file = join(dir, name, STATE);
-    if (summary?.fingerprint !== fingerprint || !existsSync(file)) continue;
+    if (summary?.fingerprint !== fingerprint) continue;
     const { sha256, ...checkpoint } = summary;
-    if ((await sha256Of(file)) !== sha256) continue;
-    const entries = openSafetensors(file);
-    for (const [key, tensor] of Object.entries(state)) {
-      (tensor.data as Float32Array).set(readTensorF32(entries.get(key)!));
-    }
+    const values = readState(join(dir, name, STATE), Object.keys(state));
+    // What is used is what was hashed: between two readings a file may change.
+    if (!values || hashOf(values) !== sha256) continue;
+    for (const [key, data] of values) (state[key].data as Float32Array).set(data);
     return checkpoint;
   }
   return undefined;
+}
+
+/** The tensors of these names; none where the file is missing or damaged. */
+function readState(file: string, names: string[]): Map<string, Float32Array> | undefined {
+  try {
+    const entries = openSafetensors(file);
+    if (!names.every((name) => entries.has(name))) return undefined;
+    return new Map(names.map((name) => [name, readTensorF32(entries.get(name)!)]));
+  } catch {
+    return undefined;
+  }
+}
+
+function hashOf(values: Map<string, Float32Array>): string {
+  const hash = createHash('sha256');
+  for (const name of [...values.keys()].sort()) hash.update(`${name}\n`).update(values.get(name)!);
+  return hash.digest('hex');
 }
 
 function readSummary(file: string): (Checkpoint & { sha256: string }) | undefined {
@@ -91,12 +97,6 @@ function readSummary(file: string): (Checkpoint & { sha256: string }) | undefine
   } catch {
     return undefined;
   }
-}
-
-async function sha256Of(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
-  return hash.digest('hex');
 }
 
 function completeCheckpoints(dir: string): string[] {

@@ -93,14 +93,14 @@ async function trainSteps<E extends Example>(
   const { examples } = task;
   const stepsPerEpoch = Math.ceil(examples.length / settings.batchSize);
   const steps = stepsPerEpoch * settings.epochs;
-  const resumed = checkpoint && (await readCheckpoint(checkpoint.dir, checkpoint.fingerprint, optimizer.state));
+  const resumed = checkpoint && readCheckpoint(checkpoint.dir, checkpoint.fingerprint, optimizer.state);
   const metrics: TrainMetrics[] = resumed?.metrics ?? [];
   const first = resumed?.step ?? 0;
   let tokensDone = 0;
   let lastCheckpoint = Date.now();
 
-  const save = async (step: number) => {
-    const written = await writeCheckpoint(
+  const save = (step: number) => {
+    const written = writeCheckpoint(
       checkpoint!.dir,
       { step, fingerprint: checkpoint!.fingerprint, metrics },
       optimizer.state,
@@ -125,7 +125,7 @@ async function trainSteps<E extends Example>(
     )) {
       // prettier-ignore
       if (aborted()) {
-        if (checkpoint && step > first) await save(step);
+        if (checkpoint && step > first) save(step);
         throw new JobAborted(`training was stopped after ${step} of ${steps} steps`);
       }
       const part = pass.map((i) => batch[i]);
@@ -169,7 +169,7 @@ async function trainSteps<E extends Example>(
     metrics.push(row);
     onProgress({ done: step + 1, total: steps, unit: 'steps', tokens: tokensDone, metrics: row });
     if (checkpoint && step + 1 < steps && Date.now() - lastCheckpoint >= checkpoint.everySeconds * 1000) {
-      await save(step + 1);
+      save(step + 1);
     }
   }
   return { steps, metrics, ...(resumed && { resumedFromStep: resumed.step }) };
