@@ -130,7 +130,8 @@ function place({ folder, config, diskMegabytes }: Campaign, name: string): Place
 
 function free({ disk, home }: Place, { diskMegabytes }: Campaign): void {
   if (diskMegabytes !== undefined) execFileSync('umount', ['--lazy', disk]);
-  rmSync(home, { recursive: true, force: true });
+  // The server may be about to end, and still write to its database.
+  rmSync(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
 }
 
 /** Of everything a run has published but its own name. */
