@@ -43,7 +43,7 @@ export function writeCheckpoint(dir: string, checkpoint: Checkpoint, state: Feed
     data: tensor.data as Float32Array,
   }));
   writeSafetensors(join(unfinished, STATE), tensors);
-  const sha256 = hashOf(new Map(tensors.map(({ name: key, data }) => [key, data])));
+  const sha256 = hashOf(checkpoint, new Map(tensors.map(({ name: key, data }) => [key, data])));
   writeFileSync(join(unfinished, SUMMARY), JSON.stringify({ ...checkpoint, sha256 }));
   if (existsSync(join(dir, name))) removeCheckpoint(dir, name);
   renameSync(unfinished, join(dir, name));
@@ -67,7 +67,7 @@ export function readCheckpoint(dir: string, fingerprint: string, state: Feeds): 
     const { sha256, ...checkpoint } = summary;
     const values = readState(join(dir, name, STATE), Object.keys(state));
     // What is used is what was hashed: between two readings a file may change.
-    if (!values || hashOf(values) !== sha256) continue;
+    if (!values || hashOf(checkpoint, values) !== sha256) continue;
     for (const [key, data] of values) (state[key].data as Float32Array).set(data);
     return checkpoint;
   }
@@ -85,8 +85,9 @@ function readState(file: string, names: string[]): Map<string, Float32Array> | u
   }
 }
 
-function hashOf(values: Map<string, Float32Array>): string {
-  const hash = createHash('sha256');
+/** Of all that a training goes on with: its metrics end up in the artifact, like its weights. */
+function hashOf(checkpoint: Checkpoint, values: Map<string, Float32Array>): string {
+  const hash = createHash('sha256').update(`${JSON.stringify(checkpoint)}\n`);
   for (const name of [...values.keys()].sort()) hash.update(`${name}\n`).update(values.get(name)!);
   return hash.digest('hex');
 }

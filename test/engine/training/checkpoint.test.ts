@@ -128,6 +128,7 @@ describe('of two checkpoints', () => {
     ['the older one is taken where a byte of the state changed', 2, () => flipLastByte(join(newest, 'state.safetensors'))], // prettier-ignore
     ['the older one is taken where the state is missing', 2, () => rmSync(join(newest, 'state.safetensors'))],
     ['the older one is taken where the summary was cut short', 2, () => truncateSync(join(newest, 'checkpoint.json'), 99)], // prettier-ignore
+    ['the older one is taken where a letter of the summary changed', 2, () => rename(join(newest, 'checkpoint.json'), 'reference', 'referense')], // prettier-ignore
     ['the older one is taken where the summary is missing', 2, () => rmSync(join(newest, 'checkpoint.json'))],
   ];
   test.each(damage)('%s', async (_name, step, spoil) => {
@@ -136,6 +137,12 @@ describe('of two checkpoints', () => {
     expect(resumed).toEqual({ ...adapter, resumedFromStep: step });
   });
 });
+
+function rename(file: string, from: string, to: string): void {
+  const text = readFileSync(file, 'utf8');
+  expect(text).toContain(from);
+  writeFileSync(file, text.replace(from, to));
+}
 
 function flipLastByte(file: string): void {
   const bytes = readFileSync(file);
