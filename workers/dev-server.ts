@@ -1,6 +1,6 @@
 /** The embedded Temporal server: a process of its own on a database file, shared by all that run in one home folder. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +14,8 @@ interface Registration {
   pid: number;
   /** The processes that need it: the last of them to leave ends it. */
   users: number[];
+  /** Whether it has ever answered: before, its database may be half made, and holds nothing. */
+  served: boolean;
 }
 
 const START_SECONDS = 60;
@@ -33,6 +35,7 @@ export async function joinDevServer(say: (message: string) => void): Promise<str
   }
   const executable = await findTemporal(say);
   const database = join(homeFolder(), 'temporal.db');
+  const served = known?.served ?? false;
   for (let tries = 0; tries < START_TRIES; tries++) {
     const port =
       tries === 0 && known && (await isFree(portOf(known.address))) ? portOf(known.address) : await freePort();
@@ -44,16 +47,25 @@ export async function joinDevServer(say: (message: string) => void): Promise<str
       detached: true,
     });
     server.unref();
-    register({ address, pid: server.pid!, users });
+    register({ address, pid: server.pid!, users, served });
     const deadline = Date.now() + START_SECONDS * 1000;
     // Where it ends, another process has taken the port in the meantime, perhaps, or somebody has killed it.
     while (server.exitCode === null && server.signalCode === null && Date.now() < deadline) {
-      if (await answers(address)) return address;
+      if (await answers(address)) {
+        register({ ...readRegistration()!, served: true });
+        return address;
+      }
       await sleep(100);
     }
     server.kill('SIGKILL');
+    if (server.exitCode !== null && !served) removeDatabase(database);
   }
   throw new Error(`Temporal's dev server did not start (${executable}, database ${database}).`);
+}
+
+/** A server that was killed while it made its database does not start with what there is of it. */
+function removeDatabase(database: string): void {
+  for (const file of ['', '-journal', '-wal', '-shm']) rmSync(database + file, { force: true });
 }
 
 /** Ends the server, unless another process needs it. Its database stays. */
