@@ -3,8 +3,10 @@ import type { Policy } from './jobs.ts';
 import { readAdapter, type Adapter } from './model/lora.ts';
 import { frozenWeights, openModel, type ModelFiles, type Parameters } from './model/parameters.ts';
 import { loadTokenizer, type ModelTokenizer } from './model/tokenizer.ts';
+import * as ops from './graph/ops.ts';
 import type { Graph, Tensor } from './graph/tensor.ts';
 import { float32, type Feeds } from './session.ts';
+import type { Device } from './target.ts';
 import type { Parameter } from './training/adamw.ts';
 
 export interface OpenPolicy {
@@ -15,8 +17,8 @@ export interface OpenPolicy {
 }
 
 /** @throws InputError when a part is missing, damaged, unsupported, or does not belong to the others */
-export function openPolicy(policy: Policy): OpenPolicy {
-  const model = openModel(policy.model);
+export function openPolicy(policy: Policy, device?: Device): OpenPolicy {
+  const model = openModel(policy.model, 'CausalLM', device);
   let tokenizer: ModelTokenizer | undefined;
   return {
     model,
@@ -44,7 +46,7 @@ export function adapterFeeds(adapter: Adapter | undefined): Feeds {
 
 /**
  * The policy's numbers in a graph: weights as constants in their files, the adapter's matrices as inputs.
- * @param inputs the adapter's matrices by name, as adapterParameters() names them
+ * @param inputs the adapter's matrices by name, as adapterParameters() names them, float32
  */
 export function policyParameters(
   g: Graph,
@@ -52,11 +54,13 @@ export function policyParameters(
   adapter: Adapter | undefined,
   inputs: Map<string, Tensor> = adapterInputs(g, adapter),
 ): Parameters {
+  const { compute } = model.target;
+  const matrices = new Map([...inputs].map(([name, matrix]) => [name, ops.cast(g, matrix, compute)]));
   return {
-    weight: frozenWeights(g, model),
+    weight: frozenWeights(g, model, compute),
     lora: (layer) =>
       adapter?.matrices.has(layer)
-        ? { a: inputs.get(`${layer}.lora_A`)!, b: inputs.get(`${layer}.lora_B`)!, scale: adapter.scale }
+        ? { a: matrices.get(`${layer}.lora_A`)!, b: matrices.get(`${layer}.lora_B`)!, scale: adapter.scale }
         : undefined,
   };
 }

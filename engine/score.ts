@@ -26,7 +26,7 @@ export class Scorer {
     const g = new Graph();
     const sequences = g.input('sequences', 'float32', ['N']);
     g.output('logps', sequenceLogps(g, model.config, policyParameters(g, model, adapter), sequences));
-    const session = await Session.open(g, { folder: model.dataFolder, threads });
+    const session = await Session.open(g, { folder: model.dataFolder, device: model.target.device, threads });
     return new Scorer(session, adapterFeeds(adapter), model.config.vocabSize);
   }
 

@@ -1,6 +1,7 @@
 /** Running graphs: one ONNX Runtime session per graph, tensors in and out by name. */
 import ort from 'onnxruntime-node';
 import type { Graph } from './graph/tensor.ts';
+import type { Device } from './target.ts';
 
 export type Feeds = Record<string, ort.Tensor>;
 
@@ -8,6 +9,20 @@ export const float32 = (data: Float32Array, shape: readonly number[]) => new ort
 export const int64 = (data: BigInt64Array | number[], shape: readonly number[]) =>
   new ort.Tensor('int64', data instanceof BigInt64Array ? data : BigInt64Array.from(data, BigInt), shape);
 export const bool = (data: Uint8Array, shape: readonly number[]) => new ort.Tensor('bool', data, shape);
+/** Numbers as their bits: JavaScript has none of 16 bits of its own everywhere. */
+export type Bits = Uint32Array | Uint16Array;
+
+/** The bits of a tensor of float32 or float16, not copied. */
+export function bitsOf({ data, type }: ort.Tensor): Bits {
+  const { buffer, byteOffset, length } = data as Float32Array;
+  return type === 'float32' ? new Uint32Array(buffer, byteOffset, length) : new Uint16Array(buffer, byteOffset, length);
+}
+
+export function fromBits(type: 'float32' | 'float16', bits: Bits, shape: readonly number[]): ort.Tensor {
+  if (type === 'float16') return new ort.Tensor('float16', bits as Uint16Array, shape);
+  return float32(new Float32Array(bits.buffer, bits.byteOffset, bits.length), shape);
+}
+
 export const scalar = (value: number) => float32(Float32Array.of(value), []);
 
 export interface SessionOptions {
@@ -19,6 +34,16 @@ export interface SessionOptions {
    */
   prepack?: boolean;
   threads: number;
+  /** Where it runs: the CPU unless told otherwise. What CUDA has no kernel for, sizes say, runs on the CPU all the same. */
+  device?: Device;
+}
+
+/**
+ * Has NVIDIA's libraries compute float32 products in float32: ONNX Runtime lets them round factors to 10 bits (TF32), and the sums of
+ * log-probabilities are such products. Read when they are loaded, with the first session.
+ */
+function keepFloat32(): void {
+  process.env['NVIDIA_TF32_OVERRIDE'] ??= '0';
 }
 
 /** A graph made ready to run. */
@@ -31,7 +56,8 @@ export class Session {
     this.graph = graph;
   }
 
-  static async open(graph: Graph, { folder, prepack = false, threads }: SessionOptions): Promise<Session> {
+  static async open(graph: Graph, { folder, prepack = false, threads, device = 'cpu' }: SessionOptions): Promise<Session> {
+    if (device === 'cuda') keepFloat32();
     const session: Record<string, string> = { disable_prepacking: prepack ? '0' : '1' };
     if (folder) session['model_external_initializers_file_folder_path'] = folder;
     const inner = await ort.InferenceSession.create(graph.encode(), {
@@ -42,6 +68,7 @@ export class Session {
       enableMemPattern: false,
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
+      ...(device === 'cuda' && { executionProviders: ['cuda'] }),
       extra: { session },
     });
     return new Session(inner, graph);

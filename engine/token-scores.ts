@@ -38,7 +38,7 @@ export class TokenScorer {
       return { state: [], scan: [picked, ...ops.topK(b, logps, Math.min(MOST_LIKELY, config.vocabSize))] };
     });
     for (const [i, name] of ['logps', 'topLogps', 'topIds'].entries()) g.output(name, scan[i]);
-    const session = await Session.open(g, { folder: model.dataFolder, threads });
+    const session = await Session.open(g, { folder: model.dataFolder, device: model.target.device, threads });
     return new TokenScorer(session, adapterFeeds(adapter), config.vocabSize);
   }
 

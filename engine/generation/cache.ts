@@ -1,26 +1,30 @@
 /** A block of keys and values outside the graph: rows that come and go, filled from the outputs of runs. */
-import type { ModelConfig } from '../model/config.ts';
+import type ort from 'onnxruntime-node';
 import { HIDDEN } from '../model/attention.ts';
-import { float32, type Feeds } from '../session.ts';
+import type { ModelFiles } from '../model/parameters.ts';
+import { bitsOf, float32, fromBits, type Bits, type Feeds } from '../session.ts';
+import type { Target } from '../target.ts';
 
 /** Capacities are multiples of this, so that a block is not laid out anew for every few tokens. */
 const STEP = 64;
 
 /**
  * Keys and values of all layers for a number of rows, each [rows, kvHeads, capacity, headDim]; row r holds `lengths[r]`
- * tokens from the start, and the mask hides the rest.
+ * tokens from the start, and the mask hides the rest. They are moved about as bits, whatever numbers they are.
  */
 export class CacheBlock {
   lengths: number[] = [];
   private capacity = 0;
-  private readonly tensors: Map<string, Float32Array>;
+  private readonly tensors: Map<string, Bits>;
+  private readonly type: Target['cache'];
   private readonly heads: number;
   private readonly width: number;
   private readonly maskName: string;
 
   /** @param names of the tensors, as the decode graph calls them */
-  constructor(config: ModelConfig, names: string[], maskName: string) {
-    this.tensors = new Map(names.map((name) => [name, new Float32Array(0)]));
+  constructor({ config, target }: Pick<ModelFiles, 'config' | 'target'>, names: string[], maskName: string) {
+    this.type = target.cache;
+    this.tensors = new Map(names.map((name) => [name, this.room(0)]));
     this.heads = config.kvHeads;
     this.width = config.headDim;
     this.maskName = maskName;
@@ -36,7 +40,7 @@ export class CacheBlock {
     const unmoved = rows.every((row, i) => row === i || row === undefined);
     if (rows.length !== this.lengths.length || !unmoved || capacity !== this.capacity) {
       for (const [name, old] of this.tensors) {
-        const fresh = new Float32Array(rows.length * this.heads * capacity * this.width);
+        const fresh = this.room(rows.length * this.heads * capacity * this.width);
         for (const [to, from] of rows.entries()) {
           if (from !== undefined) this.copy(fresh, capacity, to, 0, old, this.capacity, from, lengths[to]);
         }
@@ -51,9 +55,9 @@ export class CacheBlock {
    * Appends `count` tokens to a row from a run's output.
    * @param source the tensor by its name here, [sourceRows, kvHeads, sourceLength, headDim]
    */
-  append(row: number, source: (name: string) => Float32Array, sourceRow: number, sourceLength: number, count: number) {
+  append(row: number, source: (name: string) => ort.Tensor, sourceRow: number, sourceLength: number, count: number) {
     for (const [name, target] of this.tensors) {
-      this.copy(target, this.capacity, row, this.lengths[row], source(name), sourceLength, sourceRow, count);
+      this.copy(target, this.capacity, row, this.lengths[row], bitsOf(source(name)), sourceLength, sourceRow, count);
     }
     this.lengths[row] += count;
   }
@@ -67,16 +71,20 @@ export class CacheBlock {
     const shape = [rows, this.heads, this.capacity, this.width];
     return {
       [this.maskName]: float32(mask, [rows, 1, 1, this.capacity]),
-      ...Object.fromEntries([...this.tensors].map(([name, data]) => [name, float32(data, shape)])),
+      ...Object.fromEntries([...this.tensors].map(([name, data]) => [name, fromBits(this.type, data, shape)])),
     };
   }
 
+  private room(length: number): Bits {
+    return this.type === 'float32' ? new Uint32Array(length) : new Uint16Array(length);
+  }
+
   private copy(
-    target: Float32Array,
+    target: Bits,
     targetLength: number,
     targetRow: number,
     offset: number,
-    source: Float32Array,
+    source: Bits,
     sourceLength: number,
     sourceRow: number,
     count: number,

@@ -34,7 +34,7 @@ interface Block {
  *
  * Inputs: `trips` int64 scalar; `ids`, `positions` int64 [B, 1] (each row's last token, not in the cache yet, and its place);
  * `done` bool [B]; `uniforms` [steps, B]; `prompt_mask` [Q, 1, 1, P]; `past_mask` [B, 1, 1, W]; for each layer
- * `prompt_key/value_<l>` [Q, kvHeads, P, headDim] and `past_key/value_<l>` [B, kvHeads, W, headDim].
+ * `prompt_key/value_<l>` [Q, kvHeads, P, headDim] and `past_key/value_<l>` [B, kvHeads, W, headDim], of the target's cache type.
  * Outputs: `tokens` int64 [R, B], `logps` [R, B], `done` bool [B], `key_<l>`, `value_<l>` [B, kvHeads, R, headDim] of this run.
  */
 export function decodeGraph(
@@ -43,7 +43,7 @@ export function decodeGraph(
   settings: SamplingSettings,
   eosIds: number[],
 ): Graph {
-  const { config } = model;
+  const { config, target } = model;
   const { kvHeads, headDim, layers, heads } = config;
   const samples = settings.samplesPerPrompt;
   const group = heads / kvHeads;
@@ -57,7 +57,9 @@ export function decodeGraph(
   const promptMask = g.input('prompt_mask', 'float32', ['Q', 1, 1, 'P']);
   const pastMask = g.input('past_mask', 'float32', [B, 1, 1, 'W']);
   const block = (rows: Dim, length: Dim, names: [string, string], mask: Tensor): Block => {
-    const [key, value] = names.map((name) => g.input(name, 'float32', [rows, kvHeads, length, headDim]));
+    const [key, value] = names.map((name) =>
+      ops.cast(g, g.input(name, target.cache, [rows, kvHeads, length, headDim]), target.compute),
+    );
     return { key, value, mask };
   };
   const layerNumbers = Array.from({ length: layers }, (_, layer) => layer);
@@ -67,7 +69,7 @@ export function decodeGraph(
     ...policyParameters(g, model, adapter),
     ...(settings.weights === 'q8' && { quantized: quantizedWeights(g, model) }),
   };
-  const empty = ops.zeros(g, [B, kvHeads, 0, headDim]);
+  const empty = ops.zeros(g, [B, kvHeads, 0, headDim], target.compute);
 
   const recentShape: Shape = [B, kvHeads, 'R', headDim];
   const state = [ids, positions, done, ...layerNumbers.flatMap(() => [empty, empty])];
@@ -91,14 +93,14 @@ export function decodeGraph(
     const logp = ops.gatherColumns(b, ops.logSoftmax(b, logits), ops.unsqueeze(b, token, 1));
     const ended = ops.reduceMax(
       b,
-      ops.cast(b, ops.equal(b, ops.unsqueeze(b, token, 1), b.ints(eosIds, [1, eosIds.length])), 'int32', 6),
+      ops.cast(b, ops.equal(b, ops.unsqueeze(b, token, 1), b.ints(eosIds, [1, eosIds.length])), 'int32'),
       -1,
       false,
     );
-    const nowDone = ops.or(b, done, ops.cast(b, ended, 'bool', 9));
-    const allDone = ops.reduceMin(b, ops.cast(b, nowDone, 'int32', 6), 0, false);
+    const nowDone = ops.or(b, done, ops.cast(b, ended, 'bool'));
+    const allDone = ops.reduceMin(b, ops.cast(b, nowDone, 'int32'), 0, false);
     return {
-      again: ops.not(b, ops.cast(b, allDone, 'bool', 9)),
+      again: ops.not(b, ops.cast(b, allDone, 'bool')),
       state: [ops.unsqueeze(b, token, 1), ops.add(b, positions, b.ints([1])), nowDone, ...grown],
       scan: [token, ops.reshape(b, logp, [B])],
     };
@@ -107,21 +109,21 @@ export function decodeGraph(
   g.output('logps', scan[1]);
   g.output('done', last[2]);
   for (const layer of layerNumbers) {
-    g.output(keyName(layer), last[3 + 2 * layer]);
-    g.output(valueName(layer), last[4 + 2 * layer]);
+    g.output(keyName(layer), ops.cast(g, last[3 + 2 * layer], target.cache));
+    g.output(valueName(layer), ops.cast(g, last[4 + 2 * layer], target.cache));
   }
   return g;
 }
 
 /**
- * One softmax over three blocks of keys that are never joined in memory.
+ * One softmax, in float32, over three blocks of keys that are never joined in memory.
  * @param query [B, kvHeads, group, headDim]
  */
 function blockAttention(b: Graph, query: Tensor, samples: number, prompt: Block, past: Block, recent: Block): Tensor {
   const [B, kvHeads, group, headDim] = query.shape as [Dim, number, number, number];
   const scale = 1 / Math.sqrt(headDim);
   const scores = (q: Tensor, { key, mask }: Block) => {
-    const raw = ops.matmul(b, q, key, { transB: true, alpha: scale });
+    const raw = ops.cast(b, ops.matmul(b, q, key, { transB: true, alpha: scale }), 'float32');
     return mask ? ops.add(b, raw, mask) : raw;
   };
   // The samples of a prompt are rows of one product with its keys: [Q, kvHeads, samples * group, ...].
@@ -141,7 +143,7 @@ function blockAttention(b: Graph, query: Tensor, samples: number, prompt: Block,
     weights,
     parts.map((part) => part.shape[3]),
     3,
-  );
+  ).map((part) => ops.cast(b, part, query.type));
   const fromPrompt =
     samples === 1
       ? ops.matmul(b, onPrompt, prompt.value)

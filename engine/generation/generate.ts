@@ -1,6 +1,7 @@
 /** Batched decoding: prompts enter as others leave, samples of a prompt share its keys and values. */
 import { InputError } from '../../data/errors.ts';
-import { checkSequenceLength, type ModelConfig } from '../model/config.ts';
+import { checkSequenceLength } from '../model/config.ts';
+import type { ModelFiles } from '../model/parameters.ts';
 import { packTokens, planBatches } from '../packing.ts';
 import { adapterFeeds, type OpenPolicy } from '../policy.ts';
 import { uniform } from '../random.ts';
@@ -41,7 +42,7 @@ interface Sample extends Generated {
 
 /** Answers prompts with one policy and one way of sampling. */
 export class Generator {
-  private readonly config: ModelConfig;
+  private readonly model: Pick<ModelFiles, 'config' | 'target'>;
   private readonly settings: SamplingSettings;
   private readonly prefill: Session;
   private readonly decode: Session;
@@ -49,13 +50,13 @@ export class Generator {
   private readonly eosIds: Set<number>;
 
   private constructor(
-    config: ModelConfig,
+    model: Pick<ModelFiles, 'config' | 'target'>,
     settings: SamplingSettings,
     sessions: { prefill: Session; decode: Session },
     adapter: Feeds,
     eosIds: number[],
   ) {
-    this.config = config;
+    this.model = model;
     this.settings = settings;
     this.prefill = sessions.prefill;
     this.decode = sessions.decode;
@@ -70,12 +71,12 @@ export class Generator {
     eosIds: number[],
     threads: number,
   ): Promise<Generator> {
-    const folder = model.dataFolder;
+    const options = { folder: model.dataFolder, device: model.target.device, threads };
     const sessions = {
-      prefill: await Session.open(prefillGraph(model, adapter), { folder, threads }),
-      decode: await Session.open(decodeGraph(model, adapter, settings, eosIds), { folder, threads, prepack: true }),
+      prefill: await Session.open(prefillGraph(model, adapter), options),
+      decode: await Session.open(decodeGraph(model, adapter, settings, eosIds), { ...options, prepack: true }),
     };
-    return new Generator(model.config, settings, sessions, adapterFeeds(adapter), eosIds);
+    return new Generator(model, settings, sessions, adapterFeeds(adapter), eosIds);
   }
 
   /**
@@ -95,9 +96,9 @@ export class Generator {
       .sort((a, b) => prompts[b].tokens.length - prompts[a].tokens.length || a - b);
     const slotCount = Math.min(prompts.length, Math.max(1, Math.floor(batchSize / samplesPerPrompt)));
     const results: Generated[][] = Array(prompts.length);
-    const layers = Array.from({ length: this.config.layers }, (_, layer) => layer);
-    const promptBlock = new CacheBlock(this.config, layers.flatMap((l) => [promptKey(l), promptValue(l)]), 'prompt_mask'); // prettier-ignore
-    const pastBlock = new CacheBlock(this.config, layers.flatMap((l) => [pastKey(l), pastValue(l)]), 'past_mask'); // prettier-ignore
+    const layers = Array.from({ length: this.model.config.layers }, (_, layer) => layer);
+    const promptBlock = new CacheBlock(this.model, layers.flatMap((l) => [promptKey(l), promptValue(l)]), 'prompt_mask'); // prettier-ignore
+    const pastBlock = new CacheBlock(this.model, layers.flatMap((l) => [pastKey(l), pastValue(l)]), 'past_mask'); // prettier-ignore
     const enter = (): Slot => ({
       prompt: waiting.shift()!,
       samples: Array.from({ length: samplesPerPrompt }, emptySample),
@@ -139,7 +140,7 @@ export class Generator {
     if (maxPromptLength !== undefined && length > maxPromptLength) {
       throw new InputError(`Prompt "${id}" has ${length} tokens, more than the ${maxPromptLength} of maxPromptLength.`);
     }
-    located(`Prompt "${id}"`, () => checkSequenceLength(this.config, length + maxNewTokens));
+    located(`Prompt "${id}"`, () => checkSequenceLength(this.model.config, length + maxNewTokens));
   }
 
   /** Computes the keys and values of prompts that entered, all tokens but the last, which the first decoding step takes. */
@@ -154,7 +155,7 @@ export class Generator {
     for (const batch of planBatches(groups, PREFILL_TOKENS)) {
       const { feeds, width } = packTokens(batch.map((i) => groups[i]));
       const outputs = await this.prefill.run({ ...feeds, ...this.adapter });
-      const source = (name: string) => outputs[name.replace('prompt_', '')].data as Float32Array;
+      const source = (name: string) => outputs[name.replace('prompt_', '')];
       for (const [row, i] of batch.entries()) block.append(filled[i], source, row, width, groups[i].prompt.length);
     }
   }
@@ -214,7 +215,7 @@ export class Generator {
       rows.map((_, row) => row),
       Math.max(...rows.map(({ sample }, row) => (sample.done ? 0 : pastBlock.lengths[row] + steps))),
     );
-    const source = (name: string) => outputs[name.replace('past_', '')].data as Float32Array;
+    const source = (name: string) => outputs[name.replace('past_', '')];
     for (const [row, { sample }] of rows.entries()) {
       if (!sample.done) pastBlock.append(row, source, row, steps, steps);
     }

@@ -37,6 +37,6 @@ function drawIndex(g: Graph, weights: Tensor, uniforms: Tensor): Tensor {
   const total = ops.reduceMax(g, cumulative, -1);
   // Below the total even where the product rounds up, so that the search always ends on an index of positive weight.
   const target = ops.mul(g, total, ops.min(g, ops.unsqueeze(g, uniforms, 1), g.scalar(1 - 2 ** -23)));
-  const above = ops.cast(g, ops.less(g, target, cumulative), 'float32', 1);
+  const above = ops.cast(g, ops.less(g, target, cumulative), 'float32');
   return ops.argmax(g, above);
 }

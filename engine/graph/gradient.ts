@@ -25,14 +25,15 @@ const plain =
   (sum) =>
     sum ? ops.add(g, sum, build()) : build();
 
-/** Sums a gradient over the axes along which its tensor was broadcast. */
+/** Sums a gradient over the axes along which its tensor was broadcast, in float32. */
 function unbroadcast(g: Graph, gradient: Tensor, shape: Shape): Tensor {
-  let reduced = gradient;
+  if (format(gradient.shape) === format(shape)) return gradient;
+  let reduced = ops.cast(g, gradient, 'float32');
   while (reduced.shape.length > shape.length) reduced = ops.reduceSum(g, reduced, 0, false);
   for (const [axis, dim] of shape.entries()) {
     if (dim === 1 && reduced.shape[axis] !== 1) reduced = ops.reduceSum(g, reduced, axis);
   }
-  return reduced;
+  return ops.cast(g, reduced, gradient.type);
 }
 
 /** A rule for one output and gradients that are plain expressions of it. */
@@ -52,6 +53,7 @@ const alphaOf = (node: Node) => (node.attributes['alpha'] as { float: number }).
 
 export const rules: Record<string, Rule> = {
   Identity: simple((_g, dy) => [() => dy]),
+  Cast: simple((g, dy, { inputs: [x] }) => [() => ops.cast(g, dy, x!.type)]),
   Add: elementwise((_g, dy) => [() => dy, () => dy]),
   Sub: elementwise((g, dy) => [() => dy, () => ops.neg(g, dy)]),
   Mul: elementwise((g, dy, { inputs: [a, b] }) => [() => ops.mul(g, dy, b!), () => ops.mul(g, dy, a!)]),
@@ -101,20 +103,20 @@ export const rules: Record<string, Rule> = {
   Split: (g, node, gradients) => {
     const axis = node.attributes['axis'] as number;
     const whole = () =>
-      ops.concat(g, node.outputs.map((output, i) => gradients[i] ?? ops.zeros(g, output.shape)), axis); // prettier-ignore
+      ops.concat(g, node.outputs.map((output, i) => gradients[i] ?? ops.zeros(g, output.shape, output.type)), axis); // prettier-ignore
     return [plain(g, whole), undefined];
   },
 
-  // Rows of a table: what comes back is added to the rows it was taken from, those taken twice included.
+  // Rows of a table: what comes back is added, in float32, to the rows it was taken from, those taken twice included.
   Gather: (g, { inputs: [x, indices], attributes }, [dy]) => [
     (sum) => {
       if (attributes['axis'] !== 0) throw new Error('Gather: only rows can be differentiated');
       const width = x!.shape.slice(1);
       const count = ops.reshape(g, indices!, [product(indices!.shape)]);
-      const rows = ops.reshape(g, dy!, [product(indices!.shape), product(width)]);
+      const rows = ops.cast(g, ops.reshape(g, dy!, [product(indices!.shape), product(width)]), 'float32');
       const table = [x!.shape[0], product(width)];
-      const onto = sum ? ops.reshape(g, sum, table) : ops.zeros(g, table);
-      return ops.reshape(g, ops.scatterAddRows(g, onto, count, rows), x!.shape);
+      const onto = sum ? ops.cast(g, ops.reshape(g, sum, table), 'float32') : ops.zeros(g, table);
+      return ops.cast(g, ops.reshape(g, ops.scatterAddRows(g, onto, count, rows), x!.shape), x!.type);
     },
     undefined,
   ],
@@ -148,16 +150,23 @@ export const rules: Record<string, Rule> = {
     return [() => unbroadcast(g, da(), a.shape), () => unbroadcast(g, db(), b.shape)];
   }),
 
-  // y = w x r, r = 1 / sqrt(mean(x^2) + eps):  dx = r u - x r^3 mean(u x), u = dy w;  dw = sum(dy x r)
-  SimplifiedLayerNormalization: (g, { inputs: [x, weight], outputs: [, r] }, [dy]) => [
-    plain(g, () => {
-      const u = ops.mul(g, dy!, weight!);
-      const mean = ops.reduceMean(g, ops.mul(g, u, x!), -1);
-      const cubed = ops.mul(g, r, ops.mul(g, r, ops.mul(g, r, mean)));
-      return ops.sub(g, ops.mul(g, u, r), ops.mul(g, x!, cubed));
-    }),
-    plain(g, () => unbroadcast(g, ops.mul(g, dy!, ops.mul(g, x!, r)), weight!.shape)),
-  ],
+  // y = w x r, r = 1 / sqrt(mean(x^2) + eps):  dx = r u - x r^3 mean(u x), u = dy w;  dw = sum(dy x r);  in float32, as r is
+  SimplifiedLayerNormalization: (g, { inputs: [input, scale], outputs: [, r] }, [dy]) => {
+    const wide = (tensor: Tensor) => ops.cast(g, tensor, r.type);
+    return [
+      plain(g, () => {
+        const x = wide(input!);
+        const u = ops.mul(g, wide(dy!), wide(scale!));
+        const mean = ops.reduceMean(g, ops.mul(g, u, x), -1);
+        const cubed = ops.mul(g, r, ops.mul(g, r, ops.mul(g, r, mean)));
+        return ops.cast(g, ops.sub(g, ops.mul(g, u, r), ops.mul(g, x, cubed)), input!.type);
+      }),
+      plain(g, () => {
+        const slope = ops.mul(g, wide(dy!), ops.mul(g, wide(input!), r));
+        return ops.cast(g, unbroadcast(g, slope, scale!.shape), scale!.type);
+      }),
+    ];
+  },
 
   // A rotation: its transpose turns back.
   RotaryEmbedding: simple((g, dy, { inputs: [, rows, cosTable, sinTable] }) => [

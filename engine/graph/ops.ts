@@ -1,5 +1,5 @@
 /** The operators graphs are built of: each checks the types and shapes it is given and states its result's. */
-import type { ElementType } from '../onnx/format.ts';
+import { elementTypes, type ElementType } from '../onnx/format.ts';
 import { axisOf, broadcast, elements, format, sum } from './shape.ts';
 import { MICROSOFT, Graph, type Dim, type Shape, type Tensor } from './tensor.ts';
 
@@ -68,8 +68,9 @@ export function gelu(g: Graph, x: Tensor): Tensor {
   return one(g, 'Gelu', [x], x.shape, x.type, {}, MICROSOFT);
 }
 
-export function cast(g: Graph, x: Tensor, type: ElementType, onnxType: number): Tensor {
-  return one(g, 'Cast', [x], x.shape, type, { to: onnxType });
+/** `x` as numbers of another type; itself where it is of that type. */
+export function cast(g: Graph, x: Tensor, type: ElementType): Tensor {
+  return x.type === type ? x : one(g, 'Cast', [x], x.shape, type, { to: elementTypes[type] });
 }
 
 export function where(g: Graph, condition: Tensor, a: Tensor, b: Tensor): Tensor {
@@ -294,7 +295,8 @@ export function scatterAddRows(g: Graph, x: Tensor, indices: Tensor, rows: Tenso
   );
   // ScatterElements adds duplicates one after the other; ScatterND's additions may race between threads.
   const spread = expand(g, unsqueeze(g, indices, 1), rows.shape);
-  return one(g, 'ScatterElements', [x, spread, rows], x.shape, x.type, { axis: 0, reduction: 'add' });
+  const type = sameType('ScatterElements', x, rows);
+  return one(g, 'ScatterElements', [x, spread, rows], x.shape, type, { axis: 0, reduction: 'add' });
 }
 
 /** int64 [0, 1, ..., size - 1] for a dimension's run-time size. */
@@ -304,7 +306,7 @@ export function range(g: Graph, size: Dim): Tensor {
   return one(g, 'Range', [zero, limit, step], [size], 'int64');
 }
 
-export function zeros(g: Graph, shape: Shape): Tensor {
+export function zeros(g: Graph, shape: Shape, type: ElementType = 'float32'): Tensor {
   const size = one(
     g,
     'Concat',
@@ -313,7 +315,7 @@ export function zeros(g: Graph, shape: Shape): Tensor {
     'int64',
     { axis: 0 },
   );
-  return one(g, 'ConstantOfShape', [size], shape, 'float32');
+  return cast(g, one(g, 'ConstantOfShape', [size], shape, 'float32'), type);
 }
 
 /** Index of the largest element of each row, the first of equals. [rows, n] to int64 [rows]. */
@@ -366,7 +368,7 @@ export function cumulativeSum(g: Graph, x: Tensor): Tensor {
 
 /**
  * Root-mean-square normalization over the last axis (arXiv 1910.07467): weight * x / sqrt(mean(x^2) + epsilon).
- * Also returns 1 / sqrt(mean(x^2) + epsilon), which its gradient needs.
+ * Also returns 1 / sqrt(mean(x^2) + epsilon), which its gradient needs: float32, as is the mean.
  */
 export function rmsNorm(g: Graph, x: Tensor, weight: Tensor, epsilon: number): [y: Tensor, inverse: Tensor] {
   check(
@@ -374,7 +376,10 @@ export function rmsNorm(g: Graph, x: Tensor, weight: Tensor, epsilon: number): [
     'RMSNorm',
     `${format(weight.shape)} for ${format(x.shape)}`,
   );
-  const outputs = [x.shape, [...x.shape.slice(0, -1), 1]].map((shape) => ({ type: x.type, shape }));
+  const outputs = [
+    { type: sameType('RMSNorm', x, weight), shape: x.shape },
+    { type: 'float32' as const, shape: [...x.shape.slice(0, -1), 1] },
+  ];
   const attributes = { axis: -1, epsilon: { float: epsilon } };
   return g.emit('SimplifiedLayerNormalization', [x, weight], outputs, attributes) as [Tensor, Tensor];
 }
@@ -400,7 +405,8 @@ export function rotary(g: Graph, x: Tensor, rows: Tensor, cosTable: Tensor, sinT
     `${format(rows.shape)} for ${format(x.shape)}`,
   );
   const inputs = [x, rows, cosTable, sinTable];
-  return one(g, 'RotaryEmbedding', inputs, x.shape, x.type, { interleaved: 0 }, MICROSOFT);
+  const type = sameType('Rotary', x, cosTable, sinTable);
+  return one(g, 'RotaryEmbedding', inputs, x.shape, type, { interleaved: 0 }, MICROSOFT);
 }
 
 // --- control flow ---

@@ -2,7 +2,7 @@
 import * as ops from '../graph/ops.ts';
 import type { Rule } from '../graph/gradient.ts';
 import { product } from '../graph/shape.ts';
-import type { Graph, Tensor } from '../graph/tensor.ts';
+import type { Graph, Shape, Tensor } from '../graph/tensor.ts';
 
 /**
  * log softmax(head hidden[row])[target] for K chunks of C tokens. Only one chunk's logits exist at a time.
@@ -15,7 +15,7 @@ import type { Graph, Tensor } from '../graph/tensor.ts';
  * @param rows which hidden state predicts the token, int64 [K, C]
  * @param targets the tokens, int64 [K, C]
  * @param differentiable whether gradient() will go through it
- * @returns [K*C]
+ * @returns float32 [K*C]
  */
 export function tokenLogps(
   g: Graph,
@@ -36,7 +36,7 @@ export function tokenLogps(
       const logp = ops.logSoftmax(b, logitsOf(b, hidden, head, ops.gather(b, rows, chunk)));
       const picked = ops.gatherColumns(b, logp, ops.unsqueeze(b, target, 1));
       if (!differentiable) return { state: [], scan: [picked] };
-      const expected = ops.gemm(b, ops.exp(b, logp), head);
+      const expected = ops.gemm(b, ops.cast(b, ops.exp(b, logp), head.type), head);
       return { state: [], scan: [picked, ops.sub(b, ops.gather(b, head, target), expected)] };
     });
     const [logps, slopes] = scan;
@@ -47,24 +47,26 @@ export function tokenLogps(
   const rule: Rule = (_, node, [dy]) => {
     const coefficients = ops.reshape(g, dy!, [count, 1]);
     const flatRows = ops.reshape(g, rows, [count]);
+    const wide = (b: Graph, x: Tensor) => ops.cast(b, x, 'float32');
+    const start = (sum: Tensor | undefined, shape: Shape) => (sum ? wide(g, sum) : ops.zeros(g, shape));
     const hiddenGradient = (sum?: Tensor) => {
-      const scaled = ops.mul(g, node.outputs[1], coefficients);
-      return ops.scatterAddRows(g, sum ?? ops.zeros(g, hidden.shape), flatRows, scaled);
+      const scaled = ops.mul(g, wide(g, node.outputs[1]), coefficients);
+      return ops.cast(g, ops.scatterAddRows(g, start(sum, hidden.shape), flatRows, scaled), hidden.type);
     };
     // d/d head = sum over tokens of coefficient (onehot(target) - softmax) hidden^T; the softmax is computed again.
     const headGradient = (sum?: Tensor) => {
-      const scaled = ops.mul(g, ops.gather(g, hidden, flatRows), coefficients);
+      const scaled = ops.mul(g, wide(g, ops.gather(g, hidden, flatRows)), coefficients);
       const flatTargets = ops.reshape(g, targets, [count]);
-      const start = ops.scatterAddRows(g, sum ?? ops.zeros(g, head.shape), flatTargets, scaled);
+      const picked = ops.scatterAddRows(g, start(sum, head.shape), flatTargets, scaled);
       const negated = ops.neg(g, ops.reshape(g, dy!, [K, C]));
-      const { state } = ops.loop(g, trips, [start], [head.shape], K, (b, chunk, [total]) => {
+      const { state } = ops.loop(g, trips, [picked], [head.shape], K, (b, chunk, [total]) => {
         const row = ops.gather(b, rows, chunk);
         const probabilities = ops.softmax(b, logitsOf(b, hidden, head, row));
         const weighted = ops.mul(b, probabilities, ops.unsqueeze(b, ops.gather(b, negated, chunk), 1));
-        const next = ops.gemm(b, weighted, ops.gather(b, hidden, row), { transA: true, c: total });
+        const next = addProduct(b, total, ops.cast(b, weighted, hidden.type), ops.gather(b, hidden, row));
         return { state: [next], scan: [] };
       });
-      return state[0];
+      return ops.cast(g, state[0], head.type);
     };
     return [hiddenGradient, headGradient];
   };
@@ -73,7 +75,13 @@ export function tokenLogps(
 }
 
 const logitsOf = (b: Graph, hidden: Tensor, head: Tensor, rows: Tensor) =>
-  ops.gemm(b, ops.gather(b, hidden, rows), head, { transB: true });
+  ops.cast(b, ops.gemm(b, ops.gather(b, hidden, rows), head, { transB: true }), 'float32');
+
+/** total + x^T y. Only factors of the total's type are added to it by the product itself. */
+function addProduct(b: Graph, total: Tensor, x: Tensor, y: Tensor): Tensor {
+  if (x.type === total.type) return ops.gemm(b, x, y, { transA: true, c: total });
+  return ops.add(b, total, ops.cast(b, ops.gemm(b, x, y, { transA: true }), total.type));
+}
 
 /**
  * Sums tokens' log-probabilities by the sequence they belong to.
@@ -86,6 +94,6 @@ export function sumBySequence(g: Graph, logps: Tensor, owners: Tensor, sequences
   const [N] = sequences.shape;
   const T = product(owners.shape);
   const member = ops.equal(g, ops.reshape(g, ops.range(g, N), [N, 1]), ops.reshape(g, owners, [1, T]));
-  const sums = ops.matmul(g, ops.cast(g, member, 'float32', 1), ops.reshape(g, logps, [T, 1]));
+  const sums = ops.matmul(g, ops.cast(g, member, 'float32'), ops.reshape(g, logps, [T, 1]));
   return ops.reshape(g, sums, [N]);
 }

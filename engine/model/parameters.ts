@@ -4,17 +4,20 @@ import { basename, dirname } from 'node:path';
 import { InputError } from '../../data/errors.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
 import * as ops from '../graph/ops.ts';
-import { elementTypes, type ElementType } from '../onnx/format.ts';
+import type { ElementType } from '../onnx/format.ts';
 import { readModelConfig, type ModelConfig, type Task } from './config.ts';
 import type { QuantizedWeight } from './quantize.ts';
 import { linearShape, projections, type Projection } from './lora.ts';
 import { openModelWeights, type TensorEntry } from './safetensors.ts';
+import { targetOf, type Device, type FloatType, type Target } from '../target.ts';
+
+const EMBEDDING = 'model.embed_tokens.weight';
 
 /** Name and shape of every tensor a model of this configuration has. */
 export function parameterShapes(config: ModelConfig): Map<string, number[]> {
   const shapes = new Map<string, number[]>();
   const { hiddenSize, vocabSize, headDim } = config;
-  shapes.set('model.embed_tokens.weight', [vocabSize, hiddenSize]);
+  shapes.set(EMBEDDING, [vocabSize, hiddenSize]);
   for (let layer = 0; layer < config.layers; layer++) {
     const prefix = `model.layers.${layer}`;
     shapes.set(`${prefix}.input_layernorm.weight`, [hiddenSize]);
@@ -37,19 +40,21 @@ export function hasBias(config: ModelConfig, projection: Projection): boolean {
   return projections[projection].startsWith('self_attn') ? config.attentionBias : config.mlpBias;
 }
 
-/** A model's configuration and the places of its weights, checked against each other. */
+/** A model's configuration and the places of its weights, checked against each other, and what its graphs are built for. */
 export interface ModelFiles {
   folder: string;
   config: ModelConfig;
   tensors: Map<string, TensorEntry>;
   /** What external data is relative to: the folder the files really lie in, symbolic links (as in the hub's cache) resolved. */
   dataFolder: string;
+  target: Target;
 }
 
 /** @throws InputError when a tensor is missing or of another shape than the configuration says */
-export function openModel(folder: string, task?: Task): ModelFiles {
+export function openModel(folder: string, task?: Task, device: Device = 'cpu'): ModelFiles {
   const config = readModelConfig(folder, task);
-  return { folder, config, ...locateTensors(folder, parameterShapes(config)) };
+  const files = locateTensors(folder, parameterShapes(config));
+  return { folder, config, ...files, target: targetOf(device, files.tensors.get(EMBEDDING)!.dtype) };
 }
 
 /** A model's numbers: where each tensor's bytes lie, all in one folder. */
@@ -82,7 +87,7 @@ const elementTypeOf: Record<string, ElementType> = { F32: 'float32', F16: 'float
 
 /** How a transformer's graph gets at its numbers. */
 export interface Parameters {
-  /** A tensor of the model by its name in the folder, as float32. */
+  /** A tensor of the model by its name in the folder. All are of one type, which the transformer computes in. */
   weight(name: string): Tensor;
   /** A matrix in 8 bits, where products are computed with those. */
   quantized?(name: string): QuantizedWeight;
@@ -90,17 +95,16 @@ export interface Parameters {
   lora?(layer: string): { a: Tensor; b: Tensor; scale: number } | undefined;
 }
 
-/** The model's weights as constants whose bytes stay in their files. */
-export function frozenWeights(g: Graph, model: TensorFiles): (name: string) => Tensor {
+/** The model's weights as constants whose bytes stay in their files. @param type what they are computed with as */
+export function frozenWeights(g: Graph, model: TensorFiles, type: FloatType = 'float32'): (name: string) => Tensor {
   const known = new Map<string, Tensor>();
   return (name) => {
     const existing = known.get(name);
     if (existing) return existing;
     const entry = model.tensors.get(name)!;
     const { offset, length } = entry;
-    const type = elementTypeOf[entry.dtype];
-    const stored = g.external(name, type, entry.shape, { location: basename(entry.file), offset, length });
-    const tensor = type === 'float32' ? stored : ops.cast(g, stored, 'float32', elementTypes.float32);
+    const data = { location: basename(entry.file), offset, length };
+    const tensor = ops.cast(g, g.external(name, elementTypeOf[entry.dtype], entry.shape, data), type);
     known.set(name, tensor);
     return tensor;
   };

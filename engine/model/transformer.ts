@@ -32,7 +32,7 @@ interface Rotary {
 function rotaryTables(g: Graph, config: ModelConfig, positions: Tensor): Rotary {
   const count = dimProduct(positions.shape);
   const frequencies = ropeFrequencies(config);
-  const column = ops.cast(g, ops.reshape(g, positions, [count, 1]), 'float32', 1);
+  const column = ops.cast(g, ops.reshape(g, positions, [count, 1]), 'float32');
   const angles = ops.mul(g, column, g.floats([...frequencies], [1, frequencies.length]));
   const rows = ops.reshape(g, ops.range(g, count), positions.shape);
   return { rows, cos: ops.cos(g, angles), sin: ops.sin(g, angles) };
@@ -42,7 +42,7 @@ function rotaryTables(g: Graph, config: ModelConfig, positions: Tensor): Rotary 
  * @param ids token ids, int64 [G, S]
  * @param positions places in their sequences, int64 [G, S]
  * @param recompute whether the backward pass computes a layer's activations again, from the layer's input
- * @returns the final normalized hidden states, [G*S, hiddenSize]
+ * @returns the final normalized hidden states, [G*S, hiddenSize], of the parameters' type
  */
 export function transformer(
   g: Graph,
@@ -53,9 +53,10 @@ export function transformer(
   attend: Attend,
   recompute = false,
 ): Tensor {
-  const rotary = rotaryTables(g, config, positions);
-  const layer = decoderLayer(config, parameters, rotary, attend, ids.shape);
+  const { rows, cos, sin } = rotaryTables(g, config, positions);
   const embedded = ops.gather(g, parameters.weight('model.embed_tokens.weight'), ids);
+  const rotary = { rows, cos: ops.cast(g, cos, embedded.type), sin: ops.cast(g, sin, embedded.type) };
+  const layer = decoderLayer(config, parameters, rotary, attend, ids.shape);
   let x = ops.reshape(g, embedded, [dimProduct(ids.shape), config.hiddenSize]);
   for (let i = 0; i < config.layers; i++) {
     x = recompute ? recomputed(g, x, (part, input) => layer(part, i, input)) : layer(g, i, x);
@@ -130,6 +131,6 @@ const headName = ({ tieEmbeddings }: ModelConfig) => (tieEmbeddings ? 'model.emb
 /** The output layer's weight, [vocabSize, hiddenSize]. */
 export const headWeight = (config: ModelConfig, parameters: Parameters): Tensor => parameters.weight(headName(config));
 
-/** Scores of all tokens to come next, [N, vocabSize], from final hidden states [N, hiddenSize]. */
+/** Scores of all tokens to come next, float32 [N, vocabSize], from final hidden states [N, hiddenSize]. */
 export const headLogits = (g: Graph, config: ModelConfig, parameters: Parameters, hidden: Tensor): Tensor =>
-  product(g, parameters, hidden, headName(config));
+  ops.cast(g, product(g, parameters, hidden, headName(config)), 'float32');

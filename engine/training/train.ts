@@ -13,6 +13,7 @@ import { float32, scalar, Session, type Feeds } from '../session.ts';
 import type { TrainingSettings } from '../settings.ts';
 import { AdamW, type Parameter } from './adamw.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { scaledGradient } from './loss-scaling.ts';
 import { learningRateAt } from './schedule.ts';
 import type { Example, TrainingTask } from './task.ts';
 
@@ -50,7 +51,9 @@ export function passGraph<E extends Example>(
   const onto = new Map(wrt.map((p) => [p, g.input(`gradient.${p.name}`, 'float32', p.shape)]));
   g.output('loss', loss);
   g.output('logps', logps);
-  for (const [i, sum] of gradient(g, loss, wrt, onto).entries()) g.output(`gradient.${wrt[i].name}`, sum);
+  const sums =
+    model.target.compute === 'float16' ? scaledGradient(g, loss, logps, wrt, onto) : gradient(g, loss, wrt, onto);
+  for (const [i, sum] of sums.entries()) g.output(`gradient.${wrt[i].name}`, sum);
   return g;
 }
 
@@ -73,6 +76,7 @@ export async function train<E extends Example>(
   const { settings, threads } = options;
   const session = await Session.open(passGraph(model, trainable, task, settings.recompute), {
     folder: model.dataFolder,
+    device: model.target.device,
     threads,
   });
   const optimizer = await AdamW.open(trainable.parameters, trainable.values, settings, threads);

@@ -1,4 +1,6 @@
 /** What can be trained of a policy: its adapter, or all of its weights. */
+import * as ops from '../graph/ops.ts';
+import type { Graph, Tensor } from '../graph/tensor.ts';
 import { policyParameters, adapterFeeds, adapterParameters } from '../policy.ts';
 import { parameterShapes, type ModelFiles } from '../model/parameters.ts';
 import type { Adapter } from '../model/lora.ts';
@@ -21,5 +23,9 @@ export function trainableModel(model: ModelFiles): Trainable {
   const values = Object.fromEntries(
     parameters.map(({ name, shape }) => [name, float32(readTensorF32(model.tensors.get(name)!), shape)]),
   );
-  return { parameters, values, bind: (_g, trained) => ({ weight: (name) => trained.get(name)! }) };
+  const bind = (g: Graph, trained: Map<string, Tensor>) => {
+    const weights = new Map([...trained].map(([name, weight]) => [name, ops.cast(g, weight, model.target.compute)]));
+    return { weight: (name: string) => weights.get(name)! };
+  };
+  return { parameters, values, bind };
 }

@@ -1,0 +1,48 @@
+/** Whether a device can be computed on. */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { InputError } from '../data/errors.ts';
+import * as ops from './graph/ops.ts';
+import { Graph } from './graph/tensor.ts';
+import { float32, Session } from './session.ts';
+import type { Device } from './target.ts';
+
+const INSTALL = 'npm rebuild onnxruntime-node --ignore-scripts=false';
+const NEEDS = 'an NVIDIA driver, CUDA 12 and cuDNN 9';
+
+/** Where onnxruntime-node's install script puts the CUDA provider, on the one platform it has one for. */
+const providerLibrary = () =>
+  join(dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json')), 'bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so'); // prettier-ignore
+
+/**
+ * Computes something small on the device, in float16.
+ * @throws InputError that says why it cannot be used, and what to do
+ */
+export async function checkDevice(device: Device): Promise<void> {
+  if (device === 'cpu') return;
+  const platform = `${process.platform}-${process.arch}`;
+  if (platform !== 'linux-x64') throw new InputError(`device: cuda is for linux-x64 alone, and this is ${platform}: set device: cpu.`); // prettier-ignore
+  if (!existsSync(providerLibrary())) {
+    throw new InputError(`device: cuda needs ONNX Runtime's CUDA provider, which is not installed: run ${INSTALL} (it fetches it from nuget.org, and needs ${NEEDS}), or set device: cpu.`); // prettier-ignore
+  }
+  try {
+    await computeOn(device);
+  } catch (error) {
+    const [reason] = (error as Error).message.trim().split('\n');
+    throw new InputError(`device: cuda does not work on this machine (${reason}): it needs ${NEEDS}, a GPU that nobody else fills, and ONNX Runtime's provider of this version (${INSTALL}); or set device: cpu.`); // prettier-ignore
+  }
+}
+
+async function computeOn(device: Device): Promise<void> {
+  const g = new Graph();
+  const half = ops.cast(g, g.input('x', 'float32', [2, 2]), 'float16');
+  g.output('y', ops.cast(g, ops.gemm(g, half, half), 'float32'));
+  const session = await Session.open(g, { threads: 1, device });
+  try {
+    const { y } = await session.run({ x: float32(Float32Array.of(1, 2, 3, 4), [2, 2]) });
+    if ((y.data as Float32Array).join() !== '7,10,15,22') throw new Error(`it computes wrong numbers: ${y.data.join()}`);
+  } finally {
+    await session.close();
+  }
+}
