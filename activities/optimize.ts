@@ -6,6 +6,7 @@ import { writeJsonl } from '../data/jsonl.ts';
 import { readPreferences } from '../data/readers.ts';
 import type { CallOptions, Progress, TrainMetrics } from '../engine/jobs.ts';
 import type { ObjectiveSettings, TrainingSettings } from '../engine/settings.ts';
+import type { Device } from '../engine/target.ts';
 import { PREFERENCES } from './prefer.ts';
 import { ADAPTER, MODEL, nameBase, openPolicyArtifact, writeBase } from './policy.ts';
 import { runStep, type Step, type StepResult } from './step.ts';
@@ -18,6 +19,7 @@ export interface OptimizeInput {
   training: TrainingSettings;
   seed: number;
   threads: number;
+  device?: Device;
   checkpointSeconds: number;
 }
 
@@ -28,17 +30,18 @@ export interface OptimizeSummary {
 }
 
 export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms, input, options) => {
-  const { policy, preferences, objective, training, seed, threads, checkpointSeconds } = input;
+  const { policy, preferences, objective, training, seed, threads, device, checkpointSeconds } = input;
   const recipe = {
     step: 'optimize',
-    parameters: { objective, training, threads },
+    parameters: { objective, training, threads, device },
     inputs: { policy, preferences },
     seed,
   };
   return runStep(rooms, 'policy', recipe, async (folder, key) => {
     const checkpoints = await rooms.store.openCheckpoints(key);
     const rows = await readPreferences(join(await rooms.store.open(preferences), PREFERENCES));
-    const { policy: start, base } = await openPolicyArtifact(rooms.store, policy);
+    const { policy: opened, base } = await openPolicyArtifact(rooms.store, policy);
+    const start = { ...opened, device };
     const job = {
       policy: start,
       reference: start,

@@ -6,6 +6,7 @@ import { readJsonlRange, writeJsonl } from '../data/jsonl.ts';
 import { readSampled } from '../data/readers.ts';
 import { promptSchema, type SampledRecord } from '../data/records.ts';
 import type { SamplingSettings } from '../engine/settings.ts';
+import type { Device } from '../engine/target.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { PROMPTS } from './prepare.ts';
 import { runStep, type Step, type StepResult } from './step.ts';
@@ -19,6 +20,7 @@ export interface SampleInput {
   settings: SamplingSettings;
   seed: number;
   threads: number;
+  device?: Device;
 }
 
 export interface SampleSummary {
@@ -32,12 +34,17 @@ export interface SampleSummary {
 const RESPONSES = 'responses.jsonl';
 
 export const sample: Step<SampleInput, StepResult<SampleSummary>> = (rooms, input, options) => {
-  const { policy, prompts, from, to, settings, seed, threads } = input;
-  const recipe = { step: 'sample', parameters: { from, to, settings, threads }, inputs: { policy, prompts }, seed };
+  const { policy, prompts, from, to, settings, seed, threads, device } = input;
+  const recipe = {
+    step: 'sample',
+    parameters: { from, to, settings, threads, device },
+    inputs: { policy, prompts },
+    seed,
+  };
   return runStep(rooms, 'responses', recipe, async (folder) => {
     const rows = await readJsonlRange(join(await rooms.store.open(prompts), PROMPTS), promptSchema, from, to);
     const opened = await openPolicyArtifact(rooms.store, policy);
-    const job = { policy: opened.policy, prompts: rows, settings, seed, threads };
+    const job = { policy: { ...opened.policy, device }, prompts: rows, settings, seed, threads };
     const { responses, promptTokens, sampledTokens, divergence } = await rooms.engine.run('sample', job, options);
     await writeJsonl(join(folder, RESPONSES), rows.map((row, i) => ({ ...row, responses: responses[i] }))); // prettier-ignore
     return {

@@ -6,6 +6,7 @@ import { readJsonl, writeJsonl } from '../data/jsonl.ts';
 import { z } from 'zod';
 import type { SampledRecord } from '../data/records.ts';
 import type { CallOptions, Engine, ScoreJob } from '../engine/jobs.ts';
+import type { Device } from '../engine/target.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { readShards } from './sample.ts';
 import { runStep, type Step, type StepResult } from './step.ts';
@@ -14,18 +15,20 @@ export interface ScoreInput {
   policy: Address;
   responses: Address;
   threads: number;
+  device?: Device;
 }
 
 const LOGPS = 'logps.jsonl';
 const rowSchema = z.object({ id: z.string(), logps: z.array(z.number()) });
 
 export const score: Step<ScoreInput, StepResult<{ responses: number }>> = (rooms, input, options) => {
-  const { policy, responses, threads } = input;
-  const recipe = { step: 'score', parameters: { threads }, inputs: { policy, responses }, seed: 0 };
+  const { policy, responses, threads, device } = input;
+  const recipe = { step: 'score', parameters: { threads, device }, inputs: { policy, responses }, seed: 0 };
   return runStep(rooms, 'logps', recipe, async (folder) => {
     const opened = await openPolicyArtifact(rooms.store, policy);
     const answered = await readShards(rooms.store, [responses]);
-    const logps = await scoreAnswers(rooms.engine, { policy: opened.policy, threads }, answered, options);
+    const job = { policy: { ...opened.policy, device }, threads };
+    const logps = await scoreAnswers(rooms.engine, job, answered, options);
     await writeJsonl(join(folder, LOGPS), answered.map(({ id }, i) => ({ id, logps: logps[i] }))); // prettier-ignore
     return { responses: logps.flat().length };
   });

@@ -28,7 +28,11 @@ export function doctorCommand(): Command {
     .addOption(jsonOption())
     .action(async (file: string | undefined, flags: Flags) => {
       const { problems, rows, json } = file === undefined ? await machine() : await configuration(file, flags);
-      const table = new Table({ style: { head: [], border: [], compact: true } });
+      const table = new Table({
+        style: { head: [], border: [], compact: true },
+        colWidths: [null, LINE],
+        wordWrap: true,
+      });
       table.push(...rows);
       console.log(table.toString());
       for (const problem of problems) console.error(`selm: ${problem}`);
@@ -36,6 +40,9 @@ export function doctorCommand(): Command {
       if (problems.length > 0) process.exitCode = FAILED;
     });
 }
+
+/** Columns that a finding has; sentences go over several lines. */
+const LINE = 100;
 
 interface Findings {
   problems: string[];

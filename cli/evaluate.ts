@@ -71,9 +71,9 @@ export function evaluateCommand(): Command {
   });
 }
 
-function otherPolicy({ model }: Policy, { againstAdapter, againstBase }: Flags): Policy | undefined {
-  if (againstAdapter !== undefined) return { model, adapter: againstAdapter };
-  return againstBase ? { model } : undefined;
+function otherPolicy({ model, device }: Policy, { againstAdapter, againstBase }: Flags): Policy | undefined {
+  if (againstAdapter !== undefined) return { model, device, adapter: againstAdapter };
+  return againstBase ? { model, device } : undefined;
 }
 
 function describeComparison({ prompts, meanScore, strictPassRate, against }: Comparison): string {

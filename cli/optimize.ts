@@ -35,7 +35,7 @@ export function optimizeCommand(): Command {
     const { seed } = readSettings(seedSchema, flags, ['seed']);
     const policy = await policyOf(flags);
     const adapter = flags.referenceAdapter ?? policy.adapter;
-    const reference = { model: policy.model, ...(adapter !== undefined && { adapter }) };
+    const reference = { ...policy, ...(adapter !== undefined && { adapter }) };
     const rows = await readPreferences(flags.preferences);
     const result = await withEngine((engine) =>
       engine.run('optimize', { policy, reference, rows, objective, training, seed, outDir: flags.out }),

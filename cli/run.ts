@@ -2,6 +2,7 @@ import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { Command } from 'commander';
 import { InputError } from '../data/errors.ts';
+import type { Device } from '../engine/target.ts';
 import { connectClient } from '../workers/connection.ts';
 import { roundNotes } from '../report/rounds.ts';
 import { startLocal } from '../workers/local.ts';
@@ -12,7 +13,7 @@ import type { RunStatus } from '../workflows/status.ts';
 import { INTERRUPTED } from './errors.ts';
 import { runTable } from './run-table.ts';
 import { watchRun } from './run-view.ts';
-import { jsonOption } from './step.ts';
+import { jsonOption, withEngine } from './step.ts';
 
 /** `selm run`: a run with all it needs on this machine, from nothing or from where it was. */
 export function runCommand(): Command {
@@ -36,6 +37,7 @@ const say = (message: string) => console.error(message);
 export async function runHere(config: RunConfig): Promise<RunStatus | undefined> {
   // A store that does not answer is told of here, once; a worker would be started again and again.
   await openStore();
+  if (config.device !== undefined) await checkHere(config.device);
   const stop = new AbortController();
   const interrupt = () => stop.abort();
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
@@ -56,6 +58,11 @@ export async function runHere(config: RunConfig): Promise<RunStatus | undefined>
     await local.stop();
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
+}
+
+/** @throws InputError when this machine cannot compute on the device */
+async function checkHere(device: Device): Promise<void> {
+  await withEngine((engine) => engine.run('check', { device }));
 }
 
 export function reportRun(status: RunStatus, { json }: { json?: boolean }): void {

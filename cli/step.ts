@@ -3,6 +3,8 @@ import { Option, type Command } from 'commander';
 import { resolveModel } from '../data/hub.ts';
 import { startEngine } from '../engine/host.ts';
 import type { CallOptions, Engine, Policy } from '../engine/jobs.ts';
+import { deviceSchema } from '../engine/settings.ts';
+import { DEVICES, type Device } from '../engine/target.ts';
 import { adapterFolder, namedPolicy } from './names.ts';
 import { showProgress } from './progress.ts';
 
@@ -12,17 +14,23 @@ export function addPolicy(command: Command): void {
       '--model <folder|id>',
       'Hugging Face model folder, or hub id org/name[@revision], or policy NAME@version.',
     )
-    .option('--adapter <folder|name>', 'PEFT adapter on top of the model, or policy NAME@version (selm policies).');
+    .option('--adapter <folder|name>', 'PEFT adapter on top of the model, or policy NAME@version (selm policies).')
+    .addOption(new Option('--device <name>', `${deviceSchema.description} (default: cpu)`).choices(DEVICES));
 }
 
 export interface PolicyFlags {
   model: string;
   adapter?: string;
+  device?: Device;
 }
 
-export async function policyOf({ model, adapter }: PolicyFlags): Promise<Policy> {
+export async function policyOf({ model, adapter, device }: PolicyFlags): Promise<Policy> {
   const base = (await namedPolicy(model)) ?? { model: await resolveModel(model) };
-  return { ...base, ...(adapter !== undefined && { adapter: await adapterFolder(adapter) }) };
+  return {
+    ...base,
+    ...(adapter !== undefined && { adapter: await adapterFolder(adapter) }),
+    ...(device && { device }),
+  };
 }
 
 export const jsonOption = () => new Option('--json', 'Print a machine-readable summary as the last line.');

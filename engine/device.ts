@@ -1,6 +1,7 @@
 /** Whether a device can be computed on. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { InputError } from '../data/errors.ts';
 import * as ops from './graph/ops.ts';
@@ -9,7 +10,8 @@ import { float32, Session } from './session.ts';
 import type { Device } from './target.ts';
 
 const INSTALL = 'npm rebuild onnxruntime-node --ignore-scripts=false';
-const NEEDS = 'an NVIDIA driver, CUDA 12 and cuDNN 9';
+/** Which CUDA depends on the provider's build: a library that is missing carries it in its name. */
+const NEEDS = "an NVIDIA driver, CUDA's libraries and cuDNN 9";
 
 /** Where onnxruntime-node's install script puts the CUDA provider, on the one platform it has one for. */
 const providerLibrary = () =>
@@ -29,9 +31,20 @@ export async function checkDevice(device: Device): Promise<void> {
   try {
     await computeOn(device);
   } catch (error) {
-    const [reason] = (error as Error).message.trim().split('\n');
+    const reason = missingLibrary() ?? (error as Error).message.trim().split('\n')[0];
     throw new InputError(`device: cuda does not work on this machine (${reason}): it needs ${NEEDS}, a GPU that nobody else fills, and ONNX Runtime's provider of this version (${INSTALL}); or set device: cpu.`); // prettier-ignore
   }
+}
+
+/** What the provider's library is not loaded for: ONNX Runtime tells it in the log alone, the loader's own words name it. */
+function missingLibrary(): string | undefined {
+  try {
+    process.dlopen({ exports: {} }, providerLibrary(), constants.dlopen.RTLD_LAZY);
+  } catch (error) {
+    const { message } = error as Error;
+    if (message.includes('cannot open shared object file')) return message;
+  }
+  return undefined;
 }
 
 async function computeOn(device: Device): Promise<void> {
@@ -41,7 +54,8 @@ async function computeOn(device: Device): Promise<void> {
   const session = await Session.open(g, { threads: 1, device });
   try {
     const { y } = await session.run({ x: float32(Float32Array.of(1, 2, 3, 4), [2, 2]) });
-    if ((y.data as Float32Array).join() !== '7,10,15,22') throw new Error(`it computes wrong numbers: ${y.data.join()}`);
+    if ((y.data as Float32Array).join() !== '7,10,15,22')
+      throw new Error(`it computes wrong numbers: ${y.data.join()}`);
   } finally {
     await session.close();
   }

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { InputError } from '../data/errors.ts';
+import { checkDevice } from './device.ts';
 import { JobAborted } from './errors.ts';
 import { quantizationDivergence } from './generation/divergence.ts';
 import { Generator, type Generated, type PromptTokens } from './generation/generate.ts';
@@ -31,6 +32,8 @@ import { Scorer, type TokenizedResponse } from './score.ts';
 import { PairRm, scoresOf } from './rankers/pairrm.ts';
 import { openRewardModel } from './rankers/reward.ts';
 import { SessionCache } from './sessions.ts';
+import { Q8_ON_CPU } from './settings.ts';
+import type { Device } from './target.ts';
 import { TokenScorer } from './token-scores.ts';
 import { fingerprintOf } from './training/checkpoint.ts';
 import { demonstrationTask } from './training/demonstration.ts';
@@ -58,6 +61,7 @@ const measured = (prompts: PromptTokens[], generated: Generated[][]) =>
 
 export class LocalEngine {
   private readonly sessions = new SessionCache();
+
   async run<M extends keyof EngineMethods>(
     method: M,
     job: Parameters<EngineMethods[M]>[0],
@@ -72,7 +76,10 @@ export class LocalEngine {
       optimize: (j: OptimizeJob) => this.optimize(j, control),
       sft: (j: SftJob) => this.sft(j, control),
       export: (j: ExportJob) => exportModel(j),
+      check: ({ device }: { device: Device }) => checkDevice(device).then(() => null),
     };
+    // Said at once, rather than where the first session is opened.
+    if ('policy' in job && job.policy.device) await checkDevice(job.policy.device);
     return (await methods[method](job as never)) as ReturnType<EngineMethods[M]>;
   }
 
@@ -83,6 +90,7 @@ export class LocalEngine {
   private async sample(job: SampleJob, control: JobControl): Promise<SampleResult> {
     const { policy, prompts, settings, seed, threads = ALL_CORES } = job;
     const opened = openPolicy(policy);
+    if (settings.weights === 'q8' && opened.model.target.device !== 'cpu') throw new InputError(Q8_ON_CPU);
     const tokenizer = opened.tokenizer();
     const generator = await this.sessions.get('generator', JSON.stringify([policy, settings, threads]), () =>
       Generator.open(opened, settings, tokenizer.eosIds, threads),
@@ -231,6 +239,7 @@ export class LocalEngine {
             seed,
             'objective' in job && job.objective,
             threads,
+            ...(model.target.device === 'cpu' ? [] : [model.target]),
             ...task.examples,
           ]),
         },

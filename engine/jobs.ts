@@ -12,11 +12,14 @@ import type {
 } from '../data/records.ts';
 import type { Divergence } from './generation/divergence.ts';
 import type { ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
+import type { Device } from './target.ts';
 
 /** A policy: a Hugging Face model folder, and a PEFT adapter folder on top of it. Both are local paths. */
 export interface Policy {
   model: string;
   adapter?: string;
+  /** Where it computes, and so in which numbers (see target.ts). Default: the CPU. */
+  device?: Device;
 }
 
 /** How far a job is. `done`/`total` count `unit`s; `tokens` is the work behind it, for rates. */
@@ -132,6 +135,8 @@ export interface EngineMethods {
   optimize(job: OptimizeJob): TrainResult;
   sft(job: SftJob): TrainResult;
   export(job: ExportJob): null;
+  /** Fails with an InputError where the device cannot be computed on. */
+  check(job: { device: Device }): null;
 }
 
 export interface CallOptions {

@@ -6,7 +6,6 @@ import { loadTokenizer, type ModelTokenizer } from './model/tokenizer.ts';
 import * as ops from './graph/ops.ts';
 import type { Graph, Tensor } from './graph/tensor.ts';
 import { float32, type Feeds } from './session.ts';
-import type { Device } from './target.ts';
 import type { Parameter } from './training/adamw.ts';
 
 export interface OpenPolicy {
@@ -17,8 +16,8 @@ export interface OpenPolicy {
 }
 
 /** @throws InputError when a part is missing, damaged, unsupported, or does not belong to the others */
-export function openPolicy(policy: Policy, device?: Device): OpenPolicy {
-  const model = openModel(policy.model, 'CausalLM', device);
+export function openPolicy(policy: Policy): OpenPolicy {
+  const model = openModel(policy.model, 'CausalLM', policy.device);
   let tokenizer: ModelTokenizer | undefined;
   return {
     model,

@@ -1,5 +1,6 @@
 /** What a user may set of sampling and training: one schema for the command line's flags, the config file and its reference. */
 import { z } from 'zod';
+import { DEVICES } from './target.ts';
 
 const positiveInt = z.int().positive();
 
@@ -26,6 +27,16 @@ export const samplingSchema = z.strictObject({
     ),
 });
 export type SamplingSettings = z.infer<typeof samplingSchema>;
+
+export const Q8_ON_CPU =
+  '8-bit weights are for device: cpu; with device: cuda leave weights at f32, which are 16 bits there.';
+
+/** Where the engine computes: a setting of a run, and of a command that runs one step. */
+export const deviceSchema = z
+  .enum(DEVICES)
+  .describe(
+    'Where the model computes: `cpu`, in float32, or `cuda`, an NVIDIA GPU, in float16 (bfloat16 where the model is stored so). Results depend on it.',
+  );
 
 export const loraSchema = z.strictObject({
   rank: positiveInt.default(16).describe('Rank of the LoRA matrices (r).'),

@@ -2,6 +2,7 @@
 import { existsSync, statfsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname } from 'node:path';
+import { startEngine } from '../engine/host.ts';
 import { installedTemporal } from './temporal-binary.ts';
 import { hasServer } from './connection.ts';
 import { homeFolder } from './places.ts';
@@ -20,7 +21,7 @@ const LEAST_DISK = 2e9;
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 
 export async function checkMachine(): Promise<Check[]> {
-  return [node(), await onnxruntime(), temporal(), { what: 'cores', found: String(availableParallelism()) }, { what: 'memory', found: gigabytes(totalmem()) }, disk()]; // prettier-ignore
+  return [node(), await onnxruntime(), await cuda(), temporal(), { what: 'cores', found: String(availableParallelism()) }, { what: 'memory', found: gigabytes(totalmem()) }, disk()]; // prettier-ignore
 }
 
 function node(): Check {
@@ -36,6 +37,20 @@ async function onnxruntime(): Promise<Check> {
     return { what, found: listSupportedBackends().filter(({ bundled }) => bundled).map(({ name }) => name).join(', ') }; // prettier-ignore
   } catch (error) {
     return { what, found: 'none', problem: `onnxruntime-node does not load (${(error as Error).message.split('\n')[0]}): run npm ci again on this machine.` }; // prettier-ignore
+  }
+}
+
+/** Not having one is no problem until a run asks for it. In a process of its own: a GPU that is opened stays so. */
+async function cuda(): Promise<Check> {
+  const what = 'CUDA';
+  const engine = startEngine();
+  try {
+    await engine.run('check', { device: 'cuda' });
+    return { what, found: 'works, for device: cuda' };
+  } catch (error) {
+    return { what, found: `no: ${(error as Error).message}` };
+  } finally {
+    await engine.close();
   }
 }
 

@@ -20,7 +20,7 @@ type Tick = (reused: boolean) => void;
 const GREEDY_SEED = 0;
 
 export async function answerHeldOut(
-  { threads, evaluate: { maxNewTokens, batchSize, shardSize } }: RunConfig,
+  { threads, device, evaluate: { maxNewTokens, batchSize, shardSize } }: RunConfig,
   policy: Address,
   heldOut: PromptSet,
   tick: Tick,
@@ -34,7 +34,7 @@ export async function answerHeldOut(
     batchSize,
     weights: 'f32' as const,
   };
-  const shared = { policy, prompts: heldOut.address, settings, seed: GREEDY_SEED, threads };
+  const shared = { policy, prompts: heldOut.address, settings, seed: GREEDY_SEED, threads, device };
   const responses = await runShards('sample', shared, shardsOf(heldOut.count, shardSize), tick);
   return { policy, responses };
 }
@@ -52,9 +52,9 @@ export async function compareAnswers(
   opponent: Answers,
   tick: Tick,
 ): Promise<{ address: Address; summary: Comparison }> {
-  const { label, seed, threads } = config;
+  const { label, seed, threads, device } = config;
   const shards = answers.responses.map((shard) => ({ responses: shard }));
-  const logps = await runShards('score', { policy: opponent.policy, threads }, shards, tick);
+  const logps = await runShards('score', { policy: opponent.policy, threads, device }, shards, tick);
   const together = isComparative(label);
   const labels = await judgeAnswers(config, answers, together ? opponent : undefined, tick);
   const against = { labels: together ? labels : await judgeAnswers(config, opponent, undefined, tick), logps };

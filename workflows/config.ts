@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { isPolicyName } from '../activities/release.ts';
 import { InputError } from '../data/errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
-import { objectiveSchema, samplingSchema, trainingSchema } from '../engine/settings.ts';
+import { deviceSchema, objectiveSchema, Q8_ON_CPU, samplingSchema, trainingSchema } from '../engine/settings.ts';
 import { labelSchema, locateLabeler, type LabelSettings } from '../labelers/index.ts';
 import type { Locate } from '../labelers/labeler.ts';
 import { withSettings, type Settings } from './changes.ts';
@@ -126,6 +126,7 @@ export const runSchema = z.strictObject({
     .describe(
       'Threads of the engine; results are the same to the bit for the same number. Default: the cores of the machine that starts the run.',
     ),
+  device: deviceSchema.optional().describe(`${deviceSchema.description} Labelers compute on the CPU. Default: cpu.`),
   sample: samplingSchema.extend({ shardSize }).prefault({}).describe('How the policy answers the prompts of a round.'),
   label: labelSchema.prefault({}).describe('How answers become preferences.'),
   optimize: optimizeSchema.prefault({}).describe('How the policy is trained on the preferences of a round.'),
@@ -159,11 +160,15 @@ export function readConfig(what: string, document: object, folder: string): RunC
   if (!parsed.success) throw new InputError(`${what}: ${describeProblem(runSchema, document, parsed.error)}`);
 
   const { path, pathOrId, model: modelAt } = locateFrom(folder);
-  const { model, adapter, prompts, output, threads = availableParallelism(), ...rest } = parsed.data;
+  const { model, adapter, prompts, output, device, threads = availableParallelism(), ...rest } = parsed.data;
+  if (device === 'cuda' && rest.sample.weights === 'q8')
+    throw new InputError(`${what}: "sample.weights": ${Q8_ON_CPU}`);
   const { train, heldOut } = prompts;
   return {
     ...locateLabelers(rest, { path, model: modelAt }),
     threads,
+    // Named or not, the CPU is the same to a step's key.
+    ...(device !== undefined && device !== 'cpu' && { device }),
     model: modelAt(model),
     ...(adapter !== undefined && { adapter: pathOrId(adapter, isPolicyName) }),
     prompts: {

@@ -70,7 +70,7 @@ async function runRound({
   setHandler(haltSignal, () => void (halting = true));
   const seed = roundSeed(config.seed, round);
   const { policy } = previous;
-  const { threads } = config;
+  const { threads, device } = config;
 
   /** Runs a step of `total` activities, each of which calls `tick` when it ends. */
   const step = async <T>(name: StepName, total: number, work: (tick: (reused: boolean) => void) => Promise<T>) => {
@@ -95,7 +95,7 @@ async function runRound({
 
   const { shardSize, ...settings } = config.sample;
   const shards = shardsOf(prompts.count, shardSize);
-  const shared = { policy, prompts: prompts.address, settings, seed, threads };
+  const shared = { policy, prompts: prompts.address, settings, seed, threads, device };
   const responses = await step('sample', shards.length, (tick) => runShards('sample', shared, shards, tick));
 
   const labeled = await step('label', shards.length + 1, async (tick) => {
@@ -116,6 +116,7 @@ async function runRound({
       training: { ...training, learningRate: rates[Math.min(round, rates.length) - 1] },
       seed,
       threads,
+      device,
       checkpointSeconds,
     });
     tick(result.reused);

@@ -123,7 +123,7 @@ function blockAttention(b: Graph, query: Tensor, samples: number, prompt: Block,
   const [B, kvHeads, group, headDim] = query.shape as [Dim, number, number, number];
   const scale = 1 / Math.sqrt(headDim);
   const scores = (q: Tensor, { key, mask }: Block) => {
-    const raw = ops.cast(b, ops.matmul(b, q, key, { transB: true, alpha: scale }), 'float32');
+    const raw = ops.wide(b, ops.matmul(b, q, key, { transB: true, alpha: scale }));
     return mask ? ops.add(b, raw, mask) : raw;
   };
   // The samples of a prompt are rows of one product with its keys: [Q, kvHeads, samples * group, ...].
@@ -138,12 +138,14 @@ function blockAttention(b: Graph, query: Tensor, samples: number, prompt: Block,
   const promptScores = samples === 1 ? scores(query, prompt) : unfold(scores(fold(query, headDim), prompt), 'P');
   const parts = [promptScores, scores(query, past), scores(query, recent)];
   const weights = ops.softmax(b, ops.concat(b, parts, 3));
-  const [onPrompt, onPast, onRecent] = ops.split(
-    b,
-    weights,
-    parts.map((part) => part.shape[3]),
-    3,
-  ).map((part) => ops.cast(b, part, query.type));
+  const [onPrompt, onPast, onRecent] = ops
+    .split(
+      b,
+      weights,
+      parts.map((part) => part.shape[3]),
+      3,
+    )
+    .map((part) => ops.cast(b, part, query.type));
   const fromPrompt =
     samples === 1
       ? ops.matmul(b, onPrompt, prompt.value)

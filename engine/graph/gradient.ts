@@ -28,7 +28,7 @@ const plain =
 /** Sums a gradient over the axes along which its tensor was broadcast, in float32. */
 function unbroadcast(g: Graph, gradient: Tensor, shape: Shape): Tensor {
   if (format(gradient.shape) === format(shape)) return gradient;
-  let reduced = ops.cast(g, gradient, 'float32');
+  let reduced = ops.wide(g, gradient);
   while (reduced.shape.length > shape.length) reduced = ops.reduceSum(g, reduced, 0, false);
   for (const [axis, dim] of shape.entries()) {
     if (dim === 1 && reduced.shape[axis] !== 1) reduced = ops.reduceSum(g, reduced, axis);
@@ -113,9 +113,9 @@ export const rules: Record<string, Rule> = {
       if (attributes['axis'] !== 0) throw new Error('Gather: only rows can be differentiated');
       const width = x!.shape.slice(1);
       const count = ops.reshape(g, indices!, [product(indices!.shape)]);
-      const rows = ops.cast(g, ops.reshape(g, dy!, [product(indices!.shape), product(width)]), 'float32');
+      const rows = ops.wide(g, ops.reshape(g, dy!, [product(indices!.shape), product(width)]));
       const table = [x!.shape[0], product(width)];
-      const onto = sum ? ops.cast(g, ops.reshape(g, sum, table), 'float32') : ops.zeros(g, table);
+      const onto = sum ? ops.wide(g, ops.reshape(g, sum, table)) : ops.zeros(g, table);
       return ops.cast(g, ops.reshape(g, ops.scatterAddRows(g, onto, count, rows), x!.shape), x!.type);
     },
     undefined,
@@ -151,22 +151,19 @@ export const rules: Record<string, Rule> = {
   }),
 
   // y = w x r, r = 1 / sqrt(mean(x^2) + eps):  dx = r u - x r^3 mean(u x), u = dy w;  dw = sum(dy x r);  in float32, as r is
-  SimplifiedLayerNormalization: (g, { inputs: [input, scale], outputs: [, r] }, [dy]) => {
-    const wide = (tensor: Tensor) => ops.cast(g, tensor, r.type);
-    return [
-      plain(g, () => {
-        const x = wide(input!);
-        const u = ops.mul(g, wide(dy!), wide(scale!));
-        const mean = ops.reduceMean(g, ops.mul(g, u, x), -1);
-        const cubed = ops.mul(g, r, ops.mul(g, r, ops.mul(g, r, mean)));
-        return ops.cast(g, ops.sub(g, ops.mul(g, u, r), ops.mul(g, x, cubed)), input!.type);
-      }),
-      plain(g, () => {
-        const slope = ops.mul(g, wide(dy!), ops.mul(g, wide(input!), r));
-        return ops.cast(g, unbroadcast(g, slope, scale!.shape), scale!.type);
-      }),
-    ];
-  },
+  SimplifiedLayerNormalization: (g, { inputs: [input, scale], outputs: [, r] }, [dy]) => [
+    plain(g, () => {
+      const x = ops.wide(g, input!);
+      const u = ops.mul(g, ops.wide(g, dy!), ops.wide(g, scale!));
+      const mean = ops.reduceMean(g, ops.mul(g, u, x), -1);
+      const cubed = ops.mul(g, r, ops.mul(g, r, ops.mul(g, r, mean)));
+      return ops.cast(g, ops.sub(g, ops.mul(g, u, r), ops.mul(g, x, cubed)), input!.type);
+    }),
+    plain(g, () => {
+      const slope = ops.mul(g, ops.wide(g, dy!), ops.mul(g, ops.wide(g, input!), r));
+      return ops.cast(g, unbroadcast(g, slope, scale!.shape), scale!.type);
+    }),
+  ],
 
   // A rotation: its transpose turns back.
   RotaryEmbedding: simple((g, dy, { inputs: [, rows, cosTable, sinTable] }) => [

@@ -73,6 +73,9 @@ export function cast(g: Graph, x: Tensor, type: ElementType): Tensor {
   return x.type === type ? x : one(g, 'Cast', [x], x.shape, type, { to: elementTypes[type] });
 }
 
+/** `x` as float32: the numbers that sums, norms and softmax are computed in, whatever the type of products. */
+export const wide = (g: Graph, x: Tensor): Tensor => cast(g, x, 'float32');
+
 export function where(g: Graph, condition: Tensor, a: Tensor, b: Tensor): Tensor {
   check(condition.type === 'bool', 'Where', `takes a bool condition, not ${condition.type}`);
   const shape = broadcast('Where', condition.shape, broadcast('Where', a.shape, b.shape));

@@ -55,8 +55,6 @@ function blockedAttention(g: Graph, config: ModelConfig, mask: Tensor, query: Te
   const size = g.ints([BLOCK_QUERIES]);
   const blocks = () => ops.reshape(g, ops.div(g, ops.add(g, length, g.ints([BLOCK_QUERIES - 1])), size), []);
   const none = () => ops.zeros(g, [G, heads, 0, headDim], query.type);
-  // Weights are computed in float32, whatever type products have.
-  const wide = (b: Graph, x: Tensor) => ops.cast(b, x, 'float32');
   const narrow = (b: Graph, x: Tensor) => ops.cast(b, x, query.type);
   const sofar = [G, heads, 'done', headDim];
   const whole = (x: Tensor): Tensor => ({ ...x, shape: query.shape });
@@ -78,7 +76,7 @@ function blockedAttention(g: Graph, config: ModelConfig, mask: Tensor, query: Te
     const unstack = (x: Tensor) => ops.reshape(b, x, [G, heads, 'n', x.shape[3]]);
     const q = stack(queries(query));
     const [k, v] = [keys(key), keys(value)];
-    const scores = wide(b, unstack(ops.matmul(b, q, k, { transB: true, alpha: scale })));
+    const scores = ops.wide(b, unstack(ops.matmul(b, q, k, { transB: true, alpha: scale })));
     const weights = ops.softmax(b, ops.add(b, scores, ops.slice(b, queries(mask), 3, first, end, 'e')));
     return { queries, stack, unstack, q, k, v, weights };
   };
@@ -95,16 +93,16 @@ function blockedAttention(g: Graph, config: ModelConfig, mask: Tensor, query: Te
   // With y = p v, p = softmax(s), s = scale q k^T:
   //   dv = p^T dy;  ds = p (dy v^T - sum(dy y));  dq = scale ds k;  dk = scale ds^T q
   const rule: Rule = (g, { outputs: [y] }, [dy]) => {
-    const sums = ops.reduceSum(g, ops.mul(g, wide(g, dy!), wide(g, y)), -1);
+    const sums = ops.reduceSum(g, ops.mul(g, ops.wide(g, dy!), ops.wide(g, y)), -1);
     const start = [none(), ops.zeros(g, key.shape), ops.zeros(g, value.shape)];
     const { state } = ops.loop(g, blocks(), start, [sofar, key.shape, value.shape], 'blocks', (b, block, [dq, dk, dv]) => {
       const { queries, stack, unstack, q, k, v, weights } = open(b, block);
       const onto = (sum: Tensor, part: Tensor) => {
-        const padded = ops.concat(b, [wide(b, part), ops.zeros(b, [G, kvHeads, 'rest', headDim])], 2);
+        const padded = ops.concat(b, [ops.wide(b, part), ops.zeros(b, [G, kvHeads, 'rest', headDim])], 2);
         return ops.add(b, sum, { ...padded, shape: sum.shape });
       };
       const slope = stack(queries(dy!));
-      const dWeights = wide(b, unstack(ops.matmul(b, slope, v, { transB: true })));
+      const dWeights = ops.wide(b, unstack(ops.matmul(b, slope, v, { transB: true })));
       const dScores = narrow(b, stack(ops.mul(b, weights, ops.sub(b, dWeights, queries(sums)))));
       const dQuery = unstack(ops.matmul(b, dScores, k, { alpha: scale }));
       return {

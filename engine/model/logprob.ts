@@ -47,15 +47,14 @@ export function tokenLogps(
   const rule: Rule = (_, node, [dy]) => {
     const coefficients = ops.reshape(g, dy!, [count, 1]);
     const flatRows = ops.reshape(g, rows, [count]);
-    const wide = (b: Graph, x: Tensor) => ops.cast(b, x, 'float32');
-    const start = (sum: Tensor | undefined, shape: Shape) => (sum ? wide(g, sum) : ops.zeros(g, shape));
+    const start = (sum: Tensor | undefined, shape: Shape) => (sum ? ops.wide(g, sum) : ops.zeros(g, shape));
     const hiddenGradient = (sum?: Tensor) => {
-      const scaled = ops.mul(g, wide(g, node.outputs[1]), coefficients);
+      const scaled = ops.mul(g, ops.wide(g, node.outputs[1]), coefficients);
       return ops.cast(g, ops.scatterAddRows(g, start(sum, hidden.shape), flatRows, scaled), hidden.type);
     };
     // d/d head = sum over tokens of coefficient (onehot(target) - softmax) hidden^T; the softmax is computed again.
     const headGradient = (sum?: Tensor) => {
-      const scaled = ops.mul(g, wide(g, ops.gather(g, hidden, flatRows)), coefficients);
+      const scaled = ops.mul(g, ops.wide(g, ops.gather(g, hidden, flatRows)), coefficients);
       const flatTargets = ops.reshape(g, targets, [count]);
       const picked = ops.scatterAddRows(g, start(sum, head.shape), flatTargets, scaled);
       const negated = ops.neg(g, ops.reshape(g, dy!, [K, C]));
@@ -75,7 +74,7 @@ export function tokenLogps(
 }
 
 const logitsOf = (b: Graph, hidden: Tensor, head: Tensor, rows: Tensor) =>
-  ops.cast(b, ops.gemm(b, ops.gather(b, hidden, rows), head, { transB: true }), 'float32');
+  ops.wide(b, ops.gemm(b, ops.gather(b, hidden, rows), head, { transB: true }));
 
 /** total + x^T y. Only factors of the total's type are added to it by the product itself. */
 function addProduct(b: Graph, total: Tensor, x: Tensor, y: Tensor): Tensor {

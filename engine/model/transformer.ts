@@ -133,4 +133,4 @@ export const headWeight = (config: ModelConfig, parameters: Parameters): Tensor 
 
 /** Scores of all tokens to come next, float32 [N, vocabSize], from final hidden states [N, hiddenSize]. */
 export const headLogits = (g: Graph, config: ModelConfig, parameters: Parameters, hidden: Tensor): Tensor =>
-  ops.cast(g, product(g, parameters, hidden, headName(config)), 'float32');
+  ops.wide(g, product(g, parameters, hidden, headName(config)));
