@@ -10,6 +10,16 @@ export interface TokenizedResponse {
   response: number[];
 }
 
+type ScoredPolicy = Pick<OpenPolicy, 'model' | 'adapter'>;
+
+/** Takes packGroups()'s inputs and `sequences` float32 [N]; gives `logps` [N]. */
+export function scoringGraph({ model, adapter }: ScoredPolicy): Graph {
+  const g = new Graph();
+  const sequences = g.input('sequences', 'float32', ['N']);
+  g.output('logps', sequenceLogps(g, model.config, policyParameters(g, model, adapter), sequences));
+  return g;
+}
+
 /** Scores responses under one policy. */
 export class Scorer {
   private readonly session: Session;
@@ -22,12 +32,10 @@ export class Scorer {
     this.vocabSize = vocabSize;
   }
 
-  static async open({ model, adapter }: Pick<OpenPolicy, 'model' | 'adapter'>, threads: number): Promise<Scorer> {
-    const g = new Graph();
-    const sequences = g.input('sequences', 'float32', ['N']);
-    g.output('logps', sequenceLogps(g, model.config, policyParameters(g, model, adapter), sequences));
-    const session = await Session.open(g, { folder: model.dataFolder, device: model.target.device, threads });
-    return new Scorer(session, adapterFeeds(adapter), model.config.vocabSize);
+  static async open(policy: ScoredPolicy, threads: number): Promise<Scorer> {
+    const { dataFolder: folder, target, config } = policy.model;
+    const session = await Session.open(scoringGraph(policy), { folder, device: target.device, threads });
+    return new Scorer(session, adapterFeeds(policy.adapter), config.vocabSize);
   }
 
   /**

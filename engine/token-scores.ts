@@ -11,6 +11,27 @@ import { Session, type Feeds } from './session.ts';
 /** As many as the OpenAI API gives at most. */
 export const MOST_LIKELY = 20;
 
+type ScoredPolicy = Pick<OpenPolicy, 'model' | 'adapter'>;
+
+/** Takes packGroups()'s inputs but `owners`; gives `logps` [K, C], and `topLogps` and `topIds` [K, C, MOST_LIKELY]. */
+export function tokenScoringGraph({ model, adapter }: ScoredPolicy): Graph {
+  const { config } = model;
+  const g = new Graph();
+  const [ids, positions, segments] = ['ids', 'positions', 'segments'].map((name) => g.input(name, 'int64', ['G', 'S'])); // prettier-ignore
+  const [rows, targets] = ['rows', 'targets'].map((name) => g.input(name, 'int64', ['K', 'C']));
+  const parameters = policyParameters(g, model, adapter);
+  const hidden = transformer(g, config, parameters, ids, positions, segmentedAttention(g, config, segments));
+  const chunks = ops.reshape(g, ops.sizeOf(g, 'K'), []);
+  const { scan } = ops.loop(g, chunks, [], [], 'K', (b, chunk) => {
+    const states = ops.gather(b, hidden, ops.gather(b, rows, chunk));
+    const logps = ops.logSoftmax(b, headLogits(b, config, parameters, states));
+    const picked = ops.gatherColumns(b, logps, ops.unsqueeze(b, ops.gather(b, targets, chunk), 1));
+    return { state: [], scan: [picked, ...ops.topK(b, logps, Math.min(MOST_LIKELY, config.vocabSize))] };
+  });
+  for (const [i, name] of ['logps', 'topLogps', 'topIds'].entries()) g.output(name, scan[i]);
+  return g;
+}
+
 /** Scores the tokens of sequences under one policy. */
 export class TokenScorer {
   private readonly session: Session;
@@ -23,23 +44,10 @@ export class TokenScorer {
     this.vocabSize = vocabSize;
   }
 
-  static async open({ model, adapter }: Pick<OpenPolicy, 'model' | 'adapter'>, threads: number): Promise<TokenScorer> {
-    const { config } = model;
-    const g = new Graph();
-    const [ids, positions, segments] = ['ids', 'positions', 'segments'].map((name) => g.input(name, 'int64', ['G', 'S'])); // prettier-ignore
-    const [rows, targets] = ['rows', 'targets'].map((name) => g.input(name, 'int64', ['K', 'C']));
-    const parameters = policyParameters(g, model, adapter);
-    const hidden = transformer(g, config, parameters, ids, positions, segmentedAttention(g, config, segments));
-    const chunks = ops.reshape(g, ops.sizeOf(g, 'K'), []);
-    const { scan } = ops.loop(g, chunks, [], [], 'K', (b, chunk) => {
-      const states = ops.gather(b, hidden, ops.gather(b, rows, chunk));
-      const logps = ops.logSoftmax(b, headLogits(b, config, parameters, states));
-      const picked = ops.gatherColumns(b, logps, ops.unsqueeze(b, ops.gather(b, targets, chunk), 1));
-      return { state: [], scan: [picked, ...ops.topK(b, logps, Math.min(MOST_LIKELY, config.vocabSize))] };
-    });
-    for (const [i, name] of ['logps', 'topLogps', 'topIds'].entries()) g.output(name, scan[i]);
-    const session = await Session.open(g, { folder: model.dataFolder, device: model.target.device, threads });
-    return new TokenScorer(session, adapterFeeds(adapter), config.vocabSize);
+  static async open(policy: ScoredPolicy, threads: number): Promise<TokenScorer> {
+    const { dataFolder: folder, target, config } = policy.model;
+    const session = await Session.open(tokenScoringGraph(policy), { folder, device: target.device, threads });
+    return new TokenScorer(session, adapterFeeds(policy.adapter), config.vocabSize);
   }
 
   /**

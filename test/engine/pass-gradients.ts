@@ -2,39 +2,49 @@
 import { expect } from 'vitest';
 import { packGroups } from '../../engine/packing.ts';
 import type { OpenPolicy } from '../../engine/policy.ts';
-import { float32, scalar, Session } from '../../engine/session.ts';
+import type { Graph } from '../../engine/graph/tensor.ts';
+import { float32, scalar, Session, type Feeds } from '../../engine/session.ts';
 import { openSafetensors, readTensorF32 } from '../../engine/model/safetensors.ts';
 import type { Example, TrainingTask } from '../../engine/training/task.ts';
 import { passGraph } from '../../engine/training/train.ts';
 import { trainableAdapter, trainableModel } from '../../engine/training/trainable.ts';
 
-/** @returns gradients of the adapter's matrices, or of all weights where there is no adapter, by name */
-export async function passGradients<E extends Example>(
-  { model, adapter }: OpenPolicy,
+/** The graph of a pass over all of a task's examples, and what it is run with. */
+export function onePass<E extends Example>(
+  { model, adapter }: Pick<OpenPolicy, 'model' | 'adapter'>,
   task: TrainingTask<E>,
   recompute = false,
-): Promise<Map<string, Float32Array>> {
+): { graph: Graph; feeds: Feeds; parameters: string[] } {
   const trainable = adapter ? trainableAdapter(model, adapter) : trainableModel(model);
-  const session = await Session.open(passGraph(model, trainable, task, recompute), {
-    folder: model.dataFolder,
-    threads: 2,
-  });
   const groups = task.examples.map(({ group }) => group);
   const sequences = groups.reduce((total, { responses }) => total + responses.length, 0);
   const zeros = trainable.parameters.map(({ name, shape }) => [
     `gradient.${name}`,
     float32(new Float32Array(shape.reduce((a, b) => a * b)), shape),
   ]);
-  const outputs = await session.run({
+  const feeds = {
     ...packGroups(groups, model.config.vocabSize).feeds,
     ...task.feeds(task.examples),
     ...trainable.values,
     ...Object.fromEntries(zeros),
     sequences: float32(new Float32Array(sequences), [sequences]),
     scale: scalar(task.scale(task.examples)),
-  });
+  };
+  const graph = passGraph(model, trainable, task, recompute);
+  return { graph, feeds, parameters: trainable.parameters.map(({ name }) => name) };
+}
+
+/** @returns gradients of the adapter's matrices, or of all weights where there is no adapter, by name */
+export async function passGradients<E extends Example>(
+  opened: Pick<OpenPolicy, 'model' | 'adapter'>,
+  task: TrainingTask<E>,
+  recompute = false,
+): Promise<Map<string, Float32Array>> {
+  const { graph, feeds, parameters } = onePass(opened, task, recompute);
+  const session = await Session.open(graph, { folder: opened.model.dataFolder, threads: 2 });
+  const outputs = await session.run(feeds);
   await session.close();
-  return new Map(trainable.parameters.map(({ name }) => [name, outputs[`gradient.${name}`].data as Float32Array]));
+  return new Map(parameters.map((name) => [name, outputs[`gradient.${name}`].data as Float32Array]));
 }
 
 /** Compares gradients with those that PyTorch left in a file under PEFT's names: each to a thousandth of its matrix's largest. */
