@@ -21,7 +21,10 @@ export function doctorCommand(): Command {
       'Sustained 10^12 floating-point operations a second, for hours (100: about what batches of 32 reach on an H100).',
       '100',
     ) // prettier-ignore
-    .option('--weight-bytes <n>', 'Bytes of a weight that is not trained: 4 is float32, 2 float16.', '4')
+    .option(
+      '--weight-bytes <n>',
+      'Bytes of a weight that is not trained (default: 4, float32, or 2 with device: cuda).',
+    )
     .option('--prompt-tokens <n>', 'Mean prompt (default: the longest, so that hours are an upper bound).')
     .option('--answer-tokens <n>', 'Mean answer (default: the longest, so that hours are an upper bound).')
     .option('--price <n>', 'What an hour of the machine costs, for the cost of a round.')

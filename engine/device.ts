@@ -14,7 +14,7 @@ const INSTALL = 'npm rebuild onnxruntime-node --ignore-scripts=false';
 const NEEDS = "an NVIDIA driver, CUDA's libraries and cuDNN 9";
 
 /** Where onnxruntime-node's install script puts the CUDA provider, on the one platform it has one for. */
-const providerLibrary = () =>
+export const providerLibrary = (): string =>
   join(dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json')), 'bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so'); // prettier-ignore
 
 /**

@@ -7,7 +7,7 @@
  * - optimize, LoRA with M parameters: b N + 16 M.
  * - activations: 4 bytes for all that the backward pass needs of a micro-batch's T tokens, attention's weights not among it:
  *   T (L (8 h + 2 k + 4 f) + 2 V), the last for logits and their gradient. With recomputation a layer keeps its input alone, and
- *   one at a time the rest: T (L h + 8 h + 2 k + 4 f + 2 V).
+ *   one at a time the rest: T (L h + 8 h + 2 k + 4 f + 2 V). Half precision takes less, so this is an upper bound of it.
  * Arithmetic, in floating-point operations a token: 2 N forward, and 4 N backward, 2 N where the weights are frozen (LoRA).
  */
 import type { ModelConfig } from './model/config.ts';

@@ -11,8 +11,8 @@ import type { RunConfig } from '../workflows/config.ts';
 export interface Assumptions {
   /** 10^12 floating-point operations a second that the machine sustains. */
   tflops: number;
-  /** Bytes of a weight that is not trained. */
-  weightBytes: number;
+  /** Bytes of a weight that is not trained. Default: what the device keeps, 4 on the CPU and 2 on CUDA. */
+  weightBytes?: number;
   promptTokens?: number;
   answerTokens?: number;
   /** Of an hour of the machine. */
@@ -73,11 +73,11 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
 }
 
 function needs(
-  { sample, optimize }: RunConfig,
+  { sample, optimize, device }: RunConfig,
   model: ModelConfig,
   prompts: number | undefined,
   heldOut: number | undefined,
-  { tflops, weightBytes, price, ...tokens }: Assumptions,
+  { tflops, weightBytes = device === 'cuda' ? 2 : 4, price, ...tokens }: Assumptions,
 ): Pick<Estimate, 'parameters' | 'sample' | 'optimize' | 'flops' | 'hours' | 'costPerRound'> {
   const { promptTokens = optimize.maxPromptLength, answerTokens = sample.maxNewTokens } = tokens;
   const memory = {

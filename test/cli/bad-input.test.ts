@@ -76,6 +76,8 @@ const cases: [what: string, args: string[], said: string[]][] = [
   ['a setting that is none of its values', optimize({ schedule: 'steep' }), ['--schedule steep', 'cosine']],
   ['a LoRA layer that there is not', optimize({ 'lora-targets': 'q_proj,z_proj' }), ['--lora-targets', 'q_proj']],
   ['a training without room for its result', optimize({ out: model }), [model, 'not empty']],
+  ['a device that there is not', sample({ device: 'tpu' }), ['--device', 'tpu', 'cuda']],
+  ['8-bit weights on CUDA', ['run', file('q8.yaml', 'name: q8', `model: ${model}`, 'device: cuda', 'prompts:', `  train: ${prompts}`, '  heldOut: 1', 'sample:', '  weights: q8')], [path('q8.yaml'), '"sample.weights"', 'leave weights at f32']], // prettier-ignore
   ['an unknown flag', sample({ promts: 'x' }), ["'--promts'", '--prompts']],
   ['a required flag that is missing', ['sample', '--model', model, '--out', out], ["'--prompts <file>'"]],
   ['an unknown command', ['smaple'], ["'smaple'", 'sample']],

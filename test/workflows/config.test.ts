@@ -39,6 +39,15 @@ describe('what a file leaves out', () => {
     expect(optimize.objective).toEqual({ name: 'selm', beta: 0.01, alpha: 0.001 });
   });
 
+  test('computes on the CPU, which may be named as well', () => {
+    write(...REQUIRED);
+    const unnamed = loadConfig(file);
+    write(...REQUIRED, 'device: cpu');
+    expect(loadConfig(file)).toEqual(unnamed);
+    write(...REQUIRED, 'device: cuda');
+    expect(loadConfig(file)).toEqual({ ...unnamed, device: 'cuda' });
+  });
+
   test('may be replaced from outside', () => {
     write(...REQUIRED, 'seed: 1');
     expect(loadConfig(file, { seed: 2, name: 'other' })).toMatchObject({ seed: 2, name: 'other', model: 'org/model' });

@@ -26,12 +26,13 @@ export function halfPolicy(name: string, compute: HalfType, withAdapter = true):
   return { ...opened, model: { ...opened.model, target } };
 }
 
+const objective = (given: object) => preferenceTask([], objectiveSchema.parse(given));
+
 /** All graphs of a model by what they are for. */
 export function cudaGraphs(name: string, compute: HalfType): Map<string, GraphOfModel> {
   const { model, adapter, ...rest } = halfPolicy(name, compute);
   const policy = { ...rest, model, adapter: adapter! };
   const lora = trainableAdapter(model, policy.adapter);
-  const objective = (given: object) => preferenceTask([], objectiveSchema.parse(given));
   const selm = objective({});
   const decode = (settings: object) => decodeGraph(model, adapter, samplingSchema.parse(settings), model.config.eosIds);
   const graphs = {

@@ -24,6 +24,7 @@ import { cosine, greedyByOnnx } from './numbers.ts';
 
 interface Rounded {
   logps: Roles<number>[];
+  greedy_first_prompt: number[];
 }
 const torch = readJson<Record<HalfType, Record<string, Rounded>>>(fixture('half-precision/expected.json'));
 
@@ -97,8 +98,8 @@ describe.each(CASES)('%s', (name) => {
 
     test('greedy tokens', async () => {
       const tokens = await greedyByOnnx(scratch, policy, pairs[0].prompt, expected.greedy_first_prompt.length);
-      // PyTorch's own, in bfloat16, are others for two of the models: they leave these where two logits are nearly equal.
-      expect(tokens).toEqual(expected.greedy_first_prompt);
+      // Where two logits are nearly equal, rounding decides: PyTorch's tokens in bfloat16 are not all those in float32 either.
+      expect([expected.greedy_first_prompt, rounded.greedy_first_prompt]).toContainEqual(tokens);
     });
   });
 
