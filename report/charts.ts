@@ -27,7 +27,7 @@ export interface Axis {
 export interface Line {
   name: string;
   points: [x: number | string, y: number][];
-  intervals?: { x: string; low: number; high: number }[];
+  intervals?: { x: number | string; low: number; high: number }[];
 }
 
 export interface Drawing {

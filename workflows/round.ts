@@ -36,7 +36,13 @@ export const roundStatusQuery = defineQuery<RoundStatus>('status');
 export const haltSignal = defineSignal('halt');
 
 /** Rounds of a run draw different random numbers, as do runs of neighbouring seeds. */
-const roundSeed = (seed: number, round: number) => seed * 1000 + round;
+export const roundSeed = (seed: number, round: number) => seed * 1000 + round;
+
+/**
+ * Objectives whose reference responses are the start policy's, as their papers have it, and not those of the policy that the
+ * round starts from.
+ */
+export const FROM_START: string[] = ['xpo', 'vpo'];
 
 /** A round that was told to end before it was done, or has spent what was left of the budget. */
 export interface HaltedRound extends Spent {
@@ -96,12 +102,18 @@ async function runRound({
   const { shardSize, ...settings } = config.sample;
   const shards = shardsOf(prompts.count, shardSize);
   const shared = { policy, prompts: prompts.address, settings, seed, threads };
-  const responses = await step('sample', shards.length, (tick) => runShards('sample', shared, shards, tick));
+  // In the first round the start policy's answers are among the round's.
+  const fromStart = FROM_START.includes(config.optimize.objective.name) && policy !== start.policy;
+  const ofStart = { ...shared, policy: start.policy, settings: { ...settings, samplesPerPrompt: 1 } };
+  const { responses, references } = await step('sample', (fromStart ? 2 : 1) * shards.length, async (tick) => ({
+    responses: await runShards('sample', shared, shards, tick),
+    ...(fromStart && { references: await runShards('sample', ofStart, shards, tick) }),
+  }));
 
   const labeled = await step('label', shards.length + 1, async (tick) => {
     const answered = responses.map((shard) => ({ responses: shard }));
     const labels = await runShards('label', { label: config.label, threads }, answered, tick);
-    const result = await control.prefer({ labels });
+    const result = await control.prefer({ labels, ...(references && { references }) });
     tick(result.reused);
     return result;
   });

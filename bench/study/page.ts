@@ -1,0 +1,129 @@
+/** The study as a page: every figure, and every sentence about figures, is of the results. */
+import { BASELINE, BETA, METHODS } from './methods.ts';
+import { PLOTS } from './plots.ts';
+import { differenceOf, meanOf, type Figure, type StudyResults } from './results.ts';
+import type { Estimate } from './statistics.ts';
+
+const others = METHODS.filter(({ name }) => name !== BASELINE);
+
+export function describe(results: StudyResults): string {
+  const { settings, runs } = results;
+  const rounds = Array.from({ length: settings.rounds }, (_, i) => i + 1);
+  const planned = METHODS.length * settings.seeds;
+  const covered = runs.length === planned ? `all ${planned} runs` : `${runs.length} of ${planned} runs`;
+  return `# Does the optimism help?
+
+Written by \`npm run study\`: ${covered} (${METHODS.length} methods, ${settings.seeds} seeds), ${settings.rounds} rounds each, on the [quickstart](../examples/quickstart)'s task. The numbers are in
+[study.json](study.json); ${settings.engine}, ${settings.threads === 1 ? 'one thread' : `${settings.threads} threads`} a run.
+
+## What is compared
+
+All methods minimize one loss and differ in its last term, the optimism. With s(y) = log π(y) − log π_ref(y) and β = ${BETA},
+
+−log σ(β (s(chosen) − s(rejected))) + α β s(y)
+
+| | α | y is an answer of |
+| --- | ---: | --- |
+${METHODS.map(({ name, alpha, answerOf }) => `| ${name} | ${weight(alpha)} | ${answerOf} |`).join('\n')}
+
+- **dpo** is iterative DPO: no such term.
+- **selm** (arXiv 2405.19332) asks the policy that the round starts from. The quickstart's own α, 0.001, is the paper's for Zephyr-7B; these are larger, so that there
+  is an effect to see.
+- **xpo** (arXiv 2405.21046) has the term α_XPO log π(y), whose gradient is that of α β s(y) with α = α_XPO / β. Its y is the first policy's. Its weight
+  here is TRL's default, α_XPO = ${weight(METHODS.find(({ name }) => name === 'xpo')!.alpha * BETA)}.
+- **vpo** (arXiv 2405.19320), online, has SELM's loss with y from a calibration policy that stays what it is: here the first policy. Its weight is the larger
+  one of selm, so that the two differ in nothing but y. In the first round they are the same method.
+
+All else is the same for all: the model, the prompts of each round (${settings.promptsPerRound}, no prompt twice), four answers a prompt at temperature 1 from the policy that the
+round starts from, the best and the worst of them by the verifier as chosen and rejected, that policy as π_ref, one epoch with the quickstart's
+optimizer settings, no gate: each round goes on from the one before. (In the papers of XPO and VPO π_ref is the first policy throughout, and a
+round trains on the preferences of all rounds so far; the SELM paper's answers are greedy, and its data set's own answers are candidates, too.)
+The policy after each round answers ${settings.heldOut} held-out prompts greedily, of which no training prompt asks the same.
+
+## Results
+
+Intervals are 95 % intervals of the mean over seeds by Student's t. A difference is to ${BASELINE}'s run of the same seed, which has had the same prompts and, in the
+first round, the same answers. The intervals are not corrected for how many there are.
+
+![Strict pass rate by round](${PLOTS.strict})
+
+Strict pass rate (%), all constraints of the prompt kept${startOf(results)}:
+
+${table(rounds, (name, round) => cell(meanOf(results, name, round, 'strictPassRate'), percent), METHODS)}
+
+![Difference to ${BASELINE} by round](${PLOTS.difference})
+
+Strict pass rate less that of ${BASELINE}, in percentage points; **bold** where the interval leaves out 0:
+
+${table(rounds, (name, round) => difference(differenceOf(results, name, round, 'strictPassRate'), percent), others)}
+
+After round ${settings.rounds}:
+
+| | runs | ${FIGURES.map(({ title }) => title).join(' | ')} |
+| --- | ---: | ${FIGURES.map(() => '---:').join(' | ')} |
+${METHODS.map(({ name }) => `| ${[name, runs.filter(({ method }) => method === name).length, ...FIGURES.map(({ figure, show }) => cell(meanOf(results, name, settings.rounds, figure), show))].join(' | ')} |`).join('\n')}
+
+The win rate is over the start policy's answers, KL from the start policy in nats per answer, at the greedy answers; preferences are those that the last round has trained on.
+
+${[...verdicts(results, rounds), ...failures(results)].join('\n')}
+`; // prettier-ignore
+}
+
+const weight = (alpha: number) =>
+  alpha === 0 || alpha >= 1e-3 ? String(alpha) : alpha.toExponential().replace('.0', '');
+
+const percent = (share: number) => (100 * share).toFixed(1);
+const fixed = (digits: number) => (value: number) => value.toFixed(digits);
+
+const FIGURES: { title: string; figure: Figure; show: (value: number) => string }[] = [
+  { title: 'mean score', figure: 'meanScore', show: fixed(3) },
+  { title: 'win rate, %', figure: 'winRate', show: percent },
+  { title: 'KL', figure: 'kl', show: fixed(2) },
+  { title: 'tokens', figure: 'tokens', show: fixed(2) },
+  { title: 'preferences', figure: 'preferences', show: fixed(0) },
+];
+
+const startOf = ({ runs }: StudyResults) =>
+  runs.length > 0 ? `; the start policy's is ${percent(runs[0].start.strictPassRate)}` : '';
+
+const table = (rounds: number[], show: (name: string, round: number) => string, methods: typeof METHODS) =>
+  [
+    `| | ${rounds.map((round) => `round ${round}`).join(' | ')} |`,
+    `| --- | ${rounds.map(() => '---:').join(' | ')} |`,
+    ...methods.map(({ name }) => `| ${[name, ...rounds.map((round) => show(name, round))].join(' | ')} |`),
+  ].join('\n');
+
+function cell(estimated: Estimate | undefined, show: (value: number) => string): string {
+  if (!estimated) return '';
+  const { mean, interval } = estimated;
+  return interval ? `${show(mean)} [${show(interval.low)}, ${show(interval.high)}]` : show(mean);
+}
+
+function difference(estimated: Estimate | undefined, show: (value: number) => string): string {
+  const signed = (value: number) => `${value > 0 ? '+' : ''}${show(value)}`;
+  const text = cell(estimated, signed);
+  return estimated && isClear(estimated) ? `**${text}**` : text;
+}
+
+const isClear = ({ interval }: Estimate) => interval !== undefined && (interval.low > 0 || interval.high < 0);
+
+/** What the differences say, for each method. */
+function verdicts(results: StudyResults, rounds: number[]): string[] {
+  return others.map(({ name }) => {
+    const estimates = rounds.map((round) => ({
+      round,
+      estimated: differenceOf(results, name, round, 'strictPassRate'),
+    }));
+    if (estimates.every(({ estimated }) => !estimated?.interval)) return `- **${name}**: too few runs to tell.`;
+    const clear = estimates.filter(({ estimated }) => estimated && isClear(estimated));
+    const sides = [
+      { word: 'above', of: clear.filter(({ estimated }) => estimated!.mean > 0) },
+      { word: 'below', of: clear.filter(({ estimated }) => estimated!.mean < 0) },
+    ].filter(({ of }) => of.length > 0);
+    if (sides.length === 0) return `- **${name}** cannot be told from ${BASELINE} after any round.`;
+    return `- **${name}** is ${sides.map(({ word, of }) => `${word} ${BASELINE} after ${of.length === rounds.length ? 'every round' : `round ${of.map(({ round }) => round).join(', ')}`}`).join(' and ')}${clear.length < rounds.length ? '; after the other rounds it cannot be told from it' : ''}.`; // prettier-ignore
+  });
+}
+
+const failures = ({ runs }: StudyResults): string[] =>
+  runs.flatMap(({ method, seed, failed }) => (failed === undefined ? [] : [`- ${method}, seed ${seed}, ended early: ${failed}`])); // prettier-ignore
