@@ -47,18 +47,19 @@ describe('over seeds', () => {
   });
 });
 
-describe('the page', () => {
-  const percent = (share: number) => (100 * share).toFixed(1);
+const percent = (share: number) => (100 * share).toFixed(1);
+/** In the order of the rounds. */
+const strictPassOf = (rows: Expected[], method: string) => rows.filter((row) => row.method === method && row.figure === 'strictPassRate'); // prettier-ignore
 
+describe('the page', () => {
   test('shows these figures, and what is not done', () => {
     const page = pageOf(study);
     expect(page).toContain('8 of 25 runs');
-    const of = (rows: Expected[], method: string) => rows.filter((row) => row.method === method && row.figure === 'strictPassRate'); // prettier-ignore
-    const cells = of(means, 'dpo').map(({ mean, interval: { low, high } }) => `${percent(mean)} [${percent(low)}, ${percent(high)}]`); // prettier-ignore
+    const cells = strictPassOf(means, 'dpo').map(({ mean, interval: { low, high } }) => `${percent(mean)} [${percent(low)}, ${percent(high)}]`); // prettier-ignore
     expect(page).toContain(`| dpo | ${cells.join(' | ')} |`);
     expect(page).toContain('| vpo 0.1 |  |  |');
     expect(page).toContain('- selm 0.1, seed 2, ended early: round 2: Training diverged.');
-    for (const { mean, interval } of of(differences, 'selm 0.1')) {
+    for (const { mean, interval } of strictPassOf(differences, 'selm 0.1')) {
       const clear = interval.low > 0 || interval.high < 0;
       const text = `${mean > 0 ? '+' : ''}${percent(mean)} [`;
       expect(page).toContain(clear ? `**${text}` : `| ${text}`);
