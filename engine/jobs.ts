@@ -99,7 +99,8 @@ interface TrainJob extends ComputeJob {
   checkpoint?: { dir: string; everySeconds: number };
 }
 export interface OptimizeJob extends TrainJob {
-  rows: (PreferenceRecord | TokenizedPreferenceRecord)[];
+  /** The preferences, or the file that has them: a message with very many would be larger than memory. */
+  rows: (PreferenceRecord | TokenizedPreferenceRecord)[] | string;
   objective: ObjectiveSettings;
   reference: Policy;
 }

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { LocalEngine } from '../../../engine/engine.ts';
 import { JobAborted } from '../../../engine/errors.ts';
 import type { OptimizeJob, TrainMetrics } from '../../../engine/jobs.ts';
-import { referenceCase, undisturbed } from '../reference-case.ts';
+import { referenceCase, type TokenizedJob, undisturbed } from '../reference-case.ts';
 import { temporaryFolder } from '../../temporary.ts';
 
 const scratch = temporaryFolder();
@@ -20,7 +20,7 @@ const STEPS = 6;
 
 let runs = 0;
 /** A job with an output folder of its own. */
-const newJob = (full: boolean, dir?: string): OptimizeJob => ({
+const newJob = (full: boolean, dir?: string): TokenizedJob => ({
   ...optimizeJob(join(scratch, `out-${runs++}`), { ...SETTINGS, full }),
   ...(dir && { checkpoint: { dir, everySeconds: 3600 } }),
 });
