@@ -48,9 +48,12 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
       outDir: join(folder, training.full ? MODEL : ADAPTER),
       checkpoint: { dir: checkpoints, everySeconds: checkpointSeconds },
     };
-    const { steps, metrics } = await keepingCheckpoints(rooms.store, key, options, (kept) =>
+    const { steps, metrics, damagedCheckpoints } = await keepingCheckpoints(rooms.store, key, options, (kept) =>
       rooms.engine.run('optimize', job, kept),
     );
+    for (const damaged of damagedCheckpoints) {
+      console.warn(`Checkpoint ${damaged} was damaged: its steps have been done again.`);
+    }
     // How fast it went is no property of the result: it stays out, so that the same step makes the same artifact.
     const timeless = metrics.map(withoutSpeed);
     await writeJsonl(join(folder, 'metrics.jsonl'), timeless);

@@ -112,6 +112,8 @@ export interface TrainResult {
   /** Every step's metrics, in order, those before a resume included. */
   metrics: TrainMetrics[];
   resumedFromStep?: number;
+  /** Checkpoints from which it could not go on: something in them is not as it was written. */
+  damagedCheckpoints: string[];
 }
 
 export interface ExportJob {
