@@ -34,7 +34,7 @@ ${METHODS.map(({ name, alpha, answerOf }) => `| ${name} | ${weight(alpha)} | ${a
 - **vpo** (arXiv 2405.19320), online, has SELM's loss with y from a calibration policy that stays what it is: here the first policy. Its weight is the larger
   one of selm, so that the two differ in nothing but y. In the first round they are the same method.
 
-All else is the same for all: the model, the prompts of each round (${settings.promptsPerRound}, no prompt twice), four answers a prompt at temperature 1 from the policy that the
+All else is the same for all: the model, the prompts of each round (${settings.promptsPerRound}: all of the quickstart's in equal parts, no prompt twice), four answers a prompt at temperature 1 from the policy that the
 round starts from, the best and the worst of them by the verifier as chosen and rejected, that policy as π_ref, one epoch with the quickstart's
 optimizer settings, no gate: each round goes on from the one before. (In the papers of XPO and VPO π_ref is the first policy throughout, and a
 round trains on the preferences of all rounds so far; the SELM paper's answers are greedy, and its data set's own answers are candidates, too.)
