@@ -30,11 +30,11 @@ ${METHODS.map(({ name, alpha, answerOf }) => `| ${name} | ${weight(alpha)} | ${a
 - **selm** (arXiv 2405.19332) asks the policy that the round starts from. The quickstart's own α, 0.001, is the paper's for Zephyr-7B; these are larger, so that there
   is an effect to see.
 - **xpo** (arXiv 2405.21046) has the term α_XPO log π(y), whose gradient is that of α β s(y) with α = α_XPO / β. Its y is the first policy's. Its weight
-  here is TRL's default, α_XPO = ${weight(METHODS.find(({ name }) => name === 'xpo')!.alpha * BETA)}.
+  here is TRL's default, α_XPO = ${weight(METHODS.find(({ name }) => name === 'xpo')!.alpha * BETA)}, so small that xpo can hardly differ from dpo: how far the two come to lie apart is what chance does.
 - **vpo** (arXiv 2405.19320), online, has SELM's loss with y from a calibration policy that stays what it is: here the first policy. Its weight is the larger
   one of selm, so that the two differ in nothing but y. In the first round they are the same method.
 
-All else is the same for all: the model, the prompts of each round (${settings.promptsPerRound}: all of the quickstart's in equal parts, no prompt twice), four answers a prompt at temperature 1 from the policy that the
+All else is the same for all: the model, the prompts of each round (${settings.promptsPerRound}: all that the quickstart has, in equal parts${settings.rounds > 3 ? ', smaller than those of its three rounds' : ''}), four answers a prompt at temperature 1 from the policy that the
 round starts from, the best and the worst of them by the verifier as chosen and rejected, that policy as π_ref, one epoch with the quickstart's
 optimizer settings, no gate: each round goes on from the one before. (In the papers of XPO and VPO π_ref is the first policy throughout, and a
 round trains on the preferences of all rounds so far; the SELM paper's answers are greedy, and its data set's own answers are candidates, too.)
