@@ -15,7 +15,7 @@ export interface Method {
 const ROUND = 'the policy that the round starts from';
 const START = "the run's start policy";
 
-/** Both for comparison with SELM and as the quickstart has it: 0.1, which is TRL's default for XPO too. */
+/** The quickstart's, and TRL's default for XPO. */
 export const BETA = 0.1;
 /** TRL's default. */
 const XPO_ALPHA = 1e-5;

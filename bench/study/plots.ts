@@ -12,9 +12,9 @@ const APART = 0.08;
 export function plots(results: StudyResults): { file: string; svg: string }[] {
   const names = METHODS.map(({ name }) => name);
   const start = results.runs[0]?.start.strictPassRate;
-  const strict = names.map((name, i) => ({
-    ...line(name, i - (names.length - 1) / 2, results, (round) => meanOf(results, name, round, 'strictPassRate')),
-  }));
+  const strict = names.map((name, i) =>
+    line(name, i - (names.length - 1) / 2, results, (round) => meanOf(results, name, round, 'strictPassRate')),
+  );
   if (start !== undefined) for (const { points } of strict) if (points.length > 0) points.unshift([0, 100 * start]);
   const others = names.filter((name) => name !== BASELINE);
   const differences = others.map((name, i) =>
@@ -41,7 +41,6 @@ function line(
   { settings }: StudyResults,
   of: (round: number) => Estimate | undefined,
 ): Line {
-  // prettier-ignore
   const at = Array.from({ length: settings.rounds }, (_, i) => i + 1).flatMap((round) => {
     const estimated = of(round);
     return estimated ? [{ x: round + place * APART, ...estimated }] : [];
