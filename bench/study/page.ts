@@ -65,7 +65,9 @@ ${METHODS.map(({ name }) => `| ${[name, runs.filter(({ method }) => method === n
 
 The win rate is over the start policy's answers, KL from the start policy in nats per answer, at the greedy answers; preferences are those that the last round has trained on.
 
-${[...verdicts(results, rounds), ...failures(results)].join('\n')}
+${[...METHODS.flatMap(({ name }) => reading(results, name, rounds)), ...failures(results)].join('\n')}
+
+${resolution(results, settings.rounds)}
 `; // prettier-ignore
 }
 
@@ -107,22 +109,42 @@ function difference(estimated: Estimate | undefined, show: (value: number) => st
 
 const isClear = ({ interval }: Estimate) => interval !== undefined && (interval.low > 0 || interval.high < 0);
 
-/** What the differences say, for each method. */
-function verdicts(results: StudyResults, rounds: number[]): string[] {
-  return others.map(({ name }) => {
-    const estimates = rounds.map((round) => ({
-      round,
-      estimated: differenceOf(results, name, round, 'strictPassRate'),
-    }));
-    if (estimates.every(({ estimated }) => !estimated?.interval)) return `- **${name}**: too few runs to tell.`;
-    const clear = estimates.filter(({ estimated }) => estimated && isClear(estimated));
-    const sides = [
-      { word: 'above', of: clear.filter(({ estimated }) => estimated!.mean > 0) },
-      { word: 'below', of: clear.filter(({ estimated }) => estimated!.mean < 0) },
-    ].filter(({ of }) => of.length > 0);
-    if (sides.length === 0) return `- **${name}** cannot be told from ${BASELINE} after any round.`;
-    return `- **${name}** is ${sides.map(({ word, of }) => `${word} ${BASELINE} after ${of.length === rounds.length ? 'every round' : `round ${of.map(({ round }) => round).join(', ')}`}`).join(' and ')}${clear.length < rounds.length ? '; after the other rounds it cannot be told from it' : ''}.`; // prettier-ignore
+/** When a method was at its best, and how it compares with the baseline. */
+function reading(results: StudyResults, name: string, rounds: number[]): string[] {
+  const means = rounds.flatMap((round) => {
+    const estimated = meanOf(results, name, round, 'strictPassRate');
+    return estimated ? [{ round, mean: estimated.mean }] : [];
   });
+  if (means.length === 0) return [];
+  const best = means.reduce((a, b) => (b.mean > a.mean ? b : a));
+  const verdict = name === BASELINE ? '' : `; ${comparison(results, name, rounds)}`;
+  return [`- **${name}** is at its best after round ${best.round} (${percent(best.mean)} %)${verdict}.`];
+}
+
+function comparison(results: StudyResults, name: string, rounds: number[]): string {
+  const estimates = rounds.flatMap((round) => {
+    const estimated = differenceOf(results, name, round, 'strictPassRate');
+    return estimated?.interval ? [{ round, estimated }] : [];
+  });
+  if (estimates.length === 0) return 'too few runs to compare';
+  const clear = estimates.filter(({ estimated }) => isClear(estimated));
+  if (clear.length === 0) return `it cannot be told from ${BASELINE} after any round`;
+  const side = (word: string, sign: number) => {
+    const of = clear.filter(({ estimated }) => Math.sign(estimated.mean) === sign).map(({ round }) => round);
+    return of.length > 0 ? [`${word} ${BASELINE} after round ${of.join(', ')}`] : [];
+  };
+  const rest = clear.length < rounds.length ? ', and cannot be told from it after the others' : '';
+  return `it is ${[...side('above', 1), ...side('below', -1)].join(' and ')}${rest}`;
+}
+
+/** What difference the study could have seen. */
+function resolution(results: StudyResults, round: number): string {
+  const halves = others.flatMap(({ name }) => {
+    const interval = differenceOf(results, name, round, 'strictPassRate')?.interval;
+    return interval ? [(interval.high - interval.low) / 2] : [];
+  });
+  if (halves.length === 0) return '';
+  return `After round ${round} the intervals of the differences reach ${percent(Math.min(...halves))} to ${percent(Math.max(...halves))} points to either side: smaller ones are not seen with so few seeds.`;
 }
 
 const failures = ({ runs }: StudyResults): string[] =>
