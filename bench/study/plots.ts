@@ -52,5 +52,9 @@ function line(
   };
 }
 
-/** Charts are made for pages that give them their colors. */
-const standalone = (svg: string) => svg.replaceAll('currentColor', '#808080').replaceAll('var(--line)', '#80808066');
+/** Charts are made for pages that give them their colors, and number themselves over all that a process draws. */
+const standalone = (svg: string) =>
+  svg
+    .replaceAll('currentColor', '#808080')
+    .replaceAll('var(--line)', '#80808066')
+    .replaceAll(/\bzr\d+-/g, 'zr-');
