@@ -26,17 +26,16 @@ const FLOAT32_MEGABYTES = (4 * weights) / 2 ** 20;
 const tokens = (count: number, seed: number) => Array.from({ length: count }, (_, i) => 5 + ((seed + 31 * i) % 90));
 const PROMPTS = [tokens(12, 1), tokens(20, 2)];
 const ANSWERS = [tokens(9, 3), tokens(6, 4)];
-const settings = samplingSchema.parse({ maxNewTokens: 8 });
 const training = trainingSchema.parse({ learningRate: 1e-3, schedule: 'constant', batchSize: 2, lora: { rank: 2 } });
 
 const engine = startEngine();
 afterAll(() => engine.close());
 
-const sample = (policy: Policy) =>
+const sample = (policy: Policy, temperature = 0) =>
   engine.run('sample', {
     policy,
     prompts: PROMPTS.map((prompt, i) => ({ id: `p${i}`, prompt_input_ids: prompt })),
-    settings,
+    settings: samplingSchema.parse({ maxNewTokens: 8, temperature }),
     seed: 0,
     threads: 2,
   });
@@ -70,18 +69,26 @@ function peak(): number {
   return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
 }
 
+/** Packed for decoding, and as the other graphs take them; what is computed with them is small here. */
+const MOST_COPIES = 2.3;
+
 // /proc is Linux's.
-test.skipIf(process.platform !== 'linux')('sampling, scoring and training hold its weights in float32 twice at most', async () => {
+const onLinux = test.skipIf(process.platform !== 'linux');
+onLinux('of its weights in float32 there are two copies at most, whatever is asked in turn', async () => {
   await engine.run('score', { policy: referenceCase('llama').policy, rows: [], threads: 2 });
   const empty = peak();
-  const peaks: number[] = [];
-  const jobs = [() => sample(half), () => score(half), () => optimize(half, join(scratch, 'measured'))];
-  for (const job of jobs) {
+  const jobs: Record<string, () => Promise<unknown>> = {
+    'answers as the first job': () => sample(half, 0),
+    'scores beside them': () => score(half),
+    'other answers beside scores': () => sample(half, 1),
+    training: () => optimize(half, join(scratch, 'measured')),
+    'answers after training': () => sample(half, 0),
+  };
+  for (const [name, job] of Object.entries(jobs)) {
     await job();
-    peaks.push((peak() - empty) / FLOAT32_MEGABYTES);
+    expect((peak() - empty) / FLOAT32_MEGABYTES, name).toBeLessThan(MOST_COPIES);
   }
-  console.log(empty, FLOAT32_MEGABYTES, peaks);
-}); // prettier-ignore
+});
 
 test('answers, scores and a trained adapter are those of the same model in float32, to the bit', async () => {
   const whole: Policy = { model: join(scratch, 'whole') };
