@@ -38,9 +38,9 @@ ${CASES.flatMap((given) => rows(results, given)).join('\n')}
 - **4 samples a prompt**: 16 prompts of 240 tokens, four answers each; unshared, each prompt is given four times.
 - **score**: log-probabilities of 64 responses; PyTorch's batches have four.
 - **round**: a round's workflow from its start to its end, with Temporal's dev server; the engine's part is what its jobs take in its process.
-- **large**: a Llama of TinyLlama's shape, 1.1 billion random weights in bfloat16: 2.2 GB in its file, 4.4 GB in float32. A step of four
-  preferences, prompts of 64 tokens, responses of 128; turns: sampling, scoring and the step one after the other in one process, as a
-  worker's engine does a round.
+- **large**: a Llama of TinyLlama's shape, 1.1 billion random weights in bfloat16: 2.2 GB in its file, 4.4 GB in float32. Four
+  answers of 16 tokens, scores, and a step of four preferences (prompts of 64 tokens, responses of 128), one after the other in one process,
+  as a worker's engine does a round.
 - **memory, N tokens**: one preference whose prompt has 64 tokens and whose responses have the rest of N each.
 
 The share of the machine's rate that an optimize step reaches counts what the step cannot do without, from the shapes. With *P* weights
