@@ -2,7 +2,7 @@
 import type { Format } from './peers/llama.ts';
 import type { WorkSize } from './work.ts';
 
-export type Task = 'optimize' | 'precomputed' | 'sample' | 'decode' | 'score' | 'matmul' | 'round';
+export type Task = 'optimize' | 'precomputed' | 'sample' | 'decode' | 'score' | 'turns' | 'matmul' | 'round';
 export type Side = 'selm' | 'pytorch' | 'llama.cpp';
 
 export interface Case {
@@ -54,6 +54,9 @@ const selm = (name: string, task: Task, size: WorkSize, repeats = 2): Case => ({
 export const LENGTHS = [512, 1024, 2048, 4096];
 const LENGTH_PROMPT = 64;
 
+/** What a worker's engine does in a round, with a model whose weights fill gigabytes. */
+const large: WorkSize = { model: 'large', prompts: 4, newTokens: 16, preferences: 4, batchSize: 4, promptTokens: 64, responseTokens: [128, 128] }; // prettier-ignore
+
 export const CASES: Case[] = [
   { name: 'matmul', task: 'matmul', size: { model }, sides: both, repeats: 2 },
   { name: 'optimize', task: 'optimize', size: training, sides: both, repeats: 3 },
@@ -85,4 +88,5 @@ export const CASES: Case[] = [
     const size: WorkSize = { model, preferences: 1, batchSize: 1, promptTokens: LENGTH_PROMPT, responseTokens: [response, response] }; // prettier-ignore
     return selm(`memory, ${length} tokens`, 'optimize', size, 1);
   }),
+  selm('large', 'turns', large, 1),
 ];

@@ -40,6 +40,7 @@ export function figure(
 
 export const seconds = (run: Measurement) => run.seconds;
 export const memory = (run: Measurement) => run.peakMegabytes;
+export const gigabytes = (run: Measurement) => (run.peakMegabytes * 2 ** 20) / 1e9;
 export const rate = (run: Measurement) => run.tokens && run.tokens / run.seconds;
 export const decodeRate = (run: Measurement) =>
   run.decodedTokens && run.decodeSeconds && run.decodedTokens / run.decodeSeconds;

@@ -31,7 +31,7 @@ import { openPolicy, type OpenPolicy } from './policy.ts';
 import { Scorer, type TokenizedResponse } from './score.ts';
 import { PairRm, scoresOf } from './rankers/pairrm.ts';
 import { openRewardModel } from './rankers/reward.ts';
-import { SessionCache } from './sessions.ts';
+import { collectGarbage, SessionCache } from './sessions.ts';
 import { TokenScorer } from './token-scores.ts';
 import { fingerprintOf } from './training/checkpoint.ts';
 import { demonstrationTask } from './training/demonstration.ts';
@@ -85,9 +85,12 @@ export class LocalEngine {
     const { policy, prompts, settings, seed, threads = ALL_CORES } = job;
     const opened = openPolicy(policy);
     const tokenizer = opened.tokenizer();
-    const generator = await this.sessions.get('generator', JSON.stringify([policy, settings, threads]), () =>
-      Generator.open(opened, settings, tokenizer.eosIds, threads),
-    );
+    const generator = await this.sessions.get('generator', JSON.stringify([policy, settings, threads]), async () => {
+      // While its weights are packed they are in memory twice: nothing else is there beside them.
+      await this.sessions.clear();
+      collectGarbage();
+      return Generator.open(opened, settings, tokenizer.eosIds, threads);
+    });
     const tokenized = prompts.map((row) => ({
       id: row.id,
       tokens: located(`Prompt "${row.id}"`, () =>

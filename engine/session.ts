@@ -25,10 +25,12 @@ export interface SessionOptions {
 export class Session {
   private readonly inner: ort.InferenceSession;
   private readonly graph: Graph;
+  private readonly held: Feeds;
 
   private constructor(inner: ort.InferenceSession, graph: Graph) {
     this.inner = inner;
     this.graph = graph;
+    this.held = Object.fromEntries([...graph.heldData].map(([name, { data, shape }]) => [name, float32(data, shape)]));
   }
 
   static async open(graph: Graph, { folder, prepack = false, threads }: SessionOptions): Promise<Session> {
@@ -55,7 +57,7 @@ export class Session {
     const fetches = Object.fromEntries(
       this.graph.outputs.map(({ name, tensor }) => [tensor.name, into[name] ?? null]),
     ) as ort.InferenceSession.FetchesType;
-    const results = await this.inner.run(feeds, fetches);
+    const results = await this.inner.run({ ...this.held, ...feeds }, fetches);
     return Object.fromEntries(this.graph.outputs.map(({ name, tensor }) => [name, results[tensor.name]]));
   }
 

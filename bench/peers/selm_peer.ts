@@ -117,6 +117,13 @@ const tasks: Record<Exclude<Task, 'round'>, () => Promise<Printed>> = {
     const [seconds, scores] = await timed(() => engine.run('score', job, quiet));
     return { seconds, values: scores.map(({ logp }) => logp) };
   },
+  async turns() {
+    const started = now();
+    await tasks.sample();
+    await tasks.score();
+    await optimize(false);
+    return { seconds: now() - started };
+  },
   async matmul() {
     let best: Printed = { seconds: Infinity, gigaflops: 0 };
     for (const n of [1024, 2048, 4096]) {

@@ -9,7 +9,7 @@ import * as ops from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
 import { Graph, type Dim, type Shape, type Tensor } from '../graph/tensor.ts';
 import type { Adapter } from '../model/lora.ts';
-import type { ModelFiles } from '../model/parameters.ts';
+import { packedWeights, type ModelFiles } from '../model/parameters.ts';
 import { quantizedWeights } from '../model/quantize.ts';
 import { headLogits, transformer, type Attend } from '../model/transformer.ts';
 import { policyParameters } from '../policy.ts';
@@ -65,6 +65,7 @@ export function decodeGraph(
   const pasts = layerNumbers.map((l) => block(B, 'W', [pastKey(l), pastValue(l)], pastMask));
   const parameters = {
     ...policyParameters(g, model, adapter),
+    weight: packedWeights(g, model),
     ...(settings.weights === 'q8' && { quantized: quantizedWeights(g, model) }),
   };
   const empty = ops.zeros(g, [B, kvHeads, 0, headDim]);

@@ -71,11 +71,14 @@ export class Generator {
     threads: number,
   ): Promise<Generator> {
     const folder = model.dataFolder;
-    const sessions = {
-      prefill: await Session.open(prefillGraph(model, adapter), { folder, threads }),
-      decode: await Session.open(decodeGraph(model, adapter, settings, eosIds), { folder, threads, prepack: true }),
-    };
-    return new Generator(model.config, settings, sessions, adapterFeeds(adapter), eosIds);
+    // In this order: until the weights of the one are packed they are in memory twice, and the other may bring a copy of its own.
+    const decode = await Session.open(decodeGraph(model, adapter, settings, eosIds), {
+      folder,
+      threads,
+      prepack: true,
+    });
+    const prefill = await Session.open(prefillGraph(model, adapter), { folder, threads });
+    return new Generator(model.config, settings, { prefill, decode }, adapterFeeds(adapter), eosIds);
   }
 
   /**

@@ -9,6 +9,7 @@ import { readModelConfig, type ModelConfig, type Task } from './config.ts';
 import type { QuantizedWeight } from './quantize.ts';
 import { linearShape, projections, type Projection } from './lora.ts';
 import { openModelWeights, type TensorEntry } from './safetensors.ts';
+import { sharedFloat32 } from './shared-weights.ts';
 
 /** Name and shape of every tensor a model of this configuration has. */
 export function parameterShapes(config: ModelConfig): Map<string, number[]> {
@@ -90,18 +91,37 @@ export interface Parameters {
   lora?(layer: string): { a: Tensor; b: Tensor; scale: number } | undefined;
 }
 
-/** The model's weights as constants whose bytes stay in their files. */
+/**
+ * The model's weights where they are: float32 stays in its file; of half precision, which the kernels do not take, there is one
+ * float32 copy in memory for all graphs of the process.
+ */
 export function frozenWeights(g: Graph, model: TensorFiles): (name: string) => Tensor {
+  return eachOnce(model, (entry) =>
+    entry.dtype === 'F32' ? storedWeight(g, entry) : g.held(entry.name, entry.shape, sharedFloat32(entry)),
+  );
+}
+
+/**
+ * The model's weights for a session that prepacks them: constants all of them. Those in half precision are converted as the session
+ * opens, and the packed weights take the place of what they were converted to.
+ */
+export function packedWeights(g: Graph, model: TensorFiles): (name: string) => Tensor {
+  return eachOnce(model, (entry) => {
+    const stored = storedWeight(g, entry);
+    return entry.dtype === 'F32' ? stored : ops.cast(g, stored, 'float32', elementTypes.float32);
+  });
+}
+
+function eachOnce({ tensors }: TensorFiles, make: (entry: TensorEntry) => Tensor): (name: string) => Tensor {
   const known = new Map<string, Tensor>();
   return (name) => {
-    const existing = known.get(name);
-    if (existing) return existing;
-    const entry = model.tensors.get(name)!;
-    const { offset, length } = entry;
-    const type = elementTypeOf[entry.dtype];
-    const stored = g.external(name, type, entry.shape, { location: basename(entry.file), offset, length });
-    const tensor = type === 'float32' ? stored : ops.cast(g, stored, 'float32', elementTypes.float32);
+    const tensor = known.get(name) ?? make(tensors.get(name)!);
     known.set(name, tensor);
     return tensor;
   };
+}
+
+/** A constant whose bytes stay in their file. */
+function storedWeight(g: Graph, { name, dtype, shape, file, offset, length }: TensorEntry): Tensor {
+  return g.external(name, elementTypeOf[dtype], shape, { location: basename(file), offset, length });
 }
