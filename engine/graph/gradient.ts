@@ -48,6 +48,8 @@ const elementwise = (expressions: (g: Graph, dy: Tensor, node: Node) => (() => T
   );
 
 const flag = (node: Node, name: string) => Boolean(node.attributes[name]);
+/** Whether a matrix has so few columns as LoRA's ranks are. */
+const isNarrow = ({ shape }: Tensor) => typeof shape[1] === 'number' && shape[1] <= 128;
 const alphaOf = (node: Node) => (node.attributes['alpha'] as { float: number }).float;
 
 export const rules: Record<string, Rule> = {
@@ -127,10 +129,16 @@ export const rules: Record<string, Rule> = {
       transA
         ? ops.gemm(g, b, dy!, { transA: transB, transB: true, alpha, c: sum })
         : ops.gemm(g, dy!, b, { transB: !transB, alpha, c: sum });
-    const db: Contribution = (sum) =>
-      transB
-        ? ops.gemm(g, dy!, a, { transA: true, transB: transA, alpha, c: sum })
-        : ops.gemm(g, a, dy!, { transA: !transA, alpha, c: sum });
+    const db: Contribution = (sum) => {
+      if (!transB) return ops.gemm(g, a, dy!, { transA: !transA, alpha, c: sum });
+      if (!transA && isNarrow(a)) {
+        // The kernels are slow where the wide factor is to be transposed: the narrow ones are, in its place.
+        const transposed = ops.gemm(g, ops.transpose(g, a, [1, 0]), dy!, { alpha });
+        const gradient = ops.transpose(g, transposed, [1, 0]);
+        return sum ? ops.add(g, sum, gradient) : gradient;
+      }
+      return ops.gemm(g, dy!, a, { transA: true, transB: transA, alpha, c: sum });
+    };
     return [da, db, c && plain(g, () => unbroadcast(g, dy!, c.shape))];
   },
 

@@ -50,6 +50,7 @@ export const greaterOrEqual = comparison('GreaterOrEqual');
 export const neg = unary('Neg');
 export const not = unary('Not');
 export const exp = unary('Exp');
+export const log = unary('Log');
 export const sqrt = unary('Sqrt');
 export const sin = unary('Sin');
 export const cos = unary('Cos');

@@ -1,6 +1,7 @@
-/** Attention over whole sequences that share a prompt: each response sees the prompt and itself, not its siblings. */
+/** Attention over prompts and their responses laid end to end: each response sees its prompt and itself, nothing else. */
 import type { Rule } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
+import { product } from '../graph/shape.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
 import type { ModelConfig } from './config.ts';
 import type { Attend } from './transformer.ts';
@@ -8,111 +9,105 @@ import type { Attend } from './transformer.ts';
 /** Added to the score of a position that must not be seen: its weight is zero in float32 whatever the other scores are. */
 export const HIDDEN = -1e9;
 
-/** The segment of a prompt's tokens; responses count from 1, padding is negative. */
-export const PROMPT = 0;
+/**
+ * What a block is told by, as rows: the queries from `start` to `end` see all keys from `promptStart` to `promptEnd`, and of those
+ * from `segment` on what does not stand after them. Blocks follow each other without a gap, a prompt's before those that see it.
+ */
+export const BLOCK = ['promptStart', 'promptEnd', 'segment', 'start', 'end'] as const;
 
 /**
- * Queries whose scores exist at the same time. Memory grows with the length of a sequence, not with its square, and keys that
- * come after a block's last query are not looked at.
+ * Attention by blocks of queries, so that only one block's scores exist at the same time: memory grows with the length of a
+ * sequence, not with its square, and no key is looked at that no query of the block sees. The backward pass computes the
+ * weights of a block again rather than keep them (as arXiv 2205.14135 does).
+ * @param blocks int64 [N, BLOCK.length]
  */
-const BLOCK_QUERIES = 256;
-
-/**
- * Causal attention within a group of segments: a token sees what stands before it in the prompt and in its own segment.
- * Padding stands at the end, so no real token sees it. The backward pass computes the weights of a block again rather than
- * keep them (as arXiv 2205.14135 does).
- * @param segments int64 [G, S]
- */
-export function segmentedAttention(g: Graph, config: ModelConfig, segments: Tensor): Attend {
-  const mask = segmentMask(g, segments);
+export function packedAttention(config: ModelConfig, blocks: Tensor): Attend {
   return (g, _layer, { query, key, value }) => {
-    const attention = blockedAttention(g, config, mask, query, key, value);
-    return g.composite('Attention', [query, key, value], attention.build, attention.rule)[0];
+    const { build, rule } = blockedAttention(g, config, blocks, query, key, value);
+    return g.composite('Attention', [query, key, value], build, rule)[0];
   };
 }
 
-/** 0 where a row's token sees a column's, else HIDDEN: [G, 1, S, S]. */
-function segmentMask(g: Graph, segments: Tensor): Tensor {
-  const [G, S] = segments.shape;
-  const index = ops.range(g, S);
-  const causal = ops.greaterOrEqual(g, ops.reshape(g, index, [S, 1]), ops.reshape(g, index, [1, S]));
-  const [rows, columns] = [ops.reshape(g, segments, [G, S, 1]), ops.reshape(g, segments, [G, 1, S])];
-  const related = ops.or(g, ops.equal(g, columns, g.ints([PROMPT], [])), ops.equal(g, rows, columns));
-  const visible = ops.and(g, related, causal);
-  return ops.unsqueeze(g, ops.where(g, visible, g.scalar(0), g.scalar(HIDDEN)), 1);
-}
-
 /**
- * @param mask [G, 1, S, S]
- * @param query [G, heads, S, headDim]
- * @param key,value [G, kvHeads, S, headDim]
+ * @param query [1, heads, S, headDim]
+ * @param key,value [1, kvHeads, S, headDim]
+ * @returns what builds the attended values, [S, heads * headDim], and their gradient
  */
-function blockedAttention(g: Graph, config: ModelConfig, mask: Tensor, query: Tensor, key: Tensor, value: Tensor) {
+function blockedAttention(g: Graph, config: ModelConfig, blocks: Tensor, query: Tensor, key: Tensor, value: Tensor) {
   const { heads, kvHeads, headDim } = config;
-  const [G, , S] = query.shape;
+  const S = query.shape[2];
+  const width = heads * headDim;
   const scale = 1 / Math.sqrt(headDim);
-  const length = ops.sizeOf(g, S);
-  const size = g.ints([BLOCK_QUERIES]);
-  const blocks = () => ops.reshape(g, ops.div(g, ops.add(g, length, g.ints([BLOCK_QUERIES - 1])), size), []);
-  const none = () => ops.zeros(g, [G, heads, 0, headDim]);
-  const sofar = [G, heads, 'done', headDim];
-  const whole = (x: Tensor): Tensor => ({ ...x, shape: query.shape });
+  const count = () => ops.reshape(g, ops.sizeOf(g, blocks.shape[0]), []);
+  const stacked = [1, kvHeads, product([heads / kvHeads, 'n']), headDim];
 
   /**
-   * What a block computes with: its n queries, which see the first e keys, and their weights. The queries that share a key
-   * head lie side by side, so that one product serves them and no key is copied.
+   * What a block computes with: its n queries, the h + n keys they see, and their weights. The queries that share a key head
+   * lie side by side, so that one product serves them and no key is copied for them.
    */
   const open = (b: Graph, block: Tensor) => {
-    const start = ops.mul(b, ops.reshape(b, block, [1]), size);
-    const end = ops.min(b, ops.add(b, start, size), length);
-    const first = b.ints([0]);
+    const [promptStart, promptEnd, segment, start, end] = ops.split(b, ops.gather(b, blocks, block), BLOCK.map(() => 1), 0); // prettier-ignore
+    const before = ops.add(b, ops.sub(b, promptEnd, promptStart), ops.sub(b, start, segment));
     b.defineDim('n', ops.sub(b, end, start));
-    b.defineDim('e', end);
-    b.defineDim('rest', ops.sub(b, length, end));
+    b.defineDim('h', before);
     const queries = (x: Tensor) => ops.slice(b, x, 2, start, end, 'n');
-    const keys = (x: Tensor) => ops.slice(b, x, 2, first, end, 'e');
-    const stack = (x: Tensor) => ops.reshape(b, x, [G, kvHeads, `${heads / kvHeads}*n`, x.shape[3]]);
-    const unstack = (x: Tensor) => ops.reshape(b, x, [G, heads, 'n', x.shape[3]]);
+    const keys = (x: Tensor): Tensor => {
+      const pieces = [ops.slice(b, x, 2, promptStart, promptEnd, 'p'), ops.slice(b, x, 2, segment, end, 's')];
+      return { ...ops.concat(b, pieces, 2), shape: [1, kvHeads, 'h+n', headDim] };
+    };
+    const last = ops.reshape(b, ops.add(b, ops.range(b, 'n'), before), ['n', 1]);
+    const visible = ops.lessOrEqual(b, ops.reshape(b, ops.range(b, 'h+n'), [1, 'h+n']), last);
+    const mask = ops.where(b, visible, b.scalar(0), b.scalar(HIDDEN));
+    const stack = (x: Tensor) => ops.reshape(b, x, [...stacked.slice(0, 3), x.shape[3]]);
+    const unstack = (x: Tensor) => ops.reshape(b, x, [1, heads, 'n', x.shape[3]]);
     const q = stack(queries(query));
     const [k, v] = [keys(key), keys(value)];
     const scores = unstack(ops.matmul(b, q, k, { transB: true, alpha: scale }));
-    const weights = ops.softmax(b, ops.add(b, scores, ops.slice(b, queries(mask), 3, first, end, 'e')));
-    return { queries, stack, unstack, q, k, v, weights };
+    const weights = stack(ops.softmax(b, ops.add(b, scores, mask)));
+    return { start, end, stack, unstack, q, k, v, weights };
   };
 
   const build = () => {
-    const { state } = ops.loop(g, blocks(), [none()], [sofar], 'blocks', (b, block, [done]) => {
-      const { stack, unstack, v, weights } = open(b, block);
-      return { state: [ops.concat(b, [done, unstack(ops.matmul(b, stack(weights), v))], 2)], scan: [] };
+    const none = ops.zeros(g, [0, width]);
+    const { state } = ops.loop(g, count(), [none], [['done', width]], 'blocks', (b, block, [done]) => {
+      const { unstack, v, weights } = open(b, block);
+      const attended = ops.transpose(b, unstack(ops.matmul(b, weights, v)), [0, 2, 1, 3]);
+      return { state: [ops.concat(b, [done, ops.reshape(b, attended, ['n', width])], 0)], scan: [] };
     });
-    return [whole(state[0])];
+    return [{ ...state[0], shape: [S, width] }];
   };
 
   // With y = p v, p = softmax(s), s = scale q k^T:
   //   dv = p^T dy;  ds = p (dy v^T - sum(dy y));  dq = scale ds k;  dk = scale ds^T q
+  // From the last block to the first: what comes back to keys before a block's own waits until their block's turn.
   const rule: Rule = (g, { outputs: [y] }, [dy]) => {
-    const sums = ops.reduceSum(g, ops.mul(g, dy!, y), -1);
-    const start = [none(), ops.zeros(g, key.shape), ops.zeros(g, value.shape)];
-    const { state } = ops.loop(g, blocks(), start, [sofar, key.shape, value.shape], 'blocks', (b, block, [dq, dk, dv]) => {
-      const { queries, stack, unstack, q, k, v, weights } = open(b, block);
-      const onto = (sum: Tensor, part: Tensor) => {
-        const padded = ops.concat(b, [part, ops.zeros(b, [G, kvHeads, 'rest', headDim])], 2);
-        return ops.add(b, sum, { ...padded, shape: sum.shape });
-      };
-      const slope = stack(queries(dy!));
+    const apart = (x: Tensor) => ops.reshape(g, x, [1, S, heads, headDim]);
+    const slopes = ops.transpose(g, apart(dy!), [0, 2, 1, 3]);
+    const sums = ops.transpose(g, ops.reduceSum(g, apart(ops.mul(g, dy!, y)), -1), [0, 2, 1, 3]);
+    const final = ops.sub(g, count(), g.ints([1], []));
+    const none = (heads: number) => ops.zeros(g, [1, heads, 0, headDim]);
+    const state = [none(heads), none(kvHeads), none(kvHeads), none(kvHeads), none(kvHeads)];
+    const shapes = [heads, kvHeads, kvHeads, kvHeads, kvHeads].map((n, i) => [1, n, i < 3 ? 'done' : 'waiting', headDim]);
+    const { state: made } = ops.loop(g, count(), state, shapes, 'blocks', (b, i, [dq, dk, dv, waitingK, waitingV]) => {
+      const { start, end, stack, unstack, q, k, v, weights } = open(b, ops.sub(b, final, i));
+      const queries = (x: Tensor) => ops.slice(b, x, 2, start, end, 'n');
+      const slope = stack(queries(slopes));
       const dWeights = unstack(ops.matmul(b, slope, v, { transB: true }));
-      const dScores = stack(ops.mul(b, weights, ops.sub(b, dWeights, queries(sums))));
+      const centered = stack(ops.sub(b, dWeights, queries(sums)));
+      const dScores = ops.mul(b, weights, centered);
       const dQuery = unstack(ops.matmul(b, dScores, k, { alpha: scale }));
-      return {
-        state: [
-          ops.concat(b, [dq, dQuery], 2),
-          onto(dk, ops.matmul(b, dScores, q, { transA: true, alpha: scale })),
-          onto(dv, ops.matmul(b, stack(weights), slope, { transA: true })),
-        ],
-        scan: [],
+      const rest = ops.sub(b, ops.sizeOf(b, 'h+n'), ops.sizeOf(b, 'waiting'));
+      b.defineDim('rest', rest);
+      const settle = (part: Tensor, waiting: Tensor) => {
+        const padded = ops.concat(b, [waiting, ops.zeros(b, [1, kvHeads, 'rest', headDim])], 2);
+        return ops.split(b, ops.add(b, part, { ...padded, shape: part.shape }), ['h', 'n'], 2);
       };
+      const [earlierK, ownK] = settle(ops.matmul(b, dScores, q, { transA: true, alpha: scale }), waitingK);
+      const [earlierV, ownV] = settle(ops.matmul(b, weights, slope, { transA: true }), waitingV);
+      const before = (piece: Tensor, done: Tensor) => ops.concat(b, [piece, done], 2);
+      return { state: [before(dQuery, dq), before(ownK, dk), before(ownV, dv), earlierK, earlierV], scan: [] };
     }); // prettier-ignore
-    const gradients = [whole(state[0]), state[1], state[2]];
+    const gradients = [query, key, value].map(({ shape }, i) => ({ ...made[i], shape }));
     return gradients.map((gradient) => (sum?: Tensor) => (sum ? ops.add(g, sum, gradient) : gradient));
   };
   return { build, rule };
