@@ -2,7 +2,7 @@
 import type { Format } from './peers/llama.ts';
 import type { WorkSize } from './work.ts';
 
-export type Task = 'optimize' | 'precomputed' | 'sample' | 'decode' | 'score' | 'matmul' | 'round';
+export type Task = 'optimize' | 'profile' | 'precomputed' | 'sample' | 'decode' | 'score' | 'matmul' | 'round';
 export type Side = 'selm' | 'pytorch' | 'llama.cpp';
 
 export interface Case {
@@ -57,6 +57,7 @@ const LENGTH_PROMPT = 64;
 export const CASES: Case[] = [
   { name: 'matmul', task: 'matmul', size: { model }, sides: both, repeats: 2 },
   { name: 'optimize', task: 'optimize', size: training, sides: both, repeats: 3 },
+  { name: 'optimize, profiled', task: 'profile', size: training, sides: ['selm'], repeats: 1 },
   { name: 'optimize, reference given', task: 'precomputed', size: training, sides: both, repeats: 2 },
   { name: 'optimize, all weights of the quickstart', task: 'optimize', size: small, sides: both, repeats: 3 },
   sampled(16, 3),

@@ -21,6 +21,10 @@ SmolLM2-135M-Instruct in float32 where nothing else is said. Large float32 matri
 | --- | ---: | ---: | --- |
 ${goals(results).map(goalRow).join('\n')}
 
+## Where an optimize step's time goes
+
+${profileSection(results)}
+
 ## Measurements
 
 | | side | runs | seconds | tokens/s | decoding alone, tokens/s | peak memory | |
@@ -51,6 +55,29 @@ function goalRow(goal: Goal): string {
   const show = goal.share ? percent : number;
   const verdict = { true: 'reached', false: 'not reached', undefined: 'not measured' }[String(reached(goal))];
   return `| ${goal.text} | ${goal.atMost ? '≤' : '≥'} ${show(goal.wanted)} | ${show(goal.measured)} | ${verdict} |`;
+}
+
+/** The share of the machine's rate that would be left if every product ran at it, and all else took the time it takes. */
+function profileSection(results: Results): string {
+  const run = results.cases.find(({ name }) => name === 'optimize, profiled')?.sides.selm?.runs[0];
+  if (!run?.profile) return 'Not measured.';
+  const parts = Object.entries(run.profile).sort(([, a], [, b]) => b.seconds - a.seconds);
+  const total = parts.reduce((sum, [, { seconds }]) => sum + seconds, 0);
+  const lines = parts.map(([name, { seconds, flops }]) => {
+    const speed = flops > 0 ? flops / seconds / 1e9 : undefined;
+    return `| ${name} | ${number(1000 * seconds, 0)} | ${percent(seconds / total)} | ${number(speed, 0)} |`;
+  });
+  const others = parts.reduce((sum, [, { seconds, flops }]) => sum + (flops > 0 ? 0 : seconds), 0);
+  const machine = machineRate(results);
+  const { stepFlops } = results.cases.find(({ name }) => name === 'optimize') ?? {};
+  const bound = machine && stepFlops && stepFlops / 1e9 / machine / (stepFlops / 1e9 / machine + others);
+  return `ONNX Runtime's own account of a step's operators, which itself takes some of their time. Products count what they compute: attention's
+also the weights that the backward pass computes again, and those of a block's keys that stand after a query.
+${bound ? `With nothing computed twice, every product at the machine's rate, and all else as it is, the step would reach ${percent(bound)} of that rate.` : ''}
+
+| part | ms a step | share | GFLOP/s |
+| --- | ---: | ---: | ---: |
+${lines.join('\n')}`;
 }
 
 function rows(results: Results, { name, sides }: Case): string[] {

@@ -87,7 +87,12 @@ function blockedAttention(g: Graph, config: ModelConfig, blocks: Tensor, query: 
     const final = ops.sub(g, count(), g.ints([1], []));
     const none = (heads: number) => ops.zeros(g, [1, heads, 0, headDim]);
     const state = [none(heads), none(kvHeads), none(kvHeads), none(kvHeads), none(kvHeads)];
-    const shapes = [heads, kvHeads, kvHeads, kvHeads, kvHeads].map((n, i) => [1, n, i < 3 ? 'done' : 'waiting', headDim]);
+    const shapes = [heads, kvHeads, kvHeads, kvHeads, kvHeads].map((n, i) => [
+      1,
+      n,
+      i < 3 ? 'done' : 'waiting',
+      headDim,
+    ]);
     const { state: made } = ops.loop(g, count(), state, shapes, 'blocks', (b, i, [dq, dk, dv, waitingK, waitingV]) => {
       const { start, end, stack, unstack, q, k, v, weights } = open(b, ops.sub(b, final, i));
       const queries = (x: Tensor) => ops.slice(b, x, 2, start, end, 'n');

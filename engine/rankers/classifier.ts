@@ -7,7 +7,15 @@ import { checkSequenceLength, readModelConfig } from '../model/config.ts';
 import { frozenWeights, openModel, type ModelFiles } from '../model/parameters.ts';
 import { openTokenizer, type TokenizerFiles } from '../model/tokenizer.ts';
 import { transformer } from '../model/transformer.ts';
-import { groupByPrompt, groupLength, packedInputs, packTokens, planBatches, SCORING_TOKENS, type Group } from '../packing.ts';
+import {
+  groupByPrompt,
+  groupLength,
+  packedInputs,
+  packTokens,
+  planBatches,
+  SCORING_TOKENS,
+  type Group,
+} from '../packing.ts';
 import { int64, Session } from '../session.ts';
 import { located } from '../tokenize.ts';
 import { encodeExchange } from './exchange.ts';
