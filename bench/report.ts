@@ -47,7 +47,8 @@ ${CASES.flatMap((given) => rows(results, given)).join('\n')}
 The share of the machine's rate that an optimize step reaches counts what the step cannot do without, from the shapes. With *P* weights
 in the frozen linear layers, *A* in the LoRA matrices, *T* tokens (a prompt once, each different response once), *R* response tokens, *V* pairs
 of a query and a key it sees, *L* layers, *H* heads of *d*, a hidden size *h* and a vocabulary *v*:
-2 *T* (2 *P* + 3 *A*) + 12 *V L H d* + 4 *R h v* operations. Frozen layers need no gradient of their weights.
+2 *T* (2 *P* − *Q* + 3 *A*) + 12 *V L H d* + 4 *R h v* operations. Frozen layers need no gradient of their weights, and the first layer's queries, keys
+and values (*Q* weights) none of their input. What is computed again in the backward pass does not count.
 `;
 }
 

@@ -115,6 +115,8 @@ describe('gradients equal finite differences', () => {
       ops.gemm(g, a, b, { transA, transB, alpha: 0.5, c }),
     ),
   );
+  test('Gemm, a factor wider than the ranks of LoRA', () =>
+    checkGradient([[2, 200], [3, 200]], (g, [a, b]) => ops.gemm(g, a, b, { transB: true }))); // prettier-ignore
   test.each(products)('FusedMatMul %o, batches broadcast', ({ transA, transB }) =>
     checkGradient(
       [
