@@ -91,7 +91,10 @@ const BLOCK_QUERIES = 256;
 function blocksOf(keys: [from: number, to: number], from: number, to: number): number[][] {
   const count = Math.ceil((to - from) / BLOCK_QUERIES);
   const cut = (i: number) => from + Math.floor(((to - from) * i) / count);
-  return Array.from({ length: count }, (_, i) => [...keys, from, cut(i), cut(i + 1)]);
+  return Array.from({ length: count }, (_, i) => {
+    const [start, end] = [cut(i), cut(i + 1)];
+    return [...keys, from, start, end, end - start, keys[1] - keys[0] + start - from];
+  });
 }
 
 /** The inputs that packTokens() feeds. */

@@ -317,6 +317,11 @@ export function zeros(g: Graph, shape: Shape): Tensor {
   return one(g, 'ConstantOfShape', [size], shape, 'float32');
 }
 
+/** A matrix with zeros below its diagonal number `k`, int64 [1]; diagonal 0 begins in the corner, 1 right of it. */
+export function upperTriangle(g: Graph, x: Tensor, k: Tensor): Tensor {
+  return one(g, 'Trilu', [x, k], x.shape, x.type, { upper: 1 });
+}
+
 /** Index of the largest element of each row, the first of equals. [rows, n] to int64 [rows]. */
 export function argmax(g: Graph, x: Tensor): Tensor {
   return one(g, 'ArgMax', [x], x.shape.slice(0, -1), 'int64', { axis: -1, keepdims: 0 });

@@ -10,10 +10,11 @@ import type { Attend } from './transformer.ts';
 export const HIDDEN = -1e9;
 
 /**
- * What a block is told by, as rows: the queries from `start` to `end` see all keys from `promptStart` to `promptEnd`, and of those
- * from `segment` on what does not stand after them. Blocks follow each other without a gap, a prompt's before those that see it.
+ * What a block is told by: its `queries`, from `start` to `end`, see all keys from `promptStart` to `promptEnd`, and of those from
+ * `segment` on what does not stand after them; `earlier` keys are none of the block's own. Blocks follow each other without a
+ * gap, those of a prompt before those that see it.
  */
-export const BLOCK = ['promptStart', 'promptEnd', 'segment', 'start', 'end'] as const;
+export const BLOCK = ['promptStart', 'promptEnd', 'segment', 'start', 'end', 'queries', 'earlier'] as const;
 
 /**
  * Attention by blocks of queries, so that only one block's scores exist at the same time: memory grows with the length of a
@@ -46,25 +47,25 @@ function blockedAttention(g: Graph, config: ModelConfig, blocks: Tensor, query: 
    * lie side by side, so that one product serves them and no key is copied for them.
    */
   const open = (b: Graph, block: Tensor) => {
-    const [promptStart, promptEnd, segment, start, end] = ops.split(b, ops.gather(b, blocks, block), BLOCK.map(() => 1), 0); // prettier-ignore
-    const before = ops.add(b, ops.sub(b, promptEnd, promptStart), ops.sub(b, start, segment));
-    b.defineDim('n', ops.sub(b, end, start));
-    b.defineDim('h', before);
+    const [promptStart, promptEnd, segment, start, end, n, h] = ops.split(b, ops.gather(b, blocks, block), BLOCK.map(() => 1), 0); // prettier-ignore
+    b.defineDim('n', n);
+    b.defineDim('h', h);
+    b.defineDim('keys', ops.add(b, h, n));
     const queries = (x: Tensor) => ops.slice(b, x, 2, start, end, 'n');
     const keys = (x: Tensor): Tensor => {
       const pieces = [ops.slice(b, x, 2, promptStart, promptEnd, 'p'), ops.slice(b, x, 2, segment, end, 's')];
-      return { ...ops.concat(b, pieces, 2), shape: [1, kvHeads, 'h+n', headDim] };
+      return { ...ops.concat(b, pieces, 2), shape: [1, kvHeads, 'keys', headDim] };
     };
-    const last = ops.reshape(b, ops.add(b, ops.range(b, 'n'), before), ['n', 1]);
-    const visible = ops.lessOrEqual(b, ops.reshape(b, ops.range(b, 'h+n'), [1, 'h+n']), last);
-    const mask = ops.where(b, visible, b.scalar(0), b.scalar(HIDDEN));
+    // Row i, a query, sees the first h + i + 1 keys.
+    const hidden = ops.expand(b, b.floats([HIDDEN], [1, 1]), ['n', 'keys']);
+    const mask = ops.upperTriangle(b, hidden, ops.add(b, h, b.ints([1])));
     const stack = (x: Tensor) => ops.reshape(b, x, [...stacked.slice(0, 3), x.shape[3]]);
     const unstack = (x: Tensor) => ops.reshape(b, x, [1, heads, 'n', x.shape[3]]);
     const q = stack(queries(query));
     const [k, v] = [keys(key), keys(value)];
     const scores = unstack(ops.matmul(b, q, k, { transB: true, alpha: scale }));
     const weights = stack(ops.softmax(b, ops.add(b, scores, mask)));
-    return { start, end, stack, unstack, q, k, v, weights };
+    return { queries, stack, unstack, q, k, v, weights };
   };
 
   const build = () => {
@@ -86,33 +87,31 @@ function blockedAttention(g: Graph, config: ModelConfig, blocks: Tensor, query: 
     const sums = ops.transpose(g, ops.reduceSum(g, apart(ops.mul(g, dy!, y)), -1), [0, 2, 1, 3]);
     const final = ops.sub(g, count(), g.ints([1], []));
     const none = (heads: number) => ops.zeros(g, [1, heads, 0, headDim]);
-    const state = [none(heads), none(kvHeads), none(kvHeads), none(kvHeads), none(kvHeads)];
-    const shapes = [heads, kvHeads, kvHeads, kvHeads, kvHeads].map((n, i) => [
-      1,
-      n,
-      i < 3 ? 'done' : 'waiting',
-      headDim,
-    ]);
-    const { state: made } = ops.loop(g, count(), state, shapes, 'blocks', (b, i, [dq, dk, dv, waitingK, waitingV]) => {
-      const { start, end, stack, unstack, q, k, v, weights } = open(b, ops.sub(b, final, i));
-      const queries = (x: Tensor) => ops.slice(b, x, 2, start, end, 'n');
+    const both = 2 * kvHeads;
+    const state = [none(heads), none(both), none(both)];
+    const shapes = [
+      [1, heads, 'done', headDim],
+      [1, both, 'done', headDim],
+      [1, both, 'waiting', headDim],
+    ];
+    const { state: made } = ops.loop(g, count(), state, shapes, 'blocks', (b, i, [dQueries, dKeys, waiting]) => {
+      const { queries, stack, unstack, q, k, v, weights } = open(b, ops.sub(b, final, i));
       const slope = stack(queries(slopes));
       const dWeights = unstack(ops.matmul(b, slope, v, { transB: true }));
-      const centered = stack(ops.sub(b, dWeights, queries(sums)));
-      const dScores = ops.mul(b, weights, centered);
+      const dScores = ops.mul(b, weights, stack(ops.sub(b, dWeights, queries(sums))));
       const dQuery = unstack(ops.matmul(b, dScores, k, { alpha: scale }));
-      const rest = ops.sub(b, ops.sizeOf(b, 'h+n'), ops.sizeOf(b, 'waiting'));
-      b.defineDim('rest', rest);
-      const settle = (part: Tensor, waiting: Tensor) => {
-        const padded = ops.concat(b, [waiting, ops.zeros(b, [1, kvHeads, 'rest', headDim])], 2);
-        return ops.split(b, ops.add(b, part, { ...padded, shape: part.shape }), ['h', 'n'], 2);
-      };
-      const [earlierK, ownK] = settle(ops.matmul(b, dScores, q, { transA: true, alpha: scale }), waitingK);
-      const [earlierV, ownV] = settle(ops.matmul(b, weights, slope, { transA: true }), waitingV);
-      const before = (piece: Tensor, done: Tensor) => ops.concat(b, [piece, done], 2);
-      return { state: [before(dQuery, dq), before(ownK, dk), before(ownV, dv), earlierK, earlierV], scan: [] };
+      // Of keys and values, side by side as if they were heads.
+      const dKey = ops.matmul(b, dScores, q, { transA: true, alpha: scale });
+      const dValue = ops.matmul(b, weights, slope, { transA: true });
+      b.defineDim('rest', ops.sub(b, b.dim('keys'), b.dim('waiting')));
+      const padded = ops.concat(b, [waiting, ops.zeros(b, [1, both, 'rest', headDim])], 2);
+      const part = ops.concat(b, [dKey, dValue], 1);
+      const [earlier, own] = ops.split(b, { ...ops.add(b, part, { ...padded, shape: part.shape }), shape: [1, both, 'h+n', headDim] }, ['h', 'n'], 2);
+      return { state: [ops.concat(b, [dQuery, dQueries], 2), ops.concat(b, [own, dKeys], 2), earlier], scan: [] };
     }); // prettier-ignore
-    const gradients = [query, key, value].map(({ shape }, i) => ({ ...made[i], shape }));
+    const whole = (x: Tensor, heads: number): Tensor => ({ ...x, shape: [1, heads, S, headDim] });
+    const [dKey, dValue] = ops.split(g, whole(made[1], both), [kvHeads, kvHeads], 1);
+    const gradients = [whole(made[0], heads), dKey, dValue];
     return gradients.map((gradient) => (sum?: Tensor) => (sum ? ops.add(g, sum, gradient) : gradient));
   };
   return { build, rule };

@@ -68,7 +68,9 @@ test("blocks of attention: a token sees its prompt and what is before it in its 
     ...responses.flatMap((response, r) => response.map(() => [g, r])),
   ]);
   let next = 0;
-  for (const [promptStart, promptEnd, segment, start, end] of rows(feeds, 'blocks')) {
+  for (const [promptStart, promptEnd, segment, start, end, queries, earlier] of rows(feeds, 'blocks')) {
+    expect(queries).toBe(end - start);
+    expect(earlier).toBe(promptEnd - promptStart + start - segment);
     expect(start).toBe(next);
     expect(end - start).toBeLessThanOrEqual(256);
     next = end;
