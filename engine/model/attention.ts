@@ -2,7 +2,7 @@
 import type { Rule } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
-import type { Graph, Tensor } from '../graph/tensor.ts';
+import type { Graph, Shape, Tensor } from '../graph/tensor.ts';
 import type { ModelConfig } from './config.ts';
 import type { Attend } from './transformer.ts';
 
@@ -39,80 +39,83 @@ function blockedAttention(g: Graph, config: ModelConfig, blocks: Tensor, query: 
   const S = query.shape[2];
   const width = heads * headDim;
   const scale = 1 / Math.sqrt(headDim);
+  // The queries that share a key head are neighbours: no key is copied for them.
+  const group = heads / kvHeads;
+  const grouped = [kvHeads, group, S, headDim];
   const count = () => ops.reshape(g, ops.sizeOf(g, blocks.shape[0]), []);
-  const stacked = [1, kvHeads, product([heads / kvHeads, 'n']), headDim];
 
-  /**
-   * What a block computes with: its n queries, the h + n keys they see, and their weights. The queries that share a key head
-   * lie side by side, so that one product serves them and no key is copied for them.
-   */
-  const open = (b: Graph, block: Tensor) => {
+  /** Queries, keys and values by the group. */
+  const arrange = (g: Graph) => {
+    const [k, v] = [key, value].map((x) => ops.reshape(g, x, [kvHeads, 1, S, headDim]));
+    return { queries: ops.reshape(g, query, grouped), k, v };
+  };
+
+  /** What a block computes with: its n queries, the keys they see, and their weights [kvHeads, group, n, keys]. */
+  const open = (b: Graph, block: Tensor, whole: ReturnType<typeof arrange>) => {
     const [promptStart, promptEnd, segment, start, end, n, h] = ops.split(b, ops.gather(b, blocks, block), BLOCK.map(() => 1), 0); // prettier-ignore
     b.defineDim('n', n);
     b.defineDim('h', h);
     b.defineDim('keys', ops.add(b, h, n));
-    const queries = (x: Tensor) => ops.slice(b, x, 2, start, end, 'n');
-    const keys = (x: Tensor): Tensor => {
+    const own = (x: Tensor) => ops.slice(b, x, 2, start, end, 'n');
+    const seen = (x: Tensor) => {
       const pieces = [ops.slice(b, x, 2, promptStart, promptEnd, 'p'), ops.slice(b, x, 2, segment, end, 's')];
-      return { ...ops.concat(b, pieces, 2), shape: [1, kvHeads, 'keys', headDim] };
+      return named(ops.concat(b, pieces, 2), [kvHeads, 1, 'keys', headDim]);
     };
     // Row i, a query, sees the first h + i + 1 keys.
     const hidden = ops.expand(b, b.floats([HIDDEN], [1, 1]), ['n', 'keys']);
     const mask = ops.upperTriangle(b, hidden, ops.add(b, h, b.ints([1])));
-    const stack = (x: Tensor) => ops.reshape(b, x, [...stacked.slice(0, 3), x.shape[3]]);
-    const unstack = (x: Tensor) => ops.reshape(b, x, [1, heads, 'n', x.shape[3]]);
-    const q = stack(queries(query));
-    const [k, v] = [keys(key), keys(value)];
-    const scores = unstack(ops.matmul(b, q, k, { transB: true, alpha: scale }));
-    const weights = stack(ops.softmax(b, ops.add(b, scores, mask)));
-    return { queries, stack, unstack, q, k, v, weights };
+    const [q, k, v] = [own(whole.queries), seen(whole.k), seen(whole.v)];
+    const scores = ops.matmul(b, q, k, { transB: true, alpha: scale });
+    return { own, q, k, v, weights: ops.softmax(b, ops.add(b, scores, mask)) };
   };
 
   const build = () => {
-    const none = ops.zeros(g, [0, width]);
-    const { state } = ops.loop(g, count(), [none], [['done', width]], 'blocks', (b, block, [done]) => {
-      const { unstack, v, weights } = open(b, block);
-      const attended = ops.transpose(b, unstack(ops.matmul(b, weights, v)), [0, 2, 1, 3]);
+    const whole = arrange(g);
+    const { state } = ops.loop(g, count(), [ops.zeros(g, [0, width])], [['done', width]], 'blocks', (b, block, [done]) => {
+      const { v, weights } = open(b, block, whole);
+      const attended = ops.transpose(b, ops.matmul(b, weights, v), [2, 0, 1, 3]);
       return { state: [ops.concat(b, [done, ops.reshape(b, attended, ['n', width])], 0)], scan: [] };
-    });
-    return [{ ...state[0], shape: [S, width] }];
+    }); // prettier-ignore
+    return [named(state[0], [S, width])];
   };
 
   // With y = p v, p = softmax(s), s = scale q k^T:
   //   dv = p^T dy;  ds = p (dy v^T - sum(dy y));  dq = scale ds k;  dk = scale ds^T q
   // From the last block to the first: what comes back to keys before a block's own waits until their block's turn.
   const rule: Rule = (g, { outputs: [y] }, [dy]) => {
-    const apart = (x: Tensor) => ops.reshape(g, x, [1, S, heads, headDim]);
-    const slopes = ops.transpose(g, apart(dy!), [0, 2, 1, 3]);
-    const sums = ops.transpose(g, ops.reduceSum(g, apart(ops.mul(g, dy!, y)), -1), [0, 2, 1, 3]);
+    const whole = arrange(g);
+    const apart = (x: Tensor) => ops.reshape(g, x, [S, kvHeads, group, headDim]);
+    const slopes = ops.transpose(g, apart(dy!), [1, 2, 0, 3]);
+    const sums = ops.transpose(g, ops.reduceSum(g, apart(ops.mul(g, dy!, y)), -1), [1, 2, 0, 3]);
     const final = ops.sub(g, count(), g.ints([1], []));
-    const none = (heads: number) => ops.zeros(g, [1, heads, 0, headDim]);
+    // Gradients of keys and values lie side by side, as if they were heads.
     const both = 2 * kvHeads;
-    const state = [none(heads), none(both), none(both)];
-    const shapes = [
-      [1, heads, 'done', headDim],
-      [1, both, 'done', headDim],
-      [1, both, 'waiting', headDim],
-    ];
+    const none = ops.zeros(g, [both, 0, headDim]);
+    const state = [ops.zeros(g, [kvHeads, group, 0, headDim]), none, none];
+    const shapes = [[kvHeads, group, 'done', headDim], [both, 'done', headDim], [both, 'waiting', headDim]];
     const { state: made } = ops.loop(g, count(), state, shapes, 'blocks', (b, i, [dQueries, dKeys, waiting]) => {
-      const { queries, stack, unstack, q, k, v, weights } = open(b, ops.sub(b, final, i));
-      const slope = stack(queries(slopes));
-      const dWeights = unstack(ops.matmul(b, slope, v, { transB: true }));
-      const dScores = ops.mul(b, weights, stack(ops.sub(b, dWeights, queries(sums))));
-      const dQuery = unstack(ops.matmul(b, dScores, k, { alpha: scale }));
-      // Of keys and values, side by side as if they were heads.
-      const dKey = ops.matmul(b, dScores, q, { transA: true, alpha: scale });
-      const dValue = ops.matmul(b, weights, slope, { transA: true });
+      const { own, q, k, v, weights } = open(b, ops.sub(b, final, i), whole);
+      const slope = own(slopes);
+      const dWeights = ops.matmul(b, slope, v, { transB: true });
+      const dScores = ops.mul(b, weights, ops.sub(b, dWeights, own(sums)));
+      const dQuery = ops.matmul(b, dScores, k, { alpha: scale });
+      // A key's gradient is of all queries of its group.
+      const stack = (x: Tensor) => ops.reshape(b, x, [kvHeads, product([group, 'n']), x.shape[3]]);
+      const dKey = ops.matmul(b, stack(dScores), stack(q), { transA: true, alpha: scale });
+      const dValue = ops.matmul(b, stack(weights), stack(slope), { transA: true });
+      const part = ops.concat(b, [dKey, dValue], 0);
       b.defineDim('rest', ops.sub(b, b.dim('keys'), b.dim('waiting')));
-      const padded = ops.concat(b, [waiting, ops.zeros(b, [1, both, 'rest', headDim])], 2);
-      const part = ops.concat(b, [dKey, dValue], 1);
-      const [earlier, own] = ops.split(b, { ...ops.add(b, part, { ...padded, shape: part.shape }), shape: [1, both, 'h+n', headDim] }, ['h', 'n'], 2);
-      return { state: [ops.concat(b, [dQuery, dQueries], 2), ops.concat(b, [own, dKeys], 2), earlier], scan: [] };
-    }); // prettier-ignore
-    const whole = (x: Tensor, heads: number): Tensor => ({ ...x, shape: [1, heads, S, headDim] });
-    const [dKey, dValue] = ops.split(g, whole(made[1], both), [kvHeads, kvHeads], 1);
-    const gradients = [whole(made[0], heads), dKey, dValue];
+      const padded = ops.concat(b, [waiting, ops.zeros(b, [both, 'rest', headDim])], 1);
+      const total = ops.add(b, part, named(padded, part.shape));
+      const [earlier, done] = ops.split(b, named(total, [both, 'h+n', headDim]), ['h', 'n'], 1);
+      return { state: [ops.concat(b, [dQuery, dQueries], 2), ops.concat(b, [done, dKeys], 1), earlier], scan: [] };
+    });
+    const [dKey, dValue] = ops.split(g, named(made[1], [both, S, headDim]), [kvHeads, kvHeads], 0);
+    const gradients = [named(made[0], grouped), dKey, dValue].map((gradient, i) => ops.reshape(g, gradient, [query, key, value][i].shape));
     return gradients.map((gradient) => (sum?: Tensor) => (sum ? ops.add(g, sum, gradient) : gradient));
-  };
+  }; // prettier-ignore
   return { build, rule };
 }
+
+/** A tensor whose sizes the caller knows by other names. */
+const named = (x: Tensor, shape: Shape): Tensor => ({ ...x, shape });

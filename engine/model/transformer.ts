@@ -4,6 +4,7 @@ import { recomputed } from '../graph/recompute.ts';
 import { product as dimProduct } from '../graph/shape.ts';
 import type { Graph, Shape, Tensor } from '../graph/tensor.ts';
 import { ropeFrequencies, type ModelConfig } from './config.ts';
+import { gatedSilu } from './gated.ts';
 import { projections, type Projection } from './lora.ts';
 import { hasBias, type Parameters } from './parameters.ts';
 import { quantizedProduct } from './quantize.ts';
@@ -115,7 +116,7 @@ function decoderLayer(
 
   const feedForward = (g: Graph, x: Tensor, prefix: string) => {
     const [gate, up] = linear(g, x, prefix, 'gate_proj', 'up_proj');
-    return linear(g, ops.mul(g, ops.silu(g, gate), up), prefix, 'down_proj')[0];
+    return linear(g, gatedSilu(g, gate, up), prefix, 'down_proj')[0];
   };
 
   return (g, layer, x) => {
