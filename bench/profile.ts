@@ -34,7 +34,7 @@ interface OperatorArguments {
   output_type_shape: Record<string, number[]>[];
 }
 
-const COPIES = new Set(['Concat', 'Slice', 'Split', 'Transpose', 'Reshape', 'Gather', 'GatherElements', 'ScatterElements', 'Expand', 'Identity', 'ConstantOfShape', 'Squeeze', 'Unsqueeze']); // prettier-ignore
+const COPIES = new Set(['Concat', 'Slice', 'Split', 'Transpose', 'Reshape', 'Gather', 'GatherElements', 'ScatterElements', 'Identity', 'ConstantOfShape', 'Squeeze', 'Unsqueeze']); // prettier-ignore
 const RANK_MULTIPLES = [1, 2, 3];
 const shapes = (tensors: Record<string, number[]>[]) => tensors.map((tensor) => Object.values(tensor)[0]);
 const part = (name: Part, flops = 0) => ({ part: name, flops });
@@ -61,5 +61,5 @@ export function partOf(operator: OperatorArguments, { rank, vocabSize }: Pick<Wo
   if (COPIES.has(operator.op_name)) return part('copies');
   // The scores of a block's queries: [1, heads, queries, keys], and the mask that is added to them.
   const ofScores = operator.op_name === 'Softmax' || (inputs[0]?.length === 4 && ['Add', 'Sub', 'Mul'].includes(operator.op_name)); // prettier-ignore
-  return part(ofScores || ['Where', 'LessOrEqual', 'Range'].includes(operator.op_name) ? 'attention, softmax and masks' : 'elementwise, norms, rotations'); // prettier-ignore
+  return part(ofScores || ['Expand', 'Trilu'].includes(operator.op_name) ? 'attention, softmax and masks' : 'elementwise, norms, rotations'); // prettier-ignore
 }
