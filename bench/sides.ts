@@ -41,7 +41,7 @@ export async function openSides(cases: Case[], threads: number, say: (line: stri
   );
   return {
     versions: {
-      selm: engineVersion,
+      selm: engineVersion.replace('selm ', ''),
       ...(python && (await pythonVersions(python))),
       ...(llama && { 'llama.cpp': llama.version }),
     },
