@@ -81,8 +81,8 @@ export function groupByPrompt(
   return { groups, members };
 }
 
-/** Logits of one chunk of the output layer: 8 Mi numbers, 32 MiB. */
-const CHUNK_LOGITS = 8 * 1024 * 1024;
+/** Logits of one chunk of the output layer: 16 Mi numbers, 64 MiB. */
+const CHUNK_LOGITS = 16 * 1024 * 1024;
 
 /** Queries of one block of attention, at most. */
 const BLOCK_QUERIES = 256;

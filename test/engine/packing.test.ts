@@ -85,8 +85,8 @@ test("blocks of attention: a token sees its prompt and what is before it in its 
 });
 
 test('a large vocabulary divides the output layer into chunks, the last one padded with tokens of no sequence', () => {
-  const { feeds } = packGroups([{ prompt: [1], responses: [[2, 3, 4, 5, 6]] }], 2 * 1024 * 1024);
-  // 32 MiB hold the logits of four tokens: two chunks, of three each.
+  const { feeds } = packGroups([{ prompt: [1], responses: [[2, 3, 4, 5, 6]] }], 4 * 1024 * 1024);
+  // 64 MiB hold the logits of four tokens: two chunks, of three each.
   expect(rows(feeds, 'targets')).toEqual([[2, 3, 4], [5, 6, 0]]); // prettier-ignore
   expect(rows(feeds, 'owners')).toEqual([[0, 0, 0], [0, 0, -1]]); // prettier-ignore
 });
