@@ -84,7 +84,7 @@ export function decodeGraph(
       // [B, heads, 1, d] to [B, kvHeads, group, d]: the queries that share a key head lie side by side.
       const grouped = ops.reshape(b, query, [B, kvHeads, group, headDim]);
       const attended = blockAttention(b, grouped, samples, prompts[layer], pasts[layer], current);
-      return ops.reshape(b, attended, [B, heads, 1, headDim]);
+      return ops.reshape(b, attended, [B, heads * headDim]);
     };
     const hidden = transformer(b, config, parameters, ids, positions, attend);
     const logits = headLogits(b, config, parameters, hidden);

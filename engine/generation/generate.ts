@@ -13,7 +13,7 @@ import { prefillGraph } from './prefill.ts';
 
 /** Tokens decoded by one run of the graph: long enough to make what surrounds a run small, short enough to refill rows soon. */
 const RUN_TOKENS = 32;
-/** Prompt tokens computed at once: attention's memory grows with the square of a prompt's length. */
+/** Prompt tokens computed at once: bounds memory. */
 const PREFILL_TOKENS = 4096;
 
 export interface PromptTokens {
@@ -155,10 +155,13 @@ export class Generator {
     const filled = places.filter((place) => prompts[slots[place].prompt].tokens.length > 1);
     const groups = filled.map((place) => ({ prompt: prompts[slots[place].prompt].tokens.slice(0, -1), responses: [] }));
     for (const batch of planBatches(groups, PREFILL_TOKENS)) {
-      const { feeds, width } = packTokens(batch.map((i) => groups[i]));
+      const { feeds, starts } = packTokens(batch.map((i) => groups[i]));
       const outputs = await this.prefill.run({ ...feeds, ...this.adapter });
       const source = (name: string) => outputs[name.replace('prompt_', '')].data as Float32Array;
-      for (const [row, i] of batch.entries()) block.append(filled[i], source, row, width, groups[i].prompt.length);
+      const width = feeds['ids'].dims[1];
+      for (const [n, i] of batch.entries()) {
+        block.append(filled[i], source, 0, width, groups[i].prompt.length, starts[n]);
+      }
     }
   }
 
