@@ -13,7 +13,7 @@ export async function loadAdapter(server: ChatServer, name: string, path: string
   try {
     await server.post('/load_lora_adapter', { lora_name: name, lora_path: path }, signal);
   } catch (error) {
-    if (error instanceof RequestRefused && /already been loaded/.test(error.message)) return;
+    if (error instanceof RequestRefused && /already been loaded/.test(error.said)) return;
     if (error instanceof RequestRefused || error instanceof NotThere) {
       throw new InputError(`${server.url} does not load the adapter ${path} (${error.said}): vLLM wants --enable-lora, a --max-lora-rank that is no less than the adapter's and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, \`selm serve\` --adapters, and either must see that folder (sample.server.adapterFolder).`); // prettier-ignore
     }

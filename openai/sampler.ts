@@ -7,7 +7,7 @@ import type { ModelTokenizer } from '../engine/model/tokenizer.ts';
 import { seedOf } from '../engine/random.ts';
 import type { SamplingSettings } from '../engine/settings.ts';
 import type { ChatServer } from './client.ts';
-import { NotThere } from './errors.ts';
+import { NotThere, RequestRefused } from './errors.ts';
 
 /** A prompt, and its tokens as the policy's own tokenizer and template have them. */
 export interface TokenizedPrompt extends Pick<PromptRecord, 'id' | 'prompt'> {
@@ -77,6 +77,7 @@ export async function sampleFromServer(
     const body = requestOf(server.model, prompt.tokens, settings, seedOf(seed, prompt.id, sample), tokenizer.eosIds);
     const post = () => server.post('/completions', body, stop, completionSchema);
     const { choices, usage } = await post().catch(async (error: unknown) => {
+      if (error instanceof RequestRefused) throw new InputError(`Prompt "${prompt.id}": ${error.message}.`);
       // Somebody unloaded it, or the server began anew.
       if (!(error instanceof NotThere) || !load) throw error;
       await loadAgain();

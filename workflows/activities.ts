@@ -29,7 +29,8 @@ export const stepName = (): string | undefined => stepUnderWay;
 export const control = named(
   proxyActivities<ControlActivities>({
     taskQueue: CONTROL_QUEUE,
-    startToCloseTimeout: '1h',
+    // As long as a server takes that answers many shards at once.
+    startToCloseTimeout: '1 day',
     heartbeatTimeout: '30s',
     retry,
   }),

@@ -93,10 +93,17 @@ async function runRound({
     }
   };
 
-  const { shardSize, ...settings } = config.sample;
+  const { shardSize, server, ...settings } = config.sample;
   const shards = shardsOf(prompts.count, shardSize);
-  const shared = { policy, prompts: prompts.address, settings, seed, threads };
-  const responses = await step('sample', shards.length, (tick) => runShards('sample', shared, shards, tick));
+  const shared = { policy, prompts: prompts.address, settings, seed, threads, ...(server && { server }) };
+  const responses = await step('sample', shards.length, async (tick) => {
+    try {
+      return await runShards('sample', shared, shards, tick);
+    } finally {
+      // Where each worker has its own, none is known that has loaded it.
+      if (server?.workers === 'control') await control.unloadAdapter({ policy, server });
+    }
+  });
 
   const labeled = await step('label', shards.length + 1, async (tick) => {
     const answered = responses.map((shard) => ({ responses: shard }));

@@ -93,7 +93,8 @@ describe('demonstrations', () => {
 
 describe('sampled prompts', () => {
   test('are taken with all they carry', async () => {
-    const rows = [{ id: 'a', prompt: 'x', kwargs: [{}], responses: [response] }];
+    const { logp: _, ...unscored } = response;
+    const rows = [{ id: 'a', prompt: 'x', kwargs: [{}], responses: [response, unscored] }];
     expect(await readSampled(fileOf('sampled.jsonl', ...rows))).toEqual(rows);
   });
 
@@ -101,7 +102,7 @@ describe('sampled prompts', () => {
     [{ id: 'a', prompt: 'x' }, /line 1 has no "responses"/],
     [{ id: 'a', prompt: 'x', responses: [] }, /line 1 has a wrong "responses"/],
     [
-      { id: 'a', prompt: 'x', responses: [{ ...response, logp: undefined }] },
+      { id: 'a', prompt: 'x', responses: [{ ...response, logp: '-0.5' }] },
       /line 1 has a wrong "responses\.0\.logp"/,
     ],
   ])('refuse %j', async (row, message) => {
