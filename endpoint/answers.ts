@@ -59,7 +59,7 @@ export class Answers {
    */
   to(prompts: number[][], wanted: Wanted): Promise<Answer[][]> {
     const answers = this.answer(prompts, wanted);
-    this.underWay = Promise.allSettled([this.underWay, answers]).then(() => {});
+    this.underWay = settled([this.underWay, answers]);
     return answers;
   }
 
@@ -110,6 +110,10 @@ export class Answers {
     while (!this.decode(answer.tokens.slice(0, length)).startsWith(text)) length++;
     return { text, tokens: answer.tokens.slice(0, length), finishReason: 'stop' };
   }
+}
+
+async function settled(promises: Promise<unknown>[]): Promise<void> {
+  await Promise.allSettled(promises);
 }
 
 interface Sampled {

@@ -4,6 +4,7 @@ import { cpSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { text as textOf } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openPolicyArtifact } from '../../activities/policy.ts';
 import { prepare } from '../../activities/prepare.ts';
@@ -180,20 +181,19 @@ interface Body {
 const changing: Server[] = [];
 afterAll(() => changing.forEach((server) => server.close()));
 
+function textAlone({ choices: [choice] }: Body): void {
+  Object.assign(choice, { token_ids: undefined, logprobs: null });
+}
+
 /** A server in front of `selm serve` that changes requests or answers: what other servers do. */
 async function startChanging(request: (body: Body) => void, answer: (body: Body) => void = () => {}) {
-  const server: Server = createServer((incoming, outgoing) => {
-    const chunks: Buffer[] = [];
-    incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
-    incoming.on('end', () => {
-      const body = JSON.parse(Buffer.concat(chunks).toString()) as Body;
-      request(body);
-      void serving.ask(incoming.url!.replace('/v1', ''), body).then(({ status, text }) => {
-        const given = JSON.parse(text) as Body;
-        if (status === 200) answer(given);
-        outgoing.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(given));
-      });
-    });
+  const server = createServer(async (incoming, outgoing) => {
+    const body = JSON.parse(await textOf(incoming)) as Body;
+    request(body);
+    const { status, text } = await serving.ask(incoming.url!.replace('/v1', ''), body);
+    const given = JSON.parse(text) as Body;
+    if (status === 200) answer(given);
+    outgoing.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(given));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -210,8 +210,7 @@ describe('a server that', () => {
   });
 
   test('gives texts alone is taken at its word: their tokens, and no log-probability', async () => {
-    const strip = ({ choices: [choice] }: Body) => Object.assign(choice, { token_ids: undefined, logprobs: null });
-    const url = await startChanging(() => {}, strip);
+    const url = await startChanging(() => {}, textAlone);
     const own = await answers({});
     const { rows } = await answers({ server: serverOf({ url }), seed: 9 });
     for (const [i, { responses }] of rows.entries()) {

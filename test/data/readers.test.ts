@@ -101,10 +101,7 @@ describe('sampled prompts', () => {
   test.each([
     [{ id: 'a', prompt: 'x' }, /line 1 has no "responses"/],
     [{ id: 'a', prompt: 'x', responses: [] }, /line 1 has a wrong "responses"/],
-    [
-      { id: 'a', prompt: 'x', responses: [{ ...response, logp: '-0.5' }] },
-      /line 1 has a wrong "responses\.0\.logp"/,
-    ],
+    [{ id: 'a', prompt: 'x', responses: [{ ...response, logp: '-0.5' }] }, /line 1 has a wrong "responses\.0\.logp"/],
   ])('refuse %j', async (row, message) => {
     await expect(readSampled(fileOf('bad-sampled.jsonl', row))).rejects.toThrow(message);
   });

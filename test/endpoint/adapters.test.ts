@@ -40,6 +40,8 @@ async function engineTokens(policy: Policy): Promise<number[]> {
   return responses[0][0].token_ids;
 }
 
+const seeded = async (seed: number) => (await complete({ seed, temperature: 1 })).choices[0].token_ids;
+
 describe('completions', () => {
   test('come with the token ids of prompt and answer', async () => {
     const { choices } = await complete({ temperature: 0, n: 2 });
@@ -50,7 +52,6 @@ describe('completions', () => {
   });
 
   test('of one seed are alike, whoever asks beside it, and of another are not', async () => {
-    const seeded = async (seed: number) => (await complete({ seed, temperature: 1 })).choices[0].token_ids;
     const [first, second, again] = await Promise.all([seeded(1), seeded(2), seeded(1)]);
     expect(again).toEqual(first);
     expect(second).not.toEqual(first);
@@ -64,10 +65,10 @@ describe('completions', () => {
   });
 });
 
-describe('an adapter', () => {
-  const load = (lora_name: string, lora_path: string) => server.ask('/load_lora_adapter', { lora_name, lora_path });
-  const unload = (lora_name: string) => server.ask('/unload_lora_adapter', { lora_name });
+const load = (lora_name: string, lora_path: string) => server.ask('/load_lora_adapter', { lora_name, lora_path });
+const unload = (lora_name: string) => server.ask('/unload_lora_adapter', { lora_name });
 
+describe('an adapter', () => {
   test('answers by its name once it is loaded, as it was then, until it is unloaded', async () => {
     expect(await load('tuned', adapter)).toEqual({ status: 200, text: "Success: LoRA adapter 'tuned' added successfully." }); // prettier-ignore
     const tuned = await engineTokens({ model, adapter });
