@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { hashValue } from '../artifacts/hash.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
@@ -15,7 +16,7 @@ import { tokenizePrompt } from '../engine/tokenize.ts';
 import { loadAdapter, unloadAdapter as unload } from '../openai/adapters.ts';
 import { ChatServer } from '../openai/client.ts';
 import type { SamplerSettings } from '../openai/sampler-settings.ts';
-import { sampleFromServer, type SampledByServer } from '../openai/sampler.ts';
+import { sampleFromServer, type SampledByServer, type TokenizedPrompt } from '../openai/sampler.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { ADAPTER, MODEL, openPolicyArtifact } from './policy.ts';
 import type { Step } from './step.ts';
@@ -37,11 +38,13 @@ export async function sampleServed(
   const name = await adapterName(store, policy);
   const { model, adapter } = (await openPolicyArtifact(store, policy, TOKENIZER_FILES)).policy;
   const [tokenizer, config] = [loadTokenizer(model), readModelConfig(model)];
-  const tokenized = prompts.map((row) => ({
-    id: row.id,
-    prompt: row.prompt,
-    tokens: tokenizePrompt(row, tokenizer, config, settings),
-  }));
+  const tokenized: TokenizedPrompt[] = [];
+  for (const { id, prompt } of prompts) {
+    tokenized.push({ id, prompt, tokens: tokenizePrompt({ id, prompt }, tokenizer, config, settings) });
+    // Many long ones take a while: the worker must get to its heartbeats.
+    await setImmediate();
+    options.signal?.throwIfAborted();
+  }
   const client = clientOf(server, name);
   const load =
     name === undefined
