@@ -109,9 +109,8 @@ export const unloadAdapter: Step<UnloadInput, { unloaded: boolean }> = async (
     if (server.adapterFolder !== undefined)
       await rm(join(server.adapterFolder, name), { recursive: true, force: true });
     return { unloaded: true };
-  } catch (error) {
+  } catch {
     options.signal?.throwIfAborted();
-    void error;
     return { unloaded: false };
   }
 };

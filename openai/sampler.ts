@@ -141,7 +141,7 @@ function responseOf(choice: Choice, { prompt }: TokenizedPrompt, tokenizer: Mode
     throw new Error(`The server broke an answer off (${finish_reason ?? 'it does not say why'}).`);
   }
   const found = tokensOf(choice);
-  if (!found) {
+  if (!found || (found.ids.length === 0 && text !== '')) {
     const ended = tokenizer.encodeResponse(prompt, text);
     return { text, token_ids: finish_reason === 'stop' ? ended : ended.slice(0, -1), finish_reason };
   }
