@@ -40,10 +40,12 @@ const greedy = samplingSchema.parse({ maxNewTokens: 12 });
 const drawn = samplingSchema.parse({ maxNewTokens: 12, temperature: 1, samplesPerPrompt: 3 });
 
 let serving: Serving;
+/** Takes no adapters, and may be killed. */
+let other: Serving;
 beforeAll(async () => {
-  serving = await startServe(model, ['--name', 'tiny', '--adapters']);
+  [serving, other] = await Promise.all([['--adapters'], []].map((flags) => startServe(model, ['--name', 'tiny', ...flags]))); // prettier-ignore
 });
-afterAll(() => serving.stop());
+afterAll(() => Promise.all([serving.stop(), other.stop()]));
 
 const serverOf = (changes: object = {}) => samplerSchema.parse({ url: serving.url, model: 'tiny', ...changes });
 const loaded = async () => (await serving.models()).slice(1);
@@ -84,8 +86,10 @@ describe('a server answers', () => {
   });
 
   test('by the adapter otherwise than by the model', async () => {
-    const [own, other] = await Promise.all([base, tuned].map(({ policy }) => answers({ policy, server: serverOf() })));
-    expect(tokensOf(own.rows)).not.toEqual(tokensOf(other.rows));
+    const [own, adapted] = await Promise.all(
+      [base, tuned].map(({ policy }) => answers({ policy, server: serverOf() })),
+    );
+    expect(tokensOf(own.rows)).not.toEqual(tokensOf(adapted.rows));
   });
 
   test('with samples that depend on the seed, the prompt and their number, and not on the shard', async () => {
@@ -155,10 +159,8 @@ describe('an adapter', () => {
   });
 
   test('is refused in one sentence by a server that takes none', async () => {
-    const closed = await startServe(model, ['--name', 'tiny']);
-    const said = await refusal(answers({ policy: tuned.policy, server: serverOf({ url: closed.url }), to: 3 }));
+    const said = await refusal(answers({ policy: tuned.policy, server: serverOf({ url: other.url }), to: 3 }));
     expect(said).toMatch(/^http:\S+ does not load the adapter \S+ \(404 .*selm serve --adapters.*: vLLM wants --enable-lora/); // prettier-ignore
-    await closed.stop();
   });
 
   test('stands for a policy: one with weights of its own is refused', async () => {
@@ -228,19 +230,18 @@ describe('a server that', () => {
   });
 
   test('dies on the way fails the shard, for now; what was finished is not asked for again', async () => {
-    const dying = await startServe(model, ['--name', 'tiny']);
-    const server = serverOf({ url: dying.url, concurrency: 1, retries: 0 });
+    const { url, pid } = other;
+    const server = serverOf({ url, concurrency: 1, retries: 0 });
     const input = { server, settings: drawn, seed: 5 };
     const first = await answers({ ...input, to: 5 });
-    const killing: CallOptions = { onProgress: ({ done }) => void (done === 2 && process.kill(dying.pid, 'SIGKILL')) };
+    const killing: CallOptions = { onProgress: ({ done }) => void (done === 2 && process.kill(pid, 'SIGKILL')) };
     const error = await answers({ ...input, from: 5 }, killing).catch((thrown: unknown) => thrown);
     expect(error).not.toBeInstanceOf(InputError);
     expect((error as Error).message).toMatch(/gave no answer in 1 attempts/);
-    await dying.stop('SIGKILL');
+    await other.stop();
 
     expect((await answers({ ...input, to: 5 })).address).toBe(first.address);
-    const again = await startServe(model, ['--name', 'tiny'], new URL(dying.url).port);
+    other = await startServe(model, ['--name', 'tiny'], new URL(url).port);
     expect((await answers({ ...input, from: 5 })).rows).toHaveLength(5);
-    await again.stop();
   });
 });

@@ -15,8 +15,10 @@ const VARIABLE = 'SELM_TEST_SAMPLER_KEY';
 const expected = readJson<{ prompt: string; prompt_ids: number[]; answer_ids: number[] }[]>(fixture('smollm2/expected.json')); // prettier-ignore
 
 const engine = startEngine();
-let [model, llama]: [string?, LlamaServer?] = [];
-let [server, tokenizer]: [ChatServer?, ModelTokenizer?] = [];
+let model: string;
+let llama: LlamaServer;
+let server: ChatServer;
+let tokenizer: ModelTokenizer;
 let prompts: TokenizedPrompt[];
 
 beforeAll(async () => {
@@ -26,26 +28,29 @@ beforeAll(async () => {
   tokenizer = loadTokenizer(model);
   prompts = expected.map(({ prompt }, i) => {
     const chat = [{ role: 'user', content: prompt }];
-    return { id: String(i), prompt: chat, tokens: tokenizer!.encodePrompt(chat) };
+    return { id: String(i), prompt: chat, tokens: tokenizer.encodePrompt(chat) };
   });
 });
 afterAll(async () => {
   delete process.env[VARIABLE];
   await engine.close();
-  await llama?.stop();
+  await llama.stop();
 });
 
 const sample = async (settings: object, seed: number, some = prompts) =>
-  (await sampleFromServer({ server: server!, tokenizer: tokenizer! }, some, samplingSchema.parse(settings), seed, {})).responses; // prettier-ignore
+  (await sampleFromServer({ server, tokenizer }, some, samplingSchema.parse(settings), seed, {})).responses; // prettier-ignore
 
 test('greedy answers begin as those of transformers, with the log-probabilities that the engine gives them', async () => {
   const answers = (await sample({ maxNewTokens: 16 }, 0)).map(([answer]) => answer);
   const alike = answers.map(({ token_ids }, i) => token_ids.findIndex((id, at) => id !== expected[i].answer_ids[at]));
   console.log(alike, answers);
   const rows = answers.map(({ token_ids }, i) => ({ prompt_input_ids: prompts[i].tokens, response_input_ids: token_ids })); // prettier-ignore
-  const scores = await engine.run('score', { policy: { model: model! }, rows });
-  console.log(scores, answers.map(({ logp }) => logp));
-  for (const { text, token_ids } of answers) expect(text).toBe(tokenizer!.decode(token_ids));
+  const scores = await engine.run('score', { policy: { model }, rows });
+  console.log(
+    scores,
+    answers.map(({ logp }) => logp),
+  );
+  for (const { text, token_ids } of answers) expect(text).toBe(tokenizer.decode(token_ids));
 });
 
 test('an answer that ends has the token that ends it', async () => {
