@@ -1,5 +1,6 @@
 /** Sampling by a server that is another program, llama.cpp's: token ids in, and the tokens that its log-probabilities name. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Response } from '../../data/records.ts';
 import { startEngine } from '../../engine/host.ts';
 import { loadTokenizer, type ModelTokenizer } from '../../engine/model/tokenizer.ts';
 import { samplingSchema } from '../../engine/settings.ts';
@@ -11,7 +12,8 @@ import { startLlamaServer, type LlamaServer } from './llama-server.ts';
 
 const KEY = 'sk-of-the-sampler';
 const VARIABLE = 'SELM_TEST_SAMPLER_KEY';
-/** Of transformers, with the same weights; llama.cpp rounds activations, too. */
+const END_OF_TURN = 2;
+/** Of transformers, with the same weights. llama.cpp rounds activations to 8 bits, too: some answers turn out otherwise. */
 const expected = readJson<{ prompt: string; prompt_ids: number[]; answer_ids: number[] }[]>(fixture('smollm2/expected.json')); // prettier-ignore
 
 const engine = startEngine();
@@ -40,27 +42,40 @@ afterAll(async () => {
 const sample = async (settings: object, seed: number, some = prompts) =>
   (await sampleFromServer({ server, tokenizer }, some, samplingSchema.parse(settings), seed, {})).responses; // prettier-ignore
 
-test('greedy answers begin as those of transformers, with the log-probabilities that the engine gives them', async () => {
-  const answers = (await sample({ maxNewTokens: 16 }, 0)).map(([answer]) => answer);
-  const alike = answers.map(({ token_ids }, i) => token_ids.findIndex((id, at) => id !== expected[i].answer_ids[at]));
-  console.log(alike, answers);
-  const rows = answers.map(({ token_ids }, i) => ({ prompt_input_ids: prompts[i].tokens, response_input_ids: token_ids })); // prettier-ignore
-  const scores = await engine.run('score', { policy: { model }, rows });
-  console.log(
-    scores,
-    answers.map(({ logp }) => logp),
-  );
-  for (const { text, token_ids } of answers) expect(text).toBe(tokenizer.decode(token_ids));
-});
+describe('greedy answers', () => {
+  let answers: Response[];
+  beforeAll(async () => {
+    answers = (await sample({ maxNewTokens: 16 }, 0)).map(([answer]) => answer);
+  });
 
-test('an answer that ends has the token that ends it', async () => {
-  const [[answer]] = await sample({ maxNewTokens: 64 }, 0, prompts.slice(0, 1));
-  console.log(answer);
+  test('are to the prompts as transformers tokenizes them', () => {
+    expect(prompts.map(({ tokens }) => tokens)).toEqual(expected.map(({ prompt_ids }) => prompt_ids));
+    expect(server.counters.promptTokens).toBe(expected.reduce((total, { prompt_ids }) => total + prompt_ids.length, 0));
+  });
+
+  test("have the tokens that were sampled, for some prompts transformers' own", () => {
+    for (const { text, token_ids } of answers) expect(text).toBe(tokenizer.decode(token_ids));
+    const alike = answers.filter(
+      ({ token_ids }, i) => String(token_ids) === String(expected[i].answer_ids.slice(0, 16)),
+    );
+    expect(alike.length).toBeGreaterThanOrEqual(2);
+    const ended = answers.filter(({ finish_reason }) => finish_reason === 'stop');
+    expect(ended.length).toBeGreaterThan(0);
+    for (const { token_ids } of ended) expect(token_ids.indexOf(END_OF_TURN)).toBe(token_ids.length - 1);
+  });
+
+  test('have log-probabilities like those that the engine gives the same tokens', async () => {
+    const rows = answers.map(({ token_ids }, i) => ({ prompt_input_ids: prompts[i].tokens, response_input_ids: token_ids })); // prettier-ignore
+    const scores = await engine.run('score', { policy: { model }, rows });
+    const perToken = scores.map(({ logp, tokens }, i) => Math.abs(logp - answers[i].logp!) / tokens);
+    expect(perToken.reduce((sum, difference) => sum + difference, 0) / perToken.length).toBeLessThan(0.3);
+  });
 });
 
 test('samples are drawn by their seeds', async () => {
   const drawn = { maxNewTokens: 8, temperature: 1, samplesPerPrompt: 3 };
-  const [first, again, other] = [await sample(drawn, 1, prompts.slice(0, 2)), await sample(drawn, 1, prompts.slice(0, 2)), await sample(drawn, 2, prompts.slice(0, 2))]; // prettier-ignore
+  const two = prompts.slice(0, 2);
+  const [first, again, other] = [await sample(drawn, 1, two), await sample(drawn, 1, two), await sample(drawn, 2, two)];
   expect(again).toEqual(first);
   expect(other).not.toEqual(first);
   for (const answers of first) expect(new Set(answers.map(({ text }) => text)).size).toBe(3);
