@@ -115,7 +115,7 @@ export class ChatServer {
     schema: z.ZodType<T> = anything as z.ZodType<T>,
   ): Promise<T> {
     signal.throwIfAborted();
-    // One signal for many requests is no leak.
+    // One signal ends any number of requests: that is no leak.
     setMaxListeners(0, signal);
     this.counters.requests++;
     return unlessAborted(this.answerTo(path, body, signal, schema), signal);
