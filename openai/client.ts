@@ -127,20 +127,25 @@ export class ChatServer {
         return await this.gate.pass(() => this.attempt(path, body, signal, schema), signal);
       } catch (error) {
         signal.throwIfAborted();
-        const pause = retryAfter(error);
-        if (pause !== undefined) this.gate.close(pause);
         if (attempts > this.retries || !isTemporary(error)) {
           const { url, model, key } = this;
           throw explain(error, { url, path, model, key, attempts });
         }
-        if (pause === undefined) await sleep(pauseBefore(attempts), undefined, { signal });
+        // Where the server says how long, the gate holds this request with all others.
+        if (retryAfter(error) === undefined) await sleep(pauseBefore(attempts), undefined, { signal });
       }
     }
   }
 
   private async attempt<T>(path: string, body: object, signal: AbortSignal, schema: z.ZodType<T>): Promise<T> {
     this.counters.attempts++;
-    const response = await this.client.post(path, { body, signal }).asResponse();
+    const request = this.client.post(path, { body, signal }).asResponse();
+    const response = await request.catch((error: unknown) => {
+      const pause = retryAfter(error);
+      // Before its turn ends, or the next that waits would pass.
+      if (pause !== undefined) this.gate.close(pause);
+      throw error;
+    });
     const text = await response.text();
     const content = parsed(text);
     const { success, data: answer } = schema.safeParse(content);
