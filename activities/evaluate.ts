@@ -96,7 +96,7 @@ export function compare(
     .filter((outcome) => outcome !== undefined);
   if (outcomes.length === 0) throw new InputError(NOTHING_JUDGED);
   const answered = judged.map(({ record }) => record);
-  const ratios = answered.map(({ responses }, i) => responses[0].logp - opponent.logps[i][0]);
+  const ratios = answered.map((record, i) => logpOf(record) - opponent.logps[i][0]);
   const tokens = answered.reduce((total, { responses }) => total + responses[0].token_ids.length, 0);
   const controlled = lengthControlledWinRate(
     outcomes.map((outcome, i) => ({
@@ -126,6 +126,12 @@ export function compare(
     ...scoreOf('opponentScore', other[i].verdict),
   }));
   return { comparison: { ...own, against }, rows };
+}
+
+/** Of the first answer. @throws InputError when it was sampled by a server that does not tell it */
+function logpOf({ id, responses: [{ logp }] }: SampledRecord): number {
+  if (logp !== undefined) return logp;
+  throw new InputError(`The answer to "${id}" has no "logp", of which the divergence is computed: let the engine sample what is to be compared.`); // prettier-ignore
 }
 
 const NOTHING_JUDGED =

@@ -64,14 +64,15 @@ export async function nameBase(adapter: string, { source }: BaseModel): Promise<
   await writeFile(file, `${JSON.stringify({ ...config, base_model_name_or_path, revision }, null, 2)}\n`);
 }
 
-/** A policy's artifact as the folders the engine opens. */
+/** A policy's artifact as the folders the engine opens. @param wanted which files of the base model, of one on the hub */
 export async function openPolicyArtifact(
   store: ArtifactStore,
   address: Address,
+  wanted?: RegExp,
 ): Promise<{ policy: Policy; base: BaseModel }> {
   const folder = await store.open(address);
   const base = JSON.parse(await readFile(join(folder, BASE), 'utf8')) as BaseModel;
   const [model, adapter] = [join(folder, MODEL), join(folder, ADAPTER)];
   if (existsSync(model)) return { policy: { model }, base };
-  return { policy: { model: await resolveModel(base.source), ...(existsSync(adapter) && { adapter }) }, base };
+  return { policy: { model: await resolveModel(base.source, wanted), ...(existsSync(adapter) && { adapter }) }, base };
 }

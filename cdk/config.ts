@@ -125,7 +125,9 @@ export const deploySchema = z.strictObject({
   vllm: z
     .strictObject({ image: z.string(), model: z.string(), arguments: z.array(z.string()).default([]) })
     .optional()
-    .describe('A vLLM server beside every GPU worker, at http://127.0.0.1:8000/v1; its image by digest.'),
+    .describe(
+      "A vLLM server beside every GPU worker, at http://127.0.0.1:8000/v1, for a run's `sample.server` with `workers: gpu`; its image by digest.",
+    ),
   secrets: z
     .record(z.string(), z.string())
     .default({})

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { RECOMPUTABLE, recompute, stepsBehind, type StoredStep } from '../activities/recompute.ts';
+import { isServed } from '../activities/sample.ts';
 import { findRelease, isPolicyName } from '../activities/release.ts';
 import { InputError } from '../data/errors.ts';
 import { cacheFolder } from '../workers/places.ts';
@@ -22,9 +23,11 @@ export function verifyCommand(): Command {
     .addOption(jsonOption())
     .action(async (run: string, flags: { round?: number; step?: string; json?: boolean }) => {
       const store = await openStore();
-      const steps = (await chosenSteps(await findRun(run), flags.round)).filter(
+      const chosen = (await chosenSteps(await findRun(run), flags.round)).filter(
         ({ manifest }) => RECOMPUTABLE.includes(manifest.recipe.step) && (flags.step ?? manifest.recipe.step) === manifest.recipe.step, // prettier-ignore
       );
+      const [served, steps] = [true, false].map((by) => chosen.filter(({ manifest }) => isServed(manifest.recipe) === by)); // prettier-ignore
+      for (const { address } of served) console.error(`${'sample'.padEnd(9)} ${address.slice(0, 12)} skipped: sampled by a server`); // prettier-ignore
       const scratch = await mkdtemp(join(tmpdir(), 'selm-verify-'));
       const different: string[] = [];
       try {
@@ -41,7 +44,8 @@ export function verifyCommand(): Command {
       }
       if (different.length > 0) process.exitCode = FAILED;
       const same = steps.length - different.length;
-      summarize(flags, { steps: steps.length, same, different }, `${same} of ${steps.length} steps came to the same bytes.`); // prettier-ignore
+      const left = served.length > 0 ? ` ${served.length} were sampled by a server, and are not computed again.` : '';
+      summarize(flags, { steps: steps.length, same, different, skipped: served.length }, `${same} of ${steps.length} steps came to the same bytes.${left}`); // prettier-ignore
     });
 }
 

@@ -5,6 +5,24 @@ import { InputError } from '../data/errors.ts';
 /** The server does not take this one request: it is too long for its model, against its rules, … Others may be answered. */
 export class RequestRefused extends Error {
   override readonly name = 'RequestRefused';
+  /** The server's own words. */
+  readonly said: string;
+
+  constructor(message: string, said: string) {
+    super(message);
+    this.said = said;
+  }
+}
+
+/** The server has no such path or model: an adapter, say, that somebody has unloaded. */
+export class NotThere extends InputError {
+  /** The server's own words. */
+  readonly said: string;
+
+  constructor(message: string, said: string) {
+    super(message);
+    this.said = said;
+  }
 }
 
 /** An answer came, and is not what was asked for: cut short, of something in between, or about an error. */
@@ -53,7 +71,7 @@ export function explain(error: unknown, { url, path, model, key, attempts }: Ask
   // A fault of this program.
   if (status === undefined) return error as Error;
   const said = wordsOf(error);
-  if (OF_THE_REQUEST.includes(status)) return new RequestRefused(`${url} does not take the request (${said})`);
+  if (OF_THE_REQUEST.includes(status)) return new RequestRefused(`${url} does not take the request (${said})`, said);
   if (status === 401) {
     return new InputError(
       key.value === undefined
@@ -65,7 +83,7 @@ export function explain(error: unknown, { url, path, model, key, attempts }: Ask
     return new InputError(`${url} does not let this key use "${model}" (${said}); use another model, or a key that may.`); // prettier-ignore
   }
   if (status === 404) {
-    return new InputError(`${url} has no ${path}, or no model "${model}" (${said}); correct the address, which mostly ends in /v1, or the model.`); // prettier-ignore
+    return new NotThere(`${url} has no ${path}, or no model "${model}" (${said}); correct the address, which mostly ends in /v1, or the model.`, said); // prettier-ignore
   }
   return new InputError(`${url} does not answer (${said}); correct what it asks for.`);
 }

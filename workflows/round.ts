@@ -1,5 +1,6 @@
 /** One SELM iteration: sample, label, optimize, evaluate. */
 import { defineQuery, defineSignal, isCancellation, setHandler, TemporalFailure } from '@temporalio/workflow';
+import type { Address } from '../artifacts/manifest.ts';
 import type { PromptSet } from '../activities/prepare.ts';
 import { answerHeldOut, compareAnswers, comparisonActivities, type Answers } from './answers.ts';
 import { control, model, nameStep } from './activities.ts';
@@ -99,15 +100,23 @@ async function runRound({
     }
   };
 
-  const { shardSize, ...settings } = config.sample;
+  const { shardSize, server, ...settings } = config.sample;
   const shards = shardsOf(prompts.count, shardSize);
-  const shared = { policy, prompts: prompts.address, settings, seed, threads };
+  const shared = { prompts: prompts.address, seed, threads, ...(server && { server }) };
+  const answersOf = async (of: Address, samplesPerPrompt: number, tick: (reused: boolean) => void) => {
+    try {
+      const input = { ...shared, policy: of, settings: { ...settings, samplesPerPrompt } };
+      return await runShards('sample', input, shards, tick);
+    } finally {
+      // Where each worker has its own, none is known that has loaded it.
+      if (server?.workers === 'control') await control.unloadAdapter({ policy: of, server });
+    }
+  };
   // In the first round the start policy's answers are among the round's.
   const fromStart = FROM_START.includes(config.optimize.objective.name) && policy !== start.policy;
-  const ofStart = { ...shared, policy: start.policy, settings: { ...settings, samplesPerPrompt: 1 } };
   const { responses, references } = await step('sample', (fromStart ? 2 : 1) * shards.length, async (tick) => ({
-    responses: await runShards('sample', shared, shards, tick),
-    ...(fromStart && { references: await runShards('sample', ofStart, shards, tick) }),
+    responses: await answersOf(policy, settings.samplesPerPrompt, tick),
+    ...(fromStart && { references: await answersOf(start.policy, 1, tick) }),
   }));
 
   const labeled = await step('label', shards.length + 1, async (tick) => {

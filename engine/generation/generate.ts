@@ -1,12 +1,11 @@
 /** Batched decoding: prompts enter as others leave, samples of a prompt share its keys and values. */
-import { InputError } from '../../data/errors.ts';
-import { checkSequenceLength, type ModelConfig } from '../model/config.ts';
+import type { ModelConfig } from '../model/config.ts';
 import { packTokens, planBatches } from '../packing.ts';
 import { adapterFeeds, type OpenPolicy } from '../policy.ts';
 import { uniform } from '../random.ts';
 import { bool, float32, int64, Session, type Feeds } from '../session.ts';
 import type { SamplingSettings } from '../settings.ts';
-import { located } from '../tokenize.ts';
+import { checkPromptLength } from '../tokenize.ts';
 import { CacheBlock } from './cache.ts';
 import { decodeGraph, pastKey, pastValue, promptKey, promptValue } from './decode.ts';
 import { prefillGraph } from './prefill.ts';
@@ -91,7 +90,7 @@ export class Generator {
     onRun: (prompts: number, tokens: number) => void,
   ): Promise<Generated[][]> {
     const { samplesPerPrompt, batchSize } = this.settings;
-    for (const { id, tokens } of prompts) this.checkLength(id, tokens.length);
+    for (const { id, tokens } of prompts) checkPromptLength(id, tokens.length, this.config, this.settings);
     // Longest first: whoever takes a place later fits the room that is there.
     const waiting = prompts
       .map((_, i) => i)
@@ -135,14 +134,6 @@ export class Generator {
       onRun(answered, sampled);
     }
     return results;
-  }
-
-  private checkLength(id: string, length: number): void {
-    const { maxPromptLength, maxNewTokens } = this.settings;
-    if (maxPromptLength !== undefined && length > maxPromptLength) {
-      throw new InputError(`Prompt "${id}" has ${length} tokens, more than the ${maxPromptLength} of maxPromptLength.`);
-    }
-    located(`Prompt "${id}"`, () => checkSequenceLength(this.config, length + maxNewTokens));
   }
 
   /** Computes the keys and values of prompts that entered, all tokens but the last, which the first decoding step takes. */

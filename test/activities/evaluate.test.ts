@@ -82,8 +82,15 @@ describe('a policy against another', () => {
     expect(rows[0]).toEqual({ id: 'a', prompt: 'Prompt a', answer: 'box', score: 1, opponentAnswer: 'cat', opponentScore: 0.5 }); // prettier-ignore
   });
 
+  test('by answers whose log-probabilities nobody has told is refused', async () => {
+    const rows = structuredClone(await judged(own));
+    delete rows[1].record.responses[0].logp;
+    const logps = own.map(() => [0]);
+    expect(() => compare(rows, { judged: rows, logps }, 0)).toThrow('The answer to "b" has no "logp"');
+  });
+
   test('with the same answers only ties', async () => {
-    const same = own.map(({ responses }) => [responses[0].logp]);
+    const same = own.map(({ responses }) => [responses[0].logp!]);
     const { comparison } = compare(await judged(own), { judged: await judged(own), logps: same }, 0);
     expect(comparison.against).toMatchObject({ wins: 0, ties: 4, losses: 0, winRate: 0.5, kl: 0 });
     expect(comparison.against!.winRateInterval).toEqual({ low: 0.5, high: 0.5 });

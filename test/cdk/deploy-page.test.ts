@@ -7,7 +7,8 @@ import { checkDeployConfig, loadDeployConfig } from '../../cdk/config.ts';
 import { idleCost, PAPER_ROUND, roundCost } from '../../cdk/costs.ts';
 import { selm } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
-import { cloud } from './variants.ts';
+import { runSchema } from '../../workflows/config.ts';
+import { cloud, resourcesOf, synthesize, VARIANTS } from './variants.ts';
 
 const folder = temporaryFolder();
 const page = readFileSync(new URL('../../docs/deploy.md', import.meta.url), 'utf8');
@@ -41,6 +42,19 @@ it('its example is a configuration, with the run of its schedule in it', () => {
   const { schedules, name } = loadDeployConfig(write('deploy.yaml', example));
   expect(name).toBe((parse(example) as { name: string }).name);
   expect(schedules).toMatchObject([{ cron: '0 3 * * 1', timezone: 'UTC', overlap: 'skip', run: { name: 'weekly', model: 'org/model', rounds: 3 } }]); // prettier-ignore
+});
+
+it('the server and the model by which it has runs sample are those of the vLLM container', () => {
+  const settings = parse(/```yaml\n(sample:[^]*?)```/.exec(page)![1]) as object;
+  const { url, model, workers } = runSchema.parse({ ...weekly, ...settings }).sample.server!;
+  const containers = resourcesOf(synthesize(VARIANTS['everything']), 'AWS::ECS::TaskDefinition').flatMap(({ Properties }) => Properties['ContainerDefinitions']); // prettier-ignore
+  const { Command: command } = containers.find(({ Name }: { Name: string }) => Name === 'vllm') as {
+    Command: string[];
+  };
+  const valueOf = (flag: string) => command[command.indexOf(flag) + 1];
+  expect(`http://${valueOf('--host')}:${valueOf('--port')}/v1`).toBe(url);
+  expect([valueOf('--model'), workers]).toEqual([model, 'gpu']);
+  expect(command).toContain('--enable-lora');
 });
 
 it.each([
