@@ -1,0 +1,47 @@
+/** What MT-Bench's judge is shown: the published prompts for single-answer grading, filled in. */
+import { InputError } from '../../data/errors.ts';
+import type { Question, QuestionAnswer } from '../../data/mt-bench.ts';
+import type { Message } from '../../data/records.ts';
+
+/** An answer to be judged. The judgement of the second turn is about the second answer, with the first before it. */
+export interface Match {
+  question: Question;
+  turn: 1 | 2;
+  /** The name of the prompt. */
+  template: string;
+  messages: Message[];
+}
+
+/** Of these categories the judge is shown a reference answer. */
+const WITH_REFERENCE = ['math', 'reasoning', 'coding'];
+
+/** @throws InputError when a question has no answer, or needs a reference answer and has none */
+export function matchesOf(
+  questions: Question[],
+  answers: Map<number, QuestionAnswer>,
+  references: Map<number, QuestionAnswer>,
+): Match[] {
+  return questions.flatMap((question) => {
+    const given = turnsOf(answers, question, 'answer');
+    const reference = WITH_REFERENCE.includes(question.category)
+      ? turnsOf(references, question, 'reference answer')
+      : undefined;
+    const turns = question.turns.length === 2 ? ([1, 2] as const) : ([1] as const);
+    return turns.map((turn) => matchOf(question, turn, given, reference));
+  });
+}
+
+function matchOf(question: Question, turn: 1 | 2, answers: string[], references: string[] | undefined): Match {
+  const template = `single-${references ? 'math-' : ''}v1${turn === 2 ? '-multi-turn' : ''}`;
+  const [question_1, question_2] = question.turns;
+  const [answer_1, answer_2] = answers;
+  const [ref_answer_1, ref_answer_2] = references ?? [];
+  const values = { question: question_1, answer: answer_1, question_1, question_2, answer_1, answer_2, ref_answer_1, ref_answer_2 }; // prettier-ignore
+  return { question, turn, template, messages: fillTemplate(template, values) };
+}
+
+function turnsOf(answers: Map<number, QuestionAnswer>, { question_id, turns }: Question, what: string): string[] {
+  const given = answers.get(question_id)?.choices[0].turns;
+  if (given && given.length >= turns.length) return given;
+  throw new InputError(`Question ${question_id} has ${given ? `only ${given.length} of ${turns.length} turns of a` : 'no'} ${what}; add it.`); // prettier-ignore
+}
