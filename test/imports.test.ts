@@ -12,6 +12,7 @@ const rooms = [
   'workflows',
   'activities',
   'labelers',
+  'openai',
   'endpoint',
   'engine',
   'artifacts',
