@@ -1,17 +1,15 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { z } from 'zod';
 import { answerQuestions } from '../activities/mt-bench/answers.ts';
-import { judgeAnswers } from '../activities/mt-bench/judging.ts';
-import { matchesOf } from '../activities/mt-bench/matches.ts';
+import { judgeAnswers, type Judge } from '../activities/mt-bench/judging.ts';
+import { checkReferences, matchesOf } from '../activities/mt-bench/matches.ts';
 import { scoresOf, type ModelScores, type Score } from '../activities/mt-bench/scores.ts';
 import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readAnswers, readJudgements, readQuestions, type Question, type QuestionAnswer } from '../data/mt-bench.ts'; // prettier-ignore
 import { samplingSchema } from '../engine/settings.ts';
-import { ChatServer } from '../openai/client.ts';
-import { requestSettings, serverAddress } from '../openai/settings.ts';
+import { addJudge, judgeOf, type JudgeFlags } from './judging.ts';
 import { showProgress } from './progress.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
 import { jsonOption, policyOf, summarize, withEngine } from './step.ts';
@@ -22,21 +20,15 @@ const FIELDS = ['maxNewTokens', 'batchSize'] as const;
 /** As FastChat has it. */
 const schema = samplingSchema.extend({ maxNewTokens: samplingSchema.shape.maxNewTokens.unwrap().default(1024).describe('Longest answer to a turn, in tokens.') }); // prettier-ignore
 
-const requestSchema = z.object(requestSettings);
-const REQUEST_FIELDS = Object.keys(requestSettings) as (keyof typeof requestSettings)[];
-const addressSchema = z.object({ judge: serverAddress.optional() });
-
-interface Flags {
+interface Flags extends JudgeFlags {
   model?: string;
   adapter?: string;
   name?: string;
   out?: string;
   answers?: string;
-  judge?: string;
-  judgeModel?: string;
   judgements?: string;
-  questions: string;
-  references: string;
+  questions?: string;
+  references?: string;
   json?: boolean;
 }
 type Given = Flags & Record<string, unknown>;
@@ -50,50 +42,47 @@ export function mtBenchCommand(): Command {
     .option('--name <name>', 'What to call the policy. Default: what --adapter says, else what --model does.')
     .option('--out <file>', "Gets the policy's answers in FastChat's model_answer format. Those that it has already are kept.") // prettier-ignore
     .option('--answers <file>', "Answers of any model in FastChat's model_answer format, in place of a policy's.")
-    .option('--judge <url>', 'OpenAI-compatible server of the judge, as in https://api.openai.com/v1. Without it nothing is judged.') // prettier-ignore
-    .option('--judge-model <name>', 'What the server calls the judge.')
     .option('--judgements <file>', "Judgements in FastChat's model_judgment format. New ones are added; the figures are those of all models in it.") // prettier-ignore
-    .option('--questions <file>', "Questions in FastChat's format. Default: the 80 of examples/mt-bench.", suite('question')) // prettier-ignore
-    .option('--references <file>', 'Reference answers to questions on math, reasoning and coding, in the format of answers. Default: those of GPT-4 in examples/mt-bench.', suite('reference_gpt4')); // prettier-ignore
+    .option('--questions <file>', "Questions in FastChat's format. Default: the 80 of examples/mt-bench.")
+    .option('--references <file>', 'Reference answers to questions on math, reasoning and coding, in the format of answers. Default: those of GPT-4 in examples/mt-bench.'); // prettier-ignore
   addSettings(command, schema, [...FIELDS]);
-  addSettings(command, requestSchema, REQUEST_FIELDS);
+  addJudge(command);
   addSettings(command, seedSchema, ['seed']);
   return command.addOption(jsonOption()).action(async (flags: Given) => {
     checkFlags(flags);
     const { seed } = readSettings(seedSchema, flags, ['seed']);
-    const judge = judgeOf(flags);
-    const questions = await readQuestions(flags.questions);
+    const withJudge = judgeOf(flags);
+    const questions = await readQuestions(flags.questions ?? suite('question'));
+    const references = withJudge && (await readAnswers(flags.references ?? suite('reference_gpt4'))).answers;
+    if (references) checkReferences(questions, references);
     const answered = await answersOf(flags, questions, seed);
-    const refusals = judge && answered ? await judgeAll(flags, judge, questions, answered) : [];
+    const refusals =
+      withJudge && answered
+        ? await withJudge((judge) => judgeAll(flags.judgements!, judge, questions, answered, references!))
+        : [];
     const scores = flags.judgements === undefined ? [] : scoresOf(await readJudgements(flags.judgements), questions, seed); // prettier-ignore
     const sentences = [
       ...(flags.out === undefined ? [] : [`${flags.out}: ${answered!.answers.size} questions answered by ${answered!.model}.`]), // prettier-ignore
       ...scores.map(describe),
-      ...(refusals.length > 0 ? [`The judge refused ${refusals.length} answers; the first because: ${refusals[0]}`] : []), // prettier-ignore
+      ...(refusals.length > 0 ? [`The judge refused ${refusals.length} answers; the first because ${refusals[0]}`] : []), // prettier-ignore
     ];
     const summary = { ...(answered && { model: answered.model, answers: answered.answers.size }), scores, refused: refusals.length }; // prettier-ignore
     summarize(flags, summary, sentences.join('\n'));
   });
 }
 
-function checkFlags({ model, adapter, out, answers, judge, judgeModel, judgements }: Flags): void {
+function checkFlags({ model, adapter, out, answers, server, judgeModel, judgements }: Flags): void {
   const problems: [boolean, string][] = [
     [model !== undefined && answers !== undefined, 'answers come from --model or from --answers: give one of them'],
     [model === undefined && adapter !== undefined, '--adapter stands on a model: give --model'],
     [(model === undefined) !== (out === undefined), '--model answers the questions into a file: give both --model and --out'], // prettier-ignore
-    [(judge === undefined) !== (judgeModel === undefined), 'a judge is a server and a model of it: give both --judge and --judge-model'], // prettier-ignore
-    [judge !== undefined && judgements === undefined, 'judgements are kept in a file: give --judgements'],
-    [judge !== undefined && model === undefined && answers === undefined, 'there is nothing to judge: give --model or --answers'], // prettier-ignore
-    [model === undefined && judgements === undefined, 'there is nothing to do: give --model to answer the questions, --answers with --judge, or --judgements'], // prettier-ignore
+    [server !== undefined && judgeModel === undefined, 'a server has models: say with --judge-model which of them is the judge'], // prettier-ignore
+    [judgeModel !== undefined && judgements === undefined, 'judgements are kept in a file: give --judgements'],
+    [judgeModel !== undefined && model === undefined && answers === undefined, 'there is nothing to judge: give --model or --answers'], // prettier-ignore
+    [model === undefined && judgements === undefined, 'there is nothing to do: give --model to answer the questions, --answers with --judge-model, or --judgements'], // prettier-ignore
   ];
   const problem = problems.find(([found]) => found);
   if (problem) throw new InputError(`selm mt-bench: ${problem[1]}.`);
-}
-
-function judgeOf(flags: Given): ChatServer | undefined {
-  const { judge: url } = readSettings(addressSchema, flags, ['judge']);
-  const settings = readSettings(requestSchema, flags, REQUEST_FIELDS);
-  return url === undefined ? undefined : new ChatServer({ url, model: flags.judgeModel!, ...settings });
 }
 
 interface Answered {
@@ -118,19 +107,25 @@ async function answersOf(flags: Given, questions: Question[], seed: number): Pro
   return { model, answers: await withEngine((engine) => answerQuestions(engine, policy, questions, options)) };
 }
 
-/** @returns why the judge refused to judge some answers */
+/**
+ * @param file of judgements
+ * @returns why the judge refused to judge some answers
+ */
 async function judgeAll(
-  { judgements, references }: Given,
-  judge: ChatServer,
+  file: string,
+  judge: Judge,
   questions: Question[],
   { model, answers }: Answered,
+  references: Map<number, QuestionAnswer>,
 ): Promise<string[]> {
-  const matches = matchesOf(questions, answers, (await readAnswers(references)).answers);
-  const known = await readJudgements(judgements!);
+  const matches = matchesOf(questions, answers, references);
+  const known = await readJudgements(file);
+  const save = (rows: object[]) => writeJsonl(file, rows);
   const bar = showProgress('judge');
   try {
-    const save = (rows: object[]) => writeJsonl(judgements!, rows);
-    return (await judgeAnswers(judge, matches, { model, known, save, onProgress: bar.update })).refusals;
+    const { refusals } = await judgeAnswers(judge, matches, { model, known, save, onProgress: bar.update });
+    if (refusals.length < matches.length) return refusals;
+    throw new InputError(`The judge refused to judge any answer; the first because ${refusals[0]}`);
   } finally {
     bar.stop();
   }

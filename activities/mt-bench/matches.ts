@@ -15,6 +15,11 @@ export interface Match {
 /** Of these categories the judge is shown a reference answer. */
 const WITH_REFERENCE = ['math', 'reasoning', 'coding'];
 
+/** @throws InputError when a question needs a reference answer and has none */
+export function checkReferences(questions: Question[], references: Map<number, QuestionAnswer>): void {
+  for (const question of questions) referencesOf(question, references);
+}
+
 /** @throws InputError when a question has no answer, or needs a reference answer and has none */
 export function matchesOf(
   questions: Question[],
@@ -23,9 +28,7 @@ export function matchesOf(
 ): Match[] {
   return questions.flatMap((question) => {
     const given = turnsOf(answers, question, 'answer');
-    const reference = WITH_REFERENCE.includes(question.category)
-      ? turnsOf(references, question, 'reference answer')
-      : undefined;
+    const reference = referencesOf(question, references);
     const turns = question.turns.length === 2 ? ([1, 2] as const) : ([1] as const);
     return turns.map((turn) => matchOf(question, turn, given, reference));
   });
@@ -39,6 +42,9 @@ function matchOf(question: Question, turn: 1 | 2, answers: string[], references:
   const values = { question: question_1, answer: answer_1, question_1, question_2, answer_1, answer_2, ref_answer_1, ref_answer_2 }; // prettier-ignore
   return { question, turn, template, messages: fillTemplate(template, values) };
 }
+
+const referencesOf = (question: Question, references: Map<number, QuestionAnswer>): string[] | undefined =>
+  WITH_REFERENCE.includes(question.category) ? turnsOf(references, question, 'reference answer') : undefined;
 
 function turnsOf(answers: Map<number, QuestionAnswer>, { question_id, turns }: Question, what: string): string[] {
   const given = answers.get(question_id)?.choices[0].turns;

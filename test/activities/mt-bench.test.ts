@@ -1,0 +1,166 @@
+/** MT-Bench against FastChat's own code; test/fixtures/mt-bench says how its numbers were made. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { temperatureOf } from '../../activities/mt-bench/answers.ts';
+import { judgeAnswers } from '../../activities/mt-bench/judging.ts';
+import { matchesOf, type Match } from '../../activities/mt-bench/matches.ts';
+import { ratingIn } from '../../activities/mt-bench/rating.ts';
+import { scoresOf } from '../../activities/mt-bench/scores.ts';
+import { InputError } from '../../data/errors.ts';
+import { readAnswers, readJudgements, readQuestions, type QuestionJudgement } from '../../data/mt-bench.ts';
+import { ChatServer } from '../../openai/client.ts';
+import { startRecording } from '../recording-server.ts';
+
+interface Shown {
+  first_turn: number;
+  second_turn: number;
+  average: number;
+  categories: Record<string, number>;
+  interval: [number, number];
+  standard_error: number;
+  unrated: number;
+}
+interface Request {
+  model: string;
+  messages: { role: string; content: string }[];
+  temperature: number;
+  max_tokens: number;
+}
+interface Expected {
+  temperatures: Record<string, number>;
+  matches: { asked: Omit<Request, 'model'>; result: QuestionJudgement }[];
+  ratings: { judgement: string; score: number }[];
+  shown: Record<string, Shown>;
+}
+
+const fixtures = new URL('../fixtures/mt-bench/', import.meta.url).pathname;
+const suite = new URL('../../examples/mt-bench/', import.meta.url).pathname;
+const expected = JSON.parse(readFileSync(join(fixtures, 'expected.json'), 'utf8')) as Expected;
+const questions = await readQuestions(join(suite, 'question.jsonl'));
+const references = (await readAnswers(join(suite, 'reference_gpt4.jsonl'))).answers;
+const { model, answers } = await readAnswers(join(fixtures, 'answers.jsonl'));
+const answered = questions.filter(({ question_id }) => answers.has(question_id));
+const matches = matchesOf(answered, answers, references);
+
+test('questions are answered at the temperature of their category', () => {
+  const categories = [...new Set(questions.map(({ category }) => category))];
+  expect(categories).toHaveLength(8);
+  for (const question of questions) expect(temperatureOf(question)).toBe(expected.temperatures[question.category]);
+});
+
+test("the judge is shown what FastChat's is shown", () => {
+  expect(matches.map(({ messages }) => messages)).toEqual(expected.matches.map(({ asked }) => asked.messages));
+  expect(matches.map(({ template, turn }) => [template, turn])).toEqual(expected.matches.map(({ result }) => [result.judge[1], result.turn])); // prettier-ignore
+  const templates = new Set(matches.map(({ template }) => template));
+  expect(templates.size).toBe(4);
+});
+
+test('an answer or a reference answer that is missing is named', () => {
+  const math = questions.filter(({ category }) => category === 'math').slice(0, 1);
+  const one = new Map([[math[0].question_id, { ...answers.get(81)!, question_id: math[0].question_id }]]);
+  expect(() => matchesOf(math, answers, new Map())).toThrow(new InputError('Question 111 has no reference answer; add it.')); // prettier-ignore
+  expect(() => matchesOf(math, new Map(), one)).toThrow(new InputError('Question 111 has no answer; add it.'));
+  const short = new Map([[111, { ...answers.get(111)!, choices: [{ index: 0, turns: ['x'] }] }]]);
+  expect(() => matchesOf(math, short, one)).toThrow('Question 111 has only 1 of 2 turns of an answer; add it.');
+});
+
+test.each(expected.ratings)('the rating in $judgement is $score', ({ judgement, score }) => {
+  expect(ratingIn(judgement) ?? -1).toBe(score);
+});
+
+describe('judging', () => {
+  /** What FastChat's judge said of each text. */
+  const said = new Map(expected.matches.map(({ result }) => [result.user_prompt, result]));
+  let saved: QuestionJudgement[];
+  let fails: (request: Request) => number | undefined;
+  let asked: Request[];
+  beforeEach(() => {
+    [saved, asked, fails] = [[], [], () => undefined];
+  });
+
+  const { url } = await startRecording(({ body }) => {
+    const request = JSON.parse(body) as Request;
+    const status = fails(request);
+    if (status !== undefined) return [status, { error: { message: 'no' } }];
+    asked.push(request);
+    const content = said.get(request.messages.at(-1)!.content)!.judgment;
+    return [200, { choices: [{ message: { role: 'assistant', content }, finish_reason: 'stop' }] }];
+  });
+  const judge = (given: Match[], known: QuestionJudgement[] = []) => {
+    const server = new ChatServer({ url, model: 'gpt-4', concurrency: 3, retries: 0 });
+    const save = async (rows: QuestionJudgement[]) => void (saved = rows);
+    return judgeAnswers(server, given, { model, known, save });
+  };
+  const results = expected.matches.map(({ result }) => result);
+
+  test('asks and writes what FastChat does', async () => {
+    const { judgements, refusals } = await judge(matches);
+    expect(judgements).toEqual(results);
+    expect(saved).toEqual(results);
+    expect(refusals).toEqual([]);
+    const wanted = expected.matches.map((match) => ({ ...match.asked, model: 'gpt-4' }));
+    expect(new Set(asked.map((request) => JSON.stringify(request, Object.keys(request).sort())))).toHaveLength(wanted.length); // prettier-ignore
+    for (const request of wanted) expect(asked).toContainEqual(request);
+  });
+
+  test('is taken up where it was broken off', async () => {
+    const broken = matches[7].messages.at(-1)!.content;
+    fails = ({ messages }) => (messages.at(-1)!.content === broken ? 500 : undefined);
+    await expect(judge(matches)).rejects.toThrow('gave no answer in 1 attempts');
+    const before = saved.length;
+    expect(before).toBeGreaterThan(0);
+    expect(before).toBeLessThan(matches.length);
+    fails = () => undefined;
+    asked = [];
+    expect((await judge(matches, saved)).judgements).toEqual(results);
+    expect(asked).toHaveLength(matches.length - before);
+  });
+
+  test('is done again for an answer that has changed, and leaves the judgements of others as they are', async () => {
+    const other = { ...results[0], model: 'other' };
+    const stale = { ...results[1], user_prompt: 'another text' };
+    const { judgements } = await judge(matches, [other, stale, ...results.slice(2)]);
+    expect(judgements).toEqual([other, ...results]);
+    expect(asked).toHaveLength(2);
+  });
+
+  test('leaves out what the judge refuses', async () => {
+    const refused = matches[3].messages.at(-1)!.content;
+    fails = ({ messages }) => (messages.at(-1)!.content === refused ? 400 : undefined);
+    const { judgements, refusals } = await judge(matches);
+    expect(judgements).toEqual(results.filter((_, i) => i !== 3));
+    expect(refusals).toHaveLength(1);
+  });
+});
+
+describe('figures', async () => {
+  const judgements = await readJudgements(join(fixtures, 'judgements.jsonl'));
+  const scores = scoresOf(judgements, questions, 0);
+
+  test.each(Object.entries(expected.shown))("of %s are those of FastChat's show_result", (name, shown) => {
+    const found = scores.find(({ model }) => model === name)!;
+    expect(found.judge).toBe('gpt-4');
+    expect(found.turns['1'].mean).toBeCloseTo(shown.first_turn, 12);
+    expect(found.turns['2'].mean).toBeCloseTo(shown.second_turn, 12);
+    expect(found.overall.mean).toBeCloseTo(shown.average, 12);
+    expect(found.unrated).toBe(shown.unrated);
+    const means = Object.fromEntries(Object.entries(found.categories).map(([category, { mean }]) => [category, mean]));
+    expect(Object.keys(means)).toEqual(Object.keys(shown.categories).sort());
+    for (const [category, mean] of Object.entries(shown.categories)) expect(means[category]).toBeCloseTo(mean, 12);
+    // Of 10,000 resamples, the ends have a standard deviation of 0.03 standard errors of the mean.
+    const { low, high } = found.overall.interval;
+    expect(Math.abs(low - shown.interval[0])).toBeLessThan(0.1 * shown.standard_error);
+    expect(Math.abs(high - shown.interval[1])).toBeLessThan(0.1 * shown.standard_error);
+  });
+
+  test('are given best first', () => {
+    expect(scores.map(({ model }) => model)).toEqual(['strong', 'weak']);
+  });
+
+  test('need a question to every judgement, and a rating', () => {
+    expect(() => scoresOf(judgements, questions.slice(1), 0)).toThrow('judgement on question 81');
+    const none = judgements.map((judgement) => ({ ...judgement, score: -1 }));
+    expect(() => scoresOf(none, questions, 0)).toThrow('no judgement with a rating');
+  });
+});
