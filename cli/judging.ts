@@ -1,13 +1,16 @@
 /** The judge of a command: a model behind an OpenAI-compatible server, or one on this machine's engine. */
-import { z } from 'zod';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import type { Command } from 'commander';
-import type { Judge } from '../activities/mt-bench/judging.ts';
-import { localJudge } from '../activities/mt-bench/local-judge.ts';
-import { startEngine } from '../engine/host.ts';
-import { ChatServer } from '../openai/client.ts';
+import { z } from 'zod';
+import { JUDGING, type Judge } from '../activities/mt-bench/judging.ts';
+import { resolveModel } from '../data/hub.ts';
+import { askEngine, askServer } from '../labelers/judge/ask.ts';
+import { AnswerCache } from '../labelers/judge/cache.ts';
 import { requestSettings, serverAddress } from '../openai/settings.ts';
+import { cacheFolder } from '../workers/places.ts';
 import { addSettings, readSettings } from './settings.ts';
-import { policyOf } from './step.ts';
+import { withEngine } from './step.ts';
 
 const schema = z.object({ server: serverAddress.optional(), ...requestSettings });
 const REQUEST_FIELDS = Object.keys(requestSettings) as (keyof typeof requestSettings)[];
@@ -24,21 +27,17 @@ export function addJudge(command: Command): void {
   addSettings(command, schema, REQUEST_FIELDS);
 }
 
-/** Checks the settings of a judge that is named. @returns how it is opened, or nothing where none is named */
-export function judgeOf(flags: JudgeFlags & Record<string, unknown>): (<T>(work: (judge: Judge) => Promise<T>) => Promise<T>) | undefined { // prettier-ignore
-  const { judgeModel: model } = flags;
+type WithJudge = <T>(work: (judge: Judge) => Promise<T>) => Promise<T>;
+
+/** @returns what opens the judge, if one is named. @throws InputError when its settings are wrong */
+export function judgeOf(flags: JudgeFlags & Record<string, unknown>): WithJudge | undefined {
   const { server: url, ...settings } = readSettings(schema, flags, ['server', ...REQUEST_FIELDS]);
-  if (model === undefined) return undefined;
-  if (url !== undefined) {
-    const server = new ChatServer({ url, model, ...settings });
-    return (work) => work(server);
+  const { judgeModel: name } = flags;
+  if (name === undefined) return undefined;
+  if (url === undefined) {
+    return (work) =>
+      withEngine((engine) => work({ name, ask: askEngine(engine, () => resolveModel(name), JUDGING.maxTokens, availableParallelism()) })); // prettier-ignore
   }
-  return async (work) => {
-    const engine = startEngine();
-    try {
-      return await work(localJudge(model, await policyOf({ model }), engine));
-    } finally {
-      await engine.close();
-    }
-  };
+  const cache = new AnswerCache(join(cacheFolder(), 'judge'));
+  return (work) => work({ name, ask: askServer({ url, model: name, ...settings }, JUDGING, cache) });
 }

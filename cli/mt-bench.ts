@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { answerQuestions } from '../activities/mt-bench/answers.ts';
 import { judgeAnswers, type Judge } from '../activities/mt-bench/judging.ts';
-import { checkReferences, matchesOf } from '../activities/mt-bench/matches.ts';
+import { checkReferences, matchesOf, type Match } from '../activities/mt-bench/matches.ts';
 import { scoresOf, type ModelScores, type Score } from '../activities/mt-bench/scores.ts';
 import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
@@ -56,17 +56,17 @@ export function mtBenchCommand(): Command {
     const references = withJudge && (await readAnswers(flags.references ?? suite('reference_gpt4'))).answers;
     if (references) checkReferences(questions, references);
     const answered = await answersOf(flags, questions, seed);
-    const refusals =
+    const refused =
       withJudge && answered
-        ? await withJudge((judge) => judgeAll(flags.judgements!, judge, questions, answered, references!))
-        : [];
+        ? await withJudge((judge) => judgeAll(flags.judgements!, judge, matchesOf(questions, answered.answers, references!), answered.model)) // prettier-ignore
+        : 0;
     const scores = flags.judgements === undefined ? [] : scoresOf(await readJudgements(flags.judgements), questions, seed); // prettier-ignore
     const sentences = [
       ...(flags.out === undefined ? [] : [`${flags.out}: ${answered!.answers.size} questions answered by ${answered!.model}.`]), // prettier-ignore
       ...scores.map(describe),
-      ...(refusals.length > 0 ? [`The judge refused ${refusals.length} answers; the first because ${refusals[0]}`] : []), // prettier-ignore
+      ...(refused > 0 ? [`The judge did not take ${refused} answers: they are too long for it, most likely.`] : []),
     ];
-    const summary = { ...(answered && { model: answered.model, answers: answered.answers.size }), scores, refused: refusals.length }; // prettier-ignore
+    const summary = { ...(answered && { model: answered.model, answers: answered.answers.size }), scores, refused }; // prettier-ignore
     summarize(flags, summary, sentences.join('\n'));
   });
 }
@@ -109,23 +109,19 @@ async function answersOf(flags: Given, questions: Question[], seed: number): Pro
 
 /**
  * @param file of judgements
- * @returns why the judge refused to judge some answers
+ * @returns how many answers the judge did not take
  */
 async function judgeAll(
   file: string,
   judge: Judge,
-  questions: Question[],
-  { model, answers }: Answered,
-  references: Map<number, QuestionAnswer>,
-): Promise<string[]> {
-  const matches = matchesOf(questions, answers, references);
+  matches: Match[],
+  model: string,
+): Promise<number> {
   const known = await readJudgements(file);
   const save = (rows: object[]) => writeJsonl(file, rows);
   const bar = showProgress('judge');
   try {
-    const { refusals } = await judgeAnswers(judge, matches, { model, known, save, onProgress: bar.update });
-    if (refusals.length < matches.length) return refusals;
-    throw new InputError(`The judge refused to judge any answer; the first because ${refusals[0]}`);
+    return await judgeAnswers(judge, matches, { model, known, save, onProgress: bar.update });
   } finally {
     bar.stop();
   }

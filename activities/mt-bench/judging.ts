@@ -1,23 +1,19 @@
 /** MT-Bench's answers judged one by one (single-answer grading), as FastChat's gen_judgment has them judged. */
 import type { QuestionJudgement } from '../../data/mt-bench.ts';
-import type { Message } from '../../data/records.ts';
 import type { CallOptions } from '../../engine/jobs.ts';
-import { RequestRefused } from '../../openai/errors.ts';
+import type { Ask, Judging } from '../../labelers/judge/ask.ts';
 import type { Match } from './matches.ts';
-import { ratingIn } from './rating.ts';
 import { UNRATED } from './scores.ts';
 
-/** What FastChat asks its judges for. */
-const TEMPERATURE = 0;
-const MAX_TOKENS = 2048;
+/** How FastChat has its judges answer. */
+export const JUDGING: Judging = { temperature: 0, maxTokens: 2048 };
+
+/** Judgements asked for at a time, and then saved. */
+const BATCH = 32;
 
 export interface Judge {
-  readonly model: string;
-  /** @throws RequestRefused when it does not take this conversation */
-  chat(
-    messages: Message[],
-    options: { temperature: number; maxTokens: number; signal?: AbortSignal },
-  ): Promise<{ text: string }>;
+  name: string;
+  ask: Ask;
 }
 
 export interface JudgingOptions extends CallOptions {
@@ -25,65 +21,59 @@ export interface JudgingOptions extends CallOptions {
   model: string;
   /** Judgements that are there already, also those of other models and judges. One on the same text is not made again. */
   known: QuestionJudgement[];
-  /** Told of all judgements so far, one call at a time. */
+  /** Told of all judgements so far whenever there are new ones. */
   save: (judgements: QuestionJudgement[]) => Promise<void>;
 }
 
-/**
- * @returns all judgements, and why the judge refused to judge some answers
- * @throws as the judge does; what was judged until then is saved
- */
+/** @returns how many answers the judge did not take; they have no judgement */
 export async function judgeAnswers(
-  judge: Judge,
+  { name, ask }: Judge,
   matches: Match[],
   { model, known, save, signal, onProgress }: JudgingOptions,
-): Promise<{ judgements: QuestionJudgement[]; refusals: string[] }> {
-  const given = new Map(known.map((judgement) => [keyOf(judgement), judgement]));
-  const keys = matches.map(({ question: { question_id }, turn, template }) => keyOf({ question_id, turn, model, judge: [judge.model, template] })); // prettier-ignore
-  const ownKeys = new Set(keys);
-  const others = [...given].filter(([key]) => !ownKeys.has(key)).map(([, judgement]) => judgement);
-  const all = () => [...others, ...keys.flatMap((key) => given.get(key) ?? [])];
+): Promise<number> {
+  const found = new Map(known.map((judgement) => [keyOf(judgement), judgement]));
+  const open = matches
+    .map(({ question: { question_id }, turn, template, messages }) => {
+      const wanted = { question_id, model, judge: [name, template] as [string, string], user_prompt: messages.at(-1)!.content, turn }; // prettier-ignore
+      return { wanted, messages };
+    })
+    .filter(({ wanted }) => found.get(keyOf(wanted))?.user_prompt !== wanted.user_prompt);
 
-  const refusals: string[] = [];
-  const stop = new AbortController();
-  const wanted = AbortSignal.any([stop.signal, ...(signal ? [signal] : [])]);
-  const saver = oneAtATime(() => save(all()));
-  let done = 0;
-  const judging = matches.map(async ({ question: { question_id }, turn, template, messages }, i) => {
-    const user_prompt = messages.at(-1)!.content;
-    if (given.get(keys[i])?.user_prompt !== user_prompt) {
-      try {
-        const { text } = await judge.chat(messages, { temperature: TEMPERATURE, maxTokens: MAX_TOKENS, signal: wanted });
-        const score = ratingIn(text) ?? UNRATED;
-        given.set(keys[i], { question_id, model, judge: [judge.model, template], user_prompt, judgment: text, score, turn }); // prettier-ignore
-        await saver();
-      } catch (error) {
-        if (!(error instanceof RequestRefused)) {
-          // The others need not be asked any more: what failed once, fails for all.
-          stop.abort(error);
-          throw error;
-        }
-        given.delete(keys[i]);
-        refusals.push(error.message);
+  let refused = 0;
+  for (let start = 0; start < open.length; start += BATCH) {
+    const batch = open.slice(start, start + BATCH);
+    const answers = await ask(
+      batch.map(({ messages }) => messages),
+      {
+        ...(signal && { signal }),
+        onProgress: (progress) => onProgress?.({ ...progress, done: start + progress.done, total: open.length }),
+      },
+    );
+    for (const [i, { wanted }] of batch.entries()) {
+      const judgment = answers[i]?.text;
+      if (judgment === undefined) {
+        refused++;
+        found.delete(keyOf(wanted));
+      } else {
+        found.set(keyOf(wanted), { ...wanted, judgment, score: ratingIn(judgment) ?? UNRATED });
       }
     }
-    onProgress?.({ done: ++done, total: matches.length, unit: 'answers', tokens: 0 });
-  });
-  const failure = (await Promise.allSettled(judging)).find(({ status }) => status === 'rejected');
-  if (failure) throw (failure as PromiseRejectedResult).reason;
-  return { judgements: all(), refusals };
+    await save([...found.values()]);
+  }
+  return refused;
 }
 
-const keyOf = ({ question_id, turn, model, judge }: Pick<QuestionJudgement, 'question_id' | 'turn' | 'model' | 'judge'>) =>
+const keyOf = ({ question_id, turn, model, judge: [judge] }: Pick<QuestionJudgement, 'question_id' | 'turn' | 'model' | 'judge'>) => // prettier-ignore
   JSON.stringify([question_id, turn, model, judge]);
 
-/** Calls of `work` never overlap. Those that come while it is under way are served together by one more. */
-function oneAtATime(work: () => Promise<void>): () => Promise<void> {
-  let current: Promise<void> = Promise.resolve();
-  let next: Promise<void> | undefined;
-  return () =>
-    (next ??= current.then(() => {
-      next = undefined;
-      return (current = work());
-    }));
+/** FastChat's patterns: its own format, else a number in single brackets. */
+const RATINGS = [/\[\[(\d+\.?\d*)\]\]/, /\[(\d+\.?\d*)\]/];
+
+/** The first rating in a judgement. As published, and unlike a labeler's, it is not held to the scale that the prompt names. */
+export function ratingIn(judgement: string): number | undefined {
+  for (const pattern of RATINGS) {
+    const found = pattern.exec(judgement);
+    if (found) return Number(found[1]);
+  }
+  return undefined;
 }

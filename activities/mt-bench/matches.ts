@@ -2,6 +2,7 @@
 import { InputError } from '../../data/errors.ts';
 import type { Question, QuestionAnswer } from '../../data/mt-bench.ts';
 import type { Message } from '../../data/records.ts';
+import { fillTemplate, publishedTemplate } from '../../labelers/judge/templates.ts';
 
 /** An answer to be judged. The judgement of the second turn is about the second answer, with the first before it. */
 export interface Match {
@@ -36,12 +37,18 @@ export function matchesOf(
 
 function matchOf(question: Question, turn: 1 | 2, answers: string[], references: string[] | undefined): Match {
   const template = `single-${references ? 'math-' : ''}v1${turn === 2 ? '-multi-turn' : ''}`;
-  const [question_1, question_2] = question.turns;
-  const [answer_1, answer_2] = answers;
-  const [ref_answer_1, ref_answer_2] = references ?? [];
-  const values = { question: question_1, answer: answer_1, question_1, question_2, answer_1, answer_2, ref_answer_1, ref_answer_2 }; // prettier-ignore
-  return { question, turn, template, messages: fillTemplate(template, values) };
+  const values = {
+    question: question.turns[0],
+    answer: answers[0],
+    ...numbered('question', question.turns),
+    ...numbered('answer', answers),
+    ...numbered('ref_answer', references ?? []),
+  };
+  return { question, turn, template, messages: fillTemplate(publishedTemplate(template), values) };
 }
+
+const numbered = (name: string, texts: string[]): Record<string, string> =>
+  Object.fromEntries(texts.map((text, i) => [`${name}_${i + 1}`, text]));
 
 const referencesOf = (question: Question, references: Map<number, QuestionAnswer>): string[] | undefined =>
   WITH_REFERENCE.includes(question.category) ? turnsOf(references, question, 'reference answer') : undefined;

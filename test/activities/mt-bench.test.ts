@@ -3,14 +3,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { temperatureOf } from '../../activities/mt-bench/answers.ts';
-import { judgeAnswers } from '../../activities/mt-bench/judging.ts';
-import { matchesOf, type Match } from '../../activities/mt-bench/matches.ts';
-import { ratingIn } from '../../activities/mt-bench/rating.ts';
+import { JUDGING, judgeAnswers, ratingIn } from '../../activities/mt-bench/judging.ts';
+import { matchesOf } from '../../activities/mt-bench/matches.ts';
 import { scoresOf } from '../../activities/mt-bench/scores.ts';
 import { InputError } from '../../data/errors.ts';
 import { readAnswers, readJudgements, readQuestions, type QuestionJudgement } from '../../data/mt-bench.ts';
-import { ChatServer } from '../../openai/client.ts';
+import { askServer } from '../../labelers/judge/ask.ts';
+import { AnswerCache } from '../../labelers/judge/cache.ts';
 import { startRecording } from '../recording-server.ts';
+import { temporaryFolder } from '../temporary.ts';
 
 interface Shown {
   first_turn: number;
@@ -69,68 +70,63 @@ test.each(expected.ratings)('the rating in $judgement is $score', ({ judgement, 
   expect(ratingIn(judgement) ?? -1).toBe(score);
 });
 
-describe('judging', () => {
+describe('judging', async () => {
   /** What FastChat's judge said of each text. */
-  const said = new Map(expected.matches.map(({ result }) => [result.user_prompt, result]));
+  const results = expected.matches.map(({ result }) => result);
+  const said = new Map(results.map(({ user_prompt, judgment }) => [user_prompt, judgment]));
+  const folder = temporaryFolder();
   let saved: QuestionJudgement[];
-  let fails: (request: Request) => number | undefined;
   let asked: Request[];
-  beforeEach(() => {
-    [saved, asked, fails] = [[], [], () => undefined];
+  /** Of which text the server does not take the request, or fails, and with which status. */
+  let trouble: { text: string; status: number } | undefined;
+  let cache: AnswerCache;
+  beforeEach(({ task }) => {
+    [saved, asked, trouble, cache] = [[], [], undefined, new AnswerCache(join(folder, task.id))];
   });
 
   const { url } = await startRecording(({ body }) => {
     const request = JSON.parse(body) as Request;
-    const status = fails(request);
-    if (status !== undefined) return [status, { error: { message: 'no' } }];
+    const { content } = request.messages.at(-1)!;
+    if (content === trouble?.text) return [trouble.status, { error: { message: 'no' } }];
     asked.push(request);
-    const content = said.get(request.messages.at(-1)!.content)!.judgment;
-    return [200, { choices: [{ message: { role: 'assistant', content }, finish_reason: 'stop' }] }];
+    return [200, { choices: [{ message: { role: 'assistant', content: said.get(content) }, finish_reason: 'stop' }] }];
   });
-  const judge = (given: Match[], known: QuestionJudgement[] = []) => {
-    const server = new ChatServer({ url, model: 'gpt-4', concurrency: 3, retries: 0 });
+  const judge = (known: QuestionJudgement[] = []) => {
+    const ask = askServer({ url, model: 'gpt-4', concurrency: 3, retries: 0 }, JUDGING, cache);
     const save = async (rows: QuestionJudgement[]) => void (saved = rows);
-    return judgeAnswers(server, given, { model, known, save });
+    return judgeAnswers({ name: 'gpt-4', ask }, matches, { model, known, save });
   };
-  const results = expected.matches.map(({ result }) => result);
+  const textOf = (place: number) => matches[place].messages.at(-1)!.content;
 
   test('asks and writes what FastChat does', async () => {
-    const { judgements, refusals } = await judge(matches);
-    expect(judgements).toEqual(results);
+    expect(await judge()).toBe(0);
     expect(saved).toEqual(results);
-    expect(refusals).toEqual([]);
-    const wanted = expected.matches.map((match) => ({ ...match.asked, model: 'gpt-4' }));
-    expect(new Set(asked.map((request) => JSON.stringify(request, Object.keys(request).sort())))).toHaveLength(wanted.length); // prettier-ignore
-    for (const request of wanted) expect(asked).toContainEqual(request);
+    expect(asked).toHaveLength(matches.length);
+    for (const match of expected.matches) expect(asked).toContainEqual({ ...match.asked, model: 'gpt-4' });
   });
 
-  test('is taken up where it was broken off', async () => {
-    const broken = matches[7].messages.at(-1)!.content;
-    fails = ({ messages }) => (messages.at(-1)!.content === broken ? 500 : undefined);
-    await expect(judge(matches)).rejects.toThrow('gave no answer in 1 attempts');
-    const before = saved.length;
-    expect(before).toBeGreaterThan(0);
-    expect(before).toBeLessThan(matches.length);
-    fails = () => undefined;
-    asked = [];
-    expect((await judge(matches, saved)).judgements).toEqual(results);
-    expect(asked).toHaveLength(matches.length - before);
+  test('asks for nothing twice that was answered before it failed', async () => {
+    trouble = { text: textOf(13), status: 500 };
+    await expect(judge()).rejects.toThrow('gave no answer in 1 attempts');
+    expect(asked.length).toBeGreaterThan(0);
+    trouble = undefined;
+    await judge();
+    expect(saved).toEqual(results);
+    expect(asked).toHaveLength(matches.length);
   });
 
   test('is done again for an answer that has changed, and leaves the judgements of others as they are', async () => {
     const other = { ...results[0], model: 'other' };
     const stale = { ...results[1], user_prompt: 'another text' };
-    const { judgements } = await judge(matches, [other, stale, ...results.slice(2)]);
-    expect(judgements).toEqual([other, ...results]);
-    expect(asked).toHaveLength(2);
+    await judge([other, stale, ...results.slice(2)]);
+    expect(new Set(saved)).toEqual(new Set([other, ...results]));
+    expect(asked.map(({ messages }) => messages.at(-1)!.content).sort()).toEqual([textOf(0), textOf(1)].sort());
   });
 
-  test('leaves out what the judge refuses', async () => {
-    const refused = matches[3].messages.at(-1)!.content;
-    fails = ({ messages }) => (messages.at(-1)!.content === refused ? 400 : undefined);
-    const { judgements, refusals } = await judge(matches);
-    expect(judgements).toEqual(results.filter((_, i) => i !== 3));
-    expect(refusals).toHaveLength(1);
+  test('leaves out what the judge does not take', async () => {
+    trouble = { text: textOf(3), status: 400 };
+    expect(await judge()).toBe(1);
+    expect(saved).toEqual(results.filter((_, i) => i !== 3));
   });
 });
 
