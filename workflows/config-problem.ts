@@ -19,6 +19,9 @@ export function describeProblem(
     const unknown = [...issue.path, issue.keys[0]].join('.');
     return `there is no key "${unknown}"; did you mean "${nearest(unknown, keysOf(schema))}"?`;
   }
+  // What may be a key, put where none belongs, is not repeated.
+  if (issue.code === 'custom' && issue.params?.['hidden'])
+    return `"${path}" is not valid: ${issue.message}; see ${page}.`;
   const value = issue.path.reduce((inner, key) => (inner as Record<PropertyKey, unknown>)[key], document);
   if (value === undefined) return `"${path}" is missing; see ${page}.`;
   if (value === null) return `"${path}" has no value; give it one or remove the key.`;
