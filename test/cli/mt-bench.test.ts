@@ -3,85 +3,143 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { matchesOf } from '../../activities/mt-bench/matches.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
-import { selm, startSelm, summaryOf, type Running } from '../command.ts';
+import type { QuestionAnswer, QuestionJudgement } from '../../data/mt-bench.ts';
+import { LocalEngine } from '../../engine/engine.ts';
+import { samplingSchema, trainingSchema } from '../../engine/settings.ts';
+import { selm, startSelm, summaryOf } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel } from '../tiny-model.ts';
 
-const folder = temporaryFolder();
-const path = (name: string) => join(folder, name);
-const readLines = <T>(name: string): T[] => readFileSync(path(name), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as T); // prettier-ignore
-
-interface Answer {
-  question_id: number;
-  answer_id: string;
-  model_id: string;
-  choices: { index: number; turns: string[] }[];
-}
-interface Judgement {
-  question_id: number;
-  judge: [string, string];
-  user_prompt: string;
-  judgment: string;
-  score: number;
-  turn: number;
-}
 interface Score {
   mean: number;
   interval: { low: number; high: number };
   ratings: number;
 }
 interface Summary {
+  model: string;
   answers: number;
-  scores: { model: string; judge: string; overall: Score; turns: Record<string, Score>; unrated: number }[];
+  scores: { model: string; judge: string; overall: Score; turns: Record<string, Score>; categories: Record<string, Score>; unrated: number }[]; // prettier-ignore
   refused: number;
 }
 
+const folder = temporaryFolder();
+const path = (name: string) => join(folder, name);
+const read = (name: string) => readFileSync(path(name), 'utf8');
+const readLines = <T>(name: string): T[] => read(name).trim().split('\n').map((line) => JSON.parse(line) as T); // prettier-ignore
+
+const engine = new LocalEngine();
+const control = { onProgress: () => {}, aborted: () => false };
+afterAll(() => engine.close());
+
 const model = tinyModel(path('model'));
+const judge = path('judge');
 const questions = [
   { question_id: 1, category: 'math', turns: ['One and one?', 'And two more?'] },
   { question_id: 2, category: 'writing', turns: ['A line.', 'In verse.'] },
 ];
-const references = [{ question_id: 1, model_id: 'me', choices: [{ index: 0, turns: ['2', '4'] }] }];
+const answerOf = (question_id: number, ...turns: string[]): QuestionAnswer => ({ question_id, model_id: 'me', choices: [{ index: 0, turns }] }); // prettier-ignore
+const references = [answerOf(1, '2', '4')];
 
-/** The tiny model with room for a judge's prompts. */
-function roomyModel(): string {
+/** Trains the tiny model, with room for what a judge is shown, to rate whatever it is shown. */
+async function trainJudge(): Promise<void> {
   const roomy = tinyModel(path('roomy'));
-  const config = JSON.parse(readFileSync(join(roomy, 'config.json'), 'utf8')) as object;
-  writeFileSync(join(roomy, 'config.json'), JSON.stringify({ ...config, max_position_embeddings: 8192 }));
-  return roomy;
+  const config = JSON.parse(read('roomy/config.json')) as object;
+  writeFileSync(path('roomy/config.json'), JSON.stringify({ ...config, max_position_embeddings: 8192 }));
+  const answers = questions.map(({ question_id }) => answerOf(question_id, 'Some answer.', 'Another, and another.'));
+  const byId = (rows: QuestionAnswer[]) => new Map(rows.map((row) => [row.question_id, row]));
+  const rows = matchesOf(questions, byId(answers), byId(references)).map(({ messages }) => ({ prompt: messages, completion: 'Rating: [[7]]' })); // prettier-ignore
+  const training = trainingSchema.parse({ full: true, learningRate: 1e-2, epochs: 12, batchSize: 4, maxLength: 4096, maxPromptLength: 4000 }); // prettier-ignore
+  await engine.run('sft', { policy: { model: roomy }, rows, training, seed: 0, outDir: judge }, control);
 }
 
-const home = { SELM_CACHE: path('cache') };
-async function mtBench(...args: string[]): Promise<Summary> {
-  const ended = await selm(['mt-bench', '--questions', path('questions.jsonl'), '--references', path('references.jsonl'), ...args, '--json'], home); // prettier-ignore
+const environment = { SELM_CACHE: path('cache') };
+const mtBench = (...args: string[]) =>
+  selm(['mt-bench', '--questions', path('questions.jsonl'), '--references', path('references.jsonl'), ...args, '--json'], environment); // prettier-ignore
+async function summary(...args: string[]): Promise<Summary> {
+  const ended = await mtBench(...args);
   expect(ended).toMatchObject({ code: 0, stderr: '' });
   return summaryOf<Summary>(ended);
 }
-const answering = ['--model', model, '--name', 'tiny', '--out', path('answers.jsonl'), '--max-new-tokens', '24', '--seed', '3']; // prettier-ignore
+const answering = ['--model', model, '--name', 'tiny', '--out', path('answers.jsonl'), '--max-new-tokens', '24'];
 
-let server: Running;
-let url: string;
 beforeAll(async () => {
   await writeJsonl(path('questions.jsonl'), questions);
   await writeJsonl(path('references.jsonl'), references);
-  await mtBench(...answering);
+  await trainJudge();
+  expect(await summary(...answering)).toEqual({ model: 'tiny', answers: 2, scores: [], refused: 0 });
 });
 
-test('two turns are answered, the second with the first answer before it', async () => {
-  const rows = readLines<Answer>('answers.jsonl');
+test('answers are in the form of FastChat, the second given with the first before it', async () => {
+  const rows = readLines<QuestionAnswer>('answers.jsonl');
   expect(rows).toMatchObject(questions.map(({ question_id }) => ({ question_id, model_id: 'tiny', choices: [{ index: 0 }] }))); // prettier-ignore
   // At temperature 0 anybody who asks gets the same answer.
-  const [{ choices: [{ turns }] }] = rows; // prettier-ignore
-  const [{ turns: asked }] = questions;
-  const user = (content: string) => ({ role: 'user', content });
-  const conversations = [
-    [user(asked[0])],
-    [user(asked[0]), { role: 'assistant', content: turns[0] }, user(asked[1])],
+  const { turns } = rows[0].choices[0];
+  const [first, second] = questions[0].turns.map((content) => ({ role: 'user', content }));
+  const prompts = [[first], [first, { role: 'assistant', content: turns[0] }, second]];
+  const settings = samplingSchema.parse({ maxNewTokens: 24 });
+  const job = { policy: { model }, prompts: prompts.map((prompt, i) => ({ id: `${i}`, prompt })), settings, seed: 0 };
+  const { responses } = await engine.run('sample', job, control);
+  expect(turns).toEqual(responses.map(([{ text }]) => text.trim()));
+});
+
+test('answers on file are not made again, those of another policy or other settings are refused', async () => {
+  const before = read('answers.jsonl');
+  const [kept] = readLines<object>('answers.jsonl');
+  writeFileSync(path('answers.jsonl'), `${JSON.stringify(kept)}\n`);
+  await summary(...answering);
+  expect(read('answers.jsonl')).toBe(before);
+  const other = await mtBench(...answering, '--seed', '1');
+  expect(other).toMatchObject({ code: 2, stderr: expect.stringContaining('question 1 that was made otherwise') as string }); // prettier-ignore
+  const renamed = await mtBench(...answering, '--name', 'other');
+  expect(renamed).toMatchObject({ code: 2, stderr: expect.stringContaining('has answers of "tiny"') as string });
+});
+
+test('a judge behind a server and the same on the engine give the same figures', async () => {
+  const server = startSelm(['serve', '--model', judge, '--port', '0'], environment);
+  const judging = ['--answers', path('answers.jsonl'), '--judge-model', judge];
+  let byServer: Summary;
+  try {
+    const [line] = (await once(server.process.stdout!, 'data')) as [Buffer];
+    const url = /http:\/\/\S+/.exec(String(line))![0];
+    byServer = await summary(...judging, '--server', url, '--judgements', path('by-server.jsonl'));
+  } finally {
+    server.process.kill('SIGTERM');
+    await server.ended;
+  }
+  expect(byServer.refused).toBe(0);
+  expect(byServer.scores).toHaveLength(1);
+  const seven = (ratings: number) => ({ mean: 7, interval: { low: 7, high: 7 }, ratings });
+  expect(byServer.scores[0]).toEqual({ model: 'tiny', judge, overall: seven(4), turns: { 1: seven(2), 2: seven(2) }, categories: { math: seven(2), writing: seven(2) }, unrated: 0 }); // prettier-ignore
+
+  const byEngine = await summary(...judging, '--judgements', path('by-engine.jsonl'));
+  expect(byEngine).toEqual(byServer);
+  expect(read('by-engine.jsonl')).toBe(read('by-server.jsonl'));
+  const rows = readLines<QuestionJudgement>('by-engine.jsonl');
+  expect(rows.map(({ question_id, turn, judge: [, template] }) => [question_id, turn, template])).toEqual([
+    [1, 1, 'single-math-v1'],
+    [1, 2, 'single-math-v1-multi-turn'],
+    [2, 1, 'single-v1'],
+    [2, 2, 'single-v1-multi-turn'],
+  ]);
+
+  // Nobody listens there any more: what is judged needs nobody.
+  const again = await summary(...judging, '--server', 'http://127.0.0.1:9/v1', '--judgements', path('by-server.jsonl'));
+  expect(again).toEqual(byServer);
+});
+
+test('flags that do not go together are refused in one sentence', async () => {
+  const wrong: [string[], string][] = [
+    [['--model', model], '--out'],
+    [['--model', model, '--out', path('x'), '--answers', path('answers.jsonl')], 'one of them'],
+    [['--answers', path('answers.jsonl'), '--judge-model', judge], '--judgements'],
+    [[...answering.slice(0, -2), '--max-new-tokens', '200'], 'Question 1: a sequence of'],
   ];
-  await writeJsonl(path('prompts.jsonl'), conversations.map((prompt) => ({ prompt })));
-  const sampled = await selm(['sample', '--model', model, '--prompts', path('prompts.jsonl'), '--out', path('sampled.jsonl'), '--max-new-tokens', '24'], {}); // prettier-ignore
-  expect(sampled.code).toBe(0);
-  const texts = readLines<{ responses: { text: string }[] }>('sampled.jsonl').map(({ responses }) => responses[0].text.trim()); // prettier-ignore
-  expect(turns).toEqual(texts);
+  for (const [args, said] of wrong) {
+    const { code, stderr } = await mtBench(...args);
+    expect(stderr).toMatch(/^selm: .+\n$/);
+    expect(stderr).toContain(said);
+    expect(code).toBe(2);
+  }
 });
