@@ -19,6 +19,11 @@ const rooms = [
   'data',
 ];
 
+it('the images hold every room', () => {
+  const held = readFileSync(`${root}/.dockerignore`, 'utf8').split('\n');
+  expect(rooms.filter((room) => !held.some((line) => line.startsWith(`!${room}`)))).toEqual([]);
+});
+
 const sources = (room: string) =>
   (readdirSync(`${root}/${room}`, { recursive: true }) as string[]).filter((file) => file.endsWith('.ts'));
 

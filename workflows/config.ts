@@ -178,14 +178,14 @@ export function readConfig(what: string, document: object, folder: string): RunC
 /**
  * A labeler's settings by themselves.
  * @param file has what stands under `label` in a run's; paths in it are relative to it
- * @param by the labeler's name, where the file does not say it
+ * @param given settings that stand elsewhere: the labeler's name where the file does not say it, or all of them
  * @throws InputError that names file or labeler, and the key
  */
-export function readLabelSettings(file: string | undefined, by: string | undefined): LabelSettings {
-  const document = { ...(file !== undefined && readYaml(file, "a labeler's")), ...(by !== undefined && { by }) };
+export function readLabelSettings(file: string | undefined, given: { by?: string }): LabelSettings {
+  const document = { ...(file !== undefined && readYaml(file, "a labeler's")), ...given };
   const parsed = labelSchema.safeParse(document);
   if (!parsed.success) {
-    throw new InputError(`${file ?? `--by ${by}`}: ${describeProblem(labelSchema, document, parsed.error)}`);
+    throw new InputError(`${file ?? `--by ${given.by}`}: ${describeProblem(labelSchema, document, parsed.error)}`);
   }
   return locateLabeler(parsed.data, locateFrom(file === undefined ? '.' : dirname(file)));
 }

@@ -59,7 +59,7 @@ const schema = z
         completion: price.describe("Of the judge's answers."),
       })
       .optional()
-      .describe('What a million tokens cost, in US dollars: then costs are told.'),
+      .describe('What a million tokens of prompts and of answers cost, in US dollars: then costs are told.'),
     ...requestSettings,
   })
   .describe(

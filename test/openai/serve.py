@@ -16,7 +16,7 @@ params.port = 0
 params.api_keys = [key]
 params.model_alias = ['smollm2']
 params.n_ctx = 2048
-params.cpuparams.n_threads = 2
+params.cpuparams.n_threads = 1
 # One at a time and nothing kept of the request before: an answer depends on its request alone.
 params.n_parallel = 1
 params.cache_prompt = False
