@@ -111,12 +111,7 @@ async function answersOf(flags: Given, questions: Question[], seed: number): Pro
  * @param file of judgements
  * @returns how many answers the judge did not take
  */
-async function judgeAll(
-  file: string,
-  judge: Judge,
-  matches: Match[],
-  model: string,
-): Promise<number> {
+async function judgeAll(file: string, judge: Judge, matches: Match[], model: string): Promise<number> {
   const known = await readJudgements(file);
   const save = (rows: object[]) => writeJsonl(file, rows);
   const bar = showProgress('judge');

@@ -63,7 +63,13 @@ export async function judgeAnswers(
   return refused;
 }
 
-const keyOf = ({ question_id, turn, model, judge: [judge] }: Pick<QuestionJudgement, 'question_id' | 'turn' | 'model' | 'judge'>) => // prettier-ignore
+const keyOf = ({
+  question_id,
+  turn,
+  model,
+  judge: [judge],
+}: Pick<QuestionJudgement, 'question_id' | 'turn' | 'model' | 'judge'>) =>
+  // prettier-ignore
   JSON.stringify([question_id, turn, model, judge]);
 
 /** FastChat's patterns: its own format, else a number in single brackets. */

@@ -43,6 +43,7 @@ const references = (await readAnswers(join(suite, 'reference_gpt4.jsonl'))).answ
 const { model, answers } = await readAnswers(join(fixtures, 'answers.jsonl'));
 const answered = questions.filter(({ question_id }) => answers.has(question_id));
 const matches = matchesOf(answered, answers, references);
+const textOf = (place: number) => matches[place].messages.at(-1)!.content;
 
 test('questions are answered at the temperature of their category', () => {
   const categories = [...new Set(questions.map(({ category }) => category))];
@@ -76,6 +77,7 @@ describe('judging', async () => {
   const said = new Map(results.map(({ user_prompt, judgment }) => [user_prompt, judgment]));
   const folder = temporaryFolder();
   let saved: QuestionJudgement[];
+  const save = async (rows: QuestionJudgement[]) => void (saved = rows);
   let asked: Request[];
   /** Of which text the server does not take the request, or fails, and with which status. */
   let trouble: { text: string; status: number } | undefined;
@@ -92,11 +94,9 @@ describe('judging', async () => {
     return [200, { choices: [{ message: { role: 'assistant', content: said.get(content) }, finish_reason: 'stop' }] }];
   });
   const judge = (known: QuestionJudgement[] = []) => {
-    const ask = askServer({ url, model: 'gpt-4', concurrency: 3, retries: 0 }, JUDGING, cache);
-    const save = async (rows: QuestionJudgement[]) => void (saved = rows);
+    const ask = askServer({ url, model: 'gpt-4', concurrency: 1, retries: 0 }, JUDGING, cache);
     return judgeAnswers({ name: 'gpt-4', ask }, matches, { model, known, save });
   };
-  const textOf = (place: number) => matches[place].messages.at(-1)!.content;
 
   test('asks and writes what FastChat does', async () => {
     expect(await judge()).toBe(0);

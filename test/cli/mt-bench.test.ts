@@ -42,17 +42,20 @@ const questions = [
 const answerOf = (question_id: number, ...turns: string[]): QuestionAnswer => ({ question_id, model_id: 'me', choices: [{ index: 0, turns }] }); // prettier-ignore
 const references = [answerOf(1, '2', '4')];
 
+const byId = (rows: QuestionAnswer[]) => new Map(rows.map((row) => [row.question_id, row]));
+
 /** Trains the tiny model, with room for what a judge is shown, to rate whatever it is shown. */
 async function trainJudge(): Promise<void> {
   const roomy = tinyModel(path('roomy'));
   const config = JSON.parse(read('roomy/config.json')) as object;
   writeFileSync(path('roomy/config.json'), JSON.stringify({ ...config, max_position_embeddings: 8192 }));
   const answers = questions.map(({ question_id }) => answerOf(question_id, 'Some answer.', 'Another, and another.'));
-  const byId = (rows: QuestionAnswer[]) => new Map(rows.map((row) => [row.question_id, row]));
   const rows = matchesOf(questions, byId(answers), byId(references)).map(({ messages }) => ({ prompt: messages, completion: 'Rating: [[7]]' })); // prettier-ignore
-  const training = trainingSchema.parse({ full: true, learningRate: 1e-2, epochs: 12, batchSize: 4, maxLength: 4096, maxPromptLength: 4000 }); // prettier-ignore
+  const training = trainingSchema.parse({ full: true, learningRate: 1e-2, epochs: 15, batchSize: 1, maxLength: 4096, maxPromptLength: 4000 }); // prettier-ignore
   await engine.run('sft', { policy: { model: roomy }, rows, training, seed: 0, outDir: judge }, control);
 }
+
+const seven = (ratings: number): Score => ({ mean: 7, interval: { low: 7, high: 7 }, ratings });
 
 const environment = { SELM_CACHE: path('cache') };
 const mtBench = (...args: string[]) =>
@@ -110,7 +113,6 @@ test('a judge behind a server and the same on the engine give the same figures',
   }
   expect(byServer.refused).toBe(0);
   expect(byServer.scores).toHaveLength(1);
-  const seven = (ratings: number) => ({ mean: 7, interval: { low: 7, high: 7 }, ratings });
   expect(byServer.scores[0]).toEqual({ model: 'tiny', judge, overall: seven(4), turns: { 1: seven(2), 2: seven(2) }, categories: { math: seven(2), writing: seven(2) }, unrated: 0 }); // prettier-ignore
 
   const byEngine = await summary(...judging, '--judgements', path('by-engine.jsonl'));
