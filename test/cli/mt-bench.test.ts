@@ -50,8 +50,8 @@ async function trainJudge(): Promise<void> {
   const config = JSON.parse(read('roomy/config.json')) as object;
   writeFileSync(path('roomy/config.json'), JSON.stringify({ ...config, max_position_embeddings: 8192 }));
   const answers = questions.map(({ question_id }) => answerOf(question_id, 'Some answer.', 'Another, and another.'));
-  const rows = matchesOf(questions, byId(answers), byId(references)).map(({ messages }) => ({ prompt: messages, completion: 'Rating: [[7]]' })); // prettier-ignore
-  const training = trainingSchema.parse({ full: true, learningRate: 1e-2, epochs: 15, batchSize: 1, maxLength: 4096, maxPromptLength: 4000 }); // prettier-ignore
+  const rows = matchesOf(questions, byId(answers), byId(references)).map(({ messages }) => ({ prompt: messages, completion: '[7]' })); // prettier-ignore
+  const training = trainingSchema.parse({ full: true, learningRate: 1e-2, epochs: 10, batchSize: 2, maxPromptLength: 600 }); // prettier-ignore
   await engine.run('sft', { policy: { model: roomy }, rows, training, seed: 0, outDir: judge }, control);
 }
 
