@@ -73,16 +73,16 @@ export function mtBenchCommand(): Command {
 
 function checkFlags({ model, adapter, out, answers, server, judgeModel, judgements }: Flags): void {
   const problems: [boolean, string][] = [
-    [model !== undefined && answers !== undefined, 'answers come from --model or from --answers: give one of them'],
-    [model === undefined && adapter !== undefined, '--adapter stands on a model: give --model'],
-    [(model === undefined) !== (out === undefined), '--model answers the questions into a file: give both --model and --out'], // prettier-ignore
-    [server !== undefined && judgeModel === undefined, 'a server has models: say with --judge-model which of them is the judge'], // prettier-ignore
-    [judgeModel !== undefined && judgements === undefined, 'judgements are kept in a file: give --judgements'],
-    [judgeModel !== undefined && model === undefined && answers === undefined, 'there is nothing to judge: give --model or --answers'], // prettier-ignore
-    [model === undefined && judgements === undefined, 'there is nothing to do: give --model to answer the questions, --answers with --judge-model, or --judgements'], // prettier-ignore
+    [model !== undefined && answers !== undefined, 'Answers come from --model or from --answers: give one of them'],
+    [model === undefined && adapter !== undefined, 'An adapter needs the model that it is of: give --model'],
+    [(model === undefined) !== (out === undefined), 'A policy answers the questions into a file: give both --model and --out'], // prettier-ignore
+    [server !== undefined && judgeModel === undefined, 'A server has models: say with --judge-model which of them is the judge'], // prettier-ignore
+    [judgeModel !== undefined && judgements === undefined, 'Judgements are kept in a file: give --judgements'],
+    [judgeModel !== undefined && model === undefined && answers === undefined, 'There is nothing to judge: give --model or --answers'], // prettier-ignore
+    [model === undefined && judgements === undefined, 'There is nothing to do: give --model to answer the questions, --answers with --judge-model, or --judgements'], // prettier-ignore
   ];
   const problem = problems.find(([found]) => found);
-  if (problem) throw new InputError(`selm mt-bench: ${problem[1]}.`);
+  if (problem) throw new InputError(`${problem[1]}.`);
 }
 
 interface Answered {
