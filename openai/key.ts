@@ -3,6 +3,9 @@ import { InputError } from '../data/errors.ts';
 
 const DEFAULT_VARIABLE = 'OPENAI_API_KEY';
 
+/** What is shorter stands for no key, such as EMPTY, and may well be a word of an answer. */
+const SHORTEST_SECRET = 8;
+
 export interface Key {
   /** The environment variable. */
   variable: string;
@@ -23,5 +26,6 @@ export function readKey(variable?: string): Key {
   if (!/^[\x21-\x7e]+$/.test(value)) {
     throw new InputError(`The environment variable ${name} holds what cannot be a key: spaces, or letters that are not ASCII.`); // prettier-ignore
   }
-  return { variable: name, value, strip: (text) => text.replaceAll(value, '***') };
+  const isSecret = value.length >= SHORTEST_SECRET;
+  return { variable: name, value, strip: (text) => (isSecret ? text.replaceAll(value, '***') : text) };
 }

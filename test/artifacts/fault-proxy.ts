@@ -31,7 +31,7 @@ export async function startFaultProxy(target: number): Promise<FaultProxy> {
     const fault = proxy.fault(incoming.method!, incoming.url!);
     if (fault) proxy.done.push(fault);
     if (fault?.kind === 'busy') return refuse(incoming, outgoing, 503, {});
-    if (fault?.kind === 'limited') return refuse(incoming, outgoing, 429, { 'retry-after': fault.retryAfter });
+    if (fault?.kind === 'limited') return refuse(incoming, outgoing, 429, { 'retry-after': String(fault.retryAfter) });
     forward(target, incoming, outgoing, fault);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -7,8 +7,9 @@ import { label, readLabels } from '../../activities/label.ts';
 import { recompute } from '../../activities/recompute.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
-import { writeJsonl } from '../../data/jsonl.ts';
 import { InputError } from '../../data/errors.ts';
+import { writeJsonl } from '../../data/jsonl.ts';
+import type { LabelRecord } from '../../data/records.ts';
 import { engineVersion } from '../../engine/version.ts';
 import { labelSchema, type LabelSettings } from '../../labelers/index.ts';
 import { testRooms } from '../activities/rooms.ts';
@@ -37,48 +38,39 @@ afterAll(async () => {
 });
 
 const response = (text: string) => ({ text, token_ids: [1], finish_reason: 'stop', logp: -1 });
+const [A, B, C] = ['A', 'B', 'C'].map((verdict) => `My verdict: [[[[${verdict}]]]]`);
 const ROWS = [
-  ['Name a color.', 'Red.', 'A banana.'],
-  ['Name an animal.', 'Cat.', 'I do not know, sorry.'],
-  ['Count to three.', 'One, two, three.', 'No.'],
+  ['Hello.', A, B, 'Nothing.'],
+  ['Hello.', C, A],
 ].map(([prompt, ...answers], i) => ({ id: `p${i}`, prompt, responses: answers.map(response) }));
 
-/** A model as small as this one goes by examples. */
+/** A model as small as this one cannot judge, but copies what it is shown first: with it, its verdict. */
 const TEMPLATES = {
   pairwise: `
-prompt_template: |-
-  Question: What is 2+2?
-  Answer A: 4
-  Answer B: I like cats.
-  Verdict: [[A]]
+prompt_template: |
+  {question}
 
-  Question: Name a fruit.
-  Answer A: A car.
-  Answer B: Apple.
-  Verdict: [[B]]
+  {answer_b}
 
-  Question: {question}
-  Answer A: {answer_a}
-  Answer B: {answer_b}
-  Verdict:`,
+  Copy the following text exactly:
+
+  {answer_a}
+  {answer_a}
+  {answer_a}
+`,
   single: `
-prompt_template: |-
-  Question: What is 2+2?
-  Answer: 4
-  Rating: [[9]]
+prompt_template: |
+  {question}
 
-  Question: Name a fruit.
-  Answer: A car.
-  Rating: [[2]]
+  Copy the following text exactly:
 
-  Question: {question}
-  Answer: {answer}
-  Rating:`,
+  {answer}
+`,
 };
 for (const [mode, text] of Object.entries(TEMPLATES)) writeFileSync(path(`${mode}.yaml`), text);
 
 const settingsOf = (mode: 'pairwise' | 'single', more: object): LabelSettings =>
-  labelSchema.parse({ by: 'judge', model: 'smollm2', mode, template: path(`${mode}.yaml`), maxTokens: 8, ...more });
+  labelSchema.parse({ by: 'judge', model: 'smollm2', mode, template: path(`${mode}.yaml`), maxTokens: 14, ...more });
 
 /** A place to label in, with the answers in it. */
 async function place(name: string, rows = ROWS) {
@@ -93,6 +85,8 @@ async function labeled(name: string, settings: LabelSettings, rows = ROWS) {
   const { address, summary } = await label(rooms, { responses, label: settings, threads: 2 }, {});
   return { rooms, address, summary, labels: await readLabels(rooms.store, address) };
 }
+
+const scoresOf = (labels: LabelRecord[]) => labels.map(({ candidates }) => candidates.map(({ score }) => score));
 
 /** Has faults happen to requests, by their number, counted from 0. */
 function inject(faults: Record<number, Fault>) {
@@ -112,10 +106,11 @@ test('faults of the network leave no trace in the labels, and a second time nobo
   inject({});
   const undisturbed = await labeled('undisturbed', settings);
   const { judgements, refused, unparsed, promptTokens, completionTokens } = undisturbed.summary.counts;
-  expect({ judgements, refused, seen }).toEqual({ judgements: 6, refused: 0, seen: 6 });
-  expect(unparsed).toBeLessThan(6);
-  expect(promptTokens).toBeGreaterThan(6 * 50);
-  expect(completionTokens).toBeLessThanOrEqual(6 * 8);
+  expect({ judgements, refused, unparsed, seen }).toEqual({ judgements: 8, refused: 0, unparsed: 2, seen: 8 });
+  expect(promptTokens).toBeGreaterThan(8 * 50);
+  expect(completionTokens).toBeLessThanOrEqual(8 * 14);
+  // Of the first, A is preferred in both orders; of the second, each is once and then there is a tie.
+  expect(scoresOf(undisturbed.labels)).toEqual([[1, 0, undefined], [0.5, 0.5]]); // prettier-ignore
 
   const faults: Record<number, Fault> = {
     0: { kind: 'cut-answer', after: 30 },
@@ -144,8 +139,8 @@ test('what the server does not take is not judged; where it takes nothing that i
   inject({});
   const endless = { ...ROWS[0], id: 'long', prompt: 'word '.repeat(3000) };
   const { labels, summary } = await labeled('refusing', settings, [ROWS[0], endless]);
-  expect(summary.counts).toMatchObject({ judgements: 4, refused: 2 });
-  expect(labels[1].candidates.map(({ score }) => score)).toEqual([undefined, undefined]);
+  expect(summary.counts).toMatchObject({ judgements: 6, refused: 3 });
+  expect(scoresOf(labels)[1]).toEqual([undefined, undefined, undefined]);
   const failure = labeled('refused', settings, [endless]);
   await expect(failure).rejects.toThrow(InputError);
   await expect(failure).rejects.toThrow(/^The judge takes none of its prompts: .*400.*context/);
@@ -153,13 +148,15 @@ test('what the server does not take is not judged; where it takes nothing that i
 
 test('selm label, with the key from the environment alone', async () => {
   const flags = ['label', '--in', path('responses.jsonl'), '--out', path('preferences.jsonl'), '--by', 'judge'];
-  const judge = ['--server', `http://127.0.0.1:${llama.port}/v1`, '--judge-model', 'smollm2', '--judge-mode', 'single', '--judge-template', path('single.yaml')]; // prettier-ignore
+  const judge = ['--server', `http://127.0.0.1:${llama.port}/v1`, '--judge-model', 'smollm2', '--judge-template', path('pairwise.yaml'), '--pairs', 'first']; // prettier-ignore
   const env = { OPENAI_API_KEY: KEY, SELM_CACHE: path('command-cache') };
   const ended = await selm([...flags, ...judge, '--json'], env);
   expect(ended.code, ended.stderr).toBe(0);
   expect(ended.stdout + ended.stderr).not.toContain('planted');
   const { counts } = summaryOf<{ counts: Record<string, number> }>(ended);
   expect(counts).toMatchObject({ judgements: 6, refused: 0 });
+  const preferences = readFileSync(path('preferences.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as object); // prettier-ignore
+  expect(preferences).toMatchObject([{ id: 'p0', chosen: A, rejected: B }]);
   expectNoKey(path('command-cache'));
 
   for (const [more, key, sentence] of [
@@ -186,7 +183,8 @@ test('a model on the engine judges as it does behind selm serve', { timeout: 120
     const own = await labeled('own', settingsOf('pairwise', { model }));
     expect(own.labels).toEqual(served.labels);
     expect(own.summary).toEqual(served.summary);
-    expect(own.summary.counts.unparsed).toBeLessThan(6);
+    expect(own.summary.counts).toMatchObject({ judgements: 8, refused: 0 });
+    expect(own.summary.counts.unparsed).toBeLessThan(8);
     const recipe = async (name: string, address: Address) =>
       (await new LocalStore(path(name)).manifest(address)).recipe;
     expect((await recipe('own', own.address)).parameters).toMatchObject({ threads: 2, identity: { model: expect.any(String) as string } }); // prettier-ignore
