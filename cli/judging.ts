@@ -25,7 +25,7 @@ export function addJudge(command: Command): void {
     .option(
       '--judge-model <name|folder|id>',
       'The judge: what the server calls it; without --server a model folder, or hub id org/name[@revision].',
-    ) // prettier-ignore
+    )
     .option('--server <url>', 'OpenAI-compatible server of the judge, as in https://api.openai.com/v1.');
   addSettings(command, schema, REQUEST_FIELDS);
 }

@@ -63,14 +63,8 @@ export async function judgeAnswers(
   return refused;
 }
 
-const keyOf = ({
-  question_id,
-  turn,
-  model,
-  judge: [judge],
-}: Pick<QuestionJudgement, 'question_id' | 'turn' | 'model' | 'judge'>) =>
-  // prettier-ignore
-  JSON.stringify([question_id, turn, model, judge]);
+type Key = Pick<QuestionJudgement, 'question_id' | 'turn' | 'model' | 'judge'>;
+const keyOf = ({ question_id, turn, model, judge: [judge] }: Key) => JSON.stringify([question_id, turn, model, judge]);
 
 /** FastChat's patterns: its own format, else a number in single brackets. */
 const RATINGS = [/\[\[(\d+\.?\d*)\]\]/, /\[(\d+\.?\d*)\]/];

@@ -56,5 +56,5 @@ const referencesOf = (question: Question, references: Map<number, QuestionAnswer
 function turnsOf(answers: Map<number, QuestionAnswer>, { question_id, turns }: Question, what: string): string[] {
   const given = answers.get(question_id)?.choices[0].turns;
   if (given && given.length >= turns.length) return given;
-  throw new InputError(`Question ${question_id} has ${given ? `only ${given.length} of ${turns.length} turns of a` : 'no'} ${what}; add it.`); // prettier-ignore
+  throw new InputError(`Question ${question_id} has ${given ? `only ${given.length} of ${turns.length} turns in its` : 'no'} ${what}; add it.`); // prettier-ignore
 }

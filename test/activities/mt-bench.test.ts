@@ -64,7 +64,7 @@ test('an answer or a reference answer that is missing is named', () => {
   expect(() => matchesOf(math, answers, new Map())).toThrow(new InputError('Question 111 has no reference answer; add it.')); // prettier-ignore
   expect(() => matchesOf(math, new Map(), one)).toThrow(new InputError('Question 111 has no answer; add it.'));
   const short = new Map([[111, { ...answers.get(111)!, choices: [{ index: 0, turns: ['x'] }] }]]);
-  expect(() => matchesOf(math, short, one)).toThrow('Question 111 has only 1 of 2 turns of an answer; add it.');
+  expect(() => matchesOf(math, short, one)).toThrow('Question 111 has only 1 of 2 turns in its answer; add it.');
 });
 
 test.each(expected.ratings)('the rating in $judgement is $score', ({ judgement, score }) => {
