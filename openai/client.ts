@@ -1,4 +1,5 @@
 /** An OpenAI-compatible server (vLLM, llama.cpp, a provider's, `selm serve`), asked within limits, and again where an answer is lost. */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { z } from 'zod';
@@ -114,6 +115,8 @@ export class ChatServer {
     schema: z.ZodType<T> = anything as z.ZodType<T>,
   ): Promise<T> {
     signal.throwIfAborted();
+    // One signal ends any number of requests: that is no leak.
+    setMaxListeners(0, signal);
     this.counters.requests++;
     return unlessAborted(this.answerTo(path, body, signal, schema), signal);
   }

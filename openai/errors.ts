@@ -48,7 +48,7 @@ export interface Asked {
 export function explain(error: unknown, { url, path, model, key, attempts }: Asked): Error {
   const status = statusOf(error);
   if (isTemporary(error)) {
-    return new Error(`${url} gave no answer in ${attempts} attempts, the last of which ended with: ${wordsOf(error)}`);
+    return new Error(`${url} gave no answer (attempts: ${attempts}); the last ended with: ${wordsOf(error)}`);
   }
   // A fault of this program.
   if (status === undefined) return error as Error;
