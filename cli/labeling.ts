@@ -20,6 +20,7 @@ export interface LabelerFlags {
   judgeMode?: string;
   pairs?: string;
   judgeTemplate?: string;
+  judgeMaxTokens?: number;
   keyVariable?: string;
 }
 
@@ -30,6 +31,7 @@ const JUDGE = [
   new Option('--judge-mode <mode>', 'How it judges (default: pairwise).').choices(['pairwise', 'single']),
   new Option('--pairs <which>', 'Which answers it compares (default: all).').choices(['all', 'first']),
   new Option('--judge-template <file>', "What it is shown (default: MT-Bench's)."),
+  new Option('--judge-max-tokens <n>', 'Longest of its answers (default: 2048).').argParser(Number),
   new Option('--key-variable <name>', "Environment variable with the server's key (default: OPENAI_API_KEY)."),
 ];
 
@@ -43,11 +45,20 @@ export function addLabeler(command: Command): Command {
 
 /** @throws InputError when no labeler is named, or its settings are wrong */
 export function labelerOf(flags: LabelerFlags): LabelSettings {
-  const { by, labelConfig, server, judgeModel, judgeMode, pairs, judgeTemplate, keyVariable } = flags;
+  const { by, labelConfig, server, judgeModel, judgeMode, pairs, judgeTemplate, judgeMaxTokens, keyVariable } = flags;
   if (by === undefined && labelConfig === undefined) {
     throw new InputError('No labeler is named: give --by, or --label-config where it needs settings.');
   }
-  const settings = { by, server, model: judgeModel, mode: judgeMode, pairs, template: judgeTemplate, keyVariable };
+  const settings = {
+    by,
+    server,
+    model: judgeModel,
+    mode: judgeMode,
+    pairs,
+    template: judgeTemplate,
+    maxTokens: judgeMaxTokens,
+    keyVariable,
+  };
   return readLabelSettings(
     labelConfig,
     Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)),

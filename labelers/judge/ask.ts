@@ -106,4 +106,4 @@ function problemOf(check: () => void): string | undefined {
   return undefined;
 }
 
-const noneTaken = (reason: string) => new InputError(`The judge takes none of its prompts: ${reason}; shorten label.template or label.maxTokens, or ask another model.`); // prettier-ignore
+const noneTaken = (reason: string) => new InputError(`The judge takes none of its prompts: ${reason.replace(/\.$/, '')}; shorten label.template or label.maxTokens, or ask another model.`); // prettier-ignore

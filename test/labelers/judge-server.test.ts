@@ -148,7 +148,7 @@ test('what the server does not take is not judged; where it takes nothing that i
 
 test('selm label, with the key from the environment alone', async () => {
   const flags = ['label', '--in', path('responses.jsonl'), '--out', path('preferences.jsonl'), '--by', 'judge'];
-  const judge = ['--server', `http://127.0.0.1:${llama.port}/v1`, '--judge-model', 'smollm2', '--judge-template', path('pairwise.yaml'), '--pairs', 'first']; // prettier-ignore
+  const judge = ['--server', `http://127.0.0.1:${llama.port}/v1`, '--judge-model', 'smollm2', '--judge-template', path('pairwise.yaml'), '--pairs', 'first', '--judge-max-tokens', '14']; // prettier-ignore
   const env = { OPENAI_API_KEY: KEY, SELM_CACHE: path('command-cache') };
   const ended = await selm([...flags, ...judge, '--json'], env);
   expect(ended.code, ended.stderr).toBe(0);
