@@ -108,7 +108,7 @@ describe('judging', async () => {
   test('asks for nothing twice that was answered before it failed', async () => {
     const fails = 13;
     trouble = { text: textOf(fails), status: 500 };
-    await expect(judge()).rejects.toThrow('gave no answer in 1 attempts');
+    await expect(judge()).rejects.toThrow('gave no answer');
     trouble = undefined;
     await judge();
     expect(saved).toEqual(results);
