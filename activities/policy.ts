@@ -29,6 +29,11 @@ async function fingerprintOf(folder: string): Promise<string> {
   return hashValue(await Promise.all(names.map(async (name) => [name, await hashFile(join(folder, name))])));
 }
 
+/** A hash of all that a policy's answers depend on. */
+export async function policyHash({ model, adapter }: Policy): Promise<string> {
+  return hashValue([await fingerprintOf(model), adapter === undefined ? null : await fingerprintOf(adapter)]);
+}
+
 /**
  * The policy that a run starts from, as an artifact. All of it is opened once, so that what is wrong with it is said before
  * anything is computed.

@@ -10,6 +10,7 @@ import { exportCommand } from './export.ts';
 import { gcCommand } from './gc.ts';
 import { ifevalCommand } from './ifeval.ts';
 import { labelCommand } from './label.ts';
+import { mtBenchCommand } from './mt-bench.ts';
 import { optimizeCommand } from './optimize.ts';
 import { pauseCommand } from './pause.ts';
 import { resumeCommand } from './resume.ts';
@@ -64,6 +65,7 @@ for (const command of [
   evaluateCommand(),
   winrateCommand(),
   ifevalCommand(),
+  mtBenchCommand(),
   sftCommand(),
   chatCommand(),
   serveCommand(),

@@ -3,15 +3,19 @@
  * names the field that is missing of that form.
  */
 import { collect } from './collect.ts';
+import { contentOf } from './conversation.ts';
 import { InputError } from './errors.ts';
 import { ownAnswers, withId } from './fields.ts';
 import {
+  answeredSchema,
   demonstrationSchema,
   preferenceSchema,
+  promptSchema,
   sampledSchema,
   scoreSchema,
   tokenizedPreferenceSchema,
   tokenizedScoreSchema,
+  type AnsweredRecord,
   type DemonstrationRecord,
   type PreferenceRecord,
   type SampledRecord,
@@ -25,6 +29,15 @@ import { rowsOf } from './source.ts';
 /** Prompts with the policy's answers, as `sample` writes them. */
 export async function readSampled(source: string): Promise<SampledRecord[]> {
   return (await collect(rowsOf(source))).map((row) => parseRow(withId(row), sampledSchema));
+}
+
+/** Answers of anyone's: rows of `sample`, or with one `response` each. */
+export async function readAnswered(source: string): Promise<AnsweredRecord[]> {
+  return (await collect(rowsOf(source))).map((row) => {
+    if (!('response' in row.fields)) return parseRow(withId(row), answeredSchema);
+    const { response, ...prompt } = parseRow(withId(row), scoreSchema.and(promptSchema));
+    return { ...prompt, responses: [{ text: contentOf(response) }] };
+  });
 }
 
 /** Preferences as texts or as token ids, one by one; chosen and rejected without the conversation that they repeat. */

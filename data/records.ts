@@ -47,6 +47,12 @@ export type Response = z.infer<typeof responseSchema>;
 export const sampledSchema = promptSchema.extend({ responses: z.array(responseSchema).min(1) });
 export type SampledRecord = z.infer<typeof sampledSchema>;
 
+/** A prompt with answers of anyone's. Their tokens are known where a policy of selm's gave them. */
+export const answeredSchema = promptSchema.extend({
+  responses: z.array(z.looseObject({ text: z.string(), token_ids: z.array(z.int().nonnegative()).optional() })).min(1),
+});
+export type AnsweredRecord = z.infer<typeof answeredSchema>;
+
 /**
  * A prompt's candidates, each text once, with the labeler's verdicts: what `label` and `judge` write. Without a score there is
  * no judgement.

@@ -19,7 +19,7 @@ function roundRow({ round, label, evaluation, accepted }: RoundResult): string[]
     ...scores(evaluation),
     winRate(evaluation),
     evaluation.meanTokens.toFixed(1),
-    evaluation.against!.kl.toFixed(2),
+    evaluation.against!.kl!.toFixed(2),
     accepted ? 'accepted' : 'rolled back',
   ];
 }
