@@ -11,6 +11,10 @@ export async function readJsonl<T>(path: string, schema: z.ZodType<T>): Promise<
   return (await readJsonlRows(path)).map((row) => parseRow(row, schema));
 }
 
+/** The records of a text; `name` stands for it in errors, which are those of `readJsonl`. */
+export const parseJsonl = <T>(name: string, text: string, schema: z.ZodType<T>): T[] =>
+  rowsOf(name, Buffer.from(text)).map((row) => parseRow(row, schema));
+
 /**
  * Records `from` to `to` of a file that selm has written, the last not included: no more of it is in memory than these.
  * @throws InputError as `readJsonl`
@@ -37,7 +41,10 @@ export async function readJsonlRange<T>(path: string, schema: z.ZodType<T>, from
 
 /** The file's lines as rows, blank lines left out. Throws an InputError where it is missing, empty or not JSON Lines. */
 export async function readJsonlRows(path: string): Promise<Row[]> {
-  const bytes = await readBytes(path);
+  return rowsOf(path, await readBytes(path));
+}
+
+function rowsOf(path: string, bytes: Buffer): Row[] {
   const rows: Row[] = [];
   // Lines are cut from the bytes: a file may be larger than the longest string that JavaScript can hold.
   for (let start = 0, line = 1; start < bytes.length; line++) {

@@ -9,7 +9,7 @@ import { runStatusQuery, type alignment } from '../workflows/alignment.ts';
 import type { RunConfig } from '../workflows/config.ts';
 import { GPU_QUEUE } from '../workflows/queues.ts';
 import type { RunStatus } from '../workflows/status.ts';
-import { findRun, type RunHandle } from './runs.ts';
+import { findRun, RunUnanswered, type RunHandle } from './runs.ts';
 
 export interface RunRecord {
   config: RunConfig;
@@ -42,7 +42,7 @@ async function readStatus(client: Client, handle: RunHandle, { events }: History
   try {
     return await client.withDeadline(Date.now() + ANSWER_SECONDS * 1000, () => handle.query(runStatusQuery));
   } catch (cause) {
-    throw new Error(`Run "${name}" does not answer: start a worker for it (selm worker --role control).`, { cause });
+    throw new RunUnanswered(name, cause);
   }
 }
 

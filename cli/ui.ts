@@ -1,0 +1,23 @@
+import { Command } from 'commander';
+import { webApp } from '../web/app.ts';
+import { openStore } from '../workers/store.ts';
+import { listen, portSchema } from './listen.ts';
+import { withServer } from './server.ts';
+import { addSettings, readSettings } from './settings.ts';
+
+const schema = portSchema(8080);
+
+/** `selm ui`: runs and policies as web pages, until Ctrl-C. */
+export function uiCommand(): Command {
+  const command = new Command('ui').description('Show runs and policies as web pages, for looking only.');
+  addSettings(command, schema, ['port']);
+  return command
+    .option('--host <address>', 'Address to listen on. There is no authentication.', '127.0.0.1')
+    .action(async (flags: { host: string } & Record<string, unknown>) => {
+      const { port } = readSettings(schema, flags, ['port']);
+      const store = await openStore();
+      await withServer((client) =>
+        listen(webApp(client, store), { host: flags.host, port }, (address) => console.log(`Serving at ${address}`)),
+      );
+    });
+}
