@@ -5,6 +5,9 @@ import { listen, portSchema } from './listen.ts';
 import { withServer } from './server.ts';
 import { addSettings, readSettings } from './settings.ts';
 
+/** Served here alone, the pages are asked for by these names alone. */
+const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];
+
 const schema = portSchema(8080);
 
 /** `selm ui`: runs and policies as web pages, until Ctrl-C. */
@@ -16,8 +19,11 @@ export function uiCommand(): Command {
     .action(async (flags: { host: string } & Record<string, unknown>) => {
       const { port } = readSettings(schema, flags, ['port']);
       const store = await openStore();
+      const hosts = ['::1', ...LOOPBACK].includes(flags.host) ? LOOPBACK : undefined;
       await withServer((client) =>
-        listen(webApp(client, store), { host: flags.host, port }, (address) => console.log(`Serving at ${address}`)),
+        listen(webApp(client, store, hosts), { host: flags.host, port }, (address) =>
+          console.log(`Serving at ${address}`),
+        ),
       );
     });
 }

@@ -19,9 +19,10 @@ const REFRESH_SECONDS = 15;
 
 /**
  * Every answer is made by the server from templates that escape, has no script, and asks for nothing else.
+ * @param hosts names by which it may be asked, where not by all: whose own name leads here by his DNS is not to read these pages
  * @returns the application; `app.fetch` serves it
  */
-export function webApp(client: Client, store: ReadableStore): Hono {
+export function webApp(client: Client, store: ReadableStore, hosts?: string[]): Hono {
   const app = new Hono();
   const runs = new RunList(client);
 
@@ -43,6 +44,12 @@ export function webApp(client: Client, store: ReadableStore): Hono {
     if (c.req.method === 'GET' || c.req.method === 'HEAD') return next();
     c.header('Allow', 'GET, HEAD');
     return problem(c, 405, 'These pages are for looking only: selm on a command line is for the rest.');
+  });
+
+  app.use(async (c, next) => {
+    const { hostname } = new URL(c.req.url);
+    if (!hosts || hosts.includes(hostname)) return next();
+    return problem(c, 421, `Ask for these pages at ${hosts.join(' or ')}; selm ui --host serves them elsewhere.`);
   });
 
   app.get('/healthz', (c) => c.text('ok'));

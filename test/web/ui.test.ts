@@ -1,5 +1,6 @@
 /** The pages of `selm ui` in a browser: a run that waits for a decision, goes on and ends, on a real server with real workers. */
 import { writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import type { Browser } from 'playwright-core';
@@ -160,6 +161,12 @@ it.each([
   ['/nothing', 404, 'There is no page /nothing.'],
 ])('%s is a page with one sentence', async (path, status, sentence) => {
   expect(await asked(path)).toMatchObject({ status, sentence });
+});
+
+it('only names of this machine lead to pages that are served on it alone', async () => {
+  const { port } = new URL(origin);
+  const statusAt = (host: string) => new Promise((found) => get(origin, { headers: { host } }, ({ statusCode }) => found(statusCode)).end()); // prettier-ignore
+  expect(await Promise.all([`localhost:${port}`, `rebound.test:${port}`].map(statusAt))).toEqual([200, 421]);
 });
 
 it('without a worker a run in progress is listed, and its page says what to do; the server is asked to end and does', async () => {
