@@ -9,6 +9,7 @@ import { isDatasetId, isModelId } from '../data/hub.ts';
 import { describeProblem } from '../workflows/config-problem.ts';
 import { loadConfig } from '../workflows/config.ts';
 import { PRICES, type PriceName } from './prices.ts';
+import { publicUiSchema } from './ui-config.ts';
 
 /** The CDK context's key of a deployment's configuration. */
 export const CONTEXT_KEY = 'selm';
@@ -91,28 +92,6 @@ const drainingSchema = z.strictObject({
   gpu: z.string().describe('Image of its GPU worker.'),
 });
 
-const endpoint = z.url({ protocol: /^https$/, error: 'expected an https:// address' });
-const arn = (service: string) =>
-  z.string().regex(new RegExp(`^arn:[\\w-]+:${service}:`), `expected arn:aws:${service}:…`);
-
-const publicUiSchema = z.strictObject({
-  hostname: z
-    .string()
-    .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, 'expected a host name, such as selm.example.com')
-    .describe('Name by which browsers reach it: yours to point at the load balancer.'),
-  certificateArn: arn('acm').describe("The name's certificate in Certificate Manager, of the same region."),
-  oidc: z
-    .strictObject({
-      issuer: endpoint,
-      authorizationEndpoint: endpoint,
-      tokenEndpoint: endpoint,
-      userInfoEndpoint: endpoint,
-      clientId: z.string(),
-      clientSecretArn: arn('secretsmanager').describe("Secret whose text is the client's."),
-    })
-    .describe('Who signs people in, as OpenID Connect has it: all whom this provider lets in see all pages.'),
-});
-
 /** What the estimate of costs can be told. */
 const pricesSchema = z.strictObject(
   Object.fromEntries(Object.keys(PRICES).map((name) => [name, z.number().nonnegative().optional()])) as Record<
@@ -191,7 +170,6 @@ export const deploySchema = z.strictObject({
 export type DeployConfig = z.infer<typeof deploySchema>;
 export type CloudConfig = z.infer<typeof cloudSchema>;
 export type SelfHostedConfig = z.infer<typeof selfHostedSchema>;
-export type PublicUiConfig = z.infer<typeof publicUiSchema>;
 export type GpuConfig = z.infer<typeof gpuSchema>;
 
 export const isStopped = ({ temporal }: DeployConfig) => temporal.kind === 'self-hosted' && temporal.stopped;

@@ -5,12 +5,13 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as elb from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import type { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { acknowledgeOpenDoor, acknowledgeOwnRange, acknowledgeTask } from './acknowledgements.ts';
-import { isStopped, type DeployConfig, type PublicUiConfig } from './config.ts';
+import { isStopped, type DeployConfig } from './config.ts';
 import { UI } from './costs.ts';
 import { healthCheck, secretsOf } from './environment.ts';
 import { imageOf } from './images.ts';
 import type { StorageStack } from './storage.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
+import type { PublicUiConfig } from './ui-config.ts';
 
 const PORT = 8080;
 /** After which somebody who has signed in is asked for again. */
