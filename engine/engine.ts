@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { InputError } from '../data/errors.ts';
+import { preferencesOf } from '../data/readers.ts';
 import { JobAborted } from './errors.ts';
 import { quantizationDivergence } from './generation/divergence.ts';
 import { Generator, type Generated, type PromptTokens } from './generation/generate.ts';
@@ -34,7 +35,7 @@ import { SessionCache } from './sessions.ts';
 import { TokenScorer } from './token-scores.ts';
 import { fingerprintOf } from './training/checkpoint.ts';
 import { demonstrationTask } from './training/demonstration.ts';
-import { preferenceExamples, preferenceTask } from './training/preference.ts';
+import { preferenceExamples, preferenceTask, type TokenizedPreference } from './training/preference.ts';
 import { train, type TrainingOptions } from './training/train.ts';
 import { checkIds, located, tokenizeDemonstration, tokenizePreference, tokenizeResponse } from './tokenize.ts';
 import { trainableAdapter, trainableModel } from './training/trainable.ts';
@@ -173,9 +174,10 @@ export class LocalEngine {
   private async optimize(job: OptimizeJob, control: JobControl): Promise<TrainResult> {
     const opened = openPolicy(job.policy);
     const { referenceResponse, referencePolicy } = objectiveOf(job.objective);
-    const rows = job.rows.map((row, i) =>
-      located(`Row ${i + 1}`, () => tokenizePreference(opened, row, job.training, referenceResponse)),
-    );
+    const rows: TokenizedPreference[] = [];
+    for await (const row of typeof job.rows === 'string' ? preferencesOf(job.rows) : job.rows) {
+      rows.push(located(`Row ${rows.length + 1}`, () => tokenizePreference(opened, row, job.training, referenceResponse))); // prettier-ignore
+    }
     const examples = await preferenceExamples(rows, async (responses) =>
       referencePolicy
         ? this.scoreTokens({ ...job, policy: job.reference }, openPolicy(job.reference), responses, control)
