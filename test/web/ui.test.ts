@@ -128,8 +128,9 @@ it('one that has ended is its report, and its policy is listed with where it is 
     expect(await page.title()).toBe('selm: decided');
     expect(await page.locator('figure svg').count()).toBeGreaterThan(5);
     // The style is the page's own, and is let in.
-    expect(await page.locator('nav').evaluate((nav) => getComputedStyle(nav as unknown as Element).display)).toBe('flex'); // prettier-ignore
-    expect(await page.locator('svg text').first().evaluate((text) => getComputedStyle(text as unknown as Element).fontSize)).toBe('11px'); // prettier-ignore
+    const styleOf = (selector: string, property: string) =>
+      page.evaluate(`getComputedStyle(document.querySelector('${selector}')).${property}`);
+    expect([await styleOf('nav', 'display'), await styleOf('svg text', 'fontSize')]).toEqual(['flex', '11px']);
   });
   expect((await asked('/runs/decided')).headers.get('refresh')).toBeNull();
   const [[name, run]] = await cellsOf('/policies', 'policies');
