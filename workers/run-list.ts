@@ -33,9 +33,8 @@ export class RunList {
   async read(): Promise<{ runs: ListedRun[]; more: boolean }> {
     const { executions, more } = await this.lastExecutions();
     const runs = await Promise.all(executions.map((execution) => this.describe(execution)));
-    this.ended = new Map(
-      runs.flatMap((run, i) => (hasEnded(executions[i].info) ? [[executions[i].info.runId, run]] : [])),
-    );
+    this.ended = new Map();
+    for (const [i, { info }] of executions.entries()) if (hasEnded(info)) this.ended.set(info.runId, runs[i]);
     runs.sort((a, b) => URGENCY[a.state] - URGENCY[b.state] || Number(b.since) - Number(a.since));
     return { runs, more };
   }

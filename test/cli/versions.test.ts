@@ -76,8 +76,7 @@ async function drainageOf(buildId: string): Promise<string | undefined> {
   const page = readFileSync(new URL('../../docs/deploy.md', import.meta.url), 'utf8');
   const [, command] = /`temporal (worker deployment describe --name selm)`/.exec(page)!;
   const text = execFileSync(await findTemporal(console.error), [...command.split(' '), '--address', server.address], { encoding: 'utf8' }); // prettier-ignore
-  const line = text.split('\n').find((one) => one.trim().startsWith(buildId) || one.includes(`selm.${buildId}`) || one.includes(`selm:${buildId}`)); // prettier-ignore
-  return /draining|drained|current/i.exec(line ?? text)?.[0].toLowerCase();
+  return new RegExp(`^.*\\b${buildId}\\b.*\\b(draining|drained)\\b`, 'im').exec(text)?.[1].toLowerCase();
 }
 
 it('a run goes on with the version it began on after another is deployed; the next run begins on that', async () => {
