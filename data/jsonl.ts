@@ -66,7 +66,7 @@ async function* linesOf(path: string, skipped = 0): AsyncGenerator<{ bytes: Buff
 
 async function* piecesOf(path: string): AsyncGenerator<Buffer> {
   try {
-    yield* createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>;
+    yield* createReadStream(path) as AsyncIterable<Buffer>;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new InputError(`${path} does not exist; check the path.`);
