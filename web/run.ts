@@ -14,10 +14,13 @@ import type { Page } from './page.ts';
 /** A run's name, with the time of its start where a schedule has started it. */
 const NAME = /^[\w.:-]+$/;
 
+/** Who looks at a page does not wait as long as a command. */
+const ANSWER_SECONDS = 3;
+
 /** @throws InputError when there is no such run, or it came to nothing */
 export async function runPage(client: Client, store: ReadableStore, name: string): Promise<Page> {
   if (!NAME.test(name)) throw new InputError(`There is no run named "${name}".`);
-  const record = await readRecord(client, name);
+  const record = await readRecord(client, name, ANSWER_SECONDS);
   const report = content(await readReport(store, record));
   if (hasEnded(record.status)) return { title: name, content: report, changes: false };
   const progress = await readProgress(client, await findRun(client, name));

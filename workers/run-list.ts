@@ -18,7 +18,7 @@ export interface ListedRun {
 
 /** Runs looked at. */
 const MOST = 100;
-const ANSWER_SECONDS = 5;
+const ANSWER_SECONDS = 3;
 
 /** What has ended does not change any more: its status is asked for once. */
 export class RunList {
