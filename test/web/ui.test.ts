@@ -137,7 +137,7 @@ it('one that has ended is its report, and its policy is listed with where it is 
   expect([name, run]).toEqual(['decided@1', 'decided']);
   await visit('/policies', async (page) => {
     expect(await page.locator('details a[href="/runs/decided"]').count()).toBe(1);
-    expect(await page.locator('details').textContent()).toContain('samplesPerPrompt: 1');
+    expect(await page.locator('details').textContent()).toContain('From round 1 on:sample.samplesPerPrompt: 4');
   });
 });
 
