@@ -98,7 +98,6 @@ export function compare(
   }
   const compared = judged.flatMap(({ record, verdict }, i) => {
     const outcome = outcomeOf(verdict, other[i].verdict);
-    const lengthOf = ({ responses }: AnsweredRecord) => charactersOf(responses[0].text);
     return outcome === undefined ? [] : { outcome, modelLength: lengthOf(record), baselineLength: lengthOf(other[i].record) }; // prettier-ignore
   });
   if (compared.length === 0) throw new InputError(NOTHING_JUDGED);
@@ -134,6 +133,8 @@ function logpOf({ id, responses: [{ logp }] }: SampledRecord): number {
   if (logp !== undefined) return logp;
   throw new InputError(`The answer to "${id}" has no "logp", of which the divergence is computed: let the engine sample what is to be compared.`); // prettier-ignore
 }
+
+const lengthOf = ({ responses }: AnsweredRecord) => charactersOf(responses[0].text);
 
 const NOTHING_JUDGED =
   'The labeler gave no judgement on any of the answers: choose another labeler, or other settings of it.';

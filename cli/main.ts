@@ -27,6 +27,7 @@ import { skipCommand } from './skip.ts';
 import { startCommand } from './start.ts';
 import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
+import { uiCommand } from './ui.ts';
 import { verifyCommand } from './verify.ts';
 import { watchCommand } from './watch.ts';
 import { winrateCommand } from './winrate.ts';
@@ -50,6 +51,7 @@ for (const command of [
   pauseCommand(),
   resumeCommand(),
   reportCommand(),
+  uiCommand(),
   scheduleCommand(),
   policiesCommand(),
   verifyCommand(),

@@ -3,14 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { RECOMPUTABLE, recompute, stepsBehind, type StoredStep } from '../activities/recompute.ts';
+import { findRelease, isPolicyName, listReleases, type NamedRelease } from '../activities/release.ts';
 import { isServed } from '../activities/sample.ts';
-import { findRelease, isPolicyName } from '../activities/release.ts';
 import { InputError } from '../data/errors.ts';
 import { cacheFolder } from '../workers/places.ts';
 import { openStore } from '../workers/store.ts';
 import type { RoundResult } from '../workflows/status.ts';
 import { FAILED } from './errors.ts';
-import { listReleases, type NamedRelease } from './names.ts';
 import { jsonOption, summarize, withEngine } from './step.ts';
 
 /** `selm verify`: a run's steps, computed again and compared. */
@@ -53,7 +52,7 @@ async function findRun(run: string): Promise<RoundResult[]> {
   const isIt = ({ release }: NamedRelease) => (release.lineage as { run: string }).run === run;
   const found = isPolicyName(run)
     ? await findRelease(await openStore(), run)
-    : (await listReleases()).findLast(isIt)?.release;
+    : (await listReleases(await openStore())).findLast(isIt)?.release;
   if (!found)
     throw new InputError(`No run "${run}" has made a policy that this store knows: selm policies lists them.`);
   return (found.lineage as { results: RoundResult[] }).results;

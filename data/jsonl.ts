@@ -15,6 +15,13 @@ export async function readJsonl<T>(path: string, schema: z.ZodType<T>): Promise<
   return records;
 }
 
+/** The records of a text that selm has written; `name` stands for it in errors, which are those of `readJsonl`. */
+export const parseJsonl = <T>(name: string, text: string, schema: z.ZodType<T>): T[] =>
+  text
+    .split('\n')
+    .filter(Boolean)
+    .map((line, i) => parseRow(parseLine(line, `${name} line ${i + 1}`), schema));
+
 /**
  * Records `from` to `to` of a file that selm has written, the last not included: no more of it is in memory than these.
  * @throws InputError as `readJsonl`

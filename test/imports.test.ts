@@ -7,6 +7,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const rooms = [
   'cli',
   'cdk',
+  'web',
   'workers',
   'report',
   'workflows',

@@ -54,5 +54,5 @@ const roundFigures = ({ round, label, evaluation }: Round): RoundFigures => ({
   preferences: label.preferences,
   ...figures(evaluation),
   winRate: evaluation.against!.winRate,
-  kl: evaluation.against!.kl,
+  kl: evaluation.against!.kl!,
 });
