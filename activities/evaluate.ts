@@ -4,7 +4,7 @@ import type { Address } from '../artifacts/manifest.ts';
 import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
-import type { LabelRecord, SampledRecord } from '../data/records.ts';
+import type { AnsweredRecord, LabelRecord, SampledRecord } from '../data/records.ts';
 import type { Verdict } from '../labelers/labeler.ts';
 import { verdictOn } from '../labelers/labels.ts';
 import { summarizeVerdicts } from '../labelers/preferences.ts';
@@ -31,7 +31,8 @@ export interface AnswerSummary {
 /** One policy's answers beside another's to the same prompts. */
 export interface Comparison extends AnswerSummary {
   against?: {
-    opponent: AnswerSummary;
+    /** Its tokens are not known where its answers were given on file. */
+    opponent: Omit<AnswerSummary, 'meanTokens'> & { meanTokens?: number };
     wins: number;
     ties: number;
     losses: number;
@@ -45,10 +46,11 @@ export interface Comparison extends AnswerSummary {
     lengthControlled?: { winRate: number; interval: Interval };
     /**
      * Kullback-Leibler divergence from the opponent, in nats per answer and per token: the mean over the policy's own answers of
-     * log pi(y) - log opponent(y). An estimate from samples; from greedy answers it is the log-ratio at the mode.
+     * log pi(y) - log opponent(y). An estimate from samples; from greedy answers it is the log-ratio at the mode. Absent where
+     * the opponent is answers on file.
      */
-    kl: number;
-    klPerToken: number;
+    kl?: number;
+    klPerToken?: number;
   };
 }
 
@@ -63,15 +65,15 @@ export interface ComparisonRow {
 }
 
 /** A policy's answer to a prompt, the first where there are several, and what the labeler says of it. */
-export interface JudgedAnswer {
-  record: SampledRecord;
+export interface JudgedAnswer<R extends AnsweredRecord = SampledRecord> {
+  record: R;
   verdict: Verdict;
 }
 
 export interface Opponent {
-  judged: JudgedAnswer[];
-  /** The log-probabilities of the policy's answers under the opponent, by prompt. */
-  logps: number[][];
+  judged: JudgedAnswer<AnsweredRecord>[];
+  /** The log-probabilities of the policy's answers under the opponent, by prompt, where it is a policy. */
+  logps?: number[][];
 }
 
 /**
@@ -83,7 +85,10 @@ export function compare(
   opponent: Opponent | undefined,
   seed: number,
 ): { comparison: Comparison; rows: ComparisonRow[] } {
-  const own = summarize(judged);
+  const own = {
+    ...summarize(judged),
+    meanTokens: mean(judged.map(({ record }) => record.responses[0].token_ids.length)),
+  };
   const row = ({ record: { id, prompt, responses }, verdict }: JudgedAnswer) => ({ id, prompt, answer: responses[0].text, ...scoreOf('score', verdict) }); // prettier-ignore
   if (!opponent) return { comparison: own, rows: judged.map(row) };
 
@@ -91,21 +96,13 @@ export function compare(
   if (other.length !== judged.length || other.some(({ record }, i) => record.id !== judged[i].record.id)) {
     throw new InputError('The two policies did not answer the same prompts: sample both on one file.');
   }
-  const outcomes = judged
-    .map(({ verdict }, i) => outcomeOf(verdict, other[i].verdict))
-    .filter((outcome) => outcome !== undefined);
-  if (outcomes.length === 0) throw new InputError(NOTHING_JUDGED);
-  const answered = judged.map(({ record }) => record);
-  const ratios = answered.map(({ responses }, i) => responses[0].logp - opponent.logps[i][0]);
-  const tokens = answered.reduce((total, { responses }) => total + responses[0].token_ids.length, 0);
-  const controlled = lengthControlledWinRate(
-    outcomes.map((outcome, i) => ({
-      outcome,
-      modelLength: charactersOf(answered[i].responses[0].text),
-      baselineLength: charactersOf(other[i].record.responses[0].text),
-    })),
-    seed,
-  );
+  const compared = judged.flatMap(({ record, verdict }, i) => {
+    const outcome = outcomeOf(verdict, other[i].verdict);
+    return outcome === undefined ? [] : { outcome, modelLength: lengthOf(record), baselineLength: lengthOf(other[i].record) }; // prettier-ignore
+  });
+  if (compared.length === 0) throw new InputError(NOTHING_JUDGED);
+  const outcomes = compared.map(({ outcome }) => outcome);
+  const controlled = lengthControlledWinRate(compared, seed);
   const count = (outcome: number) => outcomes.filter((value) => value === outcome).length;
   const unjudged = judged.length - outcomes.length;
   const against = {
@@ -117,8 +114,11 @@ export function compare(
     winRate: mean(outcomes),
     winRateInterval: bootstrapMean(outcomes, seed),
     ...(controlled && { lengthControlled: { winRate: controlled.winRate, interval: controlled.interval } }),
-    kl: mean(ratios),
-    klPerToken: ratios.reduce((total, ratio) => total + ratio, 0) / tokens,
+    ...(opponent.logps &&
+      divergence(
+        judged.map(({ record }) => record),
+        opponent.logps,
+      )),
   };
   const rows = judged.map((answer, i) => ({
     ...row(answer),
@@ -127,6 +127,14 @@ export function compare(
   }));
   return { comparison: { ...own, against }, rows };
 }
+
+/** Of the first answer. @throws InputError when it was sampled by a server that does not tell it */
+function logpOf({ id, responses: [{ logp }] }: SampledRecord): number {
+  if (logp !== undefined) return logp;
+  throw new InputError(`The answer to "${id}" has no "logp", of which the divergence is computed: let the engine sample what is to be compared.`); // prettier-ignore
+}
+
+const lengthOf = ({ responses }: AnsweredRecord) => charactersOf(responses[0].text);
 
 const NOTHING_JUDGED =
   'The labeler gave no judgement on any of the answers: choose another labeler, or other settings of it.';
@@ -139,7 +147,16 @@ function outcomeOf({ score: own }: Verdict, { score: other }: Verdict): number |
 const scoreOf = <Name extends string>(name: Name, { score }: Verdict) =>
   (score === undefined ? {} : { [name]: score }) as { [key in Name]?: number };
 
-function summarize(judged: JudgedAnswer[]): AnswerSummary {
+/** @param logps of the answers under the other policy */
+function divergence(answered: SampledRecord[], logps: number[][]): { kl: number; klPerToken: number } {
+  const ratios = answered.map((record, i) => logpOf(record) - logps[i][0]);
+  const tokens = answered.reduce((total, { responses }) => total + responses[0].token_ids.length, 0);
+  return { kl: mean(ratios), klPerToken: ratios.reduce((total, ratio) => total + ratio, 0) / tokens };
+}
+
+function summarize(
+  judged: JudgedAnswer<AnsweredRecord>[],
+): Omit<AnswerSummary, 'meanTokens'> & { meanTokens?: number } {
   const first = judged.map(({ record }) => record.responses[0]);
   const { unjudged, ...means } = summarizeVerdicts(judged.map(({ verdict }) => verdict));
   if (unjudged === judged.length) throw new InputError(NOTHING_JUDGED);
@@ -147,7 +164,9 @@ function summarize(judged: JudgedAnswer[]): AnswerSummary {
     prompts: judged.length,
     ...(unjudged > 0 && { unjudged }),
     ...means,
-    meanTokens: mean(first.map(({ token_ids }) => token_ids.length)),
+    ...(first.every(({ token_ids }) => token_ids) && {
+      meanTokens: mean(first.map(({ token_ids }) => token_ids!.length)),
+    }),
     meanCharacters: mean(first.map(({ text }) => text.length)),
   };
 }
@@ -185,5 +204,5 @@ async function readJudged(store: ArtifactStore, labels: Address[], side?: 'again
   return shards.flat();
 }
 
-export const judgedAnswers = (answered: SampledRecord[], labels: LabelRecord[]): JudgedAnswer[] =>
+export const judgedAnswers = <R extends AnsweredRecord>(answered: R[], labels: LabelRecord[]): JudgedAnswer<R>[] =>
   answered.map((record, i) => ({ record, verdict: verdictOn(labels[i], record.responses[0].text) }));

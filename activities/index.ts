@@ -11,15 +11,16 @@ import { publish } from './publish.ts';
 import { release } from './release.ts';
 import { sample } from './sample.ts';
 import { score } from './score.ts';
+import { unloadAdapter } from './served.ts';
 import { spentFailure, startCount, type Spent } from './spent.ts';
 import type { Rooms, Step } from './step.ts';
 
-/** On which queue they are depends on the labeler. */
-const labelSteps = { label, judge };
-/** Steps that read and write files, without a model. */
-export const controlSteps = { prepare, ...labelSteps, prefer, evaluate, publish, release };
+/** On which queue they are depends on the settings: on whether the engine computes what they make. */
+const sharedSteps = { sample, label, judge };
+/** Steps that read and write files, or ask servers, without a model. */
+export const controlSteps = { prepare, ...sharedSteps, unloadAdapter, prefer, evaluate, publish, release };
 /** Steps that need the engine. */
-export const modelSteps = { sample, score, optimize, ...labelSteps };
+export const modelSteps = { score, optimize, ...sharedSteps };
 
 type Activity<S> = S extends Step<infer Input, infer Output> ? (input: Input) => Promise<Output & Spent> : never;
 export type ActivitiesOf<Steps> = { [Name in keyof Steps]: Activity<Steps[Name]> };

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import type { Address, StepKey } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { writeJsonl } from '../data/jsonl.ts';
-import { readPreferences } from '../data/readers.ts';
 import type { CallOptions, Progress, TrainMetrics } from '../engine/jobs.ts';
 import type { ObjectiveSettings, TrainingSettings } from '../engine/settings.ts';
 import type { Device } from '../engine/target.ts';
@@ -39,13 +38,12 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
   };
   return runStep(rooms, 'policy', recipe, async (folder, key) => {
     const checkpoints = await rooms.store.openCheckpoints(key);
-    const rows = await readPreferences(join(await rooms.store.open(preferences), PREFERENCES));
     const { policy: opened, base } = await openPolicyArtifact(rooms.store, policy);
     const start = { ...opened, device };
     const job = {
       policy: start,
       reference: start,
-      rows,
+      rows: join(await rooms.store.open(preferences), PREFERENCES),
       objective,
       training,
       seed,
@@ -53,9 +51,12 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
       outDir: join(folder, training.full ? MODEL : ADAPTER),
       checkpoint: { dir: checkpoints, everySeconds: checkpointSeconds },
     };
-    const { steps, metrics } = await keepingCheckpoints(rooms.store, key, options, (kept) =>
+    const { steps, metrics, damagedCheckpoints } = await keepingCheckpoints(rooms.store, key, options, (kept) =>
       rooms.engine.run('optimize', job, kept),
     );
+    for (const damaged of damagedCheckpoints) {
+      console.warn(`Checkpoint ${damaged} was damaged: its steps have been done again.`);
+    }
     // How fast it went is no property of the result: it stays out, so that the same step makes the same artifact.
     const timeless = metrics.map(withoutSpeed);
     await writeJsonl(join(folder, 'metrics.jsonl'), timeless);

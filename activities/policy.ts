@@ -29,6 +29,11 @@ async function fingerprintOf(folder: string): Promise<string> {
   return hashValue(await Promise.all(names.map(async (name) => [name, await hashFile(join(folder, name))])));
 }
 
+/** A hash of all that a policy's answers depend on. */
+export async function policyHash({ model, adapter }: Policy): Promise<string> {
+  return hashValue([await fingerprintOf(model), adapter === undefined ? null : await fingerprintOf(adapter)]);
+}
+
 /**
  * The policy that a run starts from, as an artifact. All of it is opened once, so that what is wrong with it is said before
  * anything is computed.
@@ -64,14 +69,15 @@ export async function nameBase(adapter: string, { source }: BaseModel): Promise<
   await writeFile(file, `${JSON.stringify({ ...config, base_model_name_or_path, revision }, null, 2)}\n`);
 }
 
-/** A policy's artifact as the folders the engine opens. */
+/** A policy's artifact as the folders the engine opens. @param wanted which files of the base model, of one on the hub */
 export async function openPolicyArtifact(
   store: ArtifactStore,
   address: Address,
+  wanted?: RegExp,
 ): Promise<{ policy: Policy; base: BaseModel }> {
   const folder = await store.open(address);
   const base = JSON.parse(await readFile(join(folder, BASE), 'utf8')) as BaseModel;
   const [model, adapter] = [join(folder, MODEL), join(folder, ADAPTER)];
   if (existsSync(model)) return { policy: { model }, base };
-  return { policy: { model: await resolveModel(base.source), ...(existsSync(adapter) && { adapter }) }, base };
+  return { policy: { model: await resolveModel(base.source, wanted), ...(existsSync(adapter) && { adapter }) }, base };
 }

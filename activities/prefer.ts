@@ -11,21 +11,25 @@ import { readSummary, runStep, type Step, type StepResult } from './step.ts';
 export interface PreferInput {
   /** One artifact a shard. The answers are those that it says it was made of. */
   labels: Address[];
+  /** Another policy's answers to the same prompts, by shard: where the reference responses are from, if not of the labeled answers. */
+  references?: Address[];
 }
 
 export const PREFERENCES = 'preferences.jsonl';
 
-export const prefer: Step<PreferInput, StepResult<LabelStats>> = ({ store }, { labels }) => {
-  const recipe = { step: 'prefer', parameters: {}, inputs: { labels }, seed: 0 };
+export const prefer: Step<PreferInput, StepResult<LabelStats>> = ({ store }, { labels, references }) => {
+  const inputs = { labels, ...(references && { references }) };
+  const recipe = { step: 'prefer', parameters: {}, inputs, seed: 0 };
   return runStep({ store }, 'preferences', recipe, async (folder) => {
     const parts: LabelStats[] = [];
     // Shard by shard: a step's answers may be more than fits into memory.
     const preferences = async function* () {
-      for (const shard of labels) {
+      for (const [i, shard] of labels.entries()) {
         const { recipe: made } = await store.manifest(shard);
         const answered = await readShards(store, [made.inputs['responses'] as Address]);
         const { counts } = await readSummary<LabelSummary>(store, shard);
-        const part = preferencesOf(answered, { labels: await readLabels(store, shard), counts });
+        const others = references ? await readShards(store, [references[i]]) : answered;
+        const part = preferencesOf(answered, { labels: await readLabels(store, shard), counts }, others);
         parts.push(part.stats);
         yield* part.preferences;
       }

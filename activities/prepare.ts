@@ -1,12 +1,15 @@
 /** prepare: the inputs of a run, checked and stored before anything is computed. */
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { hashValue } from '../artifacts/hash.ts';
+import { canonicalJson } from '../artifacts/hash.ts';
 import type { Address } from '../artifacts/manifest.ts';
+import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
-import { readPrompts } from '../data/prompts.ts';
+import { promptsOf, readPrompts } from '../data/prompts.ts';
 import type { PromptRecord } from '../data/records.ts';
+import { Spool } from '../data/spool.ts';
 import { shuffled } from '../engine/random.ts';
 import { createLabeler, type LabelSettings } from '../labelers/index.ts';
 import { importPolicy, openPolicyArtifact } from './policy.ts';
@@ -50,37 +53,52 @@ export const prepare: Step<PrepareInput, Prepared> = async (rooms, input) => {
   const releases = continues === undefined ? [] : await releasesOf(rooms.store, continues);
   const [last] = releases;
   const policy = last?.release.policy ?? (await startPolicy(rooms, model, adapter));
-  const used = await readSets(rooms, releases.flatMap(({ release }) => release.prompts)); // prettier-ignore
+  const used = await textsOf(rooms.store, releases.flatMap(({ release }) => release.prompts)); // prettier-ignore
   // One held-out set for all versions of a name: what they are worth can be compared.
-  const heldBefore = last && typeof prompts.heldOut === 'number' ? await readSets(rooms, [last.release.heldOut]) : [];
-  const taken = new Set([...used, ...heldBefore].map(textOf));
-  const given = shuffled(await readPrompts(prompts.train), seed, 'prompts').filter(
-    (prompt) => !taken.has(textOf(prompt)),
-  );
-  const held = await heldOutPrompts(prompts.heldOut, heldBefore, given);
-  const training = new Set(given.map(textOf));
-  used.forEach((prompt) => training.add(textOf(prompt)));
-  const leaked = held.find((prompt) => training.has(textOf(prompt)));
-  if (leaked) {
-    throw new InputError(
-      `Held-out prompt "${leaked.id}" is among the training prompts of ${prompts.train}: remove it from one of them.`,
-    );
-  }
+  const heldBefore =
+    last && typeof prompts.heldOut === 'number' ? await readSet(rooms.store, last.release.heldOut) : [];
+  const taken = new Set([...used, ...heldBefore.map(textOf)]);
   // What the labeler cannot judge is said before anything is computed. It computes nothing here.
   const { engine, cacheFolder } = rooms;
   const labeler = await createLabeler(label, { engine, cacheFolder, threads: 1 });
-  for (const prompt of [...held, ...given]) labeler.check?.(prompt);
-  if (secondJudge) {
-    const second = await createLabeler(secondJudge, { engine, cacheFolder, threads: 1 });
-    for (const prompt of held) second.check?.(prompt);
+  const second = secondJudge && (await createLabeler(secondJudge, { engine, cacheFolder, threads: 1 }));
+
+  const spool = new Spool<PromptRecord>(cacheFolder);
+  try {
+    const texts: string[] = [];
+    for await (const prompt of promptsOf(prompts.train)) {
+      const text = textOf(prompt);
+      if (!taken.has(text)) labeler.check?.(prompt);
+      texts.push(text);
+      spool.add(prompt);
+    }
+    // All are shuffled, and then those left out that are taken: what is left keeps its order from run to run.
+    const given = shuffled([...texts.keys()], seed, 'prompts').filter((place) => !taken.has(texts[place]));
+    const held = await heldOutPrompts(prompts.heldOut, heldBefore, given, spool);
+    for (const prompt of held) {
+      labeler.check?.(prompt);
+      second?.check?.(prompt);
+    }
+    const heldTexts = new Set(held.map(textOf));
+    const leaks = new Set([...used, ...given.map((place) => texts[place])].filter((text) => heldTexts.has(text)));
+    const leaked = held.find((prompt) => leaks.has(textOf(prompt)));
+    if (leaked) {
+      throw new InputError(
+        `Held-out prompt "${leaked.id}" is among the training prompts of ${prompts.train}: remove it from one of them.`,
+      );
+    }
+    const portions = continues === undefined ? equalPortions(given, input) : portionsOfWhatIsLeft(given, input);
+    const rounds: PromptSet[] = [];
+    for (const portion of portions) rounds.push(await storePrompts(rooms, portion.length, () => spool.read(portion)));
+    return {
+      policy,
+      heldOut: await storePrompts(rooms, held.length, () => held),
+      rounds,
+      ...(last && { previous: last.address }),
+    };
+  } finally {
+    spool.close();
   }
-  const portions = continues === undefined ? equalPortions(given, input) : portionsOfWhatIsLeft(given, input);
-  return {
-    policy,
-    heldOut: await storePrompts(rooms, held),
-    rounds: await Promise.all(portions.map((portion) => storePrompts(rooms, portion))),
-    ...(last && { previous: last.address }),
-  };
 };
 
 /** @throws InputError when the adapter is a version of a name and belongs to another model */
@@ -94,21 +112,28 @@ async function startPolicy(rooms: Rooms, model: string, adapter: string | undefi
   throw new InputError(`${adapter} belongs to the model ${named.base.source}, not to ${model}: give that model.`);
 }
 
-const textOf = ({ prompt }: PromptRecord) => JSON.stringify(prompt);
+/** Equal for prompts of the same text, and small where there are many: the first 96 bits of its hash. */
+const textOf = ({ prompt }: PromptRecord) => createHash('sha256').update(JSON.stringify(prompt)).digest('base64').slice(0, 16); // prettier-ignore
 
-async function readSets({ store }: Rooms, sets: Address[]): Promise<PromptRecord[]> {
-  const records = await Promise.all(sets.map(async (set) => readPrompts(join(await store.open(set), PROMPTS))));
-  return records.flat();
+const promptsFile = async (store: ArtifactStore, set: Address) => join(await store.open(set), PROMPTS);
+const readSet = async (store: ArtifactStore, set: Address) => readPrompts(await promptsFile(store, set));
+
+async function textsOf(store: ArtifactStore, sets: Address[]): Promise<Set<string>> {
+  const texts = new Set<string>();
+  for (const set of sets) {
+    for await (const prompt of promptsOf(await promptsFile(store, set))) texts.add(textOf(prompt));
+  }
+  return texts;
 }
 
-/** @param given loses what is held out of it */
-async function heldOutPrompts(heldOut: string | number, heldBefore: PromptRecord[], given: PromptRecord[]) {
+/** @param given places in the spool; loses what is held out of it */
+async function heldOutPrompts(heldOut: string | number, heldBefore: PromptRecord[], given: number[], spool: Spool<PromptRecord>) {
   if (typeof heldOut === 'string') return readPrompts(heldOut);
-  return heldBefore.length > 0 ? heldBefore : given.splice(0, heldOut);
-}
+  return heldBefore.length > 0 ? heldBefore : [...spool.read(given.splice(0, heldOut))];
+} // prettier-ignore
 
 /** @throws InputError when there are too few prompts */
-function equalPortions(given: PromptRecord[], { prompts, rounds }: PrepareInput): PromptRecord[][] {
+function equalPortions(given: number[], { prompts, rounds }: PrepareInput): number[][] {
   const perRound = prompts.perRound ?? Math.floor(given.length / rounds);
   if (perRound < 1 || perRound * rounds > given.length) {
     throw new InputError(
@@ -119,19 +144,22 @@ function equalPortions(given: PromptRecord[], { prompts, rounds }: PrepareInput)
 }
 
 /** At most the configured rounds, the last one with what is left. */
-function portionsOfWhatIsLeft(given: PromptRecord[], { prompts, rounds }: PrepareInput): PromptRecord[][] {
+function portionsOfWhatIsLeft(given: number[], { prompts, rounds }: PrepareInput): number[][] {
   const perRound = prompts.perRound ?? Math.ceil(given.length / rounds);
   const count = Math.min(rounds, Math.ceil(given.length / Math.max(1, perRound)));
   return Array.from({ length: count }, (_, round) => given.slice(round * perRound, (round + 1) * perRound));
 }
 
-async function storePrompts(rooms: Rooms, records: PromptRecord[]): Promise<PromptSet> {
-  const recipe = { step: 'import-prompts', parameters: { sha256: hashValue(records) }, inputs: {}, seed: 0 };
+/** @param records gives them anew at every call */
+async function storePrompts(rooms: Rooms, count: number, records: () => Iterable<PromptRecord>): Promise<PromptSet> {
+  const hash = createHash('sha256');
+  for (const record of records()) hash.update(`${canonicalJson(record)}\n`);
+  const recipe = { step: 'import-prompts', parameters: { sha256: hash.digest('hex') }, inputs: {}, seed: 0 };
   const { address } = await runStep(rooms, 'prompts', recipe, async (folder) => {
-    await writeJsonl(join(folder, PROMPTS), records);
-    return { count: records.length };
+    await writeJsonl(join(folder, PROMPTS), records());
+    return { count };
   });
-  return { address, count: records.length };
+  return { address, count };
 }
 
 export const PROMPTS = 'prompts.jsonl';

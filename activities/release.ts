@@ -1,8 +1,8 @@
 /** release: the policy that a run ends with becomes the next version of the run's name. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
-import type { ArtifactStore } from '../artifacts/store.ts';
+import type { ReadableStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { runStep, type Step } from './step.ts';
 
@@ -36,8 +36,21 @@ export const release: Step<ReleaseInput, { version: number }> = async (rooms, { 
   return { version: await rooms.store.publishName(name, address) };
 };
 
-export async function readRelease(store: ArtifactStore, address: Address): Promise<Release> {
-  return JSON.parse(await readFile(join(await store.open(address), RELEASE), 'utf8')) as Release;
+export async function readRelease(store: ReadableStore, address: Address): Promise<Release> {
+  return JSON.parse(await store.readText(address, RELEASE)) as Release;
+}
+
+export interface NamedRelease {
+  name: string;
+  version: number;
+  address: Address;
+  release: Release;
+}
+
+/** All versions of all names, or of one. */
+export async function listReleases(store: ReadableStore, name?: string): Promise<NamedRelease[]> {
+  const names = (await store.listNames()).filter((entry) => name === undefined || entry.name === name);
+  return Promise.all(names.map(async (entry) => ({ ...entry, release: await readRelease(store, entry.address) })));
 }
 
 const NAMED = /^([\w.-]+)@(latest|[1-9]\d*)$/;
@@ -46,7 +59,7 @@ const NAMED = /^([\w.-]+)@(latest|[1-9]\d*)$/;
 export const isPolicyName = (text: string) => NAMED.test(text);
 
 /** @throws InputError when there is no such name or version */
-export async function findRelease(store: ArtifactStore, text: string): Promise<Release> {
+export async function findRelease(store: ReadableStore, text: string): Promise<Release> {
   const [, name, version] = NAMED.exec(text)!;
   const address = await store.resolveName(name, version === 'latest' ? version : Number(version));
   if (!address) throw new InputError(`There is no policy "${text}": selm policies lists what there is.`);
@@ -55,7 +68,7 @@ export async function findRelease(store: ArtifactStore, text: string): Promise<R
 
 /** A name's last release with those it goes back on, the last one first; none where the name has no version yet. */
 export async function releasesOf(
-  store: ArtifactStore,
+  store: ReadableStore,
   name: string,
 ): Promise<{ address: Address; release: Release }[]> {
   const releases = [];

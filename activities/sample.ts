@@ -1,14 +1,17 @@
 /** sample: the policy answers a shard of prompts. */
 import { join } from 'node:path';
-import type { Address } from '../artifacts/manifest.ts';
+import type { Address, Recipe } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { readJsonlRange, writeJsonl } from '../data/jsonl.ts';
 import { readSampled } from '../data/readers.ts';
 import { promptSchema, type SampledRecord } from '../data/records.ts';
+import type { SampleResult } from '../engine/jobs.ts';
 import type { SamplingSettings } from '../engine/settings.ts';
 import type { Device } from '../engine/target.ts';
+import type { SamplerSettings } from '../openai/sampler-settings.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { PROMPTS } from './prepare.ts';
+import { sampleServed } from './served.ts';
 import { runStep, type Step, type StepResult } from './step.ts';
 
 export interface SampleInput {
@@ -21,6 +24,8 @@ export interface SampleInput {
   seed: number;
   threads: number;
   device?: Device;
+  /** Asked in the engine's stead. */
+  server?: SamplerSettings;
 }
 
 export interface SampleSummary {
@@ -34,18 +39,15 @@ export interface SampleSummary {
 const RESPONSES = 'responses.jsonl';
 
 export const sample: Step<SampleInput, StepResult<SampleSummary>> = (rooms, input, options) => {
-  const { policy, prompts, from, to, settings, seed, threads, device } = input;
-  const recipe = {
-    step: 'sample',
-    parameters: { from, to, settings, threads, device },
-    inputs: { policy, prompts },
-    seed,
-  };
+  const { policy, prompts, from, to, settings, seed, threads, device, server } = input;
+  const parameters = { from, to, ...(server ? servedParameters(settings, server) : { settings, threads, device }) };
+  const recipe = { step: 'sample', parameters, inputs: { policy, prompts }, seed };
   return runStep(rooms, 'responses', recipe, async (folder) => {
     const rows = await readJsonlRange(join(await rooms.store.open(prompts), PROMPTS), promptSchema, from, to);
-    const opened = await openPolicyArtifact(rooms.store, policy);
-    const job = { policy: { ...opened.policy, device }, prompts: rows, settings, seed, threads };
-    const { responses, promptTokens, sampledTokens, divergence } = await rooms.engine.run('sample', job, options);
+    const job = { prompts: rows, settings, seed };
+    const { responses, promptTokens, sampledTokens, divergence }: SampleResult = server
+      ? await sampleServed(rooms.store, policy, server, job, options)
+      : await rooms.engine.run('sample', { ...job, threads, policy: { ...(await openPolicyArtifact(rooms.store, policy)).policy, device } }, options); // prettier-ignore
     await writeJsonl(join(folder, RESPONSES), rows.map((row, i) => ({ ...row, responses: responses[i] }))); // prettier-ignore
     return {
       prompts: rows.length,
@@ -55,6 +57,18 @@ export const sample: Step<SampleInput, StepResult<SampleSummary>> = (rooms, inpu
     };
   });
 };
+
+/** Where a server runs is no part of what it answers, nor is how the engine would have computed. */
+function servedParameters(
+  { batchSize: _size, weights: _weights, ...settings }: SamplingSettings,
+  { model }: SamplerSettings,
+) {
+  return { settings, server: { model } };
+}
+
+/** Whether a server has sampled this: other machines' bits, which nobody here can compute again. */
+export const isServed = ({ step, parameters }: Recipe): boolean =>
+  step === 'sample' && 'server' in (parameters as object);
 
 /** The answers of all shards, in order. */
 export async function readShards(store: ArtifactStore, shards: Address[]): Promise<SampledRecord[]> {

@@ -12,12 +12,31 @@ export interface Interval {
  * The percentile bootstrap interval of the mean (Efron and Tibshirani 1993, chapter 13): the values are drawn anew with
  * replacement many times; the interval holds the middle `confidence` of the means.
  */
-export function bootstrapMean(values: number[], seed: number, confidence = 0.95, resamples = 10_000): Interval {
+export function bootstrapMean(values: number[], seed: number, confidence = 0.95): Interval {
+  return bootstrapRatio(values, Array<number>(values.length).fill(1), seed, confidence);
+}
+
+/**
+ * The same of the mean of values that are drawn in groups, such as all of a question's.
+ * @param sums of each group's values
+ * @param counts how many values each group has, at least one
+ */
+export function bootstrapRatio(
+  sums: number[],
+  counts: number[],
+  seed: number,
+  confidence = 0.95,
+  resamples = 10_000,
+): Interval {
   const next = uniformStream(seed, 'bootstrap');
   const means = Float64Array.from({ length: resamples }, () => {
-    let total = 0;
-    for (let i = 0; i < values.length; i++) total += values[Math.floor(next() * values.length)];
-    return total / values.length;
+    let [total, count] = [0, 0];
+    for (let i = 0; i < sums.length; i++) {
+      const drawn = Math.floor(next() * sums.length);
+      total += sums[drawn];
+      count += counts[drawn];
+    }
+    return total / count;
   });
   return bootstrapInterval(means, confidence);
 }

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { hashFile } from './hash.ts';
+import { hashFile, hashText } from './hash.ts';
 import { addressOf, stepKey, type Address, type Manifest, type Recipe, type StepKey } from './manifest.ts';
 import { ArtifactDamaged, type ArtifactStore, type NamedVersion, type StoredArtifact } from './store.ts';
 
@@ -130,6 +130,12 @@ export class LocalStore implements ArtifactStore {
     return parseManifest(address, text);
   }
 
+  async readText(address: Address, path: string): Promise<string> {
+    const manifest = await this.manifest(address);
+    const text = await readFile(join(this.folderOf(address), path), 'utf8').catch(() => undefined);
+    return checkText(address, manifest, path, text);
+  }
+
   async open(address: Address): Promise<string> {
     const folder = this.folderOf(address);
     const { files } = await this.manifest(address);
@@ -229,6 +235,14 @@ export function parseManifest(address: Address, text: string): Manifest {
   }
   if (addressOf(manifest) !== address) throw new ArtifactDamaged(address, 'its manifest was changed');
   return manifest;
+}
+
+/** @throws ArtifactDamaged when a file's text is not the one that the manifest names */
+export function checkText(address: Address, { files }: Manifest, path: string, text: string | undefined): string {
+  const file = files.find((entry) => entry.path === path);
+  if (text === undefined || !file) throw new ArtifactDamaged(address, `${path} is not in the store`);
+  if (hashText(text) !== file.sha256) throw new ArtifactDamaged(address, `${path} was changed`);
+  return text;
 }
 
 /** Every file below a folder, by path, hashed and forced to the disk. */

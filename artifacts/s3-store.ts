@@ -1,7 +1,7 @@
 /** Artifacts in an S3 bucket, read through a cache in a local folder. */
 import { stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LocalStore, MANIFEST, parseManifest } from './local-store.ts';
+import { checkText, LocalStore, MANIFEST, parseManifest } from './local-store.ts';
 import { stepKey, type Address, type Manifest, type ManifestFile, type Recipe, type StepKey } from './manifest.ts';
 import type { Bucket } from './s3-bucket.ts';
 import { S3Checkpoints } from './s3-checkpoints.ts';
@@ -91,6 +91,13 @@ export class S3Store implements ArtifactStore {
   async manifest(address: Address): Promise<Manifest> {
     // One whose address fits it is whole, wherever it was found.
     return this.cache.manifest(address).catch(async () => parseManifest(address, await this.readManifest(address)));
+  }
+
+  async readText(address: Address, path: string): Promise<string> {
+    return this.cache.readText(address, path).catch(async () => {
+      const manifest = await this.manifest(address);
+      return checkText(address, manifest, path, await this.bucket.readText(`objects/${address}/${path}`));
+    });
   }
 
   private async readManifest(address: Address): Promise<string> {

@@ -19,6 +19,12 @@ export interface ArtifactStore {
 
   manifest(address: Address): Promise<Manifest>;
 
+  /**
+   * The text of one of an artifact's files, its hash checked. The others, which may be large, are neither read nor fetched.
+   * @throws ArtifactDamaged when the artifact or the file is missing, or the file is not what it was
+   */
+  readText(address: Address, path: string): Promise<string>;
+
   /** A local folder for the checkpoints of a step that is not finished, those kept before in it. Gone once its artifact is there. */
   openCheckpoints(key: StepKey): Promise<string>;
 
@@ -46,6 +52,9 @@ export interface ArtifactStore {
   /** Removes what work that was broken off has left, checkpoints too, where nothing has changed since. */
   removeLeftovers(before: Date): Promise<void>;
 }
+
+/** The store of those who only look: it changes nothing. */
+export type ReadableStore = Pick<ArtifactStore, 'manifest' | 'readText' | 'resolveName' | 'listNames'>;
 
 /** A version of a name. */
 export interface NamedVersion {

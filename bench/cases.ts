@@ -2,7 +2,8 @@
 import type { Format } from './peers/llama.ts';
 import type { WorkSize } from './work.ts';
 
-export type Task = 'optimize' | 'precomputed' | 'sample' | 'decode' | 'score' | 'matmul' | 'round';
+export type Task =
+  'optimize' | 'profile' | 'precomputed' | 'sample' | 'decode' | 'score' | 'turns' | 'matmul' | 'round';
 export type Side = 'selm' | 'pytorch' | 'llama.cpp';
 
 export interface Case {
@@ -49,28 +50,31 @@ const unshared: WorkSize = { model, prompts: 16, copies: 4, newTokens: 128, prom
 const grownSample: WorkSize = { model, prompts: 16, newTokens: 64, promptTokens: 60 };
 const grownOptimize: WorkSize = { model, preferences: 8, batchSize: 4, promptTokens: 64, responseTokens: [128, 128] };
 const doubled = 'smollm2 with twice the layers';
-const selm = (name: string, task: Task, size: WorkSize, repeats = 2): Case => ({ name, task, size, sides: ['selm'], repeats }); // prettier-ignore
+const selm = (name: string, task: Task, size: WorkSize, repeats = 1): Case => ({ name, task, size, sides: ['selm'], repeats }); // prettier-ignore
 
 export const LENGTHS = [512, 1024, 2048, 4096];
 const LENGTH_PROMPT = 64;
 
+/** What a worker's engine does in a round, with a model whose weights fill gigabytes. */
+const large: WorkSize = { model: 'large', prompts: 4, newTokens: 16, preferences: 4, batchSize: 4, promptTokens: 64, responseTokens: [128, 128] }; // prettier-ignore
+
 export const CASES: Case[] = [
   { name: 'matmul', task: 'matmul', size: { model }, sides: both, repeats: 2 },
-  { name: 'optimize', task: 'optimize', size: training, sides: both, repeats: 3 },
-  { name: 'optimize, reference given', task: 'precomputed', size: training, sides: both, repeats: 2 },
-  { name: 'optimize, all weights of the quickstart', task: 'optimize', size: small, sides: both, repeats: 3 },
-  sampled(16, 3),
+  { name: 'optimize', task: 'optimize', size: training, sides: both, repeats: 2 },
+  { name: 'optimize, profiled', task: 'profile', size: training, sides: ['selm'], repeats: 1 },
+  { name: 'optimize, reference given', task: 'precomputed', size: training, sides: both, repeats: 1 },
+  { name: 'optimize, all weights of the quickstart', task: 'optimize', size: small, sides: both, repeats: 2 },
+  sampled(16, 2),
   sampled(16, 1, { newTokens: 256 }, ', 256 tokens'),
   sampled(64, 2),
-  sampled(64, 2, { temperature: 1 }, ', temperature 1'),
-  sampled(256, 1),
+  sampled(64, 1, { temperature: 1 }, ', temperature 1'),
   ...[1, 16, 64].flatMap((prompts) =>
-    (['f32', 'f16', 'q8_0'] as const).map((format) => decoded(prompts, format, prompts === 64 ? 2 : 3)),
+    (['f32', 'f16', 'q8_0'] as const).map((format) => decoded(prompts, format, prompts === 64 ? 1 : 2)),
   ),
   selm('4 samples a prompt', 'decode', { ...unshared, copies: 1, samplesPerPrompt: 4 }, 2),
   selm('4 samples a prompt, unshared', 'decode', unshared, 2),
-  { name: 'score', task: 'score', size: { model, preferences: 32 }, sides: both, repeats: 2 },
-  { name: 'round of the quickstart', task: 'round', size: { model: 'quickstart' }, sides: ['selm'], repeats: 2, round: 'quickstart' }, // prettier-ignore
+  { name: 'score', task: 'score', size: { model, preferences: 32 }, sides: both, repeats: 1 },
+  { name: 'round of the quickstart', task: 'round', size: { model: 'quickstart' }, sides: ['selm'], repeats: 1, round: 'quickstart' }, // prettier-ignore
   { name: 'round of SmolLM2', task: 'round', size: { model }, sides: ['selm'], repeats: 1, round: 'smollm2' },
   selm('growth, sample', 'decode', grownSample),
   selm('growth, sample, twice the prompts', 'decode', { ...grownSample, prompts: 32 }),
@@ -83,6 +87,7 @@ export const CASES: Case[] = [
   ...LENGTHS.map((length) => {
     const response = length - LENGTH_PROMPT;
     const size: WorkSize = { model, preferences: 1, batchSize: 1, promptTokens: LENGTH_PROMPT, responseTokens: [response, response] }; // prettier-ignore
-    return selm(`memory, ${length} tokens`, 'optimize', size, 1);
+    return selm(`memory, ${length} tokens`, 'optimize', size);
   }),
+  selm('large', 'turns', large, 1),
 ];

@@ -36,7 +36,7 @@ async function measureCase(given: Case, sides: Sides, folder: string): Promise<C
   if (given.task === 'optimize' && work.adapter) {
     // The steps after the first, whose time is measured, one with another.
     const later = work.preferences.slice(work.batchSize);
-    if (later.length > 0) result.stepFlops = (stepFlops(config, 16, later) * work.batchSize) / later.length;
+    if (later.length > 0) result.stepFlops = (stepFlops(config, work.rank, later) * work.batchSize) / later.length;
   }
   for (const side of given.sides) result.sides[side] = { missing: sides.missing(given, side), runs: [] };
   for (let repeat = 0; repeat < Number(values.repeats ?? given.repeats); repeat++) {

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { freemem } from 'node:os';
+import type { Profile } from './profile.ts';
 
 /** What a process measured; a field is there where it makes sense. */
 export interface Measured {
@@ -19,6 +20,8 @@ export interface Measured {
   referenceSeconds?: number;
   /** Of a round: the jobs of the engine in it. */
   engineSeconds?: number;
+  /** Of a profile: where a step's time goes. */
+  profile?: Profile;
   /** Of a matrix product. */
   gigaflops?: number;
 }

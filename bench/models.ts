@@ -6,15 +6,17 @@ import { startEngine } from '../engine/host.ts';
 import { readModelConfig } from '../engine/model/config.ts';
 import { parameterShapes } from '../engine/model/parameters.ts';
 import { writeSafetensors } from '../engine/model/safetensors.ts';
+import { randomModel } from '../test/random-model.ts';
 import { smollm2 } from '../test/smollm2/model.ts';
 import { cacheFolder } from '../workers/places.ts';
 
-export type ModelName = 'smollm2' | 'smollm2 with twice the layers' | 'quickstart';
+export type ModelName = 'smollm2' | 'smollm2 with twice the layers' | 'quickstart' | 'large';
 
 /** @returns the model's folder */
 export async function modelFolder(name: ModelName): Promise<string> {
   if (name === 'smollm2') return smollm2();
   if (name === 'quickstart') return quickstart();
+  if (name === 'large') return large();
   return doubled(await smollm2());
 }
 
@@ -27,6 +29,26 @@ async function quickstart(): Promise<string> {
   } finally {
     await engine.close();
   }
+  return folder;
+}
+
+/** TinyLlama's shape, as published: 1.1 billion weights. */
+const TINY_LLAMA = {
+  vocab_size: 32000,
+  hidden_size: 2048,
+  intermediate_size: 5632,
+  num_hidden_layers: 22,
+  num_attention_heads: 32,
+  num_key_value_heads: 4,
+  max_position_embeddings: 2048,
+};
+
+function large(): string {
+  const folder = join(cacheFolder(), 'bench-1.1b-bfloat16');
+  if (existsSync(folder)) return folder;
+  const unfinished = `${folder}.${process.pid}`;
+  randomModel(unfinished, TINY_LLAMA);
+  renameSync(unfinished, folder);
   return folder;
 }
 

@@ -12,7 +12,7 @@ export function describe(results: Results): string {
   return `# Performance
 
 Written by \`npm run bench\`: ${results.machine}, ${results.threads} threads; ${versions}. Each measurement is a process of its own, the sides
-in turns on the same tokens; figures are medians of the repeats in [bench/results.json](../bench/results.json). The model is
+in turns on the same tokens; figures are of the fastest of the repeats in [bench/results.json](../bench/results.json). The model is
 SmolLM2-135M-Instruct in float32 where nothing else is said. Large float32 matrices are multiplied at ${number(machineRate(results), 0)} GFLOP/s here.
 
 ## Goals
@@ -20,6 +20,10 @@ SmolLM2-135M-Instruct in float32 where nothing else is said. Large float32 matri
 | goal | wanted | measured | |
 | --- | ---: | ---: | --- |
 ${goals(results).map(goalRow).join('\n')}
+
+## Where an optimize step's time goes
+
+${profileSection(results)}
 
 ## Measurements
 
@@ -33,17 +37,23 @@ ${CASES.flatMap((given) => rows(results, given)).join('\n')}
   scores the references once, in the steps' time in equal parts.
 - **optimize, reference given**: a step alone, with the reference's log-probabilities known on both sides.
 - **sample N**: N of IFEval's prompts, greedy unless said; PyTorch's side is transformers' \`generate\`. Both have answered a prompt before.
+  Tokenizing is in the time: 0.1 % of a shard of 48 prompts with four answers of up to 256 tokens, and 4 % with the quickstart's model of a
+  million weights, too little to be worth a thread of its own.
 - **decode N**: N prompts of 60 tokens, 128 new tokens each, whatever they say; llama.cpp's side is its \`llama-batched-bench\`. The
   second of two times in a process. Decoding alone is, of selm, the time less that of the prompts with one token.
 - **4 samples a prompt**: 16 prompts of 240 tokens, four answers each; unshared, each prompt is given four times.
 - **score**: log-probabilities of 64 responses; PyTorch's batches have four.
 - **round**: a round's workflow from its start to its end, with Temporal's dev server; the engine's part is what its jobs take in its process.
+- **large**: a Llama of TinyLlama's shape, 1.1 billion random weights in bfloat16: 2.2 GB in its file, 4.4 GB in float32. Four
+  answers of 16 tokens, scores, and a step of four preferences (prompts of 64 tokens, responses of 128), one after the other in one process,
+  as a worker's engine does a round.
 - **memory, N tokens**: one preference whose prompt has 64 tokens and whose responses have the rest of N each.
 
 The share of the machine's rate that an optimize step reaches counts what the step cannot do without, from the shapes. With *P* weights
 in the frozen linear layers, *A* in the LoRA matrices, *T* tokens (a prompt once, each different response once), *R* response tokens, *V* pairs
 of a query and a key it sees, *L* layers, *H* heads of *d*, a hidden size *h* and a vocabulary *v*:
-2 *T* (2 *P* + 3 *A*) + 12 *V L H d* + 4 *R h v* operations. Frozen layers need no gradient of their weights.
+2 *T* (2 *P* − *Q* + 3 *A*) + 12 *V L H d* + 4 *R h v* operations. Frozen layers need no gradient of their weights, and the first layer's queries, keys
+and values (*Q* weights) none of their input. What is computed again in the backward pass does not count.
 `;
 }
 
@@ -51,6 +61,37 @@ function goalRow(goal: Goal): string {
   const show = goal.share ? percent : number;
   const verdict = { true: 'reached', false: 'not reached', undefined: 'not measured' }[String(reached(goal))];
   return `| ${goal.text} | ${goal.atMost ? '≤' : '≥'} ${show(goal.wanted)} | ${show(goal.measured)} | ${verdict} |`;
+}
+
+/** The share of the machine's rate that would be left if every product ran at it, and all else took the time it takes. */
+function profileSection(results: Results): string {
+  const run = results.cases.find(({ name }) => name === 'optimize, profiled')?.sides.selm?.runs[0];
+  if (!run?.profile) return 'Not measured.';
+  const parts = Object.entries(run.profile).sort(([, a], [, b]) => b.seconds - a.seconds);
+  const total = parts.reduce((sum, [, { seconds }]) => sum + seconds, 0);
+  const lines = parts.map(([name, { seconds, flops }]) => {
+    const speed = flops > 0 ? flops / seconds / 1e9 : undefined;
+    return `| ${name} | ${number(1000 * seconds, 0)} | ${percent(seconds / total)} | ${number(speed, 0)} |`;
+  });
+  const others = parts.reduce((sum, [, { seconds, flops }]) => sum + (flops > 0 ? 0 : seconds), 0);
+  const machine = machineRate(results);
+  const { stepFlops } = results.cases.find(({ name }) => name === 'optimize') ?? {};
+  const bound = machine && stepFlops && stepFlops / 1e9 / machine / (stepFlops / 1e9 / machine + others);
+  return `ONNX Runtime's own account of a step's operators, which itself takes some of their time. Products count what they compute: attention's
+also the weights that the backward pass computes again, and those of a block's keys that stand after a query.
+${bound ? `With nothing computed twice, every product at the machine's rate, and all else as it is, the step would reach ${percent(bound)} of that rate.` : ''}
+
+Beside the frozen layers' products, which run at the machine's rate, what is left is bound by memory: LoRA's products have one side as
+narrow as its rank, and norms, gates and masks add and multiply. What was tried there, measured alone with 900 tokens and 1536 columns:
+
+- The gradient of a LoRA matrix B with the narrow factor transposed beforehand: 0.22 ms, not 0.44. Kept.
+- LoRA's way up as a product and an addition: 0.36 ms, not 0.30 with the product adding by itself. Not kept.
+- Attention by blocks of what their queries see, not by rows with a mask: half of the products' operations are gone. Kept.
+- Chunks of 16 Mi logits: the output layer at 398 GFLOP/s, with 8 Mi at 357. Kept.
+
+| part | ms a step | share | GFLOP/s |
+| --- | ---: | ---: | ---: |
+${lines.join('\n')}`;
 }
 
 function rows(results: Results, { name, sides }: Case): string[] {

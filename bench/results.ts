@@ -24,9 +24,10 @@ export interface Results {
   cases: CaseResult[];
 }
 
-const median = (numbers: number[]) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
-
-/** A figure of a case's side: the median of its runs; undefined where it was not measured. */
+/**
+ * A figure of a case's side, of its fastest run: whatever else a machine does makes a run slower, never faster. Undefined where
+ * it was not measured.
+ */
 export function figure(
   results: Results,
   name: string,
@@ -34,12 +35,13 @@ export function figure(
   of: (run: Measurement) => number | undefined,
 ): number | undefined {
   const runs = results.cases.find((result) => result.name === name)?.sides[side]?.runs ?? [];
-  const numbers = runs.map(of).filter((value) => value !== undefined);
-  return numbers.length > 0 ? median(numbers) : undefined;
+  const [fastest] = runs.toSorted((a, b) => a.seconds - b.seconds);
+  return fastest && of(fastest);
 }
 
 export const seconds = (run: Measurement) => run.seconds;
 export const memory = (run: Measurement) => run.peakMegabytes;
+export const gigabytes = (run: Measurement) => (run.peakMegabytes * 2 ** 20) / 1e9;
 export const rate = (run: Measurement) => run.tokens && run.tokens / run.seconds;
 export const decodeRate = (run: Measurement) =>
   run.decodedTokens && run.decodeSeconds && run.decodedTokens / run.decodeSeconds;
@@ -48,11 +50,11 @@ export const decodeRate = (run: Measurement) =>
 export const ratio = (a: number | undefined, b: number | undefined) =>
   a !== undefined && b !== undefined ? a / b : undefined;
 
-/** The larger of the rates at which both libraries multiply large matrices here, in GFLOP/s. */
+/** The largest rate at which either library multiplied large matrices here, in GFLOP/s. */
 export function machineRate(results: Results): number | undefined {
-  const rates = (['selm', 'pytorch'] as const).map((side) => figure(results, 'matmul', side, (run) => run.gigaflops));
-  const known = rates.filter((value) => value !== undefined);
-  return known.length > 0 ? Math.max(...known) : undefined;
+  const sides = Object.values(results.cases.find(({ name }) => name === 'matmul')?.sides ?? {});
+  const rates = sides.flatMap(({ runs }) => runs.map((run) => run.gigaflops!));
+  return rates.length > 0 ? Math.max(...rates) : undefined;
 }
 
 /** The share of the machine's rate that an optimize step reaches, without the references' part. */

@@ -41,7 +41,7 @@ export async function openSides(cases: Case[], threads: number, say: (line: stri
   );
   return {
     versions: {
-      selm: engineVersion,
+      selm: engineVersion.replace('selm ', ''),
       ...(python && (await pythonVersions(python))),
       ...(llama && { 'llama.cpp': llama.version }),
     },
@@ -65,6 +65,7 @@ function start(given: Case, side: Side, file: string, { python, llama, threads }
   const ours = (script: string, ...args: string[]) =>
     measureScript(process.execPath, ['--import', tsx, path(script), ...args]);
   if (round) return ours('peers/selm_round.ts', round);
+  if (task === 'profile') return ours('peers/selm_profile.ts', file, String(threads));
   if (side === 'selm') return ours('peers/selm_peer.ts', task, file, String(threads));
   if (side === 'pytorch') return measureScript(python!, [path('peers/torch_peer.py'), task, file, String(threads)]);
   const shape = { rows: size.prompts!, promptTokens: size.promptTokens!, newTokens: size.newTokens! };

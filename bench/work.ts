@@ -36,6 +36,9 @@ export interface Work {
   model: string;
   /** LoRA, rank 16, on all linear layers, as training begins; none where all weights are trained. */
   adapter?: string;
+  /** Of that adapter. */
+  rank: number;
+  vocabSize: number;
   beta: number;
   alpha: number;
   learningRate: number;
@@ -50,6 +53,8 @@ export interface Work {
   weights: string;
   eosIds: number[];
 }
+
+const RANK = 16;
 
 /**
  * IFEval's prompts; responses of random tokens, as their lengths alone matter to the time. As in SELM's rounds, the reference
@@ -73,11 +78,14 @@ export async function makeWork(folder: string, size: WorkSize): Promise<Work> {
     return Array.from({ length: promptTokens }, (_, i) => tokens[i] ?? token());
   };
   const adapter = full ? undefined : join(folder, `adapter-${size.model}`);
-  if (adapter) writeAdapter(adapter, { ...freshAdapter(config, loraSchema.parse({ rank: 16 }), 0), baseModel: model });
+  if (adapter)
+    writeAdapter(adapter, { ...freshAdapter(config, loraSchema.parse({ rank: RANK }), 0), baseModel: model });
   const asked = texts.slice(0, prompts);
   return {
     model,
     ...(adapter && { adapter }),
+    rank: RANK,
+    vocabSize: config.vocabSize,
     beta: 0.1,
     alpha: 0.001,
     learningRate: 1e-4,

@@ -8,13 +8,13 @@ const OWN_ARN = 'arn:<AWS::Partition>:ecs:<AWS::Region>:<AWS::AccountId>';
 const acknowledge = (scope: IConstruct, id: string, reason: string) =>
   Validations.of(scope).acknowledge({ id: `AwsSolutions-${id}`, reason });
 
-/** What every worker's task needs: its part of the bucket, and what ECS needs to start it. */
-export function acknowledgeWorker(taskDefinition: TaskDefinition, deployment: string): void {
+/** What every task of ours needs: its part of the bucket, and what ECS needs to start it. */
+export function acknowledgeTask(taskDefinition: TaskDefinition, deployment: string): void {
   const bucket = `${deployment}-storage:ExportsOutputFnGetAttArtifacts82DD59A1Arn3B515032`;
   acknowledge(
     taskDefinition,
     `IAM5[Resource::${bucket}/${deployment}/*]`,
-    'A worker reads and writes all objects below its prefix, whose names are hashes that nobody knows before.',
+    'A task reads, a worker writes all objects below its prefix, whose names are hashes that nobody knows before.',
   );
   acknowledge(
     taskDefinition,
@@ -75,6 +75,15 @@ export function acknowledgeAutoScalingGroup(scope: Construct): void {
     'Instances come and go with the demand, which the dashboard shows; nobody wants a message of each.',
   );
   acknowledge(scope, 'EC26', 'The disks are encrypted, in the launch template, which the check cannot follow.');
+}
+
+/** What is reached from the internet, on purpose. */
+export function acknowledgeOpenDoor(securityGroup: Construct): void {
+  acknowledge(
+    securityGroup,
+    'EC23',
+    'The pages are for people anywhere: the load balancer hands on nobody who has not signed in.',
+  );
 }
 
 /** A rule whose address range is the network's own. */

@@ -32,7 +32,7 @@ export function buildDeployment(app: App, config: DeployConfig): void {
   Tags.of(app).add(DEPLOYMENT_TAG, name);
   const props = (description: string) => ({ description: `selm ${name}: ${description}` });
 
-  const network = new NetworkStack(app, `${name}-network`, config.network, props('the network'));
+  const network = new NetworkStack(app, `${name}-network`, config, props('the network'));
   const { vpc, subnets } = network;
   const storage = new StorageStack(app, `${name}-storage`, name, props('the artifacts'));
   const connection =
@@ -41,7 +41,11 @@ export function buildDeployment(app: App, config: DeployConfig): void {
       : new TemporalStack(app, `${name}-temporal`, temporal, { ...props('the Temporal server'), vpc, subnets })
           .connection;
   const shared = { vpc, subnets, storage, temporal: connection };
-  const control = new ControlStack(app, `${name}-control`, config, { ...props('the control worker'), ...shared });
+  const control = new ControlStack(app, `${name}-control`, config, {
+    ...props('the control worker'),
+    ...shared,
+    entrance: network.entrance,
+  });
   const gpu = new GpuStack(app, `${name}-gpu`, config, { ...props('the GPU workers'), ...shared });
   new ObservabilityStack(app, `${name}-observability`, config, props('dashboard and alarms'));
   if (budget) new BudgetStack(app, `${name}-budget`, name, budget, props('the budget'));

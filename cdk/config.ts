@@ -8,6 +8,8 @@ import { InputError } from '../data/errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
 import { describeProblem } from '../workflows/config-problem.ts';
 import { loadConfig } from '../workflows/config.ts';
+import { PRICES, type PriceName } from './prices.ts';
+import { publicUiSchema } from './ui-config.ts';
 
 /** The CDK context's key of a deployment's configuration. */
 export const CONTEXT_KEY = 'selm';
@@ -90,6 +92,14 @@ const drainingSchema = z.strictObject({
   gpu: z.string().describe('Image of its GPU worker.'),
 });
 
+/** What the estimate of costs can be told. */
+const pricesSchema = z.strictObject(
+  Object.fromEntries(Object.keys(PRICES).map((name) => [name, z.number().nonnegative().optional()])) as Record<
+    PriceName,
+    z.ZodOptional<z.ZodNumber>
+  >,
+);
+
 export const deploySchema = z.strictObject({
   name: z
     .string()
@@ -125,7 +135,9 @@ export const deploySchema = z.strictObject({
   vllm: z
     .strictObject({ image: z.string(), model: z.string(), arguments: z.array(z.string()).default([]) })
     .optional()
-    .describe('A vLLM server beside every GPU worker, at http://127.0.0.1:8000/v1; its image by digest.'),
+    .describe(
+      "A vLLM server beside every GPU worker, at http://127.0.0.1:8000/v1, for a run's `sample.server` with `workers: gpu`; its image by digest.",
+    ),
   secrets: z
     .record(z.string(), z.string())
     .default({})
@@ -147,6 +159,13 @@ export const deploySchema = z.strictObject({
     })
     .optional()
     .describe('When AWS tells what is spent.'),
+  ui: z
+    .union([z.boolean(), publicUiSchema], { error: 'expected true, false, or hostname, certificateArn and oidc' })
+    .default(false)
+    .describe('The web pages of `selm ui`: `true` for those inside of the network only, or how others sign in.'),
+  prices: pricesSchema
+    .prefault({})
+    .describe('Prices of your region in US dollars, in place of those of cdk/prices.ts.'),
   alarmEmail: z.string().optional().describe('Who is told of alarms.'),
   schedules: z.array(scheduleSchema).default([]).describe('Runs by the clock.'),
 });
@@ -154,6 +173,8 @@ export type DeployConfig = z.infer<typeof deploySchema>;
 export type CloudConfig = z.infer<typeof cloudSchema>;
 export type SelfHostedConfig = z.infer<typeof selfHostedSchema>;
 export type GpuConfig = z.infer<typeof gpuSchema>;
+
+export const isStopped = ({ temporal }: DeployConfig) => temporal.kind === 'self-hosted' && temporal.stopped;
 
 /**
  * Reads a deployment's YAML file, with the runs of its schedules in it.
@@ -183,6 +204,9 @@ export function checkDeployConfig(document: unknown, source: string): DeployConf
   }
   if (gpu.capacityBlock !== undefined && gpu.capacity !== 'auto-scaling-group') {
     refuse('gpu.capacityBlock needs gpu.capacity: auto-scaling-group.');
+  }
+  if (gpu.capacity === 'managed-instances' && gpu.accelerators.every((name) => name === 'a100')) {
+    refuse('gpu.accelerators: no instance has a single A100, so no worker would ever come; a p4d.24xlarge has 8: give gpu.capacity: auto-scaling-group and gpu.instanceType: p4d.24xlarge, and selm deploy doctor asks for the quota of its 96 vCPUs.'); // prettier-ignore
   }
   const twice = Object.keys(secrets).find((name) => name in environment);
   if (twice !== undefined) refuse(`${twice} is in secrets and in environment; name it once.`);

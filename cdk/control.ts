@@ -1,16 +1,17 @@
-/** The control workers on Fargate: one of the current version, and one of each version that still has runs. */
+/** The control workers on Fargate: one of the current version, and one of each version that still has runs; and the web pages. */
 import { CfnOutput, Stack, Validations, type StackProps } from 'aws-cdk-lib';
 import type { IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
 import { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
-import type { DeployConfig } from './config.ts';
+import { isStopped, type DeployConfig } from './config.ts';
 import { mountWritable, workerContainer } from './environment.ts';
 import { imageOf } from './images.ts';
-import { acknowledgeWorker } from './acknowledgements.ts';
+import { acknowledgeTask } from './acknowledgements.ts';
 import type { StorageStack } from './storage.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
+import { addUi } from './ui.ts';
 import { demandMetricOf, versionsOf, type Version } from './versions.ts';
 
 export interface WorkersProps extends StackProps {
@@ -23,8 +24,13 @@ export interface WorkersProps extends StackProps {
 /** Of artifacts, and of models and data sets each, in Fargate's 20 GB. */
 const CACHE_GB = 7;
 
+export interface ControlProps extends WorkersProps {
+  /** For what is reached from the internet. */
+  entrance: SubnetSelection;
+}
+
 export class ControlStack extends Stack {
-  constructor(scope: Construct, id: string, config: DeployConfig, props: WorkersProps) {
+  constructor(scope: Construct, id: string, config: DeployConfig, props: ControlProps) {
     super(scope, id, props);
     const { vpc, subnets } = props;
     const cluster = new ecs.Cluster(this, 'Cluster', { vpc, containerInsightsV2: ecs.ContainerInsights.DISABLED });
@@ -47,6 +53,7 @@ export class ControlStack extends Stack {
         circuitBreaker: { rollback: true },
       });
     }
+    if (config.ui !== false) addUi(this, config, config.ui, { ...props, cluster, logGroup });
   }
 
   private taskDefinition(version: Version, config: DeployConfig, props: WorkersProps, logGroup: LogGroup) {
@@ -76,10 +83,8 @@ export class ControlStack extends Stack {
     });
     mountWritable(container);
     props.storage.grantTo(taskDefinition.taskRole);
-    acknowledgeWorker(taskDefinition, config.name);
+    acknowledgeTask(taskDefinition, config.name);
     if (!version.images) new CfnOutput(this, 'Image', { value: container.imageName, description: 'For `draining`, when another version is current' }); // prettier-ignore
     return taskDefinition;
   }
 }
-
-export const isStopped = ({ temporal }: DeployConfig) => temporal.kind === 'self-hosted' && temporal.stopped;

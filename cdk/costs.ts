@@ -1,7 +1,7 @@
 /** What a deployment costs: a day without work, and a round of a given size. Estimates, with every line of their arithmetic. */
 import { InputError } from '../data/errors.ts';
-import type { DeployConfig } from './config.ts';
-import { PRICES } from './prices.ts';
+import { isStopped, type DeployConfig } from './config.ts';
+import { INSTANCE_HOURS, PRICES, type PriceName } from './prices.ts';
 
 export interface CostLine {
   what: string;
@@ -20,9 +20,9 @@ const DAYS_A_MONTH = 30.4;
 const ZONES = 2;
 /** Of a network without a NAT gateway: see network.ts. */
 const ENDPOINTS = 7;
-/** What the control worker writes about itself, and the alarms of observability.ts and scaling.ts. */
+/** What the control worker writes about itself, and the metrics that the alarms of observability.ts and scaling.ts look at. */
 const METRICS = 6;
-const ALARMS = 9;
+const ALARM_METRICS = 12;
 /** Logs of an idle day. */
 const LOG_GB = 0.02;
 /** Artifacts kept, of an idle deployment. */
@@ -31,51 +31,68 @@ const STORED_GB = 20;
 const ACTIVE_ACU = 0.5;
 
 /** Of a day on which nothing is to do. Temporal Cloud's own bill is not in it. */
-export function idleCost({ network, temporal, control }: DeployConfig): Cost {
+export function idleCost(config: DeployConfig): Cost {
+  const { network, temporal, control, ui } = config;
+  const price = (name: PriceName) => priceOf(config, name);
   const lines: CostLine[] = [];
-  const perHour = (what: string, count: number, price: number) =>
-    lines.push({ what, arithmetic: `${count} × ${HOURS} h × ${price}`, usd: count * HOURS * price });
-  const perMonth = (what: string, count: number, price: number) =>
-    lines.push({ what, arithmetic: `${count} × ${price} / ${DAYS_A_MONTH} d`, usd: (count * price) / DAYS_A_MONTH });
+  const perHour = (what: string, count: number, usd: number) =>
+    lines.push({ what, arithmetic: `${count} × ${HOURS} h × ${usd}`, usd: count * HOURS * usd });
+  const perMonth = (what: string, count: number, usd: number) =>
+    lines.push({ what, arithmetic: `${count} × ${usd} / ${DAYS_A_MONTH} d`, usd: (count * usd) / DAYS_A_MONTH });
 
-  if (network.natGateways > 0) perHour('NAT gateway', network.natGateways, PRICES.natGatewayHour);
-  else perHour('interface endpoints', ENDPOINTS * ZONES, PRICES.interfaceEndpointHour);
-  const stopped = temporal.kind === 'self-hosted' && temporal.stopped;
+  if (network.natGateways > 0) {
+    perHour('NAT gateway', network.natGateways, price('natGatewayHour'));
+    perHour('public address of the NAT gateway', network.natGateways, price('publicAddressHour'));
+  } else perHour('interface endpoints', ENDPOINTS * ZONES, price('interfaceEndpointHour'));
+  const stopped = isStopped(config);
   const fargate = (what: string, cpu: number, memoryMiB: number) => {
-    perHour(`${what}, vCPU`, cpu / 1024, PRICES.fargateVcpuHour);
-    perHour(`${what}, GB`, memoryMiB / 1024, PRICES.fargateGbHour);
+    perHour(`${what}, vCPU`, cpu / 1024, price('fargateVcpuHour'));
+    perHour(`${what}, GB`, memoryMiB / 1024, price('fargateGbHour'));
   };
   if (!stopped) fargate('control worker', control.cpu, control.memoryMiB);
+  if (ui !== false) {
+    if (!stopped) fargate('web pages', UI.cpu, UI.memoryMiB);
+    perHour('application load balancer', 1, price('applicationLoadBalancerHour'));
+    if (ui !== true) {
+      perHour('public addresses of the load balancer', ZONES, price('publicAddressHour'));
+      perMonth('client secret', 1, price('secretMonth'));
+    }
+  }
   if (temporal.kind === 'self-hosted') {
     if (!stopped) {
       fargate('Temporal server', SERVER.cpu, SERVER.memoryMiB);
-      perHour('database capacity', Math.max(ACTIVE_ACU, temporal.minAcu), PRICES.auroraAcuHour);
+      perHour('database capacity', Math.max(ACTIVE_ACU, temporal.minAcu), price('auroraAcuHour'));
     }
-    perHour('network load balancer', 1, PRICES.networkLoadBalancerHour);
-    perMonth('database storage, GB', 10, PRICES.auroraStorageGbMonth);
-    perMonth('keys and secrets of the database', 1, PRICES.kmsKeyMonth + PRICES.secretMonth);
+    perHour('network load balancer', 1, price('networkLoadBalancerHour'));
+    perMonth('database storage, GB', 10, price('auroraStorageGbMonth'));
+    perMonth('keys and secrets of the database', 1, price('kmsKeyMonth') + price('secretMonth'));
   } else {
-    if (temporal.privateLinkService !== undefined) perHour('PrivateLink', ZONES, PRICES.interfaceEndpointHour);
-    perMonth('API key', 1, PRICES.secretMonth);
+    if (temporal.privateLinkService !== undefined) perHour('PrivateLink', ZONES, price('interfaceEndpointHour'));
+    perMonth('API key', 1, price('secretMonth'));
   }
-  perMonth('key of the artifacts', 1, PRICES.kmsKeyMonth);
-  perMonth('metrics', METRICS, PRICES.metricMonth);
-  perMonth('alarms', ALARMS, PRICES.alarmMonth);
-  perMonth('artifacts, GB', STORED_GB, PRICES.s3GbMonth);
-  lines.push({ what: 'logs', arithmetic: `${LOG_GB} GB × ${PRICES.logGb}`, usd: LOG_GB * PRICES.logGb });
+  perMonth('keys of artifacts and alarms', 2, price('kmsKeyMonth'));
+  perMonth('metrics', METRICS, price('metricMonth'));
+  perMonth('alarms, metrics of', ALARM_METRICS, price('alarmMonth'));
+  perMonth('artifacts, GB', STORED_GB, price('s3GbMonth'));
+  lines.push({ what: 'logs', arithmetic: `${LOG_GB} GB × ${price('logGb')}`, usd: LOG_GB * price('logGb') });
   return total(lines);
 }
 
 /** Of the Temporal server's task. */
 export const SERVER = { cpu: 1024, memoryMiB: 2048 };
+/** Of the web pages' task: the smallest there is. */
+export const UI = { cpu: 256, memoryMiB: 512 } as const;
+
+const priceOf = ({ prices }: DeployConfig, name: PriceName): number => prices[name] ?? PRICES[name].usd;
 
 /** An hour of a GPU worker's instance, with ECS's fee. @throws InputError for a type whose price is not known */
-export function gpuHour({ gpu }: DeployConfig, capacity: 'spot' | 'on-demand'): number {
+export function gpuHour(config: DeployConfig, capacity: 'spot' | 'on-demand'): number {
+  const { gpu } = config;
   if (gpu.usdPerHour !== undefined) return gpu.usdPerHour;
-  const price = PRICES.instanceHour[gpu.instanceType];
+  const price = INSTANCE_HOURS[gpu.instanceType]?.usd;
   if (price === undefined) throw new InputError(`The price of ${gpu.instanceType} is not known; give gpu.usdPerHour.`);
-  const fee = gpu.capacity === 'managed-instances' ? price * PRICES.managedInstancesShare : 0;
-  return price * (capacity === 'spot' ? PRICES.spotShare : 1) + fee;
+  const fee = gpu.capacity === 'managed-instances' ? price * priceOf(config, 'managedInstancesShare') : 0;
+  return price * (capacity === 'spot' ? priceOf(config, 'spotShare') : 1) + fee;
 }
 
 /** How large a round is, and how fast one GPU worker is at it. */

@@ -39,13 +39,16 @@ export function instanceTypes({ gpu }: DeployConfig): string[] {
 
 /** Asks AWS with the credentials and region of the environment; what cannot be asked is a finding as well. */
 export async function examineAccount(config: DeployConfig): Promise<Finding[]> {
+  const { gpu } = config;
   const ec2 = new EC2Client({});
+  const useless = gpu.capacity === 'managed-instances' ? gpu.accelerators.filter((name) => !SMALLEST[name]) : [];
+  const findings = useless.map((name): Finding => ({ check: `gpu.accelerators: ${name}`, verdict: 'warning', detail: `no instance has a single one: managed instances never have it` })); // prettier-ignore
   const checks = ['instance types', 'GPU quotas', "ECS's service-linked role"];
   try {
     await Promise.all([ec2.config.credentials(), ec2.config.region()]);
   } catch (error) {
     const why = `no AWS ${(error as Error).message.includes('Region') ? 'region' : 'credentials'} in the environment`;
-    return checks.map((check) => ({ check, verdict: 'not checked', detail: why }));
+    return [...findings, ...checks.map((check): Finding => ({ check, verdict: 'not checked', detail: why }))];
   }
   const types = instanceTypes(config);
   const asked = await Promise.all([
@@ -53,7 +56,7 @@ export async function examineAccount(config: DeployConfig): Promise<Finding[]> {
     orNotChecked(checks[1], () => examineQuotas(ec2, config, types)),
     orNotChecked(checks[2], examineRole),
   ]);
-  return asked.flat();
+  return [...findings, ...asked.flat()];
 }
 
 /** A refusal by AWS, such as of a permission, leaves the other checks alone. */

@@ -53,22 +53,33 @@ export function workerContainer(scope: Construct, props: WorkerProps): ecs.Conta
       ...config.environment,
       ...environment,
     },
-    secrets: Object.fromEntries(
-      Object.entries({ ...temporal.secrets, ...config.secrets }).map(([variable, name]) => [
-        variable,
-        ecs.Secret.fromSecretsManager(Secret.fromSecretNameV2(scope, `${variable}-${version}`, name)),
-      ]),
-    ),
-    healthCheck: {
-      command: ['CMD', 'node', '-e', `fetch('http://127.0.0.1:${HEALTH_PORT}').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))`], // prettier-ignore
-      interval: Duration.seconds(30),
-      startPeriod: Duration.seconds(120),
-      retries: 3,
-    },
+    secrets: secretsOf(scope, { ...temporal.secrets, ...config.secrets }, version),
+    healthCheck: healthCheck(`http://127.0.0.1:${HEALTH_PORT}`),
     stopTimeout: Duration.seconds(STOP_SECONDS[role]),
     readonlyRootFilesystem: true,
   };
 }
+
+/** Variables from Secrets Manager, by the names of their secrets. */
+export const secretsOf = (
+  scope: Construct,
+  secrets: Record<string, string>,
+  version: string,
+): Record<string, ecs.Secret> =>
+  Object.fromEntries(
+    Object.entries(secrets).map(([variable, name]) => [
+      variable,
+      ecs.Secret.fromSecretsManager(Secret.fromSecretNameV2(scope, `${variable}-${version}`, name)),
+    ]),
+  );
+
+/** A container is healthy while it answers at `url`. */
+export const healthCheck = (url: string): ecs.HealthCheck => ({
+  command: ['CMD', 'node', '-e', `fetch('${url}').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))`],
+  interval: Duration.seconds(30),
+  startPeriod: Duration.seconds(120),
+  retries: 3,
+});
 
 /** Where a worker may write: the only places of its file system that are not read-only. */
 export function mountWritable(container: ecs.ContainerDefinition): void {

@@ -5,9 +5,9 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { acknowledgeProtection, acknowledgeWorker } from './acknowledgements.ts';
-import type { DeployConfig } from './config.ts';
-import { isStopped, type WorkersProps } from './control.ts';
+import { acknowledgeProtection, acknowledgeTask } from './acknowledgements.ts';
+import { isStopped, type DeployConfig } from './config.ts';
+import type { WorkersProps } from './control.ts';
 import { HOME, mountWritable, workerContainer } from './environment.ts';
 import { addAutoScalingGroup, addManagedInstances, type Capacity } from './gpu-capacity.ts';
 import { imageOf } from './images.ts';
@@ -123,7 +123,7 @@ export class GpuStack extends Stack {
     taskDefinition.taskRole.addToPrincipalPolicy(
       new PolicyStatement({ actions: ['ecs:GetTaskProtection', 'ecs:UpdateTaskProtection'], resources: [tasks] }),
     );
-    acknowledgeWorker(taskDefinition, config.name);
+    acknowledgeTask(taskDefinition, config.name);
     acknowledgeProtection(taskDefinition, this.getLogicalId(this.cluster.node.defaultChild as ecs.CfnCluster));
     if (!version.images && !this.node.tryFindChild('Image')) new CfnOutput(this, 'Image', { value: container.imageName, description: 'For `draining`, when another version is current' }); // prettier-ignore
     return taskDefinition;

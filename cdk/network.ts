@@ -1,4 +1,7 @@
-/** The network: private subnets without a way in; a way out by one NAT gateway, or none and endpoints of what is needed. */
+/**
+ * The network: private subnets without a way in; a way out by one NAT gateway, or none and endpoints of what is needed. Only for web
+ * pages that are reached from outside are there subnets for that.
+ */
 import { Stack, type StackProps } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
@@ -17,11 +20,18 @@ const ENDPOINTS = {
   EcsTelemetry: ec2.InterfaceVpcEndpointAwsService.ECS_TELEMETRY,
 };
 
+const NAT = 'nat';
+const ENTRANCE = 'entrance';
+const outside = { subnetType: ec2.SubnetType.PUBLIC, mapPublicIpOnLaunch: false };
+
 export class NetworkStack extends Stack {
   readonly vpc: ec2.Vpc;
+  /** Of all tasks. */
   readonly subnets: ec2.SubnetSelection;
+  /** Of what is reached from the internet, where there is something. */
+  readonly entrance: ec2.SubnetSelection = { subnetGroupName: ENTRANCE };
 
-  constructor(scope: Construct, id: string, { natGateways }: DeployConfig['network'], props: StackProps) {
+  constructor(scope: Construct, id: string, { network: { natGateways }, ui }: DeployConfig, props: StackProps) {
     super(scope, id, props);
     const open = natGateways > 0;
     const subnetType = open ? ec2.SubnetType.PRIVATE_WITH_EGRESS : ec2.SubnetType.PRIVATE_ISOLATED;
@@ -32,8 +42,11 @@ export class NetworkStack extends Stack {
       subnetConfiguration: [
         { name: 'private', subnetType, cidrMask: 20 },
         // It holds the NAT gateway and nothing else.
-        ...(open ? [{ name: 'nat', subnetType: ec2.SubnetType.PUBLIC, cidrMask: 28, mapPublicIpOnLaunch: false }] : []),
+        ...(open ? [{ name: NAT, ...outside, cidrMask: 28 }] : []),
+        // A load balancer's subnets have at least 32 addresses.
+        ...(typeof ui === 'object' ? [{ name: ENTRANCE, ...outside, cidrMask: 26 }] : []),
       ],
+      ...(open && { natGatewaySubnets: { subnetGroupName: NAT } }),
       // Changing it takes a Lambda function; instead no resource uses the default group.
       restrictDefaultSecurityGroup: false,
       gatewayEndpoints: { S3: { service: ec2.GatewayVpcEndpointAwsService.S3 } },

@@ -1,36 +1,66 @@
 /**
- * AWS's list prices in US dollars, as data. They change, and spot prices do so hourly: `spotShare` is a cautious share of the
+ * AWS's list prices of us-east-1 in US dollars, as data: written down at `date` and not looked up at AWS since. Each names the page
+ * to check it on; a deployment's `prices` takes their place. Spot prices change hourly: `spotShare` is a cautious share of the
  * on-demand price, not a quote.
  */
+export const REGION = 'us-east-1';
+
+export interface Price {
+  usd: number;
+  /** Year and month. */
+  date: string;
+  page: string;
+}
+
+const price = (usd: number, page: string, date = '2026-09'): Price => ({
+  usd,
+  date,
+  page: `https://aws.amazon.com/${page}`,
+});
+
+const VPC = 'vpc/pricing/';
+const BALANCER = 'elasticloadbalancing/pricing/';
+const FARGATE = 'fargate/pricing/';
+const AURORA = 'rds/aurora/pricing/';
+const CLOUDWATCH = 'cloudwatch/pricing/';
+
 export const PRICES = {
-  region: 'us-east-1',
-  date: '2026-09',
-  natGatewayHour: 0.045,
-  interfaceEndpointHour: 0.01,
-  networkLoadBalancerHour: 0.0225,
-  fargateVcpuHour: 0.04048,
-  fargateGbHour: 0.004445,
-  auroraAcuHour: 0.12,
-  auroraStorageGbMonth: 0.1,
-  kmsKeyMonth: 1,
-  secretMonth: 0.4,
-  metricMonth: 0.3,
-  alarmMonth: 0.1,
-  logGb: 0.5,
-  s3GbMonth: 0.023,
+  natGatewayHour: price(0.045, VPC),
+  /** Of a NAT gateway, and of a public load balancer in each zone. */
+  publicAddressHour: price(0.005, VPC, '2026-11'),
+  interfaceEndpointHour: price(0.01, 'privatelink/pricing/'),
+  networkLoadBalancerHour: price(0.0225, BALANCER),
+  applicationLoadBalancerHour: price(0.0225, BALANCER, '2026-11'),
+  fargateVcpuHour: price(0.04048, FARGATE),
+  fargateGbHour: price(0.004445, FARGATE),
+  auroraAcuHour: price(0.12, AURORA),
+  auroraStorageGbMonth: price(0.1, AURORA),
+  kmsKeyMonth: price(1, 'kms/pricing/'),
+  secretMonth: price(0.4, 'secrets-manager/pricing/'),
+  metricMonth: price(0.3, CLOUDWATCH),
+  alarmMonth: price(0.1, CLOUDWATCH),
+  logGb: price(0.5, CLOUDWATCH),
+  s3GbMonth: price(0.023, 's3/pricing/'),
   /** Share of an instance's on-demand price that ECS takes for managing it, of spot instances too (0.037 of 0.306 for a c6a.2xlarge). */
-  managedInstancesShare: 0.12,
-  spotShare: 0.5,
-  /** On-demand, an hour. */
-  instanceHour: {
-    'g6.xlarge': 0.8048,
-    'g6.2xlarge': 0.9776,
-    'g5.xlarge': 1.006,
-    'g5.2xlarge': 1.212,
-    'g6e.xlarge': 1.861,
-    'g6e.2xlarge': 2.24208,
-    'p4d.24xlarge': 21.957642,
-    'p5.4xlarge': 6.88,
-    'p5.48xlarge': 55.04,
-  } as Record<string, number>,
+  managedInstancesShare: price(0.12, 'ecs/managed-instances/pricing/'),
+  spotShare: price(0.5, 'ec2/spot/pricing/'),
 };
+export type PriceName = keyof typeof PRICES;
+
+const ON_DEMAND = 'ec2/pricing/on-demand/';
+
+/** On-demand, an hour; `gpu.usdPerHour` takes their place. */
+export const INSTANCE_HOURS: Record<string, Price> = {
+  'g6.xlarge': price(0.8048, ON_DEMAND),
+  'g6.2xlarge': price(0.9776, ON_DEMAND),
+  'g5.xlarge': price(1.006, ON_DEMAND),
+  'g5.2xlarge': price(1.212, ON_DEMAND),
+  'g6e.xlarge': price(1.861, ON_DEMAND),
+  'g6e.2xlarge': price(2.24208, ON_DEMAND),
+  'p4d.24xlarge': price(21.957642, ON_DEMAND),
+  'p5.4xlarge': price(6.88, ON_DEMAND),
+  'p5.48xlarge': price(55.04, ON_DEMAND),
+};
+
+/** When the oldest of them was written down. */
+export const DATE = [...Object.values(PRICES), ...Object.values(INSTANCE_HOURS)].map(({ date }) => date).sort()[0];

@@ -1,6 +1,7 @@
 /** The artifacts: one bucket, encrypted, versioned, reached by TLS only. It stays when the stack is deleted. */
 import { Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
-import { PolicyStatement, type IGrantable } from 'aws-cdk-lib/aws-iam';
+import type { ApplicationLoadBalancer } from 'aws-cdk-lib/aws-elasticloadbalancingv2';
+import { PolicyStatement, ServicePrincipal, type IGrantable } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
@@ -11,6 +12,7 @@ const LOGS_DAYS = 90;
 export class StorageStack extends Stack {
   private readonly bucket: Bucket;
   private readonly key: Key;
+  private readonly logs: Bucket;
   private readonly prefix: string;
 
   /** @param prefix of all that the workers read and write */
@@ -25,7 +27,7 @@ export class StorageStack extends Stack {
       objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
       removalPolicy: RemovalPolicy.RETAIN,
     };
-    const logs = new Bucket(this, 'AccessLogs', {
+    this.logs = new Bucket(this, 'AccessLogs', {
       ...closed,
       // S3 writes its logs with keys of its own only.
       encryption: BucketEncryption.S3_MANAGED,
@@ -38,7 +40,7 @@ export class StorageStack extends Stack {
       // One request to KMS for many objects.
       bucketKeyEnabled: true,
       versioned: true,
-      serverAccessLogsBucket: logs,
+      serverAccessLogsBucket: this.logs,
       lifecycleRules: [
         // What `selm gc` removes can be brought back for a while. Artifacts themselves never expire: names reach them.
         { noncurrentVersionExpiration: Duration.days(OLD_VERSIONS_DAYS) },
@@ -55,13 +57,18 @@ export class StorageStack extends Stack {
 
   /** Lets a worker read and write below the prefix, and nothing else. */
   grantTo(worker: IGrantable): void {
+    this.grant(worker, ['s3:GetObject', 's3:PutObject', 's3:DeleteObject', 's3:AbortMultipartUpload'], ['kms:Decrypt', 'kms:GenerateDataKey']); // prettier-ignore
+  }
+
+  /** Lets a task read below the prefix, and nothing else. */
+  grantReadTo(task: IGrantable): void {
+    this.grant(task, ['s3:GetObject'], ['kms:Decrypt']);
+  }
+
+  private grant({ grantPrincipal: principal }: IGrantable, onObjects: string[], onKey: string[]): void {
     const objects = `${this.prefix}/*`;
-    const { grantPrincipal: principal } = worker;
     principal.addToPrincipalPolicy(
-      new PolicyStatement({
-        actions: ['s3:GetObject', 's3:PutObject', 's3:DeleteObject', 's3:AbortMultipartUpload'],
-        resources: [this.bucket.arnForObjects(objects)],
-      }),
+      new PolicyStatement({ actions: onObjects, resources: [this.bucket.arnForObjects(objects)] }),
     );
     principal.addToPrincipalPolicy(
       new PolicyStatement({
@@ -70,8 +77,20 @@ export class StorageStack extends Stack {
         conditions: { StringLike: { 's3:prefix': objects } },
       }),
     );
-    principal.addToPrincipalPolicy(
-      new PolicyStatement({ actions: ['kms:Decrypt', 'kms:GenerateDataKey'], resources: [this.key.keyArn] }),
+    principal.addToPrincipalPolicy(new PolicyStatement({ actions: onKey, resources: [this.key.keyArn] }));
+  }
+
+  /** Keeps a load balancer's access log beside the bucket's own. */
+  keepAccessLog(balancer: ApplicationLoadBalancer, prefix: string): void {
+    this.logs.addToResourcePolicy(
+      new PolicyStatement({
+        actions: ['s3:PutObject'],
+        principals: [new ServicePrincipal('logdelivery.elasticloadbalancing.amazonaws.com')],
+        resources: [this.logs.arnForObjects(`${prefix}/AWSLogs/${this.account}/*`)],
+      }),
     );
+    balancer.setAttribute('access_logs.s3.enabled', 'true');
+    balancer.setAttribute('access_logs.s3.bucket', this.logs.bucketName);
+    balancer.setAttribute('access_logs.s3.prefix', prefix);
   }
 }

@@ -15,14 +15,16 @@ export function addVllm(
     containerName: 'vllm',
     image: ecs.ContainerImage.fromRegistry(image),
     command: ['--host', '127.0.0.1', '--port', String(PORT), '--model', model, '--enable-lora', ...further],
-    // Adapters come with each round, out of the artifact cache that both containers see.
+    // Adapters come with each round, out of the artifact cache, which both containers see by the same path.
     environment: { HF_HOME: `${home}/hub`, VLLM_ALLOW_RUNTIME_LORA_UPDATING: 'True' },
     gpuCount: 1,
     memoryReservationMiB: 4096,
     healthCheck: {
       command: ['CMD-SHELL', `curl -sf http://127.0.0.1:${PORT}/health`],
+      // Until it has downloaded and loaded a model: 300 s are the most that ECS waits before it counts.
       startPeriod: Duration.seconds(300),
-      retries: 5,
+      interval: Duration.seconds(60),
+      retries: 10,
     },
     logging,
   });

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { loadDeployConfig } from '../cdk/config.ts';
 import { idleCost, PAPER_ROUND, roundCost, type Cost } from '../cdk/costs.ts';
 import { examineAccount } from '../cdk/doctor.ts';
-import { PRICES } from '../cdk/prices.ts';
+import { DATE, REGION } from '../cdk/prices.ts';
 import { FAILED } from './errors.ts';
 import { jsonOption } from './step.ts';
 
@@ -22,7 +22,9 @@ export function deployDoctorCommand(): Command {
       if (findings.some(({ verdict }) => verdict === 'stops')) process.exitCode = FAILED;
       if (json) return console.log(JSON.stringify({ findings, costs }));
       console.log(tableOf(['', 'check', ''], findings.map(({ verdict, check, detail }) => [verdict, check, detail]))); // prettier-ignore
-      console.log(`\nA day without work, by list prices of ${PRICES.region}, ${PRICES.date}:`);
+      console.log(
+        `\nA day without work, by list prices of ${REGION}, ${DATE}; cdk/prices.ts names the page of each, "prices" in the configuration replaces them:`,
+      );
       console.log(costTable(costs.idleDay));
       console.log("\nGPU hours of a round of the paper's size:");
       console.log(costTable(costs.round));

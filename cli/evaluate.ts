@@ -4,9 +4,10 @@ import { compare, judgedAnswers, type Comparison } from '../activities/evaluate.
 import { scoreAnswers } from '../activities/score.ts';
 import { InputError } from '../data/errors.ts';
 import { readPrompts } from '../data/prompts.ts';
+import { readAnswered } from '../data/readers.ts';
 import type { Engine, Policy } from '../engine/jobs.ts';
 import { samplingSchema } from '../engine/settings.ts';
-import type { SampledRecord } from '../data/records.ts';
+import type { AnsweredRecord, PromptRecord } from '../data/records.ts';
 import { firstAnswers } from '../labelers/labels.ts';
 import { isComparative } from '../labelers/needs.ts';
 import { addLabeler, labelerOf, openLabeler, type LabelerFlags } from './labeling.ts';
@@ -20,6 +21,7 @@ interface Flags extends PolicyFlags, LabelerFlags {
   prompts: string;
   againstAdapter?: string;
   againstBase?: boolean;
+  against?: string;
   out: string;
   json?: boolean;
 }
@@ -34,6 +36,9 @@ export function evaluateCommand(): Command {
       new Option('--against-adapter <folder>', 'Compare with this adapter of the same model.').conflicts('againstBase'),
     ) // prettier-ignore
     .option('--against-base', 'Compare with the model without an adapter.')
+    .addOption(
+      new Option('--against <file>', 'Compare with these answers: rows of selm sample, or {id or prompt, response}.').conflicts(['againstBase', 'againstAdapter']), // prettier-ignore
+    )
     .requiredOption('--out <file>', 'Gets {summary, answers} as JSON.');
   addSettings(command, samplingSchema, [...FIELDS]);
   addSettings(command, seedSchema, ['seed']);
@@ -47,27 +52,38 @@ export function evaluateCommand(): Command {
     }
     const label = labelerOf(flags);
     const prompts = await readPrompts(flags.prompts);
+    const given = flags.against === undefined ? undefined : await answersTo(prompts, flags.against);
     const answer = async (engine: Engine, who: Policy) => {
       const { responses } = await engine.run('sample', { policy: who, prompts, settings, seed });
       return prompts.map((prompt, i) => ({ ...prompt, responses: responses[i] }));
     };
     const { comparison, rows } = await withEngine(async (engine, options) => {
       const judge = await openLabeler(label, engine, prompts);
-      const judged = async (answered: SampledRecord[], against?: SampledRecord[]) => {
+      const judged = async (answered: AnsweredRecord[], against?: AnsweredRecord[]) => {
         const { labels } = await judge(answered.map((row, i) => firstAnswers(row, against?.[i])), options); // prettier-ignore
         return labels;
       };
       const answered = await answer(engine, policy);
       const other = otherPolicy(policy, flags);
-      if (!other) return compare(judgedAnswers(answered, await judged(answered)), undefined, seed);
-      const logps = await scoreAnswers(engine, { policy: other }, answered);
-      const opposed = await answer(engine, other);
+      if (!other && !given) return compare(judgedAnswers(answered, await judged(answered)), undefined, seed);
+      const logps = other && (await scoreAnswers(engine, { policy: other }, answered));
+      const opposed = other ? await answer(engine, other) : given!;
       const together = isComparative(label) ? await judged(answered, opposed) : undefined;
-      const opponent = { judged: judgedAnswers(opposed, together ?? (await judged(opposed))), logps };
+      const opponent = { judged: judgedAnswers(opposed, together ?? (await judged(opposed))), ...(logps && { logps }) };
       return compare(judgedAnswers(answered, together ?? (await judged(answered))), opponent, seed);
     });
     await writeFile(flags.out, `${JSON.stringify({ summary: comparison, answers: rows }, null, 2)}\n`);
     summarize(flags, { ...comparison, out: flags.out }, `${flags.out}: ${describeComparison(comparison)}`);
+  });
+}
+
+/** The answers of a file, in the order of the prompts, each with its prompt's fields: labelers read them. */
+async function answersTo(prompts: PromptRecord[], file: string): Promise<AnsweredRecord[]> {
+  const given = new Map((await readAnswered(file)).map((row) => [row.id, row]));
+  return prompts.map((prompt) => {
+    const row = given.get(prompt.id);
+    if (!row) throw new InputError(`${file} has no answer to the prompt "${prompt.id}"; give one to every prompt.`);
+    return { ...prompt, responses: row.responses };
   });
 }
 

@@ -31,7 +31,7 @@ export function labelCommand(): Command {
       summarize(
         flags,
         { ...stats, out: flags.out },
-        `${flags.out}: ${stats.preferences} preferences from ${stats.rows} prompts${describeDropped(stats)}.`,
+        `${flags.out}: ${stats.preferences} preferences from ${stats.rows} prompts${describeDropped(stats)}.${describeCounts(stats)}`,
       );
     });
 }
@@ -41,4 +41,10 @@ function describeDropped({ rows, preferences, dropped }: LabelStats): string {
   const reasons = Object.entries(dropped).filter(([, count]) => count > 0);
   if (reasons.length === 0) return '';
   return `; ${rows - preferences} dropped (${reasons.map(([reason, count]) => `${reason} ${count}`).join(', ')})`;
+}
+
+/** What the labeler counted. */
+function describeCounts({ counts = {} }: LabelStats): string {
+  const told = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
+  return told.length === 0 ? '' : ` The labeler counts ${told.join(', ')}.`;
 }

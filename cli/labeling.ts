@@ -15,19 +15,54 @@ import { showProgress } from './progress.ts';
 export interface LabelerFlags {
   by?: string;
   labelConfig?: string;
+  server?: string;
+  judgeModel?: string;
+  judgeMode?: string;
+  pairs?: string;
+  judgeTemplate?: string;
+  judgeMaxTokens?: number;
+  keyVariable?: string;
 }
 
-export const addLabeler = (command: Command): Command =>
+/** Of a labeler's settings, most stand in a file; a judge's are few enough to be given as they are. */
+const JUDGE = [
+  new Option('--server <url>', 'OpenAI-compatible server of --by judge: what comes before /chat/completions.'),
+  new Option('--judge-model <name>', 'The judge as its server knows it; without --server a model folder or hub id.'),
+  new Option('--judge-mode <mode>', 'How it judges (default: pairwise).').choices(['pairwise', 'single']),
+  new Option('--pairs <which>', 'Which answers it compares (default: all).').choices(['all', 'first']),
+  new Option('--judge-template <file>', "What it is shown (default: MT-Bench's)."),
+  new Option('--judge-max-tokens <n>', 'Longest of its answers (default: 2048).').argParser(Number),
+  new Option('--key-variable <name>', "Environment variable with the server's key (default: OPENAI_API_KEY)."),
+];
+
+export function addLabeler(command: Command): Command {
   command
     .addOption(new Option('--by <labeler>', 'Who scores the answers.').choices(labelerNames))
     .option('--label-config <file>', "The labeler's settings: a YAML file with what stands under `label` in a run's.");
+  for (const option of JUDGE) command.addOption(option.conflicts('labelConfig'));
+  return command;
+}
 
 /** @throws InputError when no labeler is named, or its settings are wrong */
-export function labelerOf({ by, labelConfig }: LabelerFlags): LabelSettings {
+export function labelerOf(flags: LabelerFlags): LabelSettings {
+  const { by, labelConfig, server, judgeModel, judgeMode, pairs, judgeTemplate, judgeMaxTokens, keyVariable } = flags;
   if (by === undefined && labelConfig === undefined) {
     throw new InputError('No labeler is named: give --by, or --label-config where it needs settings.');
   }
-  return readLabelSettings(labelConfig, by);
+  const settings = {
+    by,
+    server,
+    model: judgeModel,
+    mode: judgeMode,
+    pairs,
+    template: judgeTemplate,
+    maxTokens: judgeMaxTokens,
+    keyVariable,
+  };
+  return readLabelSettings(
+    labelConfig,
+    Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)),
+  );
 }
 
 /**

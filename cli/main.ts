@@ -10,6 +10,7 @@ import { exportCommand } from './export.ts';
 import { gcCommand } from './gc.ts';
 import { ifevalCommand } from './ifeval.ts';
 import { labelCommand } from './label.ts';
+import { mtBenchCommand } from './mt-bench.ts';
 import { optimizeCommand } from './optimize.ts';
 import { pauseCommand } from './pause.ts';
 import { resumeCommand } from './resume.ts';
@@ -26,6 +27,7 @@ import { skipCommand } from './skip.ts';
 import { startCommand } from './start.ts';
 import { statusCommand } from './status.ts';
 import { stopCommand } from './stop.ts';
+import { uiCommand } from './ui.ts';
 import { verifyCommand } from './verify.ts';
 import { watchCommand } from './watch.ts';
 import { winrateCommand } from './winrate.ts';
@@ -49,6 +51,7 @@ for (const command of [
   pauseCommand(),
   resumeCommand(),
   reportCommand(),
+  uiCommand(),
   scheduleCommand(),
   policiesCommand(),
   verifyCommand(),
@@ -64,6 +67,7 @@ for (const command of [
   evaluateCommand(),
   winrateCommand(),
   ifevalCommand(),
+  mtBenchCommand(),
   sftCommand(),
   chatCommand(),
   serveCommand(),

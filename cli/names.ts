@@ -1,6 +1,6 @@
 /** Policies by the names that runs give them. */
 import { existsSync } from 'node:fs';
-import { findRelease, isPolicyName, readRelease, type Release } from '../activities/release.ts';
+import { findRelease, isPolicyName } from '../activities/release.ts';
 import { openPolicyArtifact } from '../activities/policy.ts';
 import { InputError } from '../data/errors.ts';
 import type { Policy } from '../engine/jobs.ts';
@@ -19,17 +19,4 @@ export async function adapterFolder(text: string): Promise<string> {
   if (!named) return text;
   if (named.adapter === undefined) throw new InputError(`${text} is a whole model, no adapter: give it as --model.`);
   return named.adapter;
-}
-
-export interface NamedRelease {
-  name: string;
-  version: number;
-  release: Release;
-}
-
-/** All versions of all names, or of one. */
-export async function listReleases(name?: string): Promise<NamedRelease[]> {
-  const store = await openStore();
-  const names = (await store.listNames()).filter((entry) => name === undefined || entry.name === name);
-  return Promise.all(names.map(async (entry) => ({ ...entry, release: await readRelease(store, entry.address) })));
 }

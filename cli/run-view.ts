@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { createLogUpdate } from 'log-update';
 import { readProgress, type PendingActivity, type RunHandle, type RunProgress } from '../workers/runs.ts';
-import { describeFailure, NO_NEW_PROMPTS, skippedLines } from './failure.ts';
+import { describeFailure, NO_NEW_PROMPTS, skippedLines } from '../report/failure.ts';
 import { roundNotes } from '../report/rounds.ts';
 import { STEPS, type RoundStatus, type RunStatus, type StepName, type StepStatus } from '../workflows/status.ts';
 

@@ -1,12 +1,9 @@
-import { WorkflowFailedError } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
 import { Command } from 'commander';
-import { InputError } from '../data/errors.ts';
 import type { Device } from '../engine/target.ts';
 import { connectClient } from '../workers/connection.ts';
 import { roundNotes } from '../report/rounds.ts';
 import { startLocal } from '../workers/local.ts';
-import { startRun } from '../workers/runs.ts';
+import { rootCause, startRun } from '../workers/runs.ts';
 import { openStore } from '../workers/store.ts';
 import { loadConfig, type RunConfig } from '../workflows/config.ts';
 import type { RunStatus } from '../workflows/status.ts';
@@ -69,13 +66,4 @@ export function reportRun(status: RunStatus, { json }: { json?: boolean }): void
   console.log(runTable(status));
   for (const note of roundNotes(status)) console.log(note);
   if (json) console.log(JSON.stringify(status));
-}
-
-/** Why a run failed: what its activity said, without Temporal's wrapping. */
-export function rootCause(error: unknown): unknown {
-  if (!(error instanceof WorkflowFailedError)) return error;
-  let cause = error.cause;
-  while (cause?.cause instanceof Error) cause = cause.cause;
-  const isInput = cause instanceof ApplicationFailure && cause.type === InputError.name;
-  return isInput ? new InputError(cause!.message) : new Error(cause?.message ?? error.message);
 }

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { findRun, readProgress } from '../workers/runs.ts';
 import { roundNotes } from '../report/rounds.ts';
 import { STEPS } from '../workflows/status.ts';
-import { describeFailure, NO_NEW_PROMPTS, skippedLines, spentLine } from './failure.ts';
+import { describeFailure, NO_NEW_PROMPTS, skippedLines, spentLine } from '../report/failure.ts';
 import { runTable } from './run-table.ts';
 import { connectServer } from './server.ts';
 import { jsonOption } from './step.ts';

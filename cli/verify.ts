@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { RECOMPUTABLE, recompute, stepsBehind, type StoredStep } from '../activities/recompute.ts';
-import { findRelease, isPolicyName } from '../activities/release.ts';
+import { findRelease, isPolicyName, listReleases, type NamedRelease } from '../activities/release.ts';
+import { isServed } from '../activities/sample.ts';
 import { InputError } from '../data/errors.ts';
 import { cacheFolder } from '../workers/places.ts';
 import { openStore } from '../workers/store.ts';
 import type { RoundResult } from '../workflows/status.ts';
 import { FAILED } from './errors.ts';
-import { listReleases, type NamedRelease } from './names.ts';
 import { jsonOption, summarize, withEngine } from './step.ts';
 
 /** `selm verify`: a run's steps, computed again and compared. */
@@ -22,9 +22,11 @@ export function verifyCommand(): Command {
     .addOption(jsonOption())
     .action(async (run: string, flags: { round?: number; step?: string; json?: boolean }) => {
       const store = await openStore();
-      const steps = (await chosenSteps(await findRun(run), flags.round)).filter(
+      const chosen = (await chosenSteps(await findRun(run), flags.round)).filter(
         ({ manifest }) => RECOMPUTABLE.includes(manifest.recipe.step) && (flags.step ?? manifest.recipe.step) === manifest.recipe.step, // prettier-ignore
       );
+      const [served, steps] = [true, false].map((by) => chosen.filter(({ manifest }) => isServed(manifest.recipe) === by)); // prettier-ignore
+      for (const { address } of served) console.error(`${'sample'.padEnd(9)} ${address.slice(0, 12)} skipped: sampled by a server`); // prettier-ignore
       const scratch = await mkdtemp(join(tmpdir(), 'selm-verify-'));
       const different: string[] = [];
       try {
@@ -41,7 +43,8 @@ export function verifyCommand(): Command {
       }
       if (different.length > 0) process.exitCode = FAILED;
       const same = steps.length - different.length;
-      summarize(flags, { steps: steps.length, same, different }, `${same} of ${steps.length} steps came to the same bytes.`); // prettier-ignore
+      const left = served.length > 0 ? ` ${served.length} were sampled by a server, and are not computed again.` : '';
+      summarize(flags, { steps: steps.length, same, different, skipped: served.length }, `${same} of ${steps.length} steps came to the same bytes.${left}`); // prettier-ignore
     });
 }
 
@@ -49,7 +52,7 @@ async function findRun(run: string): Promise<RoundResult[]> {
   const isIt = ({ release }: NamedRelease) => (release.lineage as { run: string }).run === run;
   const found = isPolicyName(run)
     ? await findRelease(await openStore(), run)
-    : (await listReleases()).findLast(isIt)?.release;
+    : (await listReleases(await openStore())).findLast(isIt)?.release;
   if (!found)
     throw new InputError(`No run "${run}" has made a policy that this store knows: selm policies lists them.`);
   return (found.lineage as { results: RoundResult[] }).results;

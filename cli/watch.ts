@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import { findRun } from '../workers/runs.ts';
+import { findRun, rootCause } from '../workers/runs.ts';
 import { INTERRUPTED } from './errors.ts';
-import { reportRun, rootCause } from './run.ts';
+import { reportRun } from './run.ts';
 import { watchRun } from './run-view.ts';
 import { connectServer } from './server.ts';
 import { jsonOption } from './step.ts';

@@ -1,8 +1,9 @@
 /** Pairwise annotations: alpaca_eval's annotations.json and df_gamed.csv, and JSON Lines of a preference with two lengths. */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { collect } from './collect.ts';
 import { InputError } from './errors.ts';
-import { readJsonlRows } from './jsonl.ts';
+import { jsonlRows } from './jsonl.ts';
 import { makeRow, parseRow, type Row } from './row.ts';
 
 /** Which of two answers is preferred, and how long both are, in characters. */
@@ -28,7 +29,7 @@ const lengthsSchema = z.object({ ...judged, length_baseline: length, length_mode
 
 /** @throws InputError that names the place; also where some rows have a difficulty and others none, or nothing is judged */
 export async function readAnnotations(path: string): Promise<Annotation[]> {
-  const rows = path.endsWith('.json') ? await readJsonArray(path) : await readJsonlRows(path);
+  const rows = path.endsWith('.json') ? await readJsonArray(path) : await collect(jsonlRows(path));
   const annotations = rows.map(annotationOf);
   const difficult = annotations.filter(({ difficulty }) => difficulty !== undefined).length;
   if (difficult !== 0 && difficult !== rows.length) {

@@ -1,15 +1,26 @@
 /** JSON Lines files: read with validation, written whole or not at all. */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createReadStream } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { InputError } from './errors.ts';
 import { makeRow, parseRow, type Row } from './row.ts';
 
+const NEWLINE = 0x0a;
+
 /** All records of the file. Throws an InputError with file and line for whatever is missing or does not fit `schema`. */
 export async function readJsonl<T>(path: string, schema: z.ZodType<T>): Promise<T[]> {
-  return (await readJsonlRows(path)).map((row) => parseRow(row, schema));
+  const records: T[] = [];
+  for await (const row of jsonlRows(path)) records.push(parseRow(row, schema));
+  return records;
 }
+
+/** The records of a text that selm has written; `name` stands for it in errors, which are those of `readJsonl`. */
+export const parseJsonl = <T>(name: string, text: string, schema: z.ZodType<T>): T[] =>
+  text
+    .split('\n')
+    .filter(Boolean)
+    .map((line, i) => parseRow(parseLine(line, `${name} line ${i + 1}`), schema));
 
 /**
  * Records `from` to `to` of a file that selm has written, the last not included: no more of it is in memory than these.
@@ -17,43 +28,45 @@ export async function readJsonl<T>(path: string, schema: z.ZodType<T>): Promise<
  */
 export async function readJsonlRange<T>(path: string, schema: z.ZodType<T>, from: number, to: number): Promise<T[]> {
   const records: T[] = [];
-  let line = 0;
-  let begun: Buffer[] = [];
-  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
-    let start = 0;
-    for (let end = chunk.indexOf(0x0a); end >= 0 && line < to; end = chunk.indexOf(0x0a, start)) {
-      if (line++ >= from) {
-        const text = Buffer.concat([...begun, chunk.subarray(start, end)]).toString('utf8');
-        records.push(parseRow(parseLine(text, `${path} line ${line}`), schema));
-      }
-      begun = [];
-      start = end + 1;
-    }
+  if (to <= from) return records;
+  for await (const { bytes, line } of linesOf(path, from)) {
+    records.push(parseRow(parseLine(bytes.toString('utf8'), `${path} line ${line}`), schema));
     if (line >= to) break;
-    if (line >= from) begun.push(chunk.subarray(start));
   }
   return records;
 }
 
 /** The file's lines as rows, blank lines left out. Throws an InputError where it is missing, empty or not JSON Lines. */
-export async function readJsonlRows(path: string): Promise<Row[]> {
-  const bytes = await readBytes(path);
-  const rows: Row[] = [];
-  // Lines are cut from the bytes: a file may be larger than the longest string that JavaScript can hold.
-  for (let start = 0, line = 1; start < bytes.length; line++) {
-    const newline = bytes.indexOf(0x0a, start);
-    const end = newline < 0 ? bytes.length : newline;
-    const text = bytes.toString('utf8', start, end).replace(/^\ufeff/, '');
-    start = end + 1;
-    if (text.trim() !== '') rows.push(parseLine(text, `${path} line ${line}`));
+export async function* jsonlRows(path: string): AsyncGenerator<Row> {
+  let empty = true;
+  for await (const { bytes, line } of linesOf(path)) {
+    const text = bytes.toString('utf8').replace(/^\ufeff/, '');
+    if (text.trim() === '') continue;
+    empty = false;
+    yield parseLine(text, `${path} line ${line}`);
   }
-  if (rows.length === 0) throw new InputError(`${path} is empty; it needs at least one row.`);
-  return rows;
+  if (empty) throw new InputError(`${path} is empty; it needs at least one row.`);
 }
 
-async function readBytes(path: string): Promise<Buffer> {
+/** A file's lines after the first `skipped`, numbered from 1, a piece of the file at a time: it may be larger than memory. */
+async function* linesOf(path: string, skipped = 0): AsyncGenerator<{ bytes: Buffer; line: number }> {
+  let line = 0;
+  let begun: Buffer[] = [];
+  for await (const chunk of piecesOf(path)) {
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
+      if (++line > skipped) yield { bytes: Buffer.concat([...begun, chunk.subarray(start, end)]), line };
+      begun = [];
+      start = end + 1;
+    }
+    if (start < chunk.length) begun.push(chunk.subarray(start));
+  }
+  if (begun.length > 0 && line >= skipped) yield { bytes: Buffer.concat(begun), line: ++line };
+}
+
+async function* piecesOf(path: string): AsyncGenerator<Buffer> {
   try {
-    return await readFile(path);
+    yield* createReadStream(path) as AsyncIterable<Buffer>;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new InputError(`${path} does not exist; check the path.`);

@@ -1,17 +1,18 @@
 /** Prompts in: JSON Lines, UltraFeedback-binarized Parquet, hub data sets; one validated record type. */
+import { collect } from './collect.ts';
 import { InputError } from './errors.ts';
 import { ownAnswers, withId } from './fields.ts';
 import { promptSchema, type PromptRecord } from './records.ts';
 import { parseRow } from './row.ts';
-import { readRows } from './source.ts';
+import { rowsOf } from './source.ts';
 
 /**
- * All prompts of `source`, a file or a hub data set. A row's id is its `id`, else `prompt_id` (UltraFeedback), else `key`
- * (IFEval), else a hash of its prompt; its chosen and rejected lose the conversation that they repeat.
+ * The prompts of `source`, a file or a hub data set, one by one. A row's id is its `id`, else `prompt_id` (UltraFeedback), else
+ * `key` (IFEval), else a hash of its prompt; its chosen and rejected lose the conversation that they repeat.
  */
-export async function readPrompts(source: string): Promise<PromptRecord[]> {
+export async function* promptsOf(source: string): AsyncGenerator<PromptRecord> {
   const seen = new Map<string, string>();
-  return (await readRows(source)).map((row) => {
+  for await (const row of rowsOf(source)) {
     const record = ownAnswers(parseRow(withId(row), promptSchema), row.where);
     const earlier = seen.get(record.id);
     if (earlier && (row.fields.id ?? row.fields.key) !== undefined) {
@@ -20,6 +21,9 @@ export async function readPrompts(source: string): Promise<PromptRecord[]> {
     // Ids made from the prompt itself repeat where data sets repeat a prompt: that is no mistake of the user.
     if (earlier) record.id = `${record.id}#${seen.size}`;
     seen.set(record.id, row.where);
-    return record;
-  });
+    yield record;
+  }
 }
+
+/** All prompts of `source`, as `promptsOf` gives them. */
+export const readPrompts = (source: string): Promise<PromptRecord[]> => collect(promptsOf(source));

@@ -31,18 +31,27 @@ export const promptSchema = z.looseObject({
 });
 export type PromptRecord = z.infer<typeof promptSchema>;
 
-/** One answer of the policy. `logp` is the sum of its tokens' log-probabilities (nats) under the policy at temperature 1. */
+/**
+ * One answer of the policy. `logp` is the sum of its tokens' log-probabilities (nats) under the policy at temperature 1; a server
+ * that the answer was sampled by may not tell it.
+ */
 export const responseSchema = z.object({
   text: z.string(),
   token_ids: z.array(z.int().nonnegative()),
   finish_reason: z.enum(['stop', 'length']),
-  logp: z.number(),
+  logp: z.number().optional(),
 });
 export type Response = z.infer<typeof responseSchema>;
 
 /** A prompt with the policy's answers: what `sample` writes and `label` reads. The first response is the reference response. */
 export const sampledSchema = promptSchema.extend({ responses: z.array(responseSchema).min(1) });
 export type SampledRecord = z.infer<typeof sampledSchema>;
+
+/** A prompt with answers of anyone's. Their tokens are known where a policy of selm's gave them. */
+export const answeredSchema = promptSchema.extend({
+  responses: z.array(z.looseObject({ text: z.string(), token_ids: z.array(z.int().nonnegative()).optional() })).min(1),
+});
+export type AnsweredRecord = z.infer<typeof answeredSchema>;
 
 /**
  * A prompt's candidates, each text once, with the labeler's verdicts: what `label` and `judge` write. Without a score there is

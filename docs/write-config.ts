@@ -40,6 +40,18 @@ evaluate:
 output: ./aligned # the last accepted policy
 \`\`\`
 
+With a language model as the judge, behind any OpenAI-compatible server:
+
+\`\`\`yaml
+label:
+  by: judge
+  server: http://127.0.0.1:8000/v1 # vLLM's, llama.cpp's, \`selm serve\`'s or a provider's; its key is in OPENAI_API_KEY
+  model: Qwen/Qwen2.5-72B-Instruct
+  pairs: first # compare the first answer with each of the others; default: every two
+  requestsPerMinute: 500
+  usdPerMillionTokens: { prompt: 0.4, completion: 1.2 } # to be told what it cost
+\`\`\`
+
 Paths are relative to the file. \`model\`, \`prompts.train\` and \`prompts.heldOut\` may be hub ids instead: \`a/b\` is a path if it is there
 beside the file, else a hub id; \`./a/b\` is always a path.
 `;
@@ -69,9 +81,10 @@ function keys(path: string, { properties = {}, required = [] }: Schema, heading:
   const entries = Object.entries(properties as Record<string, Schema>);
   const row = ([name, schema]: [string, Schema]) =>
     [`\`${name}\``, typeOf(schema), defaultOf(schema, required.includes(name)), schema.description].join(' | ');
-  // A labeler's settings are told once, where they stand at the top.
+  // A labeler's settings are told once, where they stand at the top, and each labeler's in one table.
+  const isOneOfSeveral = entries[0][1].const !== undefined;
   const isSection = ([, { properties, oneOf }]: [string, Schema]) =>
-    properties !== undefined || (oneOf !== undefined && path === '');
+    (properties !== undefined && !isOneOfSeveral) || (oneOf !== undefined && path === '');
   const rows = entries.filter((entry) => !isSection(entry)).map((entry) => `| ${row(entry)} |`);
   const sections = entries.filter(isSection);
   return [
@@ -85,6 +98,7 @@ function typeOf(schema: Schema): string {
   if (schema.const !== undefined) return `\`${String(schema.const)}\``;
   if (schema.enum) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
   if (schema.oneOf) return 'as `label`';
+  if (schema.properties) return `\`{ ${Object.keys(schema.properties).join(', ')} }\``;
   if (schema.anyOf) return (schema.anyOf as Schema[]).map(typeOf).join(', or ');
   if (schema.type === 'array') return `list of ${typeOf(schema.items as Schema)}`;
   return `${schema.type as string} ${boundsOf(schema).join(', ')}`.trim();

@@ -12,6 +12,8 @@ export interface Wanted {
   n: number;
   temperature: number;
   topP: number;
+  /** 0 is off. */
+  topK: number;
   seed: number;
   stop: string[];
   /** Whether the prompt's tokens are part of the answer. */
@@ -37,6 +39,7 @@ const BATCH_SIZE = 32;
 export class Answers {
   private readonly opened: OpenPolicy;
   private readonly batched: BatchedPolicy;
+  private underWay: Promise<void> = Promise.resolve();
 
   constructor(policy: Policy, engine: ConstructorParameters<typeof BatchedPolicy>[0]) {
     this.opened = openPolicy(policy);
@@ -54,7 +57,16 @@ export class Answers {
    * The `n` answers of each prompt, in order.
    * @throws InputError when a prompt does not fit the model
    */
-  async to(prompts: number[][], wanted: Wanted): Promise<Answer[][]> {
+  to(prompts: number[][], wanted: Wanted): Promise<Answer[][]> {
+    const answers = this.answer(prompts, wanted);
+    this.underWay = settled([this.underWay, answers]);
+    return answers;
+  }
+
+  /** Resolves when all that was asked until now is answered. */
+  settled = (): Promise<void> => this.underWay;
+
+  private async answer(prompts: number[][], wanted: Wanted): Promise<Answer[][]> {
     const { maxTokens, n, echo, scored, stop } = wanted;
     for (const prompt of prompts) checkSequenceLength(this.opened.model.config, checkIds(this.opened, prompt).length + maxTokens); // prettier-ignore
     const sampled = maxTokens === 0 ? prompts.map(() => Array.from({ length: n }, nothing)) : await this.sample(prompts, wanted); // prettier-ignore
@@ -79,11 +91,11 @@ export class Answers {
     );
   }
 
-  private async sample(prompts: number[][], { maxTokens, n, temperature, topP, seed }: Wanted) {
-    const settings = { samplesPerPrompt: n, temperature, topP, topK: 0, maxNewTokens: maxTokens, batchSize: BATCH_SIZE, weights: 'f32' as const }; // prettier-ignore
+  private async sample(prompts: number[][], { maxTokens, n, temperature, topP, topK, seed }: Wanted) {
+    const settings = { samplesPerPrompt: n, temperature, topP, topK, maxNewTokens: maxTokens, batchSize: BATCH_SIZE, weights: 'f32' as const }; // prettier-ignore
     // An answer depends on the seed and the prompt's place in its request, not on who asks beside it.
-    const rows = prompts.map((prompt, i) => ({ id: String(i), prompt_input_ids: prompt }));
-    const responses = await this.batched.sample(rows, settings, seed);
+    const rows = prompts.map((prompt, i) => ({ id: `${seed}/${i}`, prompt_input_ids: prompt }));
+    const responses = await this.batched.sample(rows, settings);
     return responses.map((samples) =>
       samples.map(({ text, token_ids, finish_reason }) => ({ text, tokens: token_ids, finishReason: finish_reason })),
     );
@@ -98,6 +110,10 @@ export class Answers {
     while (!this.decode(answer.tokens.slice(0, length)).startsWith(text)) length++;
     return { text, tokens: answer.tokens.slice(0, length), finishReason: 'stop' };
   }
+}
+
+async function settled(promises: Promise<unknown>[]): Promise<void> {
+  await Promise.allSettled(promises);
 }
 
 interface Sampled {

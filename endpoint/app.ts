@@ -3,50 +3,40 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { Hono, type Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import { streamSSE } from 'hono/streaming';
-import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { z } from 'zod';
 import { InputError } from '../data/errors.ts';
-import type { Engine, Policy } from '../engine/jobs.ts';
-import { Answers, type Answer, type Wanted } from './answers.ts';
+import type { Answer, Wanted } from './answers.ts';
 import { chatLogprobs, completionLogprobs } from './logprobs.ts';
-import { chatRequest, completionRequest, type ChatRequest, type CompletionRequest } from './requests.ts';
+import type { Models } from './models.ts';
+import { Refused } from './refused.ts';
+import { chatRequest, completionRequest, loadRequest, unloadRequest, type ChatRequest, type CompletionRequest } from './requests.ts'; // prettier-ignore
 
 /** Longest answer of a chat that sets no limit. */
 const CHAT_TOKENS = 512;
 
-/** A request that cannot be served, as the OpenAI API tells of it. */
-class Refused extends Error {
-  readonly status: ContentfulStatusCode;
-  readonly code: string | null;
-  readonly param: string | null;
-  constructor(status: ContentfulStatusCode, message: string, code: string | null = null, param: string | null = null) {
-    super(message);
-    this.status = status;
-    this.code = code;
-    this.param = param;
-  }
-}
-
-/**
- * @param name what clients call the policy
- * @returns the application; `app.fetch` serves it
- */
-export function endpoint(name: string, policy: Policy, engine: Engine): Hono {
-  const answers = new Answers(policy, engine);
-  const created = Math.floor(Date.now() / 1000);
-  const model = { id: name, object: 'model', created, owned_by: 'selm' };
+/** @returns the application; `app.fetch` serves it */
+export function endpoint(models: Models): Hono {
   const app = new Hono();
 
   app.get('/health', (c) => c.json({ status: 'ok' }));
-  app.get('/v1/models', (c) => c.json({ object: 'list', data: [model] }));
-  app.get('/v1/models/:id{.+}', (c) => {
-    checkModel(c.req.param('id'));
-    return c.json(model);
+  app.get('/v1/models', (c) => c.json({ object: 'list', data: models.list() }));
+  app.get('/v1/models/:id{.+}', (c) => c.json(models.card(c.req.param('id'))));
+
+  // As vLLM has them, its texts instead of JSON included.
+  app.post('/v1/load_lora_adapter', async (c) => {
+    const request = await read(c, loadRequest);
+    await models.load(request);
+    return c.text(`Success: LoRA adapter '${request.lora_name}' added successfully.`);
+  });
+  app.post('/v1/unload_lora_adapter', async (c) => {
+    const { lora_name: name } = await read(c, unloadRequest);
+    models.unload(name);
+    return c.text(`Success: LoRA adapter '${name}' removed successfully.`);
   });
 
   app.post('/v1/completions', async (c) => {
     const request = await read(c, completionRequest);
-    checkModel(request.model);
+    const answers = models.answers(request.model);
     const prompts = promptsOf(request).map((prompt) => (typeof prompt === 'string' ? answers.encodeText(prompt) : prompt)); // prettier-ignore
     const { echo, logprobs } = request;
     const wanted = { ...wantedOf(request), maxTokens: request.max_tokens, echo, scored: typeof logprobs === 'number' };
@@ -54,17 +44,18 @@ export function endpoint(name: string, policy: Policy, engine: Engine): Hono {
     const choices = found.map((answer, index) => ({
       index,
       text: answer.text,
+      ...(request.return_token_ids && tokenIdsOf(answer, prompts[Math.floor(index / request.n)])),
       logprobs: typeof logprobs === 'number' ? completionLogprobs(answer, logprobs, answers.decode) : null,
       finish_reason: answer.finishReason,
     }));
-    const head = { id: `cmpl-${randomUUID()}`, object: 'text_completion', created: now(), model: name };
+    const head = { id: `cmpl-${randomUUID()}`, object: 'text_completion', created: now(), model: request.model };
     if (request.stream) return stream(c, choices.map((choice) => ({ ...head, choices: [choice] }))); // prettier-ignore
     return c.json({ ...head, choices, usage: usageOf(found, request.n) });
   });
 
   app.post('/v1/chat/completions', async (c) => {
     const request = await read(c, chatRequest);
-    checkModel(request.model);
+    const answers = models.answers(request.model);
     const prompt = answers.encodeChat(request.messages);
     const maxTokens = request.max_completion_tokens ?? request.max_tokens ?? Math.min(CHAT_TOKENS, answers.room(prompt)); // prettier-ignore
     const wanted = { ...wantedOf(request), maxTokens, echo: false, scored: request.logprobs };
@@ -72,10 +63,11 @@ export function endpoint(name: string, policy: Policy, engine: Engine): Hono {
     const choices = found.map((answer, index) => ({
       index,
       message: { role: 'assistant', content: answer.text, refusal: null },
+      ...(request.return_token_ids && tokenIdsOf(answer, prompt)),
       logprobs: request.logprobs ? chatLogprobs(answer, request.top_logprobs, answers.decode) : null,
       finish_reason: answer.finishReason,
     }));
-    const head = { id: `chatcmpl-${randomUUID()}`, created: now(), model: name };
+    const head = { id: `chatcmpl-${randomUUID()}`, created: now(), model: request.model };
     if (request.stream) {
       const chunks = choices.flatMap(({ index, message, logprobs, finish_reason }) => [
         { index, delta: { role: 'assistant', content: message.content }, logprobs, finish_reason: null },
@@ -95,10 +87,6 @@ export function endpoint(name: string, policy: Policy, engine: Engine): Hono {
     return refuse(c, new Refused(500, 'The engine failed; try again.'));
   });
   return app;
-
-  function checkModel(asked: string): void {
-    if (asked !== name) throw new Refused(404, `The model "${asked}" does not exist; this endpoint serves "${name}".`, 'model_not_found', 'model'); // prettier-ignore
-  }
 }
 
 const now = () => Math.floor(Date.now() / 1000);
@@ -121,7 +109,13 @@ function promptsOf({ prompt }: CompletionRequest): (string | number[])[] {
 }
 
 /** Without a seed every request draws anew. */
-const wantedOf = ({ n, temperature, top_p, seed, stop }: CompletionRequest | ChatRequest): Pick<Wanted, 'n' | 'temperature' | 'topP' | 'seed' | 'stop'> => ({ n, temperature, topP: top_p, seed: seed ?? (temperature === 0 ? 0 : randomInt(2 ** 32)), stop }); // prettier-ignore
+const wantedOf = ({ n, temperature, top_p, top_k, seed, stop }: CompletionRequest | ChatRequest): Pick<Wanted, 'n' | 'temperature' | 'topP' | 'topK' | 'seed' | 'stop'> => ({ n, temperature, topP: top_p, topK: top_k, seed: seed ?? (temperature === 0 ? 0 : randomInt(2 ** 32)), stop }); // prettier-ignore
+
+/** An answer's own tokens, its end-of-turn token included, and its prompt's, as vLLM gives them. */
+const tokenIdsOf = ({ tokens, answerTokens }: Answer, prompt: number[]) => ({
+  prompt_token_ids: prompt,
+  token_ids: tokens.slice(tokens.length - answerTokens),
+});
 
 function usageOf(answers: Answer[], n: number) {
   const prompt_tokens = answers.reduce((total, { promptTokens }) => total + promptTokens, 0) / n;

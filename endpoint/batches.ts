@@ -50,12 +50,12 @@ export class BatchedPolicy {
 
   /**
    * Answers to prompts of token ids; `samplesPerPrompt` each.
-   * @param id names the prompt in its random numbers
+   * @param prompts an id is all that its random numbers depend on: so requests of different seeds share a batch
    */
-  sample(prompts: { id: string; prompt_input_ids: number[] }[], settings: SamplingSettings, seed: number) {
+  sample(prompts: { id: string; prompt_input_ids: number[] }[], settings: SamplingSettings) {
     const run = async (all: typeof prompts): Promise<Response[][]> =>
-      (await this.engine.run('sample', { policy: this.policy, prompts: all, settings, seed })).responses;
-    return this.join(JSON.stringify([settings, seed]), prompts, run);
+      (await this.engine.run('sample', { policy: this.policy, prompts: all, settings, seed: 0 })).responses;
+    return this.join(JSON.stringify(settings), prompts, run);
   }
 
   scoreTokens(sequences: number[][]) {

@@ -10,10 +10,13 @@ const shared = {
   model: z.string(),
   temperature: z.number().min(0).max(2).nullish().transform((value) => value ?? 1), // prettier-ignore
   top_p: z.number().gt(0).max(1).nullish().transform((value) => value ?? 1), // prettier-ignore
+  /** Of vLLM's, as the following are: -1 and 0 are off. */
+  top_k: z.int().min(-1).nullish().transform((value) => Math.max(0, value ?? 0)), // prettier-ignore
   n: z.int().min(1).max(128).nullish().transform((value) => value ?? 1), // prettier-ignore
   seed: z.int().nonnegative().nullish(),
   stop: z.union([z.string(), z.array(z.string())]).nullish().transform((value) => [value ?? []].flat().filter((text) => text !== '')), // prettier-ignore
   stream: switched,
+  return_token_ids: switched,
 };
 
 export const completionRequest = z.object({
@@ -36,3 +39,7 @@ export const chatRequest = z.object({
   top_logprobs: z.int().min(0).max(MOST_LIKELY).nullish().transform((value) => value ?? 0), // prettier-ignore
 });
 export type ChatRequest = z.infer<typeof chatRequest>;
+
+const loraName = z.string().min(1);
+export const loadRequest = z.object({ lora_name: loraName, lora_path: z.string().min(1) });
+export const unloadRequest = z.object({ lora_name: loraName });

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { InputError } from '../data/errors.ts';
+import { preferencesOf } from '../data/readers.ts';
 import { checkDevice } from './device.ts';
 import { JobAborted } from './errors.ts';
 import { quantizationDivergence } from './generation/divergence.ts';
@@ -31,13 +32,13 @@ import { openPolicy, type OpenPolicy } from './policy.ts';
 import { Scorer, type TokenizedResponse } from './score.ts';
 import { PairRm, scoresOf } from './rankers/pairrm.ts';
 import { openRewardModel } from './rankers/reward.ts';
-import { SessionCache } from './sessions.ts';
+import { collectGarbage, SessionCache } from './sessions.ts';
 import { Q8_ON_CPU } from './settings.ts';
 import type { Device } from './target.ts';
 import { TokenScorer } from './token-scores.ts';
 import { fingerprintOf } from './training/checkpoint.ts';
 import { demonstrationTask } from './training/demonstration.ts';
-import { preferenceExamples, preferenceTask } from './training/preference.ts';
+import { preferenceExamples, preferenceTask, type TokenizedPreference } from './training/preference.ts';
 import { train, type TrainingOptions } from './training/train.ts';
 import { checkIds, located, tokenizeDemonstration, tokenizePreference, tokenizeResponse } from './tokenize.ts';
 import { trainableAdapter, trainableModel } from './training/trainable.ts';
@@ -92,9 +93,12 @@ export class LocalEngine {
     const opened = openPolicy(policy);
     if (settings.weights === 'q8' && opened.model.target.device !== 'cpu') throw new InputError(Q8_ON_CPU);
     const tokenizer = opened.tokenizer();
-    const generator = await this.sessions.get('generator', JSON.stringify([policy, settings, threads]), () =>
-      Generator.open(opened, settings, tokenizer.eosIds, threads),
-    );
+    const generator = await this.sessions.get('generator', JSON.stringify([policy, settings, threads]), async () => {
+      // While its weights are packed they are in memory twice: nothing else is there beside them.
+      await this.sessions.clear();
+      collectGarbage();
+      return Generator.open(opened, settings, tokenizer.eosIds, threads);
+    });
     const tokenized = prompts.map((row) => ({
       id: row.id,
       tokens: located(`Prompt "${row.id}"`, () =>
@@ -181,9 +185,10 @@ export class LocalEngine {
   private async optimize(job: OptimizeJob, control: JobControl): Promise<TrainResult> {
     const opened = openPolicy(job.policy);
     const { referenceResponse, referencePolicy } = objectiveOf(job.objective);
-    const rows = job.rows.map((row, i) =>
-      located(`Row ${i + 1}`, () => tokenizePreference(opened, row, job.training, referenceResponse)),
-    );
+    const rows: TokenizedPreference[] = [];
+    for await (const row of typeof job.rows === 'string' ? preferencesOf(job.rows) : job.rows) {
+      rows.push(located(`Row ${rows.length + 1}`, () => tokenizePreference(opened, row, job.training, referenceResponse))); // prettier-ignore
+    }
     const examples = await preferenceExamples(rows, async (responses) =>
       referencePolicy
         ? this.scoreTokens({ ...job, policy: job.reference }, openPolicy(job.reference), responses, control)

@@ -102,7 +102,8 @@ interface TrainJob extends ComputeJob {
   checkpoint?: { dir: string; everySeconds: number };
 }
 export interface OptimizeJob extends TrainJob {
-  rows: (PreferenceRecord | TokenizedPreferenceRecord)[];
+  /** The preferences, or the file that has them: a message with very many would be larger than memory. */
+  rows: (PreferenceRecord | TokenizedPreferenceRecord)[] | string;
   objective: ObjectiveSettings;
   reference: Policy;
 }
@@ -114,6 +115,8 @@ export interface TrainResult {
   /** Every step's metrics, in order, those before a resume included. */
   metrics: TrainMetrics[];
   resumedFromStep?: number;
+  /** Checkpoints from which it could not go on: something in them is not as it was written. */
+  damagedCheckpoints: string[];
 }
 
 export interface ExportJob {

@@ -1,5 +1,6 @@
-/** From prompts with their responses to the rectangular arrays a graph takes. */
-import { PROMPT } from './model/attention.ts';
+/** From prompts with their responses to the arrays a graph takes. */
+import { BLOCK } from './model/attention.ts';
+import type { Graph } from './graph/tensor.ts';
 import { int64, type Feeds } from './session.ts';
 
 /** A prompt and the responses that share it, as token ids. The prompt has at least one token, as has each response. */
@@ -20,15 +21,29 @@ export const longestSequence = ({ prompt, responses }: Group) =>
 export const SCORING_TOKENS = 2048;
 
 /**
- * Divides groups into micro-batches: at most `budget` tokens each, padding included, unless one group alone is longer.
- * Groups of like length share a batch. The result depends on the groups alone.
+ * Divides groups into micro-batches, in order: at most `budget` tokens each, unless one group alone is longer.
  * @returns indices into `groups`
  */
 export function planBatches(groups: Group[], budget: number): number[][] {
-  return planByLength(groups.map(groupLength), budget);
+  const batches: number[][] = [];
+  let left = 0;
+  for (const [i, group] of groups.entries()) {
+    const length = groupLength(group);
+    if (batches.length > 0 && length <= left) batches.at(-1)!.push(i);
+    else {
+      batches.push([i]);
+      left = budget;
+    }
+    left -= length;
+  }
+  return batches;
 }
 
-/** The same for sequences of the given lengths. */
+/**
+ * Divides sequences of the given lengths into batches of at most `budget` tokens, padding to the longest of a batch included:
+ * those of like length go together.
+ * @returns indices into `lengths`
+ */
 export function planByLength(lengths: number[], budget: number): number[][] {
   const order = lengths.map((_, i) => i).sort((a, b) => lengths[b] - lengths[a] || a - b);
   const batches: number[][] = [];
@@ -66,31 +81,64 @@ export function groupByPrompt(
   return { groups, members };
 }
 
-/** Logits of one chunk of the output layer: 4 Mi numbers, 16 MiB. */
-const CHUNK_LOGITS = 4 * 1024 * 1024;
+/** Logits of one chunk of the output layer: 16 Mi numbers, 64 MiB. */
+const CHUNK_LOGITS = 16 * 1024 * 1024;
 
-/** `ids`, `positions`, `segments` [G, S] of groups laid out as rows: the prompt, then its responses, then padding. */
-export function packTokens(groups: Group[]): { feeds: Feeds; width: number } {
-  const width = Math.max(...groups.map(groupLength));
-  const shape = [groups.length, width];
-  const ids = new BigInt64Array(groups.length * width);
-  const positions = new BigInt64Array(groups.length * width);
-  const segments = new BigInt64Array(groups.length * width).fill(-1n);
-  for (const [g, { prompt, responses }] of groups.entries()) {
-    let at = g * width;
-    for (const [segment, tokens] of [prompt, ...responses].entries()) {
+/** Queries of one block of attention, at most. */
+const BLOCK_QUERIES = 256;
+
+/** Cuts a segment into blocks of like size. @param keys which of its prompt it sees */
+function blocksOf(keys: [from: number, to: number], from: number, to: number): number[][] {
+  const count = Math.ceil((to - from) / BLOCK_QUERIES);
+  const cut = (i: number) => from + Math.floor(((to - from) * i) / count);
+  return Array.from({ length: count }, (_, i) => {
+    const [start, end] = [cut(i), cut(i + 1)];
+    return [...keys, from, start, end, end - start, keys[1] - keys[0] + start - from];
+  });
+}
+
+/** The inputs that packTokens() feeds. */
+export function packedInputs(g: Graph) {
+  const [ids, positions] = ['ids', 'positions'].map((name) => g.input(name, 'int64', [1, 'S']));
+  return { ids, positions, blocks: g.input('blocks', 'int64', ['blocks', BLOCK.length]) };
+}
+
+/**
+ * Groups laid end to end in one row, each its prompt and then its responses: `ids`, `positions` [1, S], and the `blocks` of
+ * their attention (see packedAttention).
+ * @returns also where in the row each group starts
+ */
+export function packTokens(groups: Group[]): { feeds: Feeds; starts: number[] } {
+  const ids: number[] = [];
+  const positions: number[] = [];
+  const blocks: number[][] = [];
+  const starts: number[] = [];
+  for (const { prompt, responses } of groups) {
+    const start = ids.length;
+    starts.push(start);
+    const promptEnd = start + prompt.length;
+    for (const id of prompt) positions.push(ids.push(id) - 1 - start);
+    for (const response of responses) {
       // Every response goes on where the prompt ends.
-      const offset = segment === PROMPT ? 0 : prompt.length;
-      for (const [i, id] of tokens.entries()) {
-        ids[at] = BigInt(id);
-        positions[at] = BigInt(offset + i);
-        segments[at++] = BigInt(segment);
+      for (const [i, id] of response.entries()) {
+        ids.push(id);
+        positions.push(prompt.length + i);
       }
     }
+    // A prompt and its first response are one sequence like any other.
+    const firstEnd = promptEnd + (responses[0]?.length ?? 0);
+    blocks.push(...blocksOf([start, start], start, firstEnd));
+    let at = firstEnd;
+    for (const { length } of responses.slice(1)) blocks.push(...blocksOf([start, promptEnd], at, (at += length)));
   }
+  const shape = [1, ids.length];
   return {
-    feeds: { ids: int64(ids, shape), positions: int64(positions, shape), segments: int64(segments, shape) },
-    width,
+    feeds: {
+      ids: int64(ids, shape),
+      positions: int64(positions, shape),
+      blocks: int64(blocks.flat(), [blocks.length, BLOCK.length]),
+    },
+    starts,
   };
 }
 
@@ -100,13 +148,13 @@ export function packTokens(groups: Group[]): { feeds: Feeds; width: number } {
  * in order.
  */
 export function packGroups(groups: Group[], vocabSize: number): { feeds: Feeds; tokens: number } {
-  const { feeds, width } = packTokens(groups);
+  const { feeds, starts } = packTokens(groups);
   const rows: number[] = [];
   const targets: number[] = [];
   const owners: number[] = [];
   let sequence = 0;
   for (const [g, { prompt, responses }] of groups.entries()) {
-    const promptEnd = g * width + prompt.length - 1;
+    const promptEnd = starts[g] + prompt.length - 1;
     let start = promptEnd + 1;
     for (const response of responses) {
       for (const [i, id] of response.entries()) {

@@ -10,6 +10,9 @@ export function uniform(...key: RandomKey): number {
   return Number(digest.readBigUInt64BE() >> 11n) / 2 ** 53;
 }
 
+/** A seed for a generator that is not ours, which takes non-negative integers of 31 bits. */
+export const seedOf = (...key: RandomKey): number => Math.floor(uniform(...key) * 2 ** 31);
+
 const rotate = (x: number, by: number) => (x << by) | (x >>> (32 - by));
 
 /** A stream of numbers in [0, 1) for one key, for when many are drawn: xoshiro128** seeded by the key's hash. */

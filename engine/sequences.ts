@@ -1,9 +1,10 @@
 /** The graph that scores and trains share: packed sequences in, summed log-probabilities of the responses out. */
 import type { Graph, Tensor } from './graph/tensor.ts';
-import { segmentedAttention } from './model/attention.ts';
+import { packedAttention } from './model/attention.ts';
 import type { ModelConfig } from './model/config.ts';
 import { sumBySequence, tokenLogps } from './model/logprob.ts';
 import type { Parameters } from './model/parameters.ts';
+import { packedInputs } from './packing.ts';
 import { headWeight, transformer } from './model/transformer.ts';
 
 /**
@@ -17,9 +18,9 @@ export function sequenceLogps(
   sequences: Tensor,
   backward?: { recompute: boolean },
 ): Tensor {
-  const [ids, positions, segments] = ['ids', 'positions', 'segments'].map((name) => g.input(name, 'int64', ['G', 'S']));
+  const { ids, positions, blocks } = packedInputs(g);
   const [rows, targets, owners] = ['rows', 'targets', 'owners'].map((name) => g.input(name, 'int64', ['K', 'C']));
-  const attend = segmentedAttention(g, config, segments);
+  const attend = packedAttention(config, blocks);
   const hidden = transformer(g, config, parameters, ids, positions, attend, backward?.recompute);
   const logps = tokenLogps(g, hidden, headWeight(config, parameters), rows, targets, backward !== undefined);
   return sumBySequence(g, logps, owners, sequences);

@@ -50,13 +50,18 @@ function keepFloat32(): void {
 export class Session {
   private readonly inner: ort.InferenceSession;
   private readonly graph: Graph;
+  private readonly held: Feeds;
 
   private constructor(inner: ort.InferenceSession, graph: Graph) {
     this.inner = inner;
     this.graph = graph;
+    this.held = Object.fromEntries([...graph.heldData].map(([name, { data, shape }]) => [name, float32(data, shape)]));
   }
 
-  static async open(graph: Graph, { folder, prepack = false, threads, device = 'cpu' }: SessionOptions): Promise<Session> {
+  static async open(
+    graph: Graph,
+    { folder, prepack = false, threads, device = 'cpu' }: SessionOptions,
+  ): Promise<Session> {
     if (device === 'cuda') keepFloat32();
     const session: Record<string, string> = { disable_prepacking: prepack ? '0' : '1' };
     if (folder) session['model_external_initializers_file_folder_path'] = folder;
@@ -82,7 +87,7 @@ export class Session {
     const fetches = Object.fromEntries(
       this.graph.outputs.map(({ name, tensor }) => [tensor.name, into[name] ?? null]),
     ) as ort.InferenceSession.FetchesType;
-    const results = await this.inner.run(feeds, fetches);
+    const results = await this.inner.run({ ...this.held, ...feeds }, fetches);
     return Object.fromEntries(this.graph.outputs.map(({ name, tensor }) => [name, results[tensor.name]]));
   }
 

@@ -118,7 +118,7 @@ export const objectiveFields = z.strictObject({
     .enum(objectiveNames)
     .default('selm')
     .describe(
-      'The loss: `selm` (arXiv 2405.19332), `dpo` (2305.18290), `xpo` (2405.21046), `vpo` (2405.19320), `ipo` (2310.12036) or `simpo` (2405.14734).',
+      'The loss: `selm` (arXiv 2405.19332), `dpo` (2305.18290), `xpo` (2405.21046), `vpo` (2405.19320), `ipo` (2310.12036) or `simpo` (2405.14734). In a run, the reference response of `xpo` and `vpo` is an answer of the start policy, of `selm` one of the policy that the round starts from.',
     ),
   beta: z
     .number()

@@ -2,9 +2,9 @@
 import * as ops from './graph/ops.ts';
 import { Graph } from './graph/tensor.ts';
 import type { TokenScores } from './jobs.ts';
-import { segmentedAttention } from './model/attention.ts';
+import { packedAttention } from './model/attention.ts';
 import { headLogits, transformer } from './model/transformer.ts';
-import { groupLength, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
+import { groupLength, packedInputs, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
 import { adapterFeeds, policyParameters, type OpenPolicy } from './policy.ts';
 import { Session, type Feeds } from './session.ts';
 
@@ -17,10 +17,10 @@ type ScoredPolicy = Pick<OpenPolicy, 'model' | 'adapter'>;
 export function tokenScoringGraph({ model, adapter }: ScoredPolicy): Graph {
   const { config } = model;
   const g = new Graph();
-  const [ids, positions, segments] = ['ids', 'positions', 'segments'].map((name) => g.input(name, 'int64', ['G', 'S'])); // prettier-ignore
+  const { ids, positions, blocks } = packedInputs(g);
   const [rows, targets] = ['rows', 'targets'].map((name) => g.input(name, 'int64', ['K', 'C']));
   const parameters = policyParameters(g, model, adapter);
-  const hidden = transformer(g, config, parameters, ids, positions, segmentedAttention(g, config, segments));
+  const hidden = transformer(g, config, parameters, ids, positions, packedAttention(config, blocks));
   const chunks = ops.reshape(g, ops.sizeOf(g, 'K'), []);
   const { scan } = ops.loop(g, chunks, [], [], 'K', (b, chunk) => {
     const states = ops.gather(b, hidden, ops.gather(b, rows, chunk));

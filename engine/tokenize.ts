@@ -3,18 +3,48 @@ import { InputError } from '../data/errors.ts';
 import type {
   DemonstrationRecord,
   PreferenceRecord,
+  PromptRecord,
   SampledScoreRecord,
   ScoreRecord,
   Text,
   TokenizedPreferenceRecord,
   TokenizedScoreRecord,
 } from '../data/records.ts';
-import { checkSequenceLength } from './model/config.ts';
+import { checkSequenceLength, type ModelConfig } from './model/config.ts';
+import type { ModelTokenizer } from './model/tokenizer.ts';
 import type { Group } from './packing.ts';
 import type { OpenPolicy } from './policy.ts';
 import type { TokenizedResponse } from './score.ts';
-import type { TrainingSettings } from './settings.ts';
+import type { SamplingSettings, TrainingSettings } from './settings.ts';
 import type { TokenizedPreference } from './training/preference.ts';
+
+/**
+ * The tokens of a prompt that is to be answered.
+ * @throws InputError that names the prompt, when it is too long
+ */
+export function tokenizePrompt(
+  { id, prompt }: Pick<PromptRecord, 'id' | 'prompt'>,
+  tokenizer: Pick<ModelTokenizer, 'encodePrompt'>,
+  config: ModelConfig,
+  settings: Pick<SamplingSettings, 'maxPromptLength' | 'maxNewTokens'>,
+): number[] {
+  const tokens = located(`Prompt "${id}"`, () => tokenizer.encodePrompt(prompt));
+  checkPromptLength(id, tokens.length, config, settings);
+  return tokens;
+}
+
+/** @throws InputError that names the prompt, when it is too long */
+export function checkPromptLength(
+  id: string,
+  length: number,
+  config: ModelConfig,
+  { maxPromptLength, maxNewTokens }: Pick<SamplingSettings, 'maxPromptLength' | 'maxNewTokens'>,
+): void {
+  if (maxPromptLength !== undefined && length > maxPromptLength) {
+    throw new InputError(`Prompt "${id}" has ${length} tokens, more than the ${maxPromptLength} of maxPromptLength.`);
+  }
+  located(`Prompt "${id}"`, () => checkSequenceLength(config, length + maxNewTokens));
+}
 
 type Limits = Pick<TrainingSettings, 'maxLength' | 'maxPromptLength'>;
 

@@ -16,6 +16,7 @@ const partSchema = z.discriminatedUnion(
     kinds.module.schema.extend({ weight }),
     kinds['reward-model'].schema.extend({ weight }),
     kinds.pairrm.schema.extend({ weight }),
+    kinds.judge.schema.extend({ weight }),
   ],
   {
     error: ({ code }) =>

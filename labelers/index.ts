@@ -19,6 +19,7 @@ export const labelSchema = z.discriminatedUnion(
     all.module.schema,
     all['reward-model'].schema,
     all.pairrm.schema,
+    all.judge.schema,
     all.combine.schema,
   ],
   {

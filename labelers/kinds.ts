@@ -1,5 +1,6 @@
 /** The labelers by their names. */
 import { finalAnswer } from './final-answer.ts';
+import { judge } from './judge/judge.ts';
 import { jsonSchema } from './json-schema.ts';
 import { module } from './module.ts';
 import { pairrm } from './pairrm.ts';
@@ -15,4 +16,5 @@ export const kinds = {
   module,
   'reward-model': rewardModel,
   pairrm,
+  judge,
 };

@@ -1,6 +1,6 @@
 /** From answers to labels: every candidate's verdict. */
 import { contentOf } from '../data/conversation.ts';
-import type { LabelRecord, PromptRecord, SampledRecord } from '../data/records.ts';
+import type { AnsweredRecord, LabelRecord, PromptRecord, SampledRecord } from '../data/records.ts';
 import type { CallOptions } from '../engine/jobs.ts';
 import type { Candidates, Labeler, Verdict } from './labeler.ts';
 
@@ -17,12 +17,12 @@ export function candidatesOf(row: SampledRecord): Candidates {
 }
 
 /** The first answer of a policy, beside another's where the two are to be compared. */
-export function firstAnswers(row: SampledRecord, opponent?: SampledRecord): Candidates {
+export function firstAnswers(row: AnsweredRecord, opponent?: AnsweredRecord): Candidates {
   const answers = [row, ...(opponent ? [opponent] : [])].map(({ responses }) => responses[0].text);
   return { prompt: promptOf(row), answers };
 }
 
-function promptOf(row: SampledRecord): PromptRecord {
+function promptOf(row: AnsweredRecord): PromptRecord {
   const { responses, ...prompt } = row;
   void responses;
   return prompt;

@@ -1,18 +1,16 @@
 /** What labelers need, told by their settings alone: pure functions, by which workflows decide where and how answers are judged. */
 import type { LabelSettings } from './index.ts';
 
-type By = LabelSettings['by'];
+type Single = Exclude<LabelSettings, { by: 'combine' }>;
 
-/** Labelers that compute on the engine: their shards wait for a worker that has one. */
-const ON_ENGINE: readonly By[] = ['reward-model', 'pairrm'];
+/** Whether a labeler computes on the engine: then its shards wait for a worker that has one. */
+export const needsEngine = (settings: LabelSettings): boolean =>
+  has(settings, (one) => one.by === 'reward-model' || one.by === 'pairrm' || (one.by === 'judge' && one.server === undefined)); // prettier-ignore
 
-/** Labelers whose scores only say something of answers that are judged together, such as the share of the others that one beats. */
-const COMPARATIVE: readonly By[] = ['pairrm'];
+/** Whether a labeler's scores only say something of answers that are judged together, such as the share of the others that one beats. */
+export const isComparative = (settings: LabelSettings): boolean =>
+  has(settings, (one) => one.by === 'pairrm' || (one.by === 'judge' && one.mode === 'pairwise'));
 
-export const needsEngine = (settings: LabelSettings): boolean => has(ON_ENGINE, settings);
-
-export const isComparative = (settings: LabelSettings): boolean => has(COMPARATIVE, settings);
-
-/** Whether a labeler, or one of those that it is combined of, is among these. */
-const has = (names: readonly By[], settings: LabelSettings): boolean =>
-  (settings.by === 'combine' ? settings.of : [settings]).some(({ by }) => names.includes(by));
+/** Whether that is so of a labeler, or of one of those that it is combined of. */
+const has = (settings: LabelSettings, test: (one: Single) => boolean): boolean =>
+  (settings.by === 'combine' ? settings.of : [settings]).some(test);

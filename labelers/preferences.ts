@@ -29,17 +29,19 @@ export interface LabelStats {
 
 /**
  * Makes preferences of labeled rows. Equal texts count once. Of equally scored candidates the first is taken. An empty answer is
- * never chosen, one without a judgement neither chosen nor rejected. The preference's `reference_response` is the first of the
- * policy's answers.
+ * never chosen, one without a judgement neither chosen nor rejected.
+ * @param references rows of the same prompts: the first answer of each becomes the preference's `reference_response`. By
+ *   default the policy's own.
  */
 export function preferencesOf(
   rows: SampledRecord[],
   { labels, counts }: Labels,
+  references: SampledRecord[] = rows,
 ): { preferences: PreferenceRecord[]; stats: LabelStats } {
   const preferences: PreferenceRecord[] = [];
   const dropped = noneDropped();
   for (const [i, row] of rows.entries()) {
-    const preference = prefer(row, labels[i]);
+    const preference = prefer(row, labels[i], references[i]);
     if (typeof preference === 'string') dropped[preference]++;
     else preferences.push(preference);
   }
@@ -79,7 +81,11 @@ export function sumStats(parts: LabelStats[]): LabelStats {
   };
 }
 
-function prefer({ id, prompt, responses }: SampledRecord, { candidates }: LabelRecord): PreferenceRecord | DropReason {
+function prefer(
+  { id, prompt }: SampledRecord,
+  { candidates }: LabelRecord,
+  reference: SampledRecord,
+): PreferenceRecord | DropReason {
   if (candidates.length === 1) return 'oneCandidate';
   const judged = candidates.filter(isJudged);
   if (judged.length < 2) return 'unjudged';
@@ -93,7 +99,7 @@ function prefer({ id, prompt, responses }: SampledRecord, { candidates }: LabelR
     prompt,
     chosen: responseTo(prompt, best.text),
     rejected: responseTo(prompt, worst.text),
-    reference_response: responseTo(prompt, responses[0].text),
+    reference_response: responseTo(prompt, reference.responses[0].text),
     score_chosen: best.score,
     score_rejected: worst.score,
   };

@@ -1,10 +1,9 @@
 /** What a report takes from the artifacts of a run: its answers, its training curves, and where everything is from. */
-import { join } from 'node:path';
 import { z } from 'zod';
 import type { ComparisonRow } from '../activities/evaluate.ts';
 import type { Address, Manifest } from '../artifacts/manifest.ts';
-import type { ArtifactStore } from '../artifacts/store.ts';
-import { readJsonl } from '../data/jsonl.ts';
+import type { ReadableStore } from '../artifacts/store.ts';
+import { parseJsonl } from '../data/jsonl.ts';
 import type { RoundResult } from '../workflows/status.ts';
 
 export type TrainingRow = Record<string, number>;
@@ -29,19 +28,23 @@ const trainingSchema = z.record(z.string(), z.number());
 const answersSchema = z.looseObject({ id: z.string(), answer: z.string(), score: z.number().optional() });
 
 export async function readRound(
-  store: ArtifactStore,
+  store: ReadableStore,
   { round, policy, artifacts }: RoundResult,
 ): Promise<RoundArtifacts> {
-  const [trained, evaluated] = await Promise.all([policy, artifacts.evaluation].map((address) => store.open(address)));
+  // A policy may be a whole model: of its artifact only this file is wanted.
+  const [training, answers] = await Promise.all([
+    store.readText(policy, 'metrics.jsonl'),
+    store.readText(artifacts.evaluation, 'answers.jsonl'),
+  ]);
   return {
     round,
-    training: await readJsonl(join(trained, 'metrics.jsonl'), trainingSchema),
-    answers: (await readJsonl(join(evaluated, 'answers.jsonl'), answersSchema)) as unknown as ComparisonRow[],
+    training: parseJsonl('metrics.jsonl', training, trainingSchema),
+    answers: parseJsonl('answers.jsonl', answers, answersSchema) as unknown as ComparisonRow[],
   };
 }
 
 /** The artifacts that the results go back on, down to what came from outside. Of a step's many shards the first stands for all. */
-export async function readOrigins(store: ArtifactStore, results: RoundResult[]): Promise<Origin[]> {
+export async function readOrigins(store: ReadableStore, results: RoundResult[]): Promise<Origin[]> {
   const origins = new Map<Address, Origin>();
   const visit = async (address: Address, title: string): Promise<void> => {
     if (origins.has(address)) return;

@@ -27,7 +27,7 @@ export interface Axis {
 export interface Line {
   name: string;
   points: [x: number | string, y: number][];
-  intervals?: { x: string; low: number; high: number }[];
+  intervals?: { x: number | string; low: number; high: number }[];
 }
 
 export interface Drawing {
@@ -121,7 +121,15 @@ function draw({ title, x, y, series, legend }: Drawing): Html {
     series: series.map((one) => ({ silent: true, ...one })),
   };
   chart.setOption(option);
-  const svg = chart.renderToSVGString().replaceAll(TEXT, 'currentColor').replaceAll(LINE, 'var(--line)');
+  const svg = withoutStyles(chart.renderToSVGString()).replaceAll(TEXT, 'currentColor').replaceAll(LINE, 'var(--line)');
   chart.dispose();
   return new Html(svg.replace('<svg ', `<svg role="img" aria-label="${title.replaceAll('"', '')}" `));
 }
+
+/** Styles as attributes of SVG, so that a page can forbid all that is not its own; those for a pointer that hovers are left out. */
+const withoutStyles = (svg: string): string =>
+  svg
+    .replace(/<style >[^]*?<\/style>\s*/, '')
+    .replaceAll(/ style="([^"]*)"/g, (_, style: string) =>
+      style.split(';').filter(Boolean).map((one) => ` ${one.replace(/^([\w-]+):(.*)$/, '$1="$2"')}`).join(''),
+    ); // prettier-ignore

@@ -35,7 +35,7 @@ export function metricsRows(
       win_rate_low: against!.winRateInterval.low,
       win_rate_high: against!.winRateInterval.high,
       win_rate_over_previous: winRateOverPrevious,
-      kl: against!.kl,
+      kl: against!.kl!,
       ...(secondJudge && {
         second_judge_score: secondJudge.evaluation.meanScore,
         second_judge_win_rate: secondJudge.evaluation.against!.winRate,

@@ -1,12 +1,13 @@
 /** The report: one page without scripts and without anything from elsewhere. */
-import { readFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import type { RunConfig } from '../workflows/config.ts';
 import type { RunStatus } from '../workflows/status.ts';
 import { answersSection } from './answers.ts';
 import type { Origin, RoundArtifacts } from './artifacts.ts';
+import { describeFailure } from './failure.ts';
 import { figures } from './figures.ts';
-import { html, Html } from './html.ts';
+import { html, type Html } from './html.ts';
+import { layout, short, table } from './layout.ts';
 import { HEAD, roundNotes, roundRows } from './rounds.ts';
 import type { StepTime } from './times.ts';
 
@@ -20,50 +21,43 @@ export interface Report {
   price?: number;
 }
 
-const STYLE = new Html(readFileSync(new URL('./style.css', import.meta.url), 'utf8'));
+/** The page, as a file of its own. */
+export const page = (report: Report): string => layout(`selm: ${report.status.name}`, content(report));
 
-export function page(report: Report): string {
+/** What is on it, for pages that have more. Of a run in progress it is what is done so far. */
+export function content(report: Report): Html {
   const { config, status, rounds } = report;
-  const title = `selm: ${status.name}`;
-  const { text } = html`<!doctype html>
-    <html lang="en">
-      <meta charset="utf-8" />
-      <meta name="viewport" content="width=device-width, initial-scale=1" />
-      <meta name="color-scheme" content="light dark" />
-      <title>${title}</title>
-      <style>
-        ${STYLE}
-      </style>
-      <main>
-        <h1>${status.name}</h1>
-        <p class="lead">${lead(report)}</p>
-        ${table('rounds', HEAD, roundRows(status))}
-        <p class="note">
-          On ${status.start?.prompts} held-out prompts. Win rate, KL (nats per answer) and scores are of greedy answers,
-          against the start's; a tie counts half; intervals are 95 %, bootstrap over prompts.
-        </p>
-        ${notes(status)}
-        <section>
-          <h2>Measurements</h2>
-          ${figures(status, rounds)}
-        </section>
-        ${answersSection(rounds)} ${costSection(report)} ${lineageSection(report)}
-        <section>
-          <h2>Configuration</h2>
-          <details>
-            <summary>As the run was started${(status.changes?.length ?? 0) > 0 && '; changed on the way'}</summary>
-            <pre>${stringify(config)}</pre>
-          </details>
-          ${(status.changes ?? []).map(
-            ({ from, settings }) =>
-              html`<p>From round ${from} on:</p>
-                <pre>${stringify(settings)}</pre>`,
-          )}
-        </section>
-      </main>
-    </html> `;
-  return text;
+  const { start } = status;
+  return html`<h1>${status.name}</h1>
+    <p class="lead">${lead(report)}</p>
+    ${start && summary(status, start.prompts)} ${notes(status)} ${rounds.length > 0 && measurements(status, rounds)}
+    ${answersSection(rounds)} ${costSection(report)} ${lineageSection(report)}
+    <section>
+      <h2>Configuration</h2>
+      <details>
+        <summary>As the run was started${(status.changes?.length ?? 0) > 0 && '; changed on the way'}</summary>
+        <pre>${stringify(config)}</pre>
+      </details>
+      ${(status.changes ?? []).map(
+        ({ from, settings }) =>
+          html`<p>From round ${from} on:</p>
+            <pre>${stringify(settings)}</pre>`,
+      )}
+    </section>`;
 }
+
+const summary = (status: RunStatus, prompts: number): Html =>
+  html`${table('rounds', HEAD, roundRows(status))}
+    <p class="note">
+      On ${prompts} held-out prompts. Win rate, KL (nats per answer) and scores are of greedy answers, against the
+      start's; a tie counts half; intervals are 95 %, bootstrap over prompts.
+    </p>`;
+
+const measurements = (status: RunStatus, rounds: RoundArtifacts[]): Html =>
+  html`<section>
+    <h2>Measurements</h2>
+    ${figures(status, rounds)}
+  </section>`;
 
 function lead({ config, status: { state, results, rounds, policy, version } }: Report): Html {
   const accepted = results.filter((result) => result.accepted).length;
@@ -74,29 +68,12 @@ function lead({ config, status: { state, results, rounds, policy, version } }: R
 
 /** What an operator should know: in sentences. */
 const notes = (status: RunStatus): Html[] =>
-  [...roundNotes(status), ...status.repairs, ...status.skipped.map((round) => `Round ${round} was skipped.`)].map(
-    (line) => html`<p class="warning">${line}</p>`,
-  );
-
-export function table(name: string, head: string[], rows: (string | Html)[][]): Html {
-  return html`<div class="scroll">
-    <table id="${name}">
-      <thead>
-        <tr>
-          ${head.map((cell) => html`<th>${cell}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${rows.map(
-          (row) =>
-            html`<tr>
-              ${row.map((cell) => html`<td>${cell}</td>`)}
-            </tr> `,
-        )}
-      </tbody>
-    </table>
-  </div>`;
-}
+  [
+    ...(status.failure ? [describeFailure(status, status.failure)] : []),
+    ...roundNotes(status),
+    ...status.repairs,
+    ...status.skipped.map((round) => `Round ${round} was skipped.`),
+  ].map((line) => html`<p class="warning">${line}</p>`);
 
 function costSection({ times, price }: Report): Html {
   const cost = (seconds: number) => ((seconds / 3600) * price!).toFixed(2);
@@ -129,8 +106,6 @@ function duration(seconds: number): string {
   if (minutes < 60) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
-
-const short = (address: string) => html`<code title="${address}">${address.slice(0, 12)}</code>`;
 
 function lineageSection({ status: { name }, origins }: Report): Html {
   const names = new Map(origins.map(({ address, title }) => [address, title]));

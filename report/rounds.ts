@@ -7,7 +7,7 @@ export const HEAD = ['', 'preferences', 'strict pass', 'mean score', 'win rate o
 export const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** @returns the rows of the table; what is not known yet is left out */
-export const roundRows = ({ start, results }: RunStatus): string[][] => [
+export const roundRows = ({ start, results }: Pick<RunStatus, 'start' | 'results'>): string[][] => [
   ...(start ? [['start', '', ...scores(start), '', start.meanTokens.toFixed(1), '', '']] : []),
   ...results.map(roundRow),
 ];
@@ -19,7 +19,7 @@ function roundRow({ round, label, evaluation, accepted }: RoundResult): string[]
     ...scores(evaluation),
     winRate(evaluation),
     evaluation.meanTokens.toFixed(1),
-    evaluation.against!.kl.toFixed(2),
+    evaluation.against!.kl!.toFixed(2),
     accepted ? 'accepted' : 'rolled back',
   ];
 }

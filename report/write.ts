@@ -1,23 +1,12 @@
 /** A report's files: the page, and beside it the numbers as JSON Lines and as TensorBoard events. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, parse } from 'node:path';
-import type { ArtifactStore } from '../artifacts/store.ts';
+import type { ReadableStore } from '../artifacts/store.ts';
 import { writeJsonl } from '../data/jsonl.ts';
-import type { RunConfig } from '../workflows/config.ts';
-import type { RunStatus } from '../workflows/status.ts';
-import { readOrigins, readRound } from './artifacts.ts';
 import { metricsRows } from './metrics.ts';
 import { page } from './page.ts';
+import { readReport, type ReportInput } from './read.ts';
 import { eventFile, EVENTS_FILE } from './tensorboard.ts';
-import { stepTimes, type ActivityTime } from './times.ts';
-
-export interface ReportInput {
-  config: RunConfig;
-  status: RunStatus;
-  activities: ActivityTime[];
-  /** What an hour of a machine that runs the model costs. */
-  price?: number;
-}
 
 export interface ReportFiles {
   page: string;
@@ -27,10 +16,9 @@ export interface ReportFiles {
 }
 
 /** Writes NAME.html, NAME.metrics.jsonl and NAME.tensorboard. */
-export async function writeReport(store: ArtifactStore, input: ReportInput, file: string): Promise<ReportFiles> {
+export async function writeReport(store: ReadableStore, input: ReportInput, file: string): Promise<ReportFiles> {
   const { status, activities } = input;
-  const rounds = await Promise.all(status.results.map((result) => readRound(store, result)));
-  const origins = await readOrigins(store, status.results);
+  const report = await readReport(store, input);
   const { dir, name } = parse(file);
   const files = {
     page: file,
@@ -39,12 +27,12 @@ export async function writeReport(store: ArtifactStore, input: ReportInput, file
   };
   await mkdir(dirname(file), { recursive: true });
   await mkdir(files.tensorboard, { recursive: true });
-  await writeFile(file, page({ ...input, rounds, origins, times: stepTimes(activities) }));
+  await writeFile(file, page(report));
   const endOf = (round: number) => {
     const ends = activities.filter((activity) => activity.round === round).map(({ ended }) => ended / 1000);
     return ends.length > 0 ? Math.max(...ends) : undefined;
   };
-  const rows = metricsRows(status, rounds, endOf);
+  const rows = metricsRows(status, report.rounds, endOf);
   await writeJsonl(files.metrics, rows.map(({ step, time, metrics }) => ({ step, ...(time !== undefined && { time }), ...metrics }))); // prettier-ignore
   await writeFile(join(files.tensorboard, EVENTS_FILE), eventFile(rows));
   return files;

@@ -8,9 +8,14 @@ export interface DevServer {
   stop(): void;
 }
 
-export async function startDevServer(): Promise<DevServer> {
+/** @param settings of the server's dynamic configuration */
+export async function startDevServer(settings: Record<string, unknown> = {}): Promise<DevServer> {
   const port = await freePort();
   const flags = `server start-dev --ip 127.0.0.1 --port ${port} --headless --log-level error`.split(' ');
-  const server = spawn(await findTemporal(console.error), flags, { stdio: 'ignore' });
+  const dynamic = Object.entries(settings).flatMap(([key, value]) => [
+    '--dynamic-config-value',
+    `${key}=${JSON.stringify(value)}`,
+  ]);
+  const server = spawn(await findTemporal(console.error), [...flags, ...dynamic], { stdio: 'ignore' });
   return { address: `127.0.0.1:${port}`, stop: () => void server.kill() };
 }

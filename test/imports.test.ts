@@ -7,16 +7,23 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const rooms = [
   'cli',
   'cdk',
+  'web',
   'workers',
   'report',
   'workflows',
   'activities',
   'labelers',
+  'openai',
   'endpoint',
   'engine',
   'artifacts',
   'data',
 ];
+
+it('the images hold every room', () => {
+  const held = readFileSync(`${root}/.dockerignore`, 'utf8').split('\n');
+  expect(rooms.filter((room) => !held.some((line) => line.startsWith(`!${room}`)))).toEqual([]);
+});
 
 const sources = (room: string) =>
   (readdirSync(`${root}/${room}`, { recursive: true }) as string[]).filter((file) => file.endsWith('.ts'));

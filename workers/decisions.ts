@@ -11,7 +11,7 @@ import { configQuery } from '../workflows/alignment.ts';
 import type { Settings } from '../workflows/changes.ts';
 import { checkSettings } from '../workflows/config.ts';
 import { retryUpdate, type RetryRequest } from '../workflows/decisions.ts';
-import { findRun } from './runs.ts';
+import { findRun, RunUnanswered } from './runs.ts';
 
 const ANSWER_SECONDS = 30;
 
@@ -34,7 +34,7 @@ export async function decide<Args extends [] | [RetryRequest]>(
     if (error instanceof WorkflowUpdateFailedError) throw new InputError(error.cause?.message ?? error.message);
     if (error instanceof WorkflowNotFoundError) throw new InputError(`Run "${name}" has ended; selm run starts it again.`); // prettier-ignore
     if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
-    throw new Error(`Run "${name}" does not answer: start a worker for it (selm worker --role control).`, { cause: error }); // prettier-ignore
+    throw new RunUnanswered(name, error);
   }
 }
 

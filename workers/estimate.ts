@@ -28,7 +28,8 @@ export interface Estimate {
   heldOut?: number;
   /** Of a round, by step. */
   flops?: ReturnType<typeof roundFlops>;
-  hours?: Record<keyof ReturnType<typeof roundFlops>, number>;
+  /** Of the engine: that of `sample` only where it samples. */
+  hours?: { sample?: number; optimize: number; evaluate: number };
   costPerRound?: number;
   /** What is wrong: a sentence each. */
   problems: string[];
@@ -62,6 +63,8 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
   }
   if (promptsPerRound === undefined) unknown.push(`How many prompts ${config.prompts.train} has is known when it is downloaded: set prompts.perRound for an estimate of the time.`); // prettier-ignore
   if (heldOut === undefined && typeof held === 'string' && isDatasetId(held)) unknown.push(`How many prompts ${held} has is known when it is downloaded: the time of evaluate is left out.`); // prettier-ignore
+  const { server } = config.sample;
+  if (server) unknown.push(`Memory and time of sampling are those of the server at ${server.url}, which is not asked; its model "${server.model}" must be ${config.model}.`); // prettier-ignore
   if (!model) return { promptsPerRound, heldOut, problems, unknown };
   return {
     ...needs(config, model, promptsPerRound, heldOut, assumptions),
@@ -82,15 +85,19 @@ function needs(
   const { promptTokens = optimize.maxPromptLength, answerTokens = sample.maxNewTokens } = tokens;
   const memory = {
     parameters: parameterCount(model),
-    sample: sampleMemory(model, sample, sample.maxPromptLength ?? optimize.maxPromptLength, weightBytes),
+    ...(!sample.server && { sample: sampleMemory(model, sample, sample.maxPromptLength ?? optimize.maxPromptLength, weightBytes) }), // prettier-ignore
     optimize: optimizeMemory(model, { ...optimize, learningRate: 0 }, weightBytes),
   };
   if (prompts === undefined) return memory;
   const size = { prompts, heldOut: heldOut ?? 0, promptTokens, answerTokens };
   const flops = roundFlops(model, size, sample.samplesPerPrompt, optimize);
   const inHours = (operations: number) => operations / (tflops * 1e12) / 3600;
-  const hours = { sample: inHours(flops.sample), optimize: inHours(flops.optimize), evaluate: inHours(flops.evaluate) };
-  const total = hours.sample + hours.optimize + hours.evaluate;
+  const hours = {
+    ...(!sample.server && { sample: inHours(flops.sample) }),
+    optimize: inHours(flops.optimize),
+    evaluate: inHours(flops.evaluate),
+  };
+  const total = (hours.sample ?? 0) + hours.optimize + hours.evaluate;
   return { ...memory, flops, hours, ...(price !== undefined && { costPerRound: total * price }) };
 }
 

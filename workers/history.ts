@@ -9,7 +9,7 @@ import { runStatusQuery, type alignment } from '../workflows/alignment.ts';
 import type { RunConfig } from '../workflows/config.ts';
 import { GPU_QUEUE } from '../workflows/queues.ts';
 import type { RunStatus } from '../workflows/status.ts';
-import { findRun, type RunHandle } from './runs.ts';
+import { findRun, RunUnanswered, type RunHandle } from './runs.ts';
 
 export interface RunRecord {
   config: RunConfig;
@@ -22,17 +22,25 @@ const ANSWER_SECONDS = 30;
 
 /**
  * All that a server knows of a run. One that has ended needs no worker for this.
+ * @param answerSeconds of a run in progress to tell where it is
  * @throws InputError when there is no such run, or it failed before it came to anything
  */
-export async function readRecord(client: Client, name: string): Promise<RunRecord> {
+export async function readRecord(client: Client, name: string, answerSeconds = ANSWER_SECONDS): Promise<RunRecord> {
   const handle = await findRun(client, name);
   const history = await handle.fetchHistory();
   const [{ workflowExecutionStartedEventAttributes: started }] = history.events!;
   const config = fromPayload<RunConfig>(started!.input!.payloads![0]);
-  return { config, status: await readStatus(client, handle, history, name), activities: await timesOf(client, handle) };
+  const status = await readStatus(client, handle, history, name, answerSeconds);
+  return { config, status, activities: await timesOf(client, handle) };
 }
 
-async function readStatus(client: Client, handle: RunHandle, { events }: History, name: string): Promise<RunStatus> {
+async function readStatus(
+  client: Client,
+  handle: RunHandle,
+  { events }: History,
+  name: string,
+  answerSeconds: number,
+): Promise<RunStatus> {
   const end = events!.at(-1)!;
   const completed = end.workflowExecutionCompletedEventAttributes;
   if (completed) return fromPayload<RunStatus>(completed.result!.payloads![0]);
@@ -40,9 +48,9 @@ async function readStatus(client: Client, handle: RunHandle, { events }: History
     throw new InputError(`Run "${name}" failed and has no results: selm run starts it again.`);
   }
   try {
-    return await client.withDeadline(Date.now() + ANSWER_SECONDS * 1000, () => handle.query(runStatusQuery));
+    return await client.withDeadline(Date.now() + answerSeconds * 1000, () => handle.query(runStatusQuery));
   } catch (cause) {
-    throw new Error(`Run "${name}" does not answer: start a worker for it (selm worker --role control).`, { cause });
+    throw new RunUnanswered(name, cause);
   }
 }
 

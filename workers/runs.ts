@@ -1,7 +1,7 @@
 /** Runs as seen from outside: started or found again, watched, and their results. */
 import { randomUUID } from 'node:crypto';
-import { WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client';
-import { defaultPayloadConverter, WorkflowIdConflictPolicy } from '@temporalio/common';
+import { WorkflowFailedError, WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure, defaultPayloadConverter, WorkflowIdConflictPolicy } from '@temporalio/common';
 import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
 import type { Progress } from '../engine/jobs.ts';
@@ -47,6 +47,15 @@ export async function findRun(client: Client, name: string): Promise<RunHandle> 
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) throw new InputError(`There is no run named "${name}".`);
     throw error;
+  }
+}
+
+/** No worker answers for a run in progress. */
+export class RunUnanswered extends Error {
+  override readonly name = 'RunUnanswered';
+
+  constructor(run: string, cause: unknown) {
+    super(`Run "${run}" does not answer: start a worker for it (selm worker --role control).`, { cause });
   }
 }
 
@@ -102,4 +111,13 @@ async function pendingActivities(client: Client, handle: WorkflowHandle): Promis
   const children = (raw.pendingChildren ?? []).map(({ workflowId }) => client.workflow.getHandle(workflowId!));
   const below = await Promise.all(children.map((child) => pendingActivities(client, child)));
   return [...own, ...below.flat()];
+}
+
+/** Why a run failed: what its activity said, without Temporal's wrapping. */
+export function rootCause(error: unknown): unknown {
+  if (!(error instanceof WorkflowFailedError)) return error;
+  let cause = error.cause;
+  while (cause?.cause instanceof Error) cause = cause.cause;
+  const isInput = cause instanceof ApplicationFailure && cause.type === InputError.name;
+  return isInput ? new InputError(cause!.message) : new Error(cause?.message ?? error.message);
 }

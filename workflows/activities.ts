@@ -29,7 +29,8 @@ export const stepName = (): string | undefined => stepUnderWay;
 export const control = named(
   proxyActivities<ControlActivities>({
     taskQueue: CONTROL_QUEUE,
-    startToCloseTimeout: '1h',
+    // Answers and labels that a server gives take the time that it takes.
+    startToCloseTimeout: '1 day',
     heartbeatTimeout: '30s',
     retry,
   }),

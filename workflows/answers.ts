@@ -17,7 +17,7 @@ export interface Answers {
 type Tick = (reused: boolean) => void;
 
 // Greedy answers draw nothing: one seed for all runs lets them share the start policy's.
-const GREEDY_SEED = 0;
+export const GREEDY_SEED = 0;
 
 export async function answerHeldOut(
   { threads, device, evaluate: { maxNewTokens, batchSize, shardSize } }: RunConfig,

@@ -13,12 +13,15 @@ export function describeProblem(
   page = 'docs/config.md',
 ): string {
   // A misspelled key is often missing as well: its spelling is the cause.
-  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
+  const issue = innermost(firstOf(issues));
   const path = issue.path.join('.');
   if (issue.code === 'unrecognized_keys') {
     const unknown = [...issue.path, issue.keys[0]].join('.');
     return `there is no key "${unknown}"; did you mean "${nearest(unknown, keysOf(schema))}"?`;
   }
+  // What may be a key, put where none belongs, is not repeated.
+  if (issue.code === 'custom' && issue.params?.['hidden'])
+    return `"${path}" is not valid: ${issue.message}; see ${page}.`;
   const value = issue.path.reduce((inner, key) => (inner as Record<PropertyKey, unknown>)[key], document);
   if (value === undefined) return `"${path}" is missing; see ${page}.`;
   if (value === null) return `"${path}" has no value; give it one or remove the key.`;
@@ -26,14 +29,32 @@ export function describeProblem(
   return `"${path}" cannot be ${JSON.stringify(value)}: ${expected}; see ${page}.`;
 }
 
+type Issue = z.core.$ZodIssue;
+
+const firstOf = (issues: Issue[]): Issue => issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
+
+/** Of a union, what is wrong by that kind of it which the value is of, where there is one. */
+function innermost(issue: Issue): Issue {
+  if (issue.code !== 'invalid_union') return issue;
+  const kind = issue.errors.find((issues) =>
+    issues.some(({ path, code }) => path.length > 0 || code === 'unrecognized_keys'),
+  );
+  if (!kind) return issue;
+  const inner = firstOf(kind);
+  return innermost({ ...inner, path: [...issue.path, ...inner.path] });
+}
+
 /** Every key of the schema with the keys below it, joined by dots. */
 function keysOf(schema: z.ZodType): string[] {
-  const below = ({ properties = {}, oneOf = [] }: z.core.JSONSchema.BaseSchema, prefix: string): string[] => [
+  const below = (
+    { properties = {}, oneOf = [], anyOf = [] }: z.core.JSONSchema.BaseSchema,
+    prefix: string,
+  ): string[] => [
     ...Object.entries(properties).flatMap(([name, value]) => [
       `${prefix}${name}`,
       ...below(value as z.core.JSONSchema.BaseSchema, `${prefix}${name}.`),
     ]),
-    ...(oneOf as z.core.JSONSchema.BaseSchema[]).flatMap((one) => below(one, prefix)),
+    ...([...oneOf, ...anyOf] as z.core.JSONSchema.BaseSchema[]).flatMap((one) => below(one, prefix)),
   ];
   return below(z.toJSONSchema(schema, { io: 'input' }), '');
 }

@@ -10,11 +10,21 @@ import { isDatasetId, isModelId } from '../data/hub.ts';
 import { deviceSchema, objectiveSchema, Q8_ON_CPU, samplingSchema, trainingSchema } from '../engine/settings.ts';
 import { labelSchema, locateLabeler, type LabelSettings } from '../labelers/index.ts';
 import type { Locate } from '../labelers/labeler.ts';
+import { samplerSchema } from '../openai/sampler-settings.ts';
 import { withSettings, type Settings } from './changes.ts';
 import { describeProblem } from './config-problem.ts';
 
 const positiveInt = z.int().positive();
 const shardSize = positiveInt.default(256).describe('Prompts per activity; the workers share the shards among them.');
+
+const sampleSchema = samplingSchema.extend({
+  shardSize,
+  server: samplerSchema
+    .optional()
+    .describe(
+      "A server that samples a round's answers in the engine's stead. It has the run's model, and loads the adapter of each round as vLLM does. Held-out answers, log-probabilities and training stay with the engine, `batchSize` and `weights` have no say. Nobody can compute again what it has sampled: `selm verify` leaves it out.",
+    ),
+});
 
 const promptsSchema = z.strictObject({
   train: z
@@ -108,7 +118,7 @@ const budgetSchema = z.strictObject({
     ),
 });
 
-export const runSchema = z.strictObject({
+const runObject = z.strictObject({
   name: z
     .string()
     .regex(/^[\w.-]+$/, 'expected letters, digits, ".", "_" and "-"')
@@ -127,7 +137,7 @@ export const runSchema = z.strictObject({
       'Threads of the engine; results are the same to the bit for the same number. Default: the cores of the machine that starts the run.',
     ),
   device: deviceSchema.optional().describe(`${deviceSchema.description} Labelers compute on the CPU. Default: cpu.`),
-  sample: samplingSchema.extend({ shardSize }).prefault({}).describe('How the policy answers the prompts of a round.'),
+  sample: sampleSchema.prefault({}).describe('How the policy answers the prompts of a round.'),
   label: labelSchema.prefault({}).describe('How answers become preferences.'),
   optimize: optimizeSchema.prefault({}).describe('How the policy is trained on the preferences of a round.'),
   evaluate: evaluateSchema
@@ -139,6 +149,17 @@ export const runSchema = z.strictObject({
   budget: budgetSchema.optional().describe('What the run may cost. What is found made costs nothing.'),
   output: z.string().optional().describe('Folder to which the last accepted policy is written when the run ends.'),
 });
+
+/** What each section may have by itself, less what does not go together. */
+export const runSchema = runObject
+  .refine(({ sample, optimize }) => !sample.server || !optimize.full, {
+    path: ['optimize', 'full'],
+    error: 'a server that samples (sample.server) is given adapters only, train one or let the engine sample',
+  })
+  .refine(({ sample }) => !sample.server || sample.weights !== 'q8', {
+    path: ['sample', 'weights'],
+    error: 'a server that samples (sample.server) has weights of its own, remove one of the two',
+  });
 export type RunConfig = z.infer<typeof runSchema> & { threads: number };
 
 /**
@@ -165,7 +186,7 @@ export function readConfig(what: string, document: object, folder: string): RunC
     throw new InputError(`${what}: "sample.weights": ${Q8_ON_CPU}`);
   const { train, heldOut } = prompts;
   return {
-    ...locateLabelers(rest, { path, model: modelAt }),
+    ...locateSettings(rest, { path, model: modelAt }),
     threads,
     // Named or not, the CPU is the same to a step's key.
     ...(device !== undefined && device !== 'cpu' && { device }),
@@ -183,24 +204,30 @@ export function readConfig(what: string, document: object, folder: string): RunC
 /**
  * A labeler's settings by themselves.
  * @param file has what stands under `label` in a run's; paths in it are relative to it
- * @param by the labeler's name, where the file does not say it
+ * @param given settings that stand elsewhere: the labeler's name where the file does not say it, or all of them
  * @throws InputError that names file or labeler, and the key
  */
-export function readLabelSettings(file: string | undefined, by: string | undefined): LabelSettings {
-  const document = { ...(file !== undefined && readYaml(file, "a labeler's")), ...(by !== undefined && { by }) };
+export function readLabelSettings(file: string | undefined, given: { by?: string }): LabelSettings {
+  const document = { ...(file !== undefined && readYaml(file, "a labeler's")), ...given };
   const parsed = labelSchema.safeParse(document);
   if (!parsed.success) {
-    throw new InputError(`${file ?? `--by ${by}`}: ${describeProblem(labelSchema, document, parsed.error)}`);
+    throw new InputError(`${file ?? `--by ${given.by}`}: ${describeProblem(labelSchema, document, parsed.error)}`);
   }
   return locateLabeler(parsed.data, locateFrom(file === undefined ? '.' : dirname(file)));
 }
 
-/** The labelers' settings with their paths made absolute. */
-function locateLabelers<C extends Pick<RunConfig, 'label' | 'evaluate'>>(config: C, locate: Locate): C {
-  const { label, evaluate } = config;
+/** The settings of labelers and of sampling with their paths made absolute. */
+function locateSettings<C extends Pick<RunConfig, 'sample' | 'label' | 'evaluate'>>(config: C, locate: Locate): C {
+  const { sample, label, evaluate } = config;
   const { secondJudge } = evaluate;
+  const { server } = sample;
+  const adapterFolder = server?.adapterFolder;
   return {
     ...config,
+    sample: {
+      ...sample,
+      ...(adapterFolder !== undefined && { server: { ...server!, adapterFolder: locate.path(adapterFolder) } }),
+    },
     label: locateLabeler(label, locate),
     evaluate: { ...evaluate, ...(secondJudge && { secondJudge: locateLabeler(secondJudge, locate) }) },
   };
@@ -230,7 +257,7 @@ export function checkSettings(config: RunConfig, settings: Settings): Settings {
   const changed = withSettings(config, settings);
   const parsed = runSchema.safeParse(changed);
   if (!parsed.success) throw new InputError(`--set: ${describeProblem(runSchema, changed, parsed.error)}`);
-  const located = locateLabelers(parsed.data, locateFrom('.'));
+  const located = locateSettings(parsed.data, locateFrom('.'));
   const valueOf = (key: string) =>
     key.split('.').reduce((section, name) => (section as Settings)[name], located as unknown);
   return Object.fromEntries(Object.keys(settings).map((key) => [key, valueOf(key)]));

@@ -22,18 +22,18 @@ export function judgeRound(
 ): Verdict {
   const { minWinRate, maxKl, maxLengthGrowth, minSecondJudgeWinRate } = gate;
   const { winRate, kl, opponent } = overPrevious.against!;
-  const growth = overPrevious.meanTokens / opponent.meanTokens;
+  const growth = overPrevious.meanTokens / opponent.meanTokens!;
   const reasons: string[] = [];
   if (minWinRate !== undefined && winRate < minWinRate) {
     reasons.push(`Its win rate over the policy it started from is ${percent(winRate)}, below minWinRate of ${percent(minWinRate)}.`); // prettier-ignore
   }
-  if (maxKl !== undefined && kl > maxKl) {
+  if (maxKl !== undefined && kl! > maxKl) {
     reasons.push(
-      `Its KL from the policy it started from is ${kl.toFixed(2)} nats per answer, above maxKl of ${maxKl}.`,
+      `Its KL from the policy it started from is ${kl!.toFixed(2)} nats per answer, above maxKl of ${maxKl}.`,
     );
   }
   if (maxLengthGrowth !== undefined && growth > maxLengthGrowth) {
-    reasons.push(`Its answers are ${growth.toFixed(2)} times as long as those of the policy it started from (${overPrevious.meanTokens.toFixed(1)} tokens, ${opponent.meanTokens.toFixed(1)} before), above maxLengthGrowth of ${maxLengthGrowth}.`); // prettier-ignore
+    reasons.push(`Its answers are ${growth.toFixed(2)} times as long as those of the policy it started from (${overPrevious.meanTokens.toFixed(1)} tokens, ${opponent.meanTokens!.toFixed(1)} before), above maxLengthGrowth of ${maxLengthGrowth}.`); // prettier-ignore
   }
   const secondRate = second?.against!.winRate;
   if (minSecondJudgeWinRate !== undefined && secondRate !== undefined && secondRate < minSecondJudgeWinRate) {

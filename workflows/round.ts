@@ -1,5 +1,6 @@
 /** One SELM iteration: sample, label, optimize, evaluate. */
 import { defineQuery, defineSignal, isCancellation, setHandler, TemporalFailure } from '@temporalio/workflow';
+import type { Address } from '../artifacts/manifest.ts';
 import type { PromptSet } from '../activities/prepare.ts';
 import { answerHeldOut, compareAnswers, comparisonActivities, type Answers } from './answers.ts';
 import { control, model, nameStep } from './activities.ts';
@@ -36,7 +37,13 @@ export const roundStatusQuery = defineQuery<RoundStatus>('status');
 export const haltSignal = defineSignal('halt');
 
 /** Rounds of a run draw different random numbers, as do runs of neighbouring seeds. */
-const roundSeed = (seed: number, round: number) => seed * 1000 + round;
+export const roundSeed = (seed: number, round: number) => seed * 1000 + round;
+
+/**
+ * Objectives whose reference responses are the start policy's, as their papers have it, and not those of the policy that the
+ * round starts from.
+ */
+export const FROM_START: string[] = ['xpo', 'vpo'];
 
 /** A round that was told to end before it was done, or has spent what was left of the budget. */
 export interface HaltedRound extends Spent {
@@ -93,15 +100,29 @@ async function runRound({
     }
   };
 
-  const { shardSize, ...settings } = config.sample;
+  const { shardSize, server, ...settings } = config.sample;
   const shards = shardsOf(prompts.count, shardSize);
-  const shared = { policy, prompts: prompts.address, settings, seed, threads, device };
-  const responses = await step('sample', shards.length, (tick) => runShards('sample', shared, shards, tick));
+  const shared = { prompts: prompts.address, seed, threads, device, ...(server && { server }) };
+  const answersOf = async (of: Address, samplesPerPrompt: number, tick: (reused: boolean) => void) => {
+    try {
+      const input = { ...shared, policy: of, settings: { ...settings, samplesPerPrompt } };
+      return await runShards('sample', input, shards, tick);
+    } finally {
+      // Where each worker has its own, none is known that has loaded it.
+      if (server?.workers === 'control') await control.unloadAdapter({ policy: of, server });
+    }
+  };
+  // In the first round the start policy's answers are among the round's.
+  const fromStart = FROM_START.includes(config.optimize.objective.name) && policy !== start.policy;
+  const { responses, references } = await step('sample', (fromStart ? 2 : 1) * shards.length, async (tick) => ({
+    responses: await answersOf(policy, settings.samplesPerPrompt, tick),
+    ...(fromStart && { references: await answersOf(start.policy, 1, tick) }),
+  }));
 
   const labeled = await step('label', shards.length + 1, async (tick) => {
     const answered = responses.map((shard) => ({ responses: shard }));
     const labels = await runShards('label', { label: config.label, threads }, answered, tick);
-    const result = await control.prefer({ labels });
+    const result = await control.prefer({ labels, ...(references && { references }) });
     tick(result.reused);
     return result;
   });

@@ -11,6 +11,7 @@ import type { Spent } from '../activities/spent.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { LabelSettings } from '../labelers/index.ts';
 import { needsEngine } from '../labelers/needs.ts';
+import type { SamplerSettings } from '../openai/sampler-settings.ts';
 import { control, model, nameStep, stepName } from './activities.ts';
 import { countFrom, Halted, isBudgetSpent, secondsLeft, secondsOfFailure, spend, spent } from './spending.ts';
 
@@ -39,8 +40,8 @@ type Input<Activity extends keyof Activities> = Parameters<Activities[Activity]>
 /** An activity for some of a step's shards: what their inputs share, and what each has of its own. */
 interface Block {
   activity: 'sample' | 'score' | 'label' | 'judge';
-  /** With the settings of the labeler, of what labels. */
-  shared: { label?: LabelSettings };
+  /** With the settings of the labeler, of what labels, and of the server, where one samples. */
+  shared: { label?: LabelSettings; server?: SamplerSettings };
   shards: object[];
   /** Of a block with a workflow of its own: the step it belongs to, and the GPU seconds it may spend (none: what it likes). */
   step?: string;
@@ -118,8 +119,9 @@ export async function shardBlock(block: Block): Promise<BlockResult> {
   }
 }
 
-/** Labels that no model makes leave the engines to others, and cost nothing of the budget. */
-const isLight = ({ shared: { label } }: Block): boolean => label !== undefined && !needsEngine(label);
+/** Labels that no model makes, and answers of a server, leave the engines to others, and cost nothing of the budget. */
+const isLight = ({ shared: { label, server } }: Block): boolean =>
+  label ? !needsEngine(label) : server?.workers === 'control';
 
 const mayBegin = (block: Block) => () => isLight(block) || !isBudgetSpent();
 

@@ -9,10 +9,11 @@ import { Graph } from '../../engine/graph/tensor.ts';
 import type { Progress } from '../../engine/jobs.ts';
 import { openPolicy } from '../../engine/policy.ts';
 import { float32, Session } from '../../engine/session.ts';
-import { samplingSchema, trainingSchema } from '../../engine/settings.ts';
+import { samplingSchema } from '../../engine/settings.ts';
 import type { Task } from '../cases.ts';
 import type { Printed } from '../measurement.ts';
 import type { Work } from '../work.ts';
+import { optimizeJob } from './optimize-job.ts';
 
 const [task, file, threadsText] = process.argv.slice(2) as [Task, string, string];
 const threads = Number(threadsText);
@@ -30,25 +31,7 @@ async function timed<T>(action: () => Promise<T>): Promise<[seconds: number, val
 
 /** The first step touches all memory for the first time, on every side: the steps after it are what a long training is made of. */
 async function optimize(referenceGiven: boolean): Promise<Printed> {
-  const { beta, alpha, learningRate, batchSize, adapter, model } = work;
-  const rows = work.preferences.map(({ prompt, chosen, rejected, reference }) => ({
-    prompt_input_ids: prompt,
-    chosen_input_ids: chosen,
-    rejected_input_ids: rejected,
-    reference_input_ids: reference,
-  }));
-  const policy = { model, ...(adapter && { adapter }) };
-  const training = trainingSchema.parse({
-    full: !adapter,
-    learningRate,
-    batchSize,
-    schedule: 'constant',
-    shuffle: false,
-    maxGradNorm: 1,
-    maxLength: 8192,
-  });
-  const objective = { name: 'selm', beta, alpha } as const;
-  const job = { policy, reference: policy, rows, objective, training, seed: 0, threads, outDir: join(folder, 'out') };
+  const job = optimizeJob(work, threads, join(folder, 'out'));
   const ends: number[] = [];
   const started = now();
   let scored = started;
@@ -90,7 +73,7 @@ async function generate(newTokens: number): Promise<number> {
   return seconds;
 }
 
-const tasks: Record<Exclude<Task, 'round'>, () => Promise<Printed>> = {
+const tasks: Record<Exclude<Task, 'round' | 'profile'>, () => Promise<Printed>> = {
   optimize: () => optimize(false),
   precomputed: () => optimize(true),
   async sample() {
@@ -117,6 +100,13 @@ const tasks: Record<Exclude<Task, 'round'>, () => Promise<Printed>> = {
     const [seconds, scores] = await timed(() => engine.run('score', job, quiet));
     return { seconds, values: scores.map(({ logp }) => logp) };
   },
+  async turns() {
+    const started = now();
+    await tasks.sample();
+    await tasks.score();
+    await optimize(false);
+    return { seconds: now() - started };
+  },
   async matmul() {
     let best: Printed = { seconds: Infinity, gigaflops: 0 };
     for (const n of [1024, 2048, 4096]) {
@@ -137,7 +127,7 @@ const tasks: Record<Exclude<Task, 'round'>, () => Promise<Printed>> = {
   },
 };
 
-const printed = await tasks[task as Exclude<Task, 'round'>]();
+const printed = await tasks[task as Exclude<Task, 'round' | 'profile'>]();
 await engine.close();
 rmSync(folder, { recursive: true });
 console.log(JSON.stringify(printed));

@@ -54,10 +54,28 @@ export class CacheBlock {
   /**
    * Appends `count` tokens to a row from a run's output.
    * @param source the tensor by its name here, [sourceRows, kvHeads, sourceLength, headDim]
+   * @param from where in the source's row they begin
    */
-  append(row: number, source: (name: string) => ort.Tensor, sourceRow: number, sourceLength: number, count: number) {
+  append(
+    row: number,
+    source: (name: string) => ort.Tensor,
+    sourceRow: number,
+    sourceLength: number,
+    count: number,
+    from = 0,
+  ) {
     for (const [name, target] of this.tensors) {
-      this.copy(target, this.capacity, row, this.lengths[row], bitsOf(source(name)), sourceLength, sourceRow, count);
+      this.copy(
+        target,
+        this.capacity,
+        row,
+        this.lengths[row],
+        bitsOf(source(name)),
+        sourceLength,
+        sourceRow,
+        count,
+        from,
+      );
     }
     this.lengths[row] += count;
   }
@@ -88,10 +106,11 @@ export class CacheBlock {
     sourceLength: number,
     sourceRow: number,
     count: number,
+    sourceOffset = 0,
   ): void {
     const { heads, width } = this;
     for (let head = 0; head < heads; head++) {
-      const from = (sourceRow * heads + head) * sourceLength * width;
+      const from = ((sourceRow * heads + head) * sourceLength + sourceOffset) * width;
       const to = ((targetRow * heads + head) * targetLength + offset) * width;
       target.set(source.subarray(from, from + count * width), to);
     }

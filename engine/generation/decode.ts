@@ -9,7 +9,7 @@ import * as ops from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
 import { Graph, type Dim, type Shape, type Tensor } from '../graph/tensor.ts';
 import type { Adapter } from '../model/lora.ts';
-import type { ModelFiles } from '../model/parameters.ts';
+import { packedWeights, type ModelFiles } from '../model/parameters.ts';
 import { quantizedWeights } from '../model/quantize.ts';
 import { headLogits, transformer, type Attend } from '../model/transformer.ts';
 import { policyParameters } from '../policy.ts';
@@ -67,6 +67,7 @@ export function decodeGraph(
   const pasts = layerNumbers.map((l) => block(B, 'W', [pastKey(l), pastValue(l)], pastMask));
   const parameters = {
     ...policyParameters(g, model, adapter),
+    weight: packedWeights(g, model, target.compute),
     ...(settings.weights === 'q8' && { quantized: quantizedWeights(g, model) }),
   };
   const empty = ops.zeros(g, [B, kvHeads, 0, headDim], target.compute);
@@ -85,7 +86,7 @@ export function decodeGraph(
       // [B, heads, 1, d] to [B, kvHeads, group, d]: the queries that share a key head lie side by side.
       const grouped = ops.reshape(b, query, [B, kvHeads, group, headDim]);
       const attended = blockAttention(b, grouped, samples, prompts[layer], pasts[layer], current);
-      return ops.reshape(b, attended, [B, heads, 1, headDim]);
+      return ops.reshape(b, attended, [B, heads * headDim]);
     };
     const hidden = transformer(b, config, parameters, ids, positions, attend);
     const logits = headLogits(b, config, parameters, hidden);

@@ -1,10 +1,10 @@
 /** How far the policy that decodes with 8-bit weights is from the policy itself. */
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
-import { segmentedAttention } from '../model/attention.ts';
+import { packedAttention } from '../model/attention.ts';
 import { quantizedWeights } from '../model/quantize.ts';
 import { headLogits, transformer } from '../model/transformer.ts';
-import { packGroups, planBatches, SCORING_TOKENS, type Group } from '../packing.ts';
+import { packedInputs, packGroups, planBatches, SCORING_TOKENS, type Group } from '../packing.ts';
 import { adapterFeeds, policyParameters, type OpenPolicy } from '../policy.ts';
 import { Session } from '../session.ts';
 
@@ -16,17 +16,17 @@ export interface Divergence {
 }
 
 /**
- * Takes packGroups()'s `ids`, `positions`, `segments`, `rows` and `owners`; gives `kl`, [K, C]: for each response token the
+ * Takes packGroups()'s `ids`, `positions`, `blocks`, `rows` and `owners`; gives `kl`, [K, C]: for each response token the
  * divergence of the two distributions it was drawn from.
  */
 function divergenceGraph({ model, adapter }: Pick<OpenPolicy, 'model' | 'adapter'>): Graph {
   const g = new Graph();
   const { config } = model;
-  const [ids, positions, segments] = ['ids', 'positions', 'segments'].map((name) => g.input(name, 'int64', ['G', 'S']));
+  const { ids, positions, blocks } = packedInputs(g);
   const rows = g.input('rows', 'int64', ['K', 'C']);
   const own = policyParameters(g, model, adapter);
   const rounded = { ...own, quantized: quantizedWeights(g, model) };
-  const attend = segmentedAttention(g, config, segments);
+  const attend = packedAttention(config, blocks);
   const policies = [own, rounded].map((parameters) => ({
     parameters,
     hidden: transformer(g, config, parameters, ids, positions, attend),
@@ -53,8 +53,8 @@ export async function quantizationDivergence(
   try {
     let [sum, tokens] = [0, 0];
     for (const batch of planBatches(groups, SCORING_TOKENS)) {
-      const { ids, positions, segments, rows, owners } = packGroups(batch.map((i) => groups[i]), opened.model.config.vocabSize).feeds; // prettier-ignore
-      const { kl } = await session.run({ ids, positions, segments, rows, ...adapterFeeds(opened.adapter) });
+      const { owners, targets: _, ...feeds } = packGroups(batch.map((i) => groups[i]), opened.model.config.vocabSize).feeds; // prettier-ignore
+      const { kl } = await session.run({ ...feeds, ...adapterFeeds(opened.adapter) });
       for (const [i, value] of (kl.data as Float32Array).entries()) {
         if ((owners.data as BigInt64Array)[i] < 0n) continue;
         sum += value;

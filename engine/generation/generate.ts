@@ -1,20 +1,18 @@
 /** Batched decoding: prompts enter as others leave, samples of a prompt share its keys and values. */
-import { InputError } from '../../data/errors.ts';
-import { checkSequenceLength } from '../model/config.ts';
 import type { ModelFiles } from '../model/parameters.ts';
 import { packTokens, planBatches } from '../packing.ts';
 import { adapterFeeds, type OpenPolicy } from '../policy.ts';
 import { uniform } from '../random.ts';
 import { bool, float32, int64, Session, type Feeds } from '../session.ts';
 import type { SamplingSettings } from '../settings.ts';
-import { located } from '../tokenize.ts';
+import { checkPromptLength } from '../tokenize.ts';
 import { CacheBlock } from './cache.ts';
 import { decodeGraph, pastKey, pastValue, promptKey, promptValue } from './decode.ts';
 import { prefillGraph } from './prefill.ts';
 
 /** Tokens decoded by one run of the graph: long enough to make what surrounds a run small, short enough to refill rows soon. */
 const RUN_TOKENS = 32;
-/** Prompt tokens computed at once: attention's memory grows with the square of a prompt's length. */
+/** Prompt tokens computed at once: bounds memory. */
 const PREFILL_TOKENS = 4096;
 
 export interface PromptTokens {
@@ -72,11 +70,10 @@ export class Generator {
     threads: number,
   ): Promise<Generator> {
     const options = { folder: model.dataFolder, device: model.target.device, threads };
-    const sessions = {
-      prefill: await Session.open(prefillGraph(model, adapter), options),
-      decode: await Session.open(decodeGraph(model, adapter, settings, eosIds), { ...options, prepack: true }),
-    };
-    return new Generator(model, settings, sessions, adapterFeeds(adapter), eosIds);
+    // In this order: until the weights of the one are packed they are in memory twice, and the other may bring a copy of its own.
+    const decode = await Session.open(decodeGraph(model, adapter, settings, eosIds), { ...options, prepack: true });
+    const prefill = await Session.open(prefillGraph(model, adapter), options);
+    return new Generator(model, settings, { prefill, decode }, adapterFeeds(adapter), eosIds);
   }
 
   /**
@@ -89,7 +86,7 @@ export class Generator {
     onRun: (prompts: number, tokens: number) => void,
   ): Promise<Generated[][]> {
     const { samplesPerPrompt, batchSize } = this.settings;
-    for (const { id, tokens } of prompts) this.checkLength(id, tokens.length);
+    for (const { id, tokens } of prompts) checkPromptLength(id, tokens.length, this.model.config, this.settings);
     // Longest first: whoever takes a place later fits the room that is there.
     const waiting = prompts
       .map((_, i) => i)
@@ -135,14 +132,6 @@ export class Generator {
     return results;
   }
 
-  private checkLength(id: string, length: number): void {
-    const { maxPromptLength, maxNewTokens } = this.settings;
-    if (maxPromptLength !== undefined && length > maxPromptLength) {
-      throw new InputError(`Prompt "${id}" has ${length} tokens, more than the ${maxPromptLength} of maxPromptLength.`);
-    }
-    located(`Prompt "${id}"`, () => checkSequenceLength(this.model.config, length + maxNewTokens));
-  }
-
   /** Computes the keys and values of prompts that entered, all tokens but the last, which the first decoding step takes. */
   private async fillPrompts(
     prompts: PromptTokens[],
@@ -153,10 +142,13 @@ export class Generator {
     const filled = places.filter((place) => prompts[slots[place].prompt].tokens.length > 1);
     const groups = filled.map((place) => ({ prompt: prompts[slots[place].prompt].tokens.slice(0, -1), responses: [] }));
     for (const batch of planBatches(groups, PREFILL_TOKENS)) {
-      const { feeds, width } = packTokens(batch.map((i) => groups[i]));
+      const { feeds, starts } = packTokens(batch.map((i) => groups[i]));
       const outputs = await this.prefill.run({ ...feeds, ...this.adapter });
       const source = (name: string) => outputs[name.replace('prompt_', '')];
-      for (const [row, i] of batch.entries()) block.append(filled[i], source, row, width, groups[i].prompt.length);
+      const width = feeds['ids'].dims[1];
+      for (const [n, i] of batch.entries()) {
+        block.append(filled[i], source, 0, width, groups[i].prompt.length, starts[n]);
+      }
     }
   }
 

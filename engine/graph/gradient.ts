@@ -49,6 +49,25 @@ const elementwise = (expressions: (g: Graph, dy: Tensor, node: Node) => (() => T
   );
 
 const flag = (node: Node, name: string) => Boolean(node.attributes[name]);
+/** Whether a matrix has so few columns as LoRA's ranks are. */
+const isNarrow = ({ shape }: Tensor) => typeof shape[1] === 'number' && shape[1] <= 128;
+
+/** alpha a^T b + sum. The kernels are slow at transposing a long matrix on the way: a narrow one is transposed beforehand. */
+function innerProduct(g: Graph, a: Tensor, b: Tensor, alpha: number, sum?: Tensor): Tensor {
+  const turned = (x: Tensor) => ops.transpose(g, x, [1, 0]);
+  if (isNarrow(a)) {
+    // Of a norm x r w, (x r w)^T is not kept for this alone: (a r)^T x w is the same.
+    const norm = g.tape.find(({ opType, outputs }) => opType === 'SimplifiedLayerNormalization' && outputs[0] === b);
+    if (!norm) return ops.gemm(g, turned(a), b, { alpha, c: sum });
+    const [x, w] = norm.inputs as Tensor[];
+    const scaled = ops.cast(g, ops.mul(g, ops.wide(g, a), norm.outputs[1]), a.type);
+    const product = ops.mul(g, ops.gemm(g, turned(scaled), x, { alpha }), w);
+    return sum ? ops.add(g, sum, product) : product;
+  }
+  if (!isNarrow(b)) return ops.gemm(g, a, b, { transA: true, alpha, c: sum });
+  const product = turned(ops.gemm(g, turned(b), a, { alpha }));
+  return sum ? ops.add(g, sum, product) : product;
+}
 const alphaOf = (node: Node) => (node.attributes['alpha'] as { float: number }).float;
 
 export const rules: Record<string, Rule> = {
@@ -63,14 +82,6 @@ export const rules: Record<string, Rule> = {
   }),
   Neg: simple((g, dy) => [() => ops.neg(g, dy)]),
   Softplus: simple((g, dy, { inputs: [x] }) => [() => ops.mul(g, dy, ops.sigmoid(g, x!))]),
-
-  // silu'(x) = s + silu(x) - silu(x) s, s = sigmoid(x)
-  QuickGelu: simple((g, dy, { inputs: [x], outputs: [y] }) => [
-    () => {
-      const s = ops.sigmoid(g, x!);
-      return ops.mul(g, dy, ops.add(g, s, ops.sub(g, y, ops.mul(g, y, s))));
-    },
-  ]),
 
   // dx = p (dy - sum(dy p))
   Softmax: simple((g, dy, { outputs: [p] }) => [
@@ -129,10 +140,12 @@ export const rules: Record<string, Rule> = {
       transA
         ? ops.gemm(g, b, dy!, { transA: transB, transB: true, alpha, c: sum })
         : ops.gemm(g, dy!, b, { transB: !transB, alpha, c: sum });
-    const db: Contribution = (sum) =>
-      transB
-        ? ops.gemm(g, dy!, a, { transA: true, transB: transA, alpha, c: sum })
-        : ops.gemm(g, a, dy!, { transA: !transA, alpha, c: sum });
+    const db: Contribution = (sum) => {
+      if (!transA) return transB ? innerProduct(g, dy!, a, alpha, sum) : innerProduct(g, a, dy!, alpha, sum);
+      return transB
+        ? ops.gemm(g, dy!, a, { transA: true, transB: true, alpha, c: sum })
+        : ops.gemm(g, a, dy!, { alpha, c: sum });
+    };
     return [da, db, c && plain(g, () => unbroadcast(g, dy!, c.shape))];
   },
 

@@ -50,6 +50,7 @@ export const greaterOrEqual = comparison('GreaterOrEqual');
 export const neg = unary('Neg');
 export const not = unary('Not');
 export const exp = unary('Exp');
+export const log = unary('Log');
 export const sqrt = unary('Sqrt');
 export const sin = unary('Sin');
 export const cos = unary('Cos');
@@ -319,6 +320,11 @@ export function zeros(g: Graph, shape: Shape, type: ElementType = 'float32'): Te
     { axis: 0 },
   );
   return cast(g, one(g, 'ConstantOfShape', [size], shape, 'float32'), type);
+}
+
+/** A matrix with zeros below its diagonal number `k`, int64 [1]; diagonal 0 begins in the corner, 1 right of it. */
+export function upperTriangle(g: Graph, x: Tensor, k: Tensor): Tensor {
+  return one(g, 'Trilu', [x, k], x.shape, x.type, { upper: 1 });
 }
 
 /** Index of the largest element of each row, the first of equals. [rows, n] to int64 [rows]. */

@@ -54,6 +54,8 @@ export class Graph {
   readonly inputs: Tensor[] = [];
   readonly outputs: { name: string; tensor: Tensor }[] = [];
   readonly parent: Graph | undefined;
+  /** What held() was given, by the names of the inputs. */
+  readonly heldData = new Map<string, { data: Float32Array; shape: number[] }>();
   private readonly initializers = new Map<string, OnnxInitializer>();
   private readonly constants = new Map<string, Tensor>();
   private readonly dims = new Map<string, Tensor>();
@@ -104,6 +106,15 @@ export class Graph {
   external(name: string, type: ElementType, shape: number[], data: ExternalData): Tensor {
     this.root.initializers.set(name, { name, type, shape, data });
     return { name, type, shape };
+  }
+
+  /**
+   * A tensor whose numbers lie in this process's memory, where they may serve other graphs, too: an input that a session of the
+   * graph feeds by itself.
+   */
+  held(name: string, shape: number[], data: Float32Array): Tensor {
+    this.root.heldData.set(name, { data, shape });
+    return this.root.input(name, 'float32', shape);
   }
 
   floats(values: number[], shape: number[] = [values.length]): Tensor {

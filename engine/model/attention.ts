@@ -1,121 +1,122 @@
-/** Attention over whole sequences that share a prompt: each response sees the prompt and itself, not its siblings. */
+/** Attention over prompts and their responses laid end to end: each response sees its prompt and itself, nothing else. */
 import type { Rule } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
-import type { Graph, Tensor } from '../graph/tensor.ts';
+import { product } from '../graph/shape.ts';
+import type { Graph, Shape, Tensor } from '../graph/tensor.ts';
 import type { ModelConfig } from './config.ts';
 import type { Attend } from './transformer.ts';
 
 /** Added to the score of a position that must not be seen: its weight is zero in float32 whatever the other scores are. */
 export const HIDDEN = -1e9;
 
-/** The segment of a prompt's tokens; responses count from 1, padding is negative. */
-export const PROMPT = 0;
+/**
+ * What a block is told by: its `queries`, from `start` to `end`, see all keys from `promptStart` to `promptEnd`, and of those from
+ * `segment` on what does not stand after them; `earlier` keys are none of the block's own. Blocks follow each other without a
+ * gap, those of a prompt before those that see it.
+ */
+export const BLOCK = ['promptStart', 'promptEnd', 'segment', 'start', 'end', 'queries', 'earlier'] as const;
 
 /**
- * Queries whose scores exist at the same time. Memory grows with the length of a sequence, not with its square, and keys that
- * come after a block's last query are not looked at.
+ * Attention by blocks of queries, so that only one block's scores exist at the same time: memory grows with the length of a
+ * sequence, not with its square, and no key is looked at that no query of the block sees. The backward pass computes the
+ * weights of a block again rather than keep them (as arXiv 2205.14135 does).
+ * @param blocks int64 [N, BLOCK.length]
  */
-const BLOCK_QUERIES = 256;
-
-/**
- * Causal attention within a group of segments: a token sees what stands before it in the prompt and in its own segment.
- * Padding stands at the end, so no real token sees it. The backward pass computes the weights of a block again rather than
- * keep them (as arXiv 2205.14135 does).
- * @param segments int64 [G, S]
- */
-export function segmentedAttention(g: Graph, config: ModelConfig, segments: Tensor): Attend {
-  const mask = segmentMask(g, segments);
+export function packedAttention(config: ModelConfig, blocks: Tensor): Attend {
   return (g, _layer, { query, key, value }) => {
-    const attention = blockedAttention(g, config, mask, query, key, value);
-    return g.composite('Attention', [query, key, value], attention.build, attention.rule)[0];
+    const { build, rule } = blockedAttention(g, config, blocks, query, key, value);
+    return g.composite('Attention', [query, key, value], build, rule)[0];
   };
 }
 
-/** 0 where a row's token sees a column's, else HIDDEN: [G, 1, S, S]. */
-function segmentMask(g: Graph, segments: Tensor): Tensor {
-  const [G, S] = segments.shape;
-  const index = ops.range(g, S);
-  const causal = ops.greaterOrEqual(g, ops.reshape(g, index, [S, 1]), ops.reshape(g, index, [1, S]));
-  const [rows, columns] = [ops.reshape(g, segments, [G, S, 1]), ops.reshape(g, segments, [G, 1, S])];
-  const related = ops.or(g, ops.equal(g, columns, g.ints([PROMPT], [])), ops.equal(g, rows, columns));
-  const visible = ops.and(g, related, causal);
-  return ops.unsqueeze(g, ops.where(g, visible, g.scalar(0), g.scalar(HIDDEN)), 1);
-}
-
 /**
- * @param mask [G, 1, S, S]
- * @param query [G, heads, S, headDim]
- * @param key,value [G, kvHeads, S, headDim]
+ * @param query [1, heads, S, headDim]
+ * @param key,value [1, kvHeads, S, headDim]
+ * @returns what builds the attended values, [S, heads * headDim], and their gradient
  */
-function blockedAttention(g: Graph, config: ModelConfig, mask: Tensor, query: Tensor, key: Tensor, value: Tensor) {
+function blockedAttention(g: Graph, config: ModelConfig, blocks: Tensor, query: Tensor, key: Tensor, value: Tensor) {
   const { heads, kvHeads, headDim } = config;
-  const [G, , S] = query.shape;
+  const S = query.shape[2];
+  const width = heads * headDim;
   const scale = 1 / Math.sqrt(headDim);
-  const length = ops.sizeOf(g, S);
-  const size = g.ints([BLOCK_QUERIES]);
-  const blocks = () => ops.reshape(g, ops.div(g, ops.add(g, length, g.ints([BLOCK_QUERIES - 1])), size), []);
-  const none = () => ops.zeros(g, [G, heads, 0, headDim], query.type);
+  // The queries that share a key head are neighbours: no key is copied for them.
+  const group = heads / kvHeads;
+  const grouped = [kvHeads, group, S, headDim];
+  const count = () => ops.reshape(g, ops.sizeOf(g, blocks.shape[0]), []);
   const narrow = (b: Graph, x: Tensor) => ops.cast(b, x, query.type);
-  const sofar = [G, heads, 'done', headDim];
-  const whole = (x: Tensor): Tensor => ({ ...x, shape: query.shape });
 
-  /**
-   * What a block computes with: its n queries, which see the first e keys, and their weights. The queries that share a key
-   * head lie side by side, so that one product serves them and no key is copied.
-   */
-  const open = (b: Graph, block: Tensor) => {
-    const start = ops.mul(b, ops.reshape(b, block, [1]), size);
-    const end = ops.min(b, ops.add(b, start, size), length);
-    const first = b.ints([0]);
-    b.defineDim('n', ops.sub(b, end, start));
-    b.defineDim('e', end);
-    b.defineDim('rest', ops.sub(b, length, end));
-    const queries = (x: Tensor) => ops.slice(b, x, 2, start, end, 'n');
-    const keys = (x: Tensor) => ops.slice(b, x, 2, first, end, 'e');
-    const stack = (x: Tensor) => ops.reshape(b, x, [G, kvHeads, `${heads / kvHeads}*n`, x.shape[3]]);
-    const unstack = (x: Tensor) => ops.reshape(b, x, [G, heads, 'n', x.shape[3]]);
-    const q = stack(queries(query));
-    const [k, v] = [keys(key), keys(value)];
-    const scores = ops.wide(b, unstack(ops.matmul(b, q, k, { transB: true, alpha: scale })));
-    const weights = ops.softmax(b, ops.add(b, scores, ops.slice(b, queries(mask), 3, first, end, 'e')));
-    return { queries, stack, unstack, q, k, v, weights };
+  /** Queries, keys and values by the group. */
+  const arrange = (g: Graph) => {
+    const [k, v] = [key, value].map((x) => ops.reshape(g, x, [kvHeads, 1, S, headDim]));
+    return { queries: ops.reshape(g, query, grouped), k, v };
+  };
+
+  /** What a block computes with: its n queries, the keys they see, and their weights, float32 [kvHeads, group, n, keys]. */
+  const open = (b: Graph, block: Tensor, whole: ReturnType<typeof arrange>) => {
+    const [promptStart, promptEnd, segment, start, end, n, h] = ops.split(b, ops.gather(b, blocks, block), BLOCK.map(() => 1), 0); // prettier-ignore
+    b.defineDim('n', n);
+    b.defineDim('h', h);
+    b.defineDim('keys', ops.add(b, h, n));
+    const own = (x: Tensor) => ops.slice(b, x, 2, start, end, 'n');
+    const seen = (x: Tensor) => {
+      const pieces = [ops.slice(b, x, 2, promptStart, promptEnd, 'p'), ops.slice(b, x, 2, segment, end, 's')];
+      return named(ops.concat(b, pieces, 2), [kvHeads, 1, 'keys', headDim]);
+    };
+    // Row i, a query, sees the first h + i + 1 keys.
+    const hidden = ops.expand(b, b.floats([HIDDEN], [1, 1]), ['n', 'keys']);
+    const mask = ops.upperTriangle(b, hidden, ops.add(b, h, b.ints([1])));
+    const [q, k, v] = [own(whole.queries), seen(whole.k), seen(whole.v)];
+    const scores = ops.wide(b, ops.matmul(b, q, k, { transB: true, alpha: scale }));
+    return { own, q, k, v, weights: ops.softmax(b, ops.add(b, scores, mask)) };
   };
 
   const build = () => {
-    const { state } = ops.loop(g, blocks(), [none()], [sofar], 'blocks', (b, block, [done]) => {
-      const { stack, unstack, v, weights } = open(b, block);
-      const attended = unstack(ops.matmul(b, narrow(b, stack(weights)), v));
-      return { state: [ops.concat(b, [done, attended], 2)], scan: [] };
-    });
-    return [whole(state[0])];
+    const whole = arrange(g);
+    const { state } = ops.loop(g, count(), [ops.zeros(g, [0, width], query.type)], [['done', width]], 'blocks', (b, block, [done]) => {
+      const { v, weights } = open(b, block, whole);
+      const attended = ops.transpose(b, ops.matmul(b, narrow(b, weights), v), [2, 0, 1, 3]);
+      return { state: [ops.concat(b, [done, ops.reshape(b, attended, ['n', width])], 0)], scan: [] };
+    }); // prettier-ignore
+    return [named(state[0], [S, width])];
   };
 
   // With y = p v, p = softmax(s), s = scale q k^T:
   //   dv = p^T dy;  ds = p (dy v^T - sum(dy y));  dq = scale ds k;  dk = scale ds^T q
+  // From the last block to the first: what comes back to keys before a block's own waits until their block's turn.
   const rule: Rule = (g, { outputs: [y] }, [dy]) => {
-    const sums = ops.reduceSum(g, ops.mul(g, ops.wide(g, dy!), ops.wide(g, y)), -1);
-    const start = [none(), ops.zeros(g, key.shape), ops.zeros(g, value.shape)];
-    const { state } = ops.loop(g, blocks(), start, [sofar, key.shape, value.shape], 'blocks', (b, block, [dq, dk, dv]) => {
-      const { queries, stack, unstack, q, k, v, weights } = open(b, block);
-      const onto = (sum: Tensor, part: Tensor) => {
-        const padded = ops.concat(b, [ops.wide(b, part), ops.zeros(b, [G, kvHeads, 'rest', headDim])], 2);
-        return ops.add(b, sum, { ...padded, shape: sum.shape });
-      };
-      const slope = stack(queries(dy!));
-      const dWeights = ops.wide(b, unstack(ops.matmul(b, slope, v, { transB: true })));
-      const dScores = narrow(b, stack(ops.mul(b, weights, ops.sub(b, dWeights, queries(sums)))));
-      const dQuery = unstack(ops.matmul(b, dScores, k, { alpha: scale }));
-      return {
-        state: [
-          ops.concat(b, [dq, dQuery], 2),
-          onto(dk, ops.matmul(b, dScores, q, { transA: true, alpha: scale })),
-          onto(dv, ops.matmul(b, narrow(b, stack(weights)), slope, { transA: true })),
-        ],
-        scan: [],
-      };
-    }); // prettier-ignore
-    const gradients = [whole(state[0]), narrow(g, state[1]), narrow(g, state[2])];
+    const whole = arrange(g);
+    const apart = (x: Tensor) => ops.reshape(g, x, [S, kvHeads, group, headDim]);
+    const slopes = ops.transpose(g, apart(dy!), [1, 2, 0, 3]);
+    const sums = ops.transpose(g, ops.reduceSum(g, apart(ops.mul(g, ops.wide(g, dy!), ops.wide(g, y))), -1), [1, 2, 0, 3]);
+    const final = ops.sub(g, count(), g.ints([1], []));
+    // Gradients of keys and values lie side by side, as if they were heads.
+    const both = 2 * kvHeads;
+    const none = ops.zeros(g, [both, 0, headDim]);
+    const state = [ops.zeros(g, [kvHeads, group, 0, headDim], query.type), none, none];
+    const shapes = [[kvHeads, group, 'done', headDim], [both, 'done', headDim], [both, 'waiting', headDim]];
+    const { state: made } = ops.loop(g, count(), state, shapes, 'blocks', (b, i, [dQueries, dKeys, waiting]) => {
+      const { own, q, k, v, weights } = open(b, ops.sub(b, final, i), whole);
+      const slope = own(slopes);
+      const dWeights = ops.wide(b, ops.matmul(b, slope, v, { transB: true }));
+      const dScores = narrow(b, ops.mul(b, weights, ops.sub(b, dWeights, own(sums))));
+      const dQuery = ops.matmul(b, dScores, k, { alpha: scale });
+      // A key's gradient is of all queries of its group.
+      const stack = (x: Tensor) => ops.reshape(b, x, [kvHeads, product([group, 'n']), x.shape[3]]);
+      const dKey = ops.matmul(b, stack(dScores), stack(q), { transA: true, alpha: scale });
+      const dValue = ops.matmul(b, stack(narrow(b, weights)), stack(slope), { transA: true });
+      const part = ops.wide(b, ops.concat(b, [dKey, dValue], 0));
+      b.defineDim('rest', ops.sub(b, b.dim('keys'), b.dim('waiting')));
+      const padded = ops.concat(b, [waiting, ops.zeros(b, [both, 'rest', headDim])], 1);
+      const total = ops.add(b, part, named(padded, part.shape));
+      const [earlier, done] = ops.split(b, named(total, [both, 'h+n', headDim]), ['h', 'n'], 1);
+      return { state: [ops.concat(b, [dQuery, dQueries], 2), ops.concat(b, [done, dKeys], 1), earlier], scan: [] };
+    });
+    const [dKey, dValue] = ops.split(g, named(made[1], [both, S, headDim]), [kvHeads, kvHeads], 0);
+    const gradients = [named(made[0], grouped), dKey, dValue].map((gradient, i) => narrow(g, ops.reshape(g, gradient, [query, key, value][i].shape)));
     return gradients.map((gradient) => (sum?: Tensor) => (sum ? ops.add(g, sum, gradient) : gradient));
-  };
+  }; // prettier-ignore
   return { build, rule };
 }
+
+/** A tensor whose sizes the caller knows by other names. */
+const named = (x: Tensor, shape: Shape): Tensor => ({ ...x, shape });

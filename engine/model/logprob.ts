@@ -33,10 +33,13 @@ export function tokenLogps(
   const build = () => {
     const { scan } = ops.loop(g, trips, [], [], K, (b, chunk) => {
       const target = ops.gather(b, targets, chunk);
-      const logp = ops.logSoftmax(b, logitsOf(b, hidden, head, ops.gather(b, rows, chunk)));
-      const picked = ops.gatherColumns(b, logp, ops.unsqueeze(b, target, 1));
+      const logits = logitsOf(b, hidden, head, ops.gather(b, rows, chunk));
+      const probabilities = ops.softmax(b, logits);
+      // log p[target] = logit[target] - log sum exp(logits), and the likeliest token tells the sum: its p is never tiny.
+      const total = ops.sub(b, ops.reduceMax(b, logits, -1), ops.log(b, ops.reduceMax(b, probabilities, -1)));
+      const picked = ops.sub(b, ops.gatherColumns(b, logits, ops.unsqueeze(b, target, 1)), total);
       if (!differentiable) return { state: [], scan: [picked] };
-      const expected = ops.gemm(b, ops.cast(b, ops.exp(b, logp), head.type), head);
+      const expected = ops.gemm(b, ops.cast(b, probabilities, head.type), head);
       return { state: [], scan: [picked, ops.sub(b, ops.gather(b, head, target), expected)] };
     });
     const [logps, slopes] = scan;

@@ -9,6 +9,7 @@ import { readModelConfig, type ModelConfig, type Task } from './config.ts';
 import type { QuantizedWeight } from './quantize.ts';
 import { linearShape, projections, type Projection } from './lora.ts';
 import { openModelWeights, type TensorEntry } from './safetensors.ts';
+import { sharedFloat32 } from './shared-weights.ts';
 import { targetOf, type Device, type FloatType, type Target } from '../target.ts';
 
 const EMBEDDING = 'model.embed_tokens.weight';
@@ -95,17 +96,37 @@ export interface Parameters {
   lora?(layer: string): { a: Tensor; b: Tensor; scale: number } | undefined;
 }
 
-/** The model's weights as constants whose bytes stay in their files. @param type what they are computed with as */
+/**
+ * The model's weights where they are: float32 stays in its file; of half precision, which the CPU's kernels do not take, there is
+ * one float32 copy in memory for all graphs of the process.
+ * @param type what they are computed with as; what is stored otherwise is converted as the session opens
+ */
 export function frozenWeights(g: Graph, model: TensorFiles, type: FloatType = 'float32'): (name: string) => Tensor {
+  return eachOnce(model, (entry) =>
+    type === 'float32' && entry.dtype !== 'F32'
+      ? g.held(entry.name, entry.shape, sharedFloat32(entry))
+      : ops.cast(g, storedWeight(g, entry), type),
+  );
+}
+
+/**
+ * The model's weights for a session that prepacks them: constants all of them. Those of another type are converted as the session
+ * opens, and the packed weights take the place of what they were converted to.
+ */
+export function packedWeights(g: Graph, model: TensorFiles, type: FloatType): (name: string) => Tensor {
+  return eachOnce(model, (entry) => ops.cast(g, storedWeight(g, entry), type));
+}
+
+function eachOnce({ tensors }: TensorFiles, make: (entry: TensorEntry) => Tensor): (name: string) => Tensor {
   const known = new Map<string, Tensor>();
   return (name) => {
-    const existing = known.get(name);
-    if (existing) return existing;
-    const entry = model.tensors.get(name)!;
-    const { offset, length } = entry;
-    const data = { location: basename(entry.file), offset, length };
-    const tensor = ops.cast(g, g.external(name, elementTypeOf[entry.dtype], entry.shape, data), type);
+    const tensor = known.get(name) ?? make(tensors.get(name)!);
     known.set(name, tensor);
     return tensor;
   };
+}
+
+/** A constant whose bytes stay in their file. */
+function storedWeight(g: Graph, { name, dtype, shape, file, offset, length }: TensorEntry): Tensor {
+  return g.external(name, elementTypeOf[dtype], shape, { location: basename(file), offset, length });
 }

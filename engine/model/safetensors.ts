@@ -133,17 +133,26 @@ export function openModelWeights(folder: string): Map<string, TensorEntry> {
 export function readTensorF32({ file, offset, length, dtype }: TensorEntry): Float32Array {
   const fd = openSync(file, 'r');
   try {
-    const bytes = readBytes(fd, offset, length);
-    if (dtype === 'F32') return new Float32Array(bytes.buffer, bytes.byteOffset, length / 4);
-    const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, length / 2);
-    if (dtype === 'F16') return Float32Array.from(halves, halfToFloat);
-    // bfloat16 is the upper half of a float32.
-    const words = Uint32Array.from(halves, (half) => half << 16);
+    if (dtype === 'F32') return new Float32Array(readBytes(fd, offset, length).buffer);
+    const words = new Uint32Array(length / 2);
+    for (let from = 0; from < words.length; from += PIECE) {
+      const count = Math.min(PIECE, words.length - from);
+      const halves = new Uint16Array(readBytes(fd, offset + 2 * from, 2 * count).buffer);
+      if (dtype === 'F16') for (let i = 0; i < count; i++) words[from + i] = HALVES[halves[i]];
+      // bfloat16 is the upper half of a float32.
+      else for (let i = 0; i < count; i++) words[from + i] = halves[i] << 16;
+    }
     return new Float32Array(words.buffer);
   } finally {
     closeSync(fd);
   }
 }
+
+/** Numbers that are converted at a time: so many exist in both precisions. */
+const PIECE = 1024 * 1024;
+
+/** The bits of every float16 as a float32. */
+const HALVES = new Uint32Array(Float32Array.from({ length: 2 ** 16 }, (_, half) => halfToFloat(half)).buffer);
 
 function halfToFloat(half: number): number {
   const sign = half & 0x8000 ? -1 : 1;

@@ -4,6 +4,7 @@ import { recomputed } from '../graph/recompute.ts';
 import { product as dimProduct } from '../graph/shape.ts';
 import type { Graph, Shape, Tensor } from '../graph/tensor.ts';
 import { ropeFrequencies, type ModelConfig } from './config.ts';
+import { gatedSilu } from './gated.ts';
 import { projections, type Projection } from './lora.ts';
 import { hasBias, type Parameters } from './parameters.ts';
 import { quantizedProduct } from './quantize.ts';
@@ -15,7 +16,7 @@ export interface Heads {
   value: Tensor;
 }
 
-/** Lets queries see keys: returns the attended values, [G, heads, S, headDim]. */
+/** Lets queries see keys: returns the attended values, [G*S, heads * headDim]. */
 export type Attend = (g: Graph, layer: number, heads: Heads) => Tensor;
 
 /** Rotary tables for the tokens at hand. */
@@ -76,15 +77,22 @@ function decoderLayer(
 
   const norm = (g: Graph, x: Tensor, name: string) => ops.rmsNorm(g, x, parameters.weight(name), normEpsilon)[0];
 
-  /** y = x W^T + bias + scale (x A^T) B^T */
-  const linear = (g: Graph, x: Tensor, prefix: string, projection: Projection) => {
-    const name = `${prefix}.${projections[projection]}`;
-    const bias = hasBias(config, projection) ? parameters.weight(`${name}.bias`) : undefined;
-    const y = product(g, parameters, x, `${name}.weight`, bias);
-    const lora = parameters.lora?.(name);
-    if (!lora) return y;
-    const low = ops.gemm(g, x, lora.a, { transB: true });
-    return ops.gemm(g, low, lora.b, { transB: true, alpha: lora.scale, c: y });
+  /**
+   * y = x W^T + bias + scale (x A^T) B^T, for linear layers of the same input: one product takes it down to the ranks of all of
+   * them, and one takes their gradients back.
+   */
+  const linear = (g: Graph, x: Tensor, prefix: string, ...names: Projection[]) => {
+    const layers = names.map((projection) => {
+      const name = `${prefix}.${projections[projection]}`;
+      const bias = hasBias(config, projection) ? parameters.weight(`${name}.bias`) : undefined;
+      return { y: product(g, parameters, x, `${name}.weight`, bias), lora: parameters.lora?.(name) };
+    });
+    const loras = layers.flatMap(({ lora }) => lora ?? []);
+    const lows = lowRanks(g, x, loras.map(({ a }) => a)); // prettier-ignore
+    return layers.map(({ y, lora }) => {
+      if (!lora) return y;
+      return ops.gemm(g, lows[loras.indexOf(lora)], lora.b, { transB: true, alpha: lora.scale, c: y });
+    });
   };
 
   const splitHeads = (g: Graph, x: Tensor, count: number, normName?: string) => {
@@ -100,16 +108,16 @@ function decoderLayer(
     const [queryNorm, keyNorm] = ['q', 'k'].map((part) =>
       config.qkNorm ? `${prefix}.self_attn.${part}_norm.weight` : undefined,
     );
-    const query = rotate(g, splitHeads(g, linear(g, x, prefix, 'q_proj'), heads, queryNorm));
-    const key = rotate(g, splitHeads(g, linear(g, x, prefix, 'k_proj'), kvHeads, keyNorm));
-    const value = splitHeads(g, linear(g, x, prefix, 'v_proj'), kvHeads);
-    const attended = ops.transpose(g, attend(g, layer, { query, key, value }), [0, 2, 1, 3]);
-    return linear(g, ops.reshape(g, attended, [dimProduct([G, S]), heads * headDim]), prefix, 'o_proj');
+    const [q, k, v] = linear(g, x, prefix, 'q_proj', 'k_proj', 'v_proj');
+    const query = rotate(g, splitHeads(g, q, heads, queryNorm));
+    const key = rotate(g, splitHeads(g, k, kvHeads, keyNorm));
+    const value = splitHeads(g, v, kvHeads);
+    return linear(g, attend(g, layer, { query, key, value }), prefix, 'o_proj')[0];
   };
 
   const feedForward = (g: Graph, x: Tensor, prefix: string) => {
-    const gate = ops.silu(g, linear(g, x, prefix, 'gate_proj'));
-    return linear(g, ops.mul(g, gate, linear(g, x, prefix, 'up_proj')), prefix, 'down_proj');
+    const [gate, up] = linear(g, x, prefix, 'gate_proj', 'up_proj');
+    return linear(g, gatedSilu(g, gate, up), prefix, 'down_proj')[0];
   };
 
   return (g, layer, x) => {
@@ -117,6 +125,13 @@ function decoderLayer(
     const y = ops.add(g, x, attention(g, norm(g, x, `${prefix}.input_layernorm.weight`), layer, prefix));
     return ops.add(g, y, feedForward(g, norm(g, y, `${prefix}.post_attention_layernorm.weight`), prefix));
   };
+}
+
+/** x A^T for each A [rank, in]. */
+function lowRanks(g: Graph, x: Tensor, as: Tensor[]): Tensor[] {
+  if (as.length < 2) return as.map((a) => ops.gemm(g, x, a, { transB: true }));
+  const all = ops.gemm(g, x, ops.concat(g, as, 0), { transB: true });
+  return ops.split(g, all, as.map(({ shape }) => shape[0]), 1); // prettier-ignore
 }
 
 /** x W^T + bias, with W as the parameters have it. */

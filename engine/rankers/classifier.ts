@@ -2,12 +2,20 @@
 import { InputError } from '../../data/errors.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
-import { segmentedAttention } from '../model/attention.ts';
+import { packedAttention } from '../model/attention.ts';
 import { checkSequenceLength, readModelConfig } from '../model/config.ts';
 import { frozenWeights, openModel, type ModelFiles } from '../model/parameters.ts';
 import { openTokenizer, type TokenizerFiles } from '../model/tokenizer.ts';
 import { transformer } from '../model/transformer.ts';
-import { groupByPrompt, groupLength, packTokens, planBatches, SCORING_TOKENS, type Group } from '../packing.ts';
+import {
+  groupByPrompt,
+  groupLength,
+  packedInputs,
+  packTokens,
+  planBatches,
+  SCORING_TOKENS,
+  type Group,
+} from '../packing.ts';
 import { int64, Session } from '../session.ts';
 import { located } from '../tokenize.ts';
 import { encodeExchange } from './exchange.ts';
@@ -35,12 +43,10 @@ export class Classifier implements RewardModel {
     const { config, dataFolder } = model;
     const tokenizer = openTokenizer(folder);
     const g = new Graph();
-    const [ids, positions, segments] = ['ids', 'positions', 'segments'].map((name) =>
-      g.input(name, 'int64', ['G', 'S']),
-    );
+    const { ids, positions, blocks } = packedInputs(g);
     const last = g.input('last', 'int64', ['N']);
     const weight = frozenWeights(g, model);
-    const hidden = transformer(g, config, { weight }, ids, positions, segmentedAttention(g, config, segments));
+    const hidden = transformer(g, config, { weight }, ids, positions, packedAttention(config, blocks));
     g.output('rewards', ops.gemm(g, ops.gather(g, hidden, last), weight('score.weight'), { transB: true }));
     return new Classifier(await Session.open(g, { folder: dataFolder, threads }), model, tokenizer);
   }
@@ -52,8 +58,8 @@ export class Classifier implements RewardModel {
     let [done, computed] = [0, 0];
     for (const batch of planBatches(groups, SCORING_TOKENS)) {
       const packed = batch.map((i) => groups[i]);
-      const { feeds, width } = packTokens(packed);
-      const last = lastTokens(packed, width);
+      const { feeds, starts } = packTokens(packed);
+      const last = lastTokens(packed, starts);
       const result = await this.session.run({ ...feeds, last: int64(last, [last.length]) });
       const owners = batch.flatMap((i) => members[i]);
       for (const [n, reward] of (result['rewards'].data as Float32Array).entries()) rewards[owners[n]] = reward;
@@ -97,9 +103,9 @@ function splitPrompt(sequences: number[][]): { prompt: number[]; response: numbe
 }
 
 /** Where the last token of each response lies among the rows of packTokens(). */
-function lastTokens(groups: Group[], width: number): number[] {
+function lastTokens(groups: Group[], starts: number[]): number[] {
   return groups.flatMap(({ prompt, responses }, g) => {
-    let end = g * width + prompt.length - 1;
+    let end = starts[g] + prompt.length - 1;
     return responses.map(({ length }) => (end += length));
   });
 }

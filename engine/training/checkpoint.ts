@@ -59,19 +59,30 @@ function removeCheckpoint(dir: string, name: string): void {
   rmSync(aside, { recursive: true });
 }
 
+/** Where a training goes on, and the folders in which it could not, since something in them is not as it was written. */
+export interface Resumed {
+  checkpoint?: Checkpoint;
+  damaged: string[];
+}
+
 /** Fills `state` from the newest undamaged checkpoint of this training, if there is one. */
-export function readCheckpoint(dir: string, fingerprint: string, state: Feeds): Checkpoint | undefined {
+export function readCheckpoint(dir: string, fingerprint: string, state: Feeds): Resumed {
+  const damaged: string[] = [];
   for (const name of completeCheckpoints(dir).reverse()) {
     const summary = readSummary(join(dir, name, SUMMARY));
-    if (summary?.fingerprint !== fingerprint) continue;
-    const { sha256, ...checkpoint } = summary;
+    if (summary && summary.fingerprint !== fingerprint) continue;
     const values = readState(join(dir, name, STATE), Object.keys(state));
-    // What is used is what was hashed: between two readings a file may change.
-    if (!values || hashOf(checkpoint, values) !== sha256) continue;
-    for (const [key, data] of values) (state[key].data as Float32Array).set(data);
-    return checkpoint;
+    if (summary && values) {
+      const { sha256, ...checkpoint } = summary;
+      // What is used is what was hashed: between two readings a file may change.
+      if (hashOf(checkpoint, values) === sha256) {
+        for (const [key, data] of values) (state[key].data as Float32Array).set(data);
+        return { checkpoint, damaged };
+      }
+    }
+    damaged.push(join(dir, name));
   }
-  return undefined;
+  return { damaged };
 }
 
 /** The tensors of these names; none where the file is missing or damaged. */

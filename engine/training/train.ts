@@ -97,7 +97,9 @@ async function trainSteps<E extends Example>(
   const { examples } = task;
   const stepsPerEpoch = Math.ceil(examples.length / settings.batchSize);
   const steps = stepsPerEpoch * settings.epochs;
-  const resumed = checkpoint && readCheckpoint(checkpoint.dir, checkpoint.fingerprint, optimizer.state);
+  const { checkpoint: resumed, damaged } = checkpoint
+    ? readCheckpoint(checkpoint.dir, checkpoint.fingerprint, optimizer.state)
+    : { damaged: [] };
   const metrics: TrainMetrics[] = resumed?.metrics ?? [];
   const first = resumed?.step ?? 0;
   let tokensDone = 0;
@@ -176,5 +178,5 @@ async function trainSteps<E extends Example>(
       save(step + 1);
     }
   }
-  return { steps, metrics, ...(resumed && { resumedFromStep: resumed.step }) };
+  return { steps, metrics, ...(resumed && { resumedFromStep: resumed.step }), damagedCheckpoints: damaged };
 }

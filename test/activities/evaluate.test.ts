@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { compare, judgedAnswers } from '../../activities/evaluate.ts';
 import { InputError } from '../../data/errors.ts';
-import type { SampledRecord } from '../../data/records.ts';
+import type { AnsweredRecord, SampledRecord } from '../../data/records.ts';
 import { firstAnswers, judge } from '../../labelers/labels.ts';
 import { verifier } from '../../labelers/verifier/verifier.ts';
 import { noTools } from '../labelers/tools.ts';
@@ -82,11 +82,28 @@ describe('a policy against another', () => {
     expect(rows[0]).toEqual({ id: 'a', prompt: 'Prompt a', answer: 'box', score: 1, opponentAnswer: 'cat', opponentScore: 0.5 }); // prettier-ignore
   });
 
+  test('by answers whose log-probabilities nobody has told is refused', async () => {
+    const rows = structuredClone(await judged(own));
+    delete rows[1].record.responses[0].logp;
+    const logps = own.map(() => [0]);
+    expect(() => compare(rows, { judged: rows, logps }, 0)).toThrow('The answer to "b" has no "logp"');
+  });
+
   test('with the same answers only ties', async () => {
-    const same = own.map(({ responses }) => [responses[0].logp]);
+    const same = own.map(({ responses }) => [responses[0].logp!]);
     const { comparison } = compare(await judged(own), { judged: await judged(own), logps: same }, 0);
     expect(comparison.against).toMatchObject({ wins: 0, ties: 4, losses: 0, winRate: 0.5, kl: 0 });
     expect(comparison.against!.winRateInterval).toEqual({ low: 0.5, high: 0.5 });
+  });
+
+  test('has neither divergence nor tokens where the other is answers without them', async () => {
+    const onFile: AnsweredRecord[] = other.map(({ responses: [{ text }], ...prompt }) => ({ ...prompt, responses: [{ text }] })); // prettier-ignore
+    const { labels } = await judge(onFile.map((row) => firstAnswers(row)), labeler, false); // prettier-ignore
+    const { comparison } = compare(await judged(own), { judged: judgedAnswers(onFile, labels) }, 0);
+    const policies = compare(await judged(own), { judged: await judged(other), logps }, 0).comparison;
+    const { kl: _kl, klPerToken: _klPerToken, ...against } = policies.against!;
+    const { meanTokens: _meanTokens, ...opponent } = against.opponent;
+    expect(comparison).toEqual({ ...policies, against: { ...against, opponent } });
   });
 
   test('is refused if they did not answer the same prompts', async () => {

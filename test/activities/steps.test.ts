@@ -197,6 +197,6 @@ describe('evaluation', () => {
     const { summary } = await evaluate(rooms, { labels, opponent: { labels, logps: [logps.address] }, seed: 0 }, {});
     expect(summary.against).toMatchObject({ wins: 0, ties: 8, losses: 0, winRate: 0.5 });
     // Sampling and scoring compute the same log-probabilities.
-    expect(Math.abs(summary.against!.klPerToken)).toBeLessThan(1e-5);
+    expect(Math.abs(summary.against!.klPerToken!)).toBeLessThan(1e-5);
   });
 });

@@ -1,10 +1,12 @@
 /** A bad network: an HTTP proxy that does with some requests what networks and servers do at their worst. */
-import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, request, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export type Fault =
   /** The server is overloaded, as S3 says it. */
   | { kind: 'busy' }
+  /** Too many requests: the next may come after so many seconds. */
+  | { kind: 'limited'; retryAfter: number }
   /** The connection breaks after so many bytes of the answer's body. */
   | { kind: 'cut-answer'; after: number }
   /** The connection breaks after so many bytes of the request's body; the server sees the end of it. */
@@ -28,7 +30,8 @@ export async function startFaultProxy(target: number): Promise<FaultProxy> {
   const server = createServer((incoming, outgoing) => {
     const fault = proxy.fault(incoming.method!, incoming.url!);
     if (fault) proxy.done.push(fault);
-    if (fault?.kind === 'busy') return answerBusy(incoming, outgoing);
+    if (fault?.kind === 'busy') return refuse(incoming, outgoing, 503, {});
+    if (fault?.kind === 'limited') return refuse(incoming, outgoing, 429, { 'retry-after': String(fault.retryAfter) });
     forward(target, incoming, outgoing, fault);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -40,10 +43,15 @@ export async function startFaultProxy(target: number): Promise<FaultProxy> {
   return proxy;
 }
 
-function answerBusy(incoming: IncomingMessage, outgoing: ServerResponse): void {
+function refuse(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  status: number,
+  headers: OutgoingHttpHeaders,
+): void {
   incoming.resume();
   incoming.once('end', () => {
-    outgoing.writeHead(503, { 'content-type': 'application/xml' });
+    outgoing.writeHead(status, { 'content-type': 'application/xml', ...headers });
     outgoing.end(
       '<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>',
     );

@@ -63,6 +63,17 @@ describe('an artifact', () => {
     expect(readFileSync(join(path, 'deep/world.txt'), 'utf8')).toBe('world');
   });
 
+  test('gives the text of one of its files, unless that is missing or was changed; the others do not matter', async () => {
+    const address = await create();
+    const path = await store.open(address);
+    rmSync(join(path, 'hello.txt'));
+    expect(await store.readText(address, 'deep/world.txt')).toBe('world');
+    await expect(store.readText(address, 'hello.txt')).rejects.toThrow(ArtifactDamaged);
+    await expect(store.readText(address, 'other.txt')).rejects.toThrow('other.txt is not in the store');
+    writeFileSync(join(path, 'deep/world.txt'), 'worlds');
+    await expect(openStore().readText(address, 'deep/world.txt')).rejects.toThrow('deep/world.txt was changed');
+  });
+
   test('is found by its recipe, whatever the order of its parameters, and by no other', async () => {
     const address = await create();
     const reordered: Recipe = { ...recipe, parameters: { a: { c: 'x', d: null }, b: [2, 1] } };

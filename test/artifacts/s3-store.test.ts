@@ -91,6 +91,18 @@ describe('an artifact', () => {
     await expectWhole(machine('b'), address);
   });
 
+  test('gives the text of one file without fetching the others, and nothing is kept or removed for it', async () => {
+    const address = await machine('a').create('file', recipe, write);
+    rmSync(stored('objects', address, 'deep'), { recursive: true });
+    const other = machine('b');
+    expect(await other.readText(address, 'hello.txt')).toBe('hello');
+    await expect(other.readText(address, 'deep/weights.bin')).rejects.toThrow(ArtifactDamaged);
+    writeFileSync(stored('objects', address, 'hello.txt'), 'hullo');
+    await expect(other.readText(address, 'hello.txt')).rejects.toThrow('hello.txt was changed');
+    expect(existsSync(join(folder, prefix, 'b'))).toBe(false);
+    expect(existsSync(stored('objects', address, 'manifest.json'))).toBe(true);
+  });
+
   test('is the first one, for all, where two workers end the same step with different bytes', async () => {
     const [a, b] = [machine('a'), machine('b')];
     const [first, second] = await Promise.all([a.create('text', recipe, writeText('a')), b.create('text', recipe, writeText('b'))]); // prettier-ignore

@@ -7,7 +7,8 @@ import { checkDeployConfig, loadDeployConfig } from '../../cdk/config.ts';
 import { idleCost, PAPER_ROUND, roundCost } from '../../cdk/costs.ts';
 import { selm } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
-import { cloud } from './variants.ts';
+import { runSchema } from '../../workflows/config.ts';
+import { cloud, publicUi, resourcesOf, synthesize, VARIANTS } from './variants.ts';
 
 const folder = temporaryFolder();
 const page = readFileSync(new URL('../../docs/deploy.md', import.meta.url), 'utf8');
@@ -27,6 +28,8 @@ it('its costs are those of cdk/costs.ts', () => {
   const round = (capacity: 'spot' | 'on-demand') => roundCost(config({ temporal: cloud, gpu: { instanceType: 'g6e.xlarge' } }), PAPER_ROUND, capacity).usd; // prettier-ignore
   for (const usd of [
     idle,
+    idleCost(config({ temporal: cloud, ui: true })).usd - idle,
+    idleCost(config({ temporal: cloud, ui: publicUi })).usd - idle,
     idleCost(config({})).usd - idle,
     round('spot'),
     round('on-demand'),
@@ -43,6 +46,19 @@ it('its example is a configuration, with the run of its schedule in it', () => {
   expect(schedules).toMatchObject([{ cron: '0 3 * * 1', timezone: 'UTC', overlap: 'skip', run: { name: 'weekly', model: 'org/model', rounds: 3 } }]); // prettier-ignore
 });
 
+it('the server and the model by which it has runs sample are those of the vLLM container', () => {
+  const settings = parse(/```yaml\n(sample:[^]*?)```/.exec(page)![1]) as object;
+  const { url, model, workers } = runSchema.parse({ ...weekly, ...settings }).sample.server!;
+  const containers = resourcesOf(synthesize(VARIANTS['everything']), 'AWS::ECS::TaskDefinition').flatMap(({ Properties }) => Properties['ContainerDefinitions']); // prettier-ignore
+  const { Command: command } = containers.find(({ Name }: { Name: string }) => Name === 'vllm') as {
+    Command: string[];
+  };
+  const valueOf = (flag: string) => command[command.indexOf(flag) + 1];
+  expect(`http://${valueOf('--host')}:${valueOf('--port')}/v1`).toBe(url);
+  expect([valueOf('--model'), workers]).toEqual([model, 'gpu']);
+  expect(command).toContain('--enable-lora');
+});
+
 it.each([
   [{ gpu: { spots: true } }, 'there is no key "gpu.spots"; did you mean "gpu.spot"?'],
   [
@@ -51,6 +67,10 @@ it.each([
   ],
   [{ network: { natGateways: 0 }, temporal: cloud }, 'temporal.privateLinkService is missing: without a NAT gateway (network.natGateways: 0) Temporal Cloud is reached by PrivateLink only.'], // prettier-ignore
   [{ gpu: { capacityBlock: 'cr-1' } }, 'gpu.capacityBlock needs gpu.capacity: auto-scaling-group.'],
+  [{ ui: { hostname: 'selm.example.com' } }, '"ui.certificateArn" is missing; see docs/deploy.md.'],
+  [{ ui: { ...publicUi, oidc: { ...publicUi.oidc, issuer: 'http://login.example.com' } } }, '"ui.oidc.issuer" cannot be "http://login.example.com": expected an https:// address; see docs/deploy.md.'], // prettier-ignore
+  [{ ui: 'public' }, '"ui" cannot be "public": expected true, false, or hostname, certificateArn and oidc; see docs/deploy.md.'], // prettier-ignore
+  [{ prices: { natHour: 1 } }, 'there is no key "prices.natHour"; did you mean "prices.natGatewayHour"?'],
   [{ secrets: { A: 'a' }, environment: { A: 'b' } }, 'A is in secrets and in environment; name it once.'],
 ])('%j is refused in one sentence', (document, problem) => {
   expect(() => loadDeployConfig(write('bad.yaml', document))).toThrow(`bad.yaml: ${problem}`);

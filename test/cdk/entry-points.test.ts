@@ -1,17 +1,23 @@
 /**
  * The commands and variables of the task definitions, run as processes: with Temporal's dev server and an S3 server in place of
- * AWS's, a run goes from no GPU worker to its policy, and loses nothing when one is told to stop.
+ * AWS's, a run goes from no GPU worker to its policy, and loses nothing when one is told to stop. What is published for scaling follows,
+ * and the web pages show it.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
+import { noopMetricMeter } from '@temporalio/common';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { findRun, readProgress, type RunProgress } from '../../workers/runs.ts';
+import { publishDemand } from '../../workers/telemetry/demand.ts';
+import { EmfMetrics } from '../../workers/telemetry/emf.ts';
+import { Metrics } from '../../workers/telemetry/metrics.ts';
+import { runWorkflowId } from '../../workflows/ids.ts';
 import { credentials, startVersitygw, type S3Server } from '../artifacts/versitygw.ts';
 import { selm } from '../command.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';
@@ -24,25 +30,28 @@ import { resourcesOf, synthesize } from './variants.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = temporaryFolder();
 const bundle = join(folder, 'workflows.js');
-const stacks = synthesize({ version: 'v1' });
+const stacks = synthesize({ version: 'v1', ui: true });
 let temporal: DevServer;
 let s3: S3Server;
 let client: Client;
-const running: ChildProcess[] = [];
+/** By the names they were started under. */
+const tasks: Record<string, ChildProcess> = {};
 
-/** A worker's container in the templates. */
-function containerOf(role: 'control' | 'gpu') {
+type Task = 'control' | 'gpu' | 'ui';
+
+/** A task's container in the templates. */
+function containerOf(task: Task) {
   const definitions = resourcesOf(stacks, 'AWS::ECS::TaskDefinition').flatMap(({ Properties }) => Properties['ContainerDefinitions']); // prettier-ignore
-  return definitions.find(({ Command }) => Command?.join(' ').includes(`--role ${role}`))!;
+  return definitions.find(({ Command }) => Command?.[0] === task || Command?.join(' ').includes(`--role ${task}`))!;
 }
 
 /** Starts a container's command with its variables; those that name AWS, the server and the file system are ours. */
 async function startTask(
-  role: 'control' | 'gpu',
+  kind: Task,
   name: string,
 ): Promise<{ task: ChildProcess; health: string; words: () => string }> {
-  const { Command, Environment } = containerOf(role);
-  const { entryPoint, environment } = readImage(role);
+  const { Command, Environment, HealthCheck } = containerOf(kind);
+  const { entryPoint, environment } = readImage(kind === 'gpu' ? 'gpu' : 'control');
   const [program, ...first] = entryPoint;
   const port = await freePort();
   const variables = Object.fromEntries(Environment.map(({ Name, Value }: Record<string, string>) => [Name, Value]));
@@ -50,10 +59,12 @@ async function startTask(
     PATH: process.env['PATH']!,
     SELM_STORE: 's3://artifacts/selm',
     SELM_HOME: join(folder, name),
-    HF_HOME: join(folder, name, 'hub'),
-    // A training as short as this one would be over within the template's grace.
-    SELM_GRACE_SECONDS: '1',
-    SELM_HEALTH_PORT: String(port),
+    ...(kind !== 'ui' && {
+      HF_HOME: join(folder, name, 'hub'),
+      // A training as short as this one would be over within the template's grace.
+      SELM_GRACE_SECONDS: '1',
+      SELM_HEALTH_PORT: String(port),
+    }),
     TEMPORAL_ADDRESS: temporal.address,
     AWS_REGION: 'us-east-1',
     AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${s3.port}`,
@@ -61,14 +72,19 @@ async function startTask(
     AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
   };
   // The places that the template names are there to be replaced.
-  expect(Object.keys(variables)).toEqual(expect.arrayContaining(['SELM_STORE', 'SELM_HOME', 'SELM_HEALTH_PORT', 'TEMPORAL_ADDRESS'])); // prettier-ignore
+  const places = kind === 'ui' ? [] : ['SELM_HOME', 'SELM_HEALTH_PORT'];
+  expect(Object.keys(variables)).toEqual(expect.arrayContaining(['SELM_STORE', 'TEMPORAL_ADDRESS', ...places]));
   const image = { ...environment, ...(environment['SELM_WORKFLOW_BUNDLE'] && { SELM_WORKFLOW_BUNDLE: bundle }) };
   expect(program).toBe('node');
-  const task = spawn(process.execPath, [...first, ...Command], { cwd: root, env: { ...image, ...variables, ...ours } });
+  const command = Command.map((word: string) => (kind === 'ui' && word === '8080' ? String(port) : word));
+  const task = spawn(process.execPath, [...first, ...command], { cwd: root, env: { ...image, ...variables, ...ours } });
   let words = '';
   for (const stream of [task.stdout, task.stderr]) stream.on('data', (data) => (words += data));
-  running.push(task);
-  return { task, health: `http://127.0.0.1:${port}`, words: () => words };
+  tasks[name] = task;
+  // What ECS asks.
+  const [, , , asked] = HealthCheck.Command as string[];
+  const { pathname } = new URL(/'(http:[^']+)'/.exec(asked)![1]);
+  return { task, health: `http://127.0.0.1:${port}${pathname}`, words: () => words };
 }
 
 const progressOf = async (name: string): Promise<RunProgress | undefined> => {
@@ -80,12 +96,41 @@ const progressOf = async (name: string): Promise<RunProgress | undefined> => {
   }
 };
 
+/** What a control worker of a version publishes each minute, here several times a second. */
+function watchDemand(buildId: string) {
+  const told: number[] = [];
+  const emf = new EmfMetrics('selm', { Deployment: 'selm' }, (line) => told.push((JSON.parse(line) as { Demand: number }).Demand)); // prettier-ignore
+  const version = { deploymentName: 'selm', buildId };
+  const stop = publishDemand(client, new Metrics(noopMetricMeter, emf), console.error, version, 0.2);
+  return {
+    stop: () => {
+      stop();
+      emf.close();
+    },
+    highest: () => Math.max(...told),
+    /** What is told from now on. */
+    next: async () => {
+      const before = told.length;
+      // The first of them may have been looked up before.
+      await until('a demand', async () => told.length >= before + 2);
+      return told.at(-1);
+    },
+  };
+}
+
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
   for (let tries = 0; tries < 240; tries++) {
     if (await holds()) return;
     await sleep(250);
   }
   throw new Error(`${what} did not come about: ${JSON.stringify(await progressOf('cloud'))}`);
+}
+
+/** Tells a task to stop. @returns its exit code */
+async function endOf(task: ChildProcess): Promise<number | null> {
+  const exited = once(task, 'exit');
+  task.kill('SIGTERM');
+  return ((await exited) as [number | null])[0];
 }
 
 const isHealthy = (url: string) => fetch(url).then(({ ok }) => ok, () => false); // prettier-ignore
@@ -98,6 +143,17 @@ beforeAll(async () => {
   client = new Client({ connection: await Connection.connect({ address: temporal.address, connectTimeout: '30s' }) });
   tinyModel(join(folder, 'model'));
   writeFileSync(join(folder, 'train.jsonl'), tinyPrompts(40).map((row) => `${JSON.stringify(row)}\n`).join('')); // prettier-ignore
+  writeFileSync(
+    join(folder, 'sampling.yaml'),
+    stringify({
+      name: 'sampling',
+      model: './model',
+      prompts: { train: './train.jsonl', heldOut: 8 },
+      rounds: 1,
+      sample: { samplesPerPrompt: 64, temperature: 1, maxNewTokens: 160 },
+      evaluate: { maxNewTokens: 12 },
+    }),
+  );
   for (const name of ['cloud', 'laptop']) {
     writeFileSync(
       join(folder, `${name}.yaml`),
@@ -115,7 +171,9 @@ beforeAll(async () => {
   }
 });
 afterAll(async () => {
-  for (const task of running.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null)) {
+  for (const task of Object.values(tasks).filter(
+    ({ exitCode, signalCode }) => exitCode === null && signalCode === null,
+  )) {
     const exited = once(task, 'exit');
     task.kill('SIGKILL');
     await exited;
@@ -132,6 +190,8 @@ it('a run from no GPU worker, through S3 and a worker that is told to stop, ends
   expect((await selm(['start', join(folder, 'cloud.yaml')], operator)).code).toBe(0);
   // Work for a GPU waits while there is none.
   await until('waiting work', async () => ((await progressOf('cloud'))?.pending ?? []).some(({ name }) => name === 'sample')); // prettier-ignore
+  const [demand, ofAnother] = [watchDemand('v1'), watchDemand('v0')];
+  expect(await demand.next()).toBe(1);
 
   const first = await startTask('gpu', 'gpu-1');
   await until('a healthy GPU worker', () => isHealthy(first.health));
@@ -142,32 +202,84 @@ it('a run from no GPU worker, through S3 and a worker that is told to stop, ends
     return training?.progress?.checkpoint !== undefined;
   });
   expect(reached).toBeGreaterThan(0);
-  const exited = once(first.task, 'exit');
+  // The queue is empty now, and a worker at work.
+  expect(await demand.next()).toBe(1);
   const told = Date.now();
-  first.task.kill('SIGTERM');
-  const [code] = (await exited) as [number | null];
-  expect(code, first.words()).toBe(0);
+  expect(await endOf(first.task), first.words()).toBe(0);
   expect((Date.now() - told) / 1000).toBeLessThan(containerOf('gpu').StopTimeout);
   const handedOver = await progressOf('cloud');
   expect(handedOver?.status.state).toBe('running');
   // It waits for another worker, with the checkpoint that it goes on from.
   expect(handedOver?.pending).toMatchObject([{ name: 'optimize', progress: { checkpoint: expect.anything() } }]);
 
+  expect(await demand.next()).toBe(1);
+
   await startTask('gpu', 'gpu-2');
   await until('the end', async () => (await progressOf('cloud'))?.status.state === 'done');
   const { status } = (await progressOf('cloud'))!;
   expect(status.state).toBe('done');
+  expect(await demand.next()).toBe(0);
+  // Work of one version is none of another's.
+  expect(ofAnother.highest()).toBe(0);
+  for (const { stop } of [demand, ofAnother]) stop();
 
   const undisturbed = await selm(['run', join(folder, 'laptop.yaml'), '--json'], { SELM_HOME: join(folder, 'laptop-home') }); // prettier-ignore
   expect(undisturbed.code, undisturbed.stderr).toBe(0);
   const weights = (name: string) => readFileSync(join(folder, name, 'adapter_model.safetensors'));
   expect(weights('cloud').equals(weights('laptop'))).toBe(true);
   expect(existsSync(join(s3.root, 'artifacts', 'selm'))).toBe(true);
-
-  const stopped = once(control.task, 'exit');
-  control.task.kill('SIGTERM');
-  expect(((await stopped) as [number | null])[0], control.words()).toBe(0);
 }, 240_000);
+
+it('the web pages are reached at every address of the task, show the run, and write nothing', async () => {
+  const ui = await startTask('ui', 'ui');
+  await until('healthy web pages', () => isHealthy(ui.health));
+  const before = readdirSync(s3.root, { recursive: true }).length;
+  const { origin } = new URL(ui.health);
+  const pages = await Promise.all(
+    ['/', '/runs/cloud', '/policies'].map(async (path) => (await fetch(origin + path)).text()),
+  );
+  expect(pages[0]).toMatch(/href="\/runs\/cloud"[^]*done/);
+  expect(pages[1]).toContain('<td>round 1</td>');
+  expect(pages[2]).toContain('cloud@1');
+  expect(readdirSync(s3.root, { recursive: true }).length).toBe(before);
+  expect(existsSync(join(folder, 'ui'))).toBe(false);
+  expect(ui.words()).toContain('http://0.0.0.0:');
+  expect(await endOf(ui.task), ui.words()).toBe(0);
+});
+
+it('a worker that is told to stop while it samples hands the shard over, well within its stop timeout', async () => {
+  const operator = { SELM_HOME: join(folder, 'operator'), TEMPORAL_ADDRESS: temporal.address };
+  expect((await selm(['start', join(folder, 'sampling.yaml')], operator)).code).toBe(0);
+  await until('a round that samples', async () => {
+    const progress = await progressOf('sampling');
+    return progress?.round?.steps.sample.state === 'running' && (progress.pending[0]?.progress?.done ?? 0) > 0;
+  });
+  const told = Date.now();
+  expect(await endOf(tasks['gpu-2'])).toBe(0);
+  // A second of grace, and what it takes to end.
+  expect((Date.now() - told) / 1000).toBeLessThan(20);
+  expect(containerOf('gpu').StopTimeout).toBeGreaterThan(20);
+  const { status, pending } = (await progressOf('sampling'))!;
+  expect(status.state).toBe('running');
+  // It is offered again at once: nothing waits for a heartbeat that does not come any more.
+  expect(pending).toMatchObject([{ name: 'sample', attempt: 2 }]);
+  await client.workflow.getHandle(runWorkflowId('sampling')).terminate();
+  expect(await endOf(tasks['control'])).toBe(0);
+});
+
+it('the image holds all that the command needs', () => {
+  const image = join(folder, 'image');
+  mkdirSync(image);
+  for (const [, path] of readFileSync(join(root, '.dockerignore'), 'utf8').matchAll(/^!(.+)$/gm)) {
+    // The only pattern among them is that of a room of which some folders stay out.
+    const files = path.endsWith('/*.ts') ? readdirSync(join(root, dirname(path))).filter((name) => name.endsWith('.ts')).map((name) => join(dirname(path), name)) : [path]; // prettier-ignore
+    for (const file of files) cpSync(join(root, file), join(image, file), { recursive: true });
+  }
+  symlinkSync(join(root, 'node_modules'), join(image, 'node_modules'));
+  expect(execFileSync(process.execPath, ['cli/selm.js', '--help'], { cwd: image, encoding: 'utf8' })).toContain(
+    'worker',
+  );
+});
 
 it('the images run as nobody special, on bases pinned by digest', () => {
   for (const target of ['control', 'gpu']) expect(readImage(target).user).toBe('10001:10001');

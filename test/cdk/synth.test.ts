@@ -9,6 +9,7 @@ import { temporaryFolder } from '../temporary.ts';
 import {
   cloud,
   normalized,
+  publicUi,
   resourcesOf,
   synthesize,
   VARIANTS,
@@ -57,22 +58,24 @@ it('the CDK command synthesizes by cdk.json alone, without credentials, network 
 }, 120_000);
 
 const defaults = 'self-hosted, managed-instances, 1 NAT';
+const withPages = 'web pages, 1 NAT';
 
 it('deploying again changes nothing', () => {
   expect(synthesize(VARIANTS[defaults])).toEqual(stacks[defaults]);
+  expect(synthesize(VARIANTS[withPages])).toEqual(stacks[withPages]);
 });
 
 it('another version or image changes task definitions and nothing else', () => {
-  const changed = synthesize({ ...VARIANTS[defaults], version: '9.9.9', images: { control: 'registry/selm:9', gpu: 'registry/selm:9-gpu' } }); // prettier-ignore
+  const changed = synthesize({ ...VARIANTS[withPages], version: '9.9.9', images: { control: 'registry/selm:9', gpu: 'registry/selm:9-gpu' } }); // prettier-ignore
   const differing = changed.flatMap(({ template }, i) =>
     Object.entries(template.Resources).filter(
-      ([id, resource]) => JSON.stringify(resource) !== JSON.stringify(stacks[defaults][i].template.Resources[id]),
+      ([id, resource]) => JSON.stringify(resource) !== JSON.stringify(stacks[withPages][i].template.Resources[id]),
     ),
   );
   // A task's execution role loses the right to read the registry of the image that it no longer has.
   const types = new Set(differing.map(([id, { Type }]) => (id.includes('ExecutionRole') ? 'execution role' : Type)));
   expect(types).toEqual(new Set(['AWS::ECS::TaskDefinition', 'execution role']));
-  const tagged = synthesize({ ...VARIANTS[defaults], images: { control: 'registry/selm:10', gpu: 'registry/selm:10-gpu' }, version: '10' }); // prettier-ignore
+  const tagged = synthesize({ ...VARIANTS[withPages], images: { control: 'registry/selm:10', gpu: 'registry/selm:10-gpu' }, version: '10' }); // prettier-ignore
   const between = tagged.flatMap(({ template }, i) =>
     Object.entries(template.Resources)
       .filter(([id, resource]) => JSON.stringify(resource) !== JSON.stringify(changed[i].template.Resources[id]))
@@ -105,19 +108,37 @@ describe.each(Object.keys(VARIANTS))('%s', (name) => {
     }
   });
 
-  it('nothing comes in from outside, and nothing has a public address', () => {
+  it('nothing comes in from outside, but browsers whose users sign in, and no task has a public address', () => {
     const rules = [
       ...all('AWS::EC2::SecurityGroup').flatMap(({ Properties }) => Properties['SecurityGroupIngress'] ?? []),
       ...all('AWS::EC2::SecurityGroupIngress').map(({ Properties }) => Properties),
     ];
-    for (const { CidrIp } of rules) expect(CidrIp).not.toBe('0.0.0.0/0');
+    const isPublic = JSON.stringify(VARIANTS[name]).includes('oidc');
+    const open = rules.filter(({ CidrIp, CidrIpv6 }) => CidrIp === '0.0.0.0/0' || CidrIpv6 !== undefined);
+    expect(open.map(({ FromPort, ToPort }) => [FromPort, ToPort])).toEqual(isPublic ? [[443, 443]] : []);
     for (const { Properties } of all('AWS::ECS::Service')) {
       expect(Properties['NetworkConfiguration'].AwsvpcConfiguration.AssignPublicIp ?? 'DISABLED').toBe('DISABLED');
     }
     for (const { Properties } of all('AWS::EC2::Subnet')) expect(Properties['MapPublicIpOnLaunch']).toBe(false);
-    for (const { Properties } of all('AWS::ElasticLoadBalancingV2::LoadBalancer')) expect(Properties['Scheme']).toBe('internal'); // prettier-ignore
-    const open = name.endsWith(' 0 NAT') ? 0 : 1;
-    expect(all('AWS::EC2::NatGateway').length).toBe(open);
+    for (const { Properties } of all('AWS::ElasticLoadBalancingV2::LoadBalancer')) expect(Properties['Scheme']).toBe(isPublic ? 'internet-facing' : 'internal'); // prettier-ignore
+    for (const { Properties } of isPublic ? all('AWS::ElasticLoadBalancingV2::Listener') : []) {
+      expect(Properties).toMatchObject({
+        Port: 443,
+        Protocol: 'HTTPS',
+        SslPolicy: 'ELBSecurityPolicy-TLS13-1-2-2021-06',
+      });
+      expect(Properties['DefaultActions'].map(({ Type }: { Type: string }) => Type)).toEqual([
+        'authenticate-oidc',
+        'forward',
+      ]);
+      expect(Properties['DefaultActions'][0].AuthenticateOidcConfig.OnUnauthenticatedRequest ?? 'authenticate').toBe(
+        'authenticate',
+      );
+    }
+    // Nothing but the default: no rule leads past the sign-in.
+    expect(all('AWS::ElasticLoadBalancingV2::ListenerRule')).toEqual([]);
+    const gateways = name.endsWith(' 0 NAT') ? 0 : 1;
+    expect(all('AWS::EC2::NatGateway').length).toBe(gateways);
   });
 
   it('workers touch only their prefix of the bucket, and no action is a wildcard that AWS does not need', () => {
@@ -153,6 +174,23 @@ describe.each(Object.keys(VARIANTS))('%s', (name) => {
     }
   });
 
+  it('web pages are there where they are asked for, read and never write', () => {
+    const definitions = all('AWS::ECS::TaskDefinition').map(({ Properties }) => Properties);
+    const pages = definitions.filter(({ ContainerDefinitions: [{ Name }] }) => Name === 'ui');
+    expect(pages.length).toBe('ui' in VARIANTS[name] ? 1 : 0);
+    for (const { TaskRoleArn, ContainerDefinitions } of pages) {
+      const [{ ReadonlyRootFilesystem, Environment, Secrets = [] }] = ContainerDefinitions;
+      expect(ReadonlyRootFilesystem).toBe(true);
+      expect(Environment.map(({ Name }: { Name: string }) => Name)).toEqual(['AWS_REGION', 'SELM_STORE', 'TEMPORAL_ADDRESS', 'TEMPORAL_NAMESPACE']); // prettier-ignore
+      // Not those of the workers, such as HF_TOKEN.
+      expect(Secrets.map(({ Name }: { Name: string }) => Name)).toEqual(['TEMPORAL_API_KEY']);
+      const [role] = TaskRoleArn['Fn::GetAtt'] as [string];
+      const own = all('AWS::IAM::Policy').filter(({ Properties }) => JSON.stringify(Properties['Roles']).includes(`"${role}"`)); // prettier-ignore
+      const actions = own.flatMap(({ Properties }) => Properties['PolicyDocument'].Statement.flatMap(({ Action }: { Action: string | string[] }) => Action)); // prettier-ignore
+      expect(new Set(actions)).toEqual(new Set(['s3:GetObject', 's3:ListBucket', 'kms:Decrypt']));
+    }
+  });
+
   it('GPU services begin at none and follow the demand to their limit and back', () => {
     const services = stacks[name].find((stack) => stack.name === 'selm-gpu')!;
     const own = (type: string) => resourcesOf([services], type);
@@ -167,6 +205,23 @@ describe.each(Object.keys(VARIANTS))('%s', (name) => {
     }
     for (const { Properties } of own('AWS::CloudWatch::Alarm')) expect(Properties['TreatMissingData']).toBe('ignore');
   });
+});
+
+it.each([
+  [withPages, 'selm-control', 'selm-control-ui'],
+  ['everything', 'selm-control', 'selm-control-public-ui'],
+])('with %s, %s is what it was', async (variant, name, file) => {
+  await expect(normalized(stacks[variant].find((stack) => stack.name === name)!)).toMatchFileSnapshot(
+    `snapshots/${file}.json`,
+  );
+});
+
+it('web pages for the internet leave the network that was there before as it was', () => {
+  const [without, open] = [false, publicUi].map((ui) => synthesize({ ...VARIANTS[defaults], ui })[0]);
+  expect(without.name).toBe('selm-network');
+  for (const [id, resource] of Object.entries(without.template.Resources)) {
+    expect(open.template.Resources[id], id).toEqual(resource);
+  }
 });
 
 it.each(stacksOf())('%s is what it was', async (name) => {

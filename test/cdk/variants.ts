@@ -17,10 +17,24 @@ const selfHosted = { kind: 'self-hosted' };
 const privateLinkService = 'com.amazonaws.vpce.us-east-1.vpce-svc-0123';
 const registry = '111122223333.dkr.ecr.us-east-1.amazonaws.com/selm';
 
+/** Web pages for all who sign in. */
+export const publicUi = {
+  hostname: 'selm.example.com',
+  certificateArn: 'arn:aws:acm:us-east-1:111122223333:certificate/0123',
+  oidc: {
+    issuer: 'https://login.example.com',
+    authorizationEndpoint: 'https://login.example.com/authorize',
+    tokenEndpoint: 'https://login.example.com/token',
+    userInfoEndpoint: 'https://login.example.com/userinfo',
+    clientId: 'selm',
+    clientSecretArn: 'arn:aws:secretsmanager:us-east-1:111122223333:secret:selm-oidc-AbCdEf',
+  },
+};
+
 /** Of the snapshots, which a release does not change. */
 const version = '1.2.3';
 
-/** Every combination of server, capacity and way out; and one with all that is optional. */
+/** Every combination of server, capacity and way out; web pages inside of the network; and one with all that is optional. */
 export const VARIANTS: Record<string, object> = Object.fromEntries(
   [cloud, selfHosted].flatMap((temporal) =>
     ['managed-instances', 'auto-scaling-group'].flatMap((capacity) =>
@@ -31,6 +45,7 @@ export const VARIANTS: Record<string, object> = Object.fromEntries(
     ),
   ),
 );
+VARIANTS['web pages, 1 NAT'] = { version, temporal: cloud, ui: true };
 VARIANTS['everything'] = {
   version,
   temporal: cloud,
@@ -41,6 +56,7 @@ VARIANTS['everything'] = {
   otlpEndpoint: 'http://collector.internal:4318',
   budget: { monthlyUsd: 500, email: 'ops@example.com' },
   alarmEmail: 'ops@example.com',
+  ui: publicUi,
   schedules: [{ cron: '0 3 * * 1', run: { name: 'weekly', model: 'org/model', prompts: { train: 'org/data', heldOut: 100 } } }], // prettier-ignore
 };
 

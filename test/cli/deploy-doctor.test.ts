@@ -19,7 +19,7 @@ interface Account {
   role: boolean;
 }
 
-const VCPUS: Record<string, number> = { 'g6.xlarge': 4, 'g5.xlarge': 4, 'g6e.xlarge': 4 };
+const VCPUS: Record<string, number> = { 'g6.xlarge': 4, 'g5.xlarge': 4, 'g6e.xlarge': 4, 'p4d.24xlarge': 96 };
 
 const list = (name: string, items: string[]) => `<${name}>${items.map((item) => `<item>${item}</item>`).join('')}</${name}>`; // prettier-ignore
 
@@ -74,7 +74,12 @@ const nobody = {
   AWS_SHARED_CREDENTIALS_FILE: join(folder, 'none'),
 };
 
-const doctor = (env: Record<string, string>, ...flags: string[]) => selm(['deploy', 'doctor', '--config', file, ...flags], env); // prettier-ignore
+const doctorOf = (config: string, env: Record<string, string>, ...flags: string[]) => selm(['deploy', 'doctor', '--config', config, ...flags], env); // prettier-ignore
+const doctor = (env: Record<string, string>, ...flags: string[]) => doctorOf(file, env, ...flags);
+const write = (name: string, text: string) => {
+  writeFileSync(join(folder, name), text);
+  return join(folder, name);
+};
 const verdicts = (ended: Ended) => {
   const { findings } = summaryOf<{ findings: Finding[] }>(ended);
   return Object.fromEntries(findings.map(({ check, verdict }) => [check.replace(/.*\((L-\w+)\)/, '$1'), verdict]));
@@ -108,6 +113,27 @@ it('without credentials it says what it has not checked, and what a deployment c
   expect(stdout.match(/not checked .*no AWS (credentials|region) in the environment/g)).toHaveLength(3);
   // The NAT gateway's published price, a day.
   expect(stdout).toMatch(/NAT gateway .*1 × 24 h × 0\.045 .*1\.08/);
+});
+
+it('A100s come by eight only: managed instances never have one, and a group of p4d needs a quota of its own', async () => {
+  const alone = await doctorOf(write('a100.yaml', 'gpu: { accelerators: [a100] }\n'), nobody);
+  expect(alone.code).toBe(2);
+  expect(alone.stderr).toMatch(
+    /^selm: .*a100\.yaml: gpu\.accelerators: no instance has a single A100.*p4d\.24xlarge.*\n$/,
+  );
+
+  const aws = await startAws({ quotas: { 'L-417A185B': 0 }, offered: { 'g6.xlarge': ['a'], 'p4d.24xlarge': ['a'] }, role: true }); // prettier-ignore
+  const mixed = await doctorOf(write('mixed.yaml', 'gpu: { accelerators: [a100, l4] }\n'), aws, '--json');
+  expect(verdicts(mixed)).toMatchObject({ 'gpu.accelerators: a100': 'warning', 'g6.xlarge': 'fine' });
+
+  const group = write(
+    'p4d.yaml',
+    'gpu: { capacity: auto-scaling-group, instanceType: p4d.24xlarge, spot: false, maxWorkers: 2 }\n',
+  );
+  const ended = await doctorOf(group, aws, '--json');
+  expect(ended.code).toBe(1);
+  expect(verdicts(ended)).toMatchObject({ 'p4d.24xlarge': 'fine', 'L-417A185B': 'stops' });
+  expect(ended.stdout).toContain('0 vCPUs, 0 of 2 workers at 96; ask for 192 in Service Quotas');
 });
 
 it('a bad configuration is one sentence', async () => {

@@ -42,7 +42,17 @@ test('a configuration is told what its rounds need', async () => {
   expect([estimate.promptsPerRound, estimate.heldOut]).toEqual([10, 10]);
   const { sample, optimize, evaluate } = estimate.hours!;
   expect(sample).toBeCloseTo((2 * estimate.parameters! * 10 * (512 + 512)) / 1e9 / 3600, 12);
-  expect(estimate.costPerRound).toBeCloseTo(2 * (sample + optimize + evaluate), 12);
+  expect(estimate.costPerRound).toBeCloseTo(2 * (sample! + optimize + evaluate), 12);
+});
+
+test("what a server samples with is not this machine's", async () => {
+  const server = { url: 'http://gpu.internal:8000/v1', model: 'org/model' };
+  const ended = await selm(['doctor', writeConfig('served', { sample: { server } }), '--json'], env);
+  expect(ended.code, ended.stderr).toBe(0);
+  const { sample, hours, unknown } = summaryOf<Estimate>(ended);
+  expect([sample, hours!.sample]).toEqual([undefined, undefined]);
+  expect(hours!.optimize).toBeGreaterThan(0);
+  expect(unknown).toEqual([`Memory and time of sampling are those of the server at http://gpu.internal:8000/v1, which is not asked; its model "org/model" must be ${join(folder, 'model')}.`]); // prettier-ignore
 });
 
 test('what is wrong is said, with exit code 1', async () => {

@@ -7,7 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { LocalStore } from '../../artifacts/local-store.ts';
+import { runRounds } from '../../bench/study/rounds.ts';
 import type { Manifest } from '../../artifacts/manifest.ts';
+import { startEngine } from '../../engine/host.ts';
+import { loadConfig } from '../../workflows/config.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, startSelm, summaryOf, type Running } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
@@ -145,6 +148,22 @@ describe('selm run', () => {
     expect(ended.code, ended.stderr).toBe(0);
     expect(summaryOf<RunStatus>(ended).results).toEqual(undisturbed.status.results);
     expect(artifactTimes(home)).toEqual(before);
+  });
+
+  it('has done the steps that the study does in one process: each is found made', async () => {
+    const engine = startEngine();
+    try {
+      const rooms = { store: new LocalStore(join(home.SELM_HOME, 'artifacts')), engine, cacheFolder: folder };
+      const before = artifactTimes(home);
+      const { start, rounds, failed } = await runRounds(rooms, loadConfig(join(folder, 'tiny.yaml')), () => {});
+      expect(failed).toBeUndefined();
+      expect(start).toEqual(undisturbed.status.start);
+      const { results } = undisturbed.status;
+      expect(rounds).toEqual(results.map(({ round, label, evaluation }) => ({ round, label, evaluation })));
+      expect(artifactTimes(home)).toEqual(before);
+    } finally {
+      await engine.close();
+    }
   });
 
   it('shares the steps of another run, and rolls a round back that the gate does not accept', async () => {

@@ -102,9 +102,15 @@ it('errors: a store that refuses, a server that is not there', async () => {
 });
 
 it('a key in a configuration is refused by its place, and its value not repeated', async () => {
-  const places = { apiKey: inConfig, label: { by: 'verifier', apiKey: inConfig } };
-  for (const [name, value] of Object.entries(places)) {
-    writeConfig(`${name}.yaml`, { [name]: value });
+  const judge = { by: 'judge', model: 'm', server: 'https://127.0.0.1/v1' };
+  const places = {
+    apiKey: { apiKey: inConfig },
+    label: { label: { by: 'verifier', apiKey: inConfig } },
+    keyVariable: { label: { ...judge, keyVariable: inConfig } },
+    server: { label: { ...judge, server: `https://me:${inConfig}@127.0.0.1/v1` } },
+  };
+  for (const [name, settings] of Object.entries(places)) {
+    writeConfig(`${name}.yaml`, settings);
     const refused = await selm(['start', join(folder, `${name}.yaml`)], env);
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain(name);

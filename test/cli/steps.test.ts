@@ -111,6 +111,29 @@ test('evaluate compares the adapter with its model', () => {
   expect(summary).toMatchObject({ prompts: 8, against: { opponent: { prompts: 8 } } });
 });
 
+test('evaluate compares the adapter with answers on file', async () => {
+  const policy = ['--prompts', path('held-out.jsonl'), '--max-new-tokens', '12'];
+  await withModel('sample', ...policy, '--out', path('base.jsonl'));
+  const rows = readLines<Answered & { id: string }>('base.jsonl');
+  await writeJsonl(path('texts.jsonl'), rows.map(({ id, responses }) => ({ id, prompt: 'as it was', response: responses[0].text }))); // prettier-ignore
+  const { kl: _kl, klPerToken: _klPerToken, ...against } = summaries['evaluate'].against as Summary;
+  const { meanTokens, ...opponent } = against.opponent as Summary;
+  for (const [file, others] of [
+    ['base.jsonl', { meanTokens, ...opponent }],
+    ['texts.jsonl', opponent],
+  ] as const) {
+    // prettier-ignore
+    const summary = await withModel('evaluate', '--adapter', path('adapter'), '--against', path(file), ...policy, '--by', 'verifier', '--out', path('on-file.json')); // prettier-ignore
+    expect(summary.against).toEqual({ ...against, opponent: others });
+  }
+  await writeJsonl(path('few.jsonl'), rows.slice(1));
+  const { code, stderr } = await selm(['evaluate', '--model', model, '--against', path('few.jsonl'), ...policy, '--by', 'verifier', '--out', path('x')], {}); // prettier-ignore
+  expect(stderr).toBe(
+    `selm: ${path('few.jsonl')} has no answer to the prompt "${rows[0].id}"; give one to every prompt.\n`,
+  );
+  expect(code).toBe(2);
+});
+
 test('export merges the adapter: the model folder scores as both together', () => {
   const [base, adapter, merged] = ['scores', 'adapter-scores', 'merged-scores'].map((name) =>
     readLines<{ logp: number }>(`${name}.jsonl`).map(({ logp }) => logp),

@@ -1,11 +1,13 @@
 /** Workers of two versions beside each other: a run ends on the one it began on. */
-import { writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { RunProgress } from '../../workers/runs.ts';
+import { findTemporal } from '../../workers/temporal-binary.ts';
 import { selm, startSelm, summaryOf, type Running } from '../command.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';
 import { temporaryFolder } from '../temporary.ts';
@@ -33,7 +35,11 @@ async function deploy(buildId: string): Promise<void> {
 }
 
 beforeAll(async () => {
-  server = await startDevServer();
+  // The server looks whether a version is drained every few minutes, unless it is told to look sooner.
+  server = await startDevServer({
+    'matching.wv.VersionDrainageStatusVisibilityGracePeriod': '1s',
+    'matching.wv.VersionDrainageStatusRefreshInterval': '1s',
+  });
   env = { SELM_HOME: join(folder, 'home'), TEMPORAL_ADDRESS: server.address };
   tinyModel(join(folder, 'model'));
   const train = tinyPrompts(20).map((row) => `${JSON.stringify(row)}\n`);
@@ -65,6 +71,14 @@ const buildOf = async (workflowId: string) => {
   return versioningInfo!.deploymentVersion!.buildId;
 };
 
+/** What the command of docs/deploy.md says of a version. */
+async function drainageOf(buildId: string): Promise<string | undefined> {
+  const page = readFileSync(new URL('../../docs/deploy.md', import.meta.url), 'utf8');
+  const [, command] = /`temporal (worker deployment describe --name selm)`/.exec(page)!;
+  const text = execFileSync(await findTemporal(console.error), [...command.split(' '), '--address', server.address], { encoding: 'utf8' }); // prettier-ignore
+  return new RegExp(`^.*\\b${buildId}\\b.*\\b(draining|drained)\\b`, 'im').exec(text)?.[1].toLowerCase();
+}
+
 it('a run goes on with the version it began on after another is deployed; the next run begins on that', async () => {
   await deploy('v1');
   expect((await selm(['start', join(folder, 'first.yaml')], env)).code).toBe(0);
@@ -72,10 +86,13 @@ it('a run goes on with the version it began on after another is deployed; the ne
   await deploy('v2');
   expect((await selm(['start', join(folder, 'second.yaml')], env)).code).toBe(0);
   await untilParked('second');
+  await expect.poll(() => drainageOf('v1'), { timeout: 20_000 }).toBe('draining');
   const retried = await selm(['retry', 'first', '--set', 'sample.samplesPerPrompt=4', '--set', 'sample.temperature=1'], env); // prettier-ignore
   expect(retried.code, retried.stderr).toBe(0);
   expect((await selm(['watch', 'first'], env)).code).toBe(0);
   expect([await buildOf('selm-first'), await buildOf('selm-first/round-1'), await buildOf('selm-second')]).toEqual(['v1', 'v1', 'v2']); // prettier-ignore
+  // Its last run is over: it can be taken out of `draining`.
+  await expect.poll(() => drainageOf('v1'), { timeout: 20_000 }).toBe('drained');
 });
 
 it('half a version is refused', async () => {

@@ -93,17 +93,15 @@ describe('demonstrations', () => {
 
 describe('sampled prompts', () => {
   test('are taken with all they carry', async () => {
-    const rows = [{ id: 'a', prompt: 'x', kwargs: [{}], responses: [response] }];
+    const { logp: _, ...unscored } = response;
+    const rows = [{ id: 'a', prompt: 'x', kwargs: [{}], responses: [response, unscored] }];
     expect(await readSampled(fileOf('sampled.jsonl', ...rows))).toEqual(rows);
   });
 
   test.each([
     [{ id: 'a', prompt: 'x' }, /line 1 has no "responses"/],
     [{ id: 'a', prompt: 'x', responses: [] }, /line 1 has a wrong "responses"/],
-    [
-      { id: 'a', prompt: 'x', responses: [{ ...response, logp: undefined }] },
-      /line 1 has a wrong "responses\.0\.logp"/,
-    ],
+    [{ id: 'a', prompt: 'x', responses: [{ ...response, logp: '-0.5' }] }, /line 1 has a wrong "responses\.0\.logp"/],
   ])('refuse %j', async (row, message) => {
     await expect(readSampled(fileOf('bad-sampled.jsonl', row))).rejects.toThrow(message);
   });

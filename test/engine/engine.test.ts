@@ -39,7 +39,7 @@ describe('sampling', () => {
     const rows = responses.flatMap((samples, i) => samples.map(({ token_ids }) => ({ prompt: sampleJob.prompts[i].prompt, response_input_ids: token_ids }))); // prettier-ignore
     const scores = await engine.run('score', { policy, rows }, undisturbed);
     for (const [i, { logp, tokens }] of scores.entries()) {
-      expect(Math.abs(logp - flat[i].logp)).toBeLessThan(1e-4);
+      expect(Math.abs(logp - flat[i].logp!)).toBeLessThan(1e-4);
       expect(tokens).toBe(flat[i].token_ids.length);
     }
   });

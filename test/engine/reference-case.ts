@@ -21,6 +21,9 @@ export interface Expected {
   greedy_first_prompt: number[];
 }
 
+/** A job with its rows at hand. */
+export type TokenizedJob = OptimizeJob & { rows: TokenizedPreferenceRecord[] };
+
 export const fixture = (path: string) => new URL(`../fixtures/${path}`, import.meta.url).pathname;
 export const readJson = <T>(file: string) => JSON.parse(readFileSync(file, 'utf8')) as T;
 
@@ -36,7 +39,7 @@ export function referenceCase(name: string) {
   const reference = { model, adapter: join(folder, 'adapter_reference') };
 
   /** Trains on the case's three pairs with its objective; without an adapter where all weights are trained. */
-  const optimizeJob = (outDir: string, training: z.input<typeof trainingSchema>): OptimizeJob => ({
+  const optimizeJob = (outDir: string, training: z.input<typeof trainingSchema>): TokenizedJob => ({
     policy: training.full ? { model } : policy,
     reference,
     rows: pairs.map(tokenizedRow),

@@ -54,6 +54,16 @@ test("the data set's own responses are candidates, but never the reference respo
   expect(preferences[0]).toMatchObject({ chosen: 'w 1', rejected: 'l 0', reference_response: 'a 0.5' });
 });
 
+test("the reference response is another policy's first answer, where its answers are given", async () => {
+  const rows = [sampled('p', ['a 0.5', 'b 0.2']), sampled('q', ['c 1', 'd 1']), sampled('r', ['e 0', 'f 1'])];
+  const others = [sampled('p', ['x 3', 'y 4']), sampled('q', ['z 5']), sampled('r', ['b 6'])];
+  const { preferences } = preferencesOf(rows, await judge(rows.map(candidatesOf), byNumber, false), others);
+  expect(preferences.map(({ id, chosen, reference_response }) => [id, chosen, reference_response])).toEqual([
+    ['p', 'a 0.5', 'x 3'],
+    ['r', 'f 1', 'b 6'],
+  ]);
+});
+
 test('of equally scored candidates the first is taken', async () => {
   const { preferences } = await label([sampled('p', ['a 0', 'b 1', 'c 0', 'd 1'], { chosen: 'w 1' })], byNumber);
   expect(preferences[0]).toMatchObject({ chosen: 'b 1', rejected: 'a 0' });

@@ -40,7 +40,7 @@ const standIn: Engine = {
       optimize: ({ outDir }: OptimizeJob) => {
         cpSync(tinyAdapter, outDir, { recursive: true });
         const row = { step: 1, epoch: 1, loss: 0.5, grad_norm: 1, learning_rate: 1e-4, 'tokens/s': 1 };
-        return { steps: 1, metrics: [row] };
+        return { steps: 1, metrics: [row], damagedCheckpoints: [] };
       },
     };
     return answers[method as keyof typeof answers](job as never) as ReturnType<EngineMethods[M]>;
@@ -96,7 +96,7 @@ await control.runUntil(
         const round = await client.workflow.getHandle(`${handle.workflowId}/round-1`).query<{ steps: Record<string, { state: string; done: number; total: number }> }>('status').catch(() => undefined); // prettier-ignore
         const [step, at] = Object.entries(round?.steps ?? {}).find(([, { state }]) => state === 'running') ?? ['', undefined]; // prettier-ignore
         memory.push({ step, share: at ? at.done / at.total : 0, megabytes: rss / MEGABYTE });
-        await new Promise((resolve) => setTimeout(resolve, 500));
+        await new Promise((resolve) => setTimeout(resolve, 200));
       }
     })();
     await result.finally(() => (run.ended = true));
@@ -128,7 +128,16 @@ rmSync(folder, { recursive: true });
 
 const largest = (of: (size: Size) => number) => Math.max(...sizes.map(of));
 const whileIn = (step: string, from = 0, to = 1) => memory.filter((at) => at.step === step && at.share >= from && at.share <= to); // prettier-ignore
-const peak = (rows: typeof memory) => Math.max(0, ...rows.map(({ megabytes }) => megabytes)).toFixed(0);
+const peak = (rows: typeof memory) => Math.max(...rows.map(({ megabytes }) => megabytes)).toFixed(0);
+const STAGES = ([
+  ['preparing, and measuring the start', whileIn('')],
+  ['sampling, first quarter', whileIn('sample', 0, 0.25)],
+  ['sampling, second quarter', whileIn('sample', 0.25, 0.5)],
+  ['sampling, third quarter', whileIn('sample', 0.5, 0.75)],
+  ['sampling, last quarter', whileIn('sample', 0.75, 1)],
+  ['labeling', whileIn('label')],
+  ['optimizing', whileIn('optimize')],
+] as const).filter(([, rows]) => rows.length > 0); // prettier-ignore
 const names = [...new Set(sizes.map(({ workflow }) => workflow))];
 const page = fileURLToPath(new URL('../../docs/scale.md', import.meta.url));
 const text = `# Scale
@@ -142,9 +151,14 @@ It ended after ${seconds.toFixed(0)} s. No execution's history had more than ${l
 | --- | ---: | ---: | ---: |
 ${names.map((name) => { const own = sizes.filter(({ workflow }) => workflow === name); return `| ${name} | ${own.length} | ${Math.max(...own.map(({ events }) => events))} | ${(Math.max(...own.map(({ bytes }) => bytes)) / 1e6).toFixed(2)} |`; }).join('\n')}
 
-Memory of the one process that held both workers, peak in MB: while sampling, first quarter ${peak(whileIn('sample', 0, 0.25))}, second ${peak(whileIn('sample', 0.25, 0.5))},
-third ${peak(whileIn('sample', 0.5, 0.75))}, last ${peak(whileIn('sample', 0.75, 1))}; labeling ${peak(whileIn('label'))}; optimizing ${peak(whileIn('optimize'))}; preparing and measuring the start ${peak(whileIn(''))}. Sampling and labeling
-hold a shard at a time; preparing holds all prompts and optimizing all preferences.
+Memory of the one process that held both workers, peak in MB:
+
+| While | MB |
+| --- | ---: |
+${STAGES.map(([name, rows]) => `| ${name} | ${peak(rows)} |`).join('\n')}
+
+A worker holds a shard at a time, and of each prompt, while it prepares, its id and a hash. (The engine's own process, which the stand-in
+has none of, holds the tokens of all of a round's preferences while it trains.)
 `; // prettier-ignore
 writeFileSync(page, await format(text, { ...(await resolveConfig(page)), filepath: page }));
 console.error(text);

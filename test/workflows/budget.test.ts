@@ -59,6 +59,20 @@ test('a run counts its GPU seconds, and not those of light steps', async () => {
   });
 });
 
+test('answers of a server cost no GPU seconds, unless it stands beside the GPU workers', async () => {
+  const server = { url: 'http://127.0.0.1:8000/v1', model: 'org/model' };
+  await withRun({ sample: { server } }, async (run, _name, standIns) => {
+    expect((await run.result()).gpuSeconds).toBe(9 * HOUR);
+    const [sampled, unloaded] = [standIns.callsOf('sample').filter((input) => input['server'] !== undefined), standIns.callsOf('unloadAdapter')]; // prettier-ignore
+    expect(unloaded.map(({ policy }) => policy)).toEqual(sampled.map(({ policy }) => policy));
+    expect(unloaded).toHaveLength(2);
+  });
+  await withRun({ sample: { server: { ...server, workers: 'gpu' } } }, async (run, _name, standIns) => {
+    expect((await run.result()).gpuSeconds).toBe(11 * HOUR);
+    expect(standIns.callsOf('unloadAdapter')).toEqual([]);
+  });
+});
+
 test('where its budget is spent it begins nothing more and waits, until an operator raises it', async () => {
   await withRun({ budget: { usdPerGpuHour: 1, usd: 3 } }, async (run, name, standIns) => {
     const status = await untilParked(run);

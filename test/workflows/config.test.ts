@@ -95,6 +95,26 @@ describe('a path', () => {
   });
 });
 
+describe('a server that samples', () => {
+  const SERVER = ['sample:', '  server:', '    url: http://127.0.0.1:8000/v1', '    model: org/model'];
+
+  test('has its folder of adapters relative to the file', () => {
+    write(...REQUIRED, ...SERVER, '    adapterFolder: adapters');
+    expect(loadConfig(file).sample.server).toMatchObject({ concurrency: 64, workers: 'control', adapterFolder: join(folder, 'adapters') }); // prettier-ignore
+    const config = loadConfig(file);
+    expect(checkSettings(config, { 'sample.server.url': 'http://10.0.0.7:8000/v1' })).toEqual({ 'sample.server.url': 'http://10.0.0.7:8000/v1' }); // prettier-ignore
+  });
+
+  test('goes with adapters alone, and with weights of its own', () => {
+    expect(refusal(...REQUIRED, ...SERVER, 'optimize:', '  full: true')).toBe(
+      'run.yaml: "optimize.full" cannot be true: a server that samples (sample.server) is given adapters only, train one or let the engine sample; see docs/config.md.',
+    );
+    expect(refusal(...REQUIRED, ...SERVER, '  weights: q8')).toBe(
+      'run.yaml: "sample.weights" cannot be "q8": a server that samples (sample.server) has weights of its own, remove one of the two; see docs/config.md.',
+    );
+  });
+});
+
 describe('an unknown key is refused with the one that was meant', () => {
   test.each([
     ['optimise:\n  epochs: 2', 'optimise', 'optimize'],

@@ -75,6 +75,7 @@ export class StandIns {
         })),
       })),
       sample: this.act('sample', (input) => made('sample', input, { prompts: 1, promptTokens: 1, sampledTokens: 1 })),
+      unloadAdapter: this.act('unloadAdapter', () => ({ unloaded: true })),
       score: this.act('score', (input) => made('score', input, { responses: 1 })),
       label: this.act('label', (input) => made('label', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} })),
       judge: this.act('judge', (input) => made('judge', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} })),

@@ -4,6 +4,7 @@ import { gradient } from '../../../engine/graph/gradient.ts';
 import * as ops from '../../../engine/graph/ops.ts';
 import { product } from '../../../engine/graph/shape.ts';
 import { Graph, type Shape, type Tensor } from '../../../engine/graph/tensor.ts';
+import { gatedSilu } from '../../../engine/model/gated.ts';
 import { tokenLogps } from '../../../engine/model/logprob.ts';
 import { float32, int64, Session, type Feeds } from '../../../engine/session.ts';
 
@@ -84,7 +85,7 @@ const cases: Record<string, [Shape[], Build, Record<string, number>?]> = {
   Neg: [[[3]], (g, [a]) => ops.neg(g, a)],
   Identity: [[[3]], (g, [a]) => ops.identity(g, a)],
   Softplus: [[[5]], (g, [a]) => ops.softplus(g, a)],
-  'QuickGelu as SiLU': [[[2, 3]], (g, [a]) => ops.silu(g, a)],
+  'Gated SiLU': [[[2, 3], [2, 3]], (g, [a, b]) => gatedSilu(g, ops.mul(g, a, b), b)],
   Softmax: [[[3, 4]], (g, [a]) => ops.softmax(g, a)],
   'ReduceSum keeping the axis': [[[3, 4]], (g, [a]) => ops.reduceSum(g, ops.mul(g, a, a), 1)],
   'ReduceSum to a scalar': [[[4]], (g, [a]) => ops.reduceSum(g, ops.mul(g, a, a), 0, false)],
@@ -115,6 +116,9 @@ describe('gradients equal finite differences', () => {
       ops.gemm(g, a, b, { transA, transB, alpha: 0.5, c }),
     ),
   );
+  test.each([[200, 3], [3, 200]])('Gemm, one factor wider than the ranks of LoRA, %i to %i', (from, to) =>
+    checkGradient([[2, from], [to, from]], (g, [a, b]) => ops.gemm(g, a, b, { transB: true })),
+  ); // prettier-ignore
   test.each(products)('FusedMatMul %o, batches broadcast', ({ transA, transB }) =>
     checkGradient(
       [

@@ -1,0 +1,79 @@
+/** MT-Bench's answers judged one by one (single-answer grading), as FastChat's gen_judgment has them judged. */
+import type { QuestionJudgement } from '../../data/mt-bench.ts';
+import type { CallOptions } from '../../engine/jobs.ts';
+import type { Ask, Judging } from '../../labelers/judge/ask.ts';
+import type { Match } from './matches.ts';
+import { UNRATED } from './scores.ts';
+
+/** How FastChat has its judges answer. */
+export const JUDGING: Judging = { temperature: 0, maxTokens: 2048 };
+
+/** Judgements asked for at a time, and then saved. */
+const BATCH = 32;
+
+export interface Judge {
+  name: string;
+  ask: Ask;
+}
+
+export interface JudgingOptions extends CallOptions {
+  /** Whose answers are judged. */
+  model: string;
+  /** Judgements that are there already, also those of other models and judges. One on the same text is not made again. */
+  known: QuestionJudgement[];
+  /** Told of all judgements so far whenever there are new ones. */
+  save: (judgements: QuestionJudgement[]) => Promise<void>;
+}
+
+/** @returns how many answers the judge did not take; they have no judgement */
+export async function judgeAnswers(
+  { name, ask }: Judge,
+  matches: Match[],
+  { model, known, save, signal, onProgress }: JudgingOptions,
+): Promise<number> {
+  const found = new Map(known.map((judgement) => [keyOf(judgement), judgement]));
+  const open = matches
+    .map(({ question: { question_id }, turn, template, messages }) => {
+      const wanted = { question_id, model, judge: [name, template] as [string, string], user_prompt: messages.at(-1)!.content, turn }; // prettier-ignore
+      return { wanted, messages };
+    })
+    .filter(({ wanted }) => found.get(keyOf(wanted))?.user_prompt !== wanted.user_prompt);
+
+  let refused = 0;
+  for (let start = 0; start < open.length; start += BATCH) {
+    const batch = open.slice(start, start + BATCH);
+    const answers = await ask(
+      batch.map(({ messages }) => messages),
+      {
+        ...(signal && { signal }),
+        onProgress: (progress) => onProgress?.({ ...progress, done: start + progress.done, total: open.length }),
+      },
+    );
+    for (const [i, { wanted }] of batch.entries()) {
+      const judgment = answers[i]?.text;
+      if (judgment === undefined) {
+        refused++;
+        found.delete(keyOf(wanted));
+      } else {
+        found.set(keyOf(wanted), { ...wanted, judgment, score: ratingIn(judgment) ?? UNRATED });
+      }
+    }
+    await save([...found.values()]);
+  }
+  return refused;
+}
+
+type Key = Pick<QuestionJudgement, 'question_id' | 'turn' | 'model' | 'judge'>;
+const keyOf = ({ question_id, turn, model, judge: [judge] }: Key) => JSON.stringify([question_id, turn, model, judge]);
+
+/** FastChat's patterns: its own format, else a number in single brackets. */
+const RATINGS = [/\[\[(\d+\.?\d*)\]\]/, /\[(\d+\.?\d*)\]/];
+
+/** The first rating in a judgement. As published, and unlike a labeler's, it is not held to the scale that the prompt names. */
+export function ratingIn(judgement: string): number | undefined {
+  for (const pattern of RATINGS) {
+    const found = pattern.exec(judgement);
+    if (found) return Number(found[1]);
+  }
+  return undefined;
+}

@@ -1,0 +1,116 @@
+/** A policy as a server that samples has it: a model that it knows, and an adapter that it is told to load. */
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { hashValue } from '../artifacts/hash.ts';
+import type { Address } from '../artifacts/manifest.ts';
+import type { ArtifactStore } from '../artifacts/store.ts';
+import { InputError } from '../data/errors.ts';
+import type { CallOptions } from '../engine/jobs.ts';
+import { readModelConfig } from '../engine/model/config.ts';
+import { loadTokenizer } from '../engine/model/tokenizer.ts';
+import type { SamplingSettings } from '../engine/settings.ts';
+import { tokenizePrompt } from '../engine/tokenize.ts';
+import { loadAdapter, unloadAdapter as unload } from '../openai/adapters.ts';
+import { ChatServer } from '../openai/client.ts';
+import type { SamplerSettings } from '../openai/sampler-settings.ts';
+import { sampleFromServer, type SampledByServer, type TokenizedPrompt } from '../openai/sampler.ts';
+import type { PromptRecord } from '../data/records.ts';
+import { ADAPTER, MODEL, openPolicyArtifact } from './policy.ts';
+import type { Step } from './step.ts';
+
+/** What of a model is read where it is not run. */
+const TOKENIZER_FILES = /^[^/]+\.(json|jinja|model|txt)$/;
+
+/**
+ * Has a server answer the prompts by a policy.
+ * @throws InputError when the server cannot have this policy, or does not do what is asked of it
+ */
+export async function sampleServed(
+  store: ArtifactStore,
+  policy: Address,
+  server: SamplerSettings,
+  { prompts, settings, seed }: { prompts: PromptRecord[]; settings: SamplingSettings; seed: number },
+  options: CallOptions,
+): Promise<SampledByServer & { promptTokens: number }> {
+  const name = await adapterName(store, policy);
+  const { model, adapter } = (await openPolicyArtifact(store, policy, TOKENIZER_FILES)).policy;
+  const [tokenizer, config] = [loadTokenizer(model), readModelConfig(model)];
+  const tokenized: TokenizedPrompt[] = [];
+  for (const { id, prompt } of prompts) {
+    tokenized.push({ id, prompt, tokens: tokenizePrompt({ id, prompt }, tokenizer, config, settings) });
+    // Many long ones take a while: the worker must get to its heartbeats.
+    await setImmediate();
+    options.signal?.throwIfAborted();
+  }
+  const client = clientOf(server, name);
+  const load =
+    name === undefined
+      ? undefined
+      : async () => loadAdapter(client, name, await placed(server, adapter!, name), options.signal);
+  const served = { server: client, tokenizer, ...(load && { load }) };
+  return {
+    ...(await sampleFromServer(served, tokenized, settings, seed, options)),
+    promptTokens: tokenized.reduce((total, { tokens }) => total + tokens.length, 0),
+  };
+}
+
+const clientOf = ({ adapterFolder: _folder, workers: _workers, ...server }: SamplerSettings, name?: string) =>
+  new ChatServer({ ...server, ...(name !== undefined && { model: name }) });
+
+/** What a server calls a policy's adapter: by a hash of its files, so that equal adapters have one name in all runs. */
+async function adapterName(store: ArtifactStore, policy: Address): Promise<string | undefined> {
+  const { files } = await store.manifest(policy);
+  if (files.some(({ path }) => path.startsWith(`${MODEL}/`))) {
+    throw new InputError(`Policy ${policy.slice(0, 12)} has all weights of its own, and a server is given adapters only: sample with the engine (no sample.server).`); // prettier-ignore
+  }
+  const own = files.filter(({ path }) => path.startsWith(`${ADAPTER}/`)).map(({ path, sha256 }) => [path, sha256]);
+  return own.length === 0 ? undefined : `selm-${hashValue(own).slice(0, 16)}`;
+}
+
+/** Where the server sees the adapter. */
+async function placed({ adapterFolder }: SamplerSettings, adapter: string, name: string): Promise<string> {
+  if (adapterFolder === undefined) return adapter;
+  const folder = join(adapterFolder, name);
+  if (existsSync(folder)) return folder;
+  const unfinished = `${folder}.${randomUUID()}`;
+  try {
+    await mkdir(adapterFolder, { recursive: true });
+    await cp(adapter, unfinished, { recursive: true });
+    await rename(unfinished, folder);
+  } catch (error) {
+    await rm(unfinished, { recursive: true, force: true });
+    // Another worker may have been faster.
+    if (!existsSync(folder)) throw new InputError(`sample.server.adapterFolder ${adapterFolder} cannot be written (${(error as NodeJS.ErrnoException).code}): give a folder that the workers and the server share.`); // prettier-ignore
+  }
+  return folder;
+}
+
+export interface UnloadInput {
+  policy: Address;
+  server: SamplerSettings;
+}
+
+/**
+ * Has the server forget a policy's adapter, of which no more is asked. Where it does not, nothing is lost but its memory: it is no
+ * failure of a run.
+ */
+export const unloadAdapter: Step<UnloadInput, { unloaded: boolean }> = async (
+  { store },
+  { policy, server },
+  options,
+) => {
+  try {
+    const name = await adapterName(store, policy);
+    if (name === undefined) return { unloaded: false };
+    await unload(clientOf({ ...server, retries: 0 }, name), name, options.signal);
+    if (server.adapterFolder !== undefined)
+      await rm(join(server.adapterFolder, name), { recursive: true, force: true });
+    return { unloaded: true };
+  } catch {
+    options.signal?.throwIfAborted();
+    return { unloaded: false };
+  }
+};

@@ -1,0 +1,34 @@
+/** The optimize job of some work, as both that measure it run it. */
+import type { OptimizeJob } from '../../engine/jobs.ts';
+import { trainingSchema } from '../../engine/settings.ts';
+import type { Work } from '../work.ts';
+
+export function optimizeJob(work: Work, threads: number, outDir: string): OptimizeJob {
+  const { beta, alpha, learningRate, batchSize, adapter, model } = work;
+  const rows = work.preferences.map(({ prompt, chosen, rejected, reference }) => ({
+    prompt_input_ids: prompt,
+    chosen_input_ids: chosen,
+    rejected_input_ids: rejected,
+    reference_input_ids: reference,
+  }));
+  const policy = { model, ...(adapter && { adapter }) };
+  const training = trainingSchema.parse({
+    full: !adapter,
+    learningRate,
+    batchSize,
+    schedule: 'constant',
+    shuffle: false,
+    maxGradNorm: 1,
+    maxLength: 8192,
+  });
+  return {
+    policy,
+    reference: policy,
+    rows,
+    objective: { name: 'selm', beta, alpha },
+    training,
+    seed: 0,
+    threads,
+    outDir,
+  };
+}

@@ -1,0 +1,65 @@
+/** ONNX Runtime's account of operators, by what they are in a step of optimize. */
+import type { Work } from './work.ts';
+
+export const PARTS = [
+  'frozen linear layers',
+  'LoRA matrices',
+  'output layer',
+  'attention, products',
+  'attention, softmax and masks',
+  'elementwise, norms, rotations',
+  'copies',
+  'between operators',
+  'AdamW',
+  'between runs',
+] as const;
+export type Part = (typeof PARTS)[number];
+
+/** Seconds of one step, and the floating-point operations of its products, those that are computed twice included. */
+export type Profile = Record<Part, { seconds: number; flops: number }>;
+
+export interface OperatorEvent {
+  name: string;
+  cat: string;
+  /** Microseconds. */
+  ts: number;
+  dur: number;
+  args: OperatorArguments;
+}
+
+interface OperatorArguments {
+  op_name: string;
+  /** One object a tensor: its type with its shape. */
+  input_type_shape: Record<string, number[]>[];
+  output_type_shape: Record<string, number[]>[];
+}
+
+const COPIES = new Set(['Concat', 'Slice', 'Split', 'Transpose', 'Reshape', 'Gather', 'GatherElements', 'ScatterElements', 'Identity', 'ConstantOfShape', 'Squeeze', 'Unsqueeze']); // prettier-ignore
+const RANK_MULTIPLES = [1, 2, 3];
+const shapes = (tensors: Record<string, number[]>[]) => tensors.map((tensor) => Object.values(tensor)[0]);
+const part = (name: Part, flops = 0) => ({ part: name, flops });
+const size = (shape: number[]) => shape.reduce((product, n) => product * n, 1);
+
+/** An operator's part, and the operations of a product. */
+export function partOf(operator: OperatorArguments, { rank, vocabSize }: Pick<Work, 'rank' | 'vocabSize'>) {
+  const [inputs, [output]] = [shapes(operator.input_type_shape), shapes(operator.output_type_shape)];
+  if (['Gemm', 'FusedMatMul'].includes(operator.op_name)) {
+    const [a, b] = inputs;
+    const batch = size(output.slice(0, -2));
+    // [m, k] x [k, n] = [m, n], whichever is transposed: k^2 = m k * k n / (m n).
+    const inner = Math.sqrt(
+      ((size(a) / size(a.slice(0, -2))) * size(b)) / size(b.slice(0, -2)) / (size(output) / batch),
+    );
+    const flops = 2 * size(output) * inner;
+    const sizes = [...a, ...b];
+    if (output.length > 2) return part('attention, products', flops);
+    if (sizes.includes(vocabSize)) return part('output layer', flops);
+    if (RANK_MULTIPLES.some((n) => sizes.includes(n * rank))) return part('LoRA matrices', flops);
+    return part('frozen linear layers', flops);
+  }
+  if (inputs.some((shape) => shape.includes(vocabSize) && shape.length === 2)) return part('output layer');
+  if (COPIES.has(operator.op_name)) return part('copies');
+  // The scores of a block's queries: [1, heads, queries, keys], and the mask that is added to them.
+  const ofScores = operator.op_name === 'Softmax' || (inputs[0]?.length === 4 && ['Add', 'Sub', 'Mul'].includes(operator.op_name)); // prettier-ignore
+  return part(ofScores || ['Expand', 'Trilu'].includes(operator.op_name) ? 'attention, softmax and masks' : 'elementwise, norms, rotations'); // prettier-ignore
+}

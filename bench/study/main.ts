@@ -1,0 +1,115 @@
+/**
+ * `npm run study [-- --seeds 5 --rounds 5 --parallel 2]`: SELM and its relatives on the quickstart's task, at equal budgets; writes
+ * docs/study.json as each run ends, and docs/study.md and its plots from it. What is made is kept in the cache: stopped and
+ * started again, it goes on. With --draw it only draws what docs/study.json has.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual, parseArgs } from 'node:util';
+import { format, resolveConfig } from 'prettier';
+import { LocalStore } from '../../artifacts/local-store.ts';
+import { exitCodeOf, report } from '../../cli/errors.ts';
+import { InputError } from '../../data/errors.ts';
+import { startEngine } from '../../engine/host.ts';
+import { engineVersion } from '../../engine/version.ts';
+import { prepareQuickstart } from '../../examples/quickstart/prepare.ts';
+import { instructions } from '../../examples/quickstart/task.ts';
+import { cacheFolder } from '../../workers/places.ts';
+import { METHODS } from './methods.ts';
+import { describe } from './page.ts';
+import { plots } from './plots.ts';
+import type { StudyResults, StudyRun, StudySettings } from './results.ts';
+import { runMethod } from './run.ts';
+
+const docs = (name: string) => fileURLToPath(new URL(`../../docs/${name}`, import.meta.url));
+const home = join(cacheFolder(), 'study');
+const say = (line: string) => console.error(line);
+
+/** A model this small computes faster as several runs of one thread each than as one run of several. */
+const THREADS = 1;
+/** Whoever suspends the study for a while (SIGSTOP) must not have its engines taken for hung. */
+const SILENCE_SECONDS = 7 * 24 * 3600;
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '5' },
+    parallel: { type: 'string', default: String(availableParallelism()) },
+    draw: { type: 'boolean', default: false },
+  },
+});
+
+async function study(known: StudyResults | undefined): Promise<void> {
+  const [seeds, rounds, parallel] = (['seeds', 'rounds', 'parallel'] as const).map(countOf);
+  const { training, heldOut } = instructions();
+  const settings: StudySettings = {
+    seeds,
+    rounds,
+    // All that the quickstart has, none in two rounds.
+    promptsPerRound: Math.floor(training.length / rounds),
+    heldOut: heldOut.length,
+    threads: THREADS,
+    engine: engineVersion,
+  };
+  // All methods of a seed before the next seed: a study that is not done has compared them all the same.
+  const plan = Array.from({ length: seeds }, (_, seed) => METHODS.map((method) => ({ method, seed }))).flat();
+  const kept = known && isDeepStrictEqual(known.settings, settings) ? known.runs : [];
+  const runs = new Map(kept.map((run) => [nameOf(run.method, run.seed), run]));
+  let writing = Promise.resolve();
+  const keep = (run: StudyRun) => {
+    runs.set(nameOf(run.method, run.seed), run);
+    writing = writing.then(() => write({ settings, runs: plan.flatMap(({ method, seed }) => runs.get(nameOf(method.name, seed)) ?? []) })); // prettier-ignore
+    return writing;
+  };
+
+  const prepared = await prepareQuickstart(home);
+  const waiting = [...plan];
+  const lane = async () => {
+    const engine = startEngine({ silenceSeconds: SILENCE_SECONDS });
+    const rooms = { store: new LocalStore(join(home, 'artifacts')), engine, cacheFolder: cacheFolder() };
+    try {
+      for (let next = waiting.shift(); next; next = waiting.shift()) {
+        const { method, seed } = next;
+        const told = ({ round, strictPassRate, kl }: StudyRun['rounds'][number]) =>
+          say(`${nameOf(method.name, seed)}, round ${round}: strict pass ${(100 * strictPassRate).toFixed(1)} %, KL ${kl.toFixed(2)}`); // prettier-ignore
+        await keep(await runMethod(rooms, method, seed, settings, prepared, told));
+      }
+    } finally {
+      await engine.close();
+    }
+  };
+  await Promise.all(Array.from({ length: parallel }, lane));
+}
+
+/** @throws InputError when it is none */
+function countOf(flag: 'seeds' | 'rounds' | 'parallel'): number {
+  const count = Number(values[flag]);
+  if (!Number.isInteger(count) || count < 1) throw new InputError(`--${flag} ${values[flag]} is no count: give 1, 2, 3, ...`); // prettier-ignore
+  return count;
+}
+
+const nameOf = (method: string, seed: number) => `${method}, seed ${seed}`;
+
+async function write(results: StudyResults): Promise<void> {
+  writeFileSync(docs('study.json'), `${JSON.stringify(results, null, 2)}\n`);
+  const page = docs('study.md');
+  writeFileSync(page, await format(describe(results), { ...(await resolveConfig(page)), filepath: page }));
+  for (const { file, svg } of plots(results)) writeFileSync(docs(file), svg);
+}
+
+function readResults(): StudyResults | undefined {
+  const file = docs('study.json');
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as StudyResults) : undefined;
+}
+
+try {
+  const known = readResults();
+  if (!values.draw) await study(known);
+  else if (known) await write(known);
+  else throw new InputError('docs/study.json is not there; run `npm run study` without --draw.');
+} catch (error) {
+  report(error);
+  process.exitCode = exitCodeOf(error);
+}

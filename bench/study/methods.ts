@@ -1,0 +1,32 @@
+/** What the study compares: one loss, with different weights of its last term, about different answers. */
+import type { z } from 'zod';
+import type { objectiveFields } from '../../engine/settings.ts';
+
+export interface Method {
+  name: string;
+  /** Without beta, which all have from the quickstart. */
+  objective: z.input<typeof objectiveFields>;
+  /** alpha of the loss as SELM writes it. */
+  alpha: number;
+  /** Whose answer y is. */
+  answerOf: string;
+}
+
+const ROUND = 'the policy that the round starts from';
+const START = "the run's start policy";
+
+/** The quickstart's, and TRL's default for XPO. */
+export const BETA = 0.1;
+/** TRL's default. */
+const XPO_ALPHA = 1e-5;
+
+/** The one that the others are compared with. */
+export const BASELINE = 'dpo';
+
+export const METHODS: Method[] = [
+  { name: BASELINE, objective: { name: 'dpo' }, alpha: 0, answerOf: '' },
+  { name: 'selm 0.01', objective: { name: 'selm', alpha: 0.01 }, alpha: 0.01, answerOf: ROUND },
+  { name: 'selm 0.1', objective: { name: 'selm', alpha: 0.1 }, alpha: 0.1, answerOf: ROUND },
+  { name: 'xpo', objective: { name: 'xpo', alpha: XPO_ALPHA }, alpha: XPO_ALPHA / BETA, answerOf: START },
+  { name: 'vpo 0.1', objective: { name: 'vpo', alpha: 0.1 }, alpha: 0.1, answerOf: START },
+];

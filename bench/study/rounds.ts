@@ -1,0 +1,122 @@
+/**
+ * The steps of a run, one after the other in this process. They are those that `selm run` has its workers do, with the same keys:
+ * what either has made, the other finds.
+ */
+import { evaluate, type Comparison } from '../../activities/evaluate.ts';
+import { judge, label } from '../../activities/label.ts';
+import { optimize } from '../../activities/optimize.ts';
+import { prefer } from '../../activities/prefer.ts';
+import { prepare, type PromptSet } from '../../activities/prepare.ts';
+import { sample } from '../../activities/sample.ts';
+import { score } from '../../activities/score.ts';
+import type { Rooms } from '../../activities/step.ts';
+import type { Address } from '../../artifacts/manifest.ts';
+import { InputError } from '../../data/errors.ts';
+import type { LabelStats } from '../../labelers/preferences.ts';
+import { GREEDY_SEED } from '../../workflows/answers.ts';
+import type { RunConfig } from '../../workflows/config.ts';
+import { FROM_START, roundSeed } from '../../workflows/round.ts';
+import { shardsOf } from '../../workflows/shards.ts';
+
+export interface Round {
+  round: number;
+  label: LabelStats;
+  /** Against the start. */
+  evaluation: Comparison;
+}
+
+/** A policy with its answers to the held-out prompts and what they are worth, by shard. */
+interface Measured {
+  policy: Address;
+  responses: Address[];
+  labels: Address[];
+}
+
+export interface Run {
+  start: Comparison;
+  rounds: Round[];
+  /** Why it ended before its last round: training diverged, or there were no preferences. */
+  failed?: string;
+}
+
+/**
+ * Runs `config` without a gate: every round's policy is where the next one starts.
+ * @param told as each round ends
+ */
+export async function runRounds(rooms: Rooms, config: RunConfig, told: (round: Round) => void): Promise<Run> {
+  const { model, prompts, label: labeler, rounds: count, seed, threads } = config;
+  const prepared = await prepare(rooms, { model, prompts, label: labeler, rounds: count, seed }, {});
+  const start = await measure(prepared.policy);
+  const { summary } = await evaluate(rooms, { labels: start.labels, seed }, {});
+  const rounds: Round[] = [];
+  let { policy } = prepared;
+  for (const [i, set] of prepared.rounds.entries()) {
+    try {
+      const result = await runRound(i + 1, set);
+      rounds.push(result);
+      told(result);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      return { start: summary, rounds, failed: `round ${i + 1}: ${error.message}` };
+    }
+  }
+  return { start: summary, rounds };
+
+  async function runRound(round: number, set: PromptSet): Promise<Round> {
+    const { shardSize, ...settings } = config.sample;
+    const drawn = { settings, shardSize, seed: roundSeed(seed, round) };
+    const responses = await answer(policy, set, drawn);
+    const { objective, learningRate, checkpointSeconds, ...training } = config.optimize;
+    const fromStart = FROM_START.includes(objective.name) && policy !== prepared.policy;
+    const references = fromStart && (await answer(prepared.policy, set, { ...drawn, settings: { ...settings, samplesPerPrompt: 1 } })); // prettier-ignore
+    const labels = await inOrder(responses, (shard) => label(rooms, { responses: shard, label: labeler, threads }, {}));
+    const preferred = await prefer(rooms, { labels, ...(references && { references }) }, {});
+    const rates = [learningRate].flat();
+    const optimized = await optimize(
+      rooms,
+      {
+        policy,
+        preferences: preferred.address,
+        objective,
+        training: { ...training, learningRate: rates[Math.min(round, rates.length) - 1] },
+        seed: drawn.seed,
+        threads,
+        checkpointSeconds,
+      },
+      {},
+    );
+    policy = optimized.address;
+    return { round, label: preferred.summary, evaluation: await compareWithStart(await measure(policy)) };
+  }
+
+  async function measure(measured: Address): Promise<Measured> {
+    const { maxNewTokens, batchSize, shardSize } = config.evaluate;
+    const settings = { samplesPerPrompt: 1, temperature: 0, topP: 1, topK: 0, maxNewTokens, batchSize, weights: 'f32' as const }; // prettier-ignore
+    const responses = await answer(measured, prepared.heldOut, { settings, shardSize, seed: GREEDY_SEED });
+    const labels = await inOrder(responses, (shard) => judge(rooms, { responses: shard, label: labeler, threads }, {}));
+    return { policy: measured, responses, labels };
+  }
+
+  async function compareWithStart({ responses, labels }: Measured): Promise<Comparison> {
+    const logps = await inOrder(responses, (shard) => score(rooms, { policy: start.policy, responses: shard, threads }, {})); // prettier-ignore
+    const compared = await evaluate(rooms, { labels, opponent: { labels: start.labels, logps }, seed }, {});
+    return compared.summary;
+  }
+
+  function answer(
+    by: Address,
+    set: PromptSet,
+    drawn: Pick<Parameters<typeof sample>[1], 'settings' | 'seed'> & { shardSize: number },
+  ): Promise<Address[]> {
+    const { settings, shardSize, seed: drawnBy } = drawn;
+    return inOrder(shardsOf(set.count, shardSize), (shard) =>
+      sample(rooms, { policy: by, prompts: set.address, ...shard, settings, seed: drawnBy, threads }, {}),
+    );
+  }
+}
+
+async function inOrder<T>(items: T[], step: (item: T) => Promise<{ address: Address }>): Promise<Address[]> {
+  const addresses: Address[] = [];
+  for (const item of items) addresses.push((await step(item)).address);
+  return addresses;
+}

@@ -1,0 +1,42 @@
+/** Means over a few seeds, and how sure they are. */
+import { mean, type Interval } from '../../activities/statistics.ts';
+
+export interface Estimate {
+  mean: number;
+  /** 95 %, Student's t; none of one value alone. */
+  interval?: Interval;
+}
+
+export function estimate(values: number[]): Estimate {
+  const center = mean(values);
+  if (values.length < 2) return { mean: center };
+  const freedom = values.length - 1;
+  const variance = values.reduce((sum, value) => sum + (value - center) ** 2, 0) / freedom;
+  const half = studentQuantile(0.975, freedom) * Math.sqrt(variance / values.length);
+  return { mean: center, interval: { low: center - half, high: center + half } };
+}
+
+/** The p-quantile, p > 1/2, of Student's t distribution with a whole number of degrees of freedom. */
+export function studentQuantile(p: number, freedom: number): number {
+  // t = sqrt(freedom) tan(angle): bisected over the angle, which is bounded.
+  let [low, high] = [0, Math.PI / 2];
+  for (let halving = 0; halving < 60; halving++) {
+    const middle = (low + high) / 2;
+    if (centralProbability(middle, freedom) < 2 * p - 1) low = middle;
+    else high = middle;
+  }
+  return Math.sqrt(freedom) * Math.tan(low);
+}
+
+/** P(|t| < sqrt(freedom) tan(angle)): the finite sums of Abramowitz and Stegun, 26.7.3 and 26.7.4. */
+function centralProbability(angle: number, freedom: number): number {
+  const odd = freedom % 2;
+  const cos = Math.cos(angle);
+  let term = odd ? cos : 1;
+  let sum = freedom === 1 ? 0 : term;
+  for (let power = 2 + odd; power < freedom - 1; power += 2) {
+    term *= ((power - 1) / power) * cos ** 2;
+    sum += term;
+  }
+  return odd ? (2 / Math.PI) * (angle + Math.sin(angle) * sum) : Math.sin(angle) * sum;
+}

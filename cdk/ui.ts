@@ -1,0 +1,121 @@
+/** The web pages: a task of the control image behind a load balancer, inside of the network, or for all who sign in. */
+import { CfnOutput, Duration, SecretValue, Stack } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import * as elb from 'aws-cdk-lib/aws-elasticloadbalancingv2';
+import type { LogGroup } from 'aws-cdk-lib/aws-logs';
+import { acknowledgeOpenDoor, acknowledgeOwnRange, acknowledgeTask } from './acknowledgements.ts';
+import { isStopped, type DeployConfig } from './config.ts';
+import { UI } from './costs.ts';
+import { healthCheck, secretsOf } from './environment.ts';
+import { imageOf } from './images.ts';
+import type { StorageStack } from './storage.ts';
+import type { TemporalConnection } from './temporal-connection.ts';
+import type { PublicUiConfig } from './ui-config.ts';
+
+const PORT = 8080;
+/** After which somebody who has signed in is asked for again. */
+const SESSION_HOURS = 12;
+
+export interface UiProps {
+  vpc: ec2.IVpc;
+  /** Of the task, and of a load balancer for the network only. */
+  subnets: ec2.SubnetSelection;
+  /** Of a load balancer that is reached from the internet. */
+  entrance: ec2.SubnetSelection;
+  storage: StorageStack;
+  temporal: TemporalConnection;
+  cluster: ecs.Cluster;
+  logGroup: LogGroup;
+}
+
+/** @param ui `true`: only the network's own addresses are let in */
+export function addUi(stack: Stack, config: DeployConfig, ui: true | PublicUiConfig, props: UiProps): void {
+  const { vpc, subnets, entrance, storage } = props;
+  const isPublic = ui !== true;
+  const securityGroup = new ec2.SecurityGroup(stack, 'UiBalancer', { vpc, allowAllOutbound: false });
+  if (isPublic) {
+    securityGroup.addIngressRule(ec2.Peer.anyIpv4(), ec2.Port.HTTPS, 'Browsers');
+    acknowledgeOpenDoor(securityGroup);
+  } else {
+    securityGroup.addIngressRule(ec2.Peer.ipv4(vpc.vpcCidrBlock), ec2.Port.HTTP, 'Browsers of this network');
+    acknowledgeOwnRange(securityGroup);
+  }
+  const balancer = new elb.ApplicationLoadBalancer(stack, 'UiLoadBalancer', {
+    vpc,
+    internetFacing: isPublic,
+    vpcSubnets: isPublic ? entrance : subnets,
+    securityGroup,
+    dropInvalidHeaderFields: true,
+  });
+  storage.keepAccessLog(balancer, 'ui');
+  const pages = new elb.ApplicationTargetGroup(stack, 'UiPages', {
+    vpc,
+    port: PORT,
+    protocol: elb.ApplicationProtocol.HTTP,
+    targets: [addService(stack, config, props).loadBalancerTarget({ containerName: 'ui', containerPort: PORT })],
+    healthCheck: { path: '/healthz' },
+    // An answer takes seconds.
+    deregistrationDelay: Duration.seconds(30),
+  });
+  const forward = elb.ListenerAction.forward([pages]);
+  if (isPublic) {
+    balancer.addListener('Https', {
+      port: 443,
+      certificates: [elb.ListenerCertificate.fromArn(ui.certificateArn)],
+      // TLS 1.2 and 1.3.
+      sslPolicy: elb.SslPolicy.RECOMMENDED_TLS,
+      open: false,
+      defaultAction: signIn(ui.oidc, forward),
+    });
+  } else balancer.addListener('Http', { port: 80, open: false, defaultAction: forward });
+
+  const address = balancer.loadBalancerDnsName;
+  new CfnOutput(stack, 'UiAddress', { value: address, description: isPublic ? `What ${ui.hostname} is to be an alias of` : 'Of the web pages, from inside of the network: http://' }); // prettier-ignore
+  if (isPublic) new CfnOutput(stack, 'UiRedirect', { value: `https://${ui.hostname}/oauth2/idpresponse`, description: 'What the provider is to send people back to' }); // prettier-ignore
+}
+
+/** Nobody comes to the pages who has not signed in: it is the listener's default, and there is no other rule. */
+const signIn = ({ clientSecretArn, ...oidc }: PublicUiConfig['oidc'], next: elb.ListenerAction): elb.ListenerAction =>
+  elb.ListenerAction.authenticateOidc({
+    ...oidc,
+    clientSecret: SecretValue.secretsManager(clientSecretArn),
+    sessionTimeout: Duration.hours(SESSION_HOURS),
+    next,
+  });
+
+function addService(stack: Stack, config: DeployConfig, props: UiProps): ecs.FargateService {
+  const { vpc, subnets, storage, temporal, cluster, logGroup } = props;
+  const taskDefinition = new ecs.FargateTaskDefinition(stack, 'UiTask', {
+    cpu: UI.cpu,
+    memoryLimitMiB: UI.memoryMiB,
+    volumes: [{ name: 'tmp' }],
+  });
+  const container = taskDefinition.addContainer('Ui', {
+    containerName: 'ui',
+    image: imageOf('control', config),
+    command: ['ui', '--host', '0.0.0.0', '--port', String(PORT)],
+    environment: { AWS_REGION: stack.region, SELM_STORE: storage.url, ...temporal.environment },
+    // Not those of the workers: nothing is fetched or judged here.
+    secrets: secretsOf(taskDefinition, temporal.secrets, 'ui'),
+    portMappings: [{ containerPort: PORT }],
+    healthCheck: healthCheck(`http://127.0.0.1:${PORT}/healthz`),
+    stopTimeout: Duration.seconds(30),
+    readonlyRootFilesystem: true,
+    logging: ecs.LogDrivers.awsLogs({ logGroup, streamPrefix: 'ui' }),
+  });
+  container.addMountPoints({ sourceVolume: 'tmp', containerPath: '/tmp', readOnly: false });
+  storage.grantReadTo(taskDefinition.taskRole);
+  acknowledgeTask(taskDefinition, config.name);
+  return new ecs.FargateService(stack, 'UiService', {
+    cluster,
+    taskDefinition,
+    desiredCount: isStopped(config) ? 0 : 1,
+    vpcSubnets: subnets,
+    securityGroups: [new ec2.SecurityGroup(stack, 'UiTasks', { vpc, description: 'Web pages: only the load balancer comes in' })], // prettier-ignore
+    minHealthyPercent: 100,
+    maxHealthyPercent: 200,
+    healthCheckGracePeriod: Duration.minutes(2),
+    circuitBreaker: { rollback: true },
+  });
+}

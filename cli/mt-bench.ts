@@ -1,0 +1,135 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
+import { answerQuestions } from '../activities/mt-bench/answers.ts';
+import { judgeAnswers, type Judge } from '../activities/mt-bench/judging.ts';
+import { checkReferences, matchesOf, type Match } from '../activities/mt-bench/matches.ts';
+import { scoresOf, type ModelScores, type Score } from '../activities/mt-bench/scores.ts';
+import { InputError } from '../data/errors.ts';
+import { writeJsonl } from '../data/jsonl.ts';
+import { readAnswers, readJudgements, readQuestions, type Question, type QuestionAnswer } from '../data/mt-bench.ts'; // prettier-ignore
+import { samplingSchema } from '../engine/settings.ts';
+import { addJudge, judgeOf, type JudgeFlags } from './judging.ts';
+import { showProgress } from './progress.ts';
+import { addSettings, readSettings, seedSchema } from './settings.ts';
+import { jsonOption, policyOf, summarize, withEngine } from './step.ts';
+
+const suite = (name: string) => fileURLToPath(new URL(`../examples/mt-bench/${name}.jsonl`, import.meta.url));
+
+const FIELDS = ['maxNewTokens', 'batchSize'] as const;
+/** As FastChat has it. */
+const schema = samplingSchema.extend({ maxNewTokens: samplingSchema.shape.maxNewTokens.unwrap().default(1024).describe('Longest answer to a turn, in tokens.') }); // prettier-ignore
+
+interface Flags extends JudgeFlags {
+  model?: string;
+  adapter?: string;
+  name?: string;
+  out?: string;
+  answers?: string;
+  judgements?: string;
+  questions?: string;
+  references?: string;
+  json?: boolean;
+}
+type Given = Flags & Record<string, unknown>;
+
+/** `selm mt-bench`: MT-Bench on a policy's answers, or on answers from a file. */
+export function mtBenchCommand(): Command {
+  const command = new Command('mt-bench')
+    .description('MT-Bench (arXiv 2306.05685): two-turn answers, each rated from 1 to 10 by a judge, as FastChat does it.') // prettier-ignore
+    .option('--model <folder|id>', 'Answers: Hugging Face model folder, or hub id org/name[@revision], or policy NAME@version.') // prettier-ignore
+    .option('--adapter <folder|name>', 'PEFT adapter on top of the model, or policy NAME@version (selm policies).')
+    .option('--name <name>', 'What to call the policy. Default: what --adapter says, else what --model does.')
+    .option('--out <file>', "Gets the policy's answers in FastChat's model_answer format. Those that it has already are kept.") // prettier-ignore
+    .option('--answers <file>', "Answers of any model in FastChat's model_answer format, in place of a policy's.")
+    .option('--judgements <file>', "Judgements in FastChat's model_judgment format. New ones are added; the figures are those of all models in it.") // prettier-ignore
+    .option('--questions <file>', "Questions in FastChat's format. Default: the 80 of examples/mt-bench.")
+    .option('--references <file>', 'Reference answers to questions on math, reasoning and coding, in the format of answers. Default: those of GPT-4 in examples/mt-bench.'); // prettier-ignore
+  addSettings(command, schema, [...FIELDS]);
+  addJudge(command);
+  addSettings(command, seedSchema, ['seed']);
+  return command.addOption(jsonOption()).action(async (flags: Given) => {
+    checkFlags(flags);
+    const { seed } = readSettings(seedSchema, flags, ['seed']);
+    const withJudge = judgeOf(flags);
+    const questions = await readQuestions(flags.questions ?? suite('question'));
+    const references = withJudge && (await readAnswers(flags.references ?? suite('reference_gpt4'))).answers;
+    if (references) checkReferences(questions, references);
+    const answered = await answersOf(flags, questions, seed);
+    const refused =
+      withJudge && answered
+        ? await withJudge((judge) => judgeAll(flags.judgements!, judge, matchesOf(questions, answered.answers, references!), answered.model)) // prettier-ignore
+        : 0;
+    const scores = flags.judgements === undefined ? [] : scoresOf(await readJudgements(flags.judgements), questions, seed); // prettier-ignore
+    const sentences = [
+      ...(flags.out === undefined ? [] : [`${flags.out}: ${answered!.answers.size} questions answered by ${answered!.model}.`]), // prettier-ignore
+      ...scores.map(describe),
+      ...(refused > 0 ? [`The judge did not take ${refused} answers: they are too long for it, most likely.`] : []),
+    ];
+    const summary = { ...(answered && { model: answered.model, answers: answered.answers.size }), scores, refused }; // prettier-ignore
+    summarize(flags, summary, sentences.join('\n'));
+  });
+}
+
+function checkFlags({ model, adapter, out, answers, server, judgeModel, judgements }: Flags): void {
+  const problems: [boolean, string][] = [
+    [model !== undefined && answers !== undefined, 'Answers come from --model or from --answers: give one of them'],
+    [model === undefined && adapter !== undefined, 'An adapter needs the model that it is of: give --model'],
+    [(model === undefined) !== (out === undefined), 'A policy answers the questions into a file: give both --model and --out'], // prettier-ignore
+    [server !== undefined && judgeModel === undefined, 'A server has models: say with --judge-model which of them is the judge'], // prettier-ignore
+    [judgeModel !== undefined && judgements === undefined, 'Judgements are kept in a file: give --judgements'],
+    [judgeModel !== undefined && model === undefined && answers === undefined, 'There is nothing to judge: give --model or --answers'], // prettier-ignore
+    [model === undefined && judgements === undefined, 'There is nothing to do: give --model to answer the questions, --answers with --judge-model, or --judgements'], // prettier-ignore
+  ];
+  const problem = problems.find(([found]) => found);
+  if (problem) throw new InputError(`${problem[1]}.`);
+}
+
+interface Answered {
+  model: string;
+  answers: Map<number, QuestionAnswer>;
+}
+
+/** The answers on file, and the policy's to what is not answered there. */
+async function answersOf(flags: Given, questions: Question[], seed: number): Promise<Answered | undefined> {
+  const { model: base, adapter, name, out, answers } = flags;
+  if (answers !== undefined) return readAnswers(answers);
+  if (base === undefined) return undefined;
+  const settings = readSettings(schema, flags, [...FIELDS]);
+  const policy = await policyOf({ model: base, ...(adapter !== undefined && { adapter }) });
+  const model = name ?? adapter ?? base;
+  const known = existsSync(out!) ? await readAnswers(out!) : { model, answers: new Map<number, QuestionAnswer>() };
+  if (known.model !== model) {
+    throw new InputError(`${out} has answers of "${known.model}"; give another file for those of "${model}".`);
+  }
+  const save = (rows: QuestionAnswer[]) => writeJsonl(out!, rows);
+  const options = { model, settings, seed, known: known.answers, save };
+  return { model, answers: await withEngine((engine) => answerQuestions(engine, policy, questions, options)) };
+}
+
+/**
+ * @param file of judgements
+ * @returns how many answers the judge did not take
+ */
+async function judgeAll(file: string, judge: Judge, matches: Match[], model: string): Promise<number> {
+  const known = await readJudgements(file);
+  const save = (rows: object[]) => writeJsonl(file, rows);
+  const bar = showProgress('judge');
+  try {
+    return await judgeAnswers(judge, matches, { model, known, save, onProgress: bar.update });
+  } finally {
+    bar.stop();
+  }
+}
+
+function describe({ model, judge, overall, turns, categories, unrated }: ModelScores): string {
+  const ordinals: Record<string, string> = { 1: 'first turn', 2: 'second turn' };
+  const missing = unrated > 0 ? `; ${unrated} judgements without a rating` : '';
+  return [
+    `${model}, judged by ${judge}: ${rating(overall)} over ${overall.ratings} ratings${missing}`,
+    ...Object.entries(turns).map(([turn, score]) => `  ${ordinals[turn]}: ${rating(score)}`),
+    ...Object.entries(categories).map(([category, score]) => `  ${category}: ${rating(score)}`),
+  ].join('\n');
+}
+
+const rating = ({ mean, interval: { low, high } }: Score) => `${mean.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`; // prettier-ignore

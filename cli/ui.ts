@@ -1,0 +1,29 @@
+import { Command } from 'commander';
+import { webApp } from '../web/app.ts';
+import { openStore } from '../workers/store.ts';
+import { listen, portSchema } from './listen.ts';
+import { withServer } from './server.ts';
+import { addSettings, readSettings } from './settings.ts';
+
+/** Served here alone, the pages are asked for by these names alone. */
+const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];
+
+const schema = portSchema(8080);
+
+/** `selm ui`: runs and policies as web pages, until Ctrl-C. */
+export function uiCommand(): Command {
+  const command = new Command('ui').description('Show runs and policies as web pages, for looking only.');
+  addSettings(command, schema, ['port']);
+  return command
+    .option('--host <address>', 'Address to listen on. There is no authentication.', '127.0.0.1')
+    .action(async (flags: { host: string } & Record<string, unknown>) => {
+      const { port } = readSettings(schema, flags, ['port']);
+      const store = await openStore();
+      const hosts = ['::1', ...LOOPBACK].includes(flags.host) ? LOOPBACK : undefined;
+      await withServer((client) =>
+        listen(webApp(client, store, hosts), { host: flags.host, port }, (address) =>
+          console.log(`Serving at ${address}`),
+        ),
+      );
+    });
+}

@@ -1,0 +1,53 @@
+/** Records that need not fit into memory: put aside in a file, read back in any order. */
+import { closeSync, mkdirSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+
+/** So much is written at once. */
+const BUFFER_BYTES = 1 << 20;
+
+export class Spool<T extends object> {
+  /** Where each record begins, and the last one ends, in bytes. */
+  private readonly starts = [0];
+  private waiting: Buffer[] = [];
+  private written = 0;
+
+  private readonly file: number;
+
+  /** @param folder has the file, which loses its name at once: whatever becomes of the process, nothing stays behind */
+  constructor(folder: string) {
+    mkdirSync(folder, { recursive: true });
+    const path = join(folder, `spool-${randomUUID()}`);
+    this.file = openSync(path, 'wx+');
+    rmSync(path);
+  }
+
+  add(record: T): void {
+    const bytes = Buffer.from(JSON.stringify(record));
+    this.waiting.push(bytes);
+    this.starts.push(this.starts.at(-1)! + bytes.length);
+    if (this.starts.at(-1)! - this.written >= BUFFER_BYTES) this.flush();
+  }
+
+  private flush(): void {
+    const bytes = Buffer.concat(this.waiting);
+    for (let at = 0; at < bytes.length;) at += writeSync(this.file, bytes, at, bytes.length - at, this.written + at);
+    this.written += bytes.length;
+    this.waiting = [];
+  }
+
+  /** The records at these places, one by one. */
+  *read(places: Iterable<number>): Generator<T> {
+    this.flush();
+    for (const place of places) {
+      const [start, end] = [this.starts[place], this.starts[place + 1]];
+      const bytes = Buffer.alloc(end - start);
+      readSync(this.file, bytes, 0, bytes.length, start);
+      yield JSON.parse(bytes.toString('utf8')) as T;
+    }
+  }
+
+  close(): void {
+    closeSync(this.file);
+  }
+}

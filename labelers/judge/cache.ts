@@ -1,0 +1,69 @@
+/** What a server has answered, kept by what it was asked: a shard that is judged again, or another like it, costs nothing. */
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { hashValue } from '../../artifacts/hash.ts';
+import type { ChatAnswer } from '../../openai/client.ts';
+
+const answerSchema = z.object({
+  text: z.string(),
+  finishReason: z.string(),
+  usage: z.object({ promptTokens: z.int(), completionTokens: z.int() }),
+});
+
+export class AnswerCache {
+  private readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /**
+   * The answer to a request: the one that came first, whoever has asked for it. Labels do not depend, then, on how often and
+   * by whom a server was asked, nor does what they say of tokens.
+   * @param request all that the answer depends on
+   */
+  async answer(request: object, ask: () => Promise<ChatAnswer>): Promise<ChatAnswer> {
+    const key = hashValue(request);
+    const path = join(this.folder, key.slice(0, 2), `${key}.json`);
+    const known = await read(path);
+    if (known) return known;
+    const answer = await ask();
+    await mkdir(dirname(path), { recursive: true });
+    const temporary = `${path}.${randomUUID()}`;
+    await writeFile(temporary, `${JSON.stringify({ request, answer }, null, 2)}\n`);
+    const first = await link(temporary, path).then(
+      () => answer,
+      async (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error;
+        return (await read(path)) ?? answer;
+      },
+    );
+    await rm(temporary);
+    return first;
+  }
+}
+
+async function read(path: string): Promise<ChatAnswer | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const { success, data } = z.object({ answer: answerSchema }).safeParse(parsed(text));
+  if (success) return data.answer;
+  // Spoiled, by a full disk for example.
+  await rm(path, { force: true });
+  return undefined;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

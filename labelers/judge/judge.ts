@@ -1,0 +1,160 @@
+/** The labeler that asks a language model which answer is better, as MT-Bench does (Zheng et al. 2023, arXiv 2306.05685). */
+import { join } from 'node:path';
+import { z } from 'zod';
+import { hashValue } from '../../artifacts/hash.ts';
+import type { PromptRecord } from '../../data/records.ts';
+import { requestSettings, serverAddress } from '../../openai/settings.ts';
+import { labelerKind, type Candidates, type Judgement, type Labeler } from '../labeler.ts';
+import { openLabelerModel } from '../model.ts';
+import { askEngine, askServer, type Answer, type Ask } from './ask.ts';
+import { AnswerCache } from './cache.ts';
+import { isContradiction, outcomeOf, pairsOf, sharesOf } from './comparisons.ts';
+import { fillTemplate, publishedTemplate, readTemplate, type Template } from './templates.ts';
+import { preferredIn, ratingIn } from './verdicts.ts';
+
+const FIELDS = { pairwise: ['question', 'answer_a', 'answer_b'], single: ['question', 'answer'] } as const;
+const PUBLISHED = { pairwise: 'pair-v2', single: 'single-v1' } as const;
+
+const price = z.number().min(0);
+
+const schema = z
+  .strictObject({
+    by: z.literal('judge'),
+    server: serverAddress
+      .optional()
+      .describe(
+        'OpenAI-compatible server: what comes before `/chat/completions`, such as `https://api.openai.com/v1`. Without one, `model` judges on the engine, greedily.',
+      ),
+    model: z
+      .string()
+      .min(1)
+      .describe(
+        'The judge: the name that `server` knows it by; without a server a model folder, or a hub id `org/name[@revision]`.',
+      ),
+    mode: z
+      .enum(['pairwise', 'single'])
+      .default('pairwise')
+      .describe(
+        '`pairwise` compares answers two by two, each pair in both orders: where these disagree it is a tie. The score is the share of its comparisons that an answer wins. `single` rates every answer by itself, 1 to 10.',
+      ),
+    pairs: z
+      .enum(['all', 'first'])
+      .default('all')
+      .describe('Of `pairwise`: compares every two answers to a prompt, or the first with each of the others.'),
+    template: z
+      .string()
+      .optional()
+      .describe(
+        "What the judge is shown: a YAML or JSON file with `prompt_template` and, if need be, `system_prompt`, in which `{question}` and `{answer_a}`, `{answer_b}` (`single`: `{answer}`) are filled in. The judge must end with `[[A]]`, `[[B]]` or `[[C]]` (a tie); of `single`, with its rating, such as `[[7]]`. Default: MT-Bench's `pair-v2` or `single-v1`.",
+      ),
+    temperature: z
+      .number()
+      .min(0)
+      .default(0)
+      .describe('Sampling temperature of the judge behind `server`; 0 is greedy.'),
+    maxTokens: z.int().positive().default(2048).describe("Longest of the judge's answers, in tokens."),
+    usdPerMillionTokens: z
+      .strictObject({
+        prompt: price.describe("Of the judge's prompts."),
+        completion: price.describe("Of the judge's answers."),
+      })
+      .optional()
+      .describe('What a million tokens of prompts and of answers cost, in US dollars: then costs are told.'),
+    ...requestSettings,
+  })
+  .describe(
+    'Asks a language model which answers are better. What it says is read strictly: without a verdict, or with different ones, there is no judgement.',
+  );
+
+type Settings = z.output<typeof schema>;
+
+export const judge = labelerKind({
+  schema,
+  locate: (settings, at) => ({
+    ...settings,
+    ...(settings.server === undefined && { model: at.model(settings.model) }),
+    ...(settings.template !== undefined && { template: at.path(settings.template) }),
+  }),
+  async create(settings, { engine, cacheFolder, threads }) {
+    const { server, model, mode, template: file } = settings;
+    const template = file === undefined ? publishedTemplate(PUBLISHED[mode]) : readTemplate(file, FIELDS[mode]);
+    const judges = mode === 'pairwise' ? comparing : rating;
+    const make = (ask: Ask, identity: object): Labeler => ({
+      name: 'judge',
+      identity: { ...identity, template: hashValue([template.system_prompt, template.prompt_template]) },
+      judge: (prompts, options) => judges(settings, template, prompts, (requests) => ask(requests, options)),
+    });
+    if (server !== undefined) {
+      return make(askServer({ ...settings, url: server }, settings, new AnswerCache(join(cacheFolder, 'judge'))), {});
+    }
+    const { identity, folder } = await openLabelerModel(model);
+    return make(askEngine(engine, folder, settings.maxTokens, threads), identity);
+  },
+});
+
+type AskAll = (requests: ReturnType<typeof fillTemplate>[]) => ReturnType<Ask>;
+
+async function comparing(
+  settings: Settings,
+  template: Template,
+  prompts: Candidates[],
+  ask: AskAll,
+): Promise<Judgement> {
+  const paired = prompts.map(({ answers }) => pairsOf(answers.length, settings.pairs));
+  const show = ({ prompt, answers }: Candidates, first: number, second: number) =>
+    fillTemplate(template, { question: questionOf(prompt), answer_a: answers[first], answer_b: answers[second] });
+  const given = await ask(
+    prompts.flatMap((row, i) => paired[i].flatMap(([a, b]) => [show(row, a, b), show(row, b, a)])),
+  );
+  const verdicts = given.map((answer) => answer && preferredIn(answer.text));
+  let next = 0;
+  let inconsistent = 0;
+  const scores = prompts.map(({ answers }, i) => {
+    const outcomes = paired[i].map(() => {
+      const [forth, back] = [verdicts[next++], verdicts[next++]];
+      inconsistent += Number(isContradiction(forth, back));
+      return outcomeOf(forth, back);
+    });
+    return sharesOf(answers.length, paired[i], outcomes);
+  });
+  return { verdicts: scores, counts: { ...countsOf(settings, given, verdicts), inconsistent } };
+}
+
+async function rating(settings: Settings, template: Template, prompts: Candidates[], ask: AskAll): Promise<Judgement> {
+  const given = await ask(
+    prompts.flatMap(({ prompt, answers }) =>
+      answers.map((answer) => fillTemplate(template, { question: questionOf(prompt), answer })),
+    ),
+  );
+  const ratings = given.map((answer) => answer && ratingIn(answer.text));
+  let next = 0;
+  const scores = prompts.map(({ answers }) =>
+    answers.map(() => {
+      const score = ratings[next++];
+      return score === undefined ? {} : { score };
+    }),
+  );
+  return { verdicts: scores, counts: countsOf(settings, given, ratings) };
+}
+
+/** Of what the answers say alone: how often a server was asked until it gave them has no place in labels. */
+function countsOf({ usdPerMillionTokens: price }: Settings, given: (Answer | undefined)[], verdicts: unknown[]) {
+  const sum = (of: (answer: Answer) => number) => given.reduce((total, answer) => total + (answer ? of(answer) : 0), 0);
+  const promptTokens = sum(({ usage }) => usage.promptTokens);
+  const completionTokens = sum(({ usage }) => usage.completionTokens);
+  return {
+    judgements: given.length,
+    refused: given.filter((answer) => answer === undefined).length,
+    unparsed: given.filter((answer, i) => answer !== undefined && verdicts[i] === undefined).length,
+    promptTokens,
+    completionTokens,
+    ...(price && { usd: (promptTokens * price.prompt + completionTokens * price.completion) / 1e6 }),
+  };
+}
+
+/** A prompt as a question: what the user says, or the whole conversation where there is more to it. */
+function questionOf({ prompt }: PromptRecord): string {
+  if (typeof prompt === 'string') return prompt;
+  if (prompt.length === 1) return prompt[0].content;
+  return prompt.map(({ role, content }) => `${role[0].toUpperCase()}${role.slice(1)}: ${content}`).join('\n\n');
+}

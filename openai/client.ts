@@ -1,0 +1,175 @@
+/** An OpenAI-compatible server (vLLM, llama.cpp, a provider's, `selm serve`), asked within limits, and again where an answer is lost. */
+import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import OpenAI from 'openai';
+import { z } from 'zod';
+import type { Message } from '../data/records.ts';
+import { unlessAborted } from './abort.ts';
+import { explain, isTemporary, retryAfter, UnreadableAnswer } from './errors.ts';
+import { fetchWhole } from './fetch.ts';
+import { gateTo, type Gate } from './gate.ts';
+import { readKey, type Key } from './key.ts';
+import { requestSchema, type ServerSettings } from './settings.ts';
+
+export interface ChatOptions {
+  /** 0 is greedy. */
+  temperature: number;
+  maxTokens: number;
+  seed?: number;
+  signal?: AbortSignal;
+}
+
+export interface ChatAnswer {
+  text: string;
+  /** `stop`, `length`, … */
+  finishReason: string;
+  usage: Usage;
+}
+
+/** As the server counts them; 0 where it does not. */
+export interface Usage {
+  promptTokens: number;
+  completionTokens: number;
+}
+
+/** What a server was asked, and what it came to. A request is one attempt or more; only answered ones have tokens. */
+export interface Counters extends Usage {
+  requests: number;
+  attempts: number;
+}
+
+const usageSchema = z.object({ prompt_tokens: z.int(), completion_tokens: z.int().default(0) }).nullish();
+
+const chatSchema = z.object({
+  choices: z
+    .array(z.object({ message: z.object({ content: z.string().nullish() }), finish_reason: z.string().nullish() }))
+    .min(1),
+  usage: usageSchema,
+});
+
+const anything: z.ZodType = z.unknown();
+const withUsage = z.object({ usage: usageSchema });
+
+// Of the library itself, whose clock would run while a request waits for its turn.
+const NO_TIMEOUT = 2 ** 31 - 1;
+
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 8000;
+
+/**
+ * @example
+ * const server = new ChatServer({ url: 'http://127.0.0.1:8000/v1', model: 'judge' });
+ * const { text } = await server.chat([{ role: 'user', content: 'Which is better?' }], { temperature: 0, maxTokens: 256 });
+ */
+export class ChatServer {
+  readonly url: string;
+  readonly model: string;
+  readonly counters: Counters = { requests: 0, attempts: 0, promptTokens: 0, completionTokens: 0 };
+  private readonly key: Key;
+  private readonly gate: Gate;
+  private readonly retries: number;
+  private readonly client: OpenAI;
+
+  /** @throws InputError when the environment variable that is named for the key is not set */
+  constructor({ url, model, ...settings }: ServerSettings) {
+    const { keyVariable, timeoutSeconds, retries, ...limits } = requestSchema.parse(settings);
+    this.url = url.replace(/\/+$/, '');
+    this.model = model;
+    this.key = readKey(keyVariable);
+    this.gate = gateTo(this.url, limits);
+    this.retries = retries;
+    this.client = new OpenAI({
+      baseURL: this.url,
+      apiKey: this.key.value ?? 'none',
+      ...(this.key.value === undefined && { defaultHeaders: { authorization: null } }),
+      // Of the environment only the key is taken.
+      organization: null,
+      project: null,
+      webhookSecret: null,
+      logLevel: 'off',
+      maxRetries: 0,
+      timeout: NO_TIMEOUT,
+      fetch: fetchWhole(timeoutSeconds, this.key.strip),
+    });
+  }
+
+  /** One answer to a conversation. @throws as `post` does */
+  async chat(messages: Message[], { temperature, maxTokens, seed, signal }: ChatOptions): Promise<ChatAnswer> {
+    const body = { model: this.model, messages, temperature, max_tokens: maxTokens, seed };
+    const { choices, usage } = await this.post('/chat/completions', body, signal, chatSchema);
+    const [{ message, finish_reason }] = choices;
+    return { text: message.content ?? '', finishReason: finish_reason ?? 'stop', usage: usageOf(usage) };
+  }
+
+  /**
+   * Posts a body as JSON.
+   * @param path below the server's address: `/completions`, `/load_lora_adapter`, …
+   * @param schema what an answer is: one that does not fit is asked for again. An answer that is no JSON is a string.
+   * @throws InputError when the settings are wrong, RequestRefused when the server does not take this request, an ordinary error
+   *   when it has not answered after all retries, and the signal's reason as soon as that is aborted
+   */
+  async post<T = unknown>(
+    path: string,
+    body: object,
+    signal: AbortSignal = new AbortController().signal,
+    schema: z.ZodType<T> = anything as z.ZodType<T>,
+  ): Promise<T> {
+    signal.throwIfAborted();
+    // One signal ends any number of requests: that is no leak.
+    setMaxListeners(0, signal);
+    this.counters.requests++;
+    return unlessAborted(this.answerTo(path, body, signal, schema), signal);
+  }
+
+  private async answerTo<T>(path: string, body: object, signal: AbortSignal, schema: z.ZodType<T>): Promise<T> {
+    for (let attempts = 1; ; attempts++) {
+      try {
+        return await this.gate.pass(() => this.attempt(path, body, signal, schema), signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (attempts > this.retries || !isTemporary(error)) {
+          const { url, model, key } = this;
+          throw explain(error, { url, path, model, key, attempts });
+        }
+        // Where the server says how long, the gate holds this request with all others.
+        if (retryAfter(error) === undefined) await sleep(pauseBefore(attempts), undefined, { signal });
+      }
+    }
+  }
+
+  private async attempt<T>(path: string, body: object, signal: AbortSignal, schema: z.ZodType<T>): Promise<T> {
+    this.counters.attempts++;
+    const request = this.client.post(path, { body, signal }).asResponse();
+    const response = await request.catch((error: unknown) => {
+      const pause = retryAfter(error);
+      // Before its turn ends, or the next that waits would pass.
+      if (pause !== undefined) this.gate.close(pause);
+      throw error;
+    });
+    const text = await response.text();
+    const content = parsed(text);
+    const { success, data: answer } = schema.safeParse(content);
+    if (!success) throw new UnreadableAnswer(`an answer that cannot be read: ${text}`);
+    const { promptTokens, completionTokens } = usageOf(withUsage.safeParse(content).data?.usage);
+    this.counters.promptTokens += promptTokens;
+    this.counters.completionTokens += completionTokens;
+    return answer;
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+const usageOf = (usage: z.output<typeof usageSchema>): Usage => ({
+  promptTokens: usage?.prompt_tokens ?? 0,
+  completionTokens: usage?.completion_tokens ?? 0,
+});
+
+/** Twice as long each time, and never quite alike, or those that failed together would come back together. */
+const pauseBefore = (retry: number) =>
+  Math.min(FIRST_PAUSE_MS * 2 ** (retry - 1), LONGEST_PAUSE_MS) * (1 - Math.random() / 4);

@@ -1,0 +1,30 @@
+/** `fetch` that has the whole answer, within a limit of time, and without the key in it. */
+import { unlessAborted } from './abort.ts';
+
+/**
+ * @param strip applied to the body: servers echo keys
+ * @returns rejects with a connection's error, with the caller's abort, or when the body is not complete in time
+ */
+export function fetchWhole(seconds: number, strip: (text: string) => string): typeof fetch {
+  return async (url, init = {}) => {
+    const ended = new AbortController();
+    const caller = init.signal;
+    const abort = () => ended.abort(caller!.reason);
+    caller?.addEventListener('abort', abort);
+    const timer = setTimeout(() => ended.abort(new Error(`no complete answer in ${seconds} s`)), seconds * 1000);
+    try {
+      const { signal } = ended;
+      // A body that stalls does not always end with the signal that its request was given.
+      return await unlessAborted(
+        fetch(url, { ...init, signal }).then(async (response) => {
+          const { status, headers } = response;
+          return new Response(strip(await response.text()) || null, { status, headers });
+        }),
+        signal,
+      );
+    } finally {
+      clearTimeout(timer);
+      caller?.removeEventListener('abort', abort);
+    }
+  };
+}

@@ -1,0 +1,52 @@
+/** Who may ask a server now: so many at once, so many a minute, and nobody while it wants to be left alone. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import pLimit, { type LimitFunction } from 'p-limit';
+
+export interface Limits {
+  concurrency: number;
+  requestsPerMinute?: number;
+}
+
+export class Gate {
+  private readonly limit: LimitFunction;
+  private readonly interval: number;
+  /** When the next request may start, in milliseconds of performance.now(). */
+  private next = 0;
+
+  constructor({ concurrency, requestsPerMinute = Infinity }: Limits) {
+    this.limit = pLimit(concurrency);
+    this.interval = 60_000 / requestsPerMinute;
+  }
+
+  /** Runs `work` when its turn has come, unless `signal` is aborted before. */
+  pass<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    return this.limit(async () => {
+      signal.throwIfAborted();
+      await this.turn(signal);
+      return work();
+    });
+  }
+
+  private async turn(signal: AbortSignal): Promise<void> {
+    for (let now = performance.now(); now < this.next; now = performance.now()) {
+      await sleep(this.next - now, undefined, { signal });
+    }
+    // Evenly, not in bursts: no minute has more than it may, wherever it begins.
+    this.next = performance.now() + this.interval;
+  }
+
+  /** Lets nobody pass for so long. Requests under way are not touched. */
+  close(milliseconds: number): void {
+    this.next = Math.max(this.next, performance.now() + milliseconds);
+  }
+}
+
+const gates = new Map<string, Gate>();
+
+/** One for all in this process that ask a server within the same limits: several shards are labeled at the same time. */
+export function gateTo(url: string, { concurrency, requestsPerMinute }: Limits): Gate {
+  const name = JSON.stringify([url, concurrency, requestsPerMinute]);
+  const gate = gates.get(name) ?? new Gate({ concurrency, requestsPerMinute });
+  gates.set(name, gate);
+  return gate;
+}

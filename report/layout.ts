@@ -1,0 +1,48 @@
+/** What all pages have in common: no script, nothing from elsewhere, and one style, in the page itself. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { html, Html } from './html.ts';
+
+const CSS = readFileSync(new URL('./style.css', import.meta.url), 'utf8');
+const STYLE = new Html(`<style>${CSS}</style>`);
+
+/** By which a Content-Security-Policy allows this style and no other. */
+export const STYLE_HASH = `'sha256-${createHash('sha256').update(CSS).digest('base64')}'`;
+
+/** A whole page. */
+export function layout(title: string, content: Html): string {
+  const { text } = html`<!doctype html>
+    <html lang="en">
+      <meta charset="utf-8" />
+      <meta name="viewport" content="width=device-width, initial-scale=1" />
+      <meta name="color-scheme" content="light dark" />
+      <title>${title}</title>
+      ${STYLE}
+      <main>${content}</main>
+    </html> `;
+  return text;
+}
+
+/** A table, in a box that scrolls by itself where it is too wide. */
+export function table(name: string, head: string[], rows: (string | Html)[][]): Html {
+  return html`<div class="scroll">
+    <table id="${name}">
+      <thead>
+        <tr>
+          ${head.map((cell) => html`<th>${cell}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map(
+          (row) =>
+            html`<tr>
+              ${row.map((cell) => html`<td>${cell}</td>`)}
+            </tr> `,
+        )}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+/** An artifact, in short. */
+export const short = (address: string) => html`<code title="${address}">${address.slice(0, 12)}</code>`;

@@ -1,0 +1,26 @@
+/** Released policies as the cells of a table. */
+import type { NamedRelease } from '../activities/release.ts';
+import type { RunConfig } from '../workflows/config.ts';
+import type { Change } from '../workflows/changes.ts';
+import type { RoundResult } from '../workflows/status.ts';
+import { scores, winRate } from './rounds.ts';
+
+export const POLICIES_HEAD = ['policy', 'run', 'rounds accepted', 'strict pass', 'mean score', 'win rate over start', 'artifact']; // prettier-ignore
+
+/** What a run's release says of its run. */
+export interface Lineage {
+  run: string;
+  config: RunConfig;
+  changes: Change[];
+  results: RoundResult[];
+}
+
+export const lineageOf = ({ release }: NamedRelease) => release.lineage as Lineage;
+
+export function policyRow(named: NamedRelease): string[] {
+  const { run, results } = lineageOf(named);
+  const last = results.findLast(({ accepted }) => accepted);
+  const accepted = `${results.filter((result) => result.accepted).length} of ${results.length}`;
+  const numbers = last ? [...scores(last.evaluation), winRate(last.evaluation)] : ['', '', ''];
+  return [`${named.name}@${named.version}`, run, accepted, ...numbers, named.release.policy.slice(0, 12)];
+}

@@ -1,0 +1,247 @@
+/** Sampling by a server in the engine's stead: real steps, `selm serve` as the server, a tiny model. */
+import { once } from 'node:events';
+import { cpSync, readdirSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { text as textOf } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openPolicyArtifact } from '../../activities/policy.ts';
+import { prepare } from '../../activities/prepare.ts';
+import { isServed, sample, type SampleInput } from '../../activities/sample.ts';
+import { unloadAdapter } from '../../activities/served.ts';
+import { LocalStore } from '../../artifacts/local-store.ts';
+import { InputError } from '../../data/errors.ts';
+import { writeJsonl } from '../../data/jsonl.ts';
+import { readSampled } from '../../data/readers.ts';
+import type { CallOptions } from '../../engine/jobs.ts';
+import { loadTokenizer } from '../../engine/model/tokenizer.ts';
+import { samplingSchema } from '../../engine/settings.ts';
+import { loadAdapter, unloadAdapter as unload } from '../../openai/adapters.ts';
+import { ChatServer } from '../../openai/client.ts';
+import { samplerSchema } from '../../openai/sampler-settings.ts';
+import { sampleFromServer } from '../../openai/sampler.ts';
+import { startServe, type Serving } from '../endpoint/serve.ts';
+import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { testRooms } from './rooms.ts';
+
+const rooms = testRooms();
+const { store } = rooms;
+const model = tinyModel(join(rooms.folder, 'model'));
+const train = join(rooms.folder, 'train.jsonl');
+await writeJsonl(train, tinyPrompts(12));
+const prepareIn = (where = rooms, adapter?: string) =>
+  prepare(where, { model, adapter, prompts: { train, heldOut: 2 }, label: { by: 'verifier' }, rounds: 1, seed: 0 }, {});
+const base = await prepareIn();
+const tuned = await prepareIn(rooms, tinyAdapter);
+const prompts = base.rounds[0].address;
+
+const greedy = samplingSchema.parse({ maxNewTokens: 12 });
+const drawn = samplingSchema.parse({ maxNewTokens: 12, temperature: 1, samplesPerPrompt: 3 });
+
+let serving: Serving;
+/** Takes no adapters, and may be killed. */
+let other: Serving;
+beforeAll(async () => {
+  [serving, other] = await Promise.all([['--adapters'], []].map((flags) => startServe(model, ['--name', 'tiny', ...flags]))); // prettier-ignore
+});
+afterAll(() => Promise.all([serving.stop(), other.stop()]));
+
+const serverOf = (changes: object = {}) => samplerSchema.parse({ url: serving.url, model: 'tiny', ...changes });
+const loaded = async () => (await serving.models()).slice(1);
+
+/** A shard's answers. Without `server` they are the engine's. */
+async function answers(input: Partial<SampleInput>, options: CallOptions = {}, where = store) {
+  const whole = { policy: base.policy, prompts, from: 0, to: 10, settings: greedy, seed: 3, threads: 2, ...input };
+  const { address, summary } = await sample({ ...rooms, store: where }, whole, options);
+  return { address, summary, rows: await readSampled(join(await where.open(address), 'responses.jsonl')) };
+}
+type Rows = Awaited<ReturnType<typeof answers>>['rows'];
+
+const tokensOf = (rows: Rows) => rows.map(({ responses }) => responses.map(({ token_ids }) => token_ids));
+
+/** The message of an InputError. */
+async function refusal(failing: Promise<unknown>): Promise<string> {
+  const error = await failing.catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(InputError);
+  return (error as Error).message;
+}
+
+describe('a server answers', () => {
+  test.each([
+    ['by the model as the engine does', base],
+    ['by an adapter, which it loads, as the engine does', tuned],
+  ])('%s', async (_, { policy }) => {
+    const own = await answers({ policy });
+    const served = await answers({ policy, server: serverOf() });
+    expect(served.summary).toEqual(own.summary);
+    for (const [i, { responses, ...row }] of served.rows.entries()) {
+      const { responses: expected, ...prompt } = own.rows[i];
+      expect(row).toEqual(prompt);
+      const [{ logp, ...answer }, { logp: ownLogp, ...ownAnswer }] = [responses[0], expected[0]];
+      expect(answer).toEqual(ownAnswer);
+      expect(logp).toBeCloseTo(ownLogp!, 3);
+    }
+    expect(await loaded()).toHaveLength(policy === tuned.policy ? 1 : 0);
+  });
+
+  test('by the adapter otherwise than by the model', async () => {
+    const [own, adapted] = await Promise.all(
+      [base, tuned].map(({ policy }) => answers({ policy, server: serverOf() })),
+    );
+    expect(tokensOf(own.rows)).not.toEqual(tokensOf(adapted.rows));
+  });
+
+  test('with samples that depend on the seed, the prompt and their number, and not on the shard', async () => {
+    const elsewhere = new LocalStore(join(rooms.folder, 'elsewhere'));
+    await prepareIn({ ...rooms, store: elsewhere });
+    const input = { settings: drawn, server: serverOf() };
+    const whole = await answers(input);
+    const first = await answers({ ...input, to: 4 }, {}, elsewhere);
+    const second = await answers({ ...input, from: 4 }, {}, elsewhere);
+    expect(tokensOf([...first.rows, ...second.rows])).toEqual(tokensOf(whole.rows));
+    for (const { responses } of whole.rows) expect(new Set(responses.map(({ text }) => text)).size).toBe(3);
+    expect(tokensOf((await answers({ ...input, seed: 4 })).rows)).not.toEqual(tokensOf(whole.rows));
+  });
+
+  test('as a step whose key names the model and how it samples, not where it is or what computes', async () => {
+    const first = await answers({ server: serverOf() });
+    const elsewhere = serverOf({ url: 'http://127.0.0.1:9/v1', concurrency: 1 });
+    const again = await answers({ server: elsewhere, settings: { ...greedy, batchSize: 1 }, threads: 1 });
+    expect(again.address).toBe(first.address);
+    const { recipe } = await store.manifest(first.address);
+    const { batchSize: _size, weights: _weights, ...settings } = greedy;
+    expect(recipe.parameters).toEqual({ from: 0, to: 10, settings, server: { model: 'tiny' } });
+    const own = await store.manifest((await answers({})).address);
+    expect([isServed(recipe), isServed(own.recipe)]).toEqual([true, false]);
+  });
+});
+
+describe('an adapter', () => {
+  test('is put where the server is told to look, and taken away when it is unloaded', async () => {
+    const adapterFolder = join(rooms.folder, 'adapters');
+    const server = serverOf({ adapterFolder });
+    const [{ id: name }] = await loaded();
+    expect(await unloadAdapter(rooms, { policy: tuned.policy, server }, {})).toEqual({ unloaded: true });
+    expect(await loaded()).toEqual([]);
+    await answers({ policy: tuned.policy, server, to: 2 });
+    expect(await loaded()).toMatchObject([{ id: name, root: join(adapterFolder, name) }]);
+    expect(readdirSync(adapterFolder)).toEqual([name]);
+    expect(await unloadAdapter(rooms, { policy: tuned.policy, server }, {})).toEqual({ unloaded: true });
+    expect([await loaded(), readdirSync(adapterFolder)]).toEqual([[], []]);
+  });
+
+  test('that is not loaded, or whose server is gone, is no failure to unload', async () => {
+    const gone = serverOf({ url: 'http://127.0.0.1:9/v1' });
+    for (const input of [
+      { policy: tuned.policy, server: serverOf() },
+      { policy: base.policy, server: serverOf() },
+      { policy: tuned.policy, server: gone },
+    ]) {
+      // prettier-ignore
+      expect(await unloadAdapter(rooms, input, {})).toEqual({ unloaded: false });
+    }
+  });
+
+  test('that somebody has unloaded on the way is loaded again', async () => {
+    const { policy } = await openPolicyArtifact(store, tuned.policy);
+    const server = new ChatServer({ url: serving.url, model: 'passing' });
+    let loads = 0;
+    const load = async () => {
+      await loadAdapter(server, 'passing', policy.adapter!);
+      if (loads++ === 0) await unload(server, 'passing');
+    };
+    const tokenizer = loadTokenizer(model);
+    const rows = tinyPrompts(4).map((row) => ({ ...row, tokens: tokenizer.encodePrompt(row.prompt) }));
+    const { responses } = await sampleFromServer({ server, tokenizer, load }, rows, greedy, 3, {});
+    expect([responses.length, loads]).toEqual([4, 2]);
+    await unload(server, 'passing');
+  });
+
+  test('is refused in one sentence by a server that takes none', async () => {
+    const said = await refusal(answers({ policy: tuned.policy, server: serverOf({ url: other.url }), to: 3 }));
+    expect(said).toMatch(/^http:\S+ does not load the adapter \S+ \(404 .*selm serve --adapters.*: vLLM wants --enable-lora/); // prettier-ignore
+  });
+
+  test('stands for a policy: one with weights of its own is refused', async () => {
+    const { recipe } = await store.manifest(base.policy);
+    const whole = await store.create('policy', { ...recipe, seed: 1 }, async (folder) => {
+      cpSync(model, join(folder, 'model'), { recursive: true });
+      writeFileSync(join(folder, 'base.json'), '{}');
+    });
+    const said = await refusal(answers({ policy: whole, server: serverOf() }));
+    expect(said).toMatch(/^Policy \w{12} has all weights of its own, and a server is given adapters only: /);
+  });
+});
+
+interface Body {
+  prompt: number[];
+  max_tokens: number;
+  choices: { token_ids?: number[]; logprobs: unknown }[];
+}
+
+const changing: Server[] = [];
+afterAll(() => changing.forEach((server) => server.close()));
+
+function textAlone({ choices: [choice] }: Body): void {
+  Object.assign(choice, { token_ids: undefined, logprobs: null });
+}
+
+/** A server in front of `selm serve` that changes requests or answers: what other servers do. */
+async function startChanging(request: (body: Body) => void, answer: (body: Body) => void = () => {}) {
+  const server = createServer(async (incoming, outgoing) => {
+    const body = JSON.parse(await textOf(incoming)) as Body;
+    request(body);
+    const { status, text } = await serving.ask(incoming.url!.replace('/v1', ''), body);
+    const given = JSON.parse(text) as Body;
+    if (status === 200) answer(given);
+    outgoing.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(given));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  changing.push(server);
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
+}
+
+describe('a server that', () => {
+  test('puts tokens before a prompt is refused, with the prompt', async () => {
+    const url = await startChanging(({ prompt }) => void prompt.unshift(1));
+    const said = await refusal(answers({ server: serverOf({ url }), from: 4, to: 5 }));
+    const [, read, own] = /reads (\d+) tokens in prompt "p\d+", which has (\d+) by the model's own tokenizer/.exec(said)!; // prettier-ignore
+    expect(Number(read)).toBe(Number(own) + 1);
+  });
+
+  test('gives texts alone is taken at its word: their tokens, and no log-probability', async () => {
+    const url = await startChanging(() => {}, textAlone);
+    const own = await answers({});
+    const { rows } = await answers({ server: serverOf({ url }), seed: 9 });
+    for (const [i, { responses }] of rows.entries()) {
+      const [{ text, token_ids, finish_reason }] = own.rows[i].responses;
+      // A text does not tell of special tokens in the middle of it, which this noise has.
+      const told = token_ids.filter((id, at) => id > 4 || (finish_reason === 'stop' && at === token_ids.length - 1));
+      expect(responses).toEqual([{ text, finish_reason, token_ids: told }]);
+    }
+  });
+
+  test('does not take a prompt fails for good and names it', async () => {
+    const url = await startChanging((body) => void (body.max_tokens = 1000));
+    const said = await refusal(answers({ server: serverOf({ url }), from: 2, to: 3 }));
+    expect(said).toMatch(/^Prompt "p\d+": http:\S+ does not take the request \(400 .*256/);
+  });
+
+  test('dies on the way fails the shard, for now; what was finished is not asked for again', async () => {
+    const { url, pid } = other;
+    const server = serverOf({ url, concurrency: 1, retries: 0 });
+    const input = { server, settings: drawn, seed: 5 };
+    const first = await answers({ ...input, to: 5 });
+    const killing: CallOptions = { onProgress: ({ done }) => void (done === 2 && process.kill(pid, 'SIGKILL')) };
+    const error = await answers({ ...input, from: 5 }, killing).catch((thrown: unknown) => thrown);
+    expect(error).not.toBeInstanceOf(InputError);
+    expect((error as Error).message).toMatch(/gave no answer \(attempts: 1\)/);
+    await other.stop();
+
+    expect((await answers({ ...input, to: 5 })).address).toBe(first.address);
+    other = await startServe(model, ['--name', 'tiny'], new URL(url).port);
+    expect((await answers({ ...input, from: 5 })).rows).toHaveLength(5);
+  });
+});

@@ -1,0 +1,195 @@
+/** The judge on a real model: llama.cpp's server behind a bad network, `selm serve`, and the engine itself. */
+import { once } from 'node:events';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { label, readLabels } from '../../activities/label.ts';
+import { recompute } from '../../activities/recompute.ts';
+import type { Address } from '../../artifacts/manifest.ts';
+import { LocalStore } from '../../artifacts/local-store.ts';
+import { InputError } from '../../data/errors.ts';
+import { writeJsonl } from '../../data/jsonl.ts';
+import type { LabelRecord } from '../../data/records.ts';
+import { engineVersion } from '../../engine/version.ts';
+import { labelSchema, type LabelSettings } from '../../labelers/index.ts';
+import { testRooms } from '../activities/rooms.ts';
+import { startFaultProxy, type Fault, type FaultProxy } from '../artifacts/fault-proxy.ts';
+import { selm, startSelm, summaryOf } from '../command.ts';
+import { startLlamaServer, type LlamaServer } from '../openai/llama-server.ts';
+import { smollm2 } from '../smollm2/model.ts';
+
+const KEY = 'sk-planted-for-the-judge';
+const { folder, engine } = testRooms();
+const path = (name: string) => join(folder, name);
+let llama: LlamaServer;
+let proxy: FaultProxy;
+let seen = 0;
+
+beforeAll(async () => {
+  process.env.OPENAI_API_KEY = KEY;
+  llama = await startLlamaServer(KEY);
+  proxy = await startFaultProxy(llama.port);
+  await writeJsonl(path('responses.jsonl'), ROWS);
+});
+afterAll(async () => {
+  delete process.env.OPENAI_API_KEY;
+  proxy.stop();
+  await llama.stop();
+});
+
+const response = (text: string) => ({ text, token_ids: [1], finish_reason: 'stop', logp: -1 });
+const [A, B, C] = ['A', 'B', 'C'].map((verdict) => `My verdict: [[[[${verdict}]]]]`);
+const ROWS = [
+  ['Hello.', A, B, 'Nothing.'],
+  ['Hello.', C, A],
+].map(([prompt, ...answers], i) => ({ id: `p${i}`, prompt, responses: answers.map(response) }));
+
+/** A model as small as this one cannot judge, but copies what it is shown first: with it, its verdict. */
+const TEMPLATES = {
+  pairwise: `
+prompt_template: |
+  {question}
+
+  {answer_b}
+
+  Copy the following text exactly:
+
+  {answer_a}
+  {answer_a}
+  {answer_a}
+`,
+  single: `
+prompt_template: |
+  {question}
+
+  Copy the following text exactly:
+
+  {answer}
+`,
+};
+for (const [mode, text] of Object.entries(TEMPLATES)) writeFileSync(path(`${mode}.yaml`), text);
+
+const settingsOf = (mode: 'pairwise' | 'single', more: object): LabelSettings =>
+  labelSchema.parse({ by: 'judge', model: 'smollm2', mode, template: path(`${mode}.yaml`), maxTokens: 14, ...more });
+
+/** A place to label in, with the answers in it. */
+async function place(name: string, rows = ROWS) {
+  const store = new LocalStore(path(name));
+  const recipe = { step: 'sample', parameters: {}, inputs: {}, seed: 0, engineVersion };
+  const responses = await store.create('responses', recipe, (at) => writeJsonl(join(at, 'responses.jsonl'), rows));
+  return { rooms: { store, engine, cacheFolder: path(`${name}-cache`) }, responses };
+}
+
+async function labeled(name: string, settings: LabelSettings, rows = ROWS) {
+  const { rooms, responses } = await place(name, rows);
+  const { address, summary } = await label(rooms, { responses, label: settings, threads: 2 }, {});
+  return { rooms, address, summary, labels: await readLabels(rooms.store, address) };
+}
+
+const scoresOf = (labels: LabelRecord[]) => labels.map(({ candidates }) => candidates.map(({ score }) => score));
+
+/** Has faults happen to requests, by their number, counted from 0. */
+function inject(faults: Record<number, Fault>) {
+  seen = 0;
+  proxy.fault = () => faults[seen++];
+}
+
+/** Everything in a folder has no key in it. */
+function expectNoKey(root: string) {
+  const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  expect(files.length).toBeGreaterThan(0);
+  for (const { parentPath, name } of files) expect(readFileSync(join(parentPath, name), 'latin1'), name).not.toContain('planted'); // prettier-ignore
+}
+
+test('faults of the network leave no trace in the labels, and a second time nobody is asked', async () => {
+  const settings = settingsOf('pairwise', { server: `http://127.0.0.1:${proxy.port}/v1`, concurrency: 3, timeoutSeconds: 8 }); // prettier-ignore
+  inject({});
+  const undisturbed = await labeled('undisturbed', settings);
+  const { judgements, refused, unparsed, promptTokens, completionTokens } = undisturbed.summary.counts;
+  expect({ judgements, refused, unparsed, seen }).toEqual({ judgements: 8, refused: 0, unparsed: 2, seen: 8 });
+  expect(promptTokens).toBeGreaterThan(8 * 50);
+  expect(completionTokens).toBeLessThanOrEqual(8 * 14);
+  // Of the first, A is preferred in both orders; of the second, each is once and then there is a tie.
+  expect(scoresOf(undisturbed.labels)).toEqual([[1, 0, undefined], [0.5, 0.5]]); // prettier-ignore
+
+  const faults: Record<number, Fault> = {
+    0: { kind: 'cut-answer', after: 30 },
+    1: { kind: 'limited', retryAfter: 1 },
+    3: { kind: 'garble' },
+    5: { kind: 'stall', after: 10 },
+    6: { kind: 'busy' },
+  };
+  inject(faults);
+  const disturbed = await labeled('disturbed', settings);
+  expect(seen).toBe(judgements + Object.keys(faults).length);
+  expect(disturbed.labels).toEqual(undisturbed.labels);
+  expect(disturbed.address).toBe(undisturbed.address);
+  for (const name of ['undisturbed', 'disturbed', 'disturbed-cache']) expectNoKey(path(name));
+
+  const asked = seen;
+  delete process.env.OPENAI_API_KEY;
+  const manifest = await disturbed.rooms.store.manifest(disturbed.address);
+  expect(await recompute(disturbed.rooms, manifest, path('again'))).toBe(disturbed.address);
+  expect(seen).toBe(asked);
+  process.env.OPENAI_API_KEY = KEY;
+});
+
+test('what the server does not take is not judged; where it takes nothing that is said', async () => {
+  const settings = settingsOf('single', { server: `http://127.0.0.1:${proxy.port}/v1` });
+  inject({});
+  const endless = { ...ROWS[0], id: 'long', prompt: 'word '.repeat(3000) };
+  const { labels, summary } = await labeled('refusing', settings, [ROWS[0], endless]);
+  expect(summary.counts).toMatchObject({ judgements: 6, refused: 3 });
+  expect(scoresOf(labels)[1]).toEqual([undefined, undefined, undefined]);
+  const failure = labeled('refused', settings, [endless]);
+  await expect(failure).rejects.toThrow(InputError);
+  await expect(failure).rejects.toThrow(/^The judge takes none of its prompts: .*400.*context/);
+});
+
+test('selm label, with the key from the environment alone', { timeout: 180_000 }, async () => {
+  const flags = ['label', '--in', path('responses.jsonl'), '--out', path('preferences.jsonl'), '--by', 'judge'];
+  const judge = ['--server', `http://127.0.0.1:${llama.port}/v1`, '--judge-model', 'smollm2', '--judge-template', path('pairwise.yaml'), '--pairs', 'first', '--judge-max-tokens', '14']; // prettier-ignore
+  const env = { OPENAI_API_KEY: KEY, SELM_CACHE: path('command-cache') };
+  const ended = await selm([...flags, ...judge, '--json'], env);
+  expect(ended.code, ended.stderr).toBe(0);
+  expect(ended.stdout + ended.stderr).not.toContain('planted');
+  const { counts } = summaryOf<{ counts: Record<string, number> }>(ended);
+  expect(counts).toMatchObject({ judgements: 6, refused: 0 });
+  const preferences = readFileSync(path('preferences.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as object); // prettier-ignore
+  expect(preferences).toMatchObject([{ id: 'p0', chosen: A, rejected: B }]);
+  expectNoKey(path('command-cache'));
+
+  for (const [more, key, sentence] of [
+    [[], 'sk-planted-and-wrong', /does not accept the key \(401 .*\); set the environment variable OPENAI_API_KEY to a valid one\.\n$/], // prettier-ignore
+    [['--key-variable', 'SELM_NO_KEY'], KEY, /The environment variable SELM_NO_KEY is not set; it must hold the server's key\.\n$/], // prettier-ignore
+    [['--key-variable', KEY], KEY, /"keyVariable" is not valid: expected the name of an environment variable, never a key; .*\n$/], // prettier-ignore
+    [['--server', `http://me:${KEY}@127.0.0.1/v1`], KEY, /"server" is not valid: expected an address such as .*\n$/],
+  ] as const) {
+    const refused = await selm([...flags, ...judge, ...more], { SELM_CACHE: path('no-cache'), OPENAI_API_KEY: key });
+    expect(refused.stderr).toMatch(sentence);
+    expect(refused.stderr.trim().split('\n')).toHaveLength(1);
+    expect(refused.stdout + refused.stderr).not.toContain('planted');
+    expect(refused.code).toBe(2);
+  }
+});
+
+test('a model on the engine judges as it does behind selm serve', { timeout: 120_000 }, async () => {
+  const model = await smollm2();
+  const server = startSelm(['serve', '--model', model, '--name', 'smollm2', '--port', '0'], {});
+  try {
+    const [line] = (await once(server.process.stdout!, 'data')) as [Buffer];
+    const url = /http:\/\/127\.0\.0\.1:\d+\/v1/.exec(String(line))![0];
+    const served = await labeled('served', settingsOf('pairwise', { server: url }));
+    const own = await labeled('own', settingsOf('pairwise', { model }));
+    expect(own.labels).toEqual(served.labels);
+    expect(own.summary).toEqual(served.summary);
+    expect(own.summary.counts).toMatchObject({ judgements: 8, refused: 0 });
+    expect(own.summary.counts.unparsed).toBeLessThan(8);
+    const recipe = async (name: string, address: Address) =>
+      (await new LocalStore(path(name)).manifest(address)).recipe;
+    expect((await recipe('own', own.address)).parameters).toMatchObject({ threads: 2, identity: { model: expect.any(String) as string } }); // prettier-ignore
+  } finally {
+    server.process.kill('SIGTERM');
+    await server.ended;
+  }
+});

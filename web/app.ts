@@ -1,0 +1,94 @@
+/** The web pages of a Temporal namespace and a store: for looking only. */
+import { isGrpcServiceError, ServiceError, type Client } from '@temporalio/client';
+import { Hono, type Context } from 'hono';
+import { secureHeaders } from 'hono/secure-headers';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { ArtifactDamaged, type ReadableStore } from '../artifacts/store.ts';
+import { InputError } from '../data/errors.ts';
+import { html } from '../report/html.ts';
+import { layout, STYLE_HASH } from '../report/layout.ts';
+import { RunList } from '../workers/run-list.ts';
+import { RunUnanswered } from '../workers/runs.ts';
+import type { Page } from './page.ts';
+import { policiesPage } from './policies.ts';
+import { runPage } from './run.ts';
+import { runsPage } from './runs.ts';
+
+/** Of pages of what is in progress, which browsers then ask for again by themselves. */
+const REFRESH_SECONDS = 15;
+
+/**
+ * Every answer is made by the server from templates that escape, has no script, and asks for nothing else.
+ * @param hosts names by which it may be asked, where not by all: whose own name leads here by his DNS is not to read these pages
+ * @returns the application; `app.fetch` serves it
+ */
+export function webApp(client: Client, store: ReadableStore, hosts?: string[]): Hono {
+  const app = new Hono();
+  const runs = new RunList(client);
+
+  app.use(
+    secureHeaders({
+      contentSecurityPolicy: {
+        defaultSrc: ["'none'"],
+        styleSrc: [STYLE_HASH],
+        baseUri: ["'none'"],
+        formAction: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+      xFrameOptions: 'DENY',
+      strictTransportSecurity: 'max-age=31536000',
+    }),
+  );
+  app.use(async (c, next) => {
+    c.header('Cache-Control', 'no-store');
+    if (c.req.method === 'GET' || c.req.method === 'HEAD') return next();
+    c.header('Allow', 'GET, HEAD');
+    return problem(c, 405, 'These pages are for looking only: selm on a command line is for the rest.');
+  });
+
+  app.use(async (c, next) => {
+    const { hostname } = new URL(c.req.url);
+    if (!hosts || hosts.includes(hostname)) return next();
+    return problem(c, 421, `Ask for these pages at ${hosts.join(' or ')}; selm ui --host serves them elsewhere.`);
+  });
+
+  app.get('/healthz', (c) => c.text('ok'));
+  app.get('/', async (c) => show(c, runsPage(await runs.read())));
+  app.get('/runs/:name', async (c) => show(c, await runPage(client, store, c.req.param('name'))));
+  app.get('/policies', async (c) => show(c, await policiesPage(store)));
+
+  app.notFound((c) => problem(c, 404, `There is no page ${c.req.path}.`));
+  app.onError((error, c) => {
+    if (error instanceof InputError) return problem(c, 404, error.message);
+    console.error(`selm: ${c.req.path}: ${error.message}`);
+    return problem(c, ...explain(error));
+  });
+  return app;
+}
+
+/** Status and sentence. What is not known may tell what nobody needs to see: it is in the log alone. */
+function explain(error: Error): [ContentfulStatusCode, string] {
+  if (error instanceof RunUnanswered || error instanceof ArtifactDamaged) return [503, error.message];
+  // By its name: loading S3's client takes a while, which most commands do without.
+  if (error.name === 'BucketError') return [503, 'The artifact store does not answer as it should; try again in a moment.']; // prettier-ignore
+  const isTemporal = error instanceof ServiceError || isGrpcServiceError(error);
+  if (isTemporal) return [503, 'Temporal does not answer as it should; try again in a moment.'];
+  return [500, 'This page could not be made; the log of selm ui says why.'];
+}
+
+const show = (c: Context, { title, content, changes }: Page) => {
+  if (changes) c.header('Refresh', String(REFRESH_SECONDS));
+  return c.html(layout(`selm: ${title}`, html`${NAVIGATION}${content}`));
+};
+
+const problem = (c: Context, status: ContentfulStatusCode, sentence: string) =>
+  c.html(
+    layout(
+      'selm',
+      html`${NAVIGATION}
+        <p class="warning">${sentence}</p>`,
+    ),
+    status,
+  );
+
+const NAVIGATION = html`<nav><a href="/">Runs</a><a href="/policies">Policies</a></nav>`;
