@@ -5,8 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 600_000,
-    // The engine's threads and the servers under test share two cores: one file at a time.
-    fileParallelism: false,
+    // Where one file waits, for a server or a heartbeat, another computes. More would starve each other on two cores.
+    maxWorkers: 2,
     maxConcurrency: 2,
   },
 });

@@ -44,26 +44,33 @@ function innermost(issue: Issue): Issue {
   return innermost({ ...inner, path: [...issue.path, ...inner.path] });
 }
 
-/** Every key of the schema with the keys below it, joined by dots. */
+/** Every key of the schema with the keys below it, joined by dots; those that only one kind of something has come last. */
 function keysOf(schema: z.ZodType): string[] {
+  const ofKinds: string[] = [];
   const below = (
     { properties = {}, oneOf = [], anyOf = [] }: z.core.JSONSchema.BaseSchema,
     prefix: string,
-  ): string[] => [
-    ...Object.entries(properties).flatMap(([name, value]) => [
+  ): string[] => {
+    const kinds = [...oneOf, ...anyOf] as z.core.JSONSchema.BaseSchema[];
+    ofKinds.push(...kinds.flatMap((kind) => below(kind, prefix)));
+    return Object.entries(properties).flatMap(([name, value]) => [
       `${prefix}${name}`,
       ...below(value as z.core.JSONSchema.BaseSchema, `${prefix}${name}.`),
-    ]),
-    ...([...oneOf, ...anyOf] as z.core.JSONSchema.BaseSchema[]).flatMap((one) => below(one, prefix)),
-  ];
-  return below(z.toJSONSchema(schema, { io: 'input' }), '');
+    ]);
+  };
+  return [...below(z.toJSONSchema(schema, { io: 'input' }), ''), ...ofKinds];
 }
 
-/** The key that was meant: one of a like name wherever it stands, else the likest of the same section. */
+/** The key that was meant: one of a like name, in the same section or else wherever it stands first, else the likest of the section. */
 function nearest(unknown: string, keys: string[]): string {
-  const alike = keys.filter((key) => edits(nameOf(key), nameOf(unknown)) <= nameOf(unknown).length / 3);
-  const candidates = alike.length > 0 ? alike : keys.filter((key) => sectionOf(key) === sectionOf(unknown));
-  return candidates.toSorted((a, b) => edits(a, unknown) - edits(b, unknown))[0];
+  const [name, section] = [nameOf(unknown), sectionOf(unknown)];
+  const here = keys.filter((key) => sectionOf(key) === section);
+  const alike = (candidates: string[]) =>
+    candidates
+      .filter((key) => edits(nameOf(key), name) <= Math.ceil(name.length / 3))
+      .toSorted((a, b) => edits(nameOf(a), name) - edits(nameOf(b), name));
+  const likest = here.toSorted((a, b) => edits(a, unknown) - edits(b, unknown));
+  return [...alike(here), ...alike(keys), ...likest][0];
 }
 
 const sectionOf = (key: string) => key.slice(0, key.lastIndexOf('.') + 1);

@@ -54,7 +54,11 @@ export function askServer(settings: ServerSettings, { maxTokens, temperature }: 
         onProgress?.({ done: ++done, total: requests.length, unit: 'answers', tokens });
       }
     };
-    const answers = await Promise.all(requests.map(ask));
+    const asked = requests.map(ask);
+    // What was answered before a failure is kept before the failure is told.
+    await Promise.allSettled(asked);
+    failed.signal.throwIfAborted();
+    const answers = await Promise.all(asked);
     if (refused && answers.every((answer) => answer === undefined)) throw noneTaken(refused.message);
     return answers;
   };

@@ -220,7 +220,10 @@ it('web pages for the internet leave the network that was there before as it was
   const [without, open] = [false, publicUi].map((ui) => synthesize({ ...VARIANTS[defaults], ui })[0]);
   expect(without.name).toBe('selm-network');
   for (const [id, resource] of Object.entries(without.template.Resources)) {
-    expect(open.template.Resources[id], id).toEqual(resource);
+    const { RouteTableIds: tables, ...rest } = resource.Properties ?? {};
+    // S3's endpoint is reached from the new subnets, too.
+    const routed = tables ? { RouteTableIds: expect.arrayContaining(tables as unknown[]) as unknown } : {};
+    expect(open.template.Resources[id], id).toEqual({ ...resource, ...(resource.Properties && { Properties: { ...rest, ...routed } }) }); // prettier-ignore
   }
 });
 

@@ -141,7 +141,7 @@ describe('a bad value is refused with its key and what it may be', () => {
     ['rounds: many', '"rounds" cannot be "many": expected number, received string; see docs/config.md.'],
     [
       'label:\n  by: nobody',
-      '"label.by" cannot be "nobody": expected one of "verifier"|"final-answer"|"regex"|"json-schema"|"module"|"reward-model"|"pairrm"|"combine"; see docs/config.md.',
+      '"label.by" cannot be "nobody": expected one of "verifier"|"final-answer"|"regex"|"json-schema"|"module"|"reward-model"|"pairrm"|"judge"|"combine"; see docs/config.md.',
     ],
     [
       'optimize:\n  objective:\n    name: ppo',
