@@ -48,7 +48,7 @@ async function recordRun() {
     if (times === 1 || times === 5) throw badInput('None of the 8 prompts got a preference.');
     if (times === 3) await pause?.();
   };
-  await withWorkers(environment, bundle, standIns, async () => {
+  await withWorkers({ environment, bundle }, standIns, async () => {
     const config = testConfig({ name: 'recorded', rounds: 12, output: '/policy' });
     const { handle } = await startRun(client, config);
     const first = (await handle.describe()).runId;
@@ -74,7 +74,7 @@ async function recordRun() {
 
 /** A round whose sampling has so many shards that it takes two blocks: the second of them. */
 async function recordBlock() {
-  await withWorkers(environment, bundle, new StandIns(260), async () => {
+  await withWorkers({ environment, bundle }, new StandIns(260), async () => {
     const { handle } = await startRun(client, testConfig({ name: 'blocks', rounds: 1, sample: { shardSize: 1 } }));
     await handle.result();
     const { events } = await client.workflow.getHandle(`${handle.workflowId}/round-1`).fetchHistory();

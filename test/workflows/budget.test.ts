@@ -1,23 +1,15 @@
 /** What a run may cost: counted by what activities say to have worked, on Temporal's test server. */
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import type { WorkflowBundle } from '@temporalio/worker';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { decide, retryRun } from '../../workers/decisions.ts';
 import { startRun, type RunHandle } from '../../workers/runs.ts';
 import { runStatusQuery } from '../../workflows/alignment.ts';
 import { stopUpdate } from '../../workflows/decisions.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { spentFailure } from '../../activities/spent.ts';
-import { startTimeSkipping } from '../time-skipping.ts';
-import { bundleWorkflows, silenceTemporal, StandIns, testConfig, withWorkers } from './stand-ins.ts';
+import { timeSkippingServer } from './server.ts';
+import { StandIns, testConfig, withWorkers } from './stand-ins.ts';
 
-let environment: TestWorkflowEnvironment;
-let bundle: WorkflowBundle;
-beforeAll(async () => {
-  silenceTemporal();
-  [environment, bundle] = await Promise.all([startTimeSkipping(), bundleWorkflows()]);
-});
-afterAll(() => environment?.teardown());
+const server = timeSkippingServer();
 
 let runs = 0;
 const HOUR = 3600;
@@ -30,8 +22,8 @@ async function withRun(
 ) {
   standIns.seconds = HOUR;
   const config = testConfig({ name: `costly-${++runs}`, evaluate: { shardSize: 8 }, ...changes });
-  await withWorkers(environment, bundle, standIns, async () => {
-    const { handle } = await startRun(environment.client, config);
+  await withWorkers(server, standIns, async () => {
+    const { handle } = await startRun(server.environment.client, config);
     try {
       await act(handle, config.name, standIns);
     } finally {
@@ -44,7 +36,7 @@ async function untilParked(run: RunHandle): Promise<RunStatus> {
   for (let looks = 0; looks < 100; looks++) {
     const status = await run.query(runStatusQuery);
     if (status.state === 'parked') return status;
-    await environment.sleep('1 second');
+    await server.environment.sleep('1 second');
   }
   throw new Error('The run was not parked.');
 }
@@ -83,11 +75,11 @@ test('where its budget is spent it begins nothing more and waits, until an opera
       message: 'the run has spent 3.00 of its 3 US dollars; raise budget.usd to go on',
     });
     // Not enough: it parks again, having done nothing.
-    await retryRun(environment.client, name, undefined, { 'budget.usd': 2.5 });
+    await retryRun(server.environment.client, name, undefined, { 'budget.usd': 2.5 });
     expect((await untilParked(run)).spent).toEqual({ usd: 3, of: 2.5 });
     expect(modelCalls(standIns)).toBe(3);
 
-    await retryRun(environment.client, name, undefined, { 'budget.usd': 100 });
+    await retryRun(server.environment.client, name, undefined, { 'budget.usd': 100 });
     const { state, results, spent } = await run.result();
     // The stand-ins make everything again; the artifact store would find it and charge nothing.
     expect([state, results.length, spent]).toEqual(['done', 2, { usd: 13, of: 100 }]);
@@ -97,7 +89,7 @@ test('where its budget is spent it begins nothing more and waits, until an opera
 test('it can be stopped then, and keeps what it has accepted', async () => {
   await withRun({ budget: { usdPerGpuHour: 2, usd: 12 } }, async (run, name) => {
     expect((await untilParked(run)).results).toHaveLength(1);
-    await decide(environment.client, name, stopUpdate);
+    await decide(server.environment.client, name, stopUpdate);
     expect(await run.result()).toMatchObject({ state: 'stopped', version: 1, spent: { usd: 12, of: 12 } });
   });
 });

@@ -1,8 +1,6 @@
 /** What a run does when something fails, and how operators decide: on Temporal's test server, which skips what is waited for. */
 import { WorkflowFailedError } from '@temporalio/client';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import type { WorkflowBundle } from '@temporalio/worker';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ArtifactDamaged } from '../../artifacts/store.ts';
 import { InputError } from '../../data/errors.ts';
 import { decide, retryRun } from '../../workers/decisions.ts';
@@ -11,16 +9,10 @@ import { runStatusQuery } from '../../workflows/alignment.ts';
 import type { RunConfig } from '../../workflows/config.ts';
 import { pauseUpdate, resumeUpdate, retryUpdate, skipUpdate, stopUpdate } from '../../workflows/decisions.ts';
 import type { RunStatus } from '../../workflows/status.ts';
-import { startTimeSkipping } from '../time-skipping.ts';
-import { badInput, bundleWorkflows, silenceTemporal, StandIns, testConfig, withWorkers } from './stand-ins.ts';
+import { timeSkippingServer } from './server.ts';
+import { badInput, StandIns, testConfig, withWorkers } from './stand-ins.ts';
 
-let environment: TestWorkflowEnvironment;
-let bundle: WorkflowBundle;
-beforeAll(async () => {
-  silenceTemporal();
-  [environment, bundle] = await Promise.all([startTimeSkipping(), bundleWorkflows()]);
-});
-afterAll(() => environment?.teardown());
+const server = timeSkippingServer();
 
 let runs = 0;
 
@@ -31,8 +23,8 @@ async function withRun(
   test: (run: RunHandle, config: RunConfig) => Promise<void>,
 ) {
   const config = testConfig({ name: `test-${++runs}`, ...changes });
-  await withWorkers(environment, bundle, standIns, async () => {
-    const { handle } = await startRun(environment.client, config);
+  await withWorkers(server, standIns, async () => {
+    const { handle } = await startRun(server.environment.client, config);
     try {
       await test(handle, config);
     } finally {
@@ -46,7 +38,7 @@ async function until(run: RunHandle, state: RunStatus['state']): Promise<RunStat
   for (let looks = 0; looks < 60; looks++) {
     const status = await run.query(runStatusQuery);
     if (status.state === state) return status;
-    await environment.sleep('1 minute');
+    await server.environment.sleep('1 minute');
   }
   throw new Error(`The run did not come to be ${state}.`);
 }
@@ -110,7 +102,7 @@ describe('a round that fails', () => {
       expect(standIns.callsOf('optimize')).toHaveLength(10);
 
       fault.mended = true;
-      await retryRun(environment.client, name);
+      await retryRun(server.environment.client, name);
       const { state, results, failure: gone } = await run.result();
       expect([state, results.length, gone]).toEqual(['done', 2, undefined]);
     });
@@ -134,7 +126,10 @@ describe('a round that fails', () => {
     await withRun(standIns, { optimize: { learningRate: 1e-3 } }, async (run, { name }) => {
       await until(run, 'parked');
       fault.mended = true;
-      await retryRun(environment.client, name, undefined, { 'optimize.learningRate': 1e-4, 'sample.temperature': 1 });
+      await retryRun(server.environment.client, name, undefined, {
+        'optimize.learningRate': 1e-4,
+        'sample.temperature': 1,
+      });
       await run.result();
       const rates = standIns
         .callsOf('optimize')
@@ -151,7 +146,7 @@ describe('a round that fails', () => {
     };
     await withRun(standIns, { optimize: { learningRate: 1e-3 } }, async (run, { name }) => {
       await until(run, 'parked');
-      await retryRun(environment.client, name, 1, { 'optimize.learningRate': 1e-4 });
+      await retryRun(server.environment.client, name, 1, { 'optimize.learningRate': 1e-4 });
       const { results } = await run.result();
       expect(results.map(({ round }) => round)).toEqual([1, 2]);
       const [first, , redone, second] = standIns.callsOf('optimize');
@@ -166,7 +161,7 @@ describe('a round that fails', () => {
     await withRun(standIns, {}, async (run, { name }) => {
       const { policy } = await until(run, 'parked');
       fault.mended = true;
-      await decide(environment.client, name, skipUpdate);
+      await decide(server.environment.client, name, skipUpdate);
       const { results, skipped } = await run.result();
       expect([results.map(({ round }) => round), skipped]).toEqual([[2], [1]]);
       expect(standIns.callsOf('optimize')).toMatchObject([{ policy }]);
@@ -180,7 +175,7 @@ describe('a round that fails', () => {
     };
     await withRun(standIns, { output: '/policy' }, async (run, { name }) => {
       await until(run, 'parked');
-      await decide(environment.client, name, stopUpdate);
+      await decide(server.environment.client, name, stopUpdate);
       const { state, results } = await run.result();
       expect([state, results.length]).toEqual(['stopped', 1]);
       expect(standIns.callsOf('publish')).toMatchObject([{ policy: results[0].policy, folder: '/policy' }]);
@@ -205,11 +200,11 @@ describe('before the first round and after the last', () => {
       const { failure } = await until(run, 'parked');
       expect(failure).toMatchObject({ step: 'start', activity: 'sample' });
       expect(failure).not.toHaveProperty('round');
-      expect(await refused(decide(environment.client, name, skipUpdate))).toBe(
+      expect(await refused(decide(server.environment.client, name, skipUpdate))).toBe(
         `Run "${name}" cannot skip start: retry or stop.`,
       );
       fault.mended = true;
-      await retryRun(environment.client, name);
+      await retryRun(server.environment.client, name);
       expect((await run.result()).state).toBe('done');
     });
   });
@@ -218,7 +213,7 @@ describe('before the first round and after the last', () => {
     const { standIns } = broken('publish', () => badInput('/policy holds something else.'));
     await withRun(standIns, { output: '/policy' }, async (run, { name }) => {
       await until(run, 'parked');
-      await decide(environment.client, name, stopUpdate);
+      await decide(server.environment.client, name, stopUpdate);
       expect(await run.result()).toMatchObject({ state: 'stopped', results: [{ round: 1 }, { round: 2 }] });
     });
   });
@@ -230,7 +225,7 @@ describe('onFailure', () => {
     const starts: number[] = [];
     const fail = standIns.before.prefer!;
     standIns.before.prefer = async (times, input) => {
-      if (times % 10 === 1) starts.push(await environment.currentTimeMs());
+      if (times % 10 === 1) starts.push(await server.environment.currentTimeMs());
       fail(times, input);
     };
     await withRun(standIns, { onFailure: { retries: 2, backoff: 3600 } }, async (run) => {
@@ -238,7 +233,7 @@ describe('onFailure', () => {
       for (let looks = 0; looks < 60 && standIns.callsOf('prefer').length < 30; looks++) {
         const { failure } = await run.query(runStatusQuery);
         if (failure?.retryAt) waits.push(seconds(failure.since, failure.retryAt));
-        await environment.sleep('10 minutes');
+        await server.environment.sleep('10 minutes');
       }
       expect(new Set(waits)).toEqual(new Set([3600, 7200]));
       // Ten attempts of the activity, four minutes, come before each wait.
@@ -257,7 +252,7 @@ describe('onFailure', () => {
     const { standIns } = broken('prefer', noPreference);
     await withRun(standIns, { onFailure: { retries: 2, backoff: 1 } }, async (run) => {
       expect((await until(run, 'parked')).failure).not.toHaveProperty('retryAt');
-      await environment.sleep('1 hour');
+      await server.environment.sleep('1 hour');
       expect(standIns.callsOf('prefer')).toHaveLength(1);
     });
   });
@@ -266,11 +261,11 @@ describe('onFailure', () => {
     const { standIns, fault } = broken('prefer');
     await withRun(standIns, { onFailure: { retries: 1, backoff: 86_400 } }, async (run, { name }) => {
       await until(run, 'parked');
-      const before = await environment.currentTimeMs();
+      const before = await server.environment.currentTimeMs();
       fault.mended = true;
-      await retryRun(environment.client, name);
+      await retryRun(server.environment.client, name);
       expect((await run.result()).state).toBe('done');
-      expect((await environment.currentTimeMs()) - before).toBeLessThan(3_600_000);
+      expect((await server.environment.currentTimeMs()) - before).toBeLessThan(3_600_000);
     });
   });
 });
@@ -280,17 +275,21 @@ describe('a pause', () => {
     const { standIns, underWay, release } = sampling();
     await withRun(standIns, {}, async (run, { name }) => {
       await underWay;
-      await decide(environment.client, name, pauseUpdate);
+      await decide(server.environment.client, name, pauseUpdate);
       expect(await run.query(runStatusQuery)).toMatchObject({ state: 'running', asked: 'pause' });
-      expect(await refused(decide(environment.client, name, pauseUpdate))).toBe(`Run "${name}" is pausing already.`);
+      expect(await refused(decide(server.environment.client, name, pauseUpdate))).toBe(
+        `Run "${name}" is pausing already.`,
+      );
       release();
       await until(run, 'paused');
-      await environment.sleep('30 days');
+      await server.environment.sleep('30 days');
       expect(standIns.callsOf('label')).toEqual([]);
       expect((await run.describe()).raw.pendingActivities ?? []).toEqual([]);
-      expect(await refused(decide(environment.client, name, pauseUpdate))).toBe(`Run "${name}" is paused already.`);
+      expect(await refused(decide(server.environment.client, name, pauseUpdate))).toBe(
+        `Run "${name}" is paused already.`,
+      );
 
-      await decide(environment.client, name, resumeUpdate);
+      await decide(server.environment.client, name, resumeUpdate);
       expect(await run.result()).toMatchObject({ state: 'done', results: [{ round: 1 }, { round: 2 }] });
     });
   });
@@ -299,8 +298,8 @@ describe('a pause', () => {
     const { standIns, underWay, release } = sampling();
     await withRun(standIns, {}, async (run, { name }) => {
       await underWay;
-      await decide(environment.client, name, pauseUpdate);
-      await decide(environment.client, name, resumeUpdate);
+      await decide(server.environment.client, name, pauseUpdate);
+      await decide(server.environment.client, name, resumeUpdate);
       release();
       expect((await run.result()).results).toHaveLength(2);
     });
@@ -310,10 +309,10 @@ describe('a pause', () => {
     const { standIns, underWay, release } = sampling();
     await withRun(standIns, { output: '/policy' }, async (run, { name }) => {
       await underWay;
-      await decide(environment.client, name, pauseUpdate);
+      await decide(server.environment.client, name, pauseUpdate);
       release();
       const { policy } = await until(run, 'paused');
-      await decide(environment.client, name, stopUpdate);
+      await decide(server.environment.client, name, stopUpdate);
       expect(await run.result()).toMatchObject({ state: 'stopped', results: [], policy });
       expect(standIns.callsOf('publish')).toMatchObject([{ policy }]);
     });
@@ -323,8 +322,10 @@ describe('a pause', () => {
     const { standIns, underWay, release } = sampling();
     await withRun(standIns, {}, async (run, { name }) => {
       await underWay;
-      await decide(environment.client, name, stopUpdate);
-      expect(await refused(decide(environment.client, name, stopUpdate))).toBe(`Run "${name}" is stopping already.`);
+      await decide(server.environment.client, name, stopUpdate);
+      expect(await refused(decide(server.environment.client, name, stopUpdate))).toBe(
+        `Run "${name}" is stopping already.`,
+      );
       release();
       expect((await run.result()).state).toBe('stopped');
       expect(standIns.callsOf('label')).toEqual([]);
@@ -337,7 +338,7 @@ describe('a decision is refused', () => {
     const { standIns, fault } = broken('prefer', noPreference);
     await withRun(standIns, {}, async (run, { name }) => {
       await until(run, 'parked');
-      const { client } = environment;
+      const { client } = server.environment;
       expect(await refused(decide(client, name, resumeUpdate))).toBe(`Run "${name}" is not paused.`);
       expect(await refused(decide(client, name, pauseUpdate))).toMatch(/waits for a decision and works on nothing/);
       expect(await refused(decide(client, name, retryUpdate, { round: 2 }))).toMatch(/--round can be 1 to 1, not 2\.$/);
@@ -354,7 +355,7 @@ describe('a decision is refused', () => {
     await withRun(standIns, {}, async (run, { name }) => {
       await until(run, 'parked');
       fault.mended = true;
-      const { client } = environment;
+      const { client } = server.environment;
       const decisions = [decide(client, name, skipUpdate), retryRun(client, name), decide(client, name, skipUpdate)];
       const settled = await Promise.allSettled(decisions);
       expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
@@ -386,7 +387,7 @@ describe('a damaged artifact', () => {
       expect(failure).toMatchObject({ round: 1, step: 'optimize', type: 'ArtifactDamaged' });
       expect(repairs).toHaveLength(5);
       fault.mended = true;
-      await retryRun(environment.client, name);
+      await retryRun(server.environment.client, name);
       expect((await run.result()).state).toBe('done');
     });
   });

@@ -1,13 +1,11 @@
 /** The gate: its limits, and what a run does with a round that does not keep them. */
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import type { WorkflowBundle } from '@temporalio/worker';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Comparison } from '../../activities/evaluate.ts';
 import { startRun } from '../../workers/runs.ts';
 import { judgeRound } from '../../workflows/gate.ts';
 import type { RunStatus } from '../../workflows/status.ts';
-import { startTimeSkipping } from '../time-skipping.ts';
-import { bundleWorkflows, silenceTemporal, StandIns, testConfig, withWorkers } from './stand-ins.ts';
+import { timeSkippingServer } from './server.ts';
+import { StandIns, testConfig, withWorkers } from './stand-ins.ts';
 
 const answers = { prompts: 10, meanCharacters: 40 };
 
@@ -61,20 +59,14 @@ describe('a round', () => {
 });
 
 describe('a run', () => {
-  let environment: TestWorkflowEnvironment;
-  let bundle: WorkflowBundle;
-  beforeAll(async () => {
-    silenceTemporal();
-    [environment, bundle] = await Promise.all([startTimeSkipping(), bundleWorkflows()]);
-  });
-  afterAll(() => environment?.teardown());
+  const server = timeSkippingServer();
 
   // The stand-ins' answers are 1 nat away from whatever they are compared with.
   async function run(name: string, evaluate: object): Promise<{ status: RunStatus; standIns: StandIns }> {
     const standIns = new StandIns();
     const config = testConfig({ name, rounds: 2, evaluate });
-    const status = await withWorkers(environment, bundle, standIns, async () => {
-      const { handle } = await startRun(environment.client, config);
+    const status = await withWorkers(server, standIns, async () => {
+      const { handle } = await startRun(server.environment.client, config);
       return handle.result();
     });
     return { status, standIns };

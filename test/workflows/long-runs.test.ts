@@ -1,21 +1,13 @@
 /** Histories of runs with many rounds, and of rounds with many shards. The activities are stand-ins: a simulation. */
 import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import type { WorkflowBundle } from '@temporalio/worker';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { hashValue } from '../../artifacts/hash.ts';
 import { startRun } from '../../workers/runs.ts';
-import { startTimeSkipping } from '../time-skipping.ts';
-import { bundleWorkflows, silenceTemporal, StandIns, testConfig, withWorkers } from './stand-ins.ts';
+import { timeSkippingServer } from './server.ts';
+import { StandIns, testConfig, withWorkers } from './stand-ins.ts';
 
-let environment: TestWorkflowEnvironment;
-let bundle: WorkflowBundle;
-beforeAll(async () => {
-  silenceTemporal();
-  [environment, bundle] = await Promise.all([startTimeSkipping(), bundleWorkflows()]);
-});
-afterAll(() => environment?.teardown());
+const server = timeSkippingServer();
 
 interface Size {
   events: number;
@@ -38,8 +30,8 @@ async function historySizes(client: Client, workflowId: string, runId: string): 
 
 /** Runs to the end. @returns its status, and the sizes of its histories */
 async function run(standIns: StandIns, changes: object) {
-  const { client } = environment;
-  return withWorkers(environment, bundle, standIns, async () => {
+  const { client } = server.environment;
+  return withWorkers(server, standIns, async () => {
     const { handle } = await startRun(client, testConfig(changes));
     const runId = (await handle.describe()).runId;
     const status = await handle.result();

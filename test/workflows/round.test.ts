@@ -1,27 +1,19 @@
 /** What a round hands from step to step. */
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import type { WorkflowBundle } from '@temporalio/worker';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { hashValue } from '../../artifacts/hash.ts';
 import { startRun } from '../../workers/runs.ts';
-import { startTimeSkipping } from '../time-skipping.ts';
-import { bundleWorkflows, silenceTemporal, StandIns, testConfig, withWorkers } from './stand-ins.ts';
+import { timeSkippingServer } from './server.ts';
+import { StandIns, testConfig, withWorkers } from './stand-ins.ts';
 
-let environment: TestWorkflowEnvironment;
-let bundle: WorkflowBundle;
-beforeAll(async () => {
-  silenceTemporal();
-  [environment, bundle] = await Promise.all([startTimeSkipping(), bundleWorkflows()]);
-});
-afterAll(() => environment?.teardown());
+const server = timeSkippingServer();
 
 /** Two rounds with the objective. */
 async function run(name: string): Promise<StandIns> {
   const standIns = new StandIns();
   const sample = { samplesPerPrompt: 4, temperature: 1 };
   const config = testConfig({ name: `references-${name}`, rounds: 2, sample, optimize: { objective: { name } } });
-  await withWorkers(environment, bundle, standIns, async () => {
-    const { handle } = await startRun(environment.client, config);
+  await withWorkers(server, standIns, async () => {
+    const { handle } = await startRun(server.environment.client, config);
     await handle.result();
   });
   return standIns;

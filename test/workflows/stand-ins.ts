@@ -94,12 +94,11 @@ export const badInput = (message: string) => ApplicationFailure.nonRetryable(mes
 
 /** Works on both queues while `test` runs. */
 export async function withWorkers<T>(
-  { nativeConnection }: TestWorkflowEnvironment,
-  workflowBundle: WorkflowBundle,
+  { environment, bundle: workflowBundle }: { environment: TestWorkflowEnvironment; bundle: WorkflowBundle },
   standIns: StandIns,
   test: () => Promise<T>,
 ): Promise<T> {
-  const shared = { connection: nativeConnection, activities: standIns.activities() };
+  const shared = { connection: environment.nativeConnection, activities: standIns.activities() };
   const gpu = await Worker.create({ ...shared, taskQueue: GPU_QUEUE });
   const control = await Worker.create({ ...shared, taskQueue: CONTROL_QUEUE, workflowBundle });
   return control.runUntil(gpu.runUntil(test));
