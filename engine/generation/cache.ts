@@ -9,8 +9,9 @@ import type { Target } from '../target.ts';
 const STEP = 64;
 
 /**
- * Keys and values of all layers for a number of rows, each [rows, kvHeads, capacity, headDim]; row r holds `lengths[r]`
- * tokens from the start, and the mask hides the rest. They are moved about as bits, whatever numbers they are.
+ * Keys and values of all layers for a number of rows, each [rows / n, kvHeads, n, capacity, headDim] where n rows belong to one
+ * prompt; row r holds `lengths[r]` tokens from the start, and the mask hides the rest. They are moved about as bits, whatever
+ * numbers they are.
  */
 export class CacheBlock {
   lengths: number[] = [];
@@ -20,10 +21,17 @@ export class CacheBlock {
   private readonly heads: number;
   private readonly width: number;
   private readonly maskName: string;
+  private readonly rowsPerPrompt: number;
 
   /** @param names of the tensors, as the decode graph calls them */
-  constructor({ config, target }: Pick<ModelFiles, 'config' | 'target'>, names: string[], maskName: string) {
+  constructor(
+    { config, target }: Pick<ModelFiles, 'config' | 'target'>,
+    names: string[],
+    maskName: string,
+    rowsPerPrompt: number,
+  ) {
     this.type = target.cache;
+    this.rowsPerPrompt = rowsPerPrompt;
     this.tensors = new Map(names.map((name) => [name, this.room(0)]));
     this.heads = config.kvHeads;
     this.width = config.headDim;
@@ -53,7 +61,7 @@ export class CacheBlock {
 
   /**
    * Appends `count` tokens to a row from a run's output.
-   * @param source the tensor by its name here, [sourceRows, kvHeads, sourceLength, headDim]
+   * @param source the tensor by its name here, [sourceRows / n, kvHeads, n, sourceLength, headDim]
    * @param from where in the source's row they begin
    */
   append(
@@ -86,9 +94,10 @@ export class CacheBlock {
     for (const [row, length] of this.lengths.entries()) {
       mask.fill(HIDDEN, row * this.capacity + length, (row + 1) * this.capacity);
     }
-    const shape = [rows, this.heads, this.capacity, this.width];
+    const prompts = rows / this.rowsPerPrompt;
+    const shape = [prompts, this.heads, this.rowsPerPrompt, this.capacity, this.width];
     return {
-      [this.maskName]: float32(mask, [rows, 1, 1, this.capacity]),
+      [this.maskName]: float32(mask, [prompts, this.rowsPerPrompt, this.capacity]),
       ...Object.fromEntries([...this.tensors].map(([name, data]) => [name, fromBits(this.type, data, shape)])),
     };
   }
@@ -110,9 +119,14 @@ export class CacheBlock {
   ): void {
     const { heads, width } = this;
     for (let head = 0; head < heads; head++) {
-      const from = ((sourceRow * heads + head) * sourceLength + sourceOffset) * width;
-      const to = ((targetRow * heads + head) * targetLength + offset) * width;
+      const from = (this.place(sourceRow, head) * sourceLength + sourceOffset) * width;
+      const to = (this.place(targetRow, head) * targetLength + offset) * width;
       target.set(source.subarray(from, from + count * width), to);
     }
+  }
+  /** Where a row's head lies among all of them. */
+  private place(row: number, head: number): number {
+    const sample = row % this.rowsPerPrompt;
+    return (((row - sample) / this.rowsPerPrompt) * this.heads + head) * this.rowsPerPrompt + sample;
   }
 }

@@ -22,20 +22,41 @@ export const promptValue = (layer: number) => `prompt_${valueName(layer)}`;
 export const pastKey = (layer: number) => `past_${keyName(layer)}`;
 export const pastValue = (layer: number) => `past_${valueName(layer)}`;
 
-/** Keys and values of a block, [rows, kvHeads, length, headDim], and what is added to its scores, [rows, 1, 1, length]. */
+/** Keys and values of a block: [...layout.keys, length, headDim]. */
 interface Block {
   key: Tensor;
   value: Tensor;
-  mask?: Tensor;
+  layout: Layout;
 }
+
+/** The axes before the last two of products of queries and keys. */
+interface Layout {
+  queries: Dim[];
+  keys: Dim[];
+}
+
+/**
+ * Up to so many queries of the same keys are multiplied with them one after the other: such a product reads the keys where they
+ * are, while one of matrices first copies them into its own order.
+ */
+const MOST_ALONE = 4;
+
+/**
+ * @param owners blocks of a prompt
+ * @param sharers queries that see the same block
+ */
+const layoutOf = (kvHeads: number, owners: number, sharers: number): Layout =>
+  sharers <= MOST_ALONE
+    ? { queries: ['Q', kvHeads, owners, sharers, 1], keys: ['Q', kvHeads, owners, 1] }
+    : { queries: ['Q', kvHeads, owners, sharers], keys: ['Q', kvHeads, owners] };
 
 /**
  * Decodes up to `trips` tokens for B rows = Q prompts x n samples, samples of a prompt side by side. Ends early when all rows are done.
  *
  * Inputs: `trips` int64 scalar; `ids`, `positions` int64 [B, 1] (each row's last token, not in the cache yet, and its place);
- * `done` bool [B]; `uniforms` [steps, B]; `prompt_mask` [Q, 1, 1, P]; `past_mask` [B, 1, 1, W]; for each layer
- * `prompt_key/value_<l>` [Q, kvHeads, P, headDim] and `past_key/value_<l>` [B, kvHeads, W, headDim], of the target's cache type.
- * Outputs: `tokens` int64 [R, B], `logps` [R, B], `done` bool [B], `key_<l>`, `value_<l>` [B, kvHeads, R, headDim] of this run.
+ * `done` bool [B]; `uniforms` [steps, B]; `prompt_mask` [Q, 1, P]; `past_mask` [Q, n, W]; for each layer
+ * `prompt_key/value_<l>` [Q, kvHeads, 1, P, headDim] and `past_key/value_<l>` [Q, kvHeads, n, W, headDim], of the target's cache type.
+ * Outputs: `tokens` int64 [R, B], `logps` [R, B], `done` bool [B], `key_<l>`, `value_<l>` [Q, kvHeads, n, R, headDim] of this run.
  */
 export function decodeGraph(
   model: ModelFiles,
@@ -54,39 +75,41 @@ export function decodeGraph(
   const positions = g.input('positions', 'int64', [B, 1]);
   const done = g.input('done', 'bool', [B]);
   const uniforms = g.input('uniforms', 'float32', ['steps', B]);
-  const promptMask = g.input('prompt_mask', 'float32', ['Q', 1, 1, 'P']);
-  const pastMask = g.input('past_mask', 'float32', [B, 1, 1, 'W']);
-  const block = (rows: Dim, length: Dim, names: [string, string], mask: Tensor): Block => {
-    const [key, value] = names.map((name) =>
-      ops.cast(g, g.input(name, target.cache, [rows, kvHeads, length, headDim]), target.compute),
-    );
-    return { key, value, mask };
+  const shared = layoutOf(kvHeads, 1, samples * group);
+  const own = layoutOf(kvHeads, samples, group);
+  const block = (length: Dim, names: [string, string], owners: number, layout: Layout): Block => {
+    const [key, value] = names.map((name) => {
+      const stored = g.input(name, target.cache, ['Q', kvHeads, owners, length, headDim]);
+      return ops.reshape(g, ops.cast(g, stored, target.compute), [...layout.keys, length, headDim]);
+    });
+    return { key, value, layout };
   };
   const layerNumbers = Array.from({ length: layers }, (_, layer) => layer);
-  const prompts = layerNumbers.map((l) => block('Q', 'P', [promptKey(l), promptValue(l)], promptMask));
-  const pasts = layerNumbers.map((l) => block(B, 'W', [pastKey(l), pastValue(l)], pastMask));
+  const prompts = layerNumbers.map((l) => block('P', [promptKey(l), promptValue(l)], 1, shared));
+  const pasts = layerNumbers.map((l) => block('W', [pastKey(l), pastValue(l)], samples, own));
+  const masks = maskInputs(g, samples, own);
   const parameters = {
     ...policyParameters(g, model, adapter),
     weight: packedWeights(g, model, target.compute),
     ...(settings.weights === 'q8' && { quantized: quantizedWeights(g, model) }),
   };
-  const empty = ops.zeros(g, [B, kvHeads, 0, headDim], target.compute);
+  const empty = ops.zeros(g, [...own.keys, 0, headDim], target.compute);
 
-  const recentShape: Shape = [B, kvHeads, 'R', headDim];
+  const recentShape: Shape = [...own.keys, 'R', headDim];
   const state = [ids, positions, done, ...layerNumbers.flatMap(() => [empty, empty])];
   const shapes = [ids.shape, positions.shape, done.shape, ...layerNumbers.flatMap(() => [recentShape, recentShape])];
   const { state: last, scan } = ops.loop(g, trips, state, shapes, 'T', (b, step, [ids, positions, done, ...recent]) => {
     const grown: Tensor[] = [];
+    const mask = ops.concat(b, [masks, ops.zeros(b, masks.shape.with(-1, 'R+1'))], -1);
     const attend: Attend = (b, layer, { query, key, value }) => {
-      const current = {
-        key: ops.concat(b, [recent[2 * layer], key], 2),
-        value: ops.concat(b, [recent[2 * layer + 1], value], 2),
-      };
-      grown.push(current.key, current.value);
-      // [B, heads, 1, d] to [B, kvHeads, group, d]: the queries that share a key head lie side by side.
-      const grouped = ops.reshape(b, query, [B, kvHeads, group, headDim]);
-      const attended = blockAttention(b, grouped, samples, prompts[layer], pasts[layer], current);
-      return ops.reshape(b, attended, [B, heads * headDim]);
+      const [k, v] = [key, value].map((x, i) => {
+        const written = ops.reshape(b, bySample(b, x, samples, kvHeads, 1), [...own.keys, 1, headDim]);
+        return ops.concat(b, [recent[2 * layer + i], written], -2);
+      });
+      grown.push(k, v);
+      const blocks = [prompts[layer], pasts[layer], { key: k, value: v, layout: own }];
+      const attended = blockAttention(b, bySample(b, query, samples, kvHeads, group), blocks, mask, own);
+      return ops.reshape(b, byRow(b, attended, samples, kvHeads, group), [B, heads * headDim]);
     };
     const hidden = transformer(b, config, parameters, ids, positions, attend);
     const logits = headLogits(b, config, parameters, hidden);
@@ -110,47 +133,61 @@ export function decodeGraph(
   g.output('logps', scan[1]);
   g.output('done', last[2]);
   for (const layer of layerNumbers) {
-    g.output(keyName(layer), ops.cast(g, last[3 + 2 * layer], target.cache));
-    g.output(valueName(layer), ops.cast(g, last[4 + 2 * layer], target.cache));
+    for (const [i, name] of [keyName(layer), valueName(layer)].entries()) {
+      const written = last[3 + 2 * layer + i];
+      const shape = ['Q', kvHeads, samples, written.shape.at(-2)!, headDim];
+      g.output(name, ops.cast(g, ops.reshape(g, written, shape), target.cache));
+    }
   }
   return g;
 }
 
-/**
- * One softmax, in float32, over three blocks of keys that are never joined in memory.
- * @param query [B, kvHeads, group, headDim]
- */
-function blockAttention(b: Graph, query: Tensor, samples: number, prompt: Block, past: Block, recent: Block): Tensor {
-  const [B, kvHeads, group, headDim] = query.shape as [Dim, number, number, number];
-  const scale = 1 / Math.sqrt(headDim);
-  const scores = (q: Tensor, { key, mask }: Block) => {
-    const raw = ops.wide(b, ops.matmul(b, q, key, { transB: true, alpha: scale }));
-    return mask ? ops.add(b, raw, mask) : raw;
-  };
-  // The samples of a prompt are rows of one product with its keys: [Q, kvHeads, samples * group, ...].
-  const fold = (x: Tensor, width: Dim) => {
-    const apart = ops.reshape(b, x, ['Q', samples, kvHeads, group, width]);
-    return ops.reshape(b, ops.transpose(b, apart, [0, 2, 1, 3, 4]), ['Q', kvHeads, samples * group, width]);
-  };
-  const unfold = (x: Tensor, width: Dim) => {
-    const apart = ops.reshape(b, x, ['Q', kvHeads, samples, group, width]);
-    return ops.reshape(b, ops.transpose(b, apart, [0, 2, 1, 3, 4]), [B, kvHeads, group, width]);
-  };
-  const promptScores = samples === 1 ? scores(query, prompt) : unfold(scores(fold(query, headDim), prompt), 'P');
-  const parts = [promptScores, scores(query, past), scores(query, recent)];
-  const weights = ops.softmax(b, ops.concat(b, parts, 3));
-  const [onPrompt, onPast, onRecent] = ops
-    .split(
-      b,
-      weights,
-      parts.map((part) => part.shape[3]),
-      3,
-    )
-    .map((part) => ops.cast(b, part, query.type));
-  const fromPrompt =
-    samples === 1
-      ? ops.matmul(b, onPrompt, prompt.value)
-      : unfold(ops.matmul(b, fold(onPrompt, 'P'), prompt.value), headDim);
-  const own = ops.add(b, ops.matmul(b, onPast, past.value), ops.matmul(b, onRecent, recent.value));
-  return ops.add(b, fromPrompt, own);
+/** What is added to the scores of prompts and pasts, float32 [Q, 1, samples, 1..., P+W]. */
+function maskInputs(g: Graph, samples: number, own: Layout): Tensor {
+  const prompt = g.input('prompt_mask', 'float32', ['Q', 1, 'P']);
+  const past = g.input('past_mask', 'float32', ['Q', samples, 'W']);
+  const masks = ops.concat(g, [ops.expand(g, prompt, ['Q', samples, 'P']), past], -1);
+  return ops.reshape(g, masks, ['Q', 1, samples, ...own.queries.slice(3).map(() => 1), 'P+W']);
 }
+
+/** Heads of rows, [Q*samples, kvHeads*group, 1, headDim], with the samples of a prompt next to the queries of a head. */
+function bySample(b: Graph, x: Tensor, samples: number, kvHeads: number, group: number): Tensor {
+  const headDim = x.shape[3];
+  const apart = ops.reshape(b, x, ['Q', samples, kvHeads, group, headDim]);
+  return samples === 1 ? apart : ops.transpose(b, apart, [0, 2, 1, 3, 4]);
+}
+
+/** The way back: rows with their heads. */
+function byRow(b: Graph, x: Tensor, samples: number, kvHeads: number, group: number): Tensor {
+  if (samples === 1) return x;
+  const apart = ops.reshape(b, x, ['Q', kvHeads, samples, group, x.shape.at(-1)!]);
+  return ops.transpose(b, apart, [0, 2, 1, 3, 4]);
+}
+
+/**
+ * One softmax, in float32, over blocks of keys that are never joined in memory.
+ * @param query of all samples of a prompt, then of a head's group
+ * @param mask added to all scores
+ * @param own how scores of all blocks lie
+ * @returns [...own.queries, headDim]
+ */
+function blockAttention(b: Graph, query: Tensor, blocks: Block[], mask: Tensor, own: Layout): Tensor {
+  const headDim = query.shape.at(-1)! as number;
+  const scaled = ops.mul(b, query, ops.cast(b, b.scalar(1 / Math.sqrt(headDim)), query.type));
+  const scores = blocks.map(({ key, layout }) => {
+    const product = ops.matmul(b, laidOut(b, scaled, layout), key, { transB: true });
+    return laidOut(b, ops.wide(b, product), own);
+  });
+  const weights = ops.softmax(b, ops.add(b, ops.concat(b, scores, -1), mask));
+  const lengths = scores.map(({ shape }) => shape.at(-1)!);
+  const attended = ops.split(b, weights, lengths, -1).map((part, i) => {
+    const { value, layout } = blocks[i];
+    return laidOut(b, ops.matmul(b, laidOut(b, ops.cast(b, part, query.type), layout), value), own);
+  });
+  return attended.reduce((sum, part) => ops.add(b, sum, part));
+}
+
+const laidOut = (b: Graph, x: Tensor, { queries }: Layout): Tensor => {
+  const shape = [...queries, x.shape.at(-1)!];
+  return shape.join() === x.shape.join() ? x : ops.reshape(b, x, shape);
+};

@@ -11,9 +11,9 @@ import { decodeGraph, pastKey, pastValue, promptKey, promptValue } from './decod
 import { prefillGraph } from './prefill.ts';
 
 /** Tokens decoded by one run of the graph: long enough to make what surrounds a run small, short enough to refill rows soon. */
-const RUN_TOKENS = 32;
+const RUN_TOKENS = 16;
 /** Prompt tokens computed at once: bounds memory. */
-const PREFILL_TOKENS = 4096;
+const PREFILL_TOKENS = 512;
 
 export interface PromptTokens {
   /** Names the prompt in its random numbers: an answer depends on it and the seed, not on its neighbours. */
@@ -94,8 +94,8 @@ export class Generator {
     const slotCount = Math.min(prompts.length, Math.max(1, Math.floor(batchSize / samplesPerPrompt)));
     const results: Generated[][] = Array(prompts.length);
     const layers = Array.from({ length: this.model.config.layers }, (_, layer) => layer);
-    const promptBlock = new CacheBlock(this.model, layers.flatMap((l) => [promptKey(l), promptValue(l)]), 'prompt_mask'); // prettier-ignore
-    const pastBlock = new CacheBlock(this.model, layers.flatMap((l) => [pastKey(l), pastValue(l)]), 'past_mask'); // prettier-ignore
+    const promptBlock = new CacheBlock(this.model, layers.flatMap((l) => [promptKey(l), promptValue(l)]), 'prompt_mask', 1); // prettier-ignore
+    const pastBlock = new CacheBlock(this.model, layers.flatMap((l) => [pastKey(l), pastValue(l)]), 'past_mask', samplesPerPrompt); // prettier-ignore
     const enter = (): Slot => ({
       prompt: waiting.shift()!,
       samples: Array.from({ length: samplesPerPrompt }, emptySample),

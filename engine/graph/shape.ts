@@ -40,10 +40,11 @@ export function product(shape: Shape): Dim {
   return size === 1 ? names : `${size}*${names}`;
 }
 
-/** The sum of dimensions as one dimension. */
+/** The sum of dimensions as one dimension: its names in order, then what is known. */
 export function sum(dims: Dim[]): Dim {
-  const size = dims.reduce<number>((total, dim) => (typeof dim === 'number' ? total + dim : total), 0);
-  const names = dims.filter((dim) => typeof dim === 'string').sort();
+  const terms = dims.flatMap((dim) => String(dim).split('+'));
+  const names = terms.filter((term) => Number.isNaN(Number(term))).sort();
+  const size = terms.reduce((total, term) => total + (Number(term) || 0), 0);
   if (names.length === 0) return size;
   return [...names, ...(size > 0 ? [size] : [])].join('+');
 }

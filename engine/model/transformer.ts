@@ -96,10 +96,10 @@ function decoderLayer(
   };
 
   const splitHeads = (g: Graph, x: Tensor, count: number, normName?: string) => {
-    const shape: Shape = [G, S, count, headDim];
-    let split = ops.reshape(g, x, shape);
+    const alone = S === 1;
+    let split = ops.reshape(g, x, alone ? [G, count, S, headDim] : [G, S, count, headDim]);
     if (normName) split = norm(g, split, normName);
-    return ops.transpose(g, split, [0, 2, 1, 3]);
+    return alone ? split : ops.transpose(g, split, [0, 2, 1, 3]);
   };
 
   const rotate = (g: Graph, x: Tensor) => ops.rotary(g, x, rotary.rows, rotary.cos, rotary.sin);

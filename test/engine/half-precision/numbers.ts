@@ -33,10 +33,10 @@ export async function greedyByOnnx(
   const matrices = adapterFeeds(adapter);
   const cache = await computeByOnnx(scratch, { graph: prefillGraph(model, adapter), dataFolder }, { ...feeds, ...matrices }); // prettier-ignore
   const blocks = Array.from({ length: layers }, (_, layer) => layer).flatMap((layer) => [
-    [promptKey(layer), float32(cache.get(keyName(layer))!, [1, kvHeads, read, headDim])],
-    [promptValue(layer), float32(cache.get(valueName(layer))!, [1, kvHeads, read, headDim])],
+    [promptKey(layer), float32(cache.get(keyName(layer))!, [1, kvHeads, 1, read, headDim])],
+    [promptValue(layer), float32(cache.get(valueName(layer))!, [1, kvHeads, 1, read, headDim])],
     // The last place of what came before is hidden: ONNX's evaluator does not take a block of none.
-    ...[pastKey, pastValue].map((name) => [name(layer), float32(new Float32Array(kvHeads * headDim), [1, kvHeads, 1, headDim])]), // prettier-ignore
+    ...[pastKey, pastValue].map((name) => [name(layer), float32(new Float32Array(kvHeads * headDim), [1, kvHeads, 1, 1, headDim])]), // prettier-ignore
   ]);
   const graph = decodeGraph(model, adapter, samplingSchema.parse({}), config.eosIds);
   const outputs = await computeByOnnx(scratch, { graph, dataFolder }, {
@@ -47,8 +47,8 @@ export async function greedyByOnnx(
     positions: int64([read], [1, 1]),
     done: bool(Uint8Array.of(0), [1]),
     uniforms: float32(new Float32Array(count), [count, 1]),
-    prompt_mask: float32(new Float32Array(read), [1, 1, 1, read]),
-    past_mask: float32(Float32Array.of(HIDDEN), [1, 1, 1, 1]),
+    prompt_mask: float32(new Float32Array(read), [1, 1, read]),
+    past_mask: float32(Float32Array.of(HIDDEN), [1, 1, 1]),
   }); // prettier-ignore
   return [...outputs.get('tokens')!];
 }
