@@ -20,6 +20,11 @@ interface Registration {
 
 const START_SECONDS = 60;
 const START_TRIES = 3;
+/**
+ * A queue has four partitions by default, and a poll waits at one of them for two seconds before it sees what lies in another: a
+ * worker that takes one shard at a time would stand still so long between shards.
+ */
+const SETTINGS = ['matching.numTaskqueueReadPartitions=1', 'matching.numTaskqueueWritePartitions=1'];
 
 /**
  * Starts the home folder's server if it does not run, and keeps it until this process leaves it.
@@ -41,7 +46,8 @@ export async function joinDevServer(say: (message: string) => void): Promise<str
       tries === 0 && known && (await isFree(portOf(known.address))) ? portOf(known.address) : await freePort();
     const address = `127.0.0.1:${port}`;
     const flags = ['--ip', '127.0.0.1', '--port', String(port), '--headless', '--log-level', 'error'];
-    const server = spawn(executable, ['server', 'start-dev', '--db-filename', database, ...flags], {
+    const settings = SETTINGS.flatMap((setting) => ['--dynamic-config-value', setting]);
+    const server = spawn(executable, ['server', 'start-dev', '--db-filename', database, ...flags, ...settings], {
       stdio: 'ignore',
       // Not in the terminal's process group: at Ctrl-C the workers end first.
       detached: true,

@@ -52,9 +52,12 @@ try {
   const { handle } = await startRun(client, config);
   await handle.result();
   const round = await client.workflow.getHandle(roundWorkflowId(handle.workflowId, 1)).describe();
-  const seconds = (round.closeTime!.getTime() - round.startTime.getTime()) / 1000;
-  const jobs = readFileSync(times, 'utf8').trim().split('\n').map(Number);
-  const printed: Printed = { seconds, engineSeconds: jobs.reduce((a, b) => a + b, 0) / 1000 };
+  const [start, end] = [round.startTime.getTime(), round.closeTime!.getTime()];
+  const jobs = readFileSync(times, 'utf8').trim().split('\n').map((line) => line.split(' ').map(Number)); // prettier-ignore
+  // The run asks the engine for something before and after its round, too: how good the model is that it starts from, say.
+  const ofRound = jobs.filter(([, ended]) => start <= ended && ended <= end);
+  const engineSeconds = ofRound.reduce((sum, [milliseconds]) => sum + milliseconds, 0) / 1000;
+  const printed: Printed = { seconds: (end - start) / 1000, engineSeconds };
   console.log(JSON.stringify(printed));
 } finally {
   await local.stop();
