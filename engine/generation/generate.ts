@@ -5,13 +5,14 @@ import { adapterFeeds, type OpenPolicy } from '../policy.ts';
 import { uniform } from '../random.ts';
 import { bool, float32, int64, Session, type Feeds } from '../session.ts';
 import type { SamplingSettings } from '../settings.ts';
+import type { Device } from '../target.ts';
 import { checkPromptLength } from '../tokenize.ts';
 import { CacheBlock } from './cache.ts';
 import { decodeGraph, pastKey, pastValue, promptKey, promptValue } from './decode.ts';
 import { prefillGraph } from './prefill.ts';
 
 /** Tokens decoded by one run of the graph: long enough to make what surrounds a run small, short enough to refill rows soon. */
-const RUN_TOKENS = 16;
+const RUN_TOKENS: Record<Device, number> = { cpu: 16, cuda: 32 };
 /** Prompt tokens computed at once: bounds memory. */
 const PREFILL_TOKENS = 512;
 
@@ -163,7 +164,7 @@ export class Generator {
     const { maxNewTokens, temperature } = this.settings;
     const rows = slots.flatMap((slot) => slot.samples.map((sample, index) => ({ slot, sample, index })));
     const left = rows.map(({ sample }) => (sample.done ? 0 : maxNewTokens - sample.tokens.length));
-    const trips = Math.min(RUN_TOKENS, Math.max(...left));
+    const trips = Math.min(RUN_TOKENS[this.model.target.device], Math.max(...left));
     const uniforms = new Float32Array(trips * rows.length);
     if (temperature > 0) {
       for (let step = 0; step < trips; step++) {

@@ -356,11 +356,6 @@ export const reduceMean = reduction('ReduceMean');
 export const reduceMin = reduction('ReduceMin');
 export const reduceMax = reduction('ReduceMax');
 
-/** The sum of all squares, a scalar. */
-export function sumSquares(g: Graph, x: Tensor): Tensor {
-  return one(g, 'ReduceSumSquare', [x], [], x.type, { keepdims: 0 });
-}
-
 export function softmax(g: Graph, x: Tensor): Tensor {
   return one(g, 'Softmax', [x], x.shape, x.type, { axis: -1 });
 }

@@ -79,11 +79,11 @@ export async function train<E extends Example>(
     device: model.target.device,
     threads,
   });
-  const optimizer = await AdamW.open(trainable.parameters, trainable.values, settings, threads);
+  const optimizer = new AdamW(trainable.parameters, trainable.values, settings);
   try {
     return await trainSteps(session, optimizer, model.config.vocabSize, task, options);
   } finally {
-    await Promise.all([session.close(), optimizer.close()]);
+    await session.close();
   }
 }
 
@@ -156,7 +156,7 @@ async function trainSteps<E extends Example>(
       }
     }
     const learningRate = learningRateAt(step, steps, settings);
-    const gradNorm = await optimizer.step(step + 1, learningRate);
+    const gradNorm = optimizer.step(step + 1, learningRate);
     tokensDone += tokens;
     const row: TrainMetrics = {
       step: step + 1,

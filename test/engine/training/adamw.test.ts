@@ -1,5 +1,5 @@
 /** The optimizer against torch.optim.AdamW behind torch.nn.utils.clip_grad_norm_ (see test/fixtures/optimizer). */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { float32, type Feeds } from '../../../engine/session.ts';
 import { trainingSchema } from '../../../engine/settings.ts';
 import { AdamW, type Parameter } from '../../../engine/training/adamw.ts';
@@ -31,7 +31,7 @@ const expectClose = (actual: number[], wanted: number[]) => {
 };
 
 let optimizer: AdamW;
-beforeAll(async () => {
+beforeAll(() => {
   const values = Object.fromEntries(parameters.map(({ name, shape }) => [name, float32(Float32Array.from(first[name]), shape)])); // prettier-ignore
   const training = trainingSchema.parse({
     adamBeta1,
@@ -40,9 +40,8 @@ beforeAll(async () => {
     weightDecay: settings.weight_decay,
     maxGradNorm: settings.max_grad_norm,
   });
-  optimizer = await AdamW.open(parameters, values, training, 1);
+  optimizer = new AdamW(parameters, values, training);
 });
-afterAll(() => optimizer.close());
 
 // One after the other: each goes on with the moments that those before it left.
 describe.each(steps.map((recorded, i) => ({ step: i + 1, ...recorded })))(
@@ -50,12 +49,12 @@ describe.each(steps.map((recorded, i) => ({ step: i + 1, ...recorded })))(
   ({ step, gradients, norm, clipped, values }) => {
     const means: Values = {};
     let returned: number;
-    beforeAll(async () => {
+    beforeAll(() => {
       for (const { name } of parameters) {
         (optimizer.gradients[`gradient.${name}`].data as Float32Array).set(gradients[name]);
         means[name] = numbers(optimizer.moments, `mean.${name}`);
       }
-      returned = await optimizer.step(step, settings.learning_rate);
+      returned = optimizer.step(step, settings.learning_rate);
     });
 
     test('reports the norm before clipping', () => expect(returned).toBeCloseTo(norm, 4));
