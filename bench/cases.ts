@@ -45,6 +45,10 @@ const decoded = (prompts: number, format: Format, repeats: number): Case => ({
   format,
 });
 
+/** Rows of the profiles of decoding. */
+export const DECODING_PROFILES = [16, 64];
+export const profiledDecoding = (rows: number) => `decode ${rows} f32, profiled`;
+
 const unshared: WorkSize = { model, prompts: 16, copies: 4, newTokens: 128, promptTokens: 240, temperature: 1 };
 
 const grownSample: WorkSize = { model, prompts: 16, newTokens: 64, promptTokens: 60 };
@@ -68,9 +72,11 @@ export const CASES: Case[] = [
   sampled(16, 1, { newTokens: 256 }, ', 256 tokens'),
   sampled(64, 2),
   sampled(64, 1, { temperature: 1 }, ', temperature 1'),
+  sampled(256, 1),
   ...[1, 16, 64].flatMap((prompts) =>
-    (['f32', 'f16', 'q8_0'] as const).map((format) => decoded(prompts, format, prompts === 64 ? 1 : 2)),
+    (['f32', 'f16', 'q8_0'] as const).map((format) => decoded(prompts, format, format === 'f16' ? 1 : 2)),
   ),
+  ...DECODING_PROFILES.map((prompts) => ({ ...decoded(prompts, 'f32', 1), name: profiledDecoding(prompts), task: 'profile' as const, sides: ['selm'] as Side[] })), // prettier-ignore
   selm('4 samples a prompt', 'decode', { ...unshared, copies: 1, samplesPerPrompt: 4 }, 2),
   selm('4 samples a prompt, unshared', 'decode', unshared, 2),
   { name: 'score', task: 'score', size: { model, preferences: 32 }, sides: both, repeats: 1 },

@@ -24,6 +24,8 @@ export interface Measured {
   profile?: Profile;
   /** Of a matrix product. */
   gigaflops?: number;
+  /** Of a product of one row with a matrix that no cache holds: the rate at which memory is read. */
+  gigabytesPerSecond?: number;
 }
 
 export interface Measurement extends Measured {

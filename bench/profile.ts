@@ -1,22 +1,14 @@
-/** ONNX Runtime's account of operators, by what they are in a step of optimize. */
+/** ONNX Runtime's account of operators, and what they are in a step of optimize. */
 import type { Work } from './work.ts';
 
-export const PARTS = [
-  'frozen linear layers',
-  'LoRA matrices',
-  'output layer',
-  'attention, products',
-  'attention, softmax and masks',
-  'elementwise, norms, rotations',
-  'copies',
-  'between operators',
-  'AdamW',
-  'between runs',
-] as const;
-export type Part = (typeof PARTS)[number];
+/** Seconds of one step by its parts, and the floating-point operations of its products, those that are computed twice included. */
+export type Profile = Record<string, { seconds: number; flops: number }>;
 
-/** Seconds of one step, and the floating-point operations of its products, those that are computed twice included. */
-export type Profile = Record<Part, { seconds: number; flops: number }>;
+/** An operator's part of a step. */
+export interface Part {
+  part: string;
+  flops: number;
+}
 
 export interface OperatorEvent {
   name: string;
@@ -27,7 +19,7 @@ export interface OperatorEvent {
   args: OperatorArguments;
 }
 
-interface OperatorArguments {
+export interface OperatorArguments {
   op_name: string;
   /** One object a tensor: its type with its shape. */
   input_type_shape: Record<string, number[]>[];
@@ -36,22 +28,26 @@ interface OperatorArguments {
 
 const COPIES = new Set(['Concat', 'Slice', 'Split', 'Transpose', 'Reshape', 'Gather', 'GatherElements', 'ScatterElements', 'Identity', 'ConstantOfShape', 'Squeeze', 'Unsqueeze']); // prettier-ignore
 const RANK_MULTIPLES = [1, 2, 3];
-const shapes = (tensors: Record<string, number[]>[]) => tensors.map((tensor) => Object.values(tensor)[0]);
-const part = (name: Part, flops = 0) => ({ part: name, flops });
+export const shapes = (tensors: Record<string, number[]>[]) => tensors.map((tensor) => Object.values(tensor)[0]);
+export const part = (part: string, flops = 0): Part => ({ part, flops });
 const size = (shape: number[]) => shape.reduce((product, n) => product * n, 1);
 
-/** An operator's part, and the operations of a product. */
-export function partOf(operator: OperatorArguments, { rank, vocabSize }: Pick<Work, 'rank' | 'vocabSize'>) {
+/** Operations of a product of matrices, or of a batch of them. */
+export function productFlops([a, b]: number[][], output: number[]): number {
+  // No keys yet: nothing is multiplied.
+  if (size(a) * size(b) * size(output) === 0) return 0;
+  const batch = size(output.slice(0, -2));
+  // [m, k] x [k, n] = [m, n], whichever is transposed: k^2 = m k * k n / (m n).
+  const inner = Math.sqrt(((size(a) / size(a.slice(0, -2))) * size(b)) / size(b.slice(0, -2)) / (size(output) / batch));
+  return 2 * size(output) * inner;
+}
+
+/** An operator's part in a step of optimize. */
+export function partOf(operator: OperatorArguments, { rank, vocabSize }: Pick<Work, 'rank' | 'vocabSize'>): Part {
   const [inputs, [output]] = [shapes(operator.input_type_shape), shapes(operator.output_type_shape)];
   if (['Gemm', 'FusedMatMul'].includes(operator.op_name)) {
-    const [a, b] = inputs;
-    const batch = size(output.slice(0, -2));
-    // [m, k] x [k, n] = [m, n], whichever is transposed: k^2 = m k * k n / (m n).
-    const inner = Math.sqrt(
-      ((size(a) / size(a.slice(0, -2))) * size(b)) / size(b.slice(0, -2)) / (size(output) / batch),
-    );
-    const flops = 2 * size(output) * inner;
-    const sizes = [...a, ...b];
+    const flops = productFlops(inputs, output);
+    const sizes = [...inputs[0], ...inputs[1]];
     if (output.length > 2) return part('attention, products', flops);
     if (sizes.includes(vocabSize)) return part('output layer', flops);
     if (RANK_MULTIPLES.some((n) => sizes.includes(n * rank))) return part('LoRA matrices', flops);

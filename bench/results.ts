@@ -57,6 +57,9 @@ export function machineRate(results: Results): number | undefined {
   return rates.length > 0 ? Math.max(...rates) : undefined;
 }
 
+/** The rate at which memory is read here, in GB/s. */
+export const readRate = (results: Results) => figure(results, 'matmul', 'selm', (run) => run.gigabytesPerSecond);
+
 /** The share of the machine's rate that an optimize step reaches, without the references' part. */
 export function stepShare(results: Results): number | undefined {
   const { stepFlops } = results.cases.find(({ name }) => name === 'optimize') ?? {};

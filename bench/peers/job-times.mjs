@@ -15,7 +15,8 @@ if (process.argv[1]?.endsWith('engine/child.ts') && process.send) {
     });
   });
   process.send = (message, ...rest) => {
-    if (message.type !== 'progress') appendFileSync(process.env.JOB_TIMES, `${performance.now() - started} ${Date.now()}\n`);
+    if (message.type !== 'progress')
+      appendFileSync(process.env.JOB_TIMES, `${performance.now() - started} ${Date.now()}\n`);
     return send(message, ...rest);
   };
 }

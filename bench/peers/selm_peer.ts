@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LocalEngine } from '../../engine/engine.ts';
 import { Generator } from '../../engine/generation/generate.ts';
-import { matmul } from '../../engine/graph/ops.ts';
+import { gemm, matmul } from '../../engine/graph/ops.ts';
 import { Graph } from '../../engine/graph/tensor.ts';
 import type { Progress } from '../../engine/jobs.ts';
 import { openPolicy } from '../../engine/policy.ts';
 import { float32, Session } from '../../engine/session.ts';
-import { samplingSchema } from '../../engine/settings.ts';
 import type { Task } from '../cases.ts';
 import type { Printed } from '../measurement.ts';
 import type { Work } from '../work.ts';
+import { NO_TOKEN, samplingOf } from './generate-work.ts';
 import { optimizeJob } from './optimize-job.ts';
 
 const [task, file, threadsText] = process.argv.slice(2) as [Task, string, string];
@@ -50,22 +50,14 @@ async function optimize(referenceGiven: boolean): Promise<Printed> {
   };
 }
 
-const settings = (newTokens: number) => {
-  const { temperature, samplesPerPrompt, prompts, weights } = work;
-  return samplingSchema.parse({
-    maxNewTokens: newTokens,
-    batchSize: prompts.length * samplesPerPrompt,
-    temperature,
-    samplesPerPrompt,
-    ...(weights !== 'f32' && { weights }),
-  });
-};
-
-const NO_TOKEN = -1;
-
 /** Seconds in which all prompts get `newTokens` tokens each, whatever they say; the second of two times. */
 async function generate(newTokens: number): Promise<number> {
-  const generator = await Generator.open(openPolicy({ model: work.model }), settings(newTokens), [NO_TOKEN], threads);
+  const generator = await Generator.open(
+    openPolicy({ model: work.model }),
+    samplingOf(work, newTokens),
+    [NO_TOKEN],
+    threads,
+  );
   const prompts = work.prompts.map((tokens, i) => ({ id: String(i), tokens }));
   await generator.generate(prompts, 0, () => {});
   const [seconds] = await timed(() => generator.generate(prompts, 0, () => {}));
@@ -73,12 +65,32 @@ async function generate(newTokens: number): Promise<number> {
   return seconds;
 }
 
+/** Of weights as decoding has them, packed, when one row is multiplied with all of them. */
+async function readRate(): Promise<number> {
+  const n = 8192;
+  const g = new Graph();
+  const matrix = g.constant('float32', [n, n], new Float32Array(n * n).fill(0.5));
+  g.output('y', gemm(g, g.input('x', 'float32', [1, n]), matrix, { transB: true }));
+  const session = await Session.open(g, { threads, prepack: true });
+  const x = float32(new Float32Array(n).fill(0.5), [1, n]);
+  let best = Infinity;
+  for (let i = 0; i < 16; i++) best = Math.min(best, (await timed(() => session.run({ x })))[0]);
+  await session.close();
+  return (4 * n * n) / best / 1e9;
+}
+
 const tasks: Record<Exclude<Task, 'round' | 'profile'>, () => Promise<Printed>> = {
   optimize: () => optimize(false),
   precomputed: () => optimize(true),
   async sample() {
     const prompts = work.texts.map((prompt, i) => ({ id: String(i), prompt }));
-    const job = { policy: { model: work.model }, prompts, settings: settings(work.newTokens), seed: 0, threads };
+    const job = {
+      policy: { model: work.model },
+      prompts,
+      settings: samplingOf(work, work.newTokens),
+      seed: 0,
+      threads,
+    };
     // Opens the sessions, as a worker's first job does.
     await engine.run('sample', { ...job, prompts: prompts.slice(0, 1) }, quiet);
     const [seconds, { responses, sampledTokens }] = await timed(() => engine.run('sample', job, quiet));
@@ -123,7 +135,7 @@ const tasks: Record<Exclude<Task, 'round' | 'profile'>, () => Promise<Printed>> 
       }
       await session.close();
     }
-    return best;
+    return { ...best, gigabytesPerSecond: await readRate() };
   },
 };
 

@@ -1,91 +1,102 @@
 /**
- * Where the time of optimize's steps goes: selm_profile.ts WORK.json THREADS; prints one JSON line. It is the real job, with
- * ONNX Runtime's own account of every operator switched on in each session that the job opens.
+ * Where the time of optimize's steps goes, or of decoding's, by the work given: selm_profile.ts WORK.json THREADS; prints one JSON
+ * line. It is the real job, with ONNX Runtime's own account of every operator switched on.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import ort from 'onnxruntime-node';
 import { LocalEngine } from '../../engine/engine.ts';
+import { Generator } from '../../engine/generation/generate.ts';
 import type { Progress } from '../../engine/jobs.ts';
+import { openPolicy } from '../../engine/policy.ts';
+import { AdamW } from '../../engine/training/adamw.ts';
+import { decodingPartOf } from '../decoding-profile.ts';
 import type { Printed } from '../measurement.ts';
-import { PARTS, partOf, type OperatorEvent, type Part } from '../profile.ts';
+import { partOf, type Part, type Profile } from '../profile.ts';
 import type { Work } from '../work.ts';
+import { NO_TOKEN, samplingOf } from './generate-work.ts';
 import { optimizeJob } from './optimize-job.ts';
+import { accountOf, forgetAccounts, runs } from './profiled-sessions.ts';
 
 const [file, threads] = process.argv.slice(2);
 const work = JSON.parse(readFileSync(file, 'utf8')) as Work;
-const folder = mkdtempSync(join(tmpdir(), 'selm-bench-'));
-
-/** The runs of each session so far, in the order in which sessions were opened. */
-const runs: number[] = [];
-const create = ort.InferenceSession.create.bind(ort.InferenceSession) as (
-  model: Uint8Array,
-  options: ort.InferenceSession.SessionOptions,
-) => Promise<ort.InferenceSession>;
-const profiled = async (model: Uint8Array, options: ort.InferenceSession.SessionOptions) => {
-  const session = await create(model, { ...options, enableProfiling: true, profileFilePrefix: join(folder, `session-${runs.length}`) }); // prettier-ignore
-  const place = runs.push(0) - 1;
-  const [run, release] = [session.run.bind(session) as typeof session.run, session.release.bind(session)];
-  session.run = ((...args: Parameters<typeof run>) => {
-    runs[place]++;
-    return run(...args);
-  }) as typeof run;
-  session.release = () => {
-    session.endProfiling();
-    return release();
-  };
-  return session;
-};
-ort.InferenceSession.create = profiled as typeof ort.InferenceSession.create;
-
 const now = () => performance.now() / 1000;
-const ends: number[] = [];
-/** The runs of every session when the first step was over, which is left out: it touches all memory for the first time. */
-let before: number[] = [];
-const onProgress = ({ unit }: Progress) => {
-  if (unit !== 'steps') return;
-  if (ends.push(now()) === 1) before = [...runs];
-};
-const engine = new LocalEngine();
-await engine.run('optimize', optimizeJob(work, Number(threads), join(folder, 'out')), {
-  onProgress,
-  aborted: () => false,
-});
-await engine.close();
+const profile: Profile = {};
 
-const steps = ends.length - 1;
-const seconds = (ends.at(-1)! - ends[0]) / steps;
-const profile = Object.fromEntries(PARTS.map((part) => [part, { seconds: 0, flops: 0 }])) as Printed['profile'] &
-  object;
-const add = (part: Part, microseconds: number, flops = 0) => {
-  profile[part].seconds += microseconds / 1e6 / steps;
-  profile[part].flops += flops / steps;
-};
-let inRuns = 0;
-for (const [place, skipped] of before.entries()) {
-  const name = readdirSync(folder).find((file) => file.startsWith(`session-${place}_`))!;
-  const events = JSON.parse(readFileSync(join(folder, name), 'utf8')) as OperatorEvent[];
-  const counted = events.filter(({ name }) => name === 'model_run').slice(skipped);
-  if (counted.length === 0) continue;
-  const total = counted.reduce((sum, { dur }) => sum + dur, 0);
-  inRuns += total;
-  // Passes come first of what has more than one run a step: the optimizer's session is the one of the last.
-  if (place === before.length - 1) {
-    add('AdamW', total);
-    continue;
-  }
-  let inOperators = 0;
-  for (const event of events) {
-    if (event.cat !== 'Node' || !event.name.endsWith('_kernel_time') || event.ts < counted[0].ts) continue;
-    if (event.args.op_name === 'Loop') continue;
-    const { part, flops } = partOf(event.args, work);
-    add(part, event.dur, flops);
-    inOperators += event.dur;
-  }
-  add('between operators', total - inOperators);
+/** @param steps that the seconds and operations are of */
+function add(name: string, steps: number, microseconds: number, flops = 0): void {
+  const part = (profile[name] ??= { seconds: 0, flops: 0 });
+  part.seconds += microseconds / 1e6 / steps;
+  part.flops += flops / steps;
 }
-add('between runs', seconds * steps * 1e6 - inRuns);
-rmSync(folder, { recursive: true });
+
+/** Adds the operators of a session's runs after the first `skipped`, by their parts. @returns the microseconds in those runs */
+function addSession(
+  place: number,
+  skipped: number,
+  steps: number,
+  partOf: (operator: Parameters<typeof decodingPartOf>[0]) => Part,
+): number {
+  // prettier-ignore
+  const { total, operators } = accountOf(place, skipped);
+  for (const { args, dur } of operators) {
+    const { part, flops } = partOf(args);
+    add(part, steps, dur, flops);
+  }
+  add('between operators', steps, total - operators.reduce((sum, { dur }) => sum + dur, 0));
+  return total;
+}
+
+/** The first step is left out: it touches all memory for the first time. */
+async function optimize(): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'selm-bench-'));
+  const ends: number[] = [];
+  let before: number[] = [];
+  let updates = 0;
+  const step = AdamW.prototype.step;
+  AdamW.prototype.step = function (...args) {
+    const started = now();
+    const norm = step.apply(this, args);
+    if (ends.length > 0) updates += (now() - started) * 1e6;
+    return norm;
+  };
+  const onProgress = ({ unit }: Progress) => {
+    if (unit !== 'steps') return;
+    if (ends.push(now()) === 1) before = [...runs];
+  };
+  const engine = new LocalEngine();
+  await engine.run('optimize', optimizeJob(work, Number(threads), join(folder, 'out')), { onProgress, aborted: () => false }); // prettier-ignore
+  await engine.close();
+  rmSync(folder, { recursive: true });
+  const steps = ends.length - 1;
+  const seconds = (ends.at(-1)! - ends[0]) / steps;
+  // The references were scored by the sessions before, all before the first step.
+  const last = before.length - 1;
+  const inRuns = addSession(last, before[last], steps, (operator) => partOf(operator, work));
+  add('AdamW', steps, updates);
+  add('between runs', steps, seconds * steps * 1e6 - inRuns - updates);
+  return seconds;
+}
+
+/** The second of two times. A step is a token of every row; the prompts' part is left out. */
+async function decode(): Promise<number> {
+  const generator = await Generator.open(openPolicy({ model: work.model }), samplingOf(work, work.newTokens), [NO_TOKEN], Number(threads)); // prettier-ignore
+  const prompts = work.prompts.map((tokens, i) => ({ id: String(i), tokens }));
+  await generator.generate(prompts, 0, () => {});
+  const before = [...runs];
+  const started = now();
+  await generator.generate(prompts, 0, () => {});
+  const microseconds = (now() - started) * 1e6;
+  await generator.close();
+  const [decoding, prefill] = [0, 1];
+  const steps = work.newTokens;
+  const inRuns = addSession(decoding, before[decoding], steps, (operator) => decodingPartOf(operator, work));
+  const inPrompts = accountOf(prefill, before[prefill]).total;
+  add('between runs', steps, microseconds - inRuns - inPrompts);
+  return (microseconds - inPrompts) / 1e6 / steps;
+}
+
+const seconds = work.prompts.length > 0 ? await decode() : await optimize();
+forgetAccounts();
 const printed: Printed = { seconds, profile };
 console.log(JSON.stringify(printed));

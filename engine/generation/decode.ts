@@ -100,7 +100,7 @@ export function decodeGraph(
   const shapes = [ids.shape, positions.shape, done.shape, ...layerNumbers.flatMap(() => [recentShape, recentShape])];
   const { state: last, scan } = ops.loop(g, trips, state, shapes, 'T', (b, step, [ids, positions, done, ...recent]) => {
     const grown: Tensor[] = [];
-    const mask = ops.concat(b, [masks, ops.zeros(b, masks.shape.with(-1, 'R+1'))], -1);
+    const mask = ops.concat(b, [masks, ops.zeros(b, [...masks.shape.slice(0, -1), 'R+1'])], -1);
     const attend: Attend = (b, layer, { query, key, value }) => {
       const [k, v] = [key, value].map((x, i) => {
         const written = ops.reshape(b, bySample(b, x, samples, kvHeads, 1), [...own.keys, 1, headDim]);

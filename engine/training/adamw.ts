@@ -73,10 +73,11 @@ export class AdamW {
     const { [name]: value } = this.values;
     const { [`gradient.${name}`]: gradient } = this.gradients;
     const { [`mean.${name}`]: mean, [`variance.${name}`]: variance } = this.moments;
-    const data = (tensor: Feeds[string]) => tensor.data as Float32Array;
-    return { value: data(value), gradient: data(gradient), mean: data(mean), variance: data(variance) };
+    return { value: numbers(value), gradient: numbers(gradient), mean: numbers(mean), variance: numbers(variance) };
   }
 }
+
+const numbers = (tensor: Feeds[string]) => tensor.data as Float32Array;
 
 function sumSquares(values: Float32Array): number {
   let sum = 0;

@@ -55,13 +55,20 @@ test.each([64, 80])('products of rows of %d agree with float64 to the rounding o
   expect(Math.max(...differences)).toBeGreaterThan(0);
 });
 
-test('SmolLM2 in 8 bits begins most answers as transformers does, and says how far it is from the policy', async () => {
+test('SmolLM2 in 8 bits chooses the tokens of transformers as often as it should, and says how far it is from the policy', async () => {
   const expected = readJson<{ prompt: string; answer_ids: number[] }[]>(fixture('smollm2/expected.json'));
   const prompts = expected.map(({ prompt }, i) => ({ id: String(i), prompt: [{ role: 'user' as const, content: prompt }] })); // prettier-ignore
   const settings = samplingSchema.parse({ maxNewTokens: 32, weights: 'q8' });
   const { responses, divergence } = await engine.run('sample', { policy: { model: await smollm2() }, prompts, settings, seed: 0 }); // prettier-ignore
-  const alike = responses.map(([{ token_ids }], i) => token_ids.findIndex((token, j) => token !== expected[i].answer_ids[j])); // prettier-ignore
-  expect(alike.filter((first) => first < 0 || first >= 8).length).toBeGreaterThanOrEqual(6);
+  // Up to the first difference both go on from the same tokens.
+  const firsts = responses.map(([{ token_ids }], i) => token_ids.findIndex((token, j) => token !== expected[i].answer_ids[j])); // prettier-ignore
+  const same = firsts.reduce((sum, first, i) => sum + (first < 0 ? responses[i][0].token_ids.length : first), 0);
+  const compared = same + firsts.filter((first) => first >= 0).length;
+  // Of the same rounding, 96.0 % of the likeliest tokens were the same over 176 distributions outside of this engine. Which tokens
+  // differ hangs on float32's last bits, as a number rounds to the next of 8 bits or does not: within three standard deviations.
+  const SHARE = 0.96;
+  expect(compared).toBeGreaterThan(80);
+  expect(same / compared).toBeGreaterThan(SHARE - 3 * Math.sqrt((SHARE * (1 - SHARE)) / compared));
   // Of the same rounding, 4.0e-3 was measured over 176 distributions outside of this engine.
   expect(divergence!.tokens).toBe(responses.reduce((total, [{ token_ids }]) => total + token_ids.length, 0));
   expect(divergence!.klPerToken).toBeGreaterThan(5e-4);

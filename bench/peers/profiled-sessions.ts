@@ -1,0 +1,49 @@
+/** ONNX Runtime's own account of every operator, switched on in each session that this process opens. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import ort from 'onnxruntime-node';
+import type { OperatorEvent } from '../profile.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'selm-bench-'));
+
+/** The runs of each session so far, in the order in which sessions were opened. */
+export const runs: number[] = [];
+
+const create = ort.InferenceSession.create.bind(ort.InferenceSession) as (
+  model: Uint8Array,
+  options: ort.InferenceSession.SessionOptions,
+) => Promise<ort.InferenceSession>;
+const profiled = async (model: Uint8Array, options: ort.InferenceSession.SessionOptions) => {
+  const session = await create(model, { ...options, enableProfiling: true, profileFilePrefix: join(folder, `session-${runs.length}`) }); // prettier-ignore
+  const place = runs.push(0) - 1;
+  const [run, release] = [session.run.bind(session) as typeof session.run, session.release.bind(session)];
+  session.run = ((...args: Parameters<typeof run>) => {
+    runs[place]++;
+    return run(...args);
+  }) as typeof run;
+  session.release = () => {
+    session.endProfiling();
+    return release();
+  };
+  return session;
+};
+ort.InferenceSession.create = profiled as typeof ort.InferenceSession.create;
+
+/**
+ * What a closed session did after its first `skipped` runs.
+ * @returns the microseconds in its runs, and in each run its operators
+ */
+export function accountOf(place: number, skipped: number): { total: number; operators: OperatorEvent[] } {
+  const name = readdirSync(folder).find((file) => file.startsWith(`session-${place}_`))!;
+  const events = JSON.parse(readFileSync(join(folder, name), 'utf8')) as OperatorEvent[];
+  const counted = events.filter(({ name }) => name === 'model_run').slice(skipped);
+  const from = counted[0]?.ts ?? Infinity;
+  return {
+    total: counted.reduce((sum, { dur }) => sum + dur, 0),
+    // A loop's time is that of the operators in it.
+    operators: events.filter(({ cat, name, ts, args }) => cat === 'Node' && name.endsWith('_kernel_time') && ts >= from && args.op_name !== 'Loop'), // prettier-ignore
+  };
+}
+
+export const forgetAccounts = (): void => rmSync(folder, { recursive: true });
