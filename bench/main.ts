@@ -2,6 +2,7 @@
  * `npm run bench [-- --only optimize,sample --repeats 3]`: selm and what people would use instead, in turns on the same work in
  * this one run, each measurement in a process of its own; writes bench/results.json and docs/performance.md. The peers are made
  * once in the cache; one that cannot be made is said to be missing. With --only, what was measured before of other cases stays.
+ * `npm run bench -- --draw` measures nothing: it writes the page of the results there are.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
@@ -22,7 +23,7 @@ import { makeWork, writeWork } from './work.ts';
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 const say = (line: string) => console.error(line);
 
-const { values } = parseArgs({ options: { only: { type: 'string' }, repeats: { type: 'string' } } });
+const { values } = parseArgs({ options: { only: { type: 'string' }, repeats: { type: 'string' }, draw: { type: 'boolean' } } }); // prettier-ignore
 const only = values.only?.split(',');
 const threads = availableParallelism();
 const resultsFile = path('results.json');
@@ -62,22 +63,31 @@ async function measureCase(given: Case, sides: Sides, folder: string): Promise<C
   return result;
 }
 
-const wanted = CASES.filter(({ name }) => !only || only.some((start) => name.startsWith(start)));
-const sides = await openSides(wanted, threads, say);
-const machine = `${cpus().length} cores of ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GB`;
-const before = existsSync(resultsFile) ? (JSON.parse(readFileSync(resultsFile, 'utf8')) as Results) : undefined;
-const kept = only && before?.machine === machine ? before : undefined;
-const results = new Map(kept?.cases.map((result) => [result.name, result]));
-const folder = mkdtempSync(join(tmpdir(), 'selm-bench-'));
-try {
-  for (const given of wanted) {
-    results.set(given.name, await measureCase(given, sides, folder));
-    const cases = CASES.flatMap(({ name }) => results.get(name) ?? []);
-    const report: Results = { machine, threads, versions: { ...kept?.versions, ...sides.versions }, cases };
-    writeFileSync(resultsFile, `${JSON.stringify(report, null, 2)}\n`);
-    const page = path('../docs/performance.md');
-    writeFileSync(page, await format(describe(report), { ...(await resolveConfig(page)), filepath: page }));
-  }
-} finally {
-  rmSync(folder, { recursive: true });
+async function draw(results: Results): Promise<void> {
+  const page = path('../docs/performance.md');
+  writeFileSync(page, await format(describe(results), { ...(await resolveConfig(page)), filepath: page }));
 }
+
+async function measureAll(before: Results | undefined): Promise<void> {
+  const wanted = CASES.filter(({ name }) => !only || only.some((start) => name.startsWith(start)));
+  const sides = await openSides(wanted, threads, say);
+  const machine = `${cpus().length} cores of ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GB`;
+  const kept = only && before?.machine === machine ? before : undefined;
+  const results = new Map(kept?.cases.map((result) => [result.name, result]));
+  const folder = mkdtempSync(join(tmpdir(), 'selm-bench-'));
+  try {
+    for (const given of wanted) {
+      results.set(given.name, await measureCase(given, sides, folder));
+      const cases = CASES.flatMap(({ name }) => results.get(name) ?? []);
+      const report: Results = { machine, threads, versions: { ...kept?.versions, ...sides.versions }, cases };
+      writeFileSync(resultsFile, `${JSON.stringify(report, null, 2)}\n`);
+      await draw(report);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const before = existsSync(resultsFile) ? (JSON.parse(readFileSync(resultsFile, 'utf8')) as Results) : undefined;
+if (values.draw && before) await draw(before);
+else await measureAll(before);

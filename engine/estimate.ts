@@ -2,17 +2,19 @@
  * What a model needs before it is there: parameters, memory and arithmetic from its shape alone.
  *
  * With N parameters, L layers, hidden size h, feed-forward size f, k = key heads x head size, vocabulary V, in bytes:
- * - sample: b N for weights of b bytes, and the key-value cache, 2 L k b for each token of every sequence decoded at once.
+ * - sample: 2 b N for weights of b bytes, which reading prompts and decoding have a copy each of, and the key-value cache, 2 L k b
+ *   for each token of every sequence decoded at once.
  * - optimize, all weights: 16 N, in float32: 4 N each for weights, gradients, and AdamW's two moments.
  * - optimize, LoRA with M parameters: b N + 16 M.
- * - activations: 4 bytes for all that the backward pass needs of a micro-batch's T tokens, attention's weights not among it:
- *   T (L (8 h + 2 k + 4 f) + 2 V), the last for logits and their gradient. With recomputation a layer keeps its input alone, and
- *   one at a time the rest: T (L h + 8 h + 2 k + 4 f + 2 V). Half precision takes less, so this is an upper bound of it.
+ * - activations: 4 bytes for all that the backward pass needs of a micro-batch's T tokens: T L (6 h + 2 k + 3 f). With recomputation
+ *   a layer keeps its input alone, and one at a time the rest: T (L h + 6 h + 2 k + 3 f). Logits and their softmax are there for a
+ *   chunk of c tokens, 2 c V. Half precision takes less, so this is an upper bound of it.
  * Arithmetic, in floating-point operations a token: 2 N forward, and 4 N backward, 2 N where the weights are frozen (LoRA).
  */
 import type { ModelConfig } from './model/config.ts';
 import { parameterShapes } from './model/parameters.ts';
 import { linearShape } from './model/lora.ts';
+import { CHUNK_LOGITS } from './packing.ts';
 import type { LoraSettings, SamplingSettings, TrainingSettings } from './settings.ts';
 
 const product = (shape: number[]) => shape.reduce((total, size) => total * size, 1);
@@ -33,7 +35,7 @@ export function sampleMemory(
 ): { weights: number; cache: number } {
   const perToken = 2 * config.layers * config.kvHeads * config.headDim * weightBytes;
   return {
-    weights: weightBytes * parameterCount(config),
+    weights: 2 * weightBytes * parameterCount(config),
     cache: perToken * batchSize * (promptTokens + maxNewTokens),
   };
 }
@@ -49,13 +51,13 @@ export function optimizeMemory(
   const all = parameterCount(config);
   const trained = full ? all : loraParameterCount(config, lora);
   const tokens = Math.max(microBatchTokens, maxLength);
-  const perLayer = 8 * hiddenSize + 2 * kvHeads * headDim + 4 * intermediateSize;
+  const perLayer = 6 * hiddenSize + 2 * kvHeads * headDim + 3 * intermediateSize;
   const kept = recompute ? layers * hiddenSize + perLayer : layers * perLayer;
   return {
     weights: full ? FLOAT32 * all : weightBytes * all + FLOAT32 * trained,
     gradients: FLOAT32 * trained,
     optimizer: 2 * FLOAT32 * trained,
-    activations: FLOAT32 * tokens * (kept + 2 * vocabSize),
+    activations: FLOAT32 * (tokens * kept + 2 * Math.min(tokens * vocabSize, CHUNK_LOGITS)),
   };
 }
 

@@ -82,7 +82,7 @@ export function groupByPrompt(
 }
 
 /** Logits of one chunk of the output layer: 16 Mi numbers, 64 MiB. */
-const CHUNK_LOGITS = 16 * 1024 * 1024;
+export const CHUNK_LOGITS = 16 * 1024 * 1024;
 
 /** Queries of one block of attention, at most. */
 const BLOCK_QUERIES = 256;

@@ -1,5 +1,7 @@
 /** Estimates against published sizes, and numbers worked out by hand. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import type { Results } from '../../bench/results.ts';
 import { loraParameterCount, optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../../engine/estimate.ts';
 import { knownModels } from '../../engine/model/known.ts';
 import { loraSchema, trainingSchema } from '../../engine/settings.ts';
@@ -20,9 +22,9 @@ test('a LoRA adapter has rank x (in + out) for each layer', () => {
 });
 
 describe('memory', () => {
-  test("of sampling is the weights, and Llama 3 8B's 128 KiB of float16 cache a token", () => {
+  test("of sampling is the weights twice, and Llama 3 8B's 128 KiB of float16 cache a token", () => {
     const { weights, cache } = sampleMemory(llama3, { batchSize: 2, maxNewTokens: 100 }, 50, 2);
-    expect(weights).toBe(16_060_522_496);
+    expect(weights).toBe(2 * 16_060_522_496);
     expect(cache).toBe(2 * 150 * 131_072);
   });
 
@@ -30,11 +32,24 @@ describe('memory', () => {
     const training = trainingSchema.parse({ full: true, microBatchTokens: 1000, maxLength: 500 });
     const { weights, gradients, optimizer, activations } = optimizeMemory(smollm2, training, 2);
     expect(weights + gradients + optimizer).toBe(16 * 134_515_008);
-    // A layer: 8 x 576 + 2 x 192 + 4 x 1536 = 11,136 numbers a token; logits and gradient: 2 x 49,152.
-    expect(activations).toBe(4 * 1000 * (30 * 11_136 + 98_304));
+    // A layer: 6 x 576 + 2 x 192 + 3 x 1536 = 8,448 numbers a token; a chunk of logits, and its softmax: 64 MiB each.
+    expect(activations).toBe(4 * 1000 * 30 * 8_448 + 2 * 64 * 2 ** 20);
     const recomputed = optimizeMemory(smollm2, { ...training, recompute: true }, 2);
-    expect(recomputed.activations).toBe(4 * 1000 * (30 * 576 + 11_136 + 98_304));
+    expect(recomputed.activations).toBe(4 * 1000 * (30 * 576 + 8_448) + 2 * 64 * 2 ** 20);
   });
+
+  test('of training grows with the tokens as the bench measured it', () => {
+    const { cases } = JSON.parse(readFileSync(new URL('../../bench/results.json', import.meta.url), 'utf8')) as Results;
+    const peak = (length: number) => cases.find(({ name }) => name === `memory, ${length} tokens`)!.sides.selm!.runs[0].peakMegabytes * 2 ** 20; // prettier-ignore
+    // A prompt of 64 tokens and two responses that fill the length, each other than the other.
+    const tokens = (length: number) => 64 + 2 * (length - 64);
+    const needed = (length: number) => optimizeMemory(smollm2, trainingSchema.parse({ microBatchTokens: tokens(length), maxLength: length }), 4).activations; // prettier-ignore
+    for (const [from, to] of [[1024, 2048], [2048, 4096]]) {
+      const ratio = (needed(to) - needed(from)) / (peak(to) - peak(from));
+      expect(ratio).toBeGreaterThan(0.9);
+      expect(ratio).toBeLessThan(1.2);
+    }
+  }); // prettier-ignore
 
   test('of training an adapter is the weights as they are, and 16 bytes a parameter of the adapter', () => {
     const { weights, gradients, optimizer } = optimizeMemory(smollm2, trainingSchema.parse({}), 2);
