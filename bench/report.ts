@@ -2,7 +2,7 @@
 import { CASES, DECODING_PROFILES, profiledDecoding, type Case, type Side } from './cases.ts';
 import type { Profile } from './profile.ts';
 import { goals, reached, type Goal } from './goals.ts';
-import { decodeRate, figure, machineRate, memory, overhead, rate, readRate, seconds, type CaseResult, type Results } from './results.ts'; // prettier-ignore
+import { decodeRate, figure, machineRate, memory, overhead, rate, ratio, readRate, seconds, type CaseResult, type Results } from './results.ts'; // prettier-ignore
 
 const number = (value: number | undefined, digits = 1, unit = '') =>
   value === undefined ? '' : `${Number.isFinite(value) ? value.toFixed(digits) : 'beyond memory'}${unit}`;
@@ -29,6 +29,10 @@ ${profileSection(results)}
 ## Where decoding's time goes
 
 ${decodingSection(results)}
+
+## How cost grows
+
+${growthSection(results)}
 
 ## Measurements
 
@@ -145,6 +149,28 @@ each that is added, so with 16 rows the sum of both times is the bound, not the 
 
 | part | ${profiles.map(({ rows }) => `${rows} rows: ms a step | share | GFLOP/s`).join(' | ')} |
 | --- |${' ---: |'.repeat(3 * profiles.length)}
+${lines.join('\n')}`;
+}
+
+/** What twice of something costs. Names are those of the cases. */
+const GROWTH = [
+  { what: 'prompts, or preferences', sample: 'twice the prompts', optimize: 'twice the preferences' },
+  { what: 'length of the answers', sample: 'twice the tokens', optimize: 'twice the response' },
+  { what: 'layers of the model', sample: 'twice the layers', optimize: 'twice the layers' },
+];
+
+function growthSection(results: Results): string {
+  const times = (task: string, more: string, of: Parameters<typeof figure>[3]) =>
+    number(ratio(figure(results, `growth, ${task}, ${more}`, 'selm', of), figure(results, `growth, ${task}`, 'selm', of)), 2); // prettier-ignore
+  const lines = GROWTH.map(({ what, sample, optimize }) => {
+    const cells = [times('sample', sample, seconds), times('sample', sample, memory), times('optimize', optimize, seconds), times('optimize', optimize, memory)]; // prettier-ignore
+    return `| ${what} | ${cells.join(' | ')} |`;
+  });
+  return `With twice as much of one thing, seconds and peak memory are so many times what they were: of 16 prompts of 60 tokens with 64 new ones,
+and of steps of four preferences with responses of 128 tokens.
+
+| doubled | sample: seconds | memory | optimize: seconds | memory |
+| --- | ---: | ---: | ---: | ---: |
 ${lines.join('\n')}`;
 }
 
