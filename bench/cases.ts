@@ -45,11 +45,16 @@ const decoded = (prompts: number, format: Format, repeats: number): Case => ({
   format,
 });
 
-/** Rows of the profiles of decoding. */
-export const DECODING_PROFILES = [16, 64];
-export const profiledDecoding = (rows: number) => `decode ${rows} f32, profiled`;
-
 const unshared: WorkSize = { model, prompts: 16, copies: 4, newTokens: 128, promptTokens: 240, temperature: 1 };
+
+const fourSamples: WorkSize = { ...unshared, copies: 1, samplesPerPrompt: 4 };
+
+const profiled = (of: string, size: WorkSize) => ({ name: `${of}, profiled`, of, size });
+/** Where decoding's time goes, and the case whose time it is. */
+export const DECODING_PROFILES = [
+  ...(['f32', 'q8_0'] as const).flatMap((format) => [16, 64].map((rows) => profiled(`decode ${rows} ${format}`, decoded(rows, format, 1).size))),
+  profiled('4 samples a prompt', fourSamples),
+]; // prettier-ignore
 
 const grownSample: WorkSize = { model, prompts: 16, newTokens: 64, promptTokens: 60 };
 const grownOptimize: WorkSize = { model, preferences: 8, batchSize: 4, promptTokens: 64, responseTokens: [128, 128] };
@@ -76,8 +81,8 @@ export const CASES: Case[] = [
   ...[1, 16, 64].flatMap((prompts) =>
     (['f32', 'f16', 'q8_0'] as const).map((format) => decoded(prompts, format, format === 'f16' ? 1 : 2)),
   ),
-  ...DECODING_PROFILES.map((prompts) => ({ ...decoded(prompts, 'f32', 1), name: profiledDecoding(prompts), task: 'profile' as const, sides: ['selm'] as Side[] })), // prettier-ignore
-  selm('4 samples a prompt', 'decode', { ...unshared, copies: 1, samplesPerPrompt: 4 }, 2),
+  ...DECODING_PROFILES.map(({ name, size }) => selm(name, 'profile', size)),
+  selm('4 samples a prompt', 'decode', fourSamples, 2),
   selm('4 samples a prompt, unshared', 'decode', unshared, 2),
   { name: 'score', task: 'score', size: { model, preferences: 32 }, sides: both, repeats: 1 },
   { name: 'round of the quickstart', task: 'round', size: { model: 'quickstart' }, sides: ['selm'], repeats: 1, round: 'quickstart' }, // prettier-ignore

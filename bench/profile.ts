@@ -4,6 +4,8 @@ import type { Work } from './work.ts';
 /** Seconds of one step by its parts, and the floating-point operations of its products, those that are computed twice included. */
 export type Profile = Record<string, { seconds: number; flops: number }>;
 
+export const totalSeconds = (profile: Profile) => Object.values(profile).reduce((sum, { seconds }) => sum + seconds, 0);
+
 /** An operator's part of a step. */
 export interface Part {
   part: string;

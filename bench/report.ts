@@ -1,12 +1,10 @@
 /** The bench's results as a page: every figure is of the results. */
-import { CASES, DECODING_PROFILES, profiledDecoding, type Case, type Side } from './cases.ts';
-import type { Profile } from './profile.ts';
+import { CASES, type Case, type Side } from './cases.ts';
+import { number, percent } from './cells.ts';
+import { decodingSection } from './decoding-section.ts';
+import { totalSeconds, type Profile } from './profile.ts';
 import { goals, reached, type Goal } from './goals.ts';
-import { decodeRate, figure, machineRate, memory, overhead, rate, ratio, readRate, seconds, type CaseResult, type Results } from './results.ts'; // prettier-ignore
-
-const number = (value: number | undefined, digits = 1, unit = '') =>
-  value === undefined ? '' : `${Number.isFinite(value) ? value.toFixed(digits) : 'beyond memory'}${unit}`;
-const percent = (value: number | undefined) => (value === undefined ? '' : `${(100 * value).toFixed(1)} %`);
+import { decodeRate, figure, machineRate, memory, overhead, rate, ratio, seconds, type CaseResult, type Results } from './results.ts'; // prettier-ignore
 
 export function describe(results: Results): string {
   const versions = Object.entries(results.versions).map(([name, version]) => `${name} ${version}`).join(', '); // prettier-ignore
@@ -80,7 +78,7 @@ function profileSection(results: Results): string {
   const run = results.cases.find(({ name }) => name === 'optimize, profiled')?.sides.selm?.runs[0];
   if (!run?.profile) return 'Not measured.';
   const parts = Object.entries(run.profile).sort(([, a], [, b]) => b.seconds - a.seconds);
-  const lines = parts.map(([name]) => `| ${name} | ${partCells(run.profile!, name, 0)} |`);
+  const lines = parts.map(([name]) => `| ${name} | ${partCells(run.profile!, name)} |`);
   return `ONNX Runtime's own account of a step's operators, which itself takes some of their time. Products count what they compute: attention's
 also the weights that the backward pass computes again, and those of a block's keys that stand after a query.
 
@@ -99,57 +97,10 @@ narrow as its rank, and norms, gates and masks add and multiply. What was tried 
 ${lines.join('\n')}`;
 }
 
-/** Milliseconds, share and rate of a part. */
-function partCells(profile: Profile, name: string, digits: number): string {
-  const { seconds, flops } = profile[name] ?? { seconds: 0, flops: 0 };
-  const total = Object.values(profile).reduce((sum, part) => sum + part.seconds, 0);
-  return `${number(1000 * seconds, digits)} | ${percent(seconds / total)} | ${flops > 0 ? number(flops / seconds / 1e9, 0) : ''}`;
-}
-
-/** What a step of decoding is made of, and what it cannot be below. */
-function decodingSection(results: Results): string {
-  const profiles = DECODING_PROFILES.flatMap((rows) => {
-    const profile = results.cases.find(({ name }) => name === profiledDecoding(rows))?.sides.selm?.runs[0]?.profile;
-    return profile ? [{ rows, profile }] : [];
-  });
-  const [rate, bandwidth] = [machineRate(results), readRate(results)];
-  if (profiles.length < DECODING_PROFILES.length || !rate || !bandwidth) return 'Not measured.';
-  const names = Object.entries(profiles[0].profile).sort(([, a], [, b]) => b.seconds - a.seconds).map(([name]) => name); // prettier-ignore
-  const lines = names.map(
-    (name) => `| ${name} | ${profiles.map(({ profile }) => partCells(profile, name, 1)).join(' | ')} |`,
-  );
-  const bounds = profiles.map(({ rows, profile }) => {
-    const layers = ['linear layers', 'output layer'].map((name) => profile[name]);
-    const flops = layers.reduce((sum, part) => sum + part.flops, 0);
-    const taken = layers.reduce((sum, part) => sum + part.seconds, 0);
-    // Two operations for each weight and row.
-    const reading = ((4 * flops) / 2 / rows / bandwidth) * 1e-6;
-    const multiplying = (flops / rate) * 1e-6;
-    const other = figure(results, `decode ${rows} f32`, 'llama.cpp', decodeRate);
-    const wanted = other
-      ? `; 1.3 times llama.cpp's rate is a step of ${number((rows / (1.3 * other)) * 1000, 1)} ms, all else included`
-      : '';
-    return `- ${rows} rows: reading every weight once takes ${number(reading, 1)} ms at ${number(bandwidth, 0)} GB/s, multiplying ${number(multiplying, 1)} ms at ${number(rate, 0)} GFLOP/s; linear and output layers take ${number(1000 * taken, 1)} ms${wanted}.`;
-  });
-  return `A step is one token of every row, in float32, with 60 tokens before it to begin with and 188 at the end; what the prompts take is left out.
-ONNX Runtime's own account takes time itself, more than half as much again with 16 rows, between operators above all.
-
-${bounds.join('\n')}
-
-ONNX Runtime's products of few rows read and multiply by turns: SmolLM2's linear layers take 9.8 ms with one row, and 0.43 ms more for
-each that is added, so with 16 rows the sum of both times is the bound, not the larger of the two. What was tried, measured alone:
-
-- Weights as the left factor, as they lie in their file: 17.5 ms for the linear layers with 16 rows, packed as the right one 17.5. Not kept.
-- The three queries of a key head one after the other, not as a matrix (64 rows, 192 keys, all layers): scores 8.8 ms, not 10.9, and
-  values 7.8, not 12.7: a matrix product first copies the keys into its own order. Kept for up to four queries; from there on it costs more.
-- Keys turned beforehand: 8.1 ms, not 8.8, without what turning them costs. Not kept.
-- Prompt and past as one block of keys where a prompt has one sample: no faster, as the block is laid out anew while it grows. Not kept.
-- Runs of 16 tokens, not 32, and prompts 512 tokens at a time, not 4,096: 64 prompts in 11.7 s, not 13.1. Kept.
-- Huge pages (\`glibc.malloc.hugetlb=1\`): products with 64 rows 8 % faster, memory touched for the first time slower; no gain in all. Not kept.
-
-| part | ${profiles.map(({ rows }) => `${rows} rows: ms a step | share | GFLOP/s`).join(' | ')} |
-| --- |${' ---: |'.repeat(3 * profiles.length)}
-${lines.join('\n')}`;
+/** Milliseconds, share and rate of a part of a step of optimize. */
+function partCells(profile: Profile, name: string): string {
+  const { seconds, flops } = profile[name];
+  return `${number(1000 * seconds, 0)} | ${percent(seconds / totalSeconds(profile))} | ${flops > 0 ? number(flops / seconds / 1e9, 0) : ''}`;
 }
 
 /** What twice of something costs. Names are those of the cases. */

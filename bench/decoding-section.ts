@@ -1,0 +1,67 @@
+/** The page's part on decoding: what a step is made of, and what it cannot be below. */
+import { DECODING_PROFILES } from './cases.ts';
+import { number } from './cells.ts';
+import { totalSeconds, type Profile } from './profile.ts';
+import { decodeRate, figure, machineRate, rate as rateOf, readRate, type Results } from './results.ts';
+
+/** Milliseconds and share of a part of a step of decoding. */
+function partCell(profile: Profile, name: string): string {
+  const { seconds } = profile[name];
+  return `${number(1000 * seconds, 1)} (${number((100 * seconds) / totalSeconds(profile), 0, ' %')})`;
+}
+
+const milliseconds = (profile: Profile, parts: string[]) => 1000 * parts.reduce((sum, name) => sum + profile[name].seconds, 0); // prettier-ignore
+
+/** Of a product: bytes of a weight, of one in 8 bits with its share of its block's scale, and how fast it should be beside llama.cpp's. */
+const WEIGHTS = { f32: { bytes: 4, wanted: 1.3 }, q8_0: { bytes: 1 + 4 / 32, wanted: 1.5 } };
+
+/** What a step of decoding is made of, and what it cannot be below. */
+export function decodingSection(results: Results): string {
+  const profiles = DECODING_PROFILES.flatMap(({ name, of, size }) => {
+    const profile = results.cases.find((result) => result.name === name)?.sides.selm?.runs[0]?.profile;
+    return profile ? [{ of, rows: size.prompts! * (size.samplesPerPrompt ?? 1), profile }] : [];
+  });
+  const [rate, bandwidth] = [machineRate(results), readRate(results)];
+  if (profiles.length < DECODING_PROFILES.length || !rate || !bandwidth) return 'Not measured.';
+  const names = Object.entries(profiles[0].profile).sort(([, a], [, b]) => b.seconds - a.seconds).map(([name]) => name); // prettier-ignore
+  const lines = names.map(
+    (name) => `| ${name} | ${profiles.map(({ profile }) => partCell(profile, name)).join(' | ')} |`,
+  );
+  const bounds = profiles.map(({ of, rows, profile }) => {
+    const weights = of.includes('q8') ? WEIGHTS.q8_0 : WEIGHTS.f32;
+    const layers = ['linear layers', 'output layer'];
+    const flops = layers.reduce((sum, name) => sum + profile[name].flops, 0);
+    // Two operations for each weight and row.
+    const reading = ((weights.bytes * flops) / 2 / rows / bandwidth) * 1e-6;
+    const other = figure(results, of, 'llama.cpp', decodeRate);
+    const generate = weights === WEIGHTS.f32 ? figure(results, `sample ${rows}`, 'pytorch', rateOf) : undefined;
+    const step = (perSecond: number) => number((rows / perSecond) * 1000, 1, ' ms');
+    return `- ${[
+      `**${of}**: linear and output layers take ${number(milliseconds(profile, layers), 1, ' ms')}, attention's products ${number(milliseconds(profile, ['attention, products']), 1, ' ms')}`,
+      `reading every weight once takes ${number(reading, 1, ' ms')} at ${number(bandwidth, 0)} GB/s`,
+      weights === WEIGHTS.f32 && `multiplying ${number((flops / rate) * 1e-6, 1, ' ms')} at ${number(rate, 0)} GFLOP/s`,
+      other && `${weights.wanted} times llama.cpp's rate is a step of ${step(weights.wanted * other)}`,
+      of.startsWith('decode') && generate && `4 times transformers' with IFEval's prompts is one of ${step(4 * generate)}, what the prompts take included`,
+    ].filter(Boolean).join('; ')}.`;
+  }); // prettier-ignore
+  return `A step is one token of every row; what the prompts take is left out. ONNX Runtime's own account takes time itself, more than half as
+much again with 16 rows, between operators above all.
+
+${bounds.join('\n')}
+
+ONNX Runtime's products of few rows read and multiply by turns: SmolLM2's linear layers take 9.8 ms with one row, and 0.43 ms more for
+each that is added, so with 16 rows the sum of both times is the bound, not the larger of the two. Eight bits make reading four times shorter, and
+little else: keys and values stay float32, and with 64 rows it is multiplying that takes the time. What was tried, measured alone:
+
+- Weights as the left factor, as they lie in their file: 17.5 ms for the linear layers with 16 rows, packed as the right one 17.5. Not kept.
+- The three queries of a key head one after the other, not as a matrix (64 rows, 192 keys, all layers): scores 8.8 ms, not 10.9, and
+  values 7.8, not 12.7: a matrix product first copies the keys into its own order. Kept for up to four queries; from there on it costs more.
+- Keys turned beforehand: 8.1 ms, not 8.8, without what turning them costs. Not kept.
+- Prompt and past as one block of keys where a prompt has one sample: no faster, as the block is laid out anew while it grows. Not kept.
+- Runs of 16 tokens, not 32, and prompts 512 tokens at a time, not 4,096: 64 prompts in 11.7 s, not 13.1. Kept.
+- Huge pages (\`glibc.malloc.hugetlb=1\`): products with 64 rows 8 % faster, memory touched for the first time slower; no gain in all. Not kept.
+
+| ms a step (share) | ${profiles.map(({ of }) => of).join(' | ')} |
+| --- |${' ---: |'.repeat(profiles.length)}
+${lines.join('\n')}`;
+}
