@@ -1,6 +1,7 @@
 /** The page's part on decoding: what a step is made of, and what it cannot be below. */
 import { DECODING_PROFILES } from './cases.ts';
 import { number } from './cells.ts';
+import { TIMES } from './goals.ts';
 import { totalSeconds, type Profile } from './profile.ts';
 import { decodeRate, figure, machineRate, rate as rateOf, readRate, type Results } from './results.ts';
 
@@ -12,8 +13,8 @@ function partCell(profile: Profile, name: string): string {
 
 const milliseconds = (profile: Profile, parts: string[]) => 1000 * parts.reduce((sum, name) => sum + profile[name].seconds, 0); // prettier-ignore
 
-/** Of a product: bytes of a weight, of one in 8 bits with its share of its block's scale, and how fast it should be beside llama.cpp's. */
-const WEIGHTS = { f32: { bytes: 4, wanted: 1.3 }, q8_0: { bytes: 1 + 4 / 32, wanted: 1.5 } };
+/** Bytes of a weight; of one in 8 bits with its share of its block's scale. */
+const BYTES = { f32: 4, q8_0: 1 + 4 / 32 };
 
 /** What a step of decoding is made of, and what it cannot be below. */
 export function decodingSection(results: Results): string {
@@ -28,20 +29,20 @@ export function decodingSection(results: Results): string {
     (name) => `| ${name} | ${profiles.map(({ profile }) => partCell(profile, name)).join(' | ')} |`,
   );
   const bounds = profiles.map(({ of, rows, profile }) => {
-    const weights = of.includes('q8') ? WEIGHTS.q8_0 : WEIGHTS.f32;
+    const format = of.endsWith('q8_0') ? 'q8_0' : 'f32';
     const layers = ['linear layers', 'output layer'];
     const flops = layers.reduce((sum, name) => sum + profile[name].flops, 0);
     // Two operations for each weight and row.
-    const reading = ((weights.bytes * flops) / 2 / rows / bandwidth) * 1e-6;
+    const reading = ((BYTES[format] * flops) / 2 / rows / bandwidth) * 1e-6;
     const other = figure(results, of, 'llama.cpp', decodeRate);
-    const generate = weights === WEIGHTS.f32 ? figure(results, `sample ${rows}`, 'pytorch', rateOf) : undefined;
+    const generate = format === 'f32' ? figure(results, `sample ${rows}`, 'pytorch', rateOf) : undefined;
     const step = (perSecond: number) => number((rows / perSecond) * 1000, 1, ' ms');
     return `- ${[
       `**${of}**: linear and output layers take ${number(milliseconds(profile, layers), 1, ' ms')}, attention's products ${number(milliseconds(profile, ['attention, products']), 1, ' ms')}`,
       `reading every weight once takes ${number(reading, 1, ' ms')} at ${number(bandwidth, 0)} GB/s`,
-      weights === WEIGHTS.f32 && `multiplying ${number((flops / rate) * 1e-6, 1, ' ms')} at ${number(rate, 0)} GFLOP/s`,
-      other && `${weights.wanted} times llama.cpp's rate is a step of ${step(weights.wanted * other)}`,
-      of.startsWith('decode') && generate && `4 times transformers' with IFEval's prompts is one of ${step(4 * generate)}, what the prompts take included`,
+      format === 'f32' && `multiplying ${number((flops / rate) * 1e-6, 1, ' ms')} at ${number(rate, 0)} GFLOP/s`,
+      other && `${TIMES.llamaCpp[format]} times llama.cpp's rate is a step of ${step(TIMES.llamaCpp[format] * other)}`,
+      of.startsWith('decode') && generate && `${TIMES.transformers} times transformers' with IFEval's prompts is one of ${step(TIMES.transformers * generate)}, what the prompts take included`,
     ].filter(Boolean).join('; ')}.`;
   }); // prettier-ignore
   return `A step is one token of every row; what the prompts take is left out. ONNX Runtime's own account takes time itself, more than half as

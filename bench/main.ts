@@ -89,5 +89,6 @@ async function measureAll(before: Results | undefined): Promise<void> {
 }
 
 const before = existsSync(resultsFile) ? (JSON.parse(readFileSync(resultsFile, 'utf8')) as Results) : undefined;
-if (values.draw && before) await draw(before);
-else await measureAll(before);
+if (!values.draw) await measureAll(before);
+else if (before) await draw(before);
+else say('There is nothing to draw: bench/results.json is missing. Run npm run bench.');

@@ -12,7 +12,7 @@ import { openPolicy } from '../../engine/policy.ts';
 import { AdamW } from '../../engine/training/adamw.ts';
 import { decodingPartOf } from '../decoding-profile.ts';
 import type { Printed } from '../measurement.ts';
-import { partOf, type Part, type Profile } from '../profile.ts';
+import { partOf, type OperatorArguments, type Part, type Profile } from '../profile.ts';
 import type { Work } from '../work.ts';
 import { NO_TOKEN, samplingOf } from './generate-work.ts';
 import { optimizeJob } from './optimize-job.ts';
@@ -35,7 +35,7 @@ function addSession(
   place: number,
   skipped: number,
   steps: number,
-  partOf: (operator: Parameters<typeof decodingPartOf>[0]) => Part,
+  partOf: (operator: OperatorArguments) => Part,
 ): number {
   // prettier-ignore
   const { total, operators } = accountOf(place, skipped);

@@ -124,6 +124,7 @@ export class CacheBlock {
       target.set(source.subarray(from, from + count * width), to);
     }
   }
+
   /** Where a row's head lies among all of them. */
   private place(row: number, head: number): number {
     const sample = row % this.rowsPerPrompt;
