@@ -41,6 +41,7 @@ export const sub = binary('Sub');
 export const mul = binary('Mul');
 export const div = binary('Div');
 export const min = binary('Min');
+export const max = binary('Max');
 export const and = binary('And');
 export const or = binary('Or');
 export const equal = comparison('Equal');
@@ -333,13 +334,13 @@ export function argmax(g: Graph, x: Tensor): Tensor {
 }
 
 /** The k largest elements of each row in descending order, and their indices. */
-export function topK(g: Graph, x: Tensor, k: number): [values: Tensor, indices: Tensor] {
+export function topK(g: Graph, x: Tensor, k: Dim): [values: Tensor, indices: Tensor] {
   const shape = [...x.shape.slice(0, -1), k];
   const outputs = [
     { type: x.type, shape },
     { type: 'int64' as const, shape },
   ];
-  return g.emit('TopK', [x, g.ints([k])], outputs, { axis: -1, largest: 1, sorted: 1 }) as [Tensor, Tensor];
+  return g.emit('TopK', [x, sizeOf(g, k)], outputs, { axis: -1, largest: 1, sorted: 1 }) as [Tensor, Tensor];
 }
 
 // --- reductions along one axis, and what goes with them ---
@@ -364,8 +365,9 @@ export function logSoftmax(g: Graph, x: Tensor): Tensor {
   return one(g, 'LogSoftmax', [x], x.shape, x.type, { axis: -1 });
 }
 
-export function cumulativeSum(g: Graph, x: Tensor): Tensor {
-  return one(g, 'CumSum', [x, g.ints([-1], [])], x.shape);
+/** Sums of each element and those before it in its row; `exclusive`, of those before it alone. */
+export function cumulativeSum(g: Graph, x: Tensor, { exclusive = false } = {}): Tensor {
+  return one(g, 'CumSum', [x, g.ints([-1], [])], x.shape, x.type, { exclusive: Number(exclusive) });
 }
 
 // --- the transformer's own ---

@@ -1,7 +1,8 @@
 /** Tokens chosen in the graph follow the distribution that temperature, top-k and top-p define. */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { nextToken } from '../../../engine/generation/sampling.ts';
 import { Graph } from '../../../engine/graph/tensor.ts';
+import { uniformStream } from '../../../engine/random.ts';
 import { float32, Session } from '../../../engine/session.ts';
 import { samplingSchema, type SamplingSettings } from '../../../engine/settings.ts';
 
@@ -73,4 +74,55 @@ test('a random number next to 1 ends on a token that may be drawn', async () => 
     uniforms: float32(Float32Array.of(1), [1]),
   });
   expect(Number((token.data as BigInt64Array)[0])).toBe(2);
+});
+
+describe.each([384, 500])('of %d tokens', (V) => {
+  const ROWS = 2000;
+  const next = uniformStream('vocabulary');
+  /** Normal numbers, and some tokens of no probability at all, the last ones among them. */
+  const normal = () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+  const row = (): number[] =>
+    Array.from({ length: V }, (_, i) => (i % 7 === 0 || i > V - 9 ? -Infinity : 2 * normal()));
+
+  /** Draws, with what they were drawn of; the last random number is 1, which rounding can make of one below it. */
+  async function drawn(settings: Partial<SamplingSettings>) {
+    const g = new Graph();
+    const [logits, uniforms] = [g.input('logits', 'float32', ['B', V]), g.input('uniforms', 'float32', ['B'])];
+    g.output('token', nextToken(g, logits, uniforms, samplingSchema.parse({ temperature: 1, ...settings })));
+    const session = await Session.open(g, { threads: 2 });
+    const rows = Array.from({ length: ROWS }, row);
+    const numbers = Float32Array.from(rows, (_, i) => (i === 0 ? 0 : i === ROWS - 1 ? 1 : next()));
+    const { token } = await session.run({
+      logits: float32(Float32Array.from(rows.flat()), [ROWS, V]),
+      uniforms: float32(numbers, [ROWS]),
+    });
+    await session.close();
+    return Array.from(token.data as BigInt64Array, (id, i) => ({ logits: rows[i], u: numbers[i], token: Number(id) }));
+  }
+
+  /** In the given order of tokens, the random number lies in the part of the line that is the drawn token's. */
+  function expectInverse({ u, token }: { u: number; token: number }, tokens: number[], probabilities: number[]) {
+    const place = tokens.indexOf(token);
+    expect(place).toBeGreaterThanOrEqual(0);
+    const total = tokens.reduce((sum, id) => sum + probabilities[id], 0);
+    const before = tokens.slice(0, place).reduce((sum, id) => sum + probabilities[id], 0) / total;
+    expect(probabilities[token]).toBeGreaterThan(0);
+    expect(u).toBeGreaterThan(before - 1e-6);
+    expect(u).toBeLessThan(before + probabilities[token] / total + 1e-6);
+  }
+
+  test('each draw is the inverse of the cumulative distribution at its random number', async () => {
+    const tokens = Array.from({ length: V }, (_, id) => id);
+    for (const draw of await drawn({})) expectInverse(draw, tokens, softmax(draw.logits));
+  });
+
+  test.each([0.1, 0.9, 0.999])('top-p of %d keeps the fewest tokens that reach it', async (topP) => {
+    for (const draw of await drawn({ topP })) {
+      const probabilities = softmax(draw.logits);
+      const sorted = probabilities.map((_, id) => id).sort((a, b) => probabilities[b] - probabilities[a]);
+      let mass = 0;
+      const kept = sorted.filter((id) => (mass += probabilities[id]) - probabilities[id] < topP);
+      expectInverse(draw, kept, probabilities);
+    }
+  });
 });

@@ -42,6 +42,7 @@ export function cudaGraphs(name: string, compute: HalfType): Map<string, GraphOf
     'greedy decoding': decode({}),
     'sampling at a temperature': decode({ temperature: 0.7, samplesPerPrompt: 3 }),
     'top-k and top-p sampling': decode({ temperature: 0.7, topK: 5, topP: 0.9, samplesPerPrompt: 2 }),
+    'top-p sampling': decode({ temperature: 0.7, topP: 0.9, samplesPerPrompt: 2 }),
     selm: passGraph(model, lora, selm, false),
     'selm with recomputation': passGraph(model, lora, selm, true),
     'selm, all weights': passGraph(model, trainableModel(model), selm, false),
