@@ -6,7 +6,8 @@ import { preferencesOf } from '../data/readers.ts';
 import { checkDevice } from './device.ts';
 import { JobAborted } from './errors.ts';
 import { quantizationDivergence } from './generation/divergence.ts';
-import { Generator, type Generated, type PromptTokens } from './generation/generate.ts';
+import { Generator, type PromptTokens } from './generation/generate.ts';
+import type { Generated } from './generation/seats.ts';
 import type {
   EngineMethods,
   ExportJob,

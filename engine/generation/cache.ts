@@ -5,8 +5,18 @@ import type { ModelFiles } from '../model/parameters.ts';
 import { bitsOf, float32, fromBits, type Bits, type Feeds } from '../session.ts';
 import type { Target } from '../target.ts';
 
-/** Capacities are multiples of this, so that a block is not laid out anew for every few tokens. */
-const STEP = 64;
+/** Capacities are multiples of this: attention takes as long over a place that the mask hides as over one it shows. */
+const STEP = 16;
+
+/** Places of each row beyond those asked for, when memory is taken: so many tokens later it is taken anew. */
+const ROOM = 128;
+
+/** Numbers to copy, counted from the beginnings of where they are and where they go. */
+interface Move {
+  from: number;
+  to: number;
+  count: number;
+}
 
 /**
  * Keys and values of all layers for a number of rows, each [rows / n, kvHeads, n, capacity, headDim] where n rows belong to one
@@ -39,23 +49,27 @@ export class CacheBlock {
   }
 
   /**
-   * Keeps `rows` (indices of present rows, in their new order; undefined for an empty one), with room for `length` tokens.
-   * Nothing is moved where that is how it is already.
+   * Keeps `rows` (indices of present rows, ascending; undefined for an empty one), with places for `length` tokens. They are moved
+   * within their memory as long as it has room.
    */
   arrange(rows: (number | undefined)[], length: number): void {
+    const { heads, width } = this;
     const lengths = rows.map((row) => (row === undefined ? 0 : this.lengths[row]));
     const capacity = Math.ceil(Math.max(length, ...lengths) / STEP) * STEP;
-    const unmoved = rows.every((row, i) => row === i || row === undefined);
-    if (rows.length !== this.lengths.length || !unmoved || capacity !== this.capacity) {
-      for (const [name, old] of this.tensors) {
-        const fresh = this.room(rows.length * this.heads * capacity * this.width);
-        for (const [to, from] of rows.entries()) {
-          if (from !== undefined) this.copy(fresh, capacity, to, 0, old, this.capacity, from, lengths[to]);
-        }
-        this.tensors.set(name, fresh);
+    const moves = rows.flatMap((row, to) =>
+      row === undefined ? [] : this.copies(row, this.capacity, 0, to, capacity, 0, lengths[to]),
+    );
+    moves.sort((a, b) => a.from - b.from);
+    const size = rows.length * heads * capacity * width;
+    for (const [name, data] of this.tensors) {
+      if (size <= data.length) moveWithin(data, moves);
+      else {
+        const larger = this.room(size + rows.length * heads * ROOM * width);
+        copy(larger, data, moves);
+        this.tensors.set(name, larger);
       }
-      this.capacity = capacity;
     }
+    this.capacity = capacity;
     this.lengths = lengths;
   }
 
@@ -72,19 +86,8 @@ export class CacheBlock {
     count: number,
     from = 0,
   ) {
-    for (const [name, target] of this.tensors) {
-      this.copy(
-        target,
-        this.capacity,
-        row,
-        this.lengths[row],
-        bitsOf(source(name)),
-        sourceLength,
-        sourceRow,
-        count,
-        from,
-      );
-    }
+    const copies = this.copies(sourceRow, sourceLength, from, row, this.capacity, this.lengths[row], count);
+    for (const [name, data] of this.tensors) copy(data, bitsOf(source(name)), copies);
     this.lengths[row] += count;
   }
 
@@ -96,9 +99,12 @@ export class CacheBlock {
     }
     const prompts = rows / this.rowsPerPrompt;
     const shape = [prompts, this.heads, this.rowsPerPrompt, this.capacity, this.width];
+    const size = shape.reduce((a, b) => a * b);
     return {
       [this.maskName]: float32(mask, [prompts, this.rowsPerPrompt, this.capacity]),
-      ...Object.fromEntries([...this.tensors].map(([name, data]) => [name, fromBits(this.type, data, shape)])),
+      ...Object.fromEntries(
+        [...this.tensors].map(([name, data]) => [name, fromBits(this.type, data.subarray(0, size), shape)]),
+      ),
     };
   }
 
@@ -106,23 +112,21 @@ export class CacheBlock {
     return this.type === 'float32' ? new Uint32Array(length) : new Uint16Array(length);
   }
 
-  private copy(
-    target: Bits,
-    targetLength: number,
-    targetRow: number,
-    offset: number,
-    source: Bits,
-    sourceLength: number,
-    sourceRow: number,
-    count: number,
-    sourceOffset = 0,
-  ): void {
-    const { heads, width } = this;
-    for (let head = 0; head < heads; head++) {
-      const from = (this.place(sourceRow, head) * sourceLength + sourceOffset) * width;
-      const to = (this.place(targetRow, head) * targetLength + offset) * width;
-      target.set(source.subarray(from, from + count * width), to);
-    }
+  /** Tokens of a row of one layout that go to a row of another: a piece for each head. */
+  private copies(
+    fromRow: number,
+    fromCapacity: number,
+    fromToken: number,
+    toRow: number,
+    toCapacity: number,
+    toToken: number,
+    tokens: number,
+  ): Move[] {
+    return Array.from({ length: this.heads }, (_, head) => ({
+      from: (this.place(fromRow, head) * fromCapacity + fromToken) * this.width,
+      to: (this.place(toRow, head) * toCapacity + toToken) * this.width,
+      count: tokens * this.width,
+    }));
   }
 
   /** Where a row's head lies among all of them. */
@@ -130,4 +134,19 @@ export class CacheBlock {
     const sample = row % this.rowsPerPrompt;
     return (((row - sample) / this.rowsPerPrompt) * this.heads + head) * this.rowsPerPrompt + sample;
   }
+}
+
+function copy(target: Bits, source: Bits, moves: Move[]): void {
+  for (const { from, to, count } of moves) target.set(source.subarray(from, from + count), to);
+}
+
+/**
+ * Moves pieces within their memory, none onto one that is still to be moved: what goes down begins at the bottom, what goes up at
+ * the top.
+ * @param moves ascending, before and after
+ */
+function moveWithin(data: Bits, moves: Move[]): void {
+  const down = moves.filter(({ from, to }) => to < from);
+  const up = moves.filter(({ from, to }) => to > from).reverse();
+  for (const { from, to, count } of [...down, ...up]) data.copyWithin(to, from, from + count);
 }

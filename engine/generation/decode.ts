@@ -103,12 +103,13 @@ export function decodeGraph(
     const mask = ops.concat(b, [masks, ops.zeros(b, [...masks.shape.slice(0, -1), 'R+1'])], -1);
     const attend: Attend = (b, layer, { query, key, value }) => {
       const [k, v] = [key, value].map((x, i) => {
-        const written = ops.reshape(b, bySample(b, x, samples, kvHeads, 1), [...own.keys, 1, headDim]);
+        const written = bySample(b, x, samples, kvHeads, 1, [...own.keys, 1, headDim]);
         return ops.concat(b, [recent[2 * layer + i], written], -2);
       });
       grown.push(k, v);
       const blocks = [prompts[layer], pasts[layer], { key: k, value: v, layout: own }];
-      const attended = blockAttention(b, bySample(b, query, samples, kvHeads, group), blocks, mask, own);
+      const queries = bySample(b, query, samples, kvHeads, group, [...own.queries, headDim]);
+      const attended = blockAttention(b, queries, blocks, mask, own);
       return ops.reshape(b, byRow(b, attended, samples, kvHeads, group), [B, heads * headDim]);
     };
     const hidden = transformer(b, config, parameters, ids, positions, attend);
@@ -151,10 +152,10 @@ function maskInputs(g: Graph, samples: number, own: Layout): Tensor {
 }
 
 /** Heads of rows, [Q*samples, kvHeads*group, 1, headDim], with the samples of a prompt next to the queries of a head. */
-function bySample(b: Graph, x: Tensor, samples: number, kvHeads: number, group: number): Tensor {
-  const headDim = x.shape[3];
-  const apart = ops.reshape(b, x, ['Q', samples, kvHeads, group, headDim]);
-  return samples === 1 ? apart : ops.transpose(b, apart, [0, 2, 1, 3, 4]);
+function bySample(b: Graph, x: Tensor, samples: number, kvHeads: number, group: number, shape: Shape): Tensor {
+  if (samples === 1) return ops.reshape(b, x, shape);
+  const apart = ops.reshape(b, x, ['Q', samples, kvHeads, group, x.shape[3]]);
+  return ops.reshape(b, ops.transpose(b, apart, [0, 2, 1, 3, 4]), shape);
 }
 
 /** The way back: rows with their heads. */
@@ -166,7 +167,7 @@ function byRow(b: Graph, x: Tensor, samples: number, kvHeads: number, group: num
 
 /**
  * One softmax, in float32, over blocks of keys that are never joined in memory.
- * @param query of all samples of a prompt, then of a head's group
+ * @param query [...own.queries, headDim]
  * @param mask added to all scores
  * @param own how scores of all blocks lie
  * @returns [...own.queries, headDim]

@@ -1,12 +1,14 @@
-/** Prefill: keys and values of prompts, computed for all their tokens at once. */
+/** Prefill: keys and values of prompts, computed for all their tokens at once, and once for what all prompts begin with. */
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import type { Adapter } from '../model/lora.ts';
 import { packedAttention } from '../model/attention.ts';
 import type { ModelFiles } from '../model/parameters.ts';
 import { transformer } from '../model/transformer.ts';
-import { packedInputs } from '../packing.ts';
+import { packedInputs, packTokens, planBatches } from '../packing.ts';
 import { policyParameters } from '../policy.ts';
+import type { Feeds } from '../session.ts';
+import type { CacheBlock } from './cache.ts';
 
 export const keyName = (layer: number) => `key_${layer}`;
 export const valueName = (layer: number) => `value_${layer}`;
@@ -22,4 +24,45 @@ export function prefillGraph(model: ModelFiles, adapter: Adapter | undefined): G
     return attend(g, layer, heads);
   });
   return g;
+}
+
+/** Prompt tokens computed at once, beside those that all prompts begin with: bounds memory. */
+const PREFILL_TOKENS = 512;
+
+/** What all sequences begin with: a chat template's system prompt, say. */
+export function commonPrefix(sequences: number[][]): number[] {
+  const [first = [], ...others] = sequences;
+  const differs = first.findIndex((token, i) => others.some((other) => other[i] !== token));
+  return differs < 0 ? first : first.slice(0, differs);
+}
+
+/**
+ * Computes the keys and values of `sequences`, all of which begin with `prefix`, and appends them to rows of a block.
+ * @param run the prefill graph
+ * @param rows which row of the block each sequence is for
+ */
+export async function fillRows(
+  run: (feeds: Feeds) => Promise<Feeds>,
+  sequences: number[][],
+  prefix: number[],
+  block: CacheBlock,
+  rows: number[],
+): Promise<void> {
+  const rests = sequences.map((tokens) => tokens.slice(prefix.length));
+  for (const batch of planBatches(
+    rests.map((prompt) => ({ prompt, responses: [] })),
+    PREFILL_TOKENS,
+  )) {
+    // The rests see the prefix and themselves, as the responses to a prompt do.
+    const { feeds } = packTokens([{ prompt: prefix, responses: batch.map((i) => rests[i]) }]);
+    const outputs = await run(feeds);
+    const source = (name: string) => outputs[name.replace('prompt_', '')];
+    const width = feeds['ids'].dims[1];
+    let start = prefix.length;
+    for (const i of batch) {
+      block.append(rows[i], source, 0, width, prefix.length);
+      block.append(rows[i], source, 0, width, rests[i].length, start);
+      start += rests[i].length;
+    }
+  }
 }

@@ -1,7 +1,9 @@
 /** Answers depend on policy, prompt, seed and settings alone, and are what score() says of them. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
-import { Generator, type Generated, type PromptTokens } from '../../../engine/generation/generate.ts';
+import { Generator, type PromptTokens } from '../../../engine/generation/generate.ts';
+import { commonPrefix } from '../../../engine/generation/prefill.ts';
+import type { Generated } from '../../../engine/generation/seats.ts';
 import { openPolicy } from '../../../engine/policy.ts';
 import { uniform } from '../../../engine/random.ts';
 import { Scorer } from '../../../engine/score.ts';
@@ -82,6 +84,30 @@ describe.each([
     const rows = answers.flatMap((samples, i) => samples.map(({ tokens }) => ({ prompt: PROMPTS[i].tokens, response: tokens }))); // prettier-ignore
     const scores = await scorer.score(rows);
     for (const [i, { logp }] of answers.flat().entries()) expect(Math.abs(logp - scores[i])).toBeLessThan(1e-4);
+  });
+});
+
+describe('prompts that begin alike', () => {
+  const start = prompt('start', 30).tokens;
+  const alike = [0, 1, 5, 40].map((more, i) => ({ id: `alike ${i}`, tokens: [...start, ...prompt('', more).tokens] }));
+
+  test.each([
+    ['one of them the beginning of all', alike],
+    ['all the same', [0, 1, 2].map((i) => ({ id: `same ${i}`, tokens: start }))],
+    ['more than one pass computes', Array.from({ length: 40 }, (_, i) => ({ id: `${i}`, tokens: [...start, i, ...start] }))], // prettier-ignore
+  ])('%s, are answered as if each were alone', async (_, prompts) => {
+    const settings = { temperature: 1, maxNewTokens: 20 };
+    const alone: number[][][] = [];
+    for (const one of prompts) alone.push(...tokensOf(await generate(settings, [one])));
+    expect(tokensOf(await generate(settings, prompts))).toEqual(alone);
+    expect(tokensOf(await generate({ ...settings, batchSize: 2 }, prompts))).toEqual(alone);
+  });
+
+  test('have in common what the shortest of them at most has', () => {
+    expect(commonPrefix([])).toEqual([]);
+    expect(commonPrefix([[1, 2]])).toEqual([1, 2]);
+    expect(commonPrefix([[1, 2, 3], [1, 2], [1, 2, 4]])).toEqual([1, 2]); // prettier-ignore
+    expect(commonPrefix([[1], [2, 1]])).toEqual([]);
   });
 });
 

@@ -76,6 +76,17 @@ test('a random number next to 1 ends on a token that may be drawn', async () => 
   expect(Number((token.data as BigInt64Array)[0])).toBe(2);
 });
 
+/** In the given order of tokens, the random number lies in the part of the line that is the drawn token's. */
+function expectInverse({ u, token }: { u: number; token: number }, tokens: number[], probabilities: number[]) {
+  const place = tokens.indexOf(token);
+  expect(place).toBeGreaterThanOrEqual(0);
+  const total = tokens.reduce((sum, id) => sum + probabilities[id], 0);
+  const before = tokens.slice(0, place).reduce((sum, id) => sum + probabilities[id], 0) / total;
+  expect(probabilities[token]).toBeGreaterThan(0);
+  expect(u).toBeGreaterThan(before - 1e-6);
+  expect(u).toBeLessThan(before + probabilities[token] / total + 1e-6);
+}
+
 describe.each([384, 500])('of %d tokens', (V) => {
   const ROWS = 2000;
   const next = uniformStream('vocabulary');
@@ -98,17 +109,6 @@ describe.each([384, 500])('of %d tokens', (V) => {
     });
     await session.close();
     return Array.from(token.data as BigInt64Array, (id, i) => ({ logits: rows[i], u: numbers[i], token: Number(id) }));
-  }
-
-  /** In the given order of tokens, the random number lies in the part of the line that is the drawn token's. */
-  function expectInverse({ u, token }: { u: number; token: number }, tokens: number[], probabilities: number[]) {
-    const place = tokens.indexOf(token);
-    expect(place).toBeGreaterThanOrEqual(0);
-    const total = tokens.reduce((sum, id) => sum + probabilities[id], 0);
-    const before = tokens.slice(0, place).reduce((sum, id) => sum + probabilities[id], 0) / total;
-    expect(probabilities[token]).toBeGreaterThan(0);
-    expect(u).toBeGreaterThan(before - 1e-6);
-    expect(u).toBeLessThan(before + probabilities[token] / total + 1e-6);
   }
 
   test('each draw is the inverse of the cumulative distribution at its random number', async () => {
