@@ -2,20 +2,26 @@
 import { part, productFlops, shapes, type OperatorArguments, type Part } from './profile.ts';
 import type { Work } from './work.ts';
 
-const PRODUCTS = new Set(['Gemm', 'FusedMatMul', 'MatMulNBits']);
+const PRODUCTS = new Set(['Gemm', 'FusedMatMul', 'MatMulIntegerToFloat']);
+/** Of activations, where weights have 8 bits, too. */
+const ROUNDING = new Set(['Abs', 'ReduceMax', 'Max', 'QuantizeLinear']);
 /** Rows and heads come before what a product computes with. */
 const isAttention = (shape: number[]) => shape.length > 3;
 
 /** An operator's part in a step of decoding. */
-export function decodingPartOf(operator: OperatorArguments, { vocabSize }: Pick<Work, 'vocabSize'>): Part {
+export function decodingPartOf(
+  operator: OperatorArguments,
+  { vocabSize, weights }: Pick<Work, 'vocabSize' | 'weights'>,
+): Part {
   const [inputs, [output]] = [shapes(operator.input_type_shape), shapes(operator.output_type_shape)];
   if (PRODUCTS.has(operator.op_name)) {
     if (isAttention(output)) return part('attention, products', productFlops(inputs, output));
-    // Weights in 8 bits lie in blocks: their columns are the input's.
     const flops = 2 * output[0] * output[1] * inputs[0][1];
+    if (weights === 'q8' && operator.op_name !== 'MatMulIntegerToFloat') return part('rotating and rounding', flops);
     return part(output[1] === vocabSize ? 'output layer' : 'linear layers', flops);
   }
   if (inputs.some((shape) => shape.includes(vocabSize))) return part('choosing tokens');
+  if (weights === 'q8' && ROUNDING.has(operator.op_name)) return part('rotating and rounding');
   const attends = ['Softmax', 'Split'].includes(operator.op_name) || inputs.some((shape) => shape.length > 4);
   return part(attends ? 'attention, all else' : 'elementwise, norms, rotations');
 }

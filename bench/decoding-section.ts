@@ -7,14 +7,15 @@ import { decodeRate, figure, machineRate, rate as rateOf, readRate, type Results
 
 /** Milliseconds and share of a part of a step of decoding. */
 function partCell(profile: Profile, name: string): string {
+  if (!(name in profile)) return '';
   const { seconds } = profile[name];
   return `${number(1000 * seconds, 1)} (${number((100 * seconds) / totalSeconds(profile), 0, ' %')})`;
 }
 
 const milliseconds = (profile: Profile, parts: string[]) => 1000 * parts.reduce((sum, name) => sum + profile[name].seconds, 0); // prettier-ignore
 
-/** Bytes of a weight; of one in 8 bits with its share of its block's scale. */
-const BYTES = { f32: 4, q8_0: 1 + 4 / 32 };
+/** Bytes of a weight of selm's. */
+const BYTES = { f32: 4, q8_0: 1 };
 
 /** What a step of decoding is made of, and what it cannot be below. */
 export function decodingSection(results: Results): string {
@@ -24,7 +25,7 @@ export function decodingSection(results: Results): string {
   });
   const [rate, bandwidth] = [machineRate(results), readRate(results)];
   if (profiles.length < DECODING_PROFILES.length || !rate || !bandwidth) return 'Not measured.';
-  const names = Object.entries(profiles[0].profile).sort(([, a], [, b]) => b.seconds - a.seconds).map(([name]) => name); // prettier-ignore
+  const names = [...new Set(profiles.flatMap(({ profile }) => Object.entries(profile).sort(([, a], [, b]) => b.seconds - a.seconds).map(([name]) => name)))]; // prettier-ignore
   const lines = names.map(
     (name) => `| ${name} | ${profiles.map(({ profile }) => partCell(profile, name)).join(' | ')} |`,
   );

@@ -50,6 +50,7 @@ export const lessOrEqual = comparison('LessOrEqual');
 export const greaterOrEqual = comparison('GreaterOrEqual');
 export const neg = unary('Neg');
 export const not = unary('Not');
+export const abs = unary('Abs');
 export const exp = unary('Exp');
 export const log = unary('Log');
 export const sqrt = unary('Sqrt');
@@ -133,23 +134,31 @@ export function matmul(
   return one(g, 'FusedMatMul', [a, b], shape, sameType('MatMul', a, b), attributes, MICROSOFT);
 }
 
+/** A matrix of integers in 8 bits, and which of them stands for 0. */
+export interface Integers {
+  values: Tensor;
+  zero: number;
+}
+
+/** a b for matrices of integers, uint8 [N, k] and int8 or uint8 [k, M]. @returns int32 [N, M] */
+export function matmulInteger(g: Graph, a: Integers, b: Integers): Tensor {
+  const [[N, k], [k2, M]] = [a.values.shape, b.values.shape];
+  check(a.values.type === 'uint8', 'MatMulInteger', `takes uint8 on the left, not ${a.values.type}`);
+  check(k === k2, 'MatMulInteger', `inner sizes of ${format([N, k])} and ${format([k2, M])} differ`);
+  const zeros = [a, b].map(({ values, zero }) => g.constant(values.type, [], Uint8Array.of(zero)));
+  return one(g, 'MatMulInteger', [a.values, b.values, ...zeros], [N, M], 'int32');
+}
+
 /**
- * x w^T for weights in blocks of 8 bits (see model/quantize.ts).
- * @param x [N, columns]
- * @param bytes uint8 [rows, blocks, block]
- * @param scales [rows * blocks]
+ * round(x / scale) + zero for each row of `x`, as bytes.
+ * @param x [N, k]
+ * @param scales [N]
+ * @returns uint8 [N, k]
  */
-export function matmulNBits(
-  g: Graph,
-  x: Tensor,
-  bytes: Tensor,
-  scales: Tensor,
-  { rows, columns, block }: { rows: number; columns: number; block: number },
-): Tensor {
-  check(x.shape.length === 2 && x.shape[1] === columns, 'MatMulNBits', `${format(x.shape)} with ${columns} columns`);
-  const INT8_PRODUCTS = 4;
-  const attributes = { K: columns, N: rows, bits: 8, block_size: block, accuracy_level: INT8_PRODUCTS };
-  return one(g, 'MatMulNBits', [x, bytes, scales], [x.shape[0], rows], x.type, attributes, MICROSOFT);
+export function quantizeRows(g: Graph, x: Tensor, scales: Tensor, zero: number): Tensor {
+  check(scales.shape.length === 1 && scales.shape[0] === x.shape[0], 'QuantizeLinear', `${format(scales.shape)} for ${format(x.shape)}`); // prettier-ignore
+  const zeros = expand(g, g.constant('uint8', [1], Uint8Array.of(zero)), scales.shape);
+  return one(g, 'QuantizeLinear', [x, scales, zeros], x.shape, 'uint8', { axis: 0 });
 }
 
 // --- shape ---

@@ -34,7 +34,10 @@ export interface Node {
 export const MICROSOFT = 'com.microsoft';
 const OPSETS = { '': 18, [MICROSOFT]: 1 };
 
-export type TypedData = Float32Array | BigInt64Array | Int32Array | Uint8Array;
+export type TypedData = Float32Array | BigInt64Array | Int32Array | Int8Array | Uint8Array;
+
+/** Constants of at most so many bytes are compared with each other. */
+const COMPARED = 16 * 1024;
 
 /** Bytes of a constant that stay in their file. `location` is relative to the folder the session is opened with. */
 export interface ExternalData {
@@ -89,11 +92,12 @@ export class Graph {
     this.outputs.push({ name, tensor });
   }
 
-  /** A constant small enough to lie in the graph itself. Equal constants are stored once. */
+  /** A constant small enough to lie in the graph itself. Equal ones are stored once, where they are not large. */
   constant(type: ElementType, shape: number[], data: TypedData): Tensor {
     const root = this.root;
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    const key = bytes.length <= 256 ? `${type}[${shape}]${bytes.join()}` : root.freshName('key');
+    const key =
+      bytes.length <= COMPARED ? `${type}[${shape}]${Buffer.from(bytes).toString('latin1')}` : root.freshName('key');
     const known = root.constants.get(key);
     if (known) return known;
     const tensor = { name: root.freshName('constant'), type, shape };

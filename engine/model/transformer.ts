@@ -7,7 +7,7 @@ import { ropeFrequencies, type ModelConfig } from './config.ts';
 import { gatedSilu } from './gated.ts';
 import { projections, type Projection } from './lora.ts';
 import { hasBias, type Parameters } from './parameters.ts';
-import { quantizedProduct } from './quantize.ts';
+import { quantizedProduct, quantizedRows } from './quantize.ts';
 
 /** Query, key and value of one layer, normalized and rotated, [G, heads, S, headDim] each (fewer heads for key and value). */
 export interface Heads {
@@ -82,10 +82,11 @@ function decoderLayer(
    * them, and one takes their gradients back.
    */
   const linear = (g: Graph, x: Tensor, prefix: string, ...names: Projection[]) => {
+    const product = products(g, parameters, x);
     const layers = names.map((projection) => {
       const name = `${prefix}.${projections[projection]}`;
       const bias = hasBias(config, projection) ? parameters.weight(`${name}.bias`) : undefined;
-      return { y: product(g, parameters, x, `${name}.weight`, bias), lora: parameters.lora?.(name) };
+      return { y: product(`${name}.weight`, bias), lora: parameters.lora?.(name) };
     });
     const loras = layers.flatMap(({ lora }) => lora ?? []);
     const lows = lowRanks(g, x, loras.map(({ a }) => a)); // prettier-ignore
@@ -134,11 +135,15 @@ function lowRanks(g: Graph, x: Tensor, as: Tensor[]): Tensor[] {
   return ops.split(g, all, as.map(({ shape }) => shape[0]), 1); // prettier-ignore
 }
 
-/** x W^T + bias, with W as the parameters have it. */
-function product(g: Graph, parameters: Parameters, x: Tensor, name: string, bias?: Tensor): Tensor {
-  if (!parameters.quantized) return ops.gemm(g, x, parameters.weight(name), { transB: true, c: bias });
-  const y = quantizedProduct(g, x, parameters.quantized(name));
-  return bias ? ops.add(g, y, bias) : y;
+/** x W^T + bias for matrices W of the same input, as the parameters have them. */
+function products(g: Graph, parameters: Parameters, x: Tensor): (name: string, bias?: Tensor) => Tensor {
+  const { weight, quantized } = parameters;
+  if (!quantized) return (name, bias) => ops.gemm(g, x, weight(name), { transB: true, c: bias });
+  const rounded = quantizedRows(g, x);
+  return (name, bias) => {
+    const y = quantizedProduct(g, rounded, quantized(name));
+    return bias ? ops.add(g, y, bias) : y;
+  };
 }
 
 const headName = ({ tieEmbeddings }: ModelConfig) => (tieEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
@@ -148,4 +153,4 @@ export const headWeight = (config: ModelConfig, parameters: Parameters): Tensor 
 
 /** Scores of all tokens to come next, float32 [N, vocabSize], from final hidden states [N, hiddenSize]. */
 export const headLogits = (g: Graph, config: ModelConfig, parameters: Parameters, hidden: Tensor): Tensor =>
-  ops.wide(g, product(g, parameters, hidden, headName(config)));
+  ops.wide(g, products(g, parameters, hidden)(headName(config)));

@@ -7,7 +7,16 @@ const ModelProto = protobuf
   .root.lookupType('onnx.ModelProto');
 
 /** TensorProto.DataType of the element types in use. */
-export const elementTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float16: 10, bfloat16: 16 } as const;
+export const elementTypes = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  bfloat16: 16,
+} as const;
 export type ElementType = keyof typeof elementTypes;
 
 export type OnnxAttribute = number | string | bigint[] | { float: number } | OnnxGraph;

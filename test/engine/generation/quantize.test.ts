@@ -2,7 +2,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { startEngine } from '../../../engine/host.ts';
 import { Graph } from '../../../engine/graph/tensor.ts';
-import { quantize, quantizedProduct } from '../../../engine/model/quantize.ts';
+import { quantize, quantizedConstant, quantizedProduct, quantizedRows } from '../../../engine/model/quantize.ts';
 import { uniformStream } from '../../../engine/random.ts';
 import { samplingSchema } from '../../../engine/settings.ts';
 import { float32, Session } from '../../../engine/session.ts';
@@ -15,44 +15,63 @@ afterAll(() => engine.close());
 const next = uniformStream('quantize');
 const random = (count: number) => Float32Array.from({ length: count }, () => next() - 0.5);
 
-test('a weight is at most half a step from what it was, a block of zeros is zeros', () => {
-  const [rows, columns] = [5, 80];
+/** A Hadamard matrix by its definition: the sign is the parity of the bits that both indices have. */
+function hadamard(n: number): number[][] {
+  const parity = (bits: number): number => (bits === 0 ? 0 : (bits & 1) ^ parity(bits >> 1));
+  const entry = (i: number, j: number) => (parity(i & j) ? -1 : 1) / Math.sqrt(n);
+  return Array.from({ length: n }, (_, i) => Array.from({ length: n }, (_, j) => entry(i, j)));
+}
+
+/** Columns, and how many of them are rotated together. */
+const BLOCKS = [[128, 64], [80, 16], [7, 1]]; // prettier-ignore
+
+test.each(BLOCKS)('of %d columns, blocks of %d are rotated, and a weight is at most half a step from what it was', (columns, block) => {
+  const rows = 5;
+  const H = hadamard(block);
   const weights = random(rows * columns);
-  weights.fill(0, 0, 32);
-  const { bytes, scales } = quantize(weights, rows, columns);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const block = row * 3 + Math.floor(column / 32);
-      const stored = (bytes[row * 96 + column] - 128) * scales[block];
-      expect(Math.abs(stored - weights[row * columns + column])).toBeLessThanOrEqual(scales[block] / 2 + 1e-7);
+  weights.fill(0, 0, columns);
+  const { values, scales } = quantize(weights, rows, columns);
+  expect(scales[0]).toBe(0);
+  for (let row = 1; row < rows; row++) {
+    const exact = Array.from({ length: columns }, (_, column) => {
+      const first = column - (column % block);
+      return H[column % block].reduce((sum, h, i) => sum + h * weights[row * columns + first + i], 0);
+    });
+    expect(scales[row]).toBeCloseTo(Math.max(...exact.map(Math.abs)) / 127, 6);
+    for (const [column, w] of exact.entries()) {
+      expect(Math.abs(values[column * rows + row] * scales[row] - w)).toBeLessThanOrEqual(scales[row] / 2 + 1e-6);
     }
   }
-  expect(scales[0]).toBe(0);
-});
+}); // prettier-ignore
 
-test.each([64, 80])('products of rows of %d agree with float64 to the rounding of both factors', async (columns) => {
+test.each(BLOCKS)('products of rows of %d agree with float64 to the rounding of both factors', async (columns) => {
   const [N, rows] = [7, 33];
   const [x, weights] = [random(N * columns), random(rows * columns)];
-  const quantized = quantize(weights, rows, columns);
+  // A row of zeros, and one with a number far larger than the others.
+  x.fill(0, 0, columns);
+  x[columns + 3] = 40;
   const g = new Graph();
-  const blocks = Math.ceil(columns / 32);
   const input = g.input('x', 'float32', ['N', columns]);
-  const bytes = g.constant('uint8', [rows, blocks, 32], quantized.bytes);
-  const scales = g.constant('float32', [rows * blocks], quantized.scales);
-  g.output('y', quantizedProduct(g, input, { bytes, scales, rows, columns }));
+  const [matrix, rounded] = [quantize(weights, rows, columns), quantizedRows(g, input)];
+  g.output('y', quantizedProduct(g, rounded, quantizedConstant(g, matrix)));
+  g.output('unsigned', quantizedProduct(g, rounded, quantizedConstant(g, matrix, false)));
   const session = await Session.open(g, { threads: 1, prepack: true });
-  const y = (await session.run({ x: float32(x, [N, columns]) }))['y'].data as Float32Array;
+  const outputs = await session.run({ x: float32(x, [N, columns]) });
+  const y = outputs['y'].data as Float32Array;
+  expect(outputs['unsigned'].data).toEqual(y);
   await session.close();
-  // Each of the products is off by at most half a step of the weight times x, and half a step of x times the weight.
-  const bound = columns * (0.5 / 127) * 0.5 * 0.5 * 2;
-  const differences = [...y].map((value, i) => {
+  const norm = (data: Float32Array, row: number) => Math.hypot(...data.subarray(row * columns, (row + 1) * columns));
+  let largest = 0;
+  for (const [i, value] of y.entries()) {
     const [n, row] = [Math.floor(i / rows), i % rows];
     let exact = 0;
     for (let k = 0; k < columns; k++) exact += x[n * columns + k] * weights[row * columns + k];
-    return Math.abs(value - exact);
-  });
-  expect(Math.max(...differences)).toBeLessThan(bound);
-  expect(Math.max(...differences)).toBeGreaterThan(0);
+    // A factor's rounding is half a step at most of its largest number, which is at most the row's norm.
+    const bound = (norm(x, n) * norm(weights, row) * Math.sqrt(columns)) / 127;
+    expect(Math.abs(value - exact)).toBeLessThanOrEqual(bound * 1.01);
+    largest = Math.max(largest, Math.abs(value - exact));
+  }
+  expect(largest).toBeGreaterThan(0);
 });
 
 test('SmolLM2 in 8 bits chooses the tokens of transformers as often as it should, and says how far it is from the policy', async () => {
@@ -64,13 +83,13 @@ test('SmolLM2 in 8 bits chooses the tokens of transformers as often as it should
   const firsts = responses.map(([{ token_ids }], i) => token_ids.findIndex((token, j) => token !== expected[i].answer_ids[j])); // prettier-ignore
   const same = firsts.reduce((sum, first, i) => sum + (first < 0 ? responses[i][0].token_ids.length : first), 0);
   const compared = same + firsts.filter((first) => first >= 0).length;
-  // Of the same rounding, 96.0 % of the likeliest tokens were the same over 176 distributions outside of this engine. Which tokens
-  // differ hangs on float32's last bits, as a number rounds to the next of 8 bits or does not: within three standard deviations.
-  const SHARE = 0.96;
+  // PyTorch, with both factors of every product rotated and rounded so, has 93.8 % of the likeliest tokens of these answers. Which
+  // tokens differ hangs on float32's last bits, as a number rounds to the next of 8 bits or does not: within three standard deviations.
+  const SHARE = 0.938;
   expect(compared).toBeGreaterThan(80);
   expect(same / compared).toBeGreaterThan(SHARE - 3 * Math.sqrt((SHARE * (1 - SHARE)) / compared));
-  // Of the same rounding, 4.0e-3 was measured over 176 distributions outside of this engine.
+  // PyTorch's divergence of that rounding, on transformers' answers, is 6.3e-3.
   expect(divergence!.tokens).toBe(responses.reduce((total, [{ token_ids }]) => total + token_ids.length, 0));
-  expect(divergence!.klPerToken).toBeGreaterThan(5e-4);
-  expect(divergence!.klPerToken).toBeLessThan(1.5e-2);
+  expect(divergence!.klPerToken).toBeGreaterThan(3e-3);
+  expect(divergence!.klPerToken).toBeLessThan(1.2e-2);
 });
