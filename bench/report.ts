@@ -47,7 +47,8 @@ ${CASES.flatMap((given) => rows(results, given)).join('\n')}
   Tokenizing is in the time: 0.1 % of a shard of 48 prompts with four answers of up to 256 tokens, and 4 % with the quickstart's model of a
   million weights, too little to be worth a thread of its own.
 - **decode N**: N prompts of 60 tokens, 128 new tokens each, whatever they say; llama.cpp's side is its \`llama-batched-bench\`. The
-  second of two times in a process. Decoding alone is, of selm, the time less that of the prompts with one token.
+  second of two times in a process. Decoding alone is, of selm, the time less that of the prompts with one token; the 24 tokens that
+  all prompts begin with, which selm reads once, are not in it.
 - **4 samples a prompt**: 16 prompts of 240 tokens, four answers each; unshared, each prompt is given four times.
 - **score**: log-probabilities of 64 responses; PyTorch's batches have four.
 - **round**: a round's workflow from its start to its end, with Temporal's dev server; the engine's part is what its jobs take in its process.

@@ -26,6 +26,7 @@ export interface WorkSize {
   prompts?: number;
   newTokens?: number;
   temperature?: number;
+  topP?: number;
   samplesPerPrompt?: number;
   /** Every prompt so many times, as prompts of their own. */
   copies?: number;
@@ -49,6 +50,7 @@ export interface Work {
   prompts: number[][];
   newTokens: number;
   temperature: number;
+  topP: number;
   samplesPerPrompt: number;
   weights: string;
   eosIds: number[];
@@ -98,6 +100,7 @@ export async function makeWork(folder: string, size: WorkSize): Promise<Work> {
     prompts: asked.map(encode).flatMap((prompt) => Array<number[]>(copies).fill(prompt)),
     newTokens: size.newTokens ?? 128,
     temperature: size.temperature ?? 0,
+    topP: size.topP ?? 1,
     samplesPerPrompt: size.samplesPerPrompt ?? 1,
     weights: size.weights ?? 'f32',
     eosIds: tokenizer.eosIds,

@@ -6,11 +6,12 @@ import type { Work } from '../work.ts';
 export const NO_TOKEN = -1;
 
 export function samplingOf(work: Work, newTokens: number): SamplingSettings {
-  const { temperature, samplesPerPrompt, prompts, weights } = work;
+  const { temperature, topP, samplesPerPrompt, prompts, weights } = work;
   return samplingSchema.parse({
     maxNewTokens: newTokens,
     batchSize: prompts.length * samplesPerPrompt,
     temperature,
+    topP,
     samplesPerPrompt,
     ...(weights !== 'f32' && { weights }),
   });

@@ -92,7 +92,7 @@ def sample():
     longest = max(map(len, prompts))
     ids = torch.tensor([[PAD] * (longest - len(p)) + p for p in prompts])
     mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts])
-    how = {'do_sample': True, 'temperature': temperature, 'top_k': 0, 'top_p': 1.0} if temperature else {'do_sample': False}
+    how = {'do_sample': True, 'temperature': temperature, 'top_k': 0, 'top_p': work['topP']} if temperature else {'do_sample': False}
 
     def generate(rows, tokens):
         with torch.no_grad():

@@ -8,7 +8,7 @@ import type { Target } from '../target.ts';
 /** Capacities are multiples of this: attention takes as long over a place that the mask hides as over one it shows. */
 const STEP = 16;
 
-/** Places of each row beyond those asked for, when memory is taken: so many tokens later it is taken anew. */
+/** Places of each row beyond those asked for, when a block has grown too large for its memory: so many tokens later it does again. */
 const ROOM = 128;
 
 /** Numbers to copy, counted from the beginnings of where they are and where they go. */
@@ -64,7 +64,7 @@ export class CacheBlock {
     for (const [name, data] of this.tensors) {
       if (size <= data.length) moveWithin(data, moves);
       else {
-        const larger = this.room(size + rows.length * heads * ROOM * width);
+        const larger = this.room(data.length === 0 ? size : size + rows.length * heads * ROOM * width);
         copy(larger, data, moves);
         this.tensors.set(name, larger);
       }

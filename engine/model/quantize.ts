@@ -47,30 +47,49 @@ export function quantize(weights: Float32Array, rows: number, columns: number): 
   const values = new Int8Array(columns * rows);
   const scales = new Float32Array(rows);
   const block = rotatedTogether(columns);
+  const rotated = new Float32Array(columns);
   for (let row = 0; row < rows; row++) {
-    const rotated = weights.slice(row * columns, (row + 1) * columns);
-    for (let at = 0; at < columns; at += block) rotate(rotated.subarray(at, at + block));
-    const most = rotated.reduce((most, w) => Math.max(most, Math.abs(w)), 0);
-    if (most === 0) continue;
-    scales[row] = most / LARGEST;
-    for (let column = 0; column < columns; column++)
-      values[column * rows + row] = Math.round(rotated[column] / scales[row]);
+    rotated.set(weights.subarray(row * columns, (row + 1) * columns));
+    for (let at = 0; at < columns; at += block) rotate(rotated, at, block);
+    let largest = 0;
+    for (let i = 0; i < columns; i++) largest = Math.max(largest, Math.abs(rotated[i]));
+    if (largest === 0) continue;
+    scales[row] = largest / LARGEST;
+    const steps = LARGEST / largest;
+    for (let i = 0; i < columns; i++) values[row * columns + i] = Math.round(rotated[i] * steps);
   }
-  return { values, scales, rows, columns };
+  return { values: transposed(values, rows, columns), scales, rows, columns };
 }
 
-/** Multiplies a row of 2^n numbers with the Hadamard matrix of Sylvester's construction over 2^(n/2), in place. */
-function rotate(x: Float32Array): void {
-  for (let half = 1; half < x.length; half *= 2) {
-    for (let i = 0; i < x.length; i++) {
-      if (i & half) continue;
-      const [a, b] = [x[i], x[i + half]];
-      x[i] = a + b;
-      x[i + half] = a - b;
+/** [rows, columns] as [columns, rows], by squares that a cache holds. */
+function transposed(values: Int8Array, rows: number, columns: number): Int8Array {
+  const SIDE = 64;
+  const result = new Int8Array(values.length);
+  for (let row = 0; row < rows; row += SIDE) {
+    for (let column = 0; column < columns; column += SIDE) {
+      const [lastRow, lastColumn] = [Math.min(row + SIDE, rows), Math.min(column + SIDE, columns)];
+      for (let c = column; c < lastColumn; c++) {
+        for (let r = row; r < lastRow; r++) result[c * rows + r] = values[r * columns + c];
+      }
     }
   }
-  const norm = 1 / Math.sqrt(x.length);
-  for (let i = 0; i < x.length; i++) x[i] *= norm;
+  return result;
+}
+
+/** Multiplies n = 2^m numbers from `at` with the Hadamard matrix of Sylvester's construction over n^(1/2), in place. */
+function rotate(x: Float32Array, at: number, n: number): void {
+  for (let half = 1; half < n; half *= 2) {
+    for (let pair = at; pair < at + n; pair += 2 * half) {
+      for (let i = pair; i < pair + half; i++) {
+        const a = x[i];
+        const b = x[i + half];
+        x[i] = a + b;
+        x[i + half] = a - b;
+      }
+    }
+  }
+  const norm = 1 / Math.sqrt(n);
+  for (let i = at; i < at + n; i++) x[i] *= norm;
 }
 
 /** The matrix that rotate() multiplies with, [n, n]: symmetric, and its own inverse. */
@@ -78,7 +97,7 @@ function rotation(n: number): Float32Array {
   const matrix = new Float32Array(n * n);
   for (let i = 0; i < n; i++) {
     matrix[i * n + i] = 1;
-    rotate(matrix.subarray(i * n, (i + 1) * n));
+    rotate(matrix, i * n, n);
   }
   return matrix;
 }
