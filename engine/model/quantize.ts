@@ -9,25 +9,16 @@
 import { readFileSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
 import * as ops from '../graph/ops.ts';
-import { product } from '../graph/shape.ts';
-import type { Dim, Graph, Tensor } from '../graph/tensor.ts';
+import type { Graph, Tensor } from '../graph/tensor.ts';
 import type { ModelFiles } from './parameters.ts';
+import { rotate, rotatedRows } from './rotation.ts';
 import { readTensorF32 } from './safetensors.ts';
 
-/** Numbers that are rotated together, at most. */
-const LARGEST_BLOCK = 64;
 /** What stands for 0 among rounded activations. */
 const ZERO = 128;
 const LARGEST = 127;
 /** Of float32. */
 const SMALLEST_NORMAL = 2 ** -126;
-
-/** The largest power of two that divides the columns: Hadamard matrices are of such sizes. */
-export function rotatedTogether(columns: number): number {
-  let block = LARGEST_BLOCK;
-  while (columns % block !== 0) block /= 2;
-  return block;
-}
 
 /** A rotated matrix [rows, columns] in 8 bits: w = values * scales[row]. */
 export interface QuantizedMatrix {
@@ -46,11 +37,10 @@ export interface QuantizedMatrix {
 export function quantize(weights: Float32Array, rows: number, columns: number): QuantizedMatrix {
   const values = new Int8Array(columns * rows);
   const scales = new Float32Array(rows);
-  const block = rotatedTogether(columns);
   const rotated = new Float32Array(columns);
   for (let row = 0; row < rows; row++) {
     rotated.set(weights.subarray(row * columns, (row + 1) * columns));
-    for (let at = 0; at < columns; at += block) rotate(rotated, at, block);
+    rotate(rotated);
     let largest = 0;
     for (let i = 0; i < columns; i++) largest = Math.max(largest, Math.abs(rotated[i]));
     if (largest === 0) continue;
@@ -74,32 +64,6 @@ function transposed(values: Int8Array, rows: number, columns: number): Int8Array
     }
   }
   return result;
-}
-
-/** Multiplies n = 2^m numbers from `at` with the Hadamard matrix of Sylvester's construction over n^(1/2), in place. */
-function rotate(x: Float32Array, at: number, n: number): void {
-  for (let half = 1; half < n; half *= 2) {
-    for (let pair = at; pair < at + n; pair += 2 * half) {
-      for (let i = pair; i < pair + half; i++) {
-        const a = x[i];
-        const b = x[i + half];
-        x[i] = a + b;
-        x[i + half] = a - b;
-      }
-    }
-  }
-  const norm = 1 / Math.sqrt(n);
-  for (let i = at; i < at + n; i++) x[i] *= norm;
-}
-
-/** The matrix that rotate() multiplies with, [n, n]: symmetric, and its own inverse. */
-function rotation(n: number): Float32Array {
-  const matrix = new Float32Array(n * n);
-  for (let i = 0; i < n; i++) {
-    matrix[i * n + i] = 1;
-    rotate(matrix, i * n, n);
-  }
-  return matrix;
 }
 
 /** A matrix in 8 bits as constants of a graph. */
@@ -181,11 +145,8 @@ export interface QuantizedRows {
 
 /** @param x [N, columns] */
 export function quantizedRows(g: Graph, x: Tensor): QuantizedRows {
-  const [N, columns] = x.shape as [Dim, number];
-  const block = rotatedTogether(columns);
-  const blocks = ops.reshape(g, x, [product([N, columns / block]), block]);
-  const hadamard = g.constant('float32', [block, block], rotation(block));
-  const rotated = ops.reshape(g, ops.matmul(g, blocks, hadamard), [N, columns]);
+  const [N] = x.shape;
+  const rotated = rotatedRows(g, x);
   const largest = ops.reduceMax(g, ops.abs(g, rotated), -1);
   // A row of zeros has a scale, too.
   const scales = ops.max(g, ops.mul(g, largest, g.scalar(1 / LARGEST)), g.scalar(SMALLEST_NORMAL));
