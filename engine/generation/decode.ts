@@ -108,7 +108,10 @@ export function decodeGraph(
       });
       grown.push(k, v);
       const blocks = [prompts[layer], pasts[layer], { key: k, value: v, layout: own }];
-      const queries = bySample(b, query, samples, kvHeads, group, [...own.queries, headDim]);
+      // Scaled before they are laid out: next to a product ONNX Runtime would make it the product's factor, and those of one row
+      // with a factor are not computed where the keys are.
+      const scaled = ops.mul(b, query, ops.cast(b, b.scalar(1 / Math.sqrt(headDim)), query.type));
+      const queries = bySample(b, scaled, samples, kvHeads, group, [...own.queries, headDim]);
       const attended = blockAttention(b, queries, blocks, mask, own);
       return ops.reshape(b, byRow(b, attended, samples, kvHeads, group), [B, heads * headDim]);
     };
@@ -167,16 +170,14 @@ function byRow(b: Graph, x: Tensor, samples: number, kvHeads: number, group: num
 
 /**
  * One softmax, in float32, over blocks of keys that are never joined in memory.
- * @param query [...own.queries, headDim]
+ * @param query scaled, [...own.queries, headDim]
  * @param mask added to all scores
  * @param own how scores of all blocks lie
  * @returns [...own.queries, headDim]
  */
 function blockAttention(b: Graph, query: Tensor, blocks: Block[], mask: Tensor, own: Layout): Tensor {
-  const headDim = query.shape.at(-1)! as number;
-  const scaled = ops.mul(b, query, ops.cast(b, b.scalar(1 / Math.sqrt(headDim)), query.type));
   const scores = blocks.map(({ key, layout }) => {
-    const product = ops.matmul(b, laidOut(b, scaled, layout), key, { transB: true });
+    const product = ops.matmul(b, laidOut(b, query, layout), key, { transB: true });
     return laidOut(b, ops.wide(b, product), own);
   });
   const weights = ops.softmax(b, ops.add(b, ops.concat(b, scores, -1), mask));
