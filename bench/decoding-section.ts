@@ -12,6 +12,8 @@ function partCell(profile: Profile, name: string): string {
   return `${number(1000 * seconds, 1)} (${number((100 * seconds) / totalSeconds(profile), 0, ' %')})`;
 }
 
+const longestFirst = (profile: Profile) => Object.keys(profile).sort((a, b) => profile[b].seconds - profile[a].seconds); // prettier-ignore
+
 const milliseconds = (profile: Profile, parts: string[]) => 1000 * parts.reduce((sum, name) => sum + profile[name].seconds, 0); // prettier-ignore
 
 /** Bytes of a weight of selm's. */
@@ -25,7 +27,7 @@ export function decodingSection(results: Results): string {
   });
   const [rate, bandwidth] = [machineRate(results), readRate(results)];
   if (profiles.length < DECODING_PROFILES.length || !rate || !bandwidth) return 'Not measured.';
-  const names = [...new Set(profiles.flatMap(({ profile }) => Object.entries(profile).sort(([, a], [, b]) => b.seconds - a.seconds).map(([name]) => name)))]; // prettier-ignore
+  const names = [...new Set(profiles.flatMap(({ profile }) => longestFirst(profile)))];
   const lines = names.map(
     (name) => `| ${name} | ${profiles.map(({ profile }) => partCell(profile, name)).join(' | ')} |`,
   );

@@ -59,10 +59,10 @@ export class CacheBlock {
     const moves = rows.flatMap((row, to) =>
       row === undefined ? [] : this.copies(row, this.capacity, 0, to, capacity, 0, lengths[to]),
     );
-    moves.sort((a, b) => a.from - b.from);
+    const inPlace = withinMemory(moves);
     const size = rows.length * heads * capacity * width;
     for (const [name, data] of this.tensors) {
-      if (size <= data.length) moveWithin(data, moves);
+      if (size <= data.length) for (const { from, to, count } of inPlace) data.copyWithin(to, from, from + count);
       else {
         const larger = this.room(data.length === 0 ? size : size + rows.length * heads * ROOM * width);
         copy(larger, data, moves);
@@ -141,12 +141,12 @@ function copy(target: Bits, source: Bits, moves: Move[]): void {
 }
 
 /**
- * Moves pieces within their memory, none onto one that is still to be moved: what goes down begins at the bottom, what goes up at
- * the top.
- * @param moves ascending, before and after
+ * Moves in an order in which none goes onto numbers that are still to be moved: what goes down begins at the bottom, what goes up
+ * at the top. Their places ascend alike, before and after.
  */
-function moveWithin(data: Bits, moves: Move[]): void {
-  const down = moves.filter(({ from, to }) => to < from);
-  const up = moves.filter(({ from, to }) => to > from).reverse();
-  for (const { from, to, count } of [...down, ...up]) data.copyWithin(to, from, from + count);
+function withinMemory(moves: Move[]): Move[] {
+  const ascending = moves.toSorted((a, b) => a.from - b.from);
+  const down = ascending.filter(({ from, to }) => to < from);
+  const up = ascending.filter(({ from, to }) => to > from).reverse();
+  return [...down, ...up];
 }

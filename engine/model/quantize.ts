@@ -88,11 +88,7 @@ export function signedProductsAreExact(): boolean {
 }
 
 /** @param signed as which integers they are stored: products are the same */
-export function quantizedConstant(
-  g: Graph,
-  matrix: QuantizedMatrix,
-  signed = signedProductsAreExact(),
-): QuantizedWeight {
+export function quantizedConstant(g: Graph, matrix: QuantizedMatrix, signed: boolean): QuantizedWeight {
   const { values, rows, columns } = matrix;
   const shape = [columns, rows];
   return {
@@ -118,6 +114,7 @@ const MOST_BYTES = 1.9e9;
  * @throws InputError when they are more than a graph can hold
  */
 export function quantizedWeights(g: Graph, model: ModelFiles): (name: string) => QuantizedWeight {
+  const signed = signedProductsAreExact();
   const known = new Map<string, QuantizedWeight>();
   let total = 0;
   return (name) => {
@@ -129,7 +126,7 @@ export function quantizedWeights(g: Graph, model: ModelFiles): (name: string) =>
     if (total > MOST_BYTES) {
       throw new InputError(`${model.folder} is too large for weights: q8, which takes models of up to ${MOST_BYTES / 1e9} GB in 8 bits; leave weights at f32.`); // prettier-ignore
     }
-    const weight = quantizedConstant(g, quantize(readTensorF32(entry), rows, columns));
+    const weight = quantizedConstant(g, quantize(readTensorF32(entry), rows, columns), signed);
     known.set(name, weight);
     return weight;
   };
