@@ -117,12 +117,13 @@ export function packedWeights(g: Graph, model: TensorFiles, type: FloatType): (n
   return eachOnce(model, (entry) => ops.cast(g, storedWeight(g, entry), type));
 }
 
-function eachOnce({ tensors }: TensorFiles, make: (entry: TensorEntry) => Tensor): (name: string) => Tensor {
-  const known = new Map<string, Tensor>();
+/** What is made of the model's tensors by their names, each when it is first asked for. */
+export function eachOnce<T>({ tensors }: TensorFiles, make: (entry: TensorEntry) => T): (name: string) => T {
+  const known = new Map<string, T>();
   return (name) => {
-    const tensor = known.get(name) ?? make(tensors.get(name)!);
-    known.set(name, tensor);
-    return tensor;
+    const made = known.get(name) ?? make(tensors.get(name)!);
+    known.set(name, made);
+    return made;
   };
 }
 

@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
 import * as ops from '../graph/ops.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
-import type { ModelFiles } from './parameters.ts';
+import { eachOnce, type ModelFiles } from './parameters.ts';
 import { rotate, rotatedRows } from './rotation.ts';
 import { readTensorF32 } from './safetensors.ts';
 
@@ -115,21 +115,15 @@ const MOST_BYTES = 1.9e9;
  */
 export function quantizedWeights(g: Graph, model: ModelFiles): (name: string) => QuantizedWeight {
   const signed = signedProductsAreExact();
-  const known = new Map<string, QuantizedWeight>();
   let total = 0;
-  return (name) => {
-    const existing = known.get(name);
-    if (existing) return existing;
-    const entry = model.tensors.get(name)!;
+  return eachOnce(model, (entry) => {
     const [rows, columns] = entry.shape;
     total += rows * columns;
     if (total > MOST_BYTES) {
       throw new InputError(`${model.folder} is too large for weights: q8, which takes models of up to ${MOST_BYTES / 1e9} GB in 8 bits; leave weights at f32.`); // prettier-ignore
     }
-    const weight = quantizedConstant(g, quantize(readTensorF32(entry), rows, columns), signed);
-    known.set(name, weight);
-    return weight;
-  };
+    return quantizedConstant(g, quantize(readTensorF32(entry), rows, columns), signed);
+  });
 }
 
 /** Rotated activations in 8 bits: x H = (integers - zero) * scales. */
