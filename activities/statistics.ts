@@ -48,7 +48,7 @@ export function bootstrapInterval(resampled: Float64Array, confidence = 0.95): I
 }
 
 /** The quantile of sorted values, linear between neighbours (numpy's default). */
-function quantile(sorted: Float64Array, q: number): number {
+export function quantile(sorted: Float64Array, q: number): number {
   const at = q * (sorted.length - 1);
   const below = Math.floor(at);
   return sorted[below] + (at - below) * (sorted[Math.min(below + 1, sorted.length - 1)] - sorted[below]);

@@ -68,11 +68,11 @@ const LENGTH_PROMPT = 64;
 const large: WorkSize = { model: 'large', prompts: 4, newTokens: 16, preferences: 4, batchSize: 4, promptTokens: 64, responseTokens: [128, 128] }; // prettier-ignore
 
 export const CASES: Case[] = [
-  { name: 'matmul', task: 'matmul', size: { model }, sides: both, repeats: 2 },
-  { name: 'optimize', task: 'optimize', size: training, sides: both, repeats: 2 },
+  { name: 'matmul', task: 'matmul', size: { model }, sides: both, repeats: 3 },
+  { name: 'optimize', task: 'optimize', size: training, sides: both, repeats: 3 },
   { name: 'optimize, profiled', task: 'profile', size: training, sides: ['selm'], repeats: 1 },
-  { name: 'optimize, reference given', task: 'precomputed', size: training, sides: both, repeats: 1 },
-  { name: 'optimize, all weights of the quickstart', task: 'optimize', size: small, sides: both, repeats: 2 },
+  { name: 'optimize, reference given', task: 'precomputed', size: training, sides: both, repeats: 3 },
+  { name: 'optimize, all weights of the quickstart', task: 'optimize', size: small, sides: both, repeats: 3 },
   sampled(16, 3),
   sampled(16, 1, { newTokens: 256 }, ', 256 tokens'),
   sampled(64, 3),
@@ -84,10 +84,10 @@ export const CASES: Case[] = [
   ),
   ...DECODING_PROFILES.map(({ name, size }) => selm(name, 'profile', size)),
   selm('4 samples a prompt', 'decode', fourSamples, 3),
-  selm('4 samples a prompt, unshared', 'decode', unshared, 2),
+  selm('4 samples a prompt, unshared', 'decode', unshared, 3),
   { name: 'score', task: 'score', size: { model, preferences: 32 }, sides: both, repeats: 1 },
-  { name: 'round of the quickstart', task: 'round', size: { model: 'quickstart' }, sides: ['selm'], repeats: 1, round: 'quickstart' }, // prettier-ignore
-  { name: 'round of SmolLM2', task: 'round', size: { model }, sides: ['selm'], repeats: 1, round: 'smollm2' },
+  { name: 'round of the quickstart', task: 'round', size: { model: 'quickstart' }, sides: ['selm'], repeats: 3, round: 'quickstart' }, // prettier-ignore
+  { name: 'round of SmolLM2', task: 'round', size: { model }, sides: ['selm'], repeats: 3, round: 'smollm2' },
   selm('growth, sample', 'decode', grownSample),
   selm('growth, sample, twice the prompts', 'decode', { ...grownSample, prompts: 32 }),
   selm('growth, sample, twice the tokens', 'decode', { ...grownSample, newTokens: 128 }),

@@ -3,7 +3,7 @@ import { DECODING_PROFILES } from './cases.ts';
 import { number } from './cells.ts';
 import { TIMES } from './goals.ts';
 import { totalSeconds, type Profile } from './profile.ts';
-import { decodeRate, figure, machineRate, rate as rateOf, readRate, type Results } from './results.ts';
+import { decodeRate, figure, machineRate, promptSeconds, rate as rateOf, readRate, type Results } from './results.ts';
 
 /** Milliseconds and share of a part of a step of decoding. */
 function partCell(profile: Profile, name: string): string {
@@ -23,7 +23,7 @@ const BYTES = { f32: 4, q8_0: 1 };
 export function decodingSection(results: Results): string {
   const profiles = DECODING_PROFILES.flatMap(({ name, of, size }) => {
     const profile = results.cases.find((result) => result.name === name)?.sides.selm?.runs[0]?.profile;
-    return profile ? [{ of, rows: size.prompts! * (size.samplesPerPrompt ?? 1), profile }] : [];
+    return profile ? [{ of, size, rows: size.prompts! * (size.samplesPerPrompt ?? 1), profile }] : [];
   });
   const [rate, bandwidth] = [machineRate(results), readRate(results)];
   if (profiles.length < DECODING_PROFILES.length || !rate || !bandwidth) return 'Not measured.';
@@ -31,7 +31,7 @@ export function decodingSection(results: Results): string {
   const lines = names.map(
     (name) => `| ${name} | ${profiles.map(({ profile }) => partCell(profile, name)).join(' | ')} |`,
   );
-  const bounds = profiles.map(({ of, rows, profile }) => {
+  const bounds = profiles.map(({ of, size, rows, profile }) => {
     const format = of.endsWith('q8_0') ? 'q8_0' : 'f32';
     const layers = ['linear layers', 'output layer'];
     const flops = layers.reduce((sum, name) => sum + profile[name].flops, 0);
@@ -39,6 +39,8 @@ export function decodingSection(results: Results): string {
     const reading = ((BYTES[format] * flops) / 2 / rows / bandwidth) * 1e-6;
     const other = figure(results, of, 'llama.cpp', decodeRate);
     const generate = format === 'f32' ? figure(results, `sample ${rows}`, 'pytorch', rateOf) : undefined;
+    const apart = figure(results, `${of}, unshared`, 'selm', rateOf);
+    const prompts = figure(results, of, 'selm', promptSeconds);
     const step = (perSecond: number) => number((rows / perSecond) * 1000, 1, ' ms');
     return `- ${[
       `**${of}**: linear and output layers take ${number(milliseconds(profile, layers), 1, ' ms')}, attention's products ${number(milliseconds(profile, ['attention, products']), 1, ' ms')}`,
@@ -46,6 +48,7 @@ export function decodingSection(results: Results): string {
       format === 'f32' && `multiplying ${number((flops / rate) * 1e-6, 1, ' ms')} at ${number(rate, 0)} GFLOP/s`,
       other && `${TIMES.llamaCpp[format]} times llama.cpp's rate is a step of ${step(TIMES.llamaCpp[format] * other)}`,
       of.startsWith('decode') && generate && `${TIMES.transformers} times transformers' with IFEval's prompts is one of ${step(TIMES.transformers * generate)}, what the prompts take included`,
+      apart && prompts && `${TIMES.apart} times the rate of separate prompts is a step of ${step(TIMES.apart * apart)}, of which what the prompts take is ${number((prompts * 1000) / size.newTokens!, 1, ' ms')}`,
     ].filter(Boolean).join('; ')}.`;
   }); // prettier-ignore
   return `A step is one token of every row; what the prompts take is left out. ONNX Runtime's own account takes time itself, more than half as
@@ -73,7 +76,9 @@ float32, so with 64 rows attention takes about as long as all weights, and with 
 - Keys turned beforehand: 8.1 ms, not 8.8, without what turning them costs. Not kept.
 - Prompt and past as one block of keys where a prompt has one sample: no faster, as the block is laid out anew while it grows. Not kept.
 - Runs of 16 tokens, not 32, and prompts 512 tokens at a time, not 4,096: 64 prompts in 11.7 s, not 13.1. Kept.
-- Huge pages (\`glibc.malloc.hugetlb=1\`): products with 64 rows 8 % faster, memory touched for the first time slower; no gain in all. Not kept.
+- Huge pages (\`glibc.malloc.hugetlb=1\`): products with 64 rows 8 % faster, memory touched for the first time slower; no gain in all. With
+  freed memory kept as well (\`mmap_threshold\`, \`trim_threshold\`), three turns of each: no more than repeats stray, and 2.2 GB more with
+  1.1 billion weights. Not kept.
 
 | ms a step (share) | ${profiles.map(({ of }) => of).join(' | ')} |
 | --- |${' ---: |'.repeat(profiles.length)}

@@ -11,7 +11,7 @@ export function describe(results: Results): string {
   return `# Performance
 
 Written by \`npm run bench\`: ${results.machine}, ${results.threads} threads; ${versions}. Each measurement is a process of its own, the sides
-in turns on the same tokens; figures are of the fastest of the repeats in [bench/results.json](../bench/results.json). The model is
+in turns on the same tokens; figures are medians of the repeats in [bench/results.json](../bench/results.json). The model is
 SmolLM2-135M-Instruct in float32 where nothing else is said. Large float32 matrices are multiplied at ${number(machineRate(results), 0)} GFLOP/s here.
 
 ## Goals

@@ -1,4 +1,5 @@
 /** What bench/results.json holds, and the figures that the page and its goals take from it. */
+import { quantile } from '../activities/statistics.ts';
 import type { Agreement } from './agreement.ts';
 import type { Side } from './cases.ts';
 import type { Measurement } from './measurement.ts';
@@ -24,10 +25,7 @@ export interface Results {
   cases: CaseResult[];
 }
 
-/**
- * A figure of a case's side, of its fastest run: whatever else a machine does makes a run slower, never faster. Undefined where
- * it was not measured.
- */
+/** A figure of a case's side: the median of its runs. Undefined where it was not measured. */
 export function figure(
   results: Results,
   name: string,
@@ -35,8 +33,8 @@ export function figure(
   of: (run: Measurement) => number | undefined,
 ): number | undefined {
   const runs = results.cases.find((result) => result.name === name)?.sides[side]?.runs ?? [];
-  const [fastest] = runs.toSorted((a, b) => a.seconds - b.seconds);
-  return fastest && of(fastest);
+  const values = Float64Array.from(runs.flatMap((run) => of(run) ?? [])).sort();
+  return values.length > 0 ? quantile(values, 0.5) : undefined;
 }
 
 export const seconds = (run: Measurement) => run.seconds;
@@ -45,15 +43,18 @@ export const gigabytes = (run: Measurement) => (run.peakMegabytes * 2 ** 20) / 1
 export const rate = (run: Measurement) => run.tokens && run.tokens / run.seconds;
 export const decodeRate = (run: Measurement) =>
   run.decodedTokens && run.decodeSeconds && run.decodedTokens / run.decodeSeconds;
+/** What the prompts took, with one token each. */
+export const promptSeconds = (run: Measurement) => run.decodeSeconds && run.seconds - run.decodeSeconds;
 
 /** a / b, where both are known. */
 export const ratio = (a: number | undefined, b: number | undefined) =>
   a !== undefined && b !== undefined ? a / b : undefined;
 
-/** The largest rate at which either library multiplied large matrices here, in GFLOP/s. */
+/** The rate at which large matrices are multiplied here, in GFLOP/s: of the library that is faster at it. */
 export function machineRate(results: Results): number | undefined {
-  const sides = Object.values(results.cases.find(({ name }) => name === 'matmul')?.sides ?? {});
-  const rates = sides.flatMap(({ runs }) => runs.map((run) => run.gigaflops!));
+  const rates = (['selm', 'pytorch'] as const).flatMap(
+    (side) => figure(results, 'matmul', side, (run) => run.gigaflops) ?? [],
+  );
   return rates.length > 0 ? Math.max(...rates) : undefined;
 }
 
