@@ -1,4 +1,5 @@
 /** The bench's results as a page: every figure is of the results. */
+import { quantile } from '../activities/statistics.ts';
 import { CASES, type Case, type Side } from './cases.ts';
 import { number, percent } from './cells.ts';
 import { decodingSection } from './decoding-section.ts';
@@ -34,7 +35,7 @@ ${growthSection(results)}
 
 ## Measurements
 
-| | side | runs | seconds | tokens/s | decoding alone, tokens/s | peak memory | |
+| | side | runs | seconds (least – most) | tokens/s | decoding alone, tokens/s | peak memory | |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |
 ${CASES.flatMap((given) => rows(results, given)).join('\n')}
 
@@ -131,6 +132,14 @@ function rows(results: Results, { name, sides }: Case): string[] {
   return result ? sides.map((side) => row(results, result, side)) : [];
 }
 
+/** The median, and the least and the most of several. */
+function spread(seconds: number[]): string {
+  const sorted = Float64Array.from(seconds).sort();
+  if (sorted.length === 0) return '';
+  const middle = number(quantile(sorted, 0.5), 2);
+  return sorted.length > 1 ? `${middle} (${number(sorted[0], 2)} – ${number(sorted.at(-1), 2)})` : middle;
+}
+
 function row(results: Results, { name, sides, agreement }: CaseResult, side: Side): string {
   const { runs = [], missing } = sides[side] ?? {};
   const of = (what: Parameters<typeof figure>[3]) => figure(results, name, side, what);
@@ -141,6 +150,6 @@ function row(results: Results, { name, sides, agreement }: CaseResult, side: Sid
     side === 'selm' && agreement?.of !== undefined && `${agreement.same} of ${agreement.of} answers as the peer's`,
     side === 'selm' && agreement?.largestDifference !== undefined && `values to ${agreement.largestDifference.toExponential(1)}`, // prettier-ignore
   ];
-  const cells = [name, side, runs.length, number(of(seconds), 2), number(of(rate), 0), number(of(decodeRate), 0), number(of(memory), 0, ' MB'), remarks.filter(Boolean).join('; ')]; // prettier-ignore
+  const cells = [name, side, runs.length, spread(runs.map(seconds)), number(of(rate), 0), number(of(decodeRate), 0), number(of(memory), 0, ' MB'), remarks.filter(Boolean).join('; ')]; // prettier-ignore
   return `| ${cells.join(' | ')} |`;
 }
