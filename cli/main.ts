@@ -1,37 +1,41 @@
 /** `selm`: the command line. One file a subcommand; bad usage and bad input end with one sentence and exit code 2. */
 import { Command, CommanderError } from 'commander';
-import { chatCommand } from './chat.ts';
-import { deployCommand } from './deploy.ts';
 import { exitCodeOf, report } from './errors.ts';
-import { diagnoseCommand } from './diagnose.ts';
-import { doctorCommand } from './doctor.ts';
-import { evaluateCommand } from './evaluate.ts';
-import { exportCommand } from './export.ts';
-import { gcCommand } from './gc.ts';
-import { ifevalCommand } from './ifeval.ts';
-import { labelCommand } from './label.ts';
-import { mtBenchCommand } from './mt-bench.ts';
-import { optimizeCommand } from './optimize.ts';
-import { pauseCommand } from './pause.ts';
-import { resumeCommand } from './resume.ts';
-import { policiesCommand } from './policies.ts';
-import { reportCommand } from './report.ts';
-import { retryCommand } from './retry.ts';
-import { runCommand } from './run.ts';
-import { sampleCommand } from './sample.ts';
-import { scheduleCommand } from './schedule.ts';
-import { scoreCommand } from './score.ts';
-import { serveCommand } from './serve.ts';
-import { sftCommand } from './sft.ts';
-import { skipCommand } from './skip.ts';
-import { startCommand } from './start.ts';
-import { statusCommand } from './status.ts';
-import { stopCommand } from './stop.ts';
-import { uiCommand } from './ui.ts';
-import { verifyCommand } from './verify.ts';
-import { watchCommand } from './watch.ts';
-import { winrateCommand } from './winrate.ts';
-import { workerCommand } from './worker.ts';
+
+/** In the order of the help. */
+const commands: Record<string, () => Promise<Command>> = {
+  run: async () => (await import('./run.ts')).runCommand(),
+  start: async () => (await import('./start.ts')).startCommand(),
+  status: async () => (await import('./status.ts')).statusCommand(),
+  watch: async () => (await import('./watch.ts')).watchCommand(),
+  retry: async () => (await import('./retry.ts')).retryCommand(),
+  skip: async () => (await import('./skip.ts')).skipCommand(),
+  stop: async () => (await import('./stop.ts')).stopCommand(),
+  pause: async () => (await import('./pause.ts')).pauseCommand(),
+  resume: async () => (await import('./resume.ts')).resumeCommand(),
+  report: async () => (await import('./report.ts')).reportCommand(),
+  ui: async () => (await import('./ui.ts')).uiCommand(),
+  schedule: async () => (await import('./schedule.ts')).scheduleCommand(),
+  policies: async () => (await import('./policies.ts')).policiesCommand(),
+  verify: async () => (await import('./verify.ts')).verifyCommand(),
+  gc: async () => (await import('./gc.ts')).gcCommand(),
+  worker: async () => (await import('./worker.ts')).workerCommand(),
+  deploy: async () => (await import('./deploy.ts')).deployCommand(),
+  doctor: async () => (await import('./doctor.ts')).doctorCommand(),
+  sample: async () => (await import('./sample.ts')).sampleCommand(),
+  score: async () => (await import('./score.ts')).scoreCommand(),
+  diagnose: async () => (await import('./diagnose.ts')).diagnoseCommand(),
+  label: async () => (await import('./label.ts')).labelCommand(),
+  optimize: async () => (await import('./optimize.ts')).optimizeCommand(),
+  evaluate: async () => (await import('./evaluate.ts')).evaluateCommand(),
+  winrate: async () => (await import('./winrate.ts')).winrateCommand(),
+  ifeval: async () => (await import('./ifeval.ts')).ifevalCommand(),
+  'mt-bench': async () => (await import('./mt-bench.ts')).mtBenchCommand(),
+  sft: async () => (await import('./sft.ts')).sftCommand(),
+  chat: async () => (await import('./chat.ts')).chatCommand(),
+  serve: async () => (await import('./serve.ts')).serveCommand(),
+  export: async () => (await import('./export.ts')).exportCommand(),
+};
 
 const program = new Command('selm')
   .description('Durable online alignment of language models (SELM, arXiv 2405.19332).')
@@ -40,39 +44,10 @@ const program = new Command('selm')
   })
   .exitOverride();
 
-for (const command of [
-  runCommand(),
-  startCommand(),
-  statusCommand(),
-  watchCommand(),
-  retryCommand(),
-  skipCommand(),
-  stopCommand(),
-  pauseCommand(),
-  resumeCommand(),
-  reportCommand(),
-  uiCommand(),
-  scheduleCommand(),
-  policiesCommand(),
-  verifyCommand(),
-  gcCommand(),
-  workerCommand(),
-  deployCommand(),
-  doctorCommand(),
-  sampleCommand(),
-  scoreCommand(),
-  diagnoseCommand(),
-  labelCommand(),
-  optimizeCommand(),
-  evaluateCommand(),
-  winrateCommand(),
-  ifevalCommand(),
-  mtBenchCommand(),
-  sftCommand(),
-  chatCommand(),
-  serveCommand(),
-  exportCommand(),
-]) {
+// Most of a short command's time is loading modules: those of other commands are not needed, unless all are to be listed.
+const asked = process.argv[2];
+const wanted = Object.hasOwn(commands, asked) ? [asked] : Object.keys(commands);
+for (const command of await Promise.all(wanted.map((name) => commands[name]()))) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 
