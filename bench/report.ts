@@ -1,5 +1,4 @@
 /** The bench's results as a page: every figure is of the results. */
-import { quantile } from '../activities/statistics.ts';
 import { CASES, type Case, type Side } from './cases.ts';
 import { number, percent } from './cells.ts';
 import { decodingSection } from './decoding-section.ts';
@@ -132,13 +131,9 @@ function rows(results: Results, { name, sides }: Case): string[] {
   return result ? sides.map((side) => row(results, result, side)) : [];
 }
 
-/** The median, and the least and the most of several. */
-function spread(seconds: number[]): string {
-  const sorted = Float64Array.from(seconds).sort();
-  if (sorted.length === 0) return '';
-  const middle = number(quantile(sorted, 0.5), 2);
-  return sorted.length > 1 ? `${middle} (${number(sorted[0], 2)} – ${number(sorted.at(-1), 2)})` : middle;
-}
+/** How far several runs stray. */
+const spread = (all: number[]) =>
+  all.length > 1 ? ` (${number(Math.min(...all), 2)} – ${number(Math.max(...all), 2)})` : '';
 
 function row(results: Results, { name, sides, agreement }: CaseResult, side: Side): string {
   const { runs = [], missing } = sides[side] ?? {};
@@ -150,6 +145,6 @@ function row(results: Results, { name, sides, agreement }: CaseResult, side: Sid
     side === 'selm' && agreement?.of !== undefined && `${agreement.same} of ${agreement.of} answers as the peer's`,
     side === 'selm' && agreement?.largestDifference !== undefined && `values to ${agreement.largestDifference.toExponential(1)}`, // prettier-ignore
   ];
-  const cells = [name, side, runs.length, spread(runs.map(seconds)), number(of(rate), 0), number(of(decodeRate), 0), number(of(memory), 0, ' MB'), remarks.filter(Boolean).join('; ')]; // prettier-ignore
+  const cells = [name, side, runs.length, number(of(seconds), 2) + spread(runs.map(seconds)), number(of(rate), 0), number(of(decodeRate), 0), number(of(memory), 0, ' MB'), remarks.filter(Boolean).join('; ')]; // prettier-ignore
   return `| ${cells.join(' | ')} |`;
 }
