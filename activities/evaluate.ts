@@ -198,11 +198,15 @@ async function readJudged(store: ArtifactStore, labels: Address[], side?: 'again
     labels.map(async (shard) => {
       const { responses, against } = (await store.manifest(shard)).recipe.inputs as Record<string, Address>;
       const answered = await readShards(store, [side ? (against ?? responses) : responses]);
-      return judgedAnswers(answered, await readLabels(store, shard));
+      return judgedAnswers(answered, await readLabels(store, shard), side && against !== undefined ? 1 : 0);
     }),
   );
   return shards.flat();
 }
 
-export const judgedAnswers = <R extends AnsweredRecord>(answered: R[], labels: LabelRecord[]): JudgedAnswer<R>[] =>
-  answered.map((record, i) => ({ record, verdict: verdictOn(labels[i], record.responses[0].text) }));
+/** @param candidate which of the labeled candidates the answers are: 1 for those of the opponent, where the two were judged together */
+export const judgedAnswers = <R extends AnsweredRecord>(
+  answered: R[],
+  labels: LabelRecord[],
+  candidate: 0 | 1 = 0,
+): JudgedAnswer<R>[] => answered.map((record, i) => ({ record, verdict: verdictOn(labels[i], candidate)! }));

@@ -8,6 +8,7 @@ import { optimize } from './optimize.ts';
 import { prefer } from './prefer.ts';
 import { prepare } from './prepare.ts';
 import { publish } from './publish.ts';
+import { reference } from './reference.ts';
 import { release } from './release.ts';
 import { sample } from './sample.ts';
 import { score } from './score.ts';
@@ -20,7 +21,7 @@ const sharedSteps = { sample, label, judge };
 /** Steps that read and write files, or ask servers, without a model. */
 export const controlSteps = { prepare, ...sharedSteps, unloadAdapter, prefer, evaluate, publish, release };
 /** Steps that need the engine. */
-export const modelSteps = { score, optimize, ...sharedSteps };
+export const modelSteps = { score, reference, optimize, ...sharedSteps };
 
 type Activity<S> = S extends Step<infer Input, infer Output> ? (input: Input) => Promise<Output & Spent> : never;
 export type ActivitiesOf<Steps> = { [Name in keyof Steps]: Activity<Steps[Name]> };

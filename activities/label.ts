@@ -7,8 +7,7 @@ import { readJsonl, writeJsonl } from '../data/jsonl.ts';
 import { labelRecordSchema, type LabelRecord } from '../data/records.ts';
 import type { CallOptions } from '../engine/jobs.ts';
 import { createLabeler, type LabelSettings } from '../labelers/index.ts';
-import type { Candidates } from '../labelers/labeler.ts';
-import { candidatesOf, firstAnswers, judge as judgeRows } from '../labelers/labels.ts';
+import { candidatesOf, firstAnswers, judge as judgeRows, type CandidateSet } from '../labelers/labels.ts';
 import { isComparative, needsEngine } from '../labelers/needs.ts';
 import { isJudged } from '../labelers/preferences.ts';
 import { readShards } from './sample.ts';
@@ -19,9 +18,11 @@ export interface LabelInput {
   label: LabelSettings;
   /** Of labelers that compute on the engine. */
   threads: number;
+  /** Set where answers that were cut at the length limit are no candidates. */
+  truncated?: 'drop';
 }
 
-export interface JudgeInput extends LabelInput {
+export interface JudgeInput extends Omit<LabelInput, 'truncated'> {
   /** Another policy's answers to the same prompts, to be judged together with these: for labelers that only compare. */
   against?: Address;
 }
@@ -39,7 +40,7 @@ const LABELS = 'labels.jsonl';
 /** Every answer of a shard, and the data set's own: what preferences are made of. */
 export const label: Step<LabelInput, StepResult<LabelSummary>> = (rooms, input, options) =>
   makeLabels(rooms, 'label', input, options, async () =>
-    (await readShards(rooms.store, [input.responses])).map(candidatesOf),
+    (await readShards(rooms.store, [input.responses])).map((row) => candidatesOf(row, input.truncated)),
   );
 
 /** The first answers of a shard: what a policy is measured by. */
@@ -59,13 +60,13 @@ export const judge: Step<JudgeInput, StepResult<LabelSummary>> = (rooms, input, 
 async function makeLabels(
   { store, engine, cacheFolder }: Rooms,
   step: string,
-  { responses, against, label, threads }: JudgeInput,
+  { responses, against, label, truncated, threads }: LabelInput & JudgeInput,
   options: CallOptions,
-  read: () => Promise<Candidates[]>,
+  read: () => Promise<CandidateSet[]>,
 ): Promise<StepResult<LabelSummary>> {
   const labeler = await createLabeler(label, { engine, cacheFolder, threads });
   const { identity } = labeler;
-  const parameters = { label, ...(identity && { identity }), ...(needsEngine(label) && { threads }) };
+  const parameters = { label, truncated, ...(identity && { identity }), ...(needsEngine(label) && { threads }) };
   const inputs = { responses, ...(against !== undefined && { against }) };
   return runStep({ store }, 'labels', { step, parameters, inputs, seed: 0 }, async (folder) => {
     const { labels, counts } = await judgeRows(await read(), labeler, isComparative(label), options);

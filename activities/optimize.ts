@@ -6,14 +6,18 @@ import { writeJsonl } from '../data/jsonl.ts';
 import type { CallOptions, Progress, TrainMetrics } from '../engine/jobs.ts';
 import type { ObjectiveSettings, TrainingSettings } from '../engine/settings.ts';
 import type { Device } from '../engine/target.ts';
+import type { PreferenceCounts } from '../engine/training/preference-tokens.ts';
 import { PREFERENCES } from './prefer.ts';
 import { ADAPTER, MODEL, nameBase, openPolicyArtifact, writeBase } from './policy.ts';
+import { REFERENCE_LOGPS } from './reference.ts';
 import { runStep, type Step, type StepResult } from './step.ts';
 
 export interface OptimizeInput {
   /** Where training starts; also the reference policy. */
   policy: Address;
   preferences: Address;
+  /** Made by `reference`, one artifact a shard; none for an objective without a reference policy. */
+  reference: Address[];
   objective: ObjectiveSettings;
   training: TrainingSettings;
   seed: number;
@@ -26,14 +30,16 @@ export interface OptimizeSummary {
   steps: number;
   /** Means over the last tenth of the steps. */
   metrics: Record<string, number>;
+  /** What became of the preferences. */
+  rows: PreferenceCounts;
 }
 
 export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms, input, options) => {
-  const { policy, preferences, objective, training, seed, threads, device, checkpointSeconds } = input;
+  const { policy, preferences, reference, objective, training, seed, threads, device, checkpointSeconds } = input;
   const recipe = {
     step: 'optimize',
     parameters: { objective, training, threads, device },
-    inputs: { policy, preferences },
+    inputs: { policy, preferences, reference },
     seed,
   };
   return runStep(rooms, 'policy', recipe, async (folder, key) => {
@@ -42,7 +48,7 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
     const start = { ...opened, device };
     const job = {
       policy: start,
-      reference: start,
+      reference: { logpFiles: await filesOf(rooms.store, reference) },
       rows: join(await rooms.store.open(preferences), PREFERENCES),
       objective,
       training,
@@ -51,9 +57,12 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
       outDir: join(folder, training.full ? MODEL : ADAPTER),
       checkpoint: { dir: checkpoints, everySeconds: checkpointSeconds },
     };
-    const { steps, metrics, damagedCheckpoints } = await keepingCheckpoints(rooms.store, key, options, (kept) =>
-      rooms.engine.run('optimize', job, kept),
-    );
+    const {
+      steps,
+      metrics,
+      preferences: rows,
+      damagedCheckpoints,
+    } = await keepingCheckpoints(rooms.store, key, options, (kept) => rooms.engine.run('optimize', job, kept));
     for (const damaged of damagedCheckpoints) {
       console.warn(`Checkpoint ${damaged} was damaged: its steps have been done again.`);
     }
@@ -62,9 +71,12 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
     await writeJsonl(join(folder, 'metrics.jsonl'), timeless);
     await writeBase(folder, base);
     if (!training.full) await nameBase(job.outDir, base);
-    return { steps, metrics: meanOfLast(timeless) };
+    return { steps, metrics: meanOfLast(timeless), rows: rows! };
   });
 };
+
+const filesOf = (store: ArtifactStore, shards: Address[]) =>
+  Promise.all(shards.map(async (shard) => join(await store.open(shard), REFERENCE_LOGPS)));
 
 /** Keeps each checkpoint in the store before the progress that names it is told. */
 async function keepingCheckpoints<Result>(

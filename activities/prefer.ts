@@ -1,10 +1,14 @@
 /** prefer: the labels of a round become preferences. */
 import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
+import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
-import { preferencesOf, sumStats, type LabelStats } from '../labelers/preferences.ts';
+import { loadTokenizer, type ModelTokenizer } from '../engine/model/tokenizer.ts';
+import { preferencesOf, sumStats, type LabelStats, type PreferenceOptions } from '../labelers/preferences.ts';
+import type { Truncated } from '../labelers/truncated.ts';
 import { readLabels, type LabelSummary } from './label.ts';
+import { openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import { readShards } from './sample.ts';
 import { readSummary, runStep, type Step, type StepResult } from './step.ts';
 
@@ -13,23 +17,28 @@ export interface PreferInput {
   labels: Address[];
   /** Another policy's answers to the same prompts, by shard: where the reference responses are from, if not of the labeled answers. */
   references?: Address[];
+  truncated: Truncated;
 }
 
 export const PREFERENCES = 'preferences.jsonl';
 
-export const prefer: Step<PreferInput, StepResult<LabelStats>> = ({ store }, { labels, references }) => {
+export const prefer: Step<PreferInput, StepResult<LabelStats>> = ({ store }, { labels, references, truncated }) => {
   const inputs = { labels, ...(references && { references }) };
-  const recipe = { step: 'prefer', parameters: {}, inputs, seed: 0 };
+  const recipe = { step: 'prefer', parameters: { truncated }, inputs, seed: 0 };
   return runStep({ store }, 'preferences', recipe, async (folder) => {
     const parts: LabelStats[] = [];
     // Shard by shard: a step's answers may be more than fits into memory.
     const preferences = async function* () {
       for (const [i, shard] of labels.entries()) {
         const { recipe: made } = await store.manifest(shard);
-        const answered = await readShards(store, [made.inputs['responses'] as Address]);
+        const responses = made.inputs['responses'] as Address;
+        const answered = await readShards(store, [responses]);
+        const hasOwn = answered.some(({ chosen, rejected }) => chosen !== undefined || rejected !== undefined);
+        const encode = hasOwn ? await encoderOf(store, responses) : undefined;
         const { counts } = await readSummary<LabelSummary>(store, shard);
         const others = references ? await readShards(store, [references[i]]) : answered;
-        const part = preferencesOf(answered, { labels: await readLabels(store, shard), counts }, others);
+        const labeled = { labels: await readLabels(store, shard), counts };
+        const part = preferencesOf(answered, labeled, others, { truncated, ...(encode && { encode }) });
         parts.push(part.stats);
         yield* part.preferences;
       }
@@ -40,6 +49,17 @@ export const prefer: Step<PreferInput, StepResult<LabelStats>> = ({ store }, { l
     return stats;
   });
 };
+
+/** Encodes the data set's own responses as the policy that has sampled these answers reads them. */
+async function encoderOf(store: ArtifactStore, responses: Address): Promise<PreferenceOptions['encode']> {
+  const { recipe } = await store.manifest(responses);
+  const { policy } = await openPolicyArtifact(store, recipe.inputs['policy'] as Address, TOKENIZER_FILES);
+  const tokenizer: ModelTokenizer = loadTokenizer(policy.model);
+  return ({ prompt, tools }, text) => {
+    const { prompt: ids, responses: [response], isPrefix } = tokenizer.encodeExchange(prompt, [text], { tools }); // prettier-ignore
+    return { prompt: ids, response, isPrefix };
+  };
+}
 
 function noPreference({ rows, dropped }: LabelStats): string {
   const advice =

@@ -7,6 +7,7 @@ import { evaluate } from './evaluate.ts';
 import { judge, label } from './label.ts';
 import { optimize } from './optimize.ts';
 import { prefer } from './prefer.ts';
+import { reference } from './reference.ts';
 import { sample } from './sample.ts';
 import { score } from './score.ts';
 import type { Rooms, StepResult } from './step.ts';
@@ -24,6 +25,7 @@ const NEVER = Number.MAX_SAFE_INTEGER;
 const AGAIN: Record<string, Again> = {
   sample: (rooms, recipe, options) => sample(rooms, inputOf(recipe), options),
   score: (rooms, recipe, options) => score(rooms, inputOf(recipe), options),
+  reference: (rooms, recipe, options) => reference(rooms, inputOf(recipe), options),
   optimize: (rooms, recipe, options) => optimize(rooms, { ...inputOf(recipe), checkpointSeconds: NEVER }, options),
   label: (rooms, recipe, options) => label(rooms, inputOf(recipe), options),
   judge: (rooms, recipe, options) => judge(rooms, inputOf(recipe), options),

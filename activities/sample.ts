@@ -4,7 +4,7 @@ import type { Address, Recipe } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { readJsonlRange, writeJsonl } from '../data/jsonl.ts';
 import { readSampled } from '../data/readers.ts';
-import { promptSchema, type SampledRecord } from '../data/records.ts';
+import { promptSchema, type PromptRecord, type SampledRecord } from '../data/records.ts';
 import type { SampleResult } from '../engine/jobs.ts';
 import type { SamplingSettings } from '../engine/settings.ts';
 import type { Device } from '../engine/target.ts';
@@ -45,18 +45,25 @@ export const sample: Step<SampleInput, StepResult<SampleSummary>> = (rooms, inpu
   return runStep(rooms, 'responses', recipe, async (folder) => {
     const rows = await readJsonlRange(join(await rooms.store.open(prompts), PROMPTS), promptSchema, from, to);
     const job = { prompts: rows, settings, seed };
-    const { responses, promptTokens, sampledTokens, divergence }: SampleResult = server
+    const result: SampleResult = server
       ? await sampleServed(rooms.store, policy, server, job, options)
       : await rooms.engine.run('sample', { ...job, threads, policy: { ...(await openPolicyArtifact(rooms.store, policy)).policy, device } }, options); // prettier-ignore
-    await writeJsonl(join(folder, RESPONSES), rows.map((row, i) => ({ ...row, responses: responses[i] }))); // prettier-ignore
+    const { promptIds, sampledTokens, divergence } = result;
+    await writeJsonl(join(folder, RESPONSES), sampledRows(rows, result));
     return {
       prompts: rows.length,
-      promptTokens,
+      promptTokens: promptIds.reduce((total, { length }) => total + length, 0),
       sampledTokens,
       ...(divergence && { klPerToken: divergence.klPerToken }),
     };
   });
 };
+
+/** Prompts with their answers, as files have them. */
+export const sampledRows = (
+  rows: PromptRecord[],
+  { promptIds, responses }: Pick<SampleResult, 'promptIds' | 'responses'>,
+): SampledRecord[] => rows.map((row, i) => ({ ...row, prompt_input_ids: promptIds[i], responses: responses[i] }));
 
 /** Where a server runs is no part of what it answers, nor is how the engine would have computed. */
 function servedParameters(

@@ -18,11 +18,8 @@ import { ChatServer } from '../openai/client.ts';
 import type { SamplerSettings } from '../openai/sampler-settings.ts';
 import { sampleFromServer, type SampledByServer, type TokenizedPrompt } from '../openai/sampler.ts';
 import type { PromptRecord } from '../data/records.ts';
-import { ADAPTER, MODEL, openPolicyArtifact } from './policy.ts';
+import { ADAPTER, MODEL, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import type { Step } from './step.ts';
-
-/** What of a model is read where it is not run. */
-const TOKENIZER_FILES = /^[^/]+\.(json|jinja|model|txt)$/;
 
 /**
  * Has a server answer the prompts by a policy.
@@ -34,7 +31,7 @@ export async function sampleServed(
   server: SamplerSettings,
   { prompts, settings, seed }: { prompts: PromptRecord[]; settings: SamplingSettings; seed: number },
   options: CallOptions,
-): Promise<SampledByServer & { promptTokens: number }> {
+): Promise<SampledByServer & { promptIds: number[][] }> {
   const name = await adapterName(store, policy);
   const { model, adapter } = (await openPolicyArtifact(store, policy, TOKENIZER_FILES)).policy;
   const [tokenizer, config] = [loadTokenizer(model), readModelConfig(model)];
@@ -53,7 +50,7 @@ export async function sampleServed(
   const served = { server: client, tokenizer, ...(load && { load }) };
   return {
     ...(await sampleFromServer(served, tokenized, settings, seed, options)),
-    promptTokens: tokenized.reduce((total, { tokens }) => total + tokens.length, 0),
+    promptIds: tokenized.map(({ tokens }) => tokens),
   };
 }
 

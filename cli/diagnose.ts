@@ -3,7 +3,10 @@ import { Command } from 'commander';
 import { diagnose, type DiagnosedScores, type Diagnosis, type Scale } from '../activities/diagnose.ts';
 import { InputError } from '../data/errors.ts';
 import { readPreferences, readScoreRows } from '../data/readers.ts';
+import type { PreferenceRecord } from '../data/records.ts';
 import type { Policy, ScoreJob } from '../engine/jobs.ts';
+import { loadTokenizer } from '../engine/model/tokenizer.ts';
+import { checkTokens } from '../engine/training/preference-tokens.ts';
 import { objectiveSchema } from '../engine/settings.ts';
 import { adapterFolder } from './names.ts';
 import { percent } from './numbers.ts';
@@ -36,6 +39,7 @@ export function diagnoseCommand(): Command {
       const adapters = await Promise.all(flags.adapter.map(adapterFolder));
       const reference = await policyOf({ model: flags.model, adapter: flags.referenceAdapter });
       const pairs = await readPreferences(flags.preferences);
+      checkTokens(pairs, () => loadTokenizer(model));
       if (pairs.length === 0) throw new InputError(`${flags.preferences} has no rows; give preferences.`);
       const unseen = flags.unseen === undefined ? [] : await readScoreRows(flags.unseen);
       const rows: ScoreJob['rows'] = [...pairs.map(answerOf('chosen')), ...pairs.map(answerOf('rejected')), ...unseen];
@@ -56,15 +60,17 @@ export function diagnoseCommand(): Command {
 }
 
 type Row = Awaited<ReturnType<typeof readPreferences>>[number];
-type TokenizedRow = Extract<Row, { chosen_input_ids: number[] }>;
-const isTokenized = (row: Row): row is TokenizedRow => 'prompt_input_ids' in row;
 
+/** A response with the tokens that it was sampled as, where the row has them. */
 const answerOf =
   (role: 'chosen' | 'rejected') =>
-  (row: Row): ScoreJob['rows'][number] =>
-    isTokenized(row)
-      ? { prompt_input_ids: row.prompt_input_ids, response_input_ids: row[`${role}_input_ids`] }
-      : { prompt: row.prompt, response: row[role] };
+  (row: Row): ScoreJob['rows'][number] => {
+    const { prompt, tools, ...rest } = row as PreferenceRecord;
+    const ids = rest[`${role}_input_ids`];
+    const promptIds = rest[`${role}_prompt_input_ids`] ?? rest.prompt_input_ids;
+    if (ids && promptIds) return { prompt_input_ids: promptIds, response_input_ids: ids };
+    return { prompt, response: rest[role], ...(tools !== undefined && { tools }) };
+  };
 
 const scale = ({ mean, sd }: Scale) => `${mean.toFixed(4)}${sd === undefined ? '' : ` ± ${sd.toFixed(4)}`}`;
 

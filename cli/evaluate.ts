@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { compare, judgedAnswers, type Comparison } from '../activities/evaluate.ts';
+import { sampledRows } from '../activities/sample.ts';
 import { scoreAnswers } from '../activities/score.ts';
 import { InputError } from '../data/errors.ts';
 import { readPrompts } from '../data/prompts.ts';
@@ -54,8 +55,7 @@ export function evaluateCommand(): Command {
     const prompts = await readPrompts(flags.prompts);
     const given = flags.against === undefined ? undefined : await answersTo(prompts, flags.against);
     const answer = async (engine: Engine, who: Policy) => {
-      const { responses } = await engine.run('sample', { policy: who, prompts, settings, seed });
-      return prompts.map((prompt, i) => ({ ...prompt, responses: responses[i] }));
+      return sampledRows(prompts, await engine.run('sample', { policy: who, prompts, settings, seed }));
     };
     const { comparison, rows } = await withEngine(async (engine, options) => {
       const judge = await openLabeler(label, engine, prompts);
@@ -69,7 +69,10 @@ export function evaluateCommand(): Command {
       const logps = other && (await scoreAnswers(engine, { policy: other }, answered));
       const opposed = other ? await answer(engine, other) : given!;
       const together = isComparative(label) ? await judged(answered, opposed) : undefined;
-      const opponent = { judged: judgedAnswers(opposed, together ?? (await judged(opposed))), ...(logps && { logps }) };
+      const opponent = {
+        judged: judgedAnswers(opposed, together ?? (await judged(opposed)), together ? 1 : 0),
+        ...(logps && { logps }),
+      };
       return compare(judgedAnswers(answered, together ?? (await judged(answered))), opponent, seed);
     });
     await writeFile(flags.out, `${JSON.stringify({ summary: comparison, answers: rows }, null, 2)}\n`);

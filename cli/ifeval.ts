@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import { sampledRows } from '../activities/sample.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { samplingSchema } from '../engine/settings.ts';
@@ -34,9 +35,9 @@ export function ifevalCommand(): Command {
     const policy = await policyOf(flags);
     const sources = flags.prompts === undefined ? SUITE : [flags.prompts];
     const prompts = (await Promise.all(sources.map(readPrompts))).flat();
-    const { responses } = await withEngine((engine) => engine.run('sample', { policy, prompts, settings, seed: 0 }));
-    if (flags.out !== undefined) await writeJsonl(flags.out, prompts.map((prompt, i) => ({ ...prompt, responses: responses[i] }))); // prettier-ignore
-    const accuracies = ifevalAccuracies(prompts, responses.map(([{ text }]) => text)); // prettier-ignore
+    const result = await withEngine((engine) => engine.run('sample', { policy, prompts, settings, seed: 0 }));
+    if (flags.out !== undefined) await writeJsonl(flags.out, sampledRows(prompts, result));
+    const accuracies = ifevalAccuracies(prompts, result.responses.map(([{ text }]) => text)); // prettier-ignore
     const kinds = Object.keys(accuracies.strict.byKind).map((kind) => `  ${kind}: ${percent(accuracies.strict.byKind[kind])} strict, ${percent(accuracies.loose.byKind[kind])} loose`); // prettier-ignore
     summarize(flags, { ...accuracies }, [line('strict', accuracies.strict), line('loose', accuracies.loose), ...kinds].join('\n')); // prettier-ignore
   });

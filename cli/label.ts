@@ -1,9 +1,11 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { writeJsonl } from '../data/jsonl.ts';
-import { readSampled } from '../data/readers.ts';
+import { readAnswered } from '../data/readers.ts';
 import { candidatesOf } from '../labelers/labels.ts';
+import { labelerSettings } from '../labelers/needs.ts';
 import { preferencesOf, type LabelStats } from '../labelers/preferences.ts';
-import { addLabeler, labelerOf, openLabeler, type LabelerFlags } from './labeling.ts';
+import { truncatedSchema } from '../labelers/truncated.ts';
+import { addLabeler, labelOf, openLabeler, type LabelerFlags } from './labeling.ts';
 import { jsonOption, summarize, withEngine } from './step.ts';
 
 interface Flags extends LabelerFlags {
@@ -16,22 +18,28 @@ interface Flags extends LabelerFlags {
 export function labelCommand(): Command {
   const command = new Command('label').description('Rank answers: the best becomes chosen, the worst rejected.');
   return addLabeler(command)
-    .requiredOption('--in <file>', 'Rows of selm sample.')
-    .requiredOption('--out <file>', "Gets rows in TRL's preference format plus reference_response.")
+    .requiredOption('--in <file>', 'Rows of selm sample, or rows {prompt, responses: [{text}]}.')
+    .requiredOption('--out <file>', "Gets rows in TRL's preference format plus reference_response and token ids.")
+    .addOption(
+      new Option('--truncated <what>', `${truncatedSchema.description} (default: keep)`)
+        .choices(truncatedSchema.unwrap().options)
+        .conflicts('labelConfig'),
+    )
     .addOption(jsonOption())
     .action(async (flags: Flags) => {
-      const rows = await readSampled(flags.in);
-      const settings = labelerOf(flags);
+      const rows = await readAnswered(flags.in);
+      const settings = labelOf(flags);
+      const { truncated } = settings;
       const labels = await withEngine(async (engine, options) => {
-        const judge = await openLabeler(settings, engine, rows);
-        return judge(rows.map(candidatesOf), options);
+        const judge = await openLabeler(labelerSettings(settings), engine, rows);
+        return judge(rows.map((row) => candidatesOf(row, truncated)), options); // prettier-ignore
       });
-      const { preferences, stats } = preferencesOf(rows, labels);
+      const { preferences, stats } = preferencesOf(rows, labels, rows, { truncated });
       await writeJsonl(flags.out, preferences);
       summarize(
         flags,
         { ...stats, out: flags.out },
-        `${flags.out}: ${stats.preferences} preferences from ${stats.rows} prompts${describeDropped(stats)}.${describeCounts(stats)}`,
+        `${flags.out}: ${stats.preferences} preferences from ${stats.rows} prompts${describeDropped(stats)}.${describeTruncated(stats)}${describeCounts(stats)}`,
       );
     });
 }
@@ -41,6 +49,10 @@ function describeDropped({ rows, preferences, dropped }: LabelStats): string {
   const reasons = Object.entries(dropped).filter(([, count]) => count > 0);
   if (reasons.length === 0) return '';
   return `; ${rows - preferences} dropped (${reasons.map(([reason, count]) => `${reason} ${count}`).join(', ')})`;
+}
+
+function describeTruncated({ truncated }: LabelStats): string {
+  return truncated === 0 ? '' : ` ${truncated} answers were truncated at the length limit.`;
 }
 
 /** What the labeler counted. */

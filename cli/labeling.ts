@@ -4,10 +4,9 @@ import { Option, type Command } from 'commander';
 import { InputError } from '../data/errors.ts';
 import type { PromptRecord } from '../data/records.ts';
 import type { CallOptions, Engine } from '../engine/jobs.ts';
-import { createLabeler, labelerNames, type LabelSettings } from '../labelers/index.ts';
-import type { Candidates } from '../labelers/labeler.ts';
-import { judge, type Labels } from '../labelers/labels.ts';
-import { isComparative } from '../labelers/needs.ts';
+import { createLabeler, labelerNames, type LabelSettings, type RoundLabelSettings } from '../labelers/index.ts';
+import { judge, type CandidateSet, type Labels } from '../labelers/labels.ts';
+import { isComparative, labelerSettings } from '../labelers/needs.ts';
 import { cacheFolder } from '../workers/places.ts';
 import { readLabelSettings } from '../workflows/config.ts';
 import { showProgress } from './progress.ts';
@@ -22,6 +21,7 @@ export interface LabelerFlags {
   judgeTemplate?: string;
   judgeMaxTokens?: number;
   keyVariable?: string;
+  truncated?: string;
 }
 
 /** Of a labeler's settings, most stand in a file; a judge's are few enough to be given as they are. */
@@ -44,8 +44,25 @@ export function addLabeler(command: Command): Command {
 }
 
 /** @throws InputError when no labeler is named, or its settings are wrong */
-export function labelerOf(flags: LabelerFlags): LabelSettings {
-  const { by, labelConfig, server, judgeModel, judgeMode, pairs, judgeTemplate, judgeMaxTokens, keyVariable } = flags;
+export const labelerOf = (flags: LabelerFlags): LabelSettings => labelerSettings(labelOf(flags));
+
+/**
+ * The same with what becomes of truncated answers, as a round labels.
+ * @throws InputError when no labeler is named, or its settings are wrong
+ */
+export function labelOf(flags: LabelerFlags): RoundLabelSettings {
+  const {
+    by,
+    labelConfig,
+    server,
+    judgeModel,
+    judgeMode,
+    pairs,
+    judgeTemplate,
+    judgeMaxTokens,
+    keyVariable,
+    truncated,
+  } = flags;
   if (by === undefined && labelConfig === undefined) {
     throw new InputError('No labeler is named: give --by, or --label-config where it needs settings.');
   }
@@ -58,6 +75,7 @@ export function labelerOf(flags: LabelerFlags): LabelSettings {
     template: judgeTemplate,
     maxTokens: judgeMaxTokens,
     keyVariable,
+    truncated,
   };
   return readLabelSettings(
     labelConfig,
@@ -73,7 +91,7 @@ export async function openLabeler(
   settings: LabelSettings,
   engine: Engine,
   prompts: PromptRecord[],
-): Promise<(rows: Candidates[], options: CallOptions) => Promise<Labels>> {
+): Promise<(rows: CandidateSet[], options: CallOptions) => Promise<Labels>> {
   const tools = { engine, cacheFolder: cacheFolder(), threads: availableParallelism() };
   const labeler = await createLabeler(settings, tools);
   for (const prompt of prompts) labeler.check?.(prompt);

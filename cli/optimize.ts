@@ -1,6 +1,8 @@
 import { Command, Option } from 'commander';
 import { readPreferences } from '../data/readers.ts';
 import { objectiveFields, objectiveSchema } from '../engine/settings.ts';
+import { loadTokenizer } from '../engine/model/tokenizer.ts';
+import { checkTokens } from '../engine/training/preference-tokens.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, withEngine, type PolicyFlags } from './step.ts';
 import { addTraining, readTraining, reportTraining } from './training.ts';
@@ -20,7 +22,10 @@ export function optimizeCommand(): Command {
   addPolicy(command);
   command
     .option('--reference-adapter <folder>', 'Adapter of the reference policy (default: --adapter).')
-    .requiredOption('--preferences <file>', "Rows in TRL's preference format plus reference_response, or tokenized.")
+    .requiredOption(
+      '--preferences <file>',
+      "Rows in TRL's preference format plus reference_response and, where they were sampled, token ids; or token ids alone.",
+    )
     .requiredOption('--out <folder>', 'Gets the trained adapter, or the model with --full.')
     .addOption(
       new Option('--objective <name>', 'The loss (default: selm)').choices(objectiveFields.shape.name.unwrap().options),
@@ -37,6 +42,7 @@ export function optimizeCommand(): Command {
     const adapter = flags.referenceAdapter ?? policy.adapter;
     const reference = { ...policy, ...(adapter !== undefined && { adapter }) };
     const rows = await readPreferences(flags.preferences);
+    checkTokens(rows, () => loadTokenizer(policy.model));
     const result = await withEngine((engine) =>
       engine.run('optimize', { policy, reference, rows, objective, training, seed, outDir: flags.out }),
     );

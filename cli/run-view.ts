@@ -88,7 +88,7 @@ class RunView {
 /** Activities done, and the parts done of those under way. */
 function fractionOf({ done, total }: StepStatus, pending: PendingActivity[]): number {
   const parts = pending.map(({ progress }) => (progress ? progress.done / progress.total : 0));
-  return Math.min(1, parts.reduce((sum, part) => sum + part, done) / total);
+  return total === 0 ? 1 : Math.min(1, parts.reduce((sum, part) => sum + part, done) / total);
 }
 
 interface Underway {

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { sampledRows } from '../activities/sample.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { samplingSchema } from '../engine/settings.ts';
@@ -18,7 +19,7 @@ export function sampleCommand(): Command {
   const command = new Command('sample').description('Let a policy answer prompts.');
   addPolicy(command);
   command.requiredOption('--prompts <file>', 'JSON Lines or Parquet file, or hub data set, of prompts.');
-  command.requiredOption('--out <file>', 'Gets a row {id, prompt, responses} a prompt.');
+  command.requiredOption('--out <file>', 'Gets a row {id, prompt, prompt_input_ids, responses} a prompt.');
   addSettings(command, samplingSchema, [...FIELDS]);
   addSettings(command, seedSchema, ['seed']);
   command.addOption(jsonOption());
@@ -29,9 +30,10 @@ export function sampleCommand(): Command {
     const prompts = await readPrompts(flags.prompts);
     const started = performance.now();
     const result = await withEngine((engine) => engine.run('sample', { policy, prompts, settings, seed }));
-    await writeJsonl(flags.out, prompts.map((prompt, i) => ({ ...prompt, responses: result.responses[i] }))); // prettier-ignore
+    await writeJsonl(flags.out, sampledRows(prompts, result));
     const seconds = (performance.now() - started) / 1000;
-    const { promptTokens, sampledTokens, divergence } = result;
+    const { promptIds, sampledTokens, divergence } = result;
+    const promptTokens = promptIds.reduce((total, { length }) => total + length, 0);
     const rounded = divergence ? ` 8-bit weights: KL ${divergence.klPerToken.toExponential(1)} a token.` : '';
     summarize(
       flags,

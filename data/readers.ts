@@ -73,8 +73,9 @@ export async function readDemonstrations(source: string): Promise<DemonstrationR
   );
 }
 
+/** Whether a row has token ids alone; texts may have theirs beside them. */
 function isTokenized({ fields }: Row): boolean {
-  return Object.keys(fields).some((key) => key.endsWith('_input_ids'));
+  return !('prompt' in fields) && Object.keys(fields).some((key) => key.endsWith('_input_ids'));
 }
 
 function refuseEqual(chosen: unknown, rejected: unknown, { where }: Row): void {

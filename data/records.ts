@@ -43,27 +43,53 @@ export const responseSchema = z.object({
 });
 export type Response = z.infer<typeof responseSchema>;
 
-/** A prompt with the policy's answers: what `sample` writes and `label` reads. The first response is the reference response. */
-export const sampledSchema = promptSchema.extend({ responses: z.array(responseSchema).min(1) });
+/**
+ * A prompt with the policy's answers: what `sample` writes and `label` reads. The first response is the reference response.
+ * `prompt_input_ids` are the prompt's tokens as the policy read them.
+ */
+export const sampledSchema = promptSchema.extend({
+  prompt_input_ids: tokenIds.optional(),
+  responses: z.array(responseSchema).min(1),
+});
 export type SampledRecord = z.infer<typeof sampledSchema>;
 
-/** A prompt with answers of anyone's. Their tokens are known where a policy of selm's gave them. */
+/** A prompt with answers from any source. Their tokens are known where a policy sampled them. */
 export const answeredSchema = promptSchema.extend({
-  responses: z.array(z.looseObject({ text: z.string(), token_ids: z.array(z.int().nonnegative()).optional() })).min(1),
+  prompt_input_ids: tokenIds.optional(),
+  responses: z
+    .array(
+      z.looseObject({
+        text: z.string(),
+        token_ids: z.array(z.int().nonnegative()).optional(),
+        finish_reason: z.enum(['stop', 'length']).optional(),
+      }),
+    )
+    .min(1),
 });
 export type AnsweredRecord = z.infer<typeof answeredSchema>;
 
 /**
- * A prompt's candidates, each text once, with the labeler's verdicts: what `label` and `judge` write. Without a score there is
- * no judgement.
+ * The labeler's verdicts on a prompt's candidates: what `label` and `judge` write. `index` counts through the row's responses and
+ * then the data set's own chosen and rejected. A candidate without a score has no judgement; a response that is not listed is no
+ * candidate.
  */
 export const labelRecordSchema = z.object({
   id: z.string(),
-  candidates: z.array(z.object({ text: z.string(), score: z.number().optional(), pass: z.boolean().optional() })),
+  candidates: z.array(
+    z.object({ index: z.int().nonnegative(), score: z.number().optional(), pass: z.boolean().optional() }),
+  ),
 });
 export type LabelRecord = z.infer<typeof labelRecordSchema>;
 
-/** A preference in TRL's format plus SELM's reference response: what `label` writes and `optimize` reads. */
+/** What a preference is between, and SELM's reference response: the prefixes of a preference row's token ids. */
+export const ROLES = ['chosen', 'rejected', 'reference'] as const;
+export type Role = (typeof ROLES)[number];
+
+/**
+ * A preference in TRL's format plus SELM's reference response: what `label` writes and `optimize` reads. Where a response's token
+ * ids are given they are trained on as they are, else its text is encoded. A response whose text the chat template renders after
+ * another prompt than `prompt_input_ids` has that prompt's tokens beside it, as `ROLE_prompt_input_ids`.
+ */
 export const preferenceSchema = z.looseObject({
   id: z.string(),
   prompt: textSchema,
@@ -72,6 +98,12 @@ export const preferenceSchema = z.looseObject({
   reference_response: responseTextSchema.optional(),
   score_chosen: z.number().optional(),
   score_rejected: z.number().optional(),
+  prompt_input_ids: tokenIds.optional(),
+  chosen_input_ids: tokenIds.optional(),
+  rejected_input_ids: tokenIds.optional(),
+  reference_input_ids: tokenIds.optional(),
+  chosen_prompt_input_ids: tokenIds.optional(),
+  rejected_prompt_input_ids: tokenIds.optional(),
 });
 export type PreferenceRecord = z.infer<typeof preferenceSchema>;
 
@@ -93,6 +125,10 @@ export type TokenizedScoreRecord = z.infer<typeof tokenizedScoreSchema>;
 
 /** A prompt with an answer as it was sampled: the tokens themselves, which their text need not give back. */
 export type SampledScoreRecord = { prompt: Text; response_input_ids: number[] };
+
+/** Log-probabilities (nats) of a preference's responses under the reference policy: what `reference` writes. */
+export const referenceLogpsSchema = z.object({ chosen: z.number(), rejected: z.number(), reference: z.number() });
+export type ReferenceLogps = z.infer<typeof referenceLogpsSchema>;
 
 /** A demonstration for supervised fine-tuning, in TRL's prompt-completion format or as one conversation. */
 export const demonstrationSchema = z.union([

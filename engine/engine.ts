@@ -2,7 +2,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { InputError } from '../data/errors.ts';
-import { preferencesOf } from '../data/readers.ts';
+import { readJsonl } from '../data/jsonl.ts';
+import { referenceLogpsSchema, type ReferenceLogps } from '../data/records.ts';
 import { checkDevice } from './device.ts';
 import { JobAborted } from './errors.ts';
 import { quantizationDivergence } from './generation/divergence.ts';
@@ -15,6 +16,7 @@ import type {
   JudgeResult,
   OptimizeJob,
   Progress,
+  ReferenceJob,
   SampleJob,
   SampleResult,
   ScoreJob,
@@ -39,9 +41,16 @@ import type { Device } from './target.ts';
 import { TokenScorer } from './token-scores.ts';
 import { fingerprintOf } from './training/checkpoint.ts';
 import { demonstrationTask } from './training/demonstration.ts';
-import { preferenceExamples, preferenceTask, type TokenizedPreference } from './training/preference.ts';
+import {
+  examplesWithLogps,
+  logpsByRole,
+  preferenceExamples,
+  preferenceTask,
+  type PreferenceExample,
+} from './training/preference.ts';
+import { nothingLeft, tokenizePreferences, type TokenizedPreference } from './training/preference-tokens.ts';
 import { train, type TrainingOptions } from './training/train.ts';
-import { checkIds, located, tokenizeDemonstration, tokenizePreference, tokenizeResponse } from './tokenize.ts';
+import { checkIds, located, tokenizeDemonstration, tokenizeResponse } from './tokenize.ts';
 import { trainableAdapter, trainableModel } from './training/trainable.ts';
 import type { Example, TrainingTask } from './training/task.ts';
 
@@ -75,6 +84,7 @@ export class LocalEngine {
       reward: (j: JudgeJob) => this.reward(j, control),
       rank: (j: JudgeJob) => this.rank(j, control),
       scoreTokens: (j: TokenScoreJob) => this.scoreEveryToken(j, control),
+      reference: (j: ReferenceJob) => this.reference(j, control),
       optimize: (j: OptimizeJob) => this.optimize(j, control),
       sft: (j: SftJob) => this.sft(j, control),
       export: (j: ExportJob) => exportModel(j),
@@ -126,7 +136,7 @@ export class LocalEngine {
           logp,
         })),
       ),
-      promptTokens: tokenized.reduce((total, { tokens }) => total + tokens.length, 0),
+      promptIds: tokenized.map(({ tokens }) => tokens),
       sampledTokens,
     };
   }
@@ -186,16 +196,41 @@ export class LocalEngine {
   private async optimize(job: OptimizeJob, control: JobControl): Promise<TrainResult> {
     const opened = openPolicy(job.policy);
     const { referenceResponse, referencePolicy } = objectiveOf(job.objective);
-    const rows: TokenizedPreference[] = [];
-    for await (const row of typeof job.rows === 'string' ? preferencesOf(job.rows) : job.rows) {
-      rows.push(located(`Row ${rows.length + 1}`, () => tokenizePreference(opened, row, job.training, referenceResponse))); // prettier-ignore
+    const { rows, counts } = await tokenizePreferences(opened, job.rows, job.training, referenceResponse);
+    if (rows.length === 0) throw new InputError(nothingLeft(counts));
+    const examples = await this.withReference(job, rows, referencePolicy, control);
+    const result = await this.train(job, opened, preferenceTask(examples, job.objective), control);
+    return { ...result, preferences: counts };
+  }
+
+  private async withReference(
+    { reference, threads }: OptimizeJob,
+    rows: TokenizedPreference[],
+    isNeeded: boolean,
+    control: JobControl,
+  ): Promise<PreferenceExample[]> {
+    if (!isNeeded) return preferenceExamples(rows, async ({ length }) => new Float64Array(length));
+    if ('logpFiles' in reference) {
+      const files = await Promise.all(reference.logpFiles.map((file) => readJsonl(file, referenceLogpsSchema)));
+      const logps = files.flat();
+      if (logps.length !== rows.length) {
+        throw new Error(
+          `There are ${logps.length} rows of reference log-probabilities for ${rows.length} preferences.`,
+        );
+      }
+      return examplesWithLogps(rows, logps);
     }
-    const examples = await preferenceExamples(rows, async (responses) =>
-      referencePolicy
-        ? this.scoreTokens({ ...job, policy: job.reference }, openPolicy(job.reference), responses, control)
-        : new Float64Array(responses.length),
+    return preferenceExamples(rows, (responses) =>
+      this.scoreTokens({ policy: reference, threads }, openPolicy(reference), responses, control),
     );
-    return this.train(job, opened, preferenceTask(examples, job.objective), control);
+  }
+
+  /** The reference response is scored where a row has one, whether or not the objective will look at it. */
+  private async reference(job: ReferenceJob, control: JobControl): Promise<ReferenceLogps[]> {
+    const opened = openPolicy(job.policy);
+    const { rows } = await tokenizePreferences(opened, job.rows, job.limits, false, job);
+    const examples = await preferenceExamples(rows, (responses) => this.scoreTokens(job, opened, responses, control));
+    return examples.map(logpsByRole);
   }
 
   private async sft(job: SftJob, control: JobControl): Promise<TrainResult> {

@@ -3,6 +3,7 @@ import type {
   DemonstrationRecord,
   PreferenceRecord,
   PromptRecord,
+  ReferenceLogps,
   Response,
   SampledScoreRecord,
   ScoreRecord,
@@ -12,6 +13,7 @@ import type {
 } from '../data/records.ts';
 import type { Divergence } from './generation/divergence.ts';
 import type { ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
+import type { LengthLimits, PreferenceCounts } from './training/preference-tokens.ts';
 import type { Device } from './target.ts';
 
 /** A policy: a Hugging Face model folder, and a PEFT adapter folder on top of it. Both are local paths. */
@@ -50,7 +52,8 @@ export interface SampleJob extends ComputeJob {
 export interface SampleResult {
   /** In the order of the prompts. */
   responses: Response[][];
-  promptTokens: number;
+  /** The prompts' tokens. */
+  promptIds: number[][];
   sampledTokens: number;
   /** Of weights that were rounded for decoding: how far from the policy the one that answered is. */
   divergence?: Divergence;
@@ -101,17 +104,31 @@ interface TrainJob extends ComputeJob {
   /** Where checkpoints are kept and looked for. Without it none is written. */
   checkpoint?: { dir: string; everySeconds: number };
 }
+/** Preferences, or the file that has them: a message with very many would be larger than memory. */
+type PreferenceRows = (PreferenceRecord | TokenizedPreferenceRecord)[] | string;
+
 export interface OptimizeJob extends TrainJob {
-  /** The preferences, or the file that has them: a message with very many would be larger than memory. */
-  rows: (PreferenceRecord | TokenizedPreferenceRecord)[] | string;
+  rows: PreferenceRows;
   objective: ObjectiveSettings;
-  reference: Policy;
+  /** The reference policy; or files with the rows of `reference` for all preferences, in order. */
+  reference: Policy | { logpFiles: string[] };
+}
+
+export interface ReferenceJob extends ComputeJob {
+  rows: PreferenceRows;
+  /** Rows `from` to `to`, the last not included. */
+  from: number;
+  to: number;
+  /** Those of the training: they cut what is scored. */
+  limits: LengthLimits;
 }
 export interface SftJob extends TrainJob {
   rows: DemonstrationRecord[];
 }
 export interface TrainResult {
   steps: number;
+  /** Of training on preferences: what became of the rows. */
+  preferences?: PreferenceCounts;
   /** Every step's metrics, in order, those before a resume included. */
   metrics: TrainMetrics[];
   resumedFromStep?: number;
@@ -135,6 +152,8 @@ export interface EngineMethods {
   rank(job: JudgeJob): JudgeResult;
   /** For each sequence the scores of its tokens, all but the first. */
   scoreTokens(job: TokenScoreJob): TokenScores[][];
+  /** Log-probabilities of preferences' responses under the reference policy, of the rows that are trained on. */
+  reference(job: ReferenceJob): ReferenceLogps[];
   optimize(job: OptimizeJob): TrainResult;
   sft(job: SftJob): TrainResult;
   export(job: ExportJob): null;

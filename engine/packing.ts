@@ -7,6 +7,15 @@ import { int64, type Feeds } from './session.ts';
 export interface Group {
   prompt: number[];
   responses: number[][];
+  /** Which tokens of each response are targets; all of them where there is none. */
+  masks?: (boolean[] | undefined)[];
+}
+
+/** What all sequences begin with: a chat template's system prompt, say. */
+export function commonPrefix(sequences: number[][]): number[] {
+  const [first = [], ...others] = sequences;
+  const differs = first.findIndex((token, i) => others.some((other) => other[i] !== token));
+  return differs < 0 ? first : first.slice(0, differs);
 }
 
 /** Tokens a group occupies: its prompt is computed once for all its responses. */
@@ -153,11 +162,12 @@ export function packGroups(groups: Group[], vocabSize: number): { feeds: Feeds; 
   const targets: number[] = [];
   const owners: number[] = [];
   let sequence = 0;
-  for (const [g, { prompt, responses }] of groups.entries()) {
+  for (const [g, { prompt, responses, masks }] of groups.entries()) {
     const promptEnd = starts[g] + prompt.length - 1;
     let start = promptEnd + 1;
-    for (const response of responses) {
+    for (const [r, response] of responses.entries()) {
       for (const [i, id] of response.entries()) {
+        if (masks?.[r]?.[i] === false) continue;
         // The prompt's last token predicts the first of every response.
         rows.push(i === 0 ? promptEnd : start + i - 1);
         targets.push(id);

@@ -2,12 +2,9 @@
 import { InputError } from '../data/errors.ts';
 import type {
   DemonstrationRecord,
-  PreferenceRecord,
   PromptRecord,
   SampledScoreRecord,
   ScoreRecord,
-  Text,
-  TokenizedPreferenceRecord,
   TokenizedScoreRecord,
 } from '../data/records.ts';
 import { checkSequenceLength, type ModelConfig } from './model/config.ts';
@@ -16,7 +13,6 @@ import type { Group } from './packing.ts';
 import type { OpenPolicy } from './policy.ts';
 import type { TokenizedResponse } from './score.ts';
 import type { SamplingSettings, TrainingSettings } from './settings.ts';
-import type { TokenizedPreference } from './training/preference.ts';
 
 /**
  * The tokens of a prompt that is to be answered.
@@ -83,40 +79,6 @@ export function tokenizeResponse(
 type ScoreRow = Parameters<typeof tokenizeResponse>[1];
 const isTokenized = (row: ScoreRow): row is TokenizedScoreRecord => 'prompt_input_ids' in row;
 const hasResponseIds = (row: ScoreRow): row is TokenizedScoreRecord | SampledScoreRecord => 'response_input_ids' in row;
-
-const isTokenizedPreference = (row: PreferenceRecord | TokenizedPreferenceRecord): row is TokenizedPreferenceRecord =>
-  'prompt_input_ids' in row;
-
-/**
- * @param needsReference whether the objective looks at the reference response; if not, chosen stands in for an absent one,
- *   which costs nothing, since equal responses are computed once
- */
-export function tokenizePreference(
-  policy: OpenPolicy,
-  row: PreferenceRecord | TokenizedPreferenceRecord,
-  limits: Limits,
-  needsReference: boolean,
-): TokenizedPreference {
-  const orChosen = <T>(reference: T | undefined, chosen: T, name: string): T => {
-    if (reference === undefined && needsReference) {
-      throw new InputError(
-        `it has no "${name}", which the objective needs: add it, or use an objective without optimism, such as dpo.`,
-      );
-    }
-    return reference ?? chosen;
-  };
-  if (isTokenizedPreference(row)) {
-    const { prompt_input_ids: prompt, chosen_input_ids: chosen, rejected_input_ids: rejected } = row;
-    const reference = orChosen(row.reference_input_ids, chosen, 'reference_input_ids');
-    for (const ids of [prompt, chosen, rejected, reference]) checkIds(policy, ids);
-    return { prompt, chosen, rejected, reference };
-  }
-  const tokenizer = policy.tokenizer();
-  const prompt = truncatePrompt(tokenizer.encodePrompt(row.prompt), limits);
-  const encode = (response: Text) => truncateResponse(tokenizer.encodeResponse(row.prompt, response), prompt, limits);
-  const reference = orChosen(row.reference_response, row.chosen, 'reference_response');
-  return { prompt, chosen: encode(row.chosen), rejected: encode(row.rejected), reference: encode(reference) };
-}
 
 export function tokenizeDemonstration(policy: OpenPolicy, row: DemonstrationRecord, limits: Limits): Group {
   const encoded = policy.tokenizer().encodeDemonstration(row);

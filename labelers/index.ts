@@ -3,31 +3,36 @@ import { z } from 'zod';
 import { combine } from './combine.ts';
 import { kinds } from './kinds.ts';
 import type { Labeler, LabelerKind, LabelTools, Locate } from './labeler.ts';
+import { truncatedSchema, type Truncated } from './truncated.ts';
 
 const all = { ...kinds, combine };
 
 export const labelerNames = Object.keys(all) as (keyof typeof all)[];
 
+const kindSchemas = [
+  all.verifier.schema,
+  all['final-answer'].schema,
+  all.regex.schema,
+  all['json-schema'].schema,
+  all.module.schema,
+  all['reward-model'].schema,
+  all.pairrm.schema,
+  all.judge.schema,
+  all.combine.schema,
+] as const;
+
+const error = ({ code }: z.core.$ZodRawIssue) =>
+  code === 'invalid_union' ? `expected one of ${labelerNames.map((name) => `"${name}"`).join('|')}` : undefined;
+
 /** The settings of every labeler, told apart by its name. */
-export const labelSchema = z.discriminatedUnion(
-  'by',
-  [
-    all.verifier.schema,
-    all['final-answer'].schema,
-    all.regex.schema,
-    all['json-schema'].schema,
-    all.module.schema,
-    all['reward-model'].schema,
-    all.pairrm.schema,
-    all.judge.schema,
-    all.combine.schema,
-  ],
-  {
-    error: ({ code }) =>
-      code === 'invalid_union' ? `expected one of ${labelerNames.map((name) => `"${name}"`).join('|')}` : undefined,
-  },
-);
+export const labelSchema = z.discriminatedUnion('by', kindSchemas, { error });
 export type LabelSettings = z.output<typeof labelSchema>;
+
+const [first, ...others] = kindSchemas.map((schema) => schema.extend({ truncated: truncatedSchema }));
+
+/** What a round labels with: a labeler's settings, and what becomes of answers that were cut. */
+export const roundLabelSchema = z.discriminatedUnion('by', [first, ...others], { error });
+export type RoundLabelSettings = LabelSettings & { truncated: Truncated };
 
 const kindOf = ({ by }: LabelSettings) => all[by] as unknown as LabelerKind;
 
@@ -37,6 +42,6 @@ export async function createLabeler(settings: LabelSettings, tools: LabelTools):
 }
 
 /** The settings with their paths made absolute. */
-export function locateLabeler(settings: LabelSettings, locate: Locate): LabelSettings {
-  return (kindOf(settings).locate?.(settings, locate) as LabelSettings | undefined) ?? settings;
+export function locateLabeler<Settings extends LabelSettings>(settings: Settings, locate: Locate): Settings {
+  return (kindOf(settings).locate?.(settings, locate) as Settings | undefined) ?? settings;
 }

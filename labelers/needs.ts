@@ -1,7 +1,10 @@
 /** What labelers need, told by their settings alone: pure functions, by which workflows decide where and how answers are judged. */
-import type { LabelSettings } from './index.ts';
+import type { LabelSettings, RoundLabelSettings } from './index.ts';
 
 type Single = Exclude<LabelSettings, { by: 'combine' }>;
+
+/** The labeler's part of a round's label settings. */
+export const labelerSettings = ({ truncated: _, ...settings }: RoundLabelSettings): LabelSettings => settings;
 
 /** Whether a labeler computes on the engine: then its shards wait for a worker that has one. */
 export const needsEngine = (settings: LabelSettings): boolean =>

@@ -1,8 +1,9 @@
 /** From labeled answers to preferences: the best candidate becomes chosen, the worst rejected. */
-import { responseTo } from '../data/conversation.ts';
-import type { LabelRecord, PreferenceRecord, SampledRecord } from '../data/records.ts';
+import { asConversation, contentOf, responseTo } from '../data/conversation.ts';
+import type { AnsweredRecord, LabelRecord, PreferenceRecord, PromptRecord, Role, Text } from '../data/records.ts';
 import type { Verdict } from './labeler.ts';
-import { sumCounts, verdictOn, type Labels } from './labels.ts';
+import { allCandidates, sumCounts, verdictOn, type Labels } from './labels.ts';
+import type { Truncated } from './truncated.ts';
 
 /**
  * Why a prompt carries no preference: nothing to compare, too little judged to compare, nothing fit to be chosen, or the best
@@ -15,8 +16,12 @@ export interface LabelStats {
   rows: number;
   preferences: number;
   dropped: Record<DropReason, number>;
-  /** Of the policy's own answers, every one counted. */
+  /** The policy's own answers that are candidates, every one counted. */
   answers: number;
+  /** The policy's own answers that were cut at the length limit, whether or not they are candidates. */
+  truncated: number;
+  /** Preferences with a text whose prompt the chat template renders otherwise than the prompt alone: split where the two differ. */
+  promptNotPrefix: number;
   /** Those of them that the labeler gave no judgement on. */
   unjudged: number;
   /** Of the others; 0 where there are none. */
@@ -27,6 +32,20 @@ export interface LabelStats {
   counts?: Record<string, number>;
 }
 
+/** The tokens of a response that no policy of selm's has sampled. */
+export interface EncodedText {
+  prompt: number[];
+  response: number[];
+  /** Whether `prompt` is what the prompt alone is encoded to. */
+  isPrefix: boolean;
+}
+
+export interface PreferenceOptions {
+  truncated?: Truncated;
+  /** Encodes the data set's own responses; without it such a response has no token ids. */
+  encode?: (prompt: PromptRecord, response: Text) => EncodedText;
+}
+
 /**
  * Makes preferences of labeled rows. Equal texts count once. Of equally scored candidates the first is taken. An empty answer is
  * never chosen, one without a judgement neither chosen nor rejected.
@@ -34,24 +53,39 @@ export interface LabelStats {
  *   default the policy's own.
  */
 export function preferencesOf(
-  rows: SampledRecord[],
+  rows: AnsweredRecord[],
   { labels, counts }: Labels,
-  references: SampledRecord[] = rows,
+  references: AnsweredRecord[] = rows,
+  options: PreferenceOptions = {},
 ): { preferences: PreferenceRecord[]; stats: LabelStats } {
   const preferences: PreferenceRecord[] = [];
   const dropped = noneDropped();
+  let promptNotPrefix = 0;
   for (const [i, row] of rows.entries()) {
-    const preference = prefer(row, labels[i], references[i]);
-    if (typeof preference === 'string') dropped[preference]++;
-    else preferences.push(preference);
+    const pair = pairOf(row, labels[i], options.truncated ?? 'keep');
+    if (typeof pair === 'string') dropped[pair]++;
+    else {
+      const made = makePreference(row, pair, references[i], options.encode);
+      preferences.push(made.preference);
+      promptNotPrefix += Number(!made.isPrefix);
+    }
   }
-  const own = rows.flatMap(({ responses }, i) => responses.map(({ text }) => verdictOn(labels[i], text)));
+  const own = rows.flatMap(({ responses }, i) => responses.flatMap((_, index) => verdictOn(labels[i], index) ?? []));
+  const truncated = rows.flatMap(({ responses }) => responses).filter(isTruncated).length;
   const stats = { rows: rows.length, preferences: preferences.length, dropped, answers: own.length };
   return {
     preferences,
-    stats: { ...stats, ...summarizeVerdicts(own), ...(Object.keys(counts).length > 0 && { counts }) },
+    stats: {
+      ...stats,
+      truncated,
+      promptNotPrefix,
+      ...summarizeVerdicts(own),
+      ...(Object.keys(counts).length > 0 && { counts }),
+    },
   };
 }
+
+const isTruncated = ({ finish_reason: reason }: AnsweredRecord['responses'][number]) => reason === 'length';
 
 const noneDropped = () => Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as LabelStats['dropped'];
 
@@ -71,6 +105,8 @@ export function sumStats(parts: LabelStats[]): LabelStats {
       DROP_REASONS.map((reason) => [reason, sum(({ dropped }) => dropped[reason])]),
     ) as LabelStats['dropped'],
     answers: sum(({ answers }) => answers),
+    truncated: sum(({ truncated }) => truncated),
+    promptNotPrefix: sum(({ promptNotPrefix }) => promptNotPrefix),
     unjudged: sum(({ unjudged }) => unjudged),
     meanScore: overJudged(({ meanScore }) => meanScore),
     ...(withPass.length > 0 &&
@@ -81,28 +117,69 @@ export function sumStats(parts: LabelStats[]): LabelStats {
   };
 }
 
-function prefer(
-  { id, prompt }: SampledRecord,
-  { candidates }: LabelRecord,
-  reference: SampledRecord,
-): PreferenceRecord | DropReason {
-  if (candidates.length === 1) return 'oneCandidate';
+interface Pair {
+  chosen: { index: number; score: number };
+  rejected: { index: number; score: number };
+}
+
+function pairOf(row: AnsweredRecord, { candidates }: LabelRecord, truncated: Truncated): Pair | DropReason {
+  const all = allCandidates(row).map(contentOf);
+  if (new Set(candidates.map(({ index }) => all[index])).size <= 1) return 'oneCandidate';
   const judged = candidates.filter(isJudged);
-  if (judged.length < 2) return 'unjudged';
-  const answers = judged.filter(({ text }) => text.trim() !== '');
+  if (new Set(judged.map(({ index }) => all[index])).size < 2) return 'unjudged';
+  const isFit = ({ index }: { index: number }) =>
+    all[index].trim() !== '' && !(truncated === 'reject' && row.responses[index]?.finish_reason === 'length');
+  const answers = judged.filter(isFit);
   if (answers.length === 0) return 'noAnswer';
-  const best = answers.reduce((a, b) => (b.score > a.score ? b : a));
-  const worst = judged.reduce((a, b) => (b.score < a.score ? b : a));
-  if (best.score <= worst.score) return 'tie';
-  return {
-    id,
-    prompt,
-    chosen: responseTo(prompt, best.text),
-    rejected: responseTo(prompt, worst.text),
-    reference_response: responseTo(prompt, reference.responses[0].text),
-    score_chosen: best.score,
-    score_rejected: worst.score,
+  const chosen = answers.reduce((a, b) => (b.score > a.score ? b : a));
+  const rejected = judged.reduce((a, b) => (b.score < a.score ? b : a));
+  return chosen.score <= rejected.score ? 'tie' : { chosen, rejected };
+}
+
+/** The row of a preference: the policy's own answers with the tokens that it sampled, the data set's own with those of their texts. */
+function makePreference(
+  row: AnsweredRecord,
+  { chosen, rejected }: Pair,
+  reference: AnsweredRecord,
+  encode: PreferenceOptions['encode'],
+): { preference: PreferenceRecord; isPrefix: boolean } {
+  const texts = allCandidates(row);
+  const given = {
+    chosen: { text: texts[chosen.index], ids: row.responses[chosen.index]?.token_ids },
+    rejected: { text: texts[rejected.index], ids: row.responses[rejected.index]?.token_ids },
+    reference: { text: reference.responses[0].text as Text, ids: reference.responses[0].token_ids },
   };
+  const isLong = Object.values(given).some(({ text }) => typeof text !== 'string' && text.length > 1);
+  const prompt = isLong ? asConversation(row.prompt, 'user') : row.prompt;
+  let isPrefix = true;
+  const idsOf = (role: Role) => {
+    const { text, ids } = given[role];
+    if (ids) return { [`${role}_input_ids`]: ids };
+    if (!encode) return {};
+    const encoded = encode(row, text);
+    isPrefix &&= encoded.isPrefix;
+    return {
+      [`${role}_input_ids`]: encoded.response,
+      ...(!encoded.isPrefix && { [`${role}_prompt_input_ids`]: encoded.prompt }),
+    };
+  };
+  const preference = {
+    id: row.id,
+    prompt,
+    ...('tools' in row && { tools: row['tools'] }),
+    chosen: responseTo(prompt, given.chosen.text),
+    rejected: responseTo(prompt, given.rejected.text),
+    reference_response: responseTo(prompt, given.reference.text),
+    score_chosen: chosen.score,
+    score_rejected: rejected.score,
+    ...(row.prompt_input_ids && {
+      prompt_input_ids: row.prompt_input_ids,
+      ...idsOf('chosen'),
+      ...idsOf('rejected'),
+      ...idsOf('reference'),
+    }),
+  };
+  return { preference, isPrefix };
 }
 
 export const isJudged = <V extends Verdict>(verdict: V): verdict is V & { score: number } =>

@@ -51,7 +51,7 @@ export function stepTimes(activities: ActivityTime[]): StepTime[] {
 /** Answers to the held-out prompts are sampled, and labeled, once a policy is trained. */
 function stepOf({ round, name, scheduled }: ActivityTime, all: ActivityTime[]): StepName | undefined {
   if (round === undefined) return undefined;
-  if (name === 'optimize' || name === 'label') return name;
+  if (name === 'optimize' || name === 'reference' || name === 'label') return name;
   const trained = all.some((other) => other.round === round && other.name === 'optimize' && other.ended <= scheduled);
   if (trained) return 'evaluate';
   return name === 'sample' ? 'sample' : 'label';

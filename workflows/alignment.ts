@@ -9,6 +9,7 @@ import {
   TemporalFailure,
   workflowInfo,
 } from '@temporalio/workflow';
+import { labelerSettings } from '../labelers/needs.ts';
 import { control } from './activities.ts';
 import { answerHeldOut, measureAnswers } from './answers.ts';
 import { configOfRound } from './changes.ts';
@@ -124,7 +125,7 @@ async function prepare(config: RunConfig, journal: Journal): Promise<void> {
     model,
     adapter,
     prompts,
-    label,
+    label: labelerSettings(label),
     rounds,
     seed,
     ...(secondJudge && { secondJudge }),
@@ -135,7 +136,10 @@ async function prepare(config: RunConfig, journal: Journal): Promise<void> {
 async function measureStart(config: RunConfig, journal: Journal): Promise<void> {
   const { policy, heldOut } = journal.prepared!;
   const answers = await answerHeldOut(config, policy, heldOut, () => {});
-  journal.start = { answers, summary: await measureAnswers(config, answers) };
+  journal.start = {
+    answers,
+    summary: await measureAnswers({ ...config, label: labelerSettings(config.label) }, answers),
+  };
 }
 
 async function runRound(config: RunConfig, journal: Journal): Promise<void> {

@@ -2,6 +2,7 @@
 import type { Comparison } from '../activities/evaluate.ts';
 import type { PromptSet } from '../activities/prepare.ts';
 import type { Address } from '../artifacts/manifest.ts';
+import type { LabelSettings } from '../labelers/index.ts';
 import { isComparative } from '../labelers/needs.ts';
 import { control } from './activities.ts';
 import type { RunConfig } from './config.ts';
@@ -12,6 +13,9 @@ export interface Answers {
   /** One artifact a shard. */
   responses: Address[];
 }
+
+/** A run's configuration with the labeler that scores held-out answers. */
+export type Labeling = Pick<RunConfig, 'seed' | 'threads' | 'device'> & { label: LabelSettings };
 
 /** Told as activities end: whether the artifact was there already. */
 type Tick = (reused: boolean) => void;
@@ -40,14 +44,14 @@ export async function answerHeldOut(
 }
 
 /** What a policy's answers are worth by themselves. */
-export async function measureAnswers(config: RunConfig, answers: Answers): Promise<Comparison> {
+export async function measureAnswers(config: Labeling, answers: Answers): Promise<Comparison> {
   const labels = await judgeAnswers(config, answers, undefined, () => {});
   const { summary } = await control.evaluate({ labels, seed: config.seed });
   return summary;
 }
 
 export async function compareAnswers(
-  config: RunConfig,
+  config: Labeling,
   answers: Answers,
   opponent: Answers,
   tick: Tick,
@@ -64,12 +68,12 @@ export async function compareAnswers(
 }
 
 /** How many activities a comparison takes: scores and labels by shard, and one for all. */
-export const comparisonActivities = ({ label }: RunConfig, shards: number) =>
+export const comparisonActivities = ({ label }: Labeling, shards: number) =>
   (isComparative(label) ? 2 : 3) * shards + 1;
 
 /** The labels of answers, by shard. What is judged already, for another comparison, is found made. */
 function judgeAnswers(
-  { label, threads }: RunConfig,
+  { label, threads }: Labeling,
   { responses }: Answers,
   opponent: Answers | undefined,
   tick: Tick,

@@ -8,7 +8,7 @@ import { isPolicyName } from '../activities/release.ts';
 import { InputError } from '../data/errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
 import { deviceSchema, objectiveSchema, Q8_ON_CPU, samplingSchema, trainingSchema } from '../engine/settings.ts';
-import { labelSchema, locateLabeler, type LabelSettings } from '../labelers/index.ts';
+import { labelSchema, locateLabeler, roundLabelSchema, type RoundLabelSettings } from '../labelers/index.ts';
 import type { Locate } from '../labelers/labeler.ts';
 import { samplerSchema } from '../openai/sampler-settings.ts';
 import { withSettings, type Settings } from './changes.ts';
@@ -138,7 +138,7 @@ const runObject = z.strictObject({
     ),
   device: deviceSchema.optional().describe(`${deviceSchema.description} Labelers compute on the CPU. Default: cpu.`),
   sample: sampleSchema.prefault({}).describe('How the policy answers the prompts of a round.'),
-  label: labelSchema.prefault({}).describe('How answers become preferences.'),
+  label: roundLabelSchema.prefault({}).describe('How answers become preferences.'),
   optimize: optimizeSchema.prefault({}).describe('How the policy is trained on the preferences of a round.'),
   evaluate: evaluateSchema
     .prefault({})
@@ -207,11 +207,11 @@ export function readConfig(what: string, document: object, folder: string): RunC
  * @param given settings that stand elsewhere: the labeler's name where the file does not say it, or all of them
  * @throws InputError that names file or labeler, and the key
  */
-export function readLabelSettings(file: string | undefined, given: { by?: string }): LabelSettings {
+export function readLabelSettings(file: string | undefined, given: { by?: string }): RoundLabelSettings {
   const document = { ...(file !== undefined && readYaml(file, "a labeler's")), ...given };
-  const parsed = labelSchema.safeParse(document);
+  const parsed = roundLabelSchema.safeParse(document);
   if (!parsed.success) {
-    throw new InputError(`${file ?? `--by ${given.by}`}: ${describeProblem(labelSchema, document, parsed.error)}`);
+    throw new InputError(`${file ?? `--by ${given.by}`}: ${describeProblem(roundLabelSchema, document, parsed.error)}`);
   }
   return locateLabeler(parsed.data, locateFrom(file === undefined ? '.' : dirname(file)));
 }

@@ -2,6 +2,7 @@
 import { defineQuery, defineSignal, isCancellation, setHandler, TemporalFailure } from '@temporalio/workflow';
 import type { Address } from '../artifacts/manifest.ts';
 import type { PromptSet } from '../activities/prepare.ts';
+import { labelerSettings } from '../labelers/needs.ts';
 import { answerHeldOut, compareAnswers, comparisonActivities, type Answers } from './answers.ts';
 import { control, model, nameStep } from './activities.ts';
 import type { RunConfig } from './config.ts';
@@ -44,6 +45,9 @@ export const roundSeed = (seed: number, round: number) => seed * 1000 + round;
  * round starts from.
  */
 export const FROM_START: string[] = ['xpo', 'vpo'];
+
+/** Objectives that look at no reference policy: what it says of the preferences is not computed. */
+export const WITHOUT_REFERENCE: string[] = ['simpo'];
 
 /** A round that was told to end before it was done, or has spent what was left of the budget. */
 export interface HaltedRound extends Spent {
@@ -119,20 +123,37 @@ async function runRound({
     ...(fromStart && { references: await answersOf(start.policy, 1, tick) }),
   }));
 
+  const { truncated } = config.label;
+  const labeler = labelerSettings(config.label);
   const labeled = await step('label', shards.length + 1, async (tick) => {
     const answered = responses.map((shard) => ({ responses: shard }));
-    const labels = await runShards('label', { label: config.label, threads }, answered, tick);
-    const result = await control.prefer({ labels, ...(references && { references }) });
+    const settings = { label: labeler, threads, ...(truncated === 'drop' && { truncated }) };
+    const labels = await runShards('label', settings, answered, tick);
+    const result = await control.prefer({ labels, truncated, ...(references && { references }) });
     tick(result.reused);
     return result;
   });
 
   const { learningRate, objective, checkpointSeconds, ...training } = config.optimize;
+  const preferenceShards = WITHOUT_REFERENCE.includes(objective.name)
+    ? []
+    : shardsOf(labeled.summary.preferences, shardSize);
+  const reference = await step('reference', preferenceShards.length, (tick) => {
+    const limits = { maxLength: training.maxLength, maxPromptLength: training.maxPromptLength };
+    return runShards(
+      'reference',
+      { policy, preferences: labeled.address, limits, threads, device },
+      preferenceShards,
+      tick,
+    );
+  });
+
   const rates = [learningRate].flat();
   const optimized = await step('optimize', 1, async (tick) => {
     const result = await model.optimize({
       policy,
       preferences: labeled.address,
+      reference,
       objective,
       training: { ...training, learningRate: rates[Math.min(round, rates.length) - 1] },
       seed,
@@ -146,16 +167,17 @@ async function runRound({
 
   const heldOutShards = shardsOf(heldOut.count, config.evaluate.shardSize).length;
   const { secondJudge } = config.evaluate;
+  const own = { ...config, label: labeler };
   const second = secondJudge && { ...config, label: secondJudge };
   const evaluated = await step(
     'evaluate',
     heldOutShards +
-      2 * comparisonActivities(config, heldOutShards) +
+      2 * comparisonActivities(own, heldOutShards) +
       (second ? 2 * comparisonActivities(second, heldOutShards) : 0),
     async (tick) => {
       const answers = await answerHeldOut(config, optimized.address, heldOut, tick);
-      const againstStart = await compareAnswers(config, answers, start, tick);
-      const againstPrevious = await compareAnswers(config, answers, previous, tick);
+      const againstStart = await compareAnswers(own, answers, start, tick);
+      const againstPrevious = await compareAnswers(own, answers, previous, tick);
       if (!second) return { answers, againstStart, overPrevious: againstPrevious.summary };
       const secondStart = await compareAnswers(second, answers, start, tick);
       const secondPrevious = await compareAnswers(second, answers, previous, tick);

@@ -5,7 +5,7 @@ import type { LabelStats } from '../labelers/preferences.ts';
 import type { Change } from './changes.ts';
 import type { Failure } from './failure.ts';
 
-export const STEPS = ['sample', 'label', 'optimize', 'evaluate'] as const;
+export const STEPS = ['sample', 'label', 'reference', 'optimize', 'evaluate'] as const;
 export type StepName = (typeof STEPS)[number];
 
 /** Of a step: activities done, of how many. */

@@ -7,15 +7,18 @@ import { judge, label } from '../../activities/label.ts';
 import { optimize } from '../../activities/optimize.ts';
 import { prefer } from '../../activities/prefer.ts';
 import { prepare, type PromptSet } from '../../activities/prepare.ts';
+import { reference } from '../../activities/reference.ts';
 import { sample } from '../../activities/sample.ts';
 import { score } from '../../activities/score.ts';
 import type { Rooms } from '../../activities/step.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import { InputError } from '../../data/errors.ts';
+import type { LengthLimits } from '../../engine/training/preference-tokens.ts';
+import { labelerSettings } from '../../labelers/needs.ts';
 import type { LabelStats } from '../../labelers/preferences.ts';
 import { GREEDY_SEED } from '../../workflows/answers.ts';
 import type { RunConfig } from '../../workflows/config.ts';
-import { FROM_START, roundSeed } from '../../workflows/round.ts';
+import { FROM_START, roundSeed, WITHOUT_REFERENCE } from '../../workflows/round.ts';
 import { shardsOf } from '../../workflows/shards.ts';
 
 export interface Round {
@@ -44,7 +47,8 @@ export interface Run {
  * @param told as each round ends
  */
 export async function runRounds(rooms: Rooms, config: RunConfig, told: (round: Round) => void): Promise<Run> {
-  const { model, prompts, label: labeler, rounds: count, seed, threads } = config;
+  const { model, prompts, rounds: count, seed, threads } = config;
+  const labeler = labelerSettings(config.label);
   const prepared = await prepare(rooms, { model, prompts, label: labeler, rounds: count, seed }, {});
   const start = await measure(prepared.policy);
   const { summary } = await evaluate(rooms, { labels: start.labels, seed }, {});
@@ -70,13 +74,18 @@ export async function runRounds(rooms: Rooms, config: RunConfig, told: (round: R
     const fromStart = FROM_START.includes(objective.name) && policy !== prepared.policy;
     const references = fromStart && (await answer(prepared.policy, set, { ...drawn, settings: { ...settings, samplesPerPrompt: 1 } })); // prettier-ignore
     const labels = await inOrder(responses, (shard) => label(rooms, { responses: shard, label: labeler, threads }, {}));
-    const preferred = await prefer(rooms, { labels, ...(references && { references }) }, {});
+    const preferred = await prefer(
+      rooms,
+      { labels, truncated: config.label.truncated, ...(references && { references }) },
+      {},
+    );
     const rates = [learningRate].flat();
     const optimized = await optimize(
       rooms,
       {
         policy,
         preferences: preferred.address,
+        reference: await referenceLogps(preferred, training),
         objective,
         training: { ...training, learningRate: rates[Math.min(round, rates.length) - 1] },
         seed: drawn.seed,
@@ -87,6 +96,17 @@ export async function runRounds(rooms: Rooms, config: RunConfig, told: (round: R
     );
     policy = optimized.address;
     return { round, label: preferred.summary, evaluation: await compareWithStart(await measure(policy)) };
+  }
+
+  async function referenceLogps(
+    { address: preferences, summary }: Awaited<ReturnType<typeof prefer>>,
+    { maxLength, maxPromptLength }: LengthLimits,
+  ): Promise<Address[]> {
+    if (WITHOUT_REFERENCE.includes(config.optimize.objective.name)) return [];
+    const limits = { maxLength, maxPromptLength };
+    return inOrder(shardsOf(summary.preferences, config.sample.shardSize), (shard) =>
+      reference(rooms, { policy, preferences, ...shard, limits, threads }, {}),
+    );
   }
 
   async function measure(measured: Address): Promise<Measured> {

@@ -1,5 +1,6 @@
 /** Batched decoding: prompts enter as others leave, samples of a prompt share its keys and values. */
 import type { ModelFiles } from '../model/parameters.ts';
+import { commonPrefix } from '../packing.ts';
 import { adapterFeeds, type OpenPolicy } from '../policy.ts';
 import { uniform } from '../random.ts';
 import { bool, float32, int64, Session, type Feeds } from '../session.ts';
@@ -8,7 +9,7 @@ import type { Device } from '../target.ts';
 import { checkPromptLength } from '../tokenize.ts';
 import { CacheBlock } from './cache.ts';
 import { decodeGraph, pastKey, pastValue, promptKey, promptValue } from './decode.ts';
-import { commonPrefix, fillRows, prefillGraph } from './prefill.ts';
+import { fillRows, prefillGraph } from './prefill.ts';
 import { isAnswered, Seats, type Generated, type Seat } from './seats.ts';
 
 /** Tokens decoded by one run of the graph: long enough to make what surrounds a run small, short enough to refill rows soon. */

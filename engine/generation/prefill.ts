@@ -29,13 +29,6 @@ export function prefillGraph(model: ModelFiles, adapter: Adapter | undefined): G
 /** Prompt tokens computed at once, beside those that all prompts begin with: bounds memory. */
 const PREFILL_TOKENS = 512;
 
-/** What all sequences begin with: a chat template's system prompt, say. */
-export function commonPrefix(sequences: number[][]): number[] {
-  const [first = [], ...others] = sequences;
-  const differs = first.findIndex((token, i) => others.some((other) => other[i] !== token));
-  return differs < 0 ? first : first.slice(0, differs);
-}
-
 /**
  * Computes the keys and values of `sequences`, all of which begin with `prefix`, and appends them to rows of a block.
  * @param run the prefill graph

@@ -16,6 +16,11 @@ export interface ModelTokenizer {
   encodeText(text: string): number[];
   /** What the policy is to write after the prompt, ending with exactly one end-of-turn (or EOS) token. */
   encodeResponse(prompt: Text, response: Text): number[];
+  encodeExchange(
+    prompt: Text,
+    responses: Text[],
+    options?: { tools?: unknown; open?: boolean },
+  ): { prompt: number[]; responses: number[][]; isPrefix: boolean };
   encodeDemonstration(row: DemonstrationRecord): { prompt: number[]; completion: number[] };
   /** The text without special tokens. */
   decode(ids: number[]): string;
@@ -85,6 +90,11 @@ export function loadTokenizer(folder: string): ModelTokenizer {
     encodeText,
     encodePrompt,
     encodeResponse,
+    encodeExchange: (prompt, responses) => ({
+      prompt: encodePrompt(prompt),
+      responses: responses.map((r) => encodeResponse(prompt, r)),
+      isPrefix: true,
+    }),
     encodeDemonstration(row) {
       const { prompt, completion } =
         'messages' in row

@@ -1,54 +1,89 @@
 /** Preferences as a training task: an objective over log-ratios to the reference policy. */
+import { ROLES, type ReferenceLogps, type Role } from '../../data/records.ts';
 import * as ops from '../graph/ops.ts';
 import { objectiveOf } from '../objectives/index.ts';
+import { commonPrefix } from '../packing.ts';
+import type { TokenizedResponse } from '../score.ts';
 import { float32, int64 } from '../session.ts';
 import type { ObjectiveSettings } from '../settings.ts';
+import type { TokenizedPreference } from './preference-tokens.ts';
 import type { Example, TrainingTask } from './task.ts';
 
-/** A preference, tokenized. */
-export interface TokenizedPreference {
-  prompt: number[];
-  chosen: number[];
-  rejected: number[];
-  reference: number[];
-}
-
-const roles = ['chosen', 'rejected', 'reference'] as const;
-type Role = (typeof roles)[number];
-
-/** Responses that are the same tokens are computed once; the roles point at them. */
+/** Equal responses are computed once; the roles are indices of the responses that are left. */
 export interface PreferenceExample extends Example, Record<Role, number> {
+  /** Tokens of each response, without those that it only has before it. */
+  lengths: number[];
   referenceLogps: number[];
 }
 
 /** Log-probabilities of responses under the reference policy: they never change within a round. */
-export type ReferenceScorer = (rows: { prompt: number[]; response: number[] }[]) => Promise<Float64Array>;
+export type ReferenceScorer = (rows: TokenizedResponse[]) => Promise<Float64Array>;
 
+/** Examples whose reference log-probabilities are computed now. */
 export async function preferenceExamples(
   rows: TokenizedPreference[],
   scoreReference: ReferenceScorer,
 ): Promise<PreferenceExample[]> {
-  const examples = rows.map((row) => {
-    const responses: number[][] = [];
-    const keys: string[] = [];
-    const place = (role: Role) => {
-      const key = row[role].join();
-      const known = keys.indexOf(key);
-      if (known >= 0) return known;
-      responses.push(row[role]);
-      return keys.push(key) - 1;
-    };
-    const places = Object.fromEntries(roles.map((role) => [role, place(role)])) as Record<Role, number>;
-    return { group: { prompt: row.prompt, responses }, ...places };
-  });
-  const flat = examples.flatMap(({ group }) => group.responses.map((response) => ({ prompt: group.prompt, response })));
-  const logps = await scoreReference(flat);
+  const distinct = rows.map(distinctResponses);
+  const logps = await scoreReference(distinct.flatMap(({ responses }) => responses));
   let next = 0;
-  return examples.map((example) => {
+  return distinct.map(({ responses, indices }) => {
     const start = next;
-    next += example.group.responses.length;
-    return { ...example, referenceLogps: [...logps.subarray(start, next)] };
+    next += responses.length;
+    return { ...exampleOf(responses, indices), referenceLogps: [...logps.subarray(start, next)] };
   });
+}
+
+/** Examples whose reference log-probabilities are known. @param logps of each row, in order */
+export function examplesWithLogps(rows: TokenizedPreference[], logps: ReferenceLogps[]): PreferenceExample[] {
+  return rows.map((row, i) => {
+    const { responses, indices } = distinctResponses(row);
+    const known = ROLES.map((role) => ({ index: indices[role], logp: logps[i][role] }));
+    const referenceLogps = responses.map((_, index) => known.find((one) => one.index === index)!.logp);
+    return { ...exampleOf(responses, indices), referenceLogps };
+  });
+}
+
+/** The log-probabilities that examples have, by role. */
+export const logpsByRole = (example: PreferenceExample): ReferenceLogps =>
+  Object.fromEntries(ROLES.map((role) => [role, example.referenceLogps[example[role]]])) as ReferenceLogps;
+
+interface Distinct {
+  responses: TokenizedResponse[];
+  indices: Record<Role, number>;
+}
+
+function distinctResponses(row: TokenizedPreference): Distinct {
+  const responses: TokenizedResponse[] = [];
+  const keys: string[] = [];
+  const indexOf = (role: Role) => {
+    const { prompt, response } = row[role];
+    const key = `${prompt === row.chosen.prompt ? '' : prompt.join()} ${response.join()}`;
+    const known = keys.indexOf(key);
+    if (known >= 0) return known;
+    responses.push(row[role]);
+    return keys.push(key) - 1;
+  };
+  const [chosen, rejected, reference] = ROLES.map(indexOf);
+  return { responses, indices: { chosen, rejected, reference } };
+}
+
+/**
+ * One group of all responses. Where their prompts differ, they share what these have in common; the rest of each prompt stands before
+ * its response and is no target.
+ */
+function exampleOf(responses: TokenizedResponse[], indices: Record<Role, number>) {
+  const prompts = responses.map(({ prompt }) => prompt);
+  const shared = commonPrefix(prompts);
+  const rests = prompts.map((prompt) => prompt.slice(shared.length));
+  const group = {
+    prompt: shared,
+    responses: responses.map(({ response }, i) => [...rests[i], ...response]),
+    ...(rests.some(({ length }) => length > 0) && {
+      masks: responses.map(({ response }, i) => [...rests[i].map(() => false), ...response.map(() => true)]),
+    }),
+  };
+  return { group, ...indices, lengths: responses.map(({ response }) => response.length) };
 }
 
 const mean = (values: number[]) => values.reduce((total, value) => total + value, 0) / values.length;
@@ -75,7 +110,7 @@ export function preferenceTask(
 
     feeds(batch) {
       const reference = Float32Array.from(batch.flatMap((example) => example.referenceLogps));
-      const tokens = Float32Array.from(batch.flatMap(({ group }) => group.responses.map(({ length }) => length)));
+      const tokens = Float32Array.from(batch.flatMap(({ lengths }) => lengths));
       let start = 0;
       const starts = batch.map(({ group }) => {
         start += group.responses.length;
@@ -97,10 +132,10 @@ export function preferenceTask(
       const logp = (role: Role) => batch.map((example, i) => logps[i][example[role]]);
       // Without a reference policy the reward is the mean log-probability of a token.
       const reward = (role: Role) =>
-        batch.map(({ group, referenceLogps, [role]: place }, i) =>
+        batch.map(({ lengths, referenceLogps, [role]: place }, i) =>
           objective.referencePolicy
             ? settings.beta * (logps[i][place] - referenceLogps[place])
-            : (settings.beta * logps[i][place]) / group.responses[place].length,
+            : (settings.beta * logps[i][place]) / lengths[place],
         );
       const [chosen, rejected] = [reward('chosen'), reward('rejected')];
       return {

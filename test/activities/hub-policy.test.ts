@@ -9,6 +9,7 @@ import { writeJsonl } from '../../data/jsonl.ts';
 import { objectiveSchema, trainingSchema } from '../../engine/settings.ts';
 import { COMMIT, startHub } from '../hub-server.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { referenceLogps } from './reference-logps.ts';
 import { testRooms } from './rooms.ts';
 
 const rooms = testRooms();
@@ -40,6 +41,7 @@ describe('a model of the hub', () => {
     const input = {
       policy,
       preferences,
+      reference: await referenceLogps(rooms, { policy, preferences }, training, 4),
       objective: objectiveSchema.parse({}),
       training,
       seed: 0,

@@ -9,6 +9,7 @@ import { writeJsonl } from '../../data/jsonl.ts';
 import type { Policy } from '../../engine/jobs.ts';
 import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/settings.ts';
 import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { referenceLogps } from './reference-logps.ts';
 import { testRooms } from './rooms.ts';
 
 const rooms = testRooms();
@@ -60,6 +61,7 @@ describe('a published policy', () => {
     const input = {
       policy: start.address,
       preferences,
+      reference: await referenceLogps(rooms, { policy: start.address, preferences }, training, 8),
       objective,
       training,
       seed: 0,

@@ -21,6 +21,7 @@ import type { Engine } from '../../engine/jobs.ts';
 import { openPolicy } from '../../engine/policy.ts';
 import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/settings.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { referenceLogps } from './reference-logps.ts';
 import { testRooms } from './rooms.ts';
 
 const rooms = testRooms();
@@ -54,12 +55,14 @@ async function trainRound(where: Rooms, { policy, rounds: [prompts] }: Prepared)
     );
   }
   const labels = await labelShards(where, sampled.map(({ address }) => address)); // prettier-ignore
-  const labeled = await prefer(where, { labels }, {});
-  const optimized = await optimize(where, optimizeInput(policy, labeled.address), {});
-  return { sampled, labeled, optimized };
+  const labeled = await prefer(where, { labels, truncated: 'keep' }, {});
+  const made = { policy, preferences: labeled.address };
+  const reference = await referenceLogps(where, made, training, labeled.summary.preferences, 10);
+  const optimized = await optimize(where, { ...optimizeInput, ...made, reference }, {});
+  return { sampled, labeled, reference, optimized };
 }
 
-const optimizeInput = (policy: string, preferences: string) => ({ policy, preferences, objective, training, seed: 1, threads, checkpointSeconds: 1e-3 }); // prettier-ignore
+const optimizeInput = { objective, training, seed: 1, threads, checkpointSeconds: 1e-3 };
 
 let prepared: Prepared;
 let round: Awaited<ReturnType<typeof trainRound>>;
@@ -168,7 +171,7 @@ const judgeAnswers = async (responses: string) => (await judge(rooms, { response
 describe('labeling', () => {
   test('is refused where no prompt gets a preference', async () => {
     const labels = await labelShards(rooms, [await answerHeldOut(prepared.policy)]);
-    await expect(prefer(rooms, { labels }, {})).rejects.toThrow(
+    await expect(prefer(rooms, { labels, truncated: 'keep' }, {})).rejects.toThrow(
       new InputError(
         'None of the 8 prompts got a preference ({"oneCandidate":8,"unjudged":0,"noAnswer":0,"tie":0}): sample more answers a prompt, or at a higher temperature.',
       ),

@@ -43,13 +43,14 @@ async function preferencesIn(store: ArtifactStore) {
   const shard = { policy, prompts: rounds[0].address, from: 0, to: rounds[0].count, settings, seed: 1, threads };
   const { address } = await sample(rooms, shard, {});
   const { address: labels } = await label(rooms, { responses: address, label: verifier, threads }, {});
-  const { address: preferences } = await prefer(rooms, { labels: [labels] }, {});
-  return { policy, preferences };
+  const { address: preferences, summary } = await prefer(rooms, { labels: [labels], truncated: 'keep' }, {});
+  const reference = await referenceLogps(rooms, { policy, preferences }, training, summary.preferences);
+  return { policy, preferences, reference };
 }
 
 const training = trainingSchema.parse({ learningRate: 1e-3, batchSize: 4, epochs: 4, lora: { rank: 4 } });
 const objective = { name: 'selm', beta: 0.1, alpha: 1e-3 } as const;
-const input = (made: { policy: string; preferences: string }) => ({ ...made, objective, training, seed: 1, threads, checkpointSeconds: 1e-3 }); // prettier-ignore
+const input = (made: { policy: string; preferences: string; reference: string[] }) => ({ ...made, objective, training, seed: 1, threads, checkpointSeconds: 1e-3 }); // prettier-ignore
 
 const adapterOf = async (store: ArtifactStore, address: string) =>
   createHash('sha256')

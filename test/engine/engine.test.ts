@@ -29,13 +29,13 @@ const texts = async (job: SampleJob) => (await engine.run('sample', job, undistu
 
 describe('sampling', () => {
   test('gives texts, their tokens, and log-probabilities that scoring the tokens gives, too', async () => {
-    const { responses, promptTokens, sampledTokens } = await engine.run('sample', sampleJob, undisturbed);
+    const { responses, promptIds, sampledTokens } = await engine.run('sample', sampleJob, undisturbed);
     const tokenizer = loadTokenizer(model);
     expect(responses.map((samples) => samples.length)).toEqual([2, 2, 2, 2, 2, 2]);
     const flat = responses.flat();
     for (const { text, token_ids } of flat) expect(text).toBe(tokenizer.decode(token_ids));
     expect(sampledTokens).toBe(flat.reduce((total, { token_ids }) => total + token_ids.length, 0));
-    expect(promptTokens).toBe(sampleJob.prompts.reduce((total, { prompt }) => total + tokenizer.encodePrompt(prompt).length, 0)); // prettier-ignore
+    expect(promptIds).toEqual(sampleJob.prompts.map(({ prompt }) => tokenizer.encodePrompt(prompt)));
     const rows = responses.flatMap((samples, i) => samples.map(({ token_ids }) => ({ prompt: sampleJob.prompts[i].prompt, response_input_ids: token_ids }))); // prettier-ignore
     const scores = await engine.run('score', { policy, rows }, undisturbed);
     for (const [i, { logp, tokens }] of scores.entries()) {

@@ -4,7 +4,7 @@ import { Scorer } from '../../engine/score.ts';
 import { openPolicy } from '../../engine/policy.ts';
 import { preferenceExamples, preferenceTask } from '../../engine/training/preference.ts';
 import { expectGradients, passGradients } from './pass-gradients.ts';
-import { fixture, readJson, referenceCase, ROLES, type Pair, type Roles } from './reference-case.ts';
+import { fixture, readJson, referenceCase, ROLES, tokenized, type Pair, type Roles } from './reference-case.ts';
 
 const { pair, beta, alpha, logps } = readJson<{ pair: Pair; beta: number; alpha: number; logps: Roles<number> }>(
   fixture('long-sequences/pair.json'),
@@ -19,7 +19,9 @@ test('its log-probabilities', async () => {
 });
 
 test.each([false, true])('its gradients, activations recomputed: %s', async (recompute) => {
-  const examples = await preferenceExamples([pair], (rows) => Promise.resolve(new Float64Array(rows.length)));
+  const examples = await preferenceExamples([tokenized(pair)], (rows) =>
+    Promise.resolve(new Float64Array(rows.length)),
+  );
   const gradients = await passGradients(opened, preferenceTask(examples, { name: 'selm', beta, alpha }), recompute);
   expectGradients(gradients, fixture('long-sequences/gradients.safetensors'));
 });

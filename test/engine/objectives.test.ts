@@ -8,7 +8,7 @@ import { objectiveSchema, type ObjectiveName } from '../../engine/settings.ts';
 import { preferenceExamples, preferenceTask } from '../../engine/training/preference.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { expectGradients, passGradients } from './pass-gradients.ts';
-import { fixture, readJson, referenceCase, undisturbed, type Roles } from './reference-case.ts';
+import { fixture, readJson, referenceCase, tokenized, undisturbed, type Roles } from './reference-case.ts';
 
 interface Expected {
   reference_logps: Roles<number>[];
@@ -49,7 +49,7 @@ describe.each(names)('%s', (name) => {
         ),
       ),
     );
-    const examples = await preferenceExamples(pairs, (rows) =>
+    const examples = await preferenceExamples(pairs.map(tokenized), (rows) =>
       Promise.resolve(Float64Array.from(rows, ({ prompt, response }) => byResponse.get(`${prompt}|${response}`)!)),
     );
     const gradients = await passGradients(openPolicy(policy), preferenceTask(examples, objectiveOf(name)));

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import type { TokenizedPreferenceRecord } from '../../data/records.ts';
 import type { OptimizeJob } from '../../engine/jobs.ts';
+import type { TokenizedPreference } from '../../engine/training/preference-tokens.ts';
 import { trainingSchema } from '../../engine/settings.ts';
 
 export const ROLES = ['chosen', 'rejected', 'reference'] as const;
@@ -51,6 +52,10 @@ export function referenceCase(name: string) {
 
   return { folder, model, policy, reference, pairs, expected, optimizeJob };
 }
+
+/** The pair as the trainer takes it. */
+export const tokenized = ({ prompt, ...responses }: Pair): TokenizedPreference =>
+  Object.fromEntries(ROLES.map((role) => [role, { prompt, response: responses[role] }])) as TokenizedPreference;
 
 const tokenizedRow = ({ prompt, chosen, rejected, reference }: Pair): TokenizedPreferenceRecord => ({
   prompt_input_ids: prompt,

@@ -10,7 +10,7 @@ import { samplingSchema } from '../../engine/settings.ts';
 import { preferenceExamples, preferenceTask } from '../../engine/training/preference.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { expectGradients, passGradients } from './pass-gradients.ts';
-import { referenceCase, ROLES, undisturbed, type Roles } from './reference-case.ts';
+import { referenceCase, ROLES, tokenized, undisturbed, type Roles } from './reference-case.ts';
 
 const CASES = ['llama', 'llama-tied', 'llama3-rope', 'mistral', 'qwen2', 'qwen3'];
 const scratch = temporaryFolder();
@@ -45,7 +45,7 @@ describe.each(CASES)('%s', (name) => {
     const opened = openPolicy(policy);
     const refs = pairs.flatMap((pair, i) => ROLES.map((role) => [`${pair.prompt}|${pair[role]}`, expected.reference_logps[i][role]])); // prettier-ignore
     const known = new Map(refs as [string, number][]);
-    const examples = await preferenceExamples(pairs, (rows) =>
+    const examples = await preferenceExamples(pairs.map(tokenized), (rows) =>
       Promise.resolve(Float64Array.from(rows, ({ prompt, response }) => known.get(`${prompt}|${response}`)!)),
     );
     const gradients = await passGradients(opened, preferenceTask(examples, job.objective));

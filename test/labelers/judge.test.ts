@@ -11,7 +11,7 @@ import { AnswerCache } from '../../labelers/judge/cache.ts';
 import { outcomeOf, pairsOf, sharesOf } from '../../labelers/judge/comparisons.ts';
 import { fillTemplate, publishedTemplate, readTemplate } from '../../labelers/judge/templates.ts';
 import { preferredIn, ratingIn } from '../../labelers/judge/verdicts.ts';
-import { judge } from '../../labelers/labels.ts';
+import { candidatesOf, judge } from '../../labelers/labels.ts';
 import { isComparative, needsEngine } from '../../labelers/needs.ts';
 import { preferencesOf } from '../../labelers/preferences.ts';
 import { temporaryFolder } from '../temporary.ts';
@@ -145,7 +145,7 @@ describe('from words to preferences', () => {
       await cache.answer(request, async () => ({ text, finishReason: 'stop', usage: { promptTokens: 100, completionTokens: 10 } })); // prettier-ignore
     }
     const labeler = await createLabeler(given, { ...noTools, cacheFolder });
-    const candidates = rows.map(({ responses, ...prompt }) => ({ prompt, answers: responses.map(({ text }) => text) }));
+    const candidates = rows.map((row) => candidatesOf(row));
     const labels = await judge(candidates, labeler, isComparative(given));
     return { labels, ...preferencesOf(rows, labels) };
   }

@@ -8,7 +8,14 @@ import { noTools } from './tools.ts';
 
 /** Rows, judged and preferred. */
 async function label(rows: SampledRecord[], labeler: Labeler) {
-  return preferencesOf(rows, await judge(rows.map(candidatesOf), labeler, false));
+  return preferencesOf(
+    rows,
+    await judge(
+      rows.map((row) => candidatesOf(row)),
+      labeler,
+      false,
+    ),
+  );
 }
 
 /** Gives every answer the verdict of a function. */
@@ -57,7 +64,15 @@ test("the data set's own responses are candidates, but never the reference respo
 test("the reference response is another policy's first answer, where its answers are given", async () => {
   const rows = [sampled('p', ['a 0.5', 'b 0.2']), sampled('q', ['c 1', 'd 1']), sampled('r', ['e 0', 'f 1'])];
   const others = [sampled('p', ['x 3', 'y 4']), sampled('q', ['z 5']), sampled('r', ['b 6'])];
-  const { preferences } = preferencesOf(rows, await judge(rows.map(candidatesOf), byNumber, false), others);
+  const { preferences } = preferencesOf(
+    rows,
+    await judge(
+      rows.map((row) => candidatesOf(row)),
+      byNumber,
+      false,
+    ),
+    others,
+  );
   expect(preferences.map(({ id, chosen, reference_response }) => [id, chosen, reference_response])).toEqual([
     ['p', 'a 0.5', 'x 3'],
     ['r', 'f 1', 'b 6'],
@@ -184,7 +199,11 @@ test('a labeler that compares is only asked about answers that differ: one alone
     },
   };
   const rows = [sampled('p', ['a', 'a']), sampled('q', ['a', 'b'])];
-  const { labels } = await judge(rows.map(candidatesOf), comparing, true);
+  const { labels } = await judge(
+    rows.map((row) => candidatesOf(row)),
+    comparing,
+    true,
+  );
   expect(asked).toEqual([['a', 'b']]);
   expect(labels).toEqual([
     { id: 'p', candidates: [{ text: 'a', score: 0.5 }] },

@@ -34,7 +34,7 @@ const standIn: Engine = {
     const answers = {
       sample: ({ prompts, settings }: SampleJob) => {
         const responses = prompts.map(() => ANSWERS.slice(0, settings.samplesPerPrompt));
-        return { responses, promptTokens: prompts.length, sampledTokens: prompts.length };
+        return { responses, promptIds: prompts.map(() => [1]), sampledTokens: prompts.length };
       },
       score: ({ rows }: ScoreJob) => rows.map(() => ({ logp: -1, tokens: 3 })),
       optimize: ({ outDir }: OptimizeJob) => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
 import { Generator, type PromptTokens } from '../../../engine/generation/generate.ts';
-import { commonPrefix } from '../../../engine/generation/prefill.ts';
+import { commonPrefix } from '../../../engine/packing.ts';
 import type { Generated } from '../../../engine/generation/seats.ts';
 import { openPolicy } from '../../../engine/policy.ts';
 import { uniform } from '../../../engine/random.ts';

@@ -17,7 +17,7 @@ import { train } from '../../../engine/training/train.ts';
 import { trainableAdapter } from '../../../engine/training/trainable.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { onePass, passGradients } from '../pass-gradients.ts';
-import { fixture, readJson, referenceCase, ROLES, undisturbed, type Roles } from '../reference-case.ts';
+import { fixture, readJson, referenceCase, ROLES, tokenized, undisturbed, type Roles } from '../reference-case.ts';
 import { CASES, HALF_TYPES, halfPolicy, type HalfType } from './graphs.ts';
 import { computeByOnnx } from './onnx.ts';
 import { cosine, greedyByOnnx } from './numbers.ts';
@@ -40,7 +40,7 @@ const scratch = temporaryFolder();
 function taskOf(name: string) {
   const { pairs, expected, optimizeJob } = referenceCase(name);
   const known = new Map(pairs.flatMap((pair, i) => ROLES.map((role) => [`${pair.prompt}|${pair[role]}`, expected.reference_logps[i][role]] as const))); // prettier-ignore
-  return preferenceExamples(pairs, (rows) =>
+  return preferenceExamples(pairs.map(tokenized), (rows) =>
     Promise.resolve(Float64Array.from(rows, ({ prompt, response }) => known.get(`${prompt}|${response}`)!)),
   ).then((examples) => preferenceTask(examples, optimizeJob(scratch, {}).objective));
 }

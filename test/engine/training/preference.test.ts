@@ -7,7 +7,7 @@ import { openPolicy } from '../../../engine/policy.ts';
 import type { ObjectiveSettings } from '../../../engine/settings.ts';
 import { preferenceExamples, preferenceTask, type PreferenceExample } from '../../../engine/training/preference.ts';
 import { passGradients } from '../pass-gradients.ts';
-import { readJson, referenceCase, ROLES, undisturbed, type Pair, type Roles } from '../reference-case.ts';
+import { readJson, referenceCase, ROLES, tokenized, undisturbed, type Pair, type Roles } from '../reference-case.ts';
 import { temporaryFolder } from '../../temporary.ts';
 
 const scratch = temporaryFolder();
@@ -75,7 +75,7 @@ describe('a reference response that is', () => {
   test.each(['chosen', 'rejected'] as const)('the %s one is computed once', async (same) => {
     const pair: Pair = { ...pairs[0], reference: [...pairs[0][same]] };
     const scored: number[][] = [];
-    const [example] = await preferenceExamples([pair], (rows) => {
+    const [example] = await preferenceExamples([tokenized(pair)], (rows) => {
       scored.push(...rows.map(({ response }) => response));
       return scoreReference(rows);
     });
@@ -89,6 +89,7 @@ describe('a reference response that is', () => {
       chosen: 0,
       rejected: 1,
       reference: 2,
+      lengths: ROLES.map((role) => pair[role].length),
       referenceLogps: ROLES.map((role) => fakeLogp(pair[role])),
     };
     const opened = openPolicy(policy);
@@ -104,7 +105,7 @@ describe('a reference response that is', () => {
   });
 
   test('neither is computed beside them', async () => {
-    const [example] = await preferenceExamples([pairs[0]], scoreReference);
+    const [example] = await preferenceExamples([tokenized(pairs[0])], scoreReference);
     expect(example.group.responses).toEqual(ROLES.map((role) => pairs[0][role]));
     expect(example.referenceLogps).toEqual(ROLES.map((role) => fakeLogp(pairs[0][role])));
   });

@@ -1,0 +1,173 @@
+/** Preference rows as the tokens that are trained on: those that were sampled as they are, texts encoded, all cut to length. */
+import { contentOf } from '../../data/conversation.ts';
+import { InputError } from '../../data/errors.ts';
+import { preferencesOf } from '../../data/readers.ts';
+import {
+  ROLES,
+  type PreferenceRecord,
+  type Role,
+  type Text,
+  type TokenizedPreferenceRecord,
+} from '../../data/records.ts';
+import type { ModelTokenizer } from '../model/tokenizer.ts';
+import type { OpenPolicy } from '../policy.ts';
+import type { TokenizedResponse } from '../score.ts';
+import type { TrainingSettings } from '../settings.ts';
+import { checkIds, located } from '../tokenize.ts';
+
+export type LengthLimits = Pick<TrainingSettings, 'maxLength' | 'maxPromptLength'>;
+
+/** As a rule the three follow the same prompt; see `PreferenceRecord`. */
+export type TokenizedPreference = Record<Role, TokenizedResponse>;
+
+/** What became of the rows of a preference file. */
+export interface PreferenceCounts {
+  /** Rows given. */
+  rows: number;
+  /** Rows whose prompt lost its beginning, or a response its end, to the length limits. */
+  truncated: number;
+  /** Rows left out: chosen and rejected are the same tokens, cut to length or before. */
+  equal: number;
+  /** Rows left out: the prompt alone fills `maxLength`. */
+  promptTooLong: number;
+  /** Rows with a text that the chat template renders after another prompt than the prompt alone: split where the two differ, as in TRL. */
+  promptNotPrefix: number;
+}
+
+/**
+ * The tokens of preferences, those left out that there is nothing to learn from.
+ * @param source the rows, or the file that has them
+ * @param range of the rows, the last not included
+ * @throws InputError that names the row which the model cannot read, or which lacks what the objective needs
+ */
+export async function tokenizePreferences(
+  policy: OpenPolicy,
+  source: (PreferenceRecord | TokenizedPreferenceRecord)[] | string,
+  limits: LengthLimits,
+  needsReference: boolean,
+  range: { from: number; to: number } = { from: 0, to: Infinity },
+): Promise<{ rows: TokenizedPreference[]; counts: PreferenceCounts }> {
+  const counts = { rows: 0, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0 };
+  const rows: TokenizedPreference[] = [];
+  let index = 0;
+  for await (const row of typeof source === 'string' ? preferencesOf(source) : source) {
+    const at = index++;
+    if (at < range.from || at >= range.to) continue;
+    const tokenized = located(`Row ${at + 1}`, () => tokenizePreference(policy, row, limits, needsReference, counts));
+    if (tokenized) rows.push(tokenized);
+  }
+  return { rows, counts };
+}
+
+export const nothingLeft = ({ rows, equal, promptTooLong }: PreferenceCounts): string =>
+  `None of the ${rows} preferences is left to train on: in ${equal} chosen and rejected are the same tokens, in ${promptTooLong} the prompt fills maxLength; raise maxLength.`;
+
+/**
+ * The tokens of a preference, cut to length; none where nothing is left to learn from. Counts the row.
+ * @param needsReference whether the objective looks at the reference response; if not, chosen stands in for an absent one,
+ *   which costs nothing, since equal responses are computed once
+ * @throws InputError for a row that the model cannot read, or that lacks what the objective needs
+ */
+function tokenizePreference(
+  policy: OpenPolicy,
+  row: PreferenceRecord | TokenizedPreferenceRecord,
+  limits: LengthLimits,
+  needsReference: boolean,
+  counts: PreferenceCounts,
+): TokenizedPreference | undefined {
+  counts.rows++;
+  const { roles, isPrefix } = encodeRoles(policy, row, needsReference);
+  counts.promptNotPrefix += Number(!isPrefix);
+  if (ROLES.some((role) => Math.min(roles[role].prompt.length, limits.maxPromptLength) >= limits.maxLength)) {
+    counts.promptTooLong++;
+    return undefined;
+  }
+  let isCut = false;
+  // A prompt keeps its end, where the question stands; a response its beginning. What fits stays the array it was: prompts are shared.
+  const cutPrompts = new Map<number[], number[]>();
+  const cutPrompt = (prompt: number[]) => {
+    if (prompt.length <= limits.maxPromptLength) return prompt;
+    isCut = true;
+    const known = cutPrompts.get(prompt) ?? prompt.slice(-limits.maxPromptLength);
+    cutPrompts.set(prompt, known);
+    return known;
+  };
+  const cut = ({ prompt: whole, response }: TokenizedResponse): TokenizedResponse => {
+    const prompt = cutPrompt(whole);
+    const room = limits.maxLength - prompt.length;
+    isCut ||= response.length > room;
+    return { prompt, response: response.length > room ? response.slice(0, room) : response };
+  };
+  const tokenized = { chosen: cut(roles.chosen), rejected: cut(roles.rejected), reference: cut(roles.reference) };
+  counts.truncated += Number(isCut);
+  if (isSame(tokenized.chosen, tokenized.rejected)) {
+    counts.equal++;
+    return undefined;
+  }
+  return tokenized;
+}
+
+const isSame = (a: TokenizedResponse, b: TokenizedResponse) =>
+  a.response.join() === b.response.join() && a.prompt.join() === b.prompt.join();
+
+function encodeRoles(
+  policy: OpenPolicy,
+  row: PreferenceRecord | TokenizedPreferenceRecord,
+  needsReference: boolean,
+): { roles: TokenizedPreference; isPrefix: boolean } {
+  const texts = textsOf(row);
+  const present = ROLES.filter((role) => row[`${role}_input_ids`] !== undefined || texts?.[role] !== undefined);
+  if (!present.includes('reference') && needsReference) {
+    throw new InputError(
+      `it has no "${texts ? 'reference_response' : 'reference_input_ids'}", which the objective needs: add it, or use an objective without optimism, such as dpo.`,
+    );
+  }
+  const asText = present.filter((role) => row[`${role}_input_ids`] === undefined);
+  const encoded =
+    asText.length > 0
+      ? policy.tokenizer().encodeExchange(texts!.prompt, asText.map((role) => texts![role]!), { tools: texts!.tools }) // prettier-ignore
+      : undefined;
+  const rolePrompt = (role: Role) =>
+    (row as Record<string, unknown>)[`${role}_prompt_input_ids`] as number[] | undefined;
+  const tokens = (role: Role): TokenizedResponse => {
+    const ids = row[`${role}_input_ids`];
+    if (!ids) return { prompt: encoded!.prompt, response: encoded!.responses[asText.indexOf(role)] };
+    const prompt = rolePrompt(role) ?? row.prompt_input_ids;
+    if (!prompt)
+      throw new InputError(`it has "${role}_input_ids" without "prompt_input_ids": give both, or the texts alone.`);
+    for (const given of [prompt, ids]) checkIds(policy, given);
+    return { prompt, response: ids };
+  };
+  const [chosen, rejected] = [tokens('chosen'), tokens('rejected')];
+  return {
+    roles: { chosen, rejected, reference: present.includes('reference') ? tokens('reference') : chosen },
+    isPrefix: (encoded?.isPrefix ?? true) && ROLES.every((role) => rolePrompt(role) === undefined),
+  };
+}
+
+type Texts = { prompt: Text; tools?: PreferenceRecord['tools'] } & Partial<Record<Role, Text>>;
+
+function textsOf(row: PreferenceRecord | TokenizedPreferenceRecord): Texts | undefined {
+  if (!('prompt' in row)) return undefined;
+  const { prompt, tools, chosen, rejected, reference_response: reference } = row as PreferenceRecord;
+  return { prompt, tools, chosen, rejected, reference };
+}
+
+/**
+ * Checks that token ids that stand beside texts are this tokenizer's: preferences of one model would train another without a word.
+ * It is seen by the reference response, whose text is what its tokens decode to.
+ * @throws InputError that names the first row whose ids decode to something else
+ */
+export function checkTokens(
+  rows: (PreferenceRecord | TokenizedPreferenceRecord)[],
+  tokenizer: () => Pick<ModelTokenizer, 'decode'>,
+): void {
+  for (const [i, row] of rows.entries()) {
+    const { reference_response: text, reference_input_ids: ids } = row as PreferenceRecord;
+    if (text === undefined || ids === undefined) continue;
+    if (tokenizer().decode(ids).trim() === contentOf(text).trim()) continue;
+    throw new InputError(
+      `Row ${i + 1}: "reference_input_ids" are not the tokens of "reference_response" with this model's tokenizer: give the model that sampled them, or remove the *_input_ids fields to have the texts encoded.`,
+    );
+  }
+}

@@ -1,0 +1,21 @@
+/** The reference log-probabilities of preferences, as a round has them computed. */
+import { reference } from '../../activities/reference.ts';
+import type { Rooms } from '../../activities/step.ts';
+import type { TrainingSettings } from '../../engine/settings.ts';
+
+/** @returns the artifacts, one a shard of at most `size` preferences */
+export async function referenceLogps(
+  rooms: Rooms,
+  made: { policy: string; preferences: string },
+  { maxLength, maxPromptLength }: TrainingSettings,
+  count: number,
+  size = count,
+): Promise<string[]> {
+  const limits = { maxLength, maxPromptLength };
+  const addresses: string[] = [];
+  for (let from = 0; from < count; from += size) {
+    const shard = { ...made, from, to: Math.min(count, from + size), limits, threads: 2 };
+    addresses.push((await reference(rooms, shard, {})).address);
+  }
+  return addresses;
+}
