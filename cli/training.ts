@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { writeJsonl } from '../data/jsonl.ts';
 import type { TrainResult } from '../engine/jobs.ts';
 import { loraSchema, trainingSchema, type TrainingSettings } from '../engine/settings.ts';
-import type { PreferenceCounts } from '../engine/training/preference-tokens.ts';
+import { describePreferenceCounts } from '../engine/training/preference-counts.ts';
 import { addSettings, readSettings } from './settings.ts';
 import { summarize } from './step.ts';
 
@@ -41,19 +41,6 @@ export function readTraining(flags: Record<string, unknown>): TrainingSettings {
   return { ...readSettings(trainingSchema, flags, [...TRAINING_FIELDS]), lora };
 }
 
-/** What became of preferences beside being trained on. */
-function describePreferences({ truncated, equal, promptTooLong, promptNotPrefix }: PreferenceCounts): string {
-  return [
-    [truncated, 'rows were cut to maxLength or maxPromptLength.'],
-    [equal, 'rows were dropped: chosen and rejected are the same tokens.'],
-    [promptTooLong, 'rows were dropped: the prompt alone fills maxLength.'],
-    [promptNotPrefix, 'rows have a prompt that the chat template renders otherwise with a response: split where the two differ.'], // prettier-ignore
-  ]
-    .filter(([count]) => count !== 0)
-    .map((told) => ` ${told.join(' ')}`)
-    .join('');
-}
-
 /** Writes the steps' metrics beside the policy and prints the last ones. */
 export async function reportTraining(
   flags: { out: string; json?: boolean },
@@ -62,9 +49,10 @@ export async function reportTraining(
 ): Promise<void> {
   await writeJsonl(join(flags.out, 'metrics.jsonl'), metrics);
   const last = metrics.at(-1)!;
+  const told = preferences ? describePreferenceCounts(preferences) : [];
   summarize(
     flags,
     { rows, ...(preferences && { preferences }), steps, ...last, out: flags.out },
-    `${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.${preferences ? describePreferences(preferences) : ''}`,
+    [`${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.`, ...told].join(' '),
   );
 }

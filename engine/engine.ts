@@ -48,7 +48,8 @@ import {
   preferenceTask,
   type PreferenceExample,
 } from './training/preference.ts';
-import { nothingLeft, tokenizePreferences, type TokenizedPreference } from './training/preference-tokens.ts';
+import { nothingLeft } from './training/preference-counts.ts';
+import { tokenizePreferences, type TokenizedPreference } from './training/preference-tokens.ts';
 import { train, type TrainingOptions } from './training/train.ts';
 import { checkIds, located, tokenizeDemonstration, tokenizeResponse } from './tokenize.ts';
 import { trainableAdapter, trainableModel } from './training/trainable.ts';

@@ -13,7 +13,8 @@ import type {
 } from '../data/records.ts';
 import type { Divergence } from './generation/divergence.ts';
 import type { ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
-import type { LengthLimits, PreferenceCounts } from './training/preference-tokens.ts';
+import type { PreferenceCounts } from './training/preference-counts.ts';
+import type { LengthLimits } from './training/preference-tokens.ts';
 import type { Device } from './target.ts';
 
 /** A policy: a Hugging Face model folder, and a PEFT adapter folder on top of it. Both are local paths. */

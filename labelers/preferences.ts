@@ -20,8 +20,6 @@ export interface LabelStats {
   answers: number;
   /** The policy's own answers that were cut at the length limit, whether or not they are candidates. */
   truncated: number;
-  /** Preferences with a text whose prompt the chat template renders otherwise than the prompt alone: split where the two differ. */
-  promptNotPrefix: number;
   /** Those of them that the labeler gave no judgement on. */
   unjudged: number;
   /** Of the others; 0 where there are none. */
@@ -60,15 +58,10 @@ export function preferencesOf(
 ): { preferences: PreferenceRecord[]; stats: LabelStats } {
   const preferences: PreferenceRecord[] = [];
   const dropped = noneDropped();
-  let promptNotPrefix = 0;
   for (const [i, row] of rows.entries()) {
     const pair = pairOf(row, labels[i], options.truncated ?? 'keep');
     if (typeof pair === 'string') dropped[pair]++;
-    else {
-      const made = makePreference(row, pair, references[i], options.encode);
-      preferences.push(made.preference);
-      promptNotPrefix += Number(!made.isPrefix);
-    }
+    else preferences.push(makePreference(row, pair, references[i], options.encode));
   }
   const own = rows.flatMap(({ responses }, i) => responses.flatMap((_, index) => verdictOn(labels[i], index) ?? []));
   const truncated = rows.flatMap(({ responses }) => responses).filter(isTruncated).length;
@@ -78,7 +71,6 @@ export function preferencesOf(
     stats: {
       ...stats,
       truncated,
-      promptNotPrefix,
       ...summarizeVerdicts(own),
       ...(Object.keys(counts).length > 0 && { counts }),
     },
@@ -106,7 +98,6 @@ export function sumStats(parts: LabelStats[]): LabelStats {
     ) as LabelStats['dropped'],
     answers: sum(({ answers }) => answers),
     truncated: sum(({ truncated }) => truncated),
-    promptNotPrefix: sum(({ promptNotPrefix }) => promptNotPrefix),
     unjudged: sum(({ unjudged }) => unjudged),
     meanScore: overJudged(({ meanScore }) => meanScore),
     ...(withPass.length > 0 &&
@@ -142,7 +133,7 @@ function makePreference(
   { chosen, rejected }: Pair,
   reference: AnsweredRecord,
   encode: PreferenceOptions['encode'],
-): { preference: PreferenceRecord; isPrefix: boolean } {
+): PreferenceRecord {
   const texts = allCandidates(row);
   const given = {
     chosen: { text: texts[chosen.index], ids: row.responses[chosen.index]?.token_ids },
@@ -151,19 +142,17 @@ function makePreference(
   };
   const isLong = Object.values(given).some(({ text }) => typeof text !== 'string' && text.length > 1);
   const prompt = isLong ? asConversation(row.prompt, 'user') : row.prompt;
-  let isPrefix = true;
   const idsOf = (role: Role) => {
     const { text, ids } = given[role];
     if (ids) return { [`${role}_input_ids`]: ids };
     if (!encode) return {};
     const encoded = encode(row, text);
-    isPrefix &&= encoded.isPrefix;
     return {
       [`${role}_input_ids`]: encoded.response,
       ...(!encoded.isPrefix && { [`${role}_prompt_input_ids`]: encoded.prompt }),
     };
   };
-  const preference = {
+  return {
     id: row.id,
     prompt,
     ...('tools' in row && { tools: row['tools'] }),
@@ -179,7 +168,6 @@ function makePreference(
       ...idsOf('reference'),
     }),
   };
-  return { preference, isPrefix };
 }
 
 export const isJudged = <V extends Verdict>(verdict: V): verdict is V & { score: number } =>

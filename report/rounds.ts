@@ -24,9 +24,11 @@ function roundRow({ round, label, evaluation, accepted }: RoundResult): string[]
   ];
 }
 
-/** How many there are, and how many answers the labeler gave no judgement on, where it did not judge all. */
-const preferences = ({ preferences: count, unjudged }: RoundResult['label']) =>
-  unjudged ? `${count} (${unjudged} unjudged)` : String(count);
+/** How many there are, and how many answers are unjudged or were truncated, where some are. */
+function preferences({ preferences: count, unjudged, truncated }: RoundResult['label']): string {
+  const told = [unjudged && `${unjudged} unjudged`, truncated && `${truncated} truncated`].filter(Boolean);
+  return told.length > 0 ? `${count} (${told.join(', ')})` : String(count);
+}
 
 /** Strict pass rate and mean score, as cells. */
 export const scores = ({ strictPassRate, meanScore }: AnswerSummary) => [

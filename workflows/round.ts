@@ -2,6 +2,7 @@
 import { defineQuery, defineSignal, isCancellation, setHandler, TemporalFailure } from '@temporalio/workflow';
 import type { Address } from '../artifacts/manifest.ts';
 import type { PromptSet } from '../activities/prepare.ts';
+import { describePreferenceCounts } from '../engine/training/preference-counts.ts';
 import { labelerSettings } from '../labelers/needs.ts';
 import { answerHeldOut, compareAnswers, comparisonActivities, type Answers } from './answers.ts';
 import { control, model, nameStep } from './activities.ts';
@@ -195,7 +196,7 @@ async function runRound({
       policy: optimized.address,
       accepted: reasons.length === 0,
       reasons,
-      warnings,
+      warnings: [...warnings, ...describePreferenceCounts(optimized.summary.rows)],
       label: labeled.summary,
       training: optimized.summary.metrics,
       evaluation: evaluated.againstStart.summary,

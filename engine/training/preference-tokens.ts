@@ -13,26 +13,13 @@ import type { ModelTokenizer } from '../model/tokenizer.ts';
 import type { OpenPolicy } from '../policy.ts';
 import type { TokenizedResponse } from '../score.ts';
 import type { TrainingSettings } from '../settings.ts';
+import type { PreferenceCounts } from './preference-counts.ts';
 import { checkIds, located } from '../tokenize.ts';
 
 export type LengthLimits = Pick<TrainingSettings, 'maxLength' | 'maxPromptLength'>;
 
 /** As a rule the three follow the same prompt; see `PreferenceRecord`. */
 export type TokenizedPreference = Record<Role, TokenizedResponse>;
-
-/** What became of the rows of a preference file. */
-export interface PreferenceCounts {
-  /** Rows given. */
-  rows: number;
-  /** Rows whose prompt lost its beginning, or a response its end, to the length limits. */
-  truncated: number;
-  /** Rows left out: chosen and rejected are the same tokens, cut to length or before. */
-  equal: number;
-  /** Rows left out: the prompt alone fills `maxLength`. */
-  promptTooLong: number;
-  /** Rows with a text that the chat template renders after another prompt than the prompt alone: split where the two differ, as in TRL. */
-  promptNotPrefix: number;
-}
 
 /**
  * The tokens of preferences, those left out that there is nothing to learn from.
@@ -58,9 +45,6 @@ export async function tokenizePreferences(
   }
   return { rows, counts };
 }
-
-export const nothingLeft = ({ rows, equal, promptTooLong }: PreferenceCounts): string =>
-  `None of the ${rows} preferences is left to train on: in ${equal} chosen and rejected are the same tokens, in ${promptTooLong} the prompt fills maxLength; raise maxLength.`;
 
 /**
  * The tokens of a preference, cut to length; none where nothing is left to learn from. Counts the row.

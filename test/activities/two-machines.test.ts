@@ -17,6 +17,7 @@ import type { Progress } from '../../engine/jobs.ts';
 import { samplingSchema, trainingSchema } from '../../engine/settings.ts';
 import { clientConfig, startVersitygw, type S3Server } from '../artifacts/versitygw.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { referenceLogps } from './reference-logps.ts';
 import { testRooms } from './rooms.ts';
 
 const { folder, store: local, engine, cacheFolder } = testRooms();

@@ -191,7 +191,7 @@ describe('from words to preferences', () => {
       [{ question: 'Question 1', answer: 'b' }, 'Rating: [[8.5]]'],
       [{ question: 'Question 1', answer: 'c' }, 'Rating: ten'],
     ]);
-    expect(labels.labels[0].candidates).toEqual([{ text: 'a', score: 3 }, { text: 'b', score: 8.5 }, { text: 'c' }]); // prettier-ignore
+    expect(labels.labels[0].candidates).toEqual([{ index: 0, score: 3 }, { index: 1, score: 8.5 }, { index: 2 }]); // prettier-ignore
     expect(preferences[0]).toMatchObject({ score_chosen: 8.5, score_rejected: 3 });
     expect(labels.counts).toEqual({ judgements: 3, refused: 0, unparsed: 1, promptTokens: 300, completionTokens: 30 });
   });

@@ -124,6 +124,7 @@ test('what carries no preference is dropped and counted, and all answers are in 
     preferences: 1,
     dropped: { tie: 1, oneCandidate: 1, unjudged: 0, noAnswer: 0 },
     answers: 8,
+    truncated: 0,
     unjudged: 0,
     meanScore: (1 + 0 + 0 + 0 + 0.5 + 0.5 + 1 + 1) / 8,
   });
@@ -205,9 +206,10 @@ test('a labeler that compares is only asked about answers that differ: one alone
     true,
   );
   expect(asked).toEqual([['a', 'b']]);
+  const tied = { score: 0.5 };
   expect(labels).toEqual([
-    { id: 'p', candidates: [{ text: 'a', score: 0.5 }] },
-    { id: 'q', candidates: [{ text: 'a', score: 0 }, { text: 'b', score: 1 }] },
+    { id: 'p', candidates: [{ index: 0, ...tied }, { index: 1, ...tied }] },
+    { id: 'q', candidates: [{ index: 0, score: 0 }, { index: 1, score: 1 }] },
   ]); // prettier-ignore
 });
 

@@ -76,11 +76,20 @@ export class StandIns {
       })),
       sample: this.act('sample', (input) => made('sample', input, { prompts: 1, promptTokens: 1, sampledTokens: 1 })),
       unloadAdapter: this.act('unloadAdapter', () => ({ unloaded: true })),
+      reference: this.act('reference', (input) => made('reference', input, { preferences: 8 })),
       score: this.act('score', (input) => made('score', input, { responses: 1 })),
       label: this.act('label', (input) => made('label', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} })),
       judge: this.act('judge', (input) => made('judge', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} })),
-      prefer: this.act('prefer', (input) => made('prefer', input, { rows: 8, preferences: 8, dropped: {} })),
-      optimize: this.act('optimize', (input) => made('optimize', input, { steps: 1, metrics: { loss: 0.5 } })),
+      prefer: this.act('prefer', (input) =>
+        made('prefer', input, { rows: 8, preferences: 8, dropped: {}, truncated: 0 }),
+      ),
+      optimize: this.act('optimize', (input) =>
+        made('optimize', input, {
+          steps: 1,
+          metrics: { loss: 0.5 },
+          rows: { rows: 8, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0 },
+        }),
+      ),
       evaluate: this.act('evaluate', (input) =>
         made('evaluate', input, { ...answered, ...(input.opponent && { against: comparison }) }),
       ),

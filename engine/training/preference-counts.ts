@@ -1,0 +1,30 @@
+/** What became of the rows of a preference file: nothing is cut or left out without being told. */
+
+export interface PreferenceCounts {
+  /** Rows given. */
+  rows: number;
+  /** Rows whose prompt lost its beginning, or a response its end, to the length limits. */
+  truncated: number;
+  /** Rows left out: chosen and rejected are the same tokens, cut to length or before. */
+  equal: number;
+  /** Rows left out: the prompt alone fills `maxLength`. */
+  promptTooLong: number;
+  /** Rows with a text that the chat template renders after another prompt than the prompt alone: split where the two differ, as in TRL. */
+  promptNotPrefix: number;
+}
+
+/** A sentence for each count that is not 0. */
+export function describePreferenceCounts(counts: PreferenceCounts): string[] {
+  const { rows, truncated, equal, promptTooLong, promptNotPrefix } = counts;
+  const sentences: [number, string][] = [
+    [truncated, 'were cut to maxLength or maxPromptLength.'],
+    [equal, 'were dropped: chosen and rejected are the same tokens.'],
+    [promptTooLong, 'were dropped: the prompt alone fills maxLength.'],
+    [promptNotPrefix, 'have a prompt that the chat template renders differently with a response: they are split where the two differ, as in TRL.'], // prettier-ignore
+  ];
+  return sentences.flatMap(([count, what]) => (count === 0 ? [] : `${count} of ${rows} preferences ${what}`));
+}
+
+/** Why there is nothing to train on. */
+export const nothingLeft = ({ rows, equal, promptTooLong }: PreferenceCounts): string =>
+  `None of the ${rows} preferences is left to train on: in ${equal} chosen and rejected are the same tokens, in ${promptTooLong} the prompt alone fills maxLength; raise maxLength.`;
