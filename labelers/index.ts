@@ -28,7 +28,9 @@ const error = ({ code }: z.core.$ZodRawIssue) =>
 export const labelSchema = z.discriminatedUnion('by', kindSchemas, { error });
 export type LabelSettings = z.output<typeof labelSchema>;
 
-const [first, ...others] = kindSchemas.map((schema) => schema.extend({ truncated: truncatedSchema }));
+const [first, ...others] = kindSchemas.map((schema) =>
+  schema.extend({ truncated: truncatedSchema }).describe(schema.description!),
+);
 
 /** What a round labels with: a labeler's settings, and what becomes of answers that were cut. */
 export const roundLabelSchema = z.discriminatedUnion('by', [first, ...others], { error });

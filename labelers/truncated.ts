@@ -5,6 +5,6 @@ export const truncatedSchema = z
   .enum(['keep', 'reject', 'drop'])
   .default('keep')
   .describe(
-    'Answers that were cut at `sample.maxNewTokens`. `keep`: candidates like all others, trained on as they were sampled, without an end-of-turn token; `reject`: may be rejected but not chosen; `drop`: are no candidates. They are counted.',
+    'Answers cut at the length limit: candidates as they were sampled (`keep`), never chosen (`reject`), or no candidates (`drop`).',
   );
 export type Truncated = z.infer<typeof truncatedSchema>;
