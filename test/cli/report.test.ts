@@ -133,7 +133,7 @@ describe('selm report', () => {
     const page = await browser.newPage();
     await page.goto(pathToFileURL(file('report.html')).href);
     const rows = await page.locator('#times tbody tr').evaluateAll((found) => found.map((row) => [...row.children].map((cell) => cell.textContent!))); // prettier-ignore
-    const steps = ['sample', 'label', 'optimize', 'evaluate'];
+    const steps = ['sample', 'label', 'reference', 'optimize', 'evaluate'];
     expect(rows.map(([round, step]) => `${round} ${step}`.trim())).toEqual(['start', ...[1, 2].flatMap((round) => steps.map((step) => `round ${round} ${step}`)), 'all']); // prettier-ignore
     for (const [, step, , model, , cost] of rows.filter(([, step]) => step === 'optimize')) {
       expect([step, Number(cost)]).toEqual(['optimize', expect.closeTo(parseFloat(model), 0)]);
