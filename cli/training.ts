@@ -5,7 +5,7 @@ import { writeJsonl } from '../data/jsonl.ts';
 import type { TrainResult } from '../engine/jobs.ts';
 import { loraSchema, trainingSchema, type TrainingSettings } from '../engine/settings.ts';
 import { addSettings, readSettings } from './settings.ts';
-import { summarize } from './step.ts';
+import { describeNonPrefix, summarize } from './step.ts';
 
 const TRAINING_FIELDS = [
   'learningRate',
@@ -44,13 +44,13 @@ export function readTraining(flags: Record<string, unknown>): TrainingSettings {
 export async function reportTraining(
   flags: { out: string; json?: boolean },
   rows: number,
-  { steps, metrics }: TrainResult,
+  { steps, metrics, nonPrefixRows }: TrainResult,
 ): Promise<void> {
   await writeJsonl(join(flags.out, 'metrics.jsonl'), metrics);
   const last = metrics.at(-1)!;
   summarize(
     flags,
-    { rows, steps, ...last, out: flags.out },
-    `${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.`,
+    { rows, steps, non_prefix_rows: nonPrefixRows, ...last, out: flags.out },
+    `${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.${describeNonPrefix(nonPrefixRows)}`,
   );
 }

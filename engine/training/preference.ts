@@ -11,6 +11,8 @@ export interface TokenizedPreference {
   chosen: number[];
   rejected: number[];
   reference: number[];
+  /** Whether the prompt by itself has the tokens that it has here. */
+  isPrefix?: boolean;
 }
 
 const roles = ['chosen', 'rejected', 'reference'] as const;
