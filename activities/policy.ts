@@ -7,6 +7,7 @@ import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { isModelId, pinnedId, resolveModel } from '../data/hub.ts';
 import type { Policy } from '../engine/jobs.ts';
+import { withTemplateOf, type ChatTemplateSettings } from '../engine/model/chat-template.ts';
 import { openPolicy } from '../engine/policy.ts';
 import { runStep, type Rooms, type StepResult } from './step.ts';
 
@@ -15,6 +16,8 @@ export interface BaseModel {
   /** A folder, or a hub id with its commit. */
   source: string;
   fingerprint: string;
+  /** In place of the base's own, or its arguments. */
+  chatTemplate?: ChatTemplateSettings;
 }
 
 const BASE = 'base.json';
@@ -33,8 +36,9 @@ async function fingerprintOf(folder: string): Promise<string> {
 }
 
 /** A hash of all that a policy's answers depend on. */
-export async function policyHash({ model, adapter }: Policy): Promise<string> {
-  return hashValue([await fingerprintOf(model), adapter === undefined ? null : await fingerprintOf(adapter)]);
+export async function policyHash({ model, adapter, chatTemplate }: Policy): Promise<string> {
+  const files = [await fingerprintOf(model), adapter === undefined ? null : await fingerprintOf(adapter)];
+  return hashValue([...files, ...(chatTemplate ? [chatTemplate] : [])]);
 }
 
 /**
@@ -46,12 +50,15 @@ export async function importPolicy(
   rooms: Rooms,
   model: string,
   adapter: string | undefined,
+  settings?: ChatTemplateSettings,
 ): Promise<StepResult<Record<string, never>>> {
   const folder = await resolveModel(model);
-  openPolicy({ model: folder, ...(adapter !== undefined && { adapter }) }).tokenizer();
+  const chatTemplate = withTemplateOf(adapter, settings);
+  openPolicy({ model: folder, ...(adapter !== undefined && { adapter }), ...(chatTemplate && { chatTemplate }) }).tokenizer(); // prettier-ignore
   const base: BaseModel = {
     source: existsSync(model) ? resolve(model) : pinnedId(model, folder),
     fingerprint: await fingerprintOf(folder),
+    ...(chatTemplate && { chatTemplate }),
   };
   const parameters = { base, adapter: adapter === undefined ? null : await fingerprintOf(adapter) };
   return runStep(rooms, 'policy', { step: 'import-policy', parameters, inputs: {}, seed: 0 }, async (target) => {
@@ -80,7 +87,10 @@ export async function openPolicyArtifact(
 ): Promise<{ policy: Policy; base: BaseModel }> {
   const folder = await store.open(address);
   const base = JSON.parse(await readFile(join(folder, BASE), 'utf8')) as BaseModel;
+  const { chatTemplate } = base;
   const [model, adapter] = [join(folder, MODEL), join(folder, ADAPTER)];
-  if (existsSync(model)) return { policy: { model }, base };
-  return { policy: { model: await resolveModel(base.source, wanted), ...(existsSync(adapter) && { adapter }) }, base };
+  const files = existsSync(model)
+    ? { model }
+    : { model: await resolveModel(base.source, wanted), ...(existsSync(adapter) && { adapter }) };
+  return { policy: { ...files, ...(chatTemplate && { chatTemplate }) }, base };
 }

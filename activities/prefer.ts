@@ -4,7 +4,8 @@ import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
-import { loadTokenizer, type ModelTokenizer } from '../engine/model/tokenizer.ts';
+import { toolsOf } from '../data/tools.ts';
+import { loadTokenizer } from '../engine/model/tokenizer.ts';
 import { preferencesOf, sumStats, type LabelStats, type PreferenceOptions } from '../labelers/preferences.ts';
 import type { Truncated } from '../labelers/truncated.ts';
 import { readLabels, type LabelSummary } from './label.ts';
@@ -54,9 +55,9 @@ export const prefer: Step<PreferInput, StepResult<LabelStats>> = ({ store }, { l
 async function encoderOf(store: ArtifactStore, responses: Address): Promise<PreferenceOptions['encode']> {
   const { recipe } = await store.manifest(responses);
   const { policy } = await openPolicyArtifact(store, recipe.inputs['policy'] as Address, TOKENIZER_FILES);
-  const tokenizer: ModelTokenizer = loadTokenizer(policy.model);
-  return ({ prompt, tools }, text) => {
-    const { prompt: ids, responses: [response], isPrefix } = tokenizer.encodeExchange(prompt, [text], { tools }); // prettier-ignore
+  const tokenizer = loadTokenizer(policy.model, policy.chatTemplate);
+  return (row, text) => {
+    const { prompt: ids, responses: [response], isPrefix } = tokenizer.encodeExchange(row.prompt, [text], { tools: toolsOf(row) }); // prettier-ignore
     return { prompt: ids, response, isPrefix };
   };
 }

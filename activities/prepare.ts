@@ -10,6 +10,7 @@ import { writeJsonl } from '../data/jsonl.ts';
 import { promptsOf, readPrompts } from '../data/prompts.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { Spool } from '../data/spool.ts';
+import type { ChatTemplateSettings } from '../engine/model/chat-template.ts';
 import { shuffled } from '../engine/random.ts';
 import { createLabeler, type LabelSettings } from '../labelers/index.ts';
 import { importPolicy, openPolicyArtifact } from './policy.ts';
@@ -19,6 +20,8 @@ import { runStep, type Rooms, type Step } from './step.ts';
 export interface PrepareInput {
   model: string;
   adapter?: string;
+  /** In place of the model's own, or its arguments. */
+  chatTemplate?: ChatTemplateSettings;
   prompts: {
     train: string;
     /** A file, or how many prompts to hold out of the training file. */
@@ -49,10 +52,10 @@ export interface Prepared {
 }
 
 export const prepare: Step<PrepareInput, Prepared> = async (rooms, input) => {
-  const { model, adapter, prompts, label, secondJudge, seed, continues } = input;
+  const { prompts, label, secondJudge, seed, continues } = input;
   const releases = continues === undefined ? [] : await releasesOf(rooms.store, continues);
   const [last] = releases;
-  const policy = last?.release.policy ?? (await startPolicy(rooms, model, adapter));
+  const policy = last ? await sameTemplate(rooms.store, last.release.policy, input) : await startPolicy(rooms, input); // prettier-ignore
   const used = await textsOf(rooms.store, releases.flatMap(({ release }) => release.prompts)); // prettier-ignore
   // One held-out set for all versions of a name: what they are worth can be compared.
   const heldBefore =
@@ -102,14 +105,25 @@ export const prepare: Step<PrepareInput, Prepared> = async (rooms, input) => {
 };
 
 /** @throws InputError when the adapter is a version of a name and belongs to another model */
-async function startPolicy(rooms: Rooms, model: string, adapter: string | undefined): Promise<Address> {
+async function startPolicy(rooms: Rooms, input: PrepareInput): Promise<Address> {
+  const { model, adapter, chatTemplate } = input;
   const isNamed = adapter !== undefined && isPolicyName(adapter) && !existsSync(adapter);
-  const imported = await importPolicy(rooms, model, isNamed ? undefined : adapter);
+  const imported = await importPolicy(rooms, model, isNamed ? undefined : adapter, chatTemplate);
   if (!isNamed) return imported.address;
   const { policy } = await findRelease(rooms.store, adapter);
   const [own, named] = await Promise.all([imported.address, policy].map((at) => openPolicyArtifact(rooms.store, at)));
-  if (own.base.fingerprint === named.base.fingerprint) return policy;
+  if (own.base.fingerprint === named.base.fingerprint) return sameTemplate(rooms.store, policy, input);
   throw new InputError(`${adapter} belongs to the model ${named.base.source}, not to ${model}: give that model.`);
+}
+
+/**
+ * A policy of an earlier run, which has the chat template that it was trained with.
+ * @throws InputError when another one is configured
+ */
+async function sameTemplate(store: ArtifactStore, policy: Address, { chatTemplate }: PrepareInput): Promise<Address> {
+  const { base } = await openPolicyArtifact(store, policy);
+  if (!chatTemplate || canonicalJson(chatTemplate) === canonicalJson(base.chatTemplate ?? {})) return policy;
+  throw new InputError(`The policy that the run starts from, ${policy.slice(0, 12)}, was trained with another chat template: leave out chatTemplate, or give that one.`); // prettier-ignore
 }
 
 /** Equal for prompts of the same text, and small where there are many: the first 96 bits of its hash. */

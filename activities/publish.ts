@@ -4,6 +4,7 @@ import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import { InputError } from '../data/errors.ts';
+import { CHAT_TEMPLATE } from '../engine/model/chat-template.ts';
 import { ADAPTER, MODEL, openPolicyArtifact } from './policy.ts';
 import type { Step } from './step.ts';
 
@@ -30,6 +31,8 @@ export const publish: Step<PublishInput, { folder: string }> = async ({ store },
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished);
   if (source) await cp(source, unfinished, { recursive: true });
+  const template = base.chatTemplate?.template;
+  if (template !== undefined) await writeFile(join(unfinished, CHAT_TEMPLATE), template);
   await writeFile(join(unfinished, LINEAGE), `${JSON.stringify({ policy, base, ...lineage }, null, 2)}\n`);
   await rm(folder, { recursive: true, force: true });
   await rename(unfinished, folder);

@@ -33,11 +33,11 @@ export async function sampleServed(
   options: CallOptions,
 ): Promise<SampledByServer & { promptIds: number[][] }> {
   const name = await adapterName(store, policy);
-  const { model, adapter } = (await openPolicyArtifact(store, policy, TOKENIZER_FILES)).policy;
-  const [tokenizer, config] = [loadTokenizer(model), readModelConfig(model)];
+  const { model, adapter, chatTemplate } = (await openPolicyArtifact(store, policy, TOKENIZER_FILES)).policy;
+  const [tokenizer, config] = [loadTokenizer(model, chatTemplate), readModelConfig(model)];
   const tokenized: TokenizedPrompt[] = [];
-  for (const { id, prompt } of prompts) {
-    tokenized.push({ id, prompt, tokens: tokenizePrompt({ id, prompt }, tokenizer, config, settings) });
+  for (const { id, prompt, tools } of prompts) {
+    tokenized.push({ id, prompt, tools, tokens: tokenizePrompt({ id, prompt, tools }, tokenizer, config, settings) });
     // Many long ones take a while: the worker must get to its heartbeats.
     await setImmediate();
     options.signal?.throwIfAborted();

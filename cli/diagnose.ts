@@ -11,10 +11,9 @@ import { objectiveSchema } from '../engine/settings.ts';
 import { adapterFolder } from './names.ts';
 import { percent } from './numbers.ts';
 import { readSettings } from './settings.ts';
-import { jsonOption, policyOf, summarize, withEngine } from './step.ts';
+import { addChatTemplate, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
 
-interface Flags {
-  model: string;
+interface Flags extends Omit<PolicyFlags, 'adapter'> {
   adapter: string[];
   referenceAdapter?: string;
   preferences: string;
@@ -24,7 +23,7 @@ interface Flags {
 
 /** `selm diagnose`: the implicit rewards of one or several adapters, side by side. */
 export function diagnoseCommand(): Command {
-  return new Command('diagnose')
+  return addChatTemplate(new Command('diagnose'))
     .description('Accuracy, scale and drift of the reward that lives in a policy: beta (log pi - log pi_ref).')
     .requiredOption('--model <folder|id>', 'The model under all adapters: a folder, or hub id org/name[@revision].')
     .requiredOption('--adapter <folder|name...>', 'The adapters to diagnose, or policies NAME@version.')
@@ -35,11 +34,11 @@ export function diagnoseCommand(): Command {
     .addOption(jsonOption())
     .action(async (flags: Flags & Record<string, unknown>) => {
       const { beta } = readSettings(objectiveSchema, flags, ['beta']);
-      const { model } = await policyOf({ model: flags.model });
+      const { adapter: _, ...base } = await policyOf({ ...flags, adapter: undefined });
       const adapters = await Promise.all(flags.adapter.map(adapterFolder));
-      const reference = await policyOf({ model: flags.model, adapter: flags.referenceAdapter });
+      const reference = await policyOf({ ...flags, adapter: flags.referenceAdapter });
       const pairs = await readPreferences(flags.preferences);
-      checkTokens(pairs, () => loadTokenizer(model));
+      checkTokens(pairs, () => loadTokenizer(base.model, base.chatTemplate));
       if (pairs.length === 0) throw new InputError(`${flags.preferences} has no rows; give preferences.`);
       const unseen = flags.unseen === undefined ? [] : await readScoreRows(flags.unseen);
       const rows: ScoreJob['rows'] = [...pairs.map(answerOf('chosen')), ...pairs.map(answerOf('rejected')), ...unseen];
@@ -51,7 +50,7 @@ export function diagnoseCommand(): Command {
         };
         const before = await score(reference);
         const made: Diagnosis[] = [];
-        for (const adapter of adapters) made.push(diagnose(await score({ model, adapter }), before, beta));
+        for (const adapter of adapters) made.push(diagnose(await score({ ...base, adapter }), before, beta));
         return made;
       });
       const named = diagnoses.map((diagnosis, i) => ({ adapter: flags.adapter[i], ...diagnosis }));

@@ -90,9 +90,9 @@ async function answersTo(prompts: PromptRecord[], file: string): Promise<Answere
   });
 }
 
-function otherPolicy({ model, device }: Policy, { againstAdapter, againstBase }: Flags): Policy | undefined {
-  if (againstAdapter !== undefined) return { model, device, adapter: againstAdapter };
-  return againstBase ? { model, device } : undefined;
+function otherPolicy({ adapter: _, ...base }: Policy, { againstAdapter, againstBase }: Flags): Policy | undefined {
+  if (againstAdapter !== undefined) return { ...base, adapter: againstAdapter };
+  return againstBase ? base : undefined;
 }
 
 function describeComparison({ prompts, meanScore, strictPassRate, against }: Comparison): string {

@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { contentOf } from '../data/conversation.ts';
 import { InputError } from '../data/errors.ts';
 import { readSampled } from '../data/readers.ts';
-import { jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
+import { addChatTemplate, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
 
 interface Flags extends Partial<PolicyFlags> {
   format: 'model' | 'alpaca_eval';
@@ -15,7 +15,7 @@ interface Flags extends Partial<PolicyFlags> {
 
 /** `selm export`: a model folder with the adapter merged in, or answers in another program's format. */
 export function exportCommand(): Command {
-  return new Command('export')
+  return addChatTemplate(new Command('export'))
     .description("Merge an adapter into its model, or write answers as alpaca_eval's model outputs.")
     .addOption(new Option('--format <format>', 'What to write.').choices(['model', 'alpaca_eval']).default('model'))
     .option('--model <folder|id>', 'Of a model: Hugging Face model folder, or hub id, or policy NAME@version.')
@@ -28,9 +28,9 @@ export function exportCommand(): Command {
 }
 
 async function exportModel(flags: Flags): Promise<void> {
-  const { model, adapter, out } = flags;
+  const { model, out } = flags;
   if (model === undefined) throw new InputError('selm export needs a model to merge into: give --model.');
-  const policy = await policyOf({ model, ...(adapter !== undefined && { adapter }) });
+  const policy = await policyOf({ ...flags, model });
   await withEngine((engine) => engine.run('export', { policy, outDir: out }));
   summarize(flags, { out }, `${out}: the merged model.`);
 }

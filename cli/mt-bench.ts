@@ -12,7 +12,7 @@ import { samplingSchema } from '../engine/settings.ts';
 import { addJudge, judgeOf, type JudgeFlags } from './judging.ts';
 import { showProgress } from './progress.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
-import { jsonOption, policyOf, summarize, withEngine } from './step.ts';
+import { addChatTemplate, jsonOption, policyOf, summarize, withEngine } from './step.ts';
 
 const suite = (name: string) => fileURLToPath(new URL(`../examples/mt-bench/${name}.jsonl`, import.meta.url));
 
@@ -23,6 +23,8 @@ const schema = samplingSchema.extend({ maxNewTokens: samplingSchema.shape.maxNew
 interface Flags extends JudgeFlags {
   model?: string;
   adapter?: string;
+  chatTemplate?: string;
+  chatTemplateArguments?: string;
   name?: string;
   out?: string;
   answers?: string;
@@ -35,7 +37,7 @@ type Given = Flags & Record<string, unknown>;
 
 /** `selm mt-bench`: MT-Bench on a policy's answers, or on answers from a file. */
 export function mtBenchCommand(): Command {
-  const command = new Command('mt-bench')
+  const command = addChatTemplate(new Command('mt-bench'))
     .description('MT-Bench (arXiv 2306.05685): two-turn answers, each rated from 1 to 10 by a judge, as FastChat does it.') // prettier-ignore
     .option('--model <folder|id>', 'Answers: Hugging Face model folder, or hub id org/name[@revision], or policy NAME@version.') // prettier-ignore
     .option('--adapter <folder|name>', 'PEFT adapter on top of the model, or policy NAME@version (selm policies).')
@@ -96,7 +98,7 @@ async function answersOf(flags: Given, questions: Question[], seed: number): Pro
   if (answers !== undefined) return readAnswers(answers);
   if (base === undefined) return undefined;
   const settings = readSettings(schema, flags, [...FIELDS]);
-  const policy = await policyOf({ model: base, ...(adapter !== undefined && { adapter }) });
+  const policy = await policyOf({ ...flags, model: base });
   const model = name ?? adapter ?? base;
   const known = existsSync(out!) ? await readAnswers(out!) : { model, answers: new Map<number, QuestionAnswer>() };
   if (known.model !== model) {

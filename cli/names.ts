@@ -13,10 +13,14 @@ export async function namedPolicy(text: string): Promise<Policy | undefined> {
   return (await openPolicyArtifact(store, (await findRelease(store, text)).policy)).policy;
 }
 
-/** The folder of an adapter, given as such or by name. @throws InputError when the named policy is a whole model */
-export async function adapterFolder(text: string): Promise<string> {
+/** An adapter, given as a folder or by name, with the chat template of the run that made it. @throws InputError when the named policy is a whole model */
+export async function adapterPolicy(text: string): Promise<Pick<Policy, 'chatTemplate'> & { adapter: string }> {
   const named = await namedPolicy(text);
-  if (!named) return text;
-  if (named.adapter === undefined) throw new InputError(`${text} is a whole model, no adapter: give it as --model.`);
-  return named.adapter;
+  if (!named) return { adapter: text };
+  const { adapter, chatTemplate } = named;
+  if (adapter === undefined) throw new InputError(`${text} is a whole model, no adapter: give it as --model.`);
+  return { adapter, ...(chatTemplate && { chatTemplate }) };
 }
+
+/** The folder of an adapter, given as such or by name. @throws InputError when the named policy is a whole model */
+export const adapterFolder = async (text: string): Promise<string> => (await adapterPolicy(text)).adapter;

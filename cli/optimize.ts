@@ -42,7 +42,7 @@ export function optimizeCommand(): Command {
     const adapter = flags.referenceAdapter ?? policy.adapter;
     const reference = { ...policy, ...(adapter !== undefined && { adapter }) };
     const rows = await readPreferences(flags.preferences);
-    checkTokens(rows, () => loadTokenizer(policy.model));
+    checkTokens(rows, () => loadTokenizer(policy.model, policy.chatTemplate));
     const result = await withEngine((engine) =>
       engine.run('optimize', { policy, reference, rows, objective, training, seed, outDir: flags.out }),
     );

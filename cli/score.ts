@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readScoreRows } from '../data/readers.ts';
-import { addPolicy, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
+import { addPolicy, describeNonPrefix, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
 
 interface Flags extends PolicyFlags {
   in: string;
@@ -23,11 +23,12 @@ export function scoreCommand(): Command {
       const scores = await withEngine((engine) => engine.run('score', { policy, rows }));
       await writeJsonl(flags.out, scores);
       const tokens = scores.reduce((total, score) => total + score.tokens, 0);
+      const nonPrefix = scores.filter(({ isPrefix }) => isPrefix === false).length;
       const meanLogp = scores.reduce((total, score) => total + score.logp, 0) / scores.length;
       summarize(
         flags,
-        { rows: rows.length, tokens, mean_logp: meanLogp, out: flags.out },
-        `${flags.out}: ${rows.length} responses scored, mean log-probability ${meanLogp.toFixed(3)}.`,
+        { rows: rows.length, tokens, mean_logp: meanLogp, non_prefix_rows: nonPrefix, out: flags.out },
+        `${flags.out}: ${rows.length} responses scored, mean log-probability ${meanLogp.toFixed(3)}.${describeNonPrefix(nonPrefix)}`,
       );
     });
 }

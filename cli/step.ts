@@ -1,15 +1,24 @@
 /** What the commands that run a single step on files have in common. */
 import { Option, type Command } from 'commander';
 import { resolveModel } from '../data/hub.ts';
+import { InputError } from '../data/errors.ts';
 import { startEngine } from '../engine/host.ts';
 import type { CallOptions, Engine, Policy } from '../engine/jobs.ts';
+import { readChatTemplate, withTemplateOf, type ChatTemplateSettings } from '../engine/model/chat-template.ts';
 import { deviceSchema } from '../engine/settings.ts';
 import { DEVICES, type Device } from '../engine/target.ts';
-import { adapterFolder, namedPolicy } from './names.ts';
+import { adapterPolicy, namedPolicy } from './names.ts';
 import { showProgress } from './progress.ts';
 
+/** The flags of a chat template. */
+export function addChatTemplate(command: Command): Command {
+  return command
+    .option('--chat-template <file>', "Jinja chat template in place of the model's.")
+    .option('--chat-template-arguments <json>', 'Variables of the chat template, such as {"enable_thinking": false}.');
+}
+
 export function addPolicy(command: Command): void {
-  command
+  addChatTemplate(command)
     .requiredOption(
       '--model <folder|id>',
       'Hugging Face model folder, or hub id org/name[@revision], or policy NAME@version.',
@@ -21,19 +30,48 @@ export function addPolicy(command: Command): void {
 export interface PolicyFlags {
   model: string;
   adapter?: string;
+  chatTemplate?: string;
+  chatTemplateArguments?: string;
   device?: Device;
 }
 
-export async function policyOf({ model, adapter, device }: PolicyFlags): Promise<Policy> {
+/** @throws InputError for a chat template that cannot be read, and for arguments that are no JSON object */
+export async function policyOf(flags: PolicyFlags): Promise<Policy> {
+  const { model, adapter, device } = flags;
   const base = (await namedPolicy(model)) ?? { model: await resolveModel(model) };
+  const policy = { ...base, ...(adapter !== undefined && (await adapterPolicy(adapter))) };
+  const chatTemplate = withTemplateOf(adapter, chatTemplateOf(flags) ?? policy.chatTemplate);
   return {
-    ...base,
-    ...(adapter !== undefined && { adapter: await adapterFolder(adapter) }),
+    ...policy,
+    ...(chatTemplate && { chatTemplate }),
     ...(device && { device }),
   };
 }
 
+function chatTemplateOf({ chatTemplate, chatTemplateArguments }: PolicyFlags): ChatTemplateSettings | undefined {
+  if (chatTemplate === undefined && chatTemplateArguments === undefined) return undefined;
+  return {
+    ...(chatTemplate !== undefined && { template: readChatTemplate(chatTemplate) }),
+    ...(chatTemplateArguments !== undefined && { arguments: readArguments(chatTemplateArguments) }),
+  };
+}
+
+function readArguments(json: string): Record<string, unknown> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(json);
+  } catch {
+    // Told below.
+  }
+  if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as Record<string, unknown>;
+  throw new InputError(`--chat-template-arguments ${json} is no JSON object; give one such as '{"enable_thinking": false}'.`); // prettier-ignore
+}
+
 export const jsonOption = () => new Option('--json', 'Print a machine-readable summary as the last line.');
+
+/** How many rows are not split where their prompt ends, where there are any. */
+export const describeNonPrefix = (rows: number): string =>
+  rows === 0 ? '' : ` In ${rows} rows the prompt alone has other tokens than before its response: there the response begins where they differ, as in TRL.`; // prettier-ignore
 
 /** Prints what was done: as JSON for machines, else as a sentence for people. */
 export function summarize(flags: { json?: boolean }, summary: Record<string, unknown>, sentence: string): void {

@@ -6,7 +6,7 @@ import type { TrainResult } from '../engine/jobs.ts';
 import { loraSchema, trainingSchema, type TrainingSettings } from '../engine/settings.ts';
 import { describePreferenceCounts } from '../engine/training/preference-counts.ts';
 import { addSettings, readSettings } from './settings.ts';
-import { summarize } from './step.ts';
+import { describeNonPrefix, summarize } from './step.ts';
 
 const TRAINING_FIELDS = [
   'learningRate',
@@ -45,14 +45,18 @@ export function readTraining(flags: Record<string, unknown>): TrainingSettings {
 export async function reportTraining(
   flags: { out: string; json?: boolean },
   rows: number,
-  { steps, metrics, preferences }: TrainResult,
+  { steps, metrics, preferences, nonPrefixRows }: TrainResult,
 ): Promise<void> {
   await writeJsonl(join(flags.out, 'metrics.jsonl'), metrics);
   const last = metrics.at(-1)!;
-  const told = preferences ? describePreferenceCounts(preferences) : [];
+  const told = preferences
+    ? describePreferenceCounts(preferences)
+        .map((sentence) => ` ${sentence}`)
+        .join('')
+    : describeNonPrefix(nonPrefixRows);
   summarize(
     flags,
-    { rows, ...(preferences && { preferences }), steps, ...last, out: flags.out },
-    [`${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.`, ...told].join(' '),
+    { rows, ...(preferences && { preferences }), steps, non_prefix_rows: nonPrefixRows, ...last, out: flags.out },
+    `${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.${told}`,
   );
 }

@@ -1,9 +1,33 @@
 /** Texts in their two forms, a plain string and a list of messages. */
+import { InputError } from './errors.ts';
 import type { Message, Text } from './records.ts';
 
 /** The words of a text without its form: the contents of its messages, one under the other. */
 export function contentOf(text: Text): string {
-  return typeof text === 'string' ? text : text.map(({ content }) => content).join('\n');
+  return typeof text === 'string' ? text : text.map(messageText).join('\n');
+}
+
+/** The words of a message, its text parts one under the other; a call of tools may have none. */
+export function messageText(message: Message): string {
+  const { content } = message;
+  if (typeof content === 'string') return content;
+  return (content ?? []).map((part) => textPart(part, `${message.role} message`).text).join('\n');
+}
+
+export interface TextPart extends Record<string, unknown> {
+  type: string;
+  text: string;
+}
+
+/** @throws InputError that names a part that is no text, and the message that it is `of` */
+export function textPart(part: Record<string, unknown>, of: string): TextPart {
+  const { type, text } = part;
+  if (type === 'text' && typeof text === 'string') return { ...part, type, text };
+  throw new InputError(
+    type === 'text'
+      ? `the ${of} has a text part without a text: give {"type": "text", "text": "…"}.`
+      : `the ${of} has a content part of type "${String(type)}", and selm aligns models of text: leave it out.`,
+  );
 }
 
 /** A text as a conversation: a string is one message of the role. */

@@ -1,9 +1,22 @@
 /** The record types of every JSON Lines file that selm reads or writes, validated once at the door. */
 import { z } from 'zod';
 
-/** One turn of a conversation, as every chat template takes it. */
-export const messageSchema = z.looseObject({ role: z.string().min(1), content: z.string() });
+/**
+ * One turn of a conversation, as chat templates take it: its content is a text or a list of parts (of which the tokenizer refuses
+ * what is no text), and a call of tools may have none. Other keys go to the template as they are.
+ */
+export const messageSchema = z
+  .looseObject({ role: z.string().min(1), content: z.union([z.string(), z.array(z.looseObject({}))]).nullish() })
+  .refine(({ content, tool_calls }) => (content ?? tool_calls ?? undefined) !== undefined);
 export type Message = z.infer<typeof messageSchema>;
+
+/** A tool that a prompt offers, as a JSON schema. */
+export type Tool = Record<string, unknown>;
+
+/** The `tools` column, as TRL has it: a list of tools, or that list as JSON. */
+const toolsSchema = z
+  .union([z.string(), z.array(z.looseObject({}))], { error: 'expected a list of tools, or that list as JSON' })
+  .nullish();
 
 /**
  * A text as users write it: a plain string, or a conversation. A plain string given to a model with a chat template stands
@@ -25,6 +38,7 @@ const tokenIds = z.array(z.int().nonnegative()).min(1);
 export const promptSchema = z.looseObject({
   id: z.string(),
   prompt: textSchema,
+  tools: toolsSchema,
   /** The data set's own responses, where it has them: candidates beside the policy's answers. */
   chosen: responseTextSchema.optional(),
   rejected: responseTextSchema.optional(),
@@ -93,6 +107,7 @@ export type Role = (typeof ROLES)[number];
 export const preferenceSchema = z.looseObject({
   id: z.string(),
   prompt: textSchema,
+  tools: toolsSchema,
   chosen: textSchema,
   rejected: responseTextSchema,
   reference_response: responseTextSchema.optional(),
@@ -117,14 +132,14 @@ export const tokenizedPreferenceSchema = z.looseObject({
 export type TokenizedPreferenceRecord = z.infer<typeof tokenizedPreferenceSchema>;
 
 /** A prompt and one response to score. */
-export const scoreSchema = z.looseObject({ prompt: textSchema, response: responseTextSchema });
+export const scoreSchema = z.looseObject({ prompt: textSchema, tools: toolsSchema, response: responseTextSchema });
 export type ScoreRecord = z.infer<typeof scoreSchema>;
 
 export const tokenizedScoreSchema = z.looseObject({ prompt_input_ids: tokenIds, response_input_ids: tokenIds });
 export type TokenizedScoreRecord = z.infer<typeof tokenizedScoreSchema>;
 
 /** A prompt with an answer as it was sampled: the tokens themselves, which their text need not give back. */
-export type SampledScoreRecord = { prompt: Text; response_input_ids: number[] };
+export type SampledScoreRecord = Pick<ScoreRecord, 'prompt' | 'tools'> & { response_input_ids: number[] };
 
 /** Log-probabilities (nats) of a preference's responses under the reference policy: what `reference` writes. */
 export const referenceLogpsSchema = z.object({ chosen: z.number(), rejected: z.number(), reference: z.number() });
@@ -132,7 +147,7 @@ export type ReferenceLogps = z.infer<typeof referenceLogpsSchema>;
 
 /** A demonstration for supervised fine-tuning, in TRL's prompt-completion format or as one conversation. */
 export const demonstrationSchema = z.union([
-  z.looseObject({ prompt: textSchema, completion: textSchema }),
-  z.looseObject({ messages: z.array(messageSchema).min(2) }),
+  z.looseObject({ prompt: textSchema, tools: toolsSchema, completion: textSchema }),
+  z.looseObject({ messages: z.array(messageSchema).min(2), tools: toolsSchema }),
 ]);
 export type DemonstrationRecord = z.infer<typeof demonstrationSchema>;

@@ -70,7 +70,7 @@ export class Models {
         throw new InputError(`${path} cannot be read (${error.code}): give a PEFT adapter folder.`);
       });
       this.checkFree(name);
-      const answers = new Answers({ model: this.policy.model, adapter: copy }, this.engine);
+      const answers = new Answers({ ...this.policy, adapter: copy }, this.engine);
       this.served.set(name, { card: { ...this.cardOf(name), root: path, parent: this.name }, answers, copy });
     } catch (error) {
       await rm(copy, { recursive: true, force: true });

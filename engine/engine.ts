@@ -1,9 +1,11 @@
 /** The engine itself: jobs as the host hands them over, run in this process. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { InputError } from '../data/errors.ts';
 import { readJsonl } from '../data/jsonl.ts';
 import { referenceLogpsSchema, type ReferenceLogps } from '../data/records.ts';
+import { toolsOf } from '../data/tools.ts';
 import { checkDevice } from './device.ts';
 import { JobAborted } from './errors.ts';
 import { quantizationDivergence } from './generation/divergence.ts';
@@ -15,6 +17,7 @@ import type {
   JudgeJob,
   JudgeResult,
   OptimizeJob,
+  Policy,
   Progress,
   ReferenceJob,
   SampleJob,
@@ -26,6 +29,7 @@ import type {
   TokenScores,
   TrainResult,
 } from './jobs.ts';
+import { CHAT_TEMPLATE } from './model/chat-template.ts';
 import { checkSequenceLength } from './model/config.ts';
 import { freshAdapter, writeAdapter } from './model/lora.ts';
 import { mergeAdapter, writeModel } from './model/export.ts';
@@ -114,7 +118,9 @@ export class LocalEngine {
     const tokenized = prompts.map((row) => ({
       id: row.id,
       tokens: located(`Prompt "${row.id}"`, () =>
-        'prompt_input_ids' in row ? checkIds(opened, row.prompt_input_ids) : tokenizer.encodePrompt(row.prompt),
+        'prompt_input_ids' in row
+          ? checkIds(opened, row.prompt_input_ids)
+          : tokenizer.encodePrompt(row.prompt, toolsOf(row)),
       ),
     }));
     let sampledTokens = 0;
@@ -129,9 +135,9 @@ export class LocalEngine {
         : undefined;
     return {
       ...(divergence && { divergence }),
-      responses: generated.map((samples) =>
+      responses: generated.map((samples, i) =>
         samples.map(({ tokens, logp, finishReason }) => ({
-          text: tokenizer.decode(tokens),
+          text: tokenizer.decodeAnswer(tokenized[i].tokens, tokens),
           token_ids: tokens,
           finish_reason: finishReason,
           logp,
@@ -146,7 +152,7 @@ export class LocalEngine {
     const opened = openPolicy(job.policy);
     const tokenized = job.rows.map((row, i) => located(`Row ${i + 1}`, () => tokenizeResponse(opened, row)));
     const logps = await this.scoreTokens(job, opened, tokenized, control);
-    return tokenized.map(({ response }, i) => ({ logp: logps[i], tokens: response.length }));
+    return tokenized.map(({ response, isPrefix }, i) => ({ logp: logps[i], tokens: response.length, ...(!isPrefix && { isPrefix }) })); // prettier-ignore
   }
 
   private async scoreEveryToken(job: TokenScoreJob, control: JobControl): Promise<TokenScores[][]> {
@@ -200,7 +206,8 @@ export class LocalEngine {
     const { rows, counts } = await tokenizePreferences(opened, job.rows, job.training, referenceResponse);
     if (rows.length === 0) throw new InputError(nothingLeft(counts));
     const examples = await this.withReference(job, rows, referencePolicy, control);
-    const result = await this.train(job, opened, preferenceTask(examples, job.objective), control);
+    const task = preferenceTask(examples, job.objective);
+    const result = await this.train(job, opened, task, counts.promptNotPrefix, control);
     return { ...result, preferences: counts };
   }
 
@@ -236,16 +243,16 @@ export class LocalEngine {
 
   private async sft(job: SftJob, control: JobControl): Promise<TrainResult> {
     const opened = openPolicy(job.policy);
-    const examples = job.rows.map((row, i) => ({
-      group: located(`Row ${i + 1}`, () => tokenizeDemonstration(opened, row, job.training)),
-    }));
-    return this.train(job, opened, demonstrationTask(examples), control);
+    const rows = job.rows.map((row, i) => located(`Row ${i + 1}`, () => tokenizeDemonstration(opened, row, job.training))); // prettier-ignore
+    const examples = rows.map(({ isPrefix: _, ...group }) => ({ group }));
+    return this.train(job, opened, demonstrationTask(examples), nonPrefix(rows), control);
   }
 
   private async train<E extends Example>(
     job: OptimizeJob | SftJob,
     opened: OpenPolicy,
     task: TrainingTask<E>,
+    nonPrefixRows: number,
     control: JobControl,
   ): Promise<TrainResult> {
     const { model } = opened;
@@ -291,9 +298,12 @@ export class LocalEngine {
     const result = await train(model, trainable, task, options);
     if (adapter) await writeAdapter(outDir, { ...adapter, baseModel: policy.model });
     else await writeModel(outDir, policy.model, trainable.values);
-    return result;
+    writeTemplate(outDir, policy);
+    return { ...result, nonPrefixRows };
   }
 }
+
+const nonPrefix = (rows: { isPrefix?: boolean }[]) => rows.filter(({ isPrefix }) => isPrefix === false).length;
 
 /** Tells of a judging after each pass, and ends it when it is no longer wanted. */
 function reporter({ onProgress, aborted }: JobControl, unit: 'answers' | 'pairs', total: number) {
@@ -303,8 +313,15 @@ function reporter({ onProgress, aborted }: JobControl, unit: 'answers' | 'pairs'
   };
 }
 
+/** A policy with a template of its own takes it along. */
+function writeTemplate(folder: string, { chatTemplate }: Policy): void {
+  const template = chatTemplate?.template;
+  if (template !== undefined) writeFileSync(join(folder, CHAT_TEMPLATE), template);
+}
+
 async function exportModel({ policy, outDir }: ExportJob): Promise<null> {
   const opened = openPolicy(policy);
   await writeModel(outDir, policy.model, await mergeAdapter(opened.model, opened.adapter));
+  writeTemplate(outDir, policy);
   return null;
 }

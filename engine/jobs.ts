@@ -11,6 +11,7 @@ import type {
   TokenizedPreferenceRecord,
   TokenizedScoreRecord,
 } from '../data/records.ts';
+import type { ChatTemplateSettings } from './model/chat-template.ts';
 import type { Divergence } from './generation/divergence.ts';
 import type { ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
 import type { PreferenceCounts } from './training/preference-counts.ts';
@@ -21,6 +22,8 @@ import type { Device } from './target.ts';
 export interface Policy {
   model: string;
   adapter?: string;
+  /** A chat template of one's own, or arguments to the model's. */
+  chatTemplate?: ChatTemplateSettings;
   /** Where it computes, and so in which numbers (see target.ts). Default: the CPU. */
   device?: Device;
 }
@@ -45,7 +48,7 @@ interface ComputeJob {
 
 export interface SampleJob extends ComputeJob {
   /** As texts, or as token ids, to which nothing is added. */
-  prompts: (Pick<PromptRecord, 'id' | 'prompt'> | { id: string; prompt_input_ids: number[] })[];
+  prompts: (Pick<PromptRecord, 'id' | 'prompt' | 'tools'> | { id: string; prompt_input_ids: number[] })[];
   settings: SamplingSettings;
   /** A sample's random numbers depend on (seed, prompt id, sample index) alone. */
   seed: number;
@@ -64,7 +67,12 @@ export interface ScoreJob extends ComputeJob {
   rows: (ScoreRecord | TokenizedScoreRecord | SampledScoreRecord)[];
 }
 /** Sum of the response tokens' log-probabilities (nats) and how many there are, in the order of the rows. */
-export type ScoreResult = { logp: number; tokens: number }[];
+export type ScoreResult = {
+  logp: number;
+  tokens: number;
+  /** Where the prompt's own tokens are not the beginning of the whole's: the response begins where they part, as in TRL. */
+  isPrefix?: false;
+}[];
 
 /** Answers to judge, by a model of their own. */
 export interface JudgeJob {
@@ -130,6 +138,8 @@ export interface TrainResult {
   steps: number;
   /** Of training on preferences: what became of the rows. */
   preferences?: PreferenceCounts;
+  /** Rows whose prompt by itself has other tokens than at the beginning of the whole: there the response begins, as in TRL. */
+  nonPrefixRows: number;
   /** Every step's metrics, in order, those before a resume included. */
   metrics: TrainMetrics[];
   resumedFromStep?: number;

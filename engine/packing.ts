@@ -7,8 +7,8 @@ import { int64, type Feeds } from './session.ts';
 export interface Group {
   prompt: number[];
   responses: number[][];
-  /** Which tokens of each response are targets; all of them where there is none. */
-  masks?: (boolean[] | undefined)[];
+  /** Of each response: which of its tokens count. Default: all. */
+  trained?: (boolean[] | undefined)[];
 }
 
 /** What all sequences begin with: a chat template's system prompt, say. */
@@ -70,20 +70,21 @@ export function planByLength(lengths: number[], budget: number): number[][] {
  * @returns the groups, and for each the rows that its responses are of
  */
 export function groupByPrompt(
-  rows: { prompt: number[]; response: number[] }[],
+  rows: { prompt: number[]; response: number[]; trained?: boolean[] }[],
   budget: number,
 ): { groups: Group[]; members: number[][] } {
   const groups: Group[] = [];
   const members: number[][] = [];
   const open = new Map<string, number>();
-  for (const [i, { prompt, response }] of rows.entries()) {
+  for (const [i, { prompt, response, trained }] of rows.entries()) {
     const key = prompt.join();
     const at = open.get(key);
     if (at !== undefined && groupLength(groups[at]) + response.length <= budget) {
       groups[at].responses.push(response);
+      groups[at].trained!.push(trained);
       members[at].push(i);
     } else {
-      open.set(key, groups.push({ prompt, responses: [response] }) - 1);
+      open.set(key, groups.push({ prompt, responses: [response], trained: [trained] }) - 1);
       members.push([i]);
     }
   }
@@ -152,8 +153,8 @@ export function packTokens(groups: Group[]): { feeds: Feeds; starts: number[] } 
 }
 
 /**
- * The inputs of a graph over packed sequences: packTokens() and, for the T response tokens in K chunks of C (the last one
- * padded), `rows`, `targets`, `owners` [K, C] (see tokenLogps, sumBySequence). Sequences count through the groups' responses
+ * The inputs of a graph over packed sequences: packTokens() and, for the T response tokens that count in K chunks of C (the
+ * last one padded), `rows`, `targets`, `owners` [K, C] (see tokenLogps, sumBySequence). Sequences count through the groups' responses
  * in order.
  */
 export function packGroups(groups: Group[], vocabSize: number): { feeds: Feeds; tokens: number } {
@@ -162,12 +163,12 @@ export function packGroups(groups: Group[], vocabSize: number): { feeds: Feeds; 
   const targets: number[] = [];
   const owners: number[] = [];
   let sequence = 0;
-  for (const [g, { prompt, responses, masks }] of groups.entries()) {
+  for (const [g, { prompt, responses, trained }] of groups.entries()) {
     const promptEnd = starts[g] + prompt.length - 1;
     let start = promptEnd + 1;
     for (const [r, response] of responses.entries()) {
       for (const [i, id] of response.entries()) {
-        if (masks?.[r]?.[i] === false) continue;
+        if (trained?.[r]?.[i] === false) continue;
         // The prompt's last token predicts the first of every response.
         rows.push(i === 0 ? promptEnd : start + i - 1);
         targets.push(id);

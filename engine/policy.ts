@@ -21,7 +21,7 @@ export function openPolicy(policy: Policy): OpenPolicy {
   let tokenizer: ModelTokenizer | undefined;
   return {
     model,
-    tokenizer: () => (tokenizer ??= loadTokenizer(policy.model)),
+    tokenizer: () => (tokenizer ??= loadTokenizer(policy.model, policy.chatTemplate)),
     ...(policy.adapter && { adapter: readAdapter(policy.adapter, model.config) }),
   };
 }

@@ -8,6 +8,8 @@ import { float32, Session, type Feeds } from './session.ts';
 export interface TokenizedResponse {
   prompt: number[];
   response: number[];
+  /** Which of its tokens count. Default: all. */
+  trained?: boolean[];
 }
 
 type ScoredPolicy = Pick<OpenPolicy, 'model' | 'adapter'>;

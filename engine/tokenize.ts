@@ -1,10 +1,13 @@
 /** Rows of text to rows of tokens, checked and cut to length. */
 import { InputError } from '../data/errors.ts';
+import { toolsOf } from '../data/tools.ts';
 import type {
   DemonstrationRecord,
+  Message,
   PromptRecord,
   SampledScoreRecord,
   ScoreRecord,
+  Text,
   TokenizedScoreRecord,
 } from '../data/records.ts';
 import { checkSequenceLength, type ModelConfig } from './model/config.ts';
@@ -19,12 +22,12 @@ import type { SamplingSettings, TrainingSettings } from './settings.ts';
  * @throws InputError that names the prompt, when it is too long
  */
 export function tokenizePrompt(
-  { id, prompt }: Pick<PromptRecord, 'id' | 'prompt'>,
+  { id, prompt, tools }: Pick<PromptRecord, 'id' | 'prompt' | 'tools'>,
   tokenizer: Pick<ModelTokenizer, 'encodePrompt'>,
   config: ModelConfig,
   settings: Pick<SamplingSettings, 'maxPromptLength' | 'maxNewTokens'>,
 ): number[] {
-  const tokens = located(`Prompt "${id}"`, () => tokenizer.encodePrompt(prompt));
+  const tokens = located(`Prompt "${id}"`, () => tokenizer.encodePrompt(prompt, toolsOf({ tools })));
   checkPromptLength(id, tokens.length, config, settings);
   return tokens;
 }
@@ -62,28 +65,74 @@ export function checkIds({ model }: OpenPolicy, ids: number[]): number[] {
   throw new InputError(`token id ${stray} is outside the vocabulary of ${model.folder} (${vocabSize} tokens).`);
 }
 
-export function tokenizeResponse(
-  policy: OpenPolicy,
-  row: ScoreRecord | TokenizedScoreRecord | SampledScoreRecord,
-): TokenizedResponse {
-  const prompt = isTokenized(row)
-    ? checkIds(policy, row.prompt_input_ids)
-    : policy.tokenizer().encodePrompt(row.prompt);
-  const response = hasResponseIds(row)
-    ? checkIds(policy, row.response_input_ids)
-    : policy.tokenizer().encodeResponse(row.prompt, row.response);
-  checkSequenceLength(policy.model.config, prompt.length + response.length);
-  return { prompt, response };
+type ScoreRow = ScoreRecord | TokenizedScoreRecord | SampledScoreRecord;
+
+/** Prompt and response of a row, and whether the prompt by itself has these tokens. */
+export function tokenizeResponse(policy: OpenPolicy, row: ScoreRow): TokenizedResponse & { isPrefix: boolean } {
+  const tokenized = tokensOf(policy, row);
+  checkSequenceLength(policy.model.config, tokenized.prompt.length + tokenized.response.length);
+  return tokenized;
 }
 
-type ScoreRow = Parameters<typeof tokenizeResponse>[1];
-const isTokenized = (row: ScoreRow): row is TokenizedScoreRecord => 'prompt_input_ids' in row;
-const hasResponseIds = (row: ScoreRow): row is TokenizedScoreRecord | SampledScoreRecord => 'response_input_ids' in row;
+function tokensOf(policy: OpenPolicy, row: ScoreRow): ReturnType<typeof tokenizeResponse> {
+  if (isTokenized(row)) {
+    const { prompt_input_ids: prompt, response_input_ids: response } = row;
+    return { prompt: checkIds(policy, prompt), response: checkIds(policy, response), isPrefix: true };
+  }
+  const [tokenizer, tools] = [policy.tokenizer(), toolsOf(row)];
+  if (isSampled(row)) {
+    const response = checkIds(policy, row.response_input_ids);
+    return { prompt: tokenizer.encodePrompt(row.prompt, tools), response, isPrefix: true };
+  }
+  const { prompt, responses, isPrefix } = tokenizer.encodeExchange(row.prompt, [row.response], { tools });
+  return { prompt, response: responses[0], isPrefix };
+}
 
-export function tokenizeDemonstration(policy: OpenPolicy, row: DemonstrationRecord, limits: Limits): Group {
-  const encoded = policy.tokenizer().encodeDemonstration(row);
-  const prompt = truncatePrompt(encoded.prompt, limits);
-  return { prompt, responses: [truncateResponse(encoded.completion, prompt, limits)] };
+const isTokenized = (row: ScoreRow): row is TokenizedScoreRecord => 'prompt_input_ids' in row;
+const isSampled = (row: ScoreRecord | SampledScoreRecord): row is SampledScoreRecord => 'response_input_ids' in row;
+
+/**
+ * A demonstration as a prompt with one response: from the first token of the assistant that is trained on, which of those after
+ * it are. In a row of prompt and completion the completion is trained on, in a conversation every assistant turn.
+ */
+export function tokenizeDemonstration(
+  policy: OpenPolicy,
+  row: DemonstrationRecord,
+  limits: Limits,
+): Group & { isPrefix: boolean } {
+  // prettier-ignore
+  const { whole, response, trained, isPrefix } = demonstrationTokens(policy.tokenizer(), row);
+  const prompt = truncatePrompt(whole, limits);
+  const cut = truncateResponse(response, prompt, limits);
+  return { prompt, responses: [cut], ...(trained && { trained: [trained.slice(0, cut.length)] }), isPrefix };
+}
+
+function demonstrationTokens(
+  tokenizer: ModelTokenizer,
+  row: DemonstrationRecord,
+): { whole: number[]; response: number[]; trained?: boolean[]; isPrefix: boolean } {
+  const tools = toolsOf(row);
+  if (!('messages' in row)) {
+    const { prompt, completion } = row as { prompt: Text; completion: Text };
+    const { prompt: whole, responses, isPrefix } = tokenizer.encodeExchange(prompt, [completion], { tools });
+    if (typeof completion === 'string' || completion.length === 1) return { whole, response: responses[0], isPrefix };
+    const asked: Message[] = typeof prompt === 'string' ? [{ role: 'user', content: prompt }] : prompt;
+    return { ...fromFirstTrained(tokenizer.encodeConversation([...asked, ...completion], tools), whole.length), isPrefix }; // prettier-ignore
+  }
+  return { ...fromFirstTrained(tokenizer.encodeConversation(row.messages as Message[], tools), 0), isPrefix: true };
+}
+
+/** @param from where training may begin */
+function fromFirstTrained({ ids, trained }: ReturnType<ModelTokenizer['encodeConversation']>, from: number) {
+  const first = trained.findIndex((isTrained, i) => isTrained && i >= from);
+  // What comes first in the text has nothing before it: no token can be predicted from nothing.
+  const start = Math.max(1, first);
+  if (first < 0 || !trained.includes(true, start)) {
+    throw new InputError(
+      'it has no token of the assistant to train on: give a conversation with an assistant message.',
+    );
+  }
+  return { whole: ids.slice(0, start), response: ids.slice(start), trained: trained.slice(start) };
 }
 
 /** A prompt keeps its end, where the question stands. */

@@ -4,7 +4,10 @@ import type { LabelSettings, RoundLabelSettings } from './index.ts';
 type Single = Exclude<LabelSettings, { by: 'combine' }>;
 
 /** The labeler's part of a round's label settings. */
-export const labelerSettings = ({ truncated: _, ...settings }: RoundLabelSettings): LabelSettings => settings;
+export function labelerSettings(label: RoundLabelSettings): LabelSettings {
+  const { truncated: _, ...settings } = label;
+  return settings;
+}
 
 /** Whether a labeler computes on the engine: then its shards wait for a worker that has one. */
 export const needsEngine = (settings: LabelSettings): boolean =>

@@ -1,6 +1,7 @@
 /** Answers sampled by an OpenAI-compatible server: token ids in, token ids out, a request and a seed for each answer. */
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
+import { toolsOf } from '../data/tools.ts';
 import type { PromptRecord, Response } from '../data/records.ts';
 import type { CallOptions } from '../engine/jobs.ts';
 import type { ModelTokenizer } from '../engine/model/tokenizer.ts';
@@ -10,7 +11,7 @@ import type { ChatServer } from './client.ts';
 import { NotThere, RequestRefused } from './errors.ts';
 
 /** A prompt, and its tokens as the policy's own tokenizer and template have them. */
-export interface TokenizedPrompt extends Pick<PromptRecord, 'id' | 'prompt'> {
+export interface TokenizedPrompt extends Pick<PromptRecord, 'id' | 'prompt' | 'tools'> {
   tokens: number[];
 }
 
@@ -135,21 +136,22 @@ function checkPromptTokens(url: string, { id, tokens }: TokenizedPrompt, told: n
 }
 
 /** An answer as the engine gives it: with the token that ends it, where one does. */
-function responseOf(choice: Choice, { prompt }: TokenizedPrompt, tokenizer: ModelTokenizer): Response {
+function responseOf(choice: Choice, asked: TokenizedPrompt, tokenizer: ModelTokenizer): Response {
+  const { prompt, tokens } = asked;
   const { text, finish_reason } = choice;
   if (finish_reason !== 'stop' && finish_reason !== 'length') {
     throw new Error(`The server broke an answer off (${finish_reason ?? 'it does not say why'}).`);
   }
   const found = tokensOf(choice);
   if (!found || (found.ids.length === 0 && text !== '')) {
-    const ended = tokenizer.encodeResponse(prompt, text);
-    return { text, token_ids: finish_reason === 'stop' ? ended : ended.slice(0, -1), finish_reason };
+    const { responses } = tokenizer.encodeExchange(prompt, [text], { tools: toolsOf(asked), open: finish_reason === 'length' }); // prettier-ignore
+    return { text, token_ids: responses[0], finish_reason };
   }
   const { ids, logps } = found;
   const ends = finish_reason === 'stop' && !tokenizer.eosIds.includes(ids.at(-1)!);
   const isScored = !ends && logps?.length === ids.length;
   return {
-    text: tokenizer.decode(ids),
+    text: tokenizer.decodeAnswer(tokens, ids),
     token_ids: ends ? [...ids, tokenizer.eosIds[0]] : ids,
     finish_reason,
     ...(isScored && { logp: logps.reduce((sum, logp) => sum + logp, 0) }),

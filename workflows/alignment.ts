@@ -118,12 +118,13 @@ function nextStage(config: RunConfig, journal: Journal): Stage | undefined {
 }
 
 async function prepare(config: RunConfig, journal: Journal): Promise<void> {
-  const { name, model, adapter, prompts, label, rounds, seed } = config;
+  const { name, model, adapter, chatTemplate, prompts, label, rounds, seed } = config;
   const { secondJudge } = config.evaluate;
   const continues = journal.continues ? { continues: name } : {};
   journal.prepared = await control.prepare({
     model,
     adapter,
+    ...(chatTemplate && { chatTemplate }),
     prompts,
     label: labelerSettings(label),
     rounds,

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { isPolicyName } from '../activities/release.ts';
 import { InputError } from '../data/errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
+import { readChatTemplate } from '../engine/model/chat-template.ts';
 import { deviceSchema, objectiveSchema, Q8_ON_CPU, samplingSchema, trainingSchema } from '../engine/settings.ts';
 import { labelSchema, locateLabeler, roundLabelSchema, type RoundLabelSettings } from '../labelers/index.ts';
 import type { Locate } from '../labelers/labeler.ts';
@@ -118,6 +119,20 @@ const budgetSchema = z.strictObject({
     ),
 });
 
+const chatTemplateSchema = z
+  .strictObject({
+    file: z.string().optional().describe("A file with a Jinja template in place of the model's."),
+    template: z.string().optional().describe('The text of the template, in place of `file`.'),
+    arguments: z
+      .record(z.string(), z.json())
+      .optional()
+      .describe('Variables of the template, such as `enable_thinking: false`.'),
+  })
+  .refine(({ file, template }) => file === undefined || template === undefined, {
+    path: ['template'],
+    error: 'there is a file already, remove one of the two',
+  });
+
 const runObject = z.strictObject({
   name: z
     .string()
@@ -128,6 +143,7 @@ const runObject = z.strictObject({
     .string()
     .optional()
     .describe('PEFT LoRA adapter to start from: a folder, or what an earlier run has made, `NAME@latest` or `NAME@3`.'),
+  chatTemplate: chatTemplateSchema.optional().describe("How conversations become text. Default: the model's own template."),
   prompts: promptsSchema.describe('The prompts that the policy answers.'),
   rounds: positiveInt.default(3).describe('Iterations of sample, label, optimize and evaluate.'),
   seed: z.int().min(0).default(0).describe('Seed of all random numbers.'),
@@ -181,7 +197,7 @@ export function readConfig(what: string, document: object, folder: string): RunC
   if (!parsed.success) throw new InputError(`${what}: ${describeProblem(runSchema, document, parsed.error)}`);
 
   const { path, pathOrId, model: modelAt } = locateFrom(folder);
-  const { model, adapter, prompts, output, device, threads = availableParallelism(), ...rest } = parsed.data;
+  const { model, adapter, chatTemplate, prompts, output, device, threads = availableParallelism(), ...rest } = parsed.data;
   if (device === 'cuda' && rest.sample.weights === 'q8')
     throw new InputError(`${what}: "sample.weights": ${Q8_ON_CPU}`);
   const { train, heldOut } = prompts;
@@ -192,6 +208,7 @@ export function readConfig(what: string, document: object, folder: string): RunC
     ...(device !== undefined && device !== 'cpu' && { device }),
     model: modelAt(model),
     ...(adapter !== undefined && { adapter: pathOrId(adapter, isPolicyName) }),
+    ...(chatTemplate && { chatTemplate: withText(chatTemplate, path) }),
     prompts: {
       ...prompts,
       train: pathOrId(train, isDatasetId),
@@ -199,6 +216,11 @@ export function readConfig(what: string, document: object, folder: string): RunC
     },
     ...(output !== undefined && { output: path(output) }),
   };
+}
+
+/** The template's text in place of its file: workers on other machines have no such file. */
+function withText({ file, ...settings }: NonNullable<RunConfig['chatTemplate']>, path: Locate['path']) {
+  return { ...settings, ...(file !== undefined && { template: readChatTemplate(path(file)) }) };
 }
 
 /**

@@ -1,5 +1,6 @@
 /** MT-Bench's questions answered as FastChat's gen_model_answer has them answered: turn after turn, at the category's temperature. */
 import { hashValue } from '../../artifacts/hash.ts';
+import { messageText } from '../../data/conversation.ts';
 import { InputError } from '../../data/errors.ts';
 import type { Question, QuestionAnswer } from '../../data/mt-bench.ts';
 import type { Message } from '../../data/records.ts';
@@ -63,7 +64,7 @@ export async function answerQuestions(
     const conversations = await converse(engine, policy, batch, settings, seed);
     for (const [i, question] of batch.entries()) {
       const { question_id } = question;
-      const turns = conversations[i].filter(({ role }) => role === 'assistant').map(({ content }) => content);
+      const turns = conversations[i].filter(({ role }) => role === 'assistant').map(messageText);
       answers.set(question_id, { question_id, answer_id: identify(question), model_id: model, choices: [{ index: 0, turns }] }); // prettier-ignore
     }
     await save([...answers.values()].sort((a, b) => a.question_id - b.question_id));

@@ -1,4 +1,5 @@
 /** MT-Bench's answers judged one by one (single-answer grading), as FastChat's gen_judgment has them judged. */
+import { messageText } from '../../data/conversation.ts';
 import type { QuestionJudgement } from '../../data/mt-bench.ts';
 import type { CallOptions } from '../../engine/jobs.ts';
 import type { Ask, Judging } from '../../labelers/judge/ask.ts';
@@ -34,7 +35,7 @@ export async function judgeAnswers(
   const found = new Map(known.map((judgement) => [keyOf(judgement), judgement]));
   const open = matches
     .map(({ question: { question_id }, turn, template, messages }) => {
-      const wanted = { question_id, model, judge: [name, template] as [string, string], user_prompt: messages.at(-1)!.content, turn }; // prettier-ignore
+      const wanted = { question_id, model, judge: [name, template] as [string, string], user_prompt: messageText(messages.at(-1)!), turn }; // prettier-ignore
       return { wanted, messages };
     })
     .filter(({ wanted }) => found.get(keyOf(wanted))?.user_prompt !== wanted.user_prompt);

@@ -1,46 +1,64 @@
 /** Text to tokens and back: tokenizer.json and the chat template, as transformers has them. */
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { Template } from '@huggingface/jinja';
-import { Tokenizer } from '@huggingface/tokenizers';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { Tokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../../data/errors.ts';
-import type { DemonstrationRecord, Message, Text } from '../../data/records.ts';
+import type { Message, Text, Tool } from '../../data/records.ts';
+import { assistantTurns } from './assistant-turns.ts';
+import { CHAT_TEMPLATE, ChatTemplate, commonPrefix, type ChatTemplateSettings } from './chat-template.ts';
 import { readModelConfig } from './config.ts';
+import { decodeExactly, exactTokenizer } from './exact-tokenizer.ts';
+
+/** A prompt with responses to it, as tokens of one text each. */
+export interface EncodedExchange {
+  prompt: number[];
+  responses: number[][];
+  /** Whether the prompt by itself has these tokens: if not, the responses begin where prompt and whole part, as in TRL. */
+  isPrefix: boolean;
+}
 
 export interface ModelTokenizer {
   /** Tokens that end an answer: the template's end-of-turn token, the tokenizer's EOS, and those the model's configuration names. */
   eosIds: number[];
   /** A prompt up to where the answer begins: the template's header of the answer included, BOS once. */
-  encodePrompt(prompt: Text): number[];
+  encodePrompt(prompt: Text, tools?: Tool[]): number[];
   /** A text as it is, without a template, with what the tokenizer puts before a text (BOS). */
   encodeText(text: string): number[];
-  /** What the policy is to write after the prompt, ending with exactly one end-of-turn (or EOS) token. */
-  encodeResponse(prompt: Text, response: Text): number[];
-  encodeExchange(
-    prompt: Text,
-    responses: Text[],
-    options?: { tools?: unknown; open?: boolean },
-  ): { prompt: number[]; responses: number[][]; isPrefix: boolean };
-  encodeDemonstration(row: DemonstrationRecord): { prompt: number[]; completion: number[] };
-  /** The text without special tokens. */
+  /**
+   * Prompt and each response encoded together, as transformers has them, and split as TRL's DPOTrainer does: where the prompt's own
+   * tokens end, or where they part from the first of the wholes. A response ends with exactly one end-of-turn token.
+   * @param options `open` for responses that were cut: nothing ends them
+   */
+  encodeExchange(prompt: Text, responses: Text[], options?: { tools?: Tool[]; open?: boolean }): EncodedExchange;
+  /** A conversation up to the end of its last assistant turn, and which of its tokens are the assistant's. */
+  encodeConversation(messages: Message[], tools?: Tool[]): { ids: number[]; trained: boolean[] };
+  /** The text without special tokens, exactly: no space is cleaned up. */
   decode(ids: number[]): string;
+  /**
+   * The text of an answer as it stands behind its prompt, as vLLM gives it: a space that the first token begins with is kept where
+   * text precedes it. The token that ends the answer is left out, special or not.
+   */
+  decodeAnswer(prompt: number[], ids: number[]): string;
 }
-
-/** A template that asks for the date gets this one: a prompt's tokens are the same on every day. */
-const DATE = '26 Jul 2024';
 
 /** A folder's tokenizer and what its files say of how to use it. */
 export interface TokenizerFiles {
   tokenizer: Tokenizer;
   /** `bos_token`, `eos_token` and their like. */
   special: Record<string, string>;
+  /** Ids that decoding leaves out. */
+  specialIds: Set<number>;
   chat?: ChatTemplate;
   /** tokenizer_config.json. */
   config: Record<string, unknown>;
 }
 
-/** @throws InputError when a file is missing or damaged */
-export function openTokenizer(folder: string): TokenizerFiles {
+/**
+ * @param settings a chat template of one's own, and its arguments
+ * @param eosIds those that the model's configuration names
+ * @throws InputError when a file is missing or damaged
+ */
+export function openTokenizer(folder: string, settings?: ChatTemplateSettings, eosIds: number[] = []): TokenizerFiles {
   const config = readJson(folder, 'tokenizer_config.json') ?? {};
   const json = readJson(folder, 'tokenizer.json');
   if (!json) {
@@ -48,129 +66,108 @@ export function openTokenizer(folder: string): TokenizerFiles {
       `${folder} has no tokenizer.json: texts cannot be tokenized; download it, or give tokenized rows.`,
     );
   }
-  const tokenizer = new Tokenizer(json, config);
+  const tokenizer = exactTokenizer(json, config);
   const special = specialTokens(folder, config);
-  const source = readTemplate(folder, config);
-  const chat = source === undefined ? undefined : new ChatTemplate(folder, source, special, tokenizer);
-  return { tokenizer, special, config, ...(chat && { chat }) };
+  const addedTokens = [...tokenizer.get_added_tokens_decoder().values()];
+  const specialIds = new Set([
+    ...addedTokens.filter((token) => token.special).map(({ id }) => id),
+    ...Object.values(special).flatMap((token) => tokenizer.token_to_id(token) ?? []),
+  ]);
+  const sources = readTemplates(folder, config);
+  const stops = [special['eos_token'], ...eosIds.map((id) => tokenizer.id_to_token(id))];
+  const names = { special, added: addedTokens.map(({ content }) => content), stops: stops.filter((token) => token !== undefined) }; // prettier-ignore
+  if (!sources && settings?.template === undefined && settings?.arguments) {
+    throw new InputError(`${folder} has no chat template that takes the arguments: give a template, or leave them out.`); // prettier-ignore
+  }
+  const chat =
+    sources || settings?.template !== undefined ? new ChatTemplate(folder, sources ?? {}, names, settings) : undefined;
+  return { tokenizer, special, specialIds, config, ...(chat && { chat }) };
 }
 
 /** @throws InputError when a file is missing or damaged */
-export function loadTokenizer(folder: string): ModelTokenizer {
-  const { tokenizer, special, chat } = openTokenizer(folder);
+export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): ModelTokenizer {
+  const configured = readModelConfig(folder).eosIds;
+  const { tokenizer, special, specialIds, chat } = openTokenizer(folder, settings, configured);
   const encode = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
   const idOf = (token: string | undefined) => (token === undefined ? undefined : tokenizer.token_to_id(token));
-  const eos = chat?.endOfTurn ?? special['eos_token'];
-  const ending = [idOf(chat?.endOfTurn), idOf(special['eos_token']), ...readModelConfig(folder).eosIds];
+  const eos = special['eos_token'];
+  const ending = [idOf(chat?.ending.token), idOf(eos), ...configured];
   const eosIds = [...new Set(ending.filter((id) => id !== undefined))];
+  const decode = (ids: number[]) => decodeExactly(tokenizer, ids, specialIds);
 
-  const plainText = (text: Text, what: string): string => {
-    if (typeof text === 'string') return text;
-    throw new InputError(`the ${what} is a conversation, but ${folder} has no chat template: give a string.`);
+  const withTemplate = (what: string): ChatTemplate => {
+    if (chat) return chat;
+    throw new InputError(`the ${what} is a conversation, but ${folder} has no chat template: give a string, or a template (chatTemplate).`); // prettier-ignore
   };
+  const plainText = (text: Text, what: string) => (typeof text === 'string' ? text : (withTemplate(what), ''));
 
-  const encodeText = (text: string) => {
-    const { ids } = tokenizer.encode(text);
-    // Some tokenizers close what they encode; a prompt stays open.
-    return ids.length > 1 && ids.at(-1) === idOf(special['eos_token']) ? ids.slice(0, -1) : ids;
-  };
+  // Some tokenizers close what they encode; a prompt stays open.
+  const isClosing = eos !== undefined && tokenizer.encode('probe').ids.at(-1) === idOf(eos);
+  const encodeText = (text: string) => tokenizer.encode(text).ids.slice(0, isClosing ? -1 : undefined);
 
-  const encodePrompt = (prompt: Text) =>
-    chat ? encode(chat.renderPrompt(prompt)) : encodeText(plainText(prompt, 'prompt'));
-
-  const encodeResponse = (prompt: Text, response: Text) => {
-    if (chat) return encode(chat.renderResponse(prompt, response));
-    if (eos === undefined)
+  /** Without a template, as TRL: the texts joined, and closed by EOS unless they end with it. */
+  const encodeJoined = (prompt: string, response: string, open: boolean) => {
+    if (open) return encodeText(prompt + response);
+    if (eos === undefined) {
       throw new InputError(`${folder} names no eos_token in tokenizer_config.json: a response cannot end.`);
-    return encode(plainText(response, 'response') + eos);
+    }
+    return encodeText(prompt + response + (response.endsWith(eos) ? '' : eos));
   };
+
+  const encodePrompt = (prompt: Text, tools?: Tool[]) =>
+    chat ? encode(chat.renderPrompt(prompt, tools)) : encodeText(plainText(prompt, 'prompt'));
 
   return {
     eosIds,
     encodeText,
     encodePrompt,
-    encodeResponse,
-    encodeExchange: (prompt, responses) => ({
-      prompt: encodePrompt(prompt),
-      responses: responses.map((r) => encodeResponse(prompt, r)),
-      isPrefix: true,
-    }),
-    encodeDemonstration(row) {
-      const { prompt, completion } =
-        'messages' in row
-          ? { prompt: (row.messages as Message[]).slice(0, -1), completion: (row.messages as Message[]).slice(-1) }
-          : (row as { prompt: Text; completion: Text });
-      return { prompt: encodePrompt(prompt), completion: encodeResponse(prompt, completion) };
+    encodeExchange(prompt, responses, { tools, open = false } = {}) {
+      const alone = encodePrompt(prompt, tools);
+      const wholes = responses.map((response) => {
+        if (!chat) return encodeJoined(plainText(prompt, 'prompt'), plainText(response, 'response'), open);
+        return encode(open ? chat.renderUnfinished(prompt, response, tools) : chat.renderClosed(prompt, response, tools)); // prettier-ignore
+      });
+      const shared = sharedTokens(alone, wholes);
+      return {
+        prompt: wholes.length > 0 ? wholes[0].slice(0, shared) : alone,
+        responses: wholes.map((whole) => whole.slice(shared)),
+        isPrefix: shared === alone.length,
+      };
     },
-    decode: (ids) => tokenizer.decode(ids, { skip_special_tokens: true }),
+    encodeConversation(messages, tools) {
+      const { text, turns } = assistantTurns(withTemplate('demonstration'), messages, tools);
+      const ids = encode(text);
+      const trained = ids.map(() => false);
+      for (const [start, end] of turns) {
+        const upTo = start === 0 ? 0 : commonPrefix(ids, encode(text.slice(0, start)));
+        trained.fill(true, upTo, end === text.length ? ids.length : endOf(ids, encode(text.slice(0, end))));
+      }
+      return { ids, trained };
+    },
+    decode,
+    decodeAnswer(prompt, ids) {
+      const answer = eosIds.includes(ids.at(-1)!) ? ids.slice(0, -1) : ids;
+      const [before, whole] = [decode(prompt), decode([...prompt, ...answer])];
+      const text = whole.startsWith(before) ? whole.slice(before.length) : decode(answer);
+      return chat && answer.length < ids.length ? chat.withoutEnd(text) : text;
+    },
   };
 }
 
-/** A chat template, and what it writes at the end of an answer. */
-class ChatTemplate {
-  readonly endOfTurn: string | undefined;
-  private readonly folder: string;
-  private readonly template: Template;
-  private readonly special: Record<string, string>;
-  /** What stands between an answer's last character and the end of its end-of-turn token, and what comes after it. */
-  private readonly ending: { turn: string; after: string };
-
-  constructor(folder: string, source: string, special: Record<string, string>, tokenizer: Tokenizer) {
-    this.folder = folder;
-    this.special = special;
-    const fixedDate = source.includes('strftime_now') ? '{%- set strftime_now = fixed_date -%}' : '';
-    this.template = new Template(fixedDate + source);
-    const probe = 'probe';
-    const rendered = this.render([{ role: 'user', content: probe }, { role: 'assistant', content: probe }], false); // prettier-ignore
-    const tail = rendered.slice(rendered.lastIndexOf(probe) + probe.length);
-    const tokens = [...tokenizer.get_added_tokens_decoder().values()].filter(({ special, content }) => special && tail.includes(content)); // prettier-ignore
-    const first = tokens.sort((a, b) => tail.indexOf(a.content) - tail.indexOf(b.content))[0];
-    // A template that leaves the end to the caller: the tokenizer's EOS closes the turn.
-    this.endOfTurn = first?.content ?? special['eos_token'];
-    const cut = first ? tail.indexOf(first.content) + first.content.length : 0;
-    this.ending = first
-      ? { turn: tail.slice(0, cut), after: tail.slice(cut) }
-      : { turn: this.endOfTurn ?? '', after: tail };
-  }
-
-  renderPrompt(prompt: Text): string {
-    return this.render(asMessages(prompt, 'user'), true);
-  }
-
-  /** The whole exchange, as a model that judges it reads it. */
-  renderExchange(prompt: Text, response: Text): string {
-    return this.render([...asMessages(prompt, 'user'), ...asMessages(response, 'assistant')], false);
-  }
-
-  /** What the template writes after the prompt, up to the end-of-turn token. */
-  renderResponse(prompt: Text, response: Text): string {
-    const turns = asMessages(response, 'assistant');
-    const open = this.renderPrompt(prompt);
-    const whole = this.render([...asMessages(prompt, 'user'), ...turns], false);
-    const { turn, after } = this.ending;
-    // A template may open an answer otherwise than it records one (an empty thought, say): then the answer alone follows.
-    if (!whole.startsWith(open)) return turns.map(({ content }) => content).join('') + turn;
-    const written = whole.slice(open.length, whole.length - after.length);
-    return written.endsWith(turn) ? written : written + turn;
-  }
-
-  private render(messages: Message[], addGenerationPrompt: boolean): string {
-    try {
-      return this.template.render({
-        ...this.special,
-        messages,
-        add_generation_prompt: addGenerationPrompt,
-        date_string: DATE,
-        fixed_date: () => DATE,
-      });
-    } catch (error) {
-      throw new InputError(`the chat template of ${this.folder} refuses the conversation: ${(error as Error).message}`);
-    }
-  }
+/** How many tokens of the prompt all wholes begin with. The first token of all is always the prompt's: nothing predicts it. */
+function sharedTokens(prompt: number[], wholes: number[][]): number {
+  const shared = Math.min(prompt.length, ...wholes.map((whole) => commonPrefix(prompt, whole)));
+  if (shared > 0) return shared;
+  const [first] = wholes[0];
+  if (wholes.every((whole) => whole.length > 1 && whole[0] === first)) return 1;
+  throw new InputError('its prompt and response share their first token: end the prompt with a space or a new line.');
 }
 
-const asMessages = (text: Text, role: string): Message[] =>
-  typeof text === 'string' ? [{ role, content: text }] : text;
+/** Where the tokens of a beginning of the text end in its whole; one that reaches over its end belongs to it. */
+function endOf(ids: number[], beginning: number[]): number {
+  const shared = commonPrefix(ids, beginning);
+  return shared === beginning.length ? shared : shared + 1;
+}
 
 function readJson(folder: string, name: string): Record<string, unknown> | undefined {
   const file = join(folder, name);
@@ -192,12 +189,20 @@ function specialTokens(folder: string, config: Record<string, unknown>): Record<
   return Object.fromEntries(entries) as Record<string, string>;
 }
 
-/** The chat template: a file of its own, or a field that holds it or several by name. */
-function readTemplate(folder: string, config: Record<string, unknown>): string | undefined {
-  const file = join(folder, 'chat_template.jinja');
-  if (existsSync(file)) return readFileSync(file, 'utf8');
+/** The chat templates by name: a file of their own, or a field that holds one or several. */
+function readTemplates(folder: string, config: Record<string, unknown>): Record<string, string> | undefined {
+  const file = join(folder, CHAT_TEMPLATE);
+  if (existsSync(file)) return { ...additionalTemplates(folder), default: readFileSync(file, 'utf8') };
   const template = config['chat_template'] ?? readJson(folder, 'chat_template.json')?.['chat_template'];
-  if (!Array.isArray(template)) return template as string | undefined;
+  if (!Array.isArray(template)) return typeof template === 'string' ? { default: template } : undefined;
   const named = template as { name: string; template: string }[];
-  return (named.find(({ name }) => name === 'default') ?? named[0])?.template;
+  const all = Object.fromEntries(named.map(({ name, template: source }) => [name, source]));
+  return named.length === 0 ? undefined : { default: named[0].template, ...all };
+}
+
+/** Templates beside the first one, as transformers saves them. */
+function additionalTemplates(folder: string): Record<string, string> {
+  const inside = join(folder, 'additional_chat_templates');
+  const files = existsSync(inside) ? readdirSync(inside).filter((name) => name.endsWith('.jinja')) : [];
+  return Object.fromEntries(files.map((name) => [basename(name, '.jinja'), readFileSync(join(inside, name), 'utf8')]));
 }

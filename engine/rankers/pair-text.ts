@@ -1,6 +1,6 @@
 /** A prompt and two answers as PairRM reads them (llm_blender: tokenize_pair, CrossCompareCollator, get_pair_from_conv). */
 import type { Tokenizer } from '@huggingface/tokenizers';
-import { contentOf } from '../../data/conversation.ts';
+import { contentOf, messageText } from '../../data/conversation.ts';
 import { InputError } from '../../data/errors.ts';
 import { openTokenizer } from '../model/tokenizer.ts';
 import type { PairRmConfig } from './deberta-config.ts';
@@ -60,12 +60,12 @@ export class PairTokenizer {
 /** A prompt of one turn as it is; one of several as the authors compare conversations, the turns before in both candidates. */
 function asTexts(prompt: Answered['prompt'], answers: string[]): { source: string; candidates: string[] } {
   const turns = typeof prompt === 'string' ? [] : prompt;
-  const given = turns.filter(({ role }) => role === 'assistant').map(({ content }) => content);
+  const given = turns.filter(({ role }) => role === 'assistant').map(messageText);
   if (given.length === 0) return { source: contentOf(prompt), candidates: answers };
   const rounds: string[][] = [[]];
-  for (const { role, content } of turns) {
-    if (role === 'assistant') rounds.push([]);
-    else rounds.at(-1)!.push(content);
+  for (const turn of turns) {
+    if (turn.role === 'assistant') rounds.push([]);
+    else rounds.at(-1)!.push(messageText(turn));
   }
   const asked = rounds.map((texts, i) => `USER: ${texts.join('\n')}\nAssistant: <Response ${i + 1}>`);
   const candidate = (answer: string) => [...given, answer].map((text, i) => `<Response ${i + 1}>: ${text}`).join('\n');

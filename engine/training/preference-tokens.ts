@@ -8,7 +8,9 @@ import {
   type Role,
   type Text,
   type TokenizedPreferenceRecord,
+  type Tool,
 } from '../../data/records.ts';
+import { toolsOf } from '../../data/tools.ts';
 import type { ModelTokenizer } from '../model/tokenizer.ts';
 import type { OpenPolicy } from '../policy.ts';
 import type { TokenizedResponse } from '../score.ts';
@@ -129,12 +131,12 @@ function encodeRoles(
   };
 }
 
-type Texts = { prompt: Text; tools?: PreferenceRecord['tools'] } & Partial<Record<Role, Text>>;
+type Texts = { prompt: Text; tools?: Tool[] } & Partial<Record<Role, Text>>;
 
 function textsOf(row: PreferenceRecord | TokenizedPreferenceRecord): Texts | undefined {
   if (!('prompt' in row)) return undefined;
-  const { prompt, tools, chosen, rejected, reference_response: reference } = row as PreferenceRecord;
-  return { prompt, tools, chosen, rejected, reference };
+  const { prompt, chosen, rejected, reference_response: reference } = row as PreferenceRecord;
+  return { prompt, tools: toolsOf(row as PreferenceRecord), chosen, rejected, reference };
 }
 
 /**

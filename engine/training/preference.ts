@@ -80,7 +80,7 @@ function exampleOf(responses: TokenizedResponse[], indices: Record<Role, number>
     prompt: shared,
     responses: responses.map(({ response }, i) => [...rests[i], ...response]),
     ...(rests.some(({ length }) => length > 0) && {
-      masks: responses.map(({ response }, i) => [...rests[i].map(() => false), ...response.map(() => true)]),
+      trained: responses.map(({ response }, i) => [...rests[i].map(() => false), ...response.map(() => true)]),
     }),
   };
   return { group, ...indices, lengths: responses.map(({ response }) => response.length) };

@@ -5,6 +5,7 @@ import { gradient } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph, type Tensor } from '../graph/tensor.ts';
 import type { Progress, TrainMetrics, TrainResult } from '../jobs.ts';
+
 import { type ModelFiles, type Parameters } from '../model/parameters.ts';
 import { packGroups, planBatches } from '../packing.ts';
 import { shuffled } from '../random.ts';
@@ -63,6 +64,9 @@ function visitOrder(count: number, epoch: number, settings: TrainingSettings, se
   return settings.shuffle ? shuffled(order, seed, 'epoch', epoch) : order;
 }
 
+/** What the trainer itself can tell of a training. */
+type Trained = Omit<TrainResult, 'nonPrefixRows'>;
+
 /**
  * Trains `trainable` in place of its values. Bit for bit the same for the same inputs and thread count, whether or not it
  * was interrupted and resumed from a checkpoint.
@@ -72,7 +76,7 @@ export async function train<E extends Example>(
   trainable: Trainable,
   task: TrainingTask<E>,
   options: TrainingOptions,
-): Promise<TrainResult> {
+): Promise<Trained> {
   const { settings, threads } = options;
   const session = await Session.open(passGraph(model, trainable, task, settings.recompute), {
     folder: model.dataFolder,
@@ -93,7 +97,7 @@ async function trainSteps<E extends Example>(
   vocabSize: number,
   task: TrainingTask<E>,
   { settings, seed, checkpoint, onProgress, aborted }: TrainingOptions,
-): Promise<TrainResult> {
+): Promise<Trained> {
   const { examples } = task;
   const stepsPerEpoch = Math.ceil(examples.length / settings.batchSize);
   const steps = stepsPerEpoch * settings.epochs;

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { hashValue } from '../../artifacts/hash.ts';
+import { messageText } from '../../data/conversation.ts';
 import type { PromptRecord } from '../../data/records.ts';
 import { requestSettings, serverAddress } from '../../openai/settings.ts';
 import { labelerKind, type Candidates, type Judgement, type Labeler } from '../labeler.ts';
@@ -155,6 +156,6 @@ function countsOf({ usdPerMillionTokens: price }: Settings, given: (Answer | und
 /** A prompt as a question: what the user says, or the whole conversation where there is more to it. */
 function questionOf({ prompt }: PromptRecord): string {
   if (typeof prompt === 'string') return prompt;
-  if (prompt.length === 1) return prompt[0].content;
-  return prompt.map(({ role, content }) => `${role[0].toUpperCase()}${role.slice(1)}: ${content}`).join('\n\n');
+  if (prompt.length === 1) return messageText(prompt[0]);
+  return prompt.map((message) => `${message.role[0].toUpperCase()}${message.role.slice(1)}: ${messageText(message)}`).join('\n\n');
 }

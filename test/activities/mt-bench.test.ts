@@ -43,7 +43,7 @@ const references = (await readAnswers(join(suite, 'reference_gpt4.jsonl'))).answ
 const { model, answers } = await readAnswers(join(fixtures, 'answers.jsonl'));
 const answered = questions.filter(({ question_id }) => answers.has(question_id));
 const matches = matchesOf(answered, answers, references);
-const textOf = (place: number) => matches[place].messages.at(-1)!.content;
+const textOf = (place: number) => matches[place].messages.at(-1)!.content as string;
 
 test('questions are answered at the temperature of their category', () => {
   const categories = [...new Set(questions.map(({ category }) => category))];
@@ -91,7 +91,7 @@ describe('judging', async () => {
     const { content } = request.messages.at(-1)!;
     if (content === trouble?.text) return [trouble.status, { error: { message: 'no' } }];
     asked.push(request);
-    return [200, { choices: [{ message: { role: 'assistant', content: said.get(content) }, finish_reason: 'stop' }] }];
+    return [200, { choices: [{ message: { role: 'assistant', content: said.get(content as string) }, finish_reason: 'stop' }] }];
   });
   const judge = (known: QuestionJudgement[] = []) => {
     const ask = askServer({ url, model: 'gpt-4', concurrency: 1, retries: 0 }, JUDGING, cache);
@@ -121,7 +121,7 @@ describe('judging', async () => {
     const stale = { ...results[1], user_prompt: 'another text' };
     await judge([other, stale, ...results.slice(2)]);
     expect(new Set(saved)).toEqual(new Set([other, ...results]));
-    expect(asked.map(({ messages }) => messages.at(-1)!.content).sort()).toEqual([textOf(0), textOf(1)].sort());
+    expect(asked.map(({ messages }) => messages.at(-1)!.content as string).sort()).toEqual([textOf(0), textOf(1)].sort());
   });
 
   test('leaves out what the judge does not take', async () => {

@@ -1,6 +1,6 @@
 /** What becomes of answers that were cut at the length limit, and of the tokens of all others. */
 import { describe, expect, test } from 'vitest';
-import type { SampledRecord, Text } from '../../data/records.ts';
+import type { SampledRecord, Text, Tool } from '../../data/records.ts';
 import type { Labeler } from '../../labelers/labeler.ts';
 import { candidatesOf, judge } from '../../labelers/labels.ts';
 import { preferencesOf, sumStats, type PreferenceOptions } from '../../labelers/preferences.ts';
@@ -16,7 +16,7 @@ type Answer = [text: string, ids: number[], finish?: 'length'];
 
 const row = (
   answers: Answer[],
-  more: { prompt?: Text; chosen?: Text; rejected?: Text; tools?: object[] } = {},
+  more: { prompt?: Text; chosen?: Text; rejected?: Text; tools?: Tool[] } = {},
 ): SampledRecord => ({
   id: 'p',
   prompt: 'Say it.',
@@ -123,8 +123,9 @@ describe('candidates are told apart by their index', () => {
   });
 
   test('a response that the template renders after another prompt has that prompt beside it', async () => {
-    const encode = () => ({ prompt: [7, 8], response: [21, 0], isPrefix: false });
-    const { preferences } = await label([row([SHORT], { rejected: 'no' })], 'keep', { encode });
+    const { preferences } = await label([row([SHORT], { rejected: 'no' })], 'keep', {
+      encode: () => ({ prompt: [7, 8], response: [21, 0], isPrefix: false }),
+    });
     expect(preferences[0]).toMatchObject({
       prompt_input_ids: [7, 8, 9],
       chosen_input_ids: [6, 0],

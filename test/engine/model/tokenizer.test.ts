@@ -40,12 +40,14 @@ describe('with a chat template that writes BOS itself', () => {
   });
 
   test("prompt and response are transformers' conversation up to the end-of-turn token, which comes once", () => {
-    const response = tokenizer.encodeResponse([user], [answer]);
+    const { prompt, responses, isPrefix } = tokenizer.encodeExchange([user], [[answer]]);
+    const [response] = responses;
+    expect([prompt, isPrefix]).toEqual([expected.prompt, true]);
     // The template's newline behind its end-of-turn token is nothing that the policy is to write.
     expect([...expected.prompt, ...response]).toEqual(expected.conversation.slice(0, -1));
     expect(response.filter((id) => id === END)).toHaveLength(1);
     expect(response.at(-1)).toBe(END);
-    expect(tokenizer.encodeResponse('Say hi, twice.', 'Hi. Hi!')).toEqual(response);
+    expect(tokenizer.encodeExchange('Say hi, twice.', ['Hi. Hi!']).responses).toEqual([response]);
   });
 
   test('the end-of-turn token and EOS end an answer', () => {
@@ -53,19 +55,24 @@ describe('with a chat template that writes BOS itself', () => {
   });
 
   test('texts come back without special tokens', () => {
-    expect(tokenizer.decode([...tokenizer.encodeResponse([user], [answer]), EOS])).toBe('Hi. Hi!');
+    expect(tokenizer.decode([...tokenizer.encodeExchange([user], [[answer]]).responses[0], EOS])).toBe('Hi. Hi!');
   });
 
-  test('a demonstration is split before its last message', () => {
-    const { prompt, completion } = tokenizer.encodeDemonstration({ messages: [user, answer] });
-    expect([...prompt, ...completion]).toEqual(expected.conversation.slice(0, -1));
-    expect(prompt).toEqual(expected.prompt);
+  test("a conversation's trained tokens are the assistant's", () => {
+    const { ids, trained } = tokenizer.encodeConversation([user, answer]);
+    expect(ids).toEqual(expected.conversation.slice(0, -1));
+    expect(ids.filter((_, i) => !trained[i])).toEqual(expected.prompt);
+  });
+
+  test('nothing ends an answer that was cut', () => {
+    const { responses } = tokenizer.encodeExchange([user], ['Hi. Hi!'], { open: true });
+    expect([...expected.prompt, ...responses[0], END]).toEqual(expected.conversation.slice(0, -1));
   });
 });
 
 test('a template that writes no end of turn gets EOS behind the answer, once', () => {
   const open = loadTokenizer(model(given.replaceAll('<|end|>\n', '')));
-  const response = open.encodeResponse([user], [answer]);
+  const [response] = open.encodeExchange([user], [[answer]]).responses;
   expect(response.at(-1)).toBe(EOS);
   expect(open.decode(response)).toBe('Hi. Hi!');
   expect(response.filter((id) => id === EOS)).toHaveLength(1);
@@ -84,8 +91,8 @@ describe('without a chat template', () => {
   });
 
   test('a response ends with EOS and has no BOS', () => {
-    const response = tokenizer.encodeResponse('Hello ', 'there');
-    expect(response).toEqual([...expected.plain.slice(-5), EOS]);
+    const { prompt, responses } = tokenizer.encodeExchange('Hello ', ['there']);
+    expect([...prompt, ...responses[0]]).toEqual([...expected.plain, EOS]);
   });
 
   test('a conversation is refused', () => {

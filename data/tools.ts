@@ -1,0 +1,20 @@
+/** The tools that a prompt offers. */
+import { InputError } from './errors.ts';
+import type { Tool } from './records.ts';
+
+/**
+ * The `tools` of a row as a list: TRL's data sets have it so, or as JSON.
+ * @throws InputError when the JSON is no list of objects
+ */
+export function toolsOf({ tools }: { tools?: string | Tool[] | null }): Tool[] | undefined {
+  if (typeof tools !== 'string') return tools ?? undefined;
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(tools);
+  } catch (error) {
+    throw new InputError(`its "tools" are not JSON (${(error as Error).message}): give a list of tools.`);
+  }
+  if (parsed === null) return undefined;
+  if (Array.isArray(parsed) && parsed.every((tool) => typeof tool === 'object' && tool !== null && !Array.isArray(tool))) return parsed as Tool[]; // prettier-ignore
+  throw new InputError('its "tools" are no list of JSON schemas: give a list of tools.');
+}
