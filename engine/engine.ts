@@ -27,7 +27,7 @@ import type {
   TokenScores,
   TrainResult,
 } from './jobs.ts';
-import { CHAT_TEMPLATE } from './model/chat-template.ts';
+import { CHAT_TEMPLATE } from './model/chat-template-settings.ts';
 import { checkSequenceLength } from './model/config.ts';
 import { freshAdapter, writeAdapter } from './model/lora.ts';
 import { mergeAdapter, writeModel } from './model/export.ts';
@@ -107,7 +107,9 @@ export class LocalEngine {
     const tokenized = prompts.map((row) => ({
       id: row.id,
       tokens: located(`Prompt "${row.id}"`, () =>
-        'prompt_input_ids' in row ? checkIds(opened, row.prompt_input_ids) : tokenizer.encodePrompt(row.prompt, toolsOf(row)),
+        'prompt_input_ids' in row
+          ? checkIds(opened, row.prompt_input_ids)
+          : tokenizer.encodePrompt(row.prompt, toolsOf(row)),
       ),
     }));
     let sampledTokens = 0;
@@ -205,7 +207,7 @@ export class LocalEngine {
   private async sft(job: SftJob, control: JobControl): Promise<TrainResult> {
     const opened = openPolicy(job.policy);
     const rows = job.rows.map((row, i) => located(`Row ${i + 1}`, () => tokenizeDemonstration(opened, row, job.training))); // prettier-ignore
-    const examples = rows.map(({ isPrefix: _, ...group }) => ({ group }));
+    const examples = rows.map(({ group }) => ({ group }));
     return this.train(job, opened, demonstrationTask(examples), nonPrefix(rows), control);
   }
 

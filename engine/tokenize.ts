@@ -132,11 +132,17 @@ export function tokenizePreference(
  * A demonstration as a prompt with one response: from the first token of the assistant that is trained on, which of those after
  * it are. In a row of prompt and completion the completion is trained on, in a conversation every assistant turn.
  */
-export function tokenizeDemonstration(policy: OpenPolicy, row: DemonstrationRecord, limits: Limits): Group & { isPrefix: boolean } { // prettier-ignore
+export function tokenizeDemonstration(
+  policy: OpenPolicy,
+  row: DemonstrationRecord,
+  limits: Limits,
+): { group: Group; isPrefix: boolean } {
+  // prettier-ignore
   const { whole, response, trained, isPrefix } = demonstrationTokens(policy.tokenizer(), row);
   const prompt = truncatePrompt(whole, limits);
   const cut = truncateResponse(response, prompt, limits);
-  return { prompt, responses: [cut], ...(trained && { trained: [trained.slice(0, cut.length)] }), isPrefix };
+  const group = { prompt, responses: [cut], ...(trained && { trained: [trained.slice(0, cut.length)] }) };
+  return { group, isPrefix };
 }
 
 function demonstrationTokens(
@@ -160,7 +166,9 @@ function fromFirstTrained({ ids, trained }: ReturnType<ModelTokenizer['encodeCon
   // What comes first in the text has nothing before it: no token can be predicted from nothing.
   const start = Math.max(1, first);
   if (first < 0 || !trained.includes(true, start)) {
-    throw new InputError('it has no token of the assistant to train on: give a conversation with an assistant message.');
+    throw new InputError(
+      'it has no token of the assistant to train on: give a conversation with an assistant message.',
+    );
   }
   return { whole: ids.slice(0, start), response: ids.slice(start), trained: trained.slice(start) };
 }

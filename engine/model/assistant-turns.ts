@@ -12,7 +12,12 @@ import type { TemplateMessage } from './messages.ts';
  * than a last one.
  * @throws InputError when the template does not write what an assistant message says
  */
-export function assistantTurns(chat: ChatTemplate, conversation: Message[], tools?: Tool[]): { text: string; turns: Span[] } { // prettier-ignore
+export function assistantTurns(
+  chat: ChatTemplate,
+  conversation: Message[],
+  tools?: Tool[],
+): { text: string; turns: Span[] } {
+  // prettier-ignore
   const messages = chat.messages(conversation, 'user');
   const { text, turns: marked } = chat.render(messages, tools);
   if (marked) return { text: text.slice(0, marked.at(-1)?.[1] ?? 0), turns: marked };
@@ -57,7 +62,14 @@ function turnOf(chat: ChatTemplate, { messages, tools, text, header }: Rendered,
 }
 
 /** Where the policy begins to write the turn: behind the prompt, where the template writes it alike; else behind the header. */
-function startOf(chat: ChatTemplate, { messages, tools, text, header }: Rendered, i: number, previousEnd: number, contentStart: number): number { // prettier-ignore
+function startOf(
+  chat: ChatTemplate,
+  { messages, tools, text, header }: Rendered,
+  i: number,
+  previousEnd: number,
+  contentStart: number,
+): number {
+  // prettier-ignore
   const prompt = i === 0 ? undefined : renderedOrNone(() => chat.render(messages.slice(0, i), tools, true).text);
   if (prompt !== undefined && prompt.length <= contentStart && text.startsWith(prompt)) return prompt.length;
   const at = header === '' ? -1 : text.lastIndexOf(header, contentStart - header.length);

@@ -62,7 +62,8 @@ function correctPreTokenizer(part: Part, settings: Settings): void {
     const { pre_tokenize_text: whole } = part;
     const mark = settings['replacement'] as string;
     const words = new RegExp(`${mark}?[^${mark}]+|${mark}`, 'gu');
-    part.pre_tokenize_text = (text, options) => whole!.call(part, text, options).flatMap((run) => run.match(words) ?? []);
+    part.pre_tokenize_text = (text, options) =>
+      whole!.call(part, text, options).flatMap((run) => run.match(words) ?? []);
   }
 }
 

@@ -61,18 +61,21 @@ describe('renders as transformers', () => {
   });
 });
 
+/** Up to the last of them: what a template writes behind it is left out. */
+const wanted = ({ ids, mask }: Masked) => {
+  const end = mask.lastIndexOf(1) + 1;
+  return { ids: ids.slice(0, end), trained: mask.slice(0, end).map(Boolean) };
+};
+
 describe("trains on the assistant's turns", () => {
   const conversationOf = ({ conversation }: Masked) => expected.conversations[conversation];
-  /** Up to the last of them: what a template writes behind it is left out. */
-  const wanted = ({ ids, mask }: Masked) => {
-    const end = mask.lastIndexOf(1) + 1;
-    return { ids: ids.slice(0, end), trained: mask.slice(0, end).map(Boolean) };
-  };
-
-  test.each(expected.masks)('as `return_assistant_tokens_mask` with {% generation %}: $kind, $conversation', (masked) => {
-    const tokenizer = loadTokenizer(kindFolder(masked.kind), { template: masked.template });
-    expect(tokenizer.encodeConversation(conversationOf(masked))).toEqual(wanted(masked));
-  });
+  test.each(expected.masks)(
+    'as `return_assistant_tokens_mask` with {% generation %}: $kind, $conversation',
+    (masked) => {
+      const tokenizer = loadTokenizer(kindFolder(masked.kind), { template: masked.template });
+      expect(tokenizer.encodeConversation(conversationOf(masked))).toEqual(wanted(masked));
+    },
+  );
 
   test.each(expected.turns)('in a template without it: $kind, $conversation', (masked) => {
     expect(loadTokenizer(kindFolder(masked.kind)).encodeConversation(conversationOf(masked))).toEqual(wanted(masked));
@@ -86,9 +89,9 @@ describe("trains on the assistant's turns", () => {
   });
 });
 
-describe('cases', () => {
-  const asRow = ({ prompt, responses, isPrefix }: ReturnType<ReturnType<typeof loadTokenizer>['encodeExchange']>) => ({ prompt_input_ids: prompt, response_input_ids: responses[0], is_prefix: isPrefix }); // prettier-ignore
+const asRow = ({ prompt, responses, isPrefix }: ReturnType<ReturnType<typeof loadTokenizer>['encodeExchange']>) => ({ prompt_input_ids: prompt, response_input_ids: responses[0], is_prefix: isPrefix }); // prettier-ignore
 
+describe('cases', () => {
   test('decode-cleanup: spaces stay, whatever the configuration says or leaves out', () => {
     const { ids, text } = expected.cases['decode-cleanup'];
     expect(openCase('decode-cleanup').decode(ids)).toBe(text);
@@ -127,16 +130,20 @@ describe('cases', () => {
     expect(openCase('tools-column', { arguments: { enable_thinking: false } }).encodePrompt(prompt)).toEqual(not_thinking); // prettier-ignore
   });
 
-  test.each(Object.entries(expected.cases.continued))("a prompt that ends with the assistant's message is continued: %s", (name, ids) => { // prettier-ignore
-    const prompt = [{ role: 'user', content: 'Name a color' }, { role: 'assistant', content: 'Green is ' }]; // prettier-ignore
-    const tokenizer = openCase(name);
-    expect(tokenizer.encodePrompt(prompt)).toEqual(ids);
-    const whole = tokenizer.encodeExchange('Name a color', ['Green is one.']);
-    const continued = tokenizer.encodeExchange(prompt, [[{ role: 'assistant', content: 'one.' }], 'one.']);
-    for (const response of continued.responses) {
-      expect([...continued.prompt, ...response]).toEqual([...whole.prompt, ...whole.responses[0]]);
-    }
-  });
+  test.each(Object.entries(expected.cases.continued))(
+    "a prompt that ends with the assistant's message is continued: %s",
+    (name, ids) => {
+      // prettier-ignore
+      const prompt = [{ role: 'user', content: 'Name a color' }, { role: 'assistant', content: 'Green is ' }]; // prettier-ignore
+      const tokenizer = openCase(name);
+      expect(tokenizer.encodePrompt(prompt)).toEqual(ids);
+      const whole = tokenizer.encodeExchange('Name a color', ['Green is one.']);
+      const continued = tokenizer.encodeExchange(prompt, [[{ role: 'assistant', content: 'one.' }], 'one.']);
+      for (const response of continued.responses) {
+        expect([...continued.prompt, ...response]).toEqual([...whole.prompt, ...whole.responses[0]]);
+      }
+    },
+  );
 });
 
 describe('the end of a turn', () => {
@@ -199,9 +206,9 @@ describe('the end of a turn', () => {
   });
 });
 
-describe('contents', () => {
-  const parts = (...texts: string[]) => [{ role: 'user', content: texts.map((text) => ({ type: 'text', text })) }];
+const parts = (...texts: string[]) => [{ role: 'user', content: texts.map((text) => ({ type: 'text', text })) }];
 
+describe('contents', () => {
   test('text parts are joined by newlines for a template that takes strings, as vLLM does', () => {
     const tokenizer = openCase('tools-column');
     expect(tokenizer.encodePrompt(parts('One', 'two'))).toEqual(tokenizer.encodePrompt('One\ntwo'));
