@@ -7,7 +7,7 @@ import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { isModelId, pinnedId, resolveModel } from '../data/hub.ts';
 import type { Policy } from '../engine/jobs.ts';
-import { withTemplateOf, type ChatTemplateSettings } from '../engine/model/chat-template.ts';
+import { withTemplateOf, type ChatTemplateSettings } from '../engine/model/chat-template-settings.ts';
 import { openPolicy } from '../engine/policy.ts';
 import { runStep, type Rooms, type StepResult } from './step.ts';
 

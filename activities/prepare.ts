@@ -10,7 +10,7 @@ import { writeJsonl } from '../data/jsonl.ts';
 import { promptsOf, readPrompts } from '../data/prompts.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { Spool } from '../data/spool.ts';
-import type { ChatTemplateSettings } from '../engine/model/chat-template.ts';
+import type { ChatTemplateSettings } from '../engine/model/chat-template-settings.ts';
 import { shuffled } from '../engine/random.ts';
 import { createLabeler, type LabelSettings } from '../labelers/index.ts';
 import { importPolicy, openPolicyArtifact } from './policy.ts';

@@ -4,7 +4,7 @@ import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import { InputError } from '../data/errors.ts';
-import { CHAT_TEMPLATE } from '../engine/model/chat-template.ts';
+import { CHAT_TEMPLATE } from '../engine/model/chat-template-settings.ts';
 import { ADAPTER, MODEL, openPolicyArtifact } from './policy.ts';
 import type { Step } from './step.ts';
 

@@ -34,7 +34,7 @@ export function diagnoseCommand(): Command {
     .addOption(jsonOption())
     .action(async (flags: Flags & Record<string, unknown>) => {
       const { beta } = readSettings(objectiveSchema, flags, ['beta']);
-      const { adapter: _, ...base } = await policyOf({ ...flags, adapter: undefined });
+      const base = await policyOf({ ...flags, adapter: undefined });
       const adapters = await Promise.all(flags.adapter.map(adapterFolder));
       const reference = await policyOf({ ...flags, adapter: flags.referenceAdapter });
       const pairs = await readPreferences(flags.preferences);

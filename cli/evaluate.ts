@@ -90,7 +90,9 @@ async function answersTo(prompts: PromptRecord[], file: string): Promise<Answere
   });
 }
 
-function otherPolicy({ adapter: _, ...base }: Policy, { againstAdapter, againstBase }: Flags): Policy | undefined {
+function otherPolicy(policy: Policy, { againstAdapter, againstBase }: Flags): Policy | undefined {
+  const base = { ...policy };
+  delete base.adapter;
   if (againstAdapter !== undefined) return { ...base, adapter: againstAdapter };
   return againstBase ? base : undefined;
 }

@@ -4,7 +4,7 @@ import { resolveModel } from '../data/hub.ts';
 import { InputError } from '../data/errors.ts';
 import { startEngine } from '../engine/host.ts';
 import type { CallOptions, Engine, Policy } from '../engine/jobs.ts';
-import { readChatTemplate, withTemplateOf, type ChatTemplateSettings } from '../engine/model/chat-template.ts';
+import { readChatTemplate, withTemplateOf, type ChatTemplateSettings } from '../engine/model/chat-template-settings.ts';
 import { deviceSchema } from '../engine/settings.ts';
 import { DEVICES, type Device } from '../engine/target.ts';
 import { adapterPolicy, namedPolicy } from './names.ts';

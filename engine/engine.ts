@@ -29,7 +29,7 @@ import type {
   TokenScores,
   TrainResult,
 } from './jobs.ts';
-import { CHAT_TEMPLATE } from './model/chat-template.ts';
+import { CHAT_TEMPLATE } from './model/chat-template-settings.ts';
 import { checkSequenceLength } from './model/config.ts';
 import { freshAdapter, writeAdapter } from './model/lora.ts';
 import { mergeAdapter, writeModel } from './model/export.ts';
@@ -244,7 +244,7 @@ export class LocalEngine {
   private async sft(job: SftJob, control: JobControl): Promise<TrainResult> {
     const opened = openPolicy(job.policy);
     const rows = job.rows.map((row, i) => located(`Row ${i + 1}`, () => tokenizeDemonstration(opened, row, job.training))); // prettier-ignore
-    const examples = rows.map(({ isPrefix: _, ...group }) => ({ group }));
+    const examples = rows.map(({ group }) => ({ group }));
     return this.train(job, opened, demonstrationTask(examples), nonPrefix(rows), control);
   }
 

@@ -11,7 +11,7 @@ import type {
   TokenizedPreferenceRecord,
   TokenizedScoreRecord,
 } from '../data/records.ts';
-import type { ChatTemplateSettings } from './model/chat-template.ts';
+import type { ChatTemplateSettings } from './model/chat-template-settings.ts';
 import type { Divergence } from './generation/divergence.ts';
 import type { ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
 import type { PreferenceCounts } from './training/preference-counts.ts';

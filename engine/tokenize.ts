@@ -99,12 +99,13 @@ export function tokenizeDemonstration(
   policy: OpenPolicy,
   row: DemonstrationRecord,
   limits: Limits,
-): Group & { isPrefix: boolean } {
+): { group: Group; isPrefix: boolean } {
   // prettier-ignore
   const { whole, response, trained, isPrefix } = demonstrationTokens(policy.tokenizer(), row);
   const prompt = truncatePrompt(whole, limits);
   const cut = truncateResponse(response, prompt, limits);
-  return { prompt, responses: [cut], ...(trained && { trained: [trained.slice(0, cut.length)] }), isPrefix };
+  const group = { prompt, responses: [cut], ...(trained && { trained: [trained.slice(0, cut.length)] }) };
+  return { group, isPrefix };
 }
 
 function demonstrationTokens(

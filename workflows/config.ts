@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { isPolicyName } from '../activities/release.ts';
 import { InputError } from '../data/errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
-import { readChatTemplate } from '../engine/model/chat-template.ts';
+import { readChatTemplate } from '../engine/model/chat-template-settings.ts';
 import { deviceSchema, objectiveSchema, Q8_ON_CPU, samplingSchema, trainingSchema } from '../engine/settings.ts';
 import { labelSchema, locateLabeler, roundLabelSchema, type RoundLabelSettings } from '../labelers/index.ts';
 import type { Locate } from '../labelers/labeler.ts';
@@ -143,7 +143,9 @@ const runObject = z.strictObject({
     .string()
     .optional()
     .describe('PEFT LoRA adapter to start from: a folder, or what an earlier run has made, `NAME@latest` or `NAME@3`.'),
-  chatTemplate: chatTemplateSchema.optional().describe("How conversations become text. Default: the model's own template."),
+  chatTemplate: chatTemplateSchema
+    .optional()
+    .describe("How conversations become text. Default: the model's own template."),
   prompts: promptsSchema.describe('The prompts that the policy answers.'),
   rounds: positiveInt.default(3).describe('Iterations of sample, label, optimize and evaluate.'),
   seed: z.int().min(0).default(0).describe('Seed of all random numbers.'),
@@ -197,7 +199,16 @@ export function readConfig(what: string, document: object, folder: string): RunC
   if (!parsed.success) throw new InputError(`${what}: ${describeProblem(runSchema, document, parsed.error)}`);
 
   const { path, pathOrId, model: modelAt } = locateFrom(folder);
-  const { model, adapter, chatTemplate, prompts, output, device, threads = availableParallelism(), ...rest } = parsed.data;
+  const {
+    model,
+    adapter,
+    chatTemplate,
+    prompts,
+    output,
+    device,
+    threads = availableParallelism(),
+    ...rest
+  } = parsed.data;
   if (device === 'cuda' && rest.sample.weights === 'q8')
     throw new InputError(`${what}: "sample.weights": ${Q8_ON_CPU}`);
   const { train, heldOut } = prompts;

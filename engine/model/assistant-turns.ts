@@ -52,14 +52,38 @@ function turnOf(chat: ChatTemplate, { messages, tools, text, header }: Rendered,
     contentStart,
     text.length - Math.min(commonSuffix(one, other), commonSuffix(text, one), commonSuffix(text, other)),
   );
-  const at = header === '' ? -1 : text.lastIndexOf(header, contentStart - header.length);
-  const start = at >= previousEnd && at + header.length <= contentStart ? at + header.length : contentStart;
+  const start = startOf(chat, { messages, tools, text, header }, i, previousEnd, contentStart);
   const { tail, kept, token = '', isAppended } = chat.ending;
   const turn = tail.slice(0, kept);
   if (text.startsWith(turn, contentEnd)) return [start, contentEnd + turn.length];
   // Calls of tools stand between the content and the end of the turn.
   const end = isAppended || !messages[i]['tool_calls'] ? -1 : text.indexOf(token, contentEnd);
   return [start, end < 0 ? contentEnd : end + token.length];
+}
+
+/** Where the policy begins to write the turn: behind the prompt, where the template writes it alike; else behind the header. */
+function startOf(
+  chat: ChatTemplate,
+  { messages, tools, text, header }: Rendered,
+  i: number,
+  previousEnd: number,
+  contentStart: number,
+): number {
+  // prettier-ignore
+  const prompt = i === 0 ? undefined : renderedOrNone(() => chat.render(messages.slice(0, i), tools, true).text);
+  if (prompt !== undefined && prompt.length <= contentStart && text.startsWith(prompt)) return prompt.length;
+  const at = header === '' ? -1 : text.lastIndexOf(header, contentStart - header.length);
+  return at >= previousEnd && at + header.length <= contentStart ? at + header.length : contentStart;
+}
+
+/** Some templates take no conversation that ends otherwise than a question does. */
+function renderedOrNone(render: () => string): string | undefined {
+  try {
+    return render();
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
 }
 
 /** The message with other contents; where a template leaves the content of a call out, with other names in the call. */

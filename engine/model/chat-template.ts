@@ -1,41 +1,9 @@
 /** A chat template, and where in what it writes an answer ends. */
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { InputError } from '../../data/errors.ts';
 import type { Text, Tool } from '../../data/records.ts';
+import type { ChatTemplateSettings } from './chat-template-settings.ts';
 import { JinjaTemplate, type Span } from './jinja.ts';
 import { normalizeMessages, type ContentFormat, type TemplateMessage } from './messages.ts';
-
-/** A template of one's own and its variables, over a model's. */
-export interface ChatTemplateSettings {
-  /** The template's text. Default: the model's. */
-  template?: string;
-  /** Variables of the template, such as `enable_thinking`. */
-  arguments?: Record<string, unknown>;
-}
-
-/** @throws InputError when the file cannot be read */
-export function readChatTemplate(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new InputError(`The chat template ${file} cannot be read (${(error as NodeJS.ErrnoException).code}); give a Jinja file.`); // prettier-ignore
-  }
-}
-
-/** The name of a file of a chat template, in a model's folder and in an adapter's. */
-export const CHAT_TEMPLATE = 'chat_template.jinja';
-
-/** Settings with the template that is in an adapter's folder, unless they have one: TRL and selm write it there. */
-export function withTemplateOf(
-  adapter: string | undefined,
-  settings?: ChatTemplateSettings,
-): ChatTemplateSettings | undefined {
-  // prettier-ignore
-  if (adapter === undefined || settings?.template !== undefined) return settings;
-  const file = join(adapter, CHAT_TEMPLATE);
-  return existsSync(file) ? { ...settings, template: readChatTemplate(file) } : settings;
-}
 
 /** What of a tokenizer tells how a turn ends. */
 export interface TokenNames {

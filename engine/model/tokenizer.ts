@@ -5,7 +5,8 @@ import type { Tokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../../data/errors.ts';
 import type { Message, Text, Tool } from '../../data/records.ts';
 import { assistantTurns } from './assistant-turns.ts';
-import { CHAT_TEMPLATE, ChatTemplate, commonPrefix, type ChatTemplateSettings } from './chat-template.ts';
+import { CHAT_TEMPLATE, type ChatTemplateSettings } from './chat-template-settings.ts';
+import { ChatTemplate, commonPrefix } from './chat-template.ts';
 import { readModelConfig } from './config.ts';
 import { decodeExactly, exactTokenizer } from './exact-tokenizer.ts';
 

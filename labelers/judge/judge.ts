@@ -157,5 +157,7 @@ function countsOf({ usdPerMillionTokens: price }: Settings, given: (Answer | und
 function questionOf({ prompt }: PromptRecord): string {
   if (typeof prompt === 'string') return prompt;
   if (prompt.length === 1) return messageText(prompt[0]);
-  return prompt.map((message) => `${message.role[0].toUpperCase()}${message.role.slice(1)}: ${messageText(message)}`).join('\n\n');
+  return prompt
+    .map((message) => `${message.role[0].toUpperCase()}${message.role.slice(1)}: ${messageText(message)}`)
+    .join('\n\n');
 }

@@ -91,7 +91,10 @@ describe('judging', async () => {
     const { content } = request.messages.at(-1)!;
     if (content === trouble?.text) return [trouble.status, { error: { message: 'no' } }];
     asked.push(request);
-    return [200, { choices: [{ message: { role: 'assistant', content: said.get(content as string) }, finish_reason: 'stop' }] }];
+    return [
+      200,
+      { choices: [{ message: { role: 'assistant', content: said.get(content as string) }, finish_reason: 'stop' }] },
+    ];
   });
   const judge = (known: QuestionJudgement[] = []) => {
     const ask = askServer({ url, model: 'gpt-4', concurrency: 1, retries: 0 }, JUDGING, cache);
@@ -121,7 +124,9 @@ describe('judging', async () => {
     const stale = { ...results[1], user_prompt: 'another text' };
     await judge([other, stale, ...results.slice(2)]);
     expect(new Set(saved)).toEqual(new Set([other, ...results]));
-    expect(asked.map(({ messages }) => messages.at(-1)!.content as string).sort()).toEqual([textOf(0), textOf(1)].sort());
+    expect(asked.map(({ messages }) => messages.at(-1)!.content as string).sort()).toEqual(
+      [textOf(0), textOf(1)].sort(),
+    );
   });
 
   test('leaves out what the judge does not take', async () => {

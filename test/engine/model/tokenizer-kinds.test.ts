@@ -30,9 +30,10 @@ const texts = read('texts.json.gz') as string[];
 const at = (i: number) => texts.at(i % texts.length)!;
 const hashOf = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 8);
 
+const say = (role: string, content: string) => ({ role, content });
+
 /** The i-th text answers the one before it; some have a system message, some a history. */
 function conversation(i: number, system: boolean): Message[] {
-  const say = (role: string, content: string) => ({ role, content });
   return [
     ...(system && i % 3 === 0 ? [say('system', at(i + 7))] : []),
     ...(i % 5 === 0 ? [say('user', at(i + 3)), say('assistant', at(i + 4))] : []),
