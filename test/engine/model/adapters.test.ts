@@ -44,6 +44,9 @@ function rewritten(target: string, { drop, add }: { drop?: RegExp; add?: string 
   writeSafetensors(file, tensors);
 }
 
+const renameWeights = (target: string, name: string) =>
+  renameSync(join(target, 'adapter_model.safetensors'), join(target, name));
+
 describe('an adapter has the log-probabilities that PEFT gives it:', () => {
   test.each(Object.entries(expected.loaded))('%s', async (name, wanted) => {
     const adapter = fixture(`adapters/loaded/${name}`);
@@ -120,10 +123,9 @@ describe('an adapter is refused whose matrices', () => {
   });
 
   test('lie in a pickle, or nowhere', () => {
-    const weights = (to: string, name: string) => renameSync(join(to, 'adapter_model.safetensors'), join(to, name));
-    const pickled = changed({}, (to) => weights(to, 'adapter_model.bin'));
+    const pickled = changed({}, (to) => renameWeights(to, 'adapter_model.bin'));
     expect(() => readAdapter(pickled, config)).toThrow(new InputError(`${pickled} has its matrices in adapter_model.bin, which is not supported: save the adapter with PEFT as adapter_model.safetensors.`)); // prettier-ignore
-    const nowhere = changed({}, (to) => weights(to, 'other'));
+    const nowhere = changed({}, (to) => renameWeights(to, 'other'));
     expect(() => readAdapter(nowhere, config)).toThrow(new InputError(`${nowhere} has no adapter_model.safetensors: use the complete adapter.`)); // prettier-ignore
     const none = join(folder, 'none');
     mkdirSync(none);

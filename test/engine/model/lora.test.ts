@@ -41,11 +41,12 @@ test('an adapter of PEFT is read whole, and written again with the same matrices
   expect((ours['target_modules'] as string[]).toSorted()).toEqual((theirs['target_modules'] as string[]).toSorted());
 });
 
+const scaleOf = (of: string) => [...readAdapter(of, config).matrices.values()][0].scale;
+
 test('its scale is alpha / r, or alpha / sqrt(r) with rslora', () => {
   const { r, lora_alpha } = readJson<{ r: number; lora_alpha: number }>(join(given, 'adapter_config.json'));
-  const scale = (of: string) => [...readAdapter(of, config).matrices.values()][0].scale;
-  expect(scale(given)).toBeCloseTo(lora_alpha / r);
-  expect(scale(adapter({ use_rslora: true }))).toBeCloseTo(lora_alpha / Math.sqrt(r));
+  expect(scaleOf(given)).toBeCloseTo(lora_alpha / r);
+  expect(scaleOf(adapter({ use_rslora: true }))).toBeCloseTo(lora_alpha / Math.sqrt(r));
 });
 
 test("a fresh one changes nothing: B is zero, A within PEFT's bounds and not all the same", () => {
