@@ -5,6 +5,7 @@ import { InputError } from '../../data/errors.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import { float32, scalar, Session, type Feeds } from '../session.ts';
+import { OUTPUT } from './embeddings.ts';
 import type { Adapter } from './lora.ts';
 import type { ModelFiles } from './parameters.ts';
 import { readTensorF32, writeSafetensors } from './safetensors.ts';
@@ -58,7 +59,8 @@ export async function writeModel(folder: string, source: string, weights: Feeds)
   }
   const config = JSON.parse(readFileSync(join(source, 'config.json'), 'utf8')) as Record<string, unknown>;
   delete config['torch_dtype'];
-  writeFileSync(join(folder, 'config.json'), `${JSON.stringify({ ...config, dtype: 'float32' }, null, 2)}\n`);
+  const written = { ...config, dtype: 'float32', tie_word_embeddings: !(OUTPUT in weights) };
+  writeFileSync(join(folder, 'config.json'), `${JSON.stringify(written, null, 2)}\n`);
   const tensors = Object.entries(weights).map(([name, tensor]) => ({
     name,
     dtype: 'F32' as const,

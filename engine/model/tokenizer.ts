@@ -6,6 +6,7 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../../data/errors.ts';
 import type { DemonstrationRecord, Message, Text } from '../../data/records.ts';
 import { readModelConfig } from './config.ts';
+import { vocabularyCheck } from './vocabulary.ts';
 
 export interface ModelTokenizer {
   /** Tokens that end an answer: the template's end-of-turn token, the tokenizer's EOS, and those the model's configuration names. */
@@ -53,10 +54,12 @@ export function openTokenizer(folder: string): TokenizerFiles {
 /** @throws InputError when a file is missing or damaged */
 export function loadTokenizer(folder: string): ModelTokenizer {
   const { tokenizer, special, chat } = openTokenizer(folder);
-  const encode = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
+  const { eosIds: configured, vocabSize } = readModelConfig(folder);
+  const known = vocabularyCheck(folder, tokenizer, vocabSize);
+  const encode = (text: string) => known(tokenizer.encode(text, { add_special_tokens: false }).ids);
   const idOf = (token: string | undefined) => (token === undefined ? undefined : tokenizer.token_to_id(token));
   const eos = chat?.endOfTurn ?? special['eos_token'];
-  const ending = [idOf(chat?.endOfTurn), idOf(special['eos_token']), ...readModelConfig(folder).eosIds];
+  const ending = [idOf(chat?.endOfTurn), idOf(special['eos_token']), ...configured];
   const eosIds = [...new Set(ending.filter((id) => id !== undefined))];
 
   const plainText = (text: Text, what: string): string => {
@@ -65,7 +68,7 @@ export function loadTokenizer(folder: string): ModelTokenizer {
   };
 
   const encodeText = (text: string) => {
-    const { ids } = tokenizer.encode(text);
+    const ids = known(tokenizer.encode(text).ids);
     // Some tokenizers close what they encode; a prompt stays open.
     return ids.length > 1 && ids.at(-1) === idOf(special['eos_token']) ? ids.slice(0, -1) : ids;
   };
