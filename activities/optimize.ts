@@ -24,6 +24,8 @@ export interface OptimizeInput {
 
 export interface OptimizeSummary {
   steps: number;
+  /** Whether the policy's weights are, in float32, those of the policy that training started from. */
+  unchanged: boolean;
   /** Means over the last tenth of the steps. */
   metrics: Record<string, number>;
 }
@@ -51,8 +53,11 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
       outDir: join(folder, training.full ? MODEL : ADAPTER),
       checkpoint: { dir: checkpoints, everySeconds: checkpointSeconds },
     };
-    const { steps, metrics, damagedCheckpoints } = await keepingCheckpoints(rooms.store, key, options, (kept) =>
-      rooms.engine.run('optimize', job, kept),
+    const { steps, unchanged, metrics, damagedCheckpoints } = await keepingCheckpoints(
+      rooms.store,
+      key,
+      options,
+      (kept) => rooms.engine.run('optimize', job, kept),
     );
     for (const damaged of damagedCheckpoints) {
       console.warn(`Checkpoint ${damaged} was damaged: its steps have been done again.`);
@@ -62,7 +67,7 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
     await writeJsonl(join(folder, 'metrics.jsonl'), timeless);
     await writeBase(folder, base);
     if (!training.full) await nameBase(job.outDir, base);
-    return { steps, metrics: meanOfLast(timeless) };
+    return { steps, unchanged, metrics: meanOfLast(timeless) };
   });
 };
 

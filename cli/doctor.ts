@@ -90,6 +90,7 @@ function rowsOf({
   heldOut,
   hours,
   costPerRound,
+  warnings,
   unknown,
 }: Estimate): string[][] {
   // prettier-ignore
@@ -102,6 +103,7 @@ function rowsOf({
     ['memory of this machine', gigabytes(totalmem())],
     ...(hours ? [['hours a round', Object.entries(hours).map(([step, value]) => `${step} ${value.toFixed(2)}`).join(', ')]] : []), // prettier-ignore
     ...(costPerRound === undefined ? [] : [['cost a round', costPerRound.toFixed(2)]]),
+    ...warnings.map((sentence) => ['warning', sentence]),
     ...unknown.map((sentence) => ['not known', sentence]),
   ];
 }

@@ -44,13 +44,14 @@ export function readTraining(flags: Record<string, unknown>): TrainingSettings {
 export async function reportTraining(
   flags: { out: string; json?: boolean },
   rows: number,
-  { steps, metrics }: TrainResult,
+  { steps, metrics, unchanged }: TrainResult,
 ): Promise<void> {
   await writeJsonl(join(flags.out, 'metrics.jsonl'), metrics);
   const last = metrics.at(-1)!;
   summarize(
     flags,
-    { rows, steps, ...last, out: flags.out },
+    { rows, steps, unchanged, ...last, out: flags.out },
     `${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.`,
   );
+  if (unchanged) console.error(`selm: warning: the weights in ${flags.out} equal those that training started from (highest learning rate ${Math.max(...metrics.map(({ learning_rate }) => learning_rate))}): raise --learning-rate.`); // prettier-ignore
 }

@@ -25,7 +25,7 @@ import type {
   TrainResult,
 } from './jobs.ts';
 import { checkSequenceLength } from './model/config.ts';
-import { freshAdapter, writeAdapter } from './model/lora.ts';
+import { freshAdapter, readAdapter, writeAdapter } from './model/lora.ts';
 import { mergeAdapter, writeModel } from './model/export.ts';
 import { objectiveOf } from './objectives/index.ts';
 import { longestSequence } from './packing.ts';
@@ -37,6 +37,7 @@ import { collectGarbage, SessionCache } from './sessions.ts';
 import { Q8_ON_CPU } from './settings.ts';
 import type { Device } from './target.ts';
 import { TokenScorer } from './token-scores.ts';
+import { isAdapterChanged, isModelChanged } from './training/change.ts';
 import { fingerprintOf } from './training/checkpoint.ts';
 import { demonstrationTask } from './training/demonstration.ts';
 import { preferenceExamples, preferenceTask, type TokenizedPreference } from './training/preference.ts';
@@ -227,9 +228,9 @@ export class LocalEngine {
     }
     // What training holds is the most the engine ever needs: nothing else stays open beside it.
     await this.sessions.clear();
-    const adapter = job.training.full
-      ? undefined
-      : (opened.adapter ?? freshAdapter(model.config, job.training.lora, job.seed));
+    const { adapter: given } = job.policy;
+    const startAdapter = () => given === undefined ? freshAdapter(model.config, job.training.lora, job.seed) : readAdapter(given, model.config); // prettier-ignore
+    const adapter = job.training.full ? undefined : startAdapter();
     const trainable = adapter ? trainableAdapter(model, adapter) : trainableModel(model);
     const { outDir, checkpoint, policy, training, seed, threads = ALL_CORES } = job;
     const options: TrainingOptions = {
@@ -255,7 +256,10 @@ export class LocalEngine {
     const result = await train(model, trainable, task, options);
     if (adapter) await writeAdapter(outDir, { ...adapter, baseModel: policy.model });
     else await writeModel(outDir, policy.model, trainable.values);
-    return result;
+    const changed = adapter
+      ? isAdapterChanged(model, startAdapter(), adapter)
+      : isModelChanged(model, trainable.values);
+    return { ...result, unchanged: !changed };
   }
 }
 

@@ -110,13 +110,17 @@ export interface OptimizeJob extends TrainJob {
 export interface SftJob extends TrainJob {
   rows: DemonstrationRecord[];
 }
-export interface TrainResult {
+export interface TrainedSteps {
   steps: number;
   /** Every step's metrics, in order, those before a resume included. */
   metrics: TrainMetrics[];
   resumedFromStep?: number;
   /** Checkpoints from which it could not go on: something in them is not as it was written. */
   damagedCheckpoints: string[];
+}
+export interface TrainResult extends TrainedSteps {
+  /** Whether the trained weights are, in float32, those that training started from. */
+  unchanged: boolean;
 }
 
 export interface ExportJob {

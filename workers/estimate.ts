@@ -6,6 +6,7 @@ import { readPrompts } from '../data/prompts.ts';
 import { optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../engine/estimate.ts';
 import { readModelConfig, type ModelConfig } from '../engine/model/config.ts';
 import { knownModels } from '../engine/model/known.ts';
+import { fewStepsWarning } from '../engine/training/steps.ts';
 import type { RunConfig } from '../workflows/config.ts';
 
 export interface Assumptions {
@@ -33,6 +34,8 @@ export interface Estimate {
   costPerRound?: number;
   /** What is wrong: a sentence each. */
   problems: string[];
+  /** What is not wrong, but should be known: a sentence each. */
+  warnings: string[];
   /** What cannot be told, and why. */
   unknown: string[];
 }
@@ -63,14 +66,18 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
   }
   if (promptsPerRound === undefined) unknown.push(`How many prompts ${config.prompts.train} has is known when it is downloaded: set prompts.perRound for an estimate of the time.`); // prettier-ignore
   if (heldOut === undefined && typeof held === 'string' && isDatasetId(held)) unknown.push(`How many prompts ${held} has is known when it is downloaded: the time of evaluate is left out.`); // prettier-ignore
+  // A prompt gives one preference at most.
+  const few = promptsPerRound === undefined ? undefined : fewStepsWarning('A round has at most', promptsPerRound, 'prompts', config.optimize); // prettier-ignore
+  const warnings = few === undefined ? [] : [few];
   const { server } = config.sample;
   if (server) unknown.push(`Memory and time of sampling are those of the server at ${server.url}, which is not asked; its model "${server.model}" must be ${config.model}.`); // prettier-ignore
-  if (!model) return { promptsPerRound, heldOut, problems, unknown };
+  if (!model) return { promptsPerRound, heldOut, problems, warnings, unknown };
   return {
     ...needs(config, model, promptsPerRound, heldOut, assumptions),
     promptsPerRound,
     heldOut,
     problems,
+    warnings,
     unknown,
   };
 }

@@ -8,6 +8,7 @@ import type { RunConfig } from './config.ts';
 import { stepFailed } from './failure.ts';
 import { judgeRound } from './gate.ts';
 import { runShards, shardsOf } from './shards.ts';
+import { judgeTraining } from './training-verdict.ts';
 import { countFrom, Halted, isBudgetSpent, spent } from './spending.ts';
 import type { Spent } from '../activities/spent.ts';
 import { STEPS, type RoundResult, type RoundStatus, type StepName, type StepStatus } from './status.ts';
@@ -129,12 +130,13 @@ async function runRound({
 
   const { learningRate, objective, checkpointSeconds, ...training } = config.optimize;
   const rates = [learningRate].flat();
+  const rate = rates[Math.min(round, rates.length) - 1];
   const optimized = await step('optimize', 1, async (tick) => {
     const result = await model.optimize({
       policy,
       preferences: labeled.address,
       objective,
-      training: { ...training, learningRate: rates[Math.min(round, rates.length) - 1] },
+      training: { ...training, learningRate: rate },
       seed,
       threads,
       device,
@@ -165,7 +167,11 @@ async function runRound({
   );
 
   const { overPrevious, bySecond } = evaluated;
-  const { reasons, warnings } = judgeRound(config, overPrevious, bySecond?.overPrevious);
+  const verdicts = [
+    judgeTraining(training, labeled.summary.preferences, rate, optimized.summary),
+    judgeRound(config, overPrevious, bySecond?.overPrevious),
+  ];
+  const reasons = verdicts.flatMap((verdict) => verdict.reasons);
   return {
     answers: evaluated.answers,
     result: {
@@ -173,7 +179,8 @@ async function runRound({
       policy: optimized.address,
       accepted: reasons.length === 0,
       reasons,
-      warnings,
+      warnings: verdicts.flatMap(({ warnings }) => warnings),
+      ...(optimized.summary.unchanged && { unchanged: true }),
       label: labeled.summary,
       training: optimized.summary.metrics,
       evaluation: evaluated.againstStart.summary,

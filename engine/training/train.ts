@@ -4,7 +4,7 @@ import { JobAborted } from '../errors.ts';
 import { gradient } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph, type Tensor } from '../graph/tensor.ts';
-import type { Progress, TrainMetrics, TrainResult } from '../jobs.ts';
+import type { Progress, TrainedSteps, TrainMetrics } from '../jobs.ts';
 import { type ModelFiles, type Parameters } from '../model/parameters.ts';
 import { packGroups, planBatches } from '../packing.ts';
 import { shuffled } from '../random.ts';
@@ -15,6 +15,7 @@ import { AdamW, type Parameter } from './adamw.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { scaledGradient } from './loss-scaling.ts';
 import { learningRateAt } from './schedule.ts';
+import { stepsPerEpoch } from './steps.ts';
 import type { Example, TrainingTask } from './task.ts';
 
 /** What is trained: the parameters by name, their first values, and how a graph gets at the whole policy with them. */
@@ -72,7 +73,7 @@ export async function train<E extends Example>(
   trainable: Trainable,
   task: TrainingTask<E>,
   options: TrainingOptions,
-): Promise<TrainResult> {
+): Promise<TrainedSteps> {
   const { settings, threads } = options;
   const session = await Session.open(passGraph(model, trainable, task, settings.recompute), {
     folder: model.dataFolder,
@@ -93,10 +94,10 @@ async function trainSteps<E extends Example>(
   vocabSize: number,
   task: TrainingTask<E>,
   { settings, seed, checkpoint, onProgress, aborted }: TrainingOptions,
-): Promise<TrainResult> {
+): Promise<TrainedSteps> {
   const { examples } = task;
-  const stepsPerEpoch = Math.ceil(examples.length / settings.batchSize);
-  const steps = stepsPerEpoch * settings.epochs;
+  const perEpoch = stepsPerEpoch(examples.length, settings);
+  const steps = perEpoch * settings.epochs;
   const { checkpoint: resumed, damaged } = checkpoint
     ? readCheckpoint(checkpoint.dir, checkpoint.fingerprint, optimizer.state)
     : { damaged: [] };
@@ -116,9 +117,9 @@ async function trainSteps<E extends Example>(
   };
 
   for (let step = first; step < steps; step++) {
-    const epoch = Math.floor(step / stepsPerEpoch);
+    const epoch = Math.floor(step / perEpoch);
     const order = visitOrder(examples.length, epoch, settings, seed);
-    const at = (step % stepsPerEpoch) * settings.batchSize;
+    const at = (step % perEpoch) * settings.batchSize;
     const batch = order.slice(at, at + settings.batchSize).map((i) => examples[i]);
     const scale = scalar(task.scale(batch));
     const logps: number[][] = batch.map(() => []);
@@ -160,7 +161,7 @@ async function trainSteps<E extends Example>(
     tokensDone += tokens;
     const row: TrainMetrics = {
       step: step + 1,
-      epoch: (step + 1) / stepsPerEpoch,
+      epoch: (step + 1) / perEpoch,
       loss,
       grad_norm: gradNorm,
       learning_rate: learningRate,

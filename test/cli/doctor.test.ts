@@ -45,6 +45,16 @@ test('a configuration is told what its rounds need', async () => {
   expect(estimate.costPerRound).toBeCloseTo(2 * (sample! + optimize + evaluate), 12);
 });
 
+test('a round of few optimizer steps is told of, and is no problem', async () => {
+  const warning = 'A round has at most 1 optimizer step (10 prompts, batch size 128, 1 epoch): lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round.'; // prettier-ignore
+  const ended = await selm(['doctor', writeConfig('few', {}), '--json'], env);
+  expect(ended.code, ended.stderr).toBe(0);
+  expect(summaryOf<Estimate>(ended).warnings).toEqual([warning]);
+  expect(ended.stdout).toContain('A round has at most 1 optimizer step');
+  const enough = loadConfig(writeConfig('enough', { optimize: { batchSize: 2, epochs: 2 } }));
+  expect((await estimateRun(enough, { tflops: 1 })).warnings).toEqual([]);
+});
+
 test("what a server samples with is not this machine's", async () => {
   const server = { url: 'http://gpu.internal:8000/v1', model: 'org/model' };
   const ended = await selm(['doctor', writeConfig('served', { sample: { server } }), '--json'], env);

@@ -1,9 +1,11 @@
-/** The gate: its limits, and what a run does with a round that does not keep them. */
+/** The gate: its limits, what a training must have done, and what a run does with a round that does not keep them. */
 import { describe, expect, test } from 'vitest';
 import type { Comparison } from '../../activities/evaluate.ts';
+import { roundNotes, roundRows } from '../../report/rounds.ts';
 import { startRun } from '../../workers/runs.ts';
 import { judgeRound } from '../../workflows/gate.ts';
 import type { RunStatus } from '../../workflows/status.ts';
+import { judgeTraining } from '../../workflows/training-verdict.ts';
 import { timeSkippingServer } from './server.ts';
 import { StandIns, testConfig, withWorkers } from './stand-ins.ts';
 
@@ -58,12 +60,49 @@ describe('a round', () => {
   });
 });
 
+describe('a training', () => {
+  const settings = { batchSize: 128, epochs: 1 };
+  const trained = { steps: 1, unchanged: false, metrics: {} };
+
+  test('of few steps is accepted with a warning', () => {
+    expect(judgeTraining(settings, 47, 1e-6, trained)).toEqual({
+      reasons: [],
+      warnings: ['only 1 optimizer step (47 preferences, batch size 128, 1 epoch): lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round.'], // prettier-ignore
+    });
+    const [warning] = judgeTraining({ batchSize: 8, epochs: 2 }, 25, 1e-6, { ...trained, steps: 8 }).warnings;
+    expect(warning).toMatch(/^only 8 optimizer steps \(25 preferences, batch size 8, 2 epochs\): /);
+  });
+
+  test('of ten steps or more has none', () => {
+    for (const [batchSize, epochs, preferences] of [
+      [8, 3, 47],
+      [128, 1, 1153],
+      [1, 10, 1],
+    ]) {
+      // prettier-ignore
+      expect(judgeTraining({ batchSize, epochs }, preferences, 1e-6, trained).warnings).toEqual([]);
+    }
+  });
+
+  test('that changed nothing is rolled back', () => {
+    expect(judgeTraining({ batchSize: 1, epochs: 1 }, 20, 1e-30, { ...trained, steps: 20, unchanged: true })).toEqual({
+      reasons: ['Its weights equal those of the policy it started from: training changed nothing (optimizer steps: 20, optimize.learningRate: 1e-30); raise optimize.learningRate.'], // prettier-ignore
+      warnings: [],
+    });
+  });
+});
+
 describe('a run', () => {
   const server = timeSkippingServer();
 
   // The stand-ins' answers are 1 nat away from whatever they are compared with.
-  async function run(name: string, evaluate: object): Promise<{ status: RunStatus; standIns: StandIns }> {
+  async function run(
+    name: string,
+    evaluate: object,
+    unchanged = false,
+  ): Promise<{ status: RunStatus; standIns: StandIns }> {
     const standIns = new StandIns();
+    standIns.unchanged = unchanged;
     const config = testConfig({ name, rounds: 2, evaluate });
     const status = await withWorkers(server, standIns, async () => {
       const { handle } = await startRun(server.environment.client, config);
@@ -82,6 +121,22 @@ describe('a run', () => {
     const [first, second] = standIns.callsOf('optimize');
     expect(second.policy).toBe(first.policy);
     expect(status.policy).toBe(first.policy);
+  });
+
+  test('never accepts a policy whose weights are those it started from, and says so', async () => {
+    const { status, standIns } = await run('gate-unchanged', {}, true);
+    expect(status.results.map(({ accepted, unchanged }) => [accepted, unchanged])).toEqual([
+      [false, true],
+      [false, true],
+    ]);
+    const [first, second] = standIns.callsOf('optimize');
+    expect(second.policy).toBe(first.policy);
+    expect(standIns.callsOf('release')).toHaveLength(0);
+    expect(roundRows(status).map((row) => row.at(-1))).toEqual(['', 'rolled back, unchanged', 'rolled back, unchanged']); // prettier-ignore
+    expect(roundNotes(status).slice(0, 2)).toEqual([
+      'Round 1 was rolled back: Its weights equal those of the policy it started from: training changed nothing (optimizer steps: 1, optimize.learningRate: 5e-7); raise optimize.learningRate.',
+      'Round 1: only 1 optimizer step (8 preferences, batch size 128, 1 epoch): lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round.',
+    ]);
   });
 
   test('stops there if it is to', async () => {

@@ -45,6 +45,8 @@ export class StandIns {
   /** Called before an activity of this name answers, with how often it was called. */
   /** That every activity says to have worked. */
   seconds = 0;
+  /** What optimize says of the policies that it trains. */
+  unchanged = false;
   readonly before: { [Name in ActivityName]?: (times: number, input: Record<string, unknown>) => unknown } = {};
   private readonly promptsPerRound: number;
 
@@ -80,7 +82,9 @@ export class StandIns {
       label: this.act('label', (input) => made('label', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} })),
       judge: this.act('judge', (input) => made('judge', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} })),
       prefer: this.act('prefer', (input) => made('prefer', input, { rows: 8, preferences: 8, dropped: {} })),
-      optimize: this.act('optimize', (input) => made('optimize', input, { steps: 1, metrics: { loss: 0.5 } })),
+      optimize: this.act('optimize', (input) =>
+        made('optimize', input, { steps: 1, unchanged: this.unchanged, metrics: { loss: 0.5 } }),
+      ),
       evaluate: this.act('evaluate', (input) =>
         made('evaluate', input, { ...answered, ...(input.opponent && { against: comparison }) }),
       ),
