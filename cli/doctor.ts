@@ -87,6 +87,7 @@ function rowsOf({
   sample,
   optimize,
   promptsPerRound,
+  optimizerSteps,
   heldOut,
   hours,
   costPerRound,
@@ -97,6 +98,7 @@ function rowsOf({
   return [
     ...(parameters === undefined ? [] : [['parameters', `${(parameters / 1e9).toFixed(3)} billion`]]),
     ...(promptsPerRound === undefined ? [] : [['prompts a round', String(promptsPerRound)]]),
+    ...(optimizerSteps === undefined ? [] : [['optimizer steps a round', `at most ${optimizerSteps}`]]),
     ...(heldOut === undefined ? [] : [['held-out prompts', String(heldOut)]]),
     ...(sample ? [['memory of sample', memory(sample)]] : []),
     ...(optimize ? [['memory of optimize', memory(optimize)]] : []),

@@ -1,7 +1,10 @@
 /** PEFT's adapter_config.json: which layers have LoRA matrices, of which rank and scale; what else changes the numbers is refused. */
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
+
+export const ADAPTER_CONFIG = 'adapter_config.json';
 
 const names = z.union([z.string(), z.array(z.string())]);
 const pattern = z.record(z.string(), z.number().positive());
@@ -28,6 +31,8 @@ export interface AdapterConfig {
   alpha: number;
   rslora: boolean;
   baseModel?: string;
+  /** Whether layers may have ranks or scales of their own. */
+  patterned: boolean;
   /** Whether a linear layer, named as in the model, has LoRA matrices. */
   isTarget(layer: string): boolean;
   rankOf(layer: string): number;
@@ -80,8 +85,9 @@ const CONVERTIBLE = /^(pissa|corda|olora|lora_ga)/i;
 const isOff = (value: unknown) => !value || (typeof value === 'object' && Object.keys(value).length === 0);
 
 /** @throws InputError when the file is missing or damaged, or asks for something that is not supported */
-export function readAdapterConfig(folder: string, file: string): AdapterConfig {
-  if (!existsSync(file)) throw new InputError(`${folder} is no PEFT adapter: it has no adapter_config.json.`);
+export function readAdapterConfig(folder: string): AdapterConfig {
+  const file = join(folder, ADAPTER_CONFIG);
+  if (!existsSync(file)) throw new InputError(`${folder} is no PEFT adapter: it has no ${ADAPTER_CONFIG}.`);
   const raw = parse(file);
   checkInitialization(file, raw.init_lora_weights);
   for (const [key, value] of Object.entries(raw)) {
@@ -100,6 +106,7 @@ export function readAdapterConfig(folder: string, file: string): AdapterConfig {
     alpha: lora_alpha,
     rslora,
     ...(base && { baseModel: base }),
+    patterned: !isOff(raw.rank_pattern) || !isOff(raw.alpha_pattern),
     isTarget: (layer) => isTarget(raw, layer, matcher),
     rankOf: (layer) => valueOf(layer, raw.rank_pattern, r),
     alphaOf: (layer) => valueOf(layer, raw.alpha_pattern, lora_alpha),

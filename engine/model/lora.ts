@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { InputError } from '../../data/errors.ts';
 import { uniformStream } from '../random.ts';
 import type { LoraSettings } from '../settings.ts';
-import { readAdapterConfig } from './adapter-config.ts';
+import { ADAPTER_CONFIG, readAdapterConfig } from './adapter-config.ts';
 import type { ModelConfig } from './config.ts';
 import { openSafetensors, readTensorF32, writeSafetensors, type TensorEntry } from './safetensors.ts';
 
@@ -89,14 +89,21 @@ export function freshAdapter(config: ModelConfig, settings: LoraSettings, seed: 
 }
 
 const WEIGHTS = 'adapter_model.safetensors';
-const CONFIG = 'adapter_config.json';
 const PREFIX = 'base_model.model.';
 
 const ALL_TARGETS = Object.keys(projections) as Projection[];
 
 /** @throws InputError when the folder is incomplete, asks for something unsupported, or belongs to another model */
 export function readAdapter(folder: string, config: ModelConfig): Adapter {
-  const { isTarget, rankOf, alphaOf, ...adapter } = readAdapterConfig(folder, join(folder, CONFIG));
+  const {
+    isTarget,
+    rankOf,
+    alphaOf,
+    rank: usualRank,
+    alpha: usualAlpha,
+    rslora,
+    baseModel,
+  } = readAdapterConfig(folder);
   const tensors = openWeights(folder);
   const matrices = new Map<string, LoraMatrices>();
   const used = new Set<string>();
@@ -104,28 +111,35 @@ export function readAdapter(folder: string, config: ModelConfig): Adapter {
     if (!isTarget(name)) continue;
     const [rank, alpha] = [rankOf(name), alphaOf(name)];
     const [a, b] = [read(`${name}.lora_A`, [rank, inputs]), read(`${name}.lora_B`, [out, rank])];
-    matrices.set(name, { a, b, in: inputs, out, rank, alpha, scale: scaleOf(rank, alpha, adapter.rslora) });
+    matrices.set(name, { a, b, in: inputs, out, rank, alpha, scale: scaleOf(rank, alpha, rslora) });
   }
   const unused = [...tensors.keys()].find((name) => !used.has(name));
   if (unused !== undefined) {
     throw new InputError(
-      `${folder} has a matrix "${unused}", for which its ${CONFIG} or the model has no place: give the adapter's own model and configuration, or merge the adapter into its model with PEFT.`,
+      `${folder} has a matrix "${unused}", for which its ${ADAPTER_CONFIG} or the model has no place: give the adapter's own model and configuration, or merge the adapter into its model with PEFT.`,
     );
   }
   if (matrices.size === 0) throw new InputError(`${folder} holds no LoRA matrices.`);
   const ends = ALL_TARGETS.filter((target) => [...matrices.keys()].some((name) => name.endsWith(`.${target}`)));
   const complete = matrices.size === targetLayers(config, ends).length;
-  return { ...adapter, targets: complete ? ends : [...matrices.keys()], matrices };
+  return {
+    rank: usualRank,
+    alpha: usualAlpha,
+    rslora,
+    targets: complete ? ends : [...matrices.keys()],
+    ...(baseModel !== undefined && { baseModel }),
+    matrices,
+  };
 
   function read(matrix: string, shape: number[]): Float32Array {
     const name = `${PREFIX}${matrix}.weight`;
     const entry = tensors.get(name);
     if (!entry) {
-      throw new InputError(`${folder} lacks the matrix "${name}", which its ${CONFIG} asks for: use the complete adapter.`); // prettier-ignore
+      throw new InputError(`${folder} lacks the matrix "${name}", which its ${ADAPTER_CONFIG} asks for: use the complete adapter.`); // prettier-ignore
     }
     if (entry.shape.join() !== shape.join()) {
       throw new InputError(
-        `${folder} does not fit the model: "${name}" is [${entry.shape}], the model and ${CONFIG} need [${shape}]; give the adapter's own base model.`,
+        `${folder} does not fit the model: "${name}" is [${entry.shape}], the model and ${ADAPTER_CONFIG} need [${shape}]; give the adapter's own base model.`,
       );
     }
     used.add(name);
@@ -167,5 +181,5 @@ export function writeAdapter(folder: string, adapter: Adapter): void {
     { name: `${PREFIX}${name}.lora_B.weight`, dtype: 'F32' as const, shape: [out, r], data: b },
   ]);
   writeSafetensors(join(folder, WEIGHTS), tensors, { format: 'pt' });
-  writeFileSync(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
+  writeFileSync(join(folder, ADAPTER_CONFIG), `${JSON.stringify(config, null, 2)}\n`);
 }

@@ -5,6 +5,7 @@ import { InputError } from '../../data/errors.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
 import * as ops from '../graph/ops.ts';
 import type { ElementType } from '../onnx/format.ts';
+import { ADAPTER_CONFIG } from './adapter-config.ts';
 import { readModelConfig, type ModelConfig, type Task } from './config.ts';
 import { EMBEDDING, OUTPUT, tieEmbeddings } from './embeddings.ts';
 import type { QuantizedWeight } from './quantize.ts';
@@ -52,8 +53,8 @@ export interface ModelFiles {
 
 /** @throws InputError when the files and the configuration do not fit each other */
 export function openModel(folder: string, task?: Task, device: Device = 'cpu'): ModelFiles {
-  if (existsSync(join(folder, 'adapter_config.json'))) {
-    throw new InputError(`${folder} has an adapter_config.json: give a PEFT adapter as the adapter, and its base model, in a folder without one, as the model.`); // prettier-ignore
+  if (existsSync(join(folder, ADAPTER_CONFIG))) {
+    throw new InputError(`${folder} has an ${ADAPTER_CONFIG}: give a PEFT adapter as the adapter, and its base model, in a folder without one, as the model.`); // prettier-ignore
   }
   const { config, tensors: all } = tieEmbeddings(readModelConfig(folder, task), openModelWeights(folder));
   const files = locateTensors(folder, all, parameterShapes(config));
