@@ -28,6 +28,8 @@ export interface OptimizeInput {
 
 export interface OptimizeSummary {
   steps: number;
+  /** Whether the policy's weights are, in float32, those of the policy that training started from. */
+  unchanged: boolean;
   /** Means over the last tenth of the steps. */
   metrics: Record<string, number>;
   /** What became of the preferences. */
@@ -57,12 +59,10 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
       outDir: join(folder, training.full ? MODEL : ADAPTER),
       checkpoint: { dir: checkpoints, everySeconds: checkpointSeconds },
     };
-    const {
-      steps,
-      metrics,
-      preferences: rows,
-      damagedCheckpoints,
-    } = await keepingCheckpoints(rooms.store, key, options, (kept) => rooms.engine.run('optimize', job, kept));
+    const trained = await keepingCheckpoints(rooms.store, key, options, (kept) =>
+      rooms.engine.run('optimize', job, kept),
+    );
+    const { steps, unchanged, metrics, preferences: rows, damagedCheckpoints } = trained;
     for (const damaged of damagedCheckpoints) {
       console.warn(`Checkpoint ${damaged} was damaged: its steps have been done again.`);
     }
@@ -71,7 +71,7 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
     await writeJsonl(join(folder, 'metrics.jsonl'), timeless);
     await writeBase(folder, base);
     if (!training.full) await nameBase(job.outDir, base);
-    return { steps, metrics: meanOfLast(timeless), rows: rows! };
+    return { steps, unchanged, metrics: meanOfLast(timeless), rows: rows! };
   });
 };
 

@@ -9,6 +9,7 @@ import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import type { CallOptions } from '../engine/jobs.ts';
+import { readAdapterConfig } from '../engine/model/adapter-config.ts';
 import { readModelConfig } from '../engine/model/config.ts';
 import { loadTokenizer } from '../engine/model/tokenizer.ts';
 import type { SamplingSettings } from '../engine/settings.ts';
@@ -34,6 +35,10 @@ export async function sampleServed(
 ): Promise<SampledByServer & { promptIds: number[][] }> {
   const name = await adapterName(store, policy);
   const { model, adapter, chatTemplate } = (await openPolicyArtifact(store, policy, TOKENIZER_FILES)).policy;
+  if (adapter !== undefined && readAdapterConfig(adapter).patterned) {
+    // vLLM's PEFTHelper leaves them out: every layer would get the same scale.
+    throw new InputError('The adapter has a rank_pattern or alpha_pattern, which servers such as vLLM ignore: sample with the engine (no sample.server), or merge the adapter into its model (selm export).'); // prettier-ignore
+  }
   const [tokenizer, config] = [loadTokenizer(model, chatTemplate), readModelConfig(model)];
   const tokenized: TokenizedPrompt[] = [];
   for (const { id, prompt, tools } of prompts) {

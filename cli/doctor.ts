@@ -87,21 +87,25 @@ function rowsOf({
   sample,
   optimize,
   promptsPerRound,
+  optimizerSteps,
   heldOut,
   hours,
   costPerRound,
+  warnings,
   unknown,
 }: Estimate): string[][] {
   // prettier-ignore
   return [
     ...(parameters === undefined ? [] : [['parameters', `${(parameters / 1e9).toFixed(3)} billion`]]),
     ...(promptsPerRound === undefined ? [] : [['prompts a round', String(promptsPerRound)]]),
+    ...(optimizerSteps === undefined ? [] : [['optimizer steps a round', `at most ${optimizerSteps}`]]),
     ...(heldOut === undefined ? [] : [['held-out prompts', String(heldOut)]]),
     ...(sample ? [['memory of sample', memory(sample)]] : []),
     ...(optimize ? [['memory of optimize', memory(optimize)]] : []),
     ['memory of this machine', gigabytes(totalmem())],
     ...(hours ? [['hours a round', Object.entries(hours).map(([step, value]) => `${step} ${value.toFixed(2)}`).join(', ')]] : []), // prettier-ignore
     ...(costPerRound === undefined ? [] : [['cost a round', costPerRound.toFixed(2)]]),
+    ...warnings.map((sentence) => ['warning', sentence]),
     ...unknown.map((sentence) => ['not known', sentence]),
   ];
 }

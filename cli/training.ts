@@ -45,7 +45,7 @@ export function readTraining(flags: Record<string, unknown>): TrainingSettings {
 export async function reportTraining(
   flags: { out: string; json?: boolean },
   rows: number,
-  { steps, metrics, preferences, nonPrefixRows }: TrainResult,
+  { steps, metrics, preferences, nonPrefixRows, unchanged }: TrainResult,
 ): Promise<void> {
   await writeJsonl(join(flags.out, 'metrics.jsonl'), metrics);
   const last = metrics.at(-1)!;
@@ -56,7 +56,16 @@ export async function reportTraining(
     : describeNonPrefix(nonPrefixRows);
   summarize(
     flags,
-    { rows, ...(preferences && { preferences }), steps, non_prefix_rows: nonPrefixRows, ...last, out: flags.out },
+    {
+      rows,
+      ...(preferences && { preferences }),
+      steps,
+      non_prefix_rows: nonPrefixRows,
+      unchanged,
+      ...last,
+      out: flags.out,
+    },
     `${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.${told}`,
   );
+  if (unchanged) console.error(`selm: warning: the weights in ${flags.out} equal those that training started from (highest learning rate ${Math.max(...metrics.map(({ learning_rate }) => learning_rate))}): raise --learning-rate.`); // prettier-ignore
 }

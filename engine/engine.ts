@@ -31,7 +31,7 @@ import type {
 } from './jobs.ts';
 import { CHAT_TEMPLATE } from './model/chat-template-settings.ts';
 import { checkSequenceLength } from './model/config.ts';
-import { freshAdapter, writeAdapter } from './model/lora.ts';
+import { freshAdapter, readAdapter, writeAdapter } from './model/lora.ts';
 import { mergeAdapter, writeModel } from './model/export.ts';
 import { objectiveOf } from './objectives/index.ts';
 import { longestSequence } from './packing.ts';
@@ -43,6 +43,7 @@ import { collectGarbage, SessionCache } from './sessions.ts';
 import { Q8_ON_CPU } from './settings.ts';
 import type { Device } from './target.ts';
 import { TokenScorer } from './token-scores.ts';
+import { isAdapterChanged, isModelChanged } from './training/change.ts';
 import { fingerprintOf } from './training/checkpoint.ts';
 import { demonstrationTask } from './training/demonstration.ts';
 import {
@@ -270,9 +271,9 @@ export class LocalEngine {
     }
     // What training holds is the most the engine ever needs: nothing else stays open beside it.
     await this.sessions.clear();
-    const adapter = job.training.full
-      ? undefined
-      : (opened.adapter ?? freshAdapter(model.config, job.training.lora, job.seed));
+    const { adapter: given } = job.policy;
+    const startAdapter = () => given === undefined ? freshAdapter(model.config, job.training.lora, job.seed) : readAdapter(given, model.config); // prettier-ignore
+    const adapter = job.training.full ? undefined : startAdapter();
     const trainable = adapter ? trainableAdapter(model, adapter) : trainableModel(model);
     const { outDir, checkpoint, policy, training, seed, threads = ALL_CORES } = job;
     const options: TrainingOptions = {
@@ -299,7 +300,10 @@ export class LocalEngine {
     if (adapter) await writeAdapter(outDir, { ...adapter, baseModel: policy.model });
     else await writeModel(outDir, policy.model, trainable.values);
     writeTemplate(outDir, policy);
-    return { ...result, nonPrefixRows };
+    const changed = adapter
+      ? isAdapterChanged(model, startAdapter(), adapter)
+      : isModelChanged(model, trainable.values);
+    return { ...result, nonPrefixRows, unchanged: !changed };
   }
 }
 

@@ -134,17 +134,21 @@ export interface ReferenceJob extends ComputeJob {
 export interface SftJob extends TrainJob {
   rows: DemonstrationRecord[];
 }
-export interface TrainResult {
+export interface TrainedSteps {
   steps: number;
-  /** Of training on preferences: what became of the rows. */
-  preferences?: PreferenceCounts;
-  /** Rows whose prompt by itself has other tokens than at the beginning of the whole: there the response begins, as in TRL. */
-  nonPrefixRows: number;
   /** Every step's metrics, in order, those before a resume included. */
   metrics: TrainMetrics[];
   resumedFromStep?: number;
   /** Checkpoints from which it could not go on: something in them is not as it was written. */
   damagedCheckpoints: string[];
+}
+export interface TrainResult extends TrainedSteps {
+  /** Of training on preferences: what became of the rows. */
+  preferences?: PreferenceCounts;
+  /** Rows whose prompt by itself has other tokens than at the beginning of the whole: there the response begins, as in TRL. */
+  nonPrefixRows: number;
+  /** Whether the trained weights are, in float32, those that training started from. */
+  unchanged: boolean;
 }
 
 export interface ExportJob {

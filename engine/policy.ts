@@ -28,17 +28,17 @@ export function openPolicy(policy: Policy): OpenPolicy {
 
 /** An adapter's matrices as a graph's inputs: `<layer>.lora_A` [rank, in] and `<layer>.lora_B` [out, rank]. */
 export function adapterParameters(adapter: Adapter): Parameter[] {
-  return [...adapter.matrices].flatMap(([layer, { in: inputs, out: outputs }]) => [
-    { name: `${layer}.lora_A`, shape: [adapter.rank, inputs] },
-    { name: `${layer}.lora_B`, shape: [outputs, adapter.rank] },
+  return [...adapter.matrices].flatMap(([layer, { in: inputs, out: outputs, rank }]) => [
+    { name: `${layer}.lora_A`, shape: [rank, inputs] },
+    { name: `${layer}.lora_B`, shape: [outputs, rank] },
   ]);
 }
 
 export function adapterFeeds(adapter: Adapter | undefined): Feeds {
   const feeds: Feeds = {};
-  for (const [layer, { a, b, in: inputs, out: outputs }] of adapter?.matrices ?? []) {
-    feeds[`${layer}.lora_A`] = float32(a, [adapter!.rank, inputs]);
-    feeds[`${layer}.lora_B`] = float32(b, [outputs, adapter!.rank]);
+  for (const [layer, { a, b, in: inputs, out: outputs, rank }] of adapter?.matrices ?? []) {
+    feeds[`${layer}.lora_A`] = float32(a, [rank, inputs]);
+    feeds[`${layer}.lora_B`] = float32(b, [outputs, rank]);
   }
   return feeds;
 }
@@ -57,10 +57,10 @@ export function policyParameters(
   const matrices = new Map([...inputs].map(([name, matrix]) => [name, ops.cast(g, matrix, compute)]));
   return {
     weight: frozenWeights(g, model, compute),
-    lora: (layer) =>
-      adapter?.matrices.has(layer)
-        ? { a: matrices.get(`${layer}.lora_A`)!, b: matrices.get(`${layer}.lora_B`)!, scale: adapter.scale }
-        : undefined,
+    lora: (layer) => {
+      const own = adapter?.matrices.get(layer);
+      return own && { a: matrices.get(`${layer}.lora_A`)!, b: matrices.get(`${layer}.lora_B`)!, scale: own.scale };
+    },
   };
 }
 

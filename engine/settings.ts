@@ -66,7 +66,7 @@ export const trainingSchema = z.strictObject({
     .max(1)
     .optional()
     .describe(
-      'Share of the optimizer steps in which the learning rate rises to its peak. Default: 0.1; with a constant schedule, 0.',
+      'Share of the steps in which the learning rate rises to its peak, step i of n at i / (n + 1) of it. Default: 0.1; with a constant schedule, 0.',
     ),
   weightDecay: z.number().min(0).default(0).describe("AdamW's decoupled weight decay."),
   adamBeta1: z.number().min(0).lt(1).default(0.9).describe("Decay of AdamW's first moment."),

@@ -12,7 +12,12 @@ export const roundRows = ({ start, results }: Pick<RunStatus, 'start' | 'results
   ...results.map(roundRow),
 ];
 
-function roundRow({ round, label, evaluation, accepted }: RoundResult): string[] {
+/** Whether the round's policy is accepted, in words. */
+export const verdictOf = ({ accepted, unchanged }: RoundResult): string =>
+  accepted ? 'accepted' : unchanged ? 'rolled back, unchanged' : 'rolled back';
+
+function roundRow(result: RoundResult): string[] {
+  const { round, label, evaluation } = result;
   return [
     `round ${round}`,
     preferences(label),
@@ -20,7 +25,7 @@ function roundRow({ round, label, evaluation, accepted }: RoundResult): string[]
     winRate(evaluation),
     evaluation.meanTokens.toFixed(1),
     evaluation.against!.kl!.toFixed(2),
-    accepted ? 'accepted' : 'rolled back',
+    verdictOf(result),
   ];
 }
 

@@ -5,7 +5,9 @@ import { isDatasetId, isModelId } from '../data/hub.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../engine/estimate.ts';
 import { readModelConfig, type ModelConfig } from '../engine/model/config.ts';
+import { readAdapter } from '../engine/model/lora.ts';
 import { knownModels } from '../engine/model/known.ts';
+import { fewStepsWarning, stepsPerEpoch } from '../engine/training/steps.ts';
 import type { RunConfig } from '../workflows/config.ts';
 
 export interface Assumptions {
@@ -25,6 +27,8 @@ export interface Estimate {
   sample?: ReturnType<typeof sampleMemory>;
   optimize?: ReturnType<typeof optimizeMemory>;
   promptsPerRound?: number;
+  /** Of a round, at most: a prompt gives one preference or none. */
+  optimizerSteps?: number;
   heldOut?: number;
   /** Of a round, by step. */
   flops?: ReturnType<typeof roundFlops>;
@@ -33,6 +37,8 @@ export interface Estimate {
   costPerRound?: number;
   /** What is wrong: a sentence each. */
   problems: string[];
+  /** What is not wrong, but should be known: a sentence each. */
+  warnings: string[];
   /** What cannot be told, and why. */
   unknown: string[];
 }
@@ -50,9 +56,10 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
     }
   };
   const model = await tell(() => shapeOf(config.model, unknown));
-  if (config.adapter !== undefined && config.adapter.includes('/') && !existsSync(config.adapter)) {
-    problems.push(`Adapter ${config.adapter} does not exist: give a PEFT adapter folder.`);
-  }
+  const { adapter } = config;
+  if (adapter !== undefined && adapter.includes('/') && !existsSync(adapter)) {
+    problems.push(`Adapter ${adapter} does not exist: give a PEFT adapter folder.`);
+  } else if (adapter !== undefined && existsSync(adapter) && model) await tell(() => readAdapter(adapter, model));
   const given = await tell(() => countOf(config.prompts.train));
   const { heldOut: held } = config.prompts;
   const heldOut = typeof held === 'number' ? held : await tell(() => countOf(held));
@@ -63,14 +70,19 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
   }
   if (promptsPerRound === undefined) unknown.push(`How many prompts ${config.prompts.train} has is known when it is downloaded: set prompts.perRound for an estimate of the time.`); // prettier-ignore
   if (heldOut === undefined && typeof held === 'string' && isDatasetId(held)) unknown.push(`How many prompts ${held} has is known when it is downloaded: the time of evaluate is left out.`); // prettier-ignore
+  const optimizerSteps = promptsPerRound === undefined ? undefined : stepsPerEpoch(promptsPerRound, config.optimize) * config.optimize.epochs; // prettier-ignore
+  const few = promptsPerRound === undefined ? undefined : fewStepsWarning('A round has at most', promptsPerRound, 'prompts', config.optimize); // prettier-ignore
+  const warnings = few === undefined ? [] : [few];
   const { server } = config.sample;
   if (server) unknown.push(`Memory and time of sampling are those of the server at ${server.url}, which is not asked; its model "${server.model}" must be ${config.model}.`); // prettier-ignore
-  if (!model) return { promptsPerRound, heldOut, problems, unknown };
+  if (!model) return { promptsPerRound, optimizerSteps, heldOut, problems, warnings, unknown };
   return {
     ...needs(config, model, promptsPerRound, heldOut, assumptions),
     promptsPerRound,
+    optimizerSteps,
     heldOut,
     problems,
+    warnings,
     unknown,
   };
 }

@@ -2,7 +2,6 @@
 import { defineQuery, defineSignal, isCancellation, setHandler, TemporalFailure } from '@temporalio/workflow';
 import type { Address } from '../artifacts/manifest.ts';
 import type { PromptSet } from '../activities/prepare.ts';
-import { describePreferenceCounts } from '../engine/training/preference-counts.ts';
 import { labelerSettings } from '../labelers/needs.ts';
 import { answerHeldOut, compareAnswers, comparisonActivities, type Answers } from './answers.ts';
 import { control, model, nameStep } from './activities.ts';
@@ -10,6 +9,7 @@ import type { RunConfig } from './config.ts';
 import { stepFailed } from './failure.ts';
 import { judgeRound } from './gate.ts';
 import { runShards, shardsOf } from './shards.ts';
+import { judgeTraining } from './training-verdict.ts';
 import { countFrom, Halted, isBudgetSpent, spent } from './spending.ts';
 import type { Spent } from '../activities/spent.ts';
 import { STEPS, type RoundResult, type RoundStatus, type StepName, type StepStatus } from './status.ts';
@@ -150,13 +150,14 @@ async function runRound({
   });
 
   const rates = [learningRate].flat();
+  const rate = rates[Math.min(round, rates.length) - 1];
   const optimized = await step('optimize', 1, async (tick) => {
     const result = await model.optimize({
       policy,
       preferences: labeled.address,
       reference,
       objective,
-      training: { ...training, learningRate: rates[Math.min(round, rates.length) - 1] },
+      training: { ...training, learningRate: rate },
       seed,
       threads,
       device,
@@ -188,7 +189,11 @@ async function runRound({
   );
 
   const { overPrevious, bySecond } = evaluated;
-  const { reasons, warnings } = judgeRound(config, overPrevious, bySecond?.overPrevious);
+  const verdicts = [
+    judgeTraining(training, rate, optimized.summary),
+    judgeRound(config, overPrevious, bySecond?.overPrevious),
+  ];
+  const reasons = verdicts.flatMap((verdict) => verdict.reasons);
   return {
     answers: evaluated.answers,
     result: {
@@ -196,7 +201,8 @@ async function runRound({
       policy: optimized.address,
       accepted: reasons.length === 0,
       reasons,
-      warnings: [...warnings, ...describePreferenceCounts(optimized.summary.rows)],
+      warnings: [...verdicts.flatMap(({ warnings }) => warnings), ...describePreferenceCounts(optimized.summary.rows)],
+      ...(optimized.summary.unchanged && { unchanged: true }),
       label: labeled.summary,
       training: optimized.summary.metrics,
       evaluation: evaluated.againstStart.summary,

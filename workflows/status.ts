@@ -28,7 +28,9 @@ export interface RoundResult {
   /** The policy it trained. */
   policy: string;
   accepted: boolean;
-  /** Why it is not: a sentence for each limit of the gate that it does not keep. */
+  /** That its weights are those of the policy it started from: training changed nothing. */
+  unchanged?: true;
+  /** Why it is not accepted: a sentence for each limit of the gate that it does not keep, or that it is unchanged. */
   reasons: string[];
   /** What does not decide, but should be known, such as signs of reward hacking. */
   warnings: string[];

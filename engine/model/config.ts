@@ -136,6 +136,7 @@ export function readModelConfig(folder: string, task: Task = 'CausalLM'): ModelC
   const family = (architecture.endsWith(`For${task}`) && families[architecture.slice(0, -`For${task}`.length)]) || refuse(`the architecture ${architecture}`); // prettier-ignore
   if (raw.hidden_act !== 'silu') refuse(`the activation ${raw.hidden_act}`);
   if (raw.quantization_config) refuse('quantized weights (quantization_config)');
+  if (raw['transformers_weights']) refuse(`weights in a file of another name (transformers_weights)`);
   if (raw['num_local_experts'] || raw['num_experts']) refuse('a mixture of experts');
   const { num_attention_heads: heads, num_key_value_heads: kvHeads, sliding_window: _, ...rest } = raw;
   if (heads % (kvHeads ?? heads) !== 0) refuse(`${heads} heads over ${kvHeads} key heads`);
@@ -201,6 +202,8 @@ function readRope(raw: RawConfig, refuse: (what: string) => never): Rope {
   const parameters = raw.rope_parameters ?? raw.rope_scaling ?? {};
   const theta = parameters.rope_theta ?? raw.rope_theta ?? DEFAULT_THETA;
   const type = parameters.rope_type ?? parameters.type ?? 'default';
+  if ((parameters['partial_rotary_factor'] ?? raw['partial_rotary_factor'] ?? 1) !== 1)
+    refuse('a partial_rotary_factor');
   const need = (name: 'factor' | 'low_freq_factor' | 'high_freq_factor') =>
     parameters[name] ?? refuse(`rope type "${type}" without "${name}"`);
   if (type === 'default') return { theta };

@@ -4,23 +4,24 @@ import { join } from 'node:path';
 import { InputError } from '../../data/errors.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
-import { float32, Session, type Feeds } from '../session.ts';
+import { float32, scalar, Session, type Feeds } from '../session.ts';
+import { OUTPUT } from './embeddings.ts';
 import type { Adapter } from './lora.ts';
 import type { ModelFiles } from './parameters.ts';
 import { readTensorF32, writeSafetensors } from './safetensors.ts';
 
 /** W + scale B A of one linear layer. */
-function mergeGraph(scale: number): Graph {
+function mergeGraph(): Graph {
   const g = new Graph();
   const weight = g.input('weight', 'float32', ['out', 'in']);
   const [a, b] = [g.input('a', 'float32', ['r', 'in']), g.input('b', 'float32', ['out', 'r'])];
-  g.output('merged', ops.gemm(g, b, a, { alpha: scale, c: weight }));
+  g.output('merged', ops.gemm(g, ops.mul(g, b, g.input('scale', 'float32', [])), a, { c: weight }));
   return g;
 }
 
 /** All of a policy's weights as float32, by name, the adapter merged in. */
 export async function mergeAdapter(model: ModelFiles, adapter: Adapter | undefined): Promise<Feeds> {
-  const session = adapter && (await Session.open(mergeGraph(adapter.scale), { threads: 1 }));
+  const session = adapter && (await Session.open(mergeGraph(), { threads: 1 }));
   const merged: Feeds = {};
   for (const [name, entry] of model.tensors) {
     const weight = float32(readTensorF32(entry), entry.shape);
@@ -30,8 +31,9 @@ export async function mergeAdapter(model: ModelFiles, adapter: Adapter | undefin
         ? (
             await session.run({
               weight,
-              a: float32(update.a, [adapter!.rank, update.in]),
-              b: float32(update.b, [update.out, adapter!.rank]),
+              a: float32(update.a, [update.rank, update.in]),
+              b: float32(update.b, [update.out, update.rank]),
+              scale: scalar(update.scale),
             })
           )['merged']
         : weight;
@@ -57,7 +59,8 @@ export async function writeModel(folder: string, source: string, weights: Feeds)
   }
   const config = JSON.parse(readFileSync(join(source, 'config.json'), 'utf8')) as Record<string, unknown>;
   delete config['torch_dtype'];
-  writeFileSync(join(folder, 'config.json'), `${JSON.stringify({ ...config, dtype: 'float32' }, null, 2)}\n`);
+  const written = { ...config, dtype: 'float32', tie_word_embeddings: !(OUTPUT in weights) };
+  writeFileSync(join(folder, 'config.json'), `${JSON.stringify(written, null, 2)}\n`);
   const tensors = Object.entries(weights).map(([name, tensor]) => ({
     name,
     dtype: 'F32' as const,

@@ -1,12 +1,12 @@
 /** LoRA adapters (arXiv 2106.09685) in PEFT's folder format. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { uniformStream } from '../random.ts';
 import type { LoraSettings } from '../settings.ts';
+import { ADAPTER_CONFIG, readAdapterConfig } from './adapter-config.ts';
 import type { ModelConfig } from './config.ts';
-import { openSafetensors, readTensorF32, writeSafetensors } from './safetensors.ts';
+import { openSafetensors, readTensorF32, writeSafetensors, type TensorEntry } from './safetensors.ts';
 
 /** The linear layers of one transformer layer, by their place in Hugging Face's names. */
 export const projections = {
@@ -41,15 +41,19 @@ export interface LoraMatrices {
   b: Float32Array;
   in: number;
   out: number;
+  rank: number;
+  alpha: number;
+  /** alpha / rank, or alpha / sqrt(rank) with rslora (arXiv 2312.03732). */
+  scale: number;
 }
 
 export interface Adapter {
+  /** Of layers for which PEFT's rank_pattern and alpha_pattern name no other. */
   rank: number;
   alpha: number;
   rslora: boolean;
-  /** alpha / rank, or alpha / sqrt(rank) with rslora (arXiv 2312.03732). */
-  scale: number;
-  targets: Projection[];
+  /** PEFT's target_modules: the layers with matrices, by the last part of their names, or in full where only some have them. */
+  targets: string[];
   baseModel?: string;
   /** By layer, as in `model.layers.0.self_attn.q_proj`. */
   matrices: Map<string, LoraMatrices>;
@@ -78,107 +82,86 @@ export function freshAdapter(config: ModelConfig, settings: LoraSettings, seed: 
     const next = uniformStream(seed, 'lora_A', name);
     const bound = 1 / Math.sqrt(inputs);
     const a = Float32Array.from({ length: rank * inputs }, () => (2 * next() - 1) * bound);
-    matrices.set(name, { a, b: new Float32Array(out * rank), in: inputs, out });
+    const scale = scaleOf(rank, alpha, rslora);
+    matrices.set(name, { a, b: new Float32Array(out * rank), in: inputs, out, rank, alpha, scale });
   }
-  return { rank, alpha, rslora, scale: scaleOf(rank, alpha, rslora), targets, matrices };
+  return { rank, alpha, rslora, targets, matrices };
 }
 
 const WEIGHTS = 'adapter_model.safetensors';
-const CONFIG = 'adapter_config.json';
 const PREFIX = 'base_model.model.';
 
-const adapterSchema = z.looseObject({
-  peft_type: z.literal('LORA'),
-  r: z.int().positive(),
-  lora_alpha: z.number().positive(),
-  use_rslora: z.boolean().default(false),
-  target_modules: z.union([z.string(), z.array(z.string())]),
-  base_model_name_or_path: z.string().nullish(),
-});
-
-/** Settings of PEFT that would change the result and are not supported: the values that switch them off. */
-const UNSUPPORTED: Record<string, (value: unknown) => boolean> = {
-  bias: (value) => value === 'none',
-  use_dora: (value) => !value,
-  fan_in_fan_out: (value) => !value,
-  modules_to_save: (value) => !(value as unknown[] | null)?.length,
-  rank_pattern: (value) => Object.keys(value ?? {}).length === 0,
-  alpha_pattern: (value) => Object.keys(value ?? {}).length === 0,
-  layers_to_transform: (value) => value === null,
-  lora_bias: (value) => !value,
-  alora_invocation_tokens: (value) => !(value as unknown[] | null)?.length,
-};
+const ALL_TARGETS = Object.keys(projections) as Projection[];
 
 /** @throws InputError when the folder is incomplete, asks for something unsupported, or belongs to another model */
 export function readAdapter(folder: string, config: ModelConfig): Adapter {
-  const file = join(folder, CONFIG);
-  if (!existsSync(file)) throw new InputError(`${folder} is no PEFT adapter: it has no ${CONFIG}.`);
-  const raw = readConfig(file);
-  for (const [key, isOff] of Object.entries(UNSUPPORTED)) {
-    if (key in raw && !isOff(raw[key])) throw new InputError(`${file}: "${key}" is not supported; merge this adapter into its model with PEFT.`); // prettier-ignore
-  }
-  const tensors = openSafetensors(join(folder, WEIGHTS));
+  const {
+    isTarget,
+    rankOf,
+    alphaOf,
+    rank: usualRank,
+    alpha: usualAlpha,
+    rslora,
+    baseModel,
+  } = readAdapterConfig(folder);
+  const tensors = openWeights(folder);
   const matrices = new Map<string, LoraMatrices>();
-  const taken = new Set<string>();
-  const all = targetLayers(config, Object.keys(projections) as Projection[]);
-  for (const [name, out, inputs] of all) {
-    const [aName, bName] = ['A', 'B'].map((part) => `${PREFIX}${name}.lora_${part}.weight`);
-    if (!tensors.has(aName) && !tensors.has(bName)) continue;
-    const [a, b] = [read(aName, [raw.r, inputs]), read(bName, [out, raw.r])];
-    matrices.set(name, { a, b, in: inputs, out });
+  const used = new Set<string>();
+  for (const [name, out, inputs] of targetLayers(config, ALL_TARGETS)) {
+    if (!isTarget(name)) continue;
+    const [rank, alpha] = [rankOf(name), alphaOf(name)];
+    const [a, b] = [read(`${name}.lora_A`, [rank, inputs]), read(`${name}.lora_B`, [out, rank])];
+    matrices.set(name, { a, b, in: inputs, out, rank, alpha, scale: scaleOf(rank, alpha, rslora) });
   }
-  for (const name of tensors.keys()) {
-    if (!taken.has(name)) throw new InputError(`${folder} does not fit the model: it has a matrix "${name}", which the model has no place for.`); // prettier-ignore
+  const unused = [...tensors.keys()].find((name) => !used.has(name));
+  if (unused !== undefined) {
+    throw new InputError(
+      `${folder} has a matrix "${unused}", for which its ${ADAPTER_CONFIG} or the model has no place: give the adapter's own model and configuration, or merge the adapter into its model with PEFT.`,
+    );
   }
   if (matrices.size === 0) throw new InputError(`${folder} holds no LoRA matrices.`);
-  const targets = (Object.keys(projections) as Projection[]).filter((projection) =>
-    [...matrices.keys()].some((name) => name.endsWith(`.${projection}`)),
-  );
-  const expected = targetLayers(config, targets);
-  const missing = expected.find(([name]) => !matrices.has(name));
-  if (missing) throw new InputError(`${folder} does not fit the model: it has no matrices for "${missing[0]}".`);
-  const { r: rank, lora_alpha: alpha, use_rslora: rslora, base_model_name_or_path: base } = raw;
+  const ends = ALL_TARGETS.filter((target) => [...matrices.keys()].some((name) => name.endsWith(`.${target}`)));
+  const complete = matrices.size === targetLayers(config, ends).length;
   return {
-    rank,
-    alpha,
+    rank: usualRank,
+    alpha: usualAlpha,
     rslora,
-    scale: scaleOf(rank, alpha, rslora),
-    targets,
-    ...(base && { baseModel: base }),
+    targets: complete ? ends : [...matrices.keys()],
+    ...(baseModel !== undefined && { baseModel }),
     matrices,
   };
 
-  function read(name: string, shape: number[]): Float32Array {
+  function read(matrix: string, shape: number[]): Float32Array {
+    const name = `${PREFIX}${matrix}.weight`;
     const entry = tensors.get(name);
-    if (!entry) throw new InputError(`${folder} lacks the matrix "${name}": use the complete adapter.`);
+    if (!entry) {
+      throw new InputError(`${folder} lacks the matrix "${name}", which its ${ADAPTER_CONFIG} asks for: use the complete adapter.`); // prettier-ignore
+    }
     if (entry.shape.join() !== shape.join()) {
       throw new InputError(
-        `${folder} does not fit the model: "${name}" is [${entry.shape}], the model needs [${shape}]; give the adapter's own base model.`,
+        `${folder} does not fit the model: "${name}" is [${entry.shape}], the model and ${ADAPTER_CONFIG} need [${shape}]; give the adapter's own base model.`,
       );
     }
-    taken.add(name);
+    used.add(name);
     return readTensorF32(entry);
   }
 }
 
-function readConfig(file: string): z.infer<typeof adapterSchema> {
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    throw new InputError(`${file} is not JSON (${(error as Error).message}).`);
-  }
-  const parsed = adapterSchema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const [{ path, message }] = parsed.error.issues;
-  throw new InputError(`${file}: "${path.join('.')}" is wrong (${message}); only LoRA adapters are supported.`);
+function openWeights(folder: string): Map<string, TensorEntry> {
+  const file = join(folder, WEIGHTS);
+  if (existsSync(file)) return openSafetensors(file);
+  const pickled = existsSync(join(folder, 'adapter_model.bin'));
+  throw new InputError(pickled ? `${folder} has its matrices in adapter_model.bin, which is not supported: save the adapter with PEFT as ${WEIGHTS}.` : `${folder} has no ${WEIGHTS}: use the complete adapter.`); // prettier-ignore
 }
 
 /** Writes a folder that PEFT loads. */
 export function writeAdapter(folder: string, adapter: Adapter): void {
   mkdirSync(folder, { recursive: true });
   const { rank, alpha, rslora, targets, baseModel, matrices } = adapter;
+  const others = (key: 'rank' | 'alpha', usual: number) =>
+    Object.fromEntries([...matrices].filter(([, of]) => of[key] !== usual).map(([name, of]) => [name, of[key]]));
   const config = {
+    alpha_pattern: others('alpha', alpha),
     base_model_name_or_path: baseModel ?? null,
     bias: 'none',
     fan_in_fan_out: false,
@@ -188,14 +171,15 @@ export function writeAdapter(folder: string, adapter: Adapter): void {
     lora_dropout: 0,
     peft_type: 'LORA',
     r: rank,
+    rank_pattern: others('rank', rank),
     target_modules: targets,
     task_type: 'CAUSAL_LM',
     use_rslora: rslora,
   };
-  const tensors = [...matrices].flatMap(([name, { a, b, in: inputs, out }]) => [
-    { name: `${PREFIX}${name}.lora_A.weight`, dtype: 'F32' as const, shape: [rank, inputs], data: a },
-    { name: `${PREFIX}${name}.lora_B.weight`, dtype: 'F32' as const, shape: [out, rank], data: b },
+  const tensors = [...matrices].flatMap(([name, { a, b, in: inputs, out, rank: r }]) => [
+    { name: `${PREFIX}${name}.lora_A.weight`, dtype: 'F32' as const, shape: [r, inputs], data: a },
+    { name: `${PREFIX}${name}.lora_B.weight`, dtype: 'F32' as const, shape: [out, r], data: b },
   ]);
   writeSafetensors(join(folder, WEIGHTS), tensors, { format: 'pt' });
-  writeFileSync(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
+  writeFileSync(join(folder, ADAPTER_CONFIG), `${JSON.stringify(config, null, 2)}\n`);
 }

@@ -1,18 +1,18 @@
 /** A model folder opened for building graphs: which tensors it must hold, and where their bytes lie. */
-import { realpathSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { InputError } from '../../data/errors.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
 import * as ops from '../graph/ops.ts';
 import type { ElementType } from '../onnx/format.ts';
+import { ADAPTER_CONFIG } from './adapter-config.ts';
 import { readModelConfig, type ModelConfig, type Task } from './config.ts';
+import { EMBEDDING, OUTPUT, tieEmbeddings } from './embeddings.ts';
 import type { QuantizedWeight } from './quantize.ts';
 import { linearShape, projections, type Projection } from './lora.ts';
 import { openModelWeights, type TensorEntry } from './safetensors.ts';
 import { sharedFloat32 } from './shared-weights.ts';
 import { targetOf, type Device, type FloatType, type Target } from '../target.ts';
-
-const EMBEDDING = 'model.embed_tokens.weight';
 
 /** Name and shape of every tensor a model of this configuration has. */
 export function parameterShapes(config: ModelConfig): Map<string, number[]> {
@@ -32,7 +32,7 @@ export function parameterShapes(config: ModelConfig): Map<string, number[]> {
   }
   shapes.set('model.norm.weight', [hiddenSize]);
   if (config.labels !== undefined) shapes.set('score.weight', [config.labels, hiddenSize]);
-  else if (!config.tieEmbeddings) shapes.set('lm_head.weight', [vocabSize, hiddenSize]);
+  else if (!config.tieEmbeddings) shapes.set(OUTPUT, [vocabSize, hiddenSize]);
   return shapes;
 }
 
@@ -51,19 +51,37 @@ export interface ModelFiles {
   target: Target;
 }
 
-/** @throws InputError when a tensor is missing or of another shape than the configuration says */
+/** @throws InputError when the files and the configuration do not fit each other */
 export function openModel(folder: string, task?: Task, device: Device = 'cpu'): ModelFiles {
-  const config = readModelConfig(folder, task);
-  const files = locateTensors(folder, parameterShapes(config));
+  if (existsSync(join(folder, ADAPTER_CONFIG))) {
+    throw new InputError(`${folder} has an ${ADAPTER_CONFIG}: give a PEFT adapter as the adapter, and its base model, in a folder without one, as the model.`); // prettier-ignore
+  }
+  const { config, tensors: all } = tieEmbeddings(readModelConfig(folder, task), openModelWeights(folder));
+  const files = locateTensors(folder, all, parameterShapes(config));
+  const unused = [...all.keys()].find((name) => !files.tensors.has(name) && !UNUSED.test(name));
+  if (unused !== undefined) {
+    throw new InputError(
+      `${folder} has a tensor "${unused}", for which its config.json has no place: use the model's own config.json, or remove the tensor.`,
+    );
+  }
   return { folder, config, ...files, target: targetOf(device, files.tensors.get(EMBEDDING)!.dtype) };
 }
+
+/** Tensors that transformers leaves out in silence: buffers of older versions, and an output layer where there is none or it is tied. */
+const UNUSED = /rotary_emb\.inv_freq$|^lm_head\.weight$/;
 
 /** A model's numbers: where each tensor's bytes lie, all in one folder. */
 export type TensorFiles = Pick<ModelFiles, 'tensors' | 'dataFolder'>;
 
-/** @throws InputError when a tensor is missing or of another shape than asked for */
-export function locateTensors(folder: string, shapes: Map<string, number[]>): TensorFiles {
-  const all = openModelWeights(folder);
+/**
+ * Those of a folder's tensors that a model has.
+ * @throws InputError when one is missing or of another shape than asked for
+ */
+export function locateTensors(
+  folder: string,
+  all: Map<string, TensorEntry>,
+  shapes: Map<string, number[]>,
+): TensorFiles {
   const tensors = new Map<string, TensorEntry>();
   for (const [name, shape] of shapes) {
     const entry = all.get(name);

@@ -10,7 +10,7 @@ import {
   renameSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 
@@ -111,23 +111,56 @@ function readBytes(fd: number, position: number, length: number): Buffer {
   return bytes;
 }
 
-/** All tensors of a model folder, in one file or in shards. */
+const SINGLE = 'model.safetensors';
+
+/**
+ * All tensors of a model folder, in one file or in shards. As in transformers, one file goes before an index, and what shards hold
+ * counts, not only what the index names.
+ * @throws InputError when a file is missing or damaged, or does not hold what the index says
+ */
 export function openModelWeights(folder: string): Map<string, TensorEntry> {
-  const index = join(folder, 'model.safetensors.index.json');
-  if (!existsSync(index)) return openSafetensors(join(folder, 'model.safetensors'));
+  const [single, index] = [join(folder, SINGLE), join(folder, `${SINGLE}.index.json`)];
+  if (existsSync(single)) return openSafetensors(single);
+  if (!existsSync(index)) {
+    const pickled = ['pytorch_model.bin', 'pytorch_model.bin.index.json'].find((name) =>
+      existsSync(join(folder, name)),
+    );
+    throw new InputError(pickled ? `${folder} has its weights in ${pickled}, which is not supported: save the model with transformers as ${SINGLE}.` : `${single} does not exist: download the complete model.`); // prettier-ignore
+  }
   const { success, data } = indexSchema.safeParse(parseJson(readFileSync(index)));
   if (!success) throw new InputError(`${index} is damaged: it has no "weight_map"; download it again.`);
-  const places = data.weight_map;
-  const shards = new Map(
-    [...new Set(Object.values(places))].map((name) => [name, openSafetensors(join(folder, name))]),
-  );
-  const entries = Object.entries(places).map(([name, shard]): [string, TensorEntry] => {
-    const entry = shards.get(shard)!.get(name);
-    if (!entry) throw new InputError(`${index} says that ${shard} holds "${name}", but it does not: download the model again.`); // prettier-ignore
-    return [name, entry];
-  });
-  return new Map(entries);
+  const tensors = new Map<string, TensorEntry>();
+  for (const shard of [...new Set(Object.values(data.weight_map))].sort()) {
+    for (const [name, entry] of openSafetensors(join(folder, shard))) {
+      const other = tensors.get(name);
+      if (other) throw new InputError(`${folder} has the tensor "${name}" twice, in ${basename(other.file)} and in ${shard}: download the model again.`); // prettier-ignore
+      tensors.set(name, entry);
+    }
+  }
+  for (const [name, shard] of Object.entries(data.weight_map)) {
+    if (tensors.get(name)?.file === join(folder, shard)) continue;
+    throw new InputError(`${index} says that ${shard} holds "${name}", but it does not: download the model again.`);
+  }
+  return tensors;
 }
+
+/** Whether two tensors are the same bytes. */
+export function areSameBytes(a: TensorEntry, b: TensorEntry): boolean {
+  if (a.dtype !== b.dtype || a.length !== b.length) return false;
+  const files = [a, b].map(({ file }) => openSync(file, 'r'));
+  try {
+    for (let at = 0; at < a.length; at += COMPARED) {
+      const count = Math.min(COMPARED, a.length - at);
+      if (!readBytes(files[0], a.offset + at, count).equals(readBytes(files[1], b.offset + at, count))) return false;
+    }
+    return true;
+  } finally {
+    files.forEach(closeSync);
+  }
+}
+
+/** Bytes that are compared at a time. */
+const COMPARED = 16 * 1024 * 1024;
 
 /** A tensor's numbers as float32. */
 export function readTensorF32({ file, offset, length, dtype }: TensorEntry): Float32Array {

@@ -9,6 +9,7 @@ import { CHAT_TEMPLATE, type ChatTemplateSettings } from './chat-template-settin
 import { ChatTemplate, commonPrefix } from './chat-template.ts';
 import { readModelConfig } from './config.ts';
 import { decodeExactly, exactTokenizer } from './exact-tokenizer.ts';
+import { vocabularyCheck } from './vocabulary.ts';
 
 /** A prompt with responses to it, as tokens of one text each. */
 export interface EncodedExchange {
@@ -87,9 +88,10 @@ export function openTokenizer(folder: string, settings?: ChatTemplateSettings, e
 
 /** @throws InputError when a file is missing or damaged */
 export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): ModelTokenizer {
-  const configured = readModelConfig(folder).eosIds;
+  const { eosIds: configured, vocabSize } = readModelConfig(folder);
   const { tokenizer, special, specialIds, chat } = openTokenizer(folder, settings, configured);
-  const encode = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
+  const known = vocabularyCheck(folder, tokenizer, vocabSize);
+  const encode = (text: string) => known(tokenizer.encode(text, { add_special_tokens: false }).ids);
   const idOf = (token: string | undefined) => (token === undefined ? undefined : tokenizer.token_to_id(token));
   const eos = special['eos_token'];
   const ending = [idOf(chat?.ending.token), idOf(eos), ...configured];
@@ -104,7 +106,7 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): 
 
   // Some tokenizers close what they encode; a prompt stays open.
   const isClosing = eos !== undefined && tokenizer.encode('probe').ids.at(-1) === idOf(eos);
-  const encodeText = (text: string) => tokenizer.encode(text).ids.slice(0, isClosing ? -1 : undefined);
+  const encodeText = (text: string) => known(tokenizer.encode(text).ids.slice(0, isClosing ? -1 : undefined));
 
   /** Without a template, as TRL: the texts joined, and closed by EOS unless they end with it. */
   const encodeJoined = (prompt: string, response: string, open: boolean) => {

@@ -5,6 +5,7 @@ import { product as dimProduct } from '../graph/shape.ts';
 import type { Graph, Shape, Tensor } from '../graph/tensor.ts';
 import { ropeFrequencies, type ModelConfig } from './config.ts';
 import { gatedSilu } from './gated.ts';
+import { EMBEDDING, OUTPUT } from './embeddings.ts';
 import { projections, type Projection } from './lora.ts';
 import { hasBias, type Parameters } from './parameters.ts';
 import { quantizedProduct, quantizedRows } from './quantize.ts';
@@ -55,7 +56,7 @@ export function transformer(
   recompute = false,
 ): Tensor {
   const { rows, cos, sin } = rotaryTables(g, config, positions);
-  const embedded = ops.gather(g, parameters.weight('model.embed_tokens.weight'), ids);
+  const embedded = ops.gather(g, parameters.weight(EMBEDDING), ids);
   const rotary = { rows, cos: ops.cast(g, cos, embedded.type), sin: ops.cast(g, sin, embedded.type) };
   const layer = decoderLayer(config, parameters, rotary, attend, ids.shape);
   let x = ops.reshape(g, embedded, [dimProduct(ids.shape), config.hiddenSize]);
@@ -146,7 +147,7 @@ function products(g: Graph, parameters: Parameters, x: Tensor): (name: string, b
   };
 }
 
-const headName = ({ tieEmbeddings }: ModelConfig) => (tieEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
+const headName = ({ tieEmbeddings }: ModelConfig) => (tieEmbeddings ? EMBEDDING : OUTPUT);
 
 /** The output layer's weight, [vocabSize, hiddenSize]. */
 export const headWeight = (config: ModelConfig, parameters: Parameters): Tensor => parameters.weight(headName(config));

@@ -2,6 +2,7 @@
 import * as ops from '../graph/ops.ts';
 import { Graph, type Tensor } from '../graph/tensor.ts';
 import { frozenWeights, locateTensors } from '../model/parameters.ts';
+import { openModelWeights } from '../model/safetensors.ts';
 import { planByLength } from '../packing.ts';
 import { int64, Session } from '../session.ts';
 import { deberta, debertaShapes } from './deberta.ts';
@@ -37,6 +38,7 @@ export class PairRm {
     const { hiddenSize } = config;
     const files = locateTensors(
       folder,
+      openModelWeights(folder),
       new Map([
         ...debertaShapes(config, ENCODER),
         ['head_layer.1.weight', [hiddenSize, 2 * hiddenSize]],

@@ -13,6 +13,9 @@ export interface PreferenceCounts {
   promptNotPrefix: number;
 }
 
+/** Preferences that are trained on. */
+export const trainedRows = ({ rows, equal, promptTooLong }: PreferenceCounts): number => rows - equal - promptTooLong;
+
 /** A sentence for each count that is not 0. */
 export function describePreferenceCounts(counts: PreferenceCounts): string[] {
   const { rows, truncated, equal, promptTooLong, promptNotPrefix } = counts;

@@ -4,8 +4,7 @@ import { JobAborted } from '../errors.ts';
 import { gradient } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph, type Tensor } from '../graph/tensor.ts';
-import type { Progress, TrainMetrics, TrainResult } from '../jobs.ts';
-
+import type { Progress, TrainedSteps, TrainMetrics } from '../jobs.ts';
 import { type ModelFiles, type Parameters } from '../model/parameters.ts';
 import { packGroups, planBatches } from '../packing.ts';
 import { shuffled } from '../random.ts';
@@ -16,6 +15,7 @@ import { AdamW, type Parameter } from './adamw.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { scaledGradient } from './loss-scaling.ts';
 import { learningRateAt } from './schedule.ts';
+import { stepsPerEpoch } from './steps.ts';
 import type { Example, TrainingTask } from './task.ts';
 
 /** What is trained: the parameters by name, their first values, and how a graph gets at the whole policy with them. */
@@ -64,9 +64,6 @@ function visitOrder(count: number, epoch: number, settings: TrainingSettings, se
   return settings.shuffle ? shuffled(order, seed, 'epoch', epoch) : order;
 }
 
-/** What the trainer itself can tell of a training. */
-type Trained = Omit<TrainResult, 'nonPrefixRows'>;
-
 /**
  * Trains `trainable` in place of its values. Bit for bit the same for the same inputs and thread count, whether or not it
  * was interrupted and resumed from a checkpoint.
@@ -76,7 +73,7 @@ export async function train<E extends Example>(
   trainable: Trainable,
   task: TrainingTask<E>,
   options: TrainingOptions,
-): Promise<Trained> {
+): Promise<TrainedSteps> {
   const { settings, threads } = options;
   const session = await Session.open(passGraph(model, trainable, task, settings.recompute), {
     folder: model.dataFolder,
@@ -97,10 +94,10 @@ async function trainSteps<E extends Example>(
   vocabSize: number,
   task: TrainingTask<E>,
   { settings, seed, checkpoint, onProgress, aborted }: TrainingOptions,
-): Promise<Trained> {
+): Promise<TrainedSteps> {
   const { examples } = task;
-  const stepsPerEpoch = Math.ceil(examples.length / settings.batchSize);
-  const steps = stepsPerEpoch * settings.epochs;
+  const perEpoch = stepsPerEpoch(examples.length, settings);
+  const steps = perEpoch * settings.epochs;
   const { checkpoint: resumed, damaged } = checkpoint
     ? readCheckpoint(checkpoint.dir, checkpoint.fingerprint, optimizer.state)
     : { damaged: [] };
@@ -120,9 +117,9 @@ async function trainSteps<E extends Example>(
   };
 
   for (let step = first; step < steps; step++) {
-    const epoch = Math.floor(step / stepsPerEpoch);
+    const epoch = Math.floor(step / perEpoch);
     const order = visitOrder(examples.length, epoch, settings, seed);
-    const at = (step % stepsPerEpoch) * settings.batchSize;
+    const at = (step % perEpoch) * settings.batchSize;
     const batch = order.slice(at, at + settings.batchSize).map((i) => examples[i]);
     const scale = scalar(task.scale(batch));
     const logps: number[][] = batch.map(() => []);
@@ -164,7 +161,7 @@ async function trainSteps<E extends Example>(
     tokensDone += tokens;
     const row: TrainMetrics = {
       step: step + 1,
-      epoch: (step + 1) / stepsPerEpoch,
+      epoch: (step + 1) / perEpoch,
       loss,
       grad_norm: gradNorm,
       learning_rate: learningRate,

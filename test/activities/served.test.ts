@@ -15,6 +15,8 @@ import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { readSampled } from '../../data/readers.ts';
 import type { CallOptions } from '../../engine/jobs.ts';
+import { readModelConfig } from '../../engine/model/config.ts';
+import { readAdapter, writeAdapter } from '../../engine/model/lora.ts';
 import { loadTokenizer } from '../../engine/model/tokenizer.ts';
 import { samplingSchema } from '../../engine/settings.ts';
 import { loadAdapter, unloadAdapter as unload } from '../../openai/adapters.ts';
@@ -171,6 +173,15 @@ describe('an adapter', () => {
     });
     const said = await refusal(answers({ policy: whole, server: serverOf() }));
     expect(said).toMatch(/^Policy \w{12} has all weights of its own, and a server is given adapters only: /);
+  });
+
+  test('with a scale of their own for some layers is refused: servers ignore it', async () => {
+    const patterned = join(rooms.folder, 'patterned');
+    const whole = readAdapter(tinyAdapter, readModelConfig(model));
+    const [[layer, matrices]] = whole.matrices;
+    writeAdapter(patterned, { ...whole, matrices: new Map(whole.matrices).set(layer, { ...matrices, alpha: 3 }) });
+    const said = await refusal(answers({ policy: (await prepareIn(rooms, patterned)).policy, server: serverOf() }));
+    expect(said).toMatch(/^The adapter has a rank_pattern or alpha_pattern, which servers such as vLLM ignore: /);
   });
 });
 

@@ -8,6 +8,7 @@ import { estimateRun, type Estimate } from '../../workers/estimate.ts';
 import { loadConfig } from '../../workflows/config.ts';
 import { selm, summaryOf } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
+import { fixture } from '../engine/reference-case.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
 const folder = temporaryFolder();
@@ -43,6 +44,23 @@ test('a configuration is told what its rounds need', async () => {
   const { sample, optimize, evaluate } = estimate.hours!;
   expect(sample).toBeCloseTo((2 * estimate.parameters! * 10 * (512 + 512)) / 1e9 / 3600, 12);
   expect(estimate.costPerRound).toBeCloseTo(2 * (sample! + optimize + evaluate), 12);
+});
+
+test('a round of few optimizer steps is told of, and is no problem', async () => {
+  const warning = 'A round has at most 1 optimizer step (10 prompts, batch size 128, 1 epoch): lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round.'; // prettier-ignore
+  const ended = await selm(['doctor', writeConfig('few', {}), '--json'], env);
+  expect(ended.code, ended.stderr).toBe(0);
+  expect(summaryOf<Estimate>(ended)).toMatchObject({ optimizerSteps: 1, warnings: [warning] });
+  expect(ended.stdout).toContain('A round has at most 1 optimizer step');
+  const enough = loadConfig(writeConfig('enough', { optimize: { batchSize: 2, epochs: 2 } }));
+  expect(await estimateRun(enough, { tflops: 1 })).toMatchObject({ optimizerSteps: 10, warnings: [] });
+});
+
+test('an adapter that cannot be used is a problem', async () => {
+  const adapted = loadConfig(writeConfig('adapted', { adapter: fixture('adapters/refused/pissa') }));
+  expect((await estimateRun(adapted, { tflops: 1 })).problems).toEqual([expect.stringContaining('adapter_config.json: an adapter with init_lora_weights "pissa" belongs on base weights')]); // prettier-ignore
+  const fit = loadConfig(writeConfig('adapted', { adapter: fixture('adapters/loaded/plain') }));
+  expect((await estimateRun(fit, { tflops: 1 })).problems).toEqual([]);
 });
 
 test("what a server samples with is not this machine's", async () => {

@@ -104,6 +104,20 @@ test.each(['optimize', 'sft'])('%s writes a PEFT adapter and its metrics', (comm
   expect(metrics.at(-1)!.loss).toBeLessThan(metrics[0].loss);
 });
 
+test.each([
+  ['optimize', ['--preferences', path('preferences.jsonl')]],
+  ['sft', ['--demonstrations', path('demonstrations.jsonl')]],
+])('%s says so where the weights have not changed', async (command, rows) => {
+  const out = path(`unchanged-${command}`);
+  const ended = await selm([command, '--model', model, ...rows, '--out', out, '--learning-rate', '1e-50', '--schedule', 'constant', '--json'], {}); // prettier-ignore
+  expect(ended).toMatchObject({
+    code: 0,
+    stderr: `selm: warning: the weights in ${out} equal those that training started from (highest learning rate 1e-50): raise --learning-rate.\n`,
+  });
+  expect(summaryOf<Summary>(ended)).toMatchObject({ unchanged: true });
+  expect(summaries[command]).toMatchObject({ unchanged: false });
+});
+
 test('evaluate compares the adapter with its model', () => {
   const { summary, answers } = readJson<{ summary: object; answers: object[] }>('evaluation.json');
   expect(summaries['evaluate']).toEqual({ ...summary, out: path('evaluation.json') });

@@ -40,7 +40,7 @@ const standIn: Engine = {
       optimize: ({ outDir }: OptimizeJob) => {
         cpSync(tinyAdapter, outDir, { recursive: true });
         const row = { step: 1, epoch: 1, loss: 0.5, grad_norm: 1, learning_rate: 1e-4, 'tokens/s': 1 };
-        return { steps: 1, metrics: [row], damagedCheckpoints: [] };
+        return { steps: 1, metrics: [row], damagedCheckpoints: [], unchanged: false };
       },
     };
     return answers[method as keyof typeof answers](job as never) as ReturnType<EngineMethods[M]>;

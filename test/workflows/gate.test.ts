@@ -1,9 +1,11 @@
-/** The gate: its limits, and what a run does with a round that does not keep them. */
+/** The gate: its limits, what a training must have done, and what a run does with a round that does not keep them. */
 import { describe, expect, test } from 'vitest';
 import type { Comparison } from '../../activities/evaluate.ts';
+import { roundNotes, roundRows } from '../../report/rounds.ts';
 import { startRun } from '../../workers/runs.ts';
 import { judgeRound } from '../../workflows/gate.ts';
 import type { RunStatus } from '../../workflows/status.ts';
+import { judgeTraining } from '../../workflows/training-verdict.ts';
 import { timeSkippingServer } from './server.ts';
 import { StandIns, testConfig, withWorkers } from './stand-ins.ts';
 
@@ -58,12 +60,65 @@ describe('a round', () => {
   });
 });
 
+describe('a training', () => {
+  const settings = { batchSize: 128, epochs: 1 };
+  const rows = (count: number, more = {}) => ({ rows: count, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0, ...more }); // prettier-ignore
+  const trained = { steps: 1, unchanged: false, metrics: {}, rows: rows(47) };
+
+  test('of few steps is accepted with a warning', () => {
+    expect(judgeTraining(settings, 1e-6, trained)).toEqual({
+      reasons: [],
+      warnings: ['only 1 optimizer step (47 preferences, batch size 128, 1 epoch): lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round.'], // prettier-ignore
+    });
+    const [warning] = judgeTraining({ batchSize: 8, epochs: 2 }, 1e-6, {
+      ...trained,
+      rows: rows(25),
+      steps: 8,
+    }).warnings;
+    expect(warning).toMatch(/^only 8 optimizer steps \(25 preferences, batch size 8, 2 epochs\): /);
+  });
+
+  test('of ten steps or more has none', () => {
+    for (const [batchSize, epochs, preferences] of [
+      [8, 3, 47],
+      [128, 1, 1153],
+      [1, 10, 1],
+    ]) {
+      expect(judgeTraining({ batchSize, epochs }, 1e-6, { ...trained, rows: rows(preferences) }).warnings).toEqual([]);
+    }
+  });
+
+  test('that cut or dropped preferences says so, and counts its steps of those that are left', () => {
+    const counted = rows(20, { truncated: 3, equal: 1, promptTooLong: 2, promptNotPrefix: 4 });
+    expect(judgeTraining({ batchSize: 1, epochs: 1 }, 1e-6, { ...trained, rows: counted }).warnings).toEqual([
+      '3 of 20 preferences were cut to maxLength or maxPromptLength.',
+      '1 of 20 preferences were dropped: chosen and rejected are the same tokens.',
+      '2 of 20 preferences were dropped: the prompt alone fills maxLength.',
+      '4 of 20 preferences have a prompt that the chat template renders differently with a response: they are split where the two differ, as in TRL.', // prettier-ignore
+    ]);
+    expect(judgeTraining({ batchSize: 2, epochs: 1 }, 1e-6, { ...trained, rows: counted }).warnings[0]).toMatch(/^only 9 optimizer steps \(17 preferences/); // prettier-ignore
+  });
+
+  test('that changed nothing is rolled back', () => {
+    const nothing = { ...trained, rows: rows(20), steps: 20, unchanged: true };
+    expect(judgeTraining({ batchSize: 1, epochs: 1 }, 1e-30, nothing)).toEqual({
+      reasons: ['Its weights equal those of the policy it started from: training changed nothing (optimizer steps: 20, optimize.learningRate: 1e-30); raise optimize.learningRate.'], // prettier-ignore
+      warnings: [],
+    });
+  });
+});
+
 describe('a run', () => {
   const server = timeSkippingServer();
 
   // The stand-ins' answers are 1 nat away from whatever they are compared with.
-  async function run(name: string, evaluate: object): Promise<{ status: RunStatus; standIns: StandIns }> {
+  async function run(
+    name: string,
+    evaluate: object,
+    unchanged = false,
+  ): Promise<{ status: RunStatus; standIns: StandIns }> {
     const standIns = new StandIns();
+    standIns.unchanged = unchanged;
     const config = testConfig({ name, rounds: 2, evaluate });
     const status = await withWorkers(server, standIns, async () => {
       const { handle } = await startRun(server.environment.client, config);
@@ -82,6 +137,22 @@ describe('a run', () => {
     const [first, second] = standIns.callsOf('optimize');
     expect(second.policy).toBe(first.policy);
     expect(status.policy).toBe(first.policy);
+  });
+
+  test('never accepts a policy whose weights are those it started from, and says so', async () => {
+    const { status, standIns } = await run('gate-unchanged', {}, true);
+    expect(status.results.map(({ accepted, unchanged }) => [accepted, unchanged])).toEqual([
+      [false, true],
+      [false, true],
+    ]);
+    const [first, second] = standIns.callsOf('optimize');
+    expect(second.policy).toBe(first.policy);
+    expect(standIns.callsOf('release')).toHaveLength(0);
+    expect(roundRows(status).map((row) => row.at(-1))).toEqual(['', 'rolled back, unchanged', 'rolled back, unchanged']); // prettier-ignore
+    expect(roundNotes(status).slice(0, 2)).toEqual([
+      'Round 1 was rolled back: Its weights equal those of the policy it started from: training changed nothing (optimizer steps: 1, optimize.learningRate: 5e-7); raise optimize.learningRate.',
+      'Round 1: only 1 optimizer step (8 preferences, batch size 128, 1 epoch): lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round.',
+    ]);
   });
 
   test('stops there if it is to', async () => {

@@ -45,6 +45,8 @@ export class StandIns {
   /** Called before an activity of this name answers, with how often it was called. */
   /** That every activity says to have worked. */
   seconds = 0;
+  /** What optimize says of the policies that it trains. */
+  unchanged = false;
   readonly before: { [Name in ActivityName]?: (times: number, input: Record<string, unknown>) => unknown } = {};
   private readonly promptsPerRound: number;
 
@@ -86,6 +88,7 @@ export class StandIns {
       optimize: this.act('optimize', (input) =>
         made('optimize', input, {
           steps: 1,
+          unchanged: this.unchanged,
           metrics: { loss: 0.5 },
           rows: { rows: 8, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0 },
         }),

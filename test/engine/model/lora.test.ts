@@ -41,10 +41,12 @@ test('an adapter of PEFT is read whole, and written again with the same matrices
   expect((ours['target_modules'] as string[]).toSorted()).toEqual((theirs['target_modules'] as string[]).toSorted());
 });
 
+const scaleOf = (of: string) => [...readAdapter(of, config).matrices.values()][0].scale;
+
 test('its scale is alpha / r, or alpha / sqrt(r) with rslora', () => {
   const { r, lora_alpha } = readJson<{ r: number; lora_alpha: number }>(join(given, 'adapter_config.json'));
-  expect(readAdapter(given, config).scale).toBeCloseTo(lora_alpha / r);
-  expect(readAdapter(adapter({ use_rslora: true }), config).scale).toBeCloseTo(lora_alpha / Math.sqrt(r));
+  expect(scaleOf(given)).toBeCloseTo(lora_alpha / r);
+  expect(scaleOf(adapter({ use_rslora: true }))).toBeCloseTo(lora_alpha / Math.sqrt(r));
 });
 
 test("a fresh one changes nothing: B is zero, A within PEFT's bounds and not all the same", () => {
@@ -66,21 +68,8 @@ test("a fresh one changes nothing: B is zero, A within PEFT's bounds and not all
 });
 
 describe('an adapter is refused that', () => {
-  test.each([
-    ['is DoRA', { use_dora: true }, /"use_dora" is not supported/],
-    ['trains biases', { bias: 'all' }, /"bias" is not supported/],
-    ['saves whole modules', { modules_to_save: ['lm_head'] }, /"modules_to_save" is not supported/],
-    ['has ranks by layer', { rank_pattern: { q_proj: 2 } }, /"rank_pattern" is not supported/],
-    ['is activated by tokens', { alora_invocation_tokens: [5] }, /"alora_invocation_tokens" is not supported/],
-    ['is no LoRA', { peft_type: 'IA3' }, /"peft_type" is wrong/],
-    ['has another rank than its matrices', { r: 3 }, /does not fit the model/],
-  ])('%s', (_, changes, problem) => {
-    const target = adapter(changes);
-    expect(() => readAdapter(target, config)).toThrow(InputError);
-    expect(() => readAdapter(target, config)).toThrow(problem);
-  });
-
-  test('belongs to another model, or is none', () => {
+  test('has another rank than its matrices, belongs to another model, or is none', () => {
+    expect(() => readAdapter(adapter({ r: 3 }), config)).toThrow(/does not fit the model/);
     expect(() => readAdapter(fixture('reference/qwen3/adapter_init'), config)).toThrow(/does not fit the model/);
     expect(() => readAdapter(llama, config)).toThrow(`${llama} is no PEFT adapter: it has no adapter_config.json.`);
   });

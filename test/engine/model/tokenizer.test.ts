@@ -15,7 +15,8 @@ let count = 0;
 function model(template?: string): string {
   const target = join(folder, String(count++));
   cpSync(fixture('model/tokenizer'), target, { recursive: true });
-  cpSync(fixture('reference/llama/model/config.json'), join(target, 'config.json'));
+  const config = readJson<object>(fixture('reference/llama/model/config.json'));
+  writeFileSync(join(target, 'config.json'), JSON.stringify({ ...config, vocab_size: 102 }));
   if (template !== undefined) writeFileSync(join(target, 'chat_template.jinja'), template);
   return target;
 }

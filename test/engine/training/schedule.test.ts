@@ -1,4 +1,4 @@
-/** Learning rates against transformers' schedulers (see test/fixtures/optimizer). */
+/** Learning rates against PyTorch's and transformers' schedulers (see test/fixtures/optimizer). */
 import { describe, expect, test } from 'vitest';
 import { trainingSchema, type TrainingSettings } from '../../../engine/settings.ts';
 import { learningRateAt } from '../../../engine/training/schedule.ts';
@@ -15,7 +15,7 @@ interface Recorded {
 const rates = (settings: TrainingSettings, steps: number) =>
   Array.from({ length: steps }, (_, step) => learningRateAt(step, steps, settings));
 
-describe('every step has the learning rate that transformers gives it', () => {
+describe('every step has the learning rate that PyTorch and transformers give it', () => {
   test.each(readJson<Recorded[]>(fixture('optimizer/schedules.json')))(
     '$schedule, $steps steps, warm-up $warmup_ratio',
     ({ schedule, steps, warmup_ratio: warmupRatio, learning_rate: learningRate, rates: wanted }) => {
@@ -23,6 +23,14 @@ describe('every step has the learning rate that transformers gives it', () => {
       for (const [step, rate] of wanted.entries()) expect(actual[step], `step ${step}`).toBeCloseTo(rate, 12);
     },
   );
+});
+
+test.each(['cosine', 'linear', 'constant'] as const)('%s: no step has the rate 0', (schedule) => {
+  for (const warmupRatio of [0, 0.1, 0.5, 1]) {
+    for (const steps of [1, 2, 3, 10]) {
+      expect(Math.min(...rates(trainingSchema.parse({ schedule, warmupRatio }), steps))).toBeGreaterThan(0);
+    }
+  }
 });
 
 test.each([

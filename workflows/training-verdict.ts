@@ -1,0 +1,19 @@
+/** What is to be known of a round's training: that it changed nothing, had few steps, or left out or cut preferences. */
+import type { OptimizeSummary } from '../activities/optimize.ts';
+import { describePreferenceCounts, trainedRows } from '../engine/training/preference-counts.ts';
+import { fewStepsWarning } from '../engine/training/steps.ts';
+import type { RunConfig } from './config.ts';
+import type { Verdict } from './gate.ts';
+
+/** @param learningRate the round's */
+export function judgeTraining(
+  settings: Pick<RunConfig['optimize'], 'batchSize' | 'epochs'>,
+  learningRate: number,
+  { steps, unchanged, rows }: OptimizeSummary,
+): Verdict {
+  const few = fewStepsWarning('only', trainedRows(rows), 'preferences', settings);
+  return {
+    reasons: unchanged ? [`Its weights equal those of the policy it started from: training changed nothing (optimizer steps: ${steps}, optimize.learningRate: ${learningRate}); raise optimize.learningRate.`] : [], // prettier-ignore
+    warnings: [...(few === undefined ? [] : [few]), ...describePreferenceCounts(rows)],
+  };
+}
