@@ -10,7 +10,7 @@ import type {
   TokenizedPreferenceRecord,
   TokenizedScoreRecord,
 } from '../data/records.ts';
-import type { Divergence } from './generation/divergence.ts';
+import type { ResponseDivergence } from './divergence.ts';
 import type { ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
 import type { Device } from './target.ts';
 
@@ -52,8 +52,8 @@ export interface SampleResult {
   responses: Response[][];
   promptTokens: number;
   sampledTokens: number;
-  /** Of weights that were rounded for decoding: how far from the policy the one that answered is. */
-  divergence?: Divergence;
+  /** Of 8-bit weights: KL(policy || quantized policy) over some of the answers. */
+  divergence?: { klPerToken: number; tokens: number };
 }
 
 export interface ScoreJob extends ComputeJob {
@@ -61,6 +61,16 @@ export interface ScoreJob extends ComputeJob {
 }
 /** Sum of the response tokens' log-probabilities (nats) and how many there are, in the order of the rows. */
 export type ScoreResult = { logp: number; tokens: number }[];
+
+/** Responses along which KL(policy || reference) is measured. */
+export interface DivergenceJob extends ComputeJob {
+  /** Computed on the policy's device. */
+  reference: Omit<Policy, 'device'>;
+  /** As token ids, which may be none. */
+  rows: (TokenizedScoreRecord | SampledScoreRecord)[];
+}
+/** In the order of the rows. */
+export type DivergenceResult = ResponseDivergence[];
 
 /** Answers to judge, by a model of their own. */
 export interface JudgeJob {
@@ -129,6 +139,8 @@ export interface ExportJob {
 export interface EngineMethods {
   sample(job: SampleJob): SampleResult;
   score(job: ScoreJob): ScoreResult;
+  /** Exact over the vocabulary at every token, at temperature 1. */
+  divergence(job: DivergenceJob): DivergenceResult;
   /** Rewards of a reward model. */
   reward(job: JudgeJob): JudgeResult;
   /** Scores of a pairwise ranker: comparable among the answers to one prompt only. */

@@ -1,6 +1,6 @@
 /** A model folder opened for building graphs: which tensors it must hold, and where their bytes lie. */
 import { realpathSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { dirname, relative } from 'node:path';
 import { InputError } from '../../data/errors.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
 import * as ops from '../graph/ops.ts';
@@ -58,7 +58,7 @@ export function openModel(folder: string, task?: Task, device: Device = 'cpu'): 
   return { folder, config, ...files, target: targetOf(device, files.tensors.get(EMBEDDING)!.dtype) };
 }
 
-/** A model's numbers: where each tensor's bytes lie, all in one folder. */
+/** A model's numbers: where each tensor's bytes lie, all below one folder. */
 export type TensorFiles = Pick<ModelFiles, 'tensors' | 'dataFolder'>;
 
 /** @throws InputError when a tensor is missing or of another shape than asked for */
@@ -105,7 +105,7 @@ export function frozenWeights(g: Graph, model: TensorFiles, type: FloatType = 'f
   return eachOnce(model, (entry) =>
     type === 'float32' && entry.dtype !== 'F32'
       ? g.held(entry.name, entry.shape, sharedFloat32(entry))
-      : ops.cast(g, storedWeight(g, entry), type),
+      : ops.cast(g, storedWeight(g, entry, model.dataFolder), type),
   );
 }
 
@@ -114,7 +114,7 @@ export function frozenWeights(g: Graph, model: TensorFiles, type: FloatType = 'f
  * opens, and the packed weights take the place of what they were converted to.
  */
 export function packedWeights(g: Graph, model: TensorFiles, type: FloatType): (name: string) => Tensor {
-  return eachOnce(model, (entry) => ops.cast(g, storedWeight(g, entry), type));
+  return eachOnce(model, (entry) => ops.cast(g, storedWeight(g, entry, model.dataFolder), type));
 }
 
 /** What is made of the model's tensors by their names, each when it is first asked for. */
@@ -128,6 +128,7 @@ export function eachOnce<T>({ tensors }: TensorFiles, make: (entry: TensorEntry)
 }
 
 /** A constant whose bytes stay in their file. */
-function storedWeight(g: Graph, { name, dtype, shape, file, offset, length }: TensorEntry): Tensor {
-  return g.external(name, elementTypeOf[dtype], shape, { location: basename(file), offset, length });
+function storedWeight(g: Graph, entry: TensorEntry, folder: string): Tensor {
+  const { name, dtype, shape, file, offset, length } = entry;
+  return g.external(name, elementTypeOf[dtype], shape, { location: relative(folder, file), offset, length });
 }
