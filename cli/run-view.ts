@@ -4,7 +4,7 @@ import type { Client } from '@temporalio/client';
 import { createLogUpdate } from 'log-update';
 import { readProgress, type PendingActivity, type RunHandle, type RunProgress } from '../workers/runs.ts';
 import { describeFailure, NO_NEW_PROMPTS, skippedLines } from '../report/failure.ts';
-import { roundNotes } from '../report/rounds.ts';
+import { kl, roundNotes } from '../report/rounds.ts';
 import { STEPS, type RoundStatus, type RunStatus, type StepName, type StepStatus } from '../workflows/status.ts';
 
 const POLL_MILLISECONDS = 500;
@@ -46,7 +46,7 @@ class RunView {
       const { winRate, winRateInterval } = evaluation.against!;
       const interval = `[${percent(winRateInterval.low)}, ${percent(winRateInterval.high)}]`;
       const verdict = accepted ? 'accepted' : 'rolled back';
-      this.sayOnce(`Round ${number} of ${status.rounds}: ${scores(evaluation)}, win rate over the start ${percent(winRate)} ${interval}, ${verdict}.`); // prettier-ignore
+      this.sayOnce(`Round ${number} of ${status.rounds}: ${scores(evaluation)}, win rate over the start ${percent(winRate)} ${interval}, KL ${kl(evaluation)}, ${verdict}.`); // prettier-ignore
     }
     for (const line of [...status.repairs, ...skippedLines(status), ...roundNotes(status)]) this.sayOnce(line);
     if (status.rounds === 0) this.sayOnce(NO_NEW_PROMPTS);

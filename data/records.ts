@@ -44,7 +44,11 @@ export const responseSchema = z.object({
 export type Response = z.infer<typeof responseSchema>;
 
 /** A prompt with the policy's answers: what `sample` writes and `label` reads. The first response is the reference response. */
-export const sampledSchema = promptSchema.extend({ responses: z.array(responseSchema).min(1) });
+export const sampledSchema = promptSchema.extend({
+  /** The prompt's tokens, as the answers follow them. */
+  prompt_input_ids: tokenIds.optional(),
+  responses: z.array(responseSchema).min(1),
+});
 export type SampledRecord = z.infer<typeof sampledSchema>;
 
 /** A prompt with answers of anyone's. Their tokens are known where a policy of selm's gave them. */

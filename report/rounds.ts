@@ -19,7 +19,7 @@ function roundRow({ round, label, evaluation, accepted }: RoundResult): string[]
     ...scores(evaluation),
     winRate(evaluation),
     evaluation.meanTokens.toFixed(1),
-    evaluation.against!.kl!.toFixed(2),
+    kl(evaluation),
     accepted ? 'accepted' : 'rolled back',
   ];
 }
@@ -38,6 +38,12 @@ export const scores = ({ strictPassRate, meanScore }: AnswerSummary) => [
 export function winRate({ against }: Comparison): string {
   const { winRate: rate, winRateInterval } = against!;
   return `${percent(rate)} [${(100 * winRateInterval.low).toFixed(1)}, ${(100 * winRateInterval.high).toFixed(1)}]`;
+}
+
+/** Of the greedy answers, and of sampled ones where there are some, as a cell. */
+export function kl({ against }: Comparison): string {
+  const { kl: greedy, klSampled } = against!;
+  return klSampled ? `${greedy!.toFixed(2)} (${klSampled.kl.toFixed(2)} sampled)` : greedy!.toFixed(2);
 }
 
 /** What is to be known of the rounds beside their numbers: why one was rolled back, and what to be wary of. */

@@ -2,7 +2,7 @@
 import { defineQuery, defineSignal, isCancellation, setHandler, TemporalFailure } from '@temporalio/workflow';
 import type { Address } from '../artifacts/manifest.ts';
 import type { PromptSet } from '../activities/prepare.ts';
-import { answerHeldOut, compareAnswers, comparisonActivities, type Answers } from './answers.ts';
+import { answerMeasured, compareAnswers, comparisonActivities, measuringActivities, type Answers } from './answers.ts';
 import { control, model, nameStep } from './activities.ts';
 import type { RunConfig } from './config.ts';
 import { stepFailed } from './failure.ts';
@@ -149,16 +149,17 @@ async function runRound({
   const second = secondJudge && { ...config, label: secondJudge };
   const evaluated = await step(
     'evaluate',
-    heldOutShards +
+    measuringActivities(config, heldOutShards) +
       2 * comparisonActivities(config, heldOutShards) +
       (second ? 2 * comparisonActivities(second, heldOutShards) : 0),
     async (tick) => {
-      const answers = await answerHeldOut(config, optimized.address, heldOut, tick);
-      const againstStart = await compareAnswers(config, answers, start, tick);
-      const againstPrevious = await compareAnswers(config, answers, previous, tick);
+      const { sampled, ...answers } = await answerMeasured(config, optimized.address, heldOut, seed, tick);
+      const compare = (by: RunConfig, opponent: Answers) => compareAnswers(by, { ...answers, sampled }, opponent, tick);
+      const againstStart = await compare(config, start);
+      const againstPrevious = await compare(config, previous);
       if (!second) return { answers, againstStart, overPrevious: againstPrevious.summary };
-      const secondStart = await compareAnswers(second, answers, start, tick);
-      const secondPrevious = await compareAnswers(second, answers, previous, tick);
+      const secondStart = await compare(second, start);
+      const secondPrevious = await compare(second, previous);
       const bySecond = { evaluation: secondStart.summary, overPrevious: secondPrevious.summary };
       return { answers, againstStart, overPrevious: againstPrevious.summary, bySecond };
     },
