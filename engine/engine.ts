@@ -163,9 +163,11 @@ export class LocalEngine {
         return tokenized;
       }),
     );
-    const meter = await this.sessions.get('divergence', JSON.stringify([policy, reference, threads]), () =>
-      DivergenceMeter.open(opened, other, threads),
-    );
+    const meter = await this.sessions.get('divergence', JSON.stringify([policy, reference, threads]), async () => {
+      // Two models need the memory of two: nothing else stays open beside them.
+      if (policy.model !== reference.model) await this.sessions.clear();
+      return DivergenceMeter.open(opened, other, threads);
+    });
     return meter.measure(rows, (done, tokens) => {
       control.onProgress({ done, total: rows.length, unit: 'rows', tokens });
       if (control.aborted()) throw new JobAborted(`the divergence was stopped after ${done} of ${rows.length} rows`);
