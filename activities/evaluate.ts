@@ -8,8 +8,8 @@ import type { AnsweredRecord, LabelRecord, SampledRecord } from '../data/records
 import type { Verdict } from '../labelers/labeler.ts';
 import { verdictOn } from '../labelers/labels.ts';
 import { summarizeVerdicts } from '../labelers/preferences.ts';
+import { divergenceOf, readDivergences, type Divergence, type DivergenceRow } from './divergence.ts';
 import { readLabels } from './label.ts';
-import { readLogps } from './score.ts';
 import { readShards } from './sample.ts';
 import { charactersOf } from '../data/annotations.ts';
 import { bootstrapMean, mean, type Interval } from './statistics.ts';
@@ -45,12 +45,14 @@ export interface Comparison extends AnswerSummary {
     /** The win rate were the answers equally long (arXiv 2404.04475), with its interval. Absent for fewer than 5 prompts. */
     lengthControlled?: { winRate: number; interval: Interval };
     /**
-     * Kullback-Leibler divergence from the opponent, in nats per answer and per token: the mean over the policy's own answers of
-     * log pi(y) - log opponent(y). An estimate from samples; from greedy answers it is the log-ratio at the mode. Absent where
-     * the opponent is answers on file.
+     * KL(policy || opponent) over the whole vocabulary, summed over the tokens of the policy's greedy answers. Absent where the
+     * opponent is answers on file.
      */
     kl?: number;
     klPerToken?: number;
+    klInterval?: Interval;
+    /** The same along answers sampled at temperature 1: an unbiased estimate of the KL divergence of the answers' distributions. */
+    klSampled?: Divergence;
   };
 }
 
@@ -72,8 +74,9 @@ export interface JudgedAnswer<R extends AnsweredRecord = SampledRecord> {
 
 export interface Opponent {
   judged: JudgedAnswer<AnsweredRecord>[];
-  /** The log-probabilities of the policy's answers under the opponent, by prompt, where it is a policy. */
-  logps?: number[][];
+  /** KL(policy || opponent), by prompt, where it is a policy: along the policy's greedy answers, and along sampled ones. */
+  divergences?: DivergenceRow[];
+  sampledDivergences?: DivergenceRow[];
 }
 
 /**
@@ -114,11 +117,8 @@ export function compare(
     winRate: mean(outcomes),
     winRateInterval: bootstrapMean(outcomes, seed),
     ...(controlled && { lengthControlled: { winRate: controlled.winRate, interval: controlled.interval } }),
-    ...(opponent.logps &&
-      divergence(
-        judged.map(({ record }) => record),
-        opponent.logps,
-      )),
+    ...(opponent.divergences && divergenceOf(opponent.divergences, seed)),
+    ...(opponent.sampledDivergences && { klSampled: divergenceOf(opponent.sampledDivergences, seed) }),
   };
   const rows = judged.map((answer, i) => ({
     ...row(answer),
@@ -126,12 +126,6 @@ export function compare(
     ...scoreOf('opponentScore', other[i].verdict),
   }));
   return { comparison: { ...own, against }, rows };
-}
-
-/** Of the first answer. @throws InputError when it was sampled by a server that does not tell it */
-function logpOf({ id, responses: [{ logp }] }: SampledRecord): number {
-  if (logp !== undefined) return logp;
-  throw new InputError(`The answer to "${id}" has no "logp", of which the divergence is computed: let the engine sample what is to be compared.`); // prettier-ignore
 }
 
 const lengthOf = ({ responses }: AnsweredRecord) => charactersOf(responses[0].text);
@@ -146,13 +140,6 @@ function outcomeOf({ score: own }: Verdict, { score: other }: Verdict): number |
 
 const scoreOf = <Name extends string>(name: Name, { score }: Verdict) =>
   (score === undefined ? {} : { [name]: score }) as { [key in Name]?: number };
-
-/** @param logps of the answers under the other policy */
-function divergence(answered: SampledRecord[], logps: number[][]): { kl: number; klPerToken: number } {
-  const ratios = answered.map((record, i) => logpOf(record) - logps[i][0]);
-  const tokens = answered.reduce((total, { responses }) => total + responses[0].token_ids.length, 0);
-  return { kl: mean(ratios), klPerToken: ratios.reduce((total, ratio) => total + ratio, 0) / tokens };
-}
 
 function summarize(
   judged: JudgedAnswer<AnsweredRecord>[],
@@ -171,20 +158,31 @@ function summarize(
   };
 }
 
+/** Of the policy's answers from the opponent: made by `divergence`, one artifact a shard. */
+export interface OpponentDivergences {
+  divergences: Address[];
+  /** Along answers sampled at temperature 1, where there are some. */
+  sampledDivergences?: Address[];
+}
+
 export interface EvaluateInput {
   /** Made by `judge`, one artifact a shard. The answers are those that it says it was made of. */
   labels: Address[];
   /** Its labels; those of the policy itself where the two were judged together. */
-  opponent?: { labels: Address[]; logps: Address[] };
+  opponent?: { labels: Address[] } & OpponentDivergences;
   seed: number;
 }
 
 export const evaluate: Step<EvaluateInput, StepResult<Comparison>> = ({ store }, { labels, opponent, seed }) => {
-  const inputs = { labels, ...(opponent && { opponent: opponent.labels, logps: opponent.logps }) };
+  const { labels: opposed, ...divergences } = opponent ?? {};
+  const inputs = { labels, ...(opposed && { opponent: opposed, ...divergences }) };
   return runStep({ store }, 'evaluation', { step: 'evaluate', parameters: {}, inputs, seed }, async (folder) => {
     const other = opponent && {
       judged: await readJudged(store, opponent.labels, 'against'),
-      logps: await readLogps(store, opponent.logps),
+      divergences: await readDivergences(store, opponent.divergences),
+      ...(opponent.sampledDivergences && {
+        sampledDivergences: await readDivergences(store, opponent.sampledDivergences),
+      }),
     };
     const { comparison, rows } = compare(await readJudged(store, labels), other, seed);
     await writeJsonl(join(folder, 'answers.jsonl'), rows);

@@ -2,6 +2,7 @@
 import { Context } from '@temporalio/activity';
 import { InputError } from '../data/errors.ts';
 import type { Progress } from '../engine/jobs.ts';
+import { divergence } from './divergence.ts';
 import { evaluate } from './evaluate.ts';
 import { judge, label } from './label.ts';
 import { optimize } from './optimize.ts';
@@ -11,7 +12,6 @@ import { publish } from './publish.ts';
 import { reference } from './reference.ts';
 import { release } from './release.ts';
 import { sample } from './sample.ts';
-import { score } from './score.ts';
 import { unloadAdapter } from './served.ts';
 import { spentFailure, startCount, type Spent } from './spent.ts';
 import type { Rooms, Step } from './step.ts';
@@ -21,7 +21,7 @@ const sharedSteps = { sample, label, judge };
 /** Steps that read and write files, or ask servers, without a model. */
 export const controlSteps = { prepare, ...sharedSteps, unloadAdapter, prefer, evaluate, publish, release };
 /** Steps that need the engine. */
-export const modelSteps = { score, reference, optimize, ...sharedSteps };
+export const modelSteps = { reference, divergence, optimize, ...sharedSteps };
 
 type Activity<S> = S extends Step<infer Input, infer Output> ? (input: Input) => Promise<Output & Spent> : never;
 export type ActivitiesOf<Steps> = { [Name in keyof Steps]: Activity<Steps[Name]> };

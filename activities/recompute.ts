@@ -3,13 +3,13 @@ import type { Address, Manifest } from '../artifacts/manifest.ts';
 import { LocalStore } from '../artifacts/local-store.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import type { CallOptions } from '../engine/jobs.ts';
-import { evaluate } from './evaluate.ts';
+import { divergence } from './divergence.ts';
+import { evaluate, type OpponentDivergences } from './evaluate.ts';
 import { judge, label } from './label.ts';
 import { optimize } from './optimize.ts';
 import { prefer } from './prefer.ts';
 import { reference } from './reference.ts';
 import { sample } from './sample.ts';
-import { score } from './score.ts';
 import type { Rooms, StepResult } from './step.ts';
 
 type Again = (
@@ -24,15 +24,19 @@ const NEVER = Number.MAX_SAFE_INTEGER;
 /** How the input of a step is made of its recipe. */
 const AGAIN: Record<string, Again> = {
   sample: (rooms, recipe, options) => sample(rooms, inputOf(recipe), options),
-  score: (rooms, recipe, options) => score(rooms, inputOf(recipe), options),
+  divergence: (rooms, recipe, options) => divergence(rooms, inputOf(recipe), options),
   reference: (rooms, recipe, options) => reference(rooms, inputOf(recipe), options),
   optimize: (rooms, recipe, options) => optimize(rooms, { ...inputOf(recipe), checkpointSeconds: NEVER }, options),
   label: (rooms, recipe, options) => label(rooms, inputOf(recipe), options),
   judge: (rooms, recipe, options) => judge(rooms, inputOf(recipe), options),
   prefer: (rooms, recipe, options) => prefer(rooms, inputOf(recipe), options),
   evaluate: (rooms, { inputs, seed }, options) => {
-    const { labels, opponent, logps } = inputs as Record<string, Address[]>;
-    return evaluate(rooms, { labels, seed, ...(opponent && { opponent: { labels: opponent, logps } }) }, options);
+    const { labels, opponent, ...divergences } = inputs as Record<string, Address[]> & OpponentDivergences;
+    return evaluate(
+      rooms,
+      { labels, seed, ...(opponent && { opponent: { labels: opponent, ...divergences } }) },
+      options,
+    );
   },
 };
 

@@ -1,14 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
+import { measureDivergence, type Divergence } from '../activities/divergence.ts';
 import { compare, judgedAnswers, type Comparison } from '../activities/evaluate.ts';
 import { sampledRows } from '../activities/sample.ts';
-import { scoreAnswers } from '../activities/score.ts';
 import { InputError } from '../data/errors.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { readAnswered } from '../data/readers.ts';
 import type { Engine, Policy } from '../engine/jobs.ts';
-import { samplingSchema } from '../engine/settings.ts';
-import type { AnsweredRecord, PromptRecord } from '../data/records.ts';
+import { divergenceSchema, samplingSchema, type SamplingSettings } from '../engine/settings.ts';
+import type { AnsweredRecord, PromptRecord, SampledRecord } from '../data/records.ts';
 import { firstAnswers } from '../labelers/labels.ts';
 import { isComparative } from '../labelers/needs.ts';
 import { addLabeler, labelerOf, openLabeler, type LabelerFlags } from './labeling.ts';
@@ -42,20 +42,27 @@ export function evaluateCommand(): Command {
     )
     .requiredOption('--out <file>', 'Gets {summary, answers} as JSON.');
   addSettings(command, samplingSchema, [...FIELDS]);
+  addSettings(command, divergenceSchema, ['klSamples']);
   addSettings(command, seedSchema, ['seed']);
   command.addOption(jsonOption());
   return command.action(async (flags: Flags & Record<string, unknown>) => {
     const settings = readSettings(samplingSchema, flags, [...FIELDS]);
+    const { klSamples } = readSettings(divergenceSchema, flags, ['klSamples']);
     const { seed } = readSettings(seedSchema, flags, ['seed']);
     const policy = await policyOf(flags);
     if (flags.againstBase && policy.adapter === undefined) {
       throw new InputError('--against-base compares an adapter with its model: give --adapter.');
     }
+    const other = otherPolicy(policy, flags);
+    if (klSamples > 0 && !other) {
+      throw new InputError('--kl-samples measures the KL divergence from another policy: give --against-adapter or --against-base.'); // prettier-ignore
+    }
     const label = labelerOf(flags);
     const prompts = await readPrompts(flags.prompts);
     const given = flags.against === undefined ? undefined : await answersTo(prompts, flags.against);
-    const answer = async (engine: Engine, who: Policy) => {
-      return sampledRows(prompts, await engine.run('sample', { policy: who, prompts, settings, seed }));
+    const answer = async (engine: Engine, who: Policy, way: Partial<SamplingSettings> = {}) => {
+      const job = { policy: who, prompts, settings: { ...settings, ...way }, seed };
+      return sampledRows(prompts, await engine.run('sample', job));
     };
     const { comparison, rows } = await withEngine(async (engine, options) => {
       const judge = await openLabeler(label, engine, prompts);
@@ -64,14 +71,17 @@ export function evaluateCommand(): Command {
         return labels;
       };
       const answered = await answer(engine, policy);
-      const other = otherPolicy(policy, flags);
       if (!other && !given) return compare(judgedAnswers(answered, await judged(answered)), undefined, seed);
-      const logps = other && (await scoreAnswers(engine, { policy: other }, answered));
+      const measure = async (of: SampledRecord[]) =>
+        other && (await measureDivergence(engine, { policy, reference: other }, of, options));
+      const divergences = await measure(answered);
+      const sampledDivergences = klSamples > 0 ? await measure(await answer(engine, policy, { samplesPerPrompt: klSamples, temperature: 1 })) : undefined; // prettier-ignore
       const opposed = other ? await answer(engine, other) : given!;
       const together = isComparative(label) ? await judged(answered, opposed) : undefined;
       const opponent = {
         judged: judgedAnswers(opposed, together ?? (await judged(opposed)), together ? 1 : 0),
-        ...(logps && { logps }),
+        ...(divergences && { divergences }),
+        ...(sampledDivergences && { sampledDivergences }),
       };
       return compare(judgedAnswers(answered, together ?? (await judged(answered))), opponent, seed);
     });
@@ -106,5 +116,10 @@ function describeComparison({ prompts, meanScore, strictPassRate, against }: Com
   const controlled = lengthControlled
     ? `, length-controlled ${percent(lengthControlled.winRate)} ${percentInterval(lengthControlled.interval)}`
     : '';
-  return `${alone}; win rate ${percent(against.winRate)} (95 % interval ${percent(low)} to ${percent(high)})${controlled}.`;
+  const kl = against.kl === undefined ? '' : `, ${describeKl(against as Divergence)}`;
+  const sampled = against.klSampled ? `, of sampled answers ${describeKl(against.klSampled)}` : '';
+  return `${alone}; win rate ${percent(against.winRate)} (95 % interval ${percent(low)} to ${percent(high)})${controlled}${kl}${sampled}.`;
 }
+
+const describeKl = ({ kl, klInterval: { low, high }, klPerToken }: Divergence) =>
+  `KL ${kl.toFixed(2)} nats an answer [${low.toFixed(2)}, ${high.toFixed(2)}], ${klPerToken.toFixed(4)} a token`;

@@ -4,7 +4,7 @@ import type { Client } from '@temporalio/client';
 import { createLogUpdate } from 'log-update';
 import { readProgress, type PendingActivity, type RunHandle, type RunProgress } from '../workers/runs.ts';
 import { describeFailure, NO_NEW_PROMPTS, skippedLines } from '../report/failure.ts';
-import { roundNotes, verdictOf } from '../report/rounds.ts';
+import { kl, roundNotes, verdictOf } from '../report/rounds.ts';
 import { STEPS, type RoundStatus, type RunStatus, type StepName, type StepStatus } from '../workflows/status.ts';
 
 const POLL_MILLISECONDS = 500;
@@ -46,7 +46,7 @@ class RunView {
       const { round: number, evaluation } = result;
       const { winRate, winRateInterval } = evaluation.against!;
       const interval = `[${percent(winRateInterval.low)}, ${percent(winRateInterval.high)}]`;
-      this.sayOnce(`Round ${number} of ${status.rounds}: ${scores(evaluation)}, win rate over the start ${percent(winRate)} ${interval}, ${verdictOf(result)}.`); // prettier-ignore
+      this.sayOnce(`Round ${number} of ${status.rounds}: ${scores(evaluation)}, win rate over the start ${percent(winRate)} ${interval}, KL ${kl(evaluation)}, ${verdictOf(result)}.`); // prettier-ignore
     }
     for (const line of [...status.repairs, ...skippedLines(status), ...roundNotes(status)]) this.sayOnce(line);
     if (status.rounds === 0) this.sayOnce(NO_NEW_PROMPTS);

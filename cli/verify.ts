@@ -26,7 +26,7 @@ export function verifyCommand(): Command {
         ({ manifest }) => RECOMPUTABLE.includes(manifest.recipe.step) && (flags.step ?? manifest.recipe.step) === manifest.recipe.step, // prettier-ignore
       );
       const [served, steps] = [true, false].map((by) => chosen.filter(({ manifest }) => isServed(manifest.recipe) === by)); // prettier-ignore
-      for (const { address } of served) console.error(`${'sample'.padEnd(9)} ${address.slice(0, 12)} skipped: sampled by a server`); // prettier-ignore
+      for (const { address } of served) console.error(`${'sample'.padEnd(10)} ${address.slice(0, 12)} skipped: sampled by a server`); // prettier-ignore
       const scratch = await mkdtemp(join(tmpdir(), 'selm-verify-'));
       const different: string[] = [];
       try {
@@ -35,7 +35,7 @@ export function verifyCommand(): Command {
             const again = await recompute({ store, engine, cacheFolder: cacheFolder() }, manifest, scratch);
             const verdict = again === address ? 'same' : `DIFFERENT: ${again}`;
             if (again !== address) different.push(address);
-            console.error(`${manifest.recipe.step.padEnd(9)} ${address.slice(0, 12)} ${verdict}`);
+            console.error(`${manifest.recipe.step.padEnd(10)} ${address.slice(0, 12)} ${verdict}`);
           }
         });
       } finally {

@@ -7,11 +7,13 @@ import { readJsonl } from '../data/jsonl.ts';
 import { referenceLogpsSchema, type ReferenceLogps } from '../data/records.ts';
 import { toolsOf } from '../data/tools.ts';
 import { checkDevice } from './device.ts';
+import { DivergenceMeter, type ResponseDivergence } from './divergence.ts';
 import { JobAborted } from './errors.ts';
-import { quantizationDivergence } from './generation/divergence.ts';
 import { Generator, type PromptTokens } from './generation/generate.ts';
 import type { Generated } from './generation/seats.ts';
 import type {
+  DivergenceJob,
+  DivergenceResult,
   EngineMethods,
   ExportJob,
   JudgeJob,
@@ -74,7 +76,19 @@ const MEASURED_PROMPTS = 8;
 const measured = (prompts: PromptTokens[], generated: Generated[][]) =>
   prompts
     .slice(0, MEASURED_PROMPTS)
-    .map(({ tokens }, i) => ({ prompt: tokens, responses: generated[i].map((sample) => sample.tokens) }));
+    .flatMap(({ tokens }, i) => generated[i].map((sample) => ({ prompt: tokens, response: sample.tokens })));
+
+/** How far the policy with 8-bit weights is from the policy, over all of the rows' tokens. */
+async function quantizationDivergence(opened: OpenPolicy, rows: TokenizedResponse[], threads: number) {
+  const meter = await DivergenceMeter.openQuantized(opened, threads);
+  try {
+    const measures = await meter.measure(rows);
+    const total = (of: keyof ResponseDivergence) => measures.reduce((sum, measure) => sum + measure[of], 0);
+    return { klPerToken: total('kl') / total('tokens'), tokens: total('tokens') };
+  } finally {
+    await meter.close();
+  }
+}
 
 export class LocalEngine {
   private readonly sessions = new SessionCache();
@@ -87,6 +101,7 @@ export class LocalEngine {
     const methods = {
       sample: (j: SampleJob) => this.sample(j, control),
       score: (j: ScoreJob) => this.score(j, control),
+      divergence: (j: DivergenceJob) => this.divergence(j, control),
       reward: (j: JudgeJob) => this.reward(j, control),
       rank: (j: JudgeJob) => this.rank(j, control),
       scoreTokens: (j: TokenScoreJob) => this.scoreEveryToken(j, control),
@@ -154,6 +169,27 @@ export class LocalEngine {
     const tokenized = job.rows.map((row, i) => located(`Row ${i + 1}`, () => tokenizeResponse(opened, row)));
     const logps = await this.scoreTokens(job, opened, tokenized, control);
     return tokenized.map(({ response, isPrefix }, i) => ({ logp: logps[i], tokens: response.length, ...(!isPrefix && { isPrefix }) })); // prettier-ignore
+  }
+
+  private async divergence(job: DivergenceJob, control: JobControl): Promise<DivergenceResult> {
+    const { policy, reference, threads = ALL_CORES } = job;
+    const [opened, other] = [policy, { ...reference, device: policy.device }].map(openPolicy);
+    const rows = job.rows.map((row, i) =>
+      located(`Row ${i + 1}`, () => {
+        const tokenized = tokenizeResponse(opened, row);
+        checkSequenceLength(other.model.config, tokenized.prompt.length + tokenized.response.length);
+        return tokenized;
+      }),
+    );
+    const meter = await this.sessions.get('divergence', JSON.stringify([policy, reference, threads]), async () => {
+      // Two models need the memory of two: nothing else stays open beside them.
+      if (policy.model !== reference.model) await this.sessions.clear();
+      return DivergenceMeter.open(opened, other, threads);
+    });
+    return meter.measure(rows, (done, tokens) => {
+      control.onProgress({ done, total: rows.length, unit: 'rows', tokens });
+      if (control.aborted()) throw new JobAborted(`the divergence was stopped after ${done} of ${rows.length} rows`);
+    });
   }
 
   private async scoreEveryToken(job: TokenScoreJob, control: JobControl): Promise<TokenScores[][]> {

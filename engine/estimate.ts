@@ -72,20 +72,21 @@ export interface RoundSize {
 /**
  * Floating-point operations of a round, by step. Sampling reads a prompt once for all its samples; a row of training is its prompt
  * and three responses, of which the reference policy's log-probabilities are computed first; evaluation answers the held-out
- * prompts and scores the answers under two policies.
+ * prompts, greedily and klSamples times, and computes the answers' KL divergences from two policies, under both policies each time.
  */
 export function roundFlops(
   config: ModelConfig,
   size: RoundSize,
-  samplesPerPrompt: number,
+  { samplesPerPrompt, klSamples }: { samplesPerPrompt: number; klSamples: number },
   { full, maxLength, epochs }: Pick<TrainingSettings, 'full' | 'maxLength' | 'epochs'>,
 ): Record<'sample' | 'optimize' | 'evaluate', number> {
   const { prompts, heldOut, promptTokens, answerTokens } = size;
   const forward = 2 * parameterCount(config);
+  const evaluated = (answers: number) => promptTokens + answers * answerTokens;
   const row = promptTokens + 3 * Math.max(0, Math.min(answerTokens, maxLength - promptTokens));
   return {
     sample: forward * prompts * (promptTokens + samplesPerPrompt * answerTokens),
     optimize: forward * prompts * row * (1 + epochs * (full ? 3 : 2)),
-    evaluate: forward * heldOut * (promptTokens + answerTokens) * 3,
+    evaluate: forward * heldOut * (evaluated(1) + (klSamples > 0 ? evaluated(klSamples) : 0)) * 5,
   };
 }

@@ -11,8 +11,8 @@ import type {
   TokenizedPreferenceRecord,
   TokenizedScoreRecord,
 } from '../data/records.ts';
+import type { ResponseDivergence } from './divergence.ts';
 import type { ChatTemplateSettings } from './model/chat-template-settings.ts';
-import type { Divergence } from './generation/divergence.ts';
 import type { ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
 import type { PreferenceCounts } from './training/preference-counts.ts';
 import type { LengthLimits } from './training/preference-tokens.ts';
@@ -59,8 +59,8 @@ export interface SampleResult {
   /** The prompts' tokens. */
   promptIds: number[][];
   sampledTokens: number;
-  /** Of weights that were rounded for decoding: how far from the policy the one that answered is. */
-  divergence?: Divergence;
+  /** Of 8-bit weights: KL(policy || quantized policy) over some of the answers. */
+  divergence?: { klPerToken: number; tokens: number };
 }
 
 export interface ScoreJob extends ComputeJob {
@@ -73,6 +73,16 @@ export type ScoreResult = {
   /** Where the prompt's own tokens are not the beginning of the whole's: the response begins where they part, as in TRL. */
   isPrefix?: false;
 }[];
+
+/** Responses along which KL(policy || reference) is measured. */
+export interface DivergenceJob extends ComputeJob {
+  /** Computed on the policy's device. */
+  reference: Omit<Policy, 'device'>;
+  /** As token ids, which may be none. */
+  rows: (TokenizedScoreRecord | SampledScoreRecord)[];
+}
+/** In the order of the rows. */
+export type DivergenceResult = ResponseDivergence[];
 
 /** Answers to judge, by a model of their own. */
 export interface JudgeJob {
@@ -161,6 +171,8 @@ export interface ExportJob {
 export interface EngineMethods {
   sample(job: SampleJob): SampleResult;
   score(job: ScoreJob): ScoreResult;
+  /** Exact over the vocabulary at every token, at temperature 1. */
+  divergence(job: DivergenceJob): DivergenceResult;
   /** Rewards of a reward model. */
   reward(job: JudgeJob): JudgeResult;
   /** Scores of a pairwise ranker: comparable among the answers to one prompt only. */

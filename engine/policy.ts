@@ -34,11 +34,12 @@ export function adapterParameters(adapter: Adapter): Parameter[] {
   ]);
 }
 
-export function adapterFeeds(adapter: Adapter | undefined): Feeds {
+/** @param prefix of the inputs' names, where a graph has two adapters */
+export function adapterFeeds(adapter: Adapter | undefined, prefix = ''): Feeds {
   const feeds: Feeds = {};
   for (const [layer, { a, b, in: inputs, out: outputs, rank }] of adapter?.matrices ?? []) {
-    feeds[`${layer}.lora_A`] = float32(a, [rank, inputs]);
-    feeds[`${layer}.lora_B`] = float32(b, [outputs, rank]);
+    feeds[`${prefix}${layer}.lora_A`] = float32(a, [rank, inputs]);
+    feeds[`${prefix}${layer}.lora_B`] = float32(b, [outputs, rank]);
   }
   return feeds;
 }
@@ -64,7 +65,8 @@ export function policyParameters(
   };
 }
 
-function adapterInputs(g: Graph, adapter: Adapter | undefined): Map<string, Tensor> {
+/** The adapter's matrices, which adapterFeeds() feeds. */
+export function adapterInputs(g: Graph, adapter: Adapter | undefined, prefix = ''): Map<string, Tensor> {
   const parameters = adapter ? adapterParameters(adapter) : [];
-  return new Map(parameters.map(({ name, shape }) => [name, g.input(name, 'float32', shape)]));
+  return new Map(parameters.map(({ name, shape }) => [name, g.input(`${prefix}${name}`, 'float32', shape)]));
 }

@@ -38,6 +38,17 @@ export const deviceSchema = z
     'Where the model computes: `cpu`, in float32, or `cuda`, an NVIDIA GPU, in float16 (bfloat16 where the model is stored so). Results depend on it.',
   );
 
+/** What KL divergences are measured along, beside the greedy answers. */
+export const divergenceSchema = z.strictObject({
+  klSamples: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe(
+      'Answers per held-out prompt that are sampled at temperature 1 to estimate the KL divergence without bias; 0: it is measured along the greedy answers only.',
+    ),
+});
+
 export const loraSchema = z.strictObject({
   rank: positiveInt.default(16).describe('Rank of the LoRA matrices (r).'),
   alpha: z

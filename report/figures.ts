@@ -86,11 +86,13 @@ function distribution(_: RunStatus, rounds: RoundArtifacts[]): Figure | undefine
 }
 
 function klAgainstScore(status: RunStatus): Figure | undefined {
+  // One measure for all points: the estimate from sampled answers, where every round has it.
+  const isSampled = stages(status).every(({ against }) => !against || against.klSampled);
   const points = stages(status).map(({ name, meanScore, against }): { name: string; at: [number, number] } => ({
     name,
-    at: [against?.kl ?? 0, meanScore],
+    at: [(isSampled ? against?.klSampled?.kl : against?.kl) ?? 0, meanScore],
   }));
-  return points.length < 2 ? undefined : figure('Score against distance from the start', (title) => pathChart(title, { name: 'KL from the start (nats per answer)' }, { name: 'mean score' }, points)); // prettier-ignore
+  return points.length < 2 ? undefined : figure('Score against distance from the start', (title) => pathChart(title, { name: `KL from the start (nats per ${isSampled ? 'sampled' : 'greedy'} answer)` }, { name: 'mean score' }, points)); // prettier-ignore
 }
 
 function lengths(status: RunStatus): Figure | undefined {

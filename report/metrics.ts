@@ -36,6 +36,11 @@ export function metricsRows(
       win_rate_high: against!.winRateInterval.high,
       win_rate_over_previous: winRateOverPrevious,
       kl: against!.kl!,
+      kl_per_token: against!.klPerToken!,
+      ...(against!.klSampled && {
+        kl_sampled: against!.klSampled.kl,
+        kl_sampled_per_token: against!.klSampled.klPerToken,
+      }),
       ...(secondJudge && {
         second_judge_score: secondJudge.evaluation.meanScore,
         second_judge_win_rate: secondJudge.evaluation.against!.winRate,

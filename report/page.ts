@@ -49,8 +49,9 @@ export function content(report: Report): Html {
 const summary = (status: RunStatus, prompts: number): Html =>
   html`${table('rounds', HEAD, roundRows(status))}
     <p class="note">
-      On ${prompts} held-out prompts. Win rate, KL (nats per answer) and scores are of greedy answers, against the
-      start's; a tie counts half; intervals are 95 %, bootstrap over prompts.
+      On ${prompts} held-out prompts. Win rate, KL and scores are of greedy answers, against the start's; a tie counts
+      half; intervals are 95 %, bootstrap over prompts. KL is KL(policy || start) in nats per answer, summed over the
+      vocabulary at every token; “sampled” is along answers sampled at temperature 1.
     </p>`;
 
 const measurements = (status: RunStatus, rounds: RoundArtifacts[]): Html =>

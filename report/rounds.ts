@@ -24,7 +24,7 @@ function roundRow(result: RoundResult): string[] {
     ...scores(evaluation),
     winRate(evaluation),
     evaluation.meanTokens.toFixed(1),
-    evaluation.against!.kl!.toFixed(2),
+    kl(evaluation),
     verdictOf(result),
   ];
 }
@@ -45,6 +45,12 @@ export const scores = ({ strictPassRate, meanScore }: AnswerSummary) => [
 export function winRate({ against }: Comparison): string {
   const { winRate: rate, winRateInterval } = against!;
   return `${percent(rate)} [${(100 * winRateInterval.low).toFixed(1)}, ${(100 * winRateInterval.high).toFixed(1)}]`;
+}
+
+/** Of the greedy answers, and of sampled ones where there are some, as a cell. */
+export function kl({ against }: Comparison): string {
+  const { kl: greedy, klSampled } = against!;
+  return klSampled ? `${greedy!.toFixed(2)} (${klSampled.kl.toFixed(2)} sampled)` : greedy!.toFixed(2);
 }
 
 /** What is to be known of the rounds beside their numbers: why one was rolled back, and what to be wary of. */

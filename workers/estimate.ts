@@ -88,7 +88,7 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
 }
 
 function needs(
-  { sample, optimize, device }: RunConfig,
+  { sample, optimize, evaluate, device }: RunConfig,
   model: ModelConfig,
   prompts: number | undefined,
   heldOut: number | undefined,
@@ -102,7 +102,12 @@ function needs(
   };
   if (prompts === undefined) return memory;
   const size = { prompts, heldOut: heldOut ?? 0, promptTokens, answerTokens };
-  const flops = roundFlops(model, size, sample.samplesPerPrompt, optimize);
+  const flops = roundFlops(
+    model,
+    size,
+    { samplesPerPrompt: sample.samplesPerPrompt, klSamples: evaluate.klSamples },
+    optimize,
+  );
   const inHours = (operations: number) => operations / (tflops * 1e12) / 3600;
   const hours = {
     ...(!sample.server && { sample: inHours(flops.sample) }),

@@ -8,7 +8,14 @@ import { isPolicyName } from '../activities/release.ts';
 import { InputError } from '../data/errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
 import { readChatTemplate } from '../engine/model/chat-template-settings.ts';
-import { deviceSchema, objectiveSchema, Q8_ON_CPU, samplingSchema, trainingSchema } from '../engine/settings.ts';
+import {
+  deviceSchema,
+  divergenceSchema,
+  objectiveSchema,
+  Q8_ON_CPU,
+  samplingSchema,
+  trainingSchema,
+} from '../engine/settings.ts';
 import { labelSchema, locateLabeler, roundLabelSchema, type RoundLabelSettings } from '../labelers/index.ts';
 import type { Locate } from '../labelers/labeler.ts';
 import { samplerSchema } from '../openai/sampler-settings.ts';
@@ -61,7 +68,9 @@ const gateSchema = z.strictObject({
     .number()
     .positive()
     .optional()
-    .describe('Largest KL divergence from the policy the round started from, in nats per answer.'),
+    .describe(
+      'Largest KL divergence from the policy the round started from, in nats per answer: of sampled answers where `evaluate.klSamples` is set, else of the greedy answers.',
+    ),
   maxLengthGrowth: z
     .number()
     .positive()
@@ -88,6 +97,7 @@ const evaluateSchema = z
     maxNewTokens: samplingSchema.shape.maxNewTokens,
     batchSize: samplingSchema.shape.batchSize,
     shardSize,
+    klSamples: divergenceSchema.shape.klSamples,
     secondJudge: labelSchema
       .optional()
       .describe(

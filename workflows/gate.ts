@@ -21,15 +21,16 @@ export function judgeRound(
   second: Comparison | undefined,
 ): Verdict {
   const { minWinRate, maxKl, maxLengthGrowth, minSecondJudgeWinRate } = gate;
-  const { winRate, kl, opponent } = overPrevious.against!;
+  const { winRate, opponent } = overPrevious.against!;
+  const { kl, from } = decisiveKl(overPrevious);
   const growth = overPrevious.meanTokens / opponent.meanTokens!;
   const reasons: string[] = [];
   if (minWinRate !== undefined && winRate < minWinRate) {
     reasons.push(`Its win rate over the policy it started from is ${percent(winRate)}, below minWinRate of ${percent(minWinRate)}.`); // prettier-ignore
   }
-  if (maxKl !== undefined && kl! > maxKl) {
+  if (maxKl !== undefined && kl > maxKl) {
     reasons.push(
-      `Its KL from the policy it started from is ${kl!.toFixed(2)} nats per answer, above maxKl of ${maxKl}.`,
+      `Its KL from the policy it started from is ${kl.toFixed(2)} nats per ${from} answer, above maxKl of ${maxKl}.`,
     );
   }
   if (maxLengthGrowth !== undefined && growth > maxLengthGrowth) {
@@ -45,6 +46,12 @@ export function judgeRound(
       ? [`the score of the labeler (${label.by}) rose by ${gain.toFixed(3)}, that of the second judge (${secondJudge!.by}), which training never sees, changed by ${gainOf(second).toFixed(3)}: the policy may be exploiting the labeler (reward hacking).`] // prettier-ignore
       : [];
   return { reasons, warnings };
+}
+
+/** The estimate from sampled answers, where there are some: greedy ones are not drawn from the policy. */
+function decisiveKl({ against }: Comparison): { kl: number; from: 'sampled' | 'greedy' } {
+  const { kl, klSampled } = against!;
+  return klSampled ? { kl: klSampled.kl, from: 'sampled' } : { kl: kl!, from: 'greedy' };
 }
 
 const gainOf = ({ meanScore, against }: Comparison) => meanScore - against!.opponent.meanScore;

@@ -3,7 +3,14 @@ import { defineQuery, defineSignal, isCancellation, setHandler, TemporalFailure 
 import type { Address } from '../artifacts/manifest.ts';
 import type { PromptSet } from '../activities/prepare.ts';
 import { labelerSettings } from '../labelers/needs.ts';
-import { answerHeldOut, compareAnswers, comparisonActivities, type Answers } from './answers.ts';
+import {
+  answerMeasured,
+  compareAnswers,
+  comparisonActivities,
+  measuringActivities,
+  type Answers,
+  type Labeling,
+} from './answers.ts';
 import { control, model, nameStep } from './activities.ts';
 import type { RunConfig } from './config.ts';
 import { stepFailed } from './failure.ts';
@@ -173,16 +180,17 @@ async function runRound({
   const second = secondJudge && { ...config, label: secondJudge };
   const evaluated = await step(
     'evaluate',
-    heldOutShards +
+    measuringActivities(config, heldOutShards) +
       2 * comparisonActivities(own, heldOutShards) +
       (second ? 2 * comparisonActivities(second, heldOutShards) : 0),
     async (tick) => {
-      const answers = await answerHeldOut(config, optimized.address, heldOut, tick);
-      const againstStart = await compareAnswers(own, answers, start, tick);
-      const againstPrevious = await compareAnswers(own, answers, previous, tick);
+      const { sampled, ...answers } = await answerMeasured(config, optimized.address, heldOut, seed, tick);
+      const compare = (by: Labeling, opponent: Answers) => compareAnswers(by, { ...answers, sampled }, opponent, tick);
+      const againstStart = await compare(own, start);
+      const againstPrevious = await compare(own, previous);
       if (!second) return { answers, againstStart, overPrevious: againstPrevious.summary };
-      const secondStart = await compareAnswers(second, answers, start, tick);
-      const secondPrevious = await compareAnswers(second, answers, previous, tick);
+      const secondStart = await compare(second, start);
+      const secondPrevious = await compare(second, previous);
       const bySecond = { evaluation: secondStart.summary, overPrevious: secondPrevious.summary };
       return { answers, againstStart, overPrevious: againstPrevious.summary, bySecond };
     },
@@ -201,7 +209,7 @@ async function runRound({
       policy: optimized.address,
       accepted: reasons.length === 0,
       reasons,
-      warnings: [...verdicts.flatMap(({ warnings }) => warnings), ...describePreferenceCounts(optimized.summary.rows)],
+      warnings: verdicts.flatMap(({ warnings }) => warnings),
       ...(optimized.summary.unchanged && { unchanged: true }),
       label: labeled.summary,
       training: optimized.summary.metrics,

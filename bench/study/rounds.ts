@@ -2,6 +2,7 @@
  * The steps of a run, one after the other in this process. They are those that `selm run` has its workers do, with the same keys:
  * what either has made, the other finds.
  */
+import { divergence } from '../../activities/divergence.ts';
 import { evaluate, type Comparison } from '../../activities/evaluate.ts';
 import { judge, label } from '../../activities/label.ts';
 import { optimize } from '../../activities/optimize.ts';
@@ -9,7 +10,6 @@ import { prefer } from '../../activities/prefer.ts';
 import { prepare, type PromptSet } from '../../activities/prepare.ts';
 import { reference } from '../../activities/reference.ts';
 import { sample } from '../../activities/sample.ts';
-import { score } from '../../activities/score.ts';
 import type { Rooms } from '../../activities/step.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import { InputError } from '../../data/errors.ts';
@@ -117,9 +117,9 @@ export async function runRounds(rooms: Rooms, config: RunConfig, told: (round: R
     return { policy: measured, responses, labels };
   }
 
-  async function compareWithStart({ responses, labels }: Measured): Promise<Comparison> {
-    const logps = await inOrder(responses, (shard) => score(rooms, { policy: start.policy, responses: shard, threads }, {})); // prettier-ignore
-    const compared = await evaluate(rooms, { labels, opponent: { labels: start.labels, logps }, seed }, {});
+  async function compareWithStart({ policy: measured, responses, labels }: Measured): Promise<Comparison> {
+    const divergences = await inOrder(responses, (shard) => divergence(rooms, { policy: measured, reference: start.policy, responses: shard, threads }, {})); // prettier-ignore
+    const compared = await evaluate(rooms, { labels, opponent: { labels: start.labels, divergences }, seed }, {});
     return compared.summary;
   }
 

@@ -1,6 +1,6 @@
 /** A model folder opened for building graphs: which tensors it must hold, and where their bytes lie. */
 import { existsSync, realpathSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { InputError } from '../../data/errors.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
 import * as ops from '../graph/ops.ts';
@@ -70,7 +70,7 @@ export function openModel(folder: string, task?: Task, device: Device = 'cpu'): 
 /** Tensors that transformers leaves out in silence: buffers of older versions, and an output layer where there is none or it is tied. */
 const UNUSED = /rotary_emb\.inv_freq$|^lm_head\.weight$/;
 
-/** A model's numbers: where each tensor's bytes lie, all in one folder. */
+/** A model's numbers: where each tensor's bytes lie, all below one folder. */
 export type TensorFiles = Pick<ModelFiles, 'tensors' | 'dataFolder'>;
 
 /**
@@ -123,7 +123,7 @@ export function frozenWeights(g: Graph, model: TensorFiles, type: FloatType = 'f
   return eachOnce(model, (entry) =>
     type === 'float32' && entry.dtype !== 'F32'
       ? g.held(entry.name, entry.shape, sharedFloat32(entry))
-      : ops.cast(g, storedWeight(g, entry), type),
+      : ops.cast(g, storedWeight(g, entry, model.dataFolder), type),
   );
 }
 
@@ -132,7 +132,7 @@ export function frozenWeights(g: Graph, model: TensorFiles, type: FloatType = 'f
  * opens, and the packed weights take the place of what they were converted to.
  */
 export function packedWeights(g: Graph, model: TensorFiles, type: FloatType): (name: string) => Tensor {
-  return eachOnce(model, (entry) => ops.cast(g, storedWeight(g, entry), type));
+  return eachOnce(model, (entry) => ops.cast(g, storedWeight(g, entry, model.dataFolder), type));
 }
 
 /** What is made of the model's tensors by their names, each when it is first asked for. */
@@ -146,6 +146,7 @@ export function eachOnce<T>({ tensors }: TensorFiles, make: (entry: TensorEntry)
 }
 
 /** A constant whose bytes stay in their file. */
-function storedWeight(g: Graph, { name, dtype, shape, file, offset, length }: TensorEntry): Tensor {
-  return g.external(name, elementTypeOf[dtype], shape, { location: basename(file), offset, length });
+function storedWeight(g: Graph, entry: TensorEntry, folder: string): Tensor {
+  const { name, dtype, shape, file, offset, length } = entry;
+  return g.external(name, elementTypeOf[dtype], shape, { location: relative(folder, file), offset, length });
 }

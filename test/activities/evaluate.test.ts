@@ -15,29 +15,29 @@ async function judged(rows: SampledRecord[], without: string[] = []) {
 }
 
 /** An answer to a prompt that asks for no commas and at least one "x". */
-const answered = (id: string, text: string, tokens: number, logp: number): SampledRecord => ({
+const answered = (id: string, text: string, tokens: number): SampledRecord => ({
   id,
   prompt: `Prompt ${id}`,
   instruction_id_list: ['punctuation:no_comma', 'keywords:letter_frequency'],
   kwargs: [{}, { letter: 'x', let_frequency: 1, let_relation: 'at least' }],
   responses: [
-    { text, token_ids: Array<number>(tokens).fill(1), finish_reason: 'stop', logp },
+    { text, token_ids: Array<number>(tokens).fill(1), finish_reason: 'stop' },
     // Only the first answer counts.
-    { text: ',', token_ids: [1], finish_reason: 'stop', logp: -100 },
+    { text: ',', token_ids: [1], finish_reason: 'stop' },
   ],
 });
 
 const own = [
-  answered('a', 'box', 2, -1), // follows both: 1
-  answered('b', 'ox', 3, -2), // 1
-  answered('c', 'dog', 4, -3), // one: 0.5
-  answered('d', ', ', 1, -4), // none: 0
+  answered('a', 'box', 2), // follows both: 1
+  answered('b', 'ox', 3), // 1
+  answered('c', 'dog', 4), // one: 0.5
+  answered('d', ', ', 1), // none: 0
 ];
 const other = [
-  answered('a', 'cat', 1, -9), // 0.5: own wins
-  answered('b', 'fox', 2, -9), // 1: tie
-  answered('c', 'x', 3, -9), // 1: own loses
-  answered('d', 'no', 4, -9), // 0.5: own loses
+  answered('a', 'cat', 1), // 0.5: own wins
+  answered('b', 'fox', 2), // 1: tie
+  answered('c', 'x', 3), // 1: own loses
+  answered('d', 'no', 4), // 0.5: own loses
 ];
 
 describe('a policy alone', () => {
@@ -55,11 +55,11 @@ describe('a policy alone', () => {
 });
 
 describe('a policy against another', () => {
-  const logps = [[-1.5], [-2.5], [-2], [-5]];
+  const divergences = [0.5, 0.25, 1, 0.75].map((kl, i) => ({ id: own[i].id, kl: [kl], tokens: [2 * (i + 1)] }));
 
-  test('wins, ties and loses by the scores, and is so far away by the log-probabilities', async () => {
-    const { comparison, rows } = compare(await judged(own), { judged: await judged(other), logps }, 0);
-    const { winRateInterval, ...against } = comparison.against!;
+  test('wins, ties and loses by the scores, and is so far away by the divergences', async () => {
+    const { comparison, rows } = compare(await judged(own), { judged: await judged(other), divergences }, 0);
+    const { winRateInterval, klInterval, ...against } = comparison.against!;
     expect(against).toEqual({
       opponent: {
         prompts: 4,
@@ -72,27 +72,40 @@ describe('a policy against another', () => {
       ties: 1,
       losses: 2,
       winRate: 1.5 / 4,
-      // log pi(y) - log opponent(y): 0.5, 0.5, -1, 1.
-      kl: 1 / 4,
-      klPerToken: 1 / 10,
+      kl: 2.5 / 4,
+      klPerToken: 2.5 / 20,
     });
+    expect(klInterval!.low).toBeGreaterThanOrEqual(0.25);
+    expect(klInterval!.low).toBeLessThan(2.5 / 4);
+    expect(klInterval!.high).toBeGreaterThan(2.5 / 4);
+    expect(klInterval!.high).toBeLessThanOrEqual(1);
     expect(winRateInterval.low).toBeGreaterThanOrEqual(0);
     expect(winRateInterval.low).toBeLessThan(1.5 / 4);
     expect(winRateInterval.high).toBeGreaterThan(1.5 / 4);
     expect(rows[0]).toEqual({ id: 'a', prompt: 'Prompt a', answer: 'box', score: 1, opponentAnswer: 'cat', opponentScore: 0.5 }); // prettier-ignore
   });
 
-  test('by answers whose log-probabilities nobody has told is refused', async () => {
-    const rows = structuredClone(await judged(own));
-    delete rows[1].record.responses[0].logp;
-    const logps = own.map(() => [0]);
-    expect(() => compare(rows, { judged: rows, logps }, 0)).toThrow('The answer to "b" has no "logp"');
+  test('is so far away along sampled answers, of which a prompt has several', async () => {
+    const sampledDivergences = [[1, 3], [0, 0], [2, 2], [5, 3]].map((kl, i) => ({ id: own[i].id, kl, tokens: [4, 4] })); // prettier-ignore
+    const opponent = { judged: await judged(other), divergences, sampledDivergences };
+    const { kl, klSampled } = compare(await judged(own), opponent, 0).comparison.against!;
+    expect(kl).toBe(2.5 / 4);
+    expect(klSampled).toMatchObject({ kl: 16 / 8, klPerToken: 16 / 32 });
+    // Prompts are drawn, and with each all its answers: their means are 2, 0, 2 and 4.
+    expect(klSampled!.klInterval.low).toBeGreaterThanOrEqual(0);
+    expect(klSampled!.klInterval.low).toBeLessThan(1);
+    expect(klSampled!.klInterval.high).toBeGreaterThan(3);
+  });
+
+  test('differs in nothing where no answer has a token', async () => {
+    const none = own.map(({ id }) => ({ id, kl: [0], tokens: [0] }));
+    const { comparison } = compare(await judged(own), { judged: await judged(other), divergences: none }, 0);
+    expect(comparison.against).toMatchObject({ kl: 0, klPerToken: 0, klInterval: { low: 0, high: 0 } });
   });
 
   test('with the same answers only ties', async () => {
-    const same = own.map(({ responses }) => [responses[0].logp!]);
-    const { comparison } = compare(await judged(own), { judged: await judged(own), logps: same }, 0);
-    expect(comparison.against).toMatchObject({ wins: 0, ties: 4, losses: 0, winRate: 0.5, kl: 0 });
+    const { comparison } = compare(await judged(own), { judged: await judged(own) }, 0);
+    expect(comparison.against).toMatchObject({ wins: 0, ties: 4, losses: 0, winRate: 0.5 });
     expect(comparison.against!.winRateInterval).toEqual({ low: 0.5, high: 0.5 });
   });
 
@@ -100,8 +113,8 @@ describe('a policy against another', () => {
     const onFile: AnsweredRecord[] = other.map(({ responses: [{ text }], ...prompt }) => ({ ...prompt, responses: [{ text }] })); // prettier-ignore
     const { labels } = await judge(onFile.map((row) => firstAnswers(row)), labeler, false); // prettier-ignore
     const { comparison } = compare(await judged(own), { judged: judgedAnswers(onFile, labels) }, 0);
-    const policies = compare(await judged(own), { judged: await judged(other), logps }, 0).comparison;
-    const { kl: _kl, klPerToken: _klPerToken, ...against } = policies.against!;
+    const policies = compare(await judged(own), { judged: await judged(other), divergences }, 0).comparison;
+    const { kl: _kl, klPerToken: _klPerToken, klInterval: _klInterval, ...against } = policies.against!;
     const { meanTokens: _meanTokens, ...opponent } = against.opponent;
     expect(comparison).toEqual({ ...policies, against: { ...against, opponent } });
   });
@@ -110,13 +123,13 @@ describe('a policy against another', () => {
     const refusal = new InputError('The two policies did not answer the same prompts: sample both on one file.');
     for (const opponent of [other.slice(1), [...other].reverse()]) {
       const [mine, theirs] = [await judged(own), await judged(opponent)];
-      expect(() => compare(mine, { judged: theirs, logps }, 0)).toThrow(refusal);
+      expect(() => compare(mine, { judged: theirs, divergences }, 0)).toThrow(refusal);
     }
   });
 
   test('neither wins nor loses where an answer got no judgement, which is counted', async () => {
     // Left are b, a tie, and d, a loss.
-    const { comparison, rows } = compare(await judged(own, ['a']), { judged: await judged(other, ['a', 'c']), logps }, 0); // prettier-ignore
+    const { comparison, rows } = compare(await judged(own, ['a']), { judged: await judged(other, ['a', 'c']), divergences }, 0); // prettier-ignore
     expect(comparison).toMatchObject({ prompts: 4, unjudged: 1, meanScore: (1 + 0.5 + 0) / 3, strictPassRate: 1 / 3 });
     expect(comparison.against).toMatchObject({ wins: 0, ties: 1, losses: 1, unjudged: 2, winRate: 0.25 });
     expect(comparison.against!.opponent).toMatchObject({ unjudged: 2, meanScore: (1 + 0.5) / 2 });
@@ -125,7 +138,7 @@ describe('a policy against another', () => {
 
   test('is refused if nothing is judged of both', async () => {
     const [mine, theirs] = [await judged(own, ['a', 'b']), await judged(other, ['c', 'd'])];
-    expect(() => compare(mine, { judged: theirs, logps }, 0)).toThrow(/no judgement on any/);
+    expect(() => compare(mine, { judged: theirs, divergences }, 0)).toThrow(/no judgement on any/);
     const none = own.map((record) => ({ record, verdict: {} }));
     expect(() => compare(none, undefined, 0)).toThrow(InputError);
   });

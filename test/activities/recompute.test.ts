@@ -1,6 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { divergence } from '../../activities/divergence.ts';
+import { evaluate } from '../../activities/evaluate.ts';
+import { judge } from '../../activities/label.ts';
 import { prepare } from '../../activities/prepare.ts';
 import { recompute, stepsBehind } from '../../activities/recompute.ts';
 import { sample } from '../../activities/sample.ts';
@@ -34,6 +37,24 @@ test('a step done again comes to the address it had, and leaves the store alone'
   const before = await rooms.store.list();
   expect(await recompute(rooms, await rooms.store.manifest(address), scratch)).toBe(address);
   expect(await rooms.store.list()).toEqual(before);
+});
+
+test('an evaluation and the divergences that it is made of are done again', async () => {
+  const divergences = [
+    (await divergence(rooms, { policy, reference: policy, responses: address, threads: 2 }, {})).address,
+  ];
+  const labels = [(await judge(rooms, { responses: address, label: { by: 'verifier' }, threads: 2 }, {})).address];
+  const opponents = [
+    { labels, divergences },
+    { labels, divergences, sampledDivergences: divergences },
+  ];
+  for (const opponent of opponents) {
+    const evaluated = (await evaluate(rooms, { labels, opponent, seed: 0 }, {})).address;
+    const made = [...divergences, evaluated];
+    for (const of of made) expect(await recompute(rooms, await rooms.store.manifest(of), scratch)).toBe(of);
+    const steps = await stepsBehind(rooms.store, [evaluated]);
+    expect(steps.map(({ address: found }) => found)).toEqual(expect.arrayContaining(made));
+  }
 });
 
 test('an artifact with other bytes than its recipe makes is found out', async () => {

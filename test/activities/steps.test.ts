@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { divergence, readDivergences } from '../../activities/divergence.ts';
 import { evaluate } from '../../activities/evaluate.ts';
 import { judge, label } from '../../activities/label.ts';
 import { optimize } from '../../activities/optimize.ts';
@@ -9,8 +10,10 @@ import { openPolicyArtifact } from '../../activities/policy.ts';
 import { prefer } from '../../activities/prefer.ts';
 import { prepare, type Prepared } from '../../activities/prepare.ts';
 import { sample } from '../../activities/sample.ts';
-import { score } from '../../activities/score.ts';
+import { scoreAnswers } from '../../activities/score.ts';
+import { mean } from '../../activities/statistics.ts';
 import type { Rooms } from '../../activities/step.ts';
+import { standardDeviation } from '../../activities/winrate/win-rate.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
@@ -161,10 +164,14 @@ function watched(steps: number[], stop?: AbortController): Engine {
 }
 
 /** A policy's greedy answers to the held-out prompts, as an artifact. */
-async function answerHeldOut(policy: string): Promise<string> {
-  const input = { policy, prompts: prepared.heldOut.address, from: 0, to: 8, settings: greedy, seed: 0, threads };
+async function answerHeldOut(policy: string, settings = greedy): Promise<string> {
+  const input = { policy, prompts: prepared.heldOut.address, from: 0, to: 8, settings, seed: 0, threads };
   return (await sample(rooms, input, {})).address;
 }
+
+/** Of a policy's answers from the policy that the round started from. */
+const measureDivergence = async (policy: string, responses: string) =>
+  (await divergence(rooms, { policy, reference: prepared.policy, responses, threads }, {})).address;
 
 const judgeAnswers = async (responses: string) => (await judge(rooms, { responses, label: verifier, threads }, {})).address; // prettier-ignore
 
@@ -182,24 +189,52 @@ describe('labeling', () => {
 describe('evaluation', () => {
   test('compares the trained policy with the one it started from', async () => {
     const [own, other] = [await answerHeldOut(round.optimized.address), await answerHeldOut(prepared.policy)];
-    const logps = await score(rooms, { policy: prepared.policy, responses: own, threads }, {});
-    expect(logps.summary.responses).toBe(8);
-    const opponent = { labels: [await judgeAnswers(other)], logps: [logps.address] };
+    const trained = round.optimized.address;
+    const drawn = await answerHeldOut(trained, samplingSchema.parse({ samplesPerPrompt: 3, temperature: 1, maxNewTokens: 16 })); // prettier-ignore
+    const divergences = [await measureDivergence(trained, own)];
+    const sampledDivergences = [await measureDivergence(trained, drawn)];
+    const opponent = { labels: [await judgeAnswers(other)], divergences, sampledDivergences };
     const { address, summary } = await evaluate(rooms, { labels: [await judgeAnswers(own)], opponent, seed: 0 }, {});
     const rows = readFileSync(await open(address, 'answers.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as { score: number; opponentScore: number }); // prettier-ignore
     expect(rows).toHaveLength(8);
     expect(summary.against!.wins).toBe(rows.filter(({ score, opponentScore }) => score > opponentScore).length);
-    // Greedy answers of a policy that moved are likelier under it than under the one it left.
-    expect(summary.against!.kl).toBeGreaterThan(0);
+    for (const [made, answers, told] of [
+      [divergences, own, summary.against!],
+      [sampledDivergences, drawn, summary.against!.klSampled!],
+    ] as const) {
+      // prettier-ignore
+      const [answered, measured] = [await readSampled(await open(answers, 'responses.jsonl')), await readDivergences(store, made)]; // prettier-ignore
+      expect(measured.map(({ id, tokens }) => ({ id, tokens }))).toEqual(
+        answered.map(({ id, responses }) => ({ id, tokens: responses.map(({ token_ids }) => token_ids.length) })),
+      );
+      const all = measured.flatMap(({ kl }) => kl);
+      for (const kl of all) expect(kl).toBeGreaterThan(0);
+      expect(told.kl).toBeCloseTo(all.reduce((a, b) => a + b) / all.length, 10);
+    }
+  });
+
+  test('of sampled answers agrees with what they are likelier under the policy than under the other', async () => {
+    const trained = round.optimized.address;
+    const drawn = await answerHeldOut(trained, samplingSchema.parse({ samplesPerPrompt: 60, temperature: 1, maxNewTokens: 16, batchSize: 480 })); // prettier-ignore
+    const answered = await readSampled(await open(drawn, 'responses.jsonl'));
+    const { policy } = await openPolicyArtifact(store, prepared.policy);
+    const logps = (await scoreAnswers(engine, { policy, threads }, answered)).flat();
+    // Both are unbiased estimates of the divergence of the distributions of answers.
+    const ratios = answered.flatMap(({ responses }) => responses).map(({ logp }, i) => logp! - logps[i]);
+    const kl = (await readDivergences(store, [await measureDivergence(trained, drawn)])).flatMap((row) => row.kl);
+    const differences = ratios.map((ratio, i) => ratio - kl[i]);
+    expect(Math.abs(mean(differences))).toBeLessThan((4 * standardDeviation(differences)) / Math.sqrt(differences.length)); // prettier-ignore
+    // The exact sums vary less than the ratios, some of which are negative.
+    expect(Math.min(...ratios)).toBeLessThan(0);
+    expect(standardDeviation(kl)).toBeLessThan(standardDeviation(ratios));
   });
 
   test('of a policy against itself finds no difference', async () => {
     const own = await answerHeldOut(prepared.policy);
-    const logps = await score(rooms, { policy: prepared.policy, responses: own, threads }, {});
+    const divergences = [await measureDivergence(prepared.policy, own)];
     const labels = [await judgeAnswers(own)];
-    const { summary } = await evaluate(rooms, { labels, opponent: { labels, logps: [logps.address] }, seed: 0 }, {});
+    const { summary } = await evaluate(rooms, { labels, opponent: { labels, divergences }, seed: 0 }, {});
     expect(summary.against).toMatchObject({ wins: 0, ties: 8, losses: 0, winRate: 0.5 });
-    // Sampling and scoring compute the same log-probabilities.
-    expect(Math.abs(summary.against!.klPerToken!)).toBeLessThan(1e-5);
+    expect(summary.against).toMatchObject({ kl: 0, klPerToken: 0, klInterval: { low: 0, high: 0 } });
   });
 });

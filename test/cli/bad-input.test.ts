@@ -73,6 +73,7 @@ const cases: [what: string, args: string[], said: string[]][] = [
   ['a preference of equals', optimize({ preferences: file('equal.jsonl', preference, { ...preference, rejected: 'a' }) }), [`${path('equal.jsonl')} line 2`, 'same chosen and rejected']], // prettier-ignore
   ['a preference that the objective cannot use', optimize({ preferences: file('dpo.jsonl', { ...preference, reference_response: undefined }) }), ['Row 1', '"reference_response"', 'dpo']], // prettier-ignore
   ['a setting out of range', optimize({ beta: '-1' }), ['--beta -1', '>0']],
+  ['a KL divergence from nobody', withFlags('evaluate', { model, prompts, by: 'verifier', 'kl-samples': '2', out }), ['--kl-samples', '--against-base']], // prettier-ignore
   ['a setting that is none of its values', optimize({ schedule: 'steep' }), ['--schedule steep', 'cosine']],
   ['a LoRA layer that there is not', optimize({ 'lora-targets': 'q_proj,z_proj' }), ['--lora-targets', 'q_proj']],
   ['a training without room for its result', optimize({ out: model }), [model, 'not empty']],

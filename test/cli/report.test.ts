@@ -5,6 +5,9 @@ import { pathToFileURL } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { readDivergences } from '../../activities/divergence.ts';
+import { mean } from '../../activities/statistics.ts';
+import { LocalStore } from '../../artifacts/local-store.ts';
 import { roundRows, roundNotes } from '../../report/rounds.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { launchChromium } from '../chromium.ts';
@@ -37,7 +40,7 @@ const config = {
   sample: { samplesPerPrompt: 8, temperature: 1, maxNewTokens: 24 },
   label: { by: 'module', path: './longer.mjs' },
   optimize: { learningRate: 1e-3, batchSize: 4, epochs: 8, objective: { beta: 0.1 } },
-  evaluate: { maxNewTokens: 24, secondJudge: { by: 'verifier' }, gate: { minSecondJudgeWinRate: 0.5 } },
+  evaluate: { maxNewTokens: 24, klSamples: 2, secondJudge: { by: 'verifier' }, gate: { minSecondJudgeWinRate: 0.5 } },
 };
 
 let run: Ended;
@@ -77,6 +80,42 @@ describe('a labeler that can be gamed, with a second judge that training never s
       expect(run.stdout).toContain(note);
     }
     expect(run.stdout.match(/rolled back/g)!.length).toBeGreaterThanOrEqual(2);
+  });
+});
+
+describe('KL divergences from the start', () => {
+  it('are those of the artifacts that the evaluation was made of', async () => {
+    const store = new LocalStore(join(env.SELM_HOME, 'artifacts'));
+    for (const { policy, evaluation, artifacts } of status.results) {
+      const { inputs } = (await store.manifest(artifacts.evaluation)).recipe;
+      const { klSampled, ...greedy } = evaluation.against!;
+      for (const [made, answers, told] of [
+        [inputs['divergences'], 1, greedy],
+        [inputs['sampledDivergences'], 2, klSampled!],
+      ] as const) {
+        // prettier-ignore
+        const shards = made as string[];
+        const { recipe } = await store.manifest(shards[0]);
+        expect(recipe).toMatchObject({ step: 'divergence', inputs: { policy } });
+        const rows = await readDivergences(store, shards);
+        expect(rows).toHaveLength(12);
+        for (const { kl } of rows) {
+          expect(kl).toHaveLength(answers);
+          for (const value of kl) expect(value).toBeGreaterThanOrEqual(0);
+        }
+        expect(told.kl).toBeCloseTo(mean(rows.flatMap(({ kl }) => kl)), 10);
+        expect(told.klInterval!.low).toBeLessThan(told.kl!);
+      }
+    }
+  });
+
+  it('are shown as the run goes', () => {
+    for (const { evaluation } of status.results) {
+      const { kl, klSampled } = evaluation.against!;
+      const shown = `${kl!.toFixed(2)} (${klSampled!.kl.toFixed(2)} sampled)`;
+      expect(run.stderr).toContain(`KL ${shown}, rolled back.`);
+      expect(run.stdout).toContain(shown);
+    }
   });
 });
 
@@ -146,6 +185,16 @@ describe('selm report', () => {
     const rows = readFileSync(file('report.metrics.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Record<string, number>); // prettier-ignore
     const measured = rows.filter((row) => 'eval/win_rate' in row);
     expect(measured.map((row) => row['eval/win_rate'])).toEqual(status.results.map(({ evaluation }) => evaluation.against!.winRate)); // prettier-ignore
+    for (const [metric, of] of [
+      ['eval/kl', 'kl'],
+      ['eval/kl_per_token', 'klPerToken'],
+    ] as const) {
+      expect(measured.map((row) => row[metric])).toEqual(
+        status.results.map(({ evaluation }) => evaluation.against![of]),
+      );
+      const sampled = metric.replace('kl', 'kl_sampled');
+      expect(measured.map((row) => row[sampled])).toEqual(status.results.map(({ evaluation }) => evaluation.against!.klSampled![of])); // prettier-ignore
+    }
     const losses = rows.filter((row) => 'train/loss' in row).map(({ step }) => step);
     expect(losses).toEqual(Array.from({ length: losses.length }, (_, i) => i + 1));
   });

@@ -191,7 +191,7 @@ describe('selm run', () => {
     expect(sampling).not.toEqual([]);
     expect(sampling).toEqual(sampling.map(() => expect.objectContaining({ settings: expect.objectContaining({ maxNewTokens: 8 }) as object }))); // prettier-ignore
     expect(new Set(recipes.map(({ step }) => step))).toEqual(
-      new Set(['sample', 'score', 'judge', 'evaluate', 'release']),
+      new Set(['sample', 'divergence', 'judge', 'evaluate', 'release']),
     );
   });
 
@@ -199,7 +199,7 @@ describe('selm run', () => {
     const verified = await selm(['verify', 'tiny', '--json'], home);
     expect(verified.code, verified.stderr).toBe(0);
     const { steps, same, different } = summaryOf<{ steps: number; same: number; different: string[] }>(verified);
-    // Of both rounds: 3 shards of answers and of labels, prefer, optimize; 2 shards of answers, labels and log-probabilities,
+    // Of both rounds: 3 shards of answers and of labels, prefer, optimize; 2 shards of answers, labels and divergences,
     // evaluate; the start's 2 shards of answers and of labels.
     expect([steps, same, different]).toEqual([34, 34, []]);
     const optimize = await selm(['verify', 'tiny@latest', '--round', '2', '--step', 'optimize'], home);

@@ -3,6 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { writeJsonl } from '../../data/jsonl.ts';
+import type { Divergence } from '../../activities/divergence.ts';
+import type { AnswerSummary } from '../../activities/evaluate.ts';
 import { selm, summaryOf } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
@@ -49,7 +51,7 @@ beforeAll(async () => {
     score('scores', '--model', model),
   ]);
   [summaries['evaluate'], summaries['export']] = await Promise.all([
-    withModel('evaluate', '--adapter', path('adapter'), '--against-base', '--prompts', path('held-out.jsonl'), '--by', 'verifier', '--out', path('evaluation.json'), '--max-new-tokens', '12'), // prettier-ignore
+    withModel('evaluate', '--adapter', path('adapter'), '--against-base', '--prompts', path('held-out.jsonl'), '--by', 'verifier', '--out', path('evaluation.json'), '--max-new-tokens', '12', '--kl-samples', '3'), // prettier-ignore
     withModel('export', '--adapter', path('adapter'), '--out', path('merged')),
   ]);
   await Promise.all([
@@ -119,10 +121,20 @@ test.each([
 });
 
 test('evaluate compares the adapter with its model', () => {
-  const { summary, answers } = readJson<{ summary: object; answers: object[] }>('evaluation.json');
+  const { summary, answers } = readJson<{
+    summary: AnswerSummary & { against: Divergence & { klSampled: Divergence } };
+    answers: object[];
+  }>('evaluation.json');
   expect(summaries['evaluate']).toEqual({ ...summary, out: path('evaluation.json') });
   expect(answers).toHaveLength(8);
   expect(summary).toMatchObject({ prompts: 8, against: { opponent: { prompts: 8 } } });
+  const { kl, klPerToken, klInterval, klSampled } = summary.against;
+  for (const told of [{ kl, klPerToken, klInterval }, klSampled]) {
+    expect(told.klPerToken).toBeGreaterThan(0);
+    expect(told.klInterval.low).toBeLessThan(told.kl);
+    expect(told.klInterval.high).toBeGreaterThan(told.kl);
+  }
+  expect(kl / klPerToken).toBeCloseTo(summary.meanTokens, 6);
 });
 
 test('evaluate compares the adapter with answers on file', async () => {
@@ -130,7 +142,13 @@ test('evaluate compares the adapter with answers on file', async () => {
   await withModel('sample', ...policy, '--out', path('base.jsonl'));
   const rows = readLines<Answered & { id: string }>('base.jsonl');
   await writeJsonl(path('texts.jsonl'), rows.map(({ id, responses }) => ({ id, prompt: 'as it was', response: responses[0].text }))); // prettier-ignore
-  const { kl: _kl, klPerToken: _klPerToken, ...against } = summaries['evaluate'].against as Summary;
+  const {
+    kl: _kl,
+    klPerToken: _klPerToken,
+    klInterval: _klInterval,
+    klSampled: _klSampled,
+    ...against
+  } = summaries['evaluate'].against as Summary;
   const { meanTokens, ...opponent } = against.opponent as Summary;
   for (const [file, others] of [
     ['base.jsonl', { meanTokens, ...opponent }],

@@ -8,7 +8,7 @@ import { LocalEngine } from '../../engine/engine.ts';
 import { samplingSchema } from '../../engine/settings.ts';
 import { CPU, targetOf } from '../../engine/target.ts';
 import { temporaryFolder } from '../temporary.ts';
-import { referenceCase, ROLES, undisturbed } from './reference-case.ts';
+import { fixture, readJson, referenceCase, ROLES, undisturbed } from './reference-case.ts';
 
 const folder = temporaryFolder();
 const engine = new LocalEngine();
@@ -61,6 +61,15 @@ describe.skipIf(!works)('on the GPU', () => {
     const scores = await engine.run('score', { policy, rows }, undisturbed);
     const truth = expected.steps[0].policy_logps.flatMap((row) => ROLES.map((role) => row[role]));
     for (const [i, { logp }] of scores.entries()) expect(Math.abs(logp - truth[i])).toBeLessThan(0.05);
+  });
+
+  test("divergences are PyTorch's, but for rounding", async () => {
+    const { rows, cases } = readJson<{ rows: { prompt: number[]; response: number[] }[]; cases: { kl: number[] }[] }>(fixture('kl/kl.json')); // prettier-ignore
+    const tokenized = rows.map(({ prompt, response }) => ({ prompt_input_ids: prompt, response_input_ids: response }));
+    const job = { policy, reference: { model: policy.model }, rows: tokenized };
+    const divergences = await engine.run('divergence', job, undisturbed);
+    // The first case is this policy against its model.
+    for (const [i, { kl }] of divergences.entries()) expect(Math.abs(kl / cases[0].kl[i] - 1)).toBeLessThan(0.05);
   });
 
   test('greedy tokens', async () => {

@@ -63,12 +63,25 @@ describe('memory', () => {
 test('operations are 2 N a token forward, 6 N with the backward pass, 4 N where the weights are frozen', () => {
   const size = { prompts: 10, heldOut: 3, promptTokens: 100, answerTokens: 50 };
   const N = 134_515_008;
-  const full = roundFlops(smollm2, size, 4, { full: true, maxLength: 1024, epochs: 2 });
+  const full = roundFlops(
+    smollm2,
+    size,
+    { samplesPerPrompt: 4, klSamples: 0 },
+    { full: true, maxLength: 1024, epochs: 2 },
+  );
   expect(full.sample).toBe(2 * N * 10 * 300);
   // 250 tokens a row: forward once for the reference, then two epochs.
   expect(full.optimize).toBe(10 * 250 * (2 * N + 2 * 6 * N));
-  expect(full.evaluate).toBe(3 * 150 * 3 * 2 * N);
-  const lora = roundFlops(smollm2, size, 4, { full: false, maxLength: 120, epochs: 1 });
+  // Generated once; then a divergence from two policies, each a pass under both.
+  expect(full.evaluate).toBe(3 * 150 * 5 * 2 * N);
+  const lora = roundFlops(
+    smollm2,
+    size,
+    { samplesPerPrompt: 4, klSamples: 2 },
+    { full: false, maxLength: 120, epochs: 1 },
+  );
   // Responses are cut at 120 tokens with the prompt: 160 a row.
   expect(lora.optimize).toBe(10 * 160 * (2 * N + 4 * N));
+  // Two sampled answers to a prompt beside the greedy one.
+  expect(lora.evaluate).toBe(3 * (150 + 200) * 5 * 2 * N);
 });

@@ -45,6 +45,13 @@ const score = (policy: Policy) =>
     rows: PROMPTS.map((prompt, i) => ({ prompt_input_ids: prompt, response_input_ids: ANSWERS[i] })),
     threads: 2,
   });
+const divergence = (policy: Policy, reference: Policy) =>
+  engine.run('divergence', {
+    policy,
+    reference,
+    rows: PROMPTS.map((prompt, i) => ({ prompt_input_ids: prompt, response_input_ids: ANSWERS[i] })),
+    threads: 2,
+  });
 const optimize = (policy: Policy, outDir: string) =>
   engine.run('optimize', {
     policy,
@@ -80,6 +87,7 @@ onLinux('of its weights in float32 there are two copies at most, whatever is ask
   const jobs: Record<string, () => Promise<unknown>> = {
     'answers as the first job': () => sample(half, 0),
     'scores beside them': () => score(half),
+    'divergences beside them': () => divergence(half, half),
     'other answers beside scores': () => sample(half, 1),
     training: () => optimize(half, join(scratch, 'measured')),
     'answers after training': () => sample(half, 0),
@@ -95,6 +103,7 @@ test('answers, scores and a trained adapter are those of the same model in float
   await engine.run('export', { policy: half, outDir: whole.model });
   expect((await sample(half)).responses).toEqual((await sample(whole)).responses);
   expect(await score(half)).toEqual(await score(whole));
+  for (const other of [half, whole]) expect((await divergence(half, other)).every(({ kl }) => kl === 0)).toBe(true);
   const adapters = [];
   for (const policy of [half, whole]) {
     const outDir = join(scratch, `trained-${adapters.length}`);

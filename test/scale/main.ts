@@ -15,7 +15,7 @@ import { format, resolveConfig } from 'prettier';
 import { stringify } from 'yaml';
 import { controlSteps, createActivities, modelSteps } from '../../activities/index.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
-import type { Engine, EngineMethods, OptimizeJob, SampleJob, ScoreJob } from '../../engine/jobs.ts';
+import type { Engine, EngineMethods, OptimizeJob, SampleJob, DivergenceJob } from '../../engine/jobs.ts';
 import { startRun } from '../../workers/runs.ts';
 import { loadConfig } from '../../workflows/config.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from '../../workflows/queues.ts';
@@ -36,7 +36,7 @@ const standIn: Engine = {
         const responses = prompts.map(() => ANSWERS.slice(0, settings.samplesPerPrompt));
         return { responses, promptIds: prompts.map(() => [1]), sampledTokens: prompts.length };
       },
-      score: ({ rows }: ScoreJob) => rows.map(() => ({ logp: -1, tokens: 3 })),
+      divergence: ({ rows }: DivergenceJob) => rows.map(() => ({ kl: 1, tokens: 3 })),
       optimize: ({ outDir }: OptimizeJob) => {
         cpSync(tinyAdapter, outDir, { recursive: true });
         const row = { step: 1, epoch: 1, loss: 0.5, grad_norm: 1, learning_rate: 1e-4, 'tokens/s': 1 };

@@ -41,9 +41,9 @@ async function untilParked(run: RunHandle): Promise<RunStatus> {
   throw new Error('The run was not parked.');
 }
 
-const modelCalls = ({ calls }: StandIns) => calls.filter(({ name }) => ['sample', 'score', 'optimize'].includes(name)).length; // prettier-ignore
+const modelCalls = ({ calls }: StandIns) => calls.filter(({ name }) => ['sample', 'divergence', 'optimize'].includes(name)).length; // prettier-ignore
 
-// A round: one shard sampled, training, one shard of held-out answers, scored against start and previous: 5 hours. The start: 1.
+// A round: one shard sampled, training, one shard of held-out answers, and their divergences from start and previous: 5 hours. The start: 1.
 test('a run counts its GPU seconds, and not those of light steps', async () => {
   await withRun({}, async (run) => {
     const { gpuSeconds, spent } = await run.result();

@@ -25,6 +25,7 @@ const comparison = (winRate: number, meanScore: number, kl = 1, meanTokens = 20)
     winRateInterval: { low: 0, high: 1 },
     kl,
     klPerToken: kl / meanTokens,
+    klInterval: { low: kl, high: kl },
   },
 });
 
@@ -46,9 +47,21 @@ describe('a round', () => {
     const gate = { minWinRate: 0.6, maxKl: 2, maxLengthGrowth: 1.5, minSecondJudgeWinRate: 0.4 };
     expect(judged(gate, comparison(0.5, 0.6, 2.25, 35), comparison(0.3, 0.6)).reasons).toEqual([
       'Its win rate over the policy it started from is 50.0 %, below minWinRate of 60.0 %.',
-      'Its KL from the policy it started from is 2.25 nats per answer, above maxKl of 2.',
+      'Its KL from the policy it started from is 2.25 nats per greedy answer, above maxKl of 2.',
       'Its answers are 1.75 times as long as those of the policy it started from (35.0 tokens, 20.0 before), above maxLengthGrowth of 1.5.',
       'By the second judge (verifier) its win rate over the policy it started from is 30.0 %, below minSecondJudgeWinRate of 40.0 %.',
+    ]);
+  });
+
+  test('is judged by the KL of sampled answers where there are some', () => {
+    const klSampled = { kl: 3, klPerToken: 0.15, klInterval: { low: 2.5, high: 3.5 } };
+    const measured = (kl: number) => {
+      const { against, ...own } = comparison(0.6, 0.6, kl);
+      return { ...own, against: { ...against!, klSampled } };
+    };
+    expect(judged({ maxKl: 3 }, measured(9)).reasons).toEqual([]);
+    expect(judged({ maxKl: 2.5 }, measured(1)).reasons).toEqual([
+      'Its KL from the policy it started from is 3.00 nats per sampled answer, above maxKl of 2.5.',
     ]);
   });
 

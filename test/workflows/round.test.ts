@@ -2,8 +2,11 @@
 import { describe, expect, test } from 'vitest';
 import { hashValue } from '../../artifacts/hash.ts';
 import { startRun } from '../../workers/runs.ts';
+import type { SamplingSettings } from '../../engine/settings.ts';
+import { roundWorkflowId } from '../../workflows/ids.ts';
+import { roundSeed, roundStatusQuery } from '../../workflows/round.ts';
 import { timeSkippingServer } from './server.ts';
-import { StandIns, testConfig, withWorkers } from './stand-ins.ts';
+import { StandIns, testConfig, withWorkers, type Activities } from './stand-ins.ts';
 
 const server = timeSkippingServer();
 
@@ -48,4 +51,51 @@ describe('the reference responses', () => {
       expect(two['references']).toEqual([hashValue(['sample', asked])]);
     },
   );
+});
+
+describe('KL divergences', () => {
+  /** Two rounds, with so many answers to a held-out prompt; what was sampled for them at a temperature, and what evaluated. */
+  async function measured(klSamples: number) {
+    const standIns = new StandIns();
+    const config = testConfig({ name: `kl-${klSamples}`, seed: 7, evaluate: { klSamples, shardSize: 4 } });
+    const steps = await withWorkers(server, standIns, async () => {
+      const { handle } = await startRun(server.environment.client, config);
+      await handle.result();
+      const round = server.environment.client.workflow.getHandle(roundWorkflowId(handle.workflowId, 2));
+      return (await round.query(roundStatusQuery)).steps;
+    });
+    const heldOut = standIns.callsOf('sample').filter(({ prompts }) => prompts === hashValue('held out'));
+    const drawn = heldOut.filter(({ settings }) => (settings as SamplingSettings).temperature > 0);
+    const evaluated = standIns.callsOf('evaluate').flatMap(({ opponent }) => (opponent ? [opponent as Opponent] : []));
+    return { standIns, drawn, evaluated, steps };
+  }
+  type Opponent = Parameters<Activities['evaluate']>[0]['opponent'] & object;
+
+  test('are measured along the greedy answers, from the start and from the policy before', async () => {
+    const { standIns, drawn, evaluated, steps } = await measured(0);
+    expect(drawn).toEqual([]);
+    const [first, second] = standIns.callsOf('optimize').map((input) => hashValue(['optimize', input]));
+    const start = hashValue('start');
+    const pairs = standIns.callsOf('divergence').map(({ policy, reference }) => [policy, reference]);
+    // Two shards of answers each. In the first round the start is the policy before, too.
+    expect(pairs).toEqual([[first, start], [first, start], [second, start], [second, first]].flatMap((pair) => [pair, pair])); // prettier-ignore
+    for (const { divergences, sampledDivergences } of evaluated) expect([divergences.length, sampledDivergences]).toEqual([2, undefined]); // prettier-ignore
+    expect(steps.evaluate).toEqual({ state: 'done', done: 2 + 2 * 7, total: 2 + 2 * 7, reused: 0 });
+  });
+
+  test('are measured along sampled answers, too, where some are asked for', async () => {
+    const { standIns, drawn, evaluated, steps } = await measured(3);
+    // Those of the trained policies, by round; the start policy is not measured.
+    const trained = standIns.callsOf('optimize').map((input) => hashValue(['optimize', input]));
+    expect(drawn.map(({ policy, seed }) => [policy, seed])).toEqual(
+      trained.flatMap((policy, i) => Array.from({ length: 2 }, () => [policy, roundSeed(7, i + 1)])),
+    );
+    for (const { settings } of drawn) expect(settings).toMatchObject({ samplesPerPrompt: 3, temperature: 1, topP: 1, topK: 0 }); // prettier-ignore
+    expect(standIns.callsOf('divergence')).toHaveLength(16);
+    for (const { sampledDivergences } of evaluated) expect(sampledDivergences).toHaveLength(2);
+    const measuredAlong = evaluated.flatMap(({ sampledDivergences }) => sampledDivergences!);
+    const ofDrawn = standIns.callsOf('divergence').filter(({ responses }) => drawn.some((input) => hashValue(['sample', input]) === responses)); // prettier-ignore
+    expect(new Set(measuredAlong)).toEqual(new Set(ofDrawn.map((input) => hashValue(['divergence', input]))));
+    expect(steps.evaluate).toEqual({ state: 'done', done: 4 + 2 * 9, total: 4 + 2 * 9, reused: 0 });
+  });
 });

@@ -37,6 +37,7 @@ const comparison = {
   winRateInterval: { low: 0.4, high: 0.8 },
   kl: 1,
   klPerToken: 0.1,
+  klInterval: { low: 0.5, high: 1.5 },
 };
 
 /** What activities fail with, or do before they answer, by name; and what they were called with. */
@@ -79,7 +80,7 @@ export class StandIns {
       sample: this.act('sample', (input) => made('sample', input, { prompts: 1, promptTokens: 1, sampledTokens: 1 })),
       unloadAdapter: this.act('unloadAdapter', () => ({ unloaded: true })),
       reference: this.act('reference', (input) => made('reference', input, { preferences: 8 })),
-      score: this.act('score', (input) => made('score', input, { responses: 1 })),
+      divergence: this.act('divergence', (input) => made('divergence', input, { kl: 1, klPerToken: 0.1 })),
       label: this.act('label', (input) => made('label', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} })),
       judge: this.act('judge', (input) => made('judge', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} })),
       prefer: this.act('prefer', (input) =>

@@ -1,4 +1,5 @@
 /** Every graph that a model is computed with, in half precision. */
+import { policyComparison } from '../../../engine/divergence.ts';
 import { decodeGraph } from '../../../engine/generation/decode.ts';
 import { prefillGraph } from '../../../engine/generation/prefill.ts';
 import { openPolicy, type OpenPolicy } from '../../../engine/policy.ts';
@@ -38,6 +39,7 @@ export function cudaGraphs(name: string, compute: HalfType): Map<string, GraphOf
   const graphs = {
     score: scoringGraph(policy),
     'token scores': tokenScoringGraph(policy),
+    divergence: policyComparison(policy, { model }).graph,
     prefill: prefillGraph(model, adapter),
     'greedy decoding': decode({}),
     'sampling at a temperature': decode({ temperature: 0.7, samplesPerPrompt: 3 }),

@@ -5,12 +5,14 @@
  * ONNX's evaluator rounds every node's result, as a GPU does. ONNX Runtime's CPU provider has few kernels for float16 and none for
  * bfloat16: it computes most nodes in float32 and keeps what it can unrounded, but the weights.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { DivergenceMeter } from '../../../engine/divergence.ts';
 import { Generator } from '../../../engine/generation/generate.ts';
 import { readAdapter } from '../../../engine/model/lora.ts';
 import { openSafetensors, readTensorF32 } from '../../../engine/model/safetensors.ts';
 import type { OpenPolicy } from '../../../engine/policy.ts';
-import { Scorer } from '../../../engine/score.ts';
+import { Scorer, type TokenizedResponse } from '../../../engine/score.ts';
 import { samplingSchema } from '../../../engine/settings.ts';
 import { preferenceExamples, preferenceTask } from '../../../engine/training/preference.ts';
 import { train } from '../../../engine/training/train.ts';
@@ -118,6 +120,16 @@ describe.each(CASES)('%s', (name) => {
     const [[{ tokens }]] = await generator.generate([{ id: 'first', tokens: pairs[0].prompt }], 0, () => {});
     await generator.close();
     expect(tokens).toEqual(expected.greedy_first_prompt);
+  });
+
+  test('float16 on ONNX Runtime: the divergence from the base model', async () => {
+    const { rows, cases } = readJson<{ rows: TokenizedResponse[]; cases: { policy: unknown; reference: unknown; kl: number[] }[] }>(fixture('kl/kl.json')); // prettier-ignore
+    const { kl: exact } = cases.find(({ policy, reference }) => isDeepStrictEqual([policy, reference], [[name, 'adapter_init'], [name, null]]))!; // prettier-ignore
+    const policy = halfPolicy(name, 'float16');
+    const meter = await DivergenceMeter.open(policy, { model: policy.model }, 2);
+    const divergences = await meter.measure(rows);
+    await meter.close();
+    for (const [i, { kl }] of divergences.entries()) expect(Math.abs(kl / exact[i] - 1)).toBeLessThan(0.02);
   });
 
   test('three AdamW steps in float16 on ONNX Runtime: the state is float32 throughout', async () => {
