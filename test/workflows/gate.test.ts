@@ -73,9 +73,10 @@ describe('a round', () => {
   });
 });
 
+const rows = (count: number, more = {}) => ({ rows: count, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0, ...more }); // prettier-ignore
+
 describe('a training', () => {
   const settings = { batchSize: 128, epochs: 1 };
-  const rows = (count: number, more = {}) => ({ rows: count, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0, ...more }); // prettier-ignore
   const trained = { steps: 1, unchanged: false, metrics: {}, rows: rows(47) };
 
   test('of few steps is accepted with a warning', () => {
