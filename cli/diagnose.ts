@@ -1,7 +1,6 @@
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import { diagnose, type DiagnosedScores, type Diagnosis, type Scale } from '../activities/diagnose.ts';
-import { InputError } from '../data/errors.ts';
 import { readPreferences, readScoreRows } from '../data/readers.ts';
 import type { Policy, ScoreJob } from '../engine/jobs.ts';
 import { objectiveSchema } from '../engine/settings.ts';
@@ -9,6 +8,7 @@ import { adapterFolder } from './names.ts';
 import { percent } from './numbers.ts';
 import { readSettings } from './settings.ts';
 import { jsonOption, policyOf, summarize, withEngine } from './step.ts';
+import { describeEqual } from './training.ts';
 
 interface Flags {
   model: string;
@@ -35,8 +35,7 @@ export function diagnoseCommand(): Command {
       const { model } = await policyOf({ model: flags.model });
       const adapters = await Promise.all(flags.adapter.map(adapterFolder));
       const reference = await policyOf({ model: flags.model, adapter: flags.referenceAdapter });
-      const pairs = await readPreferences(flags.preferences);
-      if (pairs.length === 0) throw new InputError(`${flags.preferences} has no rows; give preferences.`);
+      const { rows: pairs, counts: dropped } = await readPreferences(flags.preferences);
       const unseen = flags.unseen === undefined ? [] : await readScoreRows(flags.unseen);
       const rows: ScoreJob['rows'] = [...pairs.map(answerOf('chosen')), ...pairs.map(answerOf('rejected')), ...unseen];
       const diagnoses = await withEngine(async (engine) => {
@@ -51,11 +50,15 @@ export function diagnoseCommand(): Command {
         return made;
       });
       const named = diagnoses.map((diagnosis, i) => ({ adapter: flags.adapter[i], ...diagnosis }));
-      summarize(flags, { beta, adapters: named }, tableOf(named));
+      summarize(
+        flags,
+        { beta, rows: pairs.length, dropped, adapters: named },
+        [tableOf(named), describeEqual(dropped)].filter(Boolean).join('\n'),
+      );
     });
 }
 
-type Row = Awaited<ReturnType<typeof readPreferences>>[number];
+type Row = Awaited<ReturnType<typeof readPreferences>>['rows'][number];
 type TokenizedRow = Extract<Row, { chosen_input_ids: number[] }>;
 const isTokenized = (row: Row): row is TokenizedRow => 'prompt_input_ids' in row;
 

@@ -36,10 +36,10 @@ export function optimizeCommand(): Command {
     const policy = await policyOf(flags);
     const adapter = flags.referenceAdapter ?? policy.adapter;
     const reference = { ...policy, ...(adapter !== undefined && { adapter }) };
-    const rows = await readPreferences(flags.preferences);
+    const { rows, counts } = await readPreferences(flags.preferences);
     const result = await withEngine((engine) =>
       engine.run('optimize', { policy, reference, rows, objective, training, seed, outDir: flags.out }),
     );
-    await reportTraining(flags, rows.length, result);
+    await reportTraining(flags, rows.length, result, counts);
   });
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { writeJsonl } from '../data/jsonl.ts';
+import type { PreferenceCounts } from '../data/readers.ts';
 import type { TrainResult } from '../engine/jobs.ts';
 import { loraSchema, trainingSchema, type TrainingSettings } from '../engine/settings.ts';
 import { addSettings, readSettings } from './settings.ts';
@@ -40,17 +41,28 @@ export function readTraining(flags: Record<string, unknown>): TrainingSettings {
   return { ...readSettings(trainingSchema, flags, [...TRAINING_FIELDS]), lora };
 }
 
-/** Writes the steps' metrics beside the policy and prints the last ones. */
+/**
+ * Writes the steps' metrics beside the policy and prints the last ones.
+ * @param rows how many were trained on
+ */
 export async function reportTraining(
   flags: { out: string; json?: boolean },
   rows: number,
   { steps, metrics }: TrainResult,
+  dropped?: PreferenceCounts,
 ): Promise<void> {
   await writeJsonl(join(flags.out, 'metrics.jsonl'), metrics);
   const last = metrics.at(-1)!;
+  const equal = describeEqual(dropped);
   summarize(
     flags,
-    { rows, steps, ...last, out: flags.out },
-    `${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.`,
+    { rows, ...(dropped && { dropped }), steps, ...last, out: flags.out },
+    `${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.${equal === undefined ? '' : ` ${equal}`}`,
   );
 }
+
+/** The rows of a file that prefer nothing, as a sentence; none where there are no such rows. */
+export const describeEqual = ({ equal }: PreferenceCounts = { equal: 0 }): string | undefined =>
+  equal === 0
+    ? undefined
+    : `Dropped ${equal} ${equal === 1 ? 'row' : 'rows'} with equal chosen and rejected responses.`;

@@ -73,7 +73,7 @@ describe('UltraFeedback Parquet', () => {
 
   test('is read as it is', async () => {
     const prompts = await readPrompts(path);
-    expect(prompts.map(({ prompt }) => prompt)).toEqual(['Name a color.', 'What is 2 + 2?', 'Name a color.']);
+    expect(prompts.map(({ prompt }) => prompt)).toEqual(['Name a color.', 'What is 2 + 2?', 'Name a color.'].map((text) => [user(text)])); // prettier-ignore
     expect(prompts[0]).toMatchObject({
       id: hash,
       chosen: [assistant('Red.')],
