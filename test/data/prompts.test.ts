@@ -24,6 +24,11 @@ describe('JSON Lines', () => {
     ]);
   });
 
+  test('ids are exact, however large they are', async () => {
+    const path = fileOf('large-ids.jsonl', '{"id":9007199254740993,"prompt":"x"}', '{"id":9007199254740992,"prompt":"y"}', '{"key":100000000000000000000,"prompt":"z"}'); // prettier-ignore
+    expect((await readPrompts(path)).map(({ id }) => id)).toEqual(['9007199254740993', '9007199254740992', '100000000000000000000']); // prettier-ignore
+  });
+
   test('a prompt without an id is known by its content wherever it stands', async () => {
     const [a, b] = await readPrompts(fileOf('one.jsonl', { prompt: 'x' }, { prompt: [user('x')] }));
     const [c, d] = await readPrompts(fileOf('two.jsonl', { prompt: [user('x')], more: 1 }, { prompt: 'x' }));
