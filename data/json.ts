@@ -69,8 +69,11 @@ function exact(number: string, where: string): string {
 
 function countKeys(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
-  const entries: unknown[] = Object.values(value);
-  return entries.reduce<number>((count, entry) => count + countKeys(entry), Array.isArray(value) ? 0 : entries.length);
+  const entries: unknown[] = Array.isArray(value) ? value : Object.values(value);
+  let count = Array.isArray(value) ? 0 : entries.length;
+  // Most of what is in a row are lists of numbers.
+  for (const entry of entries) if (typeof entry === 'object') count += countKeys(entry);
+  return count;
 }
 
 function refuseRepeatedKey(text: string, where: string): void {
@@ -87,9 +90,9 @@ function refuseRepeatedKey(text: string, where: string): void {
         throw new InputError(`${where} has the key "${name}" twice in an object; keep one.`);
       objects.at(-1)!.add(name);
     }
-    for (const character of part) {
-      if (character === '{') objects.push(new Set());
-      else if (character === '}') objects.pop();
+    for (const [brace] of part.matchAll(/[{}]/g)) {
+      if (brace === '{') objects.push(new Set());
+      else objects.pop();
     }
   }
 }
