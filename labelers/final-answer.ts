@@ -4,8 +4,12 @@ import { InputError } from '../data/errors.ts';
 import { labelerKind } from './labeler.ts';
 import { programLabeler } from './program.ts';
 
-/** A hyphen directly behind a digit, a letter or a closing bracket joins two words or is a minus between two numbers. */
-const NUMBER = /(?:(?<![\p{L}\p{N}%°)\]]|\p{N}\p{Sc})-)?\p{Sc}?(?:\d[\d,]*(?:\.\d+)?|\.\d+)/gu;
+/**
+ * A hyphen directly behind a digit, a letter or a closing bracket joins two words or is a minus between two numbers. Chinese and
+ * Japanese have no space before a sign.
+ */
+const NUMBER =
+  /(?:(?<!(?![\p{sc=Han}\p{sc=Hira}\p{sc=Kana}])[\p{L}\p{N}%°)\]]|\p{N}\p{Sc})-)?\p{Sc}?(?:\d[\d,]*(?:\.\d+)?|\.\d+)/gu;
 const MARK = '####';
 
 /** The signs of other scripts and of typesetting as ASCII has them. */
@@ -14,7 +18,7 @@ function toAscii(text: string): string {
     .replace(/(?!\d)\p{Nd}/gu, asciiDigit)
     .replace(/[\u2010-\u2013\u2212\ufe63\uff0d]/g, '-')
     .replace(/[\u066b\uff0e]/g, '.')
-    .replace(/[\u066c\uff0c]|(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))/g, ',');
+    .replace(/(?<=\d)[\u00a0\u066c\u2009\u202f\uff0c](?=\d{3}(?!\d))/g, ',');
 }
 
 /** Decimal digits stand in Unicode in runs from 0 to 9. */

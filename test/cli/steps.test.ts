@@ -44,8 +44,10 @@ beforeAll(async () => {
     step('label', '--by', 'verifier', '--in', path('responses.jsonl'), '--out', path('preferences.jsonl')),
     withModel('sft', '--demonstrations', path('demonstrations.jsonl'), '--out', path('sft'), ...training, '--epochs', '4'), // prettier-ignore
   ]);
+  const preferences = readLines<{ chosen: object }>('preferences.jsonl');
+  await writeJsonl(path('with-equals.jsonl'), [...preferences, { ...preferences[0], rejected: preferences[0].chosen }]);
   [summaries['optimize'], summaries['score']] = await Promise.all([
-    withModel('optimize', '--preferences', path('preferences.jsonl'), '--out', path('adapter'), ...training),
+    withModel('optimize', '--preferences', path('with-equals.jsonl'), '--out', path('adapter'), ...training),
     score('scores', '--model', model),
   ]);
   [summaries['evaluate'], summaries['export']] = await Promise.all([
@@ -102,6 +104,11 @@ test.each(['optimize', 'sft'])('%s writes a PEFT adapter and its metrics', (comm
   const metrics = readLines<{ loss: number }>(`${out}/metrics.jsonl`);
   expect(summaries[command]).toMatchObject({ steps: metrics.length, ...metrics.at(-1) });
   expect(metrics.at(-1)!.loss).toBeLessThan(metrics[0].loss);
+});
+
+test('optimize leaves out a pair of equal responses and counts it', () => {
+  expect(summaries['optimize']).toMatchObject({ rows: summaries['label']['preferences'], dropped: { equal: 1 } });
+  expect(summaries['sft']).not.toHaveProperty('dropped');
 });
 
 test('evaluate compares the adapter with its model', () => {
