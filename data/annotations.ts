@@ -95,9 +95,15 @@ export type GamedAnnotation = z.infer<typeof gamedSchema>;
 /** alpaca_eval's df_gamed.csv: the difficulty of each instruction, by its place among the annotations, and the gamed baselines. */
 export async function readGamed(path: string): Promise<GamedAnnotation[]> {
   const [header, ...lines] = (await readText(path)).trim().split(/\r?\n/);
+  if (lines.length === 0) throw new InputError(`${path} is empty; it needs a header and at least one row.`);
   const names = header.split(',');
   return lines.map((line, i) => {
     const cells = line.split(',');
+    if (cells.length !== names.length) {
+      throw new InputError(
+        `${path} line ${i + 2} has ${cells.length} cells, not ${names.length} as the header; correct it.`,
+      );
+    }
     const fields = Object.fromEntries(names.map((name, column) => [name, cells[column] || null]));
     return parseRow(makeRow(`${path} line ${i + 2}`, fields), gamedSchema);
   });
