@@ -175,8 +175,8 @@ function afterPrompt(where: string, name: string, prompt: Text, response: Text, 
   throw new InputError(`${where} has nothing but the prompt in "${name}"; add the answer to it.`);
 }
 
-/** Whether a message of this role is of a prompt rather than of an answer: an answer may begin with the result of a tool. */
-const asks = (role: string) => role === 'user' || role === 'system';
+/** Whether a message of this role (user, system, developer) is of a prompt: an answer may begin with the result of a tool. */
+export const asks = (role: string) => role !== 'assistant' && role !== 'tool';
 
 const asMessages = (prompt: Text): Message[] =>
   typeof prompt === 'string' ? [{ role: 'user', content: prompt }] : prompt;

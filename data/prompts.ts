@@ -1,7 +1,7 @@
 /** Prompts in: JSON Lines, UltraFeedback-binarized Parquet, hub data sets; one validated record type. */
 import { collect } from './collect.ts';
 import { InputError } from './errors.ts';
-import { separatePrompt } from './extract-prompt.ts';
+import { asks, separatePrompt } from './extract-prompt.ts';
 import { withId } from './fields.ts';
 import { promptSchema, type PromptRecord } from './records.ts';
 import { parseRow } from './row.ts';
@@ -34,7 +34,7 @@ export const readPrompts = (source: string): Promise<PromptRecord[]> => collect(
 /** The policy's answers begin where the prompt ends: so must those that they are compared with. */
 function checkAnswers({ chosen, rejected }: PromptRecord, where: string): void {
   for (const [name, answer] of Object.entries({ chosen, rejected })) {
-    if (!Array.isArray(answer) || (answer[0].role !== 'user' && answer[0].role !== 'system')) continue;
+    if (!Array.isArray(answer) || !asks(answer[0].role)) continue;
     throw new InputError(`${where} asks more in "${name}" than in its prompt; end the prompt with the last message that both answers follow.`); // prettier-ignore
   }
 }
