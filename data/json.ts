@@ -122,6 +122,7 @@ function whyNotJson(text: string): string | undefined {
   if (constant) return `has ${constant}, which is not JSON; write null, or leave the field out.`;
   if (/'|\b(?:None|True|False)\b/.test(bare)) return 'is not JSON but Python; write it with json.dumps().';
   if (/,\s*[}\]]/.test(bare)) return 'has a comma before a closing bracket, which is not JSON; remove the comma.';
+  if (/}\s*,\s*$/.test(bare)) return 'has a comma after its object; remove the comma.';
   if (/}\s*{/.test(bare)) return 'holds more than one JSON object; write one object per line.';
   if (strings.some(({ part }) => [...part].some((character) => character < ' '))) {
     return 'has a control character in a string, which is not JSON; escape it.';

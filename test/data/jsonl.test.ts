@@ -56,6 +56,7 @@ describe('reading', () => {
       ['{"text":"a, }",}'],
       'comma.jsonl line 1 has a comma before a closing bracket, which is not JSON; remove the comma.',
     ],
+    ['comma.jsonl', ['{"text":"a"},'], 'comma.jsonl line 1 has a comma after its object; remove the comma.'],
     [
       'two.jsonl',
       ['{"text":"a"} {"text":"b"}'],
