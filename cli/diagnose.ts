@@ -1,7 +1,6 @@
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import { diagnose, type DiagnosedScores, type Diagnosis, type Scale } from '../activities/diagnose.ts';
-import { InputError } from '../data/errors.ts';
 import { readPreferences, readScoreRows } from '../data/readers.ts';
 import type { PreferenceRecord } from '../data/records.ts';
 import type { Policy, ScoreJob } from '../engine/jobs.ts';
@@ -37,9 +36,8 @@ export function diagnoseCommand(): Command {
       const base = await policyOf({ ...flags, adapter: undefined });
       const adapters = await Promise.all(flags.adapter.map(adapterFolder));
       const reference = await policyOf({ ...flags, adapter: flags.referenceAdapter });
-      const pairs = await readPreferences(flags.preferences);
+      const { rows: pairs, counts: dropped } = await readPreferences(flags.preferences);
       checkTokens(pairs, () => loadTokenizer(base.model, base.chatTemplate));
-      if (pairs.length === 0) throw new InputError(`${flags.preferences} has no rows; give preferences.`);
       const unseen = flags.unseen === undefined ? [] : await readScoreRows(flags.unseen);
       const rows: ScoreJob['rows'] = [...pairs.map(answerOf('chosen')), ...pairs.map(answerOf('rejected')), ...unseen];
       const diagnoses = await withEngine(async (engine) => {
@@ -54,11 +52,15 @@ export function diagnoseCommand(): Command {
         return made;
       });
       const named = diagnoses.map((diagnosis, i) => ({ adapter: flags.adapter[i], ...diagnosis }));
-      summarize(flags, { beta, adapters: named }, tableOf(named));
+      summarize(
+        flags,
+        { beta, rows: pairs.length, dropped, adapters: named },
+        [tableOf(named), describeEqual(dropped)].filter(Boolean).join('\n'),
+      );
     });
 }
 
-type Row = Awaited<ReturnType<typeof readPreferences>>[number];
+type Row = Awaited<ReturnType<typeof readPreferences>>['rows'][number];
 
 /** A response with the tokens that it was sampled as, where the row has them. */
 const answerOf =
@@ -70,6 +72,12 @@ const answerOf =
     if (ids && promptIds) return { prompt_input_ids: promptIds, response_input_ids: ids };
     return { prompt, response: rest[role], ...(tools !== undefined && { tools }) };
   };
+
+/** The rows of a file that prefer nothing, as a sentence; none where there are no such rows. */
+const describeEqual = ({ equal }: { equal: number }): string | undefined =>
+  equal === 0
+    ? undefined
+    : `Dropped ${equal} ${equal === 1 ? 'row' : 'rows'} with equal chosen and rejected responses.`;
 
 const scale = ({ mean, sd }: Scale) => `${mean.toFixed(4)}${sd === undefined ? '' : ` ± ${sd.toFixed(4)}`}`;
 

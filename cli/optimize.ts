@@ -41,11 +41,13 @@ export function optimizeCommand(): Command {
     const policy = await policyOf(flags);
     const adapter = flags.referenceAdapter ?? policy.adapter;
     const reference = { ...policy, ...(adapter !== undefined && { adapter }) };
-    const rows = await readPreferences(flags.preferences);
+    const { rows } = await readPreferences(flags.preferences);
     checkTokens(rows, () => loadTokenizer(policy.model, policy.chatTemplate));
-    const result = await withEngine((engine) =>
-      engine.run('optimize', { policy, reference, rows, objective, training, seed, outDir: flags.out }),
+    const result = await withEngine(
+      (engine) =>
+      // The engine reads the file again: it counts what it leaves out, and names rows by their place.
+      engine.run('optimize', { policy, reference, rows: flags.preferences, objective, training, seed, outDir: flags.out }), // prettier-ignore
     );
-    await reportTraining(flags, rows.length, result);
+    await reportTraining(flags, result.preferences!.rows, result);
   });
 }

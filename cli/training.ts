@@ -41,7 +41,10 @@ export function readTraining(flags: Record<string, unknown>): TrainingSettings {
   return { ...readSettings(trainingSchema, flags, [...TRAINING_FIELDS]), lora };
 }
 
-/** Writes the steps' metrics beside the policy and prints the last ones. */
+/**
+ * Writes the steps' metrics beside the policy and prints the last ones.
+ * @param rows how many were trained on
+ */
 export async function reportTraining(
   flags: { out: string; json?: boolean },
   rows: number,

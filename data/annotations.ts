@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { collect } from './collect.ts';
 import { InputError } from './errors.ts';
+import { decodeUtf8, parseJson } from './json.ts';
 import { jsonlRows } from './jsonl.ts';
 import { makeRow, parseRow, type Row } from './row.ts';
 
@@ -62,12 +63,7 @@ export const charactersOf = (text: string): number => [...text].length;
 
 async function readJsonArray(path: string): Promise<Row[]> {
   const text = await readText(path);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new InputError(`${path} is not JSON; it must be a list of annotations, or JSON Lines in a file named .jsonl.`); // prettier-ignore
-  }
+  const value = parseJson(text, path, 'it must be a list of annotations, or JSON Lines in a file named .jsonl.');
   if (!Array.isArray(value) || value.length === 0) {
     throw new InputError(`${path} is not a list of annotations; it needs at least one.`);
   }
@@ -79,8 +75,9 @@ async function readJsonArray(path: string): Promise<Row[]> {
 
 async function readText(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    return decodeUtf8(await readFile(path), path).replace(/^\ufeff/, '');
   } catch (error) {
+    if (error instanceof InputError) throw error;
     throw new InputError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code}); check the path.`);
   }
 }
@@ -98,9 +95,15 @@ export type GamedAnnotation = z.infer<typeof gamedSchema>;
 /** alpaca_eval's df_gamed.csv: the difficulty of each instruction, by its place among the annotations, and the gamed baselines. */
 export async function readGamed(path: string): Promise<GamedAnnotation[]> {
   const [header, ...lines] = (await readText(path)).trim().split(/\r?\n/);
+  if (lines.length === 0) throw new InputError(`${path} is empty; it needs a header and at least one row.`);
   const names = header.split(',');
   return lines.map((line, i) => {
     const cells = line.split(',');
+    if (cells.length !== names.length) {
+      throw new InputError(
+        `${path} line ${i + 2} has ${cells.length} cells, not ${names.length} as the header; correct it.`,
+      );
+    }
     const fields = Object.fromEntries(names.map((name, column) => [name, cells[column] || null]));
     return parseRow(makeRow(`${path} line ${i + 2}`, fields), gamedSchema);
   });

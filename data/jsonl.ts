@@ -4,6 +4,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { InputError } from './errors.ts';
+import { decodeUtf8, parseJson } from './json.ts';
 import { makeRow, parseRow, type Row } from './row.ts';
 
 const NEWLINE = 0x0a;
@@ -30,7 +31,8 @@ export async function readJsonlRange<T>(path: string, schema: z.ZodType<T>, from
   const records: T[] = [];
   if (to <= from) return records;
   for await (const { bytes, line } of linesOf(path, from)) {
-    records.push(parseRow(parseLine(bytes.toString('utf8'), `${path} line ${line}`), schema));
+    const where = `${path} line ${line}`;
+    records.push(parseRow(parseLine(decodeUtf8(bytes, where), where), schema));
     if (line >= to) break;
   }
   return records;
@@ -40,10 +42,14 @@ export async function readJsonlRange<T>(path: string, schema: z.ZodType<T>, from
 export async function* jsonlRows(path: string): AsyncGenerator<Row> {
   let empty = true;
   for await (const { bytes, line } of linesOf(path)) {
-    const text = bytes.toString('utf8').replace(/^\ufeff/, '');
+    const where = `${path} line ${line}`;
+    const text = decodeUtf8(bytes, where).replace(/^\ufeff/, '');
     if (text.trim() === '') continue;
+    if (empty && text.trimStart().startsWith('[')) {
+      throw new InputError(`${path} is a JSON array; write one object per line (JSON Lines).`);
+    }
     empty = false;
-    yield parseLine(text, `${path} line ${line}`);
+    yield parseLine(text, where);
   }
   if (empty) throw new InputError(`${path} is empty; it needs at least one row.`);
 }
@@ -66,21 +72,41 @@ async function* linesOf(path: string, skipped = 0): AsyncGenerator<{ bytes: Buff
 
 async function* piecesOf(path: string): AsyncGenerator<Buffer> {
   try {
-    yield* createReadStream(path) as AsyncIterable<Buffer>;
+    let begun = false;
+    for await (const piece of createReadStream(path) as AsyncIterable<Buffer>) {
+      if (!begun) checkForm(path, piece);
+      begun = true;
+      yield piece;
+    }
   } catch (error) {
+    if (error instanceof InputError) throw error;
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new InputError(`${path} does not exist; check the path.`);
     throw new InputError(`${path} cannot be read (${code}); it must be a file that you may read.`);
   }
 }
 
+/** Files that are often given for JSON Lines, by their first bytes (in hexadecimal). */
+const OTHER_FORMS: [beginning: RegExp, is: string][] = [
+  [/^1f8b/, 'is compressed with gzip; decompress it'],
+  [/^28b52ffd/, 'is compressed with zstd; decompress it'],
+  [/^425a68/, 'is compressed with bzip2; decompress it'],
+  [/^fd377a585a00/, 'is compressed with xz; decompress it'],
+  [/^504b0304/, 'is a zip archive; extract it'],
+  [/^50415231/, 'is a Parquet file; give it the extension .parquet'],
+  [/^(fffe0000|0000feff)/, 'is UTF-32; convert it to UTF-8'],
+  // With a byte order mark, or an ASCII character first.
+  [/^(fffe|feff|(?!0000)(00[0-7].|[0-7].00))/, 'is UTF-16; convert it to UTF-8'],
+];
+
+function checkForm(path: string, piece: Buffer): void {
+  const beginning = piece.toString('hex', 0, 8);
+  const [, is] = OTHER_FORMS.find(([form]) => form.test(beginning)) ?? [];
+  if (is) throw new InputError(`${path} ${is}.`);
+}
+
 function parseLine(text: string, where: string): Row {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new InputError(`${where} is not JSON; every line must hold one JSON object.`);
-  }
+  const value = parseJson(text, where, 'every line must hold one JSON object.');
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new InputError(`${where} is not a JSON object; every line must hold one.`);
   }

@@ -1,19 +1,22 @@
 /** Prompts in: JSON Lines, UltraFeedback-binarized Parquet, hub data sets; one validated record type. */
 import { collect } from './collect.ts';
 import { InputError } from './errors.ts';
-import { ownAnswers, withId } from './fields.ts';
+import { asks, separatePrompt } from './extract-prompt.ts';
+import { withId } from './fields.ts';
 import { promptSchema, type PromptRecord } from './records.ts';
 import { parseRow } from './row.ts';
 import { rowsOf } from './source.ts';
 
 /**
  * The prompts of `source`, a file or a hub data set, one by one. A row's id is its `id`, else `prompt_id` (UltraFeedback), else
- * `key` (IFEval), else a hash of its prompt; its chosen and rejected lose the conversation that they repeat.
+ * `key` (IFEval), else a hash of its prompt; its prompt and its own chosen and rejected are told apart as TRL does.
+ * @throws InputError also where an answer of the data set does not follow the prompt at once
  */
 export async function* promptsOf(source: string): AsyncGenerator<PromptRecord> {
   const seen = new Map<string, string>();
   for await (const row of rowsOf(source)) {
-    const record = ownAnswers(parseRow(withId(row), promptSchema), row.where);
+    const record = parseRow(withId(separatePrompt(row, ['chosen', 'rejected'])), promptSchema);
+    checkAnswers(record, row.where);
     const earlier = seen.get(record.id);
     if (earlier && (row.fields.id ?? row.fields.key) !== undefined) {
       throw new InputError(`${row.where} repeats the id "${record.id}" of ${earlier}; ids must be unique.`);
@@ -27,3 +30,11 @@ export async function* promptsOf(source: string): AsyncGenerator<PromptRecord> {
 
 /** All prompts of `source`, as `promptsOf` gives them. */
 export const readPrompts = (source: string): Promise<PromptRecord[]> => collect(promptsOf(source));
+
+/** The policy's answers begin where the prompt ends: so must those that they are compared with. */
+function checkAnswers({ chosen, rejected }: PromptRecord, where: string): void {
+  for (const [name, answer] of Object.entries({ chosen, rejected })) {
+    if (!Array.isArray(answer) || !asks(answer[0].role)) continue;
+    throw new InputError(`${where} asks more in "${name}" than in its prompt; end the prompt with the last message that both answers follow.`); // prettier-ignore
+  }
+}

@@ -2,10 +2,12 @@
  * The readers of all records but prompts. Where a kind has two forms, a row's keys tell which is meant, so that an error
  * names the field that is missing of that form.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { collect } from './collect.ts';
 import { contentOf } from './conversation.ts';
 import { InputError } from './errors.ts';
-import { ownAnswers, withId } from './fields.ts';
+import { sameText, separatePrompt } from './extract-prompt.ts';
+import { withId } from './fields.ts';
 import {
   answeredSchema,
   demonstrationSchema,
@@ -35,42 +37,66 @@ export async function readSampled(source: string): Promise<SampledRecord[]> {
 export async function readAnswered(source: string): Promise<AnsweredRecord[]> {
   return (await collect(rowsOf(source))).map((row) => {
     if (!('response' in row.fields)) return parseRow(withId(row), answeredSchema);
-    const { response, ...prompt } = parseRow(withId(row), scoreSchema.and(promptSchema));
+    const { response, ...prompt } = parseRow(withId(separatePrompt(row, ['response'])), scoreSchema.and(promptSchema));
     return { ...prompt, responses: [{ text: contentOf(response) }] };
   });
 }
 
-/** Preferences as texts or as token ids, one by one; chosen and rejected without the conversation that they repeat. */
-export async function* preferencesOf(source: string): AsyncGenerator<PreferenceRecord | TokenizedPreferenceRecord> {
+/** What was left out of a file of preferences. */
+export interface PreferenceCounts {
+  /** Rows whose chosen and rejected are equal: they prefer nothing. */
+  equal: number;
+}
+
+/**
+ * Preferences as texts or as token ids, one by one; those whose chosen and rejected are equal are left out.
+ * @param counts is added to
+ * @throws InputError also where nothing is left
+ */
+export async function* preferencesOf(
+  source: string,
+  counts: PreferenceCounts = { equal: 0 },
+): AsyncGenerator<PreferenceRecord | TokenizedPreferenceRecord> {
+  let given = 0;
   for await (const row of rowsOf(source)) {
-    if (isTokenized(row)) {
-      const record = parseRow(row, tokenizedPreferenceSchema);
-      refuseEqual(record.chosen_input_ids, record.rejected_input_ids, row);
-      yield record;
-    } else {
-      const record = ownAnswers(parseRow(withId(row), preferenceSchema), row.where);
-      refuseEqual(record.chosen, record.rejected, row);
+    const record = isTokenized(row)
+      ? parseRow(row, tokenizedPreferenceSchema)
+      : parseRow(withId(separatePrompt(row, ['chosen', 'rejected', 'reference_response'])), preferenceSchema);
+    if (prefersNothing(record)) counts.equal++;
+    else {
+      given++;
       yield record;
     }
   }
+  if (given === 0) {
+    throw new InputError(`${source} has the same chosen and rejected response in every row, which is no preference; give rows where they differ.`); // prettier-ignore
+  }
 }
 
-/** All preferences of `source`, as `preferencesOf` gives them. */
-export const readPreferences = (source: string) => collect(preferencesOf(source));
+/** All preferences of `source`, as `preferencesOf` gives them, and what it left out. */
+export async function readPreferences(source: string) {
+  const counts: PreferenceCounts = { equal: 0 };
+  return { rows: await collect(preferencesOf(source, counts)), counts };
+}
 
 /** Prompts with one response each to score, as texts or as token ids. */
 export async function readScoreRows(source: string): Promise<(ScoreRecord | TokenizedScoreRecord)[]> {
   return (await collect(rowsOf(source))).map((row) =>
-    isTokenized(row) ? parseRow(row, tokenizedScoreSchema) : parseRow(row, scoreSchema),
+    isTokenized(row) ? parseRow(row, tokenizedScoreSchema) : parseRow(separatePrompt(row, ['response']), scoreSchema),
   );
 }
 
-/** Demonstrations for supervised fine-tuning: `prompt` and `completion`, or `messages`. */
+/** Demonstrations for supervised fine-tuning: `prompt` and `completion`, or `messages` that end with the assistant's. */
 export async function readDemonstrations(source: string): Promise<DemonstrationRecord[]> {
   const [completion, conversation] = demonstrationSchema.options;
-  return (await collect(rowsOf(source))).map((row) =>
-    parseRow<DemonstrationRecord>(row, 'messages' in row.fields ? conversation : completion),
-  );
+  return (await collect(rowsOf(source))).map((row) => {
+    if (!('messages' in row.fields))
+      return parseRow<DemonstrationRecord>(separatePrompt(row, ['completion']), completion);
+    const record = parseRow(row, conversation);
+    const { role } = record.messages.at(-1)!;
+    if (role === 'assistant') return record;
+    throw new InputError(`${row.where} ends "messages" with a ${role} message; end them with an assistant message.`);
+  });
 }
 
 /** Whether a row has token ids alone; texts may have theirs beside them. */
@@ -78,8 +104,11 @@ function isTokenized({ fields }: Row): boolean {
   return !('prompt' in fields) && Object.keys(fields).some((key) => key.endsWith('_input_ids'));
 }
 
-function refuseEqual(chosen: unknown, rejected: unknown, { where }: Row): void {
-  if (JSON.stringify(chosen) === JSON.stringify(rejected)) {
-    throw new InputError(`${where} has the same chosen and rejected response, which is no preference; remove the row.`);
-  }
+function prefersNothing(record: PreferenceRecord | TokenizedPreferenceRecord): boolean {
+  if (!isText(record)) return isDeepStrictEqual(record.chosen_input_ids, record.rejected_input_ids);
+  const [chosen, rejected] = [record.chosen, record.rejected].map((text) => (typeof text === 'string' ? [{ role: 'assistant', content: text }] : text)); // prettier-ignore
+  return sameText(chosen, rejected);
 }
+
+const isText = (record: PreferenceRecord | TokenizedPreferenceRecord): record is PreferenceRecord =>
+  !('chosen_input_ids' in record);

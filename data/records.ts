@@ -28,7 +28,7 @@ export const textSchema = z.union([z.string().min(1), z.array(messageSchema).min
 export type Text = z.infer<typeof textSchema>;
 
 /** A response may be empty: a policy can end its turn at once. */
-const responseTextSchema = z.union([z.string(), z.array(messageSchema).min(1)], {
+export const responseTextSchema = z.union([z.string(), z.array(messageSchema).min(1)], {
   error: 'expected a string or a list of {role, content} messages',
 });
 

@@ -4,21 +4,50 @@ import { InputError } from '../data/errors.ts';
 import { labelerKind } from './labeler.ts';
 import { programLabeler } from './program.ts';
 
-const NUMBER = /-?\$?(?:\d[\d,]*(?:\.\d+)?|\.\d+)/g;
+/**
+ * A hyphen directly behind a digit, a letter or a closing bracket joins two words or is a minus between two numbers. Chinese and
+ * Japanese have no space before a sign.
+ */
+const NUMBER =
+  /(?:(?<!(?![\p{sc=Han}\p{sc=Hira}\p{sc=Kana}])[\p{L}\p{N}%°)\]]|\p{N}\p{Sc})-)?\p{Sc}?(?:\d[\d,]*(?:\.\d+)?|\.\d+)/gu;
 const MARK = '####';
 
-/** The number as its data set's checkers compare it: without thousands' commas, dollar signs and a trailing dot. */
-function numberIn(text: string): number | undefined {
-  const [first] = text.match(NUMBER) ?? [];
-  return first === undefined ? undefined : Number(first.replace(/[$,]/g, ''));
+/** The signs of other scripts and of typesetting as ASCII has them. */
+function toAscii(text: string): string {
+  return text
+    .replace(/(?!\d)\p{Nd}/gu, asciiDigit)
+    .replace(/[\u2010-\u2013\u2212\ufe63\uff0d]/g, '-')
+    .replace(/[\u066b\uff0e]/g, '.')
+    .replace(/(?<=\d)[\u00a0\u066c\u2009\u202f\uff0c](?=\d{3}(?!\d))/g, ',');
+}
+
+/** Decimal digits stand in Unicode in runs from 0 to 9. */
+function asciiDigit(digit: string): string {
+  const code = digit.codePointAt(0)!;
+  let zero = code;
+  while (/\p{Nd}/u.test(String.fromCodePoint(zero - 1))) zero--;
+  return String((code - zero) % 10);
+}
+
+/** A number's digits in one spelling, however many they are: without thousands' commas, currency and zeros that say nothing. */
+function canonical(number: string): string {
+  const [integer, fraction = ''] = number.replace(/[^\d.]/g, '').split('.');
+  const [whole, part] = [integer.replace(/^0+/, '') || '0', fraction.replace(/0+$/, '')];
+  const digits = part === '' ? whole : `${whole}.${part}`;
+  return number.startsWith('-') && digits !== '0' ? `-${digits}` : digits;
 }
 
 /** The number behind the last `####`; without one, the last number of the text where `marked` is not asked for. */
-export function finalNumber(text: string, marked: boolean): number | undefined {
+export function finalNumber(text: string, marked: boolean): string | undefined {
   const at = text.lastIndexOf(MARK);
-  if (at >= 0) return numberIn(text.slice(at + MARK.length));
-  return marked ? undefined : numberIn(text.match(NUMBER)?.at(-1) ?? '');
+  if (at < 0 && marked) return undefined;
+  const numbers = toAscii(at < 0 ? text : text.slice(at + MARK.length)).match(NUMBER);
+  const number = at < 0 ? numbers?.at(-1) : numbers?.[0];
+  return number === undefined ? undefined : canonical(number);
 }
+
+/** A number of a row: a very small one is written with an exponent, which an answer's text is not read for. */
+const numberText = (number: number) => (String(number).includes('e') ? number.toFixed(20) : String(number));
 
 /** 1 for the right number, 0 for another or none. */
 export const finalAnswer = labelerKind({
@@ -39,7 +68,8 @@ export const finalAnswer = labelerKind({
   create: ({ reference, marked }) =>
     programLabeler('final-answer', (prompt) => {
       const given = prompt[reference];
-      const right = typeof given === 'number' ? given : finalNumber(typeof given === 'string' ? given : '', false);
+      const text = typeof given === 'number' ? numberText(given) : given;
+      const right = finalNumber(typeof text === 'string' ? text : '', false);
       if (right === undefined) {
         throw new InputError(`Prompt "${prompt.id}" has no number in "${reference}"; final-answer compares with it.`);
       }

@@ -38,13 +38,18 @@ export async function tokenizePreferences(
 ): Promise<{ rows: TokenizedPreference[]; counts: PreferenceCounts }> {
   const counts = { rows: 0, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0 };
   const rows: TokenizedPreference[] = [];
+  const left = { equal: 0 };
   let index = 0;
-  for await (const row of typeof source === 'string' ? preferencesOf(source) : source) {
+  for await (const row of typeof source === 'string' ? preferencesOf(source, left) : source) {
     const at = index++;
     if (at < range.from || at >= range.to) continue;
-    const tokenized = located(`Row ${at + 1}`, () => tokenizePreference(policy, row, limits, needsReference, counts));
+    const tokenized = located(`Row ${at + left.equal + 1}`, () =>
+      tokenizePreference(policy, row, limits, needsReference, counts),
+    );
     if (tokenized) rows.push(tokenized);
   }
+  counts.rows += left.equal;
+  counts.equal += left.equal;
   return { rows, counts };
 }
 

@@ -95,7 +95,7 @@ describe('a round', () => {
 
   test('prefers answers that follow more of the instructions', async () => {
     const { address, summary } = round.labeled;
-    const preferences = (await readPreferences(await open(address, 'preferences.jsonl'))) as PreferenceRecord[];
+    const preferences = (await readPreferences(await open(address, 'preferences.jsonl'))).rows as PreferenceRecord[];
     expect(preferences).toHaveLength(summary.preferences);
     expect(summary.rows).toBe(32);
     expect(summary.preferences + Object.values(summary.dropped).reduce((a, b) => a + b)).toBe(32);

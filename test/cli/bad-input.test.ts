@@ -70,7 +70,7 @@ const cases: [what: string, args: string[], said: string[]][] = [
   ['a line that is not JSON', sample({ prompts: file('broken.jsonl', ...tinyPrompts(2), '{"prompt": "x"') }), [`${path('broken.jsonl')} line 3`, 'not JSON']], // prettier-ignore
   ['a row without a prompt', sample({ prompts: file('keyless.jsonl', ...tinyPrompts(1), { id: 'x' }) }), [`${path('keyless.jsonl')} line 2`, '"prompt"']], // prettier-ignore
   ['a prompt that the model cannot take', sample({ prompts: file('long.jsonl', { id: 'long', prompt: 'x'.repeat(300) }) }), ['"long"', '256']], // prettier-ignore
-  ['a preference of equals', optimize({ preferences: file('equal.jsonl', preference, { ...preference, rejected: 'a' }) }), [`${path('equal.jsonl')} line 2`, 'same chosen and rejected']], // prettier-ignore
+  ['preferences of equals alone', optimize({ preferences: file('equal.jsonl', { ...preference, rejected: 'a' }) }), [path('equal.jsonl'), 'same chosen and rejected response in every row']], // prettier-ignore
   ['a preference that the objective cannot use', optimize({ preferences: file('dpo.jsonl', { ...preference, reference_response: undefined }) }), ['Row 1', '"reference_response"', 'dpo']], // prettier-ignore
   ['a setting out of range', optimize({ beta: '-1' }), ['--beta -1', '>0']],
   ['a KL divergence from nobody', withFlags('evaluate', { model, prompts, by: 'verifier', 'kl-samples': '2', out }), ['--kl-samples', '--against-base']], // prettier-ignore

@@ -46,8 +46,10 @@ beforeAll(async () => {
     step('label', '--by', 'verifier', '--in', path('responses.jsonl'), '--out', path('preferences.jsonl')),
     withModel('sft', '--demonstrations', path('demonstrations.jsonl'), '--out', path('sft'), ...training, '--epochs', '4'), // prettier-ignore
   ]);
+  const preferences = readLines<{ chosen: object }>('preferences.jsonl');
+  await writeJsonl(path('with-equals.jsonl'), [...preferences, { ...preferences[0], rejected: preferences[0].chosen }]);
   [summaries['optimize'], summaries['score']] = await Promise.all([
-    withModel('optimize', '--preferences', path('preferences.jsonl'), '--out', path('adapter'), ...training),
+    withModel('optimize', '--preferences', path('with-equals.jsonl'), '--out', path('adapter'), ...training),
     score('scores', '--model', model),
   ]);
   [summaries['evaluate'], summaries['export']] = await Promise.all([
@@ -118,6 +120,14 @@ test.each([
   });
   expect(summaryOf<Summary>(ended)).toMatchObject({ unchanged: true });
   expect(summaries[command]).toMatchObject({ unchanged: false });
+});
+
+test('optimize leaves out a pair of equal responses and counts it', () => {
+  expect(summaries['optimize']).toMatchObject({
+    rows: summaries['label']['preferences'] + 1,
+    preferences: { equal: 1 },
+  });
+  expect(summaries['sft']).not.toHaveProperty('preferences');
 });
 
 test('evaluate compares the adapter with its model', () => {

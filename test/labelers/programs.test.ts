@@ -55,6 +55,37 @@ describe('final-answer', () => {
     expect(await scores(by, wrong.filter((text) => !text.includes('none')), problem)).toEqual(Array(6).fill(0)); // prettier-ignore
   });
 
+  test.each<[string, string[], string[]]>([
+    [
+      '-5',
+      ['−5', '#### −5', 'It is −$5.', '$-5', '(-5)', '=-5', '**-5**', '–5', '\uff0d5', '-05.0', '-€5', '答案是-5'],
+      ['5', '3-5', '3−5', '3–5', 'x-5', '(3)-5', '5%-5', '$5-$5', '5€-5', '- 5'],
+    ],
+    [
+      '5',
+      ['3-5', '3−5', '3 – 5', 'from 2-5', 'Covid-5', 'f(x)-5', '5€-5€', '5', '٥', '５', '५', '𝟓', '5.', '05', '4，5'],
+      ['-5', '−5', '=-5', '٦', '³'],
+    ],
+    ['2015', ['2010-2015', '2010–2015'], ['-2015']],
+    [
+      '1234567.5',
+      ['1,234,567.5', '1\u00a0234\u00a0567.5', '1\u202f234\u202f567.50', '١٬٢٣٤٬٥٦٧٫٥', '１，２３４，５６７．５'],
+      ['1234567', '567.5', '1 234 567.5'],
+    ],
+    ['9007199254740993', ['9,007,199,254,740,993'], ['9007199254740992']],
+    ['0', ['-0', '0.00', '−0'], ['1']],
+  ])('reads %s with every sign that is written, and no other', async (answer, right, wrong) => {
+    const prompt = { ...plain, answer: `#### ${answer}` };
+    expect(await scores(by, right, prompt)).toEqual(right.map(() => 1));
+    expect(await scores(by, wrong, prompt)).toEqual(wrong.map(() => 0));
+  });
+
+  test('compares with a number of the row', async () => {
+    for (const answer of [-5, 0.25, 1e-7, '9007199254740993']) {
+      expect(await scores(by, [typeof answer === 'number' ? answer.toFixed(7) : answer, '8'], { ...plain, answer })).toEqual([1, 0]); // prettier-ignore
+    }
+  });
+
   test('can insist on the mark, and compare with another field', async () => {
     expect(await scores({ ...by, marked: true }, ['70000', '#### 70000'], problem)).toEqual([0, 1]);
     expect(await scores({ ...by, reference: 'solution' }, ['5', '6'], { ...plain, solution: 5 })).toEqual([1, 0]);

@@ -1,0 +1,182 @@
+/**
+ * Where the prompt of a row ends and its responses begin, as TRL's data_utils has it (`maybe_extract_prompt`, `extract_prompt`):
+ * without a prompt, or with one that is a string beside conversations, the prompt is what chosen and rejected have in common.
+ * What TRL would read with a turn twice, or without one, is read right or refused.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
+import { contentOf } from './conversation.ts';
+import { InputError } from './errors.ts';
+import { responseTextSchema, textSchema, type Message, type Text } from './records.ts';
+import type { Row } from './row.ts';
+
+const textsSchema = z.object({ prompt: textSchema.optional() }).catchall(responseTextSchema);
+
+/**
+ * The row with its prompt written out, and responses that hold nothing of it.
+ * @param names the fields that hold responses; of the first two, the prompt may be their common beginning
+ * @throws InputError when a turn would be lost or stand twice, or a response does not end with the assistant
+ */
+export function separatePrompt(row: Row, names: readonly string[]): Row {
+  const { where, fields } = row;
+  const parsed = textsSchema.safeParse(pick(fields, ['prompt', ...names]));
+  // What is wrong with a field is told by the schema of the record.
+  if (!parsed.success) return row;
+  const { prompt: given, ...responses } = parsed.data as { prompt?: Text } & Record<string, Text>;
+  for (const [name, response] of Object.entries(responses)) checkEnd(where, name, response);
+  const prompt = promptOf(where, given, names, responses);
+  if (prompt === undefined) return row;
+  const separated = Object.entries(responses).map(([name, response]) => [name, afterPrompt(where, name, prompt, response, given)]); // prettier-ignore
+  return { where, fields: { ...fields, prompt, ...Object.fromEntries(separated) } };
+}
+
+const pick = (fields: Record<string, unknown>, names: string[]) =>
+  Object.fromEntries(names.filter((name) => fields[name] !== undefined).map((name) => [name, fields[name]]));
+
+/** Whether two texts are the same, however their messages' keys are ordered; a key that is null is absent. */
+export const sameText = (a: Text, b: Text): boolean =>
+  typeof a === 'string' || typeof b === 'string' ? a === b : a.length === b.length && startsWith(a, b);
+
+const sameMessage = (a: Message, b: Message) => isDeepStrictEqual(withoutNulls(a), withoutNulls(b));
+
+/** A column of Parquet has every key of its messages in all of them. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).filter(([, entry]) => entry !== null && entry !== undefined);
+  return Object.fromEntries(entries.map(([key, entry]) => [key, withoutNulls(entry)]));
+}
+
+const startsWith = (messages: Message[], beginning: Message[]) =>
+  messages.length >= beginning.length && beginning.every((message, i) => sameMessage(message, messages[i]));
+
+function checkEnd(where: string, name: string, response: Text): void {
+  if (typeof response === 'string') return;
+  const { role } = response.at(-1)!;
+  if (role !== 'assistant') {
+    throw new InputError(`${where} ends "${name}" with a ${role} message; add the answer to it.`);
+  }
+}
+
+/** The whole prompt of the row; undefined where there is none, and nothing that it could be taken from. */
+function promptOf(
+  where: string,
+  given: Text | undefined,
+  [first, second]: readonly string[],
+  responses: Record<string, Text>,
+): Text | undefined {
+  const [chosen, rejected] = [responses[first], second === undefined ? undefined : responses[second]];
+  if (given === undefined) {
+    return chosen === undefined || rejected === undefined ? undefined : commonPrompt(where, first, second, chosen, rejected); // prettier-ignore
+  }
+  const asked = asMessages(given);
+  const conversations = Object.entries(responses).filter((entry): entry is [string, Message[]] => typeof entry[1] !== 'string'); // prettier-ignore
+  let common: Message[] | undefined;
+  if (Array.isArray(chosen) && Array.isArray(rejected)) {
+    common = commonBeginning(chosen, rejected);
+    // As in TRL, a string is no part of the conversation but a copy of what was asked in it.
+    if (typeof given === 'string' && common.some((message) => isQuestion(message, given))) return common;
+    // A system message alone asks nothing.
+    const [a, b] = [chosen, rejected].map((response) =>
+      startsWith(response, asked) ? response : [...asked, ...response],
+    );
+    const asksNothing = asked.every(({ role }) => role !== 'user' && role !== 'assistant');
+    if (asksNothing && [a, b].every((whole) => whole[asked.length]?.role === 'user')) return commonBeginning(a, b);
+  }
+  const histories = conversations.map(([name, response]) => {
+    const shared = name === first || name === second ? common : undefined;
+    return [name, historyOf(given, response, shared ?? response.slice(0, -1))] as const;
+  });
+  const [whole = ['prompt', undefined] as const, ...others] = histories.filter(([, history]) => history !== undefined);
+  const other = others.find(([, history]) => !sameText(history!, whole[1]!));
+  if (other) {
+    throw new InputError(`${where} has different conversations before the answers in "${whole[0]}" and "${other[0]}"; give both the same.`); // prettier-ignore
+  }
+  return whole[1] ?? given;
+}
+
+/** TRL's extract_prompt. */
+function commonPrompt(where: string, first: string, second: string, chosen: Text, rejected: Text): Text {
+  if (typeof chosen !== typeof rejected) {
+    throw new InputError(`${where} has a string and a conversation in "${first}" and "${second}"; give both in one form, or a "prompt".`); // prettier-ignore
+  }
+  const prompt =
+    typeof chosen === 'string'
+      ? commonText(chosen, rejected as string)
+      : commonBeginning(chosen, rejected as Message[]);
+  if (prompt.length > 0) return prompt;
+  throw new InputError(`${where} has no "prompt", and "${first}" and "${second}" have no common beginning that could be it; add the prompt.`); // prettier-ignore
+}
+
+/** Without the last message of the shorter one, so that both have a response. */
+function commonBeginning(chosen: Message[], rejected: Message[]): Message[] {
+  const most = Math.min(chosen.length, rejected.length) - 1;
+  const length = chosen.slice(0, most).findIndex((message, i) => !sameMessage(message, rejected[i]));
+  return chosen.slice(0, length < 0 ? most : length);
+}
+
+/** In code points, as Python counts; a space before the difference belongs to the responses. */
+function commonText(chosen: string, rejected: string): string {
+  const [a, b] = [[...chosen], [...rejected]];
+  const most = Math.min(a.length, b.length);
+  const length = a.slice(0, most).findIndex((character, i) => character !== b[i]);
+  if (length < 0) return a.slice(0, Math.max(0, most - 1)).join('');
+  return a.slice(0, a[length - 1] === ' ' ? length - 1 : length).join('');
+}
+
+/**
+ * The prompt as `response` repeats it, with turns before it that the prompt alone does not have; undefined where the response
+ * repeats nothing.
+ * @param beginning what of the response may be the prompt
+ */
+function historyOf(given: Text, response: Message[], beginning: Message[]): Message[] | undefined {
+  const prompt = asMessages(given);
+  if (startsWith(response, prompt)) return prompt;
+  // In an answer of several turns, the user may ask the same again.
+  if (!asks(response[0].role)) return undefined;
+  const end = beginning.findLastIndex((_, i) => i + 1 >= prompt.length && endsAt(beginning, i + 1, given, prompt));
+  if (end >= 0) return beginning.slice(0, end + 1);
+  return overlap(prompt, response) > 0 ? prompt : undefined;
+}
+
+const endsAt = (response: Message[], end: number, given: Text, prompt: Message[]) =>
+  typeof given === 'string'
+    ? isQuestion(response[end - 1], given)
+    : startsWith(response.slice(end - prompt.length, end), prompt);
+
+const isQuestion = (message: Message, prompt: string) =>
+  message.role === 'user' && contentOf([message]).trim() === prompt.trim();
+
+/** How many messages at the prompt's end are repeated at the response's beginning, which is not an answer. */
+function overlap(prompt: Message[], response: Message[]): number {
+  if (response[0].role === 'assistant') return 0;
+  for (let count = Math.min(prompt.length, response.length); count > 0; count--) {
+    if (startsWith(response, prompt.slice(-count))) return count;
+  }
+  return 0;
+}
+
+function afterPrompt(where: string, name: string, prompt: Text, response: Text, given: Text | undefined): Text {
+  if (typeof response === 'string') {
+    // A prompt that was taken from the responses' texts is a part of each of them.
+    if (given !== undefined || typeof prompt !== 'string') return response;
+    if (response.startsWith(prompt)) return response.slice(prompt.length);
+    throw new InputError(`${where} does not begin "${name}" as its other responses begin; add the prompt to the row.`);
+  }
+  const messages = asMessages(prompt);
+  const repeated = startsWith(response, messages) ? messages.length : overlap(messages, response);
+  const [{ role }] = response;
+  // After the assistant's last word in the prompt, the user may go on.
+  const follows = repeated > 0 || !asks(role) || (role === 'user' && messages.at(-1)!.role === 'assistant');
+  if (!follows) {
+    throw new InputError(`${where} begins "${name}" with a ${role} message that is not of its "prompt"; repeat all messages of the prompt there, or none.`); // prettier-ignore
+  }
+  if (repeated < response.length) return response.slice(repeated);
+  throw new InputError(`${where} has nothing but the prompt in "${name}"; add the answer to it.`);
+}
+
+/** Whether a message of this role (user, system, developer) is of a prompt: an answer may begin with the result of a tool. */
+export const asks = (role: string) => role !== 'assistant' && role !== 'tool';
+
+const asMessages = (prompt: Text): Message[] =>
+  typeof prompt === 'string' ? [{ role: 'user', content: prompt }] : prompt;

@@ -1,0 +1,132 @@
+/** JSON as it stands in a file: nothing is rounded, replaced or taken twice, and what is no JSON is told for what it is. */
+import { isUtf8 } from 'node:buffer';
+import { InputError } from './errors.ts';
+
+/** @throws InputError that names the place, in bytes from 1 */
+export function decodeUtf8(bytes: Buffer, where: string): string {
+  if (isUtf8(bytes)) return bytes.toString('utf8');
+  const replaced = Buffer.from(bytes.toString('utf8'));
+  let at = replaced.findIndex((byte, i) => byte !== bytes[i]);
+  // The replacement character may begin as what it stands for.
+  while ((replaced[at] & 0xc0) === 0x80) at--;
+  const byte = bytes[at].toString(16).padStart(2, '0').toUpperCase();
+  throw new InputError(`${where} is not UTF-8 at byte ${at + 1} (0x${byte}); convert the file to UTF-8.`);
+}
+
+/**
+ * A value of JSON. Integers that a double cannot tell apart (from 2^53) become strings of their digits.
+ * @param where is named in errors
+ * @param form what the text must be: ends the sentence that says it is no JSON
+ * @throws InputError also for a key that stands twice in an object, and for half a surrogate pair: no tokenizer takes that
+ */
+export function parseJson(text: string, where: string, form: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new InputError(`${where} ${whyNotJson(text) ?? `is not JSON; ${form}`}`);
+  }
+  if (/(?<![\d.])\d{16}|[eE]\+?\d{3}/.test(text)) value = JSON.parse(withExactNumbers(text, where));
+  // A quote before a colon ends a key, or is escaped in a string.
+  if ((text.match(/"\s*:/g)?.length ?? 0) !== countKeys(value)) refuseRepeatedKey(text, where);
+  if (/\\u[dD][89a-fA-F]/.test(text)) refuseHalfPairs(value, where, []);
+  return value;
+} // prettier-ignore
+
+/** The text's strings, and what is between them. No regular expression: V8's fail on strings of megabytes. */
+function* partsOf(text: string): Generator<{ part: string; isString: boolean }> {
+  for (let start = 0, end = 0; start < text.length; start = end) {
+    const isString = text[start] === '"';
+    end = isString ? endOfString(text, start) : text.indexOf('"', start);
+    if (end < 0) end = text.length;
+    yield { part: text.slice(start, end), isString };
+  }
+}
+
+/** What follows the string's closing quote; -1 where there is none. */
+function endOfString(text: string, start: number): number {
+  for (let quote = text.indexOf('"', start + 1); quote >= 0; quote = text.indexOf('"', quote + 1)) {
+    let backslashes = 0;
+    while (text[quote - 1 - backslashes] === '\\') backslashes++;
+    if (backslashes % 2 === 0) return quote + 1;
+  }
+  return -1;
+}
+
+function withExactNumbers(text: string, where: string): string {
+  let exactly = '';
+  for (const { part, isString } of partsOf(text)) {
+    exactly += isString ? part : part.replace(/-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (number) => exact(number, where));
+  }
+  return exactly;
+}
+
+function exact(number: string, where: string): string {
+  if (/^-?\d+$/.test(number)) return Number.isSafeInteger(Number(number)) ? number : `"${number}"`;
+  if (Number.isFinite(Number(number))) return number;
+  throw new InputError(`${where} has the number ${number}, which is too large; write it as a string.`);
+}
+
+function countKeys(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const entries: unknown[] = Array.isArray(value) ? value : Object.values(value);
+  let count = Array.isArray(value) ? 0 : entries.length;
+  // Most of what is in a row are lists of numbers.
+  for (const entry of entries) if (typeof entry === 'object') count += countKeys(entry);
+  return count;
+}
+
+function refuseRepeatedKey(text: string, where: string): void {
+  const objects: Set<string>[] = [];
+  let last = '';
+  for (const { part, isString } of partsOf(text)) {
+    if (isString) {
+      last = part;
+      continue;
+    }
+    if (part.trimStart().startsWith(':')) {
+      const name = JSON.parse(last) as string;
+      if (objects.at(-1)!.has(name))
+        throw new InputError(`${where} has the key "${name}" twice in an object; keep one.`);
+      objects.at(-1)!.add(name);
+    }
+    for (const [brace] of part.matchAll(/[{}]/g)) {
+      if (brace === '{') objects.push(new Set());
+      else objects.pop();
+    }
+  }
+}
+
+function refuseHalfPairs(value: unknown, where: string, path: string[]): void {
+  if (typeof value === 'string' && /\p{Surrogate}/u.test(value)) {
+    throw new InputError(`${where} has half a surrogate pair in "${path.join('.')}", which is not text; remove or replace it.`); // prettier-ignore
+  }
+  if (typeof value !== 'object' || value === null) return;
+  for (const [key, entry] of Object.entries(value)) {
+    refuseHalfPairs(key, where, [...path, key]);
+    refuseHalfPairs(entry, where, [...path, key]);
+  }
+}
+
+/** What is wrong with a text that is no JSON, as the end of a sentence, where it is one of the usual things. */
+function whyNotJson(text: string): string | undefined {
+  const parts = [...partsOf(text)];
+  // A string that is not closed: what is in it says nothing.
+  const strings = parts.filter(({ isString }) => isString);
+  if (strings.some(({ part }) => part.length < 2 || !part.endsWith('"'))) return undefined;
+  const bare = parts
+    .filter(({ isString }) => !isString)
+    .map(({ part }) => part)
+    .join('""');
+  const [constant] = /-?\b(?:NaN|Infinity)\b/.exec(bare) ?? [];
+  if (constant) return `has ${constant}, which is not JSON; write null, or leave the field out.`;
+  if (/'|\b(?:None|True|False)\b/.test(bare)) return 'is not JSON but Python; write it with json.dumps().';
+  if (/,\s*[}\]]/.test(bare)) return 'has a comma before a closing bracket, which is not JSON; remove the comma.';
+  if (/}\s*,\s*$/.test(bare)) return 'has a comma after its object; remove the comma.';
+  if (/}\s*{/.test(bare)) return 'holds more than one JSON object; write one object per line.';
+  if (strings.some(({ part }) => [...part].some((character) => character < ' '))) {
+    return 'has a control character in a string, which is not JSON; escape it.';
+  }
+  if (/^\s*{\s*$/.test(bare)) return 'begins an object that goes on in the next line; write one object per line.';
+  return undefined;
+}

@@ -1,0 +1,132 @@
+/** Values of Parquet as JSON has them, exactly: what a double does not hold becomes a string. */
+import { isUtf8 } from 'node:buffer';
+import type { FileMetaData, ParquetParsers, SchemaElement, SchemaTree } from 'hyparquet';
+import { InputError } from './errors.ts';
+import { parseJson } from './json.ts';
+
+/** A text that cannot be taken; which row has it is known later. */
+class Unreadable {
+  readonly reason: string;
+  constructor(reason: string) {
+    this.reason = reason;
+  }
+}
+
+/** hyparquet's would replace what is not UTF-8, and round times to milliseconds. */
+export const PARSERS: Partial<ParquetParsers> = {
+  stringFromBytes: textOf,
+  jsonFromBytes(bytes) {
+    const text = textOf(bytes);
+    if (typeof text !== 'string') return text;
+    try {
+      return parseJson(text, '', '');
+    } catch {
+      return new Unreadable('text that is not JSON');
+    }
+  },
+  timestampFromMilliseconds: (time) => isoOf(time, 3),
+  timestampFromMicroseconds: (time) => isoOf(time, 6),
+  timestampFromNanoseconds: (time) => isoOf(time, 9),
+  dateFromDays: (days) => new Date(days * 86_400_000).toISOString().slice(0, 'YYYY-MM-DD'.length),
+};
+
+function textOf(bytes: Uint8Array | undefined): string | Unreadable | undefined {
+  if (bytes === undefined) return undefined;
+  return isUtf8(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8') : new Unreadable('text that is not UTF-8'); // prettier-ignore
+}
+
+/** @param digits of the fraction of a second that one unit of time is */
+function isoOf(time: bigint | number, digits: number): string {
+  const second = 10n ** BigInt(digits);
+  const fraction = ((BigInt(time) % second) + second) % second;
+  const [whole] = new Date(Number(((BigInt(time) - fraction) / second) * 1000n)).toISOString().split('.');
+  return `${whole}.${String(fraction).padStart(digits, '0')}Z`;
+}
+
+const isDecimal = ({ converted_type, logical_type }: SchemaElement) =>
+  converted_type === 'DECIMAL' || logical_type?.type === 'DECIMAL';
+
+/** Lets hyparquet, which multiplies decimals by 0.1 and its like, read them as they are stored. */
+export function keepRawDecimals(metadata: FileMetaData): FileMetaData {
+  for (const element of metadata.schema) {
+    if (isDecimal(element) && element.num_children === undefined) {
+      element.converted_type = undefined;
+      element.scale ??= (element.logical_type as { scale?: number } | undefined)?.scale ?? 0;
+      element.logical_type = { type: 'DECIMAL', precision: element.precision ?? 0, scale: element.scale };
+    }
+  }
+  return metadata;
+}
+
+/** @param where names the row in errors */
+export function valuesOf(fields: Record<string, unknown>, columns: SchemaTree[], where: string): Record<string, unknown> {
+  return structOf(fields, columns, where, []);
+} // prettier-ignore
+
+function structOf(fields: Record<string, unknown>, columns: SchemaTree[], where: string, path: string[]) {
+  return Object.fromEntries(columns.map((column) => {
+    const { name } = column.element;
+    return [name, valueOf(fields[name], column, where, [...path, name])];
+  }));
+} // prettier-ignore
+
+function valueOf(value: unknown, node: SchemaTree, where: string, path: string[]): unknown {
+  if (node.children.length === 0) return leafOf(value, node, where, path);
+  // hyparquet leaves a list or struct that is null undefined.
+  if (value === null || value === undefined) return null;
+  if (Array.isArray(value)) {
+    const element = elementOf(node);
+    return value.map((entry, i) => valueOf(entry, element, where, [...path, String(i)]));
+  }
+  const { element, children } = node;
+  if (element.logical_type?.type === 'VARIANT') return scalarOf(value, where, path);
+  if (element.converted_type !== 'MAP') return structOf(value as Record<string, unknown>, children, where, path);
+  const entry = children[0].children[1];
+  return Object.fromEntries(Object.entries(value).map(([key, mapped]) => [key, valueOf(mapped, entry, where, [...path, key])])); // prettier-ignore
+}
+
+/** The node of a list's elements: a list has a repeated group, which has them or is them. */
+function elementOf(node: SchemaTree): SchemaTree {
+  if (node.element.converted_type !== 'LIST') return node;
+  const [repeated] = node.children;
+  return repeated.children.length === 1 ? repeated.children[0] : repeated;
+}
+
+function leafOf(value: unknown, node: SchemaTree, where: string, path: string[]): unknown {
+  if (value === undefined) throw new InputError(`${where} is damaged: it lacks the value of "${path.join('.')}"; get the file again.`); // prettier-ignore
+  if (Array.isArray(value)) return value.map((entry, i) => leafOf(entry, node, where, [...path, String(i)]));
+  if (value !== null && isDecimal(node.element)) return decimalOf(value as number | bigint | Uint8Array, node.element);
+  return scalarOf(value, where, path);
+}
+
+function scalarOf(value: unknown, where: string, path: string[]): unknown {
+  if (value instanceof Unreadable) throw new InputError(`${where} has ${value.reason} in "${path.join('.')}"; correct it or leave the column out.`); // prettier-ignore
+  if (typeof value === 'bigint') return exactInteger(value);
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new InputError(`${where} has ${value} in "${path.join('.')}", which JSON cannot hold; write null or leave the column out.`); // prettier-ignore
+  }
+  // Bytes without a type are text in files of older programs. What is no text is written as JSON usually has bytes.
+  if (value instanceof Uint8Array) return Buffer.from(value).toString(isUtf8(value) ? 'utf8' : 'base64');
+  if (Array.isArray(value)) return value.map((entry, i) => scalarOf(entry, where, [...path, String(i)]));
+  if (value?.constructor !== Object) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, scalarOf(entry, where, [...path, key])]));
+}
+
+/** Digits that a double gives back as they were. */
+const EXACT_DIGITS = 15;
+
+function decimalOf(stored: number | bigint | Uint8Array, { scale = 0 }: SchemaElement): number | string {
+  const unscaled = stored instanceof Uint8Array ? bigEndian(stored) : BigInt(stored);
+  const digits = String(unscaled < 0n ? -unscaled : unscaled).padStart(scale + 1, '0');
+  const fraction = digits.slice(digits.length - scale, scale === 0 ? 0 : undefined).replace(/0+$/, '');
+  const integer = `${unscaled < 0n ? '-' : ''}${digits.slice(0, digits.length - scale)}`;
+  if (fraction === '') return exactInteger(BigInt(integer));
+  const text = `${integer}.${fraction}`;
+  return text.replace(/[-.]/g, '').replace(/^0+/, '').length <= EXACT_DIGITS ? Number(text) : text;
+}
+
+const exactInteger = (value: bigint) => (Number.isSafeInteger(Number(value)) ? Number(value) : String(value));
+
+/** Two's complement. */
+const bigEndian = (bytes: Uint8Array) =>
+  bytes.length === 0 ? 0n : BigInt.asIntN(bytes.length * 8, BigInt(`0x${Buffer.from(bytes).toString('hex')}`));

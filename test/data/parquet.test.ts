@@ -1,0 +1,96 @@
+/** Parquet as pyarrow writes it (test/fixtures/parquet/make_parquet.py), and as it is when it has been damaged. */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { collect } from '../../data/collect.ts';
+import { InputError } from '../../data/errors.ts';
+import { parquetRows } from '../../data/parquet.ts';
+import { readPrompts } from '../../data/prompts.ts';
+import { folder } from './folder.ts';
+
+const fixtures = 'test/fixtures/parquet';
+const fixture = (name: string) => join(fixtures, name);
+const read = async (path: string) => (await collect(parquetRows(path))).map(({ fields }) => fields);
+
+test.each(['uncompressed', 'snappy', 'gzip', 'brotli', 'zstd', 'lz4', 'lz4_raw'])('%s is read', async (codec) => {
+  const prompts = await readPrompts(fixture(`${codec}.parquet`));
+  expect(prompts).toEqual([
+    { id: '9007199254740993', prompt: 'Name a color. '.repeat(20) },
+    { id: '9007199254740992', prompt: 'What is 2 + 2? é🐝' },
+    { id: '3', prompt: 'Name an animal. '.repeat(20) },
+  ]);
+});
+
+const types = readdirSync(fixtures).filter((name) => name.startsWith('types-'));
+
+test.each(types)('every type of value is read exactly from %s', async (name) => {
+  const rows = await read(fixture(name));
+  expect(rows).toEqual(JSON.parse(readFileSync(fixture('expected.json'), 'utf8')));
+  // Nothing is left that JSON would write otherwise.
+  expect(JSON.parse(JSON.stringify(rows))).toEqual(rows);
+});
+
+/** A copy of a fixture with other bytes. */
+function changed(name: string, change: (bytes: Buffer) => Buffer): string {
+  const path = join(folder, `changed-${name}`);
+  writeFileSync(path, change(readFileSync(fixture(name))));
+  return path;
+}
+
+/** The bytes of the first column's first page begin here: behind `PAR1` and a header of about 20 bytes. */
+const PAGE = 60;
+
+describe('is refused in one sentence that fits the cause:', () => {
+  test.each<[string, () => string, RegExp]>([
+    ['a missing file', () => '/nowhere/a.parquet', /^\/nowhere\/a\.parquet does not exist; check the path\.$/],
+    ['a folder', () => fixtures, /fixtures\/parquet cannot be read \(EISDIR\); it must be a file that you may read\.$/],
+    ['no bytes', () => changed('gzip.parquet', () => Buffer.alloc(0)), /is empty; it needs at least one row\.$/],
+    ['no rows', () => fixture('empty.parquet'), /empty\.parquet is empty; it needs at least one row\.$/],
+    ['a file cut at its end', () => changed('gzip.parquet', (bytes) => bytes.subarray(0, -100)), /is cut short: it does not end as Parquet does; get it again\.$/], // prettier-ignore
+    ['a file cut to its magic', () => changed('gzip.parquet', (bytes) => bytes.subarray(0, 4)), /is cut short/],
+    ['a file cut at its beginning', () => changed('gzip.parquet', (bytes) => bytes.subarray(100)), /is not Parquet; give the file its right extension, or get it again\.$/], // prettier-ignore
+    ['a file with a piece missing', () => changed('gzip.parquet', (bytes) => Buffer.concat([bytes.subarray(0, 50), bytes.subarray(400)])), /is damaged \(.+\); get it again\.$/], // prettier-ignore
+    ['JSON', () => changed('gzip.parquet', () => Buffer.from('{"prompt":"Hi"}\n')), /is not Parquet/],
+    ['an encrypted footer', () => changed('gzip.parquet', (bytes) => Buffer.concat([bytes.subarray(0, -4), Buffer.from('PARE')])), /is encrypted Parquet/], // prettier-ignore
+    ['a footer of no sense', () => changed('gzip.parquet', (bytes) => Buffer.concat([bytes.subarray(0, -700), Buffer.alloc(692, 0x5c), bytes.subarray(-8)])), /is damaged \(.+\); get it again\.$/], // prettier-ignore
+    ['a footer longer than the file', () => changed('gzip.parquet', (bytes) => Buffer.concat([bytes.subarray(0, -8), Buffer.from([255, 255, 255, 127]), bytes.subarray(-4)])), /is damaged \(.+\); get it again\.$/], // prettier-ignore
+    ['a page of gzip with a byte flipped', () => changed('gzip.parquet', (bytes) => flip(bytes, PAGE)), /is damaged \(.+\); get it again\.$/], // prettier-ignore
+    ['a codec that is not supported', () => fixture('lzo.parquet'), /lzo\.parquet is compressed with LZO, which selm does not read; write it with SNAPPY, GZIP, /], // prettier-ignore
+    ['a codec that nobody knows', () => fixture('unknown.parquet'), /is compressed with an unknown codec, which selm does not read/], // prettier-ignore
+    ['text that is not UTF-8', () => fixture('latin-1.parquet'), /latin-1\.parquet row 2 has text that is not UTF-8 in "prompt\.0\.content"; correct it or leave the column out\.$/], // prettier-ignore
+    ['NaN', () => fixture('nan.parquet'), /nan\.parquet row 2 has NaN in "score", which JSON cannot hold/],
+  ])('%s', async (_, path, message) => {
+    const failure = read(path());
+    await expect(failure).rejects.toThrow(InputError);
+    await expect(failure).rejects.toThrow(message);
+  });
+});
+
+const flip = (bytes: Buffer, at: number) => {
+  const flipped = Buffer.from(bytes);
+  flipped[at] ^= 0x55;
+  return flipped;
+};
+
+describe('whatever byte is wrong', () => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => unhandled.push(reason);
+  beforeAll(() => process.on('unhandledRejection', note));
+  afterAll(() => process.off('unhandledRejection', note));
+
+  test.each(['gzip.parquet', 'zstd.parquet', 'types-v2.parquet'])(
+    'in %s, it is read or refused, and no error goes astray',
+    async (name) => {
+      const bytes = readFileSync(fixture(name));
+      const step = Math.ceil(bytes.length / 150);
+      for (let at = 4; at < bytes.length - 8; at += step) {
+        for (const path of [changed(name, () => flip(bytes, at)), changed(name, () => bytes.subarray(0, at))]) {
+          const outcome = await read(path).catch((error: unknown) => error);
+          if (outcome instanceof InputError) expect(outcome.message).toMatch(/^[^\n]{1,400}\.$/);
+          else expect(outcome).toBeInstanceOf(Array);
+        }
+      }
+      expect(unhandled).toEqual([]);
+    },
+  );
+});
