@@ -50,7 +50,8 @@ export async function answerMeasured(
 ): Promise<MeasuredAnswers> {
   const { klSamples } = config.evaluate;
   const answers = await answerHeldOut(config, policy, heldOut, tick);
-  if (klSamples === 0) return answers;
+  // Runs that were started before the setting existed do not have it.
+  if (!klSamples) return answers;
   const way = { samplesPerPrompt: klSamples, temperature: 1, seed };
   return { ...answers, sampled: await sampleHeldOut(config, policy, heldOut, way, tick) };
 }

@@ -213,6 +213,16 @@ describe('evaluation', () => {
     }
   });
 
+  test('measures a whole model that was trained by its divergence from the model that it was trained from', async () => {
+    const whole = { ...optimizeInput(prepared.policy, round.labeled.address), training: { ...training, full: true, epochs: 1 } }; // prettier-ignore
+    const { address: policy } = await optimize(rooms, whole, {});
+    const own = await answerHeldOut(policy);
+    const [row] = await readDivergences(store, [await measureDivergence(policy, own)]);
+    expect(row.kl[0]).toBeGreaterThan(0);
+    const same = await divergence(rooms, { policy, reference: policy, responses: own, threads }, {});
+    expect(same.summary).toEqual({ kl: 0, klPerToken: 0 });
+  });
+
   test('of sampled answers agrees with what they are likelier under the policy than under the other', async () => {
     const trained = round.optimized.address;
     const drawn = await answerHeldOut(trained, samplingSchema.parse({ samplesPerPrompt: 60, temperature: 1, maxNewTokens: 16, batchSize: 480 })); // prettier-ignore
