@@ -10,7 +10,8 @@ import { readModelConfig, type ModelConfig, type Task } from './config.ts';
 import { EMBEDDING, OUTPUT, tieEmbeddings } from './embeddings.ts';
 import type { QuantizedWeight } from './quantize.ts';
 import { linearShape, projections, type Projection } from './lora.ts';
-import { openModelWeights, type TensorEntry } from './safetensors.ts';
+import { type TensorEntry } from './safetensors.ts';
+import { openModelWeights } from './weights.ts';
 import { sharedFloat32 } from './shared-weights.ts';
 import { targetOf, type Device, type FloatType, type Target } from '../target.ts';
 

@@ -1,16 +1,5 @@
 /** The safetensors format: headers read and checked, tensors read one by one, files written whole or not at all. */
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  writeSync,
-} from 'node:fs';
-import { basename, join } from 'node:path';
+import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 
@@ -39,7 +28,6 @@ const entrySchema = z.object({
 });
 type HeaderEntry = z.infer<typeof entrySchema>;
 const headerSchema = z.record(z.string(), z.unknown());
-const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
 
 /**
  * Reads a file's header.
@@ -92,7 +80,8 @@ export function openSafetensors(file: string): Map<string, TensorEntry> {
   }
 }
 
-function parseJson(bytes: Buffer): unknown {
+/** Undefined where it is no JSON. */
+export function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch {
@@ -109,39 +98,6 @@ function readBytes(fd: number, position: number, length: number): Buffer {
     read += count;
   }
   return bytes;
-}
-
-const SINGLE = 'model.safetensors';
-
-/**
- * All tensors of a model folder, in one file or in shards. As in transformers, one file goes before an index, and what shards hold
- * counts, not only what the index names.
- * @throws InputError when a file is missing or damaged, or does not hold what the index says
- */
-export function openModelWeights(folder: string): Map<string, TensorEntry> {
-  const [single, index] = [join(folder, SINGLE), join(folder, `${SINGLE}.index.json`)];
-  if (existsSync(single)) return openSafetensors(single);
-  if (!existsSync(index)) {
-    const pickled = ['pytorch_model.bin', 'pytorch_model.bin.index.json'].find((name) =>
-      existsSync(join(folder, name)),
-    );
-    throw new InputError(pickled ? `${folder} has its weights in ${pickled}, which is not supported: save the model with transformers as ${SINGLE}.` : `${single} does not exist: download the complete model.`); // prettier-ignore
-  }
-  const { success, data } = indexSchema.safeParse(parseJson(readFileSync(index)));
-  if (!success) throw new InputError(`${index} is damaged: it has no "weight_map"; download it again.`);
-  const tensors = new Map<string, TensorEntry>();
-  for (const shard of [...new Set(Object.values(data.weight_map))].sort()) {
-    for (const [name, entry] of openSafetensors(join(folder, shard))) {
-      const other = tensors.get(name);
-      if (other) throw new InputError(`${folder} has the tensor "${name}" twice, in ${basename(other.file)} and in ${shard}: download the model again.`); // prettier-ignore
-      tensors.set(name, entry);
-    }
-  }
-  for (const [name, shard] of Object.entries(data.weight_map)) {
-    if (tensors.get(name)?.file === join(folder, shard)) continue;
-    throw new InputError(`${index} says that ${shard} holds "${name}", but it does not: download the model again.`);
-  }
-  return tensors;
 }
 
 /** Whether two tensors are the same bytes. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { readJson } from '../model/config.ts';
-import { openModelWeights } from '../model/safetensors.ts';
+import { openModelWeights } from '../model/weights.ts';
 
 export interface PairRmConfig {
   vocabSize: number;

@@ -2,7 +2,7 @@
 import * as ops from '../graph/ops.ts';
 import { Graph, type Tensor } from '../graph/tensor.ts';
 import { frozenWeights, locateTensors } from '../model/parameters.ts';
-import { openModelWeights } from '../model/safetensors.ts';
+import { openModelWeights } from '../model/weights.ts';
 import { planByLength } from '../packing.ts';
 import { int64, Session } from '../session.ts';
 import { deberta, debertaShapes } from './deberta.ts';

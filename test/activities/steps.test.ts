@@ -114,6 +114,13 @@ describe('a round', () => {
     expect(summary.metrics['loss']).toBeLessThan(Math.log(2) - 0.05);
     const { policy } = await openPolicyArtifact(store, address);
     expect(openPolicy(policy).adapter?.rank).toBe(4);
+    expect(summary.unchanged).toBe(false);
+  });
+
+  test('says of a policy that it is the one training started from', async () => {
+    const input = optimizeInput(prepared.policy, round.labeled.address);
+    const { summary } = await optimize(rooms, { ...input, training: { ...training, learningRate: 1e-30 } }, {});
+    expect(summary.unchanged).toBe(true);
   });
 
   test('that is done already is found, without the engine', async () => {

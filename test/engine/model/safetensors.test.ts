@@ -2,7 +2,8 @@ import { cpSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
-import { openModelWeights, openSafetensors, readTensorF32, writeSafetensors } from '../../../engine/model/safetensors.ts'; // prettier-ignore
+import { openSafetensors, readTensorF32, writeSafetensors } from '../../../engine/model/safetensors.ts'; // prettier-ignore
+import { openModelWeights } from '../../../engine/model/weights.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { fixture, readJson } from '../reference-case.ts';
 
