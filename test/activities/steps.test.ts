@@ -10,7 +10,6 @@ import { openPolicyArtifact } from '../../activities/policy.ts';
 import { prefer } from '../../activities/prefer.ts';
 import { prepare, type Prepared } from '../../activities/prepare.ts';
 import { sample } from '../../activities/sample.ts';
-import { scoreAnswers } from '../../activities/score.ts';
 import { mean } from '../../activities/statistics.ts';
 import type { Rooms } from '../../activities/step.ts';
 import { standardDeviation } from '../../activities/winrate/win-rate.ts';
@@ -61,11 +60,19 @@ async function trainRound(where: Rooms, { policy, rounds: [prompts] }: Prepared)
   const labeled = await prefer(where, { labels, truncated: 'keep' }, {});
   const made = { policy, preferences: labeled.address };
   const reference = await referenceLogps(where, made, training, labeled.summary.preferences, 10);
-  const optimized = await optimize(where, { ...optimizeInput, ...made, reference }, {});
+  const optimized = await optimize(where, { ...settings, ...made, reference }, {});
   return { sampled, labeled, reference, optimized };
 }
 
-const optimizeInput = { objective, training, seed: 1, threads, checkpointSeconds: 1e-3 };
+const settings = { objective, training, seed: 1, threads, checkpointSeconds: 1e-3 };
+
+/** What a round's training was given. */
+const inputOf = ({ labeled, reference }: Awaited<ReturnType<typeof trainRound>>) => ({
+  ...settings,
+  policy: prepared.policy,
+  preferences: labeled.address,
+  reference,
+});
 
 let prepared: Prepared;
 let round: Awaited<ReturnType<typeof trainRound>>;
@@ -118,7 +125,7 @@ describe('a round', () => {
   });
 
   test('says of a policy that it is the one training started from', async () => {
-    const input = optimizeInput(prepared.policy, round.labeled.address);
+    const input = inputOf(round);
     const { summary } = await optimize(rooms, { ...input, training: { ...training, learningRate: 1e-30 } }, {});
     expect(summary.unchanged).toBe(true);
   });
@@ -221,7 +228,7 @@ describe('evaluation', () => {
   });
 
   test('measures a whole model that was trained by its divergence from the model that it was trained from', async () => {
-    const whole = { ...optimizeInput(prepared.policy, round.labeled.address), training: { ...training, full: true, epochs: 1 } }; // prettier-ignore
+    const whole = { ...inputOf(round), training: { ...training, full: true, epochs: 1 } }; // prettier-ignore
     const { address: policy } = await optimize(rooms, whole, {});
     const own = await answerHeldOut(policy);
     const [row] = await readDivergences(store, [await measureDivergence(policy, own)]);
@@ -235,9 +242,10 @@ describe('evaluation', () => {
     const drawn = await answerHeldOut(trained, samplingSchema.parse({ samplesPerPrompt: 60, temperature: 1, maxNewTokens: 16, batchSize: 480 })); // prettier-ignore
     const answered = await readSampled(await open(drawn, 'responses.jsonl'));
     const { policy } = await openPolicyArtifact(store, prepared.policy);
-    const logps = (await scoreAnswers(engine, { policy, threads }, answered)).flat();
+    const rows = answered.flatMap(({ prompt_input_ids: prompt, responses }) => responses.map(({ token_ids }) => ({ prompt_input_ids: prompt!, response_input_ids: token_ids }))); // prettier-ignore
+    const scores = await engine.run('score', { policy, rows, threads });
     // Both are unbiased estimates of the divergence of the distributions of answers.
-    const ratios = answered.flatMap(({ responses }) => responses).map(({ logp }, i) => logp! - logps[i]);
+    const ratios = answered.flatMap(({ responses }) => responses).map(({ logp }, i) => logp! - scores[i].logp);
     const kl = (await readDivergences(store, [await measureDivergence(trained, drawn)])).flatMap((row) => row.kl);
     const differences = ratios.map((ratio, i) => ratio - kl[i]);
     expect(Math.abs(mean(differences))).toBeLessThan((4 * standardDeviation(differences)) / Math.sqrt(differences.length)); // prettier-ignore

@@ -124,7 +124,7 @@ test.each([
 
 test('optimize leaves out a pair of equal responses and counts it', () => {
   expect(summaries['optimize']).toMatchObject({
-    rows: summaries['label']['preferences'] + 1,
+    rows: (summaries['label'] as { preferences: number }).preferences + 1,
     preferences: { equal: 1 },
   });
   expect(summaries['sft']).not.toHaveProperty('preferences');
