@@ -22,6 +22,9 @@ const BASE = 'base.json';
 export const ADAPTER = 'adapter';
 export const MODEL = 'model';
 
+/** What of a model is read where it is not run. */
+export const TOKENIZER_FILES = /^[^/]+\.(json|jinja|model|txt)$/;
+
 const MODEL_FILES = /\.(json|safetensors|jinja|model|txt)$/;
 
 async function fingerprintOf(folder: string): Promise<string> {

@@ -18,11 +18,8 @@ import { ChatServer } from '../openai/client.ts';
 import type { SamplerSettings } from '../openai/sampler-settings.ts';
 import { sampleFromServer, type SampledByServer, type TokenizedPrompt } from '../openai/sampler.ts';
 import type { PromptRecord } from '../data/records.ts';
-import { ADAPTER, MODEL, openPolicyArtifact } from './policy.ts';
+import { ADAPTER, MODEL, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import type { Step } from './step.ts';
-
-/** What of a model is read where it is not run. */
-const TOKENIZER_FILES = /^[^/]+\.(json|jinja|model|txt)$/;
 
 /**
  * Has a server answer the prompts by a policy.

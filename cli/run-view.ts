@@ -57,7 +57,8 @@ class RunView {
       if (lastFailure !== undefined) this.sayOnce(`${name} failed (${lastFailure}); attempt ${attempt}.`);
     }
     const underWay = round && !status.results.some((result) => result.round === round.round);
-    this.draw?.(underWay ? this.roundLines(round, status.rounds, pending).join('\n') : '');
+    const lines = underWay ? this.roundLines(round, status.rounds, pending) : preparingLines(status, pending);
+    this.draw?.(lines.join('\n'));
   }
 
   private roundLines({ round, steps }: RoundStatus, rounds: number, pending: PendingActivity[]): string[] {
@@ -83,6 +84,12 @@ class RunView {
     this.draw?.clear();
     this.draw?.done();
   }
+}
+
+/** How many prompts are checked. */
+function preparingLines({ state }: RunStatus, pending: PendingActivity[]): string[] {
+  const progress = state === 'preparing' ? pending.find((activity) => activity.progress)?.progress : undefined;
+  return progress ? [`  ${progress.done}/${progress.total} ${progress.unit} checked`] : [];
 }
 
 /** Activities done, and the parts done of those under way. */

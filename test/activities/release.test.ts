@@ -7,7 +7,7 @@ import { findRelease, release, releasesOf } from '../../activities/release.ts';
 import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { readPrompts } from '../../data/prompts.ts';
-import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { tinyAdapter, tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { testRooms } from './rooms.ts';
 
 const rooms = testRooms();
@@ -18,6 +18,7 @@ await writeJsonl(train, tinyPrompts(20));
 const input: PrepareInput = {
   model,
   prompts: { train, heldOut: 4, perRound: 6 },
+  limits: tinyLimits,
   label: { by: 'verifier' },
   rounds: 3,
   seed: 0,
@@ -64,7 +65,7 @@ test('a held-out prompt that an earlier run of the name has trained on is refuse
   const heldOut = join(rooms.folder, 'held-out.jsonl');
   const [{ release: last }] = await releasesOf(rooms.store, 'poet');
   await writeJsonl(heldOut, await readPrompts(join(await rooms.store.open(last.prompts[0]), 'prompts.jsonl')));
-  await expect(scheduled({ prompts: { train, heldOut } })).rejects.toThrow(/^Held-out prompt .* is among the training prompts/); // prettier-ignore
+  await expect(scheduled({ prompts: { train, heldOut } })).rejects.toThrow(/^Held-out prompt .* is among the prompts that an earlier run of this name has trained on: remove it from .*held-out\.jsonl\.$/); // prettier-ignore
 });
 
 test('a run starts from a version of a name, where that belongs to its model', async () => {
