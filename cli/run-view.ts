@@ -4,7 +4,7 @@ import type { Client } from '@temporalio/client';
 import { createLogUpdate } from 'log-update';
 import { readProgress, type PendingActivity, type RunHandle, type RunProgress } from '../workers/runs.ts';
 import { describeFailure, NO_NEW_PROMPTS, skippedLines } from '../report/failure.ts';
-import { roundNotes } from '../report/rounds.ts';
+import { droppedNotes, roundNotes } from '../report/rounds.ts';
 import { STEPS, type RoundStatus, type RunStatus, type StepName, type StepStatus } from '../workflows/status.ts';
 
 const POLL_MILLISECONDS = 500;
@@ -40,6 +40,7 @@ class RunView {
 
   show({ status, round, pending }: RunProgress): void {
     if (status.state === 'preparing') this.sayOnce('Preparing: reading prompts, model and settings.');
+    if (status.dropped) droppedNotes(status.dropped).forEach((line) => this.sayOnce(line));
     if (status.policy !== undefined && !status.start) this.sayOnce('Measuring the start policy.');
     if (status.start) this.sayOnce(`Start: ${scores(status.start)}.`);
     for (const { round: number, evaluation, accepted } of status.results) {
