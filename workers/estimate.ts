@@ -59,7 +59,7 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
   if (config.adapter !== undefined && config.adapter.includes('/') && !existsSync(config.adapter)) {
     problems.push(`Adapter ${config.adapter} does not exist: give a PEFT adapter folder.`);
   }
-  const checked = model && (await tell(() => checkLocalPrompts(config, unknown)));
+  const checked = await tell(() => checkLocalPrompts(config, unknown));
   const { train, heldOut: held, perRound } = config.prompts;
   const heldOut = checked?.heldOut.length ?? (typeof held === 'number' ? held : await tell(() => countOf(held)));
   const given = checked ? undefined : await tell(() => countOf(train));
