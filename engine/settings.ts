@@ -18,7 +18,7 @@ export const samplingSchema = z.strictObject({
   maxPromptLength: positiveInt
     .optional()
     .describe(
-      'Longest prompt, in tokens; longer ones are an error, and in a run a case of `prompts.tooLong`. Default: what the model has room for.',
+      'Longest prompt, in tokens; longer ones are an error; in a run, `prompts.tooLong` decides. Default: what the model has room for.',
     ),
   batchSize: positiveInt.default(32).describe('Sequences decoded at the same time.'),
   weights: z
@@ -85,7 +85,7 @@ export const trainingSchema = z.strictObject({
   maxPromptLength: positiveInt
     .default(512)
     .describe(
-      'Longest prompt, in tokens; of longer ones the beginning is cut. In a run they are a case of `prompts.tooLong`.',
+      'Longest prompt, in tokens; of longer ones the beginning is cut. In a run, `prompts.tooLong` decides instead.',
     ),
   microBatchTokens: positiveInt
     .default(1024)
