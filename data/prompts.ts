@@ -37,9 +37,9 @@ function textKey({ prompt, tools }: PromptRecord): string {
   return hashKey(JSON.stringify([messages.map(({ role, content }) => [role, content]), tools]));
 }
 
-/** The first 96 bits of a hash, as 16 characters. */
+/** The first 96 bits of a hash, as 16 characters. (Not a slice of all of it: that would keep all of it in memory.) */
 export const hashKey = (content: string | NodeJS.ArrayBufferView): string =>
-  createHash('sha256').update(content).digest('base64').slice(0, 16);
+  createHash('sha256').update(content).digest().toString('base64', 0, 12);
 
 /** All prompts of `source`, as `promptsOf` gives them. */
 export const readPrompts = (source: string): Promise<PromptRecord[]> => collect(promptsOf(source));
