@@ -1,6 +1,7 @@
 import { totalmem } from 'node:os';
 import Table from 'cli-table3';
 import { Command } from 'commander';
+import { describeDropped } from '../activities/prompt-portions.ts';
 import { InputError } from '../data/errors.ts';
 import { estimateRun, type Assumptions, type Estimate } from '../workers/estimate.ts';
 import { checkMachine } from '../workers/machine.ts';
@@ -25,7 +26,10 @@ export function doctorCommand(): Command {
       '--weight-bytes <n>',
       'Bytes of a weight that is not trained (default: 4, float32, or 2 with device: cuda).',
     )
-    .option('--prompt-tokens <n>', 'Mean prompt (default: the longest, so that hours are an upper bound).')
+    .option(
+      '--prompt-tokens <n>',
+      'Mean prompt (default: that of the training prompts; where they are not on this machine the longest, so that hours are an upper bound).',
+    )
     .option('--answer-tokens <n>', 'Mean answer (default: the longest, so that hours are an upper bound).')
     .option('--price <n>', 'What an hour of the machine costs, for the cost of a round.')
     .addOption(jsonOption())
@@ -89,6 +93,8 @@ function rowsOf({
   promptsPerRound,
   optimizerSteps,
   heldOut,
+  promptTokens,
+  dropped,
   hours,
   costPerRound,
   warnings,
@@ -100,6 +106,8 @@ function rowsOf({
     ...(promptsPerRound === undefined ? [] : [['prompts a round', String(promptsPerRound)]]),
     ...(optimizerSteps === undefined ? [] : [['optimizer steps a round', `at most ${optimizerSteps}`]]),
     ...(heldOut === undefined ? [] : [['held-out prompts', String(heldOut)]]),
+    ...(promptTokens ? [['tokens of a prompt', `mean ${promptTokens.mean.toFixed(0)}, longest ${promptTokens.longest}`]] : []),
+    ...(dropped ? [['dropped training prompts', describeDropped(dropped.train)], ['dropped held-out prompts', describeDropped(dropped.heldOut)]] : []).filter(([, why]) => why), // prettier-ignore
     ...(sample ? [['memory of sample', memory(sample)]] : []),
     ...(optimize ? [['memory of optimize', memory(optimize)]] : []),
     ['memory of this machine', gigabytes(totalmem())],

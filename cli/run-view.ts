@@ -4,7 +4,7 @@ import type { Client } from '@temporalio/client';
 import { createLogUpdate } from 'log-update';
 import { readProgress, type PendingActivity, type RunHandle, type RunProgress } from '../workers/runs.ts';
 import { describeFailure, NO_NEW_PROMPTS, skippedLines } from '../report/failure.ts';
-import { kl, roundNotes, verdictOf } from '../report/rounds.ts';
+import { droppedNotes, kl, roundNotes, verdictOf } from '../report/rounds.ts';
 import { STEPS, type RoundStatus, type RunStatus, type StepName, type StepStatus } from '../workflows/status.ts';
 
 const POLL_MILLISECONDS = 500;
@@ -40,6 +40,7 @@ class RunView {
 
   show({ status, round, pending }: RunProgress): void {
     if (status.state === 'preparing') this.sayOnce('Preparing: reading prompts, model and settings.');
+    if (status.dropped) droppedNotes(status.dropped).forEach((line) => this.sayOnce(line));
     if (status.policy !== undefined && !status.start) this.sayOnce('Measuring the start policy.');
     if (status.start) this.sayOnce(`Start: ${scores(status.start)}.`);
     for (const result of status.results) {
@@ -57,7 +58,8 @@ class RunView {
       if (lastFailure !== undefined) this.sayOnce(`${name} failed (${lastFailure}); attempt ${attempt}.`);
     }
     const underWay = round && !status.results.some((result) => result.round === round.round);
-    this.draw?.(underWay ? this.roundLines(round, status.rounds, pending).join('\n') : '');
+    const lines = underWay ? this.roundLines(round, status.rounds, pending) : preparingLines(status, pending);
+    this.draw?.(lines.join('\n'));
   }
 
   private roundLines({ round, steps }: RoundStatus, rounds: number, pending: PendingActivity[]): string[] {
@@ -83,6 +85,12 @@ class RunView {
     this.draw?.clear();
     this.draw?.done();
   }
+}
+
+/** How many prompts are checked. */
+function preparingLines({ state }: RunStatus, pending: PendingActivity[]): string[] {
+  const progress = state === 'preparing' ? pending.find((activity) => activity.progress)?.progress : undefined;
+  return progress ? [`  ${progress.done}/${progress.total} ${progress.unit} checked`] : [];
 }
 
 /** Activities done, and the parts done of those under way. */

@@ -14,6 +14,15 @@ export function messageText(message: Message): string {
   return (content ?? []).map((part) => textPart(part, `${message.role} message`).text).join('\n');
 }
 
+/** The text without what two copies of it often differ in: its contents in Unicode's form NFC, white space trimmed and collapsed. */
+export function normalizedText(text: Text): Text {
+  if (typeof text === 'string') return normalized(text);
+  return text.map((message) => ({ ...message, content: normalized(messageText(message)) }));
+}
+
+// What is white space alone stays: a template may refuse an empty message.
+const normalized = (content: string) => content.normalize('NFC').trim().replace(/\s+/g, ' ') || content;
+
 export interface TextPart extends Record<string, unknown> {
   type: string;
   text: string;

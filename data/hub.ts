@@ -3,7 +3,7 @@
  * variables hold: HF_HOME or HF_HUB_CACHE (where), HF_TOKEN (private and gated repositories), HF_ENDPOINT (a mirror);
  * SELM_HUB_CACHE_GB limits the cache's size.
  */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { datasetInfo, downloadFileToCacheDir, getHFHubCachePath, getRepoFolderName, HubApiError, listFiles, modelInfo, type RepoId } from '@huggingface/hub'; // prettier-ignore
 import { InputError } from './errors.ts';
@@ -43,10 +43,28 @@ export async function resolveModel(idOrPath: string, wanted = MODEL_FILE): Promi
   return files.map((file) => dirname(file)).reduce((a, b) => (b.length < a.length ? b : a));
 }
 
+/**
+ * The folder of a model in the hub's cache, where its configuration and tokenizer are there. None where the cache has several
+ * commits and does not say which of them the branch is at.
+ */
+export function cachedModel(id: string): string | undefined {
+  const [, name, revision = 'main'] = MODEL_ID.exec(id) ?? [];
+  if (!name) return undefined;
+  const repository = join(getHFHubCachePath(), getRepoFolderName({ type: 'model', name }));
+  const [snapshots, ref] = [join(repository, 'snapshots'), join(repository, 'refs', revision)];
+  const commits = existsSync(snapshots) ? readdirSync(snapshots) : [];
+  const named = existsSync(ref) ? readFileSync(ref, 'utf8').trim() : revision;
+  if (!commits.includes(named) && (isCommit(named) || commits.length !== 1)) return undefined;
+  const folder = join(snapshots, commits.includes(named) ? named : commits[0]);
+  return ['config.json', 'tokenizer.json'].every((file) => existsSync(join(folder, file))) ? folder : undefined;
+}
+
+const isCommit = (revision: string) => /^[0-9a-f]{40}$/.test(revision);
+
 /** The id of the commit that a model's id means now: `org/name@<sha>`. Nothing is downloaded. */
 export async function pinModel(id: string): Promise<string> {
   const [, name, revision = 'main'] = MODEL_ID.exec(id)!;
-  if (/^[0-9a-f]{40}$/.test(revision)) return id;
+  if (isCommit(revision)) return id;
   const access = { hubUrl: process.env.HF_ENDPOINT, accessToken: process.env.HF_TOKEN };
   try {
     const { sha } = await modelInfo({ name, revision, additionalFields: ['sha'], ...access });

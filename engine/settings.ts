@@ -17,7 +17,9 @@ export const samplingSchema = z.strictObject({
   maxNewTokens: positiveInt.default(512).describe('Longest answer, in tokens.'),
   maxPromptLength: positiveInt
     .optional()
-    .describe('Longest prompt, in tokens; longer ones are an error. Default: what the model has room for.'),
+    .describe(
+      'Longest prompt, in tokens; longer ones are an error; in a run, `prompts.tooLong` decides. Default: what the model has room for.',
+    ),
   batchSize: positiveInt.default(32).describe('Sequences decoded at the same time.'),
   weights: z
     .enum(['f32', 'q8'])
@@ -91,7 +93,11 @@ export const trainingSchema = z.strictObject({
   maxLength: positiveInt
     .default(1024)
     .describe('Longest prompt with a response, in tokens; of longer ones the end of the response is cut.'),
-  maxPromptLength: positiveInt.default(512).describe('Longest prompt, in tokens; of longer ones the beginning is cut.'),
+  maxPromptLength: positiveInt
+    .default(512)
+    .describe(
+      'Longest prompt, in tokens; of longer ones the beginning is cut. In a run, `prompts.tooLong` decides instead.',
+    ),
   microBatchTokens: positiveInt
     .default(1024)
     .describe('Tokens per micro-batch; bounds memory. A longer row is a micro-batch of its own.'),

@@ -1,5 +1,7 @@
 /** What a run came to, as the cells of a table: the start, then a row a round. */
 import type { AnswerSummary, Comparison } from '../activities/evaluate.ts';
+import type { DroppedPrompts } from '../activities/prompt-check.ts';
+import { describeDropped } from '../activities/prompt-portions.ts';
 import type { RoundResult, RunStatus } from '../workflows/status.ts';
 
 export const HEAD = ['', 'preferences', 'strict pass', 'mean score', 'win rate over start', 'tokens', 'KL', ''];
@@ -53,9 +55,20 @@ export function kl({ against }: Comparison): string {
   return klSampled ? `${greedy!.toFixed(2)} (${klSampled.kl.toFixed(2)} sampled)` : greedy!.toFixed(2);
 }
 
-/** What is to be known of the rounds beside their numbers: why one was rolled back, and what to be wary of. */
-export const roundNotes = ({ results }: RunStatus): string[] =>
-  results.flatMap(({ round, accepted, reasons, warnings }) => [
+/** What is to be known of the rounds beside their numbers: prompts left out, why one was rolled back, and what to be wary of. */
+export const roundNotes = ({ dropped, results }: Pick<RunStatus, 'dropped' | 'results'>): string[] => [
+  ...(dropped ? droppedNotes(dropped) : []),
+  ...results.flatMap(({ round, accepted, reasons, warnings }) => [
     ...(accepted ? [] : [`Round ${round} was rolled back: ${reasons.join(' ')}`]),
     ...warnings.map((warning) => `Round ${round}: ${warning}`),
-  ]);
+  ]),
+];
+
+/** A sentence for each file of which prompts were dropped. */
+export function droppedNotes({ train, heldOut }: DroppedPrompts): string[] {
+  const [ofTrain, ofHeldOut] = [describeDropped(train), describeDropped(heldOut)];
+  return [
+    ...(ofTrain ? [`Dropped training prompts: ${ofTrain}.`] : []),
+    ...(ofHeldOut ? [`Dropped held-out prompts: ${ofHeldOut}.`] : []),
+  ];
+}

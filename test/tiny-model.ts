@@ -23,6 +23,13 @@ const TEMPLATE =
   '{% for message in messages %}<{{ message.role }}>{{ message.content }}<end>{% endfor %}' +
   '{% if add_generation_prompt %}<assistant>{% endif %}';
 
+/** Settings that leave the tiny model's prompts 240 of its 256 tokens. */
+export const tinyLimits = {
+  sample: { maxNewTokens: 16 },
+  optimize: { maxPromptLength: 512, maxLength: 1024 },
+  evaluate: { maxNewTokens: 16 },
+};
+
 /**
  * Makes `folder` a Hugging Face model folder: a Llama of 3 layers and 63 thousand random weights, made by PyTorch
  * (test/fixtures/reference), and a tokenizer with a chat template that takes a text character by character (ASCII; the rest is

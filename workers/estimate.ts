@@ -1,7 +1,9 @@
-/** What a run will need, told from its configuration alone: nothing is downloaded and no model is opened. */
+/** What a run will need, told from its configuration and from the files of it that are on this machine: nothing is downloaded. */
 import { existsSync } from 'node:fs';
+import type { CheckedPrompts, DroppedPrompts } from '../activities/prompt-check.ts';
+import { promptsPerRound } from '../activities/prompt-portions.ts';
 import { InputError } from '../data/errors.ts';
-import { isDatasetId, isModelId } from '../data/hub.ts';
+import { cachedModel, isDatasetId, isModelId } from '../data/hub.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../engine/estimate.ts';
 import { readModelConfig, type ModelConfig } from '../engine/model/config.ts';
@@ -9,6 +11,7 @@ import { readAdapter } from '../engine/model/lora.ts';
 import { knownModels } from '../engine/model/known.ts';
 import { fewStepsWarning, stepsPerEpoch } from '../engine/training/steps.ts';
 import type { RunConfig } from '../workflows/config.ts';
+import { checkLocalPrompts } from './prompts.ts';
 
 export interface Assumptions {
   /** 10^12 floating-point operations a second that the machine sustains. */
@@ -30,6 +33,9 @@ export interface Estimate {
   /** Of a round, at most: a prompt gives one preference or none. */
   optimizerSteps?: number;
   heldOut?: number;
+  /** Of the training prompts, where prompts can be checked here. */
+  promptTokens?: CheckedPrompts['tokens'];
+  dropped?: DroppedPrompts;
   /** Of a round, by step. */
   flops?: ReturnType<typeof roundFlops>;
   /** Of the engine: that of `sample` only where it samples. */
@@ -51,7 +57,7 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
       return await read();
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
-      problems.push(error.message);
+      if (!problems.includes(error.message)) problems.push(error.message);
       return undefined;
     }
   };
@@ -60,44 +66,43 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
   if (adapter !== undefined && adapter.includes('/') && !existsSync(adapter)) {
     problems.push(`Adapter ${adapter} does not exist: give a PEFT adapter folder.`);
   } else if (adapter !== undefined && existsSync(adapter) && model) await tell(() => readAdapter(adapter, model));
-  const given = await tell(() => countOf(config.prompts.train));
-  const { heldOut: held } = config.prompts;
-  const heldOut = typeof held === 'number' ? held : await tell(() => countOf(held));
-  const left = given === undefined ? undefined : given - (typeof held === 'number' ? held : 0);
-  const promptsPerRound = config.prompts.perRound ?? (left === undefined ? undefined : Math.floor(left / config.rounds)); // prettier-ignore
-  if (left !== undefined && (promptsPerRound! < 1 || promptsPerRound! * config.rounds > left)) {
-    problems.push(`${config.prompts.train} leaves ${left} prompts to train on, too few for ${config.rounds} rounds of ${Math.max(1, promptsPerRound!)}: lower rounds, prompts.perRound or prompts.heldOut.`); // prettier-ignore
-  }
-  if (promptsPerRound === undefined) unknown.push(`How many prompts ${config.prompts.train} has is known when it is downloaded: set prompts.perRound for an estimate of the time.`); // prettier-ignore
+  const checked = await tell(() => checkLocalPrompts(config, unknown));
+  const { train, heldOut: held, perRound } = config.prompts;
+  const heldOut = checked?.heldOut.length ?? (typeof held === 'number' ? held : await tell(() => countOf(held)));
+  const given = checked ? undefined : await tell(() => countOf(train));
+  const left = checked?.train.length ?? (given === undefined ? undefined : given - (typeof held === 'number' ? held : 0)); // prettier-ignore
+  const size = (left === undefined ? undefined : await tell(() => promptsPerRound(config, left, checked?.dropped.train))) ?? perRound; // prettier-ignore
+  if (size === undefined && left === undefined) unknown.push(`How many prompts ${train} has is known when it is downloaded: set prompts.perRound for an estimate of the time.`); // prettier-ignore
   if (heldOut === undefined && typeof held === 'string' && isDatasetId(held)) unknown.push(`How many prompts ${held} has is known when it is downloaded: the time of evaluate is left out.`); // prettier-ignore
-  const optimizerSteps = promptsPerRound === undefined ? undefined : stepsPerEpoch(promptsPerRound, config.optimize) * config.optimize.epochs; // prettier-ignore
-  const few = promptsPerRound === undefined ? undefined : fewStepsWarning('A round has at most', promptsPerRound, 'prompts', config.optimize); // prettier-ignore
+  const optimizerSteps = size === undefined ? undefined : stepsPerEpoch(size, config.optimize) * config.optimize.epochs; // prettier-ignore
+  const few = size === undefined ? undefined : fewStepsWarning('A round has at most', size, 'prompts', config.optimize); // prettier-ignore
   const warnings = few === undefined ? [] : [few];
   const { server } = config.sample;
   if (server) unknown.push(`Memory and time of sampling are those of the server at ${server.url}, which is not asked; its model "${server.model}" must be ${config.model}.`); // prettier-ignore
-  if (!model) return { promptsPerRound, optimizerSteps, heldOut, problems, warnings, unknown };
-  return {
-    ...needs(config, model, promptsPerRound, heldOut, assumptions),
-    promptsPerRound,
+  const counts = {
+    promptsPerRound: size,
     optimizerSteps,
     heldOut,
-    problems,
-    warnings,
-    unknown,
+    ...(checked && { promptTokens: checked.tokens, dropped: checked.dropped }),
   };
+  const told = { ...counts, problems, warnings, unknown };
+  return model ? { ...needs(config, model, counts, assumptions), ...told } : told;
 }
 
 function needs(
   { sample, optimize, evaluate, device }: RunConfig,
   model: ModelConfig,
-  prompts: number | undefined,
-  heldOut: number | undefined,
+  {
+    promptsPerRound: prompts,
+    heldOut,
+    promptTokens: known,
+  }: Pick<Estimate, 'promptsPerRound' | 'heldOut' | 'promptTokens'>,
   { tflops, weightBytes = device === 'cuda' ? 2 : 4, price, ...tokens }: Assumptions,
 ): Pick<Estimate, 'parameters' | 'sample' | 'optimize' | 'flops' | 'hours' | 'costPerRound'> {
-  const { promptTokens = optimize.maxPromptLength, answerTokens = sample.maxNewTokens } = tokens;
+  const { promptTokens = known?.mean ?? optimize.maxPromptLength, answerTokens = sample.maxNewTokens } = tokens;
   const memory = {
     parameters: parameterCount(model),
-    ...(!sample.server && { sample: sampleMemory(model, sample, sample.maxPromptLength ?? optimize.maxPromptLength, weightBytes) }), // prettier-ignore
+    ...(!sample.server && { sample: sampleMemory(model, sample, known?.longest ?? sample.maxPromptLength ?? optimize.maxPromptLength, weightBytes) }), // prettier-ignore
     optimize: optimizeMemory(model, { ...optimize, learningRate: 0 }, weightBytes),
   };
   if (prompts === undefined) return memory;
@@ -120,7 +125,8 @@ function needs(
 
 /** @throws InputError when the model is a folder that is missing or not supported */
 function shapeOf(model: string, unknown: string[]): ModelConfig | undefined {
-  if (existsSync(model) || !isModelId(model)) return readModelConfig(model);
+  const folder = existsSync(model) || !isModelId(model) ? model : cachedModel(model);
+  if (folder !== undefined) return readModelConfig(folder);
   const known = knownModels[model.split('@')[0]];
   if (!known) unknown.push(`The shape of ${model} is known when it is downloaded: give its folder for an estimate.`);
   return known;

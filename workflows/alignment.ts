@@ -9,6 +9,7 @@ import {
   TemporalFailure,
   workflowInfo,
 } from '@temporalio/workflow';
+import { lengthSettings } from '../activities/prompt-limits.ts';
 import { labelerSettings } from '../labelers/needs.ts';
 import { control } from './activities.ts';
 import { answerHeldOut, measureAnswers } from './answers.ts';
@@ -126,6 +127,7 @@ async function prepare(config: RunConfig, journal: Journal): Promise<void> {
     adapter,
     ...(chatTemplate && { chatTemplate }),
     prompts,
+    limits: lengthSettings(config),
     label: labelerSettings(label),
     rounds,
     seed,
@@ -187,14 +189,14 @@ async function publish({ output }: RunConfig, journal: Journal): Promise<void> {
 }
 
 async function release(config: RunConfig, journal: Journal): Promise<void> {
-  const { heldOut, rounds, previous } = journal.prepared!;
+  const { heldOut, rounds, dropped, previous } = journal.prepared!;
   const results = journal.done.map(({ result }) => result);
   const { version } = await control.release({
     name: config.name,
     policy: policyOf(journal)!,
     heldOut: heldOut.address,
     prompts: results.map(({ round }) => rounds[round - 1].address),
-    lineage: { run: runNameOf(workflowInfo().workflowId), config, changes: journal.changes, results },
+    lineage: { run: runNameOf(workflowInfo().workflowId), config, changes: journal.changes, dropped, results },
     ...(previous !== undefined && { previous }),
   });
   journal.version = version;

@@ -37,13 +37,21 @@ const sampleSchema = samplingSchema.extend({
 const promptsSchema = z.strictObject({
   train: z
     .string()
-    .describe('Prompts to train on: a JSON Lines or Parquet file, or a hub data set `org/name[/config][:split]`.'),
+    .describe(
+      'Prompts to train on: a JSON Lines or Parquet file, or a hub data set `org/name[/config][:split]`. Repeated prompts, and those that are also held out, are dropped and counted.',
+    ),
   heldOut: z
     .union([z.string(), positiveInt], { error: 'expected a file, a hub data set, or a number of prompts' })
     .describe('Prompts that no round trains on: a file, a hub data set, or how many to hold out of `train`.'),
   perRound: positiveInt
     .optional()
     .describe('Prompts per round; no prompt is in two rounds. Default: the training prompts in equal parts.'),
+  tooLong: z
+    .enum(['drop', 'fail'])
+    .default('drop')
+    .describe(
+      'What happens if a prompt is too long for `sample.maxPromptLength`, `optimize.maxPromptLength`, `optimize.maxLength`, or the model with the longest answer: it is dropped and counted, or the run fails before anything is computed.',
+    ),
 });
 
 const optimizeSchema = trainingSchema.extend({

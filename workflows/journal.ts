@@ -89,6 +89,8 @@ export function statusOf(name: string, config: RunConfig, journal: Journal): Run
     ...(start && { start: start.summary, round: Math.min(round, rounds) }),
     ...(policy !== undefined && { policy }),
     ...(version !== undefined && { version }),
+    // A run of an earlier version of selm has prepared without counting.
+    ...(journal.prepared?.dropped && { dropped: journal.prepared.dropped }),
     ...(failure && { failure }),
     ...(changes.length > 0 && { changes }),
     results: done.map(({ result }) => result),

@@ -1,6 +1,7 @@
 /** What a run tells of itself: small numbers and addresses, for queries, tables and reports. */
 import type { Address } from '../artifacts/manifest.ts';
 import type { Comparison } from '../activities/evaluate.ts';
+import type { DroppedPrompts } from '../activities/prompt-check.ts';
 import type { LabelStats } from '../labelers/preferences.ts';
 import type { Change } from './changes.ts';
 import type { Failure } from './failure.ts';
@@ -66,6 +67,8 @@ export interface RunStatus {
   spent?: { usd: number; of: number };
   /** Artifacts that were found damaged and made again: a sentence each. */
   repairs: string[];
+  /** Prompts that the run leaves out. */
+  dropped?: DroppedPrompts;
   /** The start policy's answers to the held-out prompts. */
   start?: Comparison;
   results: RoundResult[];

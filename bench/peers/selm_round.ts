@@ -26,7 +26,12 @@ process.env['NODE_OPTIONS'] = `--import ${new URL('job-times.mjs', import.meta.u
 const configs = {
   async quickstart() {
     const { training, heldOut } = instructions();
-    const prompts = { train: join(folder, 'train.jsonl'), heldOut: join(folder, 'held-out.jsonl'), perRound: 1536 };
+    const prompts = {
+      train: join(folder, 'train.jsonl'),
+      heldOut: join(folder, 'held-out.jsonl'),
+      perRound: 1536,
+      tooLong: 'drop' as const,
+    };
     await writeJsonl(prompts.train, training.map(promptOf));
     await writeJsonl(prompts.heldOut, heldOut.map(promptOf));
     const changes = { model: await modelFolder('quickstart'), prompts, rounds: 1, output: join(folder, 'policy') };
@@ -35,7 +40,12 @@ const configs = {
   /** The example's settings on fewer and shorter answers. */
   async smollm2() {
     const ifeval = path('../../examples/ifeval/');
-    const prompts = { train: `${ifeval}train.jsonl`, heldOut: `${ifeval}held-out.jsonl`, perRound: 16 };
+    const prompts = {
+      train: `${ifeval}train.jsonl`,
+      heldOut: `${ifeval}held-out.jsonl`,
+      perRound: 16,
+      tooLong: 'drop' as const,
+    };
     const file = path('../../examples/smollm2-ifeval.yaml');
     const config = loadConfig(file, { model: await modelFolder('smollm2'), prompts, rounds: 1, output: join(folder, 'policy') }); // prettier-ignore
     config.sample.maxNewTokens = 96;

@@ -8,6 +8,7 @@ import { judge, label } from '../../activities/label.ts';
 import { optimize } from '../../activities/optimize.ts';
 import { prefer } from '../../activities/prefer.ts';
 import { prepare, type PromptSet } from '../../activities/prepare.ts';
+import { lengthSettings } from '../../activities/prompt-limits.ts';
 import { reference } from '../../activities/reference.ts';
 import { sample } from '../../activities/sample.ts';
 import type { Rooms } from '../../activities/step.ts';
@@ -49,7 +50,7 @@ export interface Run {
 export async function runRounds(rooms: Rooms, config: RunConfig, told: (round: Round) => void): Promise<Run> {
   const { model, prompts, rounds: count, seed, threads } = config;
   const labeler = labelerSettings(config.label);
-  const prepared = await prepare(rooms, { model, prompts, label: labeler, rounds: count, seed }, {});
+  const prepared = await prepare(rooms, { model, prompts, limits: lengthSettings(config), label: labeler, rounds: count, seed }, {}); // prettier-ignore
   const start = await measure(prepared.policy);
   const { summary } = await evaluate(rooms, { labels: start.labels, seed }, {});
   const rounds: Round[] = [];

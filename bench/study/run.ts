@@ -37,7 +37,7 @@ function configOf(
   { model, train, heldOut }: Prepared,
 ): RunConfig {
   const file = fileURLToPath(new URL('../../examples/quickstart/config.yaml', import.meta.url));
-  const prompts = { train, heldOut, perRound: promptsPerRound };
+  const prompts = { train, heldOut, perRound: promptsPerRound, tooLong: 'drop' as const };
   const config = loadConfig(file, { model, prompts, rounds, seed, threads });
   const chosen = objectiveSchema.parse({ beta: BETA, ...objective });
   return { ...config, optimize: { ...config.optimize, objective: chosen } };

@@ -6,7 +6,7 @@ import { openPolicyArtifact } from '../../activities/policy.ts';
 import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { readPrompts } from '../../data/prompts.ts';
-import { otherAdapter, tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { otherAdapter, tinyAdapter, tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { testRooms } from './rooms.ts';
 
 const rooms = testRooms();
@@ -17,6 +17,7 @@ await writeJsonl(train, tinyPrompts(20));
 const input: PrepareInput = {
   model,
   prompts: { train, heldOut: 5, perRound: 4 },
+  limits: tinyLimits,
   label: { by: 'verifier' },
   rounds: 3,
   seed: 0,
@@ -63,6 +64,38 @@ describe('the prompts', () => {
   });
 });
 
+describe('the prompts that a run leaves out', () => {
+  test('are counted, and in none of its sets', async () => {
+    const repeated = join(rooms.folder, 'repeated.jsonl');
+    const [first] = tinyPrompts(1);
+    const long = { ...first, id: 'long', prompt: 'a'.repeat(240) };
+    await writeJsonl(repeated, [
+      long,
+      ...tinyPrompts(20),
+      ...tinyPrompts(3),
+      { ...first, id: 'spaced', prompt: 'Write  19.' },
+    ]);
+    const heldOut = join(rooms.folder, 'leak.jsonl');
+    await writeJsonl(heldOut, [...tinyPrompts(2, 19), { ...first, id: 'again', prompt: 'Write 20.' }]);
+    const prepared = await run({ prompts: { train: repeated, heldOut } });
+    expect(prepared.dropped).toEqual({
+      train: { duplicates: 3, tooLong: 1, limit: 240, heldOut: 2 },
+      heldOut: { duplicates: 1, tooLong: 0, limit: 240 },
+    });
+    const parts = await Promise.all([prepared.heldOut, ...prepared.rounds].map(idsOf));
+    expect(parts[0]).toEqual(['p19', 'p20']);
+    expect(parts.slice(1).map((ids) => ids.length)).toEqual([6, 6, 6]);
+    const trained = parts.slice(1).flat();
+    expect(new Set(trained).size).toBe(18);
+    expect(tinyPrompts(19).map(({ id }) => id)).toEqual(expect.arrayContaining(trained));
+  });
+
+  test('are none where there are none', async () => {
+    const none = { duplicates: 0, tooLong: 0, limit: 240 };
+    expect((await run()).dropped).toEqual({ train: { ...none, heldOut: 0 }, heldOut: none });
+  });
+});
+
 describe('is refused before anything is computed:', () => {
   test('too few prompts for the rounds', async () => {
     await expect(run({ prompts: { train, heldOut: 5, perRound: 6 } })).rejects.toThrow(
@@ -87,11 +120,20 @@ describe('is refused before anything is computed:', () => {
     }
   });
 
-  test('a held-out prompt among the training prompts', async () => {
-    const heldOut = join(rooms.folder, 'leak.jsonl');
-    await writeJsonl(heldOut, tinyPrompts(2, 19));
-    await expect(run({ prompts: { train, heldOut } })).rejects.toThrow(
-      new InputError(`Held-out prompt "p19" is among the training prompts of ${train}: remove it from one of them.`),
+  test('a file that holds out all of the training prompts', async () => {
+    await expect(run({ prompts: { train, heldOut: train } })).rejects.toThrow(
+      new InputError(
+        `${train} leaves 0 prompts to train on (dropped: 20 held out), too few for 3 rounds of 1: lower rounds, prompts.perRound or prompts.heldOut.`,
+      ),
+    );
+  });
+
+  test('a prompt that is too long, where that is to fail', async () => {
+    const limits = { ...tinyLimits, sample: { maxNewTokens: 250 } };
+    await expect(run({ limits, prompts: { train, heldOut: 5, tooLong: 'fail' } })).rejects.toThrow(
+      new InputError(
+        `Prompt 1 of ${train} ("p0") has 11 tokens, more than the 6 that sample.maxNewTokens (250) leaves of the model's 256 positions (20 prompts of the file are too long): remove what is too long, change that setting, or set prompts.tooLong: drop.`,
+      ),
     );
   });
 

@@ -8,14 +8,14 @@ import { prepare } from '../../activities/prepare.ts';
 import { recompute, stepsBehind } from '../../activities/recompute.ts';
 import { sample } from '../../activities/sample.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
-import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { testRooms } from './rooms.ts';
 
 const rooms = testRooms();
 const model = tinyModel(join(rooms.folder, 'model'));
 const train = join(rooms.folder, 'train.jsonl');
 await writeJsonl(train, tinyPrompts(6));
-const { policy, rounds } = await prepare(rooms, { model, prompts: { train, heldOut: 2 }, label: { by: 'verifier' }, rounds: 1, seed: 0 }, {}); // prettier-ignore
+const { policy, rounds } = await prepare(rooms, { model, prompts: { train, heldOut: 2 }, limits: tinyLimits, label: { by: 'verifier' }, rounds: 1, seed: 0 }, {}); // prettier-ignore
 const settings = {
   samplesPerPrompt: 2,
   temperature: 1,

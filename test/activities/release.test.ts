@@ -4,10 +4,11 @@ import { expect, test } from 'vitest';
 import { importPolicy } from '../../activities/policy.ts';
 import { prepare, type PrepareInput, type PromptSet } from '../../activities/prepare.ts';
 import { findRelease, release, releasesOf } from '../../activities/release.ts';
+import { contentOf } from '../../data/conversation.ts';
 import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { readPrompts } from '../../data/prompts.ts';
-import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { tinyAdapter, tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { testRooms } from './rooms.ts';
 
 const rooms = testRooms();
@@ -18,6 +19,7 @@ await writeJsonl(train, tinyPrompts(20));
 const input: PrepareInput = {
   model,
   prompts: { train, heldOut: 4, perRound: 6 },
+  limits: tinyLimits,
   label: { by: 'verifier' },
   rounds: 3,
   seed: 0,
@@ -50,6 +52,15 @@ test('the first run of a name has as many rounds as its prompts last, the next o
   expect(second.heldOut).toEqual(first.heldOut);
   expect(second.rounds.map(({ count }) => count)).toEqual([4]);
   expect(await idsOf(second.rounds[0])).toEqual(await idsOf(first.rounds[2]));
+  // What an earlier run has trained on or held out of this file is not counted as dropped.
+  expect(second.dropped.train).toMatchObject({ duplicates: 0, tooLong: 0, heldOut: 0 });
+  const [held] = await readPrompts(join(await rooms.store.open(first.heldOut.address), 'prompts.jsonl'));
+  const grown = join(rooms.folder, 'grown.jsonl');
+  const respelled = { ...held, id: 'respelled', prompt: `${contentOf(held.prompt)}\n` };
+  await writeJsonl(grown, [...tinyPrompts(20), respelled, { ...tinyPrompts(1)[0], id: 'again' }]);
+  const third = await scheduled({ prompts: { ...input.prompts, train: grown } });
+  expect(third.dropped.train).toMatchObject({ duplicates: 1, tooLong: 0, heldOut: 1 });
+  expect((await idsOf(third.rounds[0])).sort()).toEqual((await idsOf(first.rounds[2])).sort());
 
   const rest = { heldOut: first.heldOut.address, prompts: [second.rounds[0].address], lineage: { run: 'poet-2' } };
   expect(await release(rooms, { name: 'poet', policy, previous: second.previous!, ...rest }, {})).toEqual({ version: 2 }); // prettier-ignore
@@ -64,7 +75,7 @@ test('a held-out prompt that an earlier run of the name has trained on is refuse
   const heldOut = join(rooms.folder, 'held-out.jsonl');
   const [{ release: last }] = await releasesOf(rooms.store, 'poet');
   await writeJsonl(heldOut, await readPrompts(join(await rooms.store.open(last.prompts[0]), 'prompts.jsonl')));
-  await expect(scheduled({ prompts: { train, heldOut } })).rejects.toThrow(/^Held-out prompt .* is among the training prompts/); // prettier-ignore
+  await expect(scheduled({ prompts: { train, heldOut } })).rejects.toThrow(/^Held-out prompt .* is among the prompts that an earlier run of this name has trained on: remove it from .*held-out\.jsonl\.$/); // prettier-ignore
 });
 
 test('a run starts from a version of a name, where that belongs to its model', async () => {

@@ -24,7 +24,7 @@ import { ChatServer } from '../../openai/client.ts';
 import { samplerSchema } from '../../openai/sampler-settings.ts';
 import { sampleFromServer } from '../../openai/sampler.ts';
 import { startServe, type Serving } from '../endpoint/serve.ts';
-import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { tinyAdapter, tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { testRooms } from './rooms.ts';
 
 const rooms = testRooms();
@@ -33,7 +33,19 @@ const model = tinyModel(join(rooms.folder, 'model'));
 const train = join(rooms.folder, 'train.jsonl');
 await writeJsonl(train, tinyPrompts(12));
 const prepareIn = (where = rooms, adapter?: string) =>
-  prepare(where, { model, adapter, prompts: { train, heldOut: 2 }, label: { by: 'verifier' }, rounds: 1, seed: 0 }, {});
+  prepare(
+    where,
+    {
+      model,
+      adapter,
+      prompts: { train, heldOut: 2 },
+      limits: tinyLimits,
+      label: { by: 'verifier' },
+      rounds: 1,
+      seed: 0,
+    },
+    {},
+  );
 const base = await prepareIn();
 const tuned = await prepareIn(rooms, tinyAdapter);
 const prompts = base.rounds[0].address;

@@ -22,7 +22,7 @@ import { JobAborted } from '../../engine/errors.ts';
 import type { Engine } from '../../engine/jobs.ts';
 import { openPolicy } from '../../engine/policy.ts';
 import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/settings.ts';
-import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { referenceLogps } from './reference-logps.ts';
 import { testRooms } from './rooms.ts';
 
@@ -38,7 +38,11 @@ const training = trainingSchema.parse({ learningRate: 1e-2, batchSize: 8, epochs
 const objective = objectiveSchema.parse({ beta: 0.1 });
 
 const prepareIn = (where: Rooms) =>
-  prepare(where, { model, prompts: { train, heldOut: 8 }, label: verifier, rounds: 1, seed: 0 }, {});
+  prepare(
+    where,
+    { model, prompts: { train, heldOut: 8 }, limits: tinyLimits, label: verifier, rounds: 1, seed: 0 },
+    {},
+  );
 
 const labelShards = (where: Rooms, shards: string[]) => Promise.all(shards.map(async (responses) => (await label(where, { responses, label: verifier, threads }, {})).address)); // prettier-ignore
 

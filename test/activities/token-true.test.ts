@@ -26,6 +26,8 @@ const threads = 2;
 /** Nats a token that sampling and scoring may be apart: they add up in another order. */
 const SAME = 1e-3;
 
+const limits = { sample: { maxNewTokens: 40 }, optimize: { maxPromptLength: 512, maxLength: 1024 }, evaluate: { maxNewTokens: 40 } }; // prettier-ignore
+
 /** A Llama of random weights with the tokenizer and the template of Zephyr's kind. */
 async function zephyrLike(): Promise<string> {
   const model = join(folder, 'zephyr');
@@ -61,7 +63,7 @@ describe.each([
     const byLength = join(folder, 'by-length.mjs');
     writeFileSync(byLength, 'export default (prompt, answers) => answers.map(({ length }) => length);');
     const labeler = { by: 'module' as const, path: byLength };
-    const { policy, rounds } = await prepare(rooms, { model, prompts: { train, heldOut: 2 }, label: labeler, rounds: 1, seed: 0 }, {}); // prettier-ignore
+    const { policy, rounds } = await prepare(rooms, { model, prompts: { train, heldOut: 2 }, limits, label: labeler, rounds: 1, seed: 0 }, {}); // prettier-ignore
     const settings = samplingSchema.parse({ samplesPerPrompt: 3, temperature: 1, maxNewTokens });
     const shard = { policy, prompts: rounds[0].address, from: 0, to: rounds[0].count, settings, seed: 1, threads };
     const { address: responses } = await sample(rooms, shard, {});

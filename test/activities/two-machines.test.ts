@@ -16,7 +16,7 @@ import { JobAborted } from '../../engine/errors.ts';
 import type { Progress } from '../../engine/jobs.ts';
 import { samplingSchema, trainingSchema } from '../../engine/settings.ts';
 import { clientConfig, startVersitygw, type S3Server } from '../artifacts/versitygw.ts';
-import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { referenceLogps } from './reference-logps.ts';
 import { testRooms } from './rooms.ts';
 
@@ -39,7 +39,7 @@ const threads = 2;
 /** A round as far as its preferences. */
 async function preferencesIn(store: ArtifactStore) {
   const rooms = { store, engine, cacheFolder };
-  const { policy, rounds } = await prepare(rooms, { model, prompts: { train, heldOut: 8 }, label: verifier, rounds: 1, seed: 0 }, {}); // prettier-ignore
+  const { policy, rounds } = await prepare(rooms, { model, prompts: { train, heldOut: 8 }, limits: tinyLimits, label: verifier, rounds: 1, seed: 0 }, {}); // prettier-ignore
   const settings = samplingSchema.parse({ samplesPerPrompt: 4, temperature: 1, maxNewTokens: 12 });
   const shard = { policy, prompts: rounds[0].address, from: 0, to: rounds[0].count, settings, seed: 1, threads };
   const { address } = await sample(rooms, shard, {});

@@ -1,5 +1,5 @@
 /** `selm doctor`: no network, no GPU. */
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
@@ -22,7 +22,8 @@ writeFileSync(join(folder, 'train.jsonl'), tinyPrompts(40).map((row) => `${JSON.
 function writeConfig(name: string, changes: object): string {
   const file = join(folder, `${name}.yaml`);
   const prompts = { train: './train.jsonl', heldOut: 10 };
-  writeFileSync(file, stringify({ name, model: './model', prompts, rounds: 3, ...changes }));
+  const [sample, evaluate] = [{ maxNewTokens: 64 }, { maxNewTokens: 64 }];
+  writeFileSync(file, stringify({ name, model: './model', prompts, rounds: 3, sample, evaluate, ...changes }));
   return file;
 }
 
@@ -41,8 +42,10 @@ test('a configuration is told what its rounds need', async () => {
   const estimate = summaryOf<Estimate>(ended);
   // The reference model's parameters (test/fixtures/reference), and 30 prompts in three rounds.
   expect([estimate.promptsPerRound, estimate.heldOut]).toEqual([10, 10]);
+  // 'Write 7.' has 8 characters, of two digits 9, and the template adds three tokens: 11 of ten prompts, 12 of thirty.
+  expect(estimate.promptTokens).toEqual({ mean: 11.75, longest: 12 });
   const { sample, optimize, evaluate } = estimate.hours!;
-  expect(sample).toBeCloseTo((2 * estimate.parameters! * 10 * (512 + 512)) / 1e9 / 3600, 12);
+  expect(sample).toBeCloseTo((2 * estimate.parameters! * 10 * (11.75 + 64)) / 1e9 / 3600, 12);
   expect(estimate.costPerRound).toBeCloseTo(2 * (sample! + optimize + evaluate), 12);
 });
 
@@ -65,12 +68,55 @@ test('an adapter that cannot be used is a problem', async () => {
 
 test("what a server samples with is not this machine's", async () => {
   const server = { url: 'http://gpu.internal:8000/v1', model: 'org/model' };
-  const ended = await selm(['doctor', writeConfig('served', { sample: { server } }), '--json'], env);
+  const ended = await selm(['doctor', writeConfig('served', { sample: { server, maxNewTokens: 64 } }), '--json'], env);
   expect(ended.code, ended.stderr).toBe(0);
   const { sample, hours, unknown } = summaryOf<Estimate>(ended);
   expect([sample, hours!.sample]).toEqual([undefined, undefined]);
   expect(hours!.optimize).toBeGreaterThan(0);
   expect(unknown).toEqual([`Memory and time of sampling are those of the server at http://gpu.internal:8000/v1, which is not asked; its model "org/model" must be ${join(folder, 'model')}.`]); // prettier-ignore
+});
+
+const oneLong = fileURLToPath(new URL('../fixtures/one-long-prompt', import.meta.url));
+
+test('prompts that the run would leave out are counted, and lengths are those of transformers', async () => {
+  const ended = await selm(['doctor', join(oneLong, 'run.yaml'), '--json'], env);
+  expect(ended.code, ended.stderr).toBe(0);
+  const { dropped, promptTokens, promptsPerRound, heldOut, unknown } = summaryOf<Estimate>(ended);
+  const lengths = (JSON.parse(readFileSync(join(oneLong, 'lengths.json'), 'utf8')) as number[]).filter((length) => length <= 504); // prettier-ignore
+  expect(lengths).toHaveLength(11);
+  expect(promptTokens!.mean).toBeCloseTo(lengths.reduce((sum, length) => sum + length, 0) / 11, 10);
+  expect(promptTokens!.longest).toBe(Math.max(...lengths));
+  expect([promptsPerRound, heldOut, unknown]).toEqual([3, 4, []]);
+  expect(dropped!.train).toEqual({ duplicates: 0, tooLong: 1, limit: 504, heldOut: 0 });
+  expect(ended.stdout).toMatch(/dropped training prompts *│ 1 longer than 504 tokens/);
+});
+
+test.each([
+  ['held-out-string-against-message', 'tr', './ho_conv.jsonl', { duplicates: 0, heldOut: 3 }, [1, 3]],
+  ['held-out-with-a-space', 'tr', './ho_ws.jsonl', { duplicates: 0, heldOut: 3 }, [1, 3]],
+  ['repeated', 'dup', 4, { duplicates: 6, heldOut: 0 }, [2, 4]],
+])('%s: the case of the issue', async (name, train, heldOut, dropped, counts) => {
+  const cases = fileURLToPath(new URL('../fixtures/held-out-again/', import.meta.url));
+  const prompts = { train: `${cases}${train}.jsonl`, heldOut: typeof heldOut === 'string' ? join(cases, heldOut) : heldOut };
+  const estimate = await estimateRun(loadConfig(writeConfig(name, { prompts })), { tflops: 1 });
+  expect(estimate.problems).toEqual([]);
+  expect(estimate.dropped!.train).toMatchObject(dropped);
+  expect([estimate.promptsPerRound, estimate.heldOut]).toEqual(counts);
+}); // prettier-ignore
+
+test('a model in the cache of the hub is looked into, one that is not is not asked for', async () => {
+  const hub = join(folder, 'hub');
+  const prompts = { train: './train.jsonl', heldOut: 10 };
+  const file = writeConfig('cached', { model: 'org/tiny', prompts });
+  const doctor = async () => summaryOf<Estimate>(await selm(['doctor', file, '--json'], { ...env, HF_HUB_CACHE: hub }));
+  const before = await doctor();
+  expect(before.dropped).toBeUndefined();
+  expect(before.unknown[0]).toMatch(/^The shape of org\/tiny is known when it is downloaded/);
+  expect(before.unknown[1]).toBe('Prompts are not checked (too long, repeated, held out and trained on): org/tiny is not on this machine.'); // prettier-ignore
+  tinyModel(join(hub, 'models--org--tiny', 'snapshots', 'a'.repeat(40)));
+  const { promptTokens, parameters, unknown } = await doctor();
+  expect([promptTokens, unknown]).toEqual([{ mean: 11.75, longest: 12 }, []]);
+  expect(parameters).toBeGreaterThan(0);
 });
 
 test('what is wrong is said, with exit code 1', async () => {

@@ -1,9 +1,9 @@
 /** Against a local server that speaks the part of the hub's API that the library calls: the hub itself is not reachable everywhere. */
 import { readFileSync } from 'node:fs';
-import { mkdir, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { isDatasetId, MODEL_OR_ONNX_FILE, pinModel, resolveModel } from '../../data/hub.ts';
+import { cachedModel, isDatasetId, MODEL_OR_ONNX_FILE, pinModel, resolveModel } from '../../data/hub.ts';
 import { readPrompts } from '../../data/prompts.ts';
 import { startHub, type Repository } from '../hub-server.ts';
 import { folder } from './folder.ts';
@@ -75,6 +75,25 @@ describe('a model', () => {
     downloads.length = 0;
     expect(await resolveModel('org/model@main')).toBe(path);
     expect(downloads).toEqual([]);
+  });
+
+  test('is found in the cache without a request, where the commit is clear', async () => {
+    const path = await resolveModel('org/model');
+    process.env.HF_ENDPOINT = 'http://127.0.0.1:1';
+    expect(cachedModel('org/model')).toBe(path);
+    expect(cachedModel(`org/model@${basename(path)}`)).toBe(path);
+    expect(cachedModel(`org/model@${'b'.repeat(40)}`)).toBeUndefined();
+    expect(cachedModel('org/never')).toBeUndefined();
+    // Without its tokenizer, a commit cannot be used.
+    const other = join(dirname(path), 'c'.repeat(40));
+    await mkdir(other);
+    await writeFile(join(other, 'config.json'), '{}');
+    expect(cachedModel(`org/model@${basename(other)}`)).toBeUndefined();
+    // Of two commits, transformers notes which one a branch is at.
+    expect(cachedModel('org/model')).toBeUndefined();
+    await mkdir(join(dirname(path), '..', 'refs'));
+    await writeFile(join(dirname(path), '..', 'refs', 'main'), basename(path));
+    expect(cachedModel('org/model')).toBe(path);
   });
 
   test('comes as ONNX where that is asked for', async () => {

@@ -40,7 +40,21 @@ describe('JSON Lines', () => {
     expect(new Set(prompts.map(({ id }) => id)).size).toBe(3);
   });
 
+  test('a prompt repeated with its id, in whatever spelling, gets another id', async () => {
+    const spellings = ['x y', ' x\ty\n', [user('x y')], [{ content: 'x  y', name: null, role: 'user' }]];
+    const prompts = await readPrompts(fileOf('repeated.jsonl', ...spellings.map((prompt) => ({ id: 'a', prompt }))));
+    expect(prompts.map(({ prompt }) => prompt)).toEqual(spellings);
+    expect(new Set(prompts.map(({ id }) => id)).size).toBe(4);
+  });
+
   test.each([
+    [
+      [
+        { id: 'a', prompt: 'x', tools: [{ name: 'f' }] },
+        { id: 'a', prompt: 'x', tools: [{ name: 'g' }] },
+      ],
+      /line 2 repeats the id "a" of .*line 1 with another prompt; ids must be unique\.$/,
+    ],
     [[{ prompt: 'x' }, { prompt: 'y' }, { key: 1 }], /line 3 has no "prompt"; every row needs one\.$/],
     [
       [{ prompt: 5 }],
@@ -54,7 +68,7 @@ describe('JSON Lines', () => {
         { key: 1, prompt: 'x' },
         { id: 'a', prompt: 'y' },
       ],
-      /line 3 repeats the id "a" of .*line 1; ids must be unique\.$/,
+      /line 3 repeats the id "a" of .*line 1 with another prompt; ids must be unique\.$/,
     ],
     [[{ prompt: 'x', chosen: [user('x')] }], /line 1 ends "chosen" with a user message; add the answer to it\.$/],
   ])('refuses bad rows by line and field', async (rows, message) => {

@@ -17,7 +17,7 @@ test("the reference's example is a valid configuration", async () => {
     writeFileSync(file, yaml);
     const { model, prompts, output } = loadConfig(file);
     expect(model).toBe('HuggingFaceTB/SmolLM2-135M-Instruct');
-    expect(prompts).toEqual({ train: join(folder, 'train.jsonl'), heldOut: 500 });
+    expect(prompts).toEqual({ tooLong: 'drop', train: join(folder, 'train.jsonl'), heldOut: 500 });
     expect(output).toBe(join(folder, 'aligned'));
   } finally {
     rmSync(folder, { recursive: true });

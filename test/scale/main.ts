@@ -67,8 +67,8 @@ Runtime.install({
 });
 const train = await writePrompts();
 const file = join(folder, 'run.yaml');
-const sample = { samplesPerPrompt: 2, temperature: 1, shardSize: SHARD };
-writeFileSync(file, stringify({ name: 'scale', model: tinyModel(join(folder, 'model')), prompts: { train, heldOut: 100 }, rounds: 1, sample })); // prettier-ignore
+const sample = { samplesPerPrompt: 2, temperature: 1, maxNewTokens: 16, shardSize: SHARD };
+writeFileSync(file, stringify({ name: 'scale', model: tinyModel(join(folder, 'model')), prompts: { train, heldOut: 100 }, rounds: 1, sample, evaluate: { maxNewTokens: 16 } })); // prettier-ignore
 const server = await startDevServer();
 const rooms = { store: new LocalStore(join(folder, 'store')), engine: standIn, cacheFolder: join(folder, 'cache') };
 const address = server.address;
@@ -157,7 +157,7 @@ Memory of the one process that held both workers, peak in MB:
 | --- | ---: |
 ${STAGES.map(([name, rows]) => `| ${name} | ${peak(rows)} |`).join('\n')}
 
-A worker holds a shard at a time, and of each prompt, while it prepares, its id and a hash. (The engine's own process, which the stand-in
+A worker holds a shard at a time, and of each prompt, while it prepares, its id and three hashes. (The engine's own process, which the stand-in
 has none of, holds the tokens of all of a round's preferences while it trains.)
 `; // prettier-ignore
 writeFileSync(page, await format(text, { ...(await resolveConfig(page)), filepath: page }));

@@ -76,7 +76,7 @@ describe('a path', () => {
     write('name: test', 'model: ./model', 'adapter: adapter', 'output: out', 'prompts:', '  train: a.jsonl', '  heldOut: 3'); // prettier-ignore
     const config = loadConfig(relative(process.cwd(), file));
     expect(config).toMatchObject({ model: here('model'), adapter: here('adapter'), output: here('out') });
-    expect(config.prompts).toEqual({ train: here('a.jsonl'), heldOut: 3 });
+    expect(config.prompts).toEqual({ tooLong: 'drop', train: here('a.jsonl'), heldOut: 3 });
   });
 
   test('stays as it is where it is absolute', () => {

@@ -1,0 +1,228 @@
+/** The prompts of a run, checked: which are trained on, which are held out, and which are left out as repeated or too long. */
+import { InputError } from '../data/errors.ts';
+import { promptsOf, readPrompts } from '../data/prompts.ts';
+import type { PromptRecord } from '../data/records.ts';
+import type { Spool } from '../data/spool.ts';
+import type { CallOptions } from '../engine/jobs.ts';
+import type { ModelConfig } from '../engine/model/config.ts';
+import type { ModelTokenizer } from '../engine/model/tokenizer.ts';
+import { shuffled } from '../engine/random.ts';
+import { heldOutLimit, LengthCheck, trainingLimit, type LengthSettings } from './prompt-limits.ts';
+import { PromptReader, type ReadPrompt } from './prompt-reader.ts';
+
+export interface PromptSettings {
+  train: string;
+  /** A file, or how many prompts to hold out of the training file. */
+  heldOut: string | number;
+  perRound?: number;
+  /** What happens where a prompt is too long. Default: it is dropped. */
+  tooLong?: 'drop' | 'fail';
+}
+
+/** How many prompts of a file are left out, and why. */
+export interface Dropped {
+  /** Equal, as tokens, to one before it in the file. */
+  duplicates: number;
+  tooLong: number;
+  /** Tokens of the longest prompt that is not too long. */
+  limit: number;
+}
+
+export interface DroppedPrompts {
+  /** `heldOut`: they are held-out prompts, in this spelling or another. */
+  train: Dropped & { heldOut: number };
+  heldOut: Dropped;
+}
+
+export interface CheckedPrompts {
+  /** What there is to train on: indices in the spool, in the order in which rounds take them. */
+  train: number[];
+  heldOut: PromptRecord[];
+  dropped: DroppedPrompts;
+  /** Of the training file's prompts that are not left out. */
+  tokens: { mean: number; longest: number };
+}
+
+/** A file of prompts that an earlier run of the same name has used. */
+export interface StoredPrompts {
+  file: string;
+  /** For messages. */
+  name: string;
+  count: number;
+}
+
+export interface PromptCheck {
+  prompts: PromptSettings;
+  limits: LengthSettings;
+  seed: number;
+  /** What the policy has been trained on before this run: no round gets it again. */
+  used?: StoredPrompts[];
+  /** Where `heldOut` is a number: the prompts held out before, which stay those held out. */
+  heldBefore?: StoredPrompts;
+  tokenizer: Pick<ModelTokenizer, 'encodePrompt'>;
+  config: ModelConfig;
+}
+
+/**
+ * Reads all prompts as the policy does and chooses those that the run uses. To the policy two prompts are the same where their
+ * tokens are: the first in the file stays. Others are not dropped as duplicates, however alike: a space can make another task of
+ * a prompt. Of held-out prompts no training prompt may be a copy, so there a text that differs only in white space or in
+ * Unicode's form counts as the same, too.
+ * @param spool gets all prompts of the training file
+ * @param check may refuse a prompt that would be trained on
+ * @throws InputError when the chat template refuses a prompt, too long ones are to fail, or none is left
+ */
+export async function checkPrompts(
+  input: PromptCheck,
+  spool: Spool<PromptRecord>,
+  options: CallOptions,
+  check: (prompt: PromptRecord) => void = () => {},
+): Promise<CheckedPrompts> {
+  const { prompts, used = [], heldBefore } = input;
+  const held = typeof prompts.heldOut === 'string' ? { file: prompts.heldOut, name: prompts.heldOut } : heldBefore;
+  const heldRows = held ? await readPrompts(held.file) : [];
+  let count = 0;
+  for await (const prompt of promptsOf(prompts.train)) {
+    spool.add(prompt);
+    count++;
+  }
+  const total = used.reduce((sum, set) => sum + set.count, heldRows.length + count);
+  const reader = new PromptReader(input.tokenizer, total, options);
+  const heldOut = await readHeldOut(reader, input, heldRows, held?.name ?? prompts.train);
+  const usedKeys = await readUsed(reader, input, heldOut.keys);
+  const train = await readTraining(reader, input, spool.read(Array(count).keys()), heldOut, usedKeys, check);
+
+  // All are shuffled, and then those left out that are taken: what is left keeps its order from run to run.
+  const order = shuffled([...train.texts.keys()], input.seed, 'prompts').filter((i) => train.texts[i] !== undefined);
+  const isDrawn = typeof prompts.heldOut === 'number' && !heldBefore;
+  const drawn = new Set(isDrawn ? draw(order, train.tooLongToHoldOut, input, heldOut.length) : []);
+  const drawnTexts = new Set([...drawn].map((i) => train.texts[i]));
+  const others = order.filter((i) => !drawn.has(i));
+  const left = others.filter((i) => !drawnTexts.has(train.texts[i]));
+  return {
+    train: left,
+    heldOut: isDrawn ? [...spool.read(drawn)] : heldOut.prompts,
+    dropped: {
+      train: { ...train.dropped, heldOut: train.dropped.heldOut + others.length - left.length },
+      heldOut: {
+        duplicates: heldRows.length - heldOut.length.count - heldOut.prompts.length,
+        tooLong: heldOut.length.count,
+        limit: heldOut.length.limit,
+      },
+    },
+    tokens: train.tokens,
+  };
+}
+
+/** Keys of held-out prompts: tokens and texts. */
+class HeldOutKeys {
+  readonly tokens = new Set<string>();
+  readonly texts = new Set<string>();
+
+  add({ tokenKey, textKey }: ReadPrompt): void {
+    this.tokens.add(tokenKey);
+    this.texts.add(textKey);
+  }
+
+  has({ tokenKey, textKey }: ReadPrompt): boolean {
+    return this.tokens.has(tokenKey) || this.texts.has(textKey);
+  }
+}
+
+interface HeldOut {
+  prompts: PromptRecord[];
+  keys: HeldOutKeys;
+  length: LengthCheck;
+}
+
+async function readHeldOut(reader: PromptReader, { prompts: { tooLong = 'drop' }, ...input }: PromptCheck, rows: PromptRecord[], file: string): Promise<HeldOut> {
+  const prompts: PromptRecord[] = [];
+  const keys = new HeldOutKeys();
+  const length = new LengthCheck(heldOutLimit(input.config, input.limits));
+  for (const [i, prompt] of rows.entries()) {
+    const read = await reader.read(prompt, i, file);
+    const isDuplicate = keys.tokens.has(read.tokenKey);
+    keys.add(read);
+    if (!isDuplicate && !length.refuses(read.length, read.place)) prompts.push(prompt);
+  }
+  length.end(tooLong, file, prompts.length);
+  return { prompts, keys, length };
+} // prettier-ignore
+
+/** @throws InputError when the policy has been trained on a prompt of a held-out file: that cannot be taken back */
+async function readUsed(reader: PromptReader, { used = [], prompts: { heldOut } }: PromptCheck, held: HeldOutKeys): Promise<Set<string>> {
+  const keys = new Set<string>();
+  for (const { file, name } of used) {
+    let i = 0;
+    for await (const prompt of promptsOf(file)) {
+      const read = await reader.read(prompt, i++, name);
+      keys.add(read.tokenKey);
+      if (typeof heldOut === 'string' && held.has(read)) {
+        throw new InputError(`Held-out prompt "${prompt.id}" is among the prompts that an earlier run of this name has trained on: remove it from ${heldOut}.`); // prettier-ignore
+      }
+    }
+  }
+  return keys;
+} // prettier-ignore
+
+interface Training {
+  /** Keys of the texts of prompts that may be trained on, by index in the file. */
+  texts: (string | undefined)[];
+  /** Those of them that can be trained on, but not held out. */
+  tooLongToHoldOut: Set<number>;
+  dropped: DroppedPrompts['train'];
+  tokens: CheckedPrompts['tokens'];
+}
+
+async function readTraining(
+  reader: PromptReader,
+  { prompts: { train, heldOut, tooLong = 'drop' }, config, limits }: PromptCheck,
+  rows: Iterable<PromptRecord>,
+  held: HeldOut,
+  used: Set<string>,
+  check: (prompt: PromptRecord) => void,
+): Promise<Training> {
+  const length = new LengthCheck(trainingLimit(config, limits));
+  const seen = new Set<string>();
+  const texts: Training['texts'] = [];
+  const tooLongToHoldOut = new Set<number>();
+  const dropped = { duplicates: 0, heldOut: 0 };
+  let [kept, tokens, longest] = [0, 0, 0];
+  for (const prompt of rows) {
+    const i = texts.push(undefined) - 1;
+    const read = await reader.read(prompt, i, train);
+    const { tokenKey } = read;
+    if (seen.has(tokenKey)) {
+      dropped.duplicates++;
+      continue;
+    }
+    seen.add(tokenKey);
+    // Prompts that an earlier run has drawn from this file, to train on or to hold out, are no mistake of it.
+    if (used.has(tokenKey) || (typeof heldOut === 'number' && held.keys.tokens.has(tokenKey))) continue;
+    if (held.keys.has(read)) {
+      dropped.heldOut++;
+      continue;
+    }
+    if (length.refuses(read.length, read.place)) continue;
+    check(prompt);
+    texts[i] = read.textKey;
+    if (read.length > held.length.limit) tooLongToHoldOut.add(i);
+    kept++;
+    tokens += read.length;
+    longest = Math.max(longest, read.length);
+  }
+  length.end(tooLong, train, texts.length - length.count - dropped.duplicates);
+  return {
+    texts,
+    tooLongToHoldOut,
+    dropped: { ...dropped, tooLong: length.count, limit: length.limit },
+    tokens: { mean: tokens / Math.max(1, kept), longest },
+  };
+}
+
+/** Of `order` the first that can be held out. @throws InputError when there are too few of them */
+function draw(order: number[], tooLong: Set<number>, { prompts: { train, heldOut } }: PromptCheck, { reason }: LengthCheck) {
+  const fit = order.filter((i) => !tooLong.has(i)).slice(0, heldOut as number);
+  if (fit.length === heldOut || fit.length === order.length) return fit;
+  throw new InputError(`Only ${fit.length} prompts of ${train} can be held out, and prompts.heldOut is ${heldOut}: the others have ${reason.replace('more', 'more tokens')}.`); // prettier-ignore
+} // prettier-ignore

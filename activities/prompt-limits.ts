@@ -1,0 +1,92 @@
+/** How long a run's prompts may be: the smallest of the limits that its settings and its model have. */
+import { InputError } from '../data/errors.ts';
+import type { ModelConfig } from '../engine/model/config.ts';
+import type { SamplingSettings, TrainingSettings } from '../engine/settings.ts';
+
+/** The settings that bound a prompt's length. */
+export interface LengthSettings {
+  sample: Pick<SamplingSettings, 'maxPromptLength' | 'maxNewTokens'>;
+  optimize: Pick<TrainingSettings, 'maxPromptLength' | 'maxLength'>;
+  evaluate: Pick<SamplingSettings, 'maxNewTokens'>;
+}
+
+/** Those of a run's settings. */
+export const lengthSettings = ({ sample, optimize, evaluate }: LengthSettings): LengthSettings => ({
+  sample: { maxPromptLength: sample.maxPromptLength, maxNewTokens: sample.maxNewTokens },
+  optimize: { maxPromptLength: optimize.maxPromptLength, maxLength: optimize.maxLength },
+  evaluate: { maxNewTokens: evaluate.maxNewTokens },
+});
+
+interface PromptLimit {
+  /** Of the longest prompt that is not too long. */
+  tokens: number;
+  /** Where that is from, as the end of 'more than the 512 …'. */
+  from: string;
+}
+
+/** Of a prompt that is trained on: it fits the model with what is sampled, and training cuts no token of it. */
+export const trainingLimit = (config: ModelConfig, { sample, optimize }: LengthSettings): PromptLimit =>
+  smallest([
+    ...(sample.maxPromptLength === undefined ? [] : [{ tokens: sample.maxPromptLength, from: 'of sample.maxPromptLength' }]), // prettier-ignore
+    { tokens: optimize.maxPromptLength, from: 'of optimize.maxPromptLength' },
+    { tokens: optimize.maxLength - 1, from: `that optimize.maxLength (${optimize.maxLength}) leaves for a prompt` },
+    ...contextLimits(config, 'sample', sample.maxNewTokens),
+  ]);
+
+/** Of a held-out prompt. */
+export const heldOutLimit = (config: ModelConfig, { evaluate }: LengthSettings): PromptLimit =>
+  smallest(contextLimits(config, 'evaluate', evaluate.maxNewTokens));
+
+/** What checkSequenceLength leaves beside an answer. */
+function contextLimits({ maxPositions, slidingWindow }: ModelConfig, step: string, newTokens: number): PromptLimit[] {
+  const beside = (positions: number, what: string) => ({
+    tokens: Math.max(0, positions - newTokens),
+    from: `that ${step}.maxNewTokens (${newTokens}) leaves of the model's ${what}`,
+  });
+  return [
+    beside(maxPositions, `${maxPositions} positions`),
+    ...(slidingWindow === undefined ? [] : [beside(slidingWindow, `sliding window of ${slidingWindow}`)]),
+  ];
+}
+
+const smallest = (limits: PromptLimit[]) =>
+  limits.reduce((least, limit) => (limit.tokens < least.tokens ? limit : least));
+
+/** Counts a file's prompts that are too long. */
+export class LengthCheck {
+  readonly limit: number;
+  /** Why one is too long: 'more than the 512 of optimize.maxPromptLength'. */
+  readonly reason: string;
+  count = 0;
+  private first: string | undefined;
+  private shortest = Infinity;
+
+  constructor({ tokens, from }: PromptLimit) {
+    this.limit = tokens;
+    this.reason = `more than the ${tokens} ${from}`;
+  }
+
+  /** @returns whether a prompt of this length is too long, which is counted */
+  refuses(length: number, place: string): boolean {
+    if (length <= this.limit) return false;
+    this.count++;
+    this.shortest = Math.min(this.shortest, length);
+    this.first ??= `${place} has ${length} tokens`;
+    return true;
+  }
+
+  /**
+   * @param file that has been read to its end
+   * @param left how many of its prompts are not too long
+   * @throws InputError when some are too long and that is to fail, or no other is left
+   */
+  end(tooLong: 'drop' | 'fail', file: string, left: number): void {
+    if (this.count === 0) return;
+    if (tooLong === 'fail') {
+      const others = this.count === 1 ? 'it is the only one' : `${this.count} prompts of the file are too long`;
+      throw new InputError(`${this.first}, ${this.reason} (${others}): remove what is too long, change that setting, or set prompts.tooLong: drop.`); // prettier-ignore
+    }
+    if (left > 0) return;
+    throw new InputError(`All prompts of ${file} are too long: the shortest has ${this.shortest} tokens, ${this.reason}; shorten them, or change that setting.`); // prettier-ignore
+  }
+}

@@ -1,0 +1,52 @@
+/** The prompts of a run divided over its rounds. */
+import { InputError } from '../data/errors.ts';
+import type { DroppedPrompts, PromptSettings } from './prompt-check.ts';
+
+interface PortionSettings {
+  prompts: PromptSettings;
+  rounds: number;
+}
+
+/**
+ * How many prompts each round has.
+ * @param left prompts to train on
+ * @param dropped from the file, where that is known
+ * @throws InputError when they are too few
+ */
+export function promptsPerRound(
+  { prompts: { train, perRound }, rounds }: PortionSettings,
+  left: number,
+  dropped?: DroppedPrompts['train'],
+): number {
+  const size = perRound ?? Math.floor(left / rounds);
+  if (size >= 1 && size * rounds <= left) return size;
+  const without = dropped && describeDropped(dropped);
+  throw new InputError(`${train} leaves ${left} prompts to train on${without ? ` (dropped: ${without})` : ''}, too few for ${rounds} rounds of ${Math.max(1, size)}: lower rounds, prompts.perRound or prompts.heldOut.`); // prettier-ignore
+}
+
+/** @throws InputError when there are too few prompts */
+export function equalPortions(left: number[], settings: PortionSettings, dropped: DroppedPrompts['train']): number[][] {
+  const size = promptsPerRound(settings, left.length, dropped);
+  return Array.from({ length: settings.rounds }, (_, round) => left.slice(round * size, (round + 1) * size));
+}
+
+/** At most the configured rounds, the last one with what is left. */
+export function portionsOfWhatIsLeft(left: number[], { prompts, rounds }: PortionSettings): number[][] {
+  const size = prompts.perRound ?? Math.ceil(left.length / rounds);
+  const count = Math.min(rounds, Math.ceil(left.length / Math.max(1, size)));
+  return Array.from({ length: count }, (_, round) => left.slice(round * size, (round + 1) * size));
+}
+
+/** Why prompts were dropped, as '6 repeated, 1 longer than 504 tokens'; empty where none was. */
+export function describeDropped({
+  duplicates,
+  tooLong,
+  limit,
+  heldOut = 0,
+}: DroppedPrompts['train' | 'heldOut'] & { heldOut?: number }): string {
+  return [
+    ...(duplicates > 0 ? [`${duplicates} repeated`] : []),
+    ...(tooLong > 0 ? [`${tooLong} longer than ${limit} tokens`] : []),
+    ...(heldOut > 0 ? [`${heldOut} held out`] : []),
+  ].join(', ');
+}

@@ -1,0 +1,58 @@
+/** Prompts as the policy reads them: rendered by its chat template and tokenized, one at a time. */
+import { setImmediate } from 'node:timers/promises';
+import { InputError } from '../data/errors.ts';
+import { normalizedText } from '../data/conversation.ts';
+import { hashKey } from '../data/prompts.ts';
+import { toolsOf } from '../data/tools.ts';
+import type { PromptRecord, Text } from '../data/records.ts';
+import type { CallOptions } from '../engine/jobs.ts';
+import type { ModelTokenizer } from '../engine/model/tokenizer.ts';
+import { located } from '../engine/tokenize.ts';
+
+/** What a prompt comes to. */
+export interface ReadPrompt {
+  /** Where it stands, for messages. */
+  place: string;
+  length: number;
+  /** Equal for prompts that are the same to the policy: by their tokens. */
+  tokenKey: string;
+  /** Equal for prompts that have the same tokens once their texts are normalized (normalizedText). */
+  textKey: string;
+}
+
+const keyOf = (ids: number[]) => hashKey(Int32Array.from(ids));
+
+export class PromptReader {
+  private readonly tokenizer: Pick<ModelTokenizer, 'encodePrompt'>;
+  private readonly total: number;
+  private readonly options: CallOptions;
+  private done = 0;
+  private tokens = 0;
+
+  /** @param total prompts that will be read, for the progress */
+  constructor(tokenizer: Pick<ModelTokenizer, 'encodePrompt'>, total: number, options: CallOptions) {
+    this.tokenizer = tokenizer;
+    this.total = total;
+    this.options = options;
+  }
+
+  /**
+   * @param index of the prompt in its file, from 0
+   * @throws InputError when the chat template refuses it
+   */
+  async read(prompt: PromptRecord, index: number, file: string): Promise<ReadPrompt> {
+    const place = `Prompt ${index + 1} of ${file} ("${prompt.id}")`;
+    const encode = (text: Text) => located(place, () => this.tokenizer.encodePrompt(text, toolsOf(prompt)));
+    const ids = encode(prompt.prompt);
+    if (ids.length === 0) throw new InputError(`${place} has no tokens: the model's tokenizer leaves nothing of it; remove it.`); // prettier-ignore
+    this.done++;
+    this.tokens += ids.length;
+    this.options.onProgress?.({ done: this.done, total: this.total, unit: 'prompts', tokens: this.tokens });
+    // Many take a while: the worker must get to its heartbeats.
+    await setImmediate();
+    this.options.signal?.throwIfAborted();
+    const tokenKey = keyOf(ids);
+    const text = normalizedText(prompt.prompt);
+    return { place, length: ids.length, tokenKey, textKey: text === prompt.prompt ? tokenKey : keyOf(encode(text)) };
+  }
+}

@@ -1,0 +1,243 @@
+/** Against transformers' tokens (test/fixtures/prompts). */
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, test } from 'vitest';
+import { checkPrompts, type CheckedPrompts, type PromptCheck } from '../../activities/prompt-check.ts';
+import type { LengthSettings } from '../../activities/prompt-limits.ts';
+import { InputError } from '../../data/errors.ts';
+import type { PromptRecord, Text } from '../../data/records.ts';
+import { Spool } from '../../data/spool.ts';
+import type { CallOptions } from '../../engine/jobs.ts';
+import type { ModelConfig } from '../../engine/model/config.ts';
+import { loadTokenizer } from '../../engine/model/tokenizer.ts';
+import { temporaryFolder } from '../temporary.ts';
+import { tinyModel } from '../tiny-model.ts';
+
+interface Kind {
+  template: string;
+  /** What transformers makes of each prompt, or why the template refuses it. */
+  ids: (number[] | string)[];
+  /** The same where their contents are normalized by Python. */
+  normalized_ids: (number[] | string)[];
+}
+const fixtures = fileURLToPath(new URL('../fixtures/prompts', import.meta.url));
+const { prompts, kinds } = JSON.parse(readFileSync(join(fixtures, 'spellings.json'), 'utf8')) as {
+  prompts: Text[];
+  kinds: Record<string, Kind>;
+};
+const ROOMY: LengthSettings = {
+  sample: { maxNewTokens: 8 },
+  optimize: { maxPromptLength: 512, maxLength: 1024 },
+  evaluate: { maxNewTokens: 8 },
+};
+
+const folder = temporaryFolder();
+const reference = fileURLToPath(new URL('../fixtures/reference/llama/model/config.json', import.meta.url));
+
+function tokenizerOf(template: string, name: string) {
+  const home = join(folder, name);
+  mkdirSync(home);
+  copyFileSync(join(fixtures, 'tokenizer.json'), join(home, 'tokenizer.json'));
+  copyFileSync(reference, join(home, 'config.json'));
+  writeFileSync(join(home, 'tokenizer_config.json'), JSON.stringify({ eos_token: '<|im_end|>' }));
+  writeFileSync(join(home, 'chat_template.jinja'), template);
+  return loadTokenizer(home);
+}
+const tokenizers = Object.fromEntries(
+  Object.entries(kinds).map(([name, { template }]) => [name, tokenizerOf(template, name)]),
+);
+const tiny = loadTokenizer(tinyModel(join(folder, 'tiny')));
+
+let files = 0;
+function write(rows: object[]): string {
+  const file = join(folder, `${files++}.jsonl`);
+  writeFileSync(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  return file;
+}
+
+const spools: Spool<PromptRecord>[] = [];
+afterAll(() => spools.forEach((spool) => spool.close()));
+
+const rows = (list: Text[]) => list.map((prompt) => ({ prompt }));
+const textsOf = (list: Iterable<PromptRecord>) => [...list].map(({ prompt }) => prompt);
+
+type Changes = Partial<PromptCheck> & { tooLong?: 'drop' | 'fail'; check?: (prompt: PromptRecord) => void };
+async function check(
+  train: Text[],
+  heldOut: Text[] | number,
+  { tooLong, check: checkOne, ...changes }: Changes = {},
+  options: CallOptions = {},
+): Promise<CheckedPrompts & { texts: Text[]; heldTexts: Text[]; file: string }> {
+  const spool = new Spool<PromptRecord>(folder);
+  spools.push(spool);
+  const file = write(rows(train));
+  const settings = {
+    train: file,
+    heldOut: typeof heldOut === 'number' ? heldOut : write(rows(heldOut)),
+    ...(tooLong && { tooLong }),
+  };
+  const input = {
+    prompts: settings,
+    limits: ROOMY,
+    seed: 0,
+    tokenizer: tiny,
+    config: { maxPositions: 1024 } as ModelConfig,
+  };
+  const checked = await checkPrompts({ ...input, ...changes }, spool, options, checkOne);
+  return { ...checked, texts: textsOf(spool.read(checked.train)), heldTexts: textsOf(checked.heldOut), file };
+}
+
+const trimmed = (list: Text[]) => list.map((text) => (text as string).trim());
+const questions = (count: number) => Array.from({ length: count }, (_, i) => `Question ${i}?`);
+
+describe.each(Object.entries(kinds))('with a template that has a %s', (name, { ids, normalized_ids }) => {
+  const tokenizer = tokenizers[name];
+  const accepted = prompts.flatMap((prompt, i) =>
+    typeof ids[i] === 'string'
+      ? []
+      : { prompt, key: JSON.stringify(ids[i]), length: ids[i].length, text: JSON.stringify(normalized_ids[i]) },
+  );
+  const firsts = accepted.filter(({ key }, i) => accepted.findIndex((other) => other.key === key) === i);
+
+  test('prompts are the same where their tokens are, as transformers has them, and the first one stays', async () => {
+    expect(firsts.length).toBeLessThan(accepted.length);
+    const checked = await check(accepted.map(({ prompt }) => prompt), ['Other?'], { tokenizer }); // prettier-ignore
+    expect(new Set(checked.texts)).toEqual(new Set(firsts.map(({ prompt }) => prompt)));
+    expect(checked.dropped.train).toMatchObject({
+      duplicates: accepted.length - firsts.length,
+      tooLong: 0,
+      heldOut: 0,
+    });
+    const lengths = firsts.map(({ length }) => length);
+    expect(checked.tokens.longest).toBe(Math.max(...lengths));
+    expect(checked.tokens.mean).toBeCloseTo(lengths.reduce((sum, length) => sum + length, 0) / lengths.length, 10);
+  });
+
+  test('a held-out prompt is not trained on in any spelling: of the same tokens, or of the same text', async () => {
+    for (const held of accepted) {
+      const checked = await check(accepted.map(({ prompt }) => prompt), [held.prompt], { tokenizer }); // prettier-ignore
+      const isHeld = ({ key, text }: { key: string; text: string }) => key === held.key || text === held.text;
+      const left = firsts.filter((other) => !isHeld(other));
+      expect(new Set(checked.texts)).toEqual(new Set(left.map(({ prompt }) => prompt)));
+      expect(checked.dropped.train.heldOut).toBe(firsts.length - left.length);
+      expect(left.length).toBeLessThan(firsts.length);
+    }
+  });
+});
+
+describe('equal prompts', () => {
+  test('count once, in both files', async () => {
+    const checked = await check([...questions(12), ...questions(6)], [...questions(2), 'Other?', 'Other?']);
+    expect(checked.heldTexts).toEqual(['Question 0?', 'Question 1?', 'Other?']);
+    expect(new Set(checked.texts)).toEqual(new Set(questions(12).slice(2)));
+    expect(checked.dropped).toMatchObject({
+      train: { duplicates: 6, heldOut: 2, tooLong: 0 },
+      heldOut: { duplicates: 1, tooLong: 0 },
+    });
+  });
+
+  test('do not keep prompts from being drawn to be held out, nor come back into training', async () => {
+    const given = [...questions(12), ...questions(6), ...questions(12).map((text) => ` ${text}\n`)];
+    const checked = await check(given, 4);
+    expect(checked.heldTexts).toHaveLength(4);
+    expect(trimmed(checked.texts).filter((text) => trimmed(checked.heldTexts).includes(text))).toEqual([]);
+    // Of each text two spellings, which the template does not trim: as many twins are dropped as prompts are held out.
+    const drawn = new Set(trimmed(checked.heldTexts)).size;
+    expect(checked.texts).toHaveLength(24 - 2 * drawn);
+    expect(checked.dropped.train).toMatchObject({ duplicates: 6, heldOut: 2 * drawn - 4 });
+  });
+});
+
+/** A prompt of so many tokens: the tiny model's template adds three. */
+const long = (tokens: number) => 'w'.repeat(tokens - 3);
+
+const limits = (changes: { [Step in keyof LengthSettings]?: Partial<LengthSettings[Step]> }): LengthSettings => ({
+  sample: { ...ROOMY.sample, ...changes.sample },
+  optimize: { ...ROOMY.optimize, ...changes.optimize },
+  evaluate: { ...ROOMY.evaluate, ...changes.evaluate },
+});
+
+describe('a prompt is too long', () => {
+  test.each([
+    ['sample.maxPromptLength', { limits: limits({ sample: { maxPromptLength: 40 } }) }, 40, 'of sample.maxPromptLength'],
+    ['optimize.maxPromptLength', { limits: limits({ optimize: { maxPromptLength: 40 } }) }, 40, 'of optimize.maxPromptLength'],
+    ['optimize.maxLength', { limits: limits({ optimize: { maxLength: 41 } }) }, 40, 'that optimize.maxLength (41) leaves for a prompt'],
+    ["the model's positions", { config: { maxPositions: 48 } }, 40, "that sample.maxNewTokens (8) leaves of the model's 48 positions"],
+    ["the model's window", { config: { maxPositions: 99, slidingWindow: 48 } }, 40, "that sample.maxNewTokens (8) leaves of the model's sliding window of 48"],
+  ])('for %s: dropped and counted, or refused by name', async (_, changes, limit, reason) => {
+    const setting = changes as Changes;
+    const given = ['Question 0?', long(limit + 2), long(limit), long(limit + 1)];
+    const checked = await check(given, ['Other?'], setting);
+    expect(new Set(checked.texts)).toEqual(new Set([given[0], given[2]]));
+    expect(checked.dropped.train).toEqual({ duplicates: 0, tooLong: 2, limit, heldOut: 0 });
+    expect(checked.tokens).toEqual({ mean: (14 + limit) / 2, longest: limit });
+    await expect(check(given, ['Other?'], { ...setting, tooLong: 'fail' })).rejects.toThrow(
+      `has ${limit + 2} tokens, more than the ${limit} ${reason} (2 prompts of the file are too long): remove what is too long, change that setting, or set prompts.tooLong: drop.`,
+    );
+    await expect(check(given, ['Other?'], { ...setting, tooLong: 'fail' })).rejects.toThrow(/^Prompt 2 of \S+\.jsonl \("[0-9a-f]{16}"\)/); // prettier-ignore
+  }); // prettier-ignore
+
+  test('to be held out where the evaluation has no room: training limits say nothing of it', async () => {
+    const changes = {
+      limits: limits({ optimize: { maxPromptLength: 20 } }),
+      config: { maxPositions: 48 } as ModelConfig,
+    };
+    const checked = await check(['Question 0?'], [long(40), long(41), 'Other?'], changes);
+    expect(checked.heldTexts).toEqual([long(40), 'Other?']);
+    expect(checked.dropped.heldOut).toEqual({ duplicates: 0, tooLong: 1, limit: 40 });
+    await expect(check(['Question 0?'], [long(41), 'Other?'], { ...changes, tooLong: 'fail' })).rejects.toThrow(
+      "has 41 tokens, more than the 40 that evaluate.maxNewTokens (8) leaves of the model's 48 positions (it is the only one)",
+    );
+  });
+
+  test('to be drawn, but not to be trained on', async () => {
+    const changes = { limits: limits({ evaluate: { maxNewTokens: 20 } }), config: { maxPositions: 48 } as ModelConfig };
+    const given = [...questions(4), ...Array.from({ length: 6 }, (_, i) => long(30 + i))];
+    const checked = await check(given, 4, changes);
+    expect(new Set(checked.heldTexts)).toEqual(new Set(questions(4)));
+    expect(checked.texts).toHaveLength(6);
+    const few = check(given, 5, changes);
+    await expect(few).rejects.toThrow(InputError);
+    await expect(few).rejects.toThrow(/^Only 4 prompts of \S+ can be held out, and prompts\.heldOut is 5: the others have more tokens than the 28 that evaluate\.maxNewTokens/); // prettier-ignore
+  });
+
+  test('and all are: that is said, with the shortest', async () => {
+    const all = check([long(600), long(520)], ['Other?']);
+    await expect(all).rejects.toThrow(InputError);
+    await expect(all).rejects.toThrow(/^All prompts of \S+ are too long: the shortest has 520 tokens, more than the 512 of optimize\.maxPromptLength; /); // prettier-ignore
+    await expect(check(['Question 0?'], [long(1020)])).rejects.toThrow(/^All prompts of \S+ are too long: the shortest has 1020 tokens, more than the 1016 that evaluate\.maxNewTokens/); // prettier-ignore
+  });
+});
+
+test('a prompt that the template refuses is named', async () => {
+  const refused = check(['Hi', ...prompts.slice(7, 8)], ['Other?'], { tokenizer: tokenizers.refuses });
+  await expect(refused).rejects.toThrow(InputError);
+  await expect(refused).rejects.toThrow(/^Prompt 2 of \S+\.jsonl \("[0-9a-f]{16}"\): the chat template of \S+ refuses the conversation: .*System role not supported/); // prettier-ignore
+});
+
+test('only what may be trained on is told to the labeler', async () => {
+  const told: Text[] = [];
+  await check(['a', 'a', 'Other?', long(600), 'b'], ['Other?'], { check: ({ prompt }) => told.push(prompt) });
+  expect(told).toEqual(['a', 'b']);
+});
+
+describe('while very many are read', () => {
+  test('progress counts both files', async () => {
+    const seen: [number, number][] = [];
+    await check(questions(5), ['Other?', 'More?'], {}, { onProgress: ({ done, total }) => seen.push([done, total]) });
+    expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7].map((done) => [done, 7]));
+  });
+
+  test('the worker gets to other things, and can stop', async () => {
+    const stop = new AbortController();
+    let done = 0;
+    const reading = check(questions(1000), ['Other?'], {}, { signal: stop.signal, onProgress: (progress) => {
+      // An event of its own, which must get its turn between two prompts.
+      if (done === 0) setImmediate(() => stop.abort(new Error('stopped')));
+      done = progress.done;
+    } }); // prettier-ignore
+    await expect(reading).rejects.toThrow('stopped');
+    expect(done).toBeLessThan(5);
+  });
+});

@@ -1,0 +1,34 @@
+/** The prompts of a configuration, checked as the run will, where nothing must be downloaded for it. */
+import { existsSync } from 'node:fs';
+import { checkPrompts, type CheckedPrompts } from '../activities/prompt-check.ts';
+import { lengthSettings } from '../activities/prompt-limits.ts';
+import { cachedModel, isDatasetId } from '../data/hub.ts';
+import { Spool } from '../data/spool.ts';
+import { readModelConfig } from '../engine/model/config.ts';
+import { loadTokenizer } from '../engine/model/tokenizer.ts';
+import type { RunConfig } from '../workflows/config.ts';
+import { cacheFolder } from './places.ts';
+
+/**
+ * @param unknown gets a sentence where they cannot be checked
+ * @throws InputError when the run could not use them
+ */
+export async function checkLocalPrompts(config: RunConfig, unknown: string[]): Promise<CheckedPrompts | undefined> {
+  const { model, prompts, seed } = config;
+  const folder = existsSync(model) ? model : cachedModel(model);
+  const remote = [prompts.train, prompts.heldOut].find((source) => typeof source === 'string' && isRemote(source));
+  if (folder === undefined || remote !== undefined) {
+    unknown.push(`Prompts are not checked (too long, repeated, held out and trained on): ${folder === undefined ? model : remote} is not on this machine.`); // prettier-ignore
+    return undefined;
+  }
+  const spool = new Spool<never>(cacheFolder());
+  try {
+    const limits = lengthSettings(config);
+    const reader = { tokenizer: loadTokenizer(folder, config.chatTemplate), config: readModelConfig(folder) };
+    return await checkPrompts({ prompts, limits, seed, ...reader }, spool, {});
+  } finally {
+    spool.close();
+  }
+}
+
+const isRemote = (source: string) => !existsSync(source) && isDatasetId(source);
