@@ -44,7 +44,7 @@ export async function scoreAnswers(
   answered: SampledRecord[],
   options: CallOptions = {},
 ): Promise<number[][]> {
-  const rows = answered.flatMap(({ prompt, responses }) => responses.map(({ token_ids }) => ({ prompt, response_input_ids: token_ids }))); // prettier-ignore
+  const rows = answered.flatMap(({ prompt, tools, responses }) => responses.map(({ token_ids }) => ({ prompt, tools, response_input_ids: token_ids }))); // prettier-ignore
   const scores = await engine.run('score', { ...job, rows }, options);
   let next = 0;
   return answered.map(({ responses }) => responses.map(() => scores[next++].logp));

@@ -63,7 +63,7 @@ const answerOf =
   (row: Row): ScoreJob['rows'][number] =>
     isTokenized(row)
       ? { prompt_input_ids: row.prompt_input_ids, response_input_ids: row[`${role}_input_ids`] }
-      : { prompt: row.prompt, response: row[role] };
+      : { prompt: row.prompt, tools: row.tools, response: row[role] };
 
 const scale = ({ mean, sd }: Scale) => `${mean.toFixed(4)}${sd === undefined ? '' : ` ± ${sd.toFixed(4)}`}`;
 
