@@ -15,7 +15,10 @@ export function sftCommand(): Command {
   const command = new Command('sft').description('Fine-tune a policy on demonstrations.');
   addPolicy(command);
   command
-    .requiredOption('--demonstrations <file>', 'Rows {prompt, completion}, or {messages} that end with the assistant.')
+    .requiredOption(
+      '--demonstrations <file>',
+      'Rows {prompt, completion}, or {messages} that end with the assistant: every assistant turn is trained on.',
+    )
     .requiredOption('--out <folder>', 'Gets the trained adapter, or the model with --full.');
   addTraining(command);
   addSettings(command, seedSchema, ['seed']);

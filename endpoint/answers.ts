@@ -70,7 +70,7 @@ export class Answers {
     const { maxTokens, n, echo, scored, stop } = wanted;
     for (const prompt of prompts) checkSequenceLength(this.opened.model.config, checkIds(this.opened, prompt).length + maxTokens); // prettier-ignore
     const sampled = maxTokens === 0 ? prompts.map(() => Array.from({ length: n }, nothing)) : await this.sample(prompts, wanted); // prettier-ignore
-    const cut = sampled.map((answers) => answers.map((answer) => this.cut(answer, stop)));
+    const cut = sampled.map((answers, i) => answers.map((answer) => this.cut(prompts[i], answer, stop)));
     const scores = scored
       ? await this.batched.scoreTokens(cut.flatMap((answers, i) => answers.map(({ tokens }) => [...prompts[i], ...tokens]))) // prettier-ignore
       : [];
@@ -102,12 +102,13 @@ export class Answers {
   }
 
   /** The answer up to the first stop text, with the tokens that it takes to write it. */
-  private cut(answer: Sampled, stop: string[]): Sampled {
+  private cut(prompt: number[], answer: Sampled, stop: string[]): Sampled {
     const ends = stop.map((text) => answer.text.indexOf(text)).filter((at) => at >= 0);
     if (ends.length === 0) return answer;
     const text = answer.text.slice(0, Math.min(...ends));
     let length = 0;
-    while (!this.decode(answer.tokens.slice(0, length)).startsWith(text)) length++;
+    const tokenizer = this.opened.tokenizer();
+    while (!tokenizer.decodeAnswer(prompt, answer.tokens.slice(0, length)).startsWith(text)) length++;
     return { text, tokens: answer.tokens.slice(0, length), finishReason: 'stop' };
   }
 }

@@ -7,6 +7,7 @@ import { publish } from '../../activities/publish.ts';
 import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import type { Policy } from '../../engine/jobs.ts';
+import { openPolicy } from '../../engine/policy.ts';
 import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/settings.ts';
 import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { referenceLogps } from './reference-logps.ts';
@@ -115,5 +116,31 @@ describe('the output folder', () => {
     mkdirSync(join(outputs, 'empty'), { recursive: true });
     await publishTo('empty', address);
     expect(existsSync(join(outputs, 'empty', 'selm.json'))).toBe(true);
+  });
+});
+
+describe('a chat template of its own', () => {
+  const chatTemplate = { template: '{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}', arguments: { brief: true } }; // prettier-ignore
+
+  test('is part of the policy: of its address, of what the engine opens, and of what is published', async () => {
+    const plain = await importPolicy(rooms, model, undefined);
+    const { address } = await importPolicy(rooms, model, undefined, chatTemplate);
+    expect(address).not.toBe(plain.address);
+    expect((await importPolicy(rooms, model, undefined, { ...chatTemplate, arguments: {} })).address).not.toBe(address);
+    const { policy } = await openPolicyArtifact(rooms.store, address);
+    expect(policy).toEqual({ model, chatTemplate });
+    await publishTo('templated', address);
+    expect(read('templated', 'chat_template.jinja').toString()).toBe(chatTemplate.template);
+    const { tokenizer } = openPolicy(policy);
+    expect(tokenizer().decode(tokenizer().encodePrompt('a'))).toBe(openPolicy({ model }).tokenizer().decode(tokenizer().encodePrompt('a'))); // prettier-ignore
+    expect(tokenizer().encodePrompt('a')).not.toEqual(openPolicy({ model }).tokenizer().encodePrompt('a'));
+  });
+
+  test('is found in the folder of the adapter that it was trained with', async () => {
+    const { address } = await importPolicy(rooms, model, tinyAdapter, chatTemplate);
+    await publishTo('adapted', address);
+    const again = await importPolicy(rooms, model, join(outputs, 'adapted'));
+    const { policy } = await openPolicyArtifact(rooms.store, again.address);
+    expect(policy.chatTemplate).toEqual({ template: chatTemplate.template });
   });
 });

@@ -268,3 +268,22 @@ test('a limit for the second judge needs one', () => {
   write(...lines, '  secondJudge: { by: verifier }');
   expect(loadConfig(file).evaluate.gate).toEqual({ minSecondJudgeWinRate: 0.5, onFail: 'continue' });
 });
+
+describe('a chat template', () => {
+  test('is read where the configuration is: workers have its text', () => {
+    writeFileSync(join(folder, 'own.jinja'), '{{ messages }}');
+    write(...REQUIRED, 'chatTemplate:', '  file: own.jinja', '  arguments: { enable_thinking: false }');
+    const config = loadConfig(file);
+    expect(config.chatTemplate).toEqual({ template: '{{ messages }}', arguments: { enable_thinking: false } });
+    // What was read is a configuration too: a run in progress is checked by it.
+    expect(checkSettings(config, { 'sample.temperature': 1 })).toEqual({ 'sample.temperature': 1 });
+  });
+
+  test('that is missing, or there twice, is refused', () => {
+    expect(() => {
+      write(...REQUIRED, 'chatTemplate: { file: missing.jinja }');
+      loadConfig(file);
+    }).toThrow(new InputError(`The chat template ${join(folder, 'missing.jinja')} cannot be read (ENOENT); give a Jinja file.`)); // prettier-ignore
+    expect(refusal(...REQUIRED, 'chatTemplate: { file: a, template: b }')).toMatch(/chatTemplate\.template.*there is a file already/); // prettier-ignore
+  });
+});
