@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
+import { adviceOn } from '../labelers/judge/counts.ts';
 import { preferencesOf, sumStats, type LabelStats } from '../labelers/preferences.ts';
 import { readLabels, type LabelSummary } from './label.ts';
 import { readShards } from './sample.ts';
@@ -41,10 +42,10 @@ export const prefer: Step<PreferInput, StepResult<LabelStats>> = ({ store }, { l
   });
 };
 
-function noPreference({ rows, dropped }: LabelStats): string {
+function noPreference({ rows, dropped, counts = {} }: LabelStats): string {
   const advice =
     dropped.unjudged > rows / 2
       ? 'the labeler judged too few answers'
       : 'sample more answers a prompt, or at a higher temperature';
-  return `None of the ${rows} prompts got a preference (${JSON.stringify(dropped)}): ${advice}.`;
+  return [`None of the ${rows} prompts got a preference (${JSON.stringify(dropped)}): ${advice}.`, ...adviceOn(counts)].join(' '); // prettier-ignore
 }

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readSampled } from '../data/readers.ts';
+import { adviceOn } from '../labelers/judge/counts.ts';
 import { candidatesOf } from '../labelers/labels.ts';
 import { preferencesOf, type LabelStats } from '../labelers/preferences.ts';
 import { addLabeler, labelerOf, openLabeler, type LabelerFlags } from './labeling.ts';
@@ -46,5 +47,5 @@ function describeDropped({ rows, preferences, dropped }: LabelStats): string {
 /** What the labeler counted. */
 function describeCounts({ counts = {} }: LabelStats): string {
   const told = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
-  return told.length === 0 ? '' : ` The labeler counts ${told.join(', ')}.`;
+  return told.length === 0 ? '' : [` The labeler counts ${told.join(', ')}.`, ...adviceOn(counts)].join(' ');
 }

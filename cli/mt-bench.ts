@@ -9,6 +9,7 @@ import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readAnswers, readJudgements, readQuestions, type Question, type QuestionAnswer } from '../data/mt-bench.ts'; // prettier-ignore
 import { samplingSchema } from '../engine/settings.ts';
+import { adviceOn } from '../labelers/judge/counts.ts';
 import { addJudge, judgeOf, type JudgeFlags } from './judging.ts';
 import { showProgress } from './progress.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
@@ -56,17 +57,19 @@ export function mtBenchCommand(): Command {
     const references = withJudge && (await readAnswers(flags.references ?? suite('reference_gpt4'))).answers;
     if (references) checkReferences(questions, references);
     const answered = await answersOf(flags, questions, seed);
-    const refused =
+    const counts =
       withJudge && answered
         ? await withJudge((judge) => judgeAll(flags.judgements!, judge, matchesOf(questions, answered.answers, references!), answered.model)) // prettier-ignore
-        : 0;
+        : {};
     const scores = flags.judgements === undefined ? [] : scoresOf(await readJudgements(flags.judgements), questions, seed); // prettier-ignore
     const sentences = [
       ...(flags.out === undefined ? [] : [`${flags.out}: ${answered!.answers.size} questions answered by ${answered!.model}.`]), // prettier-ignore
       ...scores.map(describe),
-      ...(refused > 0 ? [`The judge did not take ${refused} answers: they are too long for it, most likely.`] : []),
+      // Without a rating are those of all models in the file, which `describe` counts.
+      ...adviceOn({ ...counts, unparsed: counts.truncated ?? 0 }),
     ];
-    const summary = { ...(answered && { model: answered.model, answers: answered.answers.size }), scores, refused }; // prettier-ignore
+    const { refused = 0, truncated = 0, withoutTemperature = 0 } = counts;
+    const summary = { ...(answered && { model: answered.model, answers: answered.answers.size }), scores, refused, truncated, withoutTemperature }; // prettier-ignore
     summarize(flags, summary, sentences.join('\n'));
   });
 }
@@ -109,9 +112,9 @@ async function answersOf(flags: Given, questions: Question[], seed: number): Pro
 
 /**
  * @param file of judgements
- * @returns how many answers the judge did not take
+ * @returns what `judgeAnswers` counts
  */
-async function judgeAll(file: string, judge: Judge, matches: Match[], model: string): Promise<number> {
+async function judgeAll(file: string, judge: Judge, matches: Match[], model: string): Promise<Record<string, number>> {
   const known = await readJudgements(file);
   const save = (rows: object[]) => writeJsonl(file, rows);
   const bar = showProgress('judge');
