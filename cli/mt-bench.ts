@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { answerQuestions } from '../activities/mt-bench/answers.ts';
@@ -61,15 +62,17 @@ export function mtBenchCommand(): Command {
       withJudge && answered
         ? await withJudge((judge) => judgeAll(flags.judgements!, judge, matchesOf(questions, answered.answers, references!), answered.model)) // prettier-ignore
         : {};
-    const scores = flags.judgements === undefined ? [] : scoresOf(await readJudgements(flags.judgements), questions, seed); // prettier-ignore
+    const judgements = flags.judgements === undefined ? undefined : await readJudgements(flags.judgements);
+    if (judgements?.length === 0) throw new InputError(['There is no judgement.', ...adviceOn(counts)].join(' '));
+    const scores = judgements ? scoresOf(judgements, questions, seed) : [];
     const sentences = [
       ...(flags.out === undefined ? [] : [`${flags.out}: ${answered!.answers.size} questions answered by ${answered!.model}.`]), // prettier-ignore
       ...scores.map(describe),
       // Without a rating are those of all models in the file, which `describe` counts.
       ...adviceOn({ ...counts, unparsed: counts.truncated ?? 0 }),
     ];
-    const { refused = 0, truncated = 0, withoutTemperature = 0 } = counts;
-    const summary = { ...(answered && { model: answered.model, answers: answered.answers.size }), scores, refused, truncated, withoutTemperature }; // prettier-ignore
+    const { refused = 0, truncated, withoutTemperature } = counts;
+    const summary = { ...(answered && { model: answered.model, answers: answered.answers.size }), scores, refused, ...(truncated && { truncated }), ...(withoutTemperature && { withoutTemperature }) }; // prettier-ignore
     summarize(flags, summary, sentences.join('\n'));
   });
 }
@@ -116,7 +119,8 @@ async function answersOf(flags: Given, questions: Question[], seed: number): Pro
  */
 async function judgeAll(file: string, judge: Judge, matches: Match[], model: string): Promise<Record<string, number>> {
   const known = await readJudgements(file);
-  const save = (rows: object[]) => writeJsonl(file, rows);
+  // A file without rows could not be read again.
+  const save = (rows: object[]) => (rows.length > 0 ? writeJsonl(file, rows) : rm(file, { force: true }));
   const bar = showProgress('judge');
   try {
     return await judgeAnswers(judge, matches, { model, known, save, onProgress: bar.update });

@@ -40,10 +40,12 @@ export function wordsOf(error: unknown): string {
   return (message || String(code)).trim().split('\n')[0].slice(0, MOST_CHARACTERS);
 }
 
-const fieldsOf = (error: unknown) =>
-  error instanceof APIError
-    ? { code: String(error.code), type: String(error.type), param: error.param ?? undefined }
-    : {};
+function fieldsOf(error: unknown): { code?: string; type?: string; param?: string } {
+  if (!(error instanceof APIError)) return {};
+  const { code, type, param } = error;
+  // LiteLLM writes Python's None.
+  return { code: String(code), type: String(type), ...(param && param !== 'None' && { param }) };
+}
 
 /** The parameter that a server refuses, where it names one. */
 export const refusedParameter = (error: unknown): string | undefined => fieldsOf(error).param;
@@ -58,8 +60,20 @@ export function isOutOfQuota(error: unknown): boolean {
   return QUOTA_CODES.test(`${code} ${type}`) || QUOTA.test(wordsOf(error));
 }
 
-const TOO_LONG =
-  /context.{0,12}(length|size|window)|maximum context|max_model_len|(prompt|input|request|sequence|messages?).{0,40}too (long|large)|too many tokens|reduce the length/i;
+// Of OpenAI, vLLM, llama.cpp, SGLang, Text Generation Inference, Anthropic, Gemini and `selm serve`.
+const TOO_LONG = new RegExp(
+  [
+    'context.{0,12}(length|size|window)',
+    'maximum context',
+    '(prompt|input|request|sequence|messages?).{0,40}too (long|large)',
+    "longer than the model's",
+    'token count.{0,20}exceeds',
+    'max_new_tokens`? must be',
+    'too many tokens',
+    'reduce the length',
+  ].join('|'),
+  'i',
+);
 
 /** Whether the request has more tokens than the model takes. */
 export function isTooLong(error: unknown): boolean {

@@ -77,7 +77,7 @@ export async function sampleFromServer(
     const body = requestOf(server.model, prompt.tokens, settings, seedOf(seed, prompt.id, sample), tokenizer.eosIds);
     const post = () => server.post('/completions', body, stop, completionSchema);
     const { choices, usage } = await post().catch(async (error: unknown) => {
-      if (error instanceof RequestRefused) throw new InputError(`Prompt "${prompt.id}": ${error.message}.`);
+      if (error instanceof RequestRefused) throw new InputError(`Prompt "${prompt.id}": ${error.message}; ${adviceOn(error)}.`); // prettier-ignore
       // Somebody unloaded it, or the server began anew.
       if (!(error instanceof NotThere) || !load) throw error;
       await loadAgain();
@@ -103,6 +103,11 @@ export async function sampleFromServer(
     throw error;
   }
 }
+
+const adviceOn = ({ isTooLong }: RequestRefused): string =>
+  isTooLong
+    ? 'lower sample.maxNewTokens, or serve the model with a longer context (vLLM: --max-model-len)'
+    : 'sample.server needs a server that takes prompts of token ids, such as vLLM, llama.cpp or `selm serve`';
 
 /** Every setting is told: what a request leaves out, servers take from the model's generation_config.json or have their own for. */
 const requestOf = (
