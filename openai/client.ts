@@ -150,7 +150,7 @@ export class ChatServer {
     const text = await response.text();
     const content = parsed(text);
     const { success, data: answer } = schema.safeParse(content);
-    if (!success) throw new UnreadableAnswer(`an answer that cannot be read: ${text}`);
+    if (!success) throw new UnreadableAnswer(`a response that could not be parsed: ${text}`);
     const { promptTokens, completionTokens } = usageOf(withUsage.safeParse(content).data?.usage);
     this.counters.promptTokens += promptTokens;
     this.counters.completionTokens += completionTokens;

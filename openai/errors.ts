@@ -1,9 +1,9 @@
-/** What a server's refusals and failures mean: try again at once, try again later, leave this request, correct the settings. */
+/** What a server's errors mean: retry now, retry later, skip this request, or correct the settings. */
 import { APIConnectionError, APIError } from 'openai';
 import { InputError } from '../data/errors.ts';
 import { isOutOfQuota, isTooLong, isUnknownModel, refusedParameter, wordsOf } from './refusals.ts';
 
-/** The server does not take this one request: it is too long for its model, against its rules, … Others may be answered. */
+/** The server rejected this one request: it is too long for its model, against its rules, … Others may be answered. */
 export class RequestRefused extends Error {
   override readonly name = 'RequestRefused';
   /** The server's own words. */
@@ -70,7 +70,7 @@ export interface Asked {
 }
 
 /**
- * What is told to the user of the error that the last attempt ended with.
+ * The error that the user sees, from the error of the last attempt.
  * @returns InputError where the settings are wrong, RequestRefused where this request is, else an error that may be gone when
  *   all is tried again later
  */
@@ -79,7 +79,7 @@ export function explain(error: unknown, { url, path, model, key, attempts }: Ask
   const said = wordsOf(error);
   if (isTemporary(error)) {
     const advice = status === TOO_MANY ? '; set requestsPerMinute, or a lower concurrency' : '';
-    return new Error(`${url} gave no answer (attempts: ${attempts}); the last ended with: ${said}${advice}`);
+    return new Error(`${url} gave no answer (attempts: ${attempts}); last error: ${said}${advice}`);
   }
   // A fault of this program.
   if (status === undefined) return error as Error;
@@ -89,22 +89,24 @@ export function explain(error: unknown, { url, path, model, key, attempts }: Ask
   if (status === 401) {
     return new InputError(
       key.value === undefined
-        ? `${url} asks for a key (${said}); set the environment variable ${key.variable}.`
+        ? `${url} requires a key (${said}); set the environment variable ${key.variable}.`
         : `${url} does not accept the key (${said}); set the environment variable ${key.variable} to a valid one.`,
     );
   }
   if (status === 403) {
-    return new InputError(`${url} does not let this key use "${model}" (${said}); use another model, or a key that may.`); // prettier-ignore
+    return new InputError(`${url} does not allow this key to use "${model}" (${said}); use another model or another key.`); // prettier-ignore
   }
   if (isUnknownModel(error)) {
     return new NotThere(`${url} has no model "${model}" for ${path} (${said}); correct the model's name: ${url}/models lists them.`, said); // prettier-ignore
   }
   if (status === 404) {
-    return new NotThere(`${url} has no ${path}, or no model "${model}" (${said}); correct the address, which mostly ends in /v1, or the model.`, said); // prettier-ignore
+    return new NotThere(`${url} has no ${path}, or no model "${model}" (${said}); correct the address, which usually ends in /v1, or the model.`, said); // prettier-ignore
   }
   if (isOfTheRequest(error)) {
     const parameter = refusedParameter(error);
-    return new RequestRefused(`${url} does not take the request (${said})`, { said, isTooLong: status === 413 || isTooLong(error), ...(parameter !== undefined && { parameter }) }); // prettier-ignore
+    return new RequestRefused(`${url} rejected the request (${said})`, { said, isTooLong: status === 413 || isTooLong(error), ...(parameter !== undefined && { parameter }) }); // prettier-ignore
   }
-  return new InputError(`${url} refuses requests to ${path} (${said}); correct the address, which mostly ends in /v1.`);
+  return new InputError(
+    `${url} rejected the request to ${path} (${said}); correct the address, which usually ends in /v1.`,
+  );
 }

@@ -136,14 +136,14 @@ const requestOf = (
 
 function checkPromptTokens(url: string, { id, tokens }: TokenizedPrompt, told: number | undefined): void {
   if (told === undefined || told === tokens.length) return;
-  throw new InputError(`${url} reads ${told} tokens in prompt "${id}", which has ${tokens.length} by the model's own tokenizer: serve the run's model, and add no tokens to its prompts.`); // prettier-ignore
+  throw new InputError(`${url} counts ${told} tokens in prompt "${id}", but the model's tokenizer counts ${tokens.length}; serve the run's model, and add no tokens to prompts.`); // prettier-ignore
 }
 
 /** An answer as the engine gives it: with the token that ends it, where one does. */
 function responseOf(choice: Choice, { prompt }: TokenizedPrompt, tokenizer: ModelTokenizer): Response {
   const { text, finish_reason } = choice;
   if (finish_reason !== 'stop' && finish_reason !== 'length') {
-    throw new Error(`The server broke an answer off (${finish_reason ?? 'it does not say why'}).`);
+    throw new Error(`The server ended an answer early (finish_reason: ${finish_reason ?? 'none'}).`);
   }
   const found = tokensOf(choice);
   if (!found || (found.ids.length === 0 && text !== '')) {

@@ -59,7 +59,7 @@ export const extraBodySetting = z.record(z.string(), z.json()).refine(
 export const requestSchema = z.object(requestSettings);
 
 export interface ServerSettings extends z.input<typeof requestSchema> {
-  /** What comes before `/chat/completions`: it mostly ends in `/v1`. */
+  /** What comes before `/chat/completions`: it usually ends in `/v1`. */
   url: string;
   model: string;
 }

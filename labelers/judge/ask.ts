@@ -1,4 +1,4 @@
-/** Who is asked to judge: a model behind an OpenAI-compatible server, or one on the engine. */
+/** Requests to the judge: a model behind an OpenAI-compatible server, or one on the engine. */
 import { setImmediate } from 'node:timers/promises';
 import { InputError } from '../../data/errors.ts';
 import type { Message } from '../../data/records.ts';
@@ -118,7 +118,7 @@ function refusalOf(model: string, check: () => void): RequestRefused | undefined
 function checkTaken(replies: (Reply | undefined)[]): void {
   const [first] = replies;
   if (!(first instanceof RequestRefused) || replies.some((reply) => reply === undefined || isAnswer(reply))) return;
-  throw new InputError(`The judge takes none of its prompts: ${first.message}; ${adviceOn(first)}.`);
+  throw new InputError(`The judge rejected all of its prompts: ${first.message}; ${adviceOn(first)}.`);
 }
 
 function adviceOn({ isTooLong, said, parameter = '' }: RequestRefused): string {

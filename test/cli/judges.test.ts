@@ -85,7 +85,7 @@ describe('selm label', () => {
   test('a judge that takes no system message is told of in one sentence', async () => {
     const { code, stderr } = await label('strict');
     expect(code).toBe(2);
-    expect(stderr).toMatch(/^selm: The judge takes none of its prompts: http:\S+ does not take the request \(400 .*\); this model takes no system message: use a template without system_prompt\.\n$/); // prettier-ignore
+    expect(stderr).toMatch(/^selm: The judge rejected all of its prompts: http:\S+ rejected the request \(400 .*\); this model takes no system message: use a template without system_prompt\.\n$/); // prettier-ignore
   });
 });
 

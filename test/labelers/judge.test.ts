@@ -22,6 +22,8 @@ import { noTools } from './tools.ts';
 const folder = temporaryFolder();
 const published = fileURLToPath(new URL('../../labelers/judge/judge_prompts.jsonl', import.meta.url));
 
+const fastChat = JSON.parse(readFileSync(new URL('../fixtures/judge/verdicts.json', import.meta.url), 'utf8')) as { judgement: string; winner: string }[]; // prettier-ignore
+
 const row = (id: string, answers: string[]) => ({
   id,
   prompt: [{ role: 'user', content: `Question ${id}` }],
@@ -90,6 +92,10 @@ test.each([
   ['**A**', undefined],
   ['[[A>B]]', undefined],
 ])('the verdict in %j is %s', (text, verdict) => expect(preferredIn(text)).toBe(verdict));
+
+test.each(fastChat)("$judgement is read as FastChat's own parser reads it: $winner", ({ judgement, winner }) => {
+  expect(preferredIn(judgement) ?? 'error').toBe(winner === 'tie' ? 'C' : winner);
+});
 
 test.each([
   ['Rating: [[5]]', 5],

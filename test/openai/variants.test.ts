@@ -120,7 +120,7 @@ describe('parameters', () => {
     reply = (body) => ('max_tokens' in body ? NO_MAX_TOKENS : openAi('Unrecognized request argument supplied: max_completion_tokens', null, null)); // prettier-ignore
     const server = connect({ retries: 5 });
     const failure = await failureOf(chat(server));
-    expect(failure.message).toMatch(/does not take the request \(400 Unrecognized request argument supplied: max_completion_tokens\)$/); // prettier-ignore
+    expect(failure.message).toMatch(/rejected the request \(400 Unrecognized request argument supplied: max_completion_tokens\)$/); // prettier-ignore
     expect(server.counters).toMatchObject({ requests: 1, attempts: 2 });
     reply = () => said;
     await chat(server);
@@ -168,13 +168,13 @@ describe('advice fits the cause', () => {
     ['no quota', [429, { error: { message: 'You exceeded your current quota.', type: 'insufficient_quota', param: null, code: 'insufficient_quota' } }], /has no quota left for this key \(429 .*\); add credit .* or set the environment variable OPENAI_API_KEY to another key\.$/],
     ['no credit', [402, { error: { message: 'Insufficient Balance', type: 'unknown_error', param: null, code: 'invalid_request_error' } }], /has no quota left/],
     ['no credit, by another status', [400, { error: { type: 'invalid_request_error', message: 'Your credit balance is too low to access the API.' } }], /has no quota left/],
-    ['a key', [401, { error: { message: 'Incorrect API key provided.' } }], /asks for a key \(401 .*\); set the environment variable OPENAI_API_KEY\.$/],
-    ['a right', [403, { error: { message: 'No access.' } }], /does not let this key use "model-\d+" \(403 No access\.\)/],
+    ['a key', [401, { error: { message: 'Incorrect API key provided.' } }], /requires a key \(401 .*\); set the environment variable OPENAI_API_KEY\.$/],
+    ['a right', [403, { error: { message: 'No access.' } }], /does not allow this key to use "model-\d+" \(403 No access\.\)/],
     ['a model', [404, { error: { message: 'The model `x` does not exist or you do not have access to it.', type: 'invalid_request_error', param: null, code: 'model_not_found' } }], /has no model "model-\d+" for \/chat\/completions \(404 .*\); correct the model's name/],
     ['a model of Ollama', [404, { error: { message: 'model "x" not found, try pulling it first' } }], /has no model "model-\d+"/],
     ['a model, by another status', [400, { error: { message: 'Invalid model name passed in model=x.' } }], /has no model "model-\d+"/],
     ['a path', [404, { detail: 'Not Found' }], /has no \/chat\/completions, or no model "model-\d+" \(404 Not Found\); correct the address/],
-    ['a method', [405, { detail: 'Method Not Allowed' }], /refuses requests to \/chat\/completions \(405 Method Not Allowed\); correct the address/],
+    ['a method', [405, { detail: 'Method Not Allowed' }], /rejected the request to \/chat\/completions \(405 Method Not Allowed\); correct the address/],
   ])('%s', async (_, refusal, sentence) => {
     reply = () => refusal;
     const failure = await failureOf(chat(connect({ retries: 3 })));
@@ -188,7 +188,7 @@ describe('advice fits the cause', () => {
     reply = () => [429, { error: { message: 'You exceeded your current quota, please check your plan.', code: 429, status: 'RESOURCE_EXHAUSTED' } }]; // prettier-ignore
     const failure = await failureOf(chat(connect({ retries: 1 })));
     expect(failure).not.toBeInstanceOf(InputError);
-    expect(failure.message).toMatch(/gave no answer \(attempts: 2\); the last ended with: 429 .*; set requestsPerMinute, or a lower concurrency$/); // prettier-ignore
+    expect(failure.message).toMatch(/gave no answer \(attempts: 2\); last error: 429 .*; set requestsPerMinute, or a lower concurrency$/); // prettier-ignore
   });
 
   test.each<[string, Reply, boolean]>([
