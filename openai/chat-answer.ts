@@ -17,7 +17,10 @@ export interface ChatAnswer {
   withoutTemperature?: true;
 }
 
-const usageSchema = z.object({ prompt_tokens: z.int(), completion_tokens: z.int().default(0) }).nullish();
+const usageSchema = z
+  .object({ prompt_tokens: z.int(), completion_tokens: z.int().default(0) })
+  .nullish()
+  .catch(undefined);
 export const withUsage = z.object({ usage: usageSchema });
 
 /** A text, or its parts. */

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { Message } from '../data/records.ts';
 import { unlessAborted } from './abort.ts';
 import { chatAnswerOf, chatSchema, usageOf, withUsage, type ChatAnswer, type Usage } from './chat-answer.ts';
-import { ChatForm, type ChatParameters } from './chat-form.ts';
+import { ChatForm } from './chat-form.ts';
 import { explain, isTemporary, retryAfter, UnreadableAnswer } from './errors.ts';
 import { fetchWhole } from './fetch.ts';
 import { gateTo, type Gate } from './gate.ts';
@@ -85,12 +85,11 @@ export class ChatServer {
    * @throws as `post` does
    */
   async chat(messages: Message[], { temperature, maxTokens, extraBody, signal }: ChatOptions): Promise<ChatAnswer> {
-    const parameters: ChatParameters = { model: this.model, messages, temperature, maxTokens };
-    const form = new ChatForm(this.url, this.model);
+    const form = new ChatForm(this.url, { model: this.model, messages, temperature, maxTokens });
     const request: Request = {
       path: '/chat/completions',
-      body: () => ({ ...form.body(parameters), ...extraBody }),
-      adaptTo: (error) => form.adaptTo(error, parameters),
+      body: () => ({ ...form.body(), ...extraBody }),
+      adaptTo: (error) => form.adaptTo(error),
     };
     const answer = chatAnswerOf(await this.send(request, chatSchema, signal));
     form.remember();

@@ -82,6 +82,13 @@ describe('parameters', () => {
     expect(sent().at(-1)).toEqual({ max_completion_tokens: 6, temperature: 1 });
   });
 
+  test('one that takes no temperature of 0 gets others', async () => {
+    reply = (body) => (body['temperature'] === 0 ? [422, { error: '`temperature` must be strictly positive' }] : said);
+    expect(await chat(connect())).toMatchObject({ withoutTemperature: true });
+    expect(await chat(connect(), { temperature: 0.7 })).not.toHaveProperty('withoutTemperature');
+    expect(sent().at(-1)).toEqual({ max_tokens: 6, temperature: 0.7 });
+  });
+
   test('many that ask at the same time learn it, each for itself at first', async () => {
     reply = reasoning;
     const server = connect({ concurrency: 4 });
