@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
-import { adviceOn } from '../labelers/judge/counts.ts';
+import { adviceOn } from '../labelers/judge/advice.ts';
 import { preferencesOf, sumStats, type LabelStats } from '../labelers/preferences.ts';
 import { readLabels, type LabelSummary } from './label.ts';
 import { readShards } from './sample.ts';

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readSampled } from '../data/readers.ts';
-import { adviceOn } from '../labelers/judge/counts.ts';
+import { adviceOn } from '../labelers/judge/advice.ts';
 import { candidatesOf } from '../labelers/labels.ts';
 import { preferencesOf, type LabelStats } from '../labelers/preferences.ts';
 import { addLabeler, labelerOf, openLabeler, type LabelerFlags } from './labeling.ts';

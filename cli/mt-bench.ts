@@ -10,7 +10,7 @@ import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readAnswers, readJudgements, readQuestions, type Question, type QuestionAnswer } from '../data/mt-bench.ts'; // prettier-ignore
 import { samplingSchema } from '../engine/settings.ts';
-import { adviceOn } from '../labelers/judge/counts.ts';
+import { adviceOn } from '../labelers/judge/advice.ts';
 import { addJudge, judgeOf, type JudgeFlags } from './judging.ts';
 import { showProgress } from './progress.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';

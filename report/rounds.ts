@@ -1,5 +1,6 @@
 /** What a run came to, as the cells of a table: the start, then a row a round. */
 import type { AnswerSummary, Comparison } from '../activities/evaluate.ts';
+import { adviceOn } from '../labelers/judge/advice.ts';
 import type { RoundResult, RunStatus } from '../workflows/status.ts';
 
 export const HEAD = ['', 'preferences', 'strict pass', 'mean score', 'win rate over start', 'tokens', 'KL', ''];
@@ -42,7 +43,7 @@ export function winRate({ against }: Comparison): string {
 
 /** What is to be known of the rounds beside their numbers: why one was rolled back, and what to be wary of. */
 export const roundNotes = ({ results }: RunStatus): string[] =>
-  results.flatMap(({ round, accepted, reasons, warnings }) => [
+  results.flatMap(({ round, label, accepted, reasons, warnings }) => [
     ...(accepted ? [] : [`Round ${round} was rolled back: ${reasons.join(' ')}`]),
-    ...warnings.map((warning) => `Round ${round}: ${warning}`),
+    ...[...warnings, ...adviceOn(label.counts ?? {})].map((warning) => `Round ${round}: ${warning}`),
   ]);

@@ -1,4 +1,4 @@
-/** What a judge's replies came to beside the verdicts, and what to do about those that are no judgement. */
+/** A judge's replies by number: refused, without a verdict, tokens, cost. */
 import { isAnswer, type Reply } from './ask.ts';
 
 export interface Price {
@@ -27,21 +27,4 @@ export function countsOf(replies: Reply[], verdicts: unknown[], price?: Price): 
     completionTokens,
     ...(price && { usd: (promptTokens * price.prompt + completionTokens * price.completion) / 1e6 }),
   };
-}
-
-/** Sentences on a judge's counts that somebody should know of, with what to do. */
-export function adviceOn({
-  truncated = 0,
-  unparsed = 0,
-  refused = 0,
-  withoutTemperature = 0,
-}: Record<string, number>): string[] {
-  // prettier-ignore
-  const notes: [number, string][] = [
-    [truncated, "of the judge's answers were cut before a verdict: raise maxTokens (--judge-max-tokens)"],
-    [unparsed - truncated, "of the judge's answers have no verdict, or more than one: the template must ask for [[A]], [[B]] or [[C]], or for a rating such as [[7]]"], // prettier-ignore
-    [refused, "of the judge's prompts were refused by it: they are too long, or against its rules"],
-    [withoutTemperature, "of the judge's answers are at its default temperature: it does not take the one that is set"],
-  ];
-  return notes.filter(([count]) => count > 0).map(([count, note]) => `${count} ${note}.`);
 }

@@ -8,7 +8,7 @@ import { hashFile } from '../../artifacts/hash.ts';
 import { InputError } from '../../data/errors.ts';
 import { createLabeler, labelSchema } from '../../labelers/index.ts';
 import { AnswerCache } from '../../labelers/judge/cache.ts';
-import { adviceOn } from '../../labelers/judge/counts.ts';
+import { adviceOn } from '../../labelers/judge/advice.ts';
 import { outcomeOf, pairsOf, sharesOf } from '../../labelers/judge/comparisons.ts';
 import { fillTemplate, publishedTemplate, readTemplate } from '../../labelers/judge/templates.ts';
 import { withoutThought } from '../../labelers/judge/thoughts.ts';
