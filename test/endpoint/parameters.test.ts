@@ -140,6 +140,15 @@ test.each<[Path, object]>([
   expect((await post(path, body)).choices.length).toBeGreaterThan(0);
 });
 
+test.each<[string, Path, object]>([
+  ['local-completions, log-likelihoods', 'completions', { prompt: [[3, 40, 50], [3, 40]], temperature: 0, max_tokens: 1, logprobs: 1, seed: 1234, echo: true }],
+  ['local-completions, generation', 'completions', { max_tokens: 4, temperature: 0, stop: ['\n', '</s>'], seed: 1234, top_p: 1 }],
+  ['local-chat-completions', 'chat/completions', { messages: [{ type: 'text', role: 'user', content: 'a' }], max_tokens: 4, temperature: 0, stop: ['</s>'], seed: 1234 }],
+  ['openai-chat-completions', 'chat/completions', { max_tokens: undefined, max_completion_tokens: 4, temperature: 0, stop: ['</s>'], seed: 1234 }],
+])("lm-evaluation-harness' %s are served", async (_, path, body) => {
+  expect((await post(path, body)).choices.length).toBeGreaterThan(0);
+}); // prettier-ignore
+
 test('return_tokens_as_token_ids: log-probabilities name tokens by their ids, as vLLM has it', async () => {
   const body = { return_tokens_as_token_ids: true, return_token_ids: true, logprobs: 1 };
   const [{ logprobs, token_ids }] = (await post('completions', body)).choices as { logprobs: { tokens: string[] }; token_ids: number[] }[]; // prettier-ignore
