@@ -6,6 +6,7 @@ import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { toolsOf } from '../data/tools.ts';
 import { loadTokenizer } from '../engine/model/tokenizer.ts';
+import { adviceOn } from '../labelers/judge/advice.ts';
 import { preferencesOf, sumStats, type LabelStats, type PreferenceOptions } from '../labelers/preferences.ts';
 import type { Truncated } from '../labelers/truncated.ts';
 import { readLabels, type LabelSummary } from './label.ts';
@@ -62,10 +63,10 @@ async function encoderOf(store: ArtifactStore, responses: Address): Promise<Pref
   };
 }
 
-function noPreference({ rows, dropped }: LabelStats): string {
+function noPreference({ rows, dropped, counts = {} }: LabelStats): string {
   const advice =
     dropped.unjudged > rows / 2
       ? 'the labeler judged too few answers'
       : 'sample more answers a prompt, or at a higher temperature';
-  return `None of the ${rows} prompts got a preference (${JSON.stringify(dropped)}): ${advice}.`;
+  return [`None of the ${rows} prompts got a preference (${JSON.stringify(dropped)}): ${advice}.`, ...adviceOn(counts)].join(' '); // prettier-ignore
 }

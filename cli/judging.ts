@@ -12,7 +12,8 @@ import { cacheFolder } from '../workers/places.ts';
 import { addSettings, readSettings } from './settings.ts';
 import { withEngine } from './step.ts';
 
-const schema = z.object({ server: serverAddress.optional(), ...requestSettings });
+const maxTokens = z.int().positive().default(JUDGING.maxTokens).describe("Longest of the judge's answers, in tokens; a model that thinks needs more."); // prettier-ignore
+const schema = z.object({ server: serverAddress.optional(), judgeMaxTokens: maxTokens, ...requestSettings });
 const REQUEST_FIELDS = Object.keys(requestSettings) as (keyof typeof requestSettings)[];
 
 export interface JudgeFlags {
@@ -27,20 +28,21 @@ export function addJudge(command: Command): void {
       'The judge: what the server calls it; without --server a model folder, or hub id org/name[@revision].',
     )
     .option('--server <url>', 'OpenAI-compatible server of the judge, as in https://api.openai.com/v1.');
-  addSettings(command, schema, REQUEST_FIELDS);
+  addSettings(command, schema, ['judgeMaxTokens', ...REQUEST_FIELDS]);
 }
 
 type WithJudge = <T>(work: (judge: Judge) => Promise<T>) => Promise<T>;
 
 /** @returns what opens the judge, if one is named. @throws InputError when its settings are wrong */
 export function judgeOf(flags: JudgeFlags & Record<string, unknown>): WithJudge | undefined {
-  const { server: url, ...settings } = readSettings(schema, flags, ['server', ...REQUEST_FIELDS]);
+  const { server: url, judgeMaxTokens, ...settings } = readSettings(schema, flags, ['server', 'judgeMaxTokens', ...REQUEST_FIELDS]); // prettier-ignore
   const { judgeModel: name } = flags;
   if (name === undefined) return undefined;
   if (url === undefined) {
     return (work) =>
-      withEngine((engine) => work({ name, ask: askEngine(engine, () => resolveModel(name), JUDGING.maxTokens, availableParallelism()) })); // prettier-ignore
+      withEngine((engine) => work({ name, ask: askEngine(engine, () => resolveModel(name), judgeMaxTokens, availableParallelism()) })); // prettier-ignore
   }
   const cache = new AnswerCache(join(cacheFolder(), 'judge'));
-  return (work) => work({ name, ask: askServer({ url, model: name, ...settings }, JUDGING, cache) });
+  return (work) =>
+    work({ name, ask: askServer({ url, model: name, ...settings }, { ...JUDGING, maxTokens: judgeMaxTokens }, cache) });
 }

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readAnswered } from '../data/readers.ts';
+import { adviceOn } from '../labelers/judge/advice.ts';
 import { candidatesOf } from '../labelers/labels.ts';
 import { labelerSettings } from '../labelers/needs.ts';
 import { preferencesOf, type LabelStats } from '../labelers/preferences.ts';
@@ -58,5 +59,5 @@ function describeTruncated({ truncated }: LabelStats): string {
 /** What the labeler counted. */
 function describeCounts({ counts = {} }: LabelStats): string {
   const told = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
-  return told.length === 0 ? '' : ` The labeler counts ${told.join(', ')}.`;
+  return told.length === 0 ? '' : [` The labeler counts ${told.join(', ')}.`, ...adviceOn(counts)].join(' ');
 }

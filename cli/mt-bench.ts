@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { answerQuestions } from '../activities/mt-bench/answers.ts';
@@ -9,6 +10,7 @@ import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readAnswers, readJudgements, readQuestions, type Question, type QuestionAnswer } from '../data/mt-bench.ts'; // prettier-ignore
 import { samplingSchema } from '../engine/settings.ts';
+import { adviceOn } from '../labelers/judge/advice.ts';
 import { addJudge, judgeOf, type JudgeFlags } from './judging.ts';
 import { showProgress } from './progress.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
@@ -58,17 +60,21 @@ export function mtBenchCommand(): Command {
     const references = withJudge && (await readAnswers(flags.references ?? suite('reference_gpt4'))).answers;
     if (references) checkReferences(questions, references);
     const answered = await answersOf(flags, questions, seed);
-    const refused =
+    const counts =
       withJudge && answered
         ? await withJudge((judge) => judgeAll(flags.judgements!, judge, matchesOf(questions, answered.answers, references!), answered.model)) // prettier-ignore
-        : 0;
-    const scores = flags.judgements === undefined ? [] : scoresOf(await readJudgements(flags.judgements), questions, seed); // prettier-ignore
+        : {};
+    const judgements = flags.judgements === undefined ? undefined : await readJudgements(flags.judgements);
+    if (judgements?.length === 0) throw new InputError(['There is no judgement.', ...adviceOn(counts)].join(' '));
+    const scores = judgements ? scoresOf(judgements, questions, seed) : [];
     const sentences = [
       ...(flags.out === undefined ? [] : [`${flags.out}: ${answered!.answers.size} questions answered by ${answered!.model}.`]), // prettier-ignore
       ...scores.map(describe),
-      ...(refused > 0 ? [`The judge did not take ${refused} answers: they are too long for it, most likely.`] : []),
+      // Without a rating are those of all models in the file, which `describe` counts.
+      ...adviceOn({ ...counts, unparsed: counts.truncated ?? 0 }),
     ];
-    const summary = { ...(answered && { model: answered.model, answers: answered.answers.size }), scores, refused }; // prettier-ignore
+    const { refused = 0, truncated, withoutTemperature } = counts;
+    const summary = { ...(answered && { model: answered.model, answers: answered.answers.size }), scores, refused, ...(truncated && { truncated }), ...(withoutTemperature && { withoutTemperature }) }; // prettier-ignore
     summarize(flags, summary, sentences.join('\n'));
   });
 }
@@ -111,11 +117,12 @@ async function answersOf(flags: Given, questions: Question[], seed: number): Pro
 
 /**
  * @param file of judgements
- * @returns how many answers the judge did not take
+ * @returns what `judgeAnswers` counts
  */
-async function judgeAll(file: string, judge: Judge, matches: Match[], model: string): Promise<number> {
+async function judgeAll(file: string, judge: Judge, matches: Match[], model: string): Promise<Record<string, number>> {
   const known = await readJudgements(file);
-  const save = (rows: object[]) => writeJsonl(file, rows);
+  // A file without rows could not be read again.
+  const save = (rows: object[]) => (rows.length > 0 ? writeJsonl(file, rows) : rm(file, { force: true }));
   const bar = showProgress('judge');
   try {
     return await judgeAnswers(judge, matches, { model, known, save, onProgress: bar.update });

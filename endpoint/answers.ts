@@ -48,6 +48,8 @@ export class Answers {
 
   encodeText = (text: string) => this.opened.tokenizer().encodeText(text);
   encodeChat = (messages: Message[]) => this.opened.tokenizer().encodePrompt(messages);
+  /** Whether a token ends every answer. */
+  endsWith = (id: number) => this.opened.tokenizer().eosIds.includes(id);
   decode = (ids: number[]) => this.opened.tokenizer().decode(ids);
 
   /** Tokens that fit after a prompt. */

@@ -1,12 +1,22 @@
-/** What clients of the OpenAI API send, as far as it means something here; other fields are left aside. */
+/** What clients of the OpenAI API send. What would change the answer and is not honoured, or is not known, is refused. */
 import { z } from 'zod';
 import { messageSchema } from '../data/records.ts';
 import { MOST_LIKELY } from '../engine/token-scores.ts';
+import {
+  chatParameters,
+  completionParameters,
+  loadParameters,
+  sharedParameters,
+  unloadParameters,
+  UNSUPPORTED,
+} from './parameters.ts';
+import { Refused } from './refused.ts';
 
 const tokenIds = z.array(z.int().nonnegative()).min(1);
 const switched = z.boolean().nullish().transform((value) => value ?? false); // prettier-ignore
 
 const shared = {
+  ...sharedParameters,
   model: z.string(),
   temperature: z.number().min(0).max(2).nullish().transform((value) => value ?? 1), // prettier-ignore
   top_p: z.number().gt(0).max(1).nullish().transform((value) => value ?? 1), // prettier-ignore
@@ -15,31 +25,69 @@ const shared = {
   n: z.int().min(1).max(128).nullish().transform((value) => value ?? 1), // prettier-ignore
   seed: z.int().nonnegative().nullish(),
   stop: z.union([z.string(), z.array(z.string())]).nullish().transform((value) => [value ?? []].flat().filter((text) => text !== '')), // prettier-ignore
+  /** Tokens that end an answer anyway. */
+  stop_token_ids: z.array(z.int().nonnegative()).nullish().transform((value) => value ?? []), // prettier-ignore
   stream: switched,
+  stream_options: z
+    .strictObject({ include_usage: switched, include_obfuscation: z.literal(false).nullish() })
+    .nullish()
+    .transform((value) => ({ includeUsage: value?.include_usage ?? false })),
   return_token_ids: switched,
+  return_tokens_as_token_ids: switched,
 };
 
-export const completionRequest = z.object({
-  ...shared,
-  prompt: z.union([z.string().min(1), z.array(z.string().min(1)).min(1), tokenIds, z.array(tokenIds).min(1)], {
-    error: 'expected a text, token ids, or a list of either',
-  }),
-  max_tokens: z.int().min(0).nullish().transform((value) => value ?? 16), // prettier-ignore
-  logprobs: z.int().min(0).max(MOST_LIKELY).nullish(),
-  echo: switched,
+const unsupported = (parameter: string, problem: string) => ({
+  path: [parameter],
+  params: UNSUPPORTED,
+  error: problem,
 });
+
+export const completionRequest = z
+  .strictObject({
+    ...shared,
+    ...completionParameters,
+    prompt: z.union([z.string().min(1), z.array(z.string().min(1)).min(1), tokenIds, z.array(tokenIds).min(1)], {
+      error: 'expected a text, token ids, or a list of either',
+    }),
+    max_tokens: z.int().min(0).nullish().transform((value) => value ?? 16), // prettier-ignore
+    logprobs: z.int().min(0).max(MOST_LIKELY).nullish(),
+    echo: switched,
+    best_of: z.int().nullish(),
+  })
+  .refine(({ best_of, n }) => best_of == null || best_of === n, unsupported('best_of', 'supports no value but that of n.')); // prettier-ignore
 export type CompletionRequest = z.infer<typeof completionRequest>;
 
-export const chatRequest = z.object({
-  ...shared,
-  messages: z.array(messageSchema).min(1),
-  max_tokens: z.int().min(1).nullish(),
-  max_completion_tokens: z.int().min(1).nullish(),
-  logprobs: switched,
-  top_logprobs: z.int().min(0).max(MOST_LIKELY).nullish().transform((value) => value ?? 0), // prettier-ignore
-});
+export const chatRequest = z
+  .strictObject({
+    ...shared,
+    ...chatParameters,
+    messages: z.array(messageSchema).min(1),
+    max_tokens: z.int().min(1).nullish(),
+    max_completion_tokens: z.int().min(1).nullish(),
+    logprobs: switched,
+    top_logprobs: z.int().min(0).max(MOST_LIKELY).nullish().transform((value) => value ?? 0), // prettier-ignore
+  })
+  .refine(({ max_tokens: old, max_completion_tokens: limit }) => old == null || limit == null || old === limit, unsupported('max_tokens', 'does not support another value than max_completion_tokens; set one of them.')) // prettier-ignore
+  .refine(({ logprobs, top_logprobs }) => logprobs || top_logprobs === 0, unsupported('top_logprobs', 'is not supported without logprobs: true.')); // prettier-ignore
 export type ChatRequest = z.infer<typeof chatRequest>;
 
 const loraName = z.string().min(1);
-export const loadRequest = z.object({ lora_name: loraName, lora_path: z.string().min(1) });
-export const unloadRequest = z.object({ lora_name: loraName });
+export const loadRequest = z.strictObject({ lora_name: loraName, lora_path: z.string().min(1), ...loadParameters });
+export const unloadRequest = z.strictObject({ lora_name: loraName, ...unloadParameters });
+
+/** @throws Refused for the first problem of a request, in the words of OpenAI's API */
+export function parseRequest<S extends z.ZodType>(body: unknown, schema: S): z.infer<S> {
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const parameter = issue.path.map(String).join('.');
+  if (issue.code === 'unrecognized_keys') {
+    const names = issue.keys.map((key) => (parameter ? `${parameter}.${key}` : key));
+    throw new Refused(400, `Unrecognized request argument${names.length > 1 ? 's' : ''} supplied: ${names.join(', ')}`, 'unknown_parameter', names[0]); // prettier-ignore
+  }
+  if (issue.code === 'custom' && issue.params === UNSUPPORTED) {
+    const kind = issue.message.startsWith('is not supported') ? 'parameter' : 'value';
+    throw new Refused(400, `Unsupported ${kind}: '${parameter}' ${issue.message}`, `unsupported_${kind}`, parameter);
+  }
+  throw new Refused(400, parameter ? `"${parameter}" is not valid: ${issue.message}.` : `${issue.message}.`, null, parameter || null); // prettier-ignore
+}

@@ -5,6 +5,8 @@ import OpenAI from 'openai';
 import { z } from 'zod';
 import type { Message } from '../data/records.ts';
 import { unlessAborted } from './abort.ts';
+import { chatAnswerOf, chatSchema, usageOf, withUsage, type ChatAnswer, type Usage } from './chat-answer.ts';
+import { ChatForm } from './chat-form.ts';
 import { explain, isTemporary, retryAfter, UnreadableAnswer } from './errors.ts';
 import { fetchWhole } from './fetch.ts';
 import { gateTo, type Gate } from './gate.ts';
@@ -15,21 +17,9 @@ export interface ChatOptions {
   /** 0 is greedy. */
   temperature: number;
   maxTokens: number;
-  seed?: number;
+  /** Further fields of the request's body. */
+  extraBody?: Record<string, unknown>;
   signal?: AbortSignal;
-}
-
-export interface ChatAnswer {
-  text: string;
-  /** `stop`, `length`, … */
-  finishReason: string;
-  usage: Usage;
-}
-
-/** As the server counts them; 0 where it does not. */
-export interface Usage {
-  promptTokens: number;
-  completionTokens: number;
 }
 
 /** What a server was asked, and what it came to. A request is one attempt or more; only answered ones have tokens. */
@@ -38,17 +28,14 @@ export interface Counters extends Usage {
   attempts: number;
 }
 
-const usageSchema = z.object({ prompt_tokens: z.int(), completion_tokens: z.int().default(0) }).nullish();
-
-const chatSchema = z.object({
-  choices: z
-    .array(z.object({ message: z.object({ content: z.string().nullish() }), finish_reason: z.string().nullish() }))
-    .min(1),
-  usage: usageSchema,
-});
+interface Request {
+  path: string;
+  body(): object;
+  /** Changes the body to one that a server which refused it with this error may take; false where there is none. */
+  adaptTo(error: unknown): boolean;
+}
 
 const anything: z.ZodType = z.unknown();
-const withUsage = z.object({ usage: usageSchema });
 
 // Of the library itself, whose clock would run while a request waits for its turn.
 const NO_TIMEOUT = 2 ** 31 - 1;
@@ -93,12 +80,20 @@ export class ChatServer {
     });
   }
 
-  /** One answer to a conversation. @throws as `post` does */
-  async chat(messages: Message[], { temperature, maxTokens, seed, signal }: ChatOptions): Promise<ChatAnswer> {
-    const body = { model: this.model, messages, temperature, max_tokens: maxTokens, seed };
-    const { choices, usage } = await this.post('/chat/completions', body, signal, chatSchema);
-    const [{ message, finish_reason }] = choices;
-    return { text: message.content ?? '', finishReason: finish_reason ?? 'stop', usage: usageOf(usage) };
+  /**
+   * One answer to a conversation. A request whose parameters the server does not know is sent again in another form (chat-form.ts).
+   * @throws as `post` does
+   */
+  async chat(messages: Message[], { temperature, maxTokens, extraBody, signal }: ChatOptions): Promise<ChatAnswer> {
+    const form = new ChatForm(this.url, { model: this.model, messages, temperature, maxTokens });
+    const request: Request = {
+      path: '/chat/completions',
+      body: () => ({ ...form.body(), ...extraBody }),
+      adaptTo: (error) => form.adaptTo(error),
+    };
+    const answer = chatAnswerOf(await this.send(request, chatSchema, signal));
+    form.remember();
+    return { ...answer, ...(!form.sendsTemperature && { withoutTemperature: true }) };
   }
 
   /**
@@ -111,28 +106,33 @@ export class ChatServer {
   async post<T = unknown>(
     path: string,
     body: object,
-    signal: AbortSignal = new AbortController().signal,
+    signal?: AbortSignal,
     schema: z.ZodType<T> = anything as z.ZodType<T>,
   ): Promise<T> {
+    return this.send({ path, body: () => body, adaptTo: () => false }, schema, signal);
+  }
+
+  private async send<T>(request: Request, schema: z.ZodType<T>, signal = new AbortController().signal): Promise<T> {
     signal.throwIfAborted();
     // One signal ends any number of requests: that is no leak.
     setMaxListeners(0, signal);
     this.counters.requests++;
-    return unlessAborted(this.answerTo(path, body, signal, schema), signal);
+    return unlessAborted(this.answerTo(request, signal, schema), signal);
   }
 
-  private async answerTo<T>(path: string, body: object, signal: AbortSignal, schema: z.ZodType<T>): Promise<T> {
-    for (let attempts = 1; ; attempts++) {
+  private async answerTo<T>(request: Request, signal: AbortSignal, schema: z.ZodType<T>): Promise<T> {
+    for (let [attempts, failures] = [1, 0]; ; attempts++) {
       try {
-        return await this.gate.pass(() => this.attempt(path, body, signal, schema), signal);
+        return await this.gate.pass(() => this.attempt(request.path, request.body(), signal, schema), signal);
       } catch (error) {
         signal.throwIfAborted();
-        if (attempts > this.retries || !isTemporary(error)) {
+        if (request.adaptTo(error)) continue;
+        if (++failures > this.retries || !isTemporary(error)) {
           const { url, model, key } = this;
-          throw explain(error, { url, path, model, key, attempts });
+          throw explain(error, { url, path: request.path, model, key, attempts });
         }
         // Where the server says how long, the gate holds this request with all others.
-        if (retryAfter(error) === undefined) await sleep(pauseBefore(attempts), undefined, { signal });
+        if (retryAfter(error) === undefined) await sleep(pauseBefore(failures), undefined, { signal });
       }
     }
   }
@@ -149,7 +149,7 @@ export class ChatServer {
     const text = await response.text();
     const content = parsed(text);
     const { success, data: answer } = schema.safeParse(content);
-    if (!success) throw new UnreadableAnswer(`an answer that cannot be read: ${text}`);
+    if (!success) throw new UnreadableAnswer(`a response that could not be parsed: ${text}`);
     const { promptTokens, completionTokens } = usageOf(withUsage.safeParse(content).data?.usage);
     this.counters.promptTokens += promptTokens;
     this.counters.completionTokens += completionTokens;
@@ -164,11 +164,6 @@ function parsed(text: string): unknown {
     return text;
   }
 }
-
-const usageOf = (usage: z.output<typeof usageSchema>): Usage => ({
-  promptTokens: usage?.prompt_tokens ?? 0,
-  completionTokens: usage?.completion_tokens ?? 0,
-});
 
 /** Twice as long each time, and never quite alike, or those that failed together would come back together. */
 const pauseBefore = (retry: number) =>

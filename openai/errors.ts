@@ -1,16 +1,22 @@
-/** What a server's refusals and failures mean: try again at once, try again later, leave this request, correct the settings. */
+/** What a server's errors mean: retry now, retry later, skip this request, or correct the settings. */
 import { APIConnectionError, APIError } from 'openai';
 import { InputError } from '../data/errors.ts';
+import { isOutOfQuota, isTooLong, isUnknownModel, refusedParameter, wordsOf } from './refusals.ts';
 
-/** The server does not take this one request: it is too long for its model, against its rules, … Others may be answered. */
+/** The server rejected this one request: it is too long for its model, against its rules, … Others may be answered. */
 export class RequestRefused extends Error {
   override readonly name = 'RequestRefused';
   /** The server's own words. */
   readonly said: string;
+  readonly isTooLong: boolean;
+  /** The parameter that is refused, where the server names one. */
+  readonly parameter: string | undefined;
 
-  constructor(message: string, said: string) {
+  constructor(message: string, refusal: { said: string; isTooLong: boolean; parameter?: string }) {
     super(message);
-    this.said = said;
+    this.said = refusal.said;
+    this.isTooLong = refusal.isTooLong;
+    this.parameter = refusal.parameter;
   }
 }
 
@@ -30,14 +36,19 @@ export class UnreadableAnswer extends Error {
   override readonly name = 'UnreadableAnswer';
 }
 
-const TEMPORARY = [408, 409, 429];
+const TOO_MANY = 429;
+const TEMPORARY = [408, 409, TOO_MANY];
 const OF_THE_REQUEST = [400, 413, 422];
 
 const statusOf = (error: unknown) => (error instanceof APIError ? (error.status as number | undefined) : undefined);
 
+/** Whether the server refuses this request for what is in it. */
+export const isOfTheRequest = (error: unknown): boolean => OF_THE_REQUEST.includes(statusOf(error) ?? 0);
+
 /** Whether the same request may well be answered the next time. */
 export function isTemporary(error: unknown): boolean {
   const status = statusOf(error);
+  if (status === TOO_MANY) return !isOutOfQuota(error);
   if (status !== undefined) return status >= 500 || TEMPORARY.includes(status);
   return error instanceof APIConnectionError || error instanceof UnreadableAnswer;
 }
@@ -59,40 +70,43 @@ export interface Asked {
 }
 
 /**
- * What is told to the user of the error that the last attempt ended with.
+ * The error that the user sees, from the error of the last attempt.
  * @returns InputError where the settings are wrong, RequestRefused where this request is, else an error that may be gone when
  *   all is tried again later
  */
 export function explain(error: unknown, { url, path, model, key, attempts }: Asked): Error {
   const status = statusOf(error);
+  const said = wordsOf(error);
   if (isTemporary(error)) {
-    return new Error(`${url} gave no answer (attempts: ${attempts}); the last ended with: ${wordsOf(error)}`);
+    const advice = status === TOO_MANY ? '; set requestsPerMinute, or a lower concurrency' : '';
+    return new Error(`${url} gave no answer (attempts: ${attempts}); last error: ${said}${advice}`);
   }
   // A fault of this program.
   if (status === undefined) return error as Error;
-  const said = wordsOf(error);
-  if (OF_THE_REQUEST.includes(status)) return new RequestRefused(`${url} does not take the request (${said})`, said);
+  if (status === 402 || isOutOfQuota(error)) {
+    return new InputError(`${url} has no quota left for this key (${said}); add credit or raise the limit of its account, or set the environment variable ${key.variable} to another key.`); // prettier-ignore
+  }
   if (status === 401) {
     return new InputError(
       key.value === undefined
-        ? `${url} asks for a key (${said}); set the environment variable ${key.variable}.`
+        ? `${url} requires a key (${said}); set the environment variable ${key.variable}.`
         : `${url} does not accept the key (${said}); set the environment variable ${key.variable} to a valid one.`,
     );
   }
   if (status === 403) {
-    return new InputError(`${url} does not let this key use "${model}" (${said}); use another model, or a key that may.`); // prettier-ignore
+    return new InputError(`${url} does not allow this key to use "${model}" (${said}); use another model or another key.`); // prettier-ignore
+  }
+  if (isUnknownModel(error)) {
+    return new NotThere(`${url} has no model "${model}" for ${path} (${said}); correct the model's name: ${url}/models lists them.`, said); // prettier-ignore
   }
   if (status === 404) {
-    return new NotThere(`${url} has no ${path}, or no model "${model}" (${said}); correct the address, which mostly ends in /v1, or the model.`, said); // prettier-ignore
+    return new NotThere(`${url} has no ${path}, or no model "${model}" (${said}); correct the address, which usually ends in /v1, or the model.`, said); // prettier-ignore
   }
-  return new InputError(`${url} does not answer (${said}); correct what it asks for.`);
-}
-
-const MOST_CHARACTERS = 300;
-
-/** What an error says, in a line: the body of an answer may be a page, and "Connection error." is not all that is known. */
-function wordsOf(error: unknown): string {
-  const { cause, message, code } = error as Error & { code?: string };
-  if (cause instanceof Error) return wordsOf(cause);
-  return (message || String(code)).trim().split('\n')[0].slice(0, MOST_CHARACTERS);
+  if (isOfTheRequest(error)) {
+    const parameter = refusedParameter(error);
+    return new RequestRefused(`${url} rejected the request (${said})`, { said, isTooLong: status === 413 || isTooLong(error), ...(parameter !== undefined && { parameter }) }); // prettier-ignore
+  }
+  return new InputError(
+    `${url} rejected the request to ${path} (${said}); correct the address, which usually ends in /v1.`,
+  );
 }

@@ -1,5 +1,6 @@
-/** `fetch` that has the whole answer, within a limit of time, and without the key in it. */
+/** `fetch` that has the whole answer, within a limit of time, and without the key in it; errors in OpenAI's form. */
 import { unlessAborted } from './abort.ts';
+import { openAiErrorBody } from './refusals.ts';
 
 /**
  * @param strip applied to the body: servers echo keys
@@ -18,7 +19,8 @@ export function fetchWhole(seconds: number, strip: (text: string) => string): ty
       return await unlessAborted(
         fetch(url, { ...init, signal }).then(async (response) => {
           const { status, headers } = response;
-          return new Response(strip(await response.text()) || null, { status, headers });
+          const text = strip(await response.text());
+          return new Response((response.ok ? text : openAiErrorBody(text)) || null, { status, headers });
         }),
         signal,
       );

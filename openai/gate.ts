@@ -1,4 +1,4 @@
-/** Who may ask a server now: so many at once, so many a minute, and nobody while it wants to be left alone. */
+/** Limits on requests to a server: concurrency, requests per minute, and its Retry-After. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit, { type LimitFunction } from 'p-limit';
 

@@ -1,4 +1,4 @@
-/** The key of a server: from the environment alone, and nowhere else afterwards. */
+/** A server's API key: read from the environment only, and never written anywhere. */
 import { InputError } from '../data/errors.ts';
 
 const DEFAULT_VARIABLE = 'OPENAI_API_KEY';
@@ -15,7 +15,7 @@ export interface Key {
   strip(text: string): string;
 }
 
-/** @throws InputError when the variable that the settings name is not set, or holds what cannot be a key */
+/** @throws InputError when the variable that the settings name is not set, or is not a valid key */
 export function readKey(variable?: string): Key {
   const name = variable ?? DEFAULT_VARIABLE;
   const value = process.env[name]?.trim();
@@ -24,7 +24,7 @@ export function readKey(variable?: string): Key {
     return { variable: name, strip: (text) => text };
   }
   if (!/^[\x21-\x7e]+$/.test(value)) {
-    throw new InputError(`The environment variable ${name} holds what cannot be a key: spaces, or letters that are not ASCII.`); // prettier-ignore
+    throw new InputError(`The environment variable ${name} is not a valid key: it contains spaces or characters that are not ASCII.`); // prettier-ignore
   }
   const isSecret = value.length >= SHORTEST_SECRET;
   return { variable: name, value, strip: (text) => (isSecret ? text.replaceAll(value, '***') : text) };

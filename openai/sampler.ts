@@ -78,7 +78,7 @@ export async function sampleFromServer(
     const body = requestOf(server.model, prompt.tokens, settings, seedOf(seed, prompt.id, sample), tokenizer.eosIds);
     const post = () => server.post('/completions', body, stop, completionSchema);
     const { choices, usage } = await post().catch(async (error: unknown) => {
-      if (error instanceof RequestRefused) throw new InputError(`Prompt "${prompt.id}": ${error.message}.`);
+      if (error instanceof RequestRefused) throw new InputError(`Prompt "${prompt.id}": ${error.message}; ${adviceOn(error)}.`); // prettier-ignore
       // Somebody unloaded it, or the server began anew.
       if (!(error instanceof NotThere) || !load) throw error;
       await loadAgain();
@@ -104,6 +104,11 @@ export async function sampleFromServer(
     throw error;
   }
 }
+
+const adviceOn = ({ isTooLong }: RequestRefused): string =>
+  isTooLong
+    ? 'lower sample.maxNewTokens, or serve the model with a longer context (vLLM: --max-model-len)'
+    : 'sample.server needs a server that takes prompts of token ids, such as vLLM, llama.cpp or `selm serve`';
 
 /** Every setting is told: what a request leaves out, servers take from the model's generation_config.json or have their own for. */
 const requestOf = (
@@ -132,7 +137,7 @@ const requestOf = (
 
 function checkPromptTokens(url: string, { id, tokens }: TokenizedPrompt, told: number | undefined): void {
   if (told === undefined || told === tokens.length) return;
-  throw new InputError(`${url} reads ${told} tokens in prompt "${id}", which has ${tokens.length} by the model's own tokenizer: serve the run's model, and add no tokens to its prompts.`); // prettier-ignore
+  throw new InputError(`${url} counts ${told} tokens in prompt "${id}", but the model's tokenizer counts ${tokens.length}; serve the run's model, and add no tokens to prompts.`); // prettier-ignore
 }
 
 /** An answer as the engine gives it: with the token that ends it, where one does. */
@@ -140,7 +145,7 @@ function responseOf(choice: Choice, asked: TokenizedPrompt, tokenizer: ModelToke
   const { prompt, tokens } = asked;
   const { text, finish_reason } = choice;
   if (finish_reason !== 'stop' && finish_reason !== 'length') {
-    throw new Error(`The server broke an answer off (${finish_reason ?? 'it does not say why'}).`);
+    throw new Error(`The server ended an answer early (finish_reason: ${finish_reason ?? 'none'}).`);
   }
   const found = tokensOf(choice);
   if (!found || (found.ids.length === 0 && text !== '')) {

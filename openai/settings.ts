@@ -48,10 +48,18 @@ export const requestSettings = {
     ),
 };
 
+const OWN_FIELDS = ['model', 'messages', 'temperature', 'max_tokens', 'max_completion_tokens', 'n', 'stream'];
+
+/** Fields of a request's body beside those that selm sets, which have settings of their own or none. */
+export const extraBodySetting = z.record(z.string(), z.json()).refine(
+  (fields) => !OWN_FIELDS.some((field) => field in fields),
+  hidden(`expected fields other than ${OWN_FIELDS.join(', ')}, which selm sets`),
+); // prettier-ignore
+
 export const requestSchema = z.object(requestSettings);
 
 export interface ServerSettings extends z.input<typeof requestSchema> {
-  /** What comes before `/chat/completions`: it mostly ends in `/v1`. */
+  /** What comes before `/chat/completions`: it usually ends in `/v1`. */
   url: string;
   model: string;
 }

@@ -2,6 +2,7 @@
 import type { AnswerSummary, Comparison } from '../activities/evaluate.ts';
 import type { DroppedPrompts } from '../activities/prompt-check.ts';
 import { describeDropped } from '../activities/prompt-portions.ts';
+import { adviceOn } from '../labelers/judge/advice.ts';
 import type { RoundResult, RunStatus } from '../workflows/status.ts';
 
 export const HEAD = ['', 'preferences', 'strict pass', 'mean score', 'win rate over start', 'tokens', 'KL', ''];
@@ -58,9 +59,9 @@ export function kl({ against }: Comparison): string {
 /** What is to be known of the rounds beside their numbers: prompts left out, why one was rolled back, and what to be wary of. */
 export const roundNotes = ({ dropped, results }: Pick<RunStatus, 'dropped' | 'results'>): string[] => [
   ...(dropped ? droppedNotes(dropped) : []),
-  ...results.flatMap(({ round, accepted, reasons, warnings }) => [
+  ...results.flatMap(({ round, label, accepted, reasons, warnings }) => [
     ...(accepted ? [] : [`Round ${round} was rolled back: ${reasons.join(' ')}`]),
-    ...warnings.map((warning) => `Round ${round}: ${warning}`),
+    ...[...warnings, ...adviceOn(label.counts ?? {})].map((warning) => `Round ${round}: ${warning}`),
   ]),
 ];
 

@@ -2,7 +2,10 @@
 import { messageText } from '../../data/conversation.ts';
 import type { QuestionJudgement } from '../../data/mt-bench.ts';
 import type { CallOptions } from '../../engine/jobs.ts';
-import type { Ask, Judging } from '../../labelers/judge/ask.ts';
+import { isAnswer, type Ask, type Judging } from '../../labelers/judge/ask.ts';
+import { countsOf } from '../../labelers/judge/counts.ts';
+import { conclusionOf } from '../../labelers/judge/verdicts.ts';
+import { sumCounts } from '../../labelers/labels.ts';
 import type { Match } from './matches.ts';
 import { UNRATED } from './scores.ts';
 
@@ -26,12 +29,12 @@ export interface JudgingOptions extends CallOptions {
   save: (judgements: QuestionJudgement[]) => Promise<void>;
 }
 
-/** @returns how many answers the judge did not take; they have no judgement */
+/** @returns what the labeler `judge` counts, too. What was refused, or cut before its rating, has no judgement. */
 export async function judgeAnswers(
   { name, ask }: Judge,
   matches: Match[],
   { model, known, save, signal, onProgress }: JudgingOptions,
-): Promise<number> {
+): Promise<Record<string, number>> {
   const found = new Map(known.map((judgement) => [keyOf(judgement), judgement]));
   const open = matches
     .map(({ question: { question_id }, turn, template, messages }) => {
@@ -40,28 +43,26 @@ export async function judgeAnswers(
     })
     .filter(({ wanted }) => found.get(keyOf(wanted))?.user_prompt !== wanted.user_prompt);
 
-  let refused = 0;
+  const counts: Record<string, number>[] = [];
   for (let start = 0; start < open.length; start += BATCH) {
     const batch = open.slice(start, start + BATCH);
-    const answers = await ask(
+    const replies = await ask(
       batch.map(({ messages }) => messages),
       {
         ...(signal && { signal }),
         onProgress: (progress) => onProgress?.({ ...progress, done: start + progress.done, total: open.length }),
       },
     );
+    const ratings = replies.map((reply) => (isAnswer(reply) ? ratingIn(conclusionOf(reply)) : undefined));
+    counts.push(countsOf(replies, ratings));
     for (const [i, { wanted }] of batch.entries()) {
-      const judgment = answers[i]?.text;
-      if (judgment === undefined) {
-        refused++;
-        found.delete(keyOf(wanted));
-      } else {
-        found.set(keyOf(wanted), { ...wanted, judgment, score: ratingIn(judgment) ?? UNRATED });
-      }
+      const [reply, rating] = [replies[i], ratings[i]];
+      if (!isAnswer(reply) || (rating === undefined && reply.finishReason === 'length')) found.delete(keyOf(wanted));
+      else found.set(keyOf(wanted), { ...wanted, judgment: reply.text, score: rating ?? UNRATED });
     }
     await save([...found.values()]);
   }
-  return refused;
+  return sumCounts(counts);
 }
 
 type Key = Pick<QuestionJudgement, 'question_id' | 'turn' | 'model' | 'judge'>;

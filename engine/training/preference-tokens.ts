@@ -151,12 +151,12 @@ function textsOf(row: PreferenceRecord | TokenizedPreferenceRecord): Texts | und
  */
 export function checkTokens(
   rows: (PreferenceRecord | TokenizedPreferenceRecord)[],
-  tokenizer: () => Pick<ModelTokenizer, 'decode'>,
+  tokenizer: () => Pick<ModelTokenizer, 'decodeAnswer'>,
 ): void {
   for (const [i, row] of rows.entries()) {
-    const { reference_response: text, reference_input_ids: ids } = row as PreferenceRecord;
-    if (text === undefined || ids === undefined) continue;
-    if (tokenizer().decode(ids).trim() === contentOf(text).trim()) continue;
+    const { reference_response: text, reference_input_ids: ids, prompt_input_ids: prompt } = row as PreferenceRecord;
+    if (text === undefined || ids === undefined || prompt === undefined) continue;
+    if (tokenizer().decodeAnswer(prompt, ids).trim() === contentOf(text).trim()) continue;
     throw new InputError(
       `Row ${i + 1}: "reference_input_ids" are not the tokens of "reference_response" with this model's tokenizer: give the model that sampled them, or remove the *_input_ids fields to have the texts encoded.`,
     );

@@ -1,4 +1,4 @@
-/** Who is asked to judge: a model behind an OpenAI-compatible server, or one on the engine. */
+/** Requests to the judge: a model behind an OpenAI-compatible server, or one on the engine. */
 import { setImmediate } from 'node:timers/promises';
 import { InputError } from '../../data/errors.ts';
 import type { Message } from '../../data/records.ts';
@@ -6,47 +6,49 @@ import type { CallOptions, Engine } from '../../engine/jobs.ts';
 import { checkSequenceLength, readModelConfig } from '../../engine/model/config.ts';
 import { loadTokenizer } from '../../engine/model/tokenizer.ts';
 import { samplingSchema } from '../../engine/settings.ts';
-import { ChatServer, type ChatAnswer } from '../../openai/client.ts';
+import type { ChatAnswer } from '../../openai/chat-answer.ts';
+import { ChatServer } from '../../openai/client.ts';
 import { RequestRefused } from '../../openai/errors.ts';
 import type { ServerSettings } from '../../openai/settings.ts';
 import type { AnswerCache } from './cache.ts';
 
-export type Answer = Pick<ChatAnswer, 'text' | 'usage'>;
+/** An answer, or why the judge refuses the request: for its length mostly. */
+export type Reply = ChatAnswer | RequestRefused;
+
+export const isAnswer = (reply: Reply): reply is ChatAnswer => !(reply instanceof RequestRefused);
 
 /**
- * Asks all, and returns the answers in order; none to what the judge does not take, for its length mostly.
- * @throws InputError when the judge takes nothing of all that
+ * Asks all, and returns the replies in order.
+ * @throws InputError when the judge refuses all of them
  */
-export type Ask = (requests: Message[][], options: CallOptions) => Promise<(Answer | undefined)[]>;
+export type Ask = (requests: Message[][], options: CallOptions) => Promise<Reply[]>;
 
 export interface Judging {
   maxTokens: number;
   temperature: number;
+  extraBody?: Record<string, unknown>;
 }
 
-export function askServer(settings: ServerSettings, { maxTokens, temperature }: Judging, cache: AnswerCache): Ask {
+export function askServer(settings: ServerSettings, judging: Judging, cache: AnswerCache): Ask {
   const { url, model } = settings;
+  const { maxTokens, temperature, extraBody } = judging;
   // What is known already is found without a server, and without its key.
   let server: ChatServer | undefined;
   return async (requests, { signal, onProgress }) => {
     const failed = new AbortController();
     const ended = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
     let [done, tokens] = [0, 0];
-    let refused: RequestRefused | undefined;
-    const ask = async (messages: Message[]): Promise<Answer | undefined> => {
+    const ask = async (messages: Message[]): Promise<Reply> => {
       try {
-        const request = { url, model, messages, temperature, maxTokens };
+        const request = { url, model, messages, temperature, maxTokens, ...(extraBody && { extraBody }) };
         const answer = await cache.answer(request, () => {
           server ??= new ChatServer(settings);
-          return server.chat(messages, { temperature, maxTokens, signal: ended });
+          return server.chat(messages, { ...judging, signal: ended });
         });
         tokens += answer.usage.promptTokens + answer.usage.completionTokens;
         return answer;
       } catch (error) {
-        if (error instanceof RequestRefused) {
-          refused = error;
-          return undefined;
-        }
+        if (error instanceof RequestRefused) return error;
         // The others need not be asked: all is tried again, and what is answered by then is in the cache.
         failed.abort(error);
         throw error;
@@ -58,9 +60,9 @@ export function askServer(settings: ServerSettings, { maxTokens, temperature }: 
     // What was answered before a failure is kept before the failure is told.
     await Promise.allSettled(asked);
     failed.signal.throwIfAborted();
-    const answers = await Promise.all(asked);
-    if (refused && answers.every((answer) => answer === undefined)) throw noneTaken(refused.message);
-    return answers;
+    const replies = await Promise.all(asked);
+    checkTaken(replies);
+    return replies;
   };
 }
 
@@ -76,9 +78,9 @@ export function askEngine(engine: Engine, folder: () => Promise<string>, maxToke
       await setImmediate();
       options.signal?.throwIfAborted();
     }
-    const reasons = prompts.map(({ length }) => problemOf(() => checkSequenceLength(config, length + maxTokens)));
-    const taken = prompts.filter((_, i) => reasons[i] === undefined);
-    if (taken.length === 0 && prompts.length > 0) throw noneTaken(`${model}: ${reasons[0]}`);
+    const refusals = prompts.map(({ length }) => refusalOf(model, () => checkSequenceLength(config, length + maxTokens))); // prettier-ignore
+    checkTaken(refusals);
+    const taken = prompts.filter((_, i) => refusals[i] === undefined);
     const { responses } = await engine.run(
       'sample',
       {
@@ -93,21 +95,36 @@ export function askEngine(engine: Engine, folder: () => Promise<string>, maxToke
     );
     let next = 0;
     return prompts.map(({ length }, i) => {
-      if (reasons[i] !== undefined) return undefined;
-      const [{ text, token_ids }] = responses[next++];
-      return { text, usage: { promptTokens: length, completionTokens: token_ids.length } };
+      const refusal = refusals[i];
+      if (refusal) return refusal;
+      const [{ text, token_ids, finish_reason }] = responses[next++];
+      const usage = { promptTokens: length, completionTokens: token_ids.length };
+      return { text, finishReason: finish_reason, usage };
     });
   };
 }
 
-function problemOf(check: () => void): string | undefined {
+function refusalOf(model: string, check: () => void): RequestRefused | undefined {
   try {
     check();
   } catch (error) {
-    if (error instanceof InputError) return error.message;
+    if (error instanceof InputError) return new RequestRefused(`${model}: ${error.message.replace(/\.$/, '')}`, { said: error.message, isTooLong: true }); // prettier-ignore
     throw error;
   }
   return undefined;
 }
 
-const noneTaken = (reason: string) => new InputError(`The judge takes none of its prompts: ${reason.replace(/\.$/, '')}; shorten label.template or label.maxTokens, or ask another model.`); // prettier-ignore
+/** @throws InputError when there are requests, and the judge takes none of them */
+function checkTaken(replies: (Reply | undefined)[]): void {
+  const [first] = replies;
+  if (!(first instanceof RequestRefused) || replies.some((reply) => reply === undefined || isAnswer(reply))) return;
+  throw new InputError(`The judge rejected all of its prompts: ${first.message}; ${adviceOn(first)}.`);
+}
+
+function adviceOn({ isTooLong, said, parameter = '' }: RequestRefused): string {
+  if (isTooLong) return 'use a shorter template, a lower maxTokens, or a judge with a longer context';
+  // As OpenAI's o1-mini and the templates of Gemma refuse it.
+  if (/\bsystem\b/i.test(said)) return 'this model takes no system message: use a template without system_prompt';
+  if (/^(max_|temperature)/.test(parameter)) return `set ${parameter === 'temperature' ? 'temperature' : 'maxTokens'} to a value that the server takes`; // prettier-ignore
+  return 'correct what the server names, or use another judge';
+}

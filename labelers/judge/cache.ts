@@ -4,12 +4,13 @@ import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { hashValue } from '../../artifacts/hash.ts';
-import type { ChatAnswer } from '../../openai/client.ts';
+import type { ChatAnswer } from '../../openai/chat-answer.ts';
 
 const answerSchema = z.object({
   text: z.string(),
   finishReason: z.string(),
   usage: z.object({ promptTokens: z.int(), completionTokens: z.int() }),
+  withoutTemperature: z.literal(true).optional(),
 });
 
 export class AnswerCache {

@@ -3,15 +3,17 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { hashValue } from '../../artifacts/hash.ts';
 import { messageText } from '../../data/conversation.ts';
+import { InputError } from '../../data/errors.ts';
 import type { PromptRecord } from '../../data/records.ts';
-import { requestSettings, serverAddress } from '../../openai/settings.ts';
+import { extraBodySetting, requestSettings, serverAddress } from '../../openai/settings.ts';
 import { labelerKind, type Candidates, type Judgement, type Labeler } from '../labeler.ts';
 import { openLabelerModel } from '../model.ts';
-import { askEngine, askServer, type Answer, type Ask } from './ask.ts';
+import { askEngine, askServer, isAnswer, type Ask } from './ask.ts';
 import { AnswerCache } from './cache.ts';
 import { isContradiction, outcomeOf, pairsOf, sharesOf } from './comparisons.ts';
+import { countsOf } from './counts.ts';
 import { fillTemplate, publishedTemplate, readTemplate, type Template } from './templates.ts';
-import { preferredIn, ratingIn } from './verdicts.ts';
+import { conclusionOf, preferredIn, ratingIn } from './verdicts.ts';
 
 const FIELDS = { pairwise: ['question', 'answer_a', 'answer_b'], single: ['question', 'answer'] } as const;
 const PUBLISHED = { pairwise: 'pair-v2', single: 'single-v1' } as const;
@@ -46,14 +48,25 @@ const schema = z
       .string()
       .optional()
       .describe(
-        "What the judge is shown: a YAML or JSON file with `prompt_template` and, if need be, `system_prompt`, in which `{question}` and `{answer_a}`, `{answer_b}` (`single`: `{answer}`) are filled in. The judge must end with `[[A]]`, `[[B]]` or `[[C]]` (a tie); of `single`, with its rating, such as `[[7]]`. Default: MT-Bench's `pair-v2` or `single-v1`.",
+        "What the judge is shown: a YAML or JSON file with `prompt_template` and, if need be, `system_prompt`, in which `{question}` and `{answer_a}`, `{answer_b}` (`single`: `{answer}`) are filled in. The judge must end with `[[A]]`, `[[B]]` or `[[C]]` (a tie); of `single`, with its rating, such as `[[7]]` or `[[7/10]]`. Default: MT-Bench's `pair-v2` or `single-v1`.",
       ),
     temperature: z
       .number()
       .min(0)
       .default(0)
-      .describe('Sampling temperature of the judge behind `server`; 0 is greedy.'),
-    maxTokens: z.int().positive().default(2048).describe("Longest of the judge's answers, in tokens."),
+      .describe(
+        'Sampling temperature of the judge behind `server`; 0 is greedy. A server that does not take it answers at its own, which is counted (`withoutTemperature`).',
+      ),
+    maxTokens: z
+      .int()
+      .positive()
+      .default(2048)
+      .describe("Longest of the judge's answers, in tokens; a model that thinks needs more. Answers that are cut before their verdict are counted (`truncated`, a part of `unparsed`)."), // prettier-ignore
+    extraBody: extraBodySetting
+      .optional()
+      .describe(
+        'Further fields of each request to `server`, such as `{ reasoning_effort: low }` or `{ chat_template_kwargs: { enable_thinking: false } }`.',
+      ),
     usdPerMillionTokens: z
       .strictObject({
         prompt: price.describe("Of the judge's prompts."),
@@ -64,7 +77,7 @@ const schema = z
     ...requestSettings,
   })
   .describe(
-    'Asks a language model which answers are better. What it says is read strictly: without a verdict, or with different ones, there is no judgement.',
+    'Asks a language model which answers are better. What it says is read strictly: without a verdict in double brackets, or with different ones, there is no judgement. A thought (`<think>…</think>`, `reasoning_content`) is not read.',
   );
 
 type Settings = z.output<typeof schema>;
@@ -77,7 +90,10 @@ export const judge = labelerKind({
     ...(settings.template !== undefined && { template: at.path(settings.template) }),
   }),
   async create(settings, { engine, cacheFolder, threads }) {
-    const { server, model, mode, template: file } = settings;
+    const { server, model, mode, template: file, extraBody } = settings;
+    if (server === undefined && extraBody !== undefined) {
+      throw new InputError('"extraBody" of the labeler judge is for a server; give its "server", or leave it out.');
+    }
     const template = file === undefined ? publishedTemplate(PUBLISHED[mode]) : readTemplate(file, FIELDS[mode]);
     const judges = mode === 'pairwise' ? comparing : rating;
     const make = (ask: Ask, identity: object): Labeler => ({
@@ -107,7 +123,7 @@ async function comparing(
   const given = await ask(
     prompts.flatMap((row, i) => paired[i].flatMap(([a, b]) => [show(row, a, b), show(row, b, a)])),
   );
-  const verdicts = given.map((answer) => answer && preferredIn(answer.text));
+  const verdicts = given.map((reply) => (isAnswer(reply) ? preferredIn(conclusionOf(reply)) : undefined));
   let next = 0;
   let inconsistent = 0;
   const scores = prompts.map(({ answers }, i) => {
@@ -118,7 +134,7 @@ async function comparing(
     });
     return sharesOf(answers.length, paired[i], outcomes);
   });
-  return { verdicts: scores, counts: { ...countsOf(settings, given, verdicts), inconsistent } };
+  return { verdicts: scores, counts: { ...countsOf(given, verdicts, settings.usdPerMillionTokens), inconsistent } };
 }
 
 async function rating(settings: Settings, template: Template, prompts: Candidates[], ask: AskAll): Promise<Judgement> {
@@ -127,7 +143,7 @@ async function rating(settings: Settings, template: Template, prompts: Candidate
       answers.map((answer) => fillTemplate(template, { question: questionOf(prompt), answer })),
     ),
   );
-  const ratings = given.map((answer) => answer && ratingIn(answer.text));
+  const ratings = given.map((reply) => (isAnswer(reply) ? ratingIn(conclusionOf(reply)) : undefined));
   let next = 0;
   const scores = prompts.map(({ answers }) =>
     answers.map(() => {
@@ -135,22 +151,7 @@ async function rating(settings: Settings, template: Template, prompts: Candidate
       return score === undefined ? {} : { score };
     }),
   );
-  return { verdicts: scores, counts: countsOf(settings, given, ratings) };
-}
-
-/** Of what the answers say alone: how often a server was asked until it gave them has no place in labels. */
-function countsOf({ usdPerMillionTokens: price }: Settings, given: (Answer | undefined)[], verdicts: unknown[]) {
-  const sum = (of: (answer: Answer) => number) => given.reduce((total, answer) => total + (answer ? of(answer) : 0), 0);
-  const promptTokens = sum(({ usage }) => usage.promptTokens);
-  const completionTokens = sum(({ usage }) => usage.completionTokens);
-  return {
-    judgements: given.length,
-    refused: given.filter((answer) => answer === undefined).length,
-    unparsed: given.filter((answer, i) => answer !== undefined && verdicts[i] === undefined).length,
-    promptTokens,
-    completionTokens,
-    ...(price && { usd: (promptTokens * price.prompt + completionTokens * price.completion) / 1e6 }),
-  };
+  return { verdicts: scores, counts: countsOf(given, ratings, settings.usdPerMillionTokens) };
 }
 
 /** A prompt as a question: what the user says, or the whole conversation where there is more to it. */

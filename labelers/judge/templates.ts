@@ -1,4 +1,4 @@
-/** What a judge is shown: MT-Bench's published prompts, or one of the user's own, filled in. */
+/** The judge's prompts: MT-Bench's published templates, or one of the user's own, filled in. */
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';

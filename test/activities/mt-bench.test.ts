@@ -102,7 +102,7 @@ describe('judging', async () => {
   };
 
   test('asks and writes what FastChat does', async () => {
-    expect(await judge()).toBe(0);
+    expect(await judge()).toMatchObject({ judgements: matches.length, refused: 0 });
     expect(saved).toEqual(results);
     expect(asked).toHaveLength(matches.length);
     for (const match of expected.matches) expect(asked).toContainEqual({ ...match.asked, model: 'gpt-4' });
@@ -131,7 +131,7 @@ describe('judging', async () => {
 
   test('leaves out what the judge does not take', async () => {
     trouble = { text: textOf(3), status: 400 };
-    expect(await judge()).toBe(1);
+    expect(await judge()).toMatchObject({ judgements: matches.length, refused: 1 });
     expect(saved).toEqual(results.filter((_, i) => i !== 3));
   });
 });

@@ -174,7 +174,7 @@ describe('an adapter', () => {
 
   test('is refused in one sentence by a server that takes none', async () => {
     const said = await refusal(answers({ policy: tuned.policy, server: serverOf({ url: other.url }), to: 3 }));
-    expect(said).toMatch(/^http:\S+ does not load the adapter \S+ \(404 .*selm serve --adapters.*: vLLM wants --enable-lora/); // prettier-ignore
+    expect(said).toMatch(/^http:\S+ did not load the adapter \S+ \(404 .*selm serve --adapters.*; vLLM needs --enable-lora/); // prettier-ignore
   });
 
   test('stands for a policy: one with weights of its own is refused', async () => {
@@ -230,7 +230,7 @@ describe('a server that', () => {
   test('puts tokens before a prompt is refused, with the prompt', async () => {
     const url = await startChanging(({ prompt }) => void prompt.unshift(1));
     const said = await refusal(answers({ server: serverOf({ url }), from: 4, to: 5 }));
-    const [, read, own] = /reads (\d+) tokens in prompt "p\d+", which has (\d+) by the model's own tokenizer/.exec(said)!; // prettier-ignore
+    const [, read, own] = /counts (\d+) tokens in prompt "p\d+", but the model's tokenizer counts (\d+)/.exec(said)!; // prettier-ignore
     expect(Number(read)).toBe(Number(own) + 1);
   });
 
@@ -249,7 +249,7 @@ describe('a server that', () => {
   test('does not take a prompt fails for good and names it', async () => {
     const url = await startChanging((body) => void (body.max_tokens = 1000));
     const said = await refusal(answers({ server: serverOf({ url }), from: 2, to: 3 }));
-    expect(said).toMatch(/^Prompt "p\d+": http:\S+ does not take the request \(400 .*256/);
+    expect(said).toMatch(/^Prompt "p\d+": http:\S+ rejected the request \(400 .*256/);
   });
 
   test('dies on the way fails the shard, for now; what was finished is not asked for again', async () => {

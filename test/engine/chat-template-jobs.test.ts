@@ -22,8 +22,8 @@ test("sampling renders the policy's template with its arguments, and a row's too
   const prompts = [tools, JSON.stringify(tools)].map((given, i) => ({ id: String(i), prompt: 'Hi', tools: given }));
   const rendered = tokenizer.encodePrompt('Hi', tools);
   expect(tokenizer.decode(rendered)).toBe('[{"type": "function", "function": {"name": "weather"}}]calmuser\nHiassistant\n<think>'); // prettier-ignore
-  const { promptTokens } = await engine.run('sample', { policy: { model, chatTemplate }, prompts, settings, seed: 0, threads: 1 }, undisturbed); // prettier-ignore
-  expect(promptTokens).toBe(2 * rendered.length);
+  const { promptIds } = await engine.run('sample', { policy: { model, chatTemplate }, prompts, settings, seed: 0, threads: 1 }, undisturbed); // prettier-ignore
+  expect(promptIds).toEqual([rendered, rendered]);
 });
 
 test('tools that are no list are refused with their row', async () => {

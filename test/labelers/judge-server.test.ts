@@ -143,7 +143,7 @@ test('what the server does not take is not judged; where it takes nothing that i
   expect(scoresOf(labels)[1]).toEqual([undefined, undefined, undefined]);
   const failure = labeled('refused', settings, [endless]);
   await expect(failure).rejects.toThrow(InputError);
-  await expect(failure).rejects.toThrow(/^The judge takes none of its prompts: .*400.*context/);
+  await expect(failure).rejects.toThrow(/^The judge rejected all of its prompts: .*400.*context/);
 });
 
 test('selm label, with the key from the environment alone', { timeout: 180_000 }, async () => {

@@ -8,9 +8,11 @@ import { hashFile } from '../../artifacts/hash.ts';
 import { InputError } from '../../data/errors.ts';
 import { createLabeler, labelSchema } from '../../labelers/index.ts';
 import { AnswerCache } from '../../labelers/judge/cache.ts';
+import { adviceOn } from '../../labelers/judge/advice.ts';
 import { outcomeOf, pairsOf, sharesOf } from '../../labelers/judge/comparisons.ts';
 import { fillTemplate, publishedTemplate, readTemplate } from '../../labelers/judge/templates.ts';
-import { preferredIn, ratingIn } from '../../labelers/judge/verdicts.ts';
+import { withoutThought } from '../../labelers/judge/thoughts.ts';
+import { conclusionOf, preferredIn, ratingIn } from '../../labelers/judge/verdicts.ts';
 import { candidatesOf, judge } from '../../labelers/labels.ts';
 import { isComparative, needsEngine } from '../../labelers/needs.ts';
 import { preferencesOf } from '../../labelers/preferences.ts';
@@ -19,6 +21,8 @@ import { noTools } from './tools.ts';
 
 const folder = temporaryFolder();
 const published = fileURLToPath(new URL('../../labelers/judge/judge_prompts.jsonl', import.meta.url));
+
+const fastChat = JSON.parse(readFileSync(new URL('../fixtures/judge/verdicts.json', import.meta.url), 'utf8')) as { judgement: string; winner: string }[]; // prettier-ignore
 
 const row = (id: string, answers: string[]) => ({
   id,
@@ -80,7 +84,18 @@ test.each([
   ['[[D]]', undefined],
   ['[[A]', undefined],
   ['', undefined],
+  ['**Verdict:** **[[B]]**', 'B'],
+  ['[[**A**]]', 'A'],
+  ['[[ C ]]', 'C'],
+  ['\\boxed{[[A]]}', 'A'],
+  ['Final Verdict: A', undefined],
+  ['**A**', undefined],
+  ['[[A>B]]', undefined],
 ])('the verdict in %j is %s', (text, verdict) => expect(preferredIn(text)).toBe(verdict));
+
+test.each(fastChat)("$judgement is read as FastChat's own parser reads it: $winner", ({ judgement, winner }) => {
+  expect(preferredIn(judgement) ?? 'error').toBe(winner === 'tie' ? 'C' : winner);
+});
 
 test.each([
   ['Rating: [[5]]', 5],
@@ -93,7 +108,55 @@ test.each([
   ['[5]', undefined],
   ['[[-5]]', undefined],
   ['Rating: 5', undefined],
+  ['Rating: [[8/10]]', 8],
+  ['Rating: **[[ 7 / 10 ]]**', 7],
+  ['[[8]], that is [[8/10]]', 8],
+  ['[[4/5]]', undefined],
+  ['[[80/100]]', undefined],
+  ['Rating: 8/10', undefined],
 ])('the rating in %j is %s', (text, rating) => expect(ratingIn(text)).toBe(rating));
+
+test.each([
+  ['[[A]]', '[[A]]'],
+  ['<think>\nIs it [[B]]?\n</think>\n\n[[A]]', '[[A]]'],
+  ['<think></think>[[A]]', '[[A]]'],
+  ['<think>[[B]]</think> Hm. <think>[[C]]</think> [[A]]', '[[A]]'],
+  ['<Thinking>[[B]]</Thinking>[[A]]', '[[A]]'],
+  ['<reasoning>[[B]]</reasoning>[[A]]', '[[A]]'],
+  ['<seed:think>[[B]]</seed:think>[[A]]', '[[A]]'],
+  ['◁think▷[[B]]◁/think▷[[A]]', '[[A]]'],
+  ['[THINK][[B]][/THINK][[A]]', '[[A]]'],
+  ['<|START_THINKING|>[[B]]<|END_THINKING|>[[A]]', '[[A]]'],
+  ['<|channel|>analysis<|message|>[[B]]<|end|><|start|>assistant<|channel|>final<|message|>[[A]]', '[[A]]'],
+  ['analysisThe user wants [[B]]?assistantfinal[[A]]', '[[A]]'],
+  // The opening stands in the chat template.
+  ['Is it [[B]]?\n</think>\n\n[[A]]', '[[A]]'],
+  // A thought that does not end.
+  ['<think>\nIs it [[B]]?', ''],
+  ['\n<think>[[B]]</think><think>[[C]]', ''],
+  ['Sure. <think>[[B]]', 'Sure.'],
+  ['<|channel|>analysis<|message|>[[B]]', ''],
+  ['analysisThe user wants [[B]]', ''],
+  // A judge that writes about markers.
+  ['B leaves `<think>` in its answer. [[A]]', 'B leaves `<think>` in its answer. [[A]]'],
+  ['[[A]], for B leaves "</think>" in it.', '[[A]], for B leaves "</think>" in it.'],
+  ['<think>B has `</think>`: [[B]]?', ''],
+  ['Analysis: B is wrong. [[A]]', 'Analysis: B is wrong. [[A]]'],
+])('of %j without its thought is left %j', (text, left) => expect(withoutThought(text)).toBe(left));
+
+const verdictOfCut = (text: string) => preferredIn(conclusionOf({ text, finishReason: 'length' }));
+
+describe('an answer that was cut', () => {
+  test.each([
+    ['Okay, I lean to [[A]]. But wait, B', undefined],
+    ['<think>It is [[A]]', undefined],
+    ['', undefined],
+    ['A is better: **[[A]]**', 'A'],
+    ['B it is.\n\n[[B]]', 'B'],
+    ['[[A]]\n\nA names its sources, and', 'A'],
+    ['<think>[[B]]?</think>[[A]]\nIt', 'A'],
+  ])('%j is %s', (text, verdict) => expect(verdictOfCut(text)).toBe(verdict));
+});
 
 test.each([
   ['A', 'B', 1],
@@ -125,31 +188,37 @@ test('a score is the share of decided comparisons that are won, ties half', () =
   expect(sharesOf(3, pairs, [undefined, undefined, undefined])).toEqual([{}, {}, {}]);
 });
 
-describe('from words to preferences', () => {
-  const server = 'http://127.0.0.1:1/v1';
-  const settings = (more: object) => labelSchema.parse({ by: 'judge', server, model: 'm', ...more });
-  /** Labels with what the judge is said to have answered: its words by what it was shown. Nobody listens at its address. */
-  async function label(rows: ReturnType<typeof row>[], more: object, words: [Record<string, string>, string][]) {
-    const cacheFolder = mkdtempSync(join(folder, 'cache-'));
-    const cache = new AnswerCache(join(cacheFolder, 'judge'));
-    const given = settings(more);
-    const template = publishedTemplate('answer' in words[0][0] ? 'single-v1' : 'pair-v2');
-    for (const [values, text] of words) {
-      const request = {
-        url: server,
-        model: 'm',
-        messages: fillTemplate(template, values),
-        temperature: 0,
-        maxTokens: 2048,
-      };
-      await cache.answer(request, async () => ({ text, finishReason: 'stop', usage: { promptTokens: 100, completionTokens: 10 } })); // prettier-ignore
-    }
-    const labeler = await createLabeler(given, { ...noTools, cacheFolder });
-    const candidates = rows.map((row) => candidatesOf(row));
-    const labels = await judge(candidates, labeler, isComparative(given));
-    return { labels, ...preferencesOf(rows, labels) };
+const server = 'http://127.0.0.1:1/v1';
+const settings = (more: object) => labelSchema.parse({ by: 'judge', server, model: 'm', retries: 0, ...more });
+/** Labels with what the judge is said to have answered: its words by what it was shown. Nobody listens at its address. */
+async function label(
+  rows: ReturnType<typeof row>[],
+  more: Record<string, unknown>,
+  words: [Record<string, string>, string, object?][],
+  asked = more,
+) {
+  const cacheFolder = mkdtempSync(join(folder, 'cache-'));
+  const cache = new AnswerCache(join(cacheFolder, 'judge'));
+  const given = settings(asked);
+  const template = publishedTemplate('answer' in words[0][0] ? 'single-v1' : 'pair-v2');
+  for (const [values, text, answer] of words) {
+    const request = {
+      url: server,
+      model: 'm',
+      messages: fillTemplate(template, values),
+      temperature: 0,
+      maxTokens: 2048,
+      ...(more['extraBody'] !== undefined && { extraBody: more['extraBody'] }),
+    };
+    await cache.answer(request, async () => ({ text, finishReason: 'stop', usage: { promptTokens: 100, completionTokens: 10 }, ...answer })); // prettier-ignore
   }
+  const labeler = await createLabeler(given, { ...noTools, cacheFolder });
+  const candidates = rows.map((row) => candidatesOf(row));
+  const labels = await judge(candidates, labeler, isComparative(given));
+  return { labels, ...preferencesOf(rows, labels) };
+}
 
+describe('from words to preferences', () => {
   test('pairwise: wins in both orders count, what cannot be read is neither chosen nor rejected', async () => {
     const { preferences, stats } = await label(
       [row('1', ['good', 'bad', 'odd']), row('2', ['x', 'y']), row('3', ['same', 'same'])],
@@ -197,7 +266,47 @@ describe('from words to preferences', () => {
   });
 });
 
+describe('what is no judgement, or not as asked', () => {
+  test('is counted by its cause', async () => {
+    const { labels } = await label([row('1', ['f', 'g', 'h'])], { pairs: 'first' }, [
+      [shown('1', 'f', 'g'), '<think>[[A]]', { finishReason: 'length' }],
+      [shown('1', 'g', 'f'), '', { finishReason: 'length' }],
+      [shown('1', 'f', 'h'), 'Final verdict: A', { withoutTemperature: true }],
+      [shown('1', 'h', 'f'), '[[B]]', { finishReason: 'length' }],
+    ]);
+    expect(labels.labels[0].candidates.every(({ score }) => score === undefined)).toBe(true);
+    expect(labels.counts).toMatchObject({ judgements: 4, refused: 0, unparsed: 3, truncated: 2, withoutTemperature: 1 }); // prettier-ignore
+    expect(adviceOn(labels.counts)).toEqual([
+      "2 of the judge's answers were cut before a verdict: raise maxTokens (--judge-max-tokens).",
+      "1 of the judge's answers have no verdict, or more than one: the template must ask for [[A]], [[B]] or [[C]], or for a rating such as [[7]].",
+      "1 of the judge's answers are at its default temperature: it does not take the one that is set.",
+    ]);
+    expect(adviceOn({ judgements: 4, refused: 0, unparsed: 0 })).toEqual([]);
+  });
+
+  test('an answer to a request with other fields is not taken', async () => {
+    const words: [Record<string, string>, string][] = [
+      [shown('1', 'f', 'g'), '[[A]]'],
+      [shown('1', 'g', 'f'), '[[B]]'],
+    ];
+    const low = { extraBody: { reasoning_effort: 'low' } };
+    expect((await label([row('1', ['f', 'g'])], low, words)).preferences).toHaveLength(1);
+    // Nobody listens at the server's address.
+    const others = label([row('1', ['f', 'g'])], low, words, { extraBody: { reasoning_effort: 'high' } });
+    await expect(others).rejects.toThrow('gave no answer');
+  });
+});
+
 describe('settings', () => {
+  test('extraBody is for a server, and has none of the fields that selm sets', async () => {
+    const settings = { by: 'judge', model: 'm', extraBody: { reasoning_effort: 'low' } };
+    await expect(createLabeler(labelSchema.parse(settings), noTools)).rejects.toThrow(InputError);
+    for (const field of ['temperature', 'max_completion_tokens', 'messages']) {
+      const { error } = labelSchema.safeParse({ ...settings, server: 'http://h/v1', extraBody: { [field]: 1 } });
+      expect(error?.issues[0].message).toContain('expected fields other than');
+    }
+  });
+
   test('say where it judges, and whether it only compares', () => {
     expect(needs({})).toEqual([true, true]);
     expect(needs({ server: 'http://h/v1' })).toEqual([false, true]);

@@ -113,7 +113,7 @@ describe('faults', () => {
     const failure = await failureOf(server.chat(say('Hi'), greedily));
     expect(failure).not.toBeInstanceOf(InputError);
     expect(failure.message).toMatch(
-      /^http:\/\/127.0.0.1:\d+\/v1 gave no answer \(attempts: 2\); the last ended with: 503 .*SlowDown/,
+      /^http:\/\/127.0.0.1:\d+\/v1 gave no answer \(attempts: 2\); last error: 503 .*SlowDown/,
     );
     expect(server.counters).toMatchObject({ requests: 1, attempts: 2 });
     const nobody = connect({ url: `http://127.0.0.1:${await freePort()}/v1`, retries: 0 });
@@ -171,7 +171,7 @@ describe('refusals', () => {
     delete process.env.OPENAI_API_KEY;
     const none = await failureOf(connect().chat(say('Hi'), greedily));
     expect(none).toBeInstanceOf(InputError);
-    expect(none.message).toMatch(/asks for a key \(401 .*\); set the environment variable OPENAI_API_KEY\.$/);
+    expect(none.message).toMatch(/requires a key \(401 .*\); set the environment variable OPENAI_API_KEY\.$/);
     expect(seen).toHaveLength(2);
     expect(() => connect({ keyVariable: 'SELM_NO_SUCH_KEY' })).toThrow(InputError);
     process.env.SELM_TEST_KEY = KEY;
@@ -191,7 +191,7 @@ describe('refusals', () => {
     const server = connect();
     const failure = await failureOf(server.chat(say('word '.repeat(3000)), greedily));
     expect(failure).toBeInstanceOf(RequestRefused);
-    expect(failure.message).toMatch(/does not take the request \(400 .*context/);
+    expect(failure.message).toMatch(/rejected the request \(400 .*context/);
     expect(server.counters).toMatchObject({ requests: 1, attempts: 1 });
     await server.chat(say('Hi'), greedily);
   });

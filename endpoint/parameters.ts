@@ -1,0 +1,91 @@
+/** Parameters of OpenAI's API and vLLM's that have no effect here: a value that would change the answer is refused by name. */
+import { z } from 'zod';
+
+export const UNSUPPORTED = { unsupported: true };
+
+/** Taken where it has one of the values that change nothing, as clients send them; null is always one. */
+function neutral(...values: unknown[]) {
+  const allowed = values.map((value) => JSON.stringify(value));
+  return z
+    .unknown()
+    .refine((value) => value == null || allowed.includes(JSON.stringify(value)), {
+      params: UNSUPPORTED,
+      error: ({ input }) =>
+        allowed.length === 0
+          ? 'is not supported with this model.'
+          : `does not support ${JSON.stringify(input)?.slice(0, 100)} with this model. Only the default (${allowed[0]}) value is supported.`,
+    })
+    .optional();
+}
+
+/** Says nothing of what is answered. */
+const ignored = z.unknown().optional();
+
+export const sharedParameters = {
+  frequency_penalty: neutral(0),
+  presence_penalty: neutral(0),
+  logit_bias: neutral({}),
+  response_format: neutral({ type: 'text' }),
+  metadata: ignored,
+  priority: ignored,
+  request_id: ignored,
+  service_tier: ignored,
+  store: ignored,
+  user: ignored,
+
+  // Of vLLM's.
+  allowed_token_ids: neutral(),
+  bad_words: neutral([]),
+  guided_choice: neutral(),
+  guided_decoding_backend: neutral(),
+  guided_grammar: neutral(),
+  guided_json: neutral(),
+  guided_regex: neutral(),
+  ignore_eos: neutral(false),
+  include_stop_str_in_output: neutral(false),
+  length_penalty: neutral(1),
+  logits_processors: neutral(),
+  min_p: neutral(0),
+  min_tokens: neutral(0),
+  prompt_logprobs: neutral(),
+  repetition_penalty: neutral(1),
+  skip_special_tokens: neutral(true),
+  spaces_between_special_tokens: neutral(true),
+  structured_outputs: neutral(),
+  truncate_prompt_tokens: neutral(),
+  use_beam_search: neutral(false),
+};
+
+export const completionParameters = {
+  suffix: neutral(''),
+  add_special_tokens: neutral(true),
+};
+
+export const chatParameters = {
+  audio: neutral(),
+  function_call: neutral('none', 'auto'),
+  functions: neutral([]),
+  modalities: neutral(['text']),
+  parallel_tool_calls: ignored,
+  prediction: ignored,
+  prompt_cache_key: ignored,
+  prompt_cache_retention: ignored,
+  reasoning_effort: neutral(),
+  safety_identifier: ignored,
+  tool_choice: neutral('none', 'auto'),
+  tools: neutral([]),
+  verbosity: neutral(),
+  web_search_options: neutral(),
+
+  add_generation_prompt: neutral(true),
+  add_special_tokens: neutral(false),
+  chat_template: neutral(),
+  chat_template_kwargs: neutral({}),
+  continue_final_message: neutral(false),
+  documents: neutral([]),
+  echo: neutral(false),
+  include_reasoning: neutral(true),
+};
+
+export const loadParameters = { lora_int_id: neutral(), load_inplace: neutral(false) };
+export const unloadParameters = { lora_int_id: neutral() };

@@ -1,0 +1,18 @@
+/** What to do about a judge's replies that are no judgement. */
+
+/** Sentences on a judge's counts that somebody should know of, with what to do. */
+export function adviceOn({
+  truncated = 0,
+  unparsed = 0,
+  refused = 0,
+  withoutTemperature = 0,
+}: Record<string, number>): string[] {
+  // prettier-ignore
+  const notes: [number, string][] = [
+    [truncated, "of the judge's answers were cut before a verdict: raise maxTokens (--judge-max-tokens)"],
+    [unparsed - truncated, "of the judge's answers have no verdict, or more than one: the template must ask for [[A]], [[B]] or [[C]], or for a rating such as [[7]]"], // prettier-ignore
+    [refused, "of the judge's prompts were refused by it: they are too long, or against its rules"],
+    [withoutTemperature, "of the judge's answers are at its default temperature: it does not take the one that is set"],
+  ];
+  return notes.filter(([count]) => count > 0).map(([count, note]) => `${count} ${note}.`);
+}
