@@ -6,7 +6,7 @@ import { writeJsonl } from '../data/jsonl.ts';
 import type { CallOptions, Progress, TrainMetrics } from '../engine/jobs.ts';
 import type { ObjectiveSettings, TrainingSettings } from '../engine/settings.ts';
 import type { Device } from '../engine/target.ts';
-import type { PreferenceCounts } from '../engine/training/preference-counts.ts';
+import type { RowCounts } from '../engine/training/row-counts.ts';
 import { PREFERENCES } from './prefer.ts';
 import { ADAPTER, MODEL, nameBase, openPolicyArtifact, writeBase } from './policy.ts';
 import { REFERENCE_LOGPS } from './reference.ts';
@@ -33,7 +33,7 @@ export interface OptimizeSummary {
   /** Means over the last tenth of the steps. */
   metrics: Record<string, number>;
   /** What became of the preferences. */
-  rows: PreferenceCounts;
+  rows: RowCounts;
 }
 
 export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms, input, options) => {
@@ -62,7 +62,7 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
     const trained = await keepingCheckpoints(rooms.store, key, options, (kept) =>
       rooms.engine.run('optimize', job, kept),
     );
-    const { steps, unchanged, metrics, preferences: rows, damagedCheckpoints } = trained;
+    const { steps, unchanged, metrics, rows, damagedCheckpoints } = trained;
     for (const damaged of damagedCheckpoints) {
       console.warn(`Checkpoint ${damaged} was damaged: its steps have been done again.`);
     }
@@ -71,7 +71,7 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
     await writeJsonl(join(folder, 'metrics.jsonl'), timeless);
     await writeBase(folder, base);
     if (!training.full) await nameBase(job.outDir, base);
-    return { steps, unchanged, metrics: meanOfLast(timeless), rows: rows! };
+    return { steps, unchanged, metrics: meanOfLast(timeless), rows };
   });
 };
 

@@ -48,6 +48,6 @@ export function optimizeCommand(): Command {
       // The engine reads the file again: it counts what it leaves out, and names rows by their place.
       engine.run('optimize', { policy, reference, rows: flags.preferences, objective, training, seed, outDir: flags.out }), // prettier-ignore
     );
-    await reportTraining(flags, result.preferences!.rows, result);
+    await reportTraining(flags, result);
   });
 }

@@ -29,6 +29,6 @@ export function sftCommand(): Command {
     const policy = await policyOf(flags);
     const rows = await readDemonstrations(flags.demonstrations);
     const result = await withEngine((engine) => engine.run('sft', { policy, rows, training, seed, outDir: flags.out }));
-    await reportTraining(flags, rows.length, result);
+    await reportTraining(flags, result);
   });
 }

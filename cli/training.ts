@@ -4,9 +4,9 @@ import type { Command } from 'commander';
 import { writeJsonl } from '../data/jsonl.ts';
 import type { TrainResult } from '../engine/jobs.ts';
 import { loraSchema, trainingSchema, type TrainingSettings } from '../engine/settings.ts';
-import { describePreferenceCounts } from '../engine/training/preference-counts.ts';
+import { describeRowCounts } from '../engine/training/row-counts.ts';
 import { addSettings, readSettings } from './settings.ts';
-import { describeNonPrefix, summarize } from './step.ts';
+import { summarize } from './step.ts';
 
 const TRAINING_FIELDS = [
   'learningRate',
@@ -41,34 +41,25 @@ export function readTraining(flags: Record<string, unknown>): TrainingSettings {
   return { ...readSettings(trainingSchema, flags, [...TRAINING_FIELDS]), lora };
 }
 
-/**
- * Writes the steps' metrics beside the policy and prints the last ones.
- * @param rows how many were trained on
- */
+/** Writes the steps' metrics beside the policy and prints the last ones. */
 export async function reportTraining(
   flags: { out: string; json?: boolean },
-  rows: number,
-  { steps, metrics, preferences, nonPrefixRows, unchanged }: TrainResult,
+  { steps, metrics, rows: counts, unchanged }: TrainResult,
 ): Promise<void> {
   await writeJsonl(join(flags.out, 'metrics.jsonl'), metrics);
   const last = metrics.at(-1)!;
-  const told = preferences
-    ? describePreferenceCounts(preferences)
-        .map((sentence) => ` ${sentence}`)
-        .join('')
-    : describeNonPrefix(nonPrefixRows);
+  const { rows, ...became } = counts;
   summarize(
     flags,
     {
       rows,
-      ...(preferences && { preferences }),
+      row_counts: became,
       steps,
-      non_prefix_rows: nonPrefixRows,
       unchanged,
       ...last,
       out: flags.out,
     },
-    `${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.${told}`,
+    [`${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.`, ...describeRowCounts(counts)].join(' '), // prettier-ignore
   );
   if (unchanged) console.error(`selm: warning: the weights in ${flags.out} equal those that training started from (highest learning rate ${Math.max(...metrics.map(({ learning_rate }) => learning_rate))}): raise --learning-rate.`); // prettier-ignore
 }

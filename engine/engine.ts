@@ -55,7 +55,7 @@ import {
   preferenceTask,
   type PreferenceExample,
 } from './training/preference.ts';
-import { nothingLeft } from './training/preference-counts.ts';
+import { nothingLeft, type RowCounts } from './training/row-counts.ts';
 import { tokenizePreferences, type TokenizedPreference } from './training/preference-tokens.ts';
 import { train, type TrainingOptions } from './training/train.ts';
 import { checkIds, located, tokenizeDemonstration, tokenizeResponse } from './tokenize.ts';
@@ -243,9 +243,7 @@ export class LocalEngine {
     const { rows, counts } = await tokenizePreferences(opened, job.rows, job.training, referenceResponse);
     if (rows.length === 0) throw new InputError(nothingLeft(counts));
     const examples = await this.withReference(job, rows, referencePolicy, control);
-    const task = preferenceTask(examples, job.objective);
-    const result = await this.train(job, opened, task, counts.promptNotPrefix, control);
-    return { ...result, preferences: counts };
+    return this.train(job, opened, preferenceTask(examples, job.objective), counts, control);
   }
 
   private async withReference(
@@ -282,14 +280,21 @@ export class LocalEngine {
     const opened = openPolicy(job.policy);
     const rows = job.rows.map((row, i) => located(`Row ${i + 1}`, () => tokenizeDemonstration(opened, row, job.training))); // prettier-ignore
     const examples = rows.map(({ group }) => ({ group }));
-    return this.train(job, opened, demonstrationTask(examples), nonPrefix(rows), control);
+    const counts = {
+      rows: rows.length,
+      truncated: rows.filter(({ isTruncated }) => isTruncated).length,
+      equal: 0,
+      promptTooLong: 0,
+      promptNotPrefix: rows.filter(({ isPrefix }) => !isPrefix).length,
+    };
+    return this.train(job, opened, demonstrationTask(examples), counts, control);
   }
 
   private async train<E extends Example>(
     job: OptimizeJob | SftJob,
     opened: OpenPolicy,
     task: TrainingTask<E>,
-    nonPrefixRows: number,
+    rows: RowCounts,
     control: JobControl,
   ): Promise<TrainResult> {
     const { model } = opened;
@@ -339,11 +344,9 @@ export class LocalEngine {
     const changed = adapter
       ? isAdapterChanged(model, startAdapter(), adapter)
       : isModelChanged(model, trainable.values);
-    return { ...result, nonPrefixRows, unchanged: !changed };
+    return { ...result, rows, unchanged: !changed };
   }
 }
-
-const nonPrefix = (rows: { isPrefix?: boolean }[]) => rows.filter(({ isPrefix }) => isPrefix === false).length;
 
 /** Tells of a judging after each pass, and ends it when it is no longer wanted. */
 function reporter({ onProgress, aborted }: JobControl, unit: 'answers' | 'pairs', total: number) {

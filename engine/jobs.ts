@@ -14,7 +14,7 @@ import type {
 import type { ResponseDivergence } from './divergence.ts';
 import type { ChatTemplateSettings } from './model/chat-template-settings.ts';
 import type { ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
-import type { PreferenceCounts } from './training/preference-counts.ts';
+import type { RowCounts } from './training/row-counts.ts';
 import type { LengthLimits } from './training/preference-tokens.ts';
 import type { Device } from './target.ts';
 
@@ -153,10 +153,8 @@ export interface TrainedSteps {
   damagedCheckpoints: string[];
 }
 export interface TrainResult extends TrainedSteps {
-  /** Of training on preferences: what became of the rows. */
-  preferences?: PreferenceCounts;
-  /** Rows whose prompt by itself has other tokens than at the beginning of the whole: there the response begins, as in TRL. */
-  nonPrefixRows: number;
+  /** What became of the rows. */
+  rows: RowCounts;
   /** Whether the trained weights are, in float32, those that training started from. */
   unchanged: boolean;
 }

@@ -99,13 +99,13 @@ export function tokenizeDemonstration(
   policy: OpenPolicy,
   row: DemonstrationRecord,
   limits: Limits,
-): { group: Group; isPrefix: boolean } {
+): { group: Group; isPrefix: boolean; isTruncated: boolean } {
   // prettier-ignore
   const { whole, response, trained, isPrefix } = demonstrationTokens(policy.tokenizer(), row);
   const prompt = truncatePrompt(whole, limits);
   const cut = truncateResponse(response, prompt, limits);
   const group = { prompt, responses: [cut], ...(trained && { trained: [trained.slice(0, cut.length)] }) };
-  return { group, isPrefix };
+  return { group, isPrefix, isTruncated: prompt.length < whole.length || cut.length < response.length };
 }
 
 function demonstrationTokens(

@@ -1,6 +1,6 @@
 /** What is to be known of a round's training: that it changed nothing, had few steps, or left out or cut preferences. */
 import type { OptimizeSummary } from '../activities/optimize.ts';
-import { describePreferenceCounts, trainedRows } from '../engine/training/preference-counts.ts';
+import { describeRowCounts, trainedRows } from '../engine/training/row-counts.ts';
 import { fewStepsWarning } from '../engine/training/steps.ts';
 import type { RunConfig } from './config.ts';
 import type { Verdict } from './gate.ts';
@@ -14,6 +14,6 @@ export function judgeTraining(
   const few = fewStepsWarning('only', trainedRows(rows), 'preferences', settings);
   return {
     reasons: unchanged ? [`Its weights equal those of the policy it started from: training changed nothing (optimizer steps: ${steps}, optimize.learningRate: ${learningRate}); raise optimize.learningRate.`] : [], // prettier-ignore
-    warnings: [...(few === undefined ? [] : [few]), ...describePreferenceCounts(rows)],
+    warnings: [...(few === undefined ? [] : [few]), ...describeRowCounts(rows)],
   };
 }

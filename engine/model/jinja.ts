@@ -3,114 +3,10 @@
  * Jinja in Python without an error, it is corrected here, once for the process. Tested against transformers with the templates of TRL
  * (test/engine/model/jinja.test.ts).
  */
-import { Environment, Interpreter, Template } from '@huggingface/jinja';
+import { Interpreter, Template } from '@huggingface/jinja';
+import { add, equal, Flag, str, strip, Text, type Value } from './jinja-values.ts';
 
-/** A value of the library's interpreter. */
-interface Value {
-  type: string;
-  value: unknown;
-  toString(): string;
-}
-type Call = (args: Value[], scope: unknown) => Value;
 type Filter = { value?: string; callee?: { value: string } };
-
-const classOf = (value: unknown) => new Environment().set('value', value).constructor as unknown as { new (value: unknown): Value; prototype: Value }; // prettier-ignore
-const [Text, List, Mapping, Flag, Whole, Real] = ['', [], {}, true, 1, 1.5].map(classOf);
-const Function = classOf(() => null) as unknown as new (call: Call) => Value;
-
-/** What Python's str.strip() removes: U+FEFF is not among it, U+001C to U+001F and U+0085 are. */
-const SPACE = String.raw`\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;
-const escaped = (characters: string) => characters.replaceAll(/[\\\]^-]/g, String.raw`\$&`);
-
-function strip(text: string, ends: 'both' | 'left' | 'right', characters?: Value): string {
-  const set = typeof characters?.value === 'string' ? escaped(characters.value) : SPACE;
-  if (set === '') return text;
-  const start = ends === 'right' ? text : text.replace(new RegExp(`^[${set}]+`, 'u'), '');
-  if (ends === 'left') return start;
-  // From the end: a regular expression would try every run of spaces in the text.
-  const last = new RegExp(`[${set}]`, 'u');
-  const points = [...start];
-  while (points.length > 0 && last.test(points.at(-1)!)) points.pop();
-  return points.join('');
-}
-
-/** The library's methods of strings; strip() and its like take the characters to strip, which the library ignores. */
-const own = Object.getOwnPropertyDescriptor(Text.prototype, 'builtins')!.get!;
-Object.defineProperty(Text.prototype, 'builtins', {
-  get(this: Value) {
-    const methods = own.call(this) as Map<string, Value>;
-    const text = this.value as string;
-    const method = (call: (...args: Value[]) => string) => new Function((args) => new Text(call(...args)));
-    methods.set('strip', method((characters) => strip(text, 'both', characters))); // prettier-ignore
-    methods.set('lstrip', method((characters) => strip(text, 'left', characters))); // prettier-ignore
-    methods.set('rstrip', method((characters) => strip(text, 'right', characters))); // prettier-ignore
-    methods.set('capitalize', method(() => text.charAt(0).toUpperCase() + text.slice(1).toLowerCase())); // prettier-ignore
-    // Python counts code points.
-    methods.set('length', new Whole([...text].length));
-    return methods;
-  },
-});
-
-/** A value as Python prints it inside a list or a dictionary. */
-function repr(value: Value): string {
-  const { type, value: content } = value;
-  if (type === 'StringValue') {
-    const text = content as string;
-    const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
-    const special: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t', [quote]: `\\${quote}` }; // prettier-ignore
-    return quote + text.replaceAll(/[\\\n\r\t'"]/g, (character) => special[character] ?? character) + quote;
-  }
-  return str(value);
-}
-
-/** A value as Python prints it. */
-function str(value: Value): string {
-  const { type, value: content } = value;
-  if (type === 'BooleanValue') return content === true ? 'True' : 'False';
-  if (type === 'NullValue') return 'None';
-  if (type === 'UndefinedValue') return '';
-  if (type === 'ArrayValue') return `[${(content as Value[]).map(repr).join(', ')}]`;
-  if (type === 'TupleValue') {
-    const items = (content as Value[]).map(repr);
-    return items.length === 1 ? `(${items[0]},)` : `(${items.join(', ')})`;
-  }
-  if (type === 'ObjectValue') {
-    const entries = [...(content as Map<string, Value>)];
-    return `{${entries.map(([key, item]) => `${repr(new Text(key))}: ${repr(item)}`).join(', ')}}`;
-  }
-  return value.toString();
-}
-
-for (const kind of [List, Mapping, Flag]) {
-  kind.prototype.toString = function (this: Value) {
-    return str(this);
-  };
-}
-
-/** Python's ==. The library compares as JavaScript does, where '1' equals 1 and none what is not defined. */
-function equal(a: Value, b: Value): boolean {
-  const [left, right] = [a.value, b.value];
-  if (left instanceof Map && right instanceof Map) {
-    const entries = [...(left as Map<string, Value>)];
-    return left.size === right.size && entries.every(([key, item]) => right.has(key) && equal(item, right.get(key) as Value)); // prettier-ignore
-  }
-  if (Array.isArray(left) && Array.isArray(right)) {
-    return left.length === right.length && left.every((item: Value, i) => equal(item, right[i] as Value));
-  }
-  return (typeof left === 'boolean' ? Number(left) : left) === (typeof right === 'boolean' ? Number(right) : right);
-}
-
-/** Python's +. The library makes a text of anything that is added to a text. */
-function add(a: Value, b: Value): Value {
-  const [left, right] = [a.value, b.value];
-  if (typeof left === 'string' && typeof right === 'string') return new Text(left + right);
-  if (Array.isArray(left) && Array.isArray(right)) return new List([...(left as Value[]), ...(right as Value[])]);
-  if (typeof left === 'number' && typeof right === 'number') {
-    return new (a instanceof Real || b instanceof Real ? Real : Whole)(left + right);
-  }
-  const nameOf = ({ type }: Value) => type.replace('Value', '').toLowerCase();
-  throw new Error(`cannot add ${nameOf(b)} to ${nameOf(a)}`);
-}
 
 interface Binary {
   operator: { value: string };
@@ -122,10 +18,11 @@ interface Internals {
   evaluateBinaryExpression(node: Binary, environment: unknown): Value;
   applyFilter(operand: Value, filter: Filter, environment: unknown): Value;
   evaluateBlock(statements: { type: string }[], environment: unknown): Value;
+  evaluateFor(node: Record<'body' | 'defaultBlock', { type: string }[]>, environment: unknown): Value;
   evaluate(statement: { type: string }, environment: unknown): Value;
 }
 const interpreter = Interpreter.prototype as unknown as Internals;
-const { applyFilter, evaluateBinaryExpression } = interpreter;
+const { applyFilter, evaluateBinaryExpression, evaluateFor } = interpreter;
 interpreter.evaluateBinaryExpression = function (this: Internals, node, environment) {
   const { value: operator } = node.operator;
   if (!['+', '~', '==', '!='].includes(operator)) return evaluateBinaryExpression.call(this, node, environment);
@@ -144,13 +41,56 @@ interpreter.applyFilter = function (this: Internals, operand, filter, environmen
 /** Statements that write nothing: what they evaluate to is the library's null. */
 const SILENT = new Set(['Set', 'Macro', 'Comment', 'Break', 'Continue']);
 interpreter.evaluateBlock = function (this: Internals, statements, environment) {
+  const loop = loops.get(statements);
+  if (loop?.broken) throw loop.broken;
   let text = '';
   for (const statement of statements) {
-    const value = this.evaluate(statement, environment);
+    let value: Value;
+    try {
+      value = this.evaluate(statement, environment);
+    } catch (error) {
+      if (!isLoopControl(error)) throw error;
+      error.written = text + (error.written ?? '');
+      if (!loop) throw error;
+      loop.isCutShort = true;
+      if (error.constructor.name === 'BreakControl') loop.broken = error;
+      return new Text(error.written);
+    }
     // The library writes nothing for none, where Python writes None.
     if (!SILENT.has(statement.type)) text += value.type === 'NullValue' ? 'None' : str(value);
   }
+  if (loop) loop.isComplete = true;
   return new Text(text);
+};
+
+/** Thrown by `break` and `continue`. The library loses what the iteration has written before. */
+type LoopControl = Error & { written?: string };
+const isLoopControl = (error: unknown): error is LoopControl =>
+  error instanceof Error && ['BreakControl', 'ContinueControl'].includes(error.constructor.name);
+
+interface Loop {
+  /** Set by an iteration that breaks: it keeps its text, and the one after it ends the loop. */
+  broken?: LoopControl;
+  /** Whether an iteration has ended early, and whether one has not. */
+  isCutShort?: boolean;
+  isComplete?: boolean;
+}
+
+/** The loops under way, by their bodies. */
+const loops = new Map<object, Loop>();
+interpreter.evaluateFor = function (this: Internals, node, environment) {
+  const outer = loops.get(node.body);
+  const loop: Loop = {};
+  loops.set(node.body, loop);
+  try {
+    const text = evaluateFor.call(this, node, environment);
+    // Jinja takes the else of a loop of which every iteration ended early.
+    if (!loop.isCutShort || loop.isComplete) return text;
+    return new Text(str(text) + str(this.evaluateBlock(node.defaultBlock, environment)));
+  } finally {
+    if (outer) loops.set(node.body, outer);
+    else loops.delete(node.body);
+  }
 };
 
 /** Noncharacters: they stand for nothing in any text. */

@@ -15,7 +15,7 @@ import type { ModelTokenizer } from '../model/tokenizer.ts';
 import type { OpenPolicy } from '../policy.ts';
 import type { TokenizedResponse } from '../score.ts';
 import type { TrainingSettings } from '../settings.ts';
-import type { PreferenceCounts } from './preference-counts.ts';
+import type { RowCounts } from './row-counts.ts';
 import { checkIds, located } from '../tokenize.ts';
 
 export type LengthLimits = Pick<TrainingSettings, 'maxLength' | 'maxPromptLength'>;
@@ -35,7 +35,7 @@ export async function tokenizePreferences(
   limits: LengthLimits,
   needsReference: boolean,
   range: { from: number; to: number } = { from: 0, to: Infinity },
-): Promise<{ rows: TokenizedPreference[]; counts: PreferenceCounts }> {
+): Promise<{ rows: TokenizedPreference[]; counts: RowCounts }> {
   const counts = { rows: 0, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0 };
   const rows: TokenizedPreference[] = [];
   const left = { equal: 0 };
@@ -64,7 +64,7 @@ function tokenizePreference(
   row: PreferenceRecord | TokenizedPreferenceRecord,
   limits: LengthLimits,
   needsReference: boolean,
-  counts: PreferenceCounts,
+  counts: RowCounts,
 ): TokenizedPreference | undefined {
   counts.rows++;
   const { roles, isPrefix } = encodeRoles(policy, row, needsReference);

@@ -125,9 +125,9 @@ test.each([
 test('optimize leaves out a pair of equal responses and counts it', () => {
   expect(summaries['optimize']).toMatchObject({
     rows: (summaries['label'] as { preferences: number }).preferences + 1,
-    preferences: { equal: 1 },
+    row_counts: { equal: 1 },
   });
-  expect(summaries['sft']).not.toHaveProperty('preferences');
+  expect(summaries['sft']).toMatchObject({ row_counts: { truncated: 0, equal: 0 } });
 });
 
 test('evaluate compares the adapter with its model', () => {

@@ -17,15 +17,20 @@ const folder = temporaryFolder();
 const engine = new LocalEngine();
 const undisturbed = { onProgress: () => {}, aborted: () => false };
 
-const sft = (name: string, rows: DemonstrationRecord[]) =>
-  engine.run('sft', { policy: { model: join(fixtures, 'model') }, rows, training: trainingSchema.parse({ batchSize: 3 }), seed: 0, outDir: join(folder, name), threads: 1 }, undisturbed); // prettier-ignore
+const sft = (name: string, rows: DemonstrationRecord[], limits: { maxLength?: number } = {}) =>
+  engine.run('sft', { policy: { model: join(fixtures, 'model') }, rows, training: trainingSchema.parse({ batchSize: 3, ...limits }), seed: 0, outDir: join(folder, name), threads: 1 }, undisturbed); // prettier-ignore
 
 test("the loss of conversations of several turns is PyTorch's, over the assistant's tokens alone", async () => {
-  const { metrics, nonPrefixRows } = await sft('trained', expected.rows);
+  const { metrics, rows } = await sft('trained', expected.rows);
   expect(metrics).toHaveLength(1);
   expect(metrics[0]['completion_tokens']).toBe(expected.completion_tokens);
   expect(metrics[0].loss).toBeCloseTo(expected.loss, 4);
-  expect(nonPrefixRows).toBe(0);
+  expect(rows).toEqual({ rows: expected.rows.length, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0 });
+});
+
+test('rows that are cut to length are counted', async () => {
+  const { rows } = await sft('cut', expected.rows, { maxLength: 12 });
+  expect(rows).toMatchObject({ rows: expected.rows.length, truncated: expected.rows.length });
 });
 
 test('a conversation without an assistant message is refused', async () => {

@@ -1,23 +1,23 @@
-/** What became of the rows of a preference file: nothing is cut or left out without being told. */
+/** What became of the rows of a training file: nothing is cut or left out without being counted and reported. */
 
-export interface PreferenceCounts {
+export interface RowCounts {
   /** Rows given. */
   rows: number;
   /** Rows whose prompt lost its beginning, or a response its end, to the length limits. */
   truncated: number;
-  /** Rows left out: chosen and rejected are the same tokens, cut to length or before. */
+  /** Preferences left out: chosen and rejected are the same tokens, cut to length or before. */
   equal: number;
-  /** Rows left out: the prompt alone fills `maxLength`. */
+  /** Preferences left out: the prompt alone fills `maxLength`. */
   promptTooLong: number;
   /** Rows with a text that the chat template renders after another prompt than the prompt alone: split where the two differ, as in TRL. */
   promptNotPrefix: number;
 }
 
-/** Preferences that are trained on. */
-export const trainedRows = ({ rows, equal, promptTooLong }: PreferenceCounts): number => rows - equal - promptTooLong;
+/** Rows that are trained on. */
+export const trainedRows = ({ rows, equal, promptTooLong }: RowCounts): number => rows - equal - promptTooLong;
 
 /** A sentence for each count that is not 0. */
-export function describePreferenceCounts(counts: PreferenceCounts): string[] {
+export function describeRowCounts(counts: RowCounts): string[] {
   const { rows, truncated, equal, promptTooLong, promptNotPrefix } = counts;
   const sentences: [number, string][] = [
     [truncated, 'were cut to maxLength or maxPromptLength.'],
@@ -25,9 +25,9 @@ export function describePreferenceCounts(counts: PreferenceCounts): string[] {
     [promptTooLong, 'were dropped: the prompt alone fills maxLength.'],
     [promptNotPrefix, 'have a prompt that the chat template renders differently with a response: they are split where the two differ, as in TRL.'], // prettier-ignore
   ];
-  return sentences.flatMap(([count, what]) => (count === 0 ? [] : `${count} of ${rows} preferences ${what}`));
+  return sentences.flatMap(([count, what]) => (count === 0 ? [] : `${count} of ${rows} training rows ${what}`));
 }
 
 /** Why there is nothing to train on. */
-export const nothingLeft = ({ rows, equal, promptTooLong }: PreferenceCounts): string =>
+export const nothingLeft = ({ rows, equal, promptTooLong }: RowCounts): string =>
   `None of the ${rows} preferences is left to train on: in ${equal} chosen and rejected are the same tokens, in ${promptTooLong} the prompt alone fills maxLength; raise maxLength.`;
