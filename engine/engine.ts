@@ -241,7 +241,7 @@ export class LocalEngine {
     const opened = openPolicy(job.policy);
     const { referenceResponse, referencePolicy } = objectiveOf(job.objective);
     const { rows, counts } = await tokenizePreferences(opened, job.rows, job.training, referenceResponse);
-    if (rows.length === 0) throw new InputError(nothingLeft(counts));
+    if (rows.length === 0 && counts.rows > 0) throw new InputError(nothingLeft(counts));
     const examples = await this.withReference(job, rows, referencePolicy, control);
     return this.train(job, opened, preferenceTask(examples, job.objective), counts, control);
   }

@@ -145,20 +145,28 @@ function textsOf(row: PreferenceRecord | TokenizedPreferenceRecord): Texts | und
 }
 
 /**
- * Checks that token ids that stand beside texts are this tokenizer's: preferences of one model would train another without a word.
- * It is seen by the reference response, whose text is what its tokens decode to.
- * @throws InputError that names the first row whose ids decode to something else
+ * Checks that token ids beside texts are the texts' tokens by this tokenizer: ids of another model, or of a text that was edited since,
+ * would be trained on without a word.
+ * @param rows of a file
+ * @throws InputError that names the first row whose ids are of another text
  */
 export function checkTokens(
   rows: (PreferenceRecord | TokenizedPreferenceRecord)[],
-  tokenizer: () => Pick<ModelTokenizer, 'decodeAnswer'>,
+  tokenizer: () => Pick<ModelTokenizer, 'decodeAnswer' | 'encodeExchange'>,
 ): void {
   for (const [i, row] of rows.entries()) {
-    const { reference_response: text, reference_input_ids: ids, prompt_input_ids: prompt } = row as PreferenceRecord;
-    if (text === undefined || ids === undefined || prompt === undefined) continue;
-    if (tokenizer().decodeAnswer(prompt, ids).trim() === contentOf(text).trim()) continue;
-    throw new InputError(
-      `Row ${i + 1}: "reference_input_ids" are not the tokens of "reference_response" with this model's tokenizer: give the model that sampled them, or remove the *_input_ids fields to have the texts encoded.`,
-    );
+    const texts = textsOf(row);
+    if (!texts) continue;
+    for (const role of ROLES) {
+      const [text, ids] = [texts[role], row[`${role}_input_ids`]];
+      if (text === undefined || ids === undefined || row.prompt_input_ids === undefined) continue;
+      // A sampled answer's text is what its tokens decode to; a template may leave out a part of a data set's answer.
+      if (tokenizer().decodeAnswer(row.prompt_input_ids, ids).trim() === contentOf(text).trim()) continue;
+      const { responses: [encoded] } = tokenizer().encodeExchange(texts.prompt, [text], { tools: texts.tools }); // prettier-ignore
+      if (encoded.join() === ids.join()) continue;
+      throw new InputError(
+        `Row ${i + 1}: "${role}_input_ids" are not the tokens of the text beside them with this model's tokenizer: remove the *_input_ids fields to have the texts encoded, or give the model that sampled them.`,
+      );
+    }
   }
 }

@@ -39,7 +39,8 @@ function tokenizerOf(template: string, name: string) {
   const home = join(folder, name);
   mkdirSync(home);
   copyFileSync(join(fixtures, 'tokenizer.json'), join(home, 'tokenizer.json'));
-  copyFileSync(reference, join(home, 'config.json'));
+  const config = JSON.parse(readFileSync(reference, 'utf8')) as object;
+  writeFileSync(join(home, 'config.json'), JSON.stringify({ ...config, vocab_size: 1000 }));
   writeFileSync(join(home, 'tokenizer_config.json'), JSON.stringify({ eos_token: '<|im_end|>' }));
   writeFileSync(join(home, 'chat_template.jinja'), template);
   return loadTokenizer(home);

@@ -46,10 +46,20 @@ beforeAll(async () => {
     step('label', '--by', 'verifier', '--in', path('responses.jsonl'), '--out', path('preferences.jsonl')),
     withModel('sft', '--demonstrations', path('demonstrations.jsonl'), '--out', path('sft'), ...training, '--epochs', '4'), // prettier-ignore
   ]);
-  const preferences = readLines<{ chosen: object }>('preferences.jsonl');
-  await writeJsonl(path('with-equals.jsonl'), [...preferences, { ...preferences[0], rejected: preferences[0].chosen }]);
+  const preferences = readLines<{ chosen: object; chosen_input_ids: number[] }>('preferences.jsonl');
+  const [{ chosen: rejected, chosen_input_ids: rejected_input_ids }] = preferences;
+  await writeJsonl(path('with-equals.jsonl'), [...preferences, { ...preferences[0], rejected, rejected_input_ids }]);
   [summaries['optimize'], summaries['score']] = await Promise.all([
-    withModel('optimize', '--preferences', path('with-equals.jsonl'), '--out', path('adapter'), ...training),
+    withModel(
+      'optimize',
+      '--preferences',
+      path('with-equals.jsonl'),
+      '--out',
+      path('adapter'),
+      ...training,
+      '--epochs',
+      '4',
+    ),
     score('scores', '--model', model),
   ]);
   [summaries['evaluate'], summaries['export']] = await Promise.all([
