@@ -7,7 +7,10 @@ import { z } from 'zod';
  */
 export const messageSchema = z
   .looseObject({ role: z.string().min(1), content: z.union([z.string(), z.array(z.looseObject({}))]).nullish() })
-  .refine(({ content, tool_calls }) => (content ?? tool_calls ?? undefined) !== undefined);
+  .refine(({ content, tool_calls }) => (content ?? tool_calls ?? undefined) !== undefined, {
+    path: ['content'],
+    error: 'expected a string or a list of text parts',
+  });
 export type Message = z.infer<typeof messageSchema>;
 
 /** A tool that a prompt offers, as a JSON schema. */

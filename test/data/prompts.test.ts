@@ -61,7 +61,10 @@ describe('JSON Lines', () => {
       /line 1 has a wrong "prompt": expected a non-empty string or a list of \{role, content\} messages\.$/,
     ],
     [[{ prompt: '' }], /line 1 has a wrong "prompt": expected string to have >=1 characters\.$/],
-    [[{ prompt: [{ role: 'user' }] }], /line 1 has a wrong "prompt": expected a non-empty string or a list/],
+    [
+      [{ prompt: [{ role: 'user' }] }],
+      /line 1 has a wrong "prompt\.0\.content": expected a string or a list of text parts\.$/,
+    ],
     [
       [
         { id: 'a', prompt: 'x' },

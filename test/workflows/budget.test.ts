@@ -41,26 +41,27 @@ async function untilParked(run: RunHandle): Promise<RunStatus> {
   throw new Error('The run was not parked.');
 }
 
-const modelCalls = ({ calls }: StandIns) => calls.filter(({ name }) => ['sample', 'divergence', 'optimize'].includes(name)).length; // prettier-ignore
+const modelCalls = ({ calls }: StandIns) => calls.filter(({ name }) => ['sample', 'reference', 'divergence', 'optimize'].includes(name)).length; // prettier-ignore
 
-// A round: one shard sampled, training, one shard of held-out answers, and their divergences from start and previous: 5 hours. The start: 1.
+// A round: a shard sampled, one of reference log-probabilities, training, a shard of held-out answers, and their divergences from start and
+// previous: 6 hours. The start: 1.
 test('a run counts its GPU seconds, and not those of light steps', async () => {
   await withRun({}, async (run) => {
     const { gpuSeconds, spent } = await run.result();
-    expect([gpuSeconds, spent]).toEqual([11 * HOUR, undefined]);
+    expect([gpuSeconds, spent]).toEqual([13 * HOUR, undefined]);
   });
 });
 
 test('answers of a server cost no GPU seconds, unless it stands beside the GPU workers', async () => {
   const server = { url: 'http://127.0.0.1:8000/v1', model: 'org/model' };
   await withRun({ sample: { server } }, async (run, _name, standIns) => {
-    expect((await run.result()).gpuSeconds).toBe(9 * HOUR);
+    expect((await run.result()).gpuSeconds).toBe(11 * HOUR);
     const [sampled, unloaded] = [standIns.callsOf('sample').filter((input) => input['server'] !== undefined), standIns.callsOf('unloadAdapter')]; // prettier-ignore
     expect(unloaded.map(({ policy }) => policy)).toEqual(sampled.map(({ policy }) => policy));
     expect(unloaded).toHaveLength(2);
   });
   await withRun({ sample: { server: { ...server, workers: 'gpu' } } }, async (run, _name, standIns) => {
-    expect((await run.result()).gpuSeconds).toBe(11 * HOUR);
+    expect((await run.result()).gpuSeconds).toBe(13 * HOUR);
     expect(standIns.callsOf('unloadAdapter')).toEqual([]);
   });
 });
@@ -82,15 +83,15 @@ test('where its budget is spent it begins nothing more and waits, until an opera
     await retryRun(server.environment.client, name, undefined, { 'budget.usd': 100 });
     const { state, results, spent } = await run.result();
     // The stand-ins make everything again; the artifact store would find it and charge nothing.
-    expect([state, results.length, spent]).toEqual(['done', 2, { usd: 13, of: 100 }]);
+    expect([state, results.length, spent]).toEqual(['done', 2, { usd: 15, of: 100 }]);
   });
 });
 
 test('it can be stopped then, and keeps what it has accepted', async () => {
-  await withRun({ budget: { usdPerGpuHour: 2, usd: 12 } }, async (run, name) => {
+  await withRun({ budget: { usdPerGpuHour: 2, usd: 14 } }, async (run, name) => {
     expect((await untilParked(run)).results).toHaveLength(1);
     await decide(server.environment.client, name, stopUpdate);
-    expect(await run.result()).toMatchObject({ state: 'stopped', version: 1, spent: { usd: 12, of: 12 } });
+    expect(await run.result()).toMatchObject({ state: 'stopped', version: 1, spent: { usd: 14, of: 14 } });
   });
 });
 
@@ -102,7 +103,7 @@ test('failed attempts count', async () => {
   await withRun(
     { rounds: 1 },
     async (run: RunHandle) => {
-      expect(await untilParked(run)).toMatchObject({ failure: { step: 'optimize', message: 'the disk is full' }, gpuSeconds: 9 * HOUR }); // prettier-ignore
+      expect(await untilParked(run)).toMatchObject({ failure: { step: 'optimize', message: 'the disk is full' }, gpuSeconds: 10 * HOUR }); // prettier-ignore
     },
     standIns,
   );
