@@ -63,7 +63,7 @@ After round ${settings.rounds}:
 | --- | ---: | ${FIGURES.map(() => '---:').join(' | ')} |
 ${METHODS.map(({ name }) => `| ${[name, runs.filter(({ method }) => method === name).length, ...FIGURES.map(({ figure, show }) => cell(meanOf(results, name, settings.rounds, figure), show))].join(' | ')} |`).join('\n')}
 
-The win rate is over the start policy's answers, KL from the start policy in nats per answer, at the greedy answers; preferences are those that the last round has trained on.
+The win rate is over the start policy's answers, KL from the start policy in nats per answer, at the greedy answers (before selm 0.4 their log-ratio, which is no divergence); preferences are those that the last round has trained on.
 
 ${[...METHODS.flatMap(({ name }) => reading(results, name, rounds)), ...failures(results)].join('\n')}
 
