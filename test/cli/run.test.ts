@@ -199,9 +199,9 @@ describe('selm run', () => {
     const verified = await selm(['verify', 'tiny', '--json'], home);
     expect(verified.code, verified.stderr).toBe(0);
     const { steps, same, different } = summaryOf<{ steps: number; same: number; different: string[] }>(verified);
-    // Of both rounds: 3 shards of answers and of labels, prefer, optimize; 2 shards of answers, labels and divergences,
+    // Of both rounds: 3 shards of answers, of labels and of reference log-probabilities, prefer, optimize; 2 shards of answers, labels and divergences,
     // evaluate; the start's 2 shards of answers and of labels.
-    expect([steps, same, different]).toEqual([34, 34, []]);
+    expect([steps, same, different]).toEqual([40, 40, []]);
     const optimize = await selm(['verify', 'tiny@latest', '--round', '2', '--step', 'optimize'], home);
     expect(optimize.stdout).toBe('1 of 1 steps came to the same bytes.\n');
   });

@@ -110,6 +110,7 @@ it('a run in progress is shown with what is done so far, and asked for again', a
   expect(await cellsOf('/runs/decided', 'steps')).toEqual([
     ['sample', 'done', '1 of 1'],
     ['label', 'failed', expect.anything()],
+    ['reference', 'waiting', ''],
     ['optimize', 'waiting', ''],
     ['evaluate', 'waiting', ''],
   ]);
