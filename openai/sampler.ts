@@ -149,8 +149,10 @@ function responseOf(choice: Choice, asked: TokenizedPrompt, tokenizer: ModelToke
   }
   const found = tokensOf(choice);
   if (!found || (found.ids.length === 0 && text !== '')) {
-    const { responses } = tokenizer.encodeExchange(prompt, [text], { tools: toolsOf(asked), open: finish_reason === 'length' }); // prettier-ignore
-    return { text, token_ids: responses[0], finish_reason };
+    // It goes on from the prompt as it was sent: the template, which may trim an answer or leave out its thought, has no part in it.
+    const { responses } = tokenizer.encodeExchange(prompt, [text], { tools: toolsOf(asked), open: true });
+    const ending = finish_reason === 'stop' ? [tokenizer.eosIds[0]] : [];
+    return { text, token_ids: [...responses[0], ...ending], finish_reason };
   }
   const { ids, logps } = found;
   const ends = finish_reason === 'stop' && !tokenizer.eosIds.includes(ids.at(-1)!);
