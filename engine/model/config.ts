@@ -237,11 +237,15 @@ export function ropeFrequencies({ headDim, rope: { theta, scaling } }: ModelConf
   });
 }
 
+/** Tokens of the longest sequence that the model, or what is built of it, can take. */
+export const contextLength = ({ maxPositions, slidingWindow = Infinity }: ModelConfig): number =>
+  Math.min(maxPositions, slidingWindow);
+
 /** @throws InputError when a sequence of `length` tokens is more than the model, or what is built of it, can take */
 export function checkSequenceLength(config: ModelConfig, length: number): void {
   if (length > config.maxPositions) {
     throw new InputError(
-      `a sequence of ${length} tokens is longer than the model's ${config.maxPositions} positions: shorten it, or lower the limits on new tokens.`,
+      `a sequence of ${length} tokens is longer than the model's ${config.maxPositions} positions: shorten the prompt or its response.`,
     );
   }
   if (config.slidingWindow !== undefined && length > config.slidingWindow) {

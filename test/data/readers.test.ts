@@ -37,7 +37,7 @@ describe('preferences', () => {
 
   test.each([
     [{ prompt: 'x', rejected: 'y' }, /line 2 has no "chosen"; every row needs one\.$/],
-    [{ prompt: 'x', chosen: '', rejected: 'y' }, /line 2 has a wrong "chosen"/],
+    [{ prompt: 'x', chosen: '', rejected: 'y' }, /line 2 has an empty "chosen"\.$/],
     [{ prompt_input_ids: [1], chosen_input_ids: [2] }, /line 2 has no "rejected_input_ids"; every row needs one\.$/],
     [{ chosen_input_ids: [2], rejected_input_ids: [3] }, /line 2 has no "prompt_input_ids"; every row needs one\.$/],
     [{ ...tokens, chosen_input_ids: [-1] }, /line 2 has a wrong "chosen_input_ids\.0"/],
@@ -77,7 +77,7 @@ describe('demonstrations', () => {
 
   test.each([
     [{ prompt: 'x' }, /line 1 has no "completion"/],
-    [{ text: 'x' }, /line 1 has no "prompt"/],
+    [{ text: 'x' }, /line 1 has neither "messages" nor "prompt" and "completion" \(found: text\)/],
     [{ messages: [{ role: 'user', content: 'Hi' }] }, /line 1 has a wrong "messages"/],
     [
       { messages: [{ role: 'user' }, { role: 'assistant', content: 'y' }] },
