@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
-import { readJson } from '../model/config.ts';
+import { readJson } from '../model/json-file.ts';
 import { openModelWeights } from '../model/weights.ts';
 
 export interface PairRmConfig {

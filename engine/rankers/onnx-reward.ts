@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import ort from 'onnxruntime-node';
 import { InputError } from '../../data/errors.ts';
-import { readJson } from '../model/config.ts';
+import { readJson } from '../model/json-file.ts';
 import { openTokenizer, type TokenizerFiles } from '../model/tokenizer.ts';
 import { planByLength } from '../packing.ts';
 import { int64, type Feeds } from '../session.ts';
