@@ -3,6 +3,7 @@ import { InputError } from '../../data/errors.ts';
 import type { Text, Tool } from '../../data/records.ts';
 import type { ChatTemplateSettings } from './chat-template-settings.ts';
 import { JinjaTemplate, type Span } from './jinja.ts';
+import { TemplateLimit } from './jinja-limits.ts';
 import { reasonOf } from './json-file.ts';
 import { normalizeMessages, type ContentFormat, type TemplateMessage } from './messages.ts';
 import type { TemplateSource } from './template-files.ts';
@@ -119,6 +120,7 @@ export class ChatTemplate {
       const { text, turns } = template.render({ ...this.variables, ...variables });
       return { text, ...(template.marksTurns && { turns }) };
     } catch (error) {
+      if (error instanceof TemplateLimit) throw new InputError(`${name} ${error.message}.`, { cause: error });
       throw new InputError(`${name} refuses the conversation: ${reasonOf(error)}`);
     }
   }
@@ -169,7 +171,8 @@ export class ChatTemplate {
       try {
         const { text } = this.render(normalizeMessages(messages, format));
         return PROBES.every((content) => text.includes(content)) ? text : undefined;
-      } catch {
+      } catch (error) {
+        if ((error as Error).cause instanceof TemplateLimit) throw error;
         return undefined;
       }
     });
@@ -209,9 +212,9 @@ export function commonPrefix<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
   return length;
 }
 
-export function commonSuffix(a: string, b: string): number {
+export function commonSuffix<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
   let length = 0;
-  while (length < a.length && length < b.length && a.at(-1 - length) === b.at(-1 - length)) length++;
+  while (length < a.length && length < b.length && a[a.length - 1 - length] === b[b.length - 1 - length]) length++;
   return length;
 }
 

@@ -46,9 +46,9 @@ export interface ModelConfig {
 }
 
 /** More than any model has; a graph of a damaged file's 10^8 layers would fill the memory before anything is compared. */
-const MAX_LAYERS = 1000;
-const MAX_SIZE = 2 ** 20;
-const MAX_VOCABULARY = 2 ** 24;
+export const MAX_LAYERS = 1000;
+export const MAX_SIZE = 2 ** 20;
+export const MAX_VOCABULARY = 2 ** 24;
 
 const ids = z.union([z.int(), z.array(z.int())]).nullish();
 
@@ -242,6 +242,10 @@ export function ropeFrequencies({ headDim, rope: { theta, scaling } }: ModelConf
     return ((1 - smooth) * frequency) / factor + smooth * frequency;
   });
 }
+
+/** Tokens of the longest sequence that the model, or what is built of it, can take. */
+export const contextLength = ({ maxPositions, slidingWindow = Infinity }: ModelConfig): number =>
+  Math.min(maxPositions, slidingWindow);
 
 /** @throws InputError when a sequence of `length` tokens is more than the model, or what is built of it, can take */
 export function checkSequenceLength(config: ModelConfig, length: number): void {

@@ -103,7 +103,7 @@ function openExactly(file: string, json: object, config: object): Tokenizer {
   const { decoder } = tokenizer;
   if (decoder) {
     const decode = decoder.decode.bind(decoder);
-    decoder.decode = (tokens) => checked(() => decode(tokens));
+    decoder.decode = (tokens: string[]) => checked(() => decode(tokens));
   }
   return tokenizer;
 }
