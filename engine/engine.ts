@@ -17,11 +17,11 @@ import type {
   EngineMethods,
   ExportJob,
   JudgeJob,
-  JudgeResult,
   OptimizeJob,
   Policy,
   Progress,
   ReferenceJob,
+  RewardJob,
   SampleJob,
   SampleResult,
   ScoreJob,
@@ -40,7 +40,7 @@ import { longestSequence } from './packing.ts';
 import { openPolicy, type OpenPolicy } from './policy.ts';
 import { Scorer, type TokenizedResponse } from './score.ts';
 import { PairRm, scoresOf } from './rankers/pairrm.ts';
-import { openRewardModel } from './rankers/reward.ts';
+import { openRewardModel, type Scores } from './rankers/reward.ts';
 import { collectGarbage, SessionCache } from './sessions.ts';
 import { Q8_ON_CPU } from './settings.ts';
 import type { Device } from './target.ts';
@@ -102,7 +102,7 @@ export class LocalEngine {
       sample: (j: SampleJob) => this.sample(j, control),
       score: (j: ScoreJob) => this.score(j, control),
       divergence: (j: DivergenceJob) => this.divergence(j, control),
-      reward: (j: JudgeJob) => this.reward(j, control),
+      reward: (j: RewardJob) => this.reward(j, control),
       rank: (j: JudgeJob) => this.rank(j, control),
       scoreTokens: (j: TokenScoreJob) => this.scoreEveryToken(j, control),
       reference: (j: ReferenceJob) => this.reference(j, control),
@@ -222,19 +222,22 @@ export class LocalEngine {
     });
   }
 
-  private async reward({ model, rows, threads = ALL_CORES }: JudgeJob, control: JobControl): Promise<JudgeResult> {
+  private async reward(
+    { model, rows, tooLong = 'cut', threads = ALL_CORES }: RewardJob,
+    control: JobControl,
+  ): Promise<Scores> {
     const opened = await this.sessions.get('reward', JSON.stringify([model, threads]), () =>
       openRewardModel(model, threads),
     );
     const total = rows.reduce((sum, { answers }) => sum + answers.length, 0);
-    return opened.rewards(rows, reporter(control, 'answers', total));
+    return opened.rewards(rows, tooLong, reporter(control, 'answers', total));
   }
 
-  private async rank({ model, rows, threads = ALL_CORES }: JudgeJob, control: JobControl): Promise<JudgeResult> {
+  private async rank({ model, rows, threads = ALL_CORES }: JudgeJob, control: JobControl): Promise<Scores> {
     const opened = await this.sessions.get('rank', JSON.stringify([model, threads]), () => PairRm.open(model, threads));
     const total = rows.reduce((sum, { answers }) => sum + answers.length * (answers.length - 1), 0);
-    const logits = await opened.compare(rows, reporter(control, 'pairs', total));
-    return logits.map(scoresOf);
+    const { logits, cut } = await opened.compare(rows, reporter(control, 'pairs', total));
+    return { scores: logits.map(scoresOf), cut };
   }
 
   private async optimize(job: OptimizeJob, control: JobControl): Promise<TrainResult> {

@@ -7,12 +7,13 @@ import type {
   Response,
   SampledScoreRecord,
   ScoreRecord,
-  Text,
   TokenizedPreferenceRecord,
   TokenizedScoreRecord,
 } from '../data/records.ts';
 import type { ResponseDivergence } from './divergence.ts';
 import type { ChatTemplateSettings } from './model/chat-template-settings.ts';
+import type { TooLong } from './rankers/context.ts';
+import type { Answered, Scores } from './rankers/reward.ts';
 import type { ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
 import type { RowCounts } from './training/row-counts.ts';
 import type { LengthLimits } from './training/preference-tokens.ts';
@@ -88,11 +89,13 @@ export type DivergenceResult = ResponseDivergence[];
 export interface JudgeJob {
   /** The model's folder. */
   model: string;
-  rows: { prompt: Text; answers: string[] }[];
+  rows: Answered[];
   threads?: number;
 }
-/** A number for each answer, higher is better, in the order given. */
-export type JudgeResult = number[][];
+/** What becomes of answers that are longer than a reward model reads. Default: they are cut. */
+export interface RewardJob extends JudgeJob {
+  tooLong?: TooLong;
+}
 
 export interface TokenScoreJob extends ComputeJob {
   /** Token ids, at least one each. */
@@ -172,9 +175,9 @@ export interface EngineMethods {
   /** Exact over the vocabulary at every token, at temperature 1. */
   divergence(job: DivergenceJob): DivergenceResult;
   /** Rewards of a reward model. */
-  reward(job: JudgeJob): JudgeResult;
+  reward(job: RewardJob): Scores;
   /** Scores of a pairwise ranker: comparable among the answers to one prompt only. */
-  rank(job: JudgeJob): JudgeResult;
+  rank(job: JudgeJob): Scores;
   /** For each sequence the scores of its tokens, all but the first. */
   scoreTokens(job: TokenScoreJob): TokenScores[][];
   /** Log-probabilities of preferences' responses under the reference policy, of the rows that are trained on. */

@@ -168,6 +168,7 @@ const runObject = z.strictObject({
   rounds: positiveInt.default(3).describe('Iterations of sample, label, optimize and evaluate.'),
   seed: z.int().min(0).default(0).describe('Seed of all random numbers.'),
   threads: positiveInt
+    .max(1024)
     .optional()
     .describe(
       'Threads of the engine; results are the same to the bit for the same number. Default: the cores of the machine that starts the run.',
