@@ -124,14 +124,13 @@ export class Answers {
     const { maxTokens, n, temperature, topP, topK, seed, stop, signal } = wanted;
     const tokenizer = this.opened.tokenizer();
     const texts = prompts.map((prompt) => Array.from({ length: n }, () => new SampledText(tokenizer, prompt, stop)));
-    const isComplete = ({ finishReason }: SampledText) => finishReason !== undefined;
     const complete = new AbortController();
     const unwanted = AbortSignal.any([signal, complete.signal]);
     const rows = prompts.map((prompt_input_ids, i) => {
       const ended = new AbortController();
       const onTokens = ({ sample, tokens, finishReason }: NewTokens) => {
         const text = texts[i][sample];
-        if (isComplete(text)) return;
+        if (unwanted.aborted || isComplete(text)) return;
         text.add(tokens, finishReason);
         onPiece?.({ index: i * n + sample, ...text.take(), ...(text.finishReason && { finishReason: text.finishReason }) }); // prettier-ignore
         if (texts[i].every(isComplete)) ended.abort();
@@ -162,6 +161,8 @@ export class Answers {
     if (start === tokens.length) yield { text: '', tokens: [], scores: [], finishReason };
   }
 }
+
+const isComplete = ({ finishReason }: SampledText) => finishReason !== undefined;
 
 async function settled(promises: Promise<unknown>[]): Promise<void> {
   await Promise.allSettled(promises);

@@ -152,7 +152,11 @@ function answersOf(models: Models, { model, stop_token_ids: ids }: Request): Ans
 }
 
 /** Without a seed every request draws anew. */
-function wantedOf(c: Context, { n, temperature, top_p, top_k, seed, stop }: Request): Omit<Wanted, 'maxTokens' | 'echo' | 'scored'> { // prettier-ignore
+function wantedOf(
+  c: Context,
+  { n, temperature, top_p, top_k, seed, stop }: Request,
+): Omit<Wanted, 'maxTokens' | 'echo' | 'scored'> {
+  // prettier-ignore
   const gone = new AbortController();
   const abort = () => gone.abort(new ClientGone());
   const { signal } = c.req.raw;

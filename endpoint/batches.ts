@@ -46,7 +46,13 @@ export class BatchedPolicy {
    * Answers prompts, `samplesPerPrompt` times each: the tokens go to `onTokens`. Resolves when the job has ended.
    * @param every tokens between two reports at most
    */
-  async sample(prompts: BatchedPrompt[], settings: SamplingSettings, every: number, signal: AbortSignal): Promise<void> { // prettier-ignore
+  async sample(
+    prompts: BatchedPrompt[],
+    settings: SamplingSettings,
+    every: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    // prettier-ignore
     const run = async (all: BatchedPrompt[]): Promise<void[]> => {
       for (const { onRestart } of all) onRestart();
       const rows = all.map(({ id, prompt_input_ids }) => ({ id, prompt_input_ids }));
@@ -98,7 +104,8 @@ async function perform<Item>(calls: Call<Item>[], run: Run<Item>): Promise<void>
     let next = 0;
     for (const { items, resolve } of wanted) resolve(results.slice(next, (next += items.length)));
   } catch (error) {
-    if (wanted.length === 1) return wanted[0].reject(error);
+    const [{ signal, reject }, ...others] = wanted;
+    if (others.length === 0) return reject(signal.aborted ? signal.reason : error);
     for (const call of wanted) await perform([call], run);
   }
 }

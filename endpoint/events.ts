@@ -27,6 +27,7 @@ export async function sendEvents(
     const end = () => {
       write('[DONE]');
       if (isOpen) controller.close();
+      isOpen = false;
       begun();
     };
     make(send).then(end, (error: Error) => {
