@@ -26,8 +26,9 @@ export function checkHost({ hosts }: Access): MiddlewareHandler {
 /** Browsers name the page that a request comes from: none but the endpoint's own may send any. */
 export const checkOrigin: MiddlewareHandler = async (c, next) => {
   const origin = c.req.header('origin');
-  if (origin !== undefined && origin !== new URL(c.req.url).origin) {
-    throw new Refused(403, `Requests from pages of ${origin} are not allowed; send them from a server.`);
+  // A proxy may have taken the TLS off.
+  if (origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== new URL(c.req.url).host)) {
+    throw new Refused(403, `Requests from web pages of other origins (${origin}) are not allowed.`);
   }
   return next();
 };
@@ -45,7 +46,9 @@ export function checkKey({ apiKey }: Access): MiddlewareHandler {
 
 export const limitBody: MiddlewareHandler = bodyLimit({
   maxSize: MOST_BYTES,
-  onError: () => {
+  onError: (c) => {
+    // What is left of the body is not read.
+    c.header('Connection', 'close');
     throw new Refused(413, `The request is larger than ${MOST_BYTES / 1024 ** 2} MiB; send fewer prompts at a time.`);
   },
 });

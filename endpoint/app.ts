@@ -19,8 +19,8 @@ const CHAT_TOKENS = 512;
 export function endpoint(models: Models, access: Access = {}): Hono {
   const app = new Hono();
 
-  app.use(checkHost(access), checkOrigin, limitBody);
-  app.use('/v1/*', checkKey(access));
+  app.use(checkHost(access), checkOrigin);
+  app.use('/v1/*', checkKey(access), limitBody);
 
   app.get('/health', (c) => c.json({ status: 'ok' }));
   app.get('/v1/models', (c) => c.json({ object: 'list', data: models.list() }));
