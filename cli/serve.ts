@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { InputError } from '../data/errors.ts';
-import { Secret } from '../data/secret.ts';
+import { readSecret, type Secret } from '../data/secret.ts';
 import { endpoint } from '../endpoint/app.ts';
 import { Models } from '../endpoint/models.ts';
 import { startEngine } from '../engine/host.ts';
@@ -57,8 +57,9 @@ function checkFolders(folders: string[]): void {
   if (missing !== undefined) throw new InputError(`--adapters ${missing} is no folder; give one that adapters are in.`);
 }
 
+/** @throws InputError for an empty key: it would let everybody in */
 function apiKeyOf({ apiKey }: Flags): Secret | undefined {
-  if (apiKey === undefined) return undefined;
-  if (/^[\x21-\x7e]+$/.test(apiKey)) return new Secret(apiKey);
-  throw new InputError('--api-key (SELM_API_KEY) is not a valid key: it is empty, or contains spaces or characters that are not ASCII.'); // prettier-ignore
+  const key = readSecret('--api-key (SELM_API_KEY)', apiKey);
+  if (apiKey === undefined || key) return key;
+  throw new InputError('--api-key (SELM_API_KEY) is empty; give a key, or leave it out to serve without one.');
 }

@@ -64,9 +64,9 @@ describe('names and pages', () => {
   });
 });
 
-describe('adapters', () => {
-  const load = async (path: string) => open.ask('/load_lora_adapter', { lora_name: 'a', lora_path: path });
+const load = async (path: string) => open.ask('/load_lora_adapter', { lora_name: 'a', lora_path: path });
 
+describe('adapters', () => {
   test('of a folder that the operator named are loaded', async () => {
     expect((await load(join(adapters, 'one'))).status).toBe(200);
     expect((await open.ask('/unload_lora_adapter', { lora_name: 'a' })).status).toBe(200);

@@ -71,6 +71,8 @@ test('the first token is with the client while the engine samples the next ones'
   expect(seen.every(({ newTokens }) => newTokens![0].tokens.length === 1)).toBe(true);
 });
 
+const isBad = (prompt: unknown) => String((prompt as { prompt_input_ids: number[] }).prompt_input_ids) === '4,4,4';
+
 describe('a batch', () => {
   test('has no prompt without tokens: it is refused, and the other clients are answered', async () => {
     const { app } = watched();
@@ -84,7 +86,6 @@ describe('a batch', () => {
 
   test('that fails is run request by request: only that which is the cause fails', async () => {
     const bad = { prompt: [4, 4, 4] };
-    const isBad = (prompt: unknown) => String((prompt as { prompt_input_ids: number[] }).prompt_input_ids) === '4,4,4';
     const { app, jobs } = watched({ fails: ({ prompts }) => prompts!.some(isBad) });
     const alone = await tokensOf(await ask(app, {}));
     // What comes while a job runs waits for the next one, together.
