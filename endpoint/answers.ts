@@ -50,6 +50,10 @@ export interface Piece extends Scored {
 
 const BATCH_SIZE = 32;
 
+/** Of one request. Each answer, and each token with its likeliest others, is held in memory until the request is answered. */
+const MOST_ANSWERS = 4096;
+const MOST_SCORED = 2 ** 17;
+
 /** Tokens between two looks at an answer, for its stop texts and its client. */
 const RUN_TOKENS = 16;
 
@@ -90,7 +94,7 @@ export class Answers {
 
   private async answer(prompts: number[][], wanted: Wanted, onPiece?: (piece: Piece) => void): Promise<Answer[]> {
     const { n, echo, scored, signal } = wanted;
-    for (const prompt of prompts) this.check(prompt, wanted.maxTokens);
+    this.check(prompts, wanted);
     const echoed = prompts.flatMap((prompt) => Array.from({ length: n }, () => ({ prompt, text: echo ? this.decode(prompt) : '' }))); // prettier-ignore
     const live = scored ? undefined : onPiece;
     if (echo) for (const [index, { prompt, text }] of echoed.entries()) live?.({ index, text, tokens: prompt });
@@ -114,10 +118,16 @@ export class Answers {
     });
   }
 
-  /** @throws InputError when a prompt cannot be answered: in a batch it would fail the others */
-  private check(prompt: number[], maxTokens: number): void {
-    if (prompt.length === 0) throw new InputError('the prompt has no tokens; give at least one.');
-    checkSequenceLength(this.opened.model.config, checkIds(this.opened, prompt).length + maxTokens);
+  /** @throws InputError when a prompt cannot be answered, which would fail others in its batch, or the request takes too much memory */
+  private check(prompts: number[][], { maxTokens, n, scored }: Wanted): void {
+    for (const prompt of prompts) {
+      if (prompt.length === 0) throw new InputError('the prompt has no tokens; give at least one.');
+      checkSequenceLength(this.opened.model.config, checkIds(this.opened, prompt).length + maxTokens);
+    }
+    const answers = prompts.length * n;
+    if (answers > MOST_ANSWERS) throw new InputError(`${answers} answers are more than the ${MOST_ANSWERS} of one request; send fewer prompts at a time.`); // prettier-ignore
+    const tokens = prompts.reduce((sum, { length }) => sum + length + maxTokens, 0) * n;
+    if (scored && tokens > MOST_SCORED) throw new InputError(`log-probabilities of ${tokens} tokens are more than the ${MOST_SCORED} of one request; send fewer prompts at a time.`); // prettier-ignore
   }
 
   private async sample(prompts: number[][], wanted: Wanted, onPiece?: (piece: Piece) => void): Promise<SampledText[]> {

@@ -148,6 +148,15 @@ describe('a body', () => {
     expect((await open.ask('/completions', prompt)).status).toBe(200);
   });
 
+  test('of many prompts that take more memory than there may be is refused', async () => {
+    const many = { ...prompt, prompt: Array.from({ length: 40 }, () => [3]), n: 128 };
+    const answers = await open.ask('/completions', many);
+    expect([answers.status, answers.text]).toEqual([400, expect.stringContaining('5120 answers are more than the 4096')]); // prettier-ignore
+    const scored = { ...prompt, prompt: Array.from({ length: 600 }, () => Array.from({ length: 220 }, () => 3)), logprobs: 1 }; // prettier-ignore
+    const tokens = await open.ask('/completions', scored);
+    expect([tokens.status, tokens.text]).toEqual([400, expect.stringContaining('log-probabilities of 133200 tokens are more than')]); // prettier-ignore
+  });
+
   test('of less is read', async () => {
     const { status, text } = await open.ask('/completions', { ...prompt, prompt: 'a'.repeat(2 ** 20) });
     expect([status, text]).toEqual([400, expect.stringContaining('longer than')]);
