@@ -195,6 +195,8 @@ test('progress counts answered prompts and sampled tokens, and its listener can 
   await expect(stopped).rejects.toThrow('enough');
 });
 
+const isCancelled = (i: number) => i % 2 === 1;
+
 describe('followed token by token', () => {
   const drawn = { temperature: 1, samplesPerPrompt: 2, batchSize: 8 };
 
@@ -219,7 +221,6 @@ describe('followed token by token', () => {
   test('prompts that are cancelled, in the batch or before, end where they are, and the others as ever', async () => {
     const generator = await openGenerator(drawn);
     const expected = tokensOf(await generate(drawn));
-    const isCancelled = (i: number) => i % 2 === 1;
     let tokens = 0;
     const answers = tokensOf(await generator.generate(PROMPTS, SEED, (_, sampled) => (tokens = sampled), { runTokens: 2, isCancelled })); // prettier-ignore
     for (const [i, samples] of answers.entries()) {
