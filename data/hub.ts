@@ -8,6 +8,7 @@ import { basename, dirname, join } from 'node:path';
 import { datasetInfo, downloadFileToCacheDir, getHFHubCachePath, getRepoFolderName, HubApiError, listFiles, modelInfo, type RepoId } from '@huggingface/hub'; // prettier-ignore
 import { InputError } from './errors.ts';
 import { makeRoom } from './hub-cache.ts';
+import { readAddress, readSecret } from './secret.ts';
 
 // Names begin with a letter or digit, which tells them from paths such as `./model`.
 const MODEL_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:@([\w./-]+))?$/;
@@ -65,7 +66,7 @@ const isCommit = (revision: string) => /^[0-9a-f]{40}$/.test(revision);
 export async function pinModel(id: string): Promise<string> {
   const [, name, revision = 'main'] = MODEL_ID.exec(id)!;
   if (isCommit(revision)) return id;
-  const access = { hubUrl: process.env.HF_ENDPOINT, accessToken: process.env.HF_TOKEN };
+  const access = hubAccess();
   try {
     const { sha } = await modelInfo({ name, revision, additionalFields: ['sha'], ...access });
     return `${name}@${sha}`;
@@ -103,7 +104,7 @@ export async function downloadDataset(id: string): Promise<string[]> {
 
 /** Downloads what `choose` picks of the repository's files; returns their paths in the cache. */
 async function download(repo: RepoId, revision: string, choose: (paths: string[]) => string[]): Promise<string[]> {
-  const access = { hubUrl: process.env.HF_ENDPOINT, accessToken: process.env.HF_TOKEN };
+  const access = hubAccess();
   const query = { name: repo.name, revision, additionalFields: ['sha' as const], ...access };
   try {
     const { sha } = repo.type === 'model' ? await modelInfo(query) : await datasetInfo(query);
@@ -126,6 +127,9 @@ async function download(repo: RepoId, revision: string, choose: (paths: string[]
   }
 }
 
+/** @throws InputError for an address with a password in it, and for a token that is none */
+const hubAccess = () => ({ hubUrl: readAddress('HF_ENDPOINT'), accessToken: readSecret('HF_TOKEN')?.reveal() });
+
 function hubError(what: string, error: Error): Error {
   if (error instanceof HubApiError && [401, 403, 404].includes(error.statusCode)) {
     return new InputError(
@@ -134,6 +138,6 @@ function hubError(what: string, error: Error): Error {
   }
   // No fault of the input: the next try may succeed.
   return new Error(
-    `Cannot get ${what} from the Hugging Face hub (${error.message}); check the connection, or give a local path.`,
+    `Cannot get ${what} from the Hugging Face hub (${readSecret('HF_TOKEN')?.strip(error.message) ?? error.message}); check the connection, or give a local path.`,
   );
 }

@@ -17,6 +17,7 @@ import type {
   EngineMethods,
   ExportJob,
   JudgeJob,
+  NewTokens,
   OptimizeJob,
   Policy,
   Progress,
@@ -66,6 +67,8 @@ import type { Example, TrainingTask } from './training/task.ts';
 export interface JobControl {
   onProgress: (progress: Progress) => void;
   aborted: () => boolean;
+  /** Of sampling: whether the answers to a prompt, by its index, are no longer wanted. */
+  isCancelled?: (prompt: number) => boolean;
 }
 
 const ALL_CORES = availableParallelism();
@@ -121,7 +124,7 @@ export class LocalEngine {
   }
 
   private async sample(job: SampleJob, control: JobControl): Promise<SampleResult> {
-    const { policy, prompts, settings, seed, threads = ALL_CORES } = job;
+    const { policy, prompts, settings, seed, reportTokensEvery, threads = ALL_CORES } = job;
     const opened = openPolicy(policy);
     if (settings.weights === 'q8' && opened.model.target.device !== 'cpu') throw new InputError(Q8_ON_CPU);
     const tokenizer = opened.tokenizer();
@@ -140,11 +143,14 @@ export class LocalEngine {
       ),
     }));
     let sampledTokens = 0;
-    const generated = await generator.generate(tokenized, seed, (done, tokens) => {
+    const report = (done: number, tokens: number, newTokens: NewTokens[]) => {
       sampledTokens = tokens;
-      control.onProgress({ done, total: prompts.length, unit: 'prompts', tokens });
+      const reported = reportTokensEvery !== undefined && { newTokens };
+      control.onProgress({ done, total: prompts.length, unit: 'prompts', tokens, ...reported });
       if (control.aborted()) throw new JobAborted(`sampling was stopped after ${done} of ${prompts.length} prompts`);
-    });
+    };
+    const { isCancelled } = control;
+    const generated = await generator.generate(tokenized, seed, report, { runTokens: reportTokensEvery, isCancelled });
     const divergence =
       settings.weights === 'q8'
         ? await quantizationDivergence(opened, measured(tokenized, generated), threads)

@@ -39,6 +39,18 @@ export interface Progress {
   metrics?: TrainMetrics;
   /** Of training: the checkpoint folder just completed. */
   checkpoint?: string;
+  /** Of sampling with `reportTokensEvery`: what answers have gained since the last report. */
+  newTokens?: NewTokens[];
+}
+
+/** Tokens that an answer has gained. */
+export interface NewTokens {
+  /** Index of the prompt in the job. */
+  prompt: number;
+  sample: number;
+  tokens: number[];
+  /** Where the answer ends with them. */
+  finishReason?: 'stop' | 'length';
 }
 
 interface ComputeJob {
@@ -53,6 +65,8 @@ export interface SampleJob extends ComputeJob {
   settings: SamplingSettings;
   /** A sample's random numbers depend on (seed, prompt id, sample index) alone. */
   seed: number;
+  /** Progress has the new tokens of every answer, after so many of them at most. Default: progress has no tokens. */
+  reportTokensEvery?: number;
 }
 export interface SampleResult {
   /** In the order of the prompts. */
@@ -193,6 +207,8 @@ export interface CallOptions {
   onProgress?: (progress: Progress) => void;
   /** Aborting ends the job: training writes a checkpoint first, where it has a folder for it. */
   signal?: AbortSignal;
+  /** Of sampling, one a prompt: aborting ends the answers to that prompt where they are, and the job goes on. */
+  promptSignals?: AbortSignal[];
 }
 
 /** The engine as a worker sees it: every method asynchronous, run one at a time, in a process of its own. */

@@ -1,13 +1,23 @@
 /** How to reach Temporal: its own environment configuration (TEMPORAL_ADDRESS, TEMPORAL_API_KEY, profiles in a TOML file). */
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { InputError } from '../data/errors.ts';
+import { readAddress, readSecret } from '../data/secret.ts';
 
 /** Whether the environment names a server. */
 export const hasServer = () => loadClientConnectConfig().connectionOptions.address !== undefined;
 
+/** @throws InputError for an address with a password in it, and for a key that is none */
 export function connectionSettings() {
   const { connectionOptions, namespace } = loadClientConnectConfig();
-  return { connectionOptions, namespace: namespace ?? 'default' };
+  readAddress("Temporal's address (TEMPORAL_ADDRESS)", connectionOptions.address);
+  const { apiKey } = connectionOptions;
+  const metadata = Object.entries(connectionOptions.metadata ?? {});
+  const [broken] = metadata.find(([, value]) => typeof value === 'string' && !/^[\x20-\x7e]*$/.test(value)) ?? [];
+  if (broken !== undefined) throw new InputError(`Temporal's gRPC metadata "${broken}" contains new lines or characters that are not ASCII; correct its value.`); // prettier-ignore
+  // Of a function Temporal itself makes sure.
+  const key = typeof apiKey === 'string' && { apiKey: readSecret("Temporal's key (TEMPORAL_API_KEY)", apiKey)?.reveal() }; // prettier-ignore
+  return { connectionOptions: { ...connectionOptions, ...key }, namespace: namespace ?? 'default' };
 }
 
 /** Why, without gRPC's wrapping: a key that is not taken, a certificate that is missing. */

@@ -105,10 +105,15 @@ export class ChatTemplate {
     return last < answerStart() ? text + token : text.slice(0, last + token.length);
   }
 
+  /** The text that ends an answer; empty where a token does. */
+  get endText(): string {
+    const { tail, kept, isAppended } = this.ending;
+    return isAppended ? tail.slice(0, kept) : '';
+  }
+
   /** An answer's text without what the template ends it with, where that is a text. */
   withoutEnd(text: string): string {
-    const { tail, kept, isAppended } = this.ending;
-    const end = isAppended ? tail.slice(0, kept) : '';
+    const end = this.endText;
     return end !== '' && text.endsWith(end) ? text.slice(0, -end.length) : text;
   }
 

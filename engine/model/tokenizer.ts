@@ -7,7 +7,7 @@ import { assistantTurns } from './assistant-turns.ts';
 import type { ChatTemplateSettings } from './chat-template-settings.ts';
 import { ChatTemplate, commonPrefix } from './chat-template.ts';
 import { readModelConfig } from './config.ts';
-import { decodeExactly, exactTokenizer } from './exact-tokenizer.ts';
+import { decodeExactly, exactTokenizer, isByteFallback, tokenBytes } from './exact-tokenizer.ts';
 import { findJson, reasonOf } from './json-file.ts';
 import { readTemplates } from './template-files.ts';
 import { vocabularyCheck } from './vocabulary.ts';
@@ -42,6 +42,12 @@ export interface ModelTokenizer {
    * text precedes it. The token that ends the answer is left out, special or not.
    */
   decodeAnswer(prompt: number[], ids: number[]): string;
+  /** The text that the chat template ends an answer with, which decodeAnswer() leaves out; empty where a token ends it. */
+  endText: string;
+  /** What a token stands for in the middle of a text: a part of a character, perhaps. Special tokens stand for their names. */
+  tokenBytes(id: number): Uint8Array;
+  /** Whether a token is a byte of a character that the vocabulary lacks: what it decodes to depends on the bytes after it. */
+  isByteFallback(id: number): boolean;
 }
 
 /** A folder's tokenizer and what its files say of how to use it. */
@@ -170,6 +176,9 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): 
       return { ids, trained };
     },
     decode,
+    endText: chat?.endText ?? '',
+    tokenBytes: (id) => tokenBytes(tokenizer, id, specialIds),
+    isByteFallback: (id) => isByteFallback(tokenizer, id),
     decodeAnswer(prompt, ids) {
       const answer = eosIds.includes(ids.at(-1)!) ? ids.slice(0, -1) : ids;
       const [before, whole] = [decode(prompt), decode([...prompt, ...answer])];
