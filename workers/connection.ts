@@ -5,8 +5,11 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 /** Whether the environment names a server. */
 export const hasServer = () => loadClientConnectConfig().connectionOptions.address !== undefined;
 
-export function connectionSettings() {
-  const { connectionOptions, namespace } = loadClientConnectConfig();
+/** @param profile of Temporal's configuration file, in place of the environment's */
+export function connectionSettings(profile?: string) {
+  const { connectionOptions, namespace } = loadClientConnectConfig(
+    profile === undefined ? {} : { profile, disableEnv: true },
+  );
   return { connectionOptions, namespace: namespace ?? 'default' };
 }
 
@@ -14,8 +17,8 @@ export function connectionSettings() {
 const reasonOf = ({ message, cause }: Error): string => (cause instanceof Error ? cause.message : message);
 
 /** @throws Error when the server cannot be reached */
-export async function connectClient(): Promise<Client> {
-  const { connectionOptions, namespace } = connectionSettings();
+export async function connectClient(profile?: string): Promise<Client> {
+  const { connectionOptions, namespace } = connectionSettings(profile);
   const connection = await Connection.connect(connectionOptions).catch((error: Error) => {
     throw new Error(`Temporal at ${connectionOptions.address} cannot be reached: ${reasonOf(error)}`);
   });
