@@ -9,6 +9,7 @@ import { datasetInfo, downloadFileToCacheDir, getHFHubCachePath, getRepoFolderNa
 import { InputError } from './errors.ts';
 import { makeRoom } from './hub-cache.ts';
 import { readAddress, readSecret } from './secret.ts';
+import { isContained } from './paths.ts';
 
 // Names begin with a letter or digit, which tells them from paths such as `./model`.
 const MODEL_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:@([\w./-]+))?$/;
@@ -50,7 +51,7 @@ export async function resolveModel(idOrPath: string, wanted = MODEL_FILE): Promi
  */
 export function cachedModel(id: string): string | undefined {
   const [, name, revision = 'main'] = MODEL_ID.exec(id) ?? [];
-  if (!name) return undefined;
+  if (!name || !isContained(revision)) return undefined;
   const repository = join(getHFHubCachePath(), getRepoFolderName({ type: 'model', name }));
   const [snapshots, ref] = [join(repository, 'snapshots'), join(repository, 'refs', revision)];
   const commits = existsSync(snapshots) ? readdirSync(snapshots) : [];
@@ -69,8 +70,10 @@ export async function pinModel(id: string): Promise<string> {
   const access = hubAccess();
   try {
     const { sha } = await modelInfo({ name, revision, additionalFields: ['sha'], ...access });
+    checkListed(isCommit(sha), sha);
     return `${name}@${sha}`;
   } catch (error) {
+    if (error instanceof InputError) throw error;
     throw hubError(`model "${name}" (${revision})`, error as Error);
   }
 }
@@ -109,7 +112,9 @@ async function download(repo: RepoId, revision: string, choose: (paths: string[]
   try {
     const { sha } = repo.type === 'model' ? await modelInfo(query) : await datasetInfo(query);
     const sizes = new Map<string, number>();
+    checkListed(isCommit(sha), sha);
     for await (const { type, path, size } of listFiles({ repo, revision: sha, recursive: true, ...access })) {
+      checkListed(isContained(path), path);
       if (type === 'file') sizes.set(path, size);
     }
     const chosen = choose([...sizes.keys()]);
@@ -118,7 +123,7 @@ async function download(repo: RepoId, revision: string, choose: (paths: string[]
     await makeRoom(repo, missing.reduce((sum, path) => sum + sizes.get(path)!, 0)); // prettier-ignore
     const files: string[] = [];
     for (const path of chosen) {
-      files.push(await downloadFileToCacheDir({ repo, path, revision: sha, ...access }));
+      files.push(await downloadFileToCacheDir({ repo, path, revision: sha, fetch: checkedFetch, ...access }));
     }
     return files;
   } catch (error) {
@@ -129,6 +134,23 @@ async function download(repo: RepoId, revision: string, choose: (paths: string[]
 
 /** @throws InputError for an address with a password in it, and for a token that is none */
 const hubAccess = () => ({ hubUrl: readAddress('HF_ENDPOINT'), accessToken: readSecret('HF_TOKEN')?.reveal() });
+/** Commits, paths and hashes that a hub lists become paths in the cache. @throws InputError when one would leave it */
+function checkListed(isValid: boolean, listed: string): void {
+  if (isValid) return;
+  throw new InputError(`The Hugging Face hub lists "${listed}", which would be a path outside the cache: check HF_ENDPOINT.`); // prettier-ignore
+}
+
+/** The library names a file's content by the hash that the hub gives, unchecked. */
+const checkedFetch: typeof fetch = async (request, init) => {
+  const response = await fetch(request, init);
+  if (!response.ok || !/\/paths-info\//.test(String(request))) return response;
+  for (const { oid, xetHash, lfs } of (await response.clone().json()) as Listed[]) {
+    for (const hash of [oid, xetHash, lfs?.oid]) if (hash !== undefined) checkListed(/^[\w-][\w.-]*$/.test(hash), hash);
+  }
+  return response;
+};
+
+type Listed = { oid?: string; xetHash?: string; lfs?: { oid?: string } };
 
 function hubError(what: string, error: Error): Error {
   if (error instanceof HubApiError && [401, 403, 404].includes(error.statusCode)) {

@@ -7,9 +7,14 @@ import { readAddress, readSecret } from '../data/secret.ts';
 /** Whether the environment names a server. */
 export const hasServer = () => loadClientConnectConfig().connectionOptions.address !== undefined;
 
-/** @throws InputError for an address with a password in it, and for a key that is none */
-export function connectionSettings() {
-  const { connectionOptions, namespace } = loadClientConnectConfig();
+/**
+ * @param profile of Temporal's configuration file, in place of the environment's
+ * @throws InputError for an address with a password in it, and for a key that is none
+ */
+export function connectionSettings(profile?: string) {
+  const { connectionOptions, namespace } = loadClientConnectConfig(
+    profile === undefined ? {} : { profile, disableEnv: true },
+  );
   readAddress("Temporal's address (TEMPORAL_ADDRESS)", connectionOptions.address);
   const { apiKey } = connectionOptions;
   const metadata = Object.entries(connectionOptions.metadata ?? {});
@@ -24,8 +29,8 @@ export function connectionSettings() {
 const reasonOf = ({ message, cause }: Error): string => (cause instanceof Error ? cause.message : message);
 
 /** @throws Error when the server cannot be reached */
-export async function connectClient(): Promise<Client> {
-  const { connectionOptions, namespace } = connectionSettings();
+export async function connectClient(profile?: string): Promise<Client> {
+  const { connectionOptions, namespace } = connectionSettings(profile);
   const connection = await Connection.connect(connectionOptions).catch((error: Error) => {
     throw new Error(`Temporal at ${connectionOptions.address} cannot be reached: ${reasonOf(error)}`);
   });

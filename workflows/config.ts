@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { isPolicyName } from '../activities/release.ts';
 import { InputError } from '../data/errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
+import { nameSchema } from '../data/paths.ts';
 import { readChatTemplate } from '../engine/model/chat-template-settings.ts';
 import {
   deviceSchema,
@@ -152,10 +153,9 @@ const chatTemplateSchema = z
   });
 
 const runObject = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[\w.-]+$/, 'expected letters, digits, ".", "_" and "-"')
-    .describe('Name of the run: letters, digits, `.`, `_` and `-`. Started again, a run that was stopped goes on.'),
+  name: nameSchema.describe(
+    'Name of the run: letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`. Started again, a run that was stopped goes on.',
+  ),
   model: z.string().describe('The model to align: a Hugging Face model folder, or a hub id `org/name[@revision]`.'),
   adapter: z
     .string()
