@@ -8,8 +8,12 @@ import { footerFault } from './parquet-footer.ts';
 import { keepRawDecimals, PARSERS, valuesOf } from './parquet-values.ts';
 import { makeRow, type Row } from './row.ts';
 
-/** Node's own, where it has one: it checks what it decompresses. */
-const COMPRESSORS: Compressors = { ...libraries, GZIP: unzip(gunzipSync), BROTLI: unzip(brotliDecompressSync) };
+/** Node's own, where it has one: it checks what it decompresses. A page whose values are all null has no bytes to decompress. */
+const COMPRESSORS: Compressors = Object.fromEntries(
+  Object.entries({ ...libraries, GZIP: unzip(gunzipSync), BROTLI: unzip(brotliDecompressSync) }).map(
+    ([codec, decompress]) => [codec, (bytes, length) => (length === 0 ? new Uint8Array() : decompress(bytes, length))],
+  ),
+);
 
 function unzip(decompress: (bytes: Uint8Array, options: { maxOutputLength: number }) => Buffer) {
   return (bytes: Uint8Array, length: number) => new Uint8Array(decompress(bytes, { maxOutputLength: Math.max(1, length) })); // prettier-ignore

@@ -90,6 +90,10 @@ export async function readScoreRows(source: string): Promise<(ScoreRecord | Toke
 export async function readDemonstrations(source: string): Promise<DemonstrationRecord[]> {
   const [completion, conversation] = demonstrationSchema.options;
   return (await collect(rowsOf(source))).map((row) => {
+    const keys = Object.keys(row.fields);
+    if (!keys.some((key) => ['messages', 'prompt', 'completion'].includes(key))) {
+      throw new InputError(`${row.where} has neither "messages" nor "prompt" and "completion" (found: ${keys.join(', ')}); rename its fields.`); // prettier-ignore
+    }
     if (!('messages' in row.fields))
       return parseRow<DemonstrationRecord>(separatePrompt(row, ['completion']), completion);
     const record = parseRow(row, conversation);

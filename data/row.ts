@@ -29,5 +29,6 @@ export function describeIssue(
   if (path.length === 1 && fields[String(path[0])] === undefined) {
     return `has no "${String(path[0])}"; ${owner} needs one.`;
   }
+  if (path.length === 1 && fields[String(path[0])] === '') return `has an empty "${String(path[0])}".`;
   return `has a wrong "${path.map(String).join('.')}": ${message.replace(/^(Invalid input|Too small|Too big): /, '')}.`;
 }

@@ -33,7 +33,7 @@ import type {
   TrainResult,
 } from './jobs.ts';
 import { CHAT_TEMPLATE } from './model/chat-template-settings.ts';
-import { checkSequenceLength } from './model/config.ts';
+import { checkSequenceLength, contextLength, type ModelConfig } from './model/config.ts';
 import { freshAdapter, readAdapter, writeAdapter } from './model/lora.ts';
 import { mergeAdapter, writeModel } from './model/export.ts';
 import { objectiveOf } from './objectives/index.ts';
@@ -312,7 +312,7 @@ export class LocalEngine {
       throw new InputError(`${job.outDir} is not empty: give a new folder for the trained policy.`);
     }
     for (const [i, { group }] of task.examples.entries()) {
-      located(`Row ${i + 1}`, () => checkSequenceLength(model.config, longestSequence(group)));
+      located(`Row ${i + 1}`, () => checkTrainingLength(model.config, longestSequence(group)));
     }
     if (job.training.full && opened.adapter) {
       throw new InputError(
@@ -355,6 +355,12 @@ export class LocalEngine {
       : isModelChanged(model, trainable.values);
     return { ...result, rows, unchanged: !changed };
   }
+}
+
+/** @throws InputError when a row, cut to `maxLength`, is more than the model can take */
+function checkTrainingLength(config: ModelConfig, length: number): void {
+  if (length <= contextLength(config)) return;
+  throw new InputError(`it has ${length} tokens, more than the ${contextLength(config)} that the model can take: lower maxLength to at most ${contextLength(config)}.`); // prettier-ignore
 }
 
 /** Tells of a judging after each pass, and ends it when it is no longer wanted. */

@@ -5,6 +5,6 @@ export const truncatedSchema = z
   .enum(['keep', 'reject', 'drop'])
   .default('keep')
   .describe(
-    'Answers cut at the length limit: candidates as they were sampled (`keep`), never chosen (`reject`), or no candidates (`drop`).',
+    'Answers cut at the length limit: candidates as they were sampled (`keep`), never chosen (`reject`), or no candidates (`drop`). The reference response may be one of them.',
   );
 export type Truncated = z.infer<typeof truncatedSchema>;

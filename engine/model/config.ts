@@ -251,7 +251,7 @@ export const contextLength = ({ maxPositions, slidingWindow = Infinity }: ModelC
 export function checkSequenceLength(config: ModelConfig, length: number): void {
   if (length > config.maxPositions) {
     throw new InputError(
-      `a sequence of ${length} tokens is longer than the model's ${config.maxPositions} positions: shorten it, or lower the limits on new tokens.`,
+      `a sequence of ${length} tokens is longer than the model's ${config.maxPositions} positions: shorten the prompt or its response.`,
     );
   }
   if (config.slidingWindow !== undefined && length > config.slidingWindow) {

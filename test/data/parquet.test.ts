@@ -21,6 +21,10 @@ test.each(['uncompressed', 'snappy', 'gzip', 'brotli', 'zstd', 'lz4', 'lz4_raw']
   ]);
 });
 
+test('a compressed column of nulls is read', async () => {
+  expect(await read(fixture('nulls-lz4_raw.parquet'))).toEqual(Array(3).fill({ prompt: 'Hi' }));
+});
+
 const types = readdirSync(fixtures).filter((name) => name.startsWith('types-'));
 
 test.each(types)('every type of value is read exactly from %s', async (name) => {

@@ -60,7 +60,7 @@ describe('JSON Lines', () => {
       [{ prompt: 5 }],
       /line 1 has a wrong "prompt": expected a non-empty string or a list of \{role, content\} messages\.$/,
     ],
-    [[{ prompt: '' }], /line 1 has a wrong "prompt": expected string to have >=1 characters\.$/],
+    [[{ prompt: '' }], /line 1 has an empty "prompt"\.$/],
     [
       [{ prompt: [{ role: 'user' }] }],
       /line 1 has a wrong "prompt\.0\.content": expected a string or a list of text parts\.$/,

@@ -77,7 +77,7 @@ describe('demonstrations', () => {
 
   test.each([
     [{ prompt: 'x' }, /line 1 has no "completion"/],
-    [{ text: 'x' }, /line 1 has no "prompt"/],
+    [{ text: 'x' }, /line 1 has neither "messages" nor "prompt" and "completion" \(found: text\)/],
     [{ messages: [{ role: 'user', content: 'Hi' }] }, /line 1 has a wrong "messages"/],
     [
       { messages: [{ role: 'user' }, { role: 'assistant', content: 'y' }] },
