@@ -147,7 +147,7 @@ export class S3Store implements ArtifactStore {
       } catch (error) {
         if (!(error instanceof ArtifactDamaged)) throw error;
         // Nothing is known of the bucket then: another process has made room in the cache, say.
-        if (error.missing) throw new Error(`Artifact ${address.slice(0, 12)} is gone from the cache again; the next try fetches it.`); // prettier-ignore
+        if (error.missing) throw new Error(`Artifact ${address.slice(0, 12)} is gone from the cache again; the next try fetches it.`, { cause: error }); // prettier-ignore
         // What was garbled on the way is undamaged when it comes again.
         if (attempt === 1) continue;
         // Who has it undamaged uploads it again once it is not there.

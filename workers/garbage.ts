@@ -46,6 +46,7 @@ async function manifestIfThere(store: ArtifactStore, address: Address): Promise<
     if (error.missing) return undefined;
     throw new Error(
       `Artifact ${address} is in use and its manifest is damaged, so what it was made of is unknown: nothing is removed. Start its run again, which makes it again, or restore it from a backup.`,
+      { cause: error },
     );
   }
 }
@@ -82,7 +83,7 @@ async function decode(client: Client, payload: Payload, workflowId: string): Pro
     const [value] = await decodeArrayFromPayloads(client.options.loadedDataConverter, [payload]);
     return value;
   } catch (error) {
-    throw new Error(`The history of ${workflowId} cannot be decoded (${(error as Error).message}), so what it needs is unknown: nothing is removed.`); // prettier-ignore
+    throw new Error(`The history of ${workflowId} cannot be decoded (${(error as Error).message}), so what it needs is unknown: nothing is removed.`, { cause: error }); // prettier-ignore
   }
 }
 

@@ -37,7 +37,7 @@ describe('preferences', () => {
 
   test.each([
     [{ prompt: 'x', rejected: 'y' }, /line 2 has no "chosen"; every row needs one\.$/],
-    [{ prompt: 'x', chosen: '', rejected: 'y' }, /line 2 has a wrong "chosen"/],
+    [{ prompt: 'x', chosen: '', rejected: 'y' }, /line 2 has an empty "chosen"\.$/],
     [{ prompt_input_ids: [1], chosen_input_ids: [2] }, /line 2 has no "rejected_input_ids"; every row needs one\.$/],
     [{ chosen_input_ids: [2], rejected_input_ids: [3] }, /line 2 has no "prompt_input_ids"; every row needs one\.$/],
     [{ ...tokens, chosen_input_ids: [-1] }, /line 2 has a wrong "chosen_input_ids\.0"/],

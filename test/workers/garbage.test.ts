@@ -91,9 +91,9 @@ describe('the addresses of runs', () => {
   });
 });
 
-describe('a released policy', () => {
-  const rooms = () => ({ store }) as unknown as Parameters<typeof release>[0];
+const rooms = () => ({ store }) as unknown as Parameters<typeof release>[0];
 
+describe('a released policy', () => {
   test('keeps its evaluations, which verify and report read, without any run', async () => {
     const [policy, heldOut, answers, orphan] = [await make(1), await make(2), await make(3), await make(4)];
     const evaluation = await make(5, [answers]);
@@ -112,11 +112,12 @@ describe('a released policy', () => {
   });
 });
 
-describe('selm gc --delete', () => {
-  const collect = (env: Record<string, string>, ...flags: string[]) =>
-    selm(['gc', '--delete', '--keep-days', '0', '--json', ...flags], { SELM_STORE: root, SELM_HOME: join(root, 'home'), ...env }); // prettier-ignore
-  const use = (index: number) => registerServer(store, connections[index], { address: servers[index].address, namespace: NAMESPACE }); // prettier-ignore
+const collect = (env: Record<string, string>, ...flags: string[]) =>
+  selm(['gc', '--delete', '--keep-days', '0', '--json', ...flags], { SELM_STORE: root, SELM_HOME: join(root, 'home'), ...env }); // prettier-ignore
 
+const use = (index: number) => registerServer(store, connections[index], { address: servers[index].address, namespace: NAMESPACE }); // prettier-ignore
+
+describe('selm gc --delete', () => {
   test("asks the servers of the store's runs, all of them, or removes nothing", async () => {
     const [needed, orphan] = [await make(1), await make(2)];
     const client = new Client({ connection: connections[0] });
