@@ -58,7 +58,7 @@ test('a step of 4,000 shards stays below 10,000 events and 5 MB in every executi
   const made = round.toSorted((a, b) => Number(a.from) - Number(b.from)).map((input) => hashValue(['sample', input]));
   expect(new Set(standIns.callsOf('label').map(({ responses }) => responses))).toEqual(new Set(made));
   const labels = made.map((responses) => hashValue(['label', { label: { by: 'verifier' }, threads: 2, responses }]));
-  expect(standIns.callsOf('prefer')).toEqual([{ labels }]);
+  expect(standIns.callsOf('prefer')).toEqual([{ labels, truncated: 'keep' }]);
   expect(Math.max(...sizes.map(({ events }) => events))).toBeLessThan(10_000);
   expect(Math.max(...sizes.map(({ bytes }) => bytes))).toBeLessThan(5_000_000);
 });
