@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import { webApp } from '../web/app.ts';
+import { hasDatabase } from '../workers/dev-server.ts';
 import { openStore } from '../workers/store.ts';
 import { listen, portSchema } from './listen.ts';
-import { withServer } from './server.ts';
+import { withRuns, withServer } from './server.ts';
 import { addSettings, readSettings } from './settings.ts';
 
 /** Served here alone, the pages are asked for by these names alone. */
@@ -20,7 +21,8 @@ export function uiCommand(): Command {
       const { port } = readSettings(schema, flags, ['port']);
       const store = await openStore();
       const hosts = ['::1', ...LOOPBACK].includes(flags.host) ? LOOPBACK : undefined;
-      await withServer((client) =>
+      // Where nothing has run yet there are policies to show, and nobody to answer.
+      await (hasDatabase() ? withRuns : withServer)((client) =>
         listen(webApp(client, store, hosts), { host: flags.host, port }, (address) =>
           console.log(`Serving at ${address}`),
         ),
