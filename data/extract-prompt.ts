@@ -5,7 +5,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { contentOf } from './conversation.ts';
+import { asConversation, contentOf } from './conversation.ts';
 import { InputError } from './errors.ts';
 import { responseTextSchema, textSchema, type Message, type Text } from './records.ts';
 import type { Row } from './row.ts';
@@ -69,7 +69,7 @@ function promptOf(
   if (given === undefined) {
     return chosen === undefined || rejected === undefined ? undefined : commonPrompt(where, first, second, chosen, rejected); // prettier-ignore
   }
-  const asked = asMessages(given);
+  const asked = asConversation(given, 'user');
   const conversations = Object.entries(responses).filter((entry): entry is [string, Message[]] => typeof entry[1] !== 'string'); // prettier-ignore
   let common: Message[] | undefined;
   if (Array.isArray(chosen) && Array.isArray(rejected)) {
@@ -130,7 +130,7 @@ function commonText(chosen: string, rejected: string): string {
  * @param beginning what of the response may be the prompt
  */
 function historyOf(given: Text, response: Message[], beginning: Message[]): Message[] | undefined {
-  const prompt = asMessages(given);
+  const prompt = asConversation(given, 'user');
   if (startsWith(response, prompt)) return prompt;
   // In an answer of several turns, the user may ask the same again.
   if (!asks(response[0].role)) return undefined;
@@ -163,7 +163,7 @@ function afterPrompt(where: string, name: string, prompt: Text, response: Text, 
     if (response.startsWith(prompt)) return response.slice(prompt.length);
     throw new InputError(`${where} does not begin "${name}" as its other responses begin; add the prompt to the row.`);
   }
-  const messages = asMessages(prompt);
+  const messages = asConversation(prompt, 'user');
   const repeated = startsWith(response, messages) ? messages.length : overlap(messages, response);
   const [{ role }] = response;
   // After the assistant's last word in the prompt, the user may go on.
@@ -177,6 +177,3 @@ function afterPrompt(where: string, name: string, prompt: Text, response: Text, 
 
 /** Whether a message of this role (user, system, developer) is of a prompt: an answer may begin with the result of a tool. */
 export const asks = (role: string) => role !== 'assistant' && role !== 'tool';
-
-const asMessages = (prompt: Text): Message[] =>
-  typeof prompt === 'string' ? [{ role: 'user', content: prompt }] : prompt;

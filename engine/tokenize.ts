@@ -1,5 +1,6 @@
 /** Rows of text to rows of tokens, checked and cut to length. */
 import { InputError } from '../data/errors.ts';
+import { asConversation } from '../data/conversation.ts';
 import { toolsOf } from '../data/tools.ts';
 import type {
   DemonstrationRecord,
@@ -117,7 +118,7 @@ function demonstrationTokens(
     const { prompt, completion } = row as { prompt: Text; completion: Text };
     const { prompt: whole, responses, isPrefix } = tokenizer.encodeExchange(prompt, [completion], { tools });
     if (typeof completion === 'string' || completion.length === 1) return { whole, response: responses[0], isPrefix };
-    const asked: Message[] = typeof prompt === 'string' ? [{ role: 'user', content: prompt }] : prompt;
+    const asked = asConversation(prompt, 'user');
     return { ...fromFirstTrained(tokenizer.encodeConversation([...asked, ...completion], tools), whole.length), isPrefix }; // prettier-ignore
   }
   return { ...fromFirstTrained(tokenizer.encodeConversation(row.messages as Message[], tools), 0), isPrefix: true };
