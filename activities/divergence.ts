@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
+import { inTurns } from '../data/in-turns.ts';
 import { readJsonl, writeJsonl } from '../data/jsonl.ts';
 import type { SampledRecord } from '../data/records.ts';
 import type { CallOptions, DivergenceJob, Engine } from '../engine/jobs.ts';
@@ -66,8 +67,8 @@ export async function measureDivergence(
 
 /** The divergences of all shards, in order. */
 export async function readDivergences(store: ArtifactStore, shards: Address[]): Promise<DivergenceRow[]> {
-  const parts = await Promise.all(
-    shards.map(async (shard) => readJsonl(join(await store.open(shard), DIVERGENCES), rowSchema)),
+  const parts = await inTurns(shards, async (shard) =>
+    readJsonl(join(await store.open(shard), DIVERGENCES), rowSchema),
   );
   return parts.flat();
 }

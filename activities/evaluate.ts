@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import { InputError } from '../data/errors.ts';
+import { inTurns } from '../data/in-turns.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import type { AnsweredRecord, LabelRecord, SampledRecord } from '../data/records.ts';
@@ -192,13 +193,11 @@ export const evaluate: Step<EvaluateInput, StepResult<Comparison>> = ({ store },
 
 /** Answers with their verdicts. @param side 'against': those of the opponent, where labels are of two policies' answers */
 async function readJudged(store: ArtifactStore, labels: Address[], side?: 'against'): Promise<JudgedAnswer[]> {
-  const shards = await Promise.all(
-    labels.map(async (shard) => {
-      const { responses, against } = (await store.manifest(shard)).recipe.inputs as Record<string, Address>;
-      const answered = await readShards(store, [side ? (against ?? responses) : responses]);
-      return judgedAnswers(answered, await readLabels(store, shard), side && against !== undefined ? 1 : 0);
-    }),
-  );
+  const shards = await inTurns(labels, async (shard) => {
+    const { responses, against } = (await store.manifest(shard)).recipe.inputs as Record<string, Address>;
+    const answered = await readShards(store, [side ? (against ?? responses) : responses]);
+    return judgedAnswers(answered, await readLabels(store, shard), side && against !== undefined ? 1 : 0);
+  });
   return shards.flat();
 }
 

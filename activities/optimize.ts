@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Address, StepKey } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
+import { inTurns } from '../data/in-turns.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import type { CallOptions, Progress, TrainMetrics } from '../engine/jobs.ts';
 import type { ObjectiveSettings, TrainingSettings } from '../engine/settings.ts';
@@ -76,7 +77,7 @@ export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms
 };
 
 const filesOf = (store: ArtifactStore, shards: Address[]) =>
-  Promise.all(shards.map(async (shard) => join(await store.open(shard), REFERENCE_LOGPS)));
+  inTurns(shards, async (shard) => join(await store.open(shard), REFERENCE_LOGPS));
 
 /** Keeps each checkpoint in the store before the progress that names it is told. */
 async function keepingCheckpoints<Result>(

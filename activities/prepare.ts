@@ -7,6 +7,7 @@ import { canonicalJson } from '../artifacts/hash.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
+import { inTurns } from '../data/in-turns.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { Spool } from '../data/spool.ts';
@@ -59,7 +60,7 @@ export const prepare: Step<PrepareInput, Prepared> = async (rooms, input, option
   const [last] = releases;
   const policy = last ? await sameTemplate(store, last.release.policy, input) : await startPolicy(rooms, input);
   const { policy: opened } = await openPolicyArtifact(store, policy, TOKENIZER_FILES);
-  const used = await Promise.all(releases.flatMap(({ release }) => release.prompts).map((set) => storedPrompts(store, set))); // prettier-ignore
+  const used = await inTurns(releases.flatMap(({ release }) => release.prompts), (set) => storedPrompts(store, set)); // prettier-ignore
   // One held-out set for all versions of a name: what they are worth can be compared.
   const heldBefore = last && typeof prompts.heldOut === 'number' ? await storedPrompts(store, last.release.heldOut) : undefined; // prettier-ignore
   // What the labeler cannot judge is said before anything is computed. It computes nothing here.

@@ -2,8 +2,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
+import { checkName } from '../artifacts/names.ts';
 import type { ReadableStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
+import { inTurns } from '../data/in-turns.ts';
+import { isName } from '../data/paths.ts';
 import { runStep, type Step } from './step.ts';
 
 /** A version of a name: a policy, and where it is from. */
@@ -13,6 +16,8 @@ export interface Release {
   heldOut: Address;
   /** The prompts of its rounds. */
   prompts: Address[];
+  /** How its rounds were measured, those included that were not accepted: `selm verify` and `selm report` read them. */
+  evaluations: Address[];
   /** The release that its run started from. */
   previous?: Address;
   /** The run, its configuration and its results. */
@@ -26,8 +31,9 @@ export interface ReleaseInput extends Release {
 const RELEASE = 'release.json';
 
 export const release: Step<ReleaseInput, { version: number }> = async (rooms, { name, ...made }) => {
-  const { policy, heldOut, prompts, previous, lineage } = made;
-  const inputs = { policy, heldOut, prompts, ...(previous && { previous }) };
+  checkName(name);
+  const { policy, heldOut, prompts, evaluations, previous, lineage } = made;
+  const inputs = { policy, heldOut, prompts, evaluations, ...(previous && { previous }) };
   const recipe = { step: 'release', parameters: { name, lineage }, inputs, seed: 0 };
   const { address } = await runStep(rooms, 'release', recipe, async (folder) => {
     await writeFile(join(folder, RELEASE), JSON.stringify(made));
@@ -50,13 +56,13 @@ export interface NamedRelease {
 /** All versions of all names, or of one. */
 export async function listReleases(store: ReadableStore, name?: string): Promise<NamedRelease[]> {
   const names = (await store.listNames()).filter((entry) => name === undefined || entry.name === name);
-  return Promise.all(names.map(async (entry) => ({ ...entry, release: await readRelease(store, entry.address) })));
+  return inTurns(names, async (entry) => ({ ...entry, release: await readRelease(store, entry.address) }));
 }
 
-const NAMED = /^([\w.-]+)@(latest|[1-9]\d*)$/;
+const NAMED = /^([^@]+)@(latest|[1-9]\d*)$/;
 
 /** Whether this is a version of a name, and no folder or hub id: NAME@latest, NAME@3. */
-export const isPolicyName = (text: string) => NAMED.test(text);
+export const isPolicyName = (text: string) => isName(NAMED.exec(text)?.[1] ?? '');
 
 /** @throws InputError when there is no such name or version */
 export async function findRelease(store: ReadableStore, text: string): Promise<Release> {

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Address, Recipe } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
+import { inTurns } from '../data/in-turns.ts';
 import { readJsonlRange, writeJsonl } from '../data/jsonl.ts';
 import { readSampled } from '../data/readers.ts';
 import { promptSchema, type PromptRecord, type SampledRecord } from '../data/records.ts';
@@ -79,6 +80,6 @@ export const isServed = ({ step, parameters }: Recipe): boolean =>
 
 /** The answers of all shards, in order. */
 export async function readShards(store: ArtifactStore, shards: Address[]): Promise<SampledRecord[]> {
-  const parts = await Promise.all(shards.map(async (shard) => readSampled(join(await store.open(shard), RESPONSES))));
+  const parts = await inTurns(shards, async (shard) => readSampled(join(await store.open(shard), RESPONSES)));
   return parts.flat();
 }

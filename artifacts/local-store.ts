@@ -1,16 +1,20 @@
 /** Artifacts in a local folder. */
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
-import { hashFile, hashText } from './hash.ts';
-import { addressOf, stepKey, type Address, type Manifest, type Recipe, type StepKey } from './manifest.ts';
-import { ArtifactDamaged, type ArtifactStore, type NamedVersion, type StoredArtifact } from './store.ts';
+import { link, mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { inTurns } from '../data/in-turns.ts';
+import { checkSpace, lastChange, listFiles, moveUnlessTaken, unlessAbsent, writeDurably } from './files.ts';
+import { hashFile } from './hash.ts';
+import { addressOf, checkText, isAddress, parseManifest, stepKey, type Address, type Manifest, type Recipe, type StepKey } from './manifest.ts'; // prettier-ignore
+import { addressOfVersion, checkName, versionOf } from './names.ts';
+import { isServerId, serverOf } from './servers.ts';
+import { ArtifactDamaged, type ArtifactStore, type NamedVersion, type StoredArtifact, type StoreServer } from './store.ts'; // prettier-ignore
 
 export const MANIFEST = 'manifest.json';
 
 /**
  * Layout: `objects/<address>/` holds an artifact and its manifest.json; `steps/<key>` names the address a step has made;
- * `names/<name>/<version>` names the address of a version; `unfinished/` is where artifacts grow; `checkpoints/<key>/` belongs
+ * `names/<name>/<version>` names the address of a version; `servers/<id>` says whose runs use the store; `unfinished/` is where artifacts grow; `checkpoints/<key>/` belongs
  * to steps that are not done.
  */
 export class LocalStore implements ArtifactStore {
@@ -24,8 +28,9 @@ export class LocalStore implements ArtifactStore {
     this.warn = warn;
   }
 
-  /** Where an artifact lies, if it is there. */
+  /** Where an artifact lies, if it is there. @throws Error when `address` is none: with "", the folder would be that of all artifacts */
   folderOf(address: Address): string {
+    if (!isAddress(address)) throw new Error(`"${address}" is no artifact's address.`);
     return join(this.root, 'objects', address);
   }
 
@@ -47,8 +52,13 @@ export class LocalStore implements ArtifactStore {
   async saveCheckpoints(): Promise<void> {}
 
   async find(key: StepKey): Promise<Address | undefined> {
-    const address = await readFile(this.indexOf(key), 'utf8').catch(() => undefined);
+    const address = await unlessAbsent(readFile(this.indexOf(key), 'utf8'));
     if (address === undefined) return undefined;
+    if (!isAddress(address)) {
+      this.warn(`The step index ${this.indexOf(key)} is damaged: it holds no address. It is removed.`);
+      await rm(this.indexOf(key), { force: true });
+      return undefined;
+    }
     try {
       await this.open(address);
       return address;
@@ -98,21 +108,20 @@ export class LocalStore implements ArtifactStore {
     await mkdir(dirname(target), { recursive: true });
     if (await moveUnlessTaken(finished, target)) return;
     // Another worker was faster, and may be read from already: only what is damaged gives way.
-    const intact = await this.open(address).then(
-      () => true,
-      () => false,
-    );
-    if (intact) return;
-    await this.discard(address);
-    await moveUnlessTaken(finished, target);
+    try {
+      await this.open(address);
+    } catch (error) {
+      if (!(error instanceof ArtifactDamaged)) throw error;
+      await this.discard(address);
+      await moveUnlessTaken(finished, target);
+    }
   }
 
   /** Removes an artifact at once, so that nobody finds half of it. */
   private async discard(address: Address): Promise<void> {
     const aside = join(this.root, 'unfinished', randomUUID());
-    await rename(this.folderOf(address), aside).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
+    await mkdir(dirname(aside), { recursive: true });
+    await unlessAbsent(rename(this.folderOf(address), aside));
     await rm(aside, { recursive: true, force: true });
   }
 
@@ -124,16 +133,14 @@ export class LocalStore implements ArtifactStore {
   }
 
   async manifest(address: Address): Promise<Manifest> {
-    const text = await readFile(join(this.folderOf(address), MANIFEST), 'utf8').catch(() => {
-      throw new ArtifactDamaged(address, 'it is not in the store');
-    });
+    const text = await unlessAbsent(readFile(join(this.folderOf(address), MANIFEST), 'utf8'));
+    if (text === undefined) throw new ArtifactDamaged(address, 'it is not in the store', true);
     return parseManifest(address, text);
   }
 
   async readText(address: Address, path: string): Promise<string> {
     const manifest = await this.manifest(address);
-    const text = await readFile(join(this.folderOf(address), path), 'utf8').catch(() => undefined);
-    return checkText(address, manifest, path, text);
+    return checkText(address, manifest, path, await unlessAbsent(readFile(join(this.folderOf(address), path), 'utf8')));
   }
 
   async open(address: Address): Promise<string> {
@@ -141,22 +148,24 @@ export class LocalStore implements ArtifactStore {
     const { files } = await this.manifest(address);
     for (const { path, size, sha256 } of files) {
       const file = join(folder, path);
-      const found = await stat(file).catch(() => undefined);
-      if (found?.size !== size) throw new ArtifactDamaged(address, `${path} has ${found?.size ?? 0} of ${size} bytes`);
+      const found = await unlessAbsent(stat(file));
+      if (!found) throw new ArtifactDamaged(address, `${path} is missing`, true);
+      if (found.size !== size) throw new ArtifactDamaged(address, `${path} has ${found.size} of ${size} bytes`);
       const seen = `${file} ${size} ${found.mtimeMs}`;
       if (this.intact.has(seen)) continue;
-      if ((await hashFile(file)) !== sha256) throw new ArtifactDamaged(address, `${path} was changed`);
+      const hash = await unlessAbsent(hashFile(file));
+      if (hash !== sha256) throw new ArtifactDamaged(address, `${path} ${hash === undefined ? 'is missing' : 'was changed'}`, hash === undefined); // prettier-ignore
       this.intact.add(seen);
     }
     return folder;
   }
 
   async publishName(name: string, address: Address): Promise<number> {
-    const folder = join(this.root, 'names', name);
+    const folder = join(this.root, 'names', checkName(name));
     await mkdir(folder, { recursive: true });
     for (;;) {
       const last = (await this.versionsOf(name)).at(-1) ?? 0;
-      if (last > 0 && (await this.resolveName(name, last)) === address) return last;
+      if (last > 0 && (await this.readVersion(name, last)) === address) return last;
       const temporary = join(this.root, 'names', `.${randomUUID()}`);
       await writeDurably(temporary, address);
       // A link does not replace what another has published in this moment; a rename would.
@@ -173,111 +182,83 @@ export class LocalStore implements ArtifactStore {
   }
 
   private async versionsOf(name: string): Promise<number[]> {
-    const entries = await readdir(join(this.root, 'names', name)).catch(() => []);
-    return entries.map(Number).sort((a, b) => a - b);
+    const entries = (await unlessAbsent(readdir(join(this.root, 'names', name)))) ?? [];
+    return entries.flatMap((entry) => versionOf(entry) ?? []).sort((a, b) => a - b);
+  }
+
+  private readVersion(name: string, version: number): Promise<string | undefined> {
+    return unlessAbsent(readFile(join(this.root, 'names', name, String(version)), 'utf8'));
   }
 
   async resolveName(name: string, version: number | 'latest'): Promise<Address | undefined> {
+    checkName(name);
     const number = version === 'latest' ? (await this.versionsOf(name)).at(-1) : version;
-    return readFile(join(this.root, 'names', name, String(number)), 'utf8').catch(() => undefined);
+    return number === undefined ? undefined : this.addressAt(name, number);
+  }
+
+  private async addressAt(name: string, version: number): Promise<Address | undefined> {
+    return addressOfVersion(`${this.root}/names/${name}/${version}`, await this.readVersion(name, version));
   }
 
   async listNames(): Promise<NamedVersion[]> {
-    const entries = await readdir(join(this.root, 'names')).catch(() => []);
-    const names = entries.filter((entry) => !entry.startsWith('.')).sort();
-    const versions = names.map(async (name) =>
-      Promise.all(
-        (await this.versionsOf(name)).map(async (version) => ({
-          name,
-          version,
-          address: (await this.resolveName(name, version))!,
-        })),
-      ),
+    const entries = (await unlessAbsent(readdir(join(this.root, 'names'), { withFileTypes: true }))) ?? [];
+    // Those of earlier versions, too, which no name may be any more.
+    const names = entries.filter((entry) => !entry.isFile()).map((entry) => entry.name);
+    const byName = await inTurns(names.sort(), async (name) =>
+      (await this.versionsOf(name)).map((version) => ({ name, version })),
     );
-    return (await Promise.all(versions)).flat();
+    const versions = await inTurns(byName.flat(), async ({ name, version }) => {
+      const address = await this.addressAt(name, version);
+      return address === undefined ? [] : [{ name, version, address }];
+    });
+    return versions.flat();
+  }
+
+  async addServer({ id, place }: StoreServer): Promise<void> {
+    const folder = join(this.root, 'servers');
+    await mkdir(folder, { recursive: true });
+    const temporary = join(folder, `.${randomUUID()}`);
+    await writeDurably(temporary, place);
+    await rename(temporary, join(folder, id));
+  }
+
+  async listServers(): Promise<StoreServer[]> {
+    const entries = (await unlessAbsent(readdir(join(this.root, 'servers')))) ?? [];
+    return inTurns(entries.filter(isServerId).sort(), async (id) =>
+      serverOf(id, await unlessAbsent(readFile(join(this.root, 'servers', id), 'utf8'))),
+    );
   }
 
   async list(): Promise<StoredArtifact[]> {
-    const addresses = await readdir(join(this.root, 'objects')).catch(() => []);
-    const found = addresses.map(async (address) => {
-      // What is damaged is left to the step that finds it.
-      const manifest = await this.manifest(address).catch(() => undefined);
-      return manifest && { address, manifest, created: (await stat(this.folderOf(address))).mtime };
+    const entries = (await unlessAbsent(readdir(join(this.root, 'objects')))) ?? [];
+    const found = await inTurns(entries.filter(isAddress), async (address) => {
+      try {
+        const manifest = await this.manifest(address);
+        // Another process may remove it at this moment.
+        const folder = await unlessAbsent(stat(this.folderOf(address)));
+        return folder ? [{ address, manifest, created: folder.mtime }] : [];
+      } catch (error) {
+        // What is damaged is left to the step that finds it.
+        if (error instanceof ArtifactDamaged) return [];
+        throw error;
+      }
     });
-    return (await Promise.all(found)).filter((artifact) => artifact !== undefined);
+    return found.flat();
   }
 
   async remove(address: Address): Promise<void> {
     const key = stepKey((await this.manifest(address)).recipe);
-    if ((await readFile(this.indexOf(key), 'utf8').catch(() => undefined)) === address) await rm(this.indexOf(key));
+    if ((await unlessAbsent(readFile(this.indexOf(key), 'utf8'))) === address) await rm(this.indexOf(key), { force: true }); // prettier-ignore
     await this.discard(address);
   }
 
   async removeLeftovers(before: Date): Promise<void> {
     for (const name of ['unfinished', 'checkpoints']) {
       const folder = join(this.root, name);
-      for (const entry of await readdir(folder).catch(() => [])) {
-        const files = await readdir(join(folder, entry), { recursive: true });
-        const changes = await Promise.all(['', ...files].map((file) => stat(join(folder, entry, file))));
-        if (changes.every(({ mtime }) => mtime < before)) await rm(join(folder, entry), { recursive: true });
+      for (const entry of (await unlessAbsent(readdir(folder))) ?? []) {
+        const changed = await lastChange(join(folder, entry));
+        if (changed && changed < before) await rm(join(folder, entry), { recursive: true, force: true });
       }
     }
   }
-}
-
-/** @throws ArtifactDamaged when this is not the manifest that the address names */
-export function parseManifest(address: Address, text: string): Manifest {
-  let manifest: Manifest;
-  try {
-    manifest = JSON.parse(text) as Manifest;
-  } catch {
-    throw new ArtifactDamaged(address, 'its manifest is cut short');
-  }
-  if (addressOf(manifest) !== address) throw new ArtifactDamaged(address, 'its manifest was changed');
-  return manifest;
-}
-
-/** @throws ArtifactDamaged when a file's text is not the one that the manifest names */
-export function checkText(address: Address, { files }: Manifest, path: string, text: string | undefined): string {
-  const file = files.find((entry) => entry.path === path);
-  if (text === undefined || !file) throw new ArtifactDamaged(address, `${path} is not in the store`);
-  if (hashText(text) !== file.sha256) throw new ArtifactDamaged(address, `${path} was changed`);
-  return text;
-}
-
-/** Every file below a folder, by path, hashed and forced to the disk. */
-async function listFiles(folder: string): Promise<Manifest['files']> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  return Promise.all(
-    paths.sort().map(async (path) => {
-      const handle = await open(path, 'r');
-      await handle.sync().finally(() => handle.close());
-      return { path: relative(folder, path), size: (await stat(path)).size, sha256: await hashFile(path) };
-    }),
-  );
-}
-
-const NEEDED_BYTES = 2 ** 20;
-
-/** A full disk ends a step before its work is done, not after: each new attempt would do the whole of it in vain. */
-async function checkSpace(folder: string): Promise<void> {
-  const file = join(folder, 'space');
-  await writeFile(file, new Uint8Array(NEEDED_BYTES), { flush: true });
-  await rm(file);
-}
-
-async function moveUnlessTaken(from: string, to: string): Promise<boolean> {
-  try {
-    await rename(from, to);
-    return true;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
-    return false;
-  }
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  await writeFile(path, text, { flush: true });
 }

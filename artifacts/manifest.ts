@@ -1,8 +1,17 @@
 /** What an artifact says of itself. */
-import { hashValue } from './hash.ts';
+import { z } from 'zod';
+import { InputError } from '../data/errors.ts';
+import { isContained } from '../data/paths.ts';
+import { hashText, hashValue } from './hash.ts';
+import { ArtifactDamaged } from './store.ts';
 
 /** An artifact's name: the SHA-256 of its manifest. */
 export type Address = string;
+
+const ADDRESS = /^[0-9a-f]{64}$/;
+
+/** Whether a text that was read from a file, an object or a name is an address. */
+export const isAddress = (text: string): text is Address => ADDRESS.test(text);
 
 /** How an artifact is made. The same recipe makes the same artifact, so its hash is the step's key. */
 export interface Recipe {
@@ -27,6 +36,53 @@ export interface Manifest {
   recipe: Recipe;
 }
 
+const manifestSchema = z.object({
+  kind: z.string(),
+  files: z.array(
+    z.object({
+      path: z.string().refine(isContained, 'expected a path inside the artifact'),
+      size: z.int().min(0),
+      sha256: z.string().regex(ADDRESS, 'expected a SHA-256'),
+    }),
+  ),
+  recipe: z.object({
+    step: z.string(),
+    parameters: z.unknown(),
+    inputs: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
+    seed: z.number(),
+    engineVersion: z.string(),
+  }),
+});
+
 export type StepKey = string;
 export const stepKey = (recipe: Recipe): StepKey => hashValue(recipe);
 export const addressOf = (manifest: Manifest): Address => hashValue(manifest);
+
+/**
+ * @throws ArtifactDamaged when this is not the manifest that the address names
+ * @throws InputError when it is, and names files outside the artifact's folder or is no manifest at all
+ */
+export function parseManifest(address: Address, text: string): Manifest {
+  let manifest: Manifest;
+  try {
+    manifest = JSON.parse(text) as Manifest;
+  } catch {
+    throw new ArtifactDamaged(address, 'its manifest is cut short');
+  }
+  if (addressOf(manifest) !== address) throw new ArtifactDamaged(address, 'its manifest was changed');
+  const issue = manifestSchema.safeParse(manifest).error?.issues[0];
+  if (issue) {
+    throw new InputError(
+      `Artifact ${address} was not made by selm: "${issue.path.join('.')}" in its manifest is not valid (${issue.message}). It is not opened: remove it from the store.`,
+    );
+  }
+  return manifest;
+}
+
+/** @throws ArtifactDamaged when a file's text is not the one that the manifest names */
+export function checkText(address: Address, { files }: Manifest, path: string, text: string | undefined): string {
+  const file = files.find((entry) => entry.path === path);
+  if (text === undefined || !file) throw new ArtifactDamaged(address, `${path} is not in the store`, true);
+  if (hashText(text) !== file.sha256) throw new ArtifactDamaged(address, `${path} was changed`);
+  return text;
+}

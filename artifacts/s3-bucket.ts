@@ -141,7 +141,8 @@ export class Bucket {
       queueSize: PARTS_AT_ONCE,
     });
     await upload.done().catch((error: NodeJS.ErrnoException) => {
-      throw error.code === 'ENOENT' ? error : this.failure(error);
+      // Of the file, not of the network: those of sockets have no path.
+      throw error.path === undefined ? this.failure(error) : error;
     });
   }
 
@@ -225,6 +226,7 @@ export class Bucket {
   }
 }
 
-const isAbsent = (error: unknown) => statusOf(error) === 404 && (error as Error).name !== 'NoSuchBucket';
+/** As S3 says it: another 404, of a gateway say, tells nothing about the object. */
+const isAbsent = (error: unknown) => ['NoSuchKey', 'NoSuchUpload'].includes((error as Error).name);
 
 const statusOf = (error: unknown) => (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;

@@ -1,16 +1,19 @@
 /** Checkpoints in an S3 bucket, so that a step that began on one machine goes on on another. */
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
+import { isContained, isName } from '../data/paths.ts';
 import { hashFile } from './hash.ts';
 import type { LocalStore } from './local-store.ts';
-import type { StepKey } from './manifest.ts';
+import { isAddress, type StepKey } from './manifest.ts';
 import type { Bucket } from './s3-bucket.ts';
 
 /** The newest checkpoint of a step: its folder's name, and what must be in it. */
-interface CheckpointPointer {
-  name: string;
-  files: { path: string; sha256: string }[];
-}
+const pointerSchema = z.object({
+  name: z.string().refine(isName),
+  files: z.array(z.object({ path: z.string().refine(isContained), sha256: z.string().refine(isAddress) })),
+});
+type CheckpointPointer = z.infer<typeof pointerSchema>;
 
 /** Layout: `checkpoints/<key>/latest` names the folder beside it that is complete. A newer checkpoint's name sorts later. */
 export class S3Checkpoints {
@@ -47,7 +50,11 @@ export class S3Checkpoints {
 
   private async latest(key: StepKey): Promise<CheckpointPointer | undefined> {
     const text = await this.bucket.readText(`checkpoints/${key}/latest`);
-    return text === undefined ? undefined : (JSON.parse(text) as CheckpointPointer);
+    if (text === undefined) return undefined;
+    const { success, data } = pointerSchema.safeParse(parsed(text));
+    if (success) return data;
+    this.warn(`The checkpoint of step ${key.slice(0, 12)} in the bucket is damaged: its "latest" names none; the step does without it.`); // prettier-ignore
+    return undefined;
   }
 
   /** Uploads the newest local checkpoint in place of the ones before it. */
@@ -86,4 +93,15 @@ export class S3Checkpoints {
 
 /** Checkpoints by name, the newest last; one that is being written has a name that begins with a dot. */
 const completeFolders = async (folder: string) =>
-  (await readdir(folder)).filter((name) => !name.startsWith('.')).sort();
+  (await readdir(folder, { withFileTypes: true }))
+    .filter((entry) => entry.isDirectory() && isName(entry.name))
+    .map(({ name }) => name)
+    .sort();
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,15 +1,18 @@
 /** Artifacts in an S3 bucket, read through a cache in a local folder. */
 import { stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkText, LocalStore, MANIFEST, parseManifest } from './local-store.ts';
-import { stepKey, type Address, type Manifest, type ManifestFile, type Recipe, type StepKey } from './manifest.ts';
+import { inTurns } from '../data/in-turns.ts';
+import { unlessAbsent } from './files.ts';
+import { LocalStore, MANIFEST } from './local-store.ts';
+import { checkText, isAddress, parseManifest, stepKey, type Address, type Manifest, type ManifestFile, type Recipe, type StepKey } from './manifest.ts'; // prettier-ignore
+import { addressOfVersion, checkName, versionOf } from './names.ts';
 import type { Bucket } from './s3-bucket.ts';
 import { S3Checkpoints } from './s3-checkpoints.ts';
-import { ArtifactDamaged, type ArtifactStore, type NamedVersion, type StoredArtifact } from './store.ts';
+import { isServerId, serverOf } from './servers.ts';
+import { ArtifactDamaged, type ArtifactStore, type NamedVersion, type StoredArtifact, type StoreServer } from './store.ts'; // prettier-ignore
 
 /** What the steps of this and other processes on the machine may be reading stays in the cache so long. */
 const IN_USE_MILLISECONDS = 3600_000;
-const REQUESTS_AT_ONCE = 16;
 
 export interface CacheOptions {
   folder: string;
@@ -20,7 +23,7 @@ export interface CacheOptions {
 /**
  * Layout of the bucket: `objects/<address>/` holds an artifact's files, its manifest.json written last, so that an artifact is
  * there wholly or not at all; `steps/<key>` and `names/<name>/<version>` name addresses and are written once;
- * `checkpoints/<key>/latest` names the folder beside it that is complete.
+ * `servers/<id>` says whose runs use the store; `checkpoints/<key>/latest` names the folder beside it that is complete.
  */
 export class S3Store implements ArtifactStore {
   private readonly bucket: Bucket;
@@ -42,7 +45,7 @@ export class S3Store implements ArtifactStore {
   }
 
   async find(key: StepKey): Promise<Address | undefined> {
-    const address = await this.bucket.readText(`steps/${key}`);
+    const address = await this.readIndex(key);
     if (address === undefined) {
       // Made here, but the worker died before it was uploaded.
       const made = await this.cache.find(key);
@@ -53,12 +56,21 @@ export class S3Store implements ArtifactStore {
     } catch (error) {
       if (!(error instanceof ArtifactDamaged)) throw error;
       this.warn(error.message);
-      await this.bucket.remove([`steps/${key}`, manifestOf(address)]);
+      await this.bucket.remove([indexOf(key), manifestOf(address)]);
       return undefined;
     }
     // What the bucket has lost may still be in the cache.
     await this.upload(address);
     return address;
+  }
+
+  /** What a step's key names; where that is no address, it is removed. */
+  private async readIndex(key: StepKey): Promise<Address | undefined> {
+    const address = await this.bucket.readText(indexOf(key));
+    if (address === undefined || isAddress(address)) return address;
+    this.warn(`The step index ${this.bucket.url}/${indexOf(key)} is damaged: it holds no address. It is removed.`);
+    await this.bucket.remove([indexOf(key)]);
+    return undefined;
   }
 
   async create(kind: string, recipe: Recipe, fill: (folder: string) => Promise<void>): Promise<Address> {
@@ -72,8 +84,11 @@ export class S3Store implements ArtifactStore {
   private async publish(address: Address, key: StepKey): Promise<Address> {
     await this.upload(address);
     await this.evict();
-    if (await this.bucket.writeOnce(`steps/${key}`, address)) return address;
-    return (await this.bucket.readText(`steps/${key}`)) ?? address;
+    if (await this.bucket.writeOnce(indexOf(key), address)) return address;
+    const first = await this.readIndex(key);
+    if (first !== undefined) return first;
+    await this.bucket.writeOnce(indexOf(key), address);
+    return address;
   }
 
   /** Uploads an artifact of the cache, unless the bucket has all of it. One file at a time: each is in many parts. */
@@ -90,28 +105,25 @@ export class S3Store implements ArtifactStore {
 
   async manifest(address: Address): Promise<Manifest> {
     // One whose address fits it is whole, wherever it was found.
-    return this.cache.manifest(address).catch(async () => parseManifest(address, await this.readManifest(address)));
+    const cached = await unlessDamaged(this.cache.manifest(address));
+    return cached ?? parseManifest(address, await this.readManifest(address));
   }
 
   async readText(address: Address, path: string): Promise<string> {
-    return this.cache.readText(address, path).catch(async () => {
-      const manifest = await this.manifest(address);
-      return checkText(address, manifest, path, await this.bucket.readText(`objects/${address}/${path}`));
-    });
+    const cached = await unlessDamaged(this.cache.readText(address, path));
+    if (cached !== undefined) return cached;
+    const manifest = await this.manifest(address);
+    return checkText(address, manifest, path, await this.bucket.readText(`objects/${address}/${path}`));
   }
 
   private async readManifest(address: Address): Promise<string> {
     const text = await this.bucket.readText(manifestOf(address));
-    if (text === undefined) throw new ArtifactDamaged(address, 'it is not in the store');
+    if (text === undefined) throw new ArtifactDamaged(address, 'it is not in the store', true);
     return text;
   }
 
   async open(address: Address): Promise<string> {
-    const cached = await this.cache.open(address).catch((error: unknown) => {
-      if (!(error instanceof ArtifactDamaged)) throw error;
-      return undefined;
-    });
-    const folder = cached ?? (await this.fetch(address));
+    const folder = (await unlessDamaged(this.cache.open(address))) ?? (await this.fetch(address));
     const now = new Date();
     await utimes(join(folder, MANIFEST), now, now);
     return folder;
@@ -121,38 +133,38 @@ export class S3Store implements ArtifactStore {
     const text = await this.readManifest(address);
     const { files } = parseManifest(address, text);
     await this.evict(totalBytes(files));
-    const download = () =>
-      this.cache.adopt(address, async (folder) => {
+    for (let attempt = 1; ; attempt++) {
+      await this.cache.adopt(address, async (folder) => {
         for (const { path } of files) {
-          const found = await this.bucket.download(`objects/${address}/${path}`, join(folder, path));
-          if (!found) throw new ArtifactDamaged(address, `${path} is not in the store`);
+          if (await this.bucket.download(`objects/${address}/${path}`, join(folder, path))) continue;
+          await this.bucket.remove([manifestOf(address)]);
+          throw new ArtifactDamaged(address, `${path} is not in the store`, true);
         }
         await writeFile(join(folder, MANIFEST), text);
       });
-    try {
-      await download();
-      // What was garbled on the way is whole when it comes again.
-      return await this.cache.open(address).catch(() => download().then(() => this.cache.open(address)));
-    } catch (error) {
-      // Who has it undamaged uploads it again once it is not there.
-      if (error instanceof ArtifactDamaged) await this.bucket.remove([manifestOf(address)]);
-      throw error;
+      try {
+        return await this.cache.open(address);
+      } catch (error) {
+        if (!(error instanceof ArtifactDamaged)) throw error;
+        // Nothing is known of the bucket then: another process has made room in the cache, say.
+        if (error.missing) throw new Error(`Artifact ${address.slice(0, 12)} is gone from the cache again; the next try fetches it.`, { cause: error }); // prettier-ignore
+        // What was garbled on the way is undamaged when it comes again.
+        if (attempt === 1) continue;
+        // Who has it undamaged uploads it again once it is not there.
+        await this.bucket.remove([manifestOf(address)]);
+        throw error;
+      }
     }
   }
 
   /** Makes room in the cache, for `incoming` bytes more. */
   private async evict(incoming = 0): Promise<void> {
-    const artifacts = await Promise.all(
-      (await this.cache.list()).map(async ({ address, manifest }) => ({
-        address,
-        bytes: totalBytes(manifest.files),
-        // Another process may have removed it by now.
-        opened: await stat(join(this.cache.folderOf(address), MANIFEST)).then(
-          ({ mtimeMs }) => mtimeMs,
-          () => Infinity,
-        ),
-      })),
-    );
+    const artifacts = await inTurns(await this.cache.list(), async ({ address, manifest }) => ({
+      address,
+      bytes: totalBytes(manifest.files),
+      // Another process may have removed it by now.
+      opened: (await unlessAbsent(stat(join(this.cache.folderOf(address), MANIFEST))))?.mtimeMs ?? Infinity,
+    }));
     let bytes = artifacts.reduce((total, artifact) => total + artifact.bytes, incoming);
     for (const artifact of artifacts.sort((a, b) => a.opened - b.opened)) {
       if (bytes <= this.limitBytes || Date.now() - artifact.opened < IN_USE_MILLISECONDS) return;
@@ -163,9 +175,7 @@ export class S3Store implements ArtifactStore {
 
   /** Removes an artifact from the cache, if it is there. */
   private async forget(address: Address): Promise<void> {
-    await this.cache.remove(address).catch((error: unknown) => {
-      if (!(error instanceof ArtifactDamaged)) throw error;
-    });
+    await unlessDamaged(this.cache.remove(address));
   }
 
   openCheckpoints(key: StepKey): Promise<string> {
@@ -177,52 +187,67 @@ export class S3Store implements ArtifactStore {
   }
 
   async publishName(name: string, address: Address): Promise<number> {
+    checkName(name);
     for (;;) {
       const last = (await this.versionsOf(name)).at(-1) ?? 0;
-      if (last > 0 && (await this.resolveName(name, last)) === address) return last;
+      if (last > 0 && (await this.bucket.readText(`names/${name}/${last}`)) === address) return last;
       if (await this.bucket.writeOnce(`names/${name}/${last + 1}`, address)) return last + 1;
     }
   }
 
   private async versionsOf(name: string): Promise<number[]> {
-    const objects = await this.bucket.list(`names/${name}/`);
-    return objects.map(({ key }) => Number(key.split('/').at(-1))).sort((a, b) => a - b);
+    const folder = `names/${name}/`;
+    const objects = await this.bucket.list(folder);
+    return objects.flatMap(({ key }) => versionOf(key.slice(folder.length)) ?? []).sort((a, b) => a - b);
   }
 
   async resolveName(name: string, version: number | 'latest'): Promise<Address | undefined> {
+    checkName(name);
     const number = version === 'latest' ? (await this.versionsOf(name)).at(-1) : version;
-    return number === undefined ? undefined : this.bucket.readText(`names/${name}/${number}`);
+    return number === undefined ? undefined : this.addressAt(`names/${name}/${number}`);
+  }
+
+  private async addressAt(key: string): Promise<Address | undefined> {
+    return addressOfVersion(`${this.bucket.url}/${key}`, await this.bucket.readText(key));
   }
 
   async listNames(): Promise<NamedVersion[]> {
-    const versions = (await this.bucket.list('names/')).map(({ key }) => {
-      const [, name, version] = key.split('/');
-      return { name, version: Number(version), key };
+    const versions = (await this.bucket.list('names/')).flatMap(({ key }) => {
+      const [, name, entry = '', ...below] = key.split('/');
+      const version = versionOf(entry);
+      return version !== undefined && below.length === 0 ? [{ name, version, key }] : [];
     });
     versions.sort((a, b) => (a.name === b.name ? a.version - b.version : a.name < b.name ? -1 : 1));
-    return inTurns(versions, async ({ key, ...version }) => ({
-      ...version,
-      address: (await this.bucket.readText(key))!,
-    }));
+    const resolved = await inTurns(versions, async ({ name, version, key }) => {
+      const address = await this.addressAt(key);
+      return address === undefined ? [] : [{ name, version, address }];
+    });
+    return resolved.flat();
+  }
+
+  addServer({ id, place }: StoreServer): Promise<void> {
+    return this.bucket.writeText(`servers/${id}`, place);
+  }
+
+  async listServers(): Promise<StoreServer[]> {
+    const ids = (await this.bucket.list('servers/')).map(({ key }) => key.slice('servers/'.length)).filter(isServerId);
+    return inTurns(ids, async (id) => serverOf(id, await this.bucket.readText(`servers/${id}`)));
   }
 
   async list(): Promise<StoredArtifact[]> {
-    const manifests = (await this.bucket.list('objects/')).filter(({ key }) => key.split('/')[2] === MANIFEST);
+    const manifests = (await this.bucket.list('objects/')).filter(({ key }) => isManifest(key));
     const found = await inTurns(manifests, async ({ key, modified }) => {
       const address = key.split('/')[1];
       // What is damaged is left to the step that finds it.
-      const manifest = await this.manifest(address).catch((error: unknown) => {
-        if (error instanceof ArtifactDamaged) return undefined;
-        throw error;
-      });
-      return manifest && { address, manifest, created: modified };
+      const manifest = await unlessDamaged(this.manifest(address));
+      return manifest ? [{ address, manifest, created: modified }] : [];
     });
-    return found.filter((artifact) => artifact !== undefined);
+    return found.flat();
   }
 
   async remove(address: Address): Promise<void> {
     const { recipe, files } = await this.manifest(address);
-    const index = `steps/${stepKey(recipe)}`;
+    const index = indexOf(stepKey(recipe));
     const isOwn = (await this.bucket.readText(index)) === address;
     // First what says that it is there.
     await this.bucket.remove([...(isOwn ? [index] : []), manifestOf(address)]);
@@ -232,7 +257,7 @@ export class S3Store implements ArtifactStore {
 
   async removeLeftovers(before: Date): Promise<void> {
     const objects = await this.bucket.list('objects/');
-    const complete = new Set(objects.filter(({ key }) => key.split('/')[2] === MANIFEST).map(({ key }) => key.split('/')[1])); // prettier-ignore
+    const complete = new Set(objects.filter(({ key }) => isManifest(key)).map(({ key }) => key.split('/')[1]));
     const partial = objects.filter(({ key }) => !complete.has(key.split('/')[1]));
     const old = [...partial, ...(await this.bucket.list('checkpoints/'))].filter(({ modified }) => modified < before);
     await this.bucket.remove(old.map(({ key }) => key));
@@ -243,13 +268,26 @@ export class S3Store implements ArtifactStore {
 
 const totalBytes = (files: ManifestFile[]) => files.reduce((total, { size }) => total + size, 0);
 
-const manifestOf = (address: Address) => `objects/${address}/${MANIFEST}`;
+const indexOf = (key: StepKey) => `steps/${key}`;
 
-/** Applies `work` to all items, some of them at the same time; results in order. */
-async function inTurns<T, R>(items: T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  for (let i = 0; i < items.length; i += REQUESTS_AT_ONCE) {
-    results.push(...(await Promise.all(items.slice(i, i + REQUESTS_AT_ONCE).map(work))));
+/** @throws Error when `address` is none */
+function manifestOf(address: Address): string {
+  if (!isAddress(address)) throw new Error(`"${address}" is no artifact's address.`);
+  return `objects/${address}/${MANIFEST}`;
+}
+
+/** Whether an object is an artifact's manifest; an artifact's file may have the same name in a folder of its own. */
+function isManifest(key: string): boolean {
+  const [, address, ...path] = key.split('/');
+  return isAddress(address) && path.join('/') === MANIFEST;
+}
+
+/** The result of `work`; undefined where the artifact is damaged. Any other error is thrown: nothing follows from it. */
+async function unlessDamaged<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof ArtifactDamaged) return undefined;
+    throw error;
   }
-  return results;
 }

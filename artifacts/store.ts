@@ -37,13 +37,25 @@ export interface ArtifactStore {
    */
   publishName(name: string, address: Address): Promise<number>;
 
-  /** The artifact that is a version of a name, if there is one. */
+  /**
+   * The artifact that is a version of a name, if there is one.
+   * @throws InputError when the version is there, and holds no address
+   */
   resolveName(name: string, version: number | 'latest'): Promise<Address | undefined>;
 
-  /** All versions of all names, by name and version. */
+  /**
+   * All versions of all names, by name and version. Files that are none are ignored.
+   * @throws InputError when a version holds no address
+   */
   listNames(): Promise<NamedVersion[]>;
 
-  /** Every artifact that is there, for garbage collection. */
+  /** Notes that runs on this server use the store. */
+  addServer(server: StoreServer): Promise<void>;
+
+  /** The servers whose runs use the store: what they reach is needed. */
+  listServers(): Promise<StoreServer[]>;
+
+  /** Every artifact that is there and whose manifest is undamaged, for garbage collection. */
   list(): Promise<StoredArtifact[]>;
 
   /** Removes an artifact. */
@@ -63,6 +75,14 @@ export interface NamedVersion {
   address: Address;
 }
 
+/** A Temporal namespace whose runs use a store. */
+export interface StoreServer {
+  /** The namespace's UUID, which stays the same whatever address the server has. */
+  id: string;
+  /** Where it was last found, for messages. */
+  place: string;
+}
+
 /** An artifact as it lies in the store. */
 export interface StoredArtifact {
   address: Address;
@@ -70,13 +90,19 @@ export interface StoredArtifact {
   created: Date;
 }
 
-/** An artifact is missing, or not what its hash says. Trying the step that made it again makes it anew. */
+/**
+ * An artifact is missing, or not what its hash says. Trying the step that made it again makes it anew. That it cannot be read
+ * (EACCES, EIO, too many open files, …) is another error: nothing is removed for it.
+ */
 export class ArtifactDamaged extends Error {
   override readonly name = 'ArtifactDamaged';
   readonly address: Address;
+  /** Whether it, or one of its files, is not there. */
+  readonly missing: boolean;
 
-  constructor(address: Address, problem: string) {
+  constructor(address: Address, problem: string, missing = false) {
     super(`Artifact ${address.slice(0, 12)} is damaged: ${problem}; it will be made again.`);
     this.address = address;
+    this.missing = missing;
   }
 }

@@ -1,6 +1,11 @@
+import type { Client } from '@temporalio/client';
 import { Command } from 'commander';
+import type { Address } from '../artifacts/manifest.ts';
+import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
+import { connectClient } from '../workers/connection.ts';
 import { addressesOfRuns, findGarbage } from '../workers/garbage.ts';
+import { missingServers, namespaceId } from '../workers/store-servers.ts';
 import { openStore } from '../workers/store.ts';
 import { withServer } from './server.ts';
 import { jsonOption, summarize } from './step.ts';
@@ -10,6 +15,7 @@ const DAY = 24 * 3600 * 1000;
 interface GcFlags {
   delete?: boolean;
   keepDays: string;
+  profile?: string[];
   json?: boolean;
 }
 
@@ -19,13 +25,18 @@ export function gcCommand(): Command {
     .description('Show the artifacts that no run on the server and no policy name reaches; with --delete, remove them.')
     .option('--delete', 'Remove them, and what work that was broken off has left.')
     .option('--keep-days <n>', 'Keep all that is younger.', '7')
+    .option(
+      '--profile <name...>',
+      "Further servers whose runs use the store: profiles of Temporal's configuration file.",
+    )
     .addOption(jsonOption())
     .action(async (flags: GcFlags) => {
-      const days = Number(flags.keepDays);
-      if (!(days >= 0)) throw new InputError(`--keep-days ${flags.keepDays} is no number of days: give 0 or more.`);
-      const before = new Date(Date.now() - days * DAY);
+      if (!/^\d{1,6}(\.\d+)?$/.test(flags.keepDays)) {
+        throw new InputError(`--keep-days ${flags.keepDays} is no number of days: give 0 or more.`);
+      }
+      const before = new Date(Date.now() - Number(flags.keepDays) * DAY);
       const store = await openStore();
-      const garbage = await findGarbage(store, await withServer(addressesOfRuns), before);
+      const garbage = await findGarbage(store, () => withServer((client) => readReached(store, client, flags)), before);
       for (const { address, manifest, created } of garbage) {
         console.error(`${address.slice(0, 12)} ${manifest.kind}, ${created.toISOString()}`);
         if (flags.delete) await store.remove(address);
@@ -37,3 +48,25 @@ export function gcCommand(): Command {
       summarize(flags, summary, sentence);
     });
 }
+
+/** What the runs need, on all servers that are asked. @throws InputError when others may need more, and would lose it */
+async function readReached(store: ArtifactStore, client: Client, flags: GcFlags): Promise<Address[]> {
+  const others = await Promise.all((flags.profile ?? []).map(connectProfile));
+  const clients = [client, ...others];
+  try {
+    const asked = await Promise.all(clients.map((each) => namespaceId(each, each.options.namespace)));
+    const problem = missingServers(await store.listServers(), asked);
+    if (problem && flags.delete) throw new InputError(`Nothing is removed: ${problem}`);
+    if (problem) console.error(`What is listed may be needed: ${problem}`);
+    const reached: Address[] = [];
+    for (const each of clients) reached.push(...(await addressesOfRuns(each)));
+    return reached;
+  } finally {
+    await Promise.all(others.map(({ connection }) => connection.close()));
+  }
+}
+
+const connectProfile = (name: string) =>
+  connectClient(name).catch((error: Error) => {
+    throw new InputError(`--profile ${name}: ${error.message}`);
+  });

@@ -1,16 +1,24 @@
 /** An HTTP server of the command line, until it is told to stop. */
 import { once } from 'node:events';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
+
+/** Served to this machine alone, a server is asked for by these names alone. */
+const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];
+
+/** Allowed Host headers of a server that listens on `address` (DNS-rebinding protection); undefined for all. */
+export const hostsOf = (address: string): string[] | undefined =>
+  ['::1', ...LOOPBACK].includes(address) ? LOOPBACK : undefined;
 
 /** Of what is told to listen on an address, where there is a port by default. */
 export const portSchema = (port: number) =>
   z.object({ port: z.int().min(0).max(65535).default(port).describe('Port; 0 takes a free one.') });
 
 /**
- * Serves until SIGINT or SIGTERM; what is being answered then is answered to its end.
+ * Serves until SIGINT or SIGTERM; requests that have come whole by then are answered. The same signal once more ends the process.
  * @param say told the address once it listens
  * @throws InputError when the port cannot be had
  */
@@ -19,7 +27,12 @@ export async function listen(
   { host, port }: { host: string; port: number },
   say: (address: string) => void,
 ): Promise<void> {
-  const server = serve({ fetch: app.fetch, hostname: host, port });
+  const server = serve({ fetch: app.fetch, hostname: host, port }) as Server;
+  const underWay = new Map<ServerResponse, IncomingMessage>();
+  server.on('request', (request, response) => {
+    underWay.set(response, request);
+    response.once('close', () => underWay.delete(response));
+  });
   try {
     await once(server, 'listening');
   } catch (error) {
@@ -34,5 +47,9 @@ export async function listen(
   });
   const closed = once(server, 'close');
   server.close();
+  for (const request of underWay.values()) if (!request.complete) request.destroy();
+  await Promise.all([...underWay.keys()].map((response) => once(response, 'close')));
+  // What is left has sent no whole request, and may never do.
+  server.closeAllConnections();
   await closed;
 }

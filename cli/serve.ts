@@ -1,11 +1,14 @@
+import { statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { InputError } from '../data/errors.ts';
+import { readSecret, type Secret } from '../data/secret.ts';
 import { endpoint } from '../endpoint/app.ts';
 import { Models } from '../endpoint/models.ts';
 import { startEngine } from '../engine/host.ts';
-import { listen, portSchema } from './listen.ts';
+import { hostsOf, listen, portSchema } from './listen.ts';
 import { addSettings, readSettings } from './settings.ts';
 import { addPolicy, policyOf, type PolicyFlags } from './step.ts';
 
@@ -14,7 +17,8 @@ const schema = portSchema(8000);
 interface Flags extends PolicyFlags {
   host: string;
   name?: string;
-  adapters?: boolean;
+  adapters?: string[];
+  apiKey?: string;
 }
 
 /** `selm serve`: a policy behind an OpenAI-compatible endpoint, until Ctrl-C. */
@@ -23,22 +27,39 @@ export function serveCommand(): Command {
   addPolicy(command);
   addSettings(command, schema, ['port']);
   return command
-    .option('--host <address>', 'Address to listen on. There is no authentication.', '127.0.0.1')
+    .option('--host <address>', 'Address to listen on. Without an API key there is no authentication.', '127.0.0.1')
     .option('--name <name>', 'What clients call the model. Default: what --model says.')
-    .option(
-      '--adapters',
-      'Let clients load and unload LoRA adapters, as with vLLM: any folder that this process can read.',
+    .option('--adapters <folder...>', 'Let clients load and unload LoRA adapters in these folders, as with vLLM.')
+    .addOption(
+      new Option('--api-key <key>', 'Key that requests must have (Authorization: Bearer KEY).').env('SELM_API_KEY'),
     )
     .action(async (flags: Flags & Record<string, unknown>) => {
       const { port } = readSettings(schema, flags, ['port']);
       const engine = startEngine();
-      const copies = flags.adapters ? await mkdtemp(join(tmpdir(), 'selm-adapters-')) : undefined;
+      const { host, adapters: folders = [] } = flags;
+      checkFolders(folders);
+      const access = { hosts: hostsOf(host), apiKey: apiKeyOf(flags) };
+      const copies = folders.length > 0 ? await mkdtemp(join(tmpdir(), 'selm-adapters-')) : undefined;
       try {
-        const app = endpoint(new Models(flags.name ?? flags.model, await policyOf(flags), engine, copies));
-        await listen(app, { host: flags.host, port }, (address) => console.log(`Serving at ${address}/v1`));
+        const adapters = copies === undefined ? undefined : { folders, copies };
+        const app = endpoint(new Models(flags.name ?? flags.model, await policyOf(flags), engine, adapters), access);
+        await listen(app, { host, port }, (address) => console.log(`Serving at ${address}/v1`));
       } finally {
         await engine.close();
         if (copies !== undefined) await rm(copies, { recursive: true });
       }
     });
+}
+
+/** @throws InputError for what is no folder: every adapter in it would be refused */
+function checkFolders(folders: string[]): void {
+  const missing = folders.find((folder) => !statSync(folder, { throwIfNoEntry: false })?.isDirectory());
+  if (missing !== undefined) throw new InputError(`--adapters ${missing} is no folder; give one that adapters are in.`);
+}
+
+/** @throws InputError for an empty key: it would let everybody in */
+function apiKeyOf({ apiKey }: Flags): Secret | undefined {
+  const key = readSecret('--api-key (SELM_API_KEY)', apiKey);
+  if (apiKey === undefined || key) return key;
+  throw new InputError('--api-key (SELM_API_KEY) is empty; give a key, or leave it out to serve without one.');
 }

@@ -1,12 +1,9 @@
 import { Command } from 'commander';
 import { webApp } from '../web/app.ts';
 import { openStore } from '../workers/store.ts';
-import { listen, portSchema } from './listen.ts';
+import { hostsOf, listen, portSchema } from './listen.ts';
 import { withServer } from './server.ts';
 import { addSettings, readSettings } from './settings.ts';
-
-/** Served here alone, the pages are asked for by these names alone. */
-const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];
 
 const schema = portSchema(8080);
 
@@ -19,9 +16,8 @@ export function uiCommand(): Command {
     .action(async (flags: { host: string } & Record<string, unknown>) => {
       const { port } = readSettings(schema, flags, ['port']);
       const store = await openStore();
-      const hosts = ['::1', ...LOOPBACK].includes(flags.host) ? LOOPBACK : undefined;
       await withServer((client) =>
-        listen(webApp(client, store, hosts), { host: flags.host, port }, (address) =>
+        listen(webApp(client, store, hostsOf(flags.host)), { host: flags.host, port }, (address) =>
           console.log(`Serving at ${address}`),
         ),
       );

@@ -8,6 +8,8 @@ import { basename, dirname, join } from 'node:path';
 import { datasetInfo, downloadFileToCacheDir, getHFHubCachePath, getRepoFolderName, HubApiError, listFiles, modelInfo, type RepoId } from '@huggingface/hub'; // prettier-ignore
 import { InputError } from './errors.ts';
 import { makeRoom } from './hub-cache.ts';
+import { readAddress, readSecret } from './secret.ts';
+import { isContained } from './paths.ts';
 
 // Names begin with a letter or digit, which tells them from paths such as `./model`.
 const MODEL_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:@([\w./-]+))?$/;
@@ -49,7 +51,7 @@ export async function resolveModel(idOrPath: string, wanted = MODEL_FILE): Promi
  */
 export function cachedModel(id: string): string | undefined {
   const [, name, revision = 'main'] = MODEL_ID.exec(id) ?? [];
-  if (!name) return undefined;
+  if (!name || !isContained(revision)) return undefined;
   const repository = join(getHFHubCachePath(), getRepoFolderName({ type: 'model', name }));
   const [snapshots, ref] = [join(repository, 'snapshots'), join(repository, 'refs', revision)];
   const commits = existsSync(snapshots) ? readdirSync(snapshots) : [];
@@ -65,11 +67,13 @@ const isCommit = (revision: string) => /^[0-9a-f]{40}$/.test(revision);
 export async function pinModel(id: string): Promise<string> {
   const [, name, revision = 'main'] = MODEL_ID.exec(id)!;
   if (isCommit(revision)) return id;
-  const access = { hubUrl: process.env.HF_ENDPOINT, accessToken: process.env.HF_TOKEN };
+  const access = hubAccess();
   try {
     const { sha } = await modelInfo({ name, revision, additionalFields: ['sha'], ...access });
+    checkListed(isCommit(sha), sha);
     return `${name}@${sha}`;
   } catch (error) {
+    if (error instanceof InputError) throw error;
     throw hubError(`model "${name}" (${revision})`, error as Error);
   }
 }
@@ -103,12 +107,14 @@ export async function downloadDataset(id: string): Promise<string[]> {
 
 /** Downloads what `choose` picks of the repository's files; returns their paths in the cache. */
 async function download(repo: RepoId, revision: string, choose: (paths: string[]) => string[]): Promise<string[]> {
-  const access = { hubUrl: process.env.HF_ENDPOINT, accessToken: process.env.HF_TOKEN };
+  const access = hubAccess();
   const query = { name: repo.name, revision, additionalFields: ['sha' as const], ...access };
   try {
     const { sha } = repo.type === 'model' ? await modelInfo(query) : await datasetInfo(query);
     const sizes = new Map<string, number>();
+    checkListed(isCommit(sha), sha);
     for await (const { type, path, size } of listFiles({ repo, revision: sha, recursive: true, ...access })) {
+      checkListed(isContained(path), path);
       if (type === 'file') sizes.set(path, size);
     }
     const chosen = choose([...sizes.keys()]);
@@ -117,7 +123,7 @@ async function download(repo: RepoId, revision: string, choose: (paths: string[]
     await makeRoom(repo, missing.reduce((sum, path) => sum + sizes.get(path)!, 0)); // prettier-ignore
     const files: string[] = [];
     for (const path of chosen) {
-      files.push(await downloadFileToCacheDir({ repo, path, revision: sha, ...access }));
+      files.push(await downloadFileToCacheDir({ repo, path, revision: sha, fetch: checkedFetch, ...access }));
     }
     return files;
   } catch (error) {
@@ -125,6 +131,26 @@ async function download(repo: RepoId, revision: string, choose: (paths: string[]
     throw hubError(`${repo.type} "${repo.name}" (${revision})`, error as Error);
   }
 }
+
+/** @throws InputError for an address with a password in it, and for a token that is none */
+const hubAccess = () => ({ hubUrl: readAddress('HF_ENDPOINT'), accessToken: readSecret('HF_TOKEN')?.reveal() });
+/** Commits, paths and hashes that a hub lists become paths in the cache. @throws InputError when one would leave it */
+function checkListed(isValid: boolean, listed: string): void {
+  if (isValid) return;
+  throw new InputError(`The Hugging Face hub lists "${listed}", which would be a path outside the cache: check HF_ENDPOINT.`); // prettier-ignore
+}
+
+/** The library names a file's content by the hash that the hub gives, unchecked. */
+const checkedFetch: typeof fetch = async (request, init) => {
+  const response = await fetch(request, init);
+  if (!response.ok || !/\/paths-info\//.test(String(request))) return response;
+  for (const { oid, xetHash, lfs } of (await response.clone().json()) as Listed[]) {
+    for (const hash of [oid, xetHash, lfs?.oid]) if (hash !== undefined) checkListed(/^[\w-][\w.-]*$/.test(hash), hash);
+  }
+  return response;
+};
+
+type Listed = { oid?: string; xetHash?: string; lfs?: { oid?: string } };
 
 function hubError(what: string, error: Error): Error {
   if (error instanceof HubApiError && [401, 403, 404].includes(error.statusCode)) {
@@ -134,6 +160,6 @@ function hubError(what: string, error: Error): Error {
   }
   // No fault of the input: the next try may succeed.
   return new Error(
-    `Cannot get ${what} from the Hugging Face hub (${error.message}); check the connection, or give a local path.`,
+    `Cannot get ${what} from the Hugging Face hub (${readSecret('HF_TOKEN')?.strip(error.message) ?? error.message}); check the connection, or give a local path.`,
   );
 }

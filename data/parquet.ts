@@ -1,9 +1,10 @@
 /** Parquet files as hub data sets, pandas, polars, Spark and DuckDB write them. */
-import { open } from 'node:fs/promises';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema, type Compressors, type FileMetaData } from 'hyparquet'; // prettier-ignore
+import { parquetMetadataAsync, parquetReadObjects, parquetSchema, type AsyncBuffer, type Compressors, type FileMetaData } from 'hyparquet'; // prettier-ignore
 import { compressors as libraries } from 'hyparquet-compressors';
 import { InputError } from './errors.ts';
+import { footerFault } from './parquet-footer.ts';
 import { keepRawDecimals, PARSERS, valuesOf } from './parquet-values.ts';
 import { makeRow, type Row } from './row.ts';
 
@@ -20,11 +21,21 @@ function unzip(decompress: (bytes: Uint8Array, options: { maxOutputLength: numbe
 
 /** The file's rows, numbered from 1, a row group at a time. Throws an InputError where it is missing, empty or damaged. */
 export async function* parquetRows(path: string): AsyncGenerator<Row> {
-  await checkForm(path);
-  const file = await asyncBufferFromFile(path);
+  const descriptor = readable(path, () => openSync(path, 'r'));
+  try {
+    yield* rowsOf(path, bufferOf(path, descriptor));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+async function* rowsOf(path: string, file: AsyncBuffer): AsyncGenerator<Row> {
+  checkForm(path, file);
   const metadata = await undamaged(path, () => parquetMetadataAsync(file));
   checkCodecs(path, metadata);
-  const { children: columns } = await undamaged(path, () => parquetSchema(keepRawDecimals(metadata)));
+  const schema = await undamaged(path, () => parquetSchema(keepRawDecimals(metadata)));
+  const fault = footerFault(metadata, schema, file.byteLength);
+  if (fault !== undefined) throw damaged(path, fault);
   let rowEnd = 0;
   for (const group of metadata.row_groups) {
     const rowStart = rowEnd;
@@ -33,17 +44,39 @@ export async function* parquetRows(path: string): AsyncGenerator<Row> {
     if (rows.length !== size) throw damaged(path, `${rows.length} of ${size} rows in a row group`);
     for (const fields of rows) {
       const where = `${path} row ${++rowEnd}`;
-      yield makeRow(where, valuesOf(fields, columns, where));
+      yield makeRow(where, valuesOf(fields, schema.children, where));
     }
   }
   if (rowEnd === 0) throw new InputError(`${path} is empty; it needs at least one row.`);
 }
 
+/** Bytes that one call reads: Node refuses 2 GiB. */
+const AT_ONCE = 1 << 30;
+
+/** The file's bytes, read when they are asked for: a promise could fail while nobody waits for it. */
+function bufferOf(path: string, descriptor: number): AsyncBuffer {
+  const { size: byteLength } = fstatSync(descriptor);
+  const slice = (start: number, end = byteLength) => {
+    const bytes = new Uint8Array(Math.max(0, Math.min(end, byteLength) - start));
+    let read = 0;
+    while (read < bytes.length) {
+      const count = readable(path, () =>
+        readSync(descriptor, bytes, read, Math.min(bytes.length - read, AT_ONCE), start + read),
+      );
+      if (count === 0) throw damaged(path, 'it became shorter while it was read');
+      read += count;
+    }
+    return bytes.buffer;
+  };
+  return { byteLength, slice };
+}
+
 const MAGIC = 'PAR1';
 
 /** Tells a file that is cut from one that is something else. */
-async function checkForm(path: string): Promise<void> {
-  const { beginning, end } = await endsOf(path);
+function checkForm(path: string, { byteLength, slice }: AsyncBuffer): void {
+  const textOf = (start: number) => Buffer.from(slice(start, start + MAGIC.length) as ArrayBuffer).toString('latin1');
+  const [beginning, end] = [textOf(0), byteLength < 12 ? '' : textOf(byteLength - MAGIC.length)];
   if (end === MAGIC && beginning === MAGIC) return;
   if (end === 'PARE') throw new InputError(`${path} is encrypted Parquet, which selm does not read; write it unencrypted.`); // prettier-ignore
   if (beginning === MAGIC) throw new InputError(`${path} is cut short: it does not end as Parquet does; get it again.`);
@@ -51,19 +84,9 @@ async function checkForm(path: string): Promise<void> {
   throw new InputError(`${path} is not Parquet; give the file its right extension, or get it again.`);
 }
 
-async function endsOf(path: string): Promise<{ beginning: string; end: string }> {
+function readable<T>(path: string, read: () => T): T {
   try {
-    const file = await open(path);
-    try {
-      const { size } = await file.stat();
-      const read = async (position: number) => {
-        const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, position);
-        return buffer.toString('latin1', 0, bytesRead);
-      };
-      return { beginning: await read(0), end: size < 12 ? '' : await read(size - 4) };
-    } finally {
-      await file.close();
-    }
+    return read();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new InputError(`${path} does not exist; check the path.`);
@@ -87,6 +110,7 @@ async function undamaged<T>(path: string, read: () => T | Promise<T>): Promise<T
   try {
     return await read();
   } catch (error) {
+    if (error instanceof InputError) throw error;
     const { message } = error as Error;
     const [, what, unsupported] = /^parquet (?:unsupported )?(.+?)( not supported)?$/.exec(message) ?? [];
     // What a damaged page says of itself is not defined.

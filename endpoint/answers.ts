@@ -1,10 +1,12 @@
 /** Requests answered by a policy: tokens in, texts with their log-probabilities out. */
+import { InputError } from '../data/errors.ts';
 import { checkSequenceLength } from '../engine/model/config.ts';
 import { checkIds } from '../engine/tokenize.ts';
 import { openPolicy, type OpenPolicy } from '../engine/policy.ts';
-import type { Policy, TokenScores } from '../engine/jobs.ts';
+import type { NewTokens, Policy, TokenScores } from '../engine/jobs.ts';
 import type { Message } from '../data/records.ts';
 import { BatchedPolicy } from './batches.ts';
+import { SampledText } from './sampled-text.ts';
 
 /** What the answers to one request have in common. */
 export interface Wanted {
@@ -20,20 +22,40 @@ export interface Wanted {
   echo: boolean;
   /** Whether to give log-probabilities. */
   scored: boolean;
+  /** Aborted when the client is gone. */
+  signal: AbortSignal;
 }
 
-/** One answer; with `echo` it begins with its prompt. */
-export interface Answer {
+/** A piece of an answer, or all of it. */
+export interface Scored {
   text: string;
   tokens: number[];
   /** One a token, none for the first of a sequence, which nothing comes before. Absent if not asked for. */
   scores?: (TokenScores | undefined)[];
+}
+
+/** One answer; with `echo` it begins with its prompt. */
+export interface Answer extends Scored {
   finishReason: 'stop' | 'length';
   promptTokens: number;
   answerTokens: number;
 }
 
+/** What an answer has gained. With `echo` the first piece of each is its prompt. */
+export interface Piece extends Scored {
+  /** Number of the answer among all of the request. */
+  index: number;
+  finishReason?: 'stop' | 'length';
+}
+
 const BATCH_SIZE = 32;
+
+/** Of one request. Each answer, and each token with its likeliest others, is held in memory until the request is answered. */
+const MOST_ANSWERS = 4096;
+const MOST_SCORED = 2 ** 17;
+
+/** Tokens between two looks at an answer, for its stop texts and its client. */
+const RUN_TOKENS = 16;
 
 /** A policy, its tokenizer, and the engine that runs it for many clients. */
 export class Answers {
@@ -51,16 +73,18 @@ export class Answers {
   /** Whether a token ends every answer. */
   endsWith = (id: number) => this.opened.tokenizer().eosIds.includes(id);
   decode = (ids: number[]) => this.opened.tokenizer().decode(ids);
+  tokenBytes = (id: number) => this.opened.tokenizer().tokenBytes(id);
 
   /** Tokens that fit after a prompt. */
   room = (prompt: number[]) => Math.max(1, this.opened.model.config.maxPositions - prompt.length);
 
   /**
    * The `n` answers of each prompt, in order.
-   * @throws InputError when a prompt does not fit the model
+   * @param onPiece gets the answers token by token: as they are sampled, or with log-probabilities once these are computed
+   * @throws InputError when a prompt does not fit the model, and the signal's reason once it is aborted
    */
-  to(prompts: number[][], wanted: Wanted): Promise<Answer[][]> {
-    const answers = this.answer(prompts, wanted);
+  to(prompts: number[][], wanted: Wanted, onPiece?: (piece: Piece) => void): Promise<Answer[]> {
+    const answers = this.answer(prompts, wanted, onPiece);
     this.underWay = settled([this.underWay, answers]);
     return answers;
   }
@@ -68,61 +92,91 @@ export class Answers {
   /** Resolves when all that was asked until now is answered. */
   settled = (): Promise<void> => this.underWay;
 
-  private async answer(prompts: number[][], wanted: Wanted): Promise<Answer[][]> {
-    const { maxTokens, n, echo, scored, stop } = wanted;
-    for (const prompt of prompts) checkSequenceLength(this.opened.model.config, checkIds(this.opened, prompt).length + maxTokens); // prettier-ignore
-    const sampled = maxTokens === 0 ? prompts.map(() => Array.from({ length: n }, nothing)) : await this.sample(prompts, wanted); // prettier-ignore
-    const cut = sampled.map((answers, i) => answers.map((answer) => this.cut(prompts[i], answer, stop)));
+  private async answer(prompts: number[][], wanted: Wanted, onPiece?: (piece: Piece) => void): Promise<Answer[]> {
+    const { n, echo, scored, signal } = wanted;
+    this.check(prompts, wanted);
+    const echoed = prompts.flatMap((prompt) => Array.from({ length: n }, () => ({ prompt, text: echo ? this.decode(prompt) : '' }))); // prettier-ignore
+    const live = scored ? undefined : onPiece;
+    if (echo) for (const [index, { prompt, text }] of echoed.entries()) live?.({ index, text, tokens: prompt });
+    const sampled = await this.sample(prompts, wanted, live);
     const scores = scored
-      ? await this.batched.scoreTokens(cut.flatMap((answers, i) => answers.map(({ tokens }) => [...prompts[i], ...tokens]))) // prettier-ignore
+      ? await this.batched.scoreTokens(sampled.map(({ tokens }, i) => [...echoed[i].prompt, ...tokens]), signal) // prettier-ignore
       : [];
-    let next = 0;
-    return cut.map((answers, i) =>
-      answers.map(({ text, tokens, finishReason }) => {
-        const prompt = prompts[i];
-        const all = scored ? [undefined, ...scores[next++]] : undefined;
-        return {
-          text: echo ? this.decode(prompt) + text : text,
-          tokens: echo ? [...prompt, ...tokens] : tokens,
-          ...(all && { scores: echo ? all : all.slice(prompt.length) }),
-          finishReason,
-          promptTokens: prompt.length,
-          answerTokens: tokens.length,
-        };
-      }),
-    );
+    return sampled.map(({ text, tokens, finishReason }, index) => {
+      const { prompt, text: before } = echoed[index];
+      const all = scored ? [undefined, ...scores[index]] : undefined;
+      const answer: Answer = {
+        text: before + text,
+        tokens: echo ? [...prompt, ...tokens] : tokens,
+        ...(all && { scores: echo ? all : all.slice(prompt.length) }),
+        finishReason: finishReason ?? 'length',
+        promptTokens: prompt.length,
+        answerTokens: tokens.length,
+      };
+      if (scored && onPiece) for (const piece of this.pieces(prompt, answer, wanted)) onPiece({ index, ...piece });
+      return answer;
+    });
   }
 
-  private async sample(prompts: number[][], { maxTokens, n, temperature, topP, topK, seed }: Wanted) {
-    const settings = { samplesPerPrompt: n, temperature, topP, topK, maxNewTokens: maxTokens, batchSize: BATCH_SIZE, weights: 'f32' as const }; // prettier-ignore
-    // An answer depends on the seed and the prompt's place in its request, not on who asks beside it.
-    const rows = prompts.map((prompt, i) => ({ id: `${seed}/${i}`, prompt_input_ids: prompt }));
-    const responses = await this.batched.sample(rows, settings);
-    return responses.map((samples) =>
-      samples.map(({ text, token_ids, finish_reason }) => ({ text, tokens: token_ids, finishReason: finish_reason })),
-    );
+  /** @throws InputError when a prompt cannot be answered, which would fail others in its batch, or the request takes too much memory */
+  private check(prompts: number[][], { maxTokens, n, scored }: Wanted): void {
+    for (const prompt of prompts) {
+      if (prompt.length === 0) throw new InputError('the prompt has no tokens; give at least one.');
+      checkSequenceLength(this.opened.model.config, checkIds(this.opened, prompt).length + maxTokens);
+    }
+    const answers = prompts.length * n;
+    if (answers > MOST_ANSWERS) throw new InputError(`${answers} answers are more than the ${MOST_ANSWERS} of one request; send fewer prompts at a time.`); // prettier-ignore
+    const tokens = prompts.reduce((sum, { length }) => sum + length + maxTokens, 0) * n;
+    if (scored && tokens > MOST_SCORED) throw new InputError(`log-probabilities of ${tokens} tokens are more than the ${MOST_SCORED} of one request; send fewer prompts at a time.`); // prettier-ignore
   }
 
-  /** The answer up to the first stop text, with the tokens that it takes to write it. */
-  private cut(prompt: number[], answer: Sampled, stop: string[]): Sampled {
-    const ends = stop.map((text) => answer.text.indexOf(text)).filter((at) => at >= 0);
-    if (ends.length === 0) return answer;
-    const text = answer.text.slice(0, Math.min(...ends));
-    let length = 0;
+  private async sample(prompts: number[][], wanted: Wanted, onPiece?: (piece: Piece) => void): Promise<SampledText[]> {
+    const { maxTokens, n, temperature, topP, topK, seed, stop, signal } = wanted;
     const tokenizer = this.opened.tokenizer();
-    while (!tokenizer.decodeAnswer(prompt, answer.tokens.slice(0, length)).startsWith(text)) length++;
-    return { text, tokens: answer.tokens.slice(0, length), finishReason: 'stop' };
+    const texts = prompts.map((prompt) => Array.from({ length: n }, () => new SampledText(tokenizer, prompt, stop)));
+    const complete = new AbortController();
+    const unwanted = AbortSignal.any([signal, complete.signal]);
+    const rows = prompts.map((prompt_input_ids, i) => {
+      const ended = new AbortController();
+      const onTokens = ({ sample, tokens, finishReason }: NewTokens) => {
+        const text = texts[i][sample];
+        if (unwanted.aborted || isComplete(text)) return;
+        text.add(tokens, finishReason);
+        onPiece?.({ index: i * n + sample, ...text.take(), ...(text.finishReason && { finishReason: text.finishReason }) }); // prettier-ignore
+        if (texts[i].every(isComplete)) ended.abort();
+        if (texts.flat().every(isComplete)) complete.abort();
+      };
+      const onRestart = () => texts[i].forEach((text) => text.restart());
+      // An answer depends on the seed and the prompt's place in its request, not on who asks beside it.
+      return { id: `${seed}/${i}`, prompt_input_ids, signal: AbortSignal.any([unwanted, ended.signal]), onTokens, onRestart }; // prettier-ignore
+    });
+    if (maxTokens > 0) {
+      const settings = { samplesPerPrompt: n, temperature, topP, topK, maxNewTokens: maxTokens, batchSize: BATCH_SIZE, weights: 'f32' as const }; // prettier-ignore
+      await Promise.race([this.batched.sample(rows, settings, onPiece ? 1 : RUN_TOKENS, unwanted), aborted(unwanted)]);
+      signal.throwIfAborted();
+    } else for (const [index] of texts.flat().entries()) onPiece?.({ index, text: '', tokens: [], finishReason: 'length' }); // prettier-ignore
+    return texts.flat();
+  }
+
+  /** An answer token by token. */
+  private *pieces(prompt: number[], { tokens, scores, finishReason }: Answer, { echo, stop }: Wanted) {
+    const start = echo ? prompt.length : 0;
+    if (echo) yield { text: this.decode(prompt), tokens: prompt, scores: scores!.slice(0, start) };
+    const text = new SampledText(this.opened.tokenizer(), prompt, stop);
+    for (let at = start; at < tokens.length; at++) {
+      const last = at === tokens.length - 1 ? { finishReason } : {};
+      text.add([tokens[at]], last.finishReason);
+      yield { ...text.take(), scores: [scores![at]], ...last };
+    }
+    if (start === tokens.length) yield { text: '', tokens: [], scores: [], finishReason };
   }
 }
+
+const isComplete = ({ finishReason }: SampledText) => finishReason !== undefined;
 
 async function settled(promises: Promise<unknown>[]): Promise<void> {
   await Promise.allSettled(promises);
 }
 
-interface Sampled {
-  text: string;
-  tokens: number[];
-  finishReason: 'stop' | 'length';
-}
-
-const nothing = (): Sampled => ({ text: '', tokens: [], finishReason: 'length' });
+const aborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }))); // prettier-ignore

@@ -2,11 +2,12 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { Hono, type Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
-import { streamSSE } from 'hono/streaming';
 import type { z } from 'zod';
 import { InputError } from '../data/errors.ts';
-import type { Answer, Answers, Wanted } from './answers.ts';
-import { chatLogprobs, completionLogprobs } from './logprobs.ts';
+import { checkHost, checkKey, checkOrigin, limitBody, type Access } from './access.ts';
+import type { Answer, Answers, Piece, Scored, Wanted } from './answers.ts';
+import { sendEvents } from './events.ts';
+import { chatLogprobs, completionLogprobs, tokenNames } from './logprobs.ts';
 import type { Models } from './models.ts';
 import { Refused } from './refused.ts';
 import { chatRequest, completionRequest, loadRequest, parseRequest, unloadRequest, type ChatRequest, type CompletionRequest } from './requests.ts'; // prettier-ignore
@@ -15,8 +16,11 @@ import { chatRequest, completionRequest, loadRequest, parseRequest, unloadReques
 const CHAT_TOKENS = 512;
 
 /** @returns the application; `app.fetch` serves it */
-export function endpoint(models: Models): Hono {
+export function endpoint(models: Models, access: Access = {}): Hono {
   const app = new Hono();
+
+  app.use(checkHost(access), checkOrigin);
+  app.use('/v1/*', checkKey(access), limitBody);
 
   app.get('/health', (c) => c.json({ status: 'ok' }));
   app.get('/v1/models', (c) => c.json({ object: 'list', data: models.list() }));
@@ -38,20 +42,35 @@ export function endpoint(models: Models): Hono {
     const request = await read(c, completionRequest);
     const answers = answersOf(models, request);
     const prompts = promptsOf(request).map((prompt) => (typeof prompt === 'string' ? answers.encodeText(prompt) : prompt)); // prettier-ignore
-    const { echo, logprobs } = request;
-    const wanted = { ...wantedOf(request), maxTokens: request.max_tokens, echo, scored: typeof logprobs === 'number' };
-    const found = (await answers.to(prompts, wanted)).flat();
+    const { echo, logprobs: count, n } = request;
+    const wanted = { ...wantedOf(c, request), maxTokens: request.max_tokens, echo, scored: typeof count === 'number' };
+    const names = tokenNames(answers, request.return_tokens_as_token_ids);
+    const logprobsOf = (scored: Scored, start = 0) =>
+      typeof count === 'number' ? completionLogprobs(scored, count, answers, names, start) : null;
+    const head = { id: `cmpl-${randomUUID()}`, object: 'text_completion', created: now(), model: request.model };
+    const promptOf = (index: number) => prompts[Math.floor(index / n)];
+    if (request.stream) {
+      const lengths: number[] = [];
+      const isFirst = (index: number) => lengths[index] === undefined;
+      const chunk = (piece: Piece) => {
+        const { index, text, tokens, finishReason } = piece;
+        const isEcho = echo && isFirst(index);
+        const ids = request.return_token_ids && { ...(isFirst(index) && { prompt_token_ids: promptOf(index) }), token_ids: isEcho ? [] : tokens }; // prettier-ignore
+        const logprobs = logprobsOf(piece, lengths[index]);
+        lengths[index] = (lengths[index] ?? 0) + text.length;
+        return [{ index, text, ...ids, logprobs, finish_reason: finishReason ?? null }];
+      };
+      return stream(c, answers.to.bind(answers, prompts, wanted), request, head, chunk);
+    }
+    const found = await answers.to(prompts, wanted);
     const choices = found.map((answer, index) => ({
       index,
       text: answer.text,
-      ...(request.return_token_ids && tokenIdsOf(answer, prompts[Math.floor(index / request.n)])),
-      logprobs: typeof logprobs === 'number' ? completionLogprobs(answer, logprobs, textsOf(answers, request)) : null,
+      ...(request.return_token_ids && tokenIdsOf(answer, promptOf(index))),
+      logprobs: logprobsOf(answer),
       finish_reason: answer.finishReason,
     }));
-    const head = { id: `cmpl-${randomUUID()}`, object: 'text_completion', created: now(), model: request.model };
-    const usage = usageOf(found, request.n);
-    if (request.stream) return stream(c, request, head, choices, usage);
-    return c.json({ ...head, choices, usage });
+    return c.json({ ...head, choices, usage: usageOf(found, n) });
   });
 
   app.post('/v1/chat/completions', async (c) => {
@@ -59,36 +78,52 @@ export function endpoint(models: Models): Hono {
     const answers = answersOf(models, request);
     const prompt = answers.encodeChat(request.messages);
     const maxTokens = request.max_completion_tokens ?? request.max_tokens ?? Math.min(CHAT_TOKENS, answers.room(prompt)); // prettier-ignore
-    const wanted = { ...wantedOf(request), maxTokens, echo: false, scored: request.logprobs };
-    const [found] = await answers.to([prompt], wanted);
+    const wanted = { ...wantedOf(c, request), maxTokens, echo: false, scored: request.logprobs };
+    const names = tokenNames(answers, request.return_tokens_as_token_ids);
+    const logprobsOf = (scored: Scored) =>
+      request.logprobs ? chatLogprobs(scored, request.top_logprobs, answers, names) : null;
+    const head = { id: `chatcmpl-${randomUUID()}`, created: now(), model: request.model };
+    if (request.stream) {
+      const begun = new Set<number>();
+      const chunk = (piece: Piece) => {
+        const { index, text, tokens, finishReason } = piece;
+        const ids = request.return_token_ids && { token_ids: tokens };
+        const content = { index, delta: { content: text }, logprobs: logprobsOf(piece), ...ids, finish_reason: null };
+        const first = { index, delta: { role: 'assistant', content: '' }, logprobs: null, ...(ids && { prompt_token_ids: prompt }), finish_reason: null }; // prettier-ignore
+        const last = { index, delta: {}, logprobs: null, finish_reason: finishReason };
+        const isFirst = begun.size < begun.add(index).size;
+        return [...(isFirst ? [first] : []), content, ...(finishReason ? [last] : [])];
+      };
+      return stream(c, answers.to.bind(answers, [prompt], wanted), request, { ...head, object: 'chat.completion.chunk' }, chunk); // prettier-ignore
+    }
+    const found = await answers.to([prompt], wanted);
     const choices = found.map((answer, index) => ({
       index,
       message: { role: 'assistant', content: answer.text, refusal: null },
       ...(request.return_token_ids && tokenIdsOf(answer, prompt)),
-      logprobs: request.logprobs ? chatLogprobs(answer, request.top_logprobs, textsOf(answers, request)) : null,
+      logprobs: logprobsOf(answer),
       finish_reason: answer.finishReason,
     }));
-    const head = { id: `chatcmpl-${randomUUID()}`, created: now(), model: request.model };
-    const usage = usageOf(found, request.n);
-    if (request.stream) {
-      const chunks = choices.flatMap(({ index, message, logprobs, finish_reason }) => [
-        { index, delta: { role: 'assistant', content: message.content }, logprobs, finish_reason: null },
-        { index, delta: {}, logprobs: null, finish_reason },
-      ]);
-      return stream(c, request, { ...head, object: 'chat.completion.chunk' }, chunks, usage);
-    }
-    return c.json({ ...head, object: 'chat.completion', choices, usage });
+    return c.json({ ...head, object: 'chat.completion', choices, usage: usageOf(found, request.n) });
   });
 
   app.notFound((c) => refuse(c, new Refused(404, `There is no ${c.req.method} ${c.req.path}.`)));
-  app.onError((error, c) => {
-    if (error instanceof Refused) return refuse(c, error);
-    if (error instanceof InputError) return refuse(c, new Refused(400, error.message));
-    if (error instanceof HTTPException) return refuse(c, new Refused(error.status, error.message));
-    console.error(`selm: ${error.message}`);
-    return refuse(c, new Refused(500, 'The engine failed; try again.'));
-  });
+  app.onError((error, c) => refuse(c, refusalOf(error)));
   return app;
+}
+
+/** The client closed the connection: nobody reads the response. */
+class ClientGone extends Error {
+  override readonly name = 'ClientGone';
+}
+
+function refusalOf(error: Error): Refused {
+  if (error instanceof Refused) return error;
+  if (error instanceof InputError) return new Refused(400, error.message);
+  if (error instanceof HTTPException) return new Refused(error.status, error.message);
+  if (error instanceof ClientGone) return new Refused(400, 'The client closed the connection.');
+  console.error(`selm: ${error.message}`);
+  return new Refused(500, 'The engine failed; try again.');
 }
 
 const now = () => Math.floor(Date.now() / 1000);
@@ -116,12 +151,19 @@ function answersOf(models: Models, { model, stop_token_ids: ids }: Request): Ans
   throw new Refused(400, `Unsupported value: 'stop_token_ids' does not support ${other} with this model. Only its end-of-turn tokens are supported; use stop.`, 'unsupported_value', 'stop_token_ids'); // prettier-ignore
 }
 
-/** What tokens are called in log-probabilities: by their text, or as vLLM has it by their id. */
-const textsOf = (answers: Answers, { return_tokens_as_token_ids: asIds }: Request) =>
-  asIds ? ([id]: number[]) => `token_id:${id}` : answers.decode;
-
 /** Without a seed every request draws anew. */
-const wantedOf = ({ n, temperature, top_p, top_k, seed, stop }: Request): Pick<Wanted, 'n' | 'temperature' | 'topP' | 'topK' | 'seed' | 'stop'> => ({ n, temperature, topP: top_p, topK: top_k, seed: seed ?? (temperature === 0 ? 0 : randomInt(2 ** 32)), stop }); // prettier-ignore
+function wantedOf(
+  c: Context,
+  { n, temperature, top_p, top_k, seed, stop }: Request,
+): Omit<Wanted, 'maxTokens' | 'echo' | 'scored'> {
+  // prettier-ignore
+  const gone = new AbortController();
+  const abort = () => gone.abort(new ClientGone());
+  const { signal } = c.req.raw;
+  signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
+  return { n, temperature, topP: top_p, topK: top_k, seed: seed ?? (temperature === 0 ? 0 : randomInt(2 ** 32)), stop, signal: gone.signal }; // prettier-ignore
+}
 
 /** An answer's own tokens, its end-of-turn token included, and its prompt's, as vLLM gives them. */
 const tokenIdsOf = ({ tokens, answerTokens }: Answer, prompt: number[]) => ({
@@ -135,18 +177,27 @@ function usageOf(answers: Answer[], n: number) {
   return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
 }
 
-/** The answer as server-sent events. They come when the answer is complete: the engine decodes whole batches. */
-function stream(c: Context, request: Request, head: object, choices: object[], usage: object) {
+/** The answers as server-sent events, a piece of an answer at a time. */
+function stream(
+  c: Context,
+  answer: (onPiece: (piece: Piece) => void) => Promise<Answer[]>,
+  request: Request,
+  head: object,
+  choicesOf: (piece: Piece) => object[],
+): Promise<Response> {
   const { includeUsage } = request.stream_options;
-  const chunks: object[] = choices.map((choice) => ({ ...head, choices: [choice], ...(includeUsage && { usage: null }) })); // prettier-ignore
-  if (includeUsage) chunks.push({ ...head, choices: [], usage });
-  return streamSSE(c, async (events) => {
-    for (const chunk of chunks) await events.writeSSE({ data: JSON.stringify(chunk) });
-    await events.writeSSE({ data: '[DONE]' });
-  });
+  const make = async (send: (event: object) => void) => {
+    const found = await answer((piece) => {
+      const isEmpty = piece.text === '' && !piece.finishReason && !piece.scores && !request.return_token_ids;
+      for (const choice of isEmpty ? [] : choicesOf(piece)) send({ ...head, choices: [choice], ...(includeUsage && { usage: null }) }); // prettier-ignore
+    });
+    if (includeUsage) send({ ...head, choices: [], usage: usageOf(found, request.n) });
+  };
+  return sendEvents(c, make, (error) => errorBody(refusalOf(error)));
 }
 
-function refuse(c: Context, { status, message, code, param }: Refused) {
-  const type = status < 500 ? 'invalid_request_error' : 'server_error';
-  return c.json({ error: { message, type, param, code } }, status);
-}
+const refuse = (c: Context, refused: Refused) => c.json(errorBody(refused), refused.status);
+
+const errorBody = ({ status, message, code, param }: Refused) => ({
+  error: { message, type: status < 500 ? 'invalid_request_error' : 'server_error', param, code },
+});

@@ -1,42 +1,36 @@
 /** Requests of many clients as few jobs: what waits while the engine is busy, and is of one kind, becomes one job. */
-import type { Engine, Policy, TokenScores } from '../engine/jobs.ts';
-import type { Response } from '../data/records.ts';
+import type { CallOptions, Engine, NewTokens, Policy, TokenScores } from '../engine/jobs.ts';
 import type { SamplingSettings } from '../engine/settings.ts';
 
-interface Waiting<In, Out> {
-  items: In[];
-  resolve: (results: Out[]) => void;
+/** A prompt of token ids; its random numbers depend on its id alone: so requests of different seeds share a batch. */
+export interface BatchedPrompt {
+  id: string;
+  prompt_input_ids: number[];
+  /** Gets the tokens of its answers as they come. */
+  onTokens: (tokens: NewTokens) => void;
+  /** Called before tokens are reported from the beginning, again where a job has failed. */
+  onRestart: () => void;
+  /** Aborted when its answers are complete as they are, or no longer wanted. */
+  signal: AbortSignal;
+}
+
+interface Call<Item> {
+  items: Item[];
+  /** Aborted when its results are no longer wanted. */
+  signal: AbortSignal;
+  resolve: (results: unknown[]) => void;
   reject: (error: unknown) => void;
 }
 
-/** Collects calls by kind. Its `run` gets the items of all calls that wait, and returns a result for each. */
-class Batch<In, Out> {
-  private waiting: Waiting<In, Out>[] = [];
-  private readonly run: (items: In[]) => Promise<Out[]>;
+type Run<Item> = (items: Item[], signal: AbortSignal) => Promise<unknown[]>;
 
-  constructor(run: (items: In[]) => Promise<Out[]>) {
-    this.run = run;
-  }
-
-  /** @returns whether it is the first that waits, and so somebody must see to it */
-  add(call: Waiting<In, Out>): boolean {
-    return this.waiting.push(call) === 1;
-  }
-
-  async flush(): Promise<void> {
-    const calls = this.waiting;
-    this.waiting = [];
-    try {
-      const results = await this.run(calls.flatMap(({ items }) => items));
-      let next = 0;
-      for (const { items, resolve } of calls) resolve(results.slice(next, (next += items.length)));
-    } catch (error) {
-      for (const { reject } of calls) reject(error);
-    }
-  }
+/** Calls of one kind that wait for their job. */
+interface Batch<Item> {
+  calls: Call<Item>[];
+  run: Run<Item>;
 }
 
-/** A policy that answers and scores for many at once. The inputs must be checked before: a bad one fails its whole batch. */
+/** A policy that answers and scores for many at once. */
 export class BatchedPolicy {
   private readonly engine: Engine;
   private readonly policy: Policy;
@@ -49,30 +43,77 @@ export class BatchedPolicy {
   }
 
   /**
-   * Answers to prompts of token ids; `samplesPerPrompt` each.
-   * @param prompts an id is all that its random numbers depend on: so requests of different seeds share a batch
+   * Answers prompts, `samplesPerPrompt` times each: the tokens go to `onTokens`. Resolves when the job has ended.
+   * @param every tokens between two reports at most
    */
-  sample(prompts: { id: string; prompt_input_ids: number[] }[], settings: SamplingSettings) {
-    const run = async (all: typeof prompts): Promise<Response[][]> =>
-      (await this.engine.run('sample', { policy: this.policy, prompts: all, settings, seed: 0 })).responses;
-    return this.join(JSON.stringify(settings), prompts, run);
+  async sample(
+    prompts: BatchedPrompt[],
+    settings: SamplingSettings,
+    every: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    // prettier-ignore
+    const run = async (all: BatchedPrompt[]): Promise<void[]> => {
+      for (const { onRestart } of all) onRestart();
+      const rows = all.map(({ id, prompt_input_ids }) => ({ id, prompt_input_ids }));
+      const options: CallOptions = {
+        onProgress: ({ newTokens = [] }) => {
+          for (const tokens of newTokens) all[tokens.prompt].onTokens(tokens);
+        },
+        // A job whose prompts are all cancelled ends by itself.
+        promptSignals: all.map((prompt) => prompt.signal),
+      };
+      const job = { policy: this.policy, prompts: rows, settings, seed: 0, reportTokensEvery: every };
+      await this.engine.run('sample', job, options);
+      return all.map(() => {});
+    };
+    await this.join(JSON.stringify([settings, every]), prompts, run, signal);
   }
 
-  scoreTokens(sequences: number[][]) {
-    const run = (all: number[][]): Promise<TokenScores[][]> =>
-      this.engine.run('scoreTokens', { policy: this.policy, sequences: all });
-    return this.join('scoreTokens', sequences, run);
+  async scoreTokens(sequences: number[][], signal: AbortSignal): Promise<TokenScores[][]> {
+    const run = (all: number[][], ended: AbortSignal) =>
+      this.engine.run('scoreTokens', { policy: this.policy, sequences: all }, { signal: ended });
+    return (await this.join('scoreTokens', sequences, run, signal)) as TokenScores[][];
   }
 
-  private join<In, Out>(kind: string, items: In[], run: (items: In[]) => Promise<Out[]>): Promise<Out[]> {
+  private join<Item>(kind: string, items: Item[], run: Run<Item>, signal: AbortSignal): Promise<unknown[]> {
     return new Promise((resolve, reject) => {
-      const batch = (this.batches.get(kind) as Batch<In, Out> | undefined) ?? new Batch(run);
+      const call: Call<Item> = { items, signal, resolve, reject };
+      const waiting = this.batches.get(kind) as Batch<Item> | undefined;
+      if (waiting) return void waiting.calls.push(call);
+      const batch: Batch<Item> = { calls: [call], run };
       this.batches.set(kind, batch);
-      if (!batch.add({ items, resolve, reject })) return;
       this.turn = this.turn.then(() => {
         this.batches.delete(kind);
-        return batch.flush();
+        return perform(batch.calls, run);
       });
     });
   }
+}
+
+/** Runs the calls that are still wanted as one job; where that fails, each as a job of its own: one of them is the cause. */
+async function perform<Item>(calls: Call<Item>[], run: Run<Item>): Promise<void> {
+  const wanted = calls.filter(({ signal }) => !signal.aborted);
+  for (const { signal, reject } of calls) if (signal.aborted) reject(signal.reason);
+  if (wanted.length === 0) return;
+  try {
+    const results = await run(
+      wanted.flatMap(({ items }) => items),
+      allAborted(wanted.map(({ signal }) => signal)),
+    );
+    let next = 0;
+    for (const { items, resolve } of wanted) resolve(results.slice(next, (next += items.length)));
+  } catch (error) {
+    const [{ signal, reject }, ...others] = wanted;
+    if (others.length === 0) return reject(signal.aborted ? signal.reason : error);
+    for (const call of wanted) await perform([call], run);
+  }
+}
+
+/** Aborted when all of the signals are. */
+function allAborted(signals: AbortSignal[]): AbortSignal {
+  const all = new AbortController();
+  const check = () => signals.every(({ aborted }) => aborted) && all.abort();
+  for (const signal of signals) signal.addEventListener('abort', check, { once: true });
+  return all.signal;
 }

@@ -1,8 +1,9 @@
 /** The models behind an endpoint: a policy, and adapters of its model that clients load while it runs. */
-import { cp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../data/errors.ts';
 import type { Engine, Policy } from '../engine/jobs.ts';
+import { copyAdapter } from './adapter-folders.ts';
 import { Answers } from './answers.ts';
 import { Refused } from './refused.ts';
 
@@ -28,23 +29,31 @@ export interface AdapterRequest {
   lora_path: string;
 }
 
+/** Adapters that clients load. */
+export interface AdapterSettings {
+  /** Folders that they are in. */
+  folders: string[];
+  /** Where their copies are kept. */
+  copies: string;
+}
+
 export class Models {
   private readonly name: string;
   private readonly policy: Policy;
   private readonly engine: Engine;
-  private readonly copies: string | undefined;
+  private readonly adapters: AdapterSettings | undefined;
   private readonly served = new Map<string, Served>();
   private loads = 0;
 
   /**
    * @param name what clients call the policy
-   * @param copies folder for the adapters that clients load; without it they cannot load any
+   * @param adapters without it clients cannot load any
    */
-  constructor(name: string, policy: Policy, engine: Engine, copies?: string) {
+  constructor(name: string, policy: Policy, engine: Engine, adapters?: AdapterSettings) {
     this.name = name;
     this.policy = policy;
     this.engine = engine;
-    this.copies = copies;
+    this.adapters = adapters;
     this.served.set(name, { card: this.cardOf(name), answers: new Answers(policy, engine) });
   }
 
@@ -58,38 +67,38 @@ export class Models {
 
   /**
    * Serves an adapter from now on. It is copied: what has been loaded does not change with the folder it was in.
-   * @throws Refused when clients may not load any, or the name is taken
+   * @throws Refused when clients may not load any, or none from there, or the name is taken
    * @throws InputError when the adapter is missing, damaged or does not fit the model
    */
   async load({ lora_name: name, lora_path: path }: AdapterRequest): Promise<void> {
-    const copies = this.copiesFolder();
+    const { folders, copies } = this.adapterSettings();
     this.checkFree(name);
     const copy = join(copies, String(this.loads++));
     try {
-      await cp(path, copy, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-        throw new InputError(`${path} cannot be read (${error.code}): give a PEFT adapter folder.`);
-      });
+      await copyAdapter(path, folders, copy);
       this.checkFree(name);
       const answers = new Answers({ ...this.policy, adapter: copy }, this.engine);
       this.served.set(name, { card: { ...this.cardOf(name), root: path, parent: this.name }, answers, copy });
     } catch (error) {
       await rm(copy, { recursive: true, force: true });
+      // The copy is nothing that a client knows of.
+      if (error instanceof InputError) throw new InputError(error.message.replaceAll(copy, path));
       throw error;
     }
   }
 
   /** Requests under way are answered still. @throws Refused when clients may not load any, or there is none of this name */
   unload(name: string): void {
-    this.copiesFolder();
+    this.adapterSettings();
     const { copy, answers } = this.find(name);
     if (copy === undefined) throw new Refused(400, `"${name}" is no adapter: it stays.`, null, 'lora_name');
     this.served.delete(name);
     void answers.settled().then(() => rm(copy, { recursive: true, force: true }));
   }
 
-  private copiesFolder(): string {
-    if (this.copies !== undefined) return this.copies;
-    throw new Refused(404, 'This endpoint takes no adapters: start it with `selm serve --adapters`.');
+  private adapterSettings(): AdapterSettings {
+    if (this.adapters) return this.adapters;
+    throw new Refused(404, 'This endpoint takes no adapters: start it with `selm serve --adapters FOLDER`.');
   }
 
   private checkFree(name: string): void {

@@ -7,7 +7,9 @@ import type { EngineMethods, Progress } from './jobs.ts';
 type Method = keyof EngineMethods;
 
 export type HostMessage =
-  { type: 'run'; method: Method; job: Parameters<EngineMethods[Method]>[0] } | { type: 'abort' };
+  | { type: 'run'; method: Method; job: Parameters<EngineMethods[Method]>[0] }
+  | { type: 'abort' }
+  | { type: 'cancel'; prompt: number };
 
 export type ChildMessage =
   | { type: 'progress'; progress: Progress }
@@ -17,10 +19,16 @@ export type ChildMessage =
 const engine = new LocalEngine();
 const send = (message: ChildMessage) => process.send!(message);
 let aborted = false;
+let cancelled = new Set<number>();
 
 async function run({ method, job }: Extract<HostMessage, { type: 'run' }>): Promise<void> {
   aborted = false;
-  const control = { onProgress: (progress: Progress) => send({ type: 'progress', progress }), aborted: () => aborted };
+  const prompts = (cancelled = new Set());
+  const control = {
+    onProgress: (progress: Progress) => send({ type: 'progress', progress }),
+    aborted: () => aborted,
+    isCancelled: (prompt: number) => prompts.has(prompt),
+  };
   try {
     send({ type: 'result', value: await engine.run(method, job, control) });
   } catch (error) {
@@ -32,6 +40,7 @@ async function run({ method, job }: Extract<HostMessage, { type: 'run' }>): Prom
 
 process.on('message', (message: HostMessage) => {
   if (message.type === 'run') void run(message);
+  else if (message.type === 'cancel') cancelled.add(message.prompt);
   else aborted = true;
 });
 // Signals of the terminal reach the whole process group: the host decides what becomes of its engine.

@@ -17,11 +17,12 @@ import type {
   EngineMethods,
   ExportJob,
   JudgeJob,
-  JudgeResult,
+  NewTokens,
   OptimizeJob,
   Policy,
   Progress,
   ReferenceJob,
+  RewardJob,
   SampleJob,
   SampleResult,
   ScoreJob,
@@ -40,7 +41,7 @@ import { longestSequence } from './packing.ts';
 import { openPolicy, type OpenPolicy } from './policy.ts';
 import { Scorer, type TokenizedResponse } from './score.ts';
 import { PairRm, scoresOf } from './rankers/pairrm.ts';
-import { openRewardModel } from './rankers/reward.ts';
+import { openRewardModel, type Scores } from './rankers/reward.ts';
 import { collectGarbage, SessionCache } from './sessions.ts';
 import { Q8_ON_CPU } from './settings.ts';
 import type { Device } from './target.ts';
@@ -66,6 +67,8 @@ import type { Example, TrainingTask } from './training/task.ts';
 export interface JobControl {
   onProgress: (progress: Progress) => void;
   aborted: () => boolean;
+  /** Of sampling: whether the answers to a prompt, by its index, are no longer wanted. */
+  isCancelled?: (prompt: number) => boolean;
 }
 
 const ALL_CORES = availableParallelism();
@@ -102,7 +105,7 @@ export class LocalEngine {
       sample: (j: SampleJob) => this.sample(j, control),
       score: (j: ScoreJob) => this.score(j, control),
       divergence: (j: DivergenceJob) => this.divergence(j, control),
-      reward: (j: JudgeJob) => this.reward(j, control),
+      reward: (j: RewardJob) => this.reward(j, control),
       rank: (j: JudgeJob) => this.rank(j, control),
       scoreTokens: (j: TokenScoreJob) => this.scoreEveryToken(j, control),
       reference: (j: ReferenceJob) => this.reference(j, control),
@@ -121,7 +124,7 @@ export class LocalEngine {
   }
 
   private async sample(job: SampleJob, control: JobControl): Promise<SampleResult> {
-    const { policy, prompts, settings, seed, threads = ALL_CORES } = job;
+    const { policy, prompts, settings, seed, reportTokensEvery, threads = ALL_CORES } = job;
     const opened = openPolicy(policy);
     if (settings.weights === 'q8' && opened.model.target.device !== 'cpu') throw new InputError(Q8_ON_CPU);
     const tokenizer = opened.tokenizer();
@@ -140,11 +143,14 @@ export class LocalEngine {
       ),
     }));
     let sampledTokens = 0;
-    const generated = await generator.generate(tokenized, seed, (done, tokens) => {
+    const report = (done: number, tokens: number, newTokens: NewTokens[]) => {
       sampledTokens = tokens;
-      control.onProgress({ done, total: prompts.length, unit: 'prompts', tokens });
+      const reported = reportTokensEvery !== undefined && { newTokens };
+      control.onProgress({ done, total: prompts.length, unit: 'prompts', tokens, ...reported });
       if (control.aborted()) throw new JobAborted(`sampling was stopped after ${done} of ${prompts.length} prompts`);
-    });
+    };
+    const { isCancelled } = control;
+    const generated = await generator.generate(tokenized, seed, report, { runTokens: reportTokensEvery, isCancelled });
     const divergence =
       settings.weights === 'q8'
         ? await quantizationDivergence(opened, measured(tokenized, generated), threads)
@@ -222,19 +228,22 @@ export class LocalEngine {
     });
   }
 
-  private async reward({ model, rows, threads = ALL_CORES }: JudgeJob, control: JobControl): Promise<JudgeResult> {
+  private async reward(
+    { model, rows, tooLong = 'cut', threads = ALL_CORES }: RewardJob,
+    control: JobControl,
+  ): Promise<Scores> {
     const opened = await this.sessions.get('reward', JSON.stringify([model, threads]), () =>
       openRewardModel(model, threads),
     );
     const total = rows.reduce((sum, { answers }) => sum + answers.length, 0);
-    return opened.rewards(rows, reporter(control, 'answers', total));
+    return opened.rewards(rows, tooLong, reporter(control, 'answers', total));
   }
 
-  private async rank({ model, rows, threads = ALL_CORES }: JudgeJob, control: JobControl): Promise<JudgeResult> {
+  private async rank({ model, rows, threads = ALL_CORES }: JudgeJob, control: JobControl): Promise<Scores> {
     const opened = await this.sessions.get('rank', JSON.stringify([model, threads]), () => PairRm.open(model, threads));
     const total = rows.reduce((sum, { answers }) => sum + answers.length * (answers.length - 1), 0);
-    const logits = await opened.compare(rows, reporter(control, 'pairs', total));
-    return logits.map(scoresOf);
+    const { logits, cut } = await opened.compare(rows, reporter(control, 'pairs', total));
+    return { scores: logits.map(scoresOf), cut };
   }
 
   private async optimize(job: OptimizeJob, control: JobControl): Promise<TrainResult> {

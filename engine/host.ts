@@ -73,7 +73,7 @@ class EngineHost implements Engine {
   private perform<M extends keyof EngineMethods>(
     method: M,
     job: Parameters<EngineMethods[M]>[0],
-    { onProgress, signal }: CallOptions,
+    { onProgress, signal, promptSignals = [] }: CallOptions,
   ): Promise<ReturnType<EngineMethods[M]>> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(new JobAborted(`${method} was stopped before it began`));
@@ -86,9 +86,15 @@ class EngineHost implements Engine {
       }, silence);
 
       const abort = () => child.connected && child.send({ type: 'abort' } satisfies HostMessage);
+      const ended = new AbortController();
+      for (const [prompt, cancel] of promptSignals.entries()) {
+        const tell = () => child.connected && child.send({ type: 'cancel', prompt } satisfies HostMessage);
+        cancel.addEventListener('abort', tell, { signal: ended.signal });
+      }
       const settle = (action: () => void) => {
         clearTimeout(watchdog);
         signal?.removeEventListener('abort', abort);
+        ended.abort();
         child.off('message', onMessage);
         child.off('exit', onExit);
         child.off('error', onError);
@@ -119,6 +125,9 @@ class EngineHost implements Engine {
       child.on('error', onError);
       signal?.addEventListener('abort', abort, { once: true });
       child.send({ type: 'run', method, job } satisfies HostMessage);
+      for (const [prompt, cancel] of promptSignals.entries()) {
+        if (cancel.aborted) child.send({ type: 'cancel', prompt } satisfies HostMessage);
+      }
     });
   }
 }

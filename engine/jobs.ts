@@ -7,12 +7,13 @@ import type {
   Response,
   SampledScoreRecord,
   ScoreRecord,
-  Text,
   TokenizedPreferenceRecord,
   TokenizedScoreRecord,
 } from '../data/records.ts';
 import type { ResponseDivergence } from './divergence.ts';
 import type { ChatTemplateSettings } from './model/chat-template-settings.ts';
+import type { TooLong } from './rankers/context.ts';
+import type { Answered, Scores } from './rankers/reward.ts';
 import type { ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
 import type { RowCounts } from './training/row-counts.ts';
 import type { LengthLimits } from './training/preference-tokens.ts';
@@ -38,6 +39,18 @@ export interface Progress {
   metrics?: TrainMetrics;
   /** Of training: the checkpoint folder just completed. */
   checkpoint?: string;
+  /** Of sampling with `reportTokensEvery`: what answers have gained since the last report. */
+  newTokens?: NewTokens[];
+}
+
+/** Tokens that an answer has gained. */
+export interface NewTokens {
+  /** Index of the prompt in the job. */
+  prompt: number;
+  sample: number;
+  tokens: number[];
+  /** Where the answer ends with them. */
+  finishReason?: 'stop' | 'length';
 }
 
 interface ComputeJob {
@@ -52,6 +65,8 @@ export interface SampleJob extends ComputeJob {
   settings: SamplingSettings;
   /** A sample's random numbers depend on (seed, prompt id, sample index) alone. */
   seed: number;
+  /** Progress has the new tokens of every answer, after so many of them at most. Default: progress has no tokens. */
+  reportTokensEvery?: number;
 }
 export interface SampleResult {
   /** In the order of the prompts. */
@@ -88,11 +103,13 @@ export type DivergenceResult = ResponseDivergence[];
 export interface JudgeJob {
   /** The model's folder. */
   model: string;
-  rows: { prompt: Text; answers: string[] }[];
+  rows: Answered[];
   threads?: number;
 }
-/** A number for each answer, higher is better, in the order given. */
-export type JudgeResult = number[][];
+/** What becomes of answers that are longer than a reward model reads. Default: they are cut. */
+export interface RewardJob extends JudgeJob {
+  tooLong?: TooLong;
+}
 
 export interface TokenScoreJob extends ComputeJob {
   /** Token ids, at least one each. */
@@ -172,9 +189,9 @@ export interface EngineMethods {
   /** Exact over the vocabulary at every token, at temperature 1. */
   divergence(job: DivergenceJob): DivergenceResult;
   /** Rewards of a reward model. */
-  reward(job: JudgeJob): JudgeResult;
+  reward(job: RewardJob): Scores;
   /** Scores of a pairwise ranker: comparable among the answers to one prompt only. */
-  rank(job: JudgeJob): JudgeResult;
+  rank(job: JudgeJob): Scores;
   /** For each sequence the scores of its tokens, all but the first. */
   scoreTokens(job: TokenScoreJob): TokenScores[][];
   /** Log-probabilities of preferences' responses under the reference policy, of the rows that are trained on. */
@@ -190,6 +207,8 @@ export interface CallOptions {
   onProgress?: (progress: Progress) => void;
   /** Aborting ends the job: training writes a checkpoint first, where it has a folder for it. */
   signal?: AbortSignal;
+  /** Of sampling, one a prompt: aborting ends the answers to that prompt where they are, and the job goes on. */
+  promptSignals?: AbortSignal[];
 }
 
 /** The engine as a worker sees it: every method asynchronous, run one at a time, in a process of its own. */

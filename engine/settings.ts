@@ -3,9 +3,13 @@ import { z } from 'zod';
 import { DEVICES } from './target.ts';
 
 const positiveInt = z.int().positive();
+/** vLLM's limit (VLLM_MAX_N_SEQUENCES). */
+const MAX_SAMPLES = 16_384;
+/** More than any layer has dimensions that a matrix of that rank could tell apart. */
+const MAX_RANK = 16_384;
 
 export const samplingSchema = z.strictObject({
-  samplesPerPrompt: positiveInt.default(1).describe('Answers sampled per prompt.'),
+  samplesPerPrompt: positiveInt.max(MAX_SAMPLES).default(1).describe('Answers sampled per prompt.'),
   temperature: z.number().min(0).default(0).describe('Sampling temperature; 0 is greedy decoding, as in the paper.'),
   topP: z
     .number()
@@ -45,6 +49,7 @@ export const divergenceSchema = z.strictObject({
   klSamples: z
     .int()
     .min(0)
+    .max(MAX_SAMPLES)
     .default(0)
     .describe(
       'Answers per held-out prompt that are sampled at temperature 1 to estimate the KL divergence without bias; 0: it is measured along the greedy answers only.',
@@ -52,7 +57,7 @@ export const divergenceSchema = z.strictObject({
 });
 
 export const loraSchema = z.strictObject({
-  rank: positiveInt.default(16).describe('Rank of the LoRA matrices (r).'),
+  rank: positiveInt.max(MAX_RANK).default(16).describe('Rank of the LoRA matrices (r).'),
   alpha: z
     .number()
     .positive()
@@ -107,10 +112,7 @@ export const trainingSchema = z.strictObject({
     .describe(
       "Compute a layer's activations again in the backward pass rather than keep them (gradient checkpointing): a third more time, a fraction of the memory.",
     ),
-  shuffle: z
-    .boolean()
-    .default(true)
-    .describe('Whether rows are visited in random order instead of the order of the file.'),
+  shuffle: z.boolean().default(true).describe('Whether rows are visited in random order instead of the order of the file.'),
   full: z.boolean().default(false).describe('Train all weights of the model instead of a LoRA adapter.'),
   lora: loraSchema.prefault({}).describe('The LoRA adapter, where training does not start from a given one.'),
 });

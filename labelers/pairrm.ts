@@ -23,10 +23,13 @@ export const pairrm = labelerKind({
       name: 'pairrm',
       identity,
       async judge(prompts, options) {
-        const rows = prompts.map(({ prompt: { prompt }, answers }) => ({ prompt, answers }));
-        const scores = await engine.run('rank', { model: await folder(), rows, threads }, options);
+        const rows = prompts.map(({ prompt: { id, prompt }, answers }) => ({ id, prompt, answers }));
+        const { scores, cut } = await engine.run('rank', { model: await folder(), rows, threads }, options);
         const pairs = prompts.reduce((total, { answers }) => total + answers.length * (answers.length - 1), 0);
-        return { verdicts: scores.map((row) => row.map((score) => ({ score }))), counts: { pairs } };
+        return {
+          verdicts: scores.map((row) => row.map((score) => ({ score }))),
+          counts: { pairs, ...(cut > 0 && { cut }) },
+        };
       },
     };
   },

@@ -13,18 +13,32 @@ export const rewardModel = labelerKind({
         .describe(
           'The reward model: a sequence classifier of the Llama family with one label, or a folder with `model.onnx` and `tokenizer.json`; a folder, or a hub id `org/name[@revision]`.',
         ),
+      tooLong: z
+        .enum(['cut', 'unjudged'])
+        .optional()
+        .describe(
+          'Answers that are longer than the model reads: it judges their beginning (`cut`), or they have no judgement (`unjudged`). They have none either where the prompt alone is too long. Default: cut.',
+        ),
     })
     .describe('Scores every answer with a reward model.'),
   locate: (settings, { model }) => ({ ...settings, model: model(settings.model) }),
-  async create({ model }, { engine, threads }) {
+  async create({ model, tooLong }, { engine, threads }) {
     const { identity, folder } = await openLabelerModel(model, MODEL_OR_ONNX_FILE);
     return {
       name: 'reward-model',
       identity,
       async judge(prompts, options) {
-        const rows = prompts.map(({ prompt: { prompt }, answers }) => ({ prompt, answers }));
-        const rewards = await engine.run('reward', { model: await folder(), rows, threads }, options);
-        return { verdicts: rewards.map((row) => row.map((score) => ({ score }))) };
+        const rows = prompts.map(({ prompt: { id, prompt }, answers }) => ({ id, prompt, answers }));
+        const { scores, cut } = await engine.run(
+          'reward',
+          { model: await folder(), rows, ...(tooLong && { tooLong }), threads },
+          options,
+        );
+        const unread = scores.flat().filter((score) => score === undefined).length;
+        return {
+          verdicts: scores.map((row) => row.map((score) => ({ score }))),
+          counts: { ...(cut > 0 && { cut }), ...(unread > 0 && { tooLong: unread }) },
+        };
       },
     };
   },

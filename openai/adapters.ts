@@ -15,7 +15,7 @@ export async function loadAdapter(server: ChatServer, name: string, path: string
   } catch (error) {
     if (error instanceof RequestRefused && /already been loaded/.test(error.said)) return;
     if (error instanceof RequestRefused || error instanceof NotThere) {
-      throw new InputError(`${server.url} did not load the adapter ${path} (${error.said}); vLLM needs --enable-lora, a --max-lora-rank of at least the adapter's rank and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, \`selm serve\` needs --adapters, and the server must see the folder (sample.server.adapterFolder).`); // prettier-ignore
+      throw new InputError(`${server.url} did not load the adapter ${path} (${error.said}); vLLM needs --enable-lora, a --max-lora-rank of at least the adapter's rank and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, \`selm serve\` needs --adapters with a folder that the adapter is in, and the server must see the folder (sample.server.adapterFolder).`); // prettier-ignore
     }
     throw error;
   }

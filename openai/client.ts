@@ -67,8 +67,8 @@ export class ChatServer {
     this.retries = retries;
     this.client = new OpenAI({
       baseURL: this.url,
-      apiKey: this.key.value ?? 'none',
-      ...(this.key.value === undefined && { defaultHeaders: { authorization: null } }),
+      apiKey: this.key.secret?.reveal() ?? 'none',
+      ...(!this.key.secret && { defaultHeaders: { authorization: null } }),
       // Of the environment only the key is taken.
       organization: null,
       project: null,
@@ -76,7 +76,7 @@ export class ChatServer {
       logLevel: 'off',
       maxRetries: 0,
       timeout: NO_TIMEOUT,
-      fetch: fetchWhole(timeoutSeconds, this.key.strip),
+      fetch: fetchWhole(timeoutSeconds, this.key.secret),
     });
   }
 

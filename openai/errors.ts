@@ -1,6 +1,7 @@
 /** What a server's errors mean: retry now, retry later, skip this request, or correct the settings. */
 import { APIConnectionError, APIError } from 'openai';
 import { InputError } from '../data/errors.ts';
+import type { Key } from './key.ts';
 import { isOutOfQuota, isTooLong, isUnknownModel, refusedParameter, wordsOf } from './refusals.ts';
 
 /** The server rejected this one request: it is too long for its model, against its rules, … Others may be answered. */
@@ -65,7 +66,7 @@ export interface Asked {
   url: string;
   path: string;
   model: string;
-  key: { variable: string; value?: string };
+  key: Key;
   attempts: number;
 }
 
@@ -88,7 +89,7 @@ export function explain(error: unknown, { url, path, model, key, attempts }: Ask
   }
   if (status === 401) {
     return new InputError(
-      key.value === undefined
+      key.secret === undefined
         ? `${url} requires a key (${said}); set the environment variable ${key.variable}.`
         : `${url} does not accept the key (${said}); set the environment variable ${key.variable} to a valid one.`,
     );

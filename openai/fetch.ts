@@ -1,12 +1,13 @@
 /** `fetch` that has the whole answer, within a limit of time, and without the key in it; errors in OpenAI's form. */
+import type { Secret } from '../data/secret.ts';
 import { unlessAborted } from './abort.ts';
 import { openAiErrorBody } from './refusals.ts';
 
 /**
- * @param strip applied to the body: servers echo keys
+ * @param key removed from the body: servers echo it
  * @returns rejects with a connection's error, with the caller's abort, or when the body is not complete in time
  */
-export function fetchWhole(seconds: number, strip: (text: string) => string): typeof fetch {
+export function fetchWhole(seconds: number, key?: Secret): typeof fetch {
   return async (url, init = {}) => {
     const ended = new AbortController();
     const caller = init.signal;
@@ -19,7 +20,8 @@ export function fetchWhole(seconds: number, strip: (text: string) => string): ty
       return await unlessAborted(
         fetch(url, { ...init, signal }).then(async (response) => {
           const { status, headers } = response;
-          const text = strip(await response.text());
+          const body = await response.text();
+          const text = key?.stripBody(body) ?? body;
           return new Response((response.ok ? text : openAiErrorBody(text)) || null, { status, headers });
         }),
         signal,

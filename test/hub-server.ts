@@ -7,6 +7,8 @@ import { afterAll } from 'vitest';
 export interface Repository {
   revision: string;
   files: Record<string, Buffer>;
+  /** In place of its commit, and of the hash of each file's content: what a hub may send that is not to be trusted. */
+  lies?: { commit?: string; oid?: string };
 }
 
 export const COMMIT = 'a'.repeat(40);
@@ -31,12 +33,14 @@ export async function startHub(
     const entry = (key: string) => ({
       type: 'file',
       path: key,
-      oid: key.replaceAll('/', '-'),
+      oid: repository.lies?.oid ?? key.replaceAll('/', '-'),
       size: repository.files[key].length,
     });
     if (!repository) return json({ error: 'Repository not found' }, 404);
     if (call === 'revision') {
-      return [repository.revision, COMMIT].includes(rest) ? json({ sha: COMMIT }) : json({ error: 'Invalid rev' }, 404);
+      return [repository.revision, COMMIT].includes(rest)
+        ? json({ sha: repository.lies?.commit ?? COMMIT })
+        : json({ error: 'Invalid rev' }, 404);
     }
     if (call === 'tree') return json(Object.keys(repository.files).map(entry));
     if (call === 'paths-info') {

@@ -1,21 +1,36 @@
 /** How to reach Temporal: its own environment configuration (TEMPORAL_ADDRESS, TEMPORAL_API_KEY, profiles in a TOML file). */
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { InputError } from '../data/errors.ts';
+import { readAddress, readSecret } from '../data/secret.ts';
 
 /** Whether the environment names a server. */
 export const hasServer = () => loadClientConnectConfig().connectionOptions.address !== undefined;
 
-export function connectionSettings() {
-  const { connectionOptions, namespace } = loadClientConnectConfig();
-  return { connectionOptions, namespace: namespace ?? 'default' };
+/**
+ * @param profile of Temporal's configuration file, in place of the environment's
+ * @throws InputError for an address with a password in it, and for a key that is none
+ */
+export function connectionSettings(profile?: string) {
+  const { connectionOptions, namespace } = loadClientConnectConfig(
+    profile === undefined ? {} : { profile, disableEnv: true },
+  );
+  readAddress("Temporal's address (TEMPORAL_ADDRESS)", connectionOptions.address);
+  const { apiKey } = connectionOptions;
+  const metadata = Object.entries(connectionOptions.metadata ?? {});
+  const [broken] = metadata.find(([, value]) => typeof value === 'string' && !/^[\x20-\x7e]*$/.test(value)) ?? [];
+  if (broken !== undefined) throw new InputError(`Temporal's gRPC metadata "${broken}" contains new lines or characters that are not ASCII; correct its value.`); // prettier-ignore
+  // Of a function Temporal itself makes sure.
+  const key = typeof apiKey === 'string' && { apiKey: readSecret("Temporal's key (TEMPORAL_API_KEY)", apiKey)?.reveal() }; // prettier-ignore
+  return { connectionOptions: { ...connectionOptions, ...key }, namespace: namespace ?? 'default' };
 }
 
 /** Why, without gRPC's wrapping: a key that is not taken, a certificate that is missing. */
 const reasonOf = ({ message, cause }: Error): string => (cause instanceof Error ? cause.message : message);
 
 /** @throws Error when the server cannot be reached */
-export async function connectClient(): Promise<Client> {
-  const { connectionOptions, namespace } = connectionSettings();
+export async function connectClient(profile?: string): Promise<Client> {
+  const { connectionOptions, namespace } = connectionSettings(profile);
   const connection = await Connection.connect(connectionOptions).catch((error: Error) => {
     throw new Error(`Temporal at ${connectionOptions.address} cannot be reached: ${reasonOf(error)}`);
   });

@@ -1,59 +1,103 @@
 /** Garbage collection: what no run and no name reaches. */
-import type { Client } from '@temporalio/client';
-import type { Address } from '../artifacts/manifest.ts';
-import type { ArtifactStore, StoredArtifact } from '../artifacts/store.ts';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import type { Payload } from '@temporalio/common';
+import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
+import type { History } from '@temporalio/common/lib/proto-utils.js';
+import type { Address, Manifest } from '../artifacts/manifest.ts';
+import { ArtifactDamaged, type ArtifactStore, type StoredArtifact } from '../artifacts/store.ts';
 import { runWorkflowId } from '../workflows/ids.ts';
-
-const ADDRESS = /\b[0-9a-f]{64}\b/g;
 
 /**
  * Artifacts that are reached from nowhere.
- * @param reached addresses to start from, beside the names; what they were made of is reached as well
+ * @param readReached addresses to start from, beside the names; what they were made of is reached as well
  * @param before younger ones are kept: somebody may be about to use them
+ * @throws where anything that is reached cannot be read: what is reached from there is unknown then
  */
 export async function findGarbage(
   store: ArtifactStore,
-  reached: Iterable<Address>,
+  readReached: () => Promise<Iterable<Address>>,
   before: Date,
 ): Promise<StoredArtifact[]> {
+  // Before all else: what comes later, or is taken up by a run that starts meanwhile, is no garbage.
   const artifacts = await store.list();
-  const byAddress = new Map(artifacts.map((artifact) => [artifact.address, artifact]));
+  const manifests = new Map(artifacts.map(({ address, manifest }) => [address, manifest]));
   const kept = new Set<Address>();
   const open = [
-    ...reached,
+    ...(await readReached()),
     ...(await store.listNames()).map(({ address }) => address),
     ...artifacts.filter(({ created }) => created >= before).map(({ address }) => address),
   ];
   for (let address = open.pop(); address !== undefined; address = open.pop()) {
-    const artifact = byAddress.get(address);
-    if (!artifact || kept.has(address)) continue;
+    if (kept.has(address)) continue;
     kept.add(address);
-    open.push(...Object.values(artifact.manifest.recipe.inputs).flat());
+    const manifest = manifests.get(address) ?? (await manifestIfThere(store, address));
+    // Not from its inputs alone: releases of earlier versions have their evaluations only among their parameters.
+    if (manifest) open.push(...addressesIn(manifest.recipe));
   }
   return artifacts.filter(({ address }) => !kept.has(address));
+}
+
+/** None where there is no such artifact: histories hold other hashes, too. */
+async function manifestIfThere(store: ArtifactStore, address: Address): Promise<Manifest | undefined> {
+  try {
+    return await store.manifest(address);
+  } catch (error) {
+    if (!(error instanceof ArtifactDamaged)) throw error;
+    if (error.missing) return undefined;
+    throw new Error(
+      `Artifact ${address} is in use and its manifest is damaged, so what it was made of is unknown: nothing is removed. Start its run again, which makes it again, or restore it from a backup.`,
+      { cause: error },
+    );
+  }
 }
 
 /**
  * Every address in the histories of the runs that a server knows, whatever became of them. A history can be read where no
  * worker answers for the run.
+ * @throws Error when a payload cannot be decoded, for want of the codec that has encrypted it, say
  */
 export async function addressesOfRuns(client: Client): Promise<Set<Address>> {
   const addresses = new Set<Address>();
   for await (const { workflowId, runId } of client.workflow.list()) {
     if (!workflowId.startsWith(runWorkflowId(''))) continue;
-    const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-    for (const data of payloadsIn(events)) {
-      for (const [address] of Buffer.from(data).toString().matchAll(ADDRESS)) addresses.add(address);
+    const { events } = await historyOf(client, workflowId, runId);
+    for (const payload of payloadsIn(events)) {
+      for (const address of addressesIn(await decode(client, payload, workflowId))) addresses.add(address);
     }
   }
   return addresses;
 }
 
-/** The data of all payloads, wherever in a history's events they are. */
-function* payloadsIn(value: unknown): Generator<Uint8Array> {
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
-  for (const [key, inner] of Object.entries(value)) {
-    if (key === 'data' && inner instanceof Uint8Array) yield inner;
-    else yield* payloadsIn(inner);
+/** An empty one where the server has removed the execution meanwhile. */
+async function historyOf(client: Client, workflowId: string, runId: string): Promise<Pick<History, 'events'>> {
+  try {
+    return await client.workflow.getHandle(workflowId, runId).fetchHistory();
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return { events: [] };
+    throw error;
   }
+}
+
+async function decode(client: Client, payload: Payload, workflowId: string): Promise<unknown> {
+  try {
+    const [value] = await decodeArrayFromPayloads(client.options.loadedDataConverter, [payload]);
+    return value;
+  } catch (error) {
+    throw new Error(`The history of ${workflowId} cannot be decoded (${(error as Error).message}), so what it needs is unknown: nothing is removed.`, { cause: error }); // prettier-ignore
+  }
+}
+
+const ADDRESS = /(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/g;
+
+/** All that reads as an address, in whatever part of a value. */
+function addressesIn(value: unknown): Address[] {
+  const text = value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : (JSON.stringify(value) ?? '');
+  return text.match(ADDRESS) ?? [];
+}
+
+/** All payloads, wherever in a history's events they are. */
+function* payloadsIn(value: unknown): Generator<Payload> {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
+  if ('data' in value && value.data instanceof Uint8Array) return yield value as Payload;
+  for (const inner of Object.values(value)) yield* payloadsIn(inner);
 }

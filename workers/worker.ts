@@ -10,6 +10,7 @@ import { makeCurrent } from './current-version.ts';
 import { declaredSchedules, declareSchedules } from './declared-schedules.ts';
 import { healthPort, serveHealth } from './health.ts';
 import { cacheFolder } from './places.ts';
+import { registerServer } from './store-servers.ts';
 import { openStore } from './store.ts';
 import { TaskProtection } from './task-protection.ts';
 import { watchActivities } from './telemetry/activities.ts';
@@ -68,6 +69,7 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   const store = await openStore();
   const { connectionOptions, namespace } = connectionSettings();
   const connection = await NativeConnection.connect(connectionOptions);
+  await registerServer(store, connection, { address: connectionOptions.address, namespace });
   const engine = isMeasured() ? measureEngine(startEngine(), metrics) : startEngine();
   const rooms = { store, engine, cacheFolder: cacheFolder() };
   const byRole: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {

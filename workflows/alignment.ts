@@ -196,6 +196,7 @@ async function release(config: RunConfig, journal: Journal): Promise<void> {
     policy: policyOf(journal)!,
     heldOut: heldOut.address,
     prompts: results.map(({ round }) => rounds[round - 1].address),
+    evaluations: results.map(({ artifacts }) => artifacts.evaluation),
     lineage: { run: runNameOf(workflowInfo().workflowId), config, changes: journal.changes, dropped, results },
     ...(previous !== undefined && { previous }),
   });

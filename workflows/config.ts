@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { isPolicyName } from '../activities/release.ts';
 import { InputError } from '../data/errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
+import { nameSchema } from '../data/paths.ts';
 import { readChatTemplate } from '../engine/model/chat-template-settings.ts';
 import {
   deviceSchema,
@@ -152,10 +153,9 @@ const chatTemplateSchema = z
   });
 
 const runObject = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[\w.-]+$/, 'expected letters, digits, ".", "_" and "-"')
-    .describe('Name of the run: letters, digits, `.`, `_` and `-`. Started again, a run that was stopped goes on.'),
+  name: nameSchema.describe(
+    'Name of the run: letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`. Started again, a run that was stopped goes on.',
+  ),
   model: z.string().describe('The model to align: a Hugging Face model folder, or a hub id `org/name[@revision]`.'),
   adapter: z
     .string()
@@ -168,6 +168,7 @@ const runObject = z.strictObject({
   rounds: positiveInt.default(3).describe('Iterations of sample, label, optimize and evaluate.'),
   seed: z.int().min(0).default(0).describe('Seed of all random numbers.'),
   threads: positiveInt
+    .max(1024)
     .optional()
     .describe(
       'Threads of the engine; results are the same to the bit for the same number. Default: the cores of the machine that starts the run.',

@@ -1,4 +1,5 @@
 /** Batched decoding: prompts enter as others leave, samples of a prompt share its keys and values. */
+import type { NewTokens } from '../jobs.ts';
 import type { ModelFiles } from '../model/parameters.ts';
 import { commonPrefix } from '../packing.ts';
 import { adapterFeeds, type OpenPolicy } from '../policy.ts';
@@ -10,10 +11,18 @@ import { checkPromptLength } from '../tokenize.ts';
 import { CacheBlock } from './cache.ts';
 import { decodeGraph, pastKey, pastValue, promptKey, promptValue } from './decode.ts';
 import { fillRows, prefillGraph } from './prefill.ts';
-import { isAnswered, Seats, type Generated, type Seat } from './seats.ts';
+import { emptyAnswer, isAnswered, Seats, type Generated, type Seat } from './seats.ts';
 
 /** Tokens decoded by one run of the graph: long enough to make what surrounds a run small, short enough to refill rows soon. */
 const RUN_TOKENS: Record<Device, number> = { cpu: 16, cuda: 32 };
+
+/** How a caller follows a generation, and ends parts of it. */
+export interface GenerateOptions {
+  /** Tokens between two reports at most. Default: as the device likes it. */
+  runTokens?: number;
+  /** Whether the answers to a prompt, by its index, are to end where they are; asked after each run. */
+  isCancelled?: (prompt: number) => boolean;
+}
 
 export interface PromptTokens {
   /** Names the prompt in its random numbers: an answer depends on it and the seed, not on its neighbours. */
@@ -60,13 +69,14 @@ export class Generator {
   }
 
   /**
-   * @param onRun told after each run how many prompts are answered and tokens sampled; may throw to stop
+   * @param onRun told after each run how many prompts are answered and tokens sampled, and the tokens of this run; may throw to stop
    * @returns each prompt's samples, in the order of the prompts
    */
   async generate(
     prompts: PromptTokens[],
     seed: number,
-    onRun: (prompts: number, tokens: number) => void,
+    onRun: (prompts: number, tokens: number, newTokens: NewTokens[]) => void,
+    { runTokens = RUN_TOKENS[this.model.target.device], isCancelled = () => false }: GenerateOptions = {},
   ): Promise<Generated[][]> {
     const { samplesPerPrompt, batchSize } = this.settings;
     for (const { id, tokens } of prompts) checkPromptLength(id, tokens.length, this.model.config, this.settings);
@@ -93,30 +103,39 @@ export class Generator {
       );
       await fillRows(prefill, entered.map((place) => cachedOf[place]), prefix, promptBlock, entered); // prettier-ignore
 
-      sampled += await this.decodeRun(prompts, seats.taken, seed, promptBlock, pastBlock);
+      const gained = await this.decodeRun(prompts, seats.taken, seed, runTokens, promptBlock, pastBlock);
+      sampled += gained.reduce((sum, { tokens }) => sum + tokens.length, 0);
+      for (const { prompt, samples } of seats.taken) {
+        if (isCancelled(prompt)) for (const sample of samples) sample.done = true;
+      }
+      for (const prompt of seats.drop(isCancelled)) {
+        results[prompt] = Array.from({ length: samplesPerPrompt }, emptyAnswer);
+        answered++;
+      }
       for (const { prompt, samples } of seats.taken.filter(isAnswered)) {
         results[prompt] = samples.map(({ tokens, logp, finishReason }) => ({ tokens, logp, finishReason }));
         answered++;
       }
-      onRun(answered, sampled);
+      onRun(answered, sampled, gained);
     }
     return results;
   }
 
-  /** One run of the decode graph. Returns the number of tokens that answers gained. */
+  /** One run of the decode graph. Returns the tokens that answers gained. */
   private async decodeRun(
     prompts: PromptTokens[],
     seats: Seat[],
     seed: number,
+    runTokens: number,
     promptBlock: CacheBlock,
     pastBlock: CacheBlock,
-  ): Promise<number> {
+  ): Promise<NewTokens[]> {
     const { maxNewTokens, temperature } = this.settings;
-    const rows = seats.flatMap(({ prompt, samples }) =>
-      samples.map((sample, index) => ({ prompt: prompts[prompt], sample, index })),
+    const rows = seats.flatMap(({ prompt: promptIndex, samples }) =>
+      samples.map((sample, index) => ({ prompt: prompts[promptIndex], promptIndex, sample, index })),
     );
     const left = rows.map(({ sample }) => (sample.done ? 0 : maxNewTokens - sample.tokens.length));
-    const trips = Math.min(RUN_TOKENS[this.model.target.device], Math.max(...left));
+    const trips = Math.min(runTokens, Math.max(...left));
     const uniforms = new Float32Array(trips * rows.length);
     if (temperature > 0) {
       for (let step = 0; step < trips; step++) {
@@ -144,18 +163,20 @@ export class Generator {
     });
     const [steps] = outputs['tokens'].dims;
     const [tokens, logps] = [outputs['tokens'].data as BigInt64Array, outputs['logps'].data as Float32Array];
-    let gained = 0;
-    for (const [row, { sample }] of rows.entries()) {
+    const gained: NewTokens[] = [];
+    for (const [row, { promptIndex, sample, index }] of rows.entries()) {
       if (sample.done) continue;
+      const before = sample.tokens.length;
       for (let step = 0; step < steps && !sample.done; step++) {
         const token = Number(tokens[step * rows.length + row]);
         sample.tokens.push(token);
         sample.logp += logps[step * rows.length + row];
-        gained++;
         const stopped = this.eosIds.has(token);
         sample.finishReason = stopped ? 'stop' : 'length';
         sample.done = stopped || sample.tokens.length === maxNewTokens;
       }
+      const ended = sample.done && { finishReason: sample.finishReason };
+      gained.push({ prompt: promptIndex, sample: index, tokens: sample.tokens.slice(before), ...ended });
     }
     pastBlock.arrange(
       rows.map((_, row) => row),

@@ -30,6 +30,13 @@ export class Seats {
     this.samplesPerPrompt = samplesPerPrompt;
   }
 
+  /** Removes prompts from those that wait. @returns them */
+  drop(isUnwanted: (prompt: number) => boolean): number[] {
+    const dropped = this.waiting.filter(isUnwanted);
+    for (const prompt of dropped) this.waiting.splice(this.waiting.indexOf(prompt), 1);
+    return dropped;
+  }
+
   /**
    * Who is answered makes place for who waits, and nobody waiting, for nobody: the batch shrinks.
    * @returns for each seat that is taken now which it was before; undefined where somebody entered
@@ -58,4 +65,7 @@ export class Seats {
 
 export const isAnswered = ({ samples }: Seat) => samples.every((sample) => sample.done);
 
-const emptySample = (): Sample => ({ tokens: [], logp: 0, finishReason: 'length', done: false });
+/** The answer to a prompt that was cancelled before its turn. */
+export const emptyAnswer = (): Generated => ({ tokens: [], logp: 0, finishReason: 'length' });
+
+const emptySample = (): Sample => ({ ...emptyAnswer(), done: false });

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
+import { TimeLimitReached, withinTime } from '../../data/time-limit.ts';
 
 export const ADAPTER_CONFIG = 'adapter_config.json';
 
@@ -129,9 +130,11 @@ const patternMatcher =
   (file: string): Matcher =>
   (source, name) => {
     try {
-      return new RegExp(`^(?:${source.replaceAll('(?P<', '(?<')})$`).test(name);
-    } catch {
-      throw new InputError(`${file}: the pattern ${JSON.stringify(source)} cannot be read: name the layers instead.`);
+      const pattern = new RegExp(`^(?:${source.replaceAll('(?P<', '(?<')})$`);
+      return withinTime(() => pattern.test(name));
+    } catch (error) {
+      const why = error instanceof TimeLimitReached ? error.message : 'cannot be read';
+      throw new InputError(`${file}: the pattern ${JSON.stringify(source)} ${why}: name the layers instead.`);
     }
   };
 

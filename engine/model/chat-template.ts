@@ -3,7 +3,10 @@ import { InputError } from '../../data/errors.ts';
 import type { Text, Tool } from '../../data/records.ts';
 import type { ChatTemplateSettings } from './chat-template-settings.ts';
 import { JinjaTemplate, type Span } from './jinja.ts';
+import { TemplateLimit } from './jinja-limits.ts';
+import { reasonOf } from './json-file.ts';
 import { normalizeMessages, type ContentFormat, type TemplateMessage } from './messages.ts';
+import type { TemplateSource } from './template-files.ts';
 
 /** What of a tokenizer tells how a turn ends. */
 export interface TokenNames {
@@ -36,10 +39,15 @@ interface Ending {
   isAppended: boolean;
 }
 
+interface NamedTemplate {
+  template: JinjaTemplate;
+  /** For messages, with where it is from. */
+  name: string;
+}
+
 export class ChatTemplate {
   readonly ending: Ending;
-  private readonly folder: string;
-  private readonly templates: Map<string, JinjaTemplate>;
+  private readonly templates: Map<string, NamedTemplate>;
   private readonly variables: Record<string, unknown>;
   private readonly format: ContentFormat;
 
@@ -47,10 +55,15 @@ export class ChatTemplate {
    * @param sources templates by name: `default`, and `tool_use` where there is another one for prompts with tools
    * @throws InputError when a template cannot be read, or refuses a question with its answer
    */
-  constructor(folder: string, sources: Record<string, string>, names: TokenNames, settings: ChatTemplateSettings = {}) {
-    this.folder = folder;
-    const all = settings.template === undefined ? sources : { default: settings.template };
-    this.templates = new Map(Object.entries(all).map(([name, source]) => [name, this.parse(source)]));
+  constructor(
+    folder: string,
+    sources: Record<string, TemplateSource>,
+    names: TokenNames,
+    settings: ChatTemplateSettings = {},
+  ) {
+    const { template: given } = settings;
+    const own = () => Object.entries(sources).map(([name, { source, file }]) => [name, parse(source, `the chat template of ${file}`)] as const); // prettier-ignore
+    this.templates = new Map(given === undefined ? own() : [['default', parse(given, `the chat template given for ${folder}`)]]); // prettier-ignore
     this.variables = { ...names.special, date_string: DATE, ...settings.arguments };
     this.format = this.contentFormat();
     const [one, other] = PROBES.map((content) => this.render(this.probe(content)).text);
@@ -92,22 +105,28 @@ export class ChatTemplate {
     return last < answerStart() ? text + token : text.slice(0, last + token.length);
   }
 
+  /** The text that ends an answer; empty where a token does. */
+  get endText(): string {
+    const { tail, kept, isAppended } = this.ending;
+    return isAppended ? tail.slice(0, kept) : '';
+  }
+
   /** An answer's text without what the template ends it with, where that is a text. */
   withoutEnd(text: string): string {
-    const { tail, kept, isAppended } = this.ending;
-    const end = isAppended ? tail.slice(0, kept) : '';
+    const end = this.endText;
     return end !== '' && text.endsWith(end) ? text.slice(0, -end.length) : text;
   }
 
   /** @returns the text, and the turns that the template itself marks as the assistant's; none where it marks no turns */
   render(messages: TemplateMessage[], tools?: Tool[], addGenerationPrompt = false): { text: string; turns?: Span[] } {
-    const template = (tools && this.templates.get('tool_use')) ?? this.templates.get('default')!;
+    const { template, name } = this.templateFor(tools);
     try {
       const variables = { messages, tools: tools ?? null, documents: null, add_generation_prompt: addGenerationPrompt };
       const { text, turns } = template.render({ ...this.variables, ...variables });
       return { text, ...(template.marksTurns && { turns }) };
     } catch (error) {
-      throw new InputError(`the chat template of ${this.folder} refuses the conversation: ${(error as Error).message}`);
+      if (error instanceof TemplateLimit) throw new InputError(`${name} ${error.message}.`, { cause: error });
+      throw new InputError(`${name} refuses the conversation: ${reasonOf(error)}`);
     }
   }
 
@@ -130,18 +149,14 @@ export class ChatTemplate {
     const { text } = this.render([...messages.slice(0, -1), { ...last, content: extended(last.content, CONTINUE) }], tools); // prettier-ignore
     const at = text.lastIndexOf(CONTINUE.trimEnd());
     if (at < 0 || !text.includes(textOf(last).trim())) {
-      throw new InputError(`the chat template of ${this.folder} does not write the assistant's message that is to be continued as it stands: end the prompt with another message.`); // prettier-ignore
+      throw new InputError(`${this.templateFor(tools).name} does not write the assistant's message that is to be continued as it stands: end the prompt with another message.`); // prettier-ignore
     }
     const open = text.slice(0, at);
     return text.startsWith(CONTINUE, at) ? open : open.trimEnd();
   }
 
-  private parse(source: string): JinjaTemplate {
-    try {
-      return new JinjaTemplate(source, DATE);
-    } catch (error) {
-      throw new InputError(`the chat template of ${this.folder} is no Jinja template that can be read: ${(error as Error).message}`); // prettier-ignore
-    }
+  private templateFor(tools?: Tool[]): NamedTemplate {
+    return (tools && this.templates.get('tool_use')) ?? this.templates.get('default')!;
   }
 
   private probe(content: string): TemplateMessage[] {
@@ -161,13 +176,22 @@ export class ChatTemplate {
       try {
         const { text } = this.render(normalizeMessages(messages, format));
         return PROBES.every((content) => text.includes(content)) ? text : undefined;
-      } catch {
+      } catch (error) {
+        if ((error as Error).cause instanceof TemplateLimit) throw error;
         return undefined;
       }
     });
     if (parts === undefined) return 'string';
     if (string === undefined) return 'parts';
     return string === parts ? 'any' : 'string';
+  }
+}
+
+function parse(source: string, name: string): NamedTemplate {
+  try {
+    return { template: new JinjaTemplate(source, DATE), name };
+  } catch (error) {
+    throw new InputError(`${name} is no Jinja template that can be read: ${reasonOf(error)}`);
   }
 }
 
@@ -193,9 +217,9 @@ export function commonPrefix<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
   return length;
 }
 
-export function commonSuffix(a: string, b: string): number {
+export function commonSuffix<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
   let length = 0;
-  while (length < a.length && length < b.length && a.at(-1 - length) === b.at(-1 - length)) length++;
+  while (length < a.length && length < b.length && a[a.length - 1 - length] === b[b.length - 1 - length]) length++;
   return length;
 }
 

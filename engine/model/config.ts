@@ -1,8 +1,8 @@
 /** Hugging Face's config.json: the dimensions of a model of the Llama family, and nothing that is not supported. */
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
+import { findJson, readJson } from './json-file.ts';
 
 /** Rotary frequencies: a base, and how they are stretched for long contexts. */
 export interface Rope {
@@ -45,28 +45,33 @@ export interface ModelConfig {
   padId?: number;
 }
 
+/** More than any model has; a graph of a damaged file's 10^8 layers would fill the memory before anything is compared. */
+export const MAX_LAYERS = 1000;
+export const MAX_SIZE = 2 ** 20;
+export const MAX_VOCABULARY = 2 ** 24;
+
 const ids = z.union([z.int(), z.array(z.int())]).nullish();
 
 const ropeSchema = z.looseObject({
   rope_type: z.string().optional(),
   type: z.string().optional(),
-  rope_theta: z.number().optional(),
-  factor: z.number().optional(),
-  low_freq_factor: z.number().optional(),
-  high_freq_factor: z.number().optional(),
-  original_max_position_embeddings: z.number().optional(),
+  rope_theta: z.number().positive().optional(),
+  factor: z.number().positive().optional(),
+  low_freq_factor: z.number().positive().optional(),
+  high_freq_factor: z.number().positive().optional(),
+  original_max_position_embeddings: z.number().positive().optional(),
 });
 
 const configSchema = z.looseObject({
   architectures: z.array(z.string()).min(1).optional(),
   model_type: z.string().optional(),
-  vocab_size: z.int().positive(),
-  hidden_size: z.int().positive(),
-  intermediate_size: z.int().positive(),
-  num_hidden_layers: z.int().positive(),
-  num_attention_heads: z.int().positive(),
+  vocab_size: z.int().positive().max(MAX_VOCABULARY),
+  hidden_size: z.int().positive().max(MAX_SIZE),
+  intermediate_size: z.int().positive().max(MAX_SIZE),
+  num_hidden_layers: z.int().positive().max(MAX_LAYERS),
+  num_attention_heads: z.int().positive().max(MAX_SIZE),
   num_key_value_heads: z.int().positive().nullish(),
-  head_dim: z.int().positive().nullish(),
+  head_dim: z.int().positive().max(MAX_SIZE).nullish(),
   max_position_embeddings: z.int().positive().default(2048),
   rms_norm_eps: z.number().positive().default(1e-6),
   hidden_act: z.string().default('silu'),
@@ -75,7 +80,9 @@ const configSchema = z.looseObject({
   mlp_bias: z.boolean().default(false),
   sliding_window: z.int().positive().nullish(),
   use_sliding_window: z.boolean().optional(),
-  rope_theta: z.number().optional(),
+  max_window_layers: z.int().nonnegative().default(28),
+  layer_types: z.array(z.string()).nullish(),
+  rope_theta: z.number().positive().optional(),
   rope_scaling: ropeSchema.nullish(),
   rope_parameters: ropeSchema.nullish(),
   bos_token_id: ids,
@@ -86,6 +93,7 @@ const configSchema = z.looseObject({
   id2label: z.record(z.string(), z.unknown()).optional(),
 });
 type RawConfig = z.infer<typeof configSchema>;
+const generationSchema = z.looseObject({ eos_token_id: ids });
 
 /** What sets an architecture apart where config.json does not say it. */
 interface Family {
@@ -94,13 +102,25 @@ interface Family {
   outputBias: (raw: RawConfig) => boolean;
   mlpBias: (raw: RawConfig) => boolean;
   qkNorm: boolean;
+  /** Where it is not the hidden size by the heads. */
+  headDim?: number;
   slidingWindow: (raw: RawConfig) => number | null | undefined;
 }
 
 const no = () => false;
 const asConfigured = (raw: RawConfig) => raw.attention_bias;
 const plain = { tieEmbeddings: false, qkvBias: no, outputBias: no, mlpBias: no, qkNorm: false };
-const windowIfUsed = (raw: RawConfig) => (raw.use_sliding_window ? raw.sliding_window : undefined);
+
+/** transformers' default, where the file does not say. */
+const windowOf = (raw: RawConfig) => (raw.sliding_window === undefined ? 4096 : raw.sliding_window);
+
+/** The layers from `max_window_layers` on have the window, or those that `layer_types` names. */
+function windowIfUsed(raw: RawConfig): number | null | undefined {
+  if (!raw.use_sliding_window) return undefined;
+  const { layer_types: types, max_window_layers: full, num_hidden_layers: layers } = raw;
+  const isUsed = types ? types.includes('sliding_attention') : layers > full;
+  return isUsed ? windowOf(raw) : undefined;
+}
 
 const families: Record<string, Family> = {
   Llama: {
@@ -110,17 +130,14 @@ const families: Record<string, Family> = {
     mlpBias: (raw) => raw.mlp_bias,
     slidingWindow: () => undefined,
   },
-  // transformers' default, where the file does not say.
-  Mistral: {
-    ...plain,
-    slidingWindow: (raw) => (raw.sliding_window === undefined ? 4096 : raw.sliding_window),
-  },
+  Mistral: { ...plain, slidingWindow: windowOf },
   Qwen2: { ...plain, qkvBias: () => true, slidingWindow: windowIfUsed },
   Qwen3: {
     ...plain,
     qkvBias: asConfigured,
     outputBias: asConfigured,
     qkNorm: true,
+    headDim: 128,
     slidingWindow: windowIfUsed,
   },
 };
@@ -128,22 +145,22 @@ const families: Record<string, Family> = {
 /** @throws InputError when the file is missing or damaged, or asks for something that is not supported */
 export function readModelConfig(folder: string, task: Task = 'CausalLM'): ModelConfig {
   const file = join(folder, 'config.json');
-  const raw = parse(file, readJson(file));
-  const refuse = (what: string): never => {
-    throw new InputError(`${file} asks for ${what}, which is not supported; supported are ${Object.keys(families).map((name) => `${name}For${task}`).join(', ')}.`); // prettier-ignore
+  const raw = parse(file, configSchema, readJson(file));
+  const refuse = (what: string, supported = ''): never => {
+    throw new InputError(`${file} asks for ${what}, which is not supported; ${supported || 'use another model'}.`);
   };
   const architecture = raw.architectures?.[0] ?? `model_type "${raw.model_type}"`;
-  const family = (architecture.endsWith(`For${task}`) && families[architecture.slice(0, -`For${task}`.length)]) || refuse(`the architecture ${architecture}`); // prettier-ignore
+  const family = (architecture.endsWith(`For${task}`) && families[architecture.slice(0, -`For${task}`.length)]) || refuse(`the architecture ${architecture}`, `supported are ${Object.keys(families).map((name) => `${name}For${task}`).join(', ')}`); // prettier-ignore
   if (raw.hidden_act !== 'silu') refuse(`the activation ${raw.hidden_act}`);
   if (raw.quantization_config) refuse('quantized weights (quantization_config)');
   if (raw['transformers_weights']) refuse(`weights in a file of another name (transformers_weights)`);
   if (raw['num_local_experts'] || raw['num_experts']) refuse('a mixture of experts');
   const { num_attention_heads: heads, num_key_value_heads: kvHeads, sliding_window: _, ...rest } = raw;
   if (heads % (kvHeads ?? heads) !== 0) refuse(`${heads} heads over ${kvHeads} key heads`);
-  if (!Number.isInteger(rest.head_dim ?? rest.hidden_size / heads))
-    refuse(`${heads} heads in ${rest.hidden_size} dimensions`);
+  const headDim = rest.head_dim ?? family.headDim ?? rest.hidden_size / heads;
+  if (!Number.isInteger(headDim)) refuse(`${heads} heads in ${rest.hidden_size} dimensions`);
   const generation = join(folder, 'generation_config.json');
-  const generationIds = existsSync(generation) ? (readJson(generation)['eos_token_id'] as number | number[]) : [];
+  const generationIds = parse(generation, generationSchema, findJson(generation) ?? {}).eos_token_id;
   const window = family.slidingWindow(raw);
   return {
     architecture,
@@ -153,7 +170,7 @@ export function readModelConfig(folder: string, task: Task = 'CausalLM'): ModelC
     layers: rest.num_hidden_layers,
     heads,
     kvHeads: kvHeads ?? heads,
-    headDim: rest.head_dim ?? rest.hidden_size / heads,
+    headDim,
     maxPositions: rest.max_position_embeddings,
     normEpsilon: rest.rms_norm_eps,
     tieEmbeddings: rest.tie_word_embeddings ?? family.tieEmbeddings,
@@ -178,26 +195,15 @@ const DEFAULT_LABELS = 2;
 const list = (value: number | number[] | null | undefined): number[] =>
   value === null || value === undefined ? [] : [value].flat();
 
-/** @throws InputError when the file is missing or no JSON */
-export function readJson(file: string): Record<string, unknown> {
-  if (!existsSync(file)) throw new InputError(`${file} does not exist: give a Hugging Face model folder.`);
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
-  } catch (error) {
-    throw new InputError(`${file} is not JSON (${(error as Error).message}): download it again.`);
-  }
-}
-
-function parse(file: string, json: Record<string, unknown>): RawConfig {
-  const parsed = configSchema.safeParse(json);
+function parse<S extends z.ZodObject>(file: string, schema: S, json: Record<string, unknown>): z.output<S> {
+  const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const [{ path, message }] = parsed.error.issues;
-  const what = path.length === 0 ? 'its content' : `"${path.join('.')}"`;
-  throw new InputError(`${file}: ${what} is wrong (${message}): use the model's own config.json.`);
+  throw new InputError(`${file}: "${path.join('.')}" is wrong (${message}): use the model's own file.`);
 }
 
 /** Both styles: `rope_parameters`, and `rope_theta` with `rope_scaling`. */
-function readRope(raw: RawConfig, refuse: (what: string) => never): Rope {
+function readRope(raw: RawConfig, refuse: (what: string, supported?: string) => never): Rope {
   const DEFAULT_THETA = 10_000;
   const parameters = raw.rope_parameters ?? raw.rope_scaling ?? {};
   const theta = parameters.rope_theta ?? raw.rope_theta ?? DEFAULT_THETA;
@@ -208,7 +214,7 @@ function readRope(raw: RawConfig, refuse: (what: string) => never): Rope {
     parameters[name] ?? refuse(`rope type "${type}" without "${name}"`);
   if (type === 'default') return { theta };
   if (type === 'linear') return { theta, scaling: { type, factor: need('factor') } };
-  if (type !== 'llama3') return refuse(`rope type "${type}"`);
+  if (type !== 'llama3') return refuse(`rope type "${type}"`, 'supported are default, linear, llama3');
   const scaling = {
     type,
     factor: need('factor'),

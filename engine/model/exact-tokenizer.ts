@@ -33,6 +33,30 @@ export function decodeExactly(tokenizer: Tokenizer, ids: number[], special: Set<
   return tokenizer.decoder ? tokenizer.decoder.decode(tokens) : tokens.join(' ');
 }
 
+/** Stands before a token that is decoded alone: what begins a text loses its space. */
+const BEFORE = 'a';
+
+/**
+ * The bytes that a token stands for in the middle of a text, which may be a part of a character.
+ * @param special ids that stand for their names
+ */
+export function tokenBytes(tokenizer: Tokenizer, id: number, special: Set<number>): Uint8Array {
+  const token = tokenizer.id_to_token(id) ?? '';
+  if (special.has(id) || !tokenizer.decoder) return utf8.encode(token);
+  const byte = BYTE_TOKEN.exec(token)?.[1];
+  if (byte !== undefined && hasDecoder(tokenizer, 'ByteFallback')) return Uint8Array.of(Number.parseInt(byte, 16));
+  if (hasDecoder(tokenizer, 'ByteLevel')) return Uint8Array.from(bytesOf(token));
+  return utf8.encode(tokenizer.decoder.decode([BEFORE, token]).slice(BEFORE.length));
+}
+
+export const isByteFallback = (tokenizer: Tokenizer, id: number): boolean =>
+  hasDecoder(tokenizer, 'ByteFallback') && BYTE_TOKEN.test(tokenizer.id_to_token(id) ?? '');
+
+function hasDecoder(tokenizer: Tokenizer, type: string): boolean {
+  const isIn = ({ config, decoders = [] }: Part): boolean => config?.['type'] === type || decoders.some(isIn);
+  return tokenizer.decoder !== null && isIn(tokenizer.decoder as unknown as Part);
+}
+
 interface Settings {
   type: string;
   decoders?: Settings[];
@@ -110,11 +134,12 @@ const utf8 = new TextEncoder();
 
 /** Bytes of all tokens in a row; a token with a character that stands for no byte is text. The library asks whether it was added. */
 function byteLevel(tokens: string[]): string[] {
-  const bytes = tokens.flatMap((token) => {
-    const own = [...token].map((character) => BYTE_OF.get(character));
-    return own.every((byte) => byte !== undefined) ? own : [...utf8.encode(token)];
-  });
-  return [lossy.decode(Uint8Array.from(bytes))];
+  return [lossy.decode(Uint8Array.from(tokens.flatMap(bytesOf)))];
+}
+
+function bytesOf(token: string): number[] {
+  const own = [...token].map((character) => BYTE_OF.get(character));
+  return own.every((byte) => byte !== undefined) ? own : [...utf8.encode(token)];
 }
 
 /** All spaces that the first token begins with are dropped, not one; none where no space is prepended. */

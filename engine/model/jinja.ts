@@ -4,6 +4,7 @@
  * (test/engine/model/jinja.test.ts).
  */
 import { Interpreter, Template } from '@huggingface/jinja';
+import { bounded, made, range, step } from './jinja-limits.ts';
 import { add, equal, Flag, str, strip, Text, type Value } from './jinja-values.ts';
 
 type Filter = { value?: string; callee?: { value: string } };
@@ -22,7 +23,7 @@ interface Internals {
   evaluate(statement: { type: string }, environment: unknown): Value;
 }
 const interpreter = Interpreter.prototype as unknown as Internals;
-const { applyFilter, evaluateBinaryExpression, evaluateFor } = interpreter;
+const { applyFilter, evaluate, evaluateBinaryExpression, evaluateFor } = interpreter;
 interpreter.evaluateBinaryExpression = function (this: Internals, node, environment) {
   const { value: operator } = node.operator;
   if (!['+', '~', '==', '!='].includes(operator)) return evaluateBinaryExpression.call(this, node, environment);
@@ -30,6 +31,16 @@ interpreter.evaluateBinaryExpression = function (this: Internals, node, environm
   if (operator === '+') return add(left, right);
   if (operator === '~') return new Text(str(left) + str(right));
   return new Flag(equal(left, right) === (operator === '=='));
+};
+
+/** Expressions that give a value that is there; a slice is a new one. */
+const GIVES = new Set(['Identifier', 'StringLiteral', 'MemberExpression', 'Set', 'Ternary', 'If']);
+const makes = ({ type, property }: { type: string; property?: { type: string } }) => !GIVES.has(type) || property?.type === 'SliceExpression'; // prettier-ignore
+interpreter.evaluate = function (this: Internals, statement, environment) {
+  step();
+  const value = evaluate.call(this, statement, environment);
+  if (statement && makes(statement)) made(value.value);
+  return value;
 };
 interpreter.applyFilter = function (this: Internals, operand, filter, environment) {
   const name = filter.value ?? filter.callee?.value;
@@ -41,6 +52,7 @@ interpreter.applyFilter = function (this: Internals, operand, filter, environmen
 /** Statements that write nothing: what they evaluate to is the library's null. */
 const SILENT = new Set(['Set', 'Macro', 'Comment', 'Break', 'Continue']);
 interpreter.evaluateBlock = function (this: Internals, statements, environment) {
+  step();
   const loop = loops.get(statements);
   if (loop?.broken) throw loop.broken;
   let text = '';
@@ -100,6 +112,9 @@ const GENERATION = /\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}/g;
 /** A part of a rendered conversation: from its first character to behind its last one. */
 export type Span = [start: number, end: number];
 
+/** Functions of every template that are others than the library's, which cannot be declared twice. */
+const OWN: Record<string, string> = { strftime_now: 'fixed_date', range: 'bounded_range' };
+
 /** A parsed template. */
 export class JinjaTemplate {
   /** Whether it marks what the assistant writes, by `{% generation %}`. */
@@ -112,14 +127,16 @@ export class JinjaTemplate {
     this.marksTurns = source.search(GENERATION) >= 0;
     // Jinja reads every line end as one newline.
     const tags = source.replaceAll(/\r\n?/g, '\n').replaceAll(GENERATION, (_, before: string, end: string | undefined, after: string) => `{%${before} if true %}{{ '${end ? CLOSE : OPEN}' }}{% endif ${after}%}`); // prettier-ignore
-    const fixedDate = source.includes('strftime_now') ? `{%- set strftime_now = fixed_date -%}` : '';
-    this.template = new Template(fixedDate + tags);
+    const own = Object.keys(OWN).filter((name) => source.includes(name));
+    this.template = new Template(own.map((name) => `{%- set ${name} = ${OWN[name]} -%}`).join('') + tags);
     this.date = date;
   }
 
   /** @returns the text, and the spans that the template marks as the assistant's */
   render(variables: Record<string, unknown>): { text: string; turns: Span[] } {
-    const marked = this.template.render({ ...variables, fixed_date: () => this.date });
+    const marked = bounded(() =>
+      this.template.render({ ...variables, fixed_date: () => this.date, bounded_range: range }),
+    );
     if (!this.marksTurns) return { text: marked, turns: [] };
     let text = '';
     const turns: Span[] = [];

@@ -88,7 +88,7 @@ export function freshAdapter(config: ModelConfig, settings: LoraSettings, seed: 
   return { rank, alpha, rslora, targets, matrices };
 }
 
-const WEIGHTS = 'adapter_model.safetensors';
+export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
 const PREFIX = 'base_model.model.';
 
 const ALL_TARGETS = Object.keys(projections) as Projection[];
@@ -148,10 +148,10 @@ export function readAdapter(folder: string, config: ModelConfig): Adapter {
 }
 
 function openWeights(folder: string): Map<string, TensorEntry> {
-  const file = join(folder, WEIGHTS);
+  const file = join(folder, ADAPTER_WEIGHTS);
   if (existsSync(file)) return openSafetensors(file);
   const pickled = existsSync(join(folder, 'adapter_model.bin'));
-  throw new InputError(pickled ? `${folder} has its matrices in adapter_model.bin, which is not supported: save the adapter with PEFT as ${WEIGHTS}.` : `${folder} has no ${WEIGHTS}: use the complete adapter.`); // prettier-ignore
+  throw new InputError(pickled ? `${folder} has its matrices in adapter_model.bin, which is not supported: save the adapter with PEFT as ${ADAPTER_WEIGHTS}.` : `${folder} has no ${ADAPTER_WEIGHTS}: use the complete adapter.`); // prettier-ignore
 }
 
 /** Writes a folder that PEFT loads. */
@@ -180,6 +180,6 @@ export function writeAdapter(folder: string, adapter: Adapter): void {
     { name: `${PREFIX}${name}.lora_A.weight`, dtype: 'F32' as const, shape: [r, inputs], data: a },
     { name: `${PREFIX}${name}.lora_B.weight`, dtype: 'F32' as const, shape: [out, r], data: b },
   ]);
-  writeSafetensors(join(folder, WEIGHTS), tensors, { format: 'pt' });
+  writeSafetensors(join(folder, ADAPTER_WEIGHTS), tensors, { format: 'pt' });
   writeFileSync(join(folder, ADAPTER_CONFIG), `${JSON.stringify(config, null, 2)}\n`);
 }

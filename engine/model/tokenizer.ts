@@ -1,14 +1,15 @@
 /** Text to tokens and back: tokenizer.json and the chat template, as transformers has them. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { Tokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../../data/errors.ts';
 import type { Message, Text, Tool } from '../../data/records.ts';
 import { assistantTurns } from './assistant-turns.ts';
-import { CHAT_TEMPLATE, type ChatTemplateSettings } from './chat-template-settings.ts';
+import type { ChatTemplateSettings } from './chat-template-settings.ts';
 import { ChatTemplate, commonPrefix } from './chat-template.ts';
 import { readModelConfig } from './config.ts';
-import { decodeExactly, exactTokenizer } from './exact-tokenizer.ts';
+import { decodeExactly, exactTokenizer, isByteFallback, tokenBytes } from './exact-tokenizer.ts';
+import { findJson, reasonOf } from './json-file.ts';
+import { readTemplates } from './template-files.ts';
 import { vocabularyCheck } from './vocabulary.ts';
 
 /** A prompt with responses to it, as tokens of one text each. */
@@ -41,6 +42,12 @@ export interface ModelTokenizer {
    * text precedes it. The token that ends the answer is left out, special or not.
    */
   decodeAnswer(prompt: number[], ids: number[]): string;
+  /** The text that the chat template ends an answer with, which decodeAnswer() leaves out; empty where a token ends it. */
+  endText: string;
+  /** What a token stands for in the middle of a text: a part of a character, perhaps. Special tokens stand for their names. */
+  tokenBytes(id: number): Uint8Array;
+  /** Whether a token is a byte of a character that the vocabulary lacks: what it decodes to depends on the bytes after it. */
+  isByteFallback(id: number): boolean;
 }
 
 /** A folder's tokenizer and what its files say of how to use it. */
@@ -61,14 +68,15 @@ export interface TokenizerFiles {
  * @throws InputError when a file is missing or damaged
  */
 export function openTokenizer(folder: string, settings?: ChatTemplateSettings, eosIds: number[] = []): TokenizerFiles {
-  const config = readJson(folder, 'tokenizer_config.json') ?? {};
-  const json = readJson(folder, 'tokenizer.json');
+  const config = findJson(join(folder, 'tokenizer_config.json')) ?? {};
+  const file = join(folder, 'tokenizer.json');
+  const json = findJson(file);
   if (!json) {
     throw new InputError(
       `${folder} has no tokenizer.json: texts cannot be tokenized; download it, or give tokenized rows.`,
     );
   }
-  const tokenizer = exactTokenizer(json, config);
+  const tokenizer = openExactly(file, json, config);
   const special = specialTokens(folder, config);
   const addedTokens = [...tokenizer.get_added_tokens_decoder().values()];
   const specialIds = new Set([
@@ -84,6 +92,26 @@ export function openTokenizer(folder: string, settings?: ChatTemplateSettings, e
   const chat =
     sources || settings?.template !== undefined ? new ChatTemplate(folder, sources ?? {}, names, settings) : undefined;
   return { tokenizer, special, specialIds, config, ...(chat && { chat }) };
+}
+
+/** The library takes what it is given as well-formed: whatever goes wrong in it over a text is the file's. */
+function openExactly(file: string, json: object, config: object): Tokenizer {
+  const checked = <T>(action: () => T): T => {
+    try {
+      return action();
+    } catch (error) {
+      throw new InputError(`${file} is damaged, or of a kind that is not supported (${reasonOf(error)}): download it again, or save the tokenizer with transformers.`); // prettier-ignore
+    }
+  };
+  const tokenizer = checked(() => exactTokenizer(json, config));
+  const encode = tokenizer.encode.bind(tokenizer);
+  tokenizer.encode = ((...args: Parameters<typeof encode>) => checked(() => encode(...args))) as typeof encode;
+  const { decoder } = tokenizer;
+  if (decoder) {
+    const decode = decoder.decode.bind(decoder);
+    decoder.decode = (tokens: string[]) => checked(() => decode(tokens));
+  }
+  return tokenizer;
 }
 
 /** @throws InputError when a file is missing or damaged */
@@ -148,6 +176,9 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): 
       return { ids, trained };
     },
     decode,
+    endText: chat?.endText ?? '',
+    tokenBytes: (id) => tokenBytes(tokenizer, id, specialIds),
+    isByteFallback: (id) => isByteFallback(tokenizer, id),
     decodeAnswer(prompt, ids) {
       const answer = eosIds.includes(ids.at(-1)!) ? ids.slice(0, -1) : ids;
       const [before, whole] = [decode(prompt), decode([...prompt, ...answer])];
@@ -172,40 +203,12 @@ function endOf(ids: number[], beginning: number[]): number {
   return shared === beginning.length ? shared : shared + 1;
 }
 
-function readJson(folder: string, name: string): Record<string, unknown> | undefined {
-  const file = join(folder, name);
-  if (!existsSync(file)) return undefined;
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
-  } catch (error) {
-    throw new InputError(`${file} is not JSON (${(error as Error).message}): download it again.`);
-  }
-}
-
 /** `bos_token`, `eos_token` and their like, from where older and newer folders keep them. */
 function specialTokens(folder: string, config: Record<string, unknown>): Record<string, string> {
-  const all = { ...readJson(folder, 'special_tokens_map.json'), ...config };
+  const all = { ...findJson(join(folder, 'special_tokens_map.json')), ...config };
   const entries = Object.entries(all).flatMap(([key, value]) => {
     const text = typeof value === 'object' ? (value as { content?: string } | null)?.content : value;
     return key.endsWith('_token') && typeof text === 'string' ? [[key, text]] : [];
   });
   return Object.fromEntries(entries) as Record<string, string>;
-}
-
-/** The chat templates by name: a file of their own, or a field that holds one or several. */
-function readTemplates(folder: string, config: Record<string, unknown>): Record<string, string> | undefined {
-  const file = join(folder, CHAT_TEMPLATE);
-  if (existsSync(file)) return { ...additionalTemplates(folder), default: readFileSync(file, 'utf8') };
-  const template = config['chat_template'] ?? readJson(folder, 'chat_template.json')?.['chat_template'];
-  if (!Array.isArray(template)) return typeof template === 'string' ? { default: template } : undefined;
-  const named = template as { name: string; template: string }[];
-  const all = Object.fromEntries(named.map(({ name, template: source }) => [name, source]));
-  return named.length === 0 ? undefined : { default: named[0].template, ...all };
-}
-
-/** Templates beside the first one, as transformers saves them. */
-function additionalTemplates(folder: string): Record<string, string> {
-  const inside = join(folder, 'additional_chat_templates');
-  const files = existsSync(inside) ? readdirSync(inside).filter((name) => name.endsWith('.jinja')) : [];
-  return Object.fromEntries(files.map((name) => [basename(name, '.jinja'), readFileSync(join(inside, name), 'utf8')]));
 }

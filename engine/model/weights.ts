@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
+import { isContained } from '../../data/paths.ts';
 import { openSafetensors, parseJson, type TensorEntry } from './safetensors.ts';
 
 const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
@@ -26,6 +27,7 @@ export function openModelWeights(folder: string): Map<string, TensorEntry> {
   if (!success) throw new InputError(`${index} is damaged: it has no "weight_map"; download it again.`);
   const tensors = new Map<string, TensorEntry>();
   for (const shard of [...new Set(Object.values(data.weight_map))].sort()) {
+    if (!isContained(shard)) throw new InputError(`${index} names the file "${shard}", which is outside the model's folder: download the model from a source that you trust.`); // prettier-ignore
     for (const [name, entry] of openSafetensors(join(folder, shard))) {
       const other = tensors.get(name);
       if (other) throw new InputError(`${folder} has the tensor "${name}" twice, in ${basename(other.file)} and in ${shard}: download the model again.`); // prettier-ignore

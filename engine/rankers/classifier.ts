@@ -3,7 +3,7 @@ import { InputError } from '../../data/errors.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import { packedAttention } from '../model/attention.ts';
-import { checkSequenceLength, readModelConfig } from '../model/config.ts';
+import { contextLength, readModelConfig } from '../model/config.ts';
 import { frozenWeights, openModel, type ModelFiles } from '../model/parameters.ts';
 import { openTokenizer, type TokenizerFiles } from '../model/tokenizer.ts';
 import { transformer } from '../model/transformer.ts';
@@ -18,8 +18,9 @@ import {
 } from '../packing.ts';
 import { int64, Session } from '../session.ts';
 import { located } from '../tokenize.ts';
-import { encodeExchange } from './exchange.ts';
-import type { Answered, RewardModel } from './reward.ts';
+import { collectScores, fit, type Fitted, type TooLong } from './context.ts';
+import { encodeExchange, type Exchange } from './exchange.ts';
+import type { Answered, RewardModel, Scores } from './reward.ts';
 
 export class Classifier implements RewardModel {
   private readonly session: Session;
@@ -51,8 +52,13 @@ export class Classifier implements RewardModel {
     return new Classifier(await Session.open(g, { folder: dataFolder, threads }), model, tokenizer);
   }
 
-  async rewards(rows: Answered[], onBatch?: (answers: number, tokens: number) => void): Promise<number[][]> {
-    const sequences = rows.flatMap((row, i) => located(`Row ${i + 1}`, () => splitPrompt(row.answers.map((answer) => this.encode(row, answer))))); // prettier-ignore
+  async rewards(
+    rows: Answered[],
+    tooLong: TooLong,
+    onBatch?: (answers: number, tokens: number) => void,
+  ): Promise<Scores> {
+    const fitted = rows.map((row) => located(`Prompt "${row.id}"`, () => row.answers.map((answer) => this.fitted(row, answer, tooLong)))); // prettier-ignore
+    const sequences = fitted.flatMap((row) => splitPrompt(row.flatMap(({ exchange }) => (exchange ? [exchange.ids] : [])))); // prettier-ignore
     const { groups, members } = groupByPrompt(sequences, SCORING_TOKENS);
     const rewards = sequences.map(() => 0);
     let [done, computed] = [0, 0];
@@ -67,17 +73,20 @@ export class Classifier implements RewardModel {
       computed += packed.reduce((total, group) => total + groupLength(group), 0);
       onBatch?.(done, computed);
     }
-    let next = 0;
-    return rows.map(({ answers }) => answers.map(() => rewards[next++]));
+    return collectScores(fitted, rewards);
+  }
+
+  private fitted(row: Answered, answer: string, tooLong: TooLong): Fitted {
+    return fit(this.encode(row, answer), () => this.encode(row, ''), contextLength(this.model.config), tooLong);
   }
 
   /**
    * The tokens up to the one that is judged: the last that is not padding, which some models use as their end token too.
    * What follows it cannot be seen by it.
    */
-  private encode({ prompt }: Answered, answer: string): number[] {
+  private encode({ prompt }: Answered, answer: string): Exchange {
     const { config } = this.model;
-    const { ids } = encodeExchange(this.tokenizer, prompt, answer);
+    const { ids, typeIds } = encodeExchange(this.tokenizer, prompt, answer);
     const end = ids.findLastIndex((id) => id !== config.padId);
     const judged = end < 0 ? ids : ids.slice(0, end + 1);
     const stray = judged.find((id) => id >= config.vocabSize);
@@ -86,8 +95,7 @@ export class Classifier implements RewardModel {
         `token id ${stray} is outside the vocabulary of ${this.model.folder} (${config.vocabSize} tokens): use the model's own tokenizer.json.`,
       );
     }
-    checkSequenceLength(config, judged.length);
-    return judged;
+    return { ids: judged, typeIds: typeIds.slice(0, judged.length) };
   }
 
   async close(): Promise<void> {
@@ -97,6 +105,7 @@ export class Classifier implements RewardModel {
 
 /** What all answers' tokens begin with is their prompt, which is computed once for them; one token at least is left of each. */
 function splitPrompt(sequences: number[][]): { prompt: number[]; response: number[] }[] {
+  if (sequences.length === 0) return [];
   const shortest = Math.min(...sequences.map(({ length }) => length)) - 1;
   const differing = sequences[0].findIndex((id, i) => i >= shortest || sequences.some((other) => other[i] !== id));
   return sequences.map((ids) => ({ prompt: ids.slice(0, differing), response: ids.slice(differing) }));

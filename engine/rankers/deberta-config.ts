@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
-import { readJson } from '../model/config.ts';
+import { MAX_LAYERS, MAX_SIZE, MAX_VOCABULARY } from '../model/config.ts';
+import { readJson } from '../model/json-file.ts';
 import { openModelWeights } from '../model/weights.ts';
 
 export interface PairRmConfig {
@@ -30,15 +31,17 @@ const LENGTHS = { sourceMaxLength: 1224, candidateMaxLength: 412 };
 const V3 = { headDim: 64, normEpsilon: 1e-7, maxRelativePositions: 512 };
 
 const positiveInt = z.int().positive();
+const size = positiveInt.max(MAX_SIZE);
+const length = positiveInt.max(MAX_SIZE / 16);
 const transformersSchema = z.looseObject({
-  vocab_size: positiveInt,
-  hidden_size: positiveInt,
-  intermediate_size: positiveInt,
-  num_hidden_layers: positiveInt,
-  num_attention_heads: positiveInt,
-  max_position_embeddings: positiveInt.default(512),
-  max_relative_positions: z.int().default(-1),
-  position_buckets: z.int().default(-1),
+  vocab_size: positiveInt.max(MAX_VOCABULARY),
+  hidden_size: size,
+  intermediate_size: size,
+  num_hidden_layers: positiveInt.max(MAX_LAYERS),
+  num_attention_heads: size,
+  max_position_embeddings: size.default(512),
+  max_relative_positions: z.int().max(MAX_SIZE).default(-1),
+  position_buckets: z.int().max(MAX_SIZE).default(-1),
   layer_norm_eps: z.number().positive().default(1e-7),
   n_tasks: positiveInt.default(1),
   hidden_act: z.string().default('gelu'),
@@ -57,8 +60,8 @@ const blenderSchema = z.looseObject({
   model_type: z.string(),
   model_name: z.string(),
   n_tasks: positiveInt.default(1),
-  source_maxlength: positiveInt.default(LENGTHS.sourceMaxLength),
-  candidate_maxlength: positiveInt.default(LENGTHS.candidateMaxLength),
+  source_maxlength: length.default(LENGTHS.sourceMaxLength),
+  candidate_maxlength: length.default(LENGTHS.candidateMaxLength),
 });
 
 /** @throws InputError when config.json is missing or damaged, or describes another model */

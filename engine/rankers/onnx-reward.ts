@@ -3,13 +3,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import ort from 'onnxruntime-node';
 import { InputError } from '../../data/errors.ts';
-import { readJson } from '../model/config.ts';
+import { findJson } from '../model/json-file.ts';
 import { openTokenizer, type TokenizerFiles } from '../model/tokenizer.ts';
 import { planByLength } from '../packing.ts';
 import { int64, type Feeds } from '../session.ts';
 import { located } from '../tokenize.ts';
+import { collectScores, fit, type Fitted, type TooLong } from './context.ts';
 import { encodeExchange, type Exchange } from './exchange.ts';
-import type { Answered, RewardModel } from './reward.ts';
+import type { Answered, RewardModel, Scores } from './reward.ts';
 
 /** Tokens in one pass, padding included. */
 const BATCH_TOKENS = 2048;
@@ -27,12 +28,20 @@ export class OnnxReward implements RewardModel {
   private readonly file: string;
   private readonly tokenizer: TokenizerFiles;
   private readonly padId: number;
+  /** Tokens that the model reads at most. */
+  private readonly limit: number;
 
-  private constructor(session: ort.InferenceSession, file: string, tokenizer: TokenizerFiles, padId: number) {
+  private constructor(
+    session: ort.InferenceSession,
+    file: string,
+    tokenizer: TokenizerFiles,
+    { padId, limit }: { padId: number; limit: number },
+  ) {
     this.session = session;
     this.file = file;
     this.tokenizer = tokenizer;
     this.padId = padId;
+    this.limit = limit;
   }
 
   static async open(folder: string, file: string, threads: number): Promise<OnnxReward> {
@@ -54,16 +63,19 @@ export class OnnxReward implements RewardModel {
       // prettier-ignore
       throw notOneNumber(file, logits.isTensor ? `${logits.type} [${logits.shape.join(', ')}]` : 'no tensor');
     }
-    const config = join(folder, 'config.json');
-    const fromConfig = existsSync(config) ? readJson(config)['pad_token_id'] : undefined;
+    const config = findJson(join(folder, 'config.json')) ?? {};
+    const fromConfig = config['pad_token_id'];
     const padId = typeof fromConfig === 'number' ? fromConfig : tokenizer.tokenizer.token_to_id(tokenizer.special['pad_token'] ?? ''); // prettier-ignore
-    return new OnnxReward(session, file, tokenizer, padId ?? 0);
+    return new OnnxReward(session, file, tokenizer, { padId: padId ?? 0, limit: limitOf(tokenizer, config) });
   }
 
-  async rewards(rows: Answered[], onBatch?: (answers: number, tokens: number) => void): Promise<number[][]> {
-    const exchanges = rows.flatMap(({ prompt, answers }, i) =>
-      located(`Row ${i + 1}`, () => answers.map((answer) => this.encode(prompt, answer))),
-    );
+  async rewards(
+    rows: Answered[],
+    tooLong: TooLong,
+    onBatch?: (answers: number, tokens: number) => void,
+  ): Promise<Scores> {
+    const fitted = rows.map(({ id, prompt, answers }) => located(`Prompt "${id}"`, () => answers.map((answer) => this.fitted(prompt, answer, tooLong)))); // prettier-ignore
+    const exchanges = fitted.flat().flatMap(({ exchange }) => exchange ?? []);
     const rewards = exchanges.map(() => 0);
     let [done, computed] = [0, 0];
     const lengths = exchanges.map(({ ids }) => ids.length);
@@ -76,19 +88,12 @@ export class OnnxReward implements RewardModel {
       computed += batch.reduce((total, i) => total + lengths[i], 0);
       onBatch?.(done, computed);
     }
-    let next = 0;
-    return rows.map(({ answers }) => answers.map(() => rewards[next++]));
+    return collectScores(fitted, rewards);
   }
 
-  private encode(prompt: Answered['prompt'], answer: string): Exchange {
-    const exchange = encodeExchange(this.tokenizer, prompt, answer);
-    const limit = this.tokenizer.config['model_max_length'];
-    if (typeof limit === 'number' && exchange.ids.length > limit) {
-      throw new InputError(
-        `an exchange of ${exchange.ids.length} tokens is longer than the model_max_length (${limit}) of the reward model's tokenizer_config.json: shorten it, or lower the limits on new tokens.`,
-      );
-    }
-    return exchange;
+  private fitted(prompt: Answered['prompt'], answer: string, tooLong: TooLong): Fitted {
+    const encode = (text: string) => encodeExchange(this.tokenizer, prompt, text);
+    return fit(encode(answer), () => encode(''), this.limit, tooLong);
   }
 
   private feeds(exchanges: Exchange[]): Feeds {
@@ -112,6 +117,20 @@ export class OnnxReward implements RewardModel {
   async close(): Promise<void> {
     await this.session.release();
   }
+}
+
+/** transformers writes a number of this size where a tokenizer has no limit. */
+const UNLIMITED = 1e20;
+
+/** The tokenizer's limit; where it has none, that of the model's learned positions, where config.json says that it has some. */
+function limitOf({ config: { model_max_length: own } }: TokenizerFiles, config: Record<string, unknown>): number {
+  if (typeof own === 'number' && own < UNLIMITED) return own;
+  const { max_position_embeddings: positions, model_type: type, position_biased_input: absolute = true } = config;
+  if (typeof positions !== 'number' || absolute === false) return Infinity;
+  // RoBERTa's positions begin behind that of padding.
+  const before =
+    typeof type === 'string' && /roberta|camembert/.test(type) ? 1 + Number(config['pad_token_id'] ?? 1) : 0;
+  return positions - before;
 }
 
 async function openSession(file: string, threads: number): Promise<ort.InferenceSession> {

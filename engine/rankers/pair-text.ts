@@ -15,6 +15,8 @@ export interface EncodedAnswers {
   source: number[];
   first: number[][];
   second: number[][];
+  /** Of each answer: whether it, or the prompt, is cut. */
+  cut: boolean[];
 }
 
 export class PairTokenizer {
@@ -41,19 +43,26 @@ export class PairTokenizer {
     const { sourceMaxLength, candidateMaxLength } = this.config;
     const { source, candidates } = asTexts(prompt, answers);
     const encodedSource = this.part(PREFIXES[0], source, sourceMaxLength);
-    const room = candidateMaxLength + Math.floor((sourceMaxLength - encodedSource.length) / 2);
+    const room = candidateMaxLength + Math.floor((sourceMaxLength - encodedSource.ids.length) / 2);
     const [first, second] = [PREFIXES[1], PREFIXES[2]].map((prefix) =>
       candidates.map((text) => this.part(prefix, text, room)),
     );
-    return { source: encodedSource, first, second };
+    return {
+      source: encodedSource.ids,
+      first: first.map(({ ids }) => ids),
+      second: second.map(({ ids }) => ids),
+      cut: first.map((part, i) => encodedSource.isCut || part.isCut || second[i].isCut),
+    };
   }
 
   /** Closed by the separator, cut at the end to `limit` tokens. */
-  private part(prefix: string, text: string, limit: number): number[] {
+  private part(prefix: string, text: string, limit: number): { ids: number[]; isCut: boolean } {
     // In the text, the tokens that the model goes by would be taken for the real ones.
     const clean = [this.separator, ...PREFIXES].reduce((cleaned, token) => cleaned.replaceAll(token, ' '), text);
     const { ids } = this.tokenizer.encode(prefix + clean);
-    return ids.length <= limit ? ids : [...ids.slice(0, limit - 1), ids.at(-1)!];
+    return ids.length <= limit
+      ? { ids, isCut: false }
+      : { ids: [...ids.slice(0, limit - 1), ids.at(-1)!], isCut: true };
   }
 }
 

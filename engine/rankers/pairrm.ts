@@ -7,7 +7,8 @@ import { planByLength } from '../packing.ts';
 import { int64, Session } from '../session.ts';
 import { deberta, debertaShapes } from './deberta.ts';
 import { readPairRmConfig, type PairRmConfig } from './deberta-config.ts';
-import { PairTokenizer } from './pair-text.ts';
+import { PairTokenizer, type EncodedAnswers } from './pair-text.ts';
+import { located } from '../tokenize.ts';
 import type { Answered } from './reward.ts';
 
 /** Tokens in one pass, padding included; about what one pair takes at its longest. */
@@ -55,10 +56,15 @@ export class PairRm {
   /**
    * What the model says of every two answers to a prompt.
    * @param onBatch told after each pass how many pairs and tokens are done
-   * @returns for each row the logits [first answer][second answer], positive where the first is better; zero for one and itself
+   * @returns for each row the logits [first answer][second answer], positive where the first is better, zero for one and itself; and
+   *   of how many answers the model has not read all, or not all of their prompt
    */
-  async compare(rows: Answered[], onBatch?: (pairs: number, tokens: number) => void): Promise<number[][][]> {
-    const pairs = rows.flatMap((row, i) => this.pairsOf(row, i));
+  async compare(
+    rows: Answered[],
+    onBatch?: (pairs: number, tokens: number) => void,
+  ): Promise<{ logits: number[][][]; cut: number }> {
+    const encoded = rows.map((row) => located(`Prompt "${row.id}"`, () => this.tokenizer.encode(row)));
+    const pairs = encoded.flatMap(pairsOf);
     const logits = rows.map(({ answers }) => answers.map(() => answers.map(() => 0)));
     let [done, computed] = [0, 0];
     for (const batch of planByLength(
@@ -73,14 +79,7 @@ export class PairRm {
       computed += compared.reduce((total, { ids }) => total + ids.length, 0);
       onBatch?.(done, computed);
     }
-    return logits;
-  }
-
-  private pairsOf(row: Answered, index: number): Pair[] {
-    const { source, first, second } = this.tokenizer.encode(row);
-    return first.flatMap((a, i) =>
-      second.flatMap((b, j) => (i === j ? [] : [{ row: index, first: i, second: j, ids: [...source, ...a, ...b] }])),
-    );
+    return { logits, cut: encoded.flatMap(({ cut }) => cut).filter(Boolean).length };
   }
 
   private async run(pairs: Pair[]): Promise<Float32Array> {
@@ -102,6 +101,12 @@ export class PairRm {
   async close(): Promise<void> {
     await this.session.close();
   }
+}
+
+function pairsOf({ source, first, second }: EncodedAnswers, index: number): Pair[] {
+  return first.flatMap((a, i) =>
+    second.flatMap((b, j) => (i === j ? [] : [{ row: index, first: i, second: j, ids: [...source, ...a, ...b] }])),
+  );
 }
 
 /** Adds the inputs `ids` [G, S], `lengths` [G, 1] and `judged` [G, 3], rows of the prefix tokens, and the output `logits` [G]. */

@@ -1,11 +1,13 @@
-/** What to do about a judge's replies that are no judgement. */
+/** What to do about answers that a labeler could not judge, or not as they are. */
 
-/** Sentences on a judge's counts that somebody should know of, with what to do. */
+/** Sentences on a labeler's counts that somebody should know of, with what to do. */
 export function adviceOn({
   truncated = 0,
   unparsed = 0,
   refused = 0,
   withoutTemperature = 0,
+  cut = 0,
+  tooLong = 0,
 }: Record<string, number>): string[] {
   // prettier-ignore
   const notes: [number, string][] = [
@@ -13,6 +15,8 @@ export function adviceOn({
     [unparsed - truncated, "of the judge's answers have no verdict, or more than one: the template must ask for [[A]], [[B]] or [[C]], or for a rating such as [[7]]"], // prettier-ignore
     [refused, "of the judge's prompts were refused by it: they are too long, or against its rules"],
     [withoutTemperature, "of the judge's answers are at its default temperature: it does not take the one that is set"],
+    [cut, "answers are longer than the labeler's model reads: it judged their beginning"],
+    [tooLong, "answers have no judgement, as they or their prompts are longer than the labeler's model reads"],
   ];
   return notes.filter(([count]) => count > 0).map(([count, note]) => `${count} ${note}.`);
 }

@@ -1,4 +1,5 @@
 /** IFEval's accuracies, as its reference prints them. */
+import { boundedRule } from '../program.ts';
 import { checksOf, followsLoosely, followsStrictly } from './verifier.ts';
 import type { PromptRecord } from '../../data/records.ts';
 
@@ -29,10 +30,10 @@ export function ifevalAccuracies(prompts: PromptRecord[], responses: string[]): 
   const judged = prompts.map((prompt, i) => {
     const checks = checksOf(prompt);
     const ids = prompt['instruction_id_list'] as string[];
-    return {
+    return boundedRule(`The instructions of prompt "${prompt.id}", on its response,`, () => ({
       strict: { ids, followed: followsStrictly(checks, responses[i]) },
       loose: { ids, followed: followsLoosely(checks, responses[i]) },
-    };
+    }));
   });
   return {
     prompts: prompts.length,

@@ -1,7 +1,7 @@
 /** detectable_content: parts that a response must have. */
 import { z } from 'zod';
 import { kind, pattern, type Family } from './instruction.ts';
-import { count } from './python.ts';
+import { count, pythonPattern, trim } from './python.ts';
 
 /** The two postscript markers that may be written with spaces between their letters. */
 const POSTSCRIPTS: Record<string, string> = { 'P.P.S': String.raw`p\.\s?p\.\s?s`, 'P.S.': String.raw`p\.\s?s\.` };
@@ -13,7 +13,7 @@ export const content: Family = {
   ),
 
   'detectable_content:postscript': kind({ postscript_marker: pattern }, (response, { postscript_marker }) => {
-    const marker = postscript_marker.trim();
-    return new RegExp(POSTSCRIPTS[marker] ?? marker.toLowerCase(), 'u').test(response.toLowerCase());
+    const marker = trim(postscript_marker);
+    return pythonPattern(POSTSCRIPTS[marker] ?? marker.toLowerCase(), 'u').test(response.toLowerCase());
   }),
 };

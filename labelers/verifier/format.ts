@@ -1,7 +1,10 @@
 /** detectable_format: the layout of a response. */
 import { z } from 'zod';
 import { kind, pattern, type Family } from './instruction.ts';
-import { count, strip } from './python.ts';
+import { count, python, pythonPattern, strip, trim } from './python.ts';
+
+/** Lines that begin with one asterisk, or with a dash. */
+const BULLETS = [python(/(?<![^\n])\s*\*[^*][^\n]*/gu), python(/(?<![^\n])\s*-[^\n]*/gu)];
 
 const CONSTRAINED_RESPONSES = ['My answer is yes.', 'My answer is no.', 'My answer is maybe.'];
 
@@ -10,7 +13,7 @@ export const format: Family = {
   'detectable_format:number_bullet_lists': kind(
     { num_bullets: z.int().nonnegative() },
     (response, { num_bullets: bullets }) =>
-      count(response, /(?<![^\n])\s*\*[^*][^\n]*/gu) + count(response, /(?<![^\n])\s*-[^\n]*/gu) === bullets,
+      BULLETS.reduce((sum, bullet) => sum + count(response, bullet), 0) === bullets,
   ),
 
   'detectable_format:constrained_response': kind({}, (response) =>
@@ -23,35 +26,35 @@ export const format: Family = {
     (response, { num_highlights: least }) => {
       const single = response.match(/\*[^\n*]*\*/gu) ?? [];
       const double = response.match(/\*\*[^\n*]*\*\*/gu) ?? [];
-      return [...single, ...double].filter((section) => strip(section, '*').trim() !== '').length >= least;
+      return [...single, ...double].filter((section) => trim(strip(section, '*')) !== '').length >= least;
     },
   ),
 
   'detectable_format:multiple_sections': kind(
     { section_spliter: pattern, num_sections: z.int().nonnegative() },
     (response, { section_spliter: splitter, num_sections: least }) =>
-      count(response, new RegExp(String.raw`\s?${splitter.trim()}\s?\p{Nd}+\s?`, 'gu')) >= least,
+      count(response, pythonPattern(String.raw`\s?${trim(splitter)}\s?\p{Nd}+\s?`, 'gu')) >= least,
   ),
 
   'detectable_format:json_format': kind({}, (response) => isJson(withoutFence(response))),
 
   // A text in double angular brackets that is more than brackets.
   'detectable_format:title': kind({}, (response) =>
-    (response.match(/<<[^\n]+>>/gu) ?? []).some((title) => title.replace(/^<+/u, '').replace(/>+$/u, '').trim() !== ''),
+    (response.match(/<<[^\n]+>>/gu) ?? []).some((title) => trim(title.replace(/^<+/u, '').replace(/>+$/u, '')) !== ''),
   ),
 };
 
 function withoutFence(response: string): string {
-  let text = response.trim();
+  let text = trim(response);
   for (const prefix of ['```json', '```Json', '```JSON', '```'])
     if (text.startsWith(prefix)) text = text.slice(prefix.length);
-  return (text.endsWith('```') ? text.slice(0, -3) : text).trim();
+  return trim(text.endsWith('```') ? text.slice(0, -3) : text);
 }
 
 function isJson(text: string): boolean {
   try {
     // Python's parser takes three bare words that are not JSON.
-    JSON.parse(text.replace(/(?<=^|[[,:\s])(?:NaN|-?Infinity)(?=[\],}\s]|$)/gu, '0'));
+    JSON.parse(text.replace(/(?<=^|[[,: \t\n\r])(?:NaN|-?Infinity)(?=[\],} \t\n\r]|$)/gu, '0'));
     return true;
   } catch {
     return false;

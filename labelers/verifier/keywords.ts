@@ -1,24 +1,24 @@
 /** keywords: words and letters that a response must or must not have. Keywords are patterns, as in the reference checker. */
 import { z } from 'zod';
 import { holds, kind, pattern, relation, type Family } from './instruction.ts';
-import { BOUNDARY, count } from './python.ts';
+import { BOUNDARY, count, pythonPattern, trim } from './python.ts';
 
 export const keywords: Family = {
   'keywords:existence': kind({ keywords: z.array(pattern).min(1) }, (response, { keywords }) =>
-    keywords.every((keyword) => new RegExp(keyword, 'iu').test(response)),
+    keywords.every((keyword) => pythonPattern(keyword, 'iu').test(response)),
   ),
 
   // Inside other words too: "the" is in "there".
   'keywords:frequency': kind(
     { keyword: pattern, frequency: z.int().nonnegative(), relation },
     (response, { keyword, frequency, relation }) =>
-      holds(count(response, new RegExp(keyword.trim(), 'giu')), relation, frequency),
+      holds(count(response, pythonPattern(trim(keyword), 'giu')), relation, frequency),
   ),
 
   'keywords:forbidden_words': kind(
     { forbidden_words: z.array(pattern).min(1) },
     (response, { forbidden_words: words }) =>
-      words.every((word) => !new RegExp(BOUNDARY + word + BOUNDARY, 'iu').test(response)),
+      words.every((word) => !pythonPattern(BOUNDARY + word + BOUNDARY, 'iu').test(response)),
   ),
 
   'keywords:letter_frequency': kind(

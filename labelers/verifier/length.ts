@@ -1,8 +1,11 @@
 /** length_constraints: how many words, sentences and paragraphs a response has. */
 import { z } from 'zod';
 import { holds, kind, relation, type Family } from './instruction.ts';
-import { count, WORD } from './python.ts';
+import { count, python, trim, WORD } from './python.ts';
 import { splitSentences } from './sentences.ts';
+
+const DIVIDER = python(/\s?\*\*\*\s?/u);
+const SPACE = python(/\s/u);
 
 const threshold = z.int().nonnegative();
 
@@ -18,7 +21,7 @@ export const length: Family = {
 
   // Exactly so many, with a line of three asterisks between them; an empty one is forgiven at the beginning and the end.
   'length_constraints:number_paragraphs': kind({ num_paragraphs: threshold }, (response, { num_paragraphs: asked }) => {
-    const paragraphs = response.split(/\s?\*\*\*\s?/u).map((paragraph) => paragraph.trim());
+    const paragraphs = response.split(DIVIDER).map(trim);
     if (paragraphs.slice(1, -1).includes('')) return false;
     return paragraphs.filter((paragraph) => paragraph !== '').length === asked;
   }),
@@ -27,7 +30,7 @@ export const length: Family = {
   'length_constraints:nth_paragraph_first_word': kind(
     { num_paragraphs: z.int().positive(), nth_paragraph: z.int().positive(), first_word: z.string().min(1) },
     (response, { num_paragraphs: asked, nth_paragraph: nth, first_word: word }) => {
-      const paragraphs = response.split('\n\n').map((paragraph) => paragraph.trim());
+      const paragraphs = response.split('\n\n').map(trim);
       const filled = paragraphs.filter((paragraph) => paragraph !== '').length;
       // The nth is counted among all, the empty ones too: so does the reference.
       return filled === asked && nth <= filled && firstWord(paragraphs[nth - 1]) === word.toLowerCase();
@@ -37,6 +40,6 @@ export const length: Family = {
 
 /** The first word in lower case, without quotes before it and without what follows a punctuation mark in it. */
 function firstWord(paragraph: string): string {
-  const word = paragraph.split(/\s/u)[0].replace(/^'+/u, '').replace(/^"+/u, '');
+  const word = paragraph.split(SPACE)[0].replace(/^'+/u, '').replace(/^"+/u, '');
   return word.split(/[.,?!'"]/u)[0].toLowerCase();
 }

@@ -11,7 +11,7 @@
  */
 import { z } from 'zod';
 import { kind, type Family } from './instruction.ts';
-import { isLower, isUpper, WORD } from './python.ts';
+import { isLower, isUpper, trim, WORD } from './python.ts';
 
 const JOINING = new Set(['and', 'or']);
 
@@ -19,7 +19,7 @@ export const lists: Family = {
   'list:separator': kind(
     { separator: z.string().min(1), count: z.int().positive().optional() },
     (response, { separator, count }) => {
-      const parts = response.trim().split(separator);
+      const parts = trim(response).split(separator);
       const words = parts.every((part) => new RegExp(`^${WORD}+$`, 'u').test(part));
       return words && (count === undefined ? parts.length >= 2 : parts.length === count);
     },

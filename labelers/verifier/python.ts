@@ -9,6 +9,39 @@ export const WORD = String.raw`[\p{L}\p{N}_]`;
 /** Python's `\b`: JavaScript's knows ASCII only. */
 export const BOUNDARY = `(?:(?<=${WORD})(?!${WORD})|(?<!${WORD})(?=${WORD}))`;
 
+/** What is white space, for a character class: U+001C to U+001F and U+0085 are, U+FEFF is not. */
+const SPACES = String.raw`\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;
+const IS_SPACE = new RegExp(`[${SPACES}]`, 'u');
+
+/** A pattern whose `\s` and `\S` are Python's; `\S` inside a class stays JavaScript's. */
+export function pythonPattern(source: string, flags: string): RegExp {
+  let inClass = false;
+  const translated = source.replace(/\\[^]|[[\]]/gu, (part) => {
+    if (part === '[') inClass = true;
+    if (part === ']') inClass = false;
+    if (part === '\\s') return inClass ? SPACES : `[${SPACES}]`;
+    return part === '\\S' && !inClass ? `[^${SPACES}]` : part;
+  });
+  return new RegExp(translated, flags);
+}
+
+/** A pattern of this program's own, with Python's white space. */
+export const python = ({ source, flags }: RegExp): RegExp => pythonPattern(source, flags);
+
+/** `text.rstrip()`. */
+export function trimEnd(text: string): string {
+  let end = text.length;
+  while (end > 0 && IS_SPACE.test(text[end - 1])) end--;
+  return text.slice(0, end);
+}
+
+/** `text.strip()`. */
+export function trim(text: string): string {
+  let start = 0;
+  while (start < text.length && IS_SPACE.test(text[start])) start++;
+  return trimEnd(text.slice(start));
+}
+
 /** `str.isupper()`: at least one capital and nothing lower case. */
 export function isUpper(text: string): boolean {
   return /\p{Uppercase}/u.test(text) && !/[\p{Lowercase}\p{Lt}]/u.test(text);

@@ -5,7 +5,7 @@
  * below are theirs. Follows NLTK 3.9.1, nltk/tokenize/punkt.py. The model's tables are in punkt/.
  */
 import { readFileSync } from 'node:fs';
-import { isLower, isUpper } from './python.ts';
+import { isLower, isUpper, python, pythonPattern, trimEnd } from './python.ts';
 
 /** In which positions and cases the training corpus has a word: bits of the values in ortho_context.tab. */
 const BEGIN_UPPER = 2;
@@ -20,15 +20,15 @@ const LOWER = BEGIN_LOWER | MIDDLE_LOWER | UNKNOWN_LOWER;
 /** Characters that cannot appear within words. */
 const NON_WORD = String.raw`[)";}\]*:@'({\[?!]`;
 const MULTI_PUNCTUATION = String.raw`(?:-{2,}|\.{2,}|(?:\.\s){2,}\.)`;
-const TOKEN = new RegExp(
+const TOKEN = pythonPattern(
   String.raw`${MULTI_PUNCTUATION}|(?=[^("\x60{\[:;&#*@)}\]\-,])\S+?` +
     String.raw`(?=\s|$|${NON_WORD}|${MULTI_PUNCTUATION}|,(?=$|\s|${NON_WORD}|${MULTI_PUNCTUATION}))|\S`,
   'gu',
 );
 /** A mark that may end a sentence, and what follows: closing punctuation, or space and the next token. */
-const SENTENCE_END = new RegExp(String.raw`[.?!](?=(?<after>${NON_WORD}|\s+(?<next>\S+)))`, 'gu');
+const SENTENCE_END = pythonPattern(String.raw`[.?!](?=(?<after>${NON_WORD}|\s+(?<next>\S+)))`, 'gu');
 /** Closing punctuation at the beginning of a piece, which belongs to the sentence before it. */
-const CLOSING = /^["')\]}]+?(?:\s+|(?=--)|$)/u;
+const CLOSING = python(/^["')\]}]+?(?:\s+|(?=--)|$)/u);
 
 interface Token {
   text: string;
@@ -48,7 +48,7 @@ export function splitSentences(text: string): string[] {
     pieces.push({ start, end });
     start = next;
   }
-  pieces.push({ start, end: text.trimEnd().length });
+  pieces.push({ start, end: trimEnd(text).length });
   return realign(text, pieces);
 }
 
@@ -80,7 +80,7 @@ function realign(text: string, pieces: { start: number; end: number }[]): string
     const following = pieces[i + 1];
     const closing = following && CLOSING.exec(text.slice(following.start, following.end))?.[0];
     const sentence = closing
-      ? text.slice(start + taken, following.start + closing.trimEnd().length)
+      ? text.slice(start + taken, following.start + trimEnd(closing).length)
       : text.slice(start + taken, end);
     taken = closing?.length ?? 0;
     if (closing || sentence !== '') sentences.push(sentence);

@@ -1,12 +1,12 @@
 /** startend: how a response begins and ends. */
 import { z } from 'zod';
 import { kind, type Family } from './instruction.ts';
-import { strip } from './python.ts';
+import { strip, trim } from './python.ts';
 
 export const startend: Family = {
   'startend:end_checker': kind({ end_phrase: z.string() }, (response, { end_phrase: phrase }) =>
-    strip(response.trim(), '"').toLowerCase().endsWith(phrase.trim().toLowerCase()),
+    strip(trim(response), '"').toLowerCase().endsWith(trim(phrase).toLowerCase()),
   ),
 
-  'startend:quotation': kind({}, (response) => /^".*"$/su.test(response.trim())),
+  'startend:quotation': kind({}, (response) => /^".*"$/su.test(trim(response))),
 };

@@ -9,6 +9,7 @@ import { parseRow } from '../../data/row.ts';
 import { labelerKind } from '../labeler.ts';
 import { programLabeler } from '../program.ts';
 import type { Check } from './instruction.ts';
+import { trim } from './python.ts';
 import { instructionKinds } from './registry.ts';
 
 const constraintsSchema = z.object({
@@ -34,15 +35,15 @@ export function checksOf(prompt: PromptRecord): Check[] {
 
 /** Which instructions the response follows. An empty one follows none. */
 export function followsStrictly(checks: Check[], response: string): boolean[] {
-  return checks.map((check) => response.trim() !== '' && check(response));
+  return checks.map((check) => trim(response) !== '' && check(response));
 }
 
 /** As {@link followsStrictly}, but with an introduction, a closing line and asterisks forgiven: IFEval's loose verdict. */
 export function followsLoosely(checks: Check[], response: string): boolean[] {
   const lines = response.split('\n');
-  const shortened = [lines.slice(1), lines.slice(0, -1), lines.slice(1, -1)].map((part) => part.join('\n').trim());
+  const shortened = [lines.slice(1), lines.slice(0, -1), lines.slice(1, -1)].map((part) => trim(part.join('\n')));
   const variants = [response, ...shortened].flatMap((text) => [text, text.replaceAll('*', '')]);
-  return checks.map((check) => variants.some((text) => text.trim() !== '' && check(text)));
+  return checks.map((check) => variants.some((text) => trim(text) !== '' && check(text)));
 }
 
 /** Scores an answer with the share of its instructions that it follows; it passes if it follows all. */

@@ -2,8 +2,10 @@
  * Words as the reference checker splits them: NLTK's word_tokenize, Treebank conventions sentence by sentence. Follows NLTK
  * 3.9.1, nltk/tokenize/destructive.py, whose substitutions these are, in their order.
  */
-import { BOUNDARY, WORD } from './python.ts';
+import { BOUNDARY, python, pythonPattern, WORD } from './python.ts';
 import { splitSentences } from './sentences.ts';
+
+const SPACES = python(/\s+/gu);
 
 const QUOTES_AND_PUNCTUATION: [RegExp, string][] = [
   [/([«“‘„]|`+)/gu, ' $1 '],
@@ -11,12 +13,12 @@ const QUOTES_AND_PUNCTUATION: [RegExp, string][] = [
   [/(``)/gu, ' $1 '],
   [/([ ([{<])("|'{2})/gu, '$1 `` '],
   [new RegExp(`'(?!re|ve|ll|m|t|s|d|n)(${WORD})${BOUNDARY}`, 'giu'), "' $1"],
-  [/([^.])(\.)([\])}>"'»”’ ]*)\s*$/gu, '$1 $2 $3 '],
+  [python(/([^.])(\.)([\])}>"'»”’ ]*)\s*$/gu), '$1 $2 $3 '],
   [/([:,])(\P{Nd})/gu, ' $1 $2'],
   [/([:,])$/gu, ' $1 '],
   [/\.{2,}/gu, ' $& '],
   [/[;@#$%&]/gu, ' $& '],
-  [/([^.])(\.)([\])}>"']*)\s*$/gu, '$1 $2$3 '],
+  [python(/([^.])(\.)([\])}>"']*)\s*$/gu), '$1 $2$3 '],
   [/[?!]/gu, ' $& '],
   [/([^'])' /gu, "$1 ' "],
   [/[*]/gu, ' $& '],
@@ -29,7 +31,7 @@ const ENDINGS: [RegExp, string][] = [
   [/([»”’])/gu, ' $1 '],
   [/''/gu, " '' "],
   [/"/gu, " '' "],
-  [/\s+/gu, ' '],
+  [SPACES, ' '],
   [/([^' ])('s|'m|'d|') /giu, '$1 $2 '],
   [/([^' ])('ll|'LL|'re|'RE|'ve|'VE|n't|N'T) /gu, '$1 $2 '],
 ];
@@ -39,7 +41,7 @@ const CONTRACTIONS: [RegExp, string][] = [
   ...['(can)(not)', "(d)('ye)", '(gim)(me)', '(gon)(na)', '(got)(ta)', '(lem)(me)', "(more)('n)"].map(
     (words): [RegExp, string] => [new RegExp(BOUNDARY + words + BOUNDARY, 'giu'), ' $1 $2 '],
   ),
-  [new RegExp(String.raw`${BOUNDARY}(wan)(na)(?=\s)`, 'giu'), ' $1 $2 '],
+  [pythonPattern(String.raw`${BOUNDARY}(wan)(na)(?=\s)`, 'giu'), ' $1 $2 '],
   [new RegExp(` ('t)(is|was)(?!${WORD})`, 'giu'), ' $1 $2 '],
 ];
 
@@ -47,7 +49,7 @@ const CONTRACTIONS: [RegExp, string][] = [
 export function splitWords(text: string): string[] {
   return splitSentences(text).flatMap((sentence) => {
     const spaced = ` ${substitute(sentence, QUOTES_AND_PUNCTUATION)} `;
-    return substitute(substitute(spaced, ENDINGS), CONTRACTIONS).split(/\s+/u).filter(Boolean);
+    return substitute(substitute(spaced, ENDINGS), CONTRACTIONS).split(SPACES).filter(Boolean);
   });
 }
 

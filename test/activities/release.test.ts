@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { importPolicy } from '../../activities/policy.ts';
 import { prepare, type PrepareInput, type PromptSet } from '../../activities/prepare.ts';
-import { findRelease, release, releasesOf } from '../../activities/release.ts';
+import { findRelease, isPolicyName, release, releasesOf } from '../../activities/release.ts';
 import { contentOf } from '../../data/conversation.ts';
 import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
@@ -35,6 +35,24 @@ test('a name has no policy before its first release', async () => {
   );
 });
 
+test.each([
+  ['poet@latest', true],
+  ['a..b@12', true],
+  ['poet@0', false],
+  ['..@1', false],
+  ['.x@latest', false],
+  ['-x@1', false],
+  ['org/model@1', false],
+  ['a@b@1', false],
+])('%s reads as a version of a name: %s', (text, is) => expect(isPolicyName(text)).toBe(is));
+
+test('a name that would be another file of the store is refused', async () => {
+  const made = { policy: 'a'.repeat(64), heldOut: 'b'.repeat(64), prompts: [], evaluations: [], lineage: {} };
+  for (const name of ['..', '.x', 'x/../..']) {
+    await expect(release(rooms, { name, ...made }, {})).rejects.toThrow(new RegExp(`^"${name}" is not a policy's name: expected`)); // prettier-ignore
+  }
+});
+
 test('the first run of a name has as many rounds as its prompts last, the next ones what is new', async () => {
   const first = await scheduled();
   expect(first.rounds.map(({ count }) => count)).toEqual([6, 6, 4]);
@@ -42,7 +60,7 @@ test('the first run of a name has as many rounds as its prompts last, the next o
 
   const { address: policy } = await importPolicy(rooms, model, tinyAdapter);
   const prompts = first.rounds.slice(0, 2).map(({ address }) => address);
-  const made = { policy, heldOut: first.heldOut.address, prompts, lineage: { run: 'poet-1' } };
+  const made = { policy, heldOut: first.heldOut.address, prompts, evaluations: [], lineage: { run: 'poet-1' } };
   expect(await release(rooms, { name: 'poet', ...made }, {})).toEqual({ version: 1 });
   // An activity that is tried again makes no second version.
   expect(await release(rooms, { name: 'poet', ...made }, {})).toEqual({ version: 1 });
@@ -62,7 +80,12 @@ test('the first run of a name has as many rounds as its prompts last, the next o
   expect(third.dropped.train).toMatchObject({ duplicates: 1, tooLong: 0, heldOut: 1 });
   expect((await idsOf(third.rounds[0])).sort()).toEqual((await idsOf(first.rounds[2])).sort());
 
-  const rest = { heldOut: first.heldOut.address, prompts: [second.rounds[0].address], lineage: { run: 'poet-2' } };
+  const rest = {
+    heldOut: first.heldOut.address,
+    prompts: [second.rounds[0].address],
+    evaluations: [],
+    lineage: { run: 'poet-2' },
+  };
   expect(await release(rooms, { name: 'poet', policy, previous: second.previous!, ...rest }, {})).toEqual({ version: 2 }); // prettier-ignore
   expect((await releasesOf(rooms.store, 'poet')).map(({ release: { lineage } }) => lineage)).toEqual([
     { run: 'poet-2' },

@@ -57,7 +57,7 @@ let serving: Serving;
 /** Takes no adapters, and may be killed. */
 let other: Serving;
 beforeAll(async () => {
-  [serving, other] = await Promise.all([['--adapters'], []].map((flags) => startServe(model, ['--name', 'tiny', ...flags]))); // prettier-ignore
+  [serving, other] = await Promise.all([['--adapters', rooms.folder], []].map((flags) => startServe(model, ['--name', 'tiny', ...flags]))); // prettier-ignore
 });
 afterAll(() => Promise.all([serving.stop(), other.stop()]));
 

@@ -185,23 +185,24 @@ describe('a damaged artifact is noticed, forgotten and made again where', () => 
 describe('a name', () => {
   test('counts its versions; publishing the last one again changes nothing', async () => {
     expect(await store.resolveName('poet', 'latest')).toBeUndefined();
-    expect(await store.publishName('poet', 'a')).toBe(1);
-    expect(await store.publishName('poet', 'b')).toBe(2);
-    expect(await store.publishName('poet', 'b')).toBe(2);
-    expect(await store.publishName('poet', 'a')).toBe(3);
-    expect(await store.publishName('cook', 'c')).toBe(1);
-    expect([await store.resolveName('poet', 2), await store.resolveName('poet', 'latest')]).toEqual(['b', 'a']);
+    const [a, b, c] = ['a', 'b', 'c'].map(sha256);
+    expect(await store.publishName('poet', a)).toBe(1);
+    expect(await store.publishName('poet', b)).toBe(2);
+    expect(await store.publishName('poet', b)).toBe(2);
+    expect(await store.publishName('poet', a)).toBe(3);
+    expect(await store.publishName('cook', c)).toBe(1);
+    expect([await store.resolveName('poet', 2), await store.resolveName('poet', 'latest')]).toEqual([b, a]);
     expect(await store.resolveName('poet', 4)).toBeUndefined();
     expect(await openStore().listNames()).toEqual([
-      { name: 'cook', version: 1, address: 'c' },
-      { name: 'poet', version: 1, address: 'a' },
-      { name: 'poet', version: 2, address: 'b' },
-      { name: 'poet', version: 3, address: 'a' },
+      { name: 'cook', version: 1, address: c },
+      { name: 'poet', version: 1, address: a },
+      { name: 'poet', version: 2, address: b },
+      { name: 'poet', version: 3, address: a },
     ]);
   });
 
   test('gives each of those who publish at once a version of their own', async () => {
-    const addresses = Array.from({ length: 20 }, (_, i) => `a${i}`);
+    const addresses = Array.from({ length: 20 }, (_, i) => sha256(`${i}`));
     const versions = await Promise.all(addresses.map((address) => openStore().publishName('poet', address)));
     expect(versions.toSorted((a, b) => a - b)).toEqual(addresses.map((_, i) => i + 1));
     expect(await Promise.all(versions.map((version) => store.resolveName('poet', version)))).toEqual(addresses);

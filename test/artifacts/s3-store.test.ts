@@ -263,7 +263,7 @@ test('an address with a key in it is refused without repeating it', () => {
 describe('names', () => {
   test('count their versions, each of them published by one', async () => {
     const stores = ['a', 'b', 'c'].map((name) => machine(name));
-    const addresses = Array.from({ length: 9 }, (_, i) => `address-${i}`);
+    const addresses = Array.from({ length: 9 }, (_, i) => sha256(Buffer.from(`${i}`)));
     const versions = await Promise.all(addresses.map((address, i) => stores[i % 3].publishName('poet', address)));
     expect(versions.toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
     const resolved = await Promise.all(versions.map((version) => stores[0].resolveName('poet', version)));
@@ -313,6 +313,27 @@ describe('checkpoints', () => {
     writeFileSync(stored('checkpoints', key, 'step-00000001', 'state'), 'eno');
     expect(readdirSync(await machine('b').openCheckpoints(key)).filter((name) => !name.startsWith('.'))).toEqual([]);
     expect(warnings).toEqual([expect.stringMatching(/^Checkpoint step-00000001 of step .* is damaged/)]);
+  });
+
+  test.each([
+    '',
+    '{"name":"step-00000001"',
+    'null',
+    '{"name":"../ESCAPED","files":[]}',
+    '{"name":"step-00000009","files":[{"path":"../../../ESCAPED","sha256":"HASH"}]}',
+  ])('whose pointer is %j are left alone, and the next one takes its place', async (pointer) => {
+    mkdirSync(stored('checkpoints', key), { recursive: true });
+    const escaping = stored('checkpoints', 'ESCAPED');
+    writeFileSync(escaping, 'escaped');
+    writeFileSync(stored('checkpoints', key, 'latest'), pointer.replace('HASH', sha256(Buffer.from('escaped'))));
+    const b = machine('b');
+    expect(readdirSync(await b.openCheckpoints(key))).toEqual([]);
+    expect(warnings).toEqual([expect.stringMatching(/^The checkpoint of step .* in the bucket is damaged/)]);
+    await writeCheckpoint(b, 1, 'one');
+    writeFileSync(join(await b.openCheckpoints(key), 'stray.txt'), '');
+    await b.saveCheckpoints(key);
+    expect(readdirSync(join(await machine('c').openCheckpoints(key)))).toEqual(['step-00000001']);
+    expect(readdirSync(join(folder, prefix), { recursive: true }).join()).not.toContain('ESCAPED');
   });
 
   test('are gone once the step is done', async () => {

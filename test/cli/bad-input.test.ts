@@ -56,6 +56,8 @@ const unknown = damaged('unknown', (copy) => {
   writeFileSync(join(copy, 'config.json'), config.replace('LlamaForCausalLM', 'MambaForCausalLM'));
 });
 const speechless = damaged('speechless', (copy) => rmSync(join(copy, 'tokenizer.json')));
+const garbled = damaged('garbled', (copy) => writeFileSync(join(copy, 'tokenizer.json'), '{"model": {"type": "BPE"}}'));
+const untemplated = damaged('untemplated', (copy) => writeFileSync(join(copy, 'chat_template.jinja'), '{% for m in messages %}')); // prettier-ignore
 const config = file('run.yaml', 'name: test', `model: ${model}`, 'optimise: {}', 'prompts:', `  train: ${prompts}`, '  heldOut: 1'); // prettier-ignore
 
 const cases: [what: string, args: string[], said: string[]][] = [
@@ -64,6 +66,9 @@ const cases: [what: string, args: string[], said: string[]][] = [
   ['weights whose header lies', sample({ model: lying }), [join(lying, 'model.safetensors'), '[97,84]']],
   ['an unknown architecture', sample({ model: unknown }), [join(unknown, 'config.json'), 'MambaForCausalLM', 'LlamaForCausalLM']], // prettier-ignore
   ['a model without a tokenizer', sample({ model: speechless }), [speechless, 'tokenizer.json']],
+  ['a tokenizer that is damaged', sample({ model: garbled }), [join(garbled, 'tokenizer.json'), 'damaged']],
+  ['a template that is no Jinja', sample({ model: untemplated }), [join(untemplated, 'chat_template.jinja'), 'no Jinja template']], // prettier-ignore
+  ['a run with a tokenizer that is damaged', ['doctor', file('garbled.yaml', 'name: test', `model: ${garbled}`, 'prompts:', `  train: ${prompts}`, '  heldOut: 1')], [join(garbled, 'tokenizer.json'), 'damaged']], // prettier-ignore
   ['an adapter of another model', sample({ adapter: otherAdapter }), [otherAdapter, 'does not fit the model']],
   ['no prompts', sample({ prompts: path('nowhere.jsonl') }), [path('nowhere.jsonl'), 'does not exist']],
   ['an empty file of prompts', sample({ prompts: file('empty.jsonl') }), [path('empty.jsonl'), 'empty']],

@@ -3,7 +3,7 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { selm, summaryOf } from '../command.ts';
-import { compared, expected, folderOf, rows } from '../engine/rankers/fixtures.ts';
+import { changed, compared, expected, folderOf, rows } from '../engine/rankers/fixtures.ts';
 import { startHub } from '../hub-server.ts';
 import { temporaryFolder } from '../temporary.ts';
 
@@ -58,6 +58,25 @@ test.each(['qwen2', 'onnx-reward'] as const)('reward-model: %s', async (name) =>
   const settings = config('reward.yaml', 'reward-model', folderOf(name));
   const preferences = await label(['--label-config', settings, '--in', sampled('rewarded.jsonl', rows)]);
   expect(preferences).toMatchObject(preferred(rows, expected[name].rewards));
+});
+
+test('answers that a reward model has no room for are counted, by the setting cut or without a judgement', async () => {
+  const model = changed(path('short'), 'llama', { max_position_embeddings: 48 });
+  const answers = sampled('long.jsonl', rows);
+  const run = async (name: string, more: string) => {
+    const settings = config(name, 'reward-model', model);
+    writeFileSync(settings, `${readFileSync(settings, 'utf8')}${more}`);
+    const args = ['label', '--label-config', settings, '--in', answers, '--out', path('long-out.jsonl')];
+    const [told, ended] = [await selm(args, {}), await selm([...args, '--json'], {})];
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    return { told: told.stdout, summary: summaryOf<{ unjudged: number; counts: object }>(ended) };
+  };
+  const cut = await run('cut.yaml', '');
+  expect(cut.summary).toMatchObject({ unjudged: 4, counts: { cut: 2, tooLong: 4 } });
+  expect(cut.told).toContain("2 answers are longer than the labeler's model reads: it judged their beginning.");
+  const left = await run('left.yaml', 'tooLong: unjudged\n');
+  expect(left.summary).toMatchObject({ unjudged: 6, counts: { tooLong: 6 } });
+  expect(left.told).toContain("6 answers have no judgement, as they or their prompts are longer than the labeler's model reads."); // prettier-ignore
 });
 
 test("pairrm: a folder of llm_blender's own format", async () => {

@@ -24,7 +24,7 @@ let serving: Serving;
 let ended: Ended;
 
 beforeAll(async () => {
-  serving = await startServe(model, ['--name', 'tiny', '--adapters']);
+  serving = await startServe(model, ['--name', 'tiny', '--adapters', folder]);
   writeFileSync(join(folder, 'train.jsonl'), tinyPrompts(40).map((row) => `${JSON.stringify(row)}\n`).join('')); // prettier-ignore
   const config = {
     name: 'served',

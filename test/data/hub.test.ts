@@ -1,9 +1,10 @@
 /** Against a local server that speaks the part of the hub's API that the library calls: the hub itself is not reachable everywhere. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { cachedModel, isDatasetId, MODEL_OR_ONNX_FILE, pinModel, resolveModel } from '../../data/hub.ts';
+import { InputError } from '../../data/errors.ts';
 import { readPrompts } from '../../data/prompts.ts';
 import { startHub, type Repository } from '../hub-server.ts';
 import { folder } from './folder.ts';
@@ -38,6 +39,20 @@ const repositories: Record<string, Repository> = {
         file(path),
       ]),
     ),
+  },
+  'models/evil/path': {
+    revision: 'main',
+    files: { 'config.json': file('config.json'), 'x/../../../../../ESCAPED': file('ESCAPED') },
+  },
+  'models/evil/commit': {
+    revision: 'main',
+    files: { 'config.json': file('config.json') },
+    lies: { commit: '../../../ESCAPED' },
+  },
+  'models/evil/hash': {
+    revision: 'main',
+    files: { 'config.json': file('config.json') },
+    lies: { oid: '../../../ESCAPED' },
   },
   'datasets/org/one': { revision: 'refs/convert/parquet', files: { 'main/train/0000.parquet': preferences } },
   'datasets/org/two': {
@@ -122,6 +137,15 @@ describe('a model', () => {
       'The Hugging Face hub shows no model "org/nothing" (main); check the name, or set HF_TOKEN if it is private or gated.',
     );
     await expect(resolveModel('org/model@v9')).rejects.toThrow(/shows no model "org\/model" \(v9\)/);
+  });
+
+  test.each(['path', 'commit', 'hash'])('whose %s would be written outside the cache is refused', async (name) => {
+    await expect(resolveModel(`evil/${name}`)).rejects.toThrow(
+      /^The Hugging Face hub lists "\S*\.\.\/ESCAPED", which would be a path outside the cache: check HF_ENDPOINT\.$/,
+    );
+    await expect(resolveModel(`evil/${name}`)).rejects.toThrow(InputError);
+    expect(readdirSync(folder, { recursive: true }).join()).not.toContain('ESCAPED');
+    expect(cachedModel('org/model@../../../ESCAPED')).toBeUndefined();
   });
 
   test('is refused in one sentence if the hub cannot be reached', async () => {

@@ -58,6 +58,7 @@ describe('is refused in one sentence that fits the cause:', () => {
     ['an encrypted footer', () => changed('gzip.parquet', (bytes) => Buffer.concat([bytes.subarray(0, -4), Buffer.from('PARE')])), /is encrypted Parquet/], // prettier-ignore
     ['a footer of no sense', () => changed('gzip.parquet', (bytes) => Buffer.concat([bytes.subarray(0, -700), Buffer.alloc(692, 0x5c), bytes.subarray(-8)])), /is damaged \(.+\); get it again\.$/], // prettier-ignore
     ['a footer longer than the file', () => changed('gzip.parquet', (bytes) => Buffer.concat([bytes.subarray(0, -8), Buffer.from([255, 255, 255, 127]), bytes.subarray(-4)])), /is damaged \(.+\); get it again\.$/], // prettier-ignore
+    ['a column of another name than in the schema', () => changed('gzip.parquet', (bytes) => replaced(bytes, 'prompt', 'pramps')), /is damaged \(its row groups have other columns than its schema\); get it again\.$/], // prettier-ignore
     ['a page of gzip with a byte flipped', () => changed('gzip.parquet', (bytes) => flip(bytes, PAGE)), /is damaged \(.+\); get it again\.$/], // prettier-ignore
     ['a codec that is not supported', () => fixture('lzo.parquet'), /lzo\.parquet is compressed with LZO, which selm does not read; write it with SNAPPY, GZIP, /], // prettier-ignore
     ['a codec that nobody knows', () => fixture('unknown.parquet'), /is compressed with an unknown codec, which selm does not read/], // prettier-ignore
@@ -69,6 +70,13 @@ describe('is refused in one sentence that fits the cause:', () => {
     await expect(failure).rejects.toThrow(message);
   });
 });
+
+/** With the last occurrence of a text replaced: of a column's name, that in the row group. */
+function replaced(bytes: Buffer, from: string, to: string): Buffer {
+  const changed = Buffer.from(bytes);
+  changed.write(to, bytes.lastIndexOf(from));
+  return changed;
+}
 
 const flip = (bytes: Buffer, at: number) => {
   const flipped = Buffer.from(bytes);
@@ -97,4 +105,25 @@ describe('whatever byte is wrong', () => {
       expect(unhandled).toEqual([]);
     },
   );
+
+  test('of a footer, it is read or refused, and no error goes astray', async () => {
+    const names = readdirSync(fixtures).filter((name) => name.endsWith('.parquet'));
+    const random = randomNumbers(17);
+    for (let i = 0; i < 400; i++) {
+      const name = names[Math.floor(random() * names.length)];
+      const bytes = Buffer.from(readFileSync(fixture(name)));
+      const end = bytes.length - 8;
+      for (const _ of [1, 2]) bytes[end - 1 - Math.floor(random() * bytes.readUInt32LE(end))] = Math.floor(random() * 256); // prettier-ignore
+      const outcome = await read(changed(name, () => bytes)).catch((error: unknown) => error);
+      if (outcome instanceof InputError) expect(outcome.message).toMatch(/^[^\n]{1,400}\.$/);
+      else expect(outcome).toBeInstanceOf(Array);
+    }
+    expect(unhandled).toEqual([]);
+  });
 });
+
+/** A linear congruential generator (Numerical Recipes). */
+function randomNumbers(seed: number): () => number {
+  let state = seed;
+  return () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+}

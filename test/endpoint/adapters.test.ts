@@ -1,6 +1,6 @@
 /** `selm serve --adapters`: a model whose adapters clients load and unload, with the token ids of its answers. */
 import { cpSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startEngine } from '../../engine/host.ts';
@@ -18,7 +18,14 @@ const prompt = [3, 40, 50, 2, 4];
 const engine = startEngine();
 let server: Serving;
 beforeAll(async () => {
-  server = await startServe(model, ['--name', 'tiny', '--adapters']);
+  server = await startServe(model, [
+    '--name',
+    'tiny',
+    '--adapters',
+    folder,
+    dirname(tinyAdapter),
+    dirname(otherAdapter),
+  ]);
 });
 afterAll(async () => {
   await engine.close();
@@ -102,6 +109,6 @@ describe('an adapter', () => {
     const closed = await startServe(model);
     const refused = await closed.ask('/load_lora_adapter', { lora_name: 'tuned', lora_path: tinyAdapter });
     await closed.stop();
-    expect([refused.status, refused.text]).toEqual([404, expect.stringContaining('start it with `selm serve --adapters`')]); // prettier-ignore
+    expect([refused.status, refused.text]).toEqual([404, expect.stringContaining('start it with `selm serve --adapters FOLDER`')]); // prettier-ignore
   });
 });

@@ -6,13 +6,16 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startSelm, type Running } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel } from '../tiny-model.ts';
-import { harnessPython, runHarness, type Outcome } from './harness.ts';
+import { harnessPython, runGeneration, runHarness, type Generated, type Outcome } from './harness.ts';
 
-const expected = JSON.parse(readFileSync(new URL('../fixtures/harness/harness.json', import.meta.url), 'utf8')) as Outcome; // prettier-ignore
+const read = <T>(name: string) => JSON.parse(readFileSync(new URL(`../fixtures/harness/${name}`, import.meta.url), 'utf8')) as T; // prettier-ignore
+const expected = read<Outcome>('harness.json');
+const expectedTexts = read<Generated>('generation.json');
 const folder = temporaryFolder();
 const model = tinyModel(join(folder, 'model'));
 let server: Running;
 let measured: Outcome;
+let generated: Generated;
 
 beforeAll(async () => {
   const python = await harnessPython();
@@ -20,6 +23,7 @@ beforeAll(async () => {
   const [line] = (await once(server.process.stdout!, 'data')) as [Buffer];
   const url = /http:\/\/127\.0\.0\.1:\d+/.exec(String(line))![0];
   measured = await runHarness(python, url, model, folder);
+  generated = await runGeneration(python, url, model, folder);
 });
 afterAll(async () => {
   server.process.kill('SIGTERM');
@@ -43,4 +47,14 @@ test('with the same log-likelihood of every choice, and the same word on whether
   }
   const greedy = expected.responses.flat().filter(([, is]) => is);
   expect(greedy.length).toBeGreaterThan(0);
+});
+
+test("generation in GSM8K's form, up to the stop texts: with the same answers and figures", () => {
+  expect(generated.texts).toEqual(expectedTexts.texts);
+  expect(generated.figures).toEqual(expect.objectContaining(expectedTexts.figures));
+  expect(Object.keys(expectedTexts.figures)).toContain('exact_match,strict-match');
+  expect(expectedTexts.figures['exact_match,strict-match']).toBeGreaterThan(0.3);
+  // Some answers end at a stop text, some at the limit.
+  const lengths = expectedTexts.texts.map(({ length }) => length);
+  expect(new Set(lengths).size).toBeGreaterThan(10);
 });

@@ -30,18 +30,45 @@ export interface Outcome {
   responses: [number, boolean][][];
 }
 
-/** Runs the task of test/fixtures/harness against the endpoint at `url`, in `folder`. */
+export interface Generated {
+  figures: Record<string, number>;
+  /** For each question the answer, cut at the stop texts. */
+  texts: string[];
+}
+
+/** Runs the multiple-choice task of test/fixtures/harness against the endpoint at `url`, in `folder`. */
 export async function runHarness(python: string, url: string, model: string, folder: string): Promise<Outcome> {
-  const tasks = join(folder, 'tasks');
+  const { figures, responses } = await runTask(python, url, model, folder, { task: 'selm_choice', yaml: 'task.yaml', questions: 'questions.jsonl' }); // prettier-ignore
+  const choices = responses as [string, string | boolean][][][];
+  return {
+    figures,
+    responses: choices.map((row) => row.map(([[logp, greedy]]) => [Number(logp), String(greedy) === 'True' || greedy === true])), // prettier-ignore
+  };
+}
+
+/** Runs the generation task of test/fixtures/harness. */
+export async function runGeneration(python: string, url: string, model: string, folder: string): Promise<Generated> {
+  const { figures, responses } = await runTask(python, url, model, folder, { task: 'selm_generation', yaml: 'generation.yaml', questions: 'generation.jsonl' }); // prettier-ignore
+  return { figures, texts: (responses as [[string]][]).map(([[text]]) => text) };
+}
+
+async function runTask(
+  python: string,
+  url: string,
+  model: string,
+  folder: string,
+  { task, yaml, questions }: Record<'task' | 'yaml' | 'questions', string>,
+): Promise<{ figures: Record<string, number>; responses: unknown[] }> {
+  const tasks = join(folder, task);
   mkdirSync(tasks);
-  const task = readFileSync(`${fixtures}task.yaml`, 'utf8').replace('data_files:\n    test: QUESTIONS', `data_files:\n    test: ${fixtures}questions.jsonl`); // prettier-ignore
-  writeFileSync(join(tasks, 'selm_choice.yaml'), task);
-  const out = join(folder, 'out');
+  const text = readFileSync(`${fixtures}${yaml}`, 'utf8').replace('test: QUESTIONS', `test: ${fixtures}${questions}`);
+  writeFileSync(join(tasks, `${task}.yaml`), text);
+  const out = join(folder, `${task}-out`);
   const modelArguments = `model=${model},base_url=${url}/v1/completions,tokenizer_backend=huggingface,num_concurrent=8,max_length=256`;
   await run(
     python,
     [
-      '-m', 'lm_eval', '--model', 'local-completions', '--model_args', modelArguments, '--batch_size', '4', '--include_path', tasks, '--tasks', 'selm_choice', '--output_path', out, '--log_samples',
+      '-m', 'lm_eval', '--model', 'local-completions', '--model_args', modelArguments, '--batch_size', '4', '--include_path', tasks, '--tasks', task, '--output_path', out, '--log_samples',
     ], // prettier-ignore
     { env: { ...process.env, HF_HUB_OFFLINE: '1', HF_HOME: join(folder, 'hf') }, maxBuffer: 2 ** 26 },
   );
@@ -52,14 +79,10 @@ export async function runHarness(python: string, url: string, model: string, fol
       'utf8',
     );
   const { results } = JSON.parse(content('results')) as { results: Record<string, Record<string, unknown>> };
-  const figures = Object.entries(results['selm_choice']).filter(([, value]) => typeof value === 'number');
-  const samples = content('samples').trim().split('\n').map((line) => JSON.parse(line) as { doc_id: number; resps: [[string, string | boolean]][] }); // prettier-ignore
+  const figures = Object.entries(results[task]).filter(([, value]) => typeof value === 'number');
+  const samples = content('samples').trim().split('\n').map((line) => JSON.parse(line) as { doc_id: number; resps: unknown }); // prettier-ignore
   return {
     figures: Object.fromEntries(figures) as Record<string, number>,
-    responses: samples
-      .toSorted((a, b) => a.doc_id - b.doc_id)
-      .map(({ resps }) =>
-        resps.map(([[logp, greedy]]) => [Number(logp), String(greedy) === 'True' || greedy === true]),
-      ),
+    responses: samples.toSorted((a, b) => a.doc_id - b.doc_id).map(({ resps }) => resps),
   };
 }

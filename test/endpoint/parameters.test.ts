@@ -11,7 +11,7 @@ const model = tinyModel(join(folder, 'model'));
 let server: Serving;
 let client: OpenAI;
 beforeAll(async () => {
-  server = await startServe(model, ['--name', 'tiny', '--adapters']);
+  server = await startServe(model, ['--name', 'tiny', '--adapters', folder]);
   client = new OpenAI({ baseURL: server.url, apiKey: 'none', maxRetries: 0 });
 });
 afterAll(() => server.stop());
@@ -41,7 +41,8 @@ async function streamed(path: Path, body: object) {
   return events.map((event) => JSON.parse(event.slice(6)) as { usage?: object | null; choices: object[] });
 }
 
-const load = (body: object) => server.ask('/load_lora_adapter', { lora_name: 'a', lora_path: '/nowhere', ...body });
+const load = (body: object) =>
+  server.ask('/load_lora_adapter', { lora_name: 'a', lora_path: join(folder, 'nowhere'), ...body });
 
 describe.each(BOTH)('%s', (path) => {
   test.each([

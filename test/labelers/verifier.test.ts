@@ -77,6 +77,36 @@ describe('against the reference checker', () => {
   });
 });
 
+describe("white space is Python's", () => {
+  interface Row {
+    kind: string;
+    kwargs: Record<string, unknown>;
+    response: string;
+    strict: boolean;
+    loose: boolean;
+  }
+  const { verdicts, texts } = JSON.parse(
+    readFileSync(new URL('../fixtures/ifeval/white-space.json', import.meta.url), 'utf8'),
+  ) as { verdicts: Row[]; texts: { text: string; sentences: string[]; words: string[] }[] };
+
+  test.each([...new Set(verdicts.map(({ kind }) => kind))])('in %s', (id) => {
+    const rows = verdicts.filter(({ kind }) => kind === id);
+    const ours = rows.map((row) => {
+      const checks = checksOf(promptOf(id, row.kwargs));
+      return { ...row, strict: followsStrictly(checks, row.response)[0], loose: followsLoosely(checks, row.response)[0] }; // prettier-ignore
+    });
+    expect(ours).toEqual(rows);
+  });
+
+  test('in sentences', () => {
+    expect(texts.map(({ text }) => splitSentences(text))).toEqual(texts.map(({ sentences }) => sentences));
+  });
+
+  test('in words', () => {
+    expect(texts.map(({ text }) => splitWords(text))).toEqual(texts.map(({ words }) => words));
+  });
+});
+
 describe('accuracies', () => {
   test("of GPT-4's published responses are those of the reference's verdicts", () => {
     const golden = read<{ key: number; response: string; follow_instruction_list: boolean[] }>('golden_strict.jsonl');

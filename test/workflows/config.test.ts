@@ -177,9 +177,9 @@ describe('a bad value is refused with its key and what it may be', () => {
     expect(refusal(...REQUIRED, text)).toBe(`run.yaml: ${problem}`);
   });
 
-  test('a name that cannot be one', () => {
-    expect(refusal('name: my run', ...REQUIRED.slice(1))).toBe(
-      'run.yaml: "name" cannot be "my run": expected letters, digits, ".", "_" and "-"; see docs/config.md.',
+  test.each(['my run', '.x', '..', '.', '-x', 'a/b', '../x', 'é'])('a name that cannot be one: %s', (name) => {
+    expect(refusal(`name: "${name}"`, ...REQUIRED.slice(1))).toBe(
+      `run.yaml: "name" cannot be "${name}": expected letters, digits, ".", "_" and "-", beginning with a letter, a digit or "_"; see docs/config.md.`,
     );
   });
 

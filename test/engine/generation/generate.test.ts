@@ -195,6 +195,45 @@ test('progress counts answered prompts and sampled tokens, and its listener can 
   await expect(stopped).rejects.toThrow('enough');
 });
 
+const isCancelled = (i: number) => i % 2 === 1;
+
+describe('followed token by token', () => {
+  const drawn = { temperature: 1, samplesPerPrompt: 2, batchSize: 8 };
+
+  test.each([1, 3, 40])('at most %i at a time, the tokens are those of the answers', async (runTokens) => {
+    const generator = await openGenerator(drawn);
+    const expected = tokensOf(await generate(drawn));
+    const told = expected.map((samples) => samples.map((): number[] => []));
+    const reasons: (string | undefined)[][] = expected.map((samples) => samples.map(() => undefined));
+    const answers = await generator.generate(PROMPTS, SEED, (_, __, newTokens) => {
+      for (const { prompt: i, sample, tokens, finishReason } of newTokens) {
+        expect(tokens.length).toBeLessThanOrEqual(runTokens);
+        expect(reasons[i][sample]).toBeUndefined();
+        told[i][sample].push(...tokens);
+        reasons[i][sample] = finishReason;
+      }
+    }, { runTokens }); // prettier-ignore
+    expect(tokensOf(answers)).toEqual(expected);
+    expect(told).toEqual(expected);
+    expect(reasons).toEqual(answers.map((samples) => samples.map(({ finishReason }) => finishReason)));
+  });
+
+  test('prompts that are cancelled, in the batch or before, end where they are, and the others as ever', async () => {
+    const generator = await openGenerator(drawn);
+    const expected = tokensOf(await generate(drawn));
+    let tokens = 0;
+    const answers = tokensOf(await generator.generate(PROMPTS, SEED, (_, sampled) => (tokens = sampled), { runTokens: 2, isCancelled })); // prettier-ignore
+    for (const [i, samples] of answers.entries()) {
+      if (!isCancelled(i)) expect(samples).toEqual(expected[i]);
+      for (const [j, ids] of samples.entries()) {
+        expect(ids).toEqual(expected[i][j].slice(0, ids.length));
+        if (isCancelled(i)) expect(ids.length).toBeLessThanOrEqual(2);
+      }
+    }
+    expect(tokens).toBe(answers.flat(2).length);
+  });
+});
+
 test('no prompts have no answers', async () => {
   expect(await generate({}, [])).toEqual([]);
 });

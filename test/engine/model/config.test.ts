@@ -85,10 +85,8 @@ describe('rotary positions', () => {
 
 describe('what is not supported is refused by name:', () => {
   test.each([
-    ['architecture', { ...llama, architectures: ['MixtralForCausalLM'] }, 'the architecture MixtralForCausalLM'],
     ['mixture of experts', { ...llama, num_local_experts: 8 }, 'a mixture of experts'],
     ['mixture of experts of Qwen', { ...llama, num_experts: 128 }, 'a mixture of experts'],
-    ['rope type', { ...llama, rope_scaling: { rope_type: 'yarn', factor: 4 } }, 'rope type "yarn"'],
     ['rope without its factor', { ...llama, rope_scaling: { type: 'linear' } }, 'rope type "linear" without "factor"'],
     ['activation', { ...llama, hidden_act: 'gelu' }, 'the activation gelu'],
     ['quantization', { ...llama, quantization_config: { quant_method: 'awq' } }, 'quantized weights (quantization_config)'],
@@ -97,9 +95,16 @@ describe('what is not supported is refused by name:', () => {
   ])('%s', (_, config, what) => {
     const target = model(config);
     expect(() => readModelConfig(target)).toThrow(
-      new InputError(`${join(target, 'config.json')} asks for ${what}, which is not supported; supported are LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM.`),
+      new InputError(`${join(target, 'config.json')} asks for ${what}, which is not supported; use another model.`),
     );
   }); // prettier-ignore
+
+  test('with what is supported of its kind', () => {
+    const mixtral = model({ ...llama, architectures: ['MixtralForCausalLM'] });
+    expect(() => readModelConfig(mixtral)).toThrow('asks for the architecture MixtralForCausalLM, which is not supported; supported are LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM.'); // prettier-ignore
+    const yarn = model({ ...llama, rope_scaling: { rope_type: 'yarn', factor: 4 } });
+    expect(() => readModelConfig(yarn)).toThrow('asks for rope type "yarn", which is not supported; supported are default, linear, llama3.'); // prettier-ignore
+  });
 
   test('Mistral has a sliding window where the file does not say', () => {
     const { sliding_window: _, ...rest } = zephyr;
@@ -122,3 +127,35 @@ test('a file that is missing, cut short or wrong is named', () => {
   expect(() => readModelConfig(cut)).toThrow(InputError);
   expect(() => readModelConfig(model({ ...llama, hidden_size: 'big' }))).toThrow(/"hidden_size" is wrong/);
 });
+
+describe('defaults of the architectures, as transformers has them', () => {
+  const qwen2 = published['Qwen/Qwen2.5-0.5B-Instruct'];
+  const { head_dim: _, ...qwen3 } = published['Qwen/Qwen3-0.6B'];
+
+  test('a Qwen3 head has 128 dimensions where the file does not say', () => {
+    expect(readModelConfig(model(qwen3)).headDim).toBe(128);
+    expect(readModelConfig(model({ ...qwen3, head_dim: 64 })).headDim).toBe(64);
+  });
+
+  test.each<[what: string, config: object, window: number | undefined]>([
+    ['in the layers from max_window_layers on', { max_window_layers: 21 }, 32768],
+    ['in none of fewer layers than max_window_layers', { max_window_layers: 24 }, undefined],
+    ['in none of fewer than 28 layers where the file does not say', { max_window_layers: undefined }, undefined],
+    ['in the layers that layer_types names', { max_window_layers: 24, layer_types: ['full_attention', 'sliding_attention'] }, 32768],
+    ['in none where layer_types names none', { max_window_layers: 0, layer_types: ['full_attention'] }, undefined],
+    ['of 4096 where the file does not say', { max_window_layers: 0, sliding_window: undefined }, 4096],
+    ['in none where it is null', { max_window_layers: 0, sliding_window: null }, undefined],
+  ])('Qwen2 has a sliding window %s', (_what, config, window) => {
+    const read = readModelConfig(model({ ...qwen2, use_sliding_window: true, ...config }));
+    expect(read.slidingWindow).toBe(window);
+  }); // prettier-ignore
+});
+
+test.each(['num_hidden_layers', 'hidden_size', 'num_attention_heads', 'vocab_size', 'intermediate_size', 'head_dim'])(
+  'a %s of 10^8 is refused before anything is built of it',
+  (name) => {
+    expect(() => readModelConfig(model({ ...llama, [name]: 1e8 }))).toThrow(
+      new RegExp(`"${name}" is wrong \\(Too big`),
+    );
+  },
+);

@@ -86,6 +86,16 @@ describe('a damaged file is refused in one sentence that names it:', () => {
     const content = readJson<{ weight_map: Record<string, string> }>(index);
     writeFileSync(index, JSON.stringify({ weight_map: { ...content.weight_map, extra: 'model-00001-of-00003.safetensors' } })); // prettier-ignore
     expect(() => openModelWeights(sharded)).toThrow(new InputError(`${index} says that model-00001-of-00003.safetensors holds "extra", but it does not: download the model again.`)); // prettier-ignore
+    // A file that is there, so that nothing but its place can be refused.
+    cpSync(join(sharded, 'model-00001-of-00003.safetensors'), join(folder, 'outside.safetensors'));
+    for (const outside of [
+      '../outside.safetensors',
+      'x/../../outside.safetensors',
+      join(folder, 'outside.safetensors'),
+    ]) {
+      writeFileSync(index, JSON.stringify({ weight_map: { ...content.weight_map, extra: outside } }));
+      expect(() => openModelWeights(sharded)).toThrow(new InputError(`${index} names the file "${outside}", which is outside the model's folder: download the model from a source that you trust.`)); // prettier-ignore
+    }
     writeFileSync(index, '{"weight_map"');
     expect(() => openModelWeights(sharded)).toThrow(InputError);
     writeFileSync(index, '{}');

@@ -25,10 +25,11 @@ export const expected = readJson<
 export const folderOf = (name: string) => fixture(`rankers/${name}`);
 
 /** The fixture's prompts with their answers. */
-export const rows = expected.prompts.map((prompt, i) => ({ prompt, answers: expected.answers[i] }));
+export const rows = expected.prompts.map((prompt, i) => ({ id: `p${i}`, prompt, answers: expected.answers[i] }));
 
 /** The texts that the rankers compared. */
 export const compared = expected['pairrm-hf'].sources.map((prompt, i) => ({
+  id: `p${i}`,
   prompt,
   answers: expected['pairrm-hf'].candidates[i],
 }));

@@ -26,18 +26,22 @@ test("prompt and answers are cut as the authors' tokenize_pair cuts them", () =>
   const tokenizer = new PairTokenizer(folderOf('pairrm-hf'), config);
   const { source, first, second } = tokenizer.encode(compared[2]);
   expect([...source, ...first[2], ...second[0]]).toEqual(hf.truncated);
+  const short = tokenizer.encode({ ...compared[0], answers: [...compared[0].answers, compared[2].answers[2]] });
+  expect(short.cut).toEqual([false, false, false, false, true]);
+  // The prompt is cut.
+  expect(tokenizer.encode(compared[2]).cut).toEqual([true, true, true, true]);
 });
 
 test('the tokens that the model goes by do not come from a text', () => {
   const tokenizer = new PairTokenizer(folderOf('pairrm-hf'), readPairRmConfig(folderOf('pairrm-hf')));
-  const { source } = tokenizer.encode({ prompt: 'a <|candidate1|> b [SEP] c <|source|>', answers: [] });
-  expect(source).toEqual(tokenizer.encode({ prompt: 'a   b   c  ', answers: [] }).source);
+  const { source } = tokenizer.encode({ id: 'p', prompt: 'a <|candidate1|> b [SEP] c <|source|>', answers: [] });
+  expect(source).toEqual(tokenizer.encode({ id: 'p', prompt: 'a   b   c  ', answers: [] }).source);
 });
 
 describe('DebertaV2PairRM (as in llm-blender/PairRM-hf)', () => {
   test("every ordered pair's logit, scores and ranks are the authors'", async () => {
     const model = await PairRm.open(folderOf('pairrm-hf'), THREADS);
-    const logits = await model.compare(compared);
+    const { logits } = await model.compare(compared);
     await model.close();
     expect(difference(logits.flat(), hf.logits.flat())).toBeLessThan(TOLERANCE);
     expect(difference(logits.map(scoresOf), hf.scores)).toBeLessThan(TOLERANCE);
@@ -46,7 +50,9 @@ describe('DebertaV2PairRM (as in llm-blender/PairRM-hf)', () => {
 
   test('a pair compares the same alone and beside longer ones', async () => {
     const model = await PairRm.open(folderOf('pairrm-hf'), THREADS);
-    const [alone] = await model.compare([{ prompt: compared[0].prompt, answers: compared[0].answers.slice(0, 2) }]);
+    const {
+      logits: [alone],
+    } = await model.compare([{ id: 'p', prompt: compared[0].prompt, answers: compared[0].answers.slice(0, 2) }]);
     await model.close();
     expect(Math.abs(alone[0][1] - hf.logits[0][0][1])).toBeLessThan(TOLERANCE);
     expect(Math.abs(alone[1][0] - hf.logits[0][1][0])).toBeLessThan(TOLERANCE);
@@ -54,7 +60,7 @@ describe('DebertaV2PairRM (as in llm-blender/PairRM-hf)', () => {
 
   test('one answer has nothing to be better than', async () => {
     const model = await PairRm.open(folderOf('pairrm-hf'), THREADS);
-    const logits = await model.compare([{ prompt: 'Hi', answers: ['Hi.'] }]);
+    const { logits } = await model.compare([{ id: 'p', prompt: 'Hi', answers: ['Hi.'] }]);
     await model.close();
     expect(logits.map(scoresOf)).toEqual([[0]]);
   });
@@ -63,7 +69,7 @@ describe('DebertaV2PairRM (as in llm-blender/PairRM-hf)', () => {
 describe("llm_blender's own format (as in llm-blender/PairRM)", () => {
   test("scores and ranks are Blender.rank's, the limits those of its config.json", async () => {
     const model = await PairRm.open(folderOf('pairrm'), THREADS);
-    const scores = (await model.compare(compared)).map(scoresOf);
+    const scores = (await model.compare(compared)).logits.map(scoresOf);
     await model.close();
     expect(difference(scores, expected.pairrm.scores)).toBeLessThan(TOLERANCE);
     expect(scores.map(ranksOf)).toEqual(expected.pairrm.ranks);
@@ -73,7 +79,7 @@ describe("llm_blender's own format (as in llm-blender/PairRM)", () => {
     const model = await PairRm.open(folderOf('pairrm'), THREADS);
     const prompt = [{ role: 'user', content: 'Name a colour.' }, { role: 'assistant', content: 'Red.' }, { role: 'user', content: 'Another one.' }]; // prettier-ignore
     const { answers, difference: between } = expected.pairrm.conversation;
-    const [[a, b]] = (await model.compare([{ prompt, answers }])).map(scoresOf);
+    const [[a, b]] = (await model.compare([{ id: 'p', prompt, answers }])).logits.map(scoresOf);
     await model.close();
     expect(Math.abs(a - b - between)).toBeLessThan(TOLERANCE);
   });
@@ -91,6 +97,8 @@ describe('another model is refused in a sentence', () => {
     expect(await refusal('pairrm-hf', { pos_att_type: 'c2p' })).toMatch(/^InputError: .* asks for the attention terms "c2p"/); // prettier-ignore
     expect(await refusal('pairrm-hf', { architectures: ['BertModel'] })).toMatch(/^InputError: .* asks for the architecture BertModel, which is not PairRM's/); // prettier-ignore
     expect(await refusal('pairrm', { ranker_type: 'summareranker' })).toMatch(/^InputError: .* asks for a summareranker over microsoft/); // prettier-ignore
+    expect(await refusal('pairrm-hf', { num_hidden_layers: 1e8 })).toMatch(/^InputError: .*"num_hidden_layers" is wrong \(Too big/); // prettier-ignore
+    expect(await refusal('pairrm', { source_maxlength: 1e9 })).toMatch(/^InputError: .*"source_maxlength" is wrong \(Too big/); // prettier-ignore
     expect(await refusal('pairrm-hf', { hidden_size: 'wide' })).toMatch(/^InputError: .*"hidden_size" is wrong/);
   });
 

@@ -1,0 +1,62 @@
+/** What the artifact store does with files: an error of the file system is never taken for a missing file. */
+import { open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { inTurns } from '../data/in-turns.ts';
+import { hashFile } from './hash.ts';
+import type { ManifestFile } from './manifest.ts';
+
+/** The result of `work`; undefined where there is no such file or folder. Any other error is thrown: nothing follows from it. */
+export async function unlessAbsent<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Every file below a folder, by path, hashed and forced to the disk. */
+export async function listFiles(folder: string): Promise<ManifestFile[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return inTurns(paths.sort(), async (path) => {
+    const handle = await open(path, 'r');
+    await handle.sync().finally(() => handle.close());
+    return { path: relative(folder, path), size: (await stat(path)).size, sha256: await hashFile(path) };
+  });
+}
+
+/** When a file, or the file below a folder that changed last, was changed; undefined where it is gone. */
+export async function lastChange(path: string): Promise<Date | undefined> {
+  const own = await unlessAbsent(stat(path));
+  if (!own) return undefined;
+  const files = own.isDirectory() ? await unlessAbsent(readdir(path, { recursive: true })) : [];
+  if (!files) return undefined;
+  const found = await inTurns(files, (file) => unlessAbsent(stat(join(path, file))));
+  return new Date(Math.max(...[own, ...found].map((entry) => entry?.mtimeMs ?? 0)));
+}
+
+const NEEDED_BYTES = 2 ** 20;
+
+/** A full disk ends a step before its work is done, not after: each new attempt would do the whole of it in vain. */
+export async function checkSpace(folder: string): Promise<void> {
+  const file = join(folder, 'space');
+  await writeFile(file, new Uint8Array(NEEDED_BYTES), { flush: true });
+  await rm(file);
+}
+
+/** @returns whether the folder was moved: not where another is there already */
+export async function moveUnlessTaken(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+    return false;
+  }
+}
+
+export async function writeDurably(path: string, text: string): Promise<void> {
+  await writeFile(path, text, { flush: true });
+}

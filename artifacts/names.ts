@@ -1,0 +1,22 @@
+/** Names of policies in a store, and their versions: `names/<name>/<version>` holds an address. */
+import { InputError } from '../data/errors.ts';
+import { nameSchema } from '../data/paths.ts';
+import { isAddress, type Address } from './manifest.ts';
+
+/** @throws InputError when it cannot be a policy's name */
+export function checkName(name: string): string {
+  const { error } = nameSchema.safeParse(name);
+  if (error) throw new InputError(`"${name}" is not a policy's name: ${error.issues[0].message}.`);
+  return name;
+}
+
+/** The version that a file or an object is by its name: others may leave files there, too (.DS_Store, .nfs…). */
+export function versionOf(entry: string): number | undefined {
+  return /^[1-9]\d{0,14}$/.test(entry) ? Number(entry) : undefined;
+}
+
+/** What a version holds. @throws InputError when that is no address: what it reached is unknown then */
+export function addressOfVersion(place: string, text: string | undefined): Address | undefined {
+  if (text === undefined || isAddress(text)) return text;
+  throw new InputError(`${place} is damaged: it holds no artifact's address. Restore it from a backup, or remove it.`);
+}

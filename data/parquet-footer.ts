@@ -1,0 +1,31 @@
+/** What a Parquet file's footer says, checked before anything is read by it: the library trusts it. */
+import type { ColumnMetaData, FileMetaData, SchemaTree } from 'hyparquet';
+
+/**
+ * What is wrong with a footer; none where its row groups have a chunk for every column of the schema, each within the file and as
+ * long as the row group. hyparquet leaves errors of a chunk that it does not expect to nobody: they would end the process.
+ * @param fileLength in bytes
+ */
+export function footerFault({ row_groups: groups }: FileMetaData, schema: SchemaTree, fileLength: number): string | undefined {
+  const names = leavesOf(schema).map((path) => path.join('.'));
+  for (const { columns, num_rows: rows } of groups) {
+    const found = columns.map(({ meta_data: column }) => column?.path_in_schema.join('.'));
+    if (found.length !== names.length || names.some((name, i) => name !== found[i])) return 'its row groups have other columns than its schema';
+    if (columns.some(({ file_path: path }) => path)) return 'it has a column in another file';
+    if (columns.some(({ meta_data: column }) => !isWithin(column!, fileLength))) return 'a column lies outside the file';
+    // A column has a value or a null for every row, and more for lists.
+    if (columns.some(({ meta_data: column }) => column!.num_values < rows)) return 'a column is shorter than its row group';
+  }
+  return undefined;
+} // prettier-ignore
+
+/** The paths of the columns that have values, in the order of the schema, in which row groups have them. */
+function leavesOf({ children, path }: SchemaTree): string[][] {
+  return children.length === 0 ? [path] : children.flatMap(leavesOf);
+}
+
+function isWithin(column: ColumnMetaData, fileLength: number): boolean {
+  const { dictionary_page_offset: dictionary, data_page_offset: data, total_compressed_size: size } = column;
+  const start = Number(dictionary || data);
+  return start >= 0 && size >= 0n && start + Number(size) <= fileLength;
+}

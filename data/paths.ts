@@ -1,0 +1,19 @@
+/** Names and relative paths that come from files and servers: checked before they become part of a path. */
+import { z } from 'zod';
+
+/** Of runs and policies: each is a file name and a part of a URL. The first character excludes hidden files, `..` and options. */
+const NAME = /^[A-Za-z0-9_][\w.-]*$/;
+
+const MAX_NAME = 128;
+
+/** A name of a run or a policy. */
+export const nameSchema = z
+  .string()
+  .max(MAX_NAME, `expected at most ${MAX_NAME} characters`)
+  .regex(NAME, 'expected letters, digits, ".", "_" and "-", beginning with a letter, a digit or "_"');
+
+export const isName = (text: string) => nameSchema.safeParse(text).success;
+
+/** Whether a path, with "/" between its parts, stays in the folder that it is joined to. */
+export const isContained = (path: string) =>
+  !path.includes('\0') && path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');

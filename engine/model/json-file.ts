@@ -1,0 +1,46 @@
+/** The JSON files of a model's folder. */
+import { existsSync, readFileSync } from 'node:fs';
+import { InputError } from '../../data/errors.ts';
+
+/** Errors of the file system that last: what else cannot be read now may be read at the next try. */
+const LASTING = ['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'ELOOP'];
+
+/** @throws InputError when the file cannot be read */
+export function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (LASTING.includes(code)) throw new InputError(`${file} cannot be read (${code}): it must be a file that you may read.`); // prettier-ignore
+    throw error;
+  }
+}
+
+/** @throws InputError when the file is missing or holds no JSON object */
+export function readJson(file: string): Record<string, unknown> {
+  const json = findJson(file);
+  if (json) return json;
+  throw new InputError(`${file} does not exist: give a Hugging Face model folder.`);
+}
+
+/** None where there is no such file. @throws InputError when it holds no JSON object */
+export function findJson(file: string): Record<string, unknown> | undefined {
+  if (!existsSync(file)) return undefined;
+  const text = readText(file);
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new InputError(`${file} is not JSON (${reasonOf(error)}): download it again.`);
+  }
+  if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
+  throw new InputError(`${file} holds no JSON object: download it again.`);
+}
+
+/** What a library's error says, as a part of a sentence: its first line, without a full stop. */
+export function reasonOf(error: unknown): string {
+  const { message } = error as Error;
+  const [line] = message.trim().split('\n');
+  return (line.length > MAX_REASON ? `${line.slice(0, MAX_REASON)}…` : line).replace(/\.$/, '');
+}
+const MAX_REASON = 200;

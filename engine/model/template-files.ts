@@ -1,0 +1,44 @@
+/** The chat templates of a model's folder: files of their own, or a field that holds one or several. */
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { z } from 'zod';
+import { InputError } from '../../data/errors.ts';
+import { CHAT_TEMPLATE } from './chat-template-settings.ts';
+import { findJson, readText } from './json-file.ts';
+
+/** A template's text, and the file that has it. */
+export interface TemplateSource {
+  source: string;
+  file: string;
+}
+
+const fieldSchema = z.union([z.string(), z.array(z.object({ name: z.string(), template: z.string() }))]).nullish();
+
+/**
+ * The chat templates by name, one of them `default`; none where the folder has none.
+ * @param config tokenizer_config.json
+ * @throws InputError when a file holds something else than templates
+ */
+export function readTemplates(
+  folder: string,
+  config: Record<string, unknown>,
+): Record<string, TemplateSource> | undefined {
+  const own = join(folder, CHAT_TEMPLATE);
+  if (existsSync(own)) return { ...additionalTemplates(folder), default: { source: readText(own), file: own } };
+  const field = 'chat_template';
+  const inConfig = (config[field] ?? undefined) !== undefined;
+  const file = join(folder, inConfig ? 'tokenizer_config.json' : 'chat_template.json');
+  const { success, data } = fieldSchema.safeParse(inConfig ? config[field] : findJson(file)?.[field]);
+  if (!success) throw new InputError(`${file}: "${field}" is neither a template nor a list of {name, template}: download it again.`); // prettier-ignore
+  if (typeof data === 'string') return { default: { source: data, file } };
+  if (!data || data.length === 0) return undefined;
+  const all = data.map(({ name, template }): [string, TemplateSource] => [name, { source: template, file }]);
+  return { default: all[0][1], ...Object.fromEntries(all) };
+}
+
+/** Templates beside the first one, as transformers saves them. */
+function additionalTemplates(folder: string): Record<string, TemplateSource> {
+  const inside = join(folder, 'additional_chat_templates');
+  const files = existsSync(inside) ? readdirSync(inside).filter((name) => name.endsWith('.jinja')) : [];
+  return Object.fromEntries(files.map((name) => [basename(name, '.jinja'), { source: readText(join(inside, name)), file: join(inside, name) }])); // prettier-ignore
+}

@@ -1,0 +1,78 @@
+/** The text of an answer while its tokens come, with tokenizers as well-known models have them (test/fixtures/tokenizers). */
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import { SampledText } from '../../endpoint/sampled-text.ts';
+import { loadTokenizer } from '../../engine/model/tokenizer.ts';
+
+const folder = new URL('../fixtures/tokenizers/', import.meta.url).pathname;
+const read = (name: string) => JSON.parse(gunzipSync(readFileSync(folder + name)).toString()) as unknown;
+// Of all scripts, with emoji and invalid characters.
+const texts = (read('texts.json.gz') as string[]).filter((text, i) => i % 40 === 0 && text.length > 0);
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
+describe.each(['llama2', 'mistral', 'llama3', 'qwen2', 'smollm2'])('%s', (kind) => {
+  const tokenizer = loadTokenizer(folder + kind);
+  const { noise } = read(`${kind}/expected.json.gz`) as { noise: number[][] };
+  const prompt = tokenizer.encodeText('Say it:');
+  const sampled = [...texts.map((text) => tokenizer.encodeText(text)), ...noise.slice(0, 50)].filter(({ length }) => length > 0); // prettier-ignore
+
+  /** What is taken after each of the steps. */
+  function follow(ids: number[], stop: string[], step: number) {
+    const text = new SampledText(tokenizer, prompt, stop);
+    const pieces = [];
+    for (let at = 0; at < ids.length; at += step) {
+      text.add(ids.slice(at, at + step), at + step >= ids.length ? 'length' : undefined);
+      pieces.push(text.take());
+    }
+    return { text, pieces };
+  }
+
+  test('the pieces are together the text, and the tokens', () => {
+    for (const ids of sampled) {
+      const { pieces } = follow(ids, [], 1);
+      expect(pieces.map(({ text }) => text).join('')).toBe(tokenizer.decodeAnswer(prompt, ids));
+      expect(pieces.flatMap(({ tokens }) => tokens)).toEqual(ids);
+    }
+  });
+
+  test('it ends before the first stop text, wherever tokens and runs of tokens end', () => {
+    for (const [i, ids] of sampled.entries()) {
+      const whole = tokenizer.decodeAnswer(prompt, ids);
+      const at = Math.floor((whole.length * (i % 7)) / 7);
+      const stop = whole.slice(at, at + 1 + (i % 4));
+      if (stop === '' || stop.includes('\ufffd')) continue;
+      for (const step of [1, 3, 16]) {
+        const { text, pieces } = follow(ids, ['\u0000never', stop], step);
+        expect(text.text).toBe(whole.slice(0, whole.indexOf(stop)));
+        expect(text.finishReason).toBe('stop');
+        expect(pieces.map((piece) => piece.text).join('')).toBe(text.text);
+        const { length } = text.tokens;
+        expect(tokenizer.decodeAnswer(prompt, ids.slice(0, length))).toContain(stop);
+        expect(tokenizer.decodeAnswer(prompt, ids.slice(0, length - 1))).not.toContain(stop);
+      }
+    }
+  });
+
+  test('tokens that are sampled again after a fault are not told twice', () => {
+    const [ids] = sampled.filter(({ length }) => length > 5);
+    const text = new SampledText(tokenizer, prompt, []);
+    text.add(ids.slice(0, 4));
+    const pieces = [text.take()];
+    text.restart();
+    for (const [i, id] of ids.entries()) {
+      text.add([id], i === ids.length - 1 ? 'length' : undefined);
+      pieces.push(text.take());
+    }
+    expect(pieces.map((piece) => piece.text).join('')).toBe(tokenizer.decodeAnswer(prompt, ids));
+    expect(pieces.flatMap(({ tokens }) => tokens)).toEqual(ids);
+  });
+
+  test("the bytes of tokens are together the text's", () => {
+    for (const text of texts) {
+      const ids = tokenizer.encodeText(`a${text}`).filter((id) => tokenizer.decode([id]) !== '');
+      const bytes = Buffer.concat(ids.map((id) => tokenizer.tokenBytes(id)));
+      expect(utf8.decode(bytes).trimStart()).toBe(tokenizer.decode(ids).trimStart());
+    }
+  });
+});

@@ -1,0 +1,161 @@
+/** What garbage collection keeps: what runs on all of a store's Temporal servers need, and what released policies do. */
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { deflateSync, inflateSync } from 'node:zlib';
+import { Client, Connection } from '@temporalio/client';
+import type { Payload, PayloadCodec } from '@temporalio/common';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { release } from '../../activities/release.ts';
+import { LocalStore } from '../../artifacts/local-store.ts';
+import { addressesOfRuns, findGarbage } from '../../workers/garbage.ts';
+import { namespaceId, registerServer } from '../../workers/store-servers.ts';
+import { selm, summaryOf } from '../command.ts';
+import { startDevServer, type DevServer } from '../dev-server.ts';
+import { temporaryFolder } from '../temporary.ts';
+
+const folder = temporaryFolder();
+const NAMESPACE = 'default';
+
+/** A server listens before its namespace is there. */
+async function connect(address: string): Promise<Connection> {
+  const connection = await Connection.connect({ address, connectTimeout: '60s' });
+  while (!(await namespaceId(connection, NAMESPACE).catch(() => undefined))) await sleep(100);
+  return connection;
+}
+
+let servers: DevServer[];
+let connections: Connection[];
+beforeAll(async () => {
+  servers = [await startDevServer(), await startDevServer()];
+  connections = await Promise.all(servers.map(({ address }) => connect(address)));
+});
+afterAll(async () => {
+  await Promise.all(connections.map((connection) => connection.close()));
+  servers.forEach((server) => server.stop());
+});
+
+let root: string;
+let store: LocalStore;
+beforeEach(({ task }) => {
+  root = join(folder, task.id);
+  store = new LocalStore(root);
+});
+const make = (seed: number, from: string[] = []) =>
+  store.create('text', { step: 'write', parameters: {}, inputs: { from }, seed, engineVersion: '1' }, async (target) =>
+    writeFileSync(join(target, 'text'), `text ${seed}`),
+  );
+const later = () => new Date(Date.now() + 60_000);
+
+/** Starts a run that knows an address; no worker takes it. */
+const startRun = (client: Client, name: string, address: string) =>
+  client.workflow.start('alignment', {
+    workflowId: `selm-${name}`,
+    taskQueue: 'nobody',
+    args: [{ deep: [{ artifact: address }] }],
+  });
+
+/** As an operator may have one, for encryption say. */
+const codec: PayloadCodec = {
+  encode: async (payloads) =>
+    payloads.map((payload) => ({
+      metadata: { encoding: Buffer.from('binary/deflated') },
+      data: deflateSync(JSON.stringify([Buffer.from(payload.metadata!['encoding']).toString(), Buffer.from(payload.data!).toString('base64')])), // prettier-ignore
+    })),
+  decode: async (payloads) =>
+    payloads.map((payload): Payload => {
+      const [encoding, data] = JSON.parse(inflateSync(payload.data!).toString()) as [string, string];
+      return { metadata: { encoding: Buffer.from(encoding) }, data: Buffer.from(data, 'base64') };
+    }),
+};
+
+describe('the addresses of runs', () => {
+  test('are read with the data converter in use; where that cannot decode a payload, it is an error', async () => {
+    const plain = new Client({ connection: connections[1] });
+    const address = 'ab'.repeat(32);
+    const run = await startRun(plain, 'plain', address);
+    expect(await addressesOfRuns(plain)).toContain(address);
+
+    const coded = new Client({ connection: connections[1], dataConverter: { payloadCodecs: [codec] } });
+    await run.terminate();
+    await plain.workflowService.deleteWorkflowExecution({ namespace: NAMESPACE, workflowExecution: { workflowId: run.workflowId } }); // prettier-ignore
+    const other = 'cd'.repeat(32);
+    const secret = await startRun(coded, 'coded', other);
+    await expect.poll(() => addressesOfRuns(coded).then((found) => [...found]), { timeout: 60_000 }).toEqual([other]);
+    await expect(addressesOfRuns(plain)).rejects.toThrow(
+      /^The history of selm-coded cannot be decoded \(.*binary\/deflated.*\), so what it needs is unknown: nothing is removed\.$/,
+    );
+    await secret.terminate();
+    await plain.workflowService.deleteWorkflowExecution({ namespace: NAMESPACE, workflowExecution: { workflowId: secret.workflowId } }); // prettier-ignore
+    await expect.poll(() => addressesOfRuns(plain).then((found) => [...found]), { timeout: 60_000 }).toEqual([]);
+  });
+});
+
+const rooms = () => ({ store }) as unknown as Parameters<typeof release>[0];
+
+describe('a released policy', () => {
+  test('keeps its evaluations, which verify and report read, without any run', async () => {
+    const [policy, heldOut, answers, orphan] = [await make(1), await make(2), await make(3), await make(4)];
+    const evaluation = await make(5, [answers]);
+    await release(rooms(), { name: 'poet', policy, heldOut, prompts: [], evaluations: [evaluation], lineage: {} }, {});
+    const garbage = await findGarbage(store, async () => [], later());
+    expect(garbage.map(({ address }) => address)).toEqual([orphan]);
+    const address = (await store.resolveName('poet', 1))!;
+    expect((await store.manifest(address)).recipe.inputs['evaluations']).toEqual([evaluation]);
+  });
+
+  test('of an earlier version has them in its lineage', async () => {
+    const [policy, heldOut, evaluation] = [await make(1), await make(2), await make(3)];
+    const lineage = { run: 'poet', results: [{ policy, artifacts: { evaluation } }] };
+    await release(rooms(), { name: 'poet', policy, heldOut, prompts: [], evaluations: [], lineage }, {});
+    expect(await findGarbage(store, async () => [], later())).toEqual([]);
+  });
+});
+
+const collect = (env: Record<string, string>, ...flags: string[]) =>
+  selm(['gc', '--delete', '--keep-days', '0', '--json', ...flags], { SELM_STORE: root, SELM_HOME: join(root, 'home'), ...env }); // prettier-ignore
+
+const use = (index: number) => registerServer(store, connections[index], { address: servers[index].address, namespace: NAMESPACE }); // prettier-ignore
+
+describe('selm gc --delete', () => {
+  test("asks the servers of the store's runs, all of them, or removes nothing", async () => {
+    const [needed, orphan] = [await make(1), await make(2)];
+    const client = new Client({ connection: connections[0] });
+    await startRun(client, 'live', needed);
+    await expect.poll(() => addressesOfRuns(client), { timeout: 60_000 }).toContain(needed);
+    const [right, wrong] = servers.map(({ address }) => ({ TEMPORAL_ADDRESS: address }));
+    const here = () => readdirSync(join(root, 'objects')).sort();
+
+    const unknown = await collect(right);
+    expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringMatching(/^selm: Nothing is removed: this store does not know the Temporal server of its runs\./)]); // prettier-ignore
+
+    await use(0);
+    const other = await collect(wrong);
+    expect([other.code, other.stdout]).toEqual([2, '']);
+    expect(other.stderr).toContain(`runs on other Temporal servers use this store (${servers[0].address}, namespace default`); // prettier-ignore
+    // Without a server in the environment, it is a new one in SELM_HOME, which knows of no run.
+    const own = await collect({});
+    expect([own.code, own.stderr]).toEqual([2, expect.stringContaining('Nothing is removed: runs on other Temporal')]);
+    expect(here()).toEqual([needed, orphan].sort());
+
+    await use(1);
+    const id = await namespaceId(connections[1], NAMESPACE);
+    const half = await collect(right);
+    expect([half.code, half.stderr]).toEqual([2, expect.stringContaining(`servers/${id} in the store`)]);
+    expect(here()).toEqual([needed, orphan].sort());
+
+    const file = join(root, 'temporal.toml');
+    mkdirSync(root, { recursive: true });
+    writeFileSync(file, `[profile.second]\naddress = "${servers[1].address}"\n`);
+    const missing = await collect({ ...right, TEMPORAL_CONFIG_FILE: file }, '--profile', 'third');
+    expect([missing.code, missing.stderr]).toEqual([2, expect.stringMatching(/^selm: --profile third: .*not found/)]);
+    const both = await collect({ ...right, TEMPORAL_CONFIG_FILE: file }, '--profile', 'second');
+    expect(summaryOf<{ artifacts: string[] }>(both).artifacts).toEqual([orphan]);
+    expect(here()).toEqual([needed]);
+  });
+
+  test.each(['', 'Infinity', '-1', '1e30', 'x'])('--keep-days %j is refused', async (days) => {
+    const { code, stderr } = await selm(['gc', '--delete', '--keep-days', days], { SELM_STORE: root });
+    expect([code, stderr]).toEqual([2, `selm: --keep-days ${days} is no number of days: give 0 or more.\n`]);
+  });
+});
