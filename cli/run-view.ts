@@ -1,4 +1,5 @@
 /** A run on a terminal: bars of the round's steps, and lines that stay for what happened. */
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { createLogUpdate } from 'log-update';
@@ -17,10 +18,11 @@ export async function watchRun(client: Client, handle: RunHandle, stop: AbortSig
   const result = handle.result().finally(() => (run.ended = true));
   // Awaited below, unless the watching is stopped first.
   result.catch(() => {});
+  const stopped = once(stop, 'abort').then(() => undefined);
   try {
     while (!run.ended && !stop.aborted) {
       // While a server or worker is down there is no answer; the run goes on when they are back.
-      const progress = await readProgress(client, handle).catch(() => undefined);
+      const progress = await Promise.race([readProgress(client, handle).catch(() => undefined), stopped]);
       if (progress && !run.ended) view.show(progress);
       await Promise.race([sleep(POLL_MILLISECONDS, undefined, { signal: stop }).catch(() => {}), result.catch(() => {})]); // prettier-ignore
     }

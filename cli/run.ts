@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import type { Device } from '../engine/target.ts';
 import { connectClient } from '../workers/connection.ts';
 import { roundNotes } from '../report/rounds.ts';
-import { startLocal } from '../workers/local.ts';
+import { startLocal, type Local } from '../workers/local.ts';
 import { rootCause, startRun } from '../workers/runs.ts';
 import { openStore } from '../workers/store.ts';
 import { loadConfig, type RunConfig } from '../workflows/config.ts';
@@ -27,7 +27,7 @@ export function runCommand(): Command {
 const say = (message: string) => console.error(message);
 
 /**
- * Runs on this machine until the run ends, or until Ctrl-C.
+ * Runs on this machine until the run ends, or until Ctrl-C; a second Ctrl-C kills what does not end.
  * @returns its last status, if it ended
  * @throws InputError when the run failed by what it was given, or the artifact store cannot be read
  */
@@ -36,10 +36,15 @@ export async function runHere(config: RunConfig): Promise<RunStatus | undefined>
   await openStore();
   if (config.device !== undefined) await checkHere(config.device);
   const stop = new AbortController();
-  const interrupt = () => stop.abort();
+  let local: Local | undefined;
+  const interrupt = () => {
+    if (!stop.signal.aborted) return stop.abort();
+    if (!local) process.exit(INTERRUPTED);
+    local.kill();
+  };
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
-  const local = await startLocal(say);
   try {
+    local = await startLocal(say);
     const client = await connectClient();
     const { handle, attached } = await startRun(client, config);
     if (attached) say(`Going on with run "${config.name}".`);
@@ -47,12 +52,12 @@ export async function runHere(config: RunConfig): Promise<RunStatus | undefined>
       throw rootCause(error);
     });
     if (!status) {
-      say('Stopping: what is under way writes its checkpoint. The same command goes on.');
+      say('Stopping: what is under way writes its checkpoint. The same command goes on. Ctrl-C again stops at once.');
       process.exitCode = INTERRUPTED;
     }
     return status;
   } finally {
-    await local.stop();
+    await local?.stop();
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
 }

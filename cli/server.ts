@@ -28,6 +28,6 @@ export async function withServer<T>(ask: (client: Client) => Promise<T>): Promis
   try {
     return await ask(await connectClient());
   } finally {
-    leaveDevServer();
+    await leaveDevServer();
   }
 }

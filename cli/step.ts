@@ -2,6 +2,7 @@
 import { Option, type Command } from 'commander';
 import { resolveModel } from '../data/hub.ts';
 import { InputError } from '../data/errors.ts';
+import { EngineDied, JobAborted } from '../engine/errors.ts';
 import { startEngine } from '../engine/host.ts';
 import type { CallOptions, Engine, Policy } from '../engine/jobs.ts';
 import { readChatTemplate, withTemplateOf, type ChatTemplateSettings } from '../engine/model/chat-template-settings.ts';
@@ -78,18 +79,33 @@ export function summarize(flags: { json?: boolean }, summary: Record<string, unk
   console.log(flags.json ? JSON.stringify(summary) : sentence);
 }
 
-/** Runs with an engine whose process ends when the work is done; Ctrl-C stops the job in an orderly way. */
+/** That Ctrl-C gives a job to end in an orderly way. */
+const STOP_SECONDS = 30;
+
+/**
+ * Runs with an engine whose process ends when the work is done. Ctrl-C stops the job in an orderly way; one that does not end, or a
+ * second Ctrl-C, has the process killed.
+ */
 export async function withEngine<T>(work: (engine: Engine, options: CallOptions) => Promise<T>): Promise<T> {
   const engine = startEngine();
   const stop = new AbortController();
-  const interrupt = () => stop.abort();
-  process.once('SIGINT', interrupt);
+  const kill = () => void engine.close();
+  let late: NodeJS.Timeout | undefined;
+  const interrupt = () => {
+    if (stop.signal.aborted) return kill();
+    stop.abort();
+    late = setTimeout(kill, STOP_SECONDS * 1000);
+  };
+  process.on('SIGINT', interrupt);
   const watched: Engine = {
     run: async (method, job, options) => {
       const bar = showProgress(method);
       try {
         const onProgress = options?.onProgress ?? bar.update;
         return await engine.run(method, job, { signal: stop.signal, ...options, onProgress });
+      } catch (error) {
+        if (stop.signal.aborted && error instanceof EngineDied) throw new JobAborted(`${method} was stopped`);
+        throw error;
       } finally {
         bar.stop();
       }
@@ -99,6 +115,7 @@ export async function withEngine<T>(work: (engine: Engine, options: CallOptions)
   try {
     return await work(watched, { signal: stop.signal });
   } finally {
+    clearTimeout(late);
     process.off('SIGINT', interrupt);
     await engine.close();
   }

@@ -4,12 +4,14 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { forkModule } from '../engine/fork.ts';
 import { hasServer } from './connection.ts';
-import { joinDevServer, leaveDevServer, runningDevServer } from './dev-server.ts';
-import { ROLES, type Role } from './worker.ts';
+import { keepServer } from './keep-server.ts';
+import { graceSeconds, ROLES, STOP_SECONDS, type Role } from './worker.ts';
 
 export interface Local {
   /** Ends the workers, and the server if nobody else needs it. What they were doing can go on later. */
   stop(): Promise<void>;
+  /** Kills the workers, which lose what is not in a checkpoint. */
+  kill(): void;
 }
 
 const RESTART_SECONDS = 1;
@@ -20,12 +22,14 @@ const RESTART_SECONDS = 1;
  */
 export async function startLocal(say: (message: string) => void): Promise<Local> {
   let stopping = false;
-  const stopServer = hasServer() ? () => {} : await keepServer(say, () => stopping);
+  const stopServer = hasServer() ? async () => {} : await keepServer(say, () => stopping);
   const workers = new Map<Role, ChildProcess>();
 
   const startWorker = (role: Role) => {
     const worker = forkModule(new URL('./main.ts', import.meta.url), [role], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      // A process group of its own, with its engine: Ctrl-C reaches this process alone, and both can be killed.
+      detached: true,
     });
     workers.set(role, worker);
     worker.once('exit', (code, signal) => {
@@ -35,37 +39,35 @@ export async function startLocal(say: (message: string) => void): Promise<Local>
     });
   };
   for (const role of ROLES) startWorker(role);
+  const running = () => [...workers.values()].filter((worker) => worker.exitCode === null && worker.signalCode === null); // prettier-ignore
+  const kill = () => {
+    stopping = true;
+    running().forEach(killGroup);
+  };
 
   return {
     async stop() {
       stopping = true;
-      const running = [...workers.values()].filter((worker) => worker.exitCode === null && worker.signalCode === null);
-      await Promise.all(
-        running.map((worker) => {
-          const exited = once(worker, 'exit');
-          worker.kill('SIGTERM');
-          return exited;
-        }),
-      );
-      stopServer();
+      const ended = running().map((worker) => once(worker, 'exit'));
+      for (const worker of running()) worker.kill('SIGTERM');
+      // A thread that is blocked takes no notice of SIGTERM.
+      const late = setTimeout(() => {
+        say(`Workers have not ended in ${STOP_SECONDS + graceSeconds()} s; killing them.`);
+        kill();
+      }, (STOP_SECONDS + graceSeconds()) * 1000); // prettier-ignore
+      await Promise.all(ended);
+      clearTimeout(late);
+      await stopServer();
     },
+    kill,
   };
 }
 
-/** Joins the embedded server and starts it again when it dies. */
-async function keepServer(say: (message: string) => void, stopping: () => boolean): Promise<() => void> {
-  process.env['TEMPORAL_ADDRESS'] = await joinDevServer(say);
-  let starting = false;
-  const watch = setInterval(() => {
-    if (starting || stopping() || runningDevServer()) return;
-    starting = true;
-    say("Temporal's dev server ended; starting it again.");
-    joinDevServer(say)
-      .catch((error: Error) => say(error.message))
-      .finally(() => (starting = false));
-  }, RESTART_SECONDS * 1000);
-  return () => {
-    clearInterval(watch);
-    leaveDevServer();
-  };
+/** A worker that is killed leaves an engine behind whose thread is blocked: both are killed. */
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    process.kill(-pid!, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
 }

@@ -25,6 +25,8 @@ export const ROLES = ['control', 'gpu'] as const;
 export type Role = (typeof ROLES)[number];
 
 const DEFAULT_GRACE_SECONDS = 2;
+/** Of an orderly end after that: a checkpoint is written. */
+export const STOP_SECONDS = 30;
 
 /**
  * Seconds that a stopping worker gives its activities to end by themselves, SELM_GRACE_SECONDS; then they are stopped and write their

@@ -22,17 +22,19 @@ export interface FaultProxy {
   fault: (method: string, path: string) => Fault | undefined;
   /** What has happened. */
   readonly done: Fault[];
+  /** Answers of which nothing more comes. */
+  stalled: number;
   stop(): void;
 }
 
 export async function startFaultProxy(target: number): Promise<FaultProxy> {
-  const proxy: FaultProxy = { port: 0, fault: () => undefined, done: [], stop: () => {} };
+  const proxy: FaultProxy = { port: 0, fault: () => undefined, done: [], stalled: 0, stop: () => {} };
   const server = createServer((incoming, outgoing) => {
     const fault = proxy.fault(incoming.method!, incoming.url!);
     if (fault) proxy.done.push(fault);
     if (fault?.kind === 'busy') return refuse(incoming, outgoing, 503, {});
     if (fault?.kind === 'limited') return refuse(incoming, outgoing, 429, { 'retry-after': String(fault.retryAfter) });
-    forward(target, incoming, outgoing, fault);
+    forward(target, incoming, outgoing, fault, () => proxy.stalled++);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   proxy.port = (server.address() as AddressInfo).port;
@@ -58,7 +60,13 @@ function refuse(
   });
 }
 
-function forward(port: number, incoming: IncomingMessage, outgoing: ServerResponse, fault: Fault | undefined): void {
+function forward(
+  port: number,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  fault: Fault | undefined,
+  onStall: () => void,
+): void {
   // The signature is over the host that the client has asked for: headers pass as they are.
   const { method, url: path, headers } = incoming;
   const onward = request({ host: '127.0.0.1', port, method, path, headers }, (answer) => {
@@ -72,7 +80,7 @@ function forward(port: number, incoming: IncomingMessage, outgoing: ServerRespon
       else if (chunk.length < room) outgoing.write(chunk);
       else outgoing.write(chunk.subarray(0, room), () => void (fault?.kind === 'cut-answer' && outgoing.destroy()));
     });
-    answer.once('end', () => void (fault?.kind !== 'stall' && outgoing.end()));
+    answer.once('end', () => void (fault?.kind === 'stall' ? onStall() : outgoing.end()));
     answer.once('error', () => outgoing.destroy());
   });
   onward.once('error', () => outgoing.destroy());

@@ -96,6 +96,17 @@ const fillDisk: Fault = async ({ store }) => {
   return true;
 };
 
+const STOPPED_MILLISECONDS = 12_000;
+
+/** The server does not answer for a while, and lives. */
+const stopServer: Fault = async ({ home }) => {
+  const pid = readServer(home)?.pid;
+  if (!signal(pid, 'SIGSTOP')) return false;
+  await sleep(STOPPED_MILLISECONDS);
+  signal(pid, 'SIGCONT');
+  return true;
+};
+
 export const FAULTS = {
   'kill -9 of the GPU worker': killGpuWorker,
   'kill -9 of the control worker': (target: Target) => signal(below(target, 'workers/main.ts control'), 'SIGKILL'),
@@ -109,6 +120,7 @@ export const FAULTS = {
   'checkpoint altered': spoil('checkpoints', flipByte),
   'checkpoint cut short': spoil('checkpoints', cutShort),
   'disk full': fillDisk,
+  'SIGSTOP of the Temporal server for 12 s': stopServer,
 } satisfies Record<string, Fault>;
 export type FaultName = keyof typeof FAULTS;
 

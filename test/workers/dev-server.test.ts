@@ -1,38 +1,51 @@
 /** The embedded server, after what can happen to it. */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { execFileSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { joinDevServer, leaveDevServer } from '../../workers/dev-server.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { InputError } from '../../data/errors.ts';
+import { forkModule } from '../../engine/fork.ts';
+import { devServerRuns, joinDevServer, leaveDevServer } from '../../workers/dev-server.ts';
 import { temporaryFolder } from '../temporary.ts';
 
-const home = join(temporaryFolder(), 'home');
+const folder = temporaryFolder();
+const home = join(folder, 'home');
 const before = process.env['SELM_HOME'];
+const inHome = (name: string) => join(home, name);
+const registered = () => JSON.parse(readFileSync(inHome('server.json'), 'utf8')) as { address: string; pid: number };
+
 beforeAll(() => {
-  mkdirSync(home);
   process.env['SELM_HOME'] = home;
+  mkdirSync(home);
 });
-afterAll(() => {
-  leaveDevServer();
+afterAll(async () => {
+  await leaveDevServer();
   if (before === undefined) delete process.env['SELM_HOME'];
   else process.env['SELM_HOME'] = before;
 });
+
+/** The processes of servers on this home's database. */
+function servers(): number[] {
+  const lines = execFileSync('ps', ['-A', '-o', 'pid=,args='], { encoding: 'utf8' }).trim().split('\n');
+  return lines.filter((line) => line.includes(`--db-filename ${inHome('temporal.db')}`)).map((line) => parseInt(line));
+}
 
 it('starts where it was killed while it made its database', async () => {
   // A table of it is there, the others are not.
   const make =
     'import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute("create table schema_version (version_partition int)")';
-  execFileSync('python3', ['-c', make, join(home, 'temporal.db')]);
+  execFileSync('python3', ['-c', make, inHome('temporal.db')]);
   const address = await joinDevServer(() => {});
   const connection = await Connection.connect({ address });
   const { namespaceInfo } = await connection.workflowService.describeNamespace({ namespace: 'default' });
   expect(namespaceInfo?.name).toBe('default');
   await connection.close();
-  expect(JSON.parse(readFileSync(join(home, 'server.json'), 'utf8'))).toMatchObject({ address, served: true });
+  expect(JSON.parse(readFileSync(inHome('server.json'), 'utf8'))).toMatchObject({ address, served: true });
 });
 
 it('hands a worker that takes one task at a time the next as soon as it is free', async () => {
@@ -54,4 +67,113 @@ it('hands a worker that takes one task at a time the next as soon as it is free'
   // With the server's own settings a poll waits for two seconds at a part of the queue where there is nothing.
   const gaps = times.slice(1).map(({ from }, i) => from - times[i].to);
   expect(Math.max(...gaps)).toBeLessThan(1500);
+});
+
+async function leave(user: ChildProcess): Promise<void> {
+  const exited = once(user, 'exit');
+  user.send('leave');
+  await exited;
+}
+
+describe('one server on a database', () => {
+  const users: ChildProcess[] = [];
+  afterEach(() => users.splice(0).forEach((user) => user.kill('SIGKILL')));
+
+  /** A process that joins; it is told what it says before it has joined. */
+  function joinElsewhere() {
+    const user = forkModule(new URL('./join-server.ts', import.meta.url), []);
+    users.push(user);
+    const said: string[] = [];
+    const address = new Promise<string>((resolve) => {
+      user.on('message', (message: { said?: string; address?: string }) => {
+        if (message.said !== undefined) said.push(message.said);
+        if (message.address !== undefined) resolve(message.address);
+      });
+    });
+    return { user, said, address };
+  }
+
+  it('is started by one of several processes at once, and ends with the last of them', async () => {
+    await leaveDevServer();
+    expect(servers()).toEqual([]);
+    const joined = [joinElsewhere(), joinElsewhere(), joinElsewhere()];
+    const addresses = await Promise.all(joined.map(({ address }) => address));
+    expect(new Set(addresses)).toEqual(new Set([registered().address]));
+    expect(servers()).toEqual([registered().pid]);
+    // Whoever is killed needs it no more.
+    joined[0].user.kill('SIGKILL');
+    await leave(joined[1].user);
+    expect(servers()).toEqual([registered().pid]);
+    await leave(joined[2].user);
+    expect(servers()).toEqual([]);
+  });
+
+  it('is waited for where it does not answer, and that is said', async () => {
+    const address = await joinDevServer(() => {});
+    const { pid } = registered();
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const other = joinElsewhere();
+      await expect.poll(() => other.said, { timeout: 50_000 }).toEqual([`Waiting for Temporal's dev server (process ${pid}), which does not answer.`]); // prettier-ignore
+      expect(servers()).toEqual([pid]);
+      process.kill(pid, 'SIGCONT');
+      expect(await other.address).toBe(address);
+      await leave(other.user);
+      expect(servers()).toEqual([pid]);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  });
+
+  it('ends even where it takes no notice', async () => {
+    await joinDevServer(() => {});
+    process.kill(registered().pid, 'SIGSTOP');
+    await leaveDevServer();
+    expect(servers()).toEqual([]);
+  });
+
+  it.each(['', '{"address": "127.0', '{}'])('is found where server.json holds %j', async (content) => {
+    const address = await joinDevServer(() => {});
+    const { pid } = registered();
+    writeFileSync(inHome('server.json'), content);
+    const other = joinElsewhere();
+    // Those who work on it look after it.
+    expect(devServerRuns()).toBe(true);
+    expect(await other.address).toBe(address);
+    expect(servers()).toEqual([pid]);
+    await leave(other.user);
+
+    await leaveDevServer();
+    writeFileSync(inHome('server.json'), content);
+    await joinDevServer(() => {});
+    expect(servers()).toEqual([registered().pid]);
+  });
+});
+
+describe('a database that cannot be used', () => {
+  it('is told with its remedy where it is damaged, and stays', async () => {
+    await leaveDevServer();
+    const garbage = Buffer.alloc(100_000, 'x');
+    writeFileSync(inHome('temporal.db'), garbage);
+    const refused = joinDevServer(() => {});
+    await expect(refused).rejects.toThrow(InputError);
+    await expect(refused).rejects.toThrow(`Temporal's database ${inHome('temporal.db')} is damaged: move it away, then run the command again.`); // prettier-ignore
+    expect(readFileSync(inHome('temporal.db'))).toEqual(garbage);
+    rmSync(inHome('temporal.db'));
+  });
+
+  it.skipIf(process.platform !== 'linux' || process.getuid!() !== 0)('where its disk is full', async () => {
+    const disk = join(folder, 'disk');
+    mkdirSync(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100k', 'tmpfs', disk]);
+    try {
+      process.env['SELM_HOME'] = disk;
+      const refused = joinDevServer(() => {});
+      await expect(refused).rejects.toThrow(InputError);
+      await expect(refused).rejects.toThrow(/temporal\.db is full: free some space/);
+    } finally {
+      process.env['SELM_HOME'] = home;
+      execFileSync('umount', ['--lazy', disk]);
+    }
+  });
 });

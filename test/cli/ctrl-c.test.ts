@@ -1,0 +1,102 @@
+/** Ctrl-C where something does not end by itself: a thread that is blocked takes notice of no signal but SIGKILL. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { startSelm, type Running } from '../command.ts';
+import { temporaryFolder } from '../temporary.ts';
+import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+
+const folder = temporaryFolder();
+const path = (name: string) => join(folder, name);
+const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+
+beforeAll(() => {
+  tinyModel(path('model'));
+  writeFileSync(path('train.jsonl'), jsonl(tinyPrompts(8)));
+  writeFileSync(path('held-out.jsonl'), jsonl(tinyPrompts(4, 1000)));
+  writeFileSync(
+    path('blocked.mjs'),
+    `import { writeFileSync } from 'node:fs';
+    export default () => {
+      writeFileSync(${JSON.stringify(path('blocked'))}, String(process.pid));
+      for (;;);
+    };`,
+  );
+  writeFileSync(
+    path('run.yaml'),
+    stringify({
+      name: 'blocked',
+      model: './model',
+      prompts: { train: './train.jsonl', heldOut: './held-out.jsonl' },
+      rounds: 1,
+      sample: { maxNewTokens: 4 },
+      label: { by: 'module', path: './blocked.mjs' },
+      evaluate: { maxNewTokens: 4 },
+    }),
+  );
+});
+
+const isAlive = (pid: number) => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+const until = (condition: () => boolean) => expect.poll(condition, { timeout: 100_000 }).toBe(true);
+
+/** Whether a process that selm has started for this folder is left. */
+const isLeft = () => execFileSync('ps', ['-A', '-o', 'args='], { encoding: 'utf8' }).includes(`${folder}/`);
+
+/** A run whose worker is blocked, and what it says. */
+async function blockedRun(home: string): Promise<Running & { worker: number; said: () => string }> {
+  rmSync(path('blocked'), { force: true });
+  const run = startSelm(['run', path('run.yaml')], { SELM_HOME: path(home), SELM_GRACE_SECONDS: '0' });
+  let said = '';
+  run.process.stderr!.on('data', (data) => (said += data));
+  await until(() => existsSync(path('blocked')) && readFileSync(path('blocked'), 'utf8') !== '');
+  return { ...run, worker: Number(readFileSync(path('blocked'), 'utf8')), said: () => said };
+}
+
+test('a second Ctrl-C ends a run at once', { timeout: 120_000 }, async () => {
+  const { process: command, ended, worker, said } = await blockedRun('impatient');
+  command.kill('SIGINT');
+  await until(() => said().includes('Ctrl-C again stops at once.'));
+  expect(isAlive(worker)).toBe(true);
+  command.kill('SIGINT');
+  const { code, stderr } = await ended;
+  expect(code, stderr).toBe(130);
+  expect(isAlive(worker)).toBe(false);
+  expect(isLeft()).toBe(false);
+});
+
+test('without a second one it ends after the time that workers have', { timeout: 180_000 }, async () => {
+  const { process: command, ended, worker } = await blockedRun('patient');
+  command.kill('SIGINT');
+  const { code, stderr } = await ended;
+  expect(code, stderr).toBe(130);
+  expect(stderr).toContain('Workers have not ended in 30 s; killing them.');
+  expect(isAlive(worker)).toBe(false);
+  expect(isLeft()).toBe(false);
+});
+
+test("a second Ctrl-C kills a step's engine", { timeout: 120_000 }, async () => {
+  const prompts = ['--model', path('model'), '--prompts', path('train.jsonl'), '--out', path('out.jsonl')];
+  const { process: command, ended } = startSelm(['sample', ...prompts], {});
+  const engine = () => {
+    const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' }).trim().split('\n');
+    const fields = lines.map((line) => line.trim().split(/\s+/));
+    return Number(fields.find(([, parent, ...args]) => Number(parent) === command.pid && args.join(' ').includes('engine/child.ts'))?.[0] ?? 0); // prettier-ignore
+  };
+  await until(() => engine() > 0);
+  const pid = engine();
+  process.kill(pid, 'SIGSTOP');
+  command.kill('SIGINT');
+  command.kill('SIGINT');
+  const { code, stderr } = await ended;
+  expect([code, stderr]).toEqual([1, 'selm: sample was stopped\n']);
+  expect(isAlive(pid)).toBe(false);
+});

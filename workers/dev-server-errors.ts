@@ -1,0 +1,32 @@
+/** Why the embedded server does not start, and what to do about it. */
+import { InputError } from '../data/errors.ts';
+
+const REASONS: [RegExp, (database: string) => string][] = [
+  [
+    /disk is full|no space left/i,
+    (database) => `The disk of Temporal's database ${database} is full: free some space, then run the command again.`,
+  ],
+  [
+    /not a database|malformed/i,
+    (database) =>
+      `Temporal's database ${database} is damaged: move it away, then run the command again. Runs begin anew and reuse the artifacts that they have made.`,
+  ],
+  [
+    /readonly|unable to open|permission denied/i,
+    (database) =>
+      `Temporal's database ${database} cannot be opened for writing: correct its permissions, then run the command again.`,
+  ],
+];
+
+/** Whether the database was never made to its end, so that it holds no run. */
+export const isUnfinishedDatabase = (said: string): boolean => /no such table: namespaces/.test(said);
+
+/** @param said what the server has logged */
+export function explainStart(said: string, executable: string, database: string): Error {
+  const known = REASONS.find(([pattern]) => pattern.test(said));
+  if (known) return new InputError(known[1](database));
+  const last = said.trim().split('\n').at(-1);
+  return new Error(
+    `Temporal's dev server did not start (${executable}, database ${database})${last ? `: ${last}` : '.'}`,
+  );
+}
