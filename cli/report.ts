@@ -3,7 +3,7 @@ import { InputError } from '../data/errors.ts';
 import { writeReport } from '../report/write.ts';
 import { readRecord } from '../workers/history.ts';
 import { openStore } from '../workers/store.ts';
-import { withServer } from './server.ts';
+import { withRuns } from './server.ts';
 import { jsonOption, summarize } from './step.ts';
 
 interface Flags {
@@ -23,7 +23,7 @@ export function reportCommand(): Command {
     .action(async (name: string, flags: Flags) => {
       const price = flags.price === undefined ? undefined : Number(flags.price);
       if (price !== undefined && !(price >= 0)) throw new InputError(`--price ${flags.price} is no price: give a number, such as 2.5.`); // prettier-ignore
-      const record = await withServer((client) => readRecord(client, name));
+      const record = await withRuns((client) => readRecord(client, name));
       const input = { ...record, ...(price !== undefined && { price }) };
       const files = await writeReport(await openStore(), input, flags.out ?? `${name}.html`);
       summarize(flags, { ...files }, `${files.page}: ${record.status.results.length} rounds; ${files.metrics}, ${files.tensorboard} beside it.`); // prettier-ignore

@@ -4,26 +4,43 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { createLogUpdate } from 'log-update';
 import { readProgress, type PendingActivity, type RunHandle, type RunProgress } from '../workers/runs.ts';
-import { describeFailure, NO_NEW_PROMPTS, skippedLines } from '../report/failure.ts';
+import { describeFailure, NO_NEW_PROMPTS, skippedLines, waitsForDecision } from '../report/failure.ts';
 import { droppedNotes, kl, roundNotes, verdictOf } from '../report/rounds.ts';
 import { STEPS, type RoundStatus, type RunStatus, type StepName, type StepStatus } from '../workflows/status.ts';
 
 const POLL_MILLISECONDS = 500;
 const BAR_WIDTH = 30;
 
-/** Shows a run until it ends or `stop` is aborted. @returns its last status, if it ended */
-export async function watchRun(client: Client, handle: RunHandle, stop: AbortSignal): Promise<RunStatus | undefined> {
+export interface WatchOptions {
+  /** Whether somebody is there to make a decision that the run waits for. */
+  attended: boolean;
+  stop: AbortSignal;
+}
+
+/**
+ * Shows a run until it ends, waits for a decision that nobody is there to make, or `stop` is aborted.
+ * @returns its last status; none where it was stopped
+ */
+export async function watchRun(
+  client: Client,
+  handle: RunHandle,
+  { attended, stop }: WatchOptions,
+): Promise<RunStatus | undefined> {
   const view = new RunView();
   const run = { ended: false };
-  const result = handle.result().finally(() => (run.ended = true));
+  // What is still asked of the run when the watching ends would keep this process alive.
+  const over = new AbortController();
+  const ask = <T>(question: () => Promise<T>) => client.withAbortSignal(over.signal, question);
+  const result = ask(() => handle.result()).finally(() => (run.ended = true));
   // Awaited below, unless the watching is stopped first.
   result.catch(() => {});
   const stopped = once(stop, 'abort').then(() => undefined);
   try {
     while (!run.ended && !stop.aborted) {
       // While a server or worker is down there is no answer; the run goes on when they are back.
-      const progress = await Promise.race([readProgress(client, handle).catch(() => undefined), stopped]);
+      const progress = await Promise.race([ask(() => readProgress(client, handle)).catch(() => undefined), stopped]);
       if (progress && !run.ended) view.show(progress);
+      if (progress && !run.ended && !attended && waitsForDecision(progress.status)) return progress.status;
       await Promise.race([sleep(POLL_MILLISECONDS, undefined, { signal: stop }).catch(() => {}), result.catch(() => {})]); // prettier-ignore
     }
     if (stop.aborted) return undefined;
@@ -31,6 +48,7 @@ export async function watchRun(client: Client, handle: RunHandle, stop: AbortSig
     view.show({ status, pending: [] });
     return status;
   } finally {
+    over.abort();
     view.close();
   }
 }

@@ -1,37 +1,61 @@
 import { Command } from 'commander';
+import type { Client } from '@temporalio/client';
+import { InputError } from '../data/errors.ts';
 import type { Device } from '../engine/target.ts';
-import { connectClient } from '../workers/connection.ts';
+import { waitsForDecision } from '../report/failure.ts';
 import { roundNotes } from '../report/rounds.ts';
+import { connectClient } from '../workers/connection.ts';
+import { retryRun } from '../workers/decisions.ts';
 import { startLocal, type Local } from '../workers/local.ts';
-import { rootCause, startRun } from '../workers/runs.ts';
+import { findRun, rootCause, RunDiffers, startRun, type RunHandle } from '../workers/runs.ts';
 import { openStore } from '../workers/store.ts';
-import { loadConfig, type RunConfig } from '../workflows/config.ts';
+import type { Settings } from '../workflows/changes.ts';
+import { isChangeable, loadConfig, type RunConfig } from '../workflows/config.ts';
 import type { RunStatus } from '../workflows/status.ts';
-import { INTERRUPTED } from './errors.ts';
+import { DECISION_WANTED, INTERRUPTED } from './errors.ts';
 import { runTable } from './run-table.ts';
 import { watchRun } from './run-view.ts';
+import { setOption } from './set-option.ts';
 import { jsonOption, withEngine } from './step.ts';
+
+interface RunFlags {
+  json?: boolean;
+  /** Ends the run of this name that is in progress. */
+  restart?: boolean;
+  set?: Settings;
+}
 
 /** `selm run`: a run with all it needs on this machine, from nothing or from where it was. */
 export function runCommand(): Command {
   return new Command('run')
-    .description('Start a run, or go on with it, with a server and workers on this machine.')
+    .description(
+      'Start a run, or go on with it, with a server and workers on this machine. Exit code 3: it waits for a decision, and there is no terminal to wait at.',
+    )
     .argument('<config>', "A run's YAML file (docs/config.md).")
+    .option('--restart', 'End the run of this name that is in progress and start anew; what has not changed is reused.')
+    .addOption(setOption("A setting in place of the file's; a run that waits for a decision goes on with it."))
     .addOption(jsonOption())
-    .action(async (file: string, flags: { json?: boolean }) => {
-      const status = await runHere(loadConfig(file));
+    .action(async (file: string, flags: RunFlags) => {
+      const status = await runHere(loadConfig(file, flags.set), flags).catch((error: unknown) => {
+        throw error instanceof RunDiffers ? withRemedies(error, file) : error;
+      });
       if (status) reportRun(status, flags);
     });
 }
 
 const say = (message: string) => console.error(message);
 
+/** Whether somebody can make a decision that a run waits for. */
+export const isAttended = ({ json }: { json?: boolean }): boolean =>
+  !json && process.stdin.isTTY && process.stderr.isTTY;
+
 /**
- * Runs on this machine until the run ends, or until Ctrl-C; a second Ctrl-C kills what does not end.
- * @returns its last status, if it ended
+ * Runs on this machine until the run ends, until it waits for a decision that nobody is there to make, or until Ctrl-C; a second
+ * Ctrl-C kills what does not end.
+ * @returns its last status, unless it was stopped
  * @throws InputError when the run failed by what it was given, or the artifact store cannot be read
  */
-export async function runHere(config: RunConfig): Promise<RunStatus | undefined> {
+export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunStatus | undefined> {
   // A store that does not answer is told of here, once; a worker would be started again and again.
   await openStore();
   if (config.device !== undefined) await checkHere(config.device);
@@ -46,9 +70,10 @@ export async function runHere(config: RunConfig): Promise<RunStatus | undefined>
   try {
     local = await startLocal(say);
     const client = await connectClient();
-    const { handle, attached } = await startRun(client, config);
+    const { handle, attached } = await startOrGoOn(client, config, flags);
     if (attached) say(`Going on with run "${config.name}".`);
-    const status = await watchRun(client, handle, stop.signal).catch((error: unknown) => {
+    const options = { attended: isAttended(flags), stop: stop.signal };
+    const status = await watchRun(client, handle, options).catch((error: unknown) => {
       throw rootCause(error);
     });
     if (!status) {
@@ -62,13 +87,43 @@ export async function runHere(config: RunConfig): Promise<RunStatus | undefined>
   }
 }
 
+/** Where `--set` gives all in which the configuration differs from that of the run in progress, the run is retried with it. */
+async function startOrGoOn(
+  client: Client,
+  config: RunConfig,
+  { restart, set = {} }: RunFlags,
+): Promise<{ handle: RunHandle; attached: boolean }> {
+  try {
+    return await startRun(client, config, restart);
+  } catch (error) {
+    if (!(error instanceof RunDiffers) || !error.differences.every(({ key }) => isBelow(key, Object.keys(set)))) throw error; // prettier-ignore
+    await retryRun(client, config.name, undefined, set);
+    return { handle: await findRun(client, config.name), attached: true };
+  }
+}
+
+const isBelow = (key: string, sections: string[]) =>
+  sections.some((section) => key === section || key.startsWith(`${section}.`));
+
+/** What the user can do about a file that is not what the run was started with. */
+function withRemedies({ message, differences }: RunDiffers, file: string): InputError {
+  const settings = differences.map(({ key, after }) => `--set ${key}=${JSON.stringify(after)}`).join(' ');
+  const settable = differences.every(({ key, after }) => isChangeable(key) && after !== undefined);
+  const commands = [`selm run ${file} --restart`, ...(settable ? [`selm run ${file} ${settings}`] : [])];
+  return new InputError(
+    `${message} --restart ends it and starts anew, reusing what has not changed${settable ? '; --set changes it where it waits for a decision' : ''}: ${commands.join(' | ')}`,
+  );
+}
+
 /** @throws InputError when this machine cannot compute on the device */
 async function checkHere(device: Device): Promise<void> {
   await withEngine((engine) => engine.run('check', { device }));
 }
 
+/** Prints what a run came to, and sets the exit code where it waits for a decision. */
 export function reportRun(status: RunStatus, { json }: { json?: boolean }): void {
-  console.log(runTable(status));
+  if (status.start) console.log(runTable(status));
   for (const note of roundNotes(status)) console.log(note);
   if (json) console.log(JSON.stringify(status));
+  if (waitsForDecision(status)) process.exitCode = DECISION_WANTED;
 }

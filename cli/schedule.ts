@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import type { ScheduleHandle } from '@temporalio/client';
 import { createSchedule, listSchedules, OVERLAPS, withSchedule, type Calendar } from '../workers/schedules.ts';
 import { loadConfig } from '../workflows/config.ts';
-import { connectServer } from './server.ts';
+import { withServer } from './server.ts';
 import { jsonOption, summarize } from './step.ts';
 
 /** What can be done with a schedule, by its command, and how to say that it is done. */
@@ -30,7 +30,7 @@ export function scheduleCommand(): Command {
     .addOption(jsonOption())
     .action(async (file: string, flags: Calendar & { json?: boolean }) => {
       const config = loadConfig(file);
-      await createSchedule(await connectServer(), config, flags);
+      await withServer((client) => createSchedule(client, config, flags));
       const { name } = config;
       summarize(flags, { name, cron: flags.cron }, `Schedule "${name}" is created: ${flags.cron} (${flags.timezone}).`);
     });
@@ -39,7 +39,7 @@ export function scheduleCommand(): Command {
     .description('List the schedules.')
     .addOption(jsonOption())
     .action(async ({ json }: { json?: boolean }) => {
-      const schedules = await listSchedules(await connectServer());
+      const schedules = await withServer(listSchedules);
       if (json) return console.log(JSON.stringify(schedules));
       for (const { name, paused, next, lastRun } of schedules) {
         const coming = paused ? 'paused' : `next run ${next?.toISOString() ?? 'never'}`;
@@ -52,7 +52,7 @@ export function scheduleCommand(): Command {
       .description(about)
       .argument('<name>', "The schedule's name: that of its run.")
       .action(async (name: string) => {
-        await withSchedule(await connectServer(), name, act);
+        await withServer((client) => withSchedule(client, name, act));
         console.log(`Schedule "${name}" ${done}.`);
       });
   }

@@ -1,33 +1,29 @@
-/** The server that commands talk to which start none. */
+/** The server that commands talk to: that of Temporal's environment configuration, else the one of this folder, started for as long as it takes. */
 import type { Client } from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
 import { connectClient, hasServer } from '../workers/connection.ts';
-import { joinDevServer, leaveDevServer, runningDevServer } from '../workers/dev-server.ts';
+import { hasDatabase, joinDevServer, leaveDevServer } from '../workers/dev-server.ts';
+import { hasWorkers } from '../workers/keep-server.ts';
 
-/**
- * The server of Temporal's environment configuration, else the one that `selm run` keeps in this folder.
- * @throws InputError when there is neither
- */
-export async function connectServer(): Promise<Client> {
-  useRunningServer();
-  return connectClient();
-}
-
-/** Makes the server of this folder the one of the environment, where that names none. */
-export function useRunningServer(): void {
-  if (hasServer()) return;
-  const address = runningDevServer();
-  if (!address) throw new InputError('There is no Temporal server: set TEMPORAL_ADDRESS, or use selm run, which starts one.'); // prettier-ignore
-  process.env['TEMPORAL_ADDRESS'] = address;
-}
-
-/** Asks the server of the environment, else the one of this folder, which is started for it. */
 export async function withServer<T>(ask: (client: Client) => Promise<T>): Promise<T> {
-  if (hasServer()) return ask(await connectClient());
-  process.env['TEMPORAL_ADDRESS'] = await joinDevServer((message) => console.error(message));
+  if (!hasServer()) process.env['TEMPORAL_ADDRESS'] = await joinDevServer((message) => console.error(message));
   try {
     return await ask(await connectClient());
   } finally {
     await leaveDevServer();
   }
+}
+
+/**
+ * As `withServer`, for what is asked of runs: on this folder's server, where no worker runs, one answers meanwhile.
+ * @throws InputError when the environment names no server and none has run in this folder
+ */
+export async function withRuns<T>(ask: (client: Client) => Promise<T>): Promise<T> {
+  if (hasServer()) return withServer(ask);
+  if (!hasDatabase()) throw new InputError('There is no Temporal server: set TEMPORAL_ADDRESS, or use selm run, which starts one.'); // prettier-ignore
+  return withServer(async (client) => {
+    if (hasWorkers()) return ask(client);
+    const { whileAnswering } = await import('../workers/answering.ts');
+    return whileAnswering(() => ask(client));
+  });
 }

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { startRun } from '../workers/runs.ts';
 import { loadConfig } from '../workflows/config.ts';
-import { connectServer } from './server.ts';
+import { withServer } from './server.ts';
 import { jsonOption, summarize } from './step.ts';
 
 /** `selm start`: a run on a server whose workers are elsewhere. */
@@ -12,7 +12,7 @@ export function startCommand(): Command {
     .addOption(jsonOption())
     .action(async (file: string, flags: { json?: boolean }) => {
       const config = loadConfig(file);
-      const { handle, attached } = await startRun(await connectServer(), config);
+      const { handle, attached } = await withServer((client) => startRun(client, config));
       const { name } = config;
       const done = attached ? 'is in progress' : 'is started';
       summarize(flags, { name, workflow_id: handle.workflowId, attached }, `Run "${name}" ${done}: selm watch ${name}`);

@@ -4,7 +4,7 @@ import { roundNotes } from '../report/rounds.ts';
 import { STEPS } from '../workflows/status.ts';
 import { describeFailure, NO_NEW_PROMPTS, skippedLines, spentLine } from '../report/failure.ts';
 import { runTable } from './run-table.ts';
-import { connectServer } from './server.ts';
+import { withRuns } from './server.ts';
 import { jsonOption } from './step.ts';
 
 /** `selm status`: where a run is now. */
@@ -14,8 +14,7 @@ export function statusCommand(): Command {
     .argument('<name>', "The run's name.")
     .addOption(jsonOption())
     .action(async (name: string, flags: { json?: boolean }) => {
-      const client = await connectServer();
-      const progress = await readProgress(client, await findRun(client, name));
+      const progress = await withRuns(async (client) => readProgress(client, await findRun(client, name)));
       if (flags.json) return console.log(JSON.stringify(progress));
       const { status, round, pending } = progress;
       const asked = status.asked && status.state !== 'paused' ? `, asked to ${status.asked}` : '';

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import { webApp } from '../web/app.ts';
+import { hasDatabase } from '../workers/dev-server.ts';
 import { openStore } from '../workers/store.ts';
 import { hostsOf, listen, portSchema } from './listen.ts';
-import { withServer } from './server.ts';
+import { withRuns, withServer } from './server.ts';
 import { addSettings, readSettings } from './settings.ts';
 
 const schema = portSchema(8080);
@@ -16,7 +17,8 @@ export function uiCommand(): Command {
     .action(async (flags: { host: string } & Record<string, unknown>) => {
       const { port } = readSettings(schema, flags, ['port']);
       const store = await openStore();
-      await withServer((client) =>
+      // Where nothing has run yet there are policies to show, and nobody to answer.
+      await (hasDatabase() ? withRuns : withServer)((client) =>
         listen(webApp(client, store, hostsOf(flags.host)), { host: flags.host, port }, (address) =>
           console.log(`Serving at ${address}`),
         ),

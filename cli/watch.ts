@@ -1,9 +1,9 @@
 import { Command } from 'commander';
 import { findRun, rootCause } from '../workers/runs.ts';
 import { INTERRUPTED } from './errors.ts';
-import { reportRun } from './run.ts';
+import { isAttended, reportRun } from './run.ts';
 import { watchRun } from './run-view.ts';
-import { connectServer } from './server.ts';
+import { withRuns } from './server.ts';
 import { jsonOption } from './step.ts';
 
 /** `selm watch`: a run's progress until it ends; Ctrl-C ends the watching alone. */
@@ -13,12 +13,14 @@ export function watchCommand(): Command {
     .argument('<name>', "The run's name.")
     .addOption(jsonOption())
     .action(async (name: string, flags: { json?: boolean }) => {
-      const client = await connectServer();
       const stop = new AbortController();
       process.once('SIGINT', () => stop.abort());
-      const status = await watchRun(client, await findRun(client, name), stop.signal).catch((error: unknown) => {
-        throw rootCause(error);
-      });
+      const options = { attended: isAttended(flags), stop: stop.signal };
+      const status = await withRuns(async (client) => watchRun(client, await findRun(client, name), options)).catch(
+        (error: unknown) => {
+          throw rootCause(error);
+        },
+      );
       if (status) reportRun(status, flags);
       else process.exitCode = INTERRUPTED;
     });

@@ -2,7 +2,8 @@ import { Command, Option } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { ROLES, runWorkers, type Role } from '../workers/worker.ts';
 import { exitCodeOf, report } from './errors.ts';
-import { useRunningServer } from './server.ts';
+import { hasServer } from '../workers/connection.ts';
+import { keepServer } from '../workers/keep-server.ts';
 
 interface WorkerFlags {
   role?: Role;
@@ -24,15 +25,19 @@ export function workerCommand(): Command {
       if ((deployment === undefined) !== (buildId === undefined)) {
         throw new InputError('A version has a name and a build: give both --deployment and --build-id, or neither.');
       }
-      useRunningServer();
+      const leaveServer = hasServer()
+        ? async () => {}
+        : await keepServer((message) => console.error(message), { answers: role !== 'gpu' });
       console.error(`Working as ${role ?? ROLES.join(' and ')}; Ctrl-C stops.`);
       const version = deployment !== undefined && buildId !== undefined ? { deploymentName: deployment, buildId } : undefined; // prettier-ignore
-      await runWorkers(role === undefined ? ROLES : [role], { logLevel: 'INFO', ...(version && { version }) }).catch(
-        (error: unknown) => {
-          report(error);
-          // Temporal's native runtime, once installed, would keep a process alive that has nothing to do.
-          process.exit(exitCodeOf(error));
-        },
-      );
+      try {
+        await runWorkers(role === undefined ? ROLES : [role], { logLevel: 'INFO', ...(version && { version }) });
+      } catch (error) {
+        report(error);
+        await leaveServer();
+        // Temporal's native runtime, once installed, would keep a process alive that has nothing to do.
+        process.exit(exitCodeOf(error));
+      }
+      await leaveServer();
     });
 }

@@ -18,6 +18,10 @@ export function describeFailure({ name, spent }: RunStatus, failure: Failure): s
   ].join('\n');
 }
 
+/** Whether a run goes on only after somebody decides. */
+export const waitsForDecision = ({ state, failure }: RunStatus): boolean =>
+  state === 'paused' || (failure !== undefined && failure.retryAt === undefined);
+
 export const skippedLines = ({ skipped, rounds }: RunStatus): string[] =>
   skipped.map((round) => `Round ${round} of ${rounds} is skipped.`);
 

@@ -174,11 +174,8 @@ export function devServerRuns(): boolean {
   return true;
 }
 
-/** The address of the home folder's server, if it runs. */
-export function runningDevServer(): string | undefined {
-  const known = readRegistration();
-  return known && FileLock.isHeld(serverLock()) ? known.address : undefined;
-}
+/** Whether a server has ever run in the home folder. */
+export const hasDatabase = () => existsSync(database());
 
 /** What server.json says; nothing where it is not there, empty or cut. */
 function readRegistration(): Registration | undefined {

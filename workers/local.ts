@@ -22,7 +22,7 @@ const RESTART_SECONDS = 1;
  */
 export async function startLocal(say: (message: string) => void): Promise<Local> {
   let stopping = false;
-  const stopServer = hasServer() ? async () => {} : await keepServer(say, () => stopping);
+  const stopServer = hasServer() ? async () => {} : await keepServer(say, { stopping: () => stopping });
   const workers = new Map<Role, ChildProcess>();
 
   const startWorker = (role: Role) => {

@@ -6,22 +6,48 @@ import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
 import type { Progress } from '../engine/jobs.ts';
 import { alignment, runStatusQuery } from '../workflows/alignment.ts';
+import { differencesOf, type Difference } from '../workflows/changes.ts';
 import type { RunConfig } from '../workflows/config.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
 import { roundWorkflowId, runWorkflowId } from '../workflows/ids.ts';
 import { roundStatusQuery } from '../workflows/round.ts';
 import type { RoundStatus, RunStatus } from '../workflows/status.ts';
+import { configInForce } from './run-config.ts';
 
 export type RunHandle = WorkflowHandle<typeof alignment>;
+
+/** The run in progress has another configuration than the one that is to be started. */
+export class RunDiffers extends InputError {
+  readonly differences: Difference[];
+
+  constructor(run: string, differences: Difference[]) {
+    const described = differences.map(({ key, before, after }) => `${key} is ${shown(before)} there and ${shown(after)} here`); // prettier-ignore
+    super(`A run named "${run}" is in progress with another configuration: ${described.join('; ')}.`);
+    this.differences = differences;
+  }
+}
+
+const LONGEST_VALUE = 60;
+
+function shown(value: unknown): string {
+  const text = value === undefined ? 'not set' : JSON.stringify(value);
+  return text.length <= LONGEST_VALUE ? text : `${text.slice(0, LONGEST_VALUE)}...`;
+}
 
 /**
  * Starts a run, or attaches to the one of its name that is in progress. A finished run of that name is run again: all that
  * has not changed is found made.
- * @throws InputError when the run in progress has another configuration
+ * @param restart ends the one in progress instead
+ * @throws RunDiffers when the run in progress has another configuration, changes of operators included
  */
-export async function startRun(client: Client, config: RunConfig): Promise<{ handle: RunHandle; attached: boolean }> {
+export async function startRun(
+  client: Client,
+  config: RunConfig,
+  restart = false,
+): Promise<{ handle: RunHandle; attached: boolean }> {
   const fingerprint = hashValue(config);
   const starter = randomUUID();
+  if (restart) await endRun(client, config.name);
   const handle = await client.workflow.start(alignment, {
     workflowId: runWorkflowId(config.name),
     taskQueue: CONTROL_QUEUE,
@@ -31,11 +57,24 @@ export async function startRun(client: Client, config: RunConfig): Promise<{ han
   });
   const { memo } = await handle.describe();
   if (memo?.['fingerprint'] !== fingerprint) {
-    throw new InputError(
-      `A run named "${config.name}" is in progress with another configuration: let it end, or give this one another name.`,
-    );
+    const differences = differencesOf(await configInForce(handle), config);
+    if (differences.length > 0) throw new RunDiffers(config.name, differences);
   }
-  return { handle, attached: memo['starter'] !== starter };
+  return { handle, attached: memo?.['starter'] !== starter };
+}
+
+/** Ends the run of this name, and its round, where one is in progress. What it has made stays. */
+async function endRun(client: Client, name: string): Promise<void> {
+  const handle = client.workflow.getHandle(runWorkflowId(name));
+  try {
+    const { raw } = await handle.describe();
+    await handle.terminate('restarted with selm run --restart');
+    // The server ends it later by itself, and until then its name is taken.
+    for (const { workflowId } of raw.pendingChildren ?? []) await client.workflow.getHandle(workflowId!).terminate();
+  } catch (error) {
+    // It has ended.
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
 }
 
 /** @throws InputError when there is no run of that name */

@@ -20,6 +20,27 @@ function replaced<C extends object>(section: C, [key, ...below]: string[], value
   return { ...section, [key]: below.length === 0 ? value : replaced(Object(inner) as object, below, value) };
 }
 
+/** A setting that two configurations do not have in common; undefined where one does not have it. */
+export interface Difference {
+  /** Joined by dots. */
+  key: string;
+  before: unknown;
+  after: unknown;
+}
+
+/** Lists are compared as a whole. */
+export function differencesOf(before: object, after: object, prefix = ''): Difference[] {
+  const [from, to] = [before, after] as Record<string, unknown>[];
+  return [...new Set([...Object.keys(from), ...Object.keys(to)])].flatMap((name) => {
+    const [key, old, now] = [`${prefix}${name}`, from[name], to[name]];
+    if (isSection(old) && isSection(now)) return differencesOf(old, now, `${key}.`);
+    return JSON.stringify(old) === JSON.stringify(now) ? [] : [{ key, before: old, after: now }];
+  });
+}
+
+const isSection = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 /** The configuration that a round runs with. */
 export function configOfRound(config: RunConfig, changes: Change[], round: number): RunConfig {
   return changes

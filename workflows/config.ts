@@ -201,11 +201,11 @@ export type RunConfig = z.infer<typeof runSchema> & { threads: number };
 
 /**
  * Reads a run's YAML file. Paths in it are relative to the file; what reads as a hub id is one, unless it is there as a path.
- * @param overrides replace what the file says at the top level
+ * @param settings replace what the file says
  * @throws InputError that names the file and the key
  */
-export function loadConfig(file: string, overrides: Partial<RunConfig> = {}): RunConfig {
-  return readConfig(file, { ...readYaml(file, "a run's"), ...overrides }, dirname(file));
+export function loadConfig(file: string, settings: Settings = {}): RunConfig {
+  return readConfig(file, withSettings(readYaml(file, "a run's"), settings), dirname(file));
 }
 
 /**
@@ -295,6 +295,9 @@ function locateFrom(folder: string): Locate & { pathOrId(given: string, isId: (t
 
 /** What of a run in progress can change: the rest has been used when the first round begins. */
 const CHANGEABLE = ['sample', 'label', 'optimize', 'evaluate', 'onFailure', 'budget'];
+
+/** Whether `selm retry --set` can change a setting. */
+export const isChangeable = (key: string): boolean => CHANGEABLE.includes(key.split('.')[0]);
 
 /**
  * Checks settings that are to change while a run is in progress.

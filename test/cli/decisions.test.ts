@@ -30,23 +30,26 @@ const config = {
   output: './policy',
 };
 
-let run: Running;
+/** Works on this folder's own server, which it starts; runs that wait for a decision do not end it. */
+let worker: Running;
 let said = '';
-beforeAll(() => {
+beforeAll(async () => {
   tinyModel(join(folder, 'model'));
   write('train.jsonl', jsonl(tinyPrompts(40)));
   write('held-out.jsonl', jsonl(tinyPrompts(8, 1000)));
   write('tiny.yaml', stringify(config));
-  run = startSelm(['run', join(folder, 'tiny.yaml'), '--json'], env);
-  run.process.stderr!.on('data', (data) => (said += data));
+  worker = startSelm(['worker'], env);
+  worker.process.stderr!.on('data', (data) => (said += data));
+  await until('it works', () => said.includes('Working as control and gpu'));
+  expect(await done('start', join(folder, 'tiny.yaml'))).toBe('Run "tiny" is started: selm watch tiny');
 });
 afterAll(async () => {
-  run.process.kill('SIGTERM');
-  await run.ended;
+  worker.process.kill('SIGTERM');
+  expect((await worker.ended).code).toBe(0);
 });
 
 async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
-  for (let waited = 0; waited < 300; waited++) {
+  for (let waited = 0; waited < 1000; waited++) {
     if (await condition()) return;
     await sleep(200);
   }
@@ -69,15 +72,16 @@ async function done(...args: string[]): Promise<string> {
 }
 
 it('a failed round parks the run, which says what failed and how to decide', async () => {
-  await until('the run is parked', () => said.includes('The run waits for a decision'));
+  const watched = await selm(['watch', 'tiny', '--json'], env);
+  expect(watched.code, watched.stderr).toBe(3);
+  expect(watched.stderr.match(/Failed in round 1/g)).toHaveLength(1);
+  expect(summaryOf<RunStatus>(watched)).toMatchObject({ state: 'parked', failure: { round: 1, step: 'label' } });
   const text = await done('status', 'tiny');
   expect(text).toContain('tiny: parked, round 1 of 2\n');
   expect(text).toMatch(
     /Failed in round 1, step label \(activity prefer\), since \d{4}-.+Z: None of the 20 prompts got a preference/,
   );
   expect(text).toContain('The run waits for a decision: selm retry tiny | selm skip tiny | selm stop tiny');
-  expect(said.match(/Failed in round 1/g)).toHaveLength(1);
-  expect(run.process.exitCode).toBeNull();
 });
 
 it('settings that cannot be are refused in one sentence, and decisions that there are none to make', async () => {
@@ -118,7 +122,7 @@ it('a paused run goes on, and makes again what was damaged in the meantime', asy
   expect(summaryOf<RunProgress>(await selm(['status', 'tiny', '--json'], env)).pending).toEqual([]);
   damageHeldOut();
   await done('resume', 'tiny');
-  const ended = await run.ended;
+  const ended = await selm(['watch', 'tiny', '--json'], env);
   expect(ended.code, ended.stderr).toBe(0);
   const { state, results, skipped, repairs } = summaryOf<RunStatus>(ended);
   expect([state, results.length, skipped]).toEqual(['done', 2, []]);
@@ -129,7 +133,7 @@ it('a paused run goes on, and makes again what was damaged in the meantime', asy
 
 it('a run that is stopped ends well; what it leaves in histories is small and has no text of a prompt', async () => {
   write('tiny.yaml', stringify({ ...config, name: 'stopped' }));
-  run = startSelm(['run', join(folder, 'tiny.yaml'), '--json'], env);
+  await done('start', join(folder, 'tiny.yaml'));
   await until('the run is parked', async () => (await status('stopped').catch(() => undefined))?.state === 'parked');
 
   const { address } = JSON.parse(readFileSync(join(env.SELM_HOME, 'server.json'), 'utf8')) as { address: string };
@@ -146,7 +150,7 @@ it('a run that is stopped ends well; what it leaves in histories is small and ha
   await client.connection.close();
 
   await done('stop', 'stopped');
-  const ended = await run.ended;
+  const ended = await selm(['watch', 'stopped', '--json'], env);
   expect(ended.code, ended.stderr).toBe(0);
   expect(summaryOf<RunStatus>(ended)).toMatchObject({ state: 'stopped', results: [] });
   const { policy } = JSON.parse(readFileSync(join(folder, 'policy', 'selm.json'), 'utf8')) as { policy: string };

@@ -72,7 +72,7 @@ it('another configuration under the name of a run in progress is refused', async
   write('other.yaml', stringify({ name: 'taken', model: './model', prompts: { train: './train.jsonl', heldOut: 3 } }));
   const { code, stderr } = await selm(['start', join(folder, 'other.yaml')], env);
   expect(code).toBe(2);
-  expect(stderr).toMatch(/^selm: A run named "taken" is in progress with another configuration/);
+  expect(stderr).toBe('selm: A run named "taken" is in progress with another configuration: prompts.heldOut is 2 there and 3 here.\n'); // prettier-ignore
 });
 
 it('a run that is not there is named', async () => {

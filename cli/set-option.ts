@@ -1,0 +1,23 @@
+/** `--set key=value`: a setting in place of the configuration's. */
+import { Option } from 'commander';
+import { parse } from 'yaml';
+import { InputError } from '../data/errors.ts';
+import type { Settings } from '../workflows/changes.ts';
+
+/** @param about what becomes of it; the option may be repeated */
+export const setOption = (about: string) =>
+  new Option(
+    '--set <key=value>',
+    `${about} As in the configuration: optimize.learningRate=1e-5. May be repeated.`,
+  ).argParser((text: string, settings: Settings = {}) => ({ ...settings, ...readSetting(text) }));
+
+/** Values are YAML, as in the configuration. */
+function readSetting(text: string): Settings {
+  const [, key, value] = /^([\w.]+)=(.+)$/s.exec(text) ?? [];
+  if (key === undefined) throw new InputError(`--set ${text} is no setting: give key=value.`);
+  try {
+    return { [key]: parse(value) as unknown };
+  } catch {
+    throw new InputError(`--set ${text} has a value that is not YAML: correct it.`);
+  }
+}

@@ -1,0 +1,137 @@
+/** A run that waits for a decision after its `selm run` has ended: every command works on the folder's own server. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import type { RunProgress } from '../../workers/runs.ts';
+import type { RunStatus } from '../../workflows/status.ts';
+import { selm, summaryOf } from '../command.ts';
+import { temporaryFolder } from '../temporary.ts';
+import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+
+const folder = temporaryFolder();
+const env = { SELM_HOME: join(folder, 'home') };
+const file = join(folder, 'run.yaml');
+const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+
+/** One answer a prompt: no preference can come of it. */
+const config = {
+  name: 'tiny',
+  model: './model',
+  prompts: { train: './train.jsonl', heldOut: './held-out.jsonl' },
+  rounds: 2,
+  sample: { maxNewTokens: 12, temperature: 1 },
+  optimize: { learningRate: 1e-3, batchSize: 8 },
+  evaluate: { maxNewTokens: 12 },
+};
+const write = (changes: object = {}) => writeFileSync(file, stringify({ ...config, ...changes }));
+
+beforeAll(() => {
+  tinyModel(join(folder, 'model'));
+  writeFileSync(join(folder, 'train.jsonl'), jsonl(tinyPrompts(40)));
+  writeFileSync(join(folder, 'held-out.jsonl'), jsonl(tinyPrompts(8, 1000)));
+  write();
+});
+
+/** Whether a server runs on the home's database. */
+const isServed = () =>
+  execFileSync('ps', ['-A', '-o', 'args='], { encoding: 'utf8' }).includes(join(env.SELM_HOME, 'temporal.db'));
+
+/** Nothing runs before or after a command. */
+async function command(...args: string[]) {
+  expect(isServed()).toBe(false);
+  const ended = await selm(args, env);
+  expect(isServed()).toBe(false);
+  return ended;
+}
+
+async function done(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await command(...args);
+  expect(code, stderr).toBe(0);
+  return stdout.trim();
+}
+
+async function refusal(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await command(...args);
+  expect([code, stdout], stderr).toEqual([2, '']);
+  return stderr.trim();
+}
+
+it('selm run ends with exit code 3 and the decision that is wanted where nobody is there to make it', async () => {
+  const ended = await command('run', file, '--json');
+  expect(ended.code, ended.stderr).toBe(3);
+  expect(ended.stderr).toContain('The run waits for a decision: selm retry tiny | selm skip tiny | selm stop tiny');
+  expect(summaryOf<RunStatus>(ended)).toMatchObject({ state: 'parked', failure: { round: 1, step: 'label' } });
+  expect((await command('run', file)).code).toBe(3);
+});
+
+it('it can be looked at', async () => {
+  expect(await done('status', 'tiny')).toContain('tiny: parked, round 1 of 2\n');
+  const watched = await command('watch', 'tiny');
+  expect(watched.code).toBe(3);
+  expect(watched.stderr).toContain('The run waits for a decision');
+  await done('report', 'tiny', '--out', join(folder, 'tiny.html'));
+  expect(existsSync(join(folder, 'tiny.html'))).toBe(true);
+  expect(await refusal('status', 'nobody')).toBe('selm: There is no run named "nobody".');
+});
+
+it('decisions are taken or refused, and carried out by the next selm run', async () => {
+  expect(await refusal('pause', 'tiny')).toBe('selm: Run "tiny" waits for a decision and works on nothing: retry, skip or stop.'); // prettier-ignore
+  expect(await refusal('resume', 'tiny')).toBe('selm: Run "tiny" is not paused.');
+  expect(await done('skip', 'tiny')).toBe('Run "tiny" skips the round.');
+  expect(summaryOf<RunProgress>(await command('status', 'tiny', '--json')).status).toMatchObject({ skipped: [1], round: 2 }); // prettier-ignore
+  expect(await done('pause', 'tiny')).toContain('pauses after the step under way');
+  const paused = await command('run', file, '--json');
+  expect([paused.code, summaryOf<RunStatus>(paused).state]).toEqual([3, 'paused']);
+  expect(paused.stderr).toContain('Paused: selm resume tiny');
+  expect(await done('resume', 'tiny')).toBe('Run "tiny" goes on.');
+  const ended = await command('run', file, '--json');
+  expect(ended.code, ended.stderr).toBe(3);
+  expect(summaryOf<RunStatus>(ended)).toMatchObject({ state: 'parked', skipped: [1], failure: { round: 2 } });
+});
+
+it('an edited file is told by what differs, and what can be done', async () => {
+  write({ sample: { ...config.sample, samplesPerPrompt: 4 }, rounds: 3 });
+  expect(await refusal('run', file)).toBe(
+    `selm: A run named "tiny" is in progress with another configuration: rounds is 2 there and 3 here; sample.samplesPerPrompt is 1 there and 4 here. --restart ends it and starts anew, reusing what has not changed: selm run ${file} --restart`,
+  );
+  write({ sample: { ...config.sample, samplesPerPrompt: 4 } });
+  expect(await refusal('run', file)).toMatch(/ \| selm run \S+run\.yaml --set sample\.samplesPerPrompt=4$/);
+});
+
+it('--set retries it with the setting, and the edited file is that of the run from then on', async () => {
+  write({ sample: { ...config.sample, samplesPerPrompt: 4 } });
+  const ended = await command('run', file, '--set', 'sample.samplesPerPrompt=4', '--json');
+  expect(ended.code, ended.stderr).toBe(0);
+  expect(summaryOf<RunStatus>(ended)).toMatchObject({ state: 'done', skipped: [1], results: [{ round: 2 }] });
+});
+
+/** Every artifact of the store with its time: what was made again has another. */
+function artifactTimes(): Record<string, number> {
+  const objects = join(env.SELM_HOME, 'artifacts', 'objects');
+  return Object.fromEntries(readdirSync(objects).map((name) => [name, statSync(join(objects, name)).mtimeMs]));
+}
+
+it('--restart ends it and starts anew; what has not changed is reused', async () => {
+  write();
+  expect((await command('run', file)).code).toBe(3);
+  const before = artifactTimes();
+  write({ rounds: 1, sample: { ...config.sample, samplesPerPrompt: 4 } });
+  const ended = await command('run', file, '--restart', '--json');
+  expect(ended.code, ended.stderr).toBe(0);
+  expect(summaryOf<RunStatus>(ended)).toMatchObject({ state: 'done', skipped: [], results: [{ round: 1 }] });
+  expect(artifactTimes()).toMatchObject(before);
+});
+
+it('a run is scheduled, and started for the next selm run', async () => {
+  write({ name: 'later' });
+  expect(await done('schedule', 'create', file, '--cron', '0 3 * * 1')).toContain('Schedule "later" is created');
+  expect(await done('schedule', 'list')).toMatch(/^later: next run/);
+  expect(await done('start', file)).toContain('Run "later" is started');
+  const ended = await command('run', file, '--json');
+  expect(ended.stderr).toContain('Going on with run "later".');
+  expect(ended.code).toBe(3);
+  expect(await done('stop', 'later')).toContain('ends after the step under way');
+  expect(summaryOf<RunStatus>(await command('run', file, '--json'))).toMatchObject({ state: 'stopped', results: [] });
+});

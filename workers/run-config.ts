@@ -1,0 +1,24 @@
+/** The configuration that a run in progress has, read from its history: no worker has to answer for it. */
+import type { WorkflowHandle } from '@temporalio/client';
+import { defaultPayloadConverter, type Payload } from '@temporalio/common';
+import { withSettings, type Settings } from '../workflows/changes.ts';
+import type { RunConfig } from '../workflows/config.ts';
+import { retryUpdate, type RetryRequest } from '../workflows/decisions.ts';
+import type { Journal } from '../workflows/journal.ts';
+
+/** With all settings that operators have changed on the way. */
+export async function configInForce(handle: WorkflowHandle): Promise<RunConfig> {
+  const { events } = await handle.fetchHistory();
+  const [{ workflowExecutionStartedEventAttributes: started }] = events!;
+  const [config, journal] = started!.input!.payloads!.map((payload) => fromPayload<unknown>(payload)) as [RunConfig, Journal?]; // prettier-ignore
+  const before = (journal?.changes ?? []).map(({ settings }) => settings);
+  const since = events!.flatMap(({ workflowExecutionUpdateAcceptedEventAttributes: accepted }): Settings[] => {
+    const input = accepted?.acceptedRequest?.input;
+    if (input?.name !== retryUpdate.name) return [];
+    const { settings } = fromPayload<RetryRequest>(input.args!.payloads![0]);
+    return settings ? [settings] : [];
+  });
+  return [...before, ...since].reduce<RunConfig>(withSettings, config);
+}
+
+const fromPayload = <T>(payload: Payload) => defaultPayloadConverter.fromPayload<T>(payload);
