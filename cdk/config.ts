@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
 import { describeProblem } from '../workflows/config-problem.ts';
+import { serverAddress } from '../openai/settings.ts';
 import { loadConfig } from '../workflows/config.ts';
 import { PRICES, type PriceName } from './prices.ts';
 import { publicUiSchema } from './ui-config.ts';
@@ -146,7 +147,7 @@ export const deploySchema = z.strictObject({
     .record(z.string(), z.string())
     .default({})
     .describe('Further environment variables of the workers; never a secret.'),
-  otlpEndpoint: z.string().optional().describe('OTLP endpoint for traces.'),
+  otlpEndpoint: serverAddress.optional().describe('OTLP endpoint for traces.'),
   budget: z
     .strictObject({
       monthlyUsd: z

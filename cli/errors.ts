@@ -1,6 +1,7 @@
 /** How the command line ends when something goes wrong. */
 import { CommanderError } from 'commander';
 import { InputError } from '../data/errors.ts';
+import { stripSecrets } from '../data/secret.ts';
 
 export const FAILED = 1;
 const BAD_INPUT = 2;
@@ -18,5 +19,6 @@ export function exitCodeOf(error: unknown): number {
 /** One sentence for what the user can mend; for the rest, the stack where SELM_DEBUG asks for it. */
 export function report(error: unknown): void {
   const { message, stack } = error as Error;
-  console.error(`selm: ${process.env['SELM_DEBUG'] && !(error instanceof InputError) ? stack : message}`);
+  const text = process.env['SELM_DEBUG'] && !(error instanceof InputError) ? stack : message;
+  console.error(`selm: ${stripSecrets(String(text))}`);
 }

@@ -1,13 +1,17 @@
 /** An HTTP server of the command line, until it is told to stop. */
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { serve } from '@hono/node-server';
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
 
 /** Served to this machine alone, a server is asked for by these names alone. */
 const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];
+
+/** A client that takes nothing of its response for so long is gone; the shorter one holds once the server is to end. */
+const STALLED_MS = 60_000;
+const ENDING_STALLED_MS = 5000;
 
 /** Allowed Host headers of a server that listens on `address` (DNS-rebinding protection); undefined for all. */
 export const hostsOf = (address: string): string[] | undefined =>
@@ -33,6 +37,12 @@ export async function listen(
     underWay.set(response, request);
     response.once('close', () => underWay.delete(response));
   });
+  /** Whether a request has come whole and all that its response has so far is sent. */
+  const isComputing = (socket: Socket) =>
+    socket.writableLength === 0 && [...underWay].some(([response, request]) => response.socket === socket && request.complete); // prettier-ignore
+  server.setTimeout(STALLED_MS, (socket) => {
+    if (!isComputing(socket)) socket.destroy();
+  });
   try {
     await once(server, 'listening');
   } catch (error) {
@@ -40,14 +50,17 @@ export async function listen(
     throw new InputError(`${host}:${port} cannot be listened on (${code}): give another --port or --host.`);
   }
   const { address, port: taken } = server.address() as AddressInfo;
-  say(`http://${address}:${taken}`);
+  say(`http://${address.includes(':') ? `[${address}]` : address}:${taken}`);
   await new Promise((stop) => {
     process.once('SIGINT', stop);
     process.once('SIGTERM', stop);
   });
   const closed = once(server, 'close');
   server.close();
-  for (const request of underWay.values()) if (!request.complete) request.destroy();
+  for (const [{ socket }, request] of underWay) {
+    if (request.complete) socket?.setTimeout(ENDING_STALLED_MS);
+    else request.destroy();
+  }
   await Promise.all([...underWay.keys()].map((response) => once(response, 'close')));
   // What is left has sent no whole request, and may never do.
   server.closeAllConnections();

@@ -18,7 +18,7 @@ interface Flags extends PolicyFlags {
   host: string;
   name?: string;
   adapters?: string[];
-  apiKey?: string;
+  apiKey?: string[];
 }
 
 /** `selm serve`: a policy behind an OpenAI-compatible endpoint, until Ctrl-C. */
@@ -31,14 +31,16 @@ export function serveCommand(): Command {
     .option('--name <name>', 'What clients call the model. Default: what --model says.')
     .option('--adapters <folder...>', 'Let clients load and unload LoRA adapters in these folders, as with vLLM.')
     .addOption(
-      new Option('--api-key <key>', 'Key that requests must have (Authorization: Bearer KEY).').env('SELM_API_KEY'),
+      new Option('--api-key <key...>', 'Keys, one of which requests must have (Authorization: Bearer KEY).').env(
+        'SELM_API_KEY',
+      ),
     )
     .action(async (flags: Flags & Record<string, unknown>) => {
       const { port } = readSettings(schema, flags, ['port']);
       const engine = startEngine();
       const { host, adapters: folders = [] } = flags;
       checkFolders(folders);
-      const access = { hosts: hostsOf(host), apiKey: apiKeyOf(flags) };
+      const access = { hosts: hostsOf(host), apiKeys: apiKeysOf(flags) };
       const copies = folders.length > 0 ? await mkdtemp(join(tmpdir(), 'selm-adapters-')) : undefined;
       try {
         const adapters = copies === undefined ? undefined : { folders, copies };
@@ -58,8 +60,10 @@ function checkFolders(folders: string[]): void {
 }
 
 /** @throws InputError for an empty key: it would let everybody in */
-function apiKeyOf({ apiKey }: Flags): Secret | undefined {
-  const key = readSecret('--api-key (SELM_API_KEY)', apiKey);
-  if (apiKey === undefined || key) return key;
-  throw new InputError('--api-key (SELM_API_KEY) is empty; give a key, or leave it out to serve without one.');
+function apiKeysOf({ apiKey }: Flags): Secret[] | undefined {
+  return apiKey?.map((given) => {
+    const key = readSecret('--api-key (SELM_API_KEY)', given);
+    if (key) return key;
+    throw new InputError('--api-key (SELM_API_KEY) is empty; give a key, or leave it out to serve without one.');
+  });
 }

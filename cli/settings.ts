@@ -47,11 +47,14 @@ export function readSettings<T>(
   const given = fields.filter((field) => flags[field] !== undefined).map((field) => [field, valueOf(flags[field])]);
   const parsed = schema.safeParse(Object.fromEntries(given));
   if (parsed.success) return parsed.data;
-  const [{ path, message }] = parsed.error.issues;
+  const [issue] = parsed.error.issues;
+  const { path, message } = issue;
   const field = String(path[0]);
   const problem = message.replace(/^(Invalid input|Invalid option|Too small|Too big): /, '');
   const flag = flagOf(prefix ? `${prefix}${field[0].toUpperCase()}${field.slice(1)}` : field);
-  throw new InputError(`${flag} ${String(flags[field])} is not valid: ${problem}; see --help.`);
+  // What may be a key, put where none belongs, is not repeated.
+  const isHidden = issue.code === 'custom' && issue.params?.['hidden'];
+  throw new InputError(`${flag}${isHidden ? '' : ` ${String(flags[field])}`} is not valid: ${problem}; see --help.`);
 }
 
 /** Flags arrive as strings; what reads as a number is one. */

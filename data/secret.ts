@@ -8,6 +8,9 @@ const HIDDEN = '***';
 /** What is shorter stands for no key, such as EMPTY, and may well be a word of an answer. */
 const SHORTEST = 8;
 
+/** All that there are in this process, by their values. */
+const known = new Map<string, Secret>();
+
 export class Secret {
   readonly #value: string;
   readonly #pattern: RegExp | undefined;
@@ -15,6 +18,7 @@ export class Secret {
   constructor(value: string) {
     this.#value = value;
     if (value.length < SHORTEST) return;
+    known.set(value, this);
     // JSON may escape what is no letter, once or several times; addresses have a form of their own.
     const escaped = [...value].map((character) => (/\w/.test(character) ? character : `\\\\*${literal(character)}`));
     this.#pattern = new RegExp(`${escaped.join('')}|${literal(encodeURIComponent(value))}`, 'g');
@@ -66,6 +70,12 @@ export class Secret {
 
 const literal = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 
+/** A text without any credential that has been read, and without the user names and passwords of addresses: for what is printed. */
+export function stripSecrets(text: string): string {
+  const stripped = [...known.values()].reduce((rest, secret) => secret.strip(rest), text);
+  return stripped.replace(/(\w:\/\/)[^\s/?#"'<>]*@/g, `$1${HIDDEN}@`);
+}
+
 /**
  * A credential of the environment, without white space around it: files end with a new line.
  * @param variable names the setting in errors
@@ -88,4 +98,13 @@ export function readSecret(variable: string, value = process.env[variable]): Sec
 export function readAddress(variable: string, value = process.env[variable]): string | undefined {
   if (value === undefined || !/^(\w+:\/\/)?[^/?#]*@/.test(value)) return value;
   throw new InputError(`${variable} contains a user name or a password; give the address without them.`);
+}
+
+/**
+ * A setting that is sent as the value of an HTTP header, or several of them: OTEL_EXPORTER_OTLP_HEADERS, say.
+ * @throws InputError when no header can hold it; the error does not repeat it
+ */
+export function checkHeader(setting: string, value: string | undefined): void {
+  if (value === undefined || /^[\x20-\x7e]*$/.test(value)) return;
+  throw new InputError(`${setting} contains new lines or characters that are not ASCII; correct its value.`);
 }

@@ -8,8 +8,8 @@ import { Refused } from './refused.ts';
 export interface Access {
   /** Allowed Host headers (DNS-rebinding protection). Default: all. */
   hosts?: string[];
-  /** What requests below /v1 must have as their bearer token. Default: no key is needed. */
-  apiKey?: Secret;
+  /** Requests below /v1 must have one of them as their bearer token. Default: no key is needed. */
+  apiKeys?: Secret[];
 }
 
 /** Long enough for a batch of prompts that fill a model's context; tokenizing it takes about two seconds. */
@@ -35,11 +35,16 @@ export const checkOrigin: MiddlewareHandler = async (c, next) => {
 
 const digest = (text: string) => createHash('sha256').update(text).digest();
 
-export function checkKey({ apiKey }: Access): MiddlewareHandler {
-  const expected = apiKey && digest(`Bearer ${apiKey.reveal()}`);
+/** As vLLM's --api-key. */
+export function checkKey({ apiKeys }: Access): MiddlewareHandler {
+  const expected = apiKeys?.map((key) => digest(key.reveal()));
+  const isValid = (given: string) => {
+    const [, key] = /^bearer (.*)$/i.exec(given) ?? [];
+    return key !== undefined && expected!.some((one) => timingSafeEqual(digest(key), one));
+  };
   return async (c, next) => {
     const given = c.req.header('authorization');
-    if (!expected || (given !== undefined && timingSafeEqual(digest(given), expected))) return next();
+    if (!expected || (given !== undefined && isValid(given))) return next();
     throw new Refused(401, given === undefined ? 'You did not provide an API key: send it in an Authorization header (Authorization: Bearer KEY).' : 'Incorrect API key provided.', 'invalid_api_key'); // prettier-ignore
   };
 }

@@ -1,6 +1,7 @@
 /** Requests answered by a policy: tokens in, texts with their log-probabilities out. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { InputError } from '../data/errors.ts';
-import { checkSequenceLength } from '../engine/model/config.ts';
+import { checkSequenceLength, contextLength } from '../engine/model/config.ts';
 import { checkIds } from '../engine/tokenize.ts';
 import { openPolicy, type OpenPolicy } from '../engine/policy.ts';
 import type { NewTokens, Policy, TokenScores } from '../engine/jobs.ts';
@@ -68,15 +69,25 @@ export class Answers {
     this.batched = new BatchedPolicy(engine, policy);
   }
 
-  encodeText = (text: string) => this.opened.tokenizer().encodeText(text);
-  encodeChat = (messages: Message[]) => this.opened.tokenizer().encodePrompt(messages);
+  /** @throws InputError for a text that is longer than the model's context */
+  async encodeTexts(prompts: (string | number[])[]): Promise<number[][]> {
+    const encoded: number[][] = [];
+    for (const prompt of prompts) {
+      encoded.push(typeof prompt === 'string' ? this.opened.tokenizer().encodeText(prompt, this.mostTokens) : prompt);
+      // Others are served in between: texts of 2 MiB take seconds.
+      if (typeof prompt === 'string') await nextTurn();
+    }
+    return encoded;
+  }
+  /** @throws InputError for a conversation that is longer than the model's context */
+  encodeChat = (messages: Message[]) => this.opened.tokenizer().encodePrompt(messages, undefined, this.mostTokens);
   /** Whether a token ends every answer. */
   endsWith = (id: number) => this.opened.tokenizer().eosIds.includes(id);
   decode = (ids: number[]) => this.opened.tokenizer().decode(ids);
   tokenBytes = (id: number) => this.opened.tokenizer().tokenBytes(id);
 
   /** Tokens that fit after a prompt. */
-  room = (prompt: number[]) => Math.max(1, this.opened.model.config.maxPositions - prompt.length);
+  room = (prompt: number[]) => Math.max(1, this.mostTokens - prompt.length);
 
   /**
    * The `n` answers of each prompt, in order.
@@ -87,6 +98,10 @@ export class Answers {
     const answers = this.answer(prompts, wanted, onPiece);
     this.underWay = settled([this.underWay, answers]);
     return answers;
+  }
+
+  private get mostTokens(): number {
+    return contextLength(this.opened.model.config);
   }
 
   /** Resolves when all that was asked until now is answered. */

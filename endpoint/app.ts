@@ -41,7 +41,7 @@ export function endpoint(models: Models, access: Access = {}): Hono {
   app.post('/v1/completions', async (c) => {
     const request = await read(c, completionRequest);
     const answers = answersOf(models, request);
-    const prompts = promptsOf(request).map((prompt) => (typeof prompt === 'string' ? answers.encodeText(prompt) : prompt)); // prettier-ignore
+    const prompts = await answers.encodeTexts(promptsOf(request));
     const { echo, logprobs: count, n } = request;
     const wanted = { ...wantedOf(c, request), maxTokens: request.max_tokens, echo, scored: typeof count === 'number' };
     const names = tokenNames(answers, request.return_tokens_as_token_ids);

@@ -22,7 +22,7 @@ interface Call<Item> {
   reject: (error: unknown) => void;
 }
 
-type Run<Item> = (items: Item[], signal: AbortSignal) => Promise<unknown[]>;
+type Run<Item> = (items: Item[]) => Promise<unknown[]>;
 
 /** Calls of one kind that wait for their job. */
 interface Batch<Item> {
@@ -61,7 +61,7 @@ export class BatchedPolicy {
           for (const tokens of newTokens) all[tokens.prompt].onTokens(tokens);
         },
         // A job whose prompts are all cancelled ends by itself.
-        promptSignals: all.map((prompt) => prompt.signal),
+        itemSignals: all.map((prompt) => prompt.signal),
       };
       const job = { policy: this.policy, prompts: rows, settings, seed: 0, reportTokensEvery: every };
       await this.engine.run('sample', job, options);
@@ -71,9 +71,14 @@ export class BatchedPolicy {
   }
 
   async scoreTokens(sequences: number[][], signal: AbortSignal): Promise<TokenScores[][]> {
-    const run = (all: number[][], ended: AbortSignal) =>
-      this.engine.run('scoreTokens', { policy: this.policy, sequences: all }, { signal: ended });
-    return (await this.join('scoreTokens', sequences, run, signal)) as TokenScores[][];
+    const items = sequences.map((ids) => ({ ids, signal }));
+    const run = (all: typeof items) =>
+      this.engine.run(
+        'scoreTokens',
+        { policy: this.policy, sequences: all.map(({ ids }) => ids) },
+        { itemSignals: all.map((item) => item.signal) },
+      );
+    return (await this.join('scoreTokens', items, run, signal)) as TokenScores[][];
   }
 
   private join<Item>(kind: string, items: Item[], run: Run<Item>, signal: AbortSignal): Promise<unknown[]> {
@@ -97,23 +102,16 @@ async function perform<Item>(calls: Call<Item>[], run: Run<Item>): Promise<void>
   for (const { signal, reject } of calls) if (signal.aborted) reject(signal.reason);
   if (wanted.length === 0) return;
   try {
-    const results = await run(
-      wanted.flatMap(({ items }) => items),
-      allAborted(wanted.map(({ signal }) => signal)),
-    );
+    const results = await run(wanted.flatMap(({ items }) => items));
     let next = 0;
-    for (const { items, resolve } of wanted) resolve(results.slice(next, (next += items.length)));
+    for (const { items, signal, resolve, reject } of wanted) {
+      const own = results.slice(next, (next += items.length));
+      if (signal.aborted) reject(signal.reason);
+      else resolve(own);
+    }
   } catch (error) {
-    const [{ signal, reject }, ...others] = wanted;
-    if (others.length === 0) return reject(signal.aborted ? signal.reason : error);
+    const [{ reject }, ...others] = wanted;
+    if (others.length === 0) return reject(error);
     for (const call of wanted) await perform([call], run);
   }
-}
-
-/** Aborted when all of the signals are. */
-function allAborted(signals: AbortSignal[]): AbortSignal {
-  const all = new AbortController();
-  const check = () => signals.every(({ aborted }) => aborted) && all.abort();
-  for (const signal of signals) signal.addEventListener('abort', check, { once: true });
-  return all.signal;
 }

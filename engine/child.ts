@@ -7,9 +7,9 @@ import type { EngineMethods, Progress } from './jobs.ts';
 type Method = keyof EngineMethods;
 
 export type HostMessage =
-  | { type: 'run'; method: Method; job: Parameters<EngineMethods[Method]>[0] }
+  | { type: 'run'; method: Method; job: Parameters<EngineMethods[Method]>[0]; cancelled: number[] }
   | { type: 'abort' }
-  | { type: 'cancel'; prompt: number };
+  | { type: 'cancel'; item: number };
 
 export type ChildMessage =
   | { type: 'progress'; progress: Progress }
@@ -21,13 +21,13 @@ const send = (message: ChildMessage) => process.send!(message);
 let aborted = false;
 let cancelled = new Set<number>();
 
-async function run({ method, job }: Extract<HostMessage, { type: 'run' }>): Promise<void> {
+async function run({ method, job, cancelled: before }: Extract<HostMessage, { type: 'run' }>): Promise<void> {
   aborted = false;
-  const prompts = (cancelled = new Set());
+  const items = (cancelled = new Set(before));
   const control = {
     onProgress: (progress: Progress) => send({ type: 'progress', progress }),
     aborted: () => aborted,
-    isCancelled: (prompt: number) => prompts.has(prompt),
+    isCancelled: (item: number) => items.has(item),
   };
   try {
     send({ type: 'result', value: await engine.run(method, job, control) });
@@ -40,7 +40,7 @@ async function run({ method, job }: Extract<HostMessage, { type: 'run' }>): Prom
 
 process.on('message', (message: HostMessage) => {
   if (message.type === 'run') void run(message);
-  else if (message.type === 'cancel') cancelled.add(message.prompt);
+  else if (message.type === 'cancel') cancelled.add(message.item);
   else aborted = true;
 });
 // Signals of the terminal reach the whole process group: the host decides what becomes of its engine.

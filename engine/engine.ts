@@ -67,8 +67,8 @@ import type { Example, TrainingTask } from './training/task.ts';
 export interface JobControl {
   onProgress: (progress: Progress) => void;
   aborted: () => boolean;
-  /** Of sampling: whether the answers to a prompt, by its index, are no longer wanted. */
-  isCancelled?: (prompt: number) => boolean;
+  /** Whether the answers to a prompt, or the scores of a sequence, by its index, are no longer wanted. */
+  isCancelled?: (item: number) => boolean;
 }
 
 const ALL_CORES = availableParallelism();
@@ -207,10 +207,11 @@ export class LocalEngine {
     const scorer = await this.sessions.get('token scorer', JSON.stringify([policy, threads]), () =>
       TokenScorer.open(opened, threads),
     );
-    return scorer.score(sequences, (done, tokens) => {
+    const report = (done: number, tokens: number) => {
       control.onProgress({ done, total: sequences.length, unit: 'rows', tokens });
       if (control.aborted()) throw new JobAborted(`scoring was stopped after ${done} of ${sequences.length} sequences`);
-    });
+    };
+    return scorer.score(sequences, report, control.isCancelled);
   }
 
   private async scoreTokens(

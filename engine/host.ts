@@ -1,5 +1,5 @@
 /** The engine behind a process boundary: ONNX Runtime blocks its thread, and a native fault kills its process. */
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import type { ChildProcess } from 'node:child_process';
 import { InputError } from '../data/errors.ts';
 import type { ChildMessage, HostMessage } from './child.ts';
@@ -73,7 +73,7 @@ class EngineHost implements Engine {
   private perform<M extends keyof EngineMethods>(
     method: M,
     job: Parameters<EngineMethods[M]>[0],
-    { onProgress, signal, promptSignals = [] }: CallOptions,
+    { onProgress, signal, itemSignals = [] }: CallOptions,
   ): Promise<ReturnType<EngineMethods[M]>> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(new JobAborted(`${method} was stopped before it began`));
@@ -87,8 +87,10 @@ class EngineHost implements Engine {
 
       const abort = () => child.connected && child.send({ type: 'abort' } satisfies HostMessage);
       const ended = new AbortController();
-      for (const [prompt, cancel] of promptSignals.entries()) {
-        const tell = () => child.connected && child.send({ type: 'cancel', prompt } satisfies HostMessage);
+      // One signal may be that of any number of items: that is no leak.
+      setMaxListeners(0, ended.signal, ...itemSignals);
+      for (const [item, cancel] of itemSignals.entries()) {
+        const tell = () => child.connected && child.send({ type: 'cancel', item } satisfies HostMessage);
         cancel.addEventListener('abort', tell, { signal: ended.signal });
       }
       const settle = (action: () => void) => {
@@ -124,10 +126,8 @@ class EngineHost implements Engine {
       child.on('exit', onExit);
       child.on('error', onError);
       signal?.addEventListener('abort', abort, { once: true });
-      child.send({ type: 'run', method, job } satisfies HostMessage);
-      for (const [prompt, cancel] of promptSignals.entries()) {
-        if (cancel.aborted) child.send({ type: 'cancel', prompt } satisfies HostMessage);
-      }
+      const cancelled = itemSignals.flatMap(({ aborted }, item) => (aborted ? [item] : []));
+      child.send({ type: 'run', method, job, cancelled } satisfies HostMessage);
     });
   }
 }

@@ -207,8 +207,8 @@ export interface CallOptions {
   onProgress?: (progress: Progress) => void;
   /** Aborting ends the job: training writes a checkpoint first, where it has a folder for it. */
   signal?: AbortSignal;
-  /** Of sampling, one a prompt: aborting ends the answers to that prompt where they are, and the job goes on. */
-  promptSignals?: AbortSignal[];
+  /** One a prompt or sequence: aborting ends the answers to that prompt where they are, or leaves out the sequence, and the job goes on. */
+  itemSignals?: AbortSignal[];
 }
 
 /** The engine as a worker sees it: every method asynchronous, run one at a time, in a process of its own. */

@@ -52,14 +52,22 @@ export class TokenScorer {
 
   /**
    * @param onBatch told after each pass how many sequences and tokens are done
+   * @param isCancelled whether a sequence, by its index, is to be left out; asked before its pass
    * @returns for each sequence, in order, the scores of its tokens but the first, which nothing comes before
    */
-  async score(sequences: number[][], onBatch: (done: number, tokens: number) => void): Promise<TokenScores[][]> {
+  async score(
+    sequences: number[][],
+    onBatch: (done: number, tokens: number) => void,
+    isCancelled: (sequence: number) => boolean = () => false,
+  ): Promise<TokenScores[][]> {
     const results: TokenScores[][] = sequences.map(() => []);
     const scored = sequences.flatMap(({ length }, i) => (length > 1 ? [i] : []));
     const groups = scored.map((i) => ({ prompt: sequences[i].slice(0, 1), responses: [sequences[i].slice(1)] }));
     let [done, computed] = [0, 0];
-    for (const batch of planBatches(groups, SCORING_TOKENS)) {
+    for (const planned of planBatches(groups, SCORING_TOKENS)) {
+      done += planned.length;
+      const batch = planned.filter((i) => !isCancelled(scored[i]));
+      if (batch.length === 0) continue;
       const packed = packGroups(batch.map((i) => groups[i]), this.vocabSize); // prettier-ignore
       const { owners: _, ...feeds } = packed.feeds;
       const outputs = await this.session.run({ ...feeds, ...this.adapter });
@@ -75,7 +83,7 @@ export class TokenScorer {
         });
         computed += groupLength(groups[i]);
       }
-      onBatch((done += batch.length), computed);
+      onBatch(done, computed);
     }
     return results;
   }

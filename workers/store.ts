@@ -3,23 +3,35 @@ import { join, resolve } from 'node:path';
 import { LocalStore } from '../artifacts/local-store.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
+import { readAddress, readSecret } from '../data/secret.ts';
 import { homeFolder } from './places.ts';
 
 const DEFAULT_CACHE_GB = 50;
 
+const AWS_ADDRESSES = ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'];
+const AWS_CREDENTIALS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'];
+
 /**
  * SELM_STORE: a folder, or `s3://bucket/prefix` with a cache in the home folder of at most SELM_CACHE_GB. Without it, a folder in
  * the home folder. Credentials, region and endpoint of S3 are those of the AWS environment.
- * @throws InputError when a bucket is named that cannot be read
+ * @throws InputError when a bucket is named that cannot be read, and for credentials of AWS that are none
  */
 export async function openStore(): Promise<ArtifactStore> {
   const place = process.env['SELM_STORE'] ?? join(homeFolder(), 'artifacts');
-  return place.startsWith('s3://') ? openBucket(place) : new LocalStore(resolve(place));
+  if (place.startsWith('s3://')) return openBucket(place);
+  if (/^\w+:\/\//.test(place)) throw new InputError('SELM_STORE is an address, but not s3://bucket/prefix; give a folder or such an address.'); // prettier-ignore
+  return new LocalStore(resolve(place));
 }
 
 async function openBucket(url: string): Promise<ArtifactStore> {
   const limit = process.env['SELM_CACHE_GB'] ?? String(DEFAULT_CACHE_GB);
   if (!(Number(limit) > 0)) throw new InputError(`SELM_CACHE_GB=${limit} is no size: give a number of gigabytes.`);
+  for (const variable of AWS_ADDRESSES) readAddress(variable);
+  for (const variable of AWS_CREDENTIALS) {
+    const secret = readSecret(variable);
+    // The SDK reads them itself.
+    if (secret) process.env[variable] = secret.reveal();
+  }
   // Its announcements of coming versions concern nobody who runs this one.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
   // Loaded only where it is needed: it takes a while.

@@ -20,7 +20,7 @@ const RUN_TOKENS: Record<Device, number> = { cpu: 16, cuda: 32 };
 export interface GenerateOptions {
   /** Tokens between two reports at most. Default: as the device likes it. */
   runTokens?: number;
-  /** Whether the answers to a prompt, by its index, are to end where they are; asked after each run. */
+  /** Whether the answers to a prompt, by its index, are to end where they are; asked before each run. */
   isCancelled?: (prompt: number) => boolean;
 }
 
@@ -93,7 +93,23 @@ export class Generator {
     const results: Generated[][] = Array(prompts.length);
     let [answered, sampled] = [0, 0];
 
-    while (answered < prompts.length) {
+    const collect = (ended: Seat[]) => {
+      for (const { prompt, samples } of ended) {
+        results[prompt] = samples.map(({ tokens, logp, finishReason }) => ({ tokens, logp, finishReason }));
+        answered++;
+      }
+    };
+
+    for (;;) {
+      const cancelled = seats.taken.filter((seat) => !isAnswered(seat) && isCancelled(seat.prompt));
+      for (const sample of cancelled.flatMap(({ samples }) => samples)) sample.done = true;
+      collect(cancelled);
+      for (const prompt of seats.drop(isCancelled)) {
+        results[prompt] = Array.from({ length: samplesPerPrompt }, emptyAnswer);
+        answered++;
+      }
+      if (answered === prompts.length) return results;
+
       const before = seats.reseat();
       const cachedOf = seats.taken.map(({ prompt }) => cached[prompt]);
       promptBlock.arrange(before, Math.max(...cachedOf.map(({ length }) => length)));
@@ -105,20 +121,9 @@ export class Generator {
 
       const gained = await this.decodeRun(prompts, seats.taken, seed, runTokens, promptBlock, pastBlock);
       sampled += gained.reduce((sum, { tokens }) => sum + tokens.length, 0);
-      for (const { prompt, samples } of seats.taken) {
-        if (isCancelled(prompt)) for (const sample of samples) sample.done = true;
-      }
-      for (const prompt of seats.drop(isCancelled)) {
-        results[prompt] = Array.from({ length: samplesPerPrompt }, emptyAnswer);
-        answered++;
-      }
-      for (const { prompt, samples } of seats.taken.filter(isAnswered)) {
-        results[prompt] = samples.map(({ tokens, logp, finishReason }) => ({ tokens, logp, finishReason }));
-        answered++;
-      }
+      collect(seats.taken.filter(isAnswered));
       onRun(answered, sampled, gained);
     }
-    return results;
   }
 
   /** One run of the decode graph. Returns the tokens that answers gained. */

@@ -23,10 +23,13 @@ export interface EncodedExchange {
 export interface ModelTokenizer {
   /** Tokens that end an answer: the template's end-of-turn token, the tokenizer's EOS, and those the model's configuration names. */
   eosIds: number[];
-  /** A prompt up to where the answer begins: the template's header of the answer included, BOS once. */
-  encodePrompt(prompt: Text, tools?: Tool[]): number[];
-  /** A text as it is, without a template, with what the tokenizer puts before a text (BOS). */
-  encodeText(text: string): number[];
+  /**
+   * A prompt up to where the answer begins: the template's header of the answer included, BOS once.
+   * @param most more tokens are refused, before all of a long text is encoded: that may take seconds
+   */
+  encodePrompt(prompt: Text, tools?: Tool[], most?: number): number[];
+  /** A text as it is, without a template, with what the tokenizer puts before a text (BOS). At most `most` tokens, as above. */
+  encodeText(text: string, most?: number): number[];
   /**
    * Prompt and each response encoded together, as transformers has them, and split as TRL's DPOTrainer does: where the prompt's own
    * tokens end, or where they part from the first of the wholes. A response ends with exactly one end-of-turn token.
@@ -134,7 +137,8 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): 
 
   // Some tokenizers close what they encode; a prompt stays open.
   const isClosing = eos !== undefined && tokenizer.encode('probe').ids.at(-1) === idOf(eos);
-  const encodeText = (text: string) => known(tokenizer.encode(text).ids.slice(0, isClosing ? -1 : undefined));
+  const encodeWhole = (text: string) => known(tokenizer.encode(text).ids.slice(0, isClosing ? -1 : undefined));
+  const encodeText = (text: string, most?: number) => encodeAtMost(encodeWhole, text, most);
 
   /** Without a template, as TRL: the texts joined, and closed by EOS unless they end with it. */
   const encodeJoined = (prompt: string, response: string, open: boolean) => {
@@ -145,8 +149,8 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): 
     return encodeText(prompt + response + (response.endsWith(eos) ? '' : eos));
   };
 
-  const encodePrompt = (prompt: Text, tools?: Tool[]) =>
-    chat ? encode(chat.renderPrompt(prompt, tools)) : encodeText(plainText(prompt, 'prompt'));
+  const encodePrompt = (prompt: Text, tools?: Tool[], most?: number) =>
+    chat ? encodeAtMost(encode, chat.renderPrompt(prompt, tools), most) : encodeText(plainText(prompt, 'prompt'), most);
 
   return {
     eosIds,
@@ -186,6 +190,20 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): 
       return chat && answer.length < ids.length ? chat.withoutEnd(text) : text;
     },
   };
+}
+
+/** Of a text's first part, in characters. */
+const FIRST_PART = 2 ** 13;
+/** The last tokens of a part may become fewer with what follows them. */
+const JOINED = 16;
+
+/** @throws InputError as soon as a part of the text has more than `most` tokens */
+function encodeAtMost(encode: (text: string) => number[], text: string, most?: number): number[] {
+  if (most === undefined) return encode(text);
+  for (let length = FIRST_PART; length < text.length; length *= 2) {
+    if (encode(text.slice(0, length)).length > most + JOINED) throw new InputError(`a text of more than ${most} tokens is longer than the model's context: shorten it.`); // prettier-ignore
+  }
+  return encode(text);
 }
 
 /** How many tokens of the prompt all wholes begin with. The first token of all is always the prompt's: nothing predicts it. */

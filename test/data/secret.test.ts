@@ -1,7 +1,7 @@
 /** A credential is printed by nothing, and found in whatever a server makes of it. */
 import { format, inspect } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
-import { readAddress, readSecret, Secret } from '../../data/secret.ts';
+import { checkHeader, readAddress, readSecret, Secret, stripSecrets } from '../../data/secret.ts';
 
 const VARIABLE = 'SELM_TEST_SECRET';
 afterEach(() => {
@@ -77,5 +77,22 @@ describe('of the environment', () => {
 
   test.each(['http://hub.example/a@b', 'temporal:7233', '[::1]:7233', 'https://hub.example/?a=b@c', undefined])('the address %s is taken', (value) => {
     expect(readAddress(VARIABLE, value)).toBe(value);
+  }); // prettier-ignore
+});
+
+describe('what is printed', () => {
+  test('has no credential that was read, and none in an address', () => {
+    process.env[VARIABLE] = 'hf_planted/token';
+    readSecret(VARIABLE);
+    const text =
+      'no: hf_planted/token, hf_planted%2Ftoken, "https://me:planted@hub.example/a@b", http://planted@h, x@y.example';
+    expect(stripSecrets(text)).toBe('no: ***, ***, "https://***@hub.example/a@b", http://***@h, x@y.example');
+  });
+
+  test.each(['authorization=planted\nkey', 'authorization=plantéd'])('headers %j are refused, and not repeated', (value) => {
+    const message = messageOf(() => checkHeader(VARIABLE, value));
+    expect(message).toMatch(/^InputError: SELM_TEST_SECRET contains new lines or characters that are not ASCII/);
+    expect(message).not.toContain('plant');
+    expect(checkHeader(VARIABLE, 'authorization=Bearer%20key, x-team=a b')).toBeUndefined();
   }); // prettier-ignore
 });

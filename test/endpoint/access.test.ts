@@ -1,5 +1,6 @@
 /** Who may ask `selm serve`: by which names, from which pages, with which key, how much, and until when. */
 import { cpSync, mkdirSync, symlinkSync } from 'node:fs';
+import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -11,6 +12,7 @@ import { tinyAdapter, tinyModel } from '../tiny-model.ts';
 import { startServe, type Serving } from './serve.ts';
 
 const KEY = 'sk-of-this-endpoint';
+const NEXT_KEY = 'sk-of-next-month';
 const folder = temporaryFolder();
 const model = tinyModel(join(folder, 'model'));
 const adapters = join(folder, 'adapters');
@@ -25,7 +27,7 @@ const prompt = { model: 'tiny', prompt: [3, 40, 50, 2, 4], max_tokens: 2, temper
 let open: Serving;
 let locked: Serving;
 beforeAll(async () => {
-  [open, locked] = await Promise.all([startServe(model, ['--name', 'tiny', '--adapters', adapters]), startServe(model, ['--name', 'tiny', '--api-key', KEY])]); // prettier-ignore
+  [open, locked] = await Promise.all([startServe(model, ['--name', 'tiny', '--adapters', adapters]), startServe(model, ['--name', 'tiny', '--api-key', KEY, NEXT_KEY])]); // prettier-ignore
 });
 afterAll(() => Promise.all([open.stop(), locked.stop()]));
 
@@ -103,13 +105,15 @@ describe('adapters', () => {
 
 describe('--api-key', () => {
   test('is needed below /v1, as with vLLM, and not for /health', async () => {
-    for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: KEY }, { authorization: `Bearer ${KEY}x` }]) {
+    for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: KEY }, { authorization: `Bearer ${KEY}x` }, { authorization: `Bearer ${KEY} ${NEXT_KEY}` }, { authorization: `Basic ${KEY}` }]) {
       const refused = await send(locked, '/completions', headers as Record<string, string>, JSON.stringify(prompt));
       expect(refused.status).toBe(401);
       expect(refused.text).toContain('"code":"invalid_api_key"');
       expect(refused.text).not.toContain(KEY);
     }
-    expect((await send(locked, '/completions', { authorization: `Bearer ${KEY}` }, JSON.stringify(prompt))).status).toBe(200); // prettier-ignore
+    for (const authorization of [`Bearer ${KEY}`, `bearer ${KEY}`, `Bearer ${NEXT_KEY}`]) {
+      expect((await send(locked, '/completions', { authorization }, JSON.stringify(prompt))).status).toBe(200);
+    }
     expect((await fetch(locked.url.replace('/v1', '/health'))).status).toBe(200);
   }); // prettier-ignore
 
@@ -157,6 +161,13 @@ describe('a body', () => {
     expect([tokens.status, tokens.text]).toEqual([400, expect.stringContaining('log-probabilities of 133200 tokens are more than')]); // prettier-ignore
   });
 
+  test('of a text that does not fit is refused before all of it is encoded', async () => {
+    for (const [path, body] of [['/completions', { prompt: ' '.repeat(2 ** 20) }], ['/chat/completions', { messages: [{ role: 'user', content: ' '.repeat(2 ** 20) }], prompt: undefined }]] as const) {
+      const { status, text } = await open.ask(path, { ...prompt, ...body });
+      expect([status, JSON.parse(text)]).toEqual([400, { error: expect.objectContaining({ message: "a text of more than 256 tokens is longer than the model's context: shorten it." }) as object }]);
+    }
+  }); // prettier-ignore
+
   test('of less is read', async () => {
     const { status, text } = await open.ask('/completions', { ...prompt, prompt: 'a'.repeat(2 ** 20) });
     expect([status, text]).toEqual([400, expect.stringContaining('longer than')]);
@@ -176,3 +187,16 @@ test.each([
   expect(await events.text()).toContain('data: [DONE]');
   await half.closed;
 }); // prettier-ignore
+
+test('SIGTERM ends it beside a client that takes nothing of its answer', async () => {
+  const serving = await startServe(model, ['--name', 'tiny']);
+  // Of 8 MB: more than a connection holds.
+  const sequences = Array.from({ length: 60 }, () => Array.from({ length: 240 }, () => 3));
+  const body = JSON.stringify({ model: 'tiny', prompt: sequences, max_tokens: 0, echo: true, logprobs: 20, stream: true }); // prettier-ignore
+  const socket = connect(portOf(serving), '127.0.0.1');
+  socket.on('error', () => {});
+  socket.write(`POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+  await once(socket, 'readable');
+  expect(await serving.stop()).toBe(0);
+  socket.destroy();
+});

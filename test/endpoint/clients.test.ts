@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { endpoint } from '../../endpoint/app.ts';
 import { Models } from '../../endpoint/models.ts';
-import { startEngine } from '../../engine/host.ts';
 import type { CallOptions, Engine, Progress } from '../../engine/jobs.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel } from '../tiny-model.ts';
+import { inProcessEngine } from './in-process.ts';
 
 const model = tinyModel(join(temporaryFolder(), 'model'));
-const engine = startEngine();
+const engine = inProcessEngine();
 afterAll(() => engine.close());
 
 /** The engine, with a look at its jobs, and a say in when they begin and fail. */
@@ -122,8 +122,7 @@ describe('a client that is gone', () => {
     });
     await ask(app, { stream: true, max_tokens: 240 }, gone.signal);
     await tokensOf(await ask(watched().app, {}));
-    expect(last).toMatchObject({ done: 1, total: 1 });
-    expect(last!.tokens).toBeLessThan(20);
+    expect(last).toMatchObject({ total: 1, tokens: 1 });
   });
 
   test('does not keep others in its batch from their whole answers', async () => {
@@ -159,6 +158,7 @@ test('an answer that has reached its stop text costs no more tokens', async () =
   expect(tokens).toBe(240);
   const stop = choices[0].text.slice(3, 5);
   expect((await ask(app, { max_tokens: 240, stop })).status).toBe(200);
+  // The job ends by itself once its answer is there.
   await tokensOf(await ask(watched().app, { max_tokens: 1 }));
-  expect(tokens).toBeLessThan(64);
+  expect(tokens).toBeLessThanOrEqual(16);
 });

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { AnswerDecoder } from '../../endpoint/answer-decoder.ts';
 import { SampledText } from '../../endpoint/sampled-text.ts';
 import { loadTokenizer } from '../../engine/model/tokenizer.ts';
 
@@ -34,6 +35,38 @@ describe.each(['llama2', 'mistral', 'llama3', 'qwen2', 'smollm2'])('%s', (kind) 
       expect(pieces.map(({ text }) => text).join('')).toBe(tokenizer.decodeAnswer(prompt, ids));
       expect(pieces.flatMap(({ tokens }) => tokens)).toEqual(ids);
     }
+  });
+
+  test('after each token it is what all tokens up to that are decoded to, behind any prompt', () => {
+    const whole = tokenizer.encodeText('é');
+    // The last of them ends in the middle of a character.
+    const prompts = [prompt, tokenizer.encodeText('Say it: '), [tokenizer.eosIds[0]], whole, whole.slice(0, -1)];
+    for (const [i, ids] of sampled.entries()) {
+      for (const before of [prompts[0], prompts[1 + (i % 4)]].filter(({ length }) => length > 0)) {
+        const decoder = new AnswerDecoder(tokenizer, before);
+        let settled = '';
+        for (const [at, id] of ids.entries()) {
+          if (tokenizer.eosIds.includes(id)) break;
+          decoder.add(id);
+          expect(decoder.text).toBe(tokenizer.decodeAnswer(before, ids.slice(0, at + 1)));
+          expect(decoder.settled.startsWith(settled)).toBe(true);
+          settled = decoder.settled;
+        }
+      }
+    }
+  });
+
+  test('a token takes no more decoding the longer its answer is', () => {
+    const ids = tokenizer.encodeText('The quick brown fox jumps over the lazy dog. '.repeat(50));
+    const decoded: number[] = [];
+    const counting = { ...tokenizer, decode: (all: number[]) => (decoded.push(all.length), tokenizer.decode(all)), decodeAnswer: () => '' }; // prettier-ignore
+    const text = new SampledText(counting, prompt, ['\u0000never']);
+    for (const id of ids) {
+      text.add([id]);
+      text.take();
+    }
+    expect(ids.length).toBeGreaterThan(400);
+    expect(Math.max(...decoded)).toBeLessThan(20);
   });
 
   test('it ends before the first stop text, wherever tokens and runs of tokens end', () => {

@@ -1,5 +1,6 @@
 /** OpenTelemetry: one trace from a run through its rounds to their activities, where OTEL_EXPORTER_OTLP_ENDPOINT is set. */
 import { createRequire } from 'node:module';
+import { checkHeader, readAddress } from '../../data/secret.ts';
 import type { InjectedSinks, WorkerOptions } from '@temporalio/worker';
 
 export interface Tracing {
@@ -14,9 +15,17 @@ export const tracingModules = [
   createRequire(import.meta.url).resolve('@temporalio/interceptors-opentelemetry/lib/workflow-interceptors'),
 ];
 
-/** @param role names the service, where OTEL_SERVICE_NAME does not */
+/**
+ * @param role names the service, where OTEL_SERVICE_NAME does not
+ * @throws InputError for an endpoint with a password in it, which the exporter would not send, and for headers that are none
+ */
 export async function startTracing(role: string): Promise<Tracing | undefined> {
   if (!process.env['OTEL_EXPORTER_OTLP_ENDPOINT']) return undefined;
+  for (const signal of ['', 'TRACES_']) {
+    readAddress(`OTEL_EXPORTER_OTLP_${signal}ENDPOINT`);
+    const headers = `OTEL_EXPORTER_OTLP_${signal}HEADERS`;
+    checkHeader(headers, process.env[headers]);
+  }
   // Loaded only where it is needed.
   const [sdk, exporter, resources, contexts, temporal] = await Promise.all([
     import('@opentelemetry/sdk-trace-base'),
