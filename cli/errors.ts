@@ -3,7 +3,7 @@ import { CommanderError } from 'commander';
 import { InputError } from '../data/errors.ts';
 
 export const FAILED = 1;
-const BAD_INPUT = 2;
+export const BAD_INPUT = 2;
 /** A run waits for a decision, and nobody is there to make it. */
 export const DECISION_WANTED = 3;
 /** By Ctrl-C, as shells have it: 128 + SIGINT. */

@@ -22,9 +22,9 @@ export function labelCommand(): Command {
     .requiredOption('--in <file>', 'Rows of selm sample, or rows {prompt, responses: [{text}]}.')
     .requiredOption('--out <file>', "Gets rows in TRL's preference format plus reference_response and token ids.")
     .addOption(
-      new Option('--truncated <what>', `${truncatedSchema.description} (default: keep)`)
-        .choices(truncatedSchema.unwrap().options)
-        .conflicts('labelConfig'),
+      new Option('--truncated <what>', `${truncatedSchema.description} (default: keep)`).choices(
+        truncatedSchema.unwrap().options,
+      ),
     )
     .addOption(jsonOption())
     .action(async (flags: Flags) => {

@@ -56,7 +56,7 @@ import {
   preferenceTask,
   type PreferenceExample,
 } from './training/preference.ts';
-import { nothingLeft, type RowCounts } from './training/row-counts.ts';
+import { nothingLeft, type RowCounts } from '../data/row-counts.ts';
 import { tokenizePreferences, type TokenizedPreference } from './training/preference-tokens.ts';
 import { train, type TrainingOptions } from './training/train.ts';
 import { checkIds, located, tokenizeDemonstration, tokenizeResponse } from './tokenize.ts';

@@ -70,12 +70,13 @@ type ScoreRow = ScoreRecord | TokenizedScoreRecord | SampledScoreRecord;
 
 /** Prompt and response of a row, and whether the prompt by itself has these tokens. */
 export function tokenizeResponse(policy: OpenPolicy, row: ScoreRow): TokenizedResponse & { isPrefix: boolean } {
-  const tokenized = tokensOf(policy, row);
+  const tokenized = encodeResponse(policy, row);
   checkSequenceLength(policy.model.config, tokenized.prompt.length + tokenized.response.length);
   return tokenized;
 }
 
-function tokensOf(policy: OpenPolicy, row: ScoreRow): ReturnType<typeof tokenizeResponse> {
+/** The same of a row that may be longer than the model reads. */
+export function encodeResponse(policy: OpenPolicy, row: ScoreRow): ReturnType<typeof tokenizeResponse> {
   if (isTokenized(row)) {
     const { prompt_input_ids: prompt, response_input_ids: response } = row;
     return { prompt: checkIds(policy, prompt), response: checkIds(policy, response), isPrefix: true };

@@ -87,15 +87,15 @@ test('a row is named by its place in the file, whichever part of it is read', as
 test("token ids that are not of the text beside them are refused: another model's, or of a text that was edited", () => {
   const [chosen_input_ids, rejected_input_ids, reference_input_ids] = tokenizer.encodeExchange('Hello', [row.chosen, row.rejected, row.reference_response]).responses; // prettier-ignore
   const right = { ...row, chosen_input_ids, rejected_input_ids, reference_input_ids };
-  const refused = (wrong: PreferenceRecord) => () => checkTokens([right, wrong], () => tokenizer);
+  const refused = (wrong: PreferenceRecord) => () => checkTokens([right, wrong], [1, 3], () => tokenizer);
   refused(right)();
   // As it was cut: its tokens have no end.
   refused({ ...right, chosen_input_ids: chosen_input_ids.slice(0, -1) })();
   expect(refused(row)).toThrow(InputError);
   expect(refused({ ...right, rejected: 'Never' })).toThrow(
-    /^Row 2: "rejected_input_ids" are not the tokens of the text/,
+    /^Row 3: "rejected_input_ids" are not the tokens of the text/,
   );
-  expect(refused({ ...right, reference_input_ids: [40, 41, 42] })).toThrow(/^Row 2: "reference_input_ids" are not/);
+  expect(refused({ ...right, reference_input_ids: [40, 41, 42] })).toThrow(/^Row 3: "reference_input_ids" are not/);
 });
 
 describe('responses after different prompts', () => {
