@@ -4,7 +4,7 @@ import { readAnswered } from '../data/readers.ts';
 import { adviceOn } from '../labelers/judge/advice.ts';
 import { candidatesOf } from '../labelers/labels.ts';
 import { labelerSettings } from '../labelers/needs.ts';
-import { preferencesOf, type LabelStats } from '../labelers/preferences.ts';
+import { describeReasons, preferencesOf, type LabelStats } from '../labelers/preferences.ts';
 import { truncatedSchema } from '../labelers/truncated.ts';
 import { addLabeler, labelOf, openLabeler, type LabelerFlags } from './labeling.ts';
 import { jsonOption, summarize, withEngine } from './step.ts';
@@ -46,11 +46,8 @@ export function labelCommand(): Command {
 }
 
 /** How many prompts have no preference, and why. */
-function describeDropped({ rows, preferences, dropped }: LabelStats): string {
-  const reasons = Object.entries(dropped).filter(([, count]) => count > 0);
-  if (reasons.length === 0) return '';
-  return `; ${rows - preferences} dropped (${reasons.map(([reason, count]) => `${reason} ${count}`).join(', ')})`;
-}
+const describeDropped = ({ rows, preferences, dropped }: LabelStats): string =>
+  preferences === rows ? '' : `; ${rows - preferences} dropped (${describeReasons(dropped)})`;
 
 function describeTruncated({ truncated }: LabelStats): string {
   return truncated === 0 ? '' : ` ${truncated} answers were truncated at the length limit.`;

@@ -11,7 +11,7 @@ import type {
   Text,
   TokenizedScoreRecord,
 } from '../data/records.ts';
-import { checkSequenceLength, type ModelConfig } from './model/config.ts';
+import { checkSequenceLength, contextLength, type ModelConfig } from './model/config.ts';
 import type { ModelTokenizer } from './model/tokenizer.ts';
 import type { Group } from './packing.ts';
 import type { OpenPolicy } from './policy.ts';
@@ -44,6 +44,13 @@ export function checkPromptLength(
     throw new InputError(`Prompt "${id}" has ${length} tokens, more than the ${maxPromptLength} of maxPromptLength.`);
   }
   located(`Prompt "${id}"`, () => checkSequenceLength(config, length + maxNewTokens));
+}
+
+/** @throws InputError when a row, cut to `maxLength`, is more than the model can take */
+export function checkTrainingLength({ model: { config } }: OpenPolicy, length: number): void {
+  const most = contextLength(config);
+  if (length <= most) return;
+  throw new InputError(`it has ${length} tokens, more than the ${most} that the model can take: lower maxLength to at most ${most}.`); // prettier-ignore
 }
 
 type Limits = Pick<TrainingSettings, 'maxLength' | 'maxPromptLength'>;
@@ -106,6 +113,7 @@ export function tokenizeDemonstration(
   const { whole, response, trained, isPrefix } = demonstrationTokens(policy.tokenizer(), row);
   const prompt = truncatePrompt(whole, limits);
   const cut = truncateResponse(response, prompt, limits);
+  checkTrainingLength(policy, prompt.length + cut.length);
   const group = { prompt, responses: [cut], ...(trained && { trained: [trained.slice(0, cut.length)] }) };
   return { group, isPrefix, isTruncated: prompt.length < whole.length || cut.length < response.length };
 }

@@ -16,7 +16,7 @@ import type { OpenPolicy } from '../policy.ts';
 import type { TokenizedResponse } from '../score.ts';
 import type { TrainingSettings } from '../settings.ts';
 import type { RowCounts } from '../../data/row-counts.ts';
-import { checkIds, located } from '../tokenize.ts';
+import { checkIds, checkTrainingLength, located } from '../tokenize.ts';
 
 export type LengthLimits = Pick<TrainingSettings, 'maxLength' | 'maxPromptLength'>;
 
@@ -100,6 +100,9 @@ function tokenizePreference(
   if (isSame(tokenized.chosen, tokenized.rejected)) {
     counts.equal++;
     return undefined;
+  }
+  for (const { prompt, response } of Object.values(tokenized)) {
+    checkTrainingLength(policy, prompt.length + response.length);
   }
   return tokenized;
 }

@@ -6,6 +6,7 @@ import { readDemonstrations, readPreferences } from '../../data/readers.ts';
 import { fileOf } from './folder.ts';
 
 const cases = JSON.parse(readFileSync('test/fixtures/sharegpt/expected.json', 'utf8')) as { name: string; row: object; converted: object }[]; // prettier-ignore
+const withId = (given: object) => ({ id: 'a', ...given });
 const isPreference = ({ row }: { row: object }) => 'chosen' in row;
 
 test.each(cases.filter((one) => !isPreference(one)))('a demonstration: $name', async ({ row, converted }) => {
@@ -16,7 +17,6 @@ test.each(cases.filter((one) => !isPreference(one)))('a demonstration: $name', a
 });
 
 test.each(cases.filter(isPreference))('$name', async ({ row, converted }) => {
-  const withId = (given: object) => ({ id: 'a', ...given });
   const [read, expected] = [await readPreferences(fileOf('p.jsonl', withId(row))), await readPreferences(fileOf('c.jsonl', withId(converted)))]; // prettier-ignore
   expect(read).toEqual(expected);
   expect(await readPrompts(fileOf('p.jsonl', withId(row)))).toEqual(await readPrompts(fileOf('c.jsonl', withId(converted)))); // prettier-ignore

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
+import { writeJsonl } from '../../../data/jsonl.ts';
 import type { PreferenceRecord } from '../../../data/records.ts';
 import { openPolicy } from '../../../engine/policy.ts';
 import { Scorer } from '../../../engine/score.ts';
@@ -82,6 +83,15 @@ test('a row is named by its place in the file, whichever part of it is read', as
   await expect(read).rejects.toThrow(/^Row 2: token id 4711 is outside the vocabulary/);
   const { rows, counts } = await tokenizePreferences(opened, [row, stray, row], ROOM, true, { from: 2, to: 3 });
   expect([rows.length, counts.rows]).toEqual([1, 1]);
+});
+
+test('a row that the model has no room for is named by its place in the file, those that are dropped counted', async () => {
+  const file = join(temporaryFolder(), 'preferences.jsonl');
+  const long = { ...row, rejected_input_ids: Array.from({ length: 300 }, () => 7) };
+  await writeJsonl(file, [{ ...row, rejected: row.chosen }, row, long]);
+  await expect(tokenizePreferences(opened, file, { maxLength: 1024, maxPromptLength: 32 }, true)).rejects.toThrow(
+    new InputError(`Row 3: it has ${row.prompt_input_ids.length + 300} tokens, more than the 256 that the model can take: lower maxLength to at most 256.`), // prettier-ignore
+  );
 });
 
 test("token ids that are not of the text beside them are refused: another model's, or of a text that was edited", () => {
