@@ -9,6 +9,7 @@ import { optimize } from './optimize.ts';
 import { prefer } from './prefer.ts';
 import { prepare } from './prepare.ts';
 import { publish } from './publish.ts';
+import { recheck } from './recheck.ts';
 import { reference } from './reference.ts';
 import { release } from './release.ts';
 import { sample } from './sample.ts';
@@ -19,7 +20,7 @@ import type { Rooms, Step } from './step.ts';
 /** On which queue they are depends on the settings: on whether the engine computes what they make. */
 const sharedSteps = { sample, label, judge };
 /** Steps that read and write files, or ask servers, without a model. */
-export const controlSteps = { prepare, ...sharedSteps, unloadAdapter, prefer, evaluate, publish, release };
+export const controlSteps = { prepare, recheck, ...sharedSteps, unloadAdapter, prefer, evaluate, publish, release };
 /** Steps that need the engine. */
 export const modelSteps = { reference, divergence, optimize, ...sharedSteps };
 

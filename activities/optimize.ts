@@ -7,7 +7,7 @@ import { writeJsonl } from '../data/jsonl.ts';
 import type { CallOptions, Progress, TrainMetrics } from '../engine/jobs.ts';
 import type { ObjectiveSettings, TrainingSettings } from '../engine/settings.ts';
 import type { Device } from '../engine/target.ts';
-import type { RowCounts } from '../engine/training/row-counts.ts';
+import type { RowCounts } from '../data/row-counts.ts';
 import { PREFERENCES } from './prefer.ts';
 import { ADAPTER, MODEL, nameBase, openPolicyArtifact, writeBase } from './policy.ts';
 import { REFERENCE_LOGPS } from './reference.ts';

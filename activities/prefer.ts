@@ -7,7 +7,13 @@ import { writeJsonl } from '../data/jsonl.ts';
 import { toolsOf } from '../data/tools.ts';
 import { loadTokenizer } from '../engine/model/tokenizer.ts';
 import { adviceOn } from '../labelers/judge/advice.ts';
-import { preferencesOf, sumStats, type LabelStats, type PreferenceOptions } from '../labelers/preferences.ts';
+import {
+  describeReasons,
+  preferencesOf,
+  sumStats,
+  type LabelStats,
+  type PreferenceOptions,
+} from '../labelers/preferences.ts';
 import type { Truncated } from '../labelers/truncated.ts';
 import { readLabels, type LabelSummary } from './label.ts';
 import { openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
@@ -47,7 +53,7 @@ export const prefer: Step<PreferInput, StepResult<LabelStats>> = ({ store }, { l
     };
     await writeJsonl(join(folder, PREFERENCES), preferences());
     const stats = sumStats(parts);
-    if (stats.preferences === 0) throw new InputError(noPreference(stats));
+    if (stats.preferences === 0) throw new InputError(noPreference(stats, truncated));
     return stats;
   });
 };
@@ -63,10 +69,17 @@ async function encoderOf(store: ArtifactStore, responses: Address): Promise<Pref
   };
 }
 
-function noPreference({ rows, dropped, counts = {} }: LabelStats): string {
-  const advice =
-    dropped.unjudged > rows / 2
-      ? 'the labeler judged too few answers'
-      : 'sample more answers a prompt, or at a higher temperature';
-  return [`None of the ${rows} prompts got a preference (${JSON.stringify(dropped)}): ${advice}.`, ...adviceOn(counts)].join(' '); // prettier-ignore
+function noPreference(stats: LabelStats, truncated: Truncated): string {
+  const { rows, dropped, counts = {} } = stats;
+  return [`None of the ${rows} prompts got a preference (${describeReasons(dropped)}): ${remedyFor(stats, truncated)}.`, ...adviceOn(counts)].join(' '); // prettier-ignore
+}
+
+function remedyFor({ rows, dropped, answers, truncated: count }: LabelStats, truncated: Truncated): string {
+  // What is dropped is no candidate, and not among the answers.
+  const all = truncated === 'drop' ? answers + count : answers;
+  if (truncated !== 'keep' && count > all / 2) {
+    return `${count} of ${all} answers were cut at the length limit, and label.truncated is "${truncated}"; raise sample.maxNewTokens, or set label.truncated to keep`;
+  }
+  if (dropped.unjudged > rows / 2) return 'the labeler judged too few answers';
+  return 'sample more answers a prompt, or at a higher temperature';
 }

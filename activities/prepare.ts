@@ -14,24 +14,20 @@ import { Spool } from '../data/spool.ts';
 import type { ChatTemplateSettings } from '../engine/model/chat-template-settings.ts';
 import { readModelConfig } from '../engine/model/config.ts';
 import { loadTokenizer } from '../engine/model/tokenizer.ts';
-import { createLabeler, type LabelSettings } from '../labelers/index.ts';
+import { createLabeler } from '../labelers/index.ts';
 import { importPolicy, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import { checkPrompts, type DroppedPrompts, type PromptSettings, type StoredPrompts } from './prompt-check.ts';
-import type { LengthSettings } from './prompt-limits.ts';
 import { equalPortions, portionsOfWhatIsLeft } from './prompt-portions.ts';
+import type { PromptChecks } from './recheck.ts';
 import { findRelease, isPolicyName, releasesOf } from './release.ts';
 import { readSummary, runStep, type Rooms, type Step } from './step.ts';
 
-export interface PrepareInput {
+export interface PrepareInput extends PromptChecks {
   model: string;
   adapter?: string;
   /** In place of the model's own, or its arguments. */
   chatTemplate?: ChatTemplateSettings;
   prompts: PromptSettings;
-  limits: LengthSettings;
-  label: LabelSettings;
-  /** Judges the held-out answers too. */
-  secondJudge?: LabelSettings;
   rounds: number;
   seed: number;
   /** Goes on from the last release of this name, where it has one, with prompts that none of its releases has used. */
@@ -128,7 +124,7 @@ async function sameTemplate(store: ArtifactStore, policy: Address, { chatTemplat
 }
 
 /** A set of prompts in the store. */
-async function storedPrompts(store: ArtifactStore, set: Address): Promise<StoredPrompts> {
+export async function storedPrompts(store: ArtifactStore, set: Address): Promise<StoredPrompts> {
   const { count } = await readSummary<{ count: number }>(store, set);
   return { file: join(await store.open(set), PROMPTS), name: `the stored prompts ${set.slice(0, 12)}`, count };
 }

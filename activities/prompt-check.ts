@@ -5,10 +5,9 @@ import type { PromptRecord } from '../data/records.ts';
 import type { Spool } from '../data/spool.ts';
 import type { CallOptions } from '../engine/jobs.ts';
 import type { ModelConfig } from '../engine/model/config.ts';
-import type { ModelTokenizer } from '../engine/model/tokenizer.ts';
 import { shuffled } from '../engine/random.ts';
 import { heldOutLimit, LengthCheck, trainingLimit, type LengthSettings } from './prompt-limits.ts';
-import { PromptReader, type ReadPrompt } from './prompt-reader.ts';
+import { PromptReader, type PromptTokenizer, type ReadPrompt } from './prompt-reader.ts';
 
 export interface PromptSettings {
   train: string;
@@ -32,6 +31,8 @@ export interface DroppedPrompts {
   /** `heldOut`: they are held-out prompts, in this spelling or another. */
   train: Dropped & { heldOut: number };
   heldOut: Dropped;
+  /** Prompts that are not dropped, but whose tools the chat template does not write. Absent where there are none. */
+  ignoredTools?: number;
 }
 
 export interface CheckedPrompts {
@@ -59,7 +60,7 @@ export interface PromptCheck {
   used?: StoredPrompts[];
   /** Where `heldOut` is a number: the prompts held out before, which stay those held out. */
   heldBefore?: StoredPrompts;
-  tokenizer: Pick<ModelTokenizer, 'encodePrompt'>;
+  tokenizer: PromptTokenizer;
   config: ModelConfig;
 }
 
@@ -99,6 +100,7 @@ export async function checkPrompts(
   const drawnTexts = new Set([...drawn].map((i) => train.texts[i]));
   const others = order.filter((i) => !drawn.has(i));
   const left = others.filter((i) => !drawnTexts.has(train.texts[i]));
+  const ignoredTools = heldOut.ignoredTools + [...left, ...drawn].filter((i) => train.ignoredTools.has(i)).length;
   return {
     train: left,
     heldOut: isDrawn ? [...spool.read(drawn)] : heldOut.prompts,
@@ -109,6 +111,7 @@ export async function checkPrompts(
         tooLong: heldOut.length.count,
         limit: heldOut.length.limit,
       },
+      ...(ignoredTools > 0 && { ignoredTools }),
     },
     tokens: train.tokens,
   };
@@ -133,20 +136,24 @@ interface HeldOut {
   prompts: PromptRecord[];
   keys: HeldOutKeys;
   length: LengthCheck;
+  ignoredTools: number;
 }
 
 async function readHeldOut(reader: PromptReader, { prompts: { tooLong = 'drop' }, ...input }: PromptCheck, rows: PromptRecord[], file: string): Promise<HeldOut> {
   const prompts: PromptRecord[] = [];
   const keys = new HeldOutKeys();
   const length = new LengthCheck(heldOutLimit(input.config, input.limits));
+  let ignoredTools = 0;
   for (const [i, prompt] of rows.entries()) {
     const read = await reader.read(prompt, i, file);
     const isDuplicate = keys.tokens.has(read.tokenKey);
     keys.add(read);
-    if (!isDuplicate && !length.refuses(read.length, read.place)) prompts.push(prompt);
+    if (isDuplicate || length.refuses(read.length, read.place)) continue;
+    prompts.push(prompt);
+    ignoredTools += Number(read.losesTools);
   }
   length.end(tooLong, file, prompts.length);
-  return { prompts, keys, length };
+  return { prompts, keys, length, ignoredTools };
 } // prettier-ignore
 
 /** @throws InputError when the policy has been trained on a prompt of a held-out file: that cannot be taken back */
@@ -170,6 +177,8 @@ interface Training {
   texts: (string | undefined)[];
   /** Those of them that can be trained on, but not held out. */
   tooLongToHoldOut: Set<number>;
+  /** Those of them whose tools the chat template does not write. */
+  ignoredTools: Set<number>;
   dropped: DroppedPrompts['train'];
   tokens: CheckedPrompts['tokens'];
 }
@@ -186,6 +195,7 @@ async function readTraining(
   const seen = new Set<string>();
   const texts: Training['texts'] = [];
   const tooLongToHoldOut = new Set<number>();
+  const ignoredTools = new Set<number>();
   const dropped = { duplicates: 0, heldOut: 0 };
   let [kept, tokens, longest] = [0, 0, 0];
   for (const prompt of rows) {
@@ -207,6 +217,7 @@ async function readTraining(
     check(prompt);
     texts[i] = read.textKey;
     if (read.length > held.length.limit) tooLongToHoldOut.add(i);
+    if (read.losesTools) ignoredTools.add(i);
     kept++;
     tokens += read.length;
     longest = Math.max(longest, read.length);
@@ -215,6 +226,7 @@ async function readTraining(
   return {
     texts,
     tooLongToHoldOut,
+    ignoredTools,
     dropped: { ...dropped, tooLong: length.count, limit: length.limit },
     tokens: { mean: tokens / Math.max(1, kept), longest },
   };

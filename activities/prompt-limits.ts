@@ -75,6 +75,13 @@ export class LengthCheck {
     return true;
   }
 
+  /** What is too long, and why, as the beginning of a sentence; undefined where nothing is. */
+  get found(): string | undefined {
+    if (this.count === 0) return undefined;
+    const others = this.count === 1 ? 'it is the only one' : `${this.count} prompts of the file are too long`;
+    return `${this.first}, ${this.reason} (${others})`;
+  }
+
   /**
    * @param file that has been read to its end
    * @param left how many of its prompts are not too long
@@ -83,8 +90,7 @@ export class LengthCheck {
   end(tooLong: 'drop' | 'fail', file: string, left: number): void {
     if (this.count === 0) return;
     if (tooLong === 'fail') {
-      const others = this.count === 1 ? 'it is the only one' : `${this.count} prompts of the file are too long`;
-      throw new InputError(`${this.first}, ${this.reason} (${others}): remove what is too long, change that setting, or set prompts.tooLong: drop.`); // prettier-ignore
+      throw new InputError(`${this.found}: remove what is too long, change that setting, or set prompts.tooLong: drop.`); // prettier-ignore
     }
     if (left > 0) return;
     throw new InputError(`All prompts of ${file} are too long: the shortest has ${this.shortest} tokens, ${this.reason}; shorten them, or change that setting.`); // prettier-ignore

@@ -37,6 +37,12 @@ export function portionsOfWhatIsLeft(left: number[], { prompts, rounds }: Portio
   return Array.from({ length: count }, (_, round) => left.slice(round * size, (round + 1) * size));
 }
 
+/** That the policy is not shown the tools of some rows, where there are any. */
+export const ignoredToolsNote = (count: number, rows: string): string[] =>
+  count === 0
+    ? []
+    : [`${count} ${rows} have tools, which the chat template does not write: the policy does not see them.`];
+
 /** Why prompts were dropped, as '6 repeated, 1 longer than 504 tokens'; empty where none was. */
 export function describeDropped({
   duplicates,

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { InputError } from '../data/errors.ts';
 import { normalizedText } from '../data/conversation.ts';
 import { hashKey } from '../data/prompts.ts';
-import { toolsOf } from '../data/tools.ts';
+import { hasTools, toolsOf } from '../data/tools.ts';
 import type { PromptRecord, Text } from '../data/records.ts';
 import type { CallOptions } from '../engine/jobs.ts';
 import type { ModelTokenizer } from '../engine/model/tokenizer.ts';
@@ -18,19 +18,24 @@ export interface ReadPrompt {
   tokenKey: string;
   /** Equal for prompts that have the same tokens once their texts are normalized (normalizedText). */
   textKey: string;
+  /** Whether it has tools, which the chat template does not write. */
+  losesTools: boolean;
 }
+
+/** What is needed of the policy's tokenizer. */
+export type PromptTokenizer = Pick<ModelTokenizer, 'encodePrompt' | 'writesTools'>;
 
 const keyOf = (ids: number[]) => hashKey(Int32Array.from(ids));
 
 export class PromptReader {
-  private readonly tokenizer: Pick<ModelTokenizer, 'encodePrompt'>;
+  private readonly tokenizer: PromptTokenizer;
   private readonly total: number;
   private readonly options: CallOptions;
   private done = 0;
   private tokens = 0;
 
   /** @param total prompts that will be read, for the progress */
-  constructor(tokenizer: Pick<ModelTokenizer, 'encodePrompt'>, total: number, options: CallOptions) {
+  constructor(tokenizer: PromptTokenizer, total: number, options: CallOptions) {
     this.tokenizer = tokenizer;
     this.total = total;
     this.options = options;
@@ -53,6 +58,13 @@ export class PromptReader {
     this.options.signal?.throwIfAborted();
     const tokenKey = keyOf(ids);
     const text = normalizedText(prompt.prompt);
-    return { place, length: ids.length, tokenKey, textKey: text === prompt.prompt ? tokenKey : keyOf(encode(text)) };
+    const textKey = text === prompt.prompt ? tokenKey : keyOf(encode(text));
+    return {
+      place,
+      length: ids.length,
+      tokenKey,
+      textKey,
+      losesTools: hasTools(prompt) && !this.tokenizer.writesTools,
+    };
   }
 }

@@ -1,16 +1,28 @@
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import { diagnose, type DiagnosedScores, type Diagnosis, type Scale } from '../activities/diagnose.ts';
+import { InputError } from '../data/errors.ts';
 import { readPreferences, readScoreRows } from '../data/readers.ts';
-import type { PreferenceRecord } from '../data/records.ts';
+import type { PreferenceRecord, TokenizedScoreRecord } from '../data/records.ts';
 import type { Policy, ScoreJob } from '../engine/jobs.ts';
-import { loadTokenizer } from '../engine/model/tokenizer.ts';
+import { contextLength } from '../engine/model/config.ts';
+import { openPolicy } from '../engine/policy.ts';
+import { encodeResponse, located } from '../engine/tokenize.ts';
 import { checkTokens } from '../engine/training/preference-tokens.ts';
 import { objectiveSchema } from '../engine/settings.ts';
 import { adapterFolder } from './names.ts';
 import { percent } from './numbers.ts';
 import { readSettings } from './settings.ts';
-import { addChatTemplate, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
+import {
+  addChatTemplate,
+  describeNonPrefix,
+  jsonOption,
+  policyOf,
+  summarize,
+  warnOfTools,
+  withEngine,
+  type PolicyFlags,
+} from './step.ts';
 
 interface Flags extends Omit<PolicyFlags, 'adapter'> {
   adapter: string[];
@@ -36,10 +48,8 @@ export function diagnoseCommand(): Command {
       const base = await policyOf({ ...flags, adapter: undefined });
       const adapters = await Promise.all(flags.adapter.map(adapterFolder));
       const reference = await policyOf({ ...flags, adapter: flags.referenceAdapter });
-      const { rows: pairs, counts: dropped } = await readPreferences(flags.preferences);
-      checkTokens(pairs, () => loadTokenizer(base.model, base.chatTemplate));
-      const unseen = flags.unseen === undefined ? [] : await readScoreRows(flags.unseen);
-      const rows: ScoreJob['rows'] = [...pairs.map(answerOf('chosen')), ...pairs.map(answerOf('rejected')), ...unseen];
+      const { pairs, unseen, dropped, nonPrefix, limit } = await readRows(flags, base);
+      const rows = [...pairs.map(({ chosen }) => chosen), ...pairs.map(({ rejected }) => rejected), ...unseen];
       const diagnoses = await withEngine(async (engine) => {
         const score = async (policy: Policy): Promise<DiagnosedScores> => {
           const scores = await engine.run('score', { policy, rows });
@@ -54,8 +64,8 @@ export function diagnoseCommand(): Command {
       const named = diagnoses.map((diagnosis, i) => ({ adapter: flags.adapter[i], ...diagnosis }));
       summarize(
         flags,
-        { beta, rows: pairs.length, dropped, adapters: named },
-        [tableOf(named), describeEqual(dropped)].filter(Boolean).join('\n'),
+        { beta, rows: pairs.length, dropped, non_prefix_rows: nonPrefix, adapters: named },
+        [tableOf(named), ...describeDropped(dropped, limit), describeNonPrefix(nonPrefix).trim()].filter(Boolean).join('\n'), // prettier-ignore
       );
     });
 }
@@ -63,21 +73,57 @@ export function diagnoseCommand(): Command {
 type Row = Awaited<ReturnType<typeof readPreferences>>['rows'][number];
 
 /** A response with the tokens that it was sampled as, where the row has them. */
-const answerOf =
-  (role: 'chosen' | 'rejected') =>
-  (row: Row): ScoreJob['rows'][number] => {
-    const { prompt, tools, ...rest } = row as PreferenceRecord;
-    const ids = rest[`${role}_input_ids`];
-    const promptIds = rest[`${role}_prompt_input_ids`] ?? rest.prompt_input_ids;
-    if (ids && promptIds) return { prompt_input_ids: promptIds, response_input_ids: ids };
-    return { prompt, response: rest[role], ...(tools !== undefined && { tools }) };
-  };
+function answerOf(role: 'chosen' | 'rejected', row: Row): ScoreRow {
+  const { prompt, tools, ...rest } = row as PreferenceRecord;
+  const ids = rest[`${role}_input_ids`];
+  const promptIds = rest[`${role}_prompt_input_ids`] ?? rest.prompt_input_ids;
+  if (ids && promptIds) return { prompt_input_ids: promptIds, response_input_ids: ids };
+  return { prompt, response: rest[role], ...(tools !== undefined && { tools }) };
+}
 
-/** The rows of a file that prefer nothing, as a sentence; none where there are no such rows. */
-const describeEqual = ({ equal }: { equal: number }): string | undefined =>
-  equal === 0
-    ? undefined
-    : `Dropped ${equal} ${equal === 1 ? 'row' : 'rows'} with equal chosen and rejected responses.`;
+type ScoreRow = ScoreJob['rows'][number];
+
+/**
+ * The rows' tokens, without those that the model cannot take.
+ * @throws InputError that names the row that cannot be read; also when no pair is left
+ */
+async function readRows({ preferences, unseen: file }: Flags, base: Policy) {
+  const policy = openPolicy(base);
+  const limit = contextLength(policy.model.config);
+  let nonPrefix = 0;
+  const encode = (place: string, row: ScoreRow): TokenizedScoreRecord | undefined => {
+    const { prompt, response, isPrefix } = located(place, () => encodeResponse(policy, row));
+    if (prompt.length + response.length > limit) return undefined;
+    nonPrefix += Number(!isPrefix);
+    return { prompt_input_ids: prompt, response_input_ids: response };
+  };
+  const { rows, numbers, counts } = await readPreferences(preferences);
+  checkTokens(rows, numbers, policy.tokenizer);
+  const pairs = rows.flatMap((row, i) => {
+    const [chosen, rejected] = (['chosen', 'rejected'] as const).map((role) => encode(`Row ${numbers[i]}`, answerOf(role, row))); // prettier-ignore
+    return chosen && rejected ? [{ chosen, rejected }] : [];
+  });
+  if (pairs.length === 0) {
+    throw new InputError(`All preferences of ${preferences} are longer than the ${limit} tokens that the model can take: shorten them.`); // prettier-ignore
+  }
+  const answers = file === undefined ? [] : await readScoreRows(file);
+  warnOfTools(base, [...rows, ...answers]);
+  const unseen = answers.flatMap((row, i) => encode(`Row ${i + 1} of ${file}`, row) ?? []);
+  const dropped = { equal: counts.equal, tooLong: rows.length - pairs.length, unseenTooLong: answers.length - unseen.length }; // prettier-ignore
+  return { pairs, unseen, dropped, nonPrefix, limit };
+}
+
+const counted = (count: number) => `${count} ${count === 1 ? 'row' : 'rows'}`;
+
+/** The rows that are left out, a sentence for each reason. */
+function describeDropped({ equal, tooLong, unseenTooLong }: Record<string, number>, limit: number): string[] {
+  const long = `longer than the ${limit} tokens that the model can take`;
+  return [
+    ...(equal > 0 ? [`Dropped ${counted(equal)} with equal chosen and rejected responses.`] : []),
+    ...(tooLong > 0 ? [`Dropped ${counted(tooLong)} with a response that is, after its prompt, ${long}.`] : []),
+    ...(unseenTooLong > 0 ? [`Dropped ${counted(unseenTooLong)} of --unseen, ${long}.`] : []),
+  ];
+}
 
 const scale = ({ mean, sd }: Scale) => `${mean.toFixed(4)}${sd === undefined ? '' : ` ± ${sd.toFixed(4)}`}`;
 

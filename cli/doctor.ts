@@ -6,7 +6,7 @@ import { InputError } from '../data/errors.ts';
 import { estimateRun, type Assumptions, type Estimate } from '../workers/estimate.ts';
 import { checkMachine } from '../workers/machine.ts';
 import { loadConfig } from '../workflows/config.ts';
-import { FAILED } from './errors.ts';
+import { BAD_INPUT, FAILED } from './errors.ts';
 import { jsonOption } from './step.ts';
 
 const NUMBERS = ['tflops', 'weightBytes', 'promptTokens', 'answerTokens', 'price'] as const;
@@ -44,7 +44,7 @@ export function doctorCommand(): Command {
       console.log(table.toString());
       for (const problem of problems) console.error(`selm: ${problem}`);
       if (flags.json) console.log(JSON.stringify(json));
-      if (problems.length > 0) process.exitCode = FAILED;
+      if (problems.length > 0) process.exitCode = file === undefined ? FAILED : BAD_INPUT;
     });
 }
 
@@ -77,13 +77,21 @@ function assumptionsOf(flags: Flags): Assumptions {
   return Object.fromEntries(given) as unknown as Assumptions;
 }
 
-const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+const size = (bytes: number) => (bytes < 1e8 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
+
+/** '7.242 billion' */
+function parametersOf(count: number): string {
+  if (count < 1e6) return count.toLocaleString('en');
+  return count < 1e9 ? `${(count / 1e6).toFixed(1)} million` : `${(count / 1e9).toFixed(3)} billion`;
+}
+
+const hoursOf = (value: number) => (value < 0.01 ? 'less than 0.01' : value.toFixed(2));
 
 /** 'weights 1.0 GB, gradients 2.0 GB: 3.0 GB' */
 function memory(parts: Record<string, number>): string {
   const total = Object.values(parts).reduce((sum, part) => sum + part, 0);
-  const each = Object.entries(parts).map(([name, bytes]) => `${name} ${gigabytes(bytes)}`);
-  return `${gigabytes(total)}: ${each.join(', ')}`;
+  const each = Object.entries(parts).map(([name, bytes]) => `${name} ${size(bytes)}`);
+  return `${size(total)}: ${each.join(', ')}`;
 }
 
 function rowsOf({
@@ -102,7 +110,7 @@ function rowsOf({
 }: Estimate): string[][] {
   // prettier-ignore
   return [
-    ...(parameters === undefined ? [] : [['parameters', `${(parameters / 1e9).toFixed(3)} billion`]]),
+    ...(parameters === undefined ? [] : [['parameters', parametersOf(parameters)]]),
     ...(promptsPerRound === undefined ? [] : [['prompts a round', String(promptsPerRound)]]),
     ...(optimizerSteps === undefined ? [] : [['optimizer steps a round', `at most ${optimizerSteps}`]]),
     ...(heldOut === undefined ? [] : [['held-out prompts', String(heldOut)]]),
@@ -110,8 +118,8 @@ function rowsOf({
     ...(dropped ? [['dropped training prompts', describeDropped(dropped.train)], ['dropped held-out prompts', describeDropped(dropped.heldOut)]] : []).filter(([, why]) => why), // prettier-ignore
     ...(sample ? [['memory of sample', memory(sample)]] : []),
     ...(optimize ? [['memory of optimize', memory(optimize)]] : []),
-    ['memory of this machine', gigabytes(totalmem())],
-    ...(hours ? [['hours a round', Object.entries(hours).map(([step, value]) => `${step} ${value.toFixed(2)}`).join(', ')]] : []), // prettier-ignore
+    ['memory of this machine', size(totalmem())],
+    ...(hours ? [['hours a round', Object.entries(hours).map(([step, value]) => `${step} ${hoursOf(value)}`).join(', ')]] : []), // prettier-ignore
     ...(costPerRound === undefined ? [] : [['cost a round', costPerRound.toFixed(2)]]),
     ...warnings.map((sentence) => ['warning', sentence]),
     ...unknown.map((sentence) => ['not known', sentence]),

@@ -4,7 +4,7 @@ import { InputError } from '../data/errors.ts';
 import { stripSecrets } from '../data/secret.ts';
 
 export const FAILED = 1;
-const BAD_INPUT = 2;
+export const BAD_INPUT = 2;
 /** A run waits for a decision, and nobody is there to make it. */
 export const DECISION_WANTED = 3;
 /** By Ctrl-C, as shells have it: 128 + SIGINT. */

@@ -14,7 +14,7 @@ import { isComparative } from '../labelers/needs.ts';
 import { addLabeler, labelerOf, openLabeler, type LabelerFlags } from './labeling.ts';
 import { percent, percentInterval } from './numbers.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
-import { addPolicy, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
+import { addPolicy, jsonOption, policyOf, summarize, warnOfTools, withEngine, type PolicyFlags } from './step.ts';
 
 const FIELDS = ['maxNewTokens', 'batchSize'] as const;
 
@@ -59,6 +59,7 @@ export function evaluateCommand(): Command {
     }
     const label = labelerOf(flags);
     const prompts = await readPrompts(flags.prompts);
+    warnOfTools(policy, prompts);
     const given = flags.against === undefined ? undefined : await answersTo(prompts, flags.against);
     const answer = async (engine: Engine, who: Policy, way: Partial<SamplingSettings> = {}) => {
       const job = { policy: who, prompts, settings: { ...settings, ...way }, seed };

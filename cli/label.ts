@@ -4,7 +4,7 @@ import { readAnswered } from '../data/readers.ts';
 import { adviceOn } from '../labelers/judge/advice.ts';
 import { candidatesOf } from '../labelers/labels.ts';
 import { labelerSettings } from '../labelers/needs.ts';
-import { preferencesOf, type LabelStats } from '../labelers/preferences.ts';
+import { describeReasons, preferencesOf, type LabelStats } from '../labelers/preferences.ts';
 import { truncatedSchema } from '../labelers/truncated.ts';
 import { addLabeler, labelOf, openLabeler, type LabelerFlags } from './labeling.ts';
 import { jsonOption, summarize, withEngine } from './step.ts';
@@ -22,9 +22,9 @@ export function labelCommand(): Command {
     .requiredOption('--in <file>', 'Rows of selm sample, or rows {prompt, responses: [{text}]}.')
     .requiredOption('--out <file>', "Gets rows in TRL's preference format plus reference_response and token ids.")
     .addOption(
-      new Option('--truncated <what>', `${truncatedSchema.description} (default: keep)`)
-        .choices(truncatedSchema.unwrap().options)
-        .conflicts('labelConfig'),
+      new Option('--truncated <what>', `${truncatedSchema.description} (default: keep)`).choices(
+        truncatedSchema.unwrap().options,
+      ),
     )
     .addOption(jsonOption())
     .action(async (flags: Flags) => {
@@ -46,11 +46,8 @@ export function labelCommand(): Command {
 }
 
 /** How many prompts have no preference, and why. */
-function describeDropped({ rows, preferences, dropped }: LabelStats): string {
-  const reasons = Object.entries(dropped).filter(([, count]) => count > 0);
-  if (reasons.length === 0) return '';
-  return `; ${rows - preferences} dropped (${reasons.map(([reason, count]) => `${reason} ${count}`).join(', ')})`;
-}
+const describeDropped = ({ rows, preferences, dropped }: LabelStats): string =>
+  preferences === rows ? '' : `; ${rows - preferences} dropped (${describeReasons(dropped)})`;
 
 function describeTruncated({ truncated }: LabelStats): string {
   return truncated === 0 ? '' : ` ${truncated} answers were truncated at the length limit.`;

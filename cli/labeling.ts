@@ -35,11 +35,23 @@ const JUDGE = [
   new Option('--key-variable <name>', "Environment variable with the server's key (default: OPENAI_API_KEY)."),
 ];
 
+/** The flags of settings, by the names that these have in a labeler's file. */
+const FLAGS: Record<string, string> = {
+  server: '--server',
+  model: '--judge-model',
+  mode: '--judge-mode',
+  pairs: '--pairs',
+  template: '--judge-template',
+  maxTokens: '--judge-max-tokens',
+  keyVariable: '--key-variable',
+  truncated: '--truncated',
+};
+
 export function addLabeler(command: Command): Command {
   command
     .addOption(new Option('--by <labeler>', 'Who scores the answers.').choices(labelerNames))
     .option('--label-config <file>', "The labeler's settings: a YAML file with what stands under `label` in a run's.");
-  for (const option of JUDGE) command.addOption(option.conflicts('labelConfig'));
+  for (const option of JUDGE) command.addOption(option);
   return command;
 }
 
@@ -51,37 +63,22 @@ export const labelerOf = (flags: LabelerFlags): LabelSettings => labelerSettings
  * @throws InputError when no labeler is named, or its settings are wrong
  */
 export function labelOf(flags: LabelerFlags): RoundLabelSettings {
-  const {
-    by,
-    labelConfig,
-    server,
-    judgeModel,
-    judgeMode,
-    pairs,
-    judgeTemplate,
-    judgeMaxTokens,
-    keyVariable,
-    truncated,
-  } = flags;
+  const { by, labelConfig } = flags;
   if (by === undefined && labelConfig === undefined) {
     throw new InputError('No labeler is named: give --by, or --label-config where it needs settings.');
   }
-  const settings = {
-    by,
-    server,
-    model: judgeModel,
-    mode: judgeMode,
-    pairs,
-    template: judgeTemplate,
-    maxTokens: judgeMaxTokens,
-    keyVariable,
-    truncated,
-  };
-  return readLabelSettings(
-    labelConfig,
-    Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)),
-  );
+  const given = Object.entries(FLAGS).flatMap(([key, flag]) => {
+    const value = flags[attributeOf(flag)];
+    return value === undefined ? [] : [[key, value] as const];
+  });
+  if (labelConfig !== undefined && given.length > 0) {
+    const [[key, value]] = given;
+    throw new InputError(`${FLAGS[key]} cannot be given with --label-config: write "${key}: ${value}" in ${labelConfig}.`); // prettier-ignore
+  }
+  return readLabelSettings(labelConfig, { ...(by !== undefined && { by }), ...Object.fromEntries(given) });
 }
+
+const attributeOf = (flag: string) => new Option(flag).attributeName() as keyof LabelerFlags;
 
 /**
  * @returns what judges answers and shows how far it is

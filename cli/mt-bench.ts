@@ -71,10 +71,10 @@ export function mtBenchCommand(): Command {
       ...(flags.out === undefined ? [] : [`${flags.out}: ${answered!.answers.size} questions answered by ${answered!.model}.`]), // prettier-ignore
       ...scores.map(describe),
       // Without a rating are those of all models in the file, which `describe` counts.
-      ...adviceOn({ ...counts, unparsed: counts.truncated ?? 0 }),
+      ...adviceOn({ ...counts, unparsed: counts.truncatedJudgements ?? 0 }),
     ];
-    const { refused = 0, truncated, withoutTemperature } = counts;
-    const summary = { ...(answered && { model: answered.model, answers: answered.answers.size }), scores, refused, ...(truncated && { truncated }), ...(withoutTemperature && { withoutTemperature }) }; // prettier-ignore
+    const { refused = 0, truncatedJudgements, withoutTemperature } = counts;
+    const summary = { ...(answered && { model: answered.model, answers: answered.answers.size }), scores, refused, ...(truncatedJudgements && { truncatedJudgements }), ...(withoutTemperature && { withoutTemperature }) }; // prettier-ignore
     summarize(flags, summary, sentences.join('\n'));
   });
 }

@@ -4,7 +4,7 @@ import { objectiveFields, objectiveSchema } from '../engine/settings.ts';
 import { loadTokenizer } from '../engine/model/tokenizer.ts';
 import { checkTokens } from '../engine/training/preference-tokens.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
-import { addPolicy, jsonOption, policyOf, withEngine, type PolicyFlags } from './step.ts';
+import { addPolicy, jsonOption, policyOf, warnOfTools, withEngine, type PolicyFlags } from './step.ts';
 import { addTraining, readTraining, reportTraining } from './training.ts';
 
 const OBJECTIVE_FIELDS = ['beta', 'alpha', 'gamma'] as const;
@@ -41,8 +41,9 @@ export function optimizeCommand(): Command {
     const policy = await policyOf(flags);
     const adapter = flags.referenceAdapter ?? policy.adapter;
     const reference = { ...policy, ...(adapter !== undefined && { adapter }) };
-    const { rows } = await readPreferences(flags.preferences);
-    checkTokens(rows, () => loadTokenizer(policy.model, policy.chatTemplate));
+    const { rows, numbers } = await readPreferences(flags.preferences);
+    checkTokens(rows, numbers, () => loadTokenizer(policy.model, policy.chatTemplate));
+    warnOfTools(policy, rows);
     const result = await withEngine(
       (engine) =>
       // The engine reads the file again: it counts what it leaves out, and names rows by their place.

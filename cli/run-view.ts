@@ -1,5 +1,5 @@
 /** A run on a terminal: bars of the round's steps, and lines that stay for what happened. */
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { createLogUpdate } from 'log-update';
@@ -29,8 +29,18 @@ export async function watchRun(
   const view = new RunView();
   const run = { ended: false };
   // What is still asked of the run when the watching ends would keep this process alive.
-  const over = new AbortController();
-  const ask = <T>(question: () => Promise<T>) => client.withAbortSignal(over.signal, question);
+  const asked = new Set<AbortController>();
+  const ask = async <T>(question: () => Promise<T>): Promise<T> => {
+    // One a question: the client leaves a listener on it for every request. A run's result takes a request a minute.
+    const over = new AbortController();
+    setMaxListeners(0, over.signal);
+    asked.add(over);
+    try {
+      return await client.withAbortSignal(over.signal, question);
+    } finally {
+      asked.delete(over);
+    }
+  };
   const result = ask(() => handle.result()).finally(() => (run.ended = true));
   // Awaited below, unless the watching is stopped first.
   result.catch(() => {});
@@ -48,7 +58,7 @@ export async function watchRun(
     view.show({ status, pending: [] });
     return status;
   } finally {
-    over.abort();
+    asked.forEach((over) => over.abort());
     view.close();
   }
 }

@@ -4,7 +4,7 @@ import { writeJsonl } from '../data/jsonl.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { samplingSchema } from '../engine/settings.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
-import { addPolicy, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
+import { addPolicy, jsonOption, policyOf, summarize, warnOfTools, withEngine, type PolicyFlags } from './step.ts';
 
 const FIELDS = ['samplesPerPrompt', 'temperature', 'topP', 'topK', 'maxNewTokens', 'maxPromptLength', 'batchSize', 'weights'] as const; // prettier-ignore
 
@@ -28,6 +28,7 @@ export function sampleCommand(): Command {
     const { seed } = readSettings(seedSchema, flags, ['seed']);
     const policy = await policyOf(flags);
     const prompts = await readPrompts(flags.prompts);
+    warnOfTools(policy, prompts);
     const started = performance.now();
     const result = await withEngine((engine) => engine.run('sample', { policy, prompts, settings, seed }));
     await writeJsonl(flags.out, sampledRows(prompts, result));

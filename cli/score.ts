@@ -1,7 +1,16 @@
 import { Command } from 'commander';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readScoreRows } from '../data/readers.ts';
-import { addPolicy, describeNonPrefix, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
+import {
+  addPolicy,
+  describeNonPrefix,
+  jsonOption,
+  policyOf,
+  summarize,
+  warnOfTools,
+  withEngine,
+  type PolicyFlags,
+} from './step.ts';
 
 interface Flags extends PolicyFlags {
   in: string;
@@ -20,6 +29,7 @@ export function scoreCommand(): Command {
     .action(async (flags: Flags) => {
       const policy = await policyOf(flags);
       const rows = await readScoreRows(flags.in);
+      warnOfTools(policy, rows);
       const scores = await withEngine((engine) => engine.run('score', { policy, rows }));
       await writeJsonl(flags.out, scores);
       const tokens = scores.reduce((total, score) => total + score.tokens, 0);

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { readDemonstrations } from '../data/readers.ts';
 import { readSettings, addSettings, seedSchema } from './settings.ts';
-import { addPolicy, jsonOption, policyOf, withEngine, type PolicyFlags } from './step.ts';
+import { addPolicy, jsonOption, policyOf, warnOfTools, withEngine, type PolicyFlags } from './step.ts';
 import { addTraining, readTraining, reportTraining } from './training.ts';
 
 interface Flags extends PolicyFlags {
@@ -28,6 +28,7 @@ export function sftCommand(): Command {
     const { seed } = readSettings(seedSchema, flags, ['seed']);
     const policy = await policyOf(flags);
     const rows = await readDemonstrations(flags.demonstrations);
+    warnOfTools(policy, rows);
     const result = await withEngine((engine) => engine.run('sft', { policy, rows, training, seed, outDir: flags.out }));
     await reportTraining(flags, result);
   });

@@ -1,13 +1,18 @@
 /** What the commands that run a single step on files have in common. */
 import { Option, type Command } from 'commander';
+import { ignoredToolsNote } from '../activities/prompt-portions.ts';
 import { resolveModel } from '../data/hub.ts';
 import { InputError } from '../data/errors.ts';
+import type { PreferenceRecord } from '../data/records.ts';
+import { hasTools } from '../data/tools.ts';
 import { EngineDied, JobAborted } from '../engine/errors.ts';
 import { startEngine } from '../engine/host.ts';
 import type { CallOptions, Engine, Policy } from '../engine/jobs.ts';
 import { readChatTemplate, withTemplateOf, type ChatTemplateSettings } from '../engine/model/chat-template-settings.ts';
+import { loadTokenizer } from '../engine/model/tokenizer.ts';
 import { deviceSchema } from '../engine/settings.ts';
 import { DEVICES, type Device } from '../engine/target.ts';
+import { located } from '../engine/tokenize.ts';
 import { adapterPolicy, namedPolicy } from './names.ts';
 import { showProgress } from './progress.ts';
 
@@ -73,6 +78,15 @@ export const jsonOption = () => new Option('--json', 'Print a machine-readable s
 /** How many rows are not split where their prompt ends, where there are any. */
 export const describeNonPrefix = (rows: number): string =>
   rows === 0 ? '' : ` In ${rows} rows the prompt alone has other tokens than before its response: there the response begins where they differ, as in TRL.`; // prettier-ignore
+
+/** Says of how many rows the chat template does not write the tools. Rows whose prompts are tokens have none to write. */
+export function warnOfTools(policy: Policy, rows: ToolRow[]): void {
+  const offering = rows.filter((row, i) => row.prompt_input_ids === undefined && located(`Row ${i + 1}`, () => hasTools(row))); // prettier-ignore
+  if (offering.length === 0 || loadTokenizer(policy.model, policy.chatTemplate).writesTools) return;
+  for (const note of ignoredToolsNote(offering.length, 'rows')) console.error(`selm: warning: ${note}`);
+}
+
+type ToolRow = Partial<Pick<PreferenceRecord, 'tools' | 'prompt_input_ids'>>;
 
 /** Prints what was done: as JSON for machines, else as a sentence for people. */
 export function summarize(flags: { json?: boolean }, summary: Record<string, unknown>, sentence: string): void {

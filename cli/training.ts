@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { writeJsonl } from '../data/jsonl.ts';
 import type { TrainResult } from '../engine/jobs.ts';
 import { loraSchema, trainingSchema, type TrainingSettings } from '../engine/settings.ts';
-import { describeRowCounts } from '../engine/training/row-counts.ts';
+import { describeRowCounts } from '../data/row-counts.ts';
 import { addSettings, readSettings } from './settings.ts';
 import { summarize } from './step.ts';
 

@@ -26,6 +26,8 @@ import {
   type TokenizedScoreRecord,
 } from './records.ts';
 import { parseRow, type Row } from './row.ts';
+import type { RowCounts } from './row-counts.ts';
+import { withMessages } from './sharegpt.ts';
 import { rowsOf } from './source.ts';
 
 /** Prompts with the policy's answers, as `sample` writes them. */
@@ -42,41 +44,41 @@ export async function readAnswered(source: string): Promise<AnsweredRecord[]> {
   });
 }
 
-/** What was left out of a file of preferences. */
-export interface PreferenceCounts {
-  /** Rows whose chosen and rejected are equal: they prefer nothing. */
-  equal: number;
-}
+/** Rows read, and those of them left out because chosen and rejected are equal: they prefer nothing. */
+export type ReadCounts = Pick<RowCounts, 'rows' | 'equal'>;
 
 /**
  * Preferences as texts or as token ids, one by one; those whose chosen and rejected are equal are left out.
- * @param counts is added to
+ * @param counts is added to: with each preference, `rows` is the number of its row, from 1
  * @throws InputError also where nothing is left
  */
 export async function* preferencesOf(
   source: string,
-  counts: PreferenceCounts = { equal: 0 },
+  counts: ReadCounts = { rows: 0, equal: 0 },
 ): AsyncGenerator<PreferenceRecord | TokenizedPreferenceRecord> {
-  let given = 0;
   for await (const row of rowsOf(source)) {
+    counts.rows++;
     const record = isTokenized(row)
       ? parseRow(row, tokenizedPreferenceSchema)
       : parseRow(withId(separatePrompt(row, ['chosen', 'rejected', 'reference_response'])), preferenceSchema);
     if (prefersNothing(record)) counts.equal++;
-    else {
-      given++;
-      yield record;
-    }
+    else yield record;
   }
-  if (given === 0) {
+  if (counts.equal === counts.rows) {
     throw new InputError(`${source} has the same chosen and rejected response in every row, which is no preference; give rows where they differ.`); // prettier-ignore
   }
 }
 
-/** All preferences of `source`, as `preferencesOf` gives them, and what it left out. */
+/** All preferences of `source`, as `preferencesOf` gives them, with the numbers of their rows, and what it left out. */
 export async function readPreferences(source: string) {
-  const counts: PreferenceCounts = { equal: 0 };
-  return { rows: await collect(preferencesOf(source, counts)), counts };
+  const counts: ReadCounts = { rows: 0, equal: 0 };
+  const rows: (PreferenceRecord | TokenizedPreferenceRecord)[] = [];
+  const numbers: number[] = [];
+  for await (const row of preferencesOf(source, counts)) {
+    rows.push(row);
+    numbers.push(counts.rows);
+  }
+  return { rows, numbers, counts };
 }
 
 /** Prompts with one response each to score, as texts or as token ids. */
@@ -86,10 +88,14 @@ export async function readScoreRows(source: string): Promise<(ScoreRecord | Toke
   );
 }
 
-/** Demonstrations for supervised fine-tuning: `prompt` and `completion`, or `messages` that end with the assistant's. */
+/**
+ * Demonstrations for supervised fine-tuning: `prompt` and `completion`, or `messages` (ShareGPT: `conversations`) that end with the
+ * assistant's.
+ */
 export async function readDemonstrations(source: string): Promise<DemonstrationRecord[]> {
   const [completion, conversation] = demonstrationSchema.options;
-  return (await collect(rowsOf(source))).map((row) => {
+  return (await collect(rowsOf(source))).map((given) => {
+    const row = 'prompt' in given.fields ? given : withMessages(given);
     const keys = Object.keys(row.fields);
     if (!keys.some((key) => ['messages', 'prompt', 'completion'].includes(key))) {
       throw new InputError(`${row.where} has neither "messages" nor "prompt" and "completion" (found: ${keys.join(', ')}); rename its fields.`); // prettier-ignore

@@ -17,7 +17,13 @@ export function makeRow(where: string, fields: object): Row {
 export function parseRow<T>({ where, fields }: Row, schema: z.ZodType<T>): T {
   const result = schema.safeParse(fields);
   if (result.success) return result.data;
-  throw new InputError(`${where} ${describeIssue(fields, result.error.issues[0], 'every row')}`);
+  throw new InputError(`${where} ${describeIssue(fields, innermost(result.error.issues[0]), 'every row')}`);
+}
+
+/** Of a field that may have several forms, what is wrong inside of it, where it has one of them: the message of a conversation, say. */
+function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  const inner = issue.code === 'invalid_union' ? issue.errors.flat().find(({ path }) => path.length > 0) : undefined;
+  return inner ? innermost({ ...inner, path: [...issue.path, ...inner.path] }) : issue;
 }
 
 /** What is wrong with the fields of `owner`, as the end of a sentence: `has no "prompt"; every row needs one.` */

@@ -4,9 +4,17 @@ import { downloadDataset, isDatasetId } from './hub.ts';
 import { jsonlRows } from './jsonl.ts';
 import { parquetRows } from './parquet.ts';
 import type { Row } from './row.ts';
+import { withRoles } from './sharegpt.ts';
 
-/** The rows of a file (Parquet by its extension, else JSON Lines) or of hub data set `org/name[/config][:split]`, one by one. */
+/**
+ * The rows of a file (Parquet by its extension, else JSON Lines) or of hub data set `org/name[/config][:split]`, one by one. Texts in
+ * ShareGPT's form have the names of roles and contents.
+ */
 export async function* rowsOf(source: string): AsyncGenerator<Row> {
+  for await (const row of rowsAsTheyAre(source)) yield withRoles(row);
+}
+
+async function* rowsAsTheyAre(source: string): AsyncGenerator<Row> {
   if (!existsSync(source) && isDatasetId(source)) {
     for (const file of await downloadDataset(source)) yield* parquetRows(file);
   } else yield* source.endsWith('.parquet') ? parquetRows(source) : jsonlRows(source);

@@ -2,6 +2,9 @@
 import { InputError } from './errors.ts';
 import type { Tool } from './records.ts';
 
+/** Whether a row offers tools. @throws InputError as `toolsOf` */
+export const hasTools = (row: { tools?: string | Tool[] | null }): boolean => (toolsOf(row)?.length ?? 0) > 0;
+
 /**
  * The `tools` of a row as a list: TRL's data sets have it so, or as JSON.
  * @throws InputError when the JSON is no list of objects

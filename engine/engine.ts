@@ -33,11 +33,10 @@ import type {
   TrainResult,
 } from './jobs.ts';
 import { CHAT_TEMPLATE } from './model/chat-template-settings.ts';
-import { checkSequenceLength, contextLength, type ModelConfig } from './model/config.ts';
+import { checkSequenceLength } from './model/config.ts';
 import { freshAdapter, readAdapter, writeAdapter } from './model/lora.ts';
 import { mergeAdapter, writeModel } from './model/export.ts';
 import { objectiveOf } from './objectives/index.ts';
-import { longestSequence } from './packing.ts';
 import { openPolicy, type OpenPolicy } from './policy.ts';
 import { Scorer, type TokenizedResponse } from './score.ts';
 import { PairRm, scoresOf } from './rankers/pairrm.ts';
@@ -56,7 +55,7 @@ import {
   preferenceTask,
   type PreferenceExample,
 } from './training/preference.ts';
-import { nothingLeft, type RowCounts } from './training/row-counts.ts';
+import { nothingLeft, type RowCounts } from '../data/row-counts.ts';
 import { tokenizePreferences, type TokenizedPreference } from './training/preference-tokens.ts';
 import { train, type TrainingOptions } from './training/train.ts';
 import { checkIds, located, tokenizeDemonstration, tokenizeResponse } from './tokenize.ts';
@@ -312,9 +311,6 @@ export class LocalEngine {
     if (existsSync(job.outDir) && readdirSync(job.outDir).length > 0) {
       throw new InputError(`${job.outDir} is not empty: give a new folder for the trained policy.`);
     }
-    for (const [i, { group }] of task.examples.entries()) {
-      located(`Row ${i + 1}`, () => checkTrainingLength(model.config, longestSequence(group)));
-    }
     if (job.training.full && opened.adapter) {
       throw new InputError(
         `Training all weights starts from a model without an adapter: merge ${job.policy.adapter} into it first (selm export).`,
@@ -356,12 +352,6 @@ export class LocalEngine {
       : isModelChanged(model, trainable.values);
     return { ...result, rows, unchanged: !changed };
   }
-}
-
-/** @throws InputError when a row, cut to `maxLength`, is more than the model can take */
-function checkTrainingLength(config: ModelConfig, length: number): void {
-  if (length <= contextLength(config)) return;
-  throw new InputError(`it has ${length} tokens, more than the ${contextLength(config)} that the model can take: lower maxLength to at most ${contextLength(config)}.`); // prettier-ignore
 }
 
 /** Tells of a judging after each pass, and ends it when it is no longer wanted. */

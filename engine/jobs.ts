@@ -15,7 +15,7 @@ import type { ChatTemplateSettings } from './model/chat-template-settings.ts';
 import type { TooLong } from './rankers/context.ts';
 import type { Answered, Scores } from './rankers/reward.ts';
 import type { ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
-import type { RowCounts } from './training/row-counts.ts';
+import type { RowCounts } from '../data/row-counts.ts';
 import type { LengthLimits } from './training/preference-tokens.ts';
 import type { Device } from './target.ts';
 

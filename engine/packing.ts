@@ -22,10 +22,6 @@ export function commonPrefix(sequences: number[][]): number[] {
 export const groupLength = ({ prompt, responses }: Group) =>
   responses.reduce((total, response) => total + response.length, prompt.length);
 
-/** Tokens of a group's longest sequence: its prompt with one response. */
-export const longestSequence = ({ prompt, responses }: Group) =>
-  prompt.length + Math.max(...responses.map((response) => response.length));
-
 /** Tokens in one pass that only scores: enough rows for full speed of the matrix kernels, little memory. */
 export const SCORING_TOKENS = 2048;
 

@@ -11,7 +11,7 @@ import type {
   Text,
   TokenizedScoreRecord,
 } from '../data/records.ts';
-import { checkSequenceLength, type ModelConfig } from './model/config.ts';
+import { checkSequenceLength, contextLength, type ModelConfig } from './model/config.ts';
 import type { ModelTokenizer } from './model/tokenizer.ts';
 import type { Group } from './packing.ts';
 import type { OpenPolicy } from './policy.ts';
@@ -46,6 +46,13 @@ export function checkPromptLength(
   located(`Prompt "${id}"`, () => checkSequenceLength(config, length + maxNewTokens));
 }
 
+/** @throws InputError when a row, cut to `maxLength`, is more than the model can take */
+export function checkTrainingLength({ model: { config } }: OpenPolicy, length: number): void {
+  const most = contextLength(config);
+  if (length <= most) return;
+  throw new InputError(`it has ${length} tokens, more than the ${most} that the model can take: lower maxLength to at most ${most}.`); // prettier-ignore
+}
+
 type Limits = Pick<TrainingSettings, 'maxLength' | 'maxPromptLength'>;
 
 /** Runs `action`; an input error of it says which place it is about. */
@@ -70,12 +77,13 @@ type ScoreRow = ScoreRecord | TokenizedScoreRecord | SampledScoreRecord;
 
 /** Prompt and response of a row, and whether the prompt by itself has these tokens. */
 export function tokenizeResponse(policy: OpenPolicy, row: ScoreRow): TokenizedResponse & { isPrefix: boolean } {
-  const tokenized = tokensOf(policy, row);
+  const tokenized = encodeResponse(policy, row);
   checkSequenceLength(policy.model.config, tokenized.prompt.length + tokenized.response.length);
   return tokenized;
 }
 
-function tokensOf(policy: OpenPolicy, row: ScoreRow): ReturnType<typeof tokenizeResponse> {
+/** The same of a row that may be longer than the model reads. */
+export function encodeResponse(policy: OpenPolicy, row: ScoreRow): ReturnType<typeof tokenizeResponse> {
   if (isTokenized(row)) {
     const { prompt_input_ids: prompt, response_input_ids: response } = row;
     return { prompt: checkIds(policy, prompt), response: checkIds(policy, response), isPrefix: true };
@@ -105,6 +113,7 @@ export function tokenizeDemonstration(
   const { whole, response, trained, isPrefix } = demonstrationTokens(policy.tokenizer(), row);
   const prompt = truncatePrompt(whole, limits);
   const cut = truncateResponse(response, prompt, limits);
+  checkTrainingLength(policy, prompt.length + cut.length);
   const group = { prompt, responses: [cut], ...(trained && { trained: [trained.slice(0, cut.length)] }) };
   return { group, isPrefix, isTruncated: prompt.length < whole.length || cut.length < response.length };
 }

@@ -12,6 +12,19 @@ import type { Truncated } from './truncated.ts';
 export const DROP_REASONS = ['oneCandidate', 'unjudged', 'noAnswer', 'tie'] as const;
 export type DropReason = (typeof DROP_REASONS)[number];
 
+const REASONS: Record<DropReason, string> = {
+  oneCandidate: 'with one candidate',
+  unjudged: 'with too few judgements',
+  noAnswer: 'with no answer that may be chosen',
+  tie: 'tied',
+};
+
+/** Why prompts carry no preference, as '3 with one candidate, 2 tied'. */
+export const describeReasons = (dropped: Record<DropReason, number>): string =>
+  DROP_REASONS.filter((reason) => dropped[reason] > 0)
+    .map((reason) => `${dropped[reason]} ${REASONS[reason]}`)
+    .join(', ');
+
 export interface LabelStats {
   rows: number;
   preferences: number;

@@ -1,7 +1,7 @@
 /** What a run came to, as the cells of a table: the start, then a row a round. */
 import type { AnswerSummary, Comparison } from '../activities/evaluate.ts';
 import type { DroppedPrompts } from '../activities/prompt-check.ts';
-import { describeDropped } from '../activities/prompt-portions.ts';
+import { describeDropped, ignoredToolsNote } from '../activities/prompt-portions.ts';
 import { adviceOn } from '../labelers/judge/advice.ts';
 import type { RoundResult, RunStatus } from '../workflows/status.ts';
 
@@ -65,11 +65,12 @@ export const roundNotes = ({ dropped, results }: Pick<RunStatus, 'dropped' | 're
   ]),
 ];
 
-/** A sentence for each file of which prompts were dropped. */
-export function droppedNotes({ train, heldOut }: DroppedPrompts): string[] {
+/** A sentence for each file of which prompts were dropped, and one where tools were. */
+export function droppedNotes({ train, heldOut, ignoredTools = 0 }: DroppedPrompts): string[] {
   const [ofTrain, ofHeldOut] = [describeDropped(train), describeDropped(heldOut)];
   return [
     ...(ofTrain ? [`Dropped training prompts: ${ofTrain}.`] : []),
     ...(ofHeldOut ? [`Dropped held-out prompts: ${ofHeldOut}.`] : []),
+    ...ignoredToolsNote(ignoredTools, 'prompts'),
   ];
 }

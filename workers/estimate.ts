@@ -1,9 +1,9 @@
 /** What a run will need, told from its configuration and from the files of it that are on this machine: nothing is downloaded. */
 import { existsSync } from 'node:fs';
 import type { CheckedPrompts, DroppedPrompts } from '../activities/prompt-check.ts';
-import { promptsPerRound } from '../activities/prompt-portions.ts';
+import { ignoredToolsNote, promptsPerRound } from '../activities/prompt-portions.ts';
 import { InputError } from '../data/errors.ts';
-import { cachedModel, isDatasetId, isModelId } from '../data/hub.ts';
+import { cachedModel, isModelId } from '../data/hub.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../engine/estimate.ts';
 import { readModelConfig, type ModelConfig } from '../engine/model/config.ts';
@@ -11,7 +11,7 @@ import { readAdapter } from '../engine/model/lora.ts';
 import { knownModels } from '../engine/model/known.ts';
 import { fewStepsWarning, stepsPerEpoch } from '../engine/training/steps.ts';
 import type { RunConfig } from '../workflows/config.ts';
-import { checkLocalPrompts } from './prompts.ts';
+import { checkLocalPrompts, isRemote } from './prompts.ts';
 
 export interface Assumptions {
   /** 10^12 floating-point operations a second that the machine sustains. */
@@ -72,11 +72,11 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
   const given = checked ? undefined : await tell(() => countOf(train));
   const left = checked?.train.length ?? (given === undefined ? undefined : given - (typeof held === 'number' ? held : 0)); // prettier-ignore
   const size = (left === undefined ? undefined : await tell(() => promptsPerRound(config, left, checked?.dropped.train))) ?? perRound; // prettier-ignore
-  if (size === undefined && left === undefined) unknown.push(`How many prompts ${train} has is known when it is downloaded: set prompts.perRound for an estimate of the time.`); // prettier-ignore
-  if (heldOut === undefined && typeof held === 'string' && isDatasetId(held)) unknown.push(`How many prompts ${held} has is known when it is downloaded: the time of evaluate is left out.`); // prettier-ignore
+  if (size === undefined && isRemote(train)) unknown.push(`How many prompts ${train} has is known when it is downloaded: set prompts.perRound for an estimate of the time.`); // prettier-ignore
+  if (heldOut === undefined && typeof held === 'string' && isRemote(held)) unknown.push(`How many prompts ${held} has is known when it is downloaded: the time of evaluate is left out.`); // prettier-ignore
   const optimizerSteps = size === undefined ? undefined : stepsPerEpoch(size, config.optimize) * config.optimize.epochs; // prettier-ignore
   const few = size === undefined ? undefined : fewStepsWarning('A round has at most', size, 'prompts', config.optimize); // prettier-ignore
-  const warnings = few === undefined ? [] : [few];
+  const warnings = [...(few === undefined ? [] : [few]), ...ignoredToolsNote(checked?.dropped.ignoredTools ?? 0, 'prompts')]; // prettier-ignore
   const { server } = config.sample;
   if (server) unknown.push(`Memory and time of sampling are those of the server at ${server.url}, which is not asked; its model "${server.model}" must be ${config.model}.`); // prettier-ignore
   const counts = {
@@ -133,4 +133,4 @@ function shapeOf(model: string, unknown: string[]): ModelConfig | undefined {
 }
 
 const countOf = async (source: string): Promise<number | undefined> =>
-  existsSync(source) || !isDatasetId(source) ? (await readPrompts(source)).length : undefined;
+  isRemote(source) ? undefined : (await readPrompts(source)).length;

@@ -31,4 +31,5 @@ export async function checkLocalPrompts(config: RunConfig, unknown: string[]): P
   }
 }
 
-const isRemote = (source: string) => !existsSync(source) && isDatasetId(source);
+/** Whether prompts are a hub data set, which is not looked for on this machine. */
+export const isRemote = (source: string): boolean => !existsSync(source) && isDatasetId(source);

@@ -4,16 +4,19 @@ import {
   continueAsNew,
   defineQuery,
   isCancellation,
+  patched,
   setHandler,
   startChild,
   TemporalFailure,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { PromptSet } from '../activities/prepare.ts';
 import { lengthSettings } from '../activities/prompt-limits.ts';
+import type { PromptChecks } from '../activities/recheck.ts';
 import { labelerSettings } from '../labelers/needs.ts';
 import { control } from './activities.ts';
 import { answerHeldOut, measureAnswers } from './answers.ts';
-import { configOfRound } from './changes.ts';
+import { configOfRound, differencesOf } from './changes.ts';
 import type { RunConfig } from './config.ts';
 import { goOn, takeDecisions } from './decisions.ts';
 import { ARTIFACT_DAMAGED, describeFailure, INPUT_ERROR, type Failure } from './failure.ts';
@@ -118,26 +121,50 @@ function nextStage(config: RunConfig, journal: Journal): Stage | undefined {
   return { state: 'publishing', place: { step: 'release' }, work: release };
 }
 
-async function prepare(config: RunConfig, journal: Journal): Promise<void> {
-  const { name, model, adapter, chatTemplate, prompts, label, rounds, seed } = config;
+/** The settings that a run's prompts are checked by. */
+function promptChecks(config: RunConfig): PromptChecks {
   const { secondJudge } = config.evaluate;
+  return {
+    limits: lengthSettings(config),
+    label: labelerSettings(config.label),
+    ...(secondJudge && { secondJudge }),
+  };
+}
+
+async function prepare(config: RunConfig, journal: Journal): Promise<void> {
+  const { name, model, adapter, chatTemplate, prompts, rounds, seed } = config;
+  const checks = promptChecks(config);
   const continues = journal.continues ? { continues: name } : {};
   journal.prepared = await control.prepare({
     model,
     adapter,
     ...(chatTemplate && { chatTemplate }),
     prompts,
-    limits: lengthSettings(config),
-    label: labelerSettings(label),
+    ...checks,
     rounds,
     seed,
-    ...(secondJudge && { secondJudge }),
     ...continues,
   });
+  journal.checkedBy = checks;
+}
+
+/**
+ * Checks the held-out prompts, and those of a round, where an operator has changed settings that they were checked by: what does not
+ * fit is told before anything is computed with it.
+ */
+async function recheck(config: RunConfig, journal: Journal, prompts?: PromptSet): Promise<void> {
+  const { prepared, checkedBy } = journal;
+  const checks = promptChecks(config);
+  if (!checkedBy || differencesOf(checkedBy, checks).length === 0) return;
+  // Histories of earlier versions have no such activity.
+  if (!patched('recheck')) return;
+  const { policy, heldOut } = prepared!;
+  await control.recheck({ policy, heldOut: heldOut.address, ...(prompts && { prompts: prompts.address }), ...checks });
 }
 
 async function measureStart(config: RunConfig, journal: Journal): Promise<void> {
   const { policy, heldOut } = journal.prepared!;
+  await recheck(config, journal);
   const answers = await answerHeldOut(config, policy, heldOut, () => {});
   journal.start = {
     answers,
@@ -152,6 +179,7 @@ async function runRound(config: RunConfig, journal: Journal): Promise<void> {
     return;
   }
   const prompts = prepared!.rounds[round - 1];
+  await recheck(config, journal, prompts);
   const child = await startChild(roundWorkflow, {
     workflowId: roundWorkflowId(workflowInfo().workflowId, round),
     args: [

@@ -1,6 +1,7 @@
 /** What a run remembers: all that it needs to go on, in small numbers and addresses. */
 import type { Comparison } from '../activities/evaluate.ts';
 import type { Prepared } from '../activities/prepare.ts';
+import type { PromptChecks } from '../activities/recheck.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { Answers } from './answers.ts';
 import { configOfRound, type Change } from './changes.ts';
@@ -16,6 +17,8 @@ export interface Journal {
   state: RunStatus['state'];
   asked?: RunStatus['asked'];
   prepared?: Prepared;
+  /** The settings that the prompts were checked by. A run that an earlier version of selm has prepared has none. */
+  checkedBy?: PromptChecks;
   start?: { answers: Answers; summary: Comparison };
   /** The next round, or the one in progress. */
   round: number;
@@ -71,6 +74,7 @@ export function rewind(journal: Journal, round: number): void {
 /** Goes back to the very beginning, so that every step looks after its artifact, and makes again what is damaged. */
 export function startOver(journal: Journal): void {
   delete journal.prepared;
+  delete journal.checkedBy;
   delete journal.start;
   journal.round = 1;
   journal.done = [];

@@ -1,6 +1,6 @@
 /** What is to be known of a round's training: that it changed nothing, had few steps, or left out or cut preferences. */
 import type { OptimizeSummary } from '../activities/optimize.ts';
-import { describeRowCounts, trainedRows } from '../engine/training/row-counts.ts';
+import { describeRowCounts, trainedRows } from '../data/row-counts.ts';
 import { fewStepsWarning } from '../engine/training/steps.ts';
 import type { RunConfig } from './config.ts';
 import type { Verdict } from './gate.ts';

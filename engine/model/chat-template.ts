@@ -27,6 +27,9 @@ const CONTINUE = 'CONTINUE_FINAL_MESSAGE_TAG ';
 /** Contents that begin and end with other characters: what two renderings have in common is the template's. */
 export const PROBES = ['alpha', 'omega!'] as const;
 
+/** A tool as a template may write it. */
+const PROBE_TOOL: Tool = { type: 'function', function: { name: 'probe', description: 'probe', parameters: { type: 'object', properties: {}, required: [] } } }; // prettier-ignore
+
 /** How an answer's turn ends. */
 interface Ending {
   /** What the template writes after the answer of the last turn, from its last character on. */
@@ -50,6 +53,7 @@ export class ChatTemplate {
   private readonly templates: Map<string, NamedTemplate>;
   private readonly variables: Record<string, unknown>;
   private readonly format: ContentFormat;
+  private toolsWritten: boolean | undefined;
 
   /**
    * @param sources templates by name: `default`, and `tool_use` where there is another one for prompts with tools
@@ -68,6 +72,11 @@ export class ChatTemplate {
     this.format = this.contentFormat();
     const [one, other] = PROBES.map((content) => this.render(this.probe(content)).text);
     this.ending = endingOf(one.slice(one.length - commonSuffix(one, other)), names);
+  }
+
+  /** Whether the template writes the tools that a prompt offers. */
+  get writesTools(): boolean {
+    return (this.toolsWritten ??= this.probeTools());
   }
 
   /** A prompt up to where the answer begins: an assistant's message at its end is left open, to be continued. */
@@ -157,6 +166,17 @@ export class ChatTemplate {
 
   private templateFor(tools?: Tool[]): NamedTemplate {
     return (tools && this.templates.get('tool_use')) ?? this.templates.get('default')!;
+  }
+
+  private probeTools(): boolean {
+    const messages = this.messages('probe', 'user');
+    try {
+      return this.render(messages, [PROBE_TOOL], true).text !== this.render(messages, undefined, true).text;
+    } catch (error) {
+      // A template that refuses the probe has looked at it, or writes no such conversation: what is not known is not said.
+      if (error instanceof InputError) return true;
+      throw error;
+    }
   }
 
   private probe(content: string): TemplateMessage[] {

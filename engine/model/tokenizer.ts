@@ -38,6 +38,8 @@ export interface ModelTokenizer {
   encodeExchange(prompt: Text, responses: Text[], options?: { tools?: Tool[]; open?: boolean }): EncodedExchange;
   /** A conversation up to the end of its last assistant turn, and which of its tokens are the assistant's. */
   encodeConversation(messages: Message[], tools?: Tool[]): { ids: number[]; trained: boolean[] };
+  /** Whether the tools that a prompt offers are among its tokens: a chat template may not write them. */
+  readonly writesTools: boolean;
   /** The text without special tokens, exactly: no space is cleaned up. */
   decode(ids: number[]): string;
   /**
@@ -178,6 +180,9 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): 
         trained.fill(true, upTo, end === text.length ? ids.length : endOf(ids, encode(text.slice(0, end))));
       }
       return { ids, trained };
+    },
+    get writesTools() {
+      return chat?.writesTools ?? false;
     },
     decode,
     endText: chat?.endText ?? '',

@@ -1,7 +1,7 @@
 /** Preference rows as the tokens that are trained on: those that were sampled as they are, texts encoded, all cut to length. */
 import { contentOf } from '../../data/conversation.ts';
 import { InputError } from '../../data/errors.ts';
-import { preferencesOf } from '../../data/readers.ts';
+import { preferencesOf, type ReadCounts } from '../../data/readers.ts';
 import {
   ROLES,
   type PreferenceRecord,
@@ -15,8 +15,8 @@ import type { ModelTokenizer } from '../model/tokenizer.ts';
 import type { OpenPolicy } from '../policy.ts';
 import type { TokenizedResponse } from '../score.ts';
 import type { TrainingSettings } from '../settings.ts';
-import type { RowCounts } from './row-counts.ts';
-import { checkIds, located } from '../tokenize.ts';
+import type { RowCounts } from '../../data/row-counts.ts';
+import { checkIds, checkTrainingLength, located } from '../tokenize.ts';
 
 export type LengthLimits = Pick<TrainingSettings, 'maxLength' | 'maxPromptLength'>;
 
@@ -38,19 +38,25 @@ export async function tokenizePreferences(
 ): Promise<{ rows: TokenizedPreference[]; counts: RowCounts }> {
   const counts = { rows: 0, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0 };
   const rows: TokenizedPreference[] = [];
-  const left = { equal: 0 };
-  let index = 0;
-  for await (const row of typeof source === 'string' ? preferencesOf(source, left) : source) {
-    const at = index++;
-    if (at < range.from || at >= range.to) continue;
-    const tokenized = located(`Row ${at + left.equal + 1}`, () =>
+  const read: ReadCounts = { rows: 0, equal: 0 };
+  for await (const row of typeof source === 'string' ? preferencesOf(source, read) : counted(source, read)) {
+    const index = read.rows - read.equal - 1;
+    if (index < range.from || index >= range.to) continue;
+    const tokenized = located(`Row ${read.rows}`, () =>
       tokenizePreference(policy, row, limits, needsReference, counts),
     );
     if (tokenized) rows.push(tokenized);
   }
-  counts.rows += left.equal;
-  counts.equal += left.equal;
+  counts.rows += read.equal;
+  counts.equal += read.equal;
   return { rows, counts };
+}
+
+function* counted<R>(rows: R[], read: ReadCounts): Generator<R> {
+  for (const row of rows) {
+    read.rows++;
+    yield row;
+  }
 }
 
 /**
@@ -94,6 +100,9 @@ function tokenizePreference(
   if (isSame(tokenized.chosen, tokenized.rejected)) {
     counts.equal++;
     return undefined;
+  }
+  for (const { prompt, response } of Object.values(tokenized)) {
+    checkTrainingLength(policy, prompt.length + response.length);
   }
   return tokenized;
 }
@@ -148,10 +157,12 @@ function textsOf(row: PreferenceRecord | TokenizedPreferenceRecord): Texts | und
  * Checks that token ids beside texts are the texts' tokens by this tokenizer: ids of another model, or of a text that was edited since,
  * would be trained on without a word.
  * @param rows of a file
+ * @param numbers of the rows in the file, for messages
  * @throws InputError that names the first row whose ids are of another text
  */
 export function checkTokens(
   rows: (PreferenceRecord | TokenizedPreferenceRecord)[],
+  numbers: number[],
   tokenizer: () => Pick<ModelTokenizer, 'decodeAnswer' | 'encodeExchange'>,
 ): void {
   for (const [i, row] of rows.entries()) {
@@ -165,7 +176,7 @@ export function checkTokens(
       const { responses: [encoded] } = tokenizer().encodeExchange(texts.prompt, [text], { tools: texts.tools }); // prettier-ignore
       if (encoded.join() === ids.join()) continue;
       throw new InputError(
-        `Row ${i + 1}: "${role}_input_ids" are not the tokens of the text beside them with this model's tokenizer: remove the *_input_ids fields to have the texts encoded, or give the model that sampled them.`,
+        `Row ${numbers[i]}: "${role}_input_ids" are not the tokens of the text beside them with this model's tokenizer: remove the *_input_ids fields to have the texts encoded, or give the model that sampled them.`,
       );
     }
   }

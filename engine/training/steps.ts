@@ -15,12 +15,12 @@ const FEW = 10;
 
 /**
  * @param lead what the sentence begins with, such as `only`
- * @param what the rows are, such as `preferences`
+ * @param what the rows are, in the plural: `preferences`
  * @returns a sentence, where a training on these rows has few steps
  */
 export function fewStepsWarning(lead: string, rows: number, what: string, settings: Steps): string | undefined {
   const { batchSize, epochs } = settings;
   const steps = stepsPerEpoch(rows, settings) * epochs;
   if (steps >= FEW) return undefined;
-  return `${lead} ${steps} optimizer step${steps === 1 ? '' : 's'} (${rows} ${what}, batch size ${batchSize}, ${epochs} epoch${epochs === 1 ? '' : 's'}): lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round.`;
+  return `${lead} ${steps} optimizer step${steps === 1 ? '' : 's'} (${rows} ${rows === 1 ? what.slice(0, -1) : what}, batch size ${batchSize}, ${epochs} epoch${epochs === 1 ? '' : 's'}): lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round.`;
 }

@@ -2,7 +2,7 @@
 
 /** Sentences on a labeler's counts that somebody should know of, with what to do. */
 export function adviceOn({
-  truncated = 0,
+  truncatedJudgements = 0,
   unparsed = 0,
   refused = 0,
   withoutTemperature = 0,
@@ -11,8 +11,8 @@ export function adviceOn({
 }: Record<string, number>): string[] {
   // prettier-ignore
   const notes: [number, string][] = [
-    [truncated, "of the judge's answers were cut before a verdict: raise maxTokens (--judge-max-tokens)"],
-    [unparsed - truncated, "of the judge's answers have no verdict, or more than one: the template must ask for [[A]], [[B]] or [[C]], or for a rating such as [[7]]"], // prettier-ignore
+    [truncatedJudgements, "of the judge's answers were cut before a verdict: raise maxTokens (--judge-max-tokens)"],
+    [unparsed - truncatedJudgements, "of the judge's answers have no verdict, or more than one: the template must ask for [[A]], [[B]] or [[C]], or for a rating such as [[7]]"], // prettier-ignore
     [refused, "of the judge's prompts were refused by it: they are too long, or against its rules"],
     [withoutTemperature, "of the judge's answers are at its default temperature: it does not take the one that is set"],
     [cut, "answers are longer than the labeler's model reads: it judged their beginning"],

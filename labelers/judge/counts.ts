@@ -13,7 +13,7 @@ export interface Price {
 export function countsOf(replies: Reply[], verdicts: unknown[], price?: Price): Record<string, number> {
   const answers = replies.filter(isAnswer);
   const undecided = replies.filter((_, i) => verdicts[i] === undefined).filter(isAnswer);
-  const truncated = undecided.filter(({ finishReason }) => finishReason === 'length').length;
+  const truncatedJudgements = undecided.filter(({ finishReason }) => finishReason === 'length').length;
   const withoutTemperature = answers.filter((answer) => answer.withoutTemperature).length;
   const promptTokens = answers.reduce((total, { usage }) => total + usage.promptTokens, 0);
   const completionTokens = answers.reduce((total, { usage }) => total + usage.completionTokens, 0);
@@ -21,7 +21,7 @@ export function countsOf(replies: Reply[], verdicts: unknown[], price?: Price): 
     judgements: replies.length,
     refused: replies.length - answers.length,
     unparsed: undecided.length,
-    ...(truncated > 0 && { truncated }),
+    ...(truncatedJudgements > 0 && { truncatedJudgements }),
     ...(withoutTemperature > 0 && { withoutTemperature }),
     promptTokens,
     completionTokens,

@@ -61,7 +61,7 @@ const schema = z
       .int()
       .positive()
       .default(2048)
-      .describe("Longest of the judge's answers, in tokens; a model that thinks needs more. Answers that are cut before their verdict are counted (`truncated`, a part of `unparsed`)."), // prettier-ignore
+      .describe("Longest of the judge's answers, in tokens; a model that thinks needs more. Answers that are cut before their verdict are counted (`truncatedJudgements`, a part of `unparsed`)."), // prettier-ignore
     extraBody: extraBodySetting
       .optional()
       .describe(

@@ -211,6 +211,26 @@ describe('a prompt is too long', () => {
   });
 });
 
+test('prompts whose tools the template does not write are counted, those that are left out not', async () => {
+  const tools = [{ type: 'function', function: { name: 'weather', parameters: {} } }];
+  const [offering, again, none] = [
+    { prompt: 'a', tools },
+    { prompt: 'a', tools: [] },
+    { prompt: 'b', tools: [] },
+  ];
+  const counted = async (template?: string) => {
+    const tokenizer = template === undefined ? tiny : loadTokenizer(join(folder, 'tiny'), { template });
+    const input = { seed: 0, limits: ROOMY, tokenizer, config: { maxPositions: 1024 } as ModelConfig };
+    const spool = new Spool<PromptRecord>(folder);
+    spools.push(spool);
+    const train = write([offering, again, none, { prompt: 'c', tools: JSON.stringify(tools) }, { prompt: long(600), tools }]); // prettier-ignore
+    const heldOut = write([{ prompt: 'd', tools }, { prompt: 'd' }, { prompt: 'e' }]);
+    return (await checkPrompts({ ...input, prompts: { train, heldOut } }, spool, {})).dropped.ignoredTools;
+  };
+  expect(await counted()).toBe(3);
+  expect(await counted('{{ tools }}{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}')).toBeUndefined(); // prettier-ignore
+});
+
 test('a prompt that the template refuses is named', async () => {
   const refused = check(['Hi', ...prompts.slice(7, 8)], ['Other?'], { tokenizer: tokenizers.refuses });
   await expect(refused).rejects.toThrow(InputError);

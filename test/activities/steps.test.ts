@@ -194,11 +194,25 @@ const measureDivergence = async (policy: string, responses: string) =>
 const judgeAnswers = async (responses: string) => (await judge(rooms, { responses, label: verifier, threads }, {})).address; // prettier-ignore
 
 describe('labeling', () => {
+  test.each(['reject', 'drop'] as const)(
+    'with truncated: %s says so where most answers were cut',
+    async (truncated) => {
+      const answers = await answerHeldOut(prepared.policy, samplingSchema.parse({ samplesPerPrompt: 2, temperature: 1, maxNewTokens: 1 })); // prettier-ignore
+      const { address } = await label(rooms, { responses: answers, label: verifier, threads, ...(truncated === 'drop' && { truncated }) }, {}); // prettier-ignore
+      const all = (await readSampled(join(await store.open(answers), 'responses.jsonl'))).flatMap(({ responses }) => responses); // prettier-ignore
+      const cut = all.filter(({ finish_reason: reason }) => reason === 'length').length;
+      expect(cut).toBeGreaterThan(8);
+      await expect(prefer(rooms, { labels: [address], truncated }, {})).rejects.toThrow(
+        `: ${cut} of 16 answers were cut at the length limit, and label.truncated is "${truncated}"; raise sample.maxNewTokens, or set label.truncated to keep.`,
+      );
+    },
+  );
+
   test('is refused where no prompt gets a preference', async () => {
     const labels = await labelShards(rooms, [await answerHeldOut(prepared.policy)]);
     await expect(prefer(rooms, { labels, truncated: 'keep' }, {})).rejects.toThrow(
       new InputError(
-        'None of the 8 prompts got a preference ({"oneCandidate":8,"unjudged":0,"noAnswer":0,"tie":0}): sample more answers a prompt, or at a higher temperature.',
+        'None of the 8 prompts got a preference (8 with one candidate): sample more answers a prompt, or at a higher temperature.',
       ),
     );
   });

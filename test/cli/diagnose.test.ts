@@ -5,6 +5,7 @@ import type { Diagnosis } from '../../activities/diagnose.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import type { TokenizedPreferenceRecord } from '../../data/records.ts';
 import { selm, summaryOf } from '../command.ts';
+import { readModelConfig } from '../../engine/model/config.ts';
 import { fixture, readJson, referenceCase } from '../engine/reference-case.ts';
 import { temporaryFolder } from '../temporary.ts';
 
@@ -14,20 +15,48 @@ const { beta, ...expected } = readJson<Pick<Diagnosis, 'accuracy' | 'chosen' | '
   fixture('diagnose/expected.json'),
 );
 
+const { maxPositions } = readModelConfig(model);
+const tooLong = Array.from({ length: maxPositions }, () => 5);
+
 test('accuracy, scale and drift of two adapters, side by side', async () => {
   const [preferences, unseen] = [join(folder, 'preferences.jsonl'), join(folder, 'unseen.jsonl')];
   const rows = optimizeJob(folder, {}).rows as TokenizedPreferenceRecord[];
-  await writeJsonl(preferences, [...rows, { ...rows[0], rejected_input_ids: rows[0].chosen_input_ids }]);
-  await writeJsonl(unseen, pairs.map(({ prompt, reference: answer }) => ({ prompt_input_ids: prompt, response_input_ids: answer }))); // prettier-ignore
+  const unread = [{ ...rows[0], rejected_input_ids: rows[0].chosen_input_ids }, { ...rows[0], chosen_input_ids: tooLong }, { ...rows[0], rejected_input_ids: tooLong }]; // prettier-ignore
+  await writeJsonl(preferences, [...unread, ...rows]);
+  const answers = pairs.map(({ prompt, reference: answer }) => ({ prompt_input_ids: prompt, response_input_ids: answer })); // prettier-ignore
+  await writeJsonl(unseen, [{ ...answers[0], response_input_ids: tooLong }, ...answers]);
   const diagnosed = ['diagnose', '--model', model, '--adapter', policy.adapter, reference.adapter, '--reference-adapter', reference.adapter, '--preferences', preferences, '--unseen', unseen, '--beta', String(beta)]; // prettier-ignore
   const [ended, told] = await Promise.all([selm([...diagnosed, '--json'], {}), selm(diagnosed, {})]);
   expect(ended).toMatchObject({ code: 0, stderr: '' });
   const { adapters, ...counted } = summaryOf<{ adapters: Diagnosis[] }>(ended);
-  expect(counted).toEqual({ beta, rows: rows.length, dropped: { equal: 1 } });
-  expect(told.stdout).toMatch(/\nDropped 1 row with equal chosen and rejected responses\.\n$/);
+  expect(counted).toEqual({ beta, rows: rows.length, dropped: { equal: 1, tooLong: 2, unseenTooLong: 1 }, non_prefix_rows: 0 }); // prettier-ignore
+  expect(told.stdout.split('\n').slice(-4)).toEqual([
+    'Dropped 1 row with equal chosen and rejected responses.',
+    `Dropped 2 rows with a response that is, after its prompt, longer than the ${maxPositions} tokens that the model can take.`,
+    `Dropped 1 row of --unseen, longer than the ${maxPositions} tokens that the model can take.`,
+    '',
+  ]);
   const near = (value: unknown): unknown =>
     typeof value === 'number' ? expect.closeTo(value, 4) : Object.fromEntries(Object.entries(value as object).map(([key, inner]) => [key, near(inner)])); // prettier-ignore
   expect(adapters[0]).toMatchObject(near(expected) as object);
   // The reference policy beside itself: no reward, no drift.
   expect(adapters[1]).toMatchObject({ accuracy: 0, margin: { mean: 0, sd: 0 }, drift: { perToken: 0, raised: 0 } });
+});
+
+test('a row that cannot be read is named by its number in the file, and so is a file whose rows are all too long', async () => {
+  const preferences = join(folder, 'refused.jsonl');
+  const [row] = optimizeJob(folder, {}).rows as TokenizedPreferenceRecord[];
+  const refused = async (...rows: object[]) => {
+    await writeJsonl(preferences, rows);
+    return selm(['diagnose', '--model', model, '--adapter', policy.adapter, '--preferences', preferences], {});
+  };
+  const equal = { ...row, rejected_input_ids: row.chosen_input_ids };
+  expect(await refused(equal, row, { ...row, chosen_input_ids: [1e6] })).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/^selm: Row 3: token id 1000000 is outside the vocabulary/) as string,
+  });
+  expect(await refused(equal, { ...row, chosen_input_ids: tooLong })).toMatchObject({
+    code: 2,
+    stderr: `selm: All preferences of ${preferences} are longer than the ${maxPositions} tokens that the model can take: shorten them.\n`,
+  });
 });

@@ -119,12 +119,29 @@ test('a model in the cache of the hub is looked into, one that is not is not ask
   expect(parameters).toBeGreaterThan(0);
 });
 
-test('what is wrong is said, with exit code 1', async () => {
+test('what is wrong with a configuration is said, with exit code 2', async () => {
   const { code, stderr } = await selm(['doctor', writeConfig('unfit', { prompts: { train: './train.jsonl', heldOut: 10, perRound: 20 } })], env); // prettier-ignore
-  expect(code).toBe(1);
+  expect(code).toBe(2);
   expect(stderr).toMatch(/^selm: \S+train\.jsonl leaves 30 prompts to train on, too few for 3 rounds of 20/);
   const missing = await selm(['doctor', writeConfig('missing', { model: './nowhere' })], env);
-  expect([missing.code, missing.stderr]).toEqual([1, `selm: ${join(folder, 'nowhere', 'config.json')} does not exist: give a Hugging Face model folder.\n`]); // prettier-ignore
+  expect([missing.code, missing.stderr]).toEqual([2, `selm: ${join(folder, 'nowhere', 'config.json')} does not exist: give a Hugging Face model folder.\n`]); // prettier-ignore
+});
+
+test('a file of prompts that is missing is a problem, and nothing that is known later', async () => {
+  const file = writeConfig('without-prompts', { prompts: { train: './absent.jsonl', heldOut: './held.jsonl' } });
+  const ended = await selm(['doctor', file, '--json'], env);
+  expect(ended.code).toBe(2);
+  expect(ended.stderr.trim().split('\n').sort()).toEqual(['absent', 'held'].map((name) => `selm: ${join(folder, name)}.jsonl does not exist; check the path.`)); // prettier-ignore
+  expect(summaryOf<Estimate>(ended).unknown).toEqual([]);
+});
+
+test('a small model has parameters, bytes and hours that are not 0', async () => {
+  const { stdout } = await selm(['doctor', writeConfig('small', {})], env);
+  const { parameters } = await estimateRun(loadConfig(writeConfig('small', {})), { tflops: 100 });
+  expect(parameters).toBeLessThan(1e6);
+  expect(stdout).toMatch(new RegExp(`parameters *│ ${parameters!.toLocaleString('en')} `));
+  expect(stdout).toMatch(/memory of optimize *│ [\d.]+ MB: /);
+  expect(stdout).toMatch(/hours a round *│ sample less than 0\.01, optimize less than 0\.01/);
 });
 
 test('a configuration that is none ends with exit code 2', async () => {

@@ -72,7 +72,11 @@ describe('selm label', () => {
   });
 
   test.each([
-    ['cut', { unparsed: 2, truncated: 2 }, "2 of the judge's answers were cut before a verdict: raise maxTokens"],
+    [
+      'cut',
+      { unparsed: 2, truncatedJudgements: 2 },
+      "2 of the judge's answers were cut before a verdict: raise maxTokens",
+    ],
     ['wordy', { unparsed: 2 }, "2 of the judge's answers have no verdict, or more than one"],
   ])('what a judge of the kind %s says is no judgement, and why is told', async (judge, counts, advice) => {
     const { stdout, code } = await label(judge);

@@ -114,3 +114,12 @@ test('what is wrong with the model is one sentence', async () => {
     expect(code).toBe(2);
   }
 });
+
+test.each([
+  ['--truncated', 'drop', 'truncated: drop'],
+  ['--judge-max-tokens', '5', 'maxTokens: 5'],
+])('%s beside a file of settings is refused, with what to write there', async (flag, value, line) => {
+  const settings = config('beside.yaml', 'reward-model', folderOf('qwen2'));
+  const ended = await selm(['label', '--label-config', settings, flag, value, '--in', sampled('beside.jsonl', rows), '--out', path('none.jsonl')], {}); // prettier-ignore
+  expect(ended).toMatchObject({ code: 2, stderr: `selm: ${flag} cannot be given with --label-config: write "${line}" in ${settings}.\n` }); // prettier-ignore
+});

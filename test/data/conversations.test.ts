@@ -164,6 +164,16 @@ test.each([
   await expect(readDemonstrations(fileOf('refused-sft.jsonl', row))).rejects.toThrow(message);
 });
 
+test.each([
+  ['prompt', [question, { role: 'assistant', content: null }], 'prompt.1.content'],
+  ['prompt', [{ role: 'user', content: null }], 'prompt.0.content'],
+  ['chosen', [question, { role: 'assistant', content: null }], 'chosen.1.content'],
+  ['rejected', [{ role: 'assistant', content: [5] }], 'rejected.0.content.0'],
+])('a message without a content is named: %s %j', async (field, text, name) => {
+  const row = { prompt: [question], chosen: [honey], rejected: [snow], [field]: text };
+  await expect(read(row)).rejects.toThrow(`line 1 has a wrong "${name}": expected`);
+});
+
 describe('rows whose chosen and rejected are equal', () => {
   const tokens = { prompt_input_ids: [1], chosen_input_ids: [2], rejected_input_ids: [2] };
   const equal = [
@@ -175,9 +185,10 @@ describe('rows whose chosen and rejected are equal', () => {
   ];
 
   test('are left out and counted', async () => {
-    const { rows, counts } = await readPreferences(fileOf('equal.jsonl', ...equal, { ...tokens, rejected_input_ids: [3], chosen: 'a', rejected: 'a' })); // prettier-ignore
+    const { rows, numbers, counts } = await readPreferences(fileOf('equal.jsonl', ...equal, { ...tokens, rejected_input_ids: [3], chosen: 'a', rejected: 'a' })); // prettier-ignore
     expect(rows).toHaveLength(1);
-    expect(counts).toEqual({ equal: 5 });
+    expect(numbers).toEqual([6]);
+    expect(counts).toEqual({ rows: 6, equal: 5 });
   });
 
   test('alone are refused', async () => {

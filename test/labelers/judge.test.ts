@@ -275,7 +275,7 @@ describe('what is no judgement, or not as asked', () => {
       [shown('1', 'h', 'f'), '[[B]]', { finishReason: 'length' }],
     ]);
     expect(labels.labels[0].candidates.every(({ score }) => score === undefined)).toBe(true);
-    expect(labels.counts).toMatchObject({ judgements: 4, refused: 0, unparsed: 3, truncated: 2, withoutTemperature: 1 }); // prettier-ignore
+    expect(labels.counts).toMatchObject({ judgements: 4, refused: 0, unparsed: 3, truncatedJudgements: 2, withoutTemperature: 1 }); // prettier-ignore
     expect(adviceOn(labels.counts)).toEqual([
       "2 of the judge's answers were cut before a verdict: raise maxTokens (--judge-max-tokens).",
       "1 of the judge's answers have no verdict, or more than one: the template must ask for [[A]], [[B]] or [[C]], or for a rating such as [[7]].",

@@ -7,8 +7,17 @@ const round = (number: number, counts?: Record<string, number>) =>
   ({ round: number, accepted: true, reasons: [], warnings: [], label: { ...(counts && { counts }) } }) as unknown as RoundResult; // prettier-ignore
 
 test('answers of the judge without a verdict are told of, with what to do', () => {
-  const results = [round(1), round(2, { judgements: 8, refused: 0, unparsed: 3, truncated: 3 })];
+  const results = [round(1), round(2, { judgements: 8, refused: 0, unparsed: 3, truncatedJudgements: 3 })];
   expect(roundNotes({ results } as RunStatus)).toEqual([
     "Round 2: 3 of the judge's answers were cut before a verdict: raise maxTokens (--judge-max-tokens).",
+  ]);
+});
+
+test('prompts that were left out, and tools that the policy does not see, are told of', () => {
+  const none = { duplicates: 0, tooLong: 0, limit: 504 };
+  const dropped = { train: { ...none, duplicates: 2, heldOut: 0 }, heldOut: none, ignoredTools: 3 };
+  expect(roundNotes({ dropped, results: [] })).toEqual([
+    'Dropped training prompts: 2 repeated.',
+    '3 prompts have tools, which the chat template does not write: the policy does not see them.',
   ]);
 });

@@ -1,6 +1,8 @@
 /** What a run does when something fails, and how operators decide: on Temporal's test server, which skips what is waited for. */
 import { WorkflowFailedError } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
+import type { LengthSettings } from '../../activities/prompt-limits.ts';
+import { hashValue } from '../../artifacts/hash.ts';
 import { ArtifactDamaged } from '../../artifacts/store.ts';
 import { InputError } from '../../data/errors.ts';
 import { decide, retryRun } from '../../workers/decisions.ts';
@@ -136,6 +138,39 @@ describe('a round that fails', () => {
         .map(({ training }) => (training as { learningRate: number }).learningRate);
       expect(rates).toEqual([1e-4, 1e-4]);
       expect(standIns.callsOf('sample').map(({ settings }) => (settings as { temperature: number }).temperature)).toEqual([0, 0, 1, 0, 1, 0]); // prettier-ignore
+    });
+  });
+
+  test('has its prompts checked again where settings that they were checked by change, and parks before it computes anything', async () => {
+    const { standIns, fault } = broken('prefer', noPreference);
+    const tooLong = "Prompt 1 of the round's prompts has 500 tokens.";
+    standIns.before.recheck = (_, { limits }) => {
+      if ((limits as LengthSettings).sample.maxNewTokens === 4000) throw badInput(tooLong);
+    };
+    await withRun(standIns, {}, async (run, { name }) => {
+      await until(run, 'parked');
+      fault.mended = true;
+      const sampled = standIns.callsOf('sample').length;
+      await retryRun(server.environment.client, name, undefined, { 'sample.maxNewTokens': 4000 });
+      const { failure } = await until(run, 'parked');
+      expect(failure).toMatchObject({ round: 1, activity: 'recheck', message: tooLong });
+      expect(standIns.callsOf('sample')).toHaveLength(sampled);
+      await retryRun(server.environment.client, name, undefined, { 'sample.maxNewTokens': 40, 'label.verdict': 'loose' });
+      expect((await run.result()).state).toBe('done');
+      const checks = { limits: { sample: { maxNewTokens: 40 } }, label: { by: 'verifier', verdict: 'loose' } };
+      const expected = [1, 2].map((round) => ({ ...checks, heldOut: hashValue('held out'), prompts: hashValue(`prompts of round ${round}`) }));
+      expect(standIns.callsOf('recheck').slice(1)).toMatchObject(expected);
+    });
+  }); // prettier-ignore
+
+  test('keeps its prompts unchecked where other settings change', async () => {
+    const { standIns, fault } = broken('prefer', noPreference);
+    await withRun(standIns, {}, async (run, { name }) => {
+      await until(run, 'parked');
+      fault.mended = true;
+      await retryRun(server.environment.client, name, undefined, { 'optimize.learningRate': 1e-4, 'label.truncated': 'drop' }); // prettier-ignore
+      await run.result();
+      expect(standIns.callsOf('recheck')).toEqual([]);
     });
   });
 

@@ -77,6 +77,7 @@ export class StandIns {
           count: this.promptsPerRound,
         })),
       })),
+      recheck: this.act('recheck', () => ({ prompts: 16 })),
       sample: this.act('sample', (input) => made('sample', input, { prompts: 1, promptTokens: 1, sampledTokens: 1 })),
       unloadAdapter: this.act('unloadAdapter', () => ({ unloaded: true })),
       reference: this.act('reference', (input) => made('reference', input, { preferences: 8 })),

@@ -1,10 +1,12 @@
 /** Chat templates against transformers and TRL: test/fixtures/chat-templates/make_chat_templates.py. */
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
 import type { Message, Tool } from '../../../data/records.ts';
+import { ChatTemplate } from '../../../engine/model/chat-template.ts';
 import { JinjaTemplate } from '../../../engine/model/jinja.ts';
 import { normalizeMessages } from '../../../engine/model/messages.ts';
 import { loadTokenizer } from '../../../engine/model/tokenizer.ts';
@@ -59,6 +61,23 @@ describe('renders as transformers', () => {
       }
     }
   });
+});
+
+const WITH_TOOLS = Object.keys(expected.templates).flatMap((file) => {
+  const [simple] = expected.rendered.filter((row) => row.file === file && row.conversation === 'simple' && row.generate && row.tools && row.text !== null); // prettier-ignore
+  const without = simple && expected.rendered.find((row) => row.file === file && row.conversation === 'simple' && row.generate && !row.tools && isDeepStrictEqual(row.arguments, simple.arguments)); // prettier-ignore
+  return without ? [{ file, writes: simple.text !== without.text }] : [];
+});
+
+test('some templates write tools in transformers, some do not', () => {
+  expect(new Set(WITH_TOOLS.map(({ writes }) => writes))).toEqual(new Set([true, false]));
+  expect(WITH_TOOLS.length).toBeGreaterThan(60);
+});
+
+test.each(WITH_TOOLS)('whether tools are written is known as transformers has it: $file', ({ file, writes }) => {
+  const names = { added: [], stops: [], special: { bos_token: '<s>', eos_token: '</s>' } };
+  const template = new ChatTemplate('folder', { default: { source: expected.templates[file], file } }, names);
+  expect(template.writesTools).toBe(writes);
 });
 
 /** Up to the last of them: what a template writes behind it is left out. */

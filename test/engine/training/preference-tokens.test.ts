@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
+import { writeJsonl } from '../../../data/jsonl.ts';
 import type { PreferenceRecord } from '../../../data/records.ts';
 import { openPolicy } from '../../../engine/policy.ts';
 import { Scorer } from '../../../engine/score.ts';
@@ -84,18 +85,27 @@ test('a row is named by its place in the file, whichever part of it is read', as
   expect([rows.length, counts.rows]).toEqual([1, 1]);
 });
 
+test('a row that the model has no room for is named by its place in the file, those that are dropped counted', async () => {
+  const file = join(temporaryFolder(), 'preferences.jsonl');
+  const long = { ...row, rejected_input_ids: Array.from({ length: 300 }, () => 7) };
+  await writeJsonl(file, [{ ...row, rejected: row.chosen }, row, long]);
+  await expect(tokenizePreferences(opened, file, { maxLength: 1024, maxPromptLength: 32 }, true)).rejects.toThrow(
+    new InputError(`Row 3: it has ${row.prompt_input_ids.length + 300} tokens, more than the 256 that the model can take: lower maxLength to at most 256.`), // prettier-ignore
+  );
+});
+
 test("token ids that are not of the text beside them are refused: another model's, or of a text that was edited", () => {
   const [chosen_input_ids, rejected_input_ids, reference_input_ids] = tokenizer.encodeExchange('Hello', [row.chosen, row.rejected, row.reference_response]).responses; // prettier-ignore
   const right = { ...row, chosen_input_ids, rejected_input_ids, reference_input_ids };
-  const refused = (wrong: PreferenceRecord) => () => checkTokens([right, wrong], () => tokenizer);
+  const refused = (wrong: PreferenceRecord) => () => checkTokens([right, wrong], [1, 3], () => tokenizer);
   refused(right)();
   // As it was cut: its tokens have no end.
   refused({ ...right, chosen_input_ids: chosen_input_ids.slice(0, -1) })();
   expect(refused(row)).toThrow(InputError);
   expect(refused({ ...right, rejected: 'Never' })).toThrow(
-    /^Row 2: "rejected_input_ids" are not the tokens of the text/,
+    /^Row 3: "rejected_input_ids" are not the tokens of the text/,
   );
-  expect(refused({ ...right, reference_input_ids: [40, 41, 42] })).toThrow(/^Row 2: "reference_input_ids" are not/);
+  expect(refused({ ...right, reference_input_ids: [40, 41, 42] })).toThrow(/^Row 3: "reference_input_ids" are not/);
 });
 
 describe('responses after different prompts', () => {

@@ -1,0 +1,60 @@
+/** recheck: prompts of a run once more, by settings that an operator has changed since prepare read them. Nothing is dropped. */
+import type { Address } from '../artifacts/manifest.ts';
+import { InputError } from '../data/errors.ts';
+import { promptsOf } from '../data/prompts.ts';
+import { readModelConfig } from '../engine/model/config.ts';
+import { loadTokenizer } from '../engine/model/tokenizer.ts';
+import { createLabeler, type LabelSettings } from '../labelers/index.ts';
+import type { Labeler } from '../labelers/labeler.ts';
+import { openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
+import { storedPrompts } from './prepare.ts';
+import { heldOutLimit, LengthCheck, trainingLimit, type LengthSettings } from './prompt-limits.ts';
+import { PromptReader } from './prompt-reader.ts';
+import type { Step } from './step.ts';
+
+/** The settings that prompts are checked by. */
+export interface PromptChecks {
+  limits: LengthSettings;
+  label: LabelSettings;
+  /** Judges the held-out answers too. */
+  secondJudge?: LabelSettings;
+}
+
+export interface RecheckInput extends PromptChecks {
+  policy: Address;
+  heldOut: Address;
+  /** Of the round that is about to begin; none before the first. */
+  prompts?: Address;
+}
+
+/** @throws InputError for a prompt that is too long, or that a labeler cannot judge */
+export const recheck: Step<RecheckInput, { prompts: number }> = async (
+  { store, engine, cacheFolder },
+  { policy, heldOut, prompts, limits, label, secondJudge },
+  options,
+) => {
+  const { policy: opened } = await openPolicyArtifact(store, policy, TOKENIZER_FILES);
+  const config = readModelConfig(opened.model);
+  const tools = { engine, cacheFolder, threads: 1 };
+  const labeler = await createLabeler(label, tools);
+  const judges = [labeler, ...(secondJudge ? [await createLabeler(secondJudge, tools)] : [])];
+  const sets: { address: Address; name: string; limit: LengthCheck; labelers: Labeler[] }[] = [
+    ...(prompts === undefined ? [] : [{ address: prompts, name: "the round's prompts", limit: new LengthCheck(trainingLimit(config, limits)), labelers: [labeler] }]), // prettier-ignore
+    { address: heldOut, name: 'the held-out prompts', limit: new LengthCheck(heldOutLimit(config, limits)), labelers: judges }, // prettier-ignore
+  ];
+  const stored = await Promise.all(sets.map(({ address }) => storedPrompts(store, address)));
+  const total = stored.reduce((sum, { count }) => sum + count, 0);
+  const reader = new PromptReader(loadTokenizer(opened.model, opened.chatTemplate), total, options);
+  for (const [i, { name, limit, labelers }] of sets.entries()) {
+    let index = 0;
+    for await (const prompt of promptsOf(stored[i].file)) {
+      const { length, place } = await reader.read(prompt, index++, name);
+      limit.refuses(length, place);
+      for (const one of labelers) one.check?.(prompt);
+    }
+    if (limit.found !== undefined) {
+      throw new InputError(`${limit.found}: a run keeps the prompts that it began with; give that setting another value (selm retry --set), or start a run of another name.`); // prettier-ignore
+    }
+  }
+  return { prompts: total };
+};
