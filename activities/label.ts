@@ -1,5 +1,6 @@
 /** label, judge: a shard's answers get the labeler's verdicts. */
 import { join } from 'node:path';
+import { patiently } from '../artifacts/files.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
@@ -70,7 +71,7 @@ async function makeLabels(
   const inputs = { responses, ...(against !== undefined && { against }) };
   return runStep({ store }, 'labels', { step, parameters, inputs, seed: 0 }, async (folder) => {
     const { labels, counts } = await judgeRows(await read(), labeler, isComparative(label), options);
-    await writeJsonl(join(folder, LABELS), labels);
+    await patiently(() => writeJsonl(join(folder, LABELS), labels));
     const verdicts = labels.flatMap(({ candidates }) => candidates);
     const unjudged = verdicts.filter((verdict) => !isJudged(verdict)).length;
     return { prompts: labels.length, candidates: verdicts.length, unjudged, counts };

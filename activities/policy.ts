@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { hashFile, hashValue } from '../artifacts/hash.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
+import { exists } from '../data/file-errors.ts';
 import { isModelId, pinnedId, resolveModel } from '../data/hub.ts';
 import type { Policy } from '../engine/jobs.ts';
 import { withTemplateOf, type ChatTemplateSettings } from '../engine/model/chat-template-settings.ts';
@@ -89,8 +90,8 @@ export async function openPolicyArtifact(
   const base = JSON.parse(await readFile(join(folder, BASE), 'utf8')) as BaseModel;
   const { chatTemplate } = base;
   const [model, adapter] = [join(folder, MODEL), join(folder, ADAPTER)];
-  const files = existsSync(model)
+  const files = exists(model)
     ? { model }
-    : { model: await resolveModel(base.source, wanted), ...(existsSync(adapter) && { adapter }) };
+    : { model: await resolveModel(base.source, wanted), ...(exists(adapter) && { adapter }) };
   return { policy: { ...files, ...(chatTemplate && { chatTemplate }) }, base };
 }

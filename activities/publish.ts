@@ -1,9 +1,9 @@
 /** publish: the policy a run ends with, where its users look for it. */
-import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import { InputError } from '../data/errors.ts';
+import { exists } from '../data/file-errors.ts';
 import { CHAT_TEMPLATE } from '../engine/model/chat-template-settings.ts';
 import { ADAPTER, MODEL, openPolicyArtifact } from './policy.ts';
 import type { Step } from './step.ts';
@@ -22,8 +22,8 @@ const LINEAGE = 'selm.json';
 export const publish: Step<PublishInput, { folder: string }> = async ({ store }, { policy, folder, lineage }) => {
   const artifact = await store.open(policy);
   const { base } = await openPolicyArtifact(store, policy);
-  const source = [MODEL, ADAPTER].map((name) => join(artifact, name)).find((path) => existsSync(path));
-  if (existsSync(folder) && (await readdir(folder)).length > 0 && !existsSync(join(folder, LINEAGE))) {
+  const source = [MODEL, ADAPTER].map((name) => join(artifact, name)).find((path) => exists(path));
+  if (exists(folder) && (await readdir(folder)).length > 0 && !exists(join(folder, LINEAGE))) {
     throw new InputError(`${folder} holds something that no run has written: give another output folder.`);
   }
   await mkdir(dirname(folder), { recursive: true });

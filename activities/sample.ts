@@ -1,5 +1,6 @@
 /** sample: the policy answers a shard of prompts. */
 import { join } from 'node:path';
+import { patiently } from '../artifacts/files.ts';
 import type { Address, Recipe } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { inTurns } from '../data/in-turns.ts';
@@ -50,7 +51,7 @@ export const sample: Step<SampleInput, StepResult<SampleSummary>> = (rooms, inpu
       ? await sampleServed(rooms.store, policy, server, job, options)
       : await rooms.engine.run('sample', { ...job, threads, policy: { ...(await openPolicyArtifact(rooms.store, policy)).policy, device } }, options); // prettier-ignore
     const { promptIds, sampledTokens, divergence } = result;
-    await writeJsonl(join(folder, RESPONSES), sampledRows(rows, result));
+    await patiently(() => writeJsonl(join(folder, RESPONSES), sampledRows(rows, result)));
     return {
       prompts: rows.length,
       promptTokens: promptIds.reduce((total, { length }) => total + length, 0),

@@ -1,6 +1,7 @@
 /** What a step is: a function from artifacts to one artifact, done once. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { patiently } from '../artifacts/files.ts';
 import { stepKey, type Address, type Recipe, type StepKey } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import type { CallOptions, Engine } from '../engine/jobs.ts';
@@ -42,7 +43,7 @@ export async function runStep<Summary>(
     known ??
     (await store.create(kind, whole, async (folder) => {
       const summary = await fill(folder, key);
-      await writeFile(join(folder, SUMMARY), `${JSON.stringify(summary, null, 2)}\n`);
+      await patiently(() => writeFile(join(folder, SUMMARY), `${JSON.stringify(summary, null, 2)}\n`));
     }));
   return { address, reused: known !== undefined, summary: await readSummary(store, address) };
 }

@@ -1,25 +1,69 @@
 /** What the artifact store does with files: an error of the file system is never taken for a missing file. */
-import { open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { open, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { inTurns } from '../data/in-turns.ts';
 import { hashFile } from './hash.ts';
 import type { ManifestFile } from './manifest.ts';
+
+/** There is no such file or folder: nothing of this name, or a file where the folder should be that it is in. */
+const ABSENT = ['ENOENT', 'ENOTDIR'];
 
 /** The result of `work`; undefined where there is no such file or folder. Any other error is thrown: nothing follows from it. */
 export async function unlessAbsent<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (ABSENT.includes((error as NodeJS.ErrnoException).code!)) return undefined;
     throw error;
   }
 }
 
-/** Every file below a folder, by path, hashed and forced to the disk. */
+const PATIENT_TRIES = 9;
+
+/**
+ * Does `work` again, for about a minute, where the file system fails: for what comes after a step's work is done. Doing that again
+ * may cost hours, or money where servers were asked.
+ */
+export async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      const { syscall, code } = error as NodeJS.ErrnoException;
+      if (syscall === undefined || code === 'ENOENT' || attempt === PATIENT_TRIES) throw error;
+      await sleep(100 * 2 ** attempt);
+    }
+  }
+}
+
+const TOUCH_MILLISECONDS = 3600_000;
+
+async function touch(folder: string): Promise<void> {
+  const now = new Date();
+  // The work goes on without it.
+  await utimes(folder, now, now).catch(() => {});
+}
+
+/** Keeps folders from looking abandoned while `work` goes on, however long it writes nothing there. */
+export async function whileTouched<T>(folders: string[], work: () => Promise<T>): Promise<T> {
+  const timer = setInterval(() => void Promise.all(folders.map(touch)), TOUCH_MILLISECONDS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** Every file below a folder, by path, hashed and forced to the disk. Hidden ones are left out: systems leave them (.nfs…, .DS_Store). */
 export async function listFiles(folder: string): Promise<ManifestFile[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  return inTurns(paths.sort(), async (path) => {
+  const isHidden = (path: string) =>
+    relative(folder, path)
+      .split(sep)
+      .some((part) => part.startsWith('.'));
+  return inTurns(paths.filter((path) => !isHidden(path)).sort(), async (path) => {
     const handle = await open(path, 'r');
     await handle.sync().finally(() => handle.close());
     return { path: relative(folder, path), size: (await stat(path)).size, sha256: await hashFile(path) };
@@ -45,14 +89,14 @@ export async function checkSpace(folder: string): Promise<void> {
   await rm(file);
 }
 
-/** @returns whether the folder was moved: not where another is there already */
+/** @returns whether the folder was moved: not where another, or a file, is there already */
 export async function moveUnlessTaken(from: string, to: string): Promise<boolean> {
   try {
     await rename(from, to);
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOTDIR') throw error;
     return false;
   }
 }

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { inTurns } from '../data/in-turns.ts';
-import { checkSpace, lastChange, listFiles, moveUnlessTaken, unlessAbsent, writeDurably } from './files.ts';
+import { checkSpace, lastChange, listFiles, moveUnlessTaken, patiently, unlessAbsent, whileTouched, writeDurably } from './files.ts'; // prettier-ignore
 import { hashFile } from './hash.ts';
 import { addressOf, checkText, isAddress, parseManifest, stepKey, type Address, type Manifest, type Recipe, type StepKey } from './manifest.ts'; // prettier-ignore
 import { addressOfVersion, checkName, versionOf } from './names.ts';
@@ -75,14 +75,14 @@ export class LocalStore implements ArtifactStore {
     const unfinished = join(this.root, 'unfinished', randomUUID());
     await mkdir(unfinished, { recursive: true });
     try {
-      await checkSpace(unfinished);
-      await fill(unfinished);
-      const manifest: Manifest = { kind, files: await listFiles(unfinished), recipe };
-      const address = addressOf(manifest);
-      await writeDurably(join(unfinished, MANIFEST), JSON.stringify(manifest, null, 2));
-      await this.place(unfinished, address);
       const key = stepKey(recipe);
-      await this.writeIndex(key, address);
+      await checkSpace(unfinished);
+      await whileTouched([unfinished, this.checkpointsOf(key)], () => fill(unfinished));
+      const manifest: Manifest = { kind, files: await patiently(() => listFiles(unfinished)), recipe };
+      const address = addressOf(manifest);
+      await patiently(() => writeDurably(join(unfinished, MANIFEST), JSON.stringify(manifest, null, 2)));
+      await this.place(unfinished, address);
+      await patiently(() => this.writeIndex(key, address));
       await rm(this.checkpointsOf(key), { recursive: true, force: true });
       return address;
     } finally {
@@ -105,8 +105,8 @@ export class LocalStore implements ArtifactStore {
   /** Moves a finished folder to its address, unless the same artifact is there already. */
   private async place(finished: string, address: Address): Promise<void> {
     const target = this.folderOf(address);
-    await mkdir(dirname(target), { recursive: true });
-    if (await moveUnlessTaken(finished, target)) return;
+    await patiently(() => mkdir(dirname(target), { recursive: true }));
+    if (await patiently(() => moveUnlessTaken(finished, target))) return;
     // Another worker was faster, and may be read from already: only what is damaged gives way.
     try {
       await this.open(address);

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
@@ -7,6 +6,7 @@ import { judgeAnswers, type Judge } from '../activities/mt-bench/judging.ts';
 import { checkReferences, matchesOf, type Match } from '../activities/mt-bench/matches.ts';
 import { scoresOf, type ModelScores, type Score } from '../activities/mt-bench/scores.ts';
 import { InputError } from '../data/errors.ts';
+import { exists } from '../data/file-errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readAnswers, readJudgements, readQuestions, type Question, type QuestionAnswer } from '../data/mt-bench.ts'; // prettier-ignore
 import { samplingSchema } from '../engine/settings.ts';
@@ -106,7 +106,7 @@ async function answersOf(flags: Given, questions: Question[], seed: number): Pro
   const settings = readSettings(schema, flags, [...FIELDS]);
   const policy = await policyOf({ ...flags, model: base });
   const model = name ?? adapter ?? base;
-  const known = existsSync(out!) ? await readAnswers(out!) : { model, answers: new Map<number, QuestionAnswer>() };
+  const known = exists(out!) ? await readAnswers(out!) : { model, answers: new Map<number, QuestionAnswer>() };
   if (known.model !== model) {
     throw new InputError(`${out} has answers of "${known.model}"; give another file for those of "${model}".`);
   }

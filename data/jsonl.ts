@@ -4,6 +4,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { InputError } from './errors.ts';
+import { readFailure } from './file-errors.ts';
 import { decodeUtf8, parseJson } from './json.ts';
 import { makeRow, parseRow, type Row } from './row.ts';
 
@@ -80,9 +81,7 @@ async function* piecesOf(path: string): AsyncGenerator<Buffer> {
     }
   } catch (error) {
     if (error instanceof InputError) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new InputError(`${path} does not exist; check the path.`);
-    throw new InputError(`${path} cannot be read (${code}); it must be a file that you may read.`);
+    throw readFailure(path, error);
   }
 }
 

@@ -1,7 +1,7 @@
 /** MT-Bench's files as FastChat has them: questions, answers (its model_answer), judgements (its model_judgment). */
-import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { InputError } from './errors.ts';
+import { exists } from './file-errors.ts';
 import { readJsonl } from './jsonl.ts';
 
 export const questionSchema = z.object({
@@ -53,7 +53,7 @@ export async function readAnswers(path: string): Promise<{ model: string; answer
 
 /** None where there is no such file yet. */
 export async function readJudgements(path: string): Promise<QuestionJudgement[]> {
-  return existsSync(path) ? readJsonl(path, judgementSchema) : [];
+  return exists(path) ? readJsonl(path, judgementSchema) : [];
 }
 
 function byQuestion<T extends { question_id: number }>(rows: T[], path: string): Map<number, T> {

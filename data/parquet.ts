@@ -4,6 +4,7 @@ import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { parquetMetadataAsync, parquetReadObjects, parquetSchema, type AsyncBuffer, type Compressors, type FileMetaData } from 'hyparquet'; // prettier-ignore
 import { compressors as libraries } from 'hyparquet-compressors';
 import { InputError } from './errors.ts';
+import { ReadFailed, readFailure } from './file-errors.ts';
 import { footerFault } from './parquet-footer.ts';
 import { keepRawDecimals, PARSERS, valuesOf } from './parquet-values.ts';
 import { makeRow, type Row } from './row.ts';
@@ -88,9 +89,7 @@ function readable<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new InputError(`${path} does not exist; check the path.`);
-    throw new InputError(`${path} cannot be read (${code}); it must be a file that you may read.`);
+    throw readFailure(path, error);
   }
 }
 
@@ -110,7 +109,7 @@ async function undamaged<T>(path: string, read: () => T | Promise<T>): Promise<T
   try {
     return await read();
   } catch (error) {
-    if (error instanceof InputError) throw error;
+    if (error instanceof InputError || error instanceof ReadFailed) throw error;
     const { message } = error as Error;
     const [, what, unsupported] = /^parquet (?:unsupported )?(.+?)( not supported)?$/.exec(message) ?? [];
     // What a damaged page says of itself is not defined.

@@ -8,14 +8,21 @@ export interface DevServer {
   stop(): void;
 }
 
-/** @param settings of the server's dynamic configuration */
-export async function startDevServer(settings: Record<string, unknown> = {}): Promise<DevServer> {
+/**
+ * @param settings of the server's dynamic configuration
+ * @param namespaces beside the default one
+ */
+export async function startDevServer(
+  settings: Record<string, unknown> = {},
+  namespaces: string[] = [],
+): Promise<DevServer> {
   const port = await freePort();
   const flags = `server start-dev --ip 127.0.0.1 --port ${port} --headless --log-level error`.split(' ');
   const dynamic = Object.entries(settings).flatMap(([key, value]) => [
     '--dynamic-config-value',
     `${key}=${JSON.stringify(value)}`,
   ]);
-  const server = spawn(await findTemporal(console.error), [...flags, ...dynamic], { stdio: 'ignore' });
+  const further = namespaces.flatMap((namespace) => ['--namespace', namespace]);
+  const server = spawn(await findTemporal(console.error), [...flags, ...dynamic, ...further], { stdio: 'ignore' });
   return { address: `127.0.0.1:${port}`, stop: () => void server.kill() };
 }

@@ -3,29 +3,42 @@ import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
+import { tsToMs } from '@temporalio/common/lib/time.js';
 import type { Address, Manifest } from '../artifacts/manifest.ts';
 import { ArtifactDamaged, type ArtifactStore, type StoredArtifact } from '../artifacts/store.ts';
 import { runWorkflowId } from '../workflows/ids.ts';
 
+/** What runs need. */
+export interface Reached {
+  addresses: Iterable<Address>;
+  /** Since when activities are under way that have not told yet what they have made; undefined where there is none. */
+  pendingSince?: Date;
+}
+
+/** By so much a server's list of runs may lag behind their start, and clocks may differ. */
+export const MARGIN_MILLISECONDS = 60_000;
+
 /**
  * Artifacts that are reached from nowhere.
  * @param readReached addresses to start from, beside the names; what they were made of is reached as well
- * @param before younger ones are kept: somebody may be about to use them
+ * @param before younger ones are kept: somebody may be about to use them. So is all that activities under way may have made
  * @throws where anything that is reached cannot be read: what is reached from there is unknown then
  */
 export async function findGarbage(
   store: ArtifactStore,
-  readReached: () => Promise<Iterable<Address>>,
+  readReached: () => Promise<Reached>,
   before: Date,
 ): Promise<StoredArtifact[]> {
   // Before all else: what comes later, or is taken up by a run that starts meanwhile, is no garbage.
   const artifacts = await store.list();
+  const { addresses, pendingSince } = await readReached();
+  const youngest = Math.min(before.getTime(), (pendingSince?.getTime() ?? Infinity) - MARGIN_MILLISECONDS);
   const manifests = new Map(artifacts.map(({ address, manifest }) => [address, manifest]));
   const kept = new Set<Address>();
   const open = [
-    ...(await readReached()),
+    ...addresses,
     ...(await store.listNames()).map(({ address }) => address),
-    ...artifacts.filter(({ created }) => created >= before).map(({ address }) => address),
+    ...artifacts.filter(({ created }) => created.getTime() >= youngest).map(({ address }) => address),
   ];
   for (let address = open.pop(); address !== undefined; address = open.pop()) {
     if (kept.has(address)) continue;
@@ -52,20 +65,38 @@ async function manifestIfThere(store: ArtifactStore, address: Address): Promise<
 }
 
 /**
- * Every address in the histories of the runs that a server knows, whatever became of them. A history can be read where no
- * worker answers for the run.
+ * Every address in the histories of the runs that a server knows, whatever became of them, and what is under way. A history can
+ * be read where no worker answers for the run.
  * @throws Error when a payload cannot be decoded, for want of the codec that has encrypted it, say
  */
-export async function addressesOfRuns(client: Client): Promise<Set<Address>> {
+export async function reachedByRuns(client: Client): Promise<Reached> {
   const addresses = new Set<Address>();
-  for await (const { workflowId, runId } of client.workflow.list()) {
+  let pendingSince: number | undefined;
+  for await (const { workflowId, runId, status } of client.workflow.list()) {
     if (!workflowId.startsWith(runWorkflowId(''))) continue;
     const { events } = await historyOf(client, workflowId, runId);
+    const since = status.name === 'RUNNING' ? firstPending(events ?? []) : undefined;
+    if (since !== undefined) pendingSince = Math.min(since, pendingSince ?? since);
     for (const payload of payloadsIn(events)) {
       for (const address of addressesIn(await decode(client, payload, workflowId))) addresses.add(address);
     }
   }
-  return addresses;
+  return { addresses, ...(pendingSince !== undefined && { pendingSince: new Date(pendingSince) }) };
+}
+
+/** When the activity was scheduled, in milliseconds, that has been under way longest. */
+function firstPending(events: NonNullable<History['events']>): number | undefined {
+  const scheduled = new Map<string, number>();
+  for (const event of events) {
+    if (event.activityTaskScheduledEventAttributes) scheduled.set(String(event.eventId), tsToMs(event.eventTime));
+    const ended =
+      event.activityTaskCompletedEventAttributes ??
+      event.activityTaskFailedEventAttributes ??
+      event.activityTaskTimedOutEventAttributes ??
+      event.activityTaskCanceledEventAttributes;
+    if (ended) scheduled.delete(String(ended.scheduledEventId));
+  }
+  return scheduled.size === 0 ? undefined : Math.min(...scheduled.values());
 }
 
 /** An empty one where the server has removed the execution meanwhile. */

@@ -1,9 +1,10 @@
 /** PEFT's adapter_config.json: which layers have LoRA matrices, of which rank and scale; what else changes the numbers is refused. */
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
+import { exists } from '../../data/file-errors.ts';
 import { TimeLimitReached, withinTime } from '../../data/time-limit.ts';
+import { readText } from './json-file.ts';
 
 export const ADAPTER_CONFIG = 'adapter_config.json';
 
@@ -88,7 +89,7 @@ const isOff = (value: unknown) => !value || (typeof value === 'object' && Object
 /** @throws InputError when the file is missing or damaged, or asks for something that is not supported */
 export function readAdapterConfig(folder: string): AdapterConfig {
   const file = join(folder, ADAPTER_CONFIG);
-  if (!existsSync(file)) throw new InputError(`${folder} is no PEFT adapter: it has no ${ADAPTER_CONFIG}.`);
+  if (!exists(file)) throw new InputError(`${folder} is no PEFT adapter: it has no ${ADAPTER_CONFIG}.`);
   const raw = parse(file);
   checkInitialization(file, raw.init_lora_weights);
   for (const [key, value] of Object.entries(raw)) {
@@ -154,9 +155,10 @@ function isTarget(raw: RawConfig, layer: string, matches: Matcher): boolean {
 }
 
 function parse(file: string): RawConfig {
+  const text = readText(file);
   let json: unknown;
   try {
-    json = JSON.parse(readFileSync(file, 'utf8'));
+    json = JSON.parse(text);
   } catch (error) {
     throw new InputError(`${file} is not JSON (${(error as Error).message}).`);
   }

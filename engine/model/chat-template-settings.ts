@@ -1,7 +1,8 @@
 /** Chat templates as users give them: in place of a model's own, or arguments to it. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../../data/errors.ts';
+import { exists, readFailure } from '../../data/file-errors.ts';
 
 /** A template of one's own and its variables, over a model's. */
 export interface ChatTemplateSettings {
@@ -16,6 +17,8 @@ export function readChatTemplate(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
+    const failure = readFailure(file, error);
+    if (!(failure instanceof InputError)) throw failure;
     throw new InputError(`The chat template ${file} cannot be read (${(error as NodeJS.ErrnoException).code}); give a Jinja file.`); // prettier-ignore
   }
 }
@@ -31,5 +34,5 @@ export function withTemplateOf(
   // prettier-ignore
   if (adapter === undefined || settings?.template !== undefined) return settings;
   const file = join(adapter, CHAT_TEMPLATE);
-  return existsSync(file) ? { ...settings, template: readChatTemplate(file) } : settings;
+  return exists(file) ? { ...settings, template: readChatTemplate(file) } : settings;
 }

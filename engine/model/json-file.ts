@@ -1,18 +1,14 @@
 /** The JSON files of a model's folder. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
-
-/** Errors of the file system that last: what else cannot be read now may be read at the next try. */
-const LASTING = ['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'ELOOP'];
+import { exists, readFailure } from '../../data/file-errors.ts';
 
 /** @throws InputError when the file cannot be read */
 export function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
-    if (LASTING.includes(code)) throw new InputError(`${file} cannot be read (${code}): it must be a file that you may read.`); // prettier-ignore
-    throw error;
+    throw readFailure(file, error);
   }
 }
 
@@ -25,7 +21,7 @@ export function readJson(file: string): Record<string, unknown> {
 
 /** None where there is no such file. @throws InputError when it holds no JSON object */
 export function findJson(file: string): Record<string, unknown> | undefined {
-  if (!existsSync(file)) return undefined;
+  if (!exists(file)) return undefined;
   const text = readText(file);
   let json: unknown;
   try {

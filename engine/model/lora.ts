@@ -1,7 +1,8 @@
 /** LoRA adapters (arXiv 2106.09685) in PEFT's folder format. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../../data/errors.ts';
+import { exists } from '../../data/file-errors.ts';
 import { uniformStream } from '../random.ts';
 import type { LoraSettings } from '../settings.ts';
 import { ADAPTER_CONFIG, readAdapterConfig } from './adapter-config.ts';
@@ -149,8 +150,8 @@ export function readAdapter(folder: string, config: ModelConfig): Adapter {
 
 function openWeights(folder: string): Map<string, TensorEntry> {
   const file = join(folder, ADAPTER_WEIGHTS);
-  if (existsSync(file)) return openSafetensors(file);
-  const pickled = existsSync(join(folder, 'adapter_model.bin'));
+  if (exists(file)) return openSafetensors(file);
+  const pickled = exists(join(folder, 'adapter_model.bin'));
   throw new InputError(pickled ? `${folder} has its matrices in adapter_model.bin, which is not supported: save the adapter with PEFT as ${ADAPTER_WEIGHTS}.` : `${folder} has no ${ADAPTER_WEIGHTS}: use the complete adapter.`); // prettier-ignore
 }
 

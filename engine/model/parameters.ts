@@ -1,7 +1,8 @@
 /** A model folder opened for building graphs: which tensors it must hold, and where their bytes lie. */
-import { existsSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { InputError } from '../../data/errors.ts';
+import { exists } from '../../data/file-errors.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
 import * as ops from '../graph/ops.ts';
 import type { ElementType } from '../onnx/format.ts';
@@ -54,7 +55,7 @@ export interface ModelFiles {
 
 /** @throws InputError when the files and the configuration do not fit each other */
 export function openModel(folder: string, task?: Task, device: Device = 'cpu'): ModelFiles {
-  if (existsSync(join(folder, ADAPTER_CONFIG))) {
+  if (exists(join(folder, ADAPTER_CONFIG))) {
     throw new InputError(`${folder} has an ${ADAPTER_CONFIG}: give a PEFT adapter as the adapter, and its base model, in a folder without one, as the model.`); // prettier-ignore
   }
   const { config, tensors: all } = tieEmbeddings(readModelConfig(folder, task), openModelWeights(folder));

@@ -1,7 +1,8 @@
 /** The safetensors format: headers read and checked, tensors read one by one, files written whole or not at all. */
-import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
+import { exists } from '../../data/file-errors.ts';
 
 /** Where a tensor's bytes lie. */
 export interface TensorEntry {
@@ -37,7 +38,7 @@ export function openSafetensors(file: string): Map<string, TensorEntry> {
   const damaged = (what: string): never => {
     throw new InputError(`${file} is damaged: ${what}; download it again.`);
   };
-  if (!existsSync(file)) throw new InputError(`${file} does not exist: download the complete model.`);
+  if (!exists(file)) throw new InputError(`${file} does not exist: download the complete model.`);
   const fd = openSync(file, 'r');
   try {
     const { size } = fstatSync(fd);

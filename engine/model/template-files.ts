@@ -1,8 +1,9 @@
 /** The chat templates of a model's folder: files of their own, or a field that holds one or several. */
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
+import { exists } from '../../data/file-errors.ts';
 import { CHAT_TEMPLATE } from './chat-template-settings.ts';
 import { findJson, readText } from './json-file.ts';
 
@@ -24,7 +25,7 @@ export function readTemplates(
   config: Record<string, unknown>,
 ): Record<string, TemplateSource> | undefined {
   const own = join(folder, CHAT_TEMPLATE);
-  if (existsSync(own)) return { ...additionalTemplates(folder), default: { source: readText(own), file: own } };
+  if (exists(own)) return { ...additionalTemplates(folder), default: { source: readText(own), file: own } };
   const field = 'chat_template';
   const inConfig = (config[field] ?? undefined) !== undefined;
   const file = join(folder, inConfig ? 'tokenizer_config.json' : 'chat_template.json');
@@ -39,6 +40,6 @@ export function readTemplates(
 /** Templates beside the first one, as transformers saves them. */
 function additionalTemplates(folder: string): Record<string, TemplateSource> {
   const inside = join(folder, 'additional_chat_templates');
-  const files = existsSync(inside) ? readdirSync(inside).filter((name) => name.endsWith('.jinja')) : [];
+  const files = exists(inside) ? readdirSync(inside).filter((name) => name.endsWith('.jinja')) : [];
   return Object.fromEntries(files.map((name) => [basename(name, '.jinja'), { source: readText(join(inside, name)), file: join(inside, name) }])); // prettier-ignore
 }

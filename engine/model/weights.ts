@@ -1,8 +1,9 @@
 /** The weights of a model folder: one safetensors file, or shards that an index names. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
+import { exists } from '../../data/file-errors.ts';
 import { isContained } from '../../data/paths.ts';
 import { openSafetensors, parseJson, type TensorEntry } from './safetensors.ts';
 
@@ -16,11 +17,9 @@ const SINGLE = 'model.safetensors';
  */
 export function openModelWeights(folder: string): Map<string, TensorEntry> {
   const [single, index] = [join(folder, SINGLE), join(folder, `${SINGLE}.index.json`)];
-  if (existsSync(single)) return openSafetensors(single);
-  if (!existsSync(index)) {
-    const pickled = ['pytorch_model.bin', 'pytorch_model.bin.index.json'].find((name) =>
-      existsSync(join(folder, name)),
-    );
+  if (exists(single)) return openSafetensors(single);
+  if (!exists(index)) {
+    const pickled = ['pytorch_model.bin', 'pytorch_model.bin.index.json'].find((name) => exists(join(folder, name)));
     throw new InputError(pickled ? `${folder} has its weights in ${pickled}, which is not supported: save the model with transformers as ${SINGLE}.` : `${single} does not exist: download the complete model.`); // prettier-ignore
   }
   const { success, data } = indexSchema.safeParse(parseJson(readFileSync(index)));

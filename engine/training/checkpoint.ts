@@ -1,7 +1,9 @@
 /** Checkpoints of a training: everything the next step depends on, so that a resumed training ends with the same bits. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { InputError } from '../../data/errors.ts';
+import { exists } from '../../data/file-errors.ts';
 import type { TrainMetrics } from '../jobs.ts';
 import { openSafetensors, readTensorF32, writeSafetensors } from '../model/safetensors.ts';
 import type { Feeds } from '../session.ts';
@@ -45,7 +47,7 @@ export function writeCheckpoint(dir: string, checkpoint: Checkpoint, state: Feed
   writeSafetensors(join(unfinished, STATE), tensors);
   const sha256 = hashOf(checkpoint, new Map(tensors.map(({ name: key, data }) => [key, data])));
   writeFileSync(join(unfinished, SUMMARY), JSON.stringify({ ...checkpoint, sha256 }));
-  if (existsSync(join(dir, name))) removeCheckpoint(dir, name);
+  if (exists(join(dir, name))) removeCheckpoint(dir, name);
   renameSync(unfinished, join(dir, name));
   for (const other of completeCheckpoints(dir)) if (other !== name) removeCheckpoint(dir, other);
   return join(dir, name);
@@ -85,14 +87,18 @@ export function readCheckpoint(dir: string, fingerprint: string, state: Feeds): 
   return { damaged };
 }
 
-/** The tensors of these names; none where the file is missing or damaged. */
+/**
+ * The tensors of these names; none where the file is missing or damaged.
+ * @throws Error when it cannot be read: what it holds may be the work of days
+ */
 function readState(file: string, names: string[]): Map<string, Float32Array> | undefined {
   try {
     const entries = openSafetensors(file);
     if (!names.every((name) => entries.has(name))) return undefined;
     return new Map(names.map((name) => [name, readTensorF32(entries.get(name)!)]));
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
   }
 }
 
@@ -104,16 +110,17 @@ function hashOf(checkpoint: Checkpoint, values: Map<string, Float32Array>): stri
 }
 
 function readSummary(file: string): (Checkpoint & { sha256: string }) | undefined {
+  const text = readFileSync(file, 'utf8');
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Checkpoint & { sha256: string };
+    return JSON.parse(text) as Checkpoint & { sha256: string };
   } catch {
     return undefined;
   }
 }
 
 function completeCheckpoints(dir: string): string[] {
-  if (!existsSync(dir)) return [];
+  if (!exists(dir)) return [];
   return readdirSync(dir)
-    .filter((name) => name.startsWith('step-') && existsSync(join(dir, name, SUMMARY)))
+    .filter((name) => name.startsWith('step-') && exists(join(dir, name, SUMMARY)))
     .sort();
 }

@@ -5,10 +5,12 @@ import { optimize } from '../../activities/optimize.ts';
 import { importPolicy, openPolicyArtifact } from '../../activities/policy.ts';
 import { publish } from '../../activities/publish.ts';
 import { InputError } from '../../data/errors.ts';
+import { ReadFailed } from '../../data/file-errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import type { Policy } from '../../engine/jobs.ts';
 import { openPolicy } from '../../engine/policy.ts';
 import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/settings.ts';
+import { CODES, withFileErrors } from '../artifacts/file-errors.ts';
 import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { referenceLogps } from './reference-logps.ts';
 import { testRooms } from './rooms.ts';
@@ -45,6 +47,14 @@ describe('a published policy', () => {
     const { base } = await openPolicyArtifact(rooms.store, address);
     expect(readJson('adapter', 'selm.json')).toEqual({ policy: address, base, ...lineage });
     expect(base.source).toBe(model);
+  });
+
+  test.each(CODES)('is never its base alone because the adapter cannot be read now (%s)', async (code) => {
+    const { address } = await importPolicy(rooms, model, tinyAdapter);
+    const unreadable = new RegExp(`${address}/adapter$`);
+    await expect(withFileErrors(code, unreadable, () => openPolicyArtifact(rooms.store, address))).rejects.toThrow(ReadFailed); // prettier-ignore
+    await expect(withFileErrors(code, unreadable, () => publishTo('unreadable', address))).rejects.toThrow(ReadFailed);
+    expect(existsSync(join(outputs, 'unreadable'))).toBe(false);
   });
 
   test('is a whole model folder where all weights were trained', async () => {

@@ -1,25 +1,35 @@
 /** Stray files, empty files and errors of the file system, in a folder and in a bucket: nothing that can be read is removed. */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { hashValue } from '../../artifacts/hash.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { stepKey, type Recipe } from '../../artifacts/manifest.ts';
 import { Bucket } from '../../artifacts/s3-bucket.ts';
 import { S3Store } from '../../artifacts/s3-store.ts';
-import type { ArtifactStore } from '../../artifacts/store.ts';
+import { ArtifactDamaged, type ArtifactStore } from '../../artifacts/store.ts';
 import { InputError } from '../../data/errors.ts';
 import { findGarbage } from '../../workers/garbage.ts';
 import { temporaryFolder } from '../temporary.ts';
+import { startFaultProxy, type Fault, type FaultProxy } from './fault-proxy.ts';
 import { CODES, withFileErrors } from './file-errors.ts';
 import { clientConfig, startVersitygw, type S3Server } from './versitygw.ts';
 
 const folder = temporaryFolder();
 let server: S3Server;
-beforeAll(async () => void (server = await startVersitygw(folder, ['models'])));
-afterAll(() => server.stop());
+let proxy: FaultProxy;
+beforeAll(async () => {
+  server = await startVersitygw(folder, ['models']);
+  proxy = await startFaultProxy(server.port);
+});
+afterAll(async () => {
+  proxy.stop();
+  await server.stop();
+});
 
 let id: string;
 let warnings: string[];
@@ -30,24 +40,43 @@ beforeEach(({ task }) => {
 const warn = (message: string) => void warnings.push(message);
 
 interface Kind {
-  /** As a process sees it that has read nothing yet. */
-  open: () => ArtifactStore;
+  /** As a process sees it that has read nothing yet. @param machine with a cache of its own, where there are caches */
+  open: (machine?: string) => ArtifactStore;
   /** Where its files lie. */
   root: () => string;
   /** Where this process reads an artifact's files. */
   cached: () => string;
+  /** Errors after which nothing is known of a file or an object. */
+  errors: string[];
+  /** Lets what begins with a path of the store fail, while `work` goes on. */
+  failing: <T>(error: string, path: string, work: () => Promise<T>) => Promise<T>;
 }
+
+const bucketOf = (config: S3ClientConfig) => new Bucket(`s3://models/${id}`, config);
 
 const KINDS: Record<string, Kind> = {
   'a folder': {
     open: () => new LocalStore(join(folder, id), warn),
     root: () => join(folder, id),
     cached: () => join(folder, id),
+    errors: CODES,
+    failing: (code, path, work) => withFileErrors(code, new RegExp(`^${join(folder, id, path)}`), work),
   },
   'a bucket': {
-    open: () => new S3Store(new Bucket(`s3://models/${id}`, clientConfig(server.port)), { folder: join(folder, id, 'cache'), limitBytes: 1e12 }, warn), // prettier-ignore
+    open: (machine = 'cache') => new S3Store(bucketOf({ ...clientConfig(proxy.port), maxAttempts: 1 }), { folder: join(folder, id, machine), limitBytes: 1e12 }, warn), // prettier-ignore
     root: () => join(server.root, 'models', id),
     cached: () => join(folder, id, 'cache'),
+    errors: ['busy', 'cut-answer'],
+    failing: async (fault, path, work) => {
+      // Objects are named in the address, lists in its query.
+      const hits = (address: string) => decodeURIComponent(address).includes(`${id}/${path}`);
+      proxy.fault = (method, address) => (method === 'GET' && hits(address) ? ({ kind: fault, after: 10 } as Fault) : undefined); // prettier-ignore
+      try {
+        return await work();
+      } finally {
+        proxy.fault = () => undefined;
+      }
+    },
   },
 };
 
@@ -91,8 +120,8 @@ describe.each(Object.entries(KINDS))('%s', (_kind, kind) => {
   test('stray files in the folders of the store change nothing', async () => {
     const [first, second] = [await write(kind.open(), 1), await write(kind.open(), 2)];
     expect(await kind.open().publishName('poet', first)).toBe(1);
-    const strays = ['.DS_Store', '.nfs000000000012', 'notes.txt', '0', '01', '1.5', '1e3', 'NaN'];
-    const places = ['', 'steps', 'objects', 'names', 'names/poet', 'unfinished', 'checkpoints', `objects/${first}`];
+    const strays = ['.DS_Store', '.nfs000000000012', 'notes.txt', '0', '01', '1.5', '1e3', 'NaN', 'a'.repeat(64)];
+    const places = ['', 'steps', 'objects', 'names', 'names/poet', 'servers', 'unfinished', 'checkpoints', `checkpoints/${key}`, `objects/${first}`]; // prettier-ignore
     for (const place of places) {
       mkdirSync(join(kind.root(), place), { recursive: true });
       for (const stray of strays) writeFileSync(join(kind.root(), place, stray), '');
@@ -105,8 +134,9 @@ describe.each(Object.entries(KINDS))('%s', (_kind, kind) => {
       { name: 'poet', version: 1, address: first },
       { name: 'poet', version: 2, address: second },
     ]);
+    expect(await store.listServers()).toEqual([]);
     expect((await store.list()).map(({ address }) => address).sort()).toEqual([first, second].sort());
-    expect(await findGarbage(store, async () => [], new Date(Date.now() + 60_000))).toEqual([]);
+    expect(await findGarbage(store, async () => ({ addresses: [] }), new Date(Date.now() + 60_000))).toEqual([]);
     expect(await store.find(key)).toBe(first);
     await store.removeLeftovers(new Date(Date.now() - 60_000));
     await store.removeLeftovers(new Date(Date.now() + 60_000));
@@ -118,7 +148,7 @@ describe.each(Object.entries(KINDS))('%s', (_kind, kind) => {
     expect(await kind.open().publishName('poet', address)).toBe(1);
     writeFileSync(join(kind.root(), 'names', 'poet', '2'), '');
     const store = kind.open();
-    await expect(findGarbage(store, async () => [], new Date(Date.now() + 60_000))).rejects.toThrow(/names\/poet\/2 is damaged: it holds no artifact's address\./); // prettier-ignore
+    await expect(findGarbage(store, async () => ({ addresses: [] }), new Date(Date.now() + 60_000))).rejects.toThrow(/names\/poet\/2 is damaged: it holds no artifact's address\./); // prettier-ignore
     await expect(store.resolveName('poet', 'latest')).rejects.toThrow(InputError);
     expect(await store.publishName('poet', address)).toBe(3);
     expect(await store.resolveName('poet', 'latest')).toBe(address);
@@ -178,35 +208,52 @@ describe.each(Object.entries(KINDS))('%s', (_kind, kind) => {
       expect(await kind.open().find(key)).toBe(good);
     },
   );
-});
-
-describe('a folder', () => {
-  const kind = KINDS['a folder'];
-
-  test.each(CODES)('%s while names, steps or artifacts are listed ends garbage collection', async (code) => {
+  test.each(kind.errors)('%s while names, steps or artifacts are listed ends garbage collection', async (error) => {
     const store = kind.open();
     const address = await write(store, 1);
     await store.publishName('poet', address);
     const before = filesOf(kind.root());
-    const collect = () => findGarbage(kind.open(), async () => [], new Date(Date.now() + 60_000));
-    for (const place of [
-      'names',
-      'names/poet',
-      'names/poet/1',
-      'objects',
-      `objects/${address}/manifest.json`,
-      `objects/${address}`,
-    ]) {
-      const path = new RegExp(`^${kind.root()}/${place}$`);
-      await expect(withFileErrors(code, path, collect), place).rejects.toMatchObject({ code });
+    const fresh = () => kind.open(randomUUID());
+    const collect = () => findGarbage(fresh(), async () => ({ addresses: [] }), new Date(Date.now() + 60_000));
+    const attempts: [path: string, attempt: () => Promise<unknown>][] = [
+      ['names', collect],
+      ['names/poet/1', collect],
+      ['objects', collect],
+      [`objects/${address}/manifest.json`, collect],
+      [`steps/${key}`, () => fresh().find(key)],
+      [`steps/${key}`, () => fresh().remove(address)],
+      ['names/poet', () => store.publishName('poet', address)],
+      ['names/poet/1', () => store.resolveName('poet', 'latest')],
+      ['servers', () => store.listServers()],
+    ];
+    for (const [path, attempt] of attempts) {
+      const failing = kind.failing(error, path, attempt);
+      await expect(failing, path).rejects.toThrow();
+      await expect(failing, path).rejects.not.toBeInstanceOf(ArtifactDamaged);
+      expect(removed(before, kind.root())).toEqual([]);
     }
-    const index = new RegExp(`/steps/${key}$`);
-    await expect(withFileErrors(code, index, () => kind.open().find(key))).rejects.toMatchObject({ code });
-    await expect(withFileErrors(code, index, () => kind.open().remove(address))).rejects.toMatchObject({ code });
-    await expect(withFileErrors(code, /names\/poet$/, () => store.publishName('poet', address))).rejects.toMatchObject({ code }); // prettier-ignore
-    await expect(withFileErrors(code, /names\/poet\/1$/, () => store.resolveName('poet', 'latest'))).rejects.toMatchObject({ code }); // prettier-ignore
-    expect(removed(before, kind.root())).toEqual([]);
-    expect(await collect()).toEqual([]);
+    expect([await collect(), warnings]).toEqual([[], []]);
+  });
+
+  test('a file-system error after the work of a step is waited out: the work is not done again', async () => {
+    let done = 0;
+    const fill = async (target: string) => {
+      done++;
+      writeFileSync(join(target, 'text'), 'paid for');
+    };
+    // Hashing what was made, and finding its place: three times each.
+    const address = await withFileErrors('EIO', /unfinished/, () => kind.open().create('text', recipeOf(1), fill), 3);
+    expect(done).toBe(1);
+    expect(await kind.open().find(key)).toBe(address);
+    expect(await kind.open().readText(address, 'text')).toBe('paid for');
+  });
+
+  test('hidden files that a system leaves in an artifact that is being made are no part of it', async () => {
+    const address = await write(kind.open(), 1);
+    const again = await kind.open('elsewhere').create('text', recipeOf(1), async (target) => {
+      for (const name of ['text', '.nfs000000000012', '.DS_Store']) writeFileSync(join(target, name), 'text 1');
+    });
+    expect(again).toBe(address);
   });
 
   test('a reached artifact whose manifest is damaged ends garbage collection: what it was made of is unknown', async () => {
@@ -216,22 +263,55 @@ describe('a folder', () => {
     await store.publishName('poet', address);
     const manifest = join(kind.root(), 'objects', address, 'manifest.json');
     writeFileSync(manifest, readFileSync(manifest, 'utf8').slice(0, -20));
-    await expect(findGarbage(kind.open(), async () => [], new Date(Date.now() + 60_000))).rejects.toThrow(
-      `Artifact ${address} is in use and its manifest is damaged`,
-    );
+    await expect(
+      findGarbage(kind.open('elsewhere'), async () => ({ addresses: [] }), new Date(Date.now() + 60_000)),
+    ).rejects.toThrow(`Artifact ${address} is in use and its manifest is damaged`);
   });
+});
 
-  test('a chain of 401 artifacts, each a version of a name, is listed with 200 files open at most', async () => {
-    let [store, last] = [kind.open(), [] as string[]];
+describe('a folder', () => {
+  const kind = KINDS['a folder'];
+
+  test('a file where an artifact belongs gives way to it', async () => {
+    const address = await write(kind.open(), 1);
+    await kind.open().remove(address);
+    writeFileSync(join(kind.root(), 'objects', address), '');
+    expect(await write(kind.open(), 1)).toBe(address);
+    expect(await kind.open().find(key)).toBe(address);
+  });
+});
+
+const module = (path: string) => JSON.stringify(new URL(`../../${path}`, import.meta.url).href);
+
+describe('a chain of 401 artifacts, each a version of a name, is listed with 200 files open at most in', () => {
+  /** Kept in a folder; a bucket's objects are the same files. */
+  let chain: string;
+  let orphan: string;
+  beforeAll(async () => {
+    chain = join(folder, 'chain');
+    const store = new LocalStore(chain, warn);
+    let last: string[] = [];
     for (let i = 0; i < 401; i++) {
       last = [await write(store, i, last)];
       await store.publishName('poet', last[0]);
     }
-    const orphan = await write(store, 1000);
-    const script = `
-      import { LocalStore } from ${JSON.stringify(new URL('../../artifacts/local-store.ts', import.meta.url).href)};
-      import { findGarbage } from ${JSON.stringify(new URL('../../workers/garbage.ts', import.meta.url).href)};
-      const garbage = await findGarbage(new LocalStore(${JSON.stringify(kind.root())}), async () => [], new Date(Date.now() + 60_000));
+    orphan = await write(store, 1000);
+  });
+  const stores: Record<string, () => string> = {
+    'a folder': () => `
+      import { LocalStore } from ${module('artifacts/local-store.ts')};
+      const store = new LocalStore(${JSON.stringify(chain)});`,
+    'a bucket': () => `
+      import { Bucket } from ${module('artifacts/s3-bucket.ts')};
+      import { S3Store } from ${module('artifacts/s3-store.ts')};
+      const bucket = new Bucket('s3://models/chain', ${JSON.stringify(clientConfig(server.port))});
+      const store = new S3Store(bucket, { folder: ${JSON.stringify(join(folder, 'chain-cache'))}, limitBytes: 1e12 });`,
+  };
+  test.each(Object.keys(stores))('%s', async (kind) => {
+    if (kind === 'a bucket') cpSync(chain, join(server.root, 'models', 'chain'), { recursive: true });
+    const script = `${stores[kind]()}
+      import { findGarbage } from ${module('workers/garbage.ts')};
+      const garbage = await findGarbage(store, async () => ({ addresses: [] }), new Date(Date.now() + 60_000));
       console.log(JSON.stringify(garbage.map(({ address }) => address)));`;
     const command = 'ulimit -n 200; exec "$0" --import tsx --input-type=module -e "$1"';
     const { stdout } = await promisify(execFile)('bash', ['-c', command, process.execPath, script]);
@@ -243,7 +323,7 @@ test('a bucket: a cache that cannot be written keeps the shared artifact', async
   const kind = KINDS['a bucket'];
   const address = await write(kind.open(), 1);
   const before = filesOf(kind.root());
-  const elsewhere = new S3Store(new Bucket(`s3://models/${id}`, clientConfig(server.port)), { folder: join(folder, id, 'other'), limitBytes: 1e12 }, warn); // prettier-ignore
+  const elsewhere = new S3Store(bucketOf(clientConfig(server.port)), { folder: join(folder, id, 'other'), limitBytes: 1e12 }, warn); // prettier-ignore
   for (const code of [...CODES, 'ENOSPC']) {
     await expect(withFileErrors(code, /other\/unfinished/, () => elsewhere.find(key))).rejects.toMatchObject({ code });
     expect(removed(before, kind.root())).toEqual([]);

@@ -1,21 +1,24 @@
 /** What garbage collection keeps: what runs on all of a store's Temporal servers need, and what released policies do. */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deflateSync, inflateSync } from 'node:zlib';
 import { Client, Connection } from '@temporalio/client';
 import type { Payload, PayloadCodec } from '@temporalio/common';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { release } from '../../activities/release.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
-import { addressesOfRuns, findGarbage } from '../../workers/garbage.ts';
+import { findGarbage, reachedByRuns } from '../../workers/garbage.ts';
+import { whileAnswering } from '../../workers/answering.ts';
 import { namespaceId, registerServer } from '../../workers/store-servers.ts';
+import { CONTROL_QUEUE } from '../../workflows/queues.ts';
 import { selm, summaryOf } from '../command.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';
 import { temporaryFolder } from '../temporary.ts';
 
 const folder = temporaryFolder();
 const NAMESPACE = 'default';
+const [PLAIN, CODED, PENDING] = ['plain', 'coded', 'pending'];
 
 /** A server listens before its namespace is there. */
 async function connect(address: string): Promise<Connection> {
@@ -27,13 +30,17 @@ async function connect(address: string): Promise<Connection> {
 let servers: DevServer[];
 let connections: Connection[];
 beforeAll(async () => {
-  servers = [await startDevServer(), await startDevServer()];
+  servers = [await startDevServer(), await startDevServer({}, [PLAIN, CODED, PENDING])];
   connections = await Promise.all(servers.map(({ address }) => connect(address)));
 });
 afterAll(async () => {
   await Promise.all(connections.map((connection) => connection.close()));
   servers.forEach((server) => server.stop());
 });
+
+const addressesOfRuns = async (client: Client) => [...(await reachedByRuns(client)).addresses];
+
+afterEach(() => void vi.unstubAllEnvs());
 
 let root: string;
 let store: LocalStore;
@@ -46,6 +53,10 @@ const make = (seed: number, from: string[] = []) =>
     writeFileSync(join(target, 'text'), `text ${seed}`),
   );
 const later = () => new Date(Date.now() + 60_000);
+const age = (address: string) => {
+  const hourAgo = new Date(Date.now() - 3600_000);
+  utimesSync(join(root, 'objects', address), hourAgo, hourAgo);
+};
 
 /** Starts a run that knows an address; no worker takes it. */
 const startRun = (client: Client, name: string, address: string) =>
@@ -69,25 +80,46 @@ const codec: PayloadCodec = {
     }),
 };
 
+const connected = (namespace: string) => ({ connection: connections[1], namespace });
+/** The list of runs lags behind their start. */
+const listed = (client: Client) => expect.poll(() => addressesOfRuns(client), { timeout: 50_000 });
+
 describe('the addresses of runs', () => {
   test('are read with the data converter in use; where that cannot decode a payload, it is an error', async () => {
-    const plain = new Client({ connection: connections[1] });
+    const plain = new Client(connected(PLAIN));
     const address = 'ab'.repeat(32);
-    const run = await startRun(plain, 'plain', address);
-    expect(await addressesOfRuns(plain)).toContain(address);
+    await startRun(plain, 'plain', address);
+    await listed(plain).toEqual([address]);
 
-    const coded = new Client({ connection: connections[1], dataConverter: { payloadCodecs: [codec] } });
-    await run.terminate();
-    await plain.workflowService.deleteWorkflowExecution({ namespace: NAMESPACE, workflowExecution: { workflowId: run.workflowId } }); // prettier-ignore
+    const coded = new Client({ ...connected(CODED), dataConverter: { payloadCodecs: [codec] } });
     const other = 'cd'.repeat(32);
-    const secret = await startRun(coded, 'coded', other);
-    await expect.poll(() => addressesOfRuns(coded).then((found) => [...found]), { timeout: 60_000 }).toEqual([other]);
-    await expect(addressesOfRuns(plain)).rejects.toThrow(
+    await startRun(coded, 'coded', other);
+    await listed(coded).toEqual([other]);
+    await expect(addressesOfRuns(new Client(connected(CODED)))).rejects.toThrow(
       /^The history of selm-coded cannot be decoded \(.*binary\/deflated.*\), so what it needs is unknown: nothing is removed\.$/,
     );
-    await secret.terminate();
-    await plain.workflowService.deleteWorkflowExecution({ namespace: NAMESPACE, workflowExecution: { workflowId: secret.workflowId } }); // prettier-ignore
-    await expect.poll(() => addressesOfRuns(plain).then((found) => [...found]), { timeout: 60_000 }).toEqual([]);
+  });
+});
+
+describe('what an activity under way may have made', () => {
+  test('is kept, for the history does not name it yet', async () => {
+    const old = await make(1);
+    const client = new Client({ connection: connections[1], namespace: PENDING });
+    vi.stubEnv('TEMPORAL_ADDRESS', servers[1].address);
+    vi.stubEnv('TEMPORAL_NAMESPACE', PENDING);
+    const config = { name: 'pending', model: 'm', prompts: {}, label: { by: 'verifier' }, sample: {}, optimize: {}, evaluate: {}, rounds: 1, seed: 0 }; // prettier-ignore
+    const handle = await whileAnswering(async () => {
+      const started = await client.workflow.start('alignment', { workflowId: 'selm-pending', taskQueue: CONTROL_QUEUE, args: [config] }); // prettier-ignore
+      // Its first activity waits: no worker takes it.
+      await expect.poll(() => reachedByRuns(client).then((reached) => reached.pendingSince), { timeout: 50_000 }).toBeDefined(); // prettier-ignore
+      return started;
+    });
+    age(old);
+    const made = await make(2);
+    const garbage = async () => (await findGarbage(store, () => reachedByRuns(client), later())).map(({ address }) => address); // prettier-ignore
+    expect(await garbage()).toEqual([old]);
+    await handle.terminate();
+    await expect.poll(async () => (await garbage()).sort(), { timeout: 50_000 }).toEqual([old, made].sort());
   });
 });
 
@@ -98,7 +130,7 @@ describe('a released policy', () => {
     const [policy, heldOut, answers, orphan] = [await make(1), await make(2), await make(3), await make(4)];
     const evaluation = await make(5, [answers]);
     await release(rooms(), { name: 'poet', policy, heldOut, prompts: [], evaluations: [evaluation], lineage: {} }, {});
-    const garbage = await findGarbage(store, async () => [], later());
+    const garbage = await findGarbage(store, async () => ({ addresses: [] }), later());
     expect(garbage.map(({ address }) => address)).toEqual([orphan]);
     const address = (await store.resolveName('poet', 1))!;
     expect((await store.manifest(address)).recipe.inputs['evaluations']).toEqual([evaluation]);
@@ -108,7 +140,7 @@ describe('a released policy', () => {
     const [policy, heldOut, evaluation] = [await make(1), await make(2), await make(3)];
     const lineage = { run: 'poet', results: [{ policy, artifacts: { evaluation } }] };
     await release(rooms(), { name: 'poet', policy, heldOut, prompts: [], evaluations: [], lineage }, {});
-    expect(await findGarbage(store, async () => [], later())).toEqual([]);
+    expect(await findGarbage(store, async () => ({ addresses: [] }), later())).toEqual([]);
   });
 });
 
@@ -138,11 +170,15 @@ describe('selm gc --delete', () => {
     expect([own.code, own.stderr]).toEqual([2, expect.stringContaining('Nothing is removed: runs on other Temporal')]);
     expect(here()).toEqual([needed, orphan].sort());
 
+    // Only what is older than a minute is removed.
+    for (const address of [needed, orphan]) age(address);
+    const young = await make(3);
+
     await use(1);
     const id = await namespaceId(connections[1], NAMESPACE);
     const half = await collect(right);
     expect([half.code, half.stderr]).toEqual([2, expect.stringContaining(`servers/${id} in the store`)]);
-    expect(here()).toEqual([needed, orphan].sort());
+    expect(here()).toEqual([needed, orphan, young].sort());
 
     const file = join(root, 'temporal.toml');
     mkdirSync(root, { recursive: true });
@@ -151,7 +187,7 @@ describe('selm gc --delete', () => {
     expect([missing.code, missing.stderr]).toEqual([2, expect.stringMatching(/^selm: --profile third: .*not found/)]);
     const both = await collect({ ...right, TEMPORAL_CONFIG_FILE: file }, '--profile', 'second');
     expect(summaryOf<{ artifacts: string[] }>(both).artifacts).toEqual([orphan]);
-    expect(here()).toEqual([needed]);
+    expect(here()).toEqual([needed, young].sort());
   });
 
   test.each(['', 'Infinity', '-1', '1e30', 'x'])('--keep-days %j is refused', async (days) => {

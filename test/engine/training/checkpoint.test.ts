@@ -7,6 +7,7 @@ import { LocalEngine } from '../../../engine/engine.ts';
 import { JobAborted } from '../../../engine/errors.ts';
 import type { OptimizeJob, TrainMetrics } from '../../../engine/jobs.ts';
 import { referenceCase, type TokenizedJob, undisturbed } from '../reference-case.ts';
+import { withFileErrors } from '../../artifacts/file-errors.ts';
 import { temporaryFolder } from '../../temporary.ts';
 
 const scratch = temporaryFolder();
@@ -139,6 +140,17 @@ describe('of two checkpoints', () => {
     expect(resumed).toEqual({ ...adapter, resumedFromStep: step, damagedCheckpoints });
   });
 });
+
+test.each(['state.safetensors', 'checkpoint.json'])(
+  'a checkpoint whose %s cannot be read now is no damage',
+  async (name) => {
+    const dir = newFolder();
+    await stopAtPass(newJob(false, dir), 3);
+    const unreadable = withFileErrors('EMFILE', new RegExp(`${dir}/.*${name}$`), () => finish(newJob(false, dir)));
+    await expect(unreadable).rejects.toThrow('EMFILE');
+    expect(await finish(newJob(false, dir))).toEqual({ ...adapter, resumedFromStep: 2 });
+  },
+);
 
 function rename(file: string, from: string, to: string): void {
   const text = readFileSync(file, 'utf8');

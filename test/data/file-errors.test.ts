@@ -1,0 +1,61 @@
+/** A file that cannot be read now is neither absent nor wrong: what depends on it is tried again. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { InputError } from '../../data/errors.ts';
+import { exists, ReadFailed } from '../../data/file-errors.ts';
+import { jsonlRows } from '../../data/jsonl.ts';
+import { readJudgements } from '../../data/mt-bench.ts';
+import { parquetRows } from '../../data/parquet.ts';
+import { readAdapterConfig } from '../../engine/model/adapter-config.ts';
+import { withTemplateOf } from '../../engine/model/chat-template-settings.ts';
+import { findJson } from '../../engine/model/json-file.ts';
+import { openSafetensors } from '../../engine/model/safetensors.ts';
+import { readTemplates } from '../../engine/model/template-files.ts';
+import { CODES, withFileErrors } from '../artifacts/file-errors.ts';
+import { folder } from './folder.ts';
+
+const readAll = async (rows: AsyncIterable<unknown>) => {
+  for await (const _ of rows);
+};
+
+/** What reads a file or a folder; for some, one that is absent is no error. */
+const readers: Record<string, (path: string) => unknown> = {
+  jsonlRows: (path) => readAll(jsonlRows(path)),
+  parquetRows: (path) => readAll(parquetRows(path)),
+  readJudgements,
+  findJson,
+  openSafetensors,
+  readAdapterConfig,
+  withTemplateOf,
+  readTemplates: (path) => readTemplates(path, {}),
+  exists,
+};
+
+const user = join(folder, 'unreadable');
+const artifact = join(folder, 'objects', 'a'.repeat(64), 'unreadable');
+beforeAll(() => {
+  mkdirSync(join(folder, 'objects', 'a'.repeat(64)), { recursive: true });
+  for (const path of [user, artifact]) writeFileSync(path, '{}');
+});
+
+const failureOf = (code: string, path: string, read: (path: string) => unknown) =>
+  withFileErrors(code, new RegExp(`^${path}`), async () => read(path)).then(
+    (value) => ({ value }),
+    (error: unknown) => error,
+  );
+
+describe.each(Object.entries(readers))('%s', (_name, read) => {
+  test.each(CODES.filter((code) => code !== 'EACCES'))('%s passes', async (code) => {
+    expect(await failureOf(code, user, read)).toBeInstanceOf(ReadFailed);
+  });
+
+  test("EACCES is the user's to mend, but in an artifact, which could be read when it was opened", async () => {
+    expect(await failureOf('EACCES', user, read)).toBeInstanceOf(InputError);
+    expect(await failureOf('EACCES', artifact, read)).toBeInstanceOf(ReadFailed);
+  });
+});
+
+test('a file is no folder: nothing is in it', () => {
+  expect([exists(user), exists(join(user, 'x')), exists(join(folder, 'nothing'))]).toEqual([true, false, false]);
+});

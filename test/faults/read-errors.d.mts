@@ -1,0 +1,1 @@
+export function failReads(codeFor: (path: string) => string | undefined): () => void;
