@@ -37,6 +37,13 @@ export async function listen(
     underWay.set(response, request);
     response.once('close', () => underWay.delete(response));
   });
+  server.on('connection', (socket) => {
+    socket.once('close', () => {
+      const waiting = [...underWay].filter(([response, request]) => !response.socket && request.socket === socket);
+      // Of pipelined requests, those that wait for their turn are not told by Node.
+      for (const [response] of waiting) response.emit('close');
+    });
+  });
   /** Whether a request has come whole and all that its response has so far is sent. */
   const isComputing = (socket: Socket) =>
     socket.writableLength === 0 && [...underWay].some(([response, request]) => response.socket === socket && request.complete); // prettier-ignore

@@ -12,7 +12,36 @@ import {
 } from './parameters.ts';
 import { Refused } from './refused.ts';
 
-const tokenIds = z.array(z.int().nonnegative()).min(1);
+const isTokenId = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isListOf = (value: unknown, isItem: (item: unknown) => boolean) => Array.isArray(value) && value.every(isItem);
+const isNonEmptyList = (value: unknown, isItem: (item: unknown) => boolean) => isListOf(value, isItem) && (value as unknown[]).length > 0; // prettier-ignore
+const isNonEmptyText = (value: unknown) => typeof value === 'string' && value !== '';
+const isTokenIds = (value: unknown) => isNonEmptyList(value, isTokenId);
+
+// Long lists end at their first fault here: an array of zod's collects them all, which took seconds and gigabytes.
+const tokenIdList = z.custom<number[]>((value) => isListOf(value, isTokenId), {
+  error: 'expected a list of token ids',
+});
+const promptInput = z.custom<string | string[] | number[] | number[][]>(
+  (value) => isNonEmptyText(value) || [isNonEmptyText, isTokenId, isTokenIds].some((isItem) => isNonEmptyList(value, isItem)), // prettier-ignore
+  { error: 'expected a text, token ids, or a list of either' },
+);
+
+/** Each is looked for after each token. */
+const MOST_STOPS = 64;
+const LONGEST_STOP = 1024;
+const isStop = (value: unknown) => typeof value === 'string' && value.length <= LONGEST_STOP;
+const stopTexts = z.custom<string | string[]>(
+  (value) => isStop(value) || (isListOf(value, isStop) && (value as unknown[]).length <= MOST_STOPS),
+  { error: `expected a text, or a list of up to ${MOST_STOPS}, of at most ${LONGEST_STOP} characters each` },
+);
+
+/** Messages and their parts. */
+const MOST_PARTS = 10_000;
+const hasFewParts = (messages: unknown) =>
+  !Array.isArray(messages) ||
+  messages.reduce<number>((sum, message: { content?: unknown } | null) => sum + 1 + (Array.isArray(message?.content) ? message.content.length : 0), 0) <= MOST_PARTS; // prettier-ignore
+
 const switched = z.boolean().nullish().transform((value) => value ?? false); // prettier-ignore
 
 const shared = {
@@ -24,9 +53,9 @@ const shared = {
   top_k: z.int().min(-1).nullish().transform((value) => Math.max(0, value ?? 0)), // prettier-ignore
   n: z.int().min(1).max(128).nullish().transform((value) => value ?? 1), // prettier-ignore
   seed: z.int().nonnegative().nullish(),
-  stop: z.union([z.string(), z.array(z.string())]).nullish().transform((value) => [value ?? []].flat().filter((text) => text !== '')), // prettier-ignore
+  stop: stopTexts.nullish().transform((value) => [value ?? []].flat().filter((text) => text !== '')), // prettier-ignore
   /** Tokens that end an answer anyway. */
-  stop_token_ids: z.array(z.int().nonnegative()).nullish().transform((value) => value ?? []), // prettier-ignore
+  stop_token_ids: tokenIdList.nullish().transform((value) => value ?? []), // prettier-ignore
   stream: switched,
   stream_options: z
     .strictObject({ include_usage: switched, include_obfuscation: z.literal(false).nullish() })
@@ -46,9 +75,7 @@ export const completionRequest = z
   .strictObject({
     ...shared,
     ...completionParameters,
-    prompt: z.union([z.string().min(1), z.array(z.string().min(1)).min(1), tokenIds, z.array(tokenIds).min(1)], {
-      error: 'expected a text, token ids, or a list of either',
-    }),
+    prompt: promptInput,
     max_tokens: z.int().min(0).nullish().transform((value) => value ?? 16), // prettier-ignore
     logprobs: z.int().min(0).max(MOST_LIKELY).nullish(),
     echo: switched,
@@ -61,7 +88,7 @@ export const chatRequest = z
   .strictObject({
     ...shared,
     ...chatParameters,
-    messages: z.array(messageSchema).min(1),
+    messages: z.unknown().refine(hasFewParts, `expected at most ${MOST_PARTS} messages and parts of messages`).pipe(z.array(messageSchema).min(1)), // prettier-ignore
     max_tokens: z.int().min(1).nullish(),
     max_completion_tokens: z.int().min(1).nullish(),
     logprobs: switched,

@@ -4,6 +4,9 @@ import { product } from '../graph/shape.ts';
 import type { Dim, Graph, Tensor } from '../graph/tensor.ts';
 import type { SamplingSettings } from '../settings.ts';
 
+/** Below it the likeliest token is taken, as in vLLM: scores that are divided by less may be infinite. */
+const GREEDY_BELOW = 1e-5;
+
 /**
  * The next token of each row. Filters apply in the order transformers has them: temperature, top-k, top-p.
  * @param logits [B, V]
@@ -12,7 +15,7 @@ import type { SamplingSettings } from '../settings.ts';
  */
 export function nextToken(g: Graph, logits: Tensor, uniforms: Tensor, settings: SamplingSettings): Tensor {
   const { temperature, topK, topP } = settings;
-  if (temperature === 0) return ops.argmax(g, logits);
+  if (temperature < GREEDY_BELOW) return ops.argmax(g, logits);
   const V = logits.shape[1] as number;
   const scaled = temperature === 1 ? logits : ops.mul(g, logits, g.scalar(1 / temperature));
   const all = topK === 0 || topK >= V;

@@ -128,6 +128,38 @@ test.each<[Path, object, string]>([
   expect(await refusalOf(path, body)).toMatchObject({ param: parameter });
 });
 
+const many = (item: string, count: number) => `[${Array.from({ length: count }, () => item).join(',')}]`;
+
+test.each<[Path, string, string]>([
+  ['completions', 'prompt', many('true', 400_000)],
+  ['completions', 'prompt', `[${many('true', 400_000)}]`],
+  ['completions', 'prompt', '[3, "a"]'],
+  ['completions', 'prompt', '[3, -1]'],
+  ['completions', 'prompt', '[[3], []]'],
+  ['completions', 'prompt', '["a", ""]'],
+  ['completions', 'prompt', '[]'],
+  ['completions', 'prompt', '""'],
+  ['completions', 'stop', many('true', 400_000)],
+  ['completions', 'stop', many('"a"', 65)],
+  ['chat/completions', 'stop', JSON.stringify('a'.repeat(1025))],
+  ['completions', 'stop_token_ids', many('true', 400_000)],
+  ['chat/completions', 'messages', `[{"role": "user", "content": ${many('1', 900_000)}}]`],
+  ['chat/completions', 'messages', '[]'],
+])('%s: %s that is malformed is refused by name, however large', async (path, parameter, json) => {
+  const { [parameter]: _, ...others } = PATHS[path] as Record<string, unknown>;
+  const body = `${JSON.stringify(others).slice(0, -1)},"${parameter}":${json}}`;
+  const response = await fetch(`${server.url}/${path}`, { method: 'POST', body });
+  expect(await response.json()).toEqual({ error: { type: 'invalid_request_error', param: expect.stringMatching(`^${parameter}`) as string, code: null, message: expect.stringContaining(parameter) as string } }); // prettier-ignore
+  expect(response.status).toBe(400);
+});
+
+test('a temperature next to 0 is greedy, as with vLLM', async () => {
+  const greedy = await post('completions', { max_tokens: 8 });
+  for (const temperature of [1e-6, 1e-45, 1e-300]) {
+    expect((await post('completions', { max_tokens: 8, temperature })).choices).toEqual(greedy.choices);
+  }
+});
+
 test.each<[Path, object]>([
   ['completions', { suffix: null, best_of: 1, logit_bias: null, min_p: 0, top_k: -1, repetition_penalty: 1 }],
   ['completions', { best_of: 2, n: 2 }],

@@ -105,6 +105,23 @@ describe('streaming', () => {
     expect(sent).toBe(text.slice(0, text.indexOf(stop)));
   });
 
+  test('of a chat ends before the first of several stop texts, with what it has used', async () => {
+    const chat = { model: 'tiny', messages, max_tokens: 60, temperature: 0 };
+    const whole = (await client.chat.completions.create(chat)).choices[0].message.content!;
+    const stop = ['@@@@', whole.slice(30, 33), whole.slice(22, 26)];
+    const cut = Math.min(...stop.slice(1).map((one) => whole.indexOf(one)));
+    const stream = await client.chat.completions.create({ ...chat, stop, stream: true, stream_options: { include_usage: true } }); // prettier-ignore
+    const deltas = [];
+    let usage;
+    for await (const chunk of stream) {
+      deltas.push(...chunk.choices);
+      usage = chunk.usage ?? usage;
+    }
+    expect(deltas.map(({ delta }) => delta.content ?? '').join('')).toBe(whole.slice(0, cut));
+    expect(deltas.map(({ finish_reason }) => finish_reason).filter(Boolean)).toEqual(['stop']);
+    expect(usage).toEqual((await client.chat.completions.create({ ...chat, stop })).usage);
+  });
+
   test('of several prompts and samples, with echo and log-probabilities: each choice is what it is in one piece', async () => {
     const body = { ...greedy, prompt: ['Name a city.', 'Count.'], n: 2, seed: 3, temperature: 1, max_tokens: 12 };
     for (const more of [{}, { echo: true }, { logprobs: 2 }, { echo: true, logprobs: 2 }]) {
