@@ -1,11 +1,12 @@
 /** A campaign: many runs of one configuration, each with faults drawn from a seed, all held against an undisturbed one. */
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
-import { CHECKPOINT, DAMAGE, FAULTS, type FaultName } from './faults.ts';
+import { cacheFolder } from '../../workers/places.ts';
+import { CHECKPOINT, DAMAGE, DISKS, FAULTS, FULL_DISK, type Disk, type FaultName } from './faults.ts';
 import { faultyRun, stageCount, stagesOf, type Outcome, type RunPlace, type Strike } from './faulty-run.ts';
 
 export interface Campaign {
@@ -17,7 +18,7 @@ export interface Campaign {
   folder: string;
   /** A run's configuration, without name and output; its paths are absolute. */
   config: { rounds: number } & Record<string, unknown>;
-  /** Of each run's store, a disk of its own; without it no disk runs full. */
+  /** Of each disk of a run: its store lies on one, and what else is to run full; without it no disk runs full. */
   diskMegabytes?: number;
   say: (line: string) => void;
 }
@@ -43,7 +44,7 @@ const MAX_FAULTS = 5;
 export async function runCampaign(campaign: Campaign): Promise<CampaignReport> {
   const { runs, seed, parallel, config, say } = campaign;
   const count = stageCount(config.rounds);
-  const first = place(campaign, 'undisturbed');
+  const first = place(campaign, 'undisturbed', []);
   const durations: number[] = Array(count).fill(0);
   let last = Date.now();
   const undisturbed = await faultyRun(first, [], Math.random, (stage) => {
@@ -51,7 +52,7 @@ export async function runCampaign(campaign: Campaign): Promise<CampaignReport> {
     last = Date.now();
   });
   const hash = outputHash(first);
-  free(first, campaign);
+  free(first);
   say(`undisturbed: ${undisturbed.seconds.toFixed(0)} s, ${undisturbed.work.trainingSteps} training steps, ${undisturbed.work.sampledTokens} tokens sampled`); // prettier-ignore
 
   const reports: RunReport[] = [];
@@ -61,32 +62,32 @@ export async function runCampaign(campaign: Campaign): Promise<CampaignReport> {
       const number = next++;
       const random = mulberry32(seed * 1000 + number);
       const strikes = drawStrikes(campaign, number, durations, random);
-      const where = place(campaign, `run-${number}`);
+      const where = place(campaign, `run-${number}`, strikes);
       const outcome = await faultyRun(where, strikes, random);
       const report = judge(outcome, undisturbed, outputHash(where) === hash);
       reports[number] = report;
-      free(where, campaign);
-      const { struck, same, seconds, extraSteps, extraTokens } = report;
-      say(`run ${number + 1}: ${same ? 'same' : 'DIFFERENT'}, ${seconds.toFixed(0)} s, +${extraSteps} steps, +${extraTokens} tokens; ${struck.map(({ fault, stage }) => `${fault} @${stage}`).join(', ')}`); // prettier-ignore
+      free(where);
+      const { struck, same, seconds, extraSteps, extraTokens, lost } = report;
+      say(`run ${number + 1}: ${same ? 'same' : 'DIFFERENT'}${lost.length > 0 ? `, LOST ${lost.join('; ')}` : ''}, ${seconds.toFixed(0)} s, +${extraSteps} steps, +${extraTokens} tokens; ${struck.map(({ fault, stage }) => `${fault} @${stage}`).join(', ')}`); // prettier-ignore
     }
   };
   await Promise.all(Array.from({ length: parallel }, lane));
   return { undisturbed: { ...undisturbed, hash }, runs: reports };
 }
 
-/** 1 to 5 faults, each at a random moment of a random stage. Over the runs every fault gets its turn. */
+/** 1 to 5 faults, each at a random moment of a random stage. Over the runs every fault gets its turn, beginning with one of the seed's. */
 function drawStrikes(
-  { diskMegabytes, config: { rounds } }: Campaign,
+  { diskMegabytes, seed, config: { rounds } }: Campaign,
   run: number,
   durations: number[],
   random: () => number,
 ): Strike[] {
   const names = (Object.keys(FAULTS) as FaultName[]).filter(
-    (name) => name !== 'disk full' || diskMegabytes !== undefined,
+    (name) => FULL_DISK[name] === undefined || diskMegabytes !== undefined,
   );
   const number = 1 + Math.floor(random() * MAX_FAULTS);
   return Array.from({ length: number }, (_, i): Strike => {
-    const fault = i === 0 ? names[run % names.length] : names[Math.floor(random() * names.length)];
+    const fault = i === 0 ? names[(seed + run) % names.length] : names[Math.floor(random() * names.length)];
     if (!CHECKPOINT.includes(fault)) {
       const stage = Math.floor(random() * durations.length);
       return { fault, stage, delayMilliseconds: random() * durations[stage] };
@@ -114,22 +115,39 @@ function judge(outcome: Outcome, undisturbed: Outcome, sameOutput: boolean): Run
   };
 }
 
-type Place = RunPlace & { output: string; disk: string };
+type Place = RunPlace & { output: string };
 
-function place({ folder, config, diskMegabytes }: Campaign, name: string): Place {
+function place({ folder, config, diskMegabytes }: Campaign, name: string, strikes: Strike[]): Place {
   const base = join(folder, name);
-  const disk = join(base, 'disk');
-  mkdirSync(disk, { recursive: true });
-  if (diskMegabytes !== undefined)
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${diskMegabytes}m`, 'tmpfs', disk]);
+  const folderOf = (disk: Disk) => join(base, disk);
+  const filled = strikes.flatMap(({ fault }) => FULL_DISK[fault] ?? []);
+  // A cache or a TMPDIR of its own costs a run what others find there.
+  const own = DISKS.filter((disk) => disk === 'store' || disk === 'home' || filled.includes(disk));
+  const mounted = diskMegabytes === undefined ? [] : own.filter((disk) => disk === 'store' || filled.includes(disk));
+  for (const disk of own) mkdirSync(folderOf(disk), { recursive: true });
+  for (const disk of mounted) execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${diskMegabytes}m`, 'tmpfs', folderOf(disk)]); // prettier-ignore
+  const programs = join(cacheFolder(), 'bin');
+  if (own.includes('cache') && existsSync(programs)) symlinkSync(programs, join(folderOf('cache'), 'bin'));
   const output = join(base, 'policy');
   const file = join(base, 'run.yaml');
   writeFileSync(file, stringify({ ...config, name, output }));
-  return { name, config: file, home: join(base, 'home'), store: join(disk, 'store'), output, disk };
+  return {
+    name,
+    config: file,
+    home: folderOf('home'),
+    store: join(folderOf('store'), 'artifacts'),
+    notes: base,
+    env: {
+      ...(own.includes('cache') && { SELM_CACHE: folderOf('cache') }),
+      ...(own.includes('TMPDIR') && { TMPDIR: folderOf('TMPDIR') }),
+    },
+    disks: Object.fromEntries(mounted.map((disk) => [disk, folderOf(disk)])),
+    output,
+  };
 }
 
-function free({ disk, home }: Place, { diskMegabytes }: Campaign): void {
-  if (diskMegabytes !== undefined) execFileSync('umount', ['--lazy', disk]);
+function free({ disks, home }: Place): void {
+  for (const folder of Object.values(disks)) execFileSync('umount', ['--lazy', folder]);
   // The server may be about to end, and still write to its database.
   rmSync(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
 }

@@ -12,8 +12,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { collectGarbage } from './garbage.ts';
 import { descendantsOf, signal } from './processes.ts';
 import { readServer } from './server.ts';
+import { leaveStrays } from './strays.ts';
 
 /** A run as faults see it. */
 export interface Target {
@@ -21,8 +23,19 @@ export interface Target {
   pid: number;
   home: string;
   store: string;
+  /** Of the run's commands. */
+  env: Record<string, string>;
+  /** The folders that lie on a small disk of their own. */
+  disks: Partial<Record<Disk, string>>;
   random: () => number;
+  /** Told of an artifact that a fault has damaged. */
+  damaged: (address: string) => void;
+  /** Does something beside the run until it has ended. */
+  beside: (work: (hasEnded: () => boolean) => Promise<void>) => void;
 }
+
+export const DISKS = ['store', 'home', 'TMPDIR', 'cache'] as const;
+export type Disk = (typeof DISKS)[number];
 
 /** @returns whether there was anything to strike */
 export type Fault = (target: Target) => Promise<boolean> | boolean;
@@ -73,15 +86,17 @@ const spoil =
       // A checkpoint that has just been replaced.
       return false;
     }
+    const [, address] = /\/objects\/([0-9a-f]{64})\//.exec(file) ?? [];
+    if (address !== undefined) target.damaged(address);
     await killGpuWorker(target);
     return true;
   };
 
 const FULL_MILLISECONDS = 2500;
 
-/** Nothing can be written for a while. Only where the store lies on a disk of its own. */
-const fillDisk: Fault = async ({ store }) => {
-  const filler = join(store, '..', 'filler');
+/** Nothing can be written for a while. Only where there is a disk of its own. */
+const fillDisk = (disk: Disk) => async (target: Target) => {
+  const filler = join(target.disks[disk]!, 'filler');
   const file = openSync(filler, 'w');
   try {
     const chunk = Buffer.alloc(1 << 20);
@@ -94,6 +109,19 @@ const fillDisk: Fault = async ({ store }) => {
   await sleep(FULL_MILLISECONDS);
   rmSync(filler);
   return true;
+};
+
+const UNREADABLE_MILLISECONDS = 1500;
+
+/** Reads of the store fail for a while: see read-errors.mjs. */
+const failReads = (code: string) => async (target: Target) => {
+  const control = target.env['READ_ERRORS'];
+  const failed = () => statSync(`${control}.log`, { throwIfNoEntry: false })?.size ?? 0;
+  const before = failed();
+  writeFileSync(control, code);
+  await sleep(UNREADABLE_MILLISECONDS);
+  rmSync(control);
+  return failed() > before;
 };
 
 const STOPPED_MILLISECONDS = 12_000;
@@ -119,10 +147,27 @@ export const FAULTS = {
   'artifact cut short': spoil('objects', cutShort),
   'checkpoint altered': spoil('checkpoints', flipByte),
   'checkpoint cut short': spoil('checkpoints', cutShort),
-  'disk full': fillDisk,
   'SIGSTOP of the Temporal server for 12 s': stopServer,
+  'EACCES on reading the store': failReads('EACCES'),
+  'EIO on reading the store': failReads('EIO'),
+  'ESTALE on reading the store': failReads('ESTALE'),
+  'EMFILE on reading the store': failReads('EMFILE'),
+  "stray and empty files in the store's folders": leaveStrays,
+  'selm gc --delete --keep-days 0 in a loop': collectGarbage,
+  'disk full: store': fillDisk('store'),
+  'disk full: home and database': fillDisk('home'),
+  'disk full: TMPDIR': fillDisk('TMPDIR'),
+  'disk full: cache': fillDisk('cache'),
 } satisfies Record<string, Fault>;
 export type FaultName = keyof typeof FAULTS;
+
+/** Faults that need a disk of its own. */
+export const FULL_DISK: Partial<Record<FaultName, Disk>> = {
+  'disk full: store': 'store',
+  'disk full: home and database': 'home',
+  'disk full: TMPDIR': 'TMPDIR',
+  'disk full: cache': 'cache',
+};
 
 /** Faults after which a finished step may have to be done again as a whole. */
 export const DAMAGE: FaultName[] = ['artifact altered', 'artifact cut short'];

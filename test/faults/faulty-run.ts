@@ -1,5 +1,4 @@
 /** A run with faults, restarted as a person would, until it ends. */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +7,9 @@ import { findRun, readProgress, type RunProgress } from '../../workers/runs.ts';
 import { STEPS, type RunStatus, type StepName } from '../../workflows/status.ts';
 import { startSelm, summaryOf, type Ended, type Running } from '../command.ts';
 import { readServer } from './server.ts';
-import { FAULTS, type FaultName } from './faults.ts';
+import { FAULTS, type Disk, type FaultName, type Target } from './faults.ts';
+import { collectAfterwards } from './garbage.ts';
+import { StoreOracle } from './oracle.ts';
 import { readWork, type Work } from './work.ts';
 
 /** Where a fault strikes: a while after the first moment in this stage of the run, as soon as there is something to strike. */
@@ -25,6 +26,10 @@ export interface Outcome {
   seconds: number;
   /** The faults that found something to strike, in order, each with its stage. */
   struck: { fault: FaultName; stage: number }[];
+  /** Artifacts that were reachable at some time. */
+  reachable: number;
+  /** What has become of those of them that are not as they were, without a fault that damaged them. */
+  lost: string[];
 }
 
 export interface RunPlace {
@@ -33,10 +38,16 @@ export interface RunPlace {
   /** Of this run alone. */
   home: string;
   store: string;
+  /** For what the campaign itself notes of the run. */
+  notes: string;
+  /** Of the run's commands, beside home and store. */
+  env: Record<string, string>;
+  disks: Partial<Record<Disk, string>>;
 }
 
 const POLL_MILLISECONDS = 50;
-const workLog = fileURLToPath(new URL('work-log.mjs', import.meta.url));
+const NOTE_MILLISECONDS = 500;
+const [workLog, readErrors] = ['work-log.mjs', 'read-errors.mjs'].map((file) => fileURLToPath(new URL(file, import.meta.url))); // prettier-ignore
 
 /** Stages of a run, in order: 0 preparing, 1 measuring the start, then four a round, then publishing. */
 export function stageOf({ status, round }: RunProgress): number {
@@ -63,21 +74,41 @@ export async function faultyRun(
   random: () => number,
   observe?: (stage: number) => void,
 ): Promise<Outcome> {
-  const { name, config, home, store } = place;
-  mkdirSync(home, { recursive: true });
-  const log = join(home, 'work.jsonl');
-  const env = { SELM_HOME: home, SELM_STORE: store, WORK_LOG: log, NODE_OPTIONS: `--import ${workLog}` };
+  const { name, config, home, store, notes, disks } = place;
+  const log = join(notes, 'work.jsonl');
+  const env = {
+    ...place.env,
+    SELM_HOME: home,
+    SELM_STORE: store,
+    WORK_LOG: log,
+    READ_ERRORS: join(notes, 'read-errors'),
+    NODE_OPTIONS: `--import ${workLog} --import ${readErrors}`,
+  };
   const started = Date.now();
   const run = new Restarted(() => startSelm(['run', config, '--json'], env));
   const stages = new StageWatch(home, name);
   const struck: Outcome['struck'] = [];
+  const oracle = new StoreOracle(store);
+  const noting = setInterval(() => oracle.note(), NOTE_MILLISECONDS);
+  const damaged = new Set<string>();
+  const beside: Promise<void>[] = [];
+  const target = (): Target => ({
+    pid: run.pid,
+    home,
+    store,
+    env,
+    disks,
+    random,
+    damaged: (address) => damaged.add(address),
+    beside: (work) => void beside.push(work(() => run.ended)),
+  });
   try {
     for (const { fault, stage, delayMilliseconds } of strikes.toSorted((a, b) => a.stage - b.stage)) {
       while (!run.ended && (await stages.now(observe)) < stage) await sleep(POLL_MILLISECONDS);
       await sleep(delayMilliseconds);
       // What it would strike may not be there in this moment: an engine between two jobs, the first checkpoint.
       while (!run.ended) {
-        if (await FAULTS[fault]({ pid: run.pid, home, store, random })) {
+        if (await FAULTS[fault](target())) {
           struck.push({ fault, stage: await stages.now() });
           break;
         }
@@ -89,8 +120,14 @@ export async function faultyRun(
       await sleep(POLL_MILLISECONDS);
     }
     const ended = await run.result;
-    return { status: summaryOf<RunStatus>(ended), work: readWork(log), seconds: (Date.now() - started) / 1000, struck };
+    const seconds = (Date.now() - started) / 1000;
+    await Promise.all(beside);
+    oracle.note();
+    await collectAfterwards(env, store);
+    const status = summaryOf<RunStatus>(ended);
+    return { status, work: readWork(log), seconds, struck, reachable: oracle.count, lost: oracle.losses(damaged) };
   } finally {
+    clearInterval(noting);
     await stages.close();
   }
 }
@@ -119,7 +156,9 @@ class Restarted {
       const ended = await this.current.ended;
       if (ended.code === 0) return ended;
       const interrupted = ended.code === null || ended.code === 130;
-      if (!interrupted) throw new Error(`selm run ended with ${ended.code}: ${ended.stderr}`);
+      // Somebody makes room, then starts it again; what has happened is said without a stack.
+      const full = /ENOSPC|no space left|disk (is )?full/i.test(ended.stderr) && !/^\s+at /m.test(ended.stderr);
+      if (!interrupted && !full) throw new Error(`selm run ended with ${ended.code}: ${ended.stderr}`);
       this.current = this.start();
     }
   }

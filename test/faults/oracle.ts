@@ -20,10 +20,10 @@ interface Seen {
 }
 
 const isHash = (text: string) => /^[0-9a-f]{64}$/.test(text);
-const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest('hex');
+export const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest('hex');
 
-/** JSON with sorted keys. */
-function sorted(value: unknown): string {
+/** JSON with sorted keys: what an address is the SHA-256 of. */
+export function sorted(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(sorted).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
