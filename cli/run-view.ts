@@ -1,5 +1,5 @@
 /** A run on a terminal: bars of the round's steps, and lines that stay for what happened. */
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { createLogUpdate } from 'log-update';
@@ -29,18 +29,21 @@ export async function watchRun(
   const view = new RunView();
   const run = { ended: false };
   // What is still asked of the run when the watching ends would keep this process alive.
-  const over = new AbortController();
-  const ask = <T>(question: () => Promise<T>) => client.withAbortSignal(over.signal, question);
-  const result = ask(() => handle.result()).finally(() => (run.ended = true));
+  const waiting = requests();
+  let looking = requests();
+  const result = client.withAbortSignal(waiting.signal, () => handle.result()).finally(() => (run.ended = true));
   // Awaited below, unless the watching is stopped first.
   result.catch(() => {});
   const stopped = once(stop, 'abort').then(() => undefined);
   try {
     while (!run.ended && !stop.aborted) {
       // While a server or worker is down there is no answer; the run goes on when they are back.
-      const progress = await Promise.race([ask(() => readProgress(client, handle)).catch(() => undefined), stopped]);
+      const look = client.withAbortSignal(looking.signal, () => readProgress(client, handle)).catch(() => undefined);
+      const progress = await Promise.race([look, stopped]);
       if (progress && !run.ended) view.show(progress);
       if (progress && !run.ended && !attended && waitsForDecision(progress.status)) return progress.status;
+      // Requests stay listeners of their signal.
+      if (!stop.aborted) looking = requests();
       await Promise.race([sleep(POLL_MILLISECONDS, undefined, { signal: stop }).catch(() => {}), result.catch(() => {})]); // prettier-ignore
     }
     if (stop.aborted) return undefined;
@@ -48,9 +51,17 @@ export async function watchRun(
     view.show({ status, pending: [] });
     return status;
   } finally {
-    over.abort();
+    waiting.abort();
+    looking.abort();
     view.close();
   }
+}
+
+/** Ends any number of requests. */
+function requests(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 class RunView {

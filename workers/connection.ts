@@ -1,5 +1,11 @@
 /** How to reach Temporal: its own environment configuration (TEMPORAL_ADDRESS, TEMPORAL_API_KEY, profiles in a TOML file). */
-import { Client, Connection } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  defaultGrpcRetryOptions,
+  makeGrpcRetryInterceptor,
+  type ConnectionOptions,
+} from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { InputError } from '../data/errors.ts';
 import { readAddress, readSecret } from '../data/secret.ts';
@@ -31,8 +37,36 @@ const reasonOf = ({ message, cause }: Error): string => (cause instanceof Error 
 /** @throws Error when the server cannot be reached */
 export async function connectClient(profile?: string): Promise<Client> {
   const { connectionOptions, namespace } = connectionSettings(profile);
-  const connection = await Connection.connect(connectionOptions).catch((error: Error) => {
-    throw new Error(`Temporal at ${connectionOptions.address} cannot be reached: ${reasonOf(error)}`);
+  return connect(connectionOptions, namespace);
+}
+
+/** That the embedded server may take to start again. */
+const EMBEDDED_SECONDS = 60;
+/** The last of them come every 5 s: as long as that. */
+const EMBEDDED_ATTEMPTS = 18;
+const retries = defaultGrpcRetryOptions({ maxAttempts: EMBEDDED_ATTEMPTS });
+type GrpcStatus = Parameters<typeof retries.retryableDecider>[1];
+/** What a server says that has just started, or whose workers have. */
+const STARTING = /^Namespace .* not found|^no poller seen/;
+
+/** Makes the embedded server the environment's. */
+export function useServer(address: string): void {
+  process.env['TEMPORAL_ADDRESS'] = address;
+  process.env['TEMPORAL_NAMESPACE'] = 'default';
+}
+
+/** A client of the embedded server, which waits where the server or its workers are just starting. */
+export async function connectEmbedded(): Promise<Client> {
+  const { connectionOptions, namespace } = connectionSettings();
+  const retryableDecider = (attempt: number, found: GrpcStatus) =>
+    retries.retryableDecider(attempt, found) || (attempt < EMBEDDED_ATTEMPTS && STARTING.test(found.details));
+  const interceptors = [makeGrpcRetryInterceptor({ ...retries, retryableDecider })];
+  return connect({ ...connectionOptions, connectTimeout: `${EMBEDDED_SECONDS}s`, interceptors }, namespace);
+}
+
+async function connect(options: ConnectionOptions, namespace: string): Promise<Client> {
+  const connection = await Connection.connect(options).catch((error: Error) => {
+    throw new Error(`Temporal at ${options.address} cannot be reached: ${reasonOf(error)}`);
   });
   return new Client({ connection, namespace });
 }

@@ -4,9 +4,11 @@ import {
   continueAsNew,
   defineQuery,
   isCancellation,
+  patched,
   setHandler,
   startChild,
   TemporalFailure,
+  upsertMemo,
   workflowInfo,
 } from '@temporalio/workflow';
 import { lengthSettings } from '../activities/prompt-limits.ts';
@@ -222,6 +224,9 @@ async function recover(failure: Failure, config: RunConfig, journal: Journal): P
   Object.assign(journal, { state: 'parked', failure });
   const decided = () => journal.failure === undefined;
   if (failure.type === INPUT_ERROR || failure.type === BUDGET_SPENT || journal.retries >= retries) {
+    // To a worker that replays the run, a task without commands and the next one are one: it would take a decision before the failure
+    // that the decision is about.
+    if (patched('parked-memo')) upsertMemo({ parkedSince: failure.since });
     await condition(decided);
     return;
   }
