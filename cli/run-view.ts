@@ -29,28 +29,21 @@ export async function watchRun(
   const view = new RunView();
   const run = { ended: false };
   // What is still asked of the run when the watching ends would keep this process alive.
-  const asked = new Set<AbortController>();
-  const ask = async <T>(question: () => Promise<T>): Promise<T> => {
-    // One a question: the client leaves a listener on it for every request. A run's result takes a request a minute.
-    const over = new AbortController();
-    setMaxListeners(0, over.signal);
-    asked.add(over);
-    try {
-      return await client.withAbortSignal(over.signal, question);
-    } finally {
-      asked.delete(over);
-    }
-  };
-  const result = ask(() => handle.result()).finally(() => (run.ended = true));
+  const waiting = requests();
+  let looking = requests();
+  const result = client.withAbortSignal(waiting.signal, () => handle.result()).finally(() => (run.ended = true));
   // Awaited below, unless the watching is stopped first.
   result.catch(() => {});
   const stopped = once(stop, 'abort').then(() => undefined);
   try {
     while (!run.ended && !stop.aborted) {
       // While a server or worker is down there is no answer; the run goes on when they are back.
-      const progress = await Promise.race([ask(() => readProgress(client, handle)).catch(() => undefined), stopped]);
+      const look = client.withAbortSignal(looking.signal, () => readProgress(client, handle)).catch(() => undefined);
+      const progress = await Promise.race([look, stopped]);
       if (progress && !run.ended) view.show(progress);
       if (progress && !run.ended && !attended && waitsForDecision(progress.status)) return progress.status;
+      // Requests stay listeners of their signal.
+      if (!stop.aborted) looking = requests();
       await Promise.race([sleep(POLL_MILLISECONDS, undefined, { signal: stop }).catch(() => {}), result.catch(() => {})]); // prettier-ignore
     }
     if (stop.aborted) return undefined;
@@ -58,9 +51,17 @@ export async function watchRun(
     view.show({ status, pending: [] });
     return status;
   } finally {
-    asked.forEach((over) => over.abort());
+    waiting.abort();
+    looking.abort();
     view.close();
   }
+}
+
+/** Ends any number of requests. */
+function requests(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 class RunView {

@@ -1,10 +1,11 @@
+import { once } from 'node:events';
 import { Command } from 'commander';
 import type { Client } from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
 import type { Device } from '../engine/target.ts';
 import { waitsForDecision } from '../report/failure.ts';
 import { roundNotes } from '../report/rounds.ts';
-import { connectClient } from '../workers/connection.ts';
+import { connectClient, connectEmbedded, hasServer } from '../workers/connection.ts';
 import { retryRun } from '../workers/decisions.ts';
 import { startLocal, type Local } from '../workers/local.ts';
 import { findRun, rootCause, RunDiffers, startRun, type RunHandle } from '../workers/runs.ts';
@@ -39,7 +40,7 @@ export function runCommand(): Command {
       const status = await runHere(loadConfig(file, flags.set), flags).catch((error: unknown) => {
         throw error instanceof RunDiffers ? withRemedies(error, file) : error;
       });
-      if (status) reportRun(status, flags);
+      reportRun(status, flags);
     });
 }
 
@@ -50,41 +51,50 @@ export const isAttended = ({ json }: { json?: boolean }): boolean =>
   !json && process.stdin.isTTY && process.stderr.isTTY;
 
 /**
- * Runs on this machine until the run ends, until it waits for a decision that nobody is there to make, or until Ctrl-C; a second
- * Ctrl-C kills what does not end.
- * @returns its last status, unless it was stopped
+ * Runs on this machine until the run ends, or until it waits for a decision that nobody is there to make. Ctrl-C ends the process; a
+ * second Ctrl-C kills what does not end.
+ * @returns its last status
  * @throws InputError when the run failed by what it was given, or the artifact store cannot be read
  */
-export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunStatus | undefined> {
+export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunStatus> {
   // A store that does not answer is told of here, once; a worker would be started again and again.
   await openStore();
   if (config.device !== undefined) await checkHere(config.device);
   const stop = new AbortController();
+  const stopped = once(stop.signal, 'abort').then(() => undefined);
+  const connect = hasServer() ? connectClient : connectEmbedded;
   let local: Local | undefined;
   const interrupt = () => {
-    if (!stop.signal.aborted) return stop.abort();
-    if (!local) process.exit(INTERRUPTED);
-    local.kill();
+    if (stop.signal.aborted) return local ? local.kill() : process.exit(INTERRUPTED);
+    say('Stopping: what is under way writes its checkpoint. The same command goes on. Ctrl-C again stops at once.');
+    stop.abort();
   };
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  let status: RunStatus | undefined;
   try {
     local = await startLocal(say);
-    const client = await connectClient();
-    const { handle, attached } = await startOrGoOn(client, config, flags);
-    if (attached) say(`Going on with run "${config.name}".`);
-    const options = { attended: isAttended(flags), stop: stop.signal };
-    const status = await watchRun(client, handle, options).catch((error: unknown) => {
-      throw rootCause(error);
-    });
-    if (!status) {
-      say('Stopping: what is under way writes its checkpoint. The same command goes on. Ctrl-C again stops at once.');
-      process.exitCode = INTERRUPTED;
-    }
-    return status;
+    if (!stop.signal.aborted) status = await Promise.race([stopped, work(connect, config, flags, stop.signal)]);
   } finally {
     await local?.stop();
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
+  // What still waits for the server would keep an interrupted process alive.
+  return status ?? process.exit(INTERRUPTED);
+}
+
+/** Starts a run or goes on with it, and shows it. @returns its last status; none where it was stopped */
+async function work(
+  connect: () => Promise<Client>,
+  config: RunConfig,
+  flags: RunFlags,
+  stop: AbortSignal,
+): Promise<RunStatus | undefined> {
+  const client = await connect();
+  const { handle, attached } = await startOrGoOn(client, config, flags);
+  if (attached) say(`Going on with run "${config.name}".`);
+  return watchRun(client, handle, { attended: isAttended(flags), stop }).catch((error: unknown) => {
+    throw rootCause(error);
+  });
 }
 
 /** Where `--set` gives all in which the configuration differs from that of the run in progress, the run is retried with it. */

@@ -1,14 +1,15 @@
 /** The server that commands talk to: that of Temporal's environment configuration, else the one of this folder, started for as long as it takes. */
 import type { Client } from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
-import { connectClient, hasServer } from '../workers/connection.ts';
+import { connectClient, connectEmbedded, hasServer, useServer } from '../workers/connection.ts';
 import { hasDatabase, joinDevServer, leaveDevServer } from '../workers/dev-server.ts';
 import { hasWorkers } from '../workers/keep-server.ts';
 
 export async function withServer<T>(ask: (client: Client) => Promise<T>): Promise<T> {
-  if (!hasServer()) process.env['TEMPORAL_ADDRESS'] = await joinDevServer((message) => console.error(message));
+  const embedded = !hasServer();
+  if (embedded) useServer(await joinDevServer((message) => console.error(message)));
   try {
-    return await ask(await connectClient());
+    return await ask(await (embedded ? connectEmbedded() : connectClient()));
   } finally {
     await leaveDevServer();
   }
@@ -22,7 +23,7 @@ export async function withRuns<T>(ask: (client: Client) => Promise<T>): Promise<
   if (hasServer()) return withServer(ask);
   if (!hasDatabase()) throw new InputError('There is no Temporal server: set TEMPORAL_ADDRESS, or use selm run, which starts one.'); // prettier-ignore
   return withServer(async (client) => {
-    if (hasWorkers()) return ask(client);
+    if (await hasWorkers()) return ask(client);
     const { whileAnswering } = await import('../workers/answering.ts');
     return whileAnswering(() => ask(client));
   });

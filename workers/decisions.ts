@@ -7,11 +7,11 @@ import {
 } from '@temporalio/client';
 import type { UpdateDefinition } from '@temporalio/common';
 import { InputError } from '../data/errors.ts';
-import { configQuery } from '../workflows/alignment.ts';
+import { configQuery, runStatusQuery } from '../workflows/alignment.ts';
 import type { Settings } from '../workflows/changes.ts';
 import { checkSettings } from '../workflows/config.ts';
 import { retryUpdate, type RetryRequest } from '../workflows/decisions.ts';
-import { findRun, RunUnanswered } from './runs.ts';
+import { findRun, isUnanswered, RunUnanswered } from './runs.ts';
 
 const ANSWER_SECONDS = 30;
 
@@ -26,15 +26,18 @@ export async function decide<Args extends [] | [RetryRequest]>(
   ...args: Args
 ): Promise<void> {
   const handle = await findRun(client, name);
+  const deadline = Date.now() + ANSWER_SECONDS * 1000;
   try {
-    await client.withDeadline(Date.now() + ANSWER_SECONDS * 1000, () =>
-      handle.executeUpdate<void, [RetryRequest]>(update.name, { args: args as [RetryRequest] }),
-    );
+    await client.withDeadline(deadline, async () => {
+      // Runs that an earlier version has parked take a decision only once their worker has replayed them.
+      await handle.query(runStatusQuery);
+      await handle.executeUpdate<void, [RetryRequest]>(update.name, { args: args as [RetryRequest] });
+    });
   } catch (error) {
     if (error instanceof WorkflowUpdateFailedError) throw new InputError(error.cause?.message ?? error.message);
     if (error instanceof WorkflowNotFoundError) throw new InputError(`Run "${name}" has ended; selm run starts it again.`); // prettier-ignore
-    if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
-    throw new RunUnanswered(name, error);
+    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isUnanswered(error)) throw new RunUnanswered(name, error); // prettier-ignore
+    throw error;
   }
 }
 

@@ -1,10 +1,12 @@
 /** Locks on files, held by the kernel for a process: they end with it, however it ends. */
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { tryLock, tryUpgradeLock } from 'fs-native-extensions';
+import { tryLock } from 'fs-native-extensions';
+import { InputError } from '../data/errors.ts';
 
 const POLL_MILLISECONDS = 50;
 
+/** @throws InputError, from all of its functions, where the file cannot be opened for writing or cannot be locked */
 export class FileLock {
   /** A process that inherits it holds the lock, too. */
   readonly fd: number;
@@ -34,15 +36,18 @@ export class FileLock {
   }
 
   private static try(file: string, shared: boolean): FileLock | undefined {
-    const fd = openSync(file, 'a+');
-    if (tryLock(fd, { shared })) return new FileLock(fd);
+    let fd: number | undefined;
+    try {
+      fd = openSync(file, 'a+');
+      if (tryLock(fd, { shared })) return new FileLock(fd);
+    } catch (error) {
+      const { message } = error as Error;
+      if (fd === undefined) throw new InputError(`${file} cannot be opened (${message}): correct its permissions, or set SELM_HOME to another folder.`); // prettier-ignore
+      closeSync(fd);
+      throw new InputError(`${file} cannot be locked (${message}): set SELM_HOME to a folder on a file system that supports locks, such as a local disk.`); // prettier-ignore
+    }
     closeSync(fd);
     return undefined;
-  }
-
-  /** Makes a shared lock exclusive. @returns false where others share it */
-  tryUpgrade(): boolean {
-    return tryUpgradeLock(this.fd);
   }
 
   /** Processes that have inherited it keep it. */

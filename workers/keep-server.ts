@@ -1,18 +1,22 @@
 /** The embedded server for those who work on it: started again when it dies. */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { useServer } from './connection.ts';
 import { devServerRuns, joinDevServer, leaveDevServer } from './dev-server.ts';
 import { FileLock } from './file-lock.ts';
 import { homeFolder } from './places.ts';
 
 const WATCH_MILLISECONDS = 1000;
+const LOOK_MILLISECONDS = 20;
 
 /** Shared by all processes whose workers answer for runs of this folder. */
 const workersLock = () => join(homeFolder(), 'server.workers');
 
 /** Whether workers of this folder's server run. */
-export function hasWorkers(): boolean {
-  mkdirSync(homeFolder(), { recursive: true });
+export async function hasWorkers(): Promise<boolean> {
+  if (!FileLock.isHeld(workersLock())) return false;
+  // Another process may have looked at the same moment.
+  await sleep(LOOK_MILLISECONDS);
   return FileLock.isHeld(workersLock());
 }
 
@@ -26,19 +30,28 @@ export async function keepServer(
   say: (message: string) => void,
   { answers = true, stopping = () => false }: { answers?: boolean; stopping?: () => boolean } = {},
 ): Promise<() => Promise<void>> {
-  process.env['TEMPORAL_ADDRESS'] = await joinDevServer(say);
+  useServer(await joinDevServer(say));
   const lock = answers ? await FileLock.shared(workersLock()) : undefined;
-  let starting = false;
+  let starting: Promise<void> | undefined;
+  let failure = '';
+  const restart = async () => {
+    if (!failure) say("Temporal's dev server ended; starting it again.");
+    try {
+      await joinDevServer(say);
+      failure = '';
+    } catch (error) {
+      const { message } = error as Error;
+      if (message !== failure) say(message);
+      failure = message;
+    }
+    starting = undefined;
+  };
   const watch = setInterval(() => {
-    if (starting || stopping() || devServerRuns()) return;
-    starting = true;
-    say("Temporal's dev server ended; starting it again.");
-    joinDevServer(say)
-      .catch((error: Error) => say(error.message))
-      .finally(() => (starting = false));
+    if (!starting && !stopping() && !devServerRuns()) starting = restart();
   }, WATCH_MILLISECONDS);
   return async () => {
     clearInterval(watch);
+    await starting;
     lock?.release();
     await leaveDevServer();
   };

@@ -1,6 +1,12 @@
 /** Runs as seen from outside: started or found again, watched, and their results. */
 import { randomUUID } from 'node:crypto';
-import { WorkflowFailedError, WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client';
+import {
+  ServiceError,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+  type Client,
+  type WorkflowHandle,
+} from '@temporalio/client';
 import { ApplicationFailure, defaultPayloadConverter, WorkflowIdConflictPolicy } from '@temporalio/common';
 import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
@@ -97,6 +103,10 @@ export class RunUnanswered extends Error {
     super(`Run "${run}" does not answer: start a worker for it (selm worker --role control).`, { cause });
   }
 }
+
+/** Whether a query failed because no worker took it, or none in time. */
+export const isUnanswered = (error: unknown): boolean =>
+  error instanceof ServiceError && /no poller|DEADLINE_EXCEEDED/.test(String(error.cause));
 
 /** An activity that is under way or waits to be tried again. */
 export interface PendingActivity {

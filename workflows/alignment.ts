@@ -8,6 +8,7 @@ import {
   setHandler,
   startChild,
   TemporalFailure,
+  upsertMemo,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { PromptSet } from '../activities/prepare.ts';
@@ -250,6 +251,9 @@ async function recover(failure: Failure, config: RunConfig, journal: Journal): P
   Object.assign(journal, { state: 'parked', failure });
   const decided = () => journal.failure === undefined;
   if (failure.type === INPUT_ERROR || failure.type === BUDGET_SPENT || journal.retries >= retries) {
+    // To a worker that replays the run, a task without commands and the next one are one: it would take a decision before the failure
+    // that the decision is about.
+    if (patched('parked-memo')) upsertMemo({ parkedSince: failure.since });
     await condition(decided);
     return;
   }

@@ -17,7 +17,7 @@ async function quickstart(): Promise<void> {
   // Where the configuration looks for it.
   await prepareQuickstart(path('../../.selm/quickstart'));
   const status = await runHere(loadConfig(path('config.yaml'), { name: `quickstart-${seed}`, seed }), values);
-  if (status) reportRun(status, values);
+  reportRun(status, values);
 }
 
 try {

@@ -28,6 +28,8 @@ const label = [
 ];
 const bench = ['mt-bench', '--judge-model', 'm', '--out', join(folder, 'answers.jsonl'), '--judgements', join(folder, 'judgements.jsonl'), '--model', 'm']; // prettier-ignore
 writeFileSync(join(folder, 'in.jsonl'), `${JSON.stringify({ id: 'a', prompt: 'Hi', responses: [{ text: 'a' }, { text: 'b' }] })}\n`); // prettier-ignore
+const profiles = join(folder, 'temporal.toml');
+writeFileSync(profiles, '[profile.default]\naddress = "127.0.0.1:9"\napi_key = "planted-key\n');
 
 test.each([
   ['a password in HF_ENDPOINT', hub, { HF_ENDPOINT: 'http://me:planted-password@127.0.0.1:9' }, 'HF_ENDPOINT'],
@@ -35,6 +37,7 @@ test.each([
   ['a password in TEMPORAL_ADDRESS', temporal, { TEMPORAL_ADDRESS: 'me:planted-password@127.0.0.1:9' }, 'TEMPORAL_ADDRESS'],
   ['a Temporal key with a new line in it', temporal, { TEMPORAL_ADDRESS: '127.0.0.1:9', TEMPORAL_API_KEY: 'planted\nkey' }, 'TEMPORAL_API_KEY'],
   ['gRPC metadata with a new line in it', temporal, { TEMPORAL_ADDRESS: '127.0.0.1:9', TEMPORAL_GRPC_META_AUTHORIZATION: 'planted\nkey' }, 'authorization'],
+  ["a key in Temporal's configuration file whose line is damaged", temporal, { TEMPORAL_CONFIG_FILE: profiles }, profiles],
   ['a password in AWS_ENDPOINT_URL', store, { ...bucket, AWS_ENDPOINT_URL: 'http://me:planted-password@127.0.0.1:9' }, 'AWS_ENDPOINT_URL'],
   ['a password in AWS_ENDPOINT_URL_S3', store, { ...bucket, AWS_ENDPOINT_URL_S3: 'http://me:planted-password@127.0.0.1:9' }, 'AWS_ENDPOINT_URL_S3'],
   ['an AWS session token with a new line in it', store, { ...bucket, AWS_SESSION_TOKEN: 'planted\ntoken' }, 'AWS_SESSION_TOKEN'],

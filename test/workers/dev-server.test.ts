@@ -1,23 +1,30 @@
 /** The embedded server, after what can happen to it. */
-import { execFileSync, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
+import { msToTs } from '@temporalio/common/lib/time.js';
 import { NativeConnection, Worker } from '@temporalio/worker';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { forkModule } from '../../engine/fork.ts';
+import { connectEmbedded } from '../../workers/connection.ts';
 import { devServerRuns, joinDevServer, leaveDevServer } from '../../workers/dev-server.ts';
+import { serverArguments } from '../../workers/dev-server-registration.ts';
+import { findTemporal } from '../../workers/temporal-binary.ts';
+import { freePort } from '../free-port.ts';
 import { temporaryFolder } from '../temporary.ts';
 
+// Tests wait for what happens, however busy the machine is.
+vi.setConfig({ testTimeout: 3_600_000 });
 const folder = temporaryFolder();
 const home = join(folder, 'home');
 const before = process.env['SELM_HOME'];
 const inHome = (name: string) => join(home, name);
-const registered = () => JSON.parse(readFileSync(inHome('server.json'), 'utf8')) as { address: string; pid: number };
+const registered = () => JSON.parse(readFileSync(inHome('server.json'), 'utf8')) as { address: string; pid: number; served: boolean }; // prettier-ignore
 
 beforeAll(() => {
   process.env['SELM_HOME'] = home;
@@ -108,13 +115,20 @@ describe('one server on a database', () => {
     expect(servers()).toEqual([]);
   });
 
+  it('ends with users that leave at the same time', async () => {
+    const joined = [joinElsewhere(), joinElsewhere(), joinElsewhere()];
+    await Promise.all(joined.map(({ address }) => address));
+    await Promise.all(joined.map(({ user }) => leave(user)));
+    expect(servers()).toEqual([]);
+  });
+
   it('is waited for where it does not answer, and that is said', async () => {
     const address = await joinDevServer(() => {});
     const { pid } = registered();
     process.kill(pid, 'SIGSTOP');
     try {
       const other = joinElsewhere();
-      await expect.poll(() => other.said, { timeout: 50_000 }).toEqual([`Waiting for Temporal's dev server (process ${pid}), which does not answer.`]); // prettier-ignore
+      await expect.poll(() => other.said, { timeout: 3_600_000 }).toEqual([`Waiting for Temporal's dev server (process ${pid}), which does not answer.`]); // prettier-ignore
       expect(servers()).toEqual([pid]);
       process.kill(pid, 'SIGCONT');
       expect(await other.address).toBe(address);
@@ -137,16 +151,78 @@ describe('one server on a database', () => {
     const { pid } = registered();
     writeFileSync(inHome('server.json'), content);
     const other = joinElsewhere();
-    // Those who work on it look after it.
-    expect(devServerRuns()).toBe(true);
     expect(await other.address).toBe(address);
     expect(servers()).toEqual([pid]);
     await leave(other.user);
+    expect(registered()).toEqual({ address, pid, served: true });
+    // Those who work on it look after it, too: not every machine has ps.
+    writeFileSync(inHome('server.json'), content);
+    expect(devServerRuns()).toBe(true);
+    expect(registered()).toEqual({ address, pid, served: true });
 
     await leaveDevServer();
     writeFileSync(inHome('server.json'), content);
     await joinDevServer(() => {});
     expect(servers()).toEqual([registered().pid]);
+  });
+
+  it('is known to hold runs as soon as somebody has joined it: its database is never removed again', async () => {
+    await joinDevServer(() => {});
+    // As where the process that started it was killed before it answered.
+    writeFileSync(inHome('server.json'), JSON.stringify({ ...registered(), served: false }));
+    const other = joinElsewhere();
+    await other.address;
+    expect(registered().served).toBe(true);
+    await leave(other.user);
+  });
+
+  it('is refused beside one of an earlier version, which holds no lock', async () => {
+    await leaveDevServer();
+    const older = spawn(await findTemporal(() => {}), [...serverArguments(), String(await freePort()), '--headless'], { stdio: 'ignore' }); // prettier-ignore
+    const exited = once(older, 'exit');
+    try {
+      const refused = joinDevServer(() => {});
+      await expect(refused).rejects.toThrow(InputError);
+      await expect(refused).rejects.toThrow(`Process ${older.pid}, the Temporal server of an earlier version of selm, uses the database ${inHome('temporal.db')}`); // prettier-ignore
+      expect(servers()).toEqual([older.pid]);
+    } finally {
+      older.kill('SIGKILL');
+      await exited;
+    }
+    await joinDevServer(() => {});
+    expect(servers()).toEqual([registered().pid]);
+  });
+});
+
+it('a client waits where the server does not know its namespace yet', async () => {
+  const address = await joinDevServer(() => {});
+  process.env['TEMPORAL_ADDRESS'] = address;
+  process.env['TEMPORAL_NAMESPACE'] = 'later';
+  try {
+    const client = await connectEmbedded();
+    const described = client.workflow.getHandle('nobody').describe();
+    described.catch(() => {});
+    const { connection } = new Client({ connection: await Connection.connect({ address }) });
+    await expect(connection.workflowService.describeNamespace({ namespace: 'later' })).rejects.toThrow('not found');
+    await connection.workflowService.registerNamespace({ namespace: 'later', workflowExecutionRetentionPeriod: msToTs('1 day') }); // prettier-ignore
+    await expect(described).rejects.toThrow(WorkflowNotFoundError);
+    await Promise.all([connection.close(), client.connection.close()]);
+  } finally {
+    delete process.env['TEMPORAL_ADDRESS'];
+    delete process.env['TEMPORAL_NAMESPACE'];
+  }
+});
+
+describe('a home that cannot be used', () => {
+  afterEach(() => (process.env['SELM_HOME'] = home));
+
+  it('is told where it cannot be created', async () => {
+    const nowhere = join(folder, 'file', 'home');
+    writeFileSync(join(folder, 'file'), '');
+    process.env['SELM_HOME'] = nowhere;
+    const refused = joinDevServer(() => {});
+    await expect(refused).rejects.toThrow(InputError);
+    await expect(refused).rejects.toThrow(`The folder ${nowhere} cannot be created (ENOTDIR`);
   });
 });
 

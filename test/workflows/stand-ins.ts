@@ -108,7 +108,10 @@ export const badInput = (message: string) => ApplicationFailure.nonRetryable(mes
 
 /** Works on both queues while `test` runs. */
 export async function withWorkers<T>(
-  { environment, bundle: workflowBundle }: { environment: TestWorkflowEnvironment; bundle: WorkflowBundle },
+  {
+    environment,
+    bundle: workflowBundle,
+  }: { environment: Pick<TestWorkflowEnvironment, 'nativeConnection'>; bundle: WorkflowBundle },
   standIns: StandIns,
   test: () => Promise<T>,
 ): Promise<T> {

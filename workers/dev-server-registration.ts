@@ -1,0 +1,57 @@
+/** Where the home folder's server is: server.json tells, and where that is lost or out of date, the list of processes. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { homeFolder } from './places.ts';
+
+const registrationSchema = z.object({
+  address: z.string(),
+  pid: z.int(),
+  /** Whether it has ever answered: before, its database may be half made, and holds nothing. */
+  served: z.boolean(),
+});
+export type Registration = z.infer<typeof registrationSchema>;
+
+const registrationFile = () => join(homeFolder(), 'server.json');
+export const database = () => join(homeFolder(), 'temporal.db');
+
+/** What server.json says; nothing where it is not there, empty or cut. */
+export function readRegistration(): Registration | undefined {
+  try {
+    return registrationSchema.parse(JSON.parse(readFileSync(registrationFile(), 'utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+export function register(registration: Registration): Registration {
+  const temporary = `${registrationFile()}.${process.pid}`;
+  writeFileSync(temporary, JSON.stringify(registration));
+  renameSync(temporary, registrationFile());
+  return registration;
+}
+
+/** The command line of the server on this home folder's database, but for the port. */
+export const serverArguments = () => [
+  'server',
+  'start-dev',
+  '--db-filename',
+  database(),
+  '--ip',
+  '127.0.0.1',
+  '--port',
+];
+
+/** The server's process, found by its command line; none where it does not run, or there is no `ps`. */
+export function findServerProcess(): Registration | undefined {
+  let lines: string[];
+  try {
+    lines = execFileSync('ps', ['-A', '-ww', '-o', 'pid=,args='], { encoding: 'utf8', stdio: 'pipe' }).split('\n');
+  } catch {
+    return undefined;
+  }
+  const line = lines.find((text) => text.includes(serverArguments().join(' ')));
+  const [, pid, port] = /^\s*(\d+) .* --port (\d+)/.exec(line ?? '') ?? [];
+  return port === undefined ? undefined : { address: `127.0.0.1:${port}`, pid: Number(pid), served: true };
+}

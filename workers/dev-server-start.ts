@@ -1,0 +1,111 @@
+/** Starts the embedded server's process on the home folder's database. */
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Connection } from '@temporalio/client';
+import { InputError } from '../data/errors.ts';
+import { explainStart, isUnfinishedDatabase } from './dev-server-errors.ts';
+import { database, readRegistration, register, serverArguments, type Registration } from './dev-server-registration.ts';
+import type { FileLock } from './file-lock.ts';
+import { homeFolder } from './places.ts';
+
+/** That a server has to answer, after it was started. */
+export const START_SECONDS = 60;
+const START_TRIES = 3;
+const ANSWER_SECONDS = 2;
+/**
+ * A queue has four partitions by default, and a poll waits at one of them for two seconds before it sees what lies in another: a
+ * worker that takes one shard at a time would stand still so long between shards.
+ */
+const SETTINGS = ['matching.numTaskqueueReadPartitions=1', 'matching.numTaskqueueWritePartitions=1'];
+
+const logFile = () => join(homeFolder(), 'server.log');
+
+/**
+ * Starts a server and waits until it answers.
+ * @param lock of the server's: the process inherits it
+ * @throws InputError when it does not start by the state of its database
+ */
+export async function startServer(executable: string, lock: FileLock): Promise<Registration> {
+  const known = readRegistration();
+  let served = known?.served ?? existsSync(database());
+  let said = '';
+  for (let tries = 0; tries < START_TRIES; tries++) {
+    const port =
+      tries === 0 && known && (await isFree(portOf(known.address))) ? portOf(known.address) : await freePort();
+    const address = `127.0.0.1:${port}`;
+    const flags = [String(port), '--headless', '--log-level', 'error'];
+    const settings = SETTINGS.flatMap((setting) => ['--dynamic-config-value', setting]);
+    const log = openSync(logFile(), 'w');
+    const server = spawn(executable, [...serverArguments(), ...flags, ...settings], {
+      stdio: ['ignore', log, log, lock.fd],
+      // Not in the terminal's process group: at Ctrl-C the workers end first.
+      detached: true,
+    });
+    closeSync(log);
+    const ended = new Promise<unknown>((resolve) => server.once('exit', resolve).once('error', resolve));
+    const { pid } = server;
+    if (pid === undefined) throw new InputError(`${executable} cannot be run (${(await ended as Error).message}): correct the temporal command on PATH.`); // prettier-ignore
+    server.unref();
+    register({ address, pid, served });
+    const kill = () => void server.kill('SIGKILL');
+    // Nobody would end it.
+    process.once('exit', kill);
+    const deadline = Date.now() + START_SECONDS * 1000;
+    try {
+      // Where it ends, another process has taken the port in the meantime, perhaps, or somebody has killed it.
+      while (server.exitCode === null && server.signalCode === null && Date.now() < deadline) {
+        if (await answers(address)) return register({ address, pid, served: true });
+        await sleep(100);
+      }
+    } finally {
+      process.off('exit', kill);
+    }
+    kill();
+    await ended;
+    said = readFileSync(logFile(), 'utf8');
+    if (server.exitCode !== null && (!served || isUnfinishedDatabase(said))) {
+      removeDatabase();
+      served = false;
+    }
+  }
+  throw explainStart(said, executable, database());
+}
+
+/** A server that was killed while it made its database does not start with what there is of it. */
+function removeDatabase(): void {
+  for (const file of ['', '-journal', '-wal', '-shm']) rmSync(database() + file, { force: true });
+}
+
+/** Whether a server works for its namespace: it listens before. */
+export async function answers(address: string): Promise<boolean> {
+  let connection: Connection | undefined;
+  try {
+    const connected = (connection = await Connection.connect({ address, connectTimeout: `${ANSWER_SECONDS}s` }));
+    await connected.withDeadline(Date.now() + ANSWER_SECONDS * 1000, () =>
+      connected.workflowService.describeNamespace({ namespace: 'default' }),
+    );
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await connection?.close();
+  }
+}
+
+const portOf = (address: string) => Number(address.split(':')[1]);
+
+const freePort = () => listen(0);
+
+const isFree = (port: number) => listen(port).then(Boolean, () => false);
+
+/** Listens for a moment; returns the port. */
+async function listen(port: number): Promise<number> {
+  const probe = createServer().listen(port, '127.0.0.1');
+  await new Promise((resolve, reject) => probe.once('listening', resolve).once('error', reject));
+  const { port: taken } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return taken;
+}
