@@ -68,7 +68,7 @@ export async function listen(
     if (request.complete) socket?.setTimeout(ENDING_STALLED_MS);
     else request.destroy();
   }
-  await Promise.all([...underWay.keys()].map((response) => once(response, 'close')));
+  await Promise.all([...underWay.keys()].map((response) => new Promise((close) => response.once('close', close))));
   // What is left has sent no whole request, and may never do.
   server.closeAllConnections();
   await closed;

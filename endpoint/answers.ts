@@ -149,6 +149,7 @@ export class Answers {
     const { maxTokens, n, temperature, topP, topK, seed, stop, signal } = wanted;
     const tokenizer = this.opened.tokenizer();
     const texts = prompts.map((prompt) => Array.from({ length: n }, () => new SampledText(tokenizer, prompt, stop)));
+    let left = prompts.length * n;
     const complete = new AbortController();
     const unwanted = AbortSignal.any([signal, complete.signal]);
     const rows = prompts.map((prompt_input_ids, i) => {
@@ -158,8 +159,9 @@ export class Answers {
         if (unwanted.aborted || isComplete(text)) return;
         text.add(tokens, finishReason);
         onPiece?.({ index: i * n + sample, ...text.take(), ...(text.finishReason && { finishReason: text.finishReason }) }); // prettier-ignore
+        if (isComplete(text)) left--;
         if (texts[i].every(isComplete)) ended.abort();
-        if (texts.flat().every(isComplete)) complete.abort();
+        if (left === 0) complete.abort();
       };
       const onRestart = () => texts[i].forEach((text) => text.restart());
       // An answer depends on the seed and the prompt's place in its request, not on who asks beside it.
