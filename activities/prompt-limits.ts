@@ -78,7 +78,7 @@ export class LengthCheck {
   /** What is too long, and why, as the beginning of a sentence; undefined where nothing is. */
   get found(): string | undefined {
     if (this.count === 0) return undefined;
-    const others = this.count === 1 ? 'it is the only one' : `${this.count} prompts of the file are too long`;
+    const others = this.count === 1 ? 'it is the only one' : `${this.count} prompts are too long`;
     return `${this.first}, ${this.reason} (${others})`;
   }
 

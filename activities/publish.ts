@@ -5,7 +5,8 @@ import type { Address } from '../artifacts/manifest.ts';
 import { InputError } from '../data/errors.ts';
 import { exists } from '../data/file-errors.ts';
 import { CHAT_TEMPLATE } from '../engine/model/chat-template-settings.ts';
-import { ADAPTER, MODEL, openPolicyArtifact } from './policy.ts';
+import { ownTemplate } from '../engine/model/template-files.ts';
+import { ADAPTER, MODEL, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import type { Step } from './step.ts';
 
 export interface PublishInput {
@@ -21,7 +22,7 @@ const LINEAGE = 'selm.json';
 
 export const publish: Step<PublishInput, { folder: string }> = async ({ store }, { policy, folder, lineage }) => {
   const artifact = await store.open(policy);
-  const { base } = await openPolicyArtifact(store, policy);
+  const { base, policy: opened } = await openPolicyArtifact(store, policy, TOKENIZER_FILES);
   const source = [MODEL, ADAPTER].map((name) => join(artifact, name)).find((path) => exists(path));
   if (exists(folder) && (await readdir(folder)).length > 0 && !exists(join(folder, LINEAGE))) {
     throw new InputError(`${folder} holds something that no run has written: give another output folder.`);
@@ -31,7 +32,7 @@ export const publish: Step<PublishInput, { folder: string }> = async ({ store },
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished);
   if (source) await cp(source, unfinished, { recursive: true });
-  const template = base.chatTemplate?.template;
+  const template = ownTemplate(opened.model, base.chatTemplate);
   if (template !== undefined) await writeFile(join(unfinished, CHAT_TEMPLATE), template);
   await writeFile(join(unfinished, LINEAGE), `${JSON.stringify({ policy, base, ...lineage }, null, 2)}\n`);
   await rm(folder, { recursive: true, force: true });

@@ -8,7 +8,7 @@ import type { Settings } from '../workflows/changes.ts';
 export const setOption = (about: string) =>
   new Option(
     '--set <key=value>',
-    `${about} As in the configuration: optimize.learningRate=1e-5. May be repeated.`,
+    `${about} As in the configuration: optimize.learningRate=1e-5, or a section: 'label={by: verifier}'. May be repeated.`,
   ).argParser((text: string, settings: Settings = {}) => ({ ...settings, ...readSetting(text) }));
 
 /** Values are YAML, as in the configuration. */

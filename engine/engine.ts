@@ -34,6 +34,7 @@ import type {
 } from './jobs.ts';
 import { CHAT_TEMPLATE } from './model/chat-template-settings.ts';
 import { checkSequenceLength } from './model/config.ts';
+import { ownTemplate } from './model/template-files.ts';
 import { freshAdapter, readAdapter, writeAdapter } from './model/lora.ts';
 import { mergeAdapter, writeModel } from './model/export.ts';
 import { objectiveOf } from './objectives/index.ts';
@@ -363,8 +364,8 @@ function reporter({ onProgress, aborted }: JobControl, unit: 'answers' | 'pairs'
 }
 
 /** A policy with a template of its own takes it along. */
-function writeTemplate(folder: string, { chatTemplate }: Policy): void {
-  const template = chatTemplate?.template;
+function writeTemplate(folder: string, { model, chatTemplate }: Policy): void {
+  const template = ownTemplate(model, chatTemplate);
   if (template !== undefined) writeFileSync(join(folder, CHAT_TEMPLATE), template);
 }
 

@@ -17,12 +17,14 @@ export function describeProblem(
   const path = issue.path.join('.');
   if (issue.code === 'unrecognized_keys') {
     const unknown = [...issue.path, issue.keys[0]].join('.');
-    return `there is no key "${unknown}"; did you mean "${nearest(unknown, keysOf(schema))}"?`;
+    const keys = keysOf(schema);
+    if (keys.includes(unknown)) return `"${unknown}" is not a setting of ${kindAt(document, issue.path)}; remove it, or give the section as a whole.`; // prettier-ignore
+    return `there is no key "${unknown}"; did you mean "${nearest(unknown, keys)}"?`;
   }
   // What may be a key, put where none belongs, is not repeated.
   if (issue.code === 'custom' && issue.params?.['hidden'])
     return `"${path}" is not valid: ${issue.message}; see ${page}.`;
-  const value = issue.path.reduce((inner, key) => (inner as Record<PropertyKey, unknown>)[key], document);
+  const value = valueAt(document, issue.path);
   if (value === undefined) return `"${path}" is missing; see ${page}.`;
   if (value === null) return `"${path}" has no value; give it one or remove the key.`;
   const expected = issue.message.replace(/^(Invalid input|Invalid option|Too small|Too big): /, '');
@@ -30,6 +32,15 @@ export function describeProblem(
 }
 
 type Issue = z.core.$ZodIssue;
+
+const valueAt = (document: unknown, path: PropertyKey[]): unknown =>
+  path.reduce((inner, key) => (inner as Record<PropertyKey, unknown>)[key], document);
+
+/** Which of the kinds that a section can be of it is: a labeler is told by `by`. */
+function kindAt(document: unknown, path: PropertyKey[]): string {
+  const { by } = valueAt(document, path) as { by?: string };
+  return by === undefined ? 'the default labeler' : `the labeler "${by}"`;
+}
 
 const firstOf = (issues: Issue[]): Issue => issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
 

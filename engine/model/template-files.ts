@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { exists } from '../../data/file-errors.ts';
-import { CHAT_TEMPLATE } from './chat-template-settings.ts';
+import { CHAT_TEMPLATE, type ChatTemplateSettings } from './chat-template-settings.ts';
 import { findJson, readText } from './json-file.ts';
 
 /** A template's text, and the file that has it. */
@@ -35,6 +35,35 @@ export function readTemplates(
   if (!data || data.length === 0) return undefined;
   const all = data.map(({ name, template }): [string, TemplateSource] => [name, { source: template, file }]);
   return { default: all[0][1], ...Object.fromEntries(all) };
+}
+
+/**
+ * The template that a trained policy takes along, with its arguments as their own defaults: whoever opens the policy has them. None
+ * where it is the model's as it is; nor where the model has several, of which an adapter cannot have its own.
+ */
+export function ownTemplate(
+  folder: string,
+  { template, arguments: given = {} }: ChatTemplateSettings = {},
+): string | undefined {
+  const defaults = Object.entries(given).filter(([name]) => IDENTIFIER.test(name));
+  if (template === undefined && defaults.length === 0) return undefined;
+  const sources = template === undefined ? readTemplates(folder, findJson(join(folder, 'tokenizer_config.json')) ?? {}) : undefined; // prettier-ignore
+  const texts = template === undefined ? [...new Set(Object.values(sources ?? {}).map(({ source }) => source))] : [template]; // prettier-ignore
+  if (texts.length !== 1) return undefined;
+  // A block and the newline behind it write nothing.
+  const prefix = defaults.map(([name, value]) => `{% set ${name} = ${name} if ${name} is defined else ${literal(value)} %}\n`).join(''); // prettier-ignore
+  // A model whose weights were trained has it already.
+  return texts[0].startsWith(prefix) ? texts[0] : prefix + texts[0];
+}
+
+const IDENTIFIER = /^[A-Za-z_]\w*$/;
+
+/** A value of JSON as Jinja writes it. */
+function literal(value: unknown): string {
+  if (value === null) return 'none';
+  if (Array.isArray(value)) return `[${value.map(literal).join(', ')}]`;
+  if (typeof value !== 'object') return JSON.stringify(value);
+  return `{${Object.entries(value).map(([key, inner]) => `${JSON.stringify(key)}: ${literal(inner)}`).join(', ')}}`; // prettier-ignore
 }
 
 /** Templates beside the first one, as transformers saves them. */

@@ -140,7 +140,7 @@ describe('a chat template of its own', () => {
     const { policy } = await openPolicyArtifact(rooms.store, address);
     expect(policy).toEqual({ model, chatTemplate });
     await publishTo('templated', address);
-    expect(read('templated', 'chat_template.jinja').toString()).toBe(chatTemplate.template);
+    expect(read('templated', 'chat_template.jinja').toString()).toBe(`{% set brief = brief if brief is defined else true %}\n${chatTemplate.template}`); // prettier-ignore
     const { tokenizer } = openPolicy(policy);
     expect(tokenizer().decode(tokenizer().encodePrompt('a'))).toBe(openPolicy({ model }).tokenizer().decode(tokenizer().encodePrompt('a'))); // prettier-ignore
     expect(tokenizer().encodePrompt('a')).not.toEqual(openPolicy({ model }).tokenizer().encodePrompt('a'));
@@ -151,6 +151,19 @@ describe('a chat template of its own', () => {
     await publishTo('adapted', address);
     const again = await importPolicy(rooms, model, join(outputs, 'adapted'));
     const { policy } = await openPolicyArtifact(rooms.store, again.address);
-    expect(policy.chatTemplate).toEqual({ template: chatTemplate.template });
+    expect(policy.chatTemplate).toEqual({ template: `{% set brief = brief if brief is defined else true %}\n${chatTemplate.template}` }); // prettier-ignore
+  });
+
+  test("goes with its arguments where it is the model's", async () => {
+    const templated = tinyModel(join(rooms.folder, 'templated'));
+    writeFileSync(join(templated, 'chat_template.jinja'), '{% for m in messages %}{{ note }}{{ m.content }}<end>{% endfor %}'); // prettier-ignore
+    const { address } = await importPolicy(rooms, templated, tinyAdapter, { arguments: { note: 'brief' } });
+    await publishTo('noted', address);
+    const { policy } = await openPolicyArtifact(rooms.store, (await importPolicy(rooms, templated, join(outputs, 'noted'))).address); // prettier-ignore
+    const encoded = (of: Policy) => openPolicy(of).tokenizer().encodePrompt('a');
+    expect(encoded(policy)).toEqual(encoded({ model: templated, chatTemplate: { arguments: { note: 'brief' } } }));
+    expect(encoded(policy)).not.toEqual(encoded({ model: templated }));
+    await publishTo('as-it-is', (await importPolicy(rooms, templated, tinyAdapter)).address);
+    expect(readdirSync(join(outputs, 'as-it-is'))).not.toContain('chat_template.jinja');
   });
 });

@@ -248,6 +248,11 @@ describe('settings that change while a run is in progress', () => {
     ],
     ['smaple', 1, '--set: there is no key "smaple"; did you mean "sample"?'],
     [
+      'label.pattern',
+      'e',
+      '--set: "label.pattern" is not a setting of the labeler "verifier"; remove it, or give the section as a whole.',
+    ],
+    [
       'rounds',
       3,
       '--set rounds: a run in progress can only change sample, label, optimize, evaluate, onFailure, budget; give this one another name and start it.',
