@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { decide } from '../workers/decisions.ts';
 import { resumeUpdate } from '../workflows/decisions.ts';
-import { withRuns } from './server.ts';
+import { withDecision } from './server.ts';
 
 /** `selm resume`: a paused run goes on. */
 export function resumeCommand(): Command {
@@ -9,7 +9,7 @@ export function resumeCommand(): Command {
     .description('Have a paused run go on.')
     .argument('<name>', "The run's name.")
     .action(async (name: string) => {
-      await withRuns((client) => decide(client, name, resumeUpdate));
+      await withDecision((client) => decide(client, name, resumeUpdate));
       console.log(`Run "${name}" goes on.`);
     });
 }

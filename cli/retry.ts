@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { retryRun } from '../workers/decisions.ts';
 import type { Settings } from '../workflows/changes.ts';
-import { withRuns } from './server.ts';
+import { withDecision } from './server.ts';
 import { setOption } from './set-option.ts';
 
 /** `selm retry`: what failed is done again, with other settings if need be. */
@@ -13,7 +13,7 @@ export function retryCommand(): Command {
     .option('--round <n>', 'Redo from this round on. Default: what failed.', readRound)
     .addOption(setOption('A setting of the retried round and those after it.'))
     .action(async (name: string, { round, set }: { round?: number; set?: Settings }) => {
-      await withRuns((client) => retryRun(client, name, round, set));
+      await withDecision((client) => retryRun(client, name, round, set));
       console.log(`Run "${name}" tries again.`);
     });
 }

@@ -4,27 +4,47 @@ import { InputError } from '../data/errors.ts';
 import { connectClient, connectEmbedded, hasServer, useServer } from '../workers/connection.ts';
 import { hasDatabase, joinDevServer, leaveDevServer } from '../workers/dev-server.ts';
 import { hasWorkers } from '../workers/keep-server.ts';
+import { INTERRUPTED } from './errors.ts';
 
 export async function withServer<T>(ask: (client: Client) => Promise<T>): Promise<T> {
-  const embedded = !hasServer();
-  if (embedded) useServer(await joinDevServer((message) => console.error(message)));
+  if (hasServer()) return ask(await connectClient());
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   try {
-    return await ask(await (embedded ? connectEmbedded() : connectClient()));
+    useServer(await joinDevServer((message) => console.error(message)));
+    return await ask(await connectEmbedded());
   } finally {
     await leaveDevServer();
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
+}
+
+/** Ctrl-C leaves no server behind. */
+function interrupt(signal: NodeJS.Signals): void {
+  // Who else listens ends what it does, which is left then.
+  if (process.listenerCount(signal) > 1) return;
+  void leaveDevServer().finally(() => process.exit(INTERRUPTED));
 }
 
 /**
  * As `withServer`, for what is asked of runs: on this folder's server, where no worker runs, one answers meanwhile.
+ * @param ask is told whether no worker runs: what it decides is carried out later
  * @throws InputError when the environment names no server and none has run in this folder
  */
-export async function withRuns<T>(ask: (client: Client) => Promise<T>): Promise<T> {
-  if (hasServer()) return withServer(ask);
+export async function withRuns<T>(ask: (client: Client, alone: boolean) => Promise<T>): Promise<T> {
+  if (hasServer()) return withServer((client) => ask(client, false));
   if (!hasDatabase()) throw new InputError('There is no Temporal server: set TEMPORAL_ADDRESS, or use selm run, which starts one.'); // prettier-ignore
   return withServer(async (client) => {
-    if (await hasWorkers()) return ask(client);
+    if (await hasWorkers()) return ask(client, false);
     const { whileAnswering } = await import('../workers/answering.ts');
-    return whileAnswering(() => ask(client));
+    return whileAnswering(() => ask(client, true));
   });
 }
+
+export const NO_WORKER = 'No worker runs in this folder: the next selm run goes on with it.';
+
+/** As `withRuns`, for a decision about a run. */
+export const withDecision = (decide: (client: Client) => Promise<void>): Promise<void> =>
+  withRuns(async (client, alone) => {
+    await decide(client);
+    if (alone) console.error(NO_WORKER);
+  });

@@ -1,9 +1,10 @@
+import type { Client } from '@temporalio/client';
 import { Command } from 'commander';
 import { findRun, rootCause } from '../workers/runs.ts';
 import { INTERRUPTED } from './errors.ts';
 import { isAttended, reportRun } from './run.ts';
 import { watchRun } from './run-view.ts';
-import { withRuns } from './server.ts';
+import { NO_WORKER, withRuns } from './server.ts';
 import { jsonOption } from './step.ts';
 
 /** `selm watch`: a run's progress until it ends; Ctrl-C ends the watching alone. */
@@ -16,11 +17,14 @@ export function watchCommand(): Command {
       const stop = new AbortController();
       process.once('SIGINT', () => stop.abort());
       const options = { attended: isAttended(flags), stop: stop.signal };
-      const status = await withRuns(async (client) => watchRun(client, await findRun(client, name), options)).catch(
-        (error: unknown) => {
-          throw rootCause(error);
-        },
-      );
+      const watch = async (client: Client, alone: boolean) => {
+        const handle = await findRun(client, name);
+        if (alone) console.error(NO_WORKER);
+        return watchRun(client, handle, options);
+      };
+      const status = await withRuns(watch).catch((error: unknown) => {
+        throw rootCause(error);
+      });
       if (status) reportRun(status, flags);
       else process.exitCode = INTERRUPTED;
     });

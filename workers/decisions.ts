@@ -11,7 +11,7 @@ import { configQuery, runStatusQuery } from '../workflows/alignment.ts';
 import type { Settings } from '../workflows/changes.ts';
 import { checkSettings } from '../workflows/config.ts';
 import { retryUpdate, type RetryRequest } from '../workflows/decisions.ts';
-import { findRun, isUnanswered, RunUnanswered } from './runs.ts';
+import { findRun, queryRun, RunUnanswered } from './runs.ts';
 
 const ANSWER_SECONDS = 30;
 
@@ -30,14 +30,14 @@ export async function decide<Args extends [] | [RetryRequest]>(
   try {
     await client.withDeadline(deadline, async () => {
       // Runs that an earlier version has parked take a decision only once their worker has replayed them.
-      await handle.query(runStatusQuery);
+      await queryRun(handle, runStatusQuery);
       await handle.executeUpdate<void, [RetryRequest]>(update.name, { args: args as [RetryRequest] });
     });
   } catch (error) {
     if (error instanceof WorkflowUpdateFailedError) throw new InputError(error.cause?.message ?? error.message);
     if (error instanceof WorkflowNotFoundError) throw new InputError(`Run "${name}" has ended; selm run starts it again.`); // prettier-ignore
-    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isUnanswered(error)) throw new RunUnanswered(name, error); // prettier-ignore
-    throw error;
+    if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
+    throw new RunUnanswered(name, error);
   }
 }
 
@@ -47,6 +47,6 @@ export async function decide<Args extends [] | [RetryRequest]>(
  */
 export async function retryRun(client: Client, name: string, round?: number, settings?: Settings): Promise<void> {
   const handle = await findRun(client, name);
-  const checked = settings && checkSettings(await handle.query(configQuery, round), settings);
+  const checked = settings && checkSettings(await queryRun(handle, configQuery, round), settings);
   await decide(client, name, retryUpdate, { ...(round !== undefined && { round }), ...(checked && { settings: checked }) }); // prettier-ignore
 }

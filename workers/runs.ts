@@ -7,7 +7,12 @@ import {
   type Client,
   type WorkflowHandle,
 } from '@temporalio/client';
-import { ApplicationFailure, defaultPayloadConverter, WorkflowIdConflictPolicy } from '@temporalio/common';
+import {
+  ApplicationFailure,
+  defaultPayloadConverter,
+  WorkflowIdConflictPolicy,
+  type QueryDefinition,
+} from '@temporalio/common';
 import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
 import type { Progress } from '../engine/jobs.ts';
@@ -15,7 +20,7 @@ import { alignment, runStatusQuery } from '../workflows/alignment.ts';
 import { differencesOf, type Difference } from '../workflows/changes.ts';
 import type { RunConfig } from '../workflows/config.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
-import { roundWorkflowId, runWorkflowId } from '../workflows/ids.ts';
+import { roundWorkflowId, runNameOf, runWorkflowId } from '../workflows/ids.ts';
 import { roundStatusQuery } from '../workflows/round.ts';
 import type { RoundStatus, RunStatus } from '../workflows/status.ts';
 import { configInForce } from './run-config.ts';
@@ -100,13 +105,32 @@ export class RunUnanswered extends Error {
   override readonly name = 'RunUnanswered';
 
   constructor(run: string, cause: unknown) {
-    super(`Run "${run}" does not answer: start a worker for it (selm worker --role control).`, { cause });
+    const problem = CANNOT_REPLAY.test(reasonOf(cause))
+      ? 'cannot be replayed by this version of selm: go on with the version that started it, or end it and start anew (selm run FILE --restart)'
+      : 'does not answer: start a worker for it (selm worker --role control)';
+    super(`Run "${run}" ${problem}.`, { cause });
   }
 }
 
-/** Whether a query failed because no worker took it, or none in time. */
-export const isUnanswered = (error: unknown): boolean =>
-  error instanceof ServiceError && /no poller|DEADLINE_EXCEEDED/.test(String(error.cause));
+const CANNOT_REPLAY = /Workflow Task in failed state/;
+const NOBODY = /no poller seen|DEADLINE_EXCEEDED/;
+/** Of a query that failed. */
+const reasonOf = (error: unknown): string => (error instanceof ServiceError ? String(error.cause) : '');
+
+/** @throws RunUnanswered when no worker answers the query */
+export async function queryRun<Answer, Args extends unknown[]>(
+  handle: RunHandle,
+  query: QueryDefinition<Answer, Args>,
+  ...args: Args
+): Promise<Answer> {
+  try {
+    return await handle.query(query, ...args);
+  } catch (error) {
+    const reason = reasonOf(error);
+    if (!CANNOT_REPLAY.test(reason) && !NOBODY.test(reason)) throw error;
+    throw new RunUnanswered(runNameOf(handle.workflowId), error);
+  }
+}
 
 /** An activity that is under way or waits to be tried again. */
 export interface PendingActivity {
@@ -126,7 +150,7 @@ export interface RunProgress {
 
 /** Where a run is: its own status, its round's, and what the activities' heartbeats tell. */
 export async function readProgress(client: Client, handle: RunHandle): Promise<RunProgress> {
-  const status = await handle.query(runStatusQuery);
+  const status = await queryRun(handle, runStatusQuery);
   const pending = await pendingActivities(client, handle);
   if (status.round === undefined || !['running', 'parked', 'paused'].includes(status.state)) return { status, pending };
   const child = client.workflow.getHandle(roundWorkflowId(handle.workflowId, status.round));

@@ -1,7 +1,7 @@
 /** Ctrl-C where something does not end by itself: a thread that is blocked takes notice of no signal but SIGKILL. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test, vi } from 'vitest';
 import { stringify } from 'yaml';
@@ -106,6 +106,21 @@ test('a run that waits for a server ends at a second Ctrl-C', async () => {
     process.kill(pid, 'SIGKILL');
     keeper.kill('SIGKILL');
   }
+});
+
+test('a command that has started a server leaves none behind', async () => {
+  const home = path('slow-server');
+  // A server that does not come to answer.
+  mkdirSync(path('bin'));
+  writeFileSync(path('bin/temporal'), '#!/bin/sh\nexec sleep 3600\n', { mode: 0o755 });
+  const env = { SELM_HOME: home, PATH: `${path('bin')}:${process.env['PATH']}` };
+  const { process: command, ended } = startSelm(['schedule', 'list'], env);
+  await until(() => existsSync(join(home, 'server.json')));
+  const { pid } = JSON.parse(readFileSync(join(home, 'server.json'), 'utf8')) as { pid: number };
+  expect(isAlive(pid)).toBe(true);
+  command.kill('SIGINT');
+  expect((await ended).code).toBe(130);
+  await until(() => !isAlive(pid));
 });
 
 test("a second Ctrl-C kills a step's engine", async () => {

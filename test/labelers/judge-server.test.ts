@@ -149,7 +149,7 @@ test('what the server does not take is not judged; where it takes nothing that i
   await expect(failure).rejects.toThrow(/^The judge rejected all of its prompts: .*400.*context/);
 });
 
-test('selm label, with the key from the environment alone', { timeout: 180_000 }, async () => {
+test('selm label, with the key from the environment alone', async () => {
   const flags = ['label', '--in', path('responses.jsonl'), '--out', path('preferences.jsonl'), '--by', 'judge'];
   const judge = ['--server', `http://127.0.0.1:${llama.port}/v1`, '--judge-model', 'smollm2', '--judge-template', path('pairwise.yaml'), '--pairs', 'first', '--judge-max-tokens', '14']; // prettier-ignore
   const env = { OPENAI_API_KEY: KEY, SELM_CACHE: path('command-cache') };
@@ -176,7 +176,7 @@ test('selm label, with the key from the environment alone', { timeout: 180_000 }
   }
 });
 
-test('a model on the engine judges as it does behind selm serve', { timeout: 120_000 }, async () => {
+test('a model on the engine judges as it does behind selm serve', async () => {
   const model = await smollm2();
   const server = startSelm(['serve', '--model', model, '--name', 'smollm2', '--port', '0'], {});
   try {
