@@ -1,9 +1,10 @@
 /** PEFT's adapter_config.json: which layers have LoRA matrices, of which rank and scale; what else changes the numbers is refused. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { TimeLimitReached, withinTime } from '../../data/time-limit.ts';
+import { readJson } from './json-file.ts';
 
 export const ADAPTER_CONFIG = 'adapter_config.json';
 
@@ -154,13 +155,8 @@ function isTarget(raw: RawConfig, layer: string, matches: Matcher): boolean {
 }
 
 function parse(file: string): RawConfig {
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    throw new InputError(`${file} is not JSON (${(error as Error).message}).`);
-  }
-  const type = (json as { peft_type?: unknown } | null)?.peft_type;
+  const json = readJson(file);
+  const { peft_type: type } = json;
   if (type !== undefined && type !== 'LORA') {
     throw new InputError(`${file}: "peft_type" is ${JSON.stringify(type)}, which is not supported: only LORA is.`);
   }

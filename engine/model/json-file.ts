@@ -10,10 +10,15 @@ export function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
-    if (LASTING.includes(code)) throw new InputError(`${file} cannot be read (${code}): it must be a file that you may read.`); // prettier-ignore
-    throw error;
+    throw readError(file, error);
   }
+}
+
+/** The error to throw where a file could not be read: an InputError where the next try would end alike. */
+export function readError(file: string, error: unknown): unknown {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  if (!LASTING.includes(code)) return error;
+  return new InputError(`${file} cannot be read (${code}): it must be a file that you may read.`, { cause: error });
 }
 
 /** @throws InputError when the file is missing or holds no JSON object */

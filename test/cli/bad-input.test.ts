@@ -68,7 +68,6 @@ const cases: [what: string, args: string[], said: string[]][] = [
   ['a model without a tokenizer', sample({ model: speechless }), [speechless, 'tokenizer.json']],
   ['a tokenizer that is damaged', sample({ model: garbled }), [join(garbled, 'tokenizer.json'), 'damaged']],
   ['a template that is no Jinja', sample({ model: untemplated }), [join(untemplated, 'chat_template.jinja'), 'no Jinja template']], // prettier-ignore
-  ['a run with a tokenizer that is damaged', ['doctor', file('garbled.yaml', 'name: test', `model: ${garbled}`, 'prompts:', `  train: ${prompts}`, '  heldOut: 1')], [join(garbled, 'tokenizer.json'), 'damaged']], // prettier-ignore
   ['an adapter of another model', sample({ adapter: otherAdapter }), [otherAdapter, 'does not fit the model']],
   ['no prompts', sample({ prompts: path('nowhere.jsonl') }), [path('nowhere.jsonl'), 'does not exist']],
   ['an empty file of prompts', sample({ prompts: file('empty.jsonl') }), [path('empty.jsonl'), 'empty']],
