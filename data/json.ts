@@ -35,7 +35,7 @@ export function parseJson(text: string, where: string, form: string): unknown {
 } // prettier-ignore
 
 /** Far more than data has, and far less than the functions that go through values can take. */
-const MAX_DEPTH = 256;
+export const MAX_DEPTH = 256;
 
 /** Whether a value is nested too deep for what goes through it, or in itself. */
 export function isTooDeep(value: unknown, depth = 0): boolean {

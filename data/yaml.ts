@@ -1,7 +1,7 @@
 /** YAML and JSON of users' settings. */
-import { parseDocument } from 'yaml';
+import { Lexer, parseDocument, Parser } from 'yaml';
 import { InputError } from './errors.ts';
-import { checkDepth } from './json.ts';
+import { checkDepth, MAX_DEPTH } from './json.ts';
 
 /**
  * The value of a YAML text: objects, lists, texts, numbers, booleans and nulls.
@@ -10,6 +10,7 @@ import { checkDepth } from './json.ts';
  */
 export function parseYaml(text: string, what: string): unknown {
   let value: unknown;
+  if (isNestedTooDeep(text)) throw new InputError(`${what} is nested more than ${MAX_DEPTH} levels deep; make it flatter.`); // prettier-ignore
   try {
     const document = parseDocument(text);
     const [problem] = [...document.errors, ...document.warnings];
@@ -22,4 +23,14 @@ export function parseYaml(text: string, what: string): unknown {
   }
   checkDepth(value, what);
   return value;
+}
+
+/** Told before the library goes down into the text: V8 aborts a process that compiles a regular expression at the end of its stack. */
+function isNestedTooDeep(text: string): boolean {
+  const parser = new Parser();
+  for (const lexeme of new Lexer().lex(text)) {
+    for (const _ of parser.next(lexeme));
+    if (parser.stack.length > MAX_DEPTH) return true;
+  }
+  return false;
 }

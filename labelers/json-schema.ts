@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
 import { checkDepth, isTooDeep } from '../data/json.ts';
+import { hasNestedPattern } from '../data/patterns.ts';
 import { labelerKind } from './labeler.ts';
 import { programLabeler } from './program.ts';
 
@@ -15,6 +16,8 @@ const OPTIONS = { strictTypes: false, strictTuples: false, strictRequired: false
 
 function compile(schema: object, where: string): ValidateFunction {
   checkDepth(schema, where);
+  if (hasNestedPattern(schema))
+    throw new InputError(`${where} has a pattern with too many groups in groups; simplify it.`);
   // A check that is a promise would be true, whatever it comes to.
   if ('$async' in schema) throw new InputError(`${where} has "$async", which selm does not support; remove it.`);
   const draft = '$schema' in schema ? String(schema.$schema) : '';

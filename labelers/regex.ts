@@ -1,12 +1,13 @@
 /** The labeler of answers that must have a certain form: a regular expression matches somewhere in them. */
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
+import { compilePattern } from '../data/patterns.ts';
 import { labelerKind } from './labeler.ts';
 import { programLabeler } from './program.ts';
 
 function isExpression(pattern: string, flags?: string): boolean {
   try {
-    return Boolean(new RegExp(pattern, flags));
+    return Boolean(compilePattern(pattern, flags));
   } catch {
     return false;
   }
@@ -14,7 +15,7 @@ function isExpression(pattern: string, flags?: string): boolean {
 
 /** @throws InputError where the pattern is none with these flags: it may be one with `u`, or without it, only */
 function compile(pattern: string, flags?: string): RegExp {
-  if (isExpression(pattern, flags)) return new RegExp(pattern, flags);
+  if (isExpression(pattern, flags)) return compilePattern(pattern, flags);
   throw new InputError(`label.pattern ${JSON.stringify(pattern)} with the flags "${flags ?? ''}" is not a regular expression; correct one of the two.`); // prettier-ignore
 }
 

@@ -38,7 +38,7 @@ function fieldError(field: unknown): string {
 export function wordsOf(error: unknown): string {
   const { cause, message, code } = error as Error & { code?: string };
   if (cause instanceof Error) return wordsOf(cause);
-  return oneLine((message || String(code)).trim().split('\n')[0].slice(0, MOST_CHARACTERS));
+  return oneLine((message || String(code)).trim().split('\n')[0]).slice(0, MOST_CHARACTERS);
 }
 
 function fieldsOf(error: unknown): { code?: string; type?: string; param?: string } {

@@ -66,7 +66,7 @@ const model = tinyModel(path('model'));
 const config = readModelConfig(model);
 mkdirSync(path('rows'));
 writeFileSync(path('rows/prompts.jsonl'), tinyPrompts(2000).map((row) => `${JSON.stringify(row)}\n`).join('')); // prettier-ignore
-writeFileSync(path('rows/preferences.jsonl'), `${JSON.stringify({ prompt: 'a', chosen: 'b', rejected: 'c' })}\n`.repeat(2000)); // prettier-ignore
+writeFileSync(path('rows/preferences.jsonl'), `${JSON.stringify({ prompt: 'a', chosen: 'b', rejected: 'c' })}\n`.repeat(2001)); // prettier-ignore
 cpSync(fixture('parquet/types-v2.parquet'), path('rows/prompts.parquet'));
 cpSync('test/smollm2/chat_template.jinja', path('model/chat_template.jinja'));
 writeFileSync(path('rows/run.yaml'), 'name: run\nmodel: org/model\nprompts:\n  train: org/data\n  heldOut: 10\nlabel: { by: regex, pattern: "a" }\n'); // prettier-ignore

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
+import { compilePattern } from '../../data/patterns.ts';
 import { TimeLimitReached, withinTime } from '../../data/time-limit.ts';
 import { readJson } from './json-file.ts';
 
@@ -131,7 +132,7 @@ const patternMatcher =
   (file: string): Matcher =>
   (source, name) => {
     try {
-      const pattern = new RegExp(`^(?:${source.replaceAll('(?P<', '(?<')})$`);
+      const pattern = compilePattern(`^(?:${source.replaceAll('(?P<', '(?<')})$`);
       return withinTime(() => pattern.test(name));
     } catch (error) {
       const why = error instanceof TimeLimitReached ? error.message : 'cannot be read';

@@ -1,6 +1,7 @@
 /** The JSON files of a model's folder. */
 import { existsSync, readFileSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
+import { isTooDeep } from '../../data/json.ts';
 
 /** Errors of the file system that last: what else cannot be read now may be read at the next try. */
 const LASTING = ['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'ELOOP'];
@@ -38,6 +39,7 @@ export function findJson(file: string): Record<string, unknown> | undefined {
   } catch (error) {
     throw new InputError(`${file} is not JSON (${reasonOf(error)}): download it again.`);
   }
+  if (isTooDeep(json)) throw new InputError(`${file} is nested too deep: download it again.`);
   if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
   throw new InputError(`${file} holds no JSON object: download it again.`);
 }

@@ -6,7 +6,7 @@ import { parseYaml } from '../../data/yaml.ts';
 test.each([
   ['a list that is in itself', 'a: &a [*a]', 'nested more than 256 levels'],
   ['lists in lists', `a: ${'['.repeat(300)}${']'.repeat(300)}`, 'nested more than 256 levels'],
-  ['more lists in lists than the stack holds', '['.repeat(100_000), 'not YAML'],
+  ['more lists in lists than the stack holds', '['.repeat(100_000), 'nested more than 256 levels'],
   ['a tag that is not known', 'a: !!python/object x', 'Unresolved tag'],
   ['a key that stands twice', 'a: 1\na: 2', 'unique'],
   ['two documents', 'a: 1\n---\nb: 2', 'not YAML'],

@@ -13,7 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), 'selm-fuzz-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 process.on('disconnect', () => process.exit());
 // What parsers warn of is not the point here.
-for (const level of ['log', 'warn', 'error'] as const) console[level] = () => {};
+for (const level of ['log', 'debug', 'warn', 'error'] as const) console[level] = () => {};
 process.removeAllListeners('warning');
 process.on('warning', () => {});
 keepStrayErrors();

@@ -32,7 +32,7 @@ const NESTED = [['[', ']'], ['{"a":', '}'], ['(', ')'], ['- ', ''], ['{% if 1 %}
 /** Texts that mean something to one of the parsers, or to what shows errors. */
 const WORDS = ['null', 'true', '""', '{}', '[]', ',', ':', '\\', '"', "'", '\n', '\r\n', '\t', '\u001b[31m', '\ufeff', '\u2028', '\\ud800', '__proto__', 'constructor', '../../../etc/passwd', '&a [*a]', '*a', '<<: *a', '!!binary x', '%s', '${x}', '[[A]]', '####', '<think>', '(a+)+$', '{% for', '%}', '{{', '}}', '{#', 'NaN', '-Infinity', '0x10', '[table]']; // prettier-ignore
 
-const repeated = (text: string, random: Random) => text.repeat(random.of([100, 10_000, 200_000]));
+const repeated = (text: string, random: Random) => text.repeat(random.of([100, 3000, 30_000]));
 
 const mutations: Mutation[] = [
   (bytes, random) => bytes.subarray(0, random.below(bytes.length + 1)),

@@ -21,14 +21,14 @@ const full = {
   chatTemplate: { template: '{{ messages }}', arguments: { enable_thinking: false } },
   rounds: 2,
   sample: { samplesPerPrompt: 4, temperature: 1, server: { url: 'http://127.0.0.1:8000/v1', model: 'm' } },
-  label: { by: 'combine', parts: [{ weight: 1, labeler: { by: 'regex', pattern: 'a+' } }] },
-  optimize: { learningRate: [1e-5, 1e-6], objective: { kind: 'dpo', beta: 0.1 }, lora: { rank: 8 } },
+  label: { by: 'combine', of: [{ by: 'regex', pattern: 'a+', weight: 2 }, { by: 'final-answer' }], lengthPenalty: 0.1 },
+  optimize: { learningRate: [1e-5, 1e-6], objective: { name: 'dpo', beta: 0.1 }, lora: { rank: 8 } },
   evaluate: { gate: { minWinRate: 0.5 }, secondJudge: { by: 'final-answer' } },
   budget: { usdPerGpuHour: 1, usd: 2 },
 };
 const schedules = [{ run, cron: '0 3 * * 1', timezone: 'UTC', overlap: 'skip' }];
 const deployment = {
-  temporal: { kind: 'cloud', address: 'x.tmprl.cloud:7233', namespace: 'x', apiKeySecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:x' }, // prettier-ignore
+  temporal: { kind: 'cloud', address: 'x.tmprl.cloud:7233', namespace: 'x', apiKeySecret: 'key' }, // prettier-ignore
   schedules: [{ run: { ...run }, cron: '0 3 * * 1' }],
 };
 const judging = 'system_prompt: You judge.\nprompt_template: |\n  {question} [A] {answer_a} [B] {answer_b}\n';

@@ -18,10 +18,11 @@ import type { Parser, Parsers } from '../parser.ts';
 
 const lines = (...rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 const fixture = (path: string) => readFileSync(join('test/fixtures', path));
+const firstLines = (path: string, count: number) => `${readFileSync(path, 'utf8').split('\n', count).join('\n')}\n`;
 
 const tools = JSON.stringify([{ type: 'function', function: { name: 'time', parameters: { type: 'object', properties: {} } } }]); // prettier-ignore
 const turns = [{ role: 'user', content: 'Hi' }, { role: 'assistant', content: [{ type: 'text', text: 'Yes?' }] }]; // prettier-ignore
-const prompts = lines(...tinyPrompts(2), { prompt_id: 'a', prompt: 'How?', chosen: turns, rejected: [turns[0], { role: 'assistant', content: '' }] }, { key: 7, prompt: turns, tools, chosen: 'So.', rejected: 'No.' }); // prettier-ignore
+const prompts = lines(...tinyPrompts(2), { prompt_id: 'a', prompt: 'Hi', chosen: turns, rejected: [turns[0], { role: 'assistant', content: '' }] }, { key: 7, prompt: turns, tools, chosen: 'So.', rejected: 'No.' }); // prettier-ignore
 const responses = [{ text: 'a', token_ids: [7, 2], finish_reason: 'stop', logp: -1.5 }, { text: '', token_ids: [2], finish_reason: 'length' }]; // prettier-ignore
 const sampled = lines(...tinyPrompts(2).map((prompt) => ({ ...prompt, prompt_input_ids: [1, 5, 6], responses })));
 const preferences = lines(
@@ -40,7 +41,7 @@ export function dataParsers(folder: string): Parsers {
     return { form, inputs, file: path, read: () => read(path) };
   }; // prettier-ignore
   return {
-    prompts: file('prompts.jsonl', 'lines', [prompts, readFileSync('examples/ifeval/train.jsonl').subarray(0, 4000)], async (path) => writeJsonl(join(folder, 'written.jsonl'), await readPrompts(path))), // prettier-ignore
+    prompts: file('prompts.jsonl', 'lines', [prompts, firstLines('examples/ifeval/train.jsonl', 8)], async (path) => writeJsonl(join(folder, 'written.jsonl'), await readPrompts(path))), // prettier-ignore
     sampled: file('sampled.jsonl', 'lines', [sampled], readSampled),
     answered: file('answered.jsonl', 'lines', [sampled, lines({ prompt: 'Hi', response: 'a' }, { prompt: turns.slice(0, 1), response: turns.slice(1) })], readAnswered), // prettier-ignore
     preferences: file('preferences.jsonl', 'lines', [preferences], readPreferences),
@@ -48,11 +49,11 @@ export function dataParsers(folder: string): Parsers {
     demonstrations: file('demonstrations.jsonl', 'lines', [lines({ messages: turns, tools }, { prompt: 'a', completion: 'b' })], readDemonstrations), // prettier-ignore
     labels: file('labels.jsonl', 'lines', [labels], (path) => readJsonl(path, labelRecordSchema)),
     parquet: file('prompts.parquet', 'binary', parquet.map((name) => fixture(join('parquet', name))), readPrompts), // prettier-ignore
-    'annotations-json': file('annotations.json', 'json', [fixture('winrate/even.json').toString().slice(0, 400).replace(/,\s*\{[^}]*$/, ']'), '[{"preference":2,"output_1":"a","output_2":"b"}]'], readAnnotations), // prettier-ignore
+    'annotations-json': file('annotations.json', 'json', ['[{"preference":2,"output_1":"a","output_2":"b"},{"preference":1.5,"output_1":"","output_2":"💥"}]'], readAnnotations), // prettier-ignore
     annotations: file('annotations.jsonl', 'lines', [annotations], readAnnotations),
-    gamed: file('df_gamed.csv', 'text', [fixture('winrate/df_gamed.csv').subarray(0, 1000)], readGamed),
-    'mt-bench-questions': file('question.jsonl', 'lines', [readFileSync('examples/mt-bench/question.jsonl').subarray(0, 3000)], readQuestions), // prettier-ignore
+    gamed: file('df_gamed.csv', 'text', [firstLines('test/fixtures/winrate/df_gamed.csv', 15)], readGamed),
+    'mt-bench-questions': file('question.jsonl', 'lines', [firstLines('examples/mt-bench/question.jsonl', 8)], readQuestions), // prettier-ignore
     'mt-bench-answers': file('answers.jsonl', 'lines', [fixture('mt-bench/answers.jsonl')], readAnswers),
-    'mt-bench-judgements': file('judgements.jsonl', 'lines', [fixture('mt-bench/judgements.jsonl').subarray(0, 4000)], readJudgements), // prettier-ignore
+    'mt-bench-judgements': file('judgements.jsonl', 'lines', [firstLines('test/fixtures/mt-bench/judgements.jsonl', 20)], readJudgements), // prettier-ignore
   };
 }

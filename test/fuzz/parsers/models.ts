@@ -23,6 +23,9 @@ const tools: Tool[] = [{ type: 'function', function: { name: 'time', description
 const conversation = { prompt: [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: [{ type: 'text', text: 'Hi' }] }, { role: 'assistant', content: 'Yes?', tool_calls: [{ type: 'function', function: { name: 'time', arguments: {} } }] }, { role: 'tool', content: '12' }, { role: 'user', content: 'So?' }], response: 'Now.', tools }; // prettier-ignore
 const conversationSchema = z.object({ prompt: textSchema, response: z.string(), tools: z.array(z.looseObject({})).optional() }); // prettier-ignore
 
+/** What the template of every model takes. */
+const plain: Text = [{ role: 'user', content: 'Hi' }, { role: 'assistant', content: 'Yes?' }, { role: 'user', content: 'So?' }]; // prettier-ignore
+
 /** Renders and encodes with all of a tokenizer's functions. */
 function use(tokenizer: ModelTokenizer, prompt: Text = 'Hi 💥 <end>', response = 'Yes.', given?: Tool[]): void {
   const ids = tokenizer.encodePrompt(prompt, given);
@@ -53,7 +56,7 @@ export function modelParsers(folder: string): Parsers {
   const loaded = KINDS.map((kind) => loadTokenizer(tokenizerOf(kind)));
   const opened = (copy: string) => ropeFrequencies(openModel(copy).config);
   const tokenized = (copy: string) => use(loadTokenizer(copy));
-  const chatting = (copy: string) => use(loadTokenizer(copy), conversation.prompt as Text, 'Now.', tools);
+  const chatting = (copy: string) => use(loadTokenizer(copy), plain, 'Now.', tools);
   const adapterConfigs = ['plain', 'layers', 'rank-by-regex', 'excluded-by-regex', 'rslora'].map((name) => own(fixture(join('adapters/loaded', name)), 'adapter_config.json')); // prettier-ignore
   const adapter = (copy: string) => readAdapter(copy, tinyConfig);
   return {
@@ -64,7 +67,7 @@ export function modelParsers(folder: string): Parsers {
     'tokenizer_config.json': fileOf(tiny, 'tokenizer_config.json', 'json', [own(tiny, 'tokenizer_config.json'), many], chatting, 'folder'), // prettier-ignore
     'special_tokens_map.json': fileOf(tiny, 'special_tokens_map.json', 'json', ['{"eos_token":"<end>","bos_token":{"content":"<bos>"}}'], tokenized, 'folder'), // prettier-ignore
     'chat_template.jinja': fileOf(tiny, 'chat_template.jinja', 'text', templates, chatting, 'folder'),
-    conversation: { form: 'json', inputs: [JSON.stringify(conversation), JSON.stringify({ ...conversation, prompt: 'Hi', tools: undefined })], read: (input) => renderAll(loaded, input), names: '' }, // prettier-ignore
+    conversation: { form: 'json', inputs: [JSON.stringify({ ...conversation, prompt: plain, tools: undefined }), JSON.stringify(conversation)], read: (input) => renderAll(loaded, input), names: '' }, // prettier-ignore
     'model.safetensors': fileOf(tiny, 'model.safetensors', 'binary', [own(tiny, 'model.safetensors')], opened, 'folder'), // prettier-ignore
     'model.safetensors.index.json': fileOf(sharded, 'model.safetensors.index.json', 'json', [own(sharded, 'model.safetensors.index.json')], opened, 'folder'), // prettier-ignore
     'adapter_config.json': fileOf(tinyAdapter, 'adapter_config.json', 'json', [own(tinyAdapter, 'adapter_config.json'), ...adapterConfigs], adapter, 'folder'), // prettier-ignore

@@ -29,6 +29,14 @@ const errors = [
 const events = `data: ${JSON.stringify({ choices: [{ delta: { content: 'Y' } }] })}\n\ndata: [DONE]\n\n`;
 const toText = (values: object[]) => values.map((value) => JSON.stringify(value));
 
+/** A file of the hub: an empty object. */
+function sendFile({ headers: { range } }: IncomingMessage, response: ServerResponse): void {
+  const [, start, end] = /bytes=(\d+)-(\d+)/.exec(range ?? '') ?? [];
+  const part = start === undefined ? '{}' : '{}'.slice(Number(start), Number(end) + 1);
+  const headers = start === undefined ? {} : { 'Content-Range': `bytes ${start}-${end}/2` };
+  response.writeHead(start === undefined ? 200 : 206, { ETag: '"x"', ...headers }).end(part);
+}
+
 export async function serverParsers(folder: string): Promise<Parsers> {
   let answer: (request: IncomingMessage, response: ServerResponse) => void;
   const server = createServer((request, response) => {
@@ -68,8 +76,9 @@ export async function serverParsers(folder: string): Promise<Parsers> {
       const calls: Record<string, unknown> = { revision: { sha: COMMIT }, tree: listing, 'paths-info': listing.slice(0, 1) }; // prettier-ignore
       answer = (request, response) => {
         const name = Object.keys(calls).find((key) => request.url!.includes(`/${key}/`));
-        const json = response.writeHead(200, { 'Content-Type': 'application/json', ETag: '"x"' });
-        json.end(name === call ? input : name === undefined ? '{}' : JSON.stringify(calls[name]));
+        if (name === undefined) return sendFile(request, response);
+        response.writeHead(200, { 'Content-Type': 'application/json' });
+        response.end(name === call ? input : JSON.stringify(calls[name]));
       };
       await ask();
     },

@@ -14,7 +14,7 @@ export async function storeParsers(folder: string): Promise<Parsers> {
   const root = join(folder, 'store');
   const store = new LocalStore(root, () => {});
   const create = () =>
-    store.create('answers', recipe, async (target) => writeFileSync(join(target, 'a.jsonl'), '{}\n'));
+    store.create('answers', recipe, async (target) => writeFileSync(join(target, 'release.json'), '{}'));
   const address = await create();
   await store.publishName('name', address);
   const server = '01234567-0123-0123-0123-0123456789ab';
