@@ -121,14 +121,15 @@ test.each(['EIO', 'EMFILE'])('the artifact store, at %s', async (code) => {
   expect(await store.find(stepKey(recipe))).toBe(address);
 });
 
+const breakOff = (response: ServerResponse) => {
+  response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': '1000', ETag: '"x"' });
+  response.write('{"choices": [', () => response.destroy());
+};
+
 /** A server that breaks its connection in the middle of what `answer` has no whole answer to. */
 async function breakingServer(
   answer: (url: string) => string | undefined,
 ): Promise<{ url: string; close: () => void }> {
-  const breakOff = (response: ServerResponse) => {
-    response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': '1000', ETag: '"x"' });
-    response.write('{"choices": [', () => response.destroy());
-  };
   const server = createServer((request, response) => {
     request.resume();
     request.on('end', () => {

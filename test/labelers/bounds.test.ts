@@ -77,9 +77,10 @@ test('a JSON schema whose check would be a promise is refused', async () => {
   await expect(createLabeler(settings, noTools)).rejects.toThrow(new InputError('label.schema has "$async", which selm does not support; remove it.')); // prettier-ignore
 });
 
+const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
+
 test('an answer that is nested deeper than the stack fits no schema that goes as deep', async () => {
   const labeler = await createLabeler({ by: 'json-schema', schema: { type: 'array', items: { $ref: '#' } } }, noTools);
-  const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
   const { verdicts } = await labeler.judge([{ prompt: prompt('p'), answers: [nested(9), nested(100_000)] }], {});
   expect(verdicts).toEqual([
     [

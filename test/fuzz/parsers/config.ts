@@ -34,6 +34,8 @@ const deployment = {
 const judging = 'system_prompt: You judge.\nprompt_template: |\n  {question} [A] {answer_a} [B] {answer_b}\n';
 const profile = '[profile.default]\naddress = "127.0.0.1:7233"\nnamespace = "default"\napi_key = "key-of-a-test"\n[profile.default.tls]\nserver_name = "x"\n[profile.default.grpc_meta]\na = "b"\n'; // prettier-ignore
 
+const set = (text: Buffer) => (setOption('').parseArg as (given: string) => Settings)(text.toString());
+
 export function configParsers(folder: string): Parsers {
   const file = (name: string, inputs: string[], read: (path: string) => unknown, form: Parser['form'] = 'json'): Parser => {
     const path = join(folder, 'config', name);
@@ -42,7 +44,6 @@ export function configParsers(folder: string): Parsers {
   const valid = join(folder, 'valid.yaml');
   writeFileSync(valid, JSON.stringify(run));
   const config = loadConfig(valid);
-  const set = (text: Buffer) => (setOption('').parseArg as (given: string) => Settings)(text.toString());
   return {
     run: file('run.yaml', [JSON.stringify(full), example('smollm2-ifeval.yaml'), asJson(example('zephyr-7b.yaml'))], (path) => differencesOf(config, loadConfig(path))), // prettier-ignore
     'run-set': { form: 'text', inputs: ['optimize.learningRate=1e-5', 'label={by: regex, pattern: a}'], read: (text) => checkSettings(config, set(text)), names: '--set' }, // prettier-ignore

@@ -19,6 +19,18 @@ const streamed = { ...chat, stream: true, logprobs: false, top_logprobs: 0 };
 
 const AUTHORITY = 'http://127.0.0.1:8000';
 
+/** Paths, and a header. */
+const get = (app: { request: (url: string, init: RequestInit) => Response | Promise<Response> }, ...inputs: string[]): Parser => ({
+  form: 'text',
+  inputs,
+  read: async (input) => {
+    const text = input.toString('latin1');
+    if (!URL.canParse(`${AUTHORITY}/${text}`)) return;
+    const header = text.replaceAll(/[^\x20-\x7e]/g, '').trim();
+    check(await app.request(`${AUTHORITY}/${text}`, { headers: { Authorization: header, Origin: header } }));
+  },
+}); // prettier-ignore
+
 export async function endpointParsers(folder: string): Promise<Parsers> {
   const model = tinyModel(join(folder, 'endpoint'));
   const adapters = join(folder, 'adapters');
@@ -36,17 +48,6 @@ export async function endpointParsers(folder: string): Promise<Parsers> {
     inputs: inputs.map((input) => JSON.stringify(input)),
     read: async (input) => check(await served.request(`${AUTHORITY}${path}`, { method: 'POST', body: new Uint8Array(input), headers: { 'Content-Type': 'application/json' } })), // prettier-ignore
   });
-  /** Paths, and a header. */
-  const get = (app: { request: (url: string, init: RequestInit) => Response | Promise<Response> }, ...inputs: string[]): Parser => ({
-    form: 'text',
-    inputs,
-    read: async (input) => {
-      const text = input.toString('latin1');
-      if (!URL.canParse(`${AUTHORITY}/${text}`)) return;
-      const header = text.replaceAll(/[^\x20-\x7e]/g, '').trim();
-      check(await app.request(`${AUTHORITY}/${text}`, { headers: { Authorization: header, Origin: header } }));
-    },
-  }); // prettier-ignore
 
   const store = new LocalStore(join(folder, 'ui-store'), () => {});
   // Nobody listens there: pages of runs say that Temporal does not answer.

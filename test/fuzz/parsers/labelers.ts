@@ -34,8 +34,9 @@ async function judge(settings: object, prompt: PromptRecord, answers: string[]):
 
 const plain: PromptRecord = { id: 'p', prompt: 'x', answer: 'It is 42.' };
 
+const text = (inputs: string[], read: (answer: string) => unknown): Parser => ({ form: 'text', inputs, read: (input) => read(input.toString()), takesAll: true }); // prettier-ignore
+
 export function labelerParsers(folder: string): Parsers {
-  const text = (inputs: string[], read: (answer: string) => unknown): Parser => ({ form: 'text', inputs, read: (input) => read(input.toString()), takesAll: true }); // prettier-ignore
   const prompts = (settings: object, inputs: string[]): Parser => ({
     form: 'json',
     inputs,

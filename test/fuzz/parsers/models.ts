@@ -38,6 +38,14 @@ function use(tokenizer: ModelTokenizer, prompt: Text = 'Hi 💥 <end>', response
   tokenizer.encodeConversation([...prompt, { role: 'assistant', content: response }], given);
 }
 
+const own = (model: string, name: string) => readFileSync(join(model, name));
+
+const opened = (copy: string) => ropeFrequencies(openModel(copy).config);
+
+const tokenized = (copy: string) => use(loadTokenizer(copy));
+
+const chatting = (copy: string) => use(loadTokenizer(copy), plain, 'Now.', tools);
+
 export function modelParsers(folder: string): Parsers {
   /** A file of a copy of a model's folder. */
   const fileOf = (model: string, name: string, form: Parser['form'], inputs: Parser['inputs'], read: (copy: string) => unknown, names?: string): Parser => {
@@ -45,7 +53,6 @@ export function modelParsers(folder: string): Parsers {
     cpSync(model, copy, { recursive: true });
     return { form, inputs, file: join(copy, name), read: () => read(copy), names: names === 'folder' ? copy : join(copy, name) };
   }; // prettier-ignore
-  const own = (model: string, name: string) => readFileSync(join(model, name));
 
   const tiny = tinyModel(join(folder, 'tiny'));
   const tinyConfig = readModelConfig(tiny);
@@ -54,9 +61,6 @@ export function modelParsers(folder: string): Parsers {
   const templates = KINDS.map((kind) => own(tokenizerOf(kind), 'chat_template.jinja'));
   const many = JSON.stringify({ ...(JSON.parse(String(own(tiny, 'tokenizer_config.json'))) as object), chat_template: [{ name: 'default', template: String(templates[1]) }, { name: 'tool_use', template: String(templates[3]) }] }); // prettier-ignore
   const loaded = KINDS.map((kind) => loadTokenizer(tokenizerOf(kind)));
-  const opened = (copy: string) => ropeFrequencies(openModel(copy).config);
-  const tokenized = (copy: string) => use(loadTokenizer(copy));
-  const chatting = (copy: string) => use(loadTokenizer(copy), plain, 'Now.', tools);
   const adapterConfigs = ['plain', 'layers', 'rank-by-regex', 'excluded-by-regex', 'rslora'].map((name) => own(fixture(join('adapters/loaded', name)), 'adapter_config.json')); // prettier-ignore
   const adapter = (copy: string) => readAdapter(copy, tinyConfig);
   return {
@@ -106,11 +110,12 @@ async function judgeOne(copy: string): Promise<void> {
   }
 }
 
+const state = () => ({ weight: float32(new Float32Array([1, 2]), [2]) });
+
 /** Of a training: what is damaged is left out, and never thrown. */
 function checkpointParsers(folder: string): Parsers {
   const dir = join(folder, 'checkpoints');
   mkdirSync(dir, { recursive: true });
-  const state = () => ({ weight: float32(new Float32Array([1, 2]), [2]) });
   const written = writeCheckpoint(dir, { step: 1, fingerprint: 'f', metrics: [] }, state());
   const part = (name: string, form: Parser['form']): Parser => {
     const whole = readFileSync(join(written, name));

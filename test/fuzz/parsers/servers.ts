@@ -37,6 +37,8 @@ function sendFile({ headers: { range } }: IncomingMessage, response: ServerRespo
   response.writeHead(start === undefined ? 200 : 206, { ETag: '"x"', ...headers }).end(part);
 }
 
+const model = () => resolveModel('org/model');
+
 export async function serverParsers(folder: string): Promise<Parsers> {
   let answer: (request: IncomingMessage, response: ServerResponse) => void;
   const server = createServer((request, response) => {
@@ -83,7 +85,6 @@ export async function serverParsers(folder: string): Promise<Parsers> {
       await ask();
     },
   });
-  const model = () => resolveModel('org/model');
   return {
     'chat-answer': body(200, toText([chatAnswer, parts]), chat),
     'chat-events': { ...body(200, [events], chat), form: 'text' },
