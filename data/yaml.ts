@@ -1,5 +1,5 @@
 /** YAML and JSON of users' settings. */
-import { Lexer, parseDocument, Parser } from 'yaml';
+import { Lexer, LineCounter, parseDocument, Parser, type YAMLParseError, type YAMLWarning } from 'yaml';
 import { InputError } from './errors.ts';
 import { checkDepth, MAX_DEPTH } from './json.ts';
 
@@ -9,20 +9,29 @@ import { checkDepth, MAX_DEPTH } from './json.ts';
  * @throws InputError for what is no YAML, has tags that are not known, refers to itself or is nested too deep
  */
 export function parseYaml(text: string, what: string): unknown {
-  let value: unknown;
   if (isNestedTooDeep(text)) throw new InputError(`${what} is nested more than ${MAX_DEPTH} levels deep; make it flatter.`); // prettier-ignore
+  const refuse = (problem: string): never => {
+    throw new InputError(`${what} is not YAML (${problem}); correct it.`);
+  };
+  const lineCounter = new LineCounter();
+  // The library's pretty errors take a copy of the line for each of what may be thousands of them.
+  const document = parseDocument(text, { lineCounter, prettyErrors: false });
+  const [problem] = [...document.errors, ...document.warnings];
+  if (problem) refuse(describe(problem, lineCounter));
+  let value: unknown;
   try {
-    const document = parseDocument(text);
-    const [problem] = [...document.errors, ...document.warnings];
-    if (problem) throw problem;
     value = document.toJS();
   } catch (error) {
-    // The first line says what and where; a drawing of the place follows.
-    const [problem] = (error as Error).message.split(/:?\n/);
-    throw new InputError(`${what} is not YAML (${problem}); correct it.`);
+    // Of aliases: to nothing, or to so much that they would fill the memory.
+    refuse((error as Error).message);
   }
   checkDepth(value, what);
   return value;
+}
+
+function describe({ message, pos: [start] }: YAMLParseError | YAMLWarning, lines: LineCounter): string {
+  const { line, col } = lines.linePos(start);
+  return `${message} at line ${line}, column ${col}`;
 }
 
 /** Told before the library goes down into the text: V8 aborts a process that compiles a regular expression at the end of its stack. */

@@ -107,7 +107,11 @@ function openExactly(file: string, json: Record<string, unknown>, config: object
   const { normalizer, pre_tokenizer, decoder: decoding } = json;
   const tokenizer = checked(() => {
     if (hasNestedPattern([normalizer, pre_tokenizer, decoding])) throw new Error('its patterns have too many groups in groups'); // prettier-ignore
-    return exactTokenizer(json, config);
+    const opened = exactTokenizer(json, config);
+    for (const { id, content } of opened.get_added_tokens_decoder().values()) {
+      if (typeof content !== 'string' || !Number.isInteger(id)) throw new Error('an added token has no text or no id');
+    }
+    return opened;
   });
   const encode = tokenizer.encode.bind(tokenizer);
   tokenizer.encode = ((...args: Parameters<typeof encode>) => checked(() => encode(...args))) as typeof encode;

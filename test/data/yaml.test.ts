@@ -9,6 +9,11 @@ test.each([
   ['more lists in lists than the stack holds', '['.repeat(100_000), 'nested more than 256 levels'],
   ['a tag that is not known', 'a: !!python/object x', 'Unresolved tag'],
   ['a key that stands twice', 'a: 1\na: 2', 'unique'],
+  [
+    'so many mistakes that a line for each would take hours',
+    `a: [${'{% if 1 %}'.repeat(20_000)}]`,
+    'at line 1, column 6',
+  ],
   ['two documents', 'a: 1\n---\nb: 2', 'not YAML'],
   ['aliases of aliases', `a: &a [1,2,3,4,5,6,7,8,9]\n${[...'bcdefgh'].map((name, i) => `${name}: &${name} [${`*${'abcdefg'[i]},`.repeat(9)}]`).join('\n')}`, 'not YAML'], // prettier-ignore
 ])('%s is refused', (_, text, problem) => {

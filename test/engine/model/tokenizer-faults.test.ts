@@ -43,6 +43,7 @@ describe.each<[file: string, cases: [what: string, content: unknown][]]>([
       ['has an unknown decoder', { ...tokenizer, decoder: { type: 'Nobody' } }],
       ['has an unknown post-processor', { ...tokenizer, post_processor: { type: 'Nobody' } }],
       ['has added tokens that are numbers', { ...tokenizer, added_tokens: [1, 2] }],
+      ['has an added token without a text', { ...tokenizer, added_tokens: [{ id: 1, content: [7], special: false }] }],
       ['has no added tokens', { ...tokenizer, added_tokens: null }],
     ],
   ],

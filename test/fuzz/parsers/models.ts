@@ -10,6 +10,7 @@ import { loadTokenizer, type ModelTokenizer } from '../../../engine/model/tokeni
 import { readPairRmConfig } from '../../../engine/rankers/deberta-config.ts';
 import { openRewardModel } from '../../../engine/rankers/reward.ts';
 import { float32 } from '../../../engine/session.ts';
+import { located } from '../../../engine/tokenize.ts';
 import { readCheckpoint, writeCheckpoint } from '../../../engine/training/checkpoint.ts';
 import { tinyAdapter, tinyModel } from '../../tiny-model.ts';
 import { parsed } from '../json.ts';
@@ -42,9 +43,16 @@ const own = (model: string, name: string) => readFileSync(join(model, name));
 
 const opened = (copy: string) => ropeFrequencies(openModel(copy).config);
 
-const tokenized = (copy: string) => use(loadTokenizer(copy));
+/** Whoever encodes a row says which one it is. */
+function tokenized(copy: string): void {
+  const tokenizer = loadTokenizer(copy);
+  located(copy, () => use(tokenizer));
+}
 
-const chatting = (copy: string) => use(loadTokenizer(copy), plain, 'Now.', tools);
+function chatting(copy: string): void {
+  const tokenizer = loadTokenizer(copy);
+  located(copy, () => use(tokenizer, plain, 'Now.', tools));
+}
 
 export function modelParsers(folder: string): Parsers {
   /** A file of a copy of a model's folder. */
