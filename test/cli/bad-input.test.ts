@@ -97,3 +97,13 @@ test.concurrent.each(cases)('%s is refused in one sentence', async (_what, args,
   expect(stdout).toBe('');
   expect(code).toBe(2);
 });
+
+test('an error that a module of the user leaves to nobody ends the command with one sentence', async () => {
+  const source = 'export default () => { void Promise.reject(new Error("one\\ntwo")); return new Promise(() => setInterval(() => {}, 1000)); };\n'; // prettier-ignore
+  writeFileSync(path('stray.mjs'), source);
+  const responses = [{ text: 'a' }, { text: 'b' }];
+  const input = file('answers.jsonl', ...tinyPrompts(1).map((prompt) => ({ ...prompt, responses })));
+  const labeler = file('stray.yaml', `path: ${path('stray.mjs')}`);
+  const { code, stderr } = await selm(withFlags('label', { by: 'module', 'label-config': labeler, in: input, out: path('labels.jsonl') }), {}); // prettier-ignore
+  expect([code, stderr]).toEqual([1, 'selm: one two\n']);
+});
