@@ -13,18 +13,23 @@ export class InputError extends Error {
   }
 }
 
-/** A message in one line, and no longer than a sentence. */
-export const oneSentence = (message: string): string => shortened(oneLine(message));
+/** A message in one line, and not much longer than a sentence. */
+export const oneSentence = (message: string): string =>
+  wellFormed(
+    cut(
+      oneLine(message).replaceAll(LONG_WORD, (word) => cut(word, 100, 40)),
+      600,
+      400,
+    ),
+  );
 
-const MAX_MESSAGE = 500;
-/** The end, which says what to do. */
-const MAX_END = 150;
+/** No path's part is as long. */
+const LONG_WORD = /[^\s/]{256,}/g;
 const OMISSION = ' […] ';
 
-function shortened(text: string): string {
-  if (text.length <= MAX_MESSAGE) return text;
-  return wellFormed(text.slice(0, MAX_MESSAGE - MAX_END - OMISSION.length) + OMISSION + text.slice(-MAX_END));
-}
+/** A text without its middle where that is longer than beginning and end together. */
+const cut = (text: string, beginning: number, end: number) =>
+  text.length <= beginning + end ? text : text.slice(0, beginning) + OMISSION + text.slice(-end);
 
 /** A text of somebody else's as a part of one line: line ends and tabs are spaces, other control characters are escaped. */
 export const oneLine = (text: string): string =>

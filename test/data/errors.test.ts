@@ -11,8 +11,13 @@ test.each([
   expect(new InputError(message).message).toBe(shown);
 });
 
-test('what is too long is left out in the middle: the beginning names the place, the end says what to do', () => {
+test('a word that is too long loses its middle', () => {
   const { message } = new InputError(`a.jsonl has the key "${'💥'.repeat(10_000)}"; remove it.`);
-  expect(message).toHaveLength(500);
-  expect(message).toMatch(/^a\.jsonl has the key "(💥)+\ufffd? \[…\] \ufffd?(💥)+"; remove it\.$/u);
+  expect(message).toMatch(/^a\.jsonl has the key "(💥){49}\ufffd? \[…\] \ufffd?(💥){19}"; remove it\.$/u);
+});
+
+test('so does a sentence: its beginning names the place, its end says what to do', () => {
+  const { message } = new InputError(`a.jsonl has the key "${'a key '.repeat(10_000)}"; remove it.`);
+  expect(message).toMatch(/^a\.jsonl has the key "(a key )+[a key]* \[…\] [a key]*( a key)+ "; remove it\.$/);
+  expect(message).toHaveLength(600 + ' […] '.length + 400);
 });

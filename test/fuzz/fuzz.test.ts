@@ -5,7 +5,7 @@ import { describe, fuzz } from './fuzz.ts';
 import { faultOf } from './outcome.ts';
 import { openParsers } from './parsers/index.ts';
 
-const SLICE = 400;
+const SLICE = 300;
 
 /** Errors of servers, and a data set whose files are not Parquet. */
 const FAILING = /-error$|^(hub-data|chat-events)$/;

@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { InputError } from '../../data/errors.ts';
 import type { Parser } from './parser.ts';
 
-const LONGEST_MESSAGE = 500;
+const LONGEST_MESSAGE = 1005;
 /** Of the processor. A template or an expression of the user's may compute for 5 s, and be tried once more by itself. */
 const MOST_SECONDS = 30;
 const MOST_MEGABYTES = 1500;

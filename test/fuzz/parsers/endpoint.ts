@@ -77,5 +77,5 @@ async function check(response: Response): Promise<void> {
 function checkError(body: unknown): void {
   const { error } = Object(body) as { error?: { message: string; type: string } };
   if (error === undefined) return;
-  if (error.type === 'server_error' || /\p{Cc}/u.test(error.message) || error.message.length > 500) throw new Error(`The endpoint said: ${JSON.stringify(error)}`.slice(0, 2000)); // prettier-ignore
+  if (error.type === 'server_error' || /\p{Cc}/u.test(error.message) || error.message.length > 1005) throw new Error(`The endpoint said: ${JSON.stringify(error)}`.slice(0, 2000)); // prettier-ignore
 }
