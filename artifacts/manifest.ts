@@ -1,6 +1,7 @@
 /** What an artifact says of itself. */
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
+import { isTooDeep } from '../data/json.ts';
 import { isContained } from '../data/paths.ts';
 import { hashText, hashValue } from './hash.ts';
 import { ArtifactDamaged } from './store.ts';
@@ -69,7 +70,8 @@ export function parseManifest(address: Address, text: string): Manifest {
   } catch {
     throw new ArtifactDamaged(address, 'its manifest is cut short');
   }
-  if (addressOf(manifest) !== address) throw new ArtifactDamaged(address, 'its manifest was changed');
+  if (isTooDeep(manifest) || addressOf(manifest) !== address)
+    throw new ArtifactDamaged(address, 'its manifest was changed');
   const issue = manifestSchema.safeParse(manifest).error?.issues[0];
   if (issue) {
     throw new InputError(

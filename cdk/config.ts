@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
+import { parseYaml } from '../data/yaml.ts';
 import { describeProblem } from '../workflows/config-problem.ts';
 import { serverAddress } from '../openai/settings.ts';
 import { loadConfig } from '../workflows/config.ts';
@@ -227,12 +227,13 @@ function loadRun(file: string): Record<string, unknown> {
 }
 
 function readYaml(file: string): unknown {
+  let text: string;
   try {
-    return parse(readFileSync(file, 'utf8'));
+    text = readFileSync(file, 'utf8');
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new InputError(code === undefined ? `${file} is not YAML (${message.split('\n')[0]}).` : `${file} cannot be read (${code}); give a deployment's YAML file.`); // prettier-ignore
+    throw new InputError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code}); give a deployment's YAML file.`); // prettier-ignore
   }
+  return parseYaml(text, file);
 }
 
 function packageVersion(): string {

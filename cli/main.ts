@@ -1,6 +1,9 @@
 /** `selm`: the command line. One file a subcommand; bad usage and bad input end with one sentence and exit code 2. */
 import { Command, CommanderError } from 'commander';
+import { endAtStrayErrors } from '../data/stray-errors.ts';
 import { exitCodeOf, report } from './errors.ts';
+
+endAtStrayErrors();
 
 /** In the order of the help. */
 const commands: Record<string, () => Promise<Command>> = {

@@ -1,7 +1,7 @@
 /** `--set key=value`: a setting in place of the configuration's. */
 import { Option } from 'commander';
-import { parse } from 'yaml';
 import { InputError } from '../data/errors.ts';
+import { parseYaml } from '../data/yaml.ts';
 import type { Settings } from '../workflows/changes.ts';
 
 /** @param about what becomes of it; the option may be repeated */
@@ -15,9 +15,5 @@ export const setOption = (about: string) =>
 function readSetting(text: string): Settings {
   const [, key, value] = /^([\w.]+)=(.+)$/s.exec(text) ?? [];
   if (key === undefined) throw new InputError(`--set ${text} is no setting: give key=value.`);
-  try {
-    return { [key]: parse(value) as unknown };
-  } catch {
-    throw new InputError(`--set ${text} has a value that is not YAML: correct it.`);
-  }
+  return { [key]: parseYaml(value, `The value of --set ${text}`) };
 }

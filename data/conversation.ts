@@ -23,6 +23,15 @@ export function normalizedText(text: Text): Text {
 // What is white space alone stays: a template may refuse an empty message.
 const normalized = (content: string) => content.normalize('NFC').trim().replace(/\s+/g, ' ') || content;
 
+/** @throws InputError that says where a text has a part that is none */
+export function checkParts(where: string, texts: (Text | undefined)[]): void {
+  try {
+    for (const text of texts) if (text !== undefined) contentOf(text);
+  } catch (error) {
+    throw error instanceof InputError ? new InputError(`${where}: ${error.message}`) : error;
+  }
+}
+
 export interface TextPart extends Record<string, unknown> {
   type: string;
   text: string;

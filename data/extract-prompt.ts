@@ -5,7 +5,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { asConversation, contentOf } from './conversation.ts';
+import { asConversation, checkParts, contentOf } from './conversation.ts';
 import { InputError } from './errors.ts';
 import { responseTextSchema, textSchema, type Message, type Text } from './records.ts';
 import type { Row } from './row.ts';
@@ -23,6 +23,7 @@ export function separatePrompt(row: Row, names: readonly string[]): Row {
   // What is wrong with a field is told by the schema of the record.
   if (!parsed.success) return row;
   const { prompt: given, ...responses } = parsed.data as { prompt?: Text } & Record<string, Text>;
+  checkParts(where, [given, ...Object.values(responses)]);
   for (const [name, response] of Object.entries(responses)) checkEnd(where, name, response);
   const prompt = promptOf(where, given, names, responses);
   if (prompt === undefined) return row;

@@ -6,7 +6,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { datasetInfo, downloadFileToCacheDir, getHFHubCachePath, getRepoFolderName, HubApiError, listFiles, modelInfo, type RepoId } from '@huggingface/hub'; // prettier-ignore
-import { InputError } from './errors.ts';
+import { InputError, oneSentence } from './errors.ts';
 import { makeRoom } from './hub-cache.ts';
 import { readAddress, readSecret } from './secret.ts';
 import { isContained } from './paths.ts';
@@ -159,7 +159,6 @@ function hubError(what: string, error: Error): Error {
     );
   }
   // No fault of the input: the next try may succeed.
-  return new Error(
-    `Cannot get ${what} from the Hugging Face hub (${readSecret('HF_TOKEN')?.strip(error.message) ?? error.message}); check the connection, or give a local path.`,
-  );
+  const reason = readSecret('HF_TOKEN')?.strip(error.message) ?? error.message;
+  return new Error(oneSentence(`Cannot get ${what} from the Hugging Face hub (${reason}); check the connection, or give a local path.`)); // prettier-ignore
 }

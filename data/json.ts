@@ -27,11 +27,27 @@ export function parseJson(text: string, where: string, form: string): unknown {
     throw new InputError(`${where} ${whyNotJson(text) ?? `is not JSON; ${form}`}`);
   }
   if (/(?<![\d.])\d{16}|[eE]\+?\d{3}/.test(text)) value = JSON.parse(withExactNumbers(text, where));
+  checkDepth(value, where);
   // A quote before a colon ends a key, or is escaped in a string.
   if ((text.match(/"\s*:/g)?.length ?? 0) !== countKeys(value)) refuseRepeatedKey(text, where);
   if (/\\u[dD][89a-fA-F]/.test(text)) refuseHalfPairs(value, where, []);
   return value;
 } // prettier-ignore
+
+/** Far more than data has, and far less than the functions that go through values can take. */
+export const MAX_DEPTH = 256;
+
+/** Whether a value is nested too deep for what goes through it, or in itself. */
+export function isTooDeep(value: unknown, depth = 0): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  // Most of what is in a row are lists of numbers.
+  return depth === MAX_DEPTH || Object.values(value).some((entry) => typeof entry === 'object' && isTooDeep(entry, depth + 1)); // prettier-ignore
+}
+
+/** @throws InputError when a value is nested too deep, or in itself */
+export function checkDepth(value: unknown, where: string): void {
+  if (isTooDeep(value)) throw new InputError(`${where} is nested more than ${MAX_DEPTH} levels deep; make it flatter.`);
+}
 
 /** The text's strings, and what is between them. No regular expression: V8's fail on strings of megabytes. */
 function* partsOf(text: string): Generator<{ part: string; isString: boolean }> {

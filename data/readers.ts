@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { collect } from './collect.ts';
-import { contentOf } from './conversation.ts';
+import { checkParts, contentOf } from './conversation.ts';
 import { InputError } from './errors.ts';
 import { sameText, separatePrompt } from './extract-prompt.ts';
 import { withId } from './fields.ts';
@@ -20,6 +20,7 @@ import {
   type AnsweredRecord,
   type DemonstrationRecord,
   type PreferenceRecord,
+  type PromptRecord,
   type SampledRecord,
   type ScoreRecord,
   type TokenizedPreferenceRecord,
@@ -32,16 +33,22 @@ import { rowsOf } from './source.ts';
 
 /** Prompts with the policy's answers, as `sample` writes them. */
 export async function readSampled(source: string): Promise<SampledRecord[]> {
-  return (await collect(rowsOf(source))).map((row) => parseRow(withId(row), sampledSchema));
+  return (await collect(rowsOf(source))).map((row) => withTexts(row, parseRow(withId(row), sampledSchema)));
 }
 
 /** Answers of anyone's: rows of `sample`, or with one `response` each. */
 export async function readAnswered(source: string): Promise<AnsweredRecord[]> {
   return (await collect(rowsOf(source))).map((row) => {
-    if (!('response' in row.fields)) return parseRow(withId(row), answeredSchema);
+    if (!('response' in row.fields)) return withTexts(row, parseRow(withId(row), answeredSchema));
     const { response, ...prompt } = parseRow(withId(separatePrompt(row, ['response'])), scoreSchema.and(promptSchema));
     return { ...prompt, responses: [{ text: contentOf(response) }] };
   });
+}
+
+/** A record whose texts are texts. @throws InputError for parts that are none */
+function withTexts<R extends PromptRecord>({ where }: Row, record: R): R {
+  checkParts(where, [record.prompt, record.chosen, record.rejected]);
+  return record;
 }
 
 /** Rows read, and those of them left out because chosen and rejected are equal: they prefer nothing. */
@@ -104,6 +111,7 @@ export async function readDemonstrations(source: string): Promise<DemonstrationR
       return parseRow<DemonstrationRecord>(separatePrompt(row, ['completion']), completion);
     const record = parseRow(row, conversation);
     const { role } = record.messages.at(-1)!;
+    checkParts(row.where, [record.messages]);
     if (role === 'assistant') return record;
     throw new InputError(`${row.where} ends "messages" with a ${role} message; end them with an assistant message.`);
   });

@@ -1,5 +1,6 @@
 /** The tools that a prompt offers. */
 import { InputError } from './errors.ts';
+import { checkDepth } from './json.ts';
 import type { Tool } from './records.ts';
 
 /** Whether a row offers tools. @throws InputError as `toolsOf` */
@@ -18,6 +19,7 @@ export function toolsOf({ tools }: { tools?: string | Tool[] | null }): Tool[] |
     throw new InputError(`its "tools" are not JSON (${(error as Error).message}): give a list of tools.`);
   }
   if (parsed === null) return undefined;
+  checkDepth(parsed, 'its "tools"');
   if (Array.isArray(parsed) && parsed.every((tool) => typeof tool === 'object' && tool !== null && !Array.isArray(tool))) return parsed as Tool[]; // prettier-ignore
   throw new InputError('its "tools" are no list of JSON schemas: give a list of tools.');
 }

@@ -4,6 +4,7 @@ import { Hono, type Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { z } from 'zod';
 import { InputError } from '../data/errors.ts';
+import { checkDepth } from '../data/json.ts';
 import { checkHost, checkKey, checkOrigin, limitBody, type Access } from './access.ts';
 import type { Answer, Answers, Piece, Scored, Wanted } from './answers.ts';
 import { sendEvents } from './events.ts';
@@ -132,6 +133,7 @@ async function read<S extends z.ZodType>(c: Context, schema: S): Promise<z.infer
   const body: unknown = await c.req.json().catch(() => {
     throw new Refused(400, 'The body is not JSON.');
   });
+  checkDepth(body, 'The body');
   return parseRequest(body, schema);
 }
 

@@ -1,5 +1,6 @@
 /** A request that cannot be served, as the OpenAI API tells of it. */
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { oneSentence } from '../data/errors.ts';
 
 export class Refused extends Error {
   readonly status: ContentfulStatusCode;
@@ -7,7 +8,7 @@ export class Refused extends Error {
   readonly param: string | null;
 
   constructor(status: ContentfulStatusCode, message: string, code: string | null = null, param: string | null = null) {
-    super(message);
+    super(oneSentence(message));
     this.status = status;
     this.code = code;
     this.param = param;

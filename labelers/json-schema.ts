@@ -6,6 +6,8 @@ import formats from 'ajv-formats';
 import { z } from 'zod';
 import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
+import { checkDepth, isTooDeep } from '../data/json.ts';
+import { hasNestedPattern } from '../data/patterns.ts';
 import { labelerKind } from './labeler.ts';
 import { programLabeler } from './program.ts';
 
@@ -13,6 +15,11 @@ import { programLabeler } from './program.ts';
 const OPTIONS = { strictTypes: false, strictTuples: false, strictRequired: false } as const;
 
 function compile(schema: object, where: string): ValidateFunction {
+  checkDepth(schema, where);
+  if (hasNestedPattern(schema))
+    throw new InputError(`${where} has a pattern with too many groups in groups; simplify it.`);
+  // A check that is a promise would be true, whatever it comes to.
+  if ('$async' in schema) throw new InputError(`${where} has "$async", which selm does not support; remove it.`);
   const draft = '$schema' in schema ? String(schema.$schema) : '';
   try {
     const ajv = draft.includes('2020-12') ? new Ajv2020(OPTIONS) : new Ajv(OPTIONS);
@@ -45,7 +52,8 @@ function scoreOf(answer: string, fits: ValidateFunction): number {
   } catch {
     return 0;
   }
-  return fits(value) ? 1 : 0.5;
+  // A schema that refers to itself goes as deep as the answer, and the stack does not.
+  return !isTooDeep(value) && fits(value) ? 1 : 0.5;
 }
 
 /** 1 for JSON that fits, 0.5 for other JSON, 0 for what is none. */

@@ -43,10 +43,14 @@ function judgeTogether(judgeAll: () => Verdict[][]): Verdict[][] | undefined {
   try {
     return withinTime(judgeAll);
   } catch (error) {
-    if (error instanceof TimeLimitReached || error instanceof RangeError) return undefined;
+    if (isOfPattern(error)) return undefined;
     throw error;
   }
 }
+
+/** V8 compiles an expression when it is first used, and keeps alternatives to try: both have limits. */
+const isOfPattern = (error: unknown) =>
+  error instanceof TimeLimitReached || error instanceof RangeError || error instanceof SyntaxError;
 
 /**
  * Applies a rule, which may have patterns of the user's.
@@ -57,11 +61,8 @@ export function boundedRule<T>(what: string, apply: () => T): T {
   try {
     return withinTime(apply);
   } catch (error) {
-    if (error instanceof TimeLimitReached)
-      throw new InputError(`${what} ${error.message}; simplify its regular expression.`);
-    // What V8 keeps of alternatives to try has a limit.
-    if (error instanceof RangeError)
-      throw new InputError(`${what} takes too much memory (${error.message}); simplify its regular expression.`);
-    throw error;
+    if (!isOfPattern(error)) throw error;
+    const problem = error instanceof TimeLimitReached ? error.message : `takes too much memory (${(error as Error).message})`; // prettier-ignore
+    throw new InputError(`${what} ${problem}; simplify its regular expression.`);
   }
 }

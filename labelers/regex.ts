@@ -1,14 +1,22 @@
 /** The labeler of answers that must have a certain form: a regular expression matches somewhere in them. */
 import { z } from 'zod';
+import { InputError } from '../data/errors.ts';
+import { compilePattern } from '../data/patterns.ts';
 import { labelerKind } from './labeler.ts';
 import { programLabeler } from './program.ts';
 
-function isExpression({ pattern, flags }: { pattern: string; flags?: string | undefined }): boolean {
+function isExpression(pattern: string, flags?: string): boolean {
   try {
-    return Boolean(new RegExp(pattern, flags));
+    return Boolean(compilePattern(pattern, flags));
   } catch {
     return false;
   }
+}
+
+/** @throws InputError where the pattern is none with these flags: it may be one with `u`, or without it, only */
+function compile(pattern: string, flags?: string): RegExp {
+  if (isExpression(pattern, flags)) return compilePattern(pattern, flags);
+  throw new InputError(`label.pattern ${JSON.stringify(pattern)} with the flags "${flags ?? ''}" is not a regular expression; correct one of the two.`); // prettier-ignore
 }
 
 /** 1 where it matches, 0 where it does not. */
@@ -19,10 +27,7 @@ export const regex = labelerKind({
       pattern: z
         .string()
         .min(1)
-        .refine(
-          (pattern) => isExpression({ pattern }) || isExpression({ pattern, flags: 'u' }),
-          'not a regular expression',
-        )
+        .refine((pattern) => isExpression(pattern) || isExpression(pattern, 'u'), 'not a regular expression')
         .describe('JavaScript regular expression. Unless it begins with `^` and ends with `$` it may match a part.'),
       flags: z
         .string()
@@ -32,7 +37,7 @@ export const regex = labelerKind({
     })
     .describe('Matches answers with a regular expression: 1 or 0.'),
   create({ pattern, flags }) {
-    const expression = new RegExp(pattern, flags);
+    const expression = compile(pattern, flags);
     return programLabeler('regex', () => (answer) => {
       const pass = expression.test(answer);
       return { score: Number(pass), pass };

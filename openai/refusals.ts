@@ -1,5 +1,6 @@
 /** What a server's error says: its words in the forms that servers write them in, and what it refuses a request for. */
 import { APIError } from 'openai';
+import { oneLine } from '../data/errors.ts';
 
 const MOST_CHARACTERS = 300;
 
@@ -37,7 +38,7 @@ function fieldError(field: unknown): string {
 export function wordsOf(error: unknown): string {
   const { cause, message, code } = error as Error & { code?: string };
   if (cause instanceof Error) return wordsOf(cause);
-  return (message || String(code)).trim().split('\n')[0].slice(0, MOST_CHARACTERS);
+  return oneLine((message || String(code)).trim().split('\n')[0]).slice(0, MOST_CHARACTERS);
 }
 
 function fieldsOf(error: unknown): { code?: string; type?: string; param?: string } {

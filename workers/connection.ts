@@ -6,30 +6,45 @@ import {
   makeGrpcRetryInterceptor,
   type ConnectionOptions,
 } from '@temporalio/client';
-import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { loadClientConnectConfig, type LoadClientProfileOptions } from '@temporalio/envconfig';
+import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
 import { checkHeader, readAddress, readSecret, stripSecrets } from '../data/secret.ts';
 
-/** @throws InputError when Temporal's configuration cannot be read; lines of its file, which may hold a key, are not repeated */
-function loadSettings(options: Parameters<typeof loadClientConnectConfig>[0] = {}) {
+/** Whether the environment names a server. @throws InputError when its configuration cannot be read */
+export const hasServer = () => loadConfig().connectionOptions.address !== undefined;
+
+/** The library does not check what it reads: any error is one of its file, or of a file that this names. */
+function loadConfig(options: LoadClientProfileOptions = {}): ReturnType<typeof loadClientConnectConfig> {
   try {
-    return loadClientConnectConfig(options);
+    const config = loadClientConnectConfig(options);
+    connectionSchema.parse(config);
+    return config;
   } catch (error) {
-    const [problem] = (error as Error).message.split('\n');
     const file = process.env['TEMPORAL_CONFIG_FILE'];
-    throw new InputError(`Temporal's configuration file${file ? ` ${file}` : ''} cannot be read (${problem.replace(/\.$/, '')}); correct it.`); // prettier-ignore
+    // Lines after the first one show the place in the file, which may hold a key.
+    const [reason] = error instanceof z.ZodError ? [describeIssue(error)] : (error as Error).message.split('\n');
+    throw new InputError(`Temporal's configuration${file ? ` ${file}` : ''} cannot be read (${reason}); correct it.`);
   }
 }
 
-/** Whether the environment names a server. */
-export const hasServer = () => loadSettings().connectionOptions.address !== undefined;
+const connectionSchema = z.object({
+  namespace: z.string().optional(),
+  connectionOptions: z.object({
+    address: z.string().optional(),
+    apiKey: z.string().optional(),
+    metadata: z.record(z.string(), z.string()).optional(),
+  }),
+});
+
+const describeIssue = ({ issues: [{ path, message }] }: z.ZodError) => `"${String(path.at(-1))}": ${message}`;
 
 /**
  * @param profile of Temporal's configuration file, in place of the environment's
  * @throws InputError for an address with a password in it, and for a key that is none
  */
 export function connectionSettings(profile?: string) {
-  const { connectionOptions, namespace } = loadSettings(profile === undefined ? {} : { profile, disableEnv: true });
+  const { connectionOptions, namespace } = loadConfig(profile === undefined ? {} : { profile, disableEnv: true });
   readAddress("Temporal's address (TEMPORAL_ADDRESS)", connectionOptions.address);
   const { apiKey } = connectionOptions;
   for (const [name, value] of Object.entries(connectionOptions.metadata ?? {})) {

@@ -2,10 +2,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { ScheduleNotFoundError, type Client } from '@temporalio/client';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
+import { parseYaml } from '../data/yaml.ts';
 import { loadConfig, readConfig, type RunConfig } from '../workflows/config.ts';
 import { createSchedule, OVERLAPS, SCHEDULE_PREFIX, scheduleId, type Calendar } from './schedules.ts';
 
@@ -43,7 +43,7 @@ export function declaredSchedules(): Declared[] | undefined {
   if (!inline && !existsSync(given))
     throw new InputError(`SELM_SCHEDULES: ${given} does not exist; give a file or JSON.`);
   const what = inline ? 'SELM_SCHEDULES' : `SELM_SCHEDULES (${given})`;
-  const parsed = declarationSchema.safeParse(parseText(what, inline ? given : readFileSync(given, 'utf8')));
+  const parsed = declarationSchema.safeParse(parseYaml(inline ? given : readFileSync(given, 'utf8'), what));
   if (!parsed.success) {
     const [{ path, message }] = parsed.error.issues;
     throw new InputError(
@@ -60,14 +60,6 @@ export function declaredSchedules(): Declared[] | undefined {
   if (twice !== undefined)
     throw new InputError(`${what} has two schedules of run "${twice}": give each run its own name.`);
   return declared;
-}
-
-function parseText(what: string, text: string): unknown {
-  try {
-    return parse(text);
-  } catch (error) {
-    throw new InputError(`${what} is not YAML or JSON (${(error as Error).message.split('\n')[0]}); correct it.`);
-  }
 }
 
 /**

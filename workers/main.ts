@@ -1,6 +1,8 @@
 /** Entry of a worker process that `selm run` starts: it ends with its parent, who tells of failures. */
+import { endAtStrayErrors } from '../data/stray-errors.ts';
 import { graceSeconds, runWorkers, STOP_SECONDS, type Role } from './worker.ts';
 
+endAtStrayErrors();
 const stop = new AbortController();
 process.once('disconnect', () => {
   stop.abort();

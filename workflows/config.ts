@@ -2,12 +2,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { isPolicyName } from '../activities/release.ts';
 import { InputError } from '../data/errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
 import { nameSchema } from '../data/paths.ts';
+import { parseYaml } from '../data/yaml.ts';
 import { readChatTemplate } from '../engine/model/chat-template-settings.ts';
 import {
   deviceSchema,
@@ -320,7 +320,7 @@ export function checkSettings(config: RunConfig, settings: Settings): Settings {
 
 /** @param whose YAML file it is to be, for messages */
 function readYaml(file: string, whose: string): object {
-  const content = parseYaml(file, readText(file, whose));
+  const content = parseYaml(readText(file, whose), file);
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
     throw new InputError(`${file} holds no configuration; see docs/config.md.`);
   }
@@ -334,15 +334,5 @@ function readText(file: string, whose: string): string {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new InputError(`${file} does not exist; give ${whose} YAML file.`);
     throw new InputError(`${file} cannot be read (${code}); give ${whose} YAML file.`);
-  }
-}
-
-function parseYaml(file: string, text: string): unknown {
-  try {
-    return parse(text);
-  } catch (error) {
-    // The first line says what and where; a drawing of the place follows.
-    const [problem] = (error as Error).message.split(/:?\n/);
-    throw new InputError(`${file} is not YAML (${problem}); correct it.`);
   }
 }

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { exists } from '../../data/file-errors.ts';
+import { compilePattern } from '../../data/patterns.ts';
 import { TimeLimitReached, withinTime } from '../../data/time-limit.ts';
-import { readText } from './json-file.ts';
+import { readJson } from './json-file.ts';
 
 export const ADAPTER_CONFIG = 'adapter_config.json';
 
@@ -131,7 +132,7 @@ const patternMatcher =
   (file: string): Matcher =>
   (source, name) => {
     try {
-      const pattern = new RegExp(`^(?:${source.replaceAll('(?P<', '(?<')})$`);
+      const pattern = compilePattern(`^(?:${source.replaceAll('(?P<', '(?<')})$`);
       return withinTime(() => pattern.test(name));
     } catch (error) {
       const why = error instanceof TimeLimitReached ? error.message : 'cannot be read';
@@ -155,14 +156,8 @@ function isTarget(raw: RawConfig, layer: string, matches: Matcher): boolean {
 }
 
 function parse(file: string): RawConfig {
-  const text = readText(file);
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new InputError(`${file} is not JSON (${(error as Error).message}).`);
-  }
-  const type = (json as { peft_type?: unknown } | null)?.peft_type;
+  const json = readJson(file);
+  const { peft_type: type } = json;
   if (type !== undefined && type !== 'LORA') {
     throw new InputError(`${file}: "peft_type" is ${JSON.stringify(type)}, which is not supported: only LORA is.`);
   }

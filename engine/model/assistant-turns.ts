@@ -44,7 +44,7 @@ function turnOf(chat: ChatTemplate, { messages, tools, text, header }: Rendered,
   const others = variantsOf(messages[i]).map((pair) => pair.map((message) => chat.render(messages.with(i, message), tools).text)); // prettier-ignore
   const found = others.find(([one, other]) => one !== other);
   if (!found) {
-    throw new InputError(`the chat template writes nothing of assistant message ${i + 1}: leave the message out, or give a template that writes it.`); // prettier-ignore
+    throw new InputError(`${chat.nameFor(tools)} writes nothing of assistant message ${i + 1}: leave the message out, or give a template that writes it.`); // prettier-ignore
   }
   const [one, other] = found;
   const contentStart = Math.min(commonPrefix(one, other), commonPrefix(text, one), commonPrefix(text, other));

@@ -158,10 +158,15 @@ export class ChatTemplate {
     const { text } = this.render([...messages.slice(0, -1), { ...last, content: extended(last.content, CONTINUE) }], tools); // prettier-ignore
     const at = text.lastIndexOf(CONTINUE.trimEnd());
     if (at < 0 || !text.includes(textOf(last).trim())) {
-      throw new InputError(`${this.templateFor(tools).name} does not write the assistant's message that is to be continued as it stands: end the prompt with another message.`); // prettier-ignore
+      throw new InputError(`${this.nameFor(tools)} does not write the assistant's message that is to be continued as it stands: end the prompt with another message.`); // prettier-ignore
     }
     const open = text.slice(0, at);
     return text.startsWith(CONTINUE, at) ? open : open.trimEnd();
+  }
+
+  /** The template that renders with these tools, for messages: `the chat template of FILE`. */
+  nameFor(tools?: Tool[]): string {
+    return this.templateFor(tools).name;
   }
 
   private templateFor(tools?: Tool[]): NamedTemplate {

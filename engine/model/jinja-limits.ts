@@ -15,11 +15,14 @@ const MAX_CHARACTERS = 2 ** 24;
 const MAX_MADE = 2 ** 29;
 /** An item of a list takes so much more memory than a character. */
 const ITEM = 16;
+/** Expressions and blocks in each other. V8 aborts a process that compiles a regular expression at the end of its stack. */
+const MAX_DEPTH = 500;
 /** Steps between two looks at the clock. */
 const STEPS = 1024;
 
 interface Spent {
   steps: number;
+  depth: number;
   made: number;
   /** Of the process: a worker that is stopped or waits for its turn spends nothing. */
   start: NodeJS.CpuUsage;
@@ -28,7 +31,7 @@ let spent: Spent | undefined;
 
 /** @throws TemplateLimit where `render`, in which step() and made() are called, exceeds a limit */
 export function bounded<T>(render: () => T): T {
-  spent = { steps: 0, made: 0, start: process.cpuUsage() };
+  spent = { steps: 0, depth: 0, made: 0, start: process.cpuUsage() };
   try {
     return render();
   } finally {
@@ -41,6 +44,20 @@ export function step(): void {
   if (!spent || ++spent.steps % STEPS !== 0) return;
   const { user, system } = process.cpuUsage(spent.start);
   if (user + system > MAX_SECONDS * 1e6) throw new TemplateLimit(`did not end in ${MAX_SECONDS} s: simplify its loops`);
+}
+
+/** A step of the interpreter inside of the one under way. */
+export function inside<T>(evaluate: () => T): T {
+  step();
+  if (!spent) return evaluate();
+  if (spent.depth === MAX_DEPTH) throw new TemplateLimit('is nested too deep: simplify its expressions and macros');
+  spent.depth++;
+  const own = spent;
+  try {
+    return evaluate();
+  } finally {
+    own.depth--;
+  }
 }
 
 /** A text or a list that was made. */

@@ -4,7 +4,7 @@
  * (test/engine/model/jinja.test.ts).
  */
 import { Interpreter, Template } from '@huggingface/jinja';
-import { bounded, made, range, step } from './jinja-limits.ts';
+import { bounded, inside, made, range, step } from './jinja-limits.ts';
 import { add, equal, Flag, str, strip, Text, type Value } from './jinja-values.ts';
 
 type Filter = { value?: string; callee?: { value: string } };
@@ -37,8 +37,7 @@ interpreter.evaluateBinaryExpression = function (this: Internals, node, environm
 const GIVES = new Set(['Identifier', 'StringLiteral', 'MemberExpression', 'Set', 'Ternary', 'If']);
 const makes = ({ type, property }: { type: string; property?: { type: string } }) => !GIVES.has(type) || property?.type === 'SliceExpression'; // prettier-ignore
 interpreter.evaluate = function (this: Internals, statement, environment) {
-  step();
-  const value = evaluate.call(this, statement, environment);
+  const value = inside(() => evaluate.call(this, statement, environment));
   if (statement && makes(statement)) made(value.value);
   return value;
 };

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
 import { exists, readFailure } from '../../data/file-errors.ts';
+import { isTooDeep } from '../../data/json.ts';
 
 /** @throws InputError when the file cannot be read */
 export function readText(file: string): string {
@@ -29,6 +30,7 @@ export function findJson(file: string): Record<string, unknown> | undefined {
   } catch (error) {
     throw new InputError(`${file} is not JSON (${reasonOf(error)}): download it again.`);
   }
+  if (isTooDeep(json)) throw new InputError(`${file} is nested too deep: download it again.`);
   if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
   throw new InputError(`${file} holds no JSON object: download it again.`);
 }

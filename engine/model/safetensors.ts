@@ -2,7 +2,7 @@
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
-import { exists } from '../../data/file-errors.ts';
+import { exists, readFailure } from '../../data/file-errors.ts';
 
 /** Where a tensor's bytes lie. */
 export interface TensorEntry {
@@ -39,15 +39,18 @@ export function openSafetensors(file: string): Map<string, TensorEntry> {
     throw new InputError(`${file} is damaged: ${what}; download it again.`);
   };
   if (!exists(file)) throw new InputError(`${file} does not exist: download the complete model.`);
-  const fd = openSync(file, 'r');
+  let fd: number | undefined;
   try {
+    fd = openSync(file, 'r');
     const { size } = fstatSync(fd);
     if (size < LENGTH_BYTES) damaged(`it has ${size} bytes, too few for a header`);
     const headerLength = Number(readBytes(fd, 0, LENGTH_BYTES).readBigUInt64LE());
     const start = LENGTH_BYTES + headerLength;
     if (headerLength > MAX_HEADER || start > size)
       damaged(`its header claims ${headerLength} bytes of a file of ${size}`);
-    const { success, data: header } = headerSchema.safeParse(parseJson(readBytes(fd, LENGTH_BYTES, headerLength)));
+    const { success, data: header } = headerSchema.safeParse(
+      parseJson(readBytes(fd, LENGTH_BYTES, headerLength).toString('utf8')),
+    );
     if (!success) return damaged('its header is no JSON object');
     const entries = Object.entries(header)
       .filter(([name]) => name !== '__metadata__')
@@ -76,15 +79,17 @@ export function openSafetensors(file: string): Map<string, TensorEntry> {
     }
     if (start + end !== size) damaged(`its tensors end at byte ${start + end}, the file at ${size}`);
     return tensors;
+  } catch (error) {
+    throw error instanceof InputError ? error : readFailure(file, error);
   } finally {
-    closeSync(fd);
+    if (fd !== undefined) closeSync(fd);
   }
 }
 
 /** Undefined where it is no JSON. */
-export function parseJson(bytes: Buffer): unknown {
+export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Tokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../../data/errors.ts';
+import { hasNestedPattern } from '../../data/patterns.ts';
 import type { Message, Text, Tool } from '../../data/records.ts';
 import { assistantTurns } from './assistant-turns.ts';
 import type { ChatTemplateSettings } from './chat-template-settings.ts';
@@ -100,7 +101,7 @@ export function openTokenizer(folder: string, settings?: ChatTemplateSettings, e
 }
 
 /** The library takes what it is given as well-formed: whatever goes wrong in it over a text is the file's. */
-function openExactly(file: string, json: object, config: object): Tokenizer {
+function openExactly(file: string, json: Record<string, unknown>, config: object): Tokenizer {
   const checked = <T>(action: () => T): T => {
     try {
       return action();
@@ -108,7 +109,15 @@ function openExactly(file: string, json: object, config: object): Tokenizer {
       throw new InputError(`${file} is damaged, or of a kind that is not supported (${reasonOf(error)}): download it again, or save the tokenizer with transformers.`); // prettier-ignore
     }
   };
-  const tokenizer = checked(() => exactTokenizer(json, config));
+  const { normalizer, pre_tokenizer, decoder: decoding } = json;
+  const tokenizer = checked(() => {
+    if (hasNestedPattern([normalizer, pre_tokenizer, decoding])) throw new Error('its patterns have too many groups in groups'); // prettier-ignore
+    const opened = exactTokenizer(json, config);
+    for (const { id, content } of opened.get_added_tokens_decoder().values()) {
+      if (typeof content !== 'string' || !Number.isInteger(id)) throw new Error('an added token has no text or no id');
+    }
+    return opened;
+  });
   const encode = tokenizer.encode.bind(tokenizer);
   tokenizer.encode = ((...args: Parameters<typeof encode>) => checked(() => encode(...args))) as typeof encode;
   const { decoder } = tokenizer;

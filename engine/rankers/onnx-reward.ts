@@ -80,7 +80,7 @@ export class OnnxReward implements RewardModel {
     let [done, computed] = [0, 0];
     const lengths = exchanges.map(({ ids }) => ids.length);
     for (const batch of planByLength(lengths, BATCH_TOKENS)) {
-      const results = await this.session.run(this.feeds(batch.map((i) => exchanges[i])));
+      const results = await this.compute(this.feeds(batch.map((i) => exchanges[i])));
       const { data, dims } = results[this.session.outputNames[0]];
       if (dims.length !== 2 || dims[0] !== batch.length || dims[1] !== 1) throw notOneNumber(this.file, `[${dims.join(', ')}]`); // prettier-ignore
       for (const [n, reward] of (data as Float32Array).entries()) rewards[batch[n]] = reward;
@@ -89,6 +89,16 @@ export class OnnxReward implements RewardModel {
       onBatch?.(done, computed);
     }
     return collectScores(fitted, rewards);
+  }
+
+  /** @throws InputError when the files do not belong together */
+  private async compute(feeds: Feeds): Promise<ort.InferenceSession.OnnxValueMapType> {
+    try {
+      return await this.session.run(feeds);
+    } catch (error) {
+      if (!(error as Error).message.includes('out of data bounds')) throw error;
+      throw new InputError(`${this.file} has no embedding of a token of its tokenizer.json, or of the pad_token_id in its config.json: use the model's own files.`, { cause: error }); // prettier-ignore
+    }
   }
 
   private fitted(prompt: Answered['prompt'], answer: string, tooLong: TooLong): Fitted {

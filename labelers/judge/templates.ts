@@ -1,9 +1,9 @@
 /** The judge's prompts: MT-Bench's published templates, or one of the user's own, filled in. */
 import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import type { Message } from '../../data/records.ts';
+import { parseYaml } from '../../data/yaml.ts';
 
 const templateSchema = z.looseObject({ system_prompt: z.string().default(''), prompt_template: z.string().min(1) });
 
@@ -30,14 +30,13 @@ export function publishedTemplate(name: string): Template {
  * @throws InputError that names the file and what it lacks
  */
 export function readTemplate(file: string, fields: readonly string[]): Template {
-  let content: unknown;
+  let text: string;
   try {
-    content = parse(readFileSync(file, 'utf8'));
+    text = readFileSync(file, 'utf8');
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new InputError(`${file} cannot be read (${(code ?? message).split('\n')[0]}); label.template needs a YAML or JSON file.`); // prettier-ignore
+    throw new InputError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code}); label.template needs a YAML or JSON file.`); // prettier-ignore
   }
-  const { success, data } = templateSchema.safeParse(content);
+  const { success, data } = templateSchema.safeParse(parseYaml(text, file));
   if (!success) throw new InputError(`${file} has no text "prompt_template"; label.template needs one, and may have a "system_prompt".`); // prettier-ignore
   const missing = fields.find((field) => !data.prompt_template.includes(`{${field}}`));
   if (missing !== undefined) {

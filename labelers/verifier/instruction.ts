@@ -1,6 +1,7 @@
 /** What an instruction kind is: its arguments, validated, and a check of a response against them. */
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
+import { compilePattern } from '../../data/patterns.ts';
 import { describeIssue } from '../../data/row.ts';
 
 /** Whether a response follows one instruction. */
@@ -39,7 +40,7 @@ export const pattern = z.string().min(1).refine(isPattern, 'is used as a regular
 
 function isPattern(text: string): boolean {
   try {
-    return Boolean(new RegExp(text, 'u'));
+    return Boolean(compilePattern(text, 'u'));
   } catch {
     return false;
   }

@@ -68,7 +68,6 @@ const cases: [what: string, args: string[], said: string[]][] = [
   ['a model without a tokenizer', sample({ model: speechless }), [speechless, 'tokenizer.json']],
   ['a tokenizer that is damaged', sample({ model: garbled }), [join(garbled, 'tokenizer.json'), 'damaged']],
   ['a template that is no Jinja', sample({ model: untemplated }), [join(untemplated, 'chat_template.jinja'), 'no Jinja template']], // prettier-ignore
-  ['a run with a tokenizer that is damaged', ['doctor', file('garbled.yaml', 'name: test', `model: ${garbled}`, 'prompts:', `  train: ${prompts}`, '  heldOut: 1')], [join(garbled, 'tokenizer.json'), 'damaged']], // prettier-ignore
   ['an adapter of another model', sample({ adapter: otherAdapter }), [otherAdapter, 'does not fit the model']],
   ['no prompts', sample({ prompts: path('nowhere.jsonl') }), [path('nowhere.jsonl'), 'does not exist']],
   ['an empty file of prompts', sample({ prompts: file('empty.jsonl') }), [path('empty.jsonl'), 'empty']],
@@ -97,4 +96,14 @@ test.concurrent.each(cases)('%s is refused in one sentence', async (_what, args,
   for (const part of said) expect(stderr).toContain(part);
   expect(stdout).toBe('');
   expect(code).toBe(2);
+});
+
+test('an error that a module of the user leaves to nobody ends the command with one sentence', async () => {
+  const source = 'export default () => { void Promise.reject(new Error("one\\ntwo")); return new Promise(() => setInterval(() => {}, 1000)); };\n'; // prettier-ignore
+  writeFileSync(path('stray.mjs'), source);
+  const responses = [{ text: 'a' }, { text: 'b' }];
+  const input = file('answers.jsonl', ...tinyPrompts(1).map((prompt) => ({ ...prompt, responses })));
+  const labeler = file('stray.yaml', `path: ${path('stray.mjs')}`);
+  const { code, stderr } = await selm(withFlags('label', { by: 'module', 'label-config': labeler, in: input, out: path('labels.jsonl') }), {}); // prettier-ignore
+  expect([code, stderr]).toEqual([1, 'selm: one two\n']);
 });

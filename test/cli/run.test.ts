@@ -235,6 +235,14 @@ describe('selm run', () => {
     expect(stdout).toBe('');
     expect(stderr.trim().split('\n').at(-1)).toMatch(/^selm: .*p5000.*no:such/);
   });
+
+  it('ends with one sentence and exit code 2 when the tokenizer is damaged', async () => {
+    const model = tinyModel(join(folder, 'garbled'));
+    write('garbled/tokenizer.json', '{"model": {"type": "BPE"}}');
+    const { code, stderr } = await selm(['run', writeConfig('garbled', { model })], home);
+    expect(code).toBe(2);
+    expect(stderr.trim().split('\n').at(-1)).toContain(`selm: ${join(model, 'tokenizer.json')} is damaged`);
+  });
 });
 
 // A dead worker is noticed when its heartbeats stop, which takes a while beside a run's own time.

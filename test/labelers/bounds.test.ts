@@ -57,6 +57,39 @@ test('verdicts of more prompts than are judged together are those of one', async
   expect(verdicts.map((row) => row.map(({ score }) => score))).toEqual(prompts.map((_, i) => [1, i % 3 ? 0 : 1]));
 });
 
+test.each([
+  ['flags that stand twice', { pattern: 'a', flags: 'ii' }],
+  ['a pattern of groups in groups', { pattern: `${'(?:a|'.repeat(10_000)}b${')'.repeat(10_000)}` }],
+  ['a pattern that u refuses', { pattern: '\\-', flags: 'u' }],
+])('%s: refused when the labeler is made', async (_, settings) => {
+  await expect(createLabeler({ by: 'regex', ...settings }, noTools)).rejects.toThrow(InputError);
+});
+
+test('a pattern that V8 finds too large, only when it is used, is told by the prompt', async () => {
+  const labeler = await createLabeler({ by: 'regex', pattern: '[a-z]'.repeat(100_000) }, noTools);
+  const judging = labeler.judge([{ prompt: prompt('p'), answers: ['aaa'] }], {});
+  await expect(judging).rejects.toThrow(InputError);
+  await expect(judging).rejects.toThrow('on prompt "p"');
+});
+
+test('a JSON schema whose check would be a promise is refused', async () => {
+  const settings = { by: 'json-schema', schema: { $async: true, type: 'object' } } as const;
+  await expect(createLabeler(settings, noTools)).rejects.toThrow(new InputError('label.schema has "$async", which selm does not support; remove it.')); // prettier-ignore
+});
+
+const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
+
+test('an answer that is nested deeper than the stack fits no schema that goes as deep', async () => {
+  const labeler = await createLabeler({ by: 'json-schema', schema: { type: 'array', items: { $ref: '#' } } }, noTools);
+  const { verdicts } = await labeler.judge([{ prompt: prompt('p'), answers: [nested(9), nested(100_000)] }], {});
+  expect(verdicts).toEqual([
+    [
+      { score: 1, pass: true },
+      { score: 0.5, pass: false },
+    ],
+  ]);
+});
+
 describe('withinTime', () => {
   test('gives what the action gives, also inside another', () => {
     expect(withinTime(() => withinTime(() => [1]).concat(2))).toEqual([1, 2]);

@@ -104,7 +104,7 @@ describe("trains on the assistant's turns", () => {
     const template = "{% for m in messages %}{% if not (m.role == 'assistant' and loop.index0 == 3) %}<|im_start|>{{ m.role }}{{ m.content }}<|im_end|>{% endif %}{% endfor %}"; // prettier-ignore
     const tokenizer = openCase('decode-cleanup', { template });
     const [user, assistant] = [{ role: 'user', content: 'a' }, { role: 'assistant', content: 'b' }]; // prettier-ignore
-    expect(() => tokenizer.encodeConversation([user, assistant, user, assistant])).toThrow(new InputError('the chat template writes nothing of assistant message 4: leave the message out, or give a template that writes it.')); // prettier-ignore
+    expect(() => tokenizer.encodeConversation([user, assistant, user, assistant])).toThrow(/^the chat template given for \S+ writes nothing of assistant message 4: leave the message out, or give a template that writes it\.$/); // prettier-ignore
   });
 });
 

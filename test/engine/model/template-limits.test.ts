@@ -37,6 +37,7 @@ test.each([
   ['a range of 10^9', '{% for i in range(1000000000) %}{% endfor %}', 'refuses the conversation: Range too big. The sandbox blocks ranges larger than MAX_RANGE (100000)'], // prettier-ignore
   ['a text that doubles', doubling('"x"'), 'makes a text of more than 16777216 characters: simplify its loops.'],
   ['a list that doubles', doubling('[1]'), 'takes too much memory: simplify its loops.'],
+  ['a macro that calls itself', '{% macro f(x) %}{{ f(x.strip("a")) }}{% endmacro %}{{ f("a") }}', 'is nested too deep: simplify its expressions and macros.'], // prettier-ignore
 ])('%s is refused', (name, template, message) => {
   expect(outcome(name, template)).toBe(message);
 });

@@ -38,10 +38,12 @@ describe.each<[file: string, cases: [what: string, content: unknown][]]>([
       ['has merges of numbers', { ...tokenizer, model: { ...tokenizer['model'], merges: [1, 2] } }],
       ['has an unknown pre-tokenizer', { ...tokenizer, pre_tokenizer: { type: 'Nobody' } }],
       ['has a pattern that is none', { ...tokenizer, pre_tokenizer: { type: 'Split', pattern: { Regex: '(' }, behavior: 'Isolated', invert: false } }], // prettier-ignore
+      ['has a pattern of groups in groups', { ...tokenizer, pre_tokenizer: { type: 'Split', pattern: { Regex: `${'(?:a|'.repeat(10_000)}b${')'.repeat(10_000)}` }, behavior: 'Isolated', invert: false } }], // prettier-ignore
       ['has an unknown normalizer', { ...tokenizer, normalizer: { type: 'Nobody' } }],
       ['has an unknown decoder', { ...tokenizer, decoder: { type: 'Nobody' } }],
       ['has an unknown post-processor', { ...tokenizer, post_processor: { type: 'Nobody' } }],
       ['has added tokens that are numbers', { ...tokenizer, added_tokens: [1, 2] }],
+      ['has an added token without a text', { ...tokenizer, added_tokens: [{ id: 1, content: [7], special: false }] }],
       ['has no added tokens', { ...tokenizer, added_tokens: null }],
     ],
   ],

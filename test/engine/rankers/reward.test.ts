@@ -2,6 +2,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { InputError } from '../../../data/errors.ts';
 import { openTokenizer } from '../../../engine/model/tokenizer.ts';
 import { fit } from '../../../engine/rankers/context.ts';
 import { encodeExchange } from '../../../engine/rankers/exchange.ts';
@@ -70,6 +71,15 @@ describe('what is no reward model of one number is refused in a sentence', () =>
     writeFileSync(join(target, 'model.onnx'), 'nothing');
     expect(await refusal(target)).toMatch(/^InputError: .*model\.onnx cannot be opened/);
   });
+});
+
+test('a padding token that the ONNX file has no embedding of is told by the file', async () => {
+  const target = fresh('onnx-reward', { pad_token_id: 2 ** 31 });
+  const model = await openRewardModel(target, THREADS);
+  const judged = model.rewards([{ ...rows[1], answers: ['a', 'b '.repeat(50)] }], 'cut');
+  await expect(judged).rejects.toThrow(InputError);
+  await expect(judged).rejects.toThrow(join(target, 'model.onnx'));
+  await model.close();
 });
 
 test('what is wrong with a row is told by its id', async () => {

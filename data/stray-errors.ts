@@ -1,0 +1,13 @@
+/** Errors that nobody waits for: one sentence, and the end. */
+import { InputError, oneLine } from './errors.ts';
+
+/** Ends the process at an error that nothing handles, which is a fault of this program or of a library. */
+export function endAtStrayErrors(): void {
+  process.on('unhandledRejection', end).on('uncaughtException', end);
+}
+
+function end(error: unknown): never {
+  const { message = String(error), stack = message } = Object(error) as Partial<Error>;
+  console.error(`selm: ${process.env['SELM_DEBUG'] ? stack : oneLine(message)}`);
+  process.exit(error instanceof InputError ? 2 : 1);
+}

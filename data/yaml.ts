@@ -1,0 +1,45 @@
+/** YAML and JSON of users' settings. */
+import { Lexer, LineCounter, parseDocument, Parser, type YAMLParseError, type YAMLWarning } from 'yaml';
+import { InputError } from './errors.ts';
+import { checkDepth, MAX_DEPTH } from './json.ts';
+
+/**
+ * The value of a YAML text: objects, lists, texts, numbers, booleans and nulls.
+ * @param what names it in errors
+ * @throws InputError for what is no YAML, has tags that are not known, refers to itself or is nested too deep
+ */
+export function parseYaml(text: string, what: string): unknown {
+  if (isNestedTooDeep(text)) throw new InputError(`${what} is nested more than ${MAX_DEPTH} levels deep; make it flatter.`); // prettier-ignore
+  const refuse = (problem: string): never => {
+    throw new InputError(`${what} is not YAML (${problem}); correct it.`);
+  };
+  const lineCounter = new LineCounter();
+  // The library's pretty errors take a copy of the line for each of what may be thousands of them.
+  const document = parseDocument(text, { lineCounter, prettyErrors: false });
+  const [problem] = [...document.errors, ...document.warnings];
+  if (problem) refuse(describe(problem, lineCounter));
+  let value: unknown;
+  try {
+    value = document.toJS();
+  } catch (error) {
+    // Of aliases: to nothing, or to so much that they would fill the memory.
+    refuse((error as Error).message);
+  }
+  checkDepth(value, what);
+  return value;
+}
+
+function describe({ message, pos: [start] }: YAMLParseError | YAMLWarning, lines: LineCounter): string {
+  const { line, col } = lines.linePos(start);
+  return `${message} at line ${line}, column ${col}`;
+}
+
+/** Told before the library goes down into the text: V8 aborts a process that compiles a regular expression at the end of its stack. */
+function isNestedTooDeep(text: string): boolean {
+  const parser = new Parser();
+  for (const lexeme of new Lexer().lex(text)) {
+    for (const _ of parser.next(lexeme));
+    if (parser.stack.length > MAX_DEPTH) return true;
+  }
+  return false;
+}
