@@ -1,5 +1,5 @@
 /** What garbage collection keeps: what runs on all of a store's Temporal servers need, and what released policies do. */
-import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deflateSync, inflateSync } from 'node:zlib';
@@ -180,6 +180,13 @@ describe('selm gc --delete', () => {
     expect([half.code, half.stderr]).toEqual([2, expect.stringContaining(`servers/${id} in the store`)]);
     expect(here()).toEqual([needed, orphan, young].sort());
 
+    // Work under way may write nothing for hours.
+    const [hours, days] = [3 * 3600_000, 3 * 24 * 3600_000];
+    const leftovers = ['unfinished', 'checkpoints'].flatMap((place) => [hours, days].map((age) => ({ path: join(root, place, `since-${age}`), age }))); // prettier-ignore
+    for (const { path, age: since } of leftovers) {
+      mkdirSync(path, { recursive: true });
+      utimesSync(path, new Date(Date.now() - since), new Date(Date.now() - since));
+    }
     const file = join(root, 'temporal.toml');
     mkdirSync(root, { recursive: true });
     writeFileSync(file, `[profile.second]\naddress = "${servers[1].address}"\n`);
@@ -188,7 +195,8 @@ describe('selm gc --delete', () => {
     const both = await collect({ ...right, TEMPORAL_CONFIG_FILE: file }, '--profile', 'second');
     expect(summaryOf<{ artifacts: string[] }>(both).artifacts).toEqual([orphan]);
     expect(here()).toEqual([needed, young].sort());
-  });
+    expect(leftovers.filter(({ path }) => existsSync(path)).map(({ age: since }) => since)).toEqual([hours, hours]);
+  }, 300_000);
 
   test.each(['', 'Infinity', '-1', '1e30', 'x'])('--keep-days %j is refused', async (days) => {
     const { code, stderr } = await selm(['gc', '--delete', '--keep-days', days], { SELM_STORE: root });
