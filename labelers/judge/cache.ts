@@ -15,6 +15,7 @@ const answerSchema = z.object({
 
 export class AnswerCache {
   private readonly folder: string;
+  private warned = false;
 
   constructor(folder: string) {
     this.folder = folder;
@@ -31,18 +32,33 @@ export class AnswerCache {
     const known = await read(path);
     if (known) return known;
     const answer = await ask();
+    try {
+      return await this.keep(path, request, answer);
+    } catch (error) {
+      // The labels have it, and it may have cost money: it is not asked for again because a disk is full.
+      if (!this.warned)
+        console.warn(`Answers of judges are not cached in ${this.folder}: ${(error as Error).message}.`);
+      this.warned = true;
+      return answer;
+    }
+  }
+
+  /** @returns the answer that is kept, that of the first to get there */
+  private async keep(path: string, request: object, answer: ChatAnswer): Promise<ChatAnswer> {
     await mkdir(dirname(path), { recursive: true });
     const temporary = `${path}.${randomUUID()}`;
-    await writeFile(temporary, `${JSON.stringify({ request, answer }, null, 2)}\n`);
-    const first = await link(temporary, path).then(
-      () => answer,
-      async (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EEXIST') throw error;
-        return (await read(path)) ?? answer;
-      },
-    );
-    await rm(temporary);
-    return first;
+    try {
+      await writeFile(temporary, `${JSON.stringify({ request, answer }, null, 2)}\n`);
+      return await link(temporary, path).then(
+        () => answer,
+        async (error: NodeJS.ErrnoException) => {
+          if (error.code !== 'EEXIST') throw error;
+          return (await read(path)) ?? answer;
+        },
+      );
+    } finally {
+      await rm(temporary, { force: true });
+    }
   }
 }
 

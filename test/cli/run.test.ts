@@ -1,7 +1,7 @@
 /** Whole runs on a real Temporal server, with real workers and engines, killed and stopped on the way. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -211,6 +211,9 @@ describe('selm run', () => {
     const recipe = { step: 'import-prompts', parameters: {}, inputs: {}, seed: 0, engineVersion: '' };
     const orphan = await store.create('prompts', recipe, async (target) => writeFileSync(join(target, 'x'), 'x'));
     const collect = async (...flags: string[]) => summaryOf<{ artifacts: string[] }>(await selm(['gc', '--json', ...flags], home)).artifacts; // prettier-ignore
+    // What is younger than a minute may be needed.
+    const hourAgo = new Date(Date.now() - 3600_000);
+    utimesSync(join(home.SELM_HOME, 'artifacts', 'objects', orphan), hourAgo, hourAgo);
     expect(await collect()).toEqual([]);
     expect(await collect('--keep-days', '0')).toEqual([orphan]);
     const before = await store.list();

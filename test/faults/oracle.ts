@@ -14,8 +14,8 @@ interface Manifest {
 
 interface Seen {
   kind: string;
-  /** Another one when the artifact was made again, though to the same bytes. */
-  inode: number;
+  /** Inode and time of its manifest: others when it was made again, though to the same bytes. */
+  made: string;
   inputs: string[];
 }
 
@@ -55,10 +55,10 @@ export class StoreOracle {
 
   /** @returns what has become of artifacts that were reachable at some time; nothing where all of them are as they were */
   losses(excepted: ReadonlySet<string>): string[] {
-    return [...this.seen].flatMap(([address, { kind, inode }]) => {
+    return [...this.seen].flatMap(([address, { kind, made }]) => {
       if (excepted.has(address)) return [];
       const now = this.look(address);
-      if (now?.inode === inode) return [];
+      if (now?.made === made) return [];
       return [`${kind} ${address.slice(0, 12)} ${now ? 'was removed and made again' : 'is gone or changed'}`];
     });
   }
@@ -85,10 +85,11 @@ export class StoreOracle {
     const text = bytesOf(join(folder, 'manifest.json'));
     if (!text) return undefined;
     let manifest: Manifest;
-    let inode: number;
+    let made: string;
     try {
       manifest = JSON.parse(text.toString('utf8')) as Manifest;
-      inode = statSync(join(folder, 'manifest.json')).ino;
+      const { ino, mtimeMs } = statSync(join(folder, 'manifest.json'));
+      made = `${ino} ${mtimeMs}`;
     } catch {
       return undefined;
     }
@@ -97,7 +98,7 @@ export class StoreOracle {
       return bytes !== undefined && sha256(bytes) === expected;
     };
     if (sha256(sorted(manifest)) !== address || !manifest.files.every(isWhole)) return undefined;
-    return { kind: manifest.kind, inode, inputs: Object.values(manifest.recipe.inputs).flat().filter(isHash) };
+    return { kind: manifest.kind, made, inputs: Object.values(manifest.recipe.inputs).flat().filter(isHash) };
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Errors of the file system, as Linux reports them, for reads inside a process. Permissions would not do: they do not bind root.
+ * Errors of the file system, as Linux reports them, where a process reads or opens files. Permissions would not do: they do not bind root.
  * Loaded into a run's processes (NODE_OPTIONS=--import), it lets its workers' and engines' reads below SELM_STORE fail while there is
  * a file READ_ERRORS, with the code that is in it; each is noted in READ_ERRORS.log.
  */

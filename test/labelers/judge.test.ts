@@ -1,9 +1,9 @@
 /** The judge labeler without a judge: what it would be shown, and what is made of words that somebody has written down. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { hashFile } from '../../artifacts/hash.ts';
 import { InputError } from '../../data/errors.ts';
 import { createLabeler, labelSchema } from '../../labelers/index.ts';
@@ -343,4 +343,18 @@ test('of two answers to the same question the first in the cache is everybody’
   const [shelf] = execFileSync('find', [place, '-type', 'f'], { encoding: 'utf8' }).trim().split('\n');
   writeFileSync(shelf, '{"request": {');
   expect(await one.cache.answer(request, async () => said('3'))).toEqual(said('3'));
+});
+
+test('an answer that cannot be kept is used all the same, and said so once: it is not paid for twice', async () => {
+  const place = join(folder, 'unwritable');
+  // As a folder it can be read, and has nothing in it; nothing can be made there.
+  symlinkSync(join(folder, 'nowhere', 'below'), place);
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+  const cache = new AnswerCache(place);
+  for (const question of ['a', 'b'])
+    expect(await cache.answer({ question }, async () => said(question))).toEqual(said(question));
+  expect(warn.mock.calls).toEqual([
+    [expect.stringMatching(/^Answers of judges are not cached in .*unwritable: E[A-Z]+: /)],
+  ]);
+  warn.mockRestore();
 });
