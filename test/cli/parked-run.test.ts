@@ -73,7 +73,9 @@ it('it can be looked at', async () => {
   const watched = await command('watch', 'tiny');
   expect(watched.code).toBe(3);
   expect(watched.stderr).toContain('The run waits for a decision');
-  expect(watched.stderr).toContain('No worker runs in this folder: what is left of the run waits for the next selm run.');
+  expect(watched.stderr).toContain(
+    'No worker runs in this folder: what is left of the run waits for the next selm run.',
+  );
   await done('report', 'tiny', '--out', join(folder, 'tiny.html'));
   expect(existsSync(join(folder, 'tiny.html'))).toBe(true);
   expect(await refusal('status', 'nobody')).toBe('selm: There is no run named "nobody".');
