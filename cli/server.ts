@@ -40,7 +40,7 @@ export async function withRuns<T>(ask: (client: Client, alone: boolean) => Promi
   });
 }
 
-export const NO_WORKER = 'No worker runs in this folder: the next selm run goes on with it.';
+export const NO_WORKER = 'No worker runs in this folder: what is left of the run waits for the next selm run.';
 
 /** As `withRuns`, for a decision about a run. */
 export const withDecision = (decide: (client: Client) => Promise<void>): Promise<void> =>

@@ -73,7 +73,9 @@ it('it can be looked at', async () => {
   const watched = await command('watch', 'tiny');
   expect(watched.code).toBe(3);
   expect(watched.stderr).toContain('The run waits for a decision');
-  expect(watched.stderr).toContain('No worker runs in this folder: the next selm run goes on with it.');
+  expect(watched.stderr).toContain(
+    'No worker runs in this folder: what is left of the run waits for the next selm run.',
+  );
   await done('report', 'tiny', '--out', join(folder, 'tiny.html'));
   expect(existsSync(join(folder, 'tiny.html'))).toBe(true);
   expect(await refusal('status', 'nobody')).toBe('selm: There is no run named "nobody".');
@@ -84,7 +86,7 @@ it('decisions are taken or refused, and carried out by the next selm run', async
   expect(await refusal('resume', 'tiny')).toBe('selm: Run "tiny" is not paused.');
   const skipped = await command('skip', 'tiny');
   expect(skipped).toMatchObject({ code: 0, stdout: 'Run "tiny" skips the round.\n' });
-  expect(skipped.stderr).toBe('No worker runs in this folder: the next selm run goes on with it.\n');
+  expect(skipped.stderr).toBe('No worker runs in this folder: what is left of the run waits for the next selm run.\n');
   expect(summaryOf<RunProgress>(await command('status', 'tiny', '--json')).status).toMatchObject({ skipped: [1], round: 2 }); // prettier-ignore
   expect(await done('pause', 'tiny')).toContain('pauses after the step under way');
   const paused = await command('run', file, '--json');
@@ -138,5 +140,6 @@ it('a run is scheduled, and started for the next selm run', async () => {
   expect(ended.stderr).toContain('Going on with run "later".');
   expect(ended.code).toBe(3);
   expect(await done('stop', 'later')).toContain('ends after the step under way');
-  expect(summaryOf<RunStatus>(await command('run', file, '--json'))).toMatchObject({ state: 'stopped', results: [] });
+  const { status } = summaryOf<RunProgress>(await command('status', 'later', '--json'));
+  expect(status).toMatchObject({ state: 'stopped', results: [] });
 });

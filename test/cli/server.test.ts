@@ -75,6 +75,12 @@ it('another configuration under the name of a run in progress is refused', async
   expect(stderr).toBe('selm: A run named "taken" is in progress with another configuration: prompts.heldOut is 2 there and 3 here.\n'); // prettier-ignore
 });
 
+it('a run for which no worker answers is told', async () => {
+  const { code, stdout, stderr } = await selm(['status', 'taken'], env);
+  expect([code, stdout]).toEqual([1, '']);
+  expect(stderr).toBe('selm: Run "taken" does not answer: start a worker for it (selm worker --role control).\n');
+});
+
 it('a run that is not there is named', async () => {
   const { code, stderr } = await selm(['status', 'nobody'], env);
   expect([code, stderr]).toEqual([2, 'selm: There is no run named "nobody".\n']);
