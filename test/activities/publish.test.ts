@@ -25,6 +25,8 @@ const publishTo = (name: string, policy: string) =>
 const read = (...path: string[]) => readFileSync(join(outputs, ...path));
 const readJson = (...path: string[]) => JSON.parse(read(...path).toString()) as Record<string, unknown>;
 
+const encoded = (of: Policy) => openPolicy(of).tokenizer().encodePrompt('a');
+
 /** Greedy answers, which tell one policy from another. */
 async function answersOf(policy: Policy): Promise<number[][]> {
   const settings = samplingSchema.parse({ maxNewTokens: 8 });
@@ -160,7 +162,6 @@ describe('a chat template of its own', () => {
     const { address } = await importPolicy(rooms, templated, tinyAdapter, { arguments: { note: 'brief' } });
     await publishTo('noted', address);
     const { policy } = await openPolicyArtifact(rooms.store, (await importPolicy(rooms, templated, join(outputs, 'noted'))).address); // prettier-ignore
-    const encoded = (of: Policy) => openPolicy(of).tokenizer().encodePrompt('a');
     expect(encoded(policy)).toEqual(encoded({ model: templated, chatTemplate: { arguments: { note: 'brief' } } }));
     expect(encoded(policy)).not.toEqual(encoded({ model: templated }));
     await publishTo('as-it-is', (await importPolicy(rooms, templated, tinyAdapter)).address);
