@@ -40,8 +40,10 @@ export const MAX_DEPTH = 256;
 /** Whether a value is nested too deep for what goes through it, or in itself. */
 export function isTooDeep(value: unknown, depth = 0): boolean {
   if (typeof value !== 'object' || value === null) return false;
+  if (depth === MAX_DEPTH) return true;
   // Most of what is in a row are lists of numbers.
-  return depth === MAX_DEPTH || Object.values(value).some((entry) => typeof entry === 'object' && isTooDeep(entry, depth + 1)); // prettier-ignore
+  const entries: unknown[] = Array.isArray(value) ? value : Object.values(value);
+  return entries.some((entry) => typeof entry === 'object' && isTooDeep(entry, depth + 1));
 }
 
 /** @throws InputError when a value is nested too deep, or in itself */

@@ -125,6 +125,9 @@ test('what is wrong with a configuration is said, with exit code 2', async () =>
   expect(stderr).toMatch(/^selm: \S+train\.jsonl leaves 30 prompts to train on, too few for 3 rounds of 20/);
   const missing = await selm(['doctor', writeConfig('missing', { model: './nowhere' })], env);
   expect([missing.code, missing.stderr]).toEqual([2, `selm: ${join(folder, 'nowhere', 'config.json')} does not exist: give a Hugging Face model folder.\n`]); // prettier-ignore
+});
+
+test('a tokenizer that is damaged is told by its file', async () => {
   writeFileSync(join(tinyModel(join(folder, 'garbled')), 'tokenizer.json'), '{"model": {"type": "BPE"}}');
   const garbled = await selm(['doctor', writeConfig('garbled', { model: './garbled' })], env);
   expect([garbled.code, garbled.stderr]).toEqual([2, expect.stringMatching(/^selm: \S+garbled\/tokenizer\.json is damaged[^\n]*\n$/)]); // prettier-ignore

@@ -111,7 +111,7 @@ const fillDisk = (disk: Disk) => async (target: Target) => {
   return true;
 };
 
-const UNREADABLE_MILLISECONDS = 1500;
+const UNREADABLE_MILLISECONDS = 5000;
 
 /** Reads of the store fail for a while: see read-errors.mjs. */
 const failReads = (code: string) => async (target: Target) => {

@@ -1,7 +1,7 @@
 /**
  * Errors of the file system, as Linux reports them, where a process reads or opens files. Permissions would not do: they do not bind root.
- * Loaded into a run's processes (NODE_OPTIONS=--import), it lets its workers' and engines' reads below SELM_STORE fail while there is
- * a file READ_ERRORS, with the code that is in it; each is noted in READ_ERRORS.log.
+ * Loaded into a run's processes (NODE_OPTIONS=--import), it lets its workers' and engines' reads below SELM_STORE fail, every second one,
+ * while there is a file READ_ERRORS, with the code that is in it; each is noted in READ_ERRORS.log.
  */
 import fs from 'node:fs';
 import promises from 'node:fs/promises';
@@ -54,6 +54,7 @@ export function failReads(codeFor) {
 const { READ_ERRORS: control, SELM_STORE: store } = process.env;
 if (control && store && /(workers\/main|engine\/child)\.ts$/.test(process.argv[1] ?? '')) {
   const { readFileSync, appendFileSync } = fs;
+  let count = 1;
   failReads((path) => {
     if (!path.startsWith(`${store}/`)) return undefined;
     let code;
@@ -62,6 +63,8 @@ if (control && store && /(workers\/main|engine\/child)\.ts$/.test(process.argv[1
     } catch {
       return undefined;
     }
+    // Every second one, so that errors are met wherever files are read, and not only at the first place.
+    if (count++ % 2 === 1) return undefined;
     appendFileSync(`${control}.log`, `${code} ${path}\n`);
     return code;
   });
