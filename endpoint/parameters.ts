@@ -3,26 +3,17 @@ import { z } from 'zod';
 
 export const UNSUPPORTED = { unsupported: true };
 
-/** A value as it is shown; nothing where it is nested more deeply than that can be told. */
-function jsonOf(value: unknown): string {
-  try {
-    return JSON.stringify(value);
-  } catch {
-    return '';
-  }
-}
-
 /** Taken where it has one of the values that change nothing, as clients send them; null is always one. */
 function neutral(...values: unknown[]) {
-  const allowed = values.map(jsonOf);
+  const allowed = values.map((value) => JSON.stringify(value));
   return z
     .unknown()
-    .refine((value) => value == null || allowed.includes(jsonOf(value)), {
+    .refine((value) => value == null || allowed.includes(JSON.stringify(value)), {
       params: UNSUPPORTED,
       error: ({ input }) =>
         allowed.length === 0
           ? 'is not supported with this model.'
-          : `does not support ${jsonOf(input).slice(0, 100)} with this model. Only the default (${allowed[0]}) value is supported.`,
+          : `does not support ${JSON.stringify(input)?.slice(0, 100)} with this model. Only the default (${allowed[0]}) value is supported.`,
     })
     .optional();
 }

@@ -16,7 +16,7 @@ test('a folder in which work goes on is touched every hour, and no longer', asyn
   utimesSync(used, dayAgo, dayAgo);
   const result = await whileTouched([used, missing], async () => {
     vi.advanceTimersByTime(3600_000);
-    await vi.waitUntil(() => !isOld());
+    await expect.poll(isOld).toBe(false);
     return 'done';
   });
   expect([result, vi.getTimerCount()]).toEqual(['done', 0]);

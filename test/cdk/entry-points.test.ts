@@ -228,7 +228,7 @@ it('a run from no GPU worker, through S3 and a worker that is told to stop, ends
   const weights = (name: string) => readFileSync(join(folder, name, 'adapter_model.safetensors'));
   expect(weights('cloud').equals(weights('laptop'))).toBe(true);
   expect(existsSync(join(s3.root, 'artifacts', 'selm'))).toBe(true);
-}, 240_000);
+});
 
 it('the web pages are reached at every address of the task, show the run, and write nothing', async () => {
   const ui = await startTask('ui', 'ui');

@@ -46,7 +46,7 @@ it('cfn-lint finds no error in any template', () => {
   const { status, stdout } = spawnSync(findCfnLint(), ['--ignore-checks', 'W3005', '--', ...templates.values()], { encoding: 'utf8' }); // prettier-ignore
   expect(stdout).toBe('');
   expect(status).toBe(0);
-}, 120_000);
+});
 
 it('the CDK command synthesizes by cdk.json alone, without credentials, network or Docker', () => {
   const env = { PATH: process.env['PATH']!, HOME: folder, AWS_EC2_METADATA_DISABLED: 'true', DOCKER_HOST: 'tcp://127.0.0.1:1', CDK_DISABLE_CLI_TELEMETRY: 'true' }; // prettier-ignore
@@ -55,7 +55,7 @@ it('the CDK command synthesizes by cdk.json alone, without credentials, network 
   const { status, stderr } = spawnSync(process.execPath, command, { cwd: root, env, encoding: 'utf8' });
   expect(status, stderr).toBe(0);
   expect(readdirSync(out).filter((file) => file.endsWith('.template.json')).length).toBe(6);
-}, 120_000);
+});
 
 const defaults = 'self-hosted, managed-instances, 1 NAT';
 const withPages = 'web pages, 1 NAT';

@@ -3,15 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { forkModule } from '../../engine/fork.ts';
 import { startSelm, type Running } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
-// Tests wait for what happens, however busy the machine is.
-vi.setConfig({ testTimeout: 3_600_000 });
 const folder = temporaryFolder();
 const path = (name: string) => join(folder, name);
 const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
@@ -50,7 +48,7 @@ const isAlive = (pid: number) => {
   }
 };
 
-const until = (condition: () => boolean) => expect.poll(condition, { timeout: 3_600_000 }).toBe(true);
+const until = (condition: () => boolean) => expect.poll(condition).toBe(true);
 
 /** Whether a process that selm has started for this folder is left. */
 const isLeft = () => execFileSync('ps', ['-A', '-o', 'args='], { encoding: 'utf8' }).includes(`${folder}/`);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { RunProgress } from '../../workers/runs.ts';
 import type { RunStatus } from '../../workflows/status.ts';
@@ -12,8 +12,6 @@ import { selm, startSelm, summaryOf, type Running } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
-// Tests wait for what happens, however busy the machine is.
-vi.setConfig({ testTimeout: 3_600_000 });
 const folder = temporaryFolder();
 const env = { SELM_HOME: join(folder, 'home') };
 const write = (name: string, text: string) => writeFileSync(join(folder, name), text);

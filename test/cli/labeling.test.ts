@@ -39,7 +39,7 @@ export default async ({ id }, answers) => {
 
 const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
-test('a shard that is labeled when the worker dies is not judged again', { timeout: 300_000 }, async () => {
+test('a shard that is labeled when the worker dies is not judged again', async () => {
   tinyModel(path('model'));
   writeFileSync(path('labeler.js'), LABELER);
   writeFileSync(path('train.jsonl'), jsonl(tinyPrompts(20)));

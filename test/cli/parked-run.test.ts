@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, expect, it, vi } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { RunProgress } from '../../workers/runs.ts';
 import type { RunStatus } from '../../workflows/status.ts';
@@ -10,8 +10,6 @@ import { selm, summaryOf } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
-// Tests wait for what happens, however busy the machine is.
-vi.setConfig({ testTimeout: 3_600_000 });
 const folder = temporaryFolder();
 const env = { SELM_HOME: join(folder, 'home') };
 const file = join(folder, 'run.yaml');

@@ -249,7 +249,7 @@ describe('selm run', () => {
 });
 
 // A dead worker is noticed when its heartbeats stop, which takes a while beside a run's own time.
-describe('a run that is disturbed ends with the same adapter', { timeout: 300_000 }, () => {
+describe('a run that is disturbed ends with the same adapter', () => {
   it('when its GPU worker is killed in the middle of optimize', async () => {
     const killed = freshHome('killed-worker');
     const run = startSelm(['run', join(folder, 'tiny.yaml'), '--json'], killed);

@@ -89,9 +89,9 @@ it('a schedule is created once, with a calendar that the server takes', async ()
 
 it('it can be paused and go on, and tells of its next run', async () => {
   await done('schedule', 'pause', 'nightly');
-  await expect.poll(schedules, { timeout: 10_000 }).toMatchObject([{ name: 'nightly', paused: true }]);
+  await expect.poll(schedules).toMatchObject([{ name: 'nightly', paused: true }]);
   await done('schedule', 'resume', 'nightly');
-  await expect.poll(schedules, { timeout: 10_000 }).toMatchObject([{ name: 'nightly', paused: false }]);
+  await expect.poll(schedules).toMatchObject([{ name: 'nightly', paused: false }]);
   const [{ next }] = await schedules();
   const there = new Intl.DateTimeFormat('en', { timeZone: 'Europe/Berlin', weekday: 'long', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }); // prettier-ignore
   expect(there.format(new Date(next!))).toBe('Monday 03:30');
@@ -141,5 +141,5 @@ it('policies are taken by name wherever an adapter is', async () => {
 
 it('deleted, it starts nothing any more', async () => {
   expect(await done('schedule', 'delete', 'nightly')).toBe('Schedule "nightly" is deleted.');
-  await expect.poll(schedules, { timeout: 10_000 }).toEqual([]);
+  await expect.poll(schedules).toEqual([]);
 });

@@ -63,7 +63,7 @@ afterAll(async () => {
 });
 
 const untilParked = (name: string) =>
-  expect.poll(async () => summaryOf<RunProgress>(await selm(['status', name, '--json'], env)).status.state, { timeout: 40_000, interval: 500 }).toBe('parked'); // prettier-ignore
+  expect.poll(async () => summaryOf<RunProgress>(await selm(['status', name, '--json'], env)).status.state, { interval: 500 }).toBe('parked'); // prettier-ignore
 
 const buildOf = async (workflowId: string) => {
   const { raw } = await client.workflow.getHandle(workflowId).describe();
@@ -86,13 +86,13 @@ it('a run goes on with the version it began on after another is deployed; the ne
   await deploy('v2');
   expect((await selm(['start', join(folder, 'second.yaml')], env)).code).toBe(0);
   await untilParked('second');
-  await expect.poll(() => drainageOf('v1'), { timeout: 20_000 }).toBe('draining');
+  await expect.poll(() => drainageOf('v1')).toBe('draining');
   const retried = await selm(['retry', 'first', '--set', 'sample.samplesPerPrompt=4', '--set', 'sample.temperature=1'], env); // prettier-ignore
   expect(retried.code, retried.stderr).toBe(0);
   expect((await selm(['watch', 'first'], env)).code).toBe(0);
   expect([await buildOf('selm-first'), await buildOf('selm-first/round-1'), await buildOf('selm-second')]).toEqual(['v1', 'v1', 'v2']); // prettier-ignore
   // Its last run is over: it can be taken out of `draining`.
-  await expect.poll(() => drainageOf('v1'), { timeout: 20_000 }).toBe('drained');
+  await expect.poll(() => drainageOf('v1')).toBe('drained');
 });
 
 it('half a version is refused', async () => {

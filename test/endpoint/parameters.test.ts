@@ -128,14 +128,9 @@ test.each<[Path, object, string]>([
   expect(await refusalOf(path, body)).toMatchObject({ param: parameter });
 });
 
-/** As JSON, of which there may be more than JSON.stringify() can make. */
-const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
 const many = (item: string, count: number) => `[${Array.from({ length: count }, () => item).join(',')}]`;
 
 test.each<[Path, string, string]>([
-  ['completions', 'logit_bias', nested(100_000)],
-  ['chat/completions', 'response_format', nested(100_000)],
-  ['completions', 'prompt', nested(100_000)],
   ['completions', 'prompt', many('true', 400_000)],
   ['completions', 'prompt', `[${many('true', 400_000)}]`],
   ['completions', 'prompt', '[3, "a"]'],
@@ -154,7 +149,7 @@ test.each<[Path, string, string]>([
   const { [parameter]: _, ...others } = PATHS[path] as Record<string, unknown>;
   const body = `${JSON.stringify(others).slice(0, -1)},"${parameter}":${json}}`;
   const response = await fetch(`${server.url}/${path}`, { method: 'POST', body });
-  expect(await response.json()).toEqual({ error: { type: 'invalid_request_error', param: expect.stringMatching(`^${parameter}`) as string, code: parameter === 'logit_bias' || parameter === 'response_format' ? 'unsupported_value' : null, message: expect.stringContaining(parameter) as string } }); // prettier-ignore
+  expect(await response.json()).toEqual({ error: { type: 'invalid_request_error', param: expect.stringMatching(`^${parameter}`) as string, code: null, message: expect.stringContaining(parameter) as string } }); // prettier-ignore
   expect(response.status).toBe(400);
 });
 

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { label, readLabels } from '../../activities/label.ts';
 import { recompute } from '../../activities/recompute.ts';
 import type { Address } from '../../artifacts/manifest.ts';
@@ -23,7 +23,6 @@ const KEY = 'sk-planted-for-the-judge';
 const UNREACHED_SECONDS = 300;
 const { folder, engine } = testRooms();
 const path = (name: string) => join(folder, name);
-vi.setConfig({ testTimeout: 3_600_000 });
 let llama: LlamaServer;
 let proxy: FaultProxy;
 let seen = 0;

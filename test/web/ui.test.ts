@@ -98,7 +98,7 @@ it('without runs and policies says how to come by them', async () => {
 
 it('a run that waits is told with what failed and the commands that decide, as by selm status', async () => {
   await startRun(client, config('decided'));
-  await expect.poll(() => cellsOf('/', 'runs'), { timeout: 40_000, interval: 500 }).toEqual([['decided', 'parked', '1 of 1', expect.anything(), expect.anything()]]); // prettier-ignore
+  await expect.poll(() => cellsOf('/', 'runs'), { interval: 500 }).toEqual([['decided', 'parked', '1 of 1', expect.anything(), expect.anything()]]); // prettier-ignore
   const [[, , , since, remark]] = await cellsOf('/', 'runs');
   const { stdout } = await selm(['status', 'decided'], env);
   expect(stdout).toContain(remark!.trim());
@@ -123,7 +123,7 @@ it('a run in progress is shown with what is done so far, and asked for again', a
 it('one that has ended is its report, and its policy is listed with where it is from', async () => {
   await retryRun(client, 'decided', undefined, { 'sample.samplesPerPrompt': 4, 'sample.temperature': 1 });
   const status: RunStatus = await (await findRun(client, 'decided')).result();
-  await expect.poll(() => cellsOf('/', 'runs'), { timeout: 10_000 }).toEqual([['decided', 'done', '1 of 1', expect.anything(), '']]); // prettier-ignore
+  await expect.poll(() => cellsOf('/', 'runs')).toEqual([['decided', 'done', '1 of 1', expect.anything(), '']]); // prettier-ignore
   expect(await cellsOf('/runs/decided', 'rounds')).toEqual(roundRows(status));
   await visit('/runs/decided', async (page) => {
     expect(await page.title()).toBe('selm: decided');
@@ -175,7 +175,7 @@ it('without a worker a run in progress is listed, and its page says what to do; 
   worker.process.kill('SIGTERM');
   await worker.ended;
   await startRun(client, config('lonely'));
-  await expect.poll(async () => (await cellsOf('/', 'runs'))[0].slice(0, 2), { timeout: 20_000 }).toEqual(['lonely', 'unanswered']); // prettier-ignore
+  await expect.poll(async () => (await cellsOf('/', 'runs'))[0].slice(0, 2)).toEqual(['lonely', 'unanswered']); // prettier-ignore
   expect(await asked('/runs/lonely')).toMatchObject({ status: 503, sentence: 'Run &quot;lonely&quot; does not answer: start a worker for it (selm worker --role control).' }); // prettier-ignore
   ui.process.kill('SIGTERM');
   expect((await ui.ended).code).toBe(0);

@@ -34,7 +34,7 @@ const names = async () => {
   for await (const { scheduleId: id } of client.schedule.list()) ids.push(id.replace('selm-schedule-', ''));
   return ids.sort();
 };
-const listed = (wanted: string[]) => expect.poll(names, { timeout: 10_000 }).toEqual(wanted);
+const listed = (wanted: string[]) => expect.poll(names).toEqual(wanted);
 
 it('two workers that start at once make each once', async () => {
   const both = [declared('a'), declared('b')];

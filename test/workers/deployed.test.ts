@@ -133,7 +133,7 @@ it('one trace spans the run, its round and their activities', async () => {
   // Each worker exports its spans in batches, when it comes to that.
   const activities = ['prepare', 'sample', 'label', 'optimize', 'evaluate'].map((step) => `RunActivity:${step}`);
   const wanted = ['RunWorkflow:alignment', 'RunWorkflow:round', 'StartActivity:optimize', ...activities];
-  await expect.poll(() => spans().map(({ name }) => name), { timeout: 15_000 }).toEqual(expect.arrayContaining(wanted));
+  await expect.poll(() => spans().map(({ name }) => name)).toEqual(expect.arrayContaining(wanted));
   expect(traces.every(({ method, path }) => method === 'POST' && path === '/v1/traces')).toBe(true);
   const all = spans();
   const byId = new Map(all.map((span) => [span.spanId, span]));
@@ -151,7 +151,7 @@ it('one trace spans the run, its round and their activities', async () => {
 });
 
 it('the ECS task was protected while it worked, and not after', async () => {
-  await expect.poll(() => agent.at(-1)?.body, { timeout: 15_000 }).toBe('{"ProtectionEnabled":false}');
+  await expect.poll(() => agent.at(-1)?.body).toBe('{"ProtectionEnabled":false}');
   expect(agent[0]).toEqual({
     method: 'PUT',
     path: '/task-protection/v1/state',

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import { NativeConnection, Worker } from '@temporalio/worker';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { forkModule } from '../../engine/fork.ts';
 import { connectEmbedded } from '../../workers/connection.ts';
@@ -18,8 +18,6 @@ import { findTemporal } from '../../workers/temporal-binary.ts';
 import { freePort } from '../free-port.ts';
 import { temporaryFolder } from '../temporary.ts';
 
-// Tests wait for what happens, however busy the machine is.
-vi.setConfig({ testTimeout: 3_600_000 });
 const folder = temporaryFolder();
 const home = join(folder, 'home');
 const before = process.env['SELM_HOME'];
@@ -128,7 +126,7 @@ describe('one server on a database', () => {
     process.kill(pid, 'SIGSTOP');
     try {
       const other = joinElsewhere();
-      await expect.poll(() => other.said, { timeout: 3_600_000 }).toEqual([`Waiting for Temporal's dev server (process ${pid}), which does not answer.`]); // prettier-ignore
+      await expect.poll(() => other.said).toEqual([`Waiting for Temporal's dev server (process ${pid}), which does not answer.`]); // prettier-ignore
       expect(servers()).toEqual([pid]);
       process.kill(pid, 'SIGCONT');
       expect(await other.address).toBe(address);

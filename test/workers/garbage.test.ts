@@ -82,9 +82,9 @@ const codec: PayloadCodec = {
 
 const connected = (namespace: string) => ({ connection: connections[1], namespace });
 /** The list of runs lags behind their start. */
-const listed = (client: Client) => expect.poll(() => addressesOfRuns(client), { timeout: 240_000 });
+const listed = (client: Client) => expect.poll(() => addressesOfRuns(client));
 
-describe('the addresses of runs', { timeout: 300_000 }, () => {
+describe('the addresses of runs', () => {
   test('are read with the data converter in use; where that cannot decode a payload, it is an error', async () => {
     const plain = new Client(connected(PLAIN));
     const address = 'ab'.repeat(32);
@@ -101,7 +101,7 @@ describe('the addresses of runs', { timeout: 300_000 }, () => {
   });
 });
 
-describe('what an activity under way may have made', { timeout: 300_000 }, () => {
+describe('what an activity under way may have made', () => {
   test('is kept, for the history does not name it yet', async () => {
     const old = await make(1);
     const client = new Client({ connection: connections[1], namespace: PENDING });
@@ -111,7 +111,7 @@ describe('what an activity under way may have made', { timeout: 300_000 }, () =>
     const handle = await whileAnswering(async () => {
       const started = await client.workflow.start('alignment', { workflowId: 'selm-pending', taskQueue: CONTROL_QUEUE, args: [config] }); // prettier-ignore
       // Its first activity waits: no worker takes it.
-      await expect.poll(() => reachedByRuns(client).then((reached) => reached.pendingSince), { timeout: 240_000 }).toBeDefined(); // prettier-ignore
+      await expect.poll(() => reachedByRuns(client).then((reached) => reached.pendingSince)).toBeDefined(); // prettier-ignore
       return started;
     });
     age(old);
@@ -119,7 +119,7 @@ describe('what an activity under way may have made', { timeout: 300_000 }, () =>
     const garbage = async () => (await findGarbage(store, () => reachedByRuns(client), later())).map(({ address }) => address); // prettier-ignore
     expect(await garbage()).toEqual([old]);
     await handle.terminate();
-    await expect.poll(async () => (await garbage()).sort(), { timeout: 240_000 }).toEqual([old, made].sort());
+    await expect.poll(async () => (await garbage()).sort()).toEqual([old, made].sort());
   });
 });
 
@@ -154,7 +154,7 @@ describe('selm gc --delete', () => {
     const [needed, orphan] = [await make(1), await make(2)];
     const client = new Client({ connection: connections[0] });
     await startRun(client, 'live', needed);
-    await expect.poll(() => addressesOfRuns(client), { timeout: 240_000 }).toContain(needed);
+    await expect.poll(() => addressesOfRuns(client)).toContain(needed);
     const [right, wrong] = servers.map(({ address }) => ({ TEMPORAL_ADDRESS: address }));
     const here = () => readdirSync(join(root, 'objects')).sort();
 
@@ -196,7 +196,7 @@ describe('selm gc --delete', () => {
     expect(summaryOf<{ artifacts: string[] }>(both).artifacts).toEqual([orphan]);
     expect(here()).toEqual([needed, young].sort());
     expect(leftovers.filter(({ path }) => existsSync(path)).map(({ age: since }) => since)).toEqual([hours, hours]);
-  }, 300_000);
+  });
 
   test.each(['', 'Infinity', '-1', '1e30', 'x'])('--keep-days %j is refused', async (days) => {
     const { code, stderr } = await selm(['gc', '--delete', '--keep-days', days], { SELM_STORE: root });

@@ -17,12 +17,10 @@ import {
   withWorkers,
 } from '../workflows/stand-ins.ts';
 
-// Tests wait for what happens, however busy the machine is.
-vi.setConfig({ testTimeout: 3_600_000 });
 vi.stubEnv('SELM_HOME', temporaryFolder());
 afterAll(leaveDevServer);
 
-const parkedIn = (run: RunHandle) => expect.poll(async () => (await run.query(runStatusQuery)).failure?.round, { timeout: 3_600_000 }); // prettier-ignore
+const parkedIn = (run: RunHandle) => expect.poll(async () => (await run.query(runStatusQuery)).failure?.round); // prettier-ignore
 
 test('it is taken after the failure that it is about', async () => {
   silenceTemporal();

@@ -16,7 +16,7 @@ describe.each(HALF_TYPES)('%s', (type) => {
 
   test("ONNX's checker finds every tensor to be of the type and shape that the graph says", async () => {
     await checkByOnnx(scratch, graphs);
-  }, 120_000);
+  });
 
   test.each(graphs)(
     '$name: products are computed in half precision, and nothing that adds up or exponentiates',

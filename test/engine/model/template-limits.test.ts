@@ -45,7 +45,7 @@ test.each([
 // By the clock of the process: this one computes for 5 s.
 test('loops in loops end', () => {
   expect(outcome('loops', counting(3))).toBe('did not end in 5 s: simplify its loops.');
-}, 300_000);
+});
 
 const render = (source: string) => new JinjaTemplate(source, '26 Jul 2024').render({}).text;
 
