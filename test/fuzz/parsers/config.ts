@@ -48,12 +48,12 @@ export function configParsers(folder: string): Parsers {
     run: file('run.yaml', [JSON.stringify(full), example('smollm2-ifeval.yaml'), asJson(example('zephyr-7b.yaml'))], (path) => differencesOf(config, loadConfig(path))), // prettier-ignore
     'run-set': { form: 'text', inputs: ['optimize.learningRate=1e-5', 'label={by: regex, pattern: a}'], read: (text) => checkSettings(config, set(text)), names: '--set' }, // prettier-ignore
     labeler: file('labeler.yaml', [JSON.stringify(full.label), '{"by":"judge","server":"http://127.0.0.1/v1","model":"m"}', '{"by":"json-schema","schema":{"type":"object"}}', 'by: final-answer\n'], (path) => readLabelSettings(path, {})), // prettier-ignore
-    // The file of a run that it names may be the fault.
+    // What is wrong may be the file of a run that these name.
     schedules: {
       ...file('schedules.yaml', [JSON.stringify(schedules)], (path) => withVariable('SELM_SCHEDULES', path, declaredSchedules)), // prettier-ignore
       names: folder,
     },
-    deployment: file('deploy.yaml', [JSON.stringify(deployment)], loadDeployConfig),
+    deployment: { ...file('deploy.yaml', [JSON.stringify(deployment)], loadDeployConfig), names: folder },
     'judge-template': file('judge.yaml', [judging, asJson(judging)], (path) => readTemplate(path, ['question', 'answer_a'])), // prettier-ignore
     temporal: {
       ...file('temporal.toml', [profile], (path) => withVariable('TEMPORAL_CONFIG_FILE', path, () => [hasServer(), connectionSettings(), connectionSettings('default')]), 'text'), // prettier-ignore
