@@ -112,7 +112,10 @@ export const trainingSchema = z.strictObject({
     .describe(
       "Compute a layer's activations again in the backward pass rather than keep them (gradient checkpointing): a third more time, a fraction of the memory.",
     ),
-  shuffle: z.boolean().default(true).describe('Whether rows are visited in random order instead of the order of the file.'),
+  shuffle: z
+    .boolean()
+    .default(true)
+    .describe('Whether rows are visited in random order instead of the order of the file.'),
   full: z.boolean().default(false).describe('Train all weights of the model instead of a LoRA adapter.'),
   lora: loraSchema.prefault({}).describe('The LoRA adapter, where training does not start from a given one.'),
 });

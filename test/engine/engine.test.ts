@@ -110,7 +110,9 @@ describe('supervised fine-tuning', () => {
   test('refuses a row that the model has no room for, by its number', async () => {
     const rows = [...sftJob('long').rows, { prompt: 'x', completion: 'long '.repeat(60) }];
     const refused = engine.run('sft', sftJob('long', { rows }), undisturbed);
-    await expect(refused).rejects.toThrow(/^Row 9: it has \d+ tokens, more than the 256 that the model can take: lower maxLength to at most 256\.$/);
+    await expect(refused).rejects.toThrow(
+      /^Row 9: it has \d+ tokens, more than the 256 that the model can take: lower maxLength to at most 256\.$/,
+    );
   });
 
   test('cuts what is longer than the limits: prompts at their beginning, completions at their end', async () => {
