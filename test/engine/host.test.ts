@@ -107,7 +107,7 @@ describe('bad input', () => {
   test('of one job leaves the next in the queue alone', async () => {
     const refused = engine.run('optimize', { ...endlessJob(), rows: [] });
     const scored = engine.run('score', scoreJob);
-    await expect(refused).rejects.toThrow(/preferences is left to train on/);
+    await expect(refused).rejects.toThrow(/^There is nothing to train on/);
     await expectScores(scored);
   });
 });
