@@ -9,7 +9,7 @@ const POSTSCRIPTS: Record<string, string> = { 'P.P.S': String.raw`p\.\s?p\.\s?s`
 export const content: Family = {
   'detectable_content:number_placeholders': kind(
     { num_placeholders: z.int().nonnegative() },
-    (response, { num_placeholders: least }) => count(response, /\[[^\n]*?\]/gu) >= least,
+    (response, { num_placeholders: least }) => countPlaceholders(response) >= least,
   ),
 
   'detectable_content:postscript': kind({ postscript_marker: pattern }, (response, { postscript_marker }) => {
@@ -17,3 +17,7 @@ export const content: Family = {
     return pythonPattern(POSTSCRIPTS[marker] ?? marker.toLowerCase(), 'u').test(response.toLowerCase());
   }),
 };
+
+/** What `\[.*?\]` finds. A bracket that nothing closes is not looked at: each would be followed to the end of its line. */
+const countPlaceholders = (text: string) =>
+  text.split('\n').reduce((sum, line) => sum + count(line.slice(0, line.lastIndexOf(']') + 1), /\[[^\]]*\]/gu), 0);

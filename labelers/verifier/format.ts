@@ -1,10 +1,13 @@
 /** detectable_format: the layout of a response. */
 import { z } from 'zod';
 import { kind, pattern, type Family } from './instruction.ts';
-import { count, python, pythonPattern, strip, trim } from './python.ts';
+import { count, python, pythonPattern, strip, stripEnd, trim } from './python.ts';
 
-/** Lines that begin with one asterisk, or with a dash. */
-const BULLETS = [python(/(?<![^\n])\s*\*[^*][^\n]*/gu), python(/(?<![^\n])\s*-[^\n]*/gu)];
+/**
+ * Lines that begin with one asterisk, or with a dash. The reference's white space may include line ends, which counts as many and takes
+ * time that grows with the square of a run of them.
+ */
+const BULLETS = [python(/(?<![^\n])(?:(?!\n)\s)*\*[^*][^\n]*/gu), python(/(?<![^\n])(?:(?!\n)\s)*-[^\n]*/gu)];
 
 const CONSTRAINED_RESPONSES = ['My answer is yes.', 'My answer is no.', 'My answer is maybe.'];
 
@@ -40,9 +43,18 @@ export const format: Family = {
 
   // A text in double angular brackets that is more than brackets.
   'detectable_format:title': kind({}, (response) =>
-    (response.match(/<<[^\n]+>>/gu) ?? []).some((title) => trim(title.replace(/^<+/u, '').replace(/>+$/u, '')) !== ''),
+    response.split('\n').some((line) => {
+      const title = titleIn(line);
+      return trim(stripEnd(title.replace(/^<+/u, ''), '>')) !== '';
+    }),
   ),
 };
+
+/** What `<<.+>>` finds in a line, in time that does not grow with the square of its length. */
+function titleIn(line: string): string {
+  const [start, end] = [line.indexOf('<<'), line.lastIndexOf('>>')];
+  return start >= 0 && end > start + 2 ? line.slice(start, end + 2) : '';
+}
 
 function withoutFence(response: string): string {
   let text = trim(response);

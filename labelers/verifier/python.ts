@@ -52,13 +52,18 @@ export function isLower(text: string): boolean {
   return /\p{Lowercase}/u.test(text) && !/[\p{Uppercase}\p{Lt}]/u.test(text);
 }
 
+/** `text.rstrip(chars)`. */
+export function stripEnd(text: string, chars: string): string {
+  let end = text.length;
+  while (end > 0 && chars.includes(text[end - 1])) end--;
+  return text.slice(0, end);
+}
+
 /** `text.strip(chars)`. */
 export function strip(text: string, chars: string): string {
   let start = 0;
-  let end = text.length;
-  while (start < end && chars.includes(text[start])) start++;
-  while (end > start && chars.includes(text[end - 1])) end--;
-  return text.slice(start, end);
+  while (start < text.length && chars.includes(text[start])) start++;
+  return stripEnd(text.slice(start), chars);
 }
 
 /** How often `pattern`, which must be global, matches: `len(re.findall(pattern, text))`. */

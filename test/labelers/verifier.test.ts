@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { readPrompts } from '../../data/prompts.ts';
 import type { PromptRecord } from '../../data/records.ts';
+import { uniformStream } from '../../engine/random.ts';
 import { accuracyOf, ifevalAccuracies } from '../../labelers/verifier/accuracy.ts';
 import { detectLanguage } from '../../labelers/verifier/langdetect.ts';
 import { splitSentences } from '../../labelers/verifier/sentences.ts';
@@ -229,5 +230,40 @@ describe('instructions that cannot be checked', () => {
   ])('are refused with the prompt and the reason: %j', (prompt, message) => {
     expect(() => checksOf(prompt)).toThrow(InputError);
     expect(() => checksOf(prompt)).toThrow(message);
+  });
+});
+
+describe('patterns', () => {
+  /** As in IFEval's instructions.py. */
+  const bullets = [/^\s*\*[^*].*$/gm, /^\s*-.*$/gm];
+  const found = (text: string, pattern: RegExp) => text.match(pattern) ?? [];
+  const follows = (text: string, id: string, kwargs: object = {}) => followsStrictly(checksOf(promptOf(id, { ...kwargs })), text)[0]; // prettier-ignore
+
+  test('find what those of the reference find', () => {
+    const random = uniformStream('patterns');
+    const characters = [...'*-[]<> \n\na'];
+    for (let i = 0; i < 20_000; i++) {
+      const length = 1 + Math.floor(random() * 16);
+      const text = `a${Array.from({ length }, () => characters[Math.floor(random() * characters.length)]).join('')}`;
+      const lines = bullets.flatMap((bullet) => found(text, bullet)).length;
+      const placeholders = found(text, /\[.*?\]/g).length;
+      const isTitled = found(text, /<<[^\n]+>>/g).some((title) => title.replace(/^<+/, '').replace(/>+$/, '').trim() !== ''); // prettier-ignore
+      const verdicts = [lines, lines + 1].map((count) => follows(text, 'detectable_format:number_bullet_lists', { num_bullets: count })); // prettier-ignore
+      verdicts.push(...[placeholders, placeholders + 1].map((count) => follows(text, 'detectable_content:number_placeholders', { num_placeholders: count }))); // prettier-ignore
+      verdicts.push(follows(text, 'detectable_format:title'));
+      expect(verdicts, JSON.stringify(text)).toEqual([true, false, true, false, isTitled]);
+    }
+  });
+
+  test.each([
+    ['detectable_format:number_bullet_lists', { num_bullets: 1 }, '\n'],
+    ['detectable_content:number_placeholders', { num_placeholders: 1 }, '['],
+    ['detectable_format:title', {}, '<'],
+    ['detectable_format:title', {}, '<<>'],
+  ])('%s is told of a long run of one text', async (id, kwargs, unit) => {
+    const answer = `a${unit.repeat(500_000)}`;
+    const { judge } = await verifier.create({ by: 'verifier' }, noTools);
+    const { verdicts } = await judge([{ prompt: promptOf(id, kwargs), answers: [answer] }], {});
+    expect(verdicts[0][0].pass).toBe(false);
   });
 });

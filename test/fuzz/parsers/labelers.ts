@@ -34,10 +34,7 @@ async function judge(settings: object, prompt: PromptRecord, answers: string[]):
 
 const plain: PromptRecord = { id: 'p', prompt: 'x', answer: 'It is 42.' };
 
-/** Of an answer: IFEval's patterns take time that grows with the square of a run of one character. */
-const MOST_CHARACTERS = 16_000;
-
-const text = (inputs: string[], read: (answer: string) => unknown): Parser => ({ form: 'text', inputs, read: (input) => read(input.toString().slice(0, MOST_CHARACTERS)), takesAll: true }); // prettier-ignore
+const text = (inputs: string[], read: (answer: string) => unknown): Parser => ({ form: 'text', inputs, read: (input) => read(input.toString()), takesAll: true }); // prettier-ignore
 
 export function labelerParsers(folder: string): Parsers {
   const prompts = (settings: object, inputs: string[]): Parser => ({
