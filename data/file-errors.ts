@@ -5,8 +5,8 @@ import { InputError } from './errors.ts';
 /** Errors that the next try meets again. */
 const LASTING = ['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'];
 
-/** A file of an artifact was there when the artifact was opened: whatever its error, the next try begins with opening the artifact. */
-const ARTIFACT_FILE = /[\\/]objects[\\/][0-9a-f]{64}[\\/]/;
+/** The store's own files: whatever the error, the next try begins with opening the artifact, or looking for the checkpoint. */
+const STORE_FILE = /[\\/](?:objects|checkpoints)[\\/][0-9a-f]{64}[\\/]|[\\/]unfinished[\\/][0-9a-f-]{36}[\\/]/;
 
 /** A file cannot be read now. Nothing follows from it for what it holds. */
 export class ReadFailed extends Error {
@@ -19,7 +19,7 @@ export class ReadFailed extends Error {
  */
 export function readFailure(path: string, error: unknown): InputError | ReadFailed {
   const { code = (error as Error).message } = error as NodeJS.ErrnoException;
-  if (!LASTING.includes(code) || ARTIFACT_FILE.test(path)) {
+  if (!LASTING.includes(code) || STORE_FILE.test(path)) {
     return new ReadFailed(`${path} cannot be read (${code}).`, { cause: error });
   }
   if (code === 'ENOENT') return new InputError(`${path} does not exist; check the path.`);

@@ -1,6 +1,7 @@
 /** A file that cannot be read now is neither absent nor wrong: what depends on it is tried again. */
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { exists, ReadFailed } from '../../data/file-errors.ts';
@@ -33,10 +34,11 @@ const readers: Record<string, (path: string) => unknown> = {
 };
 
 const user = join(folder, 'unreadable');
-const artifact = join(folder, 'objects', 'a'.repeat(64), 'unreadable');
+const key = 'a'.repeat(64);
+const ofStore = [`objects/${key}`, `checkpoints/${key}/step-00000014`, `unfinished/${randomUUID()}`].map((place) => join(folder, place, 'unreadable')); // prettier-ignore
 beforeAll(() => {
-  mkdirSync(join(folder, 'objects', 'a'.repeat(64)), { recursive: true });
-  for (const path of [user, artifact]) writeFileSync(path, '{}');
+  for (const path of ofStore) mkdirSync(dirname(path), { recursive: true });
+  for (const path of [user, ...ofStore]) writeFileSync(path, '{}');
 });
 
 const failureOf = (code: string, path: string, read: (path: string) => unknown) =>
@@ -50,9 +52,9 @@ describe.each(Object.entries(readers))('%s', (_name, read) => {
     expect(await failureOf(code, user, read)).toBeInstanceOf(ReadFailed);
   });
 
-  test("EACCES is the user's to mend, but in an artifact, which could be read when it was opened", async () => {
+  test("EACCES is the user's to mend, but in the store, which could write the file", async () => {
     expect(await failureOf('EACCES', user, read)).toBeInstanceOf(InputError);
-    expect(await failureOf('EACCES', artifact, read)).toBeInstanceOf(ReadFailed);
+    for (const path of ofStore) expect(await failureOf('EACCES', path, read)).toBeInstanceOf(ReadFailed);
   });
 });
 
