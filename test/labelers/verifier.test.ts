@@ -233,12 +233,12 @@ describe('instructions that cannot be checked', () => {
   });
 });
 
+const found = (text: string, pattern: RegExp) => text.match(pattern) ?? [];
+const follows = (text: string, id: string, kwargs: object = {}) => followsStrictly(checksOf(promptOf(id, kwargs)), text)[0]; // prettier-ignore
+
 describe('patterns', () => {
   /** As in IFEval's instructions.py. */
   const bullets = [/^\s*\*[^*].*$/gm, /^\s*-.*$/gm];
-  const found = (text: string, pattern: RegExp) => text.match(pattern) ?? [];
-  const follows = (text: string, id: string, kwargs: object = {}) => followsStrictly(checksOf(promptOf(id, { ...kwargs })), text)[0]; // prettier-ignore
-
   test('find what those of the reference find', () => {
     const random = uniformStream('patterns');
     const characters = [...'*-[]<> \n\na'];
