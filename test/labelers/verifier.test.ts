@@ -234,7 +234,7 @@ describe('instructions that cannot be checked', () => {
 });
 
 const found = (text: string, pattern: RegExp) => text.match(pattern) ?? [];
-const follows = (text: string, id: string, kwargs: object = {}) => followsStrictly(checksOf(promptOf(id, kwargs)), text)[0]; // prettier-ignore
+const follows = (text: string, id: string, kwargs: Record<string, unknown> = {}) => followsStrictly(checksOf(promptOf(id, kwargs)), text)[0]; // prettier-ignore
 
 describe('patterns', () => {
   /** As in IFEval's instructions.py. */
