@@ -2,6 +2,7 @@
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { jsonOf } from '../data/json.ts';
 import { isContained, isName } from '../data/paths.ts';
 import { hashFile } from './hash.ts';
 import type { LocalStore } from './local-store.ts';
@@ -51,7 +52,7 @@ export class S3Checkpoints {
   private async latest(key: StepKey): Promise<CheckpointPointer | undefined> {
     const text = await this.bucket.readText(`checkpoints/${key}/latest`);
     if (text === undefined) return undefined;
-    const { success, data } = pointerSchema.safeParse(parsed(text));
+    const { success, data } = pointerSchema.safeParse(jsonOf(text));
     if (success) return data;
     this.warn(`The checkpoint of step ${key.slice(0, 12)} in the bucket is damaged: its "latest" names none; the step does without it.`); // prettier-ignore
     return undefined;
@@ -97,11 +98,3 @@ const completeFolders = async (folder: string) =>
     .filter((entry) => entry.isDirectory() && isName(entry.name))
     .map(({ name }) => name)
     .sort();
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

@@ -34,6 +34,15 @@ export function parseJson(text: string, where: string, form: string): unknown {
   return value;
 } // prettier-ignore
 
+/** The value of a text that need not be JSON: undefined where it is none. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Far more than data has, and far less than the functions that go through values can take. */
 export const MAX_DEPTH = 256;
 

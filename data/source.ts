@@ -6,6 +6,9 @@ import { parquetRows } from './parquet.ts';
 import type { Row } from './row.ts';
 import { withRoles } from './sharegpt.ts';
 
+/** Whether rows come from the hub: no file has this path, and it reads as a data set's id. */
+export const isRemote = (source: string): boolean => !existsSync(source) && isDatasetId(source);
+
 /**
  * The rows of a file (Parquet by its extension, else JSON Lines) or of hub data set `org/name[/config][:split]`, one by one. Texts in
  * ShareGPT's form have the names of roles and contents.
@@ -15,7 +18,7 @@ export async function* rowsOf(source: string): AsyncGenerator<Row> {
 }
 
 async function* rowsAsTheyAre(source: string): AsyncGenerator<Row> {
-  if (!existsSync(source) && isDatasetId(source)) {
+  if (isRemote(source)) {
     for (const file of await downloadDataset(source)) yield* parquetRows(file);
   } else yield* source.endsWith('.parquet') ? parquetRows(source) : jsonlRows(source);
 }

@@ -5,13 +5,14 @@ import { ignoredToolsNote, promptsPerRound } from '../activities/prompt-portions
 import { InputError } from '../data/errors.ts';
 import { cachedModel, isModelId } from '../data/hub.ts';
 import { readPrompts } from '../data/prompts.ts';
+import { isRemote } from '../data/source.ts';
 import { optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../engine/estimate.ts';
 import { readModelConfig, type ModelConfig } from '../engine/model/config.ts';
 import { readAdapter } from '../engine/model/lora.ts';
 import { knownModels } from '../engine/model/known.ts';
 import { fewStepsWarning, stepsPerEpoch } from '../engine/training/steps.ts';
 import type { RunConfig } from '../workflows/config.ts';
-import { checkLocalPrompts, isRemote } from './prompts.ts';
+import { checkLocalPrompts } from './prompts.ts';
 
 export interface Assumptions {
   /** 10^12 floating-point operations a second that the machine sustains. */

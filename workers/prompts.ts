@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { checkPrompts, type CheckedPrompts } from '../activities/prompt-check.ts';
 import { lengthSettings } from '../activities/prompt-limits.ts';
-import { cachedModel, isDatasetId } from '../data/hub.ts';
+import { cachedModel } from '../data/hub.ts';
+import { isRemote } from '../data/source.ts';
 import { Spool } from '../data/spool.ts';
 import { readModelConfig } from '../engine/model/config.ts';
 import { loadTokenizer } from '../engine/model/tokenizer.ts';
@@ -30,6 +31,3 @@ export async function checkLocalPrompts(config: RunConfig, unknown: string[]): P
     spool.close();
   }
 }
-
-/** Whether prompts are a hub data set, which is not looked for on this machine. */
-export const isRemote = (source: string): boolean => !existsSync(source) && isDatasetId(source);

@@ -3,6 +3,7 @@ import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, writeS
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { exists, readFailure } from '../../data/file-errors.ts';
+import { jsonOf } from '../../data/json.ts';
 
 /** Where a tensor's bytes lie. */
 export interface TensorEntry {
@@ -49,7 +50,7 @@ export function openSafetensors(file: string): Map<string, TensorEntry> {
     if (headerLength > MAX_HEADER || start > size)
       damaged(`its header claims ${headerLength} bytes of a file of ${size}`);
     const { success, data: header } = headerSchema.safeParse(
-      parseJson(readBytes(fd, LENGTH_BYTES, headerLength).toString('utf8')),
+      jsonOf(readBytes(fd, LENGTH_BYTES, headerLength).toString('utf8')),
     );
     if (!success) return damaged('its header is no JSON object');
     const entries = Object.entries(header)
@@ -83,15 +84,6 @@ export function openSafetensors(file: string): Map<string, TensorEntry> {
     throw error instanceof InputError ? error : readFailure(file, error);
   } finally {
     if (fd !== undefined) closeSync(fd);
-  }
-}
-
-/** Undefined where it is no JSON. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 

@@ -3,9 +3,10 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { exists } from '../../data/file-errors.ts';
+import { jsonOf } from '../../data/json.ts';
 import { isContained } from '../../data/paths.ts';
 import { readText } from './json-file.ts';
-import { openSafetensors, parseJson, type TensorEntry } from './safetensors.ts';
+import { openSafetensors, type TensorEntry } from './safetensors.ts';
 
 const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
 const SINGLE = 'model.safetensors';
@@ -22,7 +23,7 @@ export function openModelWeights(folder: string): Map<string, TensorEntry> {
     const pickled = ['pytorch_model.bin', 'pytorch_model.bin.index.json'].find((name) => exists(join(folder, name)));
     throw new InputError(pickled ? `${folder} has its weights in ${pickled}, which is not supported: save the model with transformers as ${SINGLE}.` : `${single} does not exist: download the complete model.`); // prettier-ignore
   }
-  const { success, data } = indexSchema.safeParse(parseJson(readText(index)));
+  const { success, data } = indexSchema.safeParse(jsonOf(readText(index)));
   if (!success) throw new InputError(`${index} is damaged: it has no "weight_map"; download it again.`);
   const tensors = new Map<string, TensorEntry>();
   for (const shard of [...new Set(Object.values(data.weight_map))].sort()) {

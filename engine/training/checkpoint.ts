@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { InputError } from '../../data/errors.ts';
 import { exists } from '../../data/file-errors.ts';
+import { jsonOf } from '../../data/json.ts';
 import type { TrainMetrics } from '../jobs.ts';
 import { openSafetensors, readTensorF32, writeSafetensors } from '../model/safetensors.ts';
 import type { Feeds } from '../session.ts';
@@ -110,12 +111,7 @@ function hashOf(checkpoint: Checkpoint, values: Map<string, Float32Array>): stri
 }
 
 function readSummary(file: string): (Checkpoint & { sha256: string }) | undefined {
-  const text = readFileSync(file, 'utf8');
-  try {
-    return JSON.parse(text) as Checkpoint & { sha256: string };
-  } catch {
-    return undefined;
-  }
+  return jsonOf(readFileSync(file, 'utf8')) as (Checkpoint & { sha256: string }) | undefined;
 }
 
 function completeCheckpoints(dir: string): string[] {

@@ -4,6 +4,7 @@ import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { hashValue } from '../../artifacts/hash.ts';
+import { jsonOf } from '../../data/json.ts';
 import type { ChatAnswer } from '../../openai/chat-answer.ts';
 
 const answerSchema = z.object({
@@ -70,17 +71,9 @@ async function read(path: string): Promise<ChatAnswer | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-  const { success, data } = z.object({ answer: answerSchema }).safeParse(parsed(text));
+  const { success, data } = z.object({ answer: answerSchema }).safeParse(jsonOf(text));
   if (success) return data.answer;
   // Spoiled, by a full disk for example.
   await rm(path, { force: true });
   return undefined;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

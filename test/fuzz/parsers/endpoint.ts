@@ -9,7 +9,7 @@ import { LocalEngine } from '../../../engine/engine.ts';
 import type { Engine } from '../../../engine/jobs.ts';
 import { webApp } from '../../../web/app.ts';
 import { tinyAdapter, tinyModel } from '../../tiny-model.ts';
-import { parsed } from '../json.ts';
+import { jsonOf } from '../../../data/json.ts';
 import type { Parser, Parsers } from '../parser.ts';
 
 const completion = { model: 'tiny', prompt: ['Hi', 'So'], max_tokens: 2, temperature: 1, top_p: 0.9, top_k: 5, n: 1, seed: 1, stop: ['e'], logprobs: 2, echo: true, stream: false, return_token_ids: true }; // prettier-ignore
@@ -70,8 +70,8 @@ async function check(response: Response): Promise<void> {
   const isPage = text.startsWith('<!');
   if (status >= 500 && !(isPage && status === 503)) throw new Error(`Status ${status}: ${text.slice(0, 1000)}`);
   const events = text.startsWith('data: ') ? text.split('\n\n').map((event) => event.slice('data: '.length)) : [text];
-  for (const event of events) checkError(parsed(event));
-  if (status >= 400 && !isPage && parsed(text) === undefined) throw new Error(`Status ${status} without JSON: ${text.slice(0, 1000)}`); // prettier-ignore
+  for (const event of events) checkError(jsonOf(event));
+  if (status >= 400 && !isPage && jsonOf(text) === undefined) throw new Error(`Status ${status} without JSON: ${text.slice(0, 1000)}`); // prettier-ignore
 }
 
 function checkError(body: unknown): void {

@@ -8,7 +8,7 @@ import { createLabeler, labelSchema } from '../../../labelers/index.ts';
 import { AnswerCache } from '../../../labelers/judge/cache.ts';
 import { conclusionOf, preferredIn, ratingIn } from '../../../labelers/judge/verdicts.ts';
 import { noTools } from '../../labelers/tools.ts';
-import { parsed } from '../json.ts';
+import { jsonOf } from '../../../data/json.ts';
 import type { Parser, Parsers } from '../parser.ts';
 
 const ANSWERS = ['', 'a', 'So it is 42.\n#### 42', '{"a": [1, "x"]}', '* one\n* two\n\n**Note** P.S. <<title>> [x]', `${'a'.repeat(60)}!`]; // prettier-ignore
@@ -42,7 +42,7 @@ export function labelerParsers(folder: string): Parsers {
     inputs,
     names: 'rompt "',
     async read(input) {
-      const { success, data } = promptSchema.safeParse(parsed(input));
+      const { success, data } = promptSchema.safeParse(jsonOf(input.toString()));
       if (success) await judge(settings, data, ANSWERS);
     },
   });
@@ -52,7 +52,7 @@ export function labelerParsers(folder: string): Parsers {
     inputs: inputs.map((input) => JSON.stringify(input)),
     names: '',
     async read(input) {
-      const { success, data } = labelSchema.safeParse(parsed(input));
+      const { success, data } = labelSchema.safeParse(jsonOf(input.toString()));
       if (success && ['regex', 'json-schema', 'final-answer', 'verifier', 'module'].includes(data.by)) await judge(data, plain, ANSWERS); // prettier-ignore
     },
   });

@@ -13,7 +13,7 @@ import { float32 } from '../../../engine/session.ts';
 import { located } from '../../../engine/tokenize.ts';
 import { readCheckpoint, writeCheckpoint } from '../../../engine/training/checkpoint.ts';
 import { tinyAdapter, tinyModel } from '../../tiny-model.ts';
-import { parsed } from '../json.ts';
+import { jsonOf } from '../../../data/json.ts';
 import type { Parser, Parsers } from '../parser.ts';
 
 const fixture = (path: string) => join('test/fixtures', path);
@@ -93,7 +93,7 @@ export function modelParsers(folder: string): Parsers {
 
 /** The template or the row is to blame: whatever reads a row names it (located() in engine/tokenize.ts). */
 function renderAll(tokenizers: ModelTokenizer[], input: Buffer): void {
-  const { success, data } = conversationSchema.safeParse(parsed(input));
+  const { success, data } = conversationSchema.safeParse(jsonOf(input.toString()));
   if (!success) return;
   const failures: unknown[] = [];
   for (const tokenizer of tokenizers) {
