@@ -7,12 +7,12 @@ import { beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { forkModule } from '../../engine/fork.ts';
 import { startSelm, type Running } from '../command.ts';
+import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
 const folder = temporaryFolder();
 const path = (name: string) => join(folder, name);
-const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
 beforeAll(() => {
   tinyModel(path('model'));

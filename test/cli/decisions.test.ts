@@ -9,13 +9,13 @@ import { stringify } from 'yaml';
 import type { RunProgress } from '../../workers/runs.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, startSelm, summaryOf, type Running } from '../command.ts';
+import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
 const folder = temporaryFolder();
 const env = { SELM_HOME: join(folder, 'home') };
 const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
-const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
 /** One answer a prompt: no preference can come of it. */
 const config = {

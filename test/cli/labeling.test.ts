@@ -10,6 +10,7 @@ import { stepKey } from '../../artifacts/manifest.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, startSelm, summaryOf } from '../command.ts';
 import { descendantsOf } from '../faults/processes.ts';
+import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
@@ -36,8 +37,6 @@ export default async ({ id }, answers) => {
   appendFileSync(${JSON.stringify(path('judged'))}, id + '\\n');
   return answers.map(({ length }) => length);
 };`;
-
-const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
 test('a shard that is labeled when the worker dies is not judged again', async () => {
   tinyModel(path('model'));

@@ -7,13 +7,13 @@ import { stringify } from 'yaml';
 import type { RunProgress } from '../../workers/runs.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, summaryOf } from '../command.ts';
+import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
 const folder = temporaryFolder();
 const env = { SELM_HOME: join(folder, 'home') };
 const file = join(folder, 'run.yaml');
-const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
 /** One answer a prompt: no preference can come of it. */
 const config = {

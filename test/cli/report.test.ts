@@ -12,6 +12,7 @@ import { roundRows, roundNotes } from '../../report/rounds.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { launchChromium } from '../chromium.ts';
 import { selm, summaryOf, type Ended } from '../command.ts';
+import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel } from '../tiny-model.ts';
 
@@ -29,8 +30,6 @@ const prompts = (count: number, first: number) =>
     instruction_id_list: ['punctuation:no_comma'],
     kwargs: [{}],
   }));
-
-const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
 const config = {
   name: 'hacked',

@@ -13,6 +13,7 @@ import { startEngine } from '../../engine/host.ts';
 import { loadConfig } from '../../workflows/config.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, startSelm, summaryOf, type Running } from '../command.ts';
+import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
@@ -30,7 +31,6 @@ const config = {
 };
 
 const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
-const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
 function writeConfig(name: string, changes: object = {}): string {
   write(`${name}.yaml`, stringify({ ...config, name, ...changes }));

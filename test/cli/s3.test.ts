@@ -6,6 +6,7 @@ import { stringify } from 'yaml';
 import type { RunStatus } from '../../workflows/status.ts';
 import { credentials, startVersitygw, type S3Server } from '../artifacts/versitygw.ts';
 import { selm, summaryOf } from '../command.ts';
+import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
@@ -21,8 +22,6 @@ const machine = (name: string) => ({
   AWS_ACCESS_KEY_ID: credentials.accessKeyId,
   AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
 });
-
-const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
 beforeAll(async () => {
   server = await startVersitygw(folder, ['selm']);

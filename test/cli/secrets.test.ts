@@ -8,6 +8,7 @@ import { stringify } from 'yaml';
 import { credentials, startVersitygw, type S3Server } from '../artifacts/versitygw.ts';
 import { selm, startSelm, type Ended } from '../command.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';
+import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { makeCertificates, startTlsProxy } from '../tls-proxy.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
@@ -30,7 +31,6 @@ let env: Record<string, string>;
 
 const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
 const writeConfig = (name: string, settings: object) => write(name, stringify({ ...config, ...settings }));
-const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
 function expectNoSecret(what: string, text: string) {
   const found = secrets.filter((secret) => text.includes(secret) || text.includes(Buffer.from(secret).toString('base64').replace(/=+$/, '').slice(0, -1))); // prettier-ignore

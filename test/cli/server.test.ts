@@ -7,6 +7,7 @@ import type { RunProgress } from '../../workers/runs.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, startSelm, summaryOf, type Running } from '../command.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';
+import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
@@ -18,7 +19,6 @@ let env: Record<string, string>;
 const workers: Running[] = [];
 
 const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
-const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
 beforeAll(async () => {
   server = await startDevServer();

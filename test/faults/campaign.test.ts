@@ -2,12 +2,12 @@
 import { join } from 'node:path';
 import { writeFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
+import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { runCampaign, type CampaignReport } from './campaign.ts';
 
 const folder = temporaryFolder();
-const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 let report: CampaignReport;
 
 /** The runs begin with the four read errors and stray files; garbage collection, kills and damage come after them. */

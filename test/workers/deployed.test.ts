@@ -12,6 +12,7 @@ import { selm, startSelm, summaryOf, type Ended, type Running } from '../command
 import { startDevServer, type DevServer } from '../dev-server.ts';
 import { freePort } from '../free-port.ts';
 import { startRecording, type Recorded } from '../recording-server.ts';
+import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { makeCertificates, startTlsProxy, type Certificates } from '../tls-proxy.ts';
@@ -28,8 +29,6 @@ let agent: Recorded[];
 let port: number;
 let config: object;
 let [control, gpu]: Running[] = [];
-
-const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
 beforeAll(async () => {
   server = await startDevServer();
