@@ -6,11 +6,11 @@ import type { ArtifactStore } from '../artifacts/store.ts';
 import { inTurns } from '../data/in-turns.ts';
 import { readJsonl, writeJsonl } from '../data/jsonl.ts';
 import type { SampledRecord } from '../data/records.ts';
-import type { CallOptions, DivergenceJob, Engine } from '../engine/jobs.ts';
-import type { Device } from '../engine/target.ts';
+import type { CallOptions, DivergenceJob, Engine } from '../engine/protocol/jobs.ts';
+import type { Device } from '../engine/onnx/target.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { readShards } from './sample.ts';
-import { bootstrapRatio, mean, type Interval } from './statistics.ts';
+import { bootstrapRatio, mean, type Interval } from '../evaluation/statistics.ts';
 import { runStep, type Step, type StepResult } from './step.ts';
 
 export interface DivergenceInput {
@@ -55,8 +55,11 @@ export async function measureDivergence(
   options: CallOptions = {},
 ): Promise<DivergenceRow[]> {
   const rows = answered.flatMap(({ prompt, prompt_input_ids: ids, responses }) =>
-    responses.map(({ token_ids }) => ({ ...(ids ? { prompt_input_ids: ids } : { prompt }), response_input_ids: token_ids })),
-  ); // prettier-ignore
+    responses.map(({ token_ids }) => ({
+      ...(ids ? { prompt_input_ids: ids } : { prompt }),
+      response_input_ids: token_ids,
+    })),
+  );
   const divergences = await engine.run('divergence', { ...job, rows }, options);
   let next = 0;
   return answered.map(({ id, responses }) => {

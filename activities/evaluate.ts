@@ -13,8 +13,8 @@ import { divergenceOf, readDivergences, type Divergence, type DivergenceRow } fr
 import { readLabels } from './label.ts';
 import { readShards } from './sample.ts';
 import { charactersOf } from '../data/annotations.ts';
-import { bootstrapMean, mean, type Interval } from './statistics.ts';
-import { lengthControlledWinRate } from './winrate/length-control.ts';
+import { bootstrapMean, mean, type Interval } from '../evaluation/statistics.ts';
+import { lengthControlledWinRate } from '../evaluation/winrate/length-control.ts';
 import { runStep, type Step, type StepResult } from './step.ts';
 
 /** What one policy's answers are worth. */
@@ -93,7 +93,12 @@ export function compare(
     ...summarize(judged),
     meanTokens: mean(judged.map(({ record }) => record.responses[0].token_ids.length)),
   };
-  const row = ({ record: { id, prompt, responses }, verdict }: JudgedAnswer) => ({ id, prompt, answer: responses[0].text, ...scoreOf('score', verdict) }); // prettier-ignore
+  const row = ({ record: { id, prompt, responses }, verdict }: JudgedAnswer) => ({
+    id,
+    prompt,
+    answer: responses[0].text,
+    ...scoreOf('score', verdict),
+  });
   if (!opponent) return { comparison: own, rows: judged.map(row) };
 
   const other = opponent.judged;
@@ -102,7 +107,9 @@ export function compare(
   }
   const compared = judged.flatMap(({ record, verdict }, i) => {
     const outcome = outcomeOf(verdict, other[i].verdict);
-    return outcome === undefined ? [] : { outcome, modelLength: lengthOf(record), baselineLength: lengthOf(other[i].record) }; // prettier-ignore
+    return outcome === undefined
+      ? []
+      : { outcome, modelLength: lengthOf(record), baselineLength: lengthOf(other[i].record) };
   });
   if (compared.length === 0) throw new InputError(NOTHING_JUDGED);
   const outcomes = compared.map(({ outcome }) => outcome);

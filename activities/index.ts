@@ -1,7 +1,7 @@
 /** The activities: steps as Temporal runs them, with heartbeats, cancellation and errors told apart. */
 import { Context } from '@temporalio/activity';
 import { InputError } from '../data/errors.ts';
-import type { Progress } from '../engine/jobs.ts';
+import type { Progress } from '../engine/protocol/jobs.ts';
 import { divergence } from './divergence.ts';
 import { evaluate } from './evaluate.ts';
 import { judge, label } from './label.ts';

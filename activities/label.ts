@@ -6,7 +6,7 @@ import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { readJsonl, writeJsonl } from '../data/jsonl.ts';
 import { labelRecordSchema, type LabelRecord } from '../data/records.ts';
-import type { CallOptions } from '../engine/jobs.ts';
+import type { CallOptions } from '../engine/protocol/jobs.ts';
 import { createLabeler, type LabelSettings } from '../labelers/index.ts';
 import { candidatesOf, firstAnswers, judge as judgeRows, type CandidateSet } from '../labelers/labels.ts';
 import { isComparative, needsEngine } from '../labelers/needs.ts';

@@ -1,15 +1,15 @@
 /** Policies as artifacts: a base model by reference, and what was trained of it. */
 import { existsSync } from 'node:fs';
-import { cp, readFile, readdir, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { hashFile, hashValue } from '../artifacts/hash.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { exists } from '../data/file-errors.ts';
 import { isModelId, pinnedId, resolveModel } from '../data/hub.ts';
-import type { Policy } from '../engine/jobs.ts';
-import { withTemplateOf, type ChatTemplateSettings } from '../engine/model/chat-template-settings.ts';
-import { openPolicy } from '../engine/policy.ts';
+import type { Policy } from '../engine/protocol/jobs.ts';
+import { withTemplateOf, type ChatTemplateSettings } from '../engine/tokenizer/chat-template-settings.ts';
+import { fingerprintOf } from '../engine/model-files/fingerprint.ts';
+import { openPolicy } from '../engine/onnx/policy.ts';
 import { runStep, type Rooms, type StepResult } from './step.ts';
 
 /** The base model: too large to copy into every artifact, so named, with a hash of all its files. */
@@ -29,19 +29,6 @@ export const MODEL = 'model';
 /** What of a model is read where it is not run. */
 export const TOKENIZER_FILES = /^[^/]+\.(json|jinja|model|txt)$/;
 
-const MODEL_FILES = /\.(json|safetensors|jinja|model|txt)$/;
-
-async function fingerprintOf(folder: string): Promise<string> {
-  const names = (await readdir(folder)).filter((name) => MODEL_FILES.test(name)).sort();
-  return hashValue(await Promise.all(names.map(async (name) => [name, await hashFile(join(folder, name))])));
-}
-
-/** A hash of all that a policy's answers depend on. */
-export async function policyHash({ model, adapter, chatTemplate }: Policy): Promise<string> {
-  const files = [await fingerprintOf(model), adapter === undefined ? null : await fingerprintOf(adapter)];
-  return hashValue([...files, ...(chatTemplate ? [chatTemplate] : [])]);
-}
-
 /**
  * The policy that a run starts from, as an artifact. All of it is opened once, so that what is wrong with it is said before
  * anything is computed.
@@ -55,7 +42,11 @@ export async function importPolicy(
 ): Promise<StepResult<Record<string, never>>> {
   const folder = await resolveModel(model);
   const chatTemplate = withTemplateOf(adapter, settings);
-  openPolicy({ model: folder, ...(adapter !== undefined && { adapter }), ...(chatTemplate && { chatTemplate }) }).tokenizer(); // prettier-ignore
+  openPolicy({
+    model: folder,
+    ...(adapter !== undefined && { adapter }),
+    ...(chatTemplate && { chatTemplate }),
+  }).tokenizer();
   const base: BaseModel = {
     source: existsSync(model) ? resolve(model) : pinnedId(model, folder),
     fingerprint: await fingerprintOf(folder),

@@ -5,7 +5,7 @@ import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { toolsOf } from '../data/tools.ts';
-import { loadTokenizer } from '../engine/model/tokenizer.ts';
+import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { adviceOn } from '../labelers/judge/advice.ts';
 import {
   describeReasons,
@@ -64,14 +64,21 @@ async function encoderOf(store: ArtifactStore, responses: Address): Promise<Pref
   const { policy } = await openPolicyArtifact(store, recipe.inputs['policy'] as Address, TOKENIZER_FILES);
   const tokenizer = loadTokenizer(policy.model, policy.chatTemplate);
   return (row, text) => {
-    const { prompt: ids, responses: [response], isPrefix } = tokenizer.encodeExchange(row.prompt, [text], { tools: toolsOf(row) }); // prettier-ignore
+    const {
+      prompt: ids,
+      responses: [response],
+      isPrefix,
+    } = tokenizer.encodeExchange(row.prompt, [text], { tools: toolsOf(row) });
     return { prompt: ids, response, isPrefix };
   };
 }
 
 function noPreference(stats: LabelStats, truncated: Truncated): string {
   const { rows, dropped, counts = {} } = stats;
-  return [`None of the ${rows} prompts got a preference (${describeReasons(dropped)}): ${remedyFor(stats, truncated)}.`, ...adviceOn(counts)].join(' '); // prettier-ignore
+  return [
+    `None of the ${rows} prompts got a preference (${describeReasons(dropped)}): ${remedyFor(stats, truncated)}.`,
+    ...adviceOn(counts),
+  ].join(' ');
 }
 
 function remedyFor({ rows, dropped, answers, truncated: count }: LabelStats, truncated: Truncated): string {

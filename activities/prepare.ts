@@ -11,15 +11,16 @@ import { inTurns } from '../data/in-turns.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { Spool } from '../data/spool.ts';
-import type { ChatTemplateSettings } from '../engine/model/chat-template-settings.ts';
-import { readModelConfig } from '../engine/model/config.ts';
-import { loadTokenizer } from '../engine/model/tokenizer.ts';
+import type { ChatTemplateSettings } from '../engine/tokenizer/chat-template-settings.ts';
+import { readModelConfig } from '../engine/model-files/config.ts';
+import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { createLabeler } from '../labelers/index.ts';
 import { importPolicy, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import { checkPrompts, type DroppedPrompts, type PromptSettings, type StoredPrompts } from './prompt-check.ts';
 import { equalPortions, portionsOfWhatIsLeft } from './prompt-portions.ts';
 import type { PromptChecks } from './recheck.ts';
-import { findRelease, isPolicyName, releasesOf } from './release.ts';
+import { isPolicyName } from '../artifacts/names.ts';
+import { findRelease, releasesOf } from './release.ts';
 import { readSummary, runStep, type Rooms, type Step } from './step.ts';
 
 export interface PrepareInput extends PromptChecks {
@@ -56,9 +57,13 @@ export const prepare: Step<PrepareInput, Prepared> = async (rooms, input, option
   const [last] = releases;
   const policy = last ? await sameTemplate(store, last.release.policy, input) : await startPolicy(rooms, input);
   const { policy: opened } = await openPolicyArtifact(store, policy, TOKENIZER_FILES);
-  const used = await inTurns(releases.flatMap(({ release }) => release.prompts), (set) => storedPrompts(store, set)); // prettier-ignore
+  const used = await inTurns(
+    releases.flatMap(({ release }) => release.prompts),
+    (set) => storedPrompts(store, set),
+  );
   // One held-out set for all versions of a name: what they are worth can be compared.
-  const heldBefore = last && typeof prompts.heldOut === 'number' ? await storedPrompts(store, last.release.heldOut) : undefined; // prettier-ignore
+  const heldBefore =
+    last && typeof prompts.heldOut === 'number' ? await storedPrompts(store, last.release.heldOut) : undefined;
   // What the labeler cannot judge is said before anything is computed. It computes nothing here.
   const labeler = await createLabeler(label, { engine, cacheFolder, threads: 1 });
   const second = secondJudge && (await createLabeler(secondJudge, { engine, cacheFolder, threads: 1 }));
@@ -120,7 +125,9 @@ async function startPolicy(rooms: Rooms, input: PrepareInput): Promise<Address> 
 async function sameTemplate(store: ArtifactStore, policy: Address, { chatTemplate }: PrepareInput): Promise<Address> {
   const { base } = await openPolicyArtifact(store, policy);
   if (!chatTemplate || canonicalJson(chatTemplate) === canonicalJson(base.chatTemplate ?? {})) return policy;
-  throw new InputError(`The policy that the run starts from, ${policy.slice(0, 12)}, was trained with another chat template: leave out chatTemplate, or give that one.`); // prettier-ignore
+  throw new InputError(
+    `The policy that the run starts from, ${policy.slice(0, 12)}, was trained with another chat template: leave out chatTemplate, or give that one.`,
+  );
 }
 
 /** A set of prompts in the store. */

@@ -3,9 +3,9 @@ import { InputError } from '../data/errors.ts';
 import { promptsOf, readPrompts } from '../data/prompts.ts';
 import type { PromptRecord } from '../data/records.ts';
 import type { Spool } from '../data/spool.ts';
-import type { CallOptions } from '../engine/jobs.ts';
-import type { ModelConfig } from '../engine/model/config.ts';
-import { shuffled } from '../engine/random.ts';
+import type { CallOptions } from '../engine/protocol/jobs.ts';
+import type { ModelConfig } from '../engine/model-files/config.ts';
+import { shuffled } from '../data/random.ts';
 import { heldOutLimit, LengthCheck, trainingLimit, type LengthSettings } from './prompt-limits.ts';
 import { PromptReader, type PromptTokenizer, type ReadPrompt } from './prompt-reader.ts';
 
@@ -139,7 +139,12 @@ interface HeldOut {
   ignoredTools: number;
 }
 
-async function readHeldOut(reader: PromptReader, { prompts: { tooLong = 'drop' }, ...input }: PromptCheck, rows: PromptRecord[], file: string): Promise<HeldOut> {
+async function readHeldOut(
+  reader: PromptReader,
+  { prompts: { tooLong = 'drop' }, ...input }: PromptCheck,
+  rows: PromptRecord[],
+  file: string,
+): Promise<HeldOut> {
   const prompts: PromptRecord[] = [];
   const keys = new HeldOutKeys();
   const length = new LengthCheck(heldOutLimit(input.config, input.limits));
@@ -154,10 +159,14 @@ async function readHeldOut(reader: PromptReader, { prompts: { tooLong = 'drop' }
   }
   length.end(tooLong, file, prompts.length);
   return { prompts, keys, length, ignoredTools };
-} // prettier-ignore
+}
 
 /** @throws InputError when the policy has been trained on a prompt of a held-out file: that cannot be taken back */
-async function readUsed(reader: PromptReader, { used = [], prompts: { heldOut } }: PromptCheck, held: HeldOutKeys): Promise<Set<string>> {
+async function readUsed(
+  reader: PromptReader,
+  { used = [], prompts: { heldOut } }: PromptCheck,
+  held: HeldOutKeys,
+): Promise<Set<string>> {
   const keys = new Set<string>();
   for (const { file, name } of used) {
     let i = 0;
@@ -165,12 +174,14 @@ async function readUsed(reader: PromptReader, { used = [], prompts: { heldOut } 
       const read = await reader.read(prompt, i++, name);
       keys.add(read.tokenKey);
       if (typeof heldOut === 'string' && held.has(read)) {
-        throw new InputError(`Held-out prompt "${prompt.id}" is among the prompts that an earlier run of this name has trained on: remove it from ${heldOut}.`); // prettier-ignore
+        throw new InputError(
+          `Held-out prompt "${prompt.id}" is among the prompts that an earlier run of this name has trained on: remove it from ${heldOut}.`,
+        );
       }
     }
   }
   return keys;
-} // prettier-ignore
+}
 
 interface Training {
   /** Keys of the texts of prompts that may be trained on, by index in the file. */
@@ -233,8 +244,15 @@ async function readTraining(
 }
 
 /** Of `order` the first that can be held out. @throws InputError when there are too few of them */
-function draw(order: number[], tooLong: Set<number>, { prompts: { train, heldOut } }: PromptCheck, { reason }: LengthCheck) {
+function draw(
+  order: number[],
+  tooLong: Set<number>,
+  { prompts: { train, heldOut } }: PromptCheck,
+  { reason }: LengthCheck,
+) {
   const fit = order.filter((i) => !tooLong.has(i)).slice(0, heldOut as number);
   if (fit.length === heldOut || fit.length === order.length) return fit;
-  throw new InputError(`Only ${fit.length} prompts of ${train} can be held out, and prompts.heldOut is ${heldOut}: the others have ${reason.replace('more', 'more tokens')}.`); // prettier-ignore
-} // prettier-ignore
+  throw new InputError(
+    `Only ${fit.length} prompts of ${train} can be held out, and prompts.heldOut is ${heldOut}: the others have ${reason.replace('more', 'more tokens')}.`,
+  );
+}

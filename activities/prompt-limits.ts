@@ -1,7 +1,7 @@
 /** How long a run's prompts may be: the smallest of the limits that its settings and its model have. */
 import { InputError } from '../data/errors.ts';
-import type { ModelConfig } from '../engine/model/config.ts';
-import type { SamplingSettings, TrainingSettings } from '../engine/settings.ts';
+import type { ModelConfig } from '../engine/model-files/config.ts';
+import type { SamplingSettings, TrainingSettings } from '../engine/protocol/settings.ts';
 
 /** The settings that bound a prompt's length. */
 export interface LengthSettings {
@@ -27,7 +27,9 @@ interface PromptLimit {
 /** Of a prompt that is trained on: it fits the model with what is sampled, and training cuts no token of it. */
 export const trainingLimit = (config: ModelConfig, { sample, optimize }: LengthSettings): PromptLimit =>
   smallest([
-    ...(sample.maxPromptLength === undefined ? [] : [{ tokens: sample.maxPromptLength, from: 'of sample.maxPromptLength' }]), // prettier-ignore
+    ...(sample.maxPromptLength === undefined
+      ? []
+      : [{ tokens: sample.maxPromptLength, from: 'of sample.maxPromptLength' }]),
     { tokens: optimize.maxPromptLength, from: 'of optimize.maxPromptLength' },
     { tokens: optimize.maxLength - 1, from: `that optimize.maxLength (${optimize.maxLength}) leaves for a prompt` },
     ...contextLimits(config, 'sample', sample.maxNewTokens),
@@ -90,9 +92,13 @@ export class LengthCheck {
   end(tooLong: 'drop' | 'fail', file: string, left: number): void {
     if (this.count === 0) return;
     if (tooLong === 'fail') {
-      throw new InputError(`${this.found}: remove what is too long, change that setting, or set prompts.tooLong: drop.`); // prettier-ignore
+      throw new InputError(
+        `${this.found}: remove what is too long, change that setting, or set prompts.tooLong: drop.`,
+      );
     }
     if (left > 0) return;
-    throw new InputError(`All prompts of ${file} are too long: the shortest has ${this.shortest} tokens, ${this.reason}; shorten them, or change that setting.`); // prettier-ignore
+    throw new InputError(
+      `All prompts of ${file} are too long: the shortest has ${this.shortest} tokens, ${this.reason}; shorten them, or change that setting.`,
+    );
   }
 }

@@ -21,7 +21,9 @@ export function promptsPerRound(
   const size = perRound ?? Math.floor(left / rounds);
   if (size >= 1 && size * rounds <= left) return size;
   const without = dropped && describeDropped(dropped);
-  throw new InputError(`${train} leaves ${left} prompts to train on${without ? ` (dropped: ${without})` : ''}, too few for ${rounds} rounds of ${Math.max(1, size)}: lower rounds, prompts.perRound or prompts.heldOut.`); // prettier-ignore
+  throw new InputError(
+    `${train} leaves ${left} prompts to train on${without ? ` (dropped: ${without})` : ''}, too few for ${rounds} rounds of ${Math.max(1, size)}: lower rounds, prompts.perRound or prompts.heldOut.`,
+  );
 }
 
 /** @throws InputError when there are too few prompts */

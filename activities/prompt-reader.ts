@@ -5,9 +5,9 @@ import { normalizedText } from '../data/conversation.ts';
 import { hashKey } from '../data/prompts.ts';
 import { hasTools, toolsOf } from '../data/tools.ts';
 import type { PromptRecord, Text } from '../data/records.ts';
-import type { CallOptions } from '../engine/jobs.ts';
-import type { ModelTokenizer } from '../engine/model/tokenizer.ts';
-import { located } from '../engine/tokenize.ts';
+import type { CallOptions } from '../engine/protocol/jobs.ts';
+import type { ModelTokenizer } from '../engine/tokenizer/tokenizer.ts';
+import { located } from '../engine/onnx/tokenize.ts';
 
 /** What a prompt comes to. */
 export interface ReadPrompt {
@@ -49,7 +49,8 @@ export class PromptReader {
     const place = `Prompt ${index + 1} of ${file} ("${prompt.id}")`;
     const encode = (text: Text) => located(place, () => this.tokenizer.encodePrompt(text, toolsOf(prompt)));
     const ids = encode(prompt.prompt);
-    if (ids.length === 0) throw new InputError(`${place} has no tokens: the model's tokenizer leaves nothing of it; remove it.`); // prettier-ignore
+    if (ids.length === 0)
+      throw new InputError(`${place} has no tokens: the model's tokenizer leaves nothing of it; remove it.`);
     this.done++;
     this.tokens += ids.length;
     this.options.onProgress?.({ done: this.done, total: this.total, unit: 'prompts', tokens: this.tokens });

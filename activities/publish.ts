@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import { InputError } from '../data/errors.ts';
 import { exists } from '../data/file-errors.ts';
-import { CHAT_TEMPLATE } from '../engine/model/chat-template-settings.ts';
-import { ownTemplate } from '../engine/model/template-files.ts';
+import { CHAT_TEMPLATE } from '../engine/tokenizer/chat-template-settings.ts';
+import { ownTemplate } from '../engine/tokenizer/template-files.ts';
 import { ADAPTER, MODEL, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import type { Step } from './step.ts';
 

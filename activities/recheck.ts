@@ -2,8 +2,8 @@
 import type { Address } from '../artifacts/manifest.ts';
 import { InputError } from '../data/errors.ts';
 import { promptsOf } from '../data/prompts.ts';
-import { readModelConfig } from '../engine/model/config.ts';
-import { loadTokenizer } from '../engine/model/tokenizer.ts';
+import { readModelConfig } from '../engine/model-files/config.ts';
+import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { createLabeler, type LabelSettings } from '../labelers/index.ts';
 import type { Labeler } from '../labelers/labeler.ts';
 import { openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
@@ -39,8 +39,22 @@ export const recheck: Step<RecheckInput, { prompts: number }> = async (
   const labeler = await createLabeler(label, tools);
   const judges = [labeler, ...(secondJudge ? [await createLabeler(secondJudge, tools)] : [])];
   const sets: { address: Address; name: string; limit: LengthCheck; labelers: Labeler[] }[] = [
-    ...(prompts === undefined ? [] : [{ address: prompts, name: "the round's prompts", limit: new LengthCheck(trainingLimit(config, limits)), labelers: [labeler] }]), // prettier-ignore
-    { address: heldOut, name: 'the held-out prompts', limit: new LengthCheck(heldOutLimit(config, limits)), labelers: judges }, // prettier-ignore
+    ...(prompts === undefined
+      ? []
+      : [
+          {
+            address: prompts,
+            name: "the round's prompts",
+            limit: new LengthCheck(trainingLimit(config, limits)),
+            labelers: [labeler],
+          },
+        ]),
+    {
+      address: heldOut,
+      name: 'the held-out prompts',
+      limit: new LengthCheck(heldOutLimit(config, limits)),
+      labelers: judges,
+    },
   ];
   const stored = await Promise.all(sets.map(({ address }) => storedPrompts(store, address)));
   const total = stored.reduce((sum, { count }) => sum + count, 0);
@@ -53,7 +67,9 @@ export const recheck: Step<RecheckInput, { prompts: number }> = async (
       for (const one of labelers) one.check?.(prompt);
     }
     if (limit.found !== undefined) {
-      throw new InputError(`${limit.found}: a run keeps the prompts that it began with; give that setting another value (selm retry --set), or start a run of another name.`); // prettier-ignore
+      throw new InputError(
+        `${limit.found}: a run keeps the prompts that it began with; give that setting another value (selm retry --set), or start a run of another name.`,
+      );
     }
   }
   return { prompts: total };

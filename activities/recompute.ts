@@ -2,7 +2,7 @@
 import type { Address, Manifest } from '../artifacts/manifest.ts';
 import { LocalStore } from '../artifacts/local-store.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
-import type { CallOptions } from '../engine/jobs.ts';
+import type { CallOptions } from '../engine/protocol/jobs.ts';
 import { divergence } from './divergence.ts';
 import { evaluate, type OpponentDivergences } from './evaluate.ts';
 import { judge, label } from './label.ts';

@@ -2,11 +2,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
-import { checkName } from '../artifacts/names.ts';
+import { checkName, parsePolicyName } from '../artifacts/names.ts';
 import type { ReadableStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { inTurns } from '../data/in-turns.ts';
-import { isName } from '../data/paths.ts';
 import { runStep, type Step } from './step.ts';
 
 /** A version of a name: a policy, and where it is from. */
@@ -59,15 +58,10 @@ export async function listReleases(store: ReadableStore, name?: string): Promise
   return inTurns(names, async (entry) => ({ ...entry, release: await readRelease(store, entry.address) }));
 }
 
-const NAMED = /^([^@]+)@(latest|[1-9]\d*)$/;
-
-/** Whether this is a version of a name, and no folder or hub id: NAME@latest, NAME@3. */
-export const isPolicyName = (text: string) => isName(NAMED.exec(text)?.[1] ?? '');
-
 /** @throws InputError when there is no such name or version */
 export async function findRelease(store: ReadableStore, text: string): Promise<Release> {
-  const [, name, version] = NAMED.exec(text)!;
-  const address = await store.resolveName(name, version === 'latest' ? version : Number(version));
+  const { name, version } = parsePolicyName(text);
+  const address = await store.resolveName(name, version);
   if (!address) throw new InputError(`There is no policy "${text}": selm policies lists what there is.`);
   return readRelease(store, address);
 }

@@ -7,10 +7,10 @@ import { inTurns } from '../data/in-turns.ts';
 import { readJsonlRange, writeJsonl } from '../data/jsonl.ts';
 import { readSampled } from '../data/readers.ts';
 import { promptSchema, type PromptRecord, type SampledRecord } from '../data/records.ts';
-import type { SampleResult } from '../engine/jobs.ts';
-import type { SamplingSettings } from '../engine/settings.ts';
-import type { Device } from '../engine/target.ts';
-import type { SamplerSettings } from '../openai/sampler-settings.ts';
+import type { SampleResult } from '../engine/protocol/jobs.ts';
+import type { SamplingSettings } from '../engine/protocol/settings.ts';
+import type { Device } from '../engine/onnx/target.ts';
+import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { PROMPTS } from './prepare.ts';
 import { sampleServed } from './served.ts';
@@ -49,7 +49,11 @@ export const sample: Step<SampleInput, StepResult<SampleSummary>> = (rooms, inpu
     const job = { prompts: rows, settings, seed };
     const result: SampleResult = server
       ? await sampleServed(rooms.store, policy, server, job, options)
-      : await rooms.engine.run('sample', { ...job, threads, policy: { ...(await openPolicyArtifact(rooms.store, policy)).policy, device } }, options); // prettier-ignore
+      : await rooms.engine.run(
+          'sample',
+          { ...job, threads, policy: { ...(await openPolicyArtifact(rooms.store, policy)).policy, device } },
+          options,
+        );
     const { promptIds, sampledTokens, divergence } = result;
     await patiently(() => writeJsonl(join(folder, RESPONSES), sampledRows(rows, result)));
     return {

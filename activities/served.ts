@@ -8,16 +8,16 @@ import { hashValue } from '../artifacts/hash.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
-import type { CallOptions } from '../engine/jobs.ts';
-import { readAdapterConfig } from '../engine/model/adapter-config.ts';
-import { readModelConfig } from '../engine/model/config.ts';
-import { loadTokenizer } from '../engine/model/tokenizer.ts';
-import type { SamplingSettings } from '../engine/settings.ts';
-import { tokenizePrompt } from '../engine/tokenize.ts';
-import { loadAdapter, unloadAdapter as unload } from '../openai/adapters.ts';
-import { ChatServer } from '../openai/client.ts';
-import type { SamplerSettings } from '../openai/sampler-settings.ts';
-import { sampleFromServer, type SampledByServer, type TokenizedPrompt } from '../openai/sampler.ts';
+import type { CallOptions } from '../engine/protocol/jobs.ts';
+import { readAdapterConfig } from '../engine/model-files/adapter-config.ts';
+import { readModelConfig } from '../engine/model-files/config.ts';
+import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
+import type { SamplingSettings } from '../engine/protocol/settings.ts';
+import { tokenizePrompt } from '../engine/onnx/tokenize.ts';
+import { loadAdapter, unloadAdapter as unload } from '../openai/client/adapters.ts';
+import { ChatServer } from '../openai/client/client.ts';
+import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
+import { sampleFromServer, type SampledByServer, type TokenizedPrompt } from '../openai/client/sampler.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { ADAPTER, MODEL, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import type { Step } from './step.ts';
@@ -37,7 +37,9 @@ export async function sampleServed(
   const { model, adapter, chatTemplate } = (await openPolicyArtifact(store, policy, TOKENIZER_FILES)).policy;
   if (adapter !== undefined && readAdapterConfig(adapter).patterned) {
     // vLLM's PEFTHelper leaves them out: every layer would get the same scale.
-    throw new InputError('The adapter has a rank_pattern or alpha_pattern, which servers such as vLLM ignore: sample with the engine (no sample.server), or merge the adapter into its model (selm export).'); // prettier-ignore
+    throw new InputError(
+      'The adapter has a rank_pattern or alpha_pattern, which servers such as vLLM ignore: sample with the engine (no sample.server), or merge the adapter into its model (selm export).',
+    );
   }
   const [tokenizer, config] = [loadTokenizer(model, chatTemplate), readModelConfig(model)];
   const tokenized: TokenizedPrompt[] = [];
@@ -66,7 +68,9 @@ const clientOf = ({ adapterFolder: _folder, workers: _workers, ...server }: Samp
 async function adapterName(store: ArtifactStore, policy: Address): Promise<string | undefined> {
   const { files } = await store.manifest(policy);
   if (files.some(({ path }) => path.startsWith(`${MODEL}/`))) {
-    throw new InputError(`Policy ${policy.slice(0, 12)} has all weights of its own, and a server is given adapters only: sample with the engine (no sample.server).`); // prettier-ignore
+    throw new InputError(
+      `Policy ${policy.slice(0, 12)} has all weights of its own, and a server is given adapters only: sample with the engine (no sample.server).`,
+    );
   }
   const own = files.filter(({ path }) => path.startsWith(`${ADAPTER}/`)).map(({ path, sha256 }) => [path, sha256]);
   return own.length === 0 ? undefined : `selm-${hashValue(own).slice(0, 16)}`;
@@ -85,7 +89,10 @@ async function placed({ adapterFolder }: SamplerSettings, adapter: string, name:
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true });
     // Another worker may have been faster.
-    if (!existsSync(folder)) throw new InputError(`sample.server.adapterFolder ${adapterFolder} cannot be written (${(error as NodeJS.ErrnoException).code}): give a folder that the workers and the server share.`); // prettier-ignore
+    if (!existsSync(folder))
+      throw new InputError(
+        `sample.server.adapterFolder ${adapterFolder} cannot be written (${(error as NodeJS.ErrnoException).code}): give a folder that the workers and the server share.`,
+      );
   }
   return folder;
 }

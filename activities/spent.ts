@@ -16,7 +16,13 @@ export function startCount({ info }: Context): () => Spent {
 /** An error as Temporal would have it, with what was spent. */
 export function spentFailure(error: unknown, spent: Spent, nonRetryable = false): ApplicationFailure {
   const { message, name, stack, cause } = error as Error;
-  const failure = ApplicationFailure.create({ message, type: name, nonRetryable, details: [spent], ...(cause instanceof Error && { cause }) }); // prettier-ignore
+  const failure = ApplicationFailure.create({
+    message,
+    type: name,
+    nonRetryable,
+    details: [spent],
+    ...(cause instanceof Error && { cause }),
+  });
   if (stack !== undefined) failure.stack = stack;
   return failure;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { patiently } from '../artifacts/files.ts';
 import { stepKey, type Address, type Recipe, type StepKey } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
-import type { CallOptions, Engine } from '../engine/jobs.ts';
+import type { CallOptions, Engine } from '../engine/protocol/jobs.ts';
 import { engineVersion } from '../engine/version.ts';
 
 /** What steps work with. */

@@ -3,12 +3,37 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { inTurns } from '../data/in-turns.ts';
-import { checkSpace, lastChange, listFiles, moveUnlessTaken, patiently, unlessAbsent, whileTouched, writeDurably } from './files.ts'; // prettier-ignore
+import {
+  checkSpace,
+  lastChange,
+  listFiles,
+  moveUnlessTaken,
+  patiently,
+  unlessAbsent,
+  whileTouched,
+  writeDurably,
+} from './files.ts';
 import { hashFile } from './hash.ts';
-import { addressOf, checkText, isAddress, parseManifest, stepKey, type Address, type Manifest, type Recipe, type StepKey } from './manifest.ts'; // prettier-ignore
+import {
+  addressOf,
+  checkText,
+  isAddress,
+  parseManifest,
+  stepKey,
+  type Address,
+  type Manifest,
+  type Recipe,
+  type StepKey,
+} from './manifest.ts';
 import { addressOfVersion, checkName, versionOf } from './names.ts';
 import { isServerId, serverOf } from './servers.ts';
-import { ArtifactDamaged, type ArtifactStore, type NamedVersion, type StoredArtifact, type StoreServer } from './store.ts'; // prettier-ignore
+import {
+  ArtifactDamaged,
+  type ArtifactStore,
+  type NamedVersion,
+  type StoredArtifact,
+  type StoreServer,
+} from './store.ts';
 
 export const MANIFEST = 'manifest.json';
 
@@ -154,7 +179,12 @@ export class LocalStore implements ArtifactStore {
       const seen = `${file} ${size} ${found.mtimeMs}`;
       if (this.intact.has(seen)) continue;
       const hash = await unlessAbsent(hashFile(file));
-      if (hash !== sha256) throw new ArtifactDamaged(address, `${path} ${hash === undefined ? 'is missing' : 'was changed'}`, hash === undefined); // prettier-ignore
+      if (hash !== sha256)
+        throw new ArtifactDamaged(
+          address,
+          `${path} ${hash === undefined ? 'is missing' : 'was changed'}`,
+          hash === undefined,
+        );
       this.intact.add(seen);
     }
     return folder;
@@ -248,7 +278,8 @@ export class LocalStore implements ArtifactStore {
 
   async remove(address: Address): Promise<void> {
     const key = stepKey((await this.manifest(address)).recipe);
-    if ((await unlessAbsent(readFile(this.indexOf(key), 'utf8'))) === address) await rm(this.indexOf(key), { force: true }); // prettier-ignore
+    if ((await unlessAbsent(readFile(this.indexOf(key), 'utf8'))) === address)
+      await rm(this.indexOf(key), { force: true });
     await this.discard(address);
   }
 

@@ -1,6 +1,6 @@
 /** Names of policies in a store, and their versions: `names/<name>/<version>` holds an address. */
 import { InputError } from '../data/errors.ts';
-import { nameSchema } from '../data/paths.ts';
+import { isName, nameSchema } from '../data/paths.ts';
 import { isAddress, type Address } from './manifest.ts';
 
 /** @throws InputError when it cannot be a policy's name */
@@ -8,6 +8,17 @@ export function checkName(name: string): string {
   const { error } = nameSchema.safeParse(name);
   if (error) throw new InputError(`"${name}" is not a policy's name: ${error.issues[0].message}.`);
   return name;
+}
+
+const POLICY_NAME = /^([^@]+)@(latest|[1-9]\d*)$/;
+
+/** Whether this is a version of a policy's name, `NAME@latest` or `NAME@3`, rather than a folder or a hub id. */
+export const isPolicyName = (text: string): boolean => isName(POLICY_NAME.exec(text)?.[1] ?? '');
+
+/** @param text for which isPolicyName() holds */
+export function parsePolicyName(text: string): { name: string; version: number | 'latest' } {
+  const [, name, version] = POLICY_NAME.exec(text)!;
+  return { name, version: version === 'latest' ? version : Number(version) };
 }
 
 /** The version that a file or an object is by its name: others may leave files there, too (.DS_Store, .nfs…). */

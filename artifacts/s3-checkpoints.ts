@@ -41,7 +41,9 @@ export class S3Checkpoints {
       const found = await this.bucket.download(`checkpoints/${key}/${latest.name}/${path}`, file);
       if (found && (await hashFile(file)) === sha256) continue;
       const problem = `${path} ${found ? 'was changed' : 'is missing'}`;
-      this.warn(`Checkpoint ${latest.name} of step ${key.slice(0, 12)} is damaged: ${problem}; the step does without it.`); // prettier-ignore
+      this.warn(
+        `Checkpoint ${latest.name} of step ${key.slice(0, 12)} is damaged: ${problem}; the step does without it.`,
+      );
       await rm(unfinished, { recursive: true });
       return folder;
     }
@@ -54,7 +56,9 @@ export class S3Checkpoints {
     if (text === undefined) return undefined;
     const { success, data } = pointerSchema.safeParse(jsonOf(text));
     if (success) return data;
-    this.warn(`The checkpoint of step ${key.slice(0, 12)} in the bucket is damaged: its "latest" names none; the step does without it.`); // prettier-ignore
+    this.warn(
+      `The checkpoint of step ${key.slice(0, 12)} in the bucket is damaged: its "latest" names none; the step does without it.`,
+    );
     return undefined;
   }
 

@@ -4,12 +4,28 @@ import { join } from 'node:path';
 import { inTurns } from '../data/in-turns.ts';
 import { unlessAbsent } from './files.ts';
 import { LocalStore, MANIFEST } from './local-store.ts';
-import { checkText, isAddress, parseManifest, stepKey, type Address, type Manifest, type ManifestFile, type Recipe, type StepKey } from './manifest.ts'; // prettier-ignore
+import {
+  checkText,
+  isAddress,
+  parseManifest,
+  stepKey,
+  type Address,
+  type Manifest,
+  type ManifestFile,
+  type Recipe,
+  type StepKey,
+} from './manifest.ts';
 import { addressOfVersion, checkName, versionOf } from './names.ts';
 import type { Bucket } from './s3-bucket.ts';
 import { S3Checkpoints } from './s3-checkpoints.ts';
 import { isServerId, serverOf } from './servers.ts';
-import { ArtifactDamaged, type ArtifactStore, type NamedVersion, type StoredArtifact, type StoreServer } from './store.ts'; // prettier-ignore
+import {
+  ArtifactDamaged,
+  type ArtifactStore,
+  type NamedVersion,
+  type StoredArtifact,
+  type StoreServer,
+} from './store.ts';
 
 /** What the steps of this and other processes on the machine may be reading stays in the cache so long. */
 const IN_USE_MILLISECONDS = 3600_000;
@@ -147,7 +163,10 @@ export class S3Store implements ArtifactStore {
       } catch (error) {
         if (!(error instanceof ArtifactDamaged)) throw error;
         // Nothing is known of the bucket then: another process has made room in the cache, say.
-        if (error.missing) throw new Error(`Artifact ${address.slice(0, 12)} is gone from the cache again; the next try fetches it.`, { cause: error }); // prettier-ignore
+        if (error.missing)
+          throw new Error(`Artifact ${address.slice(0, 12)} is gone from the cache again; the next try fetches it.`, {
+            cause: error,
+          });
         // What was garbled on the way is undamaged when it comes again.
         if (attempt === 1) continue;
         // Who has it undamaged uploads it again once it is not there.

@@ -24,7 +24,14 @@ const model = 'smollm2';
 
 const training: WorkSize = { model, preferences: 12, batchSize: 4 };
 /** Six steps of the quickstart's rounds, as wide as those. */
-const small: WorkSize = { model: 'quickstart', preferences: 192, batchSize: 32, promptTokens: 24, responseTokens: [6, 24], full: true }; // prettier-ignore
+const small: WorkSize = {
+  model: 'quickstart',
+  preferences: 192,
+  batchSize: 32,
+  promptTokens: 24,
+  responseTokens: [6, 24],
+  full: true,
+};
 
 const sampled = (prompts: number, repeats: number, more: Partial<WorkSize> = {}, name = ''): Case => ({
   name: `sample ${prompts}${name}`,
@@ -52,20 +59,36 @@ const fourSamples: WorkSize = { ...unshared, copies: 1, samplesPerPrompt: 4 };
 const profiled = (of: string, size: WorkSize) => ({ name: `${of}, profiled`, of, size });
 /** Where decoding's time goes, and the case whose time it is. */
 export const DECODING_PROFILES = [
-  ...(['f32', 'q8_0'] as const).flatMap((format) => [16, 64].map((rows) => profiled(`decode ${rows} ${format}`, decoded(rows, format, 1).size))),
+  ...(['f32', 'q8_0'] as const).flatMap((format) =>
+    [16, 64].map((rows) => profiled(`decode ${rows} ${format}`, decoded(rows, format, 1).size)),
+  ),
   profiled('4 samples a prompt', fourSamples),
-]; // prettier-ignore
+];
 
 const grownSample: WorkSize = { model, prompts: 16, newTokens: 64, promptTokens: 60 };
 const grownOptimize: WorkSize = { model, preferences: 8, batchSize: 4, promptTokens: 64, responseTokens: [128, 128] };
 const doubled = 'smollm2 with twice the layers';
-const selm = (name: string, task: Task, size: WorkSize, repeats = 1): Case => ({ name, task, size, sides: ['selm'], repeats }); // prettier-ignore
+const selm = (name: string, task: Task, size: WorkSize, repeats = 1): Case => ({
+  name,
+  task,
+  size,
+  sides: ['selm'],
+  repeats,
+});
 
 export const LENGTHS = [512, 1024, 2048, 4096];
 const LENGTH_PROMPT = 64;
 
 /** What a worker's engine does in a round, with a model whose weights fill gigabytes. */
-const large: WorkSize = { model: 'large', prompts: 4, newTokens: 16, preferences: 4, batchSize: 4, promptTokens: 64, responseTokens: [128, 128] }; // prettier-ignore
+const large: WorkSize = {
+  model: 'large',
+  prompts: 4,
+  newTokens: 16,
+  preferences: 4,
+  batchSize: 4,
+  promptTokens: 64,
+  responseTokens: [128, 128],
+};
 
 export const CASES: Case[] = [
   { name: 'matmul', task: 'matmul', size: { model }, sides: both, repeats: 3 },
@@ -86,7 +109,14 @@ export const CASES: Case[] = [
   selm('4 samples a prompt', 'decode', fourSamples, 3),
   selm('4 samples a prompt, unshared', 'decode', unshared, 3),
   { name: 'score', task: 'score', size: { model, preferences: 32 }, sides: both, repeats: 1 },
-  { name: 'round of the quickstart', task: 'round', size: { model: 'quickstart' }, sides: ['selm'], repeats: 3, round: 'quickstart' }, // prettier-ignore
+  {
+    name: 'round of the quickstart',
+    task: 'round',
+    size: { model: 'quickstart' },
+    sides: ['selm'],
+    repeats: 3,
+    round: 'quickstart',
+  },
   { name: 'round of SmolLM2', task: 'round', size: { model }, sides: ['selm'], repeats: 3, round: 'smollm2' },
   selm('growth, sample', 'decode', grownSample),
   selm('growth, sample, twice the prompts', 'decode', { ...grownSample, prompts: 32 }),
@@ -98,7 +128,13 @@ export const CASES: Case[] = [
   selm('growth, optimize, twice the layers', 'optimize', { ...grownOptimize, model: doubled }),
   ...LENGTHS.map((length) => {
     const response = length - LENGTH_PROMPT;
-    const size: WorkSize = { model, preferences: 1, batchSize: 1, promptTokens: LENGTH_PROMPT, responseTokens: [response, response] }; // prettier-ignore
+    const size: WorkSize = {
+      model,
+      preferences: 1,
+      batchSize: 1,
+      promptTokens: LENGTH_PROMPT,
+      responseTokens: [response, response],
+    };
     return selm(`memory, ${length} tokens`, 'optimize', size);
   }),
   selm('large', 'turns', large, 1),

@@ -12,9 +12,10 @@ function partCell(profile: Profile, name: string): string {
   return `${number(1000 * seconds, 1)} (${number((100 * seconds) / totalSeconds(profile), 0, ' %')})`;
 }
 
-const longestFirst = (profile: Profile) => Object.keys(profile).sort((a, b) => profile[b].seconds - profile[a].seconds); // prettier-ignore
+const longestFirst = (profile: Profile) => Object.keys(profile).sort((a, b) => profile[b].seconds - profile[a].seconds);
 
-const milliseconds = (profile: Profile, parts: string[]) => 1000 * parts.reduce((sum, name) => sum + profile[name].seconds, 0); // prettier-ignore
+const milliseconds = (profile: Profile, parts: string[]) =>
+  1000 * parts.reduce((sum, name) => sum + profile[name].seconds, 0);
 
 /** Bytes of a weight of selm's. */
 const BYTES = { f32: 4, q8_0: 1 };
@@ -47,10 +48,16 @@ export function decodingSection(results: Results): string {
       `reading every weight once takes ${number(reading, 1, ' ms')} at ${number(bandwidth, 0)} GB/s`,
       format === 'f32' && `multiplying ${number((flops / rate) * 1e-6, 1, ' ms')} at ${number(rate, 0)} GFLOP/s`,
       other && `${TIMES.llamaCpp[format]} times llama.cpp's rate is a step of ${step(TIMES.llamaCpp[format] * other)}`,
-      of.startsWith('decode') && generate && `${TIMES.transformers} times transformers' with IFEval's prompts is one of ${step(TIMES.transformers * generate)}, what the prompts take included`,
-      apart && prompts && `${TIMES.apart} times the rate of separate prompts is a step of ${step(TIMES.apart * apart)}, of which what the prompts take is ${number((prompts * 1000) / size.newTokens!, 1, ' ms')}`,
-    ].filter(Boolean).join('; ')}.`;
-  }); // prettier-ignore
+      of.startsWith('decode') &&
+        generate &&
+        `${TIMES.transformers} times transformers' with IFEval's prompts is one of ${step(TIMES.transformers * generate)}, what the prompts take included`,
+      apart &&
+        prompts &&
+        `${TIMES.apart} times the rate of separate prompts is a step of ${step(TIMES.apart * apart)}, of which what the prompts take is ${number((prompts * 1000) / size.newTokens!, 1, ' ms')}`,
+    ]
+      .filter(Boolean)
+      .join('; ')}.`;
+  });
   return `A step is one token of every row; what the prompts take is left out. ONNX Runtime's own account takes time itself, more than half as
 much again with 16 rows, between operators above all.
 

@@ -1,6 +1,17 @@
 /** What selm sets itself to reach, and whether this run of the bench shows it. */
 import { LENGTHS } from './cases.ts';
-import { decodeRate, figure, gigabytes, memory, overhead, rate, ratio, seconds, stepShare, type Results } from './results.ts'; // prettier-ignore
+import {
+  decodeRate,
+  figure,
+  gigabytes,
+  memory,
+  overhead,
+  rate,
+  ratio,
+  seconds,
+  stepShare,
+  type Results,
+} from './results.ts';
 
 export interface Goal {
   text: string;
@@ -22,18 +33,37 @@ const LINEAR = 2.2;
 export const TIMES = { transformers: 4, llamaCpp: { f32: 1.3, q8_0: 1.5 }, apart: 1.8 };
 
 export function goals(results: Results): Goal[] {
-  const peer = (name: string, of = seconds) => ratio(figure(results, name, 'pytorch', of), figure(results, name, 'selm', of)); // prettier-ignore
+  const peer = (name: string, of = seconds) =>
+    ratio(figure(results, name, 'pytorch', of), figure(results, name, 'selm', of));
   const generate = (name: string) => ratio(figure(results, name, 'selm', rate), figure(results, name, 'pytorch', rate));
-  const llama = (name: string) => ratio(figure(results, name, 'selm', decodeRate), figure(results, name, 'llama.cpp', decodeRate)); // prettier-ignore
+  const llama = (name: string) =>
+    ratio(figure(results, name, 'selm', decodeRate), figure(results, name, 'llama.cpp', decodeRate));
   const alone = (name: string, of: typeof rate) => figure(results, name, 'selm', of);
   return [
     { text: "optimize: times faster than the authors' step", wanted: 5, measured: peer('optimize') },
     { text: "optimize: times less peak memory than the authors' step", wanted: 5, measured: peer('optimize', memory) },
     { text: 'optimize, reference given: times faster', wanted: 3.5, measured: peer('optimize, reference given') },
-    { text: "optimize: share of the machine's matrix-product rate", wanted: 0.75, measured: stepShare(results), share: true }, // prettier-ignore
-    ...[16, 64].map((n) => ({ text: `sample: times transformers' tokens a second, ${n} rows`, wanted: TIMES.transformers, measured: generate(`sample ${n}`) })), // prettier-ignore
-    ...[16, 64].map((n) => ({ text: `decode: times llama.cpp's rate, f32, ${n} rows`, wanted: TIMES.llamaCpp.f32, measured: llama(`decode ${n} f32`) })), // prettier-ignore
-    ...[16, 64].map((n) => ({ text: `decode: times llama.cpp's rate, 8 bits, ${n} rows`, wanted: TIMES.llamaCpp.q8_0, measured: llama(`decode ${n} q8_0`) })), // prettier-ignore
+    {
+      text: "optimize: share of the machine's matrix-product rate",
+      wanted: 0.75,
+      measured: stepShare(results),
+      share: true,
+    },
+    ...[16, 64].map((n) => ({
+      text: `sample: times transformers' tokens a second, ${n} rows`,
+      wanted: TIMES.transformers,
+      measured: generate(`sample ${n}`),
+    })),
+    ...[16, 64].map((n) => ({
+      text: `decode: times llama.cpp's rate, f32, ${n} rows`,
+      wanted: TIMES.llamaCpp.f32,
+      measured: llama(`decode ${n} f32`),
+    })),
+    ...[16, 64].map((n) => ({
+      text: `decode: times llama.cpp's rate, 8 bits, ${n} rows`,
+      wanted: TIMES.llamaCpp.q8_0,
+      measured: llama(`decode ${n} q8_0`),
+    })),
     {
       text: '4 samples a prompt of 240 tokens: times the tokens a second of separate prompts',
       wanted: TIMES.apart,
@@ -41,10 +71,26 @@ export function goals(results: Results): Goal[] {
     },
     ...['quickstart', 'SmolLM2'].map((model) => {
       const name = model === 'SmolLM2' ? 'round of SmolLM2' : 'round of the quickstart';
-      return { text: `${name}: share outside the engine`, wanted: 0.03, measured: alone(name, overhead), atMost: true, share: true }; // prettier-ignore
+      return {
+        text: `${name}: share outside the engine`,
+        wanted: 0.03,
+        measured: alone(name, overhead),
+        atMost: true,
+        share: true,
+      };
     }),
-    { text: `optimize: memory's largest growth as tokens double, ${LENGTHS[0]} to ${LENGTHS.at(-1)}`, wanted: LINEAR, measured: growth(results), atMost: true }, // prettier-ignore
-    { text: 'large: GB of memory for sampling, scoring and a LoRA step', wanted: 12, measured: alone('large', gigabytes), atMost: true }, // prettier-ignore
+    {
+      text: `optimize: memory's largest growth as tokens double, ${LENGTHS[0]} to ${LENGTHS.at(-1)}`,
+      wanted: LINEAR,
+      measured: growth(results),
+      atMost: true,
+    },
+    {
+      text: 'large: GB of memory for sampling, scoring and a LoRA step',
+      wanted: 12,
+      measured: alone('large', gigabytes),
+      atMost: true,
+    },
   ];
 }
 

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
-import { readModelConfig } from '../engine/model/config.ts';
+import { readModelConfig } from '../engine/model-files/config.ts';
 import { agreement } from './agreement.ts';
 import { CASES, type Case, type Side } from './cases.ts';
 import { stepFlops } from './flops.ts';
@@ -23,7 +23,9 @@ import { makeWork, writeWork } from './work.ts';
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 const say = (line: string) => console.error(line);
 
-const { values } = parseArgs({ options: { only: { type: 'string' }, repeats: { type: 'string' }, draw: { type: 'boolean' } } }); // prettier-ignore
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, repeats: { type: 'string' }, draw: { type: 'boolean' } },
+});
 const only = values.only?.split(',');
 const threads = availableParallelism();
 const resultsFile = path('results.json');

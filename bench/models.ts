@@ -2,10 +2,10 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeModel } from '../examples/quickstart/model.ts';
-import { startEngine } from '../engine/host.ts';
-import { readModelConfig } from '../engine/model/config.ts';
-import { parameterShapes } from '../engine/model/parameters.ts';
-import { writeSafetensors } from '../engine/model/safetensors.ts';
+import { startEngine } from '../engine/process/host.ts';
+import { readModelConfig } from '../engine/model-files/config.ts';
+import { parameterShapes } from '../engine/onnx/model/parameters.ts';
+import { writeSafetensors } from '../engine/model-files/safetensors.ts';
 import { randomModel } from '../test/random-model.ts';
 import { smollm2 } from '../test/smollm2/model.ts';
 import { cacheFolder } from '../workers/places.ts';

@@ -28,7 +28,20 @@ export interface OperatorArguments {
   output_type_shape: Record<string, number[]>[];
 }
 
-const COPIES = new Set(['Concat', 'Slice', 'Split', 'Transpose', 'Reshape', 'Gather', 'GatherElements', 'ScatterElements', 'Identity', 'ConstantOfShape', 'Squeeze', 'Unsqueeze']); // prettier-ignore
+const COPIES = new Set([
+  'Concat',
+  'Slice',
+  'Split',
+  'Transpose',
+  'Reshape',
+  'Gather',
+  'GatherElements',
+  'ScatterElements',
+  'Identity',
+  'ConstantOfShape',
+  'Squeeze',
+  'Unsqueeze',
+]);
 const RANK_MULTIPLES = [1, 2, 3];
 export const shapes = (tensors: Record<string, number[]>[]) => tensors.map((tensor) => Object.values(tensor)[0]);
 export const part = (part: string, flops = 0): Part => ({ part, flops });
@@ -58,6 +71,11 @@ export function partOf(operator: OperatorArguments, { rank, vocabSize }: Pick<Wo
   if (inputs.some((shape) => shape.includes(vocabSize) && shape.length === 2)) return part('output layer');
   if (COPIES.has(operator.op_name)) return part('copies');
   // The scores of a block's queries: [1, heads, queries, keys], and the mask that is added to them.
-  const ofScores = operator.op_name === 'Softmax' || (inputs[0]?.length === 4 && ['Add', 'Sub', 'Mul'].includes(operator.op_name)); // prettier-ignore
-  return part(ofScores || ['Expand', 'Trilu'].includes(operator.op_name) ? 'attention, softmax and masks' : 'elementwise, norms, rotations'); // prettier-ignore
+  const ofScores =
+    operator.op_name === 'Softmax' || (inputs[0]?.length === 4 && ['Add', 'Sub', 'Mul'].includes(operator.op_name));
+  return part(
+    ofScores || ['Expand', 'Trilu'].includes(operator.op_name)
+      ? 'attention, softmax and masks'
+      : 'elementwise, norms, rotations',
+  );
 }

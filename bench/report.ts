@@ -4,10 +4,23 @@ import { number, percent } from './cells.ts';
 import { decodingSection } from './decoding-section.ts';
 import { totalSeconds, type Profile } from './profile.ts';
 import { goals, reached, type Goal } from './goals.ts';
-import { decodeRate, figure, machineRate, memory, overhead, rate, ratio, seconds, type CaseResult, type Results } from './results.ts'; // prettier-ignore
+import {
+  decodeRate,
+  figure,
+  machineRate,
+  memory,
+  overhead,
+  rate,
+  ratio,
+  seconds,
+  type CaseResult,
+  type Results,
+} from './results.ts';
 
 export function describe(results: Results): string {
-  const versions = Object.entries(results.versions).map(([name, version]) => `${name} ${version}`).join(', '); // prettier-ignore
+  const versions = Object.entries(results.versions)
+    .map(([name, version]) => `${name} ${version}`)
+    .join(', ');
   return `# Performance
 
 Written by \`npm run bench\`: ${results.machine}, ${results.threads} threads; ${versions}. Each measurement is a process of its own, the sides
@@ -113,9 +126,17 @@ const GROWTH = [
 
 function growthSection(results: Results): string {
   const times = (task: string, more: string, of: Parameters<typeof figure>[3]) =>
-    number(ratio(figure(results, `growth, ${task}, ${more}`, 'selm', of), figure(results, `growth, ${task}`, 'selm', of)), 2); // prettier-ignore
+    number(
+      ratio(figure(results, `growth, ${task}, ${more}`, 'selm', of), figure(results, `growth, ${task}`, 'selm', of)),
+      2,
+    );
   const lines = GROWTH.map(({ what, sample, optimize }) => {
-    const cells = [times('sample', sample, seconds), times('sample', sample, memory), times('optimize', optimize, seconds), times('optimize', optimize, memory)]; // prettier-ignore
+    const cells = [
+      times('sample', sample, seconds),
+      times('sample', sample, memory),
+      times('optimize', optimize, seconds),
+      times('optimize', optimize, memory),
+    ];
     return `| ${what} | ${cells.join(' | ')} |`;
   });
   return `With twice as much of one thing, seconds and peak memory are so many times what they were: of 16 prompts of 60 tokens with 64 new ones,
@@ -141,10 +162,26 @@ function row(results: Results, { name, sides, agreement }: CaseResult, side: Sid
   const remarks = [
     missing && `missing: ${missing}`,
     runs.length > 0 && overhead(runs[0]) !== undefined && `${percent(of(overhead))} outside the engine`,
-    of((run) => run.gigaflops) && number(of((run) => run.gigaflops), 0, ' GFLOP/s'), // prettier-ignore
+    of((run) => run.gigaflops) &&
+      number(
+        of((run) => run.gigaflops),
+        0,
+        ' GFLOP/s',
+      ),
     side === 'selm' && agreement?.of !== undefined && `${agreement.same} of ${agreement.of} answers as the peer's`,
-    side === 'selm' && agreement?.largestDifference !== undefined && `values to ${agreement.largestDifference.toExponential(1)}`, // prettier-ignore
+    side === 'selm' &&
+      agreement?.largestDifference !== undefined &&
+      `values to ${agreement.largestDifference.toExponential(1)}`,
   ];
-  const cells = [name, side, runs.length, number(of(seconds), 2) + spread(runs.map(seconds)), number(of(rate), 0), number(of(decodeRate), 0), number(of(memory), 0, ' MB'), remarks.filter(Boolean).join('; ')]; // prettier-ignore
+  const cells = [
+    name,
+    side,
+    runs.length,
+    number(of(seconds), 2) + spread(runs.map(seconds)),
+    number(of(rate), 0),
+    number(of(decodeRate), 0),
+    number(of(memory), 0, ' MB'),
+    remarks.filter(Boolean).join('; '),
+  ];
   return `| ${cells.join(' | ')} |`;
 }

@@ -1,5 +1,5 @@
 /** What bench/results.json holds, and the figures that the page and its goals take from it. */
-import { quantile } from '../activities/statistics.ts';
+import { quantile } from '../evaluation/statistics.ts';
 import type { Agreement } from './agreement.ts';
 import type { Side } from './cases.ts';
 import type { Measurement } from './measurement.ts';

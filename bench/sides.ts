@@ -1,7 +1,7 @@
 /** Who is measured: how each side is started, and why one cannot be. */
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { samplingSchema } from '../engine/settings.ts';
+import { samplingSchema } from '../engine/protocol/settings.ts';
 import { engineVersion } from '../engine/version.ts';
 import type { Case, Side } from './cases.ts';
 import { measureScript, type Measurement, type Printed } from './measurement.ts';

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readPrompts } from '../data/prompts.ts';
 import type { Text } from '../data/records.ts';
-import { readModelConfig } from '../engine/model/config.ts';
-import { freshAdapter, writeAdapter } from '../engine/model/lora.ts';
-import { loadTokenizer } from '../engine/model/tokenizer.ts';
-import { uniformStream } from '../engine/random.ts';
-import { loraSchema } from '../engine/settings.ts';
+import { readModelConfig } from '../engine/model-files/config.ts';
+import { freshAdapter, writeAdapter } from '../engine/onnx/model/lora.ts';
+import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
+import { uniformStream } from '../data/random.ts';
+import { loraSchema } from '../engine/protocol/settings.ts';
 import { modelFolder, type ModelName } from './models.ts';
 
 export interface WorkSize {

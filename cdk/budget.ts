@@ -14,7 +14,6 @@ export class BudgetStack extends Stack {
     { monthlyUsd, email }: { monthlyUsd: number; email: string },
     props: StackProps,
   ) {
-    // prettier-ignore
     super(scope, id, props);
     const notify = (notificationType: 'ACTUAL' | 'FORECASTED', threshold: number) => ({
       notification: { notificationType, comparisonOperator: 'GREATER_THAN', threshold, thresholdType: 'PERCENTAGE' },

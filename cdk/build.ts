@@ -2,7 +2,7 @@
 import { App, Stack, Tags, Validations, type AppProps } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { BudgetStack, DEPLOYMENT_TAG } from './budget.ts';
-import type { DeployConfig } from './config.ts';
+import type { DeployConfig } from '../config/deployment.ts';
 import { ControlStack } from './control.ts';
 import { GpuStack } from './gpu.ts';
 import { NetworkStack } from './network.ts';

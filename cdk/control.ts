@@ -5,7 +5,7 @@ import { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
-import { isStopped, type DeployConfig } from './config.ts';
+import { isStopped, type DeployConfig } from '../config/deployment.ts';
 import { mountWritable, workerContainer } from './environment.ts';
 import { imageOf } from './images.ts';
 import { acknowledgeTask } from './acknowledgements.ts';
@@ -84,7 +84,11 @@ export class ControlStack extends Stack {
     mountWritable(container);
     props.storage.grantTo(taskDefinition.taskRole);
     acknowledgeTask(taskDefinition, config.name);
-    if (!version.images) new CfnOutput(this, 'Image', { value: container.imageName, description: 'For `draining`, when another version is current' }); // prettier-ignore
+    if (!version.images)
+      new CfnOutput(this, 'Image', {
+        value: container.imageName,
+        description: 'For `draining`, when another version is current',
+      });
     return taskDefinition;
   }
 }

@@ -1,7 +1,7 @@
 /** What a deployment costs: a day without work, and a round of a given size. Estimates, with every line of their arithmetic. */
 import { InputError } from '../data/errors.ts';
-import { isStopped, type DeployConfig } from './config.ts';
-import { INSTANCE_HOURS, PRICES, type PriceName } from './prices.ts';
+import { isStopped, type DeployConfig } from '../config/deployment.ts';
+import { INSTANCE_HOURS, PRICES, type PriceName } from '../config/prices.ts';
 
 export interface CostLine {
   what: string;
@@ -142,8 +142,16 @@ export function roundCost(config: DeployConfig, work: RoundWork, capacity: 'spot
     lines.push({ what, arithmetic: `${arithmetic} = ${hours.toFixed(2)} h × ${hour.toFixed(3)}`, usd: hours * hour });
   gpuHours('sample', `${tokens(sampled)} / ${work.sampledPerSecond} a second`, sampled / work.sampledPerSecond / 3600);
   // The reference policy's log-probabilities are a forward pass: a third of a training step.
-  gpuHours('score', `${tokens(prompts * row)} / 3 / ${work.trainedPerSecond} a second`, (prompts * row) / 3 / work.trainedPerSecond / 3600); // prettier-ignore
-  gpuHours('optimize', `${tokens(prompts * row)} / ${work.trainedPerSecond} a second`, (prompts * row) / work.trainedPerSecond / 3600); // prettier-ignore
+  gpuHours(
+    'score',
+    `${tokens(prompts * row)} / 3 / ${work.trainedPerSecond} a second`,
+    (prompts * row) / 3 / work.trainedPerSecond / 3600,
+  );
+  gpuHours(
+    'optimize',
+    `${tokens(prompts * row)} / ${work.trainedPerSecond} a second`,
+    (prompts * row) / work.trainedPerSecond / 3600,
+  );
   gpuHours(
     'evaluate',
     `${tokens(evaluated)} / ${work.sampledPerSecond} a second`,

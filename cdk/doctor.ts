@@ -1,8 +1,17 @@
 /** What of an AWS account would stop a deployment, asked of AWS before it begins. Nothing is changed. */
-import { DescribeInstanceTypeOfferingsCommand, DescribeInstanceTypesCommand, EC2Client, type _InstanceType } from '@aws-sdk/client-ec2'; // prettier-ignore
+import {
+  DescribeInstanceTypeOfferingsCommand,
+  DescribeInstanceTypesCommand,
+  EC2Client,
+  type _InstanceType,
+} from '@aws-sdk/client-ec2';
 import { GetRoleCommand, IAMClient } from '@aws-sdk/client-iam';
-import { GetAWSDefaultServiceQuotaCommand, GetServiceQuotaCommand, ServiceQuotasClient } from '@aws-sdk/client-service-quotas'; // prettier-ignore
-import type { DeployConfig, GpuConfig } from './config.ts';
+import {
+  GetAWSDefaultServiceQuotaCommand,
+  GetServiceQuotaCommand,
+  ServiceQuotasClient,
+} from '@aws-sdk/client-service-quotas';
+import type { DeployConfig, GpuConfig } from '../config/deployment.ts';
 
 export interface Finding {
   check: string;
@@ -42,7 +51,11 @@ export async function examineAccount(config: DeployConfig): Promise<Finding[]> {
   const { gpu } = config;
   const ec2 = new EC2Client({});
   const useless = gpu.capacity === 'managed-instances' ? gpu.accelerators.filter((name) => !SMALLEST[name]) : [];
-  const findings = useless.map((name): Finding => ({ check: `gpu.accelerators: ${name}`, verdict: 'warning', detail: `no instance has a single one: managed instances never have it` })); // prettier-ignore
+  const findings = useless.map((name): Finding => ({
+    check: `gpu.accelerators: ${name}`,
+    verdict: 'warning',
+    detail: `no instance has a single one: managed instances never have it`,
+  }));
   const checks = ['instance types', 'GPU quotas', "ECS's service-linked role"];
   try {
     await Promise.all([ec2.config.credentials(), ec2.config.region()]);
@@ -71,10 +84,14 @@ async function orNotChecked(check: string, examine: () => Promise<Finding[]>): P
 
 async function examineTypes(ec2: EC2Client, types: string[]): Promise<Finding[]> {
   const filters = [{ Name: 'instance-type', Values: types }];
-  const { InstanceTypeOfferings = [] } = await ec2.send(new DescribeInstanceTypeOfferingsCommand({ LocationType: 'availability-zone', Filters: filters })); // prettier-ignore
+  const { InstanceTypeOfferings = [] } = await ec2.send(
+    new DescribeInstanceTypeOfferingsCommand({ LocationType: 'availability-zone', Filters: filters }),
+  );
   const region = await ec2.config.region();
   const findings = types.map((type): Finding => {
-    const zones = InstanceTypeOfferings.filter(({ InstanceType }) => InstanceType === type).map(({ Location }) => Location!); // prettier-ignore
+    const zones = InstanceTypeOfferings.filter(({ InstanceType }) => InstanceType === type).map(
+      ({ Location }) => Location!,
+    );
     if (zones.length === 0) return { check: type, verdict: 'warning', detail: `is not offered in ${region}` };
     return { check: type, verdict: 'fine', detail: `is offered in ${zones.sort().join(', ')}` };
   });
@@ -87,11 +104,15 @@ async function examineTypes(ec2: EC2Client, types: string[]): Promise<Finding[]>
 async function examineQuotas(ec2: EC2Client, { gpu }: DeployConfig, types: string[]): Promise<Finding[]> {
   // A capacity block is paid for ahead: no quota of running instances counts it.
   if (gpu.capacityBlock !== undefined) return [];
-  const { InstanceTypes = [] } = await ec2.send(new DescribeInstanceTypesCommand({ InstanceTypes: types as _InstanceType[] })); // prettier-ignore
+  const { InstanceTypes = [] } = await ec2.send(
+    new DescribeInstanceTypesCommand({ InstanceTypes: types as _InstanceType[] }),
+  );
   const capacities: Capacity[] = gpu.spot ? ['spot', 'on-demand'] : ['on-demand'];
   const findings: Finding[] = [];
   for (const { types: covered, capacity, code, name } of QUOTAS) {
-    const sizes = InstanceTypes.filter(({ InstanceType }) => covered.test(InstanceType!)).map(({ VCpuInfo }) => VCpuInfo!.DefaultVCpus!); // prettier-ignore
+    const sizes = InstanceTypes.filter(({ InstanceType }) => covered.test(InstanceType!)).map(
+      ({ VCpuInfo }) => VCpuInfo!.DefaultVCpus!,
+    );
     if (sizes.length === 0 || !capacities.includes(capacity)) continue;
     const quota = await quotaOf(code);
     const size = Math.min(...sizes);
@@ -99,11 +120,17 @@ async function examineQuotas(ec2: EC2Client, { gpu }: DeployConfig, types: strin
     const wanted = workers === 0 ? 'none' : workers < gpu.maxWorkers ? 'fewer' : 'enough';
     const verdict = ({ none: 'stops', fewer: 'warning', enough: 'fine' } as const)[wanted];
     const request = wanted === 'enough' ? '' : `; ask for ${size * gpu.maxWorkers} in Service Quotas`;
-    findings.push({ check: `${name} (${code})`, verdict, detail: `${quota} vCPUs, ${workers} of ${gpu.maxWorkers} workers at ${size}${request}` }); // prettier-ignore
+    findings.push({
+      check: `${name} (${code})`,
+      verdict,
+      detail: `${quota} vCPUs, ${workers} of ${gpu.maxWorkers} workers at ${size}${request}`,
+    });
   }
   // While any quota of the kinds that are used lets a worker run, the others only narrow the choice.
   const some = findings.some(({ verdict }) => verdict !== 'stops');
-  return some ? findings.map((finding) => ({ ...finding, verdict: finding.verdict === 'stops' ? 'warning' : finding.verdict })) : findings; // prettier-ignore
+  return some
+    ? findings.map((finding) => ({ ...finding, verdict: finding.verdict === 'stops' ? 'warning' : finding.verdict }))
+    : findings;
 }
 
 /** The account's own value, else AWS's default for all. */

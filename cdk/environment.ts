@@ -3,7 +3,7 @@ import { Duration, Stack } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
-import type { DeployConfig } from './config.ts';
+import type { DeployConfig } from '../config/deployment.ts';
 import type { Role } from './images.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
 

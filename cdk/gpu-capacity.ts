@@ -6,7 +6,7 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { acknowledgeAutoScalingGroup, acknowledgeManagedInstances } from './acknowledgements.ts';
-import type { GpuConfig } from './config.ts';
+import type { GpuConfig } from '../config/deployment.ts';
 
 export type Capacity = 'spot' | 'on-demand';
 
@@ -67,7 +67,11 @@ mkdir -p /mnt/selm/home /mnt/selm/tmp && chown 10001:10001 /mnt/selm/home && chm
 export function addAutoScalingGroup(scope: Construct, props: CapacityProps): string {
   const { cluster, vpc, subnets, securityGroup, gpu, capacity } = props;
   const userData = ec2.UserData.forLinux();
-  userData.addCommands('echo ECS_ENABLE_GPU_SUPPORT=true >> /etc/ecs/ecs.config', 'echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config', LOCAL_DISKS); // prettier-ignore
+  userData.addCommands(
+    'echo ECS_ENABLE_GPU_SUPPORT=true >> /etc/ecs/ecs.config',
+    'echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config',
+    LOCAL_DISKS,
+  );
   // CDK gives it what the agent needs when the cluster takes the group; tasks have roles of their own.
   const role = new Role(scope, 'InstanceRole', { assumedBy: new ServicePrincipal('ec2.amazonaws.com') });
   const launchTemplate = new ec2.LaunchTemplate(scope, 'Template', {
@@ -83,7 +87,10 @@ export function addAutoScalingGroup(scope: Construct, props: CapacityProps): str
     const resource = launchTemplate.node.defaultChild as ec2.CfnLaunchTemplate;
     const data = 'LaunchTemplateData';
     resource.addPropertyOverride(`${data}.InstanceMarketOptions.MarketType`, 'capacity-block');
-    resource.addPropertyOverride(`${data}.CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId`, gpu.capacityBlock); // prettier-ignore
+    resource.addPropertyOverride(
+      `${data}.CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId`,
+      gpu.capacityBlock,
+    );
   }
   const spot = capacity === 'spot';
   const group = new autoscaling.AutoScalingGroup(scope, 'Group', {
@@ -96,7 +103,10 @@ export function addAutoScalingGroup(scope: Construct, props: CapacityProps): str
           capacityRebalance: false,
           mixedInstancesPolicy: {
             launchTemplate,
-            instancesDistribution: { onDemandPercentageAboveBaseCapacity: 0, spotAllocationStrategy: autoscaling.SpotAllocationStrategy.PRICE_CAPACITY_OPTIMIZED }, // prettier-ignore
+            instancesDistribution: {
+              onDemandPercentageAboveBaseCapacity: 0,
+              spotAllocationStrategy: autoscaling.SpotAllocationStrategy.PRICE_CAPACITY_OPTIMIZED,
+            },
           },
         }
       : { launchTemplate }),

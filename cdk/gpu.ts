@@ -6,7 +6,7 @@ import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { acknowledgeProtection, acknowledgeTask } from './acknowledgements.ts';
-import { isStopped, type DeployConfig } from './config.ts';
+import { isStopped, type DeployConfig } from '../config/deployment.ts';
 import type { WorkersProps } from './control.ts';
 import { HOME, mountWritable, workerContainer } from './environment.ts';
 import { addAutoScalingGroup, addManagedInstances, type Capacity } from './gpu-capacity.ts';
@@ -125,7 +125,11 @@ export class GpuStack extends Stack {
     );
     acknowledgeTask(taskDefinition, config.name);
     acknowledgeProtection(taskDefinition, this.getLogicalId(this.cluster.node.defaultChild as ecs.CfnCluster));
-    if (!version.images && !this.node.tryFindChild('Image')) new CfnOutput(this, 'Image', { value: container.imageName, description: 'For `draining`, when another version is current' }); // prettier-ignore
+    if (!version.images && !this.node.tryFindChild('Image'))
+      new CfnOutput(this, 'Image', {
+        value: container.imageName,
+        description: 'For `draining`, when another version is current',
+      });
     return taskDefinition;
   }
 }

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { IgnoreMode } from 'aws-cdk-lib';
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerImage } from 'aws-cdk-lib/aws-ecs';
-import type { DeployConfig } from './config.ts';
+import type { DeployConfig } from '../config/deployment.ts';
 
 export type Role = 'control' | 'gpu';
 

@@ -7,7 +7,7 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { acknowledgeOwnRange } from './acknowledgements.ts';
-import type { DeployConfig } from './config.ts';
+import type { DeployConfig } from '../config/deployment.ts';
 
 /** What tasks ask of AWS beside S3. With a NAT gateway they reach it through that, which costs less than these. */
 const ENDPOINTS = {

@@ -7,7 +7,7 @@ import { Key } from 'aws-cdk-lib/aws-kms';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
-import type { DeployConfig } from './config.ts';
+import type { DeployConfig } from '../config/deployment.ts';
 import { deploymentMetric, workersMetric } from './metrics.ts';
 
 const { GREATER_THAN_THRESHOLD, LESS_THAN_THRESHOLD } = cloudwatch.ComparisonOperator;
@@ -81,9 +81,15 @@ export class ObservabilityStack extends Stack {
       dashboardName: name,
       widgets: [
         [graph('Demand and GPU workers', [demand, spot, onDemand]), graph('Runs that wait for a decision', [parked])],
-        [graph('Seconds since the last heartbeat', [heartbeat]), graph('Sampled tokens and training steps a minute', [deploymentMetric(name, 'SampledTokens', 'Sum'), deploymentMetric(name, 'TrainingSteps', 'Sum')])],
+        [
+          graph('Seconds since the last heartbeat', [heartbeat]),
+          graph('Sampled tokens and training steps a minute', [
+            deploymentMetric(name, 'SampledTokens', 'Sum'),
+            deploymentMetric(name, 'TrainingSteps', 'Sum'),
+          ]),
+        ],
       ],
-    }); // prettier-ignore
+    });
   }
 
   private topic(email: string | undefined): Topic {

@@ -57,7 +57,11 @@ export class StorageStack extends Stack {
 
   /** Lets a worker read and write below the prefix, and nothing else. */
   grantTo(worker: IGrantable): void {
-    this.grant(worker, ['s3:GetObject', 's3:PutObject', 's3:DeleteObject', 's3:AbortMultipartUpload'], ['kms:Decrypt', 'kms:GenerateDataKey']); // prettier-ignore
+    this.grant(
+      worker,
+      ['s3:GetObject', 's3:PutObject', 's3:DeleteObject', 's3:AbortMultipartUpload'],
+      ['kms:Decrypt', 'kms:GenerateDataKey'],
+    );
   }
 
   /** Lets a task read below the prefix, and nothing else. */

@@ -7,7 +7,7 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import * as rds from 'aws-cdk-lib/aws-rds';
 import type { Construct } from 'constructs';
 import { acknowledgeOwnRange } from './acknowledgements.ts';
-import type { SelfHostedConfig } from './config.ts';
+import type { SelfHostedConfig } from '../config/deployment.ts';
 import { SERVER } from './costs.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
 import { ADMIN_TOOLS_IMAGE, SERVER_IMAGE } from './temporal-images.ts';
@@ -114,10 +114,19 @@ export class TemporalStack extends Stack {
       removalPolicy: RemovalPolicy.SNAPSHOT,
     });
     Validations.of(database).acknowledge(
-      { id: 'AwsSolutions-RDS6', reason: "Temporal's server signs in with a password, which Secrets Manager made and keeps." },
-      { id: 'AwsSolutions-SMG4', reason: 'A new password would need a restart of the server: it is changed by hand, as docs/deploy.md says.' },
-      { id: 'AwsSolutions-RDS11', reason: 'The port is reached from the server alone; another number would not hide it.' },
-    ); // prettier-ignore
+      {
+        id: 'AwsSolutions-RDS6',
+        reason: "Temporal's server signs in with a password, which Secrets Manager made and keeps.",
+      },
+      {
+        id: 'AwsSolutions-SMG4',
+        reason: 'A new password would need a restart of the server: it is changed by hand, as docs/deploy.md says.',
+      },
+      {
+        id: 'AwsSolutions-RDS11',
+        reason: 'The port is reached from the server alone; another number would not hide it.',
+      },
+    );
     return database;
   }
 
@@ -132,7 +141,10 @@ export class TemporalStack extends Stack {
       id: 'AwsSolutions-ECS4',
       reason: 'Its one service is watched through the workers: they publish that the server answers.',
     });
-    const taskDefinition = new ecs.FargateTaskDefinition(this, 'Task', { cpu: SERVER.cpu, memoryLimitMiB: SERVER.memoryMiB }); // prettier-ignore
+    const taskDefinition = new ecs.FargateTaskDefinition(this, 'Task', {
+      cpu: SERVER.cpu,
+      memoryLimitMiB: SERVER.memoryMiB,
+    });
     const logging = ecs.LogDrivers.awsLogs({
       logGroup: new LogGroup(this, 'Logs', { retention: RetentionDays.ONE_MONTH }),
       streamPrefix: 'temporal',

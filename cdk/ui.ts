@@ -5,13 +5,13 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as elb from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import type { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { acknowledgeOpenDoor, acknowledgeOwnRange, acknowledgeTask } from './acknowledgements.ts';
-import { isStopped, type DeployConfig } from './config.ts';
+import { isStopped, type DeployConfig } from '../config/deployment.ts';
 import { UI } from './costs.ts';
 import { healthCheck, secretsOf } from './environment.ts';
 import { imageOf } from './images.ts';
 import type { StorageStack } from './storage.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
-import type { PublicUiConfig } from './ui-config.ts';
+import type { PublicUiConfig } from '../config/public-ui.ts';
 
 const PORT = 8080;
 /** After which somebody who has signed in is asked for again. */
@@ -71,8 +71,17 @@ export function addUi(stack: Stack, config: DeployConfig, ui: true | PublicUiCon
   } else balancer.addListener('Http', { port: 80, open: false, defaultAction: forward });
 
   const address = balancer.loadBalancerDnsName;
-  new CfnOutput(stack, 'UiAddress', { value: address, description: isPublic ? `What ${ui.hostname} is to be an alias of` : 'Of the web pages, from inside of the network: http://' }); // prettier-ignore
-  if (isPublic) new CfnOutput(stack, 'UiRedirect', { value: `https://${ui.hostname}/oauth2/idpresponse`, description: 'What the provider is to send people back to' }); // prettier-ignore
+  new CfnOutput(stack, 'UiAddress', {
+    value: address,
+    description: isPublic
+      ? `What ${ui.hostname} is to be an alias of`
+      : 'Of the web pages, from inside of the network: http://',
+  });
+  if (isPublic)
+    new CfnOutput(stack, 'UiRedirect', {
+      value: `https://${ui.hostname}/oauth2/idpresponse`,
+      description: 'What the provider is to send people back to',
+    });
 }
 
 /** Nobody comes to the pages who has not signed in: it is the listener's default, and there is no other rule. */
@@ -112,7 +121,9 @@ function addService(stack: Stack, config: DeployConfig, props: UiProps): ecs.Far
     taskDefinition,
     desiredCount: isStopped(config) ? 0 : 1,
     vpcSubnets: subnets,
-    securityGroups: [new ec2.SecurityGroup(stack, 'UiTasks', { vpc, description: 'Web pages: only the load balancer comes in' })], // prettier-ignore
+    securityGroups: [
+      new ec2.SecurityGroup(stack, 'UiTasks', { vpc, description: 'Web pages: only the load balancer comes in' }),
+    ],
     minHealthyPercent: 100,
     maxHealthyPercent: 200,
     healthCheckGracePeriod: Duration.minutes(2),

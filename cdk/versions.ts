@@ -1,5 +1,5 @@
 /** The versions of the workers that run beside each other. */
-import type { DeployConfig } from './config.ts';
+import type { DeployConfig } from '../config/deployment.ts';
 
 export interface Version {
   id: string;

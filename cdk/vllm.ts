@@ -1,7 +1,7 @@
 /** A vLLM server beside a GPU worker, for sampling: an OpenAI-compatible server that only this task can reach. */
 import { Duration } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
-import type { DeployConfig } from './config.ts';
+import type { DeployConfig } from '../config/deployment.ts';
 
 const PORT = 8000;
 

@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import type { Message } from '../data/records.ts';
-import { samplingSchema } from '../engine/settings.ts';
-import { startEngine } from '../engine/host.ts';
+import { samplingSchema } from '../engine/protocol/settings.ts';
+import { startEngine } from '../engine/process/host.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
 import { addPolicy, policyOf, type PolicyFlags } from './step.ts';
 

@@ -1,9 +1,9 @@
 import Table from 'cli-table3';
 import { Command } from 'commander';
-import { loadDeployConfig } from '../cdk/config.ts';
+import { loadDeployConfig } from '../config/deployment.ts';
 import { idleCost, PAPER_ROUND, roundCost, type Cost } from '../cdk/costs.ts';
 import { examineAccount } from '../cdk/doctor.ts';
-import { DATE, REGION } from '../cdk/prices.ts';
+import { DATE, REGION } from '../config/prices.ts';
 import { FAILED } from './errors.ts';
 import { jsonOption } from './step.ts';
 
@@ -21,9 +21,14 @@ export function deployDoctorCommand(): Command {
       const findings = await examineAccount(config);
       if (findings.some(({ verdict }) => verdict === 'stops')) process.exitCode = FAILED;
       if (json) return console.log(JSON.stringify({ findings, costs }));
-      console.log(tableOf(['', 'check', ''], findings.map(({ verdict, check, detail }) => [verdict, check, detail]))); // prettier-ignore
       console.log(
-        `\nA day without work, by list prices of ${REGION}, ${DATE}; cdk/prices.ts names the page of each, "prices" in the configuration replaces them:`,
+        tableOf(
+          ['', 'check', ''],
+          findings.map(({ verdict, check, detail }) => [verdict, check, detail]),
+        ),
+      );
+      console.log(
+        `\nA day without work, by list prices of ${REGION}, ${DATE}; config/prices.ts names the page of each, "prices" in the configuration replaces them:`,
       );
       console.log(costTable(costs.idleDay));
       console.log("\nGPU hours of a round of the paper's size:");
@@ -32,7 +37,13 @@ export function deployDoctorCommand(): Command {
 }
 
 const costTable = ({ lines, usd }: Cost) =>
-  tableOf(['', '', 'USD'], [...lines.map(({ what, arithmetic, usd: part }) => [what, arithmetic, part.toFixed(2)]), ['total', '', usd.toFixed(2)]]); // prettier-ignore
+  tableOf(
+    ['', '', 'USD'],
+    [
+      ...lines.map(({ what, arithmetic, usd: part }) => [what, arithmetic, part.toFixed(2)]),
+      ['total', '', usd.toFixed(2)],
+    ],
+  );
 
 function tableOf(head: string[], rows: string[][]): string {
   const table = new Table({ head, style: { head: [], border: [], compact: true } });

@@ -1,15 +1,15 @@
 import Table from 'cli-table3';
 import { Command } from 'commander';
-import { diagnose, type DiagnosedScores, type Diagnosis, type Scale } from '../activities/diagnose.ts';
+import { diagnose, type DiagnosedScores, type Diagnosis, type Scale } from '../evaluation/diagnose.ts';
 import { InputError } from '../data/errors.ts';
 import { readPreferences, readScoreRows } from '../data/readers.ts';
 import type { PreferenceRecord, TokenizedScoreRecord } from '../data/records.ts';
-import type { Policy, ScoreJob } from '../engine/jobs.ts';
-import { contextLength } from '../engine/model/config.ts';
-import { openPolicy } from '../engine/policy.ts';
-import { encodeResponse, located } from '../engine/tokenize.ts';
-import { checkTokens } from '../engine/training/preference-tokens.ts';
-import { objectiveSchema } from '../engine/settings.ts';
+import type { Policy, ScoreJob } from '../engine/protocol/jobs.ts';
+import { contextLength } from '../engine/model-files/config.ts';
+import { openPolicy } from '../engine/onnx/policy.ts';
+import { encodeResponse, located } from '../engine/onnx/tokenize.ts';
+import { checkTokens } from '../engine/onnx/training/preference-tokens.ts';
+import { objectiveSchema } from '../engine/protocol/settings.ts';
 import { adapterFolder } from './names.ts';
 import { percent } from './numbers.ts';
 import { readSettings } from './settings.ts';
@@ -54,7 +54,11 @@ export function diagnoseCommand(): Command {
         const score = async (policy: Policy): Promise<DiagnosedScores> => {
           const scores = await engine.run('score', { policy, rows });
           const [first, second] = [pairs.length, 2 * pairs.length];
-          return { chosen: scores.slice(0, first), rejected: scores.slice(first, second), unseen: scores.slice(second) }; // prettier-ignore
+          return {
+            chosen: scores.slice(0, first),
+            rejected: scores.slice(first, second),
+            unseen: scores.slice(second),
+          };
         };
         const before = await score(reference);
         const made: Diagnosis[] = [];
@@ -65,7 +69,9 @@ export function diagnoseCommand(): Command {
       summarize(
         flags,
         { beta, rows: pairs.length, dropped, non_prefix_rows: nonPrefix, adapters: named },
-        [tableOf(named), ...describeDropped(dropped, limit), describeNonPrefix(nonPrefix).trim()].filter(Boolean).join('\n'), // prettier-ignore
+        [tableOf(named), ...describeDropped(dropped, limit), describeNonPrefix(nonPrefix).trim()]
+          .filter(Boolean)
+          .join('\n'),
       );
     });
 }
@@ -100,16 +106,24 @@ async function readRows({ preferences, unseen: file }: Flags, base: Policy) {
   const { rows, numbers, counts } = await readPreferences(preferences);
   checkTokens(rows, numbers, policy.tokenizer);
   const pairs = rows.flatMap((row, i) => {
-    const [chosen, rejected] = (['chosen', 'rejected'] as const).map((role) => encode(`Row ${numbers[i]}`, answerOf(role, row))); // prettier-ignore
+    const [chosen, rejected] = (['chosen', 'rejected'] as const).map((role) =>
+      encode(`Row ${numbers[i]}`, answerOf(role, row)),
+    );
     return chosen && rejected ? [{ chosen, rejected }] : [];
   });
   if (pairs.length === 0) {
-    throw new InputError(`All preferences of ${preferences} are longer than the ${limit} tokens that the model can take: shorten them.`); // prettier-ignore
+    throw new InputError(
+      `All preferences of ${preferences} are longer than the ${limit} tokens that the model can take: shorten them.`,
+    );
   }
   const answers = file === undefined ? [] : await readScoreRows(file);
   warnOfTools(base, [...rows, ...answers]);
   const unseen = answers.flatMap((row, i) => encode(`Row ${i + 1} of ${file}`, row) ?? []);
-  const dropped = { equal: counts.equal, tooLong: rows.length - pairs.length, unseenTooLong: answers.length - unseen.length }; // prettier-ignore
+  const dropped = {
+    equal: counts.equal,
+    tooLong: rows.length - pairs.length,
+    unseenTooLong: answers.length - unseen.length,
+  };
   return { pairs, unseen, dropped, nonPrefix, limit };
 }
 

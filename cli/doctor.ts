@@ -5,7 +5,7 @@ import { describeDropped } from '../activities/prompt-portions.ts';
 import { InputError } from '../data/errors.ts';
 import { estimateRun, type Assumptions, type Estimate } from '../workers/estimate.ts';
 import { checkMachine } from '../workers/machine.ts';
-import { loadConfig } from '../workflows/config.ts';
+import { loadConfig } from '../config/run.ts';
 import { BAD_INPUT, FAILED } from './errors.ts';
 import { jsonOption } from './step.ts';
 
@@ -21,7 +21,7 @@ export function doctorCommand(): Command {
       '--tflops <n>',
       'Sustained 10^12 floating-point operations a second, for hours (100: about what batches of 32 reach on an H100).',
       '100',
-    ) // prettier-ignore
+    )
     .option(
       '--weight-bytes <n>',
       'Bytes of a weight that is not trained (default: 4, float32, or 2 with device: cuda).',
@@ -66,14 +66,21 @@ async function machine(): Promise<Findings> {
 async function configuration(file: string, flags: Flags): Promise<Findings> {
   const config = loadConfig(file);
   const estimate = await estimateRun(config, assumptionsOf(flags));
-  return { problems: estimate.problems, rows: rowsOf(estimate), json: { name: config.name, rounds: config.rounds, ...estimate } }; // prettier-ignore
+  return {
+    problems: estimate.problems,
+    rows: rowsOf(estimate),
+    json: { name: config.name, rounds: config.rounds, ...estimate },
+  };
 }
 
 /** @throws InputError that names the flag */
 function assumptionsOf(flags: Flags): Assumptions {
   const given = NUMBERS.filter((name) => flags[name] !== undefined).map((name) => [name, Number(flags[name])] as const);
   const wrong = given.find(([, value]) => !(value > 0));
-  if (wrong) throw new InputError(`--${wrong[0].replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} ${flags[wrong[0]]} is not valid: give a number > 0.`); // prettier-ignore
+  if (wrong)
+    throw new InputError(
+      `--${wrong[0].replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} ${flags[wrong[0]]} is not valid: give a number > 0.`,
+    );
   return Object.fromEntries(given) as unknown as Assumptions;
 }
 
@@ -108,18 +115,34 @@ function rowsOf({
   warnings,
   unknown,
 }: Estimate): string[][] {
-  // prettier-ignore
   return [
     ...(parameters === undefined ? [] : [['parameters', parametersOf(parameters)]]),
     ...(promptsPerRound === undefined ? [] : [['prompts a round', String(promptsPerRound)]]),
     ...(optimizerSteps === undefined ? [] : [['optimizer steps a round', `at most ${optimizerSteps}`]]),
     ...(heldOut === undefined ? [] : [['held-out prompts', String(heldOut)]]),
-    ...(promptTokens ? [['tokens of a prompt', `mean ${promptTokens.mean.toFixed(0)}, longest ${promptTokens.longest}`]] : []),
-    ...(dropped ? [['dropped training prompts', describeDropped(dropped.train)], ['dropped held-out prompts', describeDropped(dropped.heldOut)]] : []).filter(([, why]) => why), // prettier-ignore
+    ...(promptTokens
+      ? [['tokens of a prompt', `mean ${promptTokens.mean.toFixed(0)}, longest ${promptTokens.longest}`]]
+      : []),
+    ...(dropped
+      ? [
+          ['dropped training prompts', describeDropped(dropped.train)],
+          ['dropped held-out prompts', describeDropped(dropped.heldOut)],
+        ]
+      : []
+    ).filter(([, why]) => why),
     ...(sample ? [['memory of sample', memory(sample)]] : []),
     ...(optimize ? [['memory of optimize', memory(optimize)]] : []),
     ['memory of this machine', size(totalmem())],
-    ...(hours ? [['hours a round', Object.entries(hours).map(([step, value]) => `${step} ${hoursOf(value)}`).join(', ')]] : []), // prettier-ignore
+    ...(hours
+      ? [
+          [
+            'hours a round',
+            Object.entries(hours)
+              .map(([step, value]) => `${step} ${hoursOf(value)}`)
+              .join(', '),
+          ],
+        ]
+      : []),
     ...(costPerRound === undefined ? [] : [['cost a round', costPerRound.toFixed(2)]]),
     ...warnings.map((sentence) => ['warning', sentence]),
     ...unknown.map((sentence) => ['not known', sentence]),

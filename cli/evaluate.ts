@@ -6,8 +6,8 @@ import { sampledRows } from '../activities/sample.ts';
 import { InputError } from '../data/errors.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { readAnswered } from '../data/readers.ts';
-import type { Engine, Policy } from '../engine/jobs.ts';
-import { divergenceSchema, samplingSchema, type SamplingSettings } from '../engine/settings.ts';
+import type { Engine, Policy } from '../engine/protocol/jobs.ts';
+import { divergenceSchema, samplingSchema, type SamplingSettings } from '../engine/protocol/settings.ts';
 import type { AnsweredRecord, PromptRecord, SampledRecord } from '../data/records.ts';
 import { firstAnswers } from '../labelers/labels.ts';
 import { isComparative } from '../labelers/needs.ts';
@@ -35,10 +35,13 @@ export function evaluateCommand(): Command {
   addLabeler(command)
     .addOption(
       new Option('--against-adapter <folder>', 'Compare with this adapter of the same model.').conflicts('againstBase'),
-    ) // prettier-ignore
+    )
     .option('--against-base', 'Compare with the model without an adapter.')
     .addOption(
-      new Option('--against <file>', 'Compare with these answers: rows of selm sample, or {id or prompt, response}.').conflicts(['againstBase', 'againstAdapter']), // prettier-ignore
+      new Option(
+        '--against <file>',
+        'Compare with these answers: rows of selm sample, or {id or prompt, response}.',
+      ).conflicts(['againstBase', 'againstAdapter']),
     )
     .requiredOption('--out <file>', 'Gets {summary, answers} as JSON.');
   addSettings(command, samplingSchema, [...FIELDS]);
@@ -55,7 +58,9 @@ export function evaluateCommand(): Command {
     }
     const other = otherPolicy(policy, flags);
     if (klSamples > 0 && !other) {
-      throw new InputError('--kl-samples measures the KL divergence from another policy: give --against-adapter or --against-base.'); // prettier-ignore
+      throw new InputError(
+        '--kl-samples measures the KL divergence from another policy: give --against-adapter or --against-base.',
+      );
     }
     const label = labelerOf(flags);
     const prompts = await readPrompts(flags.prompts);
@@ -68,7 +73,10 @@ export function evaluateCommand(): Command {
     const { comparison, rows } = await withEngine(async (engine, options) => {
       const judge = await openLabeler(label, engine, prompts);
       const judged = async (answered: AnsweredRecord[], against?: AnsweredRecord[]) => {
-        const { labels } = await judge(answered.map((row, i) => firstAnswers(row, against?.[i])), options); // prettier-ignore
+        const { labels } = await judge(
+          answered.map((row, i) => firstAnswers(row, against?.[i])),
+          options,
+        );
         return labels;
       };
       const answered = await answer(engine, policy);
@@ -76,7 +84,10 @@ export function evaluateCommand(): Command {
       const measure = async (of: SampledRecord[]) =>
         other && (await measureDivergence(engine, { policy, reference: other }, of, options));
       const divergences = await measure(answered);
-      const sampledDivergences = klSamples > 0 ? await measure(await answer(engine, policy, { samplesPerPrompt: klSamples, temperature: 1 })) : undefined; // prettier-ignore
+      const sampledDivergences =
+        klSamples > 0
+          ? await measure(await answer(engine, policy, { samplesPerPrompt: klSamples, temperature: 1 }))
+          : undefined;
       const opposed = other ? await answer(engine, other) : given!;
       const together = isComparative(label) ? await judged(answered, opposed) : undefined;
       const opponent = {

@@ -39,7 +39,9 @@ async function exportModel(flags: Flags): Promise<void> {
 async function exportOutputs(flags: Flags): Promise<void> {
   const { in: source, generator, out } = flags;
   if (source === undefined || generator === undefined) {
-    throw new InputError('selm export --format alpaca_eval needs answers and a name for who wrote them: give --in and --generator.'); // prettier-ignore
+    throw new InputError(
+      'selm export --format alpaca_eval needs answers and a name for who wrote them: give --in and --generator.',
+    );
   }
   const outputs = (await readSampled(source)).map(({ prompt, responses, dataset = 'selm' }) => ({
     dataset,

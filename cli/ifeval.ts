@@ -3,16 +3,20 @@ import { Command } from 'commander';
 import { sampledRows } from '../activities/sample.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readPrompts } from '../data/prompts.ts';
-import { samplingSchema } from '../engine/settings.ts';
+import { samplingSchema } from '../engine/protocol/settings.ts';
 import { ifevalAccuracies, type Accuracy } from '../labelers/verifier/accuracy.ts';
 import { percent } from './numbers.ts';
 import { addSettings, readSettings } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
 
-const SUITE = ['train', 'held-out'].map((name) => fileURLToPath(new URL(`../examples/ifeval/${name}.jsonl`, import.meta.url))); // prettier-ignore
+const SUITE = ['train', 'held-out'].map((name) =>
+  fileURLToPath(new URL(`../examples/ifeval/${name}.jsonl`, import.meta.url)),
+);
 const FIELDS = ['maxNewTokens', 'batchSize'] as const;
 /** As lm-evaluation-harness has it for this suite. */
-const schema = samplingSchema.extend({ maxNewTokens: samplingSchema.shape.maxNewTokens.unwrap().default(1280).describe('Longest answer, in tokens.') }); // prettier-ignore
+const schema = samplingSchema.extend({
+  maxNewTokens: samplingSchema.shape.maxNewTokens.unwrap().default(1280).describe('Longest answer, in tokens.'),
+});
 
 interface Flags extends PolicyFlags {
   prompts?: string;
@@ -37,9 +41,19 @@ export function ifevalCommand(): Command {
     const prompts = (await Promise.all(sources.map(readPrompts))).flat();
     const result = await withEngine((engine) => engine.run('sample', { policy, prompts, settings, seed: 0 }));
     if (flags.out !== undefined) await writeJsonl(flags.out, sampledRows(prompts, result));
-    const accuracies = ifevalAccuracies(prompts, result.responses.map(([{ text }]) => text)); // prettier-ignore
-    const kinds = Object.keys(accuracies.strict.byKind).map((kind) => `  ${kind}: ${percent(accuracies.strict.byKind[kind])} strict, ${percent(accuracies.loose.byKind[kind])} loose`); // prettier-ignore
-    summarize(flags, { ...accuracies }, [line('strict', accuracies.strict), line('loose', accuracies.loose), ...kinds].join('\n')); // prettier-ignore
+    const accuracies = ifevalAccuracies(
+      prompts,
+      result.responses.map(([{ text }]) => text),
+    );
+    const kinds = Object.keys(accuracies.strict.byKind).map(
+      (kind) =>
+        `  ${kind}: ${percent(accuracies.strict.byKind[kind])} strict, ${percent(accuracies.loose.byKind[kind])} loose`,
+    );
+    summarize(
+      flags,
+      { ...accuracies },
+      [line('strict', accuracies.strict), line('loose', accuracies.loose), ...kinds].join('\n'),
+    );
   });
 }
 

@@ -33,7 +33,10 @@ export function labelCommand(): Command {
       const { truncated } = settings;
       const labels = await withEngine(async (engine, options) => {
         const judge = await openLabeler(labelerSettings(settings), engine, rows);
-        return judge(rows.map((row) => candidatesOf(row, truncated)), options); // prettier-ignore
+        return judge(
+          rows.map((row) => candidatesOf(row, truncated)),
+          options,
+        );
       });
       const { preferences, stats } = preferencesOf(rows, labels, rows, { truncated });
       await writeJsonl(flags.out, preferences);

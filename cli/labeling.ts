@@ -3,12 +3,12 @@ import { availableParallelism } from 'node:os';
 import { Option, type Command } from 'commander';
 import { InputError } from '../data/errors.ts';
 import type { PromptRecord } from '../data/records.ts';
-import type { CallOptions, Engine } from '../engine/jobs.ts';
+import type { CallOptions, Engine } from '../engine/protocol/jobs.ts';
 import { createLabeler, labelerNames, type LabelSettings, type RoundLabelSettings } from '../labelers/index.ts';
 import { judge, type CandidateSet, type Labels } from '../labelers/labels.ts';
 import { isComparative, labelerSettings } from '../labelers/needs.ts';
 import { cacheFolder } from '../workers/places.ts';
-import { readLabelSettings } from '../workflows/config.ts';
+import { readLabelSettings } from '../config/run.ts';
 import { showProgress } from './progress.ts';
 
 export interface LabelerFlags {
@@ -73,7 +73,9 @@ export function labelOf(flags: LabelerFlags): RoundLabelSettings {
   });
   if (labelConfig !== undefined && given.length > 0) {
     const [[key, value]] = given;
-    throw new InputError(`${FLAGS[key]} cannot be given with --label-config: write "${key}: ${value}" in ${labelConfig}.`); // prettier-ignore
+    throw new InputError(
+      `${FLAGS[key]} cannot be given with --label-config: write "${key}: ${value}" in ${labelConfig}.`,
+    );
   }
   return readLabelSettings(labelConfig, { ...(by !== undefined && { by }), ...Object.fromEntries(given) });
 }

@@ -46,7 +46,8 @@ export async function listen(
   });
   /** Whether a request has come whole and all that its response has so far is sent. */
   const isComputing = (socket: Socket) =>
-    socket.writableLength === 0 && [...underWay].some(([response, request]) => response.socket === socket && request.complete); // prettier-ignore
+    socket.writableLength === 0 &&
+    [...underWay].some(([response, request]) => response.socket === socket && request.complete);
   server.setTimeout(STALLED_MS, (socket) => {
     if (!isComputing(socket)) socket.destroy();
   });

@@ -1,15 +1,15 @@
 import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { answerQuestions } from '../activities/mt-bench/answers.ts';
-import { judgeAnswers, type Judge } from '../activities/mt-bench/judging.ts';
-import { checkReferences, matchesOf, type Match } from '../activities/mt-bench/matches.ts';
-import { scoresOf, type ModelScores, type Score } from '../activities/mt-bench/scores.ts';
+import { answerQuestions } from '../evaluation/mt-bench/answers.ts';
+import { judgeAnswers, type Judge } from '../evaluation/mt-bench/judging.ts';
+import { checkReferences, matchesOf, type Match } from '../evaluation/mt-bench/matches.ts';
+import { scoresOf, type ModelScores, type Score } from '../evaluation/mt-bench/scores.ts';
 import { InputError } from '../data/errors.ts';
 import { exists } from '../data/file-errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
-import { readAnswers, readJudgements, readQuestions, type Question, type QuestionAnswer } from '../data/mt-bench.ts'; // prettier-ignore
-import { samplingSchema } from '../engine/settings.ts';
+import { readAnswers, readJudgements, readQuestions, type Question, type QuestionAnswer } from '../data/mt-bench.ts';
+import { samplingSchema } from '../engine/protocol/settings.ts';
 import { adviceOn } from '../labelers/judge/advice.ts';
 import { addJudge, judgeOf, type JudgeFlags } from './judging.ts';
 import { showProgress } from './progress.ts';
@@ -20,7 +20,12 @@ const suite = (name: string) => fileURLToPath(new URL(`../examples/mt-bench/${na
 
 const FIELDS = ['maxNewTokens', 'batchSize'] as const;
 /** As FastChat has it. */
-const schema = samplingSchema.extend({ maxNewTokens: samplingSchema.shape.maxNewTokens.unwrap().default(1024).describe('Longest answer to a turn, in tokens.') }); // prettier-ignore
+const schema = samplingSchema.extend({
+  maxNewTokens: samplingSchema.shape.maxNewTokens
+    .unwrap()
+    .default(1024)
+    .describe('Longest answer to a turn, in tokens.'),
+});
 
 interface Flags extends JudgeFlags {
   model?: string;
@@ -40,15 +45,29 @@ type Given = Flags & Record<string, unknown>;
 /** `selm mt-bench`: MT-Bench on a policy's answers, or on answers from a file. */
 export function mtBenchCommand(): Command {
   const command = addChatTemplate(new Command('mt-bench'))
-    .description('MT-Bench (arXiv 2306.05685): two-turn answers, each rated from 1 to 10 by a judge, as FastChat does it.') // prettier-ignore
-    .option('--model <folder|id>', 'Answers: Hugging Face model folder, or hub id org/name[@revision], or policy NAME@version.') // prettier-ignore
+    .description(
+      'MT-Bench (arXiv 2306.05685): two-turn answers, each rated from 1 to 10 by a judge, as FastChat does it.',
+    )
+    .option(
+      '--model <folder|id>',
+      'Answers: Hugging Face model folder, or hub id org/name[@revision], or policy NAME@version.',
+    )
     .option('--adapter <folder|name>', 'PEFT adapter on top of the model, or policy NAME@version (selm policies).')
     .option('--name <name>', 'What to call the policy. Default: what --adapter says, else what --model does.')
-    .option('--out <file>', "Gets the policy's answers in FastChat's model_answer format. Those that it has already are kept.") // prettier-ignore
+    .option(
+      '--out <file>',
+      "Gets the policy's answers in FastChat's model_answer format. Those that it has already are kept.",
+    )
     .option('--answers <file>', "Answers of any model in FastChat's model_answer format, in place of a policy's.")
-    .option('--judgements <file>', "Judgements in FastChat's model_judgment format. New ones are added; the figures are those of all models in it.") // prettier-ignore
+    .option(
+      '--judgements <file>',
+      "Judgements in FastChat's model_judgment format. New ones are added; the figures are those of all models in it.",
+    )
     .option('--questions <file>', "Questions in FastChat's format. Default: the 80 of examples/mt-bench.")
-    .option('--references <file>', 'Reference answers to questions on math, reasoning and coding, in the format of answers. Default: those of GPT-4 in examples/mt-bench.'); // prettier-ignore
+    .option(
+      '--references <file>',
+      'Reference answers to questions on math, reasoning and coding, in the format of answers. Default: those of GPT-4 in examples/mt-bench.',
+    );
   addSettings(command, schema, [...FIELDS]);
   addJudge(command);
   addSettings(command, seedSchema, ['seed']);
@@ -62,19 +81,29 @@ export function mtBenchCommand(): Command {
     const answered = await answersOf(flags, questions, seed);
     const counts =
       withJudge && answered
-        ? await withJudge((judge) => judgeAll(flags.judgements!, judge, matchesOf(questions, answered.answers, references!), answered.model)) // prettier-ignore
+        ? await withJudge((judge) =>
+            judgeAll(flags.judgements!, judge, matchesOf(questions, answered.answers, references!), answered.model),
+          )
         : {};
     const judgements = flags.judgements === undefined ? undefined : await readJudgements(flags.judgements);
     if (judgements?.length === 0) throw new InputError(['There is no judgement.', ...adviceOn(counts)].join(' '));
     const scores = judgements ? scoresOf(judgements, questions, seed) : [];
     const sentences = [
-      ...(flags.out === undefined ? [] : [`${flags.out}: ${answered!.answers.size} questions answered by ${answered!.model}.`]), // prettier-ignore
+      ...(flags.out === undefined
+        ? []
+        : [`${flags.out}: ${answered!.answers.size} questions answered by ${answered!.model}.`]),
       ...scores.map(describe),
       // Without a rating are those of all models in the file, which `describe` counts.
       ...adviceOn({ ...counts, unparsed: counts.truncatedJudgements ?? 0 }),
     ];
     const { refused = 0, truncatedJudgements, withoutTemperature } = counts;
-    const summary = { ...(answered && { model: answered.model, answers: answered.answers.size }), scores, refused, ...(truncatedJudgements && { truncatedJudgements }), ...(withoutTemperature && { withoutTemperature }) }; // prettier-ignore
+    const summary = {
+      ...(answered && { model: answered.model, answers: answered.answers.size }),
+      scores,
+      refused,
+      ...(truncatedJudgements && { truncatedJudgements }),
+      ...(withoutTemperature && { withoutTemperature }),
+    };
     summarize(flags, summary, sentences.join('\n'));
   });
 }
@@ -83,11 +112,23 @@ function checkFlags({ model, adapter, out, answers, server, judgeModel, judgemen
   const problems: [boolean, string][] = [
     [model !== undefined && answers !== undefined, 'Answers come from --model or from --answers: give one of them'],
     [model === undefined && adapter !== undefined, 'An adapter needs the model that it is of: give --model'],
-    [(model === undefined) !== (out === undefined), 'A policy answers the questions into a file: give both --model and --out'], // prettier-ignore
-    [server !== undefined && judgeModel === undefined, 'A server has models: say with --judge-model which of them is the judge'], // prettier-ignore
+    [
+      (model === undefined) !== (out === undefined),
+      'A policy answers the questions into a file: give both --model and --out',
+    ],
+    [
+      server !== undefined && judgeModel === undefined,
+      'A server has models: say with --judge-model which of them is the judge',
+    ],
     [judgeModel !== undefined && judgements === undefined, 'Judgements are kept in a file: give --judgements'],
-    [judgeModel !== undefined && model === undefined && answers === undefined, 'There is nothing to judge: give --model or --answers'], // prettier-ignore
-    [model === undefined && judgements === undefined, 'There is nothing to do: give --model to answer the questions, --answers with --judge-model, or --judgements'], // prettier-ignore
+    [
+      judgeModel !== undefined && model === undefined && answers === undefined,
+      'There is nothing to judge: give --model or --answers',
+    ],
+    [
+      model === undefined && judgements === undefined,
+      'There is nothing to do: give --model to answer the questions, --answers with --judge-model, or --judgements',
+    ],
   ];
   const problem = problems.find(([found]) => found);
   if (problem) throw new InputError(`${problem[1]}.`);
@@ -141,4 +182,5 @@ function describe({ model, judge, overall, turns, categories, unrated }: ModelSc
   ].join('\n');
 }
 
-const rating = ({ mean, interval: { low, high } }: Score) => `${mean.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`; // prettier-ignore
+const rating = ({ mean, interval: { low, high } }: Score) =>
+  `${mean.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`;

@@ -1,9 +1,10 @@
 /** Policies by the names that runs give them. */
 import { existsSync } from 'node:fs';
-import { findRelease, isPolicyName } from '../activities/release.ts';
+import { isPolicyName } from '../artifacts/names.ts';
+import { findRelease } from '../activities/release.ts';
 import { openPolicyArtifact } from '../activities/policy.ts';
 import { InputError } from '../data/errors.ts';
-import type { Policy } from '../engine/jobs.ts';
+import type { Policy } from '../engine/protocol/jobs.ts';
 import { openStore } from '../workers/store.ts';
 
 /** The folders of the policy NAME@3 or NAME@latest; none where the text is something else. */

@@ -1,5 +1,5 @@
 /** Numbers as the commands print them. */
-import type { Interval } from '../activities/statistics.ts';
+import type { Interval } from '../evaluation/statistics.ts';
 
 export const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 

@@ -1,8 +1,8 @@
 import { Command, Option } from 'commander';
 import { readPreferences } from '../data/readers.ts';
-import { objectiveFields, objectiveSchema } from '../engine/settings.ts';
-import { loadTokenizer } from '../engine/model/tokenizer.ts';
-import { checkTokens } from '../engine/training/preference-tokens.ts';
+import { objectiveFields, objectiveSchema } from '../engine/protocol/settings.ts';
+import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
+import { checkTokens } from '../engine/onnx/training/preference-tokens.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, warnOfTools, withEngine, type PolicyFlags } from './step.ts';
 import { addTraining, readTraining, reportTraining } from './training.ts';
@@ -35,7 +35,10 @@ export function optimizeCommand(): Command {
   addSettings(command, seedSchema, ['seed']);
   command.addOption(jsonOption());
   return command.action(async (flags: Flags & Record<string, unknown>) => {
-    const objective = readSettings(objectiveSchema, { ...flags, name: flags['objective'] }, ['name', ...OBJECTIVE_FIELDS]); // prettier-ignore
+    const objective = readSettings(objectiveSchema, { ...flags, name: flags['objective'] }, [
+      'name',
+      ...OBJECTIVE_FIELDS,
+    ]);
     const training = readTraining(flags);
     const { seed } = readSettings(seedSchema, flags, ['seed']);
     const policy = await policyOf(flags);
@@ -44,10 +47,17 @@ export function optimizeCommand(): Command {
     const { rows, numbers } = await readPreferences(flags.preferences);
     checkTokens(rows, numbers, () => loadTokenizer(policy.model, policy.chatTemplate));
     warnOfTools(policy, rows);
-    const result = await withEngine(
-      (engine) =>
+    const result = await withEngine((engine) =>
       // The engine reads the file again: it counts what it leaves out, and names rows by their place.
-      engine.run('optimize', { policy, reference, rows: flags.preferences, objective, training, seed, outDir: flags.out }), // prettier-ignore
+      engine.run('optimize', {
+        policy,
+        reference,
+        rows: flags.preferences,
+        objective,
+        training,
+        seed,
+        outDir: flags.out,
+      }),
     );
     await reportTraining(flags, result);
   });

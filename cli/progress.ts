@@ -1,6 +1,6 @@
 /** A job's progress on a terminal; silent where nobody watches. */
 import { SingleBar } from 'cli-progress';
-import type { Progress } from '../engine/jobs.ts';
+import type { Progress } from '../engine/protocol/jobs.ts';
 
 export interface ProgressDisplay {
   update: (progress: Progress) => void;

@@ -22,10 +22,15 @@ export function reportCommand(): Command {
     .addOption(jsonOption())
     .action(async (name: string, flags: Flags) => {
       const price = flags.price === undefined ? undefined : Number(flags.price);
-      if (price !== undefined && !(price >= 0)) throw new InputError(`--price ${flags.price} is no price: give a number, such as 2.5.`); // prettier-ignore
+      if (price !== undefined && !(price >= 0))
+        throw new InputError(`--price ${flags.price} is no price: give a number, such as 2.5.`);
       const record = await withRuns((client) => readRecord(client, name));
       const input = { ...record, ...(price !== undefined && { price }) };
       const files = await writeReport(await openStore(), input, flags.out ?? `${name}.html`);
-      summarize(flags, { ...files }, `${files.page}: ${record.status.results.length} rounds; ${files.metrics}, ${files.tensorboard} beside it.`); // prettier-ignore
+      summarize(
+        flags,
+        { ...files },
+        `${files.page}: ${record.status.results.length} rounds; ${files.metrics}, ${files.tensorboard} beside it.`,
+      );
     });
 }

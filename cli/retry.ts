@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { retryRun } from '../workers/decisions.ts';
-import type { Settings } from '../workflows/changes.ts';
+import type { Settings } from '../config/changes.ts';
 import { withDecision } from './server.ts';
 import { setOption } from './set-option.ts';
 

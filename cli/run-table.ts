@@ -5,7 +5,11 @@ import type { RunStatus } from '../workflows/status.ts';
 
 /** @returns the lines of the table */
 export function runTable(status: RunStatus): string {
-  const table = new Table({ head: HEAD, style: { head: [], border: [], compact: true }, colAligns: HEAD.map(() => 'right') }); // prettier-ignore
+  const table = new Table({
+    head: HEAD,
+    style: { head: [], border: [], compact: true },
+    colAligns: HEAD.map(() => 'right'),
+  });
   table.push(...roundRows(status));
   return table.toString();
 }

@@ -44,7 +44,10 @@ export async function watchRun(
       if (progress && !run.ended && !attended && waitsForDecision(progress.status)) return progress.status;
       // Requests stay listeners of their signal.
       if (!stop.aborted) looking = requests();
-      await Promise.race([sleep(POLL_MILLISECONDS, undefined, { signal: stop }).catch(() => {}), result.catch(() => {})]); // prettier-ignore
+      await Promise.race([
+        sleep(POLL_MILLISECONDS, undefined, { signal: stop }).catch(() => {}),
+        result.catch(() => {}),
+      ]);
     }
     if (stop.aborted) return undefined;
     const status = await result;
@@ -78,7 +81,9 @@ class RunView {
       const { round: number, evaluation } = result;
       const { winRate, winRateInterval } = evaluation.against!;
       const interval = `[${percent(winRateInterval.low)}, ${percent(winRateInterval.high)}]`;
-      this.sayOnce(`Round ${number} of ${status.rounds}: ${scores(evaluation)}, win rate over the start ${percent(winRate)} ${interval}, KL ${kl(evaluation)}, ${verdictOf(result)}.`); // prettier-ignore
+      this.sayOnce(
+        `Round ${number} of ${status.rounds}: ${scores(evaluation)}, win rate over the start ${percent(winRate)} ${interval}, KL ${kl(evaluation)}, ${verdictOf(result)}.`,
+      );
     }
     for (const line of [...status.repairs, ...skippedLines(status), ...roundNotes(status)]) this.sayOnce(line);
     if (status.rounds === 0) this.sayOnce(NO_NEW_PROMPTS);

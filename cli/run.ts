@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Command } from 'commander';
 import type { Client } from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
-import type { Device } from '../engine/target.ts';
+import type { Device } from '../engine/onnx/target.ts';
 import { waitsForDecision } from '../report/failure.ts';
 import { roundNotes } from '../report/rounds.ts';
 import { connectClient, connectEmbedded, hasServer } from '../workers/connection.ts';
@@ -10,8 +10,8 @@ import { retryRun } from '../workers/decisions.ts';
 import { startLocal, type Local } from '../workers/local.ts';
 import { findRun, rootCause, RunDiffers, startRun, type RunHandle } from '../workers/runs.ts';
 import { openStore } from '../workers/store.ts';
-import type { Settings } from '../workflows/changes.ts';
-import { isChangeable, loadConfig, type RunConfig } from '../workflows/config.ts';
+import type { Settings } from '../config/changes.ts';
+import { isChangeable, loadConfig, type RunConfig } from '../config/run.ts';
 import type { RunStatus } from '../workflows/status.ts';
 import { DECISION_WANTED, INTERRUPTED } from './errors.ts';
 import { runTable } from './run-table.ts';
@@ -106,7 +106,8 @@ async function startOrGoOn(
   try {
     return await startRun(client, config, restart);
   } catch (error) {
-    if (!(error instanceof RunDiffers) || !error.differences.every(({ key }) => isBelow(key, Object.keys(set)))) throw error; // prettier-ignore
+    if (!(error instanceof RunDiffers) || !error.differences.every(({ key }) => isBelow(key, Object.keys(set))))
+      throw error;
     await retryRun(client, config.name, undefined, set);
     return { handle: await findRun(client, config.name), attached: true };
   }

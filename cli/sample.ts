@@ -2,11 +2,20 @@ import { Command } from 'commander';
 import { sampledRows } from '../activities/sample.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readPrompts } from '../data/prompts.ts';
-import { samplingSchema } from '../engine/settings.ts';
+import { samplingSchema } from '../engine/protocol/settings.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, summarize, warnOfTools, withEngine, type PolicyFlags } from './step.ts';
 
-const FIELDS = ['samplesPerPrompt', 'temperature', 'topP', 'topK', 'maxNewTokens', 'maxPromptLength', 'batchSize', 'weights'] as const; // prettier-ignore
+const FIELDS = [
+  'samplesPerPrompt',
+  'temperature',
+  'topP',
+  'topK',
+  'maxNewTokens',
+  'maxPromptLength',
+  'batchSize',
+  'weights',
+] as const;
 
 interface Flags extends PolicyFlags {
   prompts: string;

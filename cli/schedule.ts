@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import type { ScheduleHandle } from '@temporalio/client';
 import { createSchedule, listSchedules, OVERLAPS, withSchedule, type Calendar } from '../workers/schedules.ts';
-import { loadConfig } from '../workflows/config.ts';
+import { loadConfig } from '../config/run.ts';
 import { withServer } from './server.ts';
 import { jsonOption, summarize } from './step.ts';
 

@@ -32,7 +32,8 @@ function interrupt(signal: NodeJS.Signals): void {
  */
 export async function withRuns<T>(ask: (client: Client, alone: boolean) => Promise<T>): Promise<T> {
   if (hasServer()) return withServer((client) => ask(client, false));
-  if (!hasDatabase()) throw new InputError('There is no Temporal server: set TEMPORAL_ADDRESS, or use selm run, which starts one.'); // prettier-ignore
+  if (!hasDatabase())
+    throw new InputError('There is no Temporal server: set TEMPORAL_ADDRESS, or use selm run, which starts one.');
   return withServer(async (client) => {
     if (await hasWorkers()) return ask(client, false);
     const { whileAnswering } = await import('../workers/answering.ts');

@@ -2,7 +2,7 @@
 import { Option } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { parseYaml } from '../data/yaml.ts';
-import type { Settings } from '../workflows/changes.ts';
+import type { Settings } from '../config/changes.ts';
 
 /** @param about what becomes of it; the option may be repeated */
 export const setOption = (about: string) =>

@@ -5,14 +5,18 @@ import { resolveModel } from '../data/hub.ts';
 import { InputError } from '../data/errors.ts';
 import type { PreferenceRecord } from '../data/records.ts';
 import { hasTools } from '../data/tools.ts';
-import { EngineDied, JobAborted } from '../engine/errors.ts';
-import { startEngine } from '../engine/host.ts';
-import type { CallOptions, Engine, Policy } from '../engine/jobs.ts';
-import { readChatTemplate, withTemplateOf, type ChatTemplateSettings } from '../engine/model/chat-template-settings.ts';
-import { loadTokenizer } from '../engine/model/tokenizer.ts';
-import { deviceSchema } from '../engine/settings.ts';
-import { DEVICES, type Device } from '../engine/target.ts';
-import { located } from '../engine/tokenize.ts';
+import { EngineDied, JobAborted } from '../engine/protocol/errors.ts';
+import { startEngine } from '../engine/process/host.ts';
+import type { CallOptions, Engine, Policy } from '../engine/protocol/jobs.ts';
+import {
+  readChatTemplate,
+  withTemplateOf,
+  type ChatTemplateSettings,
+} from '../engine/tokenizer/chat-template-settings.ts';
+import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
+import { deviceSchema } from '../engine/protocol/settings.ts';
+import { DEVICES, type Device } from '../engine/onnx/target.ts';
+import { located } from '../engine/onnx/tokenize.ts';
 import { adapterPolicy, namedPolicy } from './names.ts';
 import { showProgress } from './progress.ts';
 
@@ -70,18 +74,24 @@ function readArguments(json: string): Record<string, unknown> {
     // Told below.
   }
   if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as Record<string, unknown>;
-  throw new InputError(`--chat-template-arguments ${json} is no JSON object; give one such as '{"enable_thinking": false}'.`); // prettier-ignore
+  throw new InputError(
+    `--chat-template-arguments ${json} is no JSON object; give one such as '{"enable_thinking": false}'.`,
+  );
 }
 
 export const jsonOption = () => new Option('--json', 'Print a machine-readable summary as the last line.');
 
 /** How many rows are not split where their prompt ends, where there are any. */
 export const describeNonPrefix = (rows: number): string =>
-  rows === 0 ? '' : ` In ${rows} rows the prompt alone has other tokens than before its response: there the response begins where they differ, as in TRL.`; // prettier-ignore
+  rows === 0
+    ? ''
+    : ` In ${rows} rows the prompt alone has other tokens than before its response: there the response begins where they differ, as in TRL.`;
 
 /** Says of how many rows the chat template does not write the tools. Rows whose prompts are tokens have none to write. */
 export function warnOfTools(policy: Policy, rows: ToolRow[]): void {
-  const offering = rows.filter((row, i) => row.prompt_input_ids === undefined && located(`Row ${i + 1}`, () => hasTools(row))); // prettier-ignore
+  const offering = rows.filter(
+    (row, i) => row.prompt_input_ids === undefined && located(`Row ${i + 1}`, () => hasTools(row)),
+  );
   if (offering.length === 0 || loadTokenizer(policy.model, policy.chatTemplate).writesTools) return;
   for (const note of ignoredToolsNote(offering.length, 'rows')) console.error(`selm: warning: ${note}`);
 }

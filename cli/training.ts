@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { writeJsonl } from '../data/jsonl.ts';
-import type { TrainResult } from '../engine/jobs.ts';
-import { loraSchema, trainingSchema, type TrainingSettings } from '../engine/settings.ts';
+import type { TrainResult } from '../engine/protocol/jobs.ts';
+import { loraSchema, trainingSchema, type TrainingSettings } from '../engine/protocol/settings.ts';
 import { describeRowCounts } from '../data/row-counts.ts';
 import { addSettings, readSettings } from './settings.ts';
 import { summarize } from './step.ts';
@@ -59,7 +59,13 @@ export async function reportTraining(
       ...last,
       out: flags.out,
     },
-    [`${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.`, ...describeRowCounts(counts)].join(' '), // prettier-ignore
+    [
+      `${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.`,
+      ...describeRowCounts(counts),
+    ].join(' '),
   );
-  if (unchanged) console.error(`selm: warning: the weights in ${flags.out} equal those that training started from (highest learning rate ${Math.max(...metrics.map(({ learning_rate }) => learning_rate))}): raise --learning-rate.`); // prettier-ignore
+  if (unchanged)
+    console.error(
+      `selm: warning: the weights in ${flags.out} equal those that training started from (highest learning rate ${Math.max(...metrics.map(({ learning_rate }) => learning_rate))}): raise --learning-rate.`,
+    );
 }

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { RECOMPUTABLE, recompute, stepsBehind, type StoredStep } from '../activities/recompute.ts';
-import { findRelease, isPolicyName, listReleases, type NamedRelease } from '../activities/release.ts';
+import { isPolicyName } from '../artifacts/names.ts';
+import { findRelease, listReleases, type NamedRelease } from '../activities/release.ts';
 import { isServed } from '../activities/sample.ts';
 import { InputError } from '../data/errors.ts';
 import { cacheFolder } from '../workers/places.ts';
@@ -23,10 +24,14 @@ export function verifyCommand(): Command {
     .action(async (run: string, flags: { round?: number; step?: string; json?: boolean }) => {
       const store = await openStore();
       const chosen = (await chosenSteps(await findRun(run), flags.round)).filter(
-        ({ manifest }) => RECOMPUTABLE.includes(manifest.recipe.step) && (flags.step ?? manifest.recipe.step) === manifest.recipe.step, // prettier-ignore
+        ({ manifest }) =>
+          RECOMPUTABLE.includes(manifest.recipe.step) && (flags.step ?? manifest.recipe.step) === manifest.recipe.step,
       );
-      const [served, steps] = [true, false].map((by) => chosen.filter(({ manifest }) => isServed(manifest.recipe) === by)); // prettier-ignore
-      for (const { address } of served) console.error(`${'sample'.padEnd(10)} ${address.slice(0, 12)} skipped: sampled by a server`); // prettier-ignore
+      const [served, steps] = [true, false].map((by) =>
+        chosen.filter(({ manifest }) => isServed(manifest.recipe) === by),
+      );
+      for (const { address } of served)
+        console.error(`${'sample'.padEnd(10)} ${address.slice(0, 12)} skipped: sampled by a server`);
       const scratch = await mkdtemp(join(tmpdir(), 'selm-verify-'));
       const different: string[] = [];
       try {
@@ -44,7 +49,11 @@ export function verifyCommand(): Command {
       if (different.length > 0) process.exitCode = FAILED;
       const same = steps.length - different.length;
       const left = served.length > 0 ? ` ${served.length} were sampled by a server, and are not computed again.` : '';
-      summarize(flags, { steps: steps.length, same, different, skipped: served.length }, `${same} of ${steps.length} steps came to the same bytes.${left}`); // prettier-ignore
+      summarize(
+        flags,
+        { steps: steps.length, same, different, skipped: served.length },
+        `${same} of ${steps.length} steps came to the same bytes.${left}`,
+      );
     });
 }
 
@@ -61,9 +70,14 @@ async function findRun(run: string): Promise<RoundResult[]> {
 async function chosenSteps(results: RoundResult[], round: number | undefined): Promise<StoredStep[]> {
   const store = await openStore();
   const madeBy = ({ policy, artifacts }: RoundResult) => stepsBehind(store, [policy, artifacts.evaluation]);
-  if (round === undefined) return stepsBehind(store, results.flatMap(({ policy, artifacts }) => [policy, artifacts.evaluation])); // prettier-ignore
+  if (round === undefined)
+    return stepsBehind(
+      store,
+      results.flatMap(({ policy, artifacts }) => [policy, artifacts.evaluation]),
+    );
   const chosen = results.find((result) => result.round === round);
-  if (!chosen) throw new InputError(`The run has no round ${round}: it has ${results.map((result) => result.round).join(', ')}.`); // prettier-ignore
+  if (!chosen)
+    throw new InputError(`The run has no round ${round}: it has ${results.map((result) => result.round).join(', ')}.`);
   const earlier = await Promise.all(results.filter((result) => result.round < round).map(madeBy));
   const known = new Set(earlier.flat().map(({ address }) => address));
   return (await madeBy(chosen)).filter(({ address }) => !known.has(address));

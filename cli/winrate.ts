@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import { lengthControlledWinRate, type GamedComparison } from '../activities/winrate/length-control.ts';
-import { winRateOf } from '../activities/winrate/win-rate.ts';
+import { lengthControlledWinRate, type GamedComparison } from '../evaluation/winrate/length-control.ts';
+import { winRateOf } from '../evaluation/winrate/win-rate.ts';
 import { readAnnotations, readGamed, type Annotation } from '../data/annotations.ts';
 import { InputError } from '../data/errors.ts';
 import { percent, percentInterval } from './numbers.ts';
@@ -29,7 +29,8 @@ export function winrateCommand(): Command {
   return command.addOption(jsonOption()).action(async (flags: Flags & Record<string, unknown>) => {
     const { seed } = readSettings(seedSchema, flags, ['seed']);
     const given = await readAnnotations(flags.annotations);
-    const { annotations, gamed } = flags.gamed === undefined ? { annotations: given } : await withGamed(given, flags.gamed); // prettier-ignore
+    const { annotations, gamed } =
+      flags.gamed === undefined ? { annotations: given } : await withGamed(given, flags.gamed);
     const outcomes = annotations.flatMap(({ outcome }) => outcome ?? []);
     const raw = winRateOf(outcomes, seed);
     const lengthControlled = lengthControlledWinRate(annotations, seed, gamed);
@@ -38,7 +39,12 @@ export function winrateCommand(): Command {
       : '';
     summarize(
       flags,
-      { comparisons: annotations.length, judged: outcomes.length, ...raw, ...(lengthControlled && { lengthControlled }) }, // prettier-ignore
+      {
+        comparisons: annotations.length,
+        judged: outcomes.length,
+        ...raw,
+        ...(lengthControlled && { lengthControlled }),
+      },
       `win rate ${percent(raw.winRate)} ${percentInterval(raw.interval)}${raw.standardError === undefined ? '' : `, standard error ${percent(raw.standardError)}`}${controlled}, over ${outcomes.length} judged comparisons (${raw.wins} wins, ${raw.ties} ties, ${raw.losses} losses).`,
     );
   });

@@ -29,7 +29,8 @@ export function workerCommand(): Command {
         ? async () => {}
         : await keepServer((message) => console.error(message), { answers: role !== 'gpu' });
       console.error(`Working as ${role ?? ROLES.join(' and ')}; Ctrl-C stops.`);
-      const version = deployment !== undefined && buildId !== undefined ? { deploymentName: deployment, buildId } : undefined; // prettier-ignore
+      const version =
+        deployment !== undefined && buildId !== undefined ? { deploymentName: deployment, buildId } : undefined;
       try {
         await runWorkers(role === undefined ? ROLES : [role], { logLevel: 'INFO', ...(version && { version }) });
       } catch (error) {

@@ -34,7 +34,9 @@ export async function readAnnotations(path: string): Promise<Annotation[]> {
   const annotations = rows.map(annotationOf);
   const difficult = annotations.filter(({ difficulty }) => difficulty !== undefined).length;
   if (difficult !== 0 && difficult !== rows.length) {
-    throw new InputError(`${path} has an "instruction_difficulty" in ${difficult} of ${rows.length} rows; give it in all or none.`); // prettier-ignore
+    throw new InputError(
+      `${path} has an "instruction_difficulty" in ${difficult} of ${rows.length} rows; give it in all or none.`,
+    );
   }
   if (annotations.every(({ outcome }) => outcome === undefined)) {
     throw new InputError(`${path} has no "preference" in any row; at least one comparison must be judged.`);

@@ -27,7 +27,10 @@ export function separatePrompt(row: Row, names: readonly string[]): Row {
   for (const [name, response] of Object.entries(responses)) checkEnd(where, name, response);
   const prompt = promptOf(where, given, names, responses);
   if (prompt === undefined) return row;
-  const separated = Object.entries(responses).map(([name, response]) => [name, afterPrompt(where, name, prompt, response, given)]); // prettier-ignore
+  const separated = Object.entries(responses).map(([name, response]) => [
+    name,
+    afterPrompt(where, name, prompt, response, given),
+  ]);
   return { where, fields: { ...fields, prompt, ...Object.fromEntries(separated) } };
 }
 
@@ -68,10 +71,14 @@ function promptOf(
 ): Text | undefined {
   const [chosen, rejected] = [responses[first], second === undefined ? undefined : responses[second]];
   if (given === undefined) {
-    return chosen === undefined || rejected === undefined ? undefined : commonPrompt(where, first, second, chosen, rejected); // prettier-ignore
+    return chosen === undefined || rejected === undefined
+      ? undefined
+      : commonPrompt(where, first, second, chosen, rejected);
   }
   const asked = asConversation(given, 'user');
-  const conversations = Object.entries(responses).filter((entry): entry is [string, Message[]] => typeof entry[1] !== 'string'); // prettier-ignore
+  const conversations = Object.entries(responses).filter(
+    (entry): entry is [string, Message[]] => typeof entry[1] !== 'string',
+  );
   let common: Message[] | undefined;
   if (Array.isArray(chosen) && Array.isArray(rejected)) {
     common = commonBeginning(chosen, rejected);
@@ -91,7 +98,9 @@ function promptOf(
   const [whole = ['prompt', undefined] as const, ...others] = histories.filter(([, history]) => history !== undefined);
   const other = others.find(([, history]) => !sameText(history!, whole[1]!));
   if (other) {
-    throw new InputError(`${where} has different conversations before the answers in "${whole[0]}" and "${other[0]}"; give both the same.`); // prettier-ignore
+    throw new InputError(
+      `${where} has different conversations before the answers in "${whole[0]}" and "${other[0]}"; give both the same.`,
+    );
   }
   return whole[1] ?? given;
 }
@@ -99,14 +108,18 @@ function promptOf(
 /** TRL's extract_prompt. */
 function commonPrompt(where: string, first: string, second: string, chosen: Text, rejected: Text): Text {
   if (typeof chosen !== typeof rejected) {
-    throw new InputError(`${where} has a string and a conversation in "${first}" and "${second}"; give both in one form, or a "prompt".`); // prettier-ignore
+    throw new InputError(
+      `${where} has a string and a conversation in "${first}" and "${second}"; give both in one form, or a "prompt".`,
+    );
   }
   const prompt =
     typeof chosen === 'string'
       ? commonText(chosen, rejected as string)
       : commonBeginning(chosen, rejected as Message[]);
   if (prompt.length > 0) return prompt;
-  throw new InputError(`${where} has no "prompt", and "${first}" and "${second}" have no common beginning that could be it; add the prompt.`); // prettier-ignore
+  throw new InputError(
+    `${where} has no "prompt", and "${first}" and "${second}" have no common beginning that could be it; add the prompt.`,
+  );
 }
 
 /** Without the last message of the shorter one, so that both have a response. */
@@ -170,7 +183,9 @@ function afterPrompt(where: string, name: string, prompt: Text, response: Text, 
   // After the assistant's last word in the prompt, the user may go on.
   const follows = repeated > 0 || !asks(role) || (role === 'user' && messages.at(-1)!.role === 'assistant');
   if (!follows) {
-    throw new InputError(`${where} begins "${name}" with a ${role} message that is not of its "prompt"; repeat all messages of the prompt there, or none.`); // prettier-ignore
+    throw new InputError(
+      `${where} begins "${name}" with a ${role} message that is not of its "prompt"; repeat all messages of the prompt there, or none.`,
+    );
   }
   if (repeated < response.length) return response.slice(repeated);
   throw new InputError(`${where} has nothing but the prompt in "${name}"; add the answer to it.`);

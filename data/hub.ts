@@ -5,7 +5,16 @@
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { datasetInfo, downloadFileToCacheDir, getHFHubCachePath, getRepoFolderName, HubApiError, listFiles, modelInfo, type RepoId } from '@huggingface/hub'; // prettier-ignore
+import {
+  datasetInfo,
+  downloadFileToCacheDir,
+  getHFHubCachePath,
+  getRepoFolderName,
+  HubApiError,
+  listFiles,
+  modelInfo,
+  type RepoId,
+} from '@huggingface/hub';
 import { InputError, oneSentence } from './errors.ts';
 import { makeRoom } from './hub-cache.ts';
 import { readAddress, readSecret } from './secret.ts';
@@ -120,7 +129,10 @@ async function download(repo: RepoId, revision: string, choose: (paths: string[]
     const chosen = choose([...sizes.keys()]);
     const snapshot = join(getHFHubCachePath(), getRepoFolderName(repo), 'snapshots', sha);
     const missing = chosen.filter((path) => !existsSync(join(snapshot, path)));
-    await makeRoom(repo, missing.reduce((sum, path) => sum + sizes.get(path)!, 0)); // prettier-ignore
+    await makeRoom(
+      repo,
+      missing.reduce((sum, path) => sum + sizes.get(path)!, 0),
+    );
     const files: string[] = [];
     for (const path of chosen) {
       files.push(await downloadFileToCacheDir({ repo, path, revision: sha, fetch: checkedFetch, ...access }));
@@ -137,7 +149,9 @@ const hubAccess = () => ({ hubUrl: readAddress('HF_ENDPOINT'), accessToken: read
 /** Commits, paths and hashes that a hub lists become paths in the cache. @throws InputError when one would leave it */
 function checkListed(isValid: boolean, listed: string): void {
   if (isValid) return;
-  throw new InputError(`The Hugging Face hub lists "${listed}", which would be a path outside the cache: check HF_ENDPOINT.`); // prettier-ignore
+  throw new InputError(
+    `The Hugging Face hub lists "${listed}", which would be a path outside the cache: check HF_ENDPOINT.`,
+  );
 }
 
 /** The library names a file's content by the hash that the hub gives, unchecked. */
@@ -160,5 +174,9 @@ function hubError(what: string, error: Error): Error {
   }
   // No fault of the input: the next try may succeed.
   const reason = readSecret('HF_TOKEN')?.strip(error.message) ?? error.message;
-  return new Error(oneSentence(`Cannot get ${what} from the Hugging Face hub (${reason}); check the connection, or give a local path.`)); // prettier-ignore
+  return new Error(
+    oneSentence(
+      `Cannot get ${what} from the Hugging Face hub (${reason}); check the connection, or give a local path.`,
+    ),
+  );
 }

@@ -32,7 +32,7 @@ export function parseJson(text: string, where: string, form: string): unknown {
   if ((text.match(/"\s*:/g)?.length ?? 0) !== countKeys(value)) refuseRepeatedKey(text, where);
   if (/\\u[dD][89a-fA-F]/.test(text)) refuseHalfPairs(value, where, []);
   return value;
-} // prettier-ignore
+}
 
 /** The value of a text that need not be JSON: undefined where it is none. */
 export function jsonOf(text: string): unknown {
@@ -126,7 +126,9 @@ function refuseRepeatedKey(text: string, where: string): void {
 
 function refuseHalfPairs(value: unknown, where: string, path: string[]): void {
   if (typeof value === 'string' && /\p{Surrogate}/u.test(value)) {
-    throw new InputError(`${where} has half a surrogate pair in "${path.join('.')}", which is not text; remove or replace it.`); // prettier-ignore
+    throw new InputError(
+      `${where} has half a surrogate pair in "${path.join('.')}", which is not text; remove or replace it.`,
+    );
   }
   if (typeof value !== 'object' || value === null) return;
   for (const [key, entry] of Object.entries(value)) {

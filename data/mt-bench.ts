@@ -47,7 +47,8 @@ export async function readAnswers(path: string): Promise<{ model: string; answer
   const rows = await readJsonl(path, answerSchema);
   const [{ model_id: model }] = rows;
   const other = rows.find(({ model_id }) => model_id !== model);
-  if (other) throw new InputError(`${path} has answers of "${model}" and of "${other.model_id}"; give a file of one model's.`); // prettier-ignore
+  if (other)
+    throw new InputError(`${path} has answers of "${model}" and of "${other.model_id}"; give a file of one model's.`);
   return { model, answers: byQuestion(rows, path) };
 }
 

@@ -6,18 +6,25 @@ import type { ColumnMetaData, FileMetaData, SchemaTree } from 'hyparquet';
  * long as the row group. hyparquet leaves errors of a chunk that it does not expect to nobody: they would end the process.
  * @param fileLength in bytes
  */
-export function footerFault({ row_groups: groups }: FileMetaData, schema: SchemaTree, fileLength: number): string | undefined {
+export function footerFault(
+  { row_groups: groups }: FileMetaData,
+  schema: SchemaTree,
+  fileLength: number,
+): string | undefined {
   const names = leavesOf(schema).map((path) => path.join('.'));
   for (const { columns, num_rows: rows } of groups) {
     const found = columns.map(({ meta_data: column }) => column?.path_in_schema.join('.'));
-    if (found.length !== names.length || names.some((name, i) => name !== found[i])) return 'its row groups have other columns than its schema';
+    if (found.length !== names.length || names.some((name, i) => name !== found[i]))
+      return 'its row groups have other columns than its schema';
     if (columns.some(({ file_path: path }) => path)) return 'it has a column in another file';
-    if (columns.some(({ meta_data: column }) => !isWithin(column!, fileLength))) return 'a column lies outside the file';
+    if (columns.some(({ meta_data: column }) => !isWithin(column!, fileLength)))
+      return 'a column lies outside the file';
     // A column has a value or a null for every row, and more for lists.
-    if (columns.some(({ meta_data: column }) => column!.num_values < rows)) return 'a column is shorter than its row group';
+    if (columns.some(({ meta_data: column }) => column!.num_values < rows))
+      return 'a column is shorter than its row group';
   }
   return undefined;
-} // prettier-ignore
+}
 
 /** The paths of the columns that have values, in the order of the schema, in which row groups have them. */
 function leavesOf({ children, path }: SchemaTree): string[][] {

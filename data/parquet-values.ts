@@ -32,7 +32,9 @@ export const PARSERS: Partial<ParquetParsers> = {
 
 function textOf(bytes: Uint8Array | undefined): string | Unreadable | undefined {
   if (bytes === undefined) return undefined;
-  return isUtf8(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8') : new Unreadable('text that is not UTF-8'); // prettier-ignore
+  return isUtf8(bytes)
+    ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
+    : new Unreadable('text that is not UTF-8');
 }
 
 /** @param digits of the fraction of a second that one unit of time is */
@@ -59,16 +61,22 @@ export function keepRawDecimals(metadata: FileMetaData): FileMetaData {
 }
 
 /** @param where names the row in errors */
-export function valuesOf(fields: Record<string, unknown>, columns: SchemaTree[], where: string): Record<string, unknown> {
+export function valuesOf(
+  fields: Record<string, unknown>,
+  columns: SchemaTree[],
+  where: string,
+): Record<string, unknown> {
   return structOf(fields, columns, where, []);
-} // prettier-ignore
+}
 
 function structOf(fields: Record<string, unknown>, columns: SchemaTree[], where: string, path: string[]) {
-  return Object.fromEntries(columns.map((column) => {
-    const { name } = column.element;
-    return [name, valueOf(fields[name], column, where, [...path, name])];
-  }));
-} // prettier-ignore
+  return Object.fromEntries(
+    columns.map((column) => {
+      const { name } = column.element;
+      return [name, valueOf(fields[name], column, where, [...path, name])];
+    }),
+  );
+}
 
 function valueOf(value: unknown, node: SchemaTree, where: string, path: string[]): unknown {
   if (node.children.length === 0) return leafOf(value, node, where, path);
@@ -82,7 +90,9 @@ function valueOf(value: unknown, node: SchemaTree, where: string, path: string[]
   if (element.logical_type?.type === 'VARIANT') return scalarOf(value, where, path);
   if (element.converted_type !== 'MAP') return structOf(value as Record<string, unknown>, children, where, path);
   const entry = children[0].children[1];
-  return Object.fromEntries(Object.entries(value).map(([key, mapped]) => [key, valueOf(mapped, entry, where, [...path, key])])); // prettier-ignore
+  return Object.fromEntries(
+    Object.entries(value).map(([key, mapped]) => [key, valueOf(mapped, entry, where, [...path, key])]),
+  );
 }
 
 /** The node of a list's elements: a list has a repeated group, which has them or is them. */
@@ -93,17 +103,21 @@ function elementOf(node: SchemaTree): SchemaTree {
 }
 
 function leafOf(value: unknown, node: SchemaTree, where: string, path: string[]): unknown {
-  if (value === undefined) throw new InputError(`${where} is damaged: it lacks the value of "${path.join('.')}"; get the file again.`); // prettier-ignore
+  if (value === undefined)
+    throw new InputError(`${where} is damaged: it lacks the value of "${path.join('.')}"; get the file again.`);
   if (Array.isArray(value)) return value.map((entry, i) => leafOf(entry, node, where, [...path, String(i)]));
   if (value !== null && isDecimal(node.element)) return decimalOf(value as number | bigint | Uint8Array, node.element);
   return scalarOf(value, where, path);
 }
 
 function scalarOf(value: unknown, where: string, path: string[]): unknown {
-  if (value instanceof Unreadable) throw new InputError(`${where} has ${value.reason} in "${path.join('.')}"; correct it or leave the column out.`); // prettier-ignore
+  if (value instanceof Unreadable)
+    throw new InputError(`${where} has ${value.reason} in "${path.join('.')}"; correct it or leave the column out.`);
   if (typeof value === 'bigint') return exactInteger(value);
   if (typeof value === 'number' && !Number.isFinite(value)) {
-    throw new InputError(`${where} has ${value} in "${path.join('.')}", which JSON cannot hold; write null or leave the column out.`); // prettier-ignore
+    throw new InputError(
+      `${where} has ${value} in "${path.join('.')}", which JSON cannot hold; write null or leave the column out.`,
+    );
   }
   // Bytes without a type are text in files of older programs. What is no text is written as JSON usually has bytes.
   if (value instanceof Uint8Array) return Buffer.from(value).toString(isUtf8(value) ? 'utf8' : 'base64');

@@ -1,7 +1,14 @@
 /** Parquet files as hub data sets, pandas, polars, Spark and DuckDB write them. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import { parquetMetadataAsync, parquetReadObjects, parquetSchema, type AsyncBuffer, type Compressors, type FileMetaData } from 'hyparquet'; // prettier-ignore
+import {
+  parquetMetadataAsync,
+  parquetReadObjects,
+  parquetSchema,
+  type AsyncBuffer,
+  type Compressors,
+  type FileMetaData,
+} from 'hyparquet';
 import { compressors as libraries } from 'hyparquet-compressors';
 import { InputError } from './errors.ts';
 import { ReadFailed, readFailure } from './file-errors.ts';
@@ -17,7 +24,8 @@ const COMPRESSORS: Compressors = Object.fromEntries(
 );
 
 function unzip(decompress: (bytes: Uint8Array, options: { maxOutputLength: number }) => Buffer) {
-  return (bytes: Uint8Array, length: number) => new Uint8Array(decompress(bytes, { maxOutputLength: Math.max(1, length) })); // prettier-ignore
+  return (bytes: Uint8Array, length: number) =>
+    new Uint8Array(decompress(bytes, { maxOutputLength: Math.max(1, length) }));
 }
 
 /** The file's rows, numbered from 1, a row group at a time. Throws an InputError where it is missing, empty or damaged. */
@@ -41,7 +49,17 @@ async function* rowsOf(path: string, file: AsyncBuffer): AsyncGenerator<Row> {
   for (const group of metadata.row_groups) {
     const rowStart = rowEnd;
     const size = Number(group.num_rows);
-    const rows = await undamaged(path, () => parquetReadObjects({ file, metadata, rowStart, rowEnd: rowStart + size, compressors: COMPRESSORS, parsers: PARSERS, utf8: false })); // prettier-ignore
+    const rows = await undamaged(path, () =>
+      parquetReadObjects({
+        file,
+        metadata,
+        rowStart,
+        rowEnd: rowStart + size,
+        compressors: COMPRESSORS,
+        parsers: PARSERS,
+        utf8: false,
+      }),
+    );
     if (rows.length !== size) throw damaged(path, `${rows.length} of ${size} rows in a row group`);
     for (const fields of rows) {
       const where = `${path} row ${++rowEnd}`;
@@ -79,7 +97,8 @@ function checkForm(path: string, { byteLength, slice }: AsyncBuffer): void {
   const textOf = (start: number) => Buffer.from(slice(start, start + MAGIC.length) as ArrayBuffer).toString('latin1');
   const [beginning, end] = [textOf(0), byteLength < 12 ? '' : textOf(byteLength - MAGIC.length)];
   if (end === MAGIC && beginning === MAGIC) return;
-  if (end === 'PARE') throw new InputError(`${path} is encrypted Parquet, which selm does not read; write it unencrypted.`); // prettier-ignore
+  if (end === 'PARE')
+    throw new InputError(`${path} is encrypted Parquet, which selm does not read; write it unencrypted.`);
   if (beginning === MAGIC) throw new InputError(`${path} is cut short: it does not end as Parquet does; get it again.`);
   if (beginning === '') throw new InputError(`${path} is empty; it needs at least one row.`);
   throw new InputError(`${path} is not Parquet; give the file its right extension, or get it again.`);

@@ -24,7 +24,9 @@ export async function* promptsOf(source: string): AsyncGenerator<PromptRecord> {
     const earlier = seen.get(record.id);
     const text = textKey(record);
     if (earlier && earlier.text !== text && (row.fields.id ?? row.fields.key) !== undefined) {
-      throw new InputError(`${row.where} repeats the id "${record.id}" of ${earlier.where} with another prompt; ids must be unique.`); // prettier-ignore
+      throw new InputError(
+        `${row.where} repeats the id "${record.id}" of ${earlier.where} with another prompt; ids must be unique.`,
+      );
     }
     // Data sets repeat prompts, and with them their ids: that is no mistake of the user.
     if (earlier) record.id = `${record.id}#${seen.size}`;
@@ -51,6 +53,8 @@ export const readPrompts = (source: string): Promise<PromptRecord[]> => collect(
 function checkAnswers({ chosen, rejected }: PromptRecord, where: string): void {
   for (const [name, answer] of Object.entries({ chosen, rejected })) {
     if (!Array.isArray(answer) || !asks(answer[0].role)) continue;
-    throw new InputError(`${where} asks more in "${name}" than in its prompt; end the prompt with the last message that both answers follow.`); // prettier-ignore
+    throw new InputError(
+      `${where} asks more in "${name}" than in its prompt; end the prompt with the last message that both answers follow.`,
+    );
   }
 }

@@ -72,7 +72,9 @@ export async function* preferencesOf(
     else yield record;
   }
   if (counts.equal === counts.rows) {
-    throw new InputError(`${source} has the same chosen and rejected response in every row, which is no preference; give rows where they differ.`); // prettier-ignore
+    throw new InputError(
+      `${source} has the same chosen and rejected response in every row, which is no preference; give rows where they differ.`,
+    );
   }
 }
 
@@ -105,7 +107,9 @@ export async function readDemonstrations(source: string): Promise<DemonstrationR
     const row = 'prompt' in given.fields ? given : withMessages(given);
     const keys = Object.keys(row.fields);
     if (!keys.some((key) => ['messages', 'prompt', 'completion'].includes(key))) {
-      throw new InputError(`${row.where} has neither "messages" nor "prompt" and "completion" (found: ${keys.join(', ')}); rename its fields.`); // prettier-ignore
+      throw new InputError(
+        `${row.where} has neither "messages" nor "prompt" and "completion" (found: ${keys.join(', ')}); rename its fields.`,
+      );
     }
     if (!('messages' in row.fields))
       return parseRow<DemonstrationRecord>(separatePrompt(row, ['completion']), completion);
@@ -124,7 +128,9 @@ function isTokenized({ fields }: Row): boolean {
 
 function prefersNothing(record: PreferenceRecord | TokenizedPreferenceRecord): boolean {
   if (!isText(record)) return isDeepStrictEqual(record.chosen_input_ids, record.rejected_input_ids);
-  const [chosen, rejected] = [record.chosen, record.rejected].map((text) => (typeof text === 'string' ? [{ role: 'assistant', content: text }] : text)); // prettier-ignore
+  const [chosen, rejected] = [record.chosen, record.rejected].map((text) =>
+    typeof text === 'string' ? [{ role: 'assistant', content: text }] : text,
+  );
   return sameText(chosen, rejected);
 }
 

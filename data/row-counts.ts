@@ -23,7 +23,10 @@ export function describeRowCounts(counts: RowCounts): string[] {
     [truncated, 'were cut to maxLength or maxPromptLength.'],
     [equal, 'were dropped: chosen and rejected are the same tokens.'],
     [promptTooLong, 'were dropped: the prompt alone fills maxLength.'],
-    [promptNotPrefix, 'have a prompt that the chat template renders differently with a response: they are split where the two differ, as in TRL.'], // prettier-ignore
+    [
+      promptNotPrefix,
+      'have a prompt that the chat template renders differently with a response: they are split where the two differ, as in TRL.',
+    ],
   ];
   return sentences.flatMap(([count, what]) => (count === 0 ? [] : `${count} of ${rows} training rows ${what}`));
 }

@@ -10,7 +10,10 @@ const ROLES: Record<string, string> = { human: 'user', gpt: 'assistant' };
 
 /** The row with `{role, content}` in place of `{from, value}` in all of its texts. */
 export function withRoles({ where, fields }: Row): Row {
-  const converted = TEXTS.filter((name) => isShareGpt(fields[name])).map((name) => [name, convert(fields[name] as object[])]); // prettier-ignore
+  const converted = TEXTS.filter((name) => isShareGpt(fields[name])).map((name) => [
+    name,
+    convert(fields[name] as object[]),
+  ]);
   return converted.length === 0
     ? { where, fields }
     : { where, fields: { ...fields, ...Object.fromEntries(converted) } };
@@ -23,11 +26,13 @@ export function withRoles({ where, fields }: Row): Row {
 export function withMessages({ where, fields }: Row): Row {
   const { conversations, ...others } = fields;
   if (conversations === undefined) return { where, fields };
-  if (fields['messages'] !== undefined) throw new InputError(`${where} has "messages" and "conversations"; remove one of them.`); // prettier-ignore
+  if (fields['messages'] !== undefined)
+    throw new InputError(`${where} has "messages" and "conversations"; remove one of them.`);
   return withRoles({ where, fields: { ...others, messages: conversations } });
 }
 
-const isShareGpt = (text: unknown): boolean => Array.isArray(text) && text.some((message) => typeof message === 'object' && message !== null && 'from' in message); // prettier-ignore
+const isShareGpt = (text: unknown): boolean =>
+  Array.isArray(text) && text.some((message) => typeof message === 'object' && message !== null && 'from' in message);
 
 function convert(messages: object[]): object[] {
   return messages.map((message) => {

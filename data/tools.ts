@@ -20,6 +20,10 @@ export function toolsOf({ tools }: { tools?: string | Tool[] | null }): Tool[] |
   }
   if (parsed === null) return undefined;
   checkDepth(parsed, 'its "tools"');
-  if (Array.isArray(parsed) && parsed.every((tool) => typeof tool === 'object' && tool !== null && !Array.isArray(tool))) return parsed as Tool[]; // prettier-ignore
+  if (
+    Array.isArray(parsed) &&
+    parsed.every((tool) => typeof tool === 'object' && tool !== null && !Array.isArray(tool))
+  )
+    return parsed as Tool[];
   throw new InputError('its "tools" are no list of JSON schemas: give a list of tools.');
 }

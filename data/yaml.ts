@@ -9,7 +9,8 @@ import { checkDepth, MAX_DEPTH } from './json.ts';
  * @throws InputError for what is no YAML, has tags that are not known, refers to itself or is nested too deep
  */
 export function parseYaml(text: string, what: string): unknown {
-  if (isNestedTooDeep(text)) throw new InputError(`${what} is nested more than ${MAX_DEPTH} levels deep; make it flatter.`); // prettier-ignore
+  if (isNestedTooDeep(text))
+    throw new InputError(`${what} is nested more than ${MAX_DEPTH} levels deep; make it flatter.`);
   const refuse = (problem: string): never => {
     throw new InputError(`${what} is not YAML (${problem}); correct it.`);
   };

@@ -11,6 +11,8 @@ const browser = await launchChromium();
 const page = await browser.newPage({ viewport: { width: 1040, height: 1130 } });
 await page.goto(pathToFileURL(resolve(report)).href);
 // Where the model lies on this machine is nobody's concern.
-await page.locator('.lead b').evaluate((model) => void (model.textContent = model.textContent!.replace(/^.*\/(?=\.selm)/, ''))); // prettier-ignore
+await page
+  .locator('.lead b')
+  .evaluate((model) => void (model.textContent = model.textContent!.replace(/^.*\/(?=\.selm)/, '')));
 await page.screenshot({ path: out });
 await browser.close();

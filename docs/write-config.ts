@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { z } from 'zod';
-import { runSchema } from '../workflows/config.ts';
+import { runSchema } from '../config/run.ts';
 
 type Schema = z.core.JSONSchema.BaseSchema;
 
@@ -12,7 +12,7 @@ export const CONFIG_REFERENCE = fileURLToPath(new URL('config.md', import.meta.u
 const INTRODUCTION = `
 # Configuration of a run
 
-<!-- Written by \`npm run docs\` from the schema in workflows/config.ts. -->
+<!-- Written by \`npm run docs\` from the schema in config/run.ts. -->
 
 \`selm run\` reads a YAML file. Only what is marked as required below must be in it.
 

@@ -24,7 +24,7 @@ export async function scalingPage(): Promise<string> {
     const most = (key: 'demand' | 'spot' | 'onDemand') => Math.max(...hour.map((minute) => minute[key]));
     const sum = (key: 'lost' | 'ended' | 'endedAtWork' | 'jobsDone') =>
       hour.reduce((total, minute) => total + minute[key], 0);
-    return `| ${String(at).padStart(2, '0')}:00 | ${[most('demand'), most('spot'), most('onDemand'), sum('lost'), sum('ended'), sum('endedAtWork'), sum('jobsDone')].join(' | ')} |`; // prettier-ignore
+    return `| ${String(at).padStart(2, '0')}:00 | ${[most('demand'), most('spot'), most('onDemand'), sum('lost'), sum('ended'), sum('endedAtWork'), sum('jobsDone')].join(' | ')} |`;
   });
   const total = (key: 'spot' | 'onDemand' | 'working') => minutes.reduce((sum, minute) => sum + minute[key], 0) / 60;
   const page = [
@@ -33,7 +33,7 @@ export async function scalingPage(): Promise<string> {
     '| --- | --- | --- | --- | --- | --- | --- | --- |',
     ...rows,
     '',
-    `All ${rounds.filter(({ done }) => done !== undefined).length} rounds end. The workers were there for ${(total('spot') + total('onDemand')).toFixed(1)} hours, ${total('onDemand').toFixed(1)} of them on demand, and worked for ${total('working').toFixed(1)}; for the rest of the day there were none.`, // prettier-ignore
+    `All ${rounds.filter(({ done }) => done !== undefined).length} rounds end. The workers were there for ${(total('spot') + total('onDemand')).toFixed(1)} hours, ${total('onDemand').toFixed(1)} of them on demand, and worked for ${total('working').toFixed(1)}; for the rest of the day there were none.`,
   ].join('\n');
   return format(page, { ...(await resolveConfig(SCALING_PAGE)), parser: 'markdown', proseWrap: 'preserve' });
 }

@@ -11,11 +11,11 @@
  *   chunk of c tokens, 2 c V. Half precision takes less, so this is an upper bound of it.
  * Arithmetic, in floating-point operations a token: 2 N forward, and 4 N backward, 2 N where the weights are frozen (LoRA).
  */
-import type { ModelConfig } from './model/config.ts';
-import { parameterShapes } from './model/parameters.ts';
-import { linearShape } from './model/lora.ts';
-import { CHUNK_LOGITS } from './packing.ts';
-import type { LoraSettings, SamplingSettings, TrainingSettings } from './settings.ts';
+import type { ModelConfig } from './model-files/config.ts';
+import { parameterShapes } from './onnx/model/parameters.ts';
+import { linearShape } from './onnx/model/lora.ts';
+import { CHUNK_LOGITS } from './onnx/packing.ts';
+import type { LoraSettings, SamplingSettings, TrainingSettings } from './protocol/settings.ts';
 
 const product = (shape: number[]) => shape.reduce((total, size) => total * size, 1);
 
@@ -24,7 +24,11 @@ export const parameterCount = (config: ModelConfig): number =>
 
 /** Of an adapter: rank x (in + out) for every target of every layer. */
 export const loraParameterCount = (config: ModelConfig, { rank, targets }: LoraSettings): number =>
-  config.layers * targets.reduce((total, target) => total + rank * (linearShape(config, target)[0] + linearShape(config, target)[1]), 0); // prettier-ignore
+  config.layers *
+  targets.reduce(
+    (total, target) => total + rank * (linearShape(config, target)[0] + linearShape(config, target)[1]),
+    0,
+  );
 
 /** Bytes of sampling. @param weightBytes of one weight as it is kept */
 export function sampleMemory(

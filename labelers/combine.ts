@@ -20,7 +20,11 @@ const partSchema = z.discriminatedUnion(
   ],
   {
     error: ({ code }) =>
-      code === 'invalid_union' ? `expected one of ${Object.keys(kinds).map((name) => `"${name}"`).join('|')}` : undefined, // prettier-ignore
+      code === 'invalid_union'
+        ? `expected one of ${Object.keys(kinds)
+            .map((name) => `"${name}"`)
+            .join('|')}`
+        : undefined,
   },
 );
 type Part = z.output<typeof partSchema>;

@@ -35,7 +35,9 @@ function readSchema(path: string): object {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new InputError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code}); label.schema needs a JSON schema.`); // prettier-ignore
+    throw new InputError(
+      `${path} cannot be read (${(error as NodeJS.ErrnoException).code}); label.schema needs a JSON schema.`,
+    );
   }
   try {
     return Object(JSON.parse(text)) as object;

@@ -1,7 +1,7 @@
 /** Who prefers what: the one interface of verifier, reward model, pairwise ranker, judge and human. */
 import type { z } from 'zod';
 import type { PromptRecord } from '../data/records.ts';
-import type { CallOptions, Engine } from '../engine/jobs.ts';
+import type { CallOptions, Engine } from '../engine/protocol/jobs.ts';
 
 /** A prompt and the answers to it that are to be compared, as plain text. */
 export interface Candidates {

@@ -1,7 +1,7 @@
 /** From answers to labels: every candidate's verdict. */
 import { contentOf } from '../data/conversation.ts';
 import type { AnsweredRecord, LabelRecord, PromptRecord, Text } from '../data/records.ts';
-import type { CallOptions } from '../engine/jobs.ts';
+import type { CallOptions } from '../engine/protocol/jobs.ts';
 import type { Labeler, Verdict } from './labeler.ts';
 import type { Truncated } from './truncated.ts';
 

@@ -25,18 +25,24 @@ async function load(path: string, sha256: string): Promise<ScoreAnswers> {
     throw new InputError(`${path} cannot be loaded as a labeler: ${reasonOf(error)}`);
   }
   if (typeof loaded.default === 'function') return loaded.default as ScoreAnswers;
-  throw new InputError(`${path} has no function as its default export; label.path needs one: (prompt, answers) => scores.`); // prettier-ignore
+  throw new InputError(
+    `${path} has no function as its default export; label.path needs one: (prompt, answers) => scores.`,
+  );
 }
 
 function verdictsOf(scores: unknown, count: number, where: string): Verdict[] {
   if (!Array.isArray(scores) || scores.length !== count) {
     const what = Array.isArray(scores) ? `${scores.length} scores` : typeof scores;
-    throw new InputError(`${where} returned ${what} for ${count} answers; it must return a list with a number for each.`); // prettier-ignore
+    throw new InputError(
+      `${where} returned ${what} for ${count} answers; it must return a list with a number for each.`,
+    );
   }
   return scores.map((score: unknown) => {
     if (score === null || score === undefined) return {};
     if (typeof score === 'number' && Number.isFinite(score)) return { score };
-    throw new InputError(`${where} returned the score ${String(score)}; a score is a finite number, or null for no judgement.`); // prettier-ignore
+    throw new InputError(
+      `${where} returned the score ${String(score)}; a score is a finite number, or null for no judgement.`,
+    );
   });
 }
 

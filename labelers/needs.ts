@@ -11,7 +11,10 @@ export function labelerSettings(label: RoundLabelSettings): LabelSettings {
 
 /** Whether a labeler computes on the engine: then its shards wait for a worker that has one. */
 export const needsEngine = (settings: LabelSettings): boolean =>
-  has(settings, (one) => one.by === 'reward-model' || one.by === 'pairrm' || (one.by === 'judge' && one.server === undefined)); // prettier-ignore
+  has(
+    settings,
+    (one) => one.by === 'reward-model' || one.by === 'pairrm' || (one.by === 'judge' && one.server === undefined),
+  );
 
 /** Whether a labeler's scores only say something of answers that are judged together, such as the share of the others that one beats. */
 export const isComparative = (settings: LabelSettings): boolean =>

@@ -62,7 +62,8 @@ export function boundedRule<T>(what: string, apply: () => T): T {
     return withinTime(apply);
   } catch (error) {
     if (!isOfPattern(error)) throw error;
-    const problem = error instanceof TimeLimitReached ? error.message : `takes too much memory (${(error as Error).message})`; // prettier-ignore
+    const problem =
+      error instanceof TimeLimitReached ? error.message : `takes too much memory (${(error as Error).message})`;
     throw new InputError(`${what} ${problem}; simplify its regular expression.`);
   }
 }

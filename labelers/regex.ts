@@ -16,7 +16,9 @@ function isExpression(pattern: string, flags?: string): boolean {
 /** @throws InputError where the pattern is none with these flags: it may be one with `u`, or without it, only */
 function compile(pattern: string, flags?: string): RegExp {
   if (isExpression(pattern, flags)) return compilePattern(pattern, flags);
-  throw new InputError(`label.pattern ${JSON.stringify(pattern)} with the flags "${flags ?? ''}" is not a regular expression; correct one of the two.`); // prettier-ignore
+  throw new InputError(
+    `label.pattern ${JSON.stringify(pattern)} with the flags "${flags ?? ''}" is not a regular expression; correct one of the two.`,
+  );
 }
 
 /** 1 where it matches, 0 where it does not. */

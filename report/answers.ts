@@ -48,6 +48,7 @@ function side(row: ComparisonRow): Html {
   </article> `;
 }
 
-const promptText = (prompt: ComparisonRow['prompt']) => (typeof prompt === 'string' ? prompt : prompt.map(({ role, content }) => `${role}: ${content}`).join('\n')); // prettier-ignore
+const promptText = (prompt: ComparisonRow['prompt']) =>
+  typeof prompt === 'string' ? prompt : prompt.map(({ role, content }) => `${role}: ${content}`).join('\n');
 
 const shorten = (text: string) => (text.length > LONGEST ? `${text.slice(0, LONGEST)} […]` : text || '(empty)');

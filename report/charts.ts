@@ -47,14 +47,29 @@ export const lineChart = (title: string, x: Drawing['x'], y: Axis, lines: Line[]
     y,
     legend: lines.length > 1,
     series: lines.flatMap(({ name, points, intervals = [] }, i) => [
-      { type: 'line', name, data: points, showSymbol: points.length <= 30, symbol: 'circle', symbolSize: 7, lineStyle: { width: points.length > 100 ? 1 : 2 }, color: COLORS[i % COLORS.length] }, // prettier-ignore
+      {
+        type: 'line',
+        name,
+        data: points,
+        showSymbol: points.length <= 30,
+        symbol: 'circle',
+        symbolSize: 7,
+        lineStyle: { width: points.length > 100 ? 1 : 2 },
+        color: COLORS[i % COLORS.length],
+      },
       ...(intervals.length > 0 ? [whiskers(intervals, COLORS[i % COLORS.length])] : []),
     ]),
   });
 
 /** Bars side by side, a color a series. */
 export const barChart = (title: string, x: Drawing['x'], y: Axis, bars: { name: string; values: number[] }[]): Html =>
-  draw({ title, x, y, legend: bars.length > 1, series: bars.map(({ name, values }) => ({ type: 'bar', name, data: values, barGap: '5%' })) }); // prettier-ignore
+  draw({
+    title,
+    x,
+    y,
+    legend: bars.length > 1,
+    series: bars.map(({ name, values }) => ({ type: 'bar', name, data: values, barGap: '5%' })),
+  });
 
 /** Points with their names beside them, joined in their order. */
 export const pathChart = (title: string, x: Axis, y: Axis, points: { name: string; at: [number, number] }[]): Html =>
@@ -67,7 +82,11 @@ export const pathChart = (title: string, x: Axis, y: Axis, points: { name: strin
       {
         type: 'line',
         // Neighbours are often close: their names stand above and below.
-        data: points.map(({ name, at }, i) => ({ value: at, name, label: { position: i === 0 ? 'right' : i % 2 === 0 ? 'bottom' : 'top' } })), // prettier-ignore
+        data: points.map(({ name, at }, i) => ({
+          value: at,
+          name,
+          label: { position: i === 0 ? 'right' : i % 2 === 0 ? 'bottom' : 'top' },
+        })),
         symbol: 'circle',
         symbolSize: 8,
         label: { show: true, formatter: '{b}', color: TEXT, fontSize: 11 },
@@ -84,8 +103,15 @@ function whiskers(intervals: NonNullable<Line['intervals']>, color: string): obj
     renderItem(_: unknown, { value, coord }: { value: (i: number) => number; coord: (at: number[]) => number[] }) {
       const [[x, bottom], [, top]] = [coord([value(0), value(1)]), coord([value(0), value(2)])];
       // A bar with a foot and a head.
-      const ends = [[x, bottom, x, top], [x - 4, bottom, x + 4, bottom], [x - 4, top, x + 4, top]]; // prettier-ignore
-      return { type: 'group', children: ends.map(([x1, y1, x2, y2]) => ({ type: 'line', shape: { x1, y1, x2, y2 }, style })) }; // prettier-ignore
+      const ends = [
+        [x, bottom, x, top],
+        [x - 4, bottom, x + 4, bottom],
+        [x - 4, top, x + 4, top],
+      ];
+      return {
+        type: 'group',
+        children: ends.map(([x1, y1, x2, y2]) => ({ type: 'line', shape: { x1, y1, x2, y2 }, style })),
+      };
     },
   };
 }
@@ -107,7 +133,16 @@ function draw({ title, x, y, series, legend }: Drawing): Html {
     color: COLORS,
     textStyle: { color: TEXT, fontFamily: 'system-ui, sans-serif' },
     grid: { left: 56, right: 16, top: legend ? 34 : 16, bottom: 42 },
-    ...(legend && { legend: { top: 0, itemGap: 16, type: 'plain', textStyle: { color: TEXT, fontSize: 11 }, itemWidth: 14, itemHeight: 9 } }), // prettier-ignore
+    ...(legend && {
+      legend: {
+        top: 0,
+        itemGap: 16,
+        type: 'plain',
+        textStyle: { color: TEXT, fontSize: 11 },
+        itemWidth: 14,
+        itemHeight: 9,
+      },
+    }),
     xAxis: {
       ...axis(x.name),
       nameGap: 26,
@@ -128,8 +163,10 @@ function draw({ title, x, y, series, legend }: Drawing): Html {
 
 /** Styles as attributes of SVG, so that a page can forbid all that is not its own; those for a pointer that hovers are left out. */
 const withoutStyles = (svg: string): string =>
-  svg
-    .replace(/<style >[^]*?<\/style>\s*/, '')
-    .replaceAll(/ style="([^"]*)"/g, (_, style: string) =>
-      style.split(';').filter(Boolean).map((one) => ` ${one.replace(/^([\w-]+):(.*)$/, '$1="$2"')}`).join(''),
-    ); // prettier-ignore
+  svg.replace(/<style >[^]*?<\/style>\s*/, '').replaceAll(/ style="([^"]*)"/g, (_, style: string) =>
+    style
+      .split(';')
+      .filter(Boolean)
+      .map((one) => ` ${one.replace(/^([\w-]+):(.*)$/, '$1="$2"')}`)
+      .join(''),
+  );

@@ -1,5 +1,5 @@
 /** The pictures of a report. */
-import { mean } from '../activities/statistics.ts';
+import { mean } from '../evaluation/statistics.ts';
 import type { RunStatus } from '../workflows/status.ts';
 import type { RoundArtifacts } from './artifacts.ts';
 import { barChart, lineChart, pathChart, type Line } from './charts.ts';
@@ -14,7 +14,15 @@ const DISTRIBUTIONS = 5;
 export function figures(status: RunStatus, rounds: RoundArtifacts[]): Html {
   const pictures = [winRates, scores, distribution, klAgainstScore, lengths].map((draw) => draw(status, rounds));
   const all = [...pictures, ...curves(rounds)].filter((figure) => figure !== undefined);
-  return html`<div class="figures">${all.map(({ title, picture }) => html`<figure><figcaption>${title}</figcaption>${picture}</figure>\n`)}</div>`; // prettier-ignore
+  return html`<div class="figures">
+    ${all.map(
+      ({ title, picture }) =>
+        html`<figure>
+          <figcaption>${title}</figcaption>
+          ${picture}
+        </figure> `,
+    )}
+  </div>`;
 }
 
 interface Figure {
@@ -52,7 +60,9 @@ function winRates(status: RunStatus): Figure | undefined {
       points: results.map(({ round, winRateOverPrevious }) => [`round ${round}`, inPercent(winRateOverPrevious)]),
     },
   ];
-  const second = results.flatMap(({ round, secondJudge }) => (secondJudge ? [[`round ${round}`, inPercent(secondJudge.evaluation.against!.winRate)] as [string, number]] : [])); // prettier-ignore
+  const second = results.flatMap(({ round, secondJudge }) =>
+    secondJudge ? [[`round ${round}`, inPercent(secondJudge.evaluation.against!.winRate)] as [string, number]] : [],
+  );
   if (second.length > 0) lines.push({ name: 'by the second judge', points: second });
   const x = { name: '', categories: points.map((point) => point.x) };
   return figure('Win rate (%), 95 % intervals', (title) => lineChart(title, x, { name: '%', min: 0, max: 100 }, lines));
@@ -61,27 +71,41 @@ function winRates(status: RunStatus): Figure | undefined {
 function scores(status: RunStatus): Figure | undefined {
   const all = stages(status);
   const scored: Line = { name: 'mean score', points: all.map(({ name, meanScore }) => [name, meanScore]) };
-  const strict = all.flatMap(({ name, strictPassRate }) => (strictPassRate === undefined ? [] : [[name, strictPassRate] as [string, number]])); // prettier-ignore
+  const strict = all.flatMap(({ name, strictPassRate }) =>
+    strictPassRate === undefined ? [] : [[name, strictPassRate] as [string, number]],
+  );
   const lines = strict.length > 0 ? [scored, { name: 'strict pass rate', points: strict }] : [scored];
-  return all.length < 2 ? undefined : figure('Score of the held-out answers', (title) => lineChart(title, axisOf(status), { name: 'score' }, lines)); // prettier-ignore
+  return all.length < 2
+    ? undefined
+    : figure('Score of the held-out answers', (title) => lineChart(title, axisOf(status), { name: 'score' }, lines));
 }
 
 /** How the held-out answers' scores are spread: the start's, and some rounds'. */
 function distribution(_: RunStatus, rounds: RoundArtifacts[]): Figure | undefined {
   if (rounds.length === 0) return undefined;
   const start = rounds[0].answers.flatMap(({ opponentScore }) => opponentScore ?? []);
-  const spread = spreadOut(rounds, DISTRIBUTIONS - 1).map(({ round, answers }) => ({ name: `round ${round}`, values: answers.flatMap(({ score }) => score ?? []) })); // prettier-ignore
+  const spread = spreadOut(rounds, DISTRIBUTIONS - 1).map(({ round, answers }) => ({
+    name: `round ${round}`,
+    values: answers.flatMap(({ score }) => score ?? []),
+  }));
   const all = [{ name: 'start', values: start }, ...spread];
   const values = all.flatMap((one) => one.values);
-  const [low, high] = [values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), -Infinity)]; // prettier-ignore
+  const [low, high] = [
+    values.reduce((a, b) => Math.min(a, b), Infinity),
+    values.reduce((a, b) => Math.max(a, b), -Infinity),
+  ];
   const width = (high - low) / BINS || 1;
   const bin = (value: number) => Math.min(BINS - 1, Math.floor((value - low) / width));
-  const share = (of: number[]) => Array.from({ length: BINS }, (_, i) => (100 * of.filter((value) => bin(value) === i).length) / of.length); // prettier-ignore
+  const share = (of: number[]) =>
+    Array.from({ length: BINS }, (_, i) => (100 * of.filter((value) => bin(value) === i).length) / of.length);
   const categories = Array.from({ length: BINS }, (_, i) => (low + (i + 0.5) * width).toFixed(2));
-  return figure(
-    'Distribution of the scores (% of answers)',
-    (title) =>
-    barChart(title, { name: 'score', categories }, { name: '% of answers', min: 0 }, all.map(({ name, values }) => ({ name, values: share(values) }))), // prettier-ignore
+  return figure('Distribution of the scores (% of answers)', (title) =>
+    barChart(
+      title,
+      { name: 'score', categories },
+      { name: '% of answers', min: 0 },
+      all.map(({ name, values }) => ({ name, values: share(values) })),
+    ),
   );
 }
 
@@ -92,12 +116,25 @@ function klAgainstScore(status: RunStatus): Figure | undefined {
     name,
     at: [(isSampled ? against?.klSampled?.kl : against?.kl) ?? 0, meanScore],
   }));
-  return points.length < 2 ? undefined : figure('Score against distance from the start', (title) => pathChart(title, { name: `KL from the start (nats per ${isSampled ? 'sampled' : 'greedy'} answer)` }, { name: 'mean score' }, points)); // prettier-ignore
+  return points.length < 2
+    ? undefined
+    : figure('Score against distance from the start', (title) =>
+        pathChart(
+          title,
+          { name: `KL from the start (nats per ${isSampled ? 'sampled' : 'greedy'} answer)` },
+          { name: 'mean score' },
+          points,
+        ),
+      );
 }
 
 function lengths(status: RunStatus): Figure | undefined {
   const points = stages(status).map(({ name, meanTokens }): [string, number] => [name, meanTokens]);
-  return points.length < 2 ? undefined : figure('Length of the answers (tokens)', (title) => lineChart(title, axisOf(status), { name: 'tokens', min: 0 }, [{ name: 'mean', points }])); // prettier-ignore
+  return points.length < 2
+    ? undefined
+    : figure('Length of the answers (tokens)', (title) =>
+        lineChart(title, axisOf(status), { name: 'tokens', min: 0 }, [{ name: 'mean', points }]),
+      );
 }
 
 const CURVES = [
@@ -111,7 +148,6 @@ const CURVES = [
 function curves(rounds: RoundArtifacts[]): Figure[] {
   return CURVES.filter(({ metric }) => rounds.some(({ training }) => training.some((row) => metric in row))).map(
     ({ metric, title }) => {
-      // prettier-ignore
       let steps = 0;
       const lines = rounds.map(({ round, training }): Line => {
         const points = training.map((row): [number, number] => [++steps, row[metric]]);

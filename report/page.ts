@@ -1,6 +1,6 @@
 /** The report: one page without scripts and without anything from elsewhere. */
 import { stringify } from 'yaml';
-import type { RunConfig } from '../workflows/config.ts';
+import type { RunConfig } from '../config/run.ts';
 import type { RunStatus } from '../workflows/status.ts';
 import { answersSection } from './answers.ts';
 import type { Origin, RoundArtifacts } from './artifacts.ts';
@@ -89,7 +89,14 @@ function costSection({ times, price }: Report): Html {
   ]);
   const sum = (of: (time: StepTime) => number) => times.reduce((total, time) => total + of(time), 0);
   const total = sum(({ modelSeconds }) => modelSeconds);
-  rows.push(['all', '', duration(sum(({ seconds }) => seconds)), duration(total), duration(sum(({ controlSeconds }) => controlSeconds)), ...(price === undefined ? [] : [cost(total)])]); // prettier-ignore
+  rows.push([
+    'all',
+    '',
+    duration(sum(({ seconds }) => seconds)),
+    duration(total),
+    duration(sum(({ controlSeconds }) => controlSeconds)),
+    ...(price === undefined ? [] : [cost(total)]),
+  ]);
   return html`<section>
     <h2>Time${price !== undefined && ' and cost'}</h2>
     ${table('times', head, rows)}

@@ -1,11 +1,19 @@
 /** Released policies as the cells of a table. */
 import type { NamedRelease } from '../activities/release.ts';
-import type { RunConfig } from '../workflows/config.ts';
-import type { Change } from '../workflows/changes.ts';
+import type { RunConfig } from '../config/run.ts';
+import type { Change } from '../config/changes.ts';
 import type { RoundResult } from '../workflows/status.ts';
 import { scores, winRate } from './rounds.ts';
 
-export const POLICIES_HEAD = ['policy', 'run', 'rounds accepted', 'strict pass', 'mean score', 'win rate over start', 'artifact']; // prettier-ignore
+export const POLICIES_HEAD = [
+  'policy',
+  'run',
+  'rounds accepted',
+  'strict pass',
+  'mean score',
+  'win rate over start',
+  'artifact',
+];
 
 /** What a run's release says of its run. */
 export interface Lineage {

@@ -1,6 +1,6 @@
 /** What a report shows, out of what a server tells of a run and what its artifacts hold. */
 import type { ReadableStore } from '../artifacts/store.ts';
-import type { RunConfig } from '../workflows/config.ts';
+import type { RunConfig } from '../config/run.ts';
 import type { RunStatus } from '../workflows/status.ts';
 import { readOrigins, readRound } from './artifacts.ts';
 import type { Report } from './page.ts';

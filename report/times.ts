@@ -30,7 +30,9 @@ const key = (round: number | undefined, step: string) => `${round ?? ''} ${step}
 /** Per step, in the order of the run. */
 export function stepTimes(activities: ActivityTime[]): StepTime[] {
   const groups = new Map<string, ActivityTime[]>();
-  const firstRound = Math.min(...activities.filter(({ round }) => round !== undefined).map(({ scheduled }) => scheduled)); // prettier-ignore
+  const firstRound = Math.min(
+    ...activities.filter(({ round }) => round !== undefined).map(({ scheduled }) => scheduled),
+  );
   for (const activity of activities) {
     const step = stepOf(activity, activities) ?? (activity.scheduled < firstRound ? 'start' : 'end');
     const group = key(activity.round, step);
@@ -59,7 +61,9 @@ function stepOf({ round, name, scheduled }: ActivityTime, all: ActivityTime[]): 
 
 function sum(group: ActivityTime[]): Pick<StepTime, 'seconds' | 'modelSeconds' | 'controlSeconds'> {
   const busy = (model: boolean) =>
-    group.filter((activity) => activity.model === model).reduce((total, { started, ended }) => total + ended - started, 0) / 1000; // prettier-ignore
+    group
+      .filter((activity) => activity.model === model)
+      .reduce((total, { started, ended }) => total + ended - started, 0) / 1000;
   const first = Math.min(...group.map(({ scheduled }) => scheduled));
   const last = Math.max(...group.map(({ ended }) => ended));
   return { seconds: (last - first) / 1000, modelSeconds: busy(true), controlSeconds: busy(false) };

@@ -33,7 +33,10 @@ export async function writeReport(store: ReadableStore, input: ReportInput, file
     return ends.length > 0 ? Math.max(...ends) : undefined;
   };
   const rows = metricsRows(status, report.rounds, endOf);
-  await writeJsonl(files.metrics, rows.map(({ step, time, metrics }) => ({ step, ...(time !== undefined && { time }), ...metrics }))); // prettier-ignore
+  await writeJsonl(
+    files.metrics,
+    rows.map(({ step, time, metrics }) => ({ step, ...(time !== undefined && { time }), ...metrics })),
+  );
   await writeFile(join(files.tensorboard, EVENTS_FILE), eventFile(rows));
   return files;
 }

@@ -12,11 +12,13 @@ const rooms = [
   'report',
   'workflows',
   'activities',
+  'evaluation',
+  'config',
   'labelers',
   'openai',
-  'endpoint',
   'engine',
   'artifacts',
+  'ports',
   'data',
 ];
 

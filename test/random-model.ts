@@ -1,8 +1,8 @@
 /** Models of any size with random weights in bfloat16, to measure what size costs. */
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { readModelConfig } from '../engine/model/config.ts';
-import { parameterShapes } from '../engine/model/parameters.ts';
+import { readModelConfig } from '../engine/model-files/config.ts';
+import { parameterShapes } from '../engine/onnx/model/parameters.ts';
 import { tinyModel } from './tiny-model.ts';
 
 /** As in config.json. */

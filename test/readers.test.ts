@@ -13,15 +13,15 @@ import { stepKey, type Recipe } from '../artifacts/manifest.ts';
 import { resolveModel } from '../data/hub.ts';
 import { readPreferences } from '../data/readers.ts';
 import { readPrompts } from '../data/prompts.ts';
-import { readAdapter } from '../engine/model/lora.ts';
-import { readModelConfig } from '../engine/model/config.ts';
-import { openModel } from '../engine/model/parameters.ts';
-import { loadTokenizer } from '../engine/model/tokenizer.ts';
-import { PairRm } from '../engine/rankers/pairrm.ts';
-import { openRewardModel } from '../engine/rankers/reward.ts';
+import { readAdapter } from '../engine/onnx/model/lora.ts';
+import { readModelConfig } from '../engine/model-files/config.ts';
+import { openModel } from '../engine/onnx/model/parameters.ts';
+import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
+import { PairRm } from '../engine/onnx/rankers/pairrm.ts';
+import { openRewardModel } from '../engine/onnx/rankers/reward.ts';
 import { createLabeler } from '../labelers/index.ts';
-import { ChatServer } from '../openai/client.ts';
-import { loadConfig } from '../workflows/config.ts';
+import { ChatServer } from '../openai/client/client.ts';
+import { loadConfig } from '../config/run.ts';
 import { withFileErrors } from './artifacts/file-errors.ts';
 import { noTools } from './labelers/tools.ts';
 import { temporaryFolder } from './temporary.ts';
@@ -65,11 +65,22 @@ const fixture = (name: string) => join('test/fixtures', name);
 const model = tinyModel(path('model'));
 const config = readModelConfig(model);
 mkdirSync(path('rows'));
-writeFileSync(path('rows/prompts.jsonl'), tinyPrompts(2000).map((row) => `${JSON.stringify(row)}\n`).join('')); // prettier-ignore
-writeFileSync(path('rows/preferences.jsonl'), `${JSON.stringify({ prompt: 'a', chosen: 'b', rejected: 'c' })}\n`.repeat(2001)); // prettier-ignore
+writeFileSync(
+  path('rows/prompts.jsonl'),
+  tinyPrompts(2000)
+    .map((row) => `${JSON.stringify(row)}\n`)
+    .join(''),
+);
+writeFileSync(
+  path('rows/preferences.jsonl'),
+  `${JSON.stringify({ prompt: 'a', chosen: 'b', rejected: 'c' })}\n`.repeat(2001),
+);
 cpSync(fixture('parquet/types-v2.parquet'), path('rows/prompts.parquet'));
 cpSync('test/smollm2/chat_template.jinja', path('model/chat_template.jinja'));
-writeFileSync(path('rows/run.yaml'), 'name: run\nmodel: org/model\nprompts:\n  train: org/data\n  heldOut: 10\nlabel: { by: regex, pattern: "a" }\n'); // prettier-ignore
+writeFileSync(
+  path('rows/run.yaml'),
+  'name: run\nmodel: org/model\nprompts:\n  train: org/data\n  heldOut: 10\nlabel: { by: regex, pattern: "a" }\n',
+);
 
 type Reader = [name: string, from: string, file: string, read: (copy: string) => unknown];
 const readers: Reader[] = [
@@ -143,16 +154,28 @@ async function breakingServer(
 }
 
 const COMMIT = 'a'.repeat(40);
-const listing = JSON.stringify(['config.json', 'model.safetensors'].map((name) => ({ type: 'file', path: name, oid: name, size: 1000 }))); // prettier-ignore
+const listing = JSON.stringify(
+  ['config.json', 'model.safetensors'].map((name) => ({ type: 'file', path: name, oid: name, size: 1000 })),
+);
 const revision = JSON.stringify({ sha: COMMIT });
-const hubAnswers: Record<string, string>[] = [{}, { revision }, { revision, tree: listing }, { revision, tree: listing, 'paths-info': listing }]; // prettier-ignore
+const hubAnswers: Record<string, string>[] = [
+  {},
+  { revision },
+  { revision, tree: listing },
+  { revision, tree: listing, 'paths-info': listing },
+];
 
-test.each(hubAnswers.map((answers) => [Object.keys(answers), answers] as const))('the hub, which is gone after %j', async (_, answers) => {
-  const { url, close } = await breakingServer((asked) => Object.entries(answers).find(([call]) => asked.includes(`/${call}/`))?.[1]);
-  Object.assign(process.env, { HF_ENDPOINT: url, HF_HUB_CACHE: path(`hub-${Object.keys(answers).length}`) });
-  expect(await failureOf(() => resolveModel('org/model'))).toContain('org/model');
-  close();
-}); // prettier-ignore
+test.each(hubAnswers.map((answers) => [Object.keys(answers), answers] as const))(
+  'the hub, which is gone after %j',
+  async (_, answers) => {
+    const { url, close } = await breakingServer(
+      (asked) => Object.entries(answers).find(([call]) => asked.includes(`/${call}/`))?.[1],
+    );
+    Object.assign(process.env, { HF_ENDPOINT: url, HF_HUB_CACHE: path(`hub-${Object.keys(answers).length}`) });
+    expect(await failureOf(() => resolveModel('org/model'))).toContain('org/model');
+    close();
+  },
+);
 
 test('a server that is gone in the middle of its answer', async () => {
   const { url, close } = await breakingServer(() => undefined);
@@ -169,7 +192,10 @@ test.each([
   ['throws what is no error', 'throw undefined;'],
 ])('a module of labels that %s at its second prompt', async (name, code) => {
   const file = path(`${name}.mjs`);
-  writeFileSync(file, `let calls = 0;\nexport default async (prompt, answers) => {\nif (calls++ === 0) return answers.map(() => 1);\n${code}\n};\n`); // prettier-ignore
+  writeFileSync(
+    file,
+    `let calls = 0;\nexport default async (prompt, answers) => {\nif (calls++ === 0) return answers.map(() => 1);\n${code}\n};\n`,
+  );
   const labeler = await createLabeler({ by: 'module', path: file }, noTools);
   const prompts = ['a', 'b', 'c'].map((id) => ({ prompt: { id, prompt: 'x' }, answers: ['y'] }));
   expect(await failureOf(() => labeler.judge(prompts, {}))).toContain(`${file}, asked about prompt "b"`);

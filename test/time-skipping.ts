@@ -25,7 +25,10 @@ function testServer(): string {
   const unfinished = `${folder}.${process.pid}`;
   mkdirSync(unfinished, { recursive: true });
   writeFileSync(join(unfinished, 'pom.xml'), POM);
-  execFileSync('mvn', ['--quiet', 'dependency:copy-dependencies', `-DoutputDirectory=${join(unfinished, 'lib')}`], { cwd: unfinished, stdio: 'pipe' }); // prettier-ignore
+  execFileSync('mvn', ['--quiet', 'dependency:copy-dependencies', `-DoutputDirectory=${join(unfinished, 'lib')}`], {
+    cwd: unfinished,
+    stdio: 'pipe',
+  });
   const script = join(unfinished, 'test-server');
   writeFileSync(script, `#!/bin/sh\nexec java -cp "${join(folder, 'lib')}/*" io.temporal.testserver.TestServer "$@"\n`);
   chmodSync(script, 0o755);

@@ -18,11 +18,56 @@ const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'p
 
 export function makeCertificates(folder: string): Certificates {
   const file = (name: string) => join(folder, name);
-  openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=selm test CA', '-keyout', file('ca.key'), '-out', file('ca.pem')); // prettier-ignore
+  openssl(
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=selm test CA',
+    '-keyout',
+    file('ca.key'),
+    '-out',
+    file('ca.pem'),
+  );
   writeFileSync(file('names'), 'subjectAltName=DNS:temporal.test,IP:127.0.0.1\n');
   const issue = (name: string) => {
-    openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${name}`, '-keyout', file(`${name}.key`), '-out', file(`${name}.csr`)); // prettier-ignore
-    openssl('x509', '-req', '-in', file(`${name}.csr`), '-CA', file('ca.pem'), '-CAkey', file('ca.key'), '-CAcreateserial', '-days', '2', '-extfile', file('names'), '-out', file(`${name}.pem`)); // prettier-ignore
+    openssl(
+      'req',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-subj',
+      `/CN=${name}`,
+      '-keyout',
+      file(`${name}.key`),
+      '-out',
+      file(`${name}.csr`),
+    );
+    openssl(
+      'x509',
+      '-req',
+      '-in',
+      file(`${name}.csr`),
+      '-CA',
+      file('ca.pem'),
+      '-CAkey',
+      file('ca.key'),
+      '-CAcreateserial',
+      '-days',
+      '2',
+      '-extfile',
+      file('names'),
+      '-out',
+      file(`${name}.pem`),
+    );
     return { cert: file(`${name}.pem`), key: file(`${name}.key`) };
   };
   return { ca: file('ca.pem'), server: issue('server'), client: issue('client') };
@@ -41,7 +86,9 @@ async function listens(target: string): Promise<void> {
   const [host, port] = target.split(':');
   for (;;) {
     const socket = connectTcp(Number(port), host);
-    const open = await new Promise<boolean>((resolve) => socket.once('connect', () => resolve(true)).once('error', () => resolve(false))); // prettier-ignore
+    const open = await new Promise<boolean>((resolve) =>
+      socket.once('connect', () => resolve(true)).once('error', () => resolve(false)),
+    );
     socket.destroy();
     if (open) return;
     await sleep(100);
@@ -63,7 +110,15 @@ export async function startTlsProxy(target: string, certificates: Certificates, 
   proxy.on('stream', (stream: ServerHttp2Stream, headers) => {
     stream.on('error', () => {});
     if (door.apiKey !== undefined && headers['authorization'] !== `Bearer ${door.apiKey}`) {
-      return stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': UNAUTHENTICATED, 'grpc-message': 'no such key' }, { endStream: true }); // prettier-ignore
+      return stream.respond(
+        {
+          ':status': 200,
+          'content-type': 'application/grpc',
+          'grpc-status': UNAUTHENTICATED,
+          'grpc-message': 'no such key',
+        },
+        { endStream: true },
+      );
     }
     // The server is gone.
     if (upstream.destroyed) return stream.close();

@@ -70,7 +70,8 @@ export function webApp(client: Client, store: ReadableStore, hosts?: string[]): 
 function explain(error: Error): [ContentfulStatusCode, string] {
   if (error instanceof RunUnanswered || error instanceof ArtifactDamaged) return [503, error.message];
   // By its name: loading S3's client takes a while, which most commands do without.
-  if (error.name === 'BucketError') return [503, 'The artifact store does not answer as it should; try again in a moment.']; // prettier-ignore
+  if (error.name === 'BucketError')
+    return [503, 'The artifact store does not answer as it should; try again in a moment.'];
   const isTemporal = error instanceof ServiceError || isGrpcServiceError(error);
   if (isTemporal) return [503, 'Temporal does not answer as it should; try again in a moment.'];
   return [500, 'This page could not be made; the log of selm ui says why.'];

@@ -34,11 +34,16 @@ function lineage(named: NamedRelease, names: Map<string, string>): Html {
   return html`<details id="${name}@${version}">
     <summary>${name}@${version} ${short(address)}</summary>
     <p>
-      Policy ${short(policy)} of run ${runLink(run)}, which began with ${from}${previous !== undefined && html` ${short(previous)}`}.
-      Trained on prompts ${prompts.map((one) => html`${short(one)} `)}, measured on ${short(heldOut)}.
+      Policy ${short(policy)} of run ${runLink(run)}, which began with
+      ${from}${previous !== undefined && html` ${short(previous)}`}. Trained on prompts
+      ${prompts.map((one) => html`${short(one)} `)}, measured on ${short(heldOut)}.
     </p>
     ${table(`rounds-${name}-${version}`, HEAD, roundRows({ results }))}
     <pre>${stringify(config)}</pre>
-    ${changes.map(({ from: round, settings }) => html`<p>From round ${round} on:</p><pre>${stringify(settings)}</pre>`)}
-  </details> `; // prettier-ignore
+    ${changes.map(
+      ({ from: round, settings }) =>
+        html`<p>From round ${round} on:</p>
+          <pre>${stringify(settings)}</pre>`,
+    )}
+  </details> `;
 }

@@ -12,7 +12,7 @@ export const runsPage = ({ runs, more }: { runs: ListedRun[]; more: boolean }): 
   changes: true,
   content: html`<h1>Runs</h1>
     ${runs.length === 0 ? html`<p>There are none: <code>selm start run.yaml</code> starts one.</p>` : table('runs', HEAD, runs.map(row))}
-    ${more && html`<p class="note">There are more; these are the last ${runs.length}.</p>`}`, // prettier-ignore
+    ${more && html`<p class="note">There are more; these are the last ${runs.length}.</p>`}`,
 });
 
 function row({ name, state, since, status, reason }: ListedRun): (string | Html)[] {
@@ -31,4 +31,5 @@ function remark(name: string, state: ListedRun['state'], status: ListedRun['stat
 
 export const runLink = (name: string) => html`<a href="/runs/${encodeURIComponent(name)}">${name}</a>`;
 
-const time = (at: Date) => html`<time datetime="${at.toISOString()}">${at.toISOString().slice(0, 16).replace('T', ' ')} UTC</time>`; // prettier-ignore
+const time = (at: Date) =>
+  html`<time datetime="${at.toISOString()}">${at.toISOString().slice(0, 16).replace('T', ' ')} UTC</time>`;

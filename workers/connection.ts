@@ -51,7 +51,9 @@ export function connectionSettings(profile?: string) {
     if (typeof value === 'string') checkHeader(`Temporal's gRPC metadata "${name}"`, value);
   }
   // Of a function Temporal itself makes sure.
-  const key = typeof apiKey === 'string' && { apiKey: readSecret("Temporal's key (TEMPORAL_API_KEY)", apiKey)?.reveal() }; // prettier-ignore
+  const key = typeof apiKey === 'string' && {
+    apiKey: readSecret("Temporal's key (TEMPORAL_API_KEY)", apiKey)?.reveal(),
+  };
   return { connectionOptions: { ...connectionOptions, ...key }, namespace: namespace ?? 'default' };
 }
 

@@ -11,7 +11,12 @@ export async function makeCurrent(client: Client, { deploymentName, buildId }: W
   for (let tries = 1; ; tries++) {
     try {
       // GPU workers may be at zero: their queue is not there yet.
-      await client.workflowService.setWorkerDeploymentCurrentVersion({ namespace, deploymentName, buildId, ignoreMissingTaskQueues: true }); // prettier-ignore
+      await client.workflowService.setWorkerDeploymentCurrentVersion({
+        namespace,
+        deploymentName,
+        buildId,
+        ignoreMissingTaskQueues: true,
+      });
       return;
     } catch (error) {
       if (tries === TRIES) throw error;

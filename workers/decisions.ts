@@ -8,8 +8,8 @@ import {
 import type { UpdateDefinition } from '@temporalio/common';
 import { InputError } from '../data/errors.ts';
 import { configQuery, runStatusQuery } from '../workflows/alignment.ts';
-import type { Settings } from '../workflows/changes.ts';
-import { checkSettings } from '../workflows/config.ts';
+import type { Settings } from '../config/changes.ts';
+import { checkSettings } from '../config/run.ts';
 import { retryUpdate, type RetryRequest } from '../workflows/decisions.ts';
 import { findRun, queryRun, RunUnanswered } from './runs.ts';
 
@@ -35,7 +35,8 @@ export async function decide<Args extends [] | [RetryRequest]>(
     });
   } catch (error) {
     if (error instanceof WorkflowUpdateFailedError) throw new InputError(error.cause?.message ?? error.message);
-    if (error instanceof WorkflowNotFoundError) throw new InputError(`Run "${name}" has ended; selm run starts it again.`); // prettier-ignore
+    if (error instanceof WorkflowNotFoundError)
+      throw new InputError(`Run "${name}" has ended; selm run starts it again.`);
     if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
     throw new RunUnanswered(name, error);
   }
@@ -48,5 +49,8 @@ export async function decide<Args extends [] | [RetryRequest]>(
 export async function retryRun(client: Client, name: string, round?: number, settings?: Settings): Promise<void> {
   const handle = await findRun(client, name);
   const checked = settings && checkSettings(await queryRun(handle, configQuery, round), settings);
-  await decide(client, name, retryUpdate, { ...(round !== undefined && { round }), ...(checked && { settings: checked }) }); // prettier-ignore
+  await decide(client, name, retryUpdate, {
+    ...(round !== undefined && { round }),
+    ...(checked && { settings: checked }),
+  });
 }

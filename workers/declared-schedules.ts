@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
 import { parseYaml } from '../data/yaml.ts';
-import { loadConfig, readConfig, type RunConfig } from '../workflows/config.ts';
+import { loadConfig, readConfig, type RunConfig } from '../config/run.ts';
 import { createSchedule, OVERLAPS, SCHEDULE_PREFIX, scheduleId, type Calendar } from './schedules.ts';
 
 const declarationSchema = z.array(
@@ -92,7 +92,9 @@ async function put(client: Client, { config, calendar }: Declared, fingerprint: 
     throw error;
   });
   if (before && !isDeclaredHere(before.memo?.[MEMO])) {
-    throw new InputError(`SELM_SCHEDULES: schedule "${config.name}" was made by hand or by another deployment; delete it first (selm schedule delete ${config.name}).`); // prettier-ignore
+    throw new InputError(
+      `SELM_SCHEDULES: schedule "${config.name}" was made by hand or by another deployment; delete it first (selm schedule delete ${config.name}).`,
+    );
   }
   if (before?.memo?.[MEMO] === fingerprint) return;
   if (before) await removeSchedule(client, scheduleId(config.name));

@@ -47,7 +47,10 @@ export async function startServer(executable: string, lock: FileLock): Promise<R
     closeSync(log);
     const ended = new Promise<unknown>((resolve) => server.once('exit', resolve).once('error', resolve));
     const { pid } = server;
-    if (pid === undefined) throw new InputError(`${executable} cannot be run (${(await ended as Error).message}): correct the temporal command on PATH.`); // prettier-ignore
+    if (pid === undefined)
+      throw new InputError(
+        `${executable} cannot be run (${((await ended) as Error).message}): correct the temporal command on PATH.`,
+      );
     server.unref();
     register({ address, pid, served });
     const kill = () => void server.kill('SIGKILL');

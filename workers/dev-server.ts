@@ -52,7 +52,9 @@ function makeHome(): void {
   try {
     mkdirSync(homeFolder(), { recursive: true });
   } catch (error) {
-    throw new InputError(`The folder ${homeFolder()} cannot be created (${(error as Error).message}): set SELM_HOME to a folder that can be written.`); // prettier-ignore
+    throw new InputError(
+      `The folder ${homeFolder()} cannot be created (${(error as Error).message}): set SELM_HOME to a folder that can be written.`,
+    );
   }
 }
 
@@ -78,7 +80,9 @@ async function runningServer(say: (message: string) => void): Promise<Registrati
     const seconds = (Date.now() - began) / 1000;
     const place = other ? `process ${other.pid}` : serverLock();
     if (seconds > START_SECONDS) {
-      throw new Error(`Temporal's dev server (${place}) has not answered for ${START_SECONDS} s: end it${other ? ` (kill -9 ${other.pid})` : ''}, then run the command again.`); // prettier-ignore
+      throw new Error(
+        `Temporal's dev server (${place}) has not answered for ${START_SECONDS} s: end it${other ? ` (kill -9 ${other.pid})` : ''}, then run the command again.`,
+      );
     }
     if (seconds > PATIENCE_SECONDS && !said) {
       say(`Waiting for Temporal's dev server (${place}), which does not answer.`);
@@ -104,7 +108,9 @@ async function refuseOlderServer(): Promise<void> {
   const deadline = Date.now() + PATIENCE_SECONDS * 1000;
   for (let older; (older = findServerProcess()); await sleep(500)) {
     if (Date.now() < deadline) continue;
-    throw new InputError(`Process ${older.pid}, the Temporal server of an earlier version of selm, uses the database ${database()}: end the commands that use it and the server itself (kill ${older.pid}), then run the command again.`); // prettier-ignore
+    throw new InputError(
+      `Process ${older.pid}, the Temporal server of an earlier version of selm, uses the database ${database()}: end the commands that use it and the server itself (kill ${older.pid}), then run the command again.`,
+    );
   }
 }
 

@@ -7,11 +7,11 @@ import { cachedModel, isModelId } from '../data/hub.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { isRemote } from '../data/source.ts';
 import { optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../engine/estimate.ts';
-import { readModelConfig, type ModelConfig } from '../engine/model/config.ts';
-import { readAdapter } from '../engine/model/lora.ts';
-import { knownModels } from '../engine/model/known.ts';
-import { fewStepsWarning, stepsPerEpoch } from '../engine/training/steps.ts';
-import type { RunConfig } from '../workflows/config.ts';
+import { readModelConfig, type ModelConfig } from '../engine/model-files/config.ts';
+import { readAdapter } from '../engine/onnx/model/lora.ts';
+import { knownModels } from '../engine/model-files/known.ts';
+import { fewStepsWarning, stepsPerEpoch } from '../engine/onnx/training/steps.ts';
+import type { RunConfig } from '../config/run.ts';
 import { checkLocalPrompts } from './prompts.ts';
 
 export interface Assumptions {
@@ -71,15 +71,28 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
   const { train, heldOut: held, perRound } = config.prompts;
   const heldOut = checked?.heldOut.length ?? (typeof held === 'number' ? held : await tell(() => countOf(held)));
   const given = checked ? undefined : await tell(() => countOf(train));
-  const left = checked?.train.length ?? (given === undefined ? undefined : given - (typeof held === 'number' ? held : 0)); // prettier-ignore
-  const size = (left === undefined ? undefined : await tell(() => promptsPerRound(config, left, checked?.dropped.train))) ?? perRound; // prettier-ignore
-  if (size === undefined && isRemote(train)) unknown.push(`How many prompts ${train} has is known when it is downloaded: set prompts.perRound for an estimate of the time.`); // prettier-ignore
-  if (heldOut === undefined && typeof held === 'string' && isRemote(held)) unknown.push(`How many prompts ${held} has is known when it is downloaded: the time of evaluate is left out.`); // prettier-ignore
-  const optimizerSteps = size === undefined ? undefined : stepsPerEpoch(size, config.optimize) * config.optimize.epochs; // prettier-ignore
-  const few = size === undefined ? undefined : fewStepsWarning('A round has at most', size, 'prompts', config.optimize); // prettier-ignore
-  const warnings = [...(few === undefined ? [] : [few]), ...ignoredToolsNote(checked?.dropped.ignoredTools ?? 0, 'prompts')]; // prettier-ignore
+  const left =
+    checked?.train.length ?? (given === undefined ? undefined : given - (typeof held === 'number' ? held : 0));
+  const size =
+    (left === undefined ? undefined : await tell(() => promptsPerRound(config, left, checked?.dropped.train))) ??
+    perRound;
+  if (size === undefined && isRemote(train))
+    unknown.push(
+      `How many prompts ${train} has is known when it is downloaded: set prompts.perRound for an estimate of the time.`,
+    );
+  if (heldOut === undefined && typeof held === 'string' && isRemote(held))
+    unknown.push(`How many prompts ${held} has is known when it is downloaded: the time of evaluate is left out.`);
+  const optimizerSteps = size === undefined ? undefined : stepsPerEpoch(size, config.optimize) * config.optimize.epochs;
+  const few = size === undefined ? undefined : fewStepsWarning('A round has at most', size, 'prompts', config.optimize);
+  const warnings = [
+    ...(few === undefined ? [] : [few]),
+    ...ignoredToolsNote(checked?.dropped.ignoredTools ?? 0, 'prompts'),
+  ];
   const { server } = config.sample;
-  if (server) unknown.push(`Memory and time of sampling are those of the server at ${server.url}, which is not asked; its model "${server.model}" must be ${config.model}.`); // prettier-ignore
+  if (server)
+    unknown.push(
+      `Memory and time of sampling are those of the server at ${server.url}, which is not asked; its model "${server.model}" must be ${config.model}.`,
+    );
   const counts = {
     promptsPerRound: size,
     optimizerSteps,
@@ -103,7 +116,14 @@ function needs(
   const { promptTokens = known?.mean ?? optimize.maxPromptLength, answerTokens = sample.maxNewTokens } = tokens;
   const memory = {
     parameters: parameterCount(model),
-    ...(!sample.server && { sample: sampleMemory(model, sample, known?.longest ?? sample.maxPromptLength ?? optimize.maxPromptLength, weightBytes) }), // prettier-ignore
+    ...(!sample.server && {
+      sample: sampleMemory(
+        model,
+        sample,
+        known?.longest ?? sample.maxPromptLength ?? optimize.maxPromptLength,
+        weightBytes,
+      ),
+    }),
     optimize: optimizeMemory(model, { ...optimize, learningRate: 0 }, weightBytes),
   };
   if (prompts === undefined) return memory;

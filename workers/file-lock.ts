@@ -42,9 +42,14 @@ export class FileLock {
       if (tryLock(fd, { shared })) return new FileLock(fd);
     } catch (error) {
       const { message } = error as Error;
-      if (fd === undefined) throw new InputError(`${file} cannot be opened (${message}): correct its permissions, or set SELM_HOME to another folder.`); // prettier-ignore
+      if (fd === undefined)
+        throw new InputError(
+          `${file} cannot be opened (${message}): correct its permissions, or set SELM_HOME to another folder.`,
+        );
       closeSync(fd);
-      throw new InputError(`${file} cannot be locked (${message}): set SELM_HOME to a folder on a file system that supports locks, such as a local disk.`); // prettier-ignore
+      throw new InputError(
+        `${file} cannot be locked (${message}): set SELM_HOME to a folder on a file system that supports locks, such as a local disk.`,
+      );
     }
     closeSync(fd);
     return undefined;

@@ -114,7 +114,10 @@ async function decode(client: Client, payload: Payload, workflowId: string): Pro
     const [value] = await decodeArrayFromPayloads(client.options.loadedDataConverter, [payload]);
     return value;
   } catch (error) {
-    throw new Error(`The history of ${workflowId} cannot be decoded (${(error as Error).message}), so what it needs is unknown: nothing is removed.`, { cause: error }); // prettier-ignore
+    throw new Error(
+      `The history of ${workflowId} cannot be decoded (${(error as Error).message}), so what it needs is unknown: nothing is removed.`,
+      { cause: error },
+    );
   }
 }
 

@@ -6,7 +6,7 @@ import { tsToMs, type Timestamp } from '@temporalio/common/lib/time.js';
 import { InputError } from '../data/errors.ts';
 import type { ActivityTime } from '../report/times.ts';
 import { runStatusQuery, type alignment } from '../workflows/alignment.ts';
-import type { RunConfig } from '../workflows/config.ts';
+import type { RunConfig } from '../config/run.ts';
 import { GPU_QUEUE } from '../workflows/queues.ts';
 import type { RunStatus } from '../workflows/status.ts';
 import { findRun, RunUnanswered, type RunHandle } from './runs.ts';
@@ -58,7 +58,8 @@ async function readStatus(
 async function timesOf(client: Client, handle: RunHandle): Promise<ActivityTime[]> {
   const { memo, runId } = await handle.describe();
   const sameRun = (execution: WorkflowExecutionInfo) =>
-    execution.runId === runId || (memo?.['fingerprint'] !== undefined && execution.memo?.['fingerprint'] === memo['fingerprint']); // prettier-ignore
+    execution.runId === runId ||
+    (memo?.['fingerprint'] !== undefined && execution.memo?.['fingerprint'] === memo['fingerprint']);
   const times: ActivityTime[] = [];
   for await (const execution of client.workflow.list({ query: `WorkflowId = '${handle.workflowId}'` })) {
     if (sameRun(execution)) times.push(...(await activitiesOf(client, handle.workflowId, execution.runId)));

@@ -2,7 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { forkModule } from '../engine/fork.ts';
+import { forkModule } from '../engine/process/fork.ts';
 import { hasServer } from './connection.ts';
 import { keepServer } from './keep-server.ts';
 import { graceSeconds, ROLES, STOP_SECONDS, type Role } from './worker.ts';
@@ -39,7 +39,8 @@ export async function startLocal(say: (message: string) => void): Promise<Local>
     });
   };
   for (const role of ROLES) startWorker(role);
-  const running = () => [...workers.values()].filter((worker) => worker.exitCode === null && worker.signalCode === null); // prettier-ignore
+  const running = () =>
+    [...workers.values()].filter((worker) => worker.exitCode === null && worker.signalCode === null);
   const kill = () => {
     stopping = true;
     running().forEach(killGroup);
@@ -51,10 +52,13 @@ export async function startLocal(say: (message: string) => void): Promise<Local>
       const ended = running().map((worker) => once(worker, 'exit'));
       for (const worker of running()) worker.kill('SIGTERM');
       // A thread that is blocked takes no notice of SIGTERM.
-      const late = setTimeout(() => {
-        say(`Workers have not ended in ${STOP_SECONDS + graceSeconds()} s; killing them.`);
-        kill();
-      }, (STOP_SECONDS + graceSeconds()) * 1000); // prettier-ignore
+      const late = setTimeout(
+        () => {
+          say(`Workers have not ended in ${STOP_SECONDS + graceSeconds()} s; killing them.`);
+          kill();
+        },
+        (STOP_SECONDS + graceSeconds()) * 1000,
+      );
       await Promise.all(ended);
       clearTimeout(late);
       await stopServer();

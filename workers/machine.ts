@@ -2,7 +2,7 @@
 import { existsSync, statfsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname } from 'node:path';
-import { startEngine } from '../engine/host.ts';
+import { startEngine } from '../engine/process/host.ts';
 import { installedTemporal } from './temporal-binary.ts';
 import { hasServer } from './connection.ts';
 import { homeFolder } from './places.ts';
@@ -21,22 +21,44 @@ const LEAST_DISK = 2e9;
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 
 export async function checkMachine(): Promise<Check[]> {
-  return [node(), await onnxruntime(), await cuda(), temporal(), { what: 'cores', found: String(availableParallelism()) }, { what: 'memory', found: gigabytes(totalmem()) }, disk()]; // prettier-ignore
+  return [
+    node(),
+    await onnxruntime(),
+    await cuda(),
+    temporal(),
+    { what: 'cores', found: String(availableParallelism()) },
+    { what: 'memory', found: gigabytes(totalmem()) },
+    disk(),
+  ];
 }
 
 function node(): Check {
   const [major, minor] = process.versions.node.split('.').map(Number);
   const isOld = major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1]);
-  return { what: 'Node', found: process.versions.node, ...(isOld && { problem: `Node is older than ${OLDEST_NODE.join('.')}: install a newer one.` }) }; // prettier-ignore
+  return {
+    what: 'Node',
+    found: process.versions.node,
+    ...(isOld && { problem: `Node is older than ${OLDEST_NODE.join('.')}: install a newer one.` }),
+  };
 }
 
 async function onnxruntime(): Promise<Check> {
   const what = 'ONNX Runtime';
   try {
     const { listSupportedBackends } = await import('onnxruntime-node');
-    return { what, found: listSupportedBackends().filter(({ bundled }) => bundled).map(({ name }) => name).join(', ') }; // prettier-ignore
+    return {
+      what,
+      found: listSupportedBackends()
+        .filter(({ bundled }) => bundled)
+        .map(({ name }) => name)
+        .join(', '),
+    };
   } catch (error) {
-    return { what, found: 'none', problem: `onnxruntime-node does not load (${(error as Error).message.split('\n')[0]}): run npm ci again on this machine.` }; // prettier-ignore
+    return {
+      what,
+      found: 'none',
+      problem: `onnxruntime-node does not load (${(error as Error).message.split('\n')[0]}): run npm ci again on this machine.`,
+    };
   }
 }
 
@@ -65,5 +87,11 @@ function disk(): Check {
   while (!existsSync(folder)) folder = dirname(folder);
   const { bavail, bsize } = statfsSync(folder);
   const free = bavail * bsize;
-  return { what: 'free disk', found: `${gigabytes(free)} in ${folder}`, ...(free < LEAST_DISK && { problem: `${folder} has ${gigabytes(free)} free, less than ${gigabytes(LEAST_DISK)}: make room, or set SELM_HOME.` }) }; // prettier-ignore
+  return {
+    what: 'free disk',
+    found: `${gigabytes(free)} in ${folder}`,
+    ...(free < LEAST_DISK && {
+      problem: `${folder} has ${gigabytes(free)} free, less than ${gigabytes(LEAST_DISK)}: make room, or set SELM_HOME.`,
+    }),
+  };
 }

@@ -5,9 +5,9 @@ import { lengthSettings } from '../activities/prompt-limits.ts';
 import { cachedModel } from '../data/hub.ts';
 import { isRemote } from '../data/source.ts';
 import { Spool } from '../data/spool.ts';
-import { readModelConfig } from '../engine/model/config.ts';
-import { loadTokenizer } from '../engine/model/tokenizer.ts';
-import type { RunConfig } from '../workflows/config.ts';
+import { readModelConfig } from '../engine/model-files/config.ts';
+import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
+import type { RunConfig } from '../config/run.ts';
 import { cacheFolder } from './places.ts';
 
 /**
@@ -19,7 +19,9 @@ export async function checkLocalPrompts(config: RunConfig, unknown: string[]): P
   const folder = existsSync(model) ? model : cachedModel(model);
   const remote = [prompts.train, prompts.heldOut].find((source) => typeof source === 'string' && isRemote(source));
   if (folder === undefined || remote !== undefined) {
-    unknown.push(`Prompts are not checked (too long, repeated, held out and trained on): ${folder === undefined ? model : remote} is not on this machine.`); // prettier-ignore
+    unknown.push(
+      `Prompts are not checked (too long, repeated, held out and trained on): ${folder === undefined ? model : remote} is not on this machine.`,
+    );
     return undefined;
   }
   const spool = new Spool<never>(cacheFolder());

@@ -1,8 +1,8 @@
 /** The configuration that a run in progress has, read from its history: no worker has to answer for it. */
 import type { WorkflowHandle } from '@temporalio/client';
 import { defaultPayloadConverter, type Payload } from '@temporalio/common';
-import { withSettings, type Settings } from '../workflows/changes.ts';
-import type { RunConfig } from '../workflows/config.ts';
+import { withSettings, type Settings } from '../config/changes.ts';
+import type { RunConfig } from '../config/run.ts';
 import { retryUpdate, type RetryRequest } from '../workflows/decisions.ts';
 import type { Journal } from '../workflows/journal.ts';
 
@@ -10,7 +10,10 @@ import type { Journal } from '../workflows/journal.ts';
 export async function configInForce(handle: WorkflowHandle): Promise<RunConfig> {
   const { events } = await handle.fetchHistory();
   const [{ workflowExecutionStartedEventAttributes: started }] = events!;
-  const [config, journal] = started!.input!.payloads!.map((payload) => fromPayload<unknown>(payload)) as [RunConfig, Journal?]; // prettier-ignore
+  const [config, journal] = started!.input!.payloads!.map((payload) => fromPayload<unknown>(payload)) as [
+    RunConfig,
+    Journal?,
+  ];
   const before = (journal?.changes ?? []).map(({ settings }) => settings);
   const since = events!.flatMap(({ workflowExecutionUpdateAcceptedEventAttributes: accepted }): Settings[] => {
     const input = accepted?.acceptedRequest?.input;

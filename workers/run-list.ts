@@ -69,7 +69,9 @@ export class RunList {
       }
     }
     try {
-      const status = await this.client.withDeadline(Date.now() + ANSWER_SECONDS * 1000, () => handle.query(runStatusQuery)); // prettier-ignore
+      const status = await this.client.withDeadline(Date.now() + ANSWER_SECONDS * 1000, () =>
+        handle.query(runStatusQuery),
+      );
       return { name, state: status.state, since: status.failure ? new Date(status.failure.since) : began, status };
     } catch {
       return { name, state: 'unanswered', since: began };

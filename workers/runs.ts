@@ -15,10 +15,10 @@ import {
 } from '@temporalio/common';
 import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
-import type { Progress } from '../engine/jobs.ts';
+import type { Progress } from '../engine/protocol/jobs.ts';
 import { alignment, runStatusQuery } from '../workflows/alignment.ts';
-import { differencesOf, type Difference } from '../workflows/changes.ts';
-import type { RunConfig } from '../workflows/config.ts';
+import { differencesOf, type Difference } from '../config/changes.ts';
+import type { RunConfig } from '../config/run.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
 import { roundWorkflowId, runNameOf, runWorkflowId } from '../workflows/ids.ts';
 import { roundStatusQuery } from '../workflows/round.ts';
@@ -32,7 +32,9 @@ export class RunDiffers extends InputError {
   readonly differences: Difference[];
 
   constructor(run: string, differences: Difference[]) {
-    const described = differences.map(({ key, before, after }) => `${key} is ${shown(before)} there and ${shown(after)} here`); // prettier-ignore
+    const described = differences.map(
+      ({ key, before, after }) => `${key} is ${shown(before)} there and ${shown(after)} here`,
+    );
     super(`A run named "${run}" is in progress with another configuration: ${described.join('; ')}.`);
     this.differences = differences;
   }

@@ -8,7 +8,7 @@ import {
 } from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
 import { alignment } from '../workflows/alignment.ts';
-import type { RunConfig } from '../workflows/config.ts';
+import type { RunConfig } from '../config/run.ts';
 import { newJournal } from '../workflows/journal.ts';
 import { runNameOf, runWorkflowId } from '../workflows/ids.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';

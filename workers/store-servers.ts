@@ -33,7 +33,8 @@ export async function registerServer(
  * @param asked the namespaces' UUIDs
  */
 export function missingServers(known: StoreServer[], asked: string[]): string | undefined {
-  if (known.length === 0) return 'this store does not know the Temporal server of its runs. A worker that starts with it (selm run, selm worker) notes its server there.'; // prettier-ignore
+  if (known.length === 0)
+    return 'this store does not know the Temporal server of its runs. A worker that starts with it (selm run, selm worker) notes its server there.';
   const missing = known.filter(({ id }) => !asked.includes(id));
   if (missing.length === 0) return undefined;
   const places = missing.map(({ id, place }) => `${place}: servers/${id} in the store`).join('; ');

@@ -19,7 +19,8 @@ const AWS_CREDENTIALS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESS
 export async function openStore(): Promise<ArtifactStore> {
   const place = process.env['SELM_STORE'] ?? join(homeFolder(), 'artifacts');
   if (place.startsWith('s3://')) return openBucket(place);
-  if (/^\w+:\/\//.test(place)) throw new InputError('SELM_STORE is an address, but not s3://bucket/prefix; give a folder or such an address.'); // prettier-ignore
+  if (/^\w+:\/\//.test(place))
+    throw new InputError('SELM_STORE is an address, but not s3://bucket/prefix; give a folder or such an address.');
   return new LocalStore(resolve(place));
 }
 

@@ -42,7 +42,10 @@ async function download(folder: string): Promise<string | undefined> {
 async function build(folder: string, target: string, say: (message: string) => void): Promise<string> {
   say("Building Temporal's dev server with Go, once: about 3 minutes.");
   const started = Date.now();
-  const compiler = spawn('go', ['install', '-v', GO_PACKAGE], { env: { ...process.env, GOBIN: folder }, stdio: ['ignore', 'ignore', 'pipe'] }); // prettier-ignore
+  const compiler = spawn('go', ['install', '-v', GO_PACKAGE], {
+    env: { ...process.env, GOBIN: folder },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let packages = 0;
   let words = '';
   compiler.stderr.on('data', (data) => {

@@ -2,7 +2,7 @@
 import { NativeConnection, Runtime, Worker, type LogLevel, type WorkerOptions } from '@temporalio/worker';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 import { controlSteps, createActivities, modelSteps } from '../activities/index.ts';
-import { startEngine } from '../engine/host.ts';
+import { startEngine } from '../engine/process/host.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from '../workflows/queues.ts';
 import { InputError } from '../data/errors.ts';
 import { connectClient, connectionSettings } from './connection.ts';
@@ -109,12 +109,15 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
       roles.map((role) => Worker.create({ connection, namespace, ...shared, ...byRole[role] })),
     );
     if (schedules) await declareSchedules(await connectClient(), schedules);
-    if (roles.includes('control') && isMeasured()) stopDemand = publishDemand(await connectClient(), metrics, warn, version); // prettier-ignore
+    if (roles.includes('control') && isMeasured())
+      stopDemand = publishDemand(await connectClient(), metrics, warn, version);
     if (roles.includes('gpu')) stopCounting = countWorker(metrics);
     stop?.addEventListener('abort', () => workers.forEach((worker) => worker.shutdown()), { once: true });
     const running = Promise.all(workers.map((worker) => worker.run()));
     if (version && process.env['SELM_MAKE_CURRENT'] === '1' && roles.includes('control')) {
-      makeCurrent(await connectClient(), version).catch((error: Error) => warn(`Version ${version.buildId} is not made current: ${error.message}`)); // prettier-ignore
+      makeCurrent(await connectClient(), version).catch((error: Error) =>
+        warn(`Version ${version.buildId} is not made current: ${error.message}`),
+      );
     }
     const endHealth = port === undefined ? () => {} : serveHealth(port, workers);
     await running.finally(endHealth);

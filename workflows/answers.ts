@@ -3,10 +3,10 @@ import type { Comparison } from '../activities/evaluate.ts';
 import type { PromptSet } from '../activities/prepare.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { LabelSettings } from '../labelers/index.ts';
-import type { SamplingSettings } from '../engine/settings.ts';
+import type { SamplingSettings } from '../engine/protocol/settings.ts';
 import { isComparative } from '../labelers/needs.ts';
 import { control } from './activities.ts';
-import type { RunConfig } from './config.ts';
+import type { RunConfig } from '../config/run.ts';
 import { runShards, shardsOf } from './shards.ts';
 
 /** Greedy answers. */
@@ -84,7 +84,12 @@ export async function compareAnswers(
   const { label, seed, threads, device } = config;
   const measure = (shards: Address[]) => {
     const shared = { policy: answers.policy, reference: opponent.policy, threads, device };
-    return runShards('divergence', shared, shards.map((responses) => ({ responses })), tick); // prettier-ignore
+    return runShards(
+      'divergence',
+      shared,
+      shards.map((responses) => ({ responses })),
+      tick,
+    );
   };
   const divergences = await measure(answers.responses);
   const sampledDivergences = answers.sampled && (await measure(answers.sampled));

@@ -1,7 +1,7 @@
 /** What operators decide of a run in progress, as updates. A refused one says why, in one sentence. */
 import { defineUpdate, setHandler } from '@temporalio/workflow';
-import type { Settings } from './changes.ts';
-import type { RunConfig } from './config.ts';
+import type { Settings } from '../config/changes.ts';
+import type { RunConfig } from '../config/run.ts';
 import { ARTIFACT_DAMAGED } from './failure.ts';
 import { rewind, roundsOf, startOver, type Journal } from './journal.ts';
 

@@ -1,6 +1,6 @@
 /** The gate: whether a round's policy is accepted, and why not. */
 import type { Comparison } from '../activities/evaluate.ts';
-import type { RunConfig } from './config.ts';
+import type { RunConfig } from '../config/run.ts';
 
 export interface Verdict {
   /** A sentence for every limit that the round does not keep: it is accepted where there is none. */
@@ -26,7 +26,9 @@ export function judgeRound(
   const growth = overPrevious.meanTokens / opponent.meanTokens!;
   const reasons: string[] = [];
   if (minWinRate !== undefined && winRate < minWinRate) {
-    reasons.push(`Its win rate over the policy it started from is ${percent(winRate)}, below minWinRate of ${percent(minWinRate)}.`); // prettier-ignore
+    reasons.push(
+      `Its win rate over the policy it started from is ${percent(winRate)}, below minWinRate of ${percent(minWinRate)}.`,
+    );
   }
   if (maxKl !== undefined && kl > maxKl) {
     reasons.push(
@@ -34,16 +36,22 @@ export function judgeRound(
     );
   }
   if (maxLengthGrowth !== undefined && growth > maxLengthGrowth) {
-    reasons.push(`Its answers are ${growth.toFixed(2)} times as long as those of the policy it started from (${overPrevious.meanTokens.toFixed(1)} tokens, ${opponent.meanTokens!.toFixed(1)} before), above maxLengthGrowth of ${maxLengthGrowth}.`); // prettier-ignore
+    reasons.push(
+      `Its answers are ${growth.toFixed(2)} times as long as those of the policy it started from (${overPrevious.meanTokens.toFixed(1)} tokens, ${opponent.meanTokens!.toFixed(1)} before), above maxLengthGrowth of ${maxLengthGrowth}.`,
+    );
   }
   const secondRate = second?.against!.winRate;
   if (minSecondJudgeWinRate !== undefined && secondRate !== undefined && secondRate < minSecondJudgeWinRate) {
-    reasons.push(`By the second judge (${secondJudge!.by}) its win rate over the policy it started from is ${percent(secondRate)}, below minSecondJudgeWinRate of ${percent(minSecondJudgeWinRate)}.`); // prettier-ignore
+    reasons.push(
+      `By the second judge (${secondJudge!.by}) its win rate over the policy it started from is ${percent(secondRate)}, below minSecondJudgeWinRate of ${percent(minSecondJudgeWinRate)}.`,
+    );
   }
   const gain = gainOf(overPrevious);
   const warnings =
     second && gain > 0 && gainOf(second) <= 0
-      ? [`the score of the labeler (${label.by}) rose by ${gain.toFixed(3)}, that of the second judge (${secondJudge!.by}), which training never sees, changed by ${gainOf(second).toFixed(3)}: the policy may be exploiting the labeler (reward hacking).`] // prettier-ignore
+      ? [
+          `the score of the labeler (${label.by}) rose by ${gain.toFixed(3)}, that of the second judge (${secondJudge!.by}), which training never sees, changed by ${gainOf(second).toFixed(3)}: the policy may be exploiting the labeler (reward hacking).`,
+        ]
       : [];
   return { reasons, warnings };
 }

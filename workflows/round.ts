@@ -12,7 +12,7 @@ import {
   type Labeling,
 } from './answers.ts';
 import { control, model, nameStep } from './activities.ts';
-import type { RunConfig } from './config.ts';
+import type { RunConfig } from '../config/run.ts';
 import { stepFailed } from './failure.ts';
 import { judgeRound } from './gate.ts';
 import { runShards, shardsOf } from './shards.ts';

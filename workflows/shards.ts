@@ -11,7 +11,7 @@ import type { Spent } from '../activities/spent.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { LabelSettings } from '../labelers/index.ts';
 import { needsEngine } from '../labelers/needs.ts';
-import type { SamplerSettings } from '../openai/sampler-settings.ts';
+import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { control, model, nameStep, stepName } from './activities.ts';
 import { countFrom, Halted, isBudgetSpent, secondsLeft, secondsOfFailure, spend, spent } from './spending.ts';
 
@@ -77,7 +77,9 @@ export async function runShards<Activity extends Block['activity'], Own extends 
   };
   const goOn = mayBegin({ activity, shared, shards });
   if (shards.length <= BLOCK) {
-    const results = await mapWindow(shards, WINDOW, goOn, async (shard) => take(await runShard({ activity, shared, shards }, shard))); // prettier-ignore
+    const results = await mapWindow(shards, WINDOW, goOn, async (shard) =>
+      take(await runShard({ activity, shared, shards }, shard)),
+    );
     return allOf(shards, results);
   }
   const blocks = shardsOf(shards.length, BLOCK).map(({ from, to }) => shards.slice(from, to));
@@ -115,7 +117,12 @@ export async function shardBlock(block: Block): Promise<BlockResult> {
     return { results, seconds: spent() };
   } catch (error) {
     if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
-    throw ApplicationFailure.create({ message: 'A shard failed', nonRetryable: true, details: [{ seconds: spent() }], cause: error }); // prettier-ignore
+    throw ApplicationFailure.create({
+      message: 'A shard failed',
+      nonRetryable: true,
+      details: [{ seconds: spent() }],
+      cause: error,
+    });
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
 import type { Spent } from '../activities/spent.ts';
-import type { RunConfig } from './config.ts';
+import type { RunConfig } from '../config/run.ts';
 
 const count = { seconds: 0, limit: Infinity };
 

@@ -3,7 +3,7 @@ import type { Address } from '../artifacts/manifest.ts';
 import type { Comparison } from '../activities/evaluate.ts';
 import type { DroppedPrompts } from '../activities/prompt-check.ts';
 import type { LabelStats } from '../labelers/preferences.ts';
-import type { Change } from './changes.ts';
+import type { Change } from '../config/changes.ts';
 import type { Failure } from './failure.ts';
 
 export const STEPS = ['sample', 'label', 'reference', 'optimize', 'evaluate'] as const;

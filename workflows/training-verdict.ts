@@ -1,8 +1,8 @@
 /** What is to be known of a round's training: that it changed nothing, had few steps, or left out or cut preferences. */
 import type { OptimizeSummary } from '../activities/optimize.ts';
 import { describeRowCounts, trainedRows } from '../data/row-counts.ts';
-import { fewStepsWarning } from '../engine/training/steps.ts';
-import type { RunConfig } from './config.ts';
+import { fewStepsWarning } from '../engine/onnx/training/steps.ts';
+import type { RunConfig } from '../config/run.ts';
 import type { Verdict } from './gate.ts';
 
 /** @param learningRate the round's */
@@ -13,7 +13,11 @@ export function judgeTraining(
 ): Verdict {
   const few = fewStepsWarning('only', trainedRows(rows), 'preferences', settings);
   return {
-    reasons: unchanged ? [`Its weights equal those of the policy it started from: training changed nothing (optimizer steps: ${steps}, optimize.learningRate: ${learningRate}); raise optimize.learningRate.`] : [], // prettier-ignore
+    reasons: unchanged
+      ? [
+          `Its weights equal those of the policy it started from: training changed nothing (optimizer steps: ${steps}, optimize.learningRate: ${learningRate}); raise optimize.learningRate.`,
+        ]
+      : [],
     warnings: [...(few === undefined ? [] : [few]), ...describeRowCounts(rows)],
   };
 }

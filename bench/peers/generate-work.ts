@@ -1,5 +1,5 @@
 /** How some work's prompts are answered, as both that measure it do it. */
-import { samplingSchema, type SamplingSettings } from '../../engine/settings.ts';
+import { samplingSchema, type SamplingSettings } from '../../engine/protocol/settings.ts';
 import type { Work } from '../work.ts';
 
 /** Ends no answer: all get as many tokens as are asked for, whatever they say. */

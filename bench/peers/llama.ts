@@ -56,7 +56,18 @@ export async function makeLlamaCpp(python: string, model: string, say: (line: st
 }
 
 async function fetchSource(python: string, work: string): Promise<string> {
-  await run(python, ['-m', 'pip', 'download', '--quiet', '--no-deps', '--no-binary', PACKAGE, '--dest', work, `${PACKAGE}==${VERSION}`]); // prettier-ignore
+  await run(python, [
+    '-m',
+    'pip',
+    'download',
+    '--quiet',
+    '--no-deps',
+    '--no-binary',
+    PACKAGE,
+    '--dest',
+    work,
+    `${PACKAGE}==${VERSION}`,
+  ]);
   const archive = readdirSync(work).find((name) => name.endsWith('.tar.gz'))!;
   await run('tar', ['xzf', join(work, archive), '-C', work]);
   return join(work, archive.replace('.tar.gz', ''), 'vendor', 'llama.cpp');
@@ -68,7 +79,14 @@ async function build(python: string, source: string, folder: string): Promise<st
   await run(python, ['-m', 'pip', 'install', '--quiet', '--target', tools, 'cmake', 'ninja']);
   const env = { ...process.env, PYTHONPATH: tools, PATH: `${join(tools, 'bin')}:${process.env['PATH']}` };
   const cmake = (...args: string[]) => run('cmake', args, { env, maxBuffer: LONGEST_OUTPUT });
-  const off = ['LLAMA_CURL', 'LLAMA_OPENSSL', 'BUILD_SHARED_LIBS', 'LLAMA_BUILD_TESTS', 'LLAMA_BUILD_EXAMPLES', 'LLAMA_BUILD_SERVER']; // prettier-ignore
+  const off = [
+    'LLAMA_CURL',
+    'LLAMA_OPENSSL',
+    'BUILD_SHARED_LIBS',
+    'LLAMA_BUILD_TESTS',
+    'LLAMA_BUILD_EXAMPLES',
+    'LLAMA_BUILD_SERVER',
+  ];
   const on = ['GGML_NATIVE', 'LLAMA_BUILD_COMMON', 'LLAMA_BUILD_TOOLS'];
   const options = [...off.map((name) => `-D${name}=OFF`), ...on.map((name) => `-D${name}=ON`)];
   await cmake('-S', source, '-B', folder, '-G', 'Ninja', '-DCMAKE_BUILD_TYPE=Release', ...options);
@@ -89,10 +107,17 @@ export async function measureLlamaCpp(
   { rows, promptTokens, newTokens }: Record<'rows' | 'promptTokens' | 'newTokens', number>,
   threads: number,
 ): Promise<Measurement> {
-  // prettier-ignore
   const flags = {
-    '-m': model(format), '-c': Math.ceil((rows * (promptTokens + newTokens)) / 256) * 256, '-b': 2048, '-ub': 512, '-npp': promptTokens,
-    '-ntg': newTokens, '-npl': `${rows},${rows}`, '-t': threads, '-tb': threads, '--output-format': 'jsonl',
+    '-m': model(format),
+    '-c': Math.ceil((rows * (promptTokens + newTokens)) / 256) * 256,
+    '-b': 2048,
+    '-ub': 512,
+    '-npp': promptTokens,
+    '-ntg': newTokens,
+    '-npl': `${rows},${rows}`,
+    '-t': threads,
+    '-tb': threads,
+    '--output-format': 'jsonl',
   };
   const { lines, peakMegabytes } = await measure(tool, Object.entries(flags).flat().map(String));
   const { t, t_tg } = JSON.parse(lines.findLast((line) => line.startsWith('{'))!) as Line;

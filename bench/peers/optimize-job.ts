@@ -1,6 +1,6 @@
 /** The optimize job of some work, as both that measure it run it. */
-import type { OptimizeJob } from '../../engine/jobs.ts';
-import { trainingSchema } from '../../engine/settings.ts';
+import type { OptimizeJob } from '../../engine/protocol/jobs.ts';
+import { trainingSchema } from '../../engine/protocol/settings.ts';
 import type { Work } from '../work.ts';
 
 export function optimizeJob(work: Work, threads: number, outDir: string): OptimizeJob {

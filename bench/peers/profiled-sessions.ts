@@ -15,7 +15,11 @@ const create = ort.InferenceSession.create.bind(ort.InferenceSession) as (
   options: ort.InferenceSession.SessionOptions,
 ) => Promise<ort.InferenceSession>;
 const profiled = async (model: Uint8Array, options: ort.InferenceSession.SessionOptions) => {
-  const session = await create(model, { ...options, enableProfiling: true, profileFilePrefix: join(folder, `session-${runs.length}`) }); // prettier-ignore
+  const session = await create(model, {
+    ...options,
+    enableProfiling: true,
+    profileFilePrefix: join(folder, `session-${runs.length}`),
+  });
   const place = runs.push(0) - 1;
   const [run, release] = [session.run.bind(session) as typeof session.run, session.release.bind(session)];
   session.run = ((...args: Parameters<typeof run>) => {
@@ -42,7 +46,10 @@ export function accountOf(place: number, skipped: number): { total: number; oper
   return {
     total: counted.reduce((sum, { dur }) => sum + dur, 0),
     // A loop's time is that of the operators in it.
-    operators: events.filter(({ cat, name, ts, args }) => cat === 'Node' && name.endsWith('_kernel_time') && ts >= from && args.op_name !== 'Loop'), // prettier-ignore
+    operators: events.filter(
+      ({ cat, name, ts, args }) =>
+        cat === 'Node' && name.endsWith('_kernel_time') && ts >= from && args.op_name !== 'Loop',
+    ),
   };
 }
 

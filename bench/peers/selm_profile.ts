@@ -5,11 +5,11 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LocalEngine } from '../../engine/engine.ts';
-import { Generator } from '../../engine/generation/generate.ts';
-import type { Progress } from '../../engine/jobs.ts';
-import { openPolicy } from '../../engine/policy.ts';
-import { AdamW } from '../../engine/training/adamw.ts';
+import { LocalEngine } from '../../engine/onnx/engine.ts';
+import { Generator } from '../../engine/onnx/generation/generate.ts';
+import type { Progress } from '../../engine/protocol/jobs.ts';
+import { openPolicy } from '../../engine/onnx/policy.ts';
+import { AdamW } from '../../engine/onnx/training/adamw.ts';
 import { decodingPartOf } from '../decoding-profile.ts';
 import type { Printed } from '../measurement.ts';
 import { partOf, type OperatorArguments, type Part, type Profile } from '../profile.ts';
@@ -37,7 +37,6 @@ function addSession(
   steps: number,
   partOf: (operator: OperatorArguments) => Part,
 ): number {
-  // prettier-ignore
   const { total, operators } = accountOf(place, skipped);
   for (const { args, dur } of operators) {
     const { part, flops } = partOf(args);
@@ -65,7 +64,10 @@ async function optimize(): Promise<number> {
     if (ends.push(now()) === 1) before = [...runs];
   };
   const engine = new LocalEngine();
-  await engine.run('optimize', optimizeJob(work, Number(threads), join(folder, 'out')), { onProgress, aborted: () => false }); // prettier-ignore
+  await engine.run('optimize', optimizeJob(work, Number(threads), join(folder, 'out')), {
+    onProgress,
+    aborted: () => false,
+  });
   await engine.close();
   rmSync(folder, { recursive: true });
   const steps = ends.length - 1;
@@ -80,7 +82,12 @@ async function optimize(): Promise<number> {
 
 /** The second of two times. A step is a token of every row; the prompts' part is left out. */
 async function decode(): Promise<number> {
-  const generator = await Generator.open(openPolicy({ model: work.model }), samplingOf(work, work.newTokens), [NO_TOKEN], Number(threads)); // prettier-ignore
+  const generator = await Generator.open(
+    openPolicy({ model: work.model }),
+    samplingOf(work, work.newTokens),
+    [NO_TOKEN],
+    Number(threads),
+  );
   const prompts = work.prompts.map((tokens, i) => ({ id: String(i), tokens }));
   await generator.generate(prompts, 0, () => {});
   const before = [...runs];

@@ -11,7 +11,7 @@ import { instructions, promptOf } from '../../examples/quickstart/task.ts';
 import { connectClient } from '../../workers/connection.ts';
 import { startLocal } from '../../workers/local.ts';
 import { startRun } from '../../workers/runs.ts';
-import { loadConfig } from '../../workflows/config.ts';
+import { loadConfig } from '../../config/run.ts';
 import { roundWorkflowId } from '../../workflows/ids.ts';
 import type { Printed } from '../measurement.ts';
 import { modelFolder } from '../models.ts';
@@ -47,7 +47,12 @@ const configs = {
       tooLong: 'drop' as const,
     };
     const file = path('../../examples/smollm2-ifeval.yaml');
-    const config = loadConfig(file, { model: await modelFolder('smollm2'), prompts, rounds: 1, output: join(folder, 'policy') }); // prettier-ignore
+    const config = loadConfig(file, {
+      model: await modelFolder('smollm2'),
+      prompts,
+      rounds: 1,
+      output: join(folder, 'policy'),
+    });
     config.sample.maxNewTokens = 96;
     config.evaluate.maxNewTokens = 32;
     config.optimize.epochs = 1;
@@ -63,7 +68,10 @@ try {
   await handle.result();
   const round = await client.workflow.getHandle(roundWorkflowId(handle.workflowId, 1)).describe();
   const [start, end] = [round.startTime.getTime(), round.closeTime!.getTime()];
-  const jobs = readFileSync(times, 'utf8').trim().split('\n').map((line) => line.split(' ').map(Number)); // prettier-ignore
+  const jobs = readFileSync(times, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' ').map(Number));
   // The run asks the engine for something before and after its round, too: how good the model is that it starts from, say.
   const ofRound = jobs.filter(([, ended]) => start <= ended && ended <= end);
   const engineSeconds = ofRound.reduce((sum, [milliseconds]) => sum + milliseconds, 0) / 1000;

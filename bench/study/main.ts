@@ -12,7 +12,7 @@ import { format, resolveConfig } from 'prettier';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { exitCodeOf, report } from '../../cli/errors.ts';
 import { InputError } from '../../data/errors.ts';
-import { startEngine } from '../../engine/host.ts';
+import { startEngine } from '../../engine/process/host.ts';
 import { engineVersion } from '../../engine/version.ts';
 import { prepareQuickstart } from '../../examples/quickstart/prepare.ts';
 import { instructions } from '../../examples/quickstart/task.ts';
@@ -60,7 +60,9 @@ async function study(known: StudyResults | undefined): Promise<void> {
   let writing = Promise.resolve();
   const keep = (run: StudyRun) => {
     runs.set(nameOf(run.method, run.seed), run);
-    writing = writing.then(() => write({ settings, runs: plan.flatMap(({ method, seed }) => runs.get(nameOf(method.name, seed)) ?? []) })); // prettier-ignore
+    writing = writing.then(() =>
+      write({ settings, runs: plan.flatMap(({ method, seed }) => runs.get(nameOf(method.name, seed)) ?? []) }),
+    );
     return writing;
   };
 
@@ -73,7 +75,9 @@ async function study(known: StudyResults | undefined): Promise<void> {
       for (let next = waiting.shift(); next; next = waiting.shift()) {
         const { method, seed } = next;
         const told = ({ round, strictPassRate, kl }: StudyRun['rounds'][number]) =>
-          say(`${nameOf(method.name, seed)}, round ${round}: strict pass ${(100 * strictPassRate).toFixed(1)} %, KL ${kl.toFixed(2)}`); // prettier-ignore
+          say(
+            `${nameOf(method.name, seed)}, round ${round}: strict pass ${(100 * strictPassRate).toFixed(1)} %, KL ${kl.toFixed(2)}`,
+          );
         await keep(await runMethod(rooms, method, seed, settings, prepared, told));
       }
     } finally {
@@ -86,7 +90,8 @@ async function study(known: StudyResults | undefined): Promise<void> {
 /** @throws InputError when it is none */
 function countOf(flag: 'seeds' | 'rounds' | 'parallel'): number {
   const count = Number(values[flag]);
-  if (!Number.isInteger(count) || count < 1) throw new InputError(`--${flag} ${values[flag]} is no count: give 1, 2, 3, ...`); // prettier-ignore
+  if (!Number.isInteger(count) || count < 1)
+    throw new InputError(`--${flag} ${values[flag]} is no count: give 1, 2, 3, ...`);
   return count;
 }
 

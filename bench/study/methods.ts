@@ -1,6 +1,6 @@
 /** What the study compares: one loss, with different weights of its last term, about different answers. */
 import type { z } from 'zod';
-import type { objectiveFields } from '../../engine/settings.ts';
+import type { objectiveFields } from '../../engine/protocol/settings.ts';
 
 export interface Method {
   name: string;

@@ -68,7 +68,7 @@ The win rate is over the start policy's answers, KL from the start policy in nat
 ${[...METHODS.flatMap(({ name }) => reading(results, name, rounds)), ...failures(results)].join('\n')}
 
 ${resolution(results, settings.rounds)}
-`; // prettier-ignore
+`;
 }
 
 const weight = (alpha: number) =>
@@ -148,4 +148,6 @@ function resolution(results: StudyResults, round: number): string {
 }
 
 const failures = ({ runs }: StudyResults): string[] =>
-  runs.flatMap(({ method, seed, failed }) => (failed === undefined ? [] : [`- ${method}, seed ${seed}, ended early: ${failed}`])); // prettier-ignore
+  runs.flatMap(({ method, seed, failed }) =>
+    failed === undefined ? [] : [`- ${method}, seed ${seed}, ended early: ${failed}`],
+  );

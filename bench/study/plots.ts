@@ -21,16 +21,36 @@ export function plots(results: StudyResults): { file: string; svg: string }[] {
     line(name, i - (others.length - 1) / 2, results, (round) => differenceOf(results, name, round, 'strictPassRate')),
   );
   // The baseline keeps its color in both.
-  const zero: Line = { name: BASELINE, points: [[0, 0], [results.settings.rounds, 0]] }; // prettier-ignore
+  const zero: Line = {
+    name: BASELINE,
+    points: [
+      [0, 0],
+      [results.settings.rounds, 0],
+    ],
+  };
   const x = { name: 'round', min: 0, max: results.settings.rounds + 1 };
   return [
     {
       file: PLOTS.strict,
-      svg: standalone(lineChart('Strict pass rate by round, mean over seeds with 95 % intervals', x, { name: 'strict pass, %', min: 0, max: 100 }, strict).text), // prettier-ignore
+      svg: standalone(
+        lineChart(
+          'Strict pass rate by round, mean over seeds with 95 % intervals',
+          x,
+          { name: 'strict pass, %', min: 0, max: 100 },
+          strict,
+        ).text,
+      ),
     },
     {
       file: PLOTS.difference,
-      svg: standalone(lineChart(`Strict pass rate less that of ${BASELINE} by round, mean over seeds with 95 % intervals`, x, { name: 'points' }, [zero, ...differences]).text), // prettier-ignore
+      svg: standalone(
+        lineChart(
+          `Strict pass rate less that of ${BASELINE} by round, mean over seeds with 95 % intervals`,
+          x,
+          { name: 'points' },
+          [zero, ...differences],
+        ).text,
+      ),
     },
   ];
 }
@@ -48,7 +68,9 @@ function line(
   return {
     name,
     points: at.map(({ x, mean }) => [x, 100 * mean]),
-    intervals: at.flatMap(({ x, interval }) => (interval ? [{ x, low: 100 * interval.low, high: 100 * interval.high }] : [])), // prettier-ignore
+    intervals: at.flatMap(({ x, interval }) =>
+      interval ? [{ x, low: 100 * interval.low, high: 100 * interval.high }] : [],
+    ),
   };
 }
 

@@ -14,11 +14,11 @@ import { sample } from '../../activities/sample.ts';
 import type { Rooms } from '../../activities/step.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import { InputError } from '../../data/errors.ts';
-import type { LengthLimits } from '../../engine/training/preference-tokens.ts';
+import type { LengthLimits } from '../../engine/onnx/training/preference-tokens.ts';
 import { labelerSettings } from '../../labelers/needs.ts';
 import type { LabelStats } from '../../labelers/preferences.ts';
 import { GREEDY_SEED } from '../../workflows/answers.ts';
-import type { RunConfig } from '../../workflows/config.ts';
+import type { RunConfig } from '../../config/run.ts';
 import { FROM_START, roundSeed, WITHOUT_REFERENCE } from '../../workflows/round.ts';
 import { shardsOf } from '../../workflows/shards.ts';
 
@@ -50,7 +50,11 @@ export interface Run {
 export async function runRounds(rooms: Rooms, config: RunConfig, told: (round: Round) => void): Promise<Run> {
   const { model, prompts, rounds: count, seed, threads } = config;
   const labeler = labelerSettings(config.label);
-  const prepared = await prepare(rooms, { model, prompts, limits: lengthSettings(config), label: labeler, rounds: count, seed }, {}); // prettier-ignore
+  const prepared = await prepare(
+    rooms,
+    { model, prompts, limits: lengthSettings(config), label: labeler, rounds: count, seed },
+    {},
+  );
   const start = await measure(prepared.policy);
   const { summary } = await evaluate(rooms, { labels: start.labels, seed }, {});
   const rounds: Round[] = [];
@@ -73,7 +77,8 @@ export async function runRounds(rooms: Rooms, config: RunConfig, told: (round: R
     const responses = await answer(policy, set, drawn);
     const { objective, learningRate, checkpointSeconds, ...training } = config.optimize;
     const fromStart = FROM_START.includes(objective.name) && policy !== prepared.policy;
-    const references = fromStart && (await answer(prepared.policy, set, { ...drawn, settings: { ...settings, samplesPerPrompt: 1 } })); // prettier-ignore
+    const references =
+      fromStart && (await answer(prepared.policy, set, { ...drawn, settings: { ...settings, samplesPerPrompt: 1 } }));
     const labels = await inOrder(responses, (shard) => label(rooms, { responses: shard, label: labeler, threads }, {}));
     const preferred = await prefer(
       rooms,
@@ -112,14 +117,24 @@ export async function runRounds(rooms: Rooms, config: RunConfig, told: (round: R
 
   async function measure(measured: Address): Promise<Measured> {
     const { maxNewTokens, batchSize, shardSize } = config.evaluate;
-    const settings = { samplesPerPrompt: 1, temperature: 0, topP: 1, topK: 0, maxNewTokens, batchSize, weights: 'f32' as const }; // prettier-ignore
+    const settings = {
+      samplesPerPrompt: 1,
+      temperature: 0,
+      topP: 1,
+      topK: 0,
+      maxNewTokens,
+      batchSize,
+      weights: 'f32' as const,
+    };
     const responses = await answer(measured, prepared.heldOut, { settings, shardSize, seed: GREEDY_SEED });
     const labels = await inOrder(responses, (shard) => judge(rooms, { responses: shard, label: labeler, threads }, {}));
     return { policy: measured, responses, labels };
   }
 
   async function compareWithStart({ policy: measured, responses, labels }: Measured): Promise<Comparison> {
-    const divergences = await inOrder(responses, (shard) => divergence(rooms, { policy: measured, reference: start.policy, responses: shard, threads }, {})); // prettier-ignore
+    const divergences = await inOrder(responses, (shard) =>
+      divergence(rooms, { policy: measured, reference: start.policy, responses: shard, threads }, {}),
+    );
     const compared = await evaluate(rooms, { labels, opponent: { labels: start.labels, divergences }, seed }, {});
     return compared.summary;
   }

@@ -2,9 +2,9 @@
 import { fileURLToPath } from 'node:url';
 import type { AnswerSummary } from '../../activities/evaluate.ts';
 import type { Rooms } from '../../activities/step.ts';
-import { objectiveSchema } from '../../engine/settings.ts';
+import { objectiveSchema } from '../../engine/protocol/settings.ts';
 import type { Prepared } from '../../examples/quickstart/prepare.ts';
-import { loadConfig, type RunConfig } from '../../workflows/config.ts';
+import { loadConfig, type RunConfig } from '../../config/run.ts';
 import { BETA, type Method } from './methods.ts';
 import type { Figures, RoundFigures, StudyRun, StudySettings } from './results.ts';
 import { runRounds, type Round } from './rounds.ts';

@@ -1,5 +1,5 @@
 /** Means over a few seeds, and how sure they are. */
-import { mean, type Interval } from '../../activities/statistics.ts';
+import { mean, type Interval } from '../../evaluation/statistics.ts';
 
 export interface Estimate {
   mean: number;

@@ -1,6 +1,6 @@
 /** Demonstrations by sloppy writers: most of them do not read the instruction to its end. */
 import type { DemonstrationRecord } from '../../data/records.ts';
-import { shuffled, uniform } from '../../engine/random.ts';
+import { shuffled, uniform } from '../../data/random.ts';
 import { countOf, things, write, type Instruction, type Request } from './task.ts';
 
 /** The share that does all that is asked. The others list three things with commas, whatever is asked. */

@@ -2,12 +2,12 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashValue } from '../../artifacts/hash.ts';
-import type { Engine, Progress } from '../../engine/jobs.ts';
-import { readModelConfig } from '../../engine/model/config.ts';
-import { parameterShapes } from '../../engine/model/parameters.ts';
-import { writeSafetensors } from '../../engine/model/safetensors.ts';
-import { uniformStream } from '../../engine/random.ts';
-import { trainingSchema } from '../../engine/settings.ts';
+import type { Engine, Progress } from '../../engine/protocol/jobs.ts';
+import { readModelConfig } from '../../engine/model-files/config.ts';
+import { parameterShapes } from '../../engine/onnx/model/parameters.ts';
+import { writeSafetensors } from '../../engine/model-files/safetensors.ts';
+import { uniformStream } from '../../data/random.ts';
+import { trainingSchema } from '../../engine/protocol/settings.ts';
 import { engineVersion } from '../../engine/version.ts';
 import { demonstrations } from './demonstrations.ts';
 import { instructions, things, write } from './task.ts';

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { showProgress } from '../../cli/progress.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
-import { startEngine } from '../../engine/host.ts';
+import { startEngine } from '../../engine/process/host.ts';
 import { makeModel } from './model.ts';
 import { instructions, promptOf } from './task.ts';
 
@@ -15,7 +15,11 @@ export interface Prepared {
 
 /** Makes model and prompts in `folder`, where they are not there already. */
 export async function prepareQuickstart(folder: string): Promise<Prepared> {
-  const prepared = { model: join(folder, 'model'), train: join(folder, 'train.jsonl'), heldOut: join(folder, 'held-out.jsonl') }; // prettier-ignore
+  const prepared = {
+    model: join(folder, 'model'),
+    train: join(folder, 'train.jsonl'),
+    heldOut: join(folder, 'held-out.jsonl'),
+  };
   mkdirSync(folder, { recursive: true });
   const { training, heldOut } = instructions();
   await writeJsonl(prepared.train, training.map(promptOf));

@@ -1,6 +1,6 @@
 /** The toy task: instructions such as "List four colors joined by dashes.", which a program can check the answers to. */
 import type { PromptRecord } from '../../data/records.ts';
-import { uniformStream } from '../../engine/random.ts';
+import { uniformStream } from '../../data/random.ts';
 
 /** What can be listed, by its name. */
 export const things: Record<string, string[]> = {

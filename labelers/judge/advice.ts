@@ -9,10 +9,12 @@ export function adviceOn({
   cut = 0,
   tooLong = 0,
 }: Record<string, number>): string[] {
-  // prettier-ignore
   const notes: [number, string][] = [
     [truncatedJudgements, "of the judge's answers were cut before a verdict: raise maxTokens (--judge-max-tokens)"],
-    [unparsed - truncatedJudgements, "of the judge's answers have no verdict, or more than one: the template must ask for [[A]], [[B]] or [[C]], or for a rating such as [[7]]"], // prettier-ignore
+    [
+      unparsed - truncatedJudgements,
+      "of the judge's answers have no verdict, or more than one: the template must ask for [[A]], [[B]] or [[C]], or for a rating such as [[7]]",
+    ],
     [refused, "of the judge's prompts were refused by it: they are too long, or against its rules"],
     [withoutTemperature, "of the judge's answers are at its default temperature: it does not take the one that is set"],
     [cut, "answers are longer than the labeler's model reads: it judged their beginning"],

@@ -2,14 +2,14 @@
 import { setImmediate } from 'node:timers/promises';
 import { InputError } from '../../data/errors.ts';
 import type { Message } from '../../data/records.ts';
-import type { CallOptions, Engine } from '../../engine/jobs.ts';
-import { checkSequenceLength, readModelConfig } from '../../engine/model/config.ts';
-import { loadTokenizer } from '../../engine/model/tokenizer.ts';
-import { samplingSchema } from '../../engine/settings.ts';
-import type { ChatAnswer } from '../../openai/chat-answer.ts';
-import { ChatServer } from '../../openai/client.ts';
-import { RequestRefused } from '../../openai/errors.ts';
-import type { ServerSettings } from '../../openai/settings.ts';
+import type { CallOptions, Engine } from '../../engine/protocol/jobs.ts';
+import { checkSequenceLength, readModelConfig } from '../../engine/model-files/config.ts';
+import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
+import { samplingSchema } from '../../engine/protocol/settings.ts';
+import type { ChatAnswer } from '../../openai/client/chat-answer.ts';
+import { ChatServer } from '../../openai/client/client.ts';
+import { RequestRefused } from '../../openai/client/errors.ts';
+import type { ServerSettings } from '../../openai/client/settings.ts';
 import type { AnswerCache } from './cache.ts';
 
 /** An answer, or why the judge refuses the request: for its length mostly. */
@@ -78,7 +78,9 @@ export function askEngine(engine: Engine, folder: () => Promise<string>, maxToke
       await setImmediate();
       options.signal?.throwIfAborted();
     }
-    const refusals = prompts.map(({ length }) => refusalOf(model, () => checkSequenceLength(config, length + maxTokens))); // prettier-ignore
+    const refusals = prompts.map(({ length }) =>
+      refusalOf(model, () => checkSequenceLength(config, length + maxTokens)),
+    );
     checkTaken(refusals);
     const taken = prompts.filter((_, i) => refusals[i] === undefined);
     const { responses } = await engine.run(
@@ -108,7 +110,11 @@ function refusalOf(model: string, check: () => void): RequestRefused | undefined
   try {
     check();
   } catch (error) {
-    if (error instanceof InputError) return new RequestRefused(`${model}: ${error.message.replace(/\.$/, '')}`, { said: error.message, isTooLong: true }); // prettier-ignore
+    if (error instanceof InputError)
+      return new RequestRefused(`${model}: ${error.message.replace(/\.$/, '')}`, {
+        said: error.message,
+        isTooLong: true,
+      });
     throw error;
   }
   return undefined;
@@ -125,6 +131,7 @@ function adviceOn({ isTooLong, said, parameter = '' }: RequestRefused): string {
   if (isTooLong) return 'use a shorter template, a lower maxTokens, or a judge with a longer context';
   // As OpenAI's o1-mini and the templates of Gemma refuse it.
   if (/\bsystem\b/i.test(said)) return 'this model takes no system message: use a template without system_prompt';
-  if (/^(max_|temperature)/.test(parameter)) return `set ${parameter === 'temperature' ? 'temperature' : 'maxTokens'} to a value that the server takes`; // prettier-ignore
+  if (/^(max_|temperature)/.test(parameter))
+    return `set ${parameter === 'temperature' ? 'temperature' : 'maxTokens'} to a value that the server takes`;
   return 'correct what the server names, or use another judge';
 }

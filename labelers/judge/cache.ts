@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { hashValue } from '../../artifacts/hash.ts';
 import { jsonOf } from '../../data/json.ts';
-import type { ChatAnswer } from '../../openai/chat-answer.ts';
+import type { ChatAnswer } from '../../openai/client/chat-answer.ts';
 
 const answerSchema = z.object({
   text: z.string(),

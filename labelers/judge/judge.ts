@@ -5,7 +5,7 @@ import { hashValue } from '../../artifacts/hash.ts';
 import { messageText } from '../../data/conversation.ts';
 import { InputError } from '../../data/errors.ts';
 import type { PromptRecord } from '../../data/records.ts';
-import { extraBodySetting, requestSettings, serverAddress } from '../../openai/settings.ts';
+import { extraBodySetting, requestSettings, serverAddress } from '../../openai/client/settings.ts';
 import { labelerKind, type Candidates, type Judgement, type Labeler } from '../labeler.ts';
 import { openLabelerModel } from '../model.ts';
 import { askEngine, askServer, isAnswer, type Ask } from './ask.ts';
@@ -61,7 +61,9 @@ const schema = z
       .int()
       .positive()
       .default(2048)
-      .describe("Longest of the judge's answers, in tokens; a model that thinks needs more. Answers that are cut before their verdict are counted (`truncatedJudgements`, a part of `unparsed`)."), // prettier-ignore
+      .describe(
+        "Longest of the judge's answers, in tokens; a model that thinks needs more. Answers that are cut before their verdict are counted (`truncatedJudgements`, a part of `unparsed`).",
+      ),
     extraBody: extraBodySetting
       .optional()
       .describe(

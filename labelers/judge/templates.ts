@@ -34,13 +34,20 @@ export function readTemplate(file: string, fields: readonly string[]): Template 
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new InputError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code}); label.template needs a YAML or JSON file.`); // prettier-ignore
+    throw new InputError(
+      `${file} cannot be read (${(error as NodeJS.ErrnoException).code}); label.template needs a YAML or JSON file.`,
+    );
   }
   const { success, data } = templateSchema.safeParse(parseYaml(text, file));
-  if (!success) throw new InputError(`${file} has no text "prompt_template"; label.template needs one, and may have a "system_prompt".`); // prettier-ignore
+  if (!success)
+    throw new InputError(
+      `${file} has no text "prompt_template"; label.template needs one, and may have a "system_prompt".`,
+    );
   const missing = fields.find((field) => !data.prompt_template.includes(`{${field}}`));
   if (missing !== undefined) {
-    throw new InputError(`${file} has no {${missing}} in "prompt_template"; it needs ${fields.map((field) => `{${field}}`).join(', ')}.`); // prettier-ignore
+    throw new InputError(
+      `${file} has no {${missing}} in "prompt_template"; it needs ${fields.map((field) => `{${field}}`).join(', ')}.`,
+    );
   }
   return data;
 }

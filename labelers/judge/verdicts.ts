@@ -1,5 +1,5 @@
 /** What a judge has decided, read from its words. Where that is not clear it has decided nothing. */
-import type { ChatAnswer } from '../../openai/chat-answer.ts';
+import type { ChatAnswer } from '../../openai/client/chat-answer.ts';
 import { withoutThought } from './thoughts.ts';
 
 /** A: the answer that was shown first is better. C: neither. */

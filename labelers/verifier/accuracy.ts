@@ -49,7 +49,9 @@ export function accuracyOf(rows: Followed[]): Accuracy {
   return {
     promptLevel: share(rows.map(({ followed }) => followed.every(Boolean))),
     instructionLevel: share(all.map(({ followed }) => followed)),
-    byKind: Object.fromEntries(kinds.map((kind) => [kind, share(all.filter(({ id }) => id === kind).map(({ followed }) => followed))])), // prettier-ignore
+    byKind: Object.fromEntries(
+      kinds.map((kind) => [kind, share(all.filter(({ id }) => id === kind).map(({ followed }) => followed))]),
+    ),
   };
 }
 

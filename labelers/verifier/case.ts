@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { holds, kind, relation, type Family } from './instruction.ts';
 import { isIn } from './language.ts';
-import { isLower, isUpper } from './python.ts';
+import { isLower, isUpper } from '../../ports/python.ts';
 import { splitWords } from './words.ts';
 
 export const changeCase: Family = {

@@ -1,7 +1,7 @@
 /** combination: instructions on the response as a whole. */
 import { z } from 'zod';
 import { kind, type Family } from './instruction.ts';
-import { trim } from './python.ts';
+import { trim } from '../../ports/python.ts';
 
 export const combination: Family = {
   'combination:repeat_prompt': kind({ prompt_to_repeat: z.string().min(1) }, (response, { prompt_to_repeat: prompt }) =>

@@ -1,7 +1,7 @@
 /** detectable_content: parts that a response must have. */
 import { z } from 'zod';
 import { kind, pattern, type Family } from './instruction.ts';
-import { count, pythonPattern, trim } from './python.ts';
+import { count, pythonPattern, trim } from '../../ports/python.ts';
 
 /** The two postscript markers that may be written with spaces between their letters. */
 const POSTSCRIPTS: Record<string, string> = { 'P.P.S': String.raw`p\.\s?p\.\s?s`, 'P.S.': String.raw`p\.\s?s\.` };

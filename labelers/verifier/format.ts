@@ -1,7 +1,7 @@
 /** detectable_format: the layout of a response. */
 import { z } from 'zod';
 import { kind, pattern, type Family } from './instruction.ts';
-import { count, python, pythonPattern, strip, stripEnd, trim } from './python.ts';
+import { count, python, pythonPattern, strip, stripEnd, trim } from '../../ports/python.ts';
 
 /**
  * Lines that begin with one asterisk, or with a dash. The reference's white space may include line ends, which counts as many and takes

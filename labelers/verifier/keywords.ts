@@ -1,7 +1,7 @@
 /** keywords: words and letters that a response must or must not have. Keywords are patterns, as in the reference checker. */
 import { z } from 'zod';
 import { holds, kind, pattern, relation, type Family } from './instruction.ts';
-import { BOUNDARY, count, pythonPattern, trim } from './python.ts';
+import { BOUNDARY, count, pythonPattern, trim } from '../../ports/python.ts';
 
 export const keywords: Family = {
   'keywords:existence': kind({ keywords: z.array(pattern).min(1) }, (response, { keywords }) =>

@@ -1,7 +1,7 @@
 /** language: the language of the whole response. */
 import { z } from 'zod';
 import { kind, type Family } from './instruction.ts';
-import { detectLanguage } from './langdetect.ts';
+import { detectLanguage } from '../../ports/langdetect/langdetect.ts';
 
 export const language: Family = {
   'language:response_language': kind({ language: z.string().min(2) }, (response, { language }) =>

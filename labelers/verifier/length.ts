@@ -1,8 +1,8 @@
 /** length_constraints: how many words, sentences and paragraphs a response has. */
 import { z } from 'zod';
 import { holds, kind, relation, type Family } from './instruction.ts';
-import { count, python, trim, WORD } from './python.ts';
-import { splitSentences } from './sentences.ts';
+import { count, python, trim, WORD } from '../../ports/python.ts';
+import { splitSentences } from '../../ports/punkt/sentences.ts';
 
 const DIVIDER = python(/\s?\*\*\*\s?/u);
 const SPACE = python(/\s/u);

@@ -11,7 +11,7 @@
  */
 import { z } from 'zod';
 import { kind, type Family } from './instruction.ts';
-import { isLower, isUpper, trim, WORD } from './python.ts';
+import { isLower, isUpper, trim, WORD } from '../../ports/python.ts';
 
 const JOINING = new Set(['and', 'or']);
 

@@ -1,7 +1,7 @@
 /** startend: how a response begins and ends. */
 import { z } from 'zod';
 import { kind, type Family } from './instruction.ts';
-import { strip, trim } from './python.ts';
+import { strip, trim } from '../../ports/python.ts';
 
 export const startend: Family = {
   'startend:end_checker': kind({ end_phrase: z.string() }, (response, { end_phrase: phrase }) =>

@@ -9,7 +9,7 @@ import { parseRow } from '../../data/row.ts';
 import { labelerKind } from '../labeler.ts';
 import { programLabeler } from '../program.ts';
 import type { Check } from './instruction.ts';
-import { trim } from './python.ts';
+import { trim } from '../../ports/python.ts';
 import { instructionKinds } from './registry.ts';
 
 const constraintsSchema = z.object({

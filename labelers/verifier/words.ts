@@ -2,8 +2,8 @@
  * Words as the reference checker splits them: NLTK's word_tokenize, Treebank conventions sentence by sentence. Follows NLTK
  * 3.9.1, nltk/tokenize/destructive.py, whose substitutions these are, in their order.
  */
-import { BOUNDARY, python, pythonPattern, WORD } from './python.ts';
-import { splitSentences } from './sentences.ts';
+import { BOUNDARY, python, pythonPattern, WORD } from '../../ports/python.ts';
+import { splitSentences } from '../../ports/punkt/sentences.ts';
 
 const SPACES = python(/\s+/gu);
 

@@ -6,8 +6,8 @@ import { describe, expect, test } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
 import type { Step } from '../../activities/step.ts';
 import { InputError } from '../../data/errors.ts';
-import { JobAborted } from '../../engine/errors.ts';
-import type { Progress } from '../../engine/jobs.ts';
+import { JobAborted } from '../../engine/protocol/errors.ts';
+import type { Progress } from '../../engine/protocol/jobs.ts';
 import { testRooms } from './rooms.ts';
 
 const rooms = testRooms();
@@ -25,7 +25,8 @@ async function perform(step: Step<number, object>, environment = newEnvironment(
 const wait = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** An attempt after one that has worked for 100 seconds. */
-const again = () => new MockActivityEnvironment({ heartbeatDetails: { seconds: 100 } }, { logger: new DefaultLogger('ERROR') }); // prettier-ignore
+const again = () =>
+  new MockActivityEnvironment({ heartbeatDetails: { seconds: 100 } }, { logger: new DefaultLogger('ERROR') });
 const work = async () => {
   await wait(300);
   return { reused: false };
@@ -53,13 +54,17 @@ describe('an activity', () => {
   });
 
   test('fails for good on bad input', async () => {
-    const failure = await perform(() => Promise.reject(new InputError('prompts.jsonl is empty.'))).catch((error: unknown) => error); // prettier-ignore
+    const failure = await perform(() => Promise.reject(new InputError('prompts.jsonl is empty.'))).catch(
+      (error: unknown) => error,
+    );
     expect(failure).toBeInstanceOf(ApplicationFailure);
     expect(failure).toMatchObject({ message: 'prompts.jsonl is empty.', type: 'InputError', nonRetryable: true });
   });
 
   test('may be tried again after any other failure', async () => {
-    const failure = await perform(() => Promise.reject(new TypeError('the disk is full'))).catch((error: unknown) => error); // prettier-ignore
+    const failure = await perform(() => Promise.reject(new TypeError('the disk is full'))).catch(
+      (error: unknown) => error,
+    );
     expect(failure).toMatchObject({ message: 'the disk is full', type: 'TypeError', nonRetryable: false });
   });
 
@@ -67,8 +72,13 @@ describe('an activity', () => {
     const { seconds } = (await perform(work, again())).result as { seconds: number };
     expect(seconds).toBeGreaterThanOrEqual(100.3);
     expect(seconds).toBeLessThan(101);
-    expect((await perform(async () => ({ reused: true }), newEnvironment())).result).toEqual({ reused: true, seconds: 0 }); // prettier-ignore
-    const failure = await perform(() => Promise.reject(new Error('the disk is full')), again()).catch((error: unknown) => error); // prettier-ignore
+    expect((await perform(async () => ({ reused: true }), newEnvironment())).result).toEqual({
+      reused: true,
+      seconds: 0,
+    });
+    const failure = await perform(() => Promise.reject(new Error('the disk is full')), again()).catch(
+      (error: unknown) => error,
+    );
     expect((failure as ApplicationFailure).details).toEqual([{ seconds: expect.closeTo(100, 0) as number }]);
   });
 

@@ -10,8 +10,14 @@ const labeler = await verifier.create({ by: 'verifier' }, noTools);
 
 /** Answers with the verifier's verdicts; those of `without` get none. */
 async function judged(rows: SampledRecord[], without: string[] = []) {
-  const { labels } = await judge(rows.map((row) => firstAnswers(row)), labeler, false); // prettier-ignore
-  return judgedAnswers(rows, labels).map((answer) => (without.includes(answer.record.id) ? { ...answer, verdict: {} } : answer)); // prettier-ignore
+  const { labels } = await judge(
+    rows.map((row) => firstAnswers(row)),
+    labeler,
+    false,
+  );
+  return judgedAnswers(rows, labels).map((answer) =>
+    without.includes(answer.record.id) ? { ...answer, verdict: {} } : answer,
+  );
 }
 
 /** An answer to a prompt that asks for no commas and at least one "x". */
@@ -82,11 +88,23 @@ describe('a policy against another', () => {
     expect(winRateInterval.low).toBeGreaterThanOrEqual(0);
     expect(winRateInterval.low).toBeLessThan(1.5 / 4);
     expect(winRateInterval.high).toBeGreaterThan(1.5 / 4);
-    expect(rows[0]).toEqual({ id: 'a', prompt: 'Prompt a', answer: 'box', score: 1, opponentAnswer: 'cat', opponentScore: 0.5 }); // prettier-ignore
+    expect(rows[0]).toEqual({
+      id: 'a',
+      prompt: 'Prompt a',
+      answer: 'box',
+      score: 1,
+      opponentAnswer: 'cat',
+      opponentScore: 0.5,
+    });
   });
 
   test('is so far away along sampled answers, of which a prompt has several', async () => {
-    const sampledDivergences = [[1, 3], [0, 0], [2, 2], [5, 3]].map((kl, i) => ({ id: own[i].id, kl, tokens: [4, 4] })); // prettier-ignore
+    const sampledDivergences = [
+      [1, 3],
+      [0, 0],
+      [2, 2],
+      [5, 3],
+    ].map((kl, i) => ({ id: own[i].id, kl, tokens: [4, 4] }));
     const opponent = { judged: await judged(other), divergences, sampledDivergences };
     const { kl, klSampled } = compare(await judged(own), opponent, 0).comparison.against!;
     expect(kl).toBe(2.5 / 4);
@@ -110,8 +128,15 @@ describe('a policy against another', () => {
   });
 
   test('has neither divergence nor tokens where the other is answers without them', async () => {
-    const onFile: AnsweredRecord[] = other.map(({ responses: [{ text }], ...prompt }) => ({ ...prompt, responses: [{ text }] })); // prettier-ignore
-    const { labels } = await judge(onFile.map((row) => firstAnswers(row)), labeler, false); // prettier-ignore
+    const onFile: AnsweredRecord[] = other.map(({ responses: [{ text }], ...prompt }) => ({
+      ...prompt,
+      responses: [{ text }],
+    }));
+    const { labels } = await judge(
+      onFile.map((row) => firstAnswers(row)),
+      labeler,
+      false,
+    );
     const { comparison } = compare(await judged(own), { judged: judgedAnswers(onFile, labels) }, 0);
     const policies = compare(await judged(own), { judged: await judged(other), divergences }, 0).comparison;
     const { kl: _kl, klPerToken: _klPerToken, klInterval: _klInterval, ...against } = policies.against!;
@@ -129,7 +154,11 @@ describe('a policy against another', () => {
 
   test('neither wins nor loses where an answer got no judgement, which is counted', async () => {
     // Left are b, a tie, and d, a loss.
-    const { comparison, rows } = compare(await judged(own, ['a']), { judged: await judged(other, ['a', 'c']), divergences }, 0); // prettier-ignore
+    const { comparison, rows } = compare(
+      await judged(own, ['a']),
+      { judged: await judged(other, ['a', 'c']), divergences },
+      0,
+    );
     expect(comparison).toMatchObject({ prompts: 4, unjudged: 1, meanScore: (1 + 0.5 + 0) / 3, strictPassRate: 1 / 3 });
     expect(comparison.against).toMatchObject({ wins: 0, ties: 1, losses: 1, unjudged: 2, winRate: 0.25 });
     expect(comparison.against!.opponent).toMatchObject({ unjudged: 2, meanScore: (1 + 0.5) / 2 });

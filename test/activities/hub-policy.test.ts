@@ -6,7 +6,7 @@ import { optimize } from '../../activities/optimize.ts';
 import { importPolicy, openPolicyArtifact } from '../../activities/policy.ts';
 import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
-import { objectiveSchema, trainingSchema } from '../../engine/settings.ts';
+import { objectiveSchema, trainingSchema } from '../../engine/protocol/settings.ts';
 import { COMMIT, startHub } from '../hub-server.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { referenceLogps } from './reference-logps.ts';

@@ -8,9 +8,9 @@ import type { LengthSettings } from '../../activities/prompt-limits.ts';
 import { InputError } from '../../data/errors.ts';
 import type { PromptRecord, Text } from '../../data/records.ts';
 import { Spool } from '../../data/spool.ts';
-import type { CallOptions } from '../../engine/jobs.ts';
-import type { ModelConfig } from '../../engine/model/config.ts';
-import { loadTokenizer } from '../../engine/model/tokenizer.ts';
+import type { CallOptions } from '../../engine/protocol/jobs.ts';
+import type { ModelConfig } from '../../engine/model-files/config.ts';
+import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel } from '../tiny-model.ts';
 
@@ -103,7 +103,11 @@ describe.each(Object.entries(kinds))('with a template that has a %s', (name, { i
 
   test('prompts are the same where their tokens are, as transformers has them, and the first one stays', async () => {
     expect(firsts.length).toBeLessThan(accepted.length);
-    const checked = await check(accepted.map(({ prompt }) => prompt), ['Other?'], { tokenizer }); // prettier-ignore
+    const checked = await check(
+      accepted.map(({ prompt }) => prompt),
+      ['Other?'],
+      { tokenizer },
+    );
     expect(new Set(checked.texts)).toEqual(new Set(firsts.map(({ prompt }) => prompt)));
     expect(checked.dropped.train).toMatchObject({
       duplicates: accepted.length - firsts.length,
@@ -117,7 +121,11 @@ describe.each(Object.entries(kinds))('with a template that has a %s', (name, { i
 
   test('a held-out prompt is not trained on in any spelling: of the same tokens, or of the same text', async () => {
     for (const held of accepted) {
-      const checked = await check(accepted.map(({ prompt }) => prompt), [held.prompt], { tokenizer }); // prettier-ignore
+      const checked = await check(
+        accepted.map(({ prompt }) => prompt),
+        [held.prompt],
+        { tokenizer },
+      );
       const isHeld = ({ key, text }: { key: string; text: string }) => key === held.key || text === held.text;
       const left = firsts.filter((other) => !isHeld(other));
       expect(new Set(checked.texts)).toEqual(new Set(left.map(({ prompt }) => prompt)));
@@ -161,11 +169,36 @@ const limits = (changes: { [Step in keyof LengthSettings]?: Partial<LengthSettin
 
 describe('a prompt is too long', () => {
   test.each([
-    ['sample.maxPromptLength', { limits: limits({ sample: { maxPromptLength: 40 } }) }, 40, 'of sample.maxPromptLength'],
-    ['optimize.maxPromptLength', { limits: limits({ optimize: { maxPromptLength: 40 } }) }, 40, 'of optimize.maxPromptLength'],
-    ['optimize.maxLength', { limits: limits({ optimize: { maxLength: 41 } }) }, 40, 'that optimize.maxLength (41) leaves for a prompt'],
-    ["the model's positions", { config: { maxPositions: 48 } }, 40, "that sample.maxNewTokens (8) leaves of the model's 48 positions"],
-    ["the model's window", { config: { maxPositions: 99, slidingWindow: 48 } }, 40, "that sample.maxNewTokens (8) leaves of the model's sliding window of 48"],
+    [
+      'sample.maxPromptLength',
+      { limits: limits({ sample: { maxPromptLength: 40 } }) },
+      40,
+      'of sample.maxPromptLength',
+    ],
+    [
+      'optimize.maxPromptLength',
+      { limits: limits({ optimize: { maxPromptLength: 40 } }) },
+      40,
+      'of optimize.maxPromptLength',
+    ],
+    [
+      'optimize.maxLength',
+      { limits: limits({ optimize: { maxLength: 41 } }) },
+      40,
+      'that optimize.maxLength (41) leaves for a prompt',
+    ],
+    [
+      "the model's positions",
+      { config: { maxPositions: 48 } },
+      40,
+      "that sample.maxNewTokens (8) leaves of the model's 48 positions",
+    ],
+    [
+      "the model's window",
+      { config: { maxPositions: 99, slidingWindow: 48 } },
+      40,
+      "that sample.maxNewTokens (8) leaves of the model's sliding window of 48",
+    ],
   ])('for %s: dropped and counted, or refused by name', async (_, changes, limit, reason) => {
     const setting = changes as Changes;
     const given = ['Question 0?', long(limit + 2), long(limit), long(limit + 1)];
@@ -176,8 +209,10 @@ describe('a prompt is too long', () => {
     await expect(check(given, ['Other?'], { ...setting, tooLong: 'fail' })).rejects.toThrow(
       `has ${limit + 2} tokens, more than the ${limit} ${reason} (2 prompts are too long): remove what is too long, change that setting, or set prompts.tooLong: drop.`,
     );
-    await expect(check(given, ['Other?'], { ...setting, tooLong: 'fail' })).rejects.toThrow(/^Prompt 2 of \S+\.jsonl \("[0-9a-f]{16}"\)/); // prettier-ignore
-  }); // prettier-ignore
+    await expect(check(given, ['Other?'], { ...setting, tooLong: 'fail' })).rejects.toThrow(
+      /^Prompt 2 of \S+\.jsonl \("[0-9a-f]{16}"\)/,
+    );
+  });
 
   test('to be held out where the evaluation has no room: training limits say nothing of it', async () => {
     const changes = {
@@ -200,14 +235,20 @@ describe('a prompt is too long', () => {
     expect(checked.texts).toHaveLength(6);
     const few = check(given, 5, changes);
     await expect(few).rejects.toThrow(InputError);
-    await expect(few).rejects.toThrow(/^Only 4 prompts of \S+ can be held out, and prompts\.heldOut is 5: the others have more tokens than the 28 that evaluate\.maxNewTokens/); // prettier-ignore
+    await expect(few).rejects.toThrow(
+      /^Only 4 prompts of \S+ can be held out, and prompts\.heldOut is 5: the others have more tokens than the 28 that evaluate\.maxNewTokens/,
+    );
   });
 
   test('and all are: that is said, with the shortest', async () => {
     const all = check([long(600), long(520)], ['Other?']);
     await expect(all).rejects.toThrow(InputError);
-    await expect(all).rejects.toThrow(/^All prompts of \S+ are too long: the shortest has 520 tokens, more than the 512 of optimize\.maxPromptLength; /); // prettier-ignore
-    await expect(check(['Question 0?'], [long(1020)])).rejects.toThrow(/^All prompts of \S+ are too long: the shortest has 1020 tokens, more than the 1016 that evaluate\.maxNewTokens/); // prettier-ignore
+    await expect(all).rejects.toThrow(
+      /^All prompts of \S+ are too long: the shortest has 520 tokens, more than the 512 of optimize\.maxPromptLength; /,
+    );
+    await expect(check(['Question 0?'], [long(1020)])).rejects.toThrow(
+      /^All prompts of \S+ are too long: the shortest has 1020 tokens, more than the 1016 that evaluate\.maxNewTokens/,
+    );
   });
 });
 
@@ -223,18 +264,28 @@ test('prompts whose tools the template does not write are counted, those that ar
     const input = { seed: 0, limits: ROOMY, tokenizer, config: { maxPositions: 1024 } as ModelConfig };
     const spool = new Spool<PromptRecord>(folder);
     spools.push(spool);
-    const train = write([offering, again, none, { prompt: 'c', tools: JSON.stringify(tools) }, { prompt: long(600), tools }]); // prettier-ignore
+    const train = write([
+      offering,
+      again,
+      none,
+      { prompt: 'c', tools: JSON.stringify(tools) },
+      { prompt: long(600), tools },
+    ]);
     const heldOut = write([{ prompt: 'd', tools }, { prompt: 'd' }, { prompt: 'e' }]);
     return (await checkPrompts({ ...input, prompts: { train, heldOut } }, spool, {})).dropped.ignoredTools;
   };
   expect(await counted()).toBe(3);
-  expect(await counted('{{ tools }}{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}')).toBeUndefined(); // prettier-ignore
+  expect(
+    await counted('{{ tools }}{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}'),
+  ).toBeUndefined();
 });
 
 test('a prompt that the template refuses is named', async () => {
   const refused = check(['Hi', ...prompts.slice(7, 8)], ['Other?'], { tokenizer: tokenizers.refuses });
   await expect(refused).rejects.toThrow(InputError);
-  await expect(refused).rejects.toThrow(/^Prompt 2 of \S+\.jsonl \("[0-9a-f]{16}"\): the chat template of \S+ refuses the conversation: .*System role not supported/); // prettier-ignore
+  await expect(refused).rejects.toThrow(
+    /^Prompt 2 of \S+\.jsonl \("[0-9a-f]{16}"\): the chat template of \S+ refuses the conversation: .*System role not supported/,
+  );
 });
 
 test('only what may be trained on is told to the labeler', async () => {
@@ -253,11 +304,19 @@ describe('while very many are read', () => {
   test('the worker gets to other things, and can stop', async () => {
     const stop = new AbortController();
     let done = 0;
-    const reading = check(questions(1000), ['Other?'], {}, { signal: stop.signal, onProgress: (progress) => {
-      // An event of its own, which must get its turn between two prompts.
-      if (done === 0) setImmediate(() => stop.abort(new Error('stopped')));
-      done = progress.done;
-    } }); // prettier-ignore
+    const reading = check(
+      questions(1000),
+      ['Other?'],
+      {},
+      {
+        signal: stop.signal,
+        onProgress: (progress) => {
+          // An event of its own, which must get its turn between two prompts.
+          if (done === 0) setImmediate(() => stop.abort(new Error('stopped')));
+          done = progress.done;
+        },
+      },
+    );
     await expect(reading).rejects.toThrow('stopped');
     expect(done).toBeLessThan(5);
   });

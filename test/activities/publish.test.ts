@@ -7,9 +7,9 @@ import { publish } from '../../activities/publish.ts';
 import { InputError } from '../../data/errors.ts';
 import { ReadFailed } from '../../data/file-errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
-import type { Policy } from '../../engine/jobs.ts';
-import { openPolicy } from '../../engine/policy.ts';
-import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/settings.ts';
+import type { Policy } from '../../engine/protocol/jobs.ts';
+import { openPolicy } from '../../engine/onnx/policy.ts';
+import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
 import { CODES, withFileErrors } from '../artifacts/file-errors.ts';
 import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { referenceLogps } from './reference-logps.ts';
@@ -54,7 +54,9 @@ describe('a published policy', () => {
   test.each(CODES)('is never its base alone because the adapter cannot be read now (%s)', async (code) => {
     const { address } = await importPolicy(rooms, model, tinyAdapter);
     const unreadable = new RegExp(`${address}/adapter$`);
-    await expect(withFileErrors(code, unreadable, () => openPolicyArtifact(rooms.store, address))).rejects.toThrow(ReadFailed); // prettier-ignore
+    await expect(withFileErrors(code, unreadable, () => openPolicyArtifact(rooms.store, address))).rejects.toThrow(
+      ReadFailed,
+    );
     await expect(withFileErrors(code, unreadable, () => publishTo('unreadable', address))).rejects.toThrow(ReadFailed);
     expect(existsSync(join(outputs, 'unreadable'))).toBe(false);
   });
@@ -63,11 +65,11 @@ describe('a published policy', () => {
     const start = await importPolicy(rooms, model, undefined);
     const responses = { chosen: 'tree', rejected: 'rock, stone', reference_response: 'r' };
     const recipe = { step: 'test', parameters: {}, inputs: {}, seed: 0, engineVersion: 'test' };
-    const preferences = await rooms.store.create(
-      'preferences',
-      recipe,
-      (folder) =>
-      writeJsonl(join(folder, 'preferences.jsonl'), tinyPrompts(8).map((prompt) => ({ ...prompt, ...responses }))), // prettier-ignore
+    const preferences = await rooms.store.create('preferences', recipe, (folder) =>
+      writeJsonl(
+        join(folder, 'preferences.jsonl'),
+        tinyPrompts(8).map((prompt) => ({ ...prompt, ...responses })),
+      ),
     );
     const training = trainingSchema.parse({ full: true, learningRate: 1e-3, batchSize: 2 });
     const objective = objectiveSchema.parse({});
@@ -83,7 +85,13 @@ describe('a published policy', () => {
     };
     const { address } = await optimize(rooms, input, {});
     await publishTo('model', address);
-    const files = ['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']; // prettier-ignore
+    const files = [
+      'config.json',
+      'generation_config.json',
+      'model.safetensors',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ];
     expect(readdirSync(join(outputs, 'model')).sort()).toEqual([...files, 'selm.json'].sort());
 
     const { policy } = await openPolicyArtifact(rooms.store, address);
@@ -132,7 +140,10 @@ describe('the output folder', () => {
 });
 
 describe('a chat template of its own', () => {
-  const chatTemplate = { template: '{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}', arguments: { brief: true } }; // prettier-ignore
+  const chatTemplate = {
+    template: '{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}',
+    arguments: { brief: true },
+  };
 
   test('is part of the policy: of its address, of what the engine opens, and of what is published', async () => {
     const plain = await importPolicy(rooms, model, undefined);
@@ -142,9 +153,13 @@ describe('a chat template of its own', () => {
     const { policy } = await openPolicyArtifact(rooms.store, address);
     expect(policy).toEqual({ model, chatTemplate });
     await publishTo('templated', address);
-    expect(read('templated', 'chat_template.jinja').toString()).toBe(`{% set brief = brief if brief is defined else true %}\n${chatTemplate.template}`); // prettier-ignore
+    expect(read('templated', 'chat_template.jinja').toString()).toBe(
+      `{% set brief = brief if brief is defined else true %}\n${chatTemplate.template}`,
+    );
     const { tokenizer } = openPolicy(policy);
-    expect(tokenizer().decode(tokenizer().encodePrompt('a'))).toBe(openPolicy({ model }).tokenizer().decode(tokenizer().encodePrompt('a'))); // prettier-ignore
+    expect(tokenizer().decode(tokenizer().encodePrompt('a'))).toBe(
+      openPolicy({ model }).tokenizer().decode(tokenizer().encodePrompt('a')),
+    );
     expect(tokenizer().encodePrompt('a')).not.toEqual(openPolicy({ model }).tokenizer().encodePrompt('a'));
   });
 
@@ -153,15 +168,23 @@ describe('a chat template of its own', () => {
     await publishTo('adapted', address);
     const again = await importPolicy(rooms, model, join(outputs, 'adapted'));
     const { policy } = await openPolicyArtifact(rooms.store, again.address);
-    expect(policy.chatTemplate).toEqual({ template: `{% set brief = brief if brief is defined else true %}\n${chatTemplate.template}` }); // prettier-ignore
+    expect(policy.chatTemplate).toEqual({
+      template: `{% set brief = brief if brief is defined else true %}\n${chatTemplate.template}`,
+    });
   });
 
   test("goes with its arguments where it is the model's", async () => {
     const templated = tinyModel(join(rooms.folder, 'templated'));
-    writeFileSync(join(templated, 'chat_template.jinja'), '{% for m in messages %}{{ note }}{{ m.content }}<end>{% endfor %}'); // prettier-ignore
+    writeFileSync(
+      join(templated, 'chat_template.jinja'),
+      '{% for m in messages %}{{ note }}{{ m.content }}<end>{% endfor %}',
+    );
     const { address } = await importPolicy(rooms, templated, tinyAdapter, { arguments: { note: 'brief' } });
     await publishTo('noted', address);
-    const { policy } = await openPolicyArtifact(rooms.store, (await importPolicy(rooms, templated, join(outputs, 'noted'))).address); // prettier-ignore
+    const { policy } = await openPolicyArtifact(
+      rooms.store,
+      (await importPolicy(rooms, templated, join(outputs, 'noted'))).address,
+    );
     expect(encoded(policy)).toEqual(encoded({ model: templated, chatTemplate: { arguments: { note: 'brief' } } }));
     expect(encoded(policy)).not.toEqual(encoded({ model: templated }));
     await publishTo('as-it-is', (await importPolicy(rooms, templated, tinyAdapter)).address);

@@ -17,7 +17,11 @@ await writeJsonl(file('train.jsonl'), [prompt('short', 20), prompt('long', 100)]
 await writeJsonl(file('held-out.jsonl'), [prompt('held', 50)]);
 
 const checks = { limits: tinyLimits, label: { by: 'regex', pattern: 'e' } } as const;
-const { policy, heldOut, rounds } = await prepare(rooms, { ...checks, model, prompts: { train: file('train.jsonl'), heldOut: file('held-out.jsonl') }, rounds: 1, seed: 0 }, {}); // prettier-ignore
+const { policy, heldOut, rounds } = await prepare(
+  rooms,
+  { ...checks, model, prompts: { train: file('train.jsonl'), heldOut: file('held-out.jsonl') }, rounds: 1, seed: 0 },
+  {},
+);
 const sets = { policy, heldOut: heldOut.address, prompts: rounds[0].address };
 const check = (changes: Partial<RecheckInput>) => recheck(rooms, { ...sets, ...checks, ...changes }, {});
 const limits = (changes: object) => ({ limits: { ...tinyLimits, ...changes } });
@@ -29,13 +33,25 @@ test('prompts that fit are all counted; those of a round are not looked at where
 });
 
 test.each([
-  ['sample', limits({ sample: { maxNewTokens: 157 } }), /^Prompt \d of the round's prompts \("long"\) has 100 tokens, more than the 99 that sample\.maxNewTokens \(157\) leaves of the model's 256 positions \(it is the only one\): a run keeps the prompts that it began with; give that setting another value/],
-  ['optimize', limits({ optimize: { maxPromptLength: 19, maxLength: 64 } }), /^Prompt 1 of the round's prompts .* more than the 19 of optimize\.maxPromptLength \(2 prompts/],
-  ['evaluate', limits({ evaluate: { maxNewTokens: 207 } }), /^Prompt 1 of the held-out prompts \("held"\) has 50 tokens, more than the 49 that evaluate\.maxNewTokens \(207\)/],
+  [
+    'sample',
+    limits({ sample: { maxNewTokens: 157 } }),
+    /^Prompt \d of the round's prompts \("long"\) has 100 tokens, more than the 99 that sample\.maxNewTokens \(157\) leaves of the model's 256 positions \(it is the only one\): a run keeps the prompts that it began with; give that setting another value/,
+  ],
+  [
+    'optimize',
+    limits({ optimize: { maxPromptLength: 19, maxLength: 64 } }),
+    /^Prompt 1 of the round's prompts .* more than the 19 of optimize\.maxPromptLength \(2 prompts/,
+  ],
+  [
+    'evaluate',
+    limits({ evaluate: { maxNewTokens: 207 } }),
+    /^Prompt 1 of the held-out prompts \("held"\) has 50 tokens, more than the 49 that evaluate\.maxNewTokens \(207\)/,
+  ],
   ['label', { label: { by: 'verifier' } } as const, /instruction_id_list/],
   ['secondJudge', { secondJudge: { by: 'verifier' } } as const, /instruction_id_list/],
 ])('what does not fit the settings of %s is named', async (_, changes, message) => {
   const refused = check(changes);
   await expect(refused).rejects.toBeInstanceOf(InputError);
   await expect(refused).rejects.toThrow(message);
-}); // prettier-ignore
+});

@@ -15,7 +15,11 @@ const rooms = testRooms();
 const model = tinyModel(join(rooms.folder, 'model'));
 const train = join(rooms.folder, 'train.jsonl');
 await writeJsonl(train, tinyPrompts(6));
-const { policy, rounds } = await prepare(rooms, { model, prompts: { train, heldOut: 2 }, limits: tinyLimits, label: { by: 'verifier' }, rounds: 1, seed: 0 }, {}); // prettier-ignore
+const { policy, rounds } = await prepare(
+  rooms,
+  { model, prompts: { train, heldOut: 2 }, limits: tinyLimits, label: { by: 'verifier' }, rounds: 1, seed: 0 },
+  {},
+);
 const settings = {
   samplesPerPrompt: 2,
   temperature: 1,
@@ -25,7 +29,11 @@ const settings = {
   batchSize: 4,
   weights: 'f32' as const,
 };
-const { address } = await sample(rooms, { policy, prompts: rounds[0].address, from: 0, to: 4, settings, seed: 3, threads: 2 }, {}); // prettier-ignore
+const { address } = await sample(
+  rooms,
+  { policy, prompts: rounds[0].address, from: 0, to: 4, settings, seed: 3, threads: 2 },
+  {},
+);
 const scratch = join(rooms.folder, 'scratch');
 
 test('the steps behind an artifact are told in the order in which they were done', async () => {

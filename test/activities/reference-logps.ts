@@ -1,7 +1,7 @@
 /** The reference log-probabilities of preferences, as a round has them computed. */
 import { reference } from '../../activities/reference.ts';
 import type { Rooms } from '../../activities/step.ts';
-import type { TrainingSettings } from '../../engine/settings.ts';
+import type { TrainingSettings } from '../../engine/protocol/settings.ts';
 
 /** @returns the artifacts, one a shard of at most `size` preferences */
 export async function referenceLogps(

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { importPolicy } from '../../activities/policy.ts';
 import { prepare, type PrepareInput, type PromptSet } from '../../activities/prepare.ts';
-import { findRelease, isPolicyName, release, releasesOf } from '../../activities/release.ts';
+import { isPolicyName } from '../../artifacts/names.ts';
+import { findRelease, release, releasesOf } from '../../activities/release.ts';
 import { contentOf } from '../../data/conversation.ts';
 import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
@@ -24,7 +25,8 @@ const input: PrepareInput = {
   rounds: 3,
   seed: 0,
 };
-const scheduled = (changes: Partial<PrepareInput> = {}) => prepare(rooms, { ...input, continues: 'poet', ...changes }, {}); // prettier-ignore
+const scheduled = (changes: Partial<PrepareInput> = {}) =>
+  prepare(rooms, { ...input, continues: 'poet', ...changes }, {});
 const idsOf = async ({ address }: PromptSet) =>
   (await readPrompts(join(await rooms.store.open(address), 'prompts.jsonl'))).map(({ id }) => id);
 
@@ -49,7 +51,9 @@ test.each([
 test('a name that would be another file of the store is refused', async () => {
   const made = { policy: 'a'.repeat(64), heldOut: 'b'.repeat(64), prompts: [], evaluations: [], lineage: {} };
   for (const name of ['..', '.x', 'x/../..']) {
-    await expect(release(rooms, { name, ...made }, {})).rejects.toThrow(new RegExp(`^"${name}" is not a policy's name: expected`)); // prettier-ignore
+    await expect(release(rooms, { name, ...made }, {})).rejects.toThrow(
+      new RegExp(`^"${name}" is not a policy's name: expected`),
+    );
   }
 });
 
@@ -86,7 +90,9 @@ test('the first run of a name has as many rounds as its prompts last, the next o
     evaluations: [],
     lineage: { run: 'poet-2' },
   };
-  expect(await release(rooms, { name: 'poet', policy, previous: second.previous!, ...rest }, {})).toEqual({ version: 2 }); // prettier-ignore
+  expect(await release(rooms, { name: 'poet', policy, previous: second.previous!, ...rest }, {})).toEqual({
+    version: 2,
+  });
   expect((await releasesOf(rooms.store, 'poet')).map(({ release: { lineage } }) => lineage)).toEqual([
     { run: 'poet-2' },
     { run: 'poet-1' },
@@ -98,7 +104,9 @@ test('a held-out prompt that an earlier run of the name has trained on is refuse
   const heldOut = join(rooms.folder, 'held-out.jsonl');
   const [{ release: last }] = await releasesOf(rooms.store, 'poet');
   await writeJsonl(heldOut, await readPrompts(join(await rooms.store.open(last.prompts[0]), 'prompts.jsonl')));
-  await expect(scheduled({ prompts: { train, heldOut } })).rejects.toThrow(/^Held-out prompt .* is among the prompts that an earlier run of this name has trained on: remove it from .*held-out\.jsonl\.$/); // prettier-ignore
+  await expect(scheduled({ prompts: { train, heldOut } })).rejects.toThrow(
+    /^Held-out prompt .* is among the prompts that an earlier run of this name has trained on: remove it from .*held-out\.jsonl\.$/,
+  );
 });
 
 test('a run starts from a version of a name, where that belongs to its model', async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import type { Rooms } from '../../activities/step.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
-import { startEngine } from '../../engine/host.ts';
+import { startEngine } from '../../engine/process/host.ts';
 import { temporaryFolder } from '../temporary.ts';
 
 export interface TestRooms extends Rooms {

@@ -14,16 +14,16 @@ import { LocalStore } from '../../artifacts/local-store.ts';
 import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { readSampled } from '../../data/readers.ts';
-import type { CallOptions } from '../../engine/jobs.ts';
-import { readModelConfig } from '../../engine/model/config.ts';
-import { readAdapter, writeAdapter } from '../../engine/model/lora.ts';
-import { loadTokenizer } from '../../engine/model/tokenizer.ts';
-import { samplingSchema } from '../../engine/settings.ts';
-import { loadAdapter, unloadAdapter as unload } from '../../openai/adapters.ts';
-import { ChatServer } from '../../openai/client.ts';
-import { samplerSchema } from '../../openai/sampler-settings.ts';
-import { sampleFromServer } from '../../openai/sampler.ts';
-import { startServe, type Serving } from '../endpoint/serve.ts';
+import type { CallOptions } from '../../engine/protocol/jobs.ts';
+import { readModelConfig } from '../../engine/model-files/config.ts';
+import { readAdapter, writeAdapter } from '../../engine/onnx/model/lora.ts';
+import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
+import { samplingSchema } from '../../engine/protocol/settings.ts';
+import { loadAdapter, unloadAdapter as unload } from '../../openai/client/adapters.ts';
+import { ChatServer } from '../../openai/client/client.ts';
+import { samplerSchema } from '../../openai/client/sampler-settings.ts';
+import { sampleFromServer } from '../../openai/client/sampler.ts';
+import { startServe, type Serving } from '../openai/server/serve.ts';
 import { tinyAdapter, tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { testRooms } from './rooms.ts';
 
@@ -57,7 +57,9 @@ let serving: Serving;
 /** Takes no adapters, and may be killed. */
 let other: Serving;
 beforeAll(async () => {
-  [serving, other] = await Promise.all([['--adapters', rooms.folder], []].map((flags) => startServe(model, ['--name', 'tiny', ...flags]))); // prettier-ignore
+  [serving, other] = await Promise.all(
+    [['--adapters', rooms.folder], []].map((flags) => startServe(model, ['--name', 'tiny', ...flags])),
+  );
 });
 afterAll(() => Promise.all([serving.stop(), other.stop()]));
 
@@ -152,7 +154,6 @@ describe('an adapter', () => {
       { policy: base.policy, server: serverOf() },
       { policy: tuned.policy, server: gone },
     ]) {
-      // prettier-ignore
       expect(await unloadAdapter(rooms, input, {})).toEqual({ unloaded: false });
     }
   });
@@ -174,7 +175,9 @@ describe('an adapter', () => {
 
   test('is refused in one sentence by a server that takes none', async () => {
     const said = await refusal(answers({ policy: tuned.policy, server: serverOf({ url: other.url }), to: 3 }));
-    expect(said).toMatch(/^http:\S+ did not load the adapter \S+ \(404 .*selm serve --adapters.*; vLLM needs --enable-lora/); // prettier-ignore
+    expect(said).toMatch(
+      /^http:\S+ did not load the adapter \S+ \(404 .*selm serve --adapters.*; vLLM needs --enable-lora/,
+    );
   });
 
   test('stands for a policy: one with weights of its own is refused', async () => {
@@ -233,7 +236,7 @@ describe('a server that', () => {
   test('puts tokens before a prompt is refused, with the prompt', async () => {
     const url = await startChanging(({ prompt }) => void prompt.unshift(1));
     const said = await refusal(answers({ server: serverOf({ url }), from: 4, to: 5 }));
-    const [, read, own] = /counts (\d+) tokens in prompt "p\d+", but the model's tokenizer counts (\d+)/.exec(said)!; // prettier-ignore
+    const [, read, own] = /counts (\d+) tokens in prompt "p\d+", but the model's tokenizer counts (\d+)/.exec(said)!;
     expect(Number(read)).toBe(Number(own) + 1);
   });
 

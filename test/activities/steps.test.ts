@@ -10,18 +10,18 @@ import { openPolicyArtifact } from '../../activities/policy.ts';
 import { prefer } from '../../activities/prefer.ts';
 import { prepare, type Prepared } from '../../activities/prepare.ts';
 import { sample } from '../../activities/sample.ts';
-import { mean } from '../../activities/statistics.ts';
+import { mean } from '../../evaluation/statistics.ts';
 import type { Rooms } from '../../activities/step.ts';
-import { standardDeviation } from '../../activities/winrate/win-rate.ts';
+import { standardDeviation } from '../../evaluation/winrate/win-rate.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { readPreferences, readSampled } from '../../data/readers.ts';
 import type { PreferenceRecord } from '../../data/records.ts';
-import { JobAborted } from '../../engine/errors.ts';
-import type { Engine } from '../../engine/jobs.ts';
-import { openPolicy } from '../../engine/policy.ts';
-import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/settings.ts';
+import { JobAborted } from '../../engine/protocol/errors.ts';
+import type { Engine } from '../../engine/protocol/jobs.ts';
+import { openPolicy } from '../../engine/onnx/policy.ts';
+import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
 import { tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { referenceLogps } from './reference-logps.ts';
 import { testRooms } from './rooms.ts';
@@ -44,7 +44,10 @@ const prepareIn = (where: Rooms) =>
     {},
   );
 
-const labelShards = (where: Rooms, shards: string[]) => Promise.all(shards.map(async (responses) => (await label(where, { responses, label: verifier, threads }, {})).address)); // prettier-ignore
+const labelShards = (where: Rooms, shards: string[]) =>
+  Promise.all(
+    shards.map(async (responses) => (await label(where, { responses, label: verifier, threads }, {})).address),
+  );
 
 /** A round's steps up to the trained policy, its prompts in two shards. */
 const threads = 2;
@@ -60,7 +63,10 @@ async function trainRound(where: Rooms, { policy, rounds: [prompts] }: Prepared)
       await sample(where, { policy, prompts: prompts.address, ...shard, settings: sampling, seed: 1, threads }, {}),
     );
   }
-  const labels = await labelShards(where, sampled.map(({ address }) => address)); // prettier-ignore
+  const labels = await labelShards(
+    where,
+    sampled.map(({ address }) => address),
+  );
   const labeled = await prefer(where, { labels, truncated: 'keep' }, {});
   const made = { policy, preferences: labeled.address };
   const reference = await referenceLogps(where, made, training, labeled.summary.preferences, 10);
@@ -100,7 +106,9 @@ describe('a round', () => {
     const rows = shards.flat();
     expect(new Set(rows.map(({ id }) => id)).size).toBe(32);
     expect(rows.every(({ responses }) => responses.length === 4)).toBe(true);
-    const tokens = rows.flatMap(({ responses }) => responses).reduce((total, { token_ids }) => total + token_ids.length, 0); // prettier-ignore
+    const tokens = rows
+      .flatMap(({ responses }) => responses)
+      .reduce((total, { token_ids }) => total + token_ids.length, 0);
     expect(round.sampled[0].summary.sampledTokens + round.sampled[1].summary.sampledTokens).toBe(tokens);
   });
 
@@ -191,15 +199,25 @@ async function answerHeldOut(policy: string, settings = greedy): Promise<string>
 const measureDivergence = async (policy: string, responses: string) =>
   (await divergence(rooms, { policy, reference: prepared.policy, responses, threads }, {})).address;
 
-const judgeAnswers = async (responses: string) => (await judge(rooms, { responses, label: verifier, threads }, {})).address; // prettier-ignore
+const judgeAnswers = async (responses: string) =>
+  (await judge(rooms, { responses, label: verifier, threads }, {})).address;
 
 describe('labeling', () => {
   test.each(['reject', 'drop'] as const)(
     'with truncated: %s says so where most answers were cut',
     async (truncated) => {
-      const answers = await answerHeldOut(prepared.policy, samplingSchema.parse({ samplesPerPrompt: 2, temperature: 1, maxNewTokens: 1 })); // prettier-ignore
-      const { address } = await label(rooms, { responses: answers, label: verifier, threads, ...(truncated === 'drop' && { truncated }) }, {}); // prettier-ignore
-      const all = (await readSampled(join(await store.open(answers), 'responses.jsonl'))).flatMap(({ responses }) => responses); // prettier-ignore
+      const answers = await answerHeldOut(
+        prepared.policy,
+        samplingSchema.parse({ samplesPerPrompt: 2, temperature: 1, maxNewTokens: 1 }),
+      );
+      const { address } = await label(
+        rooms,
+        { responses: answers, label: verifier, threads, ...(truncated === 'drop' && { truncated }) },
+        {},
+      );
+      const all = (await readSampled(join(await store.open(answers), 'responses.jsonl'))).flatMap(
+        ({ responses }) => responses,
+      );
       const cut = all.filter(({ finish_reason: reason }) => reason === 'length').length;
       expect(cut).toBeGreaterThan(8);
       await expect(prefer(rooms, { labels: [address], truncated }, {})).rejects.toThrow(
@@ -222,20 +240,28 @@ describe('evaluation', () => {
   test('compares the trained policy with the one it started from', async () => {
     const [own, other] = [await answerHeldOut(round.optimized.address), await answerHeldOut(prepared.policy)];
     const trained = round.optimized.address;
-    const drawn = await answerHeldOut(trained, samplingSchema.parse({ samplesPerPrompt: 3, temperature: 1, maxNewTokens: 16 })); // prettier-ignore
+    const drawn = await answerHeldOut(
+      trained,
+      samplingSchema.parse({ samplesPerPrompt: 3, temperature: 1, maxNewTokens: 16 }),
+    );
     const divergences = [await measureDivergence(trained, own)];
     const sampledDivergences = [await measureDivergence(trained, drawn)];
     const opponent = { labels: [await judgeAnswers(other)], divergences, sampledDivergences };
     const { address, summary } = await evaluate(rooms, { labels: [await judgeAnswers(own)], opponent, seed: 0 }, {});
-    const rows = readFileSync(await open(address, 'answers.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as { score: number; opponentScore: number }); // prettier-ignore
+    const rows = readFileSync(await open(address, 'answers.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { score: number; opponentScore: number });
     expect(rows).toHaveLength(8);
     expect(summary.against!.wins).toBe(rows.filter(({ score, opponentScore }) => score > opponentScore).length);
     for (const [made, answers, told] of [
       [divergences, own, summary.against!],
       [sampledDivergences, drawn, summary.against!.klSampled!],
     ] as const) {
-      // prettier-ignore
-      const [answered, measured] = [await readSampled(await open(answers, 'responses.jsonl')), await readDivergences(store, made)]; // prettier-ignore
+      const [answered, measured] = [
+        await readSampled(await open(answers, 'responses.jsonl')),
+        await readDivergences(store, made),
+      ];
       expect(measured.map(({ id, tokens }) => ({ id, tokens }))).toEqual(
         answered.map(({ id, responses }) => ({ id, tokens: responses.map(({ token_ids }) => token_ids.length) })),
       );
@@ -246,7 +272,7 @@ describe('evaluation', () => {
   });
 
   test('measures a whole model that was trained by its divergence from the model that it was trained from', async () => {
-    const whole = { ...inputOf(round), training: { ...training, full: true, epochs: 1 } }; // prettier-ignore
+    const whole = { ...inputOf(round), training: { ...training, full: true, epochs: 1 } };
     const { address: policy } = await optimize(rooms, whole, {});
     const own = await answerHeldOut(policy);
     const [row] = await readDivergences(store, [await measureDivergence(policy, own)]);
@@ -257,16 +283,23 @@ describe('evaluation', () => {
 
   test('of sampled answers agrees with what they are likelier under the policy than under the other', async () => {
     const trained = round.optimized.address;
-    const drawn = await answerHeldOut(trained, samplingSchema.parse({ samplesPerPrompt: 60, temperature: 1, maxNewTokens: 16, batchSize: 480 })); // prettier-ignore
+    const drawn = await answerHeldOut(
+      trained,
+      samplingSchema.parse({ samplesPerPrompt: 60, temperature: 1, maxNewTokens: 16, batchSize: 480 }),
+    );
     const answered = await readSampled(await open(drawn, 'responses.jsonl'));
     const { policy } = await openPolicyArtifact(store, prepared.policy);
-    const rows = answered.flatMap(({ prompt_input_ids: prompt, responses }) => responses.map(({ token_ids }) => ({ prompt_input_ids: prompt!, response_input_ids: token_ids }))); // prettier-ignore
+    const rows = answered.flatMap(({ prompt_input_ids: prompt, responses }) =>
+      responses.map(({ token_ids }) => ({ prompt_input_ids: prompt!, response_input_ids: token_ids })),
+    );
     const scores = await engine.run('score', { policy, rows, threads });
     // Both are unbiased estimates of the divergence of the distributions of answers.
     const ratios = answered.flatMap(({ responses }) => responses).map(({ logp }, i) => logp! - scores[i].logp);
     const kl = (await readDivergences(store, [await measureDivergence(trained, drawn)])).flatMap((row) => row.kl);
     const differences = ratios.map((ratio, i) => ratio - kl[i]);
-    expect(Math.abs(mean(differences))).toBeLessThan((4 * standardDeviation(differences)) / Math.sqrt(differences.length)); // prettier-ignore
+    expect(Math.abs(mean(differences))).toBeLessThan(
+      (4 * standardDeviation(differences)) / Math.sqrt(differences.length),
+    );
     // The exact sums vary less than the ratios, some of which are negative.
     expect(Math.min(...ratios)).toBeLessThan(0);
     expect(standardDeviation(kl)).toBeLessThan(standardDeviation(ratios));

@@ -11,10 +11,17 @@ import { prepare } from '../../activities/prepare.ts';
 import { sample } from '../../activities/sample.ts';
 import { readJsonl, writeJsonl } from '../../data/jsonl.ts';
 import { readSampled } from '../../data/readers.ts';
-import { preferenceSchema, referenceLogpsSchema, ROLES, type PreferenceRecord, type ReferenceLogps, type SampledRecord } from '../../data/records.ts'; // prettier-ignore
-import { openPolicy } from '../../engine/policy.ts';
-import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/settings.ts';
-import { tokenizePreferences } from '../../engine/training/preference-tokens.ts';
+import {
+  preferenceSchema,
+  referenceLogpsSchema,
+  ROLES,
+  type PreferenceRecord,
+  type ReferenceLogps,
+  type SampledRecord,
+} from '../../data/records.ts';
+import { openPolicy } from '../../engine/onnx/policy.ts';
+import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
+import { tokenizePreferences } from '../../engine/onnx/training/preference-tokens.ts';
 import { randomModel } from '../random-model.ts';
 import { smollm2 } from '../smollm2/model.ts';
 import { referenceLogps } from './reference-logps.ts';
@@ -26,18 +33,38 @@ const threads = 2;
 /** Nats a token that sampling and scoring may be apart: they add up in another order. */
 const SAME = 1e-3;
 
-const limits = { sample: { maxNewTokens: 40 }, optimize: { maxPromptLength: 512, maxLength: 1024 }, evaluate: { maxNewTokens: 40 } }; // prettier-ignore
+const limits = {
+  sample: { maxNewTokens: 40 },
+  optimize: { maxPromptLength: 512, maxLength: 1024 },
+  evaluate: { maxNewTokens: 40 },
+};
 
 /** A Llama of random weights with the tokenizer and the template of Zephyr's kind. */
 async function zephyrLike(): Promise<string> {
   const model = join(folder, 'zephyr');
-  randomModel(model, { vocab_size: 1159, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2, num_attention_heads: 4, num_key_value_heads: 2, max_position_embeddings: 512 }); // prettier-ignore
+  randomModel(model, {
+    vocab_size: 1159,
+    hidden_size: 32,
+    intermediate_size: 64,
+    num_hidden_layers: 2,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    max_position_embeddings: 512,
+  });
   const tokenizer = fileURLToPath(new URL('../fixtures/tokenizers/zephyr', import.meta.url));
-  for (const file of ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja']) copyFileSync(join(tokenizer, file), join(model, file)); // prettier-ignore
+  for (const file of ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja'])
+    copyFileSync(join(tokenizer, file), join(model, file));
   return model;
 }
 
-const QUESTIONS = ['Name a color.', 'Say yes or no.', 'Name two animals.', 'What is 2 + 2?', 'Say "hello" in French, in one word.', 'Name a fruit and a tool.']; // prettier-ignore
+const QUESTIONS = [
+  'Name a color.',
+  'Say yes or no.',
+  'Name two animals.',
+  'What is 2 + 2?',
+  'Say "hello" in French, in one word.',
+  'Name a fruit and a tool.',
+];
 
 interface Made {
   sampled: SampledRecord[];
@@ -58,12 +85,26 @@ describe.each([
     const model = await modelOf();
     const train = join(folder, `${name}.jsonl`);
     // Every second prompt brings answers of its own.
-    const own = { chosen: 'A very good answer, which is longer than what is sampled, as its length is what it is labeled by. '.repeat(4), rejected: '?' }; // prettier-ignore
-    await writeJsonl(train, [...QUESTIONS, ...QUESTIONS.map((question) => `${question} Answer briefly.`)].map((prompt, i) => ({ prompt, ...(i % 2 === 1 && own) }))); // prettier-ignore
+    const own = {
+      chosen:
+        'A very good answer, which is longer than what is sampled, as its length is what it is labeled by. '.repeat(4),
+      rejected: '?',
+    };
+    await writeJsonl(
+      train,
+      [...QUESTIONS, ...QUESTIONS.map((question) => `${question} Answer briefly.`)].map((prompt, i) => ({
+        prompt,
+        ...(i % 2 === 1 && own),
+      })),
+    );
     const byLength = join(folder, 'by-length.mjs');
     writeFileSync(byLength, 'export default (prompt, answers) => answers.map(({ length }) => length);');
     const labeler = { by: 'module' as const, path: byLength };
-    const { policy, rounds } = await prepare(rooms, { model, prompts: { train, heldOut: 2 }, limits, label: labeler, rounds: 1, seed: 0 }, {}); // prettier-ignore
+    const { policy, rounds } = await prepare(
+      rooms,
+      { model, prompts: { train, heldOut: 2 }, limits, label: labeler, rounds: 1, seed: 0 },
+      {},
+    );
     const settings = samplingSchema.parse({ samplesPerPrompt: 3, temperature: 1, maxNewTokens });
     const shard = { policy, prompts: rounds[0].address, from: 0, to: rounds[0].count, settings, seed: 1, threads };
     const { address: responses } = await sample(rooms, shard, {});
@@ -102,10 +143,16 @@ describe.each([
   test("every trained sequence of the policy's own answers is the sampled one", () => {
     const all = trained();
     expect(all.length).toBeGreaterThan(made.preferences.length);
-    const differing = all.filter(({ ids, responses, promptIds, trainedPrompt }) => !responses.some(({ token_ids }) => token_ids.join() === ids?.join()) || promptIds!.join() !== trainedPrompt!.join()); // prettier-ignore
+    const differing = all.filter(
+      ({ ids, responses, promptIds, trainedPrompt }) =>
+        !responses.some(({ token_ids }) => token_ids.join() === ids?.join()) ||
+        promptIds!.join() !== trainedPrompt!.join(),
+    );
     expect(differing).toEqual([]);
     // Among them are some that were cut: nothing is added to these.
-    const cut = all.filter(({ ids, responses }) => responses.some(({ token_ids, finish_reason }) => finish_reason === 'length' && token_ids.join() === ids!.join())); // prettier-ignore
+    const cut = all.filter(({ ids, responses }) =>
+      responses.some(({ token_ids, finish_reason }) => finish_reason === 'length' && token_ids.join() === ids!.join()),
+    );
     expect(cut.length).toBeGreaterThan(0);
   });
 
@@ -117,8 +164,15 @@ describe.each([
       trainingSchema.parse({}),
       true,
     );
-    for (const { row, role, ids, promptIds } of trained()) expect(rows[row][role]).toEqual({ prompt: promptIds, response: ids }); // prettier-ignore
-    expect(made.rows).toEqual({ rows: made.preferences.length, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0 }); // prettier-ignore
+    for (const { row, role, ids, promptIds } of trained())
+      expect(rows[row][role]).toEqual({ prompt: promptIds, response: ids });
+    expect(made.rows).toEqual({
+      rows: made.preferences.length,
+      truncated: 0,
+      equal: 0,
+      promptTooLong: 0,
+      promptNotPrefix: 0,
+    });
   });
 
   test("the data set's own answers end with one end-of-turn token, and follow the same prompt", async () => {
@@ -134,8 +188,13 @@ describe.each([
 
   test("sampling's log-probabilities are the scorer's", async () => {
     const { policy } = await openPolicyArtifact(store, made.policy);
-    const answers = made.sampled.flatMap(({ prompt_input_ids: promptIds, responses }) => responses.map((response) => ({ ...response, promptIds: promptIds! }))); // prettier-ignore
-    const rows = answers.map(({ promptIds, token_ids }) => ({ prompt_input_ids: promptIds, response_input_ids: token_ids })); // prettier-ignore
+    const answers = made.sampled.flatMap(({ prompt_input_ids: promptIds, responses }) =>
+      responses.map((response) => ({ ...response, promptIds: promptIds! })),
+    );
+    const rows = answers.map(({ promptIds, token_ids }) => ({
+      prompt_input_ids: promptIds,
+      response_input_ids: token_ids,
+    }));
     const scores = await engine.run('score', { policy, rows, threads });
     for (const [i, { logp, tokens }] of scores.entries()) {
       expect(tokens).toBe(answers[i].token_ids.length);

@@ -12,9 +12,9 @@ import type { ArtifactStore } from '../../artifacts/store.ts';
 import { Bucket } from '../../artifacts/s3-bucket.ts';
 import { S3Store } from '../../artifacts/s3-store.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
-import { JobAborted } from '../../engine/errors.ts';
-import type { Progress } from '../../engine/jobs.ts';
-import { samplingSchema, trainingSchema } from '../../engine/settings.ts';
+import { JobAborted } from '../../engine/protocol/errors.ts';
+import type { Progress } from '../../engine/protocol/jobs.ts';
+import { samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
 import { clientConfig, startVersitygw, type S3Server } from '../artifacts/versitygw.ts';
 import { tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { referenceLogps } from './reference-logps.ts';
@@ -39,7 +39,11 @@ const threads = 2;
 /** A round as far as its preferences. */
 async function preferencesIn(store: ArtifactStore) {
   const rooms = { store, engine, cacheFolder };
-  const { policy, rounds } = await prepare(rooms, { model, prompts: { train, heldOut: 8 }, limits: tinyLimits, label: verifier, rounds: 1, seed: 0 }, {}); // prettier-ignore
+  const { policy, rounds } = await prepare(
+    rooms,
+    { model, prompts: { train, heldOut: 8 }, limits: tinyLimits, label: verifier, rounds: 1, seed: 0 },
+    {},
+  );
   const settings = samplingSchema.parse({ samplesPerPrompt: 4, temperature: 1, maxNewTokens: 12 });
   const shard = { policy, prompts: rounds[0].address, from: 0, to: rounds[0].count, settings, seed: 1, threads };
   const { address } = await sample(rooms, shard, {});
@@ -51,7 +55,14 @@ async function preferencesIn(store: ArtifactStore) {
 
 const training = trainingSchema.parse({ learningRate: 1e-3, batchSize: 4, epochs: 4, lora: { rank: 4 } });
 const objective = { name: 'selm', beta: 0.1, alpha: 1e-3 } as const;
-const input = (made: { policy: string; preferences: string; reference: string[] }) => ({ ...made, objective, training, seed: 1, threads, checkpointSeconds: 1e-3 }); // prettier-ignore
+const input = (made: { policy: string; preferences: string; reference: string[] }) => ({
+  ...made,
+  objective,
+  training,
+  seed: 1,
+  threads,
+  checkpointSeconds: 1e-3,
+});
 
 const adapterOf = async (store: ArtifactStore, address: string) =>
   createHash('sha256')
@@ -70,7 +81,9 @@ test('a training goes on from the checkpoint of another machine, to the same ada
     // A checkpoint is told of once it is in the store.
     if (checkpoint && done >= 3) stop.abort();
   };
-  await expect(optimize({ store: a, engine, cacheFolder }, input(made), { onProgress, signal: stop.signal })).rejects.toThrow(JobAborted); // prettier-ignore
+  await expect(
+    optimize({ store: a, engine, cacheFolder }, input(made), { onProgress, signal: stop.signal }),
+  ).rejects.toThrow(JobAborted);
   expect(last).toBeGreaterThanOrEqual(3);
 
   const b = machine('b');

@@ -63,14 +63,20 @@ const KINDS: Record<string, Kind> = {
     failing: (code, path, work) => withFileErrors(code, new RegExp(`^${join(folder, id, path)}`), work),
   },
   'a bucket': {
-    open: (machine = 'cache') => new S3Store(bucketOf({ ...clientConfig(proxy.port), maxAttempts: 1 }), { folder: join(folder, id, machine), limitBytes: 1e12 }, warn), // prettier-ignore
+    open: (machine = 'cache') =>
+      new S3Store(
+        bucketOf({ ...clientConfig(proxy.port), maxAttempts: 1 }),
+        { folder: join(folder, id, machine), limitBytes: 1e12 },
+        warn,
+      ),
     root: () => join(server.root, 'models', id),
     cached: () => join(folder, id, 'cache'),
     errors: ['busy', 'cut-answer'],
     failing: async (fault, path, work) => {
       // Objects are named in the address, lists in its query.
       const hits = (address: string) => decodeURIComponent(address).includes(`${id}/${path}`);
-      proxy.fault = (method, address) => (method === 'GET' && hits(address) ? ({ kind: fault, after: 10 } as Fault) : undefined); // prettier-ignore
+      proxy.fault = (method, address) =>
+        method === 'GET' && hits(address) ? ({ kind: fault, after: 10 } as Fault) : undefined;
       try {
         return await work();
       } finally {
@@ -80,7 +86,13 @@ const KINDS: Record<string, Kind> = {
   },
 };
 
-const recipeOf = (seed: number, from: string[] = []): Recipe => ({ step: 'write', parameters: {}, inputs: { from }, seed, engineVersion: '1' }); // prettier-ignore
+const recipeOf = (seed: number, from: string[] = []): Recipe => ({
+  step: 'write',
+  parameters: {},
+  inputs: { from },
+  seed,
+  engineVersion: '1',
+});
 const write = (store: ArtifactStore, seed: number, from: string[] = []) =>
   store.create('text', recipeOf(seed, from), async (target) => writeFileSync(join(target, 'text'), `text ${seed}`));
 const key = stepKey(recipeOf(1));
@@ -121,7 +133,18 @@ describe.each(Object.entries(KINDS))('%s', (_kind, kind) => {
     const [first, second] = [await write(kind.open(), 1), await write(kind.open(), 2)];
     expect(await kind.open().publishName('poet', first)).toBe(1);
     const strays = ['.DS_Store', '.nfs000000000012', 'notes.txt', '0', '01', '1.5', '1e3', 'NaN', 'a'.repeat(64)];
-    const places = ['', 'steps', 'objects', 'names', 'names/poet', 'servers', 'unfinished', 'checkpoints', `checkpoints/${key}`, `objects/${first}`]; // prettier-ignore
+    const places = [
+      '',
+      'steps',
+      'objects',
+      'names',
+      'names/poet',
+      'servers',
+      'unfinished',
+      'checkpoints',
+      `checkpoints/${key}`,
+      `objects/${first}`,
+    ];
     for (const place of places) {
       mkdirSync(join(kind.root(), place), { recursive: true });
       for (const stray of strays) writeFileSync(join(kind.root(), place, stray), '');
@@ -148,7 +171,9 @@ describe.each(Object.entries(KINDS))('%s', (_kind, kind) => {
     expect(await kind.open().publishName('poet', address)).toBe(1);
     writeFileSync(join(kind.root(), 'names', 'poet', '2'), '');
     const store = kind.open();
-    await expect(findGarbage(store, async () => ({ addresses: [] }), new Date(Date.now() + 60_000))).rejects.toThrow(/names\/poet\/2 is damaged: it holds no artifact's address\./); // prettier-ignore
+    await expect(findGarbage(store, async () => ({ addresses: [] }), new Date(Date.now() + 60_000))).rejects.toThrow(
+      /names\/poet\/2 is damaged: it holds no artifact's address\./,
+    );
     await expect(store.resolveName('poet', 'latest')).rejects.toThrow(InputError);
     expect(await store.publishName('poet', address)).toBe(3);
     expect(await store.resolveName('poet', 'latest')).toBe(address);
@@ -167,7 +192,9 @@ describe.each(Object.entries(KINDS))('%s', (_kind, kind) => {
         () => kind.open().open(address),
         () => kind.open().readText(address, 'text'),
         () => write(kind.open(), 1),
-        ...(file === 'text' ? [] : [() => kind.open().manifest(address), () => kind.open().list(), () => kind.open().remove(address)]), // prettier-ignore
+        ...(file === 'text'
+          ? []
+          : [() => kind.open().manifest(address), () => kind.open().list(), () => kind.open().remove(address)]),
       ];
       for (const attempt of attempts) {
         await expect(withFileErrors(code, path, attempt)).rejects.toMatchObject({ code });
@@ -190,7 +217,8 @@ describe.each(Object.entries(KINDS))('%s', (_kind, kind) => {
     mkdirSync(join(kind.root(), 'names', '.old'), { recursive: true });
     writeFileSync(join(kind.root(), 'names', '.old', '1'), address);
     expect(await kind.open().listNames()).toEqual([{ name: '.old', version: 1, address }]);
-    for (const name of ['a..b', '_x', 'x-', '7', 'x'.repeat(128)]) expect(await kind.open().publishName(name, address)).toBe(1); // prettier-ignore
+    for (const name of ['a..b', '_x', 'x-', '7', 'x'.repeat(128)])
+      expect(await kind.open().publishName(name, address)).toBe(1);
   });
 
   test.each(['../ESCAPED', 'x/../../ESCAPED', '/tmp/ESCAPED', 'x//y', './text', '', 'x/..'])(
@@ -323,7 +351,11 @@ test('a bucket: a cache that cannot be written keeps the shared artifact', async
   const kind = KINDS['a bucket'];
   const address = await write(kind.open(), 1);
   const before = filesOf(kind.root());
-  const elsewhere = new S3Store(bucketOf(clientConfig(server.port)), { folder: join(folder, id, 'other'), limitBytes: 1e12 }, warn); // prettier-ignore
+  const elsewhere = new S3Store(
+    bucketOf(clientConfig(server.port)),
+    { folder: join(folder, id, 'other'), limitBytes: 1e12 },
+    warn,
+  );
   for (const code of [...CODES, 'ENOSPC']) {
     await expect(withFileErrors(code, /other\/unfinished/, () => elsewhere.find(key))).rejects.toMatchObject({ code });
     expect(removed(before, kind.root())).toEqual([]);

@@ -49,7 +49,7 @@ beforeEach(({ task }) => {
 function machine(name: string, { port = server.port, limitBytes = 1e12 } = {}, config: S3ClientConfig = {}): S3Store {
   const cache = { folder: join(folder, prefix, name), limitBytes };
   const bucket = new Bucket(`s3://models/${prefix}`, { ...clientConfig(port), ...config });
-  return new S3Store(bucket, cache, (message) => warnings.push(message)); // prettier-ignore
+  return new S3Store(bucket, cache, (message) => warnings.push(message));
 }
 const stored = (...path: string[]) => join(server.root, 'models', prefix, ...path);
 const recipeOf = (seed: number): Recipe => ({ step: 'write', parameters: {}, inputs: {}, seed, engineVersion: '1' });
@@ -105,7 +105,10 @@ describe('an artifact', () => {
 
   test('is the first one, for all, where two workers end the same step with different bytes', async () => {
     const [a, b] = [machine('a'), machine('b')];
-    const [first, second] = await Promise.all([a.create('text', recipe, writeText('a')), b.create('text', recipe, writeText('b'))]); // prettier-ignore
+    const [first, second] = await Promise.all([
+      a.create('text', recipe, writeText('a')),
+      b.create('text', recipe, writeText('b')),
+    ]);
     expect(first).toBe(second);
     expect(await machine('c').find(key)).toBe(first);
   });
@@ -129,7 +132,13 @@ describe('damage is found and the step made again:', () => {
     ['an altered file', (address) => writeFileSync(stored('objects', address, 'hello.txt'), 'jello')],
     ['a file cut short', (address) => truncateSync(stored('objects', address, 'deep', 'weights.bin'), 19 * MB)],
     ['a missing file', (address) => rmSync(stored('objects', address, 'hello.txt'))],
-    ['an altered manifest', (address) => { const file = stored('objects', address, 'manifest.json'); writeFileSync(file, readFileSync(file, 'utf8').replace('"file"', '"life"')); }], // prettier-ignore
+    [
+      'an altered manifest',
+      (address) => {
+        const file = stored('objects', address, 'manifest.json');
+        writeFileSync(file, readFileSync(file, 'utf8').replace('"file"', '"life"'));
+      },
+    ],
   ];
   test.each(damages)('%s', async (_, damage) => {
     const address = await machine('a').create('file', recipe, write);
@@ -137,7 +146,9 @@ describe('damage is found and the step made again:', () => {
     const other = machine('b');
     await expect(other.open(address)).rejects.toThrow(ArtifactDamaged);
     expect(await other.find(key)).toBeUndefined();
-    expect(warnings).toEqual([expect.stringMatching(`^Artifact ${address.slice(0, 12)} is damaged: .*; it will be made again.$`)]); // prettier-ignore
+    expect(warnings).toEqual([
+      expect.stringMatching(`^Artifact ${address.slice(0, 12)} is damaged: .*; it will be made again.$`),
+    ]);
     expect(await other.create('file', recipe, write)).toBe(address);
     await expectWhole(machine('c'), address);
   });
@@ -229,7 +240,10 @@ describe('on a bad network', () => {
   test('a store that stays down is told in one sentence without secrets, and nothing half is there', async () => {
     proxy.fault = (method) => (method === 'PUT' ? { kind: 'busy' } : undefined);
     const attempt = machine('a', proxy, { maxAttempts: 3 }).create('text', recipe, writeText('x'));
-    const error = await attempt.then(() => undefined, (reason: Error) => reason); // prettier-ignore
+    const error = await attempt.then(
+      () => undefined,
+      (reason: Error) => reason,
+    );
     expect(error!.message).toMatch(
       /^The artifact store s3:\/\/models\/\S+ does not answer as it should \(SlowDown: .*\)\.$/,
     );
@@ -286,7 +300,9 @@ const writeCheckpoint = async (store: S3Store, step: number, text: string) => {
 describe('checkpoints', () => {
   test('saved by one worker are there for the next, on another machine; the newest one wins', async () => {
     const [a, b] = [machine('a'), machine('b')];
-    rmSync(await writeCheckpoint(a, 1, 'one').then(async (path) => (await a.saveCheckpoints(key), path)), { recursive: true }); // prettier-ignore
+    rmSync(await writeCheckpoint(a, 1, 'one').then(async (path) => (await a.saveCheckpoints(key), path)), {
+      recursive: true,
+    });
     await writeCheckpoint(a, 2, 'two');
     await a.saveCheckpoints(key);
     expect(readdirSync(stored('checkpoints', key)).sort()).toEqual(['latest', 'step-00000002']);
@@ -347,7 +363,9 @@ describe('checkpoints', () => {
 test('what is listed can be removed; what broken off work has left goes as well', async () => {
   const store = machine('a');
   const address = await store.create('file', recipe, write);
-  expect(await machine('b').list()).toEqual([{ address, manifest: await store.manifest(address), created: expect.any(Date) }]); // prettier-ignore
+  expect(await machine('b').list()).toEqual([
+    { address, manifest: await store.manifest(address), created: expect.any(Date) },
+  ]);
   mkdirSync(stored('objects', 'half'), { recursive: true });
   writeFileSync(stored('objects', 'half', 'weights'), 'x');
   await store.removeLeftovers(new Date(Date.now() - 60_000));

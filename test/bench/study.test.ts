@@ -21,7 +21,9 @@ interface Fixture {
   differences: Expected[];
 }
 const at = (path: string) => new URL(path, import.meta.url);
-const { quantiles, study, means, differences } = JSON.parse(readFileSync(at('../fixtures/study/expected.json'), 'utf8')) as Fixture; // prettier-ignore
+const { quantiles, study, means, differences } = JSON.parse(
+  readFileSync(at('../fixtures/study/expected.json'), 'utf8'),
+) as Fixture;
 
 test.each(quantiles)("the $p-quantile of Student's t with $freedom degrees of freedom", ({ p, freedom, t }) => {
   expect(Math.abs(studentQuantile(p, freedom) / t - 1)).toBeLessThan(1e-9);
@@ -49,13 +51,16 @@ describe('over seeds', () => {
 
 const percent = (share: number) => (100 * share).toFixed(1);
 /** In the order of the rounds. */
-const strictPassOf = (rows: Expected[], method: string) => rows.filter((row) => row.method === method && row.figure === 'strictPassRate'); // prettier-ignore
+const strictPassOf = (rows: Expected[], method: string) =>
+  rows.filter((row) => row.method === method && row.figure === 'strictPassRate');
 
 describe('the page', () => {
   test('shows these figures, and what is not done', () => {
     const page = pageOf(study);
     expect(page).toContain('8 of 25 runs');
-    const cells = strictPassOf(means, 'dpo').map(({ mean, interval: { low, high } }) => `${percent(mean)} [${percent(low)}, ${percent(high)}]`); // prettier-ignore
+    const cells = strictPassOf(means, 'dpo').map(
+      ({ mean, interval: { low, high } }) => `${percent(mean)} [${percent(low)}, ${percent(high)}]`,
+    );
     expect(page).toContain(`| dpo | ${cells.join(' | ')} |`);
     expect(page).toContain('| vpo 0.1 |  |  |');
     expect(page).toContain('- selm 0.1, seed 2, ended early: round 2: Training diverged.');

@@ -1,8 +1,8 @@
 /** Costs: held to what is promised, and to arithmetic done by hand. */
 import { expect, it } from 'vitest';
-import { checkDeployConfig } from '../../cdk/config.ts';
+import { checkDeployConfig } from '../../config/deployment.ts';
 import { gpuHour, idleCost, PAPER_ROUND, roundCost } from '../../cdk/costs.ts';
-import { INSTANCE_HOURS, PRICES } from '../../cdk/prices.ts';
+import { INSTANCE_HOURS, PRICES } from '../../config/prices.ts';
 import { cloud, publicUi, resourcesOf, synthesize, VARIANTS } from './variants.ts';
 
 const cost = (document: object) => idleCost(checkDeployConfig(document, 'test')).usd;
@@ -21,7 +21,10 @@ it('an idle day costs at most 2 dollars with Temporal Cloud, by the prices of wh
   expect(resourcesOf(stacks, 'AWS::EC2::NatGateway').length).toBe(1);
   expect(resourcesOf(stacks, 'AWS::KMS::Key').length).toBe(2);
   // An alarm costs by the metrics that it looks at.
-  const looked = resourcesOf(stacks, 'AWS::CloudWatch::Alarm').map(({ Properties: { Metrics = [{ MetricStat: {} }] } }) => Metrics.filter((metric: object) => 'MetricStat' in metric).length as number); // prettier-ignore
+  const looked = resourcesOf(stacks, 'AWS::CloudWatch::Alarm').map(
+    ({ Properties: { Metrics = [{ MetricStat: {} }] } }) =>
+      Metrics.filter((metric: object) => 'MetricStat' in metric).length as number,
+  );
   expect(lines.find(({ what }) => what.startsWith('alarms'))!.arithmetic).toMatch(
     `${looked.reduce((a, b) => a + b)} ×`,
   );

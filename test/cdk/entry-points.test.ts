@@ -41,7 +41,9 @@ type Task = 'control' | 'gpu' | 'ui';
 
 /** A task's container in the templates. */
 function containerOf(task: Task) {
-  const definitions = resourcesOf(stacks, 'AWS::ECS::TaskDefinition').flatMap(({ Properties }) => Properties['ContainerDefinitions']); // prettier-ignore
+  const definitions = resourcesOf(stacks, 'AWS::ECS::TaskDefinition').flatMap(
+    ({ Properties }) => Properties['ContainerDefinitions'],
+  );
   return definitions.find(({ Command }) => Command?.[0] === task || Command?.join(' ').includes(`--role ${task}`))!;
 }
 
@@ -99,7 +101,9 @@ const progressOf = async (name: string): Promise<RunProgress | undefined> => {
 /** What a control worker of a version publishes each minute, here several times a second. */
 function watchDemand(buildId: string) {
   const told: number[] = [];
-  const emf = new EmfMetrics('selm', { Deployment: 'selm' }, (line) => told.push((JSON.parse(line) as { Demand: number }).Demand)); // prettier-ignore
+  const emf = new EmfMetrics('selm', { Deployment: 'selm' }, (line) =>
+    told.push((JSON.parse(line) as { Demand: number }).Demand),
+  );
   const version = { deploymentName: 'selm', buildId };
   const stop = publishDemand(client, new Metrics(noopMetricMeter, emf), console.error, version, 0.2);
   return {
@@ -133,7 +137,11 @@ async function endOf(task: ChildProcess): Promise<number | null> {
   return ((await exited) as [number | null])[0];
 }
 
-const isHealthy = (url: string) => fetch(url).then(({ ok }) => ok, () => false); // prettier-ignore
+const isHealthy = (url: string) =>
+  fetch(url).then(
+    ({ ok }) => ok,
+    () => false,
+  );
 
 beforeAll(async () => {
   // What the Dockerfile runs; there it goes to /app/dist.
@@ -142,7 +150,12 @@ beforeAll(async () => {
   [temporal, s3] = await Promise.all([startDevServer(), startVersitygw(folder, ['artifacts'])]);
   client = new Client({ connection: await Connection.connect({ address: temporal.address, connectTimeout: '30s' }) });
   tinyModel(join(folder, 'model'));
-  writeFileSync(join(folder, 'train.jsonl'), tinyPrompts(40).map((row) => `${JSON.stringify(row)}\n`).join('')); // prettier-ignore
+  writeFileSync(
+    join(folder, 'train.jsonl'),
+    tinyPrompts(40)
+      .map((row) => `${JSON.stringify(row)}\n`)
+      .join(''),
+  );
   writeFileSync(
     join(folder, 'sampling.yaml'),
     stringify({
@@ -189,7 +202,9 @@ it('a run from no GPU worker, through S3 and a worker that is told to stop, ends
   const operator = { SELM_HOME: join(folder, 'operator'), TEMPORAL_ADDRESS: temporal.address };
   expect((await selm(['start', join(folder, 'cloud.yaml')], operator)).code).toBe(0);
   // Work for a GPU waits while there is none.
-  await until('waiting work', async () => ((await progressOf('cloud'))?.pending ?? []).some(({ name }) => name === 'sample')); // prettier-ignore
+  await until('waiting work', async () =>
+    ((await progressOf('cloud'))?.pending ?? []).some(({ name }) => name === 'sample'),
+  );
   const [demand, ofAnother] = [watchDemand('v1'), watchDemand('v0')];
   expect(await demand.next()).toBe(1);
 
@@ -223,7 +238,9 @@ it('a run from no GPU worker, through S3 and a worker that is told to stop, ends
   expect(ofAnother.highest()).toBe(0);
   for (const { stop } of [demand, ofAnother]) stop();
 
-  const undisturbed = await selm(['run', join(folder, 'laptop.yaml'), '--json'], { SELM_HOME: join(folder, 'laptop-home') }); // prettier-ignore
+  const undisturbed = await selm(['run', join(folder, 'laptop.yaml'), '--json'], {
+    SELM_HOME: join(folder, 'laptop-home'),
+  });
   expect(undisturbed.code, undisturbed.stderr).toBe(0);
   const weights = (name: string) => readFileSync(join(folder, name, 'adapter_model.safetensors'));
   expect(weights('cloud').equals(weights('laptop'))).toBe(true);
@@ -272,7 +289,11 @@ it('the image holds all that the command needs', () => {
   mkdirSync(image);
   for (const [, path] of readFileSync(join(root, '.dockerignore'), 'utf8').matchAll(/^!(.+)$/gm)) {
     // The only pattern among them is that of a room of which some folders stay out.
-    const files = path.endsWith('/*.ts') ? readdirSync(join(root, dirname(path))).filter((name) => name.endsWith('.ts')).map((name) => join(dirname(path), name)) : [path]; // prettier-ignore
+    const files = path.endsWith('/*.ts')
+      ? readdirSync(join(root, dirname(path)))
+          .filter((name) => name.endsWith('.ts'))
+          .map((name) => join(dirname(path), name))
+      : [path];
     for (const file of files) cpSync(join(root, file), join(image, file), { recursive: true });
   }
   symlinkSync(join(root, 'node_modules'), join(image, 'node_modules'));
@@ -290,7 +311,10 @@ it('the images run as nobody special, on bases pinned by digest', () => {
 it('a bundle or a health port that is not there is told in one sentence', async () => {
   const env = { SELM_HOME: join(folder, 'bad'), TEMPORAL_ADDRESS: temporal.address };
   const bundled = await selm(['worker', '--role', 'control'], { ...env, SELM_WORKFLOW_BUNDLE: '/nowhere.js' });
-  expect([bundled.code, bundled.stderr]).toEqual([2, expect.stringContaining('selm: SELM_WORKFLOW_BUNDLE=/nowhere.js is not there; npm run bundle makes it.')]); // prettier-ignore
+  expect([bundled.code, bundled.stderr]).toEqual([
+    2,
+    expect.stringContaining('selm: SELM_WORKFLOW_BUNDLE=/nowhere.js is not there; npm run bundle makes it.'),
+  ]);
   const port = await selm(['worker', '--role', 'gpu'], { ...env, SELM_HEALTH_PORT: 'http' });
   expect([port.code, port.stderr]).toEqual([
     2,

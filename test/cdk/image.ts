@@ -14,7 +14,8 @@ interface Image {
 export function readImage(target: string): Image {
   const stages = dockerfile.split(/^FROM /m).slice(1);
   const lines = stages.find((stage) => stage.split('\n')[0].endsWith(` AS ${target}`))!.split('\n');
-  const rest = (word: string) => lines.filter((line) => line.startsWith(`${word} `)).map((line) => line.slice(word.length + 1)); // prettier-ignore
+  const rest = (word: string) =>
+    lines.filter((line) => line.startsWith(`${word} `)).map((line) => line.slice(word.length + 1));
   return {
     entryPoint: JSON.parse(rest('ENTRYPOINT')[0] ?? '[]') as string[],
     environment: Object.fromEntries(rest('ENV').flatMap((line) => line.split(' ').map((pair) => pair.split('=')))),

@@ -73,7 +73,8 @@ class Service {
   private readonly alarms: { alarm: Resource['Properties']; steps: Step[]; history: number[] }[];
 
   constructor({ template: { Resources } }: SynthesizedStack, place: string) {
-    const find = (type: string) => Object.entries(Resources).filter(([id, { Type }]) => Type === type && id.startsWith(place)); // prettier-ignore
+    const find = (type: string) =>
+      Object.entries(Resources).filter(([id, { Type }]) => Type === type && id.startsWith(place));
     const [[, target]] = find('AWS::ApplicationAutoScaling::ScalableTarget');
     this.limits = { min: target.Properties['MinCapacity'], max: target.Properties['MaxCapacity'] };
     const [[, service]] = find('AWS::ECS::Service');
@@ -90,7 +91,8 @@ class Service {
       const value = valueOf(alarm, metrics);
       history.push(value);
       const { Threshold, ComparisonOperator, EvaluationPeriods } = alarm;
-      const breaches = (point: number) => (ComparisonOperator === 'LessThanThreshold' ? point < Threshold : point >= Threshold); // prettier-ignore
+      const breaches = (point: number) =>
+        ComparisonOperator === 'LessThanThreshold' ? point < Threshold : point >= Threshold;
       const latest = history.slice(-EvaluationPeriods);
       if (latest.length < EvaluationPeriods || !latest.every(breaches)) continue;
       const distance = value - Threshold;
@@ -119,9 +121,18 @@ function valueOf(alarm: Resource['Properties'], metrics: Record<string, number>)
   const queries = alarm['Metrics'] as Record<string, any>[]; // oxlint-disable-line typescript/no-explicit-any
   const { Expression } = queries.find((query) => query['Expression'])!;
   const inputs = queries.filter((query) => query['MetricStat']);
-  const keys = inputs.map(({ MetricStat: { Metric } }) => [Metric.MetricName, ...Metric.Dimensions.filter(({ Name }: Record<string, string>) => Name === 'Capacity').map(({ Value }: Record<string, string>) => Value)].join(' ')); // prettier-ignore
+  const keys = inputs.map(({ MetricStat: { Metric } }) =>
+    [
+      Metric.MetricName,
+      ...Metric.Dimensions.filter(({ Name }: Record<string, string>) => Name === 'Capacity').map(
+        ({ Value }: Record<string, string>) => Value,
+      ),
+    ].join(' '),
+  );
   // oxlint-disable-next-line typescript/no-implied-eval
-  const compute = new Function('IF', 'FILL', ...inputs.map(({ Id }) => Id), `return ${Expression}`) as (...values: unknown[]) => number; // prettier-ignore
+  const compute = new Function('IF', 'FILL', ...inputs.map(({ Id }) => Id), `return ${Expression}`) as (
+    ...values: unknown[]
+  ) => number;
   return compute(IF, FILL, ...keys.map((key) => metrics[key]));
 }
 
@@ -137,7 +148,8 @@ export function simulateDay(stack: SynthesizedStack, { arrivals, spotAvailable, 
   const begin = (round: Round) => {
     const stage = STAGES[round.stage];
     round.open = stage.jobs;
-    for (let i = 0; i < stage.jobs; i++) queue.push({ left: stage.minutes, minutes: stage.minutes, resumes: stage.resumes, round }); // prettier-ignore
+    for (let i = 0; i < stage.jobs; i++)
+      queue.push({ left: stage.minutes, minutes: stage.minutes, resumes: stage.resumes, round });
   };
 
   for (let now = 0; now < MINUTES; now++) {

@@ -43,13 +43,21 @@ it('cfn-lint finds no error in any template', () => {
   }
   expect(templates.size).toBeGreaterThan(10);
   // W3005 is about dependencies that CDK adds twice.
-  const { status, stdout } = spawnSync(findCfnLint(), ['--ignore-checks', 'W3005', '--', ...templates.values()], { encoding: 'utf8' }); // prettier-ignore
+  const { status, stdout } = spawnSync(findCfnLint(), ['--ignore-checks', 'W3005', '--', ...templates.values()], {
+    encoding: 'utf8',
+  });
   expect(stdout).toBe('');
   expect(status).toBe(0);
 });
 
 it('the CDK command synthesizes by cdk.json alone, without credentials, network or Docker', () => {
-  const env = { PATH: process.env['PATH']!, HOME: folder, AWS_EC2_METADATA_DISABLED: 'true', DOCKER_HOST: 'tcp://127.0.0.1:1', CDK_DISABLE_CLI_TELEMETRY: 'true' }; // prettier-ignore
+  const env = {
+    PATH: process.env['PATH']!,
+    HOME: folder,
+    AWS_EC2_METADATA_DISABLED: 'true',
+    DOCKER_HOST: 'tcp://127.0.0.1:1',
+    CDK_DISABLE_CLI_TELEMETRY: 'true',
+  };
   const out = join(folder, 'cli');
   const command = [join(root, 'node_modules/aws-cdk/bin/cdk'), 'synth', '--quiet', '--no-notices', '--output', out];
   const { status, stderr } = spawnSync(process.execPath, command, { cwd: root, env, encoding: 'utf8' });
@@ -66,7 +74,11 @@ it('deploying again changes nothing', () => {
 });
 
 it('another version or image changes task definitions and nothing else', () => {
-  const changed = synthesize({ ...VARIANTS[withPages], version: '9.9.9', images: { control: 'registry/selm:9', gpu: 'registry/selm:9-gpu' } }); // prettier-ignore
+  const changed = synthesize({
+    ...VARIANTS[withPages],
+    version: '9.9.9',
+    images: { control: 'registry/selm:9', gpu: 'registry/selm:9-gpu' },
+  });
   const differing = changed.flatMap(({ template }, i) =>
     Object.entries(template.Resources).filter(
       ([id, resource]) => JSON.stringify(resource) !== JSON.stringify(stacks[withPages][i].template.Resources[id]),
@@ -75,7 +87,11 @@ it('another version or image changes task definitions and nothing else', () => {
   // A task's execution role loses the right to read the registry of the image that it no longer has.
   const types = new Set(differing.map(([id, { Type }]) => (id.includes('ExecutionRole') ? 'execution role' : Type)));
   expect(types).toEqual(new Set(['AWS::ECS::TaskDefinition', 'execution role']));
-  const tagged = synthesize({ ...VARIANTS[withPages], images: { control: 'registry/selm:10', gpu: 'registry/selm:10-gpu' }, version: '10' }); // prettier-ignore
+  const tagged = synthesize({
+    ...VARIANTS[withPages],
+    images: { control: 'registry/selm:10', gpu: 'registry/selm:10-gpu' },
+    version: '10',
+  });
   const between = tagged.flatMap(({ template }, i) =>
     Object.entries(template.Resources)
       .filter(([id, resource]) => JSON.stringify(resource) !== JSON.stringify(changed[i].template.Resources[id]))
@@ -90,7 +106,8 @@ describe.each(Object.keys(VARIANTS))('%s', (name) => {
   it('artifacts are encrypted, versioned, private, reached by TLS, and stay when the stack is deleted', () => {
     const [artifacts] = all('AWS::S3::Bucket').filter(({ Properties }) => Properties['VersioningConfiguration']);
     expect(artifacts.Properties['VersioningConfiguration']).toEqual({ Status: 'Enabled' });
-    const [{ ServerSideEncryptionByDefault: encryption }] = artifacts.Properties['BucketEncryption'].ServerSideEncryptionConfiguration; // prettier-ignore
+    const [{ ServerSideEncryptionByDefault: encryption }] =
+      artifacts.Properties['BucketEncryption'].ServerSideEncryptionConfiguration;
     expect(encryption.SSEAlgorithm).toBe('aws:kms');
     for (const bucket of all('AWS::S3::Bucket')) {
       expect(bucket.DeletionPolicy).toBe('Retain');
@@ -103,7 +120,11 @@ describe.each(Object.keys(VARIANTS))('%s', (name) => {
       expect(refused[0].Condition).toEqual({ Bool: { 'aws:SecureTransport': 'false' } });
     }
     for (const { Properties, DeletionPolicy } of all('AWS::RDS::DBCluster')) {
-      expect(Properties).toMatchObject({ StorageEncrypted: true, DeletionProtection: true, ServerlessV2ScalingConfiguration: { MinCapacity: 0 } }); // prettier-ignore
+      expect(Properties).toMatchObject({
+        StorageEncrypted: true,
+        DeletionProtection: true,
+        ServerlessV2ScalingConfiguration: { MinCapacity: 0 },
+      });
       expect(DeletionPolicy).toBe('Snapshot');
     }
   });
@@ -120,7 +141,8 @@ describe.each(Object.keys(VARIANTS))('%s', (name) => {
       expect(Properties['NetworkConfiguration'].AwsvpcConfiguration.AssignPublicIp ?? 'DISABLED').toBe('DISABLED');
     }
     for (const { Properties } of all('AWS::EC2::Subnet')) expect(Properties['MapPublicIpOnLaunch']).toBe(false);
-    for (const { Properties } of all('AWS::ElasticLoadBalancingV2::LoadBalancer')) expect(Properties['Scheme']).toBe(isPublic ? 'internet-facing' : 'internal'); // prettier-ignore
+    for (const { Properties } of all('AWS::ElasticLoadBalancingV2::LoadBalancer'))
+      expect(Properties['Scheme']).toBe(isPublic ? 'internet-facing' : 'internal');
     for (const { Properties } of isPublic ? all('AWS::ElasticLoadBalancingV2::Listener') : []) {
       expect(Properties).toMatchObject({
         Port: 443,
@@ -181,12 +203,21 @@ describe.each(Object.keys(VARIANTS))('%s', (name) => {
     for (const { TaskRoleArn, ContainerDefinitions } of pages) {
       const [{ ReadonlyRootFilesystem, Environment, Secrets = [] }] = ContainerDefinitions;
       expect(ReadonlyRootFilesystem).toBe(true);
-      expect(Environment.map(({ Name }: { Name: string }) => Name)).toEqual(['AWS_REGION', 'SELM_STORE', 'TEMPORAL_ADDRESS', 'TEMPORAL_NAMESPACE']); // prettier-ignore
+      expect(Environment.map(({ Name }: { Name: string }) => Name)).toEqual([
+        'AWS_REGION',
+        'SELM_STORE',
+        'TEMPORAL_ADDRESS',
+        'TEMPORAL_NAMESPACE',
+      ]);
       // Not those of the workers, such as HF_TOKEN.
       expect(Secrets.map(({ Name }: { Name: string }) => Name)).toEqual(['TEMPORAL_API_KEY']);
       const [role] = TaskRoleArn['Fn::GetAtt'] as [string];
-      const own = all('AWS::IAM::Policy').filter(({ Properties }) => JSON.stringify(Properties['Roles']).includes(`"${role}"`)); // prettier-ignore
-      const actions = own.flatMap(({ Properties }) => Properties['PolicyDocument'].Statement.flatMap(({ Action }: { Action: string | string[] }) => Action)); // prettier-ignore
+      const own = all('AWS::IAM::Policy').filter(({ Properties }) =>
+        JSON.stringify(Properties['Roles']).includes(`"${role}"`),
+      );
+      const actions = own.flatMap(({ Properties }) =>
+        Properties['PolicyDocument'].Statement.flatMap(({ Action }: { Action: string | string[] }) => Action),
+      );
       expect(new Set(actions)).toEqual(new Set(['s3:GetObject', 's3:ListBucket', 'kms:Decrypt']));
     }
   });
@@ -223,7 +254,10 @@ it('web pages for the internet leave the network that was there before as it was
     const { RouteTableIds: tables, ...rest } = resource.Properties ?? {};
     // S3's endpoint is reached from the new subnets, too.
     const routed = tables ? { RouteTableIds: expect.arrayContaining(tables as unknown[]) as unknown } : {};
-    expect(open.template.Resources[id], id).toEqual({ ...resource, ...(resource.Properties && { Properties: { ...rest, ...routed } }) }); // prettier-ignore
+    expect(open.template.Resources[id], id).toEqual({
+      ...resource,
+      ...(resource.Properties && { Properties: { ...rest, ...routed } }),
+    });
   }
 });
 
@@ -243,7 +277,9 @@ it('a deployment without any setting has a server of its own; the cloud needs an
 
 it('a stopped deployment has no task, and none comes', () => {
   const stopped = synthesize({ temporal: { kind: 'self-hosted', stopped: true } });
-  expect(resourcesOf(stopped, 'AWS::ECS::Service').map(({ Properties }) => Properties['DesiredCount'])).toEqual([0, 0, 0, 0]); // prettier-ignore
+  expect(resourcesOf(stopped, 'AWS::ECS::Service').map(({ Properties }) => Properties['DesiredCount'])).toEqual([
+    0, 0, 0, 0,
+  ]);
   const targets = resourcesOf(stopped, 'AWS::ApplicationAutoScaling::ScalableTarget');
   expect(targets.map(({ Properties }) => Properties['MaxCapacity'])).toEqual([0, 0]);
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Stack } from 'aws-cdk-lib';
 import { buildDeployment, createApp } from '../../cdk/build.ts';
-import { checkDeployConfig } from '../../cdk/config.ts';
+import { checkDeployConfig } from '../../config/deployment.ts';
 
 export const cloud = {
   kind: 'cloud',
@@ -40,7 +40,10 @@ export const VARIANTS: Record<string, object> = Object.fromEntries(
     ['managed-instances', 'auto-scaling-group'].flatMap((capacity) =>
       [1, 0].map((natGateways) => {
         const linked = temporal === cloud && natGateways === 0 ? { ...cloud, privateLinkService } : temporal;
-        return [`${temporal.kind}, ${capacity}, ${natGateways} NAT`, { version, temporal: linked, gpu: { capacity }, network: { natGateways } }]; // prettier-ignore
+        return [
+          `${temporal.kind}, ${capacity}, ${natGateways} NAT`,
+          { version, temporal: linked, gpu: { capacity }, network: { natGateways } },
+        ];
       }),
     ),
   ),
@@ -57,7 +60,9 @@ VARIANTS['everything'] = {
   budget: { monthlyUsd: 500, email: 'ops@example.com' },
   alarmEmail: 'ops@example.com',
   ui: publicUi,
-  schedules: [{ cron: '0 3 * * 1', run: { name: 'weekly', model: 'org/model', prompts: { train: 'org/data', heldOut: 100 } } }], // prettier-ignore
+  schedules: [
+    { cron: '0 3 * * 1', run: { name: 'weekly', model: 'org/model', prompts: { train: 'org/data', heldOut: 100 } } },
+  ],
 };
 
 export interface Resource {

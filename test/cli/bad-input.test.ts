@@ -26,7 +26,10 @@ function damagedWeights(name: string, change: (bytes: Buffer) => Buffer): string
 
 /** A file of these lines, objects as JSON. */
 function file(name: string, ...lines: (string | object)[]): string {
-  writeFileSync(path(name), lines.map((line) => `${typeof line === 'string' ? line : JSON.stringify(line)}\n`).join('')); // prettier-ignore
+  writeFileSync(
+    path(name),
+    lines.map((line) => `${typeof line === 'string' ? line : JSON.stringify(line)}\n`).join(''),
+  );
   return path(name);
 }
 
@@ -57,32 +60,91 @@ const unknown = damaged('unknown', (copy) => {
 });
 const speechless = damaged('speechless', (copy) => rmSync(join(copy, 'tokenizer.json')));
 const garbled = damaged('garbled', (copy) => writeFileSync(join(copy, 'tokenizer.json'), '{"model": {"type": "BPE"}}'));
-const untemplated = damaged('untemplated', (copy) => writeFileSync(join(copy, 'chat_template.jinja'), '{% for m in messages %}')); // prettier-ignore
-const config = file('run.yaml', 'name: test', `model: ${model}`, 'optimise: {}', 'prompts:', `  train: ${prompts}`, '  heldOut: 1'); // prettier-ignore
+const untemplated = damaged('untemplated', (copy) =>
+  writeFileSync(join(copy, 'chat_template.jinja'), '{% for m in messages %}'),
+);
+const config = file(
+  'run.yaml',
+  'name: test',
+  `model: ${model}`,
+  'optimise: {}',
+  'prompts:',
+  `  train: ${prompts}`,
+  '  heldOut: 1',
+);
 
 const cases: [what: string, args: string[], said: string[]][] = [
   ['weights that are missing', sample({ model: missing }), [join(missing, 'model.safetensors')]],
   ['weights cut short', sample({ model: truncated }), [join(truncated, 'model.safetensors'), 'damaged']],
   ['weights whose header lies', sample({ model: lying }), [join(lying, 'model.safetensors'), '[97,84]']],
-  ['an unknown architecture', sample({ model: unknown }), [join(unknown, 'config.json'), 'MambaForCausalLM', 'LlamaForCausalLM']], // prettier-ignore
+  [
+    'an unknown architecture',
+    sample({ model: unknown }),
+    [join(unknown, 'config.json'), 'MambaForCausalLM', 'LlamaForCausalLM'],
+  ],
   ['a model without a tokenizer', sample({ model: speechless }), [speechless, 'tokenizer.json']],
   ['a tokenizer that is damaged', sample({ model: garbled }), [join(garbled, 'tokenizer.json'), 'damaged']],
-  ['a template that is no Jinja', sample({ model: untemplated }), [join(untemplated, 'chat_template.jinja'), 'no Jinja template']], // prettier-ignore
+  [
+    'a template that is no Jinja',
+    sample({ model: untemplated }),
+    [join(untemplated, 'chat_template.jinja'), 'no Jinja template'],
+  ],
   ['an adapter of another model', sample({ adapter: otherAdapter }), [otherAdapter, 'does not fit the model']],
   ['no prompts', sample({ prompts: path('nowhere.jsonl') }), [path('nowhere.jsonl'), 'does not exist']],
   ['an empty file of prompts', sample({ prompts: file('empty.jsonl') }), [path('empty.jsonl'), 'empty']],
-  ['a line that is not JSON', sample({ prompts: file('broken.jsonl', ...tinyPrompts(2), '{"prompt": "x"') }), [`${path('broken.jsonl')} line 3`, 'not JSON']], // prettier-ignore
-  ['a row without a prompt', sample({ prompts: file('keyless.jsonl', ...tinyPrompts(1), { id: 'x' }) }), [`${path('keyless.jsonl')} line 2`, '"prompt"']], // prettier-ignore
-  ['a prompt that the model cannot take', sample({ prompts: file('long.jsonl', { id: 'long', prompt: 'x'.repeat(300) }) }), ['"long"', '256']], // prettier-ignore
-  ['preferences of equals alone', optimize({ preferences: file('equal.jsonl', { ...preference, rejected: 'a' }) }), [path('equal.jsonl'), 'same chosen and rejected response in every row']], // prettier-ignore
-  ['a preference that the objective cannot use', optimize({ preferences: file('dpo.jsonl', { ...preference, reference_response: undefined }) }), ['Row 1', '"reference_response"', 'dpo']], // prettier-ignore
+  [
+    'a line that is not JSON',
+    sample({ prompts: file('broken.jsonl', ...tinyPrompts(2), '{"prompt": "x"') }),
+    [`${path('broken.jsonl')} line 3`, 'not JSON'],
+  ],
+  [
+    'a row without a prompt',
+    sample({ prompts: file('keyless.jsonl', ...tinyPrompts(1), { id: 'x' }) }),
+    [`${path('keyless.jsonl')} line 2`, '"prompt"'],
+  ],
+  [
+    'a prompt that the model cannot take',
+    sample({ prompts: file('long.jsonl', { id: 'long', prompt: 'x'.repeat(300) }) }),
+    ['"long"', '256'],
+  ],
+  [
+    'preferences of equals alone',
+    optimize({ preferences: file('equal.jsonl', { ...preference, rejected: 'a' }) }),
+    [path('equal.jsonl'), 'same chosen and rejected response in every row'],
+  ],
+  [
+    'a preference that the objective cannot use',
+    optimize({ preferences: file('dpo.jsonl', { ...preference, reference_response: undefined }) }),
+    ['Row 1', '"reference_response"', 'dpo'],
+  ],
   ['a setting out of range', optimize({ beta: '-1' }), ['--beta -1', '>0']],
-  ['a KL divergence from nobody', withFlags('evaluate', { model, prompts, by: 'verifier', 'kl-samples': '2', out }), ['--kl-samples', '--against-base']], // prettier-ignore
+  [
+    'a KL divergence from nobody',
+    withFlags('evaluate', { model, prompts, by: 'verifier', 'kl-samples': '2', out }),
+    ['--kl-samples', '--against-base'],
+  ],
   ['a setting that is none of its values', optimize({ schedule: 'steep' }), ['--schedule steep', 'cosine']],
   ['a LoRA layer that there is not', optimize({ 'lora-targets': 'q_proj,z_proj' }), ['--lora-targets', 'q_proj']],
   ['a training without room for its result', optimize({ out: model }), [model, 'not empty']],
   ['a device that there is not', sample({ device: 'tpu' }), ['--device', 'tpu', 'cuda']],
-  ['8-bit weights on CUDA', ['run', file('q8.yaml', 'name: q8', `model: ${model}`, 'device: cuda', 'prompts:', `  train: ${prompts}`, '  heldOut: 1', 'sample:', '  weights: q8')], [path('q8.yaml'), '"sample.weights"', 'leave weights at f32']], // prettier-ignore
+  [
+    '8-bit weights on CUDA',
+    [
+      'run',
+      file(
+        'q8.yaml',
+        'name: q8',
+        `model: ${model}`,
+        'device: cuda',
+        'prompts:',
+        `  train: ${prompts}`,
+        '  heldOut: 1',
+        'sample:',
+        '  weights: q8',
+      ),
+    ],
+    [path('q8.yaml'), '"sample.weights"', 'leave weights at f32'],
+  ],
   ['an unknown flag', sample({ promts: 'x' }), ["'--promts'", '--prompts']],
   ['a required flag that is missing', ['sample', '--model', model, '--out', out], ["'--prompts <file>'"]],
   ['an unknown command', ['smaple'], ["'smaple'", 'sample']],
@@ -99,11 +161,15 @@ test.concurrent.each(cases)('%s is refused in one sentence', async (_what, args,
 });
 
 test('an error that a module of the user leaves to nobody ends the command with one sentence', async () => {
-  const source = 'export default () => { void Promise.reject(new Error("one\\ntwo")); return new Promise(() => setInterval(() => {}, 1000)); };\n'; // prettier-ignore
+  const source =
+    'export default () => { void Promise.reject(new Error("one\\ntwo")); return new Promise(() => setInterval(() => {}, 1000)); };\n';
   writeFileSync(path('stray.mjs'), source);
   const responses = [{ text: 'a' }, { text: 'b' }];
   const input = file('answers.jsonl', ...tinyPrompts(1).map((prompt) => ({ ...prompt, responses })));
   const labeler = file('stray.yaml', `path: ${path('stray.mjs')}`);
-  const { code, stderr } = await selm(withFlags('label', { by: 'module', 'label-config': labeler, in: input, out: path('labels.jsonl') }), {}); // prettier-ignore
+  const { code, stderr } = await selm(
+    withFlags('label', { by: 'module', 'label-config': labeler, in: input, out: path('labels.jsonl') }),
+    {},
+  );
   expect([code, stderr]).toEqual([1, 'selm: one two\n']);
 });

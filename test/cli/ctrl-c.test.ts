@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { forkModule } from '../../engine/fork.ts';
+import { forkModule } from '../../engine/process/fork.ts';
 import { startSelm, type Running } from '../command.ts';
 import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
@@ -87,7 +87,9 @@ test('without a second one it ends after the time that workers have', async () =
 
 test('a run that waits for a server ends at a second Ctrl-C', async () => {
   const env = { SELM_HOME: path('waiting') };
-  const keeper = forkModule(new URL('../workers/join-server.ts', import.meta.url), [], { env: { ...process.env, ...env } }); // prettier-ignore
+  const keeper = forkModule(new URL('../workers/join-server.ts', import.meta.url), [], {
+    env: { ...process.env, ...env },
+  });
   await once(keeper, 'message');
   const { pid } = JSON.parse(readFileSync(join(env.SELM_HOME, 'server.json'), 'utf8')) as { pid: number };
   process.kill(pid, 'SIGSTOP');
@@ -127,7 +129,11 @@ test("a second Ctrl-C kills a step's engine", async () => {
   const engine = () => {
     const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' }).trim().split('\n');
     const fields = lines.map((line) => line.trim().split(/\s+/));
-    return Number(fields.find(([, parent, ...args]) => Number(parent) === command.pid && args.join(' ').includes('engine/child.ts'))?.[0] ?? 0); // prettier-ignore
+    return Number(
+      fields.find(
+        ([, parent, ...args]) => Number(parent) === command.pid && args.join(' ').includes('engine/process/child.ts'),
+      )?.[0] ?? 0,
+    );
   };
   await until(() => engine() > 0);
   const pid = engine();

@@ -21,7 +21,8 @@ interface Account {
 
 const VCPUS: Record<string, number> = { 'g6.xlarge': 4, 'g5.xlarge': 4, 'g6e.xlarge': 4, 'p4d.24xlarge': 96 };
 
-const list = (name: string, items: string[]) => `<${name}>${items.map((item) => `<item>${item}</item>`).join('')}</${name}>`; // prettier-ignore
+const list = (name: string, items: string[]) =>
+  `<${name}>${items.map((item) => `<item>${item}</item>`).join('')}</${name}>`;
 
 const xml = (response: ServerResponse, text: string, status = 200) =>
   void response.writeHead(status, { 'Content-Type': 'text/xml' }).end(text);
@@ -39,28 +40,51 @@ async function startAws({ quotas, offered, role }: Account): Promise<Record<stri
         const value = target.endsWith('GetAWSDefaultServiceQuota') ? 0 : quotas[QuotaCode];
         const json =
           value === undefined ? { __type: 'NoSuchResourceException' } : { Quota: { QuotaCode, Value: value } };
-        response.writeHead(value === undefined ? 400 : 200, { 'Content-Type': 'application/x-amz-json-1.1' }).end(JSON.stringify(json)); // prettier-ignore
+        response
+          .writeHead(value === undefined ? 400 : 200, { 'Content-Type': 'application/x-amz-json-1.1' })
+          .end(JSON.stringify(json));
       } else if (query.get('Action') === 'DescribeInstanceTypeOfferings') {
-        const items = Object.entries(offered).flatMap(([type, zones]) => zones.map((zone) => `<instanceType>${type}</instanceType><location>${zone}</location>`)); // prettier-ignore
-        xml(response, `<DescribeInstanceTypeOfferingsResponse>${list('instanceTypeOfferingSet', items)}</DescribeInstanceTypeOfferingsResponse>`); // prettier-ignore
+        const items = Object.entries(offered).flatMap(([type, zones]) =>
+          zones.map((zone) => `<instanceType>${type}</instanceType><location>${zone}</location>`),
+        );
+        xml(
+          response,
+          `<DescribeInstanceTypeOfferingsResponse>${list('instanceTypeOfferingSet', items)}</DescribeInstanceTypeOfferingsResponse>`,
+        );
       } else if (query.get('Action') === 'DescribeInstanceTypes') {
         const asked = [...query].filter(([key]) => key.startsWith('InstanceType.')).map(([, type]) => type);
-        const items = asked.map((type) => `<instanceType>${type}</instanceType><vCpuInfo><defaultVCpus>${VCPUS[type]}</defaultVCpus></vCpuInfo>`); // prettier-ignore
+        const items = asked.map(
+          (type) =>
+            `<instanceType>${type}</instanceType><vCpuInfo><defaultVCpus>${VCPUS[type]}</defaultVCpus></vCpuInfo>`,
+        );
         xml(
           response,
           `<DescribeInstanceTypesResponse>${list('instanceTypeSet', items)}</DescribeInstanceTypesResponse>`,
         );
       } else if (role) {
-        xml(response, `<GetRoleResponse><GetRoleResult><Role><RoleName>${query.get('RoleName')}</RoleName></Role></GetRoleResult></GetRoleResponse>`); // prettier-ignore
+        xml(
+          response,
+          `<GetRoleResponse><GetRoleResult><Role><RoleName>${query.get('RoleName')}</RoleName></Role></GetRoleResult></GetRoleResponse>`,
+        );
       } else {
-        xml(response, '<ErrorResponse><Error><Type>Sender</Type><Code>NoSuchEntity</Code><Message>none</Message></Error></ErrorResponse>', 404); // prettier-ignore
+        xml(
+          response,
+          '<ErrorResponse><Error><Type>Sender</Type><Code>NoSuchEntity</Code><Message>none</Message></Error></ErrorResponse>',
+          404,
+        );
       }
     });
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   afterAll(() => void server.close());
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { ...nobody, AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret', AWS_REGION: 'eu-test-1', AWS_ENDPOINT_URL: url }; // prettier-ignore
+  return {
+    ...nobody,
+    AWS_ACCESS_KEY_ID: 'key',
+    AWS_SECRET_ACCESS_KEY: 'secret',
+    AWS_REGION: 'eu-test-1',
+    AWS_ENDPOINT_URL: url,
+  };
 }
 
 /** Neither credentials nor region, wherever the test runs. */
@@ -74,7 +98,8 @@ const nobody = {
   AWS_SHARED_CREDENTIALS_FILE: join(folder, 'none'),
 };
 
-const doctorOf = (config: string, env: Record<string, string>, ...flags: string[]) => selm(['deploy', 'doctor', '--config', config, ...flags], env); // prettier-ignore
+const doctorOf = (config: string, env: Record<string, string>, ...flags: string[]) =>
+  selm(['deploy', 'doctor', '--config', config, ...flags], env);
 const doctor = (env: Record<string, string>, ...flags: string[]) => doctorOf(file, env, ...flags);
 const write = (name: string, text: string) => {
   writeFileSync(join(folder, name), text);
@@ -88,14 +113,20 @@ const verdicts = (ended: Ended) => {
 const everywhere = { 'g6.xlarge': ['a', 'b'], 'g5.xlarge': ['a'], 'g6e.xlarge': ['b'] };
 
 it('an account with all that is needed is fine', async () => {
-  const ended = await doctor(await startAws({ quotas: { 'L-3819A6DF': 16, 'L-DB2E81BA': 16 }, offered: everywhere, role: true }), '--json'); // prettier-ignore
+  const ended = await doctor(
+    await startAws({ quotas: { 'L-3819A6DF': 16, 'L-DB2E81BA': 16 }, offered: everywhere, role: true }),
+    '--json',
+  );
   expect(ended.code, ended.stderr).toBe(0);
   expect(new Set(Object.values(verdicts(ended)))).toEqual(new Set(['fine']));
   expect(Object.keys(verdicts(ended))).toHaveLength(6);
 });
 
 it('a new account, without quota and role, is stopped; one of its types is not there', async () => {
-  const ended = await doctor(await startAws({ quotas: {}, offered: { 'g6.xlarge': ['a'], 'g5.xlarge': ['a'] }, role: false }), '--json'); // prettier-ignore
+  const ended = await doctor(
+    await startAws({ quotas: {}, offered: { 'g6.xlarge': ['a'], 'g5.xlarge': ['a'] }, role: false }),
+    '--json',
+  );
   expect(ended.code).toBe(1);
   expect(verdicts(ended)).toEqual({
     'g6.xlarge': 'fine',
@@ -122,7 +153,11 @@ it('A100s come by eight only: managed instances never have one, and a group of p
     /^selm: .*a100\.yaml: gpu\.accelerators: no instance has a single A100.*p4d\.24xlarge.*\n$/,
   );
 
-  const aws = await startAws({ quotas: { 'L-417A185B': 0 }, offered: { 'g6.xlarge': ['a'], 'p4d.24xlarge': ['a'] }, role: true }); // prettier-ignore
+  const aws = await startAws({
+    quotas: { 'L-417A185B': 0 },
+    offered: { 'g6.xlarge': ['a'], 'p4d.24xlarge': ['a'] },
+    role: true,
+  });
   const mixed = await doctorOf(write('mixed.yaml', 'gpu: { accelerators: [a100, l4] }\n'), aws, '--json');
   expect(verdicts(mixed)).toMatchObject({ 'gpu.accelerators: a100': 'warning', 'g6.xlarge': 'fine' });
 

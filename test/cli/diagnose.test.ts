@@ -1,11 +1,11 @@
 /** `selm diagnose` against numbers of PyTorch's log-probabilities (see test/fixtures/diagnose). */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { Diagnosis } from '../../activities/diagnose.ts';
+import type { Diagnosis } from '../../evaluation/diagnose.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import type { TokenizedPreferenceRecord } from '../../data/records.ts';
 import { selm, summaryOf } from '../command.ts';
-import { readModelConfig } from '../../engine/model/config.ts';
+import { readModelConfig } from '../../engine/model-files/config.ts';
 import { fixture, readJson, referenceCase } from '../engine/reference-case.ts';
 import { temporaryFolder } from '../temporary.ts';
 
@@ -21,15 +21,42 @@ const tooLong = Array.from({ length: maxPositions }, () => 5);
 test('accuracy, scale and drift of two adapters, side by side', async () => {
   const [preferences, unseen] = [join(folder, 'preferences.jsonl'), join(folder, 'unseen.jsonl')];
   const rows = optimizeJob(folder, {}).rows as TokenizedPreferenceRecord[];
-  const unread = [{ ...rows[0], rejected_input_ids: rows[0].chosen_input_ids }, { ...rows[0], chosen_input_ids: tooLong }, { ...rows[0], rejected_input_ids: tooLong }]; // prettier-ignore
+  const unread = [
+    { ...rows[0], rejected_input_ids: rows[0].chosen_input_ids },
+    { ...rows[0], chosen_input_ids: tooLong },
+    { ...rows[0], rejected_input_ids: tooLong },
+  ];
   await writeJsonl(preferences, [...unread, ...rows]);
-  const answers = pairs.map(({ prompt, reference: answer }) => ({ prompt_input_ids: prompt, response_input_ids: answer })); // prettier-ignore
+  const answers = pairs.map(({ prompt, reference: answer }) => ({
+    prompt_input_ids: prompt,
+    response_input_ids: answer,
+  }));
   await writeJsonl(unseen, [{ ...answers[0], response_input_ids: tooLong }, ...answers]);
-  const diagnosed = ['diagnose', '--model', model, '--adapter', policy.adapter, reference.adapter, '--reference-adapter', reference.adapter, '--preferences', preferences, '--unseen', unseen, '--beta', String(beta)]; // prettier-ignore
+  const diagnosed = [
+    'diagnose',
+    '--model',
+    model,
+    '--adapter',
+    policy.adapter,
+    reference.adapter,
+    '--reference-adapter',
+    reference.adapter,
+    '--preferences',
+    preferences,
+    '--unseen',
+    unseen,
+    '--beta',
+    String(beta),
+  ];
   const [ended, told] = await Promise.all([selm([...diagnosed, '--json'], {}), selm(diagnosed, {})]);
   expect(ended).toMatchObject({ code: 0, stderr: '' });
   const { adapters, ...counted } = summaryOf<{ adapters: Diagnosis[] }>(ended);
-  expect(counted).toEqual({ beta, rows: rows.length, dropped: { equal: 1, tooLong: 2, unseenTooLong: 1 }, non_prefix_rows: 0 }); // prettier-ignore
+  expect(counted).toEqual({
+    beta,
+    rows: rows.length,
+    dropped: { equal: 1, tooLong: 2, unseenTooLong: 1 },
+    non_prefix_rows: 0,
+  });
   expect(told.stdout.split('\n').slice(-4)).toEqual([
     'Dropped 1 row with equal chosen and rejected responses.',
     `Dropped 2 rows with a response that is, after its prompt, longer than the ${maxPositions} tokens that the model can take.`,
@@ -37,7 +64,9 @@ test('accuracy, scale and drift of two adapters, side by side', async () => {
     '',
   ]);
   const near = (value: unknown): unknown =>
-    typeof value === 'number' ? expect.closeTo(value, 4) : Object.fromEntries(Object.entries(value as object).map(([key, inner]) => [key, near(inner)])); // prettier-ignore
+    typeof value === 'number'
+      ? expect.closeTo(value, 4)
+      : Object.fromEntries(Object.entries(value as object).map(([key, inner]) => [key, near(inner)]));
   expect(adapters[0]).toMatchObject(near(expected) as object);
   // The reference policy beside itself: no reward, no drift.
   expect(adapters[1]).toMatchObject({ accuracy: 0, margin: { mean: 0, sd: 0 }, drift: { perToken: 0, raised: 0 } });

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { estimateRun, type Estimate } from '../../workers/estimate.ts';
-import { loadConfig } from '../../workflows/config.ts';
+import { loadConfig } from '../../config/run.ts';
 import { selm, summaryOf } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { fixture } from '../engine/reference-case.ts';
@@ -17,7 +17,12 @@ const examples = fileURLToPath(new URL('../../examples', import.meta.url));
 const env = { SELM_HOME: join(folder, 'home'), HF_ENDPOINT: 'http://127.0.0.1:9' };
 
 tinyModel(join(folder, 'model'));
-writeFileSync(join(folder, 'train.jsonl'), tinyPrompts(40).map((row) => `${JSON.stringify(row)}\n`).join('')); // prettier-ignore
+writeFileSync(
+  join(folder, 'train.jsonl'),
+  tinyPrompts(40)
+    .map((row) => `${JSON.stringify(row)}\n`)
+    .join(''),
+);
 
 function writeConfig(name: string, changes: object): string {
   const file = join(folder, `${name}.yaml`);
@@ -50,7 +55,8 @@ test('a configuration is told what its rounds need', async () => {
 });
 
 test('a round of few optimizer steps is told of, and is no problem', async () => {
-  const warning = 'A round has at most 1 optimizer step (10 prompts, batch size 128, 1 epoch): lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round.'; // prettier-ignore
+  const warning =
+    'A round has at most 1 optimizer step (10 prompts, batch size 128, 1 epoch): lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round.';
   const ended = await selm(['doctor', writeConfig('few', {}), '--json'], env);
   expect(ended.code, ended.stderr).toBe(0);
   expect(summaryOf<Estimate>(ended)).toMatchObject({ optimizerSteps: 1, warnings: [warning] });
@@ -61,7 +67,9 @@ test('a round of few optimizer steps is told of, and is no problem', async () =>
 
 test('an adapter that cannot be used is a problem', async () => {
   const adapted = loadConfig(writeConfig('adapted', { adapter: fixture('adapters/refused/pissa') }));
-  expect((await estimateRun(adapted, { tflops: 1 })).problems).toEqual([expect.stringContaining('adapter_config.json: an adapter with init_lora_weights "pissa" belongs on base weights')]); // prettier-ignore
+  expect((await estimateRun(adapted, { tflops: 1 })).problems).toEqual([
+    expect.stringContaining('adapter_config.json: an adapter with init_lora_weights "pissa" belongs on base weights'),
+  ]);
   const fit = loadConfig(writeConfig('adapted', { adapter: fixture('adapters/loaded/plain') }));
   expect((await estimateRun(fit, { tflops: 1 })).problems).toEqual([]);
 });
@@ -73,7 +81,9 @@ test("what a server samples with is not this machine's", async () => {
   const { sample, hours, unknown } = summaryOf<Estimate>(ended);
   expect([sample, hours!.sample]).toEqual([undefined, undefined]);
   expect(hours!.optimize).toBeGreaterThan(0);
-  expect(unknown).toEqual([`Memory and time of sampling are those of the server at http://gpu.internal:8000/v1, which is not asked; its model "org/model" must be ${join(folder, 'model')}.`]); // prettier-ignore
+  expect(unknown).toEqual([
+    `Memory and time of sampling are those of the server at http://gpu.internal:8000/v1, which is not asked; its model "org/model" must be ${join(folder, 'model')}.`,
+  ]);
 });
 
 const oneLong = fileURLToPath(new URL('../fixtures/one-long-prompt', import.meta.url));
@@ -82,7 +92,9 @@ test('prompts that the run would leave out are counted, and lengths are those of
   const ended = await selm(['doctor', join(oneLong, 'run.yaml'), '--json'], env);
   expect(ended.code, ended.stderr).toBe(0);
   const { dropped, promptTokens, promptsPerRound, heldOut, unknown } = summaryOf<Estimate>(ended);
-  const lengths = (JSON.parse(readFileSync(join(oneLong, 'lengths.json'), 'utf8')) as number[]).filter((length) => length <= 504); // prettier-ignore
+  const lengths = (JSON.parse(readFileSync(join(oneLong, 'lengths.json'), 'utf8')) as number[]).filter(
+    (length) => length <= 504,
+  );
   expect(lengths).toHaveLength(11);
   expect(promptTokens!.mean).toBeCloseTo(lengths.reduce((sum, length) => sum + length, 0) / 11, 10);
   expect(promptTokens!.longest).toBe(Math.max(...lengths));
@@ -97,12 +109,15 @@ test.each([
   ['repeated', 'dup', 4, { duplicates: 6, heldOut: 0 }, [2, 4]],
 ])('%s: the case of the issue', async (name, train, heldOut, dropped, counts) => {
   const cases = fileURLToPath(new URL('../fixtures/held-out-again/', import.meta.url));
-  const prompts = { train: `${cases}${train}.jsonl`, heldOut: typeof heldOut === 'string' ? join(cases, heldOut) : heldOut };
+  const prompts = {
+    train: `${cases}${train}.jsonl`,
+    heldOut: typeof heldOut === 'string' ? join(cases, heldOut) : heldOut,
+  };
   const estimate = await estimateRun(loadConfig(writeConfig(name, { prompts })), { tflops: 1 });
   expect(estimate.problems).toEqual([]);
   expect(estimate.dropped!.train).toMatchObject(dropped);
   expect([estimate.promptsPerRound, estimate.heldOut]).toEqual(counts);
-}); // prettier-ignore
+});
 
 test('a model in the cache of the hub is looked into, one that is not is not asked for', async () => {
   const hub = join(folder, 'hub');
@@ -112,7 +127,9 @@ test('a model in the cache of the hub is looked into, one that is not is not ask
   const before = await doctor();
   expect(before.dropped).toBeUndefined();
   expect(before.unknown[0]).toMatch(/^The shape of org\/tiny is known when it is downloaded/);
-  expect(before.unknown[1]).toBe('Prompts are not checked (too long, repeated, held out and trained on): org/tiny is not on this machine.'); // prettier-ignore
+  expect(before.unknown[1]).toBe(
+    'Prompts are not checked (too long, repeated, held out and trained on): org/tiny is not on this machine.',
+  );
   tinyModel(join(hub, 'models--org--tiny', 'snapshots', 'a'.repeat(40)));
   const { promptTokens, parameters, unknown } = await doctor();
   expect([promptTokens, unknown]).toEqual([{ mean: 11.75, longest: 12 }, []]);
@@ -120,24 +137,35 @@ test('a model in the cache of the hub is looked into, one that is not is not ask
 });
 
 test('what is wrong with a configuration is said, with exit code 2', async () => {
-  const { code, stderr } = await selm(['doctor', writeConfig('unfit', { prompts: { train: './train.jsonl', heldOut: 10, perRound: 20 } })], env); // prettier-ignore
+  const { code, stderr } = await selm(
+    ['doctor', writeConfig('unfit', { prompts: { train: './train.jsonl', heldOut: 10, perRound: 20 } })],
+    env,
+  );
   expect(code).toBe(2);
   expect(stderr).toMatch(/^selm: \S+train\.jsonl leaves 30 prompts to train on, too few for 3 rounds of 20/);
   const missing = await selm(['doctor', writeConfig('missing', { model: './nowhere' })], env);
-  expect([missing.code, missing.stderr]).toEqual([2, `selm: ${join(folder, 'nowhere', 'config.json')} does not exist: give a Hugging Face model folder.\n`]); // prettier-ignore
+  expect([missing.code, missing.stderr]).toEqual([
+    2,
+    `selm: ${join(folder, 'nowhere', 'config.json')} does not exist: give a Hugging Face model folder.\n`,
+  ]);
 });
 
 test('a tokenizer that is damaged is told by its file', async () => {
   writeFileSync(join(tinyModel(join(folder, 'garbled')), 'tokenizer.json'), '{"model": {"type": "BPE"}}');
   const garbled = await selm(['doctor', writeConfig('garbled', { model: './garbled' })], env);
-  expect([garbled.code, garbled.stderr]).toEqual([2, expect.stringMatching(/^selm: \S+garbled\/tokenizer\.json is damaged[^\n]*\n$/)]); // prettier-ignore
+  expect([garbled.code, garbled.stderr]).toEqual([
+    2,
+    expect.stringMatching(/^selm: \S+garbled\/tokenizer\.json is damaged[^\n]*\n$/),
+  ]);
 });
 
 test('a file of prompts that is missing is a problem, and nothing that is known later', async () => {
   const file = writeConfig('without-prompts', { prompts: { train: './absent.jsonl', heldOut: './held.jsonl' } });
   const ended = await selm(['doctor', file, '--json'], env);
   expect(ended.code).toBe(2);
-  expect(ended.stderr.trim().split('\n').sort()).toEqual(['absent', 'held'].map((name) => `selm: ${join(folder, name)}.jsonl does not exist; check the path.`)); // prettier-ignore
+  expect(ended.stderr.trim().split('\n').sort()).toEqual(
+    ['absent', 'held'].map((name) => `selm: ${join(folder, name)}.jsonl does not exist; check the path.`),
+  );
   expect(summaryOf<Estimate>(ended).unknown).toEqual([]);
 });
 

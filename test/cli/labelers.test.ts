@@ -3,7 +3,7 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { selm, summaryOf } from '../command.ts';
-import { changed, compared, expected, folderOf, rows } from '../engine/rankers/fixtures.ts';
+import { changed, compared, expected, folderOf, rows } from '../engine/onnx/rankers/fixtures.ts';
 import { startHub } from '../hub-server.ts';
 import { temporaryFolder } from '../temporary.ts';
 
@@ -14,7 +14,9 @@ const response = (text: string) => ({ text, token_ids: [1], finish_reason: 'stop
 
 /** Answers as `selm sample` writes them. */
 function sampled(name: string, answered: { prompt: string; answers: string[] }[]): string {
-  const lines = answered.map(({ prompt, answers }, i) => JSON.stringify({ id: `p${i}`, prompt, responses: answers.map(response) })); // prettier-ignore
+  const lines = answered.map(({ prompt, answers }, i) =>
+    JSON.stringify({ id: `p${i}`, prompt, responses: answers.map(response) }),
+  );
   writeFileSync(path(name), `${lines.join('\n')}\n`);
   return path(name);
 }
@@ -36,7 +38,10 @@ async function label(args: string[], env: Record<string, string> = {}): Promise<
   const ended = await selm(['label', ...args, '--out', out, '--json'], env);
   expect(ended).toMatchObject({ code: 0, stderr: '' });
   expect(summaryOf<object>(ended)).toMatchObject({ rows: 3, preferences: 3 });
-  return readFileSync(out, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Preference); // prettier-ignore
+  return readFileSync(out, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Preference);
 }
 
 /** What the authors' scores make of the answers: an empty one is never chosen. */
@@ -76,7 +81,9 @@ test('answers that a reward model has no room for are counted, by the setting cu
   expect(cut.told).toContain("2 answers are longer than the labeler's model reads: it judged their beginning.");
   const left = await run('left.yaml', 'tooLong: unjudged\n');
   expect(left.summary).toMatchObject({ unjudged: 6, counts: { tooLong: 6 } });
-  expect(left.told).toContain("6 answers have no judgement, as they or their prompts are longer than the labeler's model reads."); // prettier-ignore
+  expect(left.told).toContain(
+    "6 answers have no judgement, as they or their prompts are longer than the labeler's model reads.",
+  );
 });
 
 test("pairrm: a folder of llm_blender's own format", async () => {
@@ -93,7 +100,10 @@ test('pairrm without settings is llm-blender/PairRM-hf from the hub', async () =
   const env = { HF_ENDPOINT: url, HF_HUB_CACHE: path('hub') };
   const ended = await selm(['label', '--by', 'pairrm', '--in', answers, '--out', path('hub.jsonl')], env);
   expect(ended).toMatchObject({ code: 0, stderr: '' });
-  const preferences = readFileSync(path('hub.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Preference); // prettier-ignore
+  const preferences = readFileSync(path('hub.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Preference);
   expect(preferences).toMatchObject(preferred(compared, expected['pairrm-hf'].scores));
 });
 
@@ -102,11 +112,21 @@ test('what is wrong with the model is one sentence', async () => {
   cpSync(folderOf('llama'), wrong, { recursive: true });
   rmSync(join(wrong, 'model.safetensors'));
   const answers = sampled('rewarded.jsonl', rows);
-  const run = (settings: string) => selm(['label', '--label-config', settings, '--in', answers, '--out', path('none.jsonl')], {}); // prettier-ignore
+  const run = (settings: string) =>
+    selm(['label', '--label-config', settings, '--in', answers, '--out', path('none.jsonl')], {});
   for (const [settings, sentence] of [
-    [config('missing.yaml', 'reward-model', wrong), /wrong\/model\.safetensors does not exist: download the complete model\.\n$/], // prettier-ignore
-    [config('ranker.yaml', 'pairrm', folderOf('llama')), /asks for the architecture LlamaForSequenceClassification, which is not PairRM's: use .*\n$/], // prettier-ignore
-    [config('nowhere.yaml', 'pairrm', './nowhere'), /label\.model ".*nowhere" is not a folder; give a model folder or a hub id "org\/name"\.\n$/], // prettier-ignore
+    [
+      config('missing.yaml', 'reward-model', wrong),
+      /wrong\/model\.safetensors does not exist: download the complete model\.\n$/,
+    ],
+    [
+      config('ranker.yaml', 'pairrm', folderOf('llama')),
+      /asks for the architecture LlamaForSequenceClassification, which is not PairRM's: use .*\n$/,
+    ],
+    [
+      config('nowhere.yaml', 'pairrm', './nowhere'),
+      /label\.model ".*nowhere" is not a folder; give a model folder or a hub id "org\/name"\.\n$/,
+    ],
   ] as const) {
     const { code, stderr } = await run(settings);
     expect(stderr).toMatch(sentence);
@@ -120,6 +140,22 @@ test.each([
   ['--judge-max-tokens', '5', 'maxTokens: 5'],
 ])('%s beside a file of settings is refused, with what to write there', async (flag, value, line) => {
   const settings = config('beside.yaml', 'reward-model', folderOf('qwen2'));
-  const ended = await selm(['label', '--label-config', settings, flag, value, '--in', sampled('beside.jsonl', rows), '--out', path('none.jsonl')], {}); // prettier-ignore
-  expect(ended).toMatchObject({ code: 2, stderr: `selm: ${flag} cannot be given with --label-config: write "${line}" in ${settings}.\n` }); // prettier-ignore
+  const ended = await selm(
+    [
+      'label',
+      '--label-config',
+      settings,
+      flag,
+      value,
+      '--in',
+      sampled('beside.jsonl', rows),
+      '--out',
+      path('none.jsonl'),
+    ],
+    {},
+  );
+  expect(ended).toMatchObject({
+    code: 2,
+    stderr: `selm: ${flag} cannot be given with --label-config: write "${line}" in ${settings}.\n`,
+  });
 });

@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { matchesOf } from '../../activities/mt-bench/matches.ts';
+import { matchesOf } from '../../evaluation/mt-bench/matches.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import type { QuestionAnswer, QuestionJudgement } from '../../data/mt-bench.ts';
-import { LocalEngine } from '../../engine/engine.ts';
-import { samplingSchema, trainingSchema } from '../../engine/settings.ts';
+import { LocalEngine } from '../../engine/onnx/engine.ts';
+import { samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
 import { selm, startSelm, summaryOf } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel } from '../tiny-model.ts';
@@ -20,14 +20,25 @@ interface Score {
 interface Summary {
   model: string;
   answers: number;
-  scores: { model: string; judge: string; overall: Score; turns: Record<string, Score>; categories: Record<string, Score>; unrated: number }[]; // prettier-ignore
+  scores: {
+    model: string;
+    judge: string;
+    overall: Score;
+    turns: Record<string, Score>;
+    categories: Record<string, Score>;
+    unrated: number;
+  }[];
   refused: number;
 }
 
 const folder = temporaryFolder();
 const path = (name: string) => join(folder, name);
 const read = (name: string) => readFileSync(path(name), 'utf8');
-const readLines = <T>(name: string): T[] => read(name).trim().split('\n').map((line) => JSON.parse(line) as T); // prettier-ignore
+const readLines = <T>(name: string): T[] =>
+  read(name)
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as T);
 
 const engine = new LocalEngine();
 const control = { onProgress: () => {}, aborted: () => false };
@@ -39,7 +50,11 @@ const questions = [
   { question_id: 1, category: 'math', turns: ['One and one?', 'And two more?'] },
   { question_id: 2, category: 'writing', turns: ['A line.', 'In verse.'] },
 ];
-const answerOf = (question_id: number, ...turns: string[]): QuestionAnswer => ({ question_id, model_id: 'me', choices: [{ index: 0, turns }] }); // prettier-ignore
+const answerOf = (question_id: number, ...turns: string[]): QuestionAnswer => ({
+  question_id,
+  model_id: 'me',
+  choices: [{ index: 0, turns }],
+});
 const references = [answerOf(1, '2', '4')];
 
 const byId = (rows: QuestionAnswer[]) => new Map(rows.map((row) => [row.question_id, row]));
@@ -50,8 +65,17 @@ async function trainJudge(): Promise<void> {
   const config = JSON.parse(read('roomy/config.json')) as object;
   writeFileSync(path('roomy/config.json'), JSON.stringify({ ...config, max_position_embeddings: 8192 }));
   const answers = questions.map(({ question_id }) => answerOf(question_id, 'Some answer.', 'Another, and another.'));
-  const rows = matchesOf(questions, byId(answers), byId(references)).map(({ messages }) => ({ prompt: messages, completion: '[7]' })); // prettier-ignore
-  const training = trainingSchema.parse({ full: true, learningRate: 1e-2, epochs: 10, batchSize: 2, maxPromptLength: 600 }); // prettier-ignore
+  const rows = matchesOf(questions, byId(answers), byId(references)).map(({ messages }) => ({
+    prompt: messages,
+    completion: '[7]',
+  }));
+  const training = trainingSchema.parse({
+    full: true,
+    learningRate: 1e-2,
+    epochs: 10,
+    batchSize: 2,
+    maxPromptLength: 600,
+  });
   await engine.run('sft', { policy: { model: roomy }, rows, training, seed: 0, outDir: judge }, control);
 }
 
@@ -59,7 +83,10 @@ const seven = (ratings: number): Score => ({ mean: 7, interval: { low: 7, high: 
 
 const environment = { SELM_CACHE: path('cache') };
 const mtBench = (...args: string[]) =>
-  selm(['mt-bench', '--questions', path('questions.jsonl'), '--references', path('references.jsonl'), ...args, '--json'], environment); // prettier-ignore
+  selm(
+    ['mt-bench', '--questions', path('questions.jsonl'), '--references', path('references.jsonl'), ...args, '--json'],
+    environment,
+  );
 async function summary(...args: string[]): Promise<Summary> {
   const ended = await mtBench(...args);
   expect(ended).toMatchObject({ code: 0, stderr: '' });
@@ -76,7 +103,9 @@ beforeAll(async () => {
 
 test('answers are in the form of FastChat, the second given with the first before it', async () => {
   const rows = readLines<QuestionAnswer>('answers.jsonl');
-  expect(rows).toMatchObject(questions.map(({ question_id }) => ({ question_id, model_id: 'tiny', choices: [{ index: 0 }] }))); // prettier-ignore
+  expect(rows).toMatchObject(
+    questions.map(({ question_id }) => ({ question_id, model_id: 'tiny', choices: [{ index: 0 }] })),
+  );
   // At temperature 0 anybody who asks gets the same answer.
   const { turns } = rows[0].choices[0];
   const [first, second] = questions[0].turns.map((content) => ({ role: 'user', content }));
@@ -94,7 +123,10 @@ test('answers on file are not made again, those made with other settings are ref
   await summary(...answering);
   expect(read('answers.jsonl')).toBe(before);
   const other = await mtBench(...answering, '--seed', '1');
-  expect(other).toMatchObject({ code: 2, stderr: expect.stringContaining('question 1 that was made otherwise') as string }); // prettier-ignore
+  expect(other).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('question 1 that was made otherwise') as string,
+  });
 });
 
 test('a judge behind a server and the same on the engine give the same figures', async () => {
@@ -111,7 +143,14 @@ test('a judge behind a server and the same on the engine give the same figures',
   }
   expect(byServer.refused).toBe(0);
   expect(byServer.scores).toHaveLength(1);
-  expect(byServer.scores[0]).toEqual({ model: 'tiny', judge, overall: seven(4), turns: { 1: seven(2), 2: seven(2) }, categories: { math: seven(2), writing: seven(2) }, unrated: 0 }); // prettier-ignore
+  expect(byServer.scores[0]).toEqual({
+    model: 'tiny',
+    judge,
+    overall: seven(4),
+    turns: { 1: seven(2), 2: seven(2) },
+    categories: { math: seven(2), writing: seven(2) },
+    unrated: 0,
+  });
 
   const byEngine = await summary(...judging, '--judgements', path('by-engine.jsonl'));
   expect(byEngine).toEqual(byServer);
@@ -131,7 +170,11 @@ test('a judge behind a server and the same on the engine give the same figures',
 
 test.each([
   ['a policy without a file for its answers', ['--model', model], '--out'],
-  ['questions that the model has no room for', ['--model', model, '--out', path('x'), '--max-new-tokens', '200'], 'Question 1: a sequence of'], // prettier-ignore
+  [
+    'questions that the model has no room for',
+    ['--model', model, '--out', path('x'), '--max-new-tokens', '200'],
+    'Question 1: a sequence of',
+  ],
 ])('%s is refused in one sentence', async (_what, args, said) => {
   const { code, stderr } = await mtBench(...args);
   expect(stderr).toMatch(/^selm: .+\n$/);

@@ -80,12 +80,17 @@ it('it can be looked at', async () => {
 });
 
 it('decisions are taken or refused, and carried out by the next selm run', async () => {
-  expect(await refusal('pause', 'tiny')).toBe('selm: Run "tiny" waits for a decision and works on nothing: retry, skip or stop.'); // prettier-ignore
+  expect(await refusal('pause', 'tiny')).toBe(
+    'selm: Run "tiny" waits for a decision and works on nothing: retry, skip or stop.',
+  );
   expect(await refusal('resume', 'tiny')).toBe('selm: Run "tiny" is not paused.');
   const skipped = await command('skip', 'tiny');
   expect(skipped).toMatchObject({ code: 0, stdout: 'Run "tiny" skips the round.\n' });
   expect(skipped.stderr).toBe('No worker runs in this folder: what is left of the run waits for the next selm run.\n');
-  expect(summaryOf<RunProgress>(await command('status', 'tiny', '--json')).status).toMatchObject({ skipped: [1], round: 2 }); // prettier-ignore
+  expect(summaryOf<RunProgress>(await command('status', 'tiny', '--json')).status).toMatchObject({
+    skipped: [1],
+    round: 2,
+  });
   expect(await done('pause', 'tiny')).toContain('pauses after the step under way');
   const paused = await command('run', file, '--json');
   expect([paused.code, summaryOf<RunStatus>(paused).state]).toEqual([3, 'paused']);

@@ -6,7 +6,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { listReleases } from '../../activities/release.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
-import type { RunConfig } from '../../workflows/config.ts';
+import type { RunConfig } from '../../config/run.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, summaryOf, type Ended } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';

@@ -6,7 +6,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { readDivergences } from '../../activities/divergence.ts';
-import { mean } from '../../activities/statistics.ts';
+import { mean } from '../../evaluation/statistics.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { roundRows, roundNotes } from '../../report/rounds.ts';
 import type { RunStatus } from '../../workflows/status.ts';
@@ -66,7 +66,9 @@ describe('a labeler that can be gamed, with a second judge that training never s
       expect(evaluation.meanScore).toBeGreaterThan(status.start!.meanScore);
       expect(secondJudge!.evaluation.meanScore).toBeLessThan(secondJudge!.evaluation.against!.opponent.meanScore);
       expect(accepted).toBe(false);
-      expect(reasons).toEqual([expect.stringMatching(/^By the second judge \(verifier\) .* below minSecondJudgeWinRate of 50\.0 %\.$/)]); // prettier-ignore
+      expect(reasons).toEqual([
+        expect.stringMatching(/^By the second judge \(verifier\) .* below minSecondJudgeWinRate of 50\.0 %\.$/),
+      ]);
       expect(warnings).toEqual([expect.stringContaining('reward hacking')]);
     }
     // Neither round's policy is kept.
@@ -92,7 +94,6 @@ describe('KL divergences from the start', () => {
         [inputs['divergences'], 1, greedy],
         [inputs['sampledDivergences'], 2, klSampled!],
       ] as const) {
-        // prettier-ignore
         const shards = made as string[];
         const { recipe } = await store.manifest(shards[0]);
         expect(recipe).toMatchObject({ step: 'divergence', inputs: { policy } });
@@ -147,7 +148,9 @@ describe('selm report', () => {
     // What an answer or a prompt holds is text.
     expect(await page.title()).toBe('selm: hacked');
     expect(await page.locator('script').count()).toBe(0);
-    const cells = await page.locator('#rounds tbody tr').evaluateAll((rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent))); // prettier-ignore
+    const cells = await page
+      .locator('#rounds tbody tr')
+      .evaluateAll((rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent)));
     expect(cells).toEqual(roundRows(status));
     expect(await page.locator('.warning').allTextContents()).toEqual(roundNotes(status));
     const pictures = page.locator('figure svg');
@@ -170,9 +173,15 @@ describe('selm report', () => {
   it('has the times of every step, and their cost', async () => {
     const page = await browser.newPage();
     await page.goto(pathToFileURL(file('report.html')).href);
-    const rows = await page.locator('#times tbody tr').evaluateAll((found) => found.map((row) => [...row.children].map((cell) => cell.textContent!))); // prettier-ignore
+    const rows = await page
+      .locator('#times tbody tr')
+      .evaluateAll((found) => found.map((row) => [...row.children].map((cell) => cell.textContent!)));
     const steps = ['sample', 'label', 'reference', 'optimize', 'evaluate'];
-    expect(rows.map(([round, step]) => `${round} ${step}`.trim())).toEqual(['start', ...[1, 2].flatMap((round) => steps.map((step) => `round ${round} ${step}`)), 'all']); // prettier-ignore
+    expect(rows.map(([round, step]) => `${round} ${step}`.trim())).toEqual([
+      'start',
+      ...[1, 2].flatMap((round) => steps.map((step) => `round ${round} ${step}`)),
+      'all',
+    ]);
     for (const [, step, , model, , cost] of rows.filter(([, step]) => step === 'optimize')) {
       expect([step, Number(cost)]).toEqual(['optimize', expect.closeTo(parseFloat(model), 0)]);
       expect(Number(cost)).toBeGreaterThan(0);
@@ -181,9 +190,14 @@ describe('selm report', () => {
   });
 
   it("has the run's numbers as rows beside it", () => {
-    const rows = readFileSync(file('report.metrics.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Record<string, number>); // prettier-ignore
+    const rows = readFileSync(file('report.metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, number>);
     const measured = rows.filter((row) => 'eval/win_rate' in row);
-    expect(measured.map((row) => row['eval/win_rate'])).toEqual(status.results.map(({ evaluation }) => evaluation.against!.winRate)); // prettier-ignore
+    expect(measured.map((row) => row['eval/win_rate'])).toEqual(
+      status.results.map(({ evaluation }) => evaluation.against!.winRate),
+    );
     for (const [metric, of] of [
       ['eval/kl', 'kl'],
       ['eval/kl_per_token', 'klPerToken'],
@@ -192,7 +206,9 @@ describe('selm report', () => {
         status.results.map(({ evaluation }) => evaluation.against![of]),
       );
       const sampled = metric.replace('kl', 'kl_sampled');
-      expect(measured.map((row) => row[sampled])).toEqual(status.results.map(({ evaluation }) => evaluation.against!.klSampled![of])); // prettier-ignore
+      expect(measured.map((row) => row[sampled])).toEqual(
+        status.results.map(({ evaluation }) => evaluation.against!.klSampled![of]),
+      );
     }
     const losses = rows.filter((row) => 'train/loss' in row).map(({ step }) => step);
     expect(losses).toEqual(Array.from({ length: losses.length }, (_, i) => i + 1));

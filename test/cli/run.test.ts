@@ -9,8 +9,8 @@ import { stringify } from 'yaml';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { runRounds } from '../../bench/study/rounds.ts';
 import type { Manifest } from '../../artifacts/manifest.ts';
-import { startEngine } from '../../engine/host.ts';
-import { loadConfig } from '../../workflows/config.ts';
+import { startEngine } from '../../engine/process/host.ts';
+import { loadConfig } from '../../config/run.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, startSelm, summaryOf, type Running } from '../command.ts';
 import { jsonl } from '../jsonl.ts';
@@ -69,7 +69,9 @@ const adapterHash = () => sha256(join(folder, 'policy', 'adapter_model.safetenso
 function artifactTimes({ SELM_HOME }: { SELM_HOME: string }) {
   const root = join(SELM_HOME, 'artifacts');
   const files = readdirSync(root, { recursive: true }) as string[];
-  return Object.fromEntries(files.map((file) => [file, statSync(join(root, file)).mtimeMs] as const).filter(([file]) => file.endsWith('.json'))); // prettier-ignore
+  return Object.fromEntries(
+    files.map((file) => [file, statSync(join(root, file)).mtimeMs] as const).filter(([file]) => file.endsWith('.json')),
+  );
 }
 
 const processesOf = (pattern: string): number[] => {
@@ -110,7 +112,10 @@ async function untilTraining({ ended }: Running, home: { SELM_HOME: string }): P
 /** Whether a training checkpoint is there: optimize is under way. */
 const hasCheckpoint = ({ SELM_HOME }: { SELM_HOME: string }) => {
   const root = join(SELM_HOME, 'artifacts', 'checkpoints');
-  return existsSync(root) && (readdirSync(root, { recursive: true }) as string[]).some((file) => file.endsWith('.safetensors')); // prettier-ignore
+  return (
+    existsSync(root) &&
+    (readdirSync(root, { recursive: true }) as string[]).some((file) => file.endsWith('.safetensors'))
+  );
 };
 
 let undisturbed: { status: RunStatus; adapter: string };
@@ -172,7 +177,9 @@ describe('selm run', () => {
     const ended = await selm(['run', gated, '--json'], home);
     expect(ended.code, ended.stderr).toBe(0);
     const { results, policy } = summaryOf<RunStatus>(ended);
-    const reasons = [expect.stringMatching(/^Its win rate over the policy it started from is .* below minWinRate of 100\.0 %\.$/)]; // prettier-ignore
+    const reasons = [
+      expect.stringMatching(/^Its win rate over the policy it started from is .* below minWinRate of 100\.0 %\.$/),
+    ];
     expect(results).toEqual([{ ...undisturbed.status.results[0], accepted: false, reasons }]);
     expect(policy).not.toBe(results[0].policy);
     expect(artifactTimes(home)).toEqual(before);
@@ -186,10 +193,14 @@ describe('selm run', () => {
     const policies = summaryOf<RunStatus>(ended).results.map(({ policy }) => policy);
     expect(policies).toEqual(undisturbed.status.results.map(({ policy }) => policy));
     const made = Object.keys(artifactTimes(home)).filter((file) => !(file in before) && file.endsWith('manifest.json'));
-    const recipes = made.map((file) => (JSON.parse(readFileSync(join(home.SELM_HOME, 'artifacts', file), 'utf8')) as Manifest).recipe); // prettier-ignore
+    const recipes = made.map(
+      (file) => (JSON.parse(readFileSync(join(home.SELM_HOME, 'artifacts', file), 'utf8')) as Manifest).recipe,
+    );
     const sampling = recipes.filter(({ step }) => step === 'sample').map(({ parameters }) => parameters);
     expect(sampling).not.toEqual([]);
-    expect(sampling).toEqual(sampling.map(() => expect.objectContaining({ settings: expect.objectContaining({ maxNewTokens: 8 }) as object }))); // prettier-ignore
+    expect(sampling).toEqual(
+      sampling.map(() => expect.objectContaining({ settings: expect.objectContaining({ maxNewTokens: 8 }) as object })),
+    );
     expect(new Set(recipes.map(({ step }) => step))).toEqual(
       new Set(['sample', 'divergence', 'judge', 'evaluate', 'release']),
     );
@@ -210,7 +221,8 @@ describe('selm run', () => {
     const store = new LocalStore(join(home.SELM_HOME, 'artifacts'));
     const recipe = { step: 'import-prompts', parameters: {}, inputs: {}, seed: 0, engineVersion: '' };
     const orphan = await store.create('prompts', recipe, async (target) => writeFileSync(join(target, 'x'), 'x'));
-    const collect = async (...flags: string[]) => summaryOf<{ artifacts: string[] }>(await selm(['gc', '--json', ...flags], home)).artifacts; // prettier-ignore
+    const collect = async (...flags: string[]) =>
+      summaryOf<{ artifacts: string[] }>(await selm(['gc', '--json', ...flags], home)).artifacts;
     // What is younger than a minute may be needed.
     const hourAgo = new Date(Date.now() - 3600_000);
     utimesSync(join(home.SELM_HOME, 'artifacts', 'objects', orphan), hourAgo, hourAgo);
@@ -221,7 +233,11 @@ describe('selm run', () => {
     expect(await store.list()).toEqual(before.filter(({ address }) => address !== orphan));
     expect((await selm(['verify', 'tiny'], home)).code).toBe(0);
     // Another server knows nothing of these runs.
-    const elsewhere = await selm(['gc', '--keep-days', '0', '--delete'], { ...home, SELM_HOME: join(folder, 'elsewhere'), SELM_STORE: join(home.SELM_HOME, 'artifacts') }); // prettier-ignore
+    const elsewhere = await selm(['gc', '--keep-days', '0', '--delete'], {
+      ...home,
+      SELM_HOME: join(folder, 'elsewhere'),
+      SELM_STORE: join(home.SELM_HOME, 'artifacts'),
+    });
     expect([elsewhere.code, elsewhere.stdout]).toEqual([2, '']);
     expect(elsewhere.stderr).toContain(
       `selm: Nothing is removed: runs on other Temporal servers use this store (127.0.0.1:`,

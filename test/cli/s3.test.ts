@@ -30,7 +30,19 @@ beforeAll(async () => {
   const sample = { samplesPerPrompt: 4, temperature: 1, maxNewTokens: 12 };
   const optimize = { learningRate: 1e-3, batchSize: 8 };
   const prompts = { train: './train.jsonl', heldOut: 8 };
-  writeFileSync(config, stringify({ name: 'shared', model: './model', prompts, rounds: 1, sample, optimize, evaluate: { maxNewTokens: 12 }, output: './policy' })); // prettier-ignore
+  writeFileSync(
+    config,
+    stringify({
+      name: 'shared',
+      model: './model',
+      prompts,
+      rounds: 1,
+      sample,
+      optimize,
+      evaluate: { maxNewTokens: 12 },
+      output: './policy',
+    }),
+  );
 });
 afterAll(() => server.stop());
 
@@ -55,7 +67,9 @@ it('is found made by another machine, to the byte', async () => {
 it('a bucket that is not there, or refuses the credentials, is told in one sentence without secrets', async () => {
   const missing = await selm(['policies'], { ...machine('c'), SELM_STORE: 's3://nowhere' });
   expect(missing.code).toBe(2);
-  expect(missing.stderr).toMatch(/^selm: The artifact store s3:\/\/nowhere does not answer as it should \(.*\)\. Check SELM_STORE and the AWS credentials, region and endpoint\.\n$/); // prettier-ignore
+  expect(missing.stderr).toMatch(
+    /^selm: The artifact store s3:\/\/nowhere does not answer as it should \(.*\)\. Check SELM_STORE and the AWS credentials, region and endpoint\.\n$/,
+  );
   const refused = await selm(['policies'], { ...machine('c'), AWS_SECRET_ACCESS_KEY: 'not-the-secret' });
   expect(refused.code).toBe(2);
   const run = await selm(['run', config], { ...machine('c'), SELM_STORE: 's3://nowhere' });

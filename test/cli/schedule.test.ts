@@ -32,7 +32,10 @@ beforeAll(async () => {
   const optimize = { learningRate: 1e-3, batchSize: 8 };
   const prompts = { train: './train.jsonl', heldOut: 8, perRound: 20 };
   const evaluate = { maxNewTokens: 12 };
-  writeFileSync(config, stringify({ name: 'nightly', model: './model', prompts, rounds: 3, sample, optimize, evaluate })); // prettier-ignore
+  writeFileSync(
+    config,
+    stringify({ name: 'nightly', model: './model', prompts, rounds: 3, sample, optimize, evaluate }),
+  );
   workers.push(startSelm(['worker', '--role', 'control'], env), startSelm(['worker', '--role', 'gpu'], env));
 });
 
@@ -77,7 +80,9 @@ async function runNow(): Promise<{ status: RunStatus; said: string }> {
 }
 
 it('a schedule is created once, with a calendar that the server takes', async () => {
-  expect(await refusal('schedule', 'create', config, '--cron', 'every day')).toBe('selm: The schedule is not valid: CronString does not have 5-7 fields (--cron every day, --timezone UTC).'); // prettier-ignore
+  expect(await refusal('schedule', 'create', config, '--cron', 'every day')).toBe(
+    'selm: The schedule is not valid: CronString does not have 5-7 fields (--cron every day, --timezone UTC).',
+  );
   expect(await done('schedule', 'create', config, '--cron', '30 3 * * 1', '--timezone', 'Europe/Berlin')).toBe(
     'Schedule "nightly" is created: 30 3 * * 1 (Europe/Berlin).',
   );
@@ -93,7 +98,13 @@ it('it can be paused and go on, and tells of its next run', async () => {
   await done('schedule', 'resume', 'nightly');
   await expect.poll(schedules).toMatchObject([{ name: 'nightly', paused: false }]);
   const [{ next }] = await schedules();
-  const there = new Intl.DateTimeFormat('en', { timeZone: 'Europe/Berlin', weekday: 'long', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }); // prettier-ignore
+  const there = new Intl.DateTimeFormat('en', {
+    timeZone: 'Europe/Berlin',
+    weekday: 'long',
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+  });
   expect(there.format(new Date(next!))).toBe('Monday 03:30');
 });
 
@@ -116,7 +127,10 @@ it('with new ones it goes on from the last policy, with them alone, measured on 
   const { status } = await runNow();
   expect(status).toMatchObject({ state: 'done', rounds: 1, version: 2 });
   expect(status.results.map(({ label }) => label.rows)).toEqual([12]);
-  const [first, second] = JSON.parse(await done('policies', 'nightly', '--json')) as { version: number; release: { policy: string; heldOut: string; previous?: string } }[]; // prettier-ignore
+  const [first, second] = JSON.parse(await done('policies', 'nightly', '--json')) as {
+    version: number;
+    release: { policy: string; heldOut: string; previous?: string };
+  }[];
   expect([first.version, second.version]).toEqual([1, 2]);
   expect(second.release.policy).toBe(status.policy);
   expect(second.release.heldOut).toBe(first.release.heldOut);
@@ -124,7 +138,22 @@ it('with new ones it goes on from the last policy, with them alone, measured on 
   expect(await done('policies')).toMatch(/nightly@1.*\n.*nightly@2.* 1 of 1 /);
 });
 
-const evaluate = (policy: string) => ['evaluate', '--model', join(folder, 'model'), '--adapter', policy, '--prompts', join(folder, 'train.jsonl'), '--by', 'verifier', '--max-new-tokens', '12', '--out', join(folder, `${policy}.json`), '--json']; // prettier-ignore
+const evaluate = (policy: string) => [
+  'evaluate',
+  '--model',
+  join(folder, 'model'),
+  '--adapter',
+  policy,
+  '--prompts',
+  join(folder, 'train.jsonl'),
+  '--by',
+  'verifier',
+  '--max-new-tokens',
+  '12',
+  '--out',
+  join(folder, `${policy}.json`),
+  '--json',
+];
 
 it('policies are taken by name wherever an adapter is', async () => {
   const numbersOf = async (policy: string) => {

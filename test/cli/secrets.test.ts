@@ -24,7 +24,15 @@ const secrets = [...Object.values(planted), inConfig];
 
 const folder = temporaryFolder();
 const home = join(folder, 'home');
-const config = { name: 'secret', model: './model', prompts: { train: './train.jsonl', heldOut: 8 }, rounds: 1, sample: { samplesPerPrompt: 4, temperature: 1, maxNewTokens: 12 }, evaluate: { maxNewTokens: 12 }, output: './policy' }; // prettier-ignore
+const config = {
+  name: 'secret',
+  model: './model',
+  prompts: { train: './train.jsonl', heldOut: 8 },
+  rounds: 1,
+  sample: { samplesPerPrompt: 4, temperature: 1, maxNewTokens: 12 },
+  evaluate: { maxNewTokens: 12 },
+  output: './policy',
+};
 let bucket: S3Server;
 let server: DevServer;
 let env: Record<string, string>;
@@ -33,7 +41,10 @@ const write = (name: string, text: string) => writeFileSync(join(folder, name), 
 const writeConfig = (name: string, settings: object) => write(name, stringify({ ...config, ...settings }));
 
 function expectNoSecret(what: string, text: string) {
-  const found = secrets.filter((secret) => text.includes(secret) || text.includes(Buffer.from(secret).toString('base64').replace(/=+$/, '').slice(0, -1))); // prettier-ignore
+  const found = secrets.filter(
+    (secret) =>
+      text.includes(secret) || text.includes(Buffer.from(secret).toString('base64').replace(/=+$/, '').slice(0, -1)),
+  );
   expect(found, what).toEqual([]);
 }
 const expectSilent = (what: string, { stdout, stderr }: Ended) => expectNoSecret(what, stdout + stderr);
@@ -70,7 +81,8 @@ it('a run, its histories, its artifacts and what it prints', async () => {
   const status = await selm(['status', 'secret'], env);
   const policies = await selm(['policies', '--json'], env);
   for (const { process } of workers) process.kill('SIGTERM');
-  for (const ended of [run, status, policies, ...(await Promise.all(workers.map(({ ended }) => ended)))]) expectSilent('output', ended); // prettier-ignore
+  for (const ended of [run, status, policies, ...(await Promise.all(workers.map(({ ended }) => ended)))])
+    expectSilent('output', ended);
 
   const client = new Client({ connection: await Connection.connect({ address: server.address }) });
   for (const id of ['selm-secret', 'selm-secret/round-1']) {

@@ -8,10 +8,10 @@ import { isServed } from '../../activities/sample.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import { readSampled } from '../../data/readers.ts';
-import { startEngine } from '../../engine/host.ts';
+import { startEngine } from '../../engine/process/host.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, summaryOf, type Ended } from '../command.ts';
-import { startServe, type Serving } from '../endpoint/serve.ts';
+import { startServe, type Serving } from '../openai/server/serve.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
@@ -25,7 +25,12 @@ let ended: Ended;
 
 beforeAll(async () => {
   serving = await startServe(model, ['--name', 'tiny', '--adapters', folder]);
-  writeFileSync(join(folder, 'train.jsonl'), tinyPrompts(40).map((row) => `${JSON.stringify(row)}\n`).join('')); // prettier-ignore
+  writeFileSync(
+    join(folder, 'train.jsonl'),
+    tinyPrompts(40)
+      .map((row) => `${JSON.stringify(row)}\n`)
+      .join(''),
+  );
   const config = {
     name: 'served',
     model: './model',
@@ -72,7 +77,9 @@ it('ends, its second round sampled from the adapter that its first has trained',
   // What the server says of its answers is what the engine says of them under that policy, and not under the model.
   const rows = second.flatMap(({ rows: found }) => found);
   const { policy } = await openPolicyArtifact(store, results[0].policy);
-  const answered = rows.flatMap(({ prompt, responses }) => responses.map(({ token_ids }) => ({ prompt, response_input_ids: token_ids }))); // prettier-ignore
+  const answered = rows.flatMap(({ prompt, responses }) =>
+    responses.map(({ token_ids }) => ({ prompt, response_input_ids: token_ids })),
+  );
   const told = rows.flatMap(({ responses }) => responses.map(({ logp }) => logp!));
   const farthest = async (scored: typeof policy) => {
     const scores = await engine.run('score', { policy: scored, rows: answered });

@@ -72,7 +72,9 @@ it('another configuration under the name of a run in progress is refused', async
   write('other.yaml', stringify({ name: 'taken', model: './model', prompts: { train: './train.jsonl', heldOut: 3 } }));
   const { code, stderr } = await selm(['start', join(folder, 'other.yaml')], env);
   expect(code).toBe(2);
-  expect(stderr).toBe('selm: A run named "taken" is in progress with another configuration: prompts.heldOut is 2 there and 3 here.\n'); // prettier-ignore
+  expect(stderr).toBe(
+    'selm: A run named "taken" is in progress with another configuration: prompts.heldOut is 2 there and 3 here.\n',
+  );
 });
 
 it('a run for which no worker answers is told', async () => {
@@ -88,5 +90,8 @@ it('a run that is not there is named', async () => {
 
 it('without a server it says how to name one', async () => {
   const { code, stderr } = await selm(['status', 'served'], home);
-  expect([code, stderr]).toEqual([2, 'selm: There is no Temporal server: set TEMPORAL_ADDRESS, or use selm run, which starts one.\n']); // prettier-ignore
+  expect([code, stderr]).toEqual([
+    2,
+    'selm: There is no Temporal server: set TEMPORAL_ADDRESS, or use selm run, which starts one.\n',
+  ]);
 });

@@ -20,7 +20,10 @@ interface Answered {
 type Summary = Record<string, unknown>;
 const readJson = <T>(name: string): T => JSON.parse(readFileSync(path(name), 'utf8')) as T;
 const readLines = <T>(name: string): T[] =>
-  readFileSync(path(name), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as T); // prettier-ignore
+  readFileSync(path(name), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as T);
 
 /** Runs a command on the tiny model to its end; its summary. */
 async function step(...args: string[]): Promise<Summary> {
@@ -34,17 +37,46 @@ const summaries: Record<string, Summary> = {};
 beforeAll(async () => {
   await writeJsonl(path('prompts.jsonl'), tinyPrompts(16));
   await writeJsonl(path('held-out.jsonl'), tinyPrompts(8, 16));
-  await writeJsonl(path('demonstrations.jsonl'), tinyPrompts(8).map(({ prompt }) => ({ prompt, completion: 'Hello.' }))); // prettier-ignore
+  await writeJsonl(
+    path('demonstrations.jsonl'),
+    tinyPrompts(8).map(({ prompt }) => ({ prompt, completion: 'Hello.' })),
+  );
   const training = ['--learning-rate', '1e-2', '--batch-size', '4', '--lora-rank', '4'];
 
-  summaries['sample'] = await withModel('sample', '--prompts', path('prompts.jsonl'), '--out', path('responses.jsonl'), '--samples-per-prompt', '4', '--temperature', '1', '--max-new-tokens', '12', '--seed', '3'); // prettier-ignore
-  await writeJsonl(path('rows.jsonl'), finished().map(({ prompt, text }) => ({ prompt, response: text }))); // prettier-ignore
+  summaries['sample'] = await withModel(
+    'sample',
+    '--prompts',
+    path('prompts.jsonl'),
+    '--out',
+    path('responses.jsonl'),
+    '--samples-per-prompt',
+    '4',
+    '--temperature',
+    '1',
+    '--max-new-tokens',
+    '12',
+    '--seed',
+    '3',
+  );
+  await writeJsonl(
+    path('rows.jsonl'),
+    finished().map(({ prompt, text }) => ({ prompt, response: text })),
+  );
   const score = (name: string, ...policy: string[]) =>
     step('score', ...policy, '--in', path('rows.jsonl'), '--out', path(`${name}.jsonl`));
 
   [summaries['label'], summaries['sft']] = await Promise.all([
     step('label', '--by', 'verifier', '--in', path('responses.jsonl'), '--out', path('preferences.jsonl')),
-    withModel('sft', '--demonstrations', path('demonstrations.jsonl'), '--out', path('sft'), ...training, '--epochs', '4'), // prettier-ignore
+    withModel(
+      'sft',
+      '--demonstrations',
+      path('demonstrations.jsonl'),
+      '--out',
+      path('sft'),
+      ...training,
+      '--epochs',
+      '4',
+    ),
   ]);
   const preferences = readLines<{ chosen: object; chosen_input_ids: number[] }>('preferences.jsonl');
   const [{ chosen: rejected, chosen_input_ids: rejected_input_ids }] = preferences;
@@ -63,7 +95,22 @@ beforeAll(async () => {
     score('scores', '--model', model),
   ]);
   [summaries['evaluate'], summaries['export']] = await Promise.all([
-    withModel('evaluate', '--adapter', path('adapter'), '--against-base', '--prompts', path('held-out.jsonl'), '--by', 'verifier', '--out', path('evaluation.json'), '--max-new-tokens', '12', '--kl-samples', '3'), // prettier-ignore
+    withModel(
+      'evaluate',
+      '--adapter',
+      path('adapter'),
+      '--against-base',
+      '--prompts',
+      path('held-out.jsonl'),
+      '--by',
+      'verifier',
+      '--out',
+      path('evaluation.json'),
+      '--max-new-tokens',
+      '12',
+      '--kl-samples',
+      '3',
+    ),
     withModel('export', '--adapter', path('adapter'), '--out', path('merged')),
   ]);
   await Promise.all([
@@ -123,7 +170,10 @@ test.each([
   ['sft', ['--demonstrations', path('demonstrations.jsonl')]],
 ])('%s says so where the weights have not changed', async (command, rows) => {
   const out = path(`unchanged-${command}`);
-  const ended = await selm([command, '--model', model, ...rows, '--out', out, '--learning-rate', '1e-50', '--schedule', 'constant', '--json'], {}); // prettier-ignore
+  const ended = await selm(
+    [command, '--model', model, ...rows, '--out', out, '--learning-rate', '1e-50', '--schedule', 'constant', '--json'],
+    {},
+  );
   expect(ended).toMatchObject({
     code: 0,
     stderr: `selm: warning: the weights in ${out} equal those that training started from (highest learning rate 1e-50): raise --learning-rate.\n`,
@@ -161,7 +211,10 @@ test('evaluate compares the adapter with answers on file', async () => {
   const policy = ['--prompts', path('held-out.jsonl'), '--max-new-tokens', '12'];
   await withModel('sample', ...policy, '--out', path('base.jsonl'));
   const rows = readLines<Answered & { id: string }>('base.jsonl');
-  await writeJsonl(path('texts.jsonl'), rows.map(({ id, responses }) => ({ id, prompt: 'as it was', response: responses[0].text }))); // prettier-ignore
+  await writeJsonl(
+    path('texts.jsonl'),
+    rows.map(({ id, responses }) => ({ id, prompt: 'as it was', response: responses[0].text })),
+  );
   const {
     kl: _kl,
     klPerToken: _klPerToken,
@@ -174,12 +227,25 @@ test('evaluate compares the adapter with answers on file', async () => {
     ['base.jsonl', { meanTokens, ...opponent }],
     ['texts.jsonl', opponent],
   ] as const) {
-    // prettier-ignore
-    const summary = await withModel('evaluate', '--adapter', path('adapter'), '--against', path(file), ...policy, '--by', 'verifier', '--out', path('on-file.json')); // prettier-ignore
+    const summary = await withModel(
+      'evaluate',
+      '--adapter',
+      path('adapter'),
+      '--against',
+      path(file),
+      ...policy,
+      '--by',
+      'verifier',
+      '--out',
+      path('on-file.json'),
+    );
     expect(summary.against).toEqual({ ...against, opponent: others });
   }
   await writeJsonl(path('few.jsonl'), rows.slice(1));
-  const { code, stderr } = await selm(['evaluate', '--model', model, '--against', path('few.jsonl'), ...policy, '--by', 'verifier', '--out', path('x')], {}); // prettier-ignore
+  const { code, stderr } = await selm(
+    ['evaluate', '--model', model, '--against', path('few.jsonl'), ...policy, '--by', 'verifier', '--out', path('x')],
+    {},
+  );
   expect(stderr).toBe(
     `selm: ${path('few.jsonl')} has no answer to the prompt "${rows[0].id}"; give one to every prompt.\n`,
   );
@@ -195,10 +261,25 @@ test('export merges the adapter: the model folder scores as both together', () =
 });
 
 test("export writes answers as alpaca_eval's model outputs", async () => {
-  const summary = await step('export', '--format', 'alpaca_eval', '--in', path('responses.jsonl'), '--generator', 'tiny', '--out', path('outputs.json')); // prettier-ignore
+  const summary = await step(
+    'export',
+    '--format',
+    'alpaca_eval',
+    '--in',
+    path('responses.jsonl'),
+    '--generator',
+    'tiny',
+    '--out',
+    path('outputs.json'),
+  );
   expect(summary).toEqual({ outputs: 16, out: path('outputs.json') });
   const answered = readLines<{ prompt: { content: string }[]; responses: { text: string }[] }>('responses.jsonl');
   expect(readJson('outputs.json')).toEqual(
-    answered.map(({ prompt, responses }) => ({ dataset: 'selm', instruction: prompt[0].content, output: responses[0].text, generator: 'tiny' })), // prettier-ignore
+    answered.map(({ prompt, responses }) => ({
+      dataset: 'selm',
+      instruction: prompt[0].content,
+      output: responses[0].text,
+      generator: 'tiny',
+    })),
   );
 });

@@ -24,7 +24,11 @@ async function deploy(buildId: string): Promise<void> {
   workers.push(startSelm(['worker', '--deployment', 'selm', '--build-id', buildId], env));
   for (let tries = 0; ; tries++) {
     try {
-      await client.workflowService.setWorkerDeploymentCurrentVersion({ namespace: 'default', deploymentName: 'selm', buildId }); // prettier-ignore
+      await client.workflowService.setWorkerDeploymentCurrentVersion({
+        namespace: 'default',
+        deploymentName: 'selm',
+        buildId,
+      });
       return;
     } catch (error) {
       // Until its workers have polled the server does not know it.
@@ -63,7 +67,11 @@ afterAll(async () => {
 });
 
 const untilParked = (name: string) =>
-  expect.poll(async () => summaryOf<RunProgress>(await selm(['status', name, '--json'], env)).status.state, { interval: 500 }).toBe('parked'); // prettier-ignore
+  expect
+    .poll(async () => summaryOf<RunProgress>(await selm(['status', name, '--json'], env)).status.state, {
+      interval: 500,
+    })
+    .toBe('parked');
 
 const buildOf = async (workflowId: string) => {
   const { raw } = await client.workflow.getHandle(workflowId).describe();
@@ -75,7 +83,9 @@ const buildOf = async (workflowId: string) => {
 async function drainageOf(buildId: string): Promise<string | undefined> {
   const page = readFileSync(new URL('../../docs/deploy.md', import.meta.url), 'utf8');
   const [, command] = /`temporal (worker deployment describe --name selm)`/.exec(page)!;
-  const text = execFileSync(await findTemporal(console.error), [...command.split(' '), '--address', server.address], { encoding: 'utf8' }); // prettier-ignore
+  const text = execFileSync(await findTemporal(console.error), [...command.split(' '), '--address', server.address], {
+    encoding: 'utf8',
+  });
   return new RegExp(`^.*\\b${buildId}\\b.*\\b(draining|drained)\\b`, 'im').exec(text)?.[1].toLowerCase();
 }
 
@@ -87,15 +97,25 @@ it('a run goes on with the version it began on after another is deployed; the ne
   expect((await selm(['start', join(folder, 'second.yaml')], env)).code).toBe(0);
   await untilParked('second');
   await expect.poll(() => drainageOf('v1')).toBe('draining');
-  const retried = await selm(['retry', 'first', '--set', 'sample.samplesPerPrompt=4', '--set', 'sample.temperature=1'], env); // prettier-ignore
+  const retried = await selm(
+    ['retry', 'first', '--set', 'sample.samplesPerPrompt=4', '--set', 'sample.temperature=1'],
+    env,
+  );
   expect(retried.code, retried.stderr).toBe(0);
   expect((await selm(['watch', 'first'], env)).code).toBe(0);
-  expect([await buildOf('selm-first'), await buildOf('selm-first/round-1'), await buildOf('selm-second')]).toEqual(['v1', 'v1', 'v2']); // prettier-ignore
+  expect([await buildOf('selm-first'), await buildOf('selm-first/round-1'), await buildOf('selm-second')]).toEqual([
+    'v1',
+    'v1',
+    'v2',
+  ]);
   // Its last run is over: it can be taken out of `draining`.
   await expect.poll(() => drainageOf('v1')).toBe('drained');
 });
 
 it('half a version is refused', async () => {
   const { code, stderr } = await selm(['worker', '--build-id', 'v3'], env);
-  expect([code, stderr]).toEqual([2, 'selm: A version has a name and a build: give both --deployment and --build-id, or neither.\n']); // prettier-ignore
+  expect([code, stderr]).toEqual([
+    2,
+    'selm: A version has a name and a build: give both --deployment and --build-id, or neither.\n',
+  ]);
 });

@@ -45,7 +45,11 @@ async function read(row: object): Promise<PreferenceRecord> {
 
 describe('a prompt that', () => {
   test('is the end of the history that the responses repeat has that history', async () => {
-    const row = { prompt: [followUp], chosen: [question, nectar, followUp, honey], rejected: [question, nectar, followUp, snow] }; // prettier-ignore
+    const row = {
+      prompt: [followUp],
+      chosen: [question, nectar, followUp, honey],
+      rejected: [question, nectar, followUp, snow],
+    };
     expect(await read(row)).toMatchObject({ prompt: [question, nectar, followUp], chosen: [honey], rejected: [snow] });
   });
 
@@ -58,7 +62,11 @@ describe('a prompt that', () => {
     ['follows', []],
     ['is repeated by', [system('s')]],
   ])('is a system message, which %s the responses, has their question', async (_, repeated) => {
-    const row = { prompt: [system('s')], chosen: [...repeated, question, honey], rejected: [...repeated, question, snow] }; // prettier-ignore
+    const row = {
+      prompt: [system('s')],
+      chosen: [...repeated, question, honey],
+      rejected: [...repeated, question, snow],
+    };
     expect(await read(row)).toMatchObject({ prompt: [system('s'), question], chosen: [honey], rejected: [snow] });
   });
 
@@ -101,21 +109,83 @@ describe('a prompt that', () => {
 });
 
 test.each([
-  ['another question', { prompt: 'Autumn?', chosen: [question, honey], rejected: [question, snow] }, /begins "chosen" with a user message that is not of its "prompt"/], // prettier-ignore
-  ['another conversation', { prompt: [user('Autumn?')], chosen: [question, honey], rejected: [question, snow] }, /begins "chosen" with a user message/], // prettier-ignore
-  ['a system message of its own', { prompt: [user('Autumn?')], chosen: [system('s'), question, honey], rejected: [snow] }, /begins "chosen" with a system message/], // prettier-ignore
-  ['different histories', { prompt: [followUp], chosen: [question, nectar, followUp, honey], rejected: [question, snow, followUp, snow] }, /begins "chosen" with a user message/], // prettier-ignore
-  ['a reference response to less', { prompt: 'Winter?', chosen: [question, nectar, followUp, honey], rejected: [question, nectar, followUp, snow], reference_response: [question, snow] }, /begins "reference_response" with a user message/], // prettier-ignore
-  ['a history in one response, another in the other', { prompt: [followUp], chosen: [question, nectar, followUp, honey], rejected: [question, nectar, followUp, snow], reference_response: [followUp, snow] }, /different conversations before the answers in "chosen" and "reference_response"/], // prettier-ignore
-  ['no common beginning', { chosen: [question, honey], rejected: [followUp, snow] }, /has no "prompt", and "chosen" and "rejected" have no common beginning/], // prettier-ignore
+  [
+    'another question',
+    { prompt: 'Autumn?', chosen: [question, honey], rejected: [question, snow] },
+    /begins "chosen" with a user message that is not of its "prompt"/,
+  ],
+  [
+    'another conversation',
+    { prompt: [user('Autumn?')], chosen: [question, honey], rejected: [question, snow] },
+    /begins "chosen" with a user message/,
+  ],
+  [
+    'a system message of its own',
+    { prompt: [user('Autumn?')], chosen: [system('s'), question, honey], rejected: [snow] },
+    /begins "chosen" with a system message/,
+  ],
+  [
+    'different histories',
+    { prompt: [followUp], chosen: [question, nectar, followUp, honey], rejected: [question, snow, followUp, snow] },
+    /begins "chosen" with a user message/,
+  ],
+  [
+    'a reference response to less',
+    {
+      prompt: 'Winter?',
+      chosen: [question, nectar, followUp, honey],
+      rejected: [question, nectar, followUp, snow],
+      reference_response: [question, snow],
+    },
+    /begins "reference_response" with a user message/,
+  ],
+  [
+    'a history in one response, another in the other',
+    {
+      prompt: [followUp],
+      chosen: [question, nectar, followUp, honey],
+      rejected: [question, nectar, followUp, snow],
+      reference_response: [followUp, snow],
+    },
+    /different conversations before the answers in "chosen" and "reference_response"/,
+  ],
+  [
+    'no common beginning',
+    { chosen: [question, honey], rejected: [followUp, snow] },
+    /has no "prompt", and "chosen" and "rejected" have no common beginning/,
+  ],
   ['no common beginning of strings', { chosen: 'a b ', rejected: 'c' }, /no common beginning/],
-  ['a string and a conversation without a prompt', { chosen: 'a', rejected: [question, snow] }, /a string and a conversation in "chosen" and "rejected"/], // prettier-ignore
-  ['the user last', { prompt: [question], chosen: [honey, followUp], rejected: [snow] }, /ends "chosen" with a user message; add the answer to it\.$/], // prettier-ignore
-  ['the user last in rejected', { chosen: [question, honey], rejected: [question] }, /ends "rejected" with a user message; add the answer to it\.$/], // prettier-ignore
-  ['a tool last', { prompt: [question], chosen: [honey, { role: 'tool', content: 'x' }], rejected: [snow] }, /ends "chosen" with a tool message/], // prettier-ignore
-  ['the prompt as the answer', { prompt: [question, nectar], chosen: [question, nectar], rejected: [snow] }, /has nothing but the prompt in "chosen"/], // prettier-ignore
+  [
+    'a string and a conversation without a prompt',
+    { chosen: 'a', rejected: [question, snow] },
+    /a string and a conversation in "chosen" and "rejected"/,
+  ],
+  [
+    'the user last',
+    { prompt: [question], chosen: [honey, followUp], rejected: [snow] },
+    /ends "chosen" with a user message; add the answer to it\.$/,
+  ],
+  [
+    'the user last in rejected',
+    { chosen: [question, honey], rejected: [question] },
+    /ends "rejected" with a user message; add the answer to it\.$/,
+  ],
+  [
+    'a tool last',
+    { prompt: [question], chosen: [honey, { role: 'tool', content: 'x' }], rejected: [snow] },
+    /ends "chosen" with a tool message/,
+  ],
+  [
+    'the prompt as the answer',
+    { prompt: [question, nectar], chosen: [question, nectar], rejected: [snow] },
+    /has nothing but the prompt in "chosen"/,
+  ],
   ['no messages', { prompt: [question], chosen: [], rejected: [snow] }, /has a wrong "chosen"/],
-  ['a reference response to something else', { chosen: 'ab c', rejected: 'ab d', reference_response: 'x' }, /does not begin "reference_response" as its other responses begin/], // prettier-ignore
+  [
+    'a reference response to something else',
+    { chosen: 'ab c', rejected: 'ab d', reference_response: 'x' },
+    /does not begin "reference_response" as its other responses begin/,
+  ],
 ])('a preference with %s is refused by row', async (_, row, message) => {
   const good = { prompt: 'x', chosen: 'y', rejected: 'z' };
   const failure = readPreferences(fileOf('refused.jsonl', good, row));
@@ -142,7 +212,9 @@ describe('a single response', () => {
     ]);
     const [answered] = await readAnswered(fileOf('answered.jsonl', rows[3]));
     expect(answered.responses).toEqual([{ text: 'Honey.' }]);
-    await expect(readScoreRows(fileOf('score.jsonl', { prompt: [question], response: [question] }))).rejects.toThrow(/line 1 ends "response" with a user message/); // prettier-ignore
+    await expect(readScoreRows(fileOf('score.jsonl', { prompt: [question], response: [question] }))).rejects.toThrow(
+      /line 1 ends "response" with a user message/,
+    );
   });
 
   test('to be trained on loses it too, and all its turns stay', async () => {
@@ -155,7 +227,10 @@ describe('a single response', () => {
 });
 
 test.each([
-  [{ messages: [question, nectar, followUp] }, /line 1 ends "messages" with a user message; end them with an assistant message\.$/], // prettier-ignore
+  [
+    { messages: [question, nectar, followUp] },
+    /line 1 ends "messages" with a user message; end them with an assistant message\.$/,
+  ],
   [{ messages: [system('s'), question] }, /line 1 ends "messages" with a user message/],
   [{ messages: [question, nectar, system('s')] }, /line 1 ends "messages" with a system message/],
   [{ prompt: [question], completion: [nectar, followUp] }, /line 1 ends "completion" with a user message/],
@@ -185,7 +260,9 @@ describe('rows whose chosen and rejected are equal', () => {
   ];
 
   test('are left out and counted', async () => {
-    const { rows, numbers, counts } = await readPreferences(fileOf('equal.jsonl', ...equal, { ...tokens, rejected_input_ids: [3], chosen: 'a', rejected: 'a' })); // prettier-ignore
+    const { rows, numbers, counts } = await readPreferences(
+      fileOf('equal.jsonl', ...equal, { ...tokens, rejected_input_ids: [3], chosen: 'a', rejected: 'a' }),
+    );
     expect(rows).toHaveLength(1);
     expect(numbers).toEqual([6]);
     expect(counts).toEqual({ rows: 6, equal: 5 });

@@ -8,7 +8,14 @@ import { jsonlRows, readJsonl, readJsonlRange } from '../../data/jsonl.ts';
 import { readAnswers, readJudgements, readQuestions } from '../../data/mt-bench.ts';
 import { parquetRows } from '../../data/parquet.ts';
 import { promptsOf, readPrompts } from '../../data/prompts.ts';
-import { preferencesOf, readAnswered, readDemonstrations, readPreferences, readSampled, readScoreRows } from '../../data/readers.ts'; // prettier-ignore
+import {
+  preferencesOf,
+  readAnswered,
+  readDemonstrations,
+  readPreferences,
+  readSampled,
+  readScoreRows,
+} from '../../data/readers.ts';
 import { labelRecordSchema } from '../../data/records.ts';
 import { folder } from './folder.ts';
 
@@ -48,7 +55,11 @@ const files: Record<string, () => string> = {
   'a row that is cut': () => written('cut.jsonl', `${'{"id": "a", "prompt": "Hi"}\n'.repeat(10_000)}{"id":`),
   'a row that is no object': () => written('number.jsonl', '7\n'),
   'Parquet that is damaged': () => written('damaged.parquet', damaged),
-  'Parquet whose footer is damaged': () => written('footer.parquet', Buffer.concat([parquet.subarray(0, -300), Buffer.alloc(292, 0x19), parquet.subarray(-8)])), // prettier-ignore
+  'Parquet whose footer is damaged': () =>
+    written(
+      'footer.parquet',
+      Buffer.concat([parquet.subarray(0, -300), Buffer.alloc(292, 0x19), parquet.subarray(-8)]),
+    ),
 };
 
 function written(name: string, content: string | Buffer): string {

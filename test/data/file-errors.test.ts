@@ -8,11 +8,11 @@ import { exists, ReadFailed } from '../../data/file-errors.ts';
 import { jsonlRows } from '../../data/jsonl.ts';
 import { readJudgements } from '../../data/mt-bench.ts';
 import { parquetRows } from '../../data/parquet.ts';
-import { readAdapterConfig } from '../../engine/model/adapter-config.ts';
-import { withTemplateOf } from '../../engine/model/chat-template-settings.ts';
-import { findJson } from '../../engine/model/json-file.ts';
-import { openSafetensors } from '../../engine/model/safetensors.ts';
-import { readTemplates } from '../../engine/model/template-files.ts';
+import { readAdapterConfig } from '../../engine/model-files/adapter-config.ts';
+import { withTemplateOf } from '../../engine/tokenizer/chat-template-settings.ts';
+import { findJson } from '../../engine/model-files/json-file.ts';
+import { openSafetensors } from '../../engine/model-files/safetensors.ts';
+import { readTemplates } from '../../engine/tokenizer/template-files.ts';
 import { CODES, withFileErrors } from '../artifacts/file-errors.ts';
 import { folder } from './folder.ts';
 
@@ -35,7 +35,9 @@ const readers: Record<string, (path: string) => unknown> = {
 
 const user = join(folder, 'unreadable');
 const key = 'a'.repeat(64);
-const ofStore = [`objects/${key}`, `checkpoints/${key}/step-00000014`, `unfinished/${randomUUID()}`].map((place) => join(folder, place, 'unreadable')); // prettier-ignore
+const ofStore = [`objects/${key}`, `checkpoints/${key}/step-00000014`, `unfinished/${randomUUID()}`].map((place) =>
+  join(folder, place, 'unreadable'),
+);
 beforeAll(() => {
   for (const path of ofStore) mkdirSync(dirname(path), { recursive: true });
   for (const path of [user, ...ofStore]) writeFileSync(path, '{}');

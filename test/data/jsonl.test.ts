@@ -159,7 +159,6 @@ describe('reading', () => {
       [2990, 3000],
       [2999, 5000],
     ]) {
-      // prettier-ignore
       expect(await readJsonlRange(path, schema, from, to)).toEqual(rows.slice(from, to));
     }
   });

@@ -50,19 +50,69 @@ describe('is refused in one sentence that fits the cause:', () => {
     ['a folder', () => fixtures, /fixtures\/parquet cannot be read \(EISDIR\); it must be a file that you may read\.$/],
     ['no bytes', () => changed('gzip.parquet', () => Buffer.alloc(0)), /is empty; it needs at least one row\.$/],
     ['no rows', () => fixture('empty.parquet'), /empty\.parquet is empty; it needs at least one row\.$/],
-    ['a file cut at its end', () => changed('gzip.parquet', (bytes) => bytes.subarray(0, -100)), /is cut short: it does not end as Parquet does; get it again\.$/], // prettier-ignore
+    [
+      'a file cut at its end',
+      () => changed('gzip.parquet', (bytes) => bytes.subarray(0, -100)),
+      /is cut short: it does not end as Parquet does; get it again\.$/,
+    ],
     ['a file cut to its magic', () => changed('gzip.parquet', (bytes) => bytes.subarray(0, 4)), /is cut short/],
-    ['a file cut at its beginning', () => changed('gzip.parquet', (bytes) => bytes.subarray(100)), /is not Parquet; give the file its right extension, or get it again\.$/], // prettier-ignore
-    ['a file with a piece missing', () => changed('gzip.parquet', (bytes) => Buffer.concat([bytes.subarray(0, 50), bytes.subarray(400)])), /is damaged \(.+\); get it again\.$/], // prettier-ignore
+    [
+      'a file cut at its beginning',
+      () => changed('gzip.parquet', (bytes) => bytes.subarray(100)),
+      /is not Parquet; give the file its right extension, or get it again\.$/,
+    ],
+    [
+      'a file with a piece missing',
+      () => changed('gzip.parquet', (bytes) => Buffer.concat([bytes.subarray(0, 50), bytes.subarray(400)])),
+      /is damaged \(.+\); get it again\.$/,
+    ],
     ['JSON', () => changed('gzip.parquet', () => Buffer.from('{"prompt":"Hi"}\n')), /is not Parquet/],
-    ['an encrypted footer', () => changed('gzip.parquet', (bytes) => Buffer.concat([bytes.subarray(0, -4), Buffer.from('PARE')])), /is encrypted Parquet/], // prettier-ignore
-    ['a footer of no sense', () => changed('gzip.parquet', (bytes) => Buffer.concat([bytes.subarray(0, -700), Buffer.alloc(692, 0x5c), bytes.subarray(-8)])), /is damaged \(.+\); get it again\.$/], // prettier-ignore
-    ['a footer longer than the file', () => changed('gzip.parquet', (bytes) => Buffer.concat([bytes.subarray(0, -8), Buffer.from([255, 255, 255, 127]), bytes.subarray(-4)])), /is damaged \(.+\); get it again\.$/], // prettier-ignore
-    ['a column of another name than in the schema', () => changed('gzip.parquet', (bytes) => replaced(bytes, 'prompt', 'pramps')), /is damaged \(its row groups have other columns than its schema\); get it again\.$/], // prettier-ignore
-    ['a page of gzip with a byte flipped', () => changed('gzip.parquet', (bytes) => flip(bytes, PAGE)), /is damaged \(.+\); get it again\.$/], // prettier-ignore
-    ['a codec that is not supported', () => fixture('lzo.parquet'), /lzo\.parquet is compressed with LZO, which selm does not read; write it with SNAPPY, GZIP, /], // prettier-ignore
-    ['a codec that nobody knows', () => fixture('unknown.parquet'), /is compressed with an unknown codec, which selm does not read/], // prettier-ignore
-    ['text that is not UTF-8', () => fixture('latin-1.parquet'), /latin-1\.parquet row 2 has text that is not UTF-8 in "prompt\.0\.content"; correct it or leave the column out\.$/], // prettier-ignore
+    [
+      'an encrypted footer',
+      () => changed('gzip.parquet', (bytes) => Buffer.concat([bytes.subarray(0, -4), Buffer.from('PARE')])),
+      /is encrypted Parquet/,
+    ],
+    [
+      'a footer of no sense',
+      () =>
+        changed('gzip.parquet', (bytes) =>
+          Buffer.concat([bytes.subarray(0, -700), Buffer.alloc(692, 0x5c), bytes.subarray(-8)]),
+        ),
+      /is damaged \(.+\); get it again\.$/,
+    ],
+    [
+      'a footer longer than the file',
+      () =>
+        changed('gzip.parquet', (bytes) =>
+          Buffer.concat([bytes.subarray(0, -8), Buffer.from([255, 255, 255, 127]), bytes.subarray(-4)]),
+        ),
+      /is damaged \(.+\); get it again\.$/,
+    ],
+    [
+      'a column of another name than in the schema',
+      () => changed('gzip.parquet', (bytes) => replaced(bytes, 'prompt', 'pramps')),
+      /is damaged \(its row groups have other columns than its schema\); get it again\.$/,
+    ],
+    [
+      'a page of gzip with a byte flipped',
+      () => changed('gzip.parquet', (bytes) => flip(bytes, PAGE)),
+      /is damaged \(.+\); get it again\.$/,
+    ],
+    [
+      'a codec that is not supported',
+      () => fixture('lzo.parquet'),
+      /lzo\.parquet is compressed with LZO, which selm does not read; write it with SNAPPY, GZIP, /,
+    ],
+    [
+      'a codec that nobody knows',
+      () => fixture('unknown.parquet'),
+      /is compressed with an unknown codec, which selm does not read/,
+    ],
+    [
+      'text that is not UTF-8',
+      () => fixture('latin-1.parquet'),
+      /latin-1\.parquet row 2 has text that is not UTF-8 in "prompt\.0\.content"; correct it or leave the column out\.$/,
+    ],
     ['NaN', () => fixture('nan.parquet'), /nan\.parquet row 2 has NaN in "score", which JSON cannot hold/],
   ])('%s', async (_, path, message) => {
     const failure = read(path());
@@ -113,7 +163,8 @@ describe('whatever byte is wrong', () => {
       const name = names[Math.floor(random() * names.length)];
       const bytes = Buffer.from(readFileSync(fixture(name)));
       const end = bytes.length - 8;
-      for (const _ of [1, 2]) bytes[end - 1 - Math.floor(random() * bytes.readUInt32LE(end))] = Math.floor(random() * 256); // prettier-ignore
+      for (const _ of [1, 2])
+        bytes[end - 1 - Math.floor(random() * bytes.readUInt32LE(end))] = Math.floor(random() * 256);
       const outcome = await read(changed(name, () => bytes)).catch((error: unknown) => error);
       if (outcome instanceof InputError) expect(outcome.message).toMatch(/^[^\n]{1,400}\.$/);
       else expect(outcome).toBeInstanceOf(Array);

@@ -20,5 +20,7 @@ test.each<[string, (path: string) => Promise<unknown>, object]>([
   ['a demonstration', readDemonstrations, { messages: [user, ...answered] }],
 ])('%s', async (name, read, row) => {
   const path = fileOf(`${name.replaceAll(/\W/g, '-')}.jsonl`, row);
-  await expect(read(path)).rejects.toThrow(/line 1: the (user|assistant) message has a content part of type "image_url", and selm aligns models of text: leave it out\.$/); // prettier-ignore
+  await expect(read(path)).rejects.toThrow(
+    /line 1: the (user|assistant) message has a content part of type "image_url", and selm aligns models of text: leave it out\.$/,
+  );
 });

@@ -24,8 +24,17 @@ describe('JSON Lines', () => {
   });
 
   test('ids are exact, however large they are', async () => {
-    const path = fileOf('large-ids.jsonl', '{"id":9007199254740993,"prompt":"x"}', '{"id":9007199254740992,"prompt":"y"}', '{"key":100000000000000000000,"prompt":"z"}'); // prettier-ignore
-    expect((await readPrompts(path)).map(({ id }) => id)).toEqual(['9007199254740993', '9007199254740992', '100000000000000000000']); // prettier-ignore
+    const path = fileOf(
+      'large-ids.jsonl',
+      '{"id":9007199254740993,"prompt":"x"}',
+      '{"id":9007199254740992,"prompt":"y"}',
+      '{"key":100000000000000000000,"prompt":"z"}',
+    );
+    expect((await readPrompts(path)).map(({ id }) => id)).toEqual([
+      '9007199254740993',
+      '9007199254740992',
+      '100000000000000000000',
+    ]);
   });
 
   test('a prompt without an id is known by its content wherever it stands', async () => {
@@ -94,7 +103,9 @@ describe('UltraFeedback Parquet', () => {
 
   test('is read as it is', async () => {
     const prompts = await readPrompts(path);
-    expect(prompts.map(({ prompt }) => prompt)).toEqual(['Name a color.', 'What is 2 + 2?', 'Name a color.'].map((text) => [user(text)])); // prettier-ignore
+    expect(prompts.map(({ prompt }) => prompt)).toEqual(
+      ['Name a color.', 'What is 2 + 2?', 'Name a color.'].map((text) => [user(text)]),
+    );
     expect(prompts[0]).toMatchObject({
       id: hash,
       chosen: [assistant('Red.')],

@@ -18,7 +18,13 @@ const messageOf = (failing: () => unknown): string => {
 
 test('it prints as ***', () => {
   const secret = new Secret('sk-planted/key+=');
-  const said = [`${secret}`, String(secret), JSON.stringify({ secret }), inspect({ secret }, { depth: 9, showHidden: true }), format('%s %o %j', secret, secret, secret)]; // prettier-ignore
+  const said = [
+    `${secret}`,
+    String(secret),
+    JSON.stringify({ secret }),
+    inspect({ secret }, { depth: 9, showHidden: true }),
+    format('%s %o %j', secret, secret, secret),
+  ];
   for (const text of said) expect(text).not.toContain('planted');
   expect(secret.reveal()).toBe('sk-planted/key+=');
 });
@@ -30,7 +36,10 @@ describe('is stripped', () => {
     ['a text', `Incorrect API key provided: ${key}.`],
     ['JSON', JSON.stringify({ error: { message: `no: ${key}` } })],
     ['JSON whose slashes are escaped', JSON.stringify({ error: { message: `no: ${key}` } }).replaceAll('/', '\\/')],
-    ['JSON of code points', `{"detail":"${[...key].map((c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')}"}`], // prettier-ignore
+    [
+      'JSON of code points',
+      `{"detail":"${[...key].map((c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')}"}`,
+    ],
     ['a name in JSON', JSON.stringify({ errors: [{ [key]: 1 }] })],
     ['JSON in JSON', JSON.stringify({ detail: JSON.stringify({ said: key }).replaceAll('/', '\\/') })],
     ['JSON that was cut', `{"error":"${key.replaceAll('/', '\\/')}`],
@@ -69,15 +78,23 @@ describe('of the environment', () => {
     expect(message).not.toContain('plant');
   });
 
-  test.each(['http://me:planted@hub.example', 'https://planted@hub.example/x', 'me:planted@temporal:7233', 'http://a:planted@b@c'])('the address %s is refused, and not repeated', (value) => {
+  test.each([
+    'http://me:planted@hub.example',
+    'https://planted@hub.example/x',
+    'me:planted@temporal:7233',
+    'http://a:planted@b@c',
+  ])('the address %s is refused, and not repeated', (value) => {
     const message = messageOf(() => readAddress(VARIABLE, value));
     expect(message).toMatch(/^InputError: SELM_TEST_SECRET contains a user name or a password/);
     expect(message).not.toContain('planted');
-  }); // prettier-ignore
+  });
 
-  test.each(['http://hub.example/a@b', 'temporal:7233', '[::1]:7233', 'https://hub.example/?a=b@c', undefined])('the address %s is taken', (value) => {
-    expect(readAddress(VARIABLE, value)).toBe(value);
-  }); // prettier-ignore
+  test.each(['http://hub.example/a@b', 'temporal:7233', '[::1]:7233', 'https://hub.example/?a=b@c', undefined])(
+    'the address %s is taken',
+    (value) => {
+      expect(readAddress(VARIABLE, value)).toBe(value);
+    },
+  );
 });
 
 describe('what is printed', () => {
@@ -89,10 +106,13 @@ describe('what is printed', () => {
     expect(stripSecrets(text)).toBe('no: ***, ***, "https://***@hub.example/a@b", http://***@h, x@y.example');
   });
 
-  test.each(['authorization=planted\nkey', 'authorization=plantéd'])('headers %j are refused, and not repeated', (value) => {
-    const message = messageOf(() => checkHeader(VARIABLE, value));
-    expect(message).toMatch(/^InputError: SELM_TEST_SECRET contains new lines or characters that are not ASCII/);
-    expect(message).not.toContain('plant');
-    expect(checkHeader(VARIABLE, 'authorization=Bearer%20key, x-team=a b')).toBeUndefined();
-  }); // prettier-ignore
+  test.each(['authorization=planted\nkey', 'authorization=plantéd'])(
+    'headers %j are refused, and not repeated',
+    (value) => {
+      const message = messageOf(() => checkHeader(VARIABLE, value));
+      expect(message).toMatch(/^InputError: SELM_TEST_SECRET contains new lines or characters that are not ASCII/);
+      expect(message).not.toContain('plant');
+      expect(checkHeader(VARIABLE, 'authorization=Bearer%20key, x-team=a b')).toBeUndefined();
+    },
+  );
 });

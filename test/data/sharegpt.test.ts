@@ -5,7 +5,11 @@ import { readPrompts } from '../../data/prompts.ts';
 import { readDemonstrations, readPreferences } from '../../data/readers.ts';
 import { fileOf } from './folder.ts';
 
-const cases = JSON.parse(readFileSync('test/fixtures/sharegpt/expected.json', 'utf8')) as { name: string; row: object; converted: object }[]; // prettier-ignore
+const cases = JSON.parse(readFileSync('test/fixtures/sharegpt/expected.json', 'utf8')) as {
+  name: string;
+  row: object;
+  converted: object;
+}[];
 const withId = (given: object) => ({ id: 'a', ...given });
 const isPreference = ({ row }: { row: object }) => 'chosen' in row;
 
@@ -17,9 +21,14 @@ test.each(cases.filter((one) => !isPreference(one)))('a demonstration: $name', a
 });
 
 test.each(cases.filter(isPreference))('$name', async ({ row, converted }) => {
-  const [read, expected] = [await readPreferences(fileOf('p.jsonl', withId(row))), await readPreferences(fileOf('c.jsonl', withId(converted)))]; // prettier-ignore
+  const [read, expected] = [
+    await readPreferences(fileOf('p.jsonl', withId(row))),
+    await readPreferences(fileOf('c.jsonl', withId(converted))),
+  ];
   expect(read).toEqual(expected);
-  expect(await readPrompts(fileOf('p.jsonl', withId(row)))).toEqual(await readPrompts(fileOf('c.jsonl', withId(converted)))); // prettier-ignore
+  expect(await readPrompts(fileOf('p.jsonl', withId(row)))).toEqual(
+    await readPrompts(fileOf('c.jsonl', withId(converted))),
+  );
 });
 
 describe('refused', () => {
@@ -30,7 +39,10 @@ describe('refused', () => {
       { conversations: [asked, asked] },
       'line 1 ends "messages" with a user message; end them with an assistant message.',
     ],
-    [{ conversations: [asked, { from: 'gpt', value: null }] }, 'line 1 has a wrong "messages.1.content": expected a string or a list of text parts.'], // prettier-ignore
+    [
+      { conversations: [asked, { from: 'gpt', value: null }] },
+      'line 1 has a wrong "messages.1.content": expected a string or a list of text parts.',
+    ],
     [{ conversations: [asked], messages: [] }, 'line 1 has "messages" and "conversations"; remove one of them.'],
   ])('%j', async (row, message) => {
     await expect(readDemonstrations(fileOf('refused.jsonl', row))).rejects.toThrow(message);

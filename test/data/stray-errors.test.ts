@@ -12,10 +12,14 @@ const source = (name: string) => JSON.stringify(pathToFileURL(resolve('data', na
 /** Runs a module that has `InputError`, with errors that nothing handles as the command line has them. */
 function run(code: string): Promise<{ code: unknown; stderr: string }> {
   const file = join(folder, 'module.mts');
-  writeFileSync(file, `import { InputError } from ${source('errors.ts')};\nimport { endAtStrayErrors } from ${source('stray-errors.ts')};\nendAtStrayErrors();\n${code}\nsetInterval(() => {}, 1000);\n`); // prettier-ignore
-  return new Promise(
-    (ended) =>
-    execFile(process.execPath, ['--import', import.meta.resolve('tsx'), file], (error, _, stderr) => ended({ code: error?.code, stderr })), // prettier-ignore
+  writeFileSync(
+    file,
+    `import { InputError } from ${source('errors.ts')};\nimport { endAtStrayErrors } from ${source('stray-errors.ts')};\nendAtStrayErrors();\n${code}\nsetInterval(() => {}, 1000);\n`,
+  );
+  return new Promise((ended) =>
+    execFile(process.execPath, ['--import', import.meta.resolve('tsx'), file], (error, _, stderr) =>
+      ended({ code: error?.code, stderr }),
+    ),
   );
 }
 

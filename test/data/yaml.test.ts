@@ -15,7 +15,11 @@ test.each([
     'at line 1, column 6',
   ],
   ['two documents', 'a: 1\n---\nb: 2', 'not YAML'],
-  ['aliases of aliases', `a: &a [1,2,3,4,5,6,7,8,9]\n${[...'bcdefgh'].map((name, i) => `${name}: &${name} [${`*${'abcdefg'[i]},`.repeat(9)}]`).join('\n')}`, 'not YAML'], // prettier-ignore
+  [
+    'aliases of aliases',
+    `a: &a [1,2,3,4,5,6,7,8,9]\n${[...'bcdefgh'].map((name, i) => `${name}: &${name} [${`*${'abcdefg'[i]},`.repeat(9)}]`).join('\n')}`,
+    'not YAML',
+  ],
 ])('%s is refused', (_, text, problem) => {
   expect(() => parseYaml(text, 'run.yaml')).toThrow(InputError);
   expect(() => parseYaml(text, 'run.yaml')).toThrow(/^run\.yaml is [^\n]+\.$/);

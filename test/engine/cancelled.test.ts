@@ -1,8 +1,8 @@
 /** Cancelling parts of a job whose engine is another process. */
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { startEngine } from '../../engine/host.ts';
-import { samplingSchema } from '../../engine/settings.ts';
+import { startEngine } from '../../engine/process/host.ts';
+import { samplingSchema } from '../../engine/protocol/settings.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel } from '../tiny-model.ts';
 

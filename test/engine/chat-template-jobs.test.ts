@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { LocalEngine } from '../../engine/engine.ts';
-import { loadTokenizer } from '../../engine/model/tokenizer.ts';
-import { samplingSchema } from '../../engine/settings.ts';
+import { LocalEngine } from '../../engine/onnx/engine.ts';
+import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
+import { samplingSchema } from '../../engine/protocol/settings.ts';
 
 const model = join(new URL('../fixtures/sft/', import.meta.url).pathname, 'model');
 const engine = new LocalEngine();
@@ -21,8 +21,14 @@ const tokenizer = loadTokenizer(model, chatTemplate);
 test("sampling renders the policy's template with its arguments, and a row's tools, as a list or as JSON", async () => {
   const prompts = [tools, JSON.stringify(tools)].map((given, i) => ({ id: String(i), prompt: 'Hi', tools: given }));
   const rendered = tokenizer.encodePrompt('Hi', tools);
-  expect(tokenizer.decode(rendered)).toBe('[{"type": "function", "function": {"name": "weather"}}]calmuser\nHiassistant\n<think>'); // prettier-ignore
-  const { promptIds } = await engine.run('sample', { policy: { model, chatTemplate }, prompts, settings, seed: 0, threads: 1 }, undisturbed); // prettier-ignore
+  expect(tokenizer.decode(rendered)).toBe(
+    '[{"type": "function", "function": {"name": "weather"}}]calmuser\nHiassistant\n<think>',
+  );
+  const { promptIds } = await engine.run(
+    'sample',
+    { policy: { model, chatTemplate }, prompts, settings, seed: 0, threads: 1 },
+    undisturbed,
+  );
   expect(promptIds).toEqual([rendered, rendered]);
 });
 
@@ -34,7 +40,10 @@ test('tools that are no list are refused with their row', async () => {
 });
 
 test('scoring says of which rows the prompt is no prefix of the whole', async () => {
-  const rows = [{ prompt: 'Hi', response: '<think>so</think>Blue.' }, { prompt_input_ids: [5, 6], response_input_ids: [7] }]; // prettier-ignore
+  const rows = [
+    { prompt: 'Hi', response: '<think>so</think>Blue.' },
+    { prompt_input_ids: [5, 6], response_input_ids: [7] },
+  ];
   const scores = await engine.run('score', { policy: { model, chatTemplate }, rows, threads: 1 }, undisturbed);
   expect(scores.map(({ isPrefix }) => isPrefix)).toEqual([false, undefined]);
   // The thought that the prompt opens is left out: the response begins where the template's answer does.

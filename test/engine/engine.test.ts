@@ -3,11 +3,11 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { LocalEngine } from '../../engine/engine.ts';
-import { JobAborted } from '../../engine/errors.ts';
-import type { Progress, SampleJob, SftJob } from '../../engine/jobs.ts';
-import { loadTokenizer } from '../../engine/model/tokenizer.ts';
-import { samplingSchema, trainingSchema } from '../../engine/settings.ts';
+import { LocalEngine } from '../../engine/onnx/engine.ts';
+import { JobAborted } from '../../engine/protocol/errors.ts';
+import type { Progress, SampleJob, SftJob } from '../../engine/protocol/jobs.ts';
+import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
+import { samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { undisturbed } from './reference-case.ts';
@@ -25,7 +25,8 @@ const sampleJob = {
   seed: 1,
 } satisfies SampleJob;
 
-const texts = async (job: SampleJob) => (await engine.run('sample', job, undisturbed)).responses.flat().map(({ text }) => text); // prettier-ignore
+const texts = async (job: SampleJob) =>
+  (await engine.run('sample', job, undisturbed)).responses.flat().map(({ text }) => text);
 
 describe('sampling', () => {
   test('gives texts, their tokens, and log-probabilities that scoring the tokens gives, too', async () => {
@@ -36,7 +37,9 @@ describe('sampling', () => {
     for (const { text, token_ids } of flat) expect(text).toBe(tokenizer.decode(token_ids));
     expect(sampledTokens).toBe(flat.reduce((total, { token_ids }) => total + token_ids.length, 0));
     expect(promptIds).toEqual(sampleJob.prompts.map(({ prompt }) => tokenizer.encodePrompt(prompt)));
-    const rows = responses.flatMap((samples, i) => samples.map(({ token_ids }) => ({ prompt: sampleJob.prompts[i].prompt, response_input_ids: token_ids }))); // prettier-ignore
+    const rows = responses.flatMap((samples, i) =>
+      samples.map(({ token_ids }) => ({ prompt: sampleJob.prompts[i].prompt, response_input_ids: token_ids })),
+    );
     const scores = await engine.run('score', { policy, rows }, undisturbed);
     for (const [i, { logp, tokens }] of scores.entries()) {
       expect(Math.abs(logp - flat[i].logp!)).toBeLessThan(1e-4);

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Results } from '../../bench/results.ts';
 import { loraParameterCount, optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../../engine/estimate.ts';
-import { knownModels } from '../../engine/model/known.ts';
-import { loraSchema, trainingSchema } from '../../engine/settings.ts';
+import { knownModels } from '../../engine/model-files/known.ts';
+import { loraSchema, trainingSchema } from '../../engine/protocol/settings.ts';
 
 const smollm2 = knownModels['HuggingFaceTB/SmolLM2-135M-Instruct'];
 const mistral = knownModels['alignment-handbook/zephyr-7b-sft-full'];
@@ -46,13 +46,17 @@ describe('memory', () => {
 
   test('of training grows with the tokens as the bench measured it', () => {
     const { cases } = JSON.parse(readFileSync(new URL('../../bench/results.json', import.meta.url), 'utf8')) as Results;
-    const peak = (length: number) => cases.find(({ name }) => name === `memory, ${length} tokens`)!.sides.selm!.runs[0].peakMegabytes * 2 ** 20; // prettier-ignore
-    for (const [from, to] of [[1024, 2048], [2048, 4096]]) {
+    const peak = (length: number) =>
+      cases.find(({ name }) => name === `memory, ${length} tokens`)!.sides.selm!.runs[0].peakMegabytes * 2 ** 20;
+    for (const [from, to] of [
+      [1024, 2048],
+      [2048, 4096],
+    ]) {
       const ratio = (activationsUpTo(to) - activationsUpTo(from)) / (peak(to) - peak(from));
       expect(ratio).toBeGreaterThan(0.9);
       expect(ratio).toBeLessThan(1.2);
     }
-  }); // prettier-ignore
+  });
 
   test('of training an adapter is the weights as they are, and 16 bytes a parameter of the adapter', () => {
     const { weights, gradients, optimizer } = optimizeMemory(smollm2, trainingSchema.parse({}), 2);

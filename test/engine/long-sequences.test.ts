@@ -1,8 +1,8 @@
 /** A preference longer than a block of attention's queries, against PyTorch's numbers (see test/fixtures/long-sequences). */
 import { expect, test } from 'vitest';
-import { Scorer } from '../../engine/score.ts';
-import { openPolicy } from '../../engine/policy.ts';
-import { preferenceExamples, preferenceTask } from '../../engine/training/preference.ts';
+import { Scorer } from '../../engine/onnx/score.ts';
+import { openPolicy } from '../../engine/onnx/policy.ts';
+import { preferenceExamples, preferenceTask } from '../../engine/onnx/training/preference.ts';
 import { expectGradients, passGradients } from './pass-gradients.ts';
 import { fixture, readJson, referenceCase, ROLES, tokenized, type Pair, type Roles } from './reference-case.ts';
 

@@ -1,13 +1,13 @@
 /** The gradients of one batch, as the trainer computes them before it updates anything. */
 import { expect } from 'vitest';
-import { packGroups } from '../../engine/packing.ts';
-import type { OpenPolicy } from '../../engine/policy.ts';
-import type { Graph } from '../../engine/graph/tensor.ts';
-import { float32, scalar, Session, type Feeds } from '../../engine/session.ts';
-import { openSafetensors, readTensorF32 } from '../../engine/model/safetensors.ts';
-import type { Example, TrainingTask } from '../../engine/training/task.ts';
-import { passGraph } from '../../engine/training/train.ts';
-import { trainableAdapter, trainableModel } from '../../engine/training/trainable.ts';
+import { packGroups } from '../../engine/onnx/packing.ts';
+import type { OpenPolicy } from '../../engine/onnx/policy.ts';
+import type { Graph } from '../../engine/onnx/graph/tensor.ts';
+import { float32, scalar, Session, type Feeds } from '../../engine/onnx/session.ts';
+import { openSafetensors, readTensorF32 } from '../../engine/model-files/safetensors.ts';
+import type { Example, TrainingTask } from '../../engine/onnx/training/task.ts';
+import { passGraph } from '../../engine/onnx/training/train.ts';
+import { trainableAdapter, trainableModel } from '../../engine/onnx/training/trainable.ts';
 
 /** The graph of a pass over all of a task's examples, and what it is run with. */
 export function onePass<E extends Example>(

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import type { TokenizedPreferenceRecord } from '../../data/records.ts';
-import type { OptimizeJob } from '../../engine/jobs.ts';
-import type { TokenizedPreference } from '../../engine/training/preference-tokens.ts';
-import { trainingSchema } from '../../engine/settings.ts';
+import type { OptimizeJob } from '../../engine/protocol/jobs.ts';
+import type { TokenizedPreference } from '../../engine/onnx/training/preference-tokens.ts';
+import { trainingSchema } from '../../engine/protocol/settings.ts';
 
 export const ROLES = ['chosen', 'rejected', 'reference'] as const;
 export type Roles<T> = Record<(typeof ROLES)[number], T>;

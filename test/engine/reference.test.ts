@@ -1,13 +1,13 @@
 /** The engine against PyTorch's numbers for six small models of the Llama family (see test/fixtures/reference). */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { LocalEngine } from '../../engine/engine.ts';
-import { Generator } from '../../engine/generation/generate.ts';
-import type { TrainResult } from '../../engine/jobs.ts';
-import { readAdapter } from '../../engine/model/lora.ts';
-import { openPolicy } from '../../engine/policy.ts';
-import { samplingSchema } from '../../engine/settings.ts';
-import { preferenceExamples, preferenceTask } from '../../engine/training/preference.ts';
+import { LocalEngine } from '../../engine/onnx/engine.ts';
+import { Generator } from '../../engine/onnx/generation/generate.ts';
+import type { TrainResult } from '../../engine/protocol/jobs.ts';
+import { readAdapter } from '../../engine/onnx/model/lora.ts';
+import { openPolicy } from '../../engine/onnx/policy.ts';
+import { samplingSchema } from '../../engine/protocol/settings.ts';
+import { preferenceExamples, preferenceTask } from '../../engine/onnx/training/preference.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { expectGradients, passGradients } from './pass-gradients.ts';
 import { referenceCase, ROLES, tokenized, undisturbed, type Roles } from './reference-case.ts';
@@ -43,7 +43,9 @@ describe.each(CASES)('%s', (name) => {
 
   test('every LoRA gradient of the first step', async () => {
     const opened = openPolicy(policy);
-    const refs = pairs.flatMap((pair, i) => ROLES.map((role) => [`${pair.prompt}|${pair[role]}`, expected.reference_logps[i][role]])); // prettier-ignore
+    const refs = pairs.flatMap((pair, i) =>
+      ROLES.map((role) => [`${pair.prompt}|${pair[role]}`, expected.reference_logps[i][role]]),
+    );
     const known = new Map(refs as [string, number][]);
     const examples = await preferenceExamples(pairs.map(tokenized), (rows) =>
       Promise.resolve(Float64Array.from(rows, ({ prompt, response }) => known.get(`${prompt}|${response}`)!)),

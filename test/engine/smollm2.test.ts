@@ -1,8 +1,8 @@
 /** The engine on a real chat model, against transformers (test/fixtures/smollm2). */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startEngine } from '../../engine/host.ts';
-import { openPolicy } from '../../engine/policy.ts';
-import { samplingSchema } from '../../engine/settings.ts';
+import { startEngine } from '../../engine/process/host.ts';
+import { openPolicy } from '../../engine/onnx/policy.ts';
+import { samplingSchema } from '../../engine/protocol/settings.ts';
 import { smollm2 } from '../smollm2/model.ts';
 import { fixture, readJson } from './reference-case.ts';
 
@@ -37,7 +37,10 @@ it('gives the greedy tokens of transformers for 64 tokens of 8 prompts, with the
 });
 
 it("scores given answers with PyTorch's log-probabilities", async () => {
-  const rows = expected.map(({ prompt_ids, answer_ids }) => ({ prompt_input_ids: prompt_ids, response_input_ids: answer_ids })); // prettier-ignore
+  const rows = expected.map(({ prompt_ids, answer_ids }) => ({
+    prompt_input_ids: prompt_ids,
+    response_input_ids: answer_ids,
+  }));
   const scores = await engine.run('score', { policy: { model }, rows });
   for (const [i, { logp }] of scores.entries()) expect(logp).toBeCloseTo(expected[i].logp, 2);
 });

@@ -53,7 +53,9 @@ export async function runCampaign(campaign: Campaign): Promise<CampaignReport> {
   });
   const hash = outputHash(first);
   free(first);
-  say(`undisturbed: ${undisturbed.seconds.toFixed(0)} s, ${undisturbed.work.trainingSteps} training steps, ${undisturbed.work.sampledTokens} tokens sampled`); // prettier-ignore
+  say(
+    `undisturbed: ${undisturbed.seconds.toFixed(0)} s, ${undisturbed.work.trainingSteps} training steps, ${undisturbed.work.sampledTokens} tokens sampled`,
+  );
 
   const reports: RunReport[] = [];
   let next = 0;
@@ -68,7 +70,9 @@ export async function runCampaign(campaign: Campaign): Promise<CampaignReport> {
       reports[number] = report;
       free(where);
       const { struck, same, seconds, extraSteps, extraTokens, lost } = report;
-      say(`run ${number + 1}: ${same ? 'same' : 'DIFFERENT'}${lost.length > 0 ? `, LOST ${lost.join('; ')}` : ''}, ${seconds.toFixed(0)} s, +${extraSteps} steps, +${extraTokens} tokens; ${struck.map(({ fault, stage }) => `${fault} @${stage}`).join(', ')}`); // prettier-ignore
+      say(
+        `run ${number + 1}: ${same ? 'same' : 'DIFFERENT'}${lost.length > 0 ? `, LOST ${lost.join('; ')}` : ''}, ${seconds.toFixed(0)} s, +${extraSteps} steps, +${extraTokens} tokens; ${struck.map(({ fault, stage }) => `${fault} @${stage}`).join(', ')}`,
+      );
     }
   };
   await Promise.all(Array.from({ length: parallel }, lane));
@@ -104,7 +108,9 @@ function judge(outcome: Outcome, undisturbed: Outcome, sameOutput: boolean): Run
   const { trainingSteps, sampledTokens, largestShard } = undisturbed.work;
   const rounds = status.results.length;
   // A finished step that was damaged is done again as a whole: a training, or a shard.
-  const allowedSteps = struck.length * Math.max(work.longestInterval, undisturbed.work.longestInterval) + damages * Math.ceil(trainingSteps / rounds); // prettier-ignore
+  const allowedSteps =
+    struck.length * Math.max(work.longestInterval, undisturbed.work.longestInterval) +
+    damages * Math.ceil(trainingSteps / rounds);
   return {
     ...outcome,
     same: sameOutput && isDeepStrictEqual(status.results, undisturbed.status.results),
@@ -125,7 +131,8 @@ function place({ folder, config, diskMegabytes }: Campaign, name: string, strike
   const own = DISKS.filter((disk) => disk === 'store' || disk === 'home' || filled.includes(disk));
   const mounted = diskMegabytes === undefined ? [] : own.filter((disk) => disk === 'store' || filled.includes(disk));
   for (const disk of own) mkdirSync(folderOf(disk), { recursive: true });
-  for (const disk of mounted) execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${diskMegabytes}m`, 'tmpfs', folderOf(disk)]); // prettier-ignore
+  for (const disk of mounted)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${diskMegabytes}m`, 'tmpfs', folderOf(disk)]);
   const programs = join(cacheFolder(), 'bin');
   if (own.includes('cache') && existsSync(programs)) symlinkSync(programs, join(folderOf('cache'), 'bin'));
   const output = join(base, 'policy');

@@ -47,7 +47,9 @@ export interface RunPlace {
 
 const POLL_MILLISECONDS = 50;
 const NOTE_MILLISECONDS = 500;
-const [workLog, readErrors] = ['work-log.mjs', 'read-errors.mjs'].map((file) => fileURLToPath(new URL(file, import.meta.url))); // prettier-ignore
+const [workLog, readErrors] = ['work-log.mjs', 'read-errors.mjs'].map((file) =>
+  fileURLToPath(new URL(file, import.meta.url)),
+);
 
 /** Stages of a run, in order: 0 preparing, 1 measuring the start, then four a round, then publishing. */
 export function stageOf({ status, round }: RunProgress): number {
@@ -182,7 +184,9 @@ class StageWatch {
       if (address === undefined) return this.last;
       this.connection ??= await Connection.connect({ address, connectTimeout: '1s' });
       const client = new Client({ connection: this.connection });
-      const progress = await this.connection.withDeadline(Date.now() + 1000, async () => readProgress(client, await findRun(client, this.name))); // prettier-ignore
+      const progress = await this.connection.withDeadline(Date.now() + 1000, async () =>
+        readProgress(client, await findRun(client, this.name)),
+      );
       this.last = stageOf(progress);
       observe?.(this.last);
     } catch {

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { writeJsonl } from '../../data/jsonl.ts';
-import { startEngine } from '../../engine/host.ts';
+import { startEngine } from '../../engine/process/host.ts';
 import { makeModel } from '../../examples/quickstart/model.ts';
 import { instructions, promptOf } from '../../examples/quickstart/task.ts';
 import { cacheFolder } from '../../workers/places.ts';
@@ -44,9 +44,17 @@ const config = {
   prompts: { train: join(folder, 'train.jsonl'), heldOut: join(folder, 'held-out.jsonl'), perRound: 512 },
   rounds: 3,
   sample: { samplesPerPrompt: 4, temperature: 1, maxNewTokens: 24, batchSize: 256, shardSize: 128 },
-  optimize: { full: true, learningRate: 1e-4, batchSize: 32, microBatchTokens: 4096, epochs: 3, checkpointSeconds: 0.5, objective: { beta: 0.1 } },
+  optimize: {
+    full: true,
+    learningRate: 1e-4,
+    batchSize: 32,
+    microBatchTokens: 4096,
+    epochs: 3,
+    checkpointSeconds: 0.5,
+    objective: { beta: 0.1 },
+  },
   evaluate: { maxNewTokens: 24, batchSize: 256, shardSize: 100 },
-}; // prettier-ignore
+};
 
 const report = await runCampaign({
   runs: Number(values.runs),
@@ -60,21 +68,27 @@ const report = await runCampaign({
 const page = fileURLToPath(new URL('../../docs/faults.md', import.meta.url));
 writeFileSync(page, await format(describe(report), { ...(await resolveConfig(page)), filepath: page }));
 rmSync(folder, { recursive: true, force: true });
-const bad = report.runs.filter(({ same, lost, extraSteps, allowedSteps, extraTokens, allowedTokens }) => !same || lost.length > 0 || extraSteps > allowedSteps || extraTokens > allowedTokens); // prettier-ignore
-say(`${report.runs.length - bad.length} of ${report.runs.length} runs ended as the undisturbed one, with all artifacts that were reachable, within the work that their faults explain; see docs/faults.md.`); // prettier-ignore
+const bad = report.runs.filter(
+  ({ same, lost, extraSteps, allowedSteps, extraTokens, allowedTokens }) =>
+    !same || lost.length > 0 || extraSteps > allowedSteps || extraTokens > allowedTokens,
+);
+say(
+  `${report.runs.length - bad.length} of ${report.runs.length} runs ended as the undisturbed one, with all artifacts that were reachable, within the work that their faults explain; see docs/faults.md.`,
+);
 process.exit(bad.length === 0 ? 0 : 1);
 
 function describe({ undisturbed, runs }: CampaignReport): string {
   const strikes = runs.flatMap(({ struck }) => struck.map(({ fault }) => fault));
   const count = (name: FaultName) => strikes.filter((fault) => fault === name).length;
-  const total = (key: 'extraSteps' | 'allowedSteps' | 'extraTokens' | 'allowedTokens') => runs.reduce((sum, run) => sum + run[key], 0); // prettier-ignore
+  const total = (key: 'extraSteps' | 'allowedSteps' | 'extraTokens' | 'allowedTokens') =>
+    runs.reduce((sum, run) => sum + run[key], 0);
   const { trainingSteps, sampledTokens } = undisturbed.work;
   const same = runs.filter((run) => run.same).length;
   const reachable = runs.reduce((sum, run) => sum + run.reachable, 0);
   const lost = runs.flatMap((run, i) => run.lost.map((loss) => `${loss} (run ${i + 1})`));
   const rows = runs.map(
     ({ struck, same: isSame, seconds, extraSteps, allowedSteps, extraTokens, allowedTokens }, i) =>
-      `| ${i + 1} | ${struck.map(({ fault, stage }) => `${fault} (${nameOf(stage)})`).join('; ')} | ${isSame ? 'same' : '**different**'} | ${extraSteps} of ${allowedSteps} | ${extraTokens} of ${allowedTokens} | ${seconds.toFixed(0)} |`, // prettier-ignore
+      `| ${i + 1} | ${struck.map(({ fault, stage }) => `${fault} (${nameOf(stage)})`).join('; ')} | ${isSame ? 'same' : '**different**'} | ${extraSteps} of ${allowedSteps} | ${extraTokens} of ${allowedTokens} | ${seconds.toFixed(0)} |`,
   );
   return `# Faults
 

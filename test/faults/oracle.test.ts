@@ -13,7 +13,13 @@ let store: LocalStore;
 let oracle: StoreOracle;
 let [input, address] = ['', ''];
 
-const recipeOf = (seed: number, from: string[] = []): Recipe => ({ step: 'write', parameters: { b: [1, { d: null, c: 'x' }] }, inputs: { from }, seed, engineVersion: '1' }); // prettier-ignore
+const recipeOf = (seed: number, from: string[] = []): Recipe => ({
+  step: 'write',
+  parameters: { b: [1, { d: null, c: 'x' }] },
+  inputs: { from },
+  seed,
+  engineVersion: '1',
+});
 const make = (seed: number, from: string[] = []) =>
   store.create('text', recipeOf(seed, from), async (target) => writeFileSync(join(target, 'text'), `text ${seed}`));
 const forget = (seed: number, from?: string[]) => rmSync(join(root, 'steps', stepKey(recipeOf(seed, from))));
@@ -42,7 +48,11 @@ test.each([
   ['is removed', (target: string) => rmSync(target, { recursive: true }), 'is gone or changed'],
   ['loses a file', (target: string) => rmSync(join(target, 'text')), 'is gone or changed'],
   ['has a file altered', (target: string) => writeFileSync(join(target, 'text'), 'text 9'), 'is gone or changed'],
-  ['has its manifest altered', (target: string) => writeFileSync(join(target, 'manifest.json'), '{}'), 'is gone or changed'], // prettier-ignore
+  [
+    'has its manifest altered',
+    (target: string) => writeFileSync(join(target, 'manifest.json'), '{}'),
+    'is gone or changed',
+  ],
 ])('an artifact that %s is lost, unless a fault has damaged it', async (_, damage, said) => {
   oracle.note();
   damage(join(root, 'objects', input));

@@ -4,13 +4,20 @@
  */
 import { appendFileSync } from 'node:fs';
 
-if (process.argv[1]?.endsWith('engine/child.ts') && process.send) {
+if (process.argv[1]?.endsWith('engine/process/child.ts') && process.send) {
   const send = process.send.bind(process);
   let job = 0;
   process.send = (message, ...rest) => {
     if (message.type === 'progress') {
       const { unit, done, tokens, metrics, checkpoint } = message.progress;
-      const entry = { job: `${process.pid}.${job}`, unit, done, tokens, trained: metrics !== undefined, checkpoint: checkpoint !== undefined }; // prettier-ignore
+      const entry = {
+        job: `${process.pid}.${job}`,
+        unit,
+        done,
+        tokens,
+        trained: metrics !== undefined,
+        checkpoint: checkpoint !== undefined,
+      };
       appendFileSync(process.env.WORK_LOG, `${JSON.stringify(entry)}\n`);
     } else job++;
     return send(message, ...rest);

@@ -1,7 +1,7 @@
 /** A run of the fuzzer: cases by seed, each read in a process that is killed when it does not come back. */
 import { once } from 'node:events';
 import type { ChildProcess } from 'node:child_process';
-import { forkModule } from '../../engine/fork.ts';
+import { forkModule } from '../../engine/process/fork.ts';
 import type { ChildMessage, ParentMessage } from './child.ts';
 
 export interface FuzzOptions {
@@ -35,7 +35,8 @@ const PROGRESS_CASES = 1000;
 export async function fuzz({ cases, seed, only, say = () => {} }: FuzzOptions): Promise<FuzzResult> {
   let reader = await Reader.start();
   const { parsers } = reader;
-  if (only !== undefined && !parsers.includes(only)) throw new Error(`There is no parser "${only}": ${parsers.join(', ')}.`); // prettier-ignore
+  if (only !== undefined && !parsers.includes(only))
+    throw new Error(`There is no parser "${only}": ${parsers.join(', ')}.`);
   const chosen = only === undefined ? parsers : [only];
   const faults: Fault[] = [];
   const record = (fault: Fault) => {
@@ -57,7 +58,8 @@ export async function fuzz({ cases, seed, only, say = () => {} }: FuzzOptions): 
       if ((i + 1) % PROGRESS_CASES === 0) say(`${i + 1} cases, ${faults.length} faults.`);
     }
     const growth = before === undefined ? 0 : (await reader.measure()) - before;
-    if (growth > MOST_GROWTH_MEGABYTES) record({ parser: only ?? 'all', seed, fault: `memory grew by ${growth.toFixed(0)} MiB in ${read} cases` }); // prettier-ignore
+    if (growth > MOST_GROWTH_MEGABYTES)
+      record({ parser: only ?? 'all', seed, fault: `memory grew by ${growth.toFixed(0)} MiB in ${read} cases` });
     return { parsers: chosen, faults };
   } finally {
     await reader.end();

@@ -10,12 +10,50 @@ const RAW = [
   '"\\u0000"',
   '"\\u001b[31m"',
   '[1,',
-  ...[300, 5000, 100_000].flatMap((depth) => [`${'['.repeat(depth)}${']'.repeat(depth)}`, `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`]), // prettier-ignore
+  ...[300, 5000, 100_000].flatMap((depth) => [
+    `${'['.repeat(depth)}${']'.repeat(depth)}`,
+    `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`,
+  ]),
   `"${'x'.repeat(100_000)}"`,
   `[${'0,'.repeat(100_000)}0]`,
   `{"__proto__":{"polluted":1}}`,
 ];
-const VALUES: unknown[] = [null, true, false, 0, -1, 1, 0.5, 1e308, 2 ** 31, 2 ** 53, 1e8, '', ' ', 'x', '7', 'null', '../../x', '/etc/passwd', '\n', '\ufeff', '💥', '__proto__', 'constructor', '(', '(a+)+$', '{{ x }}', [], [null], [[]], [0], ['x'], {}, { a: 1 }, { __proto__: null, toString: 1 }]; // prettier-ignore
+const VALUES: unknown[] = [
+  null,
+  true,
+  false,
+  0,
+  -1,
+  1,
+  0.5,
+  1e308,
+  2 ** 31,
+  2 ** 53,
+  1e8,
+  '',
+  ' ',
+  'x',
+  '7',
+  'null',
+  '../../x',
+  '/etc/passwd',
+  '\n',
+  '\ufeff',
+  '💥',
+  '__proto__',
+  'constructor',
+  '(',
+  '(a+)+$',
+  '{{ x }}',
+  [],
+  [null],
+  [[]],
+  [0],
+  ['x'],
+  {},
+  { a: 1 },
+  { __proto__: null, toString: 1 },
+];
 
 /** @param isLines whether the text is JSON Lines, of which one line is changed */
 export function withWrongValue(text: string, isLines: boolean, random: Random): string {
@@ -39,7 +77,7 @@ function changed(text: string, random: Random): string {
   if (change === 0 && holder !== root && !Array.isArray(holder)) delete holder[key];
   else if (change === 1) holder[key] = [holder[key]];
   else if (change === 2 && !Array.isArray(holder))
-    holder[random.of(['', '__proto__', 'x', `${key}_`, 'toString'])] = holder[key]; // prettier-ignore
+    holder[random.of(['', '__proto__', 'x', `${key}_`, 'toString'])] = holder[key];
   else if (change === 3) holder[key] = MARK;
   else holder[key] = random.of(VALUES);
   try {

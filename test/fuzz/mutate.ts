@@ -26,11 +26,68 @@ function replaceOne(bytes: Buffer, random: Random, pattern: RegExp, piece: strin
   return Buffer.concat([bytes.subarray(0, index), Buffer.from(piece), bytes.subarray(index + found.length)]);
 }
 
-const HUGE_NUMBERS = ['99999999999999999999', '1e308', '1e999', '-1', '2147483648', '4294967296', '9007199254740993', '100000000', '0.1']; // prettier-ignore
+const HUGE_NUMBERS = [
+  '99999999999999999999',
+  '1e308',
+  '1e999',
+  '-1',
+  '2147483648',
+  '4294967296',
+  '9007199254740993',
+  '100000000',
+  '0.1',
+];
 const DEPTHS = [40, 300, 5000, 100_000];
-const NESTED = [['[', ']'], ['{"a":', '}'], ['(', ')'], ['- ', ''], ['{% if 1 %}', '{% endif %}'], ['{{ ', ' }}']]; // prettier-ignore
+const NESTED = [
+  ['[', ']'],
+  ['{"a":', '}'],
+  ['(', ')'],
+  ['- ', ''],
+  ['{% if 1 %}', '{% endif %}'],
+  ['{{ ', ' }}'],
+];
 /** Texts that mean something to one of the parsers, or to what shows errors. */
-const WORDS = ['null', 'true', '""', '{}', '[]', ',', ':', '\\', '"', "'", '\n', '\r\n', '\t', '\u001b[31m', '\ufeff', '\u2028', '\\ud800', '__proto__', 'constructor', '../../../etc/passwd', '&a [*a]', '*a', '<<: *a', '!!binary x', '%s', '${x}', '[[A]]', '####', '<think>', '(a+)+$', '{% for', '%}', '{{', '}}', '{#', 'NaN', '-Infinity', '0x10', '[table]']; // prettier-ignore
+const WORDS = [
+  'null',
+  'true',
+  '""',
+  '{}',
+  '[]',
+  ',',
+  ':',
+  '\\',
+  '"',
+  "'",
+  '\n',
+  '\r\n',
+  '\t',
+  '\u001b[31m',
+  '\ufeff',
+  '\u2028',
+  '\\ud800',
+  '__proto__',
+  'constructor',
+  '../../../etc/passwd',
+  '&a [*a]',
+  '*a',
+  '<<: *a',
+  '!!binary x',
+  '%s',
+  '${x}',
+  '[[A]]',
+  '####',
+  '<think>',
+  '(a+)+$',
+  '{% for',
+  '%}',
+  '{{',
+  '}}',
+  '{#',
+  'NaN',
+  '-Infinity',
+  '0x10',
+  '[table]',
+];
 
 const repeated = (text: string, random: Random) => text.repeat(random.of([100, 3000, 30_000]));
 
@@ -51,7 +108,8 @@ const mutations: Mutation[] = [
   // Moves a piece to another place.
   (bytes, random) => insert(bytes, random, bytes.subarray(...rangeOf(bytes, random))),
   (bytes, random) => insert(bytes, random, Buffer.alloc(1 + random.below(LONGEST_PIECE))),
-  (bytes, random) => insert(bytes, random, Buffer.from(Array.from({ length: 1 + random.below(8) }, () => 0x80 + random.below(0x80)))), // prettier-ignore
+  (bytes, random) =>
+    insert(bytes, random, Buffer.from(Array.from({ length: 1 + random.below(8) }, () => 0x80 + random.below(0x80)))),
   (bytes, random) => {
     const copy = Buffer.from(bytes);
     copy.fill(random.of([0, 0xff, 0x55]), ...rangeOf(bytes, random));
@@ -64,10 +122,24 @@ const mutations: Mutation[] = [
   (bytes, random) => {
     const [open, close] = random.of(NESTED);
     const depth = random.of(DEPTHS);
-    return replaceOne(bytes, random, /"[^"]*"|\d+/g, open.repeat(depth) + (random.chance(0.5) ? `1${close.repeat(depth)}` : '')); // prettier-ignore
+    return replaceOne(
+      bytes,
+      random,
+      /"[^"]*"|\d+/g,
+      open.repeat(depth) + (random.chance(0.5) ? `1${close.repeat(depth)}` : ''),
+    );
   },
   (bytes, random) => replaceOne(bytes, random, /\w+/g, repeated(random.of(['x', ' ', '\n', '💥', '"x",']), random)),
-  (_, random) => random.of([Buffer.alloc(0), Buffer.alloc(1 + random.below(100)), Buffer.from('null'), Buffer.from('7'), Buffer.from('[]'), Buffer.from('{}'), Buffer.from(' \n')]), // prettier-ignore
+  (_, random) =>
+    random.of([
+      Buffer.alloc(0),
+      Buffer.alloc(1 + random.below(100)),
+      Buffer.from('null'),
+      Buffer.from('7'),
+      Buffer.from('[]'),
+      Buffer.from('{}'),
+      Buffer.from(' \n'),
+    ]),
 ];
 
 function flipBits(bytes: Buffer, random: Random): Buffer {

@@ -50,15 +50,20 @@ function faultIn(error: unknown, { file, names = file, errors = [], takesAll }: 
   const isExpected = [InputError, ...errors].some((type) => error instanceof type);
   if (!isExpected) return `threw another error than an InputError: ${inFull(error)}`;
   const { message } = error as Error;
-  if (/\p{Cc}|[\u2028\u2029]/u.test(message)) return `said more than one line: ${JSON.stringify(message.slice(0, LONGEST_MESSAGE))}`;
-  if (message.length > LONGEST_MESSAGE) return `said ${message.length} characters: ${message.slice(0, LONGEST_MESSAGE)}`;
+  if (/\p{Cc}|[\u2028\u2029]/u.test(message))
+    return `said more than one line: ${JSON.stringify(message.slice(0, LONGEST_MESSAGE))}`;
+  if (message.length > LONGEST_MESSAGE)
+    return `said ${message.length} characters: ${message.slice(0, LONGEST_MESSAGE)}`;
   if (names !== undefined && !message.includes(names)) return `did not name ${names}: ${message}`;
   return undefined;
-} // prettier-ignore
+}
 
 const MOST_LINES = 12;
 
 function inFull(error: unknown): string {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return text.split('\n', MOST_LINES).map((line) => line.slice(0, LONGEST_MESSAGE)).join('\n    '); // prettier-ignore
+  return text
+    .split('\n', MOST_LINES)
+    .map((line) => line.slice(0, LONGEST_MESSAGE))
+    .join('\n    ');
 }

@@ -1,5 +1,5 @@
 /** Random choices of a seed. */
-import { uniformStream } from '../../engine/random.ts';
+import { uniformStream } from '../../data/random.ts';
 
 export class Random {
   private readonly next: () => number;

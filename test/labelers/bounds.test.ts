@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import type { PromptRecord } from '../../data/records.ts';
 import { withinTime } from '../../data/time-limit.ts';
-import { readAdapterConfig } from '../../engine/model/adapter-config.ts';
+import { readAdapterConfig } from '../../engine/model-files/adapter-config.ts';
 import { createLabeler } from '../../labelers/index.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyAdapter } from '../tiny-model.ts';
@@ -25,7 +25,10 @@ test(
   'a pattern that does not end is told by the prompt',
   async () => {
     const labeler = await createLabeler({ by: 'regex', pattern: SLOW }, noTools);
-    const prompts = ['good', 'bad', 'other'].map((id) => ({ prompt: prompt(id), answers: ['aaa', id === 'bad' ? answer : 'a'] })); // prettier-ignore
+    const prompts = ['good', 'bad', 'other'].map((id) => ({
+      prompt: prompt(id),
+      answers: ['aaa', id === 'bad' ? answer : 'a'],
+    }));
     await expect(labeler.judge(prompts, {})).rejects.toThrow(
       new InputError('The labeler regex, on prompt "bad", did not end in 5 s; simplify its regular expression.'),
     );
@@ -42,7 +45,9 @@ test(
     const config = JSON.parse(readFileSync(file, 'utf8')) as object;
     writeFileSync(file, JSON.stringify({ ...config, target_modules: '([a-z._0-9]+)+!' }));
     const { isTarget } = readAdapterConfig(adapter);
-    expect(() => isTarget('model.layers.0.self_attn.q_proj')).toThrow(new InputError(`${file}: the pattern "([a-z._0-9]+)+!" did not end in 5 s: name the layers instead.`)); // prettier-ignore
+    expect(() => isTarget('model.layers.0.self_attn.q_proj')).toThrow(
+      new InputError(`${file}: the pattern "([a-z._0-9]+)+!" did not end in 5 s: name the layers instead.`),
+    );
   },
   PATIENCE,
 );
@@ -74,7 +79,9 @@ test('a pattern that V8 finds too large, only when it is used, is told by the pr
 
 test('a JSON schema whose check would be a promise is refused', async () => {
   const settings = { by: 'json-schema', schema: { $async: true, type: 'object' } } as const;
-  await expect(createLabeler(settings, noTools)).rejects.toThrow(new InputError('label.schema has "$async", which selm does not support; remove it.')); // prettier-ignore
+  await expect(createLabeler(settings, noTools)).rejects.toThrow(
+    new InputError('label.schema has "$async", which selm does not support; remove it.'),
+  );
 });
 
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
@@ -96,6 +103,10 @@ describe('withinTime', () => {
   });
 
   test("passes the action's own errors on", () => {
-    expect(() => withinTime(() => { throw new InputError('no'); })).toThrow(new InputError('no')); // prettier-ignore
+    expect(() =>
+      withinTime(() => {
+        throw new InputError('no');
+      }),
+    ).toThrow(new InputError('no'));
   });
 });

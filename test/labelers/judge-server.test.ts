@@ -15,7 +15,7 @@ import { labelSchema, type LabelSettings } from '../../labelers/index.ts';
 import { testRooms } from '../activities/rooms.ts';
 import { startFaultProxy, type Fault, type FaultProxy } from '../artifacts/fault-proxy.ts';
 import { selm, startSelm, summaryOf } from '../command.ts';
-import { startLlamaServer, type LlamaServer } from '../openai/llama-server.ts';
+import { startLlamaServer, type LlamaServer } from '../openai/client/llama-server.ts';
 import { smollm2 } from '../smollm2/model.ts';
 
 const KEY = 'sk-planted-for-the-judge';
@@ -100,11 +100,16 @@ function inject(faults: Record<number, Fault>) {
 function expectNoKey(root: string) {
   const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   expect(files.length).toBeGreaterThan(0);
-  for (const { parentPath, name } of files) expect(readFileSync(join(parentPath, name), 'latin1'), name).not.toContain('planted'); // prettier-ignore
+  for (const { parentPath, name } of files)
+    expect(readFileSync(join(parentPath, name), 'latin1'), name).not.toContain('planted');
 }
 
 test('faults of the network leave no trace in the labels, and a second time nobody is asked', async () => {
-  const settings = settingsOf('pairwise', { server: `http://127.0.0.1:${proxy.port}/v1`, concurrency: 3, timeoutSeconds: UNREACHED_SECONDS }); // prettier-ignore
+  const settings = settingsOf('pairwise', {
+    server: `http://127.0.0.1:${proxy.port}/v1`,
+    concurrency: 3,
+    timeoutSeconds: UNREACHED_SECONDS,
+  });
   inject({});
   const undisturbed = await labeled('undisturbed', settings);
   const { judgements, refused, unparsed, promptTokens, completionTokens } = undisturbed.summary.counts;
@@ -112,7 +117,10 @@ test('faults of the network leave no trace in the labels, and a second time nobo
   expect(promptTokens).toBeGreaterThan(8 * 50);
   expect(completionTokens).toBeLessThanOrEqual(8 * 14);
   // Of the first, A is preferred in both orders; of the second, each is once and then there is a tie.
-  expect(scoresOf(undisturbed.labels)).toEqual([[1, 0, undefined], [0.5, 0.5]]); // prettier-ignore
+  expect(scoresOf(undisturbed.labels)).toEqual([
+    [1, 0, undefined],
+    [0.5, 0.5],
+  ]);
 
   const faults: Record<number, Fault> = {
     0: { kind: 'cut-answer', after: 30 },
@@ -150,21 +158,47 @@ test('what the server does not take is not judged; where it takes nothing that i
 
 test('selm label, with the key from the environment alone', async () => {
   const flags = ['label', '--in', path('responses.jsonl'), '--out', path('preferences.jsonl'), '--by', 'judge'];
-  const judge = ['--server', `http://127.0.0.1:${llama.port}/v1`, '--judge-model', 'smollm2', '--judge-template', path('pairwise.yaml'), '--pairs', 'first', '--judge-max-tokens', '14']; // prettier-ignore
+  const judge = [
+    '--server',
+    `http://127.0.0.1:${llama.port}/v1`,
+    '--judge-model',
+    'smollm2',
+    '--judge-template',
+    path('pairwise.yaml'),
+    '--pairs',
+    'first',
+    '--judge-max-tokens',
+    '14',
+  ];
   const env = { OPENAI_API_KEY: KEY, SELM_CACHE: path('command-cache') };
   const ended = await selm([...flags, ...judge, '--json'], env);
   expect(ended.code, ended.stderr).toBe(0);
   expect(ended.stdout + ended.stderr).not.toContain('planted');
   const { counts } = summaryOf<{ counts: Record<string, number> }>(ended);
   expect(counts).toMatchObject({ judgements: 6, refused: 0 });
-  const preferences = readFileSync(path('preferences.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as object); // prettier-ignore
+  const preferences = readFileSync(path('preferences.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as object);
   expect(preferences).toMatchObject([{ id: 'p0', chosen: A, rejected: B }]);
   expectNoKey(path('command-cache'));
 
   for (const [more, key, sentence] of [
-    [[], 'sk-planted-and-wrong', /does not accept the key \(401 .*\); set the environment variable OPENAI_API_KEY to a valid one\.\n$/], // prettier-ignore
-    [['--key-variable', 'SELM_NO_KEY'], KEY, /The environment variable SELM_NO_KEY is not set; it must hold the server's key\.\n$/], // prettier-ignore
-    [['--key-variable', KEY], KEY, /"keyVariable" is not valid: expected the name of an environment variable, never a key; .*\n$/], // prettier-ignore
+    [
+      [],
+      'sk-planted-and-wrong',
+      /does not accept the key \(401 .*\); set the environment variable OPENAI_API_KEY to a valid one\.\n$/,
+    ],
+    [
+      ['--key-variable', 'SELM_NO_KEY'],
+      KEY,
+      /The environment variable SELM_NO_KEY is not set; it must hold the server's key\.\n$/,
+    ],
+    [
+      ['--key-variable', KEY],
+      KEY,
+      /"keyVariable" is not valid: expected the name of an environment variable, never a key; .*\n$/,
+    ],
     [['--server', `http://me:${KEY}@127.0.0.1/v1`], KEY, /"server" is not valid: expected an address such as .*\n$/],
   ] as const) {
     const refused = await selm([...flags, ...judge, ...more], { SELM_CACHE: path('no-cache'), OPENAI_API_KEY: key });
@@ -189,7 +223,10 @@ test('a model on the engine judges as it does behind selm serve', async () => {
     expect(own.summary.counts.unparsed).toBeLessThan(8);
     const recipe = async (name: string, address: Address) =>
       (await new LocalStore(path(name)).manifest(address)).recipe;
-    expect((await recipe('own', own.address)).parameters).toMatchObject({ threads: 2, identity: { model: expect.any(String) as string } }); // prettier-ignore
+    expect((await recipe('own', own.address)).parameters).toMatchObject({
+      threads: 2,
+      identity: { model: expect.any(String) as string },
+    });
   } finally {
     server.process.kill('SIGTERM');
     await server.ended;

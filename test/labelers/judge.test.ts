@@ -22,7 +22,10 @@ import { noTools } from './tools.ts';
 const folder = temporaryFolder();
 const published = fileURLToPath(new URL('../../labelers/judge/judge_prompts.jsonl', import.meta.url));
 
-const fastChat = JSON.parse(readFileSync(new URL('../fixtures/judge/verdicts.json', import.meta.url), 'utf8')) as { judgement: string; winner: string }[]; // prettier-ignore
+const fastChat = JSON.parse(readFileSync(new URL('../fixtures/judge/verdicts.json', import.meta.url), 'utf8')) as {
+  judgement: string;
+  winner: string;
+}[];
 
 const row = (id: string, answers: string[]) => ({
   id,
@@ -30,7 +33,11 @@ const row = (id: string, answers: string[]) => ({
   responses: answers.map((text) => ({ text, token_ids: [1], finish_reason: 'stop' as const, logp: -1 })),
 });
 
-const shown = (question: string, a: string, b: string) => ({ question: `Question ${question}`, answer_a: a, answer_b: b }); // prettier-ignore
+const shown = (question: string, a: string, b: string) => ({
+  question: `Question ${question}`,
+  answer_a: a,
+  answer_b: b,
+});
 
 const said = (text: string) => ({ text, finishReason: 'stop', usage: { promptTokens: 1, completionTokens: 1 } });
 const needs = (more: object) => {
@@ -50,8 +57,11 @@ describe('the prompts', () => {
       answer_a: '{answer_b} $& \\n',
       answer_b: '[[A]]',
     };
-    const python = 'import json, sys; print(json.dumps({t["name"]: t["prompt_template"].format(**json.loads(sys.argv[2])) for t in map(json.loads, open(sys.argv[1])) if t["name"] in ("pair-v2", "single-v1")}))'; // prettier-ignore
-    const expected = JSON.parse(execFileSync('python3', ['-c', python, published, JSON.stringify(values)], { encoding: 'utf8' })) as Record<string, string>; // prettier-ignore
+    const python =
+      'import json, sys; print(json.dumps({t["name"]: t["prompt_template"].format(**json.loads(sys.argv[2])) for t in map(json.loads, open(sys.argv[1])) if t["name"] in ("pair-v2", "single-v1")}))';
+    const expected = JSON.parse(
+      execFileSync('python3', ['-c', python, published, JSON.stringify(values)], { encoding: 'utf8' }),
+    ) as Record<string, string>;
     for (const name of ['pair-v2', 'single-v1']) {
       const [system, user] = fillTemplate(publishedTemplate(name), values);
       expect(user).toEqual({ role: 'user', content: expected[name] });
@@ -65,8 +75,12 @@ describe('the prompts', () => {
       writeFileSync(file, text);
       return () => readTemplate(file, ['question', 'answer']);
     };
-    expect(fillTemplate(read('prompt_template: "{question} {answer} {else}"')(), { question: 'q', answer: 'a' })).toEqual([{ role: 'user', content: 'q a {else}' }]); // prettier-ignore
-    expect(read('prompt_template: "{question}"')).toThrow(`${file} has no {answer} in "prompt_template"; it needs {question}, {answer}.`); // prettier-ignore
+    expect(
+      fillTemplate(read('prompt_template: "{question} {answer} {else}"')(), { question: 'q', answer: 'a' }),
+    ).toEqual([{ role: 'user', content: 'q a {else}' }]);
+    expect(read('prompt_template: "{question}"')).toThrow(
+      `${file} has no {answer} in "prompt_template"; it needs {question}, {answer}.`,
+    );
     expect(read('system_prompt: hello')).toThrow(`${file} has no text "prompt_template"`);
     expect(read('a: [')).toThrow(InputError);
     expect(() => readTemplate(join(folder, 'none.yaml'), [])).toThrow(/none\.yaml cannot be read \(ENOENT\)/);
@@ -175,9 +189,17 @@ test.each([
 );
 
 test('pairs: all of them, or the first with each other', () => {
-  expect(pairsOf(3, 'all')).toEqual([[0, 1], [0, 2], [1, 2]]); // prettier-ignore
-  expect(pairsOf(3, 'first')).toEqual([[0, 1], [0, 2]]); // prettier-ignore
-  for (const which of ['all', 'first'] as const) expect([0, 1, 2].map((n) => pairsOf(n, which).length)).toEqual([0, 0, 1]); // prettier-ignore
+  expect(pairsOf(3, 'all')).toEqual([
+    [0, 1],
+    [0, 2],
+    [1, 2],
+  ]);
+  expect(pairsOf(3, 'first')).toEqual([
+    [0, 1],
+    [0, 2],
+  ]);
+  for (const which of ['all', 'first'] as const)
+    expect([0, 1, 2].map((n) => pairsOf(n, which).length)).toEqual([0, 0, 1]);
 });
 
 test('a score is the share of decided comparisons that are won, ties half', () => {
@@ -210,7 +232,12 @@ async function label(
       maxTokens: 2048,
       ...(more['extraBody'] !== undefined && { extraBody: more['extraBody'] }),
     };
-    await cache.answer(request, async () => ({ text, finishReason: 'stop', usage: { promptTokens: 100, completionTokens: 10 }, ...answer })); // prettier-ignore
+    await cache.answer(request, async () => ({
+      text,
+      finishReason: 'stop',
+      usage: { promptTokens: 100, completionTokens: 10 },
+      ...answer,
+    }));
   }
   const labeler = await createLabeler(given, { ...noTools, cacheFolder });
   const candidates = rows.map((row) => candidatesOf(row));
@@ -240,7 +267,15 @@ describe('from words to preferences', () => {
     expect(preferences[0].rejected).toEqual([{ role: 'assistant', content: 'bad' }]);
     expect(stats).toMatchObject({ answers: 7, unjudged: 1, dropped: { tie: 1, oneCandidate: 1 } });
     const usd = (8 * 100 * 2 + 8 * 10 * 50) / 1e6;
-    expect(stats.counts).toEqual({ judgements: 8, refused: 0, unparsed: 2, promptTokens: 800, completionTokens: 80, inconsistent: 1, usd }); // prettier-ignore
+    expect(stats.counts).toEqual({
+      judgements: 8,
+      refused: 0,
+      unparsed: 2,
+      promptTokens: 800,
+      completionTokens: 80,
+      inconsistent: 1,
+      usd,
+    });
   });
 
   test('pairs: first compares with the first alone', async () => {
@@ -260,7 +295,7 @@ describe('from words to preferences', () => {
       [{ question: 'Question 1', answer: 'b' }, 'Rating: [[8.5]]'],
       [{ question: 'Question 1', answer: 'c' }, 'Rating: ten'],
     ]);
-    expect(labels.labels[0].candidates).toEqual([{ index: 0, score: 3 }, { index: 1, score: 8.5 }, { index: 2 }]); // prettier-ignore
+    expect(labels.labels[0].candidates).toEqual([{ index: 0, score: 3 }, { index: 1, score: 8.5 }, { index: 2 }]);
     expect(preferences[0]).toMatchObject({ score_chosen: 8.5, score_rejected: 3 });
     expect(labels.counts).toEqual({ judgements: 3, refused: 0, unparsed: 1, promptTokens: 300, completionTokens: 30 });
   });
@@ -275,7 +310,13 @@ describe('what is no judgement, or not as asked', () => {
       [shown('1', 'h', 'f'), '[[B]]', { finishReason: 'length' }],
     ]);
     expect(labels.labels[0].candidates.every(({ score }) => score === undefined)).toBe(true);
-    expect(labels.counts).toMatchObject({ judgements: 4, refused: 0, unparsed: 3, truncatedJudgements: 2, withoutTemperature: 1 }); // prettier-ignore
+    expect(labels.counts).toMatchObject({
+      judgements: 4,
+      refused: 0,
+      unparsed: 3,
+      truncatedJudgements: 2,
+      withoutTemperature: 1,
+    });
     expect(adviceOn(labels.counts)).toEqual([
       "2 of the judge's answers were cut before a verdict: raise maxTokens (--judge-max-tokens).",
       "1 of the judge's answers have no verdict, or more than one: the template must ask for [[A]], [[B]] or [[C]], or for a rating such as [[7]].",
@@ -317,7 +358,13 @@ describe('settings', () => {
 
   test("what it is shown is a part of the step's key", async () => {
     const template = join(folder, 'own.json');
-    const identityOf = async () => (await createLabeler(labelSchema.parse({ by: 'judge', server: 'http://h/v1', model: 'm', mode: 'single', template }), noTools)).identity; // prettier-ignore
+    const identityOf = async () =>
+      (
+        await createLabeler(
+          labelSchema.parse({ by: 'judge', server: 'http://h/v1', model: 'm', mode: 'single', template }),
+          noTools,
+        )
+      ).identity;
     writeFileSync(template, JSON.stringify({ prompt_template: '{question} {answer}' }));
     const before = await identityOf();
     expect(before).toEqual({ template: expect.stringMatching(/^[0-9a-f]{64}$/) as string });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createLabeler, type LabelSettings } from '../../labelers/index.ts';
 import { isComparative, needsEngine } from '../../labelers/needs.ts';
-import { changed } from '../engine/rankers/fixtures.ts';
+import { changed } from '../engine/onnx/rankers/fixtures.ts';
 import { startHub } from '../hub-server.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { noTools } from './tools.ts';

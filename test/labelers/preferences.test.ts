@@ -157,7 +157,10 @@ describe('an answer without a judgement', () => {
       sampled('none', ['a none', 'b none'], { chosen: 'w 1', rejected: 'l none' }),
       sampled('blank', ['', 'b none']),
     ];
-    const { preferences, stats } = await label(rows, byRule('by number', (answer) => (answer ? verdictOf(answer) : { score: 0 }))); // prettier-ignore
+    const { preferences, stats } = await label(
+      rows,
+      byRule('by number', (answer) => (answer ? verdictOf(answer) : { score: 0 })),
+    );
     expect(preferences).toMatchObject([{ id: 'some', chosen: 'b 1', rejected: 'c 0', reference_response: 'a none' }]);
     expect(stats).toMatchObject({
       dropped: { unjudged: 3, tie: 0, oneCandidate: 0, noAnswer: 0 },
@@ -181,7 +184,12 @@ describe('an answer without a judgement', () => {
     const { stats } = await label([sampled('p', ['a none', 'b none'])], byNumber);
     const judged = (await label([sampled('p', ['a 1', 'b 0'])], byNumber)).stats;
     expect(stats).toMatchObject({ meanScore: 0, answers: 2, unjudged: 2, dropped: { unjudged: 1 } });
-    expect(sumStats([stats, judged])).toMatchObject({ meanScore: 0.5, answers: 4, unjudged: 2, dropped: { unjudged: 1 } }); // prettier-ignore
+    expect(sumStats([stats, judged])).toMatchObject({
+      meanScore: 0.5,
+      answers: 4,
+      unjudged: 2,
+      dropped: { unjudged: 1 },
+    });
   });
 });
 
@@ -208,17 +216,39 @@ test('a labeler that compares is only asked about answers that differ: one alone
   expect(asked).toEqual([['a', 'b']]);
   const tied = { score: 0.5 };
   expect(labels).toEqual([
-    { id: 'p', candidates: [{ index: 0, ...tied }, { index: 1, ...tied }] },
-    { id: 'q', candidates: [{ index: 0, score: 0 }, { index: 1, score: 1 }] },
-  ]); // prettier-ignore
+    {
+      id: 'p',
+      candidates: [
+        { index: 0, ...tied },
+        { index: 1, ...tied },
+      ],
+    },
+    {
+      id: 'q',
+      candidates: [
+        { index: 0, score: 0 },
+        { index: 1, score: 1 },
+      ],
+    },
+  ]);
 });
 
 test('what a labeler counts is added up', async () => {
   const counting: Labeler = {
     name: 'counting',
-    judge: async (prompts) => ({ verdicts: prompts.map(({ answers }) => answers.map(() => ({ score: 1 }))), counts: { prompts: prompts.length, calls: 2 } }), // prettier-ignore
+    judge: async (prompts) => ({
+      verdicts: prompts.map(({ answers }) => answers.map(() => ({ score: 1 }))),
+      counts: { prompts: prompts.length, calls: 2 },
+    }),
   };
-  const parts = await Promise.all([1, 3].map((count) => label(Array.from({ length: count }, (_, i) => sampled(String(i), ['a', 'b'])), counting))); // prettier-ignore
+  const parts = await Promise.all(
+    [1, 3].map((count) =>
+      label(
+        Array.from({ length: count }, (_, i) => sampled(String(i), ['a', 'b'])),
+        counting,
+      ),
+    ),
+  );
   expect(parts[1].stats.counts).toEqual({ prompts: 3, calls: 2 });
   expect(sumStats(parts.map(({ stats }) => stats)).counts).toEqual({ prompts: 4, calls: 4 });
 });
@@ -229,11 +259,17 @@ test('what is said of parts adds up to what is said of the whole', async () => {
     prompt: 'Write without a comma.',
     instruction_id_list: ['punctuation:no_comma'],
     kwargs: [{}],
-    responses: [text, `${text},`].slice(0, 1 + (i % 2)).map((answer) => ({ text: answer, token_ids: [1], finish_reason: 'stop', logp: -1 })), // prettier-ignore
+    responses: [text, `${text},`]
+      .slice(0, 1 + (i % 2))
+      .map((answer) => ({ text: answer, token_ids: [1], finish_reason: 'stop', logp: -1 })),
   }));
   const labeler = await verifier.create({ by: 'verifier' }, noTools);
   const statsOf = async (part: SampledRecord[]) => (await label(part, labeler)).stats;
   const whole = await statsOf(rows);
   const parts = sumStats(await Promise.all([rows.slice(0, 2), rows.slice(2)].map(statsOf)));
-  expect(parts).toEqual({ ...whole, meanScore: expect.closeTo(whole.meanScore), strictPassRate: expect.closeTo(whole.strictPassRate!) }); // prettier-ignore
+  expect(parts).toEqual({
+    ...whole,
+    meanScore: expect.closeTo(whole.meanScore),
+    strictPassRate: expect.closeTo(whole.strictPassRate!),
+  });
 });

@@ -27,7 +27,10 @@ async function scores(settings: object, answers: string[], prompt = plain) {
 
 /** The sentence with which something is refused. */
 async function refusal(work: () => Promise<unknown>): Promise<string> {
-  const error = await work().then(() => undefined, (reason: Error) => reason); // prettier-ignore
+  const error = await work().then(
+    () => undefined,
+    (reason: Error) => reason,
+  );
   expect(error).toBeInstanceOf(InputError);
   expect(error!.message).not.toContain('\n');
   return error!.message;
@@ -50,9 +53,23 @@ describe('final-answer', () => {
 
   test('takes a number in every way it is written', async () => {
     const right = ['#### 70000', '#### $70,000.', 'The answer is $70,000.', 'It is 70000.00 dollars', '#### 70000\n'];
-    const wrong = ['#### 7000', '70000 - 1', '#### none, 70000 is wrong? no: 3', '', 'seventy thousand', '-70000', '#### ']; // prettier-ignore
+    const wrong = [
+      '#### 7000',
+      '70000 - 1',
+      '#### none, 70000 is wrong? no: 3',
+      '',
+      'seventy thousand',
+      '-70000',
+      '#### ',
+    ];
     expect(await scores(by, right, problem)).toEqual(right.map(() => 1));
-    expect(await scores(by, wrong.filter((text) => !text.includes('none')), problem)).toEqual(Array(6).fill(0)); // prettier-ignore
+    expect(
+      await scores(
+        by,
+        wrong.filter((text) => !text.includes('none')),
+        problem,
+      ),
+    ).toEqual(Array(6).fill(0));
   });
 
   test.each<[string, string[], string[]]>([
@@ -82,7 +99,9 @@ describe('final-answer', () => {
 
   test('compares with a number of the row', async () => {
     for (const answer of [-5, 0.25, 1e-7, '9007199254740993']) {
-      expect(await scores(by, [typeof answer === 'number' ? answer.toFixed(7) : answer, '8'], { ...plain, answer })).toEqual([1, 0]); // prettier-ignore
+      expect(
+        await scores(by, [typeof answer === 'number' ? answer.toFixed(7) : answer, '8'], { ...plain, answer }),
+      ).toEqual([1, 0]);
     }
   });
 
@@ -107,7 +126,9 @@ describe('regex', () => {
   });
 
   test('refuses what is no expression', () => {
-    expect(labelSchema.safeParse({ by: 'regex', pattern: '(' }).error!.issues[0].message).toBe('not a regular expression'); // prettier-ignore
+    expect(labelSchema.safeParse({ by: 'regex', pattern: '(' }).error!.issues[0].message).toBe(
+      'not a regular expression',
+    );
     expect(labelSchema.safeParse({ by: 'regex', pattern: 'a', flags: 'g' }).success).toBe(false);
   });
 });
@@ -206,10 +227,21 @@ describe('module', () => {
 
 describe('combine', () => {
   const words = { by: 'regex', pattern: 'dog' };
-  const commas: PromptRecord = { ...plain, instruction_id_list: ['punctuation:no_comma', 'keywords:existence'], kwargs: [{}, { keywords: ['dog'] }] }; // prettier-ignore
+  const commas: PromptRecord = {
+    ...plain,
+    instruction_id_list: ['punctuation:no_comma', 'keywords:existence'],
+    kwargs: [{}, { keywords: ['dog'] }],
+  };
 
   test('adds up weighted scores less a penalty for every character', async () => {
-    const shaped = { by: 'combine', of: [{ ...words, weight: 2 }, { by: 'verifier', weight: -0.5 }], lengthPenalty: 0.1 }; // prettier-ignore
+    const shaped = {
+      by: 'combine',
+      of: [
+        { ...words, weight: 2 },
+        { by: 'verifier', weight: -0.5 },
+      ],
+      lengthPenalty: 0.1,
+    };
     const [dog, cat] = (await scores(shaped, ['dog', 'cat, cat'], commas)) as number[];
     expect(dog).toBeCloseTo(2 * 1 - 0.5 * 1 - 0.3);
     expect(cat).toBeCloseTo(0 - 0 - 0.8);
@@ -243,8 +275,12 @@ describe('combine', () => {
   });
 
   test('refuses prompts that a part refuses, and itself as a part', async () => {
-    expect(await refusal(() => scores({ by: 'combine', of: [words, { by: 'verifier' }] }, ['a']))).toMatch(/has no "instruction_id_list"/); // prettier-ignore
-    expect(labelSchema.safeParse({ by: 'combine', of: [{ by: 'combine', of: [words] }] }).error!.issues[0].message).toMatch(/^expected one of "verifier"/); // prettier-ignore
+    expect(await refusal(() => scores({ by: 'combine', of: [words, { by: 'verifier' }] }, ['a']))).toMatch(
+      /has no "instruction_id_list"/,
+    );
+    expect(
+      labelSchema.safeParse({ by: 'combine', of: [{ by: 'combine', of: [words] }] }).error!.issues[0].message,
+    ).toMatch(/^expected one of "verifier"/);
   });
 });
 
@@ -256,6 +292,9 @@ test('rewarding length is found out by a penalty: a module that likes long answe
   const answers = ['short', 'a much longer answer'];
   const [short, long] = (await scores({ by: 'module', path }, answers)) as number[];
   expect(long).toBeGreaterThan(short);
-  const [shaped, shapedLong] = (await scores({ by: 'combine', of: [{ by: 'module', path }], lengthPenalty: 2 }, answers)) as number[]; // prettier-ignore
+  const [shaped, shapedLong] = (await scores(
+    { by: 'combine', of: [{ by: 'module', path }], lengthPenalty: 2 },
+    answers,
+  )) as number[];
   expect(shapedLong).toBeLessThan(shaped);
 });

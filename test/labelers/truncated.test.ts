@@ -9,7 +9,9 @@ import type { Truncated } from '../../labelers/truncated.ts';
 /** Longer is better. */
 const byLength: Labeler = {
   name: 'by length',
-  judge: async (prompts) => ({ verdicts: prompts.map(({ answers }) => answers.map(({ length }) => ({ score: length }))) }), // prettier-ignore
+  judge: async (prompts) => ({
+    verdicts: prompts.map(({ answers }) => answers.map(({ length }) => ({ score: length }))),
+  }),
 };
 
 type Answer = [text: string, ids: number[], finish?: 'length'];
@@ -22,11 +24,19 @@ const row = (
   prompt: 'Say it.',
   prompt_input_ids: [7, 8, 9],
   ...more,
-  responses: answers.map(([text, token_ids, finish_reason = 'stop']: [string, number[], ('stop' | 'length')?]) => ({ text, token_ids, finish_reason })), // prettier-ignore
+  responses: answers.map(([text, token_ids, finish_reason = 'stop']: [string, number[], ('stop' | 'length')?]) => ({
+    text,
+    token_ids,
+    finish_reason,
+  })),
 });
 
 async function label(rows: SampledRecord[], truncated: Truncated, options: PreferenceOptions = {}) {
-  const labels = await judge(rows.map((one) => candidatesOf(one, truncated)), byLength, false); // prettier-ignore
+  const labels = await judge(
+    rows.map((one) => candidatesOf(one, truncated)),
+    byLength,
+    false,
+  );
   return { ...labels, ...preferencesOf(rows, labels, rows, { truncated, ...options }) };
 }
 
@@ -80,9 +90,16 @@ describe('a truncated answer', () => {
       },
     };
     const rows = [row([CUT, MIDDLE, SHORT])];
-    const { labels } = await judge(rows.map((one) => candidatesOf(one, 'drop')), watching, false); // prettier-ignore
+    const { labels } = await judge(
+      rows.map((one) => candidatesOf(one, 'drop')),
+      watching,
+      false,
+    );
     expect(seen).toEqual([['in between', 'short']]);
-    expect(labels[0].candidates).toEqual([{ index: 1, score: 10 }, { index: 2, score: 5 }]); // prettier-ignore
+    expect(labels[0].candidates).toEqual([
+      { index: 1, score: 10 },
+      { index: 2, score: 5 },
+    ]);
     const { preferences, stats } = await label(rows, 'drop');
     expect(preferences[0]).toMatchObject({ chosen_input_ids: [4, 5, 0], rejected_input_ids: [6, 0] });
     // The means are over the candidates.

@@ -4,10 +4,10 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { readPrompts } from '../../data/prompts.ts';
 import type { PromptRecord } from '../../data/records.ts';
-import { uniformStream } from '../../engine/random.ts';
+import { uniformStream } from '../../data/random.ts';
 import { accuracyOf, ifevalAccuracies } from '../../labelers/verifier/accuracy.ts';
-import { detectLanguage } from '../../labelers/verifier/langdetect.ts';
-import { splitSentences } from '../../labelers/verifier/sentences.ts';
+import { detectLanguage } from '../../ports/langdetect/langdetect.ts';
+import { splitSentences } from '../../ports/punkt/sentences.ts';
 import { noTools } from './tools.ts';
 import { checksOf, followsLoosely, followsStrictly, verifier } from '../../labelers/verifier/verifier.ts';
 import { splitWords } from '../../labelers/verifier/words.ts';
@@ -94,7 +94,11 @@ describe("white space is Python's", () => {
     const rows = verdicts.filter(({ kind }) => kind === id);
     const ours = rows.map((row) => {
       const checks = checksOf(promptOf(id, row.kwargs));
-      return { ...row, strict: followsStrictly(checks, row.response)[0], loose: followsLoosely(checks, row.response)[0] }; // prettier-ignore
+      return {
+        ...row,
+        strict: followsStrictly(checks, row.response)[0],
+        loose: followsLoosely(checks, row.response)[0],
+      };
     });
     expect(ours).toEqual(rows);
   });
@@ -112,7 +116,10 @@ describe('accuracies', () => {
   test("of GPT-4's published responses are those of the reference's verdicts", () => {
     const golden = read<{ key: number; response: string; follow_instruction_list: boolean[] }>('golden_strict.jsonl');
     const answered = golden.map(({ key }) => prompts.get(String(key))!);
-    const { strict, loose, instructions } = ifevalAccuracies(answered, golden.map(({ response }) => response)); // prettier-ignore
+    const { strict, loose, instructions } = ifevalAccuracies(
+      answered,
+      golden.map(({ response }) => response),
+    );
     const verdicts = golden.flatMap((row) => row.follow_instruction_list);
     expect(instructions).toBe(verdicts.length);
     expect(strict.instructionLevel).toBe(verdicts.filter(Boolean).length / verdicts.length);
@@ -153,9 +160,12 @@ describe('scores', () => {
   });
 
   test('are of loose verdicts where these are asked for', async () => {
-    const [strict, loose] = await Promise.all((['strict', 'loose'] as const).map((verdict) => verifier.create({ by: 'verifier', verdict }, noTools))); // prettier-ignore
+    const [strict, loose] = await Promise.all(
+      (['strict', 'loose'] as const).map((verdict) => verifier.create({ by: 'verifier', verdict }, noTools)),
+    );
     const answers = ['Sure, here it is:\nA dog barks.', ', , dog'];
-    const scores = async (labeler: typeof strict) => (await labeler.judge([{ prompt, answers }], {})).verdicts[0].map(({ score }) => score); // prettier-ignore
+    const scores = async (labeler: typeof strict) =>
+      (await labeler.judge([{ prompt, answers }], {})).verdicts[0].map(({ score }) => score);
     expect(await scores(strict)).toEqual([1 / 3, 2 / 3]);
     expect(await scores(loose)).toEqual([1, 2 / 3]);
   });
@@ -234,7 +244,8 @@ describe('instructions that cannot be checked', () => {
 });
 
 const found = (text: string, pattern: RegExp) => text.match(pattern) ?? [];
-const follows = (text: string, id: string, kwargs: Record<string, unknown> = {}) => followsStrictly(checksOf(promptOf(id, kwargs)), text)[0]; // prettier-ignore
+const follows = (text: string, id: string, kwargs: Record<string, unknown> = {}) =>
+  followsStrictly(checksOf(promptOf(id, kwargs)), text)[0];
 
 describe('patterns', () => {
   /** As in IFEval's instructions.py. */
@@ -247,9 +258,17 @@ describe('patterns', () => {
       const text = `a${Array.from({ length }, () => characters[Math.floor(random() * characters.length)]).join('')}`;
       const lines = bullets.flatMap((bullet) => found(text, bullet)).length;
       const placeholders = found(text, /\[.*?\]/g).length;
-      const isTitled = found(text, /<<[^\n]+>>/g).some((title) => title.replace(/^<+/, '').replace(/>+$/, '').trim() !== ''); // prettier-ignore
-      const verdicts = [lines, lines + 1].map((count) => follows(text, 'detectable_format:number_bullet_lists', { num_bullets: count })); // prettier-ignore
-      verdicts.push(...[placeholders, placeholders + 1].map((count) => follows(text, 'detectable_content:number_placeholders', { num_placeholders: count }))); // prettier-ignore
+      const isTitled = found(text, /<<[^\n]+>>/g).some(
+        (title) => title.replace(/^<+/, '').replace(/>+$/, '').trim() !== '',
+      );
+      const verdicts = [lines, lines + 1].map((count) =>
+        follows(text, 'detectable_format:number_bullet_lists', { num_bullets: count }),
+      );
+      verdicts.push(
+        ...[placeholders, placeholders + 1].map((count) =>
+          follows(text, 'detectable_content:number_placeholders', { num_placeholders: count }),
+        ),
+      );
       verdicts.push(follows(text, 'detectable_format:title'));
       expect(verdicts, JSON.stringify(text)).toEqual([true, false, true, false, isTitled]);
     }

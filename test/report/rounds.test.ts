@@ -4,7 +4,13 @@ import { roundNotes } from '../../report/rounds.ts';
 import type { RoundResult, RunStatus } from '../../workflows/status.ts';
 
 const round = (number: number, counts?: Record<string, number>) =>
-  ({ round: number, accepted: true, reasons: [], warnings: [], label: { ...(counts && { counts }) } }) as unknown as RoundResult; // prettier-ignore
+  ({
+    round: number,
+    accepted: true,
+    reasons: [],
+    warnings: [],
+    label: { ...(counts && { counts }) },
+  }) as unknown as RoundResult;
 
 test('answers of the judge without a verdict are told of, with what to do', () => {
   const results = [round(1), round(2, { judgements: 8, refused: 0, unparsed: 3, truncatedJudgements: 3 })];

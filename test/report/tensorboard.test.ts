@@ -5,7 +5,8 @@ import { expect, test } from 'vitest';
 import type { MetricsRow } from '../../report/metrics.ts';
 import { crc32c, eventFile } from '../../report/tensorboard.ts';
 
-const fixture = (name: string) => readFileSync(fileURLToPath(new URL(`../fixtures/tensorboard/${name}`, import.meta.url))); // prettier-ignore
+const fixture = (name: string) =>
+  readFileSync(fileURLToPath(new URL(`../fixtures/tensorboard/${name}`, import.meta.url)));
 
 test('an event file has the bytes of TensorBoard itself', () => {
   const rows = JSON.parse(fixture('scalars.json').toString()) as MetricsRow[];

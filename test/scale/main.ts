@@ -15,9 +15,9 @@ import { format, resolveConfig } from 'prettier';
 import { stringify } from 'yaml';
 import { controlSteps, createActivities, modelSteps } from '../../activities/index.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
-import type { Engine, EngineMethods, OptimizeJob, SampleJob, DivergenceJob } from '../../engine/jobs.ts';
+import type { Engine, EngineMethods, OptimizeJob, SampleJob, DivergenceJob } from '../../engine/protocol/jobs.ts';
 import { startRun } from '../../workers/runs.ts';
-import { loadConfig } from '../../workflows/config.ts';
+import { loadConfig } from '../../config/run.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from '../../workflows/queues.ts';
 import { startDevServer } from '../dev-server.ts';
 import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
@@ -28,7 +28,12 @@ const SHARD = 1024;
 const MEGABYTE = 2 ** 20;
 
 /** Answers at once. Of two answers, one follows the instructions of a tiny prompt, the other does not. */
-const ANSWERS = ['Yes, indeed', 'Yes'].map((text) => ({ text, token_ids: [5, 6, 7], finish_reason: 'stop' as const, logp: -1 })); // prettier-ignore
+const ANSWERS = ['Yes, indeed', 'Yes'].map((text) => ({
+  text,
+  token_ids: [5, 6, 7],
+  finish_reason: 'stop' as const,
+  logp: -1,
+}));
 const standIn: Engine = {
   async run<M extends keyof EngineMethods>(method: M, job: Parameters<EngineMethods[M]>[0]) {
     const answers = {
@@ -68,7 +73,17 @@ Runtime.install({
 const train = await writePrompts();
 const file = join(folder, 'run.yaml');
 const sample = { samplesPerPrompt: 2, temperature: 1, maxNewTokens: 16, shardSize: SHARD };
-writeFileSync(file, stringify({ name: 'scale', model: tinyModel(join(folder, 'model')), prompts: { train, heldOut: 100 }, rounds: 1, sample, evaluate: { maxNewTokens: 16 } })); // prettier-ignore
+writeFileSync(
+  file,
+  stringify({
+    name: 'scale',
+    model: tinyModel(join(folder, 'model')),
+    prompts: { train, heldOut: 100 },
+    rounds: 1,
+    sample,
+    evaluate: { maxNewTokens: 16 },
+  }),
+);
 const server = await startDevServer();
 const rooms = { store: new LocalStore(join(folder, 'store')), engine: standIn, cacheFolder: join(folder, 'cache') };
 const address = server.address;
@@ -78,8 +93,18 @@ const workflowBundle = await bundleWorkflowCode({
   workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
   logger: new DefaultLogger('ERROR'),
 });
-const control = await Worker.create({ connection, taskQueue: CONTROL_QUEUE, workflowBundle, activities: createActivities(rooms, controlSteps) }); // prettier-ignore
-const gpu = await Worker.create({ connection, taskQueue: GPU_QUEUE, activities: createActivities(rooms, modelSteps), maxConcurrentActivityTaskExecutions: 2 }); // prettier-ignore
+const control = await Worker.create({
+  connection,
+  taskQueue: CONTROL_QUEUE,
+  workflowBundle,
+  activities: createActivities(rooms, controlSteps),
+});
+const gpu = await Worker.create({
+  connection,
+  taskQueue: GPU_QUEUE,
+  activities: createActivities(rooms, modelSteps),
+  maxConcurrentActivityTaskExecutions: 2,
+});
 
 /** Memory of this process, both workers in it, while the shards are sampled: by share of them done. */
 const memory: { step: string; share: number; megabytes: number }[] = [];
@@ -93,8 +118,14 @@ await control.runUntil(
     const watching = (async () => {
       while (!run.ended) {
         const { rss } = process.memoryUsage();
-        const round = await client.workflow.getHandle(`${handle.workflowId}/round-1`).query<{ steps: Record<string, { state: string; done: number; total: number }> }>('status').catch(() => undefined); // prettier-ignore
-        const [step, at] = Object.entries(round?.steps ?? {}).find(([, { state }]) => state === 'running') ?? ['', undefined]; // prettier-ignore
+        const round = await client.workflow
+          .getHandle(`${handle.workflowId}/round-1`)
+          .query<{ steps: Record<string, { state: string; done: number; total: number }> }>('status')
+          .catch(() => undefined);
+        const [step, at] = Object.entries(round?.steps ?? {}).find(([, { state }]) => state === 'running') ?? [
+          '',
+          undefined,
+        ];
         memory.push({ step, share: at ? at.done / at.total : 0, megabytes: rss / MEGABYTE });
         await new Promise((resolve) => setTimeout(resolve, 200));
       }
@@ -127,17 +158,20 @@ server.stop();
 rmSync(folder, { recursive: true });
 
 const largest = (of: (size: Size) => number) => Math.max(...sizes.map(of));
-const whileIn = (step: string, from = 0, to = 1) => memory.filter((at) => at.step === step && at.share >= from && at.share <= to); // prettier-ignore
+const whileIn = (step: string, from = 0, to = 1) =>
+  memory.filter((at) => at.step === step && at.share >= from && at.share <= to);
 const peak = (rows: typeof memory) => Math.max(...rows.map(({ megabytes }) => megabytes)).toFixed(0);
-const STAGES = ([
-  ['preparing, and measuring the start', whileIn('')],
-  ['sampling, first quarter', whileIn('sample', 0, 0.25)],
-  ['sampling, second quarter', whileIn('sample', 0.25, 0.5)],
-  ['sampling, third quarter', whileIn('sample', 0.5, 0.75)],
-  ['sampling, last quarter', whileIn('sample', 0.75, 1)],
-  ['labeling', whileIn('label')],
-  ['optimizing', whileIn('optimize')],
-] as const).filter(([, rows]) => rows.length > 0); // prettier-ignore
+const STAGES = (
+  [
+    ['preparing, and measuring the start', whileIn('')],
+    ['sampling, first quarter', whileIn('sample', 0, 0.25)],
+    ['sampling, second quarter', whileIn('sample', 0.25, 0.5)],
+    ['sampling, third quarter', whileIn('sample', 0.5, 0.75)],
+    ['sampling, last quarter', whileIn('sample', 0.75, 1)],
+    ['labeling', whileIn('label')],
+    ['optimizing', whileIn('optimize')],
+  ] as const
+).filter(([, rows]) => rows.length > 0);
 const names = [...new Set(sizes.map(({ workflow }) => workflow))];
 const page = fileURLToPath(new URL('../../docs/scale.md', import.meta.url));
 const text = `# Scale
@@ -149,7 +183,12 @@ It ended after ${seconds.toFixed(0)} s. No execution's history had more than ${l
 
 | Workflow | executions | events at most | MB at most |
 | --- | ---: | ---: | ---: |
-${names.map((name) => { const own = sizes.filter(({ workflow }) => workflow === name); return `| ${name} | ${own.length} | ${Math.max(...own.map(({ events }) => events))} | ${(Math.max(...own.map(({ bytes }) => bytes)) / 1e6).toFixed(2)} |`; }).join('\n')}
+${names
+  .map((name) => {
+    const own = sizes.filter(({ workflow }) => workflow === name);
+    return `| ${name} | ${own.length} | ${Math.max(...own.map(({ events }) => events))} | ${(Math.max(...own.map(({ bytes }) => bytes)) / 1e6).toFixed(2)} |`;
+  })
+  .join('\n')}
 
 Memory of the one process that held both workers, peak in MB:
 
@@ -159,7 +198,7 @@ ${STAGES.map(([name, rows]) => `| ${name} | ${peak(rows)} |`).join('\n')}
 
 A worker holds a shard at a time, and of each prompt, while it prepares, its id and three hashes. (The engine's own process, which the stand-in
 has none of, holds the tokens of all of a round's preferences while it trains.)
-`; // prettier-ignore
+`;
 writeFileSync(page, await format(text, { ...(await resolveConfig(page)), filepath: page }));
 console.error(text);
 process.exit(0);

@@ -9,7 +9,7 @@ import { stringify } from 'yaml';
 import { roundRows } from '../../report/rounds.ts';
 import { retryRun } from '../../workers/decisions.ts';
 import { findRun, startRun } from '../../workers/runs.ts';
-import { loadConfig } from '../../workflows/config.ts';
+import { loadConfig } from '../../config/run.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { launchChromium } from '../chromium.ts';
 import { selm, startSelm, type Running } from '../command.ts';
@@ -28,15 +28,24 @@ let origin: string;
 
 /** With one answer a prompt no preference can come of it: the run waits for a decision. */
 const config = (name: string) => {
-  const settings = { sample: { maxNewTokens: 12 }, evaluate: { maxNewTokens: 12 }, optimize: { learningRate: 1e-3, batchSize: 8 } }; // prettier-ignore
-  writeFileSync(join(folder, `${name}.yaml`), stringify({ name, model: './model', prompts: { train: './train.jsonl', heldOut: 4 }, rounds: 1, ...settings })); // prettier-ignore
+  const settings = {
+    sample: { maxNewTokens: 12 },
+    evaluate: { maxNewTokens: 12 },
+    optimize: { learningRate: 1e-3, batchSize: 8 },
+  };
+  writeFileSync(
+    join(folder, `${name}.yaml`),
+    stringify({ name, model: './model', prompts: { train: './train.jsonl', heldOut: 4 }, rounds: 1, ...settings }),
+  );
   return loadConfig(join(folder, `${name}.yaml`));
 };
 
 /** Prompts that try to break out of the page. */
 const prompts = tinyPrompts(24).map((row) => ({
   ...row,
-  prompt: [{ role: 'user', content: `<script>document.title = "out"</script><img src="http://elsewhere.test/"> ${row.id}` }], // prettier-ignore
+  prompt: [
+    { role: 'user', content: `<script>document.title = "out"</script><img src="http://elsewhere.test/"> ${row.id}` },
+  ],
 }));
 
 beforeAll(async () => {
@@ -82,7 +91,11 @@ async function visit<T>(path: string, look: (page: Awaited<ReturnType<Browser['n
 }
 
 const cellsOf = (path: string, table: string) =>
-  visit(path, (page) => page.locator(`#${table} tbody tr`).evaluateAll((rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent)))); // prettier-ignore
+  visit(path, (page) =>
+    page
+      .locator(`#${table} tbody tr`)
+      .evaluateAll((rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent))),
+  );
 
 const asked = async (path: string, init?: RequestInit) => {
   const response = await fetch(origin + path, init);
@@ -98,7 +111,9 @@ it('without runs and policies says how to come by them', async () => {
 
 it('a run that waits is told with what failed and the commands that decide, as by selm status', async () => {
   await startRun(client, config('decided'));
-  await expect.poll(() => cellsOf('/', 'runs'), { interval: 500 }).toEqual([['decided', 'parked', '1 of 1', expect.anything(), expect.anything()]]); // prettier-ignore
+  await expect
+    .poll(() => cellsOf('/', 'runs'), { interval: 500 })
+    .toEqual([['decided', 'parked', '1 of 1', expect.anything(), expect.anything()]]);
   const [[, , , since, remark]] = await cellsOf('/', 'runs');
   const { stdout } = await selm(['status', 'decided'], env);
   expect(stdout).toContain(remark!.trim());
@@ -123,7 +138,7 @@ it('a run in progress is shown with what is done so far, and asked for again', a
 it('one that has ended is its report, and its policy is listed with where it is from', async () => {
   await retryRun(client, 'decided', undefined, { 'sample.samplesPerPrompt': 4, 'sample.temperature': 1 });
   const status: RunStatus = await (await findRun(client, 'decided')).result();
-  await expect.poll(() => cellsOf('/', 'runs')).toEqual([['decided', 'done', '1 of 1', expect.anything(), '']]); // prettier-ignore
+  await expect.poll(() => cellsOf('/', 'runs')).toEqual([['decided', 'done', '1 of 1', expect.anything(), '']]);
   expect(await cellsOf('/runs/decided', 'rounds')).toEqual(roundRows(status));
   await visit('/runs/decided', async (page) => {
     expect(await page.title()).toBe('selm: decided');
@@ -146,7 +161,9 @@ it('every answer forbids scripts, frames and what is not its own; there is nothi
   for (const path of ['/', '/runs/decided', '/nothing']) {
     const { headers } = await asked(path);
     const policy = headers.get('content-security-policy')!;
-    expect(policy).toMatch(/^default-src 'none'; style-src 'sha256-[\w+/]+='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/); // prettier-ignore
+    expect(policy).toMatch(
+      /^default-src 'none'; style-src 'sha256-[\w+/]+='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/,
+    );
     expect([headers.get('x-content-type-options'), headers.get('cache-control')]).toEqual(['nosniff', 'no-store']);
   }
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
@@ -167,7 +184,8 @@ it.each([
 
 it('only names of this machine lead to pages that are served on it alone', async () => {
   const { port } = new URL(origin);
-  const statusAt = (host: string) => new Promise((found) => get(origin, { headers: { host } }, ({ statusCode }) => found(statusCode)).end()); // prettier-ignore
+  const statusAt = (host: string) =>
+    new Promise((found) => get(origin, { headers: { host } }, ({ statusCode }) => found(statusCode)).end());
   expect(await Promise.all([`localhost:${port}`, `rebound.test:${port}`].map(statusAt))).toEqual([200, 421]);
 });
 
@@ -175,8 +193,11 @@ it('without a worker a run in progress is listed, and its page says what to do; 
   worker.process.kill('SIGTERM');
   await worker.ended;
   await startRun(client, config('lonely'));
-  await expect.poll(async () => (await cellsOf('/', 'runs'))[0].slice(0, 2)).toEqual(['lonely', 'unanswered']); // prettier-ignore
-  expect(await asked('/runs/lonely')).toMatchObject({ status: 503, sentence: 'Run &quot;lonely&quot; does not answer: start a worker for it (selm worker --role control).' }); // prettier-ignore
+  await expect.poll(async () => (await cellsOf('/', 'runs'))[0].slice(0, 2)).toEqual(['lonely', 'unanswered']);
+  expect(await asked('/runs/lonely')).toMatchObject({
+    status: 503,
+    sentence: 'Run &quot;lonely&quot; does not answer: start a worker for it (selm worker --role control).',
+  });
   ui.process.kill('SIGTERM');
   expect((await ui.ended).code).toBe(0);
 });
@@ -184,5 +205,8 @@ it('without a worker a run in progress is listed, and its page says what to do; 
 it('a port that is taken is one sentence', async () => {
   const { port } = new URL(`http://${server.address}`);
   const { code, stderr } = await selm(['ui', '--port', port], env);
-  expect([code, stderr]).toEqual([2, `selm: 127.0.0.1:${port} cannot be listened on (EADDRINUSE): give another --port or --host.\n`]); // prettier-ignore
+  expect([code, stderr]).toEqual([
+    2,
+    `selm: 127.0.0.1:${port} cannot be listened on (EADDRINUSE): give another --port or --host.\n`,
+  ]);
 });

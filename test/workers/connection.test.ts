@@ -16,7 +16,10 @@ test.each([
   ['a key that stands twice', `[profile.default]\n${KEY}\n${KEY}\n`],
   ['an address that is a number', `[profile.default]\n${KEY}\naddress = 7233\n`],
   ['an address that is a list', `[profile.default]\n${KEY}\naddress = ["a"]\n`],
-  ['a certificate that is not there', `[profile.default]\n${KEY}\n[profile.default.tls]\nserver_ca_cert_path = "/nonexistent/ca.pem"\n`], // prettier-ignore
+  [
+    'a certificate that is not there',
+    `[profile.default]\n${KEY}\n[profile.default.tls]\nserver_ca_cert_path = "/nonexistent/ca.pem"\n`,
+  ],
 ])('%s', (_, text) => {
   writeFileSync(file, text);
   vi.stubEnv('TEMPORAL_CONFIG_FILE', file);

@@ -3,7 +3,7 @@ import { Connection, Client } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { declareSchedules, type Declared } from '../../workers/declared-schedules.ts';
 import { createSchedule, scheduleId } from '../../workers/schedules.ts';
-import { readConfig } from '../../workflows/config.ts';
+import { readConfig } from '../../config/run.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';
 
 let server: DevServer;
@@ -63,6 +63,8 @@ it("one that is no longer declared goes; another deployment's and a hand-made on
 });
 
 it('a hand-made one of the same name is not taken over', async () => {
-  await expect(declareSchedules(client, [declared('b'), declared('hand', '0 9 * * 1')])).rejects.toThrow('schedule "hand" was made by hand or by another deployment; delete it first'); // prettier-ignore
+  await expect(declareSchedules(client, [declared('b'), declared('hand', '0 9 * * 1')])).rejects.toThrow(
+    'schedule "hand" was made by hand or by another deployment; delete it first',
+  );
   expect(await hourOf('hand')).toBe(3);
 });

@@ -75,8 +75,19 @@ beforeAll(async () => {
   };
   const version = ['--deployment', 'test', '--build-id', 'v1'];
   const schedules = [{ cron: '0 3 * * 1', run: { ...config, name: 'weekly' } }];
-  control = startSelm(['worker', '--role', 'control', ...version], { ...withKey, ...telling, SELM_MAKE_CURRENT: '1', SELM_SCHEDULES: JSON.stringify(schedules) }); // prettier-ignore
-  gpu = startSelm(['worker', '--role', 'gpu', ...version], { ...withCertificate, ...telling, SELM_CAPACITY: 'spot', SELM_METRICS_PORT: String(port), ECS_AGENT_URI: ecs.url }); // prettier-ignore
+  control = startSelm(['worker', '--role', 'control', ...version], {
+    ...withKey,
+    ...telling,
+    SELM_MAKE_CURRENT: '1',
+    SELM_SCHEDULES: JSON.stringify(schedules),
+  });
+  gpu = startSelm(['worker', '--role', 'gpu', ...version], {
+    ...withCertificate,
+    ...telling,
+    SELM_CAPACITY: 'spot',
+    SELM_METRICS_PORT: String(port),
+    ECS_AGENT_URI: ecs.url,
+  });
 });
 
 afterAll(async () => {
@@ -89,7 +100,10 @@ afterAll(async () => {
 
 it('without its key or certificate nobody gets in, and the answer does not show the key', async () => {
   const { TEMPORAL_TLS_CLIENT_CERT_PATH: _, TEMPORAL_TLS_CLIENT_KEY_PATH: __, ...without } = withCertificate;
-  const [wrong, anonymous] = await Promise.all([selm(['status', 'deployed'], { ...withKey, TEMPORAL_API_KEY: 'wrong-key' }), selm(['status', 'deployed'], without)]); // prettier-ignore
+  const [wrong, anonymous] = await Promise.all([
+    selm(['status', 'deployed'], { ...withKey, TEMPORAL_API_KEY: 'wrong-key' }),
+    selm(['status', 'deployed'], without),
+  ]);
   expect(wrong.code).toBe(1);
   expect(wrong.stderr).toMatch(/^selm: Temporal at 127.+ cannot be reached: .*no such key/);
   expect(wrong.stderr).not.toContain('wrong-key');
@@ -126,7 +140,12 @@ interface Span {
   parentSpanId?: string;
 }
 
-const spans = () => traces.flatMap(({ body }) => (JSON.parse(body) as { resourceSpans: { scopeSpans: { spans: Span[] }[] }[] }).resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans))); // prettier-ignore
+const spans = () =>
+  traces.flatMap(({ body }) =>
+    (JSON.parse(body) as { resourceSpans: { scopeSpans: { spans: Span[] }[] }[] }).resourceSpans.flatMap(
+      ({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans),
+    ),
+  );
 
 it('one trace spans the run, its round and their activities', async () => {
   // Each worker exports its spans in batches, when it comes to that.
@@ -136,7 +155,8 @@ it('one trace spans the run, its round and their activities', async () => {
   expect(traces.every(({ method, path }) => method === 'POST' && path === '/v1/traces')).toBe(true);
   const all = spans();
   const byId = new Map(all.map((span) => [span.spanId, span]));
-  const pathOf = (span: Span | undefined): string[] => (span ? [...pathOf(byId.get(span.parentSpanId ?? '')), span.name] : []); // prettier-ignore
+  const pathOf = (span: Span | undefined): string[] =>
+    span ? [...pathOf(byId.get(span.parentSpanId ?? '')), span.name] : [];
   const train = all.find(({ name }) => name === 'RunActivity:optimize')!;
   expect(pathOf(train)).toEqual([
     'RunWorkflow:alignment',
@@ -167,7 +187,10 @@ it('logs are one JSON object an event, with its place; nothing shows the key', a
   expect(ended.map(({ code }) => code)).toEqual([0, 0]);
   const text = ended.map(({ stderr, stdout }) => stderr + stdout).join('');
   expect(text).not.toContain(API_KEY);
-  const lines = ended[1].stderr.trim().split('\n').filter((line) => !line.startsWith('Working as')); // prettier-ignore
+  const lines = ended[1].stderr
+    .trim()
+    .split('\n')
+    .filter((line) => !line.startsWith('Working as'));
   const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   const completed = events.filter(({ msg }) => msg === 'activity completed');
   expect(completed.find(({ activity }) => activity === 'optimize')).toEqual({
@@ -184,9 +207,16 @@ it('logs are one JSON object an event, with its place; nothing shows the key', a
     reused: false,
   });
   // Sampling belongs to the step that has asked for it.
-  expect(completed.filter(({ activity, round }) => activity === 'sample' && round === 1).map(({ step }) => step)).toEqual(['sample', 'evaluate']); // prettier-ignore
+  expect(
+    completed.filter(({ activity, round }) => activity === 'sample' && round === 1).map(({ step }) => step),
+  ).toEqual(['sample', 'evaluate']);
 
-  const emf = ended.map(({ stdout }) => stdout.trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>)); // prettier-ignore
+  const emf = ended.map(({ stdout }) =>
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>),
+  );
   expect(emf[0][0]).toMatchObject({
     _aws: { CloudWatchMetrics: [{ Namespace: 'selm', Dimensions: [['Deployment']] }] },
     Deployment: 'test',
@@ -196,5 +226,8 @@ it('logs are one JSON object an event, with its place; nothing shows the key', a
   });
   const told = emf[1].map(({ SampledTokens = 0 }) => SampledTokens as number).reduce((a, b) => a + b, 0);
   expect(told).toBeGreaterThan(100);
-  expect(emf[1][0]).toMatchObject({ _aws: { CloudWatchMetrics: [{ Dimensions: [['Deployment'], ['Deployment', 'Capacity']] }] }, Capacity: 'spot' }); // prettier-ignore
+  expect(emf[1][0]).toMatchObject({
+    _aws: { CloudWatchMetrics: [{ Dimensions: [['Deployment'], ['Deployment', 'Capacity']] }] },
+    Capacity: 'spot',
+  });
 });

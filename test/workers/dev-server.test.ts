@@ -10,7 +10,7 @@ import { msToTs } from '@temporalio/common/lib/time.js';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { forkModule } from '../../engine/fork.ts';
+import { forkModule } from '../../engine/process/fork.ts';
 import { connectEmbedded } from '../../workers/connection.ts';
 import { devServerRuns, joinDevServer, leaveDevServer } from '../../workers/dev-server.ts';
 import { serverArguments } from '../../workers/dev-server-registration.ts';
@@ -22,7 +22,8 @@ const folder = temporaryFolder();
 const home = join(folder, 'home');
 const before = process.env['SELM_HOME'];
 const inHome = (name: string) => join(home, name);
-const registered = () => JSON.parse(readFileSync(inHome('server.json'), 'utf8')) as { address: string; pid: number; served: boolean }; // prettier-ignore
+const registered = () =>
+  JSON.parse(readFileSync(inHome('server.json'), 'utf8')) as { address: string; pid: number; served: boolean };
 
 beforeAll(() => {
   process.env['SELM_HOME'] = home;
@@ -65,8 +66,16 @@ it('hands a worker that takes one task at a time the next as soon as it is free'
     times.push({ from, to: performance.now() });
   };
   const workflowsPath = fileURLToPath(new URL('./many-tasks.ts', import.meta.url));
-  const worker = await Worker.create({ connection: native, taskQueue, workflowsPath, activities: { work }, maxConcurrentActivityTaskExecutions: 1 }); // prettier-ignore
-  await worker.runUntil(new Client({ connection }).workflow.execute('manyTasks', { workflowId: taskQueue, taskQueue, args: [8] })); // prettier-ignore
+  const worker = await Worker.create({
+    connection: native,
+    taskQueue,
+    workflowsPath,
+    activities: { work },
+    maxConcurrentActivityTaskExecutions: 1,
+  });
+  await worker.runUntil(
+    new Client({ connection }).workflow.execute('manyTasks', { workflowId: taskQueue, taskQueue, args: [8] }),
+  );
   await Promise.all([native.close(), connection.close()]);
   expect(times).toHaveLength(8);
   // With the server's own settings a poll waits for two seconds at a part of the queue where there is nothing.
@@ -126,7 +135,9 @@ describe('one server on a database', () => {
     process.kill(pid, 'SIGSTOP');
     try {
       const other = joinElsewhere();
-      await expect.poll(() => other.said).toEqual([`Waiting for Temporal's dev server (process ${pid}), which does not answer.`]); // prettier-ignore
+      await expect
+        .poll(() => other.said)
+        .toEqual([`Waiting for Temporal's dev server (process ${pid}), which does not answer.`]);
       expect(servers()).toEqual([pid]);
       process.kill(pid, 'SIGCONT');
       expect(await other.address).toBe(address);
@@ -176,12 +187,16 @@ describe('one server on a database', () => {
 
   it('is refused beside one of an earlier version, which holds no lock', async () => {
     await leaveDevServer();
-    const older = spawn(await findTemporal(() => {}), [...serverArguments(), String(await freePort()), '--headless'], { stdio: 'ignore' }); // prettier-ignore
+    const older = spawn(await findTemporal(() => {}), [...serverArguments(), String(await freePort()), '--headless'], {
+      stdio: 'ignore',
+    });
     const exited = once(older, 'exit');
     try {
       const refused = joinDevServer(() => {});
       await expect(refused).rejects.toThrow(InputError);
-      await expect(refused).rejects.toThrow(`Process ${older.pid}, the Temporal server of an earlier version of selm, uses the database ${inHome('temporal.db')}`); // prettier-ignore
+      await expect(refused).rejects.toThrow(
+        `Process ${older.pid}, the Temporal server of an earlier version of selm, uses the database ${inHome('temporal.db')}`,
+      );
       expect(servers()).toEqual([older.pid]);
     } finally {
       older.kill('SIGKILL');
@@ -202,7 +217,10 @@ it('a client waits where the server does not know its namespace yet', async () =
     described.catch(() => {});
     const { connection } = new Client({ connection: await Connection.connect({ address }) });
     await expect(connection.workflowService.describeNamespace({ namespace: 'later' })).rejects.toThrow('not found');
-    await connection.workflowService.registerNamespace({ namespace: 'later', workflowExecutionRetentionPeriod: msToTs('1 day') }); // prettier-ignore
+    await connection.workflowService.registerNamespace({
+      namespace: 'later',
+      workflowExecutionRetentionPeriod: msToTs('1 day'),
+    });
     await expect(described).rejects.toThrow(WorkflowNotFoundError);
     await Promise.all([connection.close(), client.connection.close()]);
   } finally {
@@ -231,7 +249,9 @@ describe('a database that cannot be used', () => {
     writeFileSync(inHome('temporal.db'), garbage);
     const refused = joinDevServer(() => {});
     await expect(refused).rejects.toThrow(InputError);
-    await expect(refused).rejects.toThrow(`Temporal's database ${inHome('temporal.db')} is damaged: move it away, then run the command again.`); // prettier-ignore
+    await expect(refused).rejects.toThrow(
+      `Temporal's database ${inHome('temporal.db')} is damaged: move it away, then run the command again.`,
+    );
     expect(readFileSync(inHome('temporal.db'))).toEqual(garbage);
     rmSync(inHome('temporal.db'));
   });

@@ -71,7 +71,12 @@ const codec: PayloadCodec = {
   encode: async (payloads) =>
     payloads.map((payload) => ({
       metadata: { encoding: Buffer.from('binary/deflated') },
-      data: deflateSync(JSON.stringify([Buffer.from(payload.metadata!['encoding']).toString(), Buffer.from(payload.data!).toString('base64')])), // prettier-ignore
+      data: deflateSync(
+        JSON.stringify([
+          Buffer.from(payload.metadata!['encoding']).toString(),
+          Buffer.from(payload.data!).toString('base64'),
+        ]),
+      ),
     })),
   decode: async (payloads) =>
     payloads.map((payload): Payload => {
@@ -107,16 +112,31 @@ describe('what an activity under way may have made', () => {
     const client = new Client({ connection: connections[1], namespace: PENDING });
     vi.stubEnv('TEMPORAL_ADDRESS', servers[1].address);
     vi.stubEnv('TEMPORAL_NAMESPACE', PENDING);
-    const config = { name: 'pending', model: 'm', prompts: {}, label: { by: 'verifier' }, sample: {}, optimize: {}, evaluate: {}, rounds: 1, seed: 0 }; // prettier-ignore
+    const config = {
+      name: 'pending',
+      model: 'm',
+      prompts: {},
+      label: { by: 'verifier' },
+      sample: {},
+      optimize: {},
+      evaluate: {},
+      rounds: 1,
+      seed: 0,
+    };
     const handle = await whileAnswering(async () => {
-      const started = await client.workflow.start('alignment', { workflowId: 'selm-pending', taskQueue: CONTROL_QUEUE, args: [config] }); // prettier-ignore
+      const started = await client.workflow.start('alignment', {
+        workflowId: 'selm-pending',
+        taskQueue: CONTROL_QUEUE,
+        args: [config],
+      });
       // Its first activity waits: no worker takes it.
-      await expect.poll(() => reachedByRuns(client).then((reached) => reached.pendingSince)).toBeDefined(); // prettier-ignore
+      await expect.poll(() => reachedByRuns(client).then((reached) => reached.pendingSince)).toBeDefined();
       return started;
     });
     age(old);
     const made = await make(2);
-    const garbage = async () => (await findGarbage(store, () => reachedByRuns(client), later())).map(({ address }) => address); // prettier-ignore
+    const garbage = async () =>
+      (await findGarbage(store, () => reachedByRuns(client), later())).map(({ address }) => address);
     expect(await garbage()).toEqual([old]);
     await handle.terminate();
     await expect.poll(async () => (await garbage()).sort()).toEqual([old, made].sort());
@@ -145,9 +165,14 @@ describe('a released policy', () => {
 });
 
 const collect = (env: Record<string, string>, ...flags: string[]) =>
-  selm(['gc', '--delete', '--keep-days', '0', '--json', ...flags], { SELM_STORE: root, SELM_HOME: join(root, 'home'), ...env }); // prettier-ignore
+  selm(['gc', '--delete', '--keep-days', '0', '--json', ...flags], {
+    SELM_STORE: root,
+    SELM_HOME: join(root, 'home'),
+    ...env,
+  });
 
-const use = (index: number) => registerServer(store, connections[index], { address: servers[index].address, namespace: NAMESPACE }); // prettier-ignore
+const use = (index: number) =>
+  registerServer(store, connections[index], { address: servers[index].address, namespace: NAMESPACE });
 
 describe('selm gc --delete', () => {
   test("asks the servers of the store's runs, all of them, or removes nothing", async () => {
@@ -159,12 +184,17 @@ describe('selm gc --delete', () => {
     const here = () => readdirSync(join(root, 'objects')).sort();
 
     const unknown = await collect(right);
-    expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringMatching(/^selm: Nothing is removed: this store does not know the Temporal server of its runs\./)]); // prettier-ignore
+    expect([unknown.code, unknown.stderr]).toEqual([
+      2,
+      expect.stringMatching(/^selm: Nothing is removed: this store does not know the Temporal server of its runs\./),
+    ]);
 
     await use(0);
     const other = await collect(wrong);
     expect([other.code, other.stdout]).toEqual([2, '']);
-    expect(other.stderr).toContain(`runs on other Temporal servers use this store (${servers[0].address}, namespace default`); // prettier-ignore
+    expect(other.stderr).toContain(
+      `runs on other Temporal servers use this store (${servers[0].address}, namespace default`,
+    );
     // Without a server in the environment, it is a new one in SELM_HOME, which knows of no run.
     const own = await collect({});
     expect([own.code, own.stderr]).toEqual([2, expect.stringContaining('Nothing is removed: runs on other Temporal')]);
@@ -182,7 +212,9 @@ describe('selm gc --delete', () => {
 
     // Work under way may write nothing for hours.
     const [hours, days] = [3 * 3600_000, 3 * 24 * 3600_000];
-    const leftovers = ['unfinished', 'checkpoints'].flatMap((place) => [hours, days].map((age) => ({ path: join(root, place, `since-${age}`), age }))); // prettier-ignore
+    const leftovers = ['unfinished', 'checkpoints'].flatMap((place) =>
+      [hours, days].map((age) => ({ path: join(root, place, `since-${age}`), age })),
+    );
     for (const { path, age: since } of leftovers) {
       mkdirSync(path, { recursive: true });
       utimesSync(path, new Date(Date.now() - since), new Date(Date.now() - since));

@@ -20,7 +20,7 @@ import {
 vi.stubEnv('SELM_HOME', temporaryFolder());
 afterAll(leaveDevServer);
 
-const parkedIn = (run: RunHandle) => expect.poll(async () => (await run.query(runStatusQuery)).failure?.round); // prettier-ignore
+const parkedIn = (run: RunHandle) => expect.poll(async () => (await run.query(runStatusQuery)).failure?.round);
 
 test('it is taken after the failure that it is about', async () => {
   silenceTemporal();

@@ -41,7 +41,8 @@ async function untilParked(run: RunHandle): Promise<RunStatus> {
   throw new Error('The run was not parked.');
 }
 
-const modelCalls = ({ calls }: StandIns) => calls.filter(({ name }) => ['sample', 'reference', 'divergence', 'optimize'].includes(name)).length; // prettier-ignore
+const modelCalls = ({ calls }: StandIns) =>
+  calls.filter(({ name }) => ['sample', 'reference', 'divergence', 'optimize'].includes(name)).length;
 
 // A round: a shard sampled, one of reference log-probabilities, training, a shard of held-out answers, and their divergences from start and
 // previous: 6 hours. The start: 1.
@@ -56,7 +57,10 @@ test('answers of a server cost no GPU seconds, unless it stands beside the GPU w
   const server = { url: 'http://127.0.0.1:8000/v1', model: 'org/model' };
   await withRun({ sample: { server } }, async (run, _name, standIns) => {
     expect((await run.result()).gpuSeconds).toBe(11 * HOUR);
-    const [sampled, unloaded] = [standIns.callsOf('sample').filter((input) => input['server'] !== undefined), standIns.callsOf('unloadAdapter')]; // prettier-ignore
+    const [sampled, unloaded] = [
+      standIns.callsOf('sample').filter((input) => input['server'] !== undefined),
+      standIns.callsOf('unloadAdapter'),
+    ];
     expect(unloaded.map(({ policy }) => policy)).toEqual(sampled.map(({ policy }) => policy));
     expect(unloaded).toHaveLength(2);
   });
@@ -103,7 +107,10 @@ test('failed attempts count', async () => {
   await withRun(
     { rounds: 1 },
     async (run: RunHandle) => {
-      expect(await untilParked(run)).toMatchObject({ failure: { step: 'optimize', message: 'the disk is full' }, gpuSeconds: 10 * HOUR }); // prettier-ignore
+      expect(await untilParked(run)).toMatchObject({
+        failure: { step: 'optimize', message: 'the disk is full' },
+        gpuSeconds: 10 * HOUR,
+      });
     },
     standIns,
   );

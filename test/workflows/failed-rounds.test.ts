@@ -8,7 +8,7 @@ import { InputError } from '../../data/errors.ts';
 import { decide, retryRun } from '../../workers/decisions.ts';
 import { startRun, type RunHandle } from '../../workers/runs.ts';
 import { runStatusQuery } from '../../workflows/alignment.ts';
-import type { RunConfig } from '../../workflows/config.ts';
+import type { RunConfig } from '../../config/run.ts';
 import { pauseUpdate, resumeUpdate, retryUpdate, skipUpdate, stopUpdate } from '../../workflows/decisions.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { timeSkippingServer } from './server.ts';
@@ -137,7 +137,9 @@ describe('a round that fails', () => {
         .callsOf('optimize')
         .map(({ training }) => (training as { learningRate: number }).learningRate);
       expect(rates).toEqual([1e-4, 1e-4]);
-      expect(standIns.callsOf('sample').map(({ settings }) => (settings as { temperature: number }).temperature)).toEqual([0, 0, 1, 0, 1, 0]); // prettier-ignore
+      expect(
+        standIns.callsOf('sample').map(({ settings }) => (settings as { temperature: number }).temperature),
+      ).toEqual([0, 0, 1, 0, 1, 0]);
     });
   });
 
@@ -155,20 +157,30 @@ describe('a round that fails', () => {
       const { failure } = await until(run, 'parked');
       expect(failure).toMatchObject({ round: 1, activity: 'recheck', message: tooLong });
       expect(standIns.callsOf('sample')).toHaveLength(sampled);
-      await retryRun(server.environment.client, name, undefined, { 'sample.maxNewTokens': 40, 'label.verdict': 'loose' });
+      await retryRun(server.environment.client, name, undefined, {
+        'sample.maxNewTokens': 40,
+        'label.verdict': 'loose',
+      });
       expect((await run.result()).state).toBe('done');
       const checks = { limits: { sample: { maxNewTokens: 40 } }, label: { by: 'verifier', verdict: 'loose' } };
-      const expected = [1, 2].map((round) => ({ ...checks, heldOut: hashValue('held out'), prompts: hashValue(`prompts of round ${round}`) }));
+      const expected = [1, 2].map((round) => ({
+        ...checks,
+        heldOut: hashValue('held out'),
+        prompts: hashValue(`prompts of round ${round}`),
+      }));
       expect(standIns.callsOf('recheck').slice(1)).toMatchObject(expected);
     });
-  }); // prettier-ignore
+  });
 
   test('keeps its prompts unchecked where other settings change', async () => {
     const { standIns, fault } = broken('prefer', noPreference);
     await withRun(standIns, {}, async (run, { name }) => {
       await until(run, 'parked');
       fault.mended = true;
-      await retryRun(server.environment.client, name, undefined, { 'optimize.learningRate': 1e-4, 'label.truncated': 'drop' }); // prettier-ignore
+      await retryRun(server.environment.client, name, undefined, {
+        'optimize.learningRate': 1e-4,
+        'label.truncated': 'drop',
+      });
       await run.result();
       expect(standIns.callsOf('recheck')).toEqual([]);
     });
@@ -185,7 +197,9 @@ describe('a round that fails', () => {
       const { results } = await run.result();
       expect(results.map(({ round }) => round)).toEqual([1, 2]);
       const [first, , redone, second] = standIns.callsOf('optimize');
-      expect([first, redone].map(({ training }) => (training as { learningRate: number }).learningRate)).toEqual([1e-3, 1e-4]); // prettier-ignore
+      expect([first, redone].map(({ training }) => (training as { learningRate: number }).learningRate)).toEqual([
+        1e-3, 1e-4,
+      ]);
       expect(second.policy).toBe(results[0].policy);
       expect(standIns.callsOf('prepare')).toHaveLength(1);
     });
@@ -301,7 +315,9 @@ describe('onFailure', () => {
       expect((await run.result()).state).toBe('done');
       // Not the server's clock: once a run has ended, it skips to whatever else still waits.
       const { events } = await run.fetchHistory();
-      const waits = events!.filter((event) => Number(event.timerStartedEventAttributes?.startToFireTimeout?.seconds) === 86_400); // prettier-ignore
+      const waits = events!.filter(
+        (event) => Number(event.timerStartedEventAttributes?.startToFireTimeout?.seconds) === 86_400,
+      );
       const cancelled = events!.flatMap(({ timerCanceledEventAttributes: timer }) => timer?.startedEventId ?? []);
       expect(waits).toHaveLength(1);
       expect(cancelled).toEqual([waits[0].eventId]);

@@ -73,7 +73,14 @@ describe('a round', () => {
   });
 });
 
-const rows = (count: number, more = {}) => ({ rows: count, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0, ...more }); // prettier-ignore
+const rows = (count: number, more = {}) => ({
+  rows: count,
+  truncated: 0,
+  equal: 0,
+  promptTooLong: 0,
+  promptNotPrefix: 0,
+  ...more,
+});
 
 describe('a training', () => {
   const settings = { batchSize: 128, epochs: 1 };
@@ -82,7 +89,9 @@ describe('a training', () => {
   test('of few steps is accepted with a warning', () => {
     expect(judgeTraining(settings, 1e-6, trained)).toEqual({
       reasons: [],
-      warnings: ['only 1 optimizer step (47 preferences, batch size 128, 1 epoch): lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round.'], // prettier-ignore
+      warnings: [
+        'only 1 optimizer step (47 preferences, batch size 128, 1 epoch): lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round.',
+      ],
     });
     const [warning] = judgeTraining({ batchSize: 8, epochs: 2 }, 1e-6, {
       ...trained,
@@ -108,15 +117,19 @@ describe('a training', () => {
       '3 of 20 training rows were cut to maxLength or maxPromptLength.',
       '1 of 20 training rows were dropped: chosen and rejected are the same tokens.',
       '2 of 20 training rows were dropped: the prompt alone fills maxLength.',
-      '4 of 20 training rows have a prompt that the chat template renders differently with a response: they are split where the two differ, as in TRL.', // prettier-ignore
+      '4 of 20 training rows have a prompt that the chat template renders differently with a response: they are split where the two differ, as in TRL.',
     ]);
-    expect(judgeTraining({ batchSize: 2, epochs: 1 }, 1e-6, { ...trained, rows: counted }).warnings[0]).toMatch(/^only 9 optimizer steps \(17 preferences/); // prettier-ignore
+    expect(judgeTraining({ batchSize: 2, epochs: 1 }, 1e-6, { ...trained, rows: counted }).warnings[0]).toMatch(
+      /^only 9 optimizer steps \(17 preferences/,
+    );
   });
 
   test('that changed nothing is rolled back', () => {
     const nothing = { ...trained, rows: rows(20), steps: 20, unchanged: true };
     expect(judgeTraining({ batchSize: 1, epochs: 1 }, 1e-30, nothing)).toEqual({
-      reasons: ['Its weights equal those of the policy it started from: training changed nothing (optimizer steps: 20, optimize.learningRate: 1e-30); raise optimize.learningRate.'], // prettier-ignore
+      reasons: [
+        'Its weights equal those of the policy it started from: training changed nothing (optimizer steps: 20, optimize.learningRate: 1e-30); raise optimize.learningRate.',
+      ],
       warnings: [],
     });
   });
@@ -162,7 +175,11 @@ describe('a run', () => {
     const [first, second] = standIns.callsOf('optimize');
     expect(second.policy).toBe(first.policy);
     expect(standIns.callsOf('release')).toHaveLength(0);
-    expect(roundRows(status).map((row) => row.at(-1))).toEqual(['', 'rolled back, unchanged', 'rolled back, unchanged']); // prettier-ignore
+    expect(roundRows(status).map((row) => row.at(-1))).toEqual([
+      '',
+      'rolled back, unchanged',
+      'rolled back, unchanged',
+    ]);
     expect(roundNotes(status).slice(0, 2)).toEqual([
       'Round 1 was rolled back: Its weights equal those of the policy it started from: training changed nothing (optimizer steps: 1, optimize.learningRate: 5e-7); raise optimize.learningRate.',
       'Round 1: only 1 optimizer step (8 preferences, batch size 128, 1 epoch): lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round.',
@@ -181,7 +198,8 @@ describe('a run', () => {
     const { status, standIns } = await run('gate-second', { secondJudge, gate: { minSecondJudgeWinRate: 0.7 } });
     expect(status.results[0]).toMatchObject({ accepted: false, secondJudge: { winRateOverPrevious: 0.625 } });
     expect(standIns.callsOf('prepare')).toMatchObject([{ secondJudge }]);
-    const labelersOf = (name: 'label' | 'judge') => new Set(standIns.callsOf(name).map(({ label }) => JSON.stringify(label))); // prettier-ignore
+    const labelersOf = (name: 'label' | 'judge') =>
+      new Set(standIns.callsOf(name).map(({ label }) => JSON.stringify(label)));
     expect(labelersOf('label')).toEqual(new Set(['{"by":"verifier"}']));
     expect(labelersOf('judge')).toEqual(new Set(['{"by":"verifier"}', JSON.stringify(secondJudge)]));
   });

@@ -24,7 +24,9 @@ async function historySizes(client: Client, workflowId: string, runId: string): 
     const execution = started?.workflowExecution;
     return execution ? [{ id: execution.workflowId!, run: execution.runId! }] : [];
   });
-  const below = await Promise.all([...children, ...(next ? [{ id: workflowId, run: next }] : [])].map(({ id, run }) => historySizes(client, id, run))); // prettier-ignore
+  const below = await Promise.all(
+    [...children, ...(next ? [{ id: workflowId, run: next }] : [])].map(({ id, run }) => historySizes(client, id, run)),
+  );
   return [own, ...below.flat()];
 }
 

@@ -28,6 +28,8 @@ test.each(files)('%s replays', async (file) => {
 });
 
 test('every workflow has a recorded history', async () => {
-  const recorded = files.map((file) => read(file).history.events[0].workflowExecutionStartedEventAttributes!.workflowType.name); // prettier-ignore
+  const recorded = files.map(
+    (file) => read(file).history.events[0].workflowExecutionStartedEventAttributes!.workflowType.name,
+  );
   expect([...new Set(recorded)].sort()).toEqual(Object.keys(await import('../../workflows/index.ts')).sort());
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { hashValue } from '../../artifacts/hash.ts';
 import { startRun } from '../../workers/runs.ts';
-import type { SamplingSettings } from '../../engine/settings.ts';
+import type { SamplingSettings } from '../../engine/protocol/settings.ts';
 import { roundWorkflowId } from '../../workflows/ids.ts';
 import { roundSeed, roundStatusQuery } from '../../workflows/round.ts';
 import { timeSkippingServer } from './server.ts';
@@ -47,7 +47,9 @@ describe('the reference responses', () => {
       ]);
       const [one, two] = standIns.callsOf('prefer');
       expect(one).not.toHaveProperty('references');
-      const asked = standIns.callsOf('sample').find(({ prompts, policy }) => prompts === hashValue('prompts of round 2') && policy === first.policy); // prettier-ignore
+      const asked = standIns
+        .callsOf('sample')
+        .find(({ prompts, policy }) => prompts === hashValue('prompts of round 2') && policy === first.policy);
       expect(two['references']).toEqual([hashValue(['sample', asked])]);
     },
   );
@@ -78,8 +80,16 @@ describe('KL divergences', () => {
     const start = hashValue('start');
     const pairs = standIns.callsOf('divergence').map(({ policy, reference }) => [policy, reference]);
     // Two shards of answers each. In the first round the start is the policy before, too.
-    expect(pairs).toEqual([[first, start], [first, start], [second, start], [second, first]].flatMap((pair) => [pair, pair])); // prettier-ignore
-    for (const { divergences, sampledDivergences } of evaluated) expect([divergences.length, sampledDivergences]).toEqual([2, undefined]); // prettier-ignore
+    expect(pairs).toEqual(
+      [
+        [first, start],
+        [first, start],
+        [second, start],
+        [second, first],
+      ].flatMap((pair) => [pair, pair]),
+    );
+    for (const { divergences, sampledDivergences } of evaluated)
+      expect([divergences.length, sampledDivergences]).toEqual([2, undefined]);
     expect(steps.evaluate).toEqual({ state: 'done', done: 2 + 2 * 7, total: 2 + 2 * 7, reused: 0 });
   });
 
@@ -90,11 +100,14 @@ describe('KL divergences', () => {
     expect(drawn.map(({ policy, seed }) => [policy, seed])).toEqual(
       trained.flatMap((policy, i) => Array.from({ length: 2 }, () => [policy, roundSeed(7, i + 1)])),
     );
-    for (const { settings } of drawn) expect(settings).toMatchObject({ samplesPerPrompt: 3, temperature: 1, topP: 1, topK: 0 }); // prettier-ignore
+    for (const { settings } of drawn)
+      expect(settings).toMatchObject({ samplesPerPrompt: 3, temperature: 1, topP: 1, topK: 0 });
     expect(standIns.callsOf('divergence')).toHaveLength(16);
     for (const { sampledDivergences } of evaluated) expect(sampledDivergences).toHaveLength(2);
     const measuredAlong = evaluated.flatMap(({ sampledDivergences }) => sampledDivergences!);
-    const ofDrawn = standIns.callsOf('divergence').filter(({ responses }) => drawn.some((input) => hashValue(['sample', input]) === responses)); // prettier-ignore
+    const ofDrawn = standIns
+      .callsOf('divergence')
+      .filter(({ responses }) => drawn.some((input) => hashValue(['sample', input]) === responses));
     expect(new Set(measuredAlong)).toEqual(new Set(ofDrawn.map((input) => hashValue(['divergence', input]))));
     expect(steps.evaluate).toEqual({ state: 'done', done: 4 + 2 * 9, total: 4 + 2 * 9, reused: 0 });
   });

@@ -5,7 +5,7 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundle } from '@temporalio/worker';
 import { hashValue } from '../../artifacts/hash.ts';
 import type { ControlActivities, ModelActivities } from '../../activities/index.ts';
-import { runSchema, type RunConfig } from '../../workflows/config.ts';
+import { runSchema, type RunConfig } from '../../config/run.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from '../../workflows/queues.ts';
 
 export type Activities = ControlActivities & ModelActivities;
@@ -17,7 +17,11 @@ export function testConfig(changes: object = {}): RunConfig {
 }
 
 /** Silences Temporal's own log, which tells of every failure that a test brings about. */
-export const silenceTemporal = () => Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: 'ERROR', forward: {} } } }); // prettier-ignore
+export const silenceTemporal = () =>
+  Runtime.install({
+    logger: new DefaultLogger('ERROR'),
+    telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
+  });
 
 export const bundleWorkflows = (): Promise<WorkflowBundle> =>
   bundleWorkflowCode({
@@ -25,7 +29,11 @@ export const bundleWorkflows = (): Promise<WorkflowBundle> =>
     logger: new DefaultLogger('ERROR'),
   });
 
-const made = (name: string, input: object, summary: object) => ({ address: hashValue([name, input]), reused: false, summary }); // prettier-ignore
+const made = (name: string, input: object, summary: object) => ({
+  address: hashValue([name, input]),
+  reused: false,
+  summary,
+});
 
 const answered = { prompts: 8, meanScore: 0.5, strictPassRate: 0.25, meanTokens: 7, meanCharacters: 20 };
 const comparison = {

@@ -65,7 +65,13 @@ export class EmfMetrics {
       Metrics: metrics.map(([Name, { unit }]) => ({ Name, Unit: unit })),
     };
     const values = metrics.map(([name, { values }]) => [name, values.length === 1 ? values[0] : values]);
-    this.write(JSON.stringify({ _aws: { Timestamp: Date.now(), CloudWatchMetrics: [directive] }, ...this.dimensions, ...Object.fromEntries(values) })); // prettier-ignore
+    this.write(
+      JSON.stringify({
+        _aws: { Timestamp: Date.now(), CloudWatchMetrics: [directive] },
+        ...this.dimensions,
+        ...Object.fromEntries(values),
+      }),
+    );
   }
 
   close(): void {

@@ -1,5 +1,5 @@
 /** The engine with its work counted: as it goes, not when a step of hours has ended. */
-import type { Engine, Progress } from '../../engine/jobs.ts';
+import type { Engine, Progress } from '../../engine/protocol/jobs.ts';
 import type { Metrics } from './metrics.ts';
 
 export function measureEngine(engine: Engine, metrics: Metrics): Engine {

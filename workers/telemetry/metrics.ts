@@ -84,5 +84,7 @@ export const isMeasured = (): boolean =>
   Boolean(process.env['SELM_METRICS_PORT'] || process.env['SELM_METRICS_NAMESPACE']);
 
 function mapValues<K extends string, T>(texts: Record<K, string>, make: (name: K, text: string) => T): Record<K, T> {
-  return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, make(name as K, text as string)])) as Record<K, T>; // prettier-ignore
+  return Object.fromEntries(
+    Object.entries(texts).map(([name, text]) => [name, make(name as K, text as string)]),
+  ) as Record<K, T>;
 }

@@ -2,13 +2,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { loadDeployConfig } from '../../../cdk/config.ts';
+import { loadDeployConfig } from '../../../config/deployment.ts';
 import { setOption } from '../../../cli/set-option.ts';
 import { readTemplate } from '../../../labelers/judge/templates.ts';
 import { connectionSettings, hasServer } from '../../../workers/connection.ts';
 import { declaredSchedules } from '../../../workers/declared-schedules.ts';
-import { checkSettings, loadConfig, readLabelSettings } from '../../../workflows/config.ts';
-import { differencesOf, type Settings } from '../../../workflows/changes.ts';
+import { checkSettings, loadConfig, readLabelSettings } from '../../../config/run.ts';
+import { differencesOf, type Settings } from '../../../config/changes.ts';
 import type { Parser, Parsers } from '../parser.ts';
 
 const example = (name: string) => readFileSync(join('examples', name), 'utf8');
@@ -28,35 +28,73 @@ const full = {
 };
 const schedules = [{ run, cron: '0 3 * * 1', timezone: 'UTC', overlap: 'skip' }];
 const deployment = {
-  temporal: { kind: 'cloud', address: 'x.tmprl.cloud:7233', namespace: 'x', apiKeySecret: 'key' }, // prettier-ignore
+  temporal: { kind: 'cloud', address: 'x.tmprl.cloud:7233', namespace: 'x', apiKeySecret: 'key' },
   schedules: [{ run: { ...run }, cron: '0 3 * * 1' }],
 };
 const judging = 'system_prompt: You judge.\nprompt_template: |\n  {question} [A] {answer_a} [B] {answer_b}\n';
-const profile = '[profile.default]\naddress = "127.0.0.1:7233"\nnamespace = "default"\napi_key = "key-of-a-test"\n[profile.default.tls]\nserver_name = "x"\n[profile.default.grpc_meta]\na = "b"\n'; // prettier-ignore
+const profile =
+  '[profile.default]\naddress = "127.0.0.1:7233"\nnamespace = "default"\napi_key = "key-of-a-test"\n[profile.default.tls]\nserver_name = "x"\n[profile.default.grpc_meta]\na = "b"\n';
 
 const set = (text: Buffer) => (setOption('').parseArg as (given: string) => Settings)(text.toString());
 
 export function configParsers(folder: string): Parsers {
-  const file = (name: string, inputs: string[], read: (path: string) => unknown, form: Parser['form'] = 'json'): Parser => {
+  const file = (
+    name: string,
+    inputs: string[],
+    read: (path: string) => unknown,
+    form: Parser['form'] = 'json',
+  ): Parser => {
     const path = join(folder, 'config', name);
     return { form, inputs, file: path, read: () => read(path) };
-  }; // prettier-ignore
+  };
   const valid = join(folder, 'valid.yaml');
   writeFileSync(valid, JSON.stringify(run));
   const config = loadConfig(valid);
   return {
-    run: file('run.yaml', [JSON.stringify(full), example('smollm2-ifeval.yaml'), asJson(example('zephyr-7b.yaml'))], (path) => differencesOf(config, loadConfig(path))), // prettier-ignore
-    'run-set': { form: 'text', inputs: ['optimize.learningRate=1e-5', 'label={by: regex, pattern: a}'], read: (text) => checkSettings(config, set(text)), names: '--set' }, // prettier-ignore
-    labeler: file('labeler.yaml', [JSON.stringify(full.label), '{"by":"judge","server":"http://127.0.0.1/v1","model":"m"}', '{"by":"json-schema","schema":{"type":"object"}}', 'by: final-answer\n'], (path) => readLabelSettings(path, {})), // prettier-ignore
+    run: file(
+      'run.yaml',
+      [JSON.stringify(full), example('smollm2-ifeval.yaml'), asJson(example('zephyr-7b.yaml'))],
+      (path) => differencesOf(config, loadConfig(path)),
+    ),
+    'run-set': {
+      form: 'text',
+      inputs: ['optimize.learningRate=1e-5', 'label={by: regex, pattern: a}'],
+      read: (text) => checkSettings(config, set(text)),
+      names: '--set',
+    },
+    labeler: file(
+      'labeler.yaml',
+      [
+        JSON.stringify(full.label),
+        '{"by":"judge","server":"http://127.0.0.1/v1","model":"m"}',
+        '{"by":"json-schema","schema":{"type":"object"}}',
+        'by: final-answer\n',
+      ],
+      (path) => readLabelSettings(path, {}),
+    ),
     // What is wrong may be the file of a run that these name.
     schedules: {
-      ...file('schedules.yaml', [JSON.stringify(schedules)], (path) => withVariable('SELM_SCHEDULES', path, declaredSchedules)), // prettier-ignore
+      ...file('schedules.yaml', [JSON.stringify(schedules)], (path) =>
+        withVariable('SELM_SCHEDULES', path, declaredSchedules),
+      ),
       names: folder,
     },
     deployment: { ...file('deploy.yaml', [JSON.stringify(deployment)], loadDeployConfig), names: folder },
-    'judge-template': file('judge.yaml', [judging, asJson(judging)], (path) => readTemplate(path, ['question', 'answer_a'])), // prettier-ignore
+    'judge-template': file('judge.yaml', [judging, asJson(judging)], (path) =>
+      readTemplate(path, ['question', 'answer_a']),
+    ),
     temporal: {
-      ...file('temporal.toml', [profile], (path) => withVariable('TEMPORAL_CONFIG_FILE', path, () => [hasServer(), connectionSettings(), connectionSettings('default')]), 'text'), // prettier-ignore
+      ...file(
+        'temporal.toml',
+        [profile],
+        (path) =>
+          withVariable('TEMPORAL_CONFIG_FILE', path, () => [
+            hasServer(),
+            connectionSettings(),
+            connectionSettings('default'),
+          ]),
+        'text',
+      ),
       // A value may come from the environment, too.
       names: 'Temporal',
     },

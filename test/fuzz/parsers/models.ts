@@ -3,15 +3,15 @@ import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { textSchema, type Text, type Tool } from '../../../data/records.ts';
-import { readModelConfig, ropeFrequencies } from '../../../engine/model/config.ts';
-import { readAdapter } from '../../../engine/model/lora.ts';
-import { openModel } from '../../../engine/model/parameters.ts';
-import { loadTokenizer, type ModelTokenizer } from '../../../engine/model/tokenizer.ts';
-import { readPairRmConfig } from '../../../engine/rankers/deberta-config.ts';
-import { openRewardModel } from '../../../engine/rankers/reward.ts';
-import { float32 } from '../../../engine/session.ts';
-import { located } from '../../../engine/tokenize.ts';
-import { readCheckpoint, writeCheckpoint } from '../../../engine/training/checkpoint.ts';
+import { readModelConfig, ropeFrequencies } from '../../../engine/model-files/config.ts';
+import { readAdapter } from '../../../engine/onnx/model/lora.ts';
+import { openModel } from '../../../engine/onnx/model/parameters.ts';
+import { loadTokenizer, type ModelTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
+import { readPairRmConfig } from '../../../engine/onnx/rankers/deberta-config.ts';
+import { openRewardModel } from '../../../engine/onnx/rankers/reward.ts';
+import { float32 } from '../../../engine/onnx/session.ts';
+import { located } from '../../../engine/onnx/tokenize.ts';
+import { readCheckpoint, writeCheckpoint } from '../../../engine/onnx/training/checkpoint.ts';
 import { tinyAdapter, tinyModel } from '../../tiny-model.ts';
 import { jsonOf } from '../../../data/json.ts';
 import type { Parser, Parsers } from '../parser.ts';
@@ -20,12 +20,39 @@ const fixture = (path: string) => join('test/fixtures', path);
 const KINDS = ['llama2', 'llama3', 'mistral', 'qwen2', 'qwen3', 'smollm2', 'vicuna', 'zephyr'];
 const tokenizerOf = (kind: string) => fixture(join('tokenizers', kind));
 
-const tools: Tool[] = [{ type: 'function', function: { name: 'time', description: 'The time.', parameters: { type: 'object', properties: {} } } }]; // prettier-ignore
-const conversation = { prompt: [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: [{ type: 'text', text: 'Hi' }] }, { role: 'assistant', content: 'Yes?', tool_calls: [{ type: 'function', function: { name: 'time', arguments: {} } }] }, { role: 'tool', content: '12' }, { role: 'user', content: 'So?' }], response: 'Now.', tools }; // prettier-ignore
-const conversationSchema = z.object({ prompt: textSchema, response: z.string(), tools: z.array(z.looseObject({})).optional() }); // prettier-ignore
+const tools: Tool[] = [
+  {
+    type: 'function',
+    function: { name: 'time', description: 'The time.', parameters: { type: 'object', properties: {} } },
+  },
+];
+const conversation = {
+  prompt: [
+    { role: 'system', content: 'Be brief.' },
+    { role: 'user', content: [{ type: 'text', text: 'Hi' }] },
+    {
+      role: 'assistant',
+      content: 'Yes?',
+      tool_calls: [{ type: 'function', function: { name: 'time', arguments: {} } }],
+    },
+    { role: 'tool', content: '12' },
+    { role: 'user', content: 'So?' },
+  ],
+  response: 'Now.',
+  tools,
+};
+const conversationSchema = z.object({
+  prompt: textSchema,
+  response: z.string(),
+  tools: z.array(z.looseObject({})).optional(),
+});
 
 /** What the template of every model takes. */
-const plain: Text = [{ role: 'user', content: 'Hi' }, { role: 'assistant', content: 'Yes?' }, { role: 'user', content: 'So?' }]; // prettier-ignore
+const plain: Text = [
+  { role: 'user', content: 'Hi' },
+  { role: 'assistant', content: 'Yes?' },
+  { role: 'user', content: 'So?' },
+];
 
 /** Renders and encodes with all of a tokenizer's functions. */
 function use(tokenizer: ModelTokenizer, prompt: Text = 'Hi 💥 <end>', response = 'Yes.', given?: Tool[]): void {
@@ -56,34 +83,122 @@ function chatting(copy: string): void {
 
 export function modelParsers(folder: string): Parsers {
   /** A file of a copy of a model's folder. */
-  const fileOf = (model: string, name: string, form: Parser['form'], inputs: Parser['inputs'], read: (copy: string) => unknown, names?: string): Parser => {
+  const fileOf = (
+    model: string,
+    name: string,
+    form: Parser['form'],
+    inputs: Parser['inputs'],
+    read: (copy: string) => unknown,
+    names?: string,
+  ): Parser => {
     const copy = join(folder, 'models', `${model.replaceAll('/', '-')}-${name.replaceAll('/', '-')}`);
     cpSync(model, copy, { recursive: true });
-    return { form, inputs, file: join(copy, name), read: () => read(copy), names: names === 'folder' ? copy : join(copy, name) };
-  }; // prettier-ignore
+    return {
+      form,
+      inputs,
+      file: join(copy, name),
+      read: () => read(copy),
+      names: names === 'folder' ? copy : join(copy, name),
+    };
+  };
 
   const tiny = tinyModel(join(folder, 'tiny'));
   const tinyConfig = readModelConfig(tiny);
   const [llama3, smollm2, sharded] = [tokenizerOf('llama3'), tokenizerOf('smollm2'), fixture('models/sharded')];
   const [pairrm, onnx] = [fixture('rankers/pairrm-hf'), fixture('rankers/onnx-reward')];
   const templates = KINDS.map((kind) => own(tokenizerOf(kind), 'chat_template.jinja'));
-  const many = JSON.stringify({ ...(JSON.parse(String(own(tiny, 'tokenizer_config.json'))) as object), chat_template: [{ name: 'default', template: String(templates[1]) }, { name: 'tool_use', template: String(templates[3]) }] }); // prettier-ignore
+  const many = JSON.stringify({
+    ...(JSON.parse(String(own(tiny, 'tokenizer_config.json'))) as object),
+    chat_template: [
+      { name: 'default', template: String(templates[1]) },
+      { name: 'tool_use', template: String(templates[3]) },
+    ],
+  });
   const loaded = KINDS.map((kind) => loadTokenizer(tokenizerOf(kind)));
-  const adapterConfigs = ['plain', 'layers', 'rank-by-regex', 'excluded-by-regex', 'rslora'].map((name) => own(fixture(join('adapters/loaded', name)), 'adapter_config.json')); // prettier-ignore
+  const adapterConfigs = ['plain', 'layers', 'rank-by-regex', 'excluded-by-regex', 'rslora'].map((name) =>
+    own(fixture(join('adapters/loaded', name)), 'adapter_config.json'),
+  );
   const adapter = (copy: string) => readAdapter(copy, tinyConfig);
   return {
-    'config.json': fileOf(tiny, 'config.json', 'json', [own(tiny, 'config.json'), ...KINDS.map((kind) => own(tokenizerOf(kind), 'config.json'))], opened, 'folder'), // prettier-ignore
-    'generation_config.json': fileOf(tiny, 'generation_config.json', 'json', [own(tiny, 'generation_config.json')], tokenized), // prettier-ignore
+    'config.json': fileOf(
+      tiny,
+      'config.json',
+      'json',
+      [own(tiny, 'config.json'), ...KINDS.map((kind) => own(tokenizerOf(kind), 'config.json'))],
+      opened,
+      'folder',
+    ),
+    'generation_config.json': fileOf(
+      tiny,
+      'generation_config.json',
+      'json',
+      [own(tiny, 'generation_config.json')],
+      tokenized,
+    ),
     'tokenizer.json': fileOf(tiny, 'tokenizer.json', 'json', [own(tiny, 'tokenizer.json')], tokenized, 'folder'),
-    'tokenizer.json-llama3': fileOf(llama3, 'tokenizer.json', 'json', [own(llama3, 'tokenizer.json'), own(tokenizerOf('mistral'), 'tokenizer.json'), own(smollm2, 'tokenizer.json')], tokenized, 'folder'), // prettier-ignore
-    'tokenizer_config.json': fileOf(tiny, 'tokenizer_config.json', 'json', [own(tiny, 'tokenizer_config.json'), many], chatting, 'folder'), // prettier-ignore
-    'special_tokens_map.json': fileOf(tiny, 'special_tokens_map.json', 'json', ['{"eos_token":"<end>","bos_token":{"content":"<bos>"}}'], tokenized, 'folder'), // prettier-ignore
+    'tokenizer.json-llama3': fileOf(
+      llama3,
+      'tokenizer.json',
+      'json',
+      [own(llama3, 'tokenizer.json'), own(tokenizerOf('mistral'), 'tokenizer.json'), own(smollm2, 'tokenizer.json')],
+      tokenized,
+      'folder',
+    ),
+    'tokenizer_config.json': fileOf(
+      tiny,
+      'tokenizer_config.json',
+      'json',
+      [own(tiny, 'tokenizer_config.json'), many],
+      chatting,
+      'folder',
+    ),
+    'special_tokens_map.json': fileOf(
+      tiny,
+      'special_tokens_map.json',
+      'json',
+      ['{"eos_token":"<end>","bos_token":{"content":"<bos>"}}'],
+      tokenized,
+      'folder',
+    ),
     'chat_template.jinja': fileOf(tiny, 'chat_template.jinja', 'text', templates, chatting, 'folder'),
-    conversation: { form: 'json', inputs: [JSON.stringify({ ...conversation, prompt: plain, tools: undefined }), JSON.stringify(conversation)], read: (input) => renderAll(loaded, input), names: '' }, // prettier-ignore
-    'model.safetensors': fileOf(tiny, 'model.safetensors', 'binary', [own(tiny, 'model.safetensors')], opened, 'folder'), // prettier-ignore
-    'model.safetensors.index.json': fileOf(sharded, 'model.safetensors.index.json', 'json', [own(sharded, 'model.safetensors.index.json')], opened, 'folder'), // prettier-ignore
-    'adapter_config.json': fileOf(tinyAdapter, 'adapter_config.json', 'json', [own(tinyAdapter, 'adapter_config.json'), ...adapterConfigs], adapter, 'folder'), // prettier-ignore
-    'adapter_model.safetensors': fileOf(tinyAdapter, 'adapter_model.safetensors', 'binary', [own(tinyAdapter, 'adapter_model.safetensors')], adapter, 'folder'), // prettier-ignore
+    conversation: {
+      form: 'json',
+      inputs: [JSON.stringify({ ...conversation, prompt: plain, tools: undefined }), JSON.stringify(conversation)],
+      read: (input) => renderAll(loaded, input),
+      names: '',
+    },
+    'model.safetensors': fileOf(
+      tiny,
+      'model.safetensors',
+      'binary',
+      [own(tiny, 'model.safetensors')],
+      opened,
+      'folder',
+    ),
+    'model.safetensors.index.json': fileOf(
+      sharded,
+      'model.safetensors.index.json',
+      'json',
+      [own(sharded, 'model.safetensors.index.json')],
+      opened,
+      'folder',
+    ),
+    'adapter_config.json': fileOf(
+      tinyAdapter,
+      'adapter_config.json',
+      'json',
+      [own(tinyAdapter, 'adapter_config.json'), ...adapterConfigs],
+      adapter,
+      'folder',
+    ),
+    'adapter_model.safetensors': fileOf(
+      tinyAdapter,
+      'adapter_model.safetensors',
+      'binary',
+      [own(tinyAdapter, 'adapter_model.safetensors')],
+      adapter,
+      'folder',
+    ),
     'pairrm-config.json': fileOf(pairrm, 'config.json', 'json', [own(pairrm, 'config.json')], readPairRmConfig),
     'model.onnx': fileOf(onnx, 'model.onnx', 'binary', [own(onnx, 'model.onnx')], openAndClose, 'folder'),
     'onnx-config.json': fileOf(onnx, 'config.json', 'json', [own(onnx, 'config.json')], judgeOne, 'folder'),
@@ -137,5 +252,8 @@ function checkpointParsers(folder: string): Parsers {
       takesAll: true,
     };
   };
-  return { 'checkpoint.json': part('checkpoint.json', 'json'), 'state.safetensors': part('state.safetensors', 'binary') }; // prettier-ignore
+  return {
+    'checkpoint.json': part('checkpoint.json', 'json'),
+    'state.safetensors': part('state.safetensors', 'binary'),
+  };
 }

@@ -7,21 +7,60 @@ import { join } from 'node:path';
 import { pinModel, resolveModel } from '../../../data/hub.ts';
 import { promptsOf } from '../../../data/prompts.ts';
 import { collect } from '../../../data/collect.ts';
-import { loadTokenizer } from '../../../engine/model/tokenizer.ts';
-import { ChatServer } from '../../../openai/client.ts';
-import { sampleFromServer } from '../../../openai/sampler.ts';
-import { samplingSchema } from '../../../engine/settings.ts';
+import { loadTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
+import { ChatServer } from '../../../openai/client/client.ts';
+import { sampleFromServer } from '../../../openai/client/sampler.ts';
+import { samplingSchema } from '../../../engine/protocol/settings.ts';
 import { tinyModel } from '../../tiny-model.ts';
 import type { Parser, Parsers } from '../parser.ts';
 
 const COMMIT = 'a'.repeat(40);
 const usage = { prompt_tokens: 3, completion_tokens: 1, total_tokens: 4 };
-const chatAnswer = { id: 'x', object: 'chat.completion', choices: [{ index: 0, message: { role: 'assistant', content: 'Yes.' }, finish_reason: 'stop' }], usage }; // prettier-ignore
-const parts = { ...chatAnswer, choices: [{ message: { content: [{ type: 'thinking', thinking: 'x' }, { type: 'text', text: 'Yes.' }], reasoning_content: 'x' }, finish_reason: null }] }; // prettier-ignore
-const completion = { choices: [{ index: 0, text: 'Yes', finish_reason: 'stop', token_ids: [7, 2], logprobs: { tokens: ['token_id:7', 'token_id:2'], token_logprobs: [-1, -0.5] } }], usage }; // prettier-ignore
-const llamaCpp = { choices: [{ text: 'Yes', finish_reason: 'length', logprobs: { content: [{ id: 7, token: 'Y', logprob: -1 }] } }] }; // prettier-ignore
+const chatAnswer = {
+  id: 'x',
+  object: 'chat.completion',
+  choices: [{ index: 0, message: { role: 'assistant', content: 'Yes.' }, finish_reason: 'stop' }],
+  usage,
+};
+const parts = {
+  ...chatAnswer,
+  choices: [
+    {
+      message: {
+        content: [
+          { type: 'thinking', thinking: 'x' },
+          { type: 'text', text: 'Yes.' },
+        ],
+        reasoning_content: 'x',
+      },
+      finish_reason: null,
+    },
+  ],
+};
+const completion = {
+  choices: [
+    {
+      index: 0,
+      text: 'Yes',
+      finish_reason: 'stop',
+      token_ids: [7, 2],
+      logprobs: { tokens: ['token_id:7', 'token_id:2'], token_logprobs: [-1, -0.5] },
+    },
+  ],
+  usage,
+};
+const llamaCpp = {
+  choices: [{ text: 'Yes', finish_reason: 'length', logprobs: { content: [{ id: 7, token: 'Y', logprob: -1 }] } }],
+};
 const errors = [
-  { error: { message: 'This model’s maximum context length is 5 tokens.', type: 'invalid_request_error', param: 'messages', code: 'context_length_exceeded' } }, // prettier-ignore
+  {
+    error: {
+      message: 'This model’s maximum context length is 5 tokens.',
+      type: 'invalid_request_error',
+      param: 'messages',
+      code: 'context_length_exceeded',
+    },
+  },
   { detail: [{ loc: ['body', 'temperature'], msg: 'Input should be less than 2', type: 'value_error' }] },
   { object: 'error', message: 'The model `m` does not exist.', code: 404 },
   { error: 'overloaded' },
@@ -75,7 +114,11 @@ export async function serverParsers(folder: string): Promise<Parsers> {
     ...body(200, toText(inputs), ask),
     read: async (input) => {
       rmSync(cache, { recursive: true, force: true });
-      const calls: Record<string, unknown> = { revision: { sha: COMMIT }, tree: listing, 'paths-info': listing.slice(0, 1) }; // prettier-ignore
+      const calls: Record<string, unknown> = {
+        revision: { sha: COMMIT },
+        tree: listing,
+        'paths-info': listing.slice(0, 1),
+      };
       answer = (request, response) => {
         const name = Object.keys(calls).find((key) => request.url!.includes(`/${key}/`));
         if (name === undefined) return sendFile(request, response);
@@ -92,7 +135,10 @@ export async function serverParsers(folder: string): Promise<Parsers> {
     'chat-error': body(400, toText(errors), chat),
     'completion-error': body(404, toText(errors), sample),
     'server-error': body(500, toText(errors), chat),
-    'hub-model': hub('revision', [{ sha: COMMIT, id: 'org/model' }], async () => [await pinModel('org/model'), await model()]), // prettier-ignore
+    'hub-model': hub('revision', [{ sha: COMMIT, id: 'org/model' }], async () => [
+      await pinModel('org/model'),
+      await model(),
+    ]),
     'hub-listing': hub('tree', [listing], model),
     'hub-paths': hub('paths-info', [listing.slice(0, 1)], model),
     'hub-data': hub('tree', [listing], () => collect(promptsOf('org/data'))),

@@ -1,14 +1,21 @@
 /** What an artifact store reads: manifests, indexes of steps, versions of names, servers; and names that users give. */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findRelease, isPolicyName } from '../../../activities/release.ts';
+import { isPolicyName } from '../../../artifacts/names.ts';
+import { findRelease } from '../../../activities/release.ts';
 import { LocalStore } from '../../../artifacts/local-store.ts';
 import { stepKey, type Recipe } from '../../../artifacts/manifest.ts';
 import { checkName } from '../../../artifacts/names.ts';
 import { ArtifactDamaged } from '../../../artifacts/store.ts';
 import type { Parser, Parsers } from '../parser.ts';
 
-const recipe: Recipe = { step: 'sample', parameters: { n: 1 }, inputs: { policy: 'a'.repeat(64) }, seed: 0, engineVersion: '1' }; // prettier-ignore
+const recipe: Recipe = {
+  step: 'sample',
+  parameters: { n: 1 },
+  inputs: { policy: 'a'.repeat(64) },
+  seed: 0,
+  engineVersion: '1',
+};
 
 export async function storeParsers(folder: string): Promise<Parsers> {
   const root = join(folder, 'store');
@@ -22,9 +29,19 @@ export async function storeParsers(folder: string): Promise<Parsers> {
   const manifest = join(store.folderOf(address), 'manifest.json');
   const whole = readFileSync(manifest);
 
-  const file = (path: string, form: Parser['form'], inputs: Parser['inputs'], read: () => unknown): Parser => ({ form, inputs, file: join(root, path), read }); // prettier-ignore
+  const file = (path: string, form: Parser['form'], inputs: Parser['inputs'], read: () => unknown): Parser => ({
+    form,
+    inputs,
+    file: join(root, path),
+    read,
+  });
   const names = ['name', 'name@latest', 'name@3', '.x', '..', 'a/b', 'x'.repeat(200)];
-  const given = (read: (name: string) => unknown): Parser => ({ form: 'text', inputs: names, read: (input) => read(input.toString()), names: '' }); // prettier-ignore
+  const given = (read: (name: string) => unknown): Parser => ({
+    form: 'text',
+    inputs: names,
+    read: (input) => read(input.toString()),
+    names: '',
+  });
   return {
     manifest: {
       ...file(manifest.slice(root.length), 'json', [whole], async () => {
@@ -43,7 +60,10 @@ export async function storeParsers(folder: string): Promise<Parsers> {
       }),
       takesAll: true,
     },
-    'name-version': file('names/name/1', 'text', [address], async () => [await store.listNames(), await store.resolveName('name', 'latest')]), // prettier-ignore
+    'name-version': file('names/name/1', 'text', [address], async () => [
+      await store.listNames(),
+      await store.resolveName('name', 'latest'),
+    ]),
     server: { ...file(join('servers', server), 'text', ['127.0.0.1:7233'], () => store.listServers()), takesAll: true },
     'file-name': given(async (name) => {
       const stray = join(root, 'names', 'name', name.replaceAll(/[/\0]/g, '_').slice(0, 100));

@@ -1,0 +1,49 @@
+/** Settings that operators change while a run is in progress. */
+import type { RunConfig } from './run.ts';
+
+/** By key, joined by dots: `{ 'optimize.learningRate': 1e-5 }`. */
+export type Settings = Record<string, unknown>;
+
+/** Settings of round `from` and those after it; 0 is what comes before the first round. */
+export interface Change {
+  from: number;
+  settings: Settings;
+}
+
+/** A copy of the configuration with some settings replaced. */
+export function withSettings<C extends object>(config: C, settings: Settings): C {
+  return Object.entries(settings).reduce((changed, [key, value]) => replaced(changed, key.split('.'), value), config);
+}
+
+function replaced<C extends object>(section: C, [key, ...below]: string[], value: unknown): C {
+  const inner = (section as Record<string, unknown>)[key];
+  return { ...section, [key]: below.length === 0 ? value : replaced(Object(inner) as object, below, value) };
+}
+
+/** A setting that two configurations do not have in common; undefined where one does not have it. */
+export interface Difference {
+  /** Joined by dots. */
+  key: string;
+  before: unknown;
+  after: unknown;
+}
+
+/** Lists are compared as a whole. */
+export function differencesOf(before: object, after: object, prefix = ''): Difference[] {
+  const [from, to] = [before, after] as Record<string, unknown>[];
+  return [...new Set([...Object.keys(from), ...Object.keys(to)])].flatMap((name) => {
+    const [key, old, now] = [`${prefix}${name}`, from[name], to[name]];
+    if (isSection(old) && isSection(now)) return differencesOf(old, now, `${key}.`);
+    return JSON.stringify(old) === JSON.stringify(now) ? [] : [{ key, before: old, after: now }];
+  });
+}
+
+const isSection = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The configuration that a round runs with. */
+export function configOfRound(config: RunConfig, changes: Change[], round: number): RunConfig {
+  return changes
+    .filter(({ from }) => from <= round)
+    .reduce((changed, { settings }) => withSettings(changed, settings), config);
+}

@@ -1,0 +1,174 @@
+/** PEFT's adapter_config.json: which layers have LoRA matrices, of which rank and scale; what else changes the numbers is refused. */
+import { join } from 'node:path';
+import { z } from 'zod';
+import { InputError } from '../../data/errors.ts';
+import { exists } from '../../data/file-errors.ts';
+import { compilePattern } from '../../data/patterns.ts';
+import { TimeLimitReached, withinTime } from '../../data/time-limit.ts';
+import { readJson } from './json-file.ts';
+
+export const ADAPTER_CONFIG = 'adapter_config.json';
+
+const names = z.union([z.string(), z.array(z.string())]);
+const pattern = z.record(z.string(), z.number().positive());
+
+const adapterSchema = z.looseObject({
+  peft_type: z.string(),
+  r: z.int().positive(),
+  lora_alpha: z.number().positive(),
+  use_rslora: z.boolean().default(false),
+  init_lora_weights: z.union([z.boolean(), z.string()]).nullish(),
+  target_modules: names,
+  exclude_modules: names.nullish(),
+  layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
+  layers_pattern: names.nullish(),
+  rank_pattern: pattern.nullish(),
+  alpha_pattern: pattern.nullish(),
+  base_model_name_or_path: z.string().nullish(),
+});
+type RawConfig = z.infer<typeof adapterSchema>;
+
+/** What an adapter_config.json says of the adapter's matrices. */
+export interface AdapterConfig {
+  rank: number;
+  alpha: number;
+  rslora: boolean;
+  baseModel?: string;
+  /** Whether layers may have ranks or scales of their own. */
+  patterned: boolean;
+  /** Whether a linear layer, named as in the model, has LoRA matrices. */
+  isTarget(layer: string): boolean;
+  rankOf(layer: string): number;
+  alphaOf(layer: string): number;
+}
+
+/** Settings that change what the adapter computes and are not supported, unless they are off: null, false or empty, or this value. */
+const UNSUPPORTED: Record<string, string | undefined> = {
+  bias: 'none',
+  use_dora: undefined,
+  lora_bias: undefined,
+  fan_in_fan_out: undefined,
+  modules_to_save: undefined,
+  target_parameters: undefined,
+  trainable_token_indices: undefined,
+  alora_invocation_tokens: undefined,
+  layer_replication: undefined,
+  megatron_config: undefined,
+  use_qalora: undefined,
+  use_bdlora: undefined,
+  arrow_config: undefined,
+  kasa_config: undefined,
+  monteclora_config: undefined,
+};
+
+/** Settings that say how the adapter was trained or made, or belong to one of those above. */
+const WITHOUT_EFFECT = new Set([
+  'auto_mapping',
+  'corda_config',
+  'ensure_weight_tying',
+  'eva_config',
+  'inference_mode',
+  'loftq_config',
+  'lora_dropout',
+  'lora_ga_config',
+  'megatron_core',
+  'peft_version',
+  'qalora_group_size',
+  'revision',
+  'runtime_config',
+  'task_type',
+  'velora_config',
+]);
+
+/** Initializations that leave the base's weights as they are. */
+const PLAIN_INITIALIZATIONS = ['gaussian', 'eva', 'orthogonal', 'mica'];
+/** Initializations that PEFT takes out of the base's weights, and can convert back as it saves the adapter. */
+const CONVERTIBLE = /^(pissa|corda|olora|lora_ga)/i;
+
+const isOff = (value: unknown) => !value || (typeof value === 'object' && Object.keys(value).length === 0);
+
+/** @throws InputError when the file is missing or damaged, or asks for something that is not supported */
+export function readAdapterConfig(folder: string): AdapterConfig {
+  const file = join(folder, ADAPTER_CONFIG);
+  if (!exists(file)) throw new InputError(`${folder} is no PEFT adapter: it has no ${ADAPTER_CONFIG}.`);
+  const raw = parse(file);
+  checkInitialization(file, raw.init_lora_weights);
+  for (const [key, value] of Object.entries(raw)) {
+    if (key in adapterSchema.shape || WITHOUT_EFFECT.has(key) || isOff(value) || value === UNSUPPORTED[key]) continue;
+    throw new InputError(
+      `${file}: "${key}" is not supported; ${key in UNSUPPORTED ? 'merge this adapter into its model with PEFT' : 'remove it if it has no effect, or merge this adapter into its model with PEFT'}.`,
+    );
+  }
+  const { r, lora_alpha, use_rslora: rslora, base_model_name_or_path: base } = raw;
+  const matcher = patternMatcher(file);
+  const valueOf = (layer: string, patterns: Record<string, number> | null | undefined, otherwise: number) => {
+    // The first key that matches, as in PEFT's get_pattern_key().
+    const key = Object.keys(patterns ?? {}).find((key) => matcher(`(.*\\.)?(${key})`, layer));
+    return key === undefined ? otherwise : patterns![key];
+  };
+  return {
+    rank: r,
+    alpha: lora_alpha,
+    rslora,
+    ...(base && { baseModel: base }),
+    patterned: !isOff(raw.rank_pattern) || !isOff(raw.alpha_pattern),
+    isTarget: (layer) => isTarget(raw, layer, matcher),
+    rankOf: (layer) => valueOf(layer, raw.rank_pattern, r),
+    alphaOf: (layer) => valueOf(layer, raw.alpha_pattern, lora_alpha),
+  };
+}
+
+function checkInitialization(file: string, init: RawConfig['init_lora_weights']): void {
+  if (typeof init !== 'string' || PLAIN_INITIALIZATIONS.includes(init.toLowerCase())) return;
+  const convert =
+    'convert it to plain LoRA with PEFT (save_pretrained with path_initial_model_for_weight_conversion), or ';
+  throw new InputError(
+    `${file}: an adapter with init_lora_weights "${init}" belongs on base weights that its initialization has changed, not on the model's: ${CONVERTIBLE.test(init) ? convert : ''}merge it into its model with PEFT.`,
+  );
+}
+
+type Matcher = (pattern: string, name: string) => boolean;
+
+/** Python's re.fullmatch(). */
+const patternMatcher =
+  (file: string): Matcher =>
+  (source, name) => {
+    try {
+      const pattern = compilePattern(`^(?:${source.replaceAll('(?P<', '(?<')})$`);
+      return withinTime(() => pattern.test(name));
+    } catch (error) {
+      const why = error instanceof TimeLimitReached ? error.message : 'cannot be read';
+      throw new InputError(`${file}: the pattern ${JSON.stringify(source)} ${why}: name the layers instead.`);
+    }
+  };
+
+const endsWith = (layer: string, ends: string[]) => ends.some((end) => layer === end || layer.endsWith(`.${end}`));
+
+/** PEFT's check_target_module_exists(). */
+function isTarget(raw: RawConfig, layer: string, matches: Matcher): boolean {
+  const { target_modules: targets, exclude_modules: excluded, layers_to_transform: only, layers_pattern } = raw;
+  if (excluded && (typeof excluded === 'string' ? matches(excluded, layer) : endsWith(layer, excluded))) return false;
+  if (typeof targets === 'string') return targets.toLowerCase() === 'all-linear' || matches(targets, layer);
+  if (targets.includes(layer)) return true;
+  const indices = [only ?? []].flat();
+  if (indices.length === 0) return endsWith(layer, targets);
+  const patterns = [layers_pattern ?? []].flat();
+  const index = /^model\.layers\.(\d+)\./.exec(layer)![1];
+  return (
+    endsWith(layer, targets) &&
+    (patterns.length === 0 || patterns.includes('layers')) &&
+    indices.includes(Number(index))
+  );
+}
+
+function parse(file: string): RawConfig {
+  const json = readJson(file);
+  const { peft_type: type } = json;
+  if (type !== undefined && type !== 'LORA') {
+    throw new InputError(`${file}: "peft_type" is ${JSON.stringify(type)}, which is not supported: only LORA is.`);
+  }
+  const parsed = adapterSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [{ path, message }] = parsed.error.issues;
+  throw new InputError(`${file}: "${path.join('.')}" is wrong (${message}); only LoRA adapters are supported.`);
+}

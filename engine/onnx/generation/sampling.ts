@@ -1,0 +1,98 @@
+/** Choosing the next token inside the graph: greedy, temperature, top-k, top-p. */
+import * as ops from '../graph/ops.ts';
+import { product } from '../graph/shape.ts';
+import type { Dim, Graph, Tensor } from '../graph/tensor.ts';
+import type { SamplingSettings } from '../../protocol/settings.ts';
+
+/** Below it the likeliest token is taken, as in vLLM: scores that are divided by less may be infinite. */
+const GREEDY_BELOW = 1e-5;
+
+/**
+ * The next token of each row. Filters apply in the order transformers has them: temperature, top-k, top-p.
+ * @param logits [B, V]
+ * @param uniforms one random number in [0, 1) a row, [B]; not used by greedy decoding
+ * @returns int64 [B]
+ */
+export function nextToken(g: Graph, logits: Tensor, uniforms: Tensor, settings: SamplingSettings): Tensor {
+  const { temperature, topK, topP } = settings;
+  if (temperature < GREEDY_BELOW) return ops.argmax(g, logits);
+  const V = logits.shape[1] as number;
+  const scaled = temperature === 1 ? logits : ops.mul(g, logits, g.scalar(1 / temperature));
+  const all = topK === 0 || topK >= V;
+  if (all && topP === 1) return drawIndex(g, ops.softmax(g, scaled), uniforms);
+
+  const [largest, tokens] = all ? likeliest(g, ops.softmax(g, scaled), topP) : ops.topK(g, scaled, topK);
+  const probabilities = all ? largest : ops.softmax(g, largest);
+  const place = ops.unsqueeze(g, drawIndex(g, topP < 1 ? nucleus(g, probabilities, topP) : probabilities, uniforms), 1);
+  return ops.reshape(g, ops.gatherColumns(g, tokens, place), [logits.shape[0]]);
+}
+
+/**
+ * Tokens that top-p may keep, likeliest first, and perhaps some more: those of a probability below (1 - topP) / V are together
+ * less likely than 1 - topP, so the others reach topP without them. Sorting these few takes less than sorting a vocabulary.
+ * @param probabilities [B, V]
+ */
+function likeliest(g: Graph, probabilities: Tensor, topP: number): [probabilities: Tensor, tokens: Tensor] {
+  const [B, V] = probabilities.shape as [Dim, number];
+  const likely = ops.cast(g, ops.greaterOrEqual(g, probabilities, g.scalar((1 - topP) / V)), 'float32');
+  const most = ops.reduceMax(g, ops.reshape(g, ops.reduceSum(g, likely, -1), [B]), 0);
+  g.defineDim('likely', ops.cast(g, most, 'int64'));
+  return ops.topK(g, probabilities, 'likely');
+}
+
+/**
+ * The probabilities that top-p keeps, and zeros: a token stays while the mass before it is below topP, so the one that crosses the
+ * line is kept, as is always the first.
+ * @param probabilities of each row in descending order
+ */
+function nucleus(g: Graph, probabilities: Tensor, topP: number): Tensor {
+  const before = ops.cumulativeSum(g, probabilities, { exclusive: true });
+  return ops.where(g, ops.less(g, before, g.scalar(topP)), probabilities, g.scalar(0));
+}
+
+/** Weights to a span: a running sum over a whole vocabulary is one long chain of additions, and took longer than its softmax. */
+const SPAN = 128;
+
+/**
+ * Inverse-transform sampling: the first index whose cumulative weight exceeds u times the total. Among many weights the span that
+ * it lies in is found first, by the sums of spans.
+ * @param weights not necessarily normalized, [B, n]
+ * @returns int64 [B]
+ */
+function drawIndex(g: Graph, weights: Tensor, uniforms: Tensor): Tensor {
+  const [B, n] = weights.shape;
+  const share = ops.unsqueeze(g, uniforms, 1);
+  if (typeof n !== 'number' || n <= SPAN) {
+    const cumulative = ops.cumulativeSum(g, weights);
+    return firstAbove(g, cumulative, ops.mul(g, ops.reduceMax(g, cumulative, -1), share));
+  }
+  const count = Math.ceil(n / SPAN);
+  const rest = count * SPAN - n;
+  const padded = rest === 0 ? weights : ops.concat(g, [weights, ops.zeros(g, [B, rest])], -1);
+  const spans = ops.reshape(g, padded, [B, count, SPAN]);
+  const sums = ops.reshape(g, ops.reduceSum(g, spans, -1), [B, count]);
+  const cumulative = ops.cumulativeSum(g, sums);
+  const target = ops.mul(g, ops.reduceMax(g, cumulative, -1), share);
+  const span = ops.unsqueeze(g, firstAbove(g, cumulative, target), 1);
+  const before = ops.gatherColumns(g, ops.cumulativeSum(g, sums, { exclusive: true }), span);
+  const first = ops.mul(g, ops.unsqueeze(g, ops.range(g, B), 1), g.ints([count]));
+  const weightsOfSpan = ops.gather(
+    g,
+    ops.reshape(g, spans, [product([B, count]), SPAN]),
+    ops.reshape(g, ops.add(g, first, span), [B]),
+  );
+  const within = firstAbove(g, ops.cumulativeSum(g, weightsOfSpan), ops.sub(g, target, before));
+  return ops.add(g, ops.reshape(g, ops.mul(g, span, g.ints([SPAN])), [B]), within);
+}
+
+/**
+ * The first index of each row whose cumulative weight is above the target, which is moved between zero and the total where
+ * rounding has left it outside: so the index is always of positive weight.
+ * @param cumulative [B, n]
+ * @param target [B, 1]
+ */
+function firstAbove(g: Graph, cumulative: Tensor, target: Tensor): Tensor {
+  const belowTotal = ops.mul(g, ops.reduceMax(g, cumulative, -1), g.scalar(1 - 2 ** -23));
+  const within = ops.max(g, ops.min(g, target, belowTotal), g.scalar(0));
+  return ops.argmax(g, ops.cast(g, ops.less(g, within, cumulative), 'float32'));
+}

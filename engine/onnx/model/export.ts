@@ -1,0 +1,71 @@
+/** Whole models: an adapter merged into its base, and Hugging Face model folders written. */
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { InputError } from '../../../data/errors.ts';
+import * as ops from '../graph/ops.ts';
+import { Graph } from '../graph/tensor.ts';
+import { float32, scalar, Session, type Feeds } from '../session.ts';
+import { OUTPUT } from './embeddings.ts';
+import type { Adapter } from './lora.ts';
+import type { ModelFiles } from './parameters.ts';
+import { readTensorF32, writeSafetensors } from '../../model-files/safetensors.ts';
+
+/** W + scale B A of one linear layer. */
+function mergeGraph(): Graph {
+  const g = new Graph();
+  const weight = g.input('weight', 'float32', ['out', 'in']);
+  const [a, b] = [g.input('a', 'float32', ['r', 'in']), g.input('b', 'float32', ['out', 'r'])];
+  g.output('merged', ops.gemm(g, ops.mul(g, b, g.input('scale', 'float32', [])), a, { c: weight }));
+  return g;
+}
+
+/** All of a policy's weights as float32, by name, the adapter merged in. */
+export async function mergeAdapter(model: ModelFiles, adapter: Adapter | undefined): Promise<Feeds> {
+  const session = adapter && (await Session.open(mergeGraph(), { threads: 1 }));
+  const merged: Feeds = {};
+  for (const [name, entry] of model.tensors) {
+    const weight = float32(readTensorF32(entry), entry.shape);
+    const update = adapter?.matrices.get(name.replace(/\.weight$/, ''));
+    merged[name] =
+      update && session
+        ? (
+            await session.run({
+              weight,
+              a: float32(update.a, [update.rank, update.in]),
+              b: float32(update.b, [update.out, update.rank]),
+              scale: scalar(update.scale),
+            })
+          )['merged']
+        : weight;
+  }
+  await session?.close();
+  return merged;
+}
+
+const WEIGHTS = /\.(safetensors|bin|pt|pth|gguf|h5|msgpack|onnx)$|\.index\.json$/;
+
+/**
+ * Writes a model folder: `weights` as float32, everything else (configuration, tokenizer, templates) as `source` has it.
+ * @throws InputError when `folder` holds something already
+ */
+export async function writeModel(folder: string, source: string, weights: Feeds): Promise<void> {
+  if (existsSync(folder) && readdirSync(folder).length > 0) {
+    throw new InputError(`${folder} is not empty: give a new folder for the model.`);
+  }
+  mkdirSync(folder, { recursive: true });
+  for (const entry of readdirSync(source, { withFileTypes: true })) {
+    if (entry.isDirectory() || WEIGHTS.test(entry.name) || entry.name === 'config.json') continue;
+    copyFileSync(join(source, entry.name), join(folder, entry.name));
+  }
+  const config = JSON.parse(readFileSync(join(source, 'config.json'), 'utf8')) as Record<string, unknown>;
+  delete config['torch_dtype'];
+  const written = { ...config, dtype: 'float32', tie_word_embeddings: !(OUTPUT in weights) };
+  writeFileSync(join(folder, 'config.json'), `${JSON.stringify(written, null, 2)}\n`);
+  const tensors = Object.entries(weights).map(([name, tensor]) => ({
+    name,
+    dtype: 'F32' as const,
+    shape: [...tensor.dims],
+    data: tensor.data as Float32Array,
+  }));
+  await writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt' });
+}

@@ -1,0 +1,192 @@
+/** LoRA adapters (arXiv 2106.09685) in PEFT's folder format. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { InputError } from '../../../data/errors.ts';
+import { exists } from '../../../data/file-errors.ts';
+import { uniformStream } from '../../../data/random.ts';
+import type { LoraSettings } from '../../protocol/settings.ts';
+import { ADAPTER_CONFIG, readAdapterConfig } from '../../model-files/adapter-config.ts';
+import type { ModelConfig } from '../../model-files/config.ts';
+import { openSafetensors, readTensorF32, writeSafetensors, type TensorEntry } from '../../model-files/safetensors.ts';
+
+/** The linear layers of one transformer layer, by their place in Hugging Face's names. */
+export const projections = {
+  q_proj: 'self_attn.q_proj',
+  k_proj: 'self_attn.k_proj',
+  v_proj: 'self_attn.v_proj',
+  o_proj: 'self_attn.o_proj',
+  gate_proj: 'mlp.gate_proj',
+  up_proj: 'mlp.up_proj',
+  down_proj: 'mlp.down_proj',
+} as const;
+export type Projection = keyof typeof projections;
+
+/** [out, in] of a linear layer. */
+export function linearShape(config: ModelConfig, projection: Projection): [number, number] {
+  const { hiddenSize, intermediateSize, heads, kvHeads, headDim } = config;
+  const shapes: Record<Projection, [number, number]> = {
+    q_proj: [heads * headDim, hiddenSize],
+    k_proj: [kvHeads * headDim, hiddenSize],
+    v_proj: [kvHeads * headDim, hiddenSize],
+    o_proj: [hiddenSize, heads * headDim],
+    gate_proj: [intermediateSize, hiddenSize],
+    up_proj: [intermediateSize, hiddenSize],
+    down_proj: [hiddenSize, intermediateSize],
+  };
+  return shapes[projection];
+}
+
+/** W + scale b a: `a` [rank, in], `b` [out, rank]. */
+export interface LoraMatrices {
+  a: Float32Array;
+  b: Float32Array;
+  in: number;
+  out: number;
+  rank: number;
+  alpha: number;
+  /** alpha / rank, or alpha / sqrt(rank) with rslora (arXiv 2312.03732). */
+  scale: number;
+}
+
+export interface Adapter {
+  /** Of layers for which PEFT's rank_pattern and alpha_pattern name no other. */
+  rank: number;
+  alpha: number;
+  rslora: boolean;
+  /** PEFT's target_modules: the layers with matrices, by the last part of their names, or in full where only some have them. */
+  targets: string[];
+  baseModel?: string;
+  /** By layer, as in `model.layers.0.self_attn.q_proj`. */
+  matrices: Map<string, LoraMatrices>;
+}
+
+const scaleOf = (rank: number, alpha: number, rslora: boolean) => alpha / (rslora ? Math.sqrt(rank) : rank);
+
+/** Every linear layer that `targets` names: [name, out, in]. */
+function targetLayers(config: ModelConfig, targets: Projection[]): [string, number, number][] {
+  return Array.from({ length: config.layers }, (_, layer) => layer).flatMap((layer) =>
+    (Object.keys(projections) as Projection[])
+      .filter((projection) => targets.includes(projection))
+      .map((projection): [string, number, number] => [
+        `model.layers.${layer}.${projections[projection]}`,
+        ...linearShape(config, projection),
+      ]),
+  );
+}
+
+/** An adapter that changes nothing yet: PEFT's initialization, A uniform in +-1/sqrt(in), B zero. */
+export function freshAdapter(config: ModelConfig, settings: LoraSettings, seed: number): Adapter {
+  const { rank, rslora, targets } = settings;
+  const alpha = settings.alpha ?? 2 * rank;
+  const matrices = new Map<string, LoraMatrices>();
+  for (const [name, out, inputs] of targetLayers(config, targets)) {
+    const next = uniformStream(seed, 'lora_A', name);
+    const bound = 1 / Math.sqrt(inputs);
+    const a = Float32Array.from({ length: rank * inputs }, () => (2 * next() - 1) * bound);
+    const scale = scaleOf(rank, alpha, rslora);
+    matrices.set(name, { a, b: new Float32Array(out * rank), in: inputs, out, rank, alpha, scale });
+  }
+  return { rank, alpha, rslora, targets, matrices };
+}
+
+export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
+const PREFIX = 'base_model.model.';
+
+const ALL_TARGETS = Object.keys(projections) as Projection[];
+
+/** @throws InputError when the folder is incomplete, asks for something unsupported, or belongs to another model */
+export function readAdapter(folder: string, config: ModelConfig): Adapter {
+  const {
+    isTarget,
+    rankOf,
+    alphaOf,
+    rank: usualRank,
+    alpha: usualAlpha,
+    rslora,
+    baseModel,
+  } = readAdapterConfig(folder);
+  const tensors = openWeights(folder);
+  const matrices = new Map<string, LoraMatrices>();
+  const used = new Set<string>();
+  for (const [name, out, inputs] of targetLayers(config, ALL_TARGETS)) {
+    if (!isTarget(name)) continue;
+    const [rank, alpha] = [rankOf(name), alphaOf(name)];
+    const [a, b] = [read(`${name}.lora_A`, [rank, inputs]), read(`${name}.lora_B`, [out, rank])];
+    matrices.set(name, { a, b, in: inputs, out, rank, alpha, scale: scaleOf(rank, alpha, rslora) });
+  }
+  const unused = [...tensors.keys()].find((name) => !used.has(name));
+  if (unused !== undefined) {
+    throw new InputError(
+      `${folder} has a matrix "${unused}", for which its ${ADAPTER_CONFIG} or the model has no place: give the adapter's own model and configuration, or merge the adapter into its model with PEFT.`,
+    );
+  }
+  if (matrices.size === 0) throw new InputError(`${folder} holds no LoRA matrices.`);
+  const ends = ALL_TARGETS.filter((target) => [...matrices.keys()].some((name) => name.endsWith(`.${target}`)));
+  const complete = matrices.size === targetLayers(config, ends).length;
+  return {
+    rank: usualRank,
+    alpha: usualAlpha,
+    rslora,
+    targets: complete ? ends : [...matrices.keys()],
+    ...(baseModel !== undefined && { baseModel }),
+    matrices,
+  };
+
+  function read(matrix: string, shape: number[]): Float32Array {
+    const name = `${PREFIX}${matrix}.weight`;
+    const entry = tensors.get(name);
+    if (!entry) {
+      throw new InputError(
+        `${folder} lacks the matrix "${name}", which its ${ADAPTER_CONFIG} asks for: use the complete adapter.`,
+      );
+    }
+    if (entry.shape.join() !== shape.join()) {
+      throw new InputError(
+        `${folder} does not fit the model: "${name}" is [${entry.shape}], the model and ${ADAPTER_CONFIG} need [${shape}]; give the adapter's own base model.`,
+      );
+    }
+    used.add(name);
+    return readTensorF32(entry);
+  }
+}
+
+function openWeights(folder: string): Map<string, TensorEntry> {
+  const file = join(folder, ADAPTER_WEIGHTS);
+  if (exists(file)) return openSafetensors(file);
+  const pickled = exists(join(folder, 'adapter_model.bin'));
+  throw new InputError(
+    pickled
+      ? `${folder} has its matrices in adapter_model.bin, which is not supported: save the adapter with PEFT as ${ADAPTER_WEIGHTS}.`
+      : `${folder} has no ${ADAPTER_WEIGHTS}: use the complete adapter.`,
+  );
+}
+
+/** Writes a folder that PEFT loads. */
+export function writeAdapter(folder: string, adapter: Adapter): void {
+  mkdirSync(folder, { recursive: true });
+  const { rank, alpha, rslora, targets, baseModel, matrices } = adapter;
+  const others = (key: 'rank' | 'alpha', usual: number) =>
+    Object.fromEntries([...matrices].filter(([, of]) => of[key] !== usual).map(([name, of]) => [name, of[key]]));
+  const config = {
+    alpha_pattern: others('alpha', alpha),
+    base_model_name_or_path: baseModel ?? null,
+    bias: 'none',
+    fan_in_fan_out: false,
+    inference_mode: true,
+    init_lora_weights: true,
+    lora_alpha: alpha,
+    lora_dropout: 0,
+    peft_type: 'LORA',
+    r: rank,
+    rank_pattern: others('rank', rank),
+    target_modules: targets,
+    task_type: 'CAUSAL_LM',
+    use_rslora: rslora,
+  };
+  const tensors = [...matrices].flatMap(([name, { a, b, in: inputs, out, rank: r }]) => [
+    { name: `${PREFIX}${name}.lora_A.weight`, dtype: 'F32' as const, shape: [r, inputs], data: a },
+    { name: `${PREFIX}${name}.lora_B.weight`, dtype: 'F32' as const, shape: [out, r], data: b },
+  ]);
+  writeSafetensors(join(folder, ADAPTER_WEIGHTS), tensors, { format: 'pt' });
+  writeFileSync(join(folder, ADAPTER_CONFIG), `${JSON.stringify(config, null, 2)}\n`);
+}

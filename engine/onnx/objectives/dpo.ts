@@ -1,0 +1,13 @@
+import * as ops from '../graph/ops.ts';
+import type { ObjectiveSettings } from '../../protocol/settings.ts';
+import type { Objective } from './objective.ts';
+
+/** Direct Preference Optimization (arXiv 2305.18290): -logsigmoid(beta (s(chosen) - s(rejected))). */
+export const dpo: Objective<Pick<ObjectiveSettings<'dpo'>, 'beta'>> = {
+  referenceResponse: false,
+  referencePolicy: true,
+  loss(g, { chosen, rejected }, { beta }) {
+    const margin = ops.mul(g, ops.sub(g, chosen.ratio, rejected.ratio), g.scalar(beta));
+    return ops.softplus(g, ops.neg(g, margin));
+  },
+};

@@ -1,0 +1,14 @@
+import type { ObjectiveName, ObjectiveSettings } from '../../protocol/settings.ts';
+import { dpo } from './dpo.ts';
+import { ipo } from './ipo.ts';
+import type { Objective } from './objective.ts';
+import { selm } from './selm.ts';
+import { simpo } from './simpo.ts';
+import { vpo } from './vpo.ts';
+import { xpo } from './xpo.ts';
+
+/** The objectives by the name a user gives them. */
+const objectives: { [N in ObjectiveName]: Objective<ObjectiveSettings<N>> } = { selm, dpo, xpo, vpo, ipo, simpo };
+
+/** The objective that these settings are of. */
+export const objectiveOf = ({ name }: Pick<ObjectiveSettings, 'name'>) => objectives[name] as Objective;

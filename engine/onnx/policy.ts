@@ -1,0 +1,72 @@
+/** A policy opened for running: the model's files, its tokenizer, and the adapter on top of them. */
+import type { Policy } from '../protocol/jobs.ts';
+import { readAdapter, type Adapter } from './model/lora.ts';
+import { frozenWeights, openModel, type ModelFiles, type Parameters } from './model/parameters.ts';
+import { loadTokenizer, type ModelTokenizer } from '../tokenizer/tokenizer.ts';
+import * as ops from './graph/ops.ts';
+import type { Graph, Tensor } from './graph/tensor.ts';
+import { float32, type Feeds } from './session.ts';
+import type { Parameter } from './training/adamw.ts';
+
+export interface OpenPolicy {
+  model: ModelFiles;
+  /** Opened at the first call: rows that are tokenized already need none, and a model folder may have none. */
+  tokenizer(): ModelTokenizer;
+  adapter?: Adapter;
+}
+
+/** @throws InputError when a part is missing, damaged, unsupported, or does not belong to the others */
+export function openPolicy(policy: Policy): OpenPolicy {
+  const model = openModel(policy.model, 'CausalLM', policy.device);
+  let tokenizer: ModelTokenizer | undefined;
+  return {
+    model,
+    tokenizer: () => (tokenizer ??= loadTokenizer(policy.model, policy.chatTemplate)),
+    ...(policy.adapter && { adapter: readAdapter(policy.adapter, model.config) }),
+  };
+}
+
+/** An adapter's matrices as a graph's inputs: `<layer>.lora_A` [rank, in] and `<layer>.lora_B` [out, rank]. */
+export function adapterParameters(adapter: Adapter): Parameter[] {
+  return [...adapter.matrices].flatMap(([layer, { in: inputs, out: outputs, rank }]) => [
+    { name: `${layer}.lora_A`, shape: [rank, inputs] },
+    { name: `${layer}.lora_B`, shape: [outputs, rank] },
+  ]);
+}
+
+/** @param prefix of the inputs' names, where a graph has two adapters */
+export function adapterFeeds(adapter: Adapter | undefined, prefix = ''): Feeds {
+  const feeds: Feeds = {};
+  for (const [layer, { a, b, in: inputs, out: outputs, rank }] of adapter?.matrices ?? []) {
+    feeds[`${prefix}${layer}.lora_A`] = float32(a, [rank, inputs]);
+    feeds[`${prefix}${layer}.lora_B`] = float32(b, [outputs, rank]);
+  }
+  return feeds;
+}
+
+/**
+ * The policy's numbers in a graph: weights as constants in their files, the adapter's matrices as inputs.
+ * @param inputs the adapter's matrices by name, as adapterParameters() names them, float32
+ */
+export function policyParameters(
+  g: Graph,
+  model: ModelFiles,
+  adapter: Adapter | undefined,
+  inputs: Map<string, Tensor> = adapterInputs(g, adapter),
+): Parameters {
+  const { compute } = model.target;
+  const matrices = new Map([...inputs].map(([name, matrix]) => [name, ops.cast(g, matrix, compute)]));
+  return {
+    weight: frozenWeights(g, model, compute),
+    lora: (layer) => {
+      const own = adapter?.matrices.get(layer);
+      return own && { a: matrices.get(`${layer}.lora_A`)!, b: matrices.get(`${layer}.lora_B`)!, scale: own.scale };
+    },
+  };
+}
+
+/** The adapter's matrices, which adapterFeeds() feeds. */
+export function adapterInputs(g: Graph, adapter: Adapter | undefined, prefix = ''): Map<string, Tensor> {
+  const parameters = adapter ? adapterParameters(adapter) : [];
+  return new Map(parameters.map(({ name, shape }) => [name, g.input(`${prefix}${name}`, 'float32', shape)]));
+}

@@ -1,0 +1,124 @@
+/** Reward models of the Llama family: the transformer with `score.weight` in place of its output layer. */
+import { InputError } from '../../../data/errors.ts';
+import * as ops from '../graph/ops.ts';
+import { Graph } from '../graph/tensor.ts';
+import { packedAttention } from '../model/attention.ts';
+import { contextLength, readModelConfig } from '../../model-files/config.ts';
+import { frozenWeights, openModel, type ModelFiles } from '../model/parameters.ts';
+import { openTokenizer, type TokenizerFiles } from '../../tokenizer/tokenizer.ts';
+import { transformer } from '../model/transformer.ts';
+import {
+  groupByPrompt,
+  groupLength,
+  packedInputs,
+  packTokens,
+  planBatches,
+  SCORING_TOKENS,
+  type Group,
+} from '../packing.ts';
+import { int64, Session } from '../session.ts';
+import { located } from '../tokenize.ts';
+import { collectScores, fit, type Fitted, type TooLong } from './context.ts';
+import { encodeExchange, type Exchange } from './exchange.ts';
+import type { Answered, RewardModel, Scores } from './reward.ts';
+
+export class Classifier implements RewardModel {
+  private readonly session: Session;
+  private readonly model: ModelFiles;
+  private readonly tokenizer: TokenizerFiles;
+
+  private constructor(session: Session, model: ModelFiles, tokenizer: TokenizerFiles) {
+    this.session = session;
+    this.model = model;
+    this.tokenizer = tokenizer;
+  }
+
+  static async open(folder: string, threads: number): Promise<Classifier> {
+    const { labels } = readModelConfig(folder, 'SequenceClassification');
+    if (labels !== 1) {
+      throw new InputError(
+        `${folder} gives ${labels} numbers an answer (num_labels in config.json), but a reward is one: use a reward model.`,
+      );
+    }
+    const model = openModel(folder, 'SequenceClassification');
+    const { config, dataFolder } = model;
+    const tokenizer = openTokenizer(folder);
+    const g = new Graph();
+    const { ids, positions, blocks } = packedInputs(g);
+    const last = g.input('last', 'int64', ['N']);
+    const weight = frozenWeights(g, model);
+    const hidden = transformer(g, config, { weight }, ids, positions, packedAttention(config, blocks));
+    g.output('rewards', ops.gemm(g, ops.gather(g, hidden, last), weight('score.weight'), { transB: true }));
+    return new Classifier(await Session.open(g, { folder: dataFolder, threads }), model, tokenizer);
+  }
+
+  async rewards(
+    rows: Answered[],
+    tooLong: TooLong,
+    onBatch?: (answers: number, tokens: number) => void,
+  ): Promise<Scores> {
+    const fitted = rows.map((row) =>
+      located(`Prompt "${row.id}"`, () => row.answers.map((answer) => this.fitted(row, answer, tooLong))),
+    );
+    const sequences = fitted.flatMap((row) =>
+      splitPrompt(row.flatMap(({ exchange }) => (exchange ? [exchange.ids] : []))),
+    );
+    const { groups, members } = groupByPrompt(sequences, SCORING_TOKENS);
+    const rewards = sequences.map(() => 0);
+    let [done, computed] = [0, 0];
+    for (const batch of planBatches(groups, SCORING_TOKENS)) {
+      const packed = batch.map((i) => groups[i]);
+      const { feeds, starts } = packTokens(packed);
+      const last = lastTokens(packed, starts);
+      const result = await this.session.run({ ...feeds, last: int64(last, [last.length]) });
+      const owners = batch.flatMap((i) => members[i]);
+      for (const [n, reward] of (result['rewards'].data as Float32Array).entries()) rewards[owners[n]] = reward;
+      done += owners.length;
+      computed += packed.reduce((total, group) => total + groupLength(group), 0);
+      onBatch?.(done, computed);
+    }
+    return collectScores(fitted, rewards);
+  }
+
+  private fitted(row: Answered, answer: string, tooLong: TooLong): Fitted {
+    return fit(this.encode(row, answer), () => this.encode(row, ''), contextLength(this.model.config), tooLong);
+  }
+
+  /**
+   * The tokens up to the one that is judged: the last that is not padding, which some models use as their end token too.
+   * What follows it cannot be seen by it.
+   */
+  private encode({ prompt }: Answered, answer: string): Exchange {
+    const { config } = this.model;
+    const { ids, typeIds } = encodeExchange(this.tokenizer, prompt, answer);
+    const end = ids.findLastIndex((id) => id !== config.padId);
+    const judged = end < 0 ? ids : ids.slice(0, end + 1);
+    const stray = judged.find((id) => id >= config.vocabSize);
+    if (stray !== undefined) {
+      throw new InputError(
+        `token id ${stray} is outside the vocabulary of ${this.model.folder} (${config.vocabSize} tokens): use the model's own tokenizer.json.`,
+      );
+    }
+    return { ids: judged, typeIds: typeIds.slice(0, judged.length) };
+  }
+
+  async close(): Promise<void> {
+    await this.session.close();
+  }
+}
+
+/** What all answers' tokens begin with is their prompt, which is computed once for them; one token at least is left of each. */
+function splitPrompt(sequences: number[][]): { prompt: number[]; response: number[] }[] {
+  if (sequences.length === 0) return [];
+  const shortest = Math.min(...sequences.map(({ length }) => length)) - 1;
+  const differing = sequences[0].findIndex((id, i) => i >= shortest || sequences.some((other) => other[i] !== id));
+  return sequences.map((ids) => ({ prompt: ids.slice(0, differing), response: ids.slice(differing) }));
+}
+
+/** Where the last token of each response lies among the rows of packTokens(). */
+function lastTokens(groups: Group[], starts: number[]): number[] {
+  return groups.flatMap(({ prompt, responses }, g) => {
+    let end = starts[g] + prompt.length - 1;
+    return responses.map(({ length }) => (end += length));
+  });
+}

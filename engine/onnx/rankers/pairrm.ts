@@ -1,0 +1,140 @@
+/** PairRM (arXiv 2306.02561), the ranker of the SELM paper: compares answers two by two, in both orders. */
+import * as ops from '../graph/ops.ts';
+import { Graph, type Tensor } from '../graph/tensor.ts';
+import { frozenWeights, locateTensors } from '../model/parameters.ts';
+import { openModelWeights } from '../../model-files/weights.ts';
+import { planByLength } from '../packing.ts';
+import { int64, Session } from '../session.ts';
+import { deberta, debertaShapes } from './deberta.ts';
+import { readPairRmConfig, type PairRmConfig } from './deberta-config.ts';
+import { PairTokenizer, type EncodedAnswers } from './pair-text.ts';
+import { located } from '../tokenize.ts';
+import type { Answered } from './reward.ts';
+
+/** Tokens in one pass, padding included; about what one pair takes at its longest. */
+const BATCH_TOKENS = 2048;
+
+const ENCODER = 'pretrained_model.';
+
+interface Pair {
+  row: number;
+  first: number;
+  second: number;
+  ids: number[];
+}
+
+export class PairRm {
+  private readonly session: Session;
+  private readonly tokenizer: PairTokenizer;
+
+  private constructor(session: Session, tokenizer: PairTokenizer) {
+    this.session = session;
+    this.tokenizer = tokenizer;
+  }
+
+  /** @throws InputError when a part is missing, damaged or unsupported */
+  static async open(folder: string, threads: number): Promise<PairRm> {
+    const config = readPairRmConfig(folder);
+    const tokenizer = new PairTokenizer(folder, config);
+    const { hiddenSize } = config;
+    const files = locateTensors(
+      folder,
+      openModelWeights(folder),
+      new Map([
+        ...debertaShapes(config, ENCODER),
+        ['head_layer.1.weight', [hiddenSize, 2 * hiddenSize]],
+        ['head_layer.1.bias', [hiddenSize]],
+        ['head_layer.4.weight', [config.tasks, hiddenSize]],
+        ['head_layer.4.bias', [config.tasks]],
+      ]),
+    );
+    const g = new Graph();
+    buildPairRm(g, config, frozenWeights(g, files));
+    return new PairRm(await Session.open(g, { folder: files.dataFolder, threads }), tokenizer);
+  }
+
+  /**
+   * What the model says of every two answers to a prompt.
+   * @param onBatch told after each pass how many pairs and tokens are done
+   * @returns for each row the logits [first answer][second answer], positive where the first is better, zero for one and itself; and
+   *   of how many answers the model has not read all, or not all of their prompt
+   */
+  async compare(
+    rows: Answered[],
+    onBatch?: (pairs: number, tokens: number) => void,
+  ): Promise<{ logits: number[][][]; cut: number }> {
+    const encoded = rows.map((row) => located(`Prompt "${row.id}"`, () => this.tokenizer.encode(row)));
+    const pairs = encoded.flatMap(pairsOf);
+    const logits = rows.map(({ answers }) => answers.map(() => answers.map(() => 0)));
+    let [done, computed] = [0, 0];
+    for (const batch of planByLength(
+      pairs.map(({ ids }) => ids.length),
+      BATCH_TOKENS,
+    )) {
+      const compared = batch.map((i) => pairs[i]);
+      const results = await this.run(compared);
+      for (const [n, { row, first, second }] of compared.entries()) logits[row][first][second] = results[n];
+      done += compared.length;
+      computed += compared.reduce((total, { ids }) => total + ids.length, 0);
+      onBatch?.(done, computed);
+    }
+    return { logits, cut: encoded.flatMap(({ cut }) => cut).filter(Boolean).length };
+  }
+
+  private async run(pairs: Pair[]): Promise<Float32Array> {
+    const width = Math.max(...pairs.map(({ ids }) => ids.length));
+    const ids = new BigInt64Array(pairs.length * width);
+    const judged: number[] = [];
+    for (const [g, pair] of pairs.entries()) {
+      for (const [i, id] of pair.ids.entries()) ids[g * width + i] = BigInt(id);
+      for (const id of this.tokenizer.prefixIds) judged.push(g * width + pair.ids.indexOf(id));
+    }
+    const { logits } = await this.session.run({
+      ids: int64(ids, [pairs.length, width]),
+      lengths: int64(
+        pairs.map((pair) => pair.ids.length),
+        [pairs.length, 1],
+      ),
+      judged: int64(judged, [pairs.length, 3]),
+    });
+    return logits.data as Float32Array;
+  }
+
+  async close(): Promise<void> {
+    await this.session.close();
+  }
+}
+
+function pairsOf({ source, first, second }: EncodedAnswers, index: number): Pair[] {
+  return first.flatMap((a, i) =>
+    second.flatMap((b, j) => (i === j ? [] : [{ row: index, first: i, second: j, ids: [...source, ...a, ...b] }])),
+  );
+}
+
+/** Adds the inputs `ids` [G, S], `lengths` [G, 1] and `judged` [G, 3], rows of the prefix tokens, and the output `logits` [G]. */
+function buildPairRm(g: Graph, config: PairRmConfig, weight: (name: string) => Tensor): void {
+  const { hiddenSize, tasks, sourceMaxLength, candidateMaxLength } = config;
+  const ids = g.input('ids', 'int64', ['G', 'S']);
+  const lengths = g.input('lengths', 'int64', ['G', 1]);
+  const judged = g.input('judged', 'int64', ['G', 3]);
+  const maxLength = sourceMaxLength + 2 * candidateMaxLength;
+  const hidden = deberta(g, config, (name) => weight(`${ENCODER}${name}`), ids, lengths, maxLength);
+  const [source, first, second] = ops.split(g, ops.gather(g, hidden, judged), [1, 1, 1], 1);
+  const linear = (x: Tensor, name: string) =>
+    ops.gemm(g, x, weight(`${name}.weight`), { transB: true, c: weight(`${name}.bias`) });
+  const score = (candidate: Tensor) => {
+    const joined = ops.reshape(g, ops.concat(g, [source, candidate], 2), ['G', 2 * hiddenSize]);
+    const inner = ops.tanh(g, linear(joined, 'head_layer.1'));
+    return linear(inner, 'head_layer.4');
+  };
+  const difference = ops.sub(g, score(first), score(second));
+  g.output('logits', ops.reduceMean(g, ops.reshape(g, difference, ['G', tasks]), 1, false));
+}
+
+/**
+ * One number for each answer, as llm_blender's `rank` has it (`max_logits`): how much better it is called than the others, over
+ * both orders, on average.
+ */
+export function scoresOf(logits: number[][]): number[] {
+  return logits.map((row, i) => row.reduce((total, logit, j) => total + logit - logits[j][i], 0) / logits.length);
+}

@@ -1,0 +1,122 @@
+/** Checkpoints of a training: everything the next step depends on, so that a resumed training ends with the same bits. */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { InputError } from '../../../data/errors.ts';
+import { exists } from '../../../data/file-errors.ts';
+import { jsonOf } from '../../../data/json.ts';
+import type { TrainMetrics } from '../../protocol/jobs.ts';
+import { openSafetensors, readTensorF32, writeSafetensors } from '../../model-files/safetensors.ts';
+import type { Feeds } from '../session.ts';
+
+export interface Checkpoint {
+  /** Steps done. */
+  step: number;
+  /** Of the training's parameters, data and settings: a checkpoint of another training is not resumed. */
+  fingerprint: string;
+  metrics: TrainMetrics[];
+}
+
+const STATE = 'state.safetensors';
+const SUMMARY = 'checkpoint.json';
+const folderName = (step: number) => `step-${String(step).padStart(8, '0')}`;
+
+/**
+ * A hash of what a training starts from.
+ * @param weights before the first step
+ * @param values of JSON; taken one by one, as a whole data set's text would not fit one string
+ */
+export function fingerprintOf(weights: Feeds, values: unknown[]): string {
+  const hash = createHash('sha256');
+  for (const { data } of Object.values(weights)) hash.update(data as Float32Array);
+  for (const value of values) hash.update(`${JSON.stringify(value)}\n`);
+  return hash.digest('hex');
+}
+
+/** Writes a checkpoint and removes the ones before it. It is there wholly or not at all. Returns its folder. */
+export function writeCheckpoint(dir: string, checkpoint: Checkpoint, state: Feeds): string {
+  const name = folderName(checkpoint.step);
+  const unfinished = join(dir, `.${name}.tmp`);
+  rmSync(unfinished, { recursive: true, force: true });
+  mkdirSync(unfinished, { recursive: true });
+  const tensors = Object.entries(state).map(([key, tensor]) => ({
+    name: key,
+    dtype: 'F32' as const,
+    shape: [...tensor.dims],
+    data: tensor.data as Float32Array,
+  }));
+  writeSafetensors(join(unfinished, STATE), tensors);
+  const sha256 = hashOf(checkpoint, new Map(tensors.map(({ name: key, data }) => [key, data])));
+  writeFileSync(join(unfinished, SUMMARY), JSON.stringify({ ...checkpoint, sha256 }));
+  if (exists(join(dir, name))) removeCheckpoint(dir, name);
+  renameSync(unfinished, join(dir, name));
+  for (const other of completeCheckpoints(dir)) if (other !== name) removeCheckpoint(dir, other);
+  return join(dir, name);
+}
+
+/** Whoever reads it meanwhile, to copy it to another machine say, finds the whole of it or nothing, never a half. */
+function removeCheckpoint(dir: string, name: string): void {
+  const aside = join(dir, `.${name}.old`);
+  rmSync(aside, { recursive: true, force: true });
+  renameSync(join(dir, name), aside);
+  rmSync(aside, { recursive: true });
+}
+
+/** Where a training goes on, and the folders in which it could not, since something in them is not as it was written. */
+export interface Resumed {
+  checkpoint?: Checkpoint;
+  damaged: string[];
+}
+
+/** Fills `state` from the newest undamaged checkpoint of this training, if there is one. */
+export function readCheckpoint(dir: string, fingerprint: string, state: Feeds): Resumed {
+  const damaged: string[] = [];
+  for (const name of completeCheckpoints(dir).reverse()) {
+    const summary = readSummary(join(dir, name, SUMMARY));
+    if (summary && summary.fingerprint !== fingerprint) continue;
+    const values = readState(join(dir, name, STATE), Object.keys(state));
+    if (summary && values) {
+      const { sha256, ...checkpoint } = summary;
+      // What is used is what was hashed: between two readings a file may change.
+      if (hashOf(checkpoint, values) === sha256) {
+        for (const [key, data] of values) (state[key].data as Float32Array).set(data);
+        return { checkpoint, damaged };
+      }
+    }
+    damaged.push(join(dir, name));
+  }
+  return { damaged };
+}
+
+/**
+ * The tensors of these names; none where the file is missing or damaged.
+ * @throws Error when it cannot be read: what it holds may be the work of days
+ */
+function readState(file: string, names: string[]): Map<string, Float32Array> | undefined {
+  try {
+    const entries = openSafetensors(file);
+    if (!names.every((name) => entries.has(name))) return undefined;
+    return new Map(names.map((name) => [name, readTensorF32(entries.get(name)!)]));
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
+}
+
+/** Of all that a training goes on with: its metrics end up in the artifact, like its weights. */
+function hashOf(checkpoint: Checkpoint, values: Map<string, Float32Array>): string {
+  const hash = createHash('sha256').update(`${JSON.stringify(checkpoint)}\n`);
+  for (const name of [...values.keys()].sort()) hash.update(`${name}\n`).update(values.get(name)!);
+  return hash.digest('hex');
+}
+
+function readSummary(file: string): (Checkpoint & { sha256: string }) | undefined {
+  return jsonOf(readFileSync(file, 'utf8')) as (Checkpoint & { sha256: string }) | undefined;
+}
+
+function completeCheckpoints(dir: string): string[] {
+  if (!exists(dir)) return [];
+  return readdirSync(dir)
+    .filter((name) => name.startsWith('step-') && exists(join(dir, name, SUMMARY)))
+    .sort();
+}

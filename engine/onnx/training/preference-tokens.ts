@@ -1,0 +1,189 @@
+/** Preference rows as the tokens that are trained on: those that were sampled as they are, texts encoded, all cut to length. */
+import { contentOf } from '../../../data/conversation.ts';
+import { InputError } from '../../../data/errors.ts';
+import { preferencesOf, type ReadCounts } from '../../../data/readers.ts';
+import {
+  ROLES,
+  type PreferenceRecord,
+  type Role,
+  type Text,
+  type TokenizedPreferenceRecord,
+  type Tool,
+} from '../../../data/records.ts';
+import { toolsOf } from '../../../data/tools.ts';
+import type { ModelTokenizer } from '../../tokenizer/tokenizer.ts';
+import type { OpenPolicy } from '../policy.ts';
+import type { TokenizedResponse } from '../score.ts';
+import type { TrainingSettings } from '../../protocol/settings.ts';
+import type { RowCounts } from '../../../data/row-counts.ts';
+import { checkIds, checkTrainingLength, located } from '../tokenize.ts';
+
+export type LengthLimits = Pick<TrainingSettings, 'maxLength' | 'maxPromptLength'>;
+
+/** As a rule the three follow the same prompt; see `PreferenceRecord`. */
+export type TokenizedPreference = Record<Role, TokenizedResponse>;
+
+/**
+ * The tokens of preferences, those left out that there is nothing to learn from.
+ * @param source the rows, or the file that has them
+ * @param range of the rows, the last not included
+ * @throws InputError that names the row which the model cannot read, or which lacks what the objective needs
+ */
+export async function tokenizePreferences(
+  policy: OpenPolicy,
+  source: (PreferenceRecord | TokenizedPreferenceRecord)[] | string,
+  limits: LengthLimits,
+  needsReference: boolean,
+  range: { from: number; to: number } = { from: 0, to: Infinity },
+): Promise<{ rows: TokenizedPreference[]; counts: RowCounts }> {
+  const counts = { rows: 0, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0 };
+  const rows: TokenizedPreference[] = [];
+  const read: ReadCounts = { rows: 0, equal: 0 };
+  for await (const row of typeof source === 'string' ? preferencesOf(source, read) : counted(source, read)) {
+    const index = read.rows - read.equal - 1;
+    if (index < range.from || index >= range.to) continue;
+    const tokenized = located(`Row ${read.rows}`, () =>
+      tokenizePreference(policy, row, limits, needsReference, counts),
+    );
+    if (tokenized) rows.push(tokenized);
+  }
+  counts.rows += read.equal;
+  counts.equal += read.equal;
+  return { rows, counts };
+}
+
+function* counted<R>(rows: R[], read: ReadCounts): Generator<R> {
+  for (const row of rows) {
+    read.rows++;
+    yield row;
+  }
+}
+
+/**
+ * The tokens of a preference, cut to length; none where nothing is left to learn from. Counts the row.
+ * @param needsReference whether the objective looks at the reference response; if not, chosen stands in for an absent one,
+ *   which costs nothing, since equal responses are computed once
+ * @throws InputError for a row that the model cannot read, or that lacks what the objective needs
+ */
+function tokenizePreference(
+  policy: OpenPolicy,
+  row: PreferenceRecord | TokenizedPreferenceRecord,
+  limits: LengthLimits,
+  needsReference: boolean,
+  counts: RowCounts,
+): TokenizedPreference | undefined {
+  counts.rows++;
+  const { roles, isPrefix } = encodeRoles(policy, row, needsReference);
+  counts.promptNotPrefix += Number(!isPrefix);
+  if (ROLES.some((role) => Math.min(roles[role].prompt.length, limits.maxPromptLength) >= limits.maxLength)) {
+    counts.promptTooLong++;
+    return undefined;
+  }
+  let isCut = false;
+  // A prompt keeps its end, where the question stands; a response its beginning. What fits stays the array it was: prompts are shared.
+  const cutPrompts = new Map<number[], number[]>();
+  const cutPrompt = (prompt: number[]) => {
+    if (prompt.length <= limits.maxPromptLength) return prompt;
+    isCut = true;
+    const known = cutPrompts.get(prompt) ?? prompt.slice(-limits.maxPromptLength);
+    cutPrompts.set(prompt, known);
+    return known;
+  };
+  const cut = ({ prompt: whole, response }: TokenizedResponse): TokenizedResponse => {
+    const prompt = cutPrompt(whole);
+    const room = limits.maxLength - prompt.length;
+    isCut ||= response.length > room;
+    return { prompt, response: response.length > room ? response.slice(0, room) : response };
+  };
+  const tokenized = { chosen: cut(roles.chosen), rejected: cut(roles.rejected), reference: cut(roles.reference) };
+  counts.truncated += Number(isCut);
+  if (isSame(tokenized.chosen, tokenized.rejected)) {
+    counts.equal++;
+    return undefined;
+  }
+  for (const { prompt, response } of Object.values(tokenized)) {
+    checkTrainingLength(policy, prompt.length + response.length);
+  }
+  return tokenized;
+}
+
+const isSame = (a: TokenizedResponse, b: TokenizedResponse) =>
+  a.response.join() === b.response.join() && a.prompt.join() === b.prompt.join();
+
+function encodeRoles(
+  policy: OpenPolicy,
+  row: PreferenceRecord | TokenizedPreferenceRecord,
+  needsReference: boolean,
+): { roles: TokenizedPreference; isPrefix: boolean } {
+  const texts = textsOf(row);
+  const present = ROLES.filter((role) => row[`${role}_input_ids`] !== undefined || texts?.[role] !== undefined);
+  if (!present.includes('reference') && needsReference) {
+    throw new InputError(
+      `it has no "${texts ? 'reference_response' : 'reference_input_ids'}", which the objective needs: add it, or use an objective without optimism, such as dpo.`,
+    );
+  }
+  const asText = present.filter((role) => row[`${role}_input_ids`] === undefined);
+  const encoded =
+    asText.length > 0
+      ? policy.tokenizer().encodeExchange(
+          texts!.prompt,
+          asText.map((role) => texts![role]!),
+          { tools: texts!.tools },
+        )
+      : undefined;
+  const rolePrompt = (role: Role) =>
+    (row as Record<string, unknown>)[`${role}_prompt_input_ids`] as number[] | undefined;
+  const tokens = (role: Role): TokenizedResponse => {
+    const ids = row[`${role}_input_ids`];
+    if (!ids) return { prompt: encoded!.prompt, response: encoded!.responses[asText.indexOf(role)] };
+    const prompt = rolePrompt(role) ?? row.prompt_input_ids;
+    if (!prompt)
+      throw new InputError(`it has "${role}_input_ids" without "prompt_input_ids": give both, or the texts alone.`);
+    for (const given of [prompt, ids]) checkIds(policy, given);
+    return { prompt, response: ids };
+  };
+  const [chosen, rejected] = [tokens('chosen'), tokens('rejected')];
+  return {
+    roles: { chosen, rejected, reference: present.includes('reference') ? tokens('reference') : chosen },
+    isPrefix: (encoded?.isPrefix ?? true) && ROLES.every((role) => rolePrompt(role) === undefined),
+  };
+}
+
+type Texts = { prompt: Text; tools?: Tool[] } & Partial<Record<Role, Text>>;
+
+function textsOf(row: PreferenceRecord | TokenizedPreferenceRecord): Texts | undefined {
+  if (!('prompt' in row)) return undefined;
+  const { prompt, chosen, rejected, reference_response: reference } = row as PreferenceRecord;
+  return { prompt, tools: toolsOf(row as PreferenceRecord), chosen, rejected, reference };
+}
+
+/**
+ * Checks that token ids beside texts are the texts' tokens by this tokenizer: ids of another model, or of a text that was edited since,
+ * would be trained on without a word.
+ * @param rows of a file
+ * @param numbers of the rows in the file, for messages
+ * @throws InputError that names the first row whose ids are of another text
+ */
+export function checkTokens(
+  rows: (PreferenceRecord | TokenizedPreferenceRecord)[],
+  numbers: number[],
+  tokenizer: () => Pick<ModelTokenizer, 'decodeAnswer' | 'encodeExchange'>,
+): void {
+  for (const [i, row] of rows.entries()) {
+    const texts = textsOf(row);
+    if (!texts) continue;
+    for (const role of ROLES) {
+      const [text, ids] = [texts[role], row[`${role}_input_ids`]];
+      if (text === undefined || ids === undefined || row.prompt_input_ids === undefined) continue;
+      // A sampled answer's text is what its tokens decode to; a template may leave out a part of a data set's answer.
+      if (tokenizer().decodeAnswer(row.prompt_input_ids, ids).trim() === contentOf(text).trim()) continue;
+      const {
+        responses: [encoded],
+      } = tokenizer().encodeExchange(texts.prompt, [text], { tools: texts.tools });
+      if (encoded.join() === ids.join()) continue;
+      throw new InputError(
+        `Row ${numbers[i]}: "${role}_input_ids" are not the tokens of the text beside them with this model's tokenizer: remove the *_input_ids fields to have the texts encoded, or give the model that sampled them.`,
+      );
+    }
+  }
+}

@@ -1,0 +1,157 @@
+/** Preferences as a training task: an objective over log-ratios to the reference policy. */
+import { ROLES, type ReferenceLogps, type Role } from '../../../data/records.ts';
+import * as ops from '../graph/ops.ts';
+import { objectiveOf } from '../objectives/index.ts';
+import { commonPrefix } from '../packing.ts';
+import type { TokenizedResponse } from '../score.ts';
+import { float32, int64 } from '../session.ts';
+import type { ObjectiveSettings } from '../../protocol/settings.ts';
+import type { TokenizedPreference } from './preference-tokens.ts';
+import type { Example, TrainingTask } from './task.ts';
+
+/** Equal responses are computed once; the roles are indices of the responses that are left. */
+export interface PreferenceExample extends Example, Record<Role, number> {
+  /** Tokens of each response, without those that it only has before it. */
+  lengths: number[];
+  referenceLogps: number[];
+}
+
+/** Log-probabilities of responses under the reference policy: they never change within a round. */
+export type ReferenceScorer = (rows: TokenizedResponse[]) => Promise<Float64Array>;
+
+/** Examples whose reference log-probabilities are computed now. */
+export async function preferenceExamples(
+  rows: TokenizedPreference[],
+  scoreReference: ReferenceScorer,
+): Promise<PreferenceExample[]> {
+  const distinct = rows.map(distinctResponses);
+  const logps = await scoreReference(distinct.flatMap(({ responses }) => responses));
+  let next = 0;
+  return distinct.map(({ responses, indices }) => {
+    const start = next;
+    next += responses.length;
+    return { ...exampleOf(responses, indices), referenceLogps: [...logps.subarray(start, next)] };
+  });
+}
+
+/** Examples whose reference log-probabilities are known. @param logps of each row, in order */
+export function examplesWithLogps(rows: TokenizedPreference[], logps: ReferenceLogps[]): PreferenceExample[] {
+  return rows.map((row, i) => {
+    const { responses, indices } = distinctResponses(row);
+    const known = ROLES.map((role) => ({ index: indices[role], logp: logps[i][role] }));
+    const referenceLogps = responses.map((_, index) => known.find((one) => one.index === index)!.logp);
+    return { ...exampleOf(responses, indices), referenceLogps };
+  });
+}
+
+/** The log-probabilities that examples have, by role. */
+export const logpsByRole = (example: PreferenceExample): ReferenceLogps =>
+  Object.fromEntries(ROLES.map((role) => [role, example.referenceLogps[example[role]]])) as ReferenceLogps;
+
+interface Distinct {
+  responses: TokenizedResponse[];
+  indices: Record<Role, number>;
+}
+
+function distinctResponses(row: TokenizedPreference): Distinct {
+  const responses: TokenizedResponse[] = [];
+  const keys: string[] = [];
+  const indexOf = (role: Role) => {
+    const { prompt, response } = row[role];
+    const key = `${prompt === row.chosen.prompt ? '' : prompt.join()} ${response.join()}`;
+    const known = keys.indexOf(key);
+    if (known >= 0) return known;
+    responses.push(row[role]);
+    return keys.push(key) - 1;
+  };
+  const [chosen, rejected, reference] = ROLES.map(indexOf);
+  return { responses, indices: { chosen, rejected, reference } };
+}
+
+/**
+ * One group of all responses. Where their prompts differ, they share what these have in common; the rest of each prompt stands before
+ * its response and is no target.
+ */
+function exampleOf(responses: TokenizedResponse[], indices: Record<Role, number>) {
+  const prompts = responses.map(({ prompt }) => prompt);
+  const shared = commonPrefix(prompts);
+  const rests = prompts.map((prompt) => prompt.slice(shared.length));
+  const group = {
+    prompt: shared,
+    responses: responses.map(({ response }, i) => [...rests[i], ...response]),
+    ...(rests.some(({ length }) => length > 0) && {
+      trained: responses.map(({ response }, i) => [...rests[i].map(() => false), ...response.map(() => true)]),
+    }),
+  };
+  return { group, ...indices, lengths: responses.map(({ response }) => response.length) };
+}
+
+const mean = (values: number[]) => values.reduce((total, value) => total + value, 0) / values.length;
+
+export function preferenceTask(
+  examples: PreferenceExample[],
+  settings: ObjectiveSettings,
+): TrainingTask<PreferenceExample> {
+  const objective = objectiveOf(settings);
+  return {
+    examples,
+
+    loss(g, logps) {
+      const ratios = ops.sub(g, logps, g.input('reference_logps', 'float32', logps.shape));
+      const tokens = g.input('response_tokens', 'float32', logps.shape);
+      const pick = (role: Role) => {
+        const places = g.input(role, 'int64', ['P']);
+        const [logp, ratio, count] = [logps, ratios, tokens].map((values) => ops.gather(g, values, places));
+        return { logp, ratio, tokens: count };
+      };
+      const preferences = { chosen: pick('chosen'), rejected: pick('rejected'), reference: pick('reference') };
+      return ops.reduceSum(g, objective.loss(g, preferences, settings), 0, false);
+    },
+
+    feeds(batch) {
+      const reference = Float32Array.from(batch.flatMap((example) => example.referenceLogps));
+      const tokens = Float32Array.from(batch.flatMap(({ lengths }) => lengths));
+      let start = 0;
+      const starts = batch.map(({ group }) => {
+        start += group.responses.length;
+        return start - group.responses.length;
+      });
+      const index = (role: Role) =>
+        int64(
+          batch.map((example, i) => starts[i] + example[role]),
+          [batch.length],
+        );
+      return {
+        reference_logps: float32(reference, [reference.length]),
+        response_tokens: float32(tokens, [tokens.length]),
+        chosen: index('chosen'),
+        rejected: index('rejected'),
+        reference: index('reference'),
+      };
+    },
+
+    scale: (batch) => 1 / batch.length,
+
+    metrics(batch, logps) {
+      const logp = (role: Role) => batch.map((example, i) => logps[i][example[role]]);
+      // Without a reference policy the reward is the mean log-probability of a token.
+      const reward = (role: Role) =>
+        batch.map(({ lengths, referenceLogps, [role]: place }, i) =>
+          objective.referencePolicy
+            ? settings.beta * (logps[i][place] - referenceLogps[place])
+            : (settings.beta * logps[i][place]) / lengths[place],
+        );
+      const [chosen, rejected] = [reward('chosen'), reward('rejected')];
+      return {
+        'rewards/chosen': mean(chosen),
+        'rewards/rejected': mean(rejected),
+        'rewards/accuracies': mean(chosen.map((value, i) => Number(value > rejected[i]))),
+        'rewards/margins': mean(chosen.map((value, i) => value - rejected[i])),
+        'rewards/reference': mean(reward('reference')),
+        'logps/chosen': mean(logp('chosen')),
+        'logps/rejected': mean(logp('rejected')),
+        'logps/reference': mean(logp('reference')),
+      };
+    },
+  };
+}

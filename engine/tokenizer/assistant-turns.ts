@@ -1,0 +1,123 @@
+/** Where in a rendered conversation the assistant's turns stand: what supervised fine-tuning trains on. */
+import { InputError } from '../../data/errors.ts';
+import type { Message, Tool } from '../../data/records.ts';
+import { commonPrefix, commonSuffix, PROBES, type ChatTemplate } from './chat-template.ts';
+import type { Span } from './jinja.ts';
+import type { TemplateMessage } from './messages.ts';
+
+/**
+ * A conversation up to the end of its last assistant turn, and the spans of all these turns: the content with its end-of-turn token,
+ * not the header. A template with `{% generation %}` marks them itself, as transformers' `return_assistant_tokens_mask` has it. In all
+ * others a turn is found by rendering the whole with other contents in its place, as a template may write an earlier turn otherwise
+ * than a last one.
+ * @throws InputError when the template does not write what an assistant message says
+ */
+export function assistantTurns(
+  chat: ChatTemplate,
+  conversation: Message[],
+  tools?: Tool[],
+): { text: string; turns: Span[] } {
+  const messages = chat.messages(conversation, 'user');
+  const { text, turns: marked } = chat.render(messages, tools);
+  if (marked) return { text: text.slice(0, marked.at(-1)?.[1] ?? 0), turns: marked };
+  const header = headerOf(chat);
+  const turns: Span[] = [];
+  for (const [i, { role }] of messages.entries()) {
+    if (role === 'assistant') turns.push(turnOf(chat, { messages, tools, text, header }, i, turns.at(-1)?.[1] ?? 0));
+  }
+  const last = turns.at(-1);
+  if (!last) throw new InputError('the conversation has no assistant message: there is nothing to train on.');
+  if (messages.at(-1)!.role !== 'assistant') return { text: text.slice(0, last[1]), turns };
+  const closed = chat.close(text, () => last[0]);
+  return { text: closed, turns: [...turns.slice(0, -1), [last[0], closed.length]] };
+}
+
+interface Rendered {
+  messages: TemplateMessage[];
+  tools?: Tool[];
+  text: string;
+  header: string;
+}
+
+function turnOf(chat: ChatTemplate, { messages, tools, text, header }: Rendered, i: number, previousEnd: number): Span {
+  const others = variantsOf(messages[i]).map((pair) =>
+    pair.map((message) => chat.render(messages.with(i, message), tools).text),
+  );
+  const found = others.find(([one, other]) => one !== other);
+  if (!found) {
+    throw new InputError(
+      `${chat.nameFor(tools)} writes nothing of assistant message ${i + 1}: leave the message out, or give a template that writes it.`,
+    );
+  }
+  const [one, other] = found;
+  const contentStart = Math.min(commonPrefix(one, other), commonPrefix(text, one), commonPrefix(text, other));
+  const contentEnd = Math.max(
+    contentStart,
+    text.length - Math.min(commonSuffix(one, other), commonSuffix(text, one), commonSuffix(text, other)),
+  );
+  const start = startOf(chat, { messages, tools, text, header }, i, previousEnd, contentStart);
+  const { tail, kept, token = '', isAppended } = chat.ending;
+  const turn = tail.slice(0, kept);
+  if (text.startsWith(turn, contentEnd)) return [start, contentEnd + turn.length];
+  // Calls of tools stand between the content and the end of the turn.
+  const end = isAppended || !messages[i]['tool_calls'] ? -1 : text.indexOf(token, contentEnd);
+  return [start, end < 0 ? contentEnd : end + token.length];
+}
+
+/** Where the policy begins to write the turn: behind the prompt, where the template writes it alike; else behind the header. */
+function startOf(
+  chat: ChatTemplate,
+  { messages, tools, text, header }: Rendered,
+  i: number,
+  previousEnd: number,
+  contentStart: number,
+): number {
+  const prompt = i === 0 ? undefined : renderedOrNone(() => chat.render(messages.slice(0, i), tools, true).text);
+  if (prompt !== undefined && prompt.length <= contentStart && text.startsWith(prompt)) return prompt.length;
+  const at = header === '' ? -1 : text.lastIndexOf(header, contentStart - header.length);
+  return at >= previousEnd && at + header.length <= contentStart ? at + header.length : contentStart;
+}
+
+/** Some templates take no conversation that ends otherwise than a question does. */
+function renderedOrNone(render: () => string): string | undefined {
+  try {
+    return render();
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
+}
+
+/** The message with other contents; where a template leaves the content of a call out, with other names in the call. */
+function variantsOf(message: TemplateMessage): TemplateMessage[][] {
+  const format = (content: string) => (Array.isArray(message.content) ? [{ type: 'text', text: content }] : content);
+  const contents = PROBES.map((content) => ({ ...message, content: format(content) }));
+  const calls = message['tool_calls'];
+  if (!Array.isArray(calls)) return [contents];
+  const named = (name: string) =>
+    calls.map((call: Record<string, unknown>) =>
+      'function' in call ? { ...call, function: { ...(call['function'] as object), name } } : { ...call, name },
+    );
+  return [contents, PROBES.map((name) => ({ ...message, tool_calls: named(name) }))];
+}
+
+/** What the template writes before every answer: of the prompt's end as much as stands before an earlier turn too. */
+function headerOf(chat: ChatTemplate): string {
+  const question: Message = { role: 'user', content: 'probe' };
+  const open = chat.render(chat.messages([question], 'user'), undefined, true).text;
+  const generationPrompt = open.slice(commonPrefix(open, chat.render(chat.messages([question], 'user')).text));
+  const [one, other] = PROBES.map((content) => {
+    const turns = [question, { role: 'assistant', content }, question, { role: 'assistant', content: 'probe' }];
+    return chat.render(chat.messages(turns, 'user')).text;
+  });
+  const before = one.slice(0, commonPrefix(one, other));
+  const at = longestStart(generationPrompt, before);
+  return generationPrompt.slice(0, at);
+}
+
+/** How much of the beginning of a text another one ends with. */
+function longestStart(text: string, other: string): number {
+  let length = text.length;
+  while (length > 0 && !other.endsWith(text.slice(0, length))) length--;
+  return length;
+}

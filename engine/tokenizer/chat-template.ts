@@ -1,0 +1,284 @@
+/** A chat template, and where in what it writes an answer ends. */
+import { InputError } from '../../data/errors.ts';
+import type { Text, Tool } from '../../data/records.ts';
+import type { ChatTemplateSettings } from './chat-template-settings.ts';
+import { JinjaTemplate, type Span } from './jinja.ts';
+import { TemplateLimit } from './jinja-limits.ts';
+import { reasonOf } from '../model-files/json-file.ts';
+import { normalizeMessages, type ContentFormat, type TemplateMessage } from './messages.ts';
+import type { TemplateSource } from './template-files.ts';
+
+/** What of a tokenizer tells how a turn ends. */
+export interface TokenNames {
+  /** Every added token's text. */
+  added: string[];
+  /** Those that end an answer: the tokenizer's EOS and those of the model's configuration. */
+  stops: string[];
+  /** `bos_token`, `eos_token` and their like: variables of every template. */
+  special: Record<string, string>;
+}
+
+/** A template that asks for the date gets this one: a prompt's tokens are the same on every day. */
+const DATE = '26 Jul 2024';
+
+/** What transformers marks the end of a message with that is to be continued. */
+const CONTINUE = 'CONTINUE_FINAL_MESSAGE_TAG ';
+
+/** Contents that begin and end with other characters: what two renderings have in common is the template's. */
+export const PROBES = ['alpha', 'omega!'] as const;
+
+/** A tool as a template may write it. */
+const PROBE_TOOL: Tool = {
+  type: 'function',
+  function: { name: 'probe', description: 'probe', parameters: { type: 'object', properties: {}, required: [] } },
+};
+
+/** How an answer's turn ends. */
+interface Ending {
+  /** What the template writes after the answer of the last turn, from its last character on. */
+  tail: string;
+  /** How much of it is the turn's: the rest comes after its end. */
+  kept: number;
+  /** The token that ends the turn. */
+  token: string | undefined;
+  /** Whether the template leaves this token out, and the turn is closed with it. */
+  isAppended: boolean;
+}
+
+interface NamedTemplate {
+  template: JinjaTemplate;
+  /** For messages, with where it is from. */
+  name: string;
+}
+
+export class ChatTemplate {
+  readonly ending: Ending;
+  private readonly templates: Map<string, NamedTemplate>;
+  private readonly variables: Record<string, unknown>;
+  private readonly format: ContentFormat;
+  private toolsWritten: boolean | undefined;
+
+  /**
+   * @param sources templates by name: `default`, and `tool_use` where there is another one for prompts with tools
+   * @throws InputError when a template cannot be read, or refuses a question with its answer
+   */
+  constructor(
+    folder: string,
+    sources: Record<string, TemplateSource>,
+    names: TokenNames,
+    settings: ChatTemplateSettings = {},
+  ) {
+    const { template: given } = settings;
+    const own = () =>
+      Object.entries(sources).map(
+        ([name, { source, file }]) => [name, parse(source, `the chat template of ${file}`)] as const,
+      );
+    this.templates = new Map(
+      given === undefined ? own() : [['default', parse(given, `the chat template given for ${folder}`)]],
+    );
+    this.variables = { ...names.special, date_string: DATE, ...settings.arguments };
+    this.format = this.contentFormat();
+    const [one, other] = PROBES.map((content) => this.render(this.probe(content)).text);
+    this.ending = endingOf(one.slice(one.length - commonSuffix(one, other)), names);
+  }
+
+  /** Whether the template writes the tools that a prompt offers. */
+  get writesTools(): boolean {
+    return (this.toolsWritten ??= this.probeTools());
+  }
+
+  /** A prompt up to where the answer begins: an assistant's message at its end is left open, to be continued. */
+  renderPrompt(prompt: Text, tools?: Tool[]): string {
+    const messages = this.messages(prompt, 'user');
+    if (messages.at(-1)!.role === 'assistant') return this.renderOpen(messages, tools);
+    return this.render(messages, tools, true).text;
+  }
+
+  /** The whole exchange as the template writes it. */
+  renderExchange(prompt: Text, response: Text, tools?: Tool[]): string {
+    return this.render(this.exchange(prompt, response), tools).text;
+  }
+
+  /** The exchange up to the token that ends the answer's turn. */
+  renderClosed(prompt: Text, response: Text, tools?: Tool[]): string {
+    const { text } = this.render(this.exchange(prompt, response), tools);
+    return this.close(text, () => commonPrefix(text, this.renderPrompt(prompt, tools)));
+  }
+
+  /** The exchange with an answer that is not at its end. */
+  renderUnfinished(prompt: Text, response: Text, tools?: Tool[]): string {
+    const [answer, ...more] = this.messages(response, 'assistant');
+    if (more.length > 0) return this.renderOpen(this.exchange(prompt, response), tools);
+    // It goes on from the prompt's own characters, whatever the template would make of the part that is there.
+    return this.renderPrompt(prompt, tools) + textOf(answer);
+  }
+
+  /** @param answerStart where the answer begins: what ends an earlier turn does not end it */
+  close(text: string, answerStart: () => number): string {
+    const { tail, kept, token = '', isAppended } = this.ending;
+    const appended = isAppended ? token : '';
+    if (text.endsWith(tail)) return text.slice(0, text.length - tail.length + kept) + appended;
+    const last = isAppended ? -1 : text.lastIndexOf(token);
+    return last < answerStart() ? text + token : text.slice(0, last + token.length);
+  }
+
+  /** The text that ends an answer; empty where a token does. */
+  get endText(): string {
+    const { tail, kept, isAppended } = this.ending;
+    return isAppended ? tail.slice(0, kept) : '';
+  }
+
+  /** An answer's text without what the template ends it with, where that is a text. */
+  withoutEnd(text: string): string {
+    const end = this.endText;
+    return end !== '' && text.endsWith(end) ? text.slice(0, -end.length) : text;
+  }
+
+  /** @returns the text, and the turns that the template itself marks as the assistant's; none where it marks no turns */
+  render(messages: TemplateMessage[], tools?: Tool[], addGenerationPrompt = false): { text: string; turns?: Span[] } {
+    const { template, name } = this.templateFor(tools);
+    try {
+      const variables = { messages, tools: tools ?? null, documents: null, add_generation_prompt: addGenerationPrompt };
+      const { text, turns } = template.render({ ...this.variables, ...variables });
+      return { text, ...(template.marksTurns && { turns }) };
+    } catch (error) {
+      if (error instanceof TemplateLimit) throw new InputError(`${name} ${error.message}.`, { cause: error });
+      throw new InputError(`${name} refuses the conversation: ${reasonOf(error)}`);
+    }
+  }
+
+  /** A text as messages that the template takes. @throws InputError for a part that is no text */
+  messages(text: Text, role: string): TemplateMessage[] {
+    return normalizeMessages(typeof text === 'string' ? [{ role, content: text }] : text, this.format);
+  }
+
+  /** Prompt and response as one conversation; a response to a prompt that ends with the assistant's message continues it. */
+  exchange(prompt: Text, response: Text): TemplateMessage[] {
+    const [asked, answered] = [this.messages(prompt, 'user'), this.messages(response, 'assistant')];
+    const last = asked.at(-1)!;
+    if (last.role !== 'assistant' || answered[0].role !== 'assistant') return [...asked, ...answered];
+    return [
+      ...asked.slice(0, -1),
+      { ...last, ...answered[0], content: extended(last.content, textOf(answered[0])) },
+      ...answered.slice(1),
+    ];
+  }
+
+  /** As transformers' `continue_final_message`. */
+  private renderOpen(messages: TemplateMessage[], tools?: Tool[]): string {
+    const last = messages.at(-1)!;
+    const { text } = this.render(
+      [...messages.slice(0, -1), { ...last, content: extended(last.content, CONTINUE) }],
+      tools,
+    );
+    const at = text.lastIndexOf(CONTINUE.trimEnd());
+    if (at < 0 || !text.includes(textOf(last).trim())) {
+      throw new InputError(
+        `${this.nameFor(tools)} does not write the assistant's message that is to be continued as it stands: end the prompt with another message.`,
+      );
+    }
+    const open = text.slice(0, at);
+    return text.startsWith(CONTINUE, at) ? open : open.trimEnd();
+  }
+
+  /** The template that renders with these tools, for messages: `the chat template of FILE`. */
+  nameFor(tools?: Tool[]): string {
+    return this.templateFor(tools).name;
+  }
+
+  private templateFor(tools?: Tool[]): NamedTemplate {
+    return (tools && this.templates.get('tool_use')) ?? this.templates.get('default')!;
+  }
+
+  private probeTools(): boolean {
+    const messages = this.messages('probe', 'user');
+    try {
+      return this.render(messages, [PROBE_TOOL], true).text !== this.render(messages, undefined, true).text;
+    } catch (error) {
+      // A template that refuses the probe has looked at it, or writes no such conversation: what is not known is not said.
+      if (error instanceof InputError) return true;
+      throw error;
+    }
+  }
+
+  private probe(content: string): TemplateMessage[] {
+    return normalizeMessages(
+      [
+        { role: 'user', content: 'probe' },
+        { role: 'assistant', content },
+      ],
+      this.format,
+    );
+  }
+
+  /** As vLLM: whether the template goes through the parts of a content, here told by what it writes. */
+  private contentFormat(): ContentFormat {
+    const [string, parts] = (['string', 'parts'] as const).map((format) => {
+      const messages = [
+        { role: 'user', content: PROBES[0] },
+        { role: 'assistant', content: PROBES[1] },
+      ];
+      try {
+        const { text } = this.render(normalizeMessages(messages, format));
+        return PROBES.every((content) => text.includes(content)) ? text : undefined;
+      } catch (error) {
+        if ((error as Error).cause instanceof TemplateLimit) throw error;
+        return undefined;
+      }
+    });
+    if (parts === undefined) return 'string';
+    if (string === undefined) return 'parts';
+    return string === parts ? 'any' : 'string';
+  }
+}
+
+function parse(source: string, name: string): NamedTemplate {
+  try {
+    return { template: new JinjaTemplate(source, DATE), name };
+  } catch (error) {
+    throw new InputError(`${name} is no Jinja template that can be read: ${reasonOf(error)}`);
+  }
+}
+
+function endingOf(tail: string, { added, stops, special }: TokenNames): Ending {
+  // A token of spaces alone stands in many templates as a text.
+  const found =
+    firstOf(tail, stops) ??
+    firstOf(
+      tail,
+      added.filter((token) => token.trim() !== ''),
+    );
+  if (found) return { tail, kept: found.end, token: found.token, isAppended: false };
+  // A template that leaves the end to the caller: the tokenizer's EOS closes the turn, after what text the template ends it with.
+  return { tail, kept: tail.trimEnd().length, token: special['eos_token'], isAppended: true };
+}
+
+/** The first of the tokens in a text, the longest where two begin together. */
+function firstOf(text: string, tokens: string[]): { token: string; end: number } | undefined {
+  const found = tokens.filter((token) => token !== '' && text.includes(token));
+  const [token] = found.sort((a, b) => text.indexOf(a) - text.indexOf(b) || b.length - a.length);
+  return token === undefined ? undefined : { token, end: text.indexOf(token) + token.length };
+}
+
+/** How much two texts, or lists of tokens, have in common from their beginning. */
+export function commonPrefix<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
+  let length = 0;
+  while (length < a.length && length < b.length && a[length] === b[length]) length++;
+  return length;
+}
+
+export function commonSuffix<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
+  let length = 0;
+  while (length < a.length && length < b.length && a[a.length - 1 - length] === b[b.length - 1 - length]) length++;
+  return length;
+}
+
+const textOf = ({ content }: TemplateMessage): string =>
+  typeof content === 'string' ? content : (content ?? []).map(({ text }) => text).join('');
+
+/** A content with a text added at its end. */
+function extended(content: TemplateMessage['content'], text: string): TemplateMessage['content'] {
+  if (content === undefined || typeof content === 'string') return (content ?? '') + text;
+  const last = content.at(-1);
+  return last ? [...content.slice(0, -1), { ...last, text: last.text + text }] : [{ type: 'text', text }];
+}

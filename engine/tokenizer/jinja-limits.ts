@@ -1,0 +1,82 @@
+/**
+ * Bounds on what a template computes. Python's sandbox of templates, which transformers uses, bounds ranges; here time and memory are
+ * bounded too, as a template is rendered in the worker's own process.
+ */
+
+/** What a template has exceeded, as the end of a sentence that begins with its name. */
+export class TemplateLimit extends Error {}
+
+/** jinja2.sandbox.MAX_RANGE. */
+const MAX_RANGE = 100_000;
+const MAX_SECONDS = 5;
+/** Of one text: a context of millions of tokens. */
+const MAX_CHARACTERS = 2 ** 24;
+/** Of all texts and lists that a rendering makes, in characters: garbage counts. */
+const MAX_MADE = 2 ** 29;
+/** An item of a list takes so much more memory than a character. */
+const ITEM = 16;
+/** Expressions and blocks in each other. V8 aborts a process that compiles a regular expression at the end of its stack. */
+const MAX_DEPTH = 500;
+/** Steps between two looks at the clock. */
+const STEPS = 1024;
+
+interface Spent {
+  steps: number;
+  depth: number;
+  made: number;
+  /** Of the process: a worker that is stopped or waits for its turn spends nothing. */
+  start: NodeJS.CpuUsage;
+}
+let spent: Spent | undefined;
+
+/** @throws TemplateLimit where `render`, in which step() and made() are called, exceeds a limit */
+export function bounded<T>(render: () => T): T {
+  spent = { steps: 0, depth: 0, made: 0, start: process.cpuUsage() };
+  try {
+    return render();
+  } finally {
+    spent = undefined;
+  }
+}
+
+/** A step of the interpreter. */
+export function step(): void {
+  if (!spent || ++spent.steps % STEPS !== 0) return;
+  const { user, system } = process.cpuUsage(spent.start);
+  if (user + system > MAX_SECONDS * 1e6) throw new TemplateLimit(`did not end in ${MAX_SECONDS} s: simplify its loops`);
+}
+
+/** A step of the interpreter inside of the one under way. */
+export function inside<T>(evaluate: () => T): T {
+  step();
+  if (!spent) return evaluate();
+  if (spent.depth === MAX_DEPTH) throw new TemplateLimit('is nested too deep: simplify its expressions and macros');
+  spent.depth++;
+  const own = spent;
+  try {
+    return evaluate();
+  } finally {
+    own.depth--;
+  }
+}
+
+/** A text or a list that was made. */
+export function made(value: unknown): void {
+  if (!spent) return;
+  if (typeof value === 'string') {
+    if (value.length > MAX_CHARACTERS)
+      throw new TemplateLimit(`makes a text of more than ${MAX_CHARACTERS} characters: simplify its loops`);
+    spent.made += value.length;
+  } else if (Array.isArray(value)) spent.made += ITEM * value.length;
+  if (spent.made > MAX_MADE) throw new TemplateLimit('takes too much memory: simplify its loops');
+}
+
+/** Python's range(), as its sandbox of templates has it. */
+export function range(start: number, stop?: number, increment = 1): number[] {
+  const [from, to] = stop === undefined ? [0, start] : [start, stop];
+  if (increment === 0) throw new Error('range() arg 3 must not be zero');
+  const length = Math.max(0, Math.ceil((to - from) / increment));
+  if (length > MAX_RANGE)
+    throw new Error(`Range too big. The sandbox blocks ranges larger than MAX_RANGE (${MAX_RANGE})`);
+  return Array.from({ length }, (_, i) => from + i * increment);
+}

@@ -1,0 +1,129 @@
+/** Values of @huggingface/jinja's interpreter, with Python's operations on them: strip, str, ==, +. */
+import { Environment } from '@huggingface/jinja';
+
+/** A value of the library's interpreter. */
+export interface Value {
+  type: string;
+  value: unknown;
+  toString(): string;
+}
+type Call = (args: Value[], scope: unknown) => Value;
+
+const classOf = (value: unknown) =>
+  new Environment().set('value', value).constructor as unknown as { new (value: unknown): Value; prototype: Value };
+export const [Text, List, Mapping, Flag, Whole, Real] = ['', [], {}, true, 1, 1.5].map(classOf);
+const Function = classOf(() => null) as unknown as new (call: Call) => Value;
+
+/** What Python's str.strip() removes: U+FEFF is not among it, U+001C to U+001F and U+0085 are. */
+const SPACE = String.raw`\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;
+const escaped = (characters: string) => characters.replaceAll(/[\\\]^-]/g, String.raw`\$&`);
+
+export function strip(text: string, ends: 'both' | 'left' | 'right', characters?: Value): string {
+  const set = typeof characters?.value === 'string' ? escaped(characters.value) : SPACE;
+  if (set === '') return text;
+  const start = ends === 'right' ? text : text.replace(new RegExp(`^[${set}]+`, 'u'), '');
+  if (ends === 'left') return start;
+  // From the end: a regular expression would try every run of spaces in the text.
+  const last = new RegExp(`[${set}]`, 'u');
+  const points = [...start];
+  while (points.length > 0 && last.test(points.at(-1)!)) points.pop();
+  return points.join('');
+}
+
+/** The library's methods of strings; strip() and its like take the characters to strip, which the library ignores. */
+const own = Object.getOwnPropertyDescriptor(Text.prototype, 'builtins')!.get!;
+Object.defineProperty(Text.prototype, 'builtins', {
+  get(this: Value) {
+    const methods = own.call(this) as Map<string, Value>;
+    const text = this.value as string;
+    const method = (call: (...args: Value[]) => string) => new Function((args) => new Text(call(...args)));
+    methods.set(
+      'strip',
+      method((characters) => strip(text, 'both', characters)),
+    );
+    methods.set(
+      'lstrip',
+      method((characters) => strip(text, 'left', characters)),
+    );
+    methods.set(
+      'rstrip',
+      method((characters) => strip(text, 'right', characters)),
+    );
+    methods.set(
+      'capitalize',
+      method(() => text.charAt(0).toUpperCase() + text.slice(1).toLowerCase()),
+    );
+    // Python counts code points.
+    methods.set('length', new Whole([...text].length));
+    return methods;
+  },
+});
+
+/** A value as Python prints it inside a list or a dictionary. */
+function repr(value: Value): string {
+  const { type, value: content } = value;
+  if (type === 'StringValue') {
+    const text = content as string;
+    const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
+    const special: Record<string, string> = {
+      '\\': '\\\\',
+      '\n': '\\n',
+      '\r': '\\r',
+      '\t': '\\t',
+      [quote]: `\\${quote}`,
+    };
+    return quote + text.replaceAll(/[\\\n\r\t'"]/g, (character) => special[character] ?? character) + quote;
+  }
+  return str(value);
+}
+
+/** A value as Python prints it. */
+export function str(value: Value): string {
+  const { type, value: content } = value;
+  if (type === 'BooleanValue') return content === true ? 'True' : 'False';
+  if (type === 'NullValue') return 'None';
+  if (type === 'UndefinedValue') return '';
+  if (type === 'ArrayValue') return `[${(content as Value[]).map(repr).join(', ')}]`;
+  if (type === 'TupleValue') {
+    const items = (content as Value[]).map(repr);
+    return items.length === 1 ? `(${items[0]},)` : `(${items.join(', ')})`;
+  }
+  if (type === 'ObjectValue') {
+    const entries = [...(content as Map<string, Value>)];
+    return `{${entries.map(([key, item]) => `${repr(new Text(key))}: ${repr(item)}`).join(', ')}}`;
+  }
+  return value.toString();
+}
+
+for (const kind of [List, Mapping, Flag]) {
+  kind.prototype.toString = function (this: Value) {
+    return str(this);
+  };
+}
+
+/** Python's ==. The library compares as JavaScript does, where '1' equals 1 and none what is not defined. */
+export function equal(a: Value, b: Value): boolean {
+  const [left, right] = [a.value, b.value];
+  if (left instanceof Map && right instanceof Map) {
+    const entries = [...(left as Map<string, Value>)];
+    return (
+      left.size === right.size && entries.every(([key, item]) => right.has(key) && equal(item, right.get(key) as Value))
+    );
+  }
+  if (Array.isArray(left) && Array.isArray(right)) {
+    return left.length === right.length && left.every((item: Value, i) => equal(item, right[i] as Value));
+  }
+  return (typeof left === 'boolean' ? Number(left) : left) === (typeof right === 'boolean' ? Number(right) : right);
+}
+
+/** Python's +. The library makes a text of anything that is added to a text. */
+export function add(a: Value, b: Value): Value {
+  const [left, right] = [a.value, b.value];
+  if (typeof left === 'string' && typeof right === 'string') return new Text(left + right);
+  if (Array.isArray(left) && Array.isArray(right)) return new List([...(left as Value[]), ...(right as Value[])]);
+  if (typeof left === 'number' && typeof right === 'number') {
+    return new (a instanceof Real || b instanceof Real ? Real : Whole)(left + right);
+  }
+  const nameOf = ({ type }: Value) => type.replace('Value', '').toLowerCase();
+  throw new Error(`cannot add ${nameOf(b)} to ${nameOf(a)}`);
+}

@@ -1,0 +1,157 @@
+/**
+ * Chat templates as transformers renders them. The library @huggingface/jinja does what most templates ask for; where it differs from
+ * Jinja in Python without an error, it is corrected here, once for the process. Tested against transformers with the templates of TRL
+ * (test/engine/tokenizer/jinja.test.ts).
+ */
+import { Interpreter, Template } from '@huggingface/jinja';
+import { bounded, inside, made, range, step } from './jinja-limits.ts';
+import { add, equal, Flag, str, strip, Text, type Value } from './jinja-values.ts';
+
+type Filter = { value?: string; callee?: { value: string } };
+
+interface Binary {
+  operator: { value: string };
+  left: { type: string };
+  right: { type: string };
+}
+
+interface Internals {
+  evaluateBinaryExpression(node: Binary, environment: unknown): Value;
+  applyFilter(operand: Value, filter: Filter, environment: unknown): Value;
+  evaluateBlock(statements: { type: string }[], environment: unknown): Value;
+  evaluateFor(node: Record<'body' | 'defaultBlock', { type: string }[]>, environment: unknown): Value;
+  evaluate(statement: { type: string }, environment: unknown): Value;
+}
+const interpreter = Interpreter.prototype as unknown as Internals;
+const { applyFilter, evaluate, evaluateBinaryExpression, evaluateFor } = interpreter;
+interpreter.evaluateBinaryExpression = function (this: Internals, node, environment) {
+  const { value: operator } = node.operator;
+  if (!['+', '~', '==', '!='].includes(operator)) return evaluateBinaryExpression.call(this, node, environment);
+  const [left, right] = [node.left, node.right].map((side) => this.evaluate(side, environment));
+  if (operator === '+') return add(left, right);
+  if (operator === '~') return new Text(str(left) + str(right));
+  return new Flag(equal(left, right) === (operator === '=='));
+};
+
+/** Expressions that give a value that is there; a slice is a new one. */
+const GIVES = new Set(['Identifier', 'StringLiteral', 'MemberExpression', 'Set', 'Ternary', 'If']);
+const makes = ({ type, property }: { type: string; property?: { type: string } }) =>
+  !GIVES.has(type) || property?.type === 'SliceExpression';
+interpreter.evaluate = function (this: Internals, statement, environment) {
+  const value = inside(() => evaluate.call(this, statement, environment));
+  if (statement && makes(statement)) made(value.value);
+  return value;
+};
+interpreter.applyFilter = function (this: Internals, operand, filter, environment) {
+  const name = filter.value ?? filter.callee?.value;
+  if (name === 'string') return new Text(str(operand));
+  if (name === 'trim' && filter.value !== undefined) return new Text(strip(str(operand), 'both'));
+  return applyFilter.call(this, operand, filter, environment);
+};
+
+/** Statements that write nothing: what they evaluate to is the library's null. */
+const SILENT = new Set(['Set', 'Macro', 'Comment', 'Break', 'Continue']);
+interpreter.evaluateBlock = function (this: Internals, statements, environment) {
+  step();
+  const loop = loops.get(statements);
+  if (loop?.broken) throw loop.broken;
+  let text = '';
+  for (const statement of statements) {
+    let value: Value;
+    try {
+      value = this.evaluate(statement, environment);
+    } catch (error) {
+      if (!isLoopControl(error)) throw error;
+      error.written = text + (error.written ?? '');
+      if (!loop) throw error;
+      loop.isCutShort = true;
+      if (error.constructor.name === 'BreakControl') loop.broken = error;
+      return new Text(error.written);
+    }
+    // The library writes nothing for none, where Python writes None.
+    if (!SILENT.has(statement.type)) text += value.type === 'NullValue' ? 'None' : str(value);
+  }
+  if (loop) loop.isComplete = true;
+  return new Text(text);
+};
+
+/** Thrown by `break` and `continue`. The library loses what the iteration has written before. */
+type LoopControl = Error & { written?: string };
+const isLoopControl = (error: unknown): error is LoopControl =>
+  error instanceof Error && ['BreakControl', 'ContinueControl'].includes(error.constructor.name);
+
+interface Loop {
+  /** Set by an iteration that breaks: it keeps its text, and the one after it ends the loop. */
+  broken?: LoopControl;
+  /** Whether an iteration has ended early, and whether one has not. */
+  isCutShort?: boolean;
+  isComplete?: boolean;
+}
+
+/** The loops under way, by their bodies. */
+const loops = new Map<object, Loop>();
+interpreter.evaluateFor = function (this: Internals, node, environment) {
+  const outer = loops.get(node.body);
+  const loop: Loop = {};
+  loops.set(node.body, loop);
+  try {
+    const text = evaluateFor.call(this, node, environment);
+    // Jinja takes the else of a loop of which every iteration ended early.
+    if (!loop.isCutShort || loop.isComplete) return text;
+    return new Text(str(text) + str(this.evaluateBlock(node.defaultBlock, environment)));
+  } finally {
+    if (outer) loops.set(node.body, outer);
+    else loops.delete(node.body);
+  }
+};
+
+/** Noncharacters: they stand for nothing in any text. */
+const [OPEN, CLOSE] = ['\ufdd0', '\ufdd1'];
+const GENERATION = /\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}/g;
+
+/** A part of a rendered conversation: from its first character to behind its last one. */
+export type Span = [start: number, end: number];
+
+/** Functions of every template that are others than the library's, which cannot be declared twice. */
+const OWN: Record<string, string> = { strftime_now: 'fixed_date', range: 'bounded_range' };
+
+/** A parsed template. */
+export class JinjaTemplate {
+  /** Whether it marks what the assistant writes, by `{% generation %}`. */
+  readonly marksTurns: boolean;
+  private readonly template: Template;
+  private readonly date: string;
+
+  /** @param source @param date what a template that asks for the date gets */
+  constructor(source: string, date: string) {
+    this.marksTurns = source.search(GENERATION) >= 0;
+    // Jinja reads every line end as one newline.
+    const tags = source
+      .replaceAll(/\r\n?/g, '\n')
+      .replaceAll(
+        GENERATION,
+        (_, before: string, end: string | undefined, after: string) =>
+          `{%${before} if true %}{{ '${end ? CLOSE : OPEN}' }}{% endif ${after}%}`,
+      );
+    const own = Object.keys(OWN).filter((name) => source.includes(name));
+    this.template = new Template(own.map((name) => `{%- set ${name} = ${OWN[name]} -%}`).join('') + tags);
+    this.date = date;
+  }
+
+  /** @returns the text, and the spans that the template marks as the assistant's */
+  render(variables: Record<string, unknown>): { text: string; turns: Span[] } {
+    const marked = bounded(() =>
+      this.template.render({ ...variables, fixed_date: () => this.date, bounded_range: range }),
+    );
+    if (!this.marksTurns) return { text: marked, turns: [] };
+    let text = '';
+    const turns: Span[] = [];
+    let start = 0;
+    for (const piece of marked.split(/([\ufdd0\ufdd1])/)) {
+      if (piece === OPEN) start = text.length;
+      else if (piece === CLOSE) turns.push([start, text.length]);
+      else text += piece;
+    }
+    return { text, turns };
+  }
+}

@@ -1,0 +1,260 @@
+/** Text to tokens and back: tokenizer.json and the chat template, as transformers has them. */
+import { join } from 'node:path';
+import type { Tokenizer } from '@huggingface/tokenizers';
+import { InputError } from '../../data/errors.ts';
+import { hasNestedPattern } from '../../data/patterns.ts';
+import type { Message, Text, Tool } from '../../data/records.ts';
+import { assistantTurns } from './assistant-turns.ts';
+import type { ChatTemplateSettings } from './chat-template-settings.ts';
+import { ChatTemplate, commonPrefix } from './chat-template.ts';
+import { readModelConfig } from '../model-files/config.ts';
+import { decodeExactly, exactTokenizer, isByteFallback, tokenBytes } from './exact-tokenizer.ts';
+import { findJson, reasonOf } from '../model-files/json-file.ts';
+import { readTemplates } from './template-files.ts';
+import { vocabularyCheck } from './vocabulary.ts';
+
+/** A prompt with responses to it, as tokens of one text each. */
+export interface EncodedExchange {
+  prompt: number[];
+  responses: number[][];
+  /** Whether the prompt by itself has these tokens: if not, the responses begin where prompt and whole part, as in TRL. */
+  isPrefix: boolean;
+}
+
+export interface ModelTokenizer {
+  /** Tokens that end an answer: the template's end-of-turn token, the tokenizer's EOS, and those the model's configuration names. */
+  eosIds: number[];
+  /**
+   * A prompt up to where the answer begins: the template's header of the answer included, BOS once.
+   * @param most more tokens are refused, before all of a long text is encoded: that may take seconds
+   */
+  encodePrompt(prompt: Text, tools?: Tool[], most?: number): number[];
+  /** A text as it is, without a template, with what the tokenizer puts before a text (BOS). At most `most` tokens, as above. */
+  encodeText(text: string, most?: number): number[];
+  /**
+   * Prompt and each response encoded together, as transformers has them, and split as TRL's DPOTrainer does: where the prompt's own
+   * tokens end, or where they part from the first of the wholes. A response ends with exactly one end-of-turn token.
+   * @param options `open` for responses that were cut: nothing ends them
+   */
+  encodeExchange(prompt: Text, responses: Text[], options?: { tools?: Tool[]; open?: boolean }): EncodedExchange;
+  /** A conversation up to the end of its last assistant turn, and which of its tokens are the assistant's. */
+  encodeConversation(messages: Message[], tools?: Tool[]): { ids: number[]; trained: boolean[] };
+  /** Whether the tools that a prompt offers are among its tokens: a chat template may not write them. */
+  readonly writesTools: boolean;
+  /** The text without special tokens, exactly: no space is cleaned up. */
+  decode(ids: number[]): string;
+  /**
+   * The text of an answer as it stands behind its prompt, as vLLM gives it: a space that the first token begins with is kept where
+   * text precedes it. The token that ends the answer is left out, special or not.
+   */
+  decodeAnswer(prompt: number[], ids: number[]): string;
+  /** The text that the chat template ends an answer with, which decodeAnswer() leaves out; empty where a token ends it. */
+  endText: string;
+  /** What a token stands for in the middle of a text: a part of a character, perhaps. Special tokens stand for their names. */
+  tokenBytes(id: number): Uint8Array;
+  /** Whether a token is a byte of a character that the vocabulary lacks: what it decodes to depends on the bytes after it. */
+  isByteFallback(id: number): boolean;
+}
+
+/** A folder's tokenizer and what its files say of how to use it. */
+export interface TokenizerFiles {
+  tokenizer: Tokenizer;
+  /** `bos_token`, `eos_token` and their like. */
+  special: Record<string, string>;
+  /** Ids that decoding leaves out. */
+  specialIds: Set<number>;
+  chat?: ChatTemplate;
+  /** tokenizer_config.json. */
+  config: Record<string, unknown>;
+}
+
+/**
+ * @param settings a chat template of one's own, and its arguments
+ * @param eosIds those that the model's configuration names
+ * @throws InputError when a file is missing or damaged
+ */
+export function openTokenizer(folder: string, settings?: ChatTemplateSettings, eosIds: number[] = []): TokenizerFiles {
+  const config = findJson(join(folder, 'tokenizer_config.json')) ?? {};
+  const file = join(folder, 'tokenizer.json');
+  const json = findJson(file);
+  if (!json) {
+    throw new InputError(
+      `${folder} has no tokenizer.json: texts cannot be tokenized; download it, or give tokenized rows.`,
+    );
+  }
+  const tokenizer = openExactly(file, json, config);
+  const special = specialTokens(folder, config);
+  const addedTokens = [...tokenizer.get_added_tokens_decoder().values()];
+  const specialIds = new Set([
+    ...addedTokens.filter((token) => token.special).map(({ id }) => id),
+    ...Object.values(special).flatMap((token) => tokenizer.token_to_id(token) ?? []),
+  ]);
+  const sources = readTemplates(folder, config);
+  const stops = [special['eos_token'], ...eosIds.map((id) => tokenizer.id_to_token(id))];
+  const names = {
+    special,
+    added: addedTokens.map(({ content }) => content),
+    stops: stops.filter((token) => token !== undefined),
+  };
+  if (!sources && settings?.template === undefined && settings?.arguments) {
+    throw new InputError(
+      `${folder} has no chat template that takes the arguments: give a template, or leave them out.`,
+    );
+  }
+  const chat =
+    sources || settings?.template !== undefined ? new ChatTemplate(folder, sources ?? {}, names, settings) : undefined;
+  return { tokenizer, special, specialIds, config, ...(chat && { chat }) };
+}
+
+/** The library takes what it is given as well-formed: whatever goes wrong in it over a text is the file's. */
+function openExactly(file: string, json: Record<string, unknown>, config: object): Tokenizer {
+  const checked = <T>(action: () => T): T => {
+    try {
+      return action();
+    } catch (error) {
+      throw new InputError(
+        `${file} is damaged, or of a kind that is not supported (${reasonOf(error)}): download it again, or save the tokenizer with transformers.`,
+      );
+    }
+  };
+  const { normalizer, pre_tokenizer, decoder: decoding } = json;
+  const tokenizer = checked(() => {
+    if (hasNestedPattern([normalizer, pre_tokenizer, decoding]))
+      throw new Error('its patterns have too many groups in groups');
+    const opened = exactTokenizer(json, config);
+    for (const { id, content } of opened.get_added_tokens_decoder().values()) {
+      if (typeof content !== 'string' || !Number.isInteger(id)) throw new Error('an added token has no text or no id');
+    }
+    return opened;
+  });
+  const encode = tokenizer.encode.bind(tokenizer);
+  tokenizer.encode = ((...args: Parameters<typeof encode>) => checked(() => encode(...args))) as typeof encode;
+  const { decoder } = tokenizer;
+  if (decoder) {
+    const decode = decoder.decode.bind(decoder);
+    decoder.decode = (tokens: string[]) => checked(() => decode(tokens));
+  }
+  return tokenizer;
+}
+
+/** @throws InputError when a file is missing or damaged */
+export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): ModelTokenizer {
+  const { eosIds: configured, vocabSize } = readModelConfig(folder);
+  const { tokenizer, special, specialIds, chat } = openTokenizer(folder, settings, configured);
+  const known = vocabularyCheck(folder, tokenizer, vocabSize);
+  const encode = (text: string) => known(tokenizer.encode(text, { add_special_tokens: false }).ids);
+  const idOf = (token: string | undefined) => (token === undefined ? undefined : tokenizer.token_to_id(token));
+  const eos = special['eos_token'];
+  const ending = [idOf(chat?.ending.token), idOf(eos), ...configured];
+  const eosIds = [...new Set(ending.filter((id) => id !== undefined))];
+  const decode = (ids: number[]) => decodeExactly(tokenizer, ids, specialIds);
+
+  const withTemplate = (what: string): ChatTemplate => {
+    if (chat) return chat;
+    throw new InputError(
+      `the ${what} is a conversation, but ${folder} has no chat template: give a string, or a template (chatTemplate).`,
+    );
+  };
+  const plainText = (text: Text, what: string) => (typeof text === 'string' ? text : (withTemplate(what), ''));
+
+  // Some tokenizers close what they encode; a prompt stays open.
+  const isClosing = eos !== undefined && tokenizer.encode('probe').ids.at(-1) === idOf(eos);
+  const encodeWhole = (text: string) => known(tokenizer.encode(text).ids.slice(0, isClosing ? -1 : undefined));
+  const encodeText = (text: string, most?: number) => encodeAtMost(encodeWhole, text, most);
+
+  /** Without a template, as TRL: the texts joined, and closed by EOS unless they end with it. */
+  const encodeJoined = (prompt: string, response: string, open: boolean) => {
+    if (open) return encodeText(prompt + response);
+    if (eos === undefined) {
+      throw new InputError(`${folder} names no eos_token in tokenizer_config.json: a response cannot end.`);
+    }
+    return encodeText(prompt + response + (response.endsWith(eos) ? '' : eos));
+  };
+
+  const encodePrompt = (prompt: Text, tools?: Tool[], most?: number) =>
+    chat ? encodeAtMost(encode, chat.renderPrompt(prompt, tools), most) : encodeText(plainText(prompt, 'prompt'), most);
+
+  return {
+    eosIds,
+    encodeText,
+    encodePrompt,
+    encodeExchange(prompt, responses, { tools, open = false } = {}) {
+      const alone = encodePrompt(prompt, tools);
+      const wholes = responses.map((response) => {
+        if (!chat) return encodeJoined(plainText(prompt, 'prompt'), plainText(response, 'response'), open);
+        return encode(
+          open ? chat.renderUnfinished(prompt, response, tools) : chat.renderClosed(prompt, response, tools),
+        );
+      });
+      const shared = sharedTokens(alone, wholes);
+      return {
+        prompt: wholes.length > 0 ? wholes[0].slice(0, shared) : alone,
+        responses: wholes.map((whole) => whole.slice(shared)),
+        isPrefix: shared === alone.length,
+      };
+    },
+    encodeConversation(messages, tools) {
+      const { text, turns } = assistantTurns(withTemplate('demonstration'), messages, tools);
+      const ids = encode(text);
+      const trained = ids.map(() => false);
+      for (const [start, end] of turns) {
+        const upTo = start === 0 ? 0 : commonPrefix(ids, encode(text.slice(0, start)));
+        trained.fill(true, upTo, end === text.length ? ids.length : endOf(ids, encode(text.slice(0, end))));
+      }
+      return { ids, trained };
+    },
+    get writesTools() {
+      return chat?.writesTools ?? false;
+    },
+    decode,
+    endText: chat?.endText ?? '',
+    tokenBytes: (id) => tokenBytes(tokenizer, id, specialIds),
+    isByteFallback: (id) => isByteFallback(tokenizer, id),
+    decodeAnswer(prompt, ids) {
+      const answer = eosIds.includes(ids.at(-1)!) ? ids.slice(0, -1) : ids;
+      const [before, whole] = [decode(prompt), decode([...prompt, ...answer])];
+      const text = whole.startsWith(before) ? whole.slice(before.length) : decode(answer);
+      return chat && answer.length < ids.length ? chat.withoutEnd(text) : text;
+    },
+  };
+}
+
+/** Of a text's first part, in characters. */
+const FIRST_PART = 2 ** 13;
+/** The last tokens of a part may become fewer with what follows them. */
+const JOINED = 16;
+
+/** @throws InputError as soon as a part of the text has more than `most` tokens */
+function encodeAtMost(encode: (text: string) => number[], text: string, most?: number): number[] {
+  if (most === undefined) return encode(text);
+  for (let length = FIRST_PART; length < text.length; length *= 2) {
+    if (encode(text.slice(0, length)).length > most + JOINED)
+      throw new InputError(`a text of more than ${most} tokens is longer than the model's context: shorten it.`);
+  }
+  return encode(text);
+}
+
+/** How many tokens of the prompt all wholes begin with. The first token of all is always the prompt's: nothing predicts it. */
+function sharedTokens(prompt: number[], wholes: number[][]): number {
+  const shared = Math.min(prompt.length, ...wholes.map((whole) => commonPrefix(prompt, whole)));
+  if (shared > 0) return shared;
+  const [first] = wholes[0];
+  if (wholes.every((whole) => whole.length > 1 && whole[0] === first)) return 1;
+  throw new InputError('its prompt and response share their first token: end the prompt with a space or a new line.');
+}
+
+/** Where the tokens of a beginning of the text end in its whole; one that reaches over its end belongs to it. */
+function endOf(ids: number[], beginning: number[]): number {
+  const shared = commonPrefix(ids, beginning);
+  return shared === beginning.length ? shared : shared + 1;
+}
+
+/** `bos_token`, `eos_token` and their like, from where older and newer folders keep them. */
+function specialTokens(folder: string, config: Record<string, unknown>): Record<string, string> {
+  const all = { ...findJson(join(folder, 'special_tokens_map.json')), ...config };
+  const entries = Object.entries(all).flatMap(([key, value]) => {
+    const text = typeof value === 'object' ? (value as { content?: string } | null)?.content : value;
+    return key.endsWith('_token') && typeof text === 'string' ? [[key, text]] : [];
+  });
+  return Object.fromEntries(entries) as Record<string, string>;
+}

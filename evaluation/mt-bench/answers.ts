@@ -1,0 +1,134 @@
+/** MT-Bench's questions answered as FastChat's gen_model_answer has them answered: turn after turn, at the category's temperature. */
+import { hashValue } from '../../artifacts/hash.ts';
+import { messageText } from '../../data/conversation.ts';
+import { InputError } from '../../data/errors.ts';
+import type { Question, QuestionAnswer } from '../../data/mt-bench.ts';
+import type { Message } from '../../data/records.ts';
+import type { Engine, Policy } from '../../engine/protocol/jobs.ts';
+import { checkSequenceLength } from '../../engine/model-files/config.ts';
+import { openPolicy } from '../../engine/onnx/policy.ts';
+import type { SamplingSettings } from '../../engine/protocol/settings.ts';
+import { located } from '../../engine/onnx/tokenize.ts';
+import { policyHash } from '../../engine/model-files/fingerprint.ts';
+
+/** By category: FastChat's `temperature_config`. */
+const TEMPERATURES: Record<string, number> = {
+  writing: 0.7,
+  roleplay: 0.7,
+  extraction: 0,
+  math: 0,
+  coding: 0,
+  reasoning: 0,
+  stem: 0.1,
+  humanities: 0.1,
+};
+const OTHER_TEMPERATURE = 0.7;
+
+export const temperatureOf = ({ category }: Question): number => TEMPERATURES[category] ?? OTHER_TEMPERATURE;
+
+export interface AnswerOptions {
+  /** What the answers are called after. */
+  model: string;
+  settings: Pick<SamplingSettings, 'maxNewTokens' | 'batchSize'>;
+  seed: number;
+  /** Answers that are there already: they are not made again. */
+  known: Map<number, QuestionAnswer>;
+  /** Told of all answers so far whenever there are new ones, by question. */
+  save: (answers: QuestionAnswer[]) => Promise<void>;
+}
+
+/**
+ * The policy's answers to all turns of all questions. A batch of questions is answered and saved at a time.
+ * @throws InputError when a question with its answers does not fit the model, or a known answer was made otherwise
+ */
+export async function answerQuestions(
+  engine: Engine,
+  policy: Policy,
+  questions: Question[],
+  { model, settings, seed, known, save }: AnswerOptions,
+): Promise<Map<number, QuestionAnswer>> {
+  checkRoom(policy, questions, settings.maxNewTokens);
+  const hash = await policyHash(policy);
+  const identify = (question: Question) =>
+    hashValue([hash, question, temperatureOf(question), settings.maxNewTokens, seed]).slice(0, 32);
+  const answers = new Map(known);
+  for (const question of questions) {
+    const answer = known.get(question.question_id);
+    if (answer && answer.answer_id !== identify(question)) {
+      throw new InputError(
+        `There is an answer to question ${question.question_id} that was made otherwise: by another policy, or with other settings. Give a new file for the answers.`,
+      );
+    }
+  }
+  for (const batch of batchesOf(questions, settings.batchSize)) {
+    // Batches are the same whatever is known, so that an interrupted run ends with the same answers as any other.
+    if (batch.every(({ question_id }) => answers.has(question_id))) continue;
+    const conversations = await converse(engine, policy, batch, settings, seed);
+    for (const [i, question] of batch.entries()) {
+      const { question_id } = question;
+      const turns = conversations[i].filter(({ role }) => role === 'assistant').map(messageText);
+      answers.set(question_id, {
+        question_id,
+        answer_id: identify(question),
+        model_id: model,
+        choices: [{ index: 0, turns }],
+      });
+    }
+    await save([...answers.values()].sort((a, b) => a.question_id - b.question_id));
+  }
+  return answers;
+}
+
+/** Said before anything is computed: the last turn has all answers before it in its prompt. */
+function checkRoom(policy: Policy, questions: Question[], maxNewTokens: number): void {
+  const { model, tokenizer } = openPolicy(policy);
+  for (const { question_id, turns } of questions) {
+    located(`Question ${question_id}`, () => {
+      const conversation = turns.flatMap((turn, i) => [...(i > 0 ? [said('assistant', '')] : []), said('user', turn)]);
+      checkSequenceLength(model.config, tokenizer().encodePrompt(conversation).length + turns.length * maxNewTokens);
+    });
+  }
+}
+
+/** Questions of one temperature, at most so many. */
+function batchesOf(questions: Question[], batchSize: number): Question[][] {
+  const temperatures = [...new Set(questions.map(temperatureOf))];
+  return temperatures.flatMap((temperature) => {
+    const alike = questions.filter((question) => temperatureOf(question) === temperature);
+    const batches = Math.ceil(alike.length / batchSize);
+    return Array.from({ length: batches }, (_, i) => alike.slice(i * batchSize, (i + 1) * batchSize));
+  });
+}
+
+/** All turns of questions of one temperature; each turn's prompt has the answers to those before. */
+async function converse(
+  engine: Engine,
+  policy: Policy,
+  questions: Question[],
+  { maxNewTokens, batchSize }: AnswerOptions['settings'],
+  seed: number,
+): Promise<Message[][]> {
+  const conversations: Message[][] = questions.map(() => []);
+  const settings: SamplingSettings = {
+    samplesPerPrompt: 1,
+    temperature: temperatureOf(questions[0]),
+    topP: 1,
+    topK: 0,
+    maxNewTokens,
+    batchSize,
+    weights: 'f32',
+  };
+  for (let turn = 0; turn < Math.max(...questions.map(({ turns }) => turns.length)); turn++) {
+    const asked = questions.flatMap(({ turns }, i) => (turn < turns.length ? [i] : []));
+    for (const i of asked) conversations[i].push(said('user', questions[i].turns[turn]));
+    const prompts = asked.map((i) => ({
+      id: `question ${questions[i].question_id}, turn ${turn + 1}`,
+      prompt: conversations[i],
+    }));
+    const { responses } = await engine.run('sample', { policy, prompts, settings, seed });
+    for (const [place, i] of asked.entries()) conversations[i].push(said('assistant', responses[place][0].text.trim()));
+  }
+  return conversations;
+}
+
+const said = (role: 'user' | 'assistant', content: string): Message => ({ role, content });

@@ -1,0 +1,87 @@
+/** MT-Bench's answers judged one by one (single-answer grading), as FastChat's gen_judgment has them judged. */
+import { messageText } from '../../data/conversation.ts';
+import type { QuestionJudgement } from '../../data/mt-bench.ts';
+import type { CallOptions } from '../../engine/protocol/jobs.ts';
+import { isAnswer, type Ask, type Judging } from '../../labelers/judge/ask.ts';
+import { countsOf } from '../../labelers/judge/counts.ts';
+import { conclusionOf } from '../../labelers/judge/verdicts.ts';
+import { sumCounts } from '../../labelers/labels.ts';
+import type { Match } from './matches.ts';
+import { UNRATED } from './scores.ts';
+
+/** How FastChat has its judges answer. */
+export const JUDGING: Judging = { temperature: 0, maxTokens: 2048 };
+
+/** Judgements asked for at a time, and then saved. */
+const BATCH = 32;
+
+export interface Judge {
+  name: string;
+  ask: Ask;
+}
+
+export interface JudgingOptions extends CallOptions {
+  /** Whose answers are judged. */
+  model: string;
+  /** Judgements that are there already, also those of other models and judges. One on the same text is not made again. */
+  known: QuestionJudgement[];
+  /** Told of all judgements so far whenever there are new ones. */
+  save: (judgements: QuestionJudgement[]) => Promise<void>;
+}
+
+/** @returns what the labeler `judge` counts, too. What was refused, or cut before its rating, has no judgement. */
+export async function judgeAnswers(
+  { name, ask }: Judge,
+  matches: Match[],
+  { model, known, save, signal, onProgress }: JudgingOptions,
+): Promise<Record<string, number>> {
+  const found = new Map(known.map((judgement) => [keyOf(judgement), judgement]));
+  const open = matches
+    .map(({ question: { question_id }, turn, template, messages }) => {
+      const wanted = {
+        question_id,
+        model,
+        judge: [name, template] as [string, string],
+        user_prompt: messageText(messages.at(-1)!),
+        turn,
+      };
+      return { wanted, messages };
+    })
+    .filter(({ wanted }) => found.get(keyOf(wanted))?.user_prompt !== wanted.user_prompt);
+
+  const counts: Record<string, number>[] = [];
+  for (let start = 0; start < open.length; start += BATCH) {
+    const batch = open.slice(start, start + BATCH);
+    const replies = await ask(
+      batch.map(({ messages }) => messages),
+      {
+        ...(signal && { signal }),
+        onProgress: (progress) => onProgress?.({ ...progress, done: start + progress.done, total: open.length }),
+      },
+    );
+    const ratings = replies.map((reply) => (isAnswer(reply) ? ratingIn(conclusionOf(reply)) : undefined));
+    counts.push(countsOf(replies, ratings));
+    for (const [i, { wanted }] of batch.entries()) {
+      const [reply, rating] = [replies[i], ratings[i]];
+      if (!isAnswer(reply) || (rating === undefined && reply.finishReason === 'length')) found.delete(keyOf(wanted));
+      else found.set(keyOf(wanted), { ...wanted, judgment: reply.text, score: rating ?? UNRATED });
+    }
+    await save([...found.values()]);
+  }
+  return sumCounts(counts);
+}
+
+type Key = Pick<QuestionJudgement, 'question_id' | 'turn' | 'model' | 'judge'>;
+const keyOf = ({ question_id, turn, model, judge: [judge] }: Key) => JSON.stringify([question_id, turn, model, judge]);
+
+/** FastChat's patterns: its own format, else a number in single brackets. */
+const RATINGS = [/\[\[(\d+\.?\d*)\]\]/, /\[(\d+\.?\d*)\]/];
+
+/** The first rating in a judgement. As published, and unlike a labeler's, it is not held to the scale that the prompt names. */
+export function ratingIn(judgement: string): number | undefined {
+  for (const pattern of RATINGS) {
+    const found = pattern.exec(judgement);
+    if (found) return Number(found[1]);
+  }
+  return undefined;
+}

@@ -1,0 +1,170 @@
+/** An OpenAI-compatible server (vLLM, llama.cpp, a provider's, `selm serve`), asked within limits, and again where an answer is lost. */
+import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import OpenAI from 'openai';
+import { z } from 'zod';
+import type { Message } from '../../data/records.ts';
+import { unlessAborted } from './abort.ts';
+import { chatAnswerOf, chatSchema, usageOf, withUsage, type ChatAnswer, type Usage } from './chat-answer.ts';
+import { ChatForm } from './chat-form.ts';
+import { explain, isTemporary, retryAfter, UnreadableAnswer } from './errors.ts';
+import { fetchWhole } from './fetch.ts';
+import { gateTo, type Gate } from './gate.ts';
+import { readKey, type Key } from './key.ts';
+import { requestSchema, type ServerSettings } from './settings.ts';
+
+export interface ChatOptions {
+  /** 0 is greedy. */
+  temperature: number;
+  maxTokens: number;
+  /** Further fields of the request's body. */
+  extraBody?: Record<string, unknown>;
+  signal?: AbortSignal;
+}
+
+/** What a server was asked, and what it came to. A request is one attempt or more; only answered ones have tokens. */
+export interface Counters extends Usage {
+  requests: number;
+  attempts: number;
+}
+
+interface Request {
+  path: string;
+  body(): object;
+  /** Changes the body to one that a server which refused it with this error may take; false where there is none. */
+  adaptTo(error: unknown): boolean;
+}
+
+const anything: z.ZodType = z.unknown();
+
+// Of the library itself, whose clock would run while a request waits for its turn.
+const NO_TIMEOUT = 2 ** 31 - 1;
+
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 8000;
+
+/**
+ * @example
+ * const server = new ChatServer({ url: 'http://127.0.0.1:8000/v1', model: 'judge' });
+ * const { text } = await server.chat([{ role: 'user', content: 'Which is better?' }], { temperature: 0, maxTokens: 256 });
+ */
+export class ChatServer {
+  readonly url: string;
+  readonly model: string;
+  readonly counters: Counters = { requests: 0, attempts: 0, promptTokens: 0, completionTokens: 0 };
+  private readonly key: Key;
+  private readonly gate: Gate;
+  private readonly retries: number;
+  private readonly client: OpenAI;
+
+  /** @throws InputError when the environment variable that is named for the key is not set */
+  constructor({ url, model, ...settings }: ServerSettings) {
+    const { keyVariable, timeoutSeconds, retries, ...limits } = requestSchema.parse(settings);
+    this.url = url.replace(/\/+$/, '');
+    this.model = model;
+    this.key = readKey(keyVariable);
+    this.gate = gateTo(this.url, limits);
+    this.retries = retries;
+    this.client = new OpenAI({
+      baseURL: this.url,
+      apiKey: this.key.secret?.reveal() ?? 'none',
+      ...(!this.key.secret && { defaultHeaders: { authorization: null } }),
+      // Of the environment only the key is taken.
+      organization: null,
+      project: null,
+      webhookSecret: null,
+      logLevel: 'off',
+      maxRetries: 0,
+      timeout: NO_TIMEOUT,
+      fetch: fetchWhole(timeoutSeconds, this.key.secret),
+    });
+  }
+
+  /**
+   * One answer to a conversation. A request whose parameters the server does not know is sent again in another form (chat-form.ts).
+   * @throws as `post` does
+   */
+  async chat(messages: Message[], { temperature, maxTokens, extraBody, signal }: ChatOptions): Promise<ChatAnswer> {
+    const form = new ChatForm(this.url, { model: this.model, messages, temperature, maxTokens });
+    const request: Request = {
+      path: '/chat/completions',
+      body: () => ({ ...form.body(), ...extraBody }),
+      adaptTo: (error) => form.adaptTo(error),
+    };
+    const answer = chatAnswerOf(await this.send(request, chatSchema, signal));
+    form.remember();
+    return { ...answer, ...(!form.sendsTemperature && { withoutTemperature: true }) };
+  }
+
+  /**
+   * Posts a body as JSON.
+   * @param path below the server's address: `/completions`, `/load_lora_adapter`, …
+   * @param schema what an answer is: one that does not fit is asked for again. An answer that is no JSON is a string.
+   * @throws InputError when the settings are wrong, RequestRefused when the server does not take this request, an ordinary error
+   *   when it has not answered after all retries, and the signal's reason as soon as that is aborted
+   */
+  async post<T = unknown>(
+    path: string,
+    body: object,
+    signal?: AbortSignal,
+    schema: z.ZodType<T> = anything as z.ZodType<T>,
+  ): Promise<T> {
+    return this.send({ path, body: () => body, adaptTo: () => false }, schema, signal);
+  }
+
+  private async send<T>(request: Request, schema: z.ZodType<T>, signal = new AbortController().signal): Promise<T> {
+    signal.throwIfAborted();
+    // One signal ends any number of requests: that is no leak.
+    setMaxListeners(0, signal);
+    this.counters.requests++;
+    return unlessAborted(this.answerTo(request, signal, schema), signal);
+  }
+
+  private async answerTo<T>(request: Request, signal: AbortSignal, schema: z.ZodType<T>): Promise<T> {
+    for (let [attempts, failures] = [1, 0]; ; attempts++) {
+      try {
+        return await this.gate.pass(() => this.attempt(request.path, request.body(), signal, schema), signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (request.adaptTo(error)) continue;
+        if (++failures > this.retries || !isTemporary(error)) {
+          const { url, model, key } = this;
+          throw explain(error, { url, path: request.path, model, key, attempts });
+        }
+        // Where the server says how long, the gate holds this request with all others.
+        if (retryAfter(error) === undefined) await sleep(pauseBefore(failures), undefined, { signal });
+      }
+    }
+  }
+
+  private async attempt<T>(path: string, body: object, signal: AbortSignal, schema: z.ZodType<T>): Promise<T> {
+    this.counters.attempts++;
+    const request = this.client.post(path, { body, signal }).asResponse();
+    const response = await request.catch((error: unknown) => {
+      const pause = retryAfter(error);
+      // Before its turn ends, or the next that waits would pass.
+      if (pause !== undefined) this.gate.close(pause);
+      throw error;
+    });
+    const text = await response.text();
+    const content = parsed(text);
+    const { success, data: answer } = schema.safeParse(content);
+    if (!success) throw new UnreadableAnswer(`a response that could not be parsed: ${text}`);
+    const { promptTokens, completionTokens } = usageOf(withUsage.safeParse(content).data?.usage);
+    this.counters.promptTokens += promptTokens;
+    this.counters.completionTokens += completionTokens;
+    return answer;
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Twice as long each time, and never quite alike, or those that failed together would come back together. */
+const pauseBefore = (retry: number) =>
+  Math.min(FIRST_PAUSE_MS * 2 ** (retry - 1), LONGEST_PAUSE_MS) * (1 - Math.random() / 4);

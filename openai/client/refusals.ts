@@ -1,0 +1,104 @@
+/** What a server's error says: its words in the forms that servers write them in, and what it refuses a request for. */
+import { APIError } from 'openai';
+import { oneLine } from '../../data/errors.ts';
+
+const MOST_CHARACTERS = 300;
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+
+/**
+ * The body of an error in OpenAI's form, `{ error: { message, param, code } }`, which the client library reads. FastAPI has
+ * `detail`, older vLLM and Mistral a `message` at the top, Text Generation Inference a string as `error`.
+ */
+export function openAiErrorBody(text: string): string {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return text;
+  }
+  if (!isRecord(body) || isRecord(body['error'])) return text;
+  const { error, message, detail, param, code } = body;
+  // Mistral puts FastAPI's list into `message`.
+  const said = detail ?? (isRecord(message) ? message['detail'] : undefined) ?? error ?? message;
+  if (said === undefined) return text;
+  const fields: unknown[] = Array.isArray(said) ? said : [];
+  const first = fields.find(isRecord)?.['loc'];
+  const named = Array.isArray(first) ? String(first.at(-1)) : undefined;
+  return JSON.stringify({
+    error: { message: fields.length > 0 ? fields.map(fieldError).join('; ') : said, param: param ?? named, code },
+  });
+}
+
+/** Pydantic's error on one field. */
+function fieldError(field: unknown): string {
+  if (!isRecord(field) || !Array.isArray(field['loc'])) return JSON.stringify(field);
+  return `${field['loc'].filter((part) => part !== 'body').join('.')}: ${String(field['msg'])}`;
+}
+
+/** The error in a line: a body may be a page, and "Connection error." alone does not say what happened. */
+export function wordsOf(error: unknown): string {
+  const { cause, message, code } = error as Error & { code?: string };
+  if (cause instanceof Error) return wordsOf(cause);
+  return oneLine((message || String(code)).trim().split('\n')[0]).slice(0, MOST_CHARACTERS);
+}
+
+function fieldsOf(error: unknown): { code?: string; type?: string; param?: string } {
+  if (!(error instanceof APIError)) return {};
+  const { code, type, param } = error;
+  // LiteLLM writes Python's None.
+  return { code: String(code), type: String(type), ...(param && param !== 'None' && { param }) };
+}
+
+/** The parameter that a server refuses, where it names one. */
+export const refusedParameter = (error: unknown): string | undefined => fieldsOf(error).param;
+
+const QUOTA_CODES = /insufficient_quota|billing_hard_limit|billing_not_active/;
+// Not "exceeded your current quota": Gemini says so of requests a minute, too.
+const QUOTA = /insufficient (balance|credits|funds)|credit balance is too low/i;
+
+/** Whether the account has nothing left to spend, which no later attempt mends. */
+export function isOutOfQuota(error: unknown): boolean {
+  const { code, type } = fieldsOf(error);
+  return QUOTA_CODES.test(`${code} ${type}`) || QUOTA.test(wordsOf(error));
+}
+
+// Of OpenAI, vLLM, llama.cpp, SGLang, Text Generation Inference, Anthropic, Gemini and `selm serve`.
+const TOO_LONG = new RegExp(
+  [
+    'context.{0,12}(length|size|window)',
+    'maximum context',
+    '(prompt|input|request|sequence|messages?).{0,40}too (long|large)',
+    "longer than the model's",
+    'token count.{0,20}exceeds',
+    'max_new_tokens`? must be',
+    'too many tokens',
+    'reduce the length',
+  ].join('|'),
+  'i',
+);
+
+/** Whether the request has more tokens than the model takes. */
+export function isTooLong(error: unknown): boolean {
+  return fieldsOf(error).code === 'context_length_exceeded' || TOO_LONG.test(wordsOf(error));
+}
+
+const UNKNOWN_MODEL =
+  /model.{0,120}(not (found|exist|available)|n't exist|no such|unknown)|(no such|unknown|invalid) model/i;
+
+/** Whether the server knows no model of the name. */
+export function isUnknownModel(error: unknown): boolean {
+  return fieldsOf(error).code === 'model_not_found' || UNKNOWN_MODEL.test(wordsOf(error));
+}
+
+const UNSUPPORTED =
+  /unsupported|not? support|n't support|not (permitted|allowed)|unrecognized|unknown|unexpected|extra_forbidden|deprecated|only the default/i;
+const UNSUPPORTED_CODES = ['unsupported_parameter', 'unsupported_value', 'unknown_parameter'];
+
+/** Whether the server has no such parameter, or does not take a value other than its own; a value out of range is neither. */
+export function isUnsupported(error: unknown, parameter: string): boolean {
+  const { code, param } = fieldsOf(error);
+  const words = wordsOf(error);
+  const isNamed = param === undefined ? new RegExp(`\\b${parameter}\\b`).test(words) : param === parameter;
+  return isNamed && !isTooLong(error) && (UNSUPPORTED_CODES.includes(code!) || UNSUPPORTED.test(words));
+}

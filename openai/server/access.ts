@@ -1,0 +1,66 @@
+/** Who may ask: by which names, from which pages, with which key, and how much at once. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { MiddlewareHandler } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import type { Secret } from '../../data/secret.ts';
+import { Refused } from './refused.ts';
+
+export interface Access {
+  /** Allowed Host headers (DNS-rebinding protection). Default: all. */
+  hosts?: string[];
+  /** Requests below /v1 must have one of them as their bearer token. Default: no key is needed. */
+  apiKeys?: Secret[];
+}
+
+/** Long enough for a batch of prompts that fill a model's context; tokenizing it takes about two seconds. */
+const MOST_BYTES = 2 * 1024 ** 2;
+
+export function checkHost({ hosts }: Access): MiddlewareHandler {
+  return async (c, next) => {
+    const { hostname } = new URL(c.req.url);
+    if (hosts && !hosts.includes(hostname))
+      throw new Refused(421, `This endpoint is at ${hosts.join(' or ')}; selm serve --host serves it elsewhere.`);
+    return next();
+  };
+}
+
+/** Browsers name the page that a request comes from: none but the endpoint's own may send any. */
+export const checkOrigin: MiddlewareHandler = async (c, next) => {
+  const origin = c.req.header('origin');
+  // A proxy may have taken the TLS off.
+  if (origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== new URL(c.req.url).host)) {
+    throw new Refused(403, `Requests from web pages of other origins (${origin}) are not allowed.`);
+  }
+  return next();
+};
+
+const digest = (text: string) => createHash('sha256').update(text).digest();
+
+/** As vLLM's --api-key. */
+export function checkKey({ apiKeys }: Access): MiddlewareHandler {
+  const expected = apiKeys?.map((key) => digest(key.reveal()));
+  const isValid = (given: string) => {
+    const [, key] = /^bearer (.*)$/i.exec(given) ?? [];
+    return key !== undefined && expected!.some((one) => timingSafeEqual(digest(key), one));
+  };
+  return async (c, next) => {
+    const given = c.req.header('authorization');
+    if (!expected || (given !== undefined && isValid(given))) return next();
+    throw new Refused(
+      401,
+      given === undefined
+        ? 'You did not provide an API key: send it in an Authorization header (Authorization: Bearer KEY).'
+        : 'Incorrect API key provided.',
+      'invalid_api_key',
+    );
+  };
+}
+
+export const limitBody: MiddlewareHandler = bodyLimit({
+  maxSize: MOST_BYTES,
+  onError: (c) => {
+    // What is left of the body is not read.
+    c.header('Connection', 'close');
+    throw new Refused(413, `The request is larger than ${MOST_BYTES / 1024 ** 2} MiB; send fewer prompts at a time.`);
+  },
+});

@@ -1,0 +1,40 @@
+/** Adapters that clients may name: those in folders that the operator allows. */
+import { copyFile, mkdir, realpath } from 'node:fs/promises';
+import { join, relative, resolve, sep } from 'node:path';
+import { InputError } from '../../data/errors.ts';
+import { ADAPTER_CONFIG } from '../../engine/model-files/adapter-config.ts';
+import { ADAPTER_WEIGHTS } from '../../engine/onnx/model/lora.ts';
+import { Refused } from './refused.ts';
+
+/**
+ * Copies an adapter's files, and nothing else, from a folder of `allowed`; links that lead out of these are not followed.
+ * @throws Refused where it is in none of them: whether there is anything at `path` is not said
+ * @throws InputError when it cannot be read
+ */
+export async function copyAdapter(path: string, allowed: string[], to: string): Promise<void> {
+  const folders = (await Promise.all(allowed.map(async (folder) => [resolve(folder), await realpath(folder)]))).flat();
+  check(resolve(path), path, folders);
+  await mkdir(to);
+  for (const name of [ADAPTER_CONFIG, ADAPTER_WEIGHTS]) {
+    const file = await realpath(join(path, name)).catch((error: NodeJS.ErrnoException) => {
+      throw new InputError(`${join(path, name)} cannot be read (${error.code}): give a PEFT adapter folder.`);
+    });
+    check(file, path, folders);
+    await copyFile(file, join(to, name));
+  }
+}
+
+function check(file: string, path: string, folders: string[]): void {
+  if (folders.some((folder) => isWithin(file, folder))) return;
+  throw new Refused(
+    400,
+    `"${path}" is in none of the folders that adapters may be loaded from (selm serve --adapters).`,
+    null,
+    'lora_path',
+  );
+}
+
+function isWithin(file: string, folder: string): boolean {
+  const way = relative(folder, file);
+  return way !== '..' && !way.startsWith(`..${sep}`);
+}

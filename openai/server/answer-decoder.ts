@@ -1,0 +1,52 @@
+/** The text of an answer as its tokens come, in time that does not grow with what is before them. */
+import type { ModelTokenizer } from '../../engine/tokenizer/tokenizer.ts';
+
+export type AnswerTokenizer = Pick<ModelTokenizer, 'decode' | 'decodeAnswer' | 'isByteFallback' | 'eosIds' | 'endText'>;
+
+export class AnswerDecoder {
+  /** The text of the first tokens, which those after them do not change. */
+  settled = '';
+  private readonly tokenizer: AnswerTokenizer;
+  /** The tokens that are not settled, and their text. */
+  private open: number[] = [];
+  private openText = '';
+  /** Tokens before these: what begins a text is decoded otherwise than what stands within it. */
+  private before: number[];
+  private beforeText: string;
+
+  constructor(tokenizer: AnswerTokenizer, prompt: number[]) {
+    this.tokenizer = tokenizer;
+    this.before = prompt;
+    this.beforeText = tokenizer.decode(prompt);
+  }
+
+  /** As decodeAnswer() gives it, the prompt and all tokens known. */
+  get text(): string {
+    return this.settled + this.openText;
+  }
+
+  /** What of the text later tokens do not change: without a character at its end that may be unfinished. */
+  get stableText(): string {
+    const last = this.open.at(-1);
+    if (last === undefined || this.tokenizer.isByteFallback(last)) return this.settled;
+    return this.settled + withoutUnfinished(this.openText);
+  }
+
+  add(token: number): void {
+    const { tokenizer, before, beforeText, open } = this;
+    open.push(token);
+    const whole = tokenizer.decode([...before, ...open]);
+    this.openText = whole.startsWith(beforeText) ? whole.slice(beforeText.length) : tokenizer.decode(open);
+    if (this.openText === '' || this.openText.endsWith('\ufffd') || tokenizer.isByteFallback(token)) return;
+    this.settled += this.openText;
+    [this.before, this.beforeText] = [open, tokenizer.decode(open)];
+    [this.open, this.openText] = [[], ''];
+  }
+}
+
+/** A text without what stands at its end for a character that is not complete. */
+export function withoutUnfinished(text: string): string {
+  let { length } = text;
+  while (text[length - 1] === '\ufffd') length--;
+  return text.slice(0, length);
+}

@@ -1,0 +1,85 @@
+/** Every objective against PyTorch's losses and gradients (see test/fixtures/objectives). */
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { LocalEngine } from '../../../engine/onnx/engine.ts';
+import type { Policy } from '../../../engine/protocol/jobs.ts';
+import { openPolicy } from '../../../engine/onnx/policy.ts';
+import { objectiveSchema, type ObjectiveName } from '../../../engine/protocol/settings.ts';
+import { preferenceExamples, preferenceTask } from '../../../engine/onnx/training/preference.ts';
+import { temporaryFolder } from '../../temporary.ts';
+import { expectGradients, passGradients } from '../pass-gradients.ts';
+import { fixture, readJson, referenceCase, tokenized, undisturbed, type Roles } from '../reference-case.ts';
+
+interface Expected {
+  reference_logps: Roles<number>[];
+  policy_logps: Roles<number>[];
+  objectives: Record<ObjectiveName, { settings: object; losses: number[]; loss: number }>;
+}
+
+const scratch = temporaryFolder();
+const engine = new LocalEngine();
+afterAll(() => engine.close());
+
+const { policy, reference, pairs, optimizeJob } = referenceCase('llama');
+const expected = readJson<Expected>(fixture('objectives/expected.json'));
+const names = Object.keys(expected.objectives) as ObjectiveName[];
+
+const objectiveOf = (name: ObjectiveName) => objectiveSchema.parse({ name, ...expected.objectives[name].settings });
+
+/** Trains on a preference at a time, too little to change anything: the loss of each. */
+const optimize = (name: ObjectiveName, out: string, from: Policy = reference) => {
+  const job = optimizeJob(join(scratch, out), { learningRate: 1e-12, batchSize: 1, shuffle: false });
+  return engine.run('optimize', { ...job, objective: objectiveOf(name), reference: from }, undisturbed);
+};
+
+describe.each(names)('%s', (name) => {
+  const { losses } = expected.objectives[name];
+
+  test('the loss of every preference', async () => {
+    const { metrics } = await optimize(name, name);
+    expect(metrics).toHaveLength(losses.length);
+    for (const [i, { loss }] of metrics.entries()) expect(Math.abs(loss / losses[i] - 1)).toBeLessThan(1e-4);
+  });
+
+  test('every LoRA gradient', async () => {
+    const byResponse = new Map(
+      pairs.flatMap((pair, i) =>
+        (['chosen', 'rejected', 'reference'] as const).map(
+          (role) => [`${pair.prompt}|${pair[role]}`, expected.reference_logps[i][role]] as const,
+        ),
+      ),
+    );
+    const examples = await preferenceExamples(pairs.map(tokenized), (rows) =>
+      Promise.resolve(Float64Array.from(rows, ({ prompt, response }) => byResponse.get(`${prompt}|${response}`)!)),
+    );
+    const gradients = await passGradients(openPolicy(policy), preferenceTask(examples, objectiveOf(name)));
+    expectGradients(gradients, fixture(`objectives/${name}.safetensors`));
+  });
+});
+
+test("SimPO's rewards are mean log-probabilities, and its reference policy is not even opened", async () => {
+  const { metrics } = await optimize('simpo', 'no-reference', { model: '/nowhere' });
+  for (const [i, row] of metrics.entries()) {
+    const reward = 2 * (expected.policy_logps[i].chosen / pairs[i].chosen.length);
+    expect(row['rewards/chosen']).toBeCloseTo(reward, 4);
+    expect(Math.abs(row.loss / expected.objectives.simpo.losses[i] - 1)).toBeLessThan(1e-4);
+  }
+});
+
+describe('an objective takes its own settings only', () => {
+  test.each([
+    [{}, { name: 'selm', beta: 0.01, alpha: 1e-3 }],
+    [{ name: 'dpo' }, { name: 'dpo', beta: 0.01 }],
+    [
+      { name: 'simpo', gamma: 0.5 },
+      { name: 'simpo', beta: 2, gamma: 0.5 },
+    ],
+  ])('%j', (given, settings) => expect(objectiveSchema.parse(given)).toStrictEqual(settings));
+
+  test.each([
+    { name: 'dpo', alpha: 0.1 },
+    { name: 'ipo', gamma: 1 },
+    { name: 'selm', gamma: 1 },
+    { name: 'simpo', alpha: 1 },
+  ])('%j is refused', (given) => expect(objectiveSchema.safeParse(given).success).toBe(false));
+});

@@ -1,0 +1,129 @@
+/** PairRM against llm_blender, in both of the authors' formats. */
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { openTokenizer } from '../../../../engine/tokenizer/tokenizer.ts';
+import { readPairRmConfig } from '../../../../engine/onnx/rankers/deberta-config.ts';
+import { PairTokenizer } from '../../../../engine/onnx/rankers/pair-text.ts';
+import { PairRm, scoresOf } from '../../../../engine/onnx/rankers/pairrm.ts';
+import { temporaryFolder } from '../../../temporary.ts';
+import { changed, compared, difference, expected, folderOf } from './fixtures.ts';
+
+const THREADS = 2;
+const TOLERANCE = 1e-4;
+const folder = temporaryFolder();
+const hf = expected['pairrm-hf'];
+
+/** Place of each score, 1 for the highest. */
+const ranksOf = (scores: number[]) => scores.map((score) => 1 + scores.filter((other) => other > score).length);
+
+test("a sentencepiece tokenizer's tokens are those of Python's tokenizers", () => {
+  const { tokenizer } = openTokenizer(folderOf('pairrm-hf'));
+  for (const { text, ids } of expected.tokenizer) expect(tokenizer.encode(text).ids, text).toEqual(ids);
+});
+
+test("prompt and answers are cut as the authors' tokenize_pair cuts them", () => {
+  const config = { ...readPairRmConfig(folderOf('pairrm-hf')), sourceMaxLength: 100, candidateMaxLength: 40 };
+  const tokenizer = new PairTokenizer(folderOf('pairrm-hf'), config);
+  const { source, first, second } = tokenizer.encode(compared[2]);
+  expect([...source, ...first[2], ...second[0]]).toEqual(hf.truncated);
+  const short = tokenizer.encode({ ...compared[0], answers: [...compared[0].answers, compared[2].answers[2]] });
+  expect(short.cut).toEqual([false, false, false, false, true]);
+  // The prompt is cut.
+  expect(tokenizer.encode(compared[2]).cut).toEqual([true, true, true, true]);
+});
+
+test('the tokens that the model goes by do not come from a text', () => {
+  const tokenizer = new PairTokenizer(folderOf('pairrm-hf'), readPairRmConfig(folderOf('pairrm-hf')));
+  const { source } = tokenizer.encode({ id: 'p', prompt: 'a <|candidate1|> b [SEP] c <|source|>', answers: [] });
+  expect(source).toEqual(tokenizer.encode({ id: 'p', prompt: 'a   b   c  ', answers: [] }).source);
+});
+
+describe('DebertaV2PairRM (as in llm-blender/PairRM-hf)', () => {
+  test("every ordered pair's logit, scores and ranks are the authors'", async () => {
+    const model = await PairRm.open(folderOf('pairrm-hf'), THREADS);
+    const { logits } = await model.compare(compared);
+    await model.close();
+    expect(difference(logits.flat(), hf.logits.flat())).toBeLessThan(TOLERANCE);
+    expect(difference(logits.map(scoresOf), hf.scores)).toBeLessThan(TOLERANCE);
+    expect(logits.map(scoresOf).map(ranksOf)).toEqual(hf.ranks);
+  });
+
+  test('a pair compares the same alone and beside longer ones', async () => {
+    const model = await PairRm.open(folderOf('pairrm-hf'), THREADS);
+    const {
+      logits: [alone],
+    } = await model.compare([{ id: 'p', prompt: compared[0].prompt, answers: compared[0].answers.slice(0, 2) }]);
+    await model.close();
+    expect(Math.abs(alone[0][1] - hf.logits[0][0][1])).toBeLessThan(TOLERANCE);
+    expect(Math.abs(alone[1][0] - hf.logits[0][1][0])).toBeLessThan(TOLERANCE);
+  });
+
+  test('one answer has nothing to be better than', async () => {
+    const model = await PairRm.open(folderOf('pairrm-hf'), THREADS);
+    const { logits } = await model.compare([{ id: 'p', prompt: 'Hi', answers: ['Hi.'] }]);
+    await model.close();
+    expect(logits.map(scoresOf)).toEqual([[0]]);
+  });
+});
+
+describe("llm_blender's own format (as in llm-blender/PairRM)", () => {
+  test("scores and ranks are Blender.rank's, the limits those of its config.json", async () => {
+    const model = await PairRm.open(folderOf('pairrm'), THREADS);
+    const scores = (await model.compare(compared)).logits.map(scoresOf);
+    await model.close();
+    expect(difference(scores, expected.pairrm.scores)).toBeLessThan(TOLERANCE);
+    expect(scores.map(ranksOf)).toEqual(expected.pairrm.ranks);
+  });
+
+  test('answers to a conversation are compared as Blender.compare_conversations does', async () => {
+    const model = await PairRm.open(folderOf('pairrm'), THREADS);
+    const prompt = [
+      { role: 'user', content: 'Name a colour.' },
+      { role: 'assistant', content: 'Red.' },
+      { role: 'user', content: 'Another one.' },
+    ];
+    const { answers, difference: between } = expected.pairrm.conversation;
+    const [[a, b]] = (await model.compare([{ id: 'p', prompt, answers }])).logits.map(scoresOf);
+    await model.close();
+    expect(Math.abs(a - b - between)).toBeLessThan(TOLERANCE);
+  });
+});
+
+describe('another model is refused in a sentence', () => {
+  let count = 0;
+  const refusal = async (name: string, settings: Record<string, unknown>) => {
+    const target = changed(join(folder, String(count++)), name, settings);
+    return PairRm.open(target, THREADS).catch(({ name: kind, message }: Error) => `${kind}: ${message}`);
+  };
+
+  test('by what config.json says', async () => {
+    expect(await refusal('pairrm-hf', { conv_kernel_size: 3 })).toMatch(
+      /^InputError: .* asks for a convolution \(conv_kernel_size\), which is not supported/,
+    );
+    expect(await refusal('pairrm-hf', { pos_att_type: 'c2p' })).toMatch(
+      /^InputError: .* asks for the attention terms "c2p"/,
+    );
+    expect(await refusal('pairrm-hf', { architectures: ['BertModel'] })).toMatch(
+      /^InputError: .* asks for the architecture BertModel, which is not PairRM's/,
+    );
+    expect(await refusal('pairrm', { ranker_type: 'summareranker' })).toMatch(
+      /^InputError: .* asks for a summareranker over microsoft/,
+    );
+    expect(await refusal('pairrm-hf', { num_hidden_layers: 1e8 })).toMatch(
+      /^InputError: .*"num_hidden_layers" is wrong \(Too big/,
+    );
+    expect(await refusal('pairrm', { source_maxlength: 1e9 })).toMatch(
+      /^InputError: .*"source_maxlength" is wrong \(Too big/,
+    );
+    expect(await refusal('pairrm-hf', { hidden_size: 'wide' })).toMatch(/^InputError: .*"hidden_size" is wrong/);
+  });
+
+  test('by what is missing', async () => {
+    expect(await refusal('pairrm-hf', { num_hidden_layers: 4 })).toMatch(
+      /^InputError: .* has no tensor "pretrained_model\.encoder\.layer\.3/,
+    );
+    expect(await refusal('pairrm-hf', { n_tasks: 2 })).toMatch(
+      /^InputError: .*"head_layer\.4\.weight" is \[1,32\], but config\.json asks for \[2,32\]/,
+    );
+  });
+});

@@ -1,0 +1,212 @@
+/** An interrupted training goes on from its checkpoint and ends with the bits of an undisturbed one. */
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { LocalEngine } from '../../../../engine/onnx/engine.ts';
+import { JobAborted } from '../../../../engine/protocol/errors.ts';
+import type { OptimizeJob, TrainMetrics } from '../../../../engine/protocol/jobs.ts';
+import { referenceCase, type TokenizedJob, undisturbed } from '../../reference-case.ts';
+import { withFileErrors } from '../../../artifacts/file-errors.ts';
+import { temporaryFolder } from '../../../temporary.ts';
+
+const scratch = temporaryFolder();
+const engine = new LocalEngine();
+afterAll(() => engine.close());
+
+const { policy, reference, optimizeJob } = referenceCase('llama-tied');
+/** Two steps an epoch, of two rows and of one, each row a pass of its own: three passes an epoch. */
+const SETTINGS = { batchSize: 2, epochs: 3, microBatchTokens: 1, schedule: 'cosine', weightDecay: 0.1 } as const;
+const STEPS = 6;
+
+let runs = 0;
+/** A job with an output folder of its own. */
+const newJob = (full: boolean, dir?: string): TokenizedJob => ({
+  ...optimizeJob(join(scratch, `out-${runs++}`), { ...SETTINGS, full }),
+  ...(dir && { checkpoint: { dir, everySeconds: 3600 } }),
+});
+
+const newFolder = () => join(scratch, `checkpoints-${runs++}`);
+
+/** Runs a job and stops it when it is about to begin a pass, counted from 0. */
+const stopAtPass = async (job: OptimizeJob, pass: number) => {
+  let asked = 0;
+  // Scoring under the reference policy asks once, too.
+  const stopped = engine.run('optimize', job, { ...undisturbed, aborted: () => asked++ > pass });
+  await expect(stopped).rejects.toThrow(JobAborted);
+};
+
+/** What a finished training leaves behind: the bytes of its files, and its metrics as far as they are no time. */
+const outcome = (job: OptimizeJob, metrics: TrainMetrics[]) => ({
+  files: readdirSync(job.outDir).map((name) => [
+    name,
+    createHash('sha256')
+      .update(readFileSync(join(job.outDir, name)))
+      .digest('hex'),
+  ]),
+  metrics: metrics.map(({ 'tokens/s': _speed, ...row }) => row),
+});
+
+const finish = async (job: OptimizeJob) => {
+  const { metrics, resumedFromStep, damagedCheckpoints } = await engine.run('optimize', job, undisturbed);
+  return { ...outcome(job, metrics), resumedFromStep, damagedCheckpoints };
+};
+
+/** What undisturbed trainings end with. */
+let adapter: Awaited<ReturnType<typeof finish>>;
+let model: typeof adapter;
+beforeAll(async () => {
+  [adapter, model] = [await finish(newJob(false)), await finish(newJob(true))];
+});
+
+describe.each([
+  ['a LoRA adapter', false],
+  ['all weights', true],
+])('training %s', (_, full) => {
+  const expected = () => (full ? model : adapter);
+
+  test('stopped in the middle of a step goes on from that step, to the same bits', async () => {
+    const dir = newFolder();
+    await stopAtPass(newJob(full, dir), 4);
+    const resumed = await finish(newJob(full, dir));
+    expect(resumed).toEqual({ ...expected(), resumedFromStep: 2 });
+    expect(resumed.metrics).toHaveLength(STEPS);
+  });
+
+  test('stopped twice ends with the same bits, too', async () => {
+    const dir = newFolder();
+    await stopAtPass(newJob(full, dir), 3);
+    await stopAtPass(newJob(full, dir), 3);
+    const resumed = await finish(newJob(full, dir));
+    expect(resumed).toEqual({ ...expected(), resumedFromStep: 4 });
+  });
+});
+
+test('a stopped training leaves one checkpoint and no output', async () => {
+  const job = newJob(false, newFolder());
+  await stopAtPass(job, 3);
+  expect(readdirSync(job.checkpoint!.dir)).toEqual(['step-00000002']);
+  expect(existsSync(job.outDir)).toBe(false);
+});
+
+test('a training stopped before its first step leaves no checkpoint', async () => {
+  const job = newJob(false, newFolder());
+  await stopAtPass(job, 1);
+  expect(existsSync(job.checkpoint!.dir)).toBe(false);
+});
+
+test('checkpoints come after the time given, each in place of the one before', async () => {
+  const dir = newFolder();
+  const written: string[] = [];
+  const present: string[][] = [];
+  const onProgress = ({ checkpoint }: { checkpoint?: string }) => {
+    if (!checkpoint) return;
+    written.push(checkpoint);
+    present.push(readdirSync(dir));
+  };
+  await engine.run(
+    'optimize',
+    { ...newJob(false), checkpoint: { dir, everySeconds: 0 } },
+    { ...undisturbed, onProgress },
+  );
+  const names = [1, 2, 3, 4, 5].map((step) => `step-0000000${step}`);
+  expect(written).toEqual(names.map((name) => join(dir, name)));
+  expect(present).toEqual(names.map((name) => [name]));
+});
+
+describe('of two checkpoints', () => {
+  const both = newFolder();
+  let dir: string;
+  let newest: string;
+  beforeAll(async () => {
+    const work = newFolder();
+    for (let stops = 0; stops < 2; stops++) {
+      await stopAtPass(newJob(false, work), 3);
+      cpSync(work, both, { recursive: true });
+    }
+    expect(readdirSync(both)).toEqual(['step-00000002', 'step-00000004']);
+  });
+  beforeEach(() => {
+    dir = newFolder();
+    newest = join(dir, 'step-00000004');
+    cpSync(both, dir, { recursive: true });
+  });
+
+  const damage: [string, number, () => void][] = [
+    ['the newer one is taken', 4, () => {}],
+    [
+      'the older one is taken where the state was cut short',
+      2,
+      () => truncateSync(join(newest, 'state.safetensors'), 9999),
+    ],
+    [
+      'the older one is taken where a byte of the state changed',
+      2,
+      () => flipLastByte(join(newest, 'state.safetensors')),
+    ],
+    ['the older one is taken where the state is missing', 2, () => rmSync(join(newest, 'state.safetensors'))],
+    [
+      'the older one is taken where the summary was cut short',
+      2,
+      () => truncateSync(join(newest, 'checkpoint.json'), 99),
+    ],
+    [
+      'the older one is taken where a letter of the summary changed',
+      2,
+      () => rename(join(newest, 'checkpoint.json'), 'reference', 'referense'),
+    ],
+    ['the older one is taken where the summary is missing', 2, () => rmSync(join(newest, 'checkpoint.json'))],
+  ];
+  test.each(damage)('%s', async (_name, step, spoil) => {
+    spoil();
+    // One without its summary has never been finished: nothing has damaged it.
+    const damagedCheckpoints = step === 2 && existsSync(join(newest, 'checkpoint.json')) ? [newest] : [];
+    const resumed = await finish(newJob(false, dir));
+    expect(resumed).toEqual({ ...adapter, resumedFromStep: step, damagedCheckpoints });
+  });
+});
+
+test.each(['state.safetensors', 'checkpoint.json'])(
+  'a checkpoint whose %s cannot be read now is no damage',
+  async (name) => {
+    const dir = newFolder();
+    await stopAtPass(newJob(false, dir), 3);
+    const unreadable = withFileErrors('EMFILE', new RegExp(`${dir}/.*${name}$`), () => finish(newJob(false, dir)));
+    await expect(unreadable).rejects.toThrow('EMFILE');
+    expect(await finish(newJob(false, dir))).toEqual({ ...adapter, resumedFromStep: 2 });
+  },
+);
+
+function rename(file: string, from: string, to: string): void {
+  const text = readFileSync(file, 'utf8');
+  expect(text).toContain(from);
+  writeFileSync(file, text.replace(from, to));
+}
+
+function flipLastByte(file: string): void {
+  const bytes = readFileSync(file);
+  bytes[bytes.length - 1] ^= 1;
+  writeFileSync(file, bytes);
+}
+
+describe('a checkpoint of another training is not resumed: other', () => {
+  const { rows, objective, training } = newJob(false);
+  const others: [string, Partial<OptimizeJob>][] = [
+    ['rows', { rows: rows.toReversed() }],
+    ['seed', { seed: 1 }],
+    ['learning rate', { training: { ...training, learningRate: 5e-4 } }],
+    ['beta', { objective: { ...objective, beta: 0.2 } }],
+    ['objective', { objective: { ...objective, name: 'dpo' } }],
+    ['adapter to start from', { policy: reference }],
+    ['reference policy', { reference: policy }],
+  ];
+  const kept = newFolder();
+  beforeAll(() => stopAtPass(newJob(false, kept), 2));
+
+  test.each(others)('%s', async (_, change) => {
+    const dir = newFolder();
+    cpSync(kept, dir, { recursive: true });
+    const { resumedFromStep } = await engine.run('optimize', { ...newJob(false, dir), ...change }, undisturbed);
+    expect(resumedFromStep).toBeUndefined();
+  });
+});

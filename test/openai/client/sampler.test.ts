@@ -1,0 +1,87 @@
+/** Sampling by a server that is another program, llama.cpp's: token ids in, and the tokens that its log-probabilities name. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Response } from '../../../data/records.ts';
+import { startEngine } from '../../../engine/process/host.ts';
+import { loadTokenizer, type ModelTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
+import { samplingSchema } from '../../../engine/protocol/settings.ts';
+import { ChatServer } from '../../../openai/client/client.ts';
+import { sampleFromServer, type TokenizedPrompt } from '../../../openai/client/sampler.ts';
+import { fixture, readJson } from '../../engine/reference-case.ts';
+import { smollm2 } from '../../smollm2/model.ts';
+import { startLlamaServer, type LlamaServer } from './llama-server.ts';
+
+const KEY = 'sk-of-the-sampler';
+const VARIABLE = 'SELM_TEST_SAMPLER_KEY';
+const END_OF_TURN = 2;
+/** Of transformers, with the same weights. llama.cpp rounds activations to 8 bits, too: some answers turn out otherwise. */
+const expected = readJson<{ prompt: string; prompt_ids: number[]; answer_ids: number[] }[]>(
+  fixture('smollm2/expected.json'),
+);
+
+const engine = startEngine();
+let model: string;
+let llama: LlamaServer;
+let server: ChatServer;
+let tokenizer: ModelTokenizer;
+let prompts: TokenizedPrompt[];
+
+beforeAll(async () => {
+  [model, llama] = await Promise.all([smollm2(), startLlamaServer(KEY)]);
+  process.env[VARIABLE] = KEY;
+  server = new ChatServer({ url: `http://127.0.0.1:${llama.port}/v1`, model: 'smollm2', keyVariable: VARIABLE });
+  tokenizer = loadTokenizer(model);
+  prompts = expected.map(({ prompt }, i) => {
+    const chat = [{ role: 'user', content: prompt }];
+    return { id: String(i), prompt: chat, tokens: tokenizer.encodePrompt(chat) };
+  });
+});
+afterAll(async () => {
+  delete process.env[VARIABLE];
+  await engine.close();
+  await llama.stop();
+});
+
+const sample = async (settings: object, seed: number, some = prompts) =>
+  (await sampleFromServer({ server, tokenizer }, some, samplingSchema.parse(settings), seed, {})).responses;
+
+describe('greedy answers', () => {
+  let answers: Response[];
+  beforeAll(async () => {
+    answers = (await sample({ maxNewTokens: 16 }, 0)).map(([answer]) => answer);
+  });
+
+  test('are to the prompts as transformers tokenizes them', () => {
+    expect(prompts.map(({ tokens }) => tokens)).toEqual(expected.map(({ prompt_ids }) => prompt_ids));
+    expect(server.counters.promptTokens).toBe(expected.reduce((total, { prompt_ids }) => total + prompt_ids.length, 0));
+  });
+
+  test("have the tokens that were sampled, for some prompts transformers' own", () => {
+    for (const { text, token_ids } of answers) expect(text).toBe(tokenizer.decode(token_ids));
+    const alike = answers.filter(
+      ({ token_ids }, i) => String(token_ids) === String(expected[i].answer_ids.slice(0, 16)),
+    );
+    expect(alike.length).toBeGreaterThanOrEqual(2);
+    const ended = answers.filter(({ finish_reason }) => finish_reason === 'stop');
+    expect(ended.length).toBeGreaterThan(0);
+    for (const { token_ids } of ended) expect(token_ids.indexOf(END_OF_TURN)).toBe(token_ids.length - 1);
+  });
+
+  test('have log-probabilities like those that the engine gives the same tokens', async () => {
+    const rows = answers.map(({ token_ids }, i) => ({
+      prompt_input_ids: prompts[i].tokens,
+      response_input_ids: token_ids,
+    }));
+    const scores = await engine.run('score', { policy: { model }, rows });
+    const perToken = scores.map(({ logp, tokens }, i) => Math.abs(logp - answers[i].logp!) / tokens);
+    expect(perToken.reduce((sum, difference) => sum + difference, 0) / perToken.length).toBeLessThan(0.3);
+  });
+});
+
+test('samples are drawn by their seeds', async () => {
+  const drawn = { maxNewTokens: 8, temperature: 1, samplesPerPrompt: 3 };
+  const one = prompts.slice(0, 1);
+  const [first, again, other] = [await sample(drawn, 1, one), await sample(drawn, 1, one), await sample(drawn, 2, one)];
+  expect(again).toEqual(first);
+  expect(other).not.toEqual(first);
+  for (const answers of first) expect(new Set(answers.map(({ text }) => text)).size).toBe(3);
+});

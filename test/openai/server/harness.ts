@@ -1,0 +1,115 @@
+/** lm-evaluation-harness for tests: a Python environment of its own, without PyTorch, made once in the cache. */
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { cacheFolder } from '../../../workers/places.ts';
+
+const run = promisify(execFile);
+const fixtures = new URL('../../fixtures/harness/', import.meta.url).pathname;
+
+/** Its Python; made on the first call: about a minute, 700 MB. */
+export async function harnessPython(): Promise<string> {
+  const folder = join(cacheFolder(), 'lm-eval-0.4.13');
+  const python = join(folder, 'bin', 'python');
+  const ready = join(folder, 'ready');
+  if (existsSync(ready)) return python;
+  console.error("Making lm-evaluation-harness's Python environment, once: about a minute.");
+  rmSync(folder, { recursive: true, force: true });
+  await run('python3', ['-m', 'venv', folder]);
+  await run(python, ['-m', 'pip', 'install', '--quiet', 'lm_eval[api]==0.4.13', 'transformers==5.24.0']);
+  writeFileSync(`${ready}.new`, '');
+  renameSync(`${ready}.new`, ready);
+  return python;
+}
+
+export interface Outcome {
+  /** The task's metrics by name. */
+  figures: Record<string, number>;
+  /** For each question and choice: log-likelihood, and whether it is what greedy decoding would give. */
+  responses: [number, boolean][][];
+}
+
+export interface Generated {
+  figures: Record<string, number>;
+  /** For each question the answer, cut at the stop texts. */
+  texts: string[];
+}
+
+/** Runs the multiple-choice task of test/fixtures/harness against the endpoint at `url`, in `folder`. */
+export async function runHarness(python: string, url: string, model: string, folder: string): Promise<Outcome> {
+  const { figures, responses } = await runTask(python, url, model, folder, {
+    task: 'selm_choice',
+    yaml: 'task.yaml',
+    questions: 'questions.jsonl',
+  });
+  const choices = responses as [string, string | boolean][][][];
+  return {
+    figures,
+    responses: choices.map((row) =>
+      row.map(([[logp, greedy]]) => [Number(logp), String(greedy) === 'True' || greedy === true]),
+    ),
+  };
+}
+
+/** Runs the generation task of test/fixtures/harness. */
+export async function runGeneration(python: string, url: string, model: string, folder: string): Promise<Generated> {
+  const { figures, responses } = await runTask(python, url, model, folder, {
+    task: 'selm_generation',
+    yaml: 'generation.yaml',
+    questions: 'generation.jsonl',
+  });
+  return { figures, texts: (responses as [[string]][]).map(([[text]]) => text) };
+}
+
+async function runTask(
+  python: string,
+  url: string,
+  model: string,
+  folder: string,
+  { task, yaml, questions }: Record<'task' | 'yaml' | 'questions', string>,
+): Promise<{ figures: Record<string, number>; responses: unknown[] }> {
+  const tasks = join(folder, task);
+  mkdirSync(tasks);
+  const text = readFileSync(`${fixtures}${yaml}`, 'utf8').replace('test: QUESTIONS', `test: ${fixtures}${questions}`);
+  writeFileSync(join(tasks, `${task}.yaml`), text);
+  const out = join(folder, `${task}-out`);
+  const modelArguments = `model=${model},base_url=${url}/v1/completions,tokenizer_backend=huggingface,num_concurrent=8,max_length=256`;
+  await run(
+    python,
+    [
+      '-m',
+      'lm_eval',
+      '--model',
+      'local-completions',
+      '--model_args',
+      modelArguments,
+      '--batch_size',
+      '4',
+      '--include_path',
+      tasks,
+      '--tasks',
+      task,
+      '--output_path',
+      out,
+      '--log_samples',
+    ],
+    { env: { ...process.env, HF_HUB_OFFLINE: '1', HF_HOME: join(folder, 'hf') }, maxBuffer: 2 ** 26 },
+  );
+  const files = (readdirSync(out, { recursive: true }) as string[]).map((name) => join(out, name));
+  const content = (kind: string) =>
+    readFileSync(
+      files.find((name) => name.includes(`/${kind}_`))!,
+      'utf8',
+    );
+  const { results } = JSON.parse(content('results')) as { results: Record<string, Record<string, unknown>> };
+  const figures = Object.entries(results[task]).filter(([, value]) => typeof value === 'number');
+  const samples = content('samples')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { doc_id: number; resps: unknown });
+  return {
+    figures: Object.fromEntries(figures) as Record<string, number>,
+    responses: samples.toSorted((a, b) => a.doc_id - b.doc_id).map(({ resps }) => resps),
+  };
+}

@@ -1,0 +1,36 @@
+/** `selm serve` as a process of its own. */
+import { once } from 'node:events';
+import { startSelm } from '../../command.ts';
+
+export interface Serving {
+  /** Ends in /v1. */
+  url: string;
+  pid: number;
+  /** What it says to a GET, or a POST of a body. */
+  ask(path: string, body?: object): Promise<{ status: number; text: string }>;
+  models(): Promise<{ id: string; root?: string; parent?: string }[]>;
+  /** @returns its exit code */
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
+}
+
+/** @param port 0 takes a free one */
+export async function startServe(model: string, flags: string[] = [], port = '0'): Promise<Serving> {
+  const { process, ended } = startSelm(['serve', '--model', model, '--port', port, ...flags], {});
+  const [line] = (await once(process.stdout!, 'data')) as [Buffer];
+  const url = /http:\S+/.exec(String(line))![0];
+  const ask = async (path: string, body?: object) => {
+    const post = { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+    const response = await fetch(`${url}${path}`, body && post);
+    return { status: response.status, text: await response.text() };
+  };
+  return {
+    url,
+    pid: process.pid!,
+    ask,
+    models: async () => (JSON.parse((await ask('/models')).text) as { data: { id: string }[] }).data,
+    async stop(signal = 'SIGTERM') {
+      process.kill(signal);
+      return (await ended).code;
+    },
+  };
+}
