@@ -6,8 +6,8 @@
  * constants of the loop, never copied; only the few tokens of this run are carried from one iteration to the next.
  */
 import * as ops from '../graph/ops.ts';
-import { product } from '../graph/shape.ts';
-import { Graph, type Dim, type Shape, type Tensor } from '../graph/tensor.ts';
+import { product, type Dim, type Shape } from '../graph/shape.ts';
+import { Graph, type Tensor } from '../graph/tensor.ts';
 import type { Adapter } from '../model/lora.ts';
 import { packedWeights, type ModelFiles } from '../model/parameters.ts';
 import { quantizedWeights } from '../model/quantize.ts';
