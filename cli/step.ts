@@ -14,8 +14,7 @@ import {
   type ChatTemplateSettings,
 } from '../engine/tokenizer/chat-template-settings.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
-import { deviceSchema } from '../engine/protocol/settings.ts';
-import { DEVICES, type Device } from '../engine/onnx/target.ts';
+import { deviceSchema, DEVICES, type Device } from '../engine/protocol/settings.ts';
 import { located } from '../engine/onnx/tokenize.ts';
 import { adapterPolicy, namedPolicy } from './names.ts';
 import { showProgress } from './progress.ts';

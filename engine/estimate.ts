@@ -12,10 +12,9 @@
  * Arithmetic, in floating-point operations a token: 2 N forward, and 4 N backward, 2 N where the weights are frozen (LoRA).
  */
 import type { ModelConfig } from './model-files/config.ts';
-import { parameterShapes } from './onnx/model/parameters.ts';
-import { linearShape } from './onnx/model/lora.ts';
 import { CHUNK_LOGITS } from './onnx/packing.ts';
 import type { LoraSettings, SamplingSettings, TrainingSettings } from './protocol/settings.ts';
+import { parameterShapes, linearShape } from './model-files/shapes.ts';
 
 const product = (shape: number[]) => shape.reduce((total, size) => total * size, 1);
 

@@ -35,7 +35,7 @@ import type {
 import { CHAT_TEMPLATE } from '../tokenizer/chat-template-settings.ts';
 import { checkSequenceLength } from '../model-files/config.ts';
 import { ownTemplate } from '../tokenizer/template-files.ts';
-import { freshAdapter, readAdapter, writeAdapter } from './model/lora.ts';
+import { freshAdapter, readAdapter, writeAdapter } from '../model-files/lora.ts';
 import { mergeAdapter, writeModel } from './model/export.ts';
 import { objectiveOf } from './objectives/index.ts';
 import { openPolicy, type OpenPolicy } from './policy.ts';
@@ -43,8 +43,7 @@ import { Scorer, type TokenizedResponse } from './score.ts';
 import { PairRm, scoresOf } from './rankers/pairrm.ts';
 import { openRewardModel, type Scores } from './rankers/reward.ts';
 import { collectGarbage, SessionCache } from './sessions.ts';
-import { Q8_ON_CPU } from '../protocol/settings.ts';
-import type { Device } from './target.ts';
+import { Q8_ON_CPU, type Device } from '../protocol/settings.ts';
 import { TokenScorer } from './token-scores.ts';
 import { isAdapterChanged, isModelChanged } from './training/change.ts';
 import { fingerprintOf } from './training/checkpoint.ts';

@@ -1,12 +1,13 @@
 /** A policy opened for running: the model's files, its tokenizer, and the adapter on top of them. */
 import type { Policy } from '../protocol/jobs.ts';
-import { readAdapter, type Adapter } from './model/lora.ts';
-import { frozenWeights, openModel, type ModelFiles, type Parameters } from './model/parameters.ts';
+import { readAdapter, type Adapter } from '../model-files/lora.ts';
+import { frozenWeights, type Parameters } from './model/parameters.ts';
 import { loadTokenizer, type ModelTokenizer } from '../tokenizer/tokenizer.ts';
 import * as ops from './graph/ops.ts';
 import type { Graph, Tensor } from './graph/tensor.ts';
 import { float32, type Feeds } from './session.ts';
 import type { Parameter } from './training/adamw.ts';
+import { openModel, type ModelFiles } from './model/model-files.ts';
 
 export interface OpenPolicy {
   model: ModelFiles;

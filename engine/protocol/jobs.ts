@@ -14,10 +14,9 @@ import type { ResponseDivergence } from '../onnx/divergence.ts';
 import type { ChatTemplateSettings } from '../tokenizer/chat-template-settings.ts';
 import type { TooLong } from '../onnx/rankers/context.ts';
 import type { Answered, Scores } from '../onnx/rankers/reward.ts';
-import type { ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
+import type { ObjectiveSettings, SamplingSettings, TrainingSettings, Device } from './settings.ts';
 import type { RowCounts } from '../../data/row-counts.ts';
 import type { LengthLimits } from '../onnx/training/preference-tokens.ts';
-import type { Device } from '../onnx/target.ts';
 
 /** A policy: a Hugging Face model folder, and a PEFT adapter folder on top of it. Both are local paths. */
 export interface Policy {

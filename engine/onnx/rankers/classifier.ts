@@ -4,7 +4,7 @@ import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import { packedAttention } from '../model/attention.ts';
 import { contextLength, readModelConfig } from '../../model-files/config.ts';
-import { frozenWeights, openModel, type ModelFiles } from '../model/parameters.ts';
+import { frozenWeights } from '../model/parameters.ts';
 import { openTokenizer, type TokenizerFiles } from '../../tokenizer/tokenizer.ts';
 import { transformer } from '../model/transformer.ts';
 import {
@@ -21,6 +21,7 @@ import { located } from '../tokenize.ts';
 import { collectScores, fit, type Fitted, type TooLong } from './context.ts';
 import { encodeExchange, type Exchange } from './exchange.ts';
 import type { Answered, RewardModel, Scores } from './reward.ts';
+import { openModel, type ModelFiles } from '../model/model-files.ts';
 
 export class Classifier implements RewardModel {
   private readonly session: Session;

@@ -5,7 +5,7 @@ import { gradient } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph, type Tensor } from '../graph/tensor.ts';
 import type { Progress, TrainedSteps, TrainMetrics } from '../../protocol/jobs.ts';
-import { type ModelFiles, type Parameters } from '../model/parameters.ts';
+import { type Parameters } from '../model/parameters.ts';
 import { packGroups, planBatches } from '../packing.ts';
 import { shuffled } from '../../../data/random.ts';
 import { sequenceLogps } from '../sequences.ts';
@@ -17,6 +17,7 @@ import { scaledGradient } from './loss-scaling.ts';
 import { learningRateAt } from './schedule.ts';
 import { stepsPerEpoch } from './steps.ts';
 import type { Example, TrainingTask } from './task.ts';
+import type { ModelFiles } from '../model/model-files.ts';
 
 /** What is trained: the parameters by name, their first values, and how a graph gets at the whole policy with them. */
 export interface Trainable {

@@ -4,8 +4,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { textSchema, type Text, type Tool } from '../../../data/records.ts';
 import { readModelConfig, ropeFrequencies } from '../../../engine/model-files/config.ts';
-import { readAdapter } from '../../../engine/onnx/model/lora.ts';
-import { openModel } from '../../../engine/onnx/model/parameters.ts';
+import { readAdapter } from '../../../engine/model-files/lora.ts';
 import { loadTokenizer, type ModelTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
 import { readPairRmConfig } from '../../../engine/onnx/rankers/deberta-config.ts';
 import { openRewardModel } from '../../../engine/onnx/rankers/reward.ts';
@@ -15,6 +14,7 @@ import { readCheckpoint, writeCheckpoint } from '../../../engine/onnx/training/c
 import { tinyAdapter, tinyModel } from '../../tiny-model.ts';
 import { jsonOf } from '../../../data/json.ts';
 import type { Parser, Parsers } from '../parser.ts';
+import { openModel } from '../../../engine/onnx/model/model-files.ts';
 
 const fixture = (path: string) => join('test/fixtures', path);
 const KINDS = ['llama2', 'llama3', 'mistral', 'qwen2', 'qwen3', 'smollm2', 'vicuna', 'zephyr'];

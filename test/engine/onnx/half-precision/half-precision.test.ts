@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { DivergenceMeter } from '../../../../engine/onnx/divergence.ts';
 import { Generator } from '../../../../engine/onnx/generation/generate.ts';
-import { readAdapter } from '../../../../engine/onnx/model/lora.ts';
+import { readAdapter } from '../../../../engine/model-files/lora.ts';
 import { openSafetensors, readTensorF32 } from '../../../../engine/model-files/safetensors.ts';
 import type { OpenPolicy } from '../../../../engine/onnx/policy.ts';
 import { Scorer, type TokenizedResponse } from '../../../../engine/onnx/score.ts';
