@@ -10,16 +10,11 @@ import { headLogits, transformer } from './model/transformer.ts';
 import { InputError } from '../../data/errors.ts';
 import { groupByPrompt, packedInputs, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
 import { adapterFeeds, adapterInputs, policyParameters, type OpenPolicy } from './policy.ts';
-import type { TokenizedResponse } from './score.ts';
+import type { ResponseDivergence } from '../protocol/jobs.ts';
 import { Session, type Feeds } from './session.ts';
 import type { ModelFiles } from './model/model-files.ts';
 import type { Device } from '../protocol/settings.ts';
-
-/** Of one response: KL(policy || reference) in nats, summed over its tokens, and how many tokens it has. */
-export interface ResponseDivergence {
-  kl: number;
-  tokens: number;
-}
+import type { TokenizedResponse } from '../tokens/responses.ts';
 
 type Compared = Pick<OpenPolicy, 'model' | 'adapter'>;
 

@@ -123,6 +123,8 @@ export const trainingSchema = z.strictObject({
   lora: loraSchema.prefault({}).describe('The LoRA adapter, where training does not start from a given one.'),
 });
 export type TrainingSettings = z.infer<typeof trainingSchema>;
+/** What shortens prompts and responses that are trained on, in tokens. */
+export type LengthLimits = Pick<TrainingSettings, 'maxLength' | 'maxPromptLength'>;
 
 /** What each objective is set by, with its defaults: it has no other settings. */
 const OBJECTIVES = {

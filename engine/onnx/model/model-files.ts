@@ -15,10 +15,14 @@ export interface ModelFiles extends ModelFolder {
  * Opens a model folder to compute on `device`.
  * @throws InputError when a file is missing, damaged or unsupported, or the weights do not fit the configuration
  */
-export function openModel(folder: string, task?: Task, device: Device = 'cpu'): ModelFiles {
-  const model = openModelFolder(folder, task);
-  return { ...model, target: targetOf(device, model.tensors.get(EMBEDDING)!.dtype) };
-}
+export const openModel = (folder: string, task?: Task, device?: Device): ModelFiles =>
+  withTarget(openModelFolder(folder, task), device);
+
+/** @param device that the graphs will run on */
+export const withTarget = (model: ModelFolder, device: Device = 'cpu'): ModelFiles => ({
+  ...model,
+  target: targetOf(device, model.tensors.get(EMBEDDING)!.dtype),
+});
 
 /** Makes something of each tensor of a model, by name, once: when it is first asked for. */
 export function eachOnce<T>({ tensors }: TensorFiles, make: (entry: TensorEntry) => T): (name: string) => T {

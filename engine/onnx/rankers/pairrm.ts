@@ -8,9 +8,9 @@ import { int64, Session } from '../session.ts';
 import { deberta, debertaShapes } from './deberta.ts';
 import { readPairRmConfig, type PairRmConfig } from './deberta-config.ts';
 import { PairTokenizer, type EncodedAnswers } from './pair-text.ts';
-import { located } from '../tokenize.ts';
-import type { Answered } from './reward.ts';
 import { locateTensors } from '../../model-files/model.ts';
+import type { Answered } from '../../protocol/jobs.ts';
+import { located } from '../../../data/errors.ts';
 
 /** Tokens in one pass, padding included; about what one pair takes at its longest. */
 const BATCH_TOKENS = 2048;

@@ -1,6 +1,5 @@
 /** The training loop: loss, gradients, clipping, AdamW, schedule, checkpoints. */
-import { InputError } from '../../../data/errors.ts';
-import { JobAborted } from '../../protocol/errors.ts';
+import { JobAborted, TrainingDiverged } from '../../protocol/errors.ts';
 import { gradient } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph, type Tensor } from '../graph/tensor.ts';
@@ -15,7 +14,7 @@ import { AdamW, type Parameter } from './adamw.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { scaledGradient } from './loss-scaling.ts';
 import { learningRateAt } from './schedule.ts';
-import { stepsPerEpoch } from './steps.ts';
+import { stepsPerEpoch } from '../../protocol/steps.ts';
 import type { Example, TrainingTask } from './task.ts';
 import type { ModelFiles } from '../model/model-files.ts';
 
@@ -172,7 +171,7 @@ async function trainSteps<E extends Example>(
       ...task.metrics(batch, logps),
     };
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
-      throw new InputError(
+      throw new TrainingDiverged(
         `Training diverged at step ${step + 1}: loss ${loss}, gradient norm ${gradNorm}; lower the learning rate.`,
       );
     }

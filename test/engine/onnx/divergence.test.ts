@@ -8,7 +8,7 @@ import type { DivergenceJob, Policy } from '../../../engine/protocol/jobs.ts';
 import { readModelConfig } from '../../../engine/model-files/config.ts';
 import { readAdapter, writeAdapter } from '../../../engine/model-files/lora.ts';
 import { openSafetensors, readTensorF32, writeSafetensors } from '../../../engine/model-files/safetensors.ts';
-import { CHUNK_LOGITS } from '../../../engine/onnx/packing.ts';
+import { CHUNK_LOGITS } from '../../../engine/estimate.ts';
 import { uniformStream } from '../../../data/random.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { fixture, readJson, referenceCase, undisturbed } from '../reference-case.ts';

@@ -9,12 +9,12 @@ import { loadTokenizer, type ModelTokenizer } from '../../../engine/tokenizer/to
 import { readPairRmConfig } from '../../../engine/onnx/rankers/deberta-config.ts';
 import { openRewardModel } from '../../../engine/onnx/rankers/reward.ts';
 import { float32 } from '../../../engine/onnx/session.ts';
-import { located } from '../../../engine/onnx/tokenize.ts';
 import { readCheckpoint, writeCheckpoint } from '../../../engine/onnx/training/checkpoint.ts';
 import { tinyAdapter, tinyModel } from '../../tiny-model.ts';
 import { jsonOf } from '../../../data/json.ts';
 import type { Parser, Parsers } from '../parser.ts';
 import { openModel } from '../../../engine/onnx/model/model-files.ts';
+import { located } from '../../../data/errors.ts';
 
 const fixture = (path: string) => join('test/fixtures', path);
 const KINDS = ['llama2', 'llama3', 'mistral', 'qwen2', 'qwen3', 'smollm2', 'vicuna', 'zephyr'];

@@ -8,7 +8,7 @@ import { openPolicy } from '../../../../engine/onnx/policy.ts';
 import { Scorer } from '../../../../engine/onnx/score.ts';
 import { Session } from '../../../../engine/onnx/session.ts';
 import { preferenceExamples, preferenceTask } from '../../../../engine/onnx/training/preference.ts';
-import { checkTokens, tokenizePreferences } from '../../../../engine/onnx/training/preference-tokens.ts';
+import { checkTokens, tokenizePreferences } from '../../../../engine/tokens/preferences.ts';
 import { temporaryFolder } from '../../../temporary.ts';
 import { tinyAdapter, tinyModel } from '../../../tiny-model.ts';
 import { onePass } from '../../pass-gradients.ts';
