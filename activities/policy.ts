@@ -9,7 +9,7 @@ import { isModelId, pinnedId, resolveModel } from '../data/hub.ts';
 import type { Policy, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
 import { withTemplateOf } from '../engine/tokenizer/chat-template-settings.ts';
 import { fingerprintOf } from '../engine/model-files/fingerprint.ts';
-import { openPolicyFiles } from '../engine/model-files/policy.ts';
+import { openPolicyFiles } from '../engine/tokens/policy.ts';
 import { runStep, type Rooms, type StepResult } from './step.ts';
 
 /** The base model: too large to copy into every artifact, so named, with a hash of all its files. */

@@ -6,7 +6,7 @@ import { readPreferences, readScoreRows } from '../data/readers.ts';
 import type { PreferenceRecord, TokenizedScoreRecord } from '../data/records.ts';
 import type { Policy, ScoreJob } from '../engine/protocol/jobs.ts';
 import { contextLength } from '../engine/model-files/config.ts';
-import { openPolicyFiles } from '../engine/model-files/policy.ts';
+import { openPolicyFiles } from '../engine/tokens/policy.ts';
 import { checkTokens } from '../engine/tokens/preferences.ts';
 import { objectiveSchema } from '../engine/protocol/settings.ts';
 import { adapterFolder } from './names.ts';

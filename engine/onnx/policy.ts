@@ -1,5 +1,5 @@
 /** A policy opened for running, and its numbers in a graph. */
-import { openPolicyFiles, type PolicyFiles } from '../model-files/policy.ts';
+import { openPolicyFiles, type PolicyFiles } from '../tokens/policy.ts';
 import type { Policy } from '../protocol/jobs.ts';
 import type { Adapter } from '../model-files/lora.ts';
 import { frozenWeights, type Parameters } from './model/parameters.ts';

@@ -6,7 +6,7 @@ import type { Question, QuestionAnswer } from '../../data/mt-bench.ts';
 import type { Message } from '../../data/records.ts';
 import type { Engine, Policy } from '../../engine/protocol/jobs.ts';
 import { checkSequenceLength } from '../../engine/model-files/config.ts';
-import { openPolicyFiles } from '../../engine/model-files/policy.ts';
+import { openPolicyFiles } from '../../engine/tokens/policy.ts';
 import type { SamplingSettings } from '../../engine/protocol/settings.ts';
 import { policyHash } from '../../engine/model-files/fingerprint.ts';
 

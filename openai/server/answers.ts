@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { InputError } from '../../data/errors.ts';
 import { checkSequenceLength, contextLength } from '../../engine/model-files/config.ts';
-import { openPolicyFiles, type PolicyFiles } from '../../engine/model-files/policy.ts';
+import { openPolicyFiles, type PolicyFiles } from '../../engine/tokens/policy.ts';
 import type { NewTokens, Policy, TokenScores } from '../../engine/protocol/jobs.ts';
 import type { Message } from '../../data/records.ts';
 import { BatchedPolicy } from './batches.ts';

@@ -3,7 +3,6 @@ import { WorkflowFailedError } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
 import type { LengthSettings } from '../../activities/prompt-limits.ts';
 import { hashValue } from '../../artifacts/hash.ts';
-import { ArtifactDamaged } from '../../artifacts/store.ts';
 import { InputError } from '../../data/errors.ts';
 import { decide, retryRun } from '../../workers/decisions.ts';
 import { startRun, type RunHandle } from '../../workers/runs.ts';
@@ -13,6 +12,7 @@ import { pauseUpdate, resumeUpdate, retryUpdate, skipUpdate, stopUpdate } from '
 import type { RunStatus } from '../../workflows/status.ts';
 import { timeSkippingServer } from './server.ts';
 import { badInput, StandIns, testConfig, withWorkers } from './stand-ins.ts';
+import { ArtifactDamaged } from '../../artifacts/errors.ts';
 
 const server = timeSkippingServer();
 

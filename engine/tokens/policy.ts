@@ -1,8 +1,8 @@
 /** A policy's files, opened without a backend: to check them, and to turn texts into tokens. */
 import type { Policy } from '../protocol/jobs.ts';
 import { loadTokenizer, type ModelTokenizer } from '../tokenizer/tokenizer.ts';
-import { readAdapter, type Adapter } from './lora.ts';
-import { openModelFolder, type ModelFolder } from './model.ts';
+import { readAdapter, type Adapter } from '../model-files/lora.ts';
+import { openModelFolder, type ModelFolder } from '../model-files/model.ts';
 
 export interface PolicyFiles {
   model: ModelFolder;
