@@ -7,11 +7,11 @@ import { inTurns } from '../data/in-turns.ts';
 import { readJsonl, writeJsonl } from '../data/jsonl.ts';
 import type { SampledRecord } from '../data/records.ts';
 import type { CallOptions, DivergenceJob, Engine } from '../engine/protocol/jobs.ts';
-import type { Device } from '../engine/onnx/target.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { readShards } from './sample.ts';
 import { bootstrapRatio, mean, type Interval } from '../evaluation/statistics.ts';
 import { runStep, type Step, type StepResult } from './step.ts';
+import type { Device } from '../engine/protocol/settings.ts';
 
 export interface DivergenceInput {
   /** The policy that wrote the answers. */

@@ -6,10 +6,10 @@ import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { exists } from '../data/file-errors.ts';
 import { isModelId, pinnedId, resolveModel } from '../data/hub.ts';
-import type { Policy } from '../engine/protocol/jobs.ts';
-import { withTemplateOf, type ChatTemplateSettings } from '../engine/tokenizer/chat-template-settings.ts';
+import type { Policy, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
+import { withTemplateOf } from '../engine/tokenizer/chat-template-settings.ts';
 import { fingerprintOf } from '../engine/model-files/fingerprint.ts';
-import { openPolicy } from '../engine/onnx/policy.ts';
+import { openPolicyFiles } from '../engine/tokens/policy.ts';
 import { runStep, type Rooms, type StepResult } from './step.ts';
 
 /** The base model: too large to copy into every artifact, so named, with a hash of all its files. */
@@ -42,7 +42,7 @@ export async function importPolicy(
 ): Promise<StepResult<Record<string, never>>> {
   const folder = await resolveModel(model);
   const chatTemplate = withTemplateOf(adapter, settings);
-  openPolicy({
+  openPolicyFiles({
     model: folder,
     ...(adapter !== undefined && { adapter }),
     ...(chatTemplate && { chatTemplate }),

@@ -11,7 +11,6 @@ import { inTurns } from '../data/in-turns.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { Spool } from '../data/spool.ts';
-import type { ChatTemplateSettings } from '../engine/tokenizer/chat-template-settings.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { createLabeler } from '../labelers/index.ts';
@@ -22,6 +21,7 @@ import type { PromptChecks } from './recheck.ts';
 import { isPolicyName } from '../artifacts/names.ts';
 import { findRelease, releasesOf } from './release.ts';
 import { readSummary, runStep, type Rooms, type Step } from './step.ts';
+import type { ChatTemplateSettings } from '../engine/protocol/jobs.ts';
 
 export interface PrepareInput extends PromptChecks {
   model: string;

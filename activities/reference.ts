@@ -2,11 +2,10 @@
 import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import { writeJsonl } from '../data/jsonl.ts';
-import type { Device } from '../engine/onnx/target.ts';
-import type { LengthLimits } from '../engine/onnx/training/preference-tokens.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { PREFERENCES } from './prefer.ts';
 import { runStep, type Step, type StepResult } from './step.ts';
+import type { Device, LengthLimits } from '../engine/protocol/settings.ts';
 
 export interface ReferenceInput {
   /** The reference policy. */

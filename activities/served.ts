@@ -13,7 +13,6 @@ import { readAdapterConfig } from '../engine/model-files/adapter-config.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import type { SamplingSettings } from '../engine/protocol/settings.ts';
-import { tokenizePrompt } from '../engine/onnx/tokenize.ts';
 import { loadAdapter, unloadAdapter as unload } from '../openai/client/adapters.ts';
 import { ChatServer } from '../openai/client/client.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
@@ -21,6 +20,7 @@ import { sampleFromServer, type SampledByServer, type TokenizedPrompt } from '..
 import type { PromptRecord } from '../data/records.ts';
 import { ADAPTER, MODEL, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import type { Step } from './step.ts';
+import { tokenizePrompt } from '../engine/tokens/prompts.ts';
 
 /**
  * Has a server answer the prompts by a policy.

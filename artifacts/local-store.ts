@@ -27,13 +27,8 @@ import {
 } from './manifest.ts';
 import { addressOfVersion, checkName, versionOf } from './names.ts';
 import { isServerId, serverOf } from './servers.ts';
-import {
-  ArtifactDamaged,
-  type ArtifactStore,
-  type NamedVersion,
-  type StoredArtifact,
-  type StoreServer,
-} from './store.ts';
+import { type ArtifactStore, type NamedVersion, type StoredArtifact, type StoreServer } from './store.ts';
+import { ArtifactDamaged } from './errors.ts';
 
 export const MANIFEST = 'manifest.json';
 

@@ -19,13 +19,8 @@ import { addressOfVersion, checkName, versionOf } from './names.ts';
 import type { Bucket } from './s3-bucket.ts';
 import { S3Checkpoints } from './s3-checkpoints.ts';
 import { isServerId, serverOf } from './servers.ts';
-import {
-  ArtifactDamaged,
-  type ArtifactStore,
-  type NamedVersion,
-  type StoredArtifact,
-  type StoreServer,
-} from './store.ts';
+import { type ArtifactStore, type NamedVersion, type StoredArtifact, type StoreServer } from './store.ts';
+import { ArtifactDamaged } from './errors.ts';
 
 /** What the steps of this and other processes on the machine may be reading stays in the cache so long. */
 const IN_USE_MILLISECONDS = 3600_000;

@@ -89,20 +89,3 @@ export interface StoredArtifact {
   manifest: Manifest;
   created: Date;
 }
-
-/**
- * An artifact is missing, or not what its hash says. Trying the step that made it again makes it anew. That it cannot be read
- * (EACCES, EIO, too many open files, …) is another error: nothing is removed for it.
- */
-export class ArtifactDamaged extends Error {
-  override readonly name = 'ArtifactDamaged';
-  readonly address: Address;
-  /** Whether it, or one of its files, is not there. */
-  readonly missing: boolean;
-
-  constructor(address: Address, problem: string, missing = false) {
-    super(`Artifact ${address.slice(0, 12)} is damaged: ${problem}; it will be made again.`);
-    this.address = address;
-    this.missing = missing;
-  }
-}

@@ -1,7 +1,7 @@
 /** Floating-point operations that a SELM step cannot do without, from its shapes alone: what the machine's rate is held against. */
 import type { ModelConfig } from '../engine/model-files/config.ts';
-import { parameterShapes } from '../engine/onnx/model/parameters.ts';
 import type { Work } from './work.ts';
+import { parameterShapes } from '../engine/model-files/shapes.ts';
 
 /** A product of a matrix with a row of its inputs multiplies and adds once per weight. */
 const PER_WEIGHT = 2;

@@ -2,13 +2,13 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeModel } from '../examples/quickstart/model.ts';
-import { startEngine } from '../engine/process/host.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
-import { parameterShapes } from '../engine/onnx/model/parameters.ts';
 import { writeSafetensors } from '../engine/model-files/safetensors.ts';
 import { randomModel } from '../test/random-model.ts';
 import { smollm2 } from '../test/smollm2/model.ts';
 import { cacheFolder } from '../workers/places.ts';
+import { parameterShapes } from '../engine/model-files/shapes.ts';
+import { startEngine } from '../engine/backends.ts';
 
 export type ModelName = 'smollm2' | 'smollm2 with twice the layers' | 'quickstart' | 'large';
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { readPrompts } from '../data/prompts.ts';
 import type { Text } from '../data/records.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
-import { freshAdapter, writeAdapter } from '../engine/onnx/model/lora.ts';
+import { freshAdapter, writeAdapter } from '../engine/model-files/lora.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { uniformStream } from '../data/random.ts';
 import { loraSchema } from '../engine/protocol/settings.ts';

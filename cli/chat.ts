@@ -2,9 +2,9 @@ import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import type { Message } from '../data/records.ts';
 import { samplingSchema } from '../engine/protocol/settings.ts';
-import { startEngine } from '../engine/process/host.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
 import { addPolicy, policyOf, type PolicyFlags } from './step.ts';
+import { startEngine } from '../engine/backends.ts';
 
 const FIELDS = ['temperature', 'topP', 'topK', 'maxNewTokens'] as const;
 

@@ -1,14 +1,13 @@
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import { diagnose, type DiagnosedScores, type Diagnosis, type Scale } from '../evaluation/diagnose.ts';
-import { InputError } from '../data/errors.ts';
+import { InputError, located } from '../data/errors.ts';
 import { readPreferences, readScoreRows } from '../data/readers.ts';
 import type { PreferenceRecord, TokenizedScoreRecord } from '../data/records.ts';
 import type { Policy, ScoreJob } from '../engine/protocol/jobs.ts';
 import { contextLength } from '../engine/model-files/config.ts';
-import { openPolicy } from '../engine/onnx/policy.ts';
-import { encodeResponse, located } from '../engine/onnx/tokenize.ts';
-import { checkTokens } from '../engine/onnx/training/preference-tokens.ts';
+import { openPolicyFiles } from '../engine/tokens/policy.ts';
+import { checkTokens } from '../engine/tokens/preferences.ts';
 import { objectiveSchema } from '../engine/protocol/settings.ts';
 import { adapterFolder } from './names.ts';
 import { percent } from './numbers.ts';
@@ -23,6 +22,7 @@ import {
   withEngine,
   type PolicyFlags,
 } from './step.ts';
+import { encodeResponse } from '../engine/tokens/responses.ts';
 
 interface Flags extends Omit<PolicyFlags, 'adapter'> {
   adapter: string[];
@@ -94,7 +94,7 @@ type ScoreRow = ScoreJob['rows'][number];
  * @throws InputError that names the row that cannot be read; also when no pair is left
  */
 async function readRows({ preferences, unseen: file }: Flags, base: Policy) {
-  const policy = openPolicy(base);
+  const policy = openPolicyFiles(base);
   const limit = contextLength(policy.model.config);
   let nonPrefix = 0;
   const encode = (place: string, row: ScoreRow): TokenizedScoreRecord | undefined => {

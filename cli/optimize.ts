@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { readPreferences } from '../data/readers.ts';
 import { objectiveFields, objectiveSchema } from '../engine/protocol/settings.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
-import { checkTokens } from '../engine/onnx/training/preference-tokens.ts';
+import { checkTokens } from '../engine/tokens/preferences.ts';
 import { addSettings, readSettings, seedSchema } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, warnOfTools, withEngine, type PolicyFlags } from './step.ts';
 import { addTraining, readTraining, reportTraining } from './training.ts';

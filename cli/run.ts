@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { Command } from 'commander';
 import type { Client } from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
-import type { Device } from '../engine/onnx/target.ts';
 import { waitsForDecision } from '../report/failure.ts';
 import { roundNotes } from '../report/rounds.ts';
 import { connectClient, connectEmbedded, hasServer } from '../workers/connection.ts';
@@ -18,6 +17,7 @@ import { runTable } from './run-table.ts';
 import { watchRun } from './run-view.ts';
 import { setOption } from './set-option.ts';
 import { jsonOption, withEngine } from './step.ts';
+import type { Device } from '../engine/protocol/settings.ts';
 
 interface RunFlags {
   json?: boolean;

@@ -7,10 +7,10 @@ import { InputError } from '../data/errors.ts';
 import { readSecret, type Secret } from '../data/secret.ts';
 import { endpoint } from '../openai/server/app.ts';
 import { Models } from '../openai/server/models.ts';
-import { startEngine } from '../engine/process/host.ts';
 import { hostsOf, listen, portSchema } from './listen.ts';
 import { addSettings, readSettings } from './settings.ts';
 import { addPolicy, policyOf, type PolicyFlags } from './step.ts';
+import { startEngine } from '../engine/backends.ts';
 
 const schema = portSchema(8000);
 

@@ -2,23 +2,17 @@
 import { Option, type Command } from 'commander';
 import { ignoredToolsNote } from '../activities/prompt-portions.ts';
 import { resolveModel } from '../data/hub.ts';
-import { InputError } from '../data/errors.ts';
+import { InputError, located } from '../data/errors.ts';
 import type { PreferenceRecord } from '../data/records.ts';
 import { hasTools } from '../data/tools.ts';
 import { EngineDied, JobAborted } from '../engine/protocol/errors.ts';
-import { startEngine } from '../engine/process/host.ts';
-import type { CallOptions, Engine, Policy } from '../engine/protocol/jobs.ts';
-import {
-  readChatTemplate,
-  withTemplateOf,
-  type ChatTemplateSettings,
-} from '../engine/tokenizer/chat-template-settings.ts';
+import type { CallOptions, Engine, Policy, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
+import { readChatTemplate, withTemplateOf } from '../engine/tokenizer/chat-template-settings.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
-import { deviceSchema } from '../engine/protocol/settings.ts';
-import { DEVICES, type Device } from '../engine/onnx/target.ts';
-import { located } from '../engine/onnx/tokenize.ts';
+import { deviceSchema, DEVICES, type Device } from '../engine/protocol/settings.ts';
 import { adapterPolicy, namedPolicy } from './names.ts';
 import { showProgress } from './progress.ts';
+import { startEngine } from '../engine/backends.ts';
 
 /** The flags of a chat template. */
 export function addChatTemplate(command: Command): Command {

@@ -1,5 +1,4 @@
 /** Settings that operators change while a run is in progress. */
-import type { RunConfig } from './run.ts';
 
 /** By key, joined by dots: `{ 'optimize.learningRate': 1e-5 }`. */
 export type Settings = Record<string, unknown>;
@@ -42,7 +41,7 @@ const isSection = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The configuration that a round runs with. */
-export function configOfRound(config: RunConfig, changes: Change[], round: number): RunConfig {
+export function configOfRound<C extends object>(config: C, changes: Change[], round: number): C {
   return changes
     .filter(({ from }) => from <= round)
     .reduce((changed, { settings }) => withSettings(changed, settings), config);

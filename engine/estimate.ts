@@ -12,10 +12,11 @@
  * Arithmetic, in floating-point operations a token: 2 N forward, and 4 N backward, 2 N where the weights are frozen (LoRA).
  */
 import type { ModelConfig } from './model-files/config.ts';
-import { parameterShapes } from './onnx/model/parameters.ts';
-import { linearShape } from './onnx/model/lora.ts';
-import { CHUNK_LOGITS } from './onnx/packing.ts';
 import type { LoraSettings, SamplingSettings, TrainingSettings } from './protocol/settings.ts';
+import { parameterShapes, linearShape } from './model-files/shapes.ts';
+
+/** Logits that a backend computes at a time, at most: 16 Mi numbers, 64 MiB. Memory does not grow with the vocabulary times the batch. */
+export const CHUNK_LOGITS = 16 * 1024 * 1024;
 
 const product = (shape: number[]) => shape.reduce((total, size) => total * size, 1);
 

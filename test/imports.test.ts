@@ -1,9 +1,8 @@
-/** The house: rooms import from those below them, never from those above. */
-import { readdirSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { expect, it } from 'vitest';
+/** The structure of the project: rooms import only from the rooms below them, and no files import each other in a circle. */
+import { readFileSync } from 'node:fs';
+import { expect, it, test } from 'vitest';
+import { circleIn, importedBy, importsOf, root, sourcesIn } from './imports.ts';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
 const rooms = [
   'cli',
   'cdk',
@@ -22,24 +21,87 @@ const rooms = [
   'data',
 ];
 
+/** The engine's own order. A backend's folder is imported by nothing: engine/backends.ts has its entry module's path. */
+const engine = ['backends.ts', 'onnx', 'estimate.ts', 'tokens', 'tokenizer', 'model-files', 'process', 'protocol'].map(
+  (name) => `engine/${name}`,
+);
+
+const isIn = (file: string, place: string) => file === place || file.startsWith(`${place}/`);
+const filesIn = (place: string) => (place.endsWith('.ts') ? [place] : sourcesIn(place));
+
+/** Imports of `places[i]` from the places before it: `file imports file`. */
+const upward = (places: string[], i: number) =>
+  filesIn(places[i]).flatMap((file) =>
+    importsOf(file)
+      .filter((imported) => places.slice(0, i).some((above) => isIn(imported, above)))
+      .map((imported) => `${file} imports ${imported}`),
+  );
+
 it('the images hold every room', () => {
   const held = readFileSync(`${root}/.dockerignore`, 'utf8').split('\n');
   expect(rooms.filter((room) => !held.some((line) => line.startsWith(`!${room}`)))).toEqual([]);
 });
 
-const sources = (room: string) =>
-  (readdirSync(`${root}/${room}`, { recursive: true }) as string[]).filter((file) => file.endsWith('.ts'));
+it.each([
+  ["import x from './a.ts';"],
+  ["import { x } from './a.ts';"],
+  ["import {\n  x,\n  type Y,\n} from './a.ts';"],
+  ["import * as x from './a.ts';"],
+  ["import x, { y } from './a.ts';"],
+  ["import type { X } from './a.ts';"],
+  ["import './a.ts';"],
+  ["export { x } from './a.ts';"],
+  ["export * from './a.ts';"],
+  ["export type { X } from './a.ts';"],
+  ["const { x } = await import('./a.ts');"],
+  ["const { x } = await import(\n  './a.ts'\n);"],
+  ["type X = import('./a.ts').X;"],
+  ["function f(x: typeof import('./a.ts')) {}"],
+  ['import { x } from "./a.ts";'],
+])('the test sees %j', (text) => {
+  expect(importedBy(`import y from './first.ts';\nconst z = 1;\n${text}\n`)).toEqual(
+    expect.arrayContaining(['./first.ts', './a.ts']),
+  );
+});
 
 it.each(rooms)('%s imports only from itself and from what is below it', (room) => {
-  const above = rooms.slice(0, rooms.indexOf(room));
-  const files = sources(room);
-  expect(files.length).toBeGreaterThan(0);
-  for (const file of files) {
-    const text = readFileSync(`${root}/${room}/${file}`, 'utf8');
-    const imported = [...text.matchAll(/from '(?:\.\.\/)+([a-z]+)\//g)].map(([, name]) => name);
-    expect(
-      imported.filter((name) => above.includes(name)),
-      `${room}/${file}`,
-    ).toEqual([]);
-  }
+  expect(sourcesIn(room).length).toBeGreaterThan(0);
+  expect(upward(rooms, rooms.indexOf(room))).toEqual([]);
+});
+
+it.each(engine)('%s imports only from itself and from what is below it', (part) => {
+  expect(upward(engine, engine.indexOf(part))).toEqual([]);
+});
+
+it('nothing outside of engine/onnx imports from it', () => {
+  const others = rooms.flatMap(sourcesIn).filter((file) => !isIn(file, 'engine/onnx'));
+  const found = others.flatMap((file) =>
+    importsOf(file)
+      .filter((imported) => isIn(imported, 'engine/onnx'))
+      .map((imported) => `${file} imports ${imported}`),
+  );
+  expect(found).toEqual([]);
+});
+
+it('the protocol imports nothing but data/ and zod', () => {
+  const imported = sourcesIn('engine/protocol').flatMap(importsOf);
+  expect(imported.length).toBeGreaterThan(0);
+  expect(imported.filter((name) => name !== 'zod' && !isIn(name, 'data') && !isIn(name, 'engine/protocol'))).toEqual(
+    [],
+  );
+});
+
+test('no files import each other in a circle, types included', () => {
+  const files = [...rooms, 'test', 'bench', 'examples', 'docs'].flatMap(sourcesIn);
+  expect(circleIn(new Map(files.map((file) => [file, importsOf(file)])))).toBeUndefined();
+});
+
+test('a circle is found', () => {
+  const straight = new Map([
+    ['a', ['b', 'c']],
+    ['b', ['c', 'zod']],
+    ['c', []],
+  ]);
+  expect(circleIn(straight)).toBeUndefined();
+  expect(circleIn(straight.set('c', ['d', 'b']))).toEqual(['b', 'c', 'b']);
 });

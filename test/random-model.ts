@@ -2,8 +2,8 @@
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { readModelConfig } from '../engine/model-files/config.ts';
-import { parameterShapes } from '../engine/onnx/model/parameters.ts';
 import { tinyModel } from './tiny-model.ts';
+import { parameterShapes } from '../engine/model-files/shapes.ts';
 
 /** As in config.json. */
 export interface Dimensions {

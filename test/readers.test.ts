@@ -13,9 +13,8 @@ import { stepKey, type Recipe } from '../artifacts/manifest.ts';
 import { resolveModel } from '../data/hub.ts';
 import { readPreferences } from '../data/readers.ts';
 import { readPrompts } from '../data/prompts.ts';
-import { readAdapter } from '../engine/onnx/model/lora.ts';
+import { readAdapter } from '../engine/model-files/lora.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
-import { openModel } from '../engine/onnx/model/parameters.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { PairRm } from '../engine/onnx/rankers/pairrm.ts';
 import { openRewardModel } from '../engine/onnx/rankers/reward.ts';
@@ -26,6 +25,7 @@ import { withFileErrors } from './artifacts/file-errors.ts';
 import { noTools } from './labelers/tools.ts';
 import { temporaryFolder } from './temporary.ts';
 import { tinyAdapter, tinyModel, tinyPrompts } from './tiny-model.ts';
+import { openModel } from '../engine/onnx/model/model-files.ts';
 
 const folder = temporaryFolder();
 const path = (name: string) => join(folder, name);

@@ -3,7 +3,7 @@ import { isGrpcServiceError, ServiceError, type Client } from '@temporalio/clien
 import { Hono, type Context } from 'hono';
 import { secureHeaders } from 'hono/secure-headers';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { ArtifactDamaged, type ReadableStore } from '../artifacts/store.ts';
+import { type ReadableStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { html } from '../report/html.ts';
 import { layout, STYLE_HASH } from '../report/layout.ts';
@@ -13,6 +13,7 @@ import type { Page } from './page.ts';
 import { policiesPage } from './policies.ts';
 import { runPage } from './run.ts';
 import { runsPage } from './runs.ts';
+import { ArtifactDamaged } from '../artifacts/errors.ts';
 
 /** Of pages of what is in progress, which browsers then ask for again by themselves. */
 const REFRESH_SECONDS = 15;

@@ -8,9 +8,9 @@ import { readPrompts } from '../data/prompts.ts';
 import { isRemote } from '../data/source.ts';
 import { optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../engine/estimate.ts';
 import { readModelConfig, type ModelConfig } from '../engine/model-files/config.ts';
-import { readAdapter } from '../engine/onnx/model/lora.ts';
+import { readAdapter } from '../engine/model-files/lora.ts';
 import { knownModels } from '../engine/model-files/known.ts';
-import { fewStepsWarning, stepsPerEpoch } from '../engine/onnx/training/steps.ts';
+import { fewStepsWarning, stepsPerEpoch } from '../engine/protocol/steps.ts';
 import type { RunConfig } from '../config/run.ts';
 import { checkLocalPrompts } from './prompts.ts';
 

@@ -2,10 +2,10 @@
 import { existsSync, statfsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname } from 'node:path';
-import { startEngine } from '../engine/process/host.ts';
 import { installedTemporal } from './temporal-binary.ts';
 import { hasServer } from './connection.ts';
 import { homeFolder } from './places.ts';
+import { startEngine } from '../engine/backends.ts';
 
 export interface Check {
   what: string;

@@ -2,7 +2,6 @@
 import { NativeConnection, Runtime, Worker, type LogLevel, type WorkerOptions } from '@temporalio/worker';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 import { controlSteps, createActivities, modelSteps } from '../activities/index.ts';
-import { startEngine } from '../engine/process/host.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from '../workflows/queues.ts';
 import { InputError } from '../data/errors.ts';
 import { connectClient, connectionSettings } from './connection.ts';
@@ -20,6 +19,7 @@ import { createLogger } from './telemetry/log.ts';
 import { isMeasured, Metrics, metricsAddress } from './telemetry/metrics.ts';
 import { startTracing } from './telemetry/tracing.ts';
 import { workflowCode } from './workflow-code.ts';
+import { startEngine } from '../engine/backends.ts';
 
 export const ROLES = ['control', 'gpu'] as const;
 export type Role = (typeof ROLES)[number];

@@ -2,7 +2,7 @@
 import type { RetryPolicy } from '@temporalio/common';
 import { proxyActivities } from '@temporalio/workflow';
 import type { ControlActivities, ModelActivities } from '../activities/index.ts';
-import { ARTIFACT_DAMAGED } from './failure.ts';
+import { ARTIFACT_DAMAGED, TRAINING_DIVERGED } from './failure.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from './queues.ts';
 import { secondsOfFailure, spend } from './spending.ts';
 import type { Spent } from '../activities/spent.ts';
@@ -14,7 +14,8 @@ const retry: RetryPolicy = {
   maximumInterval: '1m',
   maximumAttempts: 10,
   // The steps that have made it must run again: not this one.
-  nonRetryableErrorTypes: [ARTIFACT_DAMAGED],
+  // The same training would diverge again at the same step.
+  nonRetryableErrorTypes: [ARTIFACT_DAMAGED, TRAINING_DIVERGED],
 };
 
 /** Which step of a round is under way: activities get it as a second argument, for logs alone. */

@@ -17,9 +17,10 @@ export interface Failure {
   retryAt?: string;
 }
 
-/** The names by which workflows know errors of activities (artifacts/store.ts, data/errors.ts). */
+/** The names of errors of activities, as workflows get them (artifacts/errors.ts, data/errors.ts, engine/protocol/errors.ts). */
 export const ARTIFACT_DAMAGED = 'ArtifactDamaged';
 export const INPUT_ERROR = 'InputError';
+export const TRAINING_DIVERGED = 'TrainingDiverged';
 
 const STEP_FAILED = 'StepFailed';
 

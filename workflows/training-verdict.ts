@@ -1,7 +1,7 @@
 /** What is to be known of a round's training: that it changed nothing, had few steps, or left out or cut preferences. */
 import type { OptimizeSummary } from '../activities/optimize.ts';
 import { describeRowCounts, trainedRows } from '../data/row-counts.ts';
-import { fewStepsWarning } from '../engine/onnx/training/steps.ts';
+import { fewStepsWarning } from '../engine/protocol/steps.ts';
 import type { RunConfig } from '../config/run.ts';
 import type { Verdict } from './gate.ts';
 

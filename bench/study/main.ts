@@ -12,7 +12,6 @@ import { format, resolveConfig } from 'prettier';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { exitCodeOf, report } from '../../cli/errors.ts';
 import { InputError } from '../../data/errors.ts';
-import { startEngine } from '../../engine/process/host.ts';
 import { engineVersion } from '../../engine/version.ts';
 import { prepareQuickstart } from '../../examples/quickstart/prepare.ts';
 import { instructions } from '../../examples/quickstart/task.ts';
@@ -22,6 +21,7 @@ import { describe } from './page.ts';
 import { plots } from './plots.ts';
 import type { StudyResults, StudyRun, StudySettings } from './results.ts';
 import { runMethod } from './run.ts';
+import { startEngine } from '../../engine/backends.ts';
 
 const docs = (name: string) => fileURLToPath(new URL(`../../docs/${name}`, import.meta.url));
 const home = join(cacheFolder(), 'study');

@@ -14,13 +14,13 @@ import { sample } from '../../activities/sample.ts';
 import type { Rooms } from '../../activities/step.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import { InputError } from '../../data/errors.ts';
-import type { LengthLimits } from '../../engine/onnx/training/preference-tokens.ts';
 import { labelerSettings } from '../../labelers/needs.ts';
 import type { LabelStats } from '../../labelers/preferences.ts';
 import { GREEDY_SEED } from '../../workflows/answers.ts';
 import type { RunConfig } from '../../config/run.ts';
 import { FROM_START, roundSeed, WITHOUT_REFERENCE } from '../../workflows/round.ts';
 import { shardsOf } from '../../workflows/shards.ts';
+import type { LengthLimits } from '../../engine/protocol/settings.ts';
 
 export interface Round {
   round: number;

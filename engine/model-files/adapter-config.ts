@@ -8,6 +8,7 @@ import { TimeLimitReached, withinTime } from '../../data/time-limit.ts';
 import { readJson } from './json-file.ts';
 
 export const ADAPTER_CONFIG = 'adapter_config.json';
+export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
 
 const names = z.union([z.string(), z.array(z.string())]);
 const pattern = z.record(z.string(), z.number().positive());

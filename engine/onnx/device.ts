@@ -7,7 +7,7 @@ import { InputError } from '../../data/errors.ts';
 import * as ops from './graph/ops.ts';
 import { Graph } from './graph/tensor.ts';
 import { float32, Session } from './session.ts';
-import type { Device } from './target.ts';
+import type { Device } from '../protocol/settings.ts';
 
 const INSTALL = 'npm rebuild onnxruntime-node --ignore-scripts=false';
 /** Which CUDA depends on the provider's build: a library that is missing carries it in its name. */

@@ -4,21 +4,17 @@ import * as ops from './graph/ops.ts';
 import { Graph, type Tensor } from './graph/tensor.ts';
 import { packedAttention } from './model/attention.ts';
 import type { ModelConfig } from '../model-files/config.ts';
-import type { ModelFiles, Parameters } from './model/parameters.ts';
+import type { Parameters } from './model/parameters.ts';
 import { quantizedWeights } from './model/quantize.ts';
 import { headLogits, transformer } from './model/transformer.ts';
 import { InputError } from '../../data/errors.ts';
 import { groupByPrompt, packedInputs, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
 import { adapterFeeds, adapterInputs, policyParameters, type OpenPolicy } from './policy.ts';
-import type { TokenizedResponse } from './score.ts';
+import type { ResponseDivergence } from '../protocol/jobs.ts';
 import { Session, type Feeds } from './session.ts';
-import type { Device } from './target.ts';
-
-/** Of one response: KL(policy || reference) in nats, summed over its tokens, and how many tokens it has. */
-export interface ResponseDivergence {
-  kl: number;
-  tokens: number;
-}
+import type { ModelFiles } from './model/model-files.ts';
+import type { Device } from '../protocol/settings.ts';
+import type { TokenizedResponse } from '../tokens/responses.ts';
 
 type Compared = Pick<OpenPolicy, 'model' | 'adapter'>;
 

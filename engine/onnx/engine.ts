@@ -2,26 +2,28 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { InputError } from '../../data/errors.ts';
+import { InputError, located } from '../../data/errors.ts';
 import { readJsonl } from '../../data/jsonl.ts';
 import { referenceLogpsSchema, type ReferenceLogps } from '../../data/records.ts';
 import { toolsOf } from '../../data/tools.ts';
 import { checkDevice } from './device.ts';
-import { DivergenceMeter, type ResponseDivergence } from './divergence.ts';
+import { DivergenceMeter } from './divergence.ts';
 import { JobAborted } from '../protocol/errors.ts';
 import { Generator, type PromptTokens } from './generation/generate.ts';
 import type { Generated } from './generation/seats.ts';
 import type {
   DivergenceJob,
   DivergenceResult,
-  EngineMethods,
+  EngineMethod,
   ExportJob,
+  JobControl,
+  JobOf,
   JudgeJob,
   NewTokens,
   OptimizeJob,
   Policy,
-  Progress,
   ReferenceJob,
+  ResultOf,
   RewardJob,
   SampleJob,
   SampleResult,
@@ -31,20 +33,21 @@ import type {
   TokenScoreJob,
   TokenScores,
   TrainResult,
+  Scores,
+  ResponseDivergence,
 } from '../protocol/jobs.ts';
 import { CHAT_TEMPLATE } from '../tokenizer/chat-template-settings.ts';
 import { checkSequenceLength } from '../model-files/config.ts';
 import { ownTemplate } from '../tokenizer/template-files.ts';
-import { freshAdapter, readAdapter, writeAdapter } from './model/lora.ts';
+import { freshAdapter, readAdapter, writeAdapter } from '../model-files/lora.ts';
 import { mergeAdapter, writeModel } from './model/export.ts';
 import { objectiveOf } from './objectives/index.ts';
 import { openPolicy, type OpenPolicy } from './policy.ts';
-import { Scorer, type TokenizedResponse } from './score.ts';
+import { Scorer } from './score.ts';
 import { PairRm, scoresOf } from './rankers/pairrm.ts';
-import { openRewardModel, type Scores } from './rankers/reward.ts';
+import { openRewardModel } from './rankers/reward.ts';
 import { collectGarbage, SessionCache } from './sessions.ts';
-import { Q8_ON_CPU } from '../protocol/settings.ts';
-import type { Device } from './target.ts';
+import { Q8_ON_CPU, type Device } from '../protocol/settings.ts';
 import { TokenScorer } from './token-scores.ts';
 import { isAdapterChanged, isModelChanged } from './training/change.ts';
 import { fingerprintOf } from './training/checkpoint.ts';
@@ -57,19 +60,13 @@ import {
   type PreferenceExample,
 } from './training/preference.ts';
 import { nothingLeft, type RowCounts } from '../../data/row-counts.ts';
-import { tokenizePreferences, type TokenizedPreference } from './training/preference-tokens.ts';
+import { tokenizePreferences, type TokenizedPreference } from '../tokens/preferences.ts';
 import { train, type TrainingOptions } from './training/train.ts';
-import { checkIds, located, tokenizeDemonstration, tokenizeResponse } from './tokenize.ts';
+import { tokenizeDemonstration } from '../tokens/demonstrations.ts';
 import { trainableAdapter, trainableModel } from './training/trainable.ts';
 import type { Example, TrainingTask } from './training/task.ts';
-
-/** How a job tells of itself and learns that it is no longer wanted. */
-export interface JobControl {
-  onProgress: (progress: Progress) => void;
-  aborted: () => boolean;
-  /** Whether the answers to a prompt, or the scores of a sequence, by its index, are no longer wanted. */
-  isCancelled?: (item: number) => boolean;
-}
+import { checkIds } from '../tokens/checks.ts';
+import { tokenizeResponse, type TokenizedResponse } from '../tokens/responses.ts';
 
 const ALL_CORES = availableParallelism();
 
@@ -96,11 +93,7 @@ async function quantizationDivergence(opened: OpenPolicy, rows: TokenizedRespons
 export class LocalEngine {
   private readonly sessions = new SessionCache();
 
-  async run<M extends keyof EngineMethods>(
-    method: M,
-    job: Parameters<EngineMethods[M]>[0],
-    control: JobControl,
-  ): Promise<ReturnType<EngineMethods[M]>> {
+  async run<M extends EngineMethod>(method: M, job: JobOf<M>, control: JobControl): Promise<ResultOf<M>> {
     const methods = {
       sample: (j: SampleJob) => this.sample(j, control),
       score: (j: ScoreJob) => this.score(j, control),
@@ -116,7 +109,7 @@ export class LocalEngine {
     };
     // Said at once, rather than where the first session is opened.
     if ('policy' in job && job.policy.device) await checkDevice(job.policy.device);
-    return (await methods[method](job as never)) as ReturnType<EngineMethods[M]>;
+    return (await methods[method](job as never)) as ResultOf<M>;
   }
 
   async close(): Promise<void> {
@@ -138,7 +131,7 @@ export class LocalEngine {
       id: row.id,
       tokens: located(`Prompt "${row.id}"`, () =>
         'prompt_input_ids' in row
-          ? checkIds(opened, row.prompt_input_ids)
+          ? checkIds(opened.model, row.prompt_input_ids)
           : tokenizer.encodePrompt(row.prompt, toolsOf(row)),
       ),
     }));
@@ -206,7 +199,7 @@ export class LocalEngine {
     const { policy, sequences, threads = ALL_CORES } = job;
     const opened = openPolicy(policy);
     for (const [i, ids] of sequences.entries()) {
-      located(`Sequence ${i + 1}`, () => checkSequenceLength(opened.model.config, checkIds(opened, ids).length));
+      located(`Sequence ${i + 1}`, () => checkSequenceLength(opened.model.config, checkIds(opened.model, ids).length));
     }
     const scorer = await this.sessions.get('token scorer', JSON.stringify([policy, threads]), () =>
       TokenScorer.open(opened, threads),
@@ -295,7 +288,9 @@ export class LocalEngine {
     const rows = job.rows.map((row, i) =>
       located(`Row ${i + 1}`, () => tokenizeDemonstration(opened, row, job.training)),
     );
-    const examples = rows.map(({ group }) => ({ group }));
+    const examples = rows.map(({ tokens: { prompt, response, trained } }) => ({
+      group: { prompt, responses: [response], ...(trained && { trained: [trained] }) },
+    }));
     const counts = {
       rows: rows.length,
       truncated: rows.filter(({ isTruncated }) => isTruncated).length,

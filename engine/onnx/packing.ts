@@ -1,4 +1,5 @@
 /** From prompts with their responses to the arrays a graph takes. */
+import { CHUNK_LOGITS } from '../estimate.ts';
 import { BLOCK } from './model/attention.ts';
 import type { Graph } from './graph/tensor.ts';
 import { int64, type Feeds } from './session.ts';
@@ -86,9 +87,6 @@ export function groupByPrompt(
   }
   return { groups, members };
 }
-
-/** Logits of one chunk of the output layer: 16 Mi numbers, 64 MiB. */
-export const CHUNK_LOGITS = 16 * 1024 * 1024;
 
 /** Queries of one block of attention, at most. */
 const BLOCK_QUERIES = 256;

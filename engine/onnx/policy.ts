@@ -1,29 +1,26 @@
-/** A policy opened for running: the model's files, its tokenizer, and the adapter on top of them. */
+/** A policy opened for running, and its numbers in a graph. */
+import { openPolicyFiles, type PolicyFiles } from '../tokens/policy.ts';
 import type { Policy } from '../protocol/jobs.ts';
-import { readAdapter, type Adapter } from './model/lora.ts';
-import { frozenWeights, openModel, type ModelFiles, type Parameters } from './model/parameters.ts';
-import { loadTokenizer, type ModelTokenizer } from '../tokenizer/tokenizer.ts';
+import type { Adapter } from '../model-files/lora.ts';
+import { frozenWeights, type Parameters } from './model/parameters.ts';
 import * as ops from './graph/ops.ts';
 import type { Graph, Tensor } from './graph/tensor.ts';
 import { float32, type Feeds } from './session.ts';
 import type { Parameter } from './training/adamw.ts';
+import { withTarget, type ModelFiles } from './model/model-files.ts';
 
-export interface OpenPolicy {
+/** A policy's files, and what its graphs are built for. */
+export interface OpenPolicy extends PolicyFiles {
   model: ModelFiles;
-  /** Opened at the first call: rows that are tokenized already need none, and a model folder may have none. */
-  tokenizer(): ModelTokenizer;
-  adapter?: Adapter;
 }
 
-/** @throws InputError when a part is missing, damaged, unsupported, or does not belong to the others */
+/**
+ * Opens a policy to compute on its device.
+ * @throws InputError when a part is missing, damaged, unsupported, or does not belong to the others
+ */
 export function openPolicy(policy: Policy): OpenPolicy {
-  const model = openModel(policy.model, 'CausalLM', policy.device);
-  let tokenizer: ModelTokenizer | undefined;
-  return {
-    model,
-    tokenizer: () => (tokenizer ??= loadTokenizer(policy.model, policy.chatTemplate)),
-    ...(policy.adapter && { adapter: readAdapter(policy.adapter, model.config) }),
-  };
+  const files = openPolicyFiles(policy);
+  return { ...files, model: withTarget(files.model, policy.device) };
 }
 
 /** An adapter's matrices as a graph's inputs: `<layer>.lora_A` [rank, in] and `<layer>.lora_B` [out, rank]. */

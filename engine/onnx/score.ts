@@ -4,13 +4,7 @@ import { adapterFeeds, policyParameters, type OpenPolicy } from './policy.ts';
 import { groupByPrompt, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
 import { sequenceLogps } from './sequences.ts';
 import { float32, Session, type Feeds } from './session.ts';
-
-export interface TokenizedResponse {
-  prompt: number[];
-  response: number[];
-  /** Which of its tokens count. Default: all. */
-  trained?: boolean[];
-}
+import type { TokenizedResponse } from '../tokens/responses.ts';
 
 type ScoredPolicy = Pick<OpenPolicy, 'model' | 'adapter'>;
 

@@ -1,7 +1,7 @@
 /** Running graphs: one ONNX Runtime session per graph, tensors in and out by name. */
 import ort from 'onnxruntime-node';
 import type { Graph } from './graph/tensor.ts';
-import type { Device } from './target.ts';
+import type { Device } from '../protocol/settings.ts';
 
 export type Feeds = Record<string, ort.Tensor>;
 

@@ -1,8 +1,6 @@
 /** What graphs are built for: the device they run on, and the numbers they compute in. */
+import type { Device } from '../protocol/settings.ts';
 import type { ElementType } from './format/format.ts';
-
-export const DEVICES = ['cpu', 'cuda'] as const;
-export type Device = (typeof DEVICES)[number];
 
 export type FloatType = Extract<ElementType, 'float32' | 'float16' | 'bfloat16'>;
 

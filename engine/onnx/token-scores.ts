@@ -1,15 +1,12 @@
 /** What a policy thinks of every token of a sequence: its log-probability, and the likeliest tokens in its place. */
 import * as ops from './graph/ops.ts';
 import { Graph } from './graph/tensor.ts';
-import type { TokenScores } from '../protocol/jobs.ts';
+import { MOST_LIKELY, type TokenScores } from '../protocol/jobs.ts';
 import { packedAttention } from './model/attention.ts';
 import { headLogits, transformer } from './model/transformer.ts';
 import { groupLength, packedInputs, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
 import { adapterFeeds, policyParameters, type OpenPolicy } from './policy.ts';
 import { Session, type Feeds } from './session.ts';
-
-/** As many as the OpenAI API gives at most. */
-export const MOST_LIKELY = 20;
 
 type ScoredPolicy = Pick<OpenPolicy, 'model' | 'adapter'>;
 

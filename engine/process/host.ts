@@ -1,41 +1,44 @@
-/** The engine behind a process boundary: ONNX Runtime blocks its thread, and a native fault kills its process. */
+/**
+ * An engine in a child process, supervised. A backend may block its thread while it computes, and a native fault kills its process:
+ * neither must happen to a worker.
+ */
 import { once, setMaxListeners } from 'node:events';
 import type { ChildProcess } from 'node:child_process';
-import { InputError } from '../../data/errors.ts';
-import type { ChildMessage, HostMessage } from './child.ts';
-import { EngineDied, JobAborted } from '../protocol/errors.ts';
+import { EngineDied, fromErrorMessage, JobAborted } from '../protocol/errors.ts';
+import type { CallOptions, Engine, EngineMethod, JobOf, ResultOf } from '../protocol/jobs.ts';
+import type { ChildMessage, HostMessage } from '../protocol/messages.ts';
 import { forkModule } from './fork.ts';
-import type { CallOptions, Engine, EngineMethods } from '../protocol/jobs.ts';
 
 export interface HostOptions {
-  /** A job that reports nothing for so long is taken for hung, and its process is killed. */
+  /** The process is killed when its job reports nothing for this long. Default: 900. */
   silenceSeconds?: number;
 }
 
 const DEFAULT_SILENCE_SECONDS = 900;
-/** What is kept of the process's last words for the error that reports its death. */
-const LAST_WORDS = 2000;
+/** Characters kept of the end of the process's stderr, for the error when it dies. */
+const STDERR_KEPT = 2000;
 
-/** Starts nothing yet: the process comes with the first job, and again after it died. */
-export function startEngine(options: HostOptions = {}): Engine {
-  return new EngineHost(options);
+/**
+ * An engine whose process starts with the first job, and again after it died.
+ * @param entry the module that the process runs; it calls `answerHost` (child.ts)
+ */
+export function superviseEngine(entry: URL, options: HostOptions): Engine {
+  return new EngineHost(entry, options);
 }
 
 class EngineHost implements Engine {
+  private readonly entry: URL;
   private readonly options: HostOptions;
   private child: ChildProcess | undefined;
-  private lastWords = '';
+  private stderr = '';
   private queue: Promise<unknown> = Promise.resolve();
 
-  constructor(options: HostOptions) {
+  constructor(entry: URL, options: HostOptions) {
+    this.entry = entry;
     this.options = options;
   }
 
-  run<M extends keyof EngineMethods>(
-    method: M,
-    job: Parameters<EngineMethods[M]>[0],
-    options: CallOptions = {},
-  ): Promise<ReturnType<EngineMethods[M]>> {
+  run<M extends EngineMethod>(method: M, job: JobOf<M>, options: CallOptions = {}): Promise<ResultOf<M>> {
     const turn = this.queue.then(() => this.perform(method, job, options));
     this.queue = turn.catch(() => {});
     return turn;
@@ -51,17 +54,17 @@ class EngineHost implements Engine {
 
   private ready(): ChildProcess {
     if (this.child) return this.child;
-    const child = forkModule(new URL('./child.ts', import.meta.url), [], {
+    const child = forkModule(this.entry, [], {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
-    this.lastWords = '';
-    child.stderr!.on('data', (data) => (this.lastWords = `${this.lastWords}${data}`.slice(-LAST_WORDS)));
+    this.stderr = '';
+    child.stderr!.on('data', (data) => (this.stderr = `${this.stderr}${data}`.slice(-STDERR_KEPT)));
     const forget = () => {
       if (this.child === child) this.child = undefined;
     };
     child.on('exit', forget);
-    // It could not be started, or a message did not reach it any more.
+    // It could not be started, or a message could not be sent.
     child.on('error', () => {
       child.kill('SIGKILL');
       forget();
@@ -70,11 +73,11 @@ class EngineHost implements Engine {
     return child;
   }
 
-  private perform<M extends keyof EngineMethods>(
+  private perform<M extends EngineMethod>(
     method: M,
-    job: Parameters<EngineMethods[M]>[0],
+    job: JobOf<M>,
     { onProgress, signal, itemSignals = [] }: CallOptions,
-  ): Promise<ReturnType<EngineMethods[M]>> {
+  ): Promise<ResultOf<M>> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(new JobAborted(`${method} was stopped before it began`));
       const child = this.ready();
@@ -87,11 +90,11 @@ class EngineHost implements Engine {
 
       const abort = () => child.connected && child.send({ type: 'abort' } satisfies HostMessage);
       const ended = new AbortController();
-      // One signal may be that of any number of items: that is no leak.
+      // One signal may be the signal of many items: many listeners are no leak.
       setMaxListeners(0, ended.signal, ...itemSignals);
       for (const [item, cancel] of itemSignals.entries()) {
-        const tell = () => child.connected && child.send({ type: 'cancel', item } satisfies HostMessage);
-        cancel.addEventListener('abort', tell, { signal: ended.signal });
+        const forward = () => child.connected && child.send({ type: 'cancel', item } satisfies HostMessage);
+        cancel.addEventListener('abort', forward, { signal: ended.signal });
       }
       const settle = (action: () => void) => {
         clearTimeout(watchdog);
@@ -105,18 +108,18 @@ class EngineHost implements Engine {
       const onMessage = (message: ChildMessage) => {
         watchdog.refresh();
         if (message.type === 'progress') onProgress?.(message.progress);
-        else if (message.type === 'result') settle(() => resolve(message.value as ReturnType<EngineMethods[M]>));
-        else settle(() => reject(errorOf(message)));
+        else if (message.type === 'result') settle(() => resolve(message.value as ResultOf<M>));
+        else settle(() => reject(fromErrorMessage(message.error)));
       };
       const onExit = (code: number | null, cause: NodeJS.Signals | null) => {
         const how = hung
-          ? `said nothing for ${silence / 1000} s and was killed`
+          ? `reported nothing for ${silence / 1000} s and was killed`
           : cause === 'SIGKILL'
             ? 'was killed (SIGKILL), most often because the machine ran out of memory'
             : `ended with ${cause ?? `exit code ${code}`}`;
-        const words = this.lastWords.trim();
+        const stderr = this.stderr.trim();
         settle(() =>
-          reject(new EngineDied(`The engine's process ${how} during ${method}.${words && ` It said: ${words}`}`)),
+          reject(new EngineDied(`The engine's process ${how} during ${method}.${stderr && ` Its stderr: ${stderr}`}`)),
         );
       };
       const onError = ({ message }: Error) =>
@@ -130,12 +133,4 @@ class EngineHost implements Engine {
       child.send({ type: 'run', method, job, cancelled } satisfies HostMessage);
     });
   }
-}
-
-function errorOf({ kind, message, stack }: Extract<ChildMessage, { type: 'error' }>): Error {
-  if (kind === 'input') return new InputError(message);
-  if (kind === 'aborted') return new JobAborted(message);
-  const error = new Error(message);
-  error.stack = stack;
-  return error;
 }

@@ -1,11 +1,38 @@
-/** What can go wrong with the engine that is not the input's fault. */
+/** Errors of an engine that are not the user's input (those are `InputError`), and how errors cross the process boundary. */
+import { InputError } from '../../data/errors.ts';
+import type { ErrorMessage } from './messages.ts';
 
-/** The job was asked to stop, and did; a training's checkpoint holds what was done. */
-export class JobAborted extends Error {
+/** A job did not end with a result, for a reason that the subclass names. */
+export abstract class EngineError extends Error {}
+
+/** The job was stopped by its caller. The checkpoint of a training holds the steps done so far. */
+export class JobAborted extends EngineError {
   override readonly name = 'JobAborted';
 }
 
-/** The engine's process ended or fell silent in the middle of a job. Trying again starts a new one. */
-export class EngineDied extends Error {
+/** The engine's process ended or stopped responding during a job. The next job starts a new process. */
+export class EngineDied extends EngineError {
   override readonly name = 'EngineDied';
+}
+
+/** The loss or the gradient norm of a training became infinite or NaN. The same training would diverge again. */
+export class TrainingDiverged extends EngineError {
+  override readonly name = 'TrainingDiverged';
+}
+
+const kinds = { input: InputError, aborted: JobAborted, diverged: TrainingDiverged } as const;
+
+/** An error as plain data. */
+export function toErrorMessage(error: unknown): ErrorMessage {
+  const { message, stack } = error as Error;
+  const known = Object.entries(kinds).find(([, kind]) => error instanceof kind);
+  return { kind: (known?.[0] as keyof typeof kinds | undefined) ?? 'fault', message, stack };
+}
+
+/** The error that `toErrorMessage` made plain: of the same class, or an `Error` for a fault of the program. */
+export function fromErrorMessage({ kind, message, stack }: ErrorMessage): Error {
+  if (kind !== 'fault') return new kinds[kind](message);
+  const error = new Error(message);
+  error.stack = stack;
+  return error;
 }

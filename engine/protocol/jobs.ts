@@ -1,4 +1,7 @@
-/** What the engine does, as plain data: the messages between a worker and the child process that hosts ONNX Runtime. */
+/**
+ * What an engine computes: jobs and their results, as plain data. Whatever answers these jobs is a backend (engine/backends.ts). Models,
+ * adapters, checkpoints and large sets of rows are given by path.
+ */
 import type {
   DemonstrationRecord,
   PreferenceRecord,
@@ -7,117 +10,152 @@ import type {
   Response,
   SampledScoreRecord,
   ScoreRecord,
+  Text,
   TokenizedPreferenceRecord,
   TokenizedScoreRecord,
 } from '../../data/records.ts';
-import type { ResponseDivergence } from '../onnx/divergence.ts';
-import type { ChatTemplateSettings } from '../tokenizer/chat-template-settings.ts';
-import type { TooLong } from '../onnx/rankers/context.ts';
-import type { Answered, Scores } from '../onnx/rankers/reward.ts';
-import type { ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
+import type { Device, LengthLimits, ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
 import type { RowCounts } from '../../data/row-counts.ts';
-import type { LengthLimits } from '../onnx/training/preference-tokens.ts';
-import type { Device } from '../onnx/target.ts';
+
+/** A chat template given in place of a model's own, or arguments to it. */
+export interface ChatTemplateSettings {
+  /** The template's text. Default: the model's. */
+  template?: string;
+  /** Variables of the template, such as `enable_thinking`. */
+  arguments?: Record<string, unknown>;
+}
 
 /** A policy: a Hugging Face model folder, and a PEFT adapter folder on top of it. Both are local paths. */
 export interface Policy {
   model: string;
   adapter?: string;
-  /** A chat template of one's own, or arguments to the model's. */
   chatTemplate?: ChatTemplateSettings;
-  /** Where it computes, and so in which numbers (see target.ts). Default: the CPU. */
+  /** The device that computes, which also decides the numerical precision. Default: the CPU. */
   device?: Device;
 }
 
-/** How far a job is. `done`/`total` count `unit`s; `tokens` is the work behind it, for rates. */
+/** Progress of a job: `done` of `total` units. */
 export interface Progress {
   done: number;
   total: number;
   unit: 'prompts' | 'rows' | 'steps' | 'answers' | 'pairs';
+  /** Tokens processed so far, for rates. */
   tokens: number;
   /** Of training: the metrics of the step just done. */
   metrics?: TrainMetrics;
-  /** Of training: the checkpoint folder just completed. */
+  /** Of training: the checkpoint folder just written. */
   checkpoint?: string;
-  /** Of sampling with `reportTokensEvery`: what answers have gained since the last report. */
+  /** Of sampling with `reportTokensEvery`: tokens sampled since the last report. */
   newTokens?: NewTokens[];
 }
 
-/** Tokens that an answer has gained. */
+/** Tokens sampled for one response since the last report. */
 export interface NewTokens {
   /** Index of the prompt in the job. */
   prompt: number;
+  /** Index of the response among the prompt's samples. */
   sample: number;
   tokens: number[];
-  /** Where the answer ends with them. */
+  /** Set with the last tokens of the response. */
   finishReason?: 'stop' | 'length';
 }
 
 interface ComputeJob {
   policy: Policy;
-  /** Threads of the matrix kernels: results are the same to the bit for the same number. Default: all cores. */
+  /** Threads that compute. Results are bitwise reproducible only with the same number. Default: all cores. */
   threads?: number;
 }
 
+/** Responses to sample. */
 export interface SampleJob extends ComputeJob {
-  /** As texts, or as token ids, to which nothing is added. */
+  /** Texts, which the chat template renders; or token ids, which are used as they are. */
   prompts: (Pick<PromptRecord, 'id' | 'prompt' | 'tools'> | { id: string; prompt_input_ids: number[] })[];
   settings: SamplingSettings;
-  /** A sample's random numbers depend on (seed, prompt id, sample index) alone. */
+  /** The random numbers of a sample depend only on (seed, prompt id, sample index). */
   seed: number;
-  /** Progress has the new tokens of every answer, after so many of them at most. Default: progress has no tokens. */
+  /** Report new tokens (`Progress.newTokens`) after at most this many tokens per response. Default: they are not reported. */
   reportTokensEvery?: number;
 }
 export interface SampleResult {
-  /** In the order of the prompts. */
+  /** `samplesPerPrompt` for each prompt, in order. */
   responses: Response[][];
-  /** The prompts' tokens. */
+  /** Token ids of the prompts, in order. */
   promptIds: number[][];
   sampledTokens: number;
-  /** Of 8-bit weights: KL(policy || quantized policy) over some of the answers. */
+  /** With 8-bit weights: KL(policy || quantized policy), in nats per token, over some of the responses. */
   divergence?: { klPerToken: number; tokens: number };
 }
 
+/** Responses whose log-probabilities are computed. */
 export interface ScoreJob extends ComputeJob {
   rows: (ScoreRecord | TokenizedScoreRecord | SampledScoreRecord)[];
 }
-/** Sum of the response tokens' log-probabilities (nats) and how many there are, in the order of the rows. */
+/** For each row, in order: the sum of the log-probabilities (nats) of the response's tokens, and their number. */
 export type ScoreResult = {
   logp: number;
   tokens: number;
-  /** Where the prompt's own tokens are not the beginning of the whole's: the response begins where they part, as in TRL. */
+  /** Set where the prompt's tokens are no prefix of the tokens of prompt and response: the response begins where the two differ, as in TRL. */
   isPrefix?: false;
 }[];
 
-/** Responses along which KL(policy || reference) is measured. */
+/** Responses at whose tokens KL(policy || reference) is computed. */
 export interface DivergenceJob extends ComputeJob {
-  /** Computed on the policy's device. */
+  /** Runs on the policy's device. */
   reference: Omit<Policy, 'device'>;
-  /** As token ids, which may be none. */
+  /** A response may have no tokens. */
   rows: (TokenizedScoreRecord | SampledScoreRecord)[];
 }
-/** In the order of the rows. */
+/** Of one response: KL(policy || reference) in nats, summed over its tokens, and the number of tokens. */
+export interface ResponseDivergence {
+  kl: number;
+  tokens: number;
+}
+/** For each row, in order. */
 export type DivergenceResult = ResponseDivergence[];
 
-/** Answers to judge, by a model of their own. */
+/** A prompt, and answers to it to be scored. */
+export interface Answered {
+  /** The prompt's id, for messages. */
+  id: string;
+  prompt: Text;
+  answers: string[];
+}
+
+/** Scores of answers; higher is better. */
+export interface Scores {
+  /** One per answer, in order; none for an answer that is longer than the model reads and was not scored. */
+  scores: (number | undefined)[][];
+  /** Number of answers that the model read only in part, or whose prompt it read only in part. */
+  cut: number;
+}
+
+/** What happens to an answer that is longer than a reward model reads: the model scores its beginning, or the answer gets no score. */
+export type TooLong = 'cut' | 'unjudged';
+
+/** Answers to be scored by a pairwise ranker. */
 export interface JudgeJob {
-  /** The model's folder. */
+  /** The ranker's folder. */
   model: string;
   rows: Answered[];
   threads?: number;
 }
-/** What becomes of answers that are longer than a reward model reads. Default: they are cut. */
+/** Answers to be scored by a reward model. */
 export interface RewardJob extends JudgeJob {
+  /** Default: `cut`. */
   tooLong?: TooLong;
 }
 
+/** Sequences whose tokens are scored one by one. */
 export interface TokenScoreJob extends ComputeJob {
-  /** Token ids, at least one each. */
+  /** Token ids, at least one per sequence. */
   sequences: number[][];
 }
-/** A token's log-probability (nats) after those before it, and the likeliest tokens in its place, best first. */
+/** Number of most likely tokens in `TokenScores`: the maximum of the OpenAI API. */
+export const MOST_LIKELY = 20;
+/** A token's log-probability (nats) given the tokens before it. */
 export interface TokenScores {
   logp: number;
+  /** The `MOST_LIKELY` most likely tokens at its position, most likely first. */
   top: { id: number; logp: number }[];
 }
 
@@ -135,88 +173,109 @@ export interface TrainMetrics {
 interface TrainJob extends ComputeJob {
   training: TrainingSettings;
   seed: number;
-  /** The trained policy: a PEFT adapter folder, or a model folder where all weights are trained. Must not exist yet, or be empty. */
+  /** Where the trained policy is written: a PEFT adapter folder, or a model folder if all weights are trained. Must not exist or be empty. */
   outDir: string;
-  /** Where checkpoints are kept and looked for. Without it none is written. */
+  /** The folder of the checkpoints; training resumes from the latest one. Default: no checkpoints. */
   checkpoint?: { dir: string; everySeconds: number };
 }
-/** Preferences, or the file that has them: a message with very many would be larger than memory. */
+/** Preferences, or the path of a file of them: very many do not fit into one message. */
 type PreferenceRows = (PreferenceRecord | TokenizedPreferenceRecord)[] | string;
 
+/** Training on preferences. */
 export interface OptimizeJob extends TrainJob {
   rows: PreferenceRows;
   objective: ObjectiveSettings;
-  /** The reference policy; or files with the rows of `reference` for all preferences, in order. */
+  /** The reference policy; or files with the results of `reference` for all preferences, in order. */
   reference: Policy | { logpFiles: string[] };
 }
 
+/** Preferences whose reference log-probabilities are computed. */
 export interface ReferenceJob extends ComputeJob {
   rows: PreferenceRows;
-  /** Rows `from` to `to`, the last not included. */
+  /** Index of the first row. */
   from: number;
+  /** Index after the last row. */
   to: number;
-  /** Those of the training: they cut what is scored. */
+  /** The limits of the training, which shorten prompts and responses. */
   limits: LengthLimits;
 }
+
+/** Supervised fine-tuning. */
 export interface SftJob extends TrainJob {
   rows: DemonstrationRecord[];
 }
 export interface TrainedSteps {
   steps: number;
-  /** Every step's metrics, in order, those before a resume included. */
+  /** Of every step, in order, including those before a resume. */
   metrics: TrainMetrics[];
   resumedFromStep?: number;
-  /** Checkpoints from which it could not go on: something in them is not as it was written. */
+  /** Checkpoints that were damaged, so that training could not resume from them. */
   damagedCheckpoints: string[];
 }
 export interface TrainResult extends TrainedSteps {
-  /** What became of the rows. */
   rows: RowCounts;
-  /** Whether the trained weights are, in float32, those that training started from. */
+  /** Whether the trained weights equal, to the precision of float32, those that training started from. */
   unchanged: boolean;
 }
 
+/** A policy to be written as one model. */
 export interface ExportJob {
   policy: Policy;
-  /** Gets a Hugging Face model folder with the adapter merged in. */
+  /** Where the Hugging Face model folder, with the adapter merged in, is written. */
   outDir: string;
 }
 
-/** Everything the engine can be asked: name, parameters, result. */
+/** The methods of an engine: name, job, result. A backend implements all of them. */
 export interface EngineMethods {
   sample(job: SampleJob): SampleResult;
   score(job: ScoreJob): ScoreResult;
-  /** Exact over the vocabulary at every token, at temperature 1. */
+  /** Exact: sums over the whole vocabulary at every token, at temperature 1. */
   divergence(job: DivergenceJob): DivergenceResult;
-  /** Rewards of a reward model. */
+  /** Scores of a reward model. */
   reward(job: RewardJob): Scores;
-  /** Scores of a pairwise ranker: comparable among the answers to one prompt only. */
+  /** Scores of a pairwise ranker, comparable only among the answers to one prompt. */
   rank(job: JudgeJob): Scores;
-  /** For each sequence the scores of its tokens, all but the first. */
+  /** The scores of each sequence's tokens, except the first. */
   scoreTokens(job: TokenScoreJob): TokenScores[][];
-  /** Log-probabilities of preferences' responses under the reference policy, of the rows that are trained on. */
+  /** Log-probabilities under the reference policy of the preferences that training will use, in order. */
   reference(job: ReferenceJob): ReferenceLogps[];
   optimize(job: OptimizeJob): TrainResult;
   sft(job: SftJob): TrainResult;
   export(job: ExportJob): null;
-  /** Fails with an InputError where the device cannot be computed on. */
+  /** Fails with an `InputError` if the device cannot be used. */
   check(job: { device: Device }): null;
 }
+export type EngineMethod = keyof EngineMethods;
+export type JobOf<M extends EngineMethod> = Parameters<EngineMethods[M]>[0];
+export type ResultOf<M extends EngineMethod> = ReturnType<EngineMethods[M]>;
 
+/** What a caller gives with a job. */
 export interface CallOptions {
   onProgress?: (progress: Progress) => void;
-  /** Aborting ends the job: training writes a checkpoint first, where it has a folder for it. */
+  /** Aborting it stops the job with `JobAborted`; training writes a checkpoint first, if it has a folder for checkpoints. */
   signal?: AbortSignal;
-  /** One a prompt or sequence: aborting ends the answers to that prompt where they are, or leaves out the sequence, and the job goes on. */
+  /**
+   * One per prompt or sequence. Aborting it ends the responses to that prompt where they are, or leaves out that sequence; the job
+   * continues.
+   */
   itemSignals?: AbortSignal[];
 }
 
-/** The engine as a worker sees it: every method asynchronous, run one at a time, in a process of its own. */
+/** What a backend gets with a job: `CallOptions` on its side of the process boundary. */
+export interface JobControl {
+  onProgress: (progress: Progress) => void;
+  /** Whether the job is to stop. */
+  aborted: () => boolean;
+  /** Whether a prompt or sequence, by its index, was cancelled. */
+  isCancelled?: (item: number) => boolean;
+}
+
+/** An engine as its callers see it. It runs one job at a time, in the order of the calls. */
 export interface Engine {
-  run<M extends keyof EngineMethods>(
-    method: M,
-    job: Parameters<EngineMethods[M]>[0],
-    options?: CallOptions,
-  ): Promise<ReturnType<EngineMethods[M]>>;
+  /**
+   * @throws InputError for bad input, and an `EngineError` (errors.ts) if the job was stopped, training diverged or the process died
+   */
+  run<M extends EngineMethod>(method: M, job: JobOf<M>, options?: CallOptions): Promise<ResultOf<M>>;
+  /** Ends the engine's process, and with it the job that runs. */
   close(): Promise<void>;
 }

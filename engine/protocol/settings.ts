@@ -1,6 +1,5 @@
 /** What a user may set of sampling and training: one schema for the command line's flags, the config file and its reference. */
 import { z } from 'zod';
-import { DEVICES } from '../onnx/target.ts';
 
 const positiveInt = z.int().positive();
 /** vLLM's limit (VLLM_MAX_N_SEQUENCES). */
@@ -36,6 +35,10 @@ export type SamplingSettings = z.infer<typeof samplingSchema>;
 
 export const Q8_ON_CPU =
   '8-bit weights are for device: cpu; with device: cuda leave weights at f32, which are 16 bits there.';
+
+/** The devices that a policy can compute on. */
+export const DEVICES = ['cpu', 'cuda'] as const;
+export type Device = (typeof DEVICES)[number];
 
 /** Where the engine computes: a setting of a run, and of a command that runs one step. */
 export const deviceSchema = z
@@ -120,6 +123,8 @@ export const trainingSchema = z.strictObject({
   lora: loraSchema.prefault({}).describe('The LoRA adapter, where training does not start from a given one.'),
 });
 export type TrainingSettings = z.infer<typeof trainingSchema>;
+/** What shortens prompts and responses that are trained on, in tokens. */
+export type LengthLimits = Pick<TrainingSettings, 'maxLength' | 'maxPromptLength'>;
 
 /** What each objective is set by, with its defaults: it has no other settings. */
 const OBJECTIVES = {

@@ -3,14 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../../data/errors.ts';
 import { exists, readFailure } from '../../data/file-errors.ts';
-
-/** A template of one's own and its variables, over a model's. */
-export interface ChatTemplateSettings {
-  /** The template's text. Default: the model's. */
-  template?: string;
-  /** Variables of the template, such as `enable_thinking`. */
-  arguments?: Record<string, unknown>;
-}
+import type { ChatTemplateSettings } from '../protocol/jobs.ts';
 
 /** @throws InputError when the file cannot be read */
 export function readChatTemplate(file: string): string {

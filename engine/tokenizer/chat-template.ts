@@ -1,12 +1,12 @@
 /** A chat template, and where in what it writes an answer ends. */
 import { InputError } from '../../data/errors.ts';
 import type { Text, Tool } from '../../data/records.ts';
-import type { ChatTemplateSettings } from './chat-template-settings.ts';
 import { JinjaTemplate, type Span } from './jinja.ts';
 import { TemplateLimit } from './jinja-limits.ts';
 import { reasonOf } from '../model-files/json-file.ts';
 import { normalizeMessages, type ContentFormat, type TemplateMessage } from './messages.ts';
 import type { TemplateSource } from './template-files.ts';
+import type { ChatTemplateSettings } from '../protocol/jobs.ts';
 
 /** What of a tokenizer tells how a turn ends. */
 export interface TokenNames {

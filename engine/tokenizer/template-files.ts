@@ -4,8 +4,9 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { exists } from '../../data/file-errors.ts';
-import { CHAT_TEMPLATE, type ChatTemplateSettings } from './chat-template-settings.ts';
+import { CHAT_TEMPLATE } from './chat-template-settings.ts';
 import { findJson, readText } from '../model-files/json-file.ts';
+import type { ChatTemplateSettings } from '../protocol/jobs.ts';
 
 /** A template's text, and the file that has it. */
 export interface TemplateSource {

@@ -5,13 +5,13 @@ import { InputError } from '../../data/errors.ts';
 import { hasNestedPattern } from '../../data/patterns.ts';
 import type { Message, Text, Tool } from '../../data/records.ts';
 import { assistantTurns } from './assistant-turns.ts';
-import type { ChatTemplateSettings } from './chat-template-settings.ts';
 import { ChatTemplate, commonPrefix } from './chat-template.ts';
 import { readModelConfig } from '../model-files/config.ts';
 import { decodeExactly, exactTokenizer, isByteFallback, tokenBytes } from './exact-tokenizer.ts';
 import { findJson, reasonOf } from '../model-files/json-file.ts';
 import { readTemplates } from './template-files.ts';
 import { vocabularyCheck } from './vocabulary.ts';
+import type { ChatTemplateSettings } from '../protocol/jobs.ts';
 
 /** A prompt with responses to it, as tokens of one text each. */
 export interface EncodedExchange {

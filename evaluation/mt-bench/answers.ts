@@ -1,14 +1,13 @@
 /** MT-Bench's questions answered as FastChat's gen_model_answer has them answered: turn after turn, at the category's temperature. */
 import { hashValue } from '../../artifacts/hash.ts';
 import { messageText } from '../../data/conversation.ts';
-import { InputError } from '../../data/errors.ts';
+import { InputError, located } from '../../data/errors.ts';
 import type { Question, QuestionAnswer } from '../../data/mt-bench.ts';
 import type { Message } from '../../data/records.ts';
 import type { Engine, Policy } from '../../engine/protocol/jobs.ts';
 import { checkSequenceLength } from '../../engine/model-files/config.ts';
-import { openPolicy } from '../../engine/onnx/policy.ts';
+import { openPolicyFiles } from '../../engine/tokens/policy.ts';
 import type { SamplingSettings } from '../../engine/protocol/settings.ts';
-import { located } from '../../engine/onnx/tokenize.ts';
 import { policyHash } from '../../engine/model-files/fingerprint.ts';
 
 /** By category: FastChat's `temperature_config`. */
@@ -81,7 +80,7 @@ export async function answerQuestions(
 
 /** Said before anything is computed: the last turn has all answers before it in its prompt. */
 function checkRoom(policy: Policy, questions: Question[], maxNewTokens: number): void {
-  const { model, tokenizer } = openPolicy(policy);
+  const { model, tokenizer } = openPolicyFiles(policy);
   for (const { question_id, turns } of questions) {
     located(`Question ${question_id}`, () => {
       const conversation = turns.flatMap((turn, i) => [...(i > 0 ? [said('assistant', '')] : []), said('user', turn)]);

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { hashValue } from '../../artifacts/hash.ts';
 import type { Engine, Progress } from '../../engine/protocol/jobs.ts';
 import { readModelConfig } from '../../engine/model-files/config.ts';
-import { parameterShapes } from '../../engine/onnx/model/parameters.ts';
 import { writeSafetensors } from '../../engine/model-files/safetensors.ts';
 import { uniformStream } from '../../data/random.ts';
 import { trainingSchema } from '../../engine/protocol/settings.ts';
@@ -12,6 +11,7 @@ import { engineVersion } from '../../engine/version.ts';
 import { demonstrations } from './demonstrations.ts';
 import { instructions, things, write } from './task.ts';
 import { makeTokenizer } from './tokenizer.ts';
+import { parameterShapes } from '../../engine/model-files/shapes.ts';
 
 const BATCHES = 800;
 const training = trainingSchema.parse({

@@ -3,9 +3,9 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { showProgress } from '../../cli/progress.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
-import { startEngine } from '../../engine/process/host.ts';
 import { makeModel } from './model.ts';
 import { instructions, promptOf } from './task.ts';
+import { startEngine } from '../../engine/backends.ts';
 
 export interface Prepared {
   model: string;

@@ -2,8 +2,7 @@
 import { copyFile, mkdir, realpath } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
 import { InputError } from '../../data/errors.ts';
-import { ADAPTER_CONFIG } from '../../engine/model-files/adapter-config.ts';
-import { ADAPTER_WEIGHTS } from '../../engine/onnx/model/lora.ts';
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../../engine/model-files/adapter-config.ts';
 import { Refused } from './refused.ts';
 
 /**

@@ -2,12 +2,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { InputError } from '../../data/errors.ts';
 import { checkSequenceLength, contextLength } from '../../engine/model-files/config.ts';
-import { checkIds } from '../../engine/onnx/tokenize.ts';
-import { openPolicy, type OpenPolicy } from '../../engine/onnx/policy.ts';
+import { openPolicyFiles, type PolicyFiles } from '../../engine/tokens/policy.ts';
 import type { NewTokens, Policy, TokenScores } from '../../engine/protocol/jobs.ts';
 import type { Message } from '../../data/records.ts';
 import { BatchedPolicy } from './batches.ts';
 import { SampledText } from './sampled-text.ts';
+import { checkIds } from '../../engine/tokens/checks.ts';
 
 /** What the answers to one request have in common. */
 export interface Wanted {
@@ -60,12 +60,12 @@ const RUN_TOKENS = 16;
 
 /** A policy, its tokenizer, and the engine that runs it for many clients. */
 export class Answers {
-  private readonly opened: OpenPolicy;
+  private readonly opened: PolicyFiles;
   private readonly batched: BatchedPolicy;
   private underWay: Promise<void> = Promise.resolve();
 
   constructor(policy: Policy, engine: ConstructorParameters<typeof BatchedPolicy>[0]) {
-    this.opened = openPolicy(policy);
+    this.opened = openPolicyFiles(policy);
     this.batched = new BatchedPolicy(engine, policy);
   }
 
@@ -142,7 +142,7 @@ export class Answers {
   private check(prompts: number[][], { maxTokens, n, scored }: Wanted): void {
     for (const prompt of prompts) {
       if (prompt.length === 0) throw new InputError('the prompt has no tokens; give at least one.');
-      checkSequenceLength(this.opened.model.config, checkIds(this.opened, prompt).length + maxTokens);
+      checkSequenceLength(this.opened.model.config, checkIds(this.opened.model, prompt).length + maxTokens);
     }
     const answers = prompts.length * n;
     if (answers > MOST_ANSWERS)

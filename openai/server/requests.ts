@@ -1,7 +1,6 @@
 /** What clients of the OpenAI API send. What would change the answer and is not honoured, or is not known, is refused. */
 import { z } from 'zod';
 import { messageSchema } from '../../data/records.ts';
-import { MOST_LIKELY } from '../../engine/onnx/token-scores.ts';
 import {
   chatParameters,
   completionParameters,
@@ -11,6 +10,7 @@ import {
   UNSUPPORTED,
 } from './parameters.ts';
 import { Refused } from './refused.ts';
+import { MOST_LIKELY } from '../../engine/protocol/jobs.ts';
 
 const isTokenId = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
 const isListOf = (value: unknown, isItem: (item: unknown) => boolean) => Array.isArray(value) && value.every(isItem);

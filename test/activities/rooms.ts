@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import type { Rooms } from '../../activities/step.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
-import { startEngine } from '../../engine/process/host.ts';
 import { temporaryFolder } from '../temporary.ts';
+import { startEngine } from '../../engine/backends.ts';
 
 export interface TestRooms extends Rooms {
   /** For the test's own files. */

@@ -16,7 +16,7 @@ import { writeJsonl } from '../../data/jsonl.ts';
 import { readSampled } from '../../data/readers.ts';
 import type { CallOptions } from '../../engine/protocol/jobs.ts';
 import { readModelConfig } from '../../engine/model-files/config.ts';
-import { readAdapter, writeAdapter } from '../../engine/onnx/model/lora.ts';
+import { readAdapter, writeAdapter } from '../../engine/model-files/lora.ts';
 import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import { loadAdapter, unloadAdapter as unload } from '../../openai/client/adapters.ts';

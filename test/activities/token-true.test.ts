@@ -21,7 +21,7 @@ import {
 } from '../../data/records.ts';
 import { openPolicy } from '../../engine/onnx/policy.ts';
 import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
-import { tokenizePreferences } from '../../engine/onnx/training/preference-tokens.ts';
+import { tokenizePreferences } from '../../engine/tokens/preferences.ts';
 import { randomModel } from '../random-model.ts';
 import { smollm2 } from '../smollm2/model.ts';
 import { referenceLogps } from './reference-logps.ts';

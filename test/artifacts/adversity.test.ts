@@ -11,13 +11,14 @@ import { LocalStore } from '../../artifacts/local-store.ts';
 import { stepKey, type Recipe } from '../../artifacts/manifest.ts';
 import { Bucket } from '../../artifacts/s3-bucket.ts';
 import { S3Store } from '../../artifacts/s3-store.ts';
-import { ArtifactDamaged, type ArtifactStore } from '../../artifacts/store.ts';
+import { type ArtifactStore } from '../../artifacts/store.ts';
 import { InputError } from '../../data/errors.ts';
 import { findGarbage } from '../../workers/garbage.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { startFaultProxy, type Fault, type FaultProxy } from './fault-proxy.ts';
 import { CODES, withFileErrors } from './file-errors.ts';
 import { clientConfig, startVersitygw, type S3Server } from './versitygw.ts';
+import { ArtifactDamaged } from '../../artifacts/errors.ts';
 
 const folder = temporaryFolder();
 let server: S3Server;

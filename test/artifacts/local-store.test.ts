@@ -18,8 +18,8 @@ import { promisify } from 'node:util';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { stepKey, type Recipe } from '../../artifacts/manifest.ts';
-import { ArtifactDamaged } from '../../artifacts/store.ts';
 import { temporaryFolder } from '../temporary.ts';
+import { ArtifactDamaged } from '../../artifacts/errors.ts';
 
 const folder = temporaryFolder();
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');

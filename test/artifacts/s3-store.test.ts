@@ -17,11 +17,11 @@ import { LocalStore } from '../../artifacts/local-store.ts';
 import { stepKey, type Recipe } from '../../artifacts/manifest.ts';
 import { Bucket } from '../../artifacts/s3-bucket.ts';
 import { S3Store } from '../../artifacts/s3-store.ts';
-import { ArtifactDamaged } from '../../artifacts/store.ts';
 import { InputError } from '../../data/errors.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { startFaultProxy, type Fault, type FaultProxy } from './fault-proxy.ts';
 import { clientConfig, credentials, startVersitygw, type S3Server } from './versitygw.ts';
+import { ArtifactDamaged } from '../../artifacts/errors.ts';
 
 const folder = temporaryFolder();
 const MB = 2 ** 20;

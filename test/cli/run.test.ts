@@ -9,13 +9,13 @@ import { stringify } from 'yaml';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { runRounds } from '../../bench/study/rounds.ts';
 import type { Manifest } from '../../artifacts/manifest.ts';
-import { startEngine } from '../../engine/process/host.ts';
 import { loadConfig } from '../../config/run.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, startSelm, summaryOf, type Running } from '../command.ts';
 import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { startEngine } from '../../engine/backends.ts';
 
 const folder = temporaryFolder();
 const config = {

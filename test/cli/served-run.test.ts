@@ -8,12 +8,12 @@ import { isServed } from '../../activities/sample.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import { readSampled } from '../../data/readers.ts';
-import { startEngine } from '../../engine/process/host.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, summaryOf, type Ended } from '../command.ts';
 import { startServe, type Serving } from '../openai/server/serve.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { startEngine } from '../../engine/backends.ts';
 
 const folder = temporaryFolder();
 const model = tinyModel(join(folder, 'model'));

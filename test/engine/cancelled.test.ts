@@ -1,10 +1,10 @@
 /** Cancelling parts of a job whose engine is another process. */
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { startEngine } from '../../engine/process/host.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel } from '../tiny-model.ts';
+import { startEngine } from '../../engine/backends.ts';
 
 const policy = { model: tinyModel(join(temporaryFolder(), 'model')) };
 const engine = startEngine();

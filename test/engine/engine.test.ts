@@ -2,9 +2,8 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { InputError } from '../../data/errors.ts';
 import { LocalEngine } from '../../engine/onnx/engine.ts';
-import { JobAborted } from '../../engine/protocol/errors.ts';
+import { JobAborted, TrainingDiverged } from '../../engine/protocol/errors.ts';
 import type { Progress, SampleJob, SftJob } from '../../engine/protocol/jobs.ts';
 import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
@@ -89,11 +88,11 @@ describe('supervised fine-tuning', () => {
     ]);
   });
 
-  test('that diverges says so, and writes nothing', async () => {
+  test('that diverges fails with its own error, and writes nothing', async () => {
     const wild = sftJob('diverged');
     const training = { ...wild.training, learningRate: 1e30, schedule: 'constant' as const };
     const failed = engine.run('sft', { ...wild, training }, undisturbed);
-    await expect(failed).rejects.toThrow(InputError);
+    await expect(failed).rejects.toThrow(TrainingDiverged);
     await expect(failed).rejects.toThrow(/^Training diverged at step \d+: .*; lower the learning rate\.$/);
     expect(existsSync(wild.outDir)).toBe(false);
   });

@@ -3,12 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { startEngine } from '../../engine/process/host.ts';
 import type { Policy } from '../../engine/protocol/jobs.ts';
 import { samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
 import { referenceCase } from './reference-case.ts';
 import { randomModel } from '../random-model.ts';
 import { temporaryFolder } from '../temporary.ts';
+import { startEngine } from '../../engine/backends.ts';
 
 const scratch = temporaryFolder();
 const half: Policy = { model: join(scratch, 'half') };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import type { TokenizedPreferenceRecord } from '../../data/records.ts';
 import type { OptimizeJob } from '../../engine/protocol/jobs.ts';
-import type { TokenizedPreference } from '../../engine/onnx/training/preference-tokens.ts';
+import type { TokenizedPreference } from '../../engine/tokens/preferences.ts';
 import { trainingSchema } from '../../engine/protocol/settings.ts';
 
 export const ROLES = ['chosen', 'rejected', 'reference'] as const;

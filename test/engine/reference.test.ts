@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LocalEngine } from '../../engine/onnx/engine.ts';
 import { Generator } from '../../engine/onnx/generation/generate.ts';
 import type { TrainResult } from '../../engine/protocol/jobs.ts';
-import { readAdapter } from '../../engine/onnx/model/lora.ts';
+import { readAdapter } from '../../engine/model-files/lora.ts';
 import { openPolicy } from '../../engine/onnx/policy.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import { preferenceExamples, preferenceTask } from '../../engine/onnx/training/preference.ts';

@@ -1,10 +1,10 @@
 /** The engine on a real chat model, against transformers (test/fixtures/smollm2). */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startEngine } from '../../engine/process/host.ts';
 import { openPolicy } from '../../engine/onnx/policy.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import { smollm2 } from '../smollm2/model.ts';
 import { fixture, readJson } from './reference-case.ts';
+import { startEngine } from '../../engine/backends.ts';
 
 interface Expected {
   prompt: string;

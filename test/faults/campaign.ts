@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
 import { cacheFolder } from '../../workers/places.ts';
-import { CHECKPOINT, DAMAGE, DISKS, FAULTS, FULL_DISK, type Disk, type FaultName } from './faults.ts';
+import { CHECKPOINT, DAMAGE, FAULTS, FULL_DISK, type FaultName } from './faults.ts';
 import { faultyRun, stageCount, stagesOf, type Outcome, type RunPlace, type Strike } from './faulty-run.ts';
+import { DISKS, type Disk } from './fault.ts';
 
 export interface Campaign {
   runs: number;

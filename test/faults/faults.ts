@@ -13,32 +13,10 @@ import {
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { collectGarbage } from './garbage.ts';
+import type { Disk, Fault, Target } from './fault.ts';
 import { descendantsOf, signal } from './processes.ts';
 import { readServer } from './server.ts';
 import { leaveStrays } from './strays.ts';
-
-/** A run as faults see it. */
-export interface Target {
-  /** The command's process. */
-  pid: number;
-  home: string;
-  store: string;
-  /** Of the run's commands. */
-  env: Record<string, string>;
-  /** The folders that lie on a small disk of their own. */
-  disks: Partial<Record<Disk, string>>;
-  random: () => number;
-  /** Told of an artifact that a fault has damaged. */
-  damaged: (address: string) => void;
-  /** Does something beside the run until it has ended. */
-  beside: (work: (hasEnded: () => boolean) => Promise<void>) => void;
-}
-
-export const DISKS = ['store', 'home', 'TMPDIR', 'cache'] as const;
-export type Disk = (typeof DISKS)[number];
-
-/** @returns whether there was anything to strike */
-export type Fault = (target: Target) => Promise<boolean> | boolean;
 
 const below = ({ pid }: Target, pattern: string) =>
   descendantsOf(pid).find(({ command }) => command.includes(pattern))?.pid;
@@ -138,7 +116,7 @@ const stopServer: Fault = async ({ home }) => {
 export const FAULTS = {
   'kill -9 of the GPU worker': killGpuWorker,
   'kill -9 of the control worker': (target: Target) => signal(below(target, 'workers/main.ts control'), 'SIGKILL'),
-  "kill -9 of the engine's process": (target: Target) => signal(below(target, 'engine/process/child.ts'), 'SIGKILL'),
+  "kill -9 of the engine's process": (target: Target) => signal(below(target, 'engine/onnx/main.ts'), 'SIGKILL'),
   'kill -9 of the Temporal server': ({ home }: Target) => signal(readServer(home)?.pid, 'SIGKILL'),
   'kill -9 of everything': killAll,
   'SIGTERM to the GPU worker (spot)': (target: Target) => signal(below(target, 'workers/main.ts gpu'), 'SIGTERM'),

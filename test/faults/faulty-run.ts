@@ -7,10 +7,11 @@ import { findRun, readProgress, type RunProgress } from '../../workers/runs.ts';
 import { STEPS, type RunStatus, type StepName } from '../../workflows/status.ts';
 import { startSelm, summaryOf, type Ended, type Running } from '../command.ts';
 import { readServer } from './server.ts';
-import { FAULTS, type Disk, type FaultName, type Target } from './faults.ts';
+import { FAULTS, type FaultName } from './faults.ts';
 import { collectAfterwards } from './garbage.ts';
 import { StoreOracle } from './oracle.ts';
 import { readWork, type Work } from './work.ts';
+import type { Disk, Target } from './fault.ts';
 
 /** Where a fault strikes: a while after the first moment in this stage of the run, as soon as there is something to strike. */
 export interface Strike {

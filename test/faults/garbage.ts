@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { selm } from '../command.ts';
-import type { Fault } from './faults.ts';
 import { sha256, sorted } from './oracle.ts';
+import type { Fault } from './fault.ts';
 
 const PAUSE_MILLISECONDS = 3000;
 

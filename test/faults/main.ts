@@ -9,12 +9,12 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { writeJsonl } from '../../data/jsonl.ts';
-import { startEngine } from '../../engine/process/host.ts';
 import { makeModel } from '../../examples/quickstart/model.ts';
 import { instructions, promptOf } from '../../examples/quickstart/task.ts';
 import { cacheFolder } from '../../workers/places.ts';
 import { runCampaign, type CampaignReport } from './campaign.ts';
 import { FAULTS, type FaultName } from './faults.ts';
+import { startEngine } from '../../engine/backends.ts';
 
 const { values } = parseArgs({
   options: {

@@ -1,7 +1,7 @@
 /** What file managers, network file systems and people leave in a store's folders. */
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Fault } from './faults.ts';
+import type { Fault } from './fault.ts';
 
 const HIDDEN = { '.DS_Store': '\0\0\0\u0001Bud1', '.nfs00000000a1b2c3d4': '' };
 /** An empty file and one whose text is no address, one of them named as a step's key or an artifact is. */

@@ -2,9 +2,10 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
 import type { LengthSettings } from '../../activities/prompt-limits.ts';
+import { spentFailure } from '../../activities/spent.ts';
 import { hashValue } from '../../artifacts/hash.ts';
-import { ArtifactDamaged } from '../../artifacts/store.ts';
 import { InputError } from '../../data/errors.ts';
+import { TrainingDiverged } from '../../engine/protocol/errors.ts';
 import { decide, retryRun } from '../../workers/decisions.ts';
 import { startRun, type RunHandle } from '../../workers/runs.ts';
 import { runStatusQuery } from '../../workflows/alignment.ts';
@@ -13,6 +14,7 @@ import { pauseUpdate, resumeUpdate, retryUpdate, skipUpdate, stopUpdate } from '
 import type { RunStatus } from '../../workflows/status.ts';
 import { timeSkippingServer } from './server.ts';
 import { badInput, StandIns, testConfig, withWorkers } from './stand-ins.ts';
+import { ArtifactDamaged } from '../../artifacts/errors.ts';
 
 const server = timeSkippingServer();
 
@@ -303,6 +305,23 @@ describe('onFailure', () => {
       expect((await until(run, 'parked')).failure).not.toHaveProperty('retryAt');
       await server.environment.sleep('1 hour');
       expect(standIns.callsOf('prefer')).toHaveLength(1);
+    });
+  });
+
+  test('counts for a training that diverged, which its activity does not retry', async () => {
+    const diverged = () => spentFailure(new TrainingDiverged('Training diverged at step 1.'), { seconds: 1 });
+    const { standIns } = broken('optimize', diverged);
+    await withRun(standIns, { onFailure: { retries: 1, backoff: 60 } }, async (run) => {
+      const { failure } = await until(run, 'parked');
+      expect(failure).toMatchObject({
+        step: 'optimize',
+        type: 'TrainingDiverged',
+        message: 'Training diverged at step 1.',
+        retryAt: expect.any(String) as string,
+      });
+      await server.environment.sleep('1 hour');
+      expect((await until(run, 'parked')).failure).not.toHaveProperty('retryAt');
+      expect(standIns.callsOf('optimize')).toHaveLength(2);
     });
   });
 

@@ -1,9 +1,9 @@
 /** A block of keys and values outside the graph: rows that come and go, filled from the outputs of runs. */
 import type ort from 'onnxruntime-node';
 import { HIDDEN } from '../model/attention.ts';
-import type { ModelFiles } from '../model/parameters.ts';
 import { bitsOf, float32, fromBits, type Bits, type Feeds } from '../session.ts';
 import type { Target } from '../target.ts';
+import type { ModelFiles } from '../model/model-files.ts';
 
 /** Capacities are multiples of this: attention takes as long over a place that the mask hides as over one it shows. */
 const STEP = 16;

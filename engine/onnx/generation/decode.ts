@@ -6,16 +6,17 @@
  * constants of the loop, never copied; only the few tokens of this run are carried from one iteration to the next.
  */
 import * as ops from '../graph/ops.ts';
-import { product } from '../graph/shape.ts';
-import { Graph, type Dim, type Shape, type Tensor } from '../graph/tensor.ts';
-import type { Adapter } from '../model/lora.ts';
-import { packedWeights, type ModelFiles } from '../model/parameters.ts';
+import { product, type Dim, type Shape } from '../graph/shape.ts';
+import { Graph, type Tensor } from '../graph/tensor.ts';
+import type { Adapter } from '../../model-files/lora.ts';
+import { packedWeights } from '../model/parameters.ts';
 import { quantizedWeights } from '../model/quantize.ts';
 import { headLogits, transformer, type Attend } from '../model/transformer.ts';
 import { policyParameters } from '../policy.ts';
 import type { SamplingSettings } from '../../protocol/settings.ts';
 import { keyName, valueName } from './prefill.ts';
 import { nextToken } from './sampling.ts';
+import type { ModelFiles } from '../model/model-files.ts';
 
 export const promptKey = (layer: number) => `prompt_${keyName(layer)}`;
 export const promptValue = (layer: number) => `prompt_${valueName(layer)}`;

@@ -1,17 +1,16 @@
 /** Batched decoding: prompts enter as others leave, samples of a prompt share its keys and values. */
 import type { NewTokens } from '../../protocol/jobs.ts';
-import type { ModelFiles } from '../model/parameters.ts';
 import { commonPrefix } from '../packing.ts';
 import { adapterFeeds, type OpenPolicy } from '../policy.ts';
 import { uniform } from '../../../data/random.ts';
 import { bool, float32, int64, Session, type Feeds } from '../session.ts';
-import type { SamplingSettings } from '../../protocol/settings.ts';
-import type { Device } from '../target.ts';
-import { checkPromptLength } from '../tokenize.ts';
+import type { SamplingSettings, Device } from '../../protocol/settings.ts';
 import { CacheBlock } from './cache.ts';
 import { decodeGraph, pastKey, pastValue, promptKey, promptValue } from './decode.ts';
 import { fillRows, prefillGraph } from './prefill.ts';
 import { emptyAnswer, isAnswered, Seats, type Generated, type Seat } from './seats.ts';
+import type { ModelFiles } from '../model/model-files.ts';
+import { checkPromptLength } from '../../tokens/prompts.ts';
 
 /** Tokens decoded by one run of the graph: long enough to make what surrounds a run small, short enough to refill rows soon. */
 const RUN_TOKENS: Record<Device, number> = { cpu: 16, cuda: 32 };

@@ -1,14 +1,14 @@
 /** Prefill: keys and values of prompts, computed for all their tokens at once, and once for what all prompts begin with. */
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
-import type { Adapter } from '../model/lora.ts';
+import type { Adapter } from '../../model-files/lora.ts';
 import { packedAttention } from '../model/attention.ts';
-import type { ModelFiles } from '../model/parameters.ts';
 import { transformer } from '../model/transformer.ts';
 import { packedInputs, packTokens, planBatches } from '../packing.ts';
 import { policyParameters } from '../policy.ts';
 import type { Feeds } from '../session.ts';
 import type { CacheBlock } from './cache.ts';
+import type { ModelFiles } from '../model/model-files.ts';
 
 export const keyName = (layer: number) => `key_${layer}`;
 export const valueName = (layer: number) => `value_${layer}`;

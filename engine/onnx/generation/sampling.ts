@@ -1,7 +1,7 @@
 /** Choosing the next token inside the graph: greedy, temperature, top-k, top-p. */
 import * as ops from '../graph/ops.ts';
-import { product } from '../graph/shape.ts';
-import type { Dim, Graph, Tensor } from '../graph/tensor.ts';
+import { product, type Dim } from '../graph/shape.ts';
+import type { Graph, Tensor } from '../graph/tensor.ts';
 import type { SamplingSettings } from '../../protocol/settings.ts';
 
 /** Below it the likeliest token is taken, as in vLLM: scores that are divided by less may be infinite. */

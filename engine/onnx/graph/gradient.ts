@@ -1,24 +1,7 @@
 /** Reverse-mode differentiation: appends the backward pass of a graph as ordinary nodes, by one rule an operator. */
 import * as ops from './ops.ts';
-import { format, product } from './shape.ts';
-import type { Graph, Node, Shape, Tensor } from './tensor.ts';
-
-/**
- * What flows into one input: builds its gradient, added onto `sum` where one is given. A product accumulates for free (the
- * C of Gemm), so the sum is handed in rather than added afterwards. Called only for inputs whose gradient is wanted.
- */
-export type Contribution = (sum?: Tensor) => Tensor;
-
-/**
- * From the gradients of a node's outputs (absent: no influence) to the contributions to its inputs (absent: none).
- * @param wanted which of the node's inputs a gradient is wanted of: only their contributions are called
- */
-export type Rule = (
-  g: Graph,
-  node: Node,
-  outputs: (Tensor | undefined)[],
-  wanted: Tensor[],
-) => (Contribution | undefined)[];
+import { format, product, type Shape } from './shape.ts';
+import type { Contribution, Graph, Node, Rule, Tensor } from './tensor.ts';
 
 const plain =
   (g: Graph, build: () => Tensor): Contribution =>

@@ -1,7 +1,7 @@
 /** The operators graphs are built of: each checks the types and shapes it is given and states its result's. */
 import { elementTypes, type ElementType } from '../format/format.ts';
-import { axisOf, broadcast, elements, format, sum } from './shape.ts';
-import { MICROSOFT, Graph, type Dim, type Shape, type Tensor } from './tensor.ts';
+import { axisOf, broadcast, elements, format, sum, type Dim, type Shape } from './shape.ts';
+import { MICROSOFT, Graph, type Tensor } from './tensor.ts';
 
 function check(condition: boolean, operator: string, problem: string): asserts condition {
   if (!condition) throw new Error(`${operator}: ${problem}`);

@@ -1,7 +1,7 @@
 /** Trading time for memory: what a part of a graph computes on the way is not kept for the backward pass but computed again. */
-import { pullBack, type Rule } from './gradient.ts';
+import { pullBack } from './gradient.ts';
 import * as ops from './ops.ts';
-import { Graph, type Tensor } from './tensor.ts';
+import { Graph, type Tensor, type Rule } from './tensor.ts';
 
 /**
  * Builds `y = part(g, x)` so that of all it computes only `y` outlives the forward pass (arXiv 1604.06174).

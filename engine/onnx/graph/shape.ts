@@ -1,5 +1,11 @@
 /** Arithmetic on shapes whose sizes may be names. */
-import type { Dim, Shape } from './tensor.ts';
+
+/**
+ * A dimension: a size, or the name of one that is known at run time. A name may be a product or a sum of others, as in
+ * `G*S` (a batch of G sequences flattened) or `P+R` (two blocks of keys side by side).
+ */
+export type Dim = number | string;
+export type Shape = readonly Dim[];
 
 export const format = (shape: Shape): string => `[${shape.join(', ')}]`;
 

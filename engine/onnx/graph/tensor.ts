@@ -1,5 +1,5 @@
 /** Graphs under construction: symbolic tensors with element types and shapes, and the nodes that make them. */
-import type { Rule } from './gradient.ts';
+import type { Shape } from './shape.ts';
 import {
   encodeModel,
   type ElementType,
@@ -7,13 +7,6 @@ import {
   type OnnxGraph,
   type OnnxInitializer,
 } from '../format/format.ts';
-
-/**
- * A dimension: a size, or the name of one that is known at run time. A name may be a product or a sum of others, as in
- * `G*S` (a batch of G sequences flattened) or `P+R` (two blocks of keys side by side).
- */
-export type Dim = number | string;
-export type Shape = readonly Dim[];
 
 export interface Tensor {
   readonly name: string;
@@ -30,6 +23,23 @@ export interface Node {
   /** How to differentiate a composite. */
   rule?: Rule;
 }
+
+/**
+ * What flows into one input: builds its gradient, added onto `sum` where one is given. A product accumulates for free (the
+ * C of Gemm), so the sum is handed in rather than added afterwards. Called only for inputs whose gradient is wanted.
+ */
+export type Contribution = (sum?: Tensor) => Tensor;
+
+/**
+ * From the gradients of a node's outputs (absent: no influence) to the contributions to its inputs (absent: none).
+ * @param wanted which of the node's inputs a gradient is wanted of: only their contributions are called
+ */
+export type Rule = (
+  g: Graph,
+  node: Node,
+  outputs: (Tensor | undefined)[],
+  wanted: Tensor[],
+) => (Contribution | undefined)[];
 
 export const MICROSOFT = 'com.microsoft';
 const OPSETS = { '': 18, [MICROSOFT]: 1 };

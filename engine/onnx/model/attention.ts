@@ -1,8 +1,7 @@
 /** Attention over prompts and their responses laid end to end: each response sees its prompt and itself, nothing else. */
-import type { Rule } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
-import { product } from '../graph/shape.ts';
-import type { Graph, Shape, Tensor } from '../graph/tensor.ts';
+import { product, type Shape } from '../graph/shape.ts';
+import type { Graph, Tensor, Rule } from '../graph/tensor.ts';
 import type { ModelConfig } from '../../model-files/config.ts';
 import type { Attend } from './transformer.ts';
 

@@ -5,10 +5,10 @@ import { InputError } from '../../../data/errors.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import { float32, scalar, Session, type Feeds } from '../session.ts';
-import { OUTPUT } from './embeddings.ts';
-import type { Adapter } from './lora.ts';
-import type { ModelFiles } from './parameters.ts';
+import { OUTPUT } from '../../model-files/embeddings.ts';
+import type { Adapter } from '../../model-files/lora.ts';
 import { readTensorF32, writeSafetensors } from '../../model-files/safetensors.ts';
+import type { ModelFiles } from './model-files.ts';
 
 /** W + scale B A of one linear layer. */
 function mergeGraph(): Graph {

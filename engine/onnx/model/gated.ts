@@ -1,7 +1,6 @@
 /** The gate of the feed-forward layers (arXiv 2002.05202). */
-import type { Rule } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
-import type { Graph, Tensor } from '../graph/tensor.ts';
+import type { Graph, Tensor, Rule } from '../graph/tensor.ts';
 
 /** silu(gate) * up. The backward pass computes silu(gate) again rather than keep it: it is as wide as the layer. */
 export function gatedSilu(g: Graph, gate: Tensor, up: Tensor): Tensor {

@@ -1,8 +1,7 @@
 /** Log-probabilities of given tokens, without keeping the logits of a whole batch. */
 import * as ops from '../graph/ops.ts';
-import type { Rule } from '../graph/gradient.ts';
-import { product } from '../graph/shape.ts';
-import type { Graph, Shape, Tensor } from '../graph/tensor.ts';
+import { product, type Shape } from '../graph/shape.ts';
+import type { Graph, Tensor, Rule } from '../graph/tensor.ts';
 
 /**
  * log softmax(head hidden[row])[target] for K chunks of C tokens. Only one chunk's logits exist at a time.

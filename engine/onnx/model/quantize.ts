@@ -10,9 +10,9 @@ import { readFileSync } from 'node:fs';
 import { InputError } from '../../../data/errors.ts';
 import * as ops from '../graph/ops.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
-import { eachOnce, type ModelFiles } from './parameters.ts';
 import { rotate, rotatedRows } from './rotation.ts';
 import { readTensorF32 } from '../../model-files/safetensors.ts';
+import { eachOnce, type ModelFiles } from './model-files.ts';
 
 /** What stands for 0 among rounded activations. */
 const ZERO = 128;

@@ -3,8 +3,8 @@
  * inverse, over blocks of a row. Multiplying with it takes additions alone.
  */
 import * as ops from '../graph/ops.ts';
-import { product } from '../graph/shape.ts';
-import type { Dim, Graph, Tensor } from '../graph/tensor.ts';
+import { product, type Dim } from '../graph/shape.ts';
+import type { Graph, Tensor } from '../graph/tensor.ts';
 
 /** Numbers that are rotated together, at most. */
 const LARGEST_BLOCK = 64;

@@ -1,14 +1,14 @@
 /** The Llama family's decoder as a graph, up to the last hidden state. How positions see each other is the caller's part. */
 import * as ops from '../graph/ops.ts';
 import { recomputed } from '../graph/recompute.ts';
-import { product as dimProduct } from '../graph/shape.ts';
-import type { Graph, Shape, Tensor } from '../graph/tensor.ts';
+import { product as dimProduct, type Shape } from '../graph/shape.ts';
+import type { Graph, Tensor } from '../graph/tensor.ts';
 import { ropeFrequencies, type ModelConfig } from '../../model-files/config.ts';
 import { gatedSilu } from './gated.ts';
-import { EMBEDDING, OUTPUT } from './embeddings.ts';
-import { projections, type Projection } from './lora.ts';
-import { hasBias, type Parameters } from './parameters.ts';
+import { EMBEDDING, OUTPUT } from '../../model-files/embeddings.ts';
+import { type Parameters } from './parameters.ts';
 import { quantizedProduct, quantizedRows } from './quantize.ts';
+import { hasBias, projections, type Projection } from '../../model-files/shapes.ts';
 
 /** Query, key and value of one layer, normalized and rotated, [G, heads, S, headDim] each (fewer heads for key and value). */
 export interface Heads {

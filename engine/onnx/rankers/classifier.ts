@@ -1,10 +1,10 @@
 /** Reward models of the Llama family: the transformer with `score.weight` in place of its output layer. */
-import { InputError } from '../../../data/errors.ts';
+import { InputError, located } from '../../../data/errors.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import { packedAttention } from '../model/attention.ts';
 import { contextLength, readModelConfig } from '../../model-files/config.ts';
-import { frozenWeights, openModel, type ModelFiles } from '../model/parameters.ts';
+import { frozenWeights } from '../model/parameters.ts';
 import { openTokenizer, type TokenizerFiles } from '../../tokenizer/tokenizer.ts';
 import { transformer } from '../model/transformer.ts';
 import {
@@ -17,10 +17,11 @@ import {
   type Group,
 } from '../packing.ts';
 import { int64, Session } from '../session.ts';
-import { located } from '../tokenize.ts';
-import { collectScores, fit, type Fitted, type TooLong } from './context.ts';
+import { collectScores, fit, type Fitted } from './context.ts';
 import { encodeExchange, type Exchange } from './exchange.ts';
-import type { Answered, RewardModel, Scores } from './reward.ts';
+import { openModel, type ModelFiles } from '../model/model-files.ts';
+import type { Answered, Scores, TooLong } from '../../protocol/jobs.ts';
+import type { RewardModel } from './reward-model.ts';
 
 export class Classifier implements RewardModel {
   private readonly session: Session;

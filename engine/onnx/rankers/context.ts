@@ -1,10 +1,7 @@
 /** Exchanges that are longer than a reward model reads. */
 import { commonPrefix, commonSuffix } from '../../tokenizer/chat-template.ts';
 import type { Exchange } from './exchange.ts';
-import type { Scores } from './reward.ts';
-
-/** What becomes of an answer that is too long: the model judges its beginning, or does not judge it. */
-export type TooLong = 'cut' | 'unjudged';
+import type { Scores, TooLong } from '../../protocol/jobs.ts';
 
 /** The exchange as the model reads it; none where it is not judged. */
 export interface Fitted {

@@ -2,15 +2,15 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import ort from 'onnxruntime-node';
-import { InputError } from '../../../data/errors.ts';
+import { InputError, located } from '../../../data/errors.ts';
 import { findJson } from '../../model-files/json-file.ts';
 import { openTokenizer, type TokenizerFiles } from '../../tokenizer/tokenizer.ts';
 import { planByLength } from '../packing.ts';
 import { int64, type Feeds } from '../session.ts';
-import { located } from '../tokenize.ts';
-import { collectScores, fit, type Fitted, type TooLong } from './context.ts';
+import { collectScores, fit, type Fitted } from './context.ts';
 import { encodeExchange, type Exchange } from './exchange.ts';
-import type { Answered, RewardModel, Scores } from './reward.ts';
+import type { Answered, Scores, TooLong } from '../../protocol/jobs.ts';
+import type { RewardModel } from './reward-model.ts';
 
 /** Tokens in one pass, padding included. */
 const BATCH_TOKENS = 2048;

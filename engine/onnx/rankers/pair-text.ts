@@ -4,7 +4,7 @@ import { contentOf, messageText } from '../../../data/conversation.ts';
 import { InputError } from '../../../data/errors.ts';
 import { openTokenizer } from '../../tokenizer/tokenizer.ts';
 import type { PairRmConfig } from './deberta-config.ts';
-import type { Answered } from './reward.ts';
+import type { Answered } from '../../protocol/jobs.ts';
 
 const PREFIXES = ['<|source|>', '<|candidate1|>', '<|candidate2|>', '<|candidate|>'];
 const CONVERSATION =

@@ -1,15 +1,16 @@
 /** PairRM (arXiv 2306.02561), the ranker of the SELM paper: compares answers two by two, in both orders. */
 import * as ops from '../graph/ops.ts';
 import { Graph, type Tensor } from '../graph/tensor.ts';
-import { frozenWeights, locateTensors } from '../model/parameters.ts';
+import { frozenWeights } from '../model/parameters.ts';
 import { openModelWeights } from '../../model-files/weights.ts';
 import { planByLength } from '../packing.ts';
 import { int64, Session } from '../session.ts';
 import { deberta, debertaShapes } from './deberta.ts';
 import { readPairRmConfig, type PairRmConfig } from './deberta-config.ts';
 import { PairTokenizer, type EncodedAnswers } from './pair-text.ts';
-import { located } from '../tokenize.ts';
-import type { Answered } from './reward.ts';
+import { locateTensors } from '../../model-files/model.ts';
+import type { Answered } from '../../protocol/jobs.ts';
+import { located } from '../../../data/errors.ts';
 
 /** Tokens in one pass, padding included; about what one pair takes at its longest. */
 const BATCH_TOKENS = 2048;

@@ -1,8 +1,8 @@
 /** Whether a training has changed a policy: what float32 cannot tell from the weights it started from is no change. */
-import type { Adapter, LoraMatrices } from '../model/lora.ts';
-import type { ModelFiles } from '../model/parameters.ts';
+import type { Adapter, LoraMatrices } from '../../model-files/lora.ts';
 import { readTensorF32 } from '../../model-files/safetensors.ts';
 import type { Feeds } from '../session.ts';
+import type { ModelFiles } from '../model/model-files.ts';
 
 /** Half of the distance between 1 and the next float32: a smaller share of a sum is lost in it. */
 const RESOLUTION = 2 ** -24;

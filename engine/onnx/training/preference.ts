@@ -3,11 +3,11 @@ import { ROLES, type ReferenceLogps, type Role } from '../../../data/records.ts'
 import * as ops from '../graph/ops.ts';
 import { objectiveOf } from '../objectives/index.ts';
 import { commonPrefix } from '../packing.ts';
-import type { TokenizedResponse } from '../score.ts';
 import { float32, int64 } from '../session.ts';
 import type { ObjectiveSettings } from '../../protocol/settings.ts';
-import type { TokenizedPreference } from './preference-tokens.ts';
+import type { TokenizedPreference } from '../../tokens/preferences.ts';
 import type { Example, TrainingTask } from './task.ts';
+import type { TokenizedResponse } from '../../tokens/responses.ts';
 
 /** Equal responses are computed once; the roles are indices of the responses that are left. */
 export interface PreferenceExample extends Example, Record<Role, number> {

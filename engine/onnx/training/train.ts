@@ -1,11 +1,10 @@
 /** The training loop: loss, gradients, clipping, AdamW, schedule, checkpoints. */
-import { InputError } from '../../../data/errors.ts';
-import { JobAborted } from '../../protocol/errors.ts';
+import { JobAborted, TrainingDiverged } from '../../protocol/errors.ts';
 import { gradient } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph, type Tensor } from '../graph/tensor.ts';
 import type { Progress, TrainedSteps, TrainMetrics } from '../../protocol/jobs.ts';
-import { type ModelFiles, type Parameters } from '../model/parameters.ts';
+import { type Parameters } from '../model/parameters.ts';
 import { packGroups, planBatches } from '../packing.ts';
 import { shuffled } from '../../../data/random.ts';
 import { sequenceLogps } from '../sequences.ts';
@@ -15,8 +14,9 @@ import { AdamW, type Parameter } from './adamw.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { scaledGradient } from './loss-scaling.ts';
 import { learningRateAt } from './schedule.ts';
-import { stepsPerEpoch } from './steps.ts';
+import { stepsPerEpoch } from '../../protocol/steps.ts';
 import type { Example, TrainingTask } from './task.ts';
+import type { ModelFiles } from '../model/model-files.ts';
 
 /** What is trained: the parameters by name, their first values, and how a graph gets at the whole policy with them. */
 export interface Trainable {
@@ -171,7 +171,7 @@ async function trainSteps<E extends Example>(
       ...task.metrics(batch, logps),
     };
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
-      throw new InputError(
+      throw new TrainingDiverged(
         `Training diverged at step ${step + 1}: loss ${loss}, gradient norm ${gradNorm}; lower the learning rate.`,
       );
     }

@@ -2,11 +2,12 @@
 import * as ops from '../graph/ops.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
 import { policyParameters, adapterFeeds, adapterParameters } from '../policy.ts';
-import { parameterShapes, type ModelFiles } from '../model/parameters.ts';
-import type { Adapter } from '../model/lora.ts';
+import type { Adapter } from '../../model-files/lora.ts';
 import { readTensorF32 } from '../../model-files/safetensors.ts';
 import { float32 } from '../session.ts';
 import type { Trainable } from './train.ts';
+import { parameterShapes } from '../../model-files/shapes.ts';
+import type { ModelFiles } from '../model/model-files.ts';
 
 /** A LoRA adapter over frozen weights. Its matrices are updated in place. */
 export function trainableAdapter(model: ModelFiles, adapter: Adapter): Trainable {

@@ -6,11 +6,11 @@ import { InputError } from '../../../data/errors.ts';
 import { LocalEngine } from '../../../engine/onnx/engine.ts';
 import { readModelConfig } from '../../../engine/model-files/config.ts';
 import { mergeAdapter, writeModel } from '../../../engine/onnx/model/export.ts';
-import { readAdapter, writeAdapter } from '../../../engine/onnx/model/lora.ts';
-import { openModel } from '../../../engine/onnx/model/parameters.ts';
+import { readAdapter, writeAdapter } from '../../../engine/model-files/lora.ts';
 import { openSafetensors, readTensorF32, writeSafetensors } from '../../../engine/model-files/safetensors.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { fixture, readJson, undisturbed } from '../reference-case.ts';
+import { openModel } from '../../../engine/onnx/model/model-files.ts';
 
 const folder = temporaryFolder();
 const model = fixture('reference/llama/model');

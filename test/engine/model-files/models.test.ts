@@ -5,12 +5,12 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
 import { LocalEngine } from '../../../engine/onnx/engine.ts';
 import { mergeAdapter, writeModel } from '../../../engine/onnx/model/export.ts';
-import { openModel } from '../../../engine/onnx/model/parameters.ts';
 import { openSafetensors } from '../../../engine/model-files/safetensors.ts';
 import { loadTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
 import { trainingSchema } from '../../../engine/protocol/settings.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { fixture, readJson, undisturbed } from '../reference-case.ts';
+import { openModel } from '../../../engine/onnx/model/model-files.ts';
 
 interface Outcome {
   logps?: number[];

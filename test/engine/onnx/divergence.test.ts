@@ -6,13 +6,13 @@ import { LocalEngine } from '../../../engine/onnx/engine.ts';
 import { JobAborted } from '../../../engine/protocol/errors.ts';
 import type { DivergenceJob, Policy } from '../../../engine/protocol/jobs.ts';
 import { readModelConfig } from '../../../engine/model-files/config.ts';
-import { readAdapter, writeAdapter } from '../../../engine/onnx/model/lora.ts';
-import { parameterShapes } from '../../../engine/onnx/model/parameters.ts';
+import { readAdapter, writeAdapter } from '../../../engine/model-files/lora.ts';
 import { openSafetensors, readTensorF32, writeSafetensors } from '../../../engine/model-files/safetensors.ts';
-import { CHUNK_LOGITS } from '../../../engine/onnx/packing.ts';
+import { CHUNK_LOGITS } from '../../../engine/estimate.ts';
 import { uniformStream } from '../../../data/random.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { fixture, readJson, referenceCase, undisturbed } from '../reference-case.ts';
+import { parameterShapes } from '../../../engine/model-files/shapes.ts';
 
 const folder = temporaryFolder();
 const engine = new LocalEngine();

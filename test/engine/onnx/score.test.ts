@@ -1,8 +1,9 @@
 /** Scores belong to their row alone, whatever is computed beside it. Their values against PyTorch: reference.test.ts. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openPolicy } from '../../../engine/onnx/policy.ts';
-import { Scorer, type TokenizedResponse } from '../../../engine/onnx/score.ts';
+import { Scorer } from '../../../engine/onnx/score.ts';
 import { referenceCase } from '../reference-case.ts';
+import type { TokenizedResponse } from '../../../engine/tokens/responses.ts';
 
 const VOCABULARY = 97;
 const { policy, pairs } = referenceCase('llama');

@@ -5,12 +5,12 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
-import { EngineDied, JobAborted } from '../../../engine/protocol/errors.ts';
+import { EngineDied, JobAborted, TrainingDiverged } from '../../../engine/protocol/errors.ts';
 import { forkModule } from '../../../engine/process/fork.ts';
-import { startEngine } from '../../../engine/process/host.ts';
 import type { Engine, OptimizeJob, Progress, ScoreJob } from '../../../engine/protocol/jobs.ts';
 import { referenceCase } from '../reference-case.ts';
 import { temporaryFolder } from '../../temporary.ts';
+import { startEngine } from '../../../engine/backends.ts';
 
 const scratch = temporaryFolder();
 const { pairs, expected, optimizeJob } = referenceCase('llama');
@@ -37,7 +37,7 @@ function enginesOf(parent: number): number[] {
   const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' }).trim().split('\n');
   return lines
     .map((line) => line.trim().split(/\s+/))
-    .filter(([, ppid, ...args]) => Number(ppid) === parent && args.join(' ').includes('engine/process/child.ts'))
+    .filter(([, ppid, ...args]) => Number(ppid) === parent && args.join(' ').includes('engine/onnx/main.ts'))
     .map(([pid]) => Number(pid));
 }
 
@@ -113,6 +113,14 @@ describe('bad input', () => {
     await expect(refused).rejects.toThrow(/^There is nothing to train on/);
     await expectScores(scored);
   });
+});
+
+test("a training that diverges fails with the child's TrainingDiverged, and the process lives on", async () => {
+  const job = optimizeJob(newFolder(), { learningRate: 1e30, schedule: 'constant', epochs: 50 });
+  const failed = engine.run('optimize', job);
+  await expect(failed).rejects.toThrow(TrainingDiverged);
+  await expect(failed).rejects.toThrow(/^Training diverged at step \d+: .*; lower the learning rate\.$/);
+  await expectScores(engine.run('score', scoreJob));
 });
 
 describe('abort', () => {
@@ -217,7 +225,7 @@ test('a process that hangs is killed after the time of silence allowed', async (
     expect(isStopped(pid)).toBe(true);
     vi.advanceTimersByTime(200);
     await expect(hung).rejects.toThrow(EngineDied);
-    await expect(hung).rejects.toThrow('said nothing for 5 s and was killed during optimize');
+    await expect(hung).rejects.toThrow('reported nothing for 5 s and was killed during optimize');
     expect(enginesOf(process.pid)).toEqual([]);
     await expectScores(patient.run('score', scoreJob));
   } finally {

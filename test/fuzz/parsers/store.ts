@@ -6,8 +6,8 @@ import { findRelease } from '../../../activities/release.ts';
 import { LocalStore } from '../../../artifacts/local-store.ts';
 import { stepKey, type Recipe } from '../../../artifacts/manifest.ts';
 import { checkName } from '../../../artifacts/names.ts';
-import { ArtifactDamaged } from '../../../artifacts/store.ts';
 import type { Parser, Parsers } from '../parser.ts';
+import { ArtifactDamaged } from '../../../artifacts/errors.ts';
 
 const recipe: Recipe = {
   step: 'sample',

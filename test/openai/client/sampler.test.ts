@@ -1,7 +1,6 @@
 /** Sampling by a server that is another program, llama.cpp's: token ids in, and the tokens that its log-probabilities name. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Response } from '../../../data/records.ts';
-import { startEngine } from '../../../engine/process/host.ts';
 import { loadTokenizer, type ModelTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
 import { samplingSchema } from '../../../engine/protocol/settings.ts';
 import { ChatServer } from '../../../openai/client/client.ts';
@@ -9,6 +8,7 @@ import { sampleFromServer, type TokenizedPrompt } from '../../../openai/client/s
 import { fixture, readJson } from '../../engine/reference-case.ts';
 import { smollm2 } from '../../smollm2/model.ts';
 import { startLlamaServer, type LlamaServer } from './llama-server.ts';
+import { startEngine } from '../../../engine/backends.ts';
 
 const KEY = 'sk-of-the-sampler';
 const VARIABLE = 'SELM_TEST_SAMPLER_KEY';

@@ -3,12 +3,12 @@ import { cpSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startEngine } from '../../../engine/process/host.ts';
 import type { Policy } from '../../../engine/protocol/jobs.ts';
 import { samplingSchema } from '../../../engine/protocol/settings.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { otherAdapter, tinyAdapter, tinyModel } from '../../tiny-model.ts';
 import { startServe, type Serving } from './serve.ts';
+import { startEngine } from '../../../engine/backends.ts';
 
 const folder = temporaryFolder();
 const model = tinyModel(join(folder, 'model'));

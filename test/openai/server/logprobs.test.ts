@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { endpoint } from '../../../openai/server/app.ts';
 import { Models } from '../../../openai/server/models.ts';
-import { startEngine } from '../../../engine/process/host.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { tinyModel } from '../../tiny-model.ts';
+import { startEngine } from '../../../engine/backends.ts';
 
 const model = tinyModel(join(temporaryFolder(), 'model'));
 const file = join(model, 'tokenizer.json');

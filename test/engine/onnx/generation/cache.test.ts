@@ -1,9 +1,9 @@
 /** A block of keys and values holds what was appended to its rows, however they come and go and grow. */
 import { expect, test } from 'vitest';
 import { CacheBlock } from '../../../../engine/onnx/generation/cache.ts';
-import type { ModelFiles } from '../../../../engine/onnx/model/parameters.ts';
 import { uniformStream } from '../../../../data/random.ts';
 import { float32 } from '../../../../engine/onnx/session.ts';
+import type { ModelFiles } from '../../../../engine/onnx/model/model-files.ts';
 
 const [HEADS, WIDTH] = [2, 3];
 const NAMES = ['key', 'value'];

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Generator } from '../../../../engine/onnx/generation/generate.ts';
 import { readModelConfig } from '../../../../engine/model-files/config.ts';
-import { parameterShapes } from '../../../../engine/onnx/model/parameters.ts';
 import { writeSafetensors } from '../../../../engine/model-files/safetensors.ts';
 import { openPolicy } from '../../../../engine/onnx/policy.ts';
 import { uniformStream } from '../../../../data/random.ts';
@@ -12,6 +11,7 @@ import { Scorer } from '../../../../engine/onnx/score.ts';
 import { samplingSchema } from '../../../../engine/protocol/settings.ts';
 import { temporaryFolder } from '../../../temporary.ts';
 import { tinyModel } from '../../../tiny-model.ts';
+import { parameterShapes } from '../../../../engine/model-files/shapes.ts';
 
 const root = temporaryFolder();
 

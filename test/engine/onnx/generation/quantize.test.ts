@@ -1,6 +1,5 @@
 /** Decoding with 8-bit weights. */
 import { afterAll, expect, test } from 'vitest';
-import { startEngine } from '../../../../engine/process/host.ts';
 import { Graph } from '../../../../engine/onnx/graph/tensor.ts';
 import {
   quantize,
@@ -14,6 +13,7 @@ import { samplingSchema } from '../../../../engine/protocol/settings.ts';
 import { float32, Session } from '../../../../engine/onnx/session.ts';
 import { smollm2 } from '../../../smollm2/model.ts';
 import { fixture, readJson } from '../../reference-case.ts';
+import { startEngine } from '../../../../engine/backends.ts';
 
 const engine = startEngine();
 afterAll(() => engine.close());

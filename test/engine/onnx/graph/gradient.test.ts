@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { gradient } from '../../../../engine/onnx/graph/gradient.ts';
 import * as ops from '../../../../engine/onnx/graph/ops.ts';
-import { product } from '../../../../engine/onnx/graph/shape.ts';
-import { Graph, type Shape, type Tensor } from '../../../../engine/onnx/graph/tensor.ts';
+import { product, type Shape } from '../../../../engine/onnx/graph/shape.ts';
+import { Graph, type Tensor } from '../../../../engine/onnx/graph/tensor.ts';
 import { gatedSilu } from '../../../../engine/onnx/model/gated.ts';
 import { tokenLogps } from '../../../../engine/onnx/model/logprob.ts';
 import { float32, int64, Session, type Feeds } from '../../../../engine/onnx/session.ts';

@@ -9,10 +9,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { DivergenceMeter } from '../../../../engine/onnx/divergence.ts';
 import { Generator } from '../../../../engine/onnx/generation/generate.ts';
-import { readAdapter } from '../../../../engine/onnx/model/lora.ts';
+import { readAdapter } from '../../../../engine/model-files/lora.ts';
 import { openSafetensors, readTensorF32 } from '../../../../engine/model-files/safetensors.ts';
 import type { OpenPolicy } from '../../../../engine/onnx/policy.ts';
-import { Scorer, type TokenizedResponse } from '../../../../engine/onnx/score.ts';
+import { Scorer } from '../../../../engine/onnx/score.ts';
 import { samplingSchema } from '../../../../engine/protocol/settings.ts';
 import { preferenceExamples, preferenceTask } from '../../../../engine/onnx/training/preference.ts';
 import { train } from '../../../../engine/onnx/training/train.ts';
@@ -23,6 +23,7 @@ import { fixture, readJson, referenceCase, ROLES, tokenized, undisturbed, type R
 import { CASES, HALF_TYPES, halfPolicy, type HalfType } from './graphs.ts';
 import { computeByOnnx } from './onnx.ts';
 import { cosine, greedyByOnnx } from './numbers.ts';
+import type { TokenizedResponse } from '../../../../engine/tokens/responses.ts';
 
 interface Rounded {
   logps: Roles<number>[];

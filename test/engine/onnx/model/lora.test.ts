@@ -4,12 +4,12 @@ import { describe, expect, test } from 'vitest';
 import { InputError } from '../../../../data/errors.ts';
 import { readModelConfig } from '../../../../engine/model-files/config.ts';
 import { mergeAdapter, writeModel } from '../../../../engine/onnx/model/export.ts';
-import { freshAdapter, readAdapter, writeAdapter } from '../../../../engine/onnx/model/lora.ts';
-import { openModel } from '../../../../engine/onnx/model/parameters.ts';
+import { freshAdapter, readAdapter, writeAdapter } from '../../../../engine/model-files/lora.ts';
 import { openSafetensors, readTensorF32 } from '../../../../engine/model-files/safetensors.ts';
 import { loraSchema } from '../../../../engine/protocol/settings.ts';
 import { temporaryFolder } from '../../../temporary.ts';
 import { fixture, readJson } from '../../reference-case.ts';
+import { openModel } from '../../../../engine/onnx/model/model-files.ts';
 
 const folder = temporaryFolder();
 const llama = fixture('reference/llama/model');

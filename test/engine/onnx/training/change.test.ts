@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import { LocalEngine } from '../../../../engine/onnx/engine.ts';
-import { freshAdapter, readAdapter, type Adapter, type LoraMatrices } from '../../../../engine/onnx/model/lora.ts';
-import { openModel } from '../../../../engine/onnx/model/parameters.ts';
+import { freshAdapter, readAdapter, type Adapter, type LoraMatrices } from '../../../../engine/model-files/lora.ts';
 import { readTensorF32 } from '../../../../engine/model-files/safetensors.ts';
 import { loraSchema, trainingSchema, type TrainingSettings } from '../../../../engine/protocol/settings.ts';
 import { isAdapterChanged } from '../../../../engine/onnx/training/change.ts';
 import { temporaryFolder } from '../../../temporary.ts';
 import { tinyModel } from '../../../tiny-model.ts';
 import { referenceCase, undisturbed } from '../../reference-case.ts';
+import { openModel } from '../../../../engine/onnx/model/model-files.ts';
 
 const folder = temporaryFolder();
 const { model: modelFolder, policy, optimizeJob } = referenceCase('llama');

@@ -1,7 +1,7 @@
 /** The embedding and the output layer: one matrix or two, as the configuration and the files say. */
 import { statSync } from 'node:fs';
-import type { ModelConfig } from '../../model-files/config.ts';
-import { areSameBytes, type TensorEntry } from '../../model-files/safetensors.ts';
+import type { ModelConfig } from './config.ts';
+import { areSameBytes, type TensorEntry } from './safetensors.ts';
 
 export const EMBEDDING = 'model.embed_tokens.weight';
 export const OUTPUT = 'lm_head.weight';

@@ -1,7 +1,7 @@
-/** Preference rows as the tokens that are trained on: those that were sampled as they are, texts encoded, all cut to length. */
-import { contentOf } from '../../../data/conversation.ts';
-import { InputError } from '../../../data/errors.ts';
-import { preferencesOf, type ReadCounts } from '../../../data/readers.ts';
+/** Preferences as the tokens that are trained on: sampled token ids are used as they are, texts are encoded, all are cut to length. */
+import { contentOf } from '../../data/conversation.ts';
+import { InputError, located } from '../../data/errors.ts';
+import { preferencesOf, type ReadCounts } from '../../data/readers.ts';
 import {
   ROLES,
   type PreferenceRecord,
@@ -9,28 +9,28 @@ import {
   type Text,
   type TokenizedPreferenceRecord,
   type Tool,
-} from '../../../data/records.ts';
-import { toolsOf } from '../../../data/tools.ts';
-import type { ModelTokenizer } from '../../tokenizer/tokenizer.ts';
-import type { OpenPolicy } from '../policy.ts';
-import type { TokenizedResponse } from '../score.ts';
-import type { TrainingSettings } from '../../protocol/settings.ts';
-import type { RowCounts } from '../../../data/row-counts.ts';
-import { checkIds, checkTrainingLength, located } from '../tokenize.ts';
+} from '../../data/records.ts';
+import { toolsOf } from '../../data/tools.ts';
+import type { ModelTokenizer } from '../tokenizer/tokenizer.ts';
+import type { LengthLimits } from '../protocol/settings.ts';
+import type { RowCounts } from '../../data/row-counts.ts';
+import { checkIds, checkTrainingLength } from './checks.ts';
+import type { TextPolicy, TokenizedResponse } from './responses.ts';
 
-export type LengthLimits = Pick<TrainingSettings, 'maxLength' | 'maxPromptLength'>;
-
-/** As a rule the three follow the same prompt; see `PreferenceRecord`. */
+/** A preference's three responses, mostly to the same prompt (see `PreferenceRecord`). */
 export type TokenizedPreference = Record<Role, TokenizedResponse>;
 
 /**
- * The tokens of preferences, those left out that there is nothing to learn from.
- * @param source the rows, or the file that has them
- * @param range of the rows, the last not included
- * @throws InputError that names the row which the model cannot read, or which lacks what the objective needs
+ * The tokens of preferences. Rows that nothing can be learned from are left out and counted.
+ * @param policy whose tokenizer and context length are used
+ * @param source the rows, or the path of a file of them
+ * @param limits that prompts and responses are cut to
+ * @param needsReference whether the objective uses the reference response
+ * @param range of rows to return: `from` included, `to` not
+ * @throws InputError that names the row that the model cannot read or that lacks what the objective needs
  */
 export async function tokenizePreferences(
-  policy: OpenPolicy,
+  policy: TextPolicy,
   source: (PreferenceRecord | TokenizedPreferenceRecord)[] | string,
   limits: LengthLimits,
   needsReference: boolean,
@@ -60,13 +60,13 @@ function* counted<R>(rows: R[], read: ReadCounts): Generator<R> {
 }
 
 /**
- * The tokens of a preference, cut to length; none where nothing is left to learn from. Counts the row.
- * @param needsReference whether the objective looks at the reference response; if not, chosen stands in for an absent one,
- *   which costs nothing, since equal responses are computed once
- * @throws InputError for a row that the model cannot read, or that lacks what the objective needs
+ * The tokens of a preference, cut to length; undefined if nothing can be learned from it. Adds the row to `counts`.
+ * @param needsReference whether the objective uses the reference response. If not, the chosen response replaces an absent one, at no
+ *   cost: equal responses are computed once.
+ * @throws InputError for a row that the model cannot read or that lacks what the objective needs
  */
 function tokenizePreference(
-  policy: OpenPolicy,
+  policy: TextPolicy,
   row: PreferenceRecord | TokenizedPreferenceRecord,
   limits: LengthLimits,
   needsReference: boolean,
@@ -80,7 +80,7 @@ function tokenizePreference(
     return undefined;
   }
   let isCut = false;
-  // A prompt keeps its end, where the question stands; a response its beginning. What fits stays the array it was: prompts are shared.
+  // A prompt keeps its end, with the question; a response its beginning. A prompt that fits stays the same array: roles share it.
   const cutPrompts = new Map<number[], number[]>();
   const cutPrompt = (prompt: number[]) => {
     if (prompt.length <= limits.maxPromptLength) return prompt;
@@ -89,8 +89,8 @@ function tokenizePreference(
     cutPrompts.set(prompt, known);
     return known;
   };
-  const cut = ({ prompt: whole, response }: TokenizedResponse): TokenizedResponse => {
-    const prompt = cutPrompt(whole);
+  const cut = ({ prompt: fullPrompt, response }: TokenizedResponse): TokenizedResponse => {
+    const prompt = cutPrompt(fullPrompt);
     const room = limits.maxLength - prompt.length;
     isCut ||= response.length > room;
     return { prompt, response: response.length > room ? response.slice(0, room) : response };
@@ -102,7 +102,7 @@ function tokenizePreference(
     return undefined;
   }
   for (const { prompt, response } of Object.values(tokenized)) {
-    checkTrainingLength(policy, prompt.length + response.length);
+    checkTrainingLength(policy.model, prompt.length + response.length);
   }
   return tokenized;
 }
@@ -111,7 +111,7 @@ const isSame = (a: TokenizedResponse, b: TokenizedResponse) =>
   a.response.join() === b.response.join() && a.prompt.join() === b.prompt.join();
 
 function encodeRoles(
-  policy: OpenPolicy,
+  policy: TextPolicy,
   row: PreferenceRecord | TokenizedPreferenceRecord,
   needsReference: boolean,
 ): { roles: TokenizedPreference; isPrefix: boolean } {
@@ -119,7 +119,8 @@ function encodeRoles(
   const present = ROLES.filter((role) => row[`${role}_input_ids`] !== undefined || texts?.[role] !== undefined);
   if (!present.includes('reference') && needsReference) {
     throw new InputError(
-      `it has no "${texts ? 'reference_response' : 'reference_input_ids'}", which the objective needs: add it, or use an objective without optimism, such as dpo.`,
+      `it has no "${texts ? 'reference_response' : 'reference_input_ids'}", which the objective needs: ` +
+        'add it, or use an objective without optimism, such as dpo.',
     );
   }
   const asText = present.filter((role) => row[`${role}_input_ids`] === undefined);
@@ -139,7 +140,7 @@ function encodeRoles(
     const prompt = rolePrompt(role) ?? row.prompt_input_ids;
     if (!prompt)
       throw new InputError(`it has "${role}_input_ids" without "prompt_input_ids": give both, or the texts alone.`);
-    for (const given of [prompt, ids]) checkIds(policy, given);
+    for (const given of [prompt, ids]) checkIds(policy.model, given);
     return { prompt, response: ids };
   };
   const [chosen, rejected] = [tokens('chosen'), tokens('rejected')];
@@ -158,11 +159,11 @@ function textsOf(row: PreferenceRecord | TokenizedPreferenceRecord): Texts | und
 }
 
 /**
- * Checks that token ids beside texts are the texts' tokens by this tokenizer: ids of another model, or of a text that was edited since,
- * would be trained on without a word.
- * @param rows of a file
- * @param numbers of the rows in the file, for messages
- * @throws InputError that names the first row whose ids are of another text
+ * Checks that the token ids in rows that have texts too are the tokens of these texts. Ids of another model's tokenizer, or of a text that
+ * was edited afterwards, would be trained on silently.
+ * @param numbers of the rows in their file, for messages
+ * @param tokenizer opened only if a row has both
+ * @throws InputError that names the first row whose ids are not the tokens of its text
  */
 export function checkTokens(
   rows: (PreferenceRecord | TokenizedPreferenceRecord)[],
@@ -175,14 +176,15 @@ export function checkTokens(
     for (const role of ROLES) {
       const [text, ids] = [texts[role], row[`${role}_input_ids`]];
       if (text === undefined || ids === undefined || row.prompt_input_ids === undefined) continue;
-      // A sampled answer's text is what its tokens decode to; a template may leave out a part of a data set's answer.
+      // The text of a sampled response is what its tokens decode to. Of a data set's response a template may leave out a part.
       if (tokenizer().decodeAnswer(row.prompt_input_ids, ids).trim() === contentOf(text).trim()) continue;
       const {
         responses: [encoded],
       } = tokenizer().encodeExchange(texts.prompt, [text], { tools: texts.tools });
       if (encoded.join() === ids.join()) continue;
       throw new InputError(
-        `Row ${numbers[i]}: "${role}_input_ids" are not the tokens of the text beside them with this model's tokenizer: remove the *_input_ids fields to have the texts encoded, or give the model that sampled them.`,
+        `Row ${numbers[i]}: "${role}_input_ids" are not the tokens of the row's text with this model's tokenizer: ` +
+          'remove the *_input_ids fields to have the texts encoded, or give the model that sampled them.',
       );
     }
   }

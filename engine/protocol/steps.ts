@@ -1,5 +1,5 @@
 /** How many optimizer steps a training takes, and whether they are few. */
-import type { TrainingSettings } from '../../protocol/settings.ts';
+import type { TrainingSettings } from './settings.ts';
 
 type Steps = Pick<TrainingSettings, 'batchSize' | 'epochs'>;
 

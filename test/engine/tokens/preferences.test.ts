@@ -1,17 +1,17 @@
 /** From preference rows to the tokens that are trained on. */
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { InputError } from '../../../../data/errors.ts';
-import { writeJsonl } from '../../../../data/jsonl.ts';
-import type { PreferenceRecord } from '../../../../data/records.ts';
-import { openPolicy } from '../../../../engine/onnx/policy.ts';
-import { Scorer } from '../../../../engine/onnx/score.ts';
-import { Session } from '../../../../engine/onnx/session.ts';
-import { preferenceExamples, preferenceTask } from '../../../../engine/onnx/training/preference.ts';
-import { checkTokens, tokenizePreferences } from '../../../../engine/onnx/training/preference-tokens.ts';
-import { temporaryFolder } from '../../../temporary.ts';
-import { tinyAdapter, tinyModel } from '../../../tiny-model.ts';
-import { onePass } from '../../pass-gradients.ts';
+import { InputError } from '../../../data/errors.ts';
+import { writeJsonl } from '../../../data/jsonl.ts';
+import type { PreferenceRecord } from '../../../data/records.ts';
+import { openPolicy } from '../../../engine/onnx/policy.ts';
+import { Scorer } from '../../../engine/onnx/score.ts';
+import { Session } from '../../../engine/onnx/session.ts';
+import { preferenceExamples, preferenceTask } from '../../../engine/onnx/training/preference.ts';
+import { checkTokens, tokenizePreferences } from '../../../engine/tokens/preferences.ts';
+import { temporaryFolder } from '../../temporary.ts';
+import { tinyAdapter, tinyModel } from '../../tiny-model.ts';
+import { onePass } from '../pass-gradients.ts';
 
 const model = tinyModel(join(temporaryFolder(), 'model'));
 const opened = openPolicy({ model, adapter: tinyAdapter });
@@ -109,7 +109,7 @@ test("token ids that are not of the text beside them are refused: another model'
   refused({ ...right, chosen_input_ids: chosen_input_ids.slice(0, -1) })();
   expect(refused(row)).toThrow(InputError);
   expect(refused({ ...right, rejected: 'Never' })).toThrow(
-    /^Row 3: "rejected_input_ids" are not the tokens of the text/,
+    /^Row 3: "rejected_input_ids" are not the tokens of the row's text/,
   );
   expect(refused({ ...right, reference_input_ids: [40, 41, 42] })).toThrow(/^Row 3: "reference_input_ids" are not/);
 });

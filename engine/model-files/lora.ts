@@ -1,40 +1,14 @@
 /** LoRA adapters (arXiv 2106.09685) in PEFT's folder format. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { InputError } from '../../../data/errors.ts';
-import { exists } from '../../../data/file-errors.ts';
-import { uniformStream } from '../../../data/random.ts';
-import type { LoraSettings } from '../../protocol/settings.ts';
-import { ADAPTER_CONFIG, readAdapterConfig } from '../../model-files/adapter-config.ts';
-import type { ModelConfig } from '../../model-files/config.ts';
-import { openSafetensors, readTensorF32, writeSafetensors, type TensorEntry } from '../../model-files/safetensors.ts';
-
-/** The linear layers of one transformer layer, by their place in Hugging Face's names. */
-export const projections = {
-  q_proj: 'self_attn.q_proj',
-  k_proj: 'self_attn.k_proj',
-  v_proj: 'self_attn.v_proj',
-  o_proj: 'self_attn.o_proj',
-  gate_proj: 'mlp.gate_proj',
-  up_proj: 'mlp.up_proj',
-  down_proj: 'mlp.down_proj',
-} as const;
-export type Projection = keyof typeof projections;
-
-/** [out, in] of a linear layer. */
-export function linearShape(config: ModelConfig, projection: Projection): [number, number] {
-  const { hiddenSize, intermediateSize, heads, kvHeads, headDim } = config;
-  const shapes: Record<Projection, [number, number]> = {
-    q_proj: [heads * headDim, hiddenSize],
-    k_proj: [kvHeads * headDim, hiddenSize],
-    v_proj: [kvHeads * headDim, hiddenSize],
-    o_proj: [hiddenSize, heads * headDim],
-    gate_proj: [intermediateSize, hiddenSize],
-    up_proj: [intermediateSize, hiddenSize],
-    down_proj: [hiddenSize, intermediateSize],
-  };
-  return shapes[projection];
-}
+import { InputError } from '../../data/errors.ts';
+import { exists } from '../../data/file-errors.ts';
+import { uniformStream } from '../../data/random.ts';
+import type { LoraSettings } from '../protocol/settings.ts';
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, readAdapterConfig } from './adapter-config.ts';
+import type { ModelConfig } from './config.ts';
+import { linearShape, projections, type Projection } from './shapes.ts';
+import { openSafetensors, readTensorF32, writeSafetensors, type TensorEntry } from './safetensors.ts';
 
 /** W + scale b a: `a` [rank, in], `b` [out, rank]. */
 export interface LoraMatrices {
@@ -89,7 +63,6 @@ export function freshAdapter(config: ModelConfig, settings: LoraSettings, seed: 
   return { rank, alpha, rslora, targets, matrices };
 }
 
-export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
 const PREFIX = 'base_model.model.';
 
 const ALL_TARGETS = Object.keys(projections) as Projection[];

@@ -1,0 +1,29 @@
+/** Checks of token ids and lengths against a model. */
+import { InputError } from '../../data/errors.ts';
+import { contextLength } from '../model-files/config.ts';
+import type { ModelFolder } from '../model-files/model.ts';
+
+/** What the checks need of a model. */
+export type CheckedModel = Pick<ModelFolder, 'folder' | 'config'>;
+
+/**
+ * @returns the same ids
+ * @throws InputError for an id that is not in the model's vocabulary
+ */
+export function checkIds({ folder, config: { vocabSize } }: CheckedModel, ids: number[]): number[] {
+  const stray = ids.find((id) => id >= vocabSize);
+  if (stray === undefined) return ids;
+  throw new InputError(`token id ${stray} is outside the vocabulary of ${folder} (${vocabSize} tokens).`);
+}
+
+/**
+ * @param length of a row in tokens, already cut to `maxLength`
+ * @throws InputError when the row does not fit into the model's context
+ */
+export function checkTrainingLength({ config }: Pick<CheckedModel, 'config'>, length: number): void {
+  const most = contextLength(config);
+  if (length <= most) return;
+  throw new InputError(
+    `it has ${length} tokens, more than the ${most} that the model can take: lower maxLength to at most ${most}.`,
+  );
+}

@@ -1,0 +1,41 @@
+/** Prompts to be answered, as tokens. */
+import { InputError, located } from '../../data/errors.ts';
+import { toolsOf } from '../../data/tools.ts';
+import type { PromptRecord } from '../../data/records.ts';
+import { checkSequenceLength, type ModelConfig } from '../model-files/config.ts';
+import type { SamplingSettings } from '../protocol/settings.ts';
+import type { ModelTokenizer } from '../tokenizer/tokenizer.ts';
+
+type Limits = Pick<SamplingSettings, 'maxPromptLength' | 'maxNewTokens'>;
+
+/**
+ * The tokens of a prompt, rendered by the chat template.
+ * @throws InputError that names the prompt if the template refuses it, or if it is too long (checkPromptLength)
+ */
+export function tokenizePrompt(
+  { id, prompt, tools }: Pick<PromptRecord, 'id' | 'prompt' | 'tools'>,
+  tokenizer: Pick<ModelTokenizer, 'encodePrompt'>,
+  config: ModelConfig,
+  limits: Limits,
+): number[] {
+  const tokens = located(`Prompt "${id}"`, () => tokenizer.encodePrompt(prompt, toolsOf({ tools })));
+  checkPromptLength(id, tokens.length, config, limits);
+  return tokens;
+}
+
+/**
+ * @param length of the prompt in tokens
+ * @throws InputError that names the prompt if it has more than `maxPromptLength` tokens, or if the model's context has no room for
+ *   `maxNewTokens` after it
+ */
+export function checkPromptLength(
+  id: string,
+  length: number,
+  config: ModelConfig,
+  { maxPromptLength, maxNewTokens }: Limits,
+): void {
+  if (maxPromptLength !== undefined && length > maxPromptLength) {
+    throw new InputError(`Prompt "${id}" has ${length} tokens, more than the ${maxPromptLength} of maxPromptLength.`);
+  }
+  located(`Prompt "${id}"`, () => checkSequenceLength(config, length + maxNewTokens));
+}

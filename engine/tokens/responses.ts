@@ -1,0 +1,55 @@
+/** Responses to be scored, as tokens. */
+import { toolsOf } from '../../data/tools.ts';
+import type { SampledScoreRecord, ScoreRecord, TokenizedScoreRecord } from '../../data/records.ts';
+import { checkSequenceLength } from '../model-files/config.ts';
+import type { ModelTokenizer } from '../tokenizer/tokenizer.ts';
+import { checkIds, type CheckedModel } from './checks.ts';
+
+/** A prompt and a response to it, as token ids. */
+export interface TokenizedResponse {
+  prompt: number[];
+  response: number[];
+  /** For each token of the response, whether it counts. Default: all count. */
+  trained?: boolean[];
+}
+
+/** What turning texts into tokens needs of a policy. */
+export interface TextPolicy {
+  model: CheckedModel;
+  /** Opened by the first call: rows that are token ids need no tokenizer. */
+  tokenizer(): ModelTokenizer;
+}
+
+type ScoreRow = ScoreRecord | TokenizedScoreRecord | SampledScoreRecord;
+
+/** `isPrefix`: whether the prompt's tokens are a prefix of the tokens of prompt and response (ModelTokenizer.encodeExchange). */
+type EncodedResponse = TokenizedResponse & { isPrefix: boolean };
+
+/**
+ * The tokens of a row.
+ * @throws InputError for a text that the chat template refuses, a token id that the model does not have, and a row that is longer than
+ *   the model's context
+ */
+export function tokenizeResponse(policy: TextPolicy, row: ScoreRow): EncodedResponse {
+  const encoded = encodeResponse(policy, row);
+  checkSequenceLength(policy.model.config, encoded.prompt.length + encoded.response.length);
+  return encoded;
+}
+
+/** The tokens of a row, which may be longer than the model's context. @throws InputError like tokenizeResponse */
+export function encodeResponse({ model, tokenizer }: TextPolicy, row: ScoreRow): EncodedResponse {
+  if (isTokenized(row)) {
+    const { prompt_input_ids: prompt, response_input_ids: response } = row;
+    return { prompt: checkIds(model, prompt), response: checkIds(model, response), isPrefix: true };
+  }
+  const tools = toolsOf(row);
+  if (isSampled(row)) {
+    const prompt = tokenizer().encodePrompt(row.prompt, tools);
+    return { prompt, response: checkIds(model, row.response_input_ids), isPrefix: true };
+  }
+  const { prompt, responses, isPrefix } = tokenizer().encodeExchange(row.prompt, [row.response], { tools });
+  return { prompt, response: responses[0], isPrefix };
+}
+
+const isTokenized = (row: ScoreRow): row is TokenizedScoreRecord => 'prompt_input_ids' in row;
+const isSampled = (row: ScoreRecord | SampledScoreRecord): row is SampledScoreRecord => 'response_input_ids' in row;
