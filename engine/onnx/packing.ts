@@ -1,6 +1,6 @@
 /** From prompts with their responses to the arrays a graph takes. */
 import { CHUNK_LOGITS } from '../estimate.ts';
-import { BLOCK } from './model/attention.ts';
+import { BLOCK } from './model/attention-block.ts';
 import type { Graph } from './graph/tensor.ts';
 import { int64, type Feeds } from './session.ts';
 

@@ -1,5 +1,6 @@
 /** Running graphs: one ONNX Runtime session per graph, tensors in and out by name. */
 import ort from 'onnxruntime-node';
+import { encodeGraph } from './graph/encode.ts';
 import type { Graph } from './graph/tensor.ts';
 import type { Device } from '../protocol/settings.ts';
 
@@ -65,7 +66,7 @@ export class Session {
     if (device === 'cuda') keepFloat32();
     const session: Record<string, string> = { disable_prepacking: prepack ? '0' : '1' };
     if (folder) session['model_external_initializers_file_folder_path'] = folder;
-    const inner = await ort.InferenceSession.create(graph.encode(), {
+    const inner = await ort.InferenceSession.create(encodeGraph(graph), {
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: 'sequential',

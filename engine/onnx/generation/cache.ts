@@ -1,6 +1,6 @@
 /** A block of keys and values outside the graph: rows that come and go, filled from the outputs of runs. */
 import type ort from 'onnxruntime-node';
-import { HIDDEN } from '../model/attention.ts';
+import { HIDDEN } from '../model/attention-block.ts';
 import { bitsOf, float32, fromBits, type Bits, type Feeds } from '../session.ts';
 import type { Target } from '../target.ts';
 import type { ModelFiles } from '../model/model-files.ts';

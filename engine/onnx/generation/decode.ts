@@ -179,7 +179,7 @@ function byRow(b: Graph, x: Tensor, samples: number, kvHeads: number, group: num
 function blockAttention(b: Graph, query: Tensor, blocks: Block[], mask: Tensor, own: Layout): Tensor {
   const scores = blocks.map(({ key, layout }) => {
     const product = ops.matmul(b, laidOut(b, query, layout), key, { transB: true });
-    return laidOut(b, ops.wide(b, product), own);
+    return laidOut(b, ops.toFloat32(b, product), own);
   });
   const weights = ops.softmax(b, ops.add(b, ops.concat(b, scores, -1), mask));
   const lengths = scores.map(({ shape }) => shape.at(-1)!);

@@ -1,15 +1,80 @@
-/** Arithmetic on shapes whose sizes may be names. */
+/** Shapes whose dimensions may be symbolic, and arithmetic on them. */
 
 /**
- * A dimension: a size, or the name of one that is known at run time. A name may be a product or a sum of others, as in
- * `G*S` (a batch of G sequences flattened) or `P+R` (two blocks of keys side by side).
+ * One dimension of a tensor.
+ *
+ * A number is a size that is known when the graph is built. A string is a symbolic dimension, a size that is known when the
+ * graph runs: the name of an axis of some input (`S`), or a polynomial in such names:
+ *
+ * - `G*S`: two axes flattened into one (reshape);
+ * - `P+R`: two blocks side by side (concat);
+ * - `2*G*S+1`: both.
+ *
+ * A polynomial is always written in its canonical form: the names within a term sorted, equal terms added up, the terms sorted,
+ * the constant last, no spaces. So two dimensions are equal exactly when they are `===`. Never build such a string by hand from
+ * other dimensions: product() and sum() return canonical ones.
+ *
+ * sizeOf() in ops/size.ts appends the operators that compute a symbolic dimension's size at run time.
  */
 export type Dim = number | string;
+
+/** The dimensions of a tensor, outermost first; `[]` is a scalar. */
 export type Shape = readonly Dim[];
 
+/** One term of a dimension: `factor` times the product of `names`. `2*G*S` is { factor: 2, names: ['G', 'S'] }. */
+export interface Term {
+  factor: number;
+  names: string[];
+}
+
+const isNumber = (factor: string) => /^\d+$/.test(factor);
+
+/** The terms of a dimension in canonical order; none for 0. */
+export function terms(dim: Dim): Term[] {
+  if (typeof dim === 'number') return dim === 0 ? [] : [{ factor: dim, names: [] }];
+  return dim.split('+').map((term) => {
+    const factors = term.split('*');
+    return {
+      factor: factors.filter(isNumber).reduce((result, factor) => result * Number(factor), 1),
+      names: factors.filter((factor) => !isNumber(factor)),
+    };
+  });
+}
+
+/** The canonical form of the sum of `all`. */
+function canonical(all: Term[]): Dim {
+  const factors = new Map<string, number>();
+  for (const { factor, names } of all) {
+    const key = names.toSorted().join('*');
+    factors.set(key, (factors.get(key) ?? 0) + factor);
+  }
+  const constant = factors.get('') ?? 0;
+  factors.delete('');
+  if (factors.size === 0) return constant;
+  const symbolic = [...factors.keys()]
+    .sort()
+    .map((key) => (factors.get(key) === 1 ? key : `${factors.get(key)}*${key}`));
+  return [...symbolic, ...(constant > 0 ? [constant] : [])].join('+');
+}
+
+/** The product of dimensions: `product(['S', 'G'])` is `G*S`, `product([2, 3])` is 6. It is a shape's number of elements. */
+export function product(shape: Shape): Dim {
+  const one: Term = { factor: 1, names: [] };
+  const times = (a: Term, b: Term): Term => ({ factor: a.factor * b.factor, names: [...a.names, ...b.names] });
+  return canonical(shape.reduce<Term[]>((all, dim) => all.flatMap((a) => terms(dim).map((b) => times(a, b))), [one]));
+}
+
+/** The sum of dimensions: `sum(['R', 'P', 1])` is `P+R+1`, `sum([2, 3])` is 5. */
+export const sum = (dims: Dim[]): Dim => canonical(dims.flatMap(terms));
+
+/** A shape as error messages show it: `[G*S, 64]`. */
 export const format = (shape: Shape): string => `[${shape.join(', ')}]`;
 
-/** The shape of an elementwise operator's result, by numpy's broadcasting rules; names match only themselves and 1. */
+/**
+ * The shape of an elementwise operator's result, by NumPy's broadcasting rules. A symbolic dimension matches itself and 1.
+ * @param operator named in the error message
+ * @throws Error when the shapes do not broadcast
+ */
 export function broadcast(operator: string, a: Shape, b: Shape): Dim[] {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => {
@@ -21,41 +86,11 @@ export function broadcast(operator: string, a: Shape, b: Shape): Dim[] {
   });
 }
 
-/** A shape's number of elements in a canonical form: the product of its sizes, and its names in order. */
-export function elements(shape: Shape): { size: number; names: string } {
-  let size = 1;
-  const names: string[] = [];
-  for (const dim of shape) {
-    if (typeof dim === 'number') {
-      size *= dim;
-      continue;
-    }
-    // A sum is one factor; products are split.
-    for (const factor of dim.includes('+') ? [dim] : dim.split('*')) {
-      if (Number.isNaN(Number(factor))) names.push(factor);
-      else size *= Number(factor);
-    }
-  }
-  return { size, names: names.sort().join('*') };
-}
-
-/** The product of dimensions as one dimension: `product(['G', 'S'])` is 'G*S', `product([2, 3])` is 6. */
-export function product(shape: Shape): Dim {
-  const { size, names } = elements(shape);
-  if (!names) return size;
-  return size === 1 ? names : `${size}*${names}`;
-}
-
-/** The sum of dimensions as one dimension: its names in order, then what is known. */
-export function sum(dims: Dim[]): Dim {
-  const terms = dims.flatMap((dim) => String(dim).split('+'));
-  const names = terms.filter((term) => Number.isNaN(Number(term))).sort();
-  const size = terms.reduce((total, term) => total + (Number(term) || 0), 0);
-  if (names.length === 0) return size;
-  return [...names, ...(size > 0 ? [size] : [])].join('+');
-}
-
-/** An axis counted from the front. */
+/**
+ * The index of an axis. A negative `axis` counts from the last axis, -1.
+ * @param operator named in the error message
+ * @throws Error when the shape has no such axis
+ */
 export function axisOf(operator: string, shape: Shape, axis: number): number {
   const index = axis < 0 ? axis + shape.length : axis;
   if (index < 0 || index >= shape.length) throw new Error(`${operator}: ${format(shape)} has no axis ${axis}`);

@@ -1,53 +1,59 @@
-/** Graphs under construction: symbolic tensors with element types and shapes, and the nodes that make them. */
-import type { Shape } from './shape.ts';
-import {
-  encodeModel,
-  type ElementType,
-  type OnnxAttribute,
-  type OnnxGraph,
-  type OnnxInitializer,
-} from '../format/format.ts';
+/** Graphs under construction: symbolic tensors with element types and shapes, and the nodes that compute them. */
+import type { ElementType, OnnxAttribute, OnnxInitializer } from '../format/format.ts';
+import { sum, type Shape } from './shape.ts';
 
+/** The result of a node, or an input or a constant of a graph: a name, no numbers. */
 export interface Tensor {
   readonly name: string;
   readonly type: ElementType;
   readonly shape: Shape;
 }
 
+/** One operator applied to tensors. */
 export interface Node {
   opType: string;
   inputs: (Tensor | undefined)[];
   outputs: Tensor[];
   attributes: Record<string, OnnxAttribute | Graph>;
   domain: string;
-  /** How to differentiate a composite. */
-  rule?: Rule;
+  /** How gradient() differentiates the node; without it the node cannot be differentiated. */
+  vjp?: Vjp;
 }
 
 /**
- * What flows into one input: builds its gradient, added onto `sum` where one is given. A product accumulates for free (the
- * C of Gemm), so the sum is handed in rather than added afterwards. Called only for inputs whose gradient is wanted.
+ * How the cotangent of one input is built. A function builds it by itself: it may have the shape that the input was broadcast to
+ * and another float type, which gradient() undoes, and gradient() adds the cotangents of several nodes. `addedTo` adds it onto
+ * `sum`, what other nodes contributed (absent: nothing), and returns the input's shape and type: for operators that add at no
+ * cost, such as Gemm with its C. Either is called only where the cotangent is wanted, and once.
  */
-export type Contribution = (sum?: Tensor) => Tensor;
+export type Contribution = (() => Tensor) | { addedTo: (sum?: Tensor) => Tensor };
 
 /**
- * From the gradients of a node's outputs (absent: no influence) to the contributions to its inputs (absent: none).
- * @param wanted which of the node's inputs a gradient is wanted of: only their contributions are called
+ * The vector-Jacobian product of a node: from the cotangents of its outputs (the gradients of the loss with respect to them) to
+ * those of its inputs. Operators declare theirs beside their forward definition, in ops/.
+ * @param g the graph that the backward pass is appended to
+ * @param cotangents one per output of the node, undefined where the loss does not depend on it; at least one is defined
+ * @param wanted the inputs of the node whose cotangents are used
+ * @returns one contribution per input, undefined where there is none (integer inputs)
  */
-export type Rule = (
+export type Vjp = (
   g: Graph,
   node: Node,
-  outputs: (Tensor | undefined)[],
+  cotangents: (Tensor | undefined)[],
   wanted: Tensor[],
 ) => (Contribution | undefined)[];
 
-export const MICROSOFT = 'com.microsoft';
-const OPSETS = { '': 18, [MICROSOFT]: 1 };
+/** What emit() needs of a node besides its inputs and outputs. */
+export type NodeOptions = Partial<Pick<Node, 'attributes' | 'domain' | 'vjp'>>;
 
+/** The domain of ONNX Runtime's own operators. */
+export const MICROSOFT = 'com.microsoft';
+
+/** The numbers of a constant. */
 export type TypedData = Float32Array | BigInt64Array | Int32Array | Int8Array | Uint8Array;
 
-/** Constants of at most so many bytes are compared with each other. */
-const COMPARED = 16 * 1024;
+/** Constants of up to this many bytes are compared with each other and stored once. */
+const COMPARED_BYTES = 16 * 1024;
 
 /** Bytes of a constant that stay in their file. `location` is relative to the folder the session is opened with. */
 export interface ExternalData {
@@ -58,18 +64,18 @@ export interface ExternalData {
 
 /**
  * An ONNX graph being built. Operators (ops.ts) append nodes in execution order. A graph with a parent is the body of a
- * Loop: it may use the parent's tensors, and its constants live there, so that they are made once.
+ * Loop: it may use the parent's tensors, and its constants are stored there, once for all bodies.
  */
 export class Graph {
   readonly nodes: Node[] = [];
-  /** The nodes as gradient() sees them: operators, and composites in place of what they are made of. */
+  /** The nodes as gradient() sees them: operators, and composites in place of the nodes they consist of. */
   readonly tape: Node[] = [];
   readonly inputs: Tensor[] = [];
   readonly outputs: { name: string; tensor: Tensor }[] = [];
+  readonly initializers = new Map<string, OnnxInitializer>();
   readonly parent: Graph | undefined;
-  /** What held() was given, by the names of the inputs. */
+  /** The numbers of inputs that held() added, by name. */
   readonly heldData = new Map<string, { data: Float32Array; shape: number[] }>();
-  private readonly initializers = new Map<string, OnnxInitializer>();
   private readonly constants = new Map<string, Tensor>();
   private readonly dims = new Map<string, Tensor>();
   private recording = true;
@@ -88,7 +94,14 @@ export class Graph {
     return `${stem}_${this.root.counter++}`;
   }
 
+  /**
+   * Adds an input. Its symbolic dimensions are read from the tensor that is fed.
+   * @throws Error when a dimension is not in canonical form (see Dim)
+   */
   input(name: string, type: ElementType, shape: Shape): Tensor {
+    for (const dim of shape) {
+      if (sum([dim]) !== dim) throw new Error(`input ${name}: write the dimension ${dim} as ${sum([dim])}`);
+    }
     const tensor = { name, type, shape };
     this.inputs.push(tensor);
     return tensor;
@@ -102,12 +115,14 @@ export class Graph {
     this.outputs.push({ name, tensor });
   }
 
-  /** A constant small enough to lie in the graph itself. Equal ones are stored once, where they are not large. */
+  /** A constant that is stored in the graph itself. Equal ones are stored once, unless they are large. */
   constant(type: ElementType, shape: number[], data: TypedData): Tensor {
     const root = this.root;
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     const key =
-      bytes.length <= COMPARED ? `${type}[${shape}]${Buffer.from(bytes).toString('latin1')}` : root.freshName('key');
+      bytes.length <= COMPARED_BYTES
+        ? `${type}[${shape}]${Buffer.from(bytes).toString('latin1')}`
+        : root.freshName('key');
     const known = root.constants.get(key);
     if (known) return known;
     const tensor = { name: root.freshName('constant'), type, shape };
@@ -116,125 +131,86 @@ export class Graph {
     return tensor;
   }
 
-  /** A constant whose bytes stay in a file, as a model's weights do. */
+  /** A constant whose bytes stay in a file, such as a model's weight. */
   external(name: string, type: ElementType, shape: number[], data: ExternalData): Tensor {
     this.root.initializers.set(name, { name, type, shape, data });
     return { name, type, shape };
   }
 
   /**
-   * A tensor whose numbers lie in this process's memory, where they may serve other graphs, too: an input that a session of the
-   * graph feeds by itself.
+   * A tensor whose numbers are in this process's memory, where several graphs can share them: an input that the graph's session
+   * feeds itself.
    */
   held(name: string, shape: number[], data: Float32Array): Tensor {
     this.root.heldData.set(name, { data, shape });
     return this.root.input(name, 'float32', shape);
   }
 
+  /** A float32 constant. */
   floats(values: number[], shape: number[] = [values.length]): Tensor {
     return this.constant('float32', shape, Float32Array.from(values));
   }
 
+  /** A float32 constant of shape []. */
   scalar(value: number): Tensor {
     return this.floats([value], []);
   }
 
+  /** An int64 constant. */
   ints(values: number[], shape: number[] = [values.length]): Tensor {
     return this.constant('int64', shape, BigInt64Array.from(values, BigInt));
   }
 
-  /** Appends a node. Operators check types and shapes first; nothing is checked here. */
+  /** Appends a node. Operators check types and shapes before they call this; nothing is checked here. */
   emit(
     opType: string,
     inputs: (Tensor | undefined)[],
     outputs: { type: ElementType; shape: Shape }[],
-    attributes: Record<string, OnnxAttribute | Graph> = {},
-    domain = '',
+    { attributes = {}, domain = '', vjp }: NodeOptions = {},
   ): Tensor[] {
-    const made = outputs.map(({ type, shape }) => ({ name: this.freshName(opType), type, shape }));
-    const node = { opType, inputs, outputs: made, attributes, domain };
+    const results = outputs.map(({ type, shape }) => ({ name: this.freshName(opType), type, shape }));
+    const node = { opType, inputs, outputs: results, attributes, domain, vjp };
     this.nodes.push(node);
     if (this.recording) this.tape.push(node);
-    return made;
+    return results;
   }
 
-  /** Builds outputs from several operators that gradient() is to see as one, differentiated by `rule`. */
-  composite(opType: string, inputs: Tensor[], build: () => Tensor[], rule: Rule): Tensor[] {
+  /**
+   * Builds tensors from several operators that gradient() sees as one node, differentiated by `vjp`: for computations whose
+   * derivative is cheaper than the chain rule over their operators.
+   * @param inputs the tensors that cotangents flow to
+   * @param build appends the operators and returns the outputs
+   */
+  composite(opType: string, inputs: Tensor[], build: () => Tensor[], vjp: Vjp): Tensor[] {
     const outer = this.recording;
     this.recording = false;
     const outputs = build();
     this.recording = outer;
-    if (outer) this.tape.push({ opType, inputs, outputs, attributes: {}, domain: '', rule });
+    if (outer) this.tape.push({ opType, inputs, outputs, attributes: {}, domain: '', vjp });
     return outputs;
   }
 
-  /** Names a size that is computed, int64 [1]: that of a slice, say. */
+  /** Gives a computed size, int64 [1], a name that shapes can use: that of a slice, for example. */
   defineDim(name: string, size: Tensor): void {
     this.dims.set(name, size);
   }
 
-  /** The run-time size of a named dimension, int64 [1]: a defined one, or read off a graph input that has it. */
+  /**
+   * The run-time size of a named dimension, int64 [1]: one that defineDim() named, or the axis of a graph input.
+   * @throws Error when the graph and its parents have none of this name
+   */
   dim(name: string): Tensor {
     const known = this.dims.get(name);
     if (known) return known;
     for (const tensor of this.inputs) {
       const axis = tensor.shape.indexOf(name);
       if (axis < 0) continue;
-      const [size] = this.emit('Shape', [tensor], [{ type: 'int64', shape: [1] }], { start: axis, end: axis + 1 });
+      const attributes = { start: axis, end: axis + 1 };
+      const [size] = this.emit('Shape', [tensor], [{ type: 'int64', shape: [1] }], { attributes });
       this.dims.set(name, size);
       return size;
     }
     if (this.parent) return this.parent.dim(name);
     throw new Error(`no input of the graph has a dimension named ${name}`);
-  }
-
-  /** The nodes the outputs depend on, in order; the others would be computed for nothing. */
-  private liveNodes(): Node[] {
-    const needed = new Set(this.outputs.map(({ tensor }) => tensor.name));
-    const live = this.nodes.toReversed().filter((node) => {
-      if (!node.outputs.some((output) => needed.has(output.name))) return false;
-      for (const input of node.inputs) if (input) needed.add(input.name);
-      for (const body of Object.values(node.attributes))
-        if (body instanceof Graph) for (const name of body.outerNames()) needed.add(name);
-      return true;
-    });
-    return live.toReversed();
-  }
-
-  /** Every name the body mentions: a superset of what it takes from the graphs around it. */
-  private outerNames(): string[] {
-    const nodes = this.liveNodes();
-    const nested = nodes.flatMap((node) => Object.values(node.attributes).filter((a) => a instanceof Graph));
-    const inputs = nodes.flatMap((node) => node.inputs.flatMap((input) => (input ? [input.name] : [])));
-    return [
-      ...inputs,
-      ...this.outputs.map(({ tensor }) => tensor.name),
-      ...nested.flatMap((body) => body.outerNames()),
-    ];
-  }
-
-  private toOnnx(): OnnxGraph {
-    const nodes = this.liveNodes();
-    const used = new Set(this.outerNames());
-    return {
-      name: 'selm',
-      nodes: nodes.map(({ opType, inputs, outputs, attributes, domain }) => ({
-        opType,
-        domain,
-        inputs: inputs.map((input) => input?.name ?? ''),
-        outputs: outputs.map((output) => output.name),
-        attributes: Object.fromEntries(
-          Object.entries(attributes).map(([key, value]) => [key, value instanceof Graph ? value.toOnnx() : value]),
-        ),
-      })),
-      initializers: [...this.initializers.values()].filter((initializer) => used.has(initializer.name)),
-      inputs: this.inputs.map(({ name, type, shape }) => ({ name, type, shape: [...shape] })),
-      outputs: this.outputs.map(({ tensor }) => ({ name: tensor.name, type: tensor.type })),
-    };
-  }
-
-  /** The model file's bytes. */
-  encode(): Uint8Array {
-    return encodeModel(this.toOnnx(), OPSETS);
   }
 }

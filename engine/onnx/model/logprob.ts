@@ -1,20 +1,36 @@
 /** Log-probabilities of given tokens, without keeping the logits of a whole batch. */
 import * as ops from '../graph/ops.ts';
-import { product, type Shape } from '../graph/shape.ts';
-import type { Graph, Tensor, Rule } from '../graph/tensor.ts';
+import { product } from '../graph/shape.ts';
+import type { Contribution, Graph, Tensor } from '../graph/tensor.ts';
+
+/** What tokenLogps() computes from. */
+interface Inputs {
+  hidden: Tensor;
+  head: Tensor;
+  rows: Tensor;
+  targets: Tensor;
+  /** The number of chunks, K, int64 []. */
+  chunks: Tensor;
+}
+
+/** For each of the T = K*C tokens: the coefficient of its log-probability in the loss, [T, 1], and its hidden state's row, [T]. */
+interface Flat {
+  coefficients: Tensor;
+  rows: Tensor;
+}
 
 /**
  * log softmax(head hidden[row])[target] for K chunks of C tokens. Only one chunk's logits exist at a time.
  *
- * The derivative with respect to a hidden state is head[target] - softmax^T head: it needs no coefficient of the loss, so it
- * is taken in the forward pass while the chunk's probabilities are at hand, and scaled in the backward pass.
+ * Its derivative with respect to a hidden state is head[target] - softmax^T head: no coefficient of the loss is in it. So it is
+ * computed in the forward pass, while the chunk's probabilities exist, and scaled in the backward pass.
  *
  * @param hidden [N, D]
- * @param head [V, D]
+ * @param head the output layer's weight, [V, D]
  * @param rows which hidden state predicts the token, int64 [K, C]
  * @param targets the tokens, int64 [K, C]
  * @param differentiable whether gradient() will go through it
- * @returns float32 [K*C]
+ * @returns in nats, float32 [K*C]
  */
 export function tokenLogps(
   g: Graph,
@@ -24,43 +40,58 @@ export function tokenLogps(
   targets: Tensor,
   differentiable: boolean,
 ): Tensor {
-  const [K, C] = rows.shape;
-  const D = hidden.shape[1];
-  const count = product([K, C]);
-  const trips = ops.reshape(g, ops.sizeOf(g, K), []);
+  const [K] = rows.shape;
+  const T = product(rows.shape);
+  const inputs = { hidden, head, rows, targets, chunks: ops.reshape(g, ops.sizeOf(g, K), []) };
+  const build = () => forward(g, inputs, differentiable);
+  return g.composite('TokenLogps', [hidden, head], build, (g, { outputs: [, derivatives] }, [dy]) => {
+    const flat = { coefficients: ops.reshape(g, dy!, [T, 1]), rows: ops.reshape(g, rows, [T]) };
+    return [hiddenContribution(g, inputs, flat, derivatives), headContribution(g, inputs, flat, dy!)];
+  })[0];
+}
 
-  const build = () => {
-    const { scan } = ops.loop(g, trips, [], [], K, (b, chunk) => {
-      const target = ops.gather(b, targets, chunk);
-      const logits = logitsOf(b, hidden, head, ops.gather(b, rows, chunk));
-      const probabilities = ops.softmax(b, logits);
-      // log p[target] = logit[target] - log sum exp(logits), and the likeliest token tells the sum: its p is never tiny.
-      const total = ops.sub(b, ops.reduceMax(b, logits, -1), ops.log(b, ops.reduceMax(b, probabilities, -1)));
-      const picked = ops.sub(b, ops.gatherColumns(b, logits, ops.unsqueeze(b, target, 1)), total);
-      if (!differentiable) return { state: [], scan: [picked] };
-      const expected = ops.gemm(b, ops.cast(b, probabilities, head.type), head);
-      return { state: [], scan: [picked, ops.sub(b, ops.gather(b, head, target), expected)] };
-    });
-    const [logps, slopes] = scan;
-    const flat = ops.reshape(g, logps, [count]);
-    return slopes ? [flat, ops.reshape(g, slopes, [count, D])] : [flat];
+/** @returns the log-probabilities [T] and, if differentiable, their derivatives with respect to the hidden states, [T, D] */
+function forward(g: Graph, { hidden, head, rows, targets, chunks }: Inputs, differentiable: boolean): Tensor[] {
+  const T = product(rows.shape);
+  const { scan } = ops.loop(g, chunks, [], [], rows.shape[0], (b, chunk) => {
+    const target = ops.gather(b, targets, chunk);
+    const logits = logitsOf(b, hidden, head, ops.gather(b, rows, chunk));
+    const probabilities = ops.softmax(b, logits);
+    // log p[target] = logit[target] - log sum exp(logits). The likeliest token gives the sum: its probability is never tiny.
+    const logSum = ops.sub(b, ops.reduceMax(b, logits, -1), ops.log(b, ops.reduceMax(b, probabilities, -1)));
+    const picked = ops.sub(b, ops.gatherColumns(b, logits, ops.unsqueeze(b, target, 1)), logSum);
+    if (!differentiable) return { state: [], scan: [picked] };
+    const expected = ops.gemm(b, ops.cast(b, probabilities, head.type), head);
+    return { state: [], scan: [picked, ops.sub(b, ops.gather(b, head, target), expected)] };
+  });
+  const [logps, derivatives] = scan;
+  const flat = ops.reshape(g, logps, [T]);
+  return derivatives ? [flat, ops.reshape(g, derivatives, [T, hidden.shape[1]])] : [flat];
+}
+
+/** To the hidden states: each token's derivative times its coefficient, added to the row that predicts it. */
+function hiddenContribution(g: Graph, { hidden }: Inputs, flat: Flat, derivatives: Tensor): Contribution {
+  return {
+    addedTo(sum) {
+      const scaled = ops.mul(g, ops.toFloat32(g, derivatives), flat.coefficients);
+      return ops.cast(g, ops.scatterAddRows(g, startOf(g, hidden, sum), flat.rows, scaled), hidden.type);
+    },
   };
+}
 
-  const rule: Rule = (_, node, [dy]) => {
-    const coefficients = ops.reshape(g, dy!, [count, 1]);
-    const flatRows = ops.reshape(g, rows, [count]);
-    const start = (sum: Tensor | undefined, shape: Shape) => (sum ? ops.wide(g, sum) : ops.zeros(g, shape));
-    const hiddenGradient = (sum?: Tensor) => {
-      const scaled = ops.mul(g, ops.wide(g, node.outputs[1]), coefficients);
-      return ops.cast(g, ops.scatterAddRows(g, start(sum, hidden.shape), flatRows, scaled), hidden.type);
-    };
-    // d/d head = sum over tokens of coefficient (onehot(target) - softmax) hidden^T; the softmax is computed again.
-    const headGradient = (sum?: Tensor) => {
-      const scaled = ops.mul(g, ops.wide(g, ops.gather(g, hidden, flatRows)), coefficients);
-      const flatTargets = ops.reshape(g, targets, [count]);
-      const picked = ops.scatterAddRows(g, start(sum, head.shape), flatTargets, scaled);
-      const negated = ops.neg(g, ops.reshape(g, dy!, [K, C]));
-      const { state } = ops.loop(g, trips, [picked], [head.shape], K, (b, chunk, [total]) => {
+/**
+ * To the output layer: the sum over the tokens of coefficient (onehot(target) - softmax) hidden^T. The softmax is computed again.
+ * @param dy [T]
+ */
+function headContribution(g: Graph, inputs: Inputs, flat: Flat, dy: Tensor): Contribution {
+  const { hidden, head, rows, targets, chunks } = inputs;
+  return {
+    addedTo(sum) {
+      const scaled = ops.mul(g, ops.toFloat32(g, ops.gather(g, hidden, flat.rows)), flat.coefficients);
+      const flatTargets = ops.reshape(g, targets, [product(targets.shape)]);
+      const picked = ops.scatterAddRows(g, startOf(g, head, sum), flatTargets, scaled);
+      const negated = ops.neg(g, ops.reshape(g, dy, rows.shape));
+      const { state } = ops.loop(g, chunks, [picked], [head.shape], rows.shape[0], (b, chunk, [total]) => {
         const row = ops.gather(b, rows, chunk);
         const probabilities = ops.softmax(b, logitsOf(b, hidden, head, row));
         const weighted = ops.mul(b, probabilities, ops.unsqueeze(b, ops.gather(b, negated, chunk), 1));
@@ -68,17 +99,18 @@ export function tokenLogps(
         return { state: [next], scan: [] };
       });
       return ops.cast(g, state[0], head.type);
-    };
-    return [hiddenGradient, headGradient];
+    },
   };
-
-  return g.composite('TokenLogps', [hidden, head], build, rule)[0];
 }
 
-const logitsOf = (b: Graph, hidden: Tensor, head: Tensor, rows: Tensor) =>
-  ops.wide(b, ops.gemm(b, ops.gather(b, hidden, rows), head, { transB: true }));
+/** What the cotangent of `x` is added to: `sum` as float32, zeros where there is none. */
+const startOf = (g: Graph, x: Tensor, sum: Tensor | undefined) => (sum ? ops.toFloat32(g, sum) : ops.zeros(g, x.shape));
 
-/** total + x^T y. Only factors of the total's type are added to it by the product itself. */
+/** hidden[rows] head^T as float32: [C] to [C, V]. */
+const logitsOf = (b: Graph, hidden: Tensor, head: Tensor, rows: Tensor) =>
+  ops.toFloat32(b, ops.gemm(b, ops.gather(b, hidden, rows), head, { transB: true }));
+
+/** total + x^T y. Only where the types are equal does the product itself add to the total. */
 function addProduct(b: Graph, total: Tensor, x: Tensor, y: Tensor): Tensor {
   if (x.type === total.type) return ops.gemm(b, x, y, { transA: true, c: total });
   return ops.add(b, total, ops.cast(b, ops.gemm(b, x, y, { transA: true }), total.type));
@@ -86,15 +118,15 @@ function addProduct(b: Graph, total: Tensor, x: Tensor, y: Tensor): Tensor {
 
 /**
  * Sums tokens' log-probabilities by the sequence they belong to.
- * @param logps [T]
- * @param owners the sequence of each token, int64 [K, C]; -1 for none
- * @param sequences a tensor with one entry a sequence, [N]
- * @returns [N]
+ * @param logps float32 [T]
+ * @param owners the index of each token's sequence, int64 [K, C] with K*C = T; -1 for padding
+ * @param sequences any tensor of shape [N], for the number of sequences
+ * @returns float32 [N]
  */
 export function sumBySequence(g: Graph, logps: Tensor, owners: Tensor, sequences: Tensor): Tensor {
   const [N] = sequences.shape;
   const T = product(owners.shape);
-  const member = ops.equal(g, ops.reshape(g, ops.range(g, N), [N, 1]), ops.reshape(g, owners, [1, T]));
-  const sums = ops.matmul(g, ops.cast(g, member, 'float32'), ops.reshape(g, logps, [T, 1]));
+  const isMember = ops.equal(g, ops.reshape(g, ops.range(g, N), [N, 1]), ops.reshape(g, owners, [1, T]));
+  const sums = ops.matmul(g, ops.cast(g, isMember, 'float32'), ops.reshape(g, logps, [T, 1]));
   return ops.reshape(g, sums, [N]);
 }

@@ -15,7 +15,7 @@ import { readTensorF32 } from '../../model-files/safetensors.ts';
 import { eachOnce, type ModelFiles } from './model-files.ts';
 
 /** What stands for 0 among rounded activations. */
-const ZERO = 128;
+const ZERO_POINT = 128;
 const LARGEST = 127;
 /** Of float32. */
 const SMALLEST_NORMAL = 2 ** -126;
@@ -93,14 +93,14 @@ export function quantizedConstant(g: Graph, matrix: QuantizedMatrix, signed: boo
   const shape = [columns, rows];
   return {
     integers: signed
-      ? { values: g.constant('int8', shape, values), zero: 0 }
+      ? { values: g.constant('int8', shape, values), zeroPoint: 0 }
       : {
           values: g.constant(
             'uint8',
             shape,
-            Uint8Array.from(values, (value) => value + ZERO),
+            Uint8Array.from(values, (value) => value + ZERO_POINT),
           ),
-          zero: ZERO,
+          zeroPoint: ZERO_POINT,
         },
     scales: g.constant('float32', [rows], matrix.scales),
   };
@@ -128,7 +128,7 @@ export function quantizedWeights(g: Graph, model: ModelFiles): (name: string) =>
   });
 }
 
-/** Rotated activations in 8 bits: x H = (integers - zero) * scales. */
+/** Rotated activations in 8 bits: x H = (integers - zeroPoint) * scales. */
 export interface QuantizedRows {
   /** [N, columns] */
   integers: ops.Integers;
@@ -143,8 +143,8 @@ export function quantizedRows(g: Graph, x: Tensor): QuantizedRows {
   const largest = ops.reduceMax(g, ops.abs(g, rotated), -1);
   // A row of zeros has a scale, too.
   const scales = ops.max(g, ops.mul(g, largest, g.scalar(1 / LARGEST)), g.scalar(SMALLEST_NORMAL));
-  const values = ops.quantizeRows(g, rotated, ops.reshape(g, scales, [N]), ZERO);
-  return { integers: { values, zero: ZERO }, scales };
+  const values = ops.quantizeRows(g, rotated, ops.reshape(g, scales, [N]), ZERO_POINT);
+  return { integers: { values, zeroPoint: ZERO_POINT }, scales };
 }
 
 /**

@@ -163,4 +163,4 @@ export const headWeight = (config: ModelConfig, parameters: Parameters): Tensor 
 
 /** Scores of all tokens to come next, float32 [N, vocabSize], from final hidden states [N, hiddenSize]. */
 export const headLogits = (g: Graph, config: ModelConfig, parameters: Parameters, hidden: Tensor): Tensor =>
-  ops.wide(g, products(g, parameters, hidden)(headName(config)));
+  ops.toFloat32(g, products(g, parameters, hidden)(headName(config)));

@@ -1,5 +1,5 @@
 /** Gradients through a model that computes in float16, whose smallest numbers are larger than most gradients of a loss. */
-import { gradient, pullBack } from '../graph/gradient.ts';
+import { gradient, vjp } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
 
@@ -26,6 +26,6 @@ export function scaledGradient(
   const [slopes] = gradient(g, loss, [logps]);
   const negated = ops.min(g, slopes, ops.neg(g, slopes));
   const largest = ops.neg(g, ops.min(g, ops.reduceMin(g, negated, 0, false), g.scalar(-FLAT)));
-  const sums = pullBack(g, logps, ops.div(g, slopes, largest), wrt);
+  const sums = vjp(g, logps, ops.div(g, slopes, largest), wrt);
   return sums.map((sum, i) => ops.add(g, onto.get(wrt[i])!, ops.mul(g, sum, largest)));
 }

@@ -1,5 +1,5 @@
 /** Comparing vectors, and greedy decoding by ONNX's evaluator. */
-import { HIDDEN } from '../../../../engine/onnx/model/attention.ts';
+import { HIDDEN } from '../../../../engine/onnx/model/attention-block.ts';
 import { decodeGraph, pastKey, pastValue, promptKey, promptValue } from '../../../../engine/onnx/generation/decode.ts';
 import { keyName, prefillGraph, valueName } from '../../../../engine/onnx/generation/prefill.ts';
 import { packTokens } from '../../../../engine/onnx/packing.ts';

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { encodeGraph } from '../../../../engine/onnx/graph/encode.ts';
 import { Graph } from '../../../../engine/onnx/graph/tensor.ts';
 import type { Feeds } from '../../../../engine/onnx/session.ts';
 import { cacheFolder } from '../../../../workers/places.ts';
@@ -81,7 +82,7 @@ function writeGraph(scratch: string, { graph, dataFolder }: GraphOfModel, feeds:
     const { buffer, byteOffset, byteLength } = data as Float32Array;
     return [name, { type, shape: dims, data: Buffer.from(buffer, byteOffset, byteLength).toString('base64') }];
   });
-  writeFileSync(join(folder, 'graph.onnx'), graph.encode());
+  writeFileSync(join(folder, 'graph.onnx'), encodeGraph(graph));
   writeFileSync(join(folder, 'types.json'), JSON.stringify(Object.fromEntries(types)));
   writeFileSync(join(folder, 'feeds.json'), JSON.stringify(Object.fromEntries(inputs)));
   return folder;

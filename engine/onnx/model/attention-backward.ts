@@ -1,0 +1,88 @@
+/** The backward pass of packedAttention(), block by block. */
+import * as ops from '../graph/ops.ts';
+import { product } from '../graph/shape.ts';
+import type { Graph, Tensor } from '../graph/tensor.ts';
+import { blockCount, grouped, named, openBlock, type Attention, type Block } from './attention-block.ts';
+
+/**
+ * With y = p v, p = softmax(s), s = scale q k^T (arXiv 2205.14135, appendix B.2):
+ *
+ *     dv = p^T dy    ds = p (dy v^T - sum(dy y))    dq = scale ds k    dk = scale ds^T q
+ *
+ * The loop goes from the last block to the first and carries three tensors. Gradients of keys and of values lie side by side, as
+ * if they were 2 kvHeads heads; those of keys and values are sums over blocks, so they are added up in float32.
+ *
+ * - `dQueries` [kvHeads, group, done, headDim]: of the queries of all blocks done so far.
+ * - `dKeys` [2 kvHeads, done, headDim]: of the same blocks' own keys and values. They are complete: only a block itself and
+ *   blocks behind it see its keys.
+ * - `waiting` [2 kvHeads, waiting, headDim]: of the `earlier` keys of the block before. They become complete when the loop
+ *   reaches the blocks that these keys belong to.
+ *
+ * `waiting` fits the next block (the one in front) because its keys begin with the same ones: either both belong to one segment,
+ * and the waiting keys are all of its keys; or a new response started with the block before, the waiting keys are the prompt, and
+ * every segment in front that sees the prompt (or is the prompt) has it first. What follows is filled up with zeros.
+ *
+ * @param y the attended values, [S, heads * headDim]
+ * @param dy their cotangent, of the same shape
+ * @returns the cotangents of query, key and value, of their shapes and types
+ */
+export function attentionBackward(g: Graph, attention: Attention, y: Tensor, dy: Tensor): [Tensor, Tensor, Tensor] {
+  const { query, key, value, kvHeads, group, headDim } = attention;
+  const S = query.shape[2];
+  const both = 2 * kvHeads;
+  const all = grouped(g, attention);
+  const byHead = (x: Tensor) => ops.reshape(g, x, [S, kvHeads, group, headDim]);
+  const dAttended = ops.transpose(g, byHead(dy), [1, 2, 0, 3]);
+  const sums = ops.reduceSum(g, byHead(ops.mul(g, ops.toFloat32(g, dy), ops.toFloat32(g, y))), -1);
+  const rowSums = ops.transpose(g, sums, [1, 2, 0, 3]);
+  const last = ops.sub(g, blockCount(g, attention), g.ints([1], []));
+
+  const none = ops.zeros(g, [both, 0, headDim]);
+  const start = [ops.zeros(g, [kvHeads, group, 0, headDim], query.type), none, none];
+  const shapes = [
+    [kvHeads, group, 'done', headDim],
+    [both, 'done', headDim],
+    [both, 'waiting', headDim],
+  ];
+  const { state } = ops.loop(g, blockCount(g, attention), start, shapes, 'blocks', (b, i, carried) => {
+    const [dQueries, dKeys, waiting] = carried;
+    const block = openBlock(b, attention, all, ops.sub(b, last, i));
+    const { dQuery, dSeen } = blockBackward(b, attention, block, dAttended, rowSums);
+    b.defineDim('rest', ops.sub(b, b.dim('keys'), b.dim('waiting')));
+    const padded = ops.concat(b, [waiting, ops.zeros(b, [both, 'rest', headDim])], 1);
+    const total = ops.add(b, dSeen, named(padded, dSeen.shape));
+    const [earlier, own] = ops.split(b, named(total, [both, 'h+n', headDim]), ['h', 'n'], 1);
+    return { state: [ops.concat(b, [dQuery, dQueries], 2), ops.concat(b, [own, dKeys], 1), earlier], scan: [] };
+  });
+
+  const [dKey, dValue] = ops.split(g, named(state[1], [both, S, headDim]), [kvHeads, kvHeads], 0);
+  const dQuery = named(state[0], [kvHeads, group, S, headDim]);
+  const like = (x: Tensor, gradient: Tensor) => ops.cast(g, ops.reshape(g, gradient, x.shape), query.type);
+  return [like(query, dQuery), like(key, dKey), like(value, dValue)];
+}
+
+/**
+ * The gradients of one block.
+ * @param dAttended the cotangent of all attended values, [kvHeads, group, S, headDim]
+ * @param rowSums sum(dy y) of every query, float32 [kvHeads, group, S, 1]
+ * @returns `dQuery` [kvHeads, group, n, headDim], and `dSeen` of the keys and values that the block sees, float32
+ *   [2 kvHeads, keys, headDim]
+ */
+function blockBackward(
+  b: Graph,
+  { query, kvHeads, group, scale }: Attention,
+  { own, q, k, v, weights }: Block,
+  dAttended: Tensor,
+  rowSums: Tensor,
+): { dQuery: Tensor; dSeen: Tensor } {
+  const narrow = (x: Tensor) => ops.cast(b, x, query.type);
+  const dy = own(dAttended);
+  const dWeights = ops.toFloat32(b, ops.matmul(b, dy, v, { transB: true }));
+  const dScores = narrow(ops.mul(b, weights, ops.sub(b, dWeights, own(rowSums))));
+  const dQuery = ops.matmul(b, dScores, k, { alpha: scale });
+  // All queries of a group contribute to a key: with their rows stacked, one product adds them up.
+  const stack = (x: Tensor) => ops.reshape(b, x, [kvHeads, product([group, 'n']), x.shape[3]]);
+  const dKey = ops.matmul(b, stack(dScores), stack(q), { transA: true, alpha: scale });
+  const dValue = ops.matmul(b, stack(narrow(weights)), stack(dy), { transA: true });
+  return { dQuery, dSeen: ops.toFloat32(b, ops.concat(b, [dKey, dValue], 0)) };
+}
