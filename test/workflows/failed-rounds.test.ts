@@ -1,7 +1,7 @@
 /** What a run does when something fails, and how operators decide: on Temporal's test server, which skips what is waited for. */
 import { WorkflowFailedError } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
-import type { LengthSettings } from '../../activities/prompt-limits.ts';
+import type { LengthSettings } from '../../activities/prompts/limits.ts';
 import { hashValue } from '../../artifacts/hash.ts';
 import { ArtifactDamaged } from '../../artifacts/store.ts';
 import { InputError } from '../../data/errors.ts';
