@@ -10,8 +10,8 @@ import type { CallOptions, DivergenceJob, Engine } from '../engine/protocol/jobs
 import { openPolicyArtifact } from './policy.ts';
 import { readShards } from './sample.ts';
 import { bootstrapRatio, mean, type Interval } from '../evaluation/statistics.ts';
-import { runStep, type Step, type StepResult } from './step.ts';
 import type { Device } from '../engine/protocol/settings.ts';
+import { defineStep } from './step.ts';
 
 export interface DivergenceInput {
   /** The policy that wrote the answers. */
@@ -29,23 +29,25 @@ const DIVERGENCES = 'divergences.jsonl';
 const rowSchema = z.object({ id: z.string(), kl: z.array(z.number()), tokens: z.array(z.number()) });
 export type DivergenceRow = z.infer<typeof rowSchema>;
 
-export const divergence: Step<DivergenceInput, StepResult<DivergenceSummary>> = (rooms, input, options) => {
-  const { policy, reference, responses, threads, device } = input;
-  const recipe = {
-    step: 'divergence',
+export const divergence = defineStep({
+  name: 'divergence',
+  kind: 'divergences',
+  reproducible: true,
+  recipe: ({ policy, reference, responses, threads, device }: DivergenceInput) => ({
     parameters: { threads, device },
     inputs: { policy, reference, responses },
     seed: 0,
-  };
-  return runStep(rooms, 'divergences', recipe, async (folder) => {
-    const [own, other] = await Promise.all([policy, reference].map((of) => openPolicyArtifact(rooms.store, of)));
-    const job = { policy: { ...own.policy, device }, reference: other.policy, threads };
-    const answered = await readShards(rooms.store, [responses]);
-    const rows = await measureDivergence(rooms.engine, job, answered, options);
+  }),
+  usesBackend: true,
+  run: async ({ parameters: { threads, device }, inputs }, { context: { store, engine }, folder, options }) => {
+    const { policy } = await openPolicyArtifact(store, inputs.policy);
+    const { policy: reference } = await openPolicyArtifact(store, inputs.reference);
+    const job = { policy: { ...policy, device }, reference, threads };
+    const rows = await measureDivergence(engine, job, await readShards(store, [inputs.responses]), options);
     await writeJsonl(join(folder, DIVERGENCES), rows);
     return summarizeDivergence(rows);
-  });
-};
+  },
+});
 
 /** The divergence along every answer, token by token as it was sampled: of one that was cut, along what there is of it. */
 export async function measureDivergence(

@@ -1,6 +1,6 @@
 /** evaluate: a policy's answers against another's, by the labeler's scores. */
 import { join } from 'node:path';
-import type { Address } from '../artifacts/manifest.ts';
+import { inputOf, type Address } from '../artifacts/manifest.ts';
 import { InputError } from '../data/errors.ts';
 import { inTurns } from '../data/in-turns.ts';
 import { writeJsonl } from '../data/jsonl.ts';
@@ -15,7 +15,7 @@ import { readShards } from './sample.ts';
 import { charactersOf } from '../data/annotations.ts';
 import { bootstrapMean, mean, type Interval } from '../evaluation/statistics.ts';
 import { lengthControlledWinRate } from '../evaluation/winrate/length-control.ts';
-import { runStep, type Step, type StepResult } from './step.ts';
+import { defineStep } from './step.ts';
 
 /** What one policy's answers are worth. */
 export interface AnswerSummary {
@@ -174,36 +174,46 @@ export interface OpponentDivergences {
 }
 
 export interface EvaluateInput {
-  /** Made by `judge`, one artifact a shard. The answers are those that it says it was made of. */
+  /** Made by `labelHeldOut`, one artifact per shard. Its recipe names the responses that it labels. */
   labels: Address[];
   /** Its labels; those of the policy itself where the two were judged together. */
   opponent?: { labels: Address[] } & OpponentDivergences;
   seed: number;
 }
 
-export const evaluate: Step<EvaluateInput, StepResult<Comparison>> = ({ store }, { labels, opponent, seed }) => {
-  const { labels: opposed, ...divergences } = opponent ?? {};
-  const inputs = { labels, ...(opposed && { opponent: opposed, ...divergences }) };
-  return runStep({ store }, 'evaluation', { step: 'evaluate', parameters: {}, inputs, seed }, async (folder) => {
+export const evaluate = defineStep({
+  name: 'evaluate',
+  kind: 'evaluation',
+  reproducible: true,
+  recipe: ({ labels, opponent, seed }: EvaluateInput) => {
+    const { labels: opponentLabels, ...divergences } = opponent ?? {};
+    return {
+      parameters: {},
+      inputs: { labels, ...(opponentLabels && { opponent: opponentLabels, ...divergences }) },
+      seed,
+    };
+  },
+  usesBackend: false,
+  run: async ({ inputs, seed }, { context: { store }, folder }) => {
+    const { labels, opponent, divergences, sampledDivergences } = inputs;
     const other = opponent && {
-      judged: await readJudged(store, opponent.labels, 'against'),
-      divergences: await readDivergences(store, opponent.divergences),
-      ...(opponent.sampledDivergences && {
-        sampledDivergences: await readDivergences(store, opponent.sampledDivergences),
-      }),
+      judged: await readJudged(store, opponent, 'against'),
+      ...(divergences && { divergences: await readDivergences(store, divergences) }),
+      ...(sampledDivergences && { sampledDivergences: await readDivergences(store, sampledDivergences) }),
     };
     const { comparison, rows } = compare(await readJudged(store, labels), other, seed);
     await writeJsonl(join(folder, 'answers.jsonl'), rows);
     return comparison;
-  });
-};
+  },
+});
 
-/** Answers with their verdicts. @param side 'against': those of the opponent, where labels are of two policies' answers */
+/** Responses with their verdicts. @param side 'against': the opponent's, where a shard's labels are of two policies' responses */
 async function readJudged(store: ArtifactStore, labels: Address[], side?: 'against'): Promise<JudgedAnswer[]> {
   const shards = await inTurns(labels, async (shard) => {
-    const { responses, against } = (await store.manifest(shard)).recipe.inputs as Record<string, Address>;
-    const answered = await readShards(store, [side ? (against ?? responses) : responses]);
-    return judgedAnswers(answered, await readLabels(store, shard), side && against !== undefined ? 1 : 0);
+    const manifest = await store.manifest(shard);
+    const role = side !== undefined && side in manifest.recipe.inputs ? side : 'responses';
+    const answered = await readShards(store, [inputOf(manifest, role)]);
+    return judgedAnswers(answered, await readLabels(store, shard), role === 'against' ? 1 : 0);
   });
   return shards.flat();
 }

@@ -1,10 +1,10 @@
-/** The activities: steps as Temporal runs them, with heartbeats, cancellation and errors told apart. */
+/** The activities: functions on artifacts as Temporal runs them, with heartbeats, cancellation and failures. */
 import { Context } from '@temporalio/activity';
 import { InputError } from '../data/errors.ts';
 import type { Progress } from '../engine/protocol/jobs.ts';
 import { divergence } from './divergence.ts';
 import { evaluate } from './evaluate.ts';
-import { judge, label } from './label.ts';
+import { label, labelHeldOut } from './label.ts';
 import { optimize } from './optimize.ts';
 import { prefer } from './prefer.ts';
 import { prepare } from './prepare.ts';
@@ -13,53 +13,67 @@ import { recheck } from './recheck.ts';
 import { reference } from './reference.ts';
 import { release } from './release.ts';
 import { sample } from './sample.ts';
-import { unloadAdapter } from './served.ts';
 import { spentFailure, startCount, type Spent } from './spent.ts';
-import type { Rooms, Step } from './step.ts';
+import type { Activity, StepContext } from './step.ts';
+import { unloadAdapter } from './unload-adapter.ts';
 
-/** On which queue they are depends on the settings: on whether the engine computes what they make. */
-const sharedSteps = { sample, label, judge };
-/** Steps that read and write files, or ask servers, without a model. */
-export const controlSteps = { prepare, recheck, ...sharedSteps, unloadAdapter, prefer, evaluate, publish, release };
-/** Steps that need the engine. */
-export const modelSteps = { reference, divergence, optimize, ...sharedSteps };
+/** On both task queues: the settings decide which one, by whether the engine computes them. */
+const shared = {
+  sample,
+  label,
+  labelHeldOut,
+  // The name of labelHeldOut up to selm 0.4: runs that were started then may still wait for it.
+  judge: labelHeldOut,
+};
+/** Activities that read and write files or send requests to servers, without a model. */
+export const controlActivities = { prepare, recheck, ...shared, unloadAdapter, prefer, evaluate, publish, release };
+/** Activities that need the engine. */
+export const modelActivities = { reference, divergence, optimize, ...shared };
 
-type Activity<S> = S extends Step<infer Input, infer Output> ? (input: Input) => Promise<Output & Spent> : never;
-export type ActivitiesOf<Steps> = { [Name in keyof Steps]: Activity<Steps[Name]> };
-export type ControlActivities = ActivitiesOf<typeof controlSteps>;
-export type ModelActivities = ActivitiesOf<typeof modelSteps>;
+type AsCalled<A> = A extends Activity<infer Input, infer Output> ? (input: Input) => Promise<Output & Spent> : never;
+/** Activities as a workflow calls them. */
+export type ActivitiesOf<Activities> = { [Name in keyof Activities]: AsCalled<Activities[Name]> };
+export type ControlActivities = ActivitiesOf<typeof controlActivities>;
+export type ModelActivities = ActivitiesOf<typeof modelActivities>;
 
 const HEARTBEAT_MILLISECONDS = 1000;
 
-/** Makes activities of steps. */
-export function createActivities<Steps extends Record<string, Step<never, unknown>>>(
-  rooms: Rooms,
-  steps: Steps,
-): ActivitiesOf<Steps> {
-  const entries = Object.entries(steps).map(([name, step]) => [name, (input: never) => perform(rooms, step, input)]);
-  return Object.fromEntries(entries) as ActivitiesOf<Steps>;
+/** The functions that a Temporal worker registers. */
+export function createActivities<Activities extends Record<string, Activity<never, unknown>>>(
+  context: StepContext,
+  activities: Activities,
+): ActivitiesOf<Activities> {
+  const entries = Object.entries(activities).map(([name, activity]) => [
+    name,
+    (input: never) => perform(context, activity, input),
+  ]);
+  return Object.fromEntries(entries) as ActivitiesOf<Activities>;
 }
 
-async function perform<Input, Output>(rooms: Rooms, step: Step<Input, Output>, input: Input): Promise<Output & Spent> {
-  const context = Context.current();
+async function perform<Input, Output>(
+  context: StepContext,
+  activity: Activity<Input, Output>,
+  input: Input,
+): Promise<Output & Spent> {
+  const temporal = Context.current();
   let progress: Progress | undefined;
-  const spent = startCount(context);
+  const spent = startCount(temporal);
   const nothing = spent();
-  const beat = setInterval(() => context.heartbeat({ ...progress, ...spent() }), HEARTBEAT_MILLISECONDS);
+  const beat = setInterval(() => temporal.heartbeat({ ...progress, ...spent() }), HEARTBEAT_MILLISECONDS);
   try {
-    const output = await step(rooms, input, {
-      signal: context.cancellationSignal,
+    const output = await activity(context, input, {
+      signal: temporal.cancellationSignal,
       onProgress: (latest) => {
-        // Metrics go into the artifact; a heartbeat carries how far it is and where its checkpoint lies.
+        // Metrics go into the artifact; a heartbeat has the progress and the last checkpoint.
         const { metrics: _, ...rest } = latest;
         progress = { ...(progress?.checkpoint && { checkpoint: progress.checkpoint }), ...rest };
       },
     });
-    // What is found made costs nothing.
+    // A cached artifact costs nothing.
     return { ...output, ...((output as { reused?: boolean }).reused ? nothing : spent()) };
   } catch (error) {
     // Temporal's own way of saying that the activity was cancelled.
-    if (context.cancellationSignal.aborted) throw error;
+    if (temporal.cancellationSignal.aborted) throw error;
     throw spentFailure(error, spent(), error instanceof InputError);
   } finally {
     clearInterval(beat);

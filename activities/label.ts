@@ -1,5 +1,6 @@
-/** label, judge: a shard's answers get the labeler's verdicts. */
+/** label, labelHeldOut: the labeler scores a shard's candidates. */
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { patiently } from '../artifacts/files.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
@@ -8,74 +9,126 @@ import { readJsonl, writeJsonl } from '../data/jsonl.ts';
 import { labelRecordSchema, type LabelRecord } from '../data/records.ts';
 import type { CallOptions } from '../engine/protocol/jobs.ts';
 import { createLabeler, type LabelSettings } from '../labelers/index.ts';
-import { candidatesOf, firstAnswers, judge as judgeRows, type CandidateSet } from '../labelers/labels.ts';
+import type { Labeler } from '../labelers/labeler.ts';
+import { candidatesOf, firstAnswers, judge, type CandidateSet } from '../labelers/labels.ts';
 import { isComparative, needsEngine } from '../labelers/needs.ts';
 import { isJudged } from '../labelers/preferences.ts';
 import { readShards } from './sample.ts';
-import { runStep, type Rooms, type Step, type StepResult } from './step.ts';
+import { defineStep, type StepContext } from './step.ts';
 
-export interface LabelInput {
+interface LabelerInput {
   responses: Address;
   label: LabelSettings;
   /** Of labelers that compute on the engine. */
   threads: number;
-  /** Set where answers that were cut at the length limit are no candidates. */
+}
+
+export interface LabelInput extends LabelerInput {
+  /** Set where responses that were truncated at the length limit are no candidates. */
   truncated?: 'drop';
 }
 
-export interface JudgeInput extends Omit<LabelInput, 'truncated'> {
-  /** Another policy's answers to the same prompts, to be judged together with these: for labelers that only compare. */
+export interface LabelHeldOutInput extends LabelerInput {
+  /** Another policy's responses to the same prompts, labeled together with these: for labelers that only compare. */
   against?: Address;
 }
 
 export interface LabelSummary {
   prompts: number;
   candidates: number;
+  /** Candidates without a score. */
   unjudged: number;
   /** What the labeler counted. */
   counts: Record<string, number>;
 }
 
+/** The part of the parameters that says which labeler it is. */
+interface LabelerParameters {
+  label: LabelSettings;
+  identity?: Labeler['identity'];
+  threads?: number;
+}
+
 const LABELS = 'labels.jsonl';
 
-/** Every answer of a shard, and the data set's own: what preferences are made of. */
-export const label: Step<LabelInput, StepResult<LabelSummary>> = (rooms, input, options) =>
-  makeLabels(rooms, 'label', input, options, async () =>
-    (await readShards(rooms.store, [input.responses])).map((row) => candidatesOf(row, input.truncated)),
-  );
+/** Labels all responses of a shard, and the data set's own: preferences are made from these labels. */
+export const label = defineStep({
+  name: 'label',
+  kind: 'labels',
+  reproducible: true,
+  recipe: async ({ responses, truncated, ...input }: LabelInput, context) => ({
+    parameters: { ...(await labelerParameters(input, context)), truncated },
+    inputs: { responses },
+    seed: 0,
+  }),
+  usesBackend: ({ parameters }) => needsEngine(parameters.label),
+  run: async ({ parameters, inputs }, { context, folder, options }) => {
+    const labeler = await openLabeler(parameters, context);
+    const rows = await readShards(context.store, [inputs.responses]);
+    const candidates = rows.map((row) => candidatesOf(row, parameters.truncated));
+    return writeLabels(folder, candidates, labeler, isComparative(parameters.label), options);
+  },
+});
 
-/** The first answers of a shard: what a policy is measured by. */
-export const judge: Step<JudgeInput, StepResult<LabelSummary>> = (rooms, input, options) =>
-  makeLabels(rooms, 'judge', input, options, async () => {
-    const rows = await readShards(rooms.store, [input.responses]);
-    if (input.against === undefined) return rows.map((row) => firstAnswers(row));
-    const others = await readShards(rooms.store, [input.against]);
-    if (others.length !== rows.length || rows.some(({ id }, i) => id !== others[i].id)) {
+/** Labels the first response to each prompt of a shard: the labels that a policy is evaluated by. */
+export const labelHeldOut = defineStep({
+  name: 'labelHeldOut',
+  kind: 'labels',
+  reproducible: true,
+  recipe: async ({ responses, against, ...input }: LabelHeldOutInput, context) => ({
+    parameters: await labelerParameters(input, context),
+    inputs: { responses, ...(against !== undefined && { against }) },
+    seed: 0,
+  }),
+  usesBackend: ({ parameters }) => needsEngine(parameters.label),
+  run: async ({ parameters, inputs: { responses, against } }, { context, folder, options }) => {
+    const labeler = await openLabeler(parameters, context);
+    const rows = await readShards(context.store, [responses]);
+    const others = against === undefined ? undefined : await readShards(context.store, [against]);
+    if (others && (others.length !== rows.length || rows.some(({ id }, i) => id !== others[i].id))) {
       throw new InputError(
-        'The two policies did not answer the same prompts in the same shards: set evaluate.shardSize back to what it was when the run began.',
+        'The two policies did not answer the same prompts in the same shards: ' +
+          'set evaluate.shardSize back to what it was when the run began.',
       );
     }
-    return rows.map((row, i) => firstAnswers(row, others[i]));
-  });
+    const candidates = rows.map((row, i) => firstAnswers(row, others?.[i]));
+    return writeLabels(folder, candidates, labeler, isComparative(parameters.label), options);
+  },
+});
 
-async function makeLabels(
-  { store, engine, cacheFolder }: Rooms,
-  step: string,
-  { responses, against, label, truncated, threads }: LabelInput & JudgeInput,
+async function labelerParameters(
+  { label, threads }: Omit<LabelerInput, 'responses'>,
+  context: StepContext,
+): Promise<LabelerParameters> {
+  const { identity } = await createLabeler(label, { ...context, threads });
+  return { label, ...(identity && { identity }), ...(needsEngine(label) && { threads }) };
+}
+
+/** @throws InputError when the files that the labeler depends on are not those of the recipe */
+async function openLabeler(
+  { label, identity, threads = 1 }: LabelerParameters,
+  context: StepContext,
+): Promise<Labeler> {
+  const labeler = await createLabeler(label, { ...context, threads });
+  if (isDeepStrictEqual(labeler.identity, identity)) return labeler;
+  throw new InputError(
+    `The files of the labeler "${labeler.name}" have changed since these labels were begun: ` +
+      'restore them, or label again with selm retry.',
+  );
+}
+
+async function writeLabels(
+  folder: string,
+  candidates: CandidateSet[],
+  labeler: Labeler,
+  comparative: boolean,
   options: CallOptions,
-  read: () => Promise<CandidateSet[]>,
-): Promise<StepResult<LabelSummary>> {
-  const labeler = await createLabeler(label, { engine, cacheFolder, threads });
-  const { identity } = labeler;
-  const parameters = { label, truncated, ...(identity && { identity }), ...(needsEngine(label) && { threads }) };
-  const inputs = { responses, ...(against !== undefined && { against }) };
-  return runStep({ store }, 'labels', { step, parameters, inputs, seed: 0 }, async (folder) => {
-    const { labels, counts } = await judgeRows(await read(), labeler, isComparative(label), options);
-    await patiently(() => writeJsonl(join(folder, LABELS), labels));
-    const verdicts = labels.flatMap(({ candidates }) => candidates);
-    const unjudged = verdicts.filter((verdict) => !isJudged(verdict)).length;
-    return { prompts: labels.length, candidates: verdicts.length, unjudged, counts };
-  });
+): Promise<LabelSummary> {
+  const { labels, counts } = await judge(candidates, labeler, comparative, options);
+  await patiently(() => writeJsonl(join(folder, LABELS), labels));
+  const verdicts = labels.flatMap((record) => record.candidates);
+  const unjudged = verdicts.filter((verdict) => !isJudged(verdict)).length;
+  return { prompts: labels.length, candidates: verdicts.length, unjudged, counts };
 }
 
 /** The labels of a shard. */

@@ -10,7 +10,7 @@ import type { RowCounts } from '../data/row-counts.ts';
 import { PREFERENCES } from './prefer.ts';
 import { ADAPTER, MODEL, nameBase, openPolicyArtifact, writeBase } from './policy.ts';
 import { REFERENCE_LOGPS } from './reference.ts';
-import { runStep, type Step, type StepResult } from './step.ts';
+import { defineStep } from './step.ts';
 
 export interface OptimizeInput {
   /** Where training starts; also the reference policy. */
@@ -36,44 +36,47 @@ export interface OptimizeSummary {
   rows: RowCounts;
 }
 
-export const optimize: Step<OptimizeInput, StepResult<OptimizeSummary>> = (rooms, input, options) => {
-  const { policy, preferences, reference, objective, training, seed, threads, device, checkpointSeconds } = input;
-  const recipe = {
-    step: 'optimize',
-    parameters: { objective, training, threads, device },
-    inputs: { policy, preferences, reference },
-    seed,
-  };
-  return runStep(rooms, 'policy', recipe, async (folder, key) => {
-    const checkpoints = await rooms.store.openCheckpoints(key);
-    const { policy: opened, base } = await openPolicyArtifact(rooms.store, policy);
-    const start = { ...opened, device };
+export const optimize = defineStep({
+  name: 'optimize',
+  kind: 'policy',
+  reproducible: true,
+  recipe: (input: OptimizeInput) => {
+    const { policy, preferences, reference, objective, training, seed, threads, device } = input;
+    return {
+      parameters: { objective, training, threads, device },
+      inputs: { policy, preferences, reference },
+      seed,
+    };
+  },
+  usesBackend: true,
+  run: async ({ parameters, inputs, seed }, { context: { store, engine }, input, folder, key, options }) => {
+    const { objective, training, threads, device } = parameters;
+    const { policy, base } = await openPolicyArtifact(store, inputs.policy);
+    const outDir = join(folder, training.full ? MODEL : ADAPTER);
     const job = {
-      policy: start,
-      reference: { logpFiles: await filesOf(rooms.store, reference) },
-      rows: join(await rooms.store.open(preferences), PREFERENCES),
+      policy: { ...policy, device },
+      reference: { logpFiles: await filesOf(store, inputs.reference) },
+      rows: join(await store.open(inputs.preferences), PREFERENCES),
       objective,
       training,
       seed,
       threads,
-      outDir: join(folder, training.full ? MODEL : ADAPTER),
-      checkpoint: { dir: checkpoints, everySeconds: checkpointSeconds },
+      outDir,
+      ...(input && { checkpoint: { dir: await store.openCheckpoints(key), everySeconds: input.checkpointSeconds } }),
     };
-    const trained = await keepingCheckpoints(rooms.store, key, options, (kept) =>
-      rooms.engine.run('optimize', job, kept),
-    );
+    const trained = await keepingCheckpoints(store, key, options, (kept) => engine.run('optimize', job, kept));
     const { steps, unchanged, metrics, rows, damagedCheckpoints } = trained;
     for (const damaged of damagedCheckpoints) {
-      console.warn(`Checkpoint ${damaged} was damaged: its steps have been done again.`);
+      console.warn(`Checkpoint ${damaged} was damaged: its steps were computed again.`);
     }
-    // How fast it went is no property of the result: it stays out, so that the same step makes the same artifact.
+    // Speed is a property of the machine: with it in the artifact, the same recipe would not give the same bytes.
     const timeless = metrics.map(withoutSpeed);
     await writeJsonl(join(folder, 'metrics.jsonl'), timeless);
     await writeBase(folder, base);
-    if (!training.full) await nameBase(job.outDir, base);
+    if (!training.full) await nameBase(outDir, base);
     return { steps, unchanged, metrics: meanOfLast(timeless), rows };
-  });
-};
+  },
+});
 
 const filesOf = (store: ArtifactStore, shards: Address[]) =>
   inTurns(shards, async (shard) => join(await store.open(shard), REFERENCE_LOGPS));

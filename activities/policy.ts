@@ -10,7 +10,7 @@ import type { Policy, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
 import { withTemplateOf } from '../engine/tokenizer/chat-template-settings.ts';
 import { fingerprintOf } from '../engine/model-files/fingerprint.ts';
 import { openPolicyFiles } from '../engine/tokens/policy.ts';
-import { runStep, type Rooms, type StepResult } from './step.ts';
+import { defineStep, type StepContext, type StepResult } from './step.ts';
 
 /** The base model: too large to copy into every artifact, so named, with a hash of all its files. */
 export interface BaseModel {
@@ -29,17 +29,35 @@ export const MODEL = 'model';
 /** What of a model is read where it is not run. */
 export const TOKENIZER_FILES = /^[^/]+\.(json|jinja|model|txt)$/;
 
+/** The policy that a run starts from, as an artifact. */
+export const storeImported = defineStep({
+  name: 'import-policy',
+  kind: 'policy',
+  reproducible: false,
+  recipe: async ({ base, adapter }: { base: BaseModel; adapter?: string }) => ({
+    parameters: { base, adapter: adapter === undefined ? null : await fingerprintOf(adapter) },
+    inputs: {},
+    seed: 0,
+  }),
+  run: async (_recipe, { input: { base, adapter }, folder }) => {
+    await writeBase(folder, base);
+    if (adapter !== undefined) await cp(adapter, join(folder, ADAPTER), { recursive: true });
+    return {};
+  },
+});
+
 /**
- * The policy that a run starts from, as an artifact. All of it is opened once, so that what is wrong with it is said before
- * anything is computed.
+ * Imports a policy. It is opened once, so that an error in its files is reported before anything is computed.
+ * @param model a folder or a hub id
+ * @param adapter a PEFT adapter folder
  * @throws InputError when model or adapter are missing, damaged or do not fit each other
  */
 export async function importPolicy(
-  rooms: Rooms,
+  context: StepContext,
   model: string,
   adapter: string | undefined,
   settings?: ChatTemplateSettings,
-): Promise<StepResult<Record<string, never>>> {
+): Promise<StepResult<object>> {
   const folder = await resolveModel(model);
   const chatTemplate = withTemplateOf(adapter, settings);
   openPolicyFiles({
@@ -52,12 +70,7 @@ export async function importPolicy(
     fingerprint: await fingerprintOf(folder),
     ...(chatTemplate && { chatTemplate }),
   };
-  const parameters = { base, adapter: adapter === undefined ? null : await fingerprintOf(adapter) };
-  return runStep(rooms, 'policy', { step: 'import-policy', parameters, inputs: {}, seed: 0 }, async (target) => {
-    await writeBase(target, base);
-    if (adapter !== undefined) await cp(adapter, join(target, ADAPTER), { recursive: true });
-    return {};
-  });
+  return storeImported(context, { base, ...(adapter !== undefined && { adapter }) }, {});
 }
 
 export const writeBase = (folder: string, base: BaseModel) => writeFile(join(folder, BASE), JSON.stringify(base));

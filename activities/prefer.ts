@@ -1,6 +1,6 @@
-/** prefer: the labels of a round become preferences. */
+/** prefer: preferences from the labels of a round. */
 import { join } from 'node:path';
-import type { Address } from '../artifacts/manifest.ts';
+import { inputOf, type Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
@@ -15,35 +15,41 @@ import {
   type PreferenceOptions,
 } from '../labelers/preferences.ts';
 import type { Truncated } from '../labelers/truncated.ts';
-import { readLabels, type LabelSummary } from './label.ts';
+import { label, readLabels } from './label.ts';
 import { openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import { readShards } from './sample.ts';
-import { readSummary, runStep, type Step, type StepResult } from './step.ts';
+import { defineStep } from './step.ts';
 
 export interface PreferInput {
-  /** One artifact a shard. The answers are those that it says it was made of. */
+  /** One artifact per shard. Its recipe names the responses that it labels. */
   labels: Address[];
-  /** Another policy's answers to the same prompts, by shard: where the reference responses are from, if not of the labeled answers. */
+  /** Another policy's responses to the same prompts, by shard: the reference responses, where they are not from the labeled ones. */
   references?: Address[];
   truncated: Truncated;
 }
 
 export const PREFERENCES = 'preferences.jsonl';
 
-export const prefer: Step<PreferInput, StepResult<LabelStats>> = ({ store }, { labels, references, truncated }) => {
-  const inputs = { labels, ...(references && { references }) };
-  const recipe = { step: 'prefer', parameters: { truncated }, inputs, seed: 0 };
-  return runStep({ store }, 'preferences', recipe, async (folder) => {
+export const prefer = defineStep({
+  name: 'prefer',
+  kind: 'preferences',
+  reproducible: true,
+  recipe: ({ labels, references, truncated }: PreferInput) => ({
+    parameters: { truncated },
+    inputs: { labels, ...(references && { references }) },
+    seed: 0,
+  }),
+  usesBackend: false,
+  run: async ({ parameters: { truncated }, inputs: { labels, references } }, { context: { store }, folder }) => {
     const parts: LabelStats[] = [];
-    // Shard by shard: a step's answers may be more than fits into memory.
+    // Shard by shard: a step's responses may be more than fits into memory.
     const preferences = async function* () {
       for (const [i, shard] of labels.entries()) {
-        const { recipe: made } = await store.manifest(shard);
-        const responses = made.inputs['responses'] as Address;
+        const responses = inputOf(await store.manifest(shard), 'responses');
         const answered = await readShards(store, [responses]);
         const hasOwn = answered.some(({ chosen, rejected }) => chosen !== undefined || rejected !== undefined);
         const encode = hasOwn ? await encoderOf(store, responses) : undefined;
-        const { counts } = await readSummary<LabelSummary>(store, shard);
+        const { counts } = await label.readSummary(store, shard);
         const others = references ? await readShards(store, [references[i]]) : answered;
         const labeled = { labels: await readLabels(store, shard), counts };
         const part = preferencesOf(answered, labeled, others, { truncated, ...(encode && { encode }) });
@@ -55,13 +61,13 @@ export const prefer: Step<PreferInput, StepResult<LabelStats>> = ({ store }, { l
     const stats = sumStats(parts);
     if (stats.preferences === 0) throw new InputError(noPreference(stats, truncated));
     return stats;
-  });
-};
+  },
+});
 
-/** Encodes the data set's own responses as the policy that has sampled these answers reads them. */
+/** Encodes the data set's own responses with the tokenizer and chat template of the policy that sampled `responses`. */
 async function encoderOf(store: ArtifactStore, responses: Address): Promise<PreferenceOptions['encode']> {
-  const { recipe } = await store.manifest(responses);
-  const { policy } = await openPolicyArtifact(store, recipe.inputs['policy'] as Address, TOKENIZER_FILES);
+  const sampledBy = inputOf(await store.manifest(responses), 'policy');
+  const { policy } = await openPolicyArtifact(store, sampledBy, TOKENIZER_FILES);
   const tokenizer = loadTokenizer(policy.model, policy.chatTemplate);
   return (row, text) => {
     const {

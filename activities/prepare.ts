@@ -1,27 +1,24 @@
 /** prepare: the inputs of a run, checked and stored before anything is computed. */
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import { canonicalJson } from '../artifacts/hash.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { inTurns } from '../data/in-turns.ts';
-import { writeJsonl } from '../data/jsonl.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { Spool } from '../data/spool.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { createLabeler } from '../labelers/index.ts';
 import { importPolicy, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
-import { checkPrompts, type DroppedPrompts, type PromptSettings, type StoredPrompts } from './prompt-check.ts';
-import { equalPortions, portionsOfWhatIsLeft } from './prompt-portions.ts';
+import { checkPrompts, type DroppedPrompts, type PromptSettings } from './prompts/check.ts';
+import { equalPortions, portionsOfWhatIsLeft } from './prompts/portions.ts';
 import type { PromptChecks } from './recheck.ts';
 import { isPolicyName } from '../artifacts/names.ts';
 import { findRelease, releasesOf } from './release.ts';
-import { readSummary, runStep, type Rooms, type Step } from './step.ts';
 import type { ChatTemplateSettings } from '../engine/protocol/jobs.ts';
+import { importPrompts, storedPrompts } from './prompts/stored.ts';
+import type { Activity, StepContext } from './step.ts';
 
 export interface PrepareInput extends PromptChecks {
   model: string;
@@ -50,12 +47,12 @@ export interface Prepared {
   previous?: Address;
 }
 
-export const prepare: Step<PrepareInput, Prepared> = async (rooms, input, options) => {
+export const prepare: Activity<PrepareInput, Prepared> = async (context, input, options) => {
   const { prompts, limits, label, secondJudge, seed, continues } = input;
-  const { store, engine, cacheFolder } = rooms;
+  const { store, engine, cacheFolder } = context;
   const releases = continues === undefined ? [] : await releasesOf(store, continues);
   const [last] = releases;
-  const policy = last ? await sameTemplate(store, last.release.policy, input) : await startPolicy(rooms, input);
+  const policy = last ? await sameTemplate(store, last.release.policy, input) : await startPolicy(context, input);
   const { policy: opened } = await openPolicyArtifact(store, policy, TOKENIZER_FILES);
   const used = await inTurns(
     releases.flatMap(({ release }) => release.prompts),
@@ -93,10 +90,10 @@ export const prepare: Step<PrepareInput, Prepared> = async (rooms, input, option
         ? equalPortions(chosen.train, input, chosen.dropped.train)
         : portionsOfWhatIsLeft(chosen.train, input);
     const rounds: PromptSet[] = [];
-    for (const portion of portions) rounds.push(await storePrompts(rooms, portion.length, () => spool.read(portion)));
+    for (const portion of portions) rounds.push(await storePrompts(context, portion.length, () => spool.read(portion)));
     return {
       policy,
-      heldOut: await storePrompts(rooms, chosen.heldOut.length, () => chosen.heldOut),
+      heldOut: await storePrompts(context, chosen.heldOut.length, () => chosen.heldOut),
       rounds,
       dropped: chosen.dropped,
       ...(last && { previous: last.address }),
@@ -107,14 +104,14 @@ export const prepare: Step<PrepareInput, Prepared> = async (rooms, input, option
 };
 
 /** @throws InputError when the adapter is a version of a name and belongs to another model */
-async function startPolicy(rooms: Rooms, input: PrepareInput): Promise<Address> {
+async function startPolicy(context: StepContext, input: PrepareInput): Promise<Address> {
   const { model, adapter, chatTemplate } = input;
   const isNamed = adapter !== undefined && isPolicyName(adapter) && !existsSync(adapter);
-  const imported = await importPolicy(rooms, model, isNamed ? undefined : adapter, chatTemplate);
+  const imported = await importPolicy(context, model, isNamed ? undefined : adapter, chatTemplate);
   if (!isNamed) return imported.address;
-  const { policy } = await findRelease(rooms.store, adapter);
-  const [own, named] = await Promise.all([imported.address, policy].map((at) => openPolicyArtifact(rooms.store, at)));
-  if (own.base.fingerprint === named.base.fingerprint) return sameTemplate(rooms.store, policy, input);
+  const { policy } = await findRelease(context.store, adapter);
+  const [own, named] = await Promise.all([imported.address, policy].map((at) => openPolicyArtifact(context.store, at)));
+  if (own.base.fingerprint === named.base.fingerprint) return sameTemplate(context.store, policy, input);
   throw new InputError(`${adapter} belongs to the model ${named.base.source}, not to ${model}: give that model.`);
 }
 
@@ -130,27 +127,12 @@ async function sameTemplate(store: ArtifactStore, policy: Address, { chatTemplat
   );
 }
 
-/** A set of prompts in the store. */
-export async function storedPrompts(store: ArtifactStore, set: Address): Promise<StoredPrompts> {
-  const { count } = await readSummary<{ count: number }>(store, set);
-  return { file: join(await store.open(set), PROMPTS), name: `the stored prompts ${set.slice(0, 12)}`, count };
-}
-
-/** @param records gives them anew at every call */
-async function storePrompts(rooms: Rooms, count: number, records: () => Iterable<PromptRecord>): Promise<PromptSet> {
-  const hash = createHash('sha256');
-  let hashed = 0;
-  for (const record of records()) {
-    hash.update(`${canonicalJson(record)}\n`);
-    // Very many take a while: the worker must get to its heartbeats.
-    if (++hashed % 1000 === 0) await setImmediate();
-  }
-  const recipe = { step: 'import-prompts', parameters: { sha256: hash.digest('hex') }, inputs: {}, seed: 0 };
-  const { address } = await runStep(rooms, 'prompts', recipe, async (folder) => {
-    await writeJsonl(join(folder, PROMPTS), records());
-    return { count };
-  });
+/** @param records the prompts, from the first one at every call */
+async function storePrompts(
+  context: StepContext,
+  count: number,
+  records: () => Iterable<PromptRecord>,
+): Promise<PromptSet> {
+  const { address } = await importPrompts(context, { count, records }, {});
   return { address, count };
 }
-
-export const PROMPTS = 'prompts.jsonl';

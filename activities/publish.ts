@@ -7,7 +7,7 @@ import { exists } from '../data/file-errors.ts';
 import { CHAT_TEMPLATE } from '../engine/tokenizer/chat-template-settings.ts';
 import { ownTemplate } from '../engine/tokenizer/template-files.ts';
 import { ADAPTER, MODEL, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
-import type { Step } from './step.ts';
+import type { Activity } from './step.ts';
 
 export interface PublishInput {
   policy: Address;
@@ -20,7 +20,7 @@ export interface PublishInput {
 /** Tells by this file that a folder is a run's output, and may be replaced by the next one's. */
 const LINEAGE = 'selm.json';
 
-export const publish: Step<PublishInput, { folder: string }> = async ({ store }, { policy, folder, lineage }) => {
+export const publish: Activity<PublishInput, { folder: string }> = async ({ store }, { policy, folder, lineage }) => {
   const artifact = await store.open(policy);
   const { base, policy: opened } = await openPolicyArtifact(store, policy, TOKENIZER_FILES);
   const source = [MODEL, ADAPTER].map((name) => join(artifact, name)).find((path) => exists(path));

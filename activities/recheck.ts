@@ -7,10 +7,10 @@ import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { createLabeler, type LabelSettings } from '../labelers/index.ts';
 import type { Labeler } from '../labelers/labeler.ts';
 import { openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
-import { storedPrompts } from './prepare.ts';
-import { heldOutLimit, LengthCheck, trainingLimit, type LengthSettings } from './prompt-limits.ts';
-import { PromptReader } from './prompt-reader.ts';
-import type { Step } from './step.ts';
+import { heldOutLimit, LengthCheck, trainingLimit, type LengthSettings } from './prompts/limits.ts';
+import { PromptReader } from './prompts/reader.ts';
+import { storedPrompts } from './prompts/stored.ts';
+import type { Activity } from './step.ts';
 
 /** The settings that prompts are checked by. */
 export interface PromptChecks {
@@ -28,7 +28,7 @@ export interface RecheckInput extends PromptChecks {
 }
 
 /** @throws InputError for a prompt that is too long, or that a labeler cannot judge */
-export const recheck: Step<RecheckInput, { prompts: number }> = async (
+export const recheck: Activity<RecheckInput, { prompts: number }> = async (
   { store, engine, cacheFolder },
   { policy, heldOut, prompts, limits, label, secondJudge },
   options,

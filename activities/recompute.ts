@@ -1,73 +1,69 @@
-/** Steps done again from what their artifacts say of themselves: the same recipe must come to the same address. */
-import type { Address, Manifest } from '../artifacts/manifest.ts';
+/** Recomputation of stored steps: the same recipe must give the same address. */
+import { versionsOf, type Address, type Manifest, type Recipe } from '../artifacts/manifest.ts';
 import { LocalStore } from '../artifacts/local-store.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import type { CallOptions } from '../engine/protocol/jobs.ts';
+import { selmVersion } from '../engine/version.ts';
 import { divergence } from './divergence.ts';
-import { evaluate, type OpponentDivergences } from './evaluate.ts';
-import { judge, label } from './label.ts';
+import { evaluate } from './evaluate.ts';
+import { label, labelHeldOut } from './label.ts';
 import { optimize } from './optimize.ts';
+import { storeImported } from './policy.ts';
 import { prefer } from './prefer.ts';
+import { importPrompts } from './prompts/stored.ts';
 import { reference } from './reference.ts';
-import { sample } from './sample.ts';
-import type { Rooms, StepResult } from './step.ts';
+import { recordRelease } from './release.ts';
+import { sampleByEngine, sampleByServer } from './sample.ts';
+import type { Step, StepContext } from './step.ts';
 
-type Again = (
-  rooms: Rooms,
-  recipe: Manifest['recipe'],
-  options: CallOptions,
-) => Promise<Pick<StepResult<unknown>, 'address'>>;
+/** All steps that artifacts are made by. */
+export const STEPS: Step<never, unknown>[] = [
+  storeImported,
+  importPrompts,
+  sampleByEngine,
+  sampleByServer,
+  label,
+  labelHeldOut,
+  prefer,
+  reference,
+  optimize,
+  divergence,
+  evaluate,
+  recordRelease,
+];
 
-/** A training that is done again writes no checkpoint on the way. */
-const NEVER = Number.MAX_SAFE_INTEGER;
+const reproducible = new Map(STEPS.filter(({ recompute }) => recompute).map((step) => [step.stepName, step]));
 
-/** How the input of a step is made of its recipe. */
-const AGAIN: Record<string, Again> = {
-  sample: (rooms, recipe, options) => sample(rooms, inputOf(recipe), options),
-  divergence: (rooms, recipe, options) => divergence(rooms, inputOf(recipe), options),
-  reference: (rooms, recipe, options) => reference(rooms, inputOf(recipe), options),
-  optimize: (rooms, recipe, options) => optimize(rooms, { ...inputOf(recipe), checkpointSeconds: NEVER }, options),
-  label: (rooms, recipe, options) => label(rooms, inputOf(recipe), options),
-  judge: (rooms, recipe, options) => judge(rooms, inputOf(recipe), options),
-  prefer: (rooms, recipe, options) => prefer(rooms, inputOf(recipe), options),
-  evaluate: (rooms, { inputs, seed }, options) => {
-    const { labels, opponent, ...divergences } = inputs as Record<string, Address[]> & OpponentDivergences;
-    return evaluate(
-      rooms,
-      { labels, seed, ...(opponent && { opponent: { labels: opponent, ...divergences } }) },
-      options,
-    );
-  },
-};
+/** Names of the steps that are reproducible; one of them, sample, only where the engine samples. */
+export const REPRODUCIBLE = [...reproducible.keys()];
 
-/** Parameters, artifacts and seed beside each other, as most steps take them. */
-function inputOf<Input>({ parameters, inputs, seed }: Manifest['recipe']): Input {
-  return { ...(parameters as object), ...inputs, seed } as Input;
+/** Why an artifact is not recomputed here, such as 'sampled by a server'; undefined where it can be. */
+export function whyNotRecomputed(recipe: Recipe, { backend }: Pick<StepContext, 'backend'>): string | undefined {
+  if (recipe.engineVersion !== undefined) return `computed by an earlier version (${recipe.engineVersion})`;
+  if (recipe.selm === undefined) return recipe.step === 'sample' ? 'sampled by a server' : 'imported';
+  const here = { ...recipe, selm: selmVersion, ...(recipe.backend !== undefined && { backend }) };
+  return versionsOf(recipe) === versionsOf(here) ? undefined : `computed by ${versionsOf(recipe)}`;
 }
 
-/** Steps that can be done again. The others bring in what comes from outside. */
-export const RECOMPUTABLE = Object.keys(AGAIN);
-
 /**
- * Does a step again, as if its artifact were not there.
- * @param scratch a folder for what comes of it
- * @returns the address of what it came to this time
+ * Computes a step again, as if its artifact were not in the store, and changes nothing there.
+ * @param manifest of an artifact for which `whyNotRecomputed` gives no reason
+ * @param scratch a folder for the new artifact
+ * @returns the address of the new artifact
+ * @throws InputError when files that the step depends on have changed
  */
 export async function recompute(
-  { store, ...rooms }: Rooms,
-  manifest: Manifest,
+  context: StepContext,
+  { recipe }: Manifest,
   scratch: string,
   options: CallOptions = {},
 ): Promise<Address> {
-  const { address } = await AGAIN[manifest.recipe.step](
-    { store: overlay(store, scratch), ...rooms },
-    manifest.recipe,
-    options,
-  );
-  return address;
+  const { recompute: again } = reproducible.get(recipe.step) ?? {};
+  if (!again) throw new Error(`Step ${recipe.step} is not reproducible.`);
+  return again({ ...context, store: overlay(context.store, scratch) }, recipe, options);
 }
 
-/** A store in which nothing is known to be done; what is made lies in a folder of its own, what is read in the store below. */
+/** A store without cached artifacts: it reads from `below`, and writes to a folder of its own. */
 function overlay(below: ArtifactStore, folder: string): ArtifactStore {
   const above = new LocalStore(folder);
   const made = new Set<Address>();
@@ -79,8 +75,6 @@ function overlay(below: ArtifactStore, folder: string): ArtifactStore {
       return address;
     },
     open: (address) => (made.has(address) ? above : below).open(address),
-    openCheckpoints: (key) => above.openCheckpoints(key),
-    saveCheckpoints: async () => {},
   };
   return Object.assign(Object.create(below) as ArtifactStore, changed);
 }
@@ -90,7 +84,7 @@ export interface StoredStep {
   manifest: Manifest;
 }
 
-/** The steps that have led to some artifacts, these included, each after those it reads. */
+/** The artifacts that some artifacts were computed from, these included, each after those that it was computed from. */
 export async function stepsBehind(store: ArtifactStore, addresses: Address[]): Promise<StoredStep[]> {
   const steps = new Map<Address, StoredStep>();
   const visit = async (address: Address): Promise<void> => {

@@ -1,11 +1,11 @@
-/** reference: log-probabilities of a shard of preferences under the reference policy, once for every training on them. */
+/** reference: log-probabilities of a shard of preferences under the reference policy, computed once for all trainings on them. */
 import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { PREFERENCES } from './prefer.ts';
-import { runStep, type Step, type StepResult } from './step.ts';
 import type { Device, LengthLimits } from '../engine/protocol/settings.ts';
+import { defineStep } from './step.ts';
 
 export interface ReferenceInput {
   /** The reference policy. */
@@ -14,33 +14,30 @@ export interface ReferenceInput {
   /** The shard: preferences `from` to `to`, the last not included. */
   from: number;
   to: number;
-  /** Those of the training, which cut what is scored. */
+  /** The training's: what is scored is truncated by them. */
   limits: LengthLimits;
   threads: number;
   device?: Device;
 }
 
-export interface ReferenceSummary {
-  /** That are trained on. */
-  preferences: number;
-}
-
 export const REFERENCE_LOGPS = 'logps.jsonl';
 
-export const reference: Step<ReferenceInput, StepResult<ReferenceSummary>> = (rooms, input, options) => {
-  const { policy, preferences, from, to, limits, threads, device } = input;
-  const recipe = {
-    step: 'reference',
+export const reference = defineStep({
+  name: 'reference',
+  kind: 'reference-logps',
+  reproducible: true,
+  recipe: ({ policy, preferences, from, to, limits, threads, device }: ReferenceInput) => ({
     parameters: { from, to, limits, threads, device },
     inputs: { policy, preferences },
     seed: 0,
-  };
-  return runStep(rooms, 'reference-logps', recipe, async (folder) => {
-    const opened = await openPolicyArtifact(rooms.store, policy);
-    const rows = join(await rooms.store.open(preferences), PREFERENCES);
-    const job = { policy: { ...opened.policy, device }, rows, from, to, limits, threads };
-    const logps = await rooms.engine.run('reference', job, options);
+  }),
+  usesBackend: true,
+  run: async ({ parameters: { device, ...parameters }, inputs }, { context: { store, engine }, folder, options }) => {
+    const { policy } = await openPolicyArtifact(store, inputs.policy);
+    const rows = join(await store.open(inputs.preferences), PREFERENCES);
+    const logps = await engine.run('reference', { policy: { ...policy, device }, rows, ...parameters }, options);
     await writeJsonl(join(folder, REFERENCE_LOGPS), logps);
+    // Those that are trained on.
     return { preferences: logps.length };
-  });
-};
+  },
+});

@@ -6,7 +6,7 @@ import { checkName, parsePolicyName } from '../artifacts/names.ts';
 import type { ReadableStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { inTurns } from '../data/in-turns.ts';
-import { runStep, type Step } from './step.ts';
+import { defineStep, type Activity } from './step.ts';
 
 /** A version of a name: a policy, and where it is from. */
 export interface Release {
@@ -29,16 +29,26 @@ export interface ReleaseInput extends Release {
 
 const RELEASE = 'release.json';
 
-export const release: Step<ReleaseInput, { version: number }> = async (rooms, { name, ...made }) => {
-  checkName(name);
-  const { policy, heldOut, prompts, evaluations, previous, lineage } = made;
-  const inputs = { policy, heldOut, prompts, evaluations, ...(previous && { previous }) };
-  const recipe = { step: 'release', parameters: { name, lineage }, inputs, seed: 0 };
-  const { address } = await runStep(rooms, 'release', recipe, async (folder) => {
+/** Writes the artifact of a release. A record of its run: its key has no version, so that recording it again gives the same one. */
+export const recordRelease = defineStep({
+  name: 'release',
+  kind: 'release',
+  reproducible: false,
+  recipe: ({ name, policy, heldOut, prompts, evaluations, previous, lineage }: ReleaseInput) => ({
+    parameters: { name, lineage },
+    inputs: { policy, heldOut, prompts, evaluations, ...(previous && { previous }) },
+    seed: 0,
+  }),
+  run: async (_recipe, { input: { name: _name, ...made }, folder }) => {
     await writeFile(join(folder, RELEASE), JSON.stringify(made));
     return {};
-  });
-  return { version: await rooms.store.publishName(name, address) };
+  },
+});
+
+export const release: Activity<ReleaseInput, { version: number }> = async (context, input, options) => {
+  checkName(input.name);
+  const { address } = await recordRelease(context, input, options);
+  return { version: await context.store.publishName(input.name, address) };
 };
 
 export async function readRelease(store: ReadableStore, address: Address): Promise<Release> {

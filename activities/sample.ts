@@ -1,7 +1,7 @@
 /** sample: the policy answers a shard of prompts. */
 import { join } from 'node:path';
 import { patiently } from '../artifacts/files.ts';
-import type { Address, Recipe } from '../artifacts/manifest.ts';
+import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { inTurns } from '../data/in-turns.ts';
 import { readJsonlRange, writeJsonl } from '../data/jsonl.ts';
@@ -11,11 +11,11 @@ import type { SampleResult } from '../engine/protocol/jobs.ts';
 import type { SamplingSettings, Device } from '../engine/protocol/settings.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { openPolicyArtifact } from './policy.ts';
-import { PROMPTS } from './prepare.ts';
+import { PROMPTS } from './prompts/stored.ts';
 import { sampleServed } from './served.ts';
-import { runStep, type Step, type StepResult } from './step.ts';
+import { defineStep, type Activity, type StepContext, type StepResult } from './step.ts';
 
-export interface SampleInput {
+interface Shard {
   policy: Address;
   prompts: Address;
   /** The shard: prompts `from` to `to`, the last not included. It forms its batches from itself alone. */
@@ -23,9 +23,19 @@ export interface SampleInput {
   to: number;
   settings: SamplingSettings;
   seed: number;
+}
+
+interface EngineInput extends Shard {
   threads: number;
   device?: Device;
-  /** Asked in the engine's stead. */
+}
+
+interface ServerInput extends Shard {
+  server: SamplerSettings;
+}
+
+export interface SampleInput extends EngineInput {
+  /** Samples in place of the engine. */
   server?: SamplerSettings;
 }
 
@@ -33,56 +43,72 @@ export interface SampleSummary {
   prompts: number;
   promptTokens: number;
   sampledTokens: number;
-  /** Of 8-bit weights: KL(policy || the one that answered), in nats a token. */
+  /** Of 8-bit weights: KL(policy || quantized policy), in nats per token. */
   klPerToken?: number;
 }
 
 const RESPONSES = 'responses.jsonl';
 
-export const sample: Step<SampleInput, StepResult<SampleSummary>> = (rooms, input, options) => {
-  const { policy, prompts, from, to, settings, seed, threads, device, server } = input;
-  const parameters = { from, to, ...(server ? servedParameters(settings, server) : { settings, threads, device }) };
-  const recipe = { step: 'sample', parameters, inputs: { policy, prompts }, seed };
-  return runStep(rooms, 'responses', recipe, async (folder) => {
-    const rows = await readJsonlRange(join(await rooms.store.open(prompts), PROMPTS), promptSchema, from, to);
-    const job = { prompts: rows, settings, seed };
-    const result: SampleResult = server
-      ? await sampleServed(rooms.store, policy, server, job, options)
-      : await rooms.engine.run(
-          'sample',
-          { ...job, threads, policy: { ...(await openPolicyArtifact(rooms.store, policy)).policy, device } },
-          options,
-        );
-    const { promptIds, sampledTokens, divergence } = result;
-    await patiently(() => writeJsonl(join(folder, RESPONSES), sampledRows(rows, result)));
-    return {
-      prompts: rows.length,
-      promptTokens: promptIds.reduce((total, { length }) => total + length, 0),
-      sampledTokens,
-      ...(divergence && { klPerToken: divergence.klPerToken }),
-    };
-  });
-};
+export const sample: Activity<SampleInput, StepResult<SampleSummary>> = (context, { server, ...input }, options) =>
+  server ? sampleByServer(context, { ...input, server }, options) : sampleByEngine(context, input, options);
 
-/** Prompts with their answers, as files have them. */
-export const sampledRows = (
-  rows: PromptRecord[],
-  { promptIds, responses }: Pick<SampleResult, 'promptIds' | 'responses'>,
-): SampledRecord[] => rows.map((row, i) => ({ ...row, prompt_input_ids: promptIds[i], responses: responses[i] }));
+export const sampleByEngine = defineStep({
+  name: 'sample',
+  kind: 'responses',
+  reproducible: true,
+  recipe: ({ policy, prompts, from, to, settings, seed, threads, device }: EngineInput) => ({
+    parameters: { from, to, settings, threads, device },
+    inputs: { policy, prompts },
+    seed,
+  }),
+  usesBackend: true,
+  run: async ({ parameters, inputs, seed }, { context, folder, options }) => {
+    const { settings, threads, device } = parameters;
+    const prompts = await readShard(context, inputs.prompts, parameters);
+    const { policy } = await openPolicyArtifact(context.store, inputs.policy);
+    const job = { prompts, settings, seed, threads, policy: { ...policy, device } };
+    return writeResponses(folder, prompts, await context.engine.run('sample', job, options));
+  },
+});
 
-/** Where a server runs is no part of what it answers, nor is how the engine would have computed. */
-function servedParameters(
-  { batchSize: _size, weights: _weights, ...settings }: SamplingSettings,
-  { model }: SamplerSettings,
-) {
-  return { settings, server: { model } };
+export const sampleByServer = defineStep({
+  name: 'sample',
+  kind: 'responses',
+  reproducible: false,
+  // Neither where the server runs nor settings of the engine change what it answers.
+  recipe: ({ policy, prompts, from, to, settings, seed, server: { model } }: ServerInput) => {
+    const { batchSize: _size, weights: _weights, ...sampling } = settings;
+    return { parameters: { from, to, settings: sampling, server: { model } }, inputs: { policy, prompts }, seed };
+  },
+  run: async ({ parameters, inputs, seed }, { input: { server, settings }, context, folder, options }) => {
+    const prompts = await readShard(context, inputs.prompts, parameters);
+    const job = { prompts, settings, seed };
+    const result = await sampleServed(context.store, inputs.policy, server, job, options);
+    return writeResponses(folder, prompts, result);
+  },
+});
+
+const readShard = async ({ store }: StepContext, prompts: Address, { from, to }: Pick<Shard, 'from' | 'to'>) =>
+  readJsonlRange(join(await store.open(prompts), PROMPTS), promptSchema, from, to);
+
+async function writeResponses(folder: string, prompts: PromptRecord[], result: SampleResult): Promise<SampleSummary> {
+  const { promptIds, sampledTokens, divergence } = result;
+  await patiently(() => writeJsonl(join(folder, RESPONSES), sampledRows(prompts, result)));
+  return {
+    prompts: prompts.length,
+    promptTokens: promptIds.reduce((total, { length }) => total + length, 0),
+    sampledTokens,
+    ...(divergence && { klPerToken: divergence.klPerToken }),
+  };
 }
 
-/** Whether a server has sampled this: other machines' bits, which nobody here can compute again. */
-export const isServed = ({ step, parameters }: Recipe): boolean =>
-  step === 'sample' && 'server' in (parameters as object);
+/** Prompts with their responses, as files have them. */
+export const sampledRows = (
+  prompts: PromptRecord[],
+  { promptIds, responses }: Pick<SampleResult, 'promptIds' | 'responses'>,
+): SampledRecord[] => prompts.map((row, i) => ({ ...row, prompt_input_ids: promptIds[i], responses: responses[i] }));
 
-/** The answers of all shards, in order. */
+/** The responses of all shards, in order. */
 export async function readShards(store: ArtifactStore, shards: Address[]): Promise<SampledRecord[]> {
   const parts = await inTurns(shards, async (shard) => readSampled(join(await store.open(shard), RESPONSES)));
   return parts.flat();

@@ -13,13 +13,12 @@ import { readAdapterConfig } from '../engine/model-files/adapter-config.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import type { SamplingSettings } from '../engine/protocol/settings.ts';
-import { loadAdapter, unloadAdapter as unload } from '../openai/client/adapters.ts';
+import { loadAdapter } from '../openai/client/adapters.ts';
 import { ChatServer } from '../openai/client/client.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { sampleFromServer, type SampledByServer, type TokenizedPrompt } from '../openai/client/sampler.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { ADAPTER, MODEL, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
-import type { Step } from './step.ts';
 import { tokenizePrompt } from '../engine/tokens/prompts.ts';
 
 /**
@@ -61,11 +60,12 @@ export async function sampleServed(
   };
 }
 
-const clientOf = ({ adapterFolder: _folder, workers: _workers, ...server }: SamplerSettings, name?: string) =>
+/** @param name of the policy's adapter; without one the server's model is asked */
+export const clientOf = ({ adapterFolder: _folder, workers: _workers, ...server }: SamplerSettings, name?: string) =>
   new ChatServer({ ...server, ...(name !== undefined && { model: name }) });
 
 /** What a server calls a policy's adapter: by a hash of its files, so that equal adapters have one name in all runs. */
-async function adapterName(store: ArtifactStore, policy: Address): Promise<string | undefined> {
+export async function adapterName(store: ArtifactStore, policy: Address): Promise<string | undefined> {
   const { files } = await store.manifest(policy);
   if (files.some(({ path }) => path.startsWith(`${MODEL}/`))) {
     throw new InputError(
@@ -96,30 +96,3 @@ async function placed({ adapterFolder }: SamplerSettings, adapter: string, name:
   }
   return folder;
 }
-
-export interface UnloadInput {
-  policy: Address;
-  server: SamplerSettings;
-}
-
-/**
- * Has the server forget a policy's adapter, of which no more is asked. Where it does not, nothing is lost but its memory: it is no
- * failure of a run.
- */
-export const unloadAdapter: Step<UnloadInput, { unloaded: boolean }> = async (
-  { store },
-  { policy, server },
-  options,
-) => {
-  try {
-    const name = await adapterName(store, policy);
-    if (name === undefined) return { unloaded: false };
-    await unload(clientOf({ ...server, retries: 0 }, name), name, options.signal);
-    if (server.adapterFolder !== undefined)
-      await rm(join(server.adapterFolder, name), { recursive: true, force: true });
-    return { unloaded: true };
-  } catch {
-    options.signal?.throwIfAborted();
-    return { unloaded: false };
-  }
-};

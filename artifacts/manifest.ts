@@ -1,4 +1,4 @@
-/** What an artifact says of itself. */
+/** An artifact's manifest: its files, and the recipe that it is computed from. */
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
 import { isTooDeep } from '../data/json.ts';
@@ -14,15 +14,26 @@ const ADDRESS = /^[0-9a-f]{64}$/;
 /** Whether a text that was read from a file, an object or a name is an address. */
 export const isAddress = (text: string): text is Address => ADDRESS.test(text);
 
-/** How an artifact is made. The same recipe makes the same artifact, so its hash is the step's key. */
+/** What an artifact is computed from. The same recipe gives the same artifact, so its hash is the step key. */
 export interface Recipe {
   step: string;
   parameters: unknown;
-  /** Addresses of the artifacts that go in, by their role. */
+  /** Addresses of the artifacts that the step reads, by their role. */
   inputs: Record<string, Address | Address[]>;
   seed: number;
-  /** Of the program that makes it: another version may make other bits. */
-  engineVersion: string;
+  /** The version of selm that computed it. Absent where selm stored what it did not compute: imports, a server's samples. */
+  selm?: string;
+  /** The backend that computed it, with its version, such as `onnxruntime 1.30.0`. Absent where none was used. */
+  backend?: string;
+  /** Both in one text, for all steps: in manifests of selm 0.4.0 and earlier. */
+  engineVersion?: string;
+}
+
+/** The versions that computed an artifact, such as `selm 0.4.0, onnxruntime 1.30.0`; undefined where selm did not compute it. */
+export function versionsOf({ selm, backend, engineVersion }: Recipe): string | undefined {
+  if (engineVersion !== undefined) return engineVersion;
+  if (selm === undefined) return undefined;
+  return [`selm ${selm}`, ...(backend === undefined ? [] : [backend])].join(', ');
 }
 
 export interface ManifestFile {
@@ -51,13 +62,25 @@ const manifestSchema = z.object({
     parameters: z.unknown(),
     inputs: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
     seed: z.number(),
-    engineVersion: z.string(),
+    selm: z.string().optional(),
+    backend: z.string().optional(),
+    engineVersion: z.string().optional(),
   }),
 });
 
 export type StepKey = string;
 export const stepKey = (recipe: Recipe): StepKey => hashValue(recipe);
 export const addressOf = (manifest: Manifest): Address => hashValue(manifest);
+
+/**
+ * The only input of a role.
+ * @throws Error when the recipe has none of this role, or several
+ */
+export function inputOf({ recipe: { step, inputs } }: Manifest, role: string): Address {
+  const address = inputs[role];
+  if (typeof address === 'string') return address;
+  throw new Error(`The recipe of step ${step} has ${address ? `${address.length} inputs` : 'no input'} "${role}".`);
+}
 
 /**
  * @throws ArtifactDamaged when this is not the manifest that the address names

@@ -1,7 +1,7 @@
 import { totalmem } from 'node:os';
 import Table from 'cli-table3';
 import { Command } from 'commander';
-import { describeDropped } from '../activities/prompt-portions.ts';
+import { describeDropped } from '../activities/prompts/portions.ts';
 import { InputError } from '../data/errors.ts';
 import { estimateRun, type Assumptions, type Estimate } from '../workers/estimate.ts';
 import { checkMachine } from '../workers/machine.ts';

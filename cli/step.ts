@@ -1,6 +1,6 @@
 /** What the commands that run a single step on files have in common. */
 import { Option, type Command } from 'commander';
-import { ignoredToolsNote } from '../activities/prompt-portions.ts';
+import { ignoredToolsNote } from '../activities/prompts/portions.ts';
 import { resolveModel } from '../data/hub.ts';
 import { InputError, located } from '../data/errors.ts';
 import type { PreferenceRecord } from '../data/records.ts';

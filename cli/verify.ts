@@ -2,11 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { RECOMPUTABLE, recompute, stepsBehind, type StoredStep } from '../activities/recompute.ts';
-import { isPolicyName } from '../artifacts/names.ts';
+import { recompute, REPRODUCIBLE, stepsBehind, whyNotRecomputed, type StoredStep } from '../activities/recompute.ts';
 import { findRelease, listReleases, type NamedRelease } from '../activities/release.ts';
-import { isServed } from '../activities/sample.ts';
+import type { StepContext } from '../activities/step.ts';
+import { isPolicyName } from '../artifacts/names.ts';
 import { InputError } from '../data/errors.ts';
+import { onnxRuntime } from '../engine/version.ts';
 import { cacheFolder } from '../workers/places.ts';
 import { openStore } from '../workers/store.ts';
 import type { RoundResult } from '../workflows/status.ts';
@@ -16,45 +17,55 @@ import { jsonOption, summarize, withEngine } from './step.ts';
 /** `selm verify`: a run's steps, computed again and compared. */
 export function verifyCommand(): Command {
   return new Command('verify')
-    .description("Compute a run's steps again from their inputs, and compare every byte of what comes of them.")
+    .description("Compute a run's steps again from their inputs, and compare the results byte by byte.")
     .argument('<run>', "The run's name, or a version of it: NAME@3.")
-    .option('--round <n>', 'Only what this round has made.', Number)
-    .addOption(new Option('--step <name>', 'Only steps of this kind.').choices(RECOMPUTABLE))
+    .option('--round <n>', 'Only the steps of this round.', Number)
+    .addOption(new Option('--step <name>', 'Only steps of this name.').choices(REPRODUCIBLE))
     .addOption(jsonOption())
     .action(async (run: string, flags: { round?: number; step?: string; json?: boolean }) => {
       const store = await openStore();
-      const chosen = (await chosenSteps(await findRun(run), flags.round)).filter(
-        ({ manifest }) =>
-          RECOMPUTABLE.includes(manifest.recipe.step) && (flags.step ?? manifest.recipe.step) === manifest.recipe.step,
-      );
-      const [served, steps] = [true, false].map((by) =>
-        chosen.filter(({ manifest }) => isServed(manifest.recipe) === by),
-      );
-      for (const { address } of served)
-        console.error(`${'sample'.padEnd(10)} ${address.slice(0, 12)} skipped: sampled by a server`);
-      const scratch = await mkdtemp(join(tmpdir(), 'selm-verify-'));
+      const steps = await chosenSteps(await findRun(run), flags.round, flags.step);
       const different: string[] = [];
+      const skipped: string[] = [];
+      const scratch = await mkdtemp(join(tmpdir(), 'selm-verify-'));
       try {
         await withEngine(async (engine) => {
-          for (const { address, manifest } of steps) {
-            const again = await recompute({ store, engine, cacheFolder: cacheFolder() }, manifest, scratch);
-            const verdict = again === address ? 'same' : `DIFFERENT: ${again}`;
-            if (again !== address) different.push(address);
-            console.error(`${manifest.recipe.step.padEnd(10)} ${address.slice(0, 12)} ${verdict}`);
+          const context = { store, engine, backend: onnxRuntime, cacheFolder: cacheFolder() };
+          for (const step of steps) {
+            const reason = whyNotRecomputed(step.manifest.recipe, context);
+            const verdict = reason === undefined ? await compare(step, context, scratch) : `skipped: ${reason}`;
+            console.error(`${step.manifest.recipe.step.padEnd(12)} ${step.address.slice(0, 12)} ${verdict}`);
+            if (reason !== undefined) skipped.push(reason);
+            else if (verdict !== SAME) different.push(step.address);
           }
         });
       } finally {
         await rm(scratch, { recursive: true });
       }
       if (different.length > 0) process.exitCode = FAILED;
-      const same = steps.length - different.length;
-      const left = served.length > 0 ? ` ${served.length} were sampled by a server, and are not computed again.` : '';
+      const computed = steps.length - skipped.length;
+      const same = computed - different.length;
+      const count = (reason: string) => skipped.filter((other) => other === reason).length;
+      const notes = [...new Set(skipped)].map((reason) => ` Skipped: ${count(reason)} ${reason}.`);
       summarize(
         flags,
-        { steps: steps.length, same, different, skipped: served.length },
-        `${same} of ${steps.length} steps came to the same bytes.${left}`,
+        { steps: computed, same, different, skipped: skipped.length },
+        `${same} of ${computed} steps have the same bytes.${notes.join('')}`,
       );
     });
+}
+
+const SAME = 'same';
+
+async function compare({ address, manifest }: StoredStep, context: StepContext, scratch: string): Promise<string> {
+  try {
+    const again = await recompute(context, manifest, scratch);
+    return again === address ? SAME : `DIFFERENT: ${again}`;
+  } catch (error) {
+    // A file that the step depends on is gone or has changed: the other steps can still be verified.
+    if (!(error instanceof InputError)) throw error;
+    return `DIFFERENT: ${error.message}`;
+  }
 }
 
 async function findRun(run: string): Promise<RoundResult[]> {
@@ -67,18 +78,24 @@ async function findRun(run: string): Promise<RoundResult[]> {
   return (found.lineage as { results: RoundResult[] }).results;
 }
 
-async function chosenSteps(results: RoundResult[], round: number | undefined): Promise<StoredStep[]> {
+/** The steps behind a run's results: of all rounds or of one, of all names or of one. */
+async function chosenSteps(
+  results: RoundResult[],
+  round: number | undefined,
+  name: string | undefined,
+): Promise<StoredStep[]> {
   const store = await openStore();
-  const madeBy = ({ policy, artifacts }: RoundResult) => stepsBehind(store, [policy, artifacts.evaluation]);
-  if (round === undefined)
-    return stepsBehind(
+  const behind = (of: RoundResult[]) =>
+    stepsBehind(
       store,
-      results.flatMap(({ policy, artifacts }) => [policy, artifacts.evaluation]),
+      of.flatMap(({ policy, artifacts }) => [policy, artifacts.evaluation]),
     );
-  const chosen = results.find((result) => result.round === round);
-  if (!chosen)
+  if (round !== undefined && !results.some((result) => result.round === round))
     throw new InputError(`The run has no round ${round}: it has ${results.map((result) => result.round).join(', ')}.`);
-  const earlier = await Promise.all(results.filter((result) => result.round < round).map(madeBy));
-  const known = new Set(earlier.flat().map(({ address }) => address));
-  return (await madeBy(chosen)).filter(({ address }) => !known.has(address));
+  const before = round === undefined ? [] : await behind(results.filter((result) => result.round < round));
+  const known = new Set(before.map(({ address }) => address));
+  const steps = await behind(round === undefined ? results : results.filter((result) => result.round === round));
+  return steps.filter(
+    ({ address, manifest: { recipe } }) => !known.has(address) && (name ?? recipe.step) === recipe.step,
+  );
 }

@@ -86,7 +86,7 @@ export const answeredSchema = promptSchema.extend({
 export type AnsweredRecord = z.infer<typeof answeredSchema>;
 
 /**
- * The labeler's verdicts on a prompt's candidates: what `label` and `judge` write. `index` counts through the row's responses and
+ * The labeler's verdicts on a prompt's candidates: what `label` and `labelHeldOut` write. `index` counts through the row's responses and
  * then the data set's own chosen and rejected. A candidate without a score has no judgement; a response that is not listed is no
  * candidate.
  */

@@ -1,9 +1,14 @@
+/** Versions that bitwise reproducibility depends on, besides the inputs. */
 import { readFileSync } from 'node:fs';
-import ort from 'onnxruntime-node';
+import { createRequire } from 'node:module';
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
+const versionIn = (packageFile: string | URL) =>
+  (JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }).version;
 
-/** What results to the bit depend on beside their inputs: this program, and the runtime that computes. */
-export const engineVersion = `selm ${version}, onnxruntime ${ort.env.versions.node}`;
+export const selmVersion = versionIn(new URL('../package.json', import.meta.url));
+
+/** The backend of this engine. From its package.json: importing the package would load the native runtime. */
+export const onnxRuntime = `onnxruntime ${versionIn(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'))}`;
+
+/** Both, for benchmarks. */
+export const engineVersion = `selm ${selmVersion}, ${onnxRuntime}`;

@@ -1,5 +1,6 @@
 /** The report: one page without scripts and without anything from elsewhere. */
 import { stringify } from 'yaml';
+import { versionsOf } from '../artifacts/manifest.ts';
 import type { RunConfig } from '../config/run.ts';
 import type { RunStatus } from '../workflows/status.ts';
 import { answersSection } from './answers.ts';
@@ -121,7 +122,7 @@ function lineageSection({ status: { name }, origins }: Report): Html {
     html`<details>
       <summary>${title} ${short(address)}</summary>
       <p>
-        Made by <b>${recipe.step}</b>, engine ${recipe.engineVersion}, seed ${recipe.seed}, from
+        Computed by <b>${recipe.step}</b>${versionsOf(recipe) && ` (${versionsOf(recipe)!})`}, seed ${recipe.seed}, from
         ${Object.entries(recipe.inputs).map(([role, input]) => html`${role} ${short([input].flat()[0] ?? '')}${[input].flat().length > 1 && ` and ${[input].flat().length - 1} more`} (${names.get([input].flat()[0]) ?? role}); `)}${Object.keys(recipe.inputs).length === 0 && 'what came from outside'}
       </p>
       <pre>${stringify(recipe.parameters)}</pre>

@@ -1,7 +1,7 @@
 /** What a run will need, told from its configuration and from the files of it that are on this machine: nothing is downloaded. */
 import { existsSync } from 'node:fs';
-import type { CheckedPrompts, DroppedPrompts } from '../activities/prompt-check.ts';
-import { ignoredToolsNote, promptsPerRound } from '../activities/prompt-portions.ts';
+import type { CheckedPrompts, DroppedPrompts } from '../activities/prompts/check.ts';
+import { ignoredToolsNote, promptsPerRound } from '../activities/prompts/portions.ts';
 import { InputError } from '../data/errors.ts';
 import { cachedModel, isModelId } from '../data/hub.ts';
 import { readPrompts } from '../data/prompts.ts';

@@ -1,7 +1,7 @@
 /** The prompts of a configuration, checked as the run will, where nothing must be downloaded for it. */
 import { existsSync } from 'node:fs';
-import { checkPrompts, type CheckedPrompts } from '../activities/prompt-check.ts';
-import { lengthSettings } from '../activities/prompt-limits.ts';
+import { checkPrompts, type CheckedPrompts } from '../activities/prompts/check.ts';
+import { lengthSettings } from '../activities/prompts/limits.ts';
 import { cachedModel } from '../data/hub.ts';
 import { isRemote } from '../data/source.ts';
 import { Spool } from '../data/spool.ts';

@@ -1,7 +1,8 @@
 /** Worker processes: they take work from their roles' queues until they are told to stop. */
 import { NativeConnection, Runtime, Worker, type LogLevel, type WorkerOptions } from '@temporalio/worker';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
-import { controlSteps, createActivities, modelSteps } from '../activities/index.ts';
+import { controlActivities, createActivities, modelActivities } from '../activities/index.ts';
+import { onnxRuntime } from '../engine/version.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from '../workflows/queues.ts';
 import { InputError } from '../data/errors.ts';
 import { connectClient, connectionSettings } from './connection.ts';
@@ -73,16 +74,16 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   const connection = await NativeConnection.connect(connectionOptions);
   await registerServer(store, connection, { address: connectionOptions.address, namespace });
   const engine = isMeasured() ? measureEngine(startEngine(), metrics) : startEngine();
-  const rooms = { store, engine, cacheFolder: cacheFolder() };
+  const context = { store, engine, backend: onnxRuntime, cacheFolder: cacheFolder() };
   const byRole: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
     control: {
       taskQueue: CONTROL_QUEUE,
       ...workflows,
-      activities: createActivities(rooms, controlSteps),
+      activities: createActivities(context, controlActivities),
     },
     gpu: {
       taskQueue: GPU_QUEUE,
-      activities: createActivities(rooms, modelSteps),
+      activities: createActivities(context, modelActivities),
       // The engine runs one job at a time; a second would hold a shard that another worker could take.
       maxConcurrentActivityTaskExecutions: 1,
     },

@@ -12,7 +12,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { PromptSet } from '../activities/prepare.ts';
-import { lengthSettings } from '../activities/prompt-limits.ts';
+import { lengthSettings } from '../activities/prompts/limits.ts';
 import type { PromptChecks } from '../activities/recheck.ts';
 import { labelerSettings } from '../labelers/needs.ts';
 import { control } from './activities.ts';

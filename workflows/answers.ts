@@ -124,5 +124,5 @@ function judgeAnswers(
     responses: shard,
     ...(opponent && { against: opponent.responses[i] }),
   }));
-  return runShards('judge', { label, threads }, shards, tick);
+  return runShards('labelHeldOut', { label, threads }, shards, tick);
 }

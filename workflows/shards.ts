@@ -39,7 +39,7 @@ type Input<Activity extends keyof Activities> = Parameters<Activities[Activity]>
 
 /** An activity for some of a step's shards: what their inputs share, and what each has of its own. */
 interface Block {
-  activity: 'sample' | 'divergence' | 'label' | 'reference' | 'judge';
+  activity: 'sample' | 'divergence' | 'label' | 'reference' | 'labelHeldOut';
   /** With the settings of the labeler, of what labels, and of the server, where one samples. */
   shared: { label?: LabelSettings; server?: SamplerSettings };
   shards: object[];

@@ -1,7 +1,7 @@
 /** What a run tells of itself: small numbers and addresses, for queries, tables and reports. */
 import type { Address } from '../artifacts/manifest.ts';
 import type { Comparison } from '../activities/evaluate.ts';
-import type { DroppedPrompts } from '../activities/prompt-check.ts';
+import type { DroppedPrompts } from '../activities/prompts/check.ts';
 import type { LabelStats } from '../labelers/preferences.ts';
 import type { Change } from '../config/changes.ts';
 import type { Failure } from './failure.ts';

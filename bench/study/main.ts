@@ -12,7 +12,7 @@ import { format, resolveConfig } from 'prettier';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { exitCodeOf, report } from '../../cli/errors.ts';
 import { InputError } from '../../data/errors.ts';
-import { engineVersion } from '../../engine/version.ts';
+import { engineVersion, onnxRuntime } from '../../engine/version.ts';
 import { prepareQuickstart } from '../../examples/quickstart/prepare.ts';
 import { instructions } from '../../examples/quickstart/task.ts';
 import { cacheFolder } from '../../workers/places.ts';
@@ -70,7 +70,12 @@ async function study(known: StudyResults | undefined): Promise<void> {
   const waiting = [...plan];
   const lane = async () => {
     const engine = startEngine({ silenceSeconds: SILENCE_SECONDS });
-    const rooms = { store: new LocalStore(join(home, 'artifacts')), engine, cacheFolder: cacheFolder() };
+    const context = {
+      store: new LocalStore(join(home, 'artifacts')),
+      engine,
+      backend: onnxRuntime,
+      cacheFolder: cacheFolder(),
+    };
     try {
       for (let next = waiting.shift(); next; next = waiting.shift()) {
         const { method, seed } = next;
@@ -78,7 +83,7 @@ async function study(known: StudyResults | undefined): Promise<void> {
           say(
             `${nameOf(method.name, seed)}, round ${round}: strict pass ${(100 * strictPassRate).toFixed(1)} %, KL ${kl.toFixed(2)}`,
           );
-        await keep(await runMethod(rooms, method, seed, settings, prepared, told));
+        await keep(await runMethod(context, method, seed, settings, prepared, told));
       }
     } finally {
       await engine.close();

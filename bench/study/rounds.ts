@@ -4,14 +4,14 @@
  */
 import { divergence } from '../../activities/divergence.ts';
 import { evaluate, type Comparison } from '../../activities/evaluate.ts';
-import { judge, label } from '../../activities/label.ts';
+import { label, labelHeldOut } from '../../activities/label.ts';
 import { optimize } from '../../activities/optimize.ts';
 import { prefer } from '../../activities/prefer.ts';
 import { prepare, type PromptSet } from '../../activities/prepare.ts';
-import { lengthSettings } from '../../activities/prompt-limits.ts';
+import { lengthSettings } from '../../activities/prompts/limits.ts';
 import { reference } from '../../activities/reference.ts';
 import { sample } from '../../activities/sample.ts';
-import type { Rooms } from '../../activities/step.ts';
+import type { StepContext } from '../../activities/step.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import { InputError } from '../../data/errors.ts';
 import { labelerSettings } from '../../labelers/needs.ts';
@@ -47,16 +47,16 @@ export interface Run {
  * Runs `config` without a gate: every round's policy is where the next one starts.
  * @param told as each round ends
  */
-export async function runRounds(rooms: Rooms, config: RunConfig, told: (round: Round) => void): Promise<Run> {
+export async function runRounds(context: StepContext, config: RunConfig, told: (round: Round) => void): Promise<Run> {
   const { model, prompts, rounds: count, seed, threads } = config;
   const labeler = labelerSettings(config.label);
   const prepared = await prepare(
-    rooms,
+    context,
     { model, prompts, limits: lengthSettings(config), label: labeler, rounds: count, seed },
     {},
   );
   const start = await measure(prepared.policy);
-  const { summary } = await evaluate(rooms, { labels: start.labels, seed }, {});
+  const { summary } = await evaluate(context, { labels: start.labels, seed }, {});
   const rounds: Round[] = [];
   let { policy } = prepared;
   for (const [i, set] of prepared.rounds.entries()) {
@@ -79,15 +79,17 @@ export async function runRounds(rooms: Rooms, config: RunConfig, told: (round: R
     const fromStart = FROM_START.includes(objective.name) && policy !== prepared.policy;
     const references =
       fromStart && (await answer(prepared.policy, set, { ...drawn, settings: { ...settings, samplesPerPrompt: 1 } }));
-    const labels = await inOrder(responses, (shard) => label(rooms, { responses: shard, label: labeler, threads }, {}));
+    const labels = await inOrder(responses, (shard) =>
+      label(context, { responses: shard, label: labeler, threads }, {}),
+    );
     const preferred = await prefer(
-      rooms,
+      context,
       { labels, truncated: config.label.truncated, ...(references && { references }) },
       {},
     );
     const rates = [learningRate].flat();
     const optimized = await optimize(
-      rooms,
+      context,
       {
         policy,
         preferences: preferred.address,
@@ -111,7 +113,7 @@ export async function runRounds(rooms: Rooms, config: RunConfig, told: (round: R
     if (WITHOUT_REFERENCE.includes(config.optimize.objective.name)) return [];
     const limits = { maxLength, maxPromptLength };
     return inOrder(shardsOf(summary.preferences, config.sample.shardSize), (shard) =>
-      reference(rooms, { policy, preferences, ...shard, limits, threads }, {}),
+      reference(context, { policy, preferences, ...shard, limits, threads }, {}),
     );
   }
 
@@ -127,15 +129,17 @@ export async function runRounds(rooms: Rooms, config: RunConfig, told: (round: R
       weights: 'f32' as const,
     };
     const responses = await answer(measured, prepared.heldOut, { settings, shardSize, seed: GREEDY_SEED });
-    const labels = await inOrder(responses, (shard) => judge(rooms, { responses: shard, label: labeler, threads }, {}));
+    const labels = await inOrder(responses, (shard) =>
+      labelHeldOut(context, { responses: shard, label: labeler, threads }, {}),
+    );
     return { policy: measured, responses, labels };
   }
 
   async function compareWithStart({ policy: measured, responses, labels }: Measured): Promise<Comparison> {
     const divergences = await inOrder(responses, (shard) =>
-      divergence(rooms, { policy: measured, reference: start.policy, responses: shard, threads }, {}),
+      divergence(context, { policy: measured, reference: start.policy, responses: shard, threads }, {}),
     );
-    const compared = await evaluate(rooms, { labels, opponent: { labels: start.labels, divergences }, seed }, {});
+    const compared = await evaluate(context, { labels, opponent: { labels: start.labels, divergences }, seed }, {});
     return compared.summary;
   }
 
@@ -146,7 +150,7 @@ export async function runRounds(rooms: Rooms, config: RunConfig, told: (round: R
   ): Promise<Address[]> {
     const { settings, shardSize, seed: drawnBy } = drawn;
     return inOrder(shardsOf(set.count, shardSize), (shard) =>
-      sample(rooms, { policy: by, prompts: set.address, ...shard, settings, seed: drawnBy, threads }, {}),
+      sample(context, { policy: by, prompts: set.address, ...shard, settings, seed: drawnBy, threads }, {}),
     );
   }
 }

@@ -1,7 +1,7 @@
 /** One run of the study: the quickstart with a method's objective. */
 import { fileURLToPath } from 'node:url';
 import type { AnswerSummary } from '../../activities/evaluate.ts';
-import type { Rooms } from '../../activities/step.ts';
+import type { StepContext } from '../../activities/step.ts';
 import { objectiveSchema } from '../../engine/protocol/settings.ts';
 import type { Prepared } from '../../examples/quickstart/prepare.ts';
 import { loadConfig, type RunConfig } from '../../config/run.ts';
@@ -11,7 +11,7 @@ import { runRounds, type Round } from './rounds.ts';
 
 /** @param told as rounds end */
 export async function runMethod(
-  rooms: Rooms,
+  context: StepContext,
   method: Method,
   seed: number,
   settings: StudySettings,
@@ -19,7 +19,7 @@ export async function runMethod(
   told: (figures: RoundFigures) => void,
 ): Promise<StudyRun> {
   const config = configOf(method, seed, settings, prepared);
-  const { start, rounds, failed } = await runRounds(rooms, config, (round) => told(roundFigures(round)));
+  const { start, rounds, failed } = await runRounds(context, config, (round) => told(roundFigures(round)));
   return {
     method: method.name,
     seed,

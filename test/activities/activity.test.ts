@@ -1,24 +1,24 @@
-/** Steps as Temporal runs them, in the SDK's own environment for a single activity. */
+/** Activities as Temporal runs them, in the SDK's own environment for a single activity. */
 import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { describe, expect, test } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
-import type { Step } from '../../activities/step.ts';
+import type { Activity } from '../../activities/step.ts';
 import { InputError } from '../../data/errors.ts';
 import { JobAborted } from '../../engine/protocol/errors.ts';
 import type { Progress } from '../../engine/protocol/jobs.ts';
-import { testRooms } from './rooms.ts';
+import { testContext } from './context.ts';
 
-const rooms = testRooms();
+const context = testContext();
 
 const newEnvironment = () => new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
 
-/** Runs a step as an activity: what it returns, and its heartbeats. */
-async function perform(step: Step<number, object>, environment = newEnvironment()) {
+/** Runs a function as an activity: its result, and its heartbeats. */
+async function perform(activity: Activity<number, object>, environment = newEnvironment()) {
   const heartbeats: unknown[] = [];
   environment.on('heartbeat', (details) => heartbeats.push(details));
-  const result = await environment.run(createActivities(rooms, { step }).step, 20);
+  const result = await environment.run(createActivities(context, { activity }).activity, 20);
   return { result, heartbeats };
 }
 
@@ -33,15 +33,15 @@ const work = async () => {
 };
 
 describe('an activity', () => {
-  test('gives its step the rooms and the input, and gives back its result', async () => {
-    const { result } = await perform(async (given, input) => ({ answer: given === rooms ? input + 1 : 0 }));
+  test('gives its step the context and the input, and gives back its result', async () => {
+    const { result } = await perform(async (given, input) => ({ answer: given === context ? input + 1 : 0 }));
     expect(result).toEqual({ answer: 21, seconds: expect.any(Number) as number });
   });
 
-  test('tells its progress, its last checkpoint always with it, without the metrics', async () => {
+  test('reports its progress without the metrics, always with its last checkpoint', async () => {
     const metrics = { step: 2, epoch: 1, loss: 1, grad_norm: 1, learning_rate: 1, 'tokens/s': 1 };
     const progress: Progress = { done: 2, total: 5, unit: 'steps', tokens: 10, metrics };
-    const { heartbeats } = await perform(async (_rooms, _input, { onProgress }) => {
+    const { heartbeats } = await perform(async (_context, _input, { onProgress }) => {
       onProgress!({ ...progress, done: 1, checkpoint: '/checkpoints/step-1' });
       onProgress!(progress);
       await wait(1200);
@@ -68,7 +68,7 @@ describe('an activity', () => {
     expect(failure).toMatchObject({ message: 'the disk is full', type: 'TypeError', nonRetryable: false });
   });
 
-  test('counts the seconds it has worked over all attempts, and none where its artifact was found', async () => {
+  test('counts the seconds of all its attempts, and none where its artifact was cached', async () => {
     const { seconds } = (await perform(work, again())).result as { seconds: number };
     expect(seconds).toBeGreaterThanOrEqual(100.3);
     expect(seconds).toBeLessThan(101);
@@ -85,7 +85,7 @@ describe('an activity', () => {
   test('stops when it is cancelled', async () => {
     const environment = newEnvironment();
     const stopped = perform(
-      (_rooms, _input, { signal }) =>
+      (_context, _input, { signal }) =>
         new Promise<object>((_resolve, reject) => {
           signal!.addEventListener('abort', () => reject(new JobAborted('training was stopped')));
         }),

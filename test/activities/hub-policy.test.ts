@@ -10,11 +10,11 @@ import { objectiveSchema, trainingSchema } from '../../engine/protocol/settings.
 import { COMMIT, startHub } from '../hub-server.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { referenceLogps } from './reference-logps.ts';
-import { testRooms } from './rooms.ts';
+import { testContext } from './context.ts';
 
-const rooms = testRooms();
-const cache = join(rooms.folder, 'cache');
-const model = tinyModel(join(rooms.folder, 'model'));
+const context = testContext();
+const cache = join(context.folder, 'cache');
+const model = tinyModel(join(context.folder, 'model'));
 const files = Object.fromEntries(readdirSync(model).map((name) => [name, readFileSync(join(model, name))]));
 const { url } = await startHub({ 'models/org/tiny': { revision: 'main', files } }, cache);
 beforeEach(() => {
@@ -23,8 +23,8 @@ beforeEach(() => {
 
 describe('a model of the hub', () => {
   test('is kept by its commit: what its branch becomes later is another model', async () => {
-    const { address } = await importPolicy(rooms, 'org/tiny', undefined);
-    const { base, policy } = await openPolicyArtifact(rooms.store, address);
+    const { address } = await importPolicy(context, 'org/tiny', undefined);
+    const { base, policy } = await openPolicyArtifact(context.store, address);
     expect(base.source).toBe(`org/tiny@${COMMIT}`);
     expect(readFileSync(join(policy.model, 'model.safetensors'))).toEqual(files['model.safetensors']);
   });
@@ -32,25 +32,25 @@ describe('a model of the hub', () => {
   test('is named by the adapters trained on it, wherever this machine keeps it', async () => {
     const rows = tinyPrompts(4).map((prompt) => ({ ...prompt, chosen: 'a', rejected: 'b', reference_response: 'c' }));
     const recipe = { step: 'test', parameters: {}, inputs: {}, seed: 0, engineVersion: 'test' };
-    const preferences = await rooms.store.create('preferences', recipe, (folder) =>
+    const preferences = await context.store.create('preferences', recipe, (folder) =>
       writeJsonl(join(folder, 'preferences.jsonl'), rows),
     );
-    process.env['HF_HUB_CACHE'] = join(rooms.folder, 'elsewhere');
-    const { address: policy } = await importPolicy(rooms, 'org/tiny', undefined);
+    process.env['HF_HUB_CACHE'] = join(context.folder, 'elsewhere');
+    const { address: policy } = await importPolicy(context, 'org/tiny', undefined);
     const training = trainingSchema.parse({ lora: { rank: 2 } });
     const input = {
       policy,
       preferences,
-      reference: await referenceLogps(rooms, { policy, preferences }, training, 4),
+      reference: await referenceLogps(context, { policy, preferences }, training, 4),
       objective: objectiveSchema.parse({}),
       training,
       seed: 0,
       threads: 2,
       checkpointSeconds: 60,
     };
-    const { address } = await optimize(rooms, input, {});
-    const opened = await openPolicyArtifact(rooms.store, address);
-    expect(opened.policy.model).toContain(join(rooms.folder, 'elsewhere'));
+    const { address } = await optimize(context, input, {});
+    const opened = await openPolicyArtifact(context.store, address);
+    expect(opened.policy.model).toContain(join(context.folder, 'elsewhere'));
     expect(JSON.parse(readFileSync(join(opened.policy.adapter!, 'adapter_config.json'), 'utf8'))).toMatchObject({
       base_model_name_or_path: 'org/tiny',
       revision: COMMIT,
@@ -58,9 +58,9 @@ describe('a model of the hub', () => {
   });
 
   test('that cannot be reached just now is worth another try', async () => {
-    const { address } = await importPolicy(rooms, 'org/tiny', undefined);
+    const { address } = await importPolicy(context, 'org/tiny', undefined);
     process.env['HF_ENDPOINT'] = 'http://127.0.0.1:1';
-    const failure = await openPolicyArtifact(rooms.store, address).catch((error: unknown) => error);
+    const failure = await openPolicyArtifact(context.store, address).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(Error);
     // An input error would end the run for good.
     expect(failure).not.toBeInstanceOf(InputError);

@@ -7,11 +7,11 @@ import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { readPrompts } from '../../data/prompts.ts';
 import { otherAdapter, tinyAdapter, tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
-import { testRooms } from './rooms.ts';
+import { testContext } from './context.ts';
 
-const rooms = testRooms();
-const model = tinyModel(join(rooms.folder, 'model'));
-const train = join(rooms.folder, 'train.jsonl');
+const context = testContext();
+const model = tinyModel(join(context.folder, 'model'));
+const train = join(context.folder, 'train.jsonl');
 await writeJsonl(train, tinyPrompts(20));
 
 const input: PrepareInput = {
@@ -22,9 +22,9 @@ const input: PrepareInput = {
   rounds: 3,
   seed: 0,
 };
-const run = (changes: Partial<PrepareInput> = {}) => prepare(rooms, { ...input, ...changes }, {});
+const run = (changes: Partial<PrepareInput> = {}) => prepare(context, { ...input, ...changes }, {});
 const idsOf = async ({ address }: PromptSet) =>
-  (await readPrompts(join(await rooms.store.open(address), 'prompts.jsonl'))).map(({ id }) => id);
+  (await readPrompts(join(await context.store.open(address), 'prompts.jsonl'))).map(({ id }) => id);
 
 describe('the prompts', () => {
   test('are split into held-out ones and rounds that share none', async () => {
@@ -51,12 +51,12 @@ describe('the prompts', () => {
 
   test('keep their constraints', async () => {
     const { heldOut } = await run();
-    const [stored] = await readPrompts(join(await rooms.store.open(heldOut.address), 'prompts.jsonl'));
+    const [stored] = await readPrompts(join(await context.store.open(heldOut.address), 'prompts.jsonl'));
     expect(stored).toEqual(tinyPrompts(20).find(({ id }) => id === stored.id));
   });
 
   test('held out in a file of their own are taken as they are, in their order', async () => {
-    const heldOut = join(rooms.folder, 'held-out.jsonl');
+    const heldOut = join(context.folder, 'held-out.jsonl');
     await writeJsonl(heldOut, tinyPrompts(3, 20));
     const prepared = await run({ prompts: { train, heldOut } });
     expect(await idsOf(prepared.heldOut)).toEqual(['p20', 'p21', 'p22']);
@@ -66,7 +66,7 @@ describe('the prompts', () => {
 
 describe('the prompts that a run leaves out', () => {
   test('are counted, and in none of its sets', async () => {
-    const repeated = join(rooms.folder, 'repeated.jsonl');
+    const repeated = join(context.folder, 'repeated.jsonl');
     const [first] = tinyPrompts(1);
     const long = { ...first, id: 'long', prompt: 'a'.repeat(240) };
     await writeJsonl(repeated, [
@@ -75,7 +75,7 @@ describe('the prompts that a run leaves out', () => {
       ...tinyPrompts(3),
       { ...first, id: 'spaced', prompt: 'Write  19.' },
     ]);
-    const heldOut = join(rooms.folder, 'leak.jsonl');
+    const heldOut = join(context.folder, 'leak.jsonl');
     await writeJsonl(heldOut, [...tinyPrompts(2, 19), { ...first, id: 'again', prompt: 'Write 20.' }]);
     const prepared = await run({ prompts: { train: repeated, heldOut } });
     expect(prepared.dropped).toEqual({
@@ -138,7 +138,7 @@ describe('is refused before anything is computed:', () => {
   });
 
   test('a constraint that the labeler does not know', async () => {
-    const unknown = join(rooms.folder, 'unknown.jsonl');
+    const unknown = join(context.folder, 'unknown.jsonl');
     await writeJsonl(unknown, [...tinyPrompts(19), { ...tinyPrompts(1, 19)[0], instruction_id_list: ['a', 'b'] }]);
     await expect(run({ prompts: { train: unknown, heldOut: 5 } })).rejects.toThrow(
       /^Prompt "p19" has the unknown instruction "a"; /,
@@ -146,7 +146,7 @@ describe('is refused before anything is computed:', () => {
   });
 
   test('a model whose weights are cut short', async () => {
-    const cut = join(rooms.folder, 'cut');
+    const cut = join(context.folder, 'cut');
     cpSync(model, cut, { recursive: true });
     truncateSync(join(cut, 'model.safetensors'), 100_000);
     await expect(run({ model: cut })).rejects.toThrow(InputError);
@@ -162,13 +162,13 @@ describe('is refused before anything is computed:', () => {
 describe('the policy', () => {
   test('is the model by reference, so that nothing large is copied', async () => {
     const { policy } = await run();
-    expect((await openPolicyArtifact(rooms.store, policy)).policy).toEqual({ model });
-    const { files } = await rooms.store.manifest(policy);
+    expect((await openPolicyArtifact(context.store, policy)).policy).toEqual({ model });
+    const { files } = await context.store.manifest(policy);
     expect(files.map(({ path }) => path)).toEqual(['base.json', 'summary.json']);
   });
 
   test('is another if a file of the model changes', async () => {
-    const changed = tinyModel(join(rooms.folder, 'changed'));
+    const changed = tinyModel(join(context.folder, 'changed'));
     const before = await run({ model: changed });
     const file = join(changed, 'generation_config.json');
     writeFileSync(file, readFileSync(file, 'utf8').replace('"use_cache": true', '"use_cache": false'));
@@ -177,7 +177,7 @@ describe('the policy', () => {
 
   test('has the adapter with it', async () => {
     const { policy } = await run({ adapter: tinyAdapter });
-    const opened = await openPolicyArtifact(rooms.store, policy);
+    const opened = await openPolicyArtifact(context.store, policy);
     expect(opened.policy.model).toBe(model);
     for (const name of ['adapter_config.json', 'adapter_model.safetensors']) {
       expect(readFileSync(join(opened.policy.adapter!, name))).toEqual(readFileSync(join(tinyAdapter, name)));

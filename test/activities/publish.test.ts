@@ -13,15 +13,15 @@ import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/pr
 import { CODES, withFileErrors } from '../artifacts/file-errors.ts';
 import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { referenceLogps } from './reference-logps.ts';
-import { testRooms } from './rooms.ts';
+import { testContext } from './context.ts';
 
-const rooms = testRooms();
-const model = tinyModel(join(rooms.folder, 'model'));
-const outputs = join(rooms.folder, 'outputs');
+const context = testContext();
+const model = tinyModel(join(context.folder, 'model'));
+const outputs = join(context.folder, 'outputs');
 const lineage = { run: 'test', results: [{ round: 1 }] };
 
 const publishTo = (name: string, policy: string) =>
-  publish(rooms, { policy, folder: join(outputs, name), lineage }, {});
+  publish(context, { policy, folder: join(outputs, name), lineage }, {});
 const read = (...path: string[]) => readFileSync(join(outputs, ...path));
 const readJson = (...path: string[]) => JSON.parse(read(...path).toString()) as Record<string, unknown>;
 
@@ -30,13 +30,13 @@ const encoded = (of: Policy) => openPolicy(of).tokenizer().encodePrompt('a');
 /** Greedy answers, which tell one policy from another. */
 async function answersOf(policy: Policy): Promise<number[][]> {
   const settings = samplingSchema.parse({ maxNewTokens: 8 });
-  const { responses } = await rooms.engine.run('sample', { policy, prompts: tinyPrompts(4), settings, seed: 0 });
+  const { responses } = await context.engine.run('sample', { policy, prompts: tinyPrompts(4), settings, seed: 0 });
   return responses.map(([{ token_ids }]) => token_ids);
 }
 
 describe('a published policy', () => {
   test('is the PEFT adapter where one was trained, with its lineage', async () => {
-    const { address } = await importPolicy(rooms, model, tinyAdapter);
+    const { address } = await importPolicy(context, model, tinyAdapter);
     await publishTo('adapter', address);
     expect(readdirSync(join(outputs, 'adapter')).sort()).toEqual([
       'adapter_config.json',
@@ -46,15 +46,15 @@ describe('a published policy', () => {
     for (const name of ['adapter_config.json', 'adapter_model.safetensors']) {
       expect(read('adapter', name)).toEqual(readFileSync(join(tinyAdapter, name)));
     }
-    const { base } = await openPolicyArtifact(rooms.store, address);
+    const { base } = await openPolicyArtifact(context.store, address);
     expect(readJson('adapter', 'selm.json')).toEqual({ policy: address, base, ...lineage });
     expect(base.source).toBe(model);
   });
 
   test.each(CODES)('is never its base alone because the adapter cannot be read now (%s)', async (code) => {
-    const { address } = await importPolicy(rooms, model, tinyAdapter);
+    const { address } = await importPolicy(context, model, tinyAdapter);
     const unreadable = new RegExp(`${address}/adapter$`);
-    await expect(withFileErrors(code, unreadable, () => openPolicyArtifact(rooms.store, address))).rejects.toThrow(
+    await expect(withFileErrors(code, unreadable, () => openPolicyArtifact(context.store, address))).rejects.toThrow(
       ReadFailed,
     );
     await expect(withFileErrors(code, unreadable, () => publishTo('unreadable', address))).rejects.toThrow(ReadFailed);
@@ -62,10 +62,10 @@ describe('a published policy', () => {
   });
 
   test('is a whole model folder where all weights were trained', async () => {
-    const start = await importPolicy(rooms, model, undefined);
+    const start = await importPolicy(context, model, undefined);
     const responses = { chosen: 'tree', rejected: 'rock, stone', reference_response: 'r' };
     const recipe = { step: 'test', parameters: {}, inputs: {}, seed: 0, engineVersion: 'test' };
-    const preferences = await rooms.store.create('preferences', recipe, (folder) =>
+    const preferences = await context.store.create('preferences', recipe, (folder) =>
       writeJsonl(
         join(folder, 'preferences.jsonl'),
         tinyPrompts(8).map((prompt) => ({ ...prompt, ...responses })),
@@ -76,14 +76,14 @@ describe('a published policy', () => {
     const input = {
       policy: start.address,
       preferences,
-      reference: await referenceLogps(rooms, { policy: start.address, preferences }, training, 8),
+      reference: await referenceLogps(context, { policy: start.address, preferences }, training, 8),
       objective,
       training,
       seed: 0,
       threads: 2,
       checkpointSeconds: 60,
     };
-    const { address } = await optimize(rooms, input, {});
+    const { address } = await optimize(context, input, {});
     await publishTo('model', address);
     const files = [
       'config.json',
@@ -94,14 +94,14 @@ describe('a published policy', () => {
     ];
     expect(readdirSync(join(outputs, 'model')).sort()).toEqual([...files, 'selm.json'].sort());
 
-    const { policy } = await openPolicyArtifact(rooms.store, address);
+    const { policy } = await openPolicyArtifact(context.store, address);
     const answers = await answersOf({ model: join(outputs, 'model') });
     expect(answers).toEqual(await answersOf(policy));
     expect(answers).not.toEqual(await answersOf({ model }));
   });
 
   test('that was not trained is its lineage alone: the model is where it was', async () => {
-    const { address } = await importPolicy(rooms, model, undefined);
+    const { address } = await importPolicy(context, model, undefined);
     await publishTo('untrained', address);
     expect(readdirSync(join(outputs, 'untrained'))).toEqual(['selm.json']);
     expect(readJson('untrained', 'selm.json')['base']).toMatchObject({ source: model });
@@ -110,8 +110,8 @@ describe('a published policy', () => {
 
 describe('the output folder', () => {
   test("replaces a run's earlier output, and what is left of an interrupted one", async () => {
-    const plain = await importPolicy(rooms, model, undefined);
-    const adapted = await importPolicy(rooms, model, tinyAdapter);
+    const plain = await importPolicy(context, model, undefined);
+    const adapted = await importPolicy(context, model, tinyAdapter);
     await publishTo('twice', adapted.address);
     mkdirSync(join(outputs, 'twice.unfinished'));
     writeFileSync(join(outputs, 'twice.unfinished', 'rest'), '');
@@ -121,7 +121,7 @@ describe('the output folder', () => {
   });
 
   test('is left alone if it holds anything else', async () => {
-    const { address } = await importPolicy(rooms, model, tinyAdapter);
+    const { address } = await importPolicy(context, model, tinyAdapter);
     const folder = join(outputs, 'mine');
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'thesis.txt'), 'years of work');
@@ -132,7 +132,7 @@ describe('the output folder', () => {
   });
 
   test('may be there already if it is empty', async () => {
-    const { address } = await importPolicy(rooms, model, tinyAdapter);
+    const { address } = await importPolicy(context, model, tinyAdapter);
     mkdirSync(join(outputs, 'empty'), { recursive: true });
     await publishTo('empty', address);
     expect(existsSync(join(outputs, 'empty', 'selm.json'))).toBe(true);
@@ -146,11 +146,13 @@ describe('a chat template of its own', () => {
   };
 
   test('is part of the policy: of its address, of what the engine opens, and of what is published', async () => {
-    const plain = await importPolicy(rooms, model, undefined);
-    const { address } = await importPolicy(rooms, model, undefined, chatTemplate);
+    const plain = await importPolicy(context, model, undefined);
+    const { address } = await importPolicy(context, model, undefined, chatTemplate);
     expect(address).not.toBe(plain.address);
-    expect((await importPolicy(rooms, model, undefined, { ...chatTemplate, arguments: {} })).address).not.toBe(address);
-    const { policy } = await openPolicyArtifact(rooms.store, address);
+    expect((await importPolicy(context, model, undefined, { ...chatTemplate, arguments: {} })).address).not.toBe(
+      address,
+    );
+    const { policy } = await openPolicyArtifact(context.store, address);
     expect(policy).toEqual({ model, chatTemplate });
     await publishTo('templated', address);
     expect(read('templated', 'chat_template.jinja').toString()).toBe(
@@ -164,30 +166,30 @@ describe('a chat template of its own', () => {
   });
 
   test('is found in the folder of the adapter that it was trained with', async () => {
-    const { address } = await importPolicy(rooms, model, tinyAdapter, chatTemplate);
+    const { address } = await importPolicy(context, model, tinyAdapter, chatTemplate);
     await publishTo('adapted', address);
-    const again = await importPolicy(rooms, model, join(outputs, 'adapted'));
-    const { policy } = await openPolicyArtifact(rooms.store, again.address);
+    const again = await importPolicy(context, model, join(outputs, 'adapted'));
+    const { policy } = await openPolicyArtifact(context.store, again.address);
     expect(policy.chatTemplate).toEqual({
       template: `{% set brief = brief if brief is defined else true %}\n${chatTemplate.template}`,
     });
   });
 
   test("goes with its arguments where it is the model's", async () => {
-    const templated = tinyModel(join(rooms.folder, 'templated'));
+    const templated = tinyModel(join(context.folder, 'templated'));
     writeFileSync(
       join(templated, 'chat_template.jinja'),
       '{% for m in messages %}{{ note }}{{ m.content }}<end>{% endfor %}',
     );
-    const { address } = await importPolicy(rooms, templated, tinyAdapter, { arguments: { note: 'brief' } });
+    const { address } = await importPolicy(context, templated, tinyAdapter, { arguments: { note: 'brief' } });
     await publishTo('noted', address);
     const { policy } = await openPolicyArtifact(
-      rooms.store,
-      (await importPolicy(rooms, templated, join(outputs, 'noted'))).address,
+      context.store,
+      (await importPolicy(context, templated, join(outputs, 'noted'))).address,
     );
     expect(encoded(policy)).toEqual(encoded({ model: templated, chatTemplate: { arguments: { note: 'brief' } } }));
     expect(encoded(policy)).not.toEqual(encoded({ model: templated }));
-    await publishTo('as-it-is', (await importPolicy(rooms, templated, tinyAdapter)).address);
+    await publishTo('as-it-is', (await importPolicy(context, templated, tinyAdapter)).address);
     expect(readdirSync(join(outputs, 'as-it-is'))).not.toContain('chat_template.jinja');
   });
 });

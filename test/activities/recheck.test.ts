@@ -6,11 +6,11 @@ import { recheck, type RecheckInput } from '../../activities/recheck.ts';
 import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { tinyLimits, tinyModel } from '../tiny-model.ts';
-import { testRooms } from './rooms.ts';
+import { testContext } from './context.ts';
 
-const rooms = testRooms();
-const model = tinyModel(join(rooms.folder, 'model'));
-const file = (name: string) => join(rooms.folder, name);
+const context = testContext();
+const model = tinyModel(join(context.folder, 'model'));
+const file = (name: string) => join(context.folder, name);
 // The template adds three tokens to a prompt's characters; the model takes 256.
 const prompt = (id: string, tokens: number) => ({ id, prompt: 'w'.repeat(tokens - 3) });
 await writeJsonl(file('train.jsonl'), [prompt('short', 20), prompt('long', 100)]);
@@ -18,12 +18,12 @@ await writeJsonl(file('held-out.jsonl'), [prompt('held', 50)]);
 
 const checks = { limits: tinyLimits, label: { by: 'regex', pattern: 'e' } } as const;
 const { policy, heldOut, rounds } = await prepare(
-  rooms,
+  context,
   { ...checks, model, prompts: { train: file('train.jsonl'), heldOut: file('held-out.jsonl') }, rounds: 1, seed: 0 },
   {},
 );
 const sets = { policy, heldOut: heldOut.address, prompts: rounds[0].address };
-const check = (changes: Partial<RecheckInput>) => recheck(rooms, { ...sets, ...checks, ...changes }, {});
+const check = (changes: Partial<RecheckInput>) => recheck(context, { ...sets, ...checks, ...changes }, {});
 const limits = (changes: object) => ({ limits: { ...tinyLimits, ...changes } });
 
 test('prompts that fit are all counted; those of a round are not looked at where there is none yet', async () => {

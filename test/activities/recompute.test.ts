@@ -1,76 +1,189 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+/** Every step on a small model: its key, and its recomputation from the recipe in its artifact. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { divergence } from '../../activities/divergence.ts';
 import { evaluate } from '../../activities/evaluate.ts';
-import { judge } from '../../activities/label.ts';
+import { label, labelHeldOut } from '../../activities/label.ts';
+import { optimize } from '../../activities/optimize.ts';
+import { storeImported } from '../../activities/policy.ts';
+import { prefer } from '../../activities/prefer.ts';
 import { prepare } from '../../activities/prepare.ts';
-import { recompute, stepsBehind } from '../../activities/recompute.ts';
-import { sample } from '../../activities/sample.ts';
+import { importPrompts } from '../../activities/prompts/stored.ts';
+import { recompute, stepsBehind, STEPS, whyNotRecomputed } from '../../activities/recompute.ts';
+import { reference } from '../../activities/reference.ts';
+import { recordRelease, release } from '../../activities/release.ts';
+import { sampleByEngine, sampleByServer } from '../../activities/sample.ts';
+import type { Step } from '../../activities/step.ts';
+import { stepKey, type Recipe } from '../../artifacts/manifest.ts';
+import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
+import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
+import { labelSchema } from '../../labelers/index.ts';
+import { samplerSchema } from '../../openai/client/sampler-settings.ts';
 import { tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
-import { testRooms } from './rooms.ts';
+import { testContext } from './context.ts';
 
-const rooms = testRooms();
-const model = tinyModel(join(rooms.folder, 'model'));
-const train = join(rooms.folder, 'train.jsonl');
-await writeJsonl(train, tinyPrompts(6));
-const { policy, rounds } = await prepare(
-  rooms,
-  { model, prompts: { train, heldOut: 2 }, limits: tinyLimits, label: { by: 'verifier' }, rounds: 1, seed: 0 },
+const context = testContext();
+const { store, folder } = context;
+const model = tinyModel(join(folder, 'model'));
+const train = join(folder, 'train.jsonl');
+const template = join(folder, 'template.yaml');
+const module = join(folder, 'labeler.mjs');
+await writeJsonl(train, tinyPrompts(10));
+writeFileSync(template, 'prompt_template: "{question} {answer}"\n');
+writeFileSync(module, 'export default (_prompt, answers) => answers.map((answer) => answer.length);\n');
+
+// A round: sampled, labeled, trained on and evaluated.
+const verifier = labelSchema.parse({ by: 'verifier' });
+const judge = labelSchema.parse({ by: 'judge', mode: 'single', model, template, maxTokens: 2 });
+const { policy, heldOut, rounds } = await prepare(
+  context,
+  { model, prompts: { train, heldOut: 2 }, limits: tinyLimits, label: verifier, rounds: 1, seed: 0 },
   {},
 );
-const settings = {
-  samplesPerPrompt: 2,
-  temperature: 1,
-  topP: 1,
-  topK: 0,
-  maxNewTokens: 8,
-  batchSize: 4,
-  weights: 'f32' as const,
+const threads = 2;
+const drawn = samplingSchema.parse({ samplesPerPrompt: 4, temperature: 1, maxNewTokens: 8 });
+const greedy = samplingSchema.parse({ maxNewTokens: 8 });
+const sampling = { policy, prompts: rounds[0].address, from: 0, to: 8, settings: drawn, seed: 3, threads };
+const { address: responses } = await sampleByEngine(context, sampling, {});
+const labeling = { responses, label: verifier, threads };
+const { address: labels } = await label(context, labeling, {});
+const preferring = { labels: [labels], truncated: 'keep' as const };
+const { address: preferences, summary } = await prefer(context, preferring, {});
+const training = trainingSchema.parse({ learningRate: 1e-3, batchSize: 4, lora: { rank: 2 } });
+const { maxLength, maxPromptLength } = training;
+const limits = { maxLength, maxPromptLength };
+const referencing = { policy, preferences, from: 0, to: summary.preferences, limits, threads };
+const { address: logps } = await reference(context, referencing, {});
+const objective = objectiveSchema.parse({ beta: 0.1 });
+// A checkpoint after every step.
+const trained = { reference: [logps], objective, training, seed: 1, threads, checkpointSeconds: 1e-3 };
+const optimizing = { policy, preferences, ...trained };
+const { address: tuned } = await optimize(context, optimizing, {});
+const answering = { ...sampling, policy: tuned, prompts: heldOut.address, to: 2, settings: greedy };
+const { address: answers } = await sampleByEngine(context, answering, {});
+const measuring = { policy: tuned, reference: policy, responses: answers, threads };
+const { address: divergences } = await divergence(context, measuring, {});
+const judging = { responses: answers, label: judge, threads };
+const { address: judged } = await labelHeldOut(context, judging, {});
+const { address: verified } = await labelHeldOut(context, { ...judging, label: verifier }, {});
+const opponent = { labels: [verified], divergences: [divergences] };
+const evaluating = { labels: [verified], opponent, seed: 0 };
+const { address: evaluation } = await evaluate(context, evaluating, {});
+await evaluate(context, { ...evaluating, opponent: { ...opponent, sampledDivergences: [divergences] } }, {});
+const releasing = {
+  ...{ name: 'tiny', policy: tuned, heldOut: heldOut.address, prompts: [rounds[0].address] },
+  ...{ evaluations: [evaluation], lineage: { run: 'tiny' } },
 };
-const { address } = await sample(
-  rooms,
-  { policy, prompts: rounds[0].address, from: 0, to: 4, settings, seed: 3, threads: 2 },
-  {},
-);
-const scratch = join(rooms.folder, 'scratch');
+await release(context, releasing, {});
 
-test('the steps behind an artifact are told in the order in which they were done', async () => {
-  const steps = await stepsBehind(rooms.store, [address]);
-  expect(steps.map(({ manifest }) => manifest.recipe.step)).toEqual(['import-policy', 'import-prompts', 'sample']);
-});
+const scratch = join(folder, 'scratch');
+const recomputed = async (address: string) => recompute(context, await store.manifest(address), scratch);
 
-test('a step done again comes to the address it had, and leaves the store alone', async () => {
-  const before = await rooms.store.list();
-  expect(await recompute(rooms, await rooms.store.manifest(address), scratch)).toBe(address);
-  expect(await rooms.store.list()).toEqual(before);
-});
+describe('step keys', () => {
+  const server = samplerSchema.parse({ url: 'http://127.0.0.1:9/v1', model: 'tiny' });
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  const under = <Input>(backend: string, step: Step<Input, unknown>, input: Input) =>
+    step.recipeFor({ ...context, backend }, input);
+  type Under = (backend: string) => Promise<Recipe>;
 
-test('an evaluation and the divergences that it is made of are done again', async () => {
-  const divergences = [
-    (await divergence(rooms, { policy, reference: policy, responses: address, threads: 2 }, {})).address,
-  ];
-  const labels = [(await judge(rooms, { responses: address, label: { by: 'verifier' }, threads: 2 }, {})).address];
-  const opponents = [
-    { labels, divergences },
-    { labels, divergences, sampledDivergences: divergences },
-  ];
-  for (const opponent of opponents) {
-    const evaluated = (await evaluate(rooms, { labels, opponent, seed: 0 }, {})).address;
-    const made = [...divergences, evaluated];
-    for (const of of made) expect(await recompute(rooms, await rooms.store.manifest(of), scratch)).toBe(of);
-    const steps = await stepsBehind(rooms.store, [evaluated]);
-    expect(steps.map(({ address: found }) => found)).toEqual(expect.arrayContaining(made));
-  }
-});
-
-test('an artifact with other bytes than its recipe makes is found out', async () => {
-  const { kind, recipe } = await rooms.store.manifest(address);
-  const forged = await rooms.store.create(kind, recipe, async (folder) => {
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, 'responses.jsonl'), 'Not what the policy said.');
+  test.each<[string, Under]>([
+    ['sample', (backend) => under(backend, sampleByEngine, sampling)],
+    ['label with an engine labeler', (backend) => under(backend, label, { ...labeling, label: judge })],
+    ['labelHeldOut with an engine labeler', (backend) => under(backend, labelHeldOut, judging)],
+    ['reference', (backend) => under(backend, reference, referencing)],
+    ['optimize', (backend) => under(backend, optimize, optimizing)],
+    ['divergence', (backend) => under(backend, divergence, measuring)],
+  ])('%s changes with the version of the backend', async (_, recipeUnder) => {
+    const [one, two] = await Promise.all(['onnxruntime 1', 'onnxruntime 2'].map(recipeUnder));
+    expect(one).toEqual({ ...two, backend: 'onnxruntime 1' });
+    expect(one.selm).toBe(version);
+    expect(stepKey(one)).not.toBe(stepKey(two));
   });
-  expect(forged).not.toBe(address);
-  expect(await recompute(rooms, await rooms.store.manifest(forged), scratch)).toBe(address);
+
+  test.each<[string, Under]>([
+    ['label', (backend) => under(backend, label, labeling)],
+    ['labelHeldOut', (backend) => under(backend, labelHeldOut, { ...judging, label: verifier })],
+    ['prefer', (backend) => under(backend, prefer, preferring)],
+    ['evaluate', (backend) => under(backend, evaluate, evaluating)],
+  ])('%s does not, and has the version of selm', async (_, recipeUnder) => {
+    const [one, two] = await Promise.all(['onnxruntime 1', 'onnxruntime 2'].map(recipeUnder));
+    expect(stepKey(one)).toBe(stepKey(two));
+    expect(one.selm).toBe(version);
+  });
+
+  test.each<[string, Under]>([
+    ['import-policy', (backend) => under(backend, storeImported, { base: { source: model, fingerprint: '' } })],
+    ['import-prompts', (backend) => under(backend, importPrompts, { count: 2, records: () => tinyPrompts(2) })],
+    ['sample by a server', (backend) => under(backend, sampleByServer, { ...sampling, server })],
+    ['release', (backend) => under(backend, recordRelease, releasing)],
+  ])('%s does not, and has no version at all', async (_, recipeUnder) => {
+    const [one, two] = await Promise.all(['onnxruntime 1', 'onnxruntime 2'].map(recipeUnder));
+    expect(stepKey(one)).toBe(stepKey(two));
+    expect(Object.keys(one).sort()).toEqual(['inputs', 'parameters', 'seed', 'step']);
+    expect(whyNotRecomputed(one, context)).toBeDefined();
+  });
+});
+
+describe('a recomputation', () => {
+  test('gives the same address for every step that is reproducible, and leaves the store alone', async () => {
+    const before = await store.list();
+    const steps = new Set<string>();
+    for (const { address, manifest } of before) {
+      if (whyNotRecomputed(manifest.recipe, context) !== undefined) continue;
+      expect(await recomputed(address), manifest.recipe.step).toBe(address);
+      steps.add(manifest.recipe.step);
+    }
+    expect(steps).toEqual(new Set(STEPS.filter((step) => step.recompute).map(({ stepName }) => stepName)));
+    expect(await store.list()).toEqual(before);
+  });
+
+  test('finds an artifact that has other bytes than its recipe gives', async () => {
+    const { kind, recipe } = await store.manifest(responses);
+    const forged = await store.create(kind, recipe, async (target) => {
+      mkdirSync(target, { recursive: true });
+      writeFileSync(join(target, 'responses.jsonl'), 'Not what the policy said.');
+    });
+    expect(forged).not.toBe(responses);
+    expect(await recomputed(forged)).toBe(responses);
+  });
+
+  test('fails where the files of a labeler have changed since', async () => {
+    const own = labelSchema.parse({ by: 'module', path: module });
+    const { address } = await label(context, { ...labeling, label: own }, {});
+    expect(await recomputed(address)).toBe(address);
+    writeFileSync(module, 'export default (_prompt, answers) => answers.map((answer) => -answer.length);\n');
+    const failure = await recomputed(address).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(InputError);
+    expect((failure as Error).message).toMatch(/^The files of the labeler "module" have changed /);
+  });
+
+  test('is not done of what other versions have computed, which it names', () => {
+    const recipe = { step: 'sample', parameters: {}, inputs: {}, seed: 0 };
+    const { backend } = context;
+    const reasons = [
+      { ...recipe, engineVersion: 'selm 0.4.0, onnxruntime 1.30.0' },
+      { ...recipe, selm: '0.0.1', backend },
+      { ...recipe, selm: '0.0.1' },
+    ].map((stored) => whyNotRecomputed(stored, context));
+    expect(reasons).toEqual([
+      'computed by an earlier version (selm 0.4.0, onnxruntime 1.30.0)',
+      `computed by selm 0.0.1, ${backend}`,
+      'computed by selm 0.0.1',
+    ]);
+  });
+});
+
+test('the artifacts behind one come before those that were computed from them', async () => {
+  const steps = await stepsBehind(store, [evaluation]);
+  const found = steps.map(({ address }) => address);
+  expect(found).toEqual(expect.arrayContaining([policy, responses, labels, preferences, logps, tuned, divergences]));
+  expect(found).not.toContain(judged);
+  for (const [i, { manifest }] of steps.entries()) {
+    for (const input of Object.values(manifest.recipe.inputs).flat())
+      expect(found.slice(0, i), manifest.recipe.step).toContain(input);
+  }
 });

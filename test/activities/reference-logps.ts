@@ -1,11 +1,11 @@
 /** The reference log-probabilities of preferences, as a round has them computed. */
 import { reference } from '../../activities/reference.ts';
-import type { Rooms } from '../../activities/step.ts';
+import type { StepContext } from '../../activities/step.ts';
 import type { TrainingSettings } from '../../engine/protocol/settings.ts';
 
 /** @returns the artifacts, one a shard of at most `size` preferences */
 export async function referenceLogps(
-  rooms: Rooms,
+  context: StepContext,
   made: { policy: string; preferences: string },
   { maxLength, maxPromptLength }: TrainingSettings,
   count: number,
@@ -15,7 +15,7 @@ export async function referenceLogps(
   const addresses: string[] = [];
   for (let from = 0; from < count; from += size) {
     const shard = { ...made, from, to: Math.min(count, from + size), limits, threads: 2 };
-    addresses.push((await reference(rooms, shard, {})).address);
+    addresses.push((await reference(context, shard, {})).address);
   }
   return addresses;
 }

@@ -10,11 +10,11 @@ import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { readPrompts } from '../../data/prompts.ts';
 import { tinyAdapter, tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
-import { testRooms } from './rooms.ts';
+import { testContext } from './context.ts';
 
-const rooms = testRooms();
-const model = tinyModel(join(rooms.folder, 'model'));
-const train = join(rooms.folder, 'train.jsonl');
+const context = testContext();
+const model = tinyModel(join(context.folder, 'model'));
+const train = join(context.folder, 'train.jsonl');
 await writeJsonl(train, tinyPrompts(20));
 
 const input: PrepareInput = {
@@ -26,13 +26,13 @@ const input: PrepareInput = {
   seed: 0,
 };
 const scheduled = (changes: Partial<PrepareInput> = {}) =>
-  prepare(rooms, { ...input, continues: 'poet', ...changes }, {});
+  prepare(context, { ...input, continues: 'poet', ...changes }, {});
 const idsOf = async ({ address }: PromptSet) =>
-  (await readPrompts(join(await rooms.store.open(address), 'prompts.jsonl'))).map(({ id }) => id);
+  (await readPrompts(join(await context.store.open(address), 'prompts.jsonl'))).map(({ id }) => id);
 
 test('a name has no policy before its first release', async () => {
-  expect(await releasesOf(rooms.store, 'poet')).toEqual([]);
-  await expect(findRelease(rooms.store, 'poet@latest')).rejects.toThrow(
+  expect(await releasesOf(context.store, 'poet')).toEqual([]);
+  await expect(findRelease(context.store, 'poet@latest')).rejects.toThrow(
     new InputError('There is no policy "poet@latest": selm policies lists what there is.'),
   );
 });
@@ -51,7 +51,7 @@ test.each([
 test('a name that would be another file of the store is refused', async () => {
   const made = { policy: 'a'.repeat(64), heldOut: 'b'.repeat(64), prompts: [], evaluations: [], lineage: {} };
   for (const name of ['..', '.x', 'x/../..']) {
-    await expect(release(rooms, { name, ...made }, {})).rejects.toThrow(
+    await expect(release(context, { name, ...made }, {})).rejects.toThrow(
       new RegExp(`^"${name}" is not a policy's name: expected`),
     );
   }
@@ -62,12 +62,12 @@ test('the first run of a name has as many rounds as its prompts last, the next o
   expect(first.rounds.map(({ count }) => count)).toEqual([6, 6, 4]);
   expect(first.previous).toBeUndefined();
 
-  const { address: policy } = await importPolicy(rooms, model, tinyAdapter);
+  const { address: policy } = await importPolicy(context, model, tinyAdapter);
   const prompts = first.rounds.slice(0, 2).map(({ address }) => address);
   const made = { policy, heldOut: first.heldOut.address, prompts, evaluations: [], lineage: { run: 'poet-1' } };
-  expect(await release(rooms, { name: 'poet', ...made }, {})).toEqual({ version: 1 });
+  expect(await release(context, { name: 'poet', ...made }, {})).toEqual({ version: 1 });
   // An activity that is tried again makes no second version.
-  expect(await release(rooms, { name: 'poet', ...made }, {})).toEqual({ version: 1 });
+  expect(await release(context, { name: 'poet', ...made }, {})).toEqual({ version: 1 });
 
   const second = await scheduled();
   expect(second.policy).toBe(policy);
@@ -76,8 +76,8 @@ test('the first run of a name has as many rounds as its prompts last, the next o
   expect(await idsOf(second.rounds[0])).toEqual(await idsOf(first.rounds[2]));
   // What an earlier run has trained on or held out of this file is not counted as dropped.
   expect(second.dropped.train).toMatchObject({ duplicates: 0, tooLong: 0, heldOut: 0 });
-  const [held] = await readPrompts(join(await rooms.store.open(first.heldOut.address), 'prompts.jsonl'));
-  const grown = join(rooms.folder, 'grown.jsonl');
+  const [held] = await readPrompts(join(await context.store.open(first.heldOut.address), 'prompts.jsonl'));
+  const grown = join(context.folder, 'grown.jsonl');
   const respelled = { ...held, id: 'respelled', prompt: `${contentOf(held.prompt)}\n` };
   await writeJsonl(grown, [...tinyPrompts(20), respelled, { ...tinyPrompts(1)[0], id: 'again' }]);
   const third = await scheduled({ prompts: { ...input.prompts, train: grown } });
@@ -90,10 +90,10 @@ test('the first run of a name has as many rounds as its prompts last, the next o
     evaluations: [],
     lineage: { run: 'poet-2' },
   };
-  expect(await release(rooms, { name: 'poet', policy, previous: second.previous!, ...rest }, {})).toEqual({
+  expect(await release(context, { name: 'poet', policy, previous: second.previous!, ...rest }, {})).toEqual({
     version: 2,
   });
-  expect((await releasesOf(rooms.store, 'poet')).map(({ release: { lineage } }) => lineage)).toEqual([
+  expect((await releasesOf(context.store, 'poet')).map(({ release: { lineage } }) => lineage)).toEqual([
     { run: 'poet-2' },
     { run: 'poet-1' },
   ]);
@@ -101,20 +101,20 @@ test('the first run of a name has as many rounds as its prompts last, the next o
 });
 
 test('a held-out prompt that an earlier run of the name has trained on is refused', async () => {
-  const heldOut = join(rooms.folder, 'held-out.jsonl');
-  const [{ release: last }] = await releasesOf(rooms.store, 'poet');
-  await writeJsonl(heldOut, await readPrompts(join(await rooms.store.open(last.prompts[0]), 'prompts.jsonl')));
+  const heldOut = join(context.folder, 'held-out.jsonl');
+  const [{ release: last }] = await releasesOf(context.store, 'poet');
+  await writeJsonl(heldOut, await readPrompts(join(await context.store.open(last.prompts[0]), 'prompts.jsonl')));
   await expect(scheduled({ prompts: { train, heldOut } })).rejects.toThrow(
     /^Held-out prompt .* is among the prompts that an earlier run of this name has trained on: remove it from .*held-out\.jsonl\.$/,
   );
 });
 
 test('a run starts from a version of a name, where that belongs to its model', async () => {
-  const { address } = await importPolicy(rooms, model, tinyAdapter);
-  expect((await prepare(rooms, { ...input, rounds: 1, adapter: 'poet@1' }, {})).policy).toBe(address);
-  const other = tinyModel(join(rooms.folder, 'other'));
+  const { address } = await importPolicy(context, model, tinyAdapter);
+  expect((await prepare(context, { ...input, rounds: 1, adapter: 'poet@1' }, {})).policy).toBe(address);
+  const other = tinyModel(join(context.folder, 'other'));
   writeFileSync(join(other, 'generation_config.json'), '{}');
-  await expect(prepare(rooms, { ...input, rounds: 1, model: other, adapter: 'poet@1' }, {})).rejects.toThrow(
+  await expect(prepare(context, { ...input, rounds: 1, model: other, adapter: 'poet@1' }, {})).rejects.toThrow(
     new InputError(`poet@1 belongs to the model ${model}, not to ${other}: give that model.`),
   );
 });

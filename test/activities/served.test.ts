@@ -8,8 +8,8 @@ import { text as textOf } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openPolicyArtifact } from '../../activities/policy.ts';
 import { prepare } from '../../activities/prepare.ts';
-import { isServed, sample, type SampleInput } from '../../activities/sample.ts';
-import { unloadAdapter } from '../../activities/served.ts';
+import { sample, type SampleInput } from '../../activities/sample.ts';
+import { unloadAdapter } from '../../activities/unload-adapter.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
@@ -18,6 +18,7 @@ import type { CallOptions } from '../../engine/protocol/jobs.ts';
 import { readModelConfig } from '../../engine/model-files/config.ts';
 import { readAdapter, writeAdapter } from '../../engine/model-files/lora.ts';
 import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
+import { onnxRuntime, selmVersion } from '../../engine/version.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import { loadAdapter, unloadAdapter as unload } from '../../openai/client/adapters.ts';
 import { ChatServer } from '../../openai/client/client.ts';
@@ -25,14 +26,14 @@ import { samplerSchema } from '../../openai/client/sampler-settings.ts';
 import { sampleFromServer } from '../../openai/client/sampler.ts';
 import { startServe, type Serving } from '../openai/server/serve.ts';
 import { tinyAdapter, tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
-import { testRooms } from './rooms.ts';
+import { testContext } from './context.ts';
 
-const rooms = testRooms();
-const { store } = rooms;
-const model = tinyModel(join(rooms.folder, 'model'));
-const train = join(rooms.folder, 'train.jsonl');
+const context = testContext();
+const { store } = context;
+const model = tinyModel(join(context.folder, 'model'));
+const train = join(context.folder, 'train.jsonl');
 await writeJsonl(train, tinyPrompts(12));
-const prepareIn = (where = rooms, adapter?: string) =>
+const prepareIn = (where = context, adapter?: string) =>
   prepare(
     where,
     {
@@ -47,7 +48,7 @@ const prepareIn = (where = rooms, adapter?: string) =>
     {},
   );
 const base = await prepareIn();
-const tuned = await prepareIn(rooms, tinyAdapter);
+const tuned = await prepareIn(context, tinyAdapter);
 const prompts = base.rounds[0].address;
 
 const greedy = samplingSchema.parse({ maxNewTokens: 12 });
@@ -58,7 +59,7 @@ let serving: Serving;
 let other: Serving;
 beforeAll(async () => {
   [serving, other] = await Promise.all(
-    [['--adapters', rooms.folder], []].map((flags) => startServe(model, ['--name', 'tiny', ...flags])),
+    [['--adapters', context.folder], []].map((flags) => startServe(model, ['--name', 'tiny', ...flags])),
   );
 });
 afterAll(() => Promise.all([serving.stop(), other.stop()]));
@@ -69,7 +70,7 @@ const loaded = async () => (await serving.models()).slice(1);
 /** A shard's answers. Without `server` they are the engine's. */
 async function answers(input: Partial<SampleInput>, options: CallOptions = {}, where = store) {
   const whole = { policy: base.policy, prompts, from: 0, to: 10, settings: greedy, seed: 3, threads: 2, ...input };
-  const { address, summary } = await sample({ ...rooms, store: where }, whole, options);
+  const { address, summary } = await sample({ ...context, store: where }, whole, options);
   return { address, summary, rows: await readSampled(join(await where.open(address), 'responses.jsonl')) };
 }
 type Rows = Awaited<ReturnType<typeof answers>>['rows'];
@@ -109,8 +110,8 @@ describe('a server answers', () => {
   });
 
   test('with samples that depend on the seed, the prompt and their number, and not on the shard', async () => {
-    const elsewhere = new LocalStore(join(rooms.folder, 'elsewhere'));
-    await prepareIn({ ...rooms, store: elsewhere });
+    const elsewhere = new LocalStore(join(context.folder, 'elsewhere'));
+    await prepareIn({ ...context, store: elsewhere });
     const input = { settings: drawn, server: serverOf() };
     const whole = await answers(input);
     const first = await answers({ ...input, to: 4 }, {}, elsewhere);
@@ -129,21 +130,24 @@ describe('a server answers', () => {
     const { batchSize: _size, weights: _weights, ...settings } = greedy;
     expect(recipe.parameters).toEqual({ from: 0, to: 10, settings, server: { model: 'tiny' } });
     const own = await store.manifest((await answers({})).address);
-    expect([isServed(recipe), isServed(own.recipe)]).toEqual([true, false]);
+    expect([recipe, own.recipe].map(({ selm, backend }) => [selm, backend])).toEqual([
+      [undefined, undefined],
+      [selmVersion, onnxRuntime],
+    ]);
   });
 });
 
 describe('an adapter', () => {
   test('is put where the server is told to look, and taken away when it is unloaded', async () => {
-    const adapterFolder = join(rooms.folder, 'adapters');
+    const adapterFolder = join(context.folder, 'adapters');
     const server = serverOf({ adapterFolder });
     const [{ id: name }] = await loaded();
-    expect(await unloadAdapter(rooms, { policy: tuned.policy, server }, {})).toEqual({ unloaded: true });
+    expect(await unloadAdapter(context, { policy: tuned.policy, server }, {})).toEqual({ unloaded: true });
     expect(await loaded()).toEqual([]);
     await answers({ policy: tuned.policy, server, to: 2 });
     expect(await loaded()).toMatchObject([{ id: name, root: join(adapterFolder, name) }]);
     expect(readdirSync(adapterFolder)).toEqual([name]);
-    expect(await unloadAdapter(rooms, { policy: tuned.policy, server }, {})).toEqual({ unloaded: true });
+    expect(await unloadAdapter(context, { policy: tuned.policy, server }, {})).toEqual({ unloaded: true });
     expect([await loaded(), readdirSync(adapterFolder)]).toEqual([[], []]);
   });
 
@@ -154,7 +158,7 @@ describe('an adapter', () => {
       { policy: base.policy, server: serverOf() },
       { policy: tuned.policy, server: gone },
     ]) {
-      expect(await unloadAdapter(rooms, input, {})).toEqual({ unloaded: false });
+      expect(await unloadAdapter(context, input, {})).toEqual({ unloaded: false });
     }
   });
 
@@ -191,11 +195,11 @@ describe('an adapter', () => {
   });
 
   test('with a scale of their own for some layers is refused: servers ignore it', async () => {
-    const patterned = join(rooms.folder, 'patterned');
+    const patterned = join(context.folder, 'patterned');
     const whole = readAdapter(tinyAdapter, readModelConfig(model));
     const [[layer, matrices]] = whole.matrices;
     writeAdapter(patterned, { ...whole, matrices: new Map(whole.matrices).set(layer, { ...matrices, alpha: 3 }) });
-    const said = await refusal(answers({ policy: (await prepareIn(rooms, patterned)).policy, server: serverOf() }));
+    const said = await refusal(answers({ policy: (await prepareIn(context, patterned)).policy, server: serverOf() }));
     expect(said).toMatch(/^The adapter has a rank_pattern or alpha_pattern, which servers such as vLLM ignore: /);
   });
 });

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { divergence, readDivergences } from '../../activities/divergence.ts';
 import { evaluate } from '../../activities/evaluate.ts';
-import { judge, label } from '../../activities/label.ts';
+import { label, labelHeldOut } from '../../activities/label.ts';
 import { optimize } from '../../activities/optimize.ts';
 import { openPolicyArtifact } from '../../activities/policy.ts';
 import { prefer } from '../../activities/prefer.ts';
 import { prepare, type Prepared } from '../../activities/prepare.ts';
 import { sample } from '../../activities/sample.ts';
 import { mean } from '../../evaluation/statistics.ts';
-import type { Rooms } from '../../activities/step.ts';
+import type { StepContext } from '../../activities/step.ts';
 import { standardDeviation } from '../../evaluation/winrate/win-rate.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { InputError } from '../../data/errors.ts';
@@ -24,12 +24,12 @@ import { openPolicy } from '../../engine/onnx/policy.ts';
 import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
 import { tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { referenceLogps } from './reference-logps.ts';
-import { testRooms } from './rooms.ts';
+import { testContext } from './context.ts';
 
-const rooms = testRooms();
-const { store, engine, cacheFolder } = rooms;
-const model = tinyModel(join(rooms.folder, 'model'));
-const train = join(rooms.folder, 'train.jsonl');
+const context = testContext();
+const { store, engine } = context;
+const model = tinyModel(join(context.folder, 'model'));
+const train = join(context.folder, 'train.jsonl');
 
 const verifier = { by: 'verifier' } as const;
 const sampling = samplingSchema.parse({ samplesPerPrompt: 4, temperature: 1, maxNewTokens: 16 });
@@ -37,14 +37,14 @@ const greedy = samplingSchema.parse({ maxNewTokens: 16 });
 const training = trainingSchema.parse({ learningRate: 1e-2, batchSize: 8, epochs: 3, lora: { rank: 4 } });
 const objective = objectiveSchema.parse({ beta: 0.1 });
 
-const prepareIn = (where: Rooms) =>
+const prepareIn = (where: StepContext) =>
   prepare(
     where,
     { model, prompts: { train, heldOut: 8 }, limits: tinyLimits, label: verifier, rounds: 1, seed: 0 },
     {},
   );
 
-const labelShards = (where: Rooms, shards: string[]) =>
+const labelShards = (where: StepContext, shards: string[]) =>
   Promise.all(
     shards.map(async (responses) => (await label(where, { responses, label: verifier, threads }, {})).address),
   );
@@ -52,7 +52,7 @@ const labelShards = (where: Rooms, shards: string[]) =>
 /** A round's steps up to the trained policy, its prompts in two shards. */
 const threads = 2;
 
-async function trainRound(where: Rooms, { policy, rounds: [prompts] }: Prepared) {
+async function trainRound(where: StepContext, { policy, rounds: [prompts] }: Prepared) {
   const shards = [
     { from: 0, to: 20 },
     { from: 20, to: prompts.count },
@@ -88,8 +88,8 @@ let prepared: Prepared;
 let round: Awaited<ReturnType<typeof trainRound>>;
 beforeAll(async () => {
   await writeJsonl(train, tinyPrompts(40));
-  prepared = await prepareIn(rooms);
-  round = await trainRound(rooms, prepared);
+  prepared = await prepareIn(context);
+  round = await trainRound(context, prepared);
 });
 
 const open = async (address: string, name: string) => join(await store.open(address), name);
@@ -138,7 +138,7 @@ describe('a round', () => {
 
   test('says of a policy that it is the one training started from', async () => {
     const input = inputOf(round);
-    const { summary } = await optimize(rooms, { ...input, training: { ...training, learningRate: 1e-30 } }, {});
+    const { summary } = await optimize(context, { ...input, training: { ...training, learningRate: 1e-30 } }, {});
     expect(summary.unchanged).toBe(true);
   });
 
@@ -147,26 +147,23 @@ describe('a round', () => {
       run: (method) => Promise.reject(new Error(`the engine was asked to ${method}`)),
       close: () => Promise.resolve(),
     };
-    const again = await trainRound(
-      { store, engine: unused, cacheFolder },
-      await prepareIn({ store, engine: unused, cacheFolder }),
-    );
+    const again = await trainRound({ ...context, engine: unused }, await prepareIn({ ...context, engine: unused }));
     for (const step of [...again.sampled, again.labeled, again.optimized]) expect(step.reused).toBe(true);
     expect(again.optimized.address).toBe(round.optimized.address);
     expect(again.optimized.summary).toEqual(round.optimized.summary);
   });
 
   test('comes to the same policy, to the bit, if it is done elsewhere and interrupted', async () => {
-    const elsewhere = new LocalStore(join(rooms.folder, 'elsewhere'));
-    const start = await prepareIn({ store: elsewhere, engine, cacheFolder });
+    const elsewhere = new LocalStore(join(context.folder, 'elsewhere'));
+    const start = await prepareIn({ ...context, store: elsewhere });
     expect(start).toEqual(prepared);
     const steps: number[] = [];
     const stop = new AbortController();
-    const interrupted = trainRound({ store: elsewhere, engine: watched(steps, stop), cacheFolder }, start);
+    const interrupted = trainRound({ ...context, store: elsewhere, engine: watched(steps, stop) }, start);
     await expect(interrupted).rejects.toThrow(JobAborted);
 
     const stepsBefore = steps.length;
-    const { optimized } = await trainRound({ store: elsewhere, engine: watched(steps), cacheFolder }, start);
+    const { optimized } = await trainRound({ ...context, store: elsewhere, engine: watched(steps) }, start);
     expect(optimized).toEqual(round.optimized);
     // It went on where it had stopped.
     expect(steps[stepsBefore]).toBe(steps[stepsBefore - 1] + 1);
@@ -192,15 +189,15 @@ function watched(steps: number[], stop?: AbortController): Engine {
 /** A policy's greedy answers to the held-out prompts, as an artifact. */
 async function answerHeldOut(policy: string, settings = greedy): Promise<string> {
   const input = { policy, prompts: prepared.heldOut.address, from: 0, to: 8, settings, seed: 0, threads };
-  return (await sample(rooms, input, {})).address;
+  return (await sample(context, input, {})).address;
 }
 
 /** Of a policy's answers from the policy that the round started from. */
 const measureDivergence = async (policy: string, responses: string) =>
-  (await divergence(rooms, { policy, reference: prepared.policy, responses, threads }, {})).address;
+  (await divergence(context, { policy, reference: prepared.policy, responses, threads }, {})).address;
 
 const judgeAnswers = async (responses: string) =>
-  (await judge(rooms, { responses, label: verifier, threads }, {})).address;
+  (await labelHeldOut(context, { responses, label: verifier, threads }, {})).address;
 
 describe('labeling', () => {
   test.each(['reject', 'drop'] as const)(
@@ -211,7 +208,7 @@ describe('labeling', () => {
         samplingSchema.parse({ samplesPerPrompt: 2, temperature: 1, maxNewTokens: 1 }),
       );
       const { address } = await label(
-        rooms,
+        context,
         { responses: answers, label: verifier, threads, ...(truncated === 'drop' && { truncated }) },
         {},
       );
@@ -220,15 +217,15 @@ describe('labeling', () => {
       );
       const cut = all.filter(({ finish_reason: reason }) => reason === 'length').length;
       expect(cut).toBeGreaterThan(8);
-      await expect(prefer(rooms, { labels: [address], truncated }, {})).rejects.toThrow(
+      await expect(prefer(context, { labels: [address], truncated }, {})).rejects.toThrow(
         `: ${cut} of 16 answers were cut at the length limit, and label.truncated is "${truncated}"; raise sample.maxNewTokens, or set label.truncated to keep.`,
       );
     },
   );
 
   test('is refused where no prompt gets a preference', async () => {
-    const labels = await labelShards(rooms, [await answerHeldOut(prepared.policy)]);
-    await expect(prefer(rooms, { labels, truncated: 'keep' }, {})).rejects.toThrow(
+    const labels = await labelShards(context, [await answerHeldOut(prepared.policy)]);
+    await expect(prefer(context, { labels, truncated: 'keep' }, {})).rejects.toThrow(
       new InputError(
         'None of the 8 prompts got a preference (8 with one candidate): sample more answers a prompt, or at a higher temperature.',
       ),
@@ -247,7 +244,7 @@ describe('evaluation', () => {
     const divergences = [await measureDivergence(trained, own)];
     const sampledDivergences = [await measureDivergence(trained, drawn)];
     const opponent = { labels: [await judgeAnswers(other)], divergences, sampledDivergences };
-    const { address, summary } = await evaluate(rooms, { labels: [await judgeAnswers(own)], opponent, seed: 0 }, {});
+    const { address, summary } = await evaluate(context, { labels: [await judgeAnswers(own)], opponent, seed: 0 }, {});
     const rows = readFileSync(await open(address, 'answers.jsonl'), 'utf8')
       .trim()
       .split('\n')
@@ -273,11 +270,11 @@ describe('evaluation', () => {
 
   test('measures a whole model that was trained by its divergence from the model that it was trained from', async () => {
     const whole = { ...inputOf(round), training: { ...training, full: true, epochs: 1 } };
-    const { address: policy } = await optimize(rooms, whole, {});
+    const { address: policy } = await optimize(context, whole, {});
     const own = await answerHeldOut(policy);
     const [row] = await readDivergences(store, [await measureDivergence(policy, own)]);
     expect(row.kl[0]).toBeGreaterThan(0);
-    const same = await divergence(rooms, { policy, reference: policy, responses: own, threads }, {});
+    const same = await divergence(context, { policy, reference: policy, responses: own, threads }, {});
     expect(same.summary).toEqual({ kl: 0, klPerToken: 0 });
   });
 
@@ -309,7 +306,7 @@ describe('evaluation', () => {
     const own = await answerHeldOut(prepared.policy);
     const divergences = [await measureDivergence(prepared.policy, own)];
     const labels = [await judgeAnswers(own)];
-    const { summary } = await evaluate(rooms, { labels, opponent: { labels, divergences }, seed: 0 }, {});
+    const { summary } = await evaluate(context, { labels, opponent: { labels, divergences }, seed: 0 }, {});
     expect(summary.against).toMatchObject({ wins: 0, ties: 8, losses: 0, winRate: 0.5 });
     expect(summary.against).toMatchObject({ kl: 0, klPerToken: 0, klInterval: { low: 0, high: 0 } });
   });

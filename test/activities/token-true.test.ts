@@ -25,10 +25,10 @@ import { tokenizePreferences } from '../../engine/tokens/preferences.ts';
 import { randomModel } from '../random-model.ts';
 import { smollm2 } from '../smollm2/model.ts';
 import { referenceLogps } from './reference-logps.ts';
-import { testRooms } from './rooms.ts';
+import { testContext } from './context.ts';
 
-const rooms = testRooms();
-const { store, engine, folder } = rooms;
+const context = testContext();
+const { store, engine, folder } = context;
 const threads = 2;
 /** Nats a token that sampling and scoring may be apart: they add up in another order. */
 const SAME = 1e-3;
@@ -101,20 +101,20 @@ describe.each([
     writeFileSync(byLength, 'export default (prompt, answers) => answers.map(({ length }) => length);');
     const labeler = { by: 'module' as const, path: byLength };
     const { policy, rounds } = await prepare(
-      rooms,
+      context,
       { model, prompts: { train, heldOut: 2 }, limits, label: labeler, rounds: 1, seed: 0 },
       {},
     );
     const settings = samplingSchema.parse({ samplesPerPrompt: 3, temperature: 1, maxNewTokens });
     const shard = { policy, prompts: rounds[0].address, from: 0, to: rounds[0].count, settings, seed: 1, threads };
-    const { address: responses } = await sample(rooms, shard, {});
-    const { address: labels } = await label(rooms, { responses, label: labeler, threads }, {});
-    const { address: preferences, summary } = await prefer(rooms, { labels: [labels], truncated: 'keep' }, {});
+    const { address: responses } = await sample(context, shard, {});
+    const { address: labels } = await label(context, { responses, label: labeler, threads }, {});
+    const { address: preferences, summary } = await prefer(context, { labels: [labels], truncated: 'keep' }, {});
     const training = trainingSchema.parse({ batchSize: 4, lora: { rank: 2 } });
-    const reference = await referenceLogps(rooms, { policy, preferences }, training, summary.preferences);
+    const reference = await referenceLogps(context, { policy, preferences }, training, summary.preferences);
     const objective = objectiveSchema.parse({});
     const input = { policy, preferences, reference, objective, training, seed: 1, threads, checkpointSeconds: 60 };
-    const optimized = await optimize(rooms, input, {});
+    const optimized = await optimize(context, input, {});
     const preferencesFile = join(await store.open(preferences), 'preferences.jsonl');
     made = {
       sampled: await readSampled(join(await store.open(responses), 'responses.jsonl')),

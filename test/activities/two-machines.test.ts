@@ -18,9 +18,10 @@ import { samplingSchema, trainingSchema } from '../../engine/protocol/settings.t
 import { clientConfig, startVersitygw, type S3Server } from '../artifacts/versitygw.ts';
 import { tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { referenceLogps } from './reference-logps.ts';
-import { testRooms } from './rooms.ts';
+import { testContext } from './context.ts';
 
-const { folder, store: local, engine, cacheFolder } = testRooms();
+const here = testContext();
+const { folder, store: local } = here;
 const model = tinyModel(join(folder, 'model'));
 const train = join(folder, 'train.jsonl');
 let server: S3Server;
@@ -38,18 +39,18 @@ const threads = 2;
 
 /** A round as far as its preferences. */
 async function preferencesIn(store: ArtifactStore) {
-  const rooms = { store, engine, cacheFolder };
+  const context = { ...here, store };
   const { policy, rounds } = await prepare(
-    rooms,
+    context,
     { model, prompts: { train, heldOut: 8 }, limits: tinyLimits, label: verifier, rounds: 1, seed: 0 },
     {},
   );
   const settings = samplingSchema.parse({ samplesPerPrompt: 4, temperature: 1, maxNewTokens: 12 });
   const shard = { policy, prompts: rounds[0].address, from: 0, to: rounds[0].count, settings, seed: 1, threads };
-  const { address } = await sample(rooms, shard, {});
-  const { address: labels } = await label(rooms, { responses: address, label: verifier, threads }, {});
-  const { address: preferences, summary } = await prefer(rooms, { labels: [labels], truncated: 'keep' }, {});
-  const reference = await referenceLogps(rooms, { policy, preferences }, training, summary.preferences);
+  const { address } = await sample(context, shard, {});
+  const { address: labels } = await label(context, { responses: address, label: verifier, threads }, {});
+  const { address: preferences, summary } = await prefer(context, { labels: [labels], truncated: 'keep' }, {});
+  const reference = await referenceLogps(context, { policy, preferences }, training, summary.preferences);
   return { policy, preferences, reference };
 }
 
@@ -70,7 +71,7 @@ const adapterOf = async (store: ArtifactStore, address: string) =>
     .digest('hex');
 
 test('a training goes on from the checkpoint of another machine, to the same adapter', async () => {
-  const undisturbed = await optimize({ store: local, engine, cacheFolder }, input(await preferencesIn(local)), {});
+  const undisturbed = await optimize(here, input(await preferencesIn(local)), {});
 
   const a = machine('a');
   const made = await preferencesIn(a);
@@ -81,18 +82,18 @@ test('a training goes on from the checkpoint of another machine, to the same ada
     // A checkpoint is told of once it is in the store.
     if (checkpoint && done >= 3) stop.abort();
   };
-  await expect(
-    optimize({ store: a, engine, cacheFolder }, input(made), { onProgress, signal: stop.signal }),
-  ).rejects.toThrow(JobAborted);
+  await expect(optimize({ ...here, store: a }, input(made), { onProgress, signal: stop.signal })).rejects.toThrow(
+    JobAborted,
+  );
   expect(last).toBeGreaterThanOrEqual(3);
 
   const b = machine('b');
   const steps: number[] = [];
   const note = ({ unit, done, metrics }: Progress) => void (unit === 'steps' && metrics && steps.push(done));
-  const { address } = await optimize({ store: b, engine, cacheFolder }, input(made), { onProgress: note });
+  const { address } = await optimize({ ...here, store: b }, input(made), { onProgress: note });
   expect(steps[0]).toBe(last + 1);
   expect(address).toBe(undisturbed.address);
   expect(await adapterOf(b, address)).toBe(await adapterOf(local, undisturbed.address));
   // And it is found there where it was not made.
-  expect((await optimize({ store: a, engine, cacheFolder }, input(made), {})).reused).toBe(true);
+  expect((await optimize({ ...here, store: a }, input(made), {})).reused).toBe(true);
 });

@@ -9,6 +9,7 @@ import { stringify } from 'yaml';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { runRounds } from '../../bench/study/rounds.ts';
 import type { Manifest } from '../../artifacts/manifest.ts';
+import { onnxRuntime } from '../../engine/version.ts';
 import { loadConfig } from '../../config/run.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, startSelm, summaryOf, type Running } from '../command.ts';
@@ -158,9 +159,10 @@ describe('selm run', () => {
   it('has done the steps that the study does in one process: each is found made', async () => {
     const engine = startEngine();
     try {
-      const rooms = { store: new LocalStore(join(home.SELM_HOME, 'artifacts')), engine, cacheFolder: folder };
+      const store = new LocalStore(join(home.SELM_HOME, 'artifacts'));
+      const context = { store, engine, backend: onnxRuntime, cacheFolder: folder };
       const before = artifactTimes(home);
-      const { start, rounds, failed } = await runRounds(rooms, loadConfig(join(folder, 'tiny.yaml')), () => {});
+      const { start, rounds, failed } = await runRounds(context, loadConfig(join(folder, 'tiny.yaml')), () => {});
       expect(failed).toBeUndefined();
       expect(start).toEqual(undisturbed.status.start);
       const { results } = undisturbed.status;
@@ -202,7 +204,7 @@ describe('selm run', () => {
       sampling.map(() => expect.objectContaining({ settings: expect.objectContaining({ maxNewTokens: 8 }) as object })),
     );
     expect(new Set(recipes.map(({ step }) => step))).toEqual(
-      new Set(['sample', 'divergence', 'judge', 'evaluate', 'release']),
+      new Set(['sample', 'divergence', 'labelHeldOut', 'evaluate', 'release']),
     );
   });
 
@@ -214,7 +216,7 @@ describe('selm run', () => {
     // evaluate; the start's 2 shards of answers and of labels.
     expect([steps, same, different]).toEqual([40, 40, []]);
     const optimize = await selm(['verify', 'tiny@latest', '--round', '2', '--step', 'optimize'], home);
-    expect(optimize.stdout).toBe('1 of 1 steps came to the same bytes.\n');
+    expect(optimize.stdout).toBe('1 of 1 steps have the same bytes.\n');
   });
 
   it('keeps what a run or a name reaches when garbage is collected, and nothing else', async () => {

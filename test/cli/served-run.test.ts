@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { openPolicyArtifact } from '../../activities/policy.ts';
-import { isServed } from '../../activities/sample.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import { readSampled } from '../../data/readers.ts';
@@ -56,7 +55,9 @@ afterAll(async () => {
 
 /** The answers that a server has sampled, with the policy that they are said to be of. */
 async function servedShards() {
-  const made = (await store.list()).filter(({ manifest }) => isServed(manifest.recipe));
+  const made = (await store.list()).filter(
+    ({ manifest: { recipe } }) => recipe.step === 'sample' && recipe.backend === undefined,
+  );
   return Promise.all(
     made.map(async ({ address, manifest }) => ({
       policy: manifest.recipe.inputs['policy'] as Address,
@@ -93,10 +94,12 @@ it('leaves no adapter with the server', async () => {
   expect((await serving.models()).map(({ id }) => id)).toEqual(['tiny']);
 });
 
-it('is verified but for what the server has sampled, which is said', async () => {
+it('is verified, without what the server has sampled and what was imported, which is reported', async () => {
   const verified = await selm(['verify', 'served', '--json'], home);
   expect(verified.code, verified.stderr).toBe(0);
   const { steps, same, skipped } = summaryOf<{ steps: number; same: number; skipped: number }>(verified);
-  expect([steps > 10, same, skipped]).toEqual([true, steps, 4]);
+  expect([steps > 10, same, skipped]).toEqual([true, steps, 8]);
   expect(verified.stderr.match(/sample +\w{12} skipped: sampled by a server/g)).toHaveLength(4);
+  // The policy, the held-out prompts and those of two rounds.
+  expect(verified.stderr.match(/import-\w+ +\w{12} skipped: imported/g)).toHaveLength(4);
 });

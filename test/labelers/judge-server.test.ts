@@ -10,9 +10,9 @@ import { LocalStore } from '../../artifacts/local-store.ts';
 import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import type { LabelRecord } from '../../data/records.ts';
-import { engineVersion } from '../../engine/version.ts';
+import { onnxRuntime as backend, selmVersion } from '../../engine/version.ts';
 import { labelSchema, type LabelSettings } from '../../labelers/index.ts';
-import { testRooms } from '../activities/rooms.ts';
+import { testContext } from '../activities/context.ts';
 import { startFaultProxy, type Fault, type FaultProxy } from '../artifacts/fault-proxy.ts';
 import { selm, startSelm, summaryOf } from '../command.ts';
 import { startLlamaServer, type LlamaServer } from '../openai/client/llama-server.ts';
@@ -21,7 +21,7 @@ import { smollm2 } from '../smollm2/model.ts';
 const KEY = 'sk-planted-for-the-judge';
 /** The longest allowed: longer than a test. Answers that stall are tested in openai/client.test.ts. */
 const UNREACHED_SECONDS = 300;
-const { folder, engine } = testRooms();
+const { folder, engine } = testContext();
 const path = (name: string) => join(folder, name);
 let llama: LlamaServer;
 let proxy: FaultProxy;
@@ -77,15 +77,15 @@ const settingsOf = (mode: 'pairwise' | 'single', more: object): LabelSettings =>
 /** A place to label in, with the answers in it. */
 async function place(name: string, rows = ROWS) {
   const store = new LocalStore(path(name));
-  const recipe = { step: 'sample', parameters: {}, inputs: {}, seed: 0, engineVersion };
+  const recipe = { step: 'sample', parameters: {}, inputs: {}, seed: 0, selm: selmVersion, backend };
   const responses = await store.create('responses', recipe, (at) => writeJsonl(join(at, 'responses.jsonl'), rows));
-  return { rooms: { store, engine, cacheFolder: path(`${name}-cache`) }, responses };
+  return { context: { store, engine, backend, cacheFolder: path(`${name}-cache`) }, responses };
 }
 
 async function labeled(name: string, settings: LabelSettings, rows = ROWS) {
-  const { rooms, responses } = await place(name, rows);
-  const { address, summary } = await label(rooms, { responses, label: settings, threads: 2 }, {});
-  return { rooms, address, summary, labels: await readLabels(rooms.store, address) };
+  const { context, responses } = await place(name, rows);
+  const { address, summary } = await label(context, { responses, label: settings, threads: 2 }, {});
+  return { context, address, summary, labels: await readLabels(context.store, address) };
 }
 
 const scoresOf = (labels: LabelRecord[]) => labels.map(({ candidates }) => candidates.map(({ score }) => score));
@@ -138,8 +138,8 @@ test('faults of the network leave no trace in the labels, and a second time nobo
 
   const asked = seen;
   delete process.env.OPENAI_API_KEY;
-  const manifest = await disturbed.rooms.store.manifest(disturbed.address);
-  expect(await recompute(disturbed.rooms, manifest, path('again'))).toBe(disturbed.address);
+  const manifest = await disturbed.context.store.manifest(disturbed.address);
+  expect(await recompute(disturbed.context, manifest, path('again'))).toBe(disturbed.address);
   expect(seen).toBe(asked);
   process.env.OPENAI_API_KEY = KEY;
 });

@@ -13,7 +13,7 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { format, resolveConfig } from 'prettier';
 import { stringify } from 'yaml';
-import { controlSteps, createActivities, modelSteps } from '../../activities/index.ts';
+import { controlActivities, createActivities, modelActivities } from '../../activities/index.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import type { Engine, EngineMethods, OptimizeJob, SampleJob, DivergenceJob } from '../../engine/protocol/jobs.ts';
 import { startRun } from '../../workers/runs.ts';
@@ -85,7 +85,12 @@ writeFileSync(
   }),
 );
 const server = await startDevServer();
-const rooms = { store: new LocalStore(join(folder, 'store')), engine: standIn, cacheFolder: join(folder, 'cache') };
+const context = {
+  store: new LocalStore(join(folder, 'store')),
+  engine: standIn,
+  backend: 'stand-in',
+  cacheFolder: join(folder, 'cache'),
+};
 const address = server.address;
 const client = new Client({ connection: await Connection.connect({ address, connectTimeout: '30s' }) });
 const connection = await NativeConnection.connect({ address });
@@ -97,12 +102,12 @@ const control = await Worker.create({
   connection,
   taskQueue: CONTROL_QUEUE,
   workflowBundle,
-  activities: createActivities(rooms, controlSteps),
+  activities: createActivities(context, controlActivities),
 });
 const gpu = await Worker.create({
   connection,
   taskQueue: GPU_QUEUE,
-  activities: createActivities(rooms, modelSteps),
+  activities: createActivities(context, modelActivities),
   maxConcurrentActivityTaskExecutions: 2,
 });
 

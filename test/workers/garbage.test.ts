@@ -143,13 +143,17 @@ describe('what an activity under way may have made', () => {
   });
 });
 
-const rooms = () => ({ store }) as unknown as Parameters<typeof release>[0];
+const context = () => ({ store }) as unknown as Parameters<typeof release>[0];
 
 describe('a released policy', () => {
   test('keeps its evaluations, which verify and report read, without any run', async () => {
     const [policy, heldOut, answers, orphan] = [await make(1), await make(2), await make(3), await make(4)];
     const evaluation = await make(5, [answers]);
-    await release(rooms(), { name: 'poet', policy, heldOut, prompts: [], evaluations: [evaluation], lineage: {} }, {});
+    await release(
+      context(),
+      { name: 'poet', policy, heldOut, prompts: [], evaluations: [evaluation], lineage: {} },
+      {},
+    );
     const garbage = await findGarbage(store, async () => ({ addresses: [] }), later());
     expect(garbage.map(({ address }) => address)).toEqual([orphan]);
     const address = (await store.resolveName('poet', 1))!;
@@ -159,7 +163,7 @@ describe('a released policy', () => {
   test('of an earlier version has them in its lineage', async () => {
     const [policy, heldOut, evaluation] = [await make(1), await make(2), await make(3)];
     const lineage = { run: 'poet', results: [{ policy, artifacts: { evaluation } }] };
-    await release(rooms(), { name: 'poet', policy, heldOut, prompts: [], evaluations: [], lineage }, {});
+    await release(context(), { name: 'poet', policy, heldOut, prompts: [], evaluations: [], lineage }, {});
     expect(await findGarbage(store, async () => ({ addresses: [] }), later())).toEqual([]);
   });
 });

@@ -1,8 +1,8 @@
 /** What a run does when something fails, and how operators decide: on Temporal's test server, which skips what is waited for. */
 import { WorkflowFailedError } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
-import type { LengthSettings } from '../../activities/prompt-limits.ts';
 import { spentFailure } from '../../activities/spent.ts';
+import type { LengthSettings } from '../../activities/prompts/limits.ts';
 import { hashValue } from '../../artifacts/hash.ts';
 import { InputError } from '../../data/errors.ts';
 import { TrainingDiverged } from '../../engine/protocol/errors.ts';

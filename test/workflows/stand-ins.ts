@@ -91,7 +91,9 @@ export class StandIns {
       reference: this.act('reference', (input) => made('reference', input, { preferences: 8 })),
       divergence: this.act('divergence', (input) => made('divergence', input, { kl: 1, klPerToken: 0.1 })),
       label: this.act('label', (input) => made('label', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} })),
-      judge: this.act('judge', (input) => made('judge', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} })),
+      labelHeldOut: this.act('labelHeldOut', (input) =>
+        made('labelHeldOut', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} }),
+      ),
       prefer: this.act('prefer', (input) =>
         made('prefer', input, { rows: 8, preferences: 8, dropped: {}, truncated: 0 }),
       ),

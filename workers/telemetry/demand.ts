@@ -1,7 +1,7 @@
 /** How much work there is for model workers, and whether runs are in trouble: what a deployment scales and alarms by. */
 import type { Client } from '@temporalio/client';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
-import { modelSteps } from '../../activities/index.ts';
+import { modelActivities } from '../../activities/index.ts';
 import { runStatusQuery } from '../../workflows/alignment.ts';
 import { CONTROL_QUEUE } from '../../workflows/queues.ts';
 import type { RunStatus } from '../../workflows/status.ts';
@@ -34,7 +34,7 @@ export async function observeDemand(client: Client, version?: WorkerDeploymentVe
     const pinned = raw.workflowExecutionInfo?.versioningInfo?.deploymentVersion;
     if (version && pinned && pinned.buildId !== version.buildId) continue;
     const pending = (raw.pendingActivities ?? []).filter(
-      ({ activityType }) => (activityType?.name ?? '') in modelSteps,
+      ({ activityType }) => (activityType?.name ?? '') in modelActivities,
     );
     demand += pending.length;
     for (const { lastHeartbeatTime, lastStartedTime, state } of pending) {

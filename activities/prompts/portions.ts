@@ -1,6 +1,6 @@
 /** The prompts of a run divided over its rounds. */
-import { InputError } from '../data/errors.ts';
-import type { DroppedPrompts, PromptSettings } from './prompt-check.ts';
+import { InputError } from '../../data/errors.ts';
+import type { DroppedPrompts, PromptSettings } from './check.ts';
 
 interface PortionSettings {
   prompts: PromptSettings;

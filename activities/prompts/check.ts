@@ -1,13 +1,14 @@
 /** The prompts of a run, checked: which are trained on, which are held out, and which are left out as repeated or too long. */
-import { InputError } from '../data/errors.ts';
-import { promptsOf, readPrompts } from '../data/prompts.ts';
-import type { PromptRecord } from '../data/records.ts';
-import type { Spool } from '../data/spool.ts';
-import type { CallOptions } from '../engine/protocol/jobs.ts';
-import type { ModelConfig } from '../engine/model-files/config.ts';
-import { shuffled } from '../data/random.ts';
-import { heldOutLimit, LengthCheck, trainingLimit, type LengthSettings } from './prompt-limits.ts';
-import { PromptReader, type PromptTokenizer, type ReadPrompt } from './prompt-reader.ts';
+import { InputError } from '../../data/errors.ts';
+import { promptsOf, readPrompts } from '../../data/prompts.ts';
+import type { PromptRecord } from '../../data/records.ts';
+import type { Spool } from '../../data/spool.ts';
+import type { CallOptions } from '../../engine/protocol/jobs.ts';
+import type { ModelConfig } from '../../engine/model-files/config.ts';
+import { shuffled } from '../../data/random.ts';
+import { heldOutLimit, LengthCheck, trainingLimit, type LengthSettings } from './limits.ts';
+import { PromptReader, type PromptTokenizer, type ReadPrompt } from './reader.ts';
+import type { StoredPrompts } from './stored.ts';
 
 export interface PromptSettings {
   train: string;
@@ -42,14 +43,6 @@ export interface CheckedPrompts {
   dropped: DroppedPrompts;
   /** Of the training file's prompts that are not left out. */
   tokens: { mean: number; longest: number };
-}
-
-/** A file of prompts that an earlier run of the same name has used. */
-export interface StoredPrompts {
-  file: string;
-  /** For messages. */
-  name: string;
-  count: number;
 }
 
 export interface PromptCheck {

@@ -3,16 +3,16 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
-import { checkPrompts, type CheckedPrompts, type PromptCheck } from '../../activities/prompt-check.ts';
-import type { LengthSettings } from '../../activities/prompt-limits.ts';
-import { InputError } from '../../data/errors.ts';
-import type { PromptRecord, Text } from '../../data/records.ts';
-import { Spool } from '../../data/spool.ts';
-import type { CallOptions } from '../../engine/protocol/jobs.ts';
-import type { ModelConfig } from '../../engine/model-files/config.ts';
-import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
-import { temporaryFolder } from '../temporary.ts';
-import { tinyModel } from '../tiny-model.ts';
+import { checkPrompts, type CheckedPrompts, type PromptCheck } from '../../../activities/prompts/check.ts';
+import type { LengthSettings } from '../../../activities/prompts/limits.ts';
+import { InputError } from '../../../data/errors.ts';
+import type { PromptRecord, Text } from '../../../data/records.ts';
+import { Spool } from '../../../data/spool.ts';
+import type { CallOptions } from '../../../engine/protocol/jobs.ts';
+import type { ModelConfig } from '../../../engine/model-files/config.ts';
+import { loadTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
+import { temporaryFolder } from '../../temporary.ts';
+import { tinyModel } from '../../tiny-model.ts';
 
 interface Kind {
   template: string;
@@ -21,7 +21,7 @@ interface Kind {
   /** The same where their contents are normalized by Python. */
   normalized_ids: (number[] | string)[];
 }
-const fixtures = fileURLToPath(new URL('../fixtures/prompts', import.meta.url));
+const fixtures = fileURLToPath(new URL('../../fixtures/prompts', import.meta.url));
 const { prompts, kinds } = JSON.parse(readFileSync(join(fixtures, 'spellings.json'), 'utf8')) as {
   prompts: Text[];
   kinds: Record<string, Kind>;
@@ -33,7 +33,7 @@ const ROOMY: LengthSettings = {
 };
 
 const folder = temporaryFolder();
-const reference = fileURLToPath(new URL('../fixtures/reference/llama/model/config.json', import.meta.url));
+const reference = fileURLToPath(new URL('../../fixtures/reference/llama/model/config.json', import.meta.url));
 
 function tokenizerOf(template: string, name: string) {
   const home = join(folder, name);

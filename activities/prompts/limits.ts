@@ -1,7 +1,7 @@
 /** How long a run's prompts may be: the smallest of the limits that its settings and its model have. */
-import { InputError } from '../data/errors.ts';
-import type { ModelConfig } from '../engine/model-files/config.ts';
-import type { SamplingSettings, TrainingSettings } from '../engine/protocol/settings.ts';
+import { InputError } from '../../data/errors.ts';
+import type { ModelConfig } from '../../engine/model-files/config.ts';
+import type { SamplingSettings, TrainingSettings } from '../../engine/protocol/settings.ts';
 
 /** The settings that bound a prompt's length. */
 export interface LengthSettings {

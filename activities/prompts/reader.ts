@@ -1,12 +1,12 @@
 /** Prompts as the policy reads them: rendered by its chat template and tokenized, one at a time. */
 import { setImmediate } from 'node:timers/promises';
-import { InputError, located } from '../data/errors.ts';
-import { normalizedText } from '../data/conversation.ts';
-import { hashKey } from '../data/prompts.ts';
-import { hasTools, toolsOf } from '../data/tools.ts';
-import type { PromptRecord, Text } from '../data/records.ts';
-import type { CallOptions } from '../engine/protocol/jobs.ts';
-import type { ModelTokenizer } from '../engine/tokenizer/tokenizer.ts';
+import { InputError, located } from '../../data/errors.ts';
+import { normalizedText } from '../../data/conversation.ts';
+import { hashKey } from '../../data/prompts.ts';
+import { hasTools, toolsOf } from '../../data/tools.ts';
+import type { PromptRecord, Text } from '../../data/records.ts';
+import type { CallOptions } from '../../engine/protocol/jobs.ts';
+import type { ModelTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 
 /** What a prompt comes to. */
 export interface ReadPrompt {

@@ -1,0 +1,58 @@
+/** Sets of prompts in the store. */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { canonicalJson } from '../../artifacts/hash.ts';
+import type { Address } from '../../artifacts/manifest.ts';
+import type { ArtifactStore } from '../../artifacts/store.ts';
+import { writeJsonl } from '../../data/jsonl.ts';
+import type { PromptRecord } from '../../data/records.ts';
+import { defineStep } from '../step.ts';
+
+/** The artifact's file. */
+export const PROMPTS = 'prompts.jsonl';
+
+interface ImportInput {
+  count: number;
+  /** The prompts, from the first one at every call. */
+  records: () => Iterable<PromptRecord>;
+}
+
+export const importPrompts = defineStep({
+  name: 'import-prompts',
+  kind: 'prompts',
+  reproducible: false,
+  recipe: async ({ records }: ImportInput) => ({
+    parameters: { sha256: await hashOf(records()) },
+    inputs: {},
+    seed: 0,
+  }),
+  run: async (_recipe, { input: { count, records }, folder }) => {
+    await writeJsonl(join(folder, PROMPTS), records());
+    return { count };
+  },
+});
+
+async function hashOf(records: Iterable<PromptRecord>): Promise<string> {
+  const hash = createHash('sha256');
+  let hashed = 0;
+  for (const record of records) {
+    hash.update(`${canonicalJson(record)}\n`);
+    // Many prompts take a while: the worker must be able to send its heartbeats.
+    if (++hashed % 1000 === 0) await setImmediate();
+  }
+  return hash.digest('hex');
+}
+
+/** A set of prompts that is in the store, as a file. */
+export interface StoredPrompts {
+  file: string;
+  /** For messages. */
+  name: string;
+  count: number;
+}
+
+export async function storedPrompts(store: ArtifactStore, set: Address): Promise<StoredPrompts> {
+  const { count } = await importPrompts.readSummary(store, set);
+  return { file: join(await store.open(set), PROMPTS), name: `the stored prompts ${set.slice(0, 12)}`, count };
+}
