@@ -1,6 +1,7 @@
 /** The CDK app: `cdk deploy --all` with what `selm deploy` has written into the context, or with the defaults. */
 import { buildDeployment, createApp } from './build.ts';
-import { checkDeployConfig, CONTEXT_KEY } from '../config/deployment.ts';
+import { CONTEXT_KEY } from '../config/deployment.ts';
+import { checkDeployConfig } from '../config/load-deployment.ts';
 
 const app = createApp();
 buildDeployment(app, checkDeployConfig(app.node.tryGetContext(CONTEXT_KEY) ?? {}, `Context "${CONTEXT_KEY}"`));

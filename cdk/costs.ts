@@ -1,7 +1,7 @@
 /** What a deployment costs: a day without work, and a round of a given size. Estimates, with every line of their arithmetic. */
 import { InputError } from '../data/errors.ts';
 import { isStopped, type DeployConfig } from '../config/deployment.ts';
-import { INSTANCE_HOURS, PRICES, type PriceName } from '../config/prices.ts';
+import { INSTANCE_HOURS, type PriceName } from '../config/prices.ts';
 
 export interface CostLine {
   what: string;
@@ -83,7 +83,7 @@ export const SERVER = { cpu: 1024, memoryMiB: 2048 };
 /** Of the web pages' task: the smallest there is. */
 export const UI = { cpu: 256, memoryMiB: 512 } as const;
 
-const priceOf = ({ prices }: DeployConfig, name: PriceName): number => prices[name] ?? PRICES[name].usd;
+const priceOf = ({ prices }: DeployConfig, name: PriceName): number => prices[name];
 
 /** An hour of a GPU worker's instance, with ECS's fee. @throws InputError for a type whose price is not known */
 export function gpuHour(config: DeployConfig, capacity: 'spot' | 'on-demand'): number {

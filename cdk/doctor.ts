@@ -11,7 +11,8 @@ import {
   GetServiceQuotaCommand,
   ServiceQuotasClient,
 } from '@aws-sdk/client-service-quotas';
-import type { DeployConfig, GpuConfig } from '../config/deployment.ts';
+import type { DeployConfig } from '../config/deployment.ts';
+import type { GpuConfig } from '../config/deployment/gpu.ts';
 
 export interface Finding {
   check: string;

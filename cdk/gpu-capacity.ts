@@ -6,7 +6,7 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { acknowledgeAutoScalingGroup, acknowledgeManagedInstances } from './acknowledgements.ts';
-import type { GpuConfig } from '../config/deployment.ts';
+import type { GpuConfig } from '../config/deployment/gpu.ts';
 
 export type Capacity = 'spot' | 'on-demand';
 

@@ -3,7 +3,7 @@ import { Fn } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
 import { acknowledgeOwnRange } from './acknowledgements.ts';
-import type { CloudConfig } from '../config/deployment.ts';
+import type { CloudConfig } from '../config/deployment/temporal.ts';
 
 export interface TemporalConnection {
   environment: Record<string, string>;

@@ -7,7 +7,7 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import * as rds from 'aws-cdk-lib/aws-rds';
 import type { Construct } from 'constructs';
 import { acknowledgeOwnRange } from './acknowledgements.ts';
-import type { SelfHostedConfig } from '../config/deployment.ts';
+import type { SelfHostedConfig } from '../config/deployment/temporal.ts';
 import { SERVER } from './costs.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
 import { ADMIN_TOOLS_IMAGE, SERVER_IMAGE } from './temporal-images.ts';

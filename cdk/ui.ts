@@ -11,7 +11,7 @@ import { healthCheck, secretsOf } from './environment.ts';
 import { imageOf } from './images.ts';
 import type { StorageStack } from './storage.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
-import type { PublicUiConfig } from '../config/public-ui.ts';
+import type { PublicUiConfig } from '../config/deployment/public-ui.ts';
 
 const PORT = 8080;
 /** After which somebody who has signed in is asked for again. */

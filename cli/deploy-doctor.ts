@@ -1,9 +1,9 @@
 import Table from 'cli-table3';
 import { Command } from 'commander';
-import { loadDeployConfig } from '../config/deployment.ts';
+import { loadDeployConfig } from '../config/load-deployment.ts';
 import { idleCost, PAPER_ROUND, roundCost, type Cost } from '../cdk/costs.ts';
 import { examineAccount } from '../cdk/doctor.ts';
-import { DATE, REGION } from '../config/prices.ts';
+import { PRICE_DATE, PRICE_REGION } from '../config/prices.ts';
 import { FAILED } from './errors.ts';
 import { jsonOption } from './step.ts';
 
@@ -28,7 +28,7 @@ export function deployDoctorCommand(): Command {
         ),
       );
       console.log(
-        `\nA day without work, by list prices of ${REGION}, ${DATE}; config/prices.ts names the page of each, "prices" in the configuration replaces them:`,
+        `\nA day without work, by list prices of ${PRICE_REGION}, ${PRICE_DATE}; config/prices.ts names the page of each, "prices" in the configuration replaces them:`,
       );
       console.log(costTable(costs.idleDay));
       console.log("\nGPU hours of a round of the paper's size:");

@@ -4,7 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { CONTEXT_KEY, loadDeployConfig } from '../config/deployment.ts';
+import { CONTEXT_KEY } from '../config/deployment.ts';
+import { loadDeployConfig } from '../config/load-deployment.ts';
 import { InputError } from '../data/errors.ts';
 import { deployDoctorCommand } from './deploy-doctor.ts';
 

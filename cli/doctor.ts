@@ -5,7 +5,7 @@ import { describeDropped } from '../activities/prompts/portions.ts';
 import { InputError } from '../data/errors.ts';
 import { estimateRun, type Assumptions, type Estimate } from '../workers/estimate.ts';
 import { checkMachine } from '../workers/machine.ts';
-import { loadConfig } from '../config/run.ts';
+import { loadConfig } from '../config/load.ts';
 import { BAD_INPUT, FAILED } from './errors.ts';
 import { jsonOption } from './step.ts';
 

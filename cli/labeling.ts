@@ -8,7 +8,7 @@ import { createLabeler, labelerNames, type LabelSettings, type RoundLabelSetting
 import { judge, type CandidateSet, type Labels } from '../labelers/labels.ts';
 import { isComparative, labelerSettings } from '../labelers/needs.ts';
 import { cacheFolder } from '../workers/places.ts';
-import { readLabelSettings } from '../config/run.ts';
+import { readLabelSettings } from '../config/load.ts';
 import { showProgress } from './progress.ts';
 
 export interface LabelerFlags {

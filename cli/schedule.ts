@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander';
 import type { ScheduleHandle } from '@temporalio/client';
-import { createSchedule, listSchedules, OVERLAPS, withSchedule, type Calendar } from '../workers/schedules.ts';
-import { loadConfig } from '../config/run.ts';
+import { createSchedule, listSchedules, withSchedule } from '../workers/schedules.ts';
+import { calendarSchema, type Calendar } from '../config/schedule.ts';
+import { loadConfig } from '../config/load.ts';
 import { withServer } from './server.ts';
 import { jsonOption, summarize } from './step.ts';
 
@@ -25,7 +26,9 @@ export function scheduleCommand(): Command {
     .requiredOption('--cron <expression>', 'When: five fields, as in crontab.')
     .option('--timezone <name>', 'Of the expression, such as Europe/Berlin.', 'UTC')
     .addOption(
-      new Option('--overlap <policy>', 'A start while the run before goes on.').choices(OVERLAPS).default('skip'),
+      new Option('--overlap <policy>', 'A start while the run before goes on.')
+        .choices(calendarSchema.shape.overlap.unwrap().options)
+        .default('skip'),
     )
     .addOption(jsonOption())
     .action(async (file: string, flags: Calendar & { json?: boolean }) => {

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { startRun } from '../workers/runs.ts';
-import { loadConfig } from '../config/run.ts';
+import { loadConfig } from '../config/load.ts';
 import { withServer } from './server.ts';
 import { jsonOption, summarize } from './step.ts';
 

@@ -1,9 +1,9 @@
-/** Settings that operators change while a run is in progress. */
+/** Settings that change while a run is in progress. Workflows import this file: it loads no schema and no file. */
 
-/** By key, joined by dots: `{ 'optimize.learningRate': 1e-5 }`. */
+/** Values by key, where keys are joined by dots: `{ 'optimize.learningRate': 1e-5 }`. */
 export type Settings = Record<string, unknown>;
 
-/** Settings of round `from` and those after it; 0 is what comes before the first round. */
+/** Settings of round `from` and all later rounds; 0 stands for what precedes the first round. */
 export interface Change {
   from: number;
   settings: Settings;
@@ -19,7 +19,7 @@ function replaced<C extends object>(section: C, [key, ...below]: string[], value
   return { ...section, [key]: below.length === 0 ? value : replaced(Object(inner) as object, below, value) };
 }
 
-/** A setting that two configurations do not have in common; undefined where one does not have it. */
+/** A setting that differs between two configurations; undefined in the one that does not have it. */
 export interface Difference {
   /** Joined by dots. */
   key: string;
@@ -27,7 +27,7 @@ export interface Difference {
   after: unknown;
 }
 
-/** Lists are compared as a whole. */
+/** The settings in which two configurations differ. A list is one setting. */
 export function differencesOf(before: object, after: object, prefix = ''): Difference[] {
   const [from, to] = [before, after] as Record<string, unknown>[];
   return [...new Set([...Object.keys(from), ...Object.keys(to)])].flatMap((name) => {
@@ -40,7 +40,7 @@ export function differencesOf(before: object, after: object, prefix = ''): Diffe
 const isSection = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The configuration that a round runs with. */
+/** The configuration of a round, with all changes up to it. */
 export function configOfRound<C extends object>(config: C, changes: Change[], round: number): C {
   return changes
     .filter(({ from }) => from <= round)

@@ -1,13 +1,14 @@
 /**
- * AWS's list prices of us-east-1 in US dollars, as data: written down at `date` and not looked up at AWS since. Each names the page
- * to check it on; a deployment's `prices` takes their place. Spot prices change hourly: `spotShare` is a cautious share of the
- * on-demand price, not a quote.
+ * AWS list prices for the cost estimate: us-east-1, in US dollars, as they were at `date`. They are not updated from AWS.
+ * Each price names the page on which to check it; the section `prices` of a deployment's configuration replaces them.
  */
-export const REGION = 'us-east-1';
+import { z } from 'zod';
+
+export const PRICE_REGION = 'us-east-1';
 
 export interface Price {
   usd: number;
-  /** Year and month. */
+  /** Year and month in which it was taken from the page. */
   date: string;
   page: string;
 }
@@ -18,6 +19,9 @@ const price = (usd: number, page: string, date = '2026-09'): Price => ({
   page: `https://aws.amazon.com/${page}`,
 });
 
+/** A price that a deployment can replace, with its description in the reference. */
+const replaceable = (what: string, ...args: Parameters<typeof price>) => ({ ...price(...args), what });
+
 const VPC = 'vpc/pricing/';
 const BALANCER = 'elasticloadbalancing/pricing/';
 const FARGATE = 'fargate/pricing/';
@@ -25,31 +29,44 @@ const AURORA = 'rds/aurora/pricing/';
 const CLOUDWATCH = 'cloudwatch/pricing/';
 
 export const PRICES = {
-  natGatewayHour: price(0.045, VPC),
-  /** Of a NAT gateway, and of a public load balancer in each zone. */
-  publicAddressHour: price(0.005, VPC, '2026-11'),
-  interfaceEndpointHour: price(0.01, 'privatelink/pricing/'),
-  networkLoadBalancerHour: price(0.0225, BALANCER),
-  applicationLoadBalancerHour: price(0.0225, BALANCER, '2026-11'),
-  fargateVcpuHour: price(0.04048, FARGATE),
-  fargateGbHour: price(0.004445, FARGATE),
-  auroraAcuHour: price(0.12, AURORA),
-  auroraStorageGbMonth: price(0.1, AURORA),
-  kmsKeyMonth: price(1, 'kms/pricing/'),
-  secretMonth: price(0.4, 'secrets-manager/pricing/'),
-  metricMonth: price(0.3, CLOUDWATCH),
-  alarmMonth: price(0.1, CLOUDWATCH),
-  logGb: price(0.5, CLOUDWATCH),
-  s3GbMonth: price(0.023, 's3/pricing/'),
-  /** Share of an instance's on-demand price that ECS takes for managing it, of spot instances too (0.037 of 0.306 for a c6a.2xlarge). */
-  managedInstancesShare: price(0.12, 'ecs/managed-instances/pricing/'),
-  spotShare: price(0.5, 'ec2/spot/pricing/'),
+  natGatewayHour: replaceable('NAT gateway, per hour.', 0.045, VPC),
+  publicAddressHour: replaceable(
+    'Public IPv4 address, per hour: of a NAT gateway, and of a public load balancer in each zone.',
+    0.005,
+    VPC,
+    '2026-11',
+  ),
+  interfaceEndpointHour: replaceable(
+    'Interface endpoint (PrivateLink) in one zone, per hour.',
+    0.01,
+    'privatelink/pricing/',
+  ),
+  networkLoadBalancerHour: replaceable('Network load balancer, per hour.', 0.0225, BALANCER),
+  applicationLoadBalancerHour: replaceable('Application load balancer, per hour.', 0.0225, BALANCER, '2026-11'),
+  fargateVcpuHour: replaceable('vCPU on Fargate, per hour.', 0.04048, FARGATE),
+  fargateGbHour: replaceable('GB of memory on Fargate, per hour.', 0.004445, FARGATE),
+  auroraAcuHour: replaceable('Aurora capacity unit, per hour.', 0.12, AURORA),
+  auroraStorageGbMonth: replaceable('GB of Aurora storage, per month.', 0.1, AURORA),
+  kmsKeyMonth: replaceable('KMS key, per month.', 1, 'kms/pricing/'),
+  secretMonth: replaceable('Secret in Secrets Manager, per month.', 0.4, 'secrets-manager/pricing/'),
+  metricMonth: replaceable('CloudWatch custom metric, per month.', 0.3, CLOUDWATCH),
+  alarmMonth: replaceable('CloudWatch alarm, per metric and month.', 0.1, CLOUDWATCH),
+  logGb: replaceable('GB of ingested CloudWatch logs.', 0.5, CLOUDWATCH),
+  s3GbMonth: replaceable('GB in S3, per month.', 0.023, 's3/pricing/'),
+  // Charged for spot instances too: 0.037 of 0.306 for a c6a.2xlarge.
+  managedInstancesShare: replaceable(
+    "Fee of ECS Managed Instances, as a share of an instance's on-demand price.",
+    0.12,
+    'ecs/managed-instances/pricing/',
+  ),
+  // Spot prices change hourly; this is a cautious estimate, not a quote.
+  spotShare: replaceable("Spot price, as a share of an instance's on-demand price.", 0.5, 'ec2/spot/pricing/'),
 };
 export type PriceName = keyof typeof PRICES;
 
 const ON_DEMAND = 'ec2/pricing/on-demand/';
 
-/** On-demand, an hour; `gpu.usdPerHour` takes their place. */
+/** On-demand instances, per hour. A deployment's `gpu.usdPerHour` replaces them. */
 export const INSTANCE_HOURS: Record<string, Price> = {
   'g6.xlarge': price(0.8048, ON_DEMAND),
   'g6.2xlarge': price(0.9776, ON_DEMAND),
@@ -62,5 +79,16 @@ export const INSTANCE_HOURS: Record<string, Price> = {
   'p5.48xlarge': price(55.04, ON_DEMAND),
 };
 
-/** When the oldest of them was written down. */
-export const DATE = [...Object.values(PRICES), ...Object.values(INSTANCE_HOURS)].map(({ date }) => date).sort()[0];
+/** The oldest date of these prices. */
+export const PRICE_DATE = [...Object.values(PRICES), ...Object.values(INSTANCE_HOURS)]
+  .map(({ date }) => date)
+  .sort()[0];
+
+type PriceSettings = Record<PriceName, z.ZodDefault<z.ZodNumber>>;
+
+/** The section `prices` of a deployment. */
+export const pricesSchema = z.strictObject(
+  Object.fromEntries(
+    Object.entries(PRICES).map(([name, { usd, what }]) => [name, z.number().nonnegative().default(usd).describe(what)]),
+  ) as PriceSettings,
+);

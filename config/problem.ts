@@ -1,10 +1,12 @@
-/** What is wrong with a configuration, in one sentence. */
+/** Describes what is wrong with a configuration, in one sentence. */
 import { distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 
 /**
- * @param document what `schema` has refused with `error`
- * @param page where its keys are explained
+ * Describes the first problem of a document: the key, the value, what is expected, and where to read about it.
+ * @param document that `schema` does not accept
+ * @param page documents the keys of the schema
+ * @returns a sentence that begins with the key
  */
 export function describeProblem(
   schema: z.ZodType,
@@ -12,7 +14,7 @@ export function describeProblem(
   { issues }: z.ZodError,
   page = 'docs/config.md',
 ): string {
-  // A misspelled key is often missing as well: its spelling is the cause.
+  // A misspelled required key is also missing: report the misspelling, which is the cause.
   const issue = innermost(firstOf(issues));
   const path = issue.path.join('.');
   if (issue.code === 'unrecognized_keys') {
@@ -22,7 +24,7 @@ export function describeProblem(
       return `"${unknown}" is not a setting of ${kindAt(document, issue.path)}; remove it, or give the section as a whole.`;
     return `there is no key "${unknown}"; did you mean "${nearest(unknown, keys)}"?`;
   }
-  // What may be a key, put where none belongs, is not repeated.
+  // The value may be a secret in the wrong place: it is not printed.
   if (issue.code === 'custom' && issue.params?.['hidden'])
     return `"${path}" is not valid: ${issue.message}; see ${page}.`;
   const value = valueAt(document, issue.path);
@@ -37,7 +39,7 @@ type Issue = z.core.$ZodIssue;
 const valueAt = (document: unknown, path: PropertyKey[]): unknown =>
   path.reduce((inner, key) => (inner as Record<PropertyKey, unknown>)[key], document);
 
-/** Which of the kinds that a section can be of it is: a labeler is told by `by`. */
+/** The kind of a section that has several: `by` names a labeler. */
 function kindAt(document: unknown, path: PropertyKey[]): string {
   const { by } = valueAt(document, path) as { by?: string };
   return by === undefined ? 'the default labeler' : `the labeler "${by}"`;
@@ -45,7 +47,7 @@ function kindAt(document: unknown, path: PropertyKey[]): string {
 
 const firstOf = (issues: Issue[]): Issue => issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
 
-/** Of a union, what is wrong by that kind of it which the value is of, where there is one. */
+/** The issue of the alternative of a union that the value comes closest to; the union's own issue if there is none. */
 function innermost(issue: Issue): Issue {
   if (issue.code !== 'invalid_union') return issue;
   const kind = issue.errors.find((issues) =>
@@ -56,7 +58,7 @@ function innermost(issue: Issue): Issue {
   return innermost({ ...inner, path: [...issue.path, ...inner.path] });
 }
 
-/** Every key of the schema with the keys below it, joined by dots; those that only one kind of something has come last. */
+/** All keys of the schema, joined by dots. Keys that only some alternatives of a section have come last. */
 function keysOf(schema: z.ZodType): string[] {
   const ofKinds: string[] = [];
   const below = (
@@ -73,16 +75,16 @@ function keysOf(schema: z.ZodType): string[] {
   return [...below(z.toJSONSchema(schema, { io: 'input' }), ''), ...ofKinds];
 }
 
-/** The key that was meant: one of a like name, in the same section or else wherever it stands first, else the likest of the section. */
+/** The most likely intended key: a similar name in the same section, else a similar name elsewhere, else the nearest key of the section. */
 function nearest(unknown: string, keys: string[]): string {
   const [name, section] = [nameOf(unknown), sectionOf(unknown)];
   const here = keys.filter((key) => sectionOf(key) === section);
-  const alike = (candidates: string[]) =>
+  const similar = (candidates: string[]) =>
     candidates
       .filter((key) => edits(nameOf(key), name) <= Math.ceil(name.length / 3))
       .toSorted((a, b) => edits(nameOf(a), name) - edits(nameOf(b), name));
-  const likest = here.toSorted((a, b) => edits(a, unknown) - edits(b, unknown));
-  return [...alike(here), ...alike(keys), ...likest][0];
+  const nearestHere = here.toSorted((a, b) => edits(a, unknown) - edits(b, unknown));
+  return [...similar(here), ...similar(keys), ...nearestHere][0];
 }
 
 const sectionOf = (key: string) => key.slice(0, key.lastIndexOf('.') + 1);

@@ -17,12 +17,9 @@ import {
 } from '@huggingface/hub';
 import { InputError, oneSentence } from './errors.ts';
 import { makeRoom } from './hub-cache.ts';
+import { DATASET_ID, MODEL_ID } from './hub-ids.ts';
 import { readAddress, readSecret } from './secret.ts';
 import { isContained } from './paths.ts';
-
-// Names begin with a letter or digit, which tells them from paths such as `./model`.
-const MODEL_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:@([\w./-]+))?$/;
-const DATASET_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:\/([\w.-]+))?(?::([\w.-]+))?$/;
 
 /** What a model folder needs: weights, configuration, tokenizer and chat template, all at the top of the repository. */
 const MODEL_FILE = /^(?!consolidated)[^/]+\.(safetensors|json|jinja|model|txt)$/;
@@ -87,16 +84,8 @@ export async function pinModel(id: string): Promise<string> {
   }
 }
 
-/** Whether `model` reads as a hub id, `org/name[@revision]`. */
-export const isModelId = (model: string): boolean => MODEL_ID.test(model);
-
 /** The id of the very commit that resolveModel() has put into `folder`: a branch such as main moves on. */
 export const pinnedId = (id: string, folder: string): string => `${id.split('@')[0]}@${basename(folder)}`;
-
-/** Whether `source` reads as the hub id of a data set, `org/name[/config][:split]`, and not as a file's path. */
-export function isDatasetId(source: string): boolean {
-  return DATASET_ID.test(source) && !/\.(jsonl|json|parquet)$/.test(source);
-}
 
 /** The Parquet files, in order, of hub data set `org/name[/config][:split]`; its split is "train" unless named. */
 export async function downloadDataset(id: string): Promise<string[]> {

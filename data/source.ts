@@ -1,6 +1,7 @@
 /** Where rows come from: a JSON Lines file, a Parquet file, or a data set of the Hugging Face hub. */
 import { existsSync } from 'node:fs';
-import { downloadDataset, isDatasetId } from './hub.ts';
+import { isDatasetId } from './hub-ids.ts';
+import { downloadDataset } from './hub.ts';
 import { jsonlRows } from './jsonl.ts';
 import { parquetRows } from './parquet.ts';
 import type { Row } from './row.ts';

@@ -3,7 +3,8 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashFile, hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
-import { isModelId, pinModel, resolveModel } from '../data/hub.ts';
+import { isModelId } from '../data/hub-ids.ts';
+import { pinModel, resolveModel } from '../data/hub.ts';
 
 export interface LabelerModel {
   /** A part of the step's key: the hub's commit, or a hash of the folder's files. */

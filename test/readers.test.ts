@@ -20,7 +20,7 @@ import { PairRm } from '../engine/onnx/rankers/pairrm.ts';
 import { openRewardModel } from '../engine/onnx/rankers/reward.ts';
 import { createLabeler } from '../labelers/index.ts';
 import { ChatServer } from '../openai/client/client.ts';
-import { loadConfig } from '../config/run.ts';
+import { loadConfig } from '../config/load.ts';
 import { withFileErrors } from './artifacts/file-errors.ts';
 import { noTools } from './labelers/tools.ts';
 import { temporaryFolder } from './temporary.ts';

@@ -9,7 +9,7 @@ import type { UpdateDefinition } from '@temporalio/common';
 import { InputError } from '../data/errors.ts';
 import { configQuery, runStatusQuery } from '../workflows/alignment.ts';
 import type { Settings } from '../config/changes.ts';
-import { checkSettings } from '../config/run.ts';
+import { checkSettings } from '../config/set.ts';
 import { retryUpdate, type RetryRequest } from '../workflows/decisions.ts';
 import { findRun, queryRun, RunUnanswered } from './runs.ts';
 

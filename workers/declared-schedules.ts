@@ -6,17 +6,12 @@ import { z } from 'zod';
 import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
 import { parseYaml } from '../data/yaml.ts';
-import { loadConfig, readConfig, type RunConfig } from '../config/run.ts';
-import { createSchedule, OVERLAPS, SCHEDULE_PREFIX, scheduleId, type Calendar } from './schedules.ts';
+import { scheduleSchema, type Calendar } from '../config/schedule.ts';
+import { loadConfig, readConfig } from '../config/load.ts';
+import type { RunConfig } from '../config/run.ts';
+import { createSchedule, SCHEDULE_PREFIX, scheduleId } from './schedules.ts';
 
-const declarationSchema = z.array(
-  z.strictObject({
-    run: z.union([z.string(), z.record(z.string(), z.unknown())]),
-    cron: z.string(),
-    timezone: z.string().default('UTC'),
-    overlap: z.enum(OVERLAPS).default('skip'),
-  }),
-);
+const declarationSchema = z.array(scheduleSchema);
 
 export interface Declared {
   config: RunConfig;

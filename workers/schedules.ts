@@ -8,28 +8,17 @@ import {
 } from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
 import { alignment } from '../workflows/alignment.ts';
+import type { Calendar } from '../config/schedule.ts';
 import type { RunConfig } from '../config/run.ts';
 import { newJournal } from '../workflows/journal.ts';
 import { runNameOf, runWorkflowId } from '../workflows/ids.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
 
-export const OVERLAPS = ['skip', 'buffer-one', 'buffer-all'] as const;
-export type Overlap = (typeof OVERLAPS)[number];
-
-const POLICIES: Record<Overlap, ScheduleOverlapPolicy> = {
+const POLICIES: Record<Calendar['overlap'], ScheduleOverlapPolicy> = {
   skip: ScheduleOverlapPolicy.SKIP,
   'buffer-one': ScheduleOverlapPolicy.BUFFER_ONE,
   'buffer-all': ScheduleOverlapPolicy.BUFFER_ALL,
 };
-
-export interface Calendar {
-  /** Five fields, as in crontab. */
-  cron: string;
-  /** IANA name, such as Europe/Berlin. */
-  timezone: string;
-  /** What becomes of a start whose predecessor is still running. */
-  overlap: Overlap;
-}
 
 export interface ScheduleSummary {
   name: string;

@@ -11,7 +11,7 @@ import { instructions, promptOf } from '../../examples/quickstart/task.ts';
 import { connectClient } from '../../workers/connection.ts';
 import { startLocal } from '../../workers/local.ts';
 import { startRun } from '../../workers/runs.ts';
-import { loadConfig } from '../../config/run.ts';
+import { loadConfig } from '../../config/load.ts';
 import { roundWorkflowId } from '../../workflows/ids.ts';
 import type { Printed } from '../measurement.ts';
 import { modelFolder } from '../models.ts';

@@ -75,8 +75,11 @@ export const loraSchema = z.strictObject({
 });
 export type LoraSettings = z.infer<typeof loraSchema>;
 
+/** The paper's peak learning rates, one a round (arXiv 2405.19332, Zephyr-7B): a run's default, and the first of them a single training's. */
+export const LEARNING_RATES = [5e-7, 3e-7, 1e-7] as const;
+
 export const trainingSchema = z.strictObject({
-  learningRate: z.number().positive().default(5e-7).describe('Peak learning rate.'),
+  learningRate: z.number().positive().default(LEARNING_RATES[0]).describe('Peak learning rate.'),
   schedule: z
     .enum(['cosine', 'linear', 'constant'])
     .default('cosine')

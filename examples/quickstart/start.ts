@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { exitCodeOf, report } from '../../cli/errors.ts';
 import { reportRun, runHere } from '../../cli/run.ts';
 import { InputError } from '../../data/errors.ts';
-import { loadConfig } from '../../config/run.ts';
+import { loadConfig } from '../../config/load.ts';
 import { prepareQuickstart } from './prepare.ts';
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));

@@ -1,6 +1,6 @@
 /** Costs: held to what is promised, and to arithmetic done by hand. */
 import { expect, it } from 'vitest';
-import { checkDeployConfig } from '../../config/deployment.ts';
+import { checkDeployConfig } from '../../config/load-deployment.ts';
 import { gpuHour, idleCost, PAPER_ROUND, roundCost } from '../../cdk/costs.ts';
 import { INSTANCE_HOURS, PRICES } from '../../config/prices.ts';
 import { cloud, publicUi, resourcesOf, synthesize, VARIANTS } from './variants.ts';

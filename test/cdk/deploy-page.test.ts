@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { checkDeployConfig, loadDeployConfig } from '../../config/deployment.ts';
+import { checkDeployConfig, loadDeployConfig } from '../../config/load-deployment.ts';
 import { idleCost, PAPER_ROUND, roundCost } from '../../cdk/costs.ts';
 import { selm } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
@@ -68,21 +68,21 @@ it.each([
   [{ gpu: { spots: true } }, 'there is no key "gpu.spots"; did you mean "gpu.spot"?'],
   [
     { name: 'Selm!' },
-    '"name" cannot be "Selm!": expected at most 21 lower-case letters, digits and "-"; see docs/deploy.md.',
+    '"name" cannot be "Selm!": expected at most 21 lower-case letters, digits and "-"; see docs/deployment-settings.md.',
   ],
   [
     { network: { natGateways: 0 }, temporal: cloud },
     'temporal.privateLinkService is missing: without a NAT gateway (network.natGateways: 0) Temporal Cloud is reached by PrivateLink only.',
   ],
   [{ gpu: { capacityBlock: 'cr-1' } }, 'gpu.capacityBlock needs gpu.capacity: auto-scaling-group.'],
-  [{ ui: { hostname: 'selm.example.com' } }, '"ui.certificateArn" is missing; see docs/deploy.md.'],
+  [{ ui: { hostname: 'selm.example.com' } }, '"ui.certificateArn" is missing; see docs/deployment-settings.md.'],
   [
     { ui: { ...publicUi, oidc: { ...publicUi.oidc, issuer: 'http://login.example.com' } } },
-    '"ui.oidc.issuer" cannot be "http://login.example.com": expected an https:// address; see docs/deploy.md.',
+    '"ui.oidc.issuer" cannot be "http://login.example.com": expected an https:// address; see docs/deployment-settings.md.',
   ],
   [
     { ui: 'public' },
-    '"ui" cannot be "public": expected true, false, or hostname, certificateArn and oidc; see docs/deploy.md.',
+    '"ui" cannot be "public": expected true, false, or hostname, certificateArn and oidc; see docs/deployment-settings.md.',
   ],
   [{ prices: { natHour: 1 } }, 'there is no key "prices.natHour"; did you mean "prices.natGatewayHour"?'],
   [{ secrets: { A: 'a' }, environment: { A: 'b' } }, 'A is in secrets and in environment; name it once.'],
@@ -96,6 +96,6 @@ it('a run that names what workers do not see is refused by the command', async (
   const { code, stderr } = await selm(['deploy', '--config', file, '--context'], {});
   expect([code, stderr]).toEqual([
     2,
-    `selm: ${join(folder, 'local.yaml')}: model is a folder, which GPU workers do not see; give a hub id.\n`,
+    `selm: ${join(folder, 'local.yaml')}: model is a folder, which workers in AWS cannot read; give a hub id.\n`,
   ]);
 });

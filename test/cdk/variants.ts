@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Stack } from 'aws-cdk-lib';
 import { buildDeployment, createApp } from '../../cdk/build.ts';
-import { checkDeployConfig } from '../../config/deployment.ts';
+import { checkDeployConfig } from '../../config/load-deployment.ts';
 
 export const cloud = {
   kind: 'cloud',

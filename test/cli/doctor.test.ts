@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { estimateRun, type Estimate } from '../../workers/estimate.ts';
-import { loadConfig } from '../../config/run.ts';
+import { loadConfig } from '../../config/load.ts';
 import { selm, summaryOf } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { fixture } from '../engine/reference-case.ts';

@@ -10,7 +10,7 @@ import { LocalStore } from '../../artifacts/local-store.ts';
 import { runRounds } from '../../bench/study/rounds.ts';
 import type { Manifest } from '../../artifacts/manifest.ts';
 import { onnxRuntime } from '../../engine/version.ts';
-import { loadConfig } from '../../config/run.ts';
+import { loadConfig } from '../../config/load.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, startSelm, summaryOf, type Running } from '../command.ts';
 import { jsonl } from '../jsonl.ts';

@@ -4,7 +4,8 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { checkSettings, loadConfig } from '../../config/run.ts';
+import { loadConfig } from '../../config/load.ts';
+import { checkSettings } from '../../config/set.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'selm-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -121,10 +122,10 @@ describe('a server that samples', () => {
 
   test('goes with adapters alone, and with weights of its own', () => {
     expect(refusal(...REQUIRED, ...SERVER, 'optimize:', '  full: true')).toBe(
-      'run.yaml: "optimize.full" cannot be true: a server that samples (sample.server) is given adapters only, train one or let the engine sample; see docs/config.md.',
+      'run.yaml: "optimize.full" cannot be true: a server that samples (sample.server) only loads adapters, train one or remove the server; see docs/config.md.',
     );
     expect(refusal(...REQUIRED, ...SERVER, '  weights: q8')).toBe(
-      'run.yaml: "sample.weights" cannot be "q8": a server that samples (sample.server) has weights of its own, remove one of the two; see docs/config.md.',
+      'run.yaml: "sample.weights" cannot be "q8": a server that samples (sample.server) has its own weights, remove one of the two; see docs/config.md.',
     );
   });
 });
@@ -209,7 +210,7 @@ describe('a bad value is refused with its key and what it may be', () => {
 describe('a file is refused', () => {
   test('that is empty', () => {
     for (const text of ['', '# nothing yet\n', '- a\n- list\n', 'just words']) {
-      expect(refusal(text)).toBe('run.yaml holds no configuration; see docs/config.md.');
+      expect(refusal(text)).toBe('run.yaml has no settings; see docs/config.md.');
     }
   });
 
@@ -269,7 +270,7 @@ describe('settings that change while a run is in progress', () => {
     [
       'rounds',
       3,
-      '--set rounds: a run in progress can only change sample, label, optimize, evaluate, onFailure, budget; give this one another name and start it.',
+      '--set rounds: only sample, label, optimize, evaluate, onFailure, budget can change while a run is in progress; start a run with another name instead.',
     ],
   ])('are refused: %s=%j', (key, value, problem) => {
     expect(() => check({ [key]: value })).toThrow(new InputError(problem));
@@ -284,7 +285,7 @@ test("the quickstart's configuration is valid", () => {
 test('a limit for the second judge needs one', () => {
   const lines = [...REQUIRED, 'evaluate:', '  gate:', '    minSecondJudgeWinRate: 0.5'];
   expect(refusal(...lines)).toBe(
-    'run.yaml: "evaluate.gate.minSecondJudgeWinRate" cannot be 0.5: there is no evaluate.secondJudge to ask; see docs/config.md.',
+    'run.yaml: "evaluate.gate.minSecondJudgeWinRate" cannot be 0.5: evaluate.secondJudge is missing, give it or remove this setting; see docs/config.md.',
   );
   write(...lines, '  secondJudge: { by: verifier }');
   expect(loadConfig(file).evaluate.gate).toEqual({ minSecondJudgeWinRate: 0.5, onFail: 'continue' });
@@ -308,7 +309,7 @@ describe('a chat template', () => {
       new InputError(`The chat template ${join(folder, 'missing.jinja')} cannot be read (ENOENT); give a Jinja file.`),
     );
     expect(refusal(...REQUIRED, 'chatTemplate: { file: a, template: b }')).toMatch(
-      /chatTemplate\.template.*there is a file already/,
+      /chatTemplate\.template.*file is given as well/,
     );
   });
 });

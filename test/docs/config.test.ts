@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { CONFIG_REFERENCE, configReference } from '../../docs/write-config.ts';
-import { loadConfig } from '../../config/run.ts';
+import { loadConfig } from '../../config/load.ts';
 
 test('the configuration reference says what the schema says (else: npm run docs)', async () => {
   expect(readFileSync(CONFIG_REFERENCE, 'utf8')).toBe(await configReference());

@@ -17,7 +17,7 @@ import { controlActivities, createActivities, modelActivities } from '../../acti
 import { LocalStore } from '../../artifacts/local-store.ts';
 import type { Engine, EngineMethods, OptimizeJob, SampleJob, DivergenceJob } from '../../engine/protocol/jobs.ts';
 import { startRun } from '../../workers/runs.ts';
-import { loadConfig } from '../../config/run.ts';
+import { loadConfig } from '../../config/load.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from '../../workflows/queues.ts';
 import { startDevServer } from '../dev-server.ts';
 import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';

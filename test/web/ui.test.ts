@@ -9,7 +9,7 @@ import { stringify } from 'yaml';
 import { roundRows } from '../../report/rounds.ts';
 import { retryRun } from '../../workers/decisions.ts';
 import { findRun, startRun } from '../../workers/runs.ts';
-import { loadConfig } from '../../config/run.ts';
+import { loadConfig } from '../../config/load.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { launchChromium } from '../chromium.ts';
 import { selm, startSelm, type Running } from '../command.ts';

@@ -3,7 +3,7 @@ import { Connection, Client } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { declareSchedules, type Declared } from '../../workers/declared-schedules.ts';
 import { createSchedule, scheduleId } from '../../workers/schedules.ts';
-import { readConfig } from '../../config/run.ts';
+import { readConfig } from '../../config/load.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';
 
 let server: DevServer;

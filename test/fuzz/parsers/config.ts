@@ -2,12 +2,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { loadDeployConfig } from '../../../config/deployment.ts';
+import { loadDeployConfig } from '../../../config/load-deployment.ts';
 import { setOption } from '../../../cli/set-option.ts';
 import { readTemplate } from '../../../labelers/judge/templates.ts';
 import { connectionSettings, hasServer } from '../../../workers/connection.ts';
 import { declaredSchedules } from '../../../workers/declared-schedules.ts';
-import { checkSettings, loadConfig, readLabelSettings } from '../../../config/run.ts';
+import { loadConfig, readLabelSettings } from '../../../config/load.ts';
+import { checkSettings } from '../../../config/set.ts';
 import { differencesOf, type Settings } from '../../../config/changes.ts';
 import type { Parser, Parsers } from '../parser.ts';
 

@@ -1,0 +1,84 @@
+/** Reads the configuration of a run, and of a labeler, from YAML files. */
+import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
+import { isPolicyName } from '../artifacts/names.ts';
+import { InputError } from '../data/errors.ts';
+import { isDatasetId } from '../data/hub-ids.ts';
+import { readChatTemplate } from '../engine/tokenizer/chat-template-settings.ts';
+import { Q8_ON_CPU } from '../engine/protocol/settings.ts';
+import { locateLabeler, roundLabelSchema, type RoundLabelSettings } from '../labelers/index.ts';
+import { withSettings, type Settings } from './changes.ts';
+import { locateFrom, locateSections } from './locate.ts';
+import { describeProblem } from './problem.ts';
+import { runSchema, type RunConfig } from './run.ts';
+import { readSections } from './yaml-file.ts';
+
+/**
+ * Reads a run's YAML file. Paths in it are relative to the file. A text that has the form of a hub id is a path if that
+ * path exists, else a hub id.
+ * @param settings replace those of the file
+ * @throws InputError that names the file and the key
+ */
+export function loadConfig(file: string, settings: Settings = {}): RunConfig {
+  return readConfig(file, withSettings(readSections(file, "a run's"), settings), dirname(file));
+}
+
+/**
+ * Reads a run's configuration. Paths in it are relative to `folder`.
+ * @param source names the configuration in errors
+ * @throws InputError that names the source and the key
+ */
+export function readConfig(source: string, document: object, folder: string): RunConfig {
+  const parsed = runSchema.safeParse(document);
+  if (!parsed.success) throw new InputError(`${source}: ${describeProblem(runSchema, document, parsed.error)}`);
+
+  const {
+    model,
+    adapter,
+    chatTemplate,
+    prompts,
+    output,
+    device,
+    threads = availableParallelism(),
+    ...rest
+  } = parsed.data;
+  if (device === 'cuda' && rest.sample.weights === 'q8')
+    throw new InputError(`${source}: "sample.weights": ${Q8_ON_CPU}`);
+  const locate = locateFrom(folder);
+  const { train, heldOut } = prompts;
+  return {
+    ...locateSections(rest, locate),
+    threads,
+    // An explicit `device: cpu` gives the same step keys as the default.
+    ...(device !== undefined && device !== 'cpu' && { device }),
+    model: locate.model(model),
+    ...(adapter !== undefined && { adapter: locate.pathOrId(adapter, isPolicyName) }),
+    ...(chatTemplate && { chatTemplate: withText(chatTemplate, locate.path) }),
+    prompts: {
+      ...prompts,
+      train: locate.pathOrId(train, isDatasetId),
+      heldOut: typeof heldOut === 'string' ? locate.pathOrId(heldOut, isDatasetId) : heldOut,
+    },
+    ...(output !== undefined && { output: locate.path(output) }),
+  };
+}
+
+/** Replaces the template's file by its text, since workers on other machines do not have the file. */
+function withText({ file, ...settings }: NonNullable<RunConfig['chatTemplate']>, path: (given: string) => string) {
+  return { ...settings, ...(file !== undefined && { template: readChatTemplate(path(file)) }) };
+}
+
+/**
+ * Reads a labeler's settings.
+ * @param file has the keys of the section `label` of a run; paths in it are relative to it
+ * @param given settings from outside the file: the labeler's name if the file does not have it, or all of them
+ * @throws InputError that names the file or the labeler, and the key
+ */
+export function readLabelSettings(file: string | undefined, given: { by?: string }): RoundLabelSettings {
+  const document = { ...(file !== undefined && readSections(file, "a labeler's")), ...given };
+  const parsed = roundLabelSchema.safeParse(document);
+  if (!parsed.success) {
+    throw new InputError(`${file ?? `--by ${given.by}`}: ${describeProblem(roundLabelSchema, document, parsed.error)}`);
+  }
+  return locateLabeler(parsed.data, locateFrom(file === undefined ? '.' : dirname(file)));
+}

@@ -1,0 +1,14 @@
+/** The section `optimize` of a run: how the policy is trained on the preferences of a round. */
+import { z } from 'zod';
+import { LEARNING_RATES, objectiveSchema, trainingSchema } from '../../engine/protocol/settings.ts';
+
+export const optimizeSchema = trainingSchema.extend({
+  learningRate: z
+    .union([z.number().positive(), z.array(z.number().positive()).min(1)], {
+      error: 'expected a number > 0, or a list of them, one a round',
+    })
+    .default([...LEARNING_RATES])
+    .describe('Peak learning rate. A list has one per round; its last value applies to all further rounds.'),
+  objective: objectiveSchema.prefault({}).describe('What training minimizes.'),
+  checkpointSeconds: z.number().positive().default(60).describe('Seconds between checkpoints of the training.'),
+});

@@ -1,0 +1,47 @@
+/** What the workflows load: pure functions only, nothing that reads files, parses configurations or is native. */
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, DefaultLogger, type BundleOptions } from '@temporalio/worker';
+import { expect, test } from 'vitest';
+import { tracingModules } from '../../workers/telemetry/tracing.ts';
+import { workflowsPath } from '../../workers/workflow-code.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+type Configuration = Parameters<NonNullable<BundleOptions['webpackConfigHook']>>[0];
+
+/** The files of the bundle, relative to the repository, as webpack resolved them. */
+async function bundledFiles(): Promise<string[]> {
+  const files = new Set<string>();
+  const collect = (configuration: Configuration): Configuration => ({
+    ...configuration,
+    plugins: [
+      ...(configuration.plugins ?? []),
+      (compiler) =>
+        compiler.hooks.done.tap('files', ({ compilation }) => {
+          for (const module of compilation.modules) files.add(relative(root, module.nameForCondition() ?? ''));
+        }),
+    ],
+  });
+  await bundleWorkflowCode({
+    workflowsPath,
+    workflowInterceptorModules: tracingModules,
+    webpackConfigHook: collect,
+    logger: new DefaultLogger('ERROR'),
+  });
+  return [...files];
+}
+
+test('the workflows load no configuration, no file system and nothing native', { timeout: 120_000 }, async () => {
+  // Bundling fails by itself where a workflow imports node:fs, or another module that is not deterministic.
+  const files = await bundledFiles();
+  expect(files).toContain('workflows/alignment.ts');
+  expect(files).toContain('config/changes.ts');
+  const packages = files.filter((file) =>
+    /node_modules\/(yaml|zod|onnxruntime-node|onnxruntime-common|@huggingface)\//.test(file),
+  );
+  expect(packages).toEqual([]);
+  expect(files.filter((file) => /^(config|data\/(hub|yaml|paths)|engine\/protocol)/.test(file))).toEqual([
+    'config/changes.ts',
+  ]);
+});
