@@ -1,7 +1,7 @@
 /** What the artifact store does with files: an error of the file system is never taken for a missing file. */
 import { open, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import pRetry from 'p-retry';
 import { inTurns } from '../data/in-turns.ts';
 import { hashFile } from './hash.ts';
 import type { ManifestFile } from './manifest.ts';
@@ -19,23 +19,16 @@ export async function unlessAbsent<T>(work: Promise<T>): Promise<T | undefined> 
   }
 }
 
-const PATIENT_TRIES = 9;
-
 /**
- * Does `work` again, for about a minute, where the file system fails: for what comes after a step's work is done. Doing that again
- * may cost hours, or money where servers were asked.
+ * Retries `work` for about a minute while the file system fails. For what stores a step's result: computing the step again
+ * may cost hours, or money where a server sampled.
+ * @throws the error of the last attempt; errors that no system call made, and ENOENT, without a retry
  */
-export async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await work();
-    } catch (error) {
-      const { syscall, code } = error as NodeJS.ErrnoException;
-      if (syscall === undefined || code === 'ENOENT' || attempt === PATIENT_TRIES) throw error;
-      await sleep(100 * 2 ** attempt);
-    }
-  }
+export function patiently<T>(work: () => Promise<T>): Promise<T> {
+  return pRetry(work, { retries: 8, minTimeout: 200, shouldRetry: ({ error }) => isFileSystemError(error) });
 }
+
+const isFileSystemError = ({ syscall, code }: NodeJS.ErrnoException) => syscall !== undefined && code !== 'ENOENT';
 
 const TOUCH_MILLISECONDS = 3600_000;
 

@@ -16,6 +16,7 @@ import {
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
+import pRetry from 'p-retry';
 import { InputError } from '../data/errors.ts';
 
 /** Parts of a large file, uploaded at the same time. What is in memory of a file is at most their product. */
@@ -105,15 +106,18 @@ export class Bucket {
   }
 
   async readText(path: string): Promise<string | undefined> {
-    for (let attempt = 1; ; attempt++) {
+    const read = async () => {
       const found = await this.ask(() => this.client.send(new GetObjectCommand(this.at(path))));
-      if (!found) return undefined;
-      try {
-        return await found.Body!.transformToString();
-      } catch (error) {
-        await this.pauseAfter(attempt, error);
-      }
-    }
+      return found?.Body!.transformToString();
+    };
+    return pRetry(read, {
+      retries: ATTEMPTS - 1,
+      minTimeout: 200,
+      // The SDK has retried the request itself, but does not retry when the response's body breaks off.
+      shouldRetry: ({ error }) => !(error instanceof BucketError),
+    }).catch((error: unknown) => {
+      throw this.failure(error);
+    });
   }
 
   async writeText(path: string, text: string): Promise<void> {
@@ -152,6 +156,7 @@ export class Bucket {
     const target = await open(file, 'w');
     let [size, attempt, brokeAt] = [0, 0, 0];
     try {
+      // Not p-retry, which cannot start counting again: a download that progresses gets all its attempts back.
       for (;;) {
         const range = size > 0 ? { Range: `bytes=${size}-` } : {};
         const found = await this.ask(() => this.client.send(new GetObjectCommand({ ...this.at(path), ...range })));
@@ -166,22 +171,18 @@ export class Bucket {
           }
           return true;
         } catch (error) {
-          // A full disk is no matter of the network.
+          // Throws where the write failed: a full disk is no network error.
           await written;
           if (size === total) return true;
           if (size - brokeAt >= PROGRESS_BYTES) attempt = 0;
           brokeAt = size;
-          await this.pauseAfter(++attempt, error);
+          if (++attempt === ATTEMPTS) throw this.failure(error);
+          await sleep(100 * 2 ** attempt);
         }
       }
     } finally {
       await target.close();
     }
-  }
-
-  private async pauseAfter(attempt: number, error: unknown): Promise<void> {
-    if (attempt === ATTEMPTS) throw this.failure(error);
-    await sleep(100 * 2 ** attempt);
   }
 
   /** Everything whose path begins with `path`, by its path. */

@@ -1,34 +1,60 @@
-/** A job's progress on a terminal; silent where nobody watches. */
-import { SingleBar } from 'cli-progress';
+/** Progress on a terminal: one line that is redrawn. */
+import { createLogUpdate } from 'log-update';
 import type { Progress } from '../engine/protocol/jobs.ts';
+
+const BAR_WIDTH = 30;
+const FRAME_MILLISECONDS = 100;
 
 export interface ProgressDisplay {
   update: (progress: Progress) => void;
   stop: () => void;
 }
 
-/** @param title what is being done, as in 'sample' */
+/**
+ * Shows a job's progress on standard error while it runs. Shows nothing where that is not a terminal.
+ * @param title name of the work, such as 'sample'
+ */
 export function showProgress(title: string): ProgressDisplay {
   if (!process.stderr.isTTY) return { update: () => {}, stop: () => {} };
-  const bar = new SingleBar({
-    format: `${title.padEnd(9)} {bar} {value}/{total} {unit}  {rate} tok/s  ETA {eta_formatted}{loss}`,
-    stream: process.stderr,
-    clearOnComplete: true,
-    hideCursor: true,
-  });
+  const draw = createLogUpdate(process.stderr);
   const started = performance.now();
-  let running = false;
+  let drawn = -Infinity;
   return {
-    update({ done, total, unit, tokens, metrics }) {
-      const payload = {
-        unit,
-        rate: Math.round(tokens / ((performance.now() - started) / 1000)),
-        loss: metrics ? `  loss ${metrics.loss.toFixed(4)}` : '',
-      };
-      if (running) bar.update(done, payload);
-      else bar.start(total, done, payload);
-      running = true;
+    update(progress) {
+      const now = performance.now();
+      if (now - drawn < FRAME_MILLISECONDS) return;
+      drawn = now;
+      draw(progressLine(title, progress, (now - started) / 1000));
     },
-    stop: () => running && bar.stop(),
+    stop() {
+      draw.clear();
+      draw.done();
+    },
   };
 }
+
+/**
+ * A job's progress, such as `sample     ####--  18/45 prompts  14,000 tok/s  ETA 0:03  loss 0.6931`.
+ * @param seconds since the job began
+ */
+export function progressLine(title: string, { done, total, unit, tokens, metrics }: Progress, seconds: number): string {
+  return [
+    `${title.padEnd(9)}  ${barOf(done / total)}`,
+    `${done}/${total} ${unit}`,
+    `${rateOf(tokens / seconds)}`,
+    ...(done > 0 ? [`ETA ${clockOf(((total - done) * seconds) / done)}`] : []),
+    ...(metrics ? [`loss ${metrics.loss.toFixed(4)}`] : []),
+  ].join('  ');
+}
+
+/** @param fraction done, from 0 to 1 */
+export function barOf(fraction: number): string {
+  const filled = Math.round(fraction * BAR_WIDTH);
+  return '#'.repeat(filled) + '-'.repeat(BAR_WIDTH - filled);
+}
+
+export const rateOf = (tokensPerSecond: number): string => `${Math.round(tokensPerSecond).toLocaleString('en')} tok/s`;
+
+/** Seconds as minutes and seconds: `1:05`. */
+export const clockOf = (seconds: number): string =>
+  `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;

@@ -1,4 +1,4 @@
-/** A run on a terminal: bars of the round's steps, and lines that stay for what happened. */
+/** A run on a terminal: a progress bar for each step of the round, above it the lines that stay. */
 import { once, setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
@@ -7,19 +7,20 @@ import { readProgress, type PendingActivity, type RunHandle, type RunProgress } 
 import { describeFailure, NO_NEW_PROMPTS, skippedLines, waitsForDecision } from '../report/failure.ts';
 import { droppedNotes, kl, roundNotes, verdictOf } from '../report/rounds.ts';
 import { STEPS, type RoundStatus, type RunStatus, type StepName, type StepStatus } from '../workflows/status.ts';
+import { barOf, clockOf, rateOf } from './progress.ts';
 
 const POLL_MILLISECONDS = 500;
-const BAR_WIDTH = 30;
 
 export interface WatchOptions {
-  /** Whether somebody is there to make a decision that the run waits for. */
+  /** Whether a user at a terminal can make a decision that the run waits for. */
   attended: boolean;
   stop: AbortSignal;
 }
 
 /**
- * Shows a run until it ends, waits for a decision that nobody is there to make, or `stop` is aborted.
- * @returns its last status; none where it was stopped
+ * Shows a run until it ends, until it waits for a decision and nobody attends, or until `stop` is aborted.
+ * @returns the run's last status; undefined after `stop`
+ * @throws the run's failure
  */
 export async function watchRun(
   client: Client,
@@ -28,26 +29,24 @@ export async function watchRun(
 ): Promise<RunStatus | undefined> {
   const view = new RunView();
   const run = { ended: false };
-  // What is still asked of the run when the watching ends would keep this process alive.
+  // Requests that are under way when watching ends would keep this process alive.
   const waiting = requests();
   let looking = requests();
   const result = client.withAbortSignal(waiting.signal, () => handle.result()).finally(() => (run.ended = true));
-  // Awaited below, unless the watching is stopped first.
+  // Awaited below, unless watching is stopped first: then its failure is unused.
   result.catch(() => {});
   const stopped = once(stop, 'abort').then(() => undefined);
   try {
     while (!run.ended && !stop.aborted) {
-      // While a server or worker is down there is no answer; the run goes on when they are back.
+      // Fails while the server or the workers are down; the run goes on when they are back. `result` has the run's own failure.
       const look = client.withAbortSignal(looking.signal, () => readProgress(client, handle)).catch(() => undefined);
       const progress = await Promise.race([look, stopped]);
       if (progress && !run.ended) view.show(progress);
       if (progress && !run.ended && !attended && waitsForDecision(progress.status)) return progress.status;
-      // Requests stay listeners of their signal.
+      // A new signal for each poll: the client never removes its listeners.
       if (!stop.aborted) looking = requests();
-      await Promise.race([
-        sleep(POLL_MILLISECONDS, undefined, { signal: stop }).catch(() => {}),
-        result.catch(() => {}),
-      ]);
+      // Rejects when `stop` is aborted or the run fails: the loop ends then.
+      await Promise.race([sleep(POLL_MILLISECONDS, undefined, { signal: stop }), result]).catch(() => {});
     }
     if (stop.aborted) return undefined;
     const status = await result;
@@ -60,7 +59,7 @@ export async function watchRun(
   }
 }
 
-/** Ends any number of requests. */
+/** A signal for any number of requests. */
 function requests(): AbortController {
   const controller = new AbortController();
   setMaxListeners(0, controller.signal);
@@ -123,45 +122,44 @@ class RunView {
   }
 }
 
-/** How many prompts are checked. */
+/** How many prompts have been checked, while the run prepares. */
 function preparingLines({ state }: RunStatus, pending: PendingActivity[]): string[] {
   const progress = state === 'preparing' ? pending.find((activity) => activity.progress)?.progress : undefined;
   return progress ? [`  ${progress.done}/${progress.total} ${progress.unit} checked`] : [];
 }
 
-/** Activities done, and the parts done of those under way. */
+/** The part of a step that is done: its activities, and the done parts of those under way. */
 function fractionOf({ done, total }: StepStatus, pending: PendingActivity[]): number {
   const parts = pending.map(({ progress }) => (progress ? progress.done / progress.total : 0));
   return total === 0 ? 1 : Math.min(1, parts.reduce((sum, part) => sum + part, done) / total);
 }
 
-interface Underway {
+interface UnderWay {
   pending: PendingActivity[];
-  /** Tokens a second. */
+  /** Tokens per second. */
   rate?: number;
   /** Seconds. */
   eta?: number;
 }
 
 /** A step as a line, such as `  optimize  ########------------  40 %  18/45 steps  14,000 tok/s  ETA 0:03`. */
-export function stepLine(name: StepName, step: StepStatus, underWay?: Underway): string {
+function stepLine(name: StepName, step: StepStatus, underWay?: UnderWay): string {
   const title = `  ${name.padEnd(9)}`;
-  if (!underWay) return `${title}${step.state === 'done' && step.reused === step.total ? 'found made' : step.state}`;
+  if (!underWay) return `${title}${step.state === 'done' && step.reused === step.total ? 'reused' : step.state}`;
   const { pending, rate, eta } = underWay;
   const fraction = fractionOf(step, pending);
-  const filled = Math.round(fraction * BAR_WIDTH);
-  // One activity tells how far it is in its own units.
+  // A single activity shows its progress in its own units.
   const own = step.total === 1 ? pending.find(({ progress }) => progress)?.progress : undefined;
   return [
-    `${title}${'#'.repeat(filled)}${'-'.repeat(BAR_WIDTH - filled)}`,
+    `${title}${barOf(fraction)}`,
     `${Math.floor(100 * fraction)} %`.padStart(5),
     own ? `${own.done}/${own.total} ${own.unit}` : `${step.done}/${step.total} activities`,
-    ...(rate === undefined ? [] : [`${Math.round(rate).toLocaleString('en')} tok/s`]),
-    ...(eta === undefined ? [] : [`ETA ${clock(eta)}`]),
+    ...(rate === undefined ? [] : [rateOf(rate)]),
+    ...(eta === undefined ? [] : [`ETA ${clockOf(eta)}`]),
   ].join('  ');
 }
 
-/** How fast the step under way goes, since it was first seen. */
+/** Speed of the step under way, measured since it was first seen. */
 class Rates {
   private step = '';
   private since = { time: 0, fraction: 0 };
@@ -195,5 +193,3 @@ const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 const scores = ({ meanScore, strictPassRate }: { meanScore: number; strictPassRate?: number }) =>
   `mean score ${meanScore.toFixed(3)}${strictPassRate === undefined ? '' : `, strict pass rate ${percent(strictPassRate)}`}`;
-
-const clock = (seconds: number) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;

@@ -1,5 +1,5 @@
 /** Protects this worker's ECS task from being scaled in or replaced while it works. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import pRetry from 'p-retry';
 
 /** Protection that is not renewed ends by itself, so that a task whose worker hangs can be stopped. */
 const EXPIRES_MINUTES = 60;
@@ -60,27 +60,18 @@ export class TaskProtection {
 
   private put(state: object): void {
     this.last = this.last
-      .then(() => this.send(state))
+      .then(() => pRetry(() => this.send(state), { retries: 2, minTimeout: 500, unref: true }))
       .catch((error: Error) => {
         this.warn(`The ECS task is not protected as it should be (${error.message}); the work goes on.`);
       });
   }
 
   private async send(state: object): Promise<void> {
-    for (let tries = 1; ; tries++) {
-      try {
-        const signal = AbortSignal.timeout(ANSWER_SECONDS * 1000);
-        const headers = { 'Content-Type': 'application/json' };
-        const response = await fetch(this.url, { method: 'PUT', headers, body: JSON.stringify(state), signal });
-        const answer = (await response.json()) as { failure?: { Reason?: string }; error?: { Message?: string } };
-        const problem =
-          answer.failure?.Reason ?? answer.error?.Message ?? (response.ok ? undefined : response.statusText);
-        if (problem === undefined) return;
-        throw new Error(problem);
-      } catch (error) {
-        if (tries === 3) throw error;
-        await sleep(tries * 500, undefined, { ref: false });
-      }
-    }
+    const signal = AbortSignal.timeout(ANSWER_SECONDS * 1000);
+    const headers = { 'Content-Type': 'application/json' };
+    const response = await fetch(this.url, { method: 'PUT', headers, body: JSON.stringify(state), signal });
+    const answer = (await response.json()) as { failure?: { Reason?: string }; error?: { Message?: string } };
+    const problem = answer.failure?.Reason ?? answer.error?.Message ?? (response.ok ? undefined : response.statusText);
+    if (problem !== undefined) throw new Error(problem);
   }
 }

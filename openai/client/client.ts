@@ -1,7 +1,7 @@
 /** An OpenAI-compatible server (vLLM, llama.cpp, a provider's, `selm serve`), asked within limits, and again where an answer is lost. */
 import { setMaxListeners } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
+import pRetry from 'p-retry';
 import { z } from 'zod';
 import type { Message } from '../../data/records.ts';
 import { unlessAborted } from './abort.ts';
@@ -40,8 +40,8 @@ const anything: z.ZodType = z.unknown();
 // Of the library itself, whose clock would run while a request waits for its turn.
 const NO_TIMEOUT = 2 ** 31 - 1;
 
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 8000;
+/** 0.3 to 0.6 s before the first retry, then twice as long each time. Random, so that requests which failed together spread out. */
+const BACKOFF = { minTimeout: 300, maxTimeout: 8000, randomize: true };
 
 /**
  * @example
@@ -121,19 +121,33 @@ export class ChatServer {
   }
 
   private async answerTo<T>(request: Request, signal: AbortSignal, schema: z.ZodType<T>): Promise<T> {
-    for (let [attempts, failures] = [1, 0]; ; attempts++) {
-      try {
-        return await this.gate.pass(() => this.attempt(request.path, request.body(), signal, schema), signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        if (request.adaptTo(error)) continue;
-        if (++failures > this.retries || !isTemporary(error)) {
-          const { url, model, key } = this;
-          throw explain(error, { url, path: request.path, model, key, attempts });
+    let attempts = 0;
+    const attempt = () => {
+      attempts++;
+      return this.attempt(request.path, request.body(), signal, schema);
+    };
+    const attemptInAnyForm = async (): Promise<T> => {
+      for (;;) {
+        try {
+          return await this.gate.pass(attempt, signal);
+        } catch (error) {
+          if (signal.aborted || !request.adaptTo(error)) throw error;
         }
-        // Where the server says how long, the gate holds this request with all others.
-        if (retryAfter(error) === undefined) await sleep(pauseBefore(failures), undefined, { signal });
       }
+    };
+    try {
+      return await pRetry(attemptInAnyForm, {
+        ...BACKOFF,
+        retries: this.retries,
+        signal,
+        shouldRetry: ({ error, attemptNumber }) => attemptNumber <= this.retries && isTemporary(error),
+        // After Retry-After there is no pause of this request's own: the gate holds all requests to the server.
+        shouldConsumeRetry: ({ error }) => retryAfter(error) === undefined,
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      const { url, model, key } = this;
+      throw explain(error, { url, path: request.path, model, key, attempts });
     }
   }
 
@@ -164,7 +178,3 @@ function parsed(text: string): unknown {
     return text;
   }
 }
-
-/** Twice as long each time, and never quite alike, or those that failed together would come back together. */
-const pauseBefore = (retry: number) =>
-  Math.min(FIRST_PAUSE_MS * 2 ** (retry - 1), LONGEST_PAUSE_MS) * (1 - Math.random() / 4);

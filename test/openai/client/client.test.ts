@@ -125,6 +125,8 @@ describe('faults', () => {
       vi.advanceTimersByTime(7900);
       expect(server.counters.attempts).toBe(1);
       vi.advanceTimersByTime(200);
+      // The pause before the retry passes in real time.
+      vi.useRealTimers();
       expect(await asked).toEqual(undisturbed);
       expect(server.counters).toMatchObject({ requests: 1, attempts: 2 });
     } finally {
