@@ -2,8 +2,8 @@ import Table from 'cli-table3';
 import { Command } from 'commander';
 import { loadDeployConfig } from '../config/load-deployment.ts';
 import { idleCost, PAPER_ROUND, roundCost, type Cost } from '../cdk/costs.ts';
-import { examineAccount } from '../cdk/doctor.ts';
 import { PRICE_DATE, PRICE_REGION } from '../config/prices.ts';
+import { requireDeployPackages } from './deploy-packages.ts';
 import { FAILED } from './errors.ts';
 import { jsonOption } from './step.ts';
 
@@ -17,6 +17,8 @@ export function deployDoctorCommand(): Command {
       // The parent has this flag too, as one that must be there, and takes it wherever it stands.
       const { config: file, json } = command.optsWithGlobals<{ config: string; json?: boolean }>();
       const config = loadDeployConfig(file);
+      requireDeployPackages();
+      const { examineAccount } = await import('../cdk/doctor.ts');
       const costs = { idleDay: idleCost(config), round: roundCost(config, PAPER_ROUND) };
       const findings = await examineAccount(config);
       if (findings.some(({ verdict }) => verdict === 'stops')) process.exitCode = FAILED;

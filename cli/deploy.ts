@@ -4,45 +4,51 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { CONTEXT_KEY } from '../config/deployment.ts';
+import { CONTEXT_KEY, type DeployConfig } from '../config/deployment.ts';
 import { loadDeployConfig } from '../config/load-deployment.ts';
 import { InputError } from '../data/errors.ts';
 import { deployDoctorCommand } from './deploy-doctor.ts';
+import { requireDeployPackages } from './deploy-packages.ts';
 
-/** `selm deploy`: the whole pipeline in an AWS account, from a checkout: CDK and its library are development packages. */
+/** With cdk.json: of a checkout, or dist/ of the installed package. */
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** `selm deploy`: the whole pipeline in an AWS account. */
 export function deployCommand(): Command {
   return new Command('deploy')
     .addCommand(deployDoctorCommand())
     .description(
-      'Deploy to AWS by CDK, which takes credentials and region from the AWS environment; see docs/deploy.md.',
+      'Deploy to AWS with CDK, which takes credentials and region from the AWS environment; see docs/deploy.md.',
     )
     .requiredOption('--config <file>', "A deployment's YAML file.")
     .option(
       '--context',
-      'Only write what CDK needs to know (cdk.context.json); cdk diff, deploy and destroy use it then.',
+      'Only write the configuration to cdk.context.json, where cdk diff, cdk deploy and cdk destroy read it.',
     )
-    .argument('[arguments...]', 'Handed on to cdk deploy, after --: such as --require-approval never.')
+    .argument('[arguments...]', 'Arguments for cdk deploy, after --, such as --require-approval never.')
     .action(async (further: string[], { config: file, context }: { config: string; context?: boolean }) => {
       const config = loadDeployConfig(file);
-      const root = fileURLToPath(new URL('..', import.meta.url));
+      requireImages(config, file);
       writeContext(`${root}cdk.context.json`, config);
-      if (context) return console.log('cdk.context.json is written.');
-      const cdk = spawn(process.execPath, [findCdk(), 'deploy', '--all', ...further], { cwd: root, stdio: 'inherit' });
+      if (context) return console.log(`${root}cdk.context.json is written.`);
+      requireDeployPackages();
+      const executable = createRequire(import.meta.url).resolve('aws-cdk/bin/cdk');
+      const cdk = spawn(process.execPath, [executable, 'deploy', '--all', ...further], { cwd: root, stdio: 'inherit' });
       const [code] = (await once(cdk, 'exit')) as [number | null];
       process.exitCode = code === 0 ? 0 : 1;
     });
 }
 
-/** What else is in the context stays: CDK keeps there what it has looked up. */
+/** The other entries of the context stay: CDK caches there what it has looked up. */
 function writeContext(file: string, config: object): void {
   const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as object) : {};
   writeFileSync(file, `${JSON.stringify({ ...known, [CONTEXT_KEY]: config }, null, 2)}\n`);
 }
 
-function findCdk(): string {
-  try {
-    return createRequire(import.meta.url).resolve('aws-cdk/bin/cdk');
-  } catch {
-    throw new InputError('AWS CDK is not installed: run npm ci in a checkout of selm, and deploy from there.');
-  }
+/** @throws InputError when images must be built and the Dockerfile is not there: only a checkout has it */
+function requireImages({ images }: DeployConfig, file: string): void {
+  if ((images.control && images.gpu) || existsSync(`${root}cdk/images/Dockerfile`)) return;
+  throw new InputError(
+    `${file} must name images.control and images.gpu: the installed package cannot build them; deploy from a checkout to build them.`,
+  );
 }

@@ -1,6 +1,11 @@
 #!/usr/bin/env node
-// The command's entry: makes Node run the TypeScript beside it, then hands over.
-import { register } from 'tsx/esm/api';
+// The entry of the command. In a checkout tsx runs the TypeScript sources; the installed package has their compiled form in dist/.
+import { existsSync } from 'node:fs';
 
-register();
-await import('./main.ts');
+if (existsSync(new URL('main.ts', import.meta.url))) {
+  const { register } = await import('tsx/esm/api');
+  register();
+  await import('./main.ts');
+} else {
+  await import('../dist/cli/main.js');
+}

@@ -1,9 +1,12 @@
 /** The `selm` command as a process of its own. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const entry = fileURLToPath(new URL('../cli/selm.js', import.meta.url));
+/** Of the package that test/build.ts has compiled; outside Vitest, of the checkout. */
+const compiled = process.env['SELM_TEST_PACKAGE'];
+const entry = compiled ? join(compiled, 'cli/main.js') : fileURLToPath(new URL('../cli/selm.js', import.meta.url));
 
 export interface Ended {
   code: number | null;

@@ -1,64 +1,108 @@
-/** The Temporal CLI, whose dev server is embedded: found, fetched or built. */
+/** The Temporal CLI, which contains the embedded dev server: found on this machine, downloaded, or built with Go. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ReadableStream } from 'node:stream/web';
 import { promisify } from 'node:util';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { oneLine } from '../data/errors.ts';
 import { cacheFolder } from './places.ts';
 
 /** Newer versions do not build from the Go module proxy alone. */
-const GO_PACKAGE = 'github.com/temporalio/cli/cmd/temporal@v1.5.1';
+const VERSION = 'v1.5.1';
+const GO_PACKAGE = `github.com/temporalio/cli/cmd/temporal@${VERSION}`;
+const ARCHITECTURES: Partial<Record<NodeJS.Architecture, string>> = { x64: 'amd64', arm64: 'arm64' };
+/** As Temporal's documentation names it (docs.temporal.io/cli). */
+const ARCHIVE = `https://temporal.download/cli/archive/${VERSION}?platform=${process.platform}&arch=${ARCHITECTURES[process.arch]}`;
+/** A server that cannot be reached may leave a request without any answer. */
+const CONNECT_SECONDS = 20;
 
 /**
- * The path of a `temporal` executable: on PATH, else in the cache, else downloaded by Temporal's SDK, else built with Go.
- * @param say told of what takes long
+ * Finds a `temporal` executable: on PATH, else in the cache, else downloaded, else built with Go.
+ * @param say reports what takes long, and why a download failed
+ * @returns its path
+ * @throws Error when there is none and it can be neither downloaded nor built
  */
 export async function findTemporal(say: (message: string) => void): Promise<string> {
   const found = installedTemporal();
   if (found !== undefined) return found;
-  const bin = join(cacheFolder(), 'bin');
-  mkdirSync(bin, { recursive: true });
-  return (await download(bin)) ?? build(bin, join(bin, 'temporal'), say);
+  const target = cached();
+  try {
+    say(`Downloading Temporal's dev server, once, to ${target}.`);
+    await downloadTemporal(ARCHIVE, target);
+  } catch (error) {
+    const reason = oneLine((error as Error).message);
+    say(`Temporal's dev server cannot be downloaded (${reason}); building it with Go, once: about 3 minutes.`);
+    await build(target, say, reason);
+  }
+  return target;
 }
 
-/** The executable that is there already, if there is one. */
+/** The executable of this machine, if it has one. */
 export function installedTemporal(): string | undefined {
   const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'temporal'));
-  return [...onPath, join(cacheFolder(), 'bin', 'temporal')].find((path) => existsSync(path));
+  return [...onPath, cached()].find((path) => existsSync(path));
 }
 
-/** The SDK's own download, where its server can be reached. It can only be had by starting what it fetches. */
-async function download(folder: string): Promise<string | undefined> {
-  const executable = { type: 'cached-download', downloadDir: folder, ttl: '10 years' } as const;
-  const environment = await TestWorkflowEnvironment.createLocal({ server: { executable } }).catch(() => undefined);
-  if (!environment) return undefined;
-  await environment.teardown();
-  const { stdout } = await promisify(execFile)('ls', [folder]);
-  const name = stdout.split('\n').find((entry) => entry.startsWith('temporal-'));
-  return name === undefined ? undefined : join(folder, name);
+const cached = () => join(cacheFolder(), 'bin', 'temporal');
+
+/**
+ * Downloads a .tar.gz archive and moves the `temporal` executable in it to `target`.
+ * @throws Error when the address does not answer, or with anything but such an archive
+ */
+export async function downloadTemporal(address: string, target: string): Promise<void> {
+  mkdirSync(join(target, '..'), { recursive: true });
+  const folder = mkdtempSync(`${target}-`);
+  try {
+    const archive = join(folder, 'archive.tar.gz');
+    await pipeline(Readable.fromWeb(await request(address)), createWriteStream(archive));
+    await promisify(execFile)('tar', ['-xzf', archive, '-C', folder, 'temporal']);
+    renameSync(join(folder, 'temporal'), target);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
-async function build(folder: string, target: string, say: (message: string) => void): Promise<string> {
-  say("Building Temporal's dev server with Go, once: about 3 minutes.");
+async function request(address: string): Promise<ReadableStream> {
+  const impatience = new AbortController();
+  const timer = setTimeout(() => impatience.abort(), CONNECT_SECONDS * 1000);
+  const { host } = new URL(address);
+  try {
+    const { ok, status, body } = await fetch(address, { signal: impatience.signal });
+    if (!ok || !body) throw new Error(`${host} answered ${status}`);
+    return body as ReadableStream;
+  } catch (error) {
+    if (impatience.signal.aborted) throw new Error(`no answer from ${host} in ${CONNECT_SECONDS} s`, { cause: error });
+    // What fetch throws itself says nothing but "fetch failed".
+    const { cause } = error as { cause?: Error };
+    throw cause ? new Error(`${host}: ${cause.message}`, { cause }) : error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function build(target: string, say: (message: string) => void, noDownload: string): Promise<void> {
   const started = Date.now();
   const compiler = spawn('go', ['install', '-v', GO_PACKAGE], {
-    env: { ...process.env, GOBIN: folder },
+    env: { ...process.env, GOBIN: join(target, '..') },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let packages = 0;
-  let words = '';
+  let log = '';
   compiler.stderr.on('data', (data) => {
     packages += String(data).split('\n').length - 1;
-    words = `${words}${data}`.slice(-500);
+    log = `${log}${data}`.slice(-500);
   });
   const ticker = setInterval(() => {
-    say(`  ${Math.round((Date.now() - started) / 1000)} s, ${packages} packages fetched or compiled`);
+    say(`  ${Math.round((Date.now() - started) / 1000)} s, ${packages} packages downloaded or compiled`);
   }, 15_000);
-  const [code] = await once(compiler, 'exit').catch(() => ['no Go on this machine']);
+  const [code] = await once(compiler, 'exit').catch(() => ['Go is not installed']);
   clearInterval(ticker);
-  if (code === 0) return target;
+  if (code === 0) return;
   throw new Error(
-    `There is no Temporal server: put the temporal CLI on PATH, or set TEMPORAL_ADDRESS (building it failed: ${words.trim() || code}).`,
+    'There is no Temporal server: put the temporal CLI on PATH, or set TEMPORAL_ADDRESS ' +
+      `(download: ${noDownload}; build: ${log.trim() || code}).`,
   );
 }

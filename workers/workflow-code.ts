@@ -1,16 +1,26 @@
-/** The workflows as the control worker loads them: bundled at its start, or once for an image (SELM_WORKFLOW_BUNDLE). */
+/** The workflow code of the control worker: a bundle that was made before, or sources that the worker bundles when it starts. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { WorkerOptions } from '@temporalio/worker';
 import { InputError } from '../data/errors.ts';
 
-export const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
+/** The bundle's path within the compiled package. */
+export const PACKAGED_BUNDLE = 'workflows/bundle.js';
 
-/** @throws InputError when a bundle is named that is not there */
+const packaged = fileURLToPath(new URL(`../${PACKAGED_BUNDLE}`, import.meta.url));
+const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
+
+/**
+ * The bundle that SELM_WORKFLOW_BUNDLE names, else the compiled package's, else the sources of the checkout.
+ * @throws InputError when SELM_WORKFLOW_BUNDLE names a file that does not exist
+ */
 export function workflowCode(): Pick<WorkerOptions, 'workflowsPath' | 'workflowBundle'> {
-  const codePath = process.env['SELM_WORKFLOW_BUNDLE'];
-  if (codePath === undefined) return { workflowsPath };
-  if (!existsSync(codePath))
-    throw new InputError(`SELM_WORKFLOW_BUNDLE=${codePath} is not there; npm run bundle makes it.`);
-  return { workflowBundle: { codePath } };
+  const named = process.env['SELM_WORKFLOW_BUNDLE'];
+  if (named !== undefined && !existsSync(named)) {
+    throw new InputError(
+      `SELM_WORKFLOW_BUNDLE=${named} does not exist: unset it, or run npm run build (dist/${PACKAGED_BUNDLE}).`,
+    );
+  }
+  const codePath = named ?? (existsSync(packaged) ? packaged : undefined);
+  return codePath === undefined ? { workflowsPath } : { workflowBundle: { codePath } };
 }

@@ -4,7 +4,7 @@
  */
 import { appendFileSync } from 'node:fs';
 
-if (process.argv[1]?.endsWith('engine/process/child.ts') && process.send) {
+if (process.argv[1]?.match(/engine\/onnx\/main\.[jt]s$/) && process.send) {
   const send = process.send.bind(process);
   let started = 0;
   // Not before the engine listens itself: whoever listens first is given what has come, and it would be lost to the engine.

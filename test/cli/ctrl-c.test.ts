@@ -131,7 +131,7 @@ test("a second Ctrl-C kills a step's engine", async () => {
     const fields = lines.map((line) => line.trim().split(/\s+/));
     return Number(
       fields.find(
-        ([, parent, ...args]) => Number(parent) === command.pid && args.join(' ').includes('engine/onnx/main.ts'),
+        ([, parent, ...args]) => Number(parent) === command.pid && args.join(' ').includes('engine/onnx/main.'),
       )?.[0] ?? 0,
     );
   };

@@ -71,7 +71,7 @@ test('a shard that is labeled when the worker dies is not judged again', async (
   }
   const done = (await Promise.all((await labeled()).map(({ address }) => readLabels(store, address)))).flat();
   expect(done).toHaveLength(15);
-  const worker = descendantsOf(run.process.pid!).find(({ command }) => command.includes('workers/main.ts control'))!;
+  const worker = descendantsOf(run.process.pid!).find(({ command }) => command.includes('workers/main.js control'))!;
   process.kill(worker.pid, 'SIGKILL');
   writeFileSync(path('go'), '');
 

@@ -98,7 +98,7 @@ function descendantsOf(pid: number): number[] {
 }
 
 const worker = (pid: number, role: string) =>
-  processesOf(`workers/main.ts ${role}`).find((found) => descendantsOf(pid).includes(found))!;
+  processesOf(`workers/main.js ${role}`).find((found) => descendantsOf(pid).includes(found))!;
 
 /** Waits until a run trains: a checkpoint is there. */
 async function untilTraining({ ended }: Running, home: { SELM_HOME: string }): Promise<void> {

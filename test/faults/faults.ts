@@ -116,7 +116,7 @@ const stopServer: Fault = async ({ home }) => {
 export const FAULTS = {
   'kill -9 of the GPU worker': killGpuWorker,
   'kill -9 of the control worker': (target: Target) => signal(below(target, 'workers/main.ts control'), 'SIGKILL'),
-  "kill -9 of the engine's process": (target: Target) => signal(below(target, 'engine/onnx/main.ts'), 'SIGKILL'),
+  "kill -9 of the engine's process": (target: Target) => signal(below(target, 'engine/onnx/main.'), 'SIGKILL'),
   'kill -9 of the Temporal server': ({ home }: Target) => signal(readServer(home)?.pid, 'SIGKILL'),
   'kill -9 of everything': killAll,
   'SIGTERM to the GPU worker (spot)': (target: Target) => signal(below(target, 'workers/main.ts gpu'), 'SIGTERM'),

@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger, type BundleOptions } from '@temporalio/worker';
 import { expect, test } from 'vitest';
 import { tracingModules } from '../../workers/telemetry/tracing.ts';
-import { workflowsPath } from '../../workers/workflow-code.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
 
 type Configuration = Parameters<NonNullable<BundleOptions['webpackConfigHook']>>[0];
 

@@ -1,7 +1,7 @@
 /** Runs in progress survive an upgrade: recorded histories replay with the workflows as they are now. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Worker, type WorkflowBundle } from '@temporalio/worker';
+import { Worker, type WorkflowBundleOption } from '@temporalio/worker';
 import { beforeAll, expect, test } from 'vitest';
 import { bundleWorkflows, silenceTemporal } from './stand-ins.ts';
 
@@ -9,7 +9,7 @@ import { bundleWorkflows, silenceTemporal } from './stand-ins.ts';
 const folder = fileURLToPath(new URL('../fixtures/histories', import.meta.url));
 const files = readdirSync(folder);
 
-let workflowBundle: WorkflowBundle;
+let workflowBundle: WorkflowBundleOption;
 beforeAll(async () => {
   silenceTemporal();
   workflowBundle = await bundleWorkflows();

@@ -1,13 +1,13 @@
 /** Temporal's time-skipping server, and the workflows that its workers run. */
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import type { WorkflowBundle } from '@temporalio/worker';
+import type { WorkflowBundleOption } from '@temporalio/worker';
 import { afterAll, beforeAll } from 'vitest';
 import { startTimeSkipping } from '../time-skipping.ts';
 import { bundleWorkflows, silenceTemporal } from './stand-ins.ts';
 
 export interface TestServer {
   environment: TestWorkflowEnvironment;
-  bundle: WorkflowBundle;
+  bundle: WorkflowBundleOption;
 }
 
 /** Of the test file that asks for it, or of its `describe`: there as soon as tests run, gone after them. */

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundle } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundleOption } from '@temporalio/worker';
 import { hashValue } from '../../artifacts/hash.ts';
 import type { ControlActivities, ModelActivities } from '../../activities/index.ts';
 import { runSchema, type RunConfig } from '../../config/run.ts';
@@ -23,11 +23,15 @@ export const silenceTemporal = () =>
     telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
   });
 
-export const bundleWorkflows = (): Promise<WorkflowBundle> =>
-  bundleWorkflowCode({
+/** The current workflows: in the bundle that test/build.ts has made; outside Vitest, bundled here. */
+export async function bundleWorkflows(): Promise<WorkflowBundleOption> {
+  const codePath = process.env['SELM_WORKFLOW_BUNDLE'];
+  if (codePath !== undefined) return { codePath };
+  return bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
     logger: new DefaultLogger('ERROR'),
   });
+}
 
 const made = (name: string, input: object, summary: object) => ({
   address: hashValue([name, input]),
@@ -121,7 +125,7 @@ export async function withWorkers<T>(
   {
     environment,
     bundle: workflowBundle,
-  }: { environment: Pick<TestWorkflowEnvironment, 'nativeConnection'>; bundle: WorkflowBundle },
+  }: { environment: Pick<TestWorkflowEnvironment, 'nativeConnection'>; bundle: WorkflowBundleOption },
   standIns: StandIns,
   test: () => Promise<T>,
 ): Promise<T> {

@@ -37,7 +37,7 @@ function enginesOf(parent: number): number[] {
   const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' }).trim().split('\n');
   return lines
     .map((line) => line.trim().split(/\s+/))
-    .filter(([, ppid, ...args]) => Number(ppid) === parent && args.join(' ').includes('engine/onnx/main.ts'))
+    .filter(([, ppid, ...args]) => Number(ppid) === parent && args.join(' ').includes('engine/onnx/main.'))
     .map(([pid]) => Number(pid));
 }
 

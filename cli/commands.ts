@@ -1,0 +1,137 @@
+/** The subcommands: what `selm --help` lists, and how each is loaded. */
+import type { Command } from 'commander';
+
+export interface CommandEntry {
+  /** One line of `selm --help`; the command's own help has its full description. */
+  summary: string;
+  /** Imports the command's file, which most often loads Temporal's client, zod or ONNX Runtime. */
+  load: () => Promise<Command>;
+}
+
+/** In the order of the help. */
+export const commands: Record<string, CommandEntry> = {
+  run: {
+    summary: 'Start or continue a run, with a server and workers on this machine.',
+    load: async () => (await import('./run.ts')).runCommand(),
+  },
+  start: {
+    summary: 'Start a run on a Temporal server and return.',
+    load: async () => (await import('./start.ts')).startCommand(),
+  },
+  status: {
+    summary: 'Show the state of a run.',
+    load: async () => (await import('./status.ts')).statusCommand(),
+  },
+  watch: {
+    summary: 'Watch a run until it ends.',
+    load: async () => (await import('./watch.ts')).watchCommand(),
+  },
+  retry: {
+    summary: 'Retry the failed step of a run.',
+    load: async () => (await import('./retry.ts')).retryCommand(),
+  },
+  skip: {
+    summary: 'Skip the failed round of a run.',
+    load: async () => (await import('./skip.ts')).skipCommand(),
+  },
+  stop: {
+    summary: 'Stop a run after the current step; its last accepted policy is published.',
+    load: async () => (await import('./stop.ts')).stopCommand(),
+  },
+  pause: {
+    summary: 'Pause a run after the current step.',
+    load: async () => (await import('./pause.ts')).pauseCommand(),
+  },
+  resume: {
+    summary: 'Resume a paused run.',
+    load: async () => (await import('./resume.ts')).resumeCommand(),
+  },
+  report: {
+    summary: 'Write the report of a run as HTML, JSON Lines and TensorBoard events.',
+    load: async () => (await import('./report.ts')).reportCommand(),
+  },
+  ui: {
+    summary: 'Serve read-only web pages of runs and policies.',
+    load: async () => (await import('./ui.ts')).uiCommand(),
+  },
+  schedule: {
+    summary: 'Create and manage schedules that start runs.',
+    load: async () => (await import('./schedule.ts')).scheduleCommand(),
+  },
+  policies: {
+    summary: 'List the released policies.',
+    load: async () => (await import('./policies.ts')).policiesCommand(),
+  },
+  verify: {
+    summary: "Recompute a run's steps and compare every byte.",
+    load: async () => (await import('./verify.ts')).verifyCommand(),
+  },
+  gc: {
+    summary: 'List or delete unreferenced artifacts.',
+    load: async () => (await import('./gc.ts')).gcCommand(),
+  },
+  worker: {
+    summary: 'Run a worker for a Temporal server.',
+    load: async () => (await import('./worker.ts')).workerCommand(),
+  },
+  deploy: {
+    summary: 'Deploy selm to an AWS account.',
+    load: async () => (await import('./deploy.ts')).deployCommand(),
+  },
+  doctor: {
+    summary: "Check this machine, or a run's configuration and what its rounds need.",
+    load: async () => (await import('./doctor.ts')).doctorCommand(),
+  },
+  sample: {
+    summary: 'Sample responses to prompts.',
+    load: async () => (await import('./sample.ts')).sampleCommand(),
+  },
+  score: {
+    summary: 'Compute the log-probabilities of responses under a policy.',
+    load: async () => (await import('./score.ts')).scoreCommand(),
+  },
+  diagnose: {
+    summary: 'Compare the implicit rewards of adapters: accuracy, scale and drift.',
+    load: async () => (await import('./diagnose.ts')).diagnoseCommand(),
+  },
+  label: {
+    summary: 'Label responses and write preference pairs.',
+    load: async () => (await import('./label.ts')).labelCommand(),
+  },
+  optimize: {
+    summary: 'Train a policy on preference pairs.',
+    load: async () => (await import('./optimize.ts')).optimizeCommand(),
+  },
+  evaluate: {
+    summary: "Score a policy's greedy responses, alone or against another policy's.",
+    load: async () => (await import('./evaluate.ts')).evaluateCommand(),
+  },
+  winrate: {
+    summary: 'Compute raw and length-controlled win rates as AlpacaEval 2 does.',
+    load: async () => (await import('./winrate.ts')).winrateCommand(),
+  },
+  ifeval: {
+    summary: 'Run IFEval (arXiv 2311.07911).',
+    load: async () => (await import('./ifeval.ts')).ifevalCommand(),
+  },
+  'mt-bench': {
+    summary: 'Run MT-Bench (arXiv 2306.05685).',
+    load: async () => (await import('./mt-bench.ts')).mtBenchCommand(),
+  },
+  sft: {
+    summary: 'Fine-tune a policy on demonstrations.',
+    load: async () => (await import('./sft.ts')).sftCommand(),
+  },
+  chat: {
+    summary: 'Chat with a policy.',
+    load: async () => (await import('./chat.ts')).chatCommand(),
+  },
+  serve: {
+    summary: 'Serve a policy to OpenAI-compatible clients.',
+    load: async () => (await import('./serve.ts')).serveCommand(),
+  },
+  export: {
+    summary: 'Merge an adapter into its model, or write responses for alpaca_eval.',
+    load: async () => (await import('./export.ts')).exportCommand(),
+  },
+};

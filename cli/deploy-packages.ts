@@ -1,0 +1,21 @@
+/** The packages that `selm deploy` alone needs: optional peer dependencies, which neither an installed selm nor the images have. */
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { InputError } from '../data/errors.ts';
+
+/** @throws InputError that says what to install */
+export function requireDeployPackages(): void {
+  const { peerDependencies } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    peerDependencies: Record<string, string>;
+  };
+  const folders = createRequire(import.meta.url).resolve.paths('aws-cdk')!;
+  const missing = Object.entries(peerDependencies).filter(
+    ([name]) => !folders.some((folder) => existsSync(join(folder, name))),
+  );
+  if (missing.length === 0) return;
+  const packages = missing.map(([name, range]) => `${name}@${range}`).join(' ');
+  throw new InputError(
+    `selm deploy needs packages that are not installed: run npm install ${packages} (in a checkout: npm ci).`,
+  );
+}
