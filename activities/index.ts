@@ -18,7 +18,8 @@ import { spentFailure, startCount, type Spent } from './spent.ts';
 import type { Rooms, Step } from './step.ts';
 
 /** On which queue they are depends on the settings: on whether the engine computes what they make. */
-const sharedSteps = { sample, label, judge };
+// `judge` is the name of labelHeldOut in histories of earlier versions.
+const sharedSteps = { sample, label, labelHeldOut: judge, judge };
 /** Steps that read and write files, or ask servers, without a model. */
 export const controlSteps = { prepare, recheck, ...sharedSteps, unloadAdapter, prefer, evaluate, publish, release };
 /** Steps that need the engine. */

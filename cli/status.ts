@@ -17,7 +17,7 @@ export function statusCommand(): Command {
       const progress = await withRuns(async (client) => readProgress(client, await findRun(client, name)));
       if (flags.json) return console.log(JSON.stringify(progress));
       const { status, round, pending } = progress;
-      const asked = status.asked && status.state !== 'paused' ? `, asked to ${status.asked}` : '';
+      const asked = status.requested && status.state !== 'paused' ? `, asked to ${status.requested}` : '';
       console.log(`${name}: ${status.state}${asked}${round ? `, round ${round.round} of ${status.rounds}` : ''}`);
       if (status.rounds === 0) console.log(NO_NEW_PROMPTS);
       if (status.failure) console.log(describeFailure(status, status.failure));

@@ -17,7 +17,7 @@ export const runsPage = ({ runs, more }: { runs: ListedRun[]; more: boolean }): 
 
 function row({ name, state, since, status, reason }: ListedRun): (string | Html)[] {
   const round = status?.round === undefined ? '' : `${status.round} of ${status.rounds}`;
-  const asked = status?.asked && state !== 'paused' ? `, asked to ${status.asked}` : '';
+  const asked = status?.requested && state !== 'paused' ? `, asked to ${status.requested}` : '';
   return [runLink(name), `${state}${asked}`, round, time(since), remark(name, state, status, reason)];
 }
 
