@@ -10,6 +10,7 @@ import { loadClientConnectConfig, type LoadClientProfileOptions } from '@tempora
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
 import { checkHeader, readAddress, readSecret, stripSecrets } from '../data/secret.ts';
+import { dataConverter } from './data-converter.ts';
 
 /** Whether the environment names a server. @throws InputError when its configuration cannot be read */
 export const hasServer = () => loadConfig().connectionOptions.address !== undefined;
@@ -91,8 +92,9 @@ export async function connectEmbedded(): Promise<Client> {
 }
 
 async function connect(options: ConnectionOptions, namespace: string): Promise<Client> {
+  const converter = await dataConverter();
   const connection = await Connection.connect(options).catch((error: Error) => {
     throw new Error(`Temporal at ${options.address} cannot be reached: ${reasonOf(error)}`);
   });
-  return new Client({ connection, namespace });
+  return new Client({ connection, namespace, dataConverter: converter });
 }

@@ -1,15 +1,16 @@
 /** Starts the embedded server's process on the home folder's database. */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Connection } from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
 import { explainStart, isUnfinishedDatabase } from './dev-server-errors.ts';
 import { database, readRegistration, register, serverArguments, type Registration } from './dev-server-registration.ts';
 import type { FileLock } from './file-lock.ts';
 import { homeFolder } from './places.ts';
+import { attributeFlags, registerAttributes } from './search-attributes.ts';
 
 /** That a server has to answer, after it was started. */
 export const START_SECONDS = 60;
@@ -20,8 +21,15 @@ const ANSWER_SECONDS = 2;
  * worker that takes one shard at a time would stand still so long between shards.
  */
 const SETTINGS = ['matching.numTaskqueueReadPartitions=1', 'matching.numTaskqueueWritePartitions=1'];
+/** Runs that share workers take turns, by the fairness keys of their activities. */
+const FAIRNESS = 'matching.enableFairness=true';
 
 const logFile = () => join(homeFolder(), 'server.log');
+/**
+ * Marks a database whose server has had fairness from the beginning. Fairness keeps tasks in other tables: a database of an earlier
+ * version of selm would lose sight of the tasks that it has queued.
+ */
+const fairnessMark = () => join(homeFolder(), 'server.fairness');
 
 /**
  * Starts a server and waits until it answers.
@@ -36,10 +44,19 @@ export async function startServer(executable: string, lock: FileLock): Promise<R
     const port =
       tries === 0 && known && (await isFree(portOf(known.address))) ? portOf(known.address) : await freePort();
     const address = `127.0.0.1:${port}`;
-    const flags = [String(port), '--headless', '--log-level', 'error'];
-    const settings = SETTINGS.flatMap((setting) => ['--dynamic-config-value', setting]);
+    const isNew = !existsSync(database());
+    if (isNew) writeFileSync(fairnessMark(), '');
+    const settings = existsSync(fairnessMark()) ? [...SETTINGS, FAIRNESS] : SETTINGS;
+    const flags = [
+      String(port),
+      '--headless',
+      ...['--log-level', 'error'],
+      ...settings.flatMap((setting) => ['--dynamic-config-value', setting]),
+      // They are for a database that the server creates now.
+      ...attributeFlags().flatMap((attribute) => ['--search-attribute', attribute]),
+    ];
     const log = openSync(logFile(), 'w');
-    const server = spawn(executable, [...serverArguments(), ...flags, ...settings], {
+    const server = spawn(executable, [...serverArguments(), ...flags], {
       stdio: ['ignore', log, log, lock.fd],
       // Not in the terminal's process group: at Ctrl-C the workers end first.
       detached: true,
@@ -60,7 +77,10 @@ export async function startServer(executable: string, lock: FileLock): Promise<R
     try {
       // Where it ends, another process has taken the port in the meantime, perhaps, or somebody has killed it.
       while (server.exitCode === null && server.signalCode === null && Date.now() < deadline) {
-        if (await answers(address)) return register({ address, pid, served: true });
+        if (await answers(address)) {
+          if (!isNew) await addAttributes(address);
+          return register({ address, pid, served: true });
+        }
         await sleep(100);
       }
     } finally {
@@ -75,6 +95,17 @@ export async function startServer(executable: string, lock: FileLock): Promise<R
     }
   }
   throw explainStart(said, executable, database());
+}
+
+/** Gives the database of an earlier version of selm the search attributes of runs. */
+async function addAttributes(address: string): Promise<void> {
+  const connection = await Connection.connect({ address });
+  try {
+    // Runs work without them.
+    await registerAttributes(new Client({ connection })).catch(() => {});
+  } finally {
+    await connection.close();
+  }
 }
 
 /** A server that was killed while it made its database does not start with what there is of it. */

@@ -1,12 +1,13 @@
 /** Garbage collection: what no run and no name reaches. */
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
-import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import type { Address, Manifest } from '../artifacts/manifest.ts';
 import { ArtifactDamaged, type ArtifactStore, type StoredArtifact } from '../artifacts/store.ts';
+import { InputError } from '../data/errors.ts';
 import { runWorkflowId } from '../workflows/ids.ts';
+import { decodePayload } from './payloads.ts';
 
 /** What runs need. */
 export interface Reached {
@@ -111,11 +112,13 @@ async function historyOf(client: Client, workflowId: string, runId: string): Pro
 
 async function decode(client: Client, payload: Payload, workflowId: string): Promise<unknown> {
   try {
-    const [value] = await decodeArrayFromPayloads(client.options.loadedDataConverter, [payload]);
-    return value;
+    return await decodePayload(client, payload);
   } catch (error) {
+    // Of a codec that is missing or wrong, it says what to do.
+    if (error instanceof InputError) throw new InputError(`Nothing is removed: ${workflowId}: ${error.message}`);
     throw new Error(
-      `The history of ${workflowId} cannot be decoded (${(error as Error).message}), so what it needs is unknown: nothing is removed.`,
+      `The history of ${workflowId} cannot be decoded (${(error as Error).message}), ` +
+        'so what it needs is unknown: nothing is removed.',
       { cause: error },
     );
   }

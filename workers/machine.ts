@@ -1,11 +1,12 @@
-/** Whether this machine can do what selm needs of it. */
+/** Checks whether this machine has what selm needs. */
 import { existsSync, statfsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { startEngine } from '../engine/process/host.ts';
 import { installedTemporal } from './temporal-binary.ts';
-import { hasServer } from './connection.ts';
+import { connectClient, hasServer } from './connection.ts';
 import { homeFolder } from './places.ts';
+import { explainMissing, missingAttributes } from './search-attributes.ts';
 
 export interface Check {
   what: string;
@@ -26,6 +27,7 @@ export async function checkMachine(): Promise<Check[]> {
     await onnxruntime(),
     await cuda(),
     temporal(),
+    ...(await searchAttributes()),
     { what: 'cores', found: String(availableParallelism()) },
     { what: 'memory', found: gigabytes(totalmem()) },
     disk(),
@@ -80,6 +82,21 @@ function temporal(): Check {
   const what = 'Temporal';
   if (hasServer()) return { what, found: 'a server that the environment names' };
   return { what, found: installedTemporal() ?? 'not yet: the first run fetches it, or builds it with Go' };
+}
+
+/** Of a server that the environment names. Without them runs work, so that they are missing is not a problem. */
+async function searchAttributes(): Promise<Check[]> {
+  if (!hasServer()) return [];
+  const what = 'search attributes';
+  try {
+    const client = await connectClient();
+    const missing = await missingAttributes(client);
+    await client.connection.close();
+    const found = missing.length === 0 ? 'registered' : explainMissing(missing, client.options.namespace);
+    return [{ what, found }];
+  } catch (error) {
+    return [{ what, found: `unknown: ${(error as Error).message}` }];
+  }
 }
 
 function disk(): Check {

@@ -7,12 +7,8 @@ import {
   type Client,
   type WorkflowHandle,
 } from '@temporalio/client';
-import {
-  ApplicationFailure,
-  defaultPayloadConverter,
-  WorkflowIdConflictPolicy,
-  type QueryDefinition,
-} from '@temporalio/common';
+import { ApplicationFailure, WorkflowIdConflictPolicy, type QueryDefinition } from '@temporalio/common';
+import { decodeOptionalFailureToOptionalError } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
 import type { Progress } from '../engine/protocol/jobs.ts';
@@ -23,7 +19,9 @@ import { CONTROL_QUEUE } from '../workflows/queues.ts';
 import { roundWorkflowId, runNameOf, runWorkflowId } from '../workflows/ids.ts';
 import { roundStatusQuery } from '../workflows/round.ts';
 import type { RoundStatus, RunStatus } from '../workflows/status.ts';
+import { decodePayload } from './payloads.ts';
 import { configInForce } from './run-config.ts';
+import { withAttributes } from './search-attributes.ts';
 
 export type RunHandle = WorkflowHandle<typeof alignment>;
 
@@ -61,13 +59,17 @@ export async function startRun(
   const fingerprint = hashValue(config);
   const starter = randomUUID();
   if (restart) await endRun(client, config.name);
-  const handle = await client.workflow.start(alignment, {
-    workflowId: runWorkflowId(config.name),
-    taskQueue: CONTROL_QUEUE,
-    args: [config],
-    workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
-    memo: { fingerprint, starter },
-  });
+  const handle = await withAttributes(client, config.name, (attributes) =>
+    client.workflow.start(alignment, {
+      workflowId: runWorkflowId(config.name),
+      taskQueue: CONTROL_QUEUE,
+      args: [config],
+      workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+      memo: { fingerprint, starter },
+      staticSummary: summaryOfRun(config),
+      ...attributes,
+    }),
+  );
   const { memo } = await handle.describe();
   if (memo?.['fingerprint'] !== fingerprint) {
     const differences = differencesOf(await configInForce(handle), config);
@@ -76,7 +78,11 @@ export async function startRun(
   return { handle, attached: memo?.['starter'] !== starter };
 }
 
-/** Ends the run of this name, and its round, where one is in progress. What it has made stays. */
+/** What Temporal's UI shows of a run. */
+export const summaryOfRun = ({ model, rounds, label, optimize }: RunConfig): string =>
+  `${model}: ${rounds} rounds of ${optimize.objective.name}, labeled by ${label.by}`;
+
+/** Terminates the run of this name and its round, if one is in progress. Its artifacts stay in the store. */
 async function endRun(client: Client, name: string): Promise<void> {
   const handle = client.workflow.getHandle(runWorkflowId(name));
   try {
@@ -168,20 +174,20 @@ export async function readProgress(client: Client, handle: RunHandle): Promise<R
 /** The activities of a workflow and of the child workflows that it waits for. */
 async function pendingActivities(client: Client, handle: WorkflowHandle): Promise<PendingActivity[]> {
   const { raw } = await handle.describe();
-  const own = (raw.pendingActivities ?? []).map(
-    ({ activityId, activityType, attempt, heartbeatDetails, lastFailure }) => {
-      const [payload] = heartbeatDetails?.payloads ?? [];
-      const told = payload ? defaultPayloadConverter.fromPayload<Partial<Progress> | undefined>(payload) : undefined;
-      // Before there is progress, heartbeats tell the time alone.
-      const progress = told?.total === undefined ? undefined : (told as Progress);
+  const own = await Promise.all(
+    (raw.pendingActivities ?? []).map(async ({ activityId, activityType, attempt, heartbeatDetails, lastFailure }) => {
+      const reported = await decodePayload<Partial<Progress>>(client, heartbeatDetails?.payloads?.[0]);
+      // Before there is progress, heartbeats report the time alone.
+      const progress = reported?.total === undefined ? undefined : (reported as Progress);
+      const error = await decodeOptionalFailureToOptionalError(client.options.loadedDataConverter, lastFailure);
       return {
         id: `${handle.workflowId} ${activityId}`,
         name: activityType?.name ?? '',
         attempt: attempt ?? 1,
         ...(progress && { progress }),
-        ...(lastFailure?.message && { lastFailure: lastFailure.message }),
+        ...(error && { lastFailure: error.message }),
       };
-    },
+    }),
   );
   const children = (raw.pendingChildren ?? []).map(({ workflowId }) => client.workflow.getHandle(workflowId!));
   const below = await Promise.all(children.map((child) => pendingActivities(client, child)));

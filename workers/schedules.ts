@@ -12,6 +12,8 @@ import type { RunConfig } from '../config/run.ts';
 import { newJournal } from '../workflows/journal.ts';
 import { runNameOf, runWorkflowId } from '../workflows/ids.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
+import { summaryOfRun } from './runs.ts';
+import { withAttributes } from './search-attributes.ts';
 
 export const OVERLAPS = ['skip', 'buffer-one', 'buffer-all'] as const;
 export type Overlap = (typeof OVERLAPS)[number];
@@ -53,6 +55,7 @@ export const scheduleOf = (config: RunConfig, { cron, timezone, overlap }: Calen
     workflowId: runWorkflowId(config.name),
     taskQueue: CONTROL_QUEUE,
     args: [config, newJournal(true)] as Parameters<typeof alignment>,
+    staticSummary: summaryOfRun(config),
   },
 });
 
@@ -66,12 +69,16 @@ export async function createSchedule(
 ): Promise<void> {
   const { cron, timezone } = calendar;
   try {
-    await client.schedule.create({
-      scheduleId: scheduleId(config.name),
-      ...scheduleOf(config, calendar),
-      ...(memo && { memo }),
-      state: { paused },
-    });
+    const { action, ...schedule } = scheduleOf(config, calendar);
+    await withAttributes(client, config.name, (attributes) =>
+      client.schedule.create({
+        scheduleId: scheduleId(config.name),
+        ...schedule,
+        action: { ...action, ...attributes },
+        ...(memo && { memo }),
+        state: { paused },
+      }),
+    );
   } catch (error) {
     if (error instanceof ScheduleAlreadyRunning) {
       throw new InputError(`There is a schedule named "${config.name}": delete it first.`);

@@ -83,11 +83,7 @@ async function prepare(config: RunConfig, journal: Journal): Promise<void> {
  * does not fit is an error before anything is computed.
  * @param of the round and its prompts
  */
-async function recheck(
-  config: RunConfig,
-  journal: Journal,
-  of?: { round: number; prompts: PromptSet },
-): Promise<void> {
+async function recheck(config: RunConfig, journal: Journal, of?: { round: number; prompts: PromptSet }): Promise<void> {
   const { prepared, checkedBy } = journal;
   const checks = promptChecks(config);
   if (!checkedBy || differencesOf(checkedBy, checks).length === 0) return;

@@ -198,9 +198,9 @@ describe('a run', () => {
     const { status, standIns } = await run('gate-second', { secondJudge, gate: { minSecondJudgeWinRate: 0.7 } });
     expect(status.results[0]).toMatchObject({ accepted: false, secondJudge: { winRateOverPrevious: 0.625 } });
     expect(standIns.callsOf('prepare')).toMatchObject([{ secondJudge }]);
-    const labelersOf = (name: 'label' | 'judge') =>
+    const labelersOf = (name: 'label' | 'labelHeldOut') =>
       new Set(standIns.callsOf(name).map(({ label }) => JSON.stringify(label)));
     expect(labelersOf('label')).toEqual(new Set(['{"by":"verifier"}']));
-    expect(labelersOf('judge')).toEqual(new Set(['{"by":"verifier"}', JSON.stringify(secondJudge)]));
+    expect(labelersOf('labelHeldOut')).toEqual(new Set(['{"by":"verifier"}', JSON.stringify(secondJudge)]));
   });
 });
