@@ -146,7 +146,7 @@ interface Underway {
 /** A step as a line, such as `  optimize  ########------------  40 %  18/45 steps  14,000 tok/s  ETA 0:03`. */
 export function stepLine(name: StepName, step: StepStatus, underWay?: Underway): string {
   const title = `  ${name.padEnd(9)}`;
-  if (!underWay) return `${title}${step.state === 'done' && step.reused === step.total ? 'found made' : step.state}`;
+  if (!underWay) return `${title}${step.state === 'done' && step.reused === step.total ? 'reused' : step.state}`;
   const { pending, rate, eta } = underWay;
   const fraction = fractionOf(step, pending);
   const filled = Math.round(fraction * BAR_WIDTH);

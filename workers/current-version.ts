@@ -1,16 +1,16 @@
-/** New runs begin on the version of a deployment that is current. */
+/** Sets the current version of a worker deployment: new runs start on it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 
 const TRIES = 60;
 
-/** Makes a version current once its workers have asked for work, which is when the server knows it. Doing it again changes nothing. */
+/** Makes a version current once its workers have polled, because the server does not know it before. Idempotent. */
 export async function makeCurrent(client: Client, { deploymentName, buildId }: WorkerDeploymentVersion): Promise<void> {
   const { namespace } = client.options;
   for (let tries = 1; ; tries++) {
     try {
-      // GPU workers may be at zero: their queue is not there yet.
+      // Without GPU workers their task queue does not exist yet.
       await client.workflowService.setWorkerDeploymentCurrentVersion({
         namespace,
         deploymentName,

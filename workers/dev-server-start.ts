@@ -12,13 +12,13 @@ import type { FileLock } from './file-lock.ts';
 import { homeFolder } from './places.ts';
 import { attributeFlags, registerAttributes } from './search-attributes.ts';
 
-/** That a server has to answer, after it was started. */
+/** After which a server that was started and does not answer is ended. */
 export const START_SECONDS = 60;
 const START_TRIES = 3;
 const ANSWER_SECONDS = 2;
 /**
- * A queue has four partitions by default, and a poll waits at one of them for two seconds before it sees what lies in another: a
- * worker that takes one shard at a time would stand still so long between shards.
+ * A task queue has four partitions by default, and a poll waits at one of them for two seconds before it sees tasks of another one:
+ * a worker that takes one shard at a time would idle for that long between shards.
  */
 const SETTINGS = ['matching.numTaskqueueReadPartitions=1', 'matching.numTaskqueueWritePartitions=1'];
 /** Runs that share workers take turns, by the fairness keys of their activities. */
@@ -33,8 +33,8 @@ const fairnessMark = () => join(homeFolder(), 'server.fairness');
 
 /**
  * Starts a server and waits until it answers.
- * @param lock of the server's: the process inherits it
- * @throws InputError when it does not start by the state of its database
+ * @param lock the server's; its process inherits it
+ * @throws InputError when it cannot start with the database as it is
  */
 export async function startServer(executable: string, lock: FileLock): Promise<Registration> {
   const known = readRegistration();
@@ -50,9 +50,10 @@ export async function startServer(executable: string, lock: FileLock): Promise<R
     const flags = [
       String(port),
       '--headless',
-      ...['--log-level', 'error'],
+      '--log-level',
+      'error',
       ...settings.flatMap((setting) => ['--dynamic-config-value', setting]),
-      // They are for a database that the server creates now.
+      // Only a database that the server creates now gets them.
       ...attributeFlags().flatMap((attribute) => ['--search-attribute', attribute]),
     ];
     const log = openSync(logFile(), 'w');
@@ -71,11 +72,11 @@ export async function startServer(executable: string, lock: FileLock): Promise<R
     server.unref();
     register({ address, pid, served });
     const kill = () => void server.kill('SIGKILL');
-    // Nobody would end it.
+    // If this process ends now, no other would end the server.
     process.once('exit', kill);
     const deadline = Date.now() + START_SECONDS * 1000;
     try {
-      // Where it ends, another process has taken the port in the meantime, perhaps, or somebody has killed it.
+      // If it ends, another process may have taken the port, or it was killed.
       while (server.exitCode === null && server.signalCode === null && Date.now() < deadline) {
         if (await answers(address)) {
           if (!isNew) await addAttributes(address);
@@ -108,12 +109,12 @@ async function addAttributes(address: string): Promise<void> {
   }
 }
 
-/** A server that was killed while it made its database does not start with what there is of it. */
+/** A server cannot start with a database that is incomplete because the server was killed while it created it. */
 function removeDatabase(): void {
   for (const file of ['', '-journal', '-wal', '-shm']) rmSync(database() + file, { force: true });
 }
 
-/** Whether a server works for its namespace: it listens before. */
+/** Whether a server answers for its namespace. It listens before it does. */
 export async function answers(address: string): Promise<boolean> {
   let connection: Connection | undefined;
   try {
@@ -135,7 +136,7 @@ const freePort = () => listen(0);
 
 const isFree = (port: number) => listen(port).then(Boolean, () => false);
 
-/** Listens for a moment; returns the port. */
+/** Listens for a moment. @returns the port */
 async function listen(port: number): Promise<number> {
   const probe = createServer().listen(port, '127.0.0.1');
   await new Promise((resolve, reject) => probe.once('listening', resolve).once('error', reject));

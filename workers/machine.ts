@@ -11,12 +11,12 @@ import { explainMissing, missingAttributes } from './search-attributes.ts';
 export interface Check {
   what: string;
   found: string;
-  /** What is wrong and what to do, in a sentence. */
+  /** What is wrong and what to do: one sentence. */
   problem?: string;
 }
 
 const OLDEST_NODE = [20, 19];
-/** A run of a small model with its checkpoints. */
+/** Bytes for a run of a small model with its checkpoints. */
 const LEAST_DISK = 2e9;
 
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
@@ -64,7 +64,7 @@ async function onnxruntime(): Promise<Check> {
   }
 }
 
-/** Not having one is no problem until a run asks for it. In a process of its own: a GPU that is opened stays so. */
+/** A missing GPU is not a problem until a run uses `device: cuda`. Checked in a child process, because an opened GPU stays open. */
 async function cuda(): Promise<Check> {
   const what = 'CUDA';
   const engine = startEngine();
@@ -84,7 +84,7 @@ function temporal(): Check {
   return { what, found: installedTemporal() ?? 'not yet: the first run fetches it, or builds it with Go' };
 }
 
-/** Of a server that the environment names. Without them runs work, so that they are missing is not a problem. */
+/** Of a server that the environment names. Missing ones are not a problem, because runs work without them. */
 async function searchAttributes(): Promise<Check[]> {
   if (!hasServer()) return [];
   const what = 'search attributes';

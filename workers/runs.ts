@@ -1,4 +1,4 @@
-/** Runs as seen from outside: started or found again, watched, and their results. */
+/** Runs from a client's view: starting, finding and watching them, and their results. */
 import { randomUUID } from 'node:crypto';
 import {
   ServiceError,
@@ -25,7 +25,7 @@ import { withAttributes } from './search-attributes.ts';
 
 export type RunHandle = WorkflowHandle<typeof alignment>;
 
-/** The run in progress has another configuration than the one that is to be started. */
+/** A run of the same name is in progress with a different configuration. */
 export class RunDiffers extends InputError {
   readonly differences: Difference[];
 
@@ -46,10 +46,10 @@ function shown(value: unknown): string {
 }
 
 /**
- * Starts a run, or attaches to the one of its name that is in progress. A finished run of that name is run again: all that
- * has not changed is found made.
- * @param restart ends the one in progress instead
- * @throws RunDiffers when the run in progress has another configuration, changes of operators included
+ * Starts a run, or attaches to the run of its name that is in progress. A finished run of that name is run again, and reuses the artifacts
+ * of all steps that have not changed.
+ * @param restart terminates the run in progress first
+ * @throws RunDiffers when the run in progress has a different configuration, including operators' changes
  */
 export async function startRun(
   client: Client,
@@ -88,7 +88,7 @@ async function endRun(client: Client, name: string): Promise<void> {
   try {
     const { raw } = await handle.describe();
     await handle.terminate('restarted with selm run --restart');
-    // The server ends it later by itself, and until then its name is taken.
+    // The server would terminate it later, and until then its workflow id is in use.
     for (const { workflowId } of raw.pendingChildren ?? []) await client.workflow.getHandle(workflowId!).terminate();
   } catch (error) {
     // It has ended.
@@ -108,13 +108,14 @@ export async function findRun(client: Client, name: string): Promise<RunHandle> 
   }
 }
 
-/** No worker answers for a run in progress. */
+/** No worker answers the queries of a run in progress. */
 export class RunUnanswered extends Error {
   override readonly name = 'RunUnanswered';
 
   constructor(run: string, cause: unknown) {
     const problem = CANNOT_REPLAY.test(reasonOf(cause))
-      ? 'cannot be replayed by this version of selm: go on with the version that started it, or end it and start anew (selm run FILE --restart)'
+      ? 'cannot be replayed by this version of selm: ' +
+        'continue with the version that started it, or restart it, which reuses its artifacts (selm run FILE --restart)'
       : 'does not answer: start a worker for it (selm worker --role control)';
     super(`Run "${run}" ${problem}.`, { cause });
   }
@@ -122,7 +123,7 @@ export class RunUnanswered extends Error {
 
 const CANNOT_REPLAY = /Workflow Task in failed state/;
 const NOBODY = /no poller seen|DEADLINE_EXCEEDED/;
-/** Of a query that failed. */
+/** The reason of a failed query. */
 const reasonOf = (error: unknown): string => (error instanceof ServiceError ? String(error.cause) : '');
 
 /** @throws RunUnanswered when no worker answers the query */
@@ -140,7 +141,7 @@ export async function queryRun<Answer, Args extends unknown[]>(
   }
 }
 
-/** An activity that is under way or waits to be tried again. */
+/** An activity that runs or waits to be retried. */
 export interface PendingActivity {
   id: string;
   name: string;
@@ -156,7 +157,7 @@ export interface RunProgress {
   pending: PendingActivity[];
 }
 
-/** Where a run is: its own status, its round's, and what the activities' heartbeats tell. */
+/** The progress of a run: its status, its round's status, and the activities' heartbeats. */
 export async function readProgress(client: Client, handle: RunHandle): Promise<RunProgress> {
   const status = await queryRun(handle, runStatusQuery);
   const pending = await pendingActivities(client, handle);
@@ -165,7 +166,7 @@ export async function readProgress(client: Client, handle: RunHandle): Promise<R
   try {
     return { status, round: await child.query(roundStatusQuery), pending };
   } catch (error) {
-    // Between the parent's decision and the child's first task there is nobody to ask.
+    // The round is announced before its workflow has started.
     if (error instanceof WorkflowNotFoundError) return { status, pending };
     throw error;
   }
@@ -194,7 +195,7 @@ async function pendingActivities(client: Client, handle: WorkflowHandle): Promis
   return [...own, ...below.flat()];
 }
 
-/** Why a run failed: what its activity said, without Temporal's wrapping. */
+/** Why a run failed: the activity's error, without Temporal's wrapping errors. */
 export function rootCause(error: unknown): unknown {
   if (!(error instanceof WorkflowFailedError)) return error;
   let cause = error.cause;

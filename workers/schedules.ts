@@ -1,4 +1,4 @@
-/** Schedules: runs that start by the clock, each from where the last one of its name ended. */
+/** Schedules: runs that start at given times, each from the last release of its name. */
 import {
   ScheduleAlreadyRunning,
   ScheduleNotFoundError,
@@ -29,7 +29,7 @@ export interface Calendar {
   cron: string;
   /** IANA name, such as Europe/Berlin. */
   timezone: string;
-  /** What becomes of a start whose predecessor is still running. */
+  /** What happens at a start while the previous run is in progress. */
   overlap: Overlap;
 }
 
@@ -37,7 +37,7 @@ export interface ScheduleSummary {
   name: string;
   paused: boolean;
   next?: Date;
-  /** The name of the last run that it has started. */
+  /** The name of the last run that it started. */
   lastRun?: string;
 }
 
@@ -59,7 +59,7 @@ export const scheduleOf = (config: RunConfig, { cron, timezone, overlap }: Calen
   },
 });
 
-/** @throws InputError when there is one of that name, or the server does not take the calendar */
+/** @throws InputError when there is a schedule of that name, or the server rejects the calendar */
 export async function createSchedule(
   client: Client,
   config: RunConfig,
@@ -83,7 +83,7 @@ export async function createSchedule(
     if (error instanceof ScheduleAlreadyRunning) {
       throw new InputError(`There is a schedule named "${config.name}": delete it first.`);
     }
-    // What the client makes of a calendar that the server does not take.
+    // The client's error for a calendar that the server rejects.
     if (!(error instanceof TypeError)) throw error;
     throw new InputError(`The schedule is not valid: ${error.message} (--cron ${cron}, --timezone ${timezone}).`);
   }
@@ -105,7 +105,7 @@ export async function listSchedules(client: Client): Promise<ScheduleSummary[]> 
   return summaries;
 }
 
-/** Does something with a schedule. @throws InputError when there is none of that name */
+/** Applies `act` to a schedule. @throws InputError when there is none of that name */
 export async function withSchedule(
   client: Client,
   name: string,

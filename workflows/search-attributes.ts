@@ -7,6 +7,7 @@ import {
   SearchAttributeType,
   type SearchAttributePair,
   type SearchAttributeUpdatePair,
+  type TypedSearchAttributes,
 } from '@temporalio/common';
 import { upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { RunStatus } from './status.ts';
@@ -54,6 +55,12 @@ export function updateAttributes({ name, state, round, policy, results }: RunSta
   const present = workflowInfo().typedSearchAttributes;
   const changed = wanted.filter(({ key, value }) => (present.get(key) ?? null) !== value);
   if (changed.length > 0) upsertSearchAttributes(changed);
+}
+
+/** Where a run was when it last set its attributes. @returns undefined for a run without them */
+export function lastKnown(attributes: TypedSearchAttributes): string | undefined {
+  const [state, round] = [attributes.get(STATE), attributes.get(ROUND)];
+  return round === undefined ? state : `${state}, round ${round}`;
 }
 
 const hasAttributes = () => workflowInfo().typedSearchAttributes.get(RUN) !== undefined;

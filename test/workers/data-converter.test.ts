@@ -156,7 +156,7 @@ it.each([
   ['export const payloadCodecs = [{ encode() {} }];', /\(expected objects with encode and decode\)\.$/],
   ['throw new Error("no key");', /cannot be loaded: no key$/],
 ])('a module that is none is refused: %s', async (text, sentence) => {
-  const file = path(`${Math.abs(text.length)}.mjs`);
+  const file = path(`${text.length}.mjs`);
   writeFileSync(file, text);
   vi.stubEnv('SELM_DATA_CONVERTER', file);
   await expect(dataConverter()).rejects.toThrow(sentence);
