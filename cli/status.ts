@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import { findRun, readProgress } from '../workers/runs.ts';
+import { readProgress } from '../workers/progress.ts';
+import { findRun } from '../workers/runs.ts';
 import { roundNotes } from '../report/rounds.ts';
 import { STEPS } from '../workflows/status.ts';
 import { describeFailure, NO_NEW_PROMPTS, skippedLines, spentLine } from '../report/failure.ts';

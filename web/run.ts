@@ -7,7 +7,8 @@ import { table } from '../report/layout.ts';
 import { content } from '../report/page.ts';
 import { readReport } from '../report/read.ts';
 import { readRecord } from '../workers/history.ts';
-import { findRun, readProgress, type PendingActivity, type RunProgress } from '../workers/runs.ts';
+import { readProgress, type PendingActivity, type RunProgress } from '../workers/progress.ts';
+import { findRun } from '../workers/runs.ts';
 import { STEPS, type RunStatus, type StepStatus } from '../workflows/status.ts';
 import type { Page } from './page.ts';
 

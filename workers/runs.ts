@@ -8,18 +8,13 @@ import {
   type WorkflowHandle,
 } from '@temporalio/client';
 import { ApplicationFailure, WorkflowIdConflictPolicy, type QueryDefinition } from '@temporalio/common';
-import { decodeOptionalFailureToOptionalError } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
-import type { Progress } from '../engine/protocol/jobs.ts';
-import { alignment, runStatusQuery } from '../workflows/alignment.ts';
+import { alignment } from '../workflows/alignment.ts';
 import { differencesOf, type Difference } from '../config/changes.ts';
 import type { RunConfig } from '../config/run.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
-import { roundWorkflowId, runNameOf, runWorkflowId } from '../workflows/ids.ts';
-import { roundStatusQuery } from '../workflows/round.ts';
-import type { RoundStatus, RunStatus } from '../workflows/status.ts';
-import { decodePayload } from './payloads.ts';
+import { runNameOf, runWorkflowId } from '../workflows/ids.ts';
 import { configInForce } from './run-config.ts';
 import { withAttributes } from './search-attributes.ts';
 
@@ -139,60 +134,6 @@ export async function queryRun<Answer, Args extends unknown[]>(
     if (!CANNOT_REPLAY.test(reason) && !NOBODY.test(reason)) throw error;
     throw new RunUnanswered(runNameOf(handle.workflowId), error);
   }
-}
-
-/** An activity that runs or waits to be retried. */
-export interface PendingActivity {
-  id: string;
-  name: string;
-  attempt: number;
-  progress?: Progress;
-  /** Why the last attempt failed. */
-  lastFailure?: string;
-}
-
-export interface RunProgress {
-  status: RunStatus;
-  round?: RoundStatus;
-  pending: PendingActivity[];
-}
-
-/** The progress of a run: its status, its round's status, and the activities' heartbeats. */
-export async function readProgress(client: Client, handle: RunHandle): Promise<RunProgress> {
-  const status = await queryRun(handle, runStatusQuery);
-  const pending = await pendingActivities(client, handle);
-  if (status.round === undefined || !['running', 'parked', 'paused'].includes(status.state)) return { status, pending };
-  const child = client.workflow.getHandle(roundWorkflowId(handle.workflowId, status.round));
-  try {
-    return { status, round: await child.query(roundStatusQuery), pending };
-  } catch (error) {
-    // The round is announced before its workflow has started.
-    if (error instanceof WorkflowNotFoundError) return { status, pending };
-    throw error;
-  }
-}
-
-/** The activities of a workflow and of the child workflows that it waits for. */
-async function pendingActivities(client: Client, handle: WorkflowHandle): Promise<PendingActivity[]> {
-  const { raw } = await handle.describe();
-  const own = await Promise.all(
-    (raw.pendingActivities ?? []).map(async ({ activityId, activityType, attempt, heartbeatDetails, lastFailure }) => {
-      const reported = await decodePayload<Partial<Progress>>(client, heartbeatDetails?.payloads?.[0]);
-      // Before there is progress, heartbeats report the time alone.
-      const progress = reported?.total === undefined ? undefined : (reported as Progress);
-      const error = await decodeOptionalFailureToOptionalError(client.options.loadedDataConverter, lastFailure);
-      return {
-        id: `${handle.workflowId} ${activityId}`,
-        name: activityType?.name ?? '',
-        attempt: attempt ?? 1,
-        ...(progress && { progress }),
-        ...(error && { lastFailure: error.message }),
-      };
-    }),
-  );
-  const children = (raw.pendingChildren ?? []).map(({ workflowId }) => client.workflow.getHandle(workflowId!));
-  const below = await Promise.all(children.map((child) => pendingActivities(client, child)));
-  return [...own, ...below.flat()];
 }
 
 /** Why a run failed: the activity's error, without Temporal's wrapping errors. */

@@ -1,12 +1,4 @@
 /** One SELM iteration: sample, label, optimize, evaluate. */
-import {
-  defineQuery,
-  defineSignal,
-  isCancellation,
-  setCurrentDetails,
-  setHandler,
-  TemporalFailure,
-} from '@temporalio/workflow';
 import type { Address } from '../artifacts/manifest.ts';
 import type { PromptSet } from '../activities/prepare.ts';
 import { labelerSettings } from '../labelers/needs.ts';
@@ -20,14 +12,13 @@ import {
 } from './answers.ts';
 import { activitiesOf } from './activities.ts';
 import type { RunConfig } from '../config/run.ts';
-import { describeRound } from './details.ts';
-import { stepFailed } from './failure.ts';
 import type { RunningStep } from './place.ts';
 import { resultOf } from './round-result.ts';
+import { runSteps } from './round-steps.ts';
 import { runShards, shardsOf } from './shards.ts';
-import { countFrom, Halted, isBudgetSpent, spent } from './spending.ts';
+import { countFrom, Halted, spent } from './spending.ts';
 import type { Spent } from '../activities/spent.ts';
-import { STEPS, type RoundResult, type RoundStatus, type StepName, type StepStatus } from './status.ts';
+import type { RoundResult } from './status.ts';
 
 export interface RoundInput {
   config: RunConfig;
@@ -48,10 +39,6 @@ export interface RoundOutput extends Spent {
   /** The trained policy, with its held-out responses. */
   answers: Answers;
 }
-
-export const roundStatusQuery = defineQuery<RoundStatus>('status');
-/** Makes the round end after the step that runs. */
-export const haltSignal = defineSignal('halt');
 
 /** The seed of a round: rounds of a run, and runs with neighbouring seeds, draw different random numbers. */
 export const roundSeed = (seed: number, round: number) => seed * 1000 + round;
@@ -86,41 +73,10 @@ async function runRound({
   start,
   previous,
 }: RoundInput): Promise<Omit<RoundOutput, 'seconds'>> {
-  const steps = Object.fromEntries(
-    STEPS.map((name): [StepName, StepStatus] => [name, { state: 'waiting', done: 0, total: 1, reused: 0 }]),
-  ) as Record<StepName, StepStatus>;
-  let halting = false;
-  const show = () => setCurrentDetails(describeRound({ round, steps }));
-  setHandler(roundStatusQuery, () => ({ round, steps }));
-  setHandler(haltSignal, () => void (halting = true));
+  const step = runSteps(round);
   const seed = roundSeed(config.seed, round);
   const { policy } = previous;
   const { threads, device } = config;
-
-  /** Runs a step of `total` activities. */
-  const step = async <T>(name: StepName, total: number, work: (running: RunningStep) => Promise<T>) => {
-    if (halting || isBudgetSpent()) throw new Halted();
-    const status = steps[name];
-    Object.assign(status, { state: 'running', total });
-    const tick = (reused: boolean) => {
-      status.done++;
-      status.reused += Number(reused);
-      show();
-    };
-    show();
-    try {
-      const result = await work({ place: { round, step: name }, tick });
-      status.state = 'done';
-      return result;
-    } catch (error) {
-      status.state = error instanceof Halted ? 'waiting' : 'failed';
-      throw error instanceof TemporalFailure && !isCancellation(error)
-        ? stepFailed(name, { seconds: spent() }, error)
-        : error;
-    } finally {
-      show();
-    }
-  };
 
   const { shardSize, server, ...settings } = config.sample;
   const shards = shardsOf(prompts.count, shardSize);

@@ -1,6 +1,6 @@
 /** What Temporal's users expect of runs: search attributes, summaries, current details, and turns of runs that share a worker. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection, type WorkflowExecutionInfo } from '@temporalio/client';
 import { NativeConnection, type WorkflowBundle } from '@temporalio/worker';
@@ -192,6 +192,32 @@ describe('a run on the embedded server', () => {
     expect(between.filter((run) => run === 'big').length, order.join(' ')).toBeLessThanOrEqual(8);
     expect(order.indexOf('small'), order.join(' ')).toBeLessThan(12);
   });
+});
+
+it('a server that is killed loses none of the activities that are queued', async () => {
+  const address = await joinDevServer(() => {});
+  const { client, server, close } = await connect(address);
+  const standIns = new StandIns(24);
+  const killed: string[] = [];
+  standIns.before.sample = async (_, { seed }) => {
+    if (seed === 0 || killed.length > 0) return;
+    const { pid } = JSON.parse(readFileSync(join(home, 'server.json'), 'utf8')) as { pid: number };
+    process.kill(pid, 'SIGKILL');
+    killed.push(await joinDevServer(() => {}));
+  };
+  await withWorkers(
+    server,
+    standIns,
+    async () => {
+      const config = testConfig({ name: 'survivor', rounds: 1, sample: { shardSize: 1 } });
+      const { handle } = await startRun(client, config);
+      const state = () => handle.describe().then(({ status }) => status.name, String);
+      await expect.poll(state, { timeout: 180_000 }).toBe('COMPLETED');
+    },
+    { maxConcurrentActivityTaskExecutions: 1 },
+  );
+  await close();
+  expect(killed).toEqual([address]);
 });
 
 describe('a server without the search attributes', () => {
