@@ -8,6 +8,7 @@ import * as rds from 'aws-cdk-lib/aws-rds';
 import type { Construct } from 'constructs';
 import { acknowledgeOwnRange } from './acknowledgements.ts';
 import type { SelfHostedConfig } from '../config/deployment/temporal.ts';
+import { registrationCommand } from '../workers/search-attributes.ts';
 import { SERVER } from './costs.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
 import { ADMIN_TOOLS_IMAGE, SERVER_IMAGE } from './temporal-images.ts';
@@ -32,12 +33,13 @@ const UPDATE_SCHEMA = [
   `temporal-sql-tool --database ${VISIBILITY} update-schema -d ${SCHEMAS}/visibility/versioned`,
 ].join('\n');
 
-/** A server that has begun to listen needs a moment before it takes a namespace. */
+/** Creates the namespace and registers the search attributes of runs. A server that has begun to listen needs a moment for that. */
 const createNamespace = (namespace: string) =>
   [
     `for try in $(seq 60); do`,
-    `  temporal operator namespace describe --namespace ${namespace} && exit 0`,
-    `  temporal operator namespace create --namespace ${namespace} --retention ${RETENTION_DAYS}d && exit 0`,
+    `  temporal operator namespace describe --namespace ${namespace} ||`,
+    `    temporal operator namespace create --namespace ${namespace} --retention ${RETENTION_DAYS}d`,
+    `  ${registrationCommand(namespace)} && exit 0`,
     `  sleep 5`,
     `done`,
     `exit 1`,

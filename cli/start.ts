@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { startRun } from '../workers/runs.ts';
 import { loadConfig } from '../config/load.ts';
+import { explainMissing, missingAttributes } from '../workers/search-attributes.ts';
 import { withServer } from './server.ts';
 import { jsonOption, summarize } from './step.ts';
 
@@ -12,7 +13,11 @@ export function startCommand(): Command {
     .addOption(jsonOption())
     .action(async (file: string, flags: { json?: boolean }) => {
       const config = loadConfig(file);
-      const { handle, attached } = await withServer((client) => startRun(client, config));
+      const { handle, attached } = await withServer(async (client) => {
+        const missing = await missingAttributes(client);
+        if (missing.length > 0) console.error(explainMissing(missing, client.options.namespace));
+        return startRun(client, config);
+      });
       const { name } = config;
       const done = attached ? 'is in progress' : 'is started';
       summarize(flags, { name, workflow_id: handle.workflowId, attached }, `Run "${name}" ${done}: selm watch ${name}`);

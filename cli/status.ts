@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import { findRun, readProgress } from '../workers/runs.ts';
+import { readProgress } from '../workers/progress.ts';
+import { findRun } from '../workers/runs.ts';
 import { roundNotes } from '../report/rounds.ts';
 import { STEPS } from '../workflows/status.ts';
 import { describeFailure, NO_NEW_PROMPTS, skippedLines, spentLine } from '../report/failure.ts';
@@ -17,8 +18,8 @@ export function statusCommand(): Command {
       const progress = await withRuns(async (client) => readProgress(client, await findRun(client, name)));
       if (flags.json) return console.log(JSON.stringify(progress));
       const { status, round, pending } = progress;
-      const asked = status.asked && status.state !== 'paused' ? `, asked to ${status.asked}` : '';
-      console.log(`${name}: ${status.state}${asked}${round ? `, round ${round.round} of ${status.rounds}` : ''}`);
+      const requested = status.requested && status.state !== 'paused' ? `, ${status.requested} requested` : '';
+      console.log(`${name}: ${status.state}${requested}${round ? `, round ${round.round} of ${status.rounds}` : ''}`);
       if (status.rounds === 0) console.log(NO_NEW_PROMPTS);
       if (status.failure) console.log(describeFailure(status, status.failure));
       for (const line of [...status.repairs, ...skippedLines(status), ...roundNotes(status)]) console.log(line);

@@ -10,7 +10,7 @@ const schema = portSchema(8080);
 
 /** `selm ui`: runs and policies as web pages, until Ctrl-C. */
 export function uiCommand(): Command {
-  const command = new Command('ui').description('Show runs and policies as web pages, for looking only.');
+  const command = new Command('ui').description('Show runs and policies as read-only web pages.');
   addSettings(command, schema, ['port']);
   return command
     .option('--host <address>', 'Address to listen on. There is no authentication.', '127.0.0.1')

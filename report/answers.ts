@@ -1,28 +1,28 @@
-/** Answers side by side: the start's and the last policy's, with what they were scored. */
+/** Responses of the start policy and of the last policy, side by side with their scores. */
 import type { ComparisonRow } from '../activities/evaluate.ts';
 import type { RoundArtifacts } from './artifacts.ts';
 import { html, type Html } from './html.ts';
 
-/** Of each kind: the most improved, the most worsened, and those as good as before. */
+/** How many of each kind are shown: most improved, most worsened, unchanged. */
 const [GAINS, LOSSES, TIES] = [8, 6, 4];
 const LONGEST = 1500;
 
-/** A bounded number of answers of the last round that the store has. */
+/** A bounded number of responses of the last round whose artifacts the store has. */
 export function answersSection(rounds: RoundArtifacts[]): Html {
   const last = rounds.at(-1);
   if (!last) return html``;
   const chosen = selectAnswers(last.answers);
   return html`<section>
-    <h2>Answers before and after</h2>
+    <h2>Responses before and after</h2>
     <p class="note">
-      ${chosen.length} of the ${last.answers.length} held-out prompts, answered by the start and by round
-      ${last.round}'s policy: the most improved, the most worsened, then some as good as before.
+      ${chosen.length} of the ${last.answers.length} held-out prompts, with the responses of the start policy and of
+      round ${last.round}'s policy: the most improved, the most worsened, then some with equal scores.
     </p>
     ${chosen.map(side)}
   </section>`;
 }
 
-/** 0 where one of them got no judgement. */
+/** The change of the score; 0 if one of the two has no score. */
 const gain = ({ score, opponentScore }: ComparisonRow) =>
   score === undefined || opponentScore === undefined ? 0 : score - opponentScore;
 
@@ -38,7 +38,7 @@ function side(row: ComparisonRow): Html {
   const verdict = { '1': 'better', '-1': 'worse', '0': 'same' }[String(Math.sign(gain(row)))];
   const cell = (title: string, text: string, value?: number) =>
     html`<div>
-      <h4>${title} <span class="score">${value?.toFixed(3) ?? 'not judged'}</span></h4>
+      <h4>${title} <span class="score">${value?.toFixed(3) ?? 'no score'}</span></h4>
       <pre>${shorten(text)}</pre>
     </div>`;
   return html`<article class="${verdict}">

@@ -1,4 +1,4 @@
-/** What a report takes from the artifacts of a run: its answers, its training curves, and where everything is from. */
+/** What a report reads from the artifacts of a run: held-out responses, training curves, and the artifacts' origins. */
 import { z } from 'zod';
 import type { ComparisonRow } from '../activities/evaluate.ts';
 import type { Address, Manifest } from '../artifacts/manifest.ts';
@@ -8,15 +8,15 @@ import type { RoundResult } from '../workflows/status.ts';
 
 export type TrainingRow = Record<string, number>;
 
-/** A round's numbers in full. */
+/** The data of a round. */
 export interface RoundArtifacts {
   round: number;
   training: TrainingRow[];
-  /** Of the policy and of the run's start, to the held-out prompts. */
+  /** Responses of the round's policy and of the start policy to the held-out prompts. */
   answers: ComparisonRow[];
 }
 
-/** An artifact, and what it was made of. */
+/** An artifact and its recipe. */
 export interface Origin {
   title: string;
   address: Address;
@@ -31,7 +31,7 @@ export async function readRound(
   store: ReadableStore,
   { round, policy, artifacts }: RoundResult,
 ): Promise<RoundArtifacts> {
-  // A policy may be a whole model: of its artifact only this file is wanted.
+  // A policy may be a full model: only this file of its artifact is needed.
   const [training, answers] = await Promise.all([
     store.readText(policy, 'metrics.jsonl'),
     store.readText(artifacts.evaluation, 'answers.jsonl'),
@@ -43,7 +43,7 @@ export async function readRound(
   };
 }
 
-/** The artifacts that the results go back on, down to what came from outside. Of a step's many shards the first stands for all. */
+/** All artifacts that the results were computed from, inputs first. The first shard of a step stands for all its shards. */
 export async function readOrigins(store: ReadableStore, results: RoundResult[]): Promise<Origin[]> {
   const origins = new Map<Address, Origin>();
   const visit = async (address: Address, title: string): Promise<void> => {

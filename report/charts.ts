@@ -1,4 +1,4 @@
-/** Pictures as SVG text, drawn without a browser. Text and lines take their colors from the page, so they are seen in light and dark. */
+/** Charts as SVG text, drawn without a browser. Text and lines take their colors from the page, for light and dark mode. */
 import { init, use } from 'echarts/core';
 import { BarChart, CustomChart, LineChart, ScatterChart } from 'echarts/charts';
 import { GridComponent, LegendComponent } from 'echarts/components';
@@ -14,7 +14,7 @@ const [WIDTH, HEIGHT] = [440, 250];
 /** Readable on white and on near-black. */
 export const COLORS = ['#4a8fdc', '#e8833a', '#3fa372', '#c05fb0', '#b59a2b', '#8677e0', '#d9566b', '#5fb3c8'];
 
-/** Stand for colors that the page knows: ECharts takes none that it cannot parse. */
+/** Placeholders for colors of the page: ECharts accepts only colors that it can parse. */
 const [TEXT, LINE] = ['#010203', '#030201'];
 
 export interface Axis {
@@ -31,7 +31,7 @@ export interface Line {
 }
 
 export interface Drawing {
-  /** Read aloud in place of the picture. */
+  /** Text for screen readers. */
   title: string;
   x: Axis & { categories?: string[] };
   y: Axis;
@@ -39,7 +39,7 @@ export interface Drawing {
   legend: boolean;
 }
 
-/** Lines with a mark at each point where there are few. */
+/** Lines, with a mark at each point if there are few points. */
 export const lineChart = (title: string, x: Drawing['x'], y: Axis, lines: Line[]): Html =>
   draw({
     title,
@@ -61,7 +61,7 @@ export const lineChart = (title: string, x: Drawing['x'], y: Axis, lines: Line[]
     ]),
   });
 
-/** Bars side by side, a color a series. */
+/** Bars side by side, one color per series. */
 export const barChart = (title: string, x: Drawing['x'], y: Axis, bars: { name: string; values: number[] }[]): Html =>
   draw({
     title,
@@ -71,7 +71,7 @@ export const barChart = (title: string, x: Drawing['x'], y: Axis, bars: { name: 
     series: bars.map(({ name, values }) => ({ type: 'bar', name, data: values, barGap: '5%' })),
   });
 
-/** Points with their names beside them, joined in their order. */
+/** Points with their names, connected in order. */
 export const pathChart = (title: string, x: Axis, y: Axis, points: { name: string; at: [number, number] }[]): Html =>
   draw({
     title,
@@ -81,7 +81,7 @@ export const pathChart = (title: string, x: Axis, y: Axis, points: { name: strin
     series: [
       {
         type: 'line',
-        // Neighbours are often close: their names stand above and below.
+        // Neighbors are often close: their names alternate above and below.
         data: points.map(({ name, at }, i) => ({
           value: at,
           name,
@@ -102,7 +102,7 @@ function whiskers(intervals: NonNullable<Line['intervals']>, color: string): obj
     encode: { x: 0, y: [1, 2] },
     renderItem(_: unknown, { value, coord }: { value: (i: number) => number; coord: (at: number[]) => number[] }) {
       const [[x, bottom], [, top]] = [coord([value(0), value(1)]), coord([value(0), value(2)])];
-      // A bar with a foot and a head.
+      // An error bar.
       const ends = [
         [x, bottom, x, top],
         [x - 4, bottom, x + 4, bottom],
@@ -161,7 +161,7 @@ function draw({ title, x, y, series, legend }: Drawing): Html {
   return new Html(svg.replace('<svg ', `<svg role="img" aria-label="${title.replaceAll('"', '')}" `));
 }
 
-/** Styles as attributes of SVG, so that a page can forbid all that is not its own; those for a pointer that hovers are left out. */
+/** Styles as SVG attributes, so that the page's Content-Security-Policy can forbid inline styles. Hover styles are dropped. */
 const withoutStyles = (svg: string): string =>
   svg.replace(/<style >[^]*?<\/style>\s*/, '').replaceAll(/ style="([^"]*)"/g, (_, style: string) =>
     style

@@ -1,9 +1,9 @@
-/** How a run tells of what went wrong, and of what was decided. */
+/** Sentences about a run's failures and decisions, as the command line, the report and the web pages show them. */
 import type { Failure } from '../workflows/failure.ts';
 import { BUDGET_SPENT } from '../workflows/spending.ts';
 import type { RunStatus } from '../workflows/status.ts';
 
-/** What failed, where, since when and why; then the commands that decide how the run goes on. */
+/** What failed, where, when and why, and on a second line the commands that decide how the run continues. */
 export function describeFailure({ name, spent }: RunStatus, failure: Failure): string {
   const { step, activity, round, since, message, retryAt, type } = failure;
   if (type === BUDGET_SPENT) {
@@ -14,19 +14,19 @@ export function describeFailure({ name, spent }: RunStatus, failure: Failure): s
   const commands = ['retry', ...(round === undefined ? [] : ['skip']), 'stop'].map((verb) => `selm ${verb} ${name}`);
   return [
     `Failed in ${place}${culprit}, since ${since}: ${message}`,
-    `${retryAt === undefined ? 'The run waits for a decision' : `It is tried again at ${retryAt}; to decide before`}: ${commands.join(' | ')}`,
+    `${retryAt === undefined ? 'The run waits for a decision' : `It is retried at ${retryAt}; to decide before`}: ${commands.join(' | ')}`,
   ].join('\n');
 }
 
-/** Whether a run goes on only after somebody decides. */
+/** Whether a run continues only after an operator decides. */
 export const waitsForDecision = ({ state, failure }: RunStatus): boolean =>
   state === 'paused' || (failure !== undefined && failure.retryAt === undefined);
 
 export const skippedLines = ({ skipped, rounds }: RunStatus): string[] =>
   skipped.map((round) => `Round ${round} of ${rounds} is skipped.`);
 
-/** Of a scheduled run. */
-export const NO_NEW_PROMPTS = 'There are no prompts that no run of this name has used: nothing was done.';
+/** Shown for a scheduled run that ends at once. */
+export const NO_NEW_PROMPTS = 'Runs of this name have used all prompts: nothing was done.';
 
 export const spentLine = ({ usd, of }: NonNullable<RunStatus['spent']>, gpuSeconds: number): string =>
   `Spent ${usd.toFixed(2)} of ${of} US dollars on ${(gpuSeconds / 3600).toFixed(2)} hours of GPU workers, in rounds that have ended.`;

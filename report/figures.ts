@@ -1,14 +1,14 @@
-/** The pictures of a report. */
+/** The figures of a report. */
 import { mean } from '../evaluation/statistics.ts';
 import type { RunStatus } from '../workflows/status.ts';
 import type { RoundArtifacts } from './artifacts.ts';
 import { barChart, lineChart, pathChart, type Line } from './charts.ts';
 import { html, type Html } from './html.ts';
 
-/** Points of a curve at most: a longer one is drawn through the means of so many stretches. */
+/** Points of a curve at most: a longer curve is drawn through the means of this many segments. */
 const POINTS = 400;
 const BINS = 10;
-/** Distributions beside each other: more cannot be told apart. */
+/** Distributions in one figure: more cannot be told apart. */
 const DISTRIBUTIONS = 5;
 
 export function figures(status: RunStatus, rounds: RoundArtifacts[]): Html {
@@ -77,10 +77,10 @@ function scores(status: RunStatus): Figure | undefined {
   const lines = strict.length > 0 ? [scored, { name: 'strict pass rate', points: strict }] : [scored];
   return all.length < 2
     ? undefined
-    : figure('Score of the held-out answers', (title) => lineChart(title, axisOf(status), { name: 'score' }, lines));
+    : figure('Score of the held-out responses', (title) => lineChart(title, axisOf(status), { name: 'score' }, lines));
 }
 
-/** How the held-out answers' scores are spread: the start's, and some rounds'. */
+/** Distribution of the held-out responses' scores: of the start policy, and of some rounds. */
 function distribution(_: RunStatus, rounds: RoundArtifacts[]): Figure | undefined {
   if (rounds.length === 0) return undefined;
   const start = rounds[0].answers.flatMap(({ opponentScore }) => opponentScore ?? []);
@@ -99,7 +99,7 @@ function distribution(_: RunStatus, rounds: RoundArtifacts[]): Figure | undefine
   const share = (of: number[]) =>
     Array.from({ length: BINS }, (_, i) => (100 * of.filter((value) => bin(value) === i).length) / of.length);
   const categories = Array.from({ length: BINS }, (_, i) => (low + (i + 0.5) * width).toFixed(2));
-  return figure('Distribution of the scores (% of answers)', (title) =>
+  return figure('Distribution of the scores (% of responses)', (title) =>
     barChart(
       title,
       { name: 'score', categories },
@@ -110,7 +110,7 @@ function distribution(_: RunStatus, rounds: RoundArtifacts[]): Figure | undefine
 }
 
 function klAgainstScore(status: RunStatus): Figure | undefined {
-  // One measure for all points: the estimate from sampled answers, where every round has it.
+  // One measure for all points: the estimate from sampled responses if every round has it.
   const isSampled = stages(status).every(({ against }) => !against || against.klSampled);
   const points = stages(status).map(({ name, meanScore, against }): { name: string; at: [number, number] } => ({
     name,
@@ -121,7 +121,7 @@ function klAgainstScore(status: RunStatus): Figure | undefined {
     : figure('Score against distance from the start', (title) =>
         pathChart(
           title,
-          { name: `KL from the start (nats per ${isSampled ? 'sampled' : 'greedy'} answer)` },
+          { name: `KL from the start (nats per ${isSampled ? 'sampled' : 'greedy'} response)` },
           { name: 'mean score' },
           points,
         ),
@@ -132,7 +132,7 @@ function lengths(status: RunStatus): Figure | undefined {
   const points = stages(status).map(({ name, meanTokens }): [string, number] => [name, meanTokens]);
   return points.length < 2
     ? undefined
-    : figure('Length of the answers (tokens)', (title) =>
+    : figure('Length of the responses (tokens)', (title) =>
         lineChart(title, axisOf(status), { name: 'tokens', min: 0 }, [{ name: 'mean', points }]),
       );
 }
@@ -144,7 +144,7 @@ const CURVES = [
   { metric: 'grad_norm', title: 'Gradient norm' },
 ];
 
-/** The training of all rounds, one behind the other, a line a round. */
+/** The training of all rounds, one after the other, one line per round. */
 function curves(rounds: RoundArtifacts[]): Figure[] {
   return CURVES.filter(({ metric }) => rounds.some(({ training }) => training.some((row) => metric in row))).map(
     ({ metric, title }) => {
@@ -158,7 +158,7 @@ function curves(rounds: RoundArtifacts[]): Figure[] {
   );
 }
 
-/** The means of at most `most` stretches of a curve. */
+/** The means of at most `most` segments of a curve. */
 export function thin(points: [number, number][], most: number): [number, number][] {
   const stretch = Math.ceil(points.length / most);
   return Array.from({ length: Math.ceil(points.length / stretch) }, (_, i) => {
@@ -167,7 +167,7 @@ export function thin(points: [number, number][], most: number): [number, number]
   });
 }
 
-/** At most `most` of them, the first and the last among these. */
+/** At most `most` items, including the first and the last one. */
 function spreadOut<T>(items: T[], most: number): T[] {
   if (items.length <= most) return items;
   return Array.from({ length: most }, (_, i) => items[Math.round((i * (items.length - 1)) / (most - 1))]);

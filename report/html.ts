@@ -1,4 +1,4 @@
-/** HTML from templates: what is put in is text, unless it is HTML already. */
+/** HTML templates that escape their contents. */
 
 export class Html {
   readonly text: string;
@@ -10,7 +10,7 @@ export class Html {
 
 type Content = Html | string | number | false | undefined | Content[];
 
-/** `html\`<p>${answer}</p>\`` escapes the answer; lists are joined, and what is false or undefined is left out. */
+/** `html\`<p>${response}</p>\`` escapes the response. Lists are joined; false and undefined become nothing. */
 export const html = (parts: TemplateStringsArray, ...contents: Content[]): Html =>
   new Html(parts.map((part, i) => (i === 0 ? part : textOf(contents[i - 1]) + part)).join(''));
 

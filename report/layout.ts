@@ -1,4 +1,4 @@
-/** What all pages have in common: no script, nothing from elsewhere, and one style, in the page itself. */
+/** The frame of all pages: no scripts, no external resources, and one inline style sheet. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { html, Html } from './html.ts';
@@ -6,10 +6,10 @@ import { html, Html } from './html.ts';
 const CSS = readFileSync(new URL('./style.css', import.meta.url), 'utf8');
 const STYLE = new Html(`<style>${CSS}</style>`);
 
-/** By which a Content-Security-Policy allows this style and no other. */
+/** The source by which a Content-Security-Policy allows this style sheet only. */
 export const STYLE_HASH = `'sha256-${createHash('sha256').update(CSS).digest('base64')}'`;
 
-/** A whole page. */
+/** A complete page. */
 export function layout(title: string, content: Html): string {
   const { text } = html`<!doctype html>
     <html lang="en">
@@ -23,7 +23,7 @@ export function layout(title: string, content: Html): string {
   return text;
 }
 
-/** A table, in a box that scrolls by itself where it is too wide. */
+/** A table in a box that scrolls if the table is too wide. */
 export function table(name: string, head: string[], rows: (string | Html)[][]): Html {
   return html`<div class="scroll">
     <table id="${name}">
@@ -44,5 +44,5 @@ export function table(name: string, head: string[], rows: (string | Html)[][]): 
   </div>`;
 }
 
-/** An artifact, in short. */
+/** The first characters of an artifact's address, with the full address as a tooltip. */
 export const short = (address: string) => html`<code title="${address}">${address.slice(0, 12)}</code>`;

@@ -1,16 +1,16 @@
-/** A run's numbers as rows, named as TRL and TensorBoard name them. */
+/** A run's numbers as rows, with the names that TRL and TensorBoard use. */
 import type { RunStatus } from '../workflows/status.ts';
 import type { RoundArtifacts } from './artifacts.ts';
 
 export interface MetricsRow {
-  /** Of training rows: the optimizer steps of all rounds, counted on. Of evaluation rows: the round, 0 being the start. */
+  /** Of training rows: the optimizer steps, counted over all rounds. Of evaluation rows: the round, 0 for the start policy. */
   step: number;
-  /** Seconds since 1970, where it is known. */
+  /** Seconds since 1970, if known. */
   time?: number;
   metrics: Record<string, number>;
 }
 
-/** @param endOf when a round was done, in seconds since 1970 */
+/** @param endOf when a round ended, in seconds since 1970 */
 export function metricsRows(
   { start, results }: RunStatus,
   rounds: RoundArtifacts[],

@@ -1,4 +1,4 @@
-/** The report: one page without scripts and without anything from elsewhere. */
+/** The report: one page without scripts and external resources. */
 import { stringify } from 'yaml';
 import { versionsOf } from '../artifacts/manifest.ts';
 import type { RunConfig } from '../config/run.ts';
@@ -18,14 +18,14 @@ export interface Report {
   rounds: RoundArtifacts[];
   origins: Origin[];
   times: StepTime[];
-  /** What an hour of a machine that runs the model costs. */
+  /** The price of an hour of a machine that runs the model. */
   price?: number;
 }
 
-/** The page, as a file of its own. */
+/** The report as a complete page. */
 export const page = (report: Report): string => layout(`selm: ${report.status.name}`, content(report));
 
-/** What is on it, for pages that have more. Of a run in progress it is what is done so far. */
+/** The content of the report, for pages that have more. Of a run in progress, the results so far. */
 export function content(report: Report): Html {
   const { config, status, rounds } = report;
   const { start } = status;
@@ -36,7 +36,7 @@ export function content(report: Report): Html {
     <section>
       <h2>Configuration</h2>
       <details>
-        <summary>As the run was started${(status.changes?.length ?? 0) > 0 && '; changed on the way'}</summary>
+        <summary>As the run was started${(status.changes?.length ?? 0) > 0 && '; changed since'}</summary>
         <pre>${stringify(config)}</pre>
       </details>
       ${(status.changes ?? []).map(
@@ -50,9 +50,9 @@ export function content(report: Report): Html {
 const summary = (status: RunStatus, prompts: number): Html =>
   html`${table('rounds', HEAD, roundRows(status))}
     <p class="note">
-      On ${prompts} held-out prompts. Win rate, KL and scores are of greedy answers, against the start's; a tie counts
-      half; intervals are 95 %, bootstrap over prompts. KL is KL(policy || start) in nats per answer, summed over the
-      vocabulary at every token; “sampled” is along answers sampled at temperature 1.
+      On ${prompts} held-out prompts. Win rate, KL and scores are of greedy responses, against the start policy's; a tie
+      counts half; intervals are 95 %, bootstrap over prompts. KL is KL(policy || start) in nats per response, summed
+      over the vocabulary at every token; “sampled” is along responses sampled at temperature 1.
     </p>`;
 
 const measurements = (status: RunStatus, rounds: RoundArtifacts[]): Html =>
@@ -63,12 +63,12 @@ const measurements = (status: RunStatus, rounds: RoundArtifacts[]): Html =>
 
 function lead({ config, status: { state, results, rounds, policy, version } }: Report): Html {
   const accepted = results.filter((result) => result.accepted).length;
-  return html`<b>${config.model}</b>, ${config.optimize.objective.name} with labels of the ${config.label.by}: ${state},
+  return html`<b>${config.model}</b>, ${config.optimize.objective.name} labeled by ${config.label.by}: ${state},
     ${results.length} of ${rounds} rounds, ${accepted}
     accepted${policy !== undefined && html`; policy ${short(policy)}`}${version !== undefined && html`, <code>${config.name}@${version}</code>`}.`;
 }
 
-/** What an operator should know: in sentences. */
+/** Failures, warnings and repairs, as sentences. */
 const notes = (status: RunStatus): Html[] =>
   [
     ...(status.failure ? [describeFailure(status, status.failure)] : []),
@@ -102,8 +102,8 @@ function costSection({ times, price }: Report): Html {
     <h2>Time${price !== undefined && ' and cost'}</h2>
     ${table('times', head, rows)}
     <p class="note">
-      Time is from a step's first activity on its queue to the end of its last, waiting included; a worker's time is
-      that of the attempts that ended well. Steps that were found made took
+      Time is from a step's first activity on its task queue to the end of its last, waiting included. A worker's time
+      is that of successful attempts. Steps that reused artifacts took
       none.${price !== undefined && ` Cost is the model workers' time at ${price} an hour.`}
     </p>
   </section>`;
@@ -123,7 +123,7 @@ function lineageSection({ status: { name }, origins }: Report): Html {
       <summary>${title} ${short(address)}</summary>
       <p>
         Computed by <b>${recipe.step}</b>${versionsOf(recipe) && ` (${versionsOf(recipe)!})`}, seed ${recipe.seed}, from
-        ${Object.entries(recipe.inputs).map(([role, input]) => html`${role} ${short([input].flat()[0] ?? '')}${[input].flat().length > 1 && ` and ${[input].flat().length - 1} more`} (${names.get([input].flat()[0]) ?? role}); `)}${Object.keys(recipe.inputs).length === 0 && 'what came from outside'}
+        ${Object.entries(recipe.inputs).map(([role, input]) => html`${role} ${short([input].flat()[0] ?? '')}${[input].flat().length > 1 && ` and ${[input].flat().length - 1} more`} (${names.get([input].flat()[0]) ?? role}); `)}${Object.keys(recipe.inputs).length === 0 && 'external files'}
       </p>
       <pre>${stringify(recipe.parameters)}</pre>
       <ul>
@@ -133,8 +133,8 @@ function lineageSection({ status: { name }, origins }: Report): Html {
   return html`<section>
     <h2>Lineage</h2>
     <p class="note">
-      Every artifact is named by the SHA-256 of its manifest, which names its files by theirs, and what it was made of.
-      <code>selm verify ${name}</code> makes all of it again and compares.
+      An artifact's address is the SHA-256 of its manifest, which lists its files with their SHA-256 and its recipe.
+      <code>selm verify ${name}</code> computes all of it again and compares.
     </p>
     ${origins.map(entry)}
   </section>`;

@@ -15,7 +15,7 @@ export const POLICIES_HEAD = [
   'artifact',
 ];
 
-/** What a run's release says of its run. */
+/** The run that a release comes from. */
 export interface Lineage {
   run: string;
   config: RunConfig;

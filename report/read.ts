@@ -1,4 +1,4 @@
-/** What a report shows, out of what a server tells of a run and what its artifacts hold. */
+/** Collects what a report shows, from the server's record of a run and from the run's artifacts. */
 import type { ReadableStore } from '../artifacts/store.ts';
 import type { RunConfig } from '../config/run.ts';
 import type { RunStatus } from '../workflows/status.ts';
@@ -10,15 +10,15 @@ export interface ReportInput {
   config: RunConfig;
   status: RunStatus;
   activities: ActivityTime[];
-  /** What an hour of a machine that runs the model costs. */
+  /** The price of an hour of a machine that runs the model. */
   price?: number;
 }
 
-export async function readReport(store: ReadableStore, { activities, ...told }: ReportInput): Promise<Report> {
-  const { results } = told.status;
+export async function readReport(store: ReadableStore, { activities, ...record }: ReportInput): Promise<Report> {
+  const { results } = record.status;
   const [rounds, origins] = await Promise.all([
     Promise.all(results.map((result) => readRound(store, result))),
     readOrigins(store, results),
   ]);
-  return { ...told, rounds, origins, times: stepTimes(activities) };
+  return { ...record, rounds, origins, times: stepTimes(activities) };
 }

@@ -1,4 +1,4 @@
-/** What a run came to, as the cells of a table: the start, then a row a round. */
+/** A run's results as the cells of a table: a row for the start policy, then one for each round. */
 import type { AnswerSummary, Comparison } from '../activities/evaluate.ts';
 import type { DroppedPrompts } from '../activities/prompts/check.ts';
 import { describeDropped, ignoredToolsNote } from '../activities/prompts/portions.ts';
@@ -9,7 +9,7 @@ export const HEAD = ['', 'preferences', 'strict pass', 'mean score', 'win rate o
 
 export const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
-/** @returns the rows of the table; what is not known yet is left out */
+/** @returns the rows that are known so far */
 export const roundRows = ({ start, results }: Pick<RunStatus, 'start' | 'results'>): string[][] => [
   ...(start ? [['start', '', ...scores(start), '', start.meanTokens.toFixed(1), '', '']] : []),
   ...results.map(roundRow),
@@ -32,10 +32,10 @@ function roundRow(result: RoundResult): string[] {
   ];
 }
 
-/** How many there are, and how many answers are unjudged or were truncated, where some are. */
+/** The number of preferences, and how many candidates have no score or were truncated, if any. */
 function preferences({ preferences: count, unjudged, truncated }: RoundResult['label']): string {
-  const told = [unjudged && `${unjudged} unjudged`, truncated && `${truncated} truncated`].filter(Boolean);
-  return told.length > 0 ? `${count} (${told.join(', ')})` : String(count);
+  const remarks = [unjudged && `${unjudged} without a score`, truncated && `${truncated} truncated`].filter(Boolean);
+  return remarks.length > 0 ? `${count} (${remarks.join(', ')})` : String(count);
 }
 
 /** Strict pass rate and mean score, as cells. */
@@ -50,13 +50,13 @@ export function winRate({ against }: Comparison): string {
   return `${percent(rate)} [${(100 * winRateInterval.low).toFixed(1)}, ${(100 * winRateInterval.high).toFixed(1)}]`;
 }
 
-/** Of the greedy answers, and of sampled ones where there are some, as a cell. */
+/** KL along greedy responses, and along sampled ones if there are some, as a cell. */
 export function kl({ against }: Comparison): string {
   const { kl: greedy, klSampled } = against!;
   return klSampled ? `${greedy!.toFixed(2)} (${klSampled.kl.toFixed(2)} sampled)` : greedy!.toFixed(2);
 }
 
-/** What is to be known of the rounds beside their numbers: prompts left out, why one was rolled back, and what to be wary of. */
+/** Sentences about the rounds: dropped prompts, why a round was rolled back, and warnings. */
 export const roundNotes = ({ dropped, results }: Pick<RunStatus, 'dropped' | 'results'>): string[] => [
   ...(dropped ? droppedNotes(dropped) : []),
   ...results.flatMap(({ round, label, accepted, reasons, warnings }) => [
@@ -65,7 +65,7 @@ export const roundNotes = ({ dropped, results }: Pick<RunStatus, 'dropped' | 're
   ]),
 ];
 
-/** A sentence for each file of which prompts were dropped, and one where tools were. */
+/** A sentence for each file with dropped prompts, and one if the chat template ignores tools. */
 export function droppedNotes({ train, heldOut, ignoredTools = 0 }: DroppedPrompts): string[] {
   const [ofTrain, ofHeldOut] = [describeDropped(train), describeDropped(heldOut)];
   return [

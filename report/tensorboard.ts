@@ -10,7 +10,7 @@ const Event = protobuf
   .parse(readFileSync(new URL('./tfevents.proto', import.meta.url), 'utf8'))
   .root.lookupType('tensorflow.Event');
 
-/** TensorBoard takes files with "tfevents" in their name. */
+/** TensorBoard reads files with "tfevents" in their name. */
 export const EVENTS_FILE = 'events.out.tfevents.0.selm';
 
 /** The bytes of an event file with these scalars. */

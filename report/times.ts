@@ -1,62 +1,51 @@
-/** How long the steps of a run took, and what the machines that ran the model cost. */
+/** How long the steps of a run took, and how long they held the workers that run the model. */
+import type { OutsideStep } from '../workflows/place.ts';
 import { STEPS, type StepName } from '../workflows/status.ts';
 
-/** An activity that has ended well. Of several attempts, what the last one took. */
+/** An activity that succeeded. Of several attempts, the last one. */
 export interface ActivityTime {
-  /** None: before the first round or after the last. */
+  /** Undefined before the first round and after the last one. */
   round?: number;
-  name: string;
-  /** Whether it needs a machine that runs the model. */
+  step: StepName | OutsideStep;
+  /** Whether it ran on a worker that runs the model. */
   model: boolean;
-  /** Milliseconds since 1970: when it was first put on its queue, when a worker took it, when it ended. */
+  /** Milliseconds since 1970: when it was put on its task queue, when a worker started it, when it ended. */
   scheduled: number;
   started: number;
   ended: number;
 }
 
-export interface StepTime {
-  /** None: before the first round or after the last. */
-  round?: number;
-  step: StepName | 'start' | 'end';
-  /** From the first activity on its queue to the end of the last. */
+export interface StepTime extends Pick<ActivityTime, 'round' | 'step'> {
+  /** From the first activity on its task queue to the end of the last one. */
   seconds: number;
-  /** The time of all its activities on workers that run the model, and on those that do not. */
+  /** The time of all its activities on workers that run the model, and on the others. */
   modelSeconds: number;
   controlSeconds: number;
 }
 
-const key = (round: number | undefined, step: string) => `${round ?? ''} ${step}`;
+const key = ({ round, step }: Pick<StepTime, 'round' | 'step'>) => `${round ?? ''} ${step}`;
 
-/** Per step, in the order of the run. */
+/** The times of each step, in the order of the run. */
 export function stepTimes(activities: ActivityTime[]): StepTime[] {
   const groups = new Map<string, ActivityTime[]>();
-  const firstRound = Math.min(
-    ...activities.filter(({ round }) => round !== undefined).map(({ scheduled }) => scheduled),
-  );
   for (const activity of activities) {
-    const step = stepOf(activity, activities) ?? (activity.scheduled < firstRound ? 'start' : 'end');
-    const group = key(activity.round, step);
-    groups.set(group, [...(groups.get(group) ?? []), activity]);
+    const group = groups.get(key(activity));
+    if (group) group.push(activity);
+    else groups.set(key(activity), [activity]);
   }
   const rounds = [...new Set(activities.flatMap(({ round }) => round ?? []))].sort((a, b) => a - b);
   const order: Pick<StepTime, 'round' | 'step'>[] = [
+    { step: 'prepare' },
     { step: 'start' },
-    ...rounds.flatMap((round) => STEPS.map((step) => ({ round, step }))),
-    { step: 'end' },
+    // A round's prompts are prepared again when an operator has changed what they were checked with.
+    ...rounds.flatMap((round) => (['prepare', ...STEPS] as const).map((step) => ({ round, step }))),
+    { step: 'publish' },
+    { step: 'release' },
   ];
   return order.flatMap(({ round, step }) => {
-    const group = groups.get(key(round, step));
+    const group = groups.get(key({ round, step }));
     return group ? [{ ...(round !== undefined && { round }), step, ...sum(group) }] : [];
   });
-}
-
-/** Answers to the held-out prompts are sampled, and labeled, once a policy is trained. */
-function stepOf({ round, name, scheduled }: ActivityTime, all: ActivityTime[]): StepName | undefined {
-  if (round === undefined) return undefined;
-  if (name === 'optimize' || name === 'reference' || name === 'label') return name;
-  const trained = all.some((other) => other.round === round && other.name === 'optimize' && other.ended <= scheduled);
-  if (trained) return 'evaluate';
-  return name === 'sample' ? 'sample' : 'label';
 }
 
 function sum(group: ActivityTime[]): Pick<StepTime, 'seconds' | 'modelSeconds' | 'controlSeconds'> {

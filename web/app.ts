@@ -1,4 +1,4 @@
-/** The web pages of a Temporal namespace and a store: for looking only. */
+/** The web pages of a Temporal namespace and a store: read-only. */
 import { isGrpcServiceError, ServiceError, type Client } from '@temporalio/client';
 import { Hono, type Context } from 'hono';
 import { secureHeaders } from 'hono/secure-headers';
@@ -15,12 +15,12 @@ import { runPage } from './run.ts';
 import { runsPage } from './runs.ts';
 import { ArtifactDamaged } from '../artifacts/errors.ts';
 
-/** Of pages of what is in progress, which browsers then ask for again by themselves. */
+/** After which browsers reload the pages of runs in progress. */
 const REFRESH_SECONDS = 15;
 
 /**
- * Every answer is made by the server from templates that escape, has no script, and asks for nothing else.
- * @param hosts names by which it may be asked, where not by all: whose own name leads here by his DNS is not to read these pages
+ * The pages are rendered on the server by escaping templates, without scripts and external resources.
+ * @param hosts allowed Host headers (DNS-rebinding protection). Default: all
  * @returns the application; `app.fetch` serves it
  */
 export function webApp(client: Client, store: ReadableStore, hosts?: string[]): Hono {
@@ -44,13 +44,17 @@ export function webApp(client: Client, store: ReadableStore, hosts?: string[]): 
     c.header('Cache-Control', 'no-store');
     if (c.req.method === 'GET' || c.req.method === 'HEAD') return next();
     c.header('Allow', 'GET, HEAD');
-    return problem(c, 405, 'These pages are for looking only: selm on a command line is for the rest.');
+    return problem(c, 405, 'These pages are read-only: use the selm command to change a run.');
   });
 
   app.use(async (c, next) => {
     const { hostname } = new URL(c.req.url);
     if (!hosts || hosts.includes(hostname)) return next();
-    return problem(c, 421, `Ask for these pages at ${hosts.join(' or ')}; selm ui --host serves them elsewhere.`);
+    return problem(
+      c,
+      421,
+      `These pages are served at ${hosts.join(' or ')} only; selm ui --host ADDRESS serves them at another address.`,
+    );
   });
 
   app.get('/healthz', (c) => c.text('ok'));
@@ -67,15 +71,14 @@ export function webApp(client: Client, store: ReadableStore, hosts?: string[]): 
   return app;
 }
 
-/** Status and sentence. What is not known may tell what nobody needs to see: it is in the log alone. */
+/** Status and sentence. An unknown error may contain internals: its message goes to the log only. */
 function explain(error: Error): [ContentfulStatusCode, string] {
   if (error instanceof RunUnanswered || error instanceof ArtifactDamaged) return [503, error.message];
-  // By its name: loading S3's client takes a while, which most commands do without.
-  if (error.name === 'BucketError')
-    return [503, 'The artifact store does not answer as it should; try again in a moment.'];
+  // By name: importing the class would load the S3 client, which takes a while.
+  if (error.name === 'BucketError') return [503, 'The artifact store is not available; try again in a moment.'];
   const isTemporal = error instanceof ServiceError || isGrpcServiceError(error);
-  if (isTemporal) return [503, 'Temporal does not answer as it should; try again in a moment.'];
-  return [500, 'This page could not be made; the log of selm ui says why.'];
+  if (isTemporal) return [503, 'Temporal is not available; try again in a moment.'];
+  return [500, 'This page failed to render; the log of selm ui says why.'];
 }
 
 const show = (c: Context, { title, content, changes }: Page) => {

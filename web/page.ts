@@ -1,9 +1,9 @@
 import type { Html } from '../report/html.ts';
 
-/** What a path leads to. */
+/** The page of a path. */
 export interface Page {
   title: string;
   content: Html;
-  /** Whether it may look different in a moment. */
+  /** Whether the browser should reload it. */
   changes: boolean;
 }

@@ -1,4 +1,4 @@
-/** The released policies, each with where it is from. */
+/** The released policies, each with its lineage. */
 import { stringify } from 'yaml';
 import { listReleases, type NamedRelease } from '../activities/release.ts';
 import type { ReadableStore } from '../artifacts/store.ts';
@@ -18,7 +18,7 @@ export async function policiesPage(store: ReadableStore): Promise<Page> {
     content: html`<h1>Policies</h1>
       ${
         releases.length === 0
-          ? html`<p>There are none: a run that has accepted a policy ends with a version of its name.</p>`
+          ? html`<p>No policies yet: a run that accepts a policy releases it as a version of the run's name.</p>`
           : html`${table('policies', POLICIES_HEAD, releases.map(policyRow))}
               <h2>Lineage</h2>
               ${releases.toReversed().map((named) => lineage(named, names))}`
@@ -30,11 +30,11 @@ function lineage(named: NamedRelease, names: Map<string, string>): Html {
   const { name, version, address, release } = named;
   const { run, config, changes, results } = lineageOf(named);
   const { policy, heldOut, prompts, previous } = release;
-  const from = previous === undefined ? config.model : (names.get(previous) ?? 'a release that has no name any more');
+  const from = previous === undefined ? config.model : (names.get(previous) ?? 'a release whose name was removed');
   return html`<details id="${name}@${version}">
     <summary>${name}@${version} ${short(address)}</summary>
     <p>
-      Policy ${short(policy)} of run ${runLink(run)}, which began with
+      Policy ${short(policy)} of run ${runLink(run)}, which started from
       ${from}${previous !== undefined && html` ${short(previous)}`}. Trained on prompts
       ${prompts.map((one) => html`${short(one)} `)}, measured on ${short(heldOut)}.
     </p>

@@ -1,4 +1,4 @@
-/** One run: its report, and while it goes on what is done right now. */
+/** One run: its report, and the activities of a run in progress. */
 import type { Client } from '@temporalio/client';
 import type { ReadableStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
@@ -7,17 +7,18 @@ import { table } from '../report/layout.ts';
 import { content } from '../report/page.ts';
 import { readReport } from '../report/read.ts';
 import { readRecord } from '../workers/history.ts';
-import { findRun, readProgress, type PendingActivity, type RunProgress } from '../workers/runs.ts';
+import { readProgress, type PendingActivity, type RunProgress } from '../workers/progress.ts';
+import { findRun } from '../workers/runs.ts';
 import { STEPS, type RunStatus, type StepStatus } from '../workflows/status.ts';
 import type { Page } from './page.ts';
 
-/** A run's name, with the time of its start where a schedule has started it. */
+/** A run's name. Of a scheduled run, it contains the time of its start. */
 const NAME = /^[\w.:-]+$/;
 
-/** Who looks at a page does not wait as long as a command. */
+/** A page does not wait as long as a command. */
 const ANSWER_SECONDS = 3;
 
-/** @throws InputError when there is no such run, or it came to nothing */
+/** @throws InputError when there is no such run, or it failed and has no results */
 export async function runPage(client: Client, store: ReadableStore, name: string): Promise<Page> {
   if (!NAME.test(name)) throw new InputError(`There is no run named "${name}".`);
   const record = await readRecord(client, name, ANSWER_SECONDS);
@@ -29,19 +30,19 @@ export async function runPage(client: Client, store: ReadableStore, name: string
 
 const hasEnded = ({ state }: RunStatus) => state === 'done' || state === 'stopped';
 
-/** The steps of the round in progress, and the activities that run or wait. */
+/** The steps of the round in progress, and the activities that run or wait to be retried. */
 function now({ round, pending }: RunProgress): Html {
   const steps = round && STEPS.map((step) => [step, stateOf(round.steps[step]), counted(round.steps[step])]);
   return html`<section>
     <h2>Now</h2>
     ${steps && table('steps', [`round ${round.round}`, '', 'activities'], steps)}
     ${pending.length > 0 && table('activities', ['activity', 'attempt', 'progress', ''], pending.map(activity))}
-    ${!steps && pending.length === 0 && html`<p>Nothing is under way.</p>`}
+    ${!steps && pending.length === 0 && html`<p>No activity is running.</p>`}
   </section>`;
 }
 
 const stateOf = ({ state, reused, total }: StepStatus) =>
-  state === 'done' && total > 0 && reused === total ? 'found made' : state;
+  state === 'done' && total > 0 && reused === total ? 'reused' : state;
 
 const counted = ({ state, done, total }: StepStatus) => (state === 'waiting' ? '' : `${done} of ${total}`);
 

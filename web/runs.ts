@@ -11,20 +11,24 @@ export const runsPage = ({ runs, more }: { runs: ListedRun[]; more: boolean }): 
   title: 'runs',
   changes: true,
   content: html`<h1>Runs</h1>
-    ${runs.length === 0 ? html`<p>There are none: <code>selm start run.yaml</code> starts one.</p>` : table('runs', HEAD, runs.map(row))}
+    ${runs.length === 0 ? html`<p>No runs yet: <code>selm start run.yaml</code> starts one.</p>` : table('runs', HEAD, runs.map(row))}
     ${more && html`<p class="note">There are more; these are the last ${runs.length}.</p>`}`,
 });
 
-function row({ name, state, since, status, reason }: ListedRun): (string | Html)[] {
+function row(run: ListedRun): (string | Html)[] {
+  const { name, state, since, status } = run;
   const round = status?.round === undefined ? '' : `${status.round} of ${status.rounds}`;
-  const asked = status?.asked && state !== 'paused' ? `, asked to ${status.asked}` : '';
-  return [runLink(name), `${state}${asked}`, round, time(since), remark(name, state, status, reason)];
+  const requested = status?.requested && state !== 'paused' ? `, ${status.requested} requested` : '';
+  return [runLink(name), `${state}${requested}`, round, time(since), remark(run)];
 }
 
 /** What an operator should know or do. */
-function remark(name: string, state: ListedRun['state'], status: ListedRun['status'], reason?: string): Html {
+function remark({ name, state, status, reason, lastKnown }: ListedRun): Html {
   if (status?.failure) return html`<div class="remark">${describeFailure(status, status.failure)}</div>`;
-  if (state === 'unanswered') return html`No worker answers for it: <code>selm worker --role control</code>`;
+  if (state === 'unanswered') {
+    const last = lastKnown === undefined ? '' : ` (last state: ${lastKnown})`;
+    return html`No worker answers for it${last}: <code>selm worker --role control</code>`;
+  }
   if (state === 'paused') return html`<code>selm resume ${name}</code>`;
   return html`<div class="remark">${reason}</div>`;
 }

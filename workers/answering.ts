@@ -1,20 +1,27 @@
-/** Answers for runs where no worker does. */
+/** A control worker for queries and decisions, for a folder in which no worker runs. */
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
 import { connectionSettings } from './connection.ts';
+import { dataConverter } from './data-converter.ts';
 import { createLogger } from './telemetry/log.ts';
 import { workflowCode } from './workflow-code.ts';
 
 /**
- * Answers queries and takes decisions of runs while `work` lasts. It takes no steps: those wait for the next `selm run`.
- * @returns what `work` comes to
+ * Answers queries and applies decisions while `work` lasts. It runs no activities: those wait for the next `selm run`.
+ * @returns the result of `work`
  */
 export async function whileAnswering<T>(work: () => Promise<T>): Promise<T> {
   Runtime.install({ logger: createLogger('ERROR'), telemetryOptions: { logging: { filter: 'ERROR', forward: {} } } });
   const { connectionOptions, namespace } = connectionSettings();
   const connection = await NativeConnection.connect(connectionOptions);
   try {
-    const worker = await Worker.create({ connection, namespace, taskQueue: CONTROL_QUEUE, ...workflowCode() });
+    const worker = await Worker.create({
+      connection,
+      namespace,
+      taskQueue: CONTROL_QUEUE,
+      dataConverter: await dataConverter(),
+      ...workflowCode(),
+    });
     return await worker.runUntil(work);
   } finally {
     await connection.close();

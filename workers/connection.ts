@@ -1,4 +1,4 @@
-/** How to reach Temporal: its own environment configuration (TEMPORAL_ADDRESS, TEMPORAL_API_KEY, profiles in a TOML file). */
+/** Connects to Temporal by its environment configuration (TEMPORAL_ADDRESS, TEMPORAL_API_KEY, profiles in a TOML file). */
 import {
   Client,
   Connection,
@@ -10,11 +10,12 @@ import { loadClientConnectConfig, type LoadClientProfileOptions } from '@tempora
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
 import { checkHeader, readAddress, readSecret, stripSecrets } from '../data/secret.ts';
+import { dataConverter } from './data-converter.ts';
 
 /** Whether the environment names a server. @throws InputError when its configuration cannot be read */
 export const hasServer = () => loadConfig().connectionOptions.address !== undefined;
 
-/** The library does not check what it reads: any error is one of its file, or of a file that this names. */
+/** The library does not validate what it reads: every error comes from its file, or from a file that this one names. */
 function loadConfig(options: LoadClientProfileOptions = {}): ReturnType<typeof loadClientConnectConfig> {
   try {
     const config = loadClientConnectConfig(options);
@@ -22,7 +23,7 @@ function loadConfig(options: LoadClientProfileOptions = {}): ReturnType<typeof l
     return config;
   } catch (error) {
     const file = process.env['TEMPORAL_CONFIG_FILE'];
-    // Lines after the first one show the place in the file, which may hold a key.
+    // Lines after the first one quote the file, which may contain a key.
     const [reason] = error instanceof z.ZodError ? [describeIssue(error)] : (error as Error).message.split('\n');
     throw new InputError(`Temporal's configuration${file ? ` ${file}` : ''} cannot be read (${reason}); correct it.`);
   }
@@ -40,8 +41,8 @@ const connectionSchema = z.object({
 const describeIssue = ({ issues: [{ path, message }] }: z.ZodError) => `"${String(path.at(-1))}": ${message}`;
 
 /**
- * @param profile of Temporal's configuration file, in place of the environment's
- * @throws InputError for an address with a password in it, and for a key that is none
+ * @param profile of Temporal's configuration file, instead of the environment's
+ * @throws InputError for an address that contains a password, and for a malformed key
  */
 export function connectionSettings(profile?: string) {
   const { connectionOptions, namespace } = loadConfig(profile === undefined ? {} : { profile, disableEnv: true });
@@ -50,14 +51,14 @@ export function connectionSettings(profile?: string) {
   for (const [name, value] of Object.entries(connectionOptions.metadata ?? {})) {
     if (typeof value === 'string') checkHeader(`Temporal's gRPC metadata "${name}"`, value);
   }
-  // Of a function Temporal itself makes sure.
+  // A key may also be a function, which Temporal checks itself.
   const key = typeof apiKey === 'string' && {
     apiKey: readSecret("Temporal's key (TEMPORAL_API_KEY)", apiKey)?.reveal(),
   };
   return { connectionOptions: { ...connectionOptions, ...key }, namespace: namespace ?? 'default' };
 }
 
-/** Why, without gRPC's wrapping: a key that is not taken, a certificate that is missing. */
+/** The reason of a failed connection without gRPC's wrapping error, such as a rejected key or a missing certificate. */
 const reasonOf = ({ message, cause }: Error): string => stripSecrets(cause instanceof Error ? cause.message : message);
 
 /** @throws Error when the server cannot be reached */
@@ -66,22 +67,22 @@ export async function connectClient(profile?: string): Promise<Client> {
   return connect(connectionOptions, namespace);
 }
 
-/** That the embedded server may take to start again. */
+/** How long the embedded server may take to restart. */
 const EMBEDDED_SECONDS = 60;
-/** The last of them come every 5 s: as long as that. */
+/** Attempts within that time: the last ones are 5 s apart. */
 const EMBEDDED_ATTEMPTS = 18;
 const retries = defaultGrpcRetryOptions({ maxAttempts: EMBEDDED_ATTEMPTS });
 type GrpcStatus = Parameters<typeof retries.retryableDecider>[1];
-/** What a server says that has just started, or whose workers have. */
+/** Errors of a server that has just started, or whose workers have. */
 const STARTING = /^Namespace .* not found|^no poller seen/;
 
-/** Makes the embedded server the environment's. */
+/** Points the environment of this process, and of those that it starts, to the embedded server. */
 export function useServer(address: string): void {
   process.env['TEMPORAL_ADDRESS'] = address;
   process.env['TEMPORAL_NAMESPACE'] = 'default';
 }
 
-/** A client of the embedded server, which waits where the server or its workers are just starting. */
+/** A client of the embedded server that waits while the server or its workers start. */
 export async function connectEmbedded(): Promise<Client> {
   const { connectionOptions, namespace } = connectionSettings();
   const retryableDecider = (attempt: number, found: GrpcStatus) =>
@@ -91,8 +92,9 @@ export async function connectEmbedded(): Promise<Client> {
 }
 
 async function connect(options: ConnectionOptions, namespace: string): Promise<Client> {
+  const converter = await dataConverter();
   const connection = await Connection.connect(options).catch((error: Error) => {
     throw new Error(`Temporal at ${options.address} cannot be reached: ${reasonOf(error)}`);
   });
-  return new Client({ connection, namespace });
+  return new Client({ connection, namespace, dataConverter: converter });
 }

@@ -1,4 +1,4 @@
-/** New runs begin on the version of a deployment that is current. */
+/** Sets the current version of a worker deployment: new runs start on it. */
 import type { Client } from '@temporalio/client';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 import pRetry from 'p-retry';
@@ -6,11 +6,16 @@ import pRetry from 'p-retry';
 /** Once a second. */
 const RETRIES = 59;
 
-/** Makes a version current once its workers have asked for work, which is when the server knows it. Doing it again changes nothing. */
+/** Makes a version current once its workers have polled, because the server does not know it before. Idempotent. */
 export async function makeCurrent(client: Client, { deploymentName, buildId }: WorkerDeploymentVersion): Promise<void> {
   const { namespace } = client.options;
-  // GPU workers may be at zero: their queue does not exist yet.
-  const version = { namespace, deploymentName, buildId, ignoreMissingTaskQueues: true };
-  const set = () => client.workflowService.setWorkerDeploymentCurrentVersion(version);
+  const set = () =>
+    client.workflowService.setWorkerDeploymentCurrentVersion({
+      namespace,
+      deploymentName,
+      buildId,
+      // Without GPU workers their task queue does not exist yet.
+      ignoreMissingTaskQueues: true,
+    });
   await pRetry(set, { retries: RETRIES, minTimeout: 1000, factor: 1, unref: true });
 }

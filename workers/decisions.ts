@@ -1,4 +1,4 @@
-/** Decisions of operators, brought to a run in progress. */
+/** Sends operators' decisions to a run in progress. */
 import {
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
@@ -16,8 +16,8 @@ import { findRun, queryRun, RunUnanswered } from './runs.ts';
 const ANSWER_SECONDS = 30;
 
 /**
- * Has a run take a decision.
- * @throws InputError when there is no such run, it has ended, or it refuses the decision
+ * Sends an update to a run.
+ * @throws InputError when there is no such run, it has ended, or it rejects the decision
  */
 export async function decide<Args extends [] | [RetryRequest]>(
   client: Client,
@@ -29,7 +29,7 @@ export async function decide<Args extends [] | [RetryRequest]>(
   const deadline = Date.now() + ANSWER_SECONDS * 1000;
   try {
     await client.withDeadline(deadline, async () => {
-      // Runs that an earlier version has parked take a decision only once their worker has replayed them.
+      // Runs that an earlier version parked accept a decision only after their worker has replayed them.
       await queryRun(handle, runStatusQuery);
       await handle.executeUpdate<void, [RetryRequest]>(update.name, { args: args as [RetryRequest] });
     });
@@ -43,7 +43,8 @@ export async function decide<Args extends [] | [RetryRequest]>(
 }
 
 /**
- * Retries what failed, or all from `round` on, with other settings where some are given.
+ * Retries what failed, or everything from `round` on.
+ * @param settings replace settings of the retried round and of those after it
  * @throws InputError as `decide`, and when a setting is not valid
  */
 export async function retryRun(client: Client, name: string, round?: number, settings?: Settings): Promise<void> {

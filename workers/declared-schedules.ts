@@ -1,4 +1,4 @@
-/** Schedules that a deployment declares in its environment: made, changed and removed as the declaration says. */
+/** Schedules that a deployment declares in SELM_SCHEDULES: created, changed and removed to match the declaration. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { ScheduleNotFoundError, type Client } from '@temporalio/client';
@@ -18,17 +18,17 @@ export interface Declared {
   calendar: Calendar;
 }
 
-/** Under which a schedule's memo says that it was declared, and how. */
+/** The key of a schedule's memo with its deployment and a hash of its declaration. */
 const MEMO = 'selm-declared';
 
-/** Deployments that share a server leave each other's alone. */
+/** Deployments that share a server do not change each other's schedules. */
 const deployment = () => process.env['SELM_DEPLOYMENT'] ?? '';
 
 const isDeclaredHere = (memo: unknown): boolean => typeof memo === 'string' && memo.startsWith(`${deployment()}@`);
 
 /**
- * What SELM_SCHEDULES declares: a YAML or JSON file, or JSON itself, `[{ run, cron, timezone, overlap }]`; `run` is a run's
- * configuration, or its YAML file with a path relative to that of the declaration.
+ * Reads SELM_SCHEDULES: a YAML or JSON file, or JSON text, `[{ run, cron, timezone, overlap }]`. `run` is a run's configuration, or the
+ * path of its YAML file relative to the declaration.
  * @throws InputError when it cannot be read
  */
 export function declaredSchedules(): Declared[] | undefined {
@@ -58,9 +58,9 @@ export function declaredSchedules(): Declared[] | undefined {
 }
 
 /**
- * Brings the server's schedules to what is declared. Those made by hand are left alone: their memo does not say that they were
- * declared. Of several workers that start at once each does the same; who comes second changes nothing.
- * @throws InputError when a calendar is not valid, or a schedule of that name was made by hand
+ * Makes the server's schedules match the declaration. Schedules without the memo were created manually and are left unchanged. Several
+ * workers may do this at once: the second one changes nothing.
+ * @throws InputError when a calendar is not valid, or a schedule of that name was created manually
  */
 export async function declareSchedules(client: Client, declared: Declared[]): Promise<void> {
   const known = new Map<string, unknown>();
@@ -79,7 +79,7 @@ export async function declareSchedules(client: Client, declared: Declared[]): Pr
   }
 }
 
-/** A memo is written when a schedule is created: one that has changed is made anew, and pausing it is kept. */
+/** A memo is written only on creation, so a changed schedule is created again. It stays paused if it was. */
 async function put(client: Client, { config, calendar }: Declared, fingerprint: string): Promise<void> {
   const handle = client.schedule.getHandle(scheduleId(config.name));
   const before = await handle.describe().catch((error: unknown) => {
@@ -88,7 +88,8 @@ async function put(client: Client, { config, calendar }: Declared, fingerprint: 
   });
   if (before && !isDeclaredHere(before.memo?.[MEMO])) {
     throw new InputError(
-      `SELM_SCHEDULES: schedule "${config.name}" was made by hand or by another deployment; delete it first (selm schedule delete ${config.name}).`,
+      `SELM_SCHEDULES: schedule "${config.name}" was made by hand or by another deployment; ` +
+        `delete it first (selm schedule delete ${config.name}).`,
     );
   }
   if (before?.memo?.[MEMO] === fingerprint) return;
@@ -96,7 +97,7 @@ async function put(client: Client, { config, calendar }: Declared, fingerprint: 
   try {
     await createSchedule(client, config, calendar, { [MEMO]: fingerprint }, before?.state.paused);
   } catch (error) {
-    // Another worker was faster, with the same.
+    // Another worker has created the same schedule.
     const now = await handle.describe().catch(() => undefined);
     if (now?.memo?.[MEMO] !== fingerprint) throw error;
   }

@@ -18,10 +18,10 @@ const REASONS: [RegExp, (database: string) => string][] = [
   ],
 ];
 
-/** Whether the database was never made to its end, so that it holds no run. */
+/** Whether the server was stopped while it created the database, which then holds no run. */
 export const isUnfinishedDatabase = (said: string): boolean => /no such table: namespaces/.test(said);
 
-/** @param said what the server has logged */
+/** @param said the server's log */
 export function explainStart(said: string, executable: string, database: string): Error {
   const known = REASONS.find(([pattern]) => pattern.test(said));
   if (known) return new InputError(known[1](database));

@@ -1,4 +1,4 @@
-/** Where the home folder's server is: server.json tells, and where that is lost or out of date, the list of processes. */
+/** Finds the home folder's server: by server.json, or in the list of processes if that file is lost or out of date. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { homeFolder } from './places.ts';
 const registrationSchema = z.object({
   address: z.string(),
   pid: z.int(),
-  /** Whether it has ever answered: before, its database may be half made, and holds nothing. */
+  /** Whether it has ever answered. Before, its database may be incomplete, and holds no run. */
   served: z.boolean(),
 });
 export type Registration = z.infer<typeof registrationSchema>;
@@ -16,7 +16,7 @@ export type Registration = z.infer<typeof registrationSchema>;
 const registrationFile = () => join(homeFolder(), 'server.json');
 export const database = () => join(homeFolder(), 'temporal.db');
 
-/** What server.json says; nothing where it is not there, empty or cut. */
+/** The content of server.json. @returns undefined if it is missing or incomplete */
 export function readRegistration(): Registration | undefined {
   try {
     return registrationSchema.parse(JSON.parse(readFileSync(registrationFile(), 'utf8')));
@@ -32,7 +32,7 @@ export function register(registration: Registration): Registration {
   return registration;
 }
 
-/** The command line of the server on this home folder's database, but for the port. */
+/** The first arguments of the server on this home folder's database; the port follows. */
 export const serverArguments = () => [
   'server',
   'start-dev',
@@ -43,7 +43,7 @@ export const serverArguments = () => [
   '--port',
 ];
 
-/** The server's process, found by its command line; none where it does not run, or there is no `ps`. */
+/** The server's process, found by its command line. @returns undefined if it does not run, or there is no `ps` */
 export function findServerProcess(): Registration | undefined {
   let lines: string[];
   try {

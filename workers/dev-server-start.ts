@@ -1,32 +1,40 @@
 /** Starts the embedded server's process on the home folder's database. */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Connection } from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
 import { explainStart, isUnfinishedDatabase } from './dev-server-errors.ts';
 import { database, readRegistration, register, serverArguments, type Registration } from './dev-server-registration.ts';
 import type { FileLock } from './file-lock.ts';
 import { homeFolder } from './places.ts';
+import { attributeFlags, registerAttributes } from './search-attributes.ts';
 
-/** That a server has to answer, after it was started. */
+/** After which a server that was started and does not answer is ended. */
 export const START_SECONDS = 60;
 const START_TRIES = 3;
 const ANSWER_SECONDS = 2;
 /**
- * A queue has four partitions by default, and a poll waits at one of them for two seconds before it sees what lies in another: a
- * worker that takes one shard at a time would stand still so long between shards.
+ * A task queue has four partitions by default, and a poll waits at one of them for two seconds before it sees tasks of another one:
+ * a worker that takes one shard at a time would idle for that long between shards.
  */
 const SETTINGS = ['matching.numTaskqueueReadPartitions=1', 'matching.numTaskqueueWritePartitions=1'];
+/** Runs that share workers take turns, by the fairness keys of their activities. */
+const FAIRNESS = 'matching.enableFairness=true';
 
 const logFile = () => join(homeFolder(), 'server.log');
+/**
+ * Marks a database whose server has had fairness from the beginning. Fairness keeps tasks in other tables: a database of an earlier
+ * version of selm would lose sight of the tasks that it has queued.
+ */
+const fairnessMark = () => join(homeFolder(), 'server.fairness');
 
 /**
  * Starts a server and waits until it answers.
- * @param lock of the server's: the process inherits it
- * @throws InputError when it does not start by the state of its database
+ * @param lock the server's; its process inherits it
+ * @throws InputError when it cannot start with the database as it is
  */
 export async function startServer(executable: string, lock: FileLock): Promise<Registration> {
   const known = readRegistration();
@@ -36,10 +44,20 @@ export async function startServer(executable: string, lock: FileLock): Promise<R
     const port =
       tries === 0 && known && (await isFree(portOf(known.address))) ? portOf(known.address) : await freePort();
     const address = `127.0.0.1:${port}`;
-    const flags = [String(port), '--headless', '--log-level', 'error'];
-    const settings = SETTINGS.flatMap((setting) => ['--dynamic-config-value', setting]);
+    const isNew = !existsSync(database());
+    if (isNew) writeFileSync(fairnessMark(), '');
+    const settings = existsSync(fairnessMark()) ? [...SETTINGS, FAIRNESS] : SETTINGS;
+    const flags = [
+      String(port),
+      '--headless',
+      '--log-level',
+      'error',
+      ...settings.flatMap((setting) => ['--dynamic-config-value', setting]),
+      // Only a database that the server creates now gets them.
+      ...attributeFlags().flatMap((attribute) => ['--search-attribute', attribute]),
+    ];
     const log = openSync(logFile(), 'w');
-    const server = spawn(executable, [...serverArguments(), ...flags, ...settings], {
+    const server = spawn(executable, [...serverArguments(), ...flags], {
       stdio: ['ignore', log, log, lock.fd],
       // Not in the terminal's process group: at Ctrl-C the workers end first.
       detached: true,
@@ -54,13 +72,16 @@ export async function startServer(executable: string, lock: FileLock): Promise<R
     server.unref();
     register({ address, pid, served });
     const kill = () => void server.kill('SIGKILL');
-    // Nobody would end it.
+    // If this process ends now, no other would end the server.
     process.once('exit', kill);
     const deadline = Date.now() + START_SECONDS * 1000;
     try {
-      // Where it ends, another process has taken the port in the meantime, perhaps, or somebody has killed it.
+      // If it ends, another process may have taken the port, or it was killed.
       while (server.exitCode === null && server.signalCode === null && Date.now() < deadline) {
-        if (await answers(address)) return register({ address, pid, served: true });
+        if (await answers(address)) {
+          if (!isNew) await addAttributes(address);
+          return register({ address, pid, served: true });
+        }
         await sleep(100);
       }
     } finally {
@@ -77,12 +98,23 @@ export async function startServer(executable: string, lock: FileLock): Promise<R
   throw explainStart(said, executable, database());
 }
 
-/** A server that was killed while it made its database does not start with what there is of it. */
+/** Gives the database of an earlier version of selm the search attributes of runs. */
+async function addAttributes(address: string): Promise<void> {
+  const connection = await Connection.connect({ address });
+  try {
+    // Runs work without them.
+    await registerAttributes(new Client({ connection })).catch(() => {});
+  } finally {
+    await connection.close();
+  }
+}
+
+/** A server cannot start with a database that is incomplete because the server was killed while it created it. */
 function removeDatabase(): void {
   for (const file of ['', '-journal', '-wal', '-shm']) rmSync(database() + file, { force: true });
 }
 
-/** Whether a server works for its namespace: it listens before. */
+/** Whether a server answers for its namespace. It listens before it does. */
 export async function answers(address: string): Promise<boolean> {
   let connection: Connection | undefined;
   try {
@@ -104,7 +136,7 @@ const freePort = () => listen(0);
 
 const isFree = (port: number) => listen(port).then(Boolean, () => false);
 
-/** Listens for a moment; returns the port. */
+/** Listens for a moment. @returns the port */
 async function listen(port: number): Promise<number> {
   const probe = createServer().listen(port, '127.0.0.1');
   await new Promise((resolve, reject) => probe.once('listening', resolve).once('error', reject));

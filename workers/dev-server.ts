@@ -1,6 +1,6 @@
 /**
- * The embedded Temporal server: a process of its own on a database file, shared by all that run in one home folder. Locks decide:
- * the server holds one for as long as it lives, so that no second server opens the database; whoever uses the server shares another.
+ * The embedded Temporal server: a separate process on a database file, shared by all processes that use one home folder. The server holds
+ * a lock while it runs, so that no second server opens the database. The processes that use the server share another lock.
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,22 +18,22 @@ import { FileLock } from './file-lock.ts';
 import { homeFolder } from './places.ts';
 import { findTemporal } from './temporal-binary.ts';
 
-/** Until it is said that a server which is there is waited for. */
+/** After which a message says that the command waits for a server that does not answer. */
 const PATIENCE_SECONDS = 5;
-/** Of an orderly end. */
+/** The server's time to end after SIGTERM. */
 const STOP_SECONDS = 10;
 
 const inHome = (name: string) => join(homeFolder(), name);
 const serverLock = () => inHome('server.lock');
 const usersLock = () => inHome('server.users');
 
-/** What this process has joined, and its share of the lock of all users. */
+/** The server that this process uses, and its share of the users' lock. */
 let joined: { users: FileLock; registration: Registration } | undefined;
 
 /**
- * Starts the home folder's server if it does not run, and keeps it until this process leaves it.
- * @returns its address, which stays the same when it is started again
- * @throws InputError when it does not start by the state of its database, Error when a server that is there does not answer
+ * Starts the home folder's server unless it runs, and keeps it running until this process leaves it.
+ * @returns its address, which a restart keeps
+ * @throws InputError when it cannot start with the database as it is, Error when a running server does not answer
  */
 export async function joinDevServer(say: (message: string) => void): Promise<string> {
   makeHome();
@@ -58,7 +58,7 @@ function makeHome(): void {
   }
 }
 
-/** The server that runs, once it answers, or a new one. */
+/** The running server, once it answers, or a new one. */
 async function runningServer(say: (message: string) => void): Promise<Registration> {
   const running = FileLock.isHeld(serverLock()) && (await answeringServer());
   if (running) return running;
@@ -81,7 +81,8 @@ async function runningServer(say: (message: string) => void): Promise<Registrati
     const place = other ? `process ${other.pid}` : serverLock();
     if (seconds > START_SECONDS) {
       throw new Error(
-        `Temporal's dev server (${place}) has not answered for ${START_SECONDS} s: end it${other ? ` (kill -9 ${other.pid})` : ''}, then run the command again.`,
+        `Temporal's dev server (${place}) has not answered for ${START_SECONDS} s: ` +
+          `end it${other ? ` (kill -9 ${other.pid})` : ''}, then run the command again.`,
       );
     }
     if (seconds > PATIENCE_SECONDS && !said) {
@@ -95,7 +96,7 @@ async function runningServer(say: (message: string) => void): Promise<Registrati
 async function answeringServer(): Promise<Registration | undefined> {
   const known = readRegistration();
   if (known && (await answers(known.address))) {
-    // It may have been started meanwhile, on the same port.
+    // Another process may have started it meanwhile, on the same port.
     const current = readRegistration() ?? known;
     return current.served ? current : register({ ...current, served: true });
   }
@@ -103,24 +104,25 @@ async function answeringServer(): Promise<Registration | undefined> {
   return found && (await answers(found.address)) ? register(found) : undefined;
 }
 
-/** The server of an earlier version of selm uses the database without a lock. @throws InputError unless it is just ending */
+/** The server of an earlier version of selm uses the database without a lock. @throws InputError unless it ends within seconds */
 async function refuseOlderServer(): Promise<void> {
   const deadline = Date.now() + PATIENCE_SECONDS * 1000;
   for (let older; (older = findServerProcess()); await sleep(500)) {
     if (Date.now() < deadline) continue;
     throw new InputError(
-      `Process ${older.pid}, the Temporal server of an earlier version of selm, uses the database ${database()}: end the commands that use it and the server itself (kill ${older.pid}), then run the command again.`,
+      `Process ${older.pid}, the Temporal server of an earlier version of selm, uses the database ${database()}: ` +
+        `end the commands that use it and the server itself (kill ${older.pid}), then run the command again.`,
     );
   }
 }
 
-/** Ends the server, unless another process needs it. Its database stays. */
+/** Stops using the server, and ends it unless another process uses it. Its database stays. */
 export async function leaveDevServer(): Promise<void> {
   if (!joined) return;
   const { users, registration } = joined;
   joined = undefined;
   users.release();
-  // Of several that leave at once, the last one gets it. Until the server has ended nobody can join.
+  // Of several processes that leave at once, the last one gets the lock. No process can join until the server has ended.
   const alone = FileLock.tryExclusive(usersLock());
   if (!alone) return;
   try {
@@ -132,7 +134,7 @@ export async function leaveDevServer(): Promise<void> {
 
 async function endServer(pid: number): Promise<void> {
   const deadline = Date.now() + STOP_SECONDS * 1000;
-  // While the lock is held, the process that is registered is the server, and no other that has got its number.
+  // While the lock is held, the registered process id is the server's and cannot have been reused.
   for (let signal: NodeJS.Signals | 0 = 'SIGTERM'; FileLock.isHeld(serverLock()); signal = 0) {
     try {
       process.kill(pid, Date.now() > deadline ? 'SIGKILL' : signal);
@@ -143,7 +145,7 @@ async function endServer(pid: number): Promise<void> {
   }
 }
 
-/** Whether the server of this process's home folder runs. What it is registered as is written again where it has been lost. */
+/** Whether the home folder's server runs. Writes server.json again if it was lost. */
 export function devServerRuns(): boolean {
   if (!FileLock.isHeld(serverLock())) return false;
   if (joined && !readRegistration()) register(joined.registration);

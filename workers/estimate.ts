@@ -1,4 +1,4 @@
-/** What a run will need, told from its configuration and from the files of it that are on this machine: nothing is downloaded. */
+/** Estimates what a run needs, from its configuration and its files on this machine. Nothing is downloaded. */
 import { existsSync } from 'node:fs';
 import type { CheckedPrompts, DroppedPrompts } from '../activities/prompts/check.ts';
 import { ignoredToolsNote, promptsPerRound } from '../activities/prompts/portions.ts';
@@ -16,13 +16,13 @@ import type { RunConfig } from '../config/run.ts';
 import { checkLocalPrompts } from './prompts.ts';
 
 export interface Assumptions {
-  /** 10^12 floating-point operations a second that the machine sustains. */
+  /** Sustained speed of the machine, in 10^12 floating-point operations per second. */
   tflops: number;
-  /** Bytes of a weight that is not trained. Default: what the device keeps, 4 on the CPU and 2 on CUDA. */
+  /** Bytes of a frozen weight. Default: 4 on the CPU, 2 on CUDA. */
   weightBytes?: number;
   promptTokens?: number;
   answerTokens?: number;
-  /** Of an hour of the machine. */
+  /** The price of an hour of the machine. */
   price?: number;
 }
 
@@ -32,22 +32,22 @@ export interface Estimate {
   sample?: ReturnType<typeof sampleMemory>;
   optimize?: ReturnType<typeof optimizeMemory>;
   promptsPerRound?: number;
-  /** Of a round, at most: a prompt gives one preference or none. */
+  /** Per round, at most: a prompt gives one preference or none. */
   optimizerSteps?: number;
   heldOut?: number;
-  /** Of the training prompts, where prompts can be checked here. */
+  /** Of the training prompts, if they can be checked on this machine. */
   promptTokens?: CheckedPrompts['tokens'];
   dropped?: DroppedPrompts;
-  /** Of a round, by step. */
+  /** Per round, by step. */
   flops?: ReturnType<typeof roundFlops>;
-  /** Of the engine: that of `sample` only where it samples. */
+  /** Of the engine, per round. Without `sample` if a server samples. */
   hours?: { sample?: number; optimize: number; evaluate: number };
   costPerRound?: number;
   /** What is wrong: a sentence each. */
   problems: string[];
-  /** What is not wrong, but should be known: a sentence each. */
+  /** What the user should know: a sentence each. */
   warnings: string[];
-  /** What cannot be told, and why. */
+  /** What cannot be estimated, and why: a sentence each. */
   unknown: string[];
 }
 

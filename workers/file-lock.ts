@@ -1,4 +1,4 @@
-/** Locks on files, held by the kernel for a process: they end with it, however it ends. */
+/** File locks, which the kernel releases when a process ends, however it ends. */
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLock } from 'fs-native-extensions';
@@ -6,21 +6,21 @@ import { InputError } from '../data/errors.ts';
 
 const POLL_MILLISECONDS = 50;
 
-/** @throws InputError, from all of its functions, where the file cannot be opened for writing or cannot be locked */
+/** All functions throw InputError when the file cannot be opened for writing or cannot be locked. */
 export class FileLock {
-  /** A process that inherits it holds the lock, too. */
+  /** A process that inherits it also holds the lock. */
   readonly fd: number;
 
   private constructor(fd: number) {
     this.fd = fd;
   }
 
-  /** @returns none where another process holds it */
+  /** @returns undefined if another process holds the lock */
   static tryExclusive(file: string): FileLock | undefined {
     return FileLock.try(file, false);
   }
 
-  /** Held together with others. Waits for one that holds it exclusively. */
+  /** A lock that several processes hold. Waits for a process that holds it exclusively. */
   static async shared(file: string): Promise<FileLock> {
     for (;;) {
       const lock = FileLock.try(file, true);
@@ -55,7 +55,7 @@ export class FileLock {
     return undefined;
   }
 
-  /** Processes that have inherited it keep it. */
+  /** Releases this process's lock. Processes that inherited it keep theirs. */
   release(): void {
     closeSync(this.fd);
   }

@@ -1,36 +1,37 @@
-/** Garbage collection: what no run and no name reaches. */
+/** Garbage collection: finds artifacts that no run and no name reaches. */
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
-import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import type { Address, Manifest } from '../artifacts/manifest.ts';
-import { type ArtifactStore, type StoredArtifact } from '../artifacts/store.ts';
-import { runWorkflowId } from '../workflows/ids.ts';
+import type { ArtifactStore, StoredArtifact } from '../artifacts/store.ts';
 import { ArtifactDamaged } from '../artifacts/errors.ts';
+import { InputError } from '../data/errors.ts';
+import { runWorkflowId } from '../workflows/ids.ts';
+import { decodePayload } from './payloads.ts';
 
-/** What runs need. */
+/** The artifacts that runs need. */
 export interface Reached {
   addresses: Iterable<Address>;
-  /** Since when activities are under way that have not told yet what they have made; undefined where there is none. */
+  /** When the oldest activity that has not returned yet was scheduled. Undefined if there is none. */
   pendingSince?: Date;
 }
 
-/** By so much a server's list of runs may lag behind their start, and clocks may differ. */
+/** How far a server's list of runs may lag behind their start, and clocks may differ. */
 export const MARGIN_MILLISECONDS = 60_000;
 
 /**
- * Artifacts that are reached from nowhere.
- * @param readReached addresses to start from, beside the names; what they were made of is reached as well
- * @param before younger ones are kept: somebody may be about to use them. So is all that activities under way may have made
- * @throws where anything that is reached cannot be read: what is reached from there is unknown then
+ * Artifacts that nothing reaches.
+ * @param readReached addresses to start from, besides the names. The inputs of an artifact that is reached are reached as well
+ * @param before younger artifacts are kept, because a run may be about to use them. So are those that unfinished activities may have made
+ * @throws if a manifest that is reached cannot be read, because its inputs are unknown then
  */
 export async function findGarbage(
   store: ArtifactStore,
   readReached: () => Promise<Reached>,
   before: Date,
 ): Promise<StoredArtifact[]> {
-  // Before all else: what comes later, or is taken up by a run that starts meanwhile, is no garbage.
+  // First of all: artifacts that are made or reused meanwhile are not garbage.
   const artifacts = await store.list();
   const { addresses, pendingSince } = await readReached();
   const youngest = Math.min(before.getTime(), (pendingSince?.getTime() ?? Infinity) - MARGIN_MILLISECONDS);
@@ -45,13 +46,13 @@ export async function findGarbage(
     if (kept.has(address)) continue;
     kept.add(address);
     const manifest = manifests.get(address) ?? (await manifestIfThere(store, address));
-    // Not from its inputs alone: releases of earlier versions have their evaluations only among their parameters.
+    // The whole recipe: releases of earlier versions have their evaluations only in their parameters.
     if (manifest) open.push(...addressesIn(manifest.recipe));
   }
   return artifacts.filter(({ address }) => !kept.has(address));
 }
 
-/** None where there is no such artifact: histories hold other hashes, too. */
+/** @returns undefined if there is no such artifact: histories also contain other hashes */
 async function manifestIfThere(store: ArtifactStore, address: Address): Promise<Manifest | undefined> {
   try {
     return await store.manifest(address);
@@ -59,16 +60,16 @@ async function manifestIfThere(store: ArtifactStore, address: Address): Promise<
     if (!(error instanceof ArtifactDamaged)) throw error;
     if (error.missing) return undefined;
     throw new Error(
-      `Artifact ${address} is in use and its manifest is damaged, so what it was made of is unknown: nothing is removed. Start its run again, which makes it again, or restore it from a backup.`,
+      `Artifact ${address} is in use and its manifest is damaged, so its inputs are unknown: nothing is removed. ` +
+        'Start its run again, which makes it again, or restore it from a backup.',
       { cause: error },
     );
   }
 }
 
 /**
- * Every address in the histories of the runs that a server knows, whatever became of them, and what is under way. A history can
- * be read where no worker answers for the run.
- * @throws Error when a payload cannot be decoded, for want of the codec that has encrypted it, say
+ * Every address in the histories of all runs that a server knows, and whether activities are unfinished. Reading a history needs no worker.
+ * @throws Error when a payload cannot be decoded, for example without its codec
  */
 export async function reachedByRuns(client: Client): Promise<Reached> {
   const addresses = new Set<Address>();
@@ -85,7 +86,7 @@ export async function reachedByRuns(client: Client): Promise<Reached> {
   return { addresses, ...(pendingSince !== undefined && { pendingSince: new Date(pendingSince) }) };
 }
 
-/** When the activity was scheduled, in milliseconds, that has been under way longest. */
+/** When the oldest unfinished activity was scheduled, in milliseconds since 1970. */
 function firstPending(events: NonNullable<History['events']>): number | undefined {
   const scheduled = new Map<string, number>();
   for (const event of events) {
@@ -100,7 +101,7 @@ function firstPending(events: NonNullable<History['events']>): number | undefine
   return scheduled.size === 0 ? undefined : Math.min(...scheduled.values());
 }
 
-/** An empty one where the server has removed the execution meanwhile. */
+/** @returns an empty history if the server has removed the execution meanwhile */
 async function historyOf(client: Client, workflowId: string, runId: string): Promise<Pick<History, 'events'>> {
   try {
     return await client.workflow.getHandle(workflowId, runId).fetchHistory();
@@ -112,11 +113,13 @@ async function historyOf(client: Client, workflowId: string, runId: string): Pro
 
 async function decode(client: Client, payload: Payload, workflowId: string): Promise<unknown> {
   try {
-    const [value] = await decodeArrayFromPayloads(client.options.loadedDataConverter, [payload]);
-    return value;
+    return await decodePayload(client, payload);
   } catch (error) {
+    // The message of a missing or wrong codec says what to do.
+    if (error instanceof InputError) throw new InputError(`Nothing is removed: ${workflowId}: ${error.message}`);
     throw new Error(
-      `The history of ${workflowId} cannot be decoded (${(error as Error).message}), so what it needs is unknown: nothing is removed.`,
+      `The history of ${workflowId} cannot be decoded (${(error as Error).message}), ` +
+        'so what it needs is unknown: nothing is removed.',
       { cause: error },
     );
   }
@@ -124,13 +127,13 @@ async function decode(client: Client, payload: Payload, workflowId: string): Pro
 
 const ADDRESS = /(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/g;
 
-/** All that reads as an address, in whatever part of a value. */
+/** Every text in a value that has the form of an address. */
 function addressesIn(value: unknown): Address[] {
   const text = value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : (JSON.stringify(value) ?? '');
   return text.match(ADDRESS) ?? [];
 }
 
-/** All payloads, wherever in a history's events they are. */
+/** All payloads of a history's events. */
 function* payloadsIn(value: unknown): Generator<Payload> {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
   if ('data' in value && value.data instanceof Uint8Array) return yield value as Payload;

@@ -1,9 +1,9 @@
-/** Whether a worker works, asked by what keeps it running: SELM_HEALTH_PORT names a port of this machine alone. */
+/** Health check of a worker, for supervisors on the same machine: HTTP on SELM_HEALTH_PORT. */
 import { createServer } from 'node:http';
 import type { Worker } from '@temporalio/worker';
 import { InputError } from '../data/errors.ts';
 
-/** @throws InputError when SELM_HEALTH_PORT is no port */
+/** @throws InputError when SELM_HEALTH_PORT is not a port */
 export function healthPort(): number | undefined {
   const given = process.env['SELM_HEALTH_PORT'];
   if (given === undefined) return undefined;
@@ -14,7 +14,7 @@ export function healthPort(): number | undefined {
   return port;
 }
 
-/** Answers 200 while all workers take work, 503 before and after. @returns what ends it */
+/** Answers 200 while all workers poll for tasks, otherwise 503. @returns a function that ends it */
 export function serveHealth(port: number, workers: readonly Worker[]): () => void {
   const server = createServer((_request, response) => {
     const states = workers.map((worker) => worker.getState());

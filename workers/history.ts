@@ -1,35 +1,36 @@
-/** What Temporal's histories tell of a run: how it was configured, what it came to, and how long its steps took. */
+/** Reads a run from Temporal's histories: its configuration, its status, and the times of its activities. */
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
-import { defaultPayloadConverter, type Payload } from '@temporalio/common';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { tsToMs, type Timestamp } from '@temporalio/common/lib/time.js';
 import { InputError } from '../data/errors.ts';
 import type { ActivityTime } from '../report/times.ts';
 import { runStatusQuery, type alignment } from '../workflows/alignment.ts';
 import type { RunConfig } from '../config/run.ts';
+import { placeIn, type Place } from '../workflows/place.ts';
 import { GPU_QUEUE } from '../workflows/queues.ts';
 import type { RunStatus } from '../workflows/status.ts';
+import { decodePayload } from './payloads.ts';
 import { findRun, RunUnanswered, type RunHandle } from './runs.ts';
 
 export interface RunRecord {
   config: RunConfig;
   status: RunStatus;
-  /** Of all executions of this run with the same configuration: one that was stopped and gone on with has several. */
+  /** Of all executions of this run with the same configuration: a run that was stopped and started again has several. */
   activities: ActivityTime[];
 }
 
 const ANSWER_SECONDS = 30;
 
 /**
- * All that a server knows of a run. One that has ended needs no worker for this.
- * @param answerSeconds of a run in progress to tell where it is
- * @throws InputError when there is no such run, or it failed before it came to anything
+ * Everything that a server knows of a run. Only a run in progress needs a worker for this.
+ * @param answerSeconds to wait for the status of a run in progress
+ * @throws InputError when there is no such run, or it failed and has no results
  */
 export async function readRecord(client: Client, name: string, answerSeconds = ANSWER_SECONDS): Promise<RunRecord> {
   const handle = await findRun(client, name);
   const history = await handle.fetchHistory();
   const [{ workflowExecutionStartedEventAttributes: started }] = history.events!;
-  const config = fromPayload<RunConfig>(started!.input!.payloads![0]);
+  const config = (await decodePayload<RunConfig>(client, started!.input!.payloads![0]))!;
   const status = await readStatus(client, handle, history, name, answerSeconds);
   return { config, status, activities: await timesOf(client, handle) };
 }
@@ -43,7 +44,7 @@ async function readStatus(
 ): Promise<RunStatus> {
   const end = events!.at(-1)!;
   const completed = end.workflowExecutionCompletedEventAttributes;
-  if (completed) return fromPayload<RunStatus>(completed.result!.payloads![0]);
+  if (completed) return (await decodePayload<RunStatus>(client, completed.result!.payloads![0]))!;
   if (end.workflowExecutionFailedEventAttributes || end.workflowExecutionTerminatedEventAttributes) {
     throw new InputError(`Run "${name}" failed and has no results: selm run starts it again.`);
   }
@@ -80,11 +81,11 @@ async function activitiesOf(
     const completed = event.activityTaskCompletedEventAttributes;
     if (completed) {
       const scheduled = byId.get(Number(completed.scheduledEventId))!;
-      const { activityType, taskQueue } = scheduled.activityTaskScheduledEventAttributes!;
+      const { round: itsRound = round, step } = await placeOf(client, scheduled);
       times.push({
-        ...(round !== undefined && { round }),
-        name: activityType!.name!,
-        model: taskQueue!.name === GPU_QUEUE,
+        ...(itsRound !== undefined && { round: itsRound }),
+        step,
+        model: scheduled.activityTaskScheduledEventAttributes!.taskQueue!.name === GPU_QUEUE,
         scheduled: milliseconds(scheduled),
         started: milliseconds(byId.get(Number(completed.startedEventId))!),
         ended: milliseconds(event),
@@ -100,6 +101,18 @@ async function activitiesOf(
   return times;
 }
 
-const milliseconds = ({ eventTime }: { eventTime?: Timestamp | null }) => tsToMs(eventTime);
+type Event = NonNullable<History['events']>[number];
 
-const fromPayload = <T>(payload: Payload) => defaultPayloadConverter.fromPayload<T>(payload);
+/** Which step an activity belongs to: from its summary, or in histories of earlier versions from its second argument. */
+async function placeOf(client: Client, { userMetadata, activityTaskScheduledEventAttributes }: Event): Promise<Place> {
+  const place = placeIn((await decodePayload<string>(client, userMetadata?.summary)) ?? '');
+  if (place) return place;
+  const { activityType, input } = activityTaskScheduledEventAttributes!;
+  const { step } = (await decodePayload<Partial<Place>>(client, input?.payloads?.[1])) ?? {};
+  return { step: step ?? OUTSIDE_ROUNDS[activityType!.name!] ?? 'start' };
+}
+
+/** By the name of the activity. All others outside of rounds measure the start policy. */
+const OUTSIDE_ROUNDS: Record<string, Place['step']> = { prepare: 'prepare', publish: 'publish', release: 'release' };
+
+const milliseconds = ({ eventTime }: { eventTime?: Timestamp | null }) => tsToMs(eventTime);

@@ -1,4 +1,4 @@
-/** The embedded server for those who work on it: started again when it dies. */
+/** Keeps the embedded server running for workers: restarts it when it dies. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { useServer } from './connection.ts';
@@ -9,22 +9,22 @@ import { homeFolder } from './places.ts';
 const WATCH_MILLISECONDS = 1000;
 const LOOK_MILLISECONDS = 20;
 
-/** Shared by all processes whose workers answer for runs of this folder. */
+/** Shared by all processes with a control worker for this folder. */
 const workersLock = () => join(homeFolder(), 'server.workers');
 
-/** Whether workers of this folder's server run. */
+/** Whether a control worker of this folder's server runs. */
 export async function hasWorkers(): Promise<boolean> {
   if (!FileLock.isHeld(workersLock())) return false;
-  // Another process may have looked at the same moment.
+  // Another process may have tested the lock at the same moment.
   await sleep(LOOK_MILLISECONDS);
   return FileLock.isHeld(workersLock());
 }
 
 /**
- * Makes the embedded server the environment's, and starts it again when it dies.
- * @param options.answers whether a control worker of this process answers for runs
- * @param options.stopping whether it may end by now
- * @returns leaves it
+ * Starts the embedded server, points this process's environment to it, and restarts it when it dies.
+ * @param options.answers whether this process has a control worker
+ * @param options.stopping whether the server may end now
+ * @returns a function that stops using the server
  */
 export async function keepServer(
   say: (message: string) => void,

@@ -1,4 +1,4 @@
-/** Everything a run needs on one machine: server and workers, kept alive while it lasts. */
+/** Server and workers for a run on one machine, kept running until it ends. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,17 +8,16 @@ import { keepServer } from './keep-server.ts';
 import { graceSeconds, ROLES, STOP_SECONDS, type Role } from './worker.ts';
 
 export interface Local {
-  /** Ends the workers, and the server if nobody else needs it. What they were doing can go on later. */
+  /** Stops the workers, and the server unless another process uses it. The run can continue later. */
   stop(): Promise<void>;
-  /** Kills the workers, which lose what is not in a checkpoint. */
+  /** Kills the workers. Work that is not in a checkpoint is lost. */
   kill(): void;
 }
 
 const RESTART_SECONDS = 1;
 
 /**
- * Starts what is missing: the embedded server where the environment names none, and a worker of each role.
- * Whichever dies is started again.
+ * Starts a worker of each role, and the embedded server if the environment names none. Each is restarted when it dies.
  */
 export async function startLocal(say: (message: string) => void): Promise<Local> {
   let stopping = false;
@@ -28,7 +27,7 @@ export async function startLocal(say: (message: string) => void): Promise<Local>
   const startWorker = (role: Role) => {
     const worker = forkModule(new URL('./main.ts', import.meta.url), [role], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      // A process group of its own, with its engine: Ctrl-C reaches this process alone, and both can be killed.
+      // A separate process group with its engine: Ctrl-C reaches only this process, and both can be killed together.
       detached: true,
     });
     workers.set(role, worker);
@@ -51,7 +50,7 @@ export async function startLocal(say: (message: string) => void): Promise<Local>
       stopping = true;
       const ended = running().map((worker) => once(worker, 'exit'));
       for (const worker of running()) worker.kill('SIGTERM');
-      // A thread that is blocked takes no notice of SIGTERM.
+      // A blocked thread does not handle SIGTERM.
       const late = setTimeout(
         () => {
           say(`Workers have not ended in ${STOP_SECONDS + graceSeconds()} s; killing them.`);
@@ -67,7 +66,7 @@ export async function startLocal(say: (message: string) => void): Promise<Local>
   };
 }
 
-/** A worker that is killed leaves an engine behind whose thread is blocked: both are killed. */
+/** Kills a worker and its engine: an engine with a blocked thread would outlive the worker. */
 function killGroup({ pid }: ChildProcess): void {
   try {
     process.kill(-pid!, 'SIGKILL');

@@ -1,21 +1,22 @@
-/** Whether this machine can do what selm needs of it. */
+/** Checks whether this machine has what selm needs. */
 import { existsSync, statfsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { installedTemporal } from './temporal-binary.ts';
-import { hasServer } from './connection.ts';
+import { connectClient, hasServer } from './connection.ts';
 import { homeFolder } from './places.ts';
 import { startEngine } from '../engine/backends.ts';
+import { explainMissing, missingAttributes } from './search-attributes.ts';
 
 export interface Check {
   what: string;
   found: string;
-  /** What is wrong and what to do, in a sentence. */
+  /** What is wrong and what to do: one sentence. */
   problem?: string;
 }
 
 const OLDEST_NODE = [20, 19];
-/** A run of a small model with its checkpoints. */
+/** Bytes for a run of a small model with its checkpoints. */
 const LEAST_DISK = 2e9;
 
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
@@ -26,6 +27,7 @@ export async function checkMachine(): Promise<Check[]> {
     await onnxruntime(),
     await cuda(),
     temporal(),
+    ...(await searchAttributes()),
     { what: 'cores', found: String(availableParallelism()) },
     { what: 'memory', found: gigabytes(totalmem()) },
     disk(),
@@ -62,7 +64,7 @@ async function onnxruntime(): Promise<Check> {
   }
 }
 
-/** Not having one is no problem until a run asks for it. In a process of its own: a GPU that is opened stays so. */
+/** A missing GPU is not a problem until a run uses `device: cuda`. Checked in a child process, because an opened GPU stays open. */
 async function cuda(): Promise<Check> {
   const what = 'CUDA';
   const engine = startEngine();
@@ -80,6 +82,21 @@ function temporal(): Check {
   const what = 'Temporal';
   if (hasServer()) return { what, found: 'a server that the environment names' };
   return { what, found: installedTemporal() ?? 'not yet: the first run fetches it, or builds it with Go' };
+}
+
+/** Of a server that the environment names. Missing ones are not a problem, because runs work without them. */
+async function searchAttributes(): Promise<Check[]> {
+  if (!hasServer()) return [];
+  const what = 'search attributes';
+  try {
+    const client = await connectClient();
+    const missing = await missingAttributes(client);
+    await client.connection.close();
+    const found = missing.length === 0 ? 'registered' : explainMissing(missing, client.options.namespace);
+    return [{ what, found }];
+  } catch (error) {
+    return [{ what, found: `unknown: ${(error as Error).message}` }];
+  }
 }
 
 function disk(): Check {

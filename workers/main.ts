@@ -1,4 +1,4 @@
-/** Entry of a worker process that `selm run` starts: it ends with its parent, who tells of failures. */
+/** Entry point of a worker process of `selm run`. It ends with its parent, which reports failures. */
 import { endAtStrayErrors } from '../data/stray-errors.ts';
 import { graceSeconds, runWorkers, STOP_SECONDS, type Role } from './worker.ts';
 
@@ -6,7 +6,7 @@ endAtStrayErrors();
 const stop = new AbortController();
 process.once('disconnect', () => {
   stop.abort();
-  // A server that is gone as well would keep it waiting for ever.
+  // Without a server it would wait forever.
   setTimeout(() => process.exit(1), (STOP_SECONDS + graceSeconds()) * 1000).unref();
 });
 await runWorkers([process.argv[2] as Role], { logLevel: 'ERROR', stop: stop.signal });

@@ -1,4 +1,4 @@
-/** The prompts of a configuration, checked as the run will, where nothing must be downloaded for it. */
+/** Checks the prompts of a configuration as its run will, if nothing must be downloaded for that. */
 import { existsSync } from 'node:fs';
 import { checkPrompts, type CheckedPrompts } from '../activities/prompts/check.ts';
 import { lengthSettings } from '../activities/prompts/limits.ts';
@@ -11,7 +11,7 @@ import type { RunConfig } from '../config/run.ts';
 import { cacheFolder } from './places.ts';
 
 /**
- * @param unknown gets a sentence where they cannot be checked
+ * @param unknown gets a sentence if they cannot be checked
  * @throws InputError when the run could not use them
  */
 export async function checkLocalPrompts(config: RunConfig, unknown: string[]): Promise<CheckedPrompts | undefined> {

@@ -1,4 +1,4 @@
-/** The configuration that a run in progress has, read from its history: no worker has to answer for it. */
+/** Reads the configuration of a run in progress from its history, which needs no worker. */
 import type { WorkflowHandle } from '@temporalio/client';
 import { defaultPayloadConverter, type Payload } from '@temporalio/common';
 import { withSettings, type Settings } from '../config/changes.ts';
@@ -6,7 +6,7 @@ import type { RunConfig } from '../config/run.ts';
 import { retryUpdate, type RetryRequest } from '../workflows/decisions.ts';
 import type { Journal } from '../workflows/journal.ts';
 
-/** With all settings that operators have changed on the way. */
+/** With all settings that operators have changed since the run started. */
 export async function configInForce(handle: WorkflowHandle): Promise<RunConfig> {
   const { events } = await handle.fetchHistory();
   const [{ workflowExecutionStartedEventAttributes: started }] = events!;

@@ -1,26 +1,29 @@
-/** All runs of a server, as a list: what each is at, or has come to. */
+/** The list of a server's runs, each with its status or its result. */
 import { WorkflowFailedError, type Client, type WorkflowExecutionInfo } from '@temporalio/client';
 import { runStatusQuery, type alignment } from '../workflows/alignment.ts';
 import { runNameOf } from '../workflows/ids.ts';
+import { lastKnown } from '../workflows/search-attributes.ts';
 import type { RunStatus } from '../workflows/status.ts';
 import { rootCause } from './runs.ts';
 
 export interface ListedRun {
   name: string;
-  /** `failed`: it ended without having come to anything; `unanswered`: no worker tells where it is. */
+  /** `failed`: it ended without a result. `unanswered`: no worker answered the query for its status. */
   state: RunStatus['state'] | 'failed' | 'unanswered';
-  /** When it came into this state: a parked run waits since then, one in progress has begun then. */
+  /** When this state began. Of a run that is neither parked nor ended, when the run began. */
   since: Date;
   status?: RunStatus;
   /** Why it failed: one sentence. */
   reason?: string;
+  /** Of an unanswered run: its state and round by its search attributes. */
+  lastKnown?: string;
 }
 
-/** Runs looked at. */
+/** Runs in the list. */
 const MOST = 100;
 const ANSWER_SECONDS = 3;
 
-/** What has ended does not change any more: its status is asked for once. */
+/** Runs that have ended do not change: their results are read once. */
 export class RunList {
   private readonly client: Client;
   private ended = new Map<string, ListedRun>();
@@ -29,7 +32,7 @@ export class RunList {
     this.client = client;
   }
 
-  /** The runs that need somebody first, then those in progress, then those that have ended, the latest of each first. */
+  /** Runs that wait for a decision come first, then those in progress, then those that have ended. The latest come first. */
   async read(): Promise<{ runs: ListedRun[]; more: boolean }> {
     const { executions, more } = await this.lastExecutions();
     const runs = await Promise.all(executions.map((execution) => this.describe(execution)));
@@ -54,8 +57,8 @@ export class RunList {
 
   private async describe({ info, began }: Execution): Promise<ListedRun> {
     const { workflowId, runId, closeTime } = info;
-    const known = this.ended.get(runId);
-    if (known) return known;
+    const before = this.ended.get(runId);
+    if (before) return before;
     const name = runNameOf(workflowId);
     const handle = this.client.workflow.getHandle<typeof alignment>(workflowId, hasEnded(info) ? runId : undefined);
     if (hasEnded(info)) {
@@ -74,7 +77,8 @@ export class RunList {
       );
       return { name, state: status.state, since: status.failure ? new Date(status.failure.since) : began, status };
     } catch {
-      return { name, state: 'unanswered', since: began };
+      const known = lastKnown(info.typedSearchAttributes);
+      return { name, state: 'unanswered', since: began, ...(known !== undefined && { lastKnown: known }) };
     }
   }
 }
@@ -82,11 +86,11 @@ export class RunList {
 interface Execution {
   info: WorkflowExecutionInfo;
   began: Date;
-  /** Whether all that belongs to the run has been seen: what is older is of one before it. */
+  /** Whether all executions of the run have been seen. Older ones belong to an earlier run of the same name. */
   isWhole: boolean;
 }
 
-/** One that goes on as another has not, though the server may not list the other yet. */
+/** A run that continued as a new execution has not ended, though the server may not list the new one yet. */
 const hasEnded = ({ closeTime, status }: WorkflowExecutionInfo) =>
   closeTime !== undefined && status.name !== 'CONTINUED_AS_NEW';
 

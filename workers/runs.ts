@@ -1,4 +1,4 @@
-/** Runs as seen from outside: started or found again, watched, and their results. */
+/** Runs from a client's view: starting, finding and watching them, and their results. */
 import { randomUUID } from 'node:crypto';
 import {
   ServiceError,
@@ -7,27 +7,20 @@ import {
   type Client,
   type WorkflowHandle,
 } from '@temporalio/client';
-import {
-  ApplicationFailure,
-  defaultPayloadConverter,
-  WorkflowIdConflictPolicy,
-  type QueryDefinition,
-} from '@temporalio/common';
+import { ApplicationFailure, WorkflowIdConflictPolicy, type QueryDefinition } from '@temporalio/common';
 import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
-import type { Progress } from '../engine/protocol/jobs.ts';
-import { alignment, runStatusQuery } from '../workflows/alignment.ts';
+import { alignment } from '../workflows/alignment.ts';
 import { differencesOf, type Difference } from '../config/changes.ts';
 import type { RunConfig } from '../config/run.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
-import { roundWorkflowId, runNameOf, runWorkflowId } from '../workflows/ids.ts';
-import { roundStatusQuery } from '../workflows/round.ts';
-import type { RoundStatus, RunStatus } from '../workflows/status.ts';
+import { runNameOf, runWorkflowId } from '../workflows/ids.ts';
 import { configInForce } from './run-config.ts';
+import { withAttributes } from './search-attributes.ts';
 
 export type RunHandle = WorkflowHandle<typeof alignment>;
 
-/** The run in progress has another configuration than the one that is to be started. */
+/** A run of the same name is in progress with a different configuration. */
 export class RunDiffers extends InputError {
   readonly differences: Difference[];
 
@@ -48,10 +41,10 @@ function shown(value: unknown): string {
 }
 
 /**
- * Starts a run, or attaches to the one of its name that is in progress. A finished run of that name is run again: all that
- * has not changed is found made.
- * @param restart ends the one in progress instead
- * @throws RunDiffers when the run in progress has another configuration, changes of operators included
+ * Starts a run, or attaches to the run of its name that is in progress. A finished run of that name is run again, and reuses the artifacts
+ * of all steps that have not changed.
+ * @param restart terminates the run in progress first
+ * @throws RunDiffers when the run in progress has a different configuration, including operators' changes
  */
 export async function startRun(
   client: Client,
@@ -61,13 +54,17 @@ export async function startRun(
   const fingerprint = hashValue(config);
   const starter = randomUUID();
   if (restart) await endRun(client, config.name);
-  const handle = await client.workflow.start(alignment, {
-    workflowId: runWorkflowId(config.name),
-    taskQueue: CONTROL_QUEUE,
-    args: [config],
-    workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
-    memo: { fingerprint, starter },
-  });
+  const handle = await withAttributes(client, config.name, (attributes) =>
+    client.workflow.start(alignment, {
+      workflowId: runWorkflowId(config.name),
+      taskQueue: CONTROL_QUEUE,
+      args: [config],
+      workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+      memo: { fingerprint, starter },
+      staticSummary: summaryOfRun(config),
+      ...attributes,
+    }),
+  );
   const { memo } = await handle.describe();
   if (memo?.['fingerprint'] !== fingerprint) {
     const differences = differencesOf(await configInForce(handle), config);
@@ -76,13 +73,17 @@ export async function startRun(
   return { handle, attached: memo?.['starter'] !== starter };
 }
 
-/** Ends the run of this name, and its round, where one is in progress. What it has made stays. */
+/** What Temporal's UI shows of a run. */
+export const summaryOfRun = ({ model, rounds, label, optimize }: RunConfig): string =>
+  `${model}: ${rounds} rounds of ${optimize.objective.name}, labeled by ${label.by}`;
+
+/** Terminates the run of this name and its round, if one is in progress. Its artifacts stay in the store. */
 async function endRun(client: Client, name: string): Promise<void> {
   const handle = client.workflow.getHandle(runWorkflowId(name));
   try {
     const { raw } = await handle.describe();
     await handle.terminate('restarted with selm run --restart');
-    // The server ends it later by itself, and until then its name is taken.
+    // The server would terminate it later, and until then its workflow id is in use.
     for (const { workflowId } of raw.pendingChildren ?? []) await client.workflow.getHandle(workflowId!).terminate();
   } catch (error) {
     // It has ended.
@@ -102,13 +103,14 @@ export async function findRun(client: Client, name: string): Promise<RunHandle> 
   }
 }
 
-/** No worker answers for a run in progress. */
+/** No worker answers the queries of a run in progress. */
 export class RunUnanswered extends Error {
   override readonly name = 'RunUnanswered';
 
   constructor(run: string, cause: unknown) {
     const problem = CANNOT_REPLAY.test(reasonOf(cause))
-      ? 'cannot be replayed by this version of selm: go on with the version that started it, or end it and start anew (selm run FILE --restart)'
+      ? 'cannot be replayed by this version of selm: ' +
+        'continue with the version that started it, or restart it, which reuses its artifacts (selm run FILE --restart)'
       : 'does not answer: start a worker for it (selm worker --role control)';
     super(`Run "${run}" ${problem}.`, { cause });
   }
@@ -116,7 +118,7 @@ export class RunUnanswered extends Error {
 
 const CANNOT_REPLAY = /Workflow Task in failed state/;
 const NOBODY = /no poller seen|DEADLINE_EXCEEDED/;
-/** Of a query that failed. */
+/** The reason of a failed query. */
 const reasonOf = (error: unknown): string => (error instanceof ServiceError ? String(error.cause) : '');
 
 /** @throws RunUnanswered when no worker answers the query */
@@ -134,61 +136,7 @@ export async function queryRun<Answer, Args extends unknown[]>(
   }
 }
 
-/** An activity that is under way or waits to be tried again. */
-export interface PendingActivity {
-  id: string;
-  name: string;
-  attempt: number;
-  progress?: Progress;
-  /** Why the last attempt failed. */
-  lastFailure?: string;
-}
-
-export interface RunProgress {
-  status: RunStatus;
-  round?: RoundStatus;
-  pending: PendingActivity[];
-}
-
-/** Where a run is: its own status, its round's, and what the activities' heartbeats tell. */
-export async function readProgress(client: Client, handle: RunHandle): Promise<RunProgress> {
-  const status = await queryRun(handle, runStatusQuery);
-  const pending = await pendingActivities(client, handle);
-  if (status.round === undefined || !['running', 'parked', 'paused'].includes(status.state)) return { status, pending };
-  const child = client.workflow.getHandle(roundWorkflowId(handle.workflowId, status.round));
-  try {
-    return { status, round: await child.query(roundStatusQuery), pending };
-  } catch (error) {
-    // Between the parent's decision and the child's first task there is nobody to ask.
-    if (error instanceof WorkflowNotFoundError) return { status, pending };
-    throw error;
-  }
-}
-
-/** The activities of a workflow and of the child workflows that it waits for. */
-async function pendingActivities(client: Client, handle: WorkflowHandle): Promise<PendingActivity[]> {
-  const { raw } = await handle.describe();
-  const own = (raw.pendingActivities ?? []).map(
-    ({ activityId, activityType, attempt, heartbeatDetails, lastFailure }) => {
-      const [payload] = heartbeatDetails?.payloads ?? [];
-      const told = payload ? defaultPayloadConverter.fromPayload<Partial<Progress> | undefined>(payload) : undefined;
-      // Before there is progress, heartbeats tell the time alone.
-      const progress = told?.total === undefined ? undefined : (told as Progress);
-      return {
-        id: `${handle.workflowId} ${activityId}`,
-        name: activityType?.name ?? '',
-        attempt: attempt ?? 1,
-        ...(progress && { progress }),
-        ...(lastFailure?.message && { lastFailure: lastFailure.message }),
-      };
-    },
-  );
-  const children = (raw.pendingChildren ?? []).map(({ workflowId }) => client.workflow.getHandle(workflowId!));
-  const below = await Promise.all(children.map((child) => pendingActivities(client, child)));
-  return [...own, ...below.flat()];
-}
-
-/** Why a run failed: what its activity said, without Temporal's wrapping. */
+/** Why a run failed: the activity's error, without Temporal's wrapping errors. */
 export function rootCause(error: unknown): unknown {
   if (!(error instanceof WorkflowFailedError)) return error;
   let cause = error.cause;

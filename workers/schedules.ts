@@ -1,4 +1,4 @@
-/** Schedules: runs that start by the clock, each from where the last one of its name ended. */
+/** Schedules: runs that start at given times, each from the last release of its name. */
 import {
   ScheduleAlreadyRunning,
   ScheduleNotFoundError,
@@ -13,6 +13,8 @@ import type { RunConfig } from '../config/run.ts';
 import { newJournal } from '../workflows/journal.ts';
 import { runNameOf, runWorkflowId } from '../workflows/ids.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
+import { summaryOfRun } from './runs.ts';
+import { withAttributes } from './search-attributes.ts';
 
 const POLICIES: Record<Calendar['overlap'], ScheduleOverlapPolicy> = {
   skip: ScheduleOverlapPolicy.SKIP,
@@ -24,7 +26,7 @@ export interface ScheduleSummary {
   name: string;
   paused: boolean;
   next?: Date;
-  /** The name of the last run that it has started. */
+  /** The name of the last run that it started. */
   lastRun?: string;
 }
 
@@ -42,10 +44,11 @@ export const scheduleOf = (config: RunConfig, { cron, timezone, overlap }: Calen
     workflowId: runWorkflowId(config.name),
     taskQueue: CONTROL_QUEUE,
     args: [config, newJournal(true)] as Parameters<typeof alignment>,
+    staticSummary: summaryOfRun(config),
   },
 });
 
-/** @throws InputError when there is one of that name, or the server does not take the calendar */
+/** @throws InputError when there is a schedule of that name, or the server rejects the calendar */
 export async function createSchedule(
   client: Client,
   config: RunConfig,
@@ -55,17 +58,21 @@ export async function createSchedule(
 ): Promise<void> {
   const { cron, timezone } = calendar;
   try {
-    await client.schedule.create({
-      scheduleId: scheduleId(config.name),
-      ...scheduleOf(config, calendar),
-      ...(memo && { memo }),
-      state: { paused },
-    });
+    const { action, ...schedule } = scheduleOf(config, calendar);
+    await withAttributes(client, config.name, (attributes) =>
+      client.schedule.create({
+        scheduleId: scheduleId(config.name),
+        ...schedule,
+        action: { ...action, ...attributes },
+        ...(memo && { memo }),
+        state: { paused },
+      }),
+    );
   } catch (error) {
     if (error instanceof ScheduleAlreadyRunning) {
       throw new InputError(`There is a schedule named "${config.name}": delete it first.`);
     }
-    // What the client makes of a calendar that the server does not take.
+    // The client's error for a calendar that the server rejects.
     if (!(error instanceof TypeError)) throw error;
     throw new InputError(`The schedule is not valid: ${error.message} (--cron ${cron}, --timezone ${timezone}).`);
   }
@@ -87,7 +94,7 @@ export async function listSchedules(client: Client): Promise<ScheduleSummary[]> 
   return summaries;
 }
 
-/** Does something with a schedule. @throws InputError when there is none of that name */
+/** Applies `act` to a schedule. @throws InputError when there is none of that name */
 export async function withSchedule(
   client: Client,
   name: string,

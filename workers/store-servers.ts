@@ -1,4 +1,4 @@
-/** Which Temporal servers a store's runs are on. Garbage collection has to ask all of them. */
+/** Records which Temporal servers have runs that use a store: garbage collection must read all of them. */
 import { hostname } from 'node:os';
 import type { WorkflowService } from '@temporalio/client';
 import type { ArtifactStore, StoreServer } from '../artifacts/store.ts';
@@ -8,35 +8,41 @@ interface Connected {
   workflowService: WorkflowService;
 }
 
-/** The UUID of a namespace, which it has from its creation on: a server's address may be another tomorrow. */
+/** The UUID of a namespace. It stays the same when the server's address changes. */
 export async function namespaceId({ workflowService }: Connected, namespace: string): Promise<string> {
   const { namespaceInfo } = await workflowService.describeNamespace({ namespace });
   return namespaceInfo!.id!;
 }
 
-/** Notes, before anything is written into the store, whose runs will use it. */
+/** Records a server in the store. Workers do so before they write anything else into it. */
 export async function registerServer(
   store: ArtifactStore,
   connection: Connected,
   { address = 'localhost:7233', namespace }: { address: string | undefined; namespace: string },
 ): Promise<void> {
   const id = await namespaceId(connection, namespace);
-  // The embedded server's address is one of this machine alone: the folder tells whose it is.
+  // The embedded server's address is local to this machine: the host name and the folder identify it.
   const place = `${address.split('@').at(-1)}, namespace ${namespace} (${homeFolder()} on ${hostname()})`;
   const known = (await store.listServers()).find((server) => server.id === id);
   if (known?.place !== place) await store.addServer({ id, place });
 }
 
 /**
- * Why the servers that are asked cannot tell what is needed; undefined where they can.
+ * Why the given servers are not enough to know which artifacts are needed. Undefined if they are.
  * @param known the servers of the store
  * @param asked the namespaces' UUIDs
  */
 export function missingServers(known: StoreServer[], asked: string[]): string | undefined {
   if (known.length === 0)
-    return 'this store does not know the Temporal server of its runs. A worker that starts with it (selm run, selm worker) notes its server there.';
+    return (
+      'this store does not know the Temporal server of its runs. ' +
+      'A worker that starts with it (selm run, selm worker) records its server there.'
+    );
   const missing = known.filter(({ id }) => !asked.includes(id));
   if (missing.length === 0) return undefined;
   const places = missing.map(({ id, place }) => `${place}: servers/${id} in the store`).join('; ');
-  return `runs on other Temporal servers use this store (${places}). Set TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE, or name their profiles with --profile. If a server no longer exists, remove its file from the store.`;
+  return (
+    `runs on other Temporal servers use this store (${places}). Set TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE, ` +
+    'or name their profiles with --profile. If a server no longer exists, remove its file from the store.'
+  );
 }

@@ -1,4 +1,4 @@
-/** The artifact store that this machine's environment names. */
+/** Opens the artifact store that the environment names. */
 import { join, resolve } from 'node:path';
 import { LocalStore } from '../artifacts/local-store.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
@@ -14,7 +14,7 @@ const AWS_CREDENTIALS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESS
 /**
  * SELM_STORE: a folder, or `s3://bucket/prefix` with a cache in the home folder of at most SELM_CACHE_GB. Without it, a folder in
  * the home folder. Credentials, region and endpoint of S3 are those of the AWS environment.
- * @throws InputError when a bucket is named that cannot be read, and for credentials of AWS that are none
+ * @throws InputError when the bucket cannot be read, and for malformed AWS credentials
  */
 export async function openStore(): Promise<ArtifactStore> {
   const place = process.env['SELM_STORE'] ?? join(homeFolder(), 'artifacts');
@@ -33,9 +33,9 @@ async function openBucket(url: string): Promise<ArtifactStore> {
     // The SDK reads them itself.
     if (secret) process.env[variable] = secret.reveal();
   }
-  // Its announcements of coming versions concern nobody who runs this one.
+  // Silences the SDK's announcements of future Node requirements.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
-  // Loaded only where it is needed: it takes a while.
+  // Loaded on demand, because it takes a while.
   const [{ Bucket, BucketError }, { S3Store }] = await Promise.all([
     import('../artifacts/s3-bucket.ts'),
     import('../artifacts/s3-store.ts'),

@@ -1,10 +1,10 @@
 /** Protects this worker's ECS task from being scaled in or replaced while it works. */
 import pRetry from 'p-retry';
 
-/** Protection that is not renewed ends by itself, so that a task whose worker hangs can be stopped. */
+/** Protection expires unless renewed, so that a task whose worker hangs can be stopped. */
 const EXPIRES_MINUTES = 60;
 const RENEW_MINUTES = 30;
-/** Between two shards it is not given up: the agent is asked rarely. */
+/** Protection is kept between two shards, to limit requests to the agent. */
 const LINGER_SECONDS = 5;
 const ANSWER_SECONDS = 10;
 
@@ -16,7 +16,7 @@ export class TaskProtection {
   private isProtected = false;
   private renewal: NodeJS.Timeout | undefined;
   private release: NodeJS.Timeout | undefined;
-  /** Requests are sent one after the other. */
+  /** Requests are sent one at a time. */
   private last: Promise<void> = Promise.resolve();
 
   /** @param agent the address that ECS gives a container in ECS_AGENT_URI */
@@ -26,7 +26,7 @@ export class TaskProtection {
     this.lingerSeconds = lingerSeconds;
   }
 
-  /** Work begins. @returns to be called when it ends */
+  /** Marks the beginning of work. @returns a function that marks its end */
   readonly begin = (): (() => void) => {
     this.working++;
     clearTimeout(this.release);
@@ -36,7 +36,7 @@ export class TaskProtection {
     };
   };
 
-  /** Gives the protection up at once, if no work is under way. */
+  /** Ends the protection at once, unless work is in progress. */
   async close(): Promise<void> {
     clearTimeout(this.release);
     if (this.isProtected && this.working === 0) this.giveUp();

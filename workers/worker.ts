@@ -7,9 +7,11 @@ import { CONTROL_QUEUE, GPU_QUEUE } from '../workflows/queues.ts';
 import { InputError } from '../data/errors.ts';
 import { connectClient, connectionSettings } from './connection.ts';
 import { makeCurrent } from './current-version.ts';
+import { dataConverter } from './data-converter.ts';
 import { declaredSchedules, declareSchedules } from './declared-schedules.ts';
 import { healthPort, serveHealth } from './health.ts';
 import { cacheFolder } from './places.ts';
+import { explainMissing, missingAttributes } from './search-attributes.ts';
 import { registerServer } from './store-servers.ts';
 import { openStore } from './store.ts';
 import { TaskProtection } from './task-protection.ts';
@@ -52,8 +54,9 @@ export interface WorkersOptions {
 /** Runs workers until SIGINT, SIGTERM or `stop`. */
 export async function runWorkers(roles: readonly Role[], options: WorkersOptions): Promise<void> {
   const { logLevel, version, stop } = options;
-  // What is wrong with the environment is told before anything is begun: the native runtime would outlive it.
+  // Errors of the environment come first: once the native runtime is installed, it keeps the process alive.
   const workflows = workflowCode();
+  const converter = await dataConverter();
   const port = healthPort();
   const schedules = roles.includes('control') ? declaredSchedules() : undefined;
   const address = metricsAddress();
@@ -91,6 +94,7 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   // Progress travels in heartbeats: by default most of them are held back.
   const shared: Partial<WorkerOptions> = {
     shutdownGraceTime: graceSeconds() * 1000,
+    dataConverter: converter,
     maxHeartbeatThrottleInterval: '1s',
     ...(version && {
       workerDeploymentOptions: { version, useWorkerVersioning: true, defaultVersioningBehavior: 'PINNED' },
@@ -104,19 +108,23 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
       ],
     },
   };
+  const client = roles.includes('control') ? await connectClient() : undefined;
   let [stopDemand, stopCounting]: ((() => void) | undefined)[] = [];
   try {
     const workers = await Promise.all(
       roles.map((role) => Worker.create({ connection, namespace, ...shared, ...byRole[role] })),
     );
-    if (schedules) await declareSchedules(await connectClient(), schedules);
-    if (roles.includes('control') && isMeasured())
-      stopDemand = publishDemand(await connectClient(), metrics, warn, version);
+    if (client) {
+      const missing = await missingAttributes(client);
+      if (missing.length > 0) warn(explainMissing(missing, namespace));
+      if (schedules) await declareSchedules(client, schedules);
+      if (isMeasured()) stopDemand = publishDemand(client, metrics, warn, version);
+    }
     if (roles.includes('gpu')) stopCounting = countWorker(metrics);
     stop?.addEventListener('abort', () => workers.forEach((worker) => worker.shutdown()), { once: true });
     const running = Promise.all(workers.map((worker) => worker.run()));
-    if (version && process.env['SELM_MAKE_CURRENT'] === '1' && roles.includes('control')) {
-      makeCurrent(await connectClient(), version).catch((error: Error) =>
+    if (client && version && process.env['SELM_MAKE_CURRENT'] === '1') {
+      makeCurrent(client, version).catch((error: Error) =>
         warn(`Version ${version.buildId} is not made current: ${error.message}`),
       );
     }
@@ -129,6 +137,7 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
     await tracing?.close();
     metrics.close();
     await engine.close();
+    await client?.connection.close();
     await connection.close();
   }
 }

@@ -1,71 +1,85 @@
-/** The activities as workflows see them: which queue, how long, how often again. */
+/** The activities as workflows call them: task queue, timeouts, retries, and what Temporal's UI shows of each. */
 import type { RetryPolicy } from '@temporalio/common';
-import { proxyActivities } from '@temporalio/workflow';
+import { proxyActivities, workflowInfo, type ActivityInterfaceFor } from '@temporalio/workflow';
 import type { ControlActivities, ModelActivities } from '../activities/index.ts';
 import { ARTIFACT_DAMAGED, TRAINING_DIVERGED } from './failure.ts';
+import { runNameOf } from './ids.ts';
+import { summaryOf, type Place } from './place.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from './queues.ts';
 import { secondsOfFailure, spend } from './spending.ts';
 import type { Spent } from '../activities/spent.ts';
 
-// A worker that dies is noticed when its heartbeats stop; what it did is in artifacts and checkpoints, so trying again is cheap.
+// A worker that dies is noticed when its heartbeats stop. Its work is in artifacts and checkpoints, so retries are cheap.
 const retry: RetryPolicy = {
   initialInterval: '1s',
   backoffCoefficient: 2,
   maximumInterval: '1m',
   maximumAttempts: 10,
-  // The steps that have made it must run again: not this one.
-  // The same training would diverge again at the same step.
+  // After damage, the steps that made the artifact must run again, not this one. A training that diverged would do so again.
   nonRetryableErrorTypes: [ARTIFACT_DAMAGED, TRAINING_DIVERGED],
 };
 
-/** Which step of a round is under way: activities get it as a second argument, for logs alone. */
-let stepUnderWay: string | undefined;
+/** Temporal's limit on a fairness key, in bytes. */
+const FAIRNESS_KEY_BYTES = 64;
 
-export function nameStep(step: string | undefined): void {
-  stepUnderWay = step;
+export interface StepActivities {
+  control: ControlActivities;
+  model: ModelActivities;
 }
 
-export const stepName = (): string | undefined => stepUnderWay;
+/**
+ * The activities of one step of the run.
+ * @param place shown as the activities' summary, and given to them for their logs
+ */
+export function activitiesOf(place: Place): StepActivities {
+  const shared = { retry, summary: summaryOf(place), priority: { fairnessKey: fairnessKey() } };
+  return {
+    control: inPlace(
+      proxyActivities<ControlActivities>({
+        ...shared,
+        taskQueue: CONTROL_QUEUE,
+        // A server that samples or labels may take hours.
+        startToCloseTimeout: '1 day',
+        heartbeatTimeout: '30s',
+      }),
+      place,
+    ),
+    model: inPlace(
+      proxyActivities<ModelActivities>({
+        ...shared,
+        taskQueue: GPU_QUEUE,
+        startToCloseTimeout: '1 day',
+        heartbeatTimeout: '15s',
+      }),
+      place,
+      counted,
+    ),
+  };
+}
 
-export const control = named(
-  proxyActivities<ControlActivities>({
-    taskQueue: CONTROL_QUEUE,
-    // Answers and labels that a server gives take the time that it takes.
-    startToCloseTimeout: '1 day',
-    heartbeatTimeout: '30s',
-    retry,
-  }),
-);
+/** The run's name: workers that several runs share take activities from each run in turn. */
+function fairnessKey(): string {
+  const { root, workflowId } = workflowInfo();
+  const name = runNameOf((root ?? { workflowId }).workflowId);
+  // Names are ASCII: a character is a byte.
+  return name.slice(0, FAIRNESS_KEY_BYTES);
+}
 
-export const model = named(
-  proxyActivities<ModelActivities>({
-    taskQueue: GPU_QUEUE,
-    startToCloseTimeout: '1 day',
-    heartbeatTimeout: '15s',
-    retry,
-  }),
-  counted,
-);
+type Call = (input: unknown, place: Place) => Promise<unknown>;
 
-type Call = (input: unknown, place: { step?: string }) => Promise<unknown>;
-
-/** The same activities, told the step under way with their input. */
-function named<Activities extends object>(
-  activities: Activities,
+/** The same activities with `place` as their second argument, which workers log. */
+function inPlace<Activities extends object>(
+  activities: ActivityInterfaceFor<Activities>,
+  place: Place,
   around = (call: Promise<unknown>) => call,
 ): Activities {
   return new Proxy(activities, {
     get: (_, name) => (input: unknown) =>
-      around(
-        (activities as Record<PropertyKey, Call>)[name](
-          input,
-          stepUnderWay === undefined ? {} : { step: stepUnderWay },
-        ),
-      ),
-  });
+      around((activities as unknown as Record<PropertyKey, Call>)[name](input, place)),
+  }) as unknown as Activities;
 }
 
-/** Counts what an activity has spent, however it ended. */
+/** Adds the GPU seconds of an activity to the run's, whether it succeeds or fails. */
 async function counted(call: Promise<unknown>): Promise<unknown> {
   try {
     const result = await call;

@@ -1,128 +1,132 @@
-/** A policy's answers to the held-out prompts, and the comparison of two policies' answers. */
+/** A policy's responses to the held-out prompts, and the comparison of two policies' responses. */
 import type { Comparison } from '../activities/evaluate.ts';
 import type { PromptSet } from '../activities/prepare.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { LabelSettings } from '../labelers/index.ts';
 import type { SamplingSettings } from '../engine/protocol/settings.ts';
 import { isComparative } from '../labelers/needs.ts';
-import { control } from './activities.ts';
+import { patched } from '@temporalio/workflow';
+import { activitiesOf } from './activities.ts';
 import type { RunConfig } from '../config/run.ts';
+import type { RunningStep } from './place.ts';
 import { runShards, shardsOf } from './shards.ts';
 
-/** Greedy answers. */
+/** Greedy responses. */
 export interface Answers {
   policy: Address;
-  /** One artifact a shard. */
+  /** One artifact per shard. */
   responses: Address[];
 }
 
-/** A run's configuration with the labeler that scores held-out answers. */
+/** A run's configuration with the labeler that scores held-out responses. */
 export type Labeling = Pick<RunConfig, 'seed' | 'threads' | 'device' | 'evaluate'> & { label: LabelSettings };
 
-/** With answers sampled at temperature 1, where `evaluate.klSamples` asks for some: KL divergences are measured along them too. */
+/** With `evaluate.klSamples`: also responses sampled at temperature 1, along which KL divergences are measured. */
 export interface MeasuredAnswers extends Answers {
   sampled?: Address[];
 }
 
-/** Told as activities end: whether the artifact was there already. */
-type Tick = (reused: boolean) => void;
-
-// Greedy answers draw nothing: one seed for all runs lets them share the start policy's.
+// Greedy decoding draws no random numbers. One seed for all runs lets them share the start policy's responses.
 export const GREEDY_SEED = 0;
 
+/** Greedy responses of a policy to the held-out prompts. */
 export async function answerHeldOut(
+  step: RunningStep,
   config: RunConfig,
   policy: Address,
   heldOut: PromptSet,
-  tick: Tick,
 ): Promise<Answers> {
-  const way = { samplesPerPrompt: 1, temperature: 0, seed: GREEDY_SEED };
-  return { policy, responses: await sampleHeldOut(config, policy, heldOut, way, tick) };
+  const decoding = { samplesPerPrompt: 1, temperature: 0, seed: GREEDY_SEED };
+  return { policy, responses: await sampleHeldOut(step, config, policy, heldOut, decoding) };
 }
 
-/** As answerHeldOut(), with the sampled answers that KL divergences are measured along. */
+/** As answerHeldOut(), and the sampled responses that KL divergences are measured along. */
 export async function answerMeasured(
+  step: RunningStep,
   config: RunConfig,
   policy: Address,
   heldOut: PromptSet,
   seed: number,
-  tick: Tick,
 ): Promise<MeasuredAnswers> {
   const { klSamples } = config.evaluate;
-  const answers = await answerHeldOut(config, policy, heldOut, tick);
-  // Runs that were started before the setting existed do not have it.
+  const answers = await answerHeldOut(step, config, policy, heldOut);
+  // Undefined in runs that were started before the setting existed.
   if (!klSamples) return answers;
-  const way = { samplesPerPrompt: klSamples, temperature: 1, seed };
-  return { ...answers, sampled: await sampleHeldOut(config, policy, heldOut, way, tick) };
+  const decoding = { samplesPerPrompt: klSamples, temperature: 1, seed };
+  return { ...answers, sampled: await sampleHeldOut(step, config, policy, heldOut, decoding) };
 }
 
 function sampleHeldOut(
+  step: RunningStep,
   { threads, device, evaluate: { maxNewTokens, batchSize, shardSize } }: RunConfig,
   policy: Address,
   heldOut: PromptSet,
-  { seed, ...way }: Pick<SamplingSettings, 'samplesPerPrompt' | 'temperature'> & { seed: number },
-  tick: Tick,
+  { seed, ...decoding }: Pick<SamplingSettings, 'samplesPerPrompt' | 'temperature'> & { seed: number },
 ): Promise<Address[]> {
-  const settings = { ...way, topP: 1, topK: 0, maxNewTokens, batchSize, weights: 'f32' as const };
+  const settings = { ...decoding, topP: 1, topK: 0, maxNewTokens, batchSize, weights: 'f32' as const };
   const shared = { policy, prompts: heldOut.address, settings, seed, threads, device };
-  return runShards('sample', shared, shardsOf(heldOut.count, shardSize), tick);
+  return runShards(step, 'sample', shared, shardsOf(heldOut.count, shardSize));
 }
 
-/** What a policy's answers are worth by themselves. */
-export async function measureAnswers(config: Labeling, answers: Answers): Promise<Comparison> {
-  const labels = await judgeAnswers(config, answers, undefined, () => {});
+/** The scores and lengths of a policy's responses, without a comparison. */
+export async function measureAnswers(step: RunningStep, config: Labeling, answers: Answers): Promise<Comparison> {
+  const labels = await labelAnswers(step, config, answers, undefined);
+  const { control } = activitiesOf(step.place);
   const { summary } = await control.evaluate({ labels, seed: config.seed });
   return summary;
 }
 
+/** Win rate, KL divergence and lengths of a policy's responses, against another policy's. */
 export async function compareAnswers(
+  step: RunningStep,
   config: Labeling,
   answers: MeasuredAnswers,
   opponent: Answers,
-  tick: Tick,
 ): Promise<{ address: Address; summary: Comparison }> {
   const { label, seed, threads, device } = config;
   const measure = (shards: Address[]) => {
     const shared = { policy: answers.policy, reference: opponent.policy, threads, device };
-    return runShards(
-      'divergence',
-      shared,
-      shards.map((responses) => ({ responses })),
-      tick,
-    );
+    const own = shards.map((responses) => ({ responses }));
+    return runShards(step, 'divergence', shared, own);
   };
   const divergences = await measure(answers.responses);
   const sampledDivergences = answers.sampled && (await measure(answers.sampled));
   const together = isComparative(label);
-  const labels = await judgeAnswers(config, answers, together ? opponent : undefined, tick);
+  const labels = await labelAnswers(step, config, answers, together ? opponent : undefined);
   const against = {
-    labels: together ? labels : await judgeAnswers(config, opponent, undefined, tick),
+    labels: together ? labels : await labelAnswers(step, config, opponent, undefined),
     divergences,
     ...(sampledDivergences && { sampledDivergences }),
   };
+  const { control } = activitiesOf(step.place);
   const { address, summary, reused } = await control.evaluate({ labels, opponent: against, seed });
-  tick(reused);
+  step.tick(reused);
   return { address, summary };
 }
 
-/** How many activities answerMeasured() takes. */
+/** The number of activities that answerMeasured() runs. */
 export const measuringActivities = ({ evaluate: { klSamples } }: Pick<RunConfig, 'evaluate'>, shards: number) =>
   (klSamples > 0 ? 2 : 1) * shards;
 
-/** How many activities a comparison takes: divergences and labels by shard, and one for all. */
+/** The number of activities that compareAnswers() runs: divergences and labels by shard, and one evaluation. */
 export const comparisonActivities = (config: Labeling, shards: number) =>
   measuringActivities(config, shards) + (isComparative(config.label) ? 1 : 2) * shards + 1;
 
-/** The labels of answers, by shard. What is judged already, for another comparison, is found made. */
-function judgeAnswers(
+/**
+ * The labels of responses, by shard. Responses that another comparison has labeled before are not labeled again.
+ * @param opponent responses that a comparative labeler labels together with these
+ */
+function labelAnswers(
+  step: RunningStep,
   { label, threads }: Labeling,
   { responses }: Answers,
   opponent: Answers | undefined,
-  tick: Tick,
 ): Promise<Address[]> {
   const shards = responses.map((shard, i) => ({
     responses: shard,
     ...(opponent && { against: opponent.responses[i] }),
   }));
-  return runShards('labelHeldOut', { label, threads }, shards, tick);
+  // The activity's name in histories of earlier versions.
+  const activity = patched('label-held-out') ? 'labelHeldOut' : 'judge';
+  return runShards(step, activity, { label, threads }, shards);
 }

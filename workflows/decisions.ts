@@ -1,4 +1,4 @@
-/** What operators decide of a run in progress, as updates. A refused one says why, in one sentence. */
+/** Updates by which operators control a run in progress. A rejected update says why, in one sentence. */
 import { defineUpdate, setHandler } from '@temporalio/workflow';
 import type { Settings } from '../config/changes.ts';
 import type { RunConfig } from '../config/run.ts';
@@ -6,7 +6,7 @@ import { ARTIFACT_DAMAGED } from './failure.ts';
 import { rewind, roundsOf, startOver, type Journal } from './journal.ts';
 
 export interface RetryRequest {
-  /** Redo from this round on. Default: what failed. */
+  /** Repeat from this round on. Default: the stage that failed. */
   round?: number;
   /** Settings of the retried round and those after it. */
   settings?: Settings;
@@ -19,17 +19,17 @@ export const pauseUpdate = defineUpdate<void>('pause');
 export const resumeUpdate = defineUpdate<void>('resume');
 
 /**
- * Has the run `name` take decisions, by changing its journal. Handlers do not wait, so a decision is taken wholly before the next one is
- * looked at: of two operators at once, the second is told that there is nothing to decide any more.
+ * Registers the handlers of the run `name`, which change its journal. Handlers do not wait, so each update is complete before the next one
+ * is validated: of two operators at once, the second is told that there is nothing left to decide.
  */
 export function takeDecisions(name: string, config: RunConfig, journal: Journal): void {
   const refuseIf = (condition: boolean, reason: string) => {
     if (condition) throw new Error(`Run "${name}" ${reason}.`);
   };
   const refuseUnlessParked = () =>
-    refuseIf(!journal.failure, 'has no failure to decide about: selm status tells where it is');
+    refuseIf(!journal.failure, 'has no failure to decide about: selm status shows its state');
   const refuseAtEnd = () => {
-    refuseIf(journal.asked === 'stop' && !journal.failure, 'is stopping already');
+    refuseIf(journal.requested === 'stop' && !journal.failure, 'is stopping already');
     refuseIf(journal.state === 'publishing', 'is publishing its policy and ends by itself');
   };
 
@@ -62,30 +62,30 @@ export function takeDecisions(name: string, config: RunConfig, journal: Journal)
   });
 
   const stop = () => {
-    // What cannot be published is left where it is.
+    // A policy that cannot be published stays in the store.
     if (journal.failure?.step === 'publish') journal.outputSettled = true;
     if (journal.failure?.step === 'release') journal.releaseSettled = true;
-    journal.asked = 'stop';
+    journal.requested = 'stop';
     delete journal.failure;
   };
   setHandler(stopUpdate, stop, { validator: refuseAtEnd });
 
-  const pause = () => void (journal.asked = 'pause');
+  const pause = () => void (journal.requested = 'pause');
   setHandler(pauseUpdate, pause, {
     validator() {
       refuseAtEnd();
-      refuseIf(journal.asked === 'pause', `is ${journal.state === 'paused' ? 'paused' : 'pausing'} already`);
-      refuseIf(journal.failure !== undefined, 'waits for a decision and works on nothing: retry, skip or stop');
+      refuseIf(journal.requested === 'pause', `is ${journal.state === 'paused' ? 'paused' : 'pausing'} already`);
+      refuseIf(journal.failure !== undefined, 'waits for a decision already: retry, skip or stop');
     },
   });
 
-  const resume = () => void delete journal.asked;
+  const resume = () => void delete journal.requested;
   setHandler(resumeUpdate, resume, {
-    validator: () => refuseIf(journal.asked !== 'pause', 'is not paused'),
+    validator: () => refuseIf(journal.requested !== 'pause', 'is not paused'),
   });
 }
 
-/** Does again what failed, or goes on from a round before it. */
+/** Repeats the stage that failed, or continues from an earlier round. */
 export function goOn(journal: Journal, { round, settings }: RetryRequest): void {
   const from = round ?? (journal.start ? journal.round : 0);
   if (settings) journal.changes.push({ from, settings });

@@ -1,9 +1,9 @@
-/** What stopped a run, for the operator who decides how it goes on. */
+/** What stopped a run, for the operator who decides how it continues. */
 import { ActivityFailure, ApplicationFailure, TemporalFailure } from '@temporalio/workflow';
 import type { Spent } from '../activities/spent.ts';
 
 export interface Failure {
-  /** None: before the first round, or after the last. */
+  /** Undefined before the first round and after the last one. */
   round?: number;
   step: string;
   activity?: string;
@@ -13,18 +13,18 @@ export interface Failure {
   message: string;
   /** ISO 8601. */
   since: string;
-  /** When it is tried again if nobody decides before: ISO 8601. */
+  /** When it is retried unless an operator decides before: ISO 8601. */
   retryAt?: string;
 }
 
-/** The names of errors of activities, as workflows get them (artifacts/errors.ts, data/errors.ts, engine/protocol/errors.ts). */
+/** The types of errors from activities that workflows distinguish (artifacts/errors.ts, data/errors.ts, engine/protocol/errors.ts). */
 export const ARTIFACT_DAMAGED = 'ArtifactDamaged';
 export const INPUT_ERROR = 'InputError';
 export const TRAINING_DIVERGED = 'TrainingDiverged';
 
 const STEP_FAILED = 'StepFailed';
 
-/** Adds to an activity's failure which step of a round it was in, and what the round has spent. */
+/** Adds to an activity's failure the step of the round, and what the round has spent. */
 export const stepFailed = (step: string, spent: Spent, cause: TemporalFailure) =>
   ApplicationFailure.create({
     type: STEP_FAILED,
@@ -34,7 +34,7 @@ export const stepFailed = (step: string, spent: Spent, cause: TemporalFailure) =
     cause,
   });
 
-/** What failed and why, out of Temporal's chain of causes. */
+/** What failed and why, from Temporal's chain of causes. */
 export function describeFailure(
   error: TemporalFailure,
 ): Pick<Failure, 'activity' | 'type' | 'message'> & { step?: string } {

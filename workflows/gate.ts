@@ -3,19 +3,19 @@ import type { Comparison } from '../activities/evaluate.ts';
 import type { RunConfig } from '../config/run.ts';
 
 export interface Verdict {
-  /** A sentence for every limit that the round does not keep: it is accepted where there is none. */
+  /** A sentence for every limit that the round exceeds. Without one it is accepted. */
   reasons: string[];
-  /** What does not decide, but should be known. */
+  /** Sentences that do not affect the decision. */
   warnings: string[];
 }
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /**
- * @param overPrevious the policy's answers against those of the policy that the round started from, by the labeler
- * @param second the same by the second judge
+ * @param overPrevious the policy's held-out responses against those of its reference policy, scored by the labeler
+ * @param second the same, scored by the second judge
  */
-export function judgeRound(
+export function decideRound(
   { label, evaluate: { gate, secondJudge } }: Pick<RunConfig, 'label' | 'evaluate'>,
   overPrevious: Comparison,
   second: Comparison | undefined,
@@ -37,26 +37,31 @@ export function judgeRound(
   }
   if (maxLengthGrowth !== undefined && growth > maxLengthGrowth) {
     reasons.push(
-      `Its answers are ${growth.toFixed(2)} times as long as those of the policy it started from (${overPrevious.meanTokens.toFixed(1)} tokens, ${opponent.meanTokens!.toFixed(1)} before), above maxLengthGrowth of ${maxLengthGrowth}.`,
+      `Its answers are ${growth.toFixed(2)} times as long as those of the policy it started from ` +
+        `(${overPrevious.meanTokens.toFixed(1)} tokens, ${opponent.meanTokens!.toFixed(1)} before), ` +
+        `above maxLengthGrowth of ${maxLengthGrowth}.`,
     );
   }
   const secondRate = second?.against!.winRate;
   if (minSecondJudgeWinRate !== undefined && secondRate !== undefined && secondRate < minSecondJudgeWinRate) {
     reasons.push(
-      `By the second judge (${secondJudge!.by}) its win rate over the policy it started from is ${percent(secondRate)}, below minSecondJudgeWinRate of ${percent(minSecondJudgeWinRate)}.`,
+      `By the second judge (${secondJudge!.by}) its win rate over the policy it started from is ` +
+        `${percent(secondRate)}, below minSecondJudgeWinRate of ${percent(minSecondJudgeWinRate)}.`,
     );
   }
   const gain = gainOf(overPrevious);
   const warnings =
     second && gain > 0 && gainOf(second) <= 0
       ? [
-          `the score of the labeler (${label.by}) rose by ${gain.toFixed(3)}, that of the second judge (${secondJudge!.by}), which training never sees, changed by ${gainOf(second).toFixed(3)}: the policy may be exploiting the labeler (reward hacking).`,
+          `the score of the labeler (${label.by}) rose by ${gain.toFixed(3)}, ` +
+            `that of the second judge (${secondJudge!.by}), which training never sees, ` +
+            `changed by ${gainOf(second).toFixed(3)}: the policy may be exploiting the labeler (reward hacking).`,
         ]
       : [];
   return { reasons, warnings };
 }
 
-/** The estimate from sampled answers, where there are some: greedy ones are not drawn from the policy. */
+/** The estimate from sampled responses, if there are some: greedy ones are not drawn from the policy. */
 function decisiveKl({ against }: Comparison): { kl: number; from: 'sampled' | 'greedy' } {
   const { kl, klSampled } = against!;
   return klSampled ? { kl: klSampled.kl, from: 'sampled' } : { kl: kl!, from: 'greedy' };

@@ -1,7 +1,7 @@
-/** Workflow ids: what a run is called on the server, and its rounds. */
+/** Workflow ids of runs and of their rounds. */
 const PREFIX = 'selm-';
 
 export const runWorkflowId = (name: string) => `${PREFIX}${name}`;
-/** A scheduled run's has the time of its start behind the name of its configuration. */
+/** The run's name. Of a scheduled run it is the name in its configuration, and the time of its start. */
 export const runNameOf = (workflowId: string) => workflowId.slice(PREFIX.length);
 export const roundWorkflowId = (runId: string, round: number) => `${runId}/round-${round}`;

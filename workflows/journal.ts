@@ -1,4 +1,4 @@
-/** What a run remembers: all that it needs to go on, in small numbers and addresses. */
+/** The state of a run between its stages, in small numbers and addresses: all that the next execution continues from. */
 import type { Comparison } from '../activities/evaluate.ts';
 import type { Prepared } from '../activities/prepare.ts';
 import type { PromptChecks } from '../activities/recheck.ts';
@@ -12,12 +12,12 @@ import { usdOf } from './spending.ts';
 import type { RunStatus } from './status.ts';
 
 export interface Journal {
-  /** Whether the run goes on from the last release of its name, with prompts that are not used yet. */
+  /** Whether the run starts from the last release of its name, with prompts that no release was trained on. */
   continues: boolean;
   state: RunStatus['state'];
-  asked?: RunStatus['asked'];
+  requested?: RunStatus['requested'];
   prepared?: Prepared;
-  /** The settings that the prompts were checked by. A run that an earlier version of selm has prepared has none. */
+  /** The settings that the prompts were checked with. Undefined in runs that an earlier version of selm prepared. */
   checkedBy?: PromptChecks;
   start?: { answers: Answers; summary: Comparison };
   /** The next round, or the one in progress. */
@@ -27,15 +27,17 @@ export interface Journal {
   changes: Change[];
   /** Why the run is parked. */
   failure?: Failure;
-  /** Automatic retries since the last step that went well. */
+  /** Automatic retries since the last stage that succeeded. */
   retries: number;
-  /** Of GPU workers. */
+  /** Time for which activities held GPU workers, in seconds. */
   gpuSeconds: number;
+  /** Damaged artifacts that were made again: a sentence each. */
   repairs: string[];
-  /** Whether the output folder is written, or given up. */
+  /** Whether the output folder is written, or an operator gave it up. */
   outputSettled: boolean;
-  /** Whether the run's name has a new version, or that is given up. */
+  /** Whether the release is made, or an operator gave it up. */
   releaseSettled: boolean;
+  /** The version of the run's name that the release became. */
   version?: number;
 }
 
@@ -53,25 +55,33 @@ export const newJournal = (continues = false): Journal => ({
   releaseSettled: false,
 });
 
-/** Rounds the run has: fewer than configured where there are not prompts for all. */
+/** A journal as earlier versions of selm wrote it, with `requested` under its former name. */
+type EarlierJournal = Journal & { asked?: Journal['requested'] };
+
+/** Brings the journal that an execution starts from to the present names. */
+export function currentJournal({ asked, ...journal }: EarlierJournal): Journal {
+  return { ...(asked && { requested: asked }), ...journal };
+}
+
+/** The number of rounds: fewer than configured if there are not enough prompts. */
 export const roundsOf = ({ rounds }: RunConfig, { prepared }: Journal): number => prepared?.rounds.length ?? rounds;
 
-/** The answers of the last accepted policy; before the first round, the start's. */
+/** The held-out answers of the last accepted policy, or of the start policy if none was accepted. */
 export const accepted = ({ done, start }: Journal): Answers =>
   done.findLast(({ result }) => result.accepted)?.answers ?? start!.answers;
 
-/** The last accepted policy, once the start's is known. */
+/** The last accepted policy, or the start policy. Undefined before `prepare` has found it. */
 export const policyOf = (journal: Journal): Address | undefined =>
   journal.start ? accepted(journal).policy : journal.prepared?.policy;
 
-/** Goes back to before a round. What was made stays in the artifact store: only what has changed is made again. */
+/** Goes back to the beginning of a round. Artifacts stay in the store, so only what changed is computed again. */
 export function rewind(journal: Journal, round: number): void {
   journal.round = round;
   journal.done = journal.done.filter(({ result }) => result.round < round);
   journal.skipped = journal.skipped.filter((skipped) => skipped < round);
 }
 
-/** Goes back to the very beginning, so that every step looks after its artifact, and makes again what is damaged. */
+/** Goes back to the beginning of the run: every step then finds its artifact in the store, or makes a damaged one again. */
 export function startOver(journal: Journal): void {
   delete journal.prepared;
   delete journal.checkedBy;
@@ -80,20 +90,21 @@ export function startOver(journal: Journal): void {
   journal.done = [];
 }
 
+/** @param name the run's */
 export function statusOf(name: string, config: RunConfig, journal: Journal): RunStatus {
   const rounds = roundsOf(config, journal);
-  const { version, state, asked, start, round, done, skipped, failure, repairs, gpuSeconds, changes } = journal;
+  const { version, state, requested, start, round, done, skipped, failure, repairs, gpuSeconds, changes } = journal;
   const { budget } = configOfRound(config, journal.changes, round);
   const policy = policyOf(journal);
   return {
     name,
     rounds,
     state,
-    ...(asked && { asked }),
+    ...(requested && { requested }),
     ...(start && { start: start.summary, round: Math.min(round, rounds) }),
     ...(policy !== undefined && { policy }),
     ...(version !== undefined && { version }),
-    // A run of an earlier version of selm has prepared without counting.
+    // Earlier versions of selm did not count dropped prompts.
     ...(journal.prepared?.dropped && { dropped: journal.prepared.dropped }),
     ...(failure && { failure }),
     ...(changes.length > 0 && { changes }),

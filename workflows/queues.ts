@@ -1,3 +1,3 @@
-/** Task queues: where work waits for the kind of worker that can do it. */
+/** The task queues, one for each role of a worker. */
 export const CONTROL_QUEUE = 'selm-control';
 export const GPU_QUEUE = 'selm-gpu';

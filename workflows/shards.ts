@@ -1,4 +1,4 @@
-/** Work in shards: as many activities at once as a window allows, results in order. */
+/** Runs a step in shards: a limited number of activities at a time, results in order. */
 import {
   ApplicationFailure,
   CancellationScope,
@@ -12,13 +12,14 @@ import type { Address } from '../artifacts/manifest.ts';
 import type { LabelSettings } from '../labelers/index.ts';
 import { needsEngine } from '../labelers/needs.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
-import { control, model, nameStep, stepName } from './activities.ts';
+import { activitiesOf } from './activities.ts';
+import { summaryOf, type Place, type RunningStep } from './place.ts';
 import { countFrom, Halted, isBudgetSpent, secondsLeft, secondsOfFailure, spend, spent } from './spending.ts';
 
-/** Activities of one step under way at the same time: more than there are workers, few enough for a history. */
+/** Activities of one step at the same time: more than there are workers, few enough for a history. */
 const WINDOW = 32;
 
-/** Shards in one workflow's history, about six events each. A step of more has a child workflow for every so many. */
+/** Shards in one workflow's history, at about six events each. A step with more shards runs a child workflow for each block of them. */
 const BLOCK = 256;
 const BLOCKS_AT_ONCE = 2;
 
@@ -37,18 +38,24 @@ export function shardsOf(count: number, size: number): Shard[] {
 type Activities = ControlActivities & ModelActivities;
 type Input<Activity extends keyof Activities> = Parameters<Activities[Activity]>[0];
 
-/** An activity for some of a step's shards: what their inputs share, and what each has of its own. */
+/** Consecutive shards of a step: the activity, the part of its input that all shards share, and the part of each shard. */
 interface Block {
-  activity: 'sample' | 'divergence' | 'label' | 'reference' | 'labelHeldOut';
-  /** With the settings of the labeler, of what labels, and of the server, where one samples. */
+  activity: 'sample' | 'divergence' | 'label' | 'reference' | 'labelHeldOut' | 'judge';
+  /** With the settings of the labeler, if it labels, and of the server, if one samples. */
   shared: { label?: LabelSettings; server?: SamplerSettings };
   shards: object[];
-  /** Of a block with a workflow of its own: the step it belongs to, and the GPU seconds it may spend (none: what it likes). */
-  step?: string;
+  place: Place;
+  /** The step's shards before this block, and in all blocks. */
+  offset: number;
+  total: number;
+  /** GPU seconds that a block in a workflow of its own may spend. Undefined: no limit. */
   secondsLeft?: number;
 }
 
-/** The first of a block's shards, all unless the budget was spent before. */
+/** A block as earlier versions of selm started it: with the name of its step, without the place among the step's shards. */
+type EarlierBlock = Omit<Block, 'place' | 'offset' | 'total'> & Partial<Block> & { step?: Place['step'] };
+
+/** The results of a block's first shards: of all, unless the budget was spent before the last one. */
 interface BlockResult extends Spent {
   results: ShardResult[];
 }
@@ -60,31 +67,30 @@ interface ShardResult {
 
 /**
  * Runs an activity on every shard.
- * @param shared the input without what `shards` have each of their own
- * @param tick told as shards end: whether a shard's artifact was there already
+ * @param step told as shards end
+ * @param shared the activity's input without the properties of `shards`
  * @returns the artifacts, in the order of the shards
  * @throws Halted when the budget is spent before the last shard has begun
  */
 export async function runShards<Activity extends Block['activity'], Own extends Partial<Input<Activity>>>(
+  { place, tick }: RunningStep,
   activity: Activity,
   shared: Omit<Input<Activity>, keyof Own>,
   shards: Own[],
-  tick: (reused: boolean) => void,
 ): Promise<Address[]> {
+  const whole: Block = { activity, shared, shards, place, offset: 0, total: shards.length };
   const take = ({ address, reused }: ShardResult) => {
     tick(reused);
     return address;
   };
-  const goOn = mayBegin({ activity, shared, shards });
+  const goOn = mayBegin(whole);
   if (shards.length <= BLOCK) {
-    const results = await mapWindow(shards, WINDOW, goOn, async (shard) =>
-      take(await runShard({ activity, shared, shards }, shard)),
-    );
+    const results = await mapWindow(shards, WINDOW, goOn, async (_, i) => take(await runShard(whole, i)));
     return allOf(shards, results);
   }
-  const blocks = shardsOf(shards.length, BLOCK).map(({ from, to }) => shards.slice(from, to));
-  const results = await mapWindow(blocks, BLOCKS_AT_ONCE, goOn, async (block) => {
-    const done = await runBlock({ activity, shared, shards: block });
+  const blocks = shardsOf(shards.length, BLOCK);
+  const results = await mapWindow(blocks, BLOCKS_AT_ONCE, goOn, async ({ from, to }) => {
+    const done = await runBlock({ ...whole, shards: shards.slice(from, to), offset: from });
     return done.map(take);
   });
   return allOf(shards, results.flat());
@@ -96,10 +102,13 @@ function allOf(shards: object[], addresses: Address[]): Address[] {
 }
 
 async function runBlock(block: Block): Promise<ShardResult[]> {
-  const [step, left] = [stepName(), secondsLeft()];
-  const input = { ...block, ...(step !== undefined && { step }), ...(left < Infinity && { secondsLeft: left }) };
+  const left = secondsLeft();
+  const { offset, shards, total } = block;
   try {
-    const { results, seconds } = await executeChild(shardBlock, { args: [input] });
+    const { results, seconds } = await executeChild(shardBlock, {
+      args: [{ ...block, ...(left < Infinity && { secondsLeft: left }) }],
+      staticSummary: `${summaryOf(block.place)} shards ${offset + 1} to ${offset + shards.length} of ${total}`,
+    });
     spend(seconds);
     return results;
   } catch (error) {
@@ -108,12 +117,13 @@ async function runBlock(block: Block): Promise<ShardResult[]> {
   }
 }
 
-/** A workflow of its own for a block of shards. */
-export async function shardBlock(block: Block): Promise<BlockResult> {
-  nameStep(block.step);
+/** The child workflow that runs a block of shards. */
+export async function shardBlock(input: EarlierBlock): Promise<BlockResult> {
+  const { step = 'sample', ...given } = input;
+  const block: Block = { place: { step }, offset: 0, total: given.shards.length, ...given };
   countFrom(0, block.secondsLeft ?? Infinity);
   try {
-    const results = await mapWindow(block.shards, WINDOW, mayBegin(block), (shard) => runShard(block, shard));
+    const results = await mapWindow(block.shards, WINDOW, mayBegin(block), (_, i) => runShard(block, i));
     return { results, seconds: spent() };
   } catch (error) {
     if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
@@ -126,32 +136,38 @@ export async function shardBlock(block: Block): Promise<BlockResult> {
   }
 }
 
-/** Labels that no model makes, and answers of a server, leave the engines to others, and cost nothing of the budget. */
+/** Whether the shards need no GPU worker: labels that no model computes, and responses that a server samples. They cost no budget. */
 const isLight = ({ shared: { label, server } }: Block): boolean =>
   label ? !needsEngine(label) : server?.workers === 'control';
 
 const mayBegin = (block: Block) => () => isLight(block) || !isBudgetSpent();
 
-async function runShard(block: Block, shard: object): Promise<ShardResult> {
-  const { activity, shared } = block;
+async function runShard(block: Block, index: number): Promise<ShardResult> {
+  const { activity, shared, shards, place, offset, total } = block;
+  const { control, model } = activitiesOf({ ...place, shard: { index: offset + index + 1, of: total } });
   const activities: object = isLight(block) ? control : model;
   const run = (activities as Activities)[activity] as (input: object) => Promise<ShardResult>;
-  const { address, reused } = await run({ ...shared, ...shard });
+  const { address, reused } = await run({ ...shared, ...shards[index] });
   return { address, reused };
 }
 
 /**
- * Applies `work` to all items, at most `window` of them at a time; when one fails, the others under way are cancelled.
- * @param goOn asked before each item
- * @returns the results in order: of the first items only, where it said no
+ * Applies `work` to all items, at most `window` of them at a time. When one fails, the others that run are cancelled.
+ * @param goOn called before each item
+ * @returns the results in order: only those of the first items if `goOn` returned false
  */
-function mapWindow<T, R>(items: T[], window: number, goOn: () => boolean, work: (item: T) => Promise<R>): Promise<R[]> {
+function mapWindow<T, R>(
+  items: T[],
+  window: number,
+  goOn: () => boolean,
+  work: (item: T, index: number) => Promise<R>,
+): Promise<R[]> {
   const results: R[] = [];
   let next = 0;
   const lane = async () => {
     while (next < items.length && goOn()) {
       const i = next++;
-      results[i] = await work(items[i]);
+      results[i] = await work(items[i], i);
     }
   };
   const scope = new CancellationScope();

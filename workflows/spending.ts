@@ -1,6 +1,6 @@
 /**
- * What a run spends: the seconds in which its activities hold a GPU worker, as the activities tell them, those of failed attempts
- * too. What is found made costs nothing. Every workflow has a copy of this module, and so its own count.
+ * What a run spends: the seconds for which its activities hold a GPU worker, failed attempts included, as the activities report them.
+ * A reused artifact costs nothing. Each workflow execution has its own copy of this module, and so its own count.
  */
 import { ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
 import type { Spent } from '../activities/spent.ts';
@@ -16,7 +16,7 @@ export function spend(seconds: number): void {
   count.seconds += seconds;
 }
 
-/** Goes on counting from `seconds`, up to `limit`, after which no more work is begun. */
+/** Counts from `seconds` on. No shard begins once `limit` is reached. */
 export function countFrom(seconds: number, limit: number): void {
   Object.assign(count, { seconds, limit });
 }
@@ -27,14 +27,14 @@ export const budgetSeconds = ({ budget }: RunConfig): number =>
 export const usdOf = (seconds: number, { usdPerGpuHour }: NonNullable<RunConfig['budget']>): number =>
   (seconds / 3600) * usdPerGpuHour;
 
-/** What has been spent on something that failed: the outermost that tells it has counted all below. */
+/** The GPU seconds spent on work that failed. The outermost error that reports them includes all below it. */
 export function secondsOfFailure(error: unknown): number {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    const told =
+    const reported =
       cause instanceof ApplicationFailure
         ? cause.details?.find(isSpent)
         : cause instanceof TimeoutFailure && cause.lastHeartbeatDetails;
-    if (isSpent(told)) return told.seconds;
+    if (isSpent(reported)) return reported.seconds;
   }
   return 0;
 }
@@ -42,8 +42,8 @@ export function secondsOfFailure(error: unknown): number {
 const isSpent = (value: unknown): value is Spent =>
   typeof value === 'object' && value !== null && typeof (value as Spent).seconds === 'number';
 
-/** A round ends before it is done: somebody asked for it, or the budget is spent. */
+/** A round ends early: an operator requested it, or the budget is spent. */
 export class Halted extends Error {}
 
-/** By which a run knows that this has parked it. */
+/** The type of the failure that parks a run whose budget is spent. */
 export const BUDGET_SPENT = 'BudgetSpent';

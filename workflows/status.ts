@@ -1,4 +1,4 @@
-/** What a run tells of itself: small numbers and addresses, for queries, tables and reports. */
+/** The status of a run and of a round: small numbers and addresses, for queries, tables and reports. */
 import type { Address } from '../artifacts/manifest.ts';
 import type { Comparison } from '../activities/evaluate.ts';
 import type { DroppedPrompts } from '../activities/prompts/check.ts';
@@ -9,12 +9,12 @@ import type { Failure } from './failure.ts';
 export const STEPS = ['sample', 'label', 'reference', 'optimize', 'evaluate'] as const;
 export type StepName = (typeof STEPS)[number];
 
-/** Of a step: activities done, of how many. */
+/** The progress of a step, in activities. */
 export interface StepStatus {
   state: 'waiting' | 'running' | 'done' | 'failed';
   done: number;
   total: number;
-  /** How many of those done were found made. */
+  /** How many of those done reused an artifact in the store. */
   reused: number;
 }
 
@@ -23,59 +23,59 @@ export interface RoundStatus {
   steps: Record<StepName, StepStatus>;
 }
 
-/** What a round came to. */
+/** The result of a round. */
 export interface RoundResult {
   round: number;
-  /** The policy it trained. */
+  /** The address of the policy that the round trained. */
   policy: string;
   accepted: boolean;
-  /** That its weights are those of the policy it started from: training changed nothing. */
+  /** Training changed nothing: the weights equal those of the policy that the round started from. */
   unchanged?: true;
-  /** Why it is not accepted: a sentence for each limit of the gate that it does not keep, or that it is unchanged. */
+  /** Why it is not accepted: a sentence for each limit of the gate that it exceeds, or that it is unchanged. */
   reasons: string[];
-  /** What does not decide, but should be known, such as signs of reward hacking. */
+  /** Sentences that do not affect the gate's decision, such as signs of reward hacking. */
   warnings: string[];
   label: LabelStats;
   /** Means over the last tenth of the training steps. */
   training: Record<string, number>;
-  /** Against the run's start, on the held-out prompts. */
+  /** Against the start policy, on the held-out prompts. */
   evaluation: Comparison;
-  /** Over the policy the round started from: what the gate looks at. */
+  /** Win rate over the policy that the round started from, which the gate limits. */
   winRateOverPrevious: number;
-  /** The same by a judge that training never sees: against the run's start, and over the policy the round started from. */
+  /** The same, scored by a labeler that training never sees: against the start policy, and over the reference policy. */
   secondJudge?: { evaluation: Comparison; winRateOverPrevious: number };
-  /** Where the round's preferences, and the evaluation against the start, can be read. */
+  /** The round's preferences, and the evaluation against the start policy. */
   artifacts: { preferences: Address; evaluation: Address };
 }
 
 export interface RunStatus {
   name: string;
   rounds: number;
-  /** `parked`: something failed, and an operator decides how it goes on. */
+  /** `parked`: something failed, and an operator decides how the run continues. */
   state: 'preparing' | 'running' | 'parked' | 'paused' | 'publishing' | 'done' | 'stopped';
-  /** What happens after the step under way. */
-  asked?: 'pause' | 'stop';
-  /** Why it is parked. */
+  /** What an operator requested. It happens after the step that runs. */
+  requested?: 'pause' | 'stop';
+  /** Why the run is parked. */
   failure?: Failure;
-  /** Settings that operators have changed on the way. */
+  /** Settings that operators have changed since the run started. */
   changes?: Change[];
-  /** Rounds that an operator has given up. */
+  /** Rounds that an operator has skipped. */
   skipped: number[];
-  /** That its activities have held GPU workers, in rounds that have ended. */
+  /** Time for which activities held GPU workers, in seconds, in rounds that have ended. */
   gpuSeconds: number;
-  /** In US dollars, where it has a budget. */
+  /** In US dollars, of a run with a budget. */
   spent?: { usd: number; of: number };
   /** Artifacts that were found damaged and made again: a sentence each. */
   repairs: string[];
-  /** Prompts that the run leaves out. */
+  /** Prompts that `prepare` dropped. */
   dropped?: DroppedPrompts;
-  /** The start policy's answers to the held-out prompts. */
+  /** Scores and lengths of the start policy's responses to the held-out prompts. */
   start?: Comparison;
   results: RoundResult[];
-  /** The round in progress, or the last. Its steps are a query of its own workflow. */
+  /** The round in progress, or the last one. The status of its steps is a query of the round's own workflow. */
   round?: number;
-  /** The last accepted policy. */
+  /** The address of the last accepted policy. */
   policy?: string;
-  /** The version of the run's name that it has become. */
+  /** The version of the run's name that this policy was released as. */
   version?: number;
 }

@@ -1,12 +1,12 @@
-/** What is to be known of a round's training: that it changed nothing, had few steps, or left out or cut preferences. */
+/** Checks a round's training: whether it changed nothing, had few steps, or dropped or truncated preferences. */
 import type { OptimizeSummary } from '../activities/optimize.ts';
 import { describeRowCounts, trainedRows } from '../data/row-counts.ts';
 import { fewStepsWarning } from '../engine/protocol/steps.ts';
 import type { RunConfig } from '../config/run.ts';
 import type { Verdict } from './gate.ts';
 
-/** @param learningRate the round's */
-export function judgeTraining(
+/** @param learningRate the round's, of those that `optimize.learningRate` lists */
+export function checkTraining(
   settings: Pick<RunConfig['optimize'], 'batchSize' | 'epochs'>,
   learningRate: number,
   { steps, unchanged, rows }: OptimizeSummary,
@@ -15,7 +15,8 @@ export function judgeTraining(
   return {
     reasons: unchanged
       ? [
-          `Its weights equal those of the policy it started from: training changed nothing (optimizer steps: ${steps}, optimize.learningRate: ${learningRate}); raise optimize.learningRate.`,
+          `Its weights equal those of the policy it started from: training changed nothing ` +
+            `(optimizer steps: ${steps}, optimize.learningRate: ${learningRate}); raise optimize.learningRate.`,
         ]
       : [],
     warnings: [...(few === undefined ? [] : [few]), ...describeRowCounts(rows)],

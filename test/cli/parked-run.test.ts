@@ -4,7 +4,7 @@ import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import type { RunProgress } from '../../workers/runs.ts';
+import type { RunProgress } from '../../workers/progress.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, summaryOf } from '../command.ts';
 import { jsonl } from '../jsonl.ts';
@@ -80,9 +80,7 @@ it('it can be looked at', async () => {
 });
 
 it('decisions are taken or refused, and carried out by the next selm run', async () => {
-  expect(await refusal('pause', 'tiny')).toBe(
-    'selm: Run "tiny" waits for a decision and works on nothing: retry, skip or stop.',
-  );
+  expect(await refusal('pause', 'tiny')).toBe('selm: Run "tiny" waits for a decision already: retry, skip or stop.');
   expect(await refusal('resume', 'tiny')).toBe('selm: Run "tiny" is not paused.');
   const skipped = await command('skip', 'tiny');
   expect(skipped).toMatchObject({ code: 0, stdout: 'Run "tiny" skips the round.\n' });

@@ -178,6 +178,7 @@ describe('selm report', () => {
       .evaluateAll((found) => found.map((row) => [...row.children].map((cell) => cell.textContent!)));
     const steps = ['sample', 'label', 'reference', 'optimize', 'evaluate'];
     expect(rows.map(([round, step]) => `${round} ${step}`.trim())).toEqual([
+      'prepare',
       'start',
       ...[1, 2].flatMap((round) => steps.map((step) => `round ${round} ${step}`)),
       'all',

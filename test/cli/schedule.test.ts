@@ -119,7 +119,7 @@ it('without new prompts the next run does nothing, and says so', async () => {
   const { status, said } = await runNow();
   expect(status).toMatchObject({ state: 'done', rounds: 0, results: [] });
   expect(status.version).toBeUndefined();
-  expect(said).toContain('There are no prompts that no run of this name has used: nothing was done.');
+  expect(said).toContain('Runs of this name have used all prompts: nothing was done.');
 });
 
 it('with new ones it goes on from the last policy, with them alone, measured on the same held-out prompts', async () => {

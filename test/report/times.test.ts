@@ -1,43 +1,47 @@
 import { expect, test } from 'vitest';
 import { stepTimes, type ActivityTime } from '../../report/times.ts';
 
-/** In seconds since the run began. */
+/** Times in seconds since the run began. */
 const activity = (
-  name: string,
+  step: ActivityTime['step'],
   model: boolean,
-  scheduled: number,
-  started: number,
-  ended: number,
+  [scheduled, started, ended]: [number, number, number],
   round?: number,
 ): ActivityTime => ({
   ...(round !== undefined && { round }),
-  name,
+  step,
   model,
   scheduled: scheduled * 1000,
   started: started * 1000,
   ended: ended * 1000,
 });
 
-test("activities are counted to their round's steps: the wall's time, and the workers'", () => {
+test("a step takes the time between its first and its last activity, and its activities' time of workers", () => {
   const times = stepTimes([
-    activity('prepare', false, 0, 0, 2),
-    activity('sample', true, 2, 3, 5),
-    activity('sample', true, 10, 10, 20, 1),
-    activity('sample', true, 10, 20, 31, 1),
-    activity('label', false, 31, 31, 32, 1),
-    activity('prefer', false, 32, 32, 34, 1),
-    activity('optimize', true, 34, 35, 95, 1),
-    activity('sample', true, 95, 96, 100, 1),
-    activity('judge', false, 100, 100, 101, 1),
-    activity('evaluate', false, 101, 102, 103, 1),
-    activity('publish', false, 110, 110, 111),
+    activity('prepare', false, [0, 0, 2]),
+    activity('start', true, [2, 3, 5]),
+    activity('sample', true, [10, 10, 20], 1),
+    activity('sample', true, [10, 20, 31], 1),
+    activity('label', false, [31, 31, 32], 1),
+    activity('label', false, [32, 32, 34], 1),
+    activity('optimize', true, [34, 35, 95], 1),
+    // Activities of one step may run while another step's do: what belongs together is told, not guessed.
+    activity('evaluate', true, [90, 91, 95], 1),
+    activity('evaluate', false, [100, 100, 101], 1),
+    activity('evaluate', false, [101, 102, 103], 1),
+    activity('prepare', false, [104, 104, 105], 2),
+    activity('publish', false, [110, 110, 111]),
+    activity('release', false, [111, 112, 114]),
   ]);
   expect(times).toEqual([
-    { step: 'start', seconds: 5, modelSeconds: 2, controlSeconds: 2 },
+    { step: 'prepare', seconds: 2, modelSeconds: 0, controlSeconds: 2 },
+    { step: 'start', seconds: 3, modelSeconds: 2, controlSeconds: 0 },
     { round: 1, step: 'sample', seconds: 21, modelSeconds: 21, controlSeconds: 0 },
     { round: 1, step: 'label', seconds: 3, modelSeconds: 0, controlSeconds: 3 },
     { round: 1, step: 'optimize', seconds: 61, modelSeconds: 60, controlSeconds: 0 },
-    { round: 1, step: 'evaluate', seconds: 8, modelSeconds: 4, controlSeconds: 2 },
-    { step: 'end', seconds: 1, modelSeconds: 0, controlSeconds: 1 },
+    { round: 1, step: 'evaluate', seconds: 13, modelSeconds: 4, controlSeconds: 2 },
+    { round: 2, step: 'prepare', seconds: 1, modelSeconds: 0, controlSeconds: 1 },
+    { step: 'publish', seconds: 1, modelSeconds: 0, controlSeconds: 1 },
+    { step: 'release', seconds: 3, modelSeconds: 0, controlSeconds: 2 },
   ]);
 });

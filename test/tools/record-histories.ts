@@ -1,6 +1,6 @@
 /**
- * `npx tsx test/tools/record-histories.ts`: records the histories that test/workflows/replay.test.ts replays, on Temporal's dev
- * server, with stand-ins for the activities. Run it when a change of a workflow is meant to break with runs in progress.
+ * `npx tsx test/tools/record-histories.ts SUFFIX`: records histories for test/workflows/replay.test.ts, on Temporal's dev server, with
+ * stand-ins for the activities. Histories of earlier versions stay: run it with a new suffix when workflows have new commands.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { startRun } from '../../workers/runs.ts';
 import { findTemporal } from '../../workers/temporal-binary.ts';
 import { runStatusQuery } from '../../workflows/alignment.ts';
 import { pauseUpdate, resumeUpdate, skipUpdate } from '../../workflows/decisions.ts';
+import { SEARCH_ATTRIBUTES } from '../../workflows/search-attributes.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import {
   badInput,
@@ -25,22 +26,29 @@ import {
 
 const folder = fileURLToPath(new URL('../fixtures/histories', import.meta.url));
 
+const suffix = process.argv[2];
+if (suffix === undefined) throw new Error('Give a suffix for the names of the files.');
 silenceTemporal();
 const executable = { type: 'existing-path', path: await findTemporal(console.error) } as const;
-const environment = await TestWorkflowEnvironment.createLocal({ server: { executable } });
+const environment = await TestWorkflowEnvironment.createLocal({
+  server: { executable, searchAttributes: SEARCH_ATTRIBUTES },
+});
 const { client } = environment;
 const bundle = await bundleWorkflows();
 
 async function record(file: string, workflowId: string, runId?: string) {
   const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-  // On which machine and in which folder it was is nobody's concern.
+  // Without the machine and the folder of the recording.
   const text = historyToJSON(history)
     .replace(/\d+@[\w.-]+/g, 'recorder')
     .replace(/"stackTrace":\s*"(\\.|[^"\\])*"/g, '"stackTrace":""');
-  writeFileSync(join(folder, `${file}.json`), JSON.stringify({ workflowId, history: JSON.parse(text) as unknown }));
+  writeFileSync(
+    join(folder, `${file}-${suffix}.json`),
+    JSON.stringify({ workflowId, history: JSON.parse(text) as unknown }),
+  );
 }
 
-/** A run with one of everything: a failed round that is retried, a pause within a round, a skipped round, two executions. */
+/** A run with a failed round that is retried, a pause within a round, a skipped round, and two executions. */
 async function recordRun() {
   const standIns = new StandIns();
   let pause: (() => Promise<void>) | undefined;
@@ -72,7 +80,7 @@ async function recordRun() {
   });
 }
 
-/** A round whose sampling has so many shards that it takes two blocks: the second of them. */
+/** The second of the two blocks of a round that samples in many shards. */
 async function recordBlock() {
   await withWorkers({ environment, bundle }, new StandIns(260), async () => {
     const { handle } = await startRun(client, testConfig({ name: 'blocks', rounds: 1, sample: { shardSize: 1 } }));

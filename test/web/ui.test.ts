@@ -105,7 +105,7 @@ const asked = async (path: string, init?: RequestInit) => {
 
 it('without runs and policies says how to come by them', async () => {
   expect((await asked('/')).text).toContain('<code>selm start run.yaml</code>');
-  expect((await asked('/policies')).sentence).toMatch(/^There are none/);
+  expect((await asked('/policies')).sentence).toMatch(/^No policies yet/);
   expect((await asked('/healthz')).text).toBe('ok');
 });
 
@@ -169,7 +169,7 @@ it('every answer forbids scripts, frames and what is not its own; there is nothi
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
     const { status, headers, sentence } = await asked('/runs/decided', { method });
     expect([status, headers.get('allow')]).toEqual([405, 'GET, HEAD']);
-    expect(sentence).toMatch(/^These pages are for looking only/);
+    expect(sentence).toMatch(/^These pages are read-only/);
   }
 });
 

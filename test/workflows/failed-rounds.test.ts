@@ -350,7 +350,7 @@ describe('a pause', () => {
     await withRun(standIns, {}, async (run, { name }) => {
       await underWay;
       await decide(server.environment.client, name, pauseUpdate);
-      expect(await run.query(runStatusQuery)).toMatchObject({ state: 'running', asked: 'pause' });
+      expect(await run.query(runStatusQuery)).toMatchObject({ state: 'running', requested: 'pause' });
       expect(await refused(decide(server.environment.client, name, pauseUpdate))).toBe(
         `Run "${name}" is pausing already.`,
       );
@@ -414,7 +414,7 @@ describe('a decision is refused', () => {
       await until(run, 'parked');
       const { client } = server.environment;
       expect(await refused(decide(client, name, resumeUpdate))).toBe(`Run "${name}" is not paused.`);
-      expect(await refused(decide(client, name, pauseUpdate))).toMatch(/waits for a decision and works on nothing/);
+      expect(await refused(decide(client, name, pauseUpdate))).toMatch(/waits for a decision already/);
       expect(await refused(decide(client, name, retryUpdate, { round: 2 }))).toMatch(/--round can be 1 to 1, not 2\.$/);
       fault.mended = true;
       await decide(client, name, retryUpdate, {});

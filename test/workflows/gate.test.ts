@@ -3,9 +3,9 @@ import { describe, expect, test } from 'vitest';
 import type { Comparison } from '../../activities/evaluate.ts';
 import { roundNotes, roundRows } from '../../report/rounds.ts';
 import { startRun } from '../../workers/runs.ts';
-import { judgeRound } from '../../workflows/gate.ts';
+import { decideRound } from '../../workflows/gate.ts';
 import type { RunStatus } from '../../workflows/status.ts';
-import { judgeTraining } from '../../workflows/training-verdict.ts';
+import { checkTraining } from '../../workflows/training-verdict.ts';
 import { timeSkippingServer } from './server.ts';
 import { StandIns, testConfig, withWorkers } from './stand-ins.ts';
 
@@ -31,7 +31,7 @@ const comparison = (winRate: number, meanScore: number, kl = 1, meanTokens = 20)
 
 const secondJudge = { by: 'verifier', verdict: 'loose' };
 const judged = (gate: object, overPrevious: Comparison, second?: Comparison) =>
-  judgeRound(testConfig({ evaluate: { secondJudge, gate } }), overPrevious, second);
+  decideRound(testConfig({ evaluate: { secondJudge, gate } }), overPrevious, second);
 
 describe('a round', () => {
   test('is accepted where no limit is set', () => {
@@ -87,13 +87,13 @@ describe('a training', () => {
   const trained = { steps: 1, unchanged: false, metrics: {}, rows: rows(47) };
 
   test('of few steps is accepted with a warning', () => {
-    expect(judgeTraining(settings, 1e-6, trained)).toEqual({
+    expect(checkTraining(settings, 1e-6, trained)).toEqual({
       reasons: [],
       warnings: [
         'only 1 optimizer step (47 preferences, batch size 128, 1 epoch): lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round.',
       ],
     });
-    const [warning] = judgeTraining({ batchSize: 8, epochs: 2 }, 1e-6, {
+    const [warning] = checkTraining({ batchSize: 8, epochs: 2 }, 1e-6, {
       ...trained,
       rows: rows(25),
       steps: 8,
@@ -107,26 +107,26 @@ describe('a training', () => {
       [128, 1, 1153],
       [1, 10, 1],
     ]) {
-      expect(judgeTraining({ batchSize, epochs }, 1e-6, { ...trained, rows: rows(preferences) }).warnings).toEqual([]);
+      expect(checkTraining({ batchSize, epochs }, 1e-6, { ...trained, rows: rows(preferences) }).warnings).toEqual([]);
     }
   });
 
   test('that cut or dropped preferences says so, and counts its steps of those that are left', () => {
     const counted = rows(20, { truncated: 3, equal: 1, promptTooLong: 2, promptNotPrefix: 4 });
-    expect(judgeTraining({ batchSize: 1, epochs: 1 }, 1e-6, { ...trained, rows: counted }).warnings).toEqual([
+    expect(checkTraining({ batchSize: 1, epochs: 1 }, 1e-6, { ...trained, rows: counted }).warnings).toEqual([
       '3 of 20 training rows were cut to maxLength or maxPromptLength.',
       '1 of 20 training rows were dropped: chosen and rejected are the same tokens.',
       '2 of 20 training rows were dropped: the prompt alone fills maxLength.',
       '4 of 20 training rows have a prompt that the chat template renders differently with a response: they are split where the two differ, as in TRL.',
     ]);
-    expect(judgeTraining({ batchSize: 2, epochs: 1 }, 1e-6, { ...trained, rows: counted }).warnings[0]).toMatch(
+    expect(checkTraining({ batchSize: 2, epochs: 1 }, 1e-6, { ...trained, rows: counted }).warnings[0]).toMatch(
       /^only 9 optimizer steps \(17 preferences/,
     );
   });
 
   test('that changed nothing is rolled back', () => {
     const nothing = { ...trained, rows: rows(20), steps: 20, unchanged: true };
-    expect(judgeTraining({ batchSize: 1, epochs: 1 }, 1e-30, nothing)).toEqual({
+    expect(checkTraining({ batchSize: 1, epochs: 1 }, 1e-30, nothing)).toEqual({
       reasons: [
         'Its weights equal those of the policy it started from: training changed nothing (optimizer steps: 20, optimize.learningRate: 1e-30); raise optimize.learningRate.',
       ],

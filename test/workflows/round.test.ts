@@ -4,7 +4,8 @@ import { hashValue } from '../../artifacts/hash.ts';
 import { startRun } from '../../workers/runs.ts';
 import type { SamplingSettings } from '../../engine/protocol/settings.ts';
 import { roundWorkflowId } from '../../workflows/ids.ts';
-import { roundSeed, roundStatusQuery } from '../../workflows/round.ts';
+import { roundSeed } from '../../workflows/round.ts';
+import { roundStatusQuery } from '../../workflows/round-steps.ts';
 import { timeSkippingServer } from './server.ts';
 import { StandIns, testConfig, withWorkers, type Activities } from './stand-ins.ts';
 

@@ -2,7 +2,14 @@
 import { fileURLToPath } from 'node:url';
 import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundleOption } from '@temporalio/worker';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  Runtime,
+  Worker,
+  type WorkerOptions,
+  type WorkflowBundleOption,
+} from '@temporalio/worker';
 import { hashValue } from '../../artifacts/hash.ts';
 import type { ControlActivities, ModelActivities } from '../../activities/index.ts';
 import { runSchema, type RunConfig } from '../../config/run.ts';
@@ -52,14 +59,14 @@ const comparison = {
   klInterval: { low: 0.5, high: 1.5 },
 };
 
-/** What activities fail with, or do before they answer, by name; and what they were called with. */
+/** Activities that return at once, a record of their calls, and what they do before they return. */
 export class StandIns {
   readonly calls: { name: ActivityName; input: Record<string, unknown> }[] = [];
-  /** Called before an activity of this name answers, with how often it was called. */
-  /** That every activity says to have worked. */
+  /** GPU seconds that every activity reports. */
   seconds = 0;
-  /** What optimize says of the policies that it trains. */
+  /** Whether optimize reports that training changed nothing. */
   unchanged = false;
+  /** Called before an activity of this name returns, with the number of its calls so far. */
   readonly before: { [Name in ActivityName]?: (times: number, input: Record<string, unknown>) => unknown } = {};
   private readonly promptsPerRound: number;
 
@@ -98,6 +105,8 @@ export class StandIns {
       labelHeldOut: this.act('labelHeldOut', (input) =>
         made('labelHeldOut', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} }),
       ),
+      // Its name in histories of earlier versions.
+      judge: this.act('judge', (input) => made('judge', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} })),
       prefer: this.act('prefer', (input) =>
         made('prefer', input, { rows: 8, preferences: 8, dropped: {}, truncated: 0 }),
       ),
@@ -128,9 +137,10 @@ export async function withWorkers<T>(
   }: { environment: Pick<TestWorkflowEnvironment, 'nativeConnection'>; bundle: WorkflowBundleOption },
   standIns: StandIns,
   test: () => Promise<T>,
+  gpuOptions: Partial<WorkerOptions> = {},
 ): Promise<T> {
   const shared = { connection: environment.nativeConnection, activities: standIns.activities() };
-  const gpu = await Worker.create({ ...shared, taskQueue: GPU_QUEUE });
+  const gpu = await Worker.create({ ...shared, ...gpuOptions, taskQueue: GPU_QUEUE });
   const control = await Worker.create({ ...shared, taskQueue: CONTROL_QUEUE, workflowBundle });
   return control.runUntil(gpu.runUntil(test));
 }

@@ -1,13 +1,14 @@
-/** What workers tell of their activities: an event when one ends, its duration, and while one runs that the machine is needed. */
+/** Observes a worker's activities: logs their ends, records their durations, and marks the machine as needed while one runs. */
 import type { Context } from '@temporalio/activity';
 import type { ActivityInboundCallsInterceptor, ActivityInterceptors, Logger } from '@temporalio/worker';
 import { runNameOf } from '../../workflows/ids.ts';
+import type { Place } from '../../workflows/place.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface Watchers {
   logger: Logger;
   metrics: Metrics;
-  /** Told when an activity begins; what it returns is called when that ends. */
+  /** Called when an activity begins. The function it returns is called when the activity ends. */
   begin?: () => () => void;
 }
 
@@ -38,15 +39,15 @@ export const watchActivities =
     } satisfies ActivityInboundCallsInterceptor,
   });
 
-/** Which run, round and step an activity is of. A block of shards has a workflow without a name: its activities tell their step. */
+/** The run, round and step that an activity belongs to. Round and step are its second argument (workflows/activities.ts). */
 function placeOf({ info }: Context, [, place]: unknown[]) {
   const { activityType, attempt, workflowExecution } = info;
   const workflowId = workflowExecution?.workflowId ?? '';
-  const [run, round] = runNameOf(workflowId).split('/round-');
-  const { step = activityType } = Object(place) as { step?: string };
+  const [run] = runNameOf(workflowId).split('/round-');
+  const { round, step = activityType } = Object(place) as Partial<Place>;
   return {
     run,
-    ...(round !== undefined && { round: Number.parseInt(round, 10) }),
+    ...(round !== undefined && { round }),
     step,
     activity: activityType,
     attempt,

@@ -1,4 +1,4 @@
-/** How much work there is for model workers, and whether runs are in trouble: what a deployment scales and alarms by. */
+/** The demand for GPU workers and the state of runs, by which a deployment scales and raises alarms. */
 import type { Client } from '@temporalio/client';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 import { modelActivities } from '../../activities/index.ts';
@@ -11,10 +11,10 @@ const EVERY_SECONDS = 60;
 const ANSWER_SECONDS = 10;
 
 export interface Demand {
-  /** Model activities that wait for a worker, wait to be tried again, or run. */
+  /** Activities of the engine that wait for a worker, wait to be retried, or run. */
   demand: number;
   parkedRuns: number;
-  /** Seconds since the last heartbeat of the running model activity that has been silent longest; 0 when none runs. */
+  /** The longest time since the last heartbeat of a running activity of the engine, in seconds; 0 when none runs. */
   heartbeatAge: number;
 }
 

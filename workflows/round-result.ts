@@ -1,0 +1,55 @@
+/** The result of a round, from what its steps returned: the gate's decision, warnings and numbers. */
+import type { Comparison } from '../activities/evaluate.ts';
+import type { OptimizeSummary } from '../activities/optimize.ts';
+import type { Address } from '../artifacts/manifest.ts';
+import type { RunConfig } from '../config/run.ts';
+import { decideRound } from './gate.ts';
+import type { RoundResult } from './status.ts';
+import { checkTraining } from './training-verdict.ts';
+
+interface Summarized<Summary> {
+  address: Address;
+  summary: Summary;
+}
+
+export interface StepResults {
+  config: RunConfig;
+  round: number;
+  learningRate: number;
+  labeled: Summarized<RoundResult['label']>;
+  optimized: Summarized<OptimizeSummary>;
+  evaluated: {
+    againstStart: Summarized<Comparison>;
+    overPrevious: Comparison;
+    /** With a second judge. */
+    bySecond?: { evaluation: Comparison; overPrevious: Comparison };
+  };
+}
+
+export function resultOf({ config, round, learningRate, labeled, optimized, evaluated }: StepResults): RoundResult {
+  const { againstStart, overPrevious, bySecond } = evaluated;
+  const verdicts = [
+    checkTraining(config.optimize, learningRate, optimized.summary),
+    decideRound(config, overPrevious, bySecond?.overPrevious),
+  ];
+  const reasons = verdicts.flatMap((verdict) => verdict.reasons);
+  return {
+    round,
+    policy: optimized.address,
+    accepted: reasons.length === 0,
+    reasons,
+    warnings: verdicts.flatMap(({ warnings }) => warnings),
+    ...(optimized.summary.unchanged && { unchanged: true }),
+    label: labeled.summary,
+    training: optimized.summary.metrics,
+    evaluation: againstStart.summary,
+    winRateOverPrevious: overPrevious.against!.winRate,
+    ...(bySecond && {
+      secondJudge: {
+        evaluation: bySecond.evaluation,
+        winRateOverPrevious: bySecond.overPrevious.against!.winRate,
+      },
+    }),
+    artifacts: { preferences: labeled.address, evaluation: againstStart.address },
+  };
+}
