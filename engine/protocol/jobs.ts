@@ -94,7 +94,7 @@ export interface ScoreJob extends ComputeJob {
 export type ScoreResult = {
   logp: number;
   tokens: number;
-  /** Set where the prompt's tokens are no prefix of the tokens of prompt and response: the response begins where the two differ, as in TRL. */
+  /** Set if the prompt's tokens are no prefix of the exchange's: the response begins where the two differ, as in TRL. */
   isPrefix?: false;
 }[];
 
@@ -173,7 +173,7 @@ export interface TrainMetrics {
 interface TrainJob extends ComputeJob {
   training: TrainingSettings;
   seed: number;
-  /** Where the trained policy is written: a PEFT adapter folder, or a model folder if all weights are trained. Must not exist or be empty. */
+  /** Gets the trained policy: a PEFT adapter, or a model if all weights are trained. Must not exist or be empty. */
   outDir: string;
   /** The folder of the checkpoints; training resumes from the latest one. Default: no checkpoints. */
   checkpoint?: { dir: string; everySeconds: number };
