@@ -4,7 +4,7 @@ import { InputError, located } from '../../../data/errors.ts';
 import { readJsonl } from '../../../data/jsonl.ts';
 import { referenceLogpsSchema } from '../../../data/records.ts';
 import { nothingLeft, type RowCounts } from '../../../data/row-counts.ts';
-import { freshAdapter, readAdapter, writeAdapter, type Adapter } from '../../model-files/lora.ts';
+import { freshAdapter, readAdapter, writeAdapter } from '../../model-files/lora.ts';
 import type { OptimizeJob, SftJob, TrainResult } from '../../protocol/jobs.ts';
 import { tokenizeDemonstration } from '../../tokens/demonstrations.ts';
 import { tokenizePreferences, type TokenizedPreference } from '../../tokens/preferences.ts';
