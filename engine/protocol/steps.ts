@@ -13,6 +13,9 @@ export const stepsPerEpoch = (rows: number, { batchSize }: Pick<Steps, 'batchSiz
  */
 const FEW = 10;
 
+/** `1 epoch`, `2 epochs`. */
+const counted = (count: number, plural: string) => `${count} ${count === 1 ? plural.slice(0, -1) : plural}`;
+
 /**
  * @param lead the beginning of the sentence: `only`
  * @param what the rows are, in the plural: `preferences`
@@ -22,7 +25,6 @@ export function fewStepsWarning(lead: string, rows: number, what: string, settin
   const { batchSize, epochs } = settings;
   const steps = stepsPerEpoch(rows, settings) * epochs;
   if (steps >= FEW) return undefined;
-  const counted = (count: number, plural: string) => `${count} ${count === 1 ? plural.slice(0, -1) : plural}`;
   const settingsUsed = `${counted(rows, what)}, batch size ${batchSize}, ${counted(epochs, 'epochs')}`;
   return (
     `${lead} ${counted(steps, 'optimizer steps')} (${settingsUsed}): ` +
