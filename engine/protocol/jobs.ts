@@ -133,14 +133,14 @@ export interface Scores {
 export type TooLong = 'cut' | 'unjudged';
 
 /** Answers to be scored by a pairwise ranker. */
-export interface JudgeJob {
+export interface RankJob {
   /** The ranker's folder. */
   model: string;
   rows: Answered[];
   threads?: number;
 }
 /** Answers to be scored by a reward model. */
-export interface RewardJob extends JudgeJob {
+export interface RewardJob extends RankJob {
   /** Default: `cut`. */
   tooLong?: TooLong;
 }
@@ -234,7 +234,7 @@ export interface EngineMethods {
   /** Scores of a reward model. */
   reward(job: RewardJob): Scores;
   /** Scores of a pairwise ranker, comparable only among the answers to one prompt. */
-  rank(job: JudgeJob): Scores;
+  rank(job: RankJob): Scores;
   /** The scores of each sequence's tokens, except the first. */
   scoreTokens(job: TokenScoreJob): TokenScores[][];
   /** Log-probabilities under the reference policy of the preferences that training will use, in order. */

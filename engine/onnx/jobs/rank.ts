@@ -1,5 +1,5 @@
 /** The jobs of reward models and rankers. */
-import type { JudgeJob, RewardJob, Scores } from '../../protocol/jobs.ts';
+import type { RankJob, RewardJob, Scores } from '../../protocol/jobs.ts';
 import { PairRm, scoresOf } from '../rankers/pairrm.ts';
 import { openRewardModel } from '../rankers/reward.ts';
 import { ALL_CORES, reporter, type JobContext } from './context.ts';
@@ -10,15 +10,15 @@ export async function reward(
 ): Promise<Scores> {
   const opened = await sessions.get('reward', JSON.stringify([model, threads]), () => openRewardModel(model, threads));
   const total = rows.reduce((sum, { answers }) => sum + answers.length, 0);
-  return opened.rewards(rows, tooLong, reporter(control, 'judging', 'answers', total));
+  return opened.rewards(rows, tooLong, reporter(control, 'scoring', 'answers', total));
 }
 
 export async function rank(
-  { model, rows, threads = ALL_CORES }: JudgeJob,
+  { model, rows, threads = ALL_CORES }: RankJob,
   { control, sessions }: JobContext,
 ): Promise<Scores> {
   const opened = await sessions.get('rank', JSON.stringify([model, threads]), () => PairRm.open(model, threads));
   const total = rows.reduce((sum, { answers }) => sum + answers.length * (answers.length - 1), 0);
-  const { logits, cut } = await opened.compare(rows, reporter(control, 'judging', 'pairs', total));
+  const { logits, cut } = await opened.compare(rows, reporter(control, 'ranking', 'pairs', total));
   return { scores: logits.map(scoresOf), cut };
 }
