@@ -141,7 +141,7 @@ describe('an adapter is refused whose matrices', () => {
       'are of a layer that it does not target',
       {},
       { target_modules: ['q_proj', 'v_proj'] },
-      'mlp.down_proj.lora_A.weight", for which its',
+      'mlp.down_proj.lora_A.weight", which its',
     ],
     [
       'are of a layer that it excludes',
