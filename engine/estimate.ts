@@ -20,6 +20,7 @@ export const CHUNK_LOGITS = 16 * 1024 * 1024;
 
 const product = (shape: number[]) => shape.reduce((total, size) => total * size, 1);
 
+/** Parameters of the whole model. */
 export const parameterCount = (config: ModelConfig): number =>
   [...parameterShapes(config).values()].reduce((total, shape) => total + product(shape), 0);
 

@@ -22,6 +22,7 @@ export interface LoraMatrices {
   scale: number;
 }
 
+/** A LoRA adapter with its matrices. */
 export interface Adapter {
   /** Of layers that are not in PEFT's rank_pattern and alpha_pattern. */
   rank: number;

@@ -155,6 +155,7 @@ function halfToFloat(half: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
+/** A tensor for `writeSafetensors`. */
 export interface TensorToWrite {
   name: string;
   dtype: 'F32';

@@ -51,6 +51,7 @@ export function parameterShapes(config: ModelConfig): Map<string, number[]> {
   return shapes;
 }
 
+/** Whether a linear layer has a bias. */
 export function hasBias(config: ModelConfig, projection: Projection): boolean {
   if (projection === 'o_proj') return config.outputBias;
   return projections[projection].startsWith('self_attn') ? config.attentionBias : config.mlpBias;

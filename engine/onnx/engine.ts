@@ -24,6 +24,7 @@ const methods: { [M in EngineMethod]: (job: JobOf<M>, context: JobContext) => Pr
   check: ({ device }) => checkDevice(device).then(() => null),
 };
 
+/** Runs jobs one at a time, and keeps sessions open between them. */
 export class LocalEngine implements JobRunner {
   private readonly sessions = new SessionCache();
 

@@ -3,11 +3,15 @@ import ort from 'onnxruntime-node';
 import type { Graph } from './graph/tensor.ts';
 import type { Device } from '../protocol/settings.ts';
 
+/** Tensors by name. */
 export type Feeds = Record<string, ort.Tensor>;
 
+/** A float32 tensor, without a copy of the data. */
 export const float32 = (data: Float32Array, shape: readonly number[]) => new ort.Tensor('float32', data, shape);
+/** An int64 tensor. */
 export const int64 = (data: BigInt64Array | number[], shape: readonly number[]) =>
   new ort.Tensor('int64', data instanceof BigInt64Array ? data : BigInt64Array.from(data, BigInt), shape);
+/** A tensor of truth values: 0 or 1 each. */
 export const bool = (data: Uint8Array, shape: readonly number[]) => new ort.Tensor('bool', data, shape);
 /** The bits of floating-point numbers. Not every supported Node has a Float16Array. */
 export type Bits = Uint32Array | Uint16Array;
@@ -18,13 +22,16 @@ export function bitsOf({ data, type }: ort.Tensor): Bits {
   return type === 'float32' ? new Uint32Array(buffer, byteOffset, length) : new Uint16Array(buffer, byteOffset, length);
 }
 
+/** A tensor of the given bits, without a copy. */
 export function fromBits(type: 'float32' | 'float16', bits: Bits, shape: readonly number[]): ort.Tensor {
   if (type === 'float16') return new ort.Tensor('float16', bits as Uint16Array, shape);
   return float32(new Float32Array(bits.buffer, bits.byteOffset, bits.length), shape);
 }
 
+/** A float32 tensor without dimensions. */
 export const scalar = (value: number) => float32(Float32Array.of(value), []);
 
+/** How a session is opened. */
 export interface SessionOptions {
   /** The folder of the graph's external data. */
   folder?: string;

@@ -76,6 +76,7 @@ export interface SampleJob extends ComputeJob {
   /** Report new tokens (`Progress.newTokens`) after at most this many tokens per response. Default: they are not reported. */
   reportTokensEvery?: number;
 }
+/** The sampled responses, and the prompts' tokens. */
 export interface SampleResult {
   /** `samplesPerPrompt` for each prompt, in order. */
   responses: Response[][];
@@ -204,6 +205,7 @@ export interface ReferenceJob extends ComputeJob {
 export interface SftJob extends TrainJob {
   rows: DemonstrationRecord[];
 }
+/** The steps of a training. */
 export interface TrainedSteps {
   steps: number;
   /** Of every step, in order, including those before a resume. */
@@ -212,6 +214,7 @@ export interface TrainedSteps {
   /** Checkpoints that were damaged, so that training could not resume from them. */
   damagedCheckpoints: string[];
 }
+/** What a training did. The trained policy is in the job's `outDir`. */
 export interface TrainResult extends TrainedSteps {
   rows: RowCounts;
   /** Whether the trained weights equal, to the precision of float32, those that training started from. */

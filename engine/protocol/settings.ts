@@ -7,6 +7,7 @@ const MAX_SAMPLES = 16_384;
 /** More than the dimensions of any layer. */
 const MAX_RANK = 16_384;
 
+/** Settings of sampling. */
 export const samplingSchema = z.strictObject({
   samplesPerPrompt: positiveInt.max(MAX_SAMPLES).default(1).describe('Responses sampled per prompt.'),
   temperature: z.number().min(0).default(0).describe('Sampling temperature; 0 is greedy decoding, as in the paper.'),
@@ -64,6 +65,7 @@ export const divergenceSchema = z.strictObject({
     ),
 });
 
+/** Settings of a new LoRA adapter. */
 export const loraSchema = z.strictObject({
   rank: positiveInt.max(MAX_RANK).default(16).describe('Rank of the LoRA matrices (r).'),
   alpha: z
@@ -80,6 +82,7 @@ export const loraSchema = z.strictObject({
 });
 export type LoraSettings = z.infer<typeof loraSchema>;
 
+/** Settings of training. */
 export const trainingSchema = z.strictObject({
   learningRate: z.number().positive().default(5e-7).describe('Peak learning rate.'),
   schedule: z

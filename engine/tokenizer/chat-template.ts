@@ -51,6 +51,7 @@ interface NamedTemplate {
   name: string;
 }
 
+/** A model's chat template, or one given in its place. Its methods throw an `InputError` if the template refuses the conversation. */
 export class ChatTemplate {
   readonly ending: Ending;
   private readonly templates: Map<string, NamedTemplate>;

@@ -49,6 +49,7 @@ export function tokenBytes(tokenizer: Tokenizer, id: number, special: Set<number
   return utf8.encode(tokenizer.decoder.decode([BEFORE, token]).slice(BEFORE.length));
 }
 
+/** Whether a token is one byte of a character that the vocabulary lacks, as in `<0xE2>`. */
 export const isByteFallback = (tokenizer: Tokenizer, id: number): boolean =>
   hasDecoder(tokenizer, 'ByteFallback') && BYTE_TOKEN.test(tokenizer.id_to_token(id) ?? '');
 

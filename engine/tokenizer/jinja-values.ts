@@ -18,6 +18,7 @@ const Function = classOf(() => null) as unknown as new (call: Call) => Value;
 const SPACE = String.raw`\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;
 const escaped = (characters: string) => characters.replaceAll(/[\\\]^-]/g, String.raw`\$&`);
 
+/** Python's str.strip(), lstrip() and rstrip(). @param characters to strip. Default: white space */
 export function strip(text: string, ends: 'both' | 'left' | 'right', characters?: Value): string {
   const set = typeof characters?.value === 'string' ? escaped(characters.value) : SPACE;
   if (set === '') return text;

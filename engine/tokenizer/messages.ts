@@ -5,6 +5,7 @@ import type { Message } from '../../data/records.ts';
 /** The kind of a message's content that a template supports: a string, a list of parts, or either. */
 export type ContentFormat = 'string' | 'parts' | 'any';
 
+/** A message in a template's format. */
 export interface TemplateMessage {
   role: string;
   content?: string | TextPart[];

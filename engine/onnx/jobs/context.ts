@@ -4,6 +4,7 @@ import { JobAborted } from '../../protocol/errors.ts';
 import type { JobControl, Progress } from '../../protocol/jobs.ts';
 import type { SessionCache } from '../sessions.ts';
 
+/** The control of one job, and the sessions that stay open between jobs. */
 export interface JobContext {
   control: JobControl;
   sessions: SessionCache;

@@ -7,6 +7,7 @@ import { ownTemplate } from '../../tokenizer/template-files.ts';
 import { mergeAdapter, writeModel } from '../model/export.ts';
 import { openPolicy } from '../policy.ts';
 
+/** `EngineMethods.export`. */
 export async function exportModel({ policy, outDir }: ExportJob): Promise<null> {
   const { model, adapter } = openPolicy(policy);
   await writeModel(outDir, policy.model, await mergeAdapter(model, adapter));

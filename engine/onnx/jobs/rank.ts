@@ -4,6 +4,7 @@ import { PairRm, scoresOf } from '../rankers/pairrm.ts';
 import { openRewardModel } from '../rankers/reward.ts';
 import { ALL_CORES, reporter, type JobContext } from './context.ts';
 
+/** `EngineMethods.reward`. */
 export async function reward(
   { model, rows, tooLong = 'cut', threads = ALL_CORES }: RewardJob,
   { control, sessions }: JobContext,
@@ -13,6 +14,7 @@ export async function reward(
   return opened.rewards(rows, tooLong, reporter(control, 'scoring', 'answers', total));
 }
 
+/** `EngineMethods.rank`. */
 export async function rank(
   { model, rows, threads = ALL_CORES }: RankJob,
   { control, sessions }: JobContext,

@@ -15,6 +15,7 @@ import { ALL_CORES, type JobContext } from './context.ts';
 /** Prompts whose responses measure the divergence of 8-bit weights. A few: it takes two forward passes over their responses. */
 const MEASURED_PROMPTS = 8;
 
+/** `EngineMethods.sample`. */
 export async function sample(job: SampleJob, { control, sessions }: JobContext): Promise<SampleResult> {
   const { policy, prompts, settings, seed, reportTokensEvery, threads = ALL_CORES } = job;
   const opened = openPolicy(policy);

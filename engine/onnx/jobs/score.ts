@@ -21,6 +21,7 @@ import { TokenScorer } from '../token-scores.ts';
 import { logpsByRole, preferenceExamples } from '../training/preference.ts';
 import { ALL_CORES, reporter, type JobContext } from './context.ts';
 
+/** `EngineMethods.score`. */
 export async function score(job: ScoreJob, context: JobContext): Promise<ScoreResult> {
   const opened = openPolicy(job.policy);
   const tokenized = job.rows.map((row, i) => located(`Row ${i + 1}`, () => tokenizeResponse(opened, row)));
@@ -46,7 +47,7 @@ export async function scoreResponses(
   return scorer.score(rows, reporter(control, 'scoring', 'rows', rows.length));
 }
 
-/** The reference response is scored if a row has one, whether or not the objective will use it. */
+/** `EngineMethods.reference`. The reference response is scored if a row has one, whether or not the objective will use it. */
 export async function reference(job: ReferenceJob, context: JobContext): Promise<ReferenceLogps[]> {
   const opened = openPolicy(job.policy);
   const { rows } = await tokenizePreferences(opened, job.rows, job.limits, false, job);
@@ -54,6 +55,7 @@ export async function reference(job: ReferenceJob, context: JobContext): Promise
   return examples.map(logpsByRole);
 }
 
+/** `EngineMethods.divergence`. */
 export async function divergence(job: DivergenceJob, { control, sessions }: JobContext): Promise<DivergenceResult> {
   const { policy, reference: referencePolicy, threads = ALL_CORES } = job;
   const [opened, other] = [policy, { ...referencePolicy, device: policy.device }].map(openPolicy);
@@ -73,6 +75,7 @@ export async function divergence(job: DivergenceJob, { control, sessions }: JobC
   return meter.measure(rows, reporter(control, 'the divergence', 'rows', rows.length));
 }
 
+/** `EngineMethods.scoreTokens`. */
 export async function scoreTokens(job: TokenScoreJob, { control, sessions }: JobContext): Promise<TokenScores[][]> {
   const { policy, sequences, threads = ALL_CORES } = job;
   const opened = openPolicy(policy);

@@ -27,6 +27,7 @@ import { ALL_CORES, type JobContext } from './context.ts';
 import { writeTemplate } from './export.ts';
 import { scoreResponses } from './score.ts';
 
+/** `EngineMethods.optimize`. */
 export async function optimize(job: OptimizeJob, context: JobContext): Promise<TrainResult> {
   const opened = openPolicy(job.policy);
   const { referenceResponse, referencePolicy } = objectiveOf(job.objective);
@@ -57,6 +58,7 @@ async function withReference(
   );
 }
 
+/** `EngineMethods.sft`. */
 export async function sft(job: SftJob, context: JobContext): Promise<TrainResult> {
   const opened = openPolicy(job.policy);
   const rows = job.rows.map((row, i) =>
