@@ -1,29 +1,30 @@
 /**
- * What a model needs before it is there: parameters, memory and arithmetic from its shape alone.
+ * Estimates of parameters, memory and floating-point operations from a model's shape.
  *
- * With N parameters, L layers, hidden size h, feed-forward size f, k = key heads x head size, vocabulary V, in bytes:
- * - sample: 2 b N for weights of b bytes, which reading prompts and decoding have a copy each of, and the key-value cache, 2 L k b
- *   for each token of every sequence decoded at once.
+ * Memory in bytes, with N parameters, L layers, hidden size h, feed-forward size f, k = key heads x head size, vocabulary V:
+ * - sample: 2 b N for weights of b bytes (prefill and decoding have a copy each), and the key-value cache, 2 L k b per token of every
+ *   sequence decoded at the same time.
  * - optimize, all weights: 16 N, in float32: 4 N each for weights, gradients, and AdamW's two moments.
  * - optimize, LoRA with M parameters: b N + 16 M.
- * - activations: 4 bytes for all that the backward pass needs of a micro-batch's T tokens: T L (6 h + 2 k + 3 f). With recomputation
- *   a layer keeps its input alone, and one at a time the rest: T (L h + 6 h + 2 k + 3 f). Logits and their softmax are there for a
- *   chunk of c tokens, 2 c V. Half precision takes less, so this is an upper bound of it.
- * Arithmetic, in floating-point operations a token: 2 N forward, and 4 N backward, 2 N where the weights are frozen (LoRA).
+ * - activations: 4 bytes per number that the backward pass needs of a micro-batch's T tokens: T L (6 h + 2 k + 3 f). With recomputation,
+ *   every layer keeps only its input, and one layer at a time the rest: T (L h + 6 h + 2 k + 3 f). Logits and their softmax exist for a
+ *   chunk of c tokens: 2 c V. Half precision needs less; this is an upper bound.
+ * Floating-point operations per token: 2 N forward, 4 N backward, or 2 N backward if the weights are frozen (LoRA).
  */
 import type { ModelConfig } from './model-files/config.ts';
 import type { LoraSettings, SamplingSettings, TrainingSettings } from './protocol/settings.ts';
 import { parameterShapes, linearShape } from './model-files/shapes.ts';
 
-/** Logits that a backend computes at a time, at most: 16 Mi numbers, 64 MiB. Memory does not grow with the vocabulary times the batch. */
+/** The most logits that a backend holds at a time: 16 Mi numbers, 64 MiB. Memory does not grow with vocabulary times batch. */
 export const CHUNK_LOGITS = 16 * 1024 * 1024;
 
 const product = (shape: number[]) => shape.reduce((total, size) => total * size, 1);
 
+/** Parameters of the whole model. */
 export const parameterCount = (config: ModelConfig): number =>
   [...parameterShapes(config).values()].reduce((total, shape) => total + product(shape), 0);
 
-/** Of an adapter: rank x (in + out) for every target of every layer. */
+/** Parameters of an adapter: rank x (in + out) for every target of every layer. */
 export const loraParameterCount = (config: ModelConfig, { rank, targets }: LoraSettings): number =>
   config.layers *
   targets.reduce(
@@ -31,7 +32,7 @@ export const loraParameterCount = (config: ModelConfig, { rank, targets }: LoraS
     0,
   );
 
-/** Bytes of sampling. @param weightBytes of one weight as it is kept */
+/** Bytes needed for sampling. @param weightBytes bytes per weight in memory */
 export function sampleMemory(
   config: ModelConfig,
   { batchSize, maxNewTokens }: Pick<SamplingSettings, 'batchSize' | 'maxNewTokens'>,
@@ -45,7 +46,7 @@ export function sampleMemory(
   };
 }
 
-/** Bytes of training. @param weightBytes of one weight as it is kept where it is not trained */
+/** Bytes needed for training. @param weightBytes bytes per frozen weight in memory */
 export function optimizeMemory(
   config: ModelConfig,
   { full, lora, microBatchTokens, maxLength, recompute }: TrainingSettings,
@@ -66,7 +67,7 @@ export function optimizeMemory(
   };
 }
 
-/** Tokens of a round: what is read of prompts and rows, and what is generated. */
+/** The size of a round. Token counts are means per prompt and per answer. */
 export interface RoundSize {
   prompts: number;
   heldOut: number;
@@ -75,9 +76,9 @@ export interface RoundSize {
 }
 
 /**
- * Floating-point operations of a round, by step. Sampling reads a prompt once for all its samples; a row of training is its prompt
- * and three responses, of which the reference policy's log-probabilities are computed first; evaluation answers the held-out
- * prompts, greedily and klSamples times, and computes the answers' KL divergences from two policies, under both policies each time.
+ * Floating-point operations of a round, by step. Sampling computes a prompt once for all its samples. A row of training is its prompt and
+ * three responses, whose log-probabilities under the reference policy are computed first. Evaluation answers the held-out prompts,
+ * greedily and klSamples times, and computes the KL divergences of these answers from two policies, under both policies each time.
  */
 export function roundFlops(
   config: ModelConfig,

@@ -1,4 +1,4 @@
-/** PEFT's adapter_config.json: which layers have LoRA matrices, of which rank and scale; what else changes the numbers is refused. */
+/** PEFT's adapter_config.json: which layers have LoRA matrices, and their rank and scale. Other settings that have an effect are errors. */
 import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
@@ -29,21 +29,21 @@ const adapterSchema = z.looseObject({
 });
 type RawConfig = z.infer<typeof adapterSchema>;
 
-/** What an adapter_config.json says of the adapter's matrices. */
+/** What an adapter_config.json says about the adapter's matrices. */
 export interface AdapterConfig {
   rank: number;
   alpha: number;
   rslora: boolean;
   baseModel?: string;
-  /** Whether layers may have ranks or scales of their own. */
+  /** Whether it has a rank_pattern or an alpha_pattern: layers may differ in rank or scale. */
   patterned: boolean;
-  /** Whether a linear layer, named as in the model, has LoRA matrices. */
+  /** Whether a linear layer has LoRA matrices. @param layer its name in the model */
   isTarget(layer: string): boolean;
   rankOf(layer: string): number;
   alphaOf(layer: string): number;
 }
 
-/** Settings that change what the adapter computes and are not supported, unless they are off: null, false or empty, or this value. */
+/** Unsupported settings that change what the adapter computes. Allowed values: null, false, empty, or the one given here. */
 const UNSUPPORTED: Record<string, string | undefined> = {
   bias: 'none',
   use_dora: undefined,
@@ -62,7 +62,7 @@ const UNSUPPORTED: Record<string, string | undefined> = {
   monteclora_config: undefined,
 };
 
-/** Settings that say how the adapter was trained or made, or belong to one of those above. */
+/** Settings of how the adapter was trained, and settings that belong to one of those above. */
 const WITHOUT_EFFECT = new Set([
   'auto_mapping',
   'corda_config',
@@ -81,14 +81,17 @@ const WITHOUT_EFFECT = new Set([
   'velora_config',
 ]);
 
-/** Initializations that leave the base's weights as they are. */
+/** Initializations that do not change the base model's weights. */
 const PLAIN_INITIALIZATIONS = ['gaussian', 'eva', 'orthogonal', 'mica'];
-/** Initializations that PEFT takes out of the base's weights, and can convert back as it saves the adapter. */
+/** Initializations that change the base model's weights, and that PEFT can convert back when it saves the adapter. */
 const CONVERTIBLE = /^(pissa|corda|olora|lora_ga)/i;
 
 const isOff = (value: unknown) => !value || (typeof value === 'object' && Object.keys(value).length === 0);
 
-/** @throws InputError when the file is missing or damaged, or asks for something that is not supported */
+/**
+ * Reads the adapter_config.json of a PEFT adapter's folder.
+ * @throws InputError when the file is missing or damaged, or has an unsupported setting
+ */
 export function readAdapterConfig(folder: string): AdapterConfig {
   const file = join(folder, ADAPTER_CONFIG);
   if (!exists(file)) throw new InputError(`${folder} is no PEFT adapter: it has no ${ADAPTER_CONFIG}.`);
@@ -96,9 +99,8 @@ export function readAdapterConfig(folder: string): AdapterConfig {
   checkInitialization(file, raw.init_lora_weights);
   for (const [key, value] of Object.entries(raw)) {
     if (key in adapterSchema.shape || WITHOUT_EFFECT.has(key) || isOff(value) || value === UNSUPPORTED[key]) continue;
-    throw new InputError(
-      `${file}: "${key}" is not supported; ${key in UNSUPPORTED ? 'merge this adapter into its model with PEFT' : 'remove it if it has no effect, or merge this adapter into its model with PEFT'}.`,
-    );
+    const remove = key in UNSUPPORTED ? '' : 'remove it if it has no effect, or ';
+    throw new InputError(`${file}: "${key}" is not supported; ${remove}merge this adapter into its model with PEFT.`);
   }
   const { r, lora_alpha, use_rslora: rslora, base_model_name_or_path: base } = raw;
   const matcher = patternMatcher(file);
@@ -124,7 +126,8 @@ function checkInitialization(file: string, init: RawConfig['init_lora_weights'])
   const convert =
     'convert it to plain LoRA with PEFT (save_pretrained with path_initial_model_for_weight_conversion), or ';
   throw new InputError(
-    `${file}: an adapter with init_lora_weights "${init}" belongs on base weights that its initialization has changed, not on the model's: ${CONVERTIBLE.test(init) ? convert : ''}merge it into its model with PEFT.`,
+    `${file}: an adapter with init_lora_weights "${init}" belongs on base weights that its initialization has changed, ` +
+      `not on the model's: ${CONVERTIBLE.test(init) ? convert : ''}merge it into its model with PEFT.`,
   );
 }
 

@@ -1,10 +1,10 @@
-/** Hugging Face's config.json: the dimensions of a model of the Llama family, and nothing that is not supported. */
+/** Hugging Face's config.json of a model of the Llama family. Unsupported settings are errors. */
 import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { findJson, readJson } from './json-file.ts';
 
-/** Rotary frequencies: a base, and how they are stretched for long contexts. */
+/** Rotary position embeddings: the base frequency, and its scaling for long contexts. */
 export interface Rope {
   theta: number;
   scaling?:
@@ -12,9 +12,10 @@ export interface Rope {
     | { type: 'llama3'; factor: number; lowFreqFactor: number; highFreqFactor: number; originalMaxPositions: number };
 }
 
-/** What stands on top of the transformer: an output layer over the vocabulary, or one over labels, such as a reward. */
+/** The model's head: over the vocabulary, or over labels, such as a reward. */
 export type Task = 'CausalLM' | 'SequenceClassification';
 
+/** A model's dimensions and options. */
 export interface ModelConfig {
   architecture: string;
   vocabSize: number;
@@ -27,7 +28,7 @@ export interface ModelConfig {
   maxPositions: number;
   normEpsilon: number;
   tieEmbeddings: boolean;
-  /** Of a sequence classifier: how many numbers it gives a sequence. A language model has none. */
+  /** Number of outputs of a sequence classifier; absent in a language model. */
   labels?: number;
   /** Biases of the query, key and value projections. */
   attentionBias: boolean;
@@ -36,16 +37,16 @@ export interface ModelConfig {
   mlpBias: boolean;
   /** Normalized queries and keys, as in Qwen3. */
   qkNorm: boolean;
-  /** Positions a token sees at most; sequences up to this long are the same as with full attention. */
+  /** Number of positions that a token attends to. Sequences up to this length are computed with full attention. */
   slidingWindow?: number;
   rope: Rope;
   bosId?: number;
-  /** Tokens that end an answer, those of generation_config.json included. */
+  /** Tokens that end a response, including those of generation_config.json. */
   eosIds: number[];
   padId?: number;
 }
 
-/** More than any model has; a graph of a damaged file's 10^8 layers would fill the memory before anything is compared. */
+/** More than any model has. Without this limit, a damaged file with 10^8 layers would fill the memory before an error is found. */
 export const MAX_LAYERS = 1000;
 export const MAX_SIZE = 2 ** 20;
 export const MAX_VOCABULARY = 2 ** 24;
@@ -95,14 +96,14 @@ const configSchema = z.looseObject({
 type RawConfig = z.infer<typeof configSchema>;
 const generationSchema = z.looseObject({ eos_token_id: ids });
 
-/** What sets an architecture apart where config.json does not say it. */
+/** What an architecture implies beyond its config.json. */
 interface Family {
   tieEmbeddings: boolean;
   qkvBias: (raw: RawConfig) => boolean;
   outputBias: (raw: RawConfig) => boolean;
   mlpBias: (raw: RawConfig) => boolean;
   qkNorm: boolean;
-  /** Where it is not the hidden size by the heads. */
+  /** If it is not the hidden size divided by the number of heads. */
   headDim?: number;
   slidingWindow: (raw: RawConfig) => number | null | undefined;
 }
@@ -111,10 +112,10 @@ const no = () => false;
 const asConfigured = (raw: RawConfig) => raw.attention_bias;
 const plain = { tieEmbeddings: false, qkvBias: no, outputBias: no, mlpBias: no, qkNorm: false };
 
-/** transformers' default, where the file does not say. */
+/** transformers' default if the file has none. */
 const windowOf = (raw: RawConfig) => (raw.sliding_window === undefined ? 4096 : raw.sliding_window);
 
-/** The layers from `max_window_layers` on have the window, or those that `layer_types` names. */
+/** The layers from `max_window_layers` on have the window, or those named in `layer_types`. */
 function windowIfUsed(raw: RawConfig): number | null | undefined {
   if (!raw.use_sliding_window) return undefined;
   const { layer_types: types, max_window_layers: full, num_hidden_layers: layers } = raw;
@@ -142,7 +143,11 @@ const families: Record<string, Family> = {
   },
 };
 
-/** @throws InputError when the file is missing or damaged, or asks for something that is not supported */
+/**
+ * Reads a model folder's config.json and generation_config.json.
+ * @param task that the model's architecture must be for
+ * @throws InputError when a file is missing or damaged, or has something that is not supported
+ */
 export function readModelConfig(folder: string, task: Task = 'CausalLM'): ModelConfig {
   const file = join(folder, 'config.json');
   const raw = parse(file, configSchema, readJson(file));
@@ -194,7 +199,7 @@ export function readModelConfig(folder: string, task: Task = 'CausalLM'): ModelC
   };
 }
 
-/** transformers writes the labels' names in place of their number, and neither where there are two. */
+/** transformers writes the labels' names instead of their number, and neither if there are two. */
 const labelsOf = ({ num_labels, id2label }: RawConfig) =>
   num_labels ?? (id2label ? Object.keys(id2label).length : DEFAULT_LABELS);
 const DEFAULT_LABELS = 2;
@@ -233,8 +238,8 @@ function readRope(raw: RawConfig, refuse: (what: string, supported?: string) => 
 }
 
 /**
- * Angle per position of each pair of a head's dimensions, [headDim / 2]: theta^(-2i/d), stretched as the model asks. Llama 3
- * divides long waves by `factor`, leaves short ones, and blends between.
+ * Angle per position (radians) of each pair of a head's dimensions, [headDim / 2]: theta^(-2i/d), scaled as configured. Llama 3's scaling
+ * divides low frequencies by `factor`, keeps high ones, and interpolates between.
  */
 export function ropeFrequencies({ headDim, rope: { theta, scaling } }: ModelConfig): Float64Array {
   const plainFrequencies = Float64Array.from({ length: headDim / 2 }, (_, i) => theta ** ((-2 * i) / headDim));
@@ -250,11 +255,11 @@ export function ropeFrequencies({ headDim, rope: { theta, scaling } }: ModelConf
   });
 }
 
-/** Tokens of the longest sequence that the model, or what is built of it, can take. */
+/** The number of tokens of the longest supported sequence. */
 export const contextLength = ({ maxPositions, slidingWindow = Infinity }: ModelConfig): number =>
   Math.min(maxPositions, slidingWindow);
 
-/** @throws InputError when a sequence of `length` tokens is more than the model, or what is built of it, can take */
+/** @throws InputError when a sequence of `length` tokens is longer than supported */
 export function checkSequenceLength(config: ModelConfig, length: number): void {
   if (length > config.maxPositions) {
     throw new InputError(
@@ -263,7 +268,8 @@ export function checkSequenceLength(config: ModelConfig, length: number): void {
   }
   if (config.slidingWindow !== undefined && length > config.slidingWindow) {
     throw new InputError(
-      `a sequence of ${length} tokens is longer than the model's sliding window of ${config.slidingWindow}, which is not supported: shorten it.`,
+      `a sequence of ${length} tokens is longer than the model's sliding window of ${config.slidingWindow}, ` +
+        'which is not supported: shorten it.',
     );
   }
 }

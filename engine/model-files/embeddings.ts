@@ -1,4 +1,4 @@
-/** The embedding and the output layer: one matrix or two, as the configuration and the files say. */
+/** The embedding and the output layer: one matrix or two, depending on the configuration and the files. */
 import { statSync } from 'node:fs';
 import type { ModelConfig } from './config.ts';
 import { areSameBytes, type TensorEntry } from './safetensors.ts';
@@ -7,9 +7,9 @@ export const EMBEDDING = 'model.embed_tokens.weight';
 export const OUTPUT = 'lm_head.weight';
 
 /**
- * What transformers' tie_weights() makes of a configuration that ties the two: where the files have both and they differ, they are
- * not tied; where they have the output layer alone, it is the embedding, too.
- * @returns the configuration as it holds, and the tensors with the embedding among them
+ * Ties the two as transformers' tie_weights() does, if the configuration says so: if the files have both and they differ, they are not
+ * tied; if the files have only the output layer, it is the embedding too.
+ * @returns the configuration that applies, and the tensors including the embedding
  */
 export function tieEmbeddings(
   config: ModelConfig,
@@ -23,7 +23,7 @@ export function tieEmbeddings(
 
 const compared = new Map<string, boolean>();
 
-/** Compared once for all times that this process opens the model. */
+/** Compared once per process, however often it opens the model. */
 function areEqual(a: TensorEntry, b: TensorEntry): boolean {
   const key = JSON.stringify([a, b].map(({ file, offset }) => [file, statSync(file).mtimeMs, offset]));
   const known = compared.get(key) ?? areSameBytes(a, b);

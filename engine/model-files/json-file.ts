@@ -13,14 +13,14 @@ export function readText(file: string): string {
   }
 }
 
-/** @throws InputError when the file is missing or holds no JSON object */
+/** @throws InputError when the file is missing or is no JSON object */
 export function readJson(file: string): Record<string, unknown> {
   const json = findJson(file);
   if (json) return json;
   throw new InputError(`${file} does not exist: give a Hugging Face model folder.`);
 }
 
-/** None where there is no such file. @throws InputError when it holds no JSON object */
+/** The file's content; undefined if there is no such file. @throws InputError when it is no JSON object */
 export function findJson(file: string): Record<string, unknown> | undefined {
   if (!exists(file)) return undefined;
   const text = readText(file);
@@ -35,7 +35,7 @@ export function findJson(file: string): Record<string, unknown> | undefined {
   throw new InputError(`${file} holds no JSON object: download it again.`);
 }
 
-/** What a library's error says, as a part of a sentence: its first line, without a full stop. */
+/** The message of a library's error as a part of a sentence: its first line, without a full stop. */
 export function reasonOf(error: unknown): string {
   const { message } = error as Error;
   const [line] = message.trim().split('\n');

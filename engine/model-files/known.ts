@@ -1,4 +1,4 @@
-/** Shapes of models that are often aligned, as their config.json on the hub has them: for estimates without a download. */
+/** Configurations of frequently aligned models, from their config.json on the hub: for estimates without a download. */
 import type { ModelConfig } from './config.ts';
 
 const llama: Omit<

@@ -22,12 +22,13 @@ export interface LoraMatrices {
   scale: number;
 }
 
+/** A LoRA adapter with its matrices. */
 export interface Adapter {
-  /** Of layers for which PEFT's rank_pattern and alpha_pattern name no other. */
+  /** Of layers that are not in PEFT's rank_pattern and alpha_pattern. */
   rank: number;
   alpha: number;
   rslora: boolean;
-  /** PEFT's target_modules: the layers with matrices, by the last part of their names, or in full where only some have them. */
+  /** PEFT's target_modules: the last parts of the names of layers with matrices, or full names if only some such layers have them. */
   targets: string[];
   baseModel?: string;
   /** By layer, as in `model.layers.0.self_attn.q_proj`. */
@@ -48,7 +49,7 @@ function targetLayers(config: ModelConfig, targets: Projection[]): [string, numb
   );
 }
 
-/** An adapter that changes nothing yet: PEFT's initialization, A uniform in +-1/sqrt(in), B zero. */
+/** A new adapter, which does not change the model: PEFT's initialization, A uniform in +-1/sqrt(in), B zero. */
 export function freshAdapter(config: ModelConfig, settings: LoraSettings, seed: number): Adapter {
   const { rank, rslora, targets } = settings;
   const alpha = settings.alpha ?? 2 * rank;
@@ -67,7 +68,10 @@ const PREFIX = 'base_model.model.';
 
 const ALL_TARGETS = Object.keys(projections) as Projection[];
 
-/** @throws InputError when the folder is incomplete, asks for something unsupported, or belongs to another model */
+/**
+ * Reads a PEFT adapter folder, with all matrices.
+ * @throws InputError when the folder is incomplete, has something unsupported, or does not fit the model
+ */
 export function readAdapter(folder: string, config: ModelConfig): Adapter {
   const {
     isTarget,
@@ -90,7 +94,8 @@ export function readAdapter(folder: string, config: ModelConfig): Adapter {
   const unused = [...tensors.keys()].find((name) => !used.has(name));
   if (unused !== undefined) {
     throw new InputError(
-      `${folder} has a matrix "${unused}", for which its ${ADAPTER_CONFIG} or the model has no place: give the adapter's own model and configuration, or merge the adapter into its model with PEFT.`,
+      `${folder} has a matrix "${unused}", which its ${ADAPTER_CONFIG} or the model does not have: ` +
+        "give the adapter's own model and configuration, or merge the adapter into its model with PEFT.",
     );
   }
   if (matrices.size === 0) throw new InputError(`${folder} holds no LoRA matrices.`);
@@ -115,7 +120,8 @@ export function readAdapter(folder: string, config: ModelConfig): Adapter {
     }
     if (entry.shape.join() !== shape.join()) {
       throw new InputError(
-        `${folder} does not fit the model: "${name}" is [${entry.shape}], the model and ${ADAPTER_CONFIG} need [${shape}]; give the adapter's own base model.`,
+        `${folder} does not fit the model: "${name}" is [${entry.shape}], the model and ${ADAPTER_CONFIG} need [${shape}]; ` +
+          "give the adapter's own base model.",
       );
     }
     used.add(name);
@@ -134,7 +140,7 @@ function openWeights(folder: string): Map<string, TensorEntry> {
   );
 }
 
-/** Writes a folder that PEFT loads. */
+/** Writes an adapter as a PEFT folder. */
 export function writeAdapter(folder: string, adapter: Adapter): void {
   mkdirSync(folder, { recursive: true });
   const { rank, alpha, rslora, targets, baseModel, matrices } = adapter;

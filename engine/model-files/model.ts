@@ -35,7 +35,8 @@ export function openModelFolder(folder: string, task?: Task): ModelFolder {
   const unused = [...all.keys()].find((name) => !files.tensors.has(name) && !UNUSED.test(name));
   if (unused !== undefined) {
     throw new InputError(
-      `${folder} has a tensor "${unused}", for which its config.json has no place: use the model's own config.json, or remove the tensor.`,
+      `${folder} has a tensor "${unused}", for which its config.json has no place: ` +
+        "use the model's own config.json, or remove the tensor.",
     );
   }
   return { folder, config, ...files };

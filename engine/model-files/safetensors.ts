@@ -1,11 +1,11 @@
-/** The safetensors format: headers read and checked, tensors read one by one, files written whole or not at all. */
+/** The safetensors format: reads and checks headers, reads single tensors, writes files atomically. */
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { exists, readFailure } from '../../data/file-errors.ts';
 import { jsonOf } from '../../data/json.ts';
 
-/** Where a tensor's bytes lie. */
+/** Where a tensor's bytes are. */
 export interface TensorEntry {
   name: string;
   dtype: Dtype;
@@ -33,7 +33,8 @@ const headerSchema = z.record(z.string(), z.unknown());
 
 /**
  * Reads a file's header.
- * @throws InputError when the file is missing, cut short, or its header contradicts itself or the file's size
+ * @returns the tensors by name
+ * @throws InputError when the file is missing or cut short, or when its header contradicts itself or the file's size
  */
 export function openSafetensors(file: string): Map<string, TensorEntry> {
   const damaged = (what: string): never => {
@@ -102,7 +103,7 @@ function readBytes(fd: number, position: number, length: number): Buffer {
   return bytes;
 }
 
-/** Whether two tensors are the same bytes. */
+/** Whether two tensors have the same type and bytes. */
 export function areSameBytes(a: TensorEntry, b: TensorEntry): boolean {
   if (a.dtype !== b.dtype || a.length !== b.length) return false;
   const files = [a, b].map(({ file }) => openSync(file, 'r'));
@@ -117,10 +118,10 @@ export function areSameBytes(a: TensorEntry, b: TensorEntry): boolean {
   }
 }
 
-/** Bytes that are compared at a time. */
+/** Bytes compared at a time. */
 const COMPARED = 16 * 1024 * 1024;
 
-/** A tensor's numbers as float32. */
+/** Reads a tensor's numbers as float32. */
 export function readTensorF32({ file, offset, length, dtype }: TensorEntry): Float32Array {
   const fd = openSync(file, 'r');
   try {
@@ -139,7 +140,7 @@ export function readTensorF32({ file, offset, length, dtype }: TensorEntry): Flo
   }
 }
 
-/** Numbers that are converted at a time: so many exist in both precisions. */
+/** Numbers converted at a time: only these exist in both precisions. */
 const PIECE = 1024 * 1024;
 
 /** The bits of every float16 as a float32. */
@@ -154,6 +155,7 @@ function halfToFloat(half: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
+/** A tensor for `writeSafetensors`. */
 export interface TensorToWrite {
   name: string;
   dtype: 'F32';
@@ -161,7 +163,7 @@ export interface TensorToWrite {
   data: Float32Array;
 }
 
-/** Writes a file as the reference implementation does: tensors ordered by name, the header padded to 8 bytes. */
+/** Writes a file like the reference implementation: tensors ordered by name, the header padded to 8 bytes. */
 export function writeSafetensors(file: string, tensors: TensorToWrite[], metadata?: Record<string, string>): void {
   const sorted = tensors.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   let end = 0;

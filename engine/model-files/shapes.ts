@@ -2,7 +2,7 @@
 import type { ModelConfig } from './config.ts';
 import { EMBEDDING, OUTPUT } from './embeddings.ts';
 
-/** The linear layers of one transformer layer, by their place in Hugging Face's names. */
+/** The linear layers of a transformer layer, and their paths in Hugging Face's names. */
 export const projections = {
   q_proj: 'self_attn.q_proj',
   k_proj: 'self_attn.k_proj',
@@ -29,7 +29,7 @@ export function linearShape(config: ModelConfig, projection: Projection): [numbe
   return shapes[projection];
 }
 
-/** Name and shape of every tensor a model of this configuration has. */
+/** Name and shape of every tensor of a model with this configuration. */
 export function parameterShapes(config: ModelConfig): Map<string, number[]> {
   const shapes = new Map<string, number[]>();
   const { hiddenSize, vocabSize, headDim } = config;
@@ -51,6 +51,7 @@ export function parameterShapes(config: ModelConfig): Map<string, number[]> {
   return shapes;
 }
 
+/** Whether a linear layer has a bias. */
 export function hasBias(config: ModelConfig, projection: Projection): boolean {
   if (projection === 'o_proj') return config.outputBias;
   return projections[projection].startsWith('self_attn') ? config.attentionBias : config.mlpBias;

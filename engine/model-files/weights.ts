@@ -12,9 +12,9 @@ const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
 const SINGLE = 'model.safetensors';
 
 /**
- * All tensors of a model folder, in one file or in shards. As in transformers, one file goes before an index, and what shards hold
- * counts, not only what the index names.
- * @throws InputError when a file is missing or damaged, or does not hold what the index says
+ * All tensors of a model folder, by name, from one file or from shards. As in transformers, one file takes precedence over an index, and
+ * all tensors of the shards count, not only those in the index.
+ * @throws InputError when a file is missing or damaged, or does not have what the index says
  */
 export function openModelWeights(folder: string): Map<string, TensorEntry> {
   const [single, index] = [join(folder, SINGLE), join(folder, `${SINGLE}.index.json`)];

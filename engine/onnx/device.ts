@@ -1,4 +1,4 @@
-/** Whether a device can be computed on. */
+/** Checks that a device can be used. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
@@ -10,10 +10,10 @@ import { float32, Session } from './session.ts';
 import type { Device } from '../protocol/settings.ts';
 
 const INSTALL = 'npm rebuild onnxruntime-node --ignore-scripts=false';
-/** Which CUDA depends on the provider's build: a library that is missing carries it in its name. */
+/** The CUDA version depends on the provider's build; the name of a missing library tells which. */
 const NEEDS = "an NVIDIA driver, CUDA's libraries and cuDNN 9";
 
-/** Where onnxruntime-node's install script puts the CUDA provider, on the one platform it has one for. */
+/** Where onnxruntime-node's install script puts the CUDA provider; it exists for one platform only. */
 export const providerLibrary = (): string =>
   join(
     dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json')),
@@ -21,17 +21,18 @@ export const providerLibrary = (): string =>
   );
 
 /**
- * Computes something small on the device, in float16.
- * @throws InputError that says why it cannot be used, and what to do
+ * Computes a small product on the device, in float16.
+ * @throws InputError that says why the device cannot be used, and what to do
  */
 export async function checkDevice(device: Device): Promise<void> {
   if (device === 'cpu') return;
   const platform = `${process.platform}-${process.arch}`;
   if (platform !== 'linux-x64')
-    throw new InputError(`device: cuda is for linux-x64 alone, and this is ${platform}: set device: cpu.`);
+    throw new InputError(`device: cuda works on linux-x64 only, and this is ${platform}: set device: cpu.`);
   if (!existsSync(providerLibrary())) {
     throw new InputError(
-      `device: cuda needs ONNX Runtime's CUDA provider, which is not installed: run ${INSTALL} (it fetches it from nuget.org, and needs ${NEEDS}), or set device: cpu.`,
+      `device: cuda needs ONNX Runtime's CUDA provider, which is not installed: run ${INSTALL} ` +
+        `(it downloads the provider from nuget.org, and needs ${NEEDS}), or set device: cpu.`,
     );
   }
   try {
@@ -39,12 +40,15 @@ export async function checkDevice(device: Device): Promise<void> {
   } catch (error) {
     const reason = missingLibrary() ?? (error as Error).message.trim().split('\n')[0];
     throw new InputError(
-      `device: cuda does not work on this machine (${reason}): it needs ${NEEDS}, a GPU that nobody else fills, and ONNX Runtime's provider of this version (${INSTALL}); or set device: cpu.`,
+      `device: cuda does not work on this machine (${reason}): it needs ${NEEDS}, enough free GPU memory, ` +
+        `and the CUDA provider of this ONNX Runtime version (${INSTALL}); or set device: cpu.`,
     );
   }
 }
 
-/** What the provider's library is not loaded for: ONNX Runtime tells it in the log alone, the loader's own words name it. */
+/**
+ * The loader's message if the provider's library lacks another library. ONNX Runtime writes it only to its log.
+ */
 function missingLibrary(): string | undefined {
   try {
     process.dlopen({ exports: {} }, providerLibrary(), constants.dlopen.RTLD_LAZY);

@@ -1,4 +1,4 @@
-/** KL divergence of one policy from another along responses: the exact sum over the vocabulary at every token. */
+/** KL divergence between two policies at the tokens of responses: the exact sum over the vocabulary at every token. */
 import { dirname, relative, resolve, sep } from 'node:path';
 import * as ops from './graph/ops.ts';
 import { Graph, type Tensor } from './graph/tensor.ts';
@@ -18,28 +18,28 @@ import type { TokenizedResponse } from '../tokens/responses.ts';
 
 type Compared = Pick<OpenPolicy, 'model' | 'adapter'>;
 
-/** A model as a graph computes it. */
+/** A model's configuration, and its weights in a graph. */
 interface Network {
   config: ModelConfig;
   parameters: Parameters;
 }
 
-/** A graph that compares two networks, and what its session needs. */
+/** A graph that computes the divergence of two models, and what its session needs. */
 interface Comparison {
   graph: Graph;
   vocabSize: number;
-  /** The folder that the graph's external data lies in. */
+  /** The folder of the graph's external data. */
   folder: string;
   device: Device;
   adapters: Feeds;
 }
 
-/** Names the reference policy's tensors in the graph. */
+/** Prefix of the reference policy's tensors in the graph. */
 const REFERENCE = 'reference.';
 
 /**
- * Takes packGroups()'s `ids`, `positions`, `blocks` and `rows`; gives `kl`, [K, C]: for each response token the divergence of the
- * two distributions over the vocabulary at its position.
+ * A graph with the inputs `ids`, `positions`, `blocks` and `rows` of packGroups() and the output `kl`, [K, C]: for each response token,
+ * the divergence (nats) of the two distributions over the vocabulary at its position.
  */
 function divergenceGraph(networks: (g: Graph) => [policy: Network, reference: Network]): Graph {
   const g = new Graph();
@@ -63,22 +63,26 @@ function divergenceGraph(networks: (g: Graph) => [policy: Network, reference: Ne
 }
 
 /**
- * P (log P - log Q) - P + Q. Summed over the vocabulary this is sum P (log P - log Q), because P and Q both sum to 1. No term is
- * negative, and an error of the normalization, which shifts log P - log Q by c, changes the sum by c^2 / 2 instead of c: small
- * divergences are not lost in float32's rounding.
+ * P (log P - log Q) - P + Q. Its sum over the vocabulary is sum P (log P - log Q), because P and Q both sum to 1. No term is negative,
+ * and an error of the normalization, which shifts log P - log Q by c, changes the sum by c^2 / 2 instead of c. So float32 keeps small
+ * divergences.
  */
 function divergenceTerms(g: Graph, p: Tensor, q: Tensor): Tensor {
   const [P, Q] = [ops.exp(g, p), ops.exp(g, q)];
   return ops.add(g, ops.sub(g, ops.mul(g, P, ops.sub(g, p, q)), P), Q);
 }
 
-/** Two policies: of one model folder, whose weights are in the graph once, or of two. */
+/**
+ * Compares two policies. If both have the same model folder, its weights are in the graph once.
+ * @throws InputError when the two have different vocabularies
+ */
 export function policyComparison(policy: Compared, reference: Compared): Comparison {
   const { model } = policy;
   const { vocabSize } = model.config;
   if (reference.model.config.vocabSize !== vocabSize) {
     throw new InputError(
-      `${model.folder} has a vocabulary of ${vocabSize} tokens, ${reference.model.folder} one of ${reference.model.config.vocabSize}: the KL divergence needs the same vocabulary; compare models with the same tokenizer.`,
+      `${model.folder} has a vocabulary of ${vocabSize} tokens, ${reference.model.folder} one of ` +
+        `${reference.model.config.vocabSize}: the KL divergence needs the same vocabulary; compare models with the same tokenizer.`,
     );
   }
   const shared = resolve(model.folder) === resolve(reference.model.folder);
@@ -96,7 +100,7 @@ export function policyComparison(policy: Compared, reference: Compared): Compari
   return { graph, vocabSize, folder, device: model.target.device, adapters };
 }
 
-/** A policy, and the same policy with its weights in 8 bits. */
+/** Compares a policy with the same policy with 8-bit weights. */
 function quantizedComparison({ model, adapter }: Compared): Comparison {
   const { config, dataFolder: folder, target } = model;
   const graph = divergenceGraph((g) => {
@@ -109,7 +113,7 @@ function quantizedComparison({ model, adapter }: Compared): Comparison {
   return { graph, vocabSize: config.vocabSize, folder, device: target.device, adapters: adapterFeeds(adapter) };
 }
 
-/** The model's tensors under names of their own, in files that are found from `folder`. */
+/** The model with its tensors' names prefixed, and their files relative to `folder`. */
 function renamed(model: ModelFiles, folder: string): ModelFiles {
   const tensors = [...model.tensors].map(
     ([name, entry]) => [name, { ...entry, name: `${REFERENCE}${entry.name}` }] as const,
@@ -117,7 +121,7 @@ function renamed(model: ModelFiles, folder: string): ModelFiles {
   return { ...model, dataFolder: folder, tensors: new Map(tensors) };
 }
 
-/** The nearest folder that both folders lie in: a session reads external data from below one folder only. */
+/** The nearest folder that contains both: a session reads external data from one folder only. */
 function commonFolder(a: string, b: string): string {
   const contains = (folder: string) => !relative(folder, b).split(sep).includes('..');
   let folder = a;
@@ -125,7 +129,7 @@ function commonFolder(a: string, b: string): string {
   return folder;
 }
 
-/** Measures how far one policy is from another. */
+/** Computes the KL divergence between two policies. */
 export class DivergenceMeter {
   private readonly session: Session;
   private readonly adapters: Feeds;
@@ -153,9 +157,9 @@ export class DivergenceMeter {
   }
 
   /**
-   * A response without tokens has a divergence of 0.
-   * @param onBatch told after each pass how many rows and tokens are done
-   * @returns in the order of the rows
+   * The divergence at each response's tokens; 0 for a response without tokens.
+   * @param onBatch called after each batch with the number of rows and tokens done; it may throw to stop
+   * @returns one per row, in order
    */
   async measure(
     rows: TokenizedResponse[],
@@ -169,7 +173,7 @@ export class DivergenceMeter {
     );
     let [done, computed] = [rows.length - written.length, 0];
     for (const batch of planBatches(groups, SCORING_TOKENS)) {
-      // Both policies' logits of a chunk exist at the same time.
+      // The logits of both policies are in memory at the same time.
       const packed = packGroups(
         batch.map((i) => groups[i]),
         2 * this.vocabSize,
@@ -179,7 +183,7 @@ export class DivergenceMeter {
       const sequences = batch.flatMap((i) => members[i]);
       for (const [i, value] of (kl.data as Float32Array).entries()) {
         const owner = Number((owners.data as BigInt64Array)[i]);
-        // What is below 0 here is float32's rounding: a divergence is not.
+        // A divergence is never negative; what is below 0 is a rounding error of float32.
         if (owner >= 0) results[written[sequences[owner]]].kl += Math.max(0, value);
       }
       done += sequences.length;

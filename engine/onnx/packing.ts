@@ -1,33 +1,33 @@
-/** From prompts with their responses to the arrays a graph takes. */
+/** Packs prompts and their responses into the input tensors of graphs. */
 import { CHUNK_LOGITS } from '../estimate.ts';
 import { BLOCK } from './model/attention-block.ts';
 import type { Graph } from './graph/tensor.ts';
 import { int64, type Feeds } from './session.ts';
 
-/** A prompt and the responses that share it, as token ids. The prompt has at least one token, as has each response. */
+/** A prompt and the responses that share it, as token ids. The prompt and each response have at least one token. */
 export interface Group {
   prompt: number[];
   responses: number[][];
-  /** Of each response: which of its tokens count. Default: all. */
+  /** For each response, which of its tokens count. Default: all. */
   trained?: (boolean[] | undefined)[];
 }
 
-/** What all sequences begin with: a chat template's system prompt, say. */
+/** The longest common prefix of sequences, for example a chat template's system prompt. */
 export function commonPrefix(sequences: number[][]): number[] {
   const [first = [], ...others] = sequences;
   const differs = first.findIndex((token, i) => others.some((other) => other[i] !== token));
   return differs < 0 ? first : first.slice(0, differs);
 }
 
-/** Tokens a group occupies: its prompt is computed once for all its responses. */
+/** Number of tokens of a group, whose prompt is computed once for all responses. */
 export const groupLength = ({ prompt, responses }: Group) =>
   responses.reduce((total, response) => total + response.length, prompt.length);
 
-/** Tokens in one pass that only scores: enough rows for full speed of the matrix kernels, little memory. */
+/** Tokens per batch where nothing is trained: enough for the matrix kernels' full speed, with little memory. */
 export const SCORING_TOKENS = 2048;
 
 /**
- * Divides groups into micro-batches, in order: at most `budget` tokens each, unless one group alone is longer.
+ * Divides groups into micro-batches, in order, of at most `budget` tokens each; a longer group is a micro-batch of its own.
  * @returns indices into `groups`
  */
 export function planBatches(groups: Group[], budget: number): number[][] {
@@ -46,8 +46,8 @@ export function planBatches(groups: Group[], budget: number): number[][] {
 }
 
 /**
- * Divides sequences of the given lengths into batches of at most `budget` tokens, padding to the longest of a batch included:
- * those of like length go together.
+ * Divides sequences of the given lengths into batches of at most `budget` tokens, including the padding to the longest sequence of a
+ * batch. Sequences of similar length go together.
  * @returns indices into `lengths`
  */
 export function planByLength(lengths: number[], budget: number): number[][] {
@@ -55,7 +55,7 @@ export function planByLength(lengths: number[], budget: number): number[][] {
   const batches: number[][] = [];
   for (const index of order) {
     const batch = batches.at(-1);
-    // The first of a batch is its longest: every other is padded to it.
+    // The first sequence of a batch is its longest.
     if (batch && (batch.length + 1) * lengths[batch[0]] <= budget) batch.push(index);
     else batches.push([index]);
   }
@@ -63,8 +63,8 @@ export function planByLength(lengths: number[], budget: number): number[][] {
 }
 
 /**
- * Rows that share a prompt go together, as far as they fit a pass of `budget` tokens: the prompt is computed once for them.
- * @returns the groups, and for each the rows that its responses are of
+ * Groups rows that share a prompt, so that it is computed once, into groups of at most `budget` tokens.
+ * @returns the groups, and for each the indices of its responses' rows
  */
 export function groupByPrompt(
   rows: { prompt: number[]; response: number[]; trained?: boolean[] }[],
@@ -88,10 +88,10 @@ export function groupByPrompt(
   return { groups, members };
 }
 
-/** Queries of one block of attention, at most. */
+/** The largest number of queries in a block of attention. */
 const BLOCK_QUERIES = 256;
 
-/** Cuts a segment into blocks of like size. @param keys which of its prompt it sees */
+/** Divides a segment into blocks of similar size. @param keys range of the prompt that the segment attends to */
 function blocksOf(keys: [from: number, to: number], from: number, to: number): number[][] {
   const count = Math.ceil((to - from) / BLOCK_QUERIES);
   const cut = (i: number) => from + Math.floor(((to - from) * i) / count);
@@ -108,9 +108,9 @@ export function packedInputs(g: Graph) {
 }
 
 /**
- * Groups laid end to end in one row, each its prompt and then its responses: `ids`, `positions` [1, S], and the `blocks` of
- * their attention (see packedAttention).
- * @returns also where in the row each group starts
+ * Concatenates groups into one row, each as its prompt followed by its responses: the inputs `ids` and `positions`, [1, S], and `blocks`
+ * (see packedAttention).
+ * @returns also the index in the row at which each group starts
  */
 export function packTokens(groups: Group[]): { feeds: Feeds; starts: number[] } {
   const ids: number[] = [];
@@ -123,13 +123,13 @@ export function packTokens(groups: Group[]): { feeds: Feeds; starts: number[] } 
     const promptEnd = start + prompt.length;
     for (const id of prompt) positions.push(ids.push(id) - 1 - start);
     for (const response of responses) {
-      // Every response goes on where the prompt ends.
+      // The positions of every response continue those of the prompt.
       for (const [i, id] of response.entries()) {
         ids.push(id);
         positions.push(prompt.length + i);
       }
     }
-    // A prompt and its first response are one sequence like any other.
+    // A prompt and its first response are one plain sequence.
     const firstEnd = promptEnd + (responses[0]?.length ?? 0);
     blocks.push(...blocksOf([start, start], start, firstEnd));
     let at = firstEnd;
@@ -147,9 +147,10 @@ export function packTokens(groups: Group[]): { feeds: Feeds; starts: number[] } 
 }
 
 /**
- * The inputs of a graph over packed sequences: packTokens() and, for the T response tokens that count in K chunks of C (the
- * last one padded), `rows`, `targets`, `owners` [K, C] (see tokenLogps, sumBySequence). Sequences count through the groups' responses
- * in order.
+ * The inputs of a graph over packed sequences: those of packTokens(), and for the T response tokens that count, in K chunks of C (the last
+ * one padded), `rows`, `targets` and `owners`, [K, C] (see tokenLogps, sumBySequence). Sequences are numbered through the responses of
+ * all groups, in order.
+ * @returns also the number of tokens in the row
  */
 export function packGroups(groups: Group[], vocabSize: number): { feeds: Feeds; tokens: number } {
   const { feeds, starts } = packTokens(groups);
@@ -163,7 +164,7 @@ export function packGroups(groups: Group[], vocabSize: number): { feeds: Feeds; 
     for (const [r, response] of responses.entries()) {
       for (const [i, id] of response.entries()) {
         if (trained?.[r]?.[i] === false) continue;
-        // The prompt's last token predicts the first of every response.
+        // The last token of the prompt predicts the first token of every response.
         rows.push(i === 0 ? promptEnd : start + i - 1);
         targets.push(id);
         owners.push(sequence);

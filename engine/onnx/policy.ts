@@ -1,4 +1,4 @@
-/** A policy opened for running, and its numbers in a graph. */
+/** A policy opened for computing, and its weights in a graph. */
 import { openPolicyFiles, type PolicyFiles } from '../tokens/policy.ts';
 import type { Policy } from '../protocol/jobs.ts';
 import type { Adapter } from '../model-files/lora.ts';
@@ -9,21 +9,21 @@ import { float32, type Feeds } from './session.ts';
 import type { Parameter } from './training/adamw.ts';
 import { withTarget, type ModelFiles } from './model/model-files.ts';
 
-/** A policy's files, and what its graphs are built for. */
+/** A policy's files, and the target that its graphs are built for. */
 export interface OpenPolicy extends PolicyFiles {
   model: ModelFiles;
 }
 
 /**
  * Opens a policy to compute on its device.
- * @throws InputError when a part is missing, damaged, unsupported, or does not belong to the others
+ * @throws InputError when a part is missing, damaged or unsupported, or does not fit the others
  */
 export function openPolicy(policy: Policy): OpenPolicy {
   const files = openPolicyFiles(policy);
   return { ...files, model: withTarget(files.model, policy.device) };
 }
 
-/** An adapter's matrices as a graph's inputs: `<layer>.lora_A` [rank, in] and `<layer>.lora_B` [out, rank]. */
+/** Names and shapes of an adapter's matrices: `<layer>.lora_A` [rank, in] and `<layer>.lora_B` [out, rank]. */
 export function adapterParameters(adapter: Adapter): Parameter[] {
   return [...adapter.matrices].flatMap(([layer, { in: inputs, out: outputs, rank }]) => [
     { name: `${layer}.lora_A`, shape: [rank, inputs] },
@@ -31,7 +31,7 @@ export function adapterParameters(adapter: Adapter): Parameter[] {
   ]);
 }
 
-/** @param prefix of the inputs' names, where a graph has two adapters */
+/** An adapter's matrices as values of a graph's inputs. @param prefix of the inputs' names, if the graph has two adapters */
 export function adapterFeeds(adapter: Adapter | undefined, prefix = ''): Feeds {
   const feeds: Feeds = {};
   for (const [layer, { a, b, in: inputs, out: outputs, rank }] of adapter?.matrices ?? []) {
@@ -42,8 +42,8 @@ export function adapterFeeds(adapter: Adapter | undefined, prefix = ''): Feeds {
 }
 
 /**
- * The policy's numbers in a graph: weights as constants in their files, the adapter's matrices as inputs.
- * @param inputs the adapter's matrices by name, as adapterParameters() names them, float32
+ * The policy's weights in a graph: the model's as constants in their files, the adapter's matrices as inputs.
+ * @param inputs the adapter's matrices, float32, by the names of adapterParameters()
  */
 export function policyParameters(
   g: Graph,
@@ -62,7 +62,7 @@ export function policyParameters(
   };
 }
 
-/** The adapter's matrices, which adapterFeeds() feeds. */
+/** Adds inputs for an adapter's matrices; adapterFeeds() has their values. */
 export function adapterInputs(g: Graph, adapter: Adapter | undefined, prefix = ''): Map<string, Tensor> {
   const parameters = adapter ? adapterParameters(adapter) : [];
   return new Map(parameters.map(({ name, shape }) => [name, g.input(`${prefix}${name}`, 'float32', shape)]));

@@ -8,7 +8,7 @@ import type { TokenizedResponse } from '../tokens/responses.ts';
 
 type ScoredPolicy = Pick<OpenPolicy, 'model' | 'adapter'>;
 
-/** Takes packGroups()'s inputs and `sequences` float32 [N]; gives `logps` [N]. */
+/** A graph with the inputs of packGroups() and `sequences`, float32 [N], and the output `logps`, [N]. */
 export function scoringGraph({ model, adapter }: ScoredPolicy): Graph {
   const g = new Graph();
   const sequences = g.input('sequences', 'float32', ['N']);
@@ -16,7 +16,7 @@ export function scoringGraph({ model, adapter }: ScoredPolicy): Graph {
   return g;
 }
 
-/** Scores responses under one policy. */
+/** Computes log-probabilities of responses under one policy. */
 export class Scorer {
   private readonly session: Session;
   private readonly adapter: Feeds;
@@ -35,7 +35,7 @@ export class Scorer {
   }
 
   /**
-   * @param onBatch told after each pass how many rows and tokens are done
+   * @param onBatch called after each batch with the number of rows and tokens done; it may throw to stop
    * @returns the sum of each response's token log-probabilities (nats), in the order of the rows
    */
   async score(rows: TokenizedResponse[], onBatch?: (rows: number, tokens: number) => void): Promise<Float64Array> {

@@ -1,4 +1,4 @@
-/** The graph that scores and trains share: packed sequences in, summed log-probabilities of the responses out. */
+/** The part that graphs for scoring and for training share: from packed sequences to the responses' log-probabilities. */
 import type { Graph, Tensor } from './graph/tensor.ts';
 import { packedAttention } from './model/attention.ts';
 import type { ModelConfig } from '../model-files/config.ts';
@@ -8,8 +8,10 @@ import { packedInputs } from './packing.ts';
 import { headWeight, transformer } from './model/transformer.ts';
 
 /**
- * Adds the inputs of packGroups() and `sequences` float32 [N], and returns the log-probability of each sequence, [N].
- * @param backward where gradient() will go through it: whether activations are computed again then
+ * Adds the inputs of packGroups().
+ * @param sequences float32 [N], whose values are not used: it has the number of responses
+ * @param backward set if the graph gets a backward pass: whether that computes the layers' activations again
+ * @returns the log-probability of each response (nats), [N]
  */
 export function sequenceLogps(
   g: Graph,

@@ -4,50 +4,57 @@ import { encodeGraph } from './graph/encode.ts';
 import type { Graph } from './graph/tensor.ts';
 import type { Device } from '../protocol/settings.ts';
 
+/** Tensors by name. */
 export type Feeds = Record<string, ort.Tensor>;
 
+/** A float32 tensor, without a copy of the data. */
 export const float32 = (data: Float32Array, shape: readonly number[]) => new ort.Tensor('float32', data, shape);
+/** An int64 tensor. */
 export const int64 = (data: BigInt64Array | number[], shape: readonly number[]) =>
   new ort.Tensor('int64', data instanceof BigInt64Array ? data : BigInt64Array.from(data, BigInt), shape);
+/** A tensor of truth values: 0 or 1 each. */
 export const bool = (data: Uint8Array, shape: readonly number[]) => new ort.Tensor('bool', data, shape);
-/** Numbers as their bits: JavaScript has none of 16 bits of its own everywhere. */
+/** The bits of floating-point numbers. Not every supported Node has a Float16Array. */
 export type Bits = Uint32Array | Uint16Array;
 
-/** The bits of a tensor of float32 or float16, not copied. */
+/** The bits of a tensor of float32 or float16, without a copy. */
 export function bitsOf({ data, type }: ort.Tensor): Bits {
   const { buffer, byteOffset, length } = data as Float32Array;
   return type === 'float32' ? new Uint32Array(buffer, byteOffset, length) : new Uint16Array(buffer, byteOffset, length);
 }
 
+/** A tensor of the given bits, without a copy. */
 export function fromBits(type: 'float32' | 'float16', bits: Bits, shape: readonly number[]): ort.Tensor {
   if (type === 'float16') return new ort.Tensor('float16', bits as Uint16Array, shape);
   return float32(new Float32Array(bits.buffer, bits.byteOffset, bits.length), shape);
 }
 
+/** A float32 tensor without dimensions. */
 export const scalar = (value: number) => float32(Float32Array.of(value), []);
 
+/** How a session is opened. */
 export interface SessionOptions {
-  /** The folder that the graph's external data lies in. */
+  /** The folder of the graph's external data. */
   folder?: string;
   /**
-   * Whether to copy weights into the layout the matrix kernels like best: faster for products with few rows (decoding);
-   * without it weights stay pages of their file, shared by all sessions and processes.
+   * Whether to copy weights into the layout that the matrix kernels prefer, which is faster for products with few rows (decoding).
+   * Without it, weights stay pages of their file, which all sessions and processes share.
    */
   prepack?: boolean;
   threads: number;
-  /** Where it runs: the CPU unless told otherwise. What CUDA has no kernel for, sizes say, runs on the CPU all the same. */
+  /** Default: the CPU. With `cuda`, operators without a CUDA kernel, such as those on sizes, run on the CPU. */
   device?: Device;
 }
 
 /**
- * Has NVIDIA's libraries compute float32 products in float32: ONNX Runtime lets them round factors to 10 bits (TF32), and the sums of
- * log-probabilities are such products. Read when they are loaded, with the first session.
+ * Disables TF32, with which NVIDIA's libraries round the factors of float32 products to 10 bits: sums of log-probabilities are such
+ * products. The libraries read it when they are loaded, with the first session.
  */
 function keepFloat32(): void {
   process.env['NVIDIA_TF32_OVERRIDE'] ??= '0';
 }
 
-/** A graph made ready to run. */
+/** A graph, ready to run. */
 export class Session {
   private readonly inner: ort.InferenceSession;
   private readonly graph: Graph;
@@ -70,7 +77,7 @@ export class Session {
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: 'sequential',
-      // Shapes change from run to run; patterns of past runs would only hold memory.
+      // Shapes differ from run to run: patterns of earlier runs would only take memory.
       enableMemPattern: false,
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
@@ -81,8 +88,11 @@ export class Session {
   }
 
   /**
-   * Runs the graph. A tensor given in `into` receives the output of its name in place of a fresh one; it may be an input
-   * of the same run as well, since outputs are copied out when the run is over.
+   * Runs the graph.
+   * @param feeds the inputs, by name
+   * @param into tensors that outputs are written to, by name. Such a tensor may also be an input of the same run: outputs are copied
+   *   when the run is over.
+   * @returns the outputs, by name
    */
   async run(feeds: Feeds, into: Feeds = {}): Promise<Feeds> {
     const fetches = Object.fromEntries(

@@ -1,4 +1,4 @@
-/** Sessions kept open between jobs: opening one costs seconds, and consecutive jobs mostly run the same policy. */
+/** Keeps sessions open between jobs: opening one takes seconds, and consecutive jobs mostly use the same policy. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
@@ -6,12 +6,12 @@ interface Closable {
   close(): Promise<void>;
 }
 
-/** Keeps the last opened thing of each kind; another key of a kind closes the one before it. */
+/** Keeps the most recent session of each kind. Another key of the same kind closes it. */
 export class SessionCache {
   private readonly open = new Map<string, { key: string; value: Closable }>();
 
   async get<T extends Closable>(kind: string, key: string, create: () => Promise<T>): Promise<T> {
-    // No variable keeps what is dropped alive while its successor is made.
+    // No variable holds the old value while the new one is created: both would be in memory.
     if (this.open.get(kind)?.key === key) return this.open.get(kind)!.value as T;
     await this.drop(kind);
     const value = await create();
@@ -32,5 +32,5 @@ export class SessionCache {
 
 setFlagsFromString('--expose-gc');
 
-/** Frees now what closed sessions held in JavaScript's memory, weights say: by itself it would be freed some time later. */
+/** Runs V8's garbage collector now, which frees what closed sessions held, such as weights. */
 export const collectGarbage = runInNewContext('gc') as () => void;

@@ -1,4 +1,4 @@
-/** What a policy thinks of every token of a sequence: its log-probability, and the likeliest tokens in its place. */
+/** For every token of a sequence: its log-probability, and the most likely tokens at its position. */
 import * as ops from './graph/ops.ts';
 import { Graph } from './graph/tensor.ts';
 import { MOST_LIKELY, type TokenScores } from '../protocol/jobs.ts';
@@ -10,7 +10,10 @@ import { Session, type Feeds } from './session.ts';
 
 type ScoredPolicy = Pick<OpenPolicy, 'model' | 'adapter'>;
 
-/** Takes packGroups()'s inputs but `owners`; gives `logps` [K, C], and `topLogps` and `topIds` [K, C, MOST_LIKELY]. */
+/**
+ * A graph with the inputs of packGroups() except `owners`, and the outputs `logps`, [K, C], and `topLogps` and `topIds`,
+ * [K, C, MOST_LIKELY].
+ */
 export function tokenScoringGraph({ model, adapter }: ScoredPolicy): Graph {
   const { config } = model;
   const g = new Graph();
@@ -48,9 +51,9 @@ export class TokenScorer {
   }
 
   /**
-   * @param onBatch told after each pass how many sequences and tokens are done
-   * @param isCancelled whether a sequence, by its index, is to be left out; asked before its pass
-   * @returns for each sequence, in order, the scores of its tokens but the first, which nothing comes before
+   * @param onBatch called after each batch with the number of sequences and tokens done; it may throw to stop
+   * @param isCancelled whether to leave out a sequence, by its index; called before its batch
+   * @returns for each sequence, in order, the scores of its tokens except the first; none if it was left out
    */
   async score(
     sequences: number[][],

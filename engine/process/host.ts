@@ -9,6 +9,7 @@ import type { CallOptions, Engine, EngineMethod, JobOf, ResultOf } from '../prot
 import type { ChildMessage, HostMessage } from '../protocol/messages.ts';
 import { forkModule } from './fork.ts';
 
+/** Settings of the supervision. */
 export interface HostOptions {
   /** The process is killed when its job reports nothing for this long. Default: 900. */
   silenceSeconds?: number;

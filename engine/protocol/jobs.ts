@@ -76,6 +76,7 @@ export interface SampleJob extends ComputeJob {
   /** Report new tokens (`Progress.newTokens`) after at most this many tokens per response. Default: they are not reported. */
   reportTokensEvery?: number;
 }
+/** The sampled responses, and the prompts' tokens. */
 export interface SampleResult {
   /** `samplesPerPrompt` for each prompt, in order. */
   responses: Response[][];
@@ -94,7 +95,7 @@ export interface ScoreJob extends ComputeJob {
 export type ScoreResult = {
   logp: number;
   tokens: number;
-  /** Set where the prompt's tokens are no prefix of the tokens of prompt and response: the response begins where the two differ, as in TRL. */
+  /** Set if the prompt's tokens are no prefix of the exchange's: the response begins where the two differ, as in TRL. */
   isPrefix?: false;
 }[];
 
@@ -133,14 +134,14 @@ export interface Scores {
 export type TooLong = 'cut' | 'unjudged';
 
 /** Answers to be scored by a pairwise ranker. */
-export interface JudgeJob {
+export interface RankJob {
   /** The ranker's folder. */
   model: string;
   rows: Answered[];
   threads?: number;
 }
 /** Answers to be scored by a reward model. */
-export interface RewardJob extends JudgeJob {
+export interface RewardJob extends RankJob {
   /** Default: `cut`. */
   tooLong?: TooLong;
 }
@@ -173,7 +174,7 @@ export interface TrainMetrics {
 interface TrainJob extends ComputeJob {
   training: TrainingSettings;
   seed: number;
-  /** Where the trained policy is written: a PEFT adapter folder, or a model folder if all weights are trained. Must not exist or be empty. */
+  /** Gets the trained policy: a PEFT adapter, or a model if all weights are trained. Must not exist or be empty. */
   outDir: string;
   /** The folder of the checkpoints; training resumes from the latest one. Default: no checkpoints. */
   checkpoint?: { dir: string; everySeconds: number };
@@ -204,6 +205,7 @@ export interface ReferenceJob extends ComputeJob {
 export interface SftJob extends TrainJob {
   rows: DemonstrationRecord[];
 }
+/** The steps of a training. */
 export interface TrainedSteps {
   steps: number;
   /** Of every step, in order, including those before a resume. */
@@ -212,6 +214,7 @@ export interface TrainedSteps {
   /** Checkpoints that were damaged, so that training could not resume from them. */
   damagedCheckpoints: string[];
 }
+/** What a training did. The trained policy is in the job's `outDir`. */
 export interface TrainResult extends TrainedSteps {
   rows: RowCounts;
   /** Whether the trained weights equal, to the precision of float32, those that training started from. */
@@ -234,7 +237,7 @@ export interface EngineMethods {
   /** Scores of a reward model. */
   reward(job: RewardJob): Scores;
   /** Scores of a pairwise ranker, comparable only among the answers to one prompt. */
-  rank(job: JudgeJob): Scores;
+  rank(job: RankJob): Scores;
   /** The scores of each sequence's tokens, except the first. */
   scoreTokens(job: TokenScoreJob): TokenScores[][];
   /** Log-probabilities under the reference policy of the preferences that training will use, in order. */

@@ -1,4 +1,4 @@
-/** Where in a rendered conversation the assistant's turns stand: what supervised fine-tuning trains on. */
+/** Finds the assistant's turns in a rendered conversation: what supervised fine-tuning trains on. */
 import { InputError } from '../../data/errors.ts';
 import type { Message, Tool } from '../../data/records.ts';
 import { commonPrefix, commonSuffix, PROBES, type ChatTemplate } from './chat-template.ts';
@@ -6,11 +6,13 @@ import type { Span } from './jinja.ts';
 import type { TemplateMessage } from './messages.ts';
 
 /**
- * A conversation up to the end of its last assistant turn, and the spans of all these turns: the content with its end-of-turn token,
- * not the header. A template with `{% generation %}` marks them itself, as transformers' `return_assistant_tokens_mask` has it. In all
- * others a turn is found by rendering the whole with other contents in its place, as a template may write an earlier turn otherwise
- * than a last one.
- * @throws InputError when the template does not write what an assistant message says
+ * Renders a conversation up to the end of its last assistant turn.
+ *
+ * A template with `{% generation %}` marks the assistant's turns itself, as for transformers' `return_assistant_tokens_mask`. Otherwise a
+ * turn is found by rendering the whole conversation with other contents in that turn: a template may write an earlier turn differently
+ * from the last one.
+ * @returns the text, and the spans of the turns in it: the content with its end-of-turn token, without the header
+ * @throws InputError when the template does not write an assistant message's content
  */
 export function assistantTurns(
   chat: ChatTemplate,
@@ -46,7 +48,8 @@ function turnOf(chat: ChatTemplate, { messages, tools, text, header }: Rendered,
   const found = others.find(([one, other]) => one !== other);
   if (!found) {
     throw new InputError(
-      `${chat.nameFor(tools)} writes nothing of assistant message ${i + 1}: leave the message out, or give a template that writes it.`,
+      `${chat.nameFor(tools)} writes nothing of assistant message ${i + 1}: ` +
+        'leave the message out, or give a template that writes it.',
     );
   }
   const [one, other] = found;
@@ -59,12 +62,12 @@ function turnOf(chat: ChatTemplate, { messages, tools, text, header }: Rendered,
   const { tail, kept, token = '', isAppended } = chat.ending;
   const turn = tail.slice(0, kept);
   if (text.startsWith(turn, contentEnd)) return [start, contentEnd + turn.length];
-  // Calls of tools stand between the content and the end of the turn.
+  // Tool calls are between the content and the end of the turn.
   const end = isAppended || !messages[i]['tool_calls'] ? -1 : text.indexOf(token, contentEnd);
   return [start, end < 0 ? contentEnd : end + token.length];
 }
 
-/** Where the policy begins to write the turn: behind the prompt, where the template writes it alike; else behind the header. */
+/** Index at which the policy begins the turn: after the prompt, if the template writes the prompt alone the same; else after the header. */
 function startOf(
   chat: ChatTemplate,
   { messages, tools, text, header }: Rendered,
@@ -78,7 +81,7 @@ function startOf(
   return at >= previousEnd && at + header.length <= contentStart ? at + header.length : contentStart;
 }
 
-/** Some templates take no conversation that ends otherwise than a question does. */
+/** Some templates refuse a conversation that does not end with a question. */
 function renderedOrNone(render: () => string): string | undefined {
   try {
     return render();
@@ -88,7 +91,7 @@ function renderedOrNone(render: () => string): string | undefined {
   }
 }
 
-/** The message with other contents; where a template leaves the content of a call out, with other names in the call. */
+/** The message with other contents; and with other names in its tool calls, for templates that omit the content beside a call. */
 function variantsOf(message: TemplateMessage): TemplateMessage[][] {
   const format = (content: string) => (Array.isArray(message.content) ? [{ type: 'text', text: content }] : content);
   const contents = PROBES.map((content) => ({ ...message, content: format(content) }));
@@ -101,7 +104,7 @@ function variantsOf(message: TemplateMessage): TemplateMessage[][] {
   return [contents, PROBES.map((name) => ({ ...message, tool_calls: named(name) }))];
 }
 
-/** What the template writes before every answer: of the prompt's end as much as stands before an earlier turn too. */
+/** What the template writes before every answer: the end of the prompt, as far as it also precedes an earlier turn. */
 function headerOf(chat: ChatTemplate): string {
   const question: Message = { role: 'user', content: 'probe' };
   const open = chat.render(chat.messages([question], 'user'), undefined, true).text;
@@ -115,7 +118,7 @@ function headerOf(chat: ChatTemplate): string {
   return generationPrompt.slice(0, at);
 }
 
-/** How much of the beginning of a text another one ends with. */
+/** The length of the longest prefix of a text that another text ends with. */
 function longestStart(text: string, other: string): number {
   let length = text.length;
   while (length > 0 && !other.endsWith(text.slice(0, length))) length--;

@@ -1,11 +1,11 @@
-/** Chat templates as users give them: in place of a model's own, or arguments to it. */
+/** Chat templates that users give, or that an adapter's folder has. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../../data/errors.ts';
 import { exists, readFailure } from '../../data/file-errors.ts';
 import type { ChatTemplateSettings } from '../protocol/jobs.ts';
 
-/** @throws InputError when the file cannot be read */
+/** The text of a template's file. @throws InputError when the file cannot be read */
 export function readChatTemplate(file: string): string {
   try {
     return readFileSync(file, 'utf8');
@@ -18,10 +18,10 @@ export function readChatTemplate(file: string): string {
   }
 }
 
-/** The name of a file of a chat template, in a model's folder and in an adapter's. */
+/** File name of the chat template in a model's folder and in an adapter's folder. */
 export const CHAT_TEMPLATE = 'chat_template.jinja';
 
-/** Settings with the template that is in an adapter's folder, unless they have one: TRL and selm write it there. */
+/** The settings, with the template of the adapter's folder if they have none. TRL and selm write templates there. */
 export function withTemplateOf(
   adapter: string | undefined,
   settings?: ChatTemplateSettings,

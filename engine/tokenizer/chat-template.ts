@@ -1,4 +1,4 @@
-/** A chat template, and where in what it writes an answer ends. */
+/** A chat template, and where an answer ends in what it writes. */
 import { InputError } from '../../data/errors.ts';
 import type { Text, Tool } from '../../data/records.ts';
 import { JinjaTemplate, type Span } from './jinja.ts';
@@ -8,26 +8,26 @@ import { normalizeMessages, type ContentFormat, type TemplateMessage } from './m
 import type { TemplateSource } from './template-files.ts';
 import type { ChatTemplateSettings } from '../protocol/jobs.ts';
 
-/** What of a tokenizer tells how a turn ends. */
+/** Tokens of a tokenizer, by their texts: they tell how a turn ends. */
 export interface TokenNames {
   /** Every added token's text. */
   added: string[];
-  /** Those that end an answer: the tokenizer's EOS and those of the model's configuration. */
+  /** Tokens that end an answer: the tokenizer's EOS and those of the model's configuration. */
   stops: string[];
-  /** `bos_token`, `eos_token` and their like: variables of every template. */
+  /** `bos_token`, `eos_token` and so on: variables of every template. */
   special: Record<string, string>;
 }
 
-/** A template that asks for the date gets this one: a prompt's tokens are the same on every day. */
+/** The date that templates get, so that a prompt has the same tokens on every day. */
 const DATE = '26 Jul 2024';
 
-/** What transformers marks the end of a message with that is to be continued. */
+/** transformers' marker for the end of a message that is to be continued. */
 const CONTINUE = 'CONTINUE_FINAL_MESSAGE_TAG ';
 
-/** Contents that begin and end with other characters: what two renderings have in common is the template's. */
+/** Contents that share no first and no last character: what their renderings have in common comes from the template. */
 export const PROBES = ['alpha', 'omega!'] as const;
 
-/** A tool as a template may write it. */
+/** A tool, to test whether a template writes tools. */
 const PROBE_TOOL: Tool = {
   type: 'function',
   function: { name: 'probe', description: 'probe', parameters: { type: 'object', properties: {}, required: [] } },
@@ -35,22 +35,23 @@ const PROBE_TOOL: Tool = {
 
 /** How an answer's turn ends. */
 interface Ending {
-  /** What the template writes after the answer of the last turn, from its last character on. */
+  /** What the template writes after the answer of the last turn. */
   tail: string;
-  /** How much of it is the turn's: the rest comes after its end. */
+  /** Length of the part of `tail` that belongs to the turn; the rest comes after its end. */
   kept: number;
   /** The token that ends the turn. */
   token: string | undefined;
-  /** Whether the template leaves this token out, and the turn is closed with it. */
+  /** Whether the template does not write this token, so that it is appended. */
   isAppended: boolean;
 }
 
 interface NamedTemplate {
   template: JinjaTemplate;
-  /** For messages, with where it is from. */
+  /** Name and origin, for messages. */
   name: string;
 }
 
+/** A model's chat template, or one given in its place. Its methods throw an `InputError` if the template refuses the conversation. */
 export class ChatTemplate {
   readonly ending: Ending;
   private readonly templates: Map<string, NamedTemplate>;
@@ -59,8 +60,8 @@ export class ChatTemplate {
   private toolsWritten: boolean | undefined;
 
   /**
-   * @param sources templates by name: `default`, and `tool_use` where there is another one for prompts with tools
-   * @throws InputError when a template cannot be read, or refuses a question with its answer
+   * @param sources templates by name: `default`, and `tool_use` if there is one for prompts with tools
+   * @throws InputError when a template cannot be parsed, or refuses a question with its answer
    */
   constructor(
     folder: string,
@@ -82,38 +83,38 @@ export class ChatTemplate {
     this.ending = endingOf(one.slice(one.length - commonSuffix(one, other)), names);
   }
 
-  /** Whether the template writes the tools that a prompt offers. */
+  /** Whether the template writes the tools of a prompt. */
   get writesTools(): boolean {
     return (this.toolsWritten ??= this.probeTools());
   }
 
-  /** A prompt up to where the answer begins: an assistant's message at its end is left open, to be continued. */
+  /** A prompt up to where the answer begins. An assistant's message at its end is left open, so that the answer continues it. */
   renderPrompt(prompt: Text, tools?: Tool[]): string {
     const messages = this.messages(prompt, 'user');
     if (messages.at(-1)!.role === 'assistant') return this.renderOpen(messages, tools);
     return this.render(messages, tools, true).text;
   }
 
-  /** The whole exchange as the template writes it. */
+  /** Prompt and response as the template writes them. */
   renderExchange(prompt: Text, response: Text, tools?: Tool[]): string {
     return this.render(this.exchange(prompt, response), tools).text;
   }
 
-  /** The exchange up to the token that ends the answer's turn. */
+  /** Prompt and response up to the token that ends the answer's turn. */
   renderClosed(prompt: Text, response: Text, tools?: Tool[]): string {
     const { text } = this.render(this.exchange(prompt, response), tools);
     return this.close(text, () => commonPrefix(text, this.renderPrompt(prompt, tools)));
   }
 
-  /** The exchange with an answer that is not at its end. */
+  /** Prompt and response, for a response that was cut: nothing ends it. */
   renderUnfinished(prompt: Text, response: Text, tools?: Tool[]): string {
     const [answer, ...more] = this.messages(response, 'assistant');
     if (more.length > 0) return this.renderOpen(this.exchange(prompt, response), tools);
-    // It goes on from the prompt's own characters, whatever the template would make of the part that is there.
+    // It continues the prompt's own characters: the template might write the cut response differently.
     return this.renderPrompt(prompt, tools) + textOf(answer);
   }
 
-  /** @param answerStart where the answer begins: what ends an earlier turn does not end it */
+  /** A text up to the end of its last turn. @param answerStart index of the answer: the end of an earlier turn does not count */
   close(text: string, answerStart: () => number): string {
     const { tail, kept, token = '', isAppended } = this.ending;
     const appended = isAppended ? token : '';
@@ -122,19 +123,19 @@ export class ChatTemplate {
     return last < answerStart() ? text + token : text.slice(0, last + token.length);
   }
 
-  /** The text that ends an answer; empty where a token does. */
+  /** The text that ends an answer; empty if a token ends it. */
   get endText(): string {
     const { tail, kept, isAppended } = this.ending;
     return isAppended ? tail.slice(0, kept) : '';
   }
 
-  /** An answer's text without what the template ends it with, where that is a text. */
+  /** An answer's text without the text that the template ends it with. */
   withoutEnd(text: string): string {
     const end = this.endText;
     return end !== '' && text.endsWith(end) ? text.slice(0, -end.length) : text;
   }
 
-  /** @returns the text, and the turns that the template itself marks as the assistant's; none where it marks no turns */
+  /** @returns the text, and the turns that the template marks as the assistant's; none if it marks no turns */
   render(messages: TemplateMessage[], tools?: Tool[], addGenerationPrompt = false): { text: string; turns?: Span[] } {
     const { template, name } = this.templateFor(tools);
     try {
@@ -147,24 +148,21 @@ export class ChatTemplate {
     }
   }
 
-  /** A text as messages that the template takes. @throws InputError for a part that is no text */
+  /** A text as messages in the template's format. @throws InputError for a part that is no text */
   messages(text: Text, role: string): TemplateMessage[] {
     return normalizeMessages(typeof text === 'string' ? [{ role, content: text }] : text, this.format);
   }
 
-  /** Prompt and response as one conversation; a response to a prompt that ends with the assistant's message continues it. */
+  /** Prompt and response as one conversation. If the prompt ends with an assistant's message, the response continues it. */
   exchange(prompt: Text, response: Text): TemplateMessage[] {
-    const [asked, answered] = [this.messages(prompt, 'user'), this.messages(response, 'assistant')];
-    const last = asked.at(-1)!;
-    if (last.role !== 'assistant' || answered[0].role !== 'assistant') return [...asked, ...answered];
-    return [
-      ...asked.slice(0, -1),
-      { ...last, ...answered[0], content: extended(last.content, textOf(answered[0])) },
-      ...answered.slice(1),
-    ];
+    const [before, after] = [this.messages(prompt, 'user'), this.messages(response, 'assistant')];
+    const [last, first] = [before.at(-1)!, after[0]];
+    if (last.role !== 'assistant' || first.role !== 'assistant') return [...before, ...after];
+    const joined = { ...last, ...first, content: extended(last.content, textOf(first)) };
+    return [...before.slice(0, -1), joined, ...after.slice(1)];
   }
 
-  /** As transformers' `continue_final_message`. */
+  /** Like transformers' `continue_final_message`. */
   private renderOpen(messages: TemplateMessage[], tools?: Tool[]): string {
     const last = messages.at(-1)!;
     const { text } = this.render(
@@ -174,14 +172,15 @@ export class ChatTemplate {
     const at = text.lastIndexOf(CONTINUE.trimEnd());
     if (at < 0 || !text.includes(textOf(last).trim())) {
       throw new InputError(
-        `${this.nameFor(tools)} does not write the assistant's message that is to be continued as it stands: end the prompt with another message.`,
+        `${this.nameFor(tools)} does not write the assistant's message that is to be continued as it is: ` +
+          'end the prompt with another message.',
       );
     }
     const open = text.slice(0, at);
     return text.startsWith(CONTINUE, at) ? open : open.trimEnd();
   }
 
-  /** The template that renders with these tools, for messages: `the chat template of FILE`. */
+  /** The name of the template for these tools, for messages: `the chat template of FILE`. */
   nameFor(tools?: Tool[]): string {
     return this.templateFor(tools).name;
   }
@@ -195,7 +194,7 @@ export class ChatTemplate {
     try {
       return this.render(messages, [PROBE_TOOL], true).text !== this.render(messages, undefined, true).text;
     } catch (error) {
-      // A template that refuses the probe has looked at it, or writes no such conversation: what is not known is not said.
+      // A template that refuses the probe may write tools: without knowing, there is no warning.
       if (error instanceof InputError) return true;
       throw error;
     }
@@ -211,7 +210,7 @@ export class ChatTemplate {
     );
   }
 
-  /** As vLLM: whether the template goes through the parts of a content, here told by what it writes. */
+  /** Whether the template iterates over the parts of a content. vLLM reads it off the template; here it is seen from the output. */
   private contentFormat(): ContentFormat {
     const [string, parts] = (['string', 'parts'] as const).map((format) => {
       const messages = [
@@ -241,7 +240,7 @@ function parse(source: string, name: string): NamedTemplate {
 }
 
 function endingOf(tail: string, { added, stops, special }: TokenNames): Ending {
-  // A token of spaces alone stands in many templates as a text.
+  // Many templates have a token that consists of spaces as plain text.
   const found =
     firstOf(tail, stops) ??
     firstOf(
@@ -249,24 +248,25 @@ function endingOf(tail: string, { added, stops, special }: TokenNames): Ending {
       added.filter((token) => token.trim() !== ''),
     );
   if (found) return { tail, kept: found.end, token: found.token, isAppended: false };
-  // A template that leaves the end to the caller: the tokenizer's EOS closes the turn, after what text the template ends it with.
+  // The template leaves the end to the caller: the tokenizer's EOS closes the turn, after the text that the template ends it with.
   return { tail, kept: tail.trimEnd().length, token: special['eos_token'], isAppended: true };
 }
 
-/** The first of the tokens in a text, the longest where two begin together. */
+/** The first of the tokens in a text; the longest if several begin at the same place. */
 function firstOf(text: string, tokens: string[]): { token: string; end: number } | undefined {
   const found = tokens.filter((token) => token !== '' && text.includes(token));
   const [token] = found.sort((a, b) => text.indexOf(a) - text.indexOf(b) || b.length - a.length);
   return token === undefined ? undefined : { token, end: text.indexOf(token) + token.length };
 }
 
-/** How much two texts, or lists of tokens, have in common from their beginning. */
+/** Length of the common prefix of two texts or lists of tokens. */
 export function commonPrefix<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
   let length = 0;
   while (length < a.length && length < b.length && a[length] === b[length]) length++;
   return length;
 }
 
+/** Length of the common suffix of two texts or lists of tokens. */
 export function commonSuffix<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
   let length = 0;
   while (length < a.length && length < b.length && a[a.length - 1 - length] === b[b.length - 1 - length]) length++;
@@ -276,7 +276,7 @@ export function commonSuffix<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
 const textOf = ({ content }: TemplateMessage): string =>
   typeof content === 'string' ? content : (content ?? []).map(({ text }) => text).join('');
 
-/** A content with a text added at its end. */
+/** A content with a text appended. */
 function extended(content: TemplateMessage['content'], text: string): TemplateMessage['content'] {
   if (content === undefined || typeof content === 'string') return (content ?? '') + text;
   const last = content.at(-1);

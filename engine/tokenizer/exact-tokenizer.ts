@@ -1,10 +1,10 @@
 /**
- * The tokenizer of @huggingface/tokenizers, where it differs from the tokenizers library that transformers uses: each case has its
- * reason beside it. Tested against transformers (test/engine/tokenizer/tokenizer-kinds.test.ts).
+ * Patches @huggingface/tokenizers where it differs from the tokenizers library that transformers uses; a comment explains each case.
+ * Tested against transformers (test/engine/tokenizer/tokenizer-kinds.test.ts).
  */
 import { Tokenizer } from '@huggingface/tokenizers';
 
-/** Parts of a tokenizer that contain others. */
+/** Parts of a tokenizer that contain other parts. */
 interface Part {
   decoders?: Part[];
   tokenizers?: Part[];
@@ -14,7 +14,7 @@ interface Part {
   pre_tokenize_text?: (text: string, options?: { section_index?: number }) => string[];
 }
 
-/** @param json the content of tokenizer.json; @param config that of tokenizer_config.json */
+/** @param json content of tokenizer.json @param config content of tokenizer_config.json */
 export function exactTokenizer(json: object, config: object): Tokenizer {
   const tokenizer = new Tokenizer(json, config);
   const { decoder, pre_tokenizer: preTokenizer } = json as Record<'decoder' | 'pre_tokenizer', Settings | null>;
@@ -24,8 +24,8 @@ export function exactTokenizer(json: object, config: object): Tokenizer {
 }
 
 /**
- * The text of tokens, as transformers' `decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)`. The library's own
- * decode() cleans up spaces unless told not to, and writes the unknown token for ids that it does not know.
+ * The text of tokens, like transformers' `decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)`. The library's own
+ * decode() cleans up spaces by default, and writes the unknown token for unknown ids.
  * @param special ids that are left out
  */
 export function decodeExactly(tokenizer: Tokenizer, ids: number[], special: Set<number>): string {
@@ -33,12 +33,12 @@ export function decodeExactly(tokenizer: Tokenizer, ids: number[], special: Set<
   return tokenizer.decoder ? tokenizer.decoder.decode(tokens) : tokens.join(' ');
 }
 
-/** Stands before a token that is decoded alone: what begins a text loses its space. */
+/** Precedes a token that is decoded alone: the first token of a text loses its space. */
 const BEFORE = 'a';
 
 /**
- * The bytes that a token stands for in the middle of a text, which may be a part of a character.
- * @param special ids that stand for their names
+ * The bytes of a token in the middle of a text, which may be a part of a character.
+ * @param special ids whose bytes are their names
  */
 export function tokenBytes(tokenizer: Tokenizer, id: number, special: Set<number>): Uint8Array {
   const token = tokenizer.id_to_token(id) ?? '';
@@ -49,6 +49,7 @@ export function tokenBytes(tokenizer: Tokenizer, id: number, special: Set<number
   return utf8.encode(tokenizer.decoder.decode([BEFORE, token]).slice(BEFORE.length));
 }
 
+/** Whether a token is one byte of a character that the vocabulary lacks, as in `<0xE2>`. */
 export const isByteFallback = (tokenizer: Tokenizer, id: number): boolean =>
   hasDecoder(tokenizer, 'ByteFallback') && BYTE_TOKEN.test(tokenizer.id_to_token(id) ?? '');
 
@@ -74,21 +75,21 @@ function correctDecoder(part: Part, settings: Settings): void {
 function correctPreTokenizer(part: Part, settings: Settings): void {
   for (const [i, inner] of (settings.pretokenizers ?? []).entries()) correctPreTokenizer(part.tokenizers![i], inner);
   if (settings.type === 'Digits') {
-    // A digit is any number of Unicode (², ½, Ⅷ): the library knows 0 to 9 alone.
+    // Every Unicode number is a digit (², ½, Ⅷ); in the library only 0 to 9 are.
     part.pattern = new RegExp(`\\P{N}+|\\p{N}${settings['individual_digits'] === true ? '' : '+'}`, 'gu');
   }
   if (settings.type === 'ByteLevel') {
-    // JavaScript's \s has U+FEFF, which is no white space in Unicode, and lacks U+0085, which is.
+    // JavaScript's \s includes U+FEFF, which is no white space in Unicode, and lacks U+0085, which is.
     part.pattern =
       /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
   }
   if (settings.type === 'Metaspace' && settings['split'] !== false) {
-    // Every word is encoded by itself; the library joins them.
-    const { pre_tokenize_text: whole } = part;
+    // Every word is encoded separately; the library joins them.
+    const { pre_tokenize_text: preTokenize } = part;
     const mark = settings['replacement'] as string;
     const words = new RegExp(`${mark}?[^${mark}]+|${mark}`, 'gu');
     part.pre_tokenize_text = (text, options) =>
-      whole!.call(part, text, options).flatMap((run) => run.match(words) ?? []);
+      preTokenize!.call(part, text, options).flatMap((run) => run.match(words) ?? []);
   }
 }
 
@@ -96,7 +97,7 @@ const BYTE_TOKEN = /^<0x([\dA-F]{2})>$/i;
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const lossy = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** A run of bytes that is no UTF-8 is one replacement character a byte; the library decodes what it can of it, and drops a BOM. */
+/** A run of bytes that is no UTF-8 becomes one replacement character per byte; the library decodes parts of it, and drops a BOM. */
 function byteFallback(tokens: string[]): string[] {
   const texts: string[] = [];
   let bytes: number[] = [];
@@ -124,7 +125,7 @@ function runOf(bytes: number[]): string[] {
   }
 }
 
-/** The characters that stand for bytes: printable ones of Latin-1 for themselves, the others from U+0100 on. */
+/** The characters that encode bytes: printable ones of Latin-1 encode themselves, the others follow from U+0100 on. */
 const BYTE_OF = new Map<string, number>();
 for (let byte = 0, next = 0x100; byte < 0x100; byte++) {
   const isPrintable = (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
@@ -133,7 +134,7 @@ for (let byte = 0, next = 0x100; byte < 0x100; byte++) {
 
 const utf8 = new TextEncoder();
 
-/** Bytes of all tokens in a row; a token with a character that stands for no byte is text. The library asks whether it was added. */
+/** Decodes the bytes of all tokens together. A token with a character that encodes no byte is text, whether it was added or not. */
 function byteLevel(tokens: string[]): string[] {
   return [lossy.decode(Uint8Array.from(tokens.flatMap(bytesOf)))];
 }
@@ -143,7 +144,7 @@ function bytesOf(token: string): number[] {
   return own.every((byte) => byte !== undefined) ? own : [...utf8.encode(token)];
 }
 
-/** All spaces that the first token begins with are dropped, not one; none where no space is prepended. */
+/** All spaces at the beginning of the first token are dropped, not just one; none if no space is prepended. */
 function metaspace(tokens: string[], { replacement, prepend_scheme: scheme }: Settings): string[] {
   const first = scheme === 'never' ? ' ' : '';
   return tokens.map((token, i) => token.replaceAll(replacement as string, i === 0 ? first : ' '));

@@ -1,35 +1,35 @@
 /**
- * Bounds on what a template computes. Python's sandbox of templates, which transformers uses, bounds ranges; here time and memory are
- * bounded too, as a template is rendered in the worker's own process.
+ * Limits on what a template computes. Jinja's sandbox in Python, which transformers uses, limits ranges. Here time and memory are limited
+ * too, because a template is rendered in the worker's own process.
  */
 
-/** What a template has exceeded, as the end of a sentence that begins with its name. */
+/** A template exceeded a limit. The message is the end of a sentence that begins with the template's name. */
 export class TemplateLimit extends Error {}
 
 /** jinja2.sandbox.MAX_RANGE. */
 const MAX_RANGE = 100_000;
 const MAX_SECONDS = 5;
-/** Of one text: a context of millions of tokens. */
+/** Of one text: millions of tokens. */
 const MAX_CHARACTERS = 2 ** 24;
-/** Of all texts and lists that a rendering makes, in characters: garbage counts. */
+/** Of all texts and lists that a rendering creates, in characters, including those it drops. */
 const MAX_MADE = 2 ** 29;
-/** An item of a list takes so much more memory than a character. */
+/** Memory of a list's item, in characters. */
 const ITEM = 16;
-/** Expressions and blocks in each other. V8 aborts a process that compiles a regular expression at the end of its stack. */
+/** Nested expressions and blocks. V8 aborts a process that compiles a regular expression at the end of its stack. */
 const MAX_DEPTH = 500;
-/** Steps between two looks at the clock. */
+/** Steps between two checks of the time. */
 const STEPS = 1024;
 
 interface Spent {
   steps: number;
   depth: number;
   made: number;
-  /** Of the process: a worker that is stopped or waits for its turn spends nothing. */
+  /** CPU time of the process: while a worker is stopped or waits for a core, it uses none. */
   start: NodeJS.CpuUsage;
 }
 let spent: Spent | undefined;
 
-/** @throws TemplateLimit where `render`, in which step() and made() are called, exceeds a limit */
+/** Runs `render`, which calls step() and made(). @throws TemplateLimit if it exceeds a limit */
 export function bounded<T>(render: () => T): T {
   spent = { steps: 0, depth: 0, made: 0, start: process.cpuUsage() };
   try {
@@ -46,7 +46,7 @@ export function step(): void {
   if (user + system > MAX_SECONDS * 1e6) throw new TemplateLimit(`did not end in ${MAX_SECONDS} s: simplify its loops`);
 }
 
-/** A step of the interpreter inside of the one under way. */
+/** A step of the interpreter within the current one. */
 export function inside<T>(evaluate: () => T): T {
   step();
   if (!spent) return evaluate();
@@ -60,7 +60,7 @@ export function inside<T>(evaluate: () => T): T {
   }
 }
 
-/** A text or a list that was made. */
+/** Counts a text or a list that was created. */
 export function made(value: unknown): void {
   if (!spent) return;
   if (typeof value === 'string') {
@@ -71,7 +71,7 @@ export function made(value: unknown): void {
   if (spent.made > MAX_MADE) throw new TemplateLimit('takes too much memory: simplify its loops');
 }
 
-/** Python's range(), as its sandbox of templates has it. */
+/** Python's range(), as in Jinja's sandbox. */
 export function range(start: number, stop?: number, increment = 1): number[] {
   const [from, to] = stop === undefined ? [0, start] : [start, stop];
   if (increment === 0) throw new Error('range() arg 3 must not be zero');

@@ -14,10 +14,11 @@ const classOf = (value: unknown) =>
 export const [Text, List, Mapping, Flag, Whole, Real] = ['', [], {}, true, 1, 1.5].map(classOf);
 const Function = classOf(() => null) as unknown as new (call: Call) => Value;
 
-/** What Python's str.strip() removes: U+FEFF is not among it, U+001C to U+001F and U+0085 are. */
+/** The characters that Python's str.strip() removes: not U+FEFF, but U+001C to U+001F and U+0085. */
 const SPACE = String.raw`\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;
 const escaped = (characters: string) => characters.replaceAll(/[\\\]^-]/g, String.raw`\$&`);
 
+/** Python's str.strip(), lstrip() and rstrip(). @param characters to strip. Default: white space */
 export function strip(text: string, ends: 'both' | 'left' | 'right', characters?: Value): string {
   const set = typeof characters?.value === 'string' ? escaped(characters.value) : SPACE;
   if (set === '') return text;
@@ -30,7 +31,7 @@ export function strip(text: string, ends: 'both' | 'left' | 'right', characters?
   return points.join('');
 }
 
-/** The library's methods of strings; strip() and its like take the characters to strip, which the library ignores. */
+/** The library's string methods. strip() and similar methods take the characters to strip, which the library ignores. */
 const own = Object.getOwnPropertyDescriptor(Text.prototype, 'builtins')!.get!;
 Object.defineProperty(Text.prototype, 'builtins', {
   get(this: Value) {
@@ -101,7 +102,7 @@ for (const kind of [List, Mapping, Flag]) {
   };
 }
 
-/** Python's ==. The library compares as JavaScript does, where '1' equals 1 and none what is not defined. */
+/** Python's ==. The library compares like JavaScript: '1' equals 1, and none equals an undefined value. */
 export function equal(a: Value, b: Value): boolean {
   const [left, right] = [a.value, b.value];
   if (left instanceof Map && right instanceof Map) {
@@ -116,7 +117,7 @@ export function equal(a: Value, b: Value): boolean {
   return (typeof left === 'boolean' ? Number(left) : left) === (typeof right === 'boolean' ? Number(right) : right);
 }
 
-/** Python's +. The library makes a text of anything that is added to a text. */
+/** Python's +. The library converts anything that is added to a string to a string. */
 export function add(a: Value, b: Value): Value {
   const [left, right] = [a.value, b.value];
   if (typeof left === 'string' && typeof right === 'string') return new Text(left + right);

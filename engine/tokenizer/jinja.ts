@@ -1,6 +1,6 @@
 /**
- * Chat templates as transformers renders them. The library @huggingface/jinja does what most templates ask for; where it differs from
- * Jinja in Python without an error, it is corrected here, once for the process. Tested against transformers with the templates of TRL
+ * Renders chat templates as transformers does. The library @huggingface/jinja renders most templates correctly; where it silently differs
+ * from Jinja in Python, it is patched here, once per process. Tested against transformers with the templates of TRL
  * (test/engine/tokenizer/jinja.test.ts).
  */
 import { Interpreter, Template } from '@huggingface/jinja';
@@ -33,7 +33,7 @@ interpreter.evaluateBinaryExpression = function (this: Internals, node, environm
   return new Flag(equal(left, right) === (operator === '=='));
 };
 
-/** Expressions that give a value that is there; a slice is a new one. */
+/** Expressions that return an existing value; a slice returns a new one. */
 const GIVES = new Set(['Identifier', 'StringLiteral', 'MemberExpression', 'Set', 'Ternary', 'If']);
 const makes = ({ type, property }: { type: string; property?: { type: string } }) =>
   !GIVES.has(type) || property?.type === 'SliceExpression';
@@ -49,7 +49,7 @@ interpreter.applyFilter = function (this: Internals, operand, filter, environmen
   return applyFilter.call(this, operand, filter, environment);
 };
 
-/** Statements that write nothing: what they evaluate to is the library's null. */
+/** Statements that write nothing: the library evaluates them to its null. */
 const SILENT = new Set(['Set', 'Macro', 'Comment', 'Break', 'Continue']);
 interpreter.evaluateBlock = function (this: Internals, statements, environment) {
   step();
@@ -68,27 +68,27 @@ interpreter.evaluateBlock = function (this: Internals, statements, environment) 
       if (error.constructor.name === 'BreakControl') loop.broken = error;
       return new Text(error.written);
     }
-    // The library writes nothing for none, where Python writes None.
+    // The library writes nothing for none; Python writes None.
     if (!SILENT.has(statement.type)) text += value.type === 'NullValue' ? 'None' : str(value);
   }
   if (loop) loop.isComplete = true;
   return new Text(text);
 };
 
-/** Thrown by `break` and `continue`. The library loses what the iteration has written before. */
+/** Thrown by `break` and `continue`. The library loses what the iteration wrote before. */
 type LoopControl = Error & { written?: string };
 const isLoopControl = (error: unknown): error is LoopControl =>
   error instanceof Error && ['BreakControl', 'ContinueControl'].includes(error.constructor.name);
 
 interface Loop {
-  /** Set by an iteration that breaks: it keeps its text, and the one after it ends the loop. */
+  /** Set by an iteration that breaks: its text is kept, and the next iteration ends the loop. */
   broken?: LoopControl;
-  /** Whether an iteration has ended early, and whether one has not. */
+  /** Whether some iteration ended early, and whether some iteration did not. */
   isCutShort?: boolean;
   isComplete?: boolean;
 }
 
-/** The loops under way, by their bodies. */
+/** The loops being rendered, by their bodies. */
 const loops = new Map<object, Loop>();
 interpreter.evaluateFor = function (this: Internals, node, environment) {
   const outer = loops.get(node.body);
@@ -96,7 +96,7 @@ interpreter.evaluateFor = function (this: Internals, node, environment) {
   loops.set(node.body, loop);
   try {
     const text = evaluateFor.call(this, node, environment);
-    // Jinja takes the else of a loop of which every iteration ended early.
+    // Jinja renders the else of a loop if every iteration ended early.
     if (!loop.isCutShort || loop.isComplete) return text;
     return new Text(str(text) + str(this.evaluateBlock(node.defaultBlock, environment)));
   } finally {
@@ -105,27 +105,27 @@ interpreter.evaluateFor = function (this: Internals, node, environment) {
   }
 };
 
-/** Noncharacters: they stand for nothing in any text. */
+/** Unicode noncharacters: no text contains them. */
 const [OPEN, CLOSE] = ['\ufdd0', '\ufdd1'];
 const GENERATION = /\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}/g;
 
-/** A part of a rendered conversation: from its first character to behind its last one. */
+/** A part of a rendered conversation: index of its first character, and index after its last one. */
 export type Span = [start: number, end: number];
 
-/** Functions of every template that are others than the library's, which cannot be declared twice. */
+/** Functions of every template that replace the library's. */
 const OWN: Record<string, string> = { strftime_now: 'fixed_date', range: 'bounded_range' };
 
 /** A parsed template. */
 export class JinjaTemplate {
-  /** Whether it marks what the assistant writes, by `{% generation %}`. */
+  /** Whether it marks the assistant's turns, by `{% generation %}`. */
   readonly marksTurns: boolean;
   private readonly template: Template;
   private readonly date: string;
 
-  /** @param source @param date what a template that asks for the date gets */
+  /** @param date that the template gets if it uses the date */
   constructor(source: string, date: string) {
     this.marksTurns = source.search(GENERATION) >= 0;
-    // Jinja reads every line end as one newline.
+    // Jinja reads every line ending as one newline.
     const tags = source
       .replaceAll(/\r\n?/g, '\n')
       .replaceAll(
@@ -138,7 +138,7 @@ export class JinjaTemplate {
     this.date = date;
   }
 
-  /** @returns the text, and the spans that the template marks as the assistant's */
+  /** @returns the text, and the spans that the template marks as the assistant's turns */
   render(variables: Record<string, unknown>): { text: string; turns: Span[] } {
     const marked = bounded(() =>
       this.template.render({ ...variables, fixed_date: () => this.date, bounded_range: range }),

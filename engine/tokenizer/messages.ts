@@ -1,22 +1,23 @@
-/** Messages as chat templates take them: what transformers and vLLM do to them before they are rendered. */
+/** Prepares messages for chat templates as transformers and vLLM do. */
 import { textPart, type TextPart } from '../../data/conversation.ts';
 import type { Message } from '../../data/records.ts';
 
-/** What a template takes as a message's content: a string, a list of parts, or either. */
+/** The kind of a message's content that a template supports: a string, a list of parts, or either. */
 export type ContentFormat = 'string' | 'parts' | 'any';
 
+/** A message in a template's format. */
 export interface TemplateMessage {
   role: string;
   content?: string | TextPart[];
   [key: string]: unknown;
 }
 
-/** Names of a message's thought: templates read the first, some the second. */
+/** Keys of a message's reasoning: most templates read the first, some the second. */
 const REASONING = ['reasoning_content', 'thinking', 'reasoning'];
 
 /**
- * As transformers: keys that are null are left out, and a thought has all the names that templates know it by. As vLLM: text parts are
- * joined by newlines for a template that takes strings only, and a string is one part for a template that takes parts only.
+ * As in transformers, null values are left out, and the reasoning gets the keys that templates use. As in vLLM, text parts are joined by
+ * newlines for a template that supports only strings, and a string becomes one part for a template that supports only parts.
  * @throws InputError for a part that is no text
  */
 export function normalizeMessages(messages: Message[], format: ContentFormat): TemplateMessage[] {

@@ -1,4 +1,4 @@
-/** The chat templates of a model's folder: files of their own, or a field that holds one or several. */
+/** The chat templates of a model's folder: separate files, or a field with one or several. */
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
@@ -8,7 +8,7 @@ import { CHAT_TEMPLATE } from './chat-template-settings.ts';
 import { findJson, readText } from '../model-files/json-file.ts';
 import type { ChatTemplateSettings } from '../protocol/jobs.ts';
 
-/** A template's text, and the file that has it. */
+/** A template's text, and the file that it is from. */
 export interface TemplateSource {
   source: string;
   file: string;
@@ -17,9 +17,9 @@ export interface TemplateSource {
 const fieldSchema = z.union([z.string(), z.array(z.object({ name: z.string(), template: z.string() }))]).nullish();
 
 /**
- * The chat templates by name, one of them `default`; none where the folder has none.
- * @param config tokenizer_config.json
- * @throws InputError when a file holds something else than templates
+ * The chat templates by name, one of them `default`; undefined if the folder has none.
+ * @param config content of tokenizer_config.json
+ * @throws InputError when a file has something else than templates
  */
 export function readTemplates(
   folder: string,
@@ -42,8 +42,8 @@ export function readTemplates(
 }
 
 /**
- * The template that a trained policy takes along, with its arguments as their own defaults: whoever opens the policy has them. None
- * where it is the model's as it is; nor where the model has several, of which an adapter cannot have its own.
+ * The template that a trained policy's folder gets, with the settings' arguments as defaults of the template's variables. Undefined if the
+ * policy uses its model's template unchanged, or if the model has several templates, which an adapter cannot have.
  */
 export function ownTemplate(
   folder: string,
@@ -56,17 +56,17 @@ export function ownTemplate(
   const texts =
     template === undefined ? [...new Set(Object.values(sources ?? {}).map(({ source }) => source))] : [template];
   if (texts.length !== 1) return undefined;
-  // A block and the newline behind it write nothing.
+  // A block and the newline after it write nothing.
   const prefix = defaults
     .map(([name, value]) => `{% set ${name} = ${name} if ${name} is defined else ${literal(value)} %}\n`)
     .join('');
-  // A model whose weights were trained has it already.
+  // A model whose weights were trained has the prefix already.
   return texts[0].startsWith(prefix) ? texts[0] : prefix + texts[0];
 }
 
 const IDENTIFIER = /^[A-Za-z_]\w*$/;
 
-/** A value of JSON as Jinja writes it. */
+/** A JSON value as a Jinja literal. */
 function literal(value: unknown): string {
   if (value === null) return 'none';
   if (Array.isArray(value)) return `[${value.map(literal).join(', ')}]`;
@@ -76,7 +76,7 @@ function literal(value: unknown): string {
     .join(', ')}}`;
 }
 
-/** Templates beside the first one, as transformers saves them. */
+/** Templates in addition to the default one, in transformers' layout. */
 function additionalTemplates(folder: string): Record<string, TemplateSource> {
   const inside = join(folder, 'additional_chat_templates');
   const files = exists(inside) ? readdirSync(inside).filter((name) => name.endsWith('.jinja')) : [];

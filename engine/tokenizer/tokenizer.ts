@@ -1,4 +1,4 @@
-/** Text to tokens and back: tokenizer.json and the chat template, as transformers has them. */
+/** Text to tokens and back, by tokenizer.json and the chat template, as in transformers. */
 import { join } from 'node:path';
 import type { Tokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../../data/errors.ts';
@@ -17,49 +17,50 @@ import type { ChatTemplateSettings } from '../protocol/jobs.ts';
 export interface EncodedExchange {
   prompt: number[];
   responses: number[][];
-  /** Whether the prompt by itself has these tokens: if not, the responses begin where prompt and whole part, as in TRL. */
+  /** Whether `prompt` has the tokens of the prompt alone. If not, the responses begin where the two tokenizations differ, as in TRL. */
   isPrefix: boolean;
 }
 
+/** A model's tokenizer with its chat template. All methods throw an `InputError` for a text that the template refuses. */
 export interface ModelTokenizer {
-  /** Tokens that end an answer: the template's end-of-turn token, the tokenizer's EOS, and those the model's configuration names. */
+  /** Tokens that end an answer: the template's end-of-turn token, the tokenizer's EOS, and those of the model's configuration. */
   eosIds: number[];
   /**
-   * A prompt up to where the answer begins: the template's header of the answer included, BOS once.
-   * @param most more tokens are refused, before all of a long text is encoded: that may take seconds
+   * A prompt up to where the answer begins: with the template's header of the answer, and one BOS.
+   * @param most more tokens are an error, found before all of a long text is encoded, which may take seconds
    */
   encodePrompt(prompt: Text, tools?: Tool[], most?: number): number[];
-  /** A text as it is, without a template, with what the tokenizer puts before a text (BOS). At most `most` tokens, as above. */
+  /** A text without the template, with what the tokenizer puts before a text (BOS). `most` as above. */
   encodeText(text: string, most?: number): number[];
   /**
-   * Prompt and each response encoded together, as transformers has them, and split as TRL's DPOTrainer does: where the prompt's own
-   * tokens end, or where they part from the first of the wholes. A response ends with exactly one end-of-turn token.
-   * @param options `open` for responses that were cut: nothing ends them
+   * Encodes the prompt together with each response, as transformers does, and splits them as TRL's DPOTrainer does: where the prompt's own
+   * tokens end, or where they first differ from those of prompt and response. A response ends with exactly one end-of-turn token.
+   * @param options `open`: the responses were cut, and nothing ends them
    */
   encodeExchange(prompt: Text, responses: Text[], options?: { tools?: Tool[]; open?: boolean }): EncodedExchange;
-  /** A conversation up to the end of its last assistant turn, and which of its tokens are the assistant's. */
+  /** A conversation up to the end of its last assistant turn, and for each token whether it is the assistant's. */
   encodeConversation(messages: Message[], tools?: Tool[]): { ids: number[]; trained: boolean[] };
-  /** Whether the tools that a prompt offers are among its tokens: a chat template may not write them. */
+  /** Whether a prompt's tools are among its tokens: a chat template may not write them. */
   readonly writesTools: boolean;
-  /** The text without special tokens, exactly: no space is cleaned up. */
+  /** The text without special tokens. No spaces are cleaned up. */
   decode(ids: number[]): string;
   /**
-   * The text of an answer as it stands behind its prompt, as vLLM gives it: a space that the first token begins with is kept where
-   * text precedes it. The token that ends the answer is left out, special or not.
+   * The text of an answer after its prompt, as in vLLM: a space at the beginning of the first token is kept if text precedes it. The token
+   * that ends the answer is left out, special or not.
    */
   decodeAnswer(prompt: number[], ids: number[]): string;
-  /** The text that the chat template ends an answer with, which decodeAnswer() leaves out; empty where a token ends it. */
+  /** The text that the chat template ends an answer with, which decodeAnswer() leaves out; empty if a token ends it. */
   endText: string;
-  /** What a token stands for in the middle of a text: a part of a character, perhaps. Special tokens stand for their names. */
+  /** The bytes of a token in the middle of a text, which may be a part of a character. A special token's bytes are its name. */
   tokenBytes(id: number): Uint8Array;
-  /** Whether a token is a byte of a character that the vocabulary lacks: what it decodes to depends on the bytes after it. */
+  /** Whether a token is one byte of a character that the vocabulary lacks: what it decodes to depends on the bytes after it. */
   isByteFallback(id: number): boolean;
 }
 
-/** A folder's tokenizer and what its files say of how to use it. */
+/** A folder's tokenizer, and what its files say about its use. */
 export interface TokenizerFiles {
   tokenizer: Tokenizer;
-  /** `bos_token`, `eos_token` and their like. */
+  /** `bos_token`, `eos_token` and so on. */
   special: Record<string, string>;
   /** Ids that decoding leaves out. */
   specialIds: Set<number>;
@@ -69,9 +70,10 @@ export interface TokenizerFiles {
 }
 
 /**
- * @param settings a chat template of one's own, and its arguments
- * @param eosIds those that the model's configuration names
- * @throws InputError when a file is missing or damaged
+ * Opens a folder's tokenizer and chat template.
+ * @param settings replace the folder's chat template, or are arguments to it
+ * @param eosIds of the model's configuration
+ * @throws InputError when a file is missing, damaged or unsupported
  */
 export function openTokenizer(folder: string, settings?: ChatTemplateSettings, eosIds: number[] = []): TokenizerFiles {
   const config = findJson(join(folder, 'tokenizer_config.json')) ?? {};
@@ -106,14 +108,15 @@ export function openTokenizer(folder: string, settings?: ChatTemplateSettings, e
   return { tokenizer, special, specialIds, config, ...(chat && { chat }) };
 }
 
-/** The library takes what it is given as well-formed: whatever goes wrong in it over a text is the file's. */
+/** The library does not validate the file: any error in it, also when it encodes a text, comes from the file. */
 function openExactly(file: string, json: Record<string, unknown>, config: object): Tokenizer {
   const checked = <T>(action: () => T): T => {
     try {
       return action();
     } catch (error) {
       throw new InputError(
-        `${file} is damaged, or of a kind that is not supported (${reasonOf(error)}): download it again, or save the tokenizer with transformers.`,
+        `${file} is damaged, or of a kind that is not supported (${reasonOf(error)}): ` +
+          'download it again, or save the tokenizer with transformers.',
       );
     }
   };
@@ -137,7 +140,11 @@ function openExactly(file: string, json: Record<string, unknown>, config: object
   return tokenizer;
 }
 
-/** @throws InputError when a file is missing or damaged */
+/**
+ * The tokenizer of a model folder.
+ * @param settings replace the folder's chat template, or are arguments to it
+ * @throws InputError when a file is missing, damaged or unsupported
+ */
 export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): ModelTokenizer {
   const { eosIds: configured, vocabSize } = readModelConfig(folder);
   const { tokenizer, special, specialIds, chat } = openTokenizer(folder, settings, configured);
@@ -157,12 +164,12 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): 
   };
   const plainText = (text: Text, what: string) => (typeof text === 'string' ? text : (withTemplate(what), ''));
 
-  // Some tokenizers close what they encode; a prompt stays open.
+  // Some tokenizers append EOS to a text; a prompt must not end with it.
   const isClosing = eos !== undefined && tokenizer.encode('probe').ids.at(-1) === idOf(eos);
   const encodeWhole = (text: string) => known(tokenizer.encode(text).ids.slice(0, isClosing ? -1 : undefined));
   const encodeText = (text: string, most?: number) => encodeAtMost(encodeWhole, text, most);
 
-  /** Without a template, as TRL: the texts joined, and closed by EOS unless they end with it. */
+  /** Without a template, as in TRL: the concatenated texts, with EOS appended unless they end with it. */
   const encodeJoined = (prompt: string, response: string, open: boolean) => {
     if (open) return encodeText(prompt + response);
     if (eos === undefined) {
@@ -180,16 +187,16 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): 
     encodePrompt,
     encodeExchange(prompt, responses, { tools, open = false } = {}) {
       const alone = encodePrompt(prompt, tools);
-      const wholes = responses.map((response) => {
+      const exchanges = responses.map((response) => {
         if (!chat) return encodeJoined(plainText(prompt, 'prompt'), plainText(response, 'response'), open);
         return encode(
           open ? chat.renderUnfinished(prompt, response, tools) : chat.renderClosed(prompt, response, tools),
         );
       });
-      const shared = sharedTokens(alone, wholes);
+      const shared = sharedTokens(alone, exchanges);
       return {
-        prompt: wholes.length > 0 ? wholes[0].slice(0, shared) : alone,
-        responses: wholes.map((whole) => whole.slice(shared)),
+        prompt: exchanges.length > 0 ? exchanges[0].slice(0, shared) : alone,
+        responses: exchanges.map((exchange) => exchange.slice(shared)),
         isPrefix: shared === alone.length,
       };
     },
@@ -212,16 +219,16 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): 
     isByteFallback: (id) => isByteFallback(tokenizer, id),
     decodeAnswer(prompt, ids) {
       const answer = eosIds.includes(ids.at(-1)!) ? ids.slice(0, -1) : ids;
-      const [before, whole] = [decode(prompt), decode([...prompt, ...answer])];
-      const text = whole.startsWith(before) ? whole.slice(before.length) : decode(answer);
+      const [before, all] = [decode(prompt), decode([...prompt, ...answer])];
+      const text = all.startsWith(before) ? all.slice(before.length) : decode(answer);
       return chat && answer.length < ids.length ? chat.withoutEnd(text) : text;
     },
   };
 }
 
-/** Of a text's first part, in characters. */
+/** Characters of the first part of a text. */
 const FIRST_PART = 2 ** 13;
-/** The last tokens of a part may become fewer with what follows them. */
+/** The last tokens of a part may merge with what follows. */
 const JOINED = 16;
 
 /** @throws InputError as soon as a part of the text has more than `most` tokens */
@@ -234,22 +241,22 @@ function encodeAtMost(encode: (text: string) => number[], text: string, most?: n
   return encode(text);
 }
 
-/** How many tokens of the prompt all wholes begin with. The first token of all is always the prompt's: nothing predicts it. */
-function sharedTokens(prompt: number[], wholes: number[][]): number {
-  const shared = Math.min(prompt.length, ...wholes.map((whole) => commonPrefix(prompt, whole)));
+/** Number of the prompt's tokens that every exchange begins with. At least one: a sequence's first token cannot be predicted. */
+function sharedTokens(prompt: number[], exchanges: number[][]): number {
+  const shared = Math.min(prompt.length, ...exchanges.map((exchange) => commonPrefix(prompt, exchange)));
   if (shared > 0) return shared;
-  const [first] = wholes[0];
-  if (wholes.every((whole) => whole.length > 1 && whole[0] === first)) return 1;
+  const [first] = exchanges[0];
+  if (exchanges.every((exchange) => exchange.length > 1 && exchange[0] === first)) return 1;
   throw new InputError('its prompt and response share their first token: end the prompt with a space or a new line.');
 }
 
-/** Where the tokens of a beginning of the text end in its whole; one that reaches over its end belongs to it. */
+/** Number of tokens of the whole text that its beginning covers, including a token that crosses its end. */
 function endOf(ids: number[], beginning: number[]): number {
   const shared = commonPrefix(ids, beginning);
   return shared === beginning.length ? shared : shared + 1;
 }
 
-/** `bos_token`, `eos_token` and their like, from where older and newer folders keep them. */
+/** `bos_token`, `eos_token` and so on, from where older and newer folders have them. */
 function specialTokens(folder: string, config: Record<string, unknown>): Record<string, string> {
   const all = { ...findJson(join(folder, 'special_tokens_map.json')), ...config };
   const entries = Object.entries(all).flatMap(([key, value]) => {

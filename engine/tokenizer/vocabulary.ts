@@ -1,11 +1,11 @@
-/** The tokenizer's ids against the model's embedding. */
+/** Checks a tokenizer's ids against the model's embedding. */
 import type { Tokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../../data/errors.ts';
 
 /**
- * A check of what a tokenizer gives: some have tokens, added later on mostly, for which the embedding was never resized.
- * @param vocabSize rows of the embedding
- * @returns a function that gives back the ids, or throws an InputError for one without a row
+ * Some tokenizers have tokens, mostly added ones, for which the embedding was never resized.
+ * @param vocabSize number of rows of the embedding
+ * @returns a function that returns its ids, or throws an InputError for an id without a row
  */
 export function vocabularyCheck(folder: string, tokenizer: Tokenizer, vocabSize: number): (ids: number[]) => number[] {
   return (ids) => {
@@ -13,7 +13,8 @@ export function vocabularyCheck(folder: string, tokenizer: Tokenizer, vocabSize:
     if (stray === undefined) return ids;
     const token = JSON.stringify(tokenizer.id_to_token(stray) ?? '');
     throw new InputError(
-      `the token ${token} of the tokenizer has the id ${stray}, but the embedding of ${folder} has only ${vocabSize} rows: use the model's own tokenizer, or resize the embedding (resize_token_embeddings).`,
+      `the token ${token} of the tokenizer has the id ${stray}, but the embedding of ${folder} has only ${vocabSize} rows: ` +
+        "use the model's own tokenizer, or resize the embedding (resize_token_embeddings).",
     );
   };
 }

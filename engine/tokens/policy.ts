@@ -4,6 +4,7 @@ import { loadTokenizer, type ModelTokenizer } from '../tokenizer/tokenizer.ts';
 import { readAdapter, type Adapter } from '../model-files/lora.ts';
 import { openModelFolder, type ModelFolder } from '../model-files/model.ts';
 
+/** A policy's model folder, its tokenizer, and its adapter. */
 export interface PolicyFiles {
   model: ModelFolder;
   /** Opened by the first call: rows that are token ids need no tokenizer, and a model folder may have none. */

@@ -16,9 +16,9 @@ afterAll(async () => {
   await engine.close();
 });
 
-test('sampling: answers that are no longer wanted end where they are', async () => {
+test('sampling: cancelled responses end where they are', async () => {
   const settings = samplingSchema.parse({ maxNewTokens: 200, batchSize: 1 });
-  // Minutes, if none of them were cancelled.
+  // This takes minutes if none is cancelled.
   const prompts = Array.from({ length: 400 }, (_, i) => ({ id: `${i}`, prompt_input_ids: [3, 40, 50, 2, 4] }));
   const gone = new AbortController();
   const itemSignals = prompts.map((_, i) => (i === 0 ? new AbortController().signal : gone.signal));
@@ -28,11 +28,11 @@ test('sampling: answers that are no longer wanted end where they are', async () 
   expect(responses.at(-1)![0].token_ids).toEqual([]);
   const before = await engine.run('sample', job, { itemSignals: prompts.map(() => AbortSignal.abort()) });
   expect(before.responses.flat(2).map(({ token_ids }) => token_ids.length)).toEqual(prompts.map(() => 0));
-  // One signal for many of them is no leak.
+  // One signal for many prompts is no listener leak.
   expect(warnings).toEqual([]);
 });
 
-test('log-probabilities: sequences that are no longer wanted are left out', async () => {
+test('log-probabilities: cancelled sequences are left out', async () => {
   const sequences = [
     [3, 40, 50],
     [3, 41, 50],

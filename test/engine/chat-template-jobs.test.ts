@@ -1,4 +1,4 @@
-/** What the engine's jobs make of a policy's chat template and of a prompt's tools. */
+/** Jobs with a policy's own chat template, and with tools in prompts. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
@@ -11,9 +11,11 @@ const engine = new LocalEngine();
 const undisturbed = { onProgress: () => {}, aborted: () => false };
 const settings = samplingSchema.parse({ maxNewTokens: 2 });
 
-/** Drops thoughts from answers, and writes tools and a variable. */
+/** Drops reasoning from answers, and writes tools and a variable. */
 const template =
-  "{% if tools %}{{ tools | tojson }}{% endif %}{{ mood }}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content.split('</think>')[-1] }}<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n<think>{% endif %}";
+  '{% if tools %}{{ tools | tojson }}{% endif %}{{ mood }}{% for m in messages %}' +
+  "<|im_start|>{{ m.role }}\n{{ m.content.split('</think>')[-1] }}<|im_end|>" +
+  '{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n<think>{% endif %}';
 const chatTemplate = { template, arguments: { mood: 'calm' } };
 const tools = [{ type: 'function', function: { name: 'weather' } }];
 const tokenizer = loadTokenizer(model, chatTemplate);
@@ -32,21 +34,21 @@ test("sampling renders the policy's template with its arguments, and a row's too
   expect(promptIds).toEqual([rendered, rendered]);
 });
 
-test('tools that are no list are refused with their row', async () => {
+test('tools that are no list are an error that names the row', async () => {
   const prompts = [{ id: 'a', prompt: 'Hi', tools: '{"type"' }];
   const failed = engine.run('sample', { policy: { model, chatTemplate }, prompts, settings, seed: 0 }, undisturbed);
   await expect(failed).rejects.toThrow(InputError);
   await expect(failed).rejects.toThrow(/^Prompt "a": its "tools" are not JSON .*: give a list of tools\.$/);
 });
 
-test('scoring says of which rows the prompt is no prefix of the whole', async () => {
+test('scoring reports rows whose prompt is no prefix of the exchange', async () => {
   const rows = [
     { prompt: 'Hi', response: '<think>so</think>Blue.' },
     { prompt_input_ids: [5, 6], response_input_ids: [7] },
   ];
   const scores = await engine.run('score', { policy: { model, chatTemplate }, rows, threads: 1 }, undisturbed);
   expect(scores.map(({ isPrefix }) => isPrefix)).toEqual([false, undefined]);
-  // The thought that the prompt opens is left out: the response begins where the template's answer does.
+  // The template drops the reasoning that the prompt opens: the response begins where the template writes the answer.
   const { prompt, responses } = tokenizer.encodeExchange('Hi', [rows[0].response!]);
   expect(tokenizer.decode(prompt)).toBe('calmuser\nHiassistant\n');
   expect(scores[0].tokens).toBe(responses[0].length);

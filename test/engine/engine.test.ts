@@ -1,4 +1,4 @@
-/** Jobs on texts: from prompts to responses and scores, and what the engine refuses. */
+/** Jobs on texts: sampling, scoring and training, and their errors. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -28,7 +28,7 @@ const texts = async (job: SampleJob) =>
   (await engine.run('sample', job, undisturbed)).responses.flat().map(({ text }) => text);
 
 describe('sampling', () => {
-  test('gives texts, their tokens, and log-probabilities that scoring the tokens gives, too', async () => {
+  test('returns texts, tokens, and the log-probabilities that scoring these tokens returns', async () => {
     const { responses, promptIds, sampledTokens } = await engine.run('sample', sampleJob, undisturbed);
     const tokenizer = loadTokenizer(model);
     expect(responses.map((samples) => samples.length)).toEqual([2, 2, 2, 2, 2, 2]);
@@ -46,7 +46,7 @@ describe('sampling', () => {
     }
   });
 
-  test('is the same again, and other with another policy or other settings, whatever is kept open between', async () => {
+  test('is reproducible, and differs with another policy or other settings, whatever session is open', async () => {
     const first = await texts(sampleJob);
     expect(await texts({ ...sampleJob, policy: { model } })).not.toEqual(first);
     const greedy = await texts({ ...sampleJob, settings: { ...sampleJob.settings, temperature: 0 } });
@@ -55,7 +55,7 @@ describe('sampling', () => {
     expect(await texts({ ...sampleJob, seed: 2 })).not.toEqual(first);
   });
 
-  test('reports prompts, and stops when it is told to', async () => {
+  test('reports prompts, and stops when it is aborted', async () => {
     const reports: Progress[] = [];
     const onProgress = (progress: Progress) => reports.push(progress);
     await engine.run('sample', sampleJob, { ...undisturbed, onProgress });
@@ -97,19 +97,19 @@ describe('supervised fine-tuning', () => {
     expect(existsSync(wild.outDir)).toBe(false);
   });
 
-  test('does not write into a folder that holds something', async () => {
+  test('does not write into a folder that is not empty', async () => {
     const outDir = join(scratch, 'taken');
     mkdirSync(outDir);
     writeFileSync(join(outDir, 'notes.txt'), 'mine');
     await expect(engine.run('sft', sftJob('taken'), undisturbed)).rejects.toThrow(`${outDir} is not empty`);
   });
 
-  test('of all weights refuses an adapter', async () => {
+  test('of all weights does not start from an adapter', async () => {
     const refused = engine.run('sft', sftJob('adapted', { policy }), undisturbed);
     await expect(refused).rejects.toThrow(/Training all weights starts from a model without an adapter/);
   });
 
-  test('refuses a row that the model has no room for, by its number', async () => {
+  test('names the row that is longer than the context', async () => {
     const rows = [...sftJob('long').rows, { prompt: 'x', completion: 'long '.repeat(60) }];
     const refused = engine.run('sft', sftJob('long', { rows }), undisturbed);
     await expect(refused).rejects.toThrow(
@@ -117,7 +117,7 @@ describe('supervised fine-tuning', () => {
     );
   });
 
-  test('cuts what is longer than the limits: prompts at their beginning, completions at their end', async () => {
+  test('cuts the beginning of long prompts and the end of long completions', async () => {
     const rows = [{ prompt: 'x'.repeat(300), completion: 'y'.repeat(300) }];
     const training = { ...sftJob('cut').training, epochs: 1, maxPromptLength: 10, maxLength: 25 };
     const { metrics } = await engine.run('sft', sftJob('cut', { rows, training }), undisturbed);
@@ -125,7 +125,7 @@ describe('supervised fine-tuning', () => {
   });
 });
 
-test('a batch of scores is stopped between passes', async () => {
+test('scoring stops between batches', async () => {
   const rows = tinyPrompts(200).map(({ prompt }) => ({ prompt, response: 'A long answer.' }));
   let asked = 0;
   const stopped = engine.run('score', { policy, rows }, { ...undisturbed, aborted: () => asked++ > 0 });

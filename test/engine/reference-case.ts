@@ -1,4 +1,4 @@
-/** One of the small models that PyTorch made (see test/fixtures/reference), as jobs take it. */
+/** Jobs with one of the small models made with PyTorch (see test/fixtures/reference). */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { z } from 'zod';
@@ -22,13 +22,13 @@ export interface Expected {
   greedy_first_prompt: number[];
 }
 
-/** A job with its rows at hand. */
+/** A job whose rows are in memory. */
 export type TokenizedJob = OptimizeJob & { rows: TokenizedPreferenceRecord[] };
 
 export const fixture = (path: string) => new URL(`../fixtures/${path}`, import.meta.url).pathname;
 export const readJson = <T>(file: string) => JSON.parse(readFileSync(file, 'utf8')) as T;
 
-/** Nobody listens and nobody stops. */
+/** A job that is not followed and not stopped. */
 export const undisturbed = { onProgress: () => {}, aborted: () => false };
 
 export function referenceCase(name: string) {
@@ -39,7 +39,7 @@ export function referenceCase(name: string) {
   const policy = { model, adapter: join(folder, 'adapter_init') };
   const reference = { model, adapter: join(folder, 'adapter_reference') };
 
-  /** Trains on the case's three pairs with its objective; without an adapter where all weights are trained. */
+  /** Trains on the case's three pairs with its objective; without an adapter if all weights are trained. */
   const optimizeJob = (outDir: string, training: z.input<typeof trainingSchema>): TokenizedJob => ({
     policy: training.full ? { model } : policy,
     reference,
@@ -53,7 +53,7 @@ export function referenceCase(name: string) {
   return { folder, model, policy, reference, pairs, expected, optimizeJob };
 }
 
-/** The pair as the trainer takes it. */
+/** The pair as input of the trainer. */
 export const tokenized = ({ prompt, ...responses }: Pair): TokenizedPreference =>
   Object.fromEntries(ROLES.map((role) => [role, { prompt, response: responses[role] }])) as TokenizedPreference;
 

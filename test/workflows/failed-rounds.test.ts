@@ -71,6 +71,9 @@ function broken(
   return { standIns, fault };
 }
 
+/** As activities fail with it. */
+const diverged = () => spentFailure(new TrainingDiverged('Training diverged at step 1.'), { seconds: 1 });
+
 const noPreference = () => badInput('None of the 8 prompts got a preference.');
 
 /** A run whose first round samples until `release` is called. */
@@ -309,7 +312,6 @@ describe('onFailure', () => {
   });
 
   test('counts for a training that diverged, which its activity does not retry', async () => {
-    const diverged = () => spentFailure(new TrainingDiverged('Training diverged at step 1.'), { seconds: 1 });
     const { standIns } = broken('optimize', diverged);
     await withRun(standIns, { onFailure: { retries: 1, backoff: 60 } }, async (run) => {
       const { failure } = await until(run, 'parked');

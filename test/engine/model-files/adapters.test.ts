@@ -77,7 +77,8 @@ describe('an adapter is refused by the name of what changes its numbers:', () =>
   const convert =
     'convert it to plain LoRA with PEFT (save_pretrained with path_initial_model_for_weight_conversion), or ';
   const base = (init: string, remedy = convert) =>
-    `an adapter with init_lora_weights "${init}" belongs on base weights that its initialization has changed, not on the model's: ${remedy}merge it into its model with PEFT.`;
+    `an adapter with init_lora_weights "${init}" belongs on base weights that its initialization has changed, ` +
+    `not on the model's: ${remedy}merge it into its model with PEFT.`;
   const initializations = ['pissa', 'pissa_niter_4', 'olora'];
 
   test.each(readdirSync(fixture('adapters/refused')))('%s, as PEFT writes it', (name) => {
@@ -127,7 +128,8 @@ describe('an adapter is refused whose matrices', () => {
       'include a magnitude of DoRA',
       { add: `${prefix}0.self_attn.q_proj.lora_magnitude_vector` },
       {},
-      'has a matrix "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector", for which its adapter_config.json or the model has no place',
+      'has a matrix "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector", ' +
+        'which its adapter_config.json or the model does not have',
     ],
     [
       'include an embedding',
@@ -139,7 +141,7 @@ describe('an adapter is refused whose matrices', () => {
       'are of a layer that it does not target',
       {},
       { target_modules: ['q_proj', 'v_proj'] },
-      'mlp.down_proj.lora_A.weight", for which its',
+      'mlp.down_proj.lora_A.weight", which its',
     ],
     [
       'are of a layer that it excludes',

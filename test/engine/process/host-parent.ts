@@ -1,4 +1,4 @@
-/** A process that lets an engine train until somebody ends it: what happens to the engine then, host.test.ts looks at. */
+/** A process whose engine trains until the process is killed; host.test.ts checks that the engine ends too. */
 import { referenceCase } from '../reference-case.ts';
 import { startEngine } from '../../../engine/backends.ts';
 

@@ -1,4 +1,4 @@
-/** The engine behind its process: what is asked of it, what becomes of it, and what its parent learns. */
+/** An engine in a child process: its jobs, its end, and what its parent reports. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
@@ -20,7 +20,7 @@ afterAll(() => engine.close());
 
 let outputs = 0;
 const newFolder = () => join(scratch, String(outputs++));
-/** Long enough that a test is through with it before it ends. */
+/** A training that no test waits for. */
 const endlessJob = (): OptimizeJob => optimizeJob(newFolder(), { epochs: 1_000_000 });
 const scoreJob: ScoreJob = {
   policy: referenceCase('llama').reference,
@@ -32,7 +32,7 @@ const expectScores = async (result: ReturnType<Engine['run']>) => {
   }
 };
 
-/** The engines' processes that `parent` has, by their id. */
+/** Ids of the engine processes that are children of `parent`. */
 function enginesOf(parent: number): number[] {
   const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' }).trim().split('\n');
   return lines
@@ -54,7 +54,7 @@ const isStopped = (pid: number) =>
 
 const hasEnded = (pid: number) => expect.poll(() => isAlive(pid)).toBe(false);
 
-/** Runs an endless training and calls `then` when it has done its first step. */
+/** Runs an endless training, and calls `then` after its first step. */
 function trainUntil(host: Engine, then: (pid: number) => void, job = endlessJob(), signal?: AbortSignal) {
   let begun = false;
   const onProgress = ({ metrics }: Progress) => {
@@ -65,7 +65,7 @@ function trainUntil(host: Engine, then: (pid: number) => void, job = endlessJob(
   return host.run('optimize', job, { onProgress, signal });
 }
 
-test('no process is there before the first job, and one for all jobs after it', async () => {
+test('the process starts with the first job, and runs all later jobs', async () => {
   expect(enginesOf(process.pid)).toEqual([]);
   await expectScores(engine.run('score', scoreJob));
   const first = enginesOf(process.pid);
@@ -74,7 +74,7 @@ test('no process is there before the first job, and one for all jobs after it', 
   expect(enginesOf(process.pid)).toEqual(first);
 });
 
-test('progress streams while a job runs, and the parent goes on with its own work', async () => {
+test('progress arrives while a job runs, and the parent continues with its own work', async () => {
   const reports: Progress[] = [];
   let turns = 0;
   const timer = setInterval(() => void (reports.length > 0 && turns++), 1);
@@ -82,14 +82,14 @@ test('progress streams while a job runs, and the parent goes on with its own wor
     onProgress: (progress) => reports.push(progress),
   });
   clearInterval(timer);
-  // A job on this thread would leave it no turn between its first report and its end.
+  // A job on this thread would block it between its first report and its end.
   expect(turns).toBeGreaterThan(0);
   const steps = reports.filter((report) => report.unit === 'steps');
   expect(steps.map(({ done, total }) => [done, total])).toEqual(metrics.map(({ step }) => [step, 100]));
   expect(steps.map((report) => report.metrics)).toEqual(metrics);
 });
 
-test('jobs given at once run one after the other', async () => {
+test('jobs that are started at the same time run one after the other', async () => {
   const order: string[] = [];
   const train = engine.run('optimize', optimizeJob(newFolder(), { epochs: 5 })).then(() => order.push('train'));
   const score = engine.run('score', scoreJob, { onProgress: () => order.push('score reports') });
@@ -98,7 +98,7 @@ test('jobs given at once run one after the other', async () => {
 });
 
 describe('bad input', () => {
-  test("is the parent's InputError, in the child's words, and the process lives on", async () => {
+  test("is an InputError in the parent too, with the child's message, and the process continues", async () => {
     const [pid] = enginesOf(process.pid);
     const refused = engine.run('score', { ...scoreJob, policy: { model: '/nowhere' } });
     await expect(refused).rejects.toThrow(InputError);
@@ -107,7 +107,7 @@ describe('bad input', () => {
     expect(enginesOf(process.pid)).toEqual([pid]);
   });
 
-  test('of one job leaves the next in the queue alone', async () => {
+  test('in one job does not affect the next one in the queue', async () => {
     const refused = engine.run('optimize', { ...endlessJob(), rows: [] });
     const scored = engine.run('score', scoreJob);
     await expect(refused).rejects.toThrow(/^There is nothing to train on/);
@@ -115,7 +115,7 @@ describe('bad input', () => {
   });
 });
 
-test("a training that diverges fails with the child's TrainingDiverged, and the process lives on", async () => {
+test('a training that diverges fails with TrainingDiverged in the parent too, and the process continues', async () => {
   const job = optimizeJob(newFolder(), { learningRate: 1e30, schedule: 'constant', epochs: 50 });
   const failed = engine.run('optimize', job);
   await expect(failed).rejects.toThrow(TrainingDiverged);
@@ -124,12 +124,12 @@ test("a training that diverges fails with the child's TrainingDiverged, and the 
 });
 
 describe('abort', () => {
-  test('before a job begins keeps it from running', async () => {
+  test('before a job begins prevents it', async () => {
     const refused = engine.run('score', scoreJob, { signal: AbortSignal.abort() });
     await expect(refused).rejects.toThrow(JobAborted);
   });
 
-  test('stops a training, which goes on from its checkpoint in the same process', async () => {
+  test('stops a training, which resumes from its checkpoint in the same process', async () => {
     const job = { ...optimizeJob(newFolder(), { epochs: 300 }), checkpoint: { dir: newFolder(), everySeconds: 3600 } };
     const stop = new AbortController();
     let pid = 0;
@@ -142,7 +142,7 @@ describe('abort', () => {
   });
 });
 
-/** The files that a training leaves behind. */
+/** The files that a training wrote. */
 const outputsOf = ({ outDir }: OptimizeJob) =>
   readdirSync(outDir).map((name) => [name, readFileSync(join(outDir, name)).toString('base64')]);
 
@@ -163,7 +163,7 @@ describe('a process that dies', () => {
     expect(next).not.toBe(pid);
   });
 
-  test('in a training loses no more than what is after its last checkpoint: the adapter is the same', async () => {
+  test('in a training loses only what is after its last checkpoint: the adapter is the same', async () => {
     const training = { epochs: 60, schedule: 'cosine', batchSize: 2 } as const;
     const job = { ...optimizeJob(newFolder(), training), checkpoint: { dir: newFolder(), everySeconds: 0 } };
     const lost = engine.run('optimize', job, {
@@ -177,7 +177,7 @@ describe('a process that dies', () => {
     expect(outputsOf(job)).toEqual(outputsOf(undisturbed));
   });
 
-  test('between two jobs is no fault of the next, which has a new one', async () => {
+  test('between two jobs does not affect the next job, which gets a new process', async () => {
     await expectScores(engine.run('score', scoreJob));
     const [pid] = enginesOf(process.pid);
     process.kill(pid, 'SIGKILL');
@@ -185,17 +185,17 @@ describe('a process that dies', () => {
     await expectScores(engine.run('score', scoreJob));
   });
 
-  test('just before a job is sent to it is an error of that job, and the next has a new one', async () => {
+  test('just before a job is sent to it fails that job, and the next job gets a new process', async () => {
     const [pid] = enginesOf(process.pid);
     process.kill(pid, 'SIGKILL');
-    // The event loop stands still until it has ended: nobody has told the parent yet.
+    // The event loop is blocked until the process has ended: the parent does not know it yet.
     while (enginesOf(process.pid).length > 0);
     await expect(engine.run('score', scoreJob)).rejects.toThrow(EngineDied);
     await expectScores(engine.run('score', scoreJob));
   });
 });
 
-test('a process that cannot be started is an error of its job', async () => {
+test('a process that cannot be started fails its job', async () => {
   await engine.close();
   const { execPath } = process;
   process.execPath = '/nowhere/node';
@@ -209,17 +209,17 @@ test('a process that cannot be started is an error of its job', async () => {
   await expectScores(engine.run('score', scoreJob));
 });
 
-test('a process that hangs is killed after the time of silence allowed', async () => {
+test('a process that reports nothing for too long is killed', async () => {
   const patient = startEngine({ silenceSeconds: 5 });
   await engine.close();
-  // The host's clock moves only here: how long the machine takes does not matter.
+  // The host's clock advances only here: the machine's speed does not matter.
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   try {
     let pid = 0;
     const hung = trainUntil(patient, (id) => process.kill((pid = id), 'SIGSTOP'));
     hung.catch(() => {});
     await expect.poll(() => pid > 0 && isStopped(pid)).toBe(true);
-    // What it said before has arrived.
+    // Its earlier reports have arrived.
     await new Promise(setImmediate);
     vi.advanceTimersByTime(4900);
     expect(isStopped(pid)).toBe(true);
@@ -234,7 +234,7 @@ test('a process that hangs is killed after the time of silence allowed', async (
   }
 });
 
-test('signals of the terminal leave the process to its host', async () => {
+test('the process ignores signals of the terminal', async () => {
   const job = optimizeJob(newFolder(), { epochs: 50 });
   const trained = trainUntil(
     engine,
@@ -244,7 +244,7 @@ test('signals of the terminal leave the process to its host', async () => {
   expect((await trained).steps).toBe(50);
 });
 
-test('closing ends the process and what it was doing', async () => {
+test('closing ends the process and its job', async () => {
   let pid = 0;
   let closed: Promise<void> | undefined;
   const lost = trainUntil(engine, (id) => {
@@ -257,7 +257,7 @@ test('closing ends the process and what it was doing', async () => {
   await engine.close();
 });
 
-test('a parent that is killed takes its engine with it', async () => {
+test('the process ends when its parent is killed', async () => {
   const parent = forkModule(new URL('./host-parent.ts', import.meta.url), [newFolder()]);
   await once(parent, 'message');
   const [pid] = enginesOf(parent.pid!);

@@ -1,4 +1,4 @@
-/** From preference rows to the tokens that are trained on. */
+/** Preferences as the tokens that are trained on. */
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
@@ -24,7 +24,7 @@ const row = {
   rejected: 'No',
   reference_response: 'Maybe',
   prompt_input_ids: tokenizer.encodePrompt('Hello'),
-  // Not what the texts are encoded to: cut answers, without an end of turn.
+  // Not the tokens of the texts: responses that were cut, without an end of turn.
   chosen_input_ids: [20, 21, 22, 23],
   rejected_input_ids: [30, 31, 2],
   reference_input_ids: [40, 41, 42],
@@ -34,7 +34,7 @@ const ROOM = { maxLength: 64, maxPromptLength: 32 };
 const tokens = (rows: PreferenceRecord[], limits = ROOM) => tokenizePreferences(opened, rows, limits, true);
 const nothing = { rows: 1, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0 };
 
-test('token ids are taken as they are, whatever the texts beside them would be encoded to', async () => {
+test('token ids are used as they are, not the tokens of the texts', async () => {
   const { rows, counts } = await tokens([row]);
   const { prompt_input_ids: prompt } = row;
   expect(rows).toEqual([
@@ -47,7 +47,7 @@ test('token ids are taken as they are, whatever the texts beside them would be e
   expect(counts).toEqual(nothing);
 });
 
-test('a response without token ids is encoded, the others stay what they are', async () => {
+test('a response without token ids is encoded, the others are used as they are', async () => {
   const { chosen_input_ids: _, ...mixed } = row;
   const { rows } = await tokens([mixed]);
   expect(rows[0].chosen.response).toEqual(tokenizer.encodeExchange('Hello', ['Yes']).responses[0]);
@@ -63,7 +63,7 @@ describe('length limits', () => {
     expect(counts).toEqual({ ...nothing, truncated: 1 });
   });
 
-  test('that leave chosen and rejected the same drop the row, and it is counted', async () => {
+  test('drop and count a row whose chosen and rejected response are the same when cut', async () => {
     const alike = { ...row, rejected_input_ids: [20, 21, 99 - 3, 2] };
     const limits = { maxLength: row.prompt_input_ids.length + 2, maxPromptLength: 32 };
     const { rows, counts } = await tokens([alike, row], limits);
@@ -71,13 +71,13 @@ describe('length limits', () => {
     expect(counts).toEqual({ ...nothing, rows: 2, truncated: 2, equal: 1 });
   });
 
-  test('that the prompt alone fills drop the row, as TRL does', async () => {
+  test('drop a row whose prompt alone reaches them, as in TRL', async () => {
     const { rows, counts } = await tokens([row], { maxLength: row.prompt_input_ids.length, maxPromptLength: 32 });
     expect([rows, counts]).toEqual([[], { ...nothing, promptTooLong: 1 }]);
   });
 });
 
-test('a row is named by its place in the file, whichever part of it is read', async () => {
+test('errors name a row by its number in the file, whatever range is read', async () => {
   const stray = { ...row, chosen_input_ids: [20, 4711] };
   const read = tokenizePreferences(opened, [row, stray, row], ROOM, true, { from: 1, to: 2 });
   await expect(read).rejects.toThrow(/^Row 2: token id 4711 is outside the vocabulary/);
@@ -85,7 +85,7 @@ test('a row is named by its place in the file, whichever part of it is read', as
   expect([rows.length, counts.rows]).toEqual([1, 1]);
 });
 
-test('a row that the model has no room for is named by its place in the file, those that are dropped counted', async () => {
+test('a row that is longer than the context is named by its number in the file, dropped rows included', async () => {
   const file = join(temporaryFolder(), 'preferences.jsonl');
   const long = { ...row, rejected_input_ids: Array.from({ length: 300 }, () => 7) };
   await writeJsonl(file, [{ ...row, rejected: row.chosen }, row, long]);
@@ -96,7 +96,7 @@ test('a row that the model has no room for is named by its place in the file, th
   );
 });
 
-test("token ids that are not of the text beside them are refused: another model's, or of a text that was edited", () => {
+test("token ids that are not the text's are an error: of another model, or of a text that was edited", () => {
   const [chosen_input_ids, rejected_input_ids, reference_input_ids] = tokenizer.encodeExchange('Hello', [
     row.chosen,
     row.rejected,
@@ -105,7 +105,7 @@ test("token ids that are not of the text beside them are refused: another model'
   const right = { ...row, chosen_input_ids, rejected_input_ids, reference_input_ids };
   const refused = (wrong: PreferenceRecord) => () => checkTokens([right, wrong], [1, 3], () => tokenizer);
   refused(right)();
-  // As it was cut: its tokens have no end.
+  // The response was cut: its tokens have no end of turn.
   refused({ ...right, chosen_input_ids: chosen_input_ids.slice(0, -1) })();
   expect(refused(row)).toThrow(InputError);
   expect(refused({ ...right, rejected: 'Never' })).toThrow(
@@ -115,7 +115,7 @@ test("token ids that are not of the text beside them are refused: another model'
 });
 
 describe('responses after different prompts', () => {
-  // As where a template opens an answer otherwise than it records one: the last tokens of the prompt differ.
+  // As with a template that opens an answer differently from how it writes one: the prompt's last tokens differ.
   const shared = row.prompt_input_ids;
   const common = [shared, [...shared, 50, 51]];
   const nothingInCommon = [
@@ -150,7 +150,7 @@ describe('responses after different prompts', () => {
       const logps = outputs['logps'].data as Float32Array;
       expect(logps).toHaveLength(3);
       for (const [i, logp] of logps.entries()) expect(logp).toBeCloseTo(alone[i], 4);
-      // Where it starts a policy is its own reference.
+      // At its start a policy equals its reference.
       expect((outputs['loss'].data as Float32Array)[0]).toBeCloseTo(Math.log(2), 4);
     },
   );

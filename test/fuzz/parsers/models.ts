@@ -206,7 +206,7 @@ export function modelParsers(folder: string): Parsers {
   };
 }
 
-/** The template or the row is to blame: whatever reads a row names it (located() in engine/tokenize.ts). */
+/** An error of the template or the row: whatever reads a row names it (located() in data/errors.ts). */
 function renderAll(tokenizers: ModelTokenizer[], input: Buffer): void {
   const { success, data } = conversationSchema.safeParse(jsonOf(input.toString()));
   if (!success) return;
