@@ -28,6 +28,7 @@ export interface Shard {
   to: number;
 }
 
+/** Splits `count` items into shards of at most `size`: half-open intervals of their indices. */
 export function shardsOf(count: number, size: number): Shard[] {
   return Array.from({ length: Math.ceil(count / size) }, (_, i) => ({
     from: i * size,
