@@ -135,7 +135,7 @@ it.each([
   [
     'with another key',
     keyOf(randomBytes(32)),
-    /^selm: .*SELM_DATA_CONVERTER=.*codec\.mjs cannot decode a payload \(.*\): use the module and the key that the run was started with\.\n$/,
+    /^selm: .*=.*codec\.mjs cannot decode a payload \(.*\): use the module and the key that the run was started with\.\n$/,
   ],
 ])('%s, commands say in one sentence what is missing', async (_, wrong, sentence) => {
   for (const command of [
