@@ -6,7 +6,7 @@ import { Client, Connection } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import type { RunProgress } from '../../workers/runs.ts';
+import type { RunProgress } from '../../workers/progress.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, startSelm, summaryOf, type Running } from '../command.ts';
 import { jsonl } from '../jsonl.ts';

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import type { RunProgress } from '../../workers/runs.ts';
+import type { RunProgress } from '../../workers/progress.ts';
 import { findTemporal } from '../../workers/temporal-binary.ts';
 import { selm, startSelm, summaryOf, type Running } from '../command.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';

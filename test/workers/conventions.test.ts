@@ -57,7 +57,7 @@ async function list(client: Client, query: string): Promise<WorkflowExecutionInf
 const listed = (client: Client, query: string) =>
   expect.poll(async () => (await list(client, query)).map(({ workflowId }) => workflowId).sort(), { timeout: 20_000 });
 
-const attributesOf = ({ typedSearchAttributes }: WorkflowExecutionInfo) =>
+const attributesOf = ({ typedSearchAttributes }: Pick<WorkflowExecutionInfo, 'typedSearchAttributes'>) =>
   Object.fromEntries(
     typedSearchAttributes
       .getAll()
