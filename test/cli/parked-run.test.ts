@@ -80,9 +80,7 @@ it('it can be looked at', async () => {
 });
 
 it('decisions are taken or refused, and carried out by the next selm run', async () => {
-  expect(await refusal('pause', 'tiny')).toBe(
-    'selm: Run "tiny" waits for a decision already: retry, skip or stop.',
-  );
+  expect(await refusal('pause', 'tiny')).toBe('selm: Run "tiny" waits for a decision already: retry, skip or stop.');
   expect(await refusal('resume', 'tiny')).toBe('selm: Run "tiny" is not paused.');
   const skipped = await command('skip', 'tiny');
   expect(skipped).toMatchObject({ code: 0, stdout: 'Run "tiny" skips the round.\n' });
