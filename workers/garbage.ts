@@ -7,6 +7,7 @@ import type { Address, Manifest } from '../artifacts/manifest.ts';
 import { ArtifactDamaged, type ArtifactStore, type StoredArtifact } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { runWorkflowId } from '../workflows/ids.ts';
+import { Undecodable } from './data-converter.ts';
 import { decodePayload } from './payloads.ts';
 
 /** The artifacts that runs need. */
@@ -115,7 +116,7 @@ async function decode(client: Client, payload: Payload, workflowId: string): Pro
     return await decodePayload(client, payload);
   } catch (error) {
     // The message of a missing or wrong codec says what to do.
-    if (error instanceof InputError) throw new InputError(`Nothing is removed: ${workflowId}: ${error.message}`);
+    if (error instanceof Undecodable) throw new InputError(`Nothing is removed: ${workflowId}: ${error.message}`);
     throw new Error(
       `The history of ${workflowId} cannot be decoded (${(error as Error).message}), ` +
         'so what it needs is unknown: nothing is removed.',

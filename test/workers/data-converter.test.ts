@@ -152,6 +152,14 @@ it.each([
   }
 });
 
+it('without the module, the web pages say so', async () => {
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+  const undecoded = await connectClient();
+  const page = await webApp(undecoded, new LocalStore(join(path('home'), 'artifacts'))).request('/');
+  expect([page.status, await page.text()]).toEqual([503, expect.stringContaining('SELM_DATA_CONVERTER')]);
+  await undecoded.connection.close();
+});
+
 it.each([
   [
     'export const nothing = 1;',
