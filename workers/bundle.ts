@@ -2,13 +2,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { bundleWorkflowCode } from '@temporalio/worker';
-import { dataConverter } from './data-converter.ts';
 import { tracingModules } from './telemetry/tracing.ts';
 import { workflowsPath } from './workflow-code.ts';
 
 const file = resolve(process.argv[2] ?? 'dist/workflows.js');
 // Spans of workflows go nowhere where nothing exports them.
-const { payloadCodecs: _, ...converters } = await dataConverter();
-const { code } = await bundleWorkflowCode({ workflowsPath, workflowInterceptorModules: tracingModules, ...converters });
+const { code } = await bundleWorkflowCode({ workflowsPath, workflowInterceptorModules: tracingModules });
 mkdirSync(dirname(file), { recursive: true });
 writeFileSync(file, code);
