@@ -11,10 +11,10 @@ export const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', impo
  * @param converter with converters of its own: they run in workflows and are in no bundle that was made before
  * @throws InputError when a bundle is named that is not there
  */
-export function workflowCode({
-  payloadConverterPath,
-  failureConverterPath,
-}: DataConverter = {}): Pick<WorkerOptions, 'workflowsPath' | 'workflowBundle'> {
+export function workflowCode({ payloadConverterPath, failureConverterPath }: DataConverter = {}): Pick<
+  WorkerOptions,
+  'workflowsPath' | 'workflowBundle'
+> {
   if (payloadConverterPath !== undefined || failureConverterPath !== undefined) return { workflowsPath };
   const codePath = process.env['SELM_WORKFLOW_BUNDLE'];
   if (codePath === undefined) return { workflowsPath };

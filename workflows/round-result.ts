@@ -12,7 +12,7 @@ interface Summarized<Summary> {
   summary: Summary;
 }
 
-export interface StepResults {
+interface StepResults {
   config: RunConfig;
   round: number;
   learningRate: number;
