@@ -27,6 +27,7 @@ export interface Origin {
 const trainingSchema = z.record(z.string(), z.number());
 const answersSchema = z.looseObject({ id: z.string(), answer: z.string(), score: z.number().optional() });
 
+/** @throws ArtifactDamaged when an artifact of the round is missing or damaged */
 export async function readRound(
   store: ReadableStore,
   { round, policy, artifacts }: RoundResult,

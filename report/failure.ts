@@ -22,11 +22,13 @@ export function describeFailure({ name, spent }: RunStatus, failure: Failure): s
 export const waitsForDecision = ({ state, failure }: RunStatus): boolean =>
   state === 'paused' || (failure !== undefined && failure.retryAt === undefined);
 
+/** A sentence for each skipped round. */
 export const skippedLines = ({ skipped, rounds }: RunStatus): string[] =>
   skipped.map((round) => `Round ${round} of ${rounds} is skipped.`);
 
 /** Shown for a scheduled run that ends at once. */
 export const NO_NEW_PROMPTS = 'Runs of this name have used all prompts: nothing was done.';
 
+/** @param gpuSeconds of GPU workers */
 export const spentLine = ({ usd, of }: NonNullable<RunStatus['spent']>, gpuSeconds: number): string =>
   `Spent ${usd.toFixed(2)} of ${of} US dollars on ${(gpuSeconds / 3600).toFixed(2)} hours of GPU workers, in rounds that have ended.`;

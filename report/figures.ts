@@ -11,6 +11,7 @@ const BINS = 10;
 /** Distributions in one figure: more cannot be told apart. */
 const DISTRIBUTIONS = 5;
 
+/** Figures of the evaluations and of the training of all rounds. */
 export function figures(status: RunStatus, rounds: RoundArtifacts[]): Html {
   const pictures = [winRates, scores, distribution, klAgainstScore, lengths].map((draw) => draw(status, rounds));
   const all = [...pictures, ...curves(rounds)].filter((figure) => figure !== undefined);

@@ -1,5 +1,6 @@
 /** HTML templates that escape their contents. */
 
+/** Text that is HTML and must not be escaped. */
 export class Html {
   readonly text: string;
 

@@ -63,9 +63,10 @@ const measurements = (status: RunStatus, rounds: RoundArtifacts[]): Html =>
 
 function lead({ config, status: { state, results, rounds, policy, version } }: Report): Html {
   const accepted = results.filter((result) => result.accepted).length;
-  return html`<b>${config.model}</b>, ${config.optimize.objective.name} labeled by ${config.label.by}: ${state},
-    ${results.length} of ${rounds} rounds, ${accepted}
-    accepted${policy !== undefined && html`; policy ${short(policy)}`}${version !== undefined && html`, <code>${config.name}@${version}</code>`}.`;
+  const address = policy !== undefined && html`; policy ${short(policy)}`;
+  const release = version !== undefined && html`, <code>${config.name}@${version}</code>`;
+  return html`<b>${config.model}</b>, ${config.optimize.objective.name}, labeled by ${config.label.by}: ${state},
+    ${results.length} of ${rounds} rounds, ${accepted} accepted${address}${release}.`;
 }
 
 /** Failures, warnings and repairs, as sentences. */
@@ -118,12 +119,20 @@ function duration(seconds: number): string {
 
 function lineageSection({ status: { name }, origins }: Report): Html {
   const names = new Map(origins.map(({ address, title }) => [address, title]));
+  const inputs = (of: Origin['recipe']['inputs']): Html | string => {
+    const roles = Object.entries(of).map(([role, input]) => {
+      const [first = '', ...others] = [input].flat();
+      const more = others.length > 0 && ` and ${others.length} more`;
+      return html`${role} ${short(first)}${more} (${names.get(first) ?? role}); `;
+    });
+    return roles.length > 0 ? html`${roles}` : 'external files';
+  };
   const entry = ({ title, address, recipe, sha256 }: Origin) =>
     html`<details>
       <summary>${title} ${short(address)}</summary>
       <p>
         Computed by <b>${recipe.step}</b>${versionsOf(recipe) && ` (${versionsOf(recipe)!})`}, seed ${recipe.seed}, from
-        ${Object.entries(recipe.inputs).map(([role, input]) => html`${role} ${short([input].flat()[0] ?? '')}${[input].flat().length > 1 && ` and ${[input].flat().length - 1} more`} (${names.get([input].flat()[0]) ?? role}); `)}${Object.keys(recipe.inputs).length === 0 && 'external files'}
+        ${inputs(recipe.inputs)}
       </p>
       <pre>${stringify(recipe.parameters)}</pre>
       <ul>

@@ -23,8 +23,10 @@ export interface Lineage {
   results: RoundResult[];
 }
 
+/** The lineage that the activity `release` recorded. */
 export const lineageOf = ({ release }: NamedRelease) => release.lineage as Lineage;
 
+/** A row of the table of policies, below POLICIES_HEAD. */
 export function policyRow(named: NamedRelease): string[] {
   const { run, results } = lineageOf(named);
   const last = results.findLast(({ accepted }) => accepted);

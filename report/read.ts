@@ -14,6 +14,7 @@ export interface ReportInput {
   price?: number;
 }
 
+/** @throws ArtifactDamaged when an artifact of the run is missing or damaged */
 export async function readReport(store: ReadableStore, { activities, ...record }: ReportInput): Promise<Report> {
   const { results } = record.status;
   const [rounds, origins] = await Promise.all([

@@ -7,6 +7,7 @@ import { type ReadableStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { html } from '../report/html.ts';
 import { layout, STYLE_HASH } from '../report/layout.ts';
+import { Undecodable } from '../workers/data-converter.ts';
 import { RunList } from '../workers/run-list.ts';
 import { RunUnanswered } from '../workers/runs.ts';
 import type { Page } from './page.ts';
@@ -64,6 +65,7 @@ export function webApp(client: Client, store: ReadableStore, hosts?: string[]): 
 
   app.notFound((c) => problem(c, 404, `There is no page ${c.req.path}.`));
   app.onError((error, c) => {
+    if (error instanceof Undecodable) return problem(c, 503, error.message);
     if (error instanceof InputError) return problem(c, 404, error.message);
     console.error(`selm: ${c.req.path}: ${error.message}`);
     return problem(c, ...explain(error));

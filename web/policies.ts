@@ -9,6 +9,7 @@ import { HEAD, roundRows } from '../report/rounds.ts';
 import type { Page } from './page.ts';
 import { runLink } from './runs.ts';
 
+/** The page of all releases in the store, with their lineages. */
 export async function policiesPage(store: ReadableStore): Promise<Page> {
   const releases = await listReleases(store);
   const names = new Map(releases.map(({ address, name, version }) => [address, `${name}@${version}`]));

@@ -7,6 +7,7 @@ import type { Page } from './page.ts';
 
 const HEAD = ['run', 'state', 'round', 'since', ''];
 
+/** The page that lists runs. @param more whether the server has more than these */
 export const runsPage = ({ runs, more }: { runs: ListedRun[]; more: boolean }): Page => ({
   title: 'runs',
   changes: true,
@@ -33,6 +34,7 @@ function remark({ name, state, status, reason, lastKnown }: ListedRun): Html {
   return html`<div class="remark">${reason}</div>`;
 }
 
+/** A link to the page of a run. */
 export const runLink = (name: string) => html`<a href="/runs/${encodeURIComponent(name)}">${name}</a>`;
 
 const time = (at: Date) =>

@@ -11,6 +11,7 @@ import { workflowCode } from './workflow-code.ts';
  * @returns the result of `work`
  */
 export async function whileAnswering<T>(work: () => Promise<T>): Promise<T> {
+  const converter = await dataConverter();
   Runtime.install({ logger: createLogger('ERROR'), telemetryOptions: { logging: { filter: 'ERROR', forward: {} } } });
   const { connectionOptions, namespace } = connectionSettings();
   const connection = await NativeConnection.connect(connectionOptions);
@@ -19,8 +20,8 @@ export async function whileAnswering<T>(work: () => Promise<T>): Promise<T> {
       connection,
       namespace,
       taskQueue: CONTROL_QUEUE,
-      dataConverter: await dataConverter(),
-      ...workflowCode(),
+      dataConverter: converter,
+      ...workflowCode(converter),
     });
     return await worker.runUntil(work);
   } finally {

@@ -10,6 +10,9 @@ import { InputError } from '../data/errors.ts';
 
 const VARIABLE = 'SELM_DATA_CONVERTER';
 
+/** A payload is encoded, and no codec of this process decodes it. */
+export class Undecodable extends InputError {}
+
 const isCodec = (value: unknown): value is PayloadCodec =>
   ['encode', 'decode'].every((method) => typeof (Object(value) as Record<string, unknown>)[method] === 'function');
 
@@ -59,7 +62,7 @@ const refuseEncoded = (remedy: string): PayloadCodec => ({
     for (const { metadata } of payloads) {
       const encoding = Buffer.from(metadata?.['encoding'] ?? []).toString();
       if (!PLAIN.has(encoding)) {
-        throw new InputError(`The run's payloads are encoded (${encoding}); ${remedy}.`);
+        throw new Undecodable(`The run's payloads are encoded (${encoding}); ${remedy}.`);
       }
     }
     return payloads;
@@ -73,7 +76,7 @@ const named = (codec: PayloadCodec, path: string): PayloadCodec => ({
     try {
       return await codec.decode(payloads, context);
     } catch (error) {
-      throw new InputError(
+      throw new Undecodable(
         `${VARIABLE}=${path} cannot decode a payload (${(error as Error).message}): ` +
           'use the module and the key that the run was started with.',
       );

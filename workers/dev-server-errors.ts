@@ -9,7 +9,8 @@ const REASONS: [RegExp, (database: string) => string][] = [
   [
     /not a database|malformed/i,
     (database) =>
-      `Temporal's database ${database} is damaged: move it away, then run the command again. Runs begin anew and reuse the artifacts that they have made.`,
+      `Temporal's database ${database} is damaged: move it away, then run the command again. ` +
+      'Runs start from the beginning and reuse their artifacts.',
   ],
   [
     /readonly|unable to open|permission denied/i,

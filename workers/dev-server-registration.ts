@@ -14,6 +14,7 @@ const registrationSchema = z.object({
 export type Registration = z.infer<typeof registrationSchema>;
 
 const registrationFile = () => join(homeFolder(), 'server.json');
+/** The path of the embedded server's database. */
 export const database = () => join(homeFolder(), 'temporal.db');
 
 /** The content of server.json. @returns undefined if it is missing or incomplete */
@@ -25,6 +26,7 @@ export function readRegistration(): Registration | undefined {
   }
 }
 
+/** Writes server.json, whole or not at all. */
 export function register(registration: Registration): Registration {
   const temporary = `${registrationFile()}.${process.pid}`;
   writeFileSync(temporary, JSON.stringify(registration));

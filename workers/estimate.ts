@@ -51,6 +51,7 @@ export interface Estimate {
   unknown: string[];
 }
 
+/** Estimates memory, time and cost of a run's rounds, and checks its model, adapter and prompts. */
 export async function estimateRun(config: RunConfig, assumptions: Assumptions): Promise<Estimate> {
   const problems: string[] = [];
   const unknown: string[] = [];
@@ -79,10 +80,12 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
     perRound;
   if (size === undefined && isRemote(train))
     unknown.push(
-      `How many prompts ${train} has is known when it is downloaded: set prompts.perRound for an estimate of the time.`,
+      `The number of prompts in ${train} is unknown before it is downloaded: set prompts.perRound for an estimate of the time.`,
     );
   if (heldOut === undefined && typeof held === 'string' && isRemote(held))
-    unknown.push(`How many prompts ${held} has is known when it is downloaded: the time of evaluate is left out.`);
+    unknown.push(
+      `The number of prompts in ${held} is unknown before it is downloaded: the time of evaluate is left out.`,
+    );
   const optimizerSteps = size === undefined ? undefined : stepsPerEpoch(size, config.optimize) * config.optimize.epochs;
   const few = size === undefined ? undefined : fewStepsWarning('A round has at most', size, 'prompts', config.optimize);
   const warnings = [
@@ -92,7 +95,8 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
   const { server } = config.sample;
   if (server)
     unknown.push(
-      `Memory and time of sampling are those of the server at ${server.url}, which is not asked; its model "${server.model}" must be ${config.model}.`,
+      `Memory and time of sampling depend on the server at ${server.url}, to which selm doctor sends no request; ` +
+        `its model "${server.model}" must be ${config.model}.`,
     );
   const counts = {
     promptsPerRound: size,
@@ -150,7 +154,8 @@ function shapeOf(model: string, unknown: string[]): ModelConfig | undefined {
   const folder = existsSync(model) || !isModelId(model) ? model : cachedModel(model);
   if (folder !== undefined) return readModelConfig(folder);
   const known = knownModels[model.split('@')[0]];
-  if (!known) unknown.push(`The shape of ${model} is known when it is downloaded: give its folder for an estimate.`);
+  if (!known)
+    unknown.push(`The shape of ${model} is unknown before it is downloaded: give its folder for an estimate.`);
   return known;
 }
 

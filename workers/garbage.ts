@@ -8,6 +8,7 @@ import type { ArtifactStore, StoredArtifact } from '../artifacts/store.ts';
 import { ArtifactDamaged } from '../artifacts/errors.ts';
 import { InputError } from '../data/errors.ts';
 import { runWorkflowId } from '../workflows/ids.ts';
+import { Undecodable } from './data-converter.ts';
 import { decodePayload } from './payloads.ts';
 
 /** The artifacts that runs need. */
@@ -116,7 +117,7 @@ async function decode(client: Client, payload: Payload, workflowId: string): Pro
     return await decodePayload(client, payload);
   } catch (error) {
     // The message of a missing or wrong codec says what to do.
-    if (error instanceof InputError) throw new InputError(`Nothing is removed: ${workflowId}: ${error.message}`);
+    if (error instanceof Undecodable) throw new InputError(`Nothing is removed: ${workflowId}: ${error.message}`);
     throw new Error(
       `The history of ${workflowId} cannot be decoded (${(error as Error).message}), ` +
         'so what it needs is unknown: nothing is removed.',

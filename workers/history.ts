@@ -104,7 +104,10 @@ async function activitiesOf(
 type Event = NonNullable<History['events']>[number];
 
 /** Which step an activity belongs to: from its summary, or in histories of earlier versions from its second argument. */
-async function placeOf(client: Client, { userMetadata, activityTaskScheduledEventAttributes }: Event): Promise<Place> {
+export async function placeOf(
+  client: Pick<Client, 'options'>,
+  { userMetadata, activityTaskScheduledEventAttributes }: Event,
+): Promise<Place> {
   const place = placeIn((await decodePayload<string>(client, userMetadata?.summary)) ?? '');
   if (place) return place;
   const { activityType, input } = activityTaskScheduledEventAttributes!;

@@ -21,6 +21,7 @@ const LEAST_DISK = 2e9;
 
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 
+/** Node, ONNX Runtime, CUDA, Temporal, cores, memory and disk of this machine. */
 export async function checkMachine(): Promise<Check[]> {
   return [
     node(),

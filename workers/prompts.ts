@@ -20,7 +20,8 @@ export async function checkLocalPrompts(config: RunConfig, unknown: string[]): P
   const remote = [prompts.train, prompts.heldOut].find((source) => typeof source === 'string' && isRemote(source));
   if (folder === undefined || remote !== undefined) {
     unknown.push(
-      `Prompts are not checked (too long, repeated, held out and trained on): ${folder === undefined ? model : remote} is not on this machine.`,
+      'Prompts are not checked (too long, repeated, held out and trained on): ' +
+        `${folder === undefined ? model : remote} is not on this machine.`,
     );
     return undefined;
   }

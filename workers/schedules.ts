@@ -31,6 +31,7 @@ export interface ScheduleSummary {
 }
 
 export const SCHEDULE_PREFIX = 'selm-schedule-';
+/** The id on the server of the schedule of a run's name. */
 export const scheduleId = (name: string) => `${SCHEDULE_PREFIX}${name}`;
 
 /** What a schedule does, and when. */
@@ -78,6 +79,7 @@ export async function createSchedule(
   }
 }
 
+/** All schedules of the client's namespace that start runs. */
 export async function listSchedules(client: Client): Promise<ScheduleSummary[]> {
   const summaries: ScheduleSummary[] = [];
   for await (const { scheduleId: id, state, info } of client.schedule.list()) {

@@ -8,6 +8,7 @@ const RENEW_MINUTES = 30;
 const LINGER_SECONDS = 5;
 const ANSWER_SECONDS = 10;
 
+/** Counts the work in progress and keeps the ECS task protected while there is some. */
 export class TaskProtection {
   private readonly url: string;
   private readonly warn: (message: string) => void;

@@ -55,8 +55,8 @@ export interface WorkersOptions {
 export async function runWorkers(roles: readonly Role[], options: WorkersOptions): Promise<void> {
   const { logLevel, version, stop } = options;
   // Errors of the environment come first: once the native runtime is installed, it keeps the process alive.
-  const workflows = workflowCode();
   const converter = await dataConverter();
+  const workflows = workflowCode(converter);
   const port = healthPort();
   const schedules = roles.includes('control') ? declaredSchedules() : undefined;
   const address = metricsAddress();

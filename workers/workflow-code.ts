@@ -1,6 +1,7 @@
 /** The workflow code of the control worker: a bundle that was made before, or sources that the worker bundles when it starts. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { DataConverter } from '@temporalio/common';
 import type { WorkerOptions } from '@temporalio/worker';
 import { InputError } from '../data/errors.ts';
 
@@ -12,9 +13,14 @@ const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta
 
 /**
  * The bundle that SELM_WORKFLOW_BUNDLE names, else the compiled package's, else the sources of the checkout.
+ * @param converter a data converter: its payload and failure converters run in workflows, so that existing bundles do not have them
  * @throws InputError when SELM_WORKFLOW_BUNDLE names a file that does not exist
  */
-export function workflowCode(): Pick<WorkerOptions, 'workflowsPath' | 'workflowBundle'> {
+export function workflowCode({ payloadConverterPath, failureConverterPath }: DataConverter = {}): Pick<
+  WorkerOptions,
+  'workflowsPath' | 'workflowBundle'
+> {
+  if (payloadConverterPath !== undefined || failureConverterPath !== undefined) return { workflowsPath };
   const named = process.env['SELM_WORKFLOW_BUNDLE'];
   if (named !== undefined && !existsSync(named)) {
     throw new InputError(

@@ -22,7 +22,7 @@ const retry: RetryPolicy = {
 /** Temporal's limit on a fairness key, in bytes. */
 const FAIRNESS_KEY_BYTES = 64;
 
-export interface StepActivities {
+interface StepActivities {
   control: ControlActivities;
   model: ModelActivities;
 }

@@ -41,6 +41,7 @@ export interface Journal {
   version?: number;
 }
 
+/** The journal of a new run. */
 export const newJournal = (continues = false): Journal => ({
   continues,
   state: 'preparing',

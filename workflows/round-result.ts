@@ -12,7 +12,7 @@ interface Summarized<Summary> {
   summary: Summary;
 }
 
-export interface StepResults {
+interface StepResults {
   config: RunConfig;
   round: number;
   learningRate: number;
@@ -26,6 +26,7 @@ export interface StepResults {
   };
 }
 
+/** @returns the round's result; it is accepted if neither training nor the gate has a reason against it */
 export function resultOf({ config, round, learningRate, labeled, optimized, evaluated }: StepResults): RoundResult {
   const { againstStart, overPrevious, bySecond } = evaluated;
   const verdicts = [

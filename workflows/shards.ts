@@ -28,6 +28,7 @@ export interface Shard {
   to: number;
 }
 
+/** Splits `count` items into shards of at most `size`: half-open intervals of their indices. */
 export function shardsOf(count: number, size: number): Shard[] {
   return Array.from({ length: Math.ceil(count / size) }, (_, i) => ({
     from: i * size,
@@ -78,19 +79,19 @@ export async function runShards<Activity extends Block['activity'], Own extends 
   shared: Omit<Input<Activity>, keyof Own>,
   shards: Own[],
 ): Promise<Address[]> {
-  const whole: Block = { activity, shared, shards, place, offset: 0, total: shards.length };
+  const all: Block = { activity, shared, shards, place, offset: 0, total: shards.length };
   const take = ({ address, reused }: ShardResult) => {
     tick(reused);
     return address;
   };
-  const goOn = mayBegin(whole);
+  const goOn = mayBegin(all);
   if (shards.length <= BLOCK) {
-    const results = await mapWindow(shards, WINDOW, goOn, async (_, i) => take(await runShard(whole, i)));
+    const results = await mapWindow(shards, WINDOW, goOn, async (_, i) => take(await runShard(all, i)));
     return allOf(shards, results);
   }
   const blocks = shardsOf(shards.length, BLOCK);
   const results = await mapWindow(blocks, BLOCKS_AT_ONCE, goOn, async ({ from, to }) => {
-    const done = await runBlock({ ...whole, shards: shards.slice(from, to), offset: from });
+    const done = await runBlock({ ...all, shards: shards.slice(from, to), offset: from });
     return done.map(take);
   });
   return allOf(shards, results.flat());

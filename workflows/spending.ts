@@ -8,10 +8,14 @@ import type { RunConfig } from '../config/run.ts';
 
 const count = { seconds: 0, limit: Infinity };
 
+/** GPU seconds spent so far. */
 export const spent = (): number => count.seconds;
+/** GPU seconds left of the budget; Infinity without one. */
 export const secondsLeft = (): number => count.limit - count.seconds;
+/** Whether the budget's GPU seconds are spent. */
 export const isBudgetSpent = (): boolean => count.seconds >= count.limit;
 
+/** @param seconds of GPU workers */
 export function spend(seconds: number): void {
   count.seconds += seconds;
 }
@@ -21,9 +25,11 @@ export function countFrom(seconds: number, limit: number): void {
   Object.assign(count, { seconds, limit });
 }
 
+/** The GPU seconds that the budget pays for; Infinity without one. */
 export const budgetSeconds = ({ budget }: RunConfig): number =>
   budget ? (budget.usd / budget.usdPerGpuHour) * 3600 : Infinity;
 
+/** The price of GPU seconds in US dollars. */
 export const usdOf = (seconds: number, { usdPerGpuHour }: NonNullable<RunConfig['budget']>): number =>
   (seconds / 3600) * usdPerGpuHour;
 

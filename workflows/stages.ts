@@ -18,7 +18,7 @@ import { attributesOfRound } from './search-attributes.ts';
 import { secondsLeft, secondsOfFailure, spend } from './spending.ts';
 import type { RunStatus } from './status.ts';
 
-export interface Stage {
+interface Stage {
   state: RunStatus['state'];
   /** Where a failure of this stage happened. */
   place: Pick<Failure, 'step' | 'round'>;

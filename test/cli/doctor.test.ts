@@ -82,7 +82,8 @@ test("what a server samples with is not this machine's", async () => {
   expect([sample, hours!.sample]).toEqual([undefined, undefined]);
   expect(hours!.optimize).toBeGreaterThan(0);
   expect(unknown).toEqual([
-    `Memory and time of sampling are those of the server at http://gpu.internal:8000/v1, which is not asked; its model "org/model" must be ${join(folder, 'model')}.`,
+    'Memory and time of sampling depend on the server at http://gpu.internal:8000/v1, to which selm doctor sends no ' +
+      `request; its model "org/model" must be ${join(folder, 'model')}.`,
   ]);
 });
 
@@ -126,7 +127,7 @@ test('a model in the cache of the hub is looked into, one that is not is not ask
   const doctor = async () => summaryOf<Estimate>(await selm(['doctor', file, '--json'], { ...env, HF_HUB_CACHE: hub }));
   const before = await doctor();
   expect(before.dropped).toBeUndefined();
-  expect(before.unknown[0]).toMatch(/^The shape of org\/tiny is known when it is downloaded/);
+  expect(before.unknown[0]).toMatch(/^The shape of org\/tiny is unknown before it is downloaded/);
   expect(before.unknown[1]).toBe(
     'Prompts are not checked (too long, repeated, held out and trained on): org/tiny is not on this machine.',
   );

@@ -153,7 +153,7 @@ it('one that has ended is its report, and its policy is listed with where it is 
   expect([name, run]).toEqual(['decided@1', 'decided']);
   await visit('/policies', async (page) => {
     expect(await page.locator('details a[href="/runs/decided"]').count()).toBe(1);
-    expect(await page.locator('details').textContent()).toContain('From round 1 on:sample.samplesPerPrompt: 4');
+    expect(await page.locator('details').textContent()).toMatch(/From round 1 on:\s*sample\.samplesPerPrompt: 4/);
   });
 });
 

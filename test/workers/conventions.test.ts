@@ -15,6 +15,7 @@ import { explainMissing, missingAttributes, registerAttributes } from '../../wor
 import { namespaceId } from '../../workers/store-servers.ts';
 import { runStatusQuery } from '../../workflows/alignment.ts';
 import { roundWorkflowId } from '../../workflows/ids.ts';
+import { selm, summaryOf } from '../command.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';
 import { temporaryFolder } from '../temporary.ts';
 import {
@@ -233,9 +234,12 @@ describe('a server without the search attributes', () => {
     expect(sentence).toMatch(
       /^Temporal's namespace default does not have the search attributes SelmRun, .*: runs work, /,
     );
-    expect(sentence).toContain(
-      'temporal operator search-attribute create --namespace default --name SelmRun --type Ke',
-    );
+    expect(sentence).toContain('search-attribute create --namespace default --name SelmRun --type Keyword --name');
+    const doctor = await selm(['doctor', '--json'], { SELM_HOME: home, TEMPORAL_ADDRESS: server.address });
+    expect(summaryOf<{ checks: object[] }>(doctor).checks).toContainEqual({
+      what: 'search attributes',
+      found: sentence,
+    });
     await withWorkers(workers, new StandIns(), async () => {
       const { handle } = await startRun(client, testConfig({ name: 'plain' }));
       expect((await handle.result()).state).toBe('done');

@@ -58,6 +58,9 @@ afterAll(async () => {
   server.stop();
 });
 
+/** What Temporal itself reads: search attributes, headers, and the names of patches. */
+const PLAIN = ['searchAttributes', 'header', 'markerRecordedEventAttributes'];
+
 /** The payloads of the run's histories, and everything in them as one text. */
 async function readHistories(name: string) {
   const payloads: Payload[] = [];
@@ -68,12 +71,13 @@ async function readHistories(name: string) {
     if (ArrayBuffer.isView(value))
       return void texts.push(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1'));
     if ('metadata' in value && 'data' in value && !inPlain) payloads.push(value as Payload);
-    // Temporal's server indexes search attributes, and nobody encodes them.
-    for (const [property, inner] of Object.entries(value))
-      walk(inner, inPlain || property === 'searchAttributes' || property === 'header');
+    for (const [property, inner] of Object.entries(value)) walk(inner, inPlain || PLAIN.includes(property));
   };
-  for await (const { workflowId, runId } of client.workflow.list({ query: `WorkflowId STARTS_WITH 'selm-${name}'` })) {
-    walk((await client.workflow.getHandle(workflowId, runId).fetchHistory()).events, false);
+  const { namespace } = client.options;
+  const query = `WorkflowId STARTS_WITH 'selm-${name}'`;
+  const { executions } = await client.workflowService.listWorkflowExecutions({ namespace, query });
+  for (const { execution } of executions!) {
+    walk((await client.workflow.getHandle(execution!.workflowId!, execution!.runId!).fetchHistory()).events, false);
   }
   return { payloads, text: texts.join('\n') };
 }
@@ -135,7 +139,7 @@ it.each([
   [
     'with another key',
     keyOf(randomBytes(32)),
-    /^selm: .*SELM_DATA_CONVERTER=.*codec\.mjs cannot decode a payload \(.*\): use the module and the key that the run was started with\.\n$/,
+    /^selm: .*=.*codec\.mjs cannot decode a payload \(.*\): use the module and the key that the run was started with\.\n$/,
   ],
 ])('%s, commands say in one sentence what is missing', async (_, wrong, sentence) => {
   for (const command of [
@@ -146,6 +150,14 @@ it.each([
     const { code, stdout, stderr } = await selm(command, { ...env, ...wrong });
     expect([code, stdout, stderr]).toEqual([2, '', expect.stringMatching(sentence)]);
   }
+});
+
+it('without the module, the web pages say so', async () => {
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+  const undecoded = await connectClient();
+  const page = await webApp(undecoded, new LocalStore(join(path('home'), 'artifacts'))).request('/');
+  expect([page.status, await page.text()]).toEqual([503, expect.stringContaining('SELM_DATA_CONVERTER')]);
+  await undecoded.connection.close();
 });
 
 it.each([

@@ -1,4 +1,4 @@
-/** A decision about a parked run, taken by a worker that has to replay the run first: on a real server, without what commands ask before. */
+/** A decision about a parked run whose worker must replay it first: on a real server, without the query that commands send before. */
 import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { afterAll, expect, test, vi } from 'vitest';

@@ -1,15 +1,16 @@
 /**
- * Metrics as lines of CloudWatch's embedded metric format on stdout: CloudWatch Logs makes metrics of them, and no call to AWS
- * is needed. Specification: CloudWatch Embedded Metric Format.
+ * Metrics in CloudWatch's embedded metric format on stdout. CloudWatch Logs extracts the metrics, so the worker needs no call to AWS.
+ * Source: the specification of the CloudWatch embedded metric format.
  */
 import { InputError } from '../../data/errors.ts';
 
 const FLUSH_SECONDS = 60;
-/** Values that the format allows a metric in one line. */
+/** The format's limit on values of a metric in one line. */
 const MAX_VALUES = 100;
 
 type Unit = 'Count' | 'Seconds';
 
+/** Collects metrics and writes them to stdout in CloudWatch's embedded metric format. */
 export class EmfMetrics {
   private readonly namespace: string;
   private readonly dimensions: Record<string, string>;
@@ -28,18 +29,18 @@ export class EmfMetrics {
     this.timer = setInterval(() => this.flush(), FLUSH_SECONDS * 1000).unref();
   }
 
-  /** Adds to a sum, which begins anew with every line. */
+  /** Adds to a sum, which restarts with every line. */
   add(name: string, unit: Unit, value: number): void {
     const entry = this.entry(name, unit);
     entry.values = [(entry.values[0] ?? 0) + value];
   }
 
-  /** The last value before a line is written is in it. */
+  /** Sets a value. A line contains the last one. */
   set(name: string, unit: Unit, value: number): void {
     this.entry(name, unit).values = [value];
   }
 
-  /** All values are in the line: CloudWatch makes percentiles of them. */
+  /** Adds a value. A line contains all of them, from which CloudWatch computes percentiles. */
   record(name: string, unit: Unit, value: number): void {
     const { values } = this.entry(name, unit);
     values.push(value);
@@ -60,7 +61,7 @@ export class EmfMetrics {
     const names = Object.keys(this.dimensions);
     const directive = {
       Namespace: this.namespace,
-      // For each leading part of them: by deployment, and by deployment and capacity.
+      // One set for each prefix: by deployment, and by deployment and capacity.
       Dimensions: names.map((_, i) => names.slice(0, i + 1)),
       Metrics: metrics.map(([Name, { unit }]) => ({ Name, Unit: unit })),
     };
@@ -81,8 +82,8 @@ export class EmfMetrics {
 }
 
 /**
- * Under the namespace SELM_METRICS_NAMESPACE, by deployment (SELM_DEPLOYMENT) and where it is given by capacity as well
- * (SELM_CAPACITY, such as spot).
+ * Metrics in the namespace SELM_METRICS_NAMESPACE, by deployment (SELM_DEPLOYMENT) and, if given, by capacity (SELM_CAPACITY, such as
+ * spot).
  * @throws InputError when the deployment has no name
  */
 export function createEmf(): EmfMetrics | undefined {

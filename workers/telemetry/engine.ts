@@ -1,7 +1,8 @@
-/** The engine with its work counted: as it goes, not when a step of hours has ended. */
+/** Metrics of the engine's work, counted while a step of hours runs and not at its end. */
 import type { Engine, Progress } from '../../engine/protocol/jobs.ts';
 import type { Metrics } from './metrics.ts';
 
+/** An engine that counts sampled tokens and training steps while its jobs run. */
 export function measureEngine(engine: Engine, metrics: Metrics): Engine {
   return {
     close: () => engine.close(),
@@ -14,7 +15,7 @@ export function measureEngine(engine: Engine, metrics: Metrics): Engine {
           const done = progress.done - (last?.done ?? 0);
           const tokens = progress.tokens - (last?.tokens ?? 0);
           if (method === 'sample' && tokens > 0) metrics.add('sampled_tokens', tokens);
-          // A training that goes on from a checkpoint begins with the steps before it: only what follows its first word is new.
+          // A training that resumes from a checkpoint first reports the steps before it, which are not new.
           if (progress.unit === 'steps' && done > 0 && (last || done === 1)) {
             const now = performance.now();
             metrics.add('training_steps', done);

@@ -1,14 +1,14 @@
-/** Logs of a worker: Temporal's text lines, or with SELM_LOG=json one JSON object an event. */
+/** A worker's log: Temporal's text lines, or with SELM_LOG=json one JSON object per event. */
 import { DefaultLogger, type Logger, type LogLevel } from '@temporalio/worker';
 import { pino } from 'pino';
 import { InputError } from '../../data/errors.ts';
 
 const FORMATS = ['text', 'json'];
 
-/** Whatever an event carries: these are the names under which keys travel. */
+/** Names of properties that may contain keys: their values are removed from events. */
 const SECRETS = ['apiKey', 'token', 'password', 'secret', 'authorization', 'Authorization'];
 
-/** @throws InputError when SELM_LOG asks for what there is not */
+/** @throws InputError when SELM_LOG is neither text nor json */
 export function createLogger(level: LogLevel): Logger {
   const format = process.env['SELM_LOG'] ?? 'text';
   if (!FORMATS.includes(format)) throw new InputError(`SELM_LOG=${format} is no format: give text or json.`);
@@ -27,7 +27,7 @@ function jsonLogger(level: LogLevel): Logger {
     pino.destination({ dest: process.stderr.fd, sync: true }),
   );
   const write = (at: LogLevel, message: string, meta: Record<string, unknown> = {}) => {
-    // Temporal gives the errors of native code and activities as values of any type.
+    // Errors of native code and of activities may be values of any type.
     const { error, ...rest } = meta;
     output[at.toLowerCase() as 'info']({ ...rest, ...(error !== undefined && { err: error }) }, message);
   };

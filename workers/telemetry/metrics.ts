@@ -1,15 +1,15 @@
-/** selm's own metrics, to whoever the environment names: Prometheus (beside Temporal's, on the same port), CloudWatch, both or nobody. */
+/** selm's metrics, for Prometheus (on the same port as Temporal's), CloudWatch, both or neither, as the environment says. */
 import type { MetricCounter, MetricGauge, MetricHistogram, MetricMeter } from '@temporalio/common';
 import { InputError } from '../../data/errors.ts';
 import { createEmf, type EmfMetrics } from './emf.ts';
 
-/** Sums. */
+/** Metrics that are sums. */
 const COUNTERS = {
   sampled_tokens: 'Tokens of answers sampled',
   training_steps: 'Optimizer steps done',
 } as const;
 
-/** The value of now. */
+/** Metrics that are current values. */
 const GAUGES = {
   demand: 'Model activities that wait or run',
   parked_runs: 'Runs that wait for a decision',
@@ -25,12 +25,13 @@ const DURATIONS = {
 
 const PREFIX = 'selm_';
 
-/** CloudWatch's names are in another style; that of the demand can be given, so that versions of a deployment have their own. */
+/** CloudWatch's names are in camel case. SELM_DEMAND_METRIC names the demand, so that each version of a deployment has its own metric. */
 function emfName(name: string): string {
   if (name === 'demand') return process.env['SELM_DEMAND_METRIC'] ?? 'Demand';
   return name.replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
+/** The metrics of a worker, for Prometheus and, if configured, for CloudWatch. */
 export class Metrics {
   private readonly counters: Record<keyof typeof COUNTERS, MetricCounter>;
   private readonly gauges: Record<keyof typeof GAUGES, MetricGauge>;
@@ -59,7 +60,7 @@ export class Metrics {
     this.emf?.record(emfName(name), 'Seconds', seconds);
   }
 
-  /** Writes what is held back. */
+  /** Writes the metrics collected so far. */
   flush(): void {
     this.emf?.flush();
   }
@@ -69,7 +70,7 @@ export class Metrics {
   }
 }
 
-/** Where Prometheus finds the metrics: SELM_METRICS_PORT, on all interfaces. @throws InputError when it is no port */
+/** The address for Prometheus: SELM_METRICS_PORT on all interfaces. @throws InputError when it is not a port */
 export function metricsAddress(): string | undefined {
   const port = process.env['SELM_METRICS_PORT'];
   if (!port) return undefined;
@@ -79,7 +80,7 @@ export function metricsAddress(): string | undefined {
   return `0.0.0.0:${port}`;
 }
 
-/** Whether anybody looks at the metrics. */
+/** Whether the environment asks for metrics. */
 export const isMeasured = (): boolean =>
   Boolean(process.env['SELM_METRICS_PORT'] || process.env['SELM_METRICS_NAMESPACE']);
 

@@ -1,23 +1,23 @@
-/** OpenTelemetry: one trace from a run through its rounds to their activities, where OTEL_EXPORTER_OTLP_ENDPOINT is set. */
+/** OpenTelemetry: one trace of a run, its rounds and their activities, if OTEL_EXPORTER_OTLP_ENDPOINT is set. */
 import { createRequire } from 'node:module';
 import { checkHeader, readAddress } from '../../data/secret.ts';
 import type { InjectedSinks, WorkerOptions } from '@temporalio/worker';
 
 export interface Tracing {
-  /** For workers. */
+  /** Options of workers. */
   options: Pick<WorkerOptions, 'interceptors' | 'sinks'>;
-  /** Exports what is left. */
+  /** Exports the remaining spans. */
   close(): Promise<void>;
 }
 
-/** What workflows are bundled with to tell their spans. */
+/** Interceptor modules that the workflow bundle needs for spans. */
 export const tracingModules = [
   createRequire(import.meta.url).resolve('@temporalio/interceptors-opentelemetry/lib/workflow-interceptors'),
 ];
 
 /**
- * @param role names the service, where OTEL_SERVICE_NAME does not
- * @throws InputError for an endpoint with a password in it, which the exporter would not send, and for headers that are none
+ * @param role names the service, unless OTEL_SERVICE_NAME does
+ * @throws InputError for an endpoint that contains a password, which the exporter would not send, and for malformed headers
  */
 export async function startTracing(role: string): Promise<Tracing | undefined> {
   if (!process.env['OTEL_EXPORTER_OTLP_ENDPOINT']) return undefined;
@@ -26,7 +26,7 @@ export async function startTracing(role: string): Promise<Tracing | undefined> {
     const headers = `OTEL_EXPORTER_OTLP_${signal}HEADERS`;
     checkHeader(headers, process.env[headers]);
   }
-  // Loaded only where it is needed.
+  // Loaded on demand.
   const [sdk, exporter, resources, contexts, temporal] = await Promise.all([
     import('@opentelemetry/sdk-trace-base'),
     import('@opentelemetry/exporter-trace-otlp-http'),
@@ -38,7 +38,7 @@ export async function startTracing(role: string): Promise<Tracing | undefined> {
   const resource = new resources.Resource({ 'service.name': `selm-${role}` }).merge(given);
   const processor = new sdk.BatchSpanProcessor(new exporter.OTLPTraceExporter());
   const provider = new sdk.BasicTracerProvider({ resource, spanProcessors: [processor] });
-  // An activity's span belongs to the one that its headers name: without a manager of contexts it would begin a trace of its own.
+  // An activity's span is a child of the span in its headers. Without a context manager it would start a new trace.
   provider.register({ contextManager: new contexts.AsyncLocalStorageContextManager().enable() });
   return {
     options: {
