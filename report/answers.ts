@@ -26,7 +26,7 @@ export function answersSection(rounds: RoundArtifacts[]): Html {
 const gain = ({ score, opponentScore }: ComparisonRow) =>
   score === undefined || opponentScore === undefined ? 0 : score - opponentScore;
 
-export function selectAnswers(answers: ComparisonRow[]): ComparisonRow[] {
+function selectAnswers(answers: ComparisonRow[]): ComparisonRow[] {
   const sorted = answers.toSorted((a, b) => gain(b) - gain(a));
   const [better, worse] = [sorted.filter((row) => gain(row) > 0), sorted.filter((row) => gain(row) < 0)];
   const same = sorted.filter((row) => gain(row) === 0);

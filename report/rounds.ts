@@ -7,7 +7,7 @@ import type { RoundResult, RunStatus } from '../workflows/status.ts';
 
 export const HEAD = ['', 'preferences', 'strict pass', 'mean score', 'win rate over start', 'tokens', 'KL', ''];
 
-export const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** @returns the rows of the table; what is not known yet is left out */
 export const roundRows = ({ start, results }: Pick<RunStatus, 'start' | 'results'>): string[][] => [
