@@ -30,13 +30,14 @@ async function selm(args: string[], variables: Record<string, string> = {}): Pro
   return { code, stdout, stderr };
 }
 
+const npm = (args: string[], cwd: string) => execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: 'pipe' });
+
 beforeAll(() => {
   // What `npm pack` takes from the checkout once `npm run build` has made dist/: that is made already, by test/build.ts.
   const checkout = join(folder, 'checkout');
   for (const file of ['package.json', 'README.md', 'LICENSE', 'cli/selm.js', 'cli/main.ts', 'test/command.ts'])
     cpSync(join(root, file), join(checkout, file));
   cpSync(process.env['SELM_TEST_PACKAGE']!, join(checkout, 'dist'), { recursive: true });
-  const npm = (args: string[], cwd: string) => execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: 'pipe' });
   const [{ filename, files, size }] = JSON.parse(npm(['pack', '--json', '--ignore-scripts'], checkout)) as {
     filename: string;
     files: { path: string }[];
@@ -58,11 +59,14 @@ it('has the compiled rooms and what they read: no sources, tests or benches', ()
   const folders = packed.map((path) => path.split('/').slice(0, 2).join('/'));
   expect(new Set(folders)).toEqual(
     new Set([
-      ...['LICENSE', 'README.md', 'package.json', 'cli/selm.js'],
+      'LICENSE',
+      'README.md',
+      'package.json',
+      'cli/selm.js',
       ...[...rooms, 'examples', 'package.json', 'cdk.json'].map((name) => `dist/${name}`),
     ]),
   );
-  expect(packed.filter((path) => /\.ts$/.test(path))).toEqual([]);
+  expect(packed.filter((path) => path.endsWith('.ts'))).toEqual([]);
 });
 
 it('brings nothing that only development or selm deploy needs', async () => {
