@@ -1,8 +1,8 @@
-/** `npm run build [-- FOLDER]`: compiles the package into dist/, with the files that it reads and the bundled workflows. */
+/** `npm run build`: compiles the package into dist/, with the files that it reads and the bundled workflows. */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { PACKAGED_BUNDLE } from './workers/workflow-code.ts';
@@ -62,4 +62,4 @@ async function bundleWorkflows(out: string): Promise<void> {
   writeFileSync(join(out, PACKAGED_BUNDLE), code);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await build(resolve(process.argv[2] ?? join(root, 'dist')));
+if (process.argv[1] === fileURLToPath(import.meta.url)) await build(join(root, 'dist'));
