@@ -6,6 +6,7 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
+import { PACKAGED_BUNDLE } from '../../workers/workflow-code.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { summaryOf, type Ended } from '../command.ts';
 import { jsonl } from '../jsonl.ts';
@@ -67,6 +68,20 @@ it('has the compiled rooms and what they read: no sources, tests or benches', ()
     ]),
   );
   expect(packed.filter((path) => path.endsWith('.ts'))).toEqual([]);
+});
+
+it('has every file that its modules name', () => {
+  const dist = process.env['SELM_TEST_PACKAGE']!;
+  const modules = (readdirSync(dist, { recursive: true }) as string[]).filter(
+    (file) => file.endsWith('.js') && file !== PACKAGED_BUNDLE,
+  );
+  const named = modules.flatMap((file) => {
+    const text = readFileSync(join(dist, file), 'utf8');
+    return [...text.matchAll(/new URL\('([^']+)', import\.meta\.url\)/g)].map(([, path]) => join(file, '..', path));
+  });
+  expect(named).toContain('ports/langdetect/profiles.json.gz');
+  // The sources' name of a module stands for its compiled form.
+  expect(named.filter((path) => !existsSync(join(dist, path.replace(/\.ts$/, '.js'))))).toEqual([]);
 });
 
 it('brings nothing that only development or selm deploy needs', async () => {
