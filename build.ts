@@ -1,11 +1,10 @@
-/** `npm run build [-- FOLDER]`: compiles the package into dist/, with the files that it reads and the bundled workflows. */
+/** `npm run build`: compiles the package into dist/, with the files that it reads and the bundled workflows. */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
-import { tracingModules } from './workers/telemetry/tracing.ts';
 import { PACKAGED_BUNDLE } from './workers/workflow-code.ts';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
@@ -13,6 +12,7 @@ const PROJECT = 'tsconfig.build.json';
 const { include: rooms } = JSON.parse(readFileSync(join(root, PROJECT), 'utf8')) as { include: string[] };
 /** Shipped besides the rooms' files: the version, the examples, and the questions of `selm ifeval` and `selm mt-bench`. */
 const FURTHER = ['package.json', 'examples'];
+const NOT_SHIPPED = /\.(ts|js|py|pyc|md)$|Dockerfile$/;
 /** Everything that a build depends on, by path within the checkout. */
 export const INPUTS = [...rooms, ...FURTHER, 'build.ts', 'cdk.json', PROJECT, 'tsconfig.json', 'package-lock.json'];
 
@@ -39,8 +39,7 @@ function compile(out: string, check: boolean): void {
 
 /** Copies what is neither source nor documentation. */
 function copyData(path: string, out: string): void {
-  const isData = (file: string) => !/\.(ts|js|py|md)$|Dockerfile$|__pycache__/.test(file);
-  for (const file of filesOf(path).filter(isData)) {
+  for (const file of filesOf(path).filter((name) => !NOT_SHIPPED.test(name))) {
     mkdirSync(dirname(join(out, file)), { recursive: true });
     cpSync(join(root, file), join(out, file));
   }
@@ -55,14 +54,12 @@ export function filesOf(path: string): string[] {
     .map(({ parentPath, name }) => relative(root, join(parentPath, name)));
 }
 
-/** A bundle has the interceptors of tracing, whose spans go nowhere where no exporter is configured. */
 async function bundleWorkflows(out: string): Promise<void> {
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(out, 'workflows/index.js'),
-    workflowInterceptorModules: tracingModules,
     logger: new DefaultLogger('WARN'),
   });
   writeFileSync(join(out, PACKAGED_BUNDLE), code);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await build(resolve(process.argv[2] ?? join(root, 'dist')));
+if (process.argv[1] === fileURLToPath(import.meta.url)) await build(join(root, 'dist'));

@@ -6,7 +6,7 @@ import { freemem } from 'node:os';
 import type { Profile } from './profile.ts';
 
 /** What a process measured; a field is there where it makes sense. */
-export interface Measured {
+interface Measured {
   /** Of the work: a step's, a batch's, a round's; what opens a process or a model is not in it. */
   seconds: number;
   /** Tokens that `seconds` brought forth. */

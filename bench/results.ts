@@ -4,7 +4,7 @@ import type { Agreement } from './agreement.ts';
 import type { Side } from './cases.ts';
 import type { Measurement } from './measurement.ts';
 
-export interface SideResult {
+interface SideResult {
   /** Why there is nothing, or no more, measured. */
   missing?: string;
   runs: Measurement[];

@@ -25,7 +25,7 @@ export function acknowledgeTask(taskDefinition: TaskDefinition, deployment: stri
 }
 
 /** How an image built by CDK is pulled. */
-export function acknowledgeRegistry(taskDefinition: TaskDefinition): void {
+function acknowledgeRegistry(taskDefinition: TaskDefinition): void {
   acknowledge(
     taskDefinition,
     'IAM5[Resource::*]',

@@ -3,7 +3,7 @@ import { InputError } from '../data/errors.ts';
 import { isStopped, type DeployConfig } from '../config/deployment.ts';
 import { INSTANCE_HOURS, type PriceName } from '../config/prices.ts';
 
-export interface CostLine {
+interface CostLine {
   what: string;
   /** How the number comes about. */
   arithmetic: string;

@@ -42,7 +42,7 @@ const QUOTAS: { types: RegExp; capacity: Capacity; code: string; name: string }[
 ];
 
 /** The instance types that the configuration lets workers run on. */
-export function instanceTypes({ gpu }: DeployConfig): string[] {
+function instanceTypes({ gpu }: DeployConfig): string[] {
   if (gpu.capacity === 'auto-scaling-group') return [gpu.instanceType];
   return gpu.accelerators.map((accelerator) => SMALLEST[accelerator]).filter((type) => type !== undefined);
 }

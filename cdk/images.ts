@@ -1,4 +1,4 @@
-/** The workers' images: built from this checkout, or named in the configuration. */
+/** The workers' images: named in the configuration, or built from this checkout. */
 import { fileURLToPath } from 'node:url';
 import { IgnoreMode } from 'aws-cdk-lib';
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
@@ -9,7 +9,7 @@ export type Role = 'control' | 'gpu';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** @returns the image of a role for the current version */
+/** The image of a role in the current version. */
 export function imageOf(role: Role, { images }: DeployConfig): ContainerImage {
   const named = images[role];
   if (named !== undefined) return ContainerImage.fromRegistry(named);

@@ -18,19 +18,19 @@ export function deployCommand(): Command {
   return new Command('deploy')
     .addCommand(deployDoctorCommand())
     .description(
-      'Deploy to AWS with CDK, which takes credentials and region from the AWS environment; see docs/deploy.md.',
+      'Deploy to AWS by CDK, which takes credentials and region from the AWS environment; see docs/deploy.md.',
     )
     .requiredOption('--config <file>', "A deployment's YAML file.")
     .option(
       '--context',
-      'Only write the configuration to cdk.context.json, where cdk diff, cdk deploy and cdk destroy read it.',
+      'Only write what CDK needs to know (cdk.context.json); cdk diff, deploy and destroy use it then.',
     )
-    .argument('[arguments...]', 'Arguments for cdk deploy, after --, such as --require-approval never.')
+    .argument('[arguments...]', 'Handed on to cdk deploy, after --: such as --require-approval never.')
     .action(async (further: string[], { config: file, context }: { config: string; context?: boolean }) => {
       const config = loadDeployConfig(file);
       requireImages(config, file);
       writeContext(`${root}cdk.context.json`, config);
-      if (context) return console.log(`${root}cdk.context.json is written.`);
+      if (context) return console.log('cdk.context.json is written.');
       requireDeployPackages();
       const executable = createRequire(import.meta.url).resolve('aws-cdk/bin/cdk');
       const cdk = spawn(process.execPath, [executable, 'deploy', '--all', ...further], { cwd: root, stdio: 'inherit' });
@@ -39,7 +39,7 @@ export function deployCommand(): Command {
     });
 }
 
-/** The other entries of the context stay: CDK caches there what it has looked up. */
+/** What else is in the context stays: CDK keeps there what it has looked up. */
 function writeContext(file: string, config: object): void {
   const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as object) : {};
   writeFileSync(file, `${JSON.stringify({ ...known, [CONTEXT_KEY]: config }, null, 2)}\n`);

@@ -4,7 +4,7 @@ import { InputError } from './errors.ts';
 import { exists } from './file-errors.ts';
 import { readJsonl } from './jsonl.ts';
 
-export const questionSchema = z.object({
+const questionSchema = z.object({
   question_id: z.int(),
   category: z.string().min(1),
   /** What the user says, one after the other; the assistant answers after each. */
@@ -12,7 +12,7 @@ export const questionSchema = z.object({
 });
 export type Question = z.infer<typeof questionSchema>;
 
-export const answerSchema = z.looseObject({
+const answerSchema = z.looseObject({
   question_id: z.int(),
   /** Of selm's own: a hash of all that the answer depends on. */
   answer_id: z.string().optional(),
@@ -22,7 +22,7 @@ export const answerSchema = z.looseObject({
 });
 export type QuestionAnswer = z.infer<typeof answerSchema>;
 
-export const judgementSchema = z.looseObject({
+const judgementSchema = z.looseObject({
   question_id: z.int(),
   model: z.string(),
   /** Who judged, and the name of the prompt. */

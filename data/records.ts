@@ -52,7 +52,7 @@ export type PromptRecord = z.infer<typeof promptSchema>;
  * One answer of the policy. `logp` is the sum of its tokens' log-probabilities (nats) under the policy at temperature 1; a server
  * that the answer was sampled by may not tell it.
  */
-export const responseSchema = z.object({
+const responseSchema = z.object({
   text: z.string(),
   token_ids: z.array(z.int().nonnegative()),
   finish_reason: z.enum(['stop', 'length']),

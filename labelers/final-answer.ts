@@ -38,7 +38,7 @@ function canonical(number: string): string {
 }
 
 /** The number behind the last `####`; without one, the last number of the text where `marked` is not asked for. */
-export function finalNumber(text: string, marked: boolean): string | undefined {
+function finalNumber(text: string, marked: boolean): string | undefined {
   const at = text.lastIndexOf(MARK);
   if (at < 0 && marked) return undefined;
   const numbers = toAscii(at < 0 ? text : text.slice(at + MARK.length)).match(NUMBER);

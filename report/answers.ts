@@ -27,7 +27,7 @@ const gain = ({ score, opponentScore }: ComparisonRow) =>
   score === undefined || opponentScore === undefined ? 0 : score - opponentScore;
 
 /** The most improved rows, then the most worsened, then some with equal scores. */
-export function selectAnswers(answers: ComparisonRow[]): ComparisonRow[] {
+function selectAnswers(answers: ComparisonRow[]): ComparisonRow[] {
   const sorted = answers.toSorted((a, b) => gain(b) - gain(a));
   const [better, worse] = [sorted.filter((row) => gain(row) > 0), sorted.filter((row) => gain(row) < 0)];
   const same = sorted.filter((row) => gain(row) === 0);

@@ -6,7 +6,7 @@ import type { ReadableStore } from '../artifacts/store.ts';
 import { parseJsonl } from '../data/jsonl.ts';
 import type { RoundResult } from '../workflows/status.ts';
 
-export type TrainingRow = Record<string, number>;
+type TrainingRow = Record<string, number>;
 
 /** The data of a round. */
 export interface RoundArtifacts {

@@ -12,7 +12,7 @@ use([LineChart, BarChart, ScatterChart, CustomChart, GridComponent, LegendCompon
 const [WIDTH, HEIGHT] = [440, 250];
 
 /** Readable on white and on near-black. */
-export const COLORS = ['#4a8fdc', '#e8833a', '#3fa372', '#c05fb0', '#b59a2b', '#8677e0', '#d9566b', '#5fb3c8'];
+const COLORS = ['#4a8fdc', '#e8833a', '#3fa372', '#c05fb0', '#b59a2b', '#8677e0', '#d9566b', '#5fb3c8'];
 
 /** Placeholders for colors of the page: ECharts accepts only colors that it can parse. */
 const [TEXT, LINE] = ['#010203', '#030201'];

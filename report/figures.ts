@@ -160,7 +160,7 @@ function curves(rounds: RoundArtifacts[]): Figure[] {
 }
 
 /** The means of at most `most` segments of a curve. */
-export function thin(points: [number, number][], most: number): [number, number][] {
+function thin(points: [number, number][], most: number): [number, number][] {
   const stretch = Math.ceil(points.length / most);
   return Array.from({ length: Math.ceil(points.length / stretch) }, (_, i) => {
     const part = points.slice(i * stretch, (i + 1) * stretch);

@@ -8,7 +8,7 @@ import type { RoundResult, RunStatus } from '../workflows/status.ts';
 export const HEAD = ['', 'preferences', 'strict pass', 'mean score', 'win rate over start', 'tokens', 'KL', ''];
 
 /** @example percent(0.625) // '62.5 %' */
-export const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** @returns the rows that are known so far */
 export const roundRows = ({ start, results }: Pick<RunStatus, 'start' | 'results'>): string[][] => [

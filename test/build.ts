@@ -16,13 +16,14 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const builds = join(root, 'node_modules/.cache/selm');
 
 export default async function setup(project: TestProject): Promise<void> {
-  const make = async () => {
-    const folder = await currentBuild();
-    process.env['SELM_TEST_PACKAGE'] = folder;
-    process.env['SELM_WORKFLOW_BUNDLE'] = join(folder, PACKAGED_BUNDLE);
-  };
-  await make();
-  project.onTestsRerun(make);
+  await useCurrentBuild();
+  project.onTestsRerun(useCurrentBuild);
+}
+
+async function useCurrentBuild(): Promise<void> {
+  const folder = await currentBuild();
+  process.env['SELM_TEST_PACKAGE'] = folder;
+  process.env['SELM_WORKFLOW_BUNDLE'] = join(folder, PACKAGED_BUNDLE);
 }
 
 async function currentBuild(): Promise<string> {

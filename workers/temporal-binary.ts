@@ -98,7 +98,10 @@ async function build(target: string, say: (message: string) => void, noDownload:
   const ticker = setInterval(() => {
     say(`  ${Math.round((Date.now() - started) / 1000)} s, ${packages} packages downloaded or compiled`);
   }, 15_000);
-  const [code] = await once(compiler, 'exit').catch(() => ['Go is not installed']);
+  const [code] = await once(compiler, 'exit').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    return ['Go is not installed'];
+  });
   clearInterval(ticker);
   if (code === 0) return;
   throw new Error(

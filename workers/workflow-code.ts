@@ -1,19 +1,22 @@
-/** The workflow code of the control worker: a bundle that was made before, or sources that the worker bundles when it starts. */
+/** The workflow code of the control worker: a bundle that was made before, or modules that the worker bundles when it starts. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { DataConverter } from '@temporalio/common';
 import type { WorkerOptions } from '@temporalio/worker';
 import { InputError } from '../data/errors.ts';
+import { moduleFile } from '../engine/process/fork.ts';
+import { isTraced } from './telemetry/tracing.ts';
 
 /** The bundle's path within the compiled package. */
 export const PACKAGED_BUNDLE = 'workflows/bundle.js';
 
 const packaged = fileURLToPath(new URL(`../${PACKAGED_BUNDLE}`, import.meta.url));
-const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
+const workflowsPath = moduleFile(new URL('../workflows/index.ts', import.meta.url));
 
 /**
- * The bundle that SELM_WORKFLOW_BUNDLE names, else the compiled package's, else the sources of the checkout.
- * @param converter a data converter: its payload and failure converters run in workflows, so that existing bundles do not have them
+ * The bundle that SELM_WORKFLOW_BUNDLE names, else the compiled package's, else the checkout's sources. These bundles have neither the
+ * interceptors of tracing nor a user's converters: if spans are exported or converters are set, the worker bundles the modules itself.
+ * @param converter a data converter; its payload and failure converters run in workflows
  * @throws InputError when SELM_WORKFLOW_BUNDLE names a file that does not exist
  */
 export function workflowCode({ payloadConverterPath, failureConverterPath }: DataConverter = {}): Pick<
@@ -27,6 +30,7 @@ export function workflowCode({ payloadConverterPath, failureConverterPath }: Dat
       `SELM_WORKFLOW_BUNDLE=${named} does not exist: unset it, or run npm run build (dist/${PACKAGED_BUNDLE}).`,
     );
   }
+  if (isTraced()) return { workflowsPath };
   const codePath = named ?? (existsSync(packaged) ? packaged : undefined);
   return codePath === undefined ? { workflowsPath } : { workflowBundle: { codePath } };
 }

@@ -46,7 +46,7 @@ export interface StudyResults {
 export type Figure = Exclude<keyof RoundFigures, 'round'>;
 
 /** A figure of a method's runs after a round, by seed; only of those that got so far. */
-export function figuresOf({ runs }: StudyResults, method: string, round: number, figure: Figure): Map<number, number> {
+function figuresOf({ runs }: StudyResults, method: string, round: number, figure: Figure): Map<number, number> {
   const values = new Map<number, number>();
   for (const run of runs) {
     const at = run.method === method ? run.rounds.find((one) => one.round === round) : undefined;

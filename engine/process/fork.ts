@@ -6,11 +6,16 @@ import { fileURLToPath } from 'node:url';
 const isCompiled = import.meta.url.endsWith('.js');
 
 /**
- * Forks a module: TypeScript by tsx in a checkout, JavaScript in the compiled package. It does not matter what runs the parent.
- * @param module its source's URL, `new URL('./child.ts', import.meta.url)`: in the package, `child.js` is in its place
+ * The file of a module of this project.
+ * @param module its source's URL, as `new URL('./child.ts', import.meta.url)`: in the package, `child.js` is in its place
  */
-export function forkModule(module: URL, args: string[], options: ForkOptions = {}): ChildProcess {
+export function moduleFile(module: URL): string {
   const path = fileURLToPath(module);
-  if (isCompiled) return fork(path.replace(/\.ts$/, '.js'), args, { ...options, execArgv: [] });
-  return fork(path, args, { ...options, execArgv: ['--import', import.meta.resolve('tsx')] });
+  return isCompiled ? path.replace(/\.ts$/, '.js') : path;
+}
+
+/** Forks a module: TypeScript by tsx in a checkout, JavaScript in the compiled package. It does not matter what runs the parent. */
+export function forkModule(module: URL, args: string[], options: ForkOptions = {}): ChildProcess {
+  const execArgv = isCompiled ? [] : ['--import', import.meta.resolve('tsx')];
+  return fork(moduleFile(module), args, { ...options, execArgv });
 }

@@ -4,7 +4,7 @@ import { shuffled, uniform } from '../../data/random.ts';
 import { countOf, things, write, type Instruction, type Request } from './task.ts';
 
 /** The share that does all that is asked. The others list three things with commas, whatever is asked. */
-export const CAREFUL = 0.2;
+const CAREFUL = 0.2;
 
 /**
  * `count` demonstrations, always the same, going around the instructions. The errors are systematic: a model that learns from

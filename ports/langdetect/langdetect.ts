@@ -123,7 +123,7 @@ function model(): Model {
 }
 
 function load(): Model {
-  const file = readFileSync(new URL('langdetect/profiles.json.gz', import.meta.url));
+  const file = readFileSync(new URL('profiles.json.gz', import.meta.url));
   const { profiles, kanji } = JSON.parse(gunzipSync(file).toString()) as Profiles;
   const languages = Object.keys(profiles);
   const frequencies: Model['frequencies'] = new Map();

@@ -175,5 +175,5 @@ function model(): Model {
 }
 
 function table(name: string): string[] {
-  return readFileSync(new URL(`punkt/${name}`, import.meta.url), 'utf8').split('\n');
+  return readFileSync(new URL(name, import.meta.url), 'utf8').split('\n');
 }

@@ -5,7 +5,16 @@
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -30,7 +39,8 @@ import { resourcesOf, synthesize } from './variants.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = temporaryFolder();
-const bundle = join(folder, 'workflows.js');
+/** /app of the images. */
+const app = join(folder, 'app');
 const stacks = synthesize({ version: 'v1', ui: true });
 let temporal: DevServer;
 let s3: S3Server;
@@ -77,10 +87,12 @@ async function startTask(
   // The places that the template names are there to be replaced.
   const places = kind === 'ui' ? [] : ['SELM_HOME', 'SELM_HEALTH_PORT'];
   expect(Object.keys(variables)).toEqual(expect.arrayContaining(['SELM_STORE', 'TEMPORAL_ADDRESS', ...places]));
-  const image = { ...environment, ...(environment['SELM_WORKFLOW_BUNDLE'] && { SELM_WORKFLOW_BUNDLE: bundle }) };
   expect(program).toBe('node');
   const command = Command.map((word: string) => (kind === 'ui' && word === '8080' ? String(port) : word));
-  const task = spawn(process.execPath, [...first, ...command], { cwd: root, env: { ...image, ...variables, ...ours } });
+  const task = spawn(process.execPath, [...first, ...command], {
+    cwd: app,
+    env: { ...environment, ...variables, ...ours },
+  });
   let words = '';
   for (const stream of [task.stdout, task.stderr]) stream.on('data', (data) => (words += data));
   tasks[name] = task;
@@ -144,10 +156,29 @@ const isHealthy = (url: string) =>
     () => false,
   );
 
+/** Builds what the stages `build` and `control` of the Dockerfile build, from nothing but what .dockerignore lets through. */
+function buildApp(): void {
+  const context = join(folder, 'context');
+  for (const [, path] of readFileSync(join(root, '.dockerignore'), 'utf8').matchAll(/^!(.+)$/gm)) {
+    // The only pattern among them is that of a room of which some folders stay out.
+    const files = path.endsWith('/*.ts')
+      ? readdirSync(join(root, dirname(path)))
+          .filter((name) => name.endsWith('.ts'))
+          .map((name) => join(dirname(path), name))
+      : [path];
+    for (const file of files) cpSync(join(root, file), join(context, file), { recursive: true });
+  }
+  mkdirSync(app);
+  for (const place of [context, app]) symlinkSync(join(root, 'node_modules'), join(place, 'node_modules'));
+  expect(readImage('build').lines).toContain('RUN npm run build');
+  execFileSync('npm', ['run', 'build'], { cwd: context, stdio: 'pipe' });
+  for (const target of ['control', 'gpu'])
+    expect(readImage(target).lines).toContain('COPY --from=build --chown=root:root /app/dist dist');
+  renameSync(join(context, 'dist'), join(app, 'dist'));
+}
+
 beforeAll(async () => {
-  // What the Dockerfile runs; there it goes to /app/dist.
-  expect(readImage('build').lines).toContain('RUN npm run bundle');
-  execFileSync('npm', ['run', 'bundle', '--', bundle], { cwd: root, stdio: 'ignore' });
+  buildApp();
   [temporal, s3] = await Promise.all([startDevServer(), startVersitygw(folder, ['artifacts'])]);
   client = new Client({ connection: await Connection.connect({ address: temporal.address, connectTimeout: '30s' }) });
   tinyModel(join(folder, 'model'));
@@ -285,24 +316,6 @@ it('a worker that is told to stop while it samples hands the shard over, well wi
   expect(await endOf(tasks['control'])).toBe(0);
 });
 
-it('the image holds all that the command needs', () => {
-  const image = join(folder, 'image');
-  mkdirSync(image);
-  for (const [, path] of readFileSync(join(root, '.dockerignore'), 'utf8').matchAll(/^!(.+)$/gm)) {
-    // The only pattern among them is that of a room of which some folders stay out.
-    const files = path.endsWith('/*.ts')
-      ? readdirSync(join(root, dirname(path)))
-          .filter((name) => name.endsWith('.ts'))
-          .map((name) => join(dirname(path), name))
-      : [path];
-    for (const file of files) cpSync(join(root, file), join(image, file), { recursive: true });
-  }
-  symlinkSync(join(root, 'node_modules'), join(image, 'node_modules'));
-  expect(execFileSync(process.execPath, ['cli/selm.js', '--help'], { cwd: image, encoding: 'utf8' })).toContain(
-    'worker',
-  );
-});
-
 it('the images run as nobody special, on bases pinned by digest', () => {
   for (const target of ['control', 'gpu']) expect(readImage(target).user).toBe('10001:10001');
   expect(bases.length).toBe(2);
@@ -314,7 +327,7 @@ it('a bundle or a health port that is not there is told in one sentence', async 
   const bundled = await selm(['worker', '--role', 'control'], { ...env, SELM_WORKFLOW_BUNDLE: '/nowhere.js' });
   expect([bundled.code, bundled.stderr]).toEqual([
     2,
-    expect.stringContaining('selm: SELM_WORKFLOW_BUNDLE=/nowhere.js is not there; npm run bundle makes it.'),
+    expect.stringContaining('selm: SELM_WORKFLOW_BUNDLE=/nowhere.js does not exist: unset it, or run npm run build'),
   ]);
   const port = await selm(['worker', '--role', 'gpu'], { ...env, SELM_HEALTH_PORT: 'http' });
   expect([port.code, port.stderr]).toEqual([

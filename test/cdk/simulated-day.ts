@@ -4,7 +4,7 @@
  */
 import type { Resource, SynthesizedStack } from './variants.ts';
 
-export const MINUTES = 24 * 60;
+const MINUTES = 24 * 60;
 /** From the wish for a worker until it takes work: instance, image, model. */
 const START_MINUTES = 6;
 
@@ -29,7 +29,7 @@ interface Task {
   job?: Job;
 }
 
-export interface Minute {
+interface Minute {
   demand: number;
   spot: number;
   onDemand: number;

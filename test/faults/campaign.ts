@@ -24,7 +24,7 @@ export interface Campaign {
   say: (line: string) => void;
 }
 
-export interface RunReport extends Outcome {
+interface RunReport extends Outcome {
   /** Whether adapter and results are those of the undisturbed run. */
   same: boolean;
   /** Beyond the undisturbed run's. */

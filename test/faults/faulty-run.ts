@@ -54,7 +54,7 @@ const [workLog, readErrors] = ['work-log.mjs', 'read-errors.mjs'].map((file) =>
 );
 
 /** Stages of a run, in order: 0 preparing, 1 measuring the start, then four a round, then publishing. */
-export function stageOf({ status, round }: RunProgress): number {
+function stageOf({ status, round }: RunProgress): number {
   if (status.policy === undefined) return 0;
   if (!status.start) return 1;
   if (status.state === 'publishing' || status.state === 'done') return stageCount(status.rounds) - 1;

@@ -3,7 +3,6 @@ import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger, type BundleOptions } from '@temporalio/worker';
 import { expect, test } from 'vitest';
-import { tracingModules } from '../../workers/telemetry/tracing.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
@@ -25,7 +24,6 @@ async function bundledFiles(): Promise<string[]> {
   });
   await bundleWorkflowCode({
     workflowsPath,
-    workflowInterceptorModules: tracingModules,
     webpackConfigHook: collect,
     logger: new DefaultLogger('ERROR'),
   });

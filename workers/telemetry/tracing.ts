@@ -10,8 +10,11 @@ export interface Tracing {
   close(): Promise<void>;
 }
 
-/** Interceptor modules that the workflow bundle needs for spans. */
-export const tracingModules = [
+/** Whether spans are exported. */
+export const isTraced = (): boolean => Boolean(process.env['OTEL_EXPORTER_OTLP_ENDPOINT']);
+
+/** Interceptor modules that workflows are bundled with when spans are exported. */
+const tracingModules = [
   createRequire(import.meta.url).resolve('@temporalio/interceptors-opentelemetry/lib/workflow-interceptors'),
 ];
 
@@ -20,7 +23,7 @@ export const tracingModules = [
  * @throws InputError for an endpoint that contains a password, which the exporter would not send, and for malformed headers
  */
 export async function startTracing(role: string): Promise<Tracing | undefined> {
-  if (!process.env['OTEL_EXPORTER_OTLP_ENDPOINT']) return undefined;
+  if (!isTraced()) return undefined;
   for (const signal of ['', 'TRACES_']) {
     readAddress(`OTEL_EXPORTER_OTLP_${signal}ENDPOINT`);
     const headers = `OTEL_EXPORTER_OTLP_${signal}HEADERS`;
