@@ -4,7 +4,7 @@ import { InputError } from '../data/errors.ts';
 import { isTooDeep } from '../data/json.ts';
 import { isContained } from '../data/paths.ts';
 import { hashText, hashValue } from './hash.ts';
-import { ArtifactDamaged } from './store.ts';
+import { ArtifactDamaged } from './errors.ts';
 
 /** An artifact's name: the SHA-256 of its manifest. */
 export type Address = string;

@@ -41,7 +41,8 @@ function writeContext(file: string, config: object): void {
 function findCdk(): string {
   try {
     return createRequire(import.meta.url).resolve('aws-cdk/bin/cdk');
-  } catch {
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
     throw new InputError('AWS CDK is not installed: run npm ci in a checkout of selm, and deploy from there.');
   }
 }

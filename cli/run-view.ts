@@ -81,7 +81,8 @@ class RunView {
       const { winRate, winRateInterval } = evaluation.against!;
       const interval = `[${percent(winRateInterval.low)}, ${percent(winRateInterval.high)}]`;
       this.sayOnce(
-        `Round ${number} of ${status.rounds}: ${scores(evaluation)}, win rate over the start ${percent(winRate)} ${interval}, KL ${kl(evaluation)}, ${verdictOf(result)}.`,
+        `Round ${number} of ${status.rounds}: ${scores(evaluation)}, win rate over the start ${percent(winRate)} ${interval}, ` +
+          `KL ${kl(evaluation)}, ${verdictOf(result)}.`,
       );
     }
     for (const line of [...status.repairs, ...skippedLines(status), ...roundNotes(status)]) this.sayOnce(line);

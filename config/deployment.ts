@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
+import { readFailure } from '../data/file-errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
 import { parseYaml } from '../data/yaml.ts';
 import { describeProblem } from './problem.ts';
@@ -236,9 +237,7 @@ function readYaml(file: string): unknown {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new InputError(
-      `${file} cannot be read (${(error as NodeJS.ErrnoException).code}); give a deployment's YAML file.`,
-    );
+    throw readFailure(file, error, "give a deployment's YAML file");
   }
   return parseYaml(text, file);
 }

@@ -5,6 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { isPolicyName } from '../artifacts/names.ts';
 import { InputError } from '../data/errors.ts';
+import { readFailure } from '../data/file-errors.ts';
 import { isDatasetId, isModelId } from '../data/hub.ts';
 import { nameSchema } from '../data/paths.ts';
 import { parseYaml } from '../data/yaml.ts';
@@ -337,6 +338,6 @@ function readText(file: string, whose: string): string {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new InputError(`${file} does not exist; give ${whose} YAML file.`);
-    throw new InputError(`${file} cannot be read (${code}); give ${whose} YAML file.`);
+    throw readFailure(file, error, `give ${whose} YAML file`);
   }
 }

@@ -40,10 +40,14 @@ async function repositoriesIn(cache: string): Promise<{ path: string; size: numb
   );
 }
 
+/** Another process may be removing or renaming files. */
+function absent(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
+}
+
 /** Bytes on the disk; snapshots are links to blobs. */
 async function sizeOf(folder: string): Promise<number> {
   const files = await readdir(folder, { recursive: true });
-  // Another process may be removing or renaming them.
-  const entries = await Promise.all(files.map((file) => lstat(join(folder, file)).catch(() => undefined)));
+  const entries = await Promise.all(files.map((file) => lstat(join(folder, file)).catch(absent)));
   return entries.reduce((sum, entry) => sum + (entry?.isFile() ? entry.size : 0), 0);
 }

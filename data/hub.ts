@@ -15,7 +15,7 @@ import {
   modelInfo,
   type RepoId,
 } from '@huggingface/hub';
-import { InputError, oneSentence } from './errors.ts';
+import { HubFailed, InputError } from './errors.ts';
 import { makeRoom } from './hub-cache.ts';
 import { readAddress, readSecret } from './secret.ts';
 import { isContained } from './paths.ts';
@@ -36,7 +36,7 @@ const PARQUET_BRANCH = 'refs/convert/parquet';
 /**
  * The local folder of a model: `idOrPath` itself where it is a folder, else the download of hub id `org/name[@revision]`, of
  * which it takes the files whose paths match `wanted`.
- * Throws an InputError where there is neither, another error where the hub cannot be reached.
+ * @throws InputError where there is neither, HubFailed where the hub cannot be reached
  */
 export async function resolveModel(idOrPath: string, wanted = MODEL_FILE): Promise<string> {
   const local = statSync(idOrPath, { throwIfNoEntry: false });
@@ -82,6 +82,7 @@ export async function pinModel(id: string): Promise<string> {
     checkListed(isCommit(sha), sha);
     return `${name}@${sha}`;
   } catch (error) {
+    // Any other error of the library is the hub's, or the connection's.
     if (error instanceof InputError) throw error;
     throw hubError(`model "${name}" (${revision})`, error as Error);
   }
@@ -139,6 +140,7 @@ async function download(repo: RepoId, revision: string, choose: (paths: string[]
     }
     return files;
   } catch (error) {
+    // Any other error of the library is the hub's, the connection's or the cache's.
     if (error instanceof InputError) throw error;
     throw hubError(`${repo.type} "${repo.name}" (${revision})`, error as Error);
   }
@@ -166,17 +168,14 @@ const checkedFetch: typeof fetch = async (request, init) => {
 
 type Listed = { oid?: string; xetHash?: string; lfs?: { oid?: string } };
 
-function hubError(what: string, error: Error): Error {
+function hubError(what: string, error: Error): InputError | HubFailed {
   if (error instanceof HubApiError && [401, 403, 404].includes(error.statusCode)) {
     return new InputError(
       `The Hugging Face hub shows no ${what}; check the name, or set HF_TOKEN if it is private or gated.`,
     );
   }
-  // No fault of the input: the next try may succeed.
   const reason = readSecret('HF_TOKEN')?.strip(error.message) ?? error.message;
-  return new Error(
-    oneSentence(
-      `Cannot get ${what} from the Hugging Face hub (${reason}); check the connection, or give a local path.`,
-    ),
+  return new HubFailed(
+    `Cannot get ${what} from the Hugging Face hub (${reason}); check the connection, or give a local path.`,
   );
 }

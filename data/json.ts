@@ -20,12 +20,8 @@ export function decodeUtf8(bytes: Buffer, where: string): string {
  * @throws InputError also for a key that stands twice in an object, and for half a surrogate pair: no tokenizer takes that
  */
 export function parseJson(text: string, where: string, form: string): unknown {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new InputError(`${where} ${whyNotJson(text) ?? `is not JSON; ${form}`}`);
-  }
+  let value = jsonOf(text);
+  if (value === undefined) throw new InputError(`${where} ${whyNotJson(text) ?? `is not JSON; ${form}`}`);
   if (/(?<![\d.])\d{16}|[eE]\+?\d{3}/.test(text)) value = JSON.parse(withExactNumbers(text, where));
   checkDepth(value, where);
   // A quote before a colon ends a key, or is escaped in a string.
@@ -34,12 +30,13 @@ export function parseJson(text: string, where: string, form: string): unknown {
   return value;
 }
 
-/** The value of a text that need not be JSON: undefined where it is none. */
+/** The value of a JSON text; undefined for a text that is not JSON. */
 export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
   }
 }
 

@@ -20,7 +20,8 @@ export const PARSERS: Partial<ParquetParsers> = {
     if (typeof text !== 'string') return text;
     try {
       return parseJson(text, '', '');
-    } catch {
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
       return new Unreadable('text that is not JSON');
     }
   },

@@ -10,8 +10,8 @@ import {
   type FileMetaData,
 } from 'hyparquet';
 import { compressors as libraries } from 'hyparquet-compressors';
-import { InputError } from './errors.ts';
-import { ReadFailed, readFailure } from './file-errors.ts';
+import { InputError, ReadFailed } from './errors.ts';
+import { readFailure } from './file-errors.ts';
 import { footerFault } from './parquet-footer.ts';
 import { keepRawDecimals, PARSERS, valuesOf } from './parquet-values.ts';
 import { makeRow, type Row } from './row.ts';
@@ -118,7 +118,8 @@ function checkCodecs(path: string, { row_groups: groups }: FileMetaData): void {
       const codec: string | undefined = column?.codec;
       if (codec === 'UNCOMPRESSED' || (codec !== undefined && codec in COMPRESSORS)) continue;
       throw new InputError(
-        `${path} is compressed with ${codec ?? 'an unknown codec'}, which selm does not read; write it with ${Object.keys(COMPRESSORS).join(', ')} or UNCOMPRESSED.`,
+        `${path} is compressed with ${codec ?? 'an unknown codec'}, which selm does not read; ` +
+          `write it with ${Object.keys(COMPRESSORS).join(', ')} or UNCOMPRESSED.`,
       );
     }
   }

@@ -33,4 +33,5 @@ export function describeRowCounts(counts: RowCounts): string[] {
 
 /** Why there is nothing to train on. */
 export const nothingLeft = ({ rows, equal, promptTooLong }: RowCounts): string =>
-  `None of the ${rows} preferences is left to train on: in ${equal} chosen and rejected are the same tokens, in ${promptTooLong} the prompt alone fills maxLength; raise maxLength.`;
+  `None of the ${rows} preferences is left to train on: in ${equal} chosen and rejected are the same tokens, ` +
+  `in ${promptTooLong} the prompt alone fills maxLength; raise maxLength.`;

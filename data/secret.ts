@@ -1,7 +1,7 @@
 /** A credential that is not printed: neither as text, nor as JSON, nor by console.log(). */
 import { inspect } from 'node:util';
 import { InputError } from './errors.ts';
-import { isTooDeep } from './json.ts';
+import { isTooDeep, jsonOf } from './json.ts';
 
 /** Stands where a credential was. */
 const HIDDEN = '***';
@@ -48,14 +48,10 @@ export class Secret {
       if (typeof value !== 'object' || value === null) return value;
       return Object.fromEntries(Object.entries(value).map(([key, own]) => [clean(key), clean(own)]));
     };
-    try {
-      const body: unknown = JSON.parse(text);
-      if (isTooDeep(body)) return this.strip(text);
-      const cleaned = clean(body);
-      return found ? JSON.stringify(cleaned) : text;
-    } catch {
-      return this.strip(text);
-    }
+    const body = jsonOf(text);
+    if (body === undefined || isTooDeep(body)) return this.strip(text);
+    const cleaned = clean(body);
+    return found ? JSON.stringify(cleaned) : text;
   }
 
   toString(): string {

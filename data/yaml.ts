@@ -23,7 +23,7 @@ export function parseYaml(text: string, what: string): unknown {
   try {
     value = document.toJS();
   } catch (error) {
-    // Of aliases: to nothing, or to so much that they would fill the memory.
+    // An alias without an anchor, or aliases that would expand to fill the memory.
     refuse((error as Error).message);
   }
   checkDepth(value, what);

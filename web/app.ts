@@ -3,12 +3,13 @@ import { isGrpcServiceError, ServiceError, type Client } from '@temporalio/clien
 import { Hono, type Context } from 'hono';
 import { secureHeaders } from 'hono/secure-headers';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { ArtifactDamaged, type ReadableStore } from '../artifacts/store.ts';
+import { ArtifactDamaged, StoreFailed } from '../artifacts/errors.ts';
+import type { ReadableStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { html } from '../report/html.ts';
 import { layout, STYLE_HASH } from '../report/layout.ts';
 import { RunList } from '../workers/run-list.ts';
-import { RunUnanswered } from '../workers/runs.ts';
+import { RunUnanswered } from '../workers/errors.ts';
 import type { Page } from './page.ts';
 import { policiesPage } from './policies.ts';
 import { runPage } from './run.ts';
@@ -69,8 +70,7 @@ export function webApp(client: Client, store: ReadableStore, hosts?: string[]): 
 /** Status and sentence. What is not known may tell what nobody needs to see: it is in the log alone. */
 function explain(error: Error): [ContentfulStatusCode, string] {
   if (error instanceof RunUnanswered || error instanceof ArtifactDamaged) return [503, error.message];
-  // By its name: loading S3's client takes a while, which most commands do without.
-  if (error.name === 'BucketError')
+  if (error instanceof StoreFailed)
     return [503, 'The artifact store does not answer as it should; try again in a moment.'];
   const isTemporal = error instanceof ServiceError || isGrpcServiceError(error);
   if (isTemporal) return [503, 'Temporal does not answer as it should; try again in a moment.'];

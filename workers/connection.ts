@@ -10,6 +10,7 @@ import { loadClientConnectConfig, type LoadClientProfileOptions } from '@tempora
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
 import { checkHeader, readAddress, readSecret, stripSecrets } from '../data/secret.ts';
+import { TemporalFailed } from './errors.ts';
 
 /** Whether the environment names a server. @throws InputError when its configuration cannot be read */
 export const hasServer = () => loadConfig().connectionOptions.address !== undefined;
@@ -60,7 +61,7 @@ export function connectionSettings(profile?: string) {
 /** Why, without gRPC's wrapping: a key that is not taken, a certificate that is missing. */
 const reasonOf = ({ message, cause }: Error): string => stripSecrets(cause instanceof Error ? cause.message : message);
 
-/** @throws Error when the server cannot be reached */
+/** @throws TemporalFailed when the server cannot be reached */
 export async function connectClient(profile?: string): Promise<Client> {
   const { connectionOptions, namespace } = connectionSettings(profile);
   return connect(connectionOptions, namespace);
@@ -92,7 +93,7 @@ export async function connectEmbedded(): Promise<Client> {
 
 async function connect(options: ConnectionOptions, namespace: string): Promise<Client> {
   const connection = await Connection.connect(options).catch((error: Error) => {
-    throw new Error(`Temporal at ${options.address} cannot be reached: ${reasonOf(error)}`);
+    throw new TemporalFailed(`Temporal at ${options.address} cannot be reached: ${reasonOf(error)}`);
   });
   return new Client({ connection, namespace });
 }

@@ -5,7 +5,8 @@ import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-wor
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import type { Address, Manifest } from '../artifacts/manifest.ts';
-import { ArtifactDamaged, type ArtifactStore, type StoredArtifact } from '../artifacts/store.ts';
+import { ArtifactDamaged } from '../artifacts/errors.ts';
+import type { ArtifactStore, StoredArtifact } from '../artifacts/store.ts';
 import { runWorkflowId } from '../workflows/ids.ts';
 
 /** What runs need. */

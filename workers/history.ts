@@ -9,7 +9,8 @@ import { runStatusQuery, type alignment } from '../workflows/alignment.ts';
 import type { RunConfig } from '../config/run.ts';
 import { GPU_QUEUE } from '../workflows/queues.ts';
 import type { RunStatus } from '../workflows/status.ts';
-import { findRun, RunUnanswered, type RunHandle } from './runs.ts';
+import { RunUnanswered } from './errors.ts';
+import { findRun, type RunHandle } from './runs.ts';
 
 export interface RunRecord {
   config: RunConfig;

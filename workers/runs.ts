@@ -1,12 +1,6 @@
 /** Runs as seen from outside: started or found again, watched, and their results. */
 import { randomUUID } from 'node:crypto';
-import {
-  ServiceError,
-  WorkflowFailedError,
-  WorkflowNotFoundError,
-  type Client,
-  type WorkflowHandle,
-} from '@temporalio/client';
+import { WorkflowFailedError, WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client';
 import {
   ApplicationFailure,
   defaultPayloadConverter,
@@ -17,35 +11,16 @@ import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
 import type { Progress } from '../engine/protocol/jobs.ts';
 import { alignment, runStatusQuery } from '../workflows/alignment.ts';
-import { differencesOf, type Difference } from '../config/changes.ts';
+import { differencesOf } from '../config/changes.ts';
 import type { RunConfig } from '../config/run.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
 import { roundWorkflowId, runNameOf, runWorkflowId } from '../workflows/ids.ts';
 import { roundStatusQuery } from '../workflows/round.ts';
 import type { RoundStatus, RunStatus } from '../workflows/status.ts';
+import { isUnanswered, RunDiffers, RunUnanswered } from './errors.ts';
 import { configInForce } from './run-config.ts';
 
 export type RunHandle = WorkflowHandle<typeof alignment>;
-
-/** The run in progress has another configuration than the one that is to be started. */
-export class RunDiffers extends InputError {
-  readonly differences: Difference[];
-
-  constructor(run: string, differences: Difference[]) {
-    const described = differences.map(
-      ({ key, before, after }) => `${key} is ${shown(before)} there and ${shown(after)} here`,
-    );
-    super(`A run named "${run}" is in progress with another configuration: ${described.join('; ')}.`);
-    this.differences = differences;
-  }
-}
-
-const LONGEST_VALUE = 60;
-
-function shown(value: unknown): string {
-  const text = value === undefined ? 'not set' : JSON.stringify(value);
-  return text.length <= LONGEST_VALUE ? text : `${text.slice(0, LONGEST_VALUE)}...`;
-}
 
 /**
  * Starts a run, or attaches to the one of its name that is in progress. A finished run of that name is run again: all that
@@ -102,23 +77,6 @@ export async function findRun(client: Client, name: string): Promise<RunHandle> 
   }
 }
 
-/** No worker answers for a run in progress. */
-export class RunUnanswered extends Error {
-  override readonly name = 'RunUnanswered';
-
-  constructor(run: string, cause: unknown) {
-    const problem = CANNOT_REPLAY.test(reasonOf(cause))
-      ? 'cannot be replayed by this version of selm: go on with the version that started it, or end it and start anew (selm run FILE --restart)'
-      : 'does not answer: start a worker for it (selm worker --role control)';
-    super(`Run "${run}" ${problem}.`, { cause });
-  }
-}
-
-const CANNOT_REPLAY = /Workflow Task in failed state/;
-const NOBODY = /no poller seen|DEADLINE_EXCEEDED/;
-/** Of a query that failed. */
-const reasonOf = (error: unknown): string => (error instanceof ServiceError ? String(error.cause) : '');
-
 /** @throws RunUnanswered when no worker answers the query */
 export async function queryRun<Answer, Args extends unknown[]>(
   handle: RunHandle,
@@ -128,9 +86,7 @@ export async function queryRun<Answer, Args extends unknown[]>(
   try {
     return await handle.query(query, ...args);
   } catch (error) {
-    const reason = reasonOf(error);
-    if (!CANNOT_REPLAY.test(reason) && !NOBODY.test(reason)) throw error;
-    throw new RunUnanswered(runNameOf(handle.workflowId), error);
+    throw isUnanswered(error) ? new RunUnanswered(runNameOf(handle.workflowId), error) : error;
   }
 }
 

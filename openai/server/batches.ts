@@ -43,7 +43,7 @@ export class BatchedPolicy {
   }
 
   /**
-   * Answers prompts, `samplesPerPrompt` times each: the tokens go to `onTokens`. Resolves when the job has ended.
+   * Responder prompts, `samplesPerPrompt` times each: the tokens go to `onTokens`. Resolves when the job has ended.
    * @param every tokens between two reports at most
    */
   async sample(

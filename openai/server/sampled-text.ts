@@ -1,6 +1,6 @@
 /** The text of an answer as its tokens come, up to the first stop text. */
 import type { NewTokens } from '../../engine/protocol/jobs.ts';
-import { AnswerDecoder, withoutUnfinished, type AnswerTokenizer } from './answer-decoder.ts';
+import { ResponseDecoder, withoutUnfinished, type ResponseTokenizer } from './response-decoder.ts';
 
 type FinishReason = NonNullable<NewTokens['finishReason']>;
 
@@ -10,21 +10,21 @@ export class SampledText {
   /** Set once the answer is complete, as its `text` is. */
   finishReason?: FinishReason;
   text = '';
-  private readonly tokenizer: AnswerTokenizer;
+  private readonly tokenizer: ResponseTokenizer;
   private readonly prompt: number[];
   private readonly stop: string[];
   private readonly heldBack: string[];
   private readonly longestStop: number;
-  private decoder: AnswerDecoder;
+  private decoder: ResponseDecoder;
   private taken = { text: '', tokens: 0 };
 
-  constructor(tokenizer: AnswerTokenizer, prompt: number[], stop: string[]) {
+  constructor(tokenizer: ResponseTokenizer, prompt: number[], stop: string[]) {
     this.tokenizer = tokenizer;
     this.prompt = prompt;
     this.stop = stop;
     this.heldBack = [...stop, tokenizer.endText].filter((text) => text !== '');
     this.longestStop = Math.max(0, ...stop.map(({ length }) => length));
-    this.decoder = new AnswerDecoder(tokenizer, prompt);
+    this.decoder = new ResponseDecoder(tokenizer, prompt);
   }
 
   /** Adds tokens up to where the answer is complete. */
@@ -45,7 +45,7 @@ export class SampledText {
   restart(): void {
     if (this.finishReason) return;
     this.tokens = [];
-    this.decoder = new AnswerDecoder(this.tokenizer, this.prompt);
+    this.decoder = new ResponseDecoder(this.tokenizer, this.prompt);
   }
 
   /** The text and tokens since the last call, of the text only what later tokens do not change. */

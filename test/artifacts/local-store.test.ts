@@ -18,7 +18,7 @@ import { promisify } from 'node:util';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { stepKey, type Recipe } from '../../artifacts/manifest.ts';
-import { ArtifactDamaged } from '../../artifacts/store.ts';
+import { ArtifactDamaged } from '../../artifacts/errors.ts';
 import { temporaryFolder } from '../temporary.ts';
 
 const folder = temporaryFolder();

@@ -17,7 +17,7 @@ import { LocalStore } from '../../artifacts/local-store.ts';
 import { stepKey, type Recipe } from '../../artifacts/manifest.ts';
 import { Bucket } from '../../artifacts/s3-bucket.ts';
 import { S3Store } from '../../artifacts/s3-store.ts';
-import { ArtifactDamaged } from '../../artifacts/store.ts';
+import { ArtifactDamaged } from '../../artifacts/errors.ts';
 import { InputError } from '../../data/errors.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { startFaultProxy, type Fault, type FaultProxy } from './fault-proxy.ts';
@@ -270,7 +270,7 @@ test('the cache stays below its limit, without what was opened in the last hour'
 
 test('an address with a key in it is refused without repeating it', () => {
   expect(() => new Bucket('s3://AKIAPLANTED:planted@models/prefix')).toThrow(
-    new InputError('An artifact store in S3 is given as s3://bucket/prefix: this one is not.'),
+    new InputError('An artifact store in S3 has the form s3://bucket/prefix: correct SELM_STORE.'),
   );
 });
 

@@ -3,7 +3,7 @@ import { WorkflowFailedError } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
 import type { LengthSettings } from '../../activities/prompt-limits.ts';
 import { hashValue } from '../../artifacts/hash.ts';
-import { ArtifactDamaged } from '../../artifacts/store.ts';
+import { ArtifactDamaged } from '../../artifacts/errors.ts';
 import { InputError } from '../../data/errors.ts';
 import { decide, retryRun } from '../../workers/decisions.ts';
 import { startRun, type RunHandle } from '../../workers/runs.ts';

@@ -6,7 +6,7 @@ import { findRelease } from '../../../activities/release.ts';
 import { LocalStore } from '../../../artifacts/local-store.ts';
 import { stepKey, type Recipe } from '../../../artifacts/manifest.ts';
 import { checkName } from '../../../artifacts/names.ts';
-import { ArtifactDamaged } from '../../../artifacts/store.ts';
+import { ArtifactDamaged } from '../../../artifacts/errors.ts';
 import type { Parser, Parsers } from '../parser.ts';
 
 const recipe: Recipe = {

@@ -1,12 +1,15 @@
-/** The text of an answer as its tokens come, in time that does not grow with what is before them. */
+/** Decodes a response token by token, in time that does not grow with the tokens before. */
 import type { ModelTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 
-export type AnswerTokenizer = Pick<ModelTokenizer, 'decode' | 'decodeAnswer' | 'isByteFallback' | 'eosIds' | 'endText'>;
+export type ResponseTokenizer = Pick<
+  ModelTokenizer,
+  'decode' | 'decodeAnswer' | 'isByteFallback' | 'eosIds' | 'endText'
+>;
 
-export class AnswerDecoder {
+export class ResponseDecoder {
   /** The text of the first tokens, which those after them do not change. */
   settled = '';
-  private readonly tokenizer: AnswerTokenizer;
+  private readonly tokenizer: ResponseTokenizer;
   /** The tokens that are not settled, and their text. */
   private open: number[] = [];
   private openText = '';
@@ -14,7 +17,7 @@ export class AnswerDecoder {
   private before: number[];
   private beforeText: string;
 
-  constructor(tokenizer: AnswerTokenizer, prompt: number[]) {
+  constructor(tokenizer: ResponseTokenizer, prompt: number[]) {
     this.tokenizer = tokenizer;
     this.before = prompt;
     this.beforeText = tokenizer.decode(prompt);
