@@ -17,14 +17,17 @@ export class ArtifactDamaged extends Error {
   }
 }
 
-/** The store did not answer as it should, after all attempts. A later attempt may succeed. */
+/** The store's bucket did not answer, or its folder could not be read or written, after all attempts. A later attempt may succeed. */
 export class StoreFailed extends Error {
   override readonly name = 'StoreFailed';
-  /** Whether it rejected the request: the bucket, the credentials, the region or the endpoint are wrong. */
+  /** Whether the bucket rejected the request: its name, the credentials, the region or the endpoint are wrong. */
   readonly rejected: boolean;
+  /** Of an error of the file system: EACCES, EIO, ENOSPC, … */
+  readonly code: string | undefined;
 
-  constructor(message: string, { rejected = false, ...options }: ErrorOptions & { rejected?: boolean } = {}) {
+  constructor(message: string, options: ErrorOptions & { rejected?: boolean; code?: string | undefined } = {}) {
     super(message, options);
-    this.rejected = rejected;
+    this.rejected = options.rejected ?? false;
+    this.code = options.code;
   }
 }

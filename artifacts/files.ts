@@ -3,32 +3,44 @@ import { open, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/prom
 import { join, relative, sep } from 'node:path';
 import pRetry from 'p-retry';
 import { inTurns } from '../data/in-turns.ts';
+import { StoreFailed } from './errors.ts';
 import { hashFile } from './hash.ts';
 import type { ManifestFile } from './manifest.ts';
 
 /** Error codes of a file or folder that does not exist: no such name, or a file in place of its folder. */
 const ABSENT = ['ENOENT', 'ENOTDIR'];
 
-/** The result of `work`; undefined where the file or folder does not exist. Any other error is thrown. */
+/** The result of `work`; undefined where the file or folder does not exist. @throws StoreFailed for other errors */
 export async function unlessAbsent<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
   } catch (error) {
     if (ABSENT.includes((error as NodeJS.ErrnoException).code!)) return undefined;
-    throw error;
+    throw storeFailure(error);
   }
 }
 
 /**
  * Retries `work` for about a minute while the file system fails. For what stores a step's result: computing the step again
  * may cost hours, or money where a server sampled.
- * @throws the error of the last attempt; errors that no system call made, and ENOENT, without a retry
+ * @throws StoreFailed after all attempts. Other errors than the file system's, and ENOENT, are thrown without a retry.
  */
 export function patiently<T>(work: () => Promise<T>): Promise<T> {
-  return pRetry(work, { retries: 8, minTimeout: 200, shouldRetry: ({ error }) => isFileSystemError(error) });
+  return pRetry(work, { retries: 8, minTimeout: 200, shouldRetry: ({ error }) => isFileSystemError(error) }).catch(
+    (error: unknown) => {
+      throw storeFailure(error);
+    },
+  );
 }
 
 const isFileSystemError = ({ syscall, code }: NodeJS.ErrnoException) => syscall !== undefined && code !== 'ENOENT';
+
+/** An error of the file system as one of the store; other errors unchanged. */
+function storeFailure(error: unknown): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (!(error instanceof Error) || !isFileSystemError(error)) return error;
+  return new StoreFailed(`The artifact store cannot use its files (${message}).`, { cause: error, code });
+}
 
 const TOUCH_MILLISECONDS = 3600_000;
 

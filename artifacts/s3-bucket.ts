@@ -32,7 +32,7 @@ const DELETE_AT_ONCE = 1000;
 /** Credentials are never part of the address, which messages show. */
 const BUCKET_URL = /^s3:\/\/([a-z0-9][a-z0-9.-]+)(\/.*)?$/;
 
-export interface StoredObject {
+interface StoredObject {
   key: string;
   size: number;
   modified: Date;

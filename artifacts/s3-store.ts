@@ -25,7 +25,7 @@ import type { ArtifactStore, NamedVersion, StoredArtifact, StoreServer } from '.
 /** Artifacts opened within this time stay in the cache: steps of this or another process may be reading them. */
 const IN_USE_MILLISECONDS = 3600_000;
 
-export interface CacheOptions {
+interface CacheOptions {
   folder: string;
   /** Above this size the least recently opened artifacts are removed. */
   limitBytes: number;

@@ -11,7 +11,7 @@ import { barOf, clockOf, rateOf } from './progress.ts';
 
 const POLL_MILLISECONDS = 500;
 
-export interface WatchOptions {
+interface WatchOptions {
   /** Whether a user at a terminal can make a decision that the run waits for. */
   attended: boolean;
   stop: AbortSignal;

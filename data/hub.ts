@@ -1,7 +1,7 @@
 /**
- * Models and data sets of the Hugging Face hub, downloaded once into the cache that Python's libraries use too. The usual
- * variables hold: HF_HOME or HF_HUB_CACHE (where), HF_TOKEN (private and gated repositories), HF_ENDPOINT (a mirror);
- * SELM_HUB_CACHE_GB limits the cache's size.
+ * Models and data sets of the Hugging Face hub, downloaded once into the cache that the Python libraries also use. The usual
+ * environment variables apply: HF_HOME or HF_HUB_CACHE (the cache), HF_TOKEN (private and gated repositories), HF_ENDPOINT (a
+ * mirror). SELM_HUB_CACHE_GB limits the size of the cache.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -20,23 +20,23 @@ import { makeRoom } from './hub-cache.ts';
 import { readAddress, readSecret } from './secret.ts';
 import { isContained } from './paths.ts';
 
-// Names begin with a letter or digit, which tells them from paths such as `./model`.
+// Names begin with a letter or digit, which distinguishes them from paths such as `./model`.
 const MODEL_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:@([\w./-]+))?$/;
 const DATASET_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:\/([\w.-]+))?(?::([\w.-]+))?$/;
 
-/** What a model folder needs: weights, configuration, tokenizer and chat template, all at the top of the repository. */
+/** Files of a model: weights, configuration, tokenizer and chat template, in the top folder of the repository. */
 const MODEL_FILE = /^(?!consolidated)[^/]+\.(safetensors|json|jinja|model|txt)$/;
 
-/** What the folder of a model that may be written as ONNX needs: the file at the top or where exports keep it, too. */
+/** The same for a model that may be an ONNX export: also the ONNX file, in the top folder or in `onnx/`. */
 export const MODEL_OR_ONNX_FILE = new RegExp(`${MODEL_FILE.source}|^(onnx/)?model\\.onnx(_data|\\.data)?$`);
 
-/** The branch on which the hub keeps every data set, whatever its own format, as `config/split/0000.parquet`. */
+/** The branch on which the hub has every data set as Parquet, in `config/split/0000.parquet`. */
 const PARQUET_BRANCH = 'refs/convert/parquet';
 
 /**
- * The local folder of a model: `idOrPath` itself where it is a folder, else the download of hub id `org/name[@revision]`, of
- * which it takes the files whose paths match `wanted`.
- * @throws InputError where there is neither, HubFailed where the hub cannot be reached
+ * The local folder of a model: `idOrPath` if it is a folder, otherwise the download of hub id `org/name[@revision]`.
+ * @param wanted paths of the files to download
+ * @throws InputError when it is neither, HubFailed when the hub cannot be reached
  */
 export async function resolveModel(idOrPath: string, wanted = MODEL_FILE): Promise<string> {
   const local = statSync(idOrPath, { throwIfNoEntry: false });
@@ -50,13 +50,13 @@ export async function resolveModel(idOrPath: string, wanted = MODEL_FILE): Promi
   const repo: RepoId = { type: 'model', name };
   const files = await download(repo, revision ?? 'main', (paths) => paths.filter((path) => wanted.test(path)));
   if (files.length === 0) throw new InputError(`Model "${name}" on the hub holds no model files; check its name.`);
-  // The top of the repository: a file in a folder of it has a longer path.
+  // The top folder of the repository has the shortest path.
   return files.map((file) => dirname(file)).reduce((a, b) => (b.length < a.length ? b : a));
 }
 
 /**
- * The folder of a model in the hub's cache, where its configuration and tokenizer are there. None where the cache has several
- * commits and does not say which of them the branch is at.
+ * The folder of a model in the hub cache, if that has its configuration and tokenizer. Undefined if the cache has several commits and
+ * does not say which one the branch is at.
  */
 export function cachedModel(id: string): string | undefined {
   const [, name, revision = 'main'] = MODEL_ID.exec(id) ?? [];
@@ -72,7 +72,7 @@ export function cachedModel(id: string): string | undefined {
 
 const isCommit = (revision: string) => /^[0-9a-f]{40}$/.test(revision);
 
-/** The id of the commit that a model's id means now: `org/name@<sha>`. Nothing is downloaded. */
+/** The id of the current commit of a model: `org/name@<sha>`. Nothing is downloaded. */
 export async function pinModel(id: string): Promise<string> {
   const [, name, revision = 'main'] = MODEL_ID.exec(id)!;
   if (isCommit(revision)) return id;
@@ -88,18 +88,18 @@ export async function pinModel(id: string): Promise<string> {
   }
 }
 
-/** Whether `model` reads as a hub id, `org/name[@revision]`. */
+/** Whether `model` has the form of a hub id, `org/name[@revision]`. */
 export const isModelId = (model: string): boolean => MODEL_ID.test(model);
 
-/** The id of the very commit that resolveModel() has put into `folder`: a branch such as main moves on. */
+/** The id of the commit that resolveModel() has downloaded into `folder`. */
 export const pinnedId = (id: string, folder: string): string => `${id.split('@')[0]}@${basename(folder)}`;
 
-/** Whether `source` reads as the hub id of a data set, `org/name[/config][:split]`, and not as a file's path. */
+/** Whether `source` has the form of a data set's hub id, `org/name[/config][:split]`, and is not the path of a data file. */
 export function isDatasetId(source: string): boolean {
   return DATASET_ID.test(source) && !/\.(jsonl|json|parquet)$/.test(source);
 }
 
-/** The Parquet files, in order, of hub data set `org/name[/config][:split]`; its split is "train" unless named. */
+/** Downloads the Parquet files of hub data set `org/name[/config][:split]`, in order. Default split: train. */
 export async function downloadDataset(id: string): Promise<string[]> {
   const [, name, config, split = 'train'] = DATASET_ID.exec(id)!;
   return download({ type: 'dataset', name }, PARQUET_BRANCH, (paths) => {
@@ -115,7 +115,7 @@ export async function downloadDataset(id: string): Promise<string[]> {
   });
 }
 
-/** Downloads what `choose` picks of the repository's files; returns their paths in the cache. */
+/** Downloads the files that `choose` selects. @returns their paths in the cache */
 async function download(repo: RepoId, revision: string, choose: (paths: string[]) => string[]): Promise<string[]> {
   const access = hubAccess();
   const query = { name: repo.name, revision, additionalFields: ['sha' as const], ...access };
@@ -146,9 +146,9 @@ async function download(repo: RepoId, revision: string, choose: (paths: string[]
   }
 }
 
-/** @throws InputError for an address with a password in it, and for a token that is none */
+/** @throws InputError for an address with a password in it, and for an invalid token */
 const hubAccess = () => ({ hubUrl: readAddress('HF_ENDPOINT'), accessToken: readSecret('HF_TOKEN')?.reveal() });
-/** Commits, paths and hashes that a hub lists become paths in the cache. @throws InputError when one would leave it */
+/** Checks a commit, path or hash of the hub's, which becomes a path in the cache. @throws InputError if it would leave the cache */
 function checkListed(isValid: boolean, listed: string): void {
   if (isValid) return;
   throw new InputError(
@@ -156,7 +156,7 @@ function checkListed(isValid: boolean, listed: string): void {
   );
 }
 
-/** The library names a file's content by the hash that the hub gives, unchecked. */
+/** The library uses the hash that the hub gives for a file as a file name, unchecked. */
 const checkedFetch: typeof fetch = async (request, init) => {
   const response = await fetch(request, init);
   if (!response.ok || !/\/paths-info\//.test(String(request))) return response;

@@ -41,7 +41,7 @@ function canonical(number: string): string {
 }
 
 /** The number after the last `####`. Without that mark, the last number of the text, or undefined if it must be `marked`. */
-export function finalNumber(text: string, marked: boolean): string | undefined {
+function finalNumber(text: string, marked: boolean): string | undefined {
   const at = text.lastIndexOf(MARK);
   if (at < 0 && marked) return undefined;
   const numbers = toAscii(at < 0 ? text : text.slice(at + MARK.length)).match(NUMBER);

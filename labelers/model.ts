@@ -5,7 +5,7 @@ import { hashFile, hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
 import { isModelId, pinModel, resolveModel } from '../data/hub.ts';
 
-export interface LabelerModel {
+interface LabelerModel {
   /** The commit on the hub, or a hash of the folder's files. */
   identity: Record<string, unknown>;
   /** The folder, downloaded at the first call. */

@@ -12,7 +12,7 @@ import { labelerKind, type Verdict } from './labeler.ts';
  * @param prompt the row of the prompt, with all its fields
  * @returns a number per response, higher is better; null for no score
  */
-export type ScoreAnswers = (prompt: PromptRecord, answers: string[]) => Scores | Promise<Scores>;
+type ScoreAnswers = (prompt: PromptRecord, answers: string[]) => Scores | Promise<Scores>;
 type Scores = (number | null | undefined)[];
 
 const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n')[0];

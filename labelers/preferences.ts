@@ -8,8 +8,8 @@ import type { Truncated } from './truncated.ts';
 /**
  * Why a prompt has no preference: one candidate only, fewer than two scores, no candidate that may be chosen, or equal scores.
  */
-export const DROP_REASONS = ['oneCandidate', 'unjudged', 'noAnswer', 'tie'] as const;
-export type DropReason = (typeof DROP_REASONS)[number];
+const DROP_REASONS = ['oneCandidate', 'unjudged', 'noAnswer', 'tie'] as const;
+type DropReason = (typeof DROP_REASONS)[number];
 
 const REASONS: Record<DropReason, string> = {
   oneCandidate: 'with one candidate',
@@ -43,7 +43,7 @@ export interface LabelStats {
 }
 
 /** The tokens of a response that was not sampled by selm. */
-export interface EncodedText {
+interface EncodedText {
   prompt: number[];
   response: number[];
   /** Whether `prompt` has the tokens of the prompt encoded by itself. */

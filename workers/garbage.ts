@@ -5,9 +5,10 @@ import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-wor
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import type { Address, Manifest } from '../artifacts/manifest.ts';
-import { ArtifactDamaged } from '../artifacts/errors.ts';
+import { ArtifactDamaged, StoreFailed } from '../artifacts/errors.ts';
 import type { ArtifactStore, StoredArtifact } from '../artifacts/store.ts';
 import { runWorkflowId } from '../workflows/ids.ts';
+import { TemporalFailed } from './errors.ts';
 
 /** What runs need. */
 export interface Reached {
@@ -58,7 +59,7 @@ async function manifestIfThere(store: ArtifactStore, address: Address): Promise<
   } catch (error) {
     if (!(error instanceof ArtifactDamaged)) throw error;
     if (error.missing) return undefined;
-    throw new Error(
+    throw new StoreFailed(
       `Artifact ${address} is in use and its manifest is damaged, so what it was made of is unknown: nothing is removed. Start its run again, which makes it again, or restore it from a backup.`,
       { cause: error },
     );
@@ -68,7 +69,7 @@ async function manifestIfThere(store: ArtifactStore, address: Address): Promise<
 /**
  * Every address in the histories of the runs that a server knows, whatever became of them, and what is under way. A history can
  * be read where no worker answers for the run.
- * @throws Error when a payload cannot be decoded, for want of the codec that has encrypted it, say
+ * @throws TemporalFailed when a payload cannot be decoded, for want of the codec that has encrypted it, say
  */
 export async function reachedByRuns(client: Client): Promise<Reached> {
   const addresses = new Set<Address>();
@@ -115,7 +116,7 @@ async function decode(client: Client, payload: Payload, workflowId: string): Pro
     const [value] = await decodeArrayFromPayloads(client.options.loadedDataConverter, [payload]);
     return value;
   } catch (error) {
-    throw new Error(
+    throw new TemporalFailed(
       `The history of ${workflowId} cannot be decoded (${(error as Error).message}), so what it needs is unknown: nothing is removed.`,
       { cause: error },
     );

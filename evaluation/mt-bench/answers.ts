@@ -26,7 +26,7 @@ const OTHER_TEMPERATURE = 0.7;
 
 export const temperatureOf = ({ category }: Question): number => TEMPERATURES[category] ?? OTHER_TEMPERATURE;
 
-export interface AnswerOptions {
+interface AnswerOptions {
   /** The model's name in the answers. */
   model: string;
   settings: Pick<SamplingSettings, 'maxNewTokens' | 'batchSize'>;

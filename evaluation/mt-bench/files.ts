@@ -4,7 +4,7 @@ import { InputError } from '../../data/errors.ts';
 import { exists } from '../../data/file-errors.ts';
 import { readJsonl } from '../../data/jsonl.ts';
 
-export const questionSchema = z.object({
+const questionSchema = z.object({
   question_id: z.int(),
   category: z.string().min(1),
   /** The user's messages; the assistant answers each. */
@@ -12,7 +12,7 @@ export const questionSchema = z.object({
 });
 export type Question = z.infer<typeof questionSchema>;
 
-export const answerSchema = z.looseObject({
+const answerSchema = z.looseObject({
   question_id: z.int(),
   /** In selm's own files, a hash of everything that the answer depends on. */
   answer_id: z.string().optional(),
@@ -22,7 +22,7 @@ export const answerSchema = z.looseObject({
 });
 export type QuestionAnswer = z.infer<typeof answerSchema>;
 
-export const judgementSchema = z.looseObject({
+const judgementSchema = z.looseObject({
   question_id: z.int(),
   model: z.string(),
   /** The judge's name, and that of its prompt. */

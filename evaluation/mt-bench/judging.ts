@@ -20,7 +20,7 @@ export interface Judge {
   ask: Ask;
 }
 
-export interface JudgingOptions extends CallOptions {
+interface JudgingOptions extends CallOptions {
   /** The model whose answers are judged. */
   model: string;
   /** Earlier judgements, also of other models and judges. Those of the same text are reused. */

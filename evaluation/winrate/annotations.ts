@@ -97,7 +97,7 @@ const gamedSchema = z.object({
 });
 
 /** A row of df_gamed.csv: the baseline, instructed to be brief or verbose, compared with itself. */
-export type GamedAnnotation = z.infer<typeof gamedSchema>;
+type GamedAnnotation = z.infer<typeof gamedSchema>;
 
 /** Reads df_gamed.csv: comparisons of gamed baselines; `index` is that of the instruction among the annotations. */
 export async function readGamed(path: string): Promise<GamedAnnotation[]> {

@@ -7,7 +7,7 @@ import { bootstrapInterval, mean, standardDeviation, standardError, type Interva
 import { fitCrossValidated, fitLogistic, FOLDS, sigmoid, type Fit, type Observation } from './logistic.ts';
 
 /** One prompt's comparison. Lengths are in characters. */
-export interface LengthComparison {
+interface LengthComparison {
   /** 1: the model is preferred, 0: the baseline, or a probability. Absent where the annotator gave no preference. */
   outcome?: number;
   modelLength: number;
@@ -24,7 +24,7 @@ export interface GamedComparison {
   difficulty: number;
 }
 
-export interface LengthControlledWinRate {
+interface LengthControlledWinRate {
   /** Share in [0, 1]. */
   winRate: number;
   /** Standard error of the mean prediction over prompts; 0 without difficulties, as all predictions are the same then. */

@@ -1,7 +1,7 @@
 /** The win rate of a model over a baseline, as AlpacaEval computes it, and its uncertainty. */
 import { bootstrapMean, mean, standardError, type Interval } from '../statistics.ts';
 
-export interface WinRate {
+interface WinRate {
   /** Share in [0, 1]: the mean of the outcomes; a tie counts half. */
   winRate: number;
   /** Standard error of the win rate. Absent for a single comparison. */

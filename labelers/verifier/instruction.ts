@@ -8,7 +8,7 @@ import { describeIssue } from '../../data/row.ts';
 export type Check = (response: string) => boolean;
 
 /** Makes the check of one instruction from its `kwargs` in the data; `where` names the instruction in errors. */
-export type InstructionKind = (kwargs: Record<string, unknown>, where: string) => Check;
+type InstructionKind = (kwargs: Record<string, unknown>, where: string) => Check;
 
 /** Instruction kinds by their id, `family:kind`. */
 export type Family = Record<string, InstructionKind>;

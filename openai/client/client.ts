@@ -16,7 +16,7 @@ import { gateTo, type Gate } from './gate.ts';
 import { readKey, type Key } from './key.ts';
 import { requestSchema, type ServerSettings } from './settings.ts';
 
-export interface ChatOptions {
+interface ChatOptions {
   /** 0 is greedy. */
   temperature: number;
   maxTokens: number;

@@ -31,7 +31,7 @@ export function retryAfter(error: unknown): number | undefined {
 }
 
 /** The request that failed. */
-export interface FailedRequest {
+interface FailedRequest {
   url: string;
   path: string;
   model: string;

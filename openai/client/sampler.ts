@@ -25,7 +25,7 @@ export interface SampledByServer {
 }
 
 /** A policy on a server. */
-export interface ServedPolicy {
+interface ServedPolicy {
   /** Its `model` is the policy's name there. */
   server: ChatServer;
   tokenizer: ModelTokenizer;

@@ -17,7 +17,7 @@ interface Served {
 }
 
 /** Which adapters clients may load. */
-export interface AdapterSettings {
+interface AdapterSettings {
   /** Adapters in these folders. */
   folders: string[];
   /** Folder for their copies. */

@@ -7,13 +7,13 @@ export type ResponseTokenizer = Pick<
 >;
 
 export class ResponseDecoder {
-  /** The text of the first tokens, which those after them do not change. */
+  /** The text of the first tokens, which later tokens do not change. */
   settled = '';
   private readonly tokenizer: ResponseTokenizer;
-  /** The tokens that are not settled, and their text. */
+  /** The other tokens, and their text. */
   private open: number[] = [];
   private openText = '';
-  /** Tokens before these: what begins a text is decoded otherwise than what stands within it. */
+  /** Tokens before them, as context: a tokenizer decodes the beginning of a text differently. */
   private before: number[];
   private beforeText: string;
 
@@ -23,12 +23,12 @@ export class ResponseDecoder {
     this.beforeText = tokenizer.decode(prompt);
   }
 
-  /** As decodeAnswer() gives it, the prompt and all tokens known. */
+  /** The text of all tokens, as decodeAnswer() returns it. */
   get text(): string {
     return this.settled + this.openText;
   }
 
-  /** What of the text later tokens do not change: without a character at its end that may be unfinished. */
+  /** The part of the text that later tokens do not change: without an incomplete character at its end. */
   get stableText(): string {
     const last = this.open.at(-1);
     if (last === undefined || this.tokenizer.isByteFallback(last)) return this.settled;
@@ -47,7 +47,7 @@ export class ResponseDecoder {
   }
 }
 
-/** A text without what stands at its end for a character that is not complete. */
+/** A text without the replacement characters of an incomplete character at its end. */
 export function withoutUnfinished(text: string): string {
   let { length } = text;
   while (text[length - 1] === '\ufffd') length--;
