@@ -12,7 +12,7 @@ import { summarizeVerdicts } from '../labelers/preferences.ts';
 import { divergenceOf, readDivergences, type Divergence, type DivergenceRow } from './divergence.ts';
 import { readLabels } from './label.ts';
 import { readShards } from './sample.ts';
-import { charactersOf } from '../data/annotations.ts';
+import { charactersOf } from '../evaluation/winrate/annotations.ts';
 import { bootstrapMean, mean, type Interval } from '../evaluation/statistics.ts';
 import { lengthControlledWinRate } from '../evaluation/winrate/length-control.ts';
 import { defineStep } from './step.ts';

@@ -1,12 +1,11 @@
-/** Errors of the store. */
+/** Errors of the artifact store. */
 
 /**
- * An artifact is missing, or is not what its hash says. Running the step that made it again makes it anew. An artifact that cannot be read
- * (EACCES, EIO, too many open files, …) is another error: nothing is removed for it.
+ * An artifact is missing, or its files do not have their hashes. Its step computes it again. A file that cannot be read (EACCES,
+ * EIO, too many open files, …) is another error, for which nothing is removed.
  */
 export class ArtifactDamaged extends Error {
   override readonly name = 'ArtifactDamaged';
-  /** The artifact's address. */
   readonly address: string;
   /** Whether the artifact, or one of its files, does not exist. */
   readonly missing: boolean;
@@ -15,5 +14,20 @@ export class ArtifactDamaged extends Error {
     super(`Artifact ${address.slice(0, 12)} is damaged: ${problem}; it will be made again.`);
     this.address = address;
     this.missing = missing;
+  }
+}
+
+/** The store's bucket did not answer, or its folder could not be read or written, after all attempts. A later attempt may succeed. */
+export class StoreFailed extends Error {
+  override readonly name = 'StoreFailed';
+  /** Whether the bucket rejected the request: its name, the credentials, the region or the endpoint are wrong. */
+  readonly rejected: boolean;
+  /** Of an error of the file system: EACCES, EIO, ENOSPC, … */
+  readonly code: string | undefined;
+
+  constructor(message: string, options: ErrorOptions & { rejected?: boolean; code?: string | undefined } = {}) {
+    super(message, options);
+    this.rejected = options.rejected ?? false;
+    this.code = options.code;
   }
 }

@@ -1,44 +1,56 @@
-/** What the artifact store does with files: an error of the file system is never taken for a missing file. */
+/** File operations of the artifact store. An error of the file system is never taken for a missing file. */
 import { open, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import pRetry from 'p-retry';
 import { inTurns } from '../data/in-turns.ts';
+import { StoreFailed } from './errors.ts';
 import { hashFile } from './hash.ts';
 import type { ManifestFile } from './manifest.ts';
 
-/** There is no such file or folder: nothing of this name, or a file where the folder should be that it is in. */
+/** Error codes of a file or folder that does not exist: no such name, or a file in place of its folder. */
 const ABSENT = ['ENOENT', 'ENOTDIR'];
 
-/** The result of `work`; undefined where there is no such file or folder. Any other error is thrown: nothing follows from it. */
+/** The result of `work`; undefined where the file or folder does not exist. @throws StoreFailed for other errors */
 export async function unlessAbsent<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
   } catch (error) {
     if (ABSENT.includes((error as NodeJS.ErrnoException).code!)) return undefined;
-    throw error;
+    throw storeFailure(error);
   }
 }
 
 /**
  * Retries `work` for about a minute while the file system fails. For what stores a step's result: computing the step again
  * may cost hours, or money where a server sampled.
- * @throws the error of the last attempt; errors that no system call made, and ENOENT, without a retry
+ * @throws StoreFailed after all attempts. Other errors than the file system's, and ENOENT, are thrown without a retry.
  */
 export function patiently<T>(work: () => Promise<T>): Promise<T> {
-  return pRetry(work, { retries: 8, minTimeout: 200, shouldRetry: ({ error }) => isFileSystemError(error) });
+  return pRetry(work, { retries: 8, minTimeout: 200, shouldRetry: ({ error }) => isFileSystemError(error) }).catch(
+    (error: unknown) => {
+      throw storeFailure(error);
+    },
+  );
 }
 
 const isFileSystemError = ({ syscall, code }: NodeJS.ErrnoException) => syscall !== undefined && code !== 'ENOENT';
+
+/** An error of the file system as one of the store; other errors unchanged. */
+function storeFailure(error: unknown): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (!(error instanceof Error) || !isFileSystemError(error)) return error;
+  return new StoreFailed(`The artifact store cannot use its files (${message}).`, { cause: error, code });
+}
 
 const TOUCH_MILLISECONDS = 3600_000;
 
 async function touch(folder: string): Promise<void> {
   const now = new Date();
-  // The work goes on without it.
+  // A failure only makes the folder look older; the work continues.
   await utimes(folder, now, now).catch(() => {});
 }
 
-/** Keeps folders from looking abandoned while `work` goes on, however long it writes nothing there. */
+/** Touches folders every hour while `work` runs, so that they do not look abandoned. */
 export async function whileTouched<T>(folders: string[], work: () => Promise<T>): Promise<T> {
   const timer = setInterval(() => void Promise.all(folders.map(touch)), TOUCH_MILLISECONDS);
   try {
@@ -48,7 +60,10 @@ export async function whileTouched<T>(folders: string[], work: () => Promise<T>)
   }
 }
 
-/** Every file below a folder, by path, hashed and forced to the disk. Hidden ones are left out: systems leave them (.nfs…, .DS_Store). */
+/**
+ * All files below a folder with their hashes, ordered by path and flushed to the disk. Hidden files, which systems leave (.nfs…,
+ * .DS_Store), are left out.
+ */
 export async function listFiles(folder: string): Promise<ManifestFile[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
@@ -63,7 +78,7 @@ export async function listFiles(folder: string): Promise<ManifestFile[]> {
   });
 }
 
-/** When a file, or the file below a folder that changed last, was changed; undefined where it is gone. */
+/** Last modification time of a file, or of anything in a folder; undefined if it does not exist. */
 export async function lastChange(path: string): Promise<Date | undefined> {
   const own = await unlessAbsent(stat(path));
   if (!own) return undefined;
@@ -75,14 +90,14 @@ export async function lastChange(path: string): Promise<Date | undefined> {
 
 const NEEDED_BYTES = 2 ** 20;
 
-/** A full disk ends a step before its work is done, not after: each new attempt would do the whole of it in vain. */
+/** Writes and removes a file of 1 MiB: a full disk is to fail a step before its work, not after. */
 export async function checkSpace(folder: string): Promise<void> {
   const file = join(folder, 'space');
   await writeFile(file, new Uint8Array(NEEDED_BYTES), { flush: true });
   await rm(file);
 }
 
-/** @returns whether the folder was moved: not where another, or a file, is there already */
+/** Moves a folder, unless the target exists. @returns whether it was moved */
 export async function moveUnlessTaken(from: string, to: string): Promise<boolean> {
   try {
     await rename(from, to);

@@ -1,4 +1,4 @@
-/** Hashes that name things: of files, and of values. */
+/** SHA-256 hashes of files and of values. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 
@@ -9,9 +9,10 @@ export async function hashFile(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
+/** SHA-256 of a text in UTF-8, in hex. */
 export const hashText = (text: string) => createHash('sha256').update(text).digest('hex');
 
-/** JSON with sorted keys and no absent fields: equal values have equal text. */
+/** JSON with sorted keys and without undefined fields: equal values have equal texts. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, inner: unknown) =>
     typeof inner === 'object' && inner !== null && !Array.isArray(inner)

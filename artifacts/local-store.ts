@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { inTurns } from '../data/in-turns.ts';
+import { ArtifactDamaged } from './errors.ts';
 import {
   checkSpace,
   lastChange,
@@ -27,20 +28,23 @@ import {
 } from './manifest.ts';
 import { addressOfVersion, checkName, versionOf } from './names.ts';
 import { isServerId, serverOf } from './servers.ts';
-import { type ArtifactStore, type NamedVersion, type StoredArtifact, type StoreServer } from './store.ts';
-import { ArtifactDamaged } from './errors.ts';
+import type { ArtifactStore, NamedVersion, StoredArtifact, StoreServer } from './store.ts';
 
 export const MANIFEST = 'manifest.json';
 
 /**
- * Layout: `objects/<address>/` holds an artifact and its manifest.json; `steps/<key>` names the address a step has made;
- * `names/<name>/<version>` names the address of a version; `servers/<id>` says whose runs use the store; `unfinished/` is where artifacts grow; `checkpoints/<key>/` belongs
- * to steps that are not done.
+ * Layout:
+ * - `objects/<address>/`: an artifact's files and its manifest.json
+ * - `steps/<key>`: the address of a step's artifact
+ * - `names/<name>/<version>`: the address of a name's version
+ * - `servers/<id>`: the last known address of a Temporal namespace
+ * - `unfinished/`: artifacts that are being written
+ * - `checkpoints/<key>/`: checkpoints of an unfinished step
  */
 export class LocalStore implements ArtifactStore {
   private readonly root: string;
   private readonly warn: (message: string) => void;
-  /** Files found intact, by path, size and time of change: a file that has not changed is not hashed twice. */
+  /** Files whose hash was right, by path, size and modification time: an unchanged file is hashed once. */
   private readonly intact = new Set<string>();
 
   constructor(root: string, warn: (message: string) => void = (message) => console.warn(message)) {
@@ -48,9 +52,12 @@ export class LocalStore implements ArtifactStore {
     this.warn = warn;
   }
 
-  /** Where an artifact lies, if it is there. @throws Error when `address` is none: with "", the folder would be that of all artifacts */
+  /**
+   * The folder of an artifact, whether or not it exists.
+   * @throws Error when `address` is not one: "" would give the folder of all artifacts
+   */
   folderOf(address: Address): string {
-    if (!isAddress(address)) throw new Error(`"${address}" is no artifact's address.`);
+    if (!isAddress(address)) throw new Error(`"${address}" is not an artifact's address.`);
     return join(this.root, 'objects', address);
   }
 
@@ -68,7 +75,7 @@ export class LocalStore implements ArtifactStore {
     return folder;
   }
 
-  /** The folder is the store's own. */
+  /** Nothing to do: openCheckpoints() gives the store's own folder. */
   async saveCheckpoints(): Promise<void> {}
 
   async find(key: StepKey): Promise<Address | undefined> {
@@ -101,7 +108,7 @@ export class LocalStore implements ArtifactStore {
       const manifest: Manifest = { kind, files: await patiently(() => listFiles(unfinished)), recipe };
       const address = addressOf(manifest);
       await patiently(() => writeDurably(join(unfinished, MANIFEST), JSON.stringify(manifest, null, 2)));
-      await this.place(unfinished, address);
+      await this.moveToAddress(unfinished, address);
       await patiently(() => this.writeIndex(key, address));
       await rm(this.checkpointsOf(key), { recursive: true, force: true });
       return address;
@@ -110,24 +117,24 @@ export class LocalStore implements ArtifactStore {
     }
   }
 
-  /** Takes an artifact from elsewhere: `fill` writes its files and its manifest. It is looked at when it is opened. */
+  /** Adds an artifact of another store: `fill` writes its files and its manifest. They are checked when it is opened. */
   async adopt(address: Address, fill: (folder: string) => Promise<void>): Promise<void> {
     const unfinished = join(this.root, 'unfinished', randomUUID());
     await mkdir(unfinished, { recursive: true });
     try {
       await fill(unfinished);
-      await this.place(unfinished, address);
+      await this.moveToAddress(unfinished, address);
     } finally {
       await rm(unfinished, { recursive: true, force: true });
     }
   }
 
-  /** Moves a finished folder to its address, unless the same artifact is there already. */
-  private async place(finished: string, address: Address): Promise<void> {
+  /** Moves a finished folder to its address, unless the same artifact is there. */
+  private async moveToAddress(finished: string, address: Address): Promise<void> {
     const target = this.folderOf(address);
     await patiently(() => mkdir(dirname(target), { recursive: true }));
     if (await patiently(() => moveUnlessTaken(finished, target))) return;
-    // Another worker was faster, and may be read from already: only what is damaged gives way.
+    // Another worker was faster, and its artifact may be in use: it is replaced only if it is damaged.
     try {
       await this.open(address);
     } catch (error) {
@@ -137,7 +144,7 @@ export class LocalStore implements ArtifactStore {
     }
   }
 
-  /** Removes an artifact at once, so that nobody finds half of it. */
+  /** Removes an artifact atomically: nobody sees a part of it. */
   private async discard(address: Address): Promise<void> {
     const aside = join(this.root, 'unfinished', randomUUID());
     await mkdir(dirname(aside), { recursive: true });
@@ -193,7 +200,7 @@ export class LocalStore implements ArtifactStore {
       if (last > 0 && (await this.readVersion(name, last)) === address) return last;
       const temporary = join(this.root, 'names', `.${randomUUID()}`);
       await writeDurably(temporary, address);
-      // A link does not replace what another has published in this moment; a rename would.
+      // Unlike rename(), link() does not replace a version that another process has just published.
       const published = await link(temporary, join(folder, String(last + 1))).then(
         () => true,
         (error: NodeJS.ErrnoException) => {
@@ -227,7 +234,7 @@ export class LocalStore implements ArtifactStore {
 
   async listNames(): Promise<NamedVersion[]> {
     const entries = (await unlessAbsent(readdir(join(this.root, 'names'), { withFileTypes: true }))) ?? [];
-    // Those of earlier versions, too, which no name may be any more.
+    // Including names of earlier versions of selm that are no longer allowed.
     const names = entries.filter((entry) => !entry.isFile()).map((entry) => entry.name);
     const byName = await inTurns(names.sort(), async (name) =>
       (await this.versionsOf(name)).map((version) => ({ name, version })),
@@ -263,7 +270,7 @@ export class LocalStore implements ArtifactStore {
         const folder = await unlessAbsent(stat(this.folderOf(address)));
         return folder ? [{ address, manifest, created: folder.mtime }] : [];
       } catch (error) {
-        // What is damaged is left to the step that finds it.
+        // A damaged artifact is left to the step that finds it.
         if (error instanceof ArtifactDamaged) return [];
         throw error;
       }

@@ -3,7 +3,7 @@ import { InputError } from '../data/errors.ts';
 import { isName, nameSchema } from '../data/paths.ts';
 import { isAddress, type Address } from './manifest.ts';
 
-/** @throws InputError when it cannot be a policy's name */
+/** @returns the name. @throws InputError when it cannot be a policy's name */
 export function checkName(name: string): string {
   const { error } = nameSchema.safeParse(name);
   if (error) throw new InputError(`"${name}" is not a policy's name: ${error.issues[0].message}.`);
@@ -21,13 +21,15 @@ export function parsePolicyName(text: string): { name: string; version: number |
   return { name, version: version === 'latest' ? version : Number(version) };
 }
 
-/** The version that a file or an object is by its name: others may leave files there, too (.DS_Store, .nfs…). */
+/** The version that the name of a file or object means; undefined for other files (.DS_Store, .nfs…). */
 export function versionOf(entry: string): number | undefined {
   return /^[1-9]\d{0,14}$/.test(entry) ? Number(entry) : undefined;
 }
 
-/** What a version holds. @throws InputError when that is no address: what it reached is unknown then */
+/** The address in a version's file. @throws InputError for another text */
 export function addressOfVersion(place: string, text: string | undefined): Address | undefined {
   if (text === undefined || isAddress(text)) return text;
-  throw new InputError(`${place} is damaged: it holds no artifact's address. Restore it from a backup, or remove it.`);
+  throw new InputError(
+    `${place} is damaged: it does not hold an artifact's address. Restore it from a backup, or remove it.`,
+  );
 }

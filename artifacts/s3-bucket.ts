@@ -1,4 +1,4 @@
-/** Files and small texts in an S3 bucket, or in what speaks its protocol. */
+/** Files and small texts in an S3 bucket, of AWS or of a server with its API. */
 import { createReadStream } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -18,28 +18,24 @@ import {
 import { Upload } from '@aws-sdk/lib-storage';
 import pRetry from 'p-retry';
 import { InputError } from '../data/errors.ts';
+import { StoreFailed } from './errors.ts';
 
-/** Parts of a large file, uploaded at the same time. What is in memory of a file is at most their product. */
+/** Parts of a large file that are uploaded at the same time: at most their product is in memory. */
 const PART_BYTES = 16 * 2 ** 20;
 const PARTS_AT_ONCE = 4;
-/** Of a request by the SDK; of a download whose body breaks off, by `download`. */
+/** Attempts of the SDK per request, and of reads whose body breaks off. */
 const ATTEMPTS = 6;
-/** A download that has come on by so much since its connection broke last has all attempts before it again. */
+/** A download that has received so much since its last error starts counting its attempts again. */
 const PROGRESS_BYTES = 2 ** 20;
 const DELETE_AT_ONCE = 1000;
 
-/** Keys never stand in the address: messages name it. */
+/** Credentials are never part of the address, which messages show. */
 const BUCKET_URL = /^s3:\/\/([a-z0-9][a-z0-9.-]+)(\/.*)?$/;
 
-export interface StoredObject {
+interface StoredObject {
   key: string;
   size: number;
   modified: Date;
-}
-
-/** The store did not answer as it should, after all attempts. */
-export class BucketError extends Error {
-  override readonly name = 'BucketError';
 }
 
 export class Bucket {
@@ -51,23 +47,23 @@ export class Bucket {
 
   /**
    * @param url `s3://bucket/prefix`
-   * @param config beside the standard AWS environment, which gives credentials, region and endpoint
-   * @throws InputError when `url` is no such address
+   * @param config overrides the standard AWS environment, which has credentials, region and endpoint
+   * @throws InputError for another form of address
    */
   constructor(url: string, config: S3ClientConfig = {}) {
     const parts = BUCKET_URL.exec(url);
-    if (!parts) throw new InputError('An artifact store in S3 is given as s3://bucket/prefix: this one is not.');
+    if (!parts) throw new InputError('An artifact store in S3 has the form s3://bucket/prefix: correct SELM_STORE.');
     this.bucket = parts[1];
     this.prefix = (parts[2] ?? '').replace(/^\/+|\/+$/g, '');
     this.url = url;
-    // What is not AWS itself mostly has no host name for each bucket.
+    // Other servers than AWS mostly have no host name per bucket.
     const forcePathStyle = Boolean(process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL']);
     this.client = new S3Client({
       maxAttempts: ATTEMPTS,
       forcePathStyle,
-      // Every file's SHA-256 is in its artifact's manifest.
+      // The manifest has the SHA-256 of every file.
       responseChecksumValidation: 'WHEN_REQUIRED',
-      // A connection on which nothing moves is broken; how long a request takes as a whole depends on the line.
+      // A connection without traffic is broken. A whole request has no limit: it depends on the bandwidth.
       requestHandler: { connectionTimeout: 5000, socketTimeout: 60_000 },
       ...config,
     });
@@ -81,8 +77,8 @@ export class Bucket {
     return { Bucket: this.bucket, Key: this.keyOf(path) };
   }
 
-  /** What AWS answers to `work`; undefined where there is no such object. @throws BucketError for everything else */
-  private async ask<T>(work: () => Promise<T>): Promise<T | undefined> {
+  /** The result of `work`; undefined where the object does not exist. @throws StoreFailed for other errors */
+  private async unlessAbsent<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work();
     } catch (error) {
@@ -91,13 +87,15 @@ export class Bucket {
     }
   }
 
-  private failure(error: unknown): BucketError {
-    if (error instanceof BucketError) return error;
+  private failure(error: unknown): StoreFailed {
+    if (error instanceof StoreFailed) return error;
     const { name, message } = error as Error;
-    return new BucketError(`The artifact store ${this.url} does not answer as it should (${name}: ${message}).`);
+    return new StoreFailed(`The artifact store ${this.url} does not answer as it should (${name}: ${message}).`, {
+      rejected: isRejection(error),
+    });
   }
 
-  /** @throws BucketError when the bucket is not there, or may not be read below the prefix */
+  /** @throws StoreFailed when the bucket does not exist, or may not be read below the prefix */
   async check(): Promise<void> {
     const command = new ListObjectsV2Command({ Bucket: this.bucket, Prefix: this.keyOf(''), MaxKeys: 1 });
     await this.client.send(command).catch((error: unknown) => {
@@ -107,36 +105,36 @@ export class Bucket {
 
   async readText(path: string): Promise<string | undefined> {
     const read = async () => {
-      const found = await this.ask(() => this.client.send(new GetObjectCommand(this.at(path))));
+      const found = await this.unlessAbsent(() => this.client.send(new GetObjectCommand(this.at(path))));
       return found?.Body!.transformToString();
     };
     return pRetry(read, {
       retries: ATTEMPTS - 1,
       minTimeout: 200,
       // The SDK has retried the request itself, but does not retry when the response's body breaks off.
-      shouldRetry: ({ error }) => !(error instanceof BucketError),
+      shouldRetry: ({ error }) => !(error instanceof StoreFailed),
     }).catch((error: unknown) => {
       throw this.failure(error);
     });
   }
 
   async writeText(path: string, text: string): Promise<void> {
-    await this.ask(() => this.client.send(new PutObjectCommand({ ...this.at(path), Body: text })));
+    await this.unlessAbsent(() => this.client.send(new PutObjectCommand({ ...this.at(path), Body: text })));
   }
 
-  /** Writes a text where nothing is yet, at once for everybody. @returns whether it was this one that is there now */
+  /** Writes a text unless the object exists, atomically. @returns whether the object has this text now */
   async writeOnce(path: string, text: string): Promise<boolean> {
     try {
       await this.client.send(new PutObjectCommand({ ...this.at(path), Body: text, IfNoneMatch: '*' }));
       return true;
     } catch (error) {
-      // A request that was tried again finds what its first try has written.
+      // A retried request finds what its first attempt has written.
       if (statusOf(error) === 412 || statusOf(error) === 409) return (await this.readText(path)) === text;
       throw this.failure(error);
     }
   }
 
-  /** A file becomes an object: complete, or not there. */
+  /** Uploads a file. The object exists once it is complete. */
   async upload(file: string, path: string): Promise<void> {
     const upload = new Upload({
       client: this.client,
@@ -145,12 +143,12 @@ export class Bucket {
       queueSize: PARTS_AT_ONCE,
     });
     await upload.done().catch((error: NodeJS.ErrnoException) => {
-      // Of the file, not of the network: those of sockets have no path.
+      // Errors of the file have a path, errors of the network have none.
       throw error.path === undefined ? this.failure(error) : error;
     });
   }
 
-  /** An object becomes a file. Where its body breaks off, it goes on from there. @returns whether there is such an object */
+  /** Downloads an object. Where the body breaks off, the download continues from there. @returns whether the object exists */
   async download(path: string, file: string): Promise<boolean> {
     await mkdir(dirname(file), { recursive: true });
     const target = await open(file, 'w');
@@ -159,7 +157,9 @@ export class Bucket {
       // Not p-retry, which cannot start counting again: a download that progresses gets all its attempts back.
       for (;;) {
         const range = size > 0 ? { Range: `bytes=${size}-` } : {};
-        const found = await this.ask(() => this.client.send(new GetObjectCommand({ ...this.at(path), ...range })));
+        const found = await this.unlessAbsent(() =>
+          this.client.send(new GetObjectCommand({ ...this.at(path), ...range })),
+        );
         if (!found) return false;
         if (found.ContentRange === undefined) size = 0;
         const total = size + (found.ContentLength ?? Infinity);
@@ -185,7 +185,7 @@ export class Bucket {
     }
   }
 
-  /** Everything whose path begins with `path`, by its path. */
+  /** All objects whose path begins with `path`, ordered by path. */
   async list(path: string): Promise<StoredObject[]> {
     const objects: StoredObject[] = [];
     const base = this.keyOf('').length;
@@ -210,24 +210,38 @@ export class Bucket {
     for (let i = 0; i < paths.length; i += DELETE_AT_ONCE) {
       const Objects = paths.slice(i, i + DELETE_AT_ONCE).map((path) => ({ Key: this.keyOf(path) }));
       const command = new DeleteObjectsCommand({ Bucket: this.bucket, Delete: { Objects, Quiet: true } });
-      const failed = (await this.ask(() => this.client.send(command)))?.Errors?.[0];
+      const failed = (await this.unlessAbsent(() => this.client.send(command)))?.Errors?.[0];
       if (failed) throw this.failure(new Error(`${failed.Key} is not removed: ${failed.Message}`));
     }
   }
 
-  /** Gives up uploads that were broken off. */
+  /** Aborts unfinished uploads that began before a date. */
   async abortUploads(before: Date): Promise<void> {
-    const found = await this.ask(() =>
+    const found = await this.unlessAbsent(() =>
       this.client.send(new ListMultipartUploadsCommand({ Bucket: this.bucket, Prefix: this.keyOf('') })),
     );
     for (const { Key, UploadId, Initiated } of found?.Uploads ?? []) {
       if (Initiated! >= before) continue;
-      await this.ask(() => this.client.send(new AbortMultipartUploadCommand({ Bucket: this.bucket, Key, UploadId })));
+      await this.unlessAbsent(() =>
+        this.client.send(new AbortMultipartUploadCommand({ Bucket: this.bucket, Key, UploadId })),
+      );
     }
   }
 }
 
-/** As S3 says it: another 404, of a gateway say, tells nothing about the object. */
+/** By S3's error names: another 404, such as a gateway's, says nothing about the object. */
 const isAbsent = (error: unknown) => ['NoSuchKey', 'NoSuchUpload'].includes((error as Error).name);
+
+/** Errors of the SDK's own, before it sends a request: no credentials, no region. */
+const UNUSABLE = /^CredentialsProviderError$|^TokenProviderError$|Region is missing/;
+/** Busy, too slow, or in conflict with another request. */
+const TEMPORARY = [408, 409, 425, 429];
+
+function isRejection(error: unknown): boolean {
+  const { name, message } = error as Error;
+  const status = statusOf(error);
+  if (status === undefined) return UNUSABLE.test(name) || UNUSABLE.test(message);
+  return status >= 300 && status < 500 && !TEMPORARY.includes(status);
+}
 
 const statusOf = (error: unknown) => (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;

@@ -1,4 +1,4 @@
-/** Checkpoints in an S3 bucket, so that a step that began on one machine goes on on another. */
+/** Checkpoints in an S3 bucket: a step that began on one machine continues on another. */
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -9,14 +9,14 @@ import type { LocalStore } from './local-store.ts';
 import { isAddress, type StepKey } from './manifest.ts';
 import type { Bucket } from './s3-bucket.ts';
 
-/** The newest checkpoint of a step: its folder's name, and what must be in it. */
+/** The newest checkpoint of a step: the name of its folder, and its files. */
 const pointerSchema = z.object({
   name: z.string().refine(isName),
   files: z.array(z.object({ path: z.string().refine(isContained), sha256: z.string().refine(isAddress) })),
 });
 type CheckpointPointer = z.infer<typeof pointerSchema>;
 
-/** Layout: `checkpoints/<key>/latest` names the folder beside it that is complete. A newer checkpoint's name sorts later. */
+/** Layout: `checkpoints/<key>/latest` names the complete folder beside it. Names of newer checkpoints sort later. */
 export class S3Checkpoints {
   private readonly bucket: Bucket;
   private readonly local: LocalStore;
@@ -28,7 +28,7 @@ export class S3Checkpoints {
     this.warn = warn;
   }
 
-  /** The local folder of a step's checkpoints, with the bucket's in it if that is newer. */
+  /** The local folder of a step's checkpoints, after downloading that of the bucket if it is newer. */
   async open(key: StepKey): Promise<string> {
     const folder = await this.local.openCheckpoints(key);
     const latest = await this.latest(key);
@@ -42,7 +42,7 @@ export class S3Checkpoints {
       if (found && (await hashFile(file)) === sha256) continue;
       const problem = `${path} ${found ? 'was changed' : 'is missing'}`;
       this.warn(
-        `Checkpoint ${latest.name} of step ${key.slice(0, 12)} is damaged: ${problem}; the step does without it.`,
+        `Checkpoint ${latest.name} of step ${key.slice(0, 12)} is damaged: ${problem}; the step starts without it.`,
       );
       await rm(unfinished, { recursive: true });
       return folder;
@@ -57,7 +57,7 @@ export class S3Checkpoints {
     const { success, data } = pointerSchema.safeParse(jsonOf(text));
     if (success) return data;
     this.warn(
-      `The checkpoint of step ${key.slice(0, 12)} in the bucket is damaged: its "latest" names none; the step does without it.`,
+      `The checkpoint of step ${key.slice(0, 12)} in the bucket is damaged: its "latest" cannot be read; the step starts without it.`,
     );
     return undefined;
   }
@@ -67,7 +67,7 @@ export class S3Checkpoints {
     const folder = await this.local.openCheckpoints(key);
     const name = (await completeFolders(folder)).at(-1);
     const latest = await this.latest(key);
-    // Another worker may have gone on from here.
+    // Another worker may have continued from here.
     if (name === undefined || (latest && latest.name >= name)) return;
     const files = [];
     try {
@@ -77,7 +77,7 @@ export class S3Checkpoints {
         files.push({ path, sha256: await hashFile(file) });
       }
     } catch (error) {
-      // A newer one has taken its place meanwhile, and is saved next.
+      // Replaced by a newer checkpoint meanwhile, which is saved next.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
       throw error;
     }
@@ -85,7 +85,7 @@ export class S3Checkpoints {
     await this.remove(key, (other) => other < name);
   }
 
-  /** Removes a step's checkpoints from the bucket, or those with the names that `which` picks. */
+  /** Removes a step's checkpoints from the bucket: all, or those whose name `which` selects. */
   async remove(key: StepKey, which?: (name: string) => boolean): Promise<void> {
     const objects = await this.bucket.list(`checkpoints/${key}/`);
     const chosen = objects.filter((object) => {
@@ -96,7 +96,7 @@ export class S3Checkpoints {
   }
 }
 
-/** Checkpoints by name, the newest last; one that is being written has a name that begins with a dot. */
+/** Names of complete checkpoints, the newest last. The name of one that is being written begins with a dot. */
 const completeFolders = async (folder: string) =>
   (await readdir(folder, { withFileTypes: true }))
     .filter((entry) => entry.isDirectory() && isName(entry.name))

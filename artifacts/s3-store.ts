@@ -2,6 +2,7 @@
 import { stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inTurns } from '../data/in-turns.ts';
+import { ArtifactDamaged, StoreFailed } from './errors.ts';
 import { unlessAbsent } from './files.ts';
 import { LocalStore, MANIFEST } from './local-store.ts';
 import {
@@ -19,22 +20,21 @@ import { addressOfVersion, checkName, versionOf } from './names.ts';
 import type { Bucket } from './s3-bucket.ts';
 import { S3Checkpoints } from './s3-checkpoints.ts';
 import { isServerId, serverOf } from './servers.ts';
-import { type ArtifactStore, type NamedVersion, type StoredArtifact, type StoreServer } from './store.ts';
-import { ArtifactDamaged } from './errors.ts';
+import type { ArtifactStore, NamedVersion, StoredArtifact, StoreServer } from './store.ts';
 
-/** What the steps of this and other processes on the machine may be reading stays in the cache so long. */
+/** Artifacts opened within this time stay in the cache: steps of this or another process may be reading them. */
 const IN_USE_MILLISECONDS = 3600_000;
 
-export interface CacheOptions {
+interface CacheOptions {
   folder: string;
-  /** Above it, what was opened longest ago leaves the cache. */
+  /** Above this size the least recently opened artifacts are removed. */
   limitBytes: number;
 }
 
 /**
- * Layout of the bucket: `objects/<address>/` holds an artifact's files, its manifest.json written last, so that an artifact is
- * there wholly or not at all; `steps/<key>` and `names/<name>/<version>` name addresses and are written once;
- * `servers/<id>` says whose runs use the store; `checkpoints/<key>/latest` names the folder beside it that is complete.
+ * Layout of the bucket, as in LocalStore. The manifest.json in `objects/<address>/` is written last: an artifact without it does not
+ * exist. `steps/<key>` and `names/<name>/<version>` are written once, by conditional writes. `checkpoints/<key>/latest` names the
+ * complete folder beside it.
  */
 export class S3Store implements ArtifactStore {
   private readonly bucket: Bucket;
@@ -58,7 +58,7 @@ export class S3Store implements ArtifactStore {
   async find(key: StepKey): Promise<Address | undefined> {
     const address = await this.readIndex(key);
     if (address === undefined) {
-      // Made here, but the worker died before it was uploaded.
+      // Computed on this machine, but the worker died before the upload.
       const made = await this.cache.find(key);
       return made && this.publish(made, key);
     }
@@ -70,12 +70,12 @@ export class S3Store implements ArtifactStore {
       await this.bucket.remove([indexOf(key), manifestOf(address)]);
       return undefined;
     }
-    // What the bucket has lost may still be in the cache.
+    // Restores files that the bucket has lost and the cache still has.
     await this.upload(address);
     return address;
   }
 
-  /** What a step's key names; where that is no address, it is removed. */
+  /** The address of a step's artifact. An entry that is not an address is removed. */
   private async readIndex(key: StepKey): Promise<Address | undefined> {
     const address = await this.bucket.readText(indexOf(key));
     if (address === undefined || isAddress(address)) return address;
@@ -91,7 +91,7 @@ export class S3Store implements ArtifactStore {
     return address;
   }
 
-  /** Uploads what lies in the cache. @returns the step's artifact: that of the first to get there */
+  /** Uploads an artifact from the cache. @returns the step's artifact: that of the first worker to publish it */
   private async publish(address: Address, key: StepKey): Promise<Address> {
     await this.upload(address);
     await this.evict();
@@ -102,7 +102,7 @@ export class S3Store implements ArtifactStore {
     return address;
   }
 
-  /** Uploads an artifact of the cache, unless the bucket has all of it. One file at a time: each is in many parts. */
+  /** Uploads an artifact from the cache, unless the bucket has all of it. One file at a time: each has parallel parts. */
   private async upload(address: Address): Promise<void> {
     const { files } = await this.cache.manifest(address);
     const stored = await this.bucket.list(`objects/${address}/`);
@@ -115,7 +115,7 @@ export class S3Store implements ArtifactStore {
   }
 
   async manifest(address: Address): Promise<Manifest> {
-    // One whose address fits it is whole, wherever it was found.
+    // A manifest whose hash is the address is valid, in the cache, too.
     const cached = await unlessDamaged(this.cache.manifest(address));
     return cached ?? parseManifest(address, await this.readManifest(address));
   }
@@ -157,21 +157,22 @@ export class S3Store implements ArtifactStore {
         return await this.cache.open(address);
       } catch (error) {
         if (!(error instanceof ArtifactDamaged)) throw error;
-        // Nothing is known of the bucket then: another process has made room in the cache, say.
+        // This says nothing about the bucket: another process may have made room in the cache.
         if (error.missing)
-          throw new Error(`Artifact ${address.slice(0, 12)} is gone from the cache again; the next try fetches it.`, {
-            cause: error,
-          });
-        // What was garbled on the way is undamaged when it comes again.
+          throw new StoreFailed(
+            `Artifact ${address.slice(0, 12)} was removed from the cache while it was fetched; the next attempt fetches it.`,
+            { cause: error },
+          );
+        // Data that was corrupted in transit is fetched again once.
         if (attempt === 1) continue;
-        // Who has it undamaged uploads it again once it is not there.
+        // A worker that has it undamaged uploads it again once it does not exist.
         await this.bucket.remove([manifestOf(address)]);
         throw error;
       }
     }
   }
 
-  /** Makes room in the cache, for `incoming` bytes more. */
+  /** Makes room in the cache for `incoming` more bytes. */
   private async evict(incoming = 0): Promise<void> {
     const artifacts = await inTurns(await this.cache.list(), async ({ address, manifest }) => ({
       address,
@@ -187,7 +188,7 @@ export class S3Store implements ArtifactStore {
     }
   }
 
-  /** Removes an artifact from the cache, if it is there. */
+  /** Removes an artifact from the cache, if the cache has it. */
   private async forget(address: Address): Promise<void> {
     await unlessDamaged(this.cache.remove(address));
   }
@@ -252,7 +253,7 @@ export class S3Store implements ArtifactStore {
     const manifests = (await this.bucket.list('objects/')).filter(({ key }) => isManifest(key));
     const found = await inTurns(manifests, async ({ key, modified }) => {
       const address = key.split('/')[1];
-      // What is damaged is left to the step that finds it.
+      // A damaged artifact is left to the step that finds it.
       const manifest = await unlessDamaged(this.manifest(address));
       return manifest ? [{ address, manifest, created: modified }] : [];
     });
@@ -263,7 +264,7 @@ export class S3Store implements ArtifactStore {
     const { recipe, files } = await this.manifest(address);
     const index = indexOf(stepKey(recipe));
     const isOwn = (await this.bucket.readText(index)) === address;
-    // First what says that it is there.
+    // First the entries by which it is found.
     await this.bucket.remove([...(isOwn ? [index] : []), manifestOf(address)]);
     await this.bucket.remove(files.map(({ path }) => `objects/${address}/${path}`));
     await this.forget(address);
@@ -284,19 +285,19 @@ const totalBytes = (files: ManifestFile[]) => files.reduce((total, { size }) => 
 
 const indexOf = (key: StepKey) => `steps/${key}`;
 
-/** @throws Error when `address` is none */
+/** @throws Error when `address` is not an address */
 function manifestOf(address: Address): string {
-  if (!isAddress(address)) throw new Error(`"${address}" is no artifact's address.`);
+  if (!isAddress(address)) throw new Error(`"${address}" is not an artifact's address.`);
   return `objects/${address}/${MANIFEST}`;
 }
 
-/** Whether an object is an artifact's manifest; an artifact's file may have the same name in a folder of its own. */
+/** Whether an object is an artifact's manifest, and not a file of the same name in one of its folders. */
 function isManifest(key: string): boolean {
   const [, address, ...path] = key.split('/');
   return isAddress(address) && path.join('/') === MANIFEST;
 }
 
-/** The result of `work`; undefined where the artifact is damaged. Any other error is thrown: nothing follows from it. */
+/** The result of `work`; undefined where the artifact is damaged. Any other error is thrown. */
 async function unlessDamaged<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;

@@ -1,71 +1,71 @@
-/** The artifact store: what every step reads and writes. */
+/** The interface of the artifact store, which every step reads and writes. */
 import type { Address, Manifest, Recipe, StepKey } from './manifest.ts';
 
 export interface ArtifactStore {
-  /** The artifact that a step with this key has made, if it is there undamaged. */
+  /** The undamaged artifact of the step with this key, if the store has it. */
   find(key: StepKey): Promise<Address | undefined>;
 
   /**
-   * Makes an artifact: `fill` writes its files into an empty folder, which then becomes immutable. It is there wholly or not
-   * at all; of two that finish the same step, both get the same address.
+   * Creates an artifact: `fill` writes its files into an empty folder, which then becomes immutable. Other processes see all of it
+   * or nothing. Where two finish the same step, both get the address of the first.
    */
   create(kind: string, recipe: Recipe, fill: (folder: string) => Promise<void>): Promise<Address>;
 
   /**
-   * A local folder with the artifact's files, their hashes checked.
-   * @throws ArtifactDamaged when the artifact is missing or its files are not what they were
+   * A local folder with the artifact's files, whose hashes have been checked.
+   * @throws ArtifactDamaged when the artifact is missing or its files have changed
    */
   open(address: Address): Promise<string>;
 
   manifest(address: Address): Promise<Manifest>;
 
   /**
-   * The text of one of an artifact's files, its hash checked. The others, which may be large, are neither read nor fetched.
-   * @throws ArtifactDamaged when the artifact or the file is missing, or the file is not what it was
+   * The text of one of an artifact's files, whose hash has been checked. The other files, which may be large, are not read.
+   * @throws ArtifactDamaged when the artifact or the file is missing, or the file has changed
    */
   readText(address: Address, path: string): Promise<string>;
 
-  /** A local folder for the checkpoints of a step that is not finished, those kept before in it. Gone once its artifact is there. */
+  /** A local folder with the checkpoints of an unfinished step. It is removed once the step's artifact exists. */
   openCheckpoints(key: StepKey): Promise<string>;
 
-  /** Keeps what is in that folder where a worker on another machine finds it. */
+  /** Saves the checkpoints of that folder for workers on other machines. */
   saveCheckpoints(key: StepKey): Promise<void>;
 
   /**
-   * Makes an artifact the next version of a name, at once for everybody. Doing it again changes nothing.
+   * Makes an artifact the next version of a name, atomically. If it is the latest version already, nothing changes.
    * @returns the version, counted from 1
    */
   publishName(name: string, address: Address): Promise<number>;
 
   /**
-   * The artifact that is a version of a name, if there is one.
-   * @throws InputError when the version is there, and holds no address
+   * The artifact of a name's version, if there is one.
+   * @throws InputError when the version does not hold an address
    */
   resolveName(name: string, version: number | 'latest'): Promise<Address | undefined>;
 
   /**
-   * All versions of all names, by name and version. Files that are none are ignored.
-   * @throws InputError when a version holds no address
+   * All versions of all names, ordered by name and version. Other files are ignored.
+   * @throws InputError when a version does not hold an address
    */
   listNames(): Promise<NamedVersion[]>;
 
-  /** Notes that runs on this server use the store. */
+  /** Records that runs on this server use the store. */
   addServer(server: StoreServer): Promise<void>;
 
-  /** The servers whose runs use the store: what they reach is needed. */
+  /** The servers whose runs use the store: garbage collection keeps what these runs need. */
   listServers(): Promise<StoreServer[]>;
 
-  /** Every artifact that is there and whose manifest is undamaged, for garbage collection. */
+  /** All artifacts whose manifest is undamaged, for garbage collection. */
   list(): Promise<StoredArtifact[]>;
 
   /** Removes an artifact. */
   remove(address: Address): Promise<void>;
 
-  /** Removes what work that was broken off has left, checkpoints too, where nothing has changed since. */
+  /** Removes unfinished artifacts and checkpoints that have not changed since `before`. */
   removeLeftovers(before: Date): Promise<void>;
 }
 
-/** The store of those who only look: it changes nothing. */
+/** The read-only part of the store. */
 export type ReadableStore = Pick<ArtifactStore, 'manifest' | 'readText' | 'resolveName' | 'listNames'>;
 
 /** A version of a name. */
@@ -77,13 +77,13 @@ export interface NamedVersion {
 
 /** A Temporal namespace whose runs use a store. */
 export interface StoreServer {
-  /** The namespace's UUID, which stays the same whatever address the server has. */
+  /** The namespace's UUID, which does not change with the server's address. */
   id: string;
-  /** Where it was last found, for messages. */
+  /** Its last known address, for messages. */
   place: string;
 }
 
-/** An artifact as it lies in the store. */
+/** An artifact in the store. */
 export interface StoredArtifact {
   address: Address;
   manifest: Manifest;

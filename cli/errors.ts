@@ -1,22 +1,24 @@
-/** How the command line ends when something goes wrong. */
+/** Exit codes, and how errors are printed. */
 import { CommanderError } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { stripSecrets } from '../data/secret.ts';
 
+/** A failure of the store, a server, Temporal, the engine or selm itself. */
 export const FAILED = 1;
+/** Bad usage or bad input (InputError). */
 export const BAD_INPUT = 2;
-/** A run waits for a decision, and nobody is there to make it. */
+/** A run waits for a decision, and there is no terminal to make it at. */
 export const DECISION_WANTED = 3;
-/** By Ctrl-C, as shells have it: 128 + SIGINT. */
+/** Ctrl-C: 128 + SIGINT, as in shells. */
 export const INTERRUPTED = 130;
 
-/** 0 done, 1 failed, 2 bad usage or bad input. */
+/** The exit code of a command that ended with an error; 0 for Commander's own exits, such as after --help. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : BAD_INPUT;
   return error instanceof InputError ? BAD_INPUT : FAILED;
 }
 
-/** One sentence for what the user can mend; for the rest, the stack where SELM_DEBUG asks for it. */
+/** Prints an error as one sentence, or with its stack if SELM_DEBUG is set and it is not bad input. Credentials are removed. */
 export function report(error: unknown): void {
   const { message, stack } = error as Error;
   const text = process.env['SELM_DEBUG'] && !(error instanceof InputError) ? stack : message;

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { connectClient } from '../workers/connection.ts';
+import { TemporalFailed } from '../workers/errors.ts';
 import { findGarbage, MARGIN_MILLISECONDS, reachedByRuns, type Reached } from '../workers/garbage.ts';
 import { missingServers, namespaceId } from '../workers/store-servers.ts';
 import { openStore } from '../workers/store.ts';
@@ -71,5 +72,6 @@ async function readReached(store: ArtifactStore, client: Client, flags: GcFlags)
 
 const connectProfile = (name: string) =>
   connectClient(name).catch((error: Error) => {
-    throw new InputError(`--profile ${name}: ${error.message}`);
+    const message = `--profile ${name}: ${error.message}`;
+    throw error instanceof InputError ? new InputError(message) : new TemporalFailed(message);
   });

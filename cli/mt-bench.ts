@@ -8,7 +8,13 @@ import { scoresOf, type ModelScores, type Score } from '../evaluation/mt-bench/s
 import { InputError } from '../data/errors.ts';
 import { exists } from '../data/file-errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
-import { readAnswers, readJudgements, readQuestions, type Question, type QuestionAnswer } from '../data/mt-bench.ts';
+import {
+  readAnswers,
+  readJudgements,
+  readQuestions,
+  type Question,
+  type QuestionAnswer,
+} from '../evaluation/mt-bench/files.ts';
 import { samplingSchema } from '../engine/protocol/settings.ts';
 import { adviceOn } from '../labelers/judge/advice.ts';
 import { addJudge, judgeOf, type JudgeFlags } from './judging.ts';

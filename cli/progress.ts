@@ -5,7 +5,7 @@ import type { Progress } from '../engine/protocol/jobs.ts';
 const BAR_WIDTH = 30;
 const FRAME_MILLISECONDS = 100;
 
-export interface ProgressDisplay {
+interface ProgressDisplay {
   update: (progress: Progress) => void;
   stop: () => void;
 }

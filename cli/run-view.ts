@@ -12,7 +12,7 @@ import { barOf, clockOf, rateOf } from './progress.ts';
 
 const POLL_MILLISECONDS = 500;
 
-export interface WatchOptions {
+interface WatchOptions {
   /** Whether a user at a terminal can make a decision that the run waits for. */
   attended: boolean;
   stop: AbortSignal;
@@ -82,7 +82,8 @@ class RunView {
       const { winRate, winRateInterval } = evaluation.against!;
       const interval = `[${percent(winRateInterval.low)}, ${percent(winRateInterval.high)}]`;
       this.sayOnce(
-        `Round ${number} of ${status.rounds}: ${scores(evaluation)}, win rate over the start ${percent(winRate)} ${interval}, KL ${kl(evaluation)}, ${verdictOf(result)}.`,
+        `Round ${number} of ${status.rounds}: ${scores(evaluation)}, win rate over the start ${percent(winRate)} ${interval}, ` +
+          `KL ${kl(evaluation)}, ${verdictOf(result)}.`,
       );
     }
     for (const line of [...status.repairs, ...skippedLines(status), ...roundNotes(status)]) this.sayOnce(line);

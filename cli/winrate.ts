@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { lengthControlledWinRate, type GamedComparison } from '../evaluation/winrate/length-control.ts';
 import { winRateOf } from '../evaluation/winrate/win-rate.ts';
-import { readAnnotations, readGamed, type Annotation } from '../data/annotations.ts';
+import { readAnnotations, readGamed, type Annotation } from '../evaluation/winrate/annotations.ts';
 import { InputError } from '../data/errors.ts';
 import { percent, percentInterval } from './numbers.ts';
 import { readSettings, addSettings, seedSchema } from './settings.ts';

@@ -1,6 +1,7 @@
 /** Reads the YAML file of a configuration. */
 import { readFileSync } from 'node:fs';
 import { InputError } from '../data/errors.ts';
+import { readFailure } from '../data/file-errors.ts';
 import { parseYaml } from '../data/yaml.ts';
 
 /**
@@ -30,6 +31,6 @@ function readText(file: string, whose: string): string {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new InputError(`${file} does not exist; give ${whose} YAML file.`);
-    throw new InputError(`${file} cannot be read (${code}); give ${whose} YAML file.`);
+    throw readFailure(file, error, `give ${whose} YAML file`);
   }
 }

@@ -2,28 +2,28 @@
 import { InputError } from './errors.ts';
 import type { Message, Text } from './records.ts';
 
-/** The words of a text without its form: the contents of its messages, one under the other. */
+/** The plain text of a text: the contents of its messages, joined by newlines. */
 export function contentOf(text: Text): string {
   return typeof text === 'string' ? text : text.map(messageText).join('\n');
 }
 
-/** The words of a message, its text parts one under the other; a call of tools may have none. */
+/** The plain text of a message: its text parts, joined by newlines. Empty for a tool call without text. */
 export function messageText(message: Message): string {
   const { content } = message;
   if (typeof content === 'string') return content;
   return (content ?? []).map((part) => textPart(part, `${message.role} message`).text).join('\n');
 }
 
-/** The text without what two copies of it often differ in: its contents in Unicode's form NFC, white space trimmed and collapsed. */
+/** The text for comparisons of copies: contents in Unicode NFC, white space trimmed and collapsed. */
 export function normalizedText(text: Text): Text {
   if (typeof text === 'string') return normalized(text);
   return text.map((message) => ({ ...message, content: normalized(messageText(message)) }));
 }
 
-// What is white space alone stays: a template may refuse an empty message.
+// White space alone is kept: a chat template may reject an empty message.
 const normalized = (content: string) => content.normalize('NFC').trim().replace(/\s+/g, ' ') || content;
 
-/** @throws InputError that says where a text has a part that is none */
+/** @throws InputError when a text has a part that is not text */
 export function checkParts(where: string, texts: (Text | undefined)[]): void {
   try {
     for (const text of texts) if (text !== undefined) contentOf(text);
@@ -37,7 +37,7 @@ export interface TextPart extends Record<string, unknown> {
   text: string;
 }
 
-/** @throws InputError that names a part that is no text, and the message that it is `of` */
+/** @param of names the message in the error. @throws InputError for a part that is not text */
 export function textPart(part: Record<string, unknown>, of: string): TextPart {
   const { type, text } = part;
   if (type === 'text' && typeof text === 'string') return { ...part, type, text };
@@ -52,6 +52,6 @@ export function textPart(part: Record<string, unknown>, of: string): TextPart {
 export const asConversation = (text: Text, role: 'user' | 'assistant'): Message[] =>
   typeof text === 'string' ? [{ role, content: text }] : text;
 
-/** A response in the form of its prompt, as TRL's formats want: messages to a conversation, else a string. */
+/** A response in the form of its prompt, as in TRL's formats: messages for a conversation, otherwise a string. */
 export const responseTo = (prompt: Text, response: Text): Text =>
   typeof prompt === 'string' ? contentOf(response) : asConversation(response, 'assistant');

@@ -1,15 +1,29 @@
-/** Errors that are the user's to fix, told apart from faults of the program or the machine. */
+/** Bad input, and failures of reading files and of the Hugging Face hub. */
 
 /**
  * Bad usage or bad input. The message is one sentence: what is wrong, where, and what to do. The command line prints it and
- * exits with 2; an activity fails with it non-retryably. What it repeats of the input may be anything: it stays one line, without
- * what controls a terminal, and what is too long for a sentence is left out in its middle.
+ * exits with 2; an activity fails with it and is not retried. Input that it quotes is made safe: one line, no control characters,
+ * shortened in the middle.
  */
 export class InputError extends Error {
   override readonly name = 'InputError';
 
   constructor(message: string, options?: ErrorOptions) {
     super(oneSentence(message), options);
+  }
+}
+
+/** A file cannot be read at the moment. Another attempt may succeed. */
+export class ReadFailed extends Error {
+  override readonly name = 'ReadFailed';
+}
+
+/** The Hugging Face hub cannot be reached, or does not answer as it should. Another attempt may succeed. */
+export class HubFailed extends Error {
+  override readonly name = 'HubFailed';
+
+  constructor(message: string) {
+    super(oneSentence(message));
   }
 }
 
@@ -23,15 +37,15 @@ export const oneSentence = (message: string): string =>
     ),
   );
 
-/** No path's part is as long. */
+/** Longer than any part of a path. */
 const LONG_WORD = /[^\s/]{256,}/g;
 const OMISSION = ' […] ';
 
-/** A text without its middle where that is longer than beginning and end together. */
+/** A text without its middle, if it is longer than beginning and end together. */
 const cut = (text: string, beginning: number, end: number) =>
   text.length <= beginning + end ? text : text.slice(0, beginning) + OMISSION + text.slice(-end);
 
-/** A text of somebody else's as a part of one line: line ends and tabs are spaces, other control characters are escaped. */
+/** A text as part of one line: line ends and tabs become spaces, other control characters are escaped. */
 export const oneLine = (text: string): string =>
   wellFormed(text)
     .replaceAll(/[\t\n\v\f\r\u0085\u2028\u2029]+/g, ' ')

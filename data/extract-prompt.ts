@@ -13,14 +13,14 @@ import type { Row } from './row.ts';
 const textsSchema = z.object({ prompt: textSchema.optional() }).catchall(responseTextSchema);
 
 /**
- * The row with its prompt written out, and responses that hold nothing of it.
- * @param names the fields that hold responses; of the first two, the prompt may be their common beginning
- * @throws InputError when a turn would be lost or stand twice, or a response does not end with the assistant
+ * The row with an explicit prompt, and responses without the prompt.
+ * @param names fields of responses; the prompt may be the common beginning of the first two
+ * @throws InputError when a message would be lost or repeated, or a response does not end with the assistant
  */
 export function separatePrompt(row: Row, names: readonly string[]): Row {
   const { where, fields } = row;
   const parsed = textsSchema.safeParse(pick(fields, ['prompt', ...names]));
-  // What is wrong with a field is told by the schema of the record.
+  // The schema of the record reports invalid fields.
   if (!parsed.success) return row;
   const { prompt: given, ...responses } = parsed.data as { prompt?: Text } & Record<string, Text>;
   checkParts(where, [given, ...Object.values(responses)]);
@@ -62,7 +62,7 @@ function checkEnd(where: string, name: string, response: Text): void {
   }
 }
 
-/** The whole prompt of the row; undefined where there is none, and nothing that it could be taken from. */
+/** The whole prompt of the row; undefined if it has none and none can be extracted. */
 function promptOf(
   where: string,
   given: Text | undefined,
@@ -82,9 +82,9 @@ function promptOf(
   let common: Message[] | undefined;
   if (Array.isArray(chosen) && Array.isArray(rejected)) {
     common = commonBeginning(chosen, rejected);
-    // As in TRL, a string is no part of the conversation but a copy of what was asked in it.
+    // As in TRL, a string is not part of the conversation but a copy of a user message in it.
     if (typeof given === 'string' && common.some((message) => isQuestion(message, given))) return common;
-    // A system message alone asks nothing.
+    // A system message alone is not a whole prompt.
     const [a, b] = [chosen, rejected].map((response) =>
       startsWith(response, asked) ? response : [...asked, ...response],
     );
@@ -122,14 +122,14 @@ function commonPrompt(where: string, first: string, second: string, chosen: Text
   );
 }
 
-/** Without the last message of the shorter one, so that both have a response. */
+/** The common beginning, without the last message of the shorter conversation: both must have a response. */
 function commonBeginning(chosen: Message[], rejected: Message[]): Message[] {
   const most = Math.min(chosen.length, rejected.length) - 1;
   const length = chosen.slice(0, most).findIndex((message, i) => !sameMessage(message, rejected[i]));
   return chosen.slice(0, length < 0 ? most : length);
 }
 
-/** In code points, as Python counts; a space before the difference belongs to the responses. */
+/** In code points, as in Python. A space before the difference belongs to the responses. */
 function commonText(chosen: string, rejected: string): string {
   const [a, b] = [[...chosen], [...rejected]];
   const most = Math.min(a.length, b.length);
@@ -139,14 +139,14 @@ function commonText(chosen: string, rejected: string): string {
 }
 
 /**
- * The prompt as `response` repeats it, with turns before it that the prompt alone does not have; undefined where the response
- * repeats nothing.
- * @param beginning what of the response may be the prompt
+ * The prompt as `response` repeats it, with earlier messages that the prompt alone does not have; undefined if the response does not
+ * repeat it.
+ * @param beginning the part of the response that may be the prompt
  */
 function historyOf(given: Text, response: Message[], beginning: Message[]): Message[] | undefined {
   const prompt = asConversation(given, 'user');
   if (startsWith(response, prompt)) return prompt;
-  // In an answer of several turns, the user may ask the same again.
+  // In a response of several turns, the user may repeat a question.
   if (!asks(response[0].role)) return undefined;
   const end = beginning.findLastIndex((_, i) => i + 1 >= prompt.length && endsAt(beginning, i + 1, given, prompt));
   if (end >= 0) return beginning.slice(0, end + 1);
@@ -161,7 +161,7 @@ const endsAt = (response: Message[], end: number, given: Text, prompt: Message[]
 const isQuestion = (message: Message, prompt: string) =>
   message.role === 'user' && contentOf([message]).trim() === prompt.trim();
 
-/** How many messages at the prompt's end are repeated at the response's beginning, which is not an answer. */
+/** How many messages at the end of the prompt the response repeats at its beginning. */
 function overlap(prompt: Message[], response: Message[]): number {
   if (response[0].role === 'assistant') return 0;
   for (let count = Math.min(prompt.length, response.length); count > 0; count--) {
@@ -172,7 +172,7 @@ function overlap(prompt: Message[], response: Message[]): number {
 
 function afterPrompt(where: string, name: string, prompt: Text, response: Text, given: Text | undefined): Text {
   if (typeof response === 'string') {
-    // A prompt that was taken from the responses' texts is a part of each of them.
+    // A prompt that was extracted from the responses' texts is a part of each of them.
     if (given !== undefined || typeof prompt !== 'string') return response;
     if (response.startsWith(prompt)) return response.slice(prompt.length);
     throw new InputError(`${where} does not begin "${name}" as its other responses begin; add the prompt to the row.`);
@@ -180,7 +180,7 @@ function afterPrompt(where: string, name: string, prompt: Text, response: Text, 
   const messages = asConversation(prompt, 'user');
   const repeated = startsWith(response, messages) ? messages.length : overlap(messages, response);
   const [{ role }] = response;
-  // After the assistant's last word in the prompt, the user may go on.
+  // After an assistant message at the end of the prompt, the response may begin with a user message.
   const follows = repeated > 0 || !asks(role) || (role === 'user' && messages.at(-1)!.role === 'assistant');
   if (!follows) {
     throw new InputError(
@@ -191,5 +191,5 @@ function afterPrompt(where: string, name: string, prompt: Text, response: Text, 
   throw new InputError(`${where} has nothing but the prompt in "${name}"; add the answer to it.`);
 }
 
-/** Whether a message of this role (user, system, developer) is of a prompt: an answer may begin with the result of a tool. */
+/** Whether a message of this role (user, system, developer) belongs to a prompt. A response may begin with the result of a tool. */
 export const asks = (role: string) => role !== 'assistant' && role !== 'tool';

@@ -1,32 +1,29 @@
-/** Errors of the file system: the user's to mend, or of this moment. Neither is ever taken for a missing file. */
+/** Errors of the file system: lasting ones, which are bad input, and temporary ones. Neither is taken for a missing file. */
 import { statSync } from 'node:fs';
-import { InputError } from './errors.ts';
+import { InputError, ReadFailed } from './errors.ts';
 
-/** Errors that the next try meets again. */
+/** Errors that another attempt would meet again. */
 const LASTING = ['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'];
 
-/** The store's own files: whatever the error, the next try begins with opening the artifact, or looking for the checkpoint. */
+/** Files of the artifact store. They are not the user's: another attempt opens the artifact, or finds the checkpoint, again. */
 const STORE_FILE = /[\\/](?:objects|checkpoints)[\\/][0-9a-f]{64}[\\/]|[\\/]unfinished[\\/][0-9a-f-]{36}[\\/]/;
 
-/** A file cannot be read now. Nothing follows from it for what it holds. */
-export class ReadFailed extends Error {
-  override readonly name = 'ReadFailed';
-}
-
 /**
- * What a file's reader throws: an InputError where the user has to mend it, else an error after which a step is tried again.
+ * What a reader throws for a file: an InputError that the user has to correct, or a ReadFailed, after which a step is retried.
  * @param error of the file system
+ * @param advice what to do, such as 'give a YAML file'. Default: by the error
  */
-export function readFailure(path: string, error: unknown): InputError | ReadFailed {
+export function readFailure(path: string, error: unknown, advice?: string): InputError | ReadFailed {
   const { code = (error as Error).message } = error as NodeJS.ErrnoException;
   if (!LASTING.includes(code) || STORE_FILE.test(path)) {
     return new ReadFailed(`${path} cannot be read (${code}).`, { cause: error });
   }
+  if (advice !== undefined) return new InputError(`${path} cannot be read (${code}); ${advice}.`);
   if (code === 'ENOENT') return new InputError(`${path} does not exist; check the path.`);
   return new InputError(`${path} cannot be read (${code}); it must be a file that you may read.`);
 }
 
-/** Whether there is such a file or folder. Unlike existsSync, it does not take one that cannot be read for absent. */
+/** Whether a file or folder exists. Unlike existsSync, throws when that cannot be determined. */
 export function exists(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false }) !== undefined;

@@ -1,15 +1,15 @@
-/** Keeps the hub's cache below a size: whole repositories go, those first that were used longest ago. */
+/** Limits the size of the hub cache: removes whole repositories, the least recently used first. */
 import { lstat, mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { getHFHubCachePath, getRepoFolderName, type RepoId } from '@huggingface/hub';
 import { InputError } from './errors.ts';
 
-/** What was used so lately may be in use, by this or another process, and stays even above the limit. */
+/** A repository used within this time may be in use by this or another process, and is kept even above the limit. */
 const RECENT_MS = 10 * 60_000;
 
 /**
- * Notes that `repo` is in use, and where SELM_HUB_CACHE_GB gives a limit, removes other repositories until `bytes` more fit in.
- * @throws InputError when the limit is no number
+ * Marks `repo` as used. If SELM_HUB_CACHE_GB sets a limit, removes other repositories until `bytes` more fit.
+ * @throws InputError when the limit is not a number
  */
 export async function makeRoom(repo: RepoId, bytes: number): Promise<void> {
   const given = process.env['SELM_HUB_CACHE_GB'];
@@ -19,7 +19,7 @@ export async function makeRoom(repo: RepoId, bytes: number): Promise<void> {
   const folder = join(cache, getRepoFolderName(repo));
   const now = new Date();
   await mkdir(folder, { recursive: true });
-  // The folder's time is that of its last use.
+  // The modification time of the folder is the time of its last use.
   await utimes(folder, now, now);
   const repositories = await repositoriesIn(cache);
   let excess = repositories.reduce((sum, { size }) => sum + size, bytes) - Number(given) * 1e9;
@@ -40,10 +40,14 @@ async function repositoriesIn(cache: string): Promise<{ path: string; size: numb
   );
 }
 
+/** Another process may be removing or renaming files. */
+function absent(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
+}
+
 /** Bytes on the disk; snapshots are links to blobs. */
 async function sizeOf(folder: string): Promise<number> {
   const files = await readdir(folder, { recursive: true });
-  // Another process may be removing or renaming them.
-  const entries = await Promise.all(files.map((file) => lstat(join(folder, file)).catch(() => undefined)));
+  const entries = await Promise.all(files.map((file) => lstat(join(folder, file)).catch(absent)));
   return entries.reduce((sum, entry) => sum + (entry?.isFile() ? entry.size : 0), 0);
 }

@@ -1,7 +1,7 @@
 /**
- * Models and data sets of the Hugging Face hub, downloaded once into the cache that Python's libraries use too. The usual
- * variables hold: HF_HOME or HF_HUB_CACHE (where), HF_TOKEN (private and gated repositories), HF_ENDPOINT (a mirror);
- * SELM_HUB_CACHE_GB limits the cache's size.
+ * Models and data sets of the Hugging Face hub, downloaded once into the cache that the Python libraries also use. The usual
+ * environment variables apply: HF_HOME or HF_HUB_CACHE (the cache), HF_TOKEN (private and gated repositories), HF_ENDPOINT (a
+ * mirror). SELM_HUB_CACHE_GB limits the size of the cache.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -15,25 +15,25 @@ import {
   modelInfo,
   type RepoId,
 } from '@huggingface/hub';
-import { InputError, oneSentence } from './errors.ts';
+import { HubFailed, InputError } from './errors.ts';
 import { makeRoom } from './hub-cache.ts';
 import { DATASET_ID, MODEL_ID } from './hub-ids.ts';
 import { readAddress, readSecret } from './secret.ts';
 import { isContained } from './paths.ts';
 
-/** What a model folder needs: weights, configuration, tokenizer and chat template, all at the top of the repository. */
+/** Files of a model: weights, configuration, tokenizer and chat template, in the top folder of the repository. */
 const MODEL_FILE = /^(?!consolidated)[^/]+\.(safetensors|json|jinja|model|txt)$/;
 
-/** What the folder of a model that may be written as ONNX needs: the file at the top or where exports keep it, too. */
+/** The same for a model that may be an ONNX export: also the ONNX file, in the top folder or in `onnx/`. */
 export const MODEL_OR_ONNX_FILE = new RegExp(`${MODEL_FILE.source}|^(onnx/)?model\\.onnx(_data|\\.data)?$`);
 
-/** The branch on which the hub keeps every data set, whatever its own format, as `config/split/0000.parquet`. */
+/** The branch on which the hub has every data set as Parquet, in `config/split/0000.parquet`. */
 const PARQUET_BRANCH = 'refs/convert/parquet';
 
 /**
- * The local folder of a model: `idOrPath` itself where it is a folder, else the download of hub id `org/name[@revision]`, of
- * which it takes the files whose paths match `wanted`.
- * Throws an InputError where there is neither, another error where the hub cannot be reached.
+ * The local folder of a model: `idOrPath` if it is a folder, otherwise the download of hub id `org/name[@revision]`.
+ * @param wanted paths of the files to download
+ * @throws InputError when it is neither, HubFailed when the hub cannot be reached
  */
 export async function resolveModel(idOrPath: string, wanted = MODEL_FILE): Promise<string> {
   const local = statSync(idOrPath, { throwIfNoEntry: false });
@@ -47,13 +47,13 @@ export async function resolveModel(idOrPath: string, wanted = MODEL_FILE): Promi
   const repo: RepoId = { type: 'model', name };
   const files = await download(repo, revision ?? 'main', (paths) => paths.filter((path) => wanted.test(path)));
   if (files.length === 0) throw new InputError(`Model "${name}" on the hub holds no model files; check its name.`);
-  // The top of the repository: a file in a folder of it has a longer path.
+  // The top folder of the repository has the shortest path.
   return files.map((file) => dirname(file)).reduce((a, b) => (b.length < a.length ? b : a));
 }
 
 /**
- * The folder of a model in the hub's cache, where its configuration and tokenizer are there. None where the cache has several
- * commits and does not say which of them the branch is at.
+ * The folder of a model in the hub cache, if that has its configuration and tokenizer. Undefined if the cache has several commits and
+ * does not say which one the branch is at.
  */
 export function cachedModel(id: string): string | undefined {
   const [, name, revision = 'main'] = MODEL_ID.exec(id) ?? [];
@@ -69,7 +69,7 @@ export function cachedModel(id: string): string | undefined {
 
 const isCommit = (revision: string) => /^[0-9a-f]{40}$/.test(revision);
 
-/** The id of the commit that a model's id means now: `org/name@<sha>`. Nothing is downloaded. */
+/** The id of the current commit of a model: `org/name@<sha>`. Nothing is downloaded. */
 export async function pinModel(id: string): Promise<string> {
   const [, name, revision = 'main'] = MODEL_ID.exec(id)!;
   if (isCommit(revision)) return id;
@@ -79,15 +79,16 @@ export async function pinModel(id: string): Promise<string> {
     checkListed(isCommit(sha), sha);
     return `${name}@${sha}`;
   } catch (error) {
+    // Any other error of the library is the hub's, or the connection's.
     if (error instanceof InputError) throw error;
     throw hubError(`model "${name}" (${revision})`, error as Error);
   }
 }
 
-/** The id of the very commit that resolveModel() has put into `folder`: a branch such as main moves on. */
+/** The id of the commit that resolveModel() has downloaded into `folder`. */
 export const pinnedId = (id: string, folder: string): string => `${id.split('@')[0]}@${basename(folder)}`;
 
-/** The Parquet files, in order, of hub data set `org/name[/config][:split]`; its split is "train" unless named. */
+/** Downloads the Parquet files of hub data set `org/name[/config][:split]`, in order. Default split: train. */
 export async function downloadDataset(id: string): Promise<string[]> {
   const [, name, config, split = 'train'] = DATASET_ID.exec(id)!;
   return download({ type: 'dataset', name }, PARQUET_BRANCH, (paths) => {
@@ -103,7 +104,7 @@ export async function downloadDataset(id: string): Promise<string[]> {
   });
 }
 
-/** Downloads what `choose` picks of the repository's files; returns their paths in the cache. */
+/** Downloads the files that `choose` selects. @returns their paths in the cache */
 async function download(repo: RepoId, revision: string, choose: (paths: string[]) => string[]): Promise<string[]> {
   const access = hubAccess();
   const query = { name: repo.name, revision, additionalFields: ['sha' as const], ...access };
@@ -128,14 +129,15 @@ async function download(repo: RepoId, revision: string, choose: (paths: string[]
     }
     return files;
   } catch (error) {
+    // Any other error of the library is the hub's, the connection's or the cache's.
     if (error instanceof InputError) throw error;
     throw hubError(`${repo.type} "${repo.name}" (${revision})`, error as Error);
   }
 }
 
-/** @throws InputError for an address with a password in it, and for a token that is none */
+/** @throws InputError for an address with a password in it, and for an invalid token */
 const hubAccess = () => ({ hubUrl: readAddress('HF_ENDPOINT'), accessToken: readSecret('HF_TOKEN')?.reveal() });
-/** Commits, paths and hashes that a hub lists become paths in the cache. @throws InputError when one would leave it */
+/** Checks a commit, path or hash of the hub's, which becomes a path in the cache. @throws InputError if it would leave the cache */
 function checkListed(isValid: boolean, listed: string): void {
   if (isValid) return;
   throw new InputError(
@@ -143,7 +145,7 @@ function checkListed(isValid: boolean, listed: string): void {
   );
 }
 
-/** The library names a file's content by the hash that the hub gives, unchecked. */
+/** The library uses the hash that the hub gives for a file as a file name, unchecked. */
 const checkedFetch: typeof fetch = async (request, init) => {
   const response = await fetch(request, init);
   if (!response.ok || !/\/paths-info\//.test(String(request))) return response;
@@ -155,17 +157,14 @@ const checkedFetch: typeof fetch = async (request, init) => {
 
 type Listed = { oid?: string; xetHash?: string; lfs?: { oid?: string } };
 
-function hubError(what: string, error: Error): Error {
+function hubError(what: string, error: Error): InputError | HubFailed {
   if (error instanceof HubApiError && [401, 403, 404].includes(error.statusCode)) {
     return new InputError(
       `The Hugging Face hub shows no ${what}; check the name, or set HF_TOKEN if it is private or gated.`,
     );
   }
-  // No fault of the input: the next try may succeed.
   const reason = readSecret('HF_TOKEN')?.strip(error.message) ?? error.message;
-  return new Error(
-    oneSentence(
-      `Cannot get ${what} from the Hugging Face hub (${reason}); check the connection, or give a local path.`,
-    ),
+  return new HubFailed(
+    `Cannot get ${what} from the Hugging Face hub (${reason}); check the connection, or give a local path.`,
   );
 }

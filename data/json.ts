@@ -1,8 +1,8 @@
-/** JSON as it stands in a file: nothing is rounded, replaced or taken twice, and what is no JSON is told for what it is. */
+/** Strict reading of JSON: no rounding, no replacement characters, no repeated keys, and errors that say what is wrong. */
 import { isUtf8 } from 'node:buffer';
 import { InputError } from './errors.ts';
 
-/** @throws InputError that names the place, in bytes from 1 */
+/** @throws InputError with the position of the first invalid byte, counted from 1 */
 export function decodeUtf8(bytes: Buffer, where: string): string {
   if (isUtf8(bytes)) return bytes.toString('utf8');
   const replaced = Buffer.from(bytes.toString('utf8'));
@@ -14,18 +14,14 @@ export function decodeUtf8(bytes: Buffer, where: string): string {
 }
 
 /**
- * A value of JSON. Integers that a double cannot tell apart (from 2^53) become strings of their digits.
- * @param where is named in errors
- * @param form what the text must be: ends the sentence that says it is no JSON
- * @throws InputError also for a key that stands twice in an object, and for half a surrogate pair: no tokenizer takes that
+ * Parses JSON. Integers that a double does not represent exactly (from 2^53) become strings of their digits.
+ * @param where names the text in errors
+ * @param form what the text must be: the end of the sentence that says it is not JSON
+ * @throws InputError also for a repeated key in an object, and for an unpaired surrogate, which no tokenizer accepts
  */
 export function parseJson(text: string, where: string, form: string): unknown {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new InputError(`${where} ${whyNotJson(text) ?? `is not JSON; ${form}`}`);
-  }
+  let value = jsonOf(text);
+  if (value === undefined) throw new InputError(`${where} ${whyNotJson(text) ?? `is not JSON; ${form}`}`);
   if (/(?<![\d.])\d{16}|[eE]\+?\d{3}/.test(text)) value = JSON.parse(withExactNumbers(text, where));
   checkDepth(value, where);
   // A quote before a colon ends a key, or is escaped in a string.
@@ -34,33 +30,34 @@ export function parseJson(text: string, where: string, form: string): unknown {
   return value;
 }
 
-/** The value of a text that need not be JSON: undefined where it is none. */
+/** The value of a JSON text; undefined for a text that is not JSON. */
 export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
   }
 }
 
-/** Far more than data has, and far less than the functions that go through values can take. */
+/** Far more than data needs, and far less than recursive functions can process. */
 export const MAX_DEPTH = 256;
 
-/** Whether a value is nested too deep for what goes through it, or in itself. */
+/** Whether a value is nested too deep for recursive functions, or contains itself. */
 export function isTooDeep(value: unknown, depth = 0): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (depth === MAX_DEPTH) return true;
-  // Most of what is in a row are lists of numbers.
+  // Tests the type first: most values in a row are lists of numbers.
   const entries: unknown[] = Array.isArray(value) ? value : Object.values(value);
   return entries.some((entry) => typeof entry === 'object' && isTooDeep(entry, depth + 1));
 }
 
-/** @throws InputError when a value is nested too deep, or in itself */
+/** @throws InputError when a value is nested too deep, or contains itself */
 export function checkDepth(value: unknown, where: string): void {
   if (isTooDeep(value)) throw new InputError(`${where} is nested more than ${MAX_DEPTH} levels deep; make it flatter.`);
 }
 
-/** The text's strings, and what is between them. No regular expression: V8's fail on strings of megabytes. */
+/** The string literals of a JSON text, and the text between them. Without a regular expression: V8's fail on strings of megabytes. */
 function* partsOf(text: string): Generator<{ part: string; isString: boolean }> {
   for (let start = 0, end = 0; start < text.length; start = end) {
     const isString = text[start] === '"';
@@ -70,7 +67,7 @@ function* partsOf(text: string): Generator<{ part: string; isString: boolean }> 
   }
 }
 
-/** What follows the string's closing quote; -1 where there is none. */
+/** Index after the string's closing quote; -1 without one. */
 function endOfString(text: string, start: number): number {
   for (let quote = text.indexOf('"', start + 1); quote >= 0; quote = text.indexOf('"', quote + 1)) {
     let backslashes = 0;
@@ -137,10 +134,10 @@ function refuseHalfPairs(value: unknown, where: string, path: string[]): void {
   }
 }
 
-/** What is wrong with a text that is no JSON, as the end of a sentence, where it is one of the usual things. */
+/** What is wrong with a text that is not JSON, as the end of a sentence, if it is a usual mistake. */
 function whyNotJson(text: string): string | undefined {
   const parts = [...partsOf(text)];
-  // A string that is not closed: what is in it says nothing.
+  // An unclosed string: its content is no evidence.
   const strings = parts.filter(({ isString }) => isString);
   if (strings.some(({ part }) => part.length < 2 || !part.endsWith('"'))) return undefined;
   const bare = parts

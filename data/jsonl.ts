@@ -1,4 +1,4 @@
-/** JSON Lines files: read with validation, written whole or not at all. */
+/** JSON Lines files: read with validation, written atomically. */
 import { createReadStream } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -10,14 +10,14 @@ import { makeRow, parseRow, type Row } from './row.ts';
 
 const NEWLINE = 0x0a;
 
-/** All records of the file. Throws an InputError with file and line for whatever is missing or does not fit `schema`. */
+/** All records of a file. @throws InputError with file and line for missing or invalid fields */
 export async function readJsonl<T>(path: string, schema: z.ZodType<T>): Promise<T[]> {
   const records: T[] = [];
   for await (const row of jsonlRows(path)) records.push(parseRow(row, schema));
   return records;
 }
 
-/** The records of a text that selm has written; `name` stands for it in errors, which are those of `readJsonl`. */
+/** The records of a text that selm has written. @param name of the text in errors. @throws InputError as `readJsonl` */
 export const parseJsonl = <T>(name: string, text: string, schema: z.ZodType<T>): T[] =>
   text
     .split('\n')
@@ -25,7 +25,7 @@ export const parseJsonl = <T>(name: string, text: string, schema: z.ZodType<T>):
     .map((line, i) => parseRow(parseLine(line, `${name} line ${i + 1}`), schema));
 
 /**
- * Records `from` to `to` of a file that selm has written, the last not included: no more of it is in memory than these.
+ * Records `from` (inclusive) to `to` (exclusive) of a file that selm has written. Only these are in memory.
  * @throws InputError as `readJsonl`
  */
 export async function readJsonlRange<T>(path: string, schema: z.ZodType<T>, from: number, to: number): Promise<T[]> {
@@ -39,7 +39,7 @@ export async function readJsonlRange<T>(path: string, schema: z.ZodType<T>, from
   return records;
 }
 
-/** The file's lines as rows, blank lines left out. Throws an InputError where it is missing, empty or not JSON Lines. */
+/** The file's lines as rows, without blank lines. @throws InputError for a missing or empty file, and for one of another format */
 export async function* jsonlRows(path: string): AsyncGenerator<Row> {
   let empty = true;
   for await (const { bytes, line } of linesOf(path)) {
@@ -55,7 +55,7 @@ export async function* jsonlRows(path: string): AsyncGenerator<Row> {
   if (empty) throw new InputError(`${path} is empty; it needs at least one row.`);
 }
 
-/** A file's lines after the first `skipped`, numbered from 1, a piece of the file at a time: it may be larger than memory. */
+/** A file's lines after the first `skipped`, numbered from 1. Read in pieces: the file may be larger than memory. */
 async function* linesOf(path: string, skipped = 0): AsyncGenerator<{ bytes: Buffer; line: number }> {
   let line = 0;
   let begun: Buffer[] = [];
@@ -85,7 +85,7 @@ async function* piecesOf(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-/** Files that are often given for JSON Lines, by their first bytes (in hexadecimal). */
+/** Formats that are often given instead of JSON Lines, by their first bytes (in hexadecimal). */
 const OTHER_FORMS: [beginning: RegExp, is: string][] = [
   [/^1f8b/, 'is compressed with gzip; decompress it'],
   [/^28b52ffd/, 'is compressed with zstd; decompress it'],
@@ -112,7 +112,7 @@ function parseLine(text: string, where: string): Row {
   return makeRow(where, value);
 }
 
-/** Writes a temporary file beside `path` and renames it: whoever reads `path` sees the old file or the whole new one. */
+/** Writes atomically: a temporary file beside `path`, which is then renamed. */
 export async function writeJsonl(path: string, rows: Iterable<object> | AsyncIterable<object>): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
   await mkdir(dirname(path), { recursive: true });

@@ -1,9 +1,9 @@
-/** What a Parquet file's footer says, checked before anything is read by it: the library trusts it. */
+/** Checks a Parquet file's footer before it is used: the library trusts it. */
 import type { ColumnMetaData, FileMetaData, SchemaTree } from 'hyparquet';
 
 /**
- * What is wrong with a footer; none where its row groups have a chunk for every column of the schema, each within the file and as
- * long as the row group. hyparquet leaves errors of a chunk that it does not expect to nobody: they would end the process.
+ * What is wrong with a footer; undefined if each row group has a chunk for every column of the schema, within the file and as long as
+ * the row group. In hyparquet, errors of an unexpected chunk would be unhandled rejections, which end the process.
  * @param fileLength in bytes
  */
 export function footerFault(
@@ -26,7 +26,7 @@ export function footerFault(
   return undefined;
 }
 
-/** The paths of the columns that have values, in the order of the schema, in which row groups have them. */
+/** Paths of the leaf columns, in the order of the schema and of the chunks in row groups. */
 function leavesOf({ children, path }: SchemaTree): string[][] {
   return children.length === 0 ? [path] : children.flatMap(leavesOf);
 }

@@ -1,10 +1,10 @@
-/** Values of Parquet as JSON has them, exactly: what a double does not hold becomes a string. */
+/** Parquet's values as JSON values, exactly: numbers that a double does not represent become strings. */
 import { isUtf8 } from 'node:buffer';
 import type { FileMetaData, ParquetParsers, SchemaElement, SchemaTree } from 'hyparquet';
 import { InputError } from './errors.ts';
 import { parseJson } from './json.ts';
 
-/** A text that cannot be taken; which row has it is known later. */
+/** A value that cannot be read; its row is known later. */
 class Unreadable {
   readonly reason: string;
   constructor(reason: string) {
@@ -12,7 +12,7 @@ class Unreadable {
   }
 }
 
-/** hyparquet's would replace what is not UTF-8, and round times to milliseconds. */
+/** Replace hyparquet's own parsers, which replace invalid UTF-8 and round times to milliseconds. */
 export const PARSERS: Partial<ParquetParsers> = {
   stringFromBytes: textOf,
   jsonFromBytes(bytes) {
@@ -20,7 +20,8 @@ export const PARSERS: Partial<ParquetParsers> = {
     if (typeof text !== 'string') return text;
     try {
       return parseJson(text, '', '');
-    } catch {
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
       return new Unreadable('text that is not JSON');
     }
   },
@@ -37,7 +38,7 @@ function textOf(bytes: Uint8Array | undefined): string | Unreadable | undefined 
     : new Unreadable('text that is not UTF-8');
 }
 
-/** @param digits of the fraction of a second that one unit of time is */
+/** @param digits of the fraction of a second: 3 for milliseconds, 6 for microseconds */
 function isoOf(time: bigint | number, digits: number): string {
   const second = 10n ** BigInt(digits);
   const fraction = ((BigInt(time) % second) + second) % second;
@@ -48,7 +49,7 @@ function isoOf(time: bigint | number, digits: number): string {
 const isDecimal = ({ converted_type, logical_type }: SchemaElement) =>
   converted_type === 'DECIMAL' || logical_type?.type === 'DECIMAL';
 
-/** Lets hyparquet, which multiplies decimals by 0.1 and its like, read them as they are stored. */
+/** Makes hyparquet return decimals as the stored integers: its own conversion multiplies by powers of 0.1. */
 export function keepRawDecimals(metadata: FileMetaData): FileMetaData {
   for (const element of metadata.schema) {
     if (isDecimal(element) && element.num_children === undefined) {
@@ -119,14 +120,14 @@ function scalarOf(value: unknown, where: string, path: string[]): unknown {
       `${where} has ${value} in "${path.join('.')}", which JSON cannot hold; write null or leave the column out.`,
     );
   }
-  // Bytes without a type are text in files of older programs. What is no text is written as JSON usually has bytes.
+  // Bytes without a type are text in files of older programs. Other bytes become base64, as is usual in JSON.
   if (value instanceof Uint8Array) return Buffer.from(value).toString(isUtf8(value) ? 'utf8' : 'base64');
   if (Array.isArray(value)) return value.map((entry, i) => scalarOf(entry, where, [...path, String(i)]));
   if (value?.constructor !== Object) return value;
   return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, scalarOf(entry, where, [...path, key])]));
 }
 
-/** Digits that a double gives back as they were. */
+/** Decimal digits that a double represents exactly. */
 const EXACT_DIGITS = 15;
 
 function decimalOf(stored: number | bigint | Uint8Array, { scale = 0 }: SchemaElement): number | string {

@@ -1,4 +1,4 @@
-/** Parquet files as hub data sets, pandas, polars, Spark and DuckDB write them. */
+/** Reads Parquet files of the hub's data sets, pandas, polars, Spark and DuckDB. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import {
@@ -10,13 +10,13 @@ import {
   type FileMetaData,
 } from 'hyparquet';
 import { compressors as libraries } from 'hyparquet-compressors';
-import { InputError } from './errors.ts';
-import { ReadFailed, readFailure } from './file-errors.ts';
+import { InputError, ReadFailed } from './errors.ts';
+import { readFailure } from './file-errors.ts';
 import { footerFault } from './parquet-footer.ts';
 import { keepRawDecimals, PARSERS, valuesOf } from './parquet-values.ts';
 import { makeRow, type Row } from './row.ts';
 
-/** Node's own, where it has one: it checks what it decompresses. A page whose values are all null has no bytes to decompress. */
+/** Decompressors: Node's own where it has one, since it checks the data. A page with nulls only has no bytes to decompress. */
 const COMPRESSORS: Compressors = Object.fromEntries(
   Object.entries({ ...libraries, GZIP: unzip(gunzipSync), BROTLI: unzip(brotliDecompressSync) }).map(
     ([codec, decompress]) => [codec, (bytes, length) => (length === 0 ? new Uint8Array() : decompress(bytes, length))],
@@ -28,7 +28,7 @@ function unzip(decompress: (bytes: Uint8Array, options: { maxOutputLength: numbe
     new Uint8Array(decompress(bytes, { maxOutputLength: Math.max(1, length) }));
 }
 
-/** The file's rows, numbered from 1, a row group at a time. Throws an InputError where it is missing, empty or damaged. */
+/** The file's rows, numbered from 1, read by row groups. @throws InputError when it is missing, empty or damaged */
 export async function* parquetRows(path: string): AsyncGenerator<Row> {
   const descriptor = readable(path, () => openSync(path, 'r'));
   try {
@@ -69,10 +69,10 @@ async function* rowsOf(path: string, file: AsyncBuffer): AsyncGenerator<Row> {
   if (rowEnd === 0) throw new InputError(`${path} is empty; it needs at least one row.`);
 }
 
-/** Bytes that one call reads: Node refuses 2 GiB. */
+/** Bytes per read call: Node rejects 2 GiB. */
 const AT_ONCE = 1 << 30;
 
-/** The file's bytes, read when they are asked for: a promise could fail while nobody waits for it. */
+/** The file's bytes, read synchronously: a promise could reject while nothing awaits it. */
 function bufferOf(path: string, descriptor: number): AsyncBuffer {
   const { size: byteLength } = fstatSync(descriptor);
   const slice = (start: number, end = byteLength) => {
@@ -92,7 +92,7 @@ function bufferOf(path: string, descriptor: number): AsyncBuffer {
 
 const MAGIC = 'PAR1';
 
-/** Tells a file that is cut from one that is something else. */
+/** Distinguishes a truncated file from one of another format. */
 function checkForm(path: string, { byteLength, slice }: AsyncBuffer): void {
   const textOf = (start: number) => Buffer.from(slice(start, start + MAGIC.length) as ArrayBuffer).toString('latin1');
   const [beginning, end] = [textOf(0), byteLength < 12 ? '' : textOf(byteLength - MAGIC.length)];
@@ -118,7 +118,8 @@ function checkCodecs(path: string, { row_groups: groups }: FileMetaData): void {
       const codec: string | undefined = column?.codec;
       if (codec === 'UNCOMPRESSED' || (codec !== undefined && codec in COMPRESSORS)) continue;
       throw new InputError(
-        `${path} is compressed with ${codec ?? 'an unknown codec'}, which selm does not read; write it with ${Object.keys(COMPRESSORS).join(', ')} or UNCOMPRESSED.`,
+        `${path} is compressed with ${codec ?? 'an unknown codec'}, which selm does not read; ` +
+          `write it with ${Object.keys(COMPRESSORS).join(', ')} or UNCOMPRESSED.`,
       );
     }
   }
@@ -131,7 +132,7 @@ async function undamaged<T>(path: string, read: () => T | Promise<T>): Promise<T
     if (error instanceof InputError || error instanceof ReadFailed) throw error;
     const { message } = error as Error;
     const [, what, unsupported] = /^parquet (?:unsupported )?(.+?)( not supported)?$/.exec(message) ?? [];
-    // What a damaged page says of itself is not defined.
+    // In a damaged page the name of the unsupported feature is undefined.
     if (what !== undefined && (unsupported || message.includes('unsupported')) && !what.includes('undefined')) {
       throw new InputError(`${path} has a column that selm does not read (${what}); write it without that column.`);
     }

@@ -1,12 +1,12 @@
-/** Names and relative paths that come from files and servers: checked before they become part of a path. */
+/** Checks of names and relative paths from files and servers, before they become part of a path. */
 import { z } from 'zod';
 
-/** Of runs and policies: each is a file name and a part of a URL. The first character excludes hidden files, `..` and options. */
+/** Names of runs and policies, which are file names and parts of URLs. The first character excludes hidden files, `..` and options. */
 const NAME = /^[A-Za-z0-9_][\w.-]*$/;
 
 const MAX_NAME = 128;
 
-/** A name of a run or a policy. */
+/** The name of a run or a policy. */
 export const nameSchema = z
   .string()
   .max(MAX_NAME, `expected at most ${MAX_NAME} characters`)
@@ -14,6 +14,6 @@ export const nameSchema = z
 
 export const isName = (text: string) => nameSchema.safeParse(text).success;
 
-/** Whether a path, with "/" between its parts, stays in the folder that it is joined to. */
+/** Whether a path with "/" as its separator stays within the folder that it is joined to. */
 export const isContained = (path: string) =>
   !path.includes('\0') && path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');

@@ -1,15 +1,15 @@
-/** Regular expressions of users. */
+/** Regular expressions from users. */
 
-/** V8 aborts the process where it compiles an expression that is nested too deep for its stack. */
+/** V8 aborts the process when it compiles an expression that is nested too deep for its stack. */
 const MAX_GROUPS = 250;
 
-/** A regular expression of a user's. @throws SyntaxError also where groups are nested too deep */
+/** Compiles a user's regular expression. @throws SyntaxError also when groups are nested too deep */
 export function compilePattern(source: string, flags?: string): RegExp {
   if (isNestedTooDeep(source)) throw new SyntaxError(`Groups are nested more than ${MAX_GROUPS} deep`);
   return new RegExp(source, flags);
 }
 
-/** Whether a text, taken as a regular expression, has too many groups in groups. */
+/** Whether a text, read as a regular expression, has groups that are nested too deep. */
 function isNestedTooDeep(source: string): boolean {
   let depth = 0;
   for (let i = 0; i < source.length; i++) {
@@ -20,7 +20,7 @@ function isNestedTooDeep(source: string): boolean {
   return false;
 }
 
-/** Whether one of the texts in a value, taken as a regular expression, has too many groups in groups. */
+/** Whether any text in a value, read as a regular expression, has groups that are nested too deep. */
 export function hasNestedPattern(value: unknown): boolean {
   if (typeof value === 'string') return isNestedTooDeep(value);
   if (typeof value !== 'object' || value === null) return false;

@@ -1,4 +1,4 @@
-/** Prompts in: JSON Lines, UltraFeedback-binarized Parquet, hub data sets; one validated record type. */
+/** Reads prompts from JSON Lines, Parquet and hub data sets into one validated record type. */
 import { createHash } from 'node:crypto';
 import { collect } from './collect.ts';
 import { normalizedText } from './conversation.ts';
@@ -11,10 +11,10 @@ import { rowsOf } from './source.ts';
 
 /**
  * The prompts of `source`, a file or a hub data set, one by one. A row's id is its `id`, else `prompt_id` (UltraFeedback), else
- * `key` (IFEval), else a hash of its prompt; its prompt and its own chosen and rejected are told apart as TRL does. A prompt that
- * repeats gets an id of its own.
- * @throws InputError also where two different prompts have one `id` or `key`, or an answer of the data set does not follow the
- *   prompt at once
+ * `key` (IFEval), else a hash of its prompt. Its prompt is separated from its own chosen and rejected as in TRL. A repeated prompt
+ * gets its own id.
+ * @throws InputError also when two different prompts have the same `id` or `key`, or a response of the data set does not directly
+ *   follow the prompt
  */
 export async function* promptsOf(source: string): AsyncGenerator<PromptRecord> {
   const seen = new Map<string, { where: string; text: string }>();
@@ -28,28 +28,28 @@ export async function* promptsOf(source: string): AsyncGenerator<PromptRecord> {
         `${row.where} repeats the id "${record.id}" of ${earlier.where} with another prompt; ids must be unique.`,
       );
     }
-    // Data sets repeat prompts, and with them their ids: that is no mistake of the user.
+    // Data sets repeat prompts with their ids: that is no mistake of the user.
     if (earlier) record.id = `${record.id}#${seen.size}`;
     seen.set(record.id, { where: row.where, text });
     yield record;
   }
 }
 
-/** Equal for prompts of the same roles, texts (normalizedText) and tools, and small where there are many. */
+/** Equal for prompts with the same roles, texts (normalizedText) and tools. Short, since there may be many. */
 function textKey({ prompt, tools }: PromptRecord): string {
   const text = normalizedText(prompt);
   const messages = typeof text === 'string' ? [{ role: 'user', content: text }] : text;
   return hashKey(JSON.stringify([messages.map(({ role, content }) => [role, content]), tools]));
 }
 
-/** The first 96 bits of a hash, as 16 characters. (Not a slice of all of it: that would keep all of it in memory.) */
+/** The first 96 bits of a hash, as 16 characters. (A slice of the whole digest would keep the digest in memory.) */
 export const hashKey = (content: string | NodeJS.ArrayBufferView): string =>
   createHash('sha256').update(content).digest().toString('base64', 0, 12);
 
-/** All prompts of `source`, as `promptsOf` gives them. */
+/** All prompts of `source`, as `promptsOf` yields them. */
 export const readPrompts = (source: string): Promise<PromptRecord[]> => collect(promptsOf(source));
 
-/** The policy's answers begin where the prompt ends: so must those that they are compared with. */
+/** The policy's responses directly follow the prompt, so those that they are compared with must, too. */
 function checkAnswers({ chosen, rejected }: PromptRecord, where: string): void {
   for (const [name, answer] of Object.entries({ chosen, rejected })) {
     if (!Array.isArray(answer) || !asks(answer[0].role)) continue;

@@ -1,6 +1,6 @@
 /**
- * The readers of all records but prompts. Where a kind has two forms, a row's keys tell which is meant, so that an error
- * names the field that is missing of that form.
+ * Readers of all records but prompts. Where a record has two forms, a row's keys decide which one it has, so that an error names the
+ * missing field of that form.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { collect } from './collect.ts';
@@ -31,12 +31,12 @@ import type { RowCounts } from './row-counts.ts';
 import { withMessages } from './sharegpt.ts';
 import { rowsOf } from './source.ts';
 
-/** Prompts with the policy's answers, as `sample` writes them. */
+/** Prompts with the policy's responses, as `sample` writes them. */
 export async function readSampled(source: string): Promise<SampledRecord[]> {
   return (await collect(rowsOf(source))).map((row) => withTexts(row, parseRow(withId(row), sampledSchema)));
 }
 
-/** Answers of anyone's: rows of `sample`, or with one `response` each. */
+/** Responses from any source: rows of `sample`, or rows with one `response` each. */
 export async function readAnswered(source: string): Promise<AnsweredRecord[]> {
   return (await collect(rowsOf(source))).map((row) => {
     if (!('response' in row.fields)) return withTexts(row, parseRow(withId(row), answeredSchema));
@@ -45,19 +45,19 @@ export async function readAnswered(source: string): Promise<AnsweredRecord[]> {
   });
 }
 
-/** A record whose texts are texts. @throws InputError for parts that are none */
+/** A record, whose texts have been checked. @throws InputError for parts that are not text */
 function withTexts<R extends PromptRecord>({ where }: Row, record: R): R {
   checkParts(where, [record.prompt, record.chosen, record.rejected]);
   return record;
 }
 
-/** Rows read, and those of them left out because chosen and rejected are equal: they prefer nothing. */
+/** Rows that were read, and those of them that were left out because chosen and rejected are equal. */
 export type ReadCounts = Pick<RowCounts, 'rows' | 'equal'>;
 
 /**
- * Preferences as texts or as token ids, one by one; those whose chosen and rejected are equal are left out.
- * @param counts is added to: with each preference, `rows` is the number of its row, from 1
- * @throws InputError also where nothing is left
+ * Preferences as texts or as token ids, one by one, without those whose chosen and rejected are equal.
+ * @param counts is updated: after each preference, `rows` is the number of its row, from 1
+ * @throws InputError also when nothing is left
  */
 export async function* preferencesOf(
   source: string,
@@ -78,7 +78,7 @@ export async function* preferencesOf(
   }
 }
 
-/** All preferences of `source`, as `preferencesOf` gives them, with the numbers of their rows, and what it left out. */
+/** All preferences of `source`, as `preferencesOf` yields them, with the numbers of their rows and the counts. */
 export async function readPreferences(source: string) {
   const counts: ReadCounts = { rows: 0, equal: 0 };
   const rows: (PreferenceRecord | TokenizedPreferenceRecord)[] = [];
@@ -98,8 +98,8 @@ export async function readScoreRows(source: string): Promise<(ScoreRecord | Toke
 }
 
 /**
- * Demonstrations for supervised fine-tuning: `prompt` and `completion`, or `messages` (ShareGPT: `conversations`) that end with the
- * assistant's.
+ * Demonstrations for supervised fine-tuning: `prompt` and `completion`, or `messages` (ShareGPT: `conversations`) that end with one of
+ * the assistant.
  */
 export async function readDemonstrations(source: string): Promise<DemonstrationRecord[]> {
   const [completion, conversation] = demonstrationSchema.options;
@@ -121,7 +121,7 @@ export async function readDemonstrations(source: string): Promise<DemonstrationR
   });
 }
 
-/** Whether a row has token ids alone; texts may have theirs beside them. */
+/** Whether a row has token ids without texts. */
 function isTokenized({ fields }: Row): boolean {
   return !('prompt' in fields) && Object.keys(fields).some((key) => key.endsWith('_input_ids'));
 }

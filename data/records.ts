@@ -1,9 +1,9 @@
-/** The record types of every JSON Lines file that selm reads or writes, validated once at the door. */
+/** The record types of all JSON Lines files that selm reads or writes. Records are validated once, when they are read. */
 import { z } from 'zod';
 
 /**
- * One turn of a conversation, as chat templates take it: its content is a text or a list of parts (of which the tokenizer refuses
- * what is no text), and a call of tools may have none. Other keys go to the template as they are.
+ * One message of a conversation, for a chat template. Its content is a text or a list of parts (the tokenizer rejects parts that are
+ * not text), and may be missing beside tool calls. Other keys are passed to the template.
  */
 export const messageSchema = z
   .looseObject({ role: z.string().min(1), content: z.union([z.string(), z.array(z.looseObject({}))]).nullish() })
@@ -13,44 +13,44 @@ export const messageSchema = z
   });
 export type Message = z.infer<typeof messageSchema>;
 
-/** A tool that a prompt offers, as a JSON schema. */
+/** A tool that the model may call, as a JSON schema. */
 export type Tool = Record<string, unknown>;
 
-/** The `tools` column, as TRL has it: a list of tools, or that list as JSON. */
+/** The `tools` column, as in TRL: a list of tools, or that list as JSON. */
 const toolsSchema = z
   .union([z.string(), z.array(z.looseObject({}))], { error: 'expected a list of tools, or that list as JSON' })
   .nullish();
 
 /**
- * A text as users write it: a plain string, or a conversation. A plain string given to a model with a chat template stands
- * for one user message (a prompt) or one assistant message (a response); a model without a template takes it as it is.
+ * A text: a plain string, or a conversation. For a model with a chat template a string is one user message (a prompt) or one assistant
+ * message (a response). A model without a template gets it unchanged.
  */
 export const textSchema = z.union([z.string().min(1), z.array(messageSchema).min(1)], {
   error: 'expected a non-empty string or a list of {role, content} messages',
 });
 export type Text = z.infer<typeof textSchema>;
 
-/** A response may be empty: a policy can end its turn at once. */
+/** A response may be empty: a policy can end its turn immediately. */
 export const responseTextSchema = z.union([z.string(), z.array(messageSchema).min(1)], {
   error: 'expected a string or a list of {role, content} messages',
 });
 
 const tokenIds = z.array(z.int().nonnegative()).min(1);
 
-/** A prompt. Further fields (constraints, answers, the data set's own responses) travel along untouched to the labelers. */
+/** A prompt. Further fields (constraints, reference answers, …) are passed to the labelers unchanged. */
 export const promptSchema = z.looseObject({
   id: z.string(),
   prompt: textSchema,
   tools: toolsSchema,
-  /** The data set's own responses, where it has them: candidates beside the policy's answers. */
+  /** The data set's own responses, if it has any: candidates besides the policy's. */
   chosen: responseTextSchema.optional(),
   rejected: responseTextSchema.optional(),
 });
 export type PromptRecord = z.infer<typeof promptSchema>;
 
 /**
- * One answer of the policy. `logp` is the sum of its tokens' log-probabilities (nats) under the policy at temperature 1; a server
- * that the answer was sampled by may not tell it.
+ * One response of the policy. `logp` is the sum of its tokens' log-probabilities (nats) under the policy at temperature 1; absent if
+ * the server that sampled it does not give it.
  */
 const responseSchema = z.object({
   text: z.string(),
@@ -61,8 +61,8 @@ const responseSchema = z.object({
 export type Response = z.infer<typeof responseSchema>;
 
 /**
- * A prompt with the policy's answers: what `sample` writes and `label` reads. The first response is the reference response.
- * `prompt_input_ids` are the prompt's tokens as the policy read them.
+ * A prompt with the policy's responses: what `sample` writes and `label` reads. The first response is the reference response.
+ * `prompt_input_ids` are the tokens of the prompt that the policy was given.
  */
 export const sampledSchema = promptSchema.extend({
   prompt_input_ids: tokenIds.optional(),
@@ -70,7 +70,7 @@ export const sampledSchema = promptSchema.extend({
 });
 export type SampledRecord = z.infer<typeof sampledSchema>;
 
-/** A prompt with answers from any source. Their tokens are known where a policy sampled them. */
+/** A prompt with responses from any source. Those that a policy sampled have their tokens. */
 export const answeredSchema = promptSchema.extend({
   prompt_input_ids: tokenIds.optional(),
   responses: z
@@ -87,8 +87,7 @@ export type AnsweredRecord = z.infer<typeof answeredSchema>;
 
 /**
  * The labeler's verdicts on a prompt's candidates: what `label` and `labelHeldOut` write. `index` counts through the row's responses and
- * then the data set's own chosen and rejected. A candidate without a score has no judgement; a response that is not listed is no
- * candidate.
+ * then the data set's own chosen and rejected. A candidate may have no score. A response that is not listed is not a candidate.
  */
 export const labelRecordSchema = z.object({
   id: z.string(),
@@ -98,14 +97,14 @@ export const labelRecordSchema = z.object({
 });
 export type LabelRecord = z.infer<typeof labelRecordSchema>;
 
-/** What a preference is between, and SELM's reference response: the prefixes of a preference row's token ids. */
+/** The responses of a preference, SELM's reference response included: the prefixes of the fields with token ids. */
 export const ROLES = ['chosen', 'rejected', 'reference'] as const;
 export type Role = (typeof ROLES)[number];
 
 /**
- * A preference in TRL's format plus SELM's reference response: what `label` writes and `optimize` reads. Where a response's token
- * ids are given they are trained on as they are, else its text is encoded. A response whose text the chat template renders after
- * another prompt than `prompt_input_ids` has that prompt's tokens beside it, as `ROLE_prompt_input_ids`.
+ * A preference in TRL's format with SELM's reference response: what `label` writes and `optimize` reads. Training uses a response's
+ * token ids unchanged if the row has them, otherwise it encodes the text. A response whose text the chat template renders after
+ * another prompt than `prompt_input_ids` has the tokens of that prompt in `ROLE_prompt_input_ids`.
  */
 export const preferenceSchema = z.looseObject({
   id: z.string(),
@@ -125,7 +124,7 @@ export const preferenceSchema = z.looseObject({
 });
 export type PreferenceRecord = z.infer<typeof preferenceSchema>;
 
-/** A preference that is tokenized already: nothing is added to it. */
+/** A tokenized preference: no tokens are added. */
 export const tokenizedPreferenceSchema = z.looseObject({
   prompt_input_ids: tokenIds,
   chosen_input_ids: tokenIds,
@@ -141,7 +140,7 @@ export type ScoreRecord = z.infer<typeof scoreSchema>;
 export const tokenizedScoreSchema = z.looseObject({ prompt_input_ids: tokenIds, response_input_ids: tokenIds });
 export type TokenizedScoreRecord = z.infer<typeof tokenizedScoreSchema>;
 
-/** A prompt with an answer as it was sampled: the tokens themselves, which their text need not give back. */
+/** A prompt with a response as sampled: its tokens, which encoding its text need not reproduce. */
 export type SampledScoreRecord = Pick<ScoreRecord, 'prompt' | 'tools'> & { response_input_ids: number[] };
 
 /** Log-probabilities (nats) of a preference's responses under the reference policy: what `reference` writes. */

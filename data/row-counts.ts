@@ -1,15 +1,15 @@
-/** What became of the rows of a training file: nothing is cut or left out without being counted and reported. */
+/** Counts of the rows of a training file that were cut or left out, for reports. */
 
 export interface RowCounts {
-  /** Rows given. */
+  /** All rows. */
   rows: number;
-  /** Rows whose prompt lost its beginning, or a response its end, to the length limits. */
+  /** Rows whose prompt was cut at the beginning, or a response at the end, by the length limits. */
   truncated: number;
-  /** Preferences left out: chosen and rejected are the same tokens, cut to length or before. */
+  /** Preferences left out because chosen and rejected have the same tokens, before or after cutting. */
   equal: number;
-  /** Preferences left out: the prompt alone fills `maxLength`. */
+  /** Preferences left out because the prompt alone fills `maxLength`. */
   promptTooLong: number;
-  /** Rows with a text that the chat template renders after another prompt than the prompt alone: split where the two differ, as in TRL. */
+  /** Rows with a text whose rendering does not begin with that of the prompt alone: split where the two differ, as in TRL. */
   promptNotPrefix: number;
 }
 
@@ -31,6 +31,7 @@ export function describeRowCounts(counts: RowCounts): string[] {
   return sentences.flatMap(([count, what]) => (count === 0 ? [] : `${count} of ${rows} training rows ${what}`));
 }
 
-/** Why there is nothing to train on. */
+/** The error for a file without a row to train on. */
 export const nothingLeft = ({ rows, equal, promptTooLong }: RowCounts): string =>
-  `None of the ${rows} preferences is left to train on: in ${equal} chosen and rejected are the same tokens, in ${promptTooLong} the prompt alone fills maxLength; raise maxLength.`;
+  `None of the ${rows} preferences is left to train on: in ${equal} chosen and rejected are the same tokens, ` +
+  `in ${promptTooLong} the prompt alone fills maxLength; raise maxLength.`;

@@ -1,26 +1,26 @@
-/** A row of a data file before it is a record: where it stands, what it holds, and what is wrong with it in one sentence. */
+/** A row of a data file before validation: its position, its fields, and a sentence for what is wrong with it. */
 import type { z } from 'zod';
 import { InputError } from './errors.ts';
 
 export interface Row {
-  /** For messages: `prompts.jsonl line 3`. */
+  /** Its position for messages, such as `prompts.jsonl line 3`. */
   where: string;
   fields: Record<string, unknown>;
 }
 
-/** A row without its null fields: in the columns of a hub data set null stands for absent. */
+/** A row without its null fields: in the columns of a hub data set null means absent. */
 export function makeRow(where: string, fields: object): Row {
   return { where, fields: Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null)) };
 }
 
-/** The row as a record of `schema`; throws an InputError that names the field that is missing or wrong. */
+/** The row as a record of `schema`. @throws InputError that names the missing or invalid field */
 export function parseRow<T>({ where, fields }: Row, schema: z.ZodType<T>): T {
   const result = schema.safeParse(fields);
   if (result.success) return result.data;
   throw new InputError(`${where} ${describeIssue(fields, innermost(result.error.issues[0]), 'every row')}`);
 }
 
-/** Of a field that may have several forms, what is wrong inside of it, where it has one of them: the message of a conversation, say. */
+/** For a field that may have several forms: the issue inside the form that it has, such as one message of a conversation. */
 function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   const inner = issue.code === 'invalid_union' ? issue.errors.flat().find(({ path }) => path.length > 0) : undefined;
   return inner ? innermost({ ...inner, path: [...issue.path, ...inner.path] }) : issue;

@@ -1,15 +1,15 @@
-/** A credential that is not printed: neither as text, nor as JSON, nor by console.log(). */
+/** A credential that cannot be printed by accident: not as text, as JSON, or by console.log(). */
 import { inspect } from 'node:util';
 import { InputError } from './errors.ts';
-import { isTooDeep } from './json.ts';
+import { isTooDeep, jsonOf } from './json.ts';
 
-/** Stands where a credential was. */
+/** Replaces a credential in texts. */
 const HIDDEN = '***';
 
-/** What is shorter stands for no key, such as EMPTY, and may well be a word of an answer. */
+/** A shorter value, such as EMPTY, is a placeholder for no key, and may occur in a response. */
 const SHORTEST = 8;
 
-/** All that there are in this process, by their values. */
+/** All credentials of this process, by value. */
 const known = new Map<string, Secret>();
 
 export class Secret {
@@ -20,12 +20,12 @@ export class Secret {
     this.#value = value;
     if (value.length < SHORTEST) return;
     known.set(value, this);
-    // JSON may escape what is no letter, once or several times; addresses have a form of their own.
+    // JSON may escape other characters than letters, once or several times. Addresses use percent-encoding.
     const escaped = [...value].map((character) => (/\w/.test(character) ? character : `\\\\*${literal(character)}`));
     this.#pattern = new RegExp(`${escaped.join('')}|${literal(encodeURIComponent(value))}`, 'g');
   }
 
-  /** The credential itself, for what sends or compares it. */
+  /** The credential itself, to send or compare it. */
   reveal(): string {
     return this.#value;
   }
@@ -35,7 +35,7 @@ export class Secret {
     return this.#pattern ? text.replace(this.#pattern, HIDDEN) : text;
   }
 
-  /** A body without the credential, however its JSON spells it; one without it is returned as it is. */
+  /** A body without the credential in any JSON spelling. A body that does not contain it is returned unchanged. */
   stripBody(text: string): string {
     let found = false;
     const clean = (value: unknown): unknown => {
@@ -48,14 +48,10 @@ export class Secret {
       if (typeof value !== 'object' || value === null) return value;
       return Object.fromEntries(Object.entries(value).map(([key, own]) => [clean(key), clean(own)]));
     };
-    try {
-      const body: unknown = JSON.parse(text);
-      if (isTooDeep(body)) return this.strip(text);
-      const cleaned = clean(body);
-      return found ? JSON.stringify(cleaned) : text;
-    } catch {
-      return this.strip(text);
-    }
+    const body = jsonOf(text);
+    if (body === undefined || isTooDeep(body)) return this.strip(text);
+    const cleaned = clean(body);
+    return found ? JSON.stringify(cleaned) : text;
   }
 
   toString(): string {
@@ -73,17 +69,17 @@ export class Secret {
 
 const literal = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 
-/** A text without any credential that has been read, and without the user names and passwords of addresses: for what is printed. */
+/** A text for printing: without all credentials of this process, and without user names and passwords in addresses. */
 export function stripSecrets(text: string): string {
   const stripped = [...known.values()].reduce((rest, secret) => secret.strip(rest), text);
   return stripped.replace(/(\w:\/\/)[^\s/?#"'<>]*@/g, `$1${HIDDEN}@`);
 }
 
 /**
- * A credential of the environment, without white space around it: files end with a new line.
+ * A credential from the environment, trimmed: files end with a newline.
  * @param variable names the setting in errors
- * @returns undefined where it is not set
- * @throws InputError when no HTTP header can hold it; the error does not repeat it
+ * @returns undefined if it is not set
+ * @throws InputError when it cannot be in an HTTP header; the error does not contain it
  */
 export function readSecret(variable: string, value = process.env[variable]): Secret | undefined {
   const trimmed = value?.trim();
@@ -95,8 +91,8 @@ export function readSecret(variable: string, value = process.env[variable]): Sec
 }
 
 /**
- * An address of the environment.
- * @throws InputError when it has a user name or a password in it: these would be wherever addresses are shown
+ * An address from the environment.
+ * @throws InputError when it contains a user name or a password: addresses are shown in messages
  */
 export function readAddress(variable: string, value = process.env[variable]): string | undefined {
   if (value === undefined || !/^(\w+:\/\/)?[^/?#]*@/.test(value)) return value;
@@ -104,8 +100,8 @@ export function readAddress(variable: string, value = process.env[variable]): st
 }
 
 /**
- * A setting that is sent as the value of an HTTP header, or several of them: OTEL_EXPORTER_OTLP_HEADERS, say.
- * @throws InputError when no header can hold it; the error does not repeat it
+ * Checks a setting that is sent as the value of HTTP headers, such as OTEL_EXPORTER_OTLP_HEADERS.
+ * @throws InputError when it cannot be in a header; the error does not contain it
  */
 export function checkHeader(setting: string, value: string | undefined): void {
   if (value === undefined || /^[\x20-\x7e]*$/.test(value)) return;

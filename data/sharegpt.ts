@@ -1,11 +1,11 @@
-/** Conversations in ShareGPT's form, `{from, value}`, as messages: TRL's `maybe_convert_to_chatml`, and ShareGPT's names of roles. */
+/** Converts ShareGPT's conversations, `{from, value}`, to messages: TRL's `maybe_convert_to_chatml` with ShareGPT's role names. */
 import { InputError } from './errors.ts';
 import type { Row } from './row.ts';
 
-/** What may hold a list of messages. */
+/** Fields that may have a list of messages. */
 const TEXTS = ['prompt', 'completion', 'chosen', 'rejected', 'reference_response', 'response', 'messages'];
 
-/** Other names (`system`, `tool`, …) are those of roles already. */
+/** ShareGPT's names of roles; others (`system`, `tool`, …) are the same. */
 const ROLES: Record<string, string> = { human: 'user', gpt: 'assistant' };
 
 /** The row with `{role, content}` in place of `{from, value}` in all of its texts. */

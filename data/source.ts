@@ -1,4 +1,4 @@
-/** Where rows come from: a JSON Lines file, a Parquet file, or a data set of the Hugging Face hub. */
+/** Sources of rows: JSON Lines files, Parquet files, and data sets of the Hugging Face hub. */
 import { existsSync } from 'node:fs';
 import { isDatasetId } from './hub-ids.ts';
 import { downloadDataset } from './hub.ts';
@@ -7,12 +7,12 @@ import { parquetRows } from './parquet.ts';
 import type { Row } from './row.ts';
 import { withRoles } from './sharegpt.ts';
 
-/** Whether rows come from the hub: no file has this path, and it reads as a data set's id. */
+/** Whether rows come from the hub: `source` has the form of a data set's id, and no file has this path. */
 export const isRemote = (source: string): boolean => !existsSync(source) && isDatasetId(source);
 
 /**
- * The rows of a file (Parquet by its extension, else JSON Lines) or of hub data set `org/name[/config][:split]`, one by one. Texts in
- * ShareGPT's form have the names of roles and contents.
+ * The rows of a file (Parquet by its extension, otherwise JSON Lines) or of hub data set `org/name[/config][:split]`, one by one. Texts in
+ * ShareGPT's form are converted to messages.
  */
 export async function* rowsOf(source: string): AsyncGenerator<Row> {
   for await (const row of rowsAsTheyAre(source)) yield withRoles(row);

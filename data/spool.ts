@@ -1,20 +1,20 @@
-/** Records that need not fit into memory: put aside in a file, read back in any order. */
+/** A temporary file for records that may not fit into memory; they can be read in any order. */
 import { closeSync, mkdirSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 
-/** So much is written at once. */
+/** Bytes per write. */
 const BUFFER_BYTES = 1 << 20;
 
 export class Spool<T extends object> {
-  /** Where each record begins, and the last one ends, in bytes. */
+  /** Byte offset of each record, and of the end of the last one. */
   private readonly starts = [0];
   private waiting: Buffer[] = [];
   private written = 0;
 
   private readonly file: number;
 
-  /** @param folder has the file, which loses its name at once: whatever becomes of the process, nothing stays behind */
+  /** @param folder for the file, which is unlinked immediately: it disappears with the process */
   constructor(folder: string) {
     mkdirSync(folder, { recursive: true });
     const path = join(folder, `spool-${randomUUID()}`);
@@ -36,11 +36,11 @@ export class Spool<T extends object> {
     this.waiting = [];
   }
 
-  /** The records at these places, one by one. */
-  *read(places: Iterable<number>): Generator<T> {
+  /** The records with these indices, one by one. */
+  *read(indices: Iterable<number>): Generator<T> {
     this.flush();
-    for (const place of places) {
-      const [start, end] = [this.starts[place], this.starts[place + 1]];
+    for (const index of indices) {
+      const [start, end] = [this.starts[index], this.starts[index + 1]];
       const bytes = Buffer.alloc(end - start);
       readSync(this.file, bytes, 0, bytes.length, start);
       yield JSON.parse(bytes.toString('utf8')) as T;

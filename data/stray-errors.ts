@@ -1,7 +1,7 @@
-/** Errors that nobody waits for: one sentence, and the end. */
+/** Unhandled errors: one sentence, and the end of the process. */
 import { InputError, oneLine } from './errors.ts';
 
-/** Ends the process at an error that nothing handles, which is a fault of this program or of a library. */
+/** Ends the process at an unhandled error, which is a bug of selm or of a library. */
 export function endAtStrayErrors(): void {
   process.on('unhandledRejection', end).on('uncaughtException', end);
 }

@@ -1,9 +1,9 @@
-/** A bound on what a user's own patterns compute: a regular expression can take forever on a short text. */
+/** A time limit for users' regular expressions, which can take forever on a short text. */
 import { Script } from 'node:vm';
 
 const LIMIT_SECONDS = 5;
 const LONGEST_SECONDS = 4 * LIMIT_SECONDS;
-/** Of the limit: where the process had less of the processor, it was stopped or waited for its turn, and is given more time. */
+/** Share of the limit in CPU time: a process that got less was suspended or had to wait, and gets more time. */
 const SHARE = 0.8;
 
 /** The action did not end in time. */
@@ -14,16 +14,16 @@ export class TimeLimitReached extends Error {
   }
 }
 
-/** Where the script finds what it is to run. */
+/** The global object, on which the script finds the function to run. */
 const NAME = 'selm.withinTime';
 const place = globalThis as unknown as Record<symbol, () => void>;
-/** V8 can stop what a script does, regular expressions included. */
+/** V8 can interrupt a script, including its regular expressions. */
 const script = new Script(`globalThis[Symbol.for('${NAME}')]()`);
 
 /**
- * Runs a function, which may run again from its beginning and so must change nothing. This takes 0.1 ms: what is quick is to be done
- * several at a time.
- * @throws TimeLimitReached after 5 s of the processor, or at the latest after 35 s
+ * Runs a function with a time limit. It may be run again from its beginning, so it must have no side effects. The overhead is 0.1 ms:
+ * combine quick operations.
+ * @throws TimeLimitReached after 5 s of CPU time, or at the latest after 35 s
  */
 export function withinTime<T>(action: () => T): T {
   let result: T;

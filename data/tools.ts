@@ -1,14 +1,14 @@
-/** The tools that a prompt offers. */
+/** The tools of a prompt. */
 import { InputError } from './errors.ts';
 import { checkDepth } from './json.ts';
 import type { Tool } from './records.ts';
 
-/** Whether a row offers tools. @throws InputError as `toolsOf` */
+/** Whether a row has tools. @throws InputError as `toolsOf` */
 export const hasTools = (row: { tools?: string | Tool[] | null }): boolean => (toolsOf(row)?.length ?? 0) > 0;
 
 /**
- * The `tools` of a row as a list: TRL's data sets have it so, or as JSON.
- * @throws InputError when the JSON is no list of objects
+ * The `tools` of a row, which TRL's data sets have as a list or as JSON.
+ * @throws InputError when they are not a list of objects
  */
 export function toolsOf({ tools }: { tools?: string | Tool[] | null }): Tool[] | undefined {
   if (typeof tools !== 'string') return tools ?? undefined;

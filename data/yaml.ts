@@ -1,12 +1,12 @@
-/** YAML and JSON of users' settings. */
+/** Reads YAML and JSON settings. */
 import { Lexer, LineCounter, parseDocument, Parser, type YAMLParseError, type YAMLWarning } from 'yaml';
 import { InputError } from './errors.ts';
 import { checkDepth, MAX_DEPTH } from './json.ts';
 
 /**
- * The value of a YAML text: objects, lists, texts, numbers, booleans and nulls.
- * @param what names it in errors
- * @throws InputError for what is no YAML, has tags that are not known, refers to itself or is nested too deep
+ * Parses a YAML text into objects, lists, strings, numbers, booleans and nulls.
+ * @param what names the text in errors
+ * @throws InputError for a text that is not YAML, has unknown tags, refers to itself or is nested too deep
  */
 export function parseYaml(text: string, what: string): unknown {
   if (isNestedTooDeep(text))
@@ -15,7 +15,7 @@ export function parseYaml(text: string, what: string): unknown {
     throw new InputError(`${what} is not YAML (${problem}); correct it.`);
   };
   const lineCounter = new LineCounter();
-  // The library's pretty errors take a copy of the line for each of what may be thousands of them.
+  // The library's pretty errors would copy the line for each of possibly thousands of errors.
   const document = parseDocument(text, { lineCounter, prettyErrors: false });
   const [problem] = [...document.errors, ...document.warnings];
   if (problem) refuse(describe(problem, lineCounter));
@@ -23,7 +23,7 @@ export function parseYaml(text: string, what: string): unknown {
   try {
     value = document.toJS();
   } catch (error) {
-    // Of aliases: to nothing, or to so much that they would fill the memory.
+    // An alias without an anchor, or aliases that would expand to fill the memory.
     refuse((error as Error).message);
   }
   checkDepth(value, what);
@@ -35,7 +35,7 @@ function describe({ message, pos: [start] }: YAMLParseError | YAMLWarning, lines
   return `${message} at line ${line}, column ${col}`;
 }
 
-/** Told before the library goes down into the text: V8 aborts a process that compiles a regular expression at the end of its stack. */
+/** Checked before the library recurses into the text: V8 aborts a process that compiles a regular expression at the end of its stack. */
 function isNestedTooDeep(text: string): boolean {
   const parser = new Parser();
   for (const lexeme of new Lexer().lex(text)) {

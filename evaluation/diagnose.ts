@@ -1,17 +1,16 @@
-/** What a policy's implicit reward, r(x, y) = beta (log pi(y | x) - log pi_ref(y | x)), is worth as a reward. */
+/** Quality of a policy's implicit reward, r(x, y) = beta (log pi(y | x) - log pi_ref(y | x)), as a reward model (`selm diagnose`). */
 import type { ScoreResult } from '../engine/protocol/jobs.ts';
-import { mean } from './statistics.ts';
-import { standardDeviation } from './winrate/win-rate.ts';
+import { mean, standardDeviation } from './statistics.ts';
 
-/** Scores of the same answers under one policy. */
+/** Log-probabilities of the same responses under one policy. */
 export interface DiagnosedScores {
   chosen: ScoreResult;
   rejected: ScoreResult;
-  /** Answers that nobody has ranked. */
+  /** Responses without a preference. */
   unseen: ScoreResult;
 }
 
-/** Mean and sample standard deviation, the latter of two values or more. */
+/** Mean, and sample standard deviation of two values or more. */
 export interface Scale {
   mean: number;
   sd?: number;
@@ -19,23 +18,23 @@ export interface Scale {
 
 export interface Diagnosis {
   preferences: number;
-  /** Share of preferences whose chosen answer has the greater reward; a tie is none. */
+  /** Share of preferences whose chosen response has the greater reward; a tie does not count. */
   accuracy: number;
   chosen: Scale;
   rejected: Scale;
   margin: Scale;
-  /** What training has done to the unseen answers' log-probabilities, in nats. Absent where there are none. */
+  /** Change of the unseen responses' log-probabilities by training, in nats. Absent if there are none. */
   drift?: {
     answers: number;
-    /** The summed change over the summed tokens. */
+    /** Total change divided by total tokens. */
     perToken: number;
     perAnswer: number;
-    /** Share of answers that have become likelier. */
+    /** Share of responses whose log-probability has increased. */
     raised: number;
   };
 }
 
-/** Compares scores under a policy with those under its reference policy; at least one preference. */
+/** Compares log-probabilities under a policy with those under its reference policy; needs at least one preference. */
 export function diagnose(policy: DiagnosedScores, reference: DiagnosedScores, beta: number): Diagnosis {
   const changes = (kind: keyof DiagnosedScores) => policy[kind].map(({ logp }, i) => logp - reference[kind][i].logp);
   const [chosen, rejected] = (['chosen', 'rejected'] as const).map((kind) => changes(kind).map((c) => beta * c));

@@ -1,7 +1,16 @@
-/** The numbers of a comparison, and how sure they are. */
+/** Means, and how certain they are: standard errors and bootstrap intervals. */
 import { uniformStream } from '../data/random.ts';
 
 export const mean = (values: number[]): number => values.reduce((total, value) => total + value, 0) / values.length;
+
+/** The sample standard deviation (divisor n - 1), of two values or more. */
+export function standardDeviation(values: number[]): number {
+  const center = mean(values);
+  return Math.sqrt(values.reduce((total, value) => total + (value - center) ** 2, 0) / (values.length - 1));
+}
+
+/** The standard error of the mean: the standard deviation over the square root of the number of values. */
+export const standardError = (values: number[]): number => standardDeviation(values) / Math.sqrt(values.length);
 
 export interface Interval {
   low: number;
@@ -9,17 +18,17 @@ export interface Interval {
 }
 
 /**
- * The percentile bootstrap interval of the mean (Efron and Tibshirani 1993, chapter 13): the values are drawn anew with
- * replacement many times; the interval holds the middle `confidence` of the means.
+ * The percentile bootstrap interval of the mean (Efron and Tibshirani 1993, chapter 13): the values are resampled with
+ * replacement many times; the interval contains the middle `confidence` of the means.
  */
 export function bootstrapMean(values: number[], seed: number, confidence = 0.95): Interval {
   return bootstrapRatio(values, Array<number>(values.length).fill(1), seed, confidence);
 }
 
 /**
- * The same of the mean of values that are drawn in groups, such as all of a question's.
- * @param sums of each group's values
- * @param counts how many values each group has, at least one
+ * The same interval for values that are resampled in groups, such as the ratings of a question.
+ * @param sums of the values of each group
+ * @param counts of the values of each group, at least one
  */
 export function bootstrapRatio(
   sums: number[],
@@ -41,13 +50,13 @@ export function bootstrapRatio(
   return bootstrapInterval(means, confidence);
 }
 
-/** The interval that holds the middle `confidence` of what the resamples gave. */
+/** The interval that contains the middle `confidence` of the resampled statistics. */
 export function bootstrapInterval(resampled: Float64Array, confidence = 0.95): Interval {
   const sorted = resampled.toSorted();
   return { low: quantile(sorted, (1 - confidence) / 2), high: quantile(sorted, (1 + confidence) / 2) };
 }
 
-/** The quantile of sorted values, linear between neighbours (numpy's default). */
+/** The quantile of sorted values, with linear interpolation (numpy's default). */
 export function quantile(sorted: Float64Array, q: number): number {
   const at = q * (sorted.length - 1);
   const below = Math.floor(at);

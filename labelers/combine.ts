@@ -1,4 +1,4 @@
-/** Several labelers in one: the weighted sum of their scores, less a penalty for length. Reward shaping is a matter of settings. */
+/** The labeler that combines others: the weighted sum of their scores, less a penalty for length. */
 import { z } from 'zod';
 import { kinds } from './kinds.ts';
 import { labelerKind, type Judgement, type Labeler, type LabelerKind, type Verdict } from './labeler.ts';
@@ -29,7 +29,7 @@ const partSchema = z.discriminatedUnion(
 );
 type Part = z.output<typeof partSchema>;
 
-/** A part as the labeler that it is. */
+/** A part without its weight, and its labeler kind. */
 function kindOf({ weight: factor, ...settings }: Part) {
   return { factor, settings, kind: kinds[settings.by] as unknown as LabelerKind };
 }
@@ -49,10 +49,11 @@ export const combine = labelerKind({
         .min(0)
         .default(0)
         .describe(
-          'Taken off for every character of an answer. Characters, since not every candidate has tokens, and those of models differ.',
+          'Subtracted from the score for each character of a response. Characters rather than tokens: not every candidate has tokens, ' +
+            'and tokenizers differ.',
         ),
     })
-    .describe('Adds up the scores of other labelers. Without a judgement of one of them there is none of the sum.'),
+    .describe('Adds up the scores of other labelers. A response without a score of one of them has no score.'),
   locate: (settings, at) => ({
     ...settings,
     of: settings.of.map((part) => {
@@ -88,7 +89,7 @@ export const combine = labelerKind({
   },
 });
 
-/** It passes where all that say so pass it. */
+/** Passes if it passes all labelers that decide about passing. */
 function sumOf(given: { factor: number; verdict: Verdict }[], penalty: number): Verdict {
   let sum = -penalty;
   for (const { factor, verdict } of given) {

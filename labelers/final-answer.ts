@@ -1,18 +1,21 @@
-/** The labeler of word problems: the number that an answer ends with is the reference answer's (GSM8K, Cobbe et al. 2021, arXiv 2110.14168). */
+/**
+ * The labeler of word problems: compares the final number of a response with that of the reference answer (GSM8K, Cobbe et al. 2021,
+ * arXiv 2110.14168).
+ */
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
 import { labelerKind } from './labeler.ts';
 import { programLabeler } from './program.ts';
 
 /**
- * A hyphen directly behind a digit, a letter or a closing bracket joins two words or is a minus between two numbers. Chinese and
- * Japanese have no space before a sign.
+ * A hyphen directly after a digit, a letter or a closing bracket is not a sign: it joins two words, or is a minus between two numbers.
+ * Chinese and Japanese have no space before a sign.
  */
 const NUMBER =
   /(?:(?<!(?![\p{sc=Han}\p{sc=Hira}\p{sc=Kana}])[\p{L}\p{N}%°)\]]|\p{N}\p{Sc})-)?\p{Sc}?(?:\d[\d,]*(?:\.\d+)?|\.\d+)/gu;
 const MARK = '####';
 
-/** The signs of other scripts and of typesetting as ASCII has them. */
+/** Replaces digits, signs and separators of other scripts and of typesetting by ASCII. */
 function toAscii(text: string): string {
   return text
     .replace(/(?!\d)\p{Nd}/gu, asciiDigit)
@@ -21,7 +24,7 @@ function toAscii(text: string): string {
     .replace(/(?<=\d)[\u00a0\u066c\u2009\u202f\uff0c](?=\d{3}(?!\d))/g, ',');
 }
 
-/** Decimal digits stand in Unicode in runs from 0 to 9. */
+/** In Unicode, the decimal digits of a script follow each other from 0 to 9. */
 function asciiDigit(digit: string): string {
   const code = digit.codePointAt(0)!;
   let zero = code;
@@ -29,7 +32,7 @@ function asciiDigit(digit: string): string {
   return String((code - zero) % 10);
 }
 
-/** A number's digits in one spelling, however many they are: without thousands' commas, currency and zeros that say nothing. */
+/** The normal form of a number of any length: without thousands separators, currency signs, leading and trailing zeros. */
 function canonical(number: string): string {
   const [integer, fraction = ''] = number.replace(/[^\d.]/g, '').split('.');
   const [whole, part] = [integer.replace(/^0+/, '') || '0', fraction.replace(/0+$/, '')];
@@ -37,7 +40,7 @@ function canonical(number: string): string {
   return number.startsWith('-') && digits !== '0' ? `-${digits}` : digits;
 }
 
-/** The number behind the last `####`; without one, the last number of the text where `marked` is not asked for. */
+/** The number after the last `####`. Without that mark, the last number of the text, or undefined if it must be `marked`. */
 function finalNumber(text: string, marked: boolean): string | undefined {
   const at = text.lastIndexOf(MARK);
   if (at < 0 && marked) return undefined;
@@ -46,7 +49,7 @@ function finalNumber(text: string, marked: boolean): string | undefined {
   return number === undefined ? undefined : canonical(number);
 }
 
-/** A number of a row: a very small one is written with an exponent, which an answer's text is not read for. */
+/** A number of a row as text, without the exponent that JavaScript writes for very small ones. */
 const numberText = (number: number) => (String(number).includes('e') ? number.toFixed(20) : String(number));
 
 /** 1 for the right number, 0 for another or none. */
@@ -62,9 +65,11 @@ export const finalAnswer = labelerKind({
       marked: z
         .boolean()
         .default(false)
-        .describe('Only take the number behind `####`. Else it is the last number where there is no such mark.'),
+        .describe(
+          'Only accept a number after `####`. Otherwise, the last number of a response without that mark counts.',
+        ),
     })
-    .describe("Compares an answer's final number with the reference answer's, as GSM8K does: 1 or 0."),
+    .describe("Compares a response's final number with the reference answer's, as GSM8K does: 1 or 0."),
   create: ({ reference, marked }) =>
     programLabeler('final-answer', (prompt) => {
       const given = prompt[reference];

@@ -1,4 +1,4 @@
-/** The labelers as a run names them: their settings, and how one is made of them. */
+/** All labelers: their settings (`label` in a run's configuration), and how they are created. */
 import { z } from 'zod';
 import { combine } from './combine.ts';
 import { kinds } from './kinds.ts';
@@ -24,7 +24,7 @@ const kindSchemas = [
 const error = ({ code }: z.core.$ZodRawIssue) =>
   code === 'invalid_union' ? `expected one of ${labelerNames.map((name) => `"${name}"`).join('|')}` : undefined;
 
-/** The settings of every labeler, told apart by its name. */
+/** The settings of all labelers, discriminated by name. */
 export const labelSchema = z.discriminatedUnion('by', kindSchemas, { error });
 export type LabelSettings = z.output<typeof labelSchema>;
 
@@ -32,13 +32,13 @@ const [first, ...others] = kindSchemas.map((schema) =>
   schema.extend({ truncated: truncatedSchema }).describe(schema.description!),
 );
 
-/** What a round labels with: a labeler's settings, and what becomes of answers that were cut. */
+/** The label settings of a run: a labeler's settings, and the treatment of truncated responses. */
 export const roundLabelSchema = z.discriminatedUnion('by', [first, ...others], { error });
 export type RoundLabelSettings = LabelSettings & { truncated: Truncated };
 
 const kindOf = ({ by }: LabelSettings) => all[by] as unknown as LabelerKind;
 
-/** @throws InputError when the settings name something that is missing or wrong */
+/** @throws InputError when a file, model or server of the settings is missing or wrong */
 export async function createLabeler(settings: LabelSettings, tools: LabelTools): Promise<Labeler> {
   return kindOf(settings).create(settings, tools);
 }

@@ -6,7 +6,8 @@ import formats from 'ajv-formats';
 import { z } from 'zod';
 import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
-import { checkDepth, isTooDeep } from '../data/json.ts';
+import { readFailure } from '../data/file-errors.ts';
+import { checkDepth, isTooDeep, jsonOf } from '../data/json.ts';
 import { hasNestedPattern } from '../data/patterns.ts';
 import { labelerKind } from './labeler.ts';
 import { programLabeler } from './program.ts';
@@ -18,7 +19,7 @@ function compile(schema: object, where: string): ValidateFunction {
   checkDepth(schema, where);
   if (hasNestedPattern(schema))
     throw new InputError(`${where} has a pattern with too many groups in groups; simplify it.`);
-  // A check that is a promise would be true, whatever it comes to.
+  // An asynchronous check returns a promise, which would count as true.
   if ('$async' in schema) throw new InputError(`${where} has "$async", which selm does not support; remove it.`);
   const draft = '$schema' in schema ? String(schema.$schema) : '';
   try {
@@ -26,6 +27,7 @@ function compile(schema: object, where: string): ValidateFunction {
     formats.default(ajv);
     return ajv.compile(schema);
   } catch (error) {
+    // The library has no error class: any error is about the schema.
     throw new InputError(`${where} is no JSON schema (${(error as Error).message}); correct it.`);
   }
 }
@@ -35,30 +37,22 @@ function readSchema(path: string): object {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new InputError(
-      `${path} cannot be read (${(error as NodeJS.ErrnoException).code}); label.schema needs a JSON schema.`,
-    );
+    throw readFailure(path, error, 'label.schema needs a JSON schema');
   }
-  try {
-    return Object(JSON.parse(text)) as object;
-  } catch {
-    throw new InputError(`${path} is not JSON; label.schema needs a JSON schema.`);
-  }
+  const schema = jsonOf(text);
+  if (schema === undefined) throw new InputError(`${path} is not JSON; label.schema needs a JSON schema.`);
+  return Object(schema) as object;
 }
 
-/** Nothing but JSON counts: what is to read the answer would not look for it in prose either. */
+/** JSON within other text does not count: a program that reads the response would not find it either. */
 function scoreOf(answer: string, fits: ValidateFunction): number {
-  let value: unknown;
-  try {
-    value = JSON.parse(answer);
-  } catch {
-    return 0;
-  }
-  // A schema that refers to itself goes as deep as the answer, and the stack does not.
+  const value = jsonOf(answer);
+  if (value === undefined) return 0;
+  // A recursive schema recurses as deep as the response, which could overflow the stack.
   return !isTooDeep(value) && fits(value) ? 1 : 0.5;
 }
 
-/** 1 for JSON that fits, 0.5 for other JSON, 0 for what is none. */
+/** 1 for JSON that fits the schema, 0.5 for other JSON, 0 for anything else. */
 export const jsonSchema = labelerKind({
   schema: z
     .strictObject({

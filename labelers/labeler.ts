@@ -1,9 +1,9 @@
-/** Who prefers what: the one interface of verifier, reward model, pairwise ranker, judge and human. */
+/** The interface of labelers, which score candidate responses: verifiers, reward models, pairwise rankers, judges. */
 import type { z } from 'zod';
 import type { PromptRecord } from '../data/records.ts';
 import type { CallOptions, Engine } from '../engine/protocol/jobs.ts';
 
-/** A prompt and the answers to it that are to be compared, as plain text. */
+/** A prompt and the responses to score, as plain text. */
 export interface Candidates {
   prompt: PromptRecord;
   answers: string[];
@@ -11,60 +11,60 @@ export interface Candidates {
 
 export interface Verdict {
   /**
-   * Higher is better. Comparable among the answers to one prompt, and among those judged apart unless the labeler is
-   * `comparative` (needs.ts). None: no judgement. Such an answer is neither chosen nor rejected, and is counted.
+   * Higher is better. Comparable among the responses to one prompt, and across calls unless the labeler is comparative (needs.ts).
+   * Absent: not scored. Such a response is excluded from pairs and counted.
    */
   score?: number;
-  /** Whether the answer does all that was asked. Only labelers with an absolute measure say so. */
+  /** Whether the response meets all requirements. Only labelers with an absolute criterion set it. */
   pass?: boolean;
 }
 
 export interface Judgement {
-  /** One verdict an answer, in the order given. */
+  /** One verdict per response, in order. */
   verdicts: Verdict[][];
-  /** What the judging came to beside them, by name (tokens, cache hits, …). Added up over shards, and told. */
+  /** Counters by name (tokens, cache hits, …), which are summed over shards and reported. */
   counts?: Record<string, number>;
 }
 
 export interface Labeler {
   readonly name: string;
   /**
-   * What the verdicts depend on that the settings only name, such as the hash of a file. A part of the step's key: where it
-   * changes, answers are labeled anew.
+   * What the verdicts depend on besides the settings, such as the hash of a file. A part of the step key: when it changes, responses
+   * are labeled again.
    */
   readonly identity?: Record<string, unknown>;
   /**
-   * Told of every prompt before anything is computed.
-   * @throws InputError when the labeler cannot judge answers to it
+   * Called with every prompt before anything is computed.
+   * @throws InputError when the labeler cannot score responses to it
    */
   check?(prompt: PromptRecord): void;
-  /** All prompts of a shard come in one call, so that a labeler may batch them, or ask for them concurrently, as suits it. */
+  /** Scores the responses of a whole shard, so that a labeler can batch prompts or send requests concurrently. */
   judge(prompts: Candidates[], options: CallOptions): Promise<Judgement>;
 }
 
-/** What labelers work with. */
+/** What labelers get from the step. */
 export interface LabelTools {
   engine: Engine;
-  /** Kept on this machine between shards and runs: each labeler has a folder of its name in it. */
+  /** Kept on this machine between shards and runs; each labeler has a folder of its name in it. */
   cacheFolder: string;
-  /** Of the engine. */
+  /** Threads of the engine. */
   threads: number;
 }
 
-/** Finds what a setting names: relative to the file in which it is written. */
+/** Resolves paths in settings, relative to the file that they are in. */
 export interface Locate {
   path(given: string): string;
   /** A folder or a hub id. */
   model(given: string): string;
 }
 
-/** A labeler that users can name: its settings, and how it is made of them. */
+/** A labeler that a configuration can name: its settings, and how it is created. */
 export interface LabelerKind<Schema extends z.ZodObject = z.ZodObject> {
   /** `by` is the name. */
   schema: Schema;
   /**
-   * Is cheap: a step calls it before it looks whether its artifact is there. What costs time waits for `judge`.
-   * @throws InputError when the settings name something that is missing or wrong
+   * Must be cheap: a step calls it before it looks for a cached artifact. Expensive work belongs into `judge`.
+   * @throws InputError when a file, model or server of the settings is missing or wrong
    */
   create(settings: z.output<Schema>, tools: LabelTools): Labeler | Promise<Labeler>;
   /** The settings with their paths made absolute, where they have any. */

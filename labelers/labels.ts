@@ -1,4 +1,4 @@
-/** From answers to labels: every candidate's verdict. */
+/** From responses to labels: the verdict on every candidate. */
 import { contentOf } from '../data/conversation.ts';
 import type { AnsweredRecord, LabelRecord, PromptRecord, Text } from '../data/records.ts';
 import type { CallOptions } from '../engine/protocol/jobs.ts';
@@ -13,19 +13,19 @@ export interface Labels {
 /** A prompt's candidates. */
 export interface CandidateSet {
   prompt: PromptRecord;
-  /** As the labeler reads them. */
+  /** Their texts, as the labeler gets them. */
   texts: string[];
-  /** Which candidate of the row each of them is. */
+  /** Index of each among all candidates of the row. */
   indices: number[];
 }
 
-/** All of a row's candidates in the order in which labels count them: the responses, then the data set's own chosen and rejected. */
+/** All candidates of a row, by index: the responses, then the data set's own chosen and rejected. */
 export const allCandidates = ({ responses, chosen, rejected }: AnsweredRecord): Text[] => [
   ...responses.map(({ text }) => text),
   ...[chosen, rejected].filter((own) => own !== undefined),
 ];
 
-/** The candidates that a row's preference is made of. */
+/** The candidates for a row's preference. */
 export function candidatesOf(row: AnsweredRecord, truncated: Truncated = 'keep'): CandidateSet {
   const all = allCandidates(row);
   const isDropped = (index: number) => truncated === 'drop' && row.responses[index]?.finish_reason === 'length';
@@ -33,7 +33,7 @@ export function candidatesOf(row: AnsweredRecord, truncated: Truncated = 'keep')
   return { prompt: promptOf(row), texts: indices.map((index) => contentOf(all[index])), indices };
 }
 
-/** The first answer of a policy (candidate 0), beside another's (candidate 1) where the two are to be compared. */
+/** The first response of a policy (candidate 0) and, to compare the two, that of an opponent (candidate 1). */
 export function firstAnswers(row: AnsweredRecord, opponent?: AnsweredRecord): CandidateSet {
   const texts = [row, ...(opponent ? [opponent] : [])].map(({ responses }) => responses[0].text);
   return { prompt: promptOf(row), texts, indices: [...texts.keys()] };
@@ -45,9 +45,9 @@ function promptOf(row: AnsweredRecord): PromptRecord {
 }
 
 /**
- * Judges every text once, however often it is among a prompt's candidates.
- * @param comparative whether the labeler only compares answers with each other. One alone then has half of what there is to
- *   win: it is not shown to the labeler.
+ * Labels all candidates. Equal texts of a prompt are scored once.
+ * @param comparative whether the labeler only compares responses with each other. A single one then has score 0.5, and the labeler
+ *   does not get it.
  */
 export async function judge(
   rows: CandidateSet[],
@@ -72,10 +72,10 @@ export async function judge(
   return { labels, counts };
 }
 
-/** A score that is no number would be neither better nor worse than another: it is no judgement. */
+/** A score that is not a finite number cannot be compared: it counts as absent. */
 const judgement = (verdict: Verdict): Verdict => (Number.isFinite(verdict.score) ? verdict : {});
 
-/** The verdict on a candidate; none where it is not among those that were labeled. */
+/** The verdict on a candidate; undefined if it was not labeled. */
 export function verdictOn({ candidates }: LabelRecord, index: number): Verdict | undefined {
   const found = candidates.find((candidate) => candidate.index === index);
   if (!found) return undefined;
@@ -83,7 +83,7 @@ export function verdictOn({ candidates }: LabelRecord, index: number): Verdict |
   return verdict;
 }
 
-/** Counts by name, of several added up. */
+/** Adds up counts by name. */
 export function sumCounts(parts: Record<string, number>[]): Record<string, number> {
   const sum: Record<string, number> = {};
   for (const [name, count] of parts.flatMap(Object.entries<number>)) sum[name] = (sum[name] ?? 0) + count;

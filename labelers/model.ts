@@ -1,4 +1,4 @@
-/** The model of a labeler: where it lies, and what tells it from every other. */
+/** The model of a labeler: its folder, and its identity for the step key. */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashFile, hashValue } from '../artifacts/hash.ts';
@@ -6,16 +6,16 @@ import { InputError } from '../data/errors.ts';
 import { isModelId } from '../data/hub-ids.ts';
 import { pinModel, resolveModel } from '../data/hub.ts';
 
-export interface LabelerModel {
-  /** A part of the step's key: the hub's commit, or a hash of the folder's files. */
+interface LabelerModel {
+  /** The commit on the hub, or a hash of the folder's files. */
   identity: Record<string, unknown>;
   /** The folder, downloaded at the first call. */
   folder(): Promise<string>;
 }
 
 /**
- * @param wanted which files of a hub repository are needed
- * @throws InputError when there is no such folder and no such hub id
+ * @param wanted paths of the files that are needed of a hub repository
+ * @throws InputError when `model` is neither a folder nor a hub id
  */
 export async function openLabelerModel(model: string, wanted?: RegExp): Promise<LabelerModel> {
   if (statSync(model, { throwIfNoEntry: false })?.isDirectory()) {
@@ -30,7 +30,7 @@ export async function openLabelerModel(model: string, wanted?: RegExp): Promise<
 
 const MODEL_FILES = /^(onnx\/)?[^/]+\.(json|safetensors|jinja|model|txt|onnx|onnx_data|data)$/;
 
-/** Hashes by what says cheaply whether a folder's files are still the same: every shard of a run asks. */
+/** Hashes by names, sizes and modification times of the files: each shard of a run needs the hash. */
 const known = new Map<string, string>();
 
 async function fingerprintOf(folder: string): Promise<string> {

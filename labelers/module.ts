@@ -1,17 +1,18 @@
-/** The labeler that users write themselves: a TypeScript or JavaScript module. */
+/** The labeler for the user's own TypeScript or JavaScript module. */
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { hashFile } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
+import { readFailure } from '../data/file-errors.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { labelerKind, type Verdict } from './labeler.ts';
 
 /**
  * The default export of the module.
  * @param prompt the row of the prompt, with all its fields
- * @returns a number an answer, higher is better; null where there is no judgement
+ * @returns a number per response, higher is better; null for no score
  */
-export type ScoreAnswers = (prompt: PromptRecord, answers: string[]) => Scores | Promise<Scores>;
+type ScoreAnswers = (prompt: PromptRecord, answers: string[]) => Scores | Promise<Scores>;
 type Scores = (number | null | undefined)[];
 
 const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n')[0];
@@ -19,14 +20,15 @@ const reasonOf = (error: unknown) => (error instanceof Error ? error.message : S
 async function load(path: string, sha256: string): Promise<ScoreAnswers> {
   let loaded: { default?: unknown };
   try {
-    // Node keeps what it has loaded: changed content needs another address.
+    // Node caches modules by URL: changed content needs another one.
     loaded = (await import(`${pathToFileURL(path).href}?sha256=${sha256}`)) as typeof loaded;
   } catch (error) {
+    // Any error: the module is the user's.
     throw new InputError(`${path} cannot be loaded as a labeler: ${reasonOf(error)}`);
   }
   if (typeof loaded.default === 'function') return loaded.default as ScoreAnswers;
   throw new InputError(
-    `${path} has no function as its default export; label.path needs one: (prompt, answers) => scores.`,
+    `${path} has no function as its default export; label.path needs one: (prompt, responses) => scores.`,
   );
 }
 
@@ -34,15 +36,13 @@ function verdictsOf(scores: unknown, count: number, where: string): Verdict[] {
   if (!Array.isArray(scores) || scores.length !== count) {
     const what = Array.isArray(scores) ? `${scores.length} scores` : typeof scores;
     throw new InputError(
-      `${where} returned ${what} for ${count} answers; it must return a list with a number for each.`,
+      `${where} returned ${what} for ${count} responses; it must return a list with a number for each.`,
     );
   }
   return scores.map((score: unknown) => {
     if (score === null || score === undefined) return {};
     if (typeof score === 'number' && Number.isFinite(score)) return { score };
-    throw new InputError(
-      `${where} returned the score ${String(score)}; a score is a finite number, or null for no judgement.`,
-    );
+    throw new InputError(`${where} returned the score ${String(score)}; a score is a finite number, or null for none.`);
   });
 }
 
@@ -53,15 +53,16 @@ export const module = labelerKind({
       path: z
         .string()
         .min(1)
-        .describe('File whose default export is a function `(prompt, answers) => scores`, or a promise of them.'),
+        .describe('File whose default export is a function `(prompt, responses) => scores`, which may be async.'),
     })
     .describe(
-      'Scores answers with a TypeScript or JavaScript module of your own. Answers are labeled anew when its file changes; changes of what it imports are not seen.',
+      'Scores responses with your own TypeScript or JavaScript module. Responses are labeled again when the file changes; ' +
+        'changes in modules that it imports are not noticed.',
     ),
   locate: (settings, { path }) => ({ ...settings, path: path(settings.path) }),
   async create({ path }) {
-    const sha256 = await hashFile(path).catch((error: NodeJS.ErrnoException) => {
-      throw new InputError(`${path} cannot be read (${error.code}); label.path needs a module.`);
+    const sha256 = await hashFile(path).catch((error: unknown) => {
+      throw readFailure(path, error, 'label.path needs a module');
     });
     const scoreAnswers = await load(path, sha256);
     return {
@@ -71,7 +72,7 @@ export const module = labelerKind({
         const verdicts: Verdict[][] = [];
         for (const { prompt, answers } of prompts) {
           signal?.throwIfAborted();
-          const where = `${path}, asked about prompt "${prompt.id}",`;
+          const where = `${path}, called for prompt "${prompt.id}",`;
           let scores: unknown;
           try {
             scores = await scoreAnswers(prompt, answers);

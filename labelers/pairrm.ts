@@ -1,4 +1,4 @@
-/** The labeler of the SELM paper: PairRM compares the answers to a prompt two by two. */
+/** The labeler of the SELM paper: PairRM compares all pairs of responses to a prompt. */
 import { z } from 'zod';
 import { labelerKind } from './labeler.ts';
 import { openLabelerModel } from './model.ts';
@@ -12,7 +12,7 @@ export const pairrm = labelerKind({
         .optional()
         .describe('PairRM: a folder, or a hub id `org/name[@revision]`. Default: llm-blender/PairRM-hf.'),
     })
-    .describe('Compares the answers to a prompt two by two with PairRM, as the paper does.'),
+    .describe('Compares all pairs of responses to a prompt with PairRM, as the paper does.'),
   locate: (settings, { model }) => ({
     ...settings,
     ...(settings.model !== undefined && { model: model(settings.model) }),

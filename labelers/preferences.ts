@@ -1,4 +1,4 @@
-/** From labeled answers to preferences: the best candidate becomes chosen, the worst rejected. */
+/** From labels to preferences: the best candidate becomes chosen, the worst rejected. */
 import { asConversation, contentOf, responseTo } from '../data/conversation.ts';
 import type { AnsweredRecord, LabelRecord, PreferenceRecord, PromptRecord, Role, Text } from '../data/records.ts';
 import type { Verdict } from './labeler.ts';
@@ -6,11 +6,10 @@ import { allCandidates, sumCounts, verdictOn, type Labels } from './labels.ts';
 import type { Truncated } from './truncated.ts';
 
 /**
- * Why a prompt carries no preference: nothing to compare, too little judged to compare, nothing fit to be chosen, or the best
- * no better than the worst.
+ * Why a prompt has no preference: one candidate only, fewer than two scores, no candidate that may be chosen, or equal scores.
  */
-export const DROP_REASONS = ['oneCandidate', 'unjudged', 'noAnswer', 'tie'] as const;
-export type DropReason = (typeof DROP_REASONS)[number];
+const DROP_REASONS = ['oneCandidate', 'unjudged', 'noAnswer', 'tie'] as const;
+type DropReason = (typeof DROP_REASONS)[number];
 
 const REASONS: Record<DropReason, string> = {
   oneCandidate: 'with one candidate',
@@ -19,7 +18,7 @@ const REASONS: Record<DropReason, string> = {
   tie: 'tied',
 };
 
-/** Why prompts carry no preference, as '3 with one candidate, 2 tied'. */
+/** Why prompts have no preference, such as '3 with one candidate, 2 tied'. */
 export const describeReasons = (dropped: Record<DropReason, number>): string =>
   DROP_REASONS.filter((reason) => dropped[reason] > 0)
     .map((reason) => `${dropped[reason]} ${REASONS[reason]}`)
@@ -29,25 +28,25 @@ export interface LabelStats {
   rows: number;
   preferences: number;
   dropped: Record<DropReason, number>;
-  /** The policy's own answers that are candidates, every one counted. */
+  /** The policy's own responses that are candidates. */
   answers: number;
-  /** The policy's own answers that were cut at the length limit, whether or not they are candidates. */
+  /** The policy's own responses that were cut at the length limit, whether or not they are candidates. */
   truncated: number;
-  /** Those of them that the labeler gave no judgement on. */
+  /** Those of `answers` without a score. */
   unjudged: number;
-  /** Of the others; 0 where there are none. */
+  /** Of those with a score; 0 if there are none. */
   meanScore: number;
-  /** The share of those that do all that was asked, where the labeler says so. */
+  /** Share of those that pass, if the labeler decides about passing. */
   strictPassRate?: number;
-  /** What the labeler counted. */
+  /** The labeler's counters. */
   counts?: Record<string, number>;
 }
 
-/** The tokens of a response that no policy of selm's has sampled. */
-export interface EncodedText {
+/** The tokens of a response that was not sampled by selm. */
+interface EncodedText {
   prompt: number[];
   response: number[];
-  /** Whether `prompt` is what the prompt alone is encoded to. */
+  /** Whether `prompt` has the tokens of the prompt encoded by itself. */
   isPrefix: boolean;
 }
 
@@ -58,10 +57,10 @@ export interface PreferenceOptions {
 }
 
 /**
- * Makes preferences of labeled rows. Equal texts count once. Of equally scored candidates the first is taken. An empty answer is
- * never chosen, one without a judgement neither chosen nor rejected.
- * @param references rows of the same prompts: the first answer of each becomes the preference's `reference_response`. By
- *   default the policy's own.
+ * Makes preferences of labeled rows. Equal texts count once, and of candidates with equal scores the first is taken. An empty response
+ * is never chosen; one without a score is neither chosen nor rejected.
+ * @param references rows of the same prompts: the first response of each becomes the preference's `reference_response`. Default:
+ *   `rows`
  */
 export function preferencesOf(
   rows: AnsweredRecord[],
@@ -94,7 +93,7 @@ const isTruncated = ({ finish_reason: reason }: AnsweredRecord['responses'][numb
 
 const noneDropped = () => Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as LabelStats['dropped'];
 
-/** What is said of several sets of rows, of all of them together. */
+/** The statistics of several sets of rows together. */
 export function sumStats(parts: LabelStats[]): LabelStats {
   const sum = (of: (stats: LabelStats) => number) => parts.reduce((total, stats) => total + of(stats), 0);
   const judgedOf = ({ answers, unjudged }: LabelStats) => answers - unjudged;
@@ -140,7 +139,7 @@ function pairOf(row: AnsweredRecord, { candidates }: LabelRecord, truncated: Tru
   return chosen.score <= rejected.score ? 'tie' : { chosen, rejected };
 }
 
-/** The row of a preference: the policy's own answers with the tokens that it sampled, the data set's own with those of their texts. */
+/** A preference: responses of the policy have the sampled tokens, responses of the data set those of their encoded text. */
 function makePreference(
   row: AnsweredRecord,
   { chosen, rejected }: Pair,
@@ -186,7 +185,7 @@ function makePreference(
 export const isJudged = <V extends Verdict>(verdict: V): verdict is V & { score: number } =>
   verdict.score !== undefined;
 
-/** Means over the verdicts that are a judgement; 0 where none is. */
+/** Means over the verdicts with a score; 0 without any. */
 export function summarizeVerdicts(verdicts: Verdict[]): {
   unjudged: number;
   meanScore: number;

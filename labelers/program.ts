@@ -1,14 +1,14 @@
-/** Labelers that are a rule: a program that looks at one answer after the other. */
+/** Labelers that apply a rule to one response after the other. */
 import { setImmediate } from 'node:timers/promises';
 import { InputError } from '../data/errors.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { TimeLimitReached, withinTime } from '../data/time-limit.ts';
 import type { Candidates, Labeler, Verdict } from './labeler.ts';
 
-/** Reads what a prompt asks for. @throws InputError when it asks for nothing that the rule knows */
+/** Makes a prompt's check of responses. @throws InputError when the prompt's row lacks what the rule needs */
 export type Rule = (prompt: PromptRecord) => (answer: string) => Verdict;
 
-/** Prompts whose answers are judged between two heartbeats, and under one limit of time, which has its price. */
+/** Prompts between two heartbeats, under one time limit: setting one takes 0.1 ms. */
 const TOGETHER = 32;
 
 export function programLabeler(name: string, rule: Rule): Labeler {
@@ -18,7 +18,7 @@ export function programLabeler(name: string, rule: Rule): Labeler {
     check: (prompt) => void rule(prompt),
     async judge(prompts, { signal }) {
       const verdicts: Verdict[][] = [];
-      // Checking many long answers takes a while: the worker must get to its heartbeats.
+      // Lets the worker send heartbeats: checking many long responses takes a while.
       const rest = async () => {
         await setImmediate();
         signal?.throwIfAborted();
@@ -38,7 +38,7 @@ export function programLabeler(name: string, rule: Rule): Labeler {
   };
 }
 
-/** None where the limit is reached: it may be one of them, which has to be found, or all together. */
+/** Undefined where a limit is reached: by all together, or by one prompt, which is then found. */
 function judgeTogether(judgeAll: () => Verdict[][]): Verdict[][] | undefined {
   try {
     return withinTime(judgeAll);
@@ -48,14 +48,14 @@ function judgeTogether(judgeAll: () => Verdict[][]): Verdict[][] | undefined {
   }
 }
 
-/** V8 compiles an expression when it is first used, and keeps alternatives to try: both have limits. */
+/** Errors of a regular expression: V8 compiles it at its first use, and limits its backtracking stack. */
 const isOfPattern = (error: unknown) =>
   error instanceof TimeLimitReached || error instanceof RangeError || error instanceof SyntaxError;
 
 /**
- * Applies a rule, which may have patterns of the user's.
- * @param what begins the error's sentence
- * @throws InputError where it takes too much time, or memory
+ * Applies a rule that may contain the user's regular expressions.
+ * @param what subject of the error's sentence
+ * @throws InputError when it takes too much time or memory
  */
 export function boundedRule<T>(what: string, apply: () => T): T {
   try {

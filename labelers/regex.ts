@@ -1,4 +1,4 @@
-/** The labeler of answers that must have a certain form: a regular expression matches somewhere in them. */
+/** The labeler that checks whether a regular expression matches somewhere in a response. */
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
 import { compilePattern } from '../data/patterns.ts';
@@ -8,12 +8,13 @@ import { programLabeler } from './program.ts';
 function isExpression(pattern: string, flags?: string): boolean {
   try {
     return Boolean(compilePattern(pattern, flags));
-  } catch {
-    return false;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
   }
 }
 
-/** @throws InputError where the pattern is none with these flags: it may be one with `u`, or without it, only */
+/** @throws InputError when the pattern is not valid with these flags; some are valid only with `u`, or only without */
 function compile(pattern: string, flags?: string): RegExp {
   if (isExpression(pattern, flags)) return compilePattern(pattern, flags);
   throw new InputError(

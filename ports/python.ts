@@ -1,19 +1,19 @@
 /**
- * Python's notions of text, where JavaScript's differ: the reference checker is written in Python, and its verdicts hang on
- * what counts as a word, a space or a capital. For use in patterns with the u flag; `[^\n]` stands for Python's dot.
+ * Python's string methods and regular-expression classes, where JavaScript's differ: which characters are word characters, white
+ * space or capitals. For patterns with the u flag. Python's dot is `[^\n]`.
  */
 
-/** Python's `\w`: letters and numbers of any script, without the marks that JavaScript's properties would add. */
+/** Python's `\w`: letters and numbers of any script, but no combining marks. */
 export const WORD = String.raw`[\p{L}\p{N}_]`;
 
-/** Python's `\b`: JavaScript's knows ASCII only. */
+/** Python's `\b`. JavaScript's is ASCII only. */
 export const BOUNDARY = `(?:(?<=${WORD})(?!${WORD})|(?<!${WORD})(?=${WORD}))`;
 
-/** What is white space, for a character class: U+001C to U+001F and U+0085 are, U+FEFF is not. */
+/** Python's white space, for a character class: with U+001C to U+001F and U+0085, without U+FEFF. */
 const SPACES = String.raw`\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;
 const IS_SPACE = new RegExp(`[${SPACES}]`, 'u');
 
-/** A pattern whose `\s` and `\S` are Python's; `\S` inside a class stays JavaScript's. */
+/** A pattern whose `\s` and `\S` are Python's, except `\S` inside a class, which stays JavaScript's. */
 export function pythonPattern(source: string, flags: string): RegExp {
   let inClass = false;
   const translated = source.replace(/\\[^]|[[\]]/gu, (part) => {
@@ -25,7 +25,7 @@ export function pythonPattern(source: string, flags: string): RegExp {
   return new RegExp(translated, flags);
 }
 
-/** A pattern of this program's own, with Python's white space. */
+/** A regular expression literal with Python's white space. */
 export const python = ({ source, flags }: RegExp): RegExp => pythonPattern(source, flags);
 
 /** `text.rstrip()`. */
@@ -42,12 +42,12 @@ export function trim(text: string): string {
   return trimEnd(text.slice(start));
 }
 
-/** `str.isupper()`: at least one capital and nothing lower case. */
+/** `text.isupper()`: at least one capital and no lower-case letter. */
 export function isUpper(text: string): boolean {
   return /\p{Uppercase}/u.test(text) && !/[\p{Lowercase}\p{Lt}]/u.test(text);
 }
 
-/** `str.islower()`: at least one lower-case letter and no capital. */
+/** `text.islower()`: at least one lower-case letter and no capital. */
 export function isLower(text: string): boolean {
   return /\p{Lowercase}/u.test(text) && !/[\p{Uppercase}\p{Lt}]/u.test(text);
 }
@@ -66,7 +66,7 @@ export function strip(text: string, chars: string): string {
   return stripEnd(text.slice(start), chars);
 }
 
-/** How often `pattern`, which must be global, matches: `len(re.findall(pattern, text))`. */
+/** `len(re.findall(pattern, text))`. @param pattern with the g flag */
 export function count(text: string, pattern: RegExp): number {
   return text.match(pattern)?.length ?? 0;
 }

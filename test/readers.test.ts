@@ -198,5 +198,5 @@ test.each([
   );
   const labeler = await createLabeler({ by: 'module', path: file }, noTools);
   const prompts = ['a', 'b', 'c'].map((id) => ({ prompt: { id, prompt: 'x' }, answers: ['y'] }));
-  expect(await failureOf(() => labeler.judge(prompts, {}))).toContain(`${file}, asked about prompt "b"`);
+  expect(await failureOf(() => labeler.judge(prompts, {}))).toContain(`${file}, called for prompt "b"`);
 });

@@ -3,18 +3,18 @@ import { isGrpcServiceError, ServiceError, type Client } from '@temporalio/clien
 import { Hono, type Context } from 'hono';
 import { secureHeaders } from 'hono/secure-headers';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { type ReadableStore } from '../artifacts/store.ts';
+import { ArtifactDamaged, StoreFailed } from '../artifacts/errors.ts';
+import type { ReadableStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { html } from '../report/html.ts';
 import { layout, STYLE_HASH } from '../report/layout.ts';
 import { Undecodable } from '../workers/data-converter.ts';
 import { RunList } from '../workers/run-list.ts';
-import { RunUnanswered } from '../workers/runs.ts';
+import { RunUnanswered } from '../workers/errors.ts';
 import type { Page } from './page.ts';
 import { policiesPage } from './policies.ts';
 import { runPage } from './run.ts';
 import { runsPage } from './runs.ts';
-import { ArtifactDamaged } from '../artifacts/errors.ts';
 
 /** After which browsers reload the pages of runs in progress. */
 const REFRESH_SECONDS = 15;
@@ -76,8 +76,7 @@ export function webApp(client: Client, store: ReadableStore, hosts?: string[]): 
 /** Status and sentence. An unknown error may contain internals: its message goes to the log only. */
 function explain(error: Error): [ContentfulStatusCode, string] {
   if (error instanceof RunUnanswered || error instanceof ArtifactDamaged) return [503, error.message];
-  // By name: importing the class would load the S3 client, which takes a while.
-  if (error.name === 'BucketError') return [503, 'The artifact store is not available; try again in a moment.'];
+  if (error instanceof StoreFailed) return [503, 'The artifact store is not available; try again in a moment.'];
   const isTemporal = error instanceof ServiceError || isGrpcServiceError(error);
   if (isTemporal) return [503, 'Temporal is not available; try again in a moment.'];
   return [500, 'This page failed to render; the log of selm ui says why.'];

@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
 import { checkHeader, readAddress, readSecret, stripSecrets } from '../data/secret.ts';
 import { dataConverter } from './data-converter.ts';
+import { TemporalFailed } from './errors.ts';
 
 /** Whether the environment names a server. @throws InputError when its configuration cannot be read */
 export const hasServer = () => loadConfig().connectionOptions.address !== undefined;
@@ -61,7 +62,7 @@ export function connectionSettings(profile?: string) {
 /** The reason of a failed connection without gRPC's wrapping error, such as a rejected key or a missing certificate. */
 const reasonOf = ({ message, cause }: Error): string => stripSecrets(cause instanceof Error ? cause.message : message);
 
-/** @throws Error when the server cannot be reached */
+/** @throws TemporalFailed when the server cannot be reached */
 export async function connectClient(profile?: string): Promise<Client> {
   const { connectionOptions, namespace } = connectionSettings(profile);
   return connect(connectionOptions, namespace);
@@ -94,7 +95,7 @@ export async function connectEmbedded(): Promise<Client> {
 async function connect(options: ConnectionOptions, namespace: string): Promise<Client> {
   const converter = await dataConverter();
   const connection = await Connection.connect(options).catch((error: Error) => {
-    throw new Error(`Temporal at ${options.address} cannot be reached: ${reasonOf(error)}`);
+    throw new TemporalFailed(`Temporal at ${options.address} cannot be reached: ${reasonOf(error)}`);
   });
   return new Client({ connection, namespace, dataConverter: converter });
 }

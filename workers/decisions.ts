@@ -11,7 +11,8 @@ import { configQuery, runStatusQuery } from '../workflows/alignment.ts';
 import type { Settings } from '../config/changes.ts';
 import { checkSettings } from '../config/set.ts';
 import { retryUpdate, type RetryRequest } from '../workflows/decisions.ts';
-import { findRun, queryRun, RunUnanswered } from './runs.ts';
+import { RunUnanswered } from './errors.ts';
+import { findRun, queryRun } from './runs.ts';
 
 const ANSWER_SECONDS = 30;
 

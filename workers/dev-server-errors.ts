@@ -1,5 +1,6 @@
 /** Why the embedded server does not start, and what to do about it. */
 import { InputError } from '../data/errors.ts';
+import { TemporalFailed } from './errors.ts';
 
 const REASONS: [RegExp, (database: string) => string][] = [
   [
@@ -23,11 +24,11 @@ const REASONS: [RegExp, (database: string) => string][] = [
 export const isUnfinishedDatabase = (said: string): boolean => /no such table: namespaces/.test(said);
 
 /** @param said the server's log */
-export function explainStart(said: string, executable: string, database: string): Error {
+export function explainStart(said: string, executable: string, database: string): InputError | TemporalFailed {
   const known = REASONS.find(([pattern]) => pattern.test(said));
   if (known) return new InputError(known[1](database));
   const last = said.trim().split('\n').at(-1);
-  return new Error(
+  return new TemporalFailed(
     `Temporal's dev server did not start (${executable}, database ${database})${last ? `: ${last}` : '.'}`,
   );
 }

@@ -16,6 +16,7 @@ import {
 import { answers, START_SECONDS, startServer } from './dev-server-start.ts';
 import { FileLock } from './file-lock.ts';
 import { homeFolder } from './places.ts';
+import { TemporalFailed } from './errors.ts';
 import { findTemporal } from './temporal-binary.ts';
 
 /** After which a message says that the command waits for a server that does not answer. */
@@ -33,7 +34,7 @@ let joined: { users: FileLock; registration: Registration } | undefined;
 /**
  * Starts the home folder's server unless it runs, and keeps it running until this process leaves it.
  * @returns its address, which a restart keeps
- * @throws InputError when it cannot start with the database as it is, Error when a running server does not answer
+ * @throws InputError when it cannot start with the database as it is, TemporalFailed when a running server does not answer
  */
 export async function joinDevServer(say: (message: string) => void): Promise<string> {
   makeHome();
@@ -80,7 +81,7 @@ async function runningServer(say: (message: string) => void): Promise<Registrati
     const seconds = (Date.now() - began) / 1000;
     const place = other ? `process ${other.pid}` : serverLock();
     if (seconds > START_SECONDS) {
-      throw new Error(
+      throw new TemporalFailed(
         `Temporal's dev server (${place}) has not answered for ${START_SECONDS} s: ` +
           `end it${other ? ` (kill -9 ${other.pid})` : ''}, then run the command again.`,
       );
@@ -138,8 +139,9 @@ async function endServer(pid: number): Promise<void> {
   for (let signal: NodeJS.Signals | 0 = 'SIGTERM'; FileLock.isHeld(serverLock()); signal = 0) {
     try {
       process.kill(pid, Date.now() > deadline ? 'SIGKILL' : signal);
-    } catch {
-      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return;
+      throw error;
     }
     await sleep(50);
   }

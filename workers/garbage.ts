@@ -4,11 +4,12 @@ import type { Payload } from '@temporalio/common';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import type { Address, Manifest } from '../artifacts/manifest.ts';
+import { ArtifactDamaged, StoreFailed } from '../artifacts/errors.ts';
 import type { ArtifactStore, StoredArtifact } from '../artifacts/store.ts';
-import { ArtifactDamaged } from '../artifacts/errors.ts';
 import { InputError } from '../data/errors.ts';
 import { runWorkflowId } from '../workflows/ids.ts';
 import { Undecodable } from './data-converter.ts';
+import { TemporalFailed } from './errors.ts';
 import { decodePayload } from './payloads.ts';
 
 /** The artifacts that runs need. */
@@ -60,7 +61,7 @@ async function manifestIfThere(store: ArtifactStore, address: Address): Promise<
   } catch (error) {
     if (!(error instanceof ArtifactDamaged)) throw error;
     if (error.missing) return undefined;
-    throw new Error(
+    throw new StoreFailed(
       `Artifact ${address} is in use and its manifest is damaged, so its inputs are unknown: nothing is removed. ` +
         'Start its run again, which makes it again, or restore it from a backup.',
       { cause: error },
@@ -70,7 +71,7 @@ async function manifestIfThere(store: ArtifactStore, address: Address): Promise<
 
 /**
  * Every address in the histories of all runs that a server knows, and whether activities are unfinished. Reading a history needs no worker.
- * @throws Error when a payload cannot be decoded, for example without its codec
+ * @throws TemporalFailed when a payload cannot be decoded, for example without its codec
  */
 export async function reachedByRuns(client: Client): Promise<Reached> {
   const addresses = new Set<Address>();
@@ -118,7 +119,7 @@ async function decode(client: Client, payload: Payload, workflowId: string): Pro
   } catch (error) {
     // The message of a missing or wrong codec says what to do.
     if (error instanceof Undecodable) throw new InputError(`Nothing is removed: ${workflowId}: ${error.message}`);
-    throw new Error(
+    throw new TemporalFailed(
       `The history of ${workflowId} cannot be decoded (${(error as Error).message}), ` +
         'so what it needs is unknown: nothing is removed.',
       { cause: error },

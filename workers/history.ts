@@ -9,8 +9,9 @@ import type { RunConfig } from '../config/run.ts';
 import { placeIn, type Place } from '../workflows/place.ts';
 import { GPU_QUEUE } from '../workflows/queues.ts';
 import type { RunStatus } from '../workflows/status.ts';
+import { RunUnanswered } from './errors.ts';
 import { decodePayload } from './payloads.ts';
-import { findRun, RunUnanswered, type RunHandle } from './runs.ts';
+import { findRun, type RunHandle } from './runs.ts';
 
 export interface RunRecord {
   config: RunConfig;

@@ -70,7 +70,8 @@ export async function startLocal(say: (message: string) => void): Promise<Local>
 function killGroup({ pid }: ChildProcess): void {
   try {
     process.kill(-pid!, 'SIGKILL');
-  } catch {
+  } catch (error) {
     // It has ended.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }

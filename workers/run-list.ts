@@ -77,6 +77,7 @@ export class RunList {
       );
       return { name, state: status.state, since: status.failure ? new Date(status.failure.since) : began, status };
     } catch {
+      // Whatever the reason (no worker, a deadline, a history that cannot be replayed): the list still shows the other runs.
       const known = lastKnown(info.typedSearchAttributes);
       return { name, state: 'unanswered', since: began, ...(known !== undefined && { lastKnown: known }) };
     }

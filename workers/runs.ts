@@ -1,44 +1,19 @@
 /** Runs from a client's view: starting, finding and watching them, and their results. */
 import { randomUUID } from 'node:crypto';
-import {
-  ServiceError,
-  WorkflowFailedError,
-  WorkflowNotFoundError,
-  type Client,
-  type WorkflowHandle,
-} from '@temporalio/client';
+import { WorkflowFailedError, WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure, WorkflowIdConflictPolicy, type QueryDefinition } from '@temporalio/common';
 import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
 import { alignment } from '../workflows/alignment.ts';
-import { differencesOf, type Difference } from '../config/changes.ts';
+import { differencesOf } from '../config/changes.ts';
 import type { RunConfig } from '../config/run.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
 import { runNameOf, runWorkflowId } from '../workflows/ids.ts';
+import { isUnanswered, RunDiffers, RunUnanswered } from './errors.ts';
 import { configInForce } from './run-config.ts';
 import { withAttributes } from './search-attributes.ts';
 
 export type RunHandle = WorkflowHandle<typeof alignment>;
-
-/** A run of the same name is in progress with a different configuration. */
-export class RunDiffers extends InputError {
-  readonly differences: Difference[];
-
-  constructor(run: string, differences: Difference[]) {
-    const described = differences.map(
-      ({ key, before, after }) => `${key} is ${shown(before)} there and ${shown(after)} here`,
-    );
-    super(`A run named "${run}" is in progress with another configuration: ${described.join('; ')}.`);
-    this.differences = differences;
-  }
-}
-
-const LONGEST_VALUE = 60;
-
-function shown(value: unknown): string {
-  const text = value === undefined ? 'not set' : JSON.stringify(value);
-  return text.length <= LONGEST_VALUE ? text : `${text.slice(0, LONGEST_VALUE)}...`;
-}
 
 /**
  * Starts a run, or attaches to the run of its name that is in progress. A finished run of that name is run again, and reuses the artifacts
@@ -103,24 +78,6 @@ export async function findRun(client: Client, name: string): Promise<RunHandle> 
   }
 }
 
-/** No worker answers the queries of a run in progress. */
-export class RunUnanswered extends Error {
-  override readonly name = 'RunUnanswered';
-
-  constructor(run: string, cause: unknown) {
-    const problem = CANNOT_REPLAY.test(reasonOf(cause))
-      ? 'cannot be replayed by this version of selm: ' +
-        'continue with the version that started it, or restart it, which reuses its artifacts (selm run FILE --restart)'
-      : 'does not answer: start a worker for it (selm worker --role control)';
-    super(`Run "${run}" ${problem}.`, { cause });
-  }
-}
-
-const CANNOT_REPLAY = /Workflow Task in failed state/;
-const NOBODY = /no poller seen|DEADLINE_EXCEEDED/;
-/** The reason of a failed query. */
-const reasonOf = (error: unknown): string => (error instanceof ServiceError ? String(error.cause) : '');
-
 /** @throws RunUnanswered when no worker answers the query */
 export async function queryRun<Answer, Args extends unknown[]>(
   handle: RunHandle,
@@ -130,9 +87,7 @@ export async function queryRun<Answer, Args extends unknown[]>(
   try {
     return await handle.query(query, ...args);
   } catch (error) {
-    const reason = reasonOf(error);
-    if (!CANNOT_REPLAY.test(reason) && !NOBODY.test(reason)) throw error;
-    throw new RunUnanswered(runNameOf(handle.workflowId), error);
+    throw isUnanswered(error) ? new RunUnanswered(runNameOf(handle.workflowId), error) : error;
   }
 }
 

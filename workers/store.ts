@@ -1,5 +1,6 @@
 /** Opens the artifact store that the environment names. */
 import { join, resolve } from 'node:path';
+import { StoreFailed } from '../artifacts/errors.ts';
 import { LocalStore } from '../artifacts/local-store.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
@@ -14,7 +15,7 @@ const AWS_CREDENTIALS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESS
 /**
  * SELM_STORE: a folder, or `s3://bucket/prefix` with a cache in the home folder of at most SELM_CACHE_GB. Without it, a folder in
  * the home folder. Credentials, region and endpoint of S3 are those of the AWS environment.
- * @throws InputError when the bucket cannot be read, and for malformed AWS credentials
+ * @throws InputError for a bucket that does not exist or rejects the credentials, StoreFailed for one that does not answer
  */
 export async function openStore(): Promise<ArtifactStore> {
   const place = process.env['SELM_STORE'] ?? join(homeFolder(), 'artifacts');
@@ -36,13 +37,13 @@ async function openBucket(url: string): Promise<ArtifactStore> {
   // Silences the SDK's announcements of future Node requirements.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
   // Loaded on demand, because it takes a while.
-  const [{ Bucket, BucketError }, { S3Store }] = await Promise.all([
+  const [{ Bucket }, { S3Store }] = await Promise.all([
     import('../artifacts/s3-bucket.ts'),
     import('../artifacts/s3-store.ts'),
   ]);
   const bucket = new Bucket(url);
   await bucket.check().catch((error: unknown) => {
-    if (!(error instanceof BucketError)) throw error;
+    if (!(error instanceof StoreFailed && error.rejected)) throw error;
     throw new InputError(`${error.message} Check SELM_STORE and the AWS credentials, region and endpoint.`);
   });
   return new S3Store(bucket, { folder: join(homeFolder(), 'cache'), limitBytes: Number(limit) * 1e9 });

@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { promisify } from 'node:util';
 import { oneLine } from '../data/errors.ts';
+import { TemporalFailed } from './errors.ts';
 import { cacheFolder } from './places.ts';
 
 /** Newer versions do not build from the Go module proxy alone. */
@@ -23,7 +24,7 @@ const CONNECT_SECONDS = 20;
  * Finds a `temporal` executable: on PATH, else in the cache, else downloaded, else built with Go.
  * @param say reports what takes long, and why a download failed
  * @returns its path
- * @throws Error when there is none and it can be neither downloaded nor built
+ * @throws TemporalFailed when there is none and it can be neither downloaded nor built
  */
 export async function findTemporal(say: (message: string) => void): Promise<string> {
   const found = installedTemporal();
@@ -104,7 +105,7 @@ async function build(target: string, say: (message: string) => void, noDownload:
   });
   clearInterval(ticker);
   if (code === 0) return;
-  throw new Error(
+  throw new TemporalFailed(
     'There is no Temporal server: put the temporal CLI on PATH, or set TEMPORAL_ADDRESS ' +
       `(download: ${noDownload}; build: ${log.trim() || code}).`,
   );

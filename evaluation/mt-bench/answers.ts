@@ -1,8 +1,8 @@
-/** MT-Bench's questions answered as FastChat's gen_model_answer has them answered: turn after turn, at the category's temperature. */
+/** Answers MT-Bench's questions as FastChat's gen_model_answer does: turn by turn, at the temperature of the category. */
 import { hashValue } from '../../artifacts/hash.ts';
 import { messageText } from '../../data/conversation.ts';
 import { InputError, located } from '../../data/errors.ts';
-import type { Question, QuestionAnswer } from '../../data/mt-bench.ts';
+import type { Question, QuestionAnswer } from './files.ts';
 import type { Message } from '../../data/records.ts';
 import type { Engine, Policy } from '../../engine/protocol/jobs.ts';
 import { checkSequenceLength } from '../../engine/model-files/config.ts';
@@ -25,20 +25,20 @@ const OTHER_TEMPERATURE = 0.7;
 
 export const temperatureOf = ({ category }: Question): number => TEMPERATURES[category] ?? OTHER_TEMPERATURE;
 
-export interface AnswerOptions {
-  /** What the answers are called after. */
+interface AnswerOptions {
+  /** The model's name in the answers. */
   model: string;
   settings: Pick<SamplingSettings, 'maxNewTokens' | 'batchSize'>;
   seed: number;
-  /** Answers that are there already: they are not made again. */
+  /** Answers from an earlier run, which are reused. */
   known: Map<number, QuestionAnswer>;
-  /** Told of all answers so far whenever there are new ones, by question. */
+  /** Called with all answers so far, ordered by question, after each batch. */
   save: (answers: QuestionAnswer[]) => Promise<void>;
 }
 
 /**
- * The policy's answers to all turns of all questions. A batch of questions is answered and saved at a time.
- * @throws InputError when a question with its answers does not fit the model, or a known answer was made otherwise
+ * The policy's answers to all turns of all questions, computed and saved by batches of questions.
+ * @throws InputError when a question with its answers does not fit the model, or a known answer has other settings
  */
 export async function answerQuestions(
   engine: Engine,
@@ -55,12 +55,13 @@ export async function answerQuestions(
     const answer = known.get(question.question_id);
     if (answer && answer.answer_id !== identify(question)) {
       throw new InputError(
-        `There is an answer to question ${question.question_id} that was made otherwise: by another policy, or with other settings. Give a new file for the answers.`,
+        `The answer to question ${question.question_id} in the file is of another policy or has other settings; ` +
+          'give a new file for the answers.',
       );
     }
   }
   for (const batch of batchesOf(questions, settings.batchSize)) {
-    // Batches are the same whatever is known, so that an interrupted run ends with the same answers as any other.
+    // Batches do not depend on the known answers: an interrupted run ends with the same answers as any other.
     if (batch.every(({ question_id }) => answers.has(question_id))) continue;
     const conversations = await converse(engine, policy, batch, settings, seed);
     for (const [i, question] of batch.entries()) {
@@ -78,18 +79,21 @@ export async function answerQuestions(
   return answers;
 }
 
-/** Said before anything is computed: the last turn has all answers before it in its prompt. */
+/** Checked before anything is computed: the last turn's prompt includes all earlier answers. */
 function checkRoom(policy: Policy, questions: Question[], maxNewTokens: number): void {
   const { model, tokenizer } = openPolicyFiles(policy);
   for (const { question_id, turns } of questions) {
     located(`Question ${question_id}`, () => {
-      const conversation = turns.flatMap((turn, i) => [...(i > 0 ? [said('assistant', '')] : []), said('user', turn)]);
+      const conversation = turns.flatMap((turn, i) => [
+        ...(i > 0 ? [message('assistant', '')] : []),
+        message('user', turn),
+      ]);
       checkSequenceLength(model.config, tokenizer().encodePrompt(conversation).length + turns.length * maxNewTokens);
     });
   }
 }
 
-/** Questions of one temperature, at most so many. */
+/** Batches of questions with the same temperature. */
 function batchesOf(questions: Question[], batchSize: number): Question[][] {
   const temperatures = [...new Set(questions.map(temperatureOf))];
   return temperatures.flatMap((temperature) => {
@@ -99,7 +103,7 @@ function batchesOf(questions: Question[], batchSize: number): Question[][] {
   });
 }
 
-/** All turns of questions of one temperature; each turn's prompt has the answers to those before. */
+/** The conversations of questions with the same temperature; each turn's prompt includes the answers to earlier turns. */
 async function converse(
   engine: Engine,
   policy: Policy,
@@ -118,16 +122,17 @@ async function converse(
     weights: 'f32',
   };
   for (let turn = 0; turn < Math.max(...questions.map(({ turns }) => turns.length)); turn++) {
-    const asked = questions.flatMap(({ turns }, i) => (turn < turns.length ? [i] : []));
-    for (const i of asked) conversations[i].push(said('user', questions[i].turns[turn]));
-    const prompts = asked.map((i) => ({
+    const open = questions.flatMap(({ turns }, i) => (turn < turns.length ? [i] : []));
+    for (const i of open) conversations[i].push(message('user', questions[i].turns[turn]));
+    const prompts = open.map((i) => ({
       id: `question ${questions[i].question_id}, turn ${turn + 1}`,
       prompt: conversations[i],
     }));
     const { responses } = await engine.run('sample', { policy, prompts, settings, seed });
-    for (const [place, i] of asked.entries()) conversations[i].push(said('assistant', responses[place][0].text.trim()));
+    for (const [index, i] of open.entries())
+      conversations[i].push(message('assistant', responses[index][0].text.trim()));
   }
   return conversations;
 }
 
-const said = (role: 'user' | 'assistant', content: string): Message => ({ role, content });
+const message = (role: 'user' | 'assistant', content: string): Message => ({ role, content });

@@ -1,6 +1,6 @@
-/** MT-Bench's answers judged one by one (single-answer grading), as FastChat's gen_judgment has them judged. */
+/** Judges MT-Bench's answers one by one (single-answer grading), as FastChat's gen_judgment does. */
 import { messageText } from '../../data/conversation.ts';
-import type { QuestionJudgement } from '../../data/mt-bench.ts';
+import type { QuestionJudgement } from './files.ts';
 import type { CallOptions } from '../../engine/protocol/jobs.ts';
 import { isAnswer, type Ask, type Judging } from '../../labelers/judge/ask.ts';
 import { countsOf } from '../../labelers/judge/counts.ts';
@@ -9,10 +9,10 @@ import { sumCounts } from '../../labelers/labels.ts';
 import type { Match } from './matches.ts';
 import { UNRATED } from './scores.ts';
 
-/** How FastChat has its judges answer. */
+/** FastChat's settings of its judges. */
 export const JUDGING: Judging = { temperature: 0, maxTokens: 2048 };
 
-/** Judgements asked for at a time, and then saved. */
+/** Judgements per request to the judge; they are saved together. */
 const BATCH = 32;
 
 export interface Judge {
@@ -20,16 +20,19 @@ export interface Judge {
   ask: Ask;
 }
 
-export interface JudgingOptions extends CallOptions {
-  /** Whose answers are judged. */
+interface JudgingOptions extends CallOptions {
+  /** The model whose answers are judged. */
   model: string;
-  /** Judgements that are there already, also those of other models and judges. One on the same text is not made again. */
+  /** Earlier judgements, also of other models and judges. Those of the same text are reused. */
   known: QuestionJudgement[];
-  /** Told of all judgements so far whenever there are new ones. */
+  /** Called with all judgements so far after each batch. */
   save: (judgements: QuestionJudgement[]) => Promise<void>;
 }
 
-/** @returns what the labeler `judge` counts, too. What was refused, or cut before its rating, has no judgement. */
+/**
+ * Judges all answers and saves the judgements. Requests that the judge refuses, and replies that are cut before their rating, have none.
+ * @returns the counts of the labeler `judge`
+ */
 export async function judgeAnswers(
   { name, ask }: Judge,
   matches: Match[],
@@ -77,7 +80,7 @@ const keyOf = ({ question_id, turn, model, judge: [judge] }: Key) => JSON.string
 /** FastChat's patterns: its own format, else a number in single brackets. */
 const RATINGS = [/\[\[(\d+\.?\d*)\]\]/, /\[(\d+\.?\d*)\]/];
 
-/** The first rating in a judgement. As published, and unlike a labeler's, it is not held to the scale that the prompt names. */
+/** The first rating in a judgement. As in FastChat, and unlike the labeler's, it may lie outside the scale of the prompt. */
 export function ratingIn(judgement: string): number | undefined {
   for (const pattern of RATINGS) {
     const found = pattern.exec(judgement);

@@ -1,19 +1,19 @@
-/** What MT-Bench's judge is shown: the published prompts for single-answer grading, filled in. */
+/** The prompts of MT-Bench's judge: the published templates for single-answer grading, filled in. */
 import { InputError } from '../../data/errors.ts';
-import type { Question, QuestionAnswer } from '../../data/mt-bench.ts';
+import type { Question, QuestionAnswer } from './files.ts';
 import type { Message } from '../../data/records.ts';
 import { fillTemplate, publishedTemplate } from '../../labelers/judge/templates.ts';
 
-/** An answer to be judged. The judgement of the second turn is about the second answer, with the first before it. */
+/** An answer to be judged (FastChat's match). The prompt of the second turn has both turns, and asks about the second. */
 export interface Match {
   question: Question;
   turn: 1 | 2;
-  /** The name of the prompt. */
+  /** Name of the template. */
   template: string;
   messages: Message[];
 }
 
-/** Of these categories the judge is shown a reference answer. */
+/** Categories for which the judge gets a reference answer. */
 const WITH_REFERENCE = ['math', 'reasoning', 'coding'];
 
 /** @throws InputError when a question needs a reference answer and has none */

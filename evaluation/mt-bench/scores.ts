@@ -1,12 +1,12 @@
-/** MT-Bench's figures, as FastChat's show_result computes them, with how sure they are. */
+/** MT-Bench's scores, as FastChat's show_result computes them, with bootstrap intervals. */
 import { InputError } from '../../data/errors.ts';
-import type { Question, QuestionJudgement } from '../../data/mt-bench.ts';
+import type { Question, QuestionJudgement } from './files.ts';
 import { bootstrapRatio, type Interval } from '../statistics.ts';
 
 /** The mean of ratings from 1 to 10. */
 export interface Score {
   mean: number;
-  /** 95 % bootstrap interval, over questions: both turns of a question are drawn together. */
+  /** 95 % bootstrap interval over questions: both turns of a question are resampled together. */
   interval: Interval;
   ratings: number;
 }
@@ -18,12 +18,12 @@ export interface ModelScores {
   overall: Score;
   turns: Record<string, Score>;
   categories: Record<string, Score>;
-  /** Judgements without a rating: they are in none of the means. */
+  /** Judgements without a rating, which are excluded from the means. */
   unrated: number;
 }
 
 /**
- * The figures of each model by each judge, best first; models without a rating are left out.
+ * The scores of each model by each judge, best first. Models without a rating are left out.
  * @throws InputError when a judgement is about a question that is not among these, or there is no rating at all
  */
 export function scoresOf(judgements: QuestionJudgement[], questions: Question[], seed: number): ModelScores[] {
@@ -55,7 +55,7 @@ export function scoresOf(judgements: QuestionJudgement[], questions: Question[],
   return scores.sort((a, b) => b.overall.mean - a.overall.mean);
 }
 
-/** What stands for a score where there is none. */
+/** FastChat's score of a judgement without a rating. */
 export const UNRATED = -1;
 
 function scoreOf(rows: QuestionJudgement[], seed: number): Score {

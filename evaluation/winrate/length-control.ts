@@ -1,46 +1,48 @@
 /**
  * The length-controlled win rate (Dubois et al. 2024, arXiv 2404.04475), as alpaca_eval 0.6.6 computes it: a logistic model of
- * the preference with a term for the difference of the answers' lengths; then what it predicts were there no difference.
+ * the preference has a term for the difference in length; the win rate is its prediction without that difference.
  */
 import { uniformStream } from '../../data/random.ts';
-import { bootstrapInterval, mean, type Interval } from '../statistics.ts';
+import { bootstrapInterval, mean, standardDeviation, standardError, type Interval } from '../statistics.ts';
 import { fitCrossValidated, fitLogistic, FOLDS, sigmoid, type Fit, type Observation } from './logistic.ts';
-import { standardDeviation, standardError } from './win-rate.ts';
 
 /** One prompt's comparison. Lengths are in characters. */
-export interface LengthComparison {
-  /** 1 where the model is preferred, 0 where the baseline is, between them otherwise. Absent where nobody judged. */
+interface LengthComparison {
+  /** 1: the model is preferred, 0: the baseline, or a probability. Absent where the annotator gave no preference. */
   outcome?: number;
   modelLength: number;
   baselineLength: number;
-  /** How hard the prompt is for all models, from a fit to many of them. Given for all prompts or for none. */
+  /** Difficulty of the prompt, from a fit to many models. Given for all prompts or for none. */
   difficulty?: number;
 }
 
-/** A comparison of the baseline with itself told to be brief or wordy: what length alone does. Weighs little. */
+/** A comparison of the baseline with itself, instructed to be brief or verbose: the effect of length alone. Has a small weight. */
 export interface GamedComparison {
   outcome: number;
-  /** tanh of it is the length term. */
+  /** Its tanh is the length term. */
   standardizedDifference: number;
   difficulty: number;
 }
 
-export interface LengthControlledWinRate {
+interface LengthControlledWinRate {
   /** Share in [0, 1]. */
   winRate: number;
-  /** Of the mean of the predictions, over prompts; 0 without difficulties, which alone tell prompts apart. */
+  /** Standard error of the mean prediction over prompts; 0 without difficulties, as all predictions are the same then. */
   standardError: number;
-  /** 95 % bootstrap interval over prompts; the penalty stays that of the whole. */
+  /** 95 % bootstrap interval over prompts, with the penalty of the fit to all of them. */
   interval: Interval;
-  /** In the model: of the length term, the difficulty (where given) and the model itself. */
+  /** Coefficients of the length term, the difficulty (where given) and the model. */
   coefficients: { length: number; difficulty?: number; model: number };
 }
 
-/** Both gamed baselines together weigh a fifth of the model's own comparisons. */
+/** Both gamed baselines together have a fifth of the weight of the model's own comparisons. */
 const GAMED_WEIGHT = 0.2 / 2;
 const RESAMPLES = 1000;
 
-/** @returns undefined where there are fewer comparisons than the folds of the cross-validation */
+/**
+ * @param seed of the bootstrap interval
+ * @returns undefined for fewer comparisons than folds of the cross-validation
+ */
 export function lengthControlledWinRate(
   comparisons: LengthComparison[],
   seed: number,
@@ -65,10 +67,10 @@ export function lengthControlledWinRate(
   };
 }
 
-/** The comparisons that were judged, with their features: length term, difficulty, the model itself. */
+/** The comparisons with an outcome, and their features: length term, difficulty, model (always 1). */
 function observe(comparisons: LengthComparison[]): Observation[] {
   const differences = comparisons.map(({ modelLength, baselineLength }) => baselineLength - modelLength);
-  // Where all differences are the same, length explains nothing.
+  // If all differences are the same, length explains nothing.
   const spread = standardDeviation(differences);
   return comparisons.flatMap(({ outcome, difficulty }, i) =>
     outcome === undefined
@@ -85,7 +87,7 @@ function observe(comparisons: LengthComparison[]): Observation[] {
 
 const difficultyOf = (difficulty: number | undefined) => (difficulty === undefined ? [] : [difficulty]);
 
-/** The probability that the model is preferred to each prompt, were the answers equally long. */
+/** For each prompt the probability that the model is preferred, if both responses had the same length. */
 function predict(comparisons: LengthComparison[], coefficients: number[]): number[] {
   return comparisons.map(({ difficulty }) => {
     const features = [0, ...difficultyOf(difficulty), 1];
@@ -104,7 +106,7 @@ function interval(
   const rates = Array.from({ length: RESAMPLES }, () => {
     const drawn = comparisons.map(draw);
     const own = observe(drawn);
-    // Nobody judged any of those drawn: as likely as not.
+    // None of the resampled comparisons has an outcome.
     return own.length === 0 ? 0.5 : mean(predict(drawn, fitLogistic([...gamed, ...own], c, coefficients)));
   });
   return bootstrapInterval(Float64Array.from(rates));

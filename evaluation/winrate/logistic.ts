@@ -1,20 +1,20 @@
-/** Logistic regression with an L1 penalty, as scikit-learn's LogisticRegressionCV fits it with liblinear. */
+/** Logistic regression with an L1 penalty, as in scikit-learn's LogisticRegressionCV with liblinear. */
 
-/** What is fitted: P(target = 1) = sigmoid(coefficients . features), without an intercept of its own. */
+/** The model is P(target = 1) = sigmoid(coefficients . features), without an intercept. */
 export interface Observation {
   features: number[];
-  /** In [0, 1]: a share, not only 0 or 1. */
+  /** A probability in [0, 1]. */
   target: number;
   weight: number;
 }
 
 export interface Fit {
   coefficients: number[];
-  /** The inverse strength of the penalty that cross-validation chose: the larger, the weaker. */
+  /** Inverse strength of the penalty, chosen by cross-validation. */
   c: number;
 }
 
-/** scikit-learn's grid: ten values, evenly spread on a logarithmic scale. */
+/** scikit-learn's grid: ten values, evenly spaced on a logarithmic scale. */
 const STRENGTHS = Array.from({ length: 10 }, (_, i) => 10 ** (-4 + (8 * i) / 9));
 export const FOLDS = 5;
 
@@ -25,7 +25,10 @@ function dot(a: number[], b: number[]): number {
   return total;
 }
 
-/** Fits with the penalty under which observations left out are predicted best. Takes at least as many as there are folds. */
+/**
+ * Fits with the penalty that predicts the left-out folds best.
+ * @param observations at least as many as folds
+ */
 export function fitCrossValidated(observations: Observation[]): Fit {
   // Row i of n is in fold (n - 1 - i) mod 5: where scikit-learn's GroupKFold puts groups of equal size.
   const foldOf = (i: number) => (observations.length - 1 - i) % FOLDS;
@@ -52,13 +55,14 @@ function crossEntropy(observations: Observation[], coefficients: number[]): numb
   return total;
 }
 
-/** A step shorter than this is the end: far below what any reader of a win rate could see. */
+/** Convergence: far below the digits that a win rate is shown with. */
 const TOLERANCE = 1e-9;
 const MOST_STEPS = 200;
 
 /**
- * The coefficients that minimize |coefficients|_1 + c * cross-entropy: Newton's method with the penalty kept exact.
- * @param start where it begins; the nearer, the sooner it is done
+ * The coefficients that minimize |coefficients|_1 + c * cross-entropy, by proximal Newton steps: the cross-entropy is approximated
+ * by a quadratic, the penalty is exact.
+ * @param start initial coefficients
  */
 export function fitLogistic(observations: Observation[], c: number, start?: number[]): number[] {
   let w = start ?? observations[0].features.map(() => 0);
@@ -70,7 +74,7 @@ export function fitLogistic(observations: Observation[], c: number, start?: numb
     const direction = target.map((value, i) => value - w[i]);
     if (Math.max(...direction.map(Math.abs)) < TOLERANCE) return target;
     const before = objective(w);
-    // Rounding of the sum is no rise.
+    // Tolerates the sum's rounding error.
     const allowed = before + 1e-12 * Math.abs(before);
     let [rate, next] = [1, target];
     while (objective(next) > allowed && rate > TOLERANCE) {
@@ -88,26 +92,26 @@ function derivatives(observations: Observation[], w: number[], c: number) {
   const hessian = w.map(() => Array<number>(size).fill(0));
   for (const { features, target, weight } of observations) {
     const p = sigmoid(dot(features, w));
-    const [slope, curvature] = [c * weight * (p - target), c * weight * p * (1 - p)];
+    const [first, second] = [c * weight * (p - target), c * weight * p * (1 - p)];
     for (let i = 0; i < size; i++) {
-      gradient[i] += slope * features[i];
-      for (let j = 0; j < size; j++) hessian[i][j] += curvature * features[i] * features[j];
+      gradient[i] += first * features[i];
+      for (let j = 0; j < size; j++) hessian[i][j] += second * features[i] * features[j];
     }
   }
   return { gradient, hessian };
 }
 
-/** Minimizes gradient . (v - w) + (v - w) hessian (v - w) / 2 + |v|_1 over v, one coordinate after the other. */
+/** Minimizes gradient . (v - w) + (v - w) hessian (v - w) / 2 + |v|_1 over v, by coordinate descent. */
 function minimizeQuadratic(gradient: number[], hessian: number[][], w: number[]): number[] {
   const v = [...w];
   for (let sweep = 0; sweep < 1000; sweep++) {
     let moved = 0;
     for (const i of v.keys()) {
-      // A direction without curvature (a feature that is always 0) stays where it is.
+      // A feature that is always 0 keeps its coefficient.
       if (hessian[i][i] < 1e-300) continue;
-      let slope = gradient[i];
-      for (let j = 0; j < v.length; j++) slope += hessian[i][j] * (v[j] - w[j]);
-      const free = v[i] - slope / hessian[i][i];
+      let derivative = gradient[i];
+      for (let j = 0; j < v.length; j++) derivative += hessian[i][j] * (v[j] - w[j]);
+      const free = v[i] - derivative / hessian[i][i];
       const next = Math.sign(free) * Math.max(0, Math.abs(free) - 1 / hessian[i][i]);
       moved = Math.max(moved, Math.abs(next - v[i]));
       v[i] = next;

@@ -1,6 +1,6 @@
-/** What to do about answers that a labeler could not judge, or not as they are. */
+/** Advice about responses that a labeler could not score, or only in part. */
 
-/** Sentences on a labeler's counts that somebody should know of, with what to do. */
+/** A sentence for each of a labeler's counts that needs attention, with what to do. */
 export function adviceOn({
   truncatedJudgements = 0,
   unparsed = 0,
@@ -13,7 +13,8 @@ export function adviceOn({
     [truncatedJudgements, "of the judge's answers were cut before a verdict: raise maxTokens (--judge-max-tokens)"],
     [
       unparsed - truncatedJudgements,
-      "of the judge's answers have no verdict, or more than one: the template must ask for [[A]], [[B]] or [[C]], or for a rating such as [[7]]",
+      "of the judge's answers have no verdict, or more than one: the template must ask for [[A]], [[B]] or [[C]], " +
+        'or for a rating such as [[7]]',
     ],
     [refused, "of the judge's prompts were refused by it: they are too long, or against its rules"],
     [withoutTemperature, "of the judge's answers are at its default temperature: it does not take the one that is set"],

@@ -8,18 +8,18 @@ import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import type { ChatAnswer } from '../../openai/client/chat-answer.ts';
 import { ChatServer } from '../../openai/client/client.ts';
-import { RequestRefused } from '../../openai/client/errors.ts';
+import { RequestRefused } from '../../openai/errors.ts';
 import type { ServerSettings } from '../../openai/client/settings.ts';
 import type { AnswerCache } from './cache.ts';
 
-/** An answer, or why the judge refuses the request: for its length mostly. */
+/** The judge's answer, or why it rejects the request, mostly because of its length. */
 export type Reply = ChatAnswer | RequestRefused;
 
 export const isAnswer = (reply: Reply): reply is ChatAnswer => !(reply instanceof RequestRefused);
 
 /**
- * Asks all, and returns the replies in order.
- * @throws InputError when the judge refuses all of them
+ * Sends requests to the judge. @returns the replies in order
+ * @throws InputError when the judge rejects all of them
  */
 export type Ask = (requests: Message[][], options: CallOptions) => Promise<Reply[]>;
 
@@ -32,7 +32,7 @@ export interface Judging {
 export function askServer(settings: ServerSettings, judging: Judging, cache: AnswerCache): Ask {
   const { url, model } = settings;
   const { maxTokens, temperature, extraBody } = judging;
-  // What is known already is found without a server, and without its key.
+  // Created at the first request that is not cached: cached answers need neither a server nor its key.
   let server: ChatServer | undefined;
   return async (requests, { signal, onProgress }) => {
     const failed = new AbortController();
@@ -49,24 +49,24 @@ export function askServer(settings: ServerSettings, judging: Judging, cache: Ans
         return answer;
       } catch (error) {
         if (error instanceof RequestRefused) return error;
-        // The others need not be asked: all is tried again, and what is answered by then is in the cache.
+        // Stops the others: the step is retried as a whole, and finds answered requests in the cache.
         failed.abort(error);
         throw error;
       } finally {
         onProgress?.({ done: ++done, total: requests.length, unit: 'answers', tokens });
       }
     };
-    const asked = requests.map(ask);
-    // What was answered before a failure is kept before the failure is told.
-    await Promise.allSettled(asked);
+    const sent = requests.map(ask);
+    // Before a failure is thrown, the answers that came before it are cached.
+    await Promise.allSettled(sent);
     failed.signal.throwIfAborted();
-    const replies = await Promise.all(asked);
-    checkTaken(replies);
+    const replies = await Promise.all(sent);
+    checkAccepted(replies);
     return replies;
   };
 }
 
-/** @param folder of the model, found at the first call */
+/** @param folder of the model, resolved at the first call */
 export function askEngine(engine: Engine, folder: () => Promise<string>, maxTokens: number, threads: number): Ask {
   return async (requests, options) => {
     const model = await folder();
@@ -74,14 +74,14 @@ export function askEngine(engine: Engine, folder: () => Promise<string>, maxToke
     const prompts: number[][] = [];
     for (const messages of requests) {
       prompts.push(tokenizer.encodePrompt(messages));
-      // Many long ones take a while: the worker must get to its heartbeats.
+      // Lets the worker send heartbeats: many long prompts take a while.
       await setImmediate();
       options.signal?.throwIfAborted();
     }
     const refusals = prompts.map(({ length }) =>
       refusalOf(model, () => checkSequenceLength(config, length + maxTokens)),
     );
-    checkTaken(refusals);
+    checkAccepted(refusals);
     const taken = prompts.filter((_, i) => refusals[i] === undefined);
     const { responses } = await engine.run(
       'sample',
@@ -89,7 +89,7 @@ export function askEngine(engine: Engine, folder: () => Promise<string>, maxToke
         policy: { model },
         prompts: taken.map((ids, i) => ({ id: String(i), prompt_input_ids: ids })),
         settings: samplingSchema.parse({ maxNewTokens: maxTokens }),
-        // Greedy answers draw nothing.
+        // Unused: greedy decoding draws no random numbers.
         seed: 0,
         threads,
       },
@@ -120,8 +120,8 @@ function refusalOf(model: string, check: () => void): RequestRefused | undefined
   return undefined;
 }
 
-/** @throws InputError when there are requests, and the judge takes none of them */
-function checkTaken(replies: (Reply | undefined)[]): void {
+/** @throws InputError when the judge has rejected all requests */
+function checkAccepted(replies: (Reply | undefined)[]): void {
   const [first] = replies;
   if (!(first instanceof RequestRefused) || replies.some((reply) => reply === undefined || isAnswer(reply))) return;
   throw new InputError(`The judge rejected all of its prompts: ${first.message}; ${adviceOn(first)}.`);
@@ -129,7 +129,7 @@ function checkTaken(replies: (Reply | undefined)[]): void {
 
 function adviceOn({ isTooLong, said, parameter = '' }: RequestRefused): string {
   if (isTooLong) return 'use a shorter template, a lower maxTokens, or a judge with a longer context';
-  // As OpenAI's o1-mini and the templates of Gemma refuse it.
+  // OpenAI's o1-mini and Gemma's chat templates reject it.
   if (/\bsystem\b/i.test(said)) return 'this model takes no system message: use a template without system_prompt';
   if (/^(max_|temperature)/.test(parameter))
     return `set ${parameter === 'temperature' ? 'temperature' : 'maxTokens'} to a value that the server takes`;

@@ -1,4 +1,4 @@
-/** What a server has answered, kept by what it was asked: a shard that is judged again, or another like it, costs nothing. */
+/** A cache of a judge's answers by request: labeling a shard again costs nothing. */
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -23,9 +23,9 @@ export class AnswerCache {
   }
 
   /**
-   * The answer to a request: the one that came first, whoever has asked for it. Labels do not depend, then, on how often and
-   * by whom a server was asked, nor does what they say of tokens.
-   * @param request all that the answer depends on
+   * The first answer to a request, whichever process sent it. So labels, and their counts of tokens, do not depend on how often a
+   * request was sent.
+   * @param request everything that the answer depends on
    */
   async answer(request: object, ask: () => Promise<ChatAnswer>): Promise<ChatAnswer> {
     const key = hashValue(request);
@@ -36,7 +36,7 @@ export class AnswerCache {
     try {
       return await this.keep(path, request, answer);
     } catch (error) {
-      // The labels have it, and it may have cost money: it is not asked for again because a disk is full.
+      // Whatever the error, such as a full disk: the labels have the answer, which may have cost money.
       if (!this.warned)
         console.warn(`Answers of judges are not cached in ${this.folder}: ${(error as Error).message}.`);
       this.warned = true;
@@ -44,7 +44,7 @@ export class AnswerCache {
     }
   }
 
-  /** @returns the answer that is kept, that of the first to get there */
+  /** @returns the cached answer: that of the first process to write one */
   private async keep(path: string, request: object, answer: ChatAnswer): Promise<ChatAnswer> {
     await mkdir(dirname(path), { recursive: true });
     const temporary = `${path}.${randomUUID()}`;
@@ -73,7 +73,7 @@ async function read(path: string): Promise<ChatAnswer | undefined> {
   }
   const { success, data } = z.object({ answer: answerSchema }).safeParse(jsonOf(text));
   if (success) return data.answer;
-  // Spoiled, by a full disk for example.
+  // Damaged, by a full disk for example.
   await rm(path, { force: true });
   return undefined;
 }

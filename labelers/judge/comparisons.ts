@@ -1,11 +1,11 @@
-/** Pairs of answers: which are compared, who has won, and what an answer is worth after all its comparisons. */
+/** Pairwise comparisons: which pairs are compared, the outcome of each, and the scores of the answers. */
 import type { Verdict } from '../labeler.ts';
 import type { Preferred } from './verdicts.ts';
 
-/** Two answers to a prompt, by their places among them. */
+/** Two answers to a prompt, by index. */
 export type Pair = [number, number];
 
-/** `all`: every two of them. `first`: the first with each of the others. */
+/** `all`: all pairs. `first`: the first answer with each of the others. */
 export function pairsOf(answers: number, which: 'all' | 'first'): Pair[] {
   const firsts = which === 'first' ? Math.min(answers, 1) : answers;
   return Array.from({ length: firsts }, (_, a) =>
@@ -13,12 +13,12 @@ export function pairsOf(answers: number, which: 'all' | 'first'): Pair[] {
   ).flat();
 }
 
-/** The share of the first of a pair: 1 has won, 0 has lost, 0.5 a tie. None: the judge has not decided. */
+/** Outcome for the first of a pair: 1 win, 0 loss, 0.5 tie. Undefined: the judge has not decided. */
 export type Outcome = number | undefined;
 
 /**
  * @param forth the verdict with the pair's first shown first
- * @param back with its second shown first. A win only counts in both orders, for judges prefer places.
+ * @param back the verdict with the second shown first. A win counts only in both orders, since judges have a position bias.
  */
 export function outcomeOf(forth: Preferred | undefined, back: Preferred | undefined): Outcome {
   if (forth === undefined || back === undefined) return undefined;
@@ -27,11 +27,11 @@ export function outcomeOf(forth: Preferred | undefined, back: Preferred | undefi
   return 0.5;
 }
 
-/** Whether the orders say different things, of which one at most is the judge's opinion. */
+/** Whether the verdicts of both orders contradict each other. */
 export const isContradiction = (forth: Preferred | undefined, back: Preferred | undefined): boolean =>
   forth !== undefined && back !== undefined && `${forth}${back}` !== 'CC' && outcomeOf(forth, back) === 0.5;
 
-/** What each answer has won of its decided comparisons, as a share; no score where it has none. */
+/** The share of its decided comparisons that each answer has won; no score without any. */
 export function sharesOf(answers: number, pairs: Pair[], outcomes: Outcome[]): Verdict[] {
   const won = new Float64Array(answers);
   const decided = new Float64Array(answers);

@@ -1,4 +1,4 @@
-/** A judge's replies by number: refused, without a verdict, tokens, cost. */
+/** Counts of a judge's replies: rejected requests, missing verdicts, tokens, cost. */
 import { isAnswer, type Reply } from './ask.ts';
 
 export interface Price {
@@ -7,8 +7,8 @@ export interface Price {
 }
 
 /**
- * Of what the replies say alone: how often a server was asked until it gave them has no place in labels.
- * @param verdicts one a reply, undefined where it has none
+ * Counts from the replies alone: the number of attempts may not become part of labels.
+ * @param verdicts one per reply, undefined where it has none
  */
 export function countsOf(replies: Reply[], verdicts: unknown[], price?: Price): Record<string, number> {
   const answers = replies.filter(isAnswer);

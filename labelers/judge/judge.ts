@@ -26,60 +26,70 @@ const schema = z
     server: serverAddress
       .optional()
       .describe(
-        'OpenAI-compatible server: what comes before `/chat/completions`, such as `https://api.openai.com/v1`. Without one, `model` judges on the engine, greedily.',
+        'Base URL of an OpenAI-compatible server, such as `https://api.openai.com/v1`. Without it, `model` runs on the engine, greedily.',
       ),
     model: z
       .string()
       .min(1)
       .describe(
-        'The judge: the name that `server` knows it by; without a server a model folder, or a hub id `org/name[@revision]`.',
+        "The judge: the model's name on `server`, or without a server a model folder or a hub id `org/name[@revision]`.",
       ),
     mode: z
       .enum(['pairwise', 'single'])
       .default('pairwise')
       .describe(
-        '`pairwise` compares answers two by two, each pair in both orders: where these disagree it is a tie. The score is the share of its comparisons that an answer wins. `single` rates every answer by itself, 1 to 10.',
+        '`pairwise` compares answers two by two, each pair in both orders; if these disagree, it is a tie. The score is the share of its ' +
+          'comparisons that an answer wins. `single` rates every answer by itself, from 1 to 10.',
       ),
     pairs: z
       .enum(['all', 'first'])
       .default('all')
-      .describe('Of `pairwise`: compares every two answers to a prompt, or the first with each of the others.'),
+      .describe(
+        'For `pairwise`: compare all pairs of answers to a prompt, or the first answer with each of the others.',
+      ),
     template: z
       .string()
       .optional()
       .describe(
-        "What the judge is shown: a YAML or JSON file with `prompt_template` and, if need be, `system_prompt`, in which `{question}` and `{answer_a}`, `{answer_b}` (`single`: `{answer}`) are filled in. The judge must end with `[[A]]`, `[[B]]` or `[[C]]` (a tie); of `single`, with its rating, such as `[[7]]` or `[[7/10]]`. Default: MT-Bench's `pair-v2` or `single-v1`.",
+        "The judge's prompt: a YAML or JSON file with `prompt_template` and optionally `system_prompt`, in which `{question}` and " +
+          '`{answer_a}`, `{answer_b}` (for `single`: `{answer}`) are filled in. It must tell the judge to end with `[[A]]`, `[[B]]` or ' +
+          '`[[C]]` (a tie), or for `single` with a rating such as `[[7]]` or `[[7/10]]`. ' +
+          "Default: MT-Bench's `pair-v2` or `single-v1`.",
       ),
     temperature: z
       .number()
       .min(0)
       .default(0)
       .describe(
-        'Sampling temperature of the judge behind `server`; 0 is greedy. A server that does not take it answers at its own, which is counted (`withoutTemperature`).',
+        'Sampling temperature of the judge on `server`; 0 is greedy. A server that does not accept it samples at its default, which is ' +
+          'counted (`withoutTemperature`).',
       ),
     maxTokens: z
       .int()
       .positive()
       .default(2048)
       .describe(
-        "Longest of the judge's answers, in tokens; a model that thinks needs more. Answers that are cut before their verdict are counted (`truncatedJudgements`, a part of `unparsed`).",
+        "Most tokens of a judge's reply; a reasoning model needs more. Replies that are cut before their verdict are counted " +
+          '(`truncatedJudgements`, a part of `unparsed`).',
       ),
     extraBody: extraBodySetting
       .optional()
       .describe(
-        'Further fields of each request to `server`, such as `{ reasoning_effort: low }` or `{ chat_template_kwargs: { enable_thinking: false } }`.',
+        'Further fields of each request to `server`, such as `{ reasoning_effort: low }` or ' +
+          '`{ chat_template_kwargs: { enable_thinking: false } }`.',
       ),
     usdPerMillionTokens: z
       .strictObject({
-        prompt: price.describe("Of the judge's prompts."),
-        completion: price.describe("Of the judge's answers."),
+        prompt: price.describe("For the judge's prompts."),
+        completion: price.describe("For the judge's replies."),
       })
       .optional()
-      .describe('What a million tokens of prompts and of answers cost, in US dollars: then costs are told.'),
+      .describe('Price of a million tokens in US dollars. If set, the cost of judging is reported.'),
     ...requestSettings,
   })
   .describe(
-    'Asks a language model which answers are better. What it says is read strictly: without a verdict in double brackets, or with different ones, there is no judgement. A thought (`<think>…</think>`, `reasoning_content`) is not read.',
+    'Asks a language model which answers are better. A reply without a verdict in double brackets, or with contradictory ones, gives no ' +
+      'score. Thoughts (`<think>…</think>`, `reasoning_content`) are ignored.',
   );
 
 type Settings = z.output<typeof schema>;
@@ -94,7 +104,7 @@ export const judge = labelerKind({
   async create(settings, { engine, cacheFolder, threads }) {
     const { server, model, mode, template: file, extraBody } = settings;
     if (server === undefined && extraBody !== undefined) {
-      throw new InputError('"extraBody" of the labeler judge is for a server; give its "server", or leave it out.');
+      throw new InputError('"extraBody" of the labeler judge is sent to a server; give its "server", or leave it out.');
     }
     const template = file === undefined ? publishedTemplate(PUBLISHED[mode]) : readTemplate(file, FIELDS[mode]);
     const judges = mode === 'pairwise' ? comparing : rating;
@@ -156,7 +166,7 @@ async function rating(settings: Settings, template: Template, prompts: Candidate
   return { verdicts: scores, counts: countsOf(given, ratings, settings.usdPerMillionTokens) };
 }
 
-/** A prompt as a question: what the user says, or the whole conversation where there is more to it. */
+/** A prompt as a question: the user's message, or a conversation of several messages. */
 function questionOf({ prompt }: PromptRecord): string {
   if (typeof prompt === 'string') return prompt;
   if (prompt.length === 1) return messageText(prompt[0]);

@@ -1,10 +1,10 @@
-/** Thoughts that a server leaves in an answer's text: what a model writes before its answer is no part of it. */
+/** Removes a model's thoughts from the text of its answer, for servers that do not separate them. */
 
-// A marker behind a quotation mark or a backtick is one that the judge writes about.
+// A marker after a quotation mark or a backtick is quoted.
 const UNQUOTED = '(?<![`\'"“‘])';
 const TAGS = '(?:seed:)?think|thinking|thought|reasoning';
 
-/** Of Qwen and DeepSeek (and others of these tags), Kimi, Magistral, Command A, Sky-T1 and gpt-oss; the last also without its special tokens. */
+/** Of Qwen, DeepSeek (and others with these tags), Kimi, Magistral, Command A, Sky-T1, and gpt-oss, also without its special tokens. */
 const OPENINGS = [
   `<(?:${TAGS})>`,
   '◁think▷',
@@ -27,8 +27,8 @@ const OPENING = new RegExp(`${UNQUOTED}(?:${OPENINGS.join('|')})|^\\s*analysis(?
 const CLOSING = new RegExp(`${UNQUOTED}(?:${CLOSINGS.join('|')})`, 'gi');
 
 /**
- * An answer without the thought before it. The opening of a thought may be missing: many chat templates end with it. A thought
- * that does not end, as in an answer that was cut, is all that follows its opening.
+ * An answer without the thought before it. The opening of a thought may be missing, since many chat templates end with it. A thought
+ * without an end, as in an answer that was cut, extends to the end of the text.
  */
 export function withoutThought(text: string): string {
   const closing = [...text.matchAll(CLOSING)].at(-1);

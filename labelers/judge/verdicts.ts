@@ -1,13 +1,13 @@
-/** What a judge has decided, read from its words. Where that is not clear it has decided nothing. */
+/** Reads the verdict or rating from a judge's answer; an ambiguous answer has none. */
 import type { ChatAnswer } from '../../openai/client/chat-answer.ts';
 import { withoutThought } from './thoughts.ts';
 
-/** A: the answer that was shown first is better. C: neither. */
+/** A: the answer that was shown first is better. C: a tie. */
 export type Preferred = 'A' | 'B' | 'C';
 
 /**
- * What of a judge's answer may hold its verdict: no thought. An answer that was cut may be a thought whose opening stands in the
- * judge's chat template: its verdict counts only where the first or the last line ends with it.
+ * The part of a judge's answer that may have its verdict: without thoughts. An answer that was cut may be a thought whose opening is in
+ * the chat template: its verdict counts only at the end of the first or the last line.
  */
 export function conclusionOf({ text, finishReason }: Pick<ChatAnswer, 'text' | 'finishReason'>): string {
   const said = withoutThought(text);
@@ -16,7 +16,7 @@ export function conclusionOf({ text, finishReason }: Pick<ChatAnswer, 'text' | '
   return isConclusive ? said : '';
 }
 
-/** The one verdict `[[A]]`, `[[B]]` or `[[C]]` in a text; none where there is none, or where there are different ones. */
+/** The verdict `[[A]]`, `[[B]]` or `[[C]]` in a text; undefined without one, or with contradictory ones. */
 export function preferredIn(text: string): Preferred | undefined {
   return theOnly([...text.matchAll(/\[\[[\s*]*([ABC])[\s*]*\]\]/g)].map(([, verdict]) => verdict as Preferred));
 }
@@ -24,7 +24,7 @@ export function preferredIn(text: string): Preferred | undefined {
 const LOWEST = 1;
 const HIGHEST = 10;
 
-/** The one rating `[[N]]`, or `[[N/10]]`, from 1 to 10 in a text; none where there is none, or where there are different ones. */
+/** The rating `[[N]]` or `[[N/10]]`, from 1 to 10, in a text; undefined without one, or with contradictory ones. */
 export function ratingIn(text: string): number | undefined {
   const ratings = text.matchAll(/\[\[[\s*]*(\d+(?:\.\d+)?)(?:\s*\/\s*10)?[\s*]*\]\]/g);
   const rating = theOnly([...ratings].map(([, number]) => Number(number)));

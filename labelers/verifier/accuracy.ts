@@ -12,7 +12,7 @@ export interface Accuracy {
   byKind: Record<string, number>;
 }
 
-export interface Accuracies {
+interface Accuracies {
   prompts: number;
   instructions: number;
   strict: Accuracy;
@@ -20,7 +20,7 @@ export interface Accuracies {
 }
 
 /** Which instructions a response follows, by their ids. */
-export interface Followed {
+interface Followed {
   ids: string[];
   followed: boolean[];
 }

@@ -1,5 +1,6 @@
 /** detectable_format: the layout of a response. */
 import { z } from 'zod';
+import { jsonOf } from '../../data/json.ts';
 import { kind, pattern, type Family } from './instruction.ts';
 import { count, python, pythonPattern, strip, stripEnd, trim } from '../../ports/python.ts';
 
@@ -64,11 +65,6 @@ function withoutFence(response: string): string {
 }
 
 function isJson(text: string): boolean {
-  try {
-    // Python's parser takes three bare words that are not JSON.
-    JSON.parse(text.replace(/(?<=^|[[,: \t\n\r])(?:NaN|-?Infinity)(?=[\],} \t\n\r]|$)/gu, '0'));
-    return true;
-  } catch {
-    return false;
-  }
+  // Python's parser accepts three bare words that are not JSON.
+  return jsonOf(text.replace(/(?<=^|[[,: \t\n\r])(?:NaN|-?Infinity)(?=[\],} \t\n\r]|$)/gu, '0')) !== undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * The labeler that needs no model: prompts carry instructions that a program can check, in IFEval's form (Zhou et al. 2023,
- * arXiv 2311.07911): `instruction_id_list`, and `kwargs` with the arguments of each.
+ * The labeler that checks instructions by program: prompts have them in IFEval's form (Zhou et al. 2023, arXiv 2311.07911), with
+ * `instruction_id_list`, and `kwargs` with the arguments of each.
  */
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
@@ -17,7 +17,7 @@ const constraintsSchema = z.object({
   kwargs: z.array(z.record(z.string(), z.unknown())),
 });
 
-/** The checks of a prompt's instructions, in their order. Throws an InputError where one is not known or lacks an argument. */
+/** The checks of a prompt's instructions, in order. @throws InputError for an unknown instruction or a missing argument */
 export function checksOf(prompt: PromptRecord): Check[] {
   const where = `Prompt "${prompt.id}"`;
   const { instruction_id_list: ids, kwargs } = parseRow({ where, fields: prompt }, constraintsSchema);
@@ -33,12 +33,12 @@ export function checksOf(prompt: PromptRecord): Check[] {
   });
 }
 
-/** Which instructions the response follows. An empty one follows none. */
+/** Which instructions the response follows. An empty response follows none. */
 export function followsStrictly(checks: Check[], response: string): boolean[] {
   return checks.map((check) => trim(response) !== '' && check(response));
 }
 
-/** As {@link followsStrictly}, but with an introduction, a closing line and asterisks forgiven: IFEval's loose verdict. */
+/** As {@link followsStrictly}, but an introduction, a closing line and asterisks are ignored: IFEval's loose criterion. */
 export function followsLoosely(checks: Check[], response: string): boolean[] {
   const lines = response.split('\n');
   const shortened = [lines.slice(1), lines.slice(0, -1), lines.slice(1, -1)].map((part) => trim(part.join('\n')));
@@ -46,16 +46,16 @@ export function followsLoosely(checks: Check[], response: string): boolean[] {
   return checks.map((check) => variants.some((text) => trim(text) !== '' && check(text)));
 }
 
-/** Scores an answer with the share of its instructions that it follows; it passes if it follows all. */
+/** The score is the share of the instructions that a response follows; it passes if it follows all. */
 export const verifier = labelerKind({
   schema: z
     .strictObject({
-      // Where no labeler is named it is this one.
+      // The default labeler.
       by: z.literal('verifier').optional().default('verifier'),
       verdict: z
         .enum(['strict', 'loose'])
         .optional()
-        .describe('Loose forgives an introduction, a closing line and asterisks, as IFEval does. Default: strict.'),
+        .describe('Loose ignores an introduction, a closing line and asterisks, as IFEval does. Default: strict.'),
     })
     .describe("Checks the instructions in a prompt's `instruction_id_list`, as IFEval does."),
   create({ verdict = 'strict' }) {

@@ -1,6 +1,6 @@
-/** Waiting that ends with a signal. */
+/** Waiting that ends when a signal is aborted. */
 
-/** @returns what `work` comes to, or the signal's reason as soon as it is aborted; `work` then goes on unheeded */
+/** @returns the result of `work`; rejects with the signal's reason as soon as it is aborted, while `work` continues unobserved */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason as Error);

@@ -1,29 +1,35 @@
-/** LoRA adapters that a server loads and unloads while it runs, as vLLM has it. */
+/** Loads and unloads LoRA adapters on a server that runs, by vLLM's API. */
 import { InputError } from '../../data/errors.ts';
+import { NotOnServer, RequestRefused } from '../errors.ts';
+import { ALREADY_LOADED, type LoadRequest, type UnloadRequest } from '../schema/adapters.ts';
 import type { ChatServer } from './client.ts';
-import { NotThere, RequestRefused } from './errors.ts';
 
 /**
- * Has a server answer by an adapter from now on. Loading what is loaded does nothing.
- * @param name what requests call it
+ * Loads an adapter. Loading one that is loaded does nothing.
+ * @param name by which requests name it as their model
  * @param path PEFT folder, as the server sees it
- * @throws InputError when the server takes no adapters, or not this one
+ * @throws InputError when the server loads no adapters, or rejects this one
  */
 export async function loadAdapter(server: ChatServer, name: string, path: string, signal?: AbortSignal): Promise<void> {
+  const request: LoadRequest = { lora_name: name, lora_path: path };
   try {
-    await server.post('/load_lora_adapter', { lora_name: name, lora_path: path }, signal);
+    await server.post('/load_lora_adapter', request, signal);
   } catch (error) {
-    if (error instanceof RequestRefused && /already been loaded/.test(error.said)) return;
-    if (error instanceof RequestRefused || error instanceof NotThere) {
+    if (error instanceof RequestRefused && error.said.includes(ALREADY_LOADED)) return;
+    if (error instanceof RequestRefused || error instanceof NotOnServer) {
       throw new InputError(
-        `${server.url} did not load the adapter ${path} (${error.said}); vLLM needs --enable-lora, a --max-lora-rank of at least the adapter's rank and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, \`selm serve\` needs --adapters with a folder that the adapter is in, and the server must see the folder (sample.server.adapterFolder).`,
+        `${server.url} did not load the adapter ${path} (${error.said}); vLLM needs --enable-lora, ` +
+          "a --max-lora-rank of at least the adapter's rank and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, " +
+          '`selm serve` needs --adapters with a folder that the adapter is in, ' +
+          'and the server must see the folder (sample.server.adapterFolder).',
       );
     }
     throw error;
   }
 }
 
-/** @throws as a request does; NotThere when it is not loaded */
+/** @throws as `ChatServer.post` does; NotOnServer when the adapter is not loaded */
 export async function unloadAdapter(server: ChatServer, name: string, signal?: AbortSignal): Promise<void> {
-  await server.post('/unload_lora_adapter', { lora_name: name }, signal);
+  const request: UnloadRequest = { lora_name: name };
+  await server.post('/unload_lora_adapter', request, signal);
 }

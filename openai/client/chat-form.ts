@@ -1,6 +1,10 @@
-/** Which parameters a model's server takes in a chat, learned from its refusals: newer ones want `max_completion_tokens`, some no temperature. */
+/**
+ * Which parameters a server accepts for a model, learned from its errors: newer ones want `max_completion_tokens`, some accept no
+ * temperature.
+ */
 import type { Message } from '../../data/records.ts';
-import { isOfTheRequest } from './errors.ts';
+import type { ChatBody } from '../schema/chat.ts';
+import { isOfTheRequest } from './explain.ts';
 import { isUnsupported } from './refusals.ts';
 
 interface ChatParameters {
@@ -12,17 +16,17 @@ interface ChatParameters {
 
 interface Form {
   limit: 'max_tokens' | 'max_completion_tokens';
-  /** Whether the temperature is sent; else it is the server's default. */
+  /** Whether the temperature is sent. Without it the server uses its default. */
   temperature: boolean;
 }
 
-// Servers that do not know `max_completion_tokens` ignore it, and would set no limit at all.
+// The old name first: servers that do not know `max_completion_tokens` ignore it and would set no limit.
 const FIRST: Form = { limit: 'max_tokens', temperature: true };
 
-/** By server, model and temperature: one that takes no 0 may take others. Only forms that have been answered. */
+/** Forms that were answered, by server, model and temperature: a server that rejects 0 may accept other temperatures. */
 const learned = new Map<string, Form>();
 
-/** The form of one request. Each parameter changes once at most, so a request is sent three times at most for its form. */
+/** The form of one request. Each parameter changes at most once, so a request has at most three forms. */
 export class ChatForm {
   private readonly parameters: ChatParameters;
   private readonly key: string;
@@ -39,17 +43,17 @@ export class ChatForm {
     return this.form.temperature;
   }
 
-  body(): object {
+  body(): ChatBody {
     const { model, messages, temperature, maxTokens } = this.parameters;
     return { model, messages, [this.form.limit]: maxTokens, ...(this.form.temperature && { temperature }) };
   }
 
-  /** Changes the form to one that the server may take. @returns false where its error is about something else */
+  /** Changes the form to one that the server may accept. @returns false when its error is about something else */
   adaptTo(error: unknown): boolean {
     if (!isOfTheRequest(error)) return false;
     const { limit } = this.form;
     const isLimit = isUnsupported(error, limit) && this.isFirst('limit');
-    // Text Generation Inference takes no 0, and is greedy without a temperature.
+    // Text Generation Inference rejects 0, and is greedy without a temperature.
     const isTemperature =
       this.form.temperature &&
       (isUnsupported(error, 'temperature') || (this.parameters.temperature === 0 && isNotPositive(error))) &&
@@ -59,7 +63,7 @@ export class ChatForm {
     return isLimit || isTemperature;
   }
 
-  /** The server has answered. Before, a change is only a guess, and no other request takes it over. */
+  /** Keeps the form for later requests, once the server has answered it. */
   remember(): void {
     if (this.changed.size > 0) learned.set(this.key, this.form);
   }

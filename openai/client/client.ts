@@ -1,19 +1,22 @@
-/** An OpenAI-compatible server (vLLM, llama.cpp, a provider's, `selm serve`), asked within limits, and again where an answer is lost. */
+/** Client of an OpenAI-compatible server (vLLM, llama.cpp, a provider's, `selm serve`): with limits and retries. */
 import { setMaxListeners } from 'node:events';
 import OpenAI from 'openai';
 import pRetry from 'p-retry';
 import { z } from 'zod';
+import { jsonOf } from '../../data/json.ts';
 import type { Message } from '../../data/records.ts';
 import { unlessAborted } from './abort.ts';
-import { chatAnswerOf, chatSchema, usageOf, withUsage, type ChatAnswer, type Usage } from './chat-answer.ts';
+import { UnreadableResponse } from '../errors.ts';
+import type { ChatBody } from '../schema/chat.ts';
+import { chatAnswerOf, readableChat, usageOf, withUsage, type ChatAnswer, type TokenCounts } from './chat-answer.ts';
 import { ChatForm } from './chat-form.ts';
-import { explain, isTemporary, retryAfter, UnreadableAnswer } from './errors.ts';
+import { explain, isTemporary, retryAfter } from './explain.ts';
 import { fetchWhole } from './fetch.ts';
 import { gateTo, type Gate } from './gate.ts';
 import { readKey, type Key } from './key.ts';
 import { requestSchema, type ServerSettings } from './settings.ts';
 
-export interface ChatOptions {
+interface ChatOptions {
   /** 0 is greedy. */
   temperature: number;
   maxTokens: number;
@@ -22,8 +25,8 @@ export interface ChatOptions {
   signal?: AbortSignal;
 }
 
-/** What a server was asked, and what it came to. A request is one attempt or more; only answered ones have tokens. */
-export interface Counters extends Usage {
+/** Requests to a server. A request is one attempt or more; the tokens are those of answered requests. */
+export interface Counters extends TokenCounts {
   requests: number;
   attempts: number;
 }
@@ -31,13 +34,13 @@ export interface Counters extends Usage {
 interface Request {
   path: string;
   body(): object;
-  /** Changes the body to one that a server which refused it with this error may take; false where there is none. */
+  /** Changes the body to a form that the server may accept after this error. @returns false if there is none */
   adaptTo(error: unknown): boolean;
 }
 
 const anything: z.ZodType = z.unknown();
 
-// Of the library itself, whose clock would run while a request waits for its turn.
+// The library's own timeout, which would also count the time that a request waits for its turn.
 const NO_TIMEOUT = 2 ** 31 - 1;
 
 /** 0.3 to 0.6 s before the first retry, then twice as long each time. Random, so that requests which failed together spread out. */
@@ -57,7 +60,7 @@ export class ChatServer {
   private readonly retries: number;
   private readonly client: OpenAI;
 
-  /** @throws InputError when the environment variable that is named for the key is not set */
+  /** @throws InputError when `keyVariable` names an environment variable that is not set */
   constructor({ url, model, ...settings }: ServerSettings) {
     const { keyVariable, timeoutSeconds, retries, ...limits } = requestSchema.parse(settings);
     this.url = url.replace(/\/+$/, '');
@@ -69,7 +72,7 @@ export class ChatServer {
       baseURL: this.url,
       apiKey: this.key.secret?.reveal() ?? 'none',
       ...(!this.key.secret && { defaultHeaders: { authorization: null } }),
-      // Of the environment only the key is taken.
+      // Nothing but the key is read from the environment.
       organization: null,
       project: null,
       webhookSecret: null,
@@ -81,17 +84,18 @@ export class ChatServer {
   }
 
   /**
-   * One answer to a conversation. A request whose parameters the server does not know is sent again in another form (chat-form.ts).
+   * The response to a conversation. A request whose parameters the server does not know is sent again in another form
+   * (chat-form.ts).
    * @throws as `post` does
    */
   async chat(messages: Message[], { temperature, maxTokens, extraBody, signal }: ChatOptions): Promise<ChatAnswer> {
     const form = new ChatForm(this.url, { model: this.model, messages, temperature, maxTokens });
     const request: Request = {
       path: '/chat/completions',
-      body: () => ({ ...form.body(), ...extraBody }),
+      body: (): ChatBody => ({ ...form.body(), ...extraBody }),
       adaptTo: (error) => form.adaptTo(error),
     };
-    const answer = chatAnswerOf(await this.send(request, chatSchema, signal));
+    const answer = chatAnswerOf(await this.send(request, readableChat, signal));
     form.remember();
     return { ...answer, ...(!form.sendsTemperature && { withoutTemperature: true }) };
   }
@@ -99,9 +103,9 @@ export class ChatServer {
   /**
    * Posts a body as JSON.
    * @param path below the server's address: `/completions`, `/load_lora_adapter`, …
-   * @param schema what an answer is: one that does not fit is asked for again. An answer that is no JSON is a string.
-   * @throws InputError when the settings are wrong, RequestRefused when the server does not take this request, an ordinary error
-   *   when it has not answered after all retries, and the signal's reason as soon as that is aborted
+   * @param schema of the response; a response that does not fit is requested again. One that is not JSON is a string.
+   * @throws InputError when the settings are wrong, RequestRefused when the server rejects this request, ServerFailed when it
+   *   has not answered after all retries, and the signal's reason as soon as that is aborted
    */
   async post<T = unknown>(
     path: string,
@@ -114,7 +118,7 @@ export class ChatServer {
 
   private async send<T>(request: Request, schema: z.ZodType<T>, signal = new AbortController().signal): Promise<T> {
     signal.throwIfAborted();
-    // One signal ends any number of requests: that is no leak.
+    // One signal for any number of requests is no leak.
     setMaxListeners(0, signal);
     this.counters.requests++;
     return unlessAborted(this.answerTo(request, signal, schema), signal);
@@ -156,25 +160,17 @@ export class ChatServer {
     const request = this.client.post(path, { body, signal }).asResponse();
     const response = await request.catch((error: unknown) => {
       const pause = retryAfter(error);
-      // Before its turn ends, or the next that waits would pass.
+      // While this request still holds its turn: the next one in the queue must wait, too.
       if (pause !== undefined) this.gate.close(pause);
       throw error;
     });
     const text = await response.text();
-    const content = parsed(text);
+    const content = jsonOf(text) ?? text;
     const { success, data: answer } = schema.safeParse(content);
-    if (!success) throw new UnreadableAnswer(`a response that could not be parsed: ${text}`);
+    if (!success) throw new UnreadableResponse(`a response that could not be parsed: ${text}`);
     const { promptTokens, completionTokens } = usageOf(withUsage.safeParse(content).data?.usage);
     this.counters.promptTokens += promptTokens;
     this.counters.completionTokens += completionTokens;
     return answer;
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
   }
 }

@@ -1,11 +1,12 @@
-/** `fetch` that has the whole answer, within a limit of time, and without the key in it; errors in OpenAI's form. */
+/** A `fetch` with a time limit for the whole response, which removes the key from the body and normalizes errors. */
 import type { Secret } from '../../data/secret.ts';
 import { unlessAborted } from './abort.ts';
 import { openAiErrorBody } from './refusals.ts';
 
 /**
- * @param key removed from the body: servers echo it
- * @returns rejects with a connection's error, with the caller's abort, or when the body is not complete in time
+ * @param seconds for the complete response
+ * @param key removed from the body, since servers echo it
+ * @returns a `fetch` that rejects with an error of the connection, with the caller's abort, or after `seconds`
  */
 export function fetchWhole(seconds: number, key?: Secret): typeof fetch {
   return async (url, init = {}) => {
@@ -16,7 +17,7 @@ export function fetchWhole(seconds: number, key?: Secret): typeof fetch {
     const timer = setTimeout(() => ended.abort(new Error(`no complete answer in ${seconds} s`)), seconds * 1000);
     try {
       const { signal } = ended;
-      // A body that stalls does not always end with the signal that its request was given.
+      // A stalled body does not always end with the signal of its request.
       return await unlessAborted(
         fetch(url, { ...init, signal }).then(async (response) => {
           const { status, headers } = response;

@@ -18,7 +18,7 @@ export class Gate {
     this.interval = 60_000 / requestsPerMinute;
   }
 
-  /** Runs `work` when its turn has come, unless `signal` is aborted before. */
+  /** Runs `work` when the limits allow it, unless `signal` is aborted first. */
   pass<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     return this.limit(async () => {
       signal.throwIfAborted();
@@ -31,11 +31,11 @@ export class Gate {
     for (let now = performance.now(); now < this.next; now = performance.now()) {
       await sleep(this.next - now, undefined, { signal });
     }
-    // Evenly, not in bursts: no minute has more than it may, wherever it begins.
+    // Evenly instead of in bursts, so that no period of 60 s exceeds the limit.
     this.next = performance.now() + this.interval;
   }
 
-  /** Lets nobody pass for so long. Requests under way are not touched. */
+  /** Starts no request for so long. Requests under way continue. */
   close(milliseconds: number): void {
     this.next = Math.max(this.next, performance.now() + milliseconds);
   }
@@ -43,7 +43,7 @@ export class Gate {
 
 const gates = new Map<string, Gate>();
 
-/** One for all in this process that ask a server within the same limits: several shards are labeled at the same time. */
+/** The gate of a server with these limits, shared by the whole process, which may label several shards at the same time. */
 export function gateTo(url: string, { concurrency, requestsPerMinute }: Limits): Gate {
   const name = JSON.stringify([url, concurrency, requestsPerMinute]);
   const gate = gates.get(name) ?? new Gate({ concurrency, requestsPerMinute });

@@ -1,4 +1,4 @@
-/** A server's API key: read from the environment only, and never written anywhere. */
+/** A server's API key, which is read from the environment and never written anywhere. */
 import { InputError } from '../../data/errors.ts';
 import { readSecret, type Secret } from '../../data/secret.ts';
 
@@ -7,11 +7,11 @@ const DEFAULT_VARIABLE = 'OPENAI_API_KEY';
 export interface Key {
   /** The environment variable. */
   variable: string;
-  /** Absent where a server needs none. */
+  /** Absent if the variable is not set. */
   secret?: Secret;
 }
 
-/** @throws InputError when the variable that the settings name is not set, or is not a valid key */
+/** @throws InputError when the named variable is not set, or its value is not a valid key */
 export function readKey(variable?: string): Key {
   const name = variable ?? DEFAULT_VARIABLE;
   const secret = readSecret(name);

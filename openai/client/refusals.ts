@@ -1,22 +1,20 @@
-/** What a server's error says: its words in the forms that servers write them in, and what it refuses a request for. */
+/** Reads a server's error: its message in the forms that servers write, and why the request was rejected. */
 import { APIError } from 'openai';
 import { oneLine } from '../../data/errors.ts';
+import { jsonOf } from '../../data/json.ts';
+import type { ErrorBody, ErrorCode } from '../schema/errors.ts';
 
 const MOST_CHARACTERS = 300;
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
 /**
- * The body of an error in OpenAI's form, `{ error: { message, param, code } }`, which the client library reads. FastAPI has
- * `detail`, older vLLM and Mistral a `message` at the top, Text Generation Inference a string as `error`.
+ * The body of an error in the form of the OpenAI API, which the client library reads. FastAPI has `detail`, older vLLM and Mistral
+ * a `message` at the top, Text Generation Inference a string as `error`.
+ * @param text a body in any of these forms; one in none of them is returned as it is
  */
 export function openAiErrorBody(text: string): string {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    return text;
-  }
+  const body = jsonOf(text);
   if (!isRecord(body) || isRecord(body['error'])) return text;
   const { error, message, detail, param, code } = body;
   // Mistral puts FastAPI's list into `message`.
@@ -25,10 +23,17 @@ export function openAiErrorBody(text: string): string {
   const fields: unknown[] = Array.isArray(said) ? said : [];
   const first = fields.find(isRecord)?.['loc'];
   const named = Array.isArray(first) ? String(first.at(-1)) : undefined;
-  return JSON.stringify({
-    error: { message: fields.length > 0 ? fields.map(fieldError).join('; ') : said, param: param ?? named, code },
-  });
+  const normalized: ErrorBody = {
+    error: {
+      message: fields.length > 0 ? fields.map(fieldError).join('; ') : isText(said) ? said : JSON.stringify(said),
+      param: isText(param) ? param : named,
+      code: isText(code) ? code : undefined,
+    },
+  };
+  return JSON.stringify(normalized);
 }
+
+const isText = (value: unknown): value is string => typeof value === 'string';
 
 /** Pydantic's error on one field. */
 function fieldError(field: unknown): string {
@@ -36,7 +41,7 @@ function fieldError(field: unknown): string {
   return `${field['loc'].filter((part) => part !== 'body').join('.')}: ${String(field['msg'])}`;
 }
 
-/** The error in a line: a body may be a page, and "Connection error." alone does not say what happened. */
+/** The error in one line. A body may be a whole page; the cause of "Connection error." says what happened. */
 export function wordsOf(error: unknown): string {
   const { cause, message, code } = error as Error & { code?: string };
   if (cause instanceof Error) return wordsOf(cause);
@@ -50,20 +55,22 @@ function fieldsOf(error: unknown): { code?: string; type?: string; param?: strin
   return { code: String(code), type: String(type), ...(param && param !== 'None' && { param }) };
 }
 
-/** The parameter that a server refuses, where it names one. */
+const hasCode = (error: unknown, ...codes: ErrorCode[]) => codes.some((code) => code === fieldsOf(error).code);
+
+/** The parameter that a server rejects, where it names one. */
 export const refusedParameter = (error: unknown): string | undefined => fieldsOf(error).param;
 
 const QUOTA_CODES = /insufficient_quota|billing_hard_limit|billing_not_active/;
-// Not "exceeded your current quota": Gemini says so of requests a minute, too.
+// Not "exceeded your current quota", which Gemini also says of requests per minute.
 const QUOTA = /insufficient (balance|credits|funds)|credit balance is too low/i;
 
-/** Whether the account has nothing left to spend, which no later attempt mends. */
+/** Whether the account has no credit left, which no retry changes. */
 export function isOutOfQuota(error: unknown): boolean {
   const { code, type } = fieldsOf(error);
   return QUOTA_CODES.test(`${code} ${type}`) || QUOTA.test(wordsOf(error));
 }
 
-// Of OpenAI, vLLM, llama.cpp, SGLang, Text Generation Inference, Anthropic, Gemini and `selm serve`.
+// Messages of OpenAI, vLLM, llama.cpp, SGLang, Text Generation Inference, Anthropic, Gemini and `selm serve`.
 const TOO_LONG = new RegExp(
   [
     'context.{0,12}(length|size|window)',
@@ -78,27 +85,40 @@ const TOO_LONG = new RegExp(
   'i',
 );
 
-/** Whether the request has more tokens than the model takes. */
+/** Whether the request has more tokens than the model's context. */
 export function isTooLong(error: unknown): boolean {
-  return fieldsOf(error).code === 'context_length_exceeded' || TOO_LONG.test(wordsOf(error));
+  return hasCode(error, 'context_length_exceeded') || TOO_LONG.test(wordsOf(error));
 }
 
 const UNKNOWN_MODEL =
   /model.{0,120}(not (found|exist|available)|n't exist|no such|unknown)|(no such|unknown|invalid) model/i;
 
-/** Whether the server knows no model of the name. */
+/** Whether the server has no model of that name. */
 export function isUnknownModel(error: unknown): boolean {
-  return fieldsOf(error).code === 'model_not_found' || UNKNOWN_MODEL.test(wordsOf(error));
+  return hasCode(error, 'model_not_found') || UNKNOWN_MODEL.test(wordsOf(error));
 }
 
-const UNSUPPORTED =
-  /unsupported|not? support|n't support|not (permitted|allowed)|unrecognized|unknown|unexpected|extra_forbidden|deprecated|only the default/i;
-const UNSUPPORTED_CODES = ['unsupported_parameter', 'unsupported_value', 'unknown_parameter'];
+const UNSUPPORTED = new RegExp(
+  [
+    'unsupported',
+    'not? support',
+    "n't support",
+    'not (permitted|allowed)',
+    'unrecognized',
+    'unknown',
+    'unexpected',
+    'extra_forbidden',
+    'deprecated',
+    'only the default',
+  ].join('|'),
+  'i',
+);
+const UNSUPPORTED_CODES: ErrorCode[] = ['unsupported_parameter', 'unsupported_value', 'unknown_parameter'];
 
-/** Whether the server has no such parameter, or does not take a value other than its own; a value out of range is neither. */
+/** Whether the server does not know a parameter, or supports only its default. A value out of range is neither. */
 export function isUnsupported(error: unknown, parameter: string): boolean {
-  const { code, param } = fieldsOf(error);
+  const { param } = fieldsOf(error);
   const words = wordsOf(error);
   const isNamed = param === undefined ? new RegExp(`\\b${parameter}\\b`).test(words) : param === parameter;
-  return isNamed && !isTooLong(error) && (UNSUPPORTED_CODES.includes(code!) || UNSUPPORTED.test(words));
+  return isNamed && !isTooLong(error) && (hasCode(error, ...UNSUPPORTED_CODES) || UNSUPPORTED.test(words));
 }

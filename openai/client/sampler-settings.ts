@@ -1,12 +1,12 @@
-/** Settings of a server that samples in the engine's stead. */
+/** Settings of a server that samples responses instead of the engine (`sample.server`). */
 import { z } from 'zod';
 import { requestSettings, serverAddress } from './settings.ts';
 
 const { concurrency, timeoutSeconds } = requestSettings;
 
 export const samplerSchema = z.strictObject({
-  url: serverAddress.describe("The server's address, as a rule ending in `/v1`: vLLM, `selm serve`."),
-  model: z.string().min(1).describe("Name by which the server knows the run's model."),
+  url: serverAddress.describe("The server's base URL, which usually ends in `/v1`: vLLM, `selm serve`."),
+  model: z.string().min(1).describe("The base model's name on the server."),
   ...requestSettings,
   concurrency: concurrency.default(64),
   timeoutSeconds: timeoutSeconds.default(300),
@@ -14,13 +14,14 @@ export const samplerSchema = z.strictObject({
     .string()
     .optional()
     .describe(
-      'Folder that workers and server see by the same path, for the adapters that the server is to load. Default: it sees the artifacts where the workers keep them.',
+      'Folder with the same path on the workers and the server, for the adapters that the server loads. Default: the server reads the ' +
+        "adapters in the workers' artifact store.",
     ),
   workers: z
     .enum(['control', 'gpu'])
     .default('control')
     .describe(
-      'Which workers ask it. `gpu`: where each of these has a server of its own beside it; it then keeps the adapters that it has loaded.',
+      'Which workers send the requests. `gpu`: each GPU worker has its own server beside it, which keeps the adapters that it has loaded.',
     ),
 });
 export type SamplerSettings = z.infer<typeof samplerSchema>;

@@ -1,4 +1,4 @@
-/** Answers sampled by an OpenAI-compatible server: token ids in, token ids out, a request and a seed for each answer. */
+/** Responses sampled by an OpenAI-compatible server: token ids in, token ids out, a request and a seed for each response. */
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { toolsOf } from '../../data/tools.ts';
@@ -7,10 +7,13 @@ import type { CallOptions } from '../../engine/protocol/jobs.ts';
 import type { ModelTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { seedOf } from '../../data/random.ts';
 import type { SamplingSettings } from '../../engine/protocol/settings.ts';
+import { NotOnServer, RequestRefused, ServerFailed } from '../errors.ts';
+import { completionChoice, type CompletionBody } from '../schema/completions.ts';
+import { completionLogprobs } from '../schema/logprobs.ts';
+import { usage } from '../schema/tokens.ts';
 import type { ChatServer } from './client.ts';
-import { NotThere, RequestRefused } from './errors.ts';
 
-/** A prompt, and its tokens as the policy's own tokenizer and template have them. */
+/** A prompt and its tokens by the policy's own tokenizer and chat template. */
 export interface TokenizedPrompt extends Pick<PromptRecord, 'id' | 'prompt' | 'tools'> {
   tokens: number[];
 }
@@ -21,45 +24,28 @@ export interface SampledByServer {
   sampledTokens: number;
 }
 
-/** A policy as a server has it. */
-export interface ServedPolicy {
-  /** Asked for the model of the policy's name. */
+/** A policy on a server. */
+interface ServedPolicy {
+  /** Its `model` is the policy's name there. */
   server: ChatServer;
   tokenizer: ModelTokenizer;
-  /** Of an adapter: has the server load it, unless it has. */
+  /** Loads the policy's adapter, unless it is loaded. Absent for a base model. */
   load?: () => Promise<void>;
 }
 
-const tokenIds = z.array(z.int().nonnegative());
-
-/** What of a completion says which tokens the answer has, in the forms that servers give. */
-const completionSchema = z.object({
-  choices: z
-    .array(
-      z.object({
-        text: z.string(),
-        finish_reason: z.string().nullish(),
-        /** vLLM's and `selm serve`'s, for `return_token_ids`. */
-        token_ids: tokenIds.nullish(),
-        logprobs: z
-          .object({
-            tokens: z.array(z.string()).nullish(),
-            token_logprobs: z.array(z.number().nullable()).nullish(),
-            /** llama.cpp's. */
-            content: z.array(z.object({ id: z.int().nonnegative(), logprob: z.number() })).nullish(),
-          })
-          .nullish()
-          .catch(undefined),
-      }),
-    )
-    .length(1),
-  usage: z.object({ prompt_tokens: z.int() }).nullish(),
+/** What the client reads of a response of `/completions`: its text, and in whichever form the server has them its tokens. */
+const readableChoice = completionChoice.pick({ text: true, finish_reason: true, token_ids: true }).extend({
+  logprobs: completionLogprobs.pick({ tokens: true, token_logprobs: true, content: true }).nullish().catch(undefined),
 });
-type Choice = z.infer<typeof completionSchema>['choices'][number];
+const readableCompletion = z.object({
+  choices: z.array(readableChoice).length(1),
+  usage: usage.pick({ prompt_tokens: true }).nullish(),
+});
+type Choice = z.infer<typeof readableChoice>;
 
 /**
- * Samples `samplesPerPrompt` answers to each prompt. What a sample is drawn with depends on (seed, prompt id, sample index) alone.
- * @throws InputError when the server reads the prompts otherwise than the policy's tokenizer
+ * Samples `samplesPerPrompt` responses to each prompt. The seed of a request depends on (seed, prompt id, sample index) only.
+ * @throws InputError when the server rejects a prompt, or does not count the same tokens in it as the policy's tokenizer
  */
 export async function sampleFromServer(
   { server, tokenizer, load }: ServedPolicy,
@@ -71,26 +57,26 @@ export async function sampleFromServer(
   const failed = new AbortController();
   const stop = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
   let loading: Promise<void> | undefined;
-  /** One for all that find it gone. */
+  /** One request for all that find the adapter unloaded. */
   const loadAgain = () => (loading ??= load!().finally(() => (loading = undefined)));
 
   const ask = async (prompt: TokenizedPrompt, sample: number): Promise<Response> => {
     const body = requestOf(server.model, prompt.tokens, settings, seedOf(seed, prompt.id, sample), tokenizer.eosIds);
-    const post = () => server.post('/completions', body, stop, completionSchema);
-    const { choices, usage } = await post().catch(async (error: unknown) => {
+    const post = () => server.post('/completions', body, stop, readableCompletion);
+    const response = await post().catch(async (error: unknown) => {
       if (error instanceof RequestRefused)
         throw new InputError(`Prompt "${prompt.id}": ${error.message}; ${adviceOn(error)}.`);
-      // Somebody unloaded it, or the server began anew.
-      if (!(error instanceof NotThere) || !load) throw error;
+      // The adapter was unloaded, or the server has restarted.
+      if (!(error instanceof NotOnServer) || !load) throw error;
       await loadAgain();
       return post();
     });
-    checkPromptTokens(server.url, prompt, usage?.prompt_tokens);
-    return responseOf(choices[0], prompt, tokenizer);
+    checkPromptTokens(server.url, prompt, response.usage?.prompt_tokens);
+    return responseOf(response.choices[0], prompt, tokenizer);
   };
 
   let [done, tokens] = [0, 0];
-  const answer = async (prompt: TokenizedPrompt): Promise<Response[]> => {
+  const sampleAll = async (prompt: TokenizedPrompt): Promise<Response[]> => {
     const samples = Array.from({ length: settings.samplesPerPrompt }, (_, sample) => ask(prompt, sample));
     const responses = await Promise.all(samples);
     tokens += responses.reduce((total, { token_ids }) => total + token_ids.length, 0);
@@ -99,7 +85,7 @@ export async function sampleFromServer(
   };
   try {
     await load?.();
-    return { responses: await Promise.all(prompts.map(answer)), sampledTokens: tokens };
+    return { responses: await Promise.all(prompts.map(sampleAll)), sampledTokens: tokens };
   } catch (error) {
     failed.abort(error);
     throw error;
@@ -111,14 +97,14 @@ const adviceOn = ({ isTooLong }: RequestRefused): string =>
     ? 'lower sample.maxNewTokens, or serve the model with a longer context (vLLM: --max-model-len)'
     : 'sample.server needs a server that takes prompts of token ids, such as vLLM, llama.cpp or `selm serve`';
 
-/** Every setting is told: what a request leaves out, servers take from the model's generation_config.json or have their own for. */
+/** Has every setting: servers fill in what is missing from the model's generation_config.json or by their own defaults. */
 const requestOf = (
   model: string,
   prompt: number[],
   { temperature, topP, topK, maxNewTokens }: SamplingSettings,
   seed: number,
   eosIds: number[],
-) => ({
+): CompletionBody => ({
   model,
   prompt,
   max_tokens: maxNewTokens,
@@ -136,24 +122,25 @@ const requestOf = (
   return_tokens_as_token_ids: true,
 });
 
-function checkPromptTokens(url: string, { id, tokens }: TokenizedPrompt, told: number | undefined): void {
-  if (told === undefined || told === tokens.length) return;
+function checkPromptTokens(url: string, { id, tokens }: TokenizedPrompt, counted: number | undefined): void {
+  if (counted === undefined || counted === tokens.length) return;
   throw new InputError(
-    `${url} counts ${told} tokens in prompt "${id}", but the model's tokenizer counts ${tokens.length}; serve the run's model, and add no tokens to prompts.`,
+    `${url} counts ${counted} tokens in prompt "${id}", but the model's tokenizer counts ${tokens.length}; ` +
+      "serve the run's model, and add no tokens to prompts.",
   );
 }
 
-/** An answer as the engine gives it: with the token that ends it, where one does. */
-function responseOf(choice: Choice, asked: TokenizedPrompt, tokenizer: ModelTokenizer): Response {
-  const { prompt, tokens } = asked;
+/** A response as the engine gives it: with its end-of-turn token, unless it was cut. */
+function responseOf(choice: Choice, requested: TokenizedPrompt, tokenizer: ModelTokenizer): Response {
+  const { prompt, tokens } = requested;
   const { text, finish_reason } = choice;
   if (finish_reason !== 'stop' && finish_reason !== 'length') {
-    throw new Error(`The server ended an answer early (finish_reason: ${finish_reason ?? 'none'}).`);
+    throw new ServerFailed(`The server ended a response early (finish_reason: ${finish_reason ?? 'none'}).`);
   }
   const found = tokensOf(choice);
   if (!found || (found.ids.length === 0 && text !== '')) {
-    // It goes on from the prompt as it was sent: the template, which may trim an answer or leave out its thought, has no part in it.
-    const { responses } = tokenizer.encodeExchange(prompt, [text], { tools: toolsOf(asked), open: true });
+    // Encoded as a continuation of the prompt, not by the chat template, which may trim a response or leave out its thought.
+    const { responses } = tokenizer.encodeExchange(prompt, [text], { tools: toolsOf(requested), open: true });
     const ending = finish_reason === 'stop' ? [tokenizer.eosIds[0]] : [];
     return { text, token_ids: [...responses[0], ...ending], finish_reason };
   }
@@ -168,7 +155,7 @@ function responseOf(choice: Choice, asked: TokenizedPrompt, tokenizer: ModelToke
   };
 }
 
-/** The tokens that were sampled, where the server tells them, with their log-probabilities where it tells these. */
+/** The sampled tokens and their log-probabilities, as far as the server gives them. */
 function tokensOf({ token_ids, logprobs }: Choice): { ids: number[]; logps?: number[] } | undefined {
   if (logprobs?.content) {
     return { ids: logprobs.content.map(({ id }) => id), logps: logprobs.content.map(({ logprob }) => logprob) };

@@ -1,9 +1,9 @@
-/** Settings of whatever asks an OpenAI-compatible server: where it is, and how hard it may be asked. */
+/** Settings of clients of an OpenAI-compatible server: its address, key, limits and retries. */
 import { z } from 'zod';
 
 const hidden = (message: string) => ({ error: message, params: { hidden: true } });
 
-/** An address with a password in it would be kept wherever settings are kept. */
+/** An address without credentials: settings are written to histories and artifacts. */
 function isPlainAddress(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, username, password, search } = new URL(text);
@@ -17,7 +17,7 @@ export const serverAddress = z
     hidden('expected an address such as http://127.0.0.1:8000/v1, without a password or a query in it'),
   );
 
-/** How a server is asked. None of it has a say in what it answers. */
+/** How requests are sent. Responses do not depend on these settings. */
 export const requestSettings = {
   keyVariable: z
     .string()
@@ -26,31 +26,32 @@ export const requestSettings = {
       hidden('expected the name of an environment variable, never a key'),
     )
     .optional()
-    .describe('Environment variable that holds the key of `server`. Default: OPENAI_API_KEY, where it is set.'),
-  concurrency: z.int().positive().default(8).describe('Requests to `server` at the same time, of one worker.'),
+    .describe('Environment variable with the API key of `server`. Default: OPENAI_API_KEY, if it is set.'),
+  concurrency: z.int().positive().default(8).describe('Concurrent requests to `server`, per worker.'),
   requestsPerMinute: z
     .number()
     .positive()
     .optional()
-    .describe('Most requests to `server` a minute, of one worker. Default: what it takes.'),
+    .describe('Most requests to `server` per minute, per worker. Default: no limit.'),
   timeoutSeconds: z
     .number()
     .positive()
     .max(300)
     .default(120)
-    .describe('Seconds within which `server` must have answered a request.'),
+    .describe('Seconds within which `server` must answer a request.'),
   retries: z
     .int()
     .min(0)
     .default(5)
     .describe(
-      'How often a request is sent again, with growing pauses, after a lost connection, a timeout, an answer that cannot be read or the statuses 408, 409, 429 and 5xx.',
+      'Retries of a request, with growing pauses, after a lost connection, a timeout, an unreadable response or the statuses 408, ' +
+        '409, 429 and 5xx.',
     ),
 };
 
 const OWN_FIELDS = ['model', 'messages', 'temperature', 'max_tokens', 'max_completion_tokens', 'n', 'stream'];
 
-/** Fields of a request's body beside those that selm sets, which have settings of their own or none. */
+/** Further fields of a request's body. Those that selm sets itself are not allowed. */
 export const extraBodySetting = z
   .record(z.string(), z.json())
   .refine(
@@ -61,7 +62,7 @@ export const extraBodySetting = z
 export const requestSchema = z.object(requestSettings);
 
 export interface ServerSettings extends z.input<typeof requestSchema> {
-  /** What comes before `/chat/completions`: it usually ends in `/v1`. */
+  /** Base URL, which usually ends in `/v1`. */
   url: string;
   model: string;
 }

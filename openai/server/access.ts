@@ -1,4 +1,4 @@
-/** Who may ask: by which names, from which pages, with which key, and how much at once. */
+/** Access control: host names, origins, API keys and the size of requests. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
@@ -8,11 +8,11 @@ import { Refused } from './refused.ts';
 export interface Access {
   /** Allowed Host headers (DNS-rebinding protection). Default: all. */
   hosts?: string[];
-  /** Requests below /v1 must have one of them as their bearer token. Default: no key is needed. */
+  /** Bearer tokens, of which requests below /v1 must have one. Default: no key is required. */
   apiKeys?: Secret[];
 }
 
-/** Long enough for a batch of prompts that fill a model's context; tokenizing it takes about two seconds. */
+/** Enough for a batch of prompts that fill a model's context; tokenizing them takes about two seconds. */
 const MOST_BYTES = 2 * 1024 ** 2;
 
 export function checkHost({ hosts }: Access): MiddlewareHandler {
@@ -24,10 +24,10 @@ export function checkHost({ hosts }: Access): MiddlewareHandler {
   };
 }
 
-/** Browsers name the page that a request comes from: none but the endpoint's own may send any. */
+/** Refuses requests from web pages of other origins, which browsers name in the Origin header. */
 export const checkOrigin: MiddlewareHandler = async (c, next) => {
   const origin = c.req.header('origin');
-  // A proxy may have taken the TLS off.
+  // Hosts are compared, not schemes: a proxy may terminate TLS.
   if (origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== new URL(c.req.url).host)) {
     throw new Refused(403, `Requests from web pages of other origins (${origin}) are not allowed.`);
   }
@@ -36,7 +36,7 @@ export const checkOrigin: MiddlewareHandler = async (c, next) => {
 
 const digest = (text: string) => createHash('sha256').update(text).digest();
 
-/** As vLLM's --api-key. */
+/** Requires an API key, like vLLM's --api-key. */
 export function checkKey({ apiKeys }: Access): MiddlewareHandler {
   const expected = apiKeys?.map((key) => digest(key.reveal()));
   const isValid = (given: string) => {
@@ -59,7 +59,7 @@ export function checkKey({ apiKeys }: Access): MiddlewareHandler {
 export const limitBody: MiddlewareHandler = bodyLimit({
   maxSize: MOST_BYTES,
   onError: (c) => {
-    // What is left of the body is not read.
+    // The rest of the body is not read.
     c.header('Connection', 'close');
     throw new Refused(413, `The request is larger than ${MOST_BYTES / 1024 ** 2} MiB; send fewer prompts at a time.`);
   },

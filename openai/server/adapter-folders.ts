@@ -1,13 +1,13 @@
-/** Adapters that clients may name: those in folders that the operator allows. */
+/** Which adapter folders clients may load: those below folders that the operator allows. */
 import { copyFile, mkdir, realpath } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
-import { InputError } from '../../data/errors.ts';
+import { readFailure } from '../../data/file-errors.ts';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../../engine/model-files/adapter-config.ts';
 import { Refused } from './refused.ts';
 
 /**
- * Copies an adapter's files, and nothing else, from a folder of `allowed`; links that lead out of these are not followed.
- * @throws Refused where it is in none of them: whether there is anything at `path` is not said
+ * Copies an adapter's files, and nothing else, from a folder below `allowed`. Links that lead elsewhere are not followed.
+ * @throws Refused when it is in none of them, whether or not `path` exists
  * @throws InputError when it cannot be read
  */
 export async function copyAdapter(path: string, allowed: string[], to: string): Promise<void> {
@@ -15,8 +15,8 @@ export async function copyAdapter(path: string, allowed: string[], to: string): 
   check(resolve(path), path, folders);
   await mkdir(to);
   for (const name of [ADAPTER_CONFIG, ADAPTER_WEIGHTS]) {
-    const file = await realpath(join(path, name)).catch((error: NodeJS.ErrnoException) => {
-      throw new InputError(`${join(path, name)} cannot be read (${error.code}): give a PEFT adapter folder.`);
+    const file = await realpath(join(path, name)).catch((error: unknown) => {
+      throw readFailure(join(path, name), error, 'give a PEFT adapter folder');
     });
     check(file, path, folders);
     await copyFile(file, join(to, name));
@@ -34,6 +34,6 @@ function check(file: string, path: string, folders: string[]): void {
 }
 
 function isWithin(file: string, folder: string): boolean {
-  const way = relative(folder, file);
-  return way !== '..' && !way.startsWith(`..${sep}`);
+  const steps = relative(folder, file);
+  return steps !== '..' && !steps.startsWith(`..${sep}`);
 }

@@ -1,22 +1,22 @@
-/** Requests of many clients as few jobs: what waits while the engine is busy, and is of one kind, becomes one job. */
+/** Batches the requests of many clients: requests of one kind that wait while the engine is busy become one job. */
 import type { CallOptions, Engine, NewTokens, Policy, TokenScores } from '../../engine/protocol/jobs.ts';
 import type { SamplingSettings } from '../../engine/protocol/settings.ts';
 
-/** A prompt of token ids; its random numbers depend on its id alone: so requests of different seeds share a batch. */
-export interface BatchedPrompt {
+/** A prompt of token ids. Its random numbers depend on its id only, so requests with different seeds can share a batch. */
+interface BatchedPrompt {
   id: string;
   prompt_input_ids: number[];
-  /** Gets the tokens of its answers as they come. */
+  /** Gets the tokens of its responses as they are sampled. */
   onTokens: (tokens: NewTokens) => void;
-  /** Called before tokens are reported from the beginning, again where a job has failed. */
+  /** Called before tokens are reported from the beginning: at the start, and again after a failed job. */
   onRestart: () => void;
-  /** Aborted when its answers are complete as they are, or no longer wanted. */
+  /** Aborted when its responses are complete, or no longer needed. */
   signal: AbortSignal;
 }
 
 interface Call<Item> {
   items: Item[];
-  /** Aborted when its results are no longer wanted. */
+  /** Aborted when its results are no longer needed. */
   signal: AbortSignal;
   resolve: (results: unknown[]) => void;
   reject: (error: unknown) => void;
@@ -24,13 +24,13 @@ interface Call<Item> {
 
 type Run<Item> = (items: Item[]) => Promise<unknown[]>;
 
-/** Calls of one kind that wait for their job. */
+/** Calls of one kind that wait for a job. */
 interface Batch<Item> {
   calls: Call<Item>[];
   run: Run<Item>;
 }
 
-/** A policy that answers and scores for many at once. */
+/** A policy that samples and scores for many clients at once. */
 export class BatchedPolicy {
   private readonly engine: Engine;
   private readonly policy: Policy;
@@ -43,8 +43,8 @@ export class BatchedPolicy {
   }
 
   /**
-   * Answers prompts, `samplesPerPrompt` times each: the tokens go to `onTokens`. Resolves when the job has ended.
-   * @param every tokens between two reports at most
+   * Samples `samplesPerPrompt` responses per prompt, whose tokens go to `onTokens`. Resolves when the job has ended.
+   * @param every most tokens between two reports
    */
   async sample(
     prompts: BatchedPrompt[],
@@ -59,7 +59,7 @@ export class BatchedPolicy {
         onProgress: ({ newTokens = [] }) => {
           for (const tokens of newTokens) all[tokens.prompt].onTokens(tokens);
         },
-        // A job whose prompts are all cancelled ends by itself.
+        // The engine ends a job whose prompts are all cancelled.
         itemSignals: all.map((prompt) => prompt.signal),
       };
       const job = { policy: this.policy, prompts: rows, settings, seed: 0, reportTokensEvery: every };
@@ -95,7 +95,7 @@ export class BatchedPolicy {
   }
 }
 
-/** Runs the calls that are still wanted as one job; where that fails, each as a job of its own: one of them is the cause. */
+/** Runs the calls that are still needed as one job. If it fails, runs each as its own job, so that only the cause fails. */
 async function perform<Item>(calls: Call<Item>[], run: Run<Item>): Promise<void> {
   const wanted = calls.filter(({ signal }) => !signal.aborted);
   for (const { signal, reject } of calls) if (signal.aborted) reject(signal.reason);

@@ -1,17 +1,42 @@
-/** Answers as server-sent events, each sent as soon as it is made. */
+/** Responses as server-sent events: each piece is sent as soon as it is there. */
 import type { Context } from 'hono';
+import type { ChatRequest } from '../schema/chat.ts';
+import type { CompletionRequest } from '../schema/completions.ts';
+import type { Usage } from '../schema/tokens.ts';
+import { errorBodyOf, refusalOf } from './refused.ts';
+import type { ModelResponse, ResponsePiece } from './responder.ts';
+import { usageOf } from './usage.ts';
+
+/** Unix time in seconds. */
+export const now = () => Math.floor(Date.now() / 1000);
 
 const encoder = new TextEncoder();
 
 /**
- * @param make makes the events; what it throws before the first is thrown here, later it is the last event
- * @param errorOf the body that tells of an error
+ * Streams the responses to a request.
+ * @param respond passes what each response gains to its callback
+ * @param chunksOf the events of a piece
+ * @param usageChunk the event with the usage, the last one if the request asks for it
+ * @throws what `respond` throws before the first event; later it becomes the last event
  */
-export async function sendEvents(
+export function sendStream<Chunk extends { usage?: Usage | null }>(
   c: Context,
-  make: (send: (event: object) => void) => Promise<void>,
-  errorOf: (error: Error) => object,
+  { stream_options: { includeUsage }, return_token_ids, n }: CompletionRequest | ChatRequest,
+  respond: (onPiece: (piece: ResponsePiece) => void) => Promise<ModelResponse[]>,
+  chunksOf: (piece: ResponsePiece) => Chunk[],
+  usageChunk: (usage: Usage) => Chunk,
 ): Promise<Response> {
+  return sendEvents(c, async (send) => {
+    const responses = await respond((piece) => {
+      const isEmpty = piece.text === '' && !piece.finishReason && !piece.scores && !return_token_ids;
+      for (const chunk of isEmpty ? [] : chunksOf(piece)) send({ ...chunk, ...(includeUsage && { usage: null }) });
+    });
+    if (includeUsage) send(usageChunk(usageOf(responses, n)));
+  });
+}
+
+/** @param make makes the events; what it throws before the first is thrown here, later it is the last event */
+async function sendEvents(c: Context, make: (send: (event: object) => void) => Promise<void>): Promise<Response> {
   let controller!: ReadableStreamDefaultController<Uint8Array>;
   let isOpen = true;
   const start = (own: typeof controller) => void (controller = own);
@@ -32,7 +57,7 @@ export async function sendEvents(
     };
     make(send).then(end, (error: Error) => {
       if (!any) return failed(error);
-      send(errorOf(error));
+      send(errorBodyOf(refusalOf(error)));
       end();
     });
   });

@@ -1,24 +1,27 @@
 /** Log-probabilities in the two forms of the OpenAI API. */
-import type { Answers, Scored } from './answers.ts';
+import type { ChatLogprobs, CompletionLogprobs } from '../schema/logprobs.ts';
+import type { Responder, ScoredTokens } from './responder.ts';
 
-/** What tokens are called. */
+/** How log-probabilities name tokens. */
 export interface TokenNames {
-  /** As completions have them: `bytes:\xe2\x80` where a token is no text. */
+  /** In completions: `bytes:\xe2\x80` where a token's bytes are no text. */
   ofCompletion(id: number): string;
-  /** As chats have them: `\xe2\x80` where it is none. */
+  /** In chats: `\xe2\x80` where a token's bytes are no text. */
   ofChat(id: number): string;
 }
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** @param asIds by `token_id:` and the id, as vLLM has it for `return_tokens_as_token_ids` */
-export function tokenNames(answers: Answers, asIds: boolean): TokenNames {
+/** @param asIds vLLM's `return_tokens_as_token_ids`: `token_id:` and the id */
+export function tokenNames(responder: Responder, asIds: boolean): TokenNames {
   const nameOf = (id: number, prefix: string) => {
     if (asIds) return `token_id:${id}`;
-    const bytes = answers.tokenBytes(id);
+    const bytes = responder.tokenBytes(id);
     try {
       return strict.decode(bytes);
-    } catch {
+    } catch (error) {
+      // Part of a character, as decode() says it.
+      if (!(error instanceof TypeError)) throw error;
       return prefix + [...bytes].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('');
     }
   };
@@ -26,53 +29,54 @@ export function tokenNames(answers: Answers, asIds: boolean): TokenNames {
 }
 
 /**
- * As completions have them: parallel lists, `null` for a token that nothing comes before.
- * @param start where the text begins in the whole answer's
+ * Parallel lists, `null` for the first token of a sequence.
+ * @param count alternatives to each token
+ * @param start index of the text in that of the whole response
  */
 export function completionLogprobs(
-  { tokens, scores }: Scored,
+  { tokens, scores }: ScoredTokens,
   count: number,
-  answers: Answers,
+  responder: Responder,
   { ofCompletion: nameOf }: TokenNames,
   start = 0,
-) {
+): CompletionLogprobs {
   return {
     tokens: tokens.map(nameOf),
     token_logprobs: scores!.map((score) => score?.logp ?? null),
     top_logprobs: scores!.map((score, i) => {
       if (!score) return null;
       const entries: [string, number][] = score.top.slice(0, count).map(({ id, logp }) => [nameOf(id), logp]);
-      // The token itself is always among them. Where two tokens have one text, the likelier speaks for it.
+      // The token itself is always among them. Of two tokens with the same name, the likelier one's entry remains.
       entries.push([nameOf(tokens[i]), score.logp]);
       return Object.fromEntries(entries.toSorted(([, a], [, b]) => a - b));
     }),
-    text_offset: offsets(tokens, answers).map((offset) => start + offset),
+    text_offset: offsets(tokens, responder).map((offset) => start + offset),
   };
 }
 
-/** Where each token begins in the text; one that ends a character begins where that does. */
-function offsets(tokens: number[], answers: Answers): number[] {
+/** Index of each token in the text; one that completes a character has the index of that character. */
+function offsets(tokens: number[], responder: Responder): number[] {
   const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
   let offset = 0;
   return tokens.map((id, i) => {
     const before = offset;
-    const text = answers.decode([id]);
+    const text = responder.decode([id]);
     // Special tokens are not in the text, and neither is the space that a text's first token begins with.
     if (text !== '')
       offset +=
-        i === 0 && text !== '\ufffd' ? text.length : utf8.decode(answers.tokenBytes(id), { stream: true }).length;
+        i === 0 && text !== '\ufffd' ? text.length : utf8.decode(responder.tokenBytes(id), { stream: true }).length;
     return before;
   });
 }
 
-/** As chats have them: an entry a token. */
+/** @param count alternatives to each token */
 export function chatLogprobs(
-  { tokens, scores }: Scored,
+  { tokens, scores }: ScoredTokens,
   count: number,
-  answers: Answers,
+  responder: Responder,
   { ofChat: nameOf }: TokenNames,
-) {
-  const entry = (id: number, logprob: number) => ({ token: nameOf(id), logprob, bytes: [...answers.tokenBytes(id)] });
+): ChatLogprobs {
+  const entry = (id: number, logprob: number) => ({ token: nameOf(id), logprob, bytes: [...responder.tokenBytes(id)] });
   return {
     content: tokens.map((id, i) => ({
       ...entry(id, scores![i]!.logp),

@@ -1,39 +1,26 @@
-/** The models behind an endpoint: a policy, and adapters of its model that clients load while it runs. */
+/** The models that an endpoint serves: a policy, and adapters of its base model that clients load while it runs. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../../data/errors.ts';
 import type { Engine, Policy } from '../../engine/protocol/jobs.ts';
+import { ALREADY_LOADED, type LoadRequest } from '../schema/adapters.ts';
+import type { ModelCard } from '../schema/models.ts';
 import { copyAdapter } from './adapter-folders.ts';
-import { Answers } from './answers.ts';
+import { Responder } from './responder.ts';
 import { Refused } from './refused.ts';
-
-/** A model as clients are told of it; of an adapter, where it was loaded from and what it is on top of. */
-interface ModelCard {
-  id: string;
-  object: 'model';
-  created: number;
-  owned_by: 'selm';
-  root?: string;
-  parent?: string;
-}
 
 interface Served {
   card: ModelCard;
-  answers: Answers;
-  /** Of an adapter: its copy. */
+  responder: Responder;
+  /** An adapter's own folder, a copy of the one that it was loaded from. */
   copy?: string;
 }
 
-export interface AdapterRequest {
-  lora_name: string;
-  lora_path: string;
-}
-
-/** Adapters that clients load. */
-export interface AdapterSettings {
-  /** Folders that they are in. */
+/** Which adapters clients may load. */
+interface AdapterSettings {
+  /** Adapters in these folders. */
   folders: string[];
-  /** Where their copies are kept. */
+  /** Folder for their copies. */
   copies: string;
 }
 
@@ -46,15 +33,15 @@ export class Models {
   private loads = 0;
 
   /**
-   * @param name what clients call the policy
-   * @param adapters without it clients cannot load any
+   * @param name by which clients request the policy
+   * @param adapters absent: clients cannot load any
    */
   constructor(name: string, policy: Policy, engine: Engine, adapters?: AdapterSettings) {
     this.name = name;
     this.policy = policy;
     this.engine = engine;
     this.adapters = adapters;
-    this.served.set(name, { card: this.cardOf(name), answers: new Answers(policy, engine) });
+    this.served.set(name, { card: this.cardOf(name), responder: new Responder(policy, engine) });
   }
 
   list = (): ModelCard[] => [...this.served.values()].map(({ card }) => card);
@@ -63,37 +50,41 @@ export class Models {
   card = (id: string): ModelCard => this.find(id).card;
 
   /** @throws Refused when there is no such model */
-  answers = (id: string): Answers => this.find(id).answers;
+  responder = (id: string): Responder => this.find(id).responder;
 
   /**
-   * Serves an adapter from now on. It is copied: what has been loaded does not change with the folder it was in.
-   * @throws Refused when clients may not load any, or none from there, or the name is taken
+   * Serves an adapter from now on. Its files are copied: later changes in its folder have no effect.
+   * @throws Refused when clients may not load adapters, or none from this folder, or the name is taken
    * @throws InputError when the adapter is missing, damaged or does not fit the model
    */
-  async load({ lora_name: name, lora_path: path }: AdapterRequest): Promise<void> {
+  async load({ lora_name: name, lora_path: path }: LoadRequest): Promise<void> {
     const { folders, copies } = this.adapterSettings();
     this.checkFree(name);
     const copy = join(copies, String(this.loads++));
     try {
       await copyAdapter(path, folders, copy);
       this.checkFree(name);
-      const answers = new Answers({ ...this.policy, adapter: copy }, this.engine);
-      this.served.set(name, { card: { ...this.cardOf(name), root: path, parent: this.name }, answers, copy });
+      const responder = new Responder({ ...this.policy, adapter: copy }, this.engine);
+      this.served.set(name, { card: { ...this.cardOf(name), root: path, parent: this.name }, responder, copy });
     } catch (error) {
       await rm(copy, { recursive: true, force: true });
-      // The copy is nothing that a client knows of.
+      // Errors name the folder that the client knows, not the copy.
       if (error instanceof InputError) throw new InputError(error.message.replaceAll(copy, path));
       throw error;
     }
   }
 
-  /** Requests under way are answered still. @throws Refused when clients may not load any, or there is none of this name */
+  /**
+   * Requests under way are still answered.
+   * @throws Refused when clients may not load adapters, or there is none of this name
+   */
   unload(name: string): void {
     this.adapterSettings();
-    const { copy, answers } = this.find(name);
-    if (copy === undefined) throw new Refused(400, `"${name}" is no adapter: it stays.`, null, 'lora_name');
+    const { copy, responder } = this.find(name);
+    if (copy === undefined)
+      throw new Refused(400, `"${name}" is not an adapter and cannot be unloaded.`, null, 'lora_name');
     this.served.delete(name);
-    void answers.settled().then(() => rm(copy, { recursive: true, force: true }));
+    void responder.settled().then(() => rm(copy, { recursive: true, force: true }));
   }
 
   private adapterSettings(): AdapterSettings {
@@ -102,8 +93,7 @@ export class Models {
   }
 
   private checkFree(name: string): void {
-    if (this.served.has(name))
-      throw new Refused(400, `The adapter "${name}" has already been loaded.`, null, 'lora_name');
+    if (this.served.has(name)) throw new Refused(400, `The adapter "${name}" ${ALREADY_LOADED}.`, null, 'lora_name');
   }
 
   private find(id: string): Served {

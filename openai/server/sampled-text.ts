@@ -1,38 +1,38 @@
-/** The text of an answer as its tokens come, up to the first stop text. */
+/** The text of a response while it is sampled, up to the first stop text. */
 import type { NewTokens } from '../../engine/protocol/jobs.ts';
-import { AnswerDecoder, withoutUnfinished, type AnswerTokenizer } from './answer-decoder.ts';
+import { ResponseDecoder, withoutUnfinished, type ResponseTokenizer } from './response-decoder.ts';
 
 type FinishReason = NonNullable<NewTokens['finishReason']>;
 
 export class SampledText {
-  /** As vLLM counts them: up to the one that completes a stop text, or that ends the answer. */
+  /** As in vLLM, up to the token that completes a stop text or ends the response. */
   tokens: number[] = [];
-  /** Set once the answer is complete, as its `text` is. */
+  /** Set, together with `text`, once the response is complete. */
   finishReason?: FinishReason;
   text = '';
-  private readonly tokenizer: AnswerTokenizer;
+  private readonly tokenizer: ResponseTokenizer;
   private readonly prompt: number[];
   private readonly stop: string[];
   private readonly heldBack: string[];
   private readonly longestStop: number;
-  private decoder: AnswerDecoder;
+  private decoder: ResponseDecoder;
   private taken = { text: '', tokens: 0 };
 
-  constructor(tokenizer: AnswerTokenizer, prompt: number[], stop: string[]) {
+  constructor(tokenizer: ResponseTokenizer, prompt: number[], stop: string[]) {
     this.tokenizer = tokenizer;
     this.prompt = prompt;
     this.stop = stop;
     this.heldBack = [...stop, tokenizer.endText].filter((text) => text !== '');
     this.longestStop = Math.max(0, ...stop.map(({ length }) => length));
-    this.decoder = new AnswerDecoder(tokenizer, prompt);
+    this.decoder = new ResponseDecoder(tokenizer, prompt);
   }
 
-  /** Adds tokens up to where the answer is complete. */
+  /** Adds tokens until the response is complete. */
   add(tokens: number[], finishReason?: FinishReason): void {
     for (const token of tokens) {
       if (this.finishReason) return;
       this.tokens.push(token);
-      // The token that ends the answer is not in its text.
+      // The end-of-turn token is not part of the text.
       if (!this.tokenizer.eosIds.includes(token)) this.decode(token);
     }
     if (finishReason && !this.finishReason) {
@@ -41,14 +41,14 @@ export class SampledText {
     }
   }
 
-  /** Forgets the tokens of an answer that is not complete: they are sampled again. */
+  /** Drops the tokens of an incomplete response, which are sampled again. */
   restart(): void {
     if (this.finishReason) return;
     this.tokens = [];
-    this.decoder = new AnswerDecoder(this.tokenizer, this.prompt);
+    this.decoder = new ResponseDecoder(this.tokenizer, this.prompt);
   }
 
-  /** The text and tokens since the last call, of the text only what later tokens do not change. */
+  /** The text and tokens since the last call; of the text only what later tokens cannot change. */
   take(): { text: string; tokens: number[] } {
     const text = this.finishReason ? this.text : this.textToTake();
     const { text: before, tokens } = this.taken;
@@ -63,7 +63,7 @@ export class SampledText {
     if (this.stop.length > 0) this.cutAtStop(withoutUnfinished(this.decoder.text), searched - this.longestStop);
   }
 
-  /** @returns whether a stop text is in `text` from `start` on: the answer is complete then */
+  /** Completes the response at the first stop text in `text` from `start`. @returns whether there is one */
   private cutAtStop(text: string, start: number): boolean {
     const found = this.stop.map((stop) => text.indexOf(stop, start)).filter((at) => at >= 0);
     if (found.length === 0) return false;
@@ -76,7 +76,7 @@ export class SampledText {
     this.finishReason = finishReason;
   }
 
-  /** Without what may be the beginning of a text that is cut off. */
+  /** The stable text, without an end that may be the beginning of a stop text. */
   private textToTake(): string {
     const text = this.decoder.stableText;
     const held = Math.max(0, ...this.heldBack.map((end) => beginningAtEnd(text, end)));
@@ -84,7 +84,7 @@ export class SampledText {
   }
 }
 
-/** How many characters at the end of `text` are the beginning of `end`, or all of it. */
+/** How many characters at the end of `text` are a prefix of `end`. */
 function beginningAtEnd(text: string, end: string): number {
   let length = Math.min(text.length, end.length);
   while (!text.endsWith(end.slice(0, length))) length--;

@@ -1,9 +1,8 @@
 /**
- * The language of a text as the reference checker tells it: a port of Python's langdetect 1.0.9, itself one of Shuyo's
- * language-detection (Cybozu Labs, Apache-2.0), with its profiles in langdetect/.
+ * The language of a text: a port of Python's langdetect 1.0.9 (Apache-2.0; see ../README.md).
  *
- * Naive Bayes over character n-grams drawn at random from the text, seven times until one language is sure, averaged. The
- * original seeds itself from the clock; here the seed is fixed, so that a text has one verdict for ever.
+ * Naive Bayes over character n-grams that are drawn at random from the text until one language is almost certain; the mean of
+ * seven trials. The original takes its seed from the clock. Here the seed is fixed, so that a text always has the same language.
  */
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
@@ -16,13 +15,13 @@ const SMOOTHING_SPREAD = 0.05;
 const BASE_FREQUENCY = 10_000;
 const SURE = 0.99999;
 const MAX_DRAWS = 1000;
-/** A language less probable than this is not reported. */
+/** Below it, the language is 'unknown'. */
 const LEAST_PROBABILITY = 0.1;
 const MAX_CHARACTERS = 10_000;
 
 /**
- * The most probable language as an ISO 639-1 code ("zh-cn" and "zh-tw" apart), 'unknown' where none stands out; undefined for a
- * text in which no profile knows anything.
+ * The most probable language as an ISO 639-1 code (except "zh-cn" and "zh-tw"), 'unknown' where none is probable, undefined for a
+ * text without any n-gram of the profiles.
  */
 export function detectLanguage(text: string): string | undefined {
   const { languages, frequencies } = model();
@@ -52,12 +51,12 @@ function normalize(probabilities: Float64Array): number {
   return Math.max(...probabilities);
 }
 
-/** The text's characters without addresses, and without Latin letters where those are the smaller part. */
+/** The text's characters without URLs and e-mail addresses, and without Latin letters where these are a minority. */
 function clean(text: string): string[] {
   const kept = text
     .replace(/https?:\/\/[-_.?&~;+=/#0-9A-Za-z]{1,2076}/gu, ' ')
     .replace(/[-_.0-9A-Za-z]{1,64}@[-_0-9A-Za-z]{1,255}[-_.0-9A-Za-z]{1,255}/gu, ' ')
-    // Vietnamese letters with their tone mark apart.
+    // Vietnamese letters with a combining tone mark.
     .replace(/[AEIOUYaeiouyÂÊÔâêôĂăƠơƯư][\u0300\u0301\u0303\u0309\u0323]/gu, (letter) => letter.normalize('NFC'));
   const characters = [...kept].slice(0, MAX_CHARACTERS).join('').replace(/ +/gu, ' ');
   const latin = characters.match(/[A-z]/gu)?.length ?? 0;
@@ -65,7 +64,7 @@ function clean(text: string): string[] {
   return [...(latin * 2 < other ? characters.replace(/[A-z]/gu, '') : characters)];
 }
 
-/** All n-grams of one to three characters within words, a space before the first letter; none within words in capitals. */
+/** All n-grams of one to three characters within words, with a space before the first letter; none from words in capitals. */
 function ngrams(characters: string[]): string[] {
   const grams: string[] = [];
   let recent = [' '];
@@ -90,7 +89,7 @@ function ngrams(characters: string[]): string[] {
   return grams;
 }
 
-/** The character that stands for this one in the profiles. */
+/** The character that the profiles have in place of this one. */
 function fold(character: string): string {
   if (/[\0-\x7f]/u.test(character)) return /[A-Za-z]/u.test(character) ? character : ' ';
   if (/[\xa0\xab\xb0\xbb\u2000-\u206f]/u.test(character)) return ' ';
@@ -105,7 +104,7 @@ function fold(character: string): string {
 
 interface Model {
   languages: string[];
-  /** Of an n-gram, its share among the n-grams of its length, by language. */
+  /** For each n-gram its share among the n-grams of its length, by language. */
   frequencies: Map<string, Float64Array>;
   kanji: Map<string, string>;
 }
@@ -117,7 +116,7 @@ interface Profiles {
 
 let loaded: Model | undefined;
 
-/** The profiles, read when the first language is asked for. */
+/** The profiles, read at the first call. */
 function model(): Model {
   return (loaded ??= load());
 }
@@ -141,7 +140,7 @@ function load(): Model {
   };
 }
 
-/** A standard normal number (Box and Muller). */
+/** A random number of the standard normal distribution (Box and Muller). */
 function gaussian(random: () => number): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }

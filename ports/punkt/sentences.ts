@@ -1,13 +1,14 @@
 /**
- * Sentences as the reference checker counts them: NLTK's Punkt tokenizer with its pretrained English model.
+ * Splits English text into sentences: a port of NLTK 3.9.1's Punkt tokenizer (nltk/tokenize/punkt.py, Apache-2.0) with its
+ * pretrained model (see ../README.md).
  *
- * Kiss and Strunk (2006), Unsupervised Multilingual Sentence Boundary Detection, Computational Linguistics 32; section numbers
- * below are theirs. Follows NLTK 3.9.1, nltk/tokenize/punkt.py. The model's tables are in punkt/.
+ * Section numbers are those of Kiss and Strunk (2006), Unsupervised Multilingual Sentence Boundary Detection, Computational
+ * Linguistics 32.
  */
 import { readFileSync } from 'node:fs';
 import { isLower, isUpper, python, pythonPattern, trimEnd } from '../python.ts';
 
-/** In which positions and cases the training corpus has a word: bits of the values in ortho_context.tab. */
+/** Positions and cases in which a word occurs in the training corpus: bits of the values in ortho_context.tab. */
 const BEGIN_UPPER = 2;
 const MIDDLE_UPPER = 4;
 const UNKNOWN_UPPER = 8;
@@ -32,7 +33,7 @@ const CLOSING = python(/^["')\]}]+?(?:\s+|(?=--)|$)/u);
 
 interface Token {
   text: string;
-  /** The word in lower case, numbers as one: what the model's tables are about. */
+  /** The word in lower case, all numbers as one: the key of the model's tables. */
   type: string;
   abbreviation: boolean;
   ellipsis: boolean;
@@ -53,8 +54,8 @@ export function splitSentences(text: string): string[] {
 }
 
 /**
- * The places where a sentence may end, each with the word before it and the token after it. Of several in one word ("acting!!!")
- * only the last one counts.
+ * The possible ends of sentences, each with the word before it and the token after it. Of several in one word ("acting!!!") only
+ * the last one.
  */
 function* sentenceEnds(text: string): Generator<{ context: string; end: number; next: number }> {
   let previous: { context: string; end: number; next: number } | undefined;
@@ -98,7 +99,7 @@ function containsBreak(context: string): boolean {
   return tokens.slice(0, -1).some(({ breaks }) => breaks);
 }
 
-/** Section 3, type-based: what a token is by itself. */
+/** Section 3, type-based classification: the class of a token by itself. */
 function classify(text: string): Token {
   const type = text.toLowerCase().replace(/^-?[.,]?\p{Nd}[\p{Nd},.-]*\.?$/u, '##number##');
   const token = { text, type, abbreviation: false, ellipsis: false, breaks: false };
@@ -113,7 +114,7 @@ function classify(text: string): Token {
   return token;
 }
 
-/** Section 4, token-based: what a token with a period is, given the one after it. */
+/** Section 4, token-based classification: the class of a token with a period, given the next token. */
 function reclassify(token: Token, next: Token): void {
   if (!token.text.endsWith('.')) return;
   const { collocations, starters, contexts } = model();
@@ -121,7 +122,7 @@ function reclassify(token: Token, next: Token): void {
   const nextType = next.breaks ? withoutPeriod(next.type) : next.type;
   const initial = /^[\p{L}\p{Nl}\p{No}_]\.$/u.test(token.text);
 
-  // 4.1.2: two words that often stand together, the first with a period.
+  // 4.1.2: a collocation, whose first word has a period.
   if (collocations.has(`${type}\t${nextType}`)) {
     token.breaks = false;
     return;
@@ -141,7 +142,7 @@ function reclassify(token: Token, next: Token): void {
   }
 }
 
-/** 4.1.1, the orthographic heuristic: whether the cases in which the corpus has the word say that it begins a sentence. */
+/** 4.1.1, orthographic heuristic: whether the word's cases in the corpus mean that it begins a sentence; undefined if undecided. */
 function startsSentence({ text }: Token, type: string): boolean | undefined {
   if (/^[;:,.!?]$/u.test(text)) return false;
   const context = model().contexts.get(type) ?? 0;
@@ -156,7 +157,7 @@ function withoutPeriod(type: string): string {
 
 interface Model {
   abbreviations: Set<string>;
-  /** Pairs of types with a tab between. */
+  /** Pairs of types, separated by a tab. */
   collocations: Set<string>;
   starters: Set<string>;
   contexts: Map<string, number>;
@@ -164,7 +165,7 @@ interface Model {
 
 let loaded: Model | undefined;
 
-/** The pretrained model, read when the first sentence is split. */
+/** The pretrained model, read at the first call. */
 function model(): Model {
   return (loaded ??= {
     abbreviations: new Set(table('abbrev_types.txt')),

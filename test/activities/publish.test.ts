@@ -5,7 +5,7 @@ import { optimize } from '../../activities/optimize.ts';
 import { importPolicy, openPolicyArtifact } from '../../activities/policy.ts';
 import { publish } from '../../activities/publish.ts';
 import { InputError } from '../../data/errors.ts';
-import { ReadFailed } from '../../data/file-errors.ts';
+import { ReadFailed } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import type { Policy } from '../../engine/protocol/jobs.ts';
 import { openPolicy } from '../../engine/onnx/policy.ts';

@@ -11,7 +11,7 @@ import { LocalStore } from '../../artifacts/local-store.ts';
 import { stepKey, type Recipe } from '../../artifacts/manifest.ts';
 import { Bucket } from '../../artifacts/s3-bucket.ts';
 import { S3Store } from '../../artifacts/s3-store.ts';
-import { type ArtifactStore } from '../../artifacts/store.ts';
+import type { ArtifactStore } from '../../artifacts/store.ts';
 import { InputError } from '../../data/errors.ts';
 import { findGarbage } from '../../workers/garbage.ts';
 import { temporaryFolder } from '../temporary.ts';
@@ -173,7 +173,7 @@ describe.each(Object.entries(KINDS))('%s', (_kind, kind) => {
     writeFileSync(join(kind.root(), 'names', 'poet', '2'), '');
     const store = kind.open();
     await expect(findGarbage(store, async () => ({ addresses: [] }), new Date(Date.now() + 60_000))).rejects.toThrow(
-      /names\/poet\/2 is damaged: it holds no artifact's address\./,
+      /names\/poet\/2 is damaged: it does not hold an artifact's address\./,
     );
     await expect(store.resolveName('poet', 'latest')).rejects.toThrow(InputError);
     expect(await store.publishName('poet', address)).toBe(3);

@@ -1,6 +1,7 @@
 import { mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { StoreFailed } from '../../artifacts/errors.ts';
 import { patiently, unlessAbsent, whileTouched } from '../../artifacts/files.ts';
 import { temporaryFolder } from '../temporary.ts';
 
@@ -37,6 +38,17 @@ describe('work after a step', () => {
     expect(await patiently(failing({ code, syscall: 'open' }).work)).toBe(3);
   });
 
+  test('is given up after a minute: the store has failed', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const work = vi.fn(() => Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO', syscall: 'open' })));
+    const done = patiently(work).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(60_000);
+    const failure = await done;
+    expect(failure).toBeInstanceOf(StoreFailed);
+    expect(failure).toMatchObject({ code: 'EIO' });
+    expect(work).toHaveBeenCalledTimes(9);
+  });
+
   test.each([{}, { code: 'ENOENT', syscall: 'open' }])('fails at once with %j', async (error) => {
     const { work, tries } = failing(error);
     await expect(patiently(work)).rejects.toThrow('failed');
@@ -49,5 +61,7 @@ test('what would be in a file is absent; a file that cannot be read is not', asy
   const { stat, readFile } = await import('node:fs/promises');
   expect(await unlessAbsent(stat(join(folder, 'file', 'below')))).toBeUndefined();
   expect(await unlessAbsent(stat(join(folder, 'nothing')))).toBeUndefined();
-  await expect(unlessAbsent(readFile(folder))).rejects.toThrow('EISDIR');
+  const failure = await unlessAbsent(readFile(folder)).catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(StoreFailed);
+  expect(failure).toMatchObject({ code: 'EISDIR' });
 });

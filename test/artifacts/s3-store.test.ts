@@ -270,7 +270,7 @@ test('the cache stays below its limit, without what was opened in the last hour'
 
 test('an address with a key in it is refused without repeating it', () => {
   expect(() => new Bucket('s3://AKIAPLANTED:planted@models/prefix')).toThrow(
-    new InputError('An artifact store in S3 is given as s3://bucket/prefix: this one is not.'),
+    new InputError('An artifact store in S3 has the form s3://bucket/prefix: correct SELM_STORE.'),
   );
 });
 

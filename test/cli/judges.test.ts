@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { writeJsonl } from '../../data/jsonl.ts';
-import type { QuestionJudgement } from '../../data/mt-bench.ts';
+import type { QuestionJudgement } from '../../evaluation/mt-bench/files.ts';
 import { selm, summaryOf } from '../command.ts';
 import { startRecording } from '../recording-server.ts';
 import { temporaryFolder } from '../temporary.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { matchesOf } from '../../evaluation/mt-bench/matches.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
-import type { QuestionAnswer, QuestionJudgement } from '../../data/mt-bench.ts';
+import type { QuestionAnswer, QuestionJudgement } from '../../evaluation/mt-bench/files.ts';
 import { LocalEngine } from '../../engine/onnx/engine.ts';
 import { samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
 import { selm, startSelm, summaryOf } from '../command.ts';
@@ -125,7 +125,7 @@ test('answers on file are not made again, those made with other settings are ref
   const other = await mtBench(...answering, '--seed', '1');
   expect(other).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining('question 1 that was made otherwise') as string,
+    stderr: expect.stringContaining('question 1 in the file is of another policy or has other settings') as string,
   });
 });
 

@@ -6,6 +6,7 @@ import { stringify } from 'yaml';
 import type { RunStatus } from '../../workflows/status.ts';
 import { credentials, startVersitygw, type S3Server } from '../artifacts/versitygw.ts';
 import { selm, summaryOf } from '../command.ts';
+import { freePort } from '../free-port.ts';
 import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
@@ -76,4 +77,13 @@ it('a bucket that is not there, or refuses the credentials, is told in one sente
   expect([run.code, run.stderr]).toEqual([2, missing.stderr]);
   expect(refused.stderr).toMatch(/^selm: The artifact store s3:\/\/selm\/team does not answer as it should/);
   expect(refused.stderr).not.toContain('not-the-secret');
+});
+
+it('a store that does not answer is a failure, not bad input', async () => {
+  const nobody = `http://127.0.0.1:${await freePort()}`;
+  const down = await selm(['policies'], { ...machine('c'), AWS_ENDPOINT_URL_S3: nobody });
+  expect(down.code).toBe(1);
+  expect(down.stderr).toMatch(
+    /^selm: The artifact store s3:\/\/selm\/team does not answer as it should \(.*ECONNREFUSED.*\)\.\n$/,
+  );
 });

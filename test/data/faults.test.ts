@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { jsonlRows, readJsonl, readJsonlRange } from '../../data/jsonl.ts';
-import { readAnswers, readJudgements, readQuestions } from '../../data/mt-bench.ts';
+import { readAnswers, readJudgements, readQuestions } from '../../evaluation/mt-bench/files.ts';
 import { parquetRows } from '../../data/parquet.ts';
 import { promptsOf, readPrompts } from '../../data/prompts.ts';
 import {

@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { isDatasetId } from '../../data/hub-ids.ts';
 import { cachedModel, MODEL_OR_ONNX_FILE, pinModel, resolveModel } from '../../data/hub.ts';
-import { InputError } from '../../data/errors.ts';
+import { HubFailed, InputError } from '../../data/errors.ts';
 import { readPrompts } from '../../data/prompts.ts';
 import { startHub, type Repository } from '../hub-server.ts';
 import { folder } from './folder.ts';
@@ -151,7 +151,9 @@ describe('a model', () => {
 
   test('is refused in one sentence if the hub cannot be reached', async () => {
     process.env.HF_ENDPOINT = 'http://127.0.0.1:1';
-    await expect(resolveModel('org/other')).rejects.toThrow(
+    const failure = await resolveModel('org/other').catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(HubFailed);
+    expect((failure as Error).message).toMatch(
       /^Cannot get model "org\/other" \(main\) from the Hugging Face hub \(.+\); check the connection, or give a local path\.$/,
     );
   });

@@ -7,7 +7,7 @@ import { JUDGING, judgeAnswers, ratingIn } from '../../evaluation/mt-bench/judgi
 import { matchesOf } from '../../evaluation/mt-bench/matches.ts';
 import { scoresOf } from '../../evaluation/mt-bench/scores.ts';
 import { InputError } from '../../data/errors.ts';
-import { readAnswers, readJudgements, readQuestions, type QuestionJudgement } from '../../data/mt-bench.ts';
+import { readAnswers, readJudgements, readQuestions, type QuestionJudgement } from '../../evaluation/mt-bench/files.ts';
 import { askServer } from '../../labelers/judge/ask.ts';
 import { AnswerCache } from '../../labelers/judge/cache.ts';
 import { startRecording } from '../recording-server.ts';

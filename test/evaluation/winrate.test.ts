@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { lengthControlledWinRate } from '../../evaluation/winrate/length-control.ts';
 import { winRateOf } from '../../evaluation/winrate/win-rate.ts';
-import { charactersOf, readAnnotations } from '../../data/annotations.ts';
+import { charactersOf, readAnnotations } from '../../evaluation/winrate/annotations.ts';
 import { InputError } from '../../data/errors.ts';
 import { selm, summaryOf } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';

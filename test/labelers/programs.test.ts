@@ -205,10 +205,10 @@ describe('module', () => {
   });
 
   test.each([
-    ['throws.js', "export default () => { throw new Error('no idea'); };", /asked about prompt "p", threw: no idea$/],
+    ['throws.js', "export default () => { throw new Error('no idea'); };", /called for prompt "p", threw: no idea$/],
     ['rejects.js', "export default async () => { throw 'nothing'; };", /threw: nothing$/],
-    ['few.js', 'export default () => [1];', /returned 1 scores for 2 answers; it must return a list/],
-    ['number.js', 'export default () => 1;', /returned number for 2 answers/],
+    ['few.js', 'export default () => [1];', /returned 1 scores for 2 responses; it must return a list/],
+    ['number.js', 'export default () => 1;', /returned number for 2 responses/],
     ['nan.js', 'export default () => [1, NaN];', /returned the score NaN; a score is a finite number, or null/],
     ['text.js', "export default () => [1, '2'];", /returned the score 2;/],
     ['none.js', 'export const score = 1;', /none\.js has no function as its default export/],

@@ -1,9 +1,9 @@
 /** Readers of rows: JSON Lines, Parquet, CSV. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readAnnotations, readGamed } from '../../../data/annotations.ts';
+import { readAnnotations, readGamed } from '../../../evaluation/winrate/annotations.ts';
 import { readJsonl, writeJsonl } from '../../../data/jsonl.ts';
-import { readAnswers, readJudgements, readQuestions } from '../../../data/mt-bench.ts';
+import { readAnswers, readJudgements, readQuestions } from '../../../evaluation/mt-bench/files.ts';
 import { readPrompts } from '../../../data/prompts.ts';
 import {
   readAnswered,

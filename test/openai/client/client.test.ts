@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { InputError } from '../../../data/errors.ts';
 import { loadTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
 import { ChatServer } from '../../../openai/client/client.ts';
-import { RequestRefused } from '../../../openai/client/errors.ts';
+import { RequestRefused } from '../../../openai/errors.ts';
 import type { ServerSettings } from '../../../openai/client/settings.ts';
 import { startFaultProxy, type Fault, type FaultProxy } from '../../artifacts/fault-proxy.ts';
 import { freePort } from '../../free-port.ts';

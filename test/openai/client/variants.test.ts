@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
 import { ChatServer } from '../../../openai/client/client.ts';
-import { NotThere, RequestRefused } from '../../../openai/client/errors.ts';
+import { NotOnServer, RequestRefused } from '../../../openai/errors.ts';
 import { startRecording, type Recorded } from '../../recording-server.ts';
 
 type Body = Record<string, unknown>;
@@ -398,7 +398,7 @@ describe('advice fits the cause', () => {
     const failure = await failureOf(chat(connect({ retries: 3 })));
     expect(failure).toBeInstanceOf(InputError);
     expect(failure.message).toMatch(sentence);
-    expect(failure instanceof NotThere).toBe(refusal[0] === 404 || sentence.source.includes('no model'));
+    expect(failure instanceof NotOnServer).toBe(refusal[0] === 404 || sentence.source.includes('no model'));
     expect(asked).toHaveLength(1);
   });
 

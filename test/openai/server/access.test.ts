@@ -184,7 +184,7 @@ describe('a body', () => {
     const answers = await open.ask('/completions', many);
     expect([answers.status, answers.text]).toEqual([
       400,
-      expect.stringContaining('5120 answers are more than the 4096'),
+      expect.stringContaining('5120 responses are more than the 4096'),
     ]);
     const scored = {
       ...prompt,

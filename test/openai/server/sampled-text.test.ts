@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { AnswerDecoder } from '../../../openai/server/answer-decoder.ts';
+import { ResponseDecoder } from '../../../openai/server/response-decoder.ts';
 import { SampledText } from '../../../openai/server/sampled-text.ts';
 import { loadTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
 
@@ -45,7 +45,7 @@ describe.each(['llama2', 'mistral', 'llama3', 'qwen2', 'smollm2'])('%s', (kind) 
     const prompts = [prompt, tokenizer.encodeText('Say it: '), [tokenizer.eosIds[0]], whole, whole.slice(0, -1)];
     for (const [i, ids] of sampled.entries()) {
       for (const before of [prompts[0], prompts[1 + (i % 4)]].filter(({ length }) => length > 0)) {
-        const decoder = new AnswerDecoder(tokenizer, before);
+        const decoder = new ResponseDecoder(tokenizer, before);
         let settled = '';
         for (const [at, id] of ids.entries()) {
           if (tokenizer.eosIds.includes(id)) break;

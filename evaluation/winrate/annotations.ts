@@ -1,15 +1,19 @@
-/** Pairwise annotations: alpaca_eval's annotations.json and df_gamed.csv, and JSON Lines of a preference with two lengths. */
+/**
+ * Files of pairwise comparisons: AlpacaEval's annotations.json and df_gamed.csv (alpaca_eval 0.6.6), and JSON Lines with a
+ * preference and two lengths.
+ */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { collect } from './collect.ts';
-import { InputError } from './errors.ts';
-import { decodeUtf8, parseJson } from './json.ts';
-import { jsonlRows } from './jsonl.ts';
-import { makeRow, parseRow, type Row } from './row.ts';
+import { collect } from '../../data/collect.ts';
+import { InputError } from '../../data/errors.ts';
+import { readFailure } from '../../data/file-errors.ts';
+import { decodeUtf8, parseJson } from '../../data/json.ts';
+import { jsonlRows } from '../../data/jsonl.ts';
+import { makeRow, parseRow, type Row } from '../../data/row.ts';
 
-/** Which of two answers is preferred, and how long both are, in characters. */
+/** Which of two responses is preferred, and the length of both in characters (Unicode code points). */
 export interface Annotation {
-  /** 1 where the model's answer is preferred, 0 where the baseline's is, 0.5 for a tie. Absent where nobody judged. */
+  /** 1: the model's response is preferred, 0: the baseline's, 0.5: a tie. Absent where the annotator gave no preference. */
   outcome?: number;
   modelLength: number;
   baselineLength: number;
@@ -28,7 +32,7 @@ const outputsSchema = z.object({ ...judged, output_1: z.string(), output_2: z.st
 const length = z.int().nonnegative();
 const lengthsSchema = z.object({ ...judged, length_baseline: length, length_model: length });
 
-/** @throws InputError that names the place; also where some rows have a difficulty and others none, or nothing is judged */
+/** @throws InputError also when only some rows have a difficulty, or no row has a preference */
 export async function readAnnotations(path: string): Promise<Annotation[]> {
   const rows = path.endsWith('.json') ? await readJsonArray(path) : await collect(jsonlRows(path));
   const annotations = rows.map(annotationOf);
@@ -79,8 +83,9 @@ async function readText(path: string): Promise<string> {
   try {
     return decodeUtf8(await readFile(path), path).replace(/^\ufeff/, '');
   } catch (error) {
+    // Not UTF-8.
     if (error instanceof InputError) throw error;
-    throw new InputError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code}); check the path.`);
+    throw readFailure(path, error);
   }
 }
 
@@ -91,10 +96,10 @@ const gamedSchema = z.object({
   instruction_difficulty: z.coerce.number(),
 });
 
-/** A row of df_gamed.csv: the baseline told to be brief or wordy, against itself. */
-export type GamedAnnotation = z.infer<typeof gamedSchema>;
+/** A row of df_gamed.csv: the baseline, instructed to be brief or verbose, compared with itself. */
+type GamedAnnotation = z.infer<typeof gamedSchema>;
 
-/** alpaca_eval's df_gamed.csv: the difficulty of each instruction, by its place among the annotations, and the gamed baselines. */
+/** Reads df_gamed.csv: comparisons of gamed baselines; `index` is that of the instruction among the annotations. */
 export async function readGamed(path: string): Promise<GamedAnnotation[]> {
   const [header, ...lines] = (await readText(path)).trim().split(/\r?\n/);
   if (lines.length === 0) throw new InputError(`${path} is empty; it needs a header and at least one row.`);

@@ -1,41 +1,9 @@
-/** What a server's errors mean: retry now, retry later, skip this request, or correct the settings. */
+/** What a server's error means: retry, skip this request, or correct the settings. */
 import { APIConnectionError, APIError } from 'openai';
 import { InputError } from '../../data/errors.ts';
+import { NotOnServer, RequestRefused, ServerFailed, UnreadableResponse } from '../errors.ts';
 import type { Key } from './key.ts';
 import { isOutOfQuota, isTooLong, isUnknownModel, refusedParameter, wordsOf } from './refusals.ts';
-
-/** The server rejected this one request: it is too long for its model, against its rules, … Others may be answered. */
-export class RequestRefused extends Error {
-  override readonly name = 'RequestRefused';
-  /** The server's own words. */
-  readonly said: string;
-  readonly isTooLong: boolean;
-  /** The parameter that is refused, where the server names one. */
-  readonly parameter: string | undefined;
-
-  constructor(message: string, refusal: { said: string; isTooLong: boolean; parameter?: string }) {
-    super(message);
-    this.said = refusal.said;
-    this.isTooLong = refusal.isTooLong;
-    this.parameter = refusal.parameter;
-  }
-}
-
-/** The server has no such path or model: an adapter, say, that somebody has unloaded. */
-export class NotThere extends InputError {
-  /** The server's own words. */
-  readonly said: string;
-
-  constructor(message: string, said: string) {
-    super(message);
-    this.said = said;
-  }
-}
-
-/** An answer came, and is not what was asked for: cut short, of something in between, or about an error. */
-export class UnreadableAnswer extends Error {
-  override readonly name = 'UnreadableAnswer';
-}
 
 const TOO_MANY = 429;
 const TEMPORARY = [408, 409, TOO_MANY];
@@ -43,18 +11,18 @@ const OF_THE_REQUEST = [400, 413, 422];
 
 const statusOf = (error: unknown) => (error instanceof APIError ? (error.status as number | undefined) : undefined);
 
-/** Whether the server refuses this request for what is in it. */
+/** Whether the server rejects this request for its content. */
 export const isOfTheRequest = (error: unknown): boolean => OF_THE_REQUEST.includes(statusOf(error) ?? 0);
 
-/** Whether the same request may well be answered the next time. */
+/** Whether the same request may be answered when it is sent again. */
 export function isTemporary(error: unknown): boolean {
   const status = statusOf(error);
   if (status === TOO_MANY) return !isOutOfQuota(error);
   if (status !== undefined) return status >= 500 || TEMPORARY.includes(status);
-  return error instanceof APIConnectionError || error instanceof UnreadableAnswer;
+  return error instanceof APIConnectionError || error instanceof UnreadableResponse;
 }
 
-/** How long the server wants to be left alone, in milliseconds, where it says so: `Retry-After` has seconds or a date. */
+/** Milliseconds that the server asks to wait by `Retry-After`, which has seconds or a date. */
 export function retryAfter(error: unknown): number | undefined {
   const header = error instanceof APIError ? (error.headers as Headers | undefined)?.get('retry-after') : undefined;
   if (!header) return undefined;
@@ -62,7 +30,8 @@ export function retryAfter(error: unknown): number | undefined {
   return Number.isNaN(milliseconds) ? undefined : Math.max(milliseconds, 0);
 }
 
-export interface Asked {
+/** The request that failed. */
+interface FailedRequest {
   url: string;
   path: string;
   model: string;
@@ -72,21 +41,22 @@ export interface Asked {
 
 /**
  * The error that the user sees, from the error of the last attempt.
- * @returns InputError where the settings are wrong, RequestRefused where this request is, else an error that may be gone when
- *   all is tried again later
+ * @returns InputError for wrong settings (NotOnServer for a wrong path or model), RequestRefused for a rejected request,
+ *   ServerFailed for what a later attempt may not meet again
  */
-export function explain(error: unknown, { url, path, model, key, attempts }: Asked): Error {
+export function explain(error: unknown, { url, path, model, key, attempts }: FailedRequest): Error {
   const status = statusOf(error);
   const said = wordsOf(error);
   if (isTemporary(error)) {
     const advice = status === TOO_MANY ? '; set requestsPerMinute, or a lower concurrency' : '';
-    return new Error(`${url} gave no answer (attempts: ${attempts}); last error: ${said}${advice}`);
+    return new ServerFailed(`${url} gave no answer (attempts: ${attempts}); last error: ${said}${advice}`);
   }
-  // A fault of this program.
+  // Not from the server: a bug.
   if (status === undefined) return error as Error;
   if (status === 402 || isOutOfQuota(error)) {
     return new InputError(
-      `${url} has no quota left for this key (${said}); add credit or raise the limit of its account, or set the environment variable ${key.variable} to another key.`,
+      `${url} has no quota left for this key (${said}); add credit or raise the limit of its account, ` +
+        `or set the environment variable ${key.variable} to another key.`,
     );
   }
   if (status === 401) {
@@ -102,14 +72,15 @@ export function explain(error: unknown, { url, path, model, key, attempts }: Ask
     );
   }
   if (isUnknownModel(error)) {
-    return new NotThere(
+    return new NotOnServer(
       `${url} has no model "${model}" for ${path} (${said}); correct the model's name: ${url}/models lists them.`,
       said,
     );
   }
   if (status === 404) {
-    return new NotThere(
-      `${url} has no ${path}, or no model "${model}" (${said}); correct the address, which usually ends in /v1, or the model.`,
+    return new NotOnServer(
+      `${url} has no ${path}, or no model "${model}" (${said}); ` +
+        'correct the address, which usually ends in /v1, or the model.',
       said,
     );
   }

@@ -2,9 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { readAnnotations, readGamed } from '../../data/annotations.ts';
+import { readAnnotations, readGamed } from '../../evaluation/winrate/annotations.ts';
 import { InputError } from '../../data/errors.ts';
-import { folder } from './folder.ts';
+import { folder } from '../data/folder.ts';
 
 const head = 'index,preference,std_delta_len,instruction_difficulty';
 

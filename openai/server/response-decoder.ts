@@ -1,31 +1,34 @@
-/** The text of an answer as its tokens come, in time that does not grow with what is before them. */
+/** Decodes a response token by token, in time that does not grow with the tokens before. */
 import type { ModelTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 
-export type AnswerTokenizer = Pick<ModelTokenizer, 'decode' | 'decodeAnswer' | 'isByteFallback' | 'eosIds' | 'endText'>;
+export type ResponseTokenizer = Pick<
+  ModelTokenizer,
+  'decode' | 'decodeAnswer' | 'isByteFallback' | 'eosIds' | 'endText'
+>;
 
-export class AnswerDecoder {
-  /** The text of the first tokens, which those after them do not change. */
+export class ResponseDecoder {
+  /** The text of the first tokens, which later tokens do not change. */
   settled = '';
-  private readonly tokenizer: AnswerTokenizer;
-  /** The tokens that are not settled, and their text. */
+  private readonly tokenizer: ResponseTokenizer;
+  /** The other tokens, and their text. */
   private open: number[] = [];
   private openText = '';
-  /** Tokens before these: what begins a text is decoded otherwise than what stands within it. */
+  /** Tokens before them, as context: a tokenizer decodes the beginning of a text differently. */
   private before: number[];
   private beforeText: string;
 
-  constructor(tokenizer: AnswerTokenizer, prompt: number[]) {
+  constructor(tokenizer: ResponseTokenizer, prompt: number[]) {
     this.tokenizer = tokenizer;
     this.before = prompt;
     this.beforeText = tokenizer.decode(prompt);
   }
 
-  /** As decodeAnswer() gives it, the prompt and all tokens known. */
+  /** The text of all tokens, as decodeAnswer() returns it. */
   get text(): string {
     return this.settled + this.openText;
   }
 
-  /** What of the text later tokens do not change: without a character at its end that may be unfinished. */
+  /** The part of the text that later tokens do not change: without an incomplete character at its end. */
   get stableText(): string {
     const last = this.open.at(-1);
     if (last === undefined || this.tokenizer.isByteFallback(last)) return this.settled;
@@ -44,7 +47,7 @@ export class AnswerDecoder {
   }
 }
 
-/** A text without what stands at its end for a character that is not complete. */
+/** A text without the replacement characters of an incomplete character at its end. */
 export function withoutUnfinished(text: string): string {
   let { length } = text;
   while (text[length - 1] === '\ufffd') length--;

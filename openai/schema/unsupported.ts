@@ -1,9 +1,13 @@
-/** Parameters of OpenAI's API and vLLM's that have no effect here: a value that would change the answer is refused by name. */
+/**
+ * Parameters of the OpenAI API and of vLLM that selm's server does not implement. Clients send them with the values that change
+ * nothing: those are accepted. A value that would change the response is refused by name.
+ */
 import { z } from 'zod';
 
+/** Marks an issue as an unsupported value, which has an error code of its own. */
 export const UNSUPPORTED = { unsupported: true };
 
-/** Taken where it has one of the values that change nothing, as clients send them; null is always one. */
+/** Accepts the values that change nothing, and null. */
 function neutral(...values: unknown[]) {
   const allowed = values.map((value) => JSON.stringify(value));
   return z
@@ -13,12 +17,13 @@ function neutral(...values: unknown[]) {
       error: ({ input }) =>
         allowed.length === 0
           ? 'is not supported with this model.'
-          : `does not support ${JSON.stringify(input)?.slice(0, 100)} with this model. Only the default (${allowed[0]}) value is supported.`,
+          : `does not support ${JSON.stringify(input)?.slice(0, 100)} with this model. ` +
+            `Only the default (${allowed[0]}) value is supported.`,
     })
     .optional();
 }
 
-/** Says nothing of what is answered. */
+/** Accepts every value: the response does not depend on it. */
 const ignored = z.unknown().optional();
 
 export const sharedParameters = {
@@ -33,7 +38,7 @@ export const sharedParameters = {
   store: ignored,
   user: ignored,
 
-  // Of vLLM's.
+  // vLLM's parameters.
   allowed_token_ids: neutral(),
   bad_words: neutral([]),
   guided_choice: neutral(),

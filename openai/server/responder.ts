@@ -1,4 +1,4 @@
-/** Requests answered by a policy: tokens in, texts with their log-probabilities out. */
+/** Responses of a policy: prompts' tokens in, texts and their log-probabilities out. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { InputError } from '../../data/errors.ts';
 import { checkSequenceLength, contextLength } from '../../engine/model-files/config.ts';
@@ -9,57 +9,57 @@ import { BatchedPolicy } from './batches.ts';
 import { SampledText } from './sampled-text.ts';
 import { checkIds } from '../../engine/tokens/checks.ts';
 
-/** What the answers to one request have in common. */
-export interface Wanted {
+/** What a request asks for. */
+export interface ResponseSettings {
   maxTokens: number;
+  /** Responses per prompt. */
   n: number;
   temperature: number;
   topP: number;
-  /** 0 is off. */
+  /** 0 means all tokens. */
   topK: number;
   seed: number;
   stop: string[];
-  /** Whether the prompt's tokens are part of the answer. */
+  /** Whether a response begins with its prompt. */
   echo: boolean;
-  /** Whether to give log-probabilities. */
+  /** Whether to compute log-probabilities. */
   scored: boolean;
-  /** Aborted when the client is gone. */
+  /** Aborted when the client has closed the connection. */
   signal: AbortSignal;
 }
 
-/** A piece of an answer, or all of it. */
-export interface Scored {
+/** A part of a response, or all of it. */
+export interface ScoredTokens {
   text: string;
   tokens: number[];
-  /** One a token, none for the first of a sequence, which nothing comes before. Absent if not asked for. */
+  /** One per token, undefined for the first of a sequence. Absent without `scored`. */
   scores?: (TokenScores | undefined)[];
 }
 
-/** One answer; with `echo` it begins with its prompt. */
-export interface Answer extends Scored {
+export interface ModelResponse extends ScoredTokens {
   finishReason: 'stop' | 'length';
   promptTokens: number;
-  answerTokens: number;
+  responseTokens: number;
 }
 
-/** What an answer has gained. With `echo` the first piece of each is its prompt. */
-export interface Piece extends Scored {
-  /** Number of the answer among all of the request. */
+/** What a response has gained. With `echo` the first piece of each is its prompt. */
+export interface ResponsePiece extends ScoredTokens {
+  /** Index of the response in its request. */
   index: number;
   finishReason?: 'stop' | 'length';
 }
 
 const BATCH_SIZE = 32;
 
-/** Of one request. Each answer, and each token with its likeliest others, is held in memory until the request is answered. */
-const MOST_ANSWERS = 4096;
-const MOST_SCORED = 2 ** 17;
+/** Limits of one request, whose responses, tokens and alternative tokens are in memory until it is answered. */
+const MOST_RESPONSES = 4096;
+const MOST_SCORED_TOKENS = 2 ** 17;
 
-/** Tokens between two looks at an answer, for its stop texts and its client. */
-const RUN_TOKENS = 16;
+/** Tokens between two reports of a response that is not streamed: stop texts and a closed connection are noticed then. */
+const REPORT_TOKENS = 16;
 
 /** A policy, its tokenizer, and the engine that runs it for many clients. */
-export class Answers {
+export class Responder {
   private readonly opened: PolicyFiles;
   private readonly batched: BatchedPolicy;
   private underWay: Promise<void> = Promise.resolve();
@@ -74,14 +74,14 @@ export class Answers {
     const encoded: number[][] = [];
     for (const prompt of prompts) {
       encoded.push(typeof prompt === 'string' ? this.opened.tokenizer().encodeText(prompt, this.mostTokens) : prompt);
-      // Others are served in between: texts of 2 MiB take seconds.
+      // Lets other requests run: texts of 2 MiB take seconds.
       if (typeof prompt === 'string') await nextTurn();
     }
     return encoded;
   }
   /** @throws InputError for a conversation that is longer than the model's context */
   encodeChat = (messages: Message[]) => this.opened.tokenizer().encodePrompt(messages, undefined, this.mostTokens);
-  /** Whether a token ends every answer. */
+  /** Whether a token ends every response. */
   endsWith = (id: number) => this.opened.tokenizer().eosIds.includes(id);
   decode = (ids: number[]) => this.opened.tokenizer().decode(ids);
   tokenBytes = (id: number) => this.opened.tokenizer().tokenBytes(id);
@@ -90,74 +90,82 @@ export class Answers {
   room = (prompt: number[]) => Math.max(1, this.mostTokens - prompt.length);
 
   /**
-   * The `n` answers of each prompt, in order.
-   * @param onPiece gets the answers token by token: as they are sampled, or with log-probabilities once these are computed
+   * The `n` responses to each prompt, in order.
+   * @param onPiece gets the responses token by token: as they are sampled, or with `scored` once the log-probabilities are computed
    * @throws InputError when a prompt does not fit the model, and the signal's reason once it is aborted
    */
-  to(prompts: number[][], wanted: Wanted, onPiece?: (piece: Piece) => void): Promise<Answer[]> {
-    const answers = this.answer(prompts, wanted, onPiece);
-    this.underWay = settled([this.underWay, answers]);
-    return answers;
+  respond(
+    prompts: number[][],
+    settings: ResponseSettings,
+    onPiece?: (piece: ResponsePiece) => void,
+  ): Promise<ModelResponse[]> {
+    const responses = this.compute(prompts, settings, onPiece);
+    this.underWay = settled([this.underWay, responses]);
+    return responses;
   }
 
   private get mostTokens(): number {
     return contextLength(this.opened.model.config);
   }
 
-  /** Resolves when all that was asked until now is answered. */
+  /** Resolves when all requests until now are answered. */
   settled = (): Promise<void> => this.underWay;
 
-  private async answer(prompts: number[][], wanted: Wanted, onPiece?: (piece: Piece) => void): Promise<Answer[]> {
-    const { n, echo, scored, signal } = wanted;
-    this.check(prompts, wanted);
+  private async compute(
+    prompts: number[][],
+    settings: ResponseSettings,
+    onPiece?: (piece: ResponsePiece) => void,
+  ): Promise<ModelResponse[]> {
+    const { n, echo, scored, signal } = settings;
+    this.check(prompts, settings);
     const echoed = prompts.flatMap((prompt) =>
       Array.from({ length: n }, () => ({ prompt, text: echo ? this.decode(prompt) : '' })),
     );
     const live = scored ? undefined : onPiece;
     if (echo) for (const [index, { prompt, text }] of echoed.entries()) live?.({ index, text, tokens: prompt });
-    const sampled = await this.sample(prompts, wanted, live);
-    const scores = scored
-      ? await this.batched.scoreTokens(
-          sampled.map(({ tokens }, i) => [...echoed[i].prompt, ...tokens]),
-          signal,
-        )
-      : [];
+    const sampled = await this.sample(prompts, settings, live);
+    const sequences = sampled.map(({ tokens }, i) => [...echoed[i].prompt, ...tokens]);
+    const scores = scored ? await this.batched.scoreTokens(sequences, signal) : [];
     return sampled.map(({ text, tokens, finishReason }, index) => {
       const { prompt, text: before } = echoed[index];
       const all = scored ? [undefined, ...scores[index]] : undefined;
-      const answer: Answer = {
+      const response: ModelResponse = {
         text: before + text,
         tokens: echo ? [...prompt, ...tokens] : tokens,
         ...(all && { scores: echo ? all : all.slice(prompt.length) }),
         finishReason: finishReason ?? 'length',
         promptTokens: prompt.length,
-        answerTokens: tokens.length,
+        responseTokens: tokens.length,
       };
-      if (scored && onPiece) for (const piece of this.pieces(prompt, answer, wanted)) onPiece({ index, ...piece });
-      return answer;
+      if (scored && onPiece) for (const piece of this.pieces(prompt, response, settings)) onPiece({ index, ...piece });
+      return response;
     });
   }
 
-  /** @throws InputError when a prompt cannot be answered, which would fail others in its batch, or the request takes too much memory */
-  private check(prompts: number[][], { maxTokens, n, scored }: Wanted): void {
+  /** @throws InputError when a prompt does not fit the model, which would fail its whole batch, or the request needs too much memory */
+  private check(prompts: number[][], { maxTokens, n, scored }: ResponseSettings): void {
     for (const prompt of prompts) {
       if (prompt.length === 0) throw new InputError('the prompt has no tokens; give at least one.');
       checkSequenceLength(this.opened.model.config, checkIds(this.opened.model, prompt).length + maxTokens);
     }
-    const answers = prompts.length * n;
-    if (answers > MOST_ANSWERS)
+    const responses = prompts.length * n;
+    if (responses > MOST_RESPONSES)
       throw new InputError(
-        `${answers} answers are more than the ${MOST_ANSWERS} of one request; send fewer prompts at a time.`,
+        `${responses} responses are more than the ${MOST_RESPONSES} of one request; send fewer prompts at a time.`,
       );
     const tokens = prompts.reduce((sum, { length }) => sum + length + maxTokens, 0) * n;
-    if (scored && tokens > MOST_SCORED)
+    if (scored && tokens > MOST_SCORED_TOKENS)
       throw new InputError(
-        `log-probabilities of ${tokens} tokens are more than the ${MOST_SCORED} of one request; send fewer prompts at a time.`,
+        `log-probabilities of ${tokens} tokens are more than the ${MOST_SCORED_TOKENS} of one request; send fewer prompts at a time.`,
       );
   }
 
-  private async sample(prompts: number[][], wanted: Wanted, onPiece?: (piece: Piece) => void): Promise<SampledText[]> {
-    const { maxTokens, n, temperature, topP, topK, seed, stop, signal } = wanted;
+  private async sample(
+    prompts: number[][],
+    settings: ResponseSettings,
+    onPiece?: (piece: ResponsePiece) => void,
+  ): Promise<SampledText[]> {
+    const { maxTokens, n, temperature, topP, topK, seed, stop, signal } = settings;
     const tokenizer = this.opened.tokenizer();
     const texts = prompts.map((prompt) => Array.from({ length: n }, () => new SampledText(tokenizer, prompt, stop)));
     let left = prompts.length * n;
@@ -179,7 +187,7 @@ export class Answers {
         if (left === 0) complete.abort();
       };
       const onRestart = () => texts[i].forEach((text) => text.restart());
-      // An answer depends on the seed and the prompt's place in its request, not on who asks beside it.
+      // A response depends on the seed and the prompt's index in its request, not on the requests that it shares a batch with.
       return {
         id: `${seed}/${i}`,
         prompt_input_ids,
@@ -189,7 +197,7 @@ export class Answers {
       };
     });
     if (maxTokens > 0) {
-      const settings = {
+      const sampling = {
         samplesPerPrompt: n,
         temperature,
         topP,
@@ -198,15 +206,18 @@ export class Answers {
         batchSize: BATCH_SIZE,
         weights: 'f32' as const,
       };
-      await Promise.race([this.batched.sample(rows, settings, onPiece ? 1 : RUN_TOKENS, unwanted), aborted(unwanted)]);
+      await Promise.race([
+        this.batched.sample(rows, sampling, onPiece ? 1 : REPORT_TOKENS, unwanted),
+        aborted(unwanted),
+      ]);
       signal.throwIfAborted();
     } else
       for (const [index] of texts.flat().entries()) onPiece?.({ index, text: '', tokens: [], finishReason: 'length' });
     return texts.flat();
   }
 
-  /** An answer token by token. */
-  private *pieces(prompt: number[], { tokens, scores, finishReason }: Answer, { echo, stop }: Wanted) {
+  /** A complete response as pieces of one token. */
+  private *pieces(prompt: number[], { tokens, scores, finishReason }: ModelResponse, { echo, stop }: ResponseSettings) {
     const start = echo ? prompt.length : 0;
     if (echo) yield { text: this.decode(prompt), tokens: prompt, scores: scores!.slice(0, start) };
     const text = new SampledText(this.opened.tokenizer(), prompt, stop);

@@ -1,23 +1,23 @@
-/** MT-Bench's files as FastChat has them: questions, answers (its model_answer), judgements (its model_judgment). */
+/** MT-Bench's files in FastChat's format: questions, answers (model_answer) and judgements (model_judgment). */
 import { z } from 'zod';
-import { InputError } from './errors.ts';
-import { exists } from './file-errors.ts';
-import { readJsonl } from './jsonl.ts';
+import { InputError } from '../../data/errors.ts';
+import { exists } from '../../data/file-errors.ts';
+import { readJsonl } from '../../data/jsonl.ts';
 
 const questionSchema = z.object({
   question_id: z.int(),
   category: z.string().min(1),
-  /** What the user says, one after the other; the assistant answers after each. */
+  /** The user's messages; the assistant answers each. */
   turns: z.array(z.string().min(1)).min(1).max(2),
 });
 export type Question = z.infer<typeof questionSchema>;
 
 const answerSchema = z.looseObject({
   question_id: z.int(),
-  /** Of selm's own: a hash of all that the answer depends on. */
+  /** In selm's own files, a hash of everything that the answer depends on. */
   answer_id: z.string().optional(),
   model_id: z.string(),
-  /** Only the first is looked at. */
+  /** Only the first is used. */
   choices: z.array(z.object({ index: z.int(), turns: z.array(z.string()).min(1) })).min(1),
 });
 export type QuestionAnswer = z.infer<typeof answerSchema>;
@@ -25,7 +25,7 @@ export type QuestionAnswer = z.infer<typeof answerSchema>;
 const judgementSchema = z.looseObject({
   question_id: z.int(),
   model: z.string(),
-  /** Who judged, and the name of the prompt. */
+  /** The judge's name, and that of its prompt. */
   judge: z.tuple([z.string(), z.string()]),
   user_prompt: z.string(),
   judgment: z.string(),
@@ -35,14 +35,14 @@ const judgementSchema = z.looseObject({
 });
 export type QuestionJudgement = z.infer<typeof judgementSchema>;
 
-/** @throws InputError also for an id that stands there twice */
+/** @throws InputError also for a repeated id */
 export async function readQuestions(path: string): Promise<Question[]> {
   const questions = await readJsonl(path, questionSchema);
   byQuestion(questions, path);
   return questions;
 }
 
-/** The answers of one model by question. @throws InputError also where there are two to a question, or of two models */
+/** The answers of one model, by question. @throws InputError also for two answers to a question, or answers of two models */
 export async function readAnswers(path: string): Promise<{ model: string; answers: Map<number, QuestionAnswer> }> {
   const rows = await readJsonl(path, answerSchema);
   const [{ model_id: model }] = rows;
@@ -52,7 +52,7 @@ export async function readAnswers(path: string): Promise<{ model: string; answer
   return { model, answers: byQuestion(rows, path) };
 }
 
-/** None where there is no such file yet. */
+/** Empty if the file does not exist yet. */
 export async function readJudgements(path: string): Promise<QuestionJudgement[]> {
   return exists(path) ? readJsonl(path, judgementSchema) : [];
 }

@@ -1,0 +1,82 @@
+/** `POST /v1/chat/completions`. */
+import { z } from 'zod';
+import { messageSchema } from '../../data/records.ts';
+import { chatLogprobs, MOST_TOP_LOGPROBS } from './logprobs.ts';
+import { flag, sharedFields, unsupported, withDefault } from './request.ts';
+import { choiceTokens, usage } from './tokens.ts';
+import { chatParameters } from './unsupported.ts';
+
+/** Messages and parts of messages. */
+const MOST_PARTS = 10_000;
+const hasFewParts = (messages: unknown) =>
+  !Array.isArray(messages) ||
+  messages.reduce<number>(
+    (sum, message: { content?: unknown } | null) =>
+      sum + 1 + (Array.isArray(message?.content) ? message.content.length : 0),
+    0,
+  ) <= MOST_PARTS;
+
+export const chatRequest = z
+  .strictObject({
+    ...sharedFields,
+    ...chatParameters,
+    messages: z
+      .unknown()
+      .refine(hasFewParts, `expected at most ${MOST_PARTS} messages and parts of messages`)
+      .pipe(z.array(messageSchema).min(1)),
+    max_tokens: z.int().min(1).nullish(),
+    max_completion_tokens: z.int().min(1).nullish(),
+    logprobs: flag,
+    top_logprobs: withDefault(z.int().min(0).max(MOST_TOP_LOGPROBS), 0),
+  })
+  .refine(
+    ({ max_tokens: old, max_completion_tokens: limit }) => old == null || limit == null || old === limit,
+    unsupported('max_tokens', 'does not support another value than max_completion_tokens; set one of them.'),
+  )
+  .refine(
+    ({ logprobs, top_logprobs }) => logprobs || top_logprobs === 0,
+    unsupported('top_logprobs', 'is not supported without logprobs: true.'),
+  );
+/** As the server reads it: defaults are filled in. */
+export type ChatRequest = z.output<typeof chatRequest>;
+/** As a client sends it. */
+export type ChatBody = z.input<typeof chatRequest>;
+
+export const chatMessage = z.object({
+  role: z.string(),
+  /** A text, or its parts: those of other types than text are thoughts, refusals or tool calls. */
+  content: z
+    .union([z.string(), z.array(z.looseObject({ type: z.string(), text: z.string().nullish().catch(undefined) }))])
+    .nullish(),
+  refusal: z.string().nullish(),
+});
+
+const choice = {
+  index: z.int(),
+  logprobs: chatLogprobs.nullish(),
+  ...choiceTokens,
+  finish_reason: z.string().nullish(),
+};
+
+export const chatChoice = z.object({ ...choice, message: chatMessage });
+
+const head = { id: z.string(), created: z.int(), model: z.string() };
+
+export const chatResponse = z.object({
+  ...head,
+  object: z.literal('chat.completion'),
+  choices: z.array(chatChoice),
+  usage,
+});
+export type ChatResponse = z.input<typeof chatResponse>;
+
+/** An event of a stream: what a choice has gained, or the usage at the end. */
+export const chatChunk = z.object({
+  ...head,
+  object: z.literal('chat.completion.chunk'),
+  choices: z.array(
+    z.object({ ...choice, delta: z.object({ role: z.string().optional(), content: z.string().optional() }) }),
+  ),
+  usage: usage.nullish(),
+});
+export type ChatChunk = z.input<typeof chatChunk>;

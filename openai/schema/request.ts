@@ -1,0 +1,72 @@
+/** Fields that requests to `/completions` and `/chat/completions` share. */
+import { z } from 'zod';
+import { sharedParameters, UNSUPPORTED } from './unsupported.ts';
+
+const isTokenId = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isNonEmptyText = (value: unknown) => typeof value === 'string' && value !== '';
+const isListOf = (value: unknown, isItem: (item: unknown) => boolean) => Array.isArray(value) && value.every(isItem);
+const isNonEmptyList = (value: unknown, isItem: (item: unknown) => boolean) =>
+  isListOf(value, isItem) && (value as unknown[]).length > 0;
+const isTokenIds = (value: unknown) => isNonEmptyList(value, isTokenId);
+
+// Lists are custom types, which stop at the first invalid item. z.array() reports every one: that took seconds and gigabytes.
+const tokenIdList = z.custom<number[]>((value) => isListOf(value, isTokenId), {
+  error: 'expected a list of token ids',
+});
+
+/** The prompts of a completion: each a text or token ids. */
+export const promptInput = z.custom<string | string[] | number[] | number[][]>(
+  (value) =>
+    isNonEmptyText(value) || [isNonEmptyText, isTokenId, isTokenIds].some((isItem) => isNonEmptyList(value, isItem)),
+  { error: 'expected a text, token ids, or a list of either' },
+);
+
+/** The server searches for each of them after each token. */
+const MOST_STOPS = 64;
+const LONGEST_STOP = 1024;
+const isStop = (value: unknown) => typeof value === 'string' && value.length <= LONGEST_STOP;
+const stopTexts = z.custom<string | string[]>(
+  (value) => isStop(value) || (isListOf(value, isStop) && (value as unknown[]).length <= MOST_STOPS),
+  { error: `expected a text, or a list of up to ${MOST_STOPS}, of at most ${LONGEST_STOP} characters each` },
+);
+
+/** A field with a default, which null stands for, too. */
+export function withDefault<T>(schema: z.ZodType<T, T>, value: T) {
+  return schema.nullish().transform((given) => given ?? value);
+}
+
+export const flag = withDefault(z.boolean(), false);
+
+export const sharedFields = {
+  ...sharedParameters,
+  model: z.string(),
+  temperature: withDefault(z.number().min(0).max(2), 1),
+  top_p: withDefault(z.number().gt(0).max(1), 1),
+  /** vLLM's; -1 and 0 mean all tokens. */
+  top_k: z
+    .int()
+    .min(-1)
+    .nullish()
+    .transform((value) => Math.max(0, value ?? 0)),
+  n: withDefault(z.int().min(1).max(128), 1),
+  seed: z.int().nonnegative().nullish(),
+  stop: stopTexts.nullish().transform((value) => [value ?? []].flat().filter((text) => text !== '')),
+  /** vLLM's. selm's server accepts only tokens that end every response of the model. */
+  stop_token_ids: tokenIdList.nullish().transform((value) => value ?? []),
+  stream: flag,
+  stream_options: z
+    .strictObject({ include_usage: flag, include_obfuscation: z.literal(false).nullish() })
+    .nullish()
+    .transform((value) => ({ includeUsage: value?.include_usage ?? false })),
+  /** vLLM's: adds `token_ids` and `prompt_token_ids` to the choices. */
+  return_token_ids: flag,
+  /** vLLM's: names tokens in log-probabilities by their ids. */
+  return_tokens_as_token_ids: flag,
+};
+
+/** The issue of a combination of parameters that selm's server does not support. */
+export const unsupported = (parameter: string, problem: string) => ({
+  path: [parameter],
+  params: UNSUPPORTED,
+  error: problem,
+});
