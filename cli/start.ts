@@ -4,17 +4,23 @@ import { loadConfig } from '../config/load.ts';
 import { withServer } from './server.ts';
 import { jsonOption, summarize } from './step.ts';
 
-/** `selm start`: a run on a server whose workers are elsewhere. */
+/** `selm start`: start a run that workers elsewhere carry out. */
 export function startCommand(): Command {
   return new Command('start')
-    .description('Start a run on the given server and return; its workers run elsewhere (selm worker).')
-    .argument('<config>', "A run's YAML file; its paths are those of the workers.")
+    .description(
+      'Start a run on the configured Temporal server and return; workers elsewhere (selm worker) carry it out.',
+    )
+    .argument('<config>', "A run's YAML file (docs/config.md); its paths are those of the workers.")
     .addOption(jsonOption())
     .action(async (file: string, flags: { json?: boolean }) => {
       const config = loadConfig(file);
       const { handle, attached } = await withServer((client) => startRun(client, config));
       const { name } = config;
-      const done = attached ? 'is in progress' : 'is started';
-      summarize(flags, { name, workflow_id: handle.workflowId, attached }, `Run "${name}" ${done}: selm watch ${name}`);
+      const state = attached ? 'is already in progress' : 'is started';
+      summarize(
+        flags,
+        { name, workflow_id: handle.workflowId, attached },
+        `Run "${name}" ${state}: selm watch ${name}`,
+      );
     });
 }

@@ -1,15 +1,15 @@
-/** What a user may set of sampling and training: one schema for the command line's flags, the config file and its reference. */
+/** Settings of sampling and training: one schema for the flags of the command line, the configuration file and its reference. */
 import { z } from 'zod';
 import { DEVICES } from '../onnx/target.ts';
 
 const positiveInt = z.int().positive();
 /** vLLM's limit (VLLM_MAX_N_SEQUENCES). */
 const MAX_SAMPLES = 16_384;
-/** More than any layer has dimensions that a matrix of that rank could tell apart. */
+/** Larger than the dimensions of any layer. */
 const MAX_RANK = 16_384;
 
 export const samplingSchema = z.strictObject({
-  samplesPerPrompt: positiveInt.max(MAX_SAMPLES).default(1).describe('Answers sampled per prompt.'),
+  samplesPerPrompt: positiveInt.max(MAX_SAMPLES).default(1).describe('Responses per prompt.'),
   temperature: z.number().min(0).default(0).describe('Sampling temperature; 0 is greedy decoding, as in the paper.'),
   topP: z
     .number()
@@ -18,33 +18,36 @@ export const samplingSchema = z.strictObject({
     .default(1)
     .describe('Nucleus sampling: sample from the smallest set of tokens with this probability mass; 1 is off.'),
   topK: z.int().min(0).default(0).describe('Sample from the k most likely tokens only; 0 is off.'),
-  maxNewTokens: positiveInt.default(512).describe('Longest answer, in tokens.'),
+  maxNewTokens: positiveInt.default(512).describe('Maximum length of a response, in tokens.'),
   maxPromptLength: positiveInt
     .optional()
     .describe(
-      'Longest prompt, in tokens; longer ones are an error; in a run, `prompts.tooLong` decides. Default: what the model has room for.',
+      'Maximum length of a prompt, in tokens. A longer prompt is an error; in a run, `prompts.tooLong` decides. ' +
+        "Default: the model's context.",
     ),
   batchSize: positiveInt.default(32).describe('Sequences decoded at the same time.'),
   weights: z
     .enum(['f32', 'q8'])
     .default('f32')
     .describe(
-      'Weights that answers are decoded with. `q8`: rounded to 8 bits, faster; the policy that answers then is a little another one, by the divergence that is reported. Training and evaluation keep to f32.',
+      'Weights for decoding. `q8` rounds them to 8 bits, which is faster; the quantized policy differs slightly, and its KL ' +
+        'divergence per token is reported. Training and evaluation use f32.',
     ),
 });
 export type SamplingSettings = z.infer<typeof samplingSchema>;
 
 export const Q8_ON_CPU =
-  '8-bit weights are for device: cpu; with device: cuda leave weights at f32, which are 16 bits there.';
+  '8-bit weights need device: cpu; with device: cuda leave weights at f32, which are 16 bits there.';
 
-/** Where the engine computes: a setting of a run, and of a command that runs one step. */
+/** The device of the engine: a setting of a run, and of a command that runs one step. */
 export const deviceSchema = z
   .enum(DEVICES)
   .describe(
-    'Where the model computes: `cpu`, in float32, or `cuda`, an NVIDIA GPU, in float16 (bfloat16 where the model is stored so). Results depend on it.',
+    'Where the model computes: `cpu` in float32, or `cuda`, an NVIDIA GPU, in float16 (bfloat16 if the model is stored ' +
+      'in it). Results depend on it.',
   );
 
-/** What KL divergences are measured along, beside the greedy answers. */
+/** Responses along which KL divergences are measured, besides the greedy ones. */
 export const divergenceSchema = z.strictObject({
   klSamples: z
     .int()
@@ -52,7 +55,8 @@ export const divergenceSchema = z.strictObject({
     .max(MAX_SAMPLES)
     .default(0)
     .describe(
-      'Answers per held-out prompt that are sampled at temperature 1 to estimate the KL divergence without bias; 0: it is measured along the greedy answers only.',
+      'Responses per held-out prompt, sampled at temperature 1, for an unbiased estimate of the KL divergence. 0 measures ' +
+        'it along the greedy responses only.',
     ),
 });
 
@@ -62,7 +66,7 @@ export const loraSchema = z.strictObject({
     .number()
     .positive()
     .optional()
-    .describe('The adapter is scaled by alpha / rank (lora_alpha). Default: 2 × rank.'),
+    .describe('Numerator of the scale alpha / rank (lora_alpha). Default: 2 × rank.'),
   targets: z
     .array(z.enum(['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']))
     .min(1)
@@ -72,7 +76,7 @@ export const loraSchema = z.strictObject({
 });
 export type LoraSettings = z.infer<typeof loraSchema>;
 
-/** The paper's peak learning rates, one a round (arXiv 2405.19332, Zephyr-7B): a run's default, and the first of them a single training's. */
+/** The paper's peak learning rates, one per round (arXiv 2405.19332, Zephyr-7B). A single training has the first. */
 export const LEARNING_RATES = [5e-7, 3e-7, 1e-7] as const;
 
 export const trainingSchema = z.strictObject({
@@ -80,51 +84,55 @@ export const trainingSchema = z.strictObject({
   schedule: z
     .enum(['cosine', 'linear', 'constant'])
     .default('cosine')
-    .describe('Learning rate after the warm-up: falls to 0 along half a cosine or a line, or stays.'),
+    .describe('Learning rate after the warm-up: it falls to 0 along half a cosine or a line, or stays constant.'),
   warmupRatio: z
     .number()
     .min(0)
     .max(1)
     .optional()
     .describe(
-      'Share of the steps in which the learning rate rises to its peak, step i of n at i / (n + 1) of it. Default: 0.1; with a constant schedule, 0.',
+      'Share of the steps in which the learning rate rises to its peak: step i of n has i / (n + 1) of it. Default: 0.1, ' +
+        'or 0 with a constant schedule.',
     ),
   weightDecay: z.number().min(0).default(0).describe("AdamW's decoupled weight decay."),
   adamBeta1: z.number().min(0).lt(1).default(0.9).describe("Decay of AdamW's first moment."),
   adamBeta2: z.number().min(0).lt(1).default(0.999).describe("Decay of AdamW's second moment."),
   adamEpsilon: z.number().positive().default(1e-8).describe("AdamW's epsilon."),
-  maxGradNorm: z.number().positive().default(1).describe('Gradients of a larger global norm are scaled down to it.'),
+  maxGradNorm: z
+    .number()
+    .positive()
+    .default(1)
+    .describe('Gradients with a larger global norm are scaled down to this norm (gradient clipping).'),
   epochs: positiveInt.default(1).describe('Passes over the training data.'),
   batchSize: positiveInt
     .default(128)
-    .describe('Rows per optimizer step. They are computed in micro-batches: memory does not grow with it.'),
+    .describe('Rows per optimizer step, computed in micro-batches: memory does not grow with it.'),
   maxLength: positiveInt
     .default(1024)
-    .describe('Longest prompt with a response, in tokens; of longer ones the end of the response is cut.'),
+    .describe('Maximum length of a prompt with a response, in tokens; the end of a longer response is cut.'),
   maxPromptLength: positiveInt
     .default(512)
     .describe(
-      'Longest prompt, in tokens; of longer ones the beginning is cut. In a run, `prompts.tooLong` decides instead.',
+      'Maximum length of a prompt, in tokens; the beginning of a longer prompt is cut. In a run, `prompts.tooLong` decides ' +
+        'instead.',
     ),
   microBatchTokens: positiveInt
     .default(1024)
-    .describe('Tokens per micro-batch; bounds memory. A longer row is a micro-batch of its own.'),
+    .describe('Tokens per micro-batch, which bounds memory. A longer row is a separate micro-batch.'),
   recompute: z
     .boolean()
     .default(false)
     .describe(
-      "Compute a layer's activations again in the backward pass rather than keep them (gradient checkpointing): a third more time, a fraction of the memory.",
+      "Compute a layer's activations again in the backward pass instead of storing them (gradient checkpointing): a third " +
+        'more time, a fraction of the memory.',
     ),
-  shuffle: z
-    .boolean()
-    .default(true)
-    .describe('Whether rows are visited in random order instead of the order of the file.'),
+  shuffle: z.boolean().default(true).describe('Visit the rows in random order; otherwise in the order of the file.'),
   full: z.boolean().default(false).describe('Train all weights of the model instead of a LoRA adapter.'),
   lora: loraSchema.prefault({}).describe('The LoRA adapter, where training does not start from a given one.'),
 });
 export type TrainingSettings = z.infer<typeof trainingSchema>;
 
-/** What each objective is set by, with its defaults: it has no other settings. */
+/** The settings of each objective, with their defaults. */
 const OBJECTIVES = {
   selm: { beta: 0.01, alpha: 1e-3 },
   dpo: { beta: 0.01 },
@@ -148,26 +156,35 @@ export const objectiveFields = z.strictObject({
     .enum(objectiveNames)
     .default('selm')
     .describe(
-      'The loss: `selm` (arXiv 2405.19332), `dpo` (2305.18290), `xpo` (2405.21046), `vpo` (2405.19320), `ipo` (2310.12036) or `simpo` (2405.14734). In a run, the reference response of `xpo` and `vpo` is an answer of the start policy, of `selm` one of the policy that the round starts from.',
+      'The loss: `selm` (arXiv 2405.19332), `dpo` (2305.18290), `xpo` (2405.21046), `vpo` (2405.19320), ' +
+        '`ipo` (2310.12036) or `simpo` (2405.14734). ' +
+        'In a run, the reference response of `xpo` and `vpo` is a response of the start policy, that of `selm` a response of ' +
+        'the policy that the round starts from.',
     ),
   beta: z
     .number()
     .positive()
     .optional()
     .describe(
-      'Strength of the regularization towards the reference policy; of `simpo`, what rewards are scaled by. Default: 0.01; of `ipo` 0.1, of `simpo` 2.',
+      'Strength of the regularization towards the reference policy; for `simpo`, the scale of the rewards. Default: 0.01; ' +
+        '0.1 for `ipo`, 2 for `simpo`.',
     ),
   alpha: z
     .number()
     .min(0)
     .optional()
     .describe(
-      'Strength of the optimism, the term of the reference response, in `selm`, `vpo` (default: 0.001) and `xpo` (default: 1e-5), whose alpha is alpha × beta of `selm`.',
+      'Strength of the optimism term, which favors the reference response: in `selm` and `vpo` (default: 0.001), and in ' +
+        '`xpo` (default: 1e-5), whose alpha corresponds to alpha × beta of `selm`.',
     ),
-  gamma: z.number().min(0).optional().describe('Margin by which `simpo` wants the chosen response to win. Default: 1.'),
+  gamma: z
+    .number()
+    .min(0)
+    .optional()
+    .describe('Target margin between the rewards of chosen and rejected in `simpo`. Default: 1.'),
 });
 
-/** A setting that the objective does not have is refused: it would do nothing. */
+/** Settings that the objective does not have are errors: they would have no effect. */
 export const objectiveSchema = objectiveFields.transform(({ name, ...given }, context): ObjectiveSettings => {
   const defaults = OBJECTIVES[name];
   for (const [setting, value] of Object.entries(given)) {

@@ -71,8 +71,8 @@ const schema = z
       ),
     usdPerMillionTokens: z
       .strictObject({
-        prompt: price.describe("Of the judge's prompts."),
-        completion: price.describe("Of the judge's answers."),
+        prompt: price.describe('Price of a million prompt tokens, in US dollars.'),
+        completion: price.describe('Price of a million completion tokens, in US dollars.'),
       })
       .optional()
       .describe('What a million tokens of prompts and of answers cost, in US dollars: then costs are told.'),
