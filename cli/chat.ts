@@ -2,21 +2,20 @@ import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import type { Message } from '../data/records.ts';
 import { samplingSchema } from '../engine/protocol/settings.ts';
-import { addSettings, readSettings, seedSchema } from './settings.ts';
+import { seedFlags, SettingsFlags, type GivenFlags } from './settings.ts';
 import { addPolicy, policyOf, type PolicyFlags } from './step.ts';
 import { startEngine } from '../engine/backends.ts';
 
-const FIELDS = ['temperature', 'topP', 'topK', 'maxNewTokens'] as const;
+const samplingFlags = new SettingsFlags(samplingSchema, { only: ['temperature', 'topP', 'topK', 'maxNewTokens'] });
 
-/** `selm chat`: talk with a policy. An empty line, or the end of the input, ends it. */
+/** `selm chat`: chat with a policy until an empty line or the end of the input. */
 export function chatCommand(): Command {
-  const command = new Command('chat').description('Talk with a policy; an empty line ends it.');
+  const command = new Command('chat').description('Chat with a policy; an empty line ends it.');
   addPolicy(command);
-  addSettings(command, samplingSchema, [...FIELDS]);
-  addSettings(command, seedSchema, ['seed']);
-  return command.action(async (flags: PolicyFlags & Record<string, unknown>) => {
-    const settings = readSettings(samplingSchema, flags, [...FIELDS]);
-    const { seed } = readSettings(seedSchema, flags, ['seed']);
+  for (const group of [samplingFlags, seedFlags]) group.addTo(command);
+  return command.action(async (flags: PolicyFlags & GivenFlags) => {
+    const settings = samplingFlags.read(flags);
+    const { seed } = seedFlags.read(flags);
     const policy = await policyOf(flags);
     const engine = startEngine();
     const lines = createInterface({ input: process.stdin, output: process.stdout });

@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { loadDeployConfig } from '../config/load-deployment.ts';
 import { idleCost, PAPER_ROUND, roundCost, type Cost } from '../cdk/costs.ts';
 import { PRICE_DATE, PRICE_REGION } from '../config/prices.ts';
@@ -7,14 +7,17 @@ import { requireDeployPackages } from './deploy-packages.ts';
 import { FAILED } from './errors.ts';
 import { jsonOption } from './step.ts';
 
-/** `selm deploy doctor`: what would stop a deployment, and what it costs, before there is one. */
+export const deployConfigOption = () =>
+  new Option('--config <file>', 'YAML file of the deployment (docs/deployment-settings.md).');
+
+/** `selm deploy doctor`: check what would prevent a deployment, and estimate its costs. */
 export function deployDoctorCommand(): Command {
   return new Command('doctor')
-    .description("Check the AWS account's limits for a deployment, and estimate its costs; changes nothing.")
-    .option('--config <file>', "A deployment's YAML file.")
+    .description("Check the AWS account's quotas for a deployment, and estimate its costs. Changes nothing.")
+    .addOption(deployConfigOption())
     .addOption(jsonOption())
     .action(async (_flags: object, command: Command) => {
-      // The parent has this flag too, as one that must be there, and takes it wherever it stands.
+      // The parent requires this flag as well, and parses it wherever it is given.
       const { config: file, json } = command.optsWithGlobals<{ config: string; json?: boolean }>();
       const config = loadDeployConfig(file);
       requireDeployPackages();
@@ -30,7 +33,8 @@ export function deployDoctorCommand(): Command {
         ),
       );
       console.log(
-        `\nA day without work, by list prices of ${PRICE_REGION}, ${PRICE_DATE}; config/prices.ts names the page of each, "prices" in the configuration replaces them:`,
+        `\nA day without work, at list prices of ${PRICE_REGION}, ${PRICE_DATE} (config/prices.ts has their sources; ` +
+          '"prices" in the configuration replaces them):',
       );
       console.log(costTable(costs.idleDay));
       console.log("\nGPU hours of a round of the paper's size:");

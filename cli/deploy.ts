@@ -7,39 +7,39 @@ import { Command } from 'commander';
 import { CONTEXT_KEY, type DeployConfig } from '../config/deployment.ts';
 import { loadDeployConfig } from '../config/load-deployment.ts';
 import { InputError } from '../data/errors.ts';
-import { deployDoctorCommand } from './deploy-doctor.ts';
+import { deployConfigOption, deployDoctorCommand } from './deploy-doctor.ts';
 import { requireDeployPackages } from './deploy-packages.ts';
 
-/** With cdk.json: of a checkout, or dist/ of the installed package. */
+/** The folder with cdk.json: a checkout, or dist/ of the installed package. */
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** `selm deploy`: the whole pipeline in an AWS account. */
+/** `selm deploy`: deploy selm to an AWS account. */
 export function deployCommand(): Command {
   return new Command('deploy')
     .addCommand(deployDoctorCommand())
     .description(
-      'Deploy to AWS by CDK, which takes credentials and region from the AWS environment; see docs/deploy.md.',
+      'Deploy selm to AWS with CDK, which reads credentials and region from the AWS environment (docs/deploy.md).',
     )
-    .requiredOption('--config <file>', "A deployment's YAML file.")
-    .option(
-      '--context',
-      'Only write what CDK needs to know (cdk.context.json); cdk diff, deploy and destroy use it then.',
-    )
-    .argument('[arguments...]', 'Handed on to cdk deploy, after --: such as --require-approval never.')
-    .action(async (further: string[], { config: file, context }: { config: string; context?: boolean }) => {
+    .addOption(deployConfigOption().makeOptionMandatory())
+    .option('--context', 'Only write the configuration to cdk.context.json, for cdk diff, deploy and destroy.')
+    .argument('[arguments...]', 'Arguments of cdk deploy, after --, such as --require-approval never.')
+    .action(async (cdkArguments: string[], { config: file, context }: { config: string; context?: boolean }) => {
       const config = loadDeployConfig(file);
       requireImages(config, file);
       writeContext(`${root}cdk.context.json`, config);
       if (context) return console.log('cdk.context.json is written.');
       requireDeployPackages();
       const executable = createRequire(import.meta.url).resolve('aws-cdk/bin/cdk');
-      const cdk = spawn(process.execPath, [executable, 'deploy', '--all', ...further], { cwd: root, stdio: 'inherit' });
+      const cdk = spawn(process.execPath, [executable, 'deploy', '--all', ...cdkArguments], {
+        cwd: root,
+        stdio: 'inherit',
+      });
       const [code] = (await once(cdk, 'exit')) as [number | null];
       process.exitCode = code === 0 ? 0 : 1;
     });
 }
 
-/** What else is in the context stays: CDK keeps there what it has looked up. */
+/** Keeps the other keys of the context: CDK caches its lookups there. */
 function writeContext(file: string, config: object): void {
   const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as object) : {};
   writeFileSync(file, `${JSON.stringify({ ...known, [CONTEXT_KEY]: config }, null, 2)}\n`);

@@ -1,5 +1,6 @@
 import Table from 'cli-table3';
 import { Command } from 'commander';
+import { z } from 'zod';
 import { diagnose, type DiagnosedScores, type Diagnosis, type Scale } from '../evaluation/diagnose.ts';
 import { InputError, located } from '../data/errors.ts';
 import { readPreferences, readScoreRows } from '../data/readers.ts';
@@ -8,10 +9,10 @@ import type { Policy, ScoreJob } from '../engine/protocol/jobs.ts';
 import { contextLength } from '../engine/model-files/config.ts';
 import { openPolicyFiles } from '../engine/tokens/policy.ts';
 import { checkTokens } from '../engine/tokens/preferences.ts';
-import { objectiveSchema } from '../engine/protocol/settings.ts';
+import { objectiveFields, objectiveSchema } from '../engine/protocol/settings.ts';
 import { adapterFolder } from './names.ts';
 import { percent } from './numbers.ts';
-import { readSettings } from './settings.ts';
+import { SettingsFlags, type GivenFlags } from './settings.ts';
 import {
   addChatTemplate,
   describeNonPrefix,
@@ -24,6 +25,14 @@ import {
 } from './step.ts';
 import { encodeResponse } from '../engine/tokens/responses.ts';
 
+const { beta } = objectiveFields.shape;
+/** The default is that of the default objective. */
+const rewardFlags = new SettingsFlags(
+  z.strictObject({
+    beta: beta.unwrap().default(objectiveSchema.parse({}).beta).describe('Factor of the rewards.'),
+  }),
+);
+
 interface Flags extends Omit<PolicyFlags, 'adapter'> {
   adapter: string[];
   referenceAdapter?: string;
@@ -34,17 +43,21 @@ interface Flags extends Omit<PolicyFlags, 'adapter'> {
 
 /** `selm diagnose`: the implicit rewards of one or several adapters, side by side. */
 export function diagnoseCommand(): Command {
-  return addChatTemplate(new Command('diagnose'))
-    .description('Accuracy, scale and drift of the reward that lives in a policy: beta (log pi - log pi_ref).')
-    .requiredOption('--model <folder|id>', 'The model under all adapters: a folder, or hub id org/name[@revision].')
-    .requiredOption('--adapter <folder|name...>', 'The adapters to diagnose, or policies NAME@version.')
-    .option('--reference-adapter <folder|name>', 'Adapter of the reference policy (default: the model alone).')
-    .requiredOption('--preferences <file>', 'Held-out preferences: texts, or tokenized.')
-    .option('--unseen <file>', 'Answers nobody ranked: rows {prompt, response} or tokenized; tells the drift.')
-    .option('--beta <n>', 'What rewards are scaled by (default: 0.01)')
+  const command = addChatTemplate(new Command('diagnose'))
+    .description("Accuracy, scale and drift of a policy's implicit reward, beta (log pi - log pi_ref).")
+    .requiredOption('--model <folder|id>', 'The base model: a folder, or hub id org/name[@revision].')
+    .requiredOption('--adapter <folder|name...>', 'The adapters to diagnose: folders, or policies NAME@version.')
+    .option('--reference-adapter <folder|name>', 'Adapter of the reference policy. Default: the base model alone.')
+    .requiredOption('--preferences <file>', 'Held-out preferences: texts, or token ids.')
+    .option(
+      '--unseen <file>',
+      'Responses without a label, to measure the drift: rows {prompt, response}, or token ids.',
+    );
+  return rewardFlags
+    .addTo(command)
     .addOption(jsonOption())
-    .action(async (flags: Flags & Record<string, unknown>) => {
-      const { beta } = readSettings(objectiveSchema, flags, ['beta']);
+    .action(async (flags: Flags & GivenFlags) => {
+      const { beta } = rewardFlags.read(flags);
       const base = await policyOf({ ...flags, adapter: undefined });
       const adapters = await Promise.all(flags.adapter.map(adapterFolder));
       const reference = await policyOf({ ...flags, adapter: flags.referenceAdapter });
@@ -61,9 +74,9 @@ export function diagnoseCommand(): Command {
           };
         };
         const before = await score(reference);
-        const made: Diagnosis[] = [];
-        for (const adapter of adapters) made.push(diagnose(await score({ ...base, adapter }), before, beta));
-        return made;
+        const diagnosed: Diagnosis[] = [];
+        for (const adapter of adapters) diagnosed.push(diagnose(await score({ ...base, adapter }), before, beta));
+        return diagnosed;
       });
       const named = diagnoses.map((diagnosis, i) => ({ adapter: flags.adapter[i], ...diagnosis }));
       summarize(
@@ -90,15 +103,15 @@ function answerOf(role: 'chosen' | 'rejected', row: Row): ScoreRow {
 type ScoreRow = ScoreJob['rows'][number];
 
 /**
- * The rows' tokens, without those that the model cannot take.
+ * The rows' tokens, without rows that exceed the model's context.
  * @throws InputError that names the row that cannot be read; also when no pair is left
  */
 async function readRows({ preferences, unseen: file }: Flags, base: Policy) {
   const policy = openPolicyFiles(base);
   const limit = contextLength(policy.model.config);
   let nonPrefix = 0;
-  const encode = (place: string, row: ScoreRow): TokenizedScoreRecord | undefined => {
-    const { prompt, response, isPrefix } = located(place, () => encodeResponse(policy, row));
+  const encode = (where: string, row: ScoreRow): TokenizedScoreRecord | undefined => {
+    const { prompt, response, isPrefix } = located(where, () => encodeResponse(policy, row));
     if (prompt.length + response.length > limit) return undefined;
     nonPrefix += Number(!isPrefix);
     return { prompt_input_ids: prompt, response_input_ids: response };
@@ -113,7 +126,7 @@ async function readRows({ preferences, unseen: file }: Flags, base: Policy) {
   });
   if (pairs.length === 0) {
     throw new InputError(
-      `All preferences of ${preferences} are longer than the ${limit} tokens that the model can take: shorten them.`,
+      `All preferences of ${preferences} are longer than the ${limit} tokens of the model's context: shorten them.`,
     );
   }
   const answers = file === undefined ? [] : await readScoreRows(file);
@@ -131,7 +144,7 @@ const counted = (count: number) => `${count} ${count === 1 ? 'row' : 'rows'}`;
 
 /** The rows that are left out, a sentence for each reason. */
 function describeDropped({ equal, tooLong, unseenTooLong }: Record<string, number>, limit: number): string[] {
-  const long = `longer than the ${limit} tokens that the model can take`;
+  const long = `longer than the ${limit} tokens of the model's context`;
   return [
     ...(equal > 0 ? [`Dropped ${counted(equal)} with equal chosen and rejected responses.`] : []),
     ...(tooLong > 0 ? [`Dropped ${counted(tooLong)} with a response that is, after its prompt, ${long}.`] : []),

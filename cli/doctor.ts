@@ -1,39 +1,50 @@
 import { totalmem } from 'node:os';
 import Table from 'cli-table3';
 import { Command } from 'commander';
+import { z } from 'zod';
 import { describeDropped } from '../activities/prompts/portions.ts';
-import { InputError } from '../data/errors.ts';
-import { estimateRun, type Assumptions, type Estimate } from '../workers/estimate.ts';
+import { estimateRun, type Estimate } from '../workers/estimate.ts';
 import { checkMachine } from '../workers/machine.ts';
 import { loadConfig } from '../config/load.ts';
 import { BAD_INPUT, FAILED } from './errors.ts';
+import { SettingsFlags, type GivenFlags } from './settings.ts';
 import { jsonOption } from './step.ts';
 
-const NUMBERS = ['tflops', 'weightBytes', 'promptTokens', 'answerTokens', 'price'] as const;
-type Flags = Partial<Record<(typeof NUMBERS)[number], string>> & { json?: boolean };
+const positive = z.number().positive();
 
-/** `selm doctor`: whether this machine, or a configuration, is fit for a run. */
+/** What an estimate assumes. */
+const assumptionFlags = new SettingsFlags(
+  z.strictObject({
+    tflops: positive
+      .default(100)
+      .describe('Sustained 10^12 floating-point operations per second; an H100 reaches about 100 with batches of 32.'),
+    weightBytes: positive
+      .optional()
+      .describe('Bytes per weight that is not trained. Default: 4 (float32); 2 with device: cuda.'),
+    promptTokens: positive
+      .optional()
+      .describe(
+        'Mean length of a prompt. Default: the mean of the training prompts; if they are not on this machine, ' +
+          'the longest allowed prompt, so that hours are an upper bound.',
+      ),
+    answerTokens: positive
+      .optional()
+      .describe('Mean length of a response. Default: the longest allowed, so that hours are an upper bound.'),
+    price: positive.optional().describe('Price of the machine per hour: adds the cost of a round.'),
+  }),
+);
+
+/** `selm doctor`: check this machine, or a configuration. */
 export function doctorCommand(): Command {
-  return new Command('doctor')
-    .description('Check this machine; or a configuration, with what its rounds need, before anything is downloaded.')
-    .argument('[config]', "A run's YAML file.")
-    .option(
-      '--tflops <n>',
-      'Sustained 10^12 floating-point operations a second, for hours (100: about what batches of 32 reach on an H100).',
-      '100',
+  const command = new Command('doctor')
+    .description(
+      'Check this machine; or a configuration, and estimate what its rounds need, before anything is downloaded.',
     )
-    .option(
-      '--weight-bytes <n>',
-      'Bytes of a weight that is not trained (default: 4, float32, or 2 with device: cuda).',
-    )
-    .option(
-      '--prompt-tokens <n>',
-      'Mean prompt (default: that of the training prompts; where they are not on this machine the longest, so that hours are an upper bound).',
-    )
-    .option('--answer-tokens <n>', 'Mean answer (default: the longest, so that hours are an upper bound).')
-    .option('--price <n>', 'What an hour of the machine costs, for the cost of a round.')
+    .argument('[config]', "A run's YAML file.");
+  return assumptionFlags
+    .addTo(command)
     .addOption(jsonOption())
-    .action(async (file: string | undefined, flags: Flags) => {
+    .action(async (file: string | undefined, flags: GivenFlags & { json?: boolean }) => {
       const { problems, rows, json } = file === undefined ? await machine() : await configuration(file, flags);
       const table = new Table({
         style: { head: [], border: [], compact: true },
@@ -48,7 +59,7 @@ export function doctorCommand(): Command {
     });
 }
 
-/** Columns that a finding has; sentences go over several lines. */
+/** Width of a finding in columns; longer sentences wrap. */
 const LINE = 100;
 
 interface Findings {
@@ -63,25 +74,15 @@ async function machine(): Promise<Findings> {
   return { problems, rows: checks.map(({ what, found }) => [what, found]), json: { checks, problems } };
 }
 
-async function configuration(file: string, flags: Flags): Promise<Findings> {
+async function configuration(file: string, flags: GivenFlags): Promise<Findings> {
+  const assumptions = assumptionFlags.read(flags);
   const config = loadConfig(file);
-  const estimate = await estimateRun(config, assumptionsOf(flags));
+  const estimate = await estimateRun(config, assumptions);
   return {
     problems: estimate.problems,
     rows: rowsOf(estimate),
     json: { name: config.name, rounds: config.rounds, ...estimate },
   };
-}
-
-/** @throws InputError that names the flag */
-function assumptionsOf(flags: Flags): Assumptions {
-  const given = NUMBERS.filter((name) => flags[name] !== undefined).map((name) => [name, Number(flags[name])] as const);
-  const wrong = given.find(([, value]) => !(value > 0));
-  if (wrong)
-    throw new InputError(
-      `--${wrong[0].replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} ${flags[wrong[0]]} is not valid: give a number > 0.`,
-    );
-  return Object.fromEntries(given) as unknown as Assumptions;
 }
 
 const size = (bytes: number) => (bytes < 1e8 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);

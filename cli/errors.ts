@@ -1,4 +1,4 @@
-/** Exit codes, and how errors are printed. */
+/** Exit codes and error messages of the command line. */
 import { CommanderError } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { stripSecrets } from '../data/secret.ts';
@@ -7,9 +7,9 @@ import { stripSecrets } from '../data/secret.ts';
 export const FAILED = 1;
 /** Bad usage or bad input (InputError). */
 export const BAD_INPUT = 2;
-/** A run waits for a decision, and there is no terminal to make it at. */
+/** A run waits for a decision, and there is no terminal to ask for it. */
 export const DECISION_WANTED = 3;
-/** Ctrl-C: 128 + SIGINT, as in shells. */
+/** Ended by Ctrl-C: 128 + SIGINT, as in shells. */
 export const INTERRUPTED = 130;
 
 /** The exit code of a command that ended with an error; 0 for Commander's own exits, such as after --help. */

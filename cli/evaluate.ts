@@ -3,20 +3,21 @@ import { Command, Option } from 'commander';
 import { measureDivergence, type Divergence } from '../activities/divergence.ts';
 import { compare, judgedAnswers, type Comparison } from '../activities/evaluate.ts';
 import { sampledRows } from '../activities/sample.ts';
+import { measuringSchema } from '../config/run/evaluate.ts';
 import { InputError } from '../data/errors.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { readAnswered } from '../data/readers.ts';
 import type { Engine, Policy } from '../engine/protocol/jobs.ts';
-import { divergenceSchema, samplingSchema, type SamplingSettings } from '../engine/protocol/settings.ts';
+import { samplingSchema, type SamplingSettings } from '../engine/protocol/settings.ts';
 import type { AnsweredRecord, PromptRecord, SampledRecord } from '../data/records.ts';
 import { firstAnswers } from '../labelers/labels.ts';
 import { isComparative } from '../labelers/needs.ts';
 import { addLabeler, labelerOf, openLabeler, type LabelerFlags } from './labeling.ts';
 import { percent, percentInterval } from './numbers.ts';
-import { addSettings, readSettings, seedSchema } from './settings.ts';
+import { seedFlags, SettingsFlags } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, summarize, warnOfTools, withEngine, type PolicyFlags } from './step.ts';
 
-const FIELDS = ['maxNewTokens', 'batchSize'] as const;
+const measuringFlags = new SettingsFlags(measuringSchema);
 
 interface Flags extends PolicyFlags, LabelerFlags {
   prompts: string;
@@ -27,11 +28,13 @@ interface Flags extends PolicyFlags, LabelerFlags {
   json?: boolean;
 }
 
-/** `selm evaluate`: what a policy's greedy answers are worth, alone or beside another's. */
+/** `selm evaluate`: score a policy's greedy responses, alone or compared with another's. */
 export function evaluateCommand(): Command {
-  const command = new Command('evaluate').description("Score a policy's greedy answers, alone or against another's.");
+  const command = new Command('evaluate').description(
+    "Score a policy's greedy responses, alone or compared with another's.",
+  );
   addPolicy(command);
-  command.requiredOption('--prompts <file>', 'Prompts that the policy was not trained on.');
+  command.requiredOption('--prompts <file>', 'Held-out prompts: a JSON Lines or Parquet file, or a hub data set.');
   addLabeler(command)
     .addOption(
       new Option('--against-adapter <folder>', 'Compare with this adapter of the same model.').conflicts('againstBase'),
@@ -40,18 +43,15 @@ export function evaluateCommand(): Command {
     .addOption(
       new Option(
         '--against <file>',
-        'Compare with these answers: rows of selm sample, or {id or prompt, response}.',
+        'Compare with these responses: rows of selm sample, or rows {id or prompt, response}.',
       ).conflicts(['againstBase', 'againstAdapter']),
     )
-    .requiredOption('--out <file>', 'Gets {summary, answers} as JSON.');
-  addSettings(command, samplingSchema, [...FIELDS]);
-  addSettings(command, divergenceSchema, ['klSamples']);
-  addSettings(command, seedSchema, ['seed']);
-  command.addOption(jsonOption());
-  return command.action(async (flags: Flags & Record<string, unknown>) => {
-    const settings = readSettings(samplingSchema, flags, [...FIELDS]);
-    const { klSamples } = readSettings(divergenceSchema, flags, ['klSamples']);
-    const { seed } = readSettings(seedSchema, flags, ['seed']);
+    .requiredOption('--out <file>', 'JSON file for {summary, answers}.');
+  for (const group of [measuringFlags, seedFlags]) group.addTo(command);
+  return command.addOption(jsonOption()).action(async (flags: Flags) => {
+    const { klSamples, ...greedy } = measuringFlags.read(flags);
+    const settings = samplingSchema.parse(greedy);
+    const { seed } = seedFlags.read(flags);
     const policy = await policyOf(flags);
     if (flags.againstBase && policy.adapter === undefined) {
       throw new InputError('--against-base compares an adapter with its model: give --adapter.');
@@ -102,12 +102,12 @@ export function evaluateCommand(): Command {
   });
 }
 
-/** The answers of a file, in the order of the prompts, each with its prompt's fields: labelers read them. */
+/** The responses of a file, in the order of the prompts, with the prompts' fields, which labelers read. */
 async function answersTo(prompts: PromptRecord[], file: string): Promise<AnsweredRecord[]> {
   const given = new Map((await readAnswered(file)).map((row) => [row.id, row]));
   return prompts.map((prompt) => {
     const row = given.get(prompt.id);
-    if (!row) throw new InputError(`${file} has no answer to the prompt "${prompt.id}"; give one to every prompt.`);
+    if (!row) throw new InputError(`${file} has no response to the prompt "${prompt.id}"; give one for every prompt.`);
     return { ...prompt, responses: row.responses };
   });
 }
@@ -129,9 +129,9 @@ function describeComparison({ prompts, meanScore, strictPassRate, against }: Com
     ? `, length-controlled ${percent(lengthControlled.winRate)} ${percentInterval(lengthControlled.interval)}`
     : '';
   const kl = against.kl === undefined ? '' : `, ${describeKl(against as Divergence)}`;
-  const sampled = against.klSampled ? `, of sampled answers ${describeKl(against.klSampled)}` : '';
+  const sampled = against.klSampled ? `, of sampled responses ${describeKl(against.klSampled)}` : '';
   return `${alone}; win rate ${percent(against.winRate)} (95 % interval ${percent(low)} to ${percent(high)})${controlled}${kl}${sampled}.`;
 }
 
 const describeKl = ({ kl, klInterval: { low, high }, klPerToken }: Divergence) =>
-  `KL ${kl.toFixed(2)} nats an answer [${low.toFixed(2)}, ${high.toFixed(2)}], ${klPerToken.toFixed(4)} a token`;
+  `KL ${kl.toFixed(2)} nats per response [${low.toFixed(2)}, ${high.toFixed(2)}], ${klPerToken.toFixed(4)} per token`;

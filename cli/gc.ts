@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { Command } from 'commander';
+import { z } from 'zod';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { connectClient } from '../workers/connection.ts';
@@ -8,33 +9,38 @@ import { findGarbage, MARGIN_MILLISECONDS, reachedByRuns, type Reached } from '.
 import { missingServers, namespaceId } from '../workers/store-servers.ts';
 import { openStore } from '../workers/store.ts';
 import { withServer } from './server.ts';
+import { SettingsFlags, type GivenFlags } from './settings.ts';
 import { jsonOption, summarize } from './step.ts';
 
 const DAY = 24 * 3600 * 1000;
 
+const ageFlags = new SettingsFlags(
+  z.strictObject({
+    keepDays: z.number().min(0).max(1e6).default(7).describe('Keep artifacts that are younger than these days.'),
+  }),
+);
+
 interface GcFlags {
   delete?: boolean;
-  keepDays: string;
   profile?: string[];
   json?: boolean;
 }
 
-/** `selm gc`: removes what nobody needs from the artifact store. */
+/** `selm gc`: remove unreachable artifacts from the store. */
 export function gcCommand(): Command {
-  return new Command('gc')
-    .description('Show the artifacts that no run on the server and no policy name reaches; with --delete, remove them.')
-    .option('--delete', 'Remove them, and what work that was broken off at least a day ago has left.')
-    .option('--keep-days <n>', 'Keep all that is younger, and what is in use.', '7')
+  const command = new Command('gc')
+    .description('List the artifacts that no run on the server and no policy name reaches; with --delete, remove them.')
+    .option('--delete', 'Remove them, and the leftovers of work that was interrupted at least a day ago.')
     .option(
       '--profile <name...>',
       "Further servers whose runs use the store: profiles of Temporal's configuration file.",
-    )
+    );
+  return ageFlags
+    .addTo(command)
     .addOption(jsonOption())
-    .action(async (flags: GcFlags) => {
-      if (!/^\d{1,6}(\.\d+)?$/.test(flags.keepDays)) {
-        throw new InputError(`--keep-days ${flags.keepDays} is no number of days: give 0 or more.`);
-      }
-      const before = new Date(Date.now() - Math.max(Number(flags.keepDays) * DAY, MARGIN_MILLISECONDS));
+    .action(async (flags: GcFlags & GivenFlags) => {
+      const { keepDays } = ageFlags.read(flags);
+      const before = new Date(Date.now() - Math.max(keepDays * DAY, MARGIN_MILLISECONDS));
       const store = await openStore();
       const garbage = await findGarbage(store, () => withServer((client) => readReached(store, client, flags)), before);
       for (const { address, manifest, created } of garbage) {
@@ -43,13 +49,18 @@ export function gcCommand(): Command {
       }
       if (flags.delete) await store.removeLeftovers(new Date(Math.min(before.getTime(), Date.now() - DAY)));
       const bytes = garbage.flatMap(({ manifest }) => manifest.files).reduce((total, { size }) => total + size, 0);
-      const sentence = `${garbage.length} artifacts of ${(bytes / 1e6).toFixed(1)} MB ${flags.delete ? 'are removed' : 'can go: selm gc --delete'}.`;
+      const megabytes = (bytes / 1e6).toFixed(1);
+      const outcome = flags.delete ? 'are removed' : 'can be removed: selm gc --delete';
+      const sentence = `${garbage.length} artifacts of ${megabytes} MB ${outcome}.`;
       const summary = { artifacts: garbage.map(({ address }) => address), bytes, deleted: flags.delete === true };
       summarize(flags, summary, sentence);
     });
 }
 
-/** What the runs need, on all servers that are asked. @throws InputError when others may need more, and would lose it */
+/**
+ * What the runs of all given servers reach.
+ * @throws InputError with --delete, when the store is also used by runs of another server
+ */
 async function readReached(store: ArtifactStore, client: Client, flags: GcFlags): Promise<Reached> {
   const others = await Promise.all((flags.profile ?? []).map(connectProfile));
   const clients = [client, ...others];
@@ -57,7 +68,7 @@ async function readReached(store: ArtifactStore, client: Client, flags: GcFlags)
     const asked = await Promise.all(clients.map((each) => namespaceId(each, each.options.namespace)));
     const problem = missingServers(await store.listServers(), asked);
     if (problem && flags.delete) throw new InputError(`Nothing is removed: ${problem}`);
-    if (problem) console.error(`What is listed may be needed: ${problem}`);
+    if (problem) console.error(`The listed artifacts may be in use: ${problem}`);
     const reached: Reached[] = [];
     for (const each of clients) reached.push(await reachedByRuns(each));
     const since = reached.flatMap(({ pendingSince }) => pendingSince?.getTime() ?? []);

@@ -6,17 +6,17 @@ import { readPrompts } from '../data/prompts.ts';
 import { samplingSchema } from '../engine/protocol/settings.ts';
 import { ifevalAccuracies, type Accuracy } from '../labelers/verifier/accuracy.ts';
 import { percent } from './numbers.ts';
-import { addSettings, readSettings } from './settings.ts';
+import { SettingsFlags, type GivenFlags } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
 
 const SUITE = ['train', 'held-out'].map((name) =>
   fileURLToPath(new URL(`../examples/ifeval/${name}.jsonl`, import.meta.url)),
 );
-const FIELDS = ['maxNewTokens', 'batchSize'] as const;
-/** As lm-evaluation-harness has it for this suite. */
+/** The response length is that of lm-evaluation-harness for this suite. */
 const schema = samplingSchema.extend({
-  maxNewTokens: samplingSchema.shape.maxNewTokens.unwrap().default(1280).describe('Longest answer, in tokens.'),
+  maxNewTokens: samplingSchema.shape.maxNewTokens.unwrap().default(1280),
 });
+const samplingFlags = new SettingsFlags(schema, { only: ['maxNewTokens', 'batchSize'] });
 
 interface Flags extends PolicyFlags {
   prompts?: string;
@@ -24,18 +24,18 @@ interface Flags extends PolicyFlags {
   json?: boolean;
 }
 
-/** `selm ifeval`: the IFEval suite on a policy's greedy answers. */
+/** `selm ifeval`: the IFEval suite on a policy's greedy responses. */
 export function ifevalCommand(): Command {
   const command = new Command('ifeval').description(
-    "IFEval (arXiv 2311.07911) on a policy's greedy answers: strict and loose, by prompt and by instruction.",
+    "IFEval (arXiv 2311.07911) on a policy's greedy responses: strict and loose accuracy, by prompt and by instruction.",
   );
   addPolicy(command);
-  command.option('--prompts <file>', 'Prompts with instructions. Default: the 540 of examples/ifeval.');
-  command.option('--out <file>', 'Gets the answers, a row {id, prompt, responses} a prompt.');
-  addSettings(command, schema, [...FIELDS]);
+  command.option('--prompts <file>', 'Prompts with instructions. Default: the 540 prompts of examples/ifeval.');
+  command.option('--out <file>', 'File for the responses: a row {id, prompt, responses} per prompt.');
+  samplingFlags.addTo(command);
   command.addOption(jsonOption());
-  return command.action(async (flags: Flags & Record<string, unknown>) => {
-    const settings = readSettings(schema, flags, [...FIELDS]);
+  return command.action(async (flags: Flags & GivenFlags) => {
+    const settings = samplingFlags.read(flags);
     const policy = await policyOf(flags);
     const sources = flags.prompts === undefined ? SUITE : [flags.prompts];
     const prompts = (await Promise.all(sources.map(readPrompts))).flat();

@@ -1,58 +1,61 @@
-/** The judge of a command: a model behind an OpenAI-compatible server, or one on this machine's engine. */
+/** The judge's settings as flags, and the judge of `selm mt-bench`. */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { JUDGING, type Judge } from '../evaluation/mt-bench/judging.ts';
 import { resolveModel } from '../data/hub.ts';
+import { JUDGING, type Judge } from '../evaluation/mt-bench/judging.ts';
 import { askEngine, askServer } from '../labelers/judge/ask.ts';
 import { AnswerCache } from '../labelers/judge/cache.ts';
-import { requestSettings, serverAddress } from '../openai/client/settings.ts';
+import { judge } from '../labelers/judge/judge.ts';
+import { requestSettings } from '../openai/client/settings.ts';
 import { cacheFolder } from '../workers/places.ts';
-import { addSettings, readSettings } from './settings.ts';
+import { SettingsFlags, type GivenFlags } from './settings.ts';
 import { withEngine } from './step.ts';
 
-const maxTokens = z
-  .int()
-  .positive()
-  .default(JUDGING.maxTokens)
-  .describe("Longest of the judge's answers, in tokens; a model that thinks needs more.");
-const schema = z.object({ server: serverAddress.optional(), judgeMaxTokens: maxTokens, ...requestSettings });
-const REQUEST_FIELDS = Object.keys(requestSettings) as (keyof typeof requestSettings)[];
+/** All are optional here: a command has them whether or not its labeler is the judge. */
+const schema = judge.schema.omit({ by: true }).partial();
 
-export interface JudgeFlags {
-  judgeModel?: string;
-  server?: string;
-}
+const named = {
+  server: 'server <url>',
+  model: 'judge-model <name|folder|id>',
+  mode: 'judge-mode',
+  template: 'judge-template <file>',
+  temperature: 'judge-temperature',
+  maxTokens: 'judge-max-tokens',
+  extraBody: 'judge-extra-body',
+  'usdPerMillionTokens.prompt': 'judge-prompt-usd',
+  'usdPerMillionTokens.completion': 'judge-completion-usd',
+};
 
-export function addJudge(command: Command): void {
-  command
-    .option(
-      '--judge-model <name|folder|id>',
-      'The judge: what the server calls it; without --server a model folder, or hub id org/name[@revision].',
-    )
-    .option('--server <url>', 'OpenAI-compatible server of the judge, as in https://api.openai.com/v1.');
-  addSettings(command, schema, ['judgeMaxTokens', ...REQUEST_FIELDS]);
-}
+/** Flags of the labeler `judge`: of all its settings. */
+export const judgeFlags = new SettingsFlags(schema, { named });
+
+const { server, model, maxTokens } = schema.shape;
+
+/** Flags of MT-Bench's judge: everything else about its requests is as in FastChat. */
+const mtBenchJudgeFlags = new SettingsFlags(z.strictObject({ server, model, maxTokens, ...requestSettings }), {
+  named,
+});
+
+export const addJudge = (command: Command): Command => mtBenchJudgeFlags.addTo(command);
 
 type WithJudge = <T>(work: (judge: Judge) => Promise<T>) => Promise<T>;
 
-/** @returns what opens the judge, if one is named. @throws InputError when its settings are wrong */
-export function judgeOf(flags: JudgeFlags & Record<string, unknown>): WithJudge | undefined {
-  const {
-    server: url,
-    judgeMaxTokens,
-    ...settings
-  } = readSettings(schema, flags, ['server', 'judgeMaxTokens', ...REQUEST_FIELDS]);
-  const { judgeModel: name } = flags;
+/**
+ * The judge that the flags name.
+ * @returns a function that opens the judge for some work; undefined if the flags name no judge
+ * @throws InputError that names the flag
+ */
+export function judgeOf(flags: GivenFlags): WithJudge | undefined {
+  const { server: url, model: name, maxTokens = JUDGING.maxTokens, ...settings } = mtBenchJudgeFlags.read(flags);
   if (name === undefined) return undefined;
   if (url === undefined) {
     return (work) =>
       withEngine((engine) =>
-        work({ name, ask: askEngine(engine, () => resolveModel(name), judgeMaxTokens, availableParallelism()) }),
+        work({ name, ask: askEngine(engine, () => resolveModel(name), maxTokens, availableParallelism()) }),
       );
   }
   const cache = new AnswerCache(join(cacheFolder(), 'judge'));
-  return (work) =>
-    work({ name, ask: askServer({ url, model: name, ...settings }, { ...JUDGING, maxTokens: judgeMaxTokens }, cache) });
+  return (work) => work({ name, ask: askServer({ url, model: name, ...settings }, { ...JUDGING, maxTokens }, cache) });
 }

@@ -1,12 +1,11 @@
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readAnswered } from '../data/readers.ts';
 import { adviceOn } from '../labelers/judge/advice.ts';
 import { candidatesOf } from '../labelers/labels.ts';
 import { labelerSettings } from '../labelers/needs.ts';
 import { describeReasons, preferencesOf, type LabelStats } from '../labelers/preferences.ts';
-import { truncatedSchema } from '../labelers/truncated.ts';
-import { addLabeler, labelOf, openLabeler, type LabelerFlags } from './labeling.ts';
+import { addLabeler, labelOf, openLabeler, truncatedFlags, type LabelerFlags } from './labeling.ts';
 import { jsonOption, summarize, withEngine } from './step.ts';
 
 interface Flags extends LabelerFlags {
@@ -15,17 +14,16 @@ interface Flags extends LabelerFlags {
   json?: boolean;
 }
 
-/** `selm label`: from answers to preferences. */
+/** `selm label`: from responses to preferences. */
 export function labelCommand(): Command {
-  const command = new Command('label').description('Rank answers: the best becomes chosen, the worst rejected.');
-  return addLabeler(command)
+  const command = new Command('label').description(
+    'Make preferences of responses: the best becomes chosen, the worst rejected.',
+  );
+  addLabeler(command)
     .requiredOption('--in <file>', 'Rows of selm sample, or rows {prompt, responses: [{text}]}.')
-    .requiredOption('--out <file>', "Gets rows in TRL's preference format plus reference_response and token ids.")
-    .addOption(
-      new Option('--truncated <what>', `${truncatedSchema.description} (default: keep)`).choices(
-        truncatedSchema.unwrap().options,
-      ),
-    )
+    .requiredOption('--out <file>', "File for rows in TRL's preference format, with reference_response and token ids.");
+  return truncatedFlags
+    .addTo(command)
     .addOption(jsonOption())
     .action(async (flags: Flags) => {
       const rows = await readAnswered(flags.in);
@@ -43,7 +41,9 @@ export function labelCommand(): Command {
       summarize(
         flags,
         { ...stats, out: flags.out },
-        `${flags.out}: ${stats.preferences} preferences from ${stats.rows} prompts${describeDropped(stats)}.${describeTruncated(stats)}${describeCounts(stats)}`,
+        `${flags.out}: ${stats.preferences} preferences from ${stats.rows} prompts${describeDropped(stats)}.` +
+          describeTruncated(stats) +
+          describeCounts(stats),
       );
     });
 }
@@ -53,11 +53,11 @@ const describeDropped = ({ rows, preferences, dropped }: LabelStats): string =>
   preferences === rows ? '' : `; ${rows - preferences} dropped (${describeReasons(dropped)})`;
 
 function describeTruncated({ truncated }: LabelStats): string {
-  return truncated === 0 ? '' : ` ${truncated} answers were truncated at the length limit.`;
+  return truncated === 0 ? '' : ` ${truncated} responses were truncated at the length limit.`;
 }
 
 /** What the labeler counted. */
 function describeCounts({ counts = {} }: LabelStats): string {
-  const told = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
-  return told.length === 0 ? '' : [` The labeler counts ${told.join(', ')}.`, ...adviceOn(counts)].join(' ');
+  const listed = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
+  return listed.length === 0 ? '' : [` The labeler counts ${listed.join(', ')}.`, ...adviceOn(counts)].join(' ');
 }

@@ -1,15 +1,16 @@
-/** An HTTP server of the command line, until it is told to stop. */
+/** An HTTP server that runs until it is stopped. */
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { serve } from '@hono/node-server';
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
+import { SettingsFlags } from './settings.ts';
 
-/** Served to this machine alone, a server is asked for by these names alone. */
+/** Host names of a server that listens on this machine only. */
 const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];
 
-/** A client that takes nothing of its response for so long is gone; the shorter one holds once the server is to end. */
+/** A client that reads nothing of its response for this time is disconnected; the shorter time applies while the server stops. */
 const STALLED_MS = 60_000;
 const ENDING_STALLED_MS = 5000;
 
@@ -17,14 +18,24 @@ const ENDING_STALLED_MS = 5000;
 export const hostsOf = (address: string): string[] | undefined =>
   ['::1', ...LOOPBACK].includes(address) ? LOOPBACK : undefined;
 
-/** Of what is told to listen on an address, where there is a port by default. */
-export const portSchema = (port: number) =>
-  z.object({ port: z.int().min(0).max(65535).default(port).describe('Port; 0 takes a free one.') });
+/**
+ * The flags of a command that listens.
+ * @param access who can use the server, in a sentence
+ */
+export const listenFlags = (port: number, access: string) =>
+  new SettingsFlags(
+    z.strictObject({
+      host: z.string().default('127.0.0.1').describe(`Address to listen on. ${access}`),
+      port: z.int().min(0).max(65535).default(port).describe('Port; 0 chooses a free port.'),
+    }),
+    { named: { host: 'host <address>' } },
+  );
 
 /**
- * Serves until SIGINT or SIGTERM; requests that have come whole by then are answered. The same signal once more ends the process.
- * @param say told the address once it listens
- * @throws InputError when the port cannot be had
+ * Serves until SIGINT or SIGTERM. Requests that have been received completely by then are answered; a second signal ends
+ * the process at once.
+ * @param say called with the address once the server listens
+ * @throws InputError when it cannot listen on the address
  */
 export async function listen(
   app: { fetch: (request: Request) => Response | Promise<Response> },
@@ -40,11 +51,11 @@ export async function listen(
   server.on('connection', (socket) => {
     socket.once('close', () => {
       const waiting = [...underWay].filter(([response, request]) => !response.socket && request.socket === socket);
-      // Of pipelined requests, those that wait for their turn are not told by Node.
+      // Node emits no close event for pipelined requests that wait for their turn.
       for (const [response] of waiting) response.emit('close');
     });
   });
-  /** Whether a request has come whole and all that its response has so far is sent. */
+  /** Whether a request has been received completely, and all of its response so far has been sent. */
   const isComputing = (socket: Socket) =>
     socket.writableLength === 0 &&
     [...underWay].some(([response, request]) => response.socket === socket && request.complete);
@@ -55,7 +66,7 @@ export async function listen(
     await once(server, 'listening');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new InputError(`${host}:${port} cannot be listened on (${code}): give another --port or --host.`);
+    throw new InputError(`${host}:${port} is not available (${code}): give another --port or --host.`);
   }
   const { address, port: taken } = server.address() as AddressInfo;
   say(`http://${address.includes(':') ? `[${address}]` : address}:${taken}`);
@@ -70,7 +81,7 @@ export async function listen(
     else request.destroy();
   }
   await Promise.all([...underWay.keys()].map((response) => new Promise((close) => response.once('close', close))));
-  // What is left has sent no whole request, and may never do.
+  // The connections that are left have sent no complete request, and may never send one.
   server.closeAllConnections();
   await closed;
 }

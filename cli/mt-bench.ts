@@ -17,23 +17,25 @@ import {
 } from '../evaluation/mt-bench/files.ts';
 import { samplingSchema } from '../engine/protocol/settings.ts';
 import { adviceOn } from '../labelers/judge/advice.ts';
-import { addJudge, judgeOf, type JudgeFlags } from './judging.ts';
+import { addJudge, judgeOf } from './judging.ts';
 import { showProgress } from './progress.ts';
-import { addSettings, readSettings, seedSchema } from './settings.ts';
+import { seedFlags, SettingsFlags, type GivenFlags } from './settings.ts';
 import { addChatTemplate, jsonOption, policyOf, summarize, withEngine } from './step.ts';
 
 const suite = (name: string) => fileURLToPath(new URL(`../examples/mt-bench/${name}.jsonl`, import.meta.url));
 
-const FIELDS = ['maxNewTokens', 'batchSize'] as const;
-/** As FastChat has it. */
+/** The answer length is FastChat's. */
 const schema = samplingSchema.extend({
   maxNewTokens: samplingSchema.shape.maxNewTokens
     .unwrap()
     .default(1024)
-    .describe('Longest answer to a turn, in tokens.'),
+    .describe('Maximum length of an answer to a turn, in tokens.'),
 });
+const samplingFlags = new SettingsFlags(schema, { only: ['maxNewTokens', 'batchSize'] });
 
-interface Flags extends JudgeFlags {
+interface Flags {
+  judgeModel?: string;
+  server?: string;
   model?: string;
   adapter?: string;
   chatTemplate?: string;
@@ -46,40 +48,39 @@ interface Flags extends JudgeFlags {
   references?: string;
   json?: boolean;
 }
-type Given = Flags & Record<string, unknown>;
+type Given = Flags & GivenFlags;
 
 /** `selm mt-bench`: MT-Bench on a policy's answers, or on answers from a file. */
 export function mtBenchCommand(): Command {
   const command = addChatTemplate(new Command('mt-bench'))
-    .description(
-      'MT-Bench (arXiv 2306.05685): two-turn answers, each rated from 1 to 10 by a judge, as FastChat does it.',
-    )
+    .description('MT-Bench (arXiv 2306.05685): two-turn answers, each rated from 1 to 10 by a judge, as in FastChat.')
     .option(
       '--model <folder|id>',
-      'Answers: Hugging Face model folder, or hub id org/name[@revision], or policy NAME@version.',
+      'Base model that answers: a Hugging Face model folder, a hub id org/name[@revision], or a policy NAME@version.',
     )
-    .option('--adapter <folder|name>', 'PEFT adapter on top of the model, or policy NAME@version (selm policies).')
-    .option('--name <name>', 'What to call the policy. Default: what --adapter says, else what --model does.')
+    .option('--adapter <folder|name>', 'PEFT adapter of the model: a folder, or a policy NAME@version (selm policies).')
+    .option('--name <name>', 'Name of the policy. Default: the value of --adapter, else of --model.')
     .option(
       '--out <file>',
-      "Gets the policy's answers in FastChat's model_answer format. Those that it has already are kept.",
+      "File for the policy's answers in FastChat's model_answer format. Answers that it has are kept.",
     )
-    .option('--answers <file>', "Answers of any model in FastChat's model_answer format, in place of a policy's.")
+    .option('--answers <file>', "Answers of any model in FastChat's model_answer format, instead of a policy's.")
     .option(
       '--judgements <file>',
-      "Judgements in FastChat's model_judgment format. New ones are added; the figures are those of all models in it.",
+      "Judgements in FastChat's model_judgment format. New ones are added; the scores are those of all models in it.",
     )
-    .option('--questions <file>', "Questions in FastChat's format. Default: the 80 of examples/mt-bench.")
+    .option('--questions <file>', "Questions in FastChat's format. Default: the 80 questions of examples/mt-bench.")
     .option(
       '--references <file>',
-      'Reference answers to questions on math, reasoning and coding, in the format of answers. Default: those of GPT-4 in examples/mt-bench.',
+      'Reference answers to questions on math, reasoning and coding, in the format of --answers. ' +
+        'Default: those of GPT-4 in examples/mt-bench.',
     );
-  addSettings(command, schema, [...FIELDS]);
+  samplingFlags.addTo(command);
   addJudge(command);
-  addSettings(command, seedSchema, ['seed']);
+  seedFlags.addTo(command);
   return command.addOption(jsonOption()).action(async (flags: Given) => {
     checkFlags(flags);
-    const { seed } = readSettings(seedSchema, flags, ['seed']);
+    const { seed } = seedFlags.read(flags);
     const withJudge = judgeOf(flags);
     const questions = await readQuestions(flags.questions ?? suite('question'));
     const references = withJudge && (await readAnswers(flags.references ?? suite('reference_gpt4'))).answers;
@@ -116,17 +117,14 @@ export function mtBenchCommand(): Command {
 
 function checkFlags({ model, adapter, out, answers, server, judgeModel, judgements }: Flags): void {
   const problems: [boolean, string][] = [
-    [model !== undefined && answers !== undefined, 'Answers come from --model or from --answers: give one of them'],
-    [model === undefined && adapter !== undefined, 'An adapter needs the model that it is of: give --model'],
+    [model !== undefined && answers !== undefined, '--model and --answers are both given: give one of them'],
+    [model === undefined && adapter !== undefined, '--adapter needs its base model: give --model'],
+    [(model === undefined) !== (out === undefined), '--model and --out belong together: give both, or neither'],
+    [server !== undefined && judgeModel === undefined, '--server needs the name of the judge: give --judge-model'],
     [
-      (model === undefined) !== (out === undefined),
-      'A policy answers the questions into a file: give both --model and --out',
+      judgeModel !== undefined && judgements === undefined,
+      '--judge-model needs a file for its judgements: give --judgements',
     ],
-    [
-      server !== undefined && judgeModel === undefined,
-      'A server has models: say with --judge-model which of them is the judge',
-    ],
-    [judgeModel !== undefined && judgements === undefined, 'Judgements are kept in a file: give --judgements'],
     [
       judgeModel !== undefined && model === undefined && answers === undefined,
       'There is nothing to judge: give --model or --answers',
@@ -145,12 +143,12 @@ interface Answered {
   answers: Map<number, QuestionAnswer>;
 }
 
-/** The answers on file, and the policy's to what is not answered there. */
+/** The answers on file, and the policy's answers to the other questions. */
 async function answersOf(flags: Given, questions: Question[], seed: number): Promise<Answered | undefined> {
   const { model: base, adapter, name, out, answers } = flags;
   if (answers !== undefined) return readAnswers(answers);
   if (base === undefined) return undefined;
-  const settings = readSettings(schema, flags, [...FIELDS]);
+  const settings = samplingFlags.read(flags);
   const policy = await policyOf({ ...flags, model: base });
   const model = name ?? adapter ?? base;
   const known = exists(out!) ? await readAnswers(out!) : { model, answers: new Map<number, QuestionAnswer>() };

@@ -1,7 +1,7 @@
-/** Numbers as the commands print them. */
+/** Formats of numbers. */
 import type { Interval } from '../evaluation/statistics.ts';
 
 export const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
-/** As in `[53.1, 56.9]`, in percent. */
+/** In percent: `[53.1, 56.9]`. */
 export const percentInterval = ({ low, high }: Interval) => `[${(100 * low).toFixed(1)}, ${(100 * high).toFixed(1)}]`;

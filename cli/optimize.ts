@@ -1,13 +1,13 @@
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { readPreferences } from '../data/readers.ts';
-import { objectiveFields, objectiveSchema } from '../engine/protocol/settings.ts';
+import { objectiveSchema } from '../engine/protocol/settings.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { checkTokens } from '../engine/tokens/preferences.ts';
-import { addSettings, readSettings, seedSchema } from './settings.ts';
+import { seedFlags, SettingsFlags, type GivenFlags } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, warnOfTools, withEngine, type PolicyFlags } from './step.ts';
-import { addTraining, readTraining, reportTraining } from './training.ts';
+import { reportTraining, trainingFlags } from './training.ts';
 
-const OBJECTIVE_FIELDS = ['beta', 'alpha', 'gamma'] as const;
+const objectiveFlags = new SettingsFlags(objectiveSchema, { named: { name: 'objective' } });
 
 interface Flags extends PolicyFlags {
   referenceAdapter?: string;
@@ -21,44 +21,27 @@ export function optimizeCommand(): Command {
   const command = new Command('optimize').description('Train a policy on preferences.');
   addPolicy(command);
   command
-    .option('--reference-adapter <folder>', 'Adapter of the reference policy (default: --adapter).')
+    .option('--reference-adapter <folder>', 'Adapter of the reference policy. Default: --adapter.')
     .requiredOption(
       '--preferences <file>',
-      "Rows in TRL's preference format plus reference_response and, where they were sampled, token ids; or token ids alone.",
+      "Rows in TRL's preference format, with reference_response and the sampled token ids if there are any; " +
+        'or rows of token ids only.',
     )
-    .requiredOption('--out <folder>', 'Gets the trained adapter, or the model with --full.')
-    .addOption(
-      new Option('--objective <name>', 'The loss (default: selm)').choices(objectiveFields.shape.name.unwrap().options),
-    );
-  addSettings(command, objectiveFields, [...OBJECTIVE_FIELDS]);
-  addTraining(command);
-  addSettings(command, seedSchema, ['seed']);
-  command.addOption(jsonOption());
-  return command.action(async (flags: Flags & Record<string, unknown>) => {
-    const objective = readSettings(objectiveSchema, { ...flags, name: flags['objective'] }, [
-      'name',
-      ...OBJECTIVE_FIELDS,
-    ]);
-    const training = readTraining(flags);
-    const { seed } = readSettings(seedSchema, flags, ['seed']);
+    .requiredOption('--out <folder>', 'Folder for the trained adapter, or for the model with --full.');
+  for (const group of [objectiveFlags, trainingFlags, seedFlags]) group.addTo(command);
+  return command.addOption(jsonOption()).action(async (flags: Flags & GivenFlags) => {
+    const objective = objectiveFlags.read(flags);
+    const training = trainingFlags.read(flags);
+    const { seed } = seedFlags.read(flags);
     const policy = await policyOf(flags);
     const adapter = flags.referenceAdapter ?? policy.adapter;
     const reference = { ...policy, ...(adapter !== undefined && { adapter }) };
     const { rows, numbers } = await readPreferences(flags.preferences);
     checkTokens(rows, numbers, () => loadTokenizer(policy.model, policy.chatTemplate));
     warnOfTools(policy, rows);
-    const result = await withEngine((engine) =>
-      // The engine reads the file again: it counts what it leaves out, and names rows by their place.
-      engine.run('optimize', {
-        policy,
-        reference,
-        rows: flags.preferences,
-        objective,
-        training,
-        seed,
-        outDir: flags.out,
-      }),
-    );
+    // The engine reads the file again: it counts the rows that it drops, and names rows by their number.
+    const job = { policy, reference, rows: flags.preferences, objective, training, seed, outDir: flags.out };
+    const result = await withEngine((engine) => engine.run('optimize', job));
     await reportTraining(flags, result);
   });
 }

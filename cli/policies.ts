@@ -5,13 +5,11 @@ import { POLICIES_HEAD, policyRow } from '../report/policies.ts';
 import { openStore } from '../workers/store.ts';
 import { jsonOption } from './step.ts';
 
-/** `selm policies`: what runs have made, by name and version. */
+/** `selm policies`: list the released policies. */
 export function policiesCommand(): Command {
   return new Command('policies')
-    .description(
-      'List the accepted policies by name: the run, prompts, settings and numbers each is from (all of it with --json).',
-    )
-    .argument('[name]', 'Only this name.')
+    .description('List the released policies with their runs, prompts, settings and metrics (complete with --json).')
+    .argument('[name]', 'Only policies of this name.')
     .addOption(jsonOption())
     .action(async (name: string | undefined, flags: { json?: boolean }) => {
       const releases = await listReleases(await openStore(), name);

@@ -3,13 +3,13 @@ import { decide } from '../workers/decisions.ts';
 import { resumeUpdate } from '../workflows/decisions.ts';
 import { withDecision } from './server.ts';
 
-/** `selm resume`: a paused run goes on. */
+/** `selm resume`: resume a paused run. */
 export function resumeCommand(): Command {
   return new Command('resume')
-    .description('Have a paused run go on.')
-    .argument('<name>', "The run's name.")
+    .description('Resume a paused run.')
+    .argument('<name>', 'Name of the run.')
     .action(async (name: string) => {
       await withDecision((client) => decide(client, name, resumeUpdate));
-      console.log(`Run "${name}" goes on.`);
+      console.log(`Run "${name}" is resumed.`);
     });
 }

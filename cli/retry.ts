@@ -5,20 +5,20 @@ import type { Settings } from '../config/changes.ts';
 import { withDecision } from './server.ts';
 import { setOption } from './set-option.ts';
 
-/** `selm retry`: what failed is done again, with other settings if need be. */
+/** `selm retry`: retry what failed in a run, with changed settings if given. */
 export function retryCommand(): Command {
   return new Command('retry')
-    .description('Do again what failed in a run; what is made already is found.')
-    .argument('<name>', "The run's name.")
-    .option('--round <n>', 'Redo from this round on. Default: what failed.', readRound)
-    .addOption(setOption('A setting of the retried round and those after it.'))
+    .description('Retry what failed in a run. Cached artifacts are reused.')
+    .argument('<name>', 'Name of the run.')
+    .option('--round <n>', 'Retry from this round on. Default: the failed step.', readRound)
+    .addOption(setOption('Change a setting for the retried round and all later rounds.'))
     .action(async (name: string, { round, set }: { round?: number; set?: Settings }) => {
       await withDecision((client) => retryRun(client, name, round, set));
-      console.log(`Run "${name}" tries again.`);
+      console.log(`Run "${name}" is retried.`);
     });
 }
 
 function readRound(text: string): number {
   if (/^[1-9]\d*$/.test(text)) return Number(text);
-  throw new InputError(`--round ${text} is no round: give 1, 2, ...`);
+  throw new InputError(`--round ${text} is not a round: give 1, 2, ...`);
 }

@@ -1,4 +1,4 @@
-/** What a run came to, as a table on a terminal. */
+/** The rounds of a run as a table on a terminal. */
 import Table from 'cli-table3';
 import { HEAD, roundRows } from '../report/rounds.ts';
 import type { RunStatus } from '../workflows/status.ts';

@@ -24,20 +24,24 @@ import type { Device } from '../engine/protocol/settings.ts';
 
 interface RunFlags {
   json?: boolean;
-  /** Ends the run of this name that is in progress. */
+  /** Stops the run of this name that is in progress. */
   restart?: boolean;
   set?: Settings;
 }
 
-/** `selm run`: a run with all it needs on this machine, from nothing or from where it was. */
+/** `selm run`: start or resume a run on this machine. */
 export function runCommand(): Command {
   return new Command('run')
     .description(
-      'Start a run, or go on with it, with a server and workers on this machine. Exit code 3: it waits for a decision, and there is no terminal to wait at.',
+      'Start or resume a run, with a Temporal server and workers on this machine. Exit code 3: the run waits for a ' +
+        'decision, and there is no terminal to ask for it.',
     )
     .argument('<config>', "A run's YAML file (docs/config.md).")
-    .option('--restart', 'End the run of this name that is in progress and start anew; what has not changed is reused.')
-    .addOption(setOption("A setting in place of the file's; a run that waits for a decision goes on with it."))
+    .option(
+      '--restart',
+      'Stop the run of this name that is in progress, and start it again; unchanged artifacts are reused.',
+    )
+    .addOption(setOption('Replace a setting of the file; a run that waits for a decision is retried with it.'))
     .addOption(jsonOption())
     .action(async (file: string, flags: RunFlags) => {
       const status = await runHere(loadConfig(file, flags.set), flags).catch((error: unknown) => {
@@ -49,18 +53,18 @@ export function runCommand(): Command {
 
 const say = (message: string) => console.error(message);
 
-/** Whether somebody can make a decision that a run waits for. */
+/** Whether there is a terminal to ask for a decision. */
 export const isAttended = ({ json }: { json?: boolean }): boolean =>
   !json && process.stdin.isTTY && process.stderr.isTTY;
 
 /**
- * Runs on this machine until the run ends, or until it waits for a decision that nobody is there to make. Ctrl-C ends the process; a
- * second Ctrl-C kills what does not end.
- * @returns its last status
- * @throws InputError when the run failed by what it was given, or the artifact store cannot be read
+ * Runs on this machine until the run ends, or until it waits for a decision and there is no terminal to ask for it.
+ * Ctrl-C stops the process; a second Ctrl-C kills it.
+ * @returns the last status of the run
+ * @throws InputError when the run failed because of its input, or the artifact store cannot be read
  */
 export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunStatus> {
-  // A store that does not answer is told of here, once; a worker would be started again and again.
+  // Reports an unreachable store once; without it, workers would be restarted again and again.
   await openStore();
   if (config.device !== undefined) await checkHere(config.device);
   const stop = new AbortController();
@@ -69,7 +73,9 @@ export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunSt
   let local: Local | undefined;
   const interrupt = () => {
     if (stop.signal.aborted) return local ? local.kill() : process.exit(INTERRUPTED);
-    say('Stopping: what is under way writes its checkpoint. The same command goes on. Ctrl-C again stops at once.');
+    say(
+      'Stopping: the step in progress writes its checkpoint. The same command resumes the run. Ctrl-C again stops at once.',
+    );
     stop.abort();
   };
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
@@ -81,11 +87,11 @@ export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunSt
     await local?.stop();
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
-  // What still waits for the server would keep an interrupted process alive.
+  // Pending calls to the server would keep an interrupted process alive.
   return status ?? process.exit(INTERRUPTED);
 }
 
-/** Starts a run or goes on with it, and shows it. @returns its last status; none where it was stopped */
+/** Starts or resumes a run, and shows its progress. @returns its last status; undefined if it was interrupted */
 async function work(
   connect: () => Promise<Client>,
   config: RunConfig,
@@ -93,15 +99,15 @@ async function work(
   stop: AbortSignal,
 ): Promise<RunStatus | undefined> {
   const client = await connect();
-  const { handle, attached } = await startOrGoOn(client, config, flags);
-  if (attached) say(`Going on with run "${config.name}".`);
+  const { handle, attached } = await startOrResume(client, config, flags);
+  if (attached) say(`Resuming run "${config.name}".`);
   return watchRun(client, handle, { attended: isAttended(flags), stop }).catch((error: unknown) => {
     throw rootCause(error);
   });
 }
 
-/** Where `--set` gives all in which the configuration differs from that of the run in progress, the run is retried with it. */
-async function startOrGoOn(
+/** Starts or resumes the run. If `--set` gives all differences from the run in progress, that run is retried with them. */
+async function startOrResume(
   client: Client,
   config: RunConfig,
   { restart, set = {} }: RunFlags,
@@ -119,22 +125,24 @@ async function startOrGoOn(
 const isBelow = (key: string, sections: string[]) =>
   sections.some((section) => key === section || key.startsWith(`${section}.`));
 
-/** What the user can do about a file that is not what the run was started with. */
+/** Adds what the user can do if the file differs from the run in progress. */
 function withRemedies({ message, differences }: RunDiffers, file: string): InputError {
   const settings = differences.map(({ key, after }) => `--set ${key}=${JSON.stringify(after)}`).join(' ');
   const settable = differences.every(({ key, after }) => isChangeable(key) && after !== undefined);
   const commands = [`selm run ${file} --restart`, ...(settable ? [`selm run ${file} ${settings}`] : [])];
-  return new InputError(
-    `${message} --restart ends it and starts anew, reusing what has not changed${settable ? '; --set changes it where it waits for a decision' : ''}: ${commands.join(' | ')}`,
-  );
+  const remedies = [
+    '--restart stops it and starts it again, reusing unchanged artifacts',
+    ...(settable ? ['--set changes it while it waits for a decision'] : []),
+  ];
+  return new InputError(`${message} ${remedies.join('; ')}: ${commands.join(' | ')}`);
 }
 
-/** @throws InputError when this machine cannot compute on the device */
+/** @throws InputError when this machine does not have the device */
 async function checkHere(device: Device): Promise<void> {
   await withEngine((engine) => engine.run('check', { device }));
 }
 
-/** Prints what a run came to, and sets the exit code where it waits for a decision. */
+/** Prints the results of a run, and sets the exit code if it waits for a decision. */
 export function reportRun(status: RunStatus, { json }: { json?: boolean }): void {
   if (status.start) console.log(runTable(status));
   for (const note of roundNotes(status)) console.log(note);

@@ -3,19 +3,10 @@ import { sampledRows } from '../activities/sample.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { samplingSchema } from '../engine/protocol/settings.ts';
-import { addSettings, readSettings, seedSchema } from './settings.ts';
+import { seedFlags, SettingsFlags, type GivenFlags } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, summarize, warnOfTools, withEngine, type PolicyFlags } from './step.ts';
 
-const FIELDS = [
-  'samplesPerPrompt',
-  'temperature',
-  'topP',
-  'topK',
-  'maxNewTokens',
-  'maxPromptLength',
-  'batchSize',
-  'weights',
-] as const;
+const samplingFlags = new SettingsFlags(samplingSchema);
 
 interface Flags extends PolicyFlags {
   prompts: string;
@@ -23,18 +14,17 @@ interface Flags extends PolicyFlags {
   json?: boolean;
 }
 
-/** `selm sample`: the policy answers prompts. */
+/** `selm sample`: sample responses to prompts. */
 export function sampleCommand(): Command {
-  const command = new Command('sample').description('Let a policy answer prompts.');
+  const command = new Command('sample').description("Sample a policy's responses to prompts.");
   addPolicy(command);
-  command.requiredOption('--prompts <file>', 'JSON Lines or Parquet file, or hub data set, of prompts.');
-  command.requiredOption('--out <file>', 'Gets a row {id, prompt, prompt_input_ids, responses} a prompt.');
-  addSettings(command, samplingSchema, [...FIELDS]);
-  addSettings(command, seedSchema, ['seed']);
-  command.addOption(jsonOption());
-  return command.action(async (flags: Flags & Record<string, unknown>) => {
-    const settings = readSettings(samplingSchema, flags, [...FIELDS]);
-    const { seed } = readSettings(seedSchema, flags, ['seed']);
+  command
+    .requiredOption('--prompts <file|id>', 'Prompts: a JSON Lines or Parquet file, or a hub data set.')
+    .requiredOption('--out <file>', 'File for a row {id, prompt, prompt_input_ids, responses} per prompt.');
+  for (const group of [samplingFlags, seedFlags]) group.addTo(command);
+  return command.addOption(jsonOption()).action(async (flags: Flags & GivenFlags) => {
+    const settings = samplingFlags.read(flags);
+    const { seed } = seedFlags.read(flags);
     const policy = await policyOf(flags);
     const prompts = await readPrompts(flags.prompts);
     warnOfTools(policy, prompts);
@@ -44,7 +34,7 @@ export function sampleCommand(): Command {
     const seconds = (performance.now() - started) / 1000;
     const { promptIds, sampledTokens, divergence } = result;
     const promptTokens = promptIds.reduce((total, { length }) => total + length, 0);
-    const rounded = divergence ? ` 8-bit weights: KL ${divergence.klPerToken.toExponential(1)} a token.` : '';
+    const quantized = divergence ? ` 8-bit weights: KL ${divergence.klPerToken.toExponential(1)} per token.` : '';
     summarize(
       flags,
       {
@@ -55,7 +45,7 @@ export function sampleCommand(): Command {
         seconds,
         out: flags.out,
       },
-      `${flags.out}: ${prompts.length} prompts answered, ${sampledTokens} tokens in ${seconds.toFixed(1)} s.${rounded}`,
+      `${flags.out}: responses to ${prompts.length} prompts, ${sampledTokens} tokens in ${seconds.toFixed(1)} s.${quantized}`,
     );
   });
 }

@@ -18,13 +18,15 @@ interface Flags extends PolicyFlags {
   json?: boolean;
 }
 
-/** `selm score`: log-probabilities of given responses. */
+/** `selm score`: compute log-probabilities of given responses. */
 export function scoreCommand(): Command {
-  const command = new Command('score').description('Sum the log-probabilities of responses under a policy.');
+  const command = new Command('score').description(
+    'Compute the log-probabilities of responses under a policy (sums over their tokens).',
+  );
   addPolicy(command);
   return command
     .requiredOption('--in <file>', 'Rows {prompt, response} or {prompt_input_ids, response_input_ids}.')
-    .requiredOption('--out <file>', 'Gets a row {logp, tokens} for each, in the same order.')
+    .requiredOption('--out <file>', 'File for a row {logp, tokens} per response, in the same order.')
     .addOption(jsonOption())
     .action(async (flags: Flags) => {
       const policy = await policyOf(flags);

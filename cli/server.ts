@@ -1,4 +1,4 @@
-/** The server that commands talk to: that of Temporal's environment configuration, else the one of this folder, started for as long as it takes. */
+/** The Temporal server of a command: that of Temporal's environment configuration, else this folder's dev server. */
 import type { Client } from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
 import { connectClient, connectEmbedded, hasServer, useServer } from '../workers/connection.ts';
@@ -6,6 +6,7 @@ import { hasDatabase, joinDevServer, leaveDevServer } from '../workers/dev-serve
 import { hasWorkers } from '../workers/keep-server.ts';
 import { INTERRUPTED } from './errors.ts';
 
+/** Calls `ask` with a client. Starts this folder's dev server for as long as the call takes, if it is not running. */
 export async function withServer<T>(ask: (client: Client) => Promise<T>): Promise<T> {
   if (hasServer()) return ask(await connectClient());
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
@@ -18,17 +19,17 @@ export async function withServer<T>(ask: (client: Client) => Promise<T>): Promis
   }
 }
 
-/** Ctrl-C leaves no server behind. */
+/** Stops the dev server on Ctrl-C. */
 function interrupt(signal: NodeJS.Signals): void {
-  // Who else listens ends what it does, which is left then.
+  // Another listener stops the command's work, and the server is left afterwards.
   if (process.listenerCount(signal) > 1) return;
   void leaveDevServer().finally(() => process.exit(INTERRUPTED));
 }
 
 /**
- * As `withServer`, for what is asked of runs: on this folder's server, where no worker runs, one answers meanwhile.
- * @param ask is told whether no worker runs: what it decides is carried out later
- * @throws InputError when the environment names no server and none has run in this folder
+ * Like `withServer`, for queries and decisions about runs. If this folder has no worker, a temporary one answers queries.
+ * @param ask gets a client, and whether no worker runs: then a decision takes effect when one does
+ * @throws InputError when the environment names no server and this folder has none
  */
 export async function withRuns<T>(ask: (client: Client, alone: boolean) => Promise<T>): Promise<T> {
   if (hasServer()) return withServer((client) => ask(client, false));
@@ -41,9 +42,9 @@ export async function withRuns<T>(ask: (client: Client, alone: boolean) => Promi
   });
 }
 
-export const NO_WORKER = 'No worker runs in this folder: what is left of the run waits for the next selm run.';
+export const NO_WORKER = 'No worker runs in this folder: the run continues with the next selm run.';
 
-/** As `withRuns`, for a decision about a run. */
+/** Like `withRuns`, for a decision about a run. */
 export const withDecision = (decide: (client: Client) => Promise<void>): Promise<void> =>
   withRuns(async (client, alone) => {
     await decide(client);

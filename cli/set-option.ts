@@ -1,19 +1,20 @@
-/** `--set key=value`: a setting in place of the configuration's. */
+/** `--set key=value`: a setting that replaces one of the configuration. */
 import { Option } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { parseYaml } from '../data/yaml.ts';
 import type { Settings } from '../config/changes.ts';
 
-/** @param about what becomes of it; the option may be repeated */
+/** @param about what the setting changes, in a sentence */
 export const setOption = (about: string) =>
   new Option(
     '--set <key=value>',
-    `${about} As in the configuration: optimize.learningRate=1e-5, or a section: 'label={by: verifier}'. May be repeated.`,
+    `${about} Keys and values are those of the configuration: optimize.learningRate=1e-5, or a section: ` +
+      "'label={by: verifier}'. Can be repeated.",
   ).argParser((text: string, settings: Settings = {}) => ({ ...settings, ...readSetting(text) }));
 
-/** Values are YAML, as in the configuration. */
+/** The value is YAML, as in the configuration. */
 function readSetting(text: string): Settings {
   const [, key, value] = /^([\w.]+)=(.+)$/s.exec(text) ?? [];
-  if (key === undefined) throw new InputError(`--set ${text} is no setting: give key=value.`);
+  if (key === undefined) throw new InputError(`--set ${text} is not a setting: give key=value.`);
   return { [key]: parseYaml(value, `The value of --set ${text}`) };
 }

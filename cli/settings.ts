@@ -1,66 +1,187 @@
-/** Settings as flags: each field of a schema is a flag with its description and default, checked by the schema. */
+/** Settings as flags: each setting of a schema is a flag with its type, default and description, checked by the schema. */
 import { Option, type Command } from 'commander';
 import { z } from 'zod';
+import { boundsOf, type JsonSchema } from '../config/schema-text.ts';
 import { InputError } from '../data/errors.ts';
 
-type SettingsSchema = z.ZodObject;
+/** Flags as commander gives them to a command's action. */
+export type GivenFlags = Record<string, unknown>;
 
-const flagOf = (field: string) => `--${field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-
-/** Adds a flag for each of `fields`. A switch that is on by default becomes `--no-<field>`. */
-export function addSettings<S extends SettingsSchema>(
-  command: Command,
-  schema: S,
-  fields: (keyof S['shape'] & string)[],
-): void {
-  const defaults = schema.partial().parse({}) as Record<string, unknown>;
-  for (const field of fields) {
-    const type = schema.shape[field] as z.ZodType;
-    const fallback = defaults[field];
-    const flag = flagOf(field);
-    if (typeof fallback === 'boolean') {
-      command.addOption(new Option(fallback ? flag.replace('--', '--no-') : flag, type.description));
-      continue;
-    }
-    const values = enumValues(type);
-    const shown = fallback === undefined ? '' : ` (default: ${String(fallback)})`;
-    command.addOption(new Option(`${flag} <${values?.join('|') ?? 'n'}>`, `${type.description}${shown}`));
-  }
+/** A setting that has been given on the command line. */
+export interface GivenSetting {
+  /** Key of the setting, joined by dots: `lora.rank`. */
+  key: string;
+  /** Such as `--lora-rank`. */
+  flag: string;
+  value: unknown;
 }
 
-function enumValues(type: z.ZodType): string[] | undefined {
-  const inner = type instanceof z.ZodDefault || type instanceof z.ZodOptional ? type.unwrap() : type;
-  return inner instanceof z.ZodEnum ? inner.options.map(String) : undefined;
+interface Setting {
+  key: string;
+  schema: JsonSchema;
+  isRequired: boolean;
+  /** As commander declares it: `--lora-rank <integer>`. */
+  declaration: string;
+}
+
+interface FlagNames {
+  /** Keys of the settings that become flags. Default: all of the schema. */
+  only?: readonly string[];
+  /**
+   * Flags that are not named like their keys, by key, with a placeholder if need be: `{ model: 'judge-model <name>' }`.
+   * A key below a section has both names: `lora.rank` is `--lora-rank`.
+   */
+  named?: Record<string, string>;
 }
 
 /**
- * The settings that the flags give, defaults filled in.
- * @param prefix of the fields' names as flags: with 'lora', `rank` is `--lora-rank`
- * @throws InputError that names the flag
+ * The flags of a schema's settings.
+ * @example
+ * const training = new SettingsFlags(trainingSchema);
+ * training.addTo(command).action((flags) => train(training.read(flags)));
  */
-export function readSettings<T>(
-  schema: z.ZodType<T>,
-  flags: Record<string, unknown>,
-  fields: string[],
-  prefix = '',
-): T {
-  const given = fields.filter((field) => flags[field] !== undefined).map((field) => [field, valueOf(flags[field])]);
-  const parsed = schema.safeParse(Object.fromEntries(given));
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const { path, message } = issue;
-  const field = String(path[0]);
-  const problem = message.replace(/^(Invalid input|Invalid option|Too small|Too big): /, '');
-  const flag = flagOf(prefix ? `${prefix}${field[0].toUpperCase()}${field.slice(1)}` : field);
-  // What may be a key, put where none belongs, is not repeated.
-  const isHidden = issue.code === 'custom' && issue.params?.['hidden'];
-  throw new InputError(`${flag}${isHidden ? '' : ` ${String(flags[field])}`} is not valid: ${problem}; see --help.`);
+export class SettingsFlags<T> {
+  private readonly settings: Setting[];
+  private readonly schema: z.ZodType<T>;
+
+  constructor(schema: z.ZodType<T>, { only, named = {} }: FlagNames = {}) {
+    this.schema = schema;
+    this.settings = settingsOf(z.toJSONSchema(schema, { io: 'input' }), named).filter(
+      ({ key }) => only?.includes(key) ?? true,
+    );
+  }
+
+  /** Adds the flags to a command. */
+  addTo(command: Command): Command {
+    for (const setting of this.settings) {
+      const { declaration, isRequired } = setting;
+      command.addOption(new Option(declaration, describe(setting)).makeOptionMandatory(isRequired));
+    }
+    return command;
+  }
+
+  /** The settings that the flags give, without defaults. */
+  given(flags: GivenFlags): GivenSetting[] {
+    return this.settings.flatMap(({ key, schema, declaration }) => {
+      const { flag, attributeName } = optionOf(declaration);
+      const given = flags[attributeName];
+      // Commander sets a switch that can only be turned off to true when it is not given.
+      if (given === undefined || (given === true && schema.default === true)) return [];
+      return [{ key, flag, value: valueOf(given, schema) }];
+    });
+  }
+
+  /**
+   * The settings that the flags give, defaults filled in.
+   * @throws InputError that names the flag
+   */
+  read(flags: GivenFlags): T {
+    const document = nested(this.given(flags));
+    const parsed = this.schema.safeParse(document);
+    if (parsed.success) return parsed.data;
+    const [issue] = parsed.error.issues;
+    throw new InputError(`${this.problemOf(issue, flags)}; see --help.`);
+  }
+
+  private problemOf({ path, message, ...issue }: z.core.$ZodIssue, flags: GivenFlags): string {
+    const key = path.join('.');
+    const { declaration } = this.settings.find((setting) => key === setting.key || key.startsWith(`${setting.key}.`))!;
+    const { flag, attributeName } = optionOf(declaration);
+    const given = flags[attributeName];
+    if (given === undefined) return `${flag} is missing`;
+    // The value may be a secret in the wrong place: it is not printed.
+    const isHidden = issue.code === 'custom' && issue.params?.['hidden'];
+    const problem = message.replace(/^(Invalid input|Invalid option|Too small|Too big): /, '');
+    return `${flag}${isHidden ? '' : ` ${String(given)}`} is not valid: ${problem}`;
+  }
 }
 
-/** Flags arrive as strings; what reads as a number is one. */
-function valueOf(flag: unknown): unknown {
-  return typeof flag === 'string' && flag.trim() !== '' && Number.isFinite(Number(flag)) ? Number(flag) : flag;
+/** The flag, such as `--lora-rank`, and the name under which commander gives its value: `loraRank`. */
+function optionOf(declaration: string): { flag: string; attributeName: string } {
+  const option = new Option(declaration);
+  return { flag: option.long!, attributeName: option.attributeName() };
 }
 
-/** The seed, a flag of every step that draws random numbers. */
-export const seedSchema = z.object({ seed: z.int().min(0).default(0).describe('Seed of all random numbers.') });
+/** The settings as an object with its sections: `lora.rank` becomes `{ lora: { rank } }`. */
+export function nested(given: GivenSetting[]): Record<string, unknown> {
+  const document: Record<string, unknown> = {};
+  for (const { key, value } of given) {
+    const [last, ...sections] = key.split('.').toReversed();
+    const section = sections.reduceRight((outer, name) => (outer[name] ??= {}) as Record<string, unknown>, document);
+    section[last] = value;
+  }
+  return document;
+}
+
+/** All settings of a schema and its sections. Constants, such as a labeler's name, are not settings. */
+function settingsOf(schema: JsonSchema, named: Record<string, string>, prefix = ''): Setting[] {
+  const { properties = {}, required = [] } = schema;
+  return Object.entries(properties as Record<string, JsonSchema>).flatMap(([name, property]) => {
+    const key = `${prefix}${name}`;
+    if (property.const !== undefined) return [];
+    if (property.properties) return settingsOf(property, named, `${key}.`);
+    const declaration = declarationOf(named[key] ?? kebab(key), property);
+    return [{ key, schema: property, isRequired: prefix === '' && required.includes(name), declaration }];
+  });
+}
+
+/** A switch that is on by default becomes `--no-NAME`. */
+function declarationOf(name: string, schema: JsonSchema): string {
+  if (schema.type === 'boolean') return `--${schema.default === true ? 'no-' : ''}${name}`;
+  return name.includes('<') ? `--${name}` : `--${name} <${placeholderOf(schema)}>`;
+}
+
+/** Characters of choices in a placeholder. Longer choices are in the description, since they would narrow its column. */
+const MAX_CHOICES = 20;
+
+function placeholderOf({ type, enum: values }: JsonSchema): string {
+  const choices = values?.join('|');
+  if (choices) return choices.length > MAX_CHOICES ? 'name' : choices;
+  return { array: 'list', object: 'json', string: 'text' }[type as string] ?? String(type);
+}
+
+const kebab = (key: string) => key.replaceAll('.', '-').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** The description with the values that the flag takes, and its default. */
+function describe({ schema, isRequired, declaration }: Setting): string {
+  const { description = '', type, items, enum: values, default: fallback } = schema;
+  const choices = values ?? (items as JsonSchema | undefined)?.enum;
+  const isShown = choices === undefined || declaration.includes(choices.join('|'));
+  const facts = [
+    ...(type === 'array' ? ['comma-separated'] : []),
+    ...(isShown ? [] : [choices.join(', ')]),
+    ...boundsOf(schema),
+    ...(isRequired ? ['required'] : []),
+    ...defaultOf(type, fallback),
+  ];
+  return facts.length === 0 ? description : `${description} (${facts.join('; ')})`;
+}
+
+function defaultOf(type: JsonSchema['type'], fallback: unknown): string[] {
+  if (type === 'boolean') return fallback === true ? ['default: on; this turns it off'] : [];
+  return fallback === undefined ? [] : [`default: ${textOf(fallback)}`];
+}
+
+const textOf = (value: unknown): string => (Array.isArray(value) ? value.join(',') : String(value));
+
+/** Flags arrive as texts; the schema refuses a text that is not of its type. */
+function valueOf(flag: unknown, { type }: JsonSchema): unknown {
+  if (typeof flag !== 'string') return flag;
+  if (type === 'array') return flag.split(',');
+  if (type === 'object') return parsed(flag);
+  const isNumber = type === 'number' || type === 'integer';
+  return isNumber && flag.trim() !== '' && Number.isFinite(Number(flag)) ? Number(flag) : flag;
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return json;
+  }
+}
+
+/** The seed of a step that draws random numbers. */
+export const seedFlags = new SettingsFlags(
+  z.strictObject({ seed: z.int().min(0).default(0).describe('Seed of all random numbers.') }),
+);

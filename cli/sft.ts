@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import { readDemonstrations } from '../data/readers.ts';
-import { readSettings, addSettings, seedSchema } from './settings.ts';
+import { seedFlags, type GivenFlags } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, warnOfTools, withEngine, type PolicyFlags } from './step.ts';
-import { addTraining, readTraining, reportTraining } from './training.ts';
+import { reportTraining, trainingFlags } from './training.ts';
 
 interface Flags extends PolicyFlags {
   demonstrations: string;
@@ -12,20 +12,18 @@ interface Flags extends PolicyFlags {
 
 /** `selm sft`: supervised fine-tuning on demonstrations. */
 export function sftCommand(): Command {
-  const command = new Command('sft').description('Fine-tune a policy on demonstrations.');
+  const command = new Command('sft').description('Fine-tune a policy on demonstrations (supervised fine-tuning).');
   addPolicy(command);
   command
     .requiredOption(
       '--demonstrations <file>',
-      'Rows {prompt, completion}, or {messages} that end with the assistant: every assistant turn is trained on.',
+      'Rows {prompt, completion}, or rows {messages} that end with an assistant turn: all assistant turns are trained on.',
     )
-    .requiredOption('--out <folder>', 'Gets the trained adapter, or the model with --full.');
-  addTraining(command);
-  addSettings(command, seedSchema, ['seed']);
-  command.addOption(jsonOption());
-  return command.action(async (flags: Flags & Record<string, unknown>) => {
-    const training = readTraining(flags);
-    const { seed } = readSettings(seedSchema, flags, ['seed']);
+    .requiredOption('--out <folder>', 'Folder for the trained adapter, or for the model with --full.');
+  for (const group of [trainingFlags, seedFlags]) group.addTo(command);
+  return command.addOption(jsonOption()).action(async (flags: Flags & GivenFlags) => {
+    const training = trainingFlags.read(flags);
+    const { seed } = seedFlags.read(flags);
     const policy = await policyOf(flags);
     const rows = await readDemonstrations(flags.demonstrations);
     warnOfTools(policy, rows);

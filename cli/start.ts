@@ -5,11 +5,13 @@ import { explainMissing, missingAttributes } from '../workers/search-attributes.
 import { withServer } from './server.ts';
 import { jsonOption, summarize } from './step.ts';
 
-/** `selm start`: a run on a server whose workers are elsewhere. */
+/** `selm start`: start a run that workers elsewhere carry out. */
 export function startCommand(): Command {
   return new Command('start')
-    .description('Start a run on the given server and return; its workers run elsewhere (selm worker).')
-    .argument('<config>', "A run's YAML file; its paths are those of the workers.")
+    .description(
+      'Start a run on the configured Temporal server and return; workers elsewhere (selm worker) carry it out.',
+    )
+    .argument('<config>', "A run's YAML file (docs/config.md); its paths are those of the workers.")
     .addOption(jsonOption())
     .action(async (file: string, flags: { json?: boolean }) => {
       const config = loadConfig(file);
@@ -19,7 +21,11 @@ export function startCommand(): Command {
         return startRun(client, config);
       });
       const { name } = config;
-      const done = attached ? 'is in progress' : 'is started';
-      summarize(flags, { name, workflow_id: handle.workflowId, attached }, `Run "${name}" ${done}: selm watch ${name}`);
+      const state = attached ? 'is already in progress' : 'is started';
+      summarize(
+        flags,
+        { name, workflow_id: handle.workflowId, attached },
+        `Run "${name}" ${state}: selm watch ${name}`,
+      );
     });
 }

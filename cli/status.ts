@@ -8,11 +8,11 @@ import { runTable } from './run-table.ts';
 import { withRuns } from './server.ts';
 import { jsonOption } from './step.ts';
 
-/** `selm status`: where a run is now. */
+/** `selm status`: show the status of a run. */
 export function statusCommand(): Command {
   return new Command('status')
-    .description('Show where a run is.')
-    .argument('<name>', "The run's name.")
+    .description('Show the status of a run.')
+    .argument('<name>', 'Name of the run.')
     .addOption(jsonOption())
     .action(async (name: string, flags: { json?: boolean }) => {
       const progress = await withRuns(async (client) => readProgress(client, await findRun(client, name)));

@@ -1,5 +1,6 @@
-/** What the commands that run a single step on files have in common. */
+/** Shared by the commands that run a single step on files. */
 import { Option, type Command } from 'commander';
+import { z } from 'zod';
 import { ignoredToolsNote } from '../activities/prompts/portions.ts';
 import { resolveModel } from '../data/hub.ts';
 import { InputError, located } from '../data/errors.ts';
@@ -9,26 +10,35 @@ import { EngineDied, JobAborted } from '../engine/protocol/errors.ts';
 import type { CallOptions, Engine, Policy, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
 import { readChatTemplate, withTemplateOf } from '../engine/tokenizer/chat-template-settings.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
-import { deviceSchema, DEVICES, type Device } from '../engine/protocol/settings.ts';
+import { deviceSchema } from '../engine/protocol/settings.ts';
 import { adapterPolicy, namedPolicy } from './names.ts';
 import { showProgress } from './progress.ts';
+import { SettingsFlags } from './settings.ts';
 import { startEngine } from '../engine/backends.ts';
 
-/** The flags of a chat template. */
+const deviceFlags = new SettingsFlags(
+  z.strictObject({ device: deviceSchema.optional().describe(`${deviceSchema.description} Default: cpu.`) }),
+);
+
+/** Adds the flags of a chat template. */
 export function addChatTemplate(command: Command): Command {
   return command
-    .option('--chat-template <file>', "Jinja chat template in place of the model's.")
+    .option('--chat-template <file>', "File with a Jinja chat template that replaces the model's.")
     .option('--chat-template-arguments <json>', 'Variables of the chat template, such as {"enable_thinking": false}.');
 }
 
+/** Adds the flags of a policy: model, adapter, chat template and device. */
 export function addPolicy(command: Command): void {
   addChatTemplate(command)
     .requiredOption(
       '--model <folder|id>',
-      'Hugging Face model folder, or hub id org/name[@revision], or policy NAME@version.',
+      'Base model: a Hugging Face model folder, a hub id org/name[@revision], or a policy NAME@version.',
     )
-    .option('--adapter <folder|name>', 'PEFT adapter on top of the model, or policy NAME@version (selm policies).')
-    .addOption(new Option('--device <name>', `${deviceSchema.description} (default: cpu)`).choices(DEVICES));
+    .option(
+      '--adapter <folder|name>',
+      'PEFT adapter of the model: a folder, or a policy NAME@version (selm policies).',
+    );
+  deviceFlags.addTo(command);
 }
 
 export interface PolicyFlags {
@@ -36,12 +46,13 @@ export interface PolicyFlags {
   adapter?: string;
   chatTemplate?: string;
   chatTemplateArguments?: string;
-  device?: Device;
+  device?: string;
 }
 
-/** @throws InputError for a chat template that cannot be read, and for arguments that are no JSON object */
+/** @throws InputError that names the flag, the model or the chat template */
 export async function policyOf(flags: PolicyFlags): Promise<Policy> {
-  const { model, adapter, device } = flags;
+  const { model, adapter } = flags;
+  const { device } = deviceFlags.read({ ...flags });
   const base = (await namedPolicy(model)) ?? { model: await resolveModel(model) };
   const policy = { ...base, ...(adapter !== undefined && (await adapterPolicy(adapter))) };
   const chatTemplate = withTemplateOf(adapter, chatTemplateOf(flags) ?? policy.chatTemplate);
@@ -65,23 +76,24 @@ function readArguments(json: string): Record<string, unknown> {
   try {
     parsed = JSON.parse(json);
   } catch {
-    // Told below.
+    // Reported below.
   }
   if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as Record<string, unknown>;
   throw new InputError(
-    `--chat-template-arguments ${json} is no JSON object; give one such as '{"enable_thinking": false}'.`,
+    `--chat-template-arguments ${json} is not a JSON object; give one such as '{"enable_thinking": false}'.`,
   );
 }
 
-export const jsonOption = () => new Option('--json', 'Print a machine-readable summary as the last line.');
+export const jsonOption = () => new Option('--json', 'Print a summary as JSON on the last line.');
 
-/** How many rows are not split where their prompt ends, where there are any. */
+/** How many rows are not split at the end of their prompt; empty if there are none. */
 export const describeNonPrefix = (rows: number): string =>
   rows === 0
     ? ''
-    : ` In ${rows} rows the prompt alone has other tokens than before its response: there the response begins where they differ, as in TRL.`;
+    : ` In ${rows} rows the prompt's tokens are not a prefix of the tokens of prompt and response: ` +
+      'their response begins where the two differ, as in TRL.';
 
-/** Says of how many rows the chat template does not write the tools. Rows whose prompts are tokens have none to write. */
+/** Warns of rows whose tools the chat template ignores. Rows whose prompts are token ids need no template. */
 export function warnOfTools(policy: Policy, rows: ToolRow[]): void {
   const offering = rows.filter(
     (row, i) => row.prompt_input_ids === undefined && located(`Row ${i + 1}`, () => hasTools(row)),
@@ -92,17 +104,17 @@ export function warnOfTools(policy: Policy, rows: ToolRow[]): void {
 
 type ToolRow = Partial<Pick<PreferenceRecord, 'tools' | 'prompt_input_ids'>>;
 
-/** Prints what was done: as JSON for machines, else as a sentence for people. */
+/** Prints the result: with --json as JSON, else as a sentence. */
 export function summarize(flags: { json?: boolean }, summary: Record<string, unknown>, sentence: string): void {
   console.log(flags.json ? JSON.stringify(summary) : sentence);
 }
 
-/** That Ctrl-C gives a job to end in an orderly way. */
+/** Seconds that a job has to end after Ctrl-C. */
 const STOP_SECONDS = 30;
 
 /**
- * Runs with an engine whose process ends when the work is done. Ctrl-C stops the job in an orderly way; one that does not end, or a
- * second Ctrl-C, has the process killed.
+ * Runs `work` with an engine, whose process ends with the work. Ctrl-C aborts the job; a job that does not end within
+ * `STOP_SECONDS`, or a second Ctrl-C, kills the process.
  */
 export async function withEngine<T>(work: (engine: Engine, options: CallOptions) => Promise<T>): Promise<T> {
   const engine = startEngine();

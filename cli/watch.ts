@@ -7,11 +7,11 @@ import { watchRun } from './run-view.ts';
 import { NO_WORKER, withRuns } from './server.ts';
 import { jsonOption } from './step.ts';
 
-/** `selm watch`: a run's progress until it ends; Ctrl-C ends the watching alone. */
+/** `selm watch`: show a run's progress until it ends. Ctrl-C stops watching, not the run. */
 export function watchCommand(): Command {
   return new Command('watch')
-    .description('Watch a run until it ends.')
-    .argument('<name>', "The run's name.")
+    .description('Show the progress of a run until it ends. Ctrl-C stops watching, not the run.')
+    .argument('<name>', 'Name of the run.')
     .addOption(jsonOption())
     .action(async (name: string, flags: { json?: boolean }) => {
       const stop = new AbortController();

@@ -4,7 +4,7 @@ import { winRateOf } from '../evaluation/winrate/win-rate.ts';
 import { readAnnotations, readGamed, type Annotation } from '../evaluation/winrate/annotations.ts';
 import { InputError } from '../data/errors.ts';
 import { percent, percentInterval } from './numbers.ts';
-import { readSettings, addSettings, seedSchema } from './settings.ts';
+import { seedFlags, type GivenFlags } from './settings.ts';
 import { jsonOption, summarize } from './step.ts';
 
 interface Flags {
@@ -13,21 +13,22 @@ interface Flags {
   json?: boolean;
 }
 
-/** `selm winrate`: the raw and the length-controlled win rate of comparisons that somebody has judged. */
+/** `selm winrate`: the raw and the length-controlled win rate of annotated comparisons. */
 export function winrateCommand(): Command {
   const command = new Command('winrate')
-    .description('Win rate of judged comparisons, raw and length-controlled, as AlpacaEval 2 computes them.')
+    .description('Win rate of annotated comparisons, raw and length-controlled, as in AlpacaEval 2.')
     .requiredOption(
       '--annotations <file>',
-      "alpaca_eval's annotations.json, or JSON Lines of {preference, length_baseline, length_model}: 1 prefers the baseline, 2 the model, 0 neither.",
+      "alpaca_eval's annotations.json, or JSON Lines {preference, length_baseline, length_model}, " +
+        'where preference is 1 for the baseline, 2 for the model, and 0 for neither.',
     )
     .option(
       '--gamed <csv>',
-      "alpaca_eval's df_gamed.csv, for its official figure: instruction difficulties and gamed baselines.",
+      "alpaca_eval's df_gamed.csv with instruction difficulties and gamed baselines, which the official win rate uses.",
     );
-  addSettings(command, seedSchema, ['seed']);
-  return command.addOption(jsonOption()).action(async (flags: Flags & Record<string, unknown>) => {
-    const { seed } = readSettings(seedSchema, flags, ['seed']);
+  seedFlags.addTo(command);
+  return command.addOption(jsonOption()).action(async (flags: Flags & GivenFlags) => {
+    const { seed } = seedFlags.read(flags);
     const given = await readAnnotations(flags.annotations);
     const { annotations, gamed } =
       flags.gamed === undefined ? { annotations: given } : await withGamed(given, flags.gamed);
@@ -37,6 +38,7 @@ export function winrateCommand(): Command {
     const controlled = lengthControlled
       ? `; length-controlled ${percent(lengthControlled.winRate)} ${percentInterval(lengthControlled.interval)}`
       : '';
+    const error = raw.standardError === undefined ? '' : `, standard error ${percent(raw.standardError)}`;
     summarize(
       flags,
       {
@@ -45,19 +47,20 @@ export function winrateCommand(): Command {
         ...raw,
         ...(lengthControlled && { lengthControlled }),
       },
-      `win rate ${percent(raw.winRate)} ${percentInterval(raw.interval)}${raw.standardError === undefined ? '' : `, standard error ${percent(raw.standardError)}`}${controlled}, over ${outcomes.length} judged comparisons (${raw.wins} wins, ${raw.ties} ties, ${raw.losses} losses).`,
+      `win rate ${percent(raw.winRate)} ${percentInterval(raw.interval)}${error}${controlled}, ` +
+        `over ${outcomes.length} judged comparisons (${raw.wins} wins, ${raw.ties} ties, ${raw.losses} losses).`,
     );
   });
 }
 
-/** The annotations with their difficulties by place, and the gamed baselines' comparisons. */
+/** The annotations with their difficulties by index, and the comparisons of the gamed baselines. */
 async function withGamed(given: Annotation[], path: string) {
   const rows = await readGamed(path);
   const difficulties = new Map(rows.map(({ index, instruction_difficulty }) => [index, instruction_difficulty]));
   const annotations = given.map((annotation, i) => {
     const difficulty = difficulties.get(i);
     if (difficulty !== undefined) return { ...annotation, difficulty };
-    throw new InputError(`${path} has no index ${i}; it must know every instruction that the annotations are about.`);
+    throw new InputError(`${path} has no index ${i}; it must have every instruction of the annotations.`);
   });
   const gamed: GamedComparison[] = rows.map((row) => ({
     outcome: row.preference,

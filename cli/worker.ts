@@ -11,24 +11,26 @@ interface WorkerFlags {
   buildId?: string;
 }
 
-/** `selm worker`: takes work from the given server until SIGTERM or Ctrl-C. */
+/** `selm worker`: run a Temporal worker until SIGTERM or Ctrl-C. */
 export function workerCommand(): Command {
   return new Command('worker')
-    .description('Work for the given server: control runs workflows and light steps, gpu runs models.')
-    .addOption(new Option('--role <role>', 'Only this role (default: both).').choices(ROLES))
+    .description(
+      'Run a worker: the role control runs workflows and steps without a model, the role gpu steps with a model.',
+    )
+    .addOption(new Option('--role <role>', 'Role of the worker. Default: both.').choices(ROLES))
     .option(
       '--deployment <name>',
-      'Temporal worker deployment that it belongs to: runs stay with the version they began on.',
+      'Name of the Temporal worker deployment. A run stays on the version that it started on.',
     )
-    .option('--build-id <id>', 'Version within the deployment, such as a commit.')
+    .option('--build-id <id>', 'Version of the worker in its deployment, such as a commit.')
     .action(async ({ role, deployment, buildId }: WorkerFlags) => {
       if ((deployment === undefined) !== (buildId === undefined)) {
-        throw new InputError('A version has a name and a build: give both --deployment and --build-id, or neither.');
+        throw new InputError('--deployment and --build-id belong together: give both, or neither.');
       }
       const leaveServer = hasServer()
         ? async () => {}
         : await keepServer((message) => console.error(message), { answers: role !== 'gpu' });
-      console.error(`Working as ${role ?? ROLES.join(' and ')}; Ctrl-C stops.`);
+      console.error(`Working as ${role ?? ROLES.join(' and ')}; Ctrl-C stops it.`);
       const version =
         deployment !== undefined && buildId !== undefined ? { deploymentName: deployment, buildId } : undefined;
       try {
@@ -36,7 +38,7 @@ export function workerCommand(): Command {
       } catch (error) {
         report(error);
         await leaveServer();
-        // Temporal's native runtime, once installed, would keep a process alive that has nothing to do.
+        // Temporal's native runtime keeps the process alive.
         process.exit(exitCodeOf(error));
       }
       await leaveServer();

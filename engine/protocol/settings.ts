@@ -4,12 +4,12 @@ import { z } from 'zod';
 const positiveInt = z.int().positive();
 /** vLLM's limit (VLLM_MAX_N_SEQUENCES). */
 const MAX_SAMPLES = 16_384;
-/** More than the dimensions of any layer. */
+/** Larger than the dimensions of any layer. */
 const MAX_RANK = 16_384;
 
 /** Settings of sampling. */
 export const samplingSchema = z.strictObject({
-  samplesPerPrompt: positiveInt.max(MAX_SAMPLES).default(1).describe('Responses sampled per prompt.'),
+  samplesPerPrompt: positiveInt.max(MAX_SAMPLES).default(1).describe('Responses per prompt.'),
   temperature: z.number().min(0).default(0).describe('Sampling temperature; 0 is greedy decoding, as in the paper.'),
   topP: z
     .number()
@@ -18,20 +18,20 @@ export const samplingSchema = z.strictObject({
     .default(1)
     .describe('Nucleus sampling: sample from the smallest set of tokens with this probability mass; 1 is off.'),
   topK: z.int().min(0).default(0).describe('Sample from the k most likely tokens only; 0 is off.'),
-  maxNewTokens: positiveInt.default(512).describe('Longest response, in tokens.'),
+  maxNewTokens: positiveInt.default(512).describe('Maximum length of a response, in tokens.'),
   maxPromptLength: positiveInt
     .optional()
     .describe(
-      'Longest prompt, in tokens; longer ones are an error; in a run, `prompts.tooLong` decides. ' +
-        "Default: what fits into the model's context.",
+      'Maximum length of a prompt, in tokens. A longer prompt is an error; in a run, `prompts.tooLong` decides. ' +
+        "Default: the model's context.",
     ),
   batchSize: positiveInt.default(32).describe('Sequences decoded at the same time.'),
   weights: z
     .enum(['f32', 'q8'])
     .default('f32')
     .describe(
-      'Weights used for decoding. `q8`: rounded to 8 bits, faster; the quantized policy differs slightly, and its KL ' +
-        'divergence per token is reported. Training and evaluation always use f32.',
+      'Weights for decoding. `q8` rounds them to 8 bits, which is faster; the quantized policy differs slightly, and its KL ' +
+        'divergence per token is reported. Training and evaluation use f32.',
     ),
 });
 export type SamplingSettings = z.infer<typeof samplingSchema>;
@@ -60,8 +60,8 @@ export const divergenceSchema = z.strictObject({
     .max(MAX_SAMPLES)
     .default(0)
     .describe(
-      'Responses per held-out prompt, sampled at temperature 1, for an unbiased estimate of the KL divergence; ' +
-        '0: it is measured at the greedy responses only.',
+      'Responses per held-out prompt, sampled at temperature 1, for an unbiased estimate of the KL divergence. 0 measures ' +
+        'it along the greedy responses only.',
     ),
 });
 
@@ -72,7 +72,7 @@ export const loraSchema = z.strictObject({
     .number()
     .positive()
     .optional()
-    .describe('The adapter is scaled by alpha / rank (lora_alpha). Default: 2 × rank.'),
+    .describe('Numerator of the scale alpha / rank (lora_alpha). Default: 2 × rank.'),
   targets: z
     .array(z.enum(['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']))
     .min(1)
@@ -82,7 +82,7 @@ export const loraSchema = z.strictObject({
 });
 export type LoraSettings = z.infer<typeof loraSchema>;
 
-/** The paper's peak learning rates, one a round (arXiv 2405.19332, Zephyr-7B): a run's default, and the first of them a single training's. */
+/** The paper's peak learning rates, one per round (arXiv 2405.19332, Zephyr-7B). A single training has the first. */
 export const LEARNING_RATES = [5e-7, 3e-7, 1e-7] as const;
 
 /** Settings of training. */
@@ -91,44 +91,49 @@ export const trainingSchema = z.strictObject({
   schedule: z
     .enum(['cosine', 'linear', 'constant'])
     .default('cosine')
-    .describe('Learning rate after the warm-up: falls to 0 along half a cosine or a line, or stays constant.'),
+    .describe('Learning rate after the warm-up: it falls to 0 along half a cosine or a line, or stays constant.'),
   warmupRatio: z
     .number()
     .min(0)
     .max(1)
     .optional()
     .describe(
-      'Fraction of the steps in which the learning rate rises to its peak; step i of these n steps has i / (n + 1) of it. ' +
-        'Default: 0.1; with a constant schedule, 0.',
+      'Share of the steps in which the learning rate rises to its peak: step i of n has i / (n + 1) of it. Default: 0.1, ' +
+        'or 0 with a constant schedule.',
     ),
   weightDecay: z.number().min(0).default(0).describe("AdamW's decoupled weight decay."),
   adamBeta1: z.number().min(0).lt(1).default(0.9).describe("Decay of AdamW's first moment."),
   adamBeta2: z.number().min(0).lt(1).default(0.999).describe("Decay of AdamW's second moment."),
   adamEpsilon: z.number().positive().default(1e-8).describe("AdamW's epsilon."),
-  maxGradNorm: z.number().positive().default(1).describe('Gradients of a larger global norm are scaled down to it.'),
-  epochs: positiveInt.default(1).describe('Epochs: how often the training data is used.'),
+  maxGradNorm: z
+    .number()
+    .positive()
+    .default(1)
+    .describe('Gradients with a larger global norm are scaled down to this norm (gradient clipping).'),
+  epochs: positiveInt.default(1).describe('Passes over the training data.'),
   batchSize: positiveInt
     .default(128)
-    .describe('Rows per optimizer step. They are computed in micro-batches: memory does not grow with it.'),
+    .describe('Rows per optimizer step, computed in micro-batches: memory does not grow with it.'),
   maxLength: positiveInt
     .default(1024)
-    .describe('Longest prompt with its response, in tokens; the end of longer responses is cut.'),
+    .describe('Maximum length of a prompt with a response, in tokens; the end of a longer response is cut.'),
   maxPromptLength: positiveInt
     .default(512)
     .describe(
-      'Longest prompt, in tokens; the beginning of longer ones is cut. In a run, `prompts.tooLong` decides instead.',
+      'Maximum length of a prompt, in tokens; the beginning of a longer prompt is cut. In a run, `prompts.tooLong` decides ' +
+        'instead.',
     ),
   microBatchTokens: positiveInt
     .default(1024)
-    .describe('Tokens per micro-batch; bounds memory. A longer row is a micro-batch of its own.'),
+    .describe('Tokens per micro-batch, which bounds memory. A longer row is a separate micro-batch.'),
   recompute: z
     .boolean()
     .default(false)
     .describe(
-      "Compute a layer's activations again in the backward pass instead of keeping them (gradient checkpointing): " +
-        'a third more time, a fraction of the memory.',
+      "Compute a layer's activations again in the backward pass instead of storing them (gradient checkpointing): a third " +
+        'more time, a fraction of the memory.',
     ),
-  shuffle: z.boolean().default(true).describe('Use rows in random order instead of the order of the file.'),
+  shuffle: z.boolean().default(true).describe('Visit the rows in random order; otherwise in the order of the file.'),
   full: z.boolean().default(false).describe('Train all weights of the model instead of a LoRA adapter.'),
   lora: loraSchema.prefault({}).describe('The LoRA adapter, if training does not start from a given one.'),
 });
@@ -160,34 +165,35 @@ export const objectiveFields = z.strictObject({
     .enum(objectiveNames)
     .default('selm')
     .describe(
-      'The loss: `selm` (arXiv 2405.19332), `dpo` (2305.18290), `xpo` (2405.21046), `vpo` (2405.19320), `ipo` (2310.12036) ' +
-        "or `simpo` (2405.14734). In a run, the reference response of `xpo` and `vpo` is sampled from the run's start policy, " +
-        'that of `selm` from the reference policy of the round.',
+      'The loss: `selm` (arXiv 2405.19332), `dpo` (2305.18290), `xpo` (2405.21046), `vpo` (2405.19320), ' +
+        '`ipo` (2310.12036) or `simpo` (2405.14734). ' +
+        'In a run, the reference response of `xpo` and `vpo` is a response of the start policy, that of `selm` a response of ' +
+        'the policy that the round starts from.',
     ),
   beta: z
     .number()
     .positive()
     .optional()
     .describe(
-      'Strength of the regularization towards the reference policy; in `simpo`, the scale of the rewards. ' +
-        'Default: 0.01; for `ipo` 0.1, for `simpo` 2.',
+      'Strength of the regularization towards the reference policy; for `simpo`, the scale of the rewards. Default: 0.01; ' +
+        '0.1 for `ipo`, 2 for `simpo`.',
     ),
   alpha: z
     .number()
     .min(0)
     .optional()
     .describe(
-      'Strength of the optimism, the term of the reference response, in `selm`, `vpo` (default: 0.001) and `xpo` ' +
-        '(default: 1e-5, which stands for alpha × beta of `selm`).',
+      'Strength of the optimism term, which favors the reference response: in `selm` and `vpo` (default: 0.001), and in ' +
+        '`xpo` (default: 1e-5), whose alpha corresponds to alpha × beta of `selm`.',
     ),
   gamma: z
     .number()
     .min(0)
     .optional()
-    .describe('Target margin of `simpo` between the chosen and the rejected response. Default: 1.'),
+    .describe('Target margin between the rewards of chosen and rejected in `simpo`. Default: 1.'),
 });
 
-/** The settings of one objective, its defaults filled in. A setting that the objective does not have is an error. */
+/** Settings that the objective does not have are errors: they would have no effect. */
 export const objectiveSchema = objectiveFields.transform(({ name, ...given }, context): ObjectiveSettings => {
   const defaults = OBJECTIVES[name];
   for (const [setting, value] of Object.entries(given)) {

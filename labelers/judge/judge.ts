@@ -80,8 +80,8 @@ const schema = z
       ),
     usdPerMillionTokens: z
       .strictObject({
-        prompt: price.describe("For the judge's prompts."),
-        completion: price.describe("For the judge's replies."),
+        prompt: price.describe('Price of a million prompt tokens, in US dollars.'),
+        completion: price.describe('Price of a million completion tokens, in US dollars.'),
       })
       .optional()
       .describe('Price of a million tokens in US dollars. If set, the cost of judging is reported.'),

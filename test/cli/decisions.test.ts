@@ -88,8 +88,8 @@ it('settings that cannot be are refused in one sentence, and decisions that ther
   expect(await refusal('retry', 'tiny', '--set', 'sample.temprature=1')).toBe(
     'selm: --set: there is no key "sample.temprature"; did you mean "sample.temperature"?',
   );
-  expect(await refusal('retry', 'tiny', '--set', 'temperature')).toMatch(/^selm: --set temperature is no setting/);
-  expect(await refusal('retry', 'tiny', '--round', '0')).toMatch(/^selm: --round 0 is no round/);
+  expect(await refusal('retry', 'tiny', '--set', 'temperature')).toMatch(/^selm: --set temperature is not a setting/);
+  expect(await refusal('retry', 'tiny', '--round', '0')).toMatch(/^selm: --round 0 is not a round/);
   expect(await refusal('resume', 'tiny')).toBe('selm: Run "tiny" is not paused.');
   expect(await refusal('stop', 'nobody')).toBe('selm: There is no run named "nobody".');
 });
@@ -117,7 +117,7 @@ function damageHeldOut(): void {
 }
 
 it('a paused run goes on, and makes again what was damaged in the meantime', async () => {
-  expect(await done('pause', 'tiny')).toBe('Run "tiny" pauses after the step under way: selm resume tiny');
+  expect(await done('pause', 'tiny')).toBe('Run "tiny" pauses after the step in progress: selm resume tiny');
   await until('the run is paused', async () => (await status()).state === 'paused');
   expect(summaryOf<RunProgress>(await selm(['status', 'tiny', '--json'], env)).pending).toEqual([]);
   damageHeldOut();

@@ -59,8 +59,8 @@ test('accuracy, scale and drift of two adapters, side by side', async () => {
   });
   expect(told.stdout.split('\n').slice(-4)).toEqual([
     'Dropped 1 row with equal chosen and rejected responses.',
-    `Dropped 2 rows with a response that is, after its prompt, longer than the ${maxPositions} tokens that the model can take.`,
-    `Dropped 1 row of --unseen, longer than the ${maxPositions} tokens that the model can take.`,
+    `Dropped 2 rows with a response that is, after its prompt, longer than the ${maxPositions} tokens of the model's context.`,
+    `Dropped 1 row of --unseen, longer than the ${maxPositions} tokens of the model's context.`,
     '',
   ]);
   const near = (value: unknown): unknown =>
@@ -86,6 +86,6 @@ test('a row that cannot be read is named by its number in the file, and so is a 
   });
   expect(await refused(equal, { ...row, chosen_input_ids: tooLong })).toMatchObject({
     code: 2,
-    stderr: `selm: All preferences of ${preferences} are longer than the ${maxPositions} tokens that the model can take: shorten them.\n`,
+    stderr: `selm: All preferences of ${preferences} are longer than the ${maxPositions} tokens of the model's context: shorten them.\n`,
   });
 });

@@ -71,9 +71,7 @@ it('it can be looked at', async () => {
   const watched = await command('watch', 'tiny');
   expect(watched.code).toBe(3);
   expect(watched.stderr).toContain('The run waits for a decision');
-  expect(watched.stderr).toContain(
-    'No worker runs in this folder: what is left of the run waits for the next selm run.',
-  );
+  expect(watched.stderr).toContain('No worker runs in this folder: the run continues with the next selm run.');
   await done('report', 'tiny', '--out', join(folder, 'tiny.html'));
   expect(existsSync(join(folder, 'tiny.html'))).toBe(true);
   expect(await refusal('status', 'nobody')).toBe('selm: There is no run named "nobody".');
@@ -84,16 +82,16 @@ it('decisions are taken or refused, and carried out by the next selm run', async
   expect(await refusal('resume', 'tiny')).toBe('selm: Run "tiny" is not paused.');
   const skipped = await command('skip', 'tiny');
   expect(skipped).toMatchObject({ code: 0, stdout: 'Run "tiny" skips the round.\n' });
-  expect(skipped.stderr).toBe('No worker runs in this folder: what is left of the run waits for the next selm run.\n');
+  expect(skipped.stderr).toBe('No worker runs in this folder: the run continues with the next selm run.\n');
   expect(summaryOf<RunProgress>(await command('status', 'tiny', '--json')).status).toMatchObject({
     skipped: [1],
     round: 2,
   });
-  expect(await done('pause', 'tiny')).toContain('pauses after the step under way');
+  expect(await done('pause', 'tiny')).toContain('pauses after the step in progress');
   const paused = await command('run', file, '--json');
   expect([paused.code, summaryOf<RunStatus>(paused).state]).toEqual([3, 'paused']);
   expect(paused.stderr).toContain('Paused: selm resume tiny');
-  expect(await done('resume', 'tiny')).toBe('Run "tiny" goes on.');
+  expect(await done('resume', 'tiny')).toBe('Run "tiny" is resumed.');
   const ended = await command('run', file, '--json');
   expect(ended.code, ended.stderr).toBe(3);
   expect(summaryOf<RunStatus>(ended)).toMatchObject({ state: 'parked', skipped: [1], failure: { round: 2 } });
@@ -102,7 +100,7 @@ it('decisions are taken or refused, and carried out by the next selm run', async
 it('an edited file is told by what differs, and what can be done', async () => {
   write({ sample: { ...config.sample, samplesPerPrompt: 4 }, rounds: 3 });
   expect(await refusal('run', file)).toBe(
-    `selm: A run named "tiny" is in progress with another configuration: rounds is 2 there and 3 here; sample.samplesPerPrompt is 1 there and 4 here. --restart ends it and starts anew, reusing what has not changed: selm run ${file} --restart`,
+    `selm: A run named "tiny" is in progress with another configuration: rounds is 2 there and 3 here; sample.samplesPerPrompt is 1 there and 4 here. --restart stops it and starts it again, reusing unchanged artifacts: selm run ${file} --restart`,
   );
   write({ sample: { ...config.sample, samplesPerPrompt: 4 } });
   expect(await refusal('run', file)).toMatch(/ \| selm run \S+run\.yaml --set sample\.samplesPerPrompt=4$/);
@@ -138,9 +136,9 @@ it('a run is scheduled, and started for the next selm run', async () => {
   expect(await done('schedule', 'list')).toMatch(/^later: next run/);
   expect(await done('start', file)).toContain('Run "later" is started');
   const ended = await command('run', file, '--json');
-  expect(ended.stderr).toContain('Going on with run "later".');
+  expect(ended.stderr).toContain('Resuming run "later".');
   expect(ended.code).toBe(3);
-  expect(await done('stop', 'later')).toContain('ends after the step under way');
+  expect(await done('stop', 'later')).toContain('stops after the step in progress');
   const { status } = summaryOf<RunProgress>(await command('status', 'later', '--json'));
   expect(status).toMatchObject({ state: 'stopped', results: [] });
 });

@@ -289,7 +289,7 @@ describe('a run that is disturbed ends with the same adapter', () => {
     await run.ended;
     const ended = await selm(['run', join(folder, 'tiny.yaml'), '--json'], killed);
     expect(ended.code, ended.stderr).toBe(0);
-    expect(ended.stderr).toContain('Going on with run "tiny".');
+    expect(ended.stderr).toContain('Resuming run "tiny".');
     expect(adapterHash()).toBe(undisturbed.adapter);
   });
 
@@ -301,7 +301,7 @@ describe('a run that is disturbed ends with the same adapter', () => {
     expect((await run.ended).code).toBe(130);
     const ended = await selm(['run', join(folder, 'tiny.yaml'), '--json'], stopped);
     expect(ended.code, ended.stderr).toBe(0);
-    expect(ended.stderr).toContain('Going on with run "tiny".');
+    expect(ended.stderr).toContain('Resuming run "tiny".');
     expect(summaryOf<RunStatus>(ended).results).toEqual(undisturbed.status.results);
     expect(adapterHash()).toBe(undisturbed.adapter);
   });

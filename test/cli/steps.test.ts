@@ -247,7 +247,7 @@ test('evaluate compares the adapter with answers on file', async () => {
     {},
   );
   expect(stderr).toBe(
-    `selm: ${path('few.jsonl')} has no answer to the prompt "${rows[0].id}"; give one to every prompt.\n`,
+    `selm: ${path('few.jsonl')} has no response to the prompt "${rows[0].id}"; give one for every prompt.\n`,
   );
   expect(code).toBe(2);
 });

@@ -114,8 +114,5 @@ it('a run goes on with the version it began on after another is deployed; the ne
 
 it('half a version is refused', async () => {
   const { code, stderr } = await selm(['worker', '--build-id', 'v3'], env);
-  expect([code, stderr]).toEqual([
-    2,
-    'selm: A version has a name and a build: give both --deployment and --build-id, or neither.\n',
-  ]);
+  expect([code, stderr]).toEqual([2, 'selm: --deployment and --build-id belong together: give both, or neither.\n']);
 });

@@ -1,25 +1,51 @@
+/** The reference pages of the configurations: generated from the schemas, complete, with examples that are valid. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { CONFIG_REFERENCE, configReference } from '../../docs/write-config.ts';
+import { loadDeployConfig } from '../../config/load-deployment.ts';
 import { loadConfig } from '../../config/load.ts';
+import { REFERENCES, referencePage } from '../../docs/write-config.ts';
 
-test('the configuration reference says what the schema says (else: npm run docs)', async () => {
-  expect(readFileSync(CONFIG_REFERENCE, 'utf8')).toBe(await configReference());
+const pages = Object.keys(REFERENCES).map((file) => [basename(file), file] as const);
+
+test.each(pages)('%s is generated from the schema (else: npm run docs)', async (_name, file) => {
+  expect(readFileSync(file, 'utf8')).toBe(await referencePage(file));
 });
 
-test("the reference's example is a valid configuration", async () => {
-  const [, yaml] = /```yaml\n(.+?)```/s.exec(await configReference())!;
+test.each(pages)('%s describes every key', (_name, file) => {
+  const rows = readFileSync(file, 'utf8').match(/^\| .+ \|$/gm)!;
+  expect(rows.length).toBeGreaterThan(20);
+  for (const row of rows) expect(row).toMatch(/[.)`-] *\|$|Description *\|$/);
+  expect(rows.filter((row) => /undefined/.test(row))).toEqual([]);
+});
+
+/** What `load` reads of the page's first example. */
+function example<T>(name: string, load: (file: string) => T, check: (loaded: T, folder: string) => void): void {
+  const [, page] = pages.find(([page]) => page === name)!;
+  const [, yaml] = /```yaml\n(.+?)```/s.exec(readFileSync(page, 'utf8'))!;
   const folder = mkdtempSync(join(tmpdir(), 'selm-docs-'));
   try {
-    const file = join(folder, 'run.yaml');
-    writeFileSync(file, yaml);
-    const { model, prompts, output } = loadConfig(file);
-    expect(model).toBe('HuggingFaceTB/SmolLM2-135M-Instruct');
-    expect(prompts).toEqual({ tooLong: 'drop', train: join(folder, 'train.jsonl'), heldOut: 500 });
-    expect(output).toBe(join(folder, 'aligned'));
+    writeFileSync(join(folder, 'example.yaml'), yaml);
+    check(load(join(folder, 'example.yaml')), folder);
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+test('the example of a run is valid', () => {
+  example('config.md', loadConfig, ({ model, prompts, output }, folder) => {
+    expect(model).toBe('HuggingFaceTB/SmolLM2-135M-Instruct');
+    expect(prompts).toEqual({ tooLong: 'drop', train: join(folder, 'train.jsonl'), heldOut: 500 });
+    expect(output).toBe(join(folder, 'aligned'));
+  });
+});
+
+test('the example of a deployment is valid', () => {
+  example('deployment-settings.md', loadDeployConfig, ({ temporal, gpu, version }) => {
+    expect(temporal.kind).toBe('cloud');
+    expect(gpu).toMatchObject({ maxWorkers: 8, idleMinutes: 5, spot: true });
+    const { version: own } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    expect(version).toBe(own);
+  });
 });

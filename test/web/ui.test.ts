@@ -207,6 +207,6 @@ it('a port that is taken is one sentence', async () => {
   const { code, stderr } = await selm(['ui', '--port', port], env);
   expect([code, stderr]).toEqual([
     2,
-    `selm: 127.0.0.1:${port} cannot be listened on (EADDRINUSE): give another --port or --host.\n`,
+    `selm: 127.0.0.1:${port} is not available (EADDRINUSE): give another --port or --host.\n`,
   ]);
 });
