@@ -73,8 +73,12 @@ const evaluating = { labels: [verified], opponent, seed: 0 };
 const { address: evaluation } = await evaluate(context, evaluating, {});
 await evaluate(context, { ...evaluating, opponent: { ...opponent, sampledDivergences: [divergences] } }, {});
 const releasing = {
-  ...{ name: 'tiny', policy: tuned, heldOut: heldOut.address, prompts: [rounds[0].address] },
-  ...{ evaluations: [evaluation], lineage: { run: 'tiny' } },
+  name: 'tiny',
+  policy: tuned,
+  heldOut: heldOut.address,
+  prompts: [rounds[0].address],
+  evaluations: [evaluation],
+  lineage: { run: 'tiny' },
 };
 await release(context, releasing, {});
 
