@@ -85,15 +85,16 @@ await release(context, releasing, {});
 const scratch = join(folder, 'scratch');
 const recomputed = async (address: string) => recompute(context, await store.manifest(address), scratch);
 
+/** The recipe for an input, with another backend. */
+const under = <Input>(backend: string, step: Step<Input, unknown>, input: Input) =>
+  step.recipeFor({ ...context, backend }, input);
+type Under = (backend: string) => Promise<Recipe>;
+
 describe('step keys', () => {
   const server = samplerSchema.parse({ url: 'http://127.0.0.1:9/v1', model: 'tiny' });
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
     version: string;
   };
-  const under = <Input>(backend: string, step: Step<Input, unknown>, input: Input) =>
-    step.recipeFor({ ...context, backend }, input);
-  type Under = (backend: string) => Promise<Recipe>;
-
   test.each<[string, Under]>([
     ['sample', (backend) => under(backend, sampleByEngine, sampling)],
     ['label with an engine labeler', (backend) => under(backend, label, { ...labeling, label: judge })],
