@@ -25,7 +25,7 @@ export interface Recipe {
   selm?: string;
   /** The backend that computed it, with its version, such as `onnxruntime 1.30.0`. Absent where none was used. */
   backend?: string;
-  /** Both in one text, for all steps: in manifests of selm 0.4.0 and earlier. */
+  /** Both in one text, for all steps: in manifests of earlier versions. */
   engineVersion?: string;
 }
 
