@@ -1,5 +1,5 @@
 /** Answers side by side: the start's and the last policy's, with what they were scored. */
-import type { ComparisonRow } from '../activities/evaluate.ts';
+import type { ComparisonRow } from '../evaluation/comparison.ts';
 import type { RoundArtifacts } from './artifacts.ts';
 import { html, type Html } from './html.ts';
 

@@ -1,5 +1,5 @@
 /** What a run came to, as the cells of a table: the start, then a row a round. */
-import type { AnswerSummary, Comparison } from '../activities/evaluate.ts';
+import type { AnswerSummary, Comparison } from '../evaluation/comparison.ts';
 import type { DroppedPrompts } from '../activities/prompts/check.ts';
 import { describeDropped, ignoredToolsNote } from '../activities/prompts/portions.ts';
 import { adviceOn } from '../labelers/judge/advice.ts';

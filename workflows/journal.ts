@@ -1,5 +1,5 @@
 /** What a run remembers: all that it needs to go on, in small numbers and addresses. */
-import type { Comparison } from '../activities/evaluate.ts';
+import type { Comparison } from '../evaluation/comparison.ts';
 import type { Prepared } from '../activities/prepare.ts';
 import type { PromptChecks } from '../activities/recheck.ts';
 import type { Address } from '../artifacts/manifest.ts';

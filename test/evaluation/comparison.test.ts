@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { compare, judgedAnswers } from '../../activities/evaluate.ts';
+import { compare, judgedAnswers } from '../../evaluation/comparison.ts';
 import { InputError } from '../../data/errors.ts';
 import type { AnsweredRecord, SampledRecord } from '../../data/records.ts';
 import { firstAnswers, judge } from '../../labelers/labels.ts';
