@@ -98,7 +98,8 @@ export function parseManifest(address: Address, text: string): Manifest {
   const issue = manifestSchema.safeParse(manifest).error?.issues[0];
   if (issue) {
     throw new InputError(
-      `Artifact ${address} was not made by selm: "${issue.path.join('.')}" in its manifest is not valid (${issue.message}). It is not opened: remove it from the store.`,
+      `Artifact ${address} was not made by selm: "${issue.path.join('.')}" in its manifest is not valid ` +
+        `(${issue.message}). It is not opened: remove it from the store.`,
     );
   }
   return manifest;

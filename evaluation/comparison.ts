@@ -9,47 +9,47 @@ import { divergenceOf, type Divergence, type DivergenceRow } from './divergence.
 import { bootstrapMean, mean, type Interval } from './statistics.ts';
 import { lengthControlledWinRate } from './winrate/length-control.ts';
 
-/** What one policy's answers are worth. */
+/** Scores and lengths of one policy's responses. */
 export interface AnswerSummary {
   prompts: number;
-  /** Answers that the labeler gave no judgement on, where there are some: they are in none of the scores. */
+  /** Responses without a score, which are in none of the means. Absent where there are none. */
   unjudged?: number;
   meanScore: number;
-  /** Share of answers that follow every instruction, where the labeler says so. */
+  /** Share of responses that follow every instruction, from labelers that check this. */
   strictPassRate?: number;
   meanTokens: number;
   meanCharacters: number;
 }
 
-/** One policy's answers beside another's to the same prompts. */
+/** One policy's responses, and another's to the same prompts. */
 export interface Comparison extends AnswerSummary {
   against?: {
-    /** Its tokens are not known where its answers were given on file. */
+    /** Without tokens where its responses come from a file. */
     opponent: Omit<AnswerSummary, 'meanTokens'> & { meanTokens?: number };
     wins: number;
     ties: number;
     losses: number;
-    /** Prompts that are none of these: one of the answers got no judgement. */
+    /** Prompts that are none of these: one of the responses has no score. */
     unjudged?: number;
     /** A tie counts half. */
     winRate: number;
-    /** 95 % bootstrap interval of the win rate, over prompts. */
+    /** 95% bootstrap interval of the win rate, over prompts. */
     winRateInterval: Interval;
-    /** The win rate were the answers equally long (arXiv 2404.04475), with its interval. Absent for fewer than 5 prompts. */
+    /** The length-controlled win rate (arXiv 2404.04475), with its interval. Absent for fewer than 5 prompts. */
     lengthControlled?: { winRate: number; interval: Interval };
     /**
-     * KL(policy || opponent) over the whole vocabulary, summed over the tokens of the policy's greedy answers. Absent where the
-     * opponent is answers on file.
+     * KL(policy || opponent) over the whole vocabulary, summed over the tokens of the policy's greedy responses. Absent where
+     * the opponent's responses come from a file.
      */
     kl?: number;
     klPerToken?: number;
     klInterval?: Interval;
-    /** The same along answers sampled at temperature 1: an unbiased estimate of the KL divergence of the answers' distributions. */
+    /** The same along responses sampled at temperature 1: an unbiased estimate of the KL divergence of the distributions. */
     klSampled?: Divergence;
   };
 }
 
-/** Everything said of a prompt in a comparison. */
+/** A prompt in a comparison. */
 export interface ComparisonRow {
   id: string;
   prompt: SampledRecord['prompt'];
@@ -59,7 +59,7 @@ export interface ComparisonRow {
   opponentScore?: number;
 }
 
-/** A policy's answer to a prompt, the first where there are several, and what the labeler says of it. */
+/** A prompt with a policy's responses, and the labeler's verdict on the first one. */
 export interface JudgedAnswer<R extends AnsweredRecord = SampledRecord> {
   record: R;
   verdict: Verdict;
@@ -67,14 +67,15 @@ export interface JudgedAnswer<R extends AnsweredRecord = SampledRecord> {
 
 export interface Opponent {
   judged: JudgedAnswer<AnsweredRecord>[];
-  /** KL(policy || opponent), by prompt, where it is a policy: along the policy's greedy answers, and along sampled ones. */
+  /** KL(policy || opponent) by prompt, where the opponent is a policy: along greedy responses, and along sampled ones. */
   divergences?: DivergenceRow[];
   sampledDivergences?: DivergenceRow[];
 }
 
 /**
- * Compares the answers to each prompt. One that got no judgement neither wins nor loses: it is counted, and not in the means.
- * @throws InputError when the two did not answer the same prompts, or nothing is judged
+ * Compares the responses to each prompt. A response without a score neither wins nor loses: it is counted, and not in the means.
+ * @param seed of the bootstrap
+ * @throws InputError when the two did not answer the same prompts, or no response has a score
  */
 export function compare(
   judged: JudgedAnswer[],
@@ -130,10 +131,9 @@ export function compare(
 
 const lengthOf = ({ responses }: AnsweredRecord) => charactersOf(responses[0].text);
 
-const NOTHING_JUDGED =
-  'The labeler gave no judgement on any of the answers: choose another labeler, or other settings of it.';
+const NOTHING_JUDGED = 'The labeler scored none of the responses: choose another labeler, or change its settings.';
 
-/** 1 for a win, 0.5 for a tie, 0 for a loss; none where either has no judgement. */
+/** 1 for a win, 0.5 for a tie, 0 for a loss; undefined where one of the two has no score. */
 function outcomeOf({ score: own }: Verdict, { score: other }: Verdict): number | undefined {
   return own === undefined || other === undefined ? undefined : (Math.sign(own - other) + 1) / 2;
 }
@@ -158,7 +158,7 @@ function summarize(
   };
 }
 
-/** @param candidate which of the labeled candidates the answers are: 1 for those of the opponent, where the two were judged together */
+/** @param candidate the index of the responses among the labeled candidates: 1 for an opponent that was labeled together */
 export const judgedAnswers = <R extends AnsweredRecord>(
   answered: R[],
   labels: LabelRecord[],
