@@ -1,183 +1,26 @@
-/** evaluate: a policy's answers against another's, by the labeler's scores. */
+/** evaluate: a policy's responses compared with another's, by the labeler's scores. */
 import { join } from 'node:path';
 import { inputOf, type Address } from '../artifacts/manifest.ts';
-import { InputError } from '../data/errors.ts';
+import type { ArtifactStore } from '../artifacts/store.ts';
 import { inTurns } from '../data/in-turns.ts';
 import { writeJsonl } from '../data/jsonl.ts';
-import type { ArtifactStore } from '../artifacts/store.ts';
-import type { AnsweredRecord, LabelRecord, SampledRecord } from '../data/records.ts';
-import type { Verdict } from '../labelers/labeler.ts';
-import { verdictOn } from '../labelers/labels.ts';
-import { summarizeVerdicts } from '../labelers/preferences.ts';
-import { divergenceOf, readDivergences, type Divergence, type DivergenceRow } from './divergence.ts';
+import { compare, judgedAnswers, type JudgedAnswer } from '../evaluation/comparison.ts';
+import { readDivergences } from './divergence.ts';
 import { readLabels } from './label.ts';
 import { readShards } from './sample.ts';
-import { charactersOf } from '../evaluation/winrate/annotations.ts';
-import { bootstrapMean, mean, type Interval } from '../evaluation/statistics.ts';
-import { lengthControlledWinRate } from '../evaluation/winrate/length-control.ts';
 import { defineStep } from './step.ts';
-
-/** What one policy's answers are worth. */
-export interface AnswerSummary {
-  prompts: number;
-  /** Answers that the labeler gave no judgement on, where there are some: they are in none of the scores. */
-  unjudged?: number;
-  meanScore: number;
-  /** Share of answers that follow every instruction, where the labeler says so. */
-  strictPassRate?: number;
-  meanTokens: number;
-  meanCharacters: number;
-}
-
-/** One policy's answers beside another's to the same prompts. */
-export interface Comparison extends AnswerSummary {
-  against?: {
-    /** Its tokens are not known where its answers were given on file. */
-    opponent: Omit<AnswerSummary, 'meanTokens'> & { meanTokens?: number };
-    wins: number;
-    ties: number;
-    losses: number;
-    /** Prompts that are none of these: one of the answers got no judgement. */
-    unjudged?: number;
-    /** A tie counts half. */
-    winRate: number;
-    /** 95 % bootstrap interval of the win rate, over prompts. */
-    winRateInterval: Interval;
-    /** The win rate were the answers equally long (arXiv 2404.04475), with its interval. Absent for fewer than 5 prompts. */
-    lengthControlled?: { winRate: number; interval: Interval };
-    /**
-     * KL(policy || opponent) over the whole vocabulary, summed over the tokens of the policy's greedy answers. Absent where the
-     * opponent is answers on file.
-     */
-    kl?: number;
-    klPerToken?: number;
-    klInterval?: Interval;
-    /** The same along answers sampled at temperature 1: an unbiased estimate of the KL divergence of the answers' distributions. */
-    klSampled?: Divergence;
-  };
-}
-
-/** Everything said of a prompt in a comparison. */
-export interface ComparisonRow {
-  id: string;
-  prompt: SampledRecord['prompt'];
-  answer: string;
-  score?: number;
-  opponentAnswer?: string;
-  opponentScore?: number;
-}
-
-/** A policy's answer to a prompt, the first where there are several, and what the labeler says of it. */
-export interface JudgedAnswer<R extends AnsweredRecord = SampledRecord> {
-  record: R;
-  verdict: Verdict;
-}
-
-export interface Opponent {
-  judged: JudgedAnswer<AnsweredRecord>[];
-  /** KL(policy || opponent), by prompt, where it is a policy: along the policy's greedy answers, and along sampled ones. */
-  divergences?: DivergenceRow[];
-  sampledDivergences?: DivergenceRow[];
-}
-
-/**
- * Compares the answers to each prompt. One that got no judgement neither wins nor loses: it is counted, and not in the means.
- * @throws InputError when the two did not answer the same prompts, or nothing is judged
- */
-export function compare(
-  judged: JudgedAnswer[],
-  opponent: Opponent | undefined,
-  seed: number,
-): { comparison: Comparison; rows: ComparisonRow[] } {
-  const own = {
-    ...summarize(judged),
-    meanTokens: mean(judged.map(({ record }) => record.responses[0].token_ids.length)),
-  };
-  const row = ({ record: { id, prompt, responses }, verdict }: JudgedAnswer) => ({
-    id,
-    prompt,
-    answer: responses[0].text,
-    ...scoreOf('score', verdict),
-  });
-  if (!opponent) return { comparison: own, rows: judged.map(row) };
-
-  const other = opponent.judged;
-  if (other.length !== judged.length || other.some(({ record }, i) => record.id !== judged[i].record.id)) {
-    throw new InputError('The two policies did not answer the same prompts: sample both on one file.');
-  }
-  const compared = judged.flatMap(({ record, verdict }, i) => {
-    const outcome = outcomeOf(verdict, other[i].verdict);
-    return outcome === undefined
-      ? []
-      : { outcome, modelLength: lengthOf(record), baselineLength: lengthOf(other[i].record) };
-  });
-  if (compared.length === 0) throw new InputError(NOTHING_JUDGED);
-  const outcomes = compared.map(({ outcome }) => outcome);
-  const controlled = lengthControlledWinRate(compared, seed);
-  const count = (outcome: number) => outcomes.filter((value) => value === outcome).length;
-  const unjudged = judged.length - outcomes.length;
-  const against = {
-    opponent: summarize(other),
-    wins: count(1),
-    ties: count(0.5),
-    losses: count(0),
-    ...(unjudged > 0 && { unjudged }),
-    winRate: mean(outcomes),
-    winRateInterval: bootstrapMean(outcomes, seed),
-    ...(controlled && { lengthControlled: { winRate: controlled.winRate, interval: controlled.interval } }),
-    ...(opponent.divergences && divergenceOf(opponent.divergences, seed)),
-    ...(opponent.sampledDivergences && { klSampled: divergenceOf(opponent.sampledDivergences, seed) }),
-  };
-  const rows = judged.map((answer, i) => ({
-    ...row(answer),
-    opponentAnswer: other[i].record.responses[0].text,
-    ...scoreOf('opponentScore', other[i].verdict),
-  }));
-  return { comparison: { ...own, against }, rows };
-}
-
-const lengthOf = ({ responses }: AnsweredRecord) => charactersOf(responses[0].text);
-
-const NOTHING_JUDGED =
-  'The labeler gave no judgement on any of the answers: choose another labeler, or other settings of it.';
-
-/** 1 for a win, 0.5 for a tie, 0 for a loss; none where either has no judgement. */
-function outcomeOf({ score: own }: Verdict, { score: other }: Verdict): number | undefined {
-  return own === undefined || other === undefined ? undefined : (Math.sign(own - other) + 1) / 2;
-}
-
-const scoreOf = <Name extends string>(name: Name, { score }: Verdict) =>
-  (score === undefined ? {} : { [name]: score }) as { [key in Name]?: number };
-
-function summarize(
-  judged: JudgedAnswer<AnsweredRecord>[],
-): Omit<AnswerSummary, 'meanTokens'> & { meanTokens?: number } {
-  const first = judged.map(({ record }) => record.responses[0]);
-  const { unjudged, ...means } = summarizeVerdicts(judged.map(({ verdict }) => verdict));
-  if (unjudged === judged.length) throw new InputError(NOTHING_JUDGED);
-  return {
-    prompts: judged.length,
-    ...(unjudged > 0 && { unjudged }),
-    ...means,
-    ...(first.every(({ token_ids }) => token_ids) && {
-      meanTokens: mean(first.map(({ token_ids }) => token_ids!.length)),
-    }),
-    meanCharacters: mean(first.map(({ text }) => text.length)),
-  };
-}
-
-/** Of the policy's answers from the opponent: made by `divergence`, one artifact a shard. */
-export interface OpponentDivergences {
-  divergences: Address[];
-  /** Along answers sampled at temperature 1, where there are some. */
-  sampledDivergences?: Address[];
-}
 
 export interface EvaluateInput {
   /** Made by `labelHeldOut`, one artifact per shard. Its recipe names the responses that it labels. */
   labels: Address[];
-  /** Its labels; those of the policy itself where the two were judged together. */
-  opponent?: { labels: Address[] } & OpponentDivergences;
+  opponent?: {
+    /** The opponent's; the policy's where the two policies' responses were labeled together. */
+    labels: Address[];
+    /** Made by `divergence`, one artifact per shard: along the policy's greedy responses. */
+    divergences: Address[];
+    /** Along responses sampled at temperature 1. */
+    sampledDivergences?: Address[];
+  };
   seed: number;
 }
 
@@ -217,10 +60,3 @@ async function readJudged(store: ArtifactStore, labels: Address[], side?: 'again
   });
   return shards.flat();
 }
-
-/** @param candidate which of the labeled candidates the answers are: 1 for those of the opponent, where the two were judged together */
-export const judgedAnswers = <R extends AnsweredRecord>(
-  answered: R[],
-  labels: LabelRecord[],
-  candidate: 0 | 1 = 0,
-): JudgedAnswer<R>[] => answered.map((record, i) => ({ record, verdict: verdictOn(labels[i], candidate)! }));

@@ -22,7 +22,7 @@ const shared = {
   sample,
   label,
   labelHeldOut,
-  // The name of labelHeldOut up to selm 0.4: runs that were started then may still wait for it.
+  // What labelHeldOut was called before: runs that an earlier version began may still wait for it.
   judge: labelHeldOut,
 };
 /** Activities that read and write files or send requests to servers, without a model. */

@@ -1,4 +1,4 @@
-/** optimize: the policy is trained on a round's preferences. */
+/** optimize: trains the policy on a round's preferences. */
 import { join } from 'node:path';
 import type { Address, StepKey } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
@@ -13,10 +13,10 @@ import { REFERENCE_LOGPS } from './reference.ts';
 import { defineStep } from './step.ts';
 
 export interface OptimizeInput {
-  /** Where training starts; also the reference policy. */
+  /** The policy that training starts from: the reference policy. */
   policy: Address;
   preferences: Address;
-  /** Made by `reference`, one artifact a shard; none for an objective without a reference policy. */
+  /** Made by `reference`, one artifact per shard; empty for an objective without a reference policy. */
   reference: Address[];
   objective: ObjectiveSettings;
   training: TrainingSettings;
@@ -28,11 +28,11 @@ export interface OptimizeInput {
 
 export interface OptimizeSummary {
   steps: number;
-  /** Whether the policy's weights are, in float32, those of the policy that training started from. */
+  /** Whether the weights, in float32, equal those that training started from. */
   unchanged: boolean;
   /** Means over the last tenth of the steps. */
   metrics: Record<string, number>;
-  /** What became of the preferences. */
+  /** How many preferences were used, truncated and dropped. */
   rows: RowCounts;
 }
 
@@ -81,7 +81,7 @@ export const optimize = defineStep({
 const filesOf = (store: ArtifactStore, shards: Address[]) =>
   inTurns(shards, async (shard) => join(await store.open(shard), REFERENCE_LOGPS));
 
-/** Keeps each checkpoint in the store before the progress that names it is told. */
+/** Saves each checkpoint in the store before its progress is reported. */
 async function keepingCheckpoints<Result>(
   store: ArtifactStore,
   key: StepKey,
@@ -94,7 +94,7 @@ async function keepingCheckpoints<Result>(
     if (!progress.checkpoint) return onProgress?.(progress);
     onProgress?.(rest);
     saving = saving.then(() => store.saveCheckpoints(key)).then(() => onProgress?.(progress));
-    // Reported when the work has ended; until then it is nobody's.
+    // A failure is thrown when the work has ended; until then it must not be an unhandled rejection.
     saving.catch(() => {});
   };
   try {

@@ -1,4 +1,4 @@
-/** Policies as artifacts: a base model by reference, and what was trained of it. */
+/** Policies as artifacts: a reference to the base model, and the trained weights. */
 import { existsSync } from 'node:fs';
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -13,12 +13,12 @@ import { fingerprintOf } from '../engine/model-files/fingerprint.ts';
 import { openPolicyFiles } from '../engine/tokens/policy.ts';
 import { defineStep, type StepContext, type StepResult } from './step.ts';
 
-/** The base model: too large to copy into every artifact, so named, with a hash of all its files. */
+/** The base model: too large to copy into every artifact, so an artifact has its name and a hash of all its files. */
 export interface BaseModel {
   /** A folder, or a hub id with its commit. */
   source: string;
   fingerprint: string;
-  /** In place of the base's own, or its arguments. */
+  /** A chat template in place of the base model's, or arguments of the template. */
   chatTemplate?: ChatTemplateSettings;
 }
 
@@ -27,7 +27,7 @@ const BASE = 'base.json';
 export const ADAPTER = 'adapter';
 export const MODEL = 'model';
 
-/** What of a model is read where it is not run. */
+/** The files of a model that are needed where it is not run. */
 export const TOKENIZER_FILES = /^[^/]+\.(json|jinja|model|txt)$/;
 
 /** The policy that a run starts from, as an artifact. */
@@ -76,7 +76,7 @@ export async function importPolicy(
 
 export const writeBase = (folder: string, base: BaseModel) => writeFile(join(folder, BASE), JSON.stringify(base));
 
-/** Names the base in an adapter's PEFT configuration by its hub id: the engine knows only where this machine keeps it. */
+/** Writes the base model's hub id into an adapter's PEFT configuration, where the engine has written a folder of this machine. */
 export async function nameBase(adapter: string, { source }: BaseModel): Promise<void> {
   if (!isModelId(source)) return;
   const file = join(adapter, 'adapter_config.json');
@@ -85,7 +85,10 @@ export async function nameBase(adapter: string, { source }: BaseModel): Promise<
   await writeFile(file, `${JSON.stringify({ ...config, base_model_name_or_path, revision }, null, 2)}\n`);
 }
 
-/** A policy's artifact as the folders the engine opens. @param wanted which files of the base model, of one on the hub */
+/**
+ * A policy's artifact as the folders that the engine opens.
+ * @param wanted which files are downloaded of a base model on the hub; default: all that the engine needs
+ */
 export async function openPolicyArtifact(
   store: ArtifactStore,
   address: Address,

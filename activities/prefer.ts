@@ -42,7 +42,7 @@ export const prefer = defineStep({
   usesBackend: false,
   run: async ({ parameters: { truncated }, inputs: { labels, references } }, { context: { store }, folder }) => {
     const parts: LabelStats[] = [];
-    // Shard by shard: a step's responses may be more than fits into memory.
+    // Shard by shard: all responses of a round may not fit into memory.
     const preferences = async function* () {
       for (const [i, shard] of labels.entries()) {
         const responses = inputOf(await store.manifest(shard), 'responses');
@@ -88,11 +88,14 @@ function noPreference(stats: LabelStats, truncated: Truncated): string {
 }
 
 function remedyFor({ rows, dropped, answers, truncated: count }: LabelStats, truncated: Truncated): string {
-  // What is dropped is no candidate, and not among the answers.
+  // Dropped responses are no candidates, so `answers` does not count them.
   const all = truncated === 'drop' ? answers + count : answers;
   if (truncated !== 'keep' && count > all / 2) {
-    return `${count} of ${all} answers were cut at the length limit, and label.truncated is "${truncated}"; raise sample.maxNewTokens, or set label.truncated to keep`;
+    return (
+      `${count} of ${all} responses were truncated at the length limit, and label.truncated is "${truncated}"; ` +
+      'raise sample.maxNewTokens, or set label.truncated to keep'
+    );
   }
-  if (dropped.unjudged > rows / 2) return 'the labeler judged too few answers';
-  return 'sample more answers a prompt, or at a higher temperature';
+  if (dropped.unjudged > rows / 2) return 'the labeler scored too few responses';
+  return 'sample more responses per prompt, or at a higher temperature';
 }

@@ -1,4 +1,4 @@
-/** prepare: the inputs of a run, checked and stored before anything is computed. */
+/** prepare: checks and stores the inputs of a run before anything is computed. */
 import { existsSync } from 'node:fs';
 import { canonicalJson } from '../artifacts/hash.ts';
 import type { Address } from '../artifacts/manifest.ts';
@@ -23,12 +23,12 @@ import type { Activity, StepContext } from './step.ts';
 export interface PrepareInput extends PromptChecks {
   model: string;
   adapter?: string;
-  /** In place of the model's own, or its arguments. */
+  /** A chat template in place of the model's, or arguments of the template. */
   chatTemplate?: ChatTemplateSettings;
   prompts: PromptSettings;
   rounds: number;
   seed: number;
-  /** Goes on from the last release of this name, where it has one, with prompts that none of its releases has used. */
+  /** A run's name: its last release, if there is one, is the start policy, and the prompts of all its releases are left out. */
   continues?: string;
 }
 
@@ -40,10 +40,10 @@ export interface PromptSet {
 export interface Prepared {
   policy: Address;
   heldOut: PromptSet;
-  /** The prompts of each round: no round sees those of another. None where all prompts are used. */
+  /** The prompts of each round, disjoint. Empty where earlier runs have used all prompts. */
   rounds: PromptSet[];
   dropped: DroppedPrompts;
-  /** The release that the policy is from. */
+  /** The release that the start policy belongs to. */
   previous?: Address;
 }
 
@@ -58,10 +58,10 @@ export const prepare: Activity<PrepareInput, Prepared> = async (context, input, 
     releases.flatMap(({ release }) => release.prompts),
     (set) => storedPrompts(store, set),
   );
-  // One held-out set for all versions of a name: what they are worth can be compared.
+  // All versions of a name have the same held-out prompts, so that their results can be compared.
   const heldBefore =
     last && typeof prompts.heldOut === 'number' ? await storedPrompts(store, last.release.heldOut) : undefined;
-  // What the labeler cannot judge is said before anything is computed. It computes nothing here.
+  // For check() alone: a prompt that a labeler cannot work with is reported before anything is computed.
   const labeler = await createLabeler(label, { engine, cacheFolder, threads: 1 });
   const second = secondJudge && (await createLabeler(secondJudge, { engine, cacheFolder, threads: 1 }));
 
@@ -116,18 +116,19 @@ async function startPolicy(context: StepContext, input: PrepareInput): Promise<A
 }
 
 /**
- * A policy of an earlier run, which has the chat template that it was trained with.
+ * Checks that a policy of an earlier run keeps the chat template that it was trained with.
  * @throws InputError when another one is configured
  */
 async function sameTemplate(store: ArtifactStore, policy: Address, { chatTemplate }: PrepareInput): Promise<Address> {
   const { base } = await openPolicyArtifact(store, policy);
   if (!chatTemplate || canonicalJson(chatTemplate) === canonicalJson(base.chatTemplate ?? {})) return policy;
   throw new InputError(
-    `The policy that the run starts from, ${policy.slice(0, 12)}, was trained with another chat template: leave out chatTemplate, or give that one.`,
+    `The start policy ${policy.slice(0, 12)} was trained with another chat template: ` +
+      'leave out chatTemplate, or configure that one.',
   );
 }
 
-/** @param records the prompts, from the first one at every call */
+/** @param records iterates over the prompts, from the first one at every call */
 async function storePrompts(
   context: StepContext,
   count: number,

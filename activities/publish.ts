@@ -1,4 +1,4 @@
-/** publish: the policy a run ends with, where its users look for it. */
+/** publish: copies the policy that a run ends with into the run's output folder. */
 import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
@@ -11,13 +11,13 @@ import type { Activity } from './step.ts';
 
 export interface PublishInput {
   policy: Address;
-  /** Gets the policy: a PEFT adapter, or a model folder where all weights were trained. */
+  /** The output folder. It becomes a PEFT adapter, or a model folder where all weights were trained. */
   folder: string;
-  /** Written beside it. */
+  /** Where the policy comes from, for `selm.json`. */
   lineage: object;
 }
 
-/** Tells by this file that a folder is a run's output, and may be replaced by the next one's. */
+/** Marks a folder as the output of a run, which the next run may replace. */
 const LINEAGE = 'selm.json';
 
 export const publish: Activity<PublishInput, { folder: string }> = async ({ store }, { policy, folder, lineage }) => {
@@ -25,7 +25,7 @@ export const publish: Activity<PublishInput, { folder: string }> = async ({ stor
   const { base, policy: opened } = await openPolicyArtifact(store, policy, TOKENIZER_FILES);
   const source = [MODEL, ADAPTER].map((name) => join(artifact, name)).find((path) => exists(path));
   if (exists(folder) && (await readdir(folder)).length > 0 && !exists(join(folder, LINEAGE))) {
-    throw new InputError(`${folder} holds something that no run has written: give another output folder.`);
+    throw new InputError(`${folder} is not empty and is not the output of a run: configure another output folder.`);
   }
   await mkdir(dirname(folder), { recursive: true });
   const unfinished = `${folder}.unfinished`;

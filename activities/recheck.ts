@@ -1,4 +1,4 @@
-/** recheck: prompts of a run once more, by settings that an operator has changed since prepare read them. Nothing is dropped. */
+/** recheck: checks a run's prompts again after an operator has changed a setting that `prepare` checked them by. Drops nothing. */
 import type { Address } from '../artifacts/manifest.ts';
 import { InputError } from '../data/errors.ts';
 import { promptsOf } from '../data/prompts.ts';
@@ -16,18 +16,18 @@ import type { Activity } from './step.ts';
 export interface PromptChecks {
   limits: LengthSettings;
   label: LabelSettings;
-  /** Judges the held-out answers too. */
+  /** The second labeler of held-out responses. */
   secondJudge?: LabelSettings;
 }
 
 export interface RecheckInput extends PromptChecks {
   policy: Address;
   heldOut: Address;
-  /** Of the round that is about to begin; none before the first. */
+  /** Those of the round that is about to begin; none before the first round. */
   prompts?: Address;
 }
 
-/** @throws InputError for a prompt that is too long, or that a labeler cannot judge */
+/** @throws InputError for a prompt that is too long, or that a labeler cannot work with */
 export const recheck: Activity<RecheckInput, { prompts: number }> = async (
   { store, engine, cacheFolder },
   { policy, heldOut, prompts, limits, label, secondJudge },
@@ -68,7 +68,8 @@ export const recheck: Activity<RecheckInput, { prompts: number }> = async (
     }
     if (limit.found !== undefined) {
       throw new InputError(
-        `${limit.found}: a run keeps the prompts that it began with; give that setting another value (selm retry --set), or start a run of another name.`,
+        `${limit.found}. A run keeps the prompts that it began with: ` +
+          'change that setting (selm retry --set), or start a run with another name.',
       );
     }
   }

@@ -1,4 +1,4 @@
-/** release: the policy that a run ends with becomes the next version of the run's name. */
+/** release: publishes the policy that a run ends with as the next version of the run's name. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
@@ -8,16 +8,16 @@ import { InputError } from '../data/errors.ts';
 import { inTurns } from '../data/in-turns.ts';
 import { defineStep, type Activity } from './step.ts';
 
-/** A version of a name: a policy, and where it is from. */
+/** A version of a name: a policy, and where it comes from. */
 export interface Release {
   policy: Address;
-  /** What it was measured on. */
+  /** The prompts that it was evaluated on. */
   heldOut: Address;
   /** The prompts of its rounds. */
   prompts: Address[];
-  /** How its rounds were measured, those included that were not accepted: `selm verify` and `selm report` read them. */
+  /** The evaluations of all rounds, rejected ones too, for `selm verify` and `selm report`. */
   evaluations: Address[];
-  /** The release that its run started from. */
+  /** The release that the run started from. */
   previous?: Address;
   /** The run, its configuration and its results. */
   lineage: object;
@@ -29,7 +29,7 @@ export interface ReleaseInput extends Release {
 
 const RELEASE = 'release.json';
 
-/** Writes the artifact of a release. A record of its run: its key has no version, so that recording it again gives the same one. */
+/** The artifact of a release. It is a copy of its input, not computed: recorded again, it is the same version of the name. */
 export const recordRelease = defineStep({
   name: 'release',
   kind: 'release',
@@ -76,7 +76,7 @@ export async function findRelease(store: ReadableStore, text: string): Promise<R
   return readRelease(store, address);
 }
 
-/** A name's last release with those it goes back on, the last one first; none where the name has no version yet. */
+/** A name's last release and the releases before it, latest first; empty where the name has no version yet. */
 export async function releasesOf(
   store: ReadableStore,
   name: string,

@@ -1,4 +1,4 @@
-/** A policy as a server that samples has it: a model that it knows, and an adapter that it is told to load. */
+/** Sampling by a server: it has the base model, and loads the policy's adapter on request. */
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, rename, rm } from 'node:fs/promises';
@@ -22,8 +22,8 @@ import { ADAPTER, MODEL, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts
 import { tokenizePrompt } from '../engine/tokens/prompts.ts';
 
 /**
- * Has a server answer the prompts by a policy.
- * @throws InputError when the server cannot have this policy, or does not do what is asked of it
+ * Samples a policy's responses from a server.
+ * @throws InputError when the server cannot load this policy, or rejects a request
  */
 export async function sampleServed(
   store: ArtifactStore,
@@ -35,16 +35,17 @@ export async function sampleServed(
   const name = await adapterName(store, policy);
   const { model, adapter, chatTemplate } = (await openPolicyArtifact(store, policy, TOKENIZER_FILES)).policy;
   if (adapter !== undefined && readAdapterConfig(adapter).patterned) {
-    // vLLM's PEFTHelper leaves them out: every layer would get the same scale.
+    // vLLM's PEFTHelper ignores them: every layer would get the same scale.
     throw new InputError(
-      'The adapter has a rank_pattern or alpha_pattern, which servers such as vLLM ignore: sample with the engine (no sample.server), or merge the adapter into its model (selm export).',
+      'The adapter has a rank_pattern or alpha_pattern, which servers such as vLLM ignore: ' +
+        'sample with the engine (no sample.server), or merge the adapter into its model (selm export).',
     );
   }
   const [tokenizer, config] = [loadTokenizer(model, chatTemplate), readModelConfig(model)];
   const tokenized: TokenizedPrompt[] = [];
   for (const { id, prompt, tools } of prompts) {
     tokenized.push({ id, prompt, tools, tokens: tokenizePrompt({ id, prompt, tools }, tokenizer, config, settings) });
-    // Many long ones take a while: the worker must get to its heartbeats.
+    // Many long prompts take a while: the worker must be able to send its heartbeats.
     await setImmediate();
     options.signal?.throwIfAborted();
   }
@@ -60,23 +61,24 @@ export async function sampleServed(
   };
 }
 
-/** @param name of the policy's adapter; without one the server's model is asked */
+/** @param name the adapter's; without one, requests go to the server's base model */
 export const clientOf = ({ adapterFolder: _folder, workers: _workers, ...server }: SamplerSettings, name?: string) =>
   new ChatServer({ ...server, ...(name !== undefined && { model: name }) });
 
-/** What a server calls a policy's adapter: by a hash of its files, so that equal adapters have one name in all runs. */
+/** The name of a policy's adapter on a server: a hash of its files, so that equal adapters have the same name in all runs. */
 export async function adapterName(store: ArtifactStore, policy: Address): Promise<string | undefined> {
   const { files } = await store.manifest(policy);
   if (files.some(({ path }) => path.startsWith(`${MODEL}/`))) {
     throw new InputError(
-      `Policy ${policy.slice(0, 12)} has all weights of its own, and a server is given adapters only: sample with the engine (no sample.server).`,
+      `Policy ${policy.slice(0, 12)} is a whole model, and servers load adapters only: ` +
+        'sample with the engine (no sample.server).',
     );
   }
   const own = files.filter(({ path }) => path.startsWith(`${ADAPTER}/`)).map(({ path, sha256 }) => [path, sha256]);
   return own.length === 0 ? undefined : `selm-${hashValue(own).slice(0, 16)}`;
 }
 
-/** Where the server sees the adapter. */
+/** Copies the adapter where the server can read it. @returns its folder there */
 async function placed({ adapterFolder }: SamplerSettings, adapter: string, name: string): Promise<string> {
   if (adapterFolder === undefined) return adapter;
   const folder = join(adapterFolder, name);
@@ -88,10 +90,11 @@ async function placed({ adapterFolder }: SamplerSettings, adapter: string, name:
     await rename(unfinished, folder);
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true });
-    // Another worker may have been faster.
+    // Another worker may have copied it first.
     if (!existsSync(folder))
       throw new InputError(
-        `sample.server.adapterFolder ${adapterFolder} cannot be written (${(error as NodeJS.ErrnoException).code}): give a folder that the workers and the server share.`,
+        `sample.server.adapterFolder ${adapterFolder} cannot be written (${(error as NodeJS.ErrnoException).code}): ` +
+          'configure a folder that the workers and the server share.',
       );
   }
   return folder;

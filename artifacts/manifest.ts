@@ -25,7 +25,7 @@ export interface Recipe {
   selm?: string;
   /** The backend that computed it, with its version, such as `onnxruntime 1.30.0`. Absent where none was used. */
   backend?: string;
-  /** Both in one text, for all steps: in manifests of selm 0.4.0 and earlier. */
+  /** Both in one text, for all steps: in manifests of earlier versions. */
   engineVersion?: string;
 }
 
@@ -98,7 +98,8 @@ export function parseManifest(address: Address, text: string): Manifest {
   const issue = manifestSchema.safeParse(manifest).error?.issues[0];
   if (issue) {
     throw new InputError(
-      `Artifact ${address} was not made by selm: "${issue.path.join('.')}" in its manifest is not valid (${issue.message}). It is not opened: remove it from the store.`,
+      `Artifact ${address} was not made by selm: "${issue.path.join('.')}" in its manifest is not valid ` +
+        `(${issue.message}). It is not opened: remove it from the store.`,
     );
   }
   return manifest;

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
-import { measureDivergence, type Divergence } from '../activities/divergence.ts';
-import { compare, judgedAnswers, type Comparison } from '../activities/evaluate.ts';
+import { measureDivergence, type Divergence } from '../evaluation/divergence.ts';
+import { compare, judgedAnswers, type Comparison } from '../evaluation/comparison.ts';
 import { sampledRows } from '../activities/sample.ts';
 import { measuringSchema } from '../config/run/evaluate.ts';
 import { InputError } from '../data/errors.ts';

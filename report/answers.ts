@@ -1,5 +1,5 @@
 /** Responses of the start policy and of the last policy, side by side with their scores. */
-import type { ComparisonRow } from '../activities/evaluate.ts';
+import type { ComparisonRow } from '../evaluation/comparison.ts';
 import type { RoundArtifacts } from './artifacts.ts';
 import { html, type Html } from './html.ts';
 

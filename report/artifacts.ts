@@ -1,6 +1,6 @@
 /** What a report reads from the artifacts of a run: held-out responses, training curves, and the artifacts' origins. */
 import { z } from 'zod';
-import type { ComparisonRow } from '../activities/evaluate.ts';
+import type { ComparisonRow } from '../evaluation/comparison.ts';
 import type { Address, Manifest } from '../artifacts/manifest.ts';
 import type { ReadableStore } from '../artifacts/store.ts';
 import { parseJsonl } from '../data/jsonl.ts';

@@ -1,5 +1,5 @@
 /** A run's results as the cells of a table: a row for the start policy, then one for each round. */
-import type { AnswerSummary, Comparison } from '../activities/evaluate.ts';
+import type { AnswerSummary, Comparison } from '../evaluation/comparison.ts';
 import type { DroppedPrompts } from '../activities/prompts/check.ts';
 import { describeDropped, ignoredToolsNote } from '../activities/prompts/portions.ts';
 import { adviceOn } from '../labelers/judge/advice.ts';

@@ -1,5 +1,5 @@
 /** A policy's responses to the held-out prompts, and the comparison of two policies' responses. */
-import type { Comparison } from '../activities/evaluate.ts';
+import type { Comparison } from '../evaluation/comparison.ts';
 import type { PromptSet } from '../activities/prepare.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { LabelSettings } from '../labelers/index.ts';

@@ -1,5 +1,5 @@
 /** The gate: whether a round's policy is accepted, and why not. */
-import type { Comparison } from '../activities/evaluate.ts';
+import type { Comparison } from '../evaluation/comparison.ts';
 import type { RunConfig } from '../config/run.ts';
 
 export interface Verdict {

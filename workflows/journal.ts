@@ -1,5 +1,5 @@
 /** The state of a run between its stages, in small numbers and addresses: all that the next execution continues from. */
-import type { Comparison } from '../activities/evaluate.ts';
+import type { Comparison } from '../evaluation/comparison.ts';
 import type { Prepared } from '../activities/prepare.ts';
 import type { PromptChecks } from '../activities/recheck.ts';
 import type { Address } from '../artifacts/manifest.ts';

@@ -1,5 +1,5 @@
 /** The result of a round, from what its steps returned: the gate's decision, warnings and numbers. */
-import type { Comparison } from '../activities/evaluate.ts';
+import type { Comparison } from '../evaluation/comparison.ts';
 import type { OptimizeSummary } from '../activities/optimize.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { RunConfig } from '../config/run.ts';

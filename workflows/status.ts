@@ -1,6 +1,6 @@
 /** The status of a run and of a round: small numbers and addresses, for queries, tables and reports. */
 import type { Address } from '../artifacts/manifest.ts';
-import type { Comparison } from '../activities/evaluate.ts';
+import type { Comparison } from '../evaluation/comparison.ts';
 import type { DroppedPrompts } from '../activities/prompts/check.ts';
 import type { LabelStats } from '../labelers/preferences.ts';
 import type { Change } from '../config/changes.ts';

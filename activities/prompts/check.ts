@@ -1,4 +1,4 @@
-/** The prompts of a run, checked: which are trained on, which are held out, and which are left out as repeated or too long. */
+/** Checks a run's prompts: which are trained on, which are held out, and which are dropped as duplicates or too long. */
 import { InputError } from '../../data/errors.ts';
 import { promptsOf, readPrompts } from '../../data/prompts.ts';
 import type { PromptRecord } from '../../data/records.ts';
@@ -12,36 +12,36 @@ import type { StoredPrompts } from './stored.ts';
 
 export interface PromptSettings {
   train: string;
-  /** A file, or how many prompts to hold out of the training file. */
+  /** A file, or the number of prompts to hold out of the training file. */
   heldOut: string | number;
   perRound?: number;
-  /** What happens where a prompt is too long. Default: it is dropped. */
+  /** What to do with prompts that are too long. Default: drop. */
   tooLong?: 'drop' | 'fail';
 }
 
-/** How many prompts of a file are left out, and why. */
+/** How many prompts of a file are dropped, and why. */
 export interface Dropped {
-  /** Equal, as tokens, to one before it in the file. */
+  /** Prompts with the same tokens as one before them in the file. */
   duplicates: number;
   tooLong: number;
-  /** Tokens of the longest prompt that is not too long. */
+  /** The longest prompt that is not too long, in tokens. */
   limit: number;
 }
 
 export interface DroppedPrompts {
-  /** `heldOut`: they are held-out prompts, in this spelling or another. */
+  /** `heldOut`: prompts that are also held out (compared after normalization). */
   train: Dropped & { heldOut: number };
   heldOut: Dropped;
-  /** Prompts that are not dropped, but whose tools the chat template does not write. Absent where there are none. */
+  /** Prompts that are used, but whose tools the chat template does not write. Absent where there are none. */
   ignoredTools?: number;
 }
 
 export interface CheckedPrompts {
-  /** What there is to train on: indices in the spool, in the order in which rounds take them. */
+  /** Training prompts: indices in the spool, in the order in which rounds take them. */
   train: number[];
   heldOut: PromptRecord[];
   dropped: DroppedPrompts;
-  /** Of the training file's prompts that are not left out. */
+  /** Tokens of the training file's prompts that are not dropped. */
   tokens: { mean: number; longest: number };
 }
 
@@ -49,22 +49,21 @@ export interface PromptCheck {
   prompts: PromptSettings;
   limits: LengthSettings;
   seed: number;
-  /** What the policy has been trained on before this run: no round gets it again. */
+  /** Prompts that earlier runs have trained on: no round gets them again. */
   used?: StoredPrompts[];
-  /** Where `heldOut` is a number: the prompts held out before, which stay those held out. */
+  /** Where `heldOut` is a number: the held-out prompts of earlier runs, which this run keeps. */
   heldBefore?: StoredPrompts;
   tokenizer: PromptTokenizer;
   config: ModelConfig;
 }
 
 /**
- * Reads all prompts as the policy does and chooses those that the run uses. To the policy two prompts are the same where their
- * tokens are: the first in the file stays. Others are not dropped as duplicates, however alike: a space can make another task of
- * a prompt. Of held-out prompts no training prompt may be a copy, so there a text that differs only in white space or in
- * Unicode's form counts as the same, too.
+ * Tokenizes all prompts as the policy does and chooses those that the run uses. Prompts with the same tokens are duplicates: the
+ * first in the file stays. Other prompts are never duplicates, however similar: one space can make another task of a prompt. But
+ * a training prompt must not be a copy of a held-out prompt, so that comparison also ignores white space and Unicode forms.
  * @param spool gets all prompts of the training file
- * @param check may refuse a prompt that would be trained on
- * @throws InputError when the chat template refuses a prompt, too long ones are to fail, or none is left
+ * @param check throws for a prompt that the run's labeler cannot work with
+ * @throws InputError when the chat template rejects a prompt, when one is too long and `tooLong` is 'fail', or when none is left
  */
 export async function checkPrompts(
   input: PromptCheck,
@@ -86,7 +85,7 @@ export async function checkPrompts(
   const usedKeys = await readUsed(reader, input, heldOut.keys);
   const train = await readTraining(reader, input, spool.read(Array(count).keys()), heldOut, usedKeys, check);
 
-  // All are shuffled, and then those left out that are taken: what is left keeps its order from run to run.
+  // Shuffled before used prompts are left out: the others keep their order from run to run.
   const order = shuffled([...train.texts.keys()], input.seed, 'prompts').filter((i) => train.texts[i] !== undefined);
   const isDrawn = typeof prompts.heldOut === 'number' && !heldBefore;
   const drawn = new Set(isDrawn ? draw(order, train.tooLongToHoldOut, input, heldOut.length) : []);
@@ -154,7 +153,7 @@ async function readHeldOut(
   return { prompts, keys, length, ignoredTools };
 }
 
-/** @throws InputError when the policy has been trained on a prompt of a held-out file: that cannot be taken back */
+/** @throws InputError when an earlier run has trained on a prompt of the held-out file */
 async function readUsed(
   reader: PromptReader,
   { used = [], prompts: { heldOut } }: PromptCheck,
@@ -168,7 +167,7 @@ async function readUsed(
       keys.add(read.tokenKey);
       if (typeof heldOut === 'string' && held.has(read)) {
         throw new InputError(
-          `Held-out prompt "${prompt.id}" is among the prompts that an earlier run of this name has trained on: remove it from ${heldOut}.`,
+          `An earlier run of this name has trained on held-out prompt "${prompt.id}": remove it from ${heldOut}.`,
         );
       }
     }
@@ -177,11 +176,11 @@ async function readUsed(
 }
 
 interface Training {
-  /** Keys of the texts of prompts that may be trained on, by index in the file. */
+  /** Text keys of the prompts that can be trained on, by index in the file. */
   texts: (string | undefined)[];
-  /** Those of them that can be trained on, but not held out. */
+  /** Indices of prompts that can be trained on, but are too long to be held out. */
   tooLongToHoldOut: Set<number>;
-  /** Those of them whose tools the chat template does not write. */
+  /** Indices of prompts whose tools the chat template does not write. */
   ignoredTools: Set<number>;
   dropped: DroppedPrompts['train'];
   tokens: CheckedPrompts['tokens'];
@@ -211,7 +210,7 @@ async function readTraining(
       continue;
     }
     seen.add(tokenKey);
-    // Prompts that an earlier run has drawn from this file, to train on or to hold out, are no mistake of it.
+    // An earlier run has drawn them from this same file, to train on or to hold out: they are not counted as dropped.
     if (used.has(tokenKey) || (typeof heldOut === 'number' && held.keys.tokens.has(tokenKey))) continue;
     if (held.keys.has(read)) {
       dropped.heldOut++;
@@ -236,7 +235,7 @@ async function readTraining(
   };
 }
 
-/** Of `order` the first that can be held out. @throws InputError when there are too few of them */
+/** The first prompts of `order` that can be held out. @throws InputError when there are too few */
 function draw(
   order: number[],
   tooLong: Set<number>,
@@ -246,6 +245,7 @@ function draw(
   const fit = order.filter((i) => !tooLong.has(i)).slice(0, heldOut as number);
   if (fit.length === heldOut || fit.length === order.length) return fit;
   throw new InputError(
-    `Only ${fit.length} prompts of ${train} can be held out, and prompts.heldOut is ${heldOut}: the others have ${reason.replace('more', 'more tokens')}.`,
+    `Only ${fit.length} prompts of ${train} can be held out, and prompts.heldOut is ${heldOut}: ` +
+      `the others have ${reason.replace('more', 'more tokens')}.`,
   );
 }

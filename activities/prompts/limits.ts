@@ -1,4 +1,4 @@
-/** How long a run's prompts may be: the smallest of the limits that its settings and its model have. */
+/** The longest prompt of a run: the smallest limit of its settings and its model. */
 import { InputError } from '../../data/errors.ts';
 import type { ModelConfig } from '../../engine/model-files/config.ts';
 import type { SamplingSettings, TrainingSettings } from '../../engine/protocol/settings.ts';
@@ -10,7 +10,7 @@ export interface LengthSettings {
   evaluate: Pick<SamplingSettings, 'maxNewTokens'>;
 }
 
-/** Those of a run's settings. */
+/** The length settings among a run's settings. */
 export const lengthSettings = ({ sample, optimize, evaluate }: LengthSettings): LengthSettings => ({
   sample: { maxPromptLength: sample.maxPromptLength, maxNewTokens: sample.maxNewTokens },
   optimize: { maxPromptLength: optimize.maxPromptLength, maxLength: optimize.maxLength },
@@ -18,13 +18,13 @@ export const lengthSettings = ({ sample, optimize, evaluate }: LengthSettings): 
 });
 
 interface PromptLimit {
-  /** Of the longest prompt that is not too long. */
+  /** The longest prompt that is not too long. */
   tokens: number;
-  /** Where that is from, as the end of 'more than the 512 …'. */
+  /** Its source, as the end of 'more than the 512 …'. */
   from: string;
 }
 
-/** Of a prompt that is trained on: it fits the model with what is sampled, and training cuts no token of it. */
+/** The limit of training prompts: prompt and response fit into the model's context, and training truncates no prompt. */
 export const trainingLimit = (config: ModelConfig, { sample, optimize }: LengthSettings): PromptLimit =>
   smallest([
     ...(sample.maxPromptLength === undefined
@@ -35,11 +35,11 @@ export const trainingLimit = (config: ModelConfig, { sample, optimize }: LengthS
     ...contextLimits(config, 'sample', sample.maxNewTokens),
   ]);
 
-/** Of a held-out prompt. */
+/** The limit of held-out prompts. */
 export const heldOutLimit = (config: ModelConfig, { evaluate }: LengthSettings): PromptLimit =>
   smallest(contextLimits(config, 'evaluate', evaluate.maxNewTokens));
 
-/** What checkSequenceLength leaves beside an answer. */
+/** What a response of the longest length leaves of the model's context (see checkSequenceLength). */
 function contextLimits({ maxPositions, slidingWindow }: ModelConfig, step: string, newTokens: number): PromptLimit[] {
   const beside = (positions: number, what: string) => ({
     tokens: Math.max(0, positions - newTokens),
@@ -57,7 +57,7 @@ const smallest = (limits: PromptLimit[]) =>
 /** Counts a file's prompts that are too long. */
 export class LengthCheck {
   readonly limit: number;
-  /** Why one is too long: 'more than the 512 of optimize.maxPromptLength'. */
+  /** Why a prompt is too long: 'more than the 512 of optimize.maxPromptLength'. */
   readonly reason: string;
   count = 0;
   private first: string | undefined;
@@ -68,7 +68,7 @@ export class LengthCheck {
     this.reason = `more than the ${tokens} ${from}`;
   }
 
-  /** @returns whether a prompt of this length is too long, which is counted */
+  /** Counts a prompt that is too long. @returns whether it is */
   refuses(length: number, place: string): boolean {
     if (length <= this.limit) return false;
     this.count++;
@@ -77,7 +77,7 @@ export class LengthCheck {
     return true;
   }
 
-  /** What is too long, and why, as the beginning of a sentence; undefined where nothing is. */
+  /** The first prompt that is too long, and why, as the beginning of a sentence; undefined where none is. */
   get found(): string | undefined {
     if (this.count === 0) return undefined;
     const others = this.count === 1 ? 'it is the only one' : `${this.count} prompts are too long`;
@@ -85,9 +85,9 @@ export class LengthCheck {
   }
 
   /**
-   * @param file that has been read to its end
+   * @param file which has been read to its end
    * @param left how many of its prompts are not too long
-   * @throws InputError when some are too long and that is to fail, or no other is left
+   * @throws InputError when a prompt is too long and `tooLong` is 'fail', or when all are
    */
   end(tooLong: 'drop' | 'fail', file: string, left: number): void {
     if (this.count === 0) return;
@@ -98,7 +98,8 @@ export class LengthCheck {
     }
     if (left > 0) return;
     throw new InputError(
-      `All prompts of ${file} are too long: the shortest has ${this.shortest} tokens, ${this.reason}; shorten them, or change that setting.`,
+      `All prompts of ${file} are too long: the shortest has ${this.shortest} tokens, ${this.reason}; ` +
+        'shorten them, or change that setting.',
     );
   }
 }

@@ -1,4 +1,4 @@
-/** The prompts of a run divided over its rounds. */
+/** Divides a run's prompts over its rounds. */
 import { InputError } from '../../data/errors.ts';
 import type { DroppedPrompts, PromptSettings } from './check.ts';
 
@@ -10,8 +10,8 @@ interface PortionSettings {
 /**
  * How many prompts each round has.
  * @param left prompts to train on
- * @param dropped from the file, where that is known
- * @throws InputError when they are too few
+ * @param dropped from the file, for the message
+ * @throws InputError when there are too few prompts
  */
 export function promptsPerRound(
   { prompts: { train, perRound }, rounds }: PortionSettings,
@@ -22,7 +22,8 @@ export function promptsPerRound(
   if (size >= 1 && size * rounds <= left) return size;
   const without = dropped && describeDropped(dropped);
   throw new InputError(
-    `${train} leaves ${left} prompts to train on${without ? ` (dropped: ${without})` : ''}, too few for ${rounds} rounds of ${Math.max(1, size)}: lower rounds, prompts.perRound or prompts.heldOut.`,
+    `${train} leaves ${left} prompts to train on${without ? ` (dropped: ${without})` : ''}, ` +
+      `too few for ${rounds} rounds of ${Math.max(1, size)}: lower rounds, prompts.perRound or prompts.heldOut.`,
   );
 }
 
@@ -32,14 +33,14 @@ export function equalPortions(left: number[], settings: PortionSettings, dropped
   return Array.from({ length: settings.rounds }, (_, round) => left.slice(round * size, (round + 1) * size));
 }
 
-/** At most the configured rounds, the last one with what is left. */
+/** At most the configured number of rounds; the last one may have fewer prompts. */
 export function portionsOfWhatIsLeft(left: number[], { prompts, rounds }: PortionSettings): number[][] {
   const size = prompts.perRound ?? Math.ceil(left.length / rounds);
   const count = Math.min(rounds, Math.ceil(left.length / Math.max(1, size)));
   return Array.from({ length: count }, (_, round) => left.slice(round * size, (round + 1) * size));
 }
 
-/** That the policy is not shown the tools of some rows, where there are any. */
+/** A note on rows with tools that the chat template does not write; empty where there are none. */
 export const ignoredToolsNote = (count: number, rows: string): string[] =>
   count === 0
     ? []

@@ -8,20 +8,20 @@ import type { PromptRecord, Text } from '../../data/records.ts';
 import type { CallOptions } from '../../engine/protocol/jobs.ts';
 import type { ModelTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 
-/** What a prompt comes to. */
+/** A prompt after rendering and tokenization. */
 export interface ReadPrompt {
-  /** Where it stands, for messages. */
+  /** Its number and file, for messages. */
   place: string;
   length: number;
-  /** Equal for prompts that are the same to the policy: by their tokens. */
+  /** Equal for prompts with the same tokens. */
   tokenKey: string;
-  /** Equal for prompts that have the same tokens once their texts are normalized (normalizedText). */
+  /** Equal for prompts with the same tokens after normalization of their texts (normalizedText). */
   textKey: string;
   /** Whether it has tools, which the chat template does not write. */
   losesTools: boolean;
 }
 
-/** What is needed of the policy's tokenizer. */
+/** The part of the policy's tokenizer that is used here. */
 export type PromptTokenizer = Pick<ModelTokenizer, 'encodePrompt' | 'writesTools'>;
 
 const keyOf = (ids: number[]) => hashKey(Int32Array.from(ids));
@@ -33,7 +33,7 @@ export class PromptReader {
   private done = 0;
   private tokens = 0;
 
-  /** @param total prompts that will be read, for the progress */
+  /** @param total the number of prompts that will be read, for the progress */
   constructor(tokenizer: PromptTokenizer, total: number, options: CallOptions) {
     this.tokenizer = tokenizer;
     this.total = total;
@@ -42,18 +42,17 @@ export class PromptReader {
 
   /**
    * @param index of the prompt in its file, from 0
-   * @throws InputError when the chat template refuses it
+   * @throws InputError when the chat template rejects it, or it has no tokens
    */
   async read(prompt: PromptRecord, index: number, file: string): Promise<ReadPrompt> {
     const place = `Prompt ${index + 1} of ${file} ("${prompt.id}")`;
     const encode = (text: Text) => located(place, () => this.tokenizer.encodePrompt(text, toolsOf(prompt)));
     const ids = encode(prompt.prompt);
-    if (ids.length === 0)
-      throw new InputError(`${place} has no tokens: the model's tokenizer leaves nothing of it; remove it.`);
+    if (ids.length === 0) throw new InputError(`${place} has no tokens after tokenization: remove it.`);
     this.done++;
     this.tokens += ids.length;
     this.options.onProgress?.({ done: this.done, total: this.total, unit: 'prompts', tokens: this.tokens });
-    // Many take a while: the worker must get to its heartbeats.
+    // Many prompts take a while: the worker must be able to send its heartbeats.
     await setImmediate();
     this.options.signal?.throwIfAborted();
     const tokenKey = keyOf(ids);

@@ -3,7 +3,8 @@
  * what either has made, the other finds.
  */
 import { divergence } from '../../activities/divergence.ts';
-import { evaluate, type Comparison } from '../../activities/evaluate.ts';
+import { evaluate } from '../../activities/evaluate.ts';
+import type { Comparison } from '../../evaluation/comparison.ts';
 import { label, labelHeldOut } from '../../activities/label.ts';
 import { optimize } from '../../activities/optimize.ts';
 import { prefer } from '../../activities/prefer.ts';

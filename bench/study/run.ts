@@ -1,6 +1,6 @@
 /** One run of the study: the quickstart with a method's objective. */
 import { fileURLToPath } from 'node:url';
-import type { AnswerSummary } from '../../activities/evaluate.ts';
+import type { AnswerSummary } from '../../evaluation/comparison.ts';
 import type { StepContext } from '../../activities/step.ts';
 import { objectiveSchema } from '../../engine/protocol/settings.ts';
 import type { Prepared } from '../../examples/quickstart/prepare.ts';

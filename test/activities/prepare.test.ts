@@ -123,7 +123,8 @@ describe('is refused before anything is computed:', () => {
   test('a file that holds out all of the training prompts', async () => {
     await expect(run({ prompts: { train, heldOut: train } })).rejects.toThrow(
       new InputError(
-        `${train} leaves 0 prompts to train on (dropped: 20 held out), too few for 3 rounds of 1: lower rounds, prompts.perRound or prompts.heldOut.`,
+        `${train} leaves 0 prompts to train on (dropped: 20 held out), ` +
+          `too few for 3 rounds of 1: lower rounds, prompts.perRound or prompts.heldOut.`,
       ),
     );
   });
@@ -132,7 +133,8 @@ describe('is refused before anything is computed:', () => {
     const limits = { ...tinyLimits, sample: { maxNewTokens: 250 } };
     await expect(run({ limits, prompts: { train, heldOut: 5, tooLong: 'fail' } })).rejects.toThrow(
       new InputError(
-        `Prompt 1 of ${train} ("p0") has 11 tokens, more than the 6 that sample.maxNewTokens (250) leaves of the model's 256 positions (20 prompts are too long): remove what is too long, change that setting, or set prompts.tooLong: drop.`,
+        `Prompt 1 of ${train} ("p0") has 11 tokens, more than the 6 that sample.maxNewTokens (250) leaves of ` +
+          `the model's 256 positions (20 prompts are too long): remove what is too long, change that setting, or set prompts.tooLong: drop.`,
       ),
     );
   });

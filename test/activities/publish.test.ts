@@ -126,7 +126,7 @@ describe('the output folder', () => {
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'thesis.txt'), 'years of work');
     await expect(publishTo('mine', address)).rejects.toThrow(
-      new InputError(`${folder} holds something that no run has written: give another output folder.`),
+      new InputError(`${folder} is not empty and is not the output of a run: configure another output folder.`),
     );
     expect(readdirSync(folder)).toEqual(['thesis.txt']);
   });

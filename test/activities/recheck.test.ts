@@ -36,7 +36,7 @@ test.each([
   [
     'sample',
     limits({ sample: { maxNewTokens: 157 } }),
-    /^Prompt \d of the round's prompts \("long"\) has 100 tokens, more than the 99 that sample\.maxNewTokens \(157\) leaves of the model's 256 positions \(it is the only one\): a run keeps the prompts that it began with; give that setting another value/,
+    /^Prompt \d of the round's prompts \("long"\) has 100 tokens, more than the 99 that sample\.maxNewTokens \(157\) leaves of .*\. A run keeps /,
   ],
   [
     'optimize',

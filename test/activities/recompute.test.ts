@@ -73,23 +73,28 @@ const evaluating = { labels: [verified], opponent, seed: 0 };
 const { address: evaluation } = await evaluate(context, evaluating, {});
 await evaluate(context, { ...evaluating, opponent: { ...opponent, sampledDivergences: [divergences] } }, {});
 const releasing = {
-  ...{ name: 'tiny', policy: tuned, heldOut: heldOut.address, prompts: [rounds[0].address] },
-  ...{ evaluations: [evaluation], lineage: { run: 'tiny' } },
+  name: 'tiny',
+  policy: tuned,
+  heldOut: heldOut.address,
+  prompts: [rounds[0].address],
+  evaluations: [evaluation],
+  lineage: { run: 'tiny' },
 };
 await release(context, releasing, {});
 
 const scratch = join(folder, 'scratch');
 const recomputed = async (address: string) => recompute(context, await store.manifest(address), scratch);
 
+/** The recipe for an input, with another backend. */
+const under = <Input>(backend: string, step: Step<Input, unknown>, input: Input) =>
+  step.recipeFor({ ...context, backend }, input);
+type Under = (backend: string) => Promise<Recipe>;
+
 describe('step keys', () => {
   const server = samplerSchema.parse({ url: 'http://127.0.0.1:9/v1', model: 'tiny' });
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
     version: string;
   };
-  const under = <Input>(backend: string, step: Step<Input, unknown>, input: Input) =>
-    step.recipeFor({ ...context, backend }, input);
-  type Under = (backend: string) => Promise<Recipe>;
-
   test.each<[string, Under]>([
     ['sample', (backend) => under(backend, sampleByEngine, sampling)],
     ['label with an engine labeler', (backend) => under(backend, label, { ...labeling, label: judge })],

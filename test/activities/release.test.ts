@@ -105,7 +105,7 @@ test('a held-out prompt that an earlier run of the name has trained on is refuse
   const [{ release: last }] = await releasesOf(context.store, 'poet');
   await writeJsonl(heldOut, await readPrompts(join(await context.store.open(last.prompts[0]), 'prompts.jsonl')));
   await expect(scheduled({ prompts: { train, heldOut } })).rejects.toThrow(
-    /^Held-out prompt .* is among the prompts that an earlier run of this name has trained on: remove it from .*held-out\.jsonl\.$/,
+    /^An earlier run of this name has trained on held-out prompt ".*": remove it from .*held-out\.jsonl\.$/,
   );
 });
 

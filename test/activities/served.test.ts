@@ -191,7 +191,7 @@ describe('an adapter', () => {
       writeFileSync(join(folder, 'base.json'), '{}');
     });
     const said = await refusal(answers({ policy: whole, server: serverOf() }));
-    expect(said).toMatch(/^Policy \w{12} has all weights of its own, and a server is given adapters only: /);
+    expect(said).toMatch(/^Policy \w{12} is a whole model, and servers load adapters only: /);
   });
 
   test('with a scale of their own for some layers is refused: servers ignore it', async () => {

@@ -217,7 +217,8 @@ describe('labeling', () => {
       const cut = all.filter(({ finish_reason: reason }) => reason === 'length').length;
       expect(cut).toBeGreaterThan(8);
       await expect(prefer(context, { labels: [address], truncated }, {})).rejects.toThrow(
-        `: ${cut} of 16 answers were cut at the length limit, and label.truncated is "${truncated}"; raise sample.maxNewTokens, or set label.truncated to keep.`,
+        `: ${cut} of 16 responses were truncated at the length limit, ` +
+          `and label.truncated is "${truncated}"; raise sample.maxNewTokens, or set label.truncated to keep.`,
       );
     },
   );
@@ -226,7 +227,7 @@ describe('labeling', () => {
     const labels = await labelShards(context, [await answerHeldOut(prepared.policy)]);
     await expect(prefer(context, { labels, truncated: 'keep' }, {})).rejects.toThrow(
       new InputError(
-        'None of the 8 prompts got a preference (8 with one candidate): sample more answers a prompt, or at a higher temperature.',
+        'None of the 8 prompts got a preference (8 with one candidate): sample more responses per prompt, or at a higher temperature.',
       ),
     );
   });

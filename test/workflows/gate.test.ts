@@ -1,6 +1,6 @@
 /** The gate: its limits, what a training must have done, and what a run does with a round that does not keep them. */
 import { describe, expect, test } from 'vitest';
-import type { Comparison } from '../../activities/evaluate.ts';
+import type { Comparison } from '../../evaluation/comparison.ts';
 import { roundNotes, roundRows } from '../../report/rounds.ts';
 import { startRun } from '../../workers/runs.ts';
 import { decideRound } from '../../workflows/gate.ts';

@@ -207,7 +207,8 @@ describe('a prompt is too long', () => {
     expect(checked.dropped.train).toEqual({ duplicates: 0, tooLong: 2, limit, heldOut: 0 });
     expect(checked.tokens).toEqual({ mean: (14 + limit) / 2, longest: limit });
     await expect(check(given, ['Other?'], { ...setting, tooLong: 'fail' })).rejects.toThrow(
-      `has ${limit + 2} tokens, more than the ${limit} ${reason} (2 prompts are too long): remove what is too long, change that setting, or set prompts.tooLong: drop.`,
+      `has ${limit + 2} tokens, more than the ${limit} ${reason} (2 prompts are too long): ` +
+        `remove what is too long, change that setting, or set prompts.tooLong: drop.`,
     );
     await expect(check(given, ['Other?'], { ...setting, tooLong: 'fail' })).rejects.toThrow(
       /^Prompt 2 of \S+\.jsonl \("[0-9a-f]{16}"\)/,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { compare, judgedAnswers } from '../../activities/evaluate.ts';
+import { compare, judgedAnswers } from '../../evaluation/comparison.ts';
 import { InputError } from '../../data/errors.ts';
 import type { AnsweredRecord, SampledRecord } from '../../data/records.ts';
 import { firstAnswers, judge } from '../../labelers/labels.ts';
@@ -167,7 +167,9 @@ describe('a policy against another', () => {
 
   test('is refused if nothing is judged of both', async () => {
     const [mine, theirs] = [await judged(own, ['a', 'b']), await judged(other, ['c', 'd'])];
-    expect(() => compare(mine, { judged: theirs, divergences }, 0)).toThrow(/no judgement on any/);
+    expect(() => compare(mine, { judged: theirs, divergences }, 0)).toThrow(
+      /^The labeler scored none of the responses: /,
+    );
     const none = own.map((record) => ({ record, verdict: {} }));
     expect(() => compare(none, undefined, 0)).toThrow(InputError);
   });

@@ -1,0 +1,166 @@
+/** A policy's responses compared with another's, by the labeler's scores. */
+import { charactersOf } from './winrate/annotations.ts';
+import { InputError } from '../data/errors.ts';
+import type { AnsweredRecord, LabelRecord, SampledRecord } from '../data/records.ts';
+import type { Verdict } from '../labelers/labeler.ts';
+import { verdictOn } from '../labelers/labels.ts';
+import { summarizeVerdicts } from '../labelers/preferences.ts';
+import { divergenceOf, type Divergence, type DivergenceRow } from './divergence.ts';
+import { bootstrapMean, mean, type Interval } from './statistics.ts';
+import { lengthControlledWinRate } from './winrate/length-control.ts';
+
+/** Scores and lengths of one policy's responses. */
+export interface AnswerSummary {
+  prompts: number;
+  /** Responses without a score, which are in none of the means. Absent where there are none. */
+  unjudged?: number;
+  meanScore: number;
+  /** Share of responses that follow every instruction, from labelers that check this. */
+  strictPassRate?: number;
+  meanTokens: number;
+  meanCharacters: number;
+}
+
+/** One policy's responses, and another's to the same prompts. */
+export interface Comparison extends AnswerSummary {
+  against?: {
+    /** Without tokens where its responses come from a file. */
+    opponent: Omit<AnswerSummary, 'meanTokens'> & { meanTokens?: number };
+    wins: number;
+    ties: number;
+    losses: number;
+    /** Prompts that are none of these: one of the responses has no score. */
+    unjudged?: number;
+    /** A tie counts half. */
+    winRate: number;
+    /** 95% bootstrap interval of the win rate, over prompts. */
+    winRateInterval: Interval;
+    /** The length-controlled win rate (arXiv 2404.04475), with its interval. Absent for fewer than 5 prompts. */
+    lengthControlled?: { winRate: number; interval: Interval };
+    /**
+     * KL(policy || opponent) over the whole vocabulary, summed over the tokens of the policy's greedy responses. Absent where
+     * the opponent's responses come from a file.
+     */
+    kl?: number;
+    klPerToken?: number;
+    klInterval?: Interval;
+    /** The same along responses sampled at temperature 1: an unbiased estimate of the KL divergence of the distributions. */
+    klSampled?: Divergence;
+  };
+}
+
+/** A prompt in a comparison. */
+export interface ComparisonRow {
+  id: string;
+  prompt: SampledRecord['prompt'];
+  answer: string;
+  score?: number;
+  opponentAnswer?: string;
+  opponentScore?: number;
+}
+
+/** A prompt with a policy's responses, and the labeler's verdict on the first one. */
+export interface JudgedAnswer<R extends AnsweredRecord = SampledRecord> {
+  record: R;
+  verdict: Verdict;
+}
+
+export interface Opponent {
+  judged: JudgedAnswer<AnsweredRecord>[];
+  /** KL(policy || opponent) by prompt, where the opponent is a policy: along greedy responses, and along sampled ones. */
+  divergences?: DivergenceRow[];
+  sampledDivergences?: DivergenceRow[];
+}
+
+/**
+ * Compares the responses to each prompt. A response without a score neither wins nor loses: it is counted, and not in the means.
+ * @param seed of the bootstrap
+ * @throws InputError when the two did not answer the same prompts, or no response has a score
+ */
+export function compare(
+  judged: JudgedAnswer[],
+  opponent: Opponent | undefined,
+  seed: number,
+): { comparison: Comparison; rows: ComparisonRow[] } {
+  const own = {
+    ...summarize(judged),
+    meanTokens: mean(judged.map(({ record }) => record.responses[0].token_ids.length)),
+  };
+  const row = ({ record: { id, prompt, responses }, verdict }: JudgedAnswer) => ({
+    id,
+    prompt,
+    answer: responses[0].text,
+    ...scoreOf('score', verdict),
+  });
+  if (!opponent) return { comparison: own, rows: judged.map(row) };
+
+  const other = opponent.judged;
+  if (other.length !== judged.length || other.some(({ record }, i) => record.id !== judged[i].record.id)) {
+    throw new InputError('The two policies did not answer the same prompts: sample both on one file.');
+  }
+  const compared = judged.flatMap(({ record, verdict }, i) => {
+    const outcome = outcomeOf(verdict, other[i].verdict);
+    return outcome === undefined
+      ? []
+      : { outcome, modelLength: lengthOf(record), baselineLength: lengthOf(other[i].record) };
+  });
+  if (compared.length === 0) throw new InputError(NOTHING_JUDGED);
+  const outcomes = compared.map(({ outcome }) => outcome);
+  const controlled = lengthControlledWinRate(compared, seed);
+  const count = (outcome: number) => outcomes.filter((value) => value === outcome).length;
+  const unjudged = judged.length - outcomes.length;
+  const against = {
+    opponent: summarize(other),
+    wins: count(1),
+    ties: count(0.5),
+    losses: count(0),
+    ...(unjudged > 0 && { unjudged }),
+    winRate: mean(outcomes),
+    winRateInterval: bootstrapMean(outcomes, seed),
+    ...(controlled && { lengthControlled: { winRate: controlled.winRate, interval: controlled.interval } }),
+    ...(opponent.divergences && divergenceOf(opponent.divergences, seed)),
+    ...(opponent.sampledDivergences && { klSampled: divergenceOf(opponent.sampledDivergences, seed) }),
+  };
+  const rows = judged.map((answer, i) => ({
+    ...row(answer),
+    opponentAnswer: other[i].record.responses[0].text,
+    ...scoreOf('opponentScore', other[i].verdict),
+  }));
+  return { comparison: { ...own, against }, rows };
+}
+
+const lengthOf = ({ responses }: AnsweredRecord) => charactersOf(responses[0].text);
+
+const NOTHING_JUDGED = 'The labeler scored none of the responses: choose another labeler, or change its settings.';
+
+/** 1 for a win, 0.5 for a tie, 0 for a loss; undefined where one of the two has no score. */
+function outcomeOf({ score: own }: Verdict, { score: other }: Verdict): number | undefined {
+  return own === undefined || other === undefined ? undefined : (Math.sign(own - other) + 1) / 2;
+}
+
+const scoreOf = <Name extends string>(name: Name, { score }: Verdict) =>
+  (score === undefined ? {} : { [name]: score }) as { [key in Name]?: number };
+
+function summarize(
+  judged: JudgedAnswer<AnsweredRecord>[],
+): Omit<AnswerSummary, 'meanTokens'> & { meanTokens?: number } {
+  const first = judged.map(({ record }) => record.responses[0]);
+  const { unjudged, ...means } = summarizeVerdicts(judged.map(({ verdict }) => verdict));
+  if (unjudged === judged.length) throw new InputError(NOTHING_JUDGED);
+  return {
+    prompts: judged.length,
+    ...(unjudged > 0 && { unjudged }),
+    ...means,
+    ...(first.every(({ token_ids }) => token_ids) && {
+      meanTokens: mean(first.map(({ token_ids }) => token_ids!.length)),
+    }),
+    meanCharacters: mean(first.map(({ text }) => text.length)),
+  };
+}
+
+/** @param candidate the index of the responses among the labeled candidates: 1 for an opponent that was labeled together */
+export const judgedAnswers = <R extends AnsweredRecord>(
+  answered: R[],
+  labels: LabelRecord[],
+  candidate: 0 | 1 = 0,
+): JudgedAnswer<R>[] => answered.map((record, i) => ({ record, verdict: verdictOn(labels[i], candidate)! }));

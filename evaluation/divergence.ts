@@ -1,0 +1,60 @@
+/** KL(policy || reference policy) along responses of the policy, and its mean over prompts. */
+import { z } from 'zod';
+import type { SampledRecord } from '../data/records.ts';
+import type { CallOptions, DivergenceJob, Engine } from '../engine/protocol/jobs.ts';
+import { bootstrapRatio, mean, type Interval } from './statistics.ts';
+
+/** Of each response to a prompt: its divergence, summed over its tokens, in nats, and how many tokens it has. */
+export const divergenceRowSchema = z.object({ id: z.string(), kl: z.array(z.number()), tokens: z.array(z.number()) });
+export type DivergenceRow = z.infer<typeof divergenceRowSchema>;
+
+/**
+ * Measures the divergence along every response, on the tokens as they were sampled; of a truncated response, along the tokens it has.
+ * @returns a row per prompt, in order
+ */
+export async function measureDivergence(
+  engine: Engine,
+  job: Omit<DivergenceJob, 'rows'>,
+  answered: SampledRecord[],
+  options: CallOptions = {},
+): Promise<DivergenceRow[]> {
+  const rows = answered.flatMap(({ prompt, prompt_input_ids: ids, responses }) =>
+    responses.map(({ token_ids }) => ({
+      ...(ids ? { prompt_input_ids: ids } : { prompt }),
+      response_input_ids: token_ids,
+    })),
+  );
+  const divergences = await engine.run('divergence', { ...job, rows }, options);
+  let next = 0;
+  return answered.map(({ id, responses }) => {
+    const own = divergences.slice(next, (next += responses.length));
+    return { id, kl: own.map(({ kl }) => kl), tokens: own.map(({ tokens }) => tokens) };
+  });
+}
+
+export interface DivergenceSummary {
+  /** Nats per response: the mean over all responses. */
+  kl: number;
+  /** Nats per token: the sum over all responses, divided by their tokens. */
+  klPerToken: number;
+}
+
+export interface Divergence extends DivergenceSummary {
+  /** 95% bootstrap interval of `kl`, over prompts. */
+  klInterval: Interval;
+}
+
+export function summarizeDivergence(rows: DivergenceRow[]): DivergenceSummary {
+  const [sum, tokens] = [total(rows.flatMap(({ kl }) => kl)), total(rows.flatMap((row) => row.tokens))];
+  // Empty responses have no tokens to differ in.
+  return { kl: mean(rows.flatMap(({ kl }) => kl)), klPerToken: tokens === 0 ? 0 : sum / tokens };
+}
+
+/** The summary with its bootstrap interval. @param seed of the bootstrap */
+export function divergenceOf(rows: DivergenceRow[], seed: number): Divergence {
+  const sums = rows.map(({ kl }) => total(kl));
+  const counts = rows.map(({ kl }) => kl.length);
+  return { ...summarizeDivergence(rows), klInterval: bootstrapRatio(sums, counts, seed) };
+}
+
+const total = (values: number[]) => values.reduce((sum, value) => sum + value, 0);
