@@ -1,10 +1,10 @@
-/** Random numbers as functions of a key, not of a state: they do not depend on the order of computation. */
+/** Random numbers as hashes of their purpose. There is no shared state, so one use never changes the numbers of another. */
 import { createHash } from 'node:crypto';
 
-/** The key of a random number: a seed, and what distinguishes it from the others of that seed. */
+/** The purpose of a random number: a seed, and what distinguishes it from the others of that seed. */
 type RandomKey = (string | number)[];
 
-/** A number in [0, 1) with 53 random bits: SHA-256 of the key, so independent across keys and the same on every machine. */
+/** A number in [0, 1) with 53 random bits, from the SHA-256 of the key: independent between keys, the same on every machine. */
 export function uniform(...key: RandomKey): number {
   const digest = createHash('sha256').update(JSON.stringify(key)).digest();
   return Number(digest.readBigUInt64BE() >> 11n) / 2 ** 53;
@@ -15,7 +15,7 @@ export const seedOf = (...key: RandomKey): number => Math.floor(uniform(...key) 
 
 const rotate = (x: number, by: number) => (x << by) | (x >>> (32 - by));
 
-/** A stream of numbers in [0, 1) for one key, faster for many numbers: xoshiro128** seeded by the key's hash. */
+/** A generator of many numbers in [0, 1) with 32 random bits for one key: xoshiro128**, seeded by the key's SHA-256. */
 export function uniformStream(...key: RandomKey): () => number {
   const digest = createHash('sha256').update(JSON.stringify(key)).digest();
   let [a, b, c, d] = [0, 4, 8, 12].map((offset) => digest.readUInt32BE(offset));
@@ -32,7 +32,7 @@ export function uniformStream(...key: RandomKey): () => number {
   };
 }
 
-/** The values in random order (Fisher and Yates). */
+/** A copy of the values in random order (Fisher-Yates shuffle). */
 export function shuffled<T>(values: T[], ...key: RandomKey): T[] {
   const next = uniformStream(...key);
   const order = [...values];

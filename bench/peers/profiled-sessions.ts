@@ -20,10 +20,10 @@ const profiled = async (model: Uint8Array, options: ort.InferenceSession.Session
     enableProfiling: true,
     profileFilePrefix: join(folder, `session-${runs.length}`),
   });
-  const place = runs.push(0) - 1;
+  const index = runs.push(0) - 1;
   const [run, release] = [session.run.bind(session) as typeof session.run, session.release.bind(session)];
   session.run = ((...args: Parameters<typeof run>) => {
-    runs[place]++;
+    runs[index]++;
     return run(...args);
   }) as typeof run;
   session.release = () => {
@@ -38,8 +38,8 @@ ort.InferenceSession.create = profiled as typeof ort.InferenceSession.create;
  * What a closed session did after its first `skipped` runs.
  * @returns the microseconds in its runs, and in each run its operators
  */
-export function accountOf(place: number, skipped: number): { total: number; operators: OperatorEvent[] } {
-  const name = readdirSync(folder).find((file) => file.startsWith(`session-${place}_`))!;
+export function accountOf(index: number, skipped: number): { total: number; operators: OperatorEvent[] } {
+  const name = readdirSync(folder).find((file) => file.startsWith(`session-${index}_`))!;
   const events = JSON.parse(readFileSync(join(folder, name), 'utf8')) as OperatorEvent[];
   const counted = events.filter(({ name }) => name === 'model_run').slice(skipped);
   const from = counted[0]?.ts ?? Infinity;

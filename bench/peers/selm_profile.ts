@@ -32,12 +32,12 @@ function add(name: string, steps: number, microseconds: number, flops = 0): void
 
 /** Adds the operators of a session's runs after the first `skipped`, by their parts. @returns the microseconds in those runs */
 function addSession(
-  place: number,
+  index: number,
   skipped: number,
   steps: number,
   partOf: (operator: OperatorArguments) => Part,
 ): number {
-  const { total, operators } = accountOf(place, skipped);
+  const { total, operators } = accountOf(index, skipped);
   for (const { args, dur } of operators) {
     const { part, flops } = partOf(args);
     add(part, steps, dur, flops);

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Scorer } from '../../engine/onnx/score.ts';
 import { openPolicy } from '../../engine/onnx/policy.ts';
 import { preferenceExamples, preferenceTask } from '../../engine/onnx/training/preference.ts';
-import { expectGradients, passGradients } from './pass-gradients.ts';
+import { expectGradients, microBatchGradients } from './micro-batch-gradients.ts';
 import { fixture, readJson, referenceCase, ROLES, tokenized, type Pair, type Roles } from './reference-case.ts';
 
 const { pair, beta, alpha, logps } = readJson<{ pair: Pair; beta: number; alpha: number; logps: Roles<number> }>(
@@ -22,6 +22,10 @@ test.each([false, true])('its gradients, activations recomputed: %s', async (rec
   const examples = await preferenceExamples([tokenized(pair)], (rows) =>
     Promise.resolve(new Float64Array(rows.length)),
   );
-  const gradients = await passGradients(opened, preferenceTask(examples, { name: 'selm', beta, alpha }), recompute);
+  const gradients = await microBatchGradients(
+    opened,
+    preferenceTask(examples, { name: 'selm', beta, alpha }),
+    recompute,
+  );
   expectGradients(gradients, fixture('long-sequences/gradients.safetensors'));
 });

@@ -9,7 +9,7 @@ import { openPolicy } from '../../engine/onnx/policy.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import { preferenceExamples, preferenceTask } from '../../engine/onnx/training/preference.ts';
 import { temporaryFolder } from '../temporary.ts';
-import { expectGradients, passGradients } from './pass-gradients.ts';
+import { expectGradients, microBatchGradients } from './micro-batch-gradients.ts';
 import { referenceCase, ROLES, tokenized, undisturbed, type Roles } from './reference-case.ts';
 
 const CASES = ['llama', 'llama-tied', 'llama3-rope', 'mistral', 'qwen2', 'qwen3'];
@@ -50,7 +50,7 @@ describe.each(CASES)('%s', (name) => {
     const examples = await preferenceExamples(pairs.map(tokenized), (rows) =>
       Promise.resolve(Float64Array.from(rows, ({ prompt, response }) => known.get(`${prompt}|${response}`)!)),
     );
-    const gradients = await passGradients(opened, preferenceTask(examples, job.objective));
+    const gradients = await microBatchGradients(opened, preferenceTask(examples, job.objective));
     expectGradients(gradients, join(folder, 'gradients.safetensors'));
   });
 

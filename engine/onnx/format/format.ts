@@ -1,4 +1,4 @@
-/** The ONNX file format: plain objects in, the bytes of a model file out. Knows nothing of what the graphs mean. */
+/** The ONNX file format: from plain objects to the bytes of a model file. */
 import { readFileSync } from 'node:fs';
 import protobuf from 'protobufjs';
 
@@ -17,20 +17,23 @@ export const elementTypes = {
   float16: 10,
   bfloat16: 16,
 } as const;
+/** An element type by its name. */
 export type ElementType = keyof typeof elementTypes;
 
+/** The value of an attribute: an integer, a string, a list of integers, a float, or a graph. */
 export type OnnxAttribute = number | string | bigint[] | { float: number } | OnnxGraph;
 
+/** One operator applied to named values. */
 export interface OnnxNode {
   opType: string;
   domain: string;
-  /** An empty string stands for an optional input or output that is left out. */
+  /** Names of values; an empty string stands for an optional input that is left out. */
   inputs: string[];
   outputs: string[];
   attributes: Record<string, OnnxAttribute>;
 }
 
-/** A constant: its bytes, or where they lie in a file beside the model. */
+/** A constant: its bytes, or where they are in another file. */
 export interface OnnxInitializer {
   name: string;
   type: ElementType;
@@ -38,13 +41,15 @@ export interface OnnxInitializer {
   data: Uint8Array | { location: string; offset: number; length: number };
 }
 
+/** An input or output of a graph. */
 export interface OnnxValue {
   name: string;
   type: ElementType;
-  /** Strings name dimensions that are known at run time only; an absent shape is unknown altogether. */
+  /** Strings name dimensions that are known only at run time. Absent: the shape is unknown. */
   shape?: (number | string)[];
 }
 
+/** A graph: nodes in execution order. */
 export interface OnnxGraph {
   name: string;
   nodes: OnnxNode[];
@@ -100,7 +105,7 @@ function graphProto(graph: OnnxGraph): object {
 
 /**
  * The bytes of an ONNX model file.
- * @param opsets version of each operator domain the graph uses; '' is ONNX's own
+ * @param opsets the version of each operator domain that the graph uses; '' is ONNX's own domain
  */
 export function encodeModel(graph: OnnxGraph, opsets: Record<string, number>): Uint8Array {
   const opsetImport = Object.entries(opsets).map(([domain, version]) => ({ domain, version }));

@@ -1,17 +1,17 @@
-/** A block of keys and values outside the graph: rows that come and go, filled from the outputs of runs. */
+/** Keys and values between runs of the decode graph: rows that are added, moved and removed. */
 import type ort from 'onnxruntime-node';
 import { HIDDEN } from '../model/attention-block.ts';
 import { bitsOf, float32, fromBits, type Bits, type Feeds } from '../session.ts';
 import type { Target } from '../target.ts';
 import type { ModelFiles } from '../model/model-files.ts';
 
-/** Capacities are multiples of this: attention takes as long over a place that the mask hides as over one it shows. */
+/** Capacities, in tokens, are multiples of this. Small, since attention takes as long for a hidden token as for a visible one. */
 const STEP = 16;
 
-/** Places of each row beyond those asked for, when a block has grown too large for its memory: so many tokens later it does again. */
+/** Extra tokens per row for which memory is allocated when a block has outgrown its memory. */
 const ROOM = 128;
 
-/** Numbers to copy, counted from the beginnings of where they are and where they go. */
+/** `count` numbers to copy, from index `from` of the source to index `to` of the target. */
 interface Move {
   from: number;
   to: number;
@@ -19,9 +19,9 @@ interface Move {
 }
 
 /**
- * Keys and values of all layers for a number of rows, each [rows / n, kvHeads, n, capacity, headDim] where n rows belong to one
- * prompt; row r holds `lengths[r]` tokens from the start, and the mask hides the rest. They are moved about as bits, whatever
- * numbers they are.
+ * Keys and values of all layers for a number of rows. Each tensor is [rows / n, kvHeads, n, capacity, headDim], where n rows belong
+ * to one prompt. The first `lengths[r]` tokens of row r are in use; a mask hides the rest. They are copied as bits, whatever their
+ * type.
  */
 export class CacheBlock {
   lengths: number[] = [];
@@ -33,7 +33,11 @@ export class CacheBlock {
   private readonly maskName: string;
   private readonly rowsPerPrompt: number;
 
-  /** @param names of the tensors, as the decode graph calls them */
+  /**
+   * @param names of the tensors: inputs of the decode graph
+   * @param maskName the input that takes the mask
+   * @param rowsPerPrompt n
+   */
   constructor(
     { config, target }: Pick<ModelFiles, 'config' | 'target'>,
     names: string[],
@@ -42,15 +46,16 @@ export class CacheBlock {
   ) {
     this.type = target.cache;
     this.rowsPerPrompt = rowsPerPrompt;
-    this.tensors = new Map(names.map((name) => [name, this.room(0)]));
+    this.tensors = new Map(names.map((name) => [name, this.allocate(0)]));
     this.heads = config.kvHeads;
     this.width = config.headDim;
     this.maskName = maskName;
   }
 
   /**
-   * Keeps `rows` (indices of present rows, ascending; undefined for an empty one), with places for `length` tokens. They are moved
-   * within their memory as long as it has room.
+   * Keeps some rows, in their order, and adds empty ones. Rows are moved within their memory as long as it is large enough.
+   * @param rows the present index of each row to keep, ascending; undefined for an empty row
+   * @param length tokens that each row must have room for
    */
   arrange(rows: (number | undefined)[], length: number): void {
     const { heads, width } = this;
@@ -64,7 +69,7 @@ export class CacheBlock {
     for (const [name, data] of this.tensors) {
       if (size <= data.length) for (const { from, to, count } of inPlace) data.copyWithin(to, from, from + count);
       else {
-        const larger = this.room(data.length === 0 ? size : size + rows.length * heads * ROOM * width);
+        const larger = this.allocate(data.length === 0 ? size : size + rows.length * heads * ROOM * width);
         copy(larger, data, moves);
         this.tensors.set(name, larger);
       }
@@ -74,9 +79,9 @@ export class CacheBlock {
   }
 
   /**
-   * Appends `count` tokens to a row from a run's output.
-   * @param source the tensor by its name here, [sourceRows / n, kvHeads, n, sourceLength, headDim]
-   * @param from where in the source's row they begin
+   * Appends `count` tokens of a run's output to a row.
+   * @param source the run's tensor for each of this block's names, [sourceRows / n, kvHeads, n, sourceLength, headDim]
+   * @param from index of the first of them in the source's row
    */
   append(
     row: number,
@@ -91,6 +96,7 @@ export class CacheBlock {
     this.lengths[row] += count;
   }
 
+  /** The tensors, and the mask, float32 [rows / n, n, capacity]: 0 for tokens in use, HIDDEN for the others. */
   feeds(): Feeds {
     const rows = this.lengths.length;
     const mask = new Float32Array(rows * this.capacity);
@@ -108,11 +114,11 @@ export class CacheBlock {
     };
   }
 
-  private room(length: number): Bits {
+  private allocate(length: number): Bits {
     return this.type === 'float32' ? new Uint32Array(length) : new Uint16Array(length);
   }
 
-  /** Tokens of a row of one layout that go to a row of another: a piece for each head. */
+  /** The moves of `tokens` tokens from a row of one layout to a row of another: one per head. */
   private copies(
     fromRow: number,
     fromCapacity: number,
@@ -123,14 +129,14 @@ export class CacheBlock {
     tokens: number,
   ): Move[] {
     return Array.from({ length: this.heads }, (_, head) => ({
-      from: (this.place(fromRow, head) * fromCapacity + fromToken) * this.width,
-      to: (this.place(toRow, head) * toCapacity + toToken) * this.width,
+      from: (this.headIndex(fromRow, head) * fromCapacity + fromToken) * this.width,
+      to: (this.headIndex(toRow, head) * toCapacity + toToken) * this.width,
       count: tokens * this.width,
     }));
   }
 
-  /** Where a row's head lies among all of them. */
-  private place(row: number, head: number): number {
+  /** The index of a row's head in the first three axes, flattened. */
+  private headIndex(row: number, head: number): number {
     const sample = row % this.rowsPerPrompt;
     return (((row - sample) / this.rowsPerPrompt) * this.heads + head) * this.rowsPerPrompt + sample;
   }
@@ -141,8 +147,8 @@ function copy(target: Bits, source: Bits, moves: Move[]): void {
 }
 
 /**
- * Moves in an order in which none goes onto numbers that are still to be moved: what goes down begins at the bottom, what goes up
- * at the top. Their places ascend alike, before and after.
+ * Moves within one array in an order in which none overwrites numbers that are still to be moved: first those to lower indices, from
+ * the lowest, then those to higher ones, from the highest. Sorted by `from`, the moves are also sorted by `to`.
  */
 function withinMemory(moves: Move[]): Move[] {
   const ascending = moves.toSorted((a, b) => a.from - b.from);

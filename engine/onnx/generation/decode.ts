@@ -1,9 +1,9 @@
 /**
  * Decoding as one graph: a Loop over tokens with the keys and values inside.
  *
- * Node's binding copies every output of a run, so a cache that crossed it each token would cost more than the model. The
- * cache is in three blocks: the prompt's (shared by the samples of a prompt) and what a sample wrote in earlier runs are
- * constants of the loop, never copied; only the few tokens of this run are carried from one iteration to the next.
+ * ONNX Runtime's Node binding copies every output of a run: returning the cache for each token would cost more than the model. So
+ * one run decodes several tokens, and the cache is in three blocks. That of the prompt, shared by its samples, and that of the tokens
+ * of earlier runs are constants of the loop, never copied. Only the few tokens of this run are carried between iterations.
  */
 import * as ops from '../graph/ops.ts';
 import { product, type Dim, type Shape } from '../graph/shape.ts';
@@ -14,50 +14,32 @@ import { quantizedWeights } from '../model/quantize.ts';
 import { headLogits, transformer, type Attend } from '../model/transformer.ts';
 import { policyParameters } from '../policy.ts';
 import type { SamplingSettings } from '../../protocol/settings.ts';
+import { blockAttention, byRow, bySample, layoutOf, type Block, type Layout } from './decode-attention.ts';
 import { keyName, valueName } from './prefill.ts';
 import { nextToken } from './sampling.ts';
 import type { ModelFiles } from '../model/model-files.ts';
 
+/** The decode graph's input for a layer's keys of the prompts. */
 export const promptKey = (layer: number) => `prompt_${keyName(layer)}`;
+/** The decode graph's input for a layer's values of the prompts. */
 export const promptValue = (layer: number) => `prompt_${valueName(layer)}`;
+/** The decode graph's input for a layer's keys of the tokens of earlier runs. */
 export const pastKey = (layer: number) => `past_${keyName(layer)}`;
+/** The decode graph's input for a layer's values of the tokens of earlier runs. */
 export const pastValue = (layer: number) => `past_${valueName(layer)}`;
 
-/** Keys and values of a block: [...layout.keys, length, headDim]. */
-interface Block {
-  key: Tensor;
-  value: Tensor;
-  layout: Layout;
-}
-
-/** The axes before the last two of products of queries and keys. */
-interface Layout {
-  queries: Dim[];
-  keys: Dim[];
-}
-
 /**
- * Up to so many queries of the same keys are multiplied with them one after the other: such a product reads the keys where they
- * are, while one of matrices first copies them into its own order.
- */
-const MOST_ALONE = 4;
-
-/**
- * @param owners blocks of a prompt
- * @param sharers queries that see the same block
- */
-const layoutOf = (kvHeads: number, owners: number, sharers: number): Layout =>
-  sharers <= MOST_ALONE
-    ? { queries: ['Q', kvHeads, owners, sharers, 1], keys: ['Q', kvHeads, owners, 1] }
-    : { queries: ['Q', kvHeads, owners, sharers], keys: ['Q', kvHeads, owners] };
-
-/**
- * Decodes up to `trips` tokens for B rows = Q prompts x n samples, samples of a prompt side by side. Ends early when all rows are done.
+ * Decodes up to `trips` tokens for B rows: Q prompts with n samples each, side by side. Ends early when all rows are done.
  *
- * Inputs: `trips` int64 scalar; `ids`, `positions` int64 [B, 1] (each row's last token, not in the cache yet, and its place);
- * `done` bool [B]; `uniforms` [steps, B]; `prompt_mask` [Q, 1, P]; `past_mask` [Q, n, W]; for each layer
- * `prompt_key/value_<l>` [Q, kvHeads, 1, P, headDim] and `past_key/value_<l>` [Q, kvHeads, n, W, headDim], of the target's cache type.
- * Outputs: `tokens` int64 [R, B], `logps` [R, B], `done` bool [B], `key_<l>`, `value_<l>` [Q, kvHeads, n, R, headDim] of this run.
+ * Inputs:
+ * - `trips` int64 []; `done` bool [B]; `uniforms` float32 [steps, B], the random numbers;
+ * - `ids`, `positions` int64 [B, 1]: each row's last token, which is not in the cache yet, and its position;
+ * - `prompt_mask` [Q, 1, P] and `past_mask` [Q, n, W], float32, which are added to the attention scores;
+ * - for each layer `prompt_key_<l>`, `prompt_value_<l>` [Q, kvHeads, 1, P, headDim] and `past_key_<l>`, `past_value_<l>`
+ *   [Q, kvHeads, n, W, headDim], of the target's cache type.
+ *
+ * Outputs, of the R tokens of this run: `tokens` int64 [R, B]; `logps` float32 [R, B], at temperature 1, in nats; `done` bool [B];
+ * `key_<l>`, `value_<l>` [Q, kvHeads, n, R, headDim].
  */
 export function decodeGraph(
   model: ModelFiles,
@@ -109,8 +91,8 @@ export function decodeGraph(
       });
       grown.push(k, v);
       const blocks = [prompts[layer], pasts[layer], { key: k, value: v, layout: own }];
-      // Scaled before they are laid out: next to a product ONNX Runtime would make it the product's factor, and those of one row
-      // with a factor are not computed where the keys are.
+      // Scaled before the reshape: directly before a product, ONNX Runtime would fuse the scale into it, and its products of one
+      // row with a factor do not read the keys in place.
       const scaled = ops.mul(b, query, ops.cast(b, b.scalar(1 / Math.sqrt(headDim)), query.type));
       const queries = bySample(b, scaled, samples, kvHeads, group, [...own.queries, headDim]);
       const attended = blockAttention(b, queries, blocks, mask, own);
@@ -154,43 +136,3 @@ function maskInputs(g: Graph, samples: number, own: Layout): Tensor {
   const masks = ops.concat(g, [ops.expand(g, prompt, ['Q', samples, 'P']), past], -1);
   return ops.reshape(g, masks, ['Q', 1, samples, ...own.queries.slice(3).map(() => 1), 'P+W']);
 }
-
-/** Heads of rows, [Q*samples, kvHeads*group, 1, headDim], with the samples of a prompt next to the queries of a head. */
-function bySample(b: Graph, x: Tensor, samples: number, kvHeads: number, group: number, shape: Shape): Tensor {
-  if (samples === 1) return ops.reshape(b, x, shape);
-  const apart = ops.reshape(b, x, ['Q', samples, kvHeads, group, x.shape[3]]);
-  return ops.reshape(b, ops.transpose(b, apart, [0, 2, 1, 3, 4]), shape);
-}
-
-/** The way back: rows with their heads. */
-function byRow(b: Graph, x: Tensor, samples: number, kvHeads: number, group: number): Tensor {
-  if (samples === 1) return x;
-  const apart = ops.reshape(b, x, ['Q', kvHeads, samples, group, x.shape.at(-1)!]);
-  return ops.transpose(b, apart, [0, 2, 1, 3, 4]);
-}
-
-/**
- * One softmax, in float32, over blocks of keys that are never joined in memory.
- * @param query scaled, [...own.queries, headDim]
- * @param mask added to all scores
- * @param own how scores of all blocks lie
- * @returns [...own.queries, headDim]
- */
-function blockAttention(b: Graph, query: Tensor, blocks: Block[], mask: Tensor, own: Layout): Tensor {
-  const scores = blocks.map(({ key, layout }) => {
-    const product = ops.matmul(b, laidOut(b, query, layout), key, { transB: true });
-    return laidOut(b, ops.toFloat32(b, product), own);
-  });
-  const weights = ops.softmax(b, ops.add(b, ops.concat(b, scores, -1), mask));
-  const lengths = scores.map(({ shape }) => shape.at(-1)!);
-  const attended = ops.split(b, weights, lengths, -1).map((part, i) => {
-    const { value, layout } = blocks[i];
-    return laidOut(b, ops.matmul(b, laidOut(b, ops.cast(b, part, query.type), layout), value), own);
-  });
-  return attended.reduce((sum, part) => ops.add(b, sum, part));
-}
-
-const laidOut = (b: Graph, x: Tensor, { queries }: Layout): Tensor => {
-  const shape = [...queries, x.shape.at(-1)!];
-  return shape.join() === x.shape.join() ? x : ops.reshape(b, x, shape);
-};

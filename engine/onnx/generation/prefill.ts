@@ -1,4 +1,4 @@
-/** Prefill: keys and values of prompts, computed for all their tokens at once, and once for what all prompts begin with. */
+/** Prefill: the keys and values of prompts, for all tokens at once; what all prompts begin with is computed once. */
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import type { Adapter } from '../../model-files/lora.ts';
@@ -10,10 +10,12 @@ import type { Feeds } from '../session.ts';
 import type { CacheBlock } from './cache.ts';
 import type { ModelFiles } from '../model/model-files.ts';
 
+/** The output for a layer's keys, of prefill and of decoding. */
 export const keyName = (layer: number) => `key_${layer}`;
+/** The output for a layer's values, of prefill and of decoding. */
 export const valueName = (layer: number) => `value_${layer}`;
 
-/** Takes packedInputs(); gives `key_<layer>`, `value_<layer>` [1, kvHeads, S, headDim] of the target's cache type. */
+/** Inputs: packedInputs(). Outputs: `key_<layer>` and `value_<layer>` [1, kvHeads, S, headDim], of the target's cache type. */
 export function prefillGraph(model: ModelFiles, adapter: Adapter | undefined): Graph {
   const g = new Graph();
   const { ids, positions, blocks } = packedInputs(g);
@@ -26,12 +28,12 @@ export function prefillGraph(model: ModelFiles, adapter: Adapter | undefined): G
   return g;
 }
 
-/** Prompt tokens computed at once, beside those that all prompts begin with: bounds memory. */
+/** Most prompt tokens in one run, besides those that all prompts begin with: bounds memory. */
 const PREFILL_TOKENS = 512;
 
 /**
  * Computes the keys and values of `sequences`, all of which begin with `prefix`, and appends them to rows of a block.
- * @param run the prefill graph
+ * @param run runs the prefill graph
  * @param rows which row of the block each sequence is for
  */
 export async function fillRows(
@@ -46,7 +48,7 @@ export async function fillRows(
     rests.map((prompt) => ({ prompt, responses: [] })),
     PREFILL_TOKENS,
   )) {
-    // The rests see the prefix and themselves, as the responses to a prompt do.
+    // Each rest sees the prefix and itself, like a response its prompt.
     const { feeds } = packTokens([{ prompt: prefix, responses: batch.map((i) => rests[i]) }]);
     const outputs = await run(feeds);
     const source = (name: string) => outputs[name.replace('prompt_', '')];

@@ -1,16 +1,16 @@
-/** Choosing the next token inside the graph: greedy, temperature, top-k, top-p. */
+/** Sampling of the next token inside the graph: greedy, temperature, top-k, top-p. */
 import * as ops from '../graph/ops.ts';
 import { product, type Dim } from '../graph/shape.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
 import type { SamplingSettings } from '../../protocol/settings.ts';
 
-/** Below it the likeliest token is taken, as in vLLM: scores that are divided by less may be infinite. */
+/** Below this temperature decoding is greedy, as in vLLM: logits divided by less may overflow. */
 const GREEDY_BELOW = 1e-5;
 
 /**
- * The next token of each row. Filters apply in the order transformers has them: temperature, top-k, top-p.
- * @param logits [B, V]
- * @param uniforms one random number in [0, 1) a row, [B]; not used by greedy decoding
+ * The next token of each row. Filters are applied in transformers' order: temperature, top-k, top-p.
+ * @param logits float32 [B, V]
+ * @param uniforms one random number in [0, 1) per row, [B]; not used by greedy decoding
  * @returns int64 [B]
  */
 export function nextToken(g: Graph, logits: Tensor, uniforms: Tensor, settings: SamplingSettings): Tensor {
@@ -23,13 +23,13 @@ export function nextToken(g: Graph, logits: Tensor, uniforms: Tensor, settings: 
 
   const [largest, tokens] = all ? likeliest(g, ops.softmax(g, scaled), topP) : ops.topK(g, scaled, topK);
   const probabilities = all ? largest : ops.softmax(g, largest);
-  const place = ops.unsqueeze(g, drawIndex(g, topP < 1 ? nucleus(g, probabilities, topP) : probabilities, uniforms), 1);
-  return ops.reshape(g, ops.gatherColumns(g, tokens, place), [logits.shape[0]]);
+  const index = ops.unsqueeze(g, drawIndex(g, topP < 1 ? nucleus(g, probabilities, topP) : probabilities, uniforms), 1);
+  return ops.reshape(g, ops.gatherColumns(g, tokens, index), [logits.shape[0]]);
 }
 
 /**
- * Tokens that top-p may keep, likeliest first, and perhaps some more: those of a probability below (1 - topP) / V are together
- * less likely than 1 - topP, so the others reach topP without them. Sorting these few takes less than sorting a vocabulary.
+ * The tokens that top-p may keep, and perhaps a few more, likeliest first. Tokens of a probability below (1 - topP) / V together have
+ * less than 1 - topP, so the others reach topP without them. Sorting only those takes less time than sorting a vocabulary.
  * @param probabilities [B, V]
  */
 function likeliest(g: Graph, probabilities: Tensor, topP: number): [probabilities: Tensor, tokens: Tensor] {
@@ -41,21 +41,21 @@ function likeliest(g: Graph, probabilities: Tensor, topP: number): [probabilitie
 }
 
 /**
- * The probabilities that top-p keeps, and zeros: a token stays while the mass before it is below topP, so the one that crosses the
- * line is kept, as is always the first.
- * @param probabilities of each row in descending order
+ * The probabilities that top-p keeps, and zeros for the others (arXiv 1904.09751, equation 2). A token is kept while the sum of
+ * those before it is below topP: the token that reaches topP is kept, and the first always is.
+ * @param probabilities each row in descending order
  */
 function nucleus(g: Graph, probabilities: Tensor, topP: number): Tensor {
   const before = ops.cumulativeSum(g, probabilities, { exclusive: true });
   return ops.where(g, ops.less(g, before, g.scalar(topP)), probabilities, g.scalar(0));
 }
 
-/** Weights to a span: a running sum over a whole vocabulary is one long chain of additions, and took longer than its softmax. */
+/** Weights per span: a cumulative sum over a whole vocabulary is one long chain of additions, and took longer than its softmax. */
 const SPAN = 128;
 
 /**
- * Inverse-transform sampling: the first index whose cumulative weight exceeds u times the total. Among many weights the span that
- * it lies in is found first, by the sums of spans.
+ * Inverse transform sampling: the first index whose cumulative weight exceeds u times the total. Among many weights, the span that
+ * contains it is found first, by the sums of spans.
  * @param weights not necessarily normalized, [B, n]
  * @returns int64 [B]
  */
@@ -86,8 +86,8 @@ function drawIndex(g: Graph, weights: Tensor, uniforms: Tensor): Tensor {
 }
 
 /**
- * The first index of each row whose cumulative weight is above the target, which is moved between zero and the total where
- * rounding has left it outside: so the index is always of positive weight.
+ * The first index of each row whose cumulative weight is above the target. A target that rounding has put below zero or not below
+ * the total is moved between them, so that the index always has a positive weight.
  * @param cumulative [B, n]
  * @param target [B, 1]
  */

@@ -9,18 +9,18 @@ import { blockCount, grouped, named, openBlock, type Attention, type Block } fro
  *
  *     dv = p^T dy    ds = p (dy v^T - sum(dy y))    dq = scale ds k    dk = scale ds^T q
  *
- * The loop goes from the last block to the first and carries three tensors. Gradients of keys and of values lie side by side, as
- * if they were 2 kvHeads heads; those of keys and values are sums over blocks, so they are added up in float32.
+ * The loop goes from the last block to the first and carries three tensors of gradients. Those of keys and of values are
+ * concatenated, as if they were 2 kvHeads heads, and are float32, since they are sums over blocks.
  *
- * - `dQueries` [kvHeads, group, done, headDim]: of the queries of all blocks done so far.
- * - `dKeys` [2 kvHeads, done, headDim]: of the same blocks' own keys and values. They are complete: only a block itself and
- *   blocks behind it see its keys.
- * - `waiting` [2 kvHeads, waiting, headDim]: of the `earlier` keys of the block before. They become complete when the loop
- *   reaches the blocks that these keys belong to.
+ * - `dQueries` [kvHeads, group, done, headDim]: of the queries of all blocks so far.
+ * - `dKeys` [2 kvHeads, done, headDim]: of the own keys and values of these blocks. They are complete: the blocks still to come
+ *   do not see them.
+ * - `waiting` [2 kvHeads, waiting, headDim]: of the `earlier` keys and values that the previous iteration's block saw. They are
+ *   complete when the loop has reached the blocks that own them.
  *
- * `waiting` fits the next block (the one in front) because its keys begin with the same ones: either both belong to one segment,
- * and the waiting keys are all of its keys; or a new response started with the block before, the waiting keys are the prompt, and
- * every segment in front that sees the prompt (or is the prompt) has it first. What follows is filled up with zeros.
+ * The waiting keys are always the first keys that the next iteration's block sees. If both blocks belong to one segment, they are all
+ * of its keys. If the previous block was the first of a response, they are its prompt; the next block then belongs to another
+ * response to the same prompt, or to the prompt itself, and sees the prompt first. The rest is padded with zeros.
  *
  * @param y the attended values, [S, heads * headDim]
  * @param dy their cotangent, of the same shape

@@ -1,4 +1,4 @@
-/** Whole models: an adapter merged into its base, and Hugging Face model folders written. */
+/** Writes whole models: an adapter merged into its base model, as a Hugging Face folder. */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../../../data/errors.ts';
@@ -10,7 +10,7 @@ import type { Adapter } from '../../model-files/lora.ts';
 import { readTensorF32, writeSafetensors } from '../../model-files/safetensors.ts';
 import type { ModelFiles } from './model-files.ts';
 
-/** W + scale B A of one linear layer. */
+/** Computes W + scale B A of one linear layer. */
 function mergeGraph(): Graph {
   const g = new Graph();
   const weight = g.input('weight', 'float32', ['out', 'in']);
@@ -19,7 +19,7 @@ function mergeGraph(): Graph {
   return g;
 }
 
-/** All of a policy's weights as float32, by name, the adapter merged in. */
+/** All weights of a policy by name, float32, with the adapter merged in. */
 export async function mergeAdapter(model: ModelFiles, adapter: Adapter | undefined): Promise<Feeds> {
   const session = adapter && (await Session.open(mergeGraph(), { threads: 1 }));
   const merged: Feeds = {};
@@ -45,8 +45,8 @@ export async function mergeAdapter(model: ModelFiles, adapter: Adapter | undefin
 const WEIGHTS = /\.(safetensors|bin|pt|pth|gguf|h5|msgpack|onnx)$|\.index\.json$/;
 
 /**
- * Writes a model folder: `weights` as float32, everything else (configuration, tokenizer, templates) as `source` has it.
- * @throws InputError when `folder` holds something already
+ * Writes a Hugging Face model folder: `weights` as float32, and everything else (configuration, tokenizer, templates) as in `source`.
+ * @throws InputError when `folder` is not empty
  */
 export async function writeModel(folder: string, source: string, weights: Feeds): Promise<void> {
   if (existsSync(folder) && readdirSync(folder).length > 0) {

@@ -1,4 +1,4 @@
-/** A model's weights as constants and inputs of a graph. */
+/** A model's weights in a graph. */
 import { relative } from 'node:path';
 import type { ElementType } from '../format/format.ts';
 import * as ops from '../graph/ops.ts';
@@ -12,20 +12,21 @@ import type { FloatType } from '../target.ts';
 
 const elementTypeOf: Record<string, ElementType> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
 
-/** How a transformer's graph gets at its numbers. */
+/** The parameters of a transformer in a graph. */
 export interface Parameters {
-  /** A tensor of the model by its name in the folder. All are of one type, which the transformer computes in. */
+  /** A tensor of the model by its name in the folder. All have one type, which the transformer computes in. */
   weight(name: string): Tensor;
-  /** A matrix in 8 bits, where products are computed with those. */
+  /** A matrix in 8 bits by its name; present if linear layers are computed in 8 bits. */
   quantized?(name: string): QuantizedWeight;
-  /** The low-rank update of a linear layer, where it has one. */
+  /** The LoRA update scale B A of a linear layer (`a` [rank, in], `b` [out, rank]), if it has one. */
   lora?(layer: string): { a: Tensor; b: Tensor; scale: number } | undefined;
 }
 
 /**
- * The model's weights where they are: float32 stays in its file; of half precision, which the CPU's kernels do not take, there is
- * one float32 copy in memory for all graphs of the process.
- * @param type what they are computed with as; what is stored otherwise is converted as the session opens
+ * The model's weights without copies: float32 weights stay in their file. Those in half precision, for which the CPU has no kernels,
+ * have one float32 copy in memory that all graphs of the process share.
+ * @param type the type to compute in; weights of another type are converted when the session opens
+ * @returns the weight of each name
  */
 export function frozenWeights(g: Graph, model: TensorFiles, type: FloatType = 'float32'): (name: string) => Tensor {
   return eachOnce(model, (entry) =>
@@ -36,8 +37,8 @@ export function frozenWeights(g: Graph, model: TensorFiles, type: FloatType = 'f
 }
 
 /**
- * The model's weights for a session that prepacks them: constants all of them. Those of another type are converted as the session
- * opens, and the packed weights take the place of what they were converted to.
+ * The model's weights for a session that prepacks them: all are constants. Those of another type are converted when the session
+ * opens, and the packed weights replace the converted ones.
  */
 export function packedWeights(g: Graph, model: TensorFiles, type: FloatType): (name: string) => Tensor {
   return eachOnce(model, (entry) => ops.cast(g, storedWeight(g, entry, model.dataFolder), type));

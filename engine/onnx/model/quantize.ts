@@ -1,10 +1,11 @@
 /**
- * Products in 8 bits, for decoding alone: a quarter of the bytes that every token has to read, and four times as many in one
- * instruction.
+ * Products in 8 bits, used for decoding: each token reads a quarter of the bytes, and one instruction computes four times as many
+ * products.
  *
  * A row of activations and a row of weights are rounded to 8 bits with one scale each, so that their product is one of integers. A
- * few numbers of a row of activations are far larger than the others, and would leave those no bits. So both are rotated by the
- * same matrix H first (QuaRot, arXiv 2404.00456): (x H)(W H)^T = x W^T, and each number of x H is made of a block of numbers of x.
+ * few activations of a row are far larger than the others, and with them in the scale the others would lose most of their bits. So
+ * both sides are first rotated by the same matrix H (QuaRot, arXiv 2404.00456): (x H)(W H)^T = x W^T, and each number of x H is a
+ * combination of a whole block of x.
  */
 import { readFileSync } from 'node:fs';
 import { InputError } from '../../../data/errors.ts';
@@ -14,13 +15,14 @@ import { rotate, rotatedRows } from './rotation.ts';
 import { readTensorF32 } from '../../model-files/safetensors.ts';
 import { eachOnce, type ModelFiles } from './model-files.ts';
 
-/** What stands for 0 among rounded activations. */
+/** The unsigned integer that stands for 0. */
 const ZERO_POINT = 128;
+/** Integers are rounded to -127 ... 127 around it. */
 const LARGEST = 127;
-/** Of float32. */
+/** The smallest normal number of float32. */
 const SMALLEST_NORMAL = 2 ** -126;
 
-/** A rotated matrix [rows, columns] in 8 bits: w = values * scales[row]. */
+/** A rotated matrix W H in 8 bits: (W H)[row, column] = values[column, row] * scales[row]. */
 export interface QuantizedMatrix {
   /** [columns, rows] */
   values: Int8Array;
@@ -31,7 +33,7 @@ export interface QuantizedMatrix {
 }
 
 /**
- * Round-to-nearest of W H, with s = max |w| / 127 over a row.
+ * W H rounded to the nearest integers times the scale of their row, max |w| / 127.
  * @param weights W, [rows, columns]
  */
 export function quantize(weights: Float32Array, rows: number, columns: number): QuantizedMatrix {
@@ -51,7 +53,7 @@ export function quantize(weights: Float32Array, rows: number, columns: number): 
   return { values: transposed(values, rows, columns), scales, rows, columns };
 }
 
-/** [rows, columns] as [columns, rows], by squares that a cache holds. */
+/** [rows, columns] as [columns, rows], in square pieces that fit into the CPU's cache. */
 function transposed(values: Int8Array, rows: number, columns: number): Int8Array {
   const SIDE = 64;
   const result = new Int8Array(values.length);
@@ -75,8 +77,8 @@ export interface QuantizedWeight {
 }
 
 /**
- * Whether products of bytes with signed ones are exact here. On an x86 without VNNI, ONNX Runtime's kernel for them adds two
- * products in 16 bits, which do not hold all sums; its kernel for two unsigned ones does not, and takes half as much time again.
+ * Whether this CPU's products of unsigned with signed bytes are exact. On x86 without VNNI, ONNX Runtime's kernel adds two of them
+ * in 16 bits, which can overflow. Its kernel for two unsigned factors is exact there, and takes 1.5 times as long.
  */
 export function signedProductsAreExact(): boolean {
   if (process.arch !== 'x64') return true;
@@ -87,7 +89,7 @@ export function signedProductsAreExact(): boolean {
   }
 }
 
-/** @param signed as which integers they are stored: products are the same */
+/** A quantized matrix as constants of a graph. @param signed whether as int8 or as uint8; the products are the same */
 export function quantizedConstant(g: Graph, matrix: QuantizedMatrix, signed: boolean): QuantizedWeight {
   const { values, rows, columns } = matrix;
   const shape = [columns, rows];
@@ -106,12 +108,12 @@ export function quantizedConstant(g: Graph, matrix: QuantizedMatrix, signed: boo
   };
 }
 
-/** Bytes that fit into an ONNX file, with something left for the graph: they have no file of their own to stay in. */
+/** Most bytes of all quantized matrices. They are stored in the ONNX file, which has at most 2 GiB, together with the graph. */
 const MOST_BYTES = 1.9e9;
 
 /**
- * The model's matrices in 8 bits, each made when it is first asked for.
- * @throws InputError when they are more than a graph can hold
+ * The model's matrices in 8 bits by name, each quantized when it is first used.
+ * @throws InputError when together they are larger than a graph can hold
  */
 export function quantizedWeights(g: Graph, model: ModelFiles): (name: string) => QuantizedWeight {
   const signed = signedProductsAreExact();
@@ -128,7 +130,7 @@ export function quantizedWeights(g: Graph, model: ModelFiles): (name: string) =>
   });
 }
 
-/** Rotated activations in 8 bits: x H = (integers - zeroPoint) * scales. */
+/** Rotated activations in 8 bits: x H = (values - zeroPoint) * scales. */
 export interface QuantizedRows {
   /** [N, columns] */
   integers: ops.Integers;
@@ -136,21 +138,18 @@ export interface QuantizedRows {
   scales: Tensor;
 }
 
-/** @param x [N, columns] */
+/** Rotates and rounds activations. @param x float32 [N, columns] */
 export function quantizedRows(g: Graph, x: Tensor): QuantizedRows {
   const [N] = x.shape;
   const rotated = rotatedRows(g, x);
   const largest = ops.reduceMax(g, ops.abs(g, rotated), -1);
-  // A row of zeros has a scale, too.
+  // A row of zeros must not have the scale 0.
   const scales = ops.max(g, ops.mul(g, largest, g.scalar(1 / LARGEST)), g.scalar(SMALLEST_NORMAL));
   const values = ops.quantizeRows(g, rotated, ops.reshape(g, scales, [N]), ZERO_POINT);
   return { integers: { values, zeroPoint: ZERO_POINT }, scales };
 }
 
-/**
- * x W^T.
- * @returns [N, rows]
- */
+/** x W^T, float32 [N, rows]. */
 export function quantizedProduct(g: Graph, x: QuantizedRows, weight: QuantizedWeight): Tensor {
   const sums = ops.cast(g, ops.matmulInteger(g, x.integers, weight.integers), 'float32');
   return ops.mul(g, sums, ops.mul(g, x.scales, weight.scales));

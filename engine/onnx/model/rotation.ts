@@ -1,25 +1,24 @@
 /**
- * Rotations that spread large numbers over others: by the Hadamard matrix H of Sylvester's construction, symmetric and its own
- * inverse, over blocks of a row. Multiplying with it takes additions alone.
+ * Rotations that spread large numbers evenly: multiplication of each block of a row with a Hadamard matrix H (Sylvester's
+ * construction, scaled to be orthogonal). H is symmetric and its own inverse, and the product needs only additions and one factor.
  */
 import * as ops from '../graph/ops.ts';
 import { product, type Dim } from '../graph/shape.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
 
-/** Numbers that are rotated together, at most. */
+/** Most numbers that are rotated together. */
 const LARGEST_BLOCK = 64;
 
-/** The largest power of two that divides the columns: such sizes H has. */
+/** The size of a block: the largest power of two up to 64 that divides the columns. */
 function blockOf(columns: number): number {
   let block = LARGEST_BLOCK;
   while (columns % block !== 0) block /= 2;
   return block;
 }
 
-/** Rotates a row in place. */
+/** Rotates a row in place, by the fast Walsh-Hadamard transform of each block. */
 export function rotate(x: Float32Array): void {
   const block = blockOf(x.length);
-  // Pairs within a block are closer than its size.
   for (let half = 1; half < block; half *= 2) {
     for (let pair = 0; pair < x.length; pair += 2 * half) {
       for (let i = pair; i < pair + half; i++) {
@@ -34,7 +33,7 @@ export function rotate(x: Float32Array): void {
   for (let i = 0; i < x.length; i++) x[i] *= norm;
 }
 
-/** H, [n, n]: row i is what rotate() makes of the i-th unit vector. */
+/** H, [n, n]: row i is the i-th unit vector, rotated. */
 function hadamard(n: number): Float32Array {
   const matrix = new Float32Array(n * n);
   for (let i = 0; i < n; i++) {
@@ -44,7 +43,7 @@ function hadamard(n: number): Float32Array {
   return matrix;
 }
 
-/** Rows as rotate() rotates them. @param x [N, columns] */
+/** The rows of `x`, rotated as by rotate(). @param x float32 [N, columns] */
 export function rotatedRows(g: Graph, x: Tensor): Tensor {
   const [N, columns] = x.shape as [Dim, number];
   const block = blockOf(columns);

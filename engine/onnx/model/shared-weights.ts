@@ -1,10 +1,13 @@
-/** Weights in half precision as float32: converted once for all graphs that use them at the same time. */
+/** Float32 copies of weights in half precision, shared by all graphs that use them at the same time. */
 import { statSync } from 'node:fs';
 import { readTensorF32, type TensorEntry } from '../../model-files/safetensors.ts';
 
 const copies = new Map<string, WeakRef<Float32Array>>();
 
-/** A tensor's numbers as float32, not to be written to: the same array for every caller, as long as one of them keeps it. */
+/**
+ * A tensor's numbers as float32. Every caller gets the same array, as long as one of them holds it: do not write to it. A file that
+ * has changed is read again.
+ */
 export function sharedFloat32(entry: TensorEntry): Float32Array {
   const key = `${entry.file} ${statSync(entry.file).mtimeMs} ${entry.offset}`;
   const known = copies.get(key)?.deref();

@@ -1,4 +1,4 @@
-/** The Llama family's decoder as a graph, up to the last hidden state. How positions see each other is the caller's part. */
+/** The Llama family's decoder as a graph, up to the final hidden states. The caller provides attention. */
 import * as ops from '../graph/ops.ts';
 import { recomputed } from '../graph/recompute.ts';
 import { product as dimProduct, type Shape } from '../graph/shape.ts';
@@ -17,18 +17,21 @@ export interface Heads {
   value: Tensor;
 }
 
-/** Lets queries see keys: returns the attended values, [G*S, heads * headDim]. */
+/** Attention of one layer. @returns the attended values, [G*S, heads * headDim] */
 export type Attend = (g: Graph, layer: number, heads: Heads) => Tensor;
 
-/** Rotary tables for the tokens at hand. */
+/** Rotary tables, with one row per token. */
 interface Rotary {
+  /** Each token's row, int64 [G, S]. */
   rows: Tensor;
+  /** [G*S, headDim / 2] */
   cos: Tensor;
+  /** [G*S, headDim / 2] */
   sin: Tensor;
 }
 
 /**
- * Cosines and sines of every token's angles, computed from positions as float32 the way transformers does.
+ * Cosines and sines of every token's angles, computed from float32 positions as in transformers.
  * @param positions int64 [G, S]
  */
 function rotaryTables(g: Graph, config: ModelConfig, positions: Tensor): Rotary {
@@ -41,10 +44,11 @@ function rotaryTables(g: Graph, config: ModelConfig, positions: Tensor): Rotary 
 }
 
 /**
+ * Appends the decoder for G rows of S tokens.
  * @param ids token ids, int64 [G, S]
- * @param positions places in their sequences, int64 [G, S]
- * @param recompute whether the backward pass computes a layer's activations again, from the layer's input
- * @returns the final normalized hidden states, [G*S, hiddenSize], of the parameters' type
+ * @param positions of the tokens in their sequences, from 0, int64 [G, S]
+ * @param recompute whether the backward pass computes each layer's activations again from the layer's input
+ * @returns the normalized hidden states after the last layer, [G*S, hiddenSize], of the parameters' type
  */
 export function transformer(
   g: Graph,
@@ -79,8 +83,8 @@ function decoderLayer(
   const norm = (g: Graph, x: Tensor, name: string) => ops.rmsNorm(g, x, parameters.weight(name), normEpsilon)[0];
 
   /**
-   * y = x W^T + bias + scale (x A^T) B^T, for linear layers of the same input: one product takes it down to the ranks of all of
-   * them, and one takes their gradients back.
+   * y = x W^T + bias + scale (x A^T) B^T (LoRA, arXiv 2106.09685, equation 3) for linear layers with the same input. One product
+   * computes x A^T for all of them, and one computes its gradient.
    */
   const linear = (g: Graph, x: Tensor, prefix: string, ...names: Projection[]) => {
     const product = products(g, parameters, x);
@@ -101,6 +105,7 @@ function decoderLayer(
     });
   };
 
+  /** [G*S, count * headDim] to [G, count, S, headDim], normalized where the model normalizes queries and keys. */
   const splitHeads = (g: Graph, x: Tensor, count: number, normName?: string) => {
     const alone = S === 1;
     let split = ops.reshape(g, x, alone ? [G, count, S, headDim] : [G, S, count, headDim]);
@@ -133,7 +138,7 @@ function decoderLayer(
   };
 }
 
-/** x A^T for each A [rank, in]. */
+/** x A^T, [N, rank], for each A [rank, in]. */
 function lowRanks(g: Graph, x: Tensor, as: Tensor[]): Tensor[] {
   if (as.length < 2) return as.map((a) => ops.gemm(g, x, a, { transB: true }));
   const all = ops.gemm(g, x, ops.concat(g, as, 0), { transB: true });
@@ -145,7 +150,7 @@ function lowRanks(g: Graph, x: Tensor, as: Tensor[]): Tensor[] {
   );
 }
 
-/** x W^T + bias for matrices W of the same input, as the parameters have them. */
+/** x W^T + bias, [N, out], for weights W with the same input, by name: in 8 bits where the parameters have them so. */
 function products(g: Graph, parameters: Parameters, x: Tensor): (name: string, bias?: Tensor) => Tensor {
   const { weight, quantized } = parameters;
   if (!quantized) return (name, bias) => ops.gemm(g, x, weight(name), { transB: true, c: bias });
@@ -158,9 +163,9 @@ function products(g: Graph, parameters: Parameters, x: Tensor): (name: string, b
 
 const headName = ({ tieEmbeddings }: ModelConfig) => (tieEmbeddings ? EMBEDDING : OUTPUT);
 
-/** The output layer's weight, [vocabSize, hiddenSize]. */
+/** The weight of the output layer, [vocabSize, hiddenSize]. */
 export const headWeight = (config: ModelConfig, parameters: Parameters): Tensor => parameters.weight(headName(config));
 
-/** Scores of all tokens to come next, float32 [N, vocabSize], from final hidden states [N, hiddenSize]. */
+/** The logits of the next token, float32 [N, vocabSize], from final hidden states [N, hiddenSize]. */
 export const headLogits = (g: Graph, config: ModelConfig, parameters: Parameters, hidden: Tensor): Tensor =>
   ops.toFloat32(g, products(g, parameters, hidden)(headName(config)));

@@ -2,7 +2,7 @@ import * as ops from '../graph/ops.ts';
 import type { ObjectiveSettings } from '../../protocol/settings.ts';
 import type { Objective } from './objective.ts';
 
-/** Direct Preference Optimization (arXiv 2305.18290): -logsigmoid(beta (s(chosen) - s(rejected))). */
+/** Direct Preference Optimization (arXiv 2305.18290, equation 7): -logsigmoid(beta (s(chosen) - s(rejected))). */
 export const dpo: Objective<Pick<ObjectiveSettings<'dpo'>, 'beta'>> = {
   referenceResponse: false,
   referencePolicy: true,

@@ -1,3 +1,4 @@
+/** The objectives by name. To add one: a file here, its settings in engine/protocol/settings.ts, and an entry below. */
 import type { ObjectiveName, ObjectiveSettings } from '../../protocol/settings.ts';
 import { dpo } from './dpo.ts';
 import { ipo } from './ipo.ts';
@@ -7,8 +8,7 @@ import { simpo } from './simpo.ts';
 import { vpo } from './vpo.ts';
 import { xpo } from './xpo.ts';
 
-/** The objectives by the name a user gives them. */
 const objectives: { [N in ObjectiveName]: Objective<ObjectiveSettings<N>> } = { selm, dpo, xpo, vpo, ipo, simpo };
 
-/** The objective that these settings are of. */
+/** The objective that the settings name. */
 export const objectiveOf = ({ name }: Pick<ObjectiveSettings, 'name'>) => objectives[name] as Objective;

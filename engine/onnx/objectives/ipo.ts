@@ -4,7 +4,7 @@ import type { Objective } from './objective.ts';
 
 /**
  * Identity Preference Optimization (arXiv 2310.12036, equation 17): (s(chosen) - s(rejected) - 1 / (2 beta))^2, where s is
- * averaged over the response's tokens, as TRL does after asking the authors.
+ * averaged over the response's tokens, as in TRL on the advice of the paper's authors.
  */
 export const ipo: Objective<ObjectiveSettings<'ipo'>> = {
   referenceResponse: false,

@@ -1,29 +1,30 @@
-/** What an objective is: a loss for each preference, as a graph. */
+/** The interface of preference objectives. */
 import type { Graph, Tensor } from '../graph/tensor.ts';
 import type { ObjectiveSettings } from '../../protocol/settings.ts';
 
-/** What is known of a batch's responses of one role, [P] each. */
+/** A batch's responses of one role (chosen, rejected or reference), one per preference: float32 [P] each. */
 export interface Responses {
-  /** log pi(y | x), summed over the response's tokens, EOS included. */
+  /** log pi(y | x) in nats, summed over the response's tokens, the end-of-sequence token included. */
   logp: Tensor;
-  /** s(y) = log pi(y | x) - log pi_ref(y | x), summed likewise. */
+  /** s(y) = log pi(y | x) - log pi_ref(y | x), summed in the same way. */
   ratio: Tensor;
-  /** Tokens of the response. */
+  /** The number of tokens of the response. */
   tokens: Tensor;
 }
 
-/** A batch of preferences. `reference` is the reference policy's own answer. */
+/** A batch of preferences. `reference` is a response of the reference policy. */
 export interface Preferences {
   chosen: Responses;
   rejected: Responses;
   reference: Responses;
 }
 
+/** A preference objective: a loss, and what it needs. */
 export interface Objective<S = ObjectiveSettings> {
-  /** Whether it looks at the reference policy's own answer. */
+  /** Whether it uses a response of the reference policy. */
   referenceResponse: boolean;
-  /** Whether it looks at log-probabilities under the reference policy. */
+  /** Whether it uses log-probabilities under the reference policy. */
   referencePolicy: boolean;
-  /** Builds the loss of each preference, [P]. */
+  /** Appends the loss of each preference, float32 [P]. */
   loss(g: Graph, preferences: Preferences, settings: S): Tensor;
 }

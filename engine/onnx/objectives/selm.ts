@@ -4,9 +4,12 @@ import { dpo } from './dpo.ts';
 import type { Objective } from './objective.ts';
 
 /**
- * Self-Exploring Language Models (arXiv 2405.19332): DPO with optimism. The reward lives in the policy, so preferring
- * hypotheses under which unseen answers are good means lowering the reference policy's own answer a little:
- * -logsigmoid(beta (s(chosen) - s(rejected))) + alpha beta s(reference).
+ * Self-Exploring Language Models (arXiv 2405.19332): DPO with optimism,
+ *
+ *     -logsigmoid(beta (s(chosen) - s(rejected))) + alpha beta s(reference).
+ *
+ * The policy implies a reward. Optimism prefers rewards under which unseen responses may be good; for the policy this means making
+ * a response of the reference policy a little less likely.
  */
 export const selm: Objective<Omit<ObjectiveSettings<'selm'>, 'name'>> = {
   referenceResponse: true,

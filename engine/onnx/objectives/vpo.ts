@@ -3,11 +3,11 @@ import type { Objective } from './objective.ts';
 import { selm } from './selm.ts';
 
 /**
- * Value-Incentivized Preference Optimization, online (arXiv 2405.19320): DPO's loss less alpha times the value of the best policy
- * under the implied reward. Rewards are determined up to a shift for each prompt; fixed so that a calibration policy's answers
- * have mean 0, that value is -beta s(y) in the mean over the calibration policy's answers y. So the loss is SELM's, with y
- * from a policy that stays what it is. In a run that is the start policy; for another, give its answers as
- * `reference_response` to `selm optimize`.
+ * Value-Incentivized Preference Optimization, online (arXiv 2405.19320): DPO's loss minus alpha times the value of the best policy
+ * under the implied reward. A reward is determined up to a shift per prompt. With the shift that gives a calibration policy's
+ * responses the mean reward 0, that value is the mean of -beta s(y) over the calibration policy's responses y. So the loss is
+ * SELM's, with y from a policy that does not change between rounds. In a run it is the start policy; to use another, give its
+ * responses as `reference_response` to `selm optimize`.
  */
 export const vpo: Objective<ObjectiveSettings<'vpo'>> = {
   referenceResponse: true,

@@ -4,10 +4,10 @@ import { dpo } from './dpo.ts';
 import type { Objective } from './objective.ts';
 
 /**
- * Exploratory Preference Optimization (arXiv 2405.21046, Algorithm 1): DPO's loss + alpha log pi(y), y an answer of the reference
- * policy, which in the paper is the first policy throughout. Its gradient is SELM's with alpha_XPO = alpha beta; what differs is
- * whose answer y is. In a run it is the start policy's. The log-ratios are to the policy that the round started from, as for
- * every objective; in the paper they are to the first policy, and each round trains on the preferences of all rounds before.
+ * Exploratory Preference Optimization (arXiv 2405.21046, Algorithm 1): DPO's loss + alpha log pi(y), where y is a response of the
+ * reference policy, in the paper the start policy in all rounds. Its gradient is that of SELM with alpha_XPO = alpha beta; the
+ * difference is which policy y is from. In a run it is the start policy. The log-ratios are to the policy that the round started
+ * from, as for every objective here; in the paper they are to the start policy, and each round trains on all earlier preferences.
  */
 export const xpo: Objective<ObjectiveSettings<'xpo'>> = {
   referenceResponse: true,

@@ -1,4 +1,4 @@
-/** Reward models of the Llama family: the transformer with `score.weight` in place of its output layer. */
+/** Reward models of the Llama family: the transformer with `score.weight` in place of the output layer. */
 import { InputError, located } from '../../../data/errors.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
@@ -23,6 +23,7 @@ import { openModel, type ModelFiles } from '../model/model-files.ts';
 import type { Answered, Scores, TooLong } from '../../protocol/jobs.ts';
 import type { RewardModel } from './reward-model.ts';
 
+/** A sequence classifier with one label: its logit at the last token is the reward. */
 export class Classifier implements RewardModel {
   private readonly session: Session;
   private readonly model: ModelFiles;
@@ -34,11 +35,12 @@ export class Classifier implements RewardModel {
     this.tokenizer = tokenizer;
   }
 
+  /** @throws InputError when a file is missing, damaged or unsupported, or the model has more than one label */
   static async open(folder: string, threads: number): Promise<Classifier> {
     const { labels } = readModelConfig(folder, 'SequenceClassification');
     if (labels !== 1) {
       throw new InputError(
-        `${folder} gives ${labels} numbers an answer (num_labels in config.json), but a reward is one: use a reward model.`,
+        `${folder} has ${labels} outputs (num_labels in config.json), but a reward model has one: use a reward model.`,
       );
     }
     const model = openModel(folder, 'SequenceClassification');
@@ -86,21 +88,22 @@ export class Classifier implements RewardModel {
   }
 
   /**
-   * The tokens up to the one that is judged: the last that is not padding, which some models use as their end token too.
-   * What follows it cannot be seen by it.
+   * The tokens up to the one whose hidden state is scored, the last that is not the padding token. (Some models end a response with
+   * that token, too: transformers skips it in the same way.) Later tokens do not influence it.
    */
   private encode({ prompt }: Answered, answer: string): Exchange {
     const { config } = this.model;
     const { ids, typeIds } = encodeExchange(this.tokenizer, prompt, answer);
     const end = ids.findLastIndex((id) => id !== config.padId);
-    const judged = end < 0 ? ids : ids.slice(0, end + 1);
-    const stray = judged.find((id) => id >= config.vocabSize);
+    const read = end < 0 ? ids : ids.slice(0, end + 1);
+    const stray = read.find((id) => id >= config.vocabSize);
     if (stray !== undefined) {
       throw new InputError(
-        `token id ${stray} is outside the vocabulary of ${this.model.folder} (${config.vocabSize} tokens): use the model's own tokenizer.json.`,
+        `token id ${stray} is outside the vocabulary of ${this.model.folder} (${config.vocabSize} tokens): ` +
+          "use the model's own tokenizer.json.",
       );
     }
-    return { ids: judged, typeIds: typeIds.slice(0, judged.length) };
+    return { ids: read, typeIds: typeIds.slice(0, read.length) };
   }
 
   async close(): Promise<void> {
@@ -108,7 +111,7 @@ export class Classifier implements RewardModel {
   }
 }
 
-/** What all answers' tokens begin with is their prompt, which is computed once for them; one token at least is left of each. */
+/** Splits off what all sequences begin with, which is computed once for them. At least one token of each is left. */
 function splitPrompt(sequences: number[][]): { prompt: number[]; response: number[] }[] {
   if (sequences.length === 0) return [];
   const shortest = Math.min(...sequences.map(({ length }) => length)) - 1;
@@ -116,7 +119,7 @@ function splitPrompt(sequences: number[][]): { prompt: number[]; response: numbe
   return sequences.map((ids) => ({ prompt: ids.slice(0, differing), response: ids.slice(differing) }));
 }
 
-/** Where the last token of each response lies among the rows of packTokens(). */
+/** The index of each response's last token in the row of packTokens(). */
 function lastTokens(groups: Group[], starts: number[]): number[] {
   return groups.flatMap(({ prompt, responses }, g) => {
     let end = starts[g] + prompt.length - 1;

@@ -1,18 +1,20 @@
-/** Exchanges that are longer than a reward model reads. */
+/** Prompts with candidates that are longer than a reward model's context. */
 import { commonPrefix, commonSuffix } from '../../tokenizer/chat-template.ts';
 import type { Exchange } from './exchange.ts';
 import type { Scores, TooLong } from '../../protocol/jobs.ts';
 
-/** The exchange as the model reads it; none where it is not judged. */
+/** The exchange as the model reads it; absent if it is not scored. */
 export interface Fitted {
   exchange?: Exchange;
   isCut: boolean;
 }
 
 /**
- * Cuts the answer of an exchange that has more than `limit` tokens, as PairRM cuts: at its end, and what closes it is kept. Where the
- * prompt leaves no room for a token of the answer, there is nothing to judge.
- * @param empty the exchange with an empty answer, which tells where the answer begins and what closes it
+ * Shortens an exchange of more than `limit` tokens as PairRM does: the end of the candidate is cut off, and the template's tokens after
+ * it are kept. If the prompt leaves no room for a token of the candidate, the exchange is not scored.
+ * @param empty the exchange with an empty candidate: shows where the candidate begins and which tokens follow it
+ * @param limit most tokens that the model reads
+ * @param tooLong whether to shorten such an exchange, or not to score it
  */
 export function fit(exchange: Exchange, empty: () => Exchange, limit: number, tooLong: TooLong): Fitted {
   const { ids, typeIds } = exchange;
@@ -26,7 +28,7 @@ export function fit(exchange: Exchange, empty: () => Exchange, limit: number, to
   return { exchange: { ids: cut(ids), typeIds: cut(typeIds) }, isCut: true };
 }
 
-/** @param scores of the exchanges that are judged, in order */
+/** Scores by prompt and candidate. @param scores of the exchanges that were scored, in order */
 export function collectScores(rows: Fitted[][], scores: number[]): Scores {
   let next = 0;
   return {

@@ -1,4 +1,4 @@
-/** What PairRM's folders say of its DeBERTa, in either of the authors' formats, and nothing that is not supported. */
+/** The configuration of PairRM's DeBERTa, from a folder in either of the authors' formats. */
 import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../../data/errors.ts';
@@ -6,6 +6,7 @@ import { MAX_LAYERS, MAX_SIZE, MAX_VOCABULARY } from '../../model-files/config.t
 import { readJson } from '../../model-files/json-file.ts';
 import { openModelWeights } from '../../model-files/weights.ts';
 
+/** The settings of PairRM and its encoder. */
 export interface PairRmConfig {
   vocabSize: number;
   hiddenSize: number;
@@ -13,21 +14,21 @@ export interface PairRmConfig {
   layers: number;
   heads: number;
   normEpsilon: number;
-  /** Relative positions up to half of these are told apart one by one, further ones in logarithmic steps; 0: all are. */
+  /** Relative positions up to half of this have one embedding each, further ones share those of logarithmic buckets. 0: no buckets. */
   positionBuckets: number;
-  /** The relative position from which on all are the same. */
+  /** The relative position from which on all have the same embedding. */
   maxRelativePositions: number;
   tasks: number;
-  /** Longest prompt, in tokens. */
+  /** Most tokens of a prompt. */
   sourceMaxLength: number;
-  /** Longest answer, in tokens, beside the longest prompt: each gets half of what a shorter one leaves. */
+  /** Most tokens of a candidate beside the longest prompt. With a shorter prompt, each candidate gets half of the tokens left. */
   candidateMaxLength: number;
 }
 
-/** The authors' limits, which DebertaV2PairRM's config.json does not hold. */
+/** The authors' limits, which are not in DebertaV2PairRM's config.json. */
 const LENGTHS = { sourceMaxLength: 1224, candidateMaxLength: 412 };
 
-/** What microsoft/deberta-v3-* share; the rest shows in the shapes of their tensors. */
+/** What all microsoft/deberta-v3-* have in common; the rest follows from the shapes of their tensors. */
 const V3 = { headDim: 64, normEpsilon: 1e-7, maxRelativePositions: 512 };
 
 const positiveInt = z.int().positive();
@@ -64,7 +65,10 @@ const blenderSchema = z.looseObject({
   candidate_maxlength: length.default(LENGTHS.candidateMaxLength),
 });
 
-/** @throws InputError when config.json is missing or damaged, or describes another model */
+/**
+ * Reads config.json.
+ * @throws InputError when it is missing or damaged, or describes another model
+ */
 export function readPairRmConfig(folder: string): PairRmConfig {
   const file = join(folder, 'config.json');
   const json = readJson(file);
@@ -72,7 +76,8 @@ export function readPairRmConfig(folder: string): PairRmConfig {
   const architecture = (json['architectures'] as string[] | undefined)?.[0] ?? `model_type "${json['model_type']}"`;
   if (architecture !== 'DebertaV2PairRM') {
     throw new InputError(
-      `${file} asks for the architecture ${architecture}, which is not PairRM's: use llm-blender/PairRM-hf, or a reward model with reward-model.`,
+      `${file} asks for the architecture ${architecture}, which is not PairRM's: ` +
+        'use llm-blender/PairRM-hf, or a reward model with reward-model.',
     );
   }
   return ofTransformers(file, parse(file, transformersSchema, json));
@@ -116,11 +121,12 @@ function ofTransformers(file: string, raw: z.output<typeof transformersSchema>):
   };
 }
 
-/** llm_blender's own format names the base model that describes the rest. */
+/** llm_blender's own format names the base model, from which the rest follows. */
 function ofBlender(file: string, folder: string, raw: z.output<typeof blenderSchema>): PairRmConfig {
   if (raw.ranker_type !== 'pairranker' || !raw.model_name.startsWith('microsoft/deberta-v3-')) {
     throw new InputError(
-      `${file} asks for a ${raw.ranker_type} over ${raw.model_name}, which is not supported; supported is a pairranker over microsoft/deberta-v3-*.`,
+      `${file} asks for a ${raw.ranker_type} over ${raw.model_name}, which is not supported; ` +
+        'supported is a pairranker over microsoft/deberta-v3-*.',
     );
   }
   const tensors = openModelWeights(folder);

@@ -1,4 +1,7 @@
-/** DeBERTa-v3's encoder as a graph (arXiv 2111.09543): attention by content and by relative position, kept apart. */
+/**
+ * DeBERTa-v3's encoder as a graph (arXiv 2111.09543), with disentangled attention: content and relative position have separate
+ * embeddings (arXiv 2006.03654, equation 4).
+ */
 import * as ops from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
@@ -7,7 +10,7 @@ import type { PairRmConfig } from './deberta-config.ts';
 
 type DebertaConfig = Omit<PairRmConfig, 'tasks' | 'sourceMaxLength' | 'candidateMaxLength'>;
 
-/** How many relative positions in one direction have an embedding of their own. */
+/** The number of relative positions in one direction that have their own embedding. */
 const spanOf = ({ positionBuckets, maxRelativePositions }: DebertaConfig) => positionBuckets || maxRelativePositions;
 
 /** Name and shape of every tensor of the encoder. */
@@ -58,9 +61,10 @@ export function positionRows(config: DebertaConfig, length: number): number[] {
 }
 
 /**
+ * Appends the encoder for G sequences of S tokens.
  * @param weight a tensor of the encoder by its name
- * @param ids token ids, int64 [G, S]; padding stands at the end
- * @param lengths tokens of each sequence, int64 [G, 1]
+ * @param ids token ids, int64 [G, S]; padding is at the end
+ * @param lengths the number of tokens of each sequence without padding, int64 [G, 1]
  * @param maxLength the largest S
  * @returns the last hidden states, [G*S, hiddenSize]
  */
@@ -77,7 +81,7 @@ export function deberta(
   const tokens = product([G, S]);
   const headDim = hiddenSize / heads;
   const positions = 2 * spanOf(config);
-  /** Scores are the sum of three products. */
+  // Scores are the sum of three products.
   const scale = 1 / Math.sqrt(3 * headDim);
 
   const linear = (x: Tensor, name: string) =>
@@ -90,8 +94,8 @@ export function deberta(
   const visible = ops.less(g, columns, lengths);
   const mask = ops.reshape(g, ops.where(g, visible, g.scalar(0), g.scalar(HIDDEN)), [G, 1, 1, S]);
 
-  // For query q and key k: the row of their relative position's embedding, and its place in the products of all queries, or
-  // of all keys, with all embeddings laid flat.
+  // For query q and key k: the row of their relative position's embedding, and the index of the query's (or key's) product with it
+  // among the products of all queries (or keys) with all embeddings, flattened.
   const table = g.ints(positionRows(config, maxLength));
   const distance = ops.add(g, ops.sub(g, rows, columns), g.ints([maxLength - 1], []));
   const row = ops.gather(g, table, distance);
@@ -104,10 +108,10 @@ export function deberta(
   const splitHeads = (x: Tensor) => ops.transpose(g, ops.reshape(g, x, [G, S, heads, headDim]), [0, 2, 1, 3]);
   const splitPositions = (x: Tensor) => ops.transpose(g, ops.reshape(g, x, [positions, heads, headDim]), [1, 0, 2]);
   /** Products of contents [G, heads, S, headDim] with positions, picked for each query and key: [G, heads, S, S]. */
-  const relative = (contents: Tensor, embedded: Tensor, places: Tensor) => {
+  const relative = (contents: Tensor, embedded: Tensor, indices: Tensor) => {
     const all = ops.matmul(g, contents, splitPositions(embedded), { transB: true, alpha: scale });
     const flat = ops.reshape(g, all, [product([G, heads]), product([S, positions])]);
-    return ops.reshape(g, ops.gatherFromRows(g, flat, places), [G, heads, S, S]);
+    return ops.reshape(g, ops.gatherFromRows(g, flat, indices), [G, heads, S, S]);
   };
 
   const attention = (x: Tensor, prefix: string) => {
@@ -128,8 +132,8 @@ export function deberta(
     const layer = `encoder.layer.${i}`;
     const attended = linear(attention(x, `${layer}.attention.self`), `${layer}.attention.output.dense`);
     x = norm(ops.add(g, x, attended), `${layer}.attention.output`);
-    const wide = ops.gelu(g, linear(x, `${layer}.intermediate.dense`));
-    x = norm(ops.add(g, x, linear(wide, `${layer}.output.dense`)), `${layer}.output`);
+    const inner = ops.gelu(g, linear(x, `${layer}.intermediate.dense`));
+    x = norm(ops.add(g, x, linear(inner, `${layer}.output.dense`)), `${layer}.output`);
   }
   return x;
 }

@@ -1,16 +1,17 @@
-/** Prompt and answer as a reward model reads them. */
+/** A prompt and a candidate as a reward model reads them. */
 import type { Tokenizer } from '@huggingface/tokenizers';
 import { contentOf } from '../../../data/conversation.ts';
 import type { Text } from '../../../data/records.ts';
 import type { TokenizerFiles } from '../../tokenizer/tokenizer.ts';
 
+/** A prompt and a candidate as tokens. */
 export interface Exchange {
   ids: number[];
-  /** 0 for the first text and 1 for the second, where they are two. */
+  /** BERT's token types: 0 for the first text, 1 for the second of a pair. */
   typeIds: number[];
 }
 
-/** The conversation in the tokenizer's chat template; without one, the pair of texts as the tokenizer joins it. */
+/** The tokens of the rendered chat template; without one, of the pair of texts as the tokenizer joins it. */
 export function encodeExchange({ tokenizer, chat }: TokenizerFiles, prompt: Text, answer: string): Exchange {
   if (chat) {
     const { ids } = tokenizer.encode(chat.renderExchange(prompt, answer), { add_special_tokens: false });
@@ -21,7 +22,7 @@ export function encodeExchange({ tokenizer, chat }: TokenizerFiles, prompt: Text
   return { ids: encoded.ids, typeIds: encoded.token_type_ids };
 }
 
-/** A pair whose second text is empty, which Tokenizer.encode() takes for no pair. */
+/** The tokens of a pair whose second text is empty: Tokenizer.encode() would encode a single text. */
 function encodeEmpty(tokenizer: Tokenizer, text: string): Exchange {
   const first = tokenizer.encode(text, { add_special_tokens: false });
   const idOf = new Map(first.tokens.map((token: string, i: number) => [token, first.ids[i]]));

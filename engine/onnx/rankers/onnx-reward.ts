@@ -1,4 +1,4 @@
-/** Any reward model that is written as ONNX, with its tokenizer beside it. */
+/** Reward models in ONNX format, with their tokenizer in the same folder. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import ort from 'onnxruntime-node';
@@ -12,23 +12,24 @@ import { encodeExchange, type Exchange } from './exchange.ts';
 import type { Answered, Scores, TooLong } from '../../protocol/jobs.ts';
 import type { RewardModel } from './reward-model.ts';
 
-/** Tokens in one pass, padding included. */
+/** Most tokens of a batch, padding included. */
 const BATCH_TOKENS = 2048;
 
-/** The inputs that a model may have. */
+/** The inputs that are supported. */
 const INPUTS = ['input_ids', 'attention_mask', 'token_type_ids'];
 
-/** The folder's ONNX file, where it has one: at its top, or where the hub's exports keep it. */
+/** The folder's ONNX file, if it has one: at its top, or in `onnx/` as in exports on the Hugging Face hub. */
 export function findOnnx(folder: string): string | undefined {
   return ['model.onnx', 'onnx/model.onnx'].map((name) => join(folder, name)).find((file) => existsSync(file));
 }
 
+/** A reward model in ONNX format, whose first output is the reward, float32 [batch, 1]. */
 export class OnnxReward implements RewardModel {
   private readonly session: ort.InferenceSession;
   private readonly file: string;
   private readonly tokenizer: TokenizerFiles;
   private readonly padId: number;
-  /** Tokens that the model reads at most. */
+  /** Most tokens that the model reads. */
   private readonly limit: number;
 
   private constructor(
@@ -44,6 +45,7 @@ export class OnnxReward implements RewardModel {
     this.limit = limit;
   }
 
+  /** @throws InputError when a file is missing or damaged, or the model has other inputs or outputs */
   static async open(folder: string, file: string, threads: number): Promise<OnnxReward> {
     const tokenizer = openTokenizer(folder);
     const session = await openSession(file, threads);
@@ -98,14 +100,15 @@ export class OnnxReward implements RewardModel {
     return collectScores(fitted, rewards);
   }
 
-  /** @throws InputError when the files do not belong together */
+  /** @throws InputError when the tokenizer has tokens that the model does not have */
   private async compute(feeds: Feeds): Promise<ort.InferenceSession.OnnxValueMapType> {
     try {
       return await this.session.run(feeds);
     } catch (error) {
       if (!(error as Error).message.includes('out of data bounds')) throw error;
       throw new InputError(
-        `${this.file} has no embedding of a token of its tokenizer.json, or of the pad_token_id in its config.json: use the model's own files.`,
+        `${this.file} has no embedding for a token of its tokenizer.json, or for the pad_token_id in its config.json: ` +
+          "use the model's own files.",
         { cause: error },
       );
     }
@@ -139,15 +142,15 @@ export class OnnxReward implements RewardModel {
   }
 }
 
-/** transformers writes a number of this size where a tokenizer has no limit. */
+/** transformers writes a number of about this size for a tokenizer without a limit. */
 const UNLIMITED = 1e20;
 
-/** The tokenizer's limit; where it has none, that of the model's learned positions, where config.json says that it has some. */
+/** The tokenizer's limit; without one, the number of the model's learned positions, if config.json says that it has them. */
 function limitOf({ config: { model_max_length: own } }: TokenizerFiles, config: Record<string, unknown>): number {
   if (typeof own === 'number' && own < UNLIMITED) return own;
   const { max_position_embeddings: positions, model_type: type, position_biased_input: absolute = true } = config;
   if (typeof positions !== 'number' || absolute === false) return Infinity;
-  // RoBERTa's positions begin behind that of padding.
+  // RoBERTa's positions start after that of the padding token.
   const before =
     typeof type === 'string' && /roberta|camembert/.test(type) ? 1 + Number(config['pad_token_id'] ?? 1) : 0;
   return positions - before;
@@ -170,5 +173,5 @@ async function openSession(file: string, threads: number): Promise<ort.Inference
 
 const notOneNumber = (file: string, what: string) =>
   new InputError(
-    `The first output of ${file} is ${what}, not one float32 number an answer ([batch, 1]): use a reward model.`,
+    `The first output of ${file} is ${what}, not one float32 number per candidate ([batch, 1]): use a reward model.`,
   );

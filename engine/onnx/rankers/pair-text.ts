@@ -1,4 +1,4 @@
-/** A prompt and two answers as PairRM reads them (llm_blender: tokenize_pair, CrossCompareCollator, get_pair_from_conv). */
+/** A prompt and two candidates as PairRM reads them (llm_blender: tokenize_pair, CrossCompareCollator, get_pair_from_conv). */
 import type { Tokenizer } from '@huggingface/tokenizers';
 import { contentOf, messageText } from '../../../data/conversation.ts';
 import { InputError } from '../../../data/errors.ts';
@@ -10,17 +10,18 @@ const PREFIXES = ['<|source|>', '<|candidate1|>', '<|candidate2|>', '<|candidate
 const CONVERSATION =
   'Finish the following coversation in each i-th turn by filling in <Response i> with your response.';
 
-/** A prompt and its answers as tokens; the answers once as the first of a pair, once as the second. */
-export interface EncodedAnswers {
+/** A prompt and its candidates as tokens, each candidate as the first of a pair and as the second. */
+export interface EncodedCandidates {
   source: number[];
   first: number[][];
   second: number[][];
-  /** Of each answer: whether it, or the prompt, is cut. */
+  /** Whether each candidate, or the prompt, was cut. */
   cut: boolean[];
 }
 
+/** PairRM's tokenizer. */
 export class PairTokenizer {
-  /** Tokens whose hidden states are judged: of the prompt, of the first and of the second answer. */
+  /** The tokens whose hidden states are scored: in front of the prompt, of the first and of the second candidate. */
   readonly prefixIds: number[];
   private readonly tokenizer: Tokenizer;
   private readonly config: PairRmConfig;
@@ -41,7 +42,8 @@ export class PairTokenizer {
     });
   }
 
-  encode({ prompt, answers }: Answered): EncodedAnswers {
+  /** The tokens of a prompt and its candidates, cut to the lengths in the configuration. */
+  encode({ prompt, answers }: Answered): EncodedCandidates {
     const { sourceMaxLength, candidateMaxLength } = this.config;
     const { source, candidates } = asTexts(prompt, answers);
     const encodedSource = this.part(PREFIXES[0], source, sourceMaxLength);
@@ -57,9 +59,9 @@ export class PairTokenizer {
     };
   }
 
-  /** Closed by the separator, cut at the end to `limit` tokens. */
+  /** The prefix token, the text and the separator, with the end of the text cut off if they are more than `limit` tokens. */
   private part(prefix: string, text: string, limit: number): { ids: number[]; isCut: boolean } {
-    // In the text, the tokens that the model goes by would be taken for the real ones.
+    // Special tokens in the text would be read as the real ones.
     const clean = [this.separator, ...PREFIXES].reduce((cleaned, token) => cleaned.replaceAll(token, ' '), text);
     const { ids } = this.tokenizer.encode(prefix + clean);
     return ids.length <= limit
@@ -68,7 +70,7 @@ export class PairTokenizer {
   }
 }
 
-/** A prompt of one turn as it is; one of several as the authors compare conversations, the turns before in both candidates. */
+/** A prompt of one turn unchanged; one of several turns as the authors compare conversations, with earlier turns in both candidates. */
 function asTexts(prompt: Answered['prompt'], answers: string[]): { source: string; candidates: string[] } {
   const turns = typeof prompt === 'string' ? [] : prompt;
   const given = turns.filter(({ role }) => role === 'assistant').map(messageText);

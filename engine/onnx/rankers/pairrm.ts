@@ -1,4 +1,4 @@
-/** PairRM (arXiv 2306.02561), the ranker of the SELM paper: compares answers two by two, in both orders. */
+/** PairRM (arXiv 2306.02561), the ranker of the SELM paper: compares candidates in pairs, in both orders. */
 import * as ops from '../graph/ops.ts';
 import { Graph, type Tensor } from '../graph/tensor.ts';
 import { frozenWeights } from '../model/parameters.ts';
@@ -7,16 +7,17 @@ import { planByLength } from '../packing.ts';
 import { int64, Session } from '../session.ts';
 import { deberta, debertaShapes } from './deberta.ts';
 import { readPairRmConfig, type PairRmConfig } from './deberta-config.ts';
-import { PairTokenizer, type EncodedAnswers } from './pair-text.ts';
+import { PairTokenizer, type EncodedCandidates } from './pair-text.ts';
 import { locateTensors } from '../../model-files/model.ts';
 import type { Answered } from '../../protocol/jobs.ts';
 import { located } from '../../../data/errors.ts';
 
-/** Tokens in one pass, padding included; about what one pair takes at its longest. */
+/** Most tokens of a batch, padding included: about those of one pair of the largest length. */
 const BATCH_TOKENS = 2048;
 
 const ENCODER = 'pretrained_model.';
 
+/** Two candidates of one prompt, by index, and the tokens of all three. */
 interface Pair {
   row: number;
   first: number;
@@ -24,6 +25,7 @@ interface Pair {
   ids: number[];
 }
 
+/** An opened PairRM. */
 export class PairRm {
   private readonly session: Session;
   private readonly tokenizer: PairTokenizer;
@@ -33,7 +35,7 @@ export class PairRm {
     this.tokenizer = tokenizer;
   }
 
-  /** @throws InputError when a part is missing, damaged or unsupported */
+  /** @throws InputError when a file is missing, damaged or unsupported */
   static async open(folder: string, threads: number): Promise<PairRm> {
     const config = readPairRmConfig(folder);
     const tokenizer = new PairTokenizer(folder, config);
@@ -55,10 +57,10 @@ export class PairRm {
   }
 
   /**
-   * What the model says of every two answers to a prompt.
-   * @param onBatch told after each pass how many pairs and tokens are done
-   * @returns for each row the logits [first answer][second answer], positive where the first is better, zero for one and itself; and
-   *   of how many answers the model has not read all, or not all of their prompt
+   * Compares every ordered pair of a prompt's candidates (`answers`).
+   * @param onBatch called after each batch with the number of pairs and tokens done; what it throws ends the comparison
+   * @returns for each row the logits [first][second], positive where the first candidate is better, 0 on the diagonal; and the number
+   *   of candidates that the model read only in part, or whose prompt it read only in part
    */
   async compare(
     rows: Answered[],
@@ -106,13 +108,16 @@ export class PairRm {
   }
 }
 
-function pairsOf({ source, first, second }: EncodedAnswers, index: number): Pair[] {
+function pairsOf({ source, first, second }: EncodedCandidates, index: number): Pair[] {
   return first.flatMap((a, i) =>
     second.flatMap((b, j) => (i === j ? [] : [{ row: index, first: i, second: j, ids: [...source, ...a, ...b] }])),
   );
 }
 
-/** Adds the inputs `ids` [G, S], `lengths` [G, 1] and `judged` [G, 3], rows of the prefix tokens, and the output `logits` [G]. */
+/**
+ * Builds the graph for G pairs. Inputs, int64: `ids` [G, S]; `lengths` [G, 1]; `judged` [G, 3], the rows of the prefix tokens in
+ * [G*S]. Output: `logits` [G].
+ */
 function buildPairRm(g: Graph, config: PairRmConfig, weight: (name: string) => Tensor): void {
   const { hiddenSize, tasks, sourceMaxLength, candidateMaxLength } = config;
   const ids = g.input('ids', 'int64', ['G', 'S']);
@@ -133,8 +138,9 @@ function buildPairRm(g: Graph, config: PairRmConfig, weight: (name: string) => T
 }
 
 /**
- * One number for each answer, as llm_blender's `rank` has it (`max_logits`): how much better it is called than the others, over
- * both orders, on average.
+ * The score of each candidate, by llm_blender's aggregation `max_logits` in `rank`: the sum over the others j of
+ * logit(i, j) - logit(j, i), divided by the number of candidates.
+ * @param logits [first][second] of one prompt's candidates
  */
 export function scoresOf(logits: number[][]): number[] {
   return logits.map((row, i) => row.reduce((total, logit, j) => total + logit - logits[j][i], 0) / logits.length);

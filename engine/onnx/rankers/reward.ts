@@ -4,8 +4,8 @@ import { findOnnx, OnnxReward } from './onnx-reward.ts';
 import type { RewardModel } from './reward-model.ts';
 
 /**
- * A model of the engine's own families from safetensors, or whatever model the folder holds as ONNX.
- * @throws InputError when a part is missing, damaged or unsupported, or the model gives more than one number
+ * Opens the folder's ONNX model if it has one, else its safetensors weights, which must be of a supported architecture.
+ * @throws InputError when a file is missing, damaged or unsupported, or the model has more than one output
  */
 export function openRewardModel(folder: string, threads: number): Promise<RewardModel> {
   const onnx = findOnnx(folder);

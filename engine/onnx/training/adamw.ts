@@ -1,6 +1,6 @@
 /**
- * AdamW (arXiv 1711.05101) with gradient clipping, beside the graphs: what a session would give back of its state is copied out of
- * it, which takes several times as long as one loop over the numbers where they are.
+ * AdamW (arXiv 1711.05101) with gradient clipping. Only AdamW runs outside the graph: a session copies its outputs, and copying the
+ * optimizer's state takes several times as long as one loop over it in place.
  */
 import { float32, type Feeds } from '../session.ts';
 import type { TrainingSettings } from '../../protocol/settings.ts';
@@ -11,21 +11,24 @@ export interface Parameter {
   shape: number[];
 }
 
-/** torch.nn.utils.clip_grad_norm_ adds this to the norm it divides by. */
+/** Added to the norm that is divided by, as torch.nn.utils.clip_grad_norm_ does. */
 const CLIP_EPSILON = 1e-6;
 
-/** The numbers of one parameter, and of what belongs to it. */
+/** The numbers of one parameter, its gradient and its moments. */
 type Buffers = Record<'value' | 'gradient' | 'mean' | 'variance', Float32Array>;
 
-/** The optimizer: parameters, gradients and moments live in buffers that every step updates in place. */
+/** The optimizer. Parameters, gradients and moments are buffers that every step updates in place. */
 export class AdamW {
+  /** The parameters, by name. */
   readonly values: Feeds;
+  /** The accumulated gradients, as `gradient.<name>`. */
   readonly gradients: Feeds;
+  /** The moments, as `mean.<name>` and `variance.<name>`. */
   readonly moments: Feeds;
   private readonly parameters: Parameter[];
   private readonly settings: TrainingSettings;
 
-  /** @param values the parameters' first values, by name; updated in place from then on */
+  /** @param values the parameters' initial values, by name, float32; updated in place */
   constructor(parameters: Parameter[], values: Feeds, settings: TrainingSettings) {
     this.parameters = parameters;
     this.settings = settings;
@@ -41,16 +44,19 @@ export class AdamW {
     this.moments = { ...zeros('mean'), ...zeros('variance') };
   }
 
-  /** Everything a checkpoint must hold of the optimizer. */
+  /** What a checkpoint stores. */
   get state(): Feeds {
     return { ...this.values, ...this.moments };
   }
 
   /**
-   * Applies the accumulated gradients and clears them. With g the gradient clipped to the global norm `maxGradNorm`, at step t:
-   *   m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
-   *   p = p (1 - lr decay) - lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps)
-   * Decay does not touch vectors (norms and biases), as in transformers' Trainer. Computed in float64, kept in float32.
+   * Applies the accumulated gradients and clears them (arXiv 1711.05101, algorithm 2, with PyTorch's decay by the learning rate).
+   * With g the gradient clipped to the global norm `maxGradNorm`, at step t:
+   *
+   *     m = b1 m + (1 - b1) g    v = b2 v + (1 - b2) g^2
+   *     p = p (1 - lr decay) - lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps)
+   *
+   * Vectors (norms and biases) do not decay, as in transformers' Trainer. Computed in float64, stored in float32.
    * @param step counted from 1
    * @returns the gradients' global norm before clipping
    */

@@ -1,16 +1,16 @@
-/** Whether a training has changed a policy: what float32 cannot tell from the weights it started from is no change. */
+/** Whether a training has changed a policy. A change that float32 cannot resolve beside the weights is none. */
 import type { Adapter, LoraMatrices } from '../../model-files/lora.ts';
 import { readTensorF32 } from '../../model-files/safetensors.ts';
 import type { Feeds } from '../session.ts';
 import type { ModelFiles } from '../model/model-files.ts';
 
-/** Half of the distance between 1 and the next float32: a smaller share of a sum is lost in it. */
+/** Half of the distance between 1 and the next float32: adding a smaller share to a number does not change it. */
 const RESOLUTION = 2 ** -24;
 
-/** Written so that a change that is not a number is one. */
+/** Negated, so that NaN counts as a change. */
 const isChange = (squaredChange: number, squaredNorm: number) => !(squaredChange <= RESOLUTION ** 2 * squaredNorm);
 
-/** Of an adapter over its model, compared with the one before, which has matrices for the same layers. */
+/** Whether `after` gives any layer of the model other weights than `before`. Both adapters have matrices for the same layers. */
 export function isAdapterChanged(model: ModelFiles, before: Adapter, after: Adapter): boolean {
   return [...after.matrices].some(([layer, matrices]) => {
     const change = squaredUpdate(before.matrices.get(layer)!, matrices);
@@ -18,7 +18,7 @@ export function isAdapterChanged(model: ModelFiles, before: Adapter, after: Adap
   });
 }
 
-/** Of all weights of a model, compared with those in its files. */
+/** Whether any of the weights `after`, by name, differs from that in the model's files. */
 export function isModelChanged(model: ModelFiles, after: Feeds): boolean {
   return Object.entries(after).some(([name, { data }]) => {
     const before = readTensorF32(model.tensors.get(name)!);
@@ -35,8 +35,9 @@ function squaredNorm(values: Float32Array): number {
 }
 
 /**
- * ||scale (B' A' - B A)||^2 in the Frobenius norm, without a product of the size of the layer: B' A' - B A = (B' - B) A' + B (A' - A),
- * which is [B' - B, B] times [A'; A' - A], and ||X Y||^2 is the sum over the entries of X^T X times those of Y Y^T.
+ * ||scale (B' A' - B A)||^2 in the Frobenius norm, without a matrix of the size of the layer:
+ * B' A' - B A = (B' - B) A' + B (A' - A) = X Y with X = [B' - B, B] and Y = [A'; A' - A], and ||X Y||^2 is the sum of the entries of
+ * X^T X times those of Y Y^T.
  */
 function squaredUpdate(before: LoraMatrices, after: LoraMatrices): number {
   const left = gram([...differences(columnsOf(after), columnsOf(before)), ...columnsOf(before)]);
@@ -44,18 +45,18 @@ function squaredUpdate(before: LoraMatrices, after: LoraMatrices): number {
   return after.scale ** 2 * left.reduce((sum, value, i) => sum + value * right[i], 0);
 }
 
-/** Of A. */
+/** The rows of A. */
 const rowsOf = ({ a, in: inputs, rank }: LoraMatrices) =>
   Array.from({ length: rank }, (_, r) => Float64Array.from(a.subarray(r * inputs, (r + 1) * inputs)));
 
-/** Of B. */
+/** The columns of B. */
 const columnsOf = ({ b, out, rank }: LoraMatrices) =>
   Array.from({ length: rank }, (_, r) => Float64Array.from({ length: out }, (__, i) => b[i * rank + r]));
 
 const differences = (x: Float64Array[], y: Float64Array[]) =>
   x.map((vector, r) => vector.map((value, i) => value - y[r][i]));
 
-/** The products of every two vectors. */
+/** The inner products of every two vectors. */
 const gram = (vectors: Float64Array[]): number[] => vectors.flatMap((x) => vectors.map((y) => product(x, y)));
 
 function product(x: Float64Array, y: Float64Array): number {

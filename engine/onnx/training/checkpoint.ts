@@ -1,4 +1,4 @@
-/** Checkpoints of a training: everything the next step depends on, so that a resumed training ends with the same bits. */
+/** Checkpoints of a training: everything the next step depends on, so that a resumed training gives the same bits. */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,10 +9,11 @@ import type { TrainMetrics } from '../../protocol/jobs.ts';
 import { openSafetensors, readTensorF32, writeSafetensors } from '../../model-files/safetensors.ts';
 import type { Feeds } from '../session.ts';
 
+/** What a checkpoint holds besides the optimizer's state. */
 export interface Checkpoint {
-  /** Steps done. */
+  /** Number of steps done. */
   step: number;
-  /** Of the training's parameters, data and settings: a checkpoint of another training is not resumed. */
+  /** Hash of the training's parameters, data and settings: only a checkpoint of the same training is resumed. */
   fingerprint: string;
   metrics: TrainMetrics[];
 }
@@ -22,9 +23,9 @@ const SUMMARY = 'checkpoint.json';
 const folderName = (step: number) => `step-${String(step).padStart(8, '0')}`;
 
 /**
- * A hash of what a training starts from.
+ * The SHA-256 of what a training starts from.
  * @param weights before the first step
- * @param values of JSON; taken one by one, as a whole data set's text would not fit one string
+ * @param values JSON values; hashed one by one, since the JSON of a whole data set may not fit into one string
  */
 export function fingerprintOf(weights: Feeds, values: unknown[]): string {
   const hash = createHash('sha256');
@@ -33,7 +34,11 @@ export function fingerprintOf(weights: Feeds, values: unknown[]): string {
   return hash.digest('hex');
 }
 
-/** Writes a checkpoint and removes the ones before it. It is there wholly or not at all. Returns its folder. */
+/**
+ * Writes a checkpoint, completely or not at all, and then removes the earlier ones.
+ * @param state the optimizer's state, float32
+ * @returns the checkpoint's folder
+ */
 export function writeCheckpoint(dir: string, checkpoint: Checkpoint, state: Feeds): string {
   const name = folderName(checkpoint.step);
   const unfinished = join(dir, `.${name}.tmp`);
@@ -54,7 +59,7 @@ export function writeCheckpoint(dir: string, checkpoint: Checkpoint, state: Feed
   return join(dir, name);
 }
 
-/** Whoever reads it meanwhile, to copy it to another machine say, finds the whole of it or nothing, never a half. */
+/** Renamed first: a reader, such as a copy to another machine, finds all of it or nothing. */
 function removeCheckpoint(dir: string, name: string): void {
   const aside = join(dir, `.${name}.old`);
   rmSync(aside, { recursive: true, force: true });
@@ -62,13 +67,16 @@ function removeCheckpoint(dir: string, name: string): void {
   rmSync(aside, { recursive: true });
 }
 
-/** Where a training goes on, and the folders in which it could not, since something in them is not as it was written. */
+/** The checkpoint that a training resumes from, and the folders of checkpoints that are not as they were written. */
 export interface Resumed {
   checkpoint?: Checkpoint;
   damaged: string[];
 }
 
-/** Fills `state` from the newest undamaged checkpoint of this training, if there is one. */
+/**
+ * Fills `state` from the newest undamaged checkpoint of this training, if there is one.
+ * @throws Error when a file cannot be read
+ */
 export function readCheckpoint(dir: string, fingerprint: string, state: Feeds): Resumed {
   const damaged: string[] = [];
   for (const name of completeCheckpoints(dir).reverse()) {
@@ -77,7 +85,7 @@ export function readCheckpoint(dir: string, fingerprint: string, state: Feeds): 
     const values = readState(join(dir, name, STATE), Object.keys(state));
     if (summary && values) {
       const { sha256, ...checkpoint } = summary;
-      // What is used is what was hashed: between two readings a file may change.
+      // The hash is that of the values in memory: the file may have changed since they were read.
       if (hashOf(checkpoint, values) === sha256) {
         for (const [key, data] of values) (state[key].data as Float32Array).set(data);
         return { checkpoint, damaged };
@@ -89,8 +97,8 @@ export function readCheckpoint(dir: string, fingerprint: string, state: Feeds): 
 }
 
 /**
- * The tensors of these names; none where the file is missing or damaged.
- * @throws Error when it cannot be read: what it holds may be the work of days
+ * The tensors of these names; undefined if the file is missing or damaged.
+ * @throws Error when the file cannot be read: it may hold days of training, so it is not taken for damaged
  */
 function readState(file: string, names: string[]): Map<string, Float32Array> | undefined {
   try {
@@ -103,7 +111,7 @@ function readState(file: string, names: string[]): Map<string, Float32Array> | u
   }
 }
 
-/** Of all that a training goes on with: its metrics end up in the artifact, like its weights. */
+/** The hash of all that a training resumes with, the metrics included: they end up in the artifact, like the weights. */
 function hashOf(checkpoint: Checkpoint, values: Map<string, Float32Array>): string {
   const hash = createHash('sha256').update(`${JSON.stringify(checkpoint)}\n`);
   for (const name of [...values.keys()].sort()) hash.update(`${name}\n`).update(values.get(name)!);

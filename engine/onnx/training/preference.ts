@@ -1,4 +1,4 @@
-/** Preferences as a training task: an objective over log-ratios to the reference policy. */
+/** Preference optimization as a training task: an objective over log-ratios to the reference policy. */
 import { ROLES, type ReferenceLogps, type Role } from '../../../data/records.ts';
 import * as ops from '../graph/ops.ts';
 import { objectiveOf } from '../objectives/index.ts';
@@ -9,23 +9,27 @@ import type { TokenizedPreference } from '../../tokens/preferences.ts';
 import type { Example, TrainingTask } from './task.ts';
 import type { TokenizedResponse } from '../../tokens/responses.ts';
 
-/** Equal responses are computed once; the roles are indices of the responses that are left. */
+/**
+ * A preference as the trainer takes it. Equal responses are computed once: the roles `chosen`, `rejected` and `reference` are indices
+ * of the distinct ones.
+ */
 export interface PreferenceExample extends Example, Record<Role, number> {
-  /** Tokens of each response, without those that it only has before it. */
+  /** Number of tokens of each response, without those of its prompt. */
   lengths: number[];
+  /** Of each response, in nats. */
   referenceLogps: number[];
 }
 
-/** Log-probabilities of responses under the reference policy: they never change within a round. */
-export type ReferenceScorer = (rows: TokenizedResponse[]) => Promise<Float64Array>;
+/** Computes log-probabilities (nats) of responses under the reference policy, in order. */
+export type ReferenceLogpsOf = (rows: TokenizedResponse[]) => Promise<Float64Array>;
 
-/** Examples whose reference log-probabilities are computed now. */
+/** Examples whose reference log-probabilities are computed now, once for the whole training: the reference policy does not change. */
 export async function preferenceExamples(
   rows: TokenizedPreference[],
-  scoreReference: ReferenceScorer,
+  referenceLogpsOf: ReferenceLogpsOf,
 ): Promise<PreferenceExample[]> {
   const distinct = rows.map(distinctResponses);
-  const logps = await scoreReference(distinct.flatMap(({ responses }) => responses));
+  const logps = await referenceLogpsOf(distinct.flatMap(({ responses }) => responses));
   let next = 0;
   return distinct.map(({ responses, indices }) => {
     const start = next;
@@ -34,7 +38,7 @@ export async function preferenceExamples(
   });
 }
 
-/** Examples whose reference log-probabilities are known. @param logps of each row, in order */
+/** Examples whose reference log-probabilities are known. @param logps of each row (nats), in order */
 export function examplesWithLogps(rows: TokenizedPreference[], logps: ReferenceLogps[]): PreferenceExample[] {
   return rows.map((row, i) => {
     const { responses, indices } = distinctResponses(row);
@@ -44,7 +48,7 @@ export function examplesWithLogps(rows: TokenizedPreference[], logps: ReferenceL
   });
 }
 
-/** The log-probabilities that examples have, by role. */
+/** The reference log-probabilities (nats) of an example, by role. */
 export const logpsByRole = (example: PreferenceExample): ReferenceLogps =>
   Object.fromEntries(ROLES.map((role) => [role, example.referenceLogps[example[role]]])) as ReferenceLogps;
 
@@ -69,8 +73,8 @@ function distinctResponses(row: TokenizedPreference): Distinct {
 }
 
 /**
- * One group of all responses. Where their prompts differ, they share what these have in common; the rest of each prompt stands before
- * its response and is no target.
+ * One group of all responses. Where their prompts differ, the group's prompt is what they have in common; the rest of each prompt
+ * is put in front of its response and is not trained on.
  */
 function exampleOf(responses: TokenizedResponse[], indices: Record<Role, number>) {
   const prompts = responses.map(({ prompt }) => prompt);
@@ -88,6 +92,7 @@ function exampleOf(responses: TokenizedResponse[], indices: Record<Role, number>
 
 const mean = (values: number[]) => values.reduce((total, value) => total + value, 0) / values.length;
 
+/** Training on preferences: the loss is the mean of the objective over a batch's preferences. */
 export function preferenceTask(
   examples: PreferenceExample[],
   settings: ObjectiveSettings,
@@ -100,8 +105,8 @@ export function preferenceTask(
       const ratios = ops.sub(g, logps, g.input('reference_logps', 'float32', logps.shape));
       const tokens = g.input('response_tokens', 'float32', logps.shape);
       const pick = (role: Role) => {
-        const places = g.input(role, 'int64', ['P']);
-        const [logp, ratio, count] = [logps, ratios, tokens].map((values) => ops.gather(g, values, places));
+        const indices = g.input(role, 'int64', ['P']);
+        const [logp, ratio, count] = [logps, ratios, tokens].map((values) => ops.gather(g, values, indices));
         return { logp, ratio, tokens: count };
       };
       const preferences = { chosen: pick('chosen'), rejected: pick('rejected'), reference: pick('reference') };
@@ -116,7 +121,7 @@ export function preferenceTask(
         start += group.responses.length;
         return start - group.responses.length;
       });
-      const index = (role: Role) =>
+      const indicesOf = (role: Role) =>
         int64(
           batch.map((example, i) => starts[i] + example[role]),
           [batch.length],
@@ -124,9 +129,9 @@ export function preferenceTask(
       return {
         reference_logps: float32(reference, [reference.length]),
         response_tokens: float32(tokens, [tokens.length]),
-        chosen: index('chosen'),
-        rejected: index('rejected'),
-        reference: index('reference'),
+        chosen: indicesOf('chosen'),
+        rejected: indicesOf('rejected'),
+        reference: indicesOf('reference'),
       };
     },
 
@@ -136,10 +141,10 @@ export function preferenceTask(
       const logp = (role: Role) => batch.map((example, i) => logps[i][example[role]]);
       // Without a reference policy the reward is the mean log-probability of a token.
       const reward = (role: Role) =>
-        batch.map(({ lengths, referenceLogps, [role]: place }, i) =>
+        batch.map(({ lengths, referenceLogps, [role]: index }, i) =>
           objective.referencePolicy
-            ? settings.beta * (logps[i][place] - referenceLogps[place])
-            : (settings.beta * logps[i][place]) / lengths[place],
+            ? settings.beta * (logps[i][index] - referenceLogps[index])
+            : (settings.beta * logps[i][index]) / lengths[index],
         );
       const [chosen, rejected] = [reward('chosen'), reward('rejected')];
       return {

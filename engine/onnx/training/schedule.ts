@@ -1,11 +1,11 @@
-/** Learning rates over the steps of a training, as transformers' schedulers have them after a warm-up as nanoGPT has it. */
+/** Learning rate schedules: those of transformers, after nanoGPT's warm-up. */
 import type { TrainingSettings } from '../../protocol/settings.ts';
 
 /**
- * The learning rate of one optimizer step. It rises linearly over the warm-up and then falls to 0 along half a cosine or a line,
- * or stays. It is never 0: a training of one step would change nothing.
+ * The learning rate of one optimizer step. It rises linearly during the warm-up, and then falls towards 0 along half a cosine or a
+ * line, or stays constant. It is never 0: otherwise a training of one step would change nothing.
  * @param step counted from 0
- * @param steps of the whole training
+ * @param steps number of steps of the training
  */
 export function learningRateAt(step: number, steps: number, settings: TrainingSettings): number {
   const { learningRate, schedule } = settings;

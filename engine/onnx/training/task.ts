@@ -1,4 +1,4 @@
-/** What the trainer is told of the thing it trains for. */
+/** What a training optimizes: its examples, their loss, and their metrics. */
 import type { Graph, Tensor } from '../graph/tensor.ts';
 import type { Group } from '../packing.ts';
 import type { Feeds } from '../session.ts';
@@ -12,16 +12,17 @@ export interface Example {
 export interface TrainingTask<E extends Example> {
   examples: E[];
   /**
-   * The summed loss of a micro-batch, a scalar; may add inputs, which `feeds` then supplies.
-   * @param logps log-probabilities of the micro-batch's responses, in order, [N]
+   * Appends the loss of a micro-batch, summed over its examples, float32 []. It may add inputs, which `feeds` supplies.
+   * @param logps log-probabilities (nats) of the micro-batch's responses, in order, float32 [N]
    */
   loss(g: Graph, logps: Tensor): Tensor;
+  /** The inputs that `loss` added, for a micro-batch. */
   feeds(examples: E[]): Feeds;
-  /** What an optimizer batch's summed loss is multiplied by. */
+  /** The factor of a whole batch's summed loss, such as 1 / batch size. */
   scale(batch: E[]): number;
   /**
-   * Metrics of an optimizer batch, named as TRL logs them.
-   * @param logps of each example's responses under the policy that the step started from
+   * Metrics of a batch, named as TRL logs them.
+   * @param logps log-probabilities (nats) of each example's responses under the weights before the step
    */
   metrics(batch: E[], logps: number[][]): Record<string, number>;
 }

@@ -1,72 +1,42 @@
-/** The training loop: loss, gradients, clipping, AdamW, schedule, checkpoints. */
-import { JobAborted, TrainingDiverged } from '../../protocol/errors.ts';
-import { gradient } from '../graph/gradient.ts';
-import * as ops from '../graph/ops.ts';
-import { Graph, type Tensor } from '../graph/tensor.ts';
-import type { Progress, TrainedSteps, TrainMetrics } from '../../protocol/jobs.ts';
-import { type Parameters } from '../model/parameters.ts';
-import { packGroups, planBatches } from '../packing.ts';
+/** The training loop: batches, learning rate, optimizer steps, metrics, checkpoints. */
 import { shuffled } from '../../../data/random.ts';
-import { sequenceLogps } from '../sequences.ts';
-import { float32, scalar, Session, type Feeds } from '../session.ts';
+import { JobAborted, TrainingDiverged } from '../../protocol/errors.ts';
+import type { Progress, TrainedSteps, TrainMetrics } from '../../protocol/jobs.ts';
 import type { TrainingSettings } from '../../protocol/settings.ts';
-import { AdamW, type Parameter } from './adamw.ts';
-import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
-import { scaledGradient } from './loss-scaling.ts';
-import { learningRateAt } from './schedule.ts';
 import { stepsPerEpoch } from '../../protocol/steps.ts';
-import type { Example, TrainingTask } from './task.ts';
 import type { ModelFiles } from '../model/model-files.ts';
+import { Session } from '../session.ts';
+import { AdamW } from './adamw.ts';
+import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { accumulateGradients, microBatchGraph } from './micro-batch.ts';
+import { learningRateAt } from './schedule.ts';
+import type { Example, TrainingTask } from './task.ts';
+import type { Trainable } from './trainable.ts';
 
-/** What is trained: the parameters by name, their first values, and how a graph gets at the whole policy with them. */
-export interface Trainable {
-  parameters: Parameter[];
-  values: Feeds;
-  /** @param trained the parameters as inputs of the graph, by name */
-  bind(g: Graph, trained: Map<string, Tensor>): Parameters;
-}
-
+/** How a training runs, besides what it trains on. */
 export interface TrainingOptions {
   settings: TrainingSettings;
+  /** Of the order in which epochs visit the examples. */
   seed: number;
   threads: number;
+  /** Default: no checkpoints are written or read. */
   checkpoint?: { dir: string; everySeconds: number; fingerprint: string };
   onProgress: (progress: Progress) => void;
-  /** Asked between passes; when it says so, a checkpoint is written and `JobAborted` thrown. */
+  /** Called before each micro-batch. Once it returns true, a checkpoint is written and `JobAborted` thrown. */
   aborted: () => boolean;
 }
 
-/** One pass: the micro-batch's loss, its log-probabilities, and its gradients added to those before. */
-export function passGraph<E extends Example>(
-  model: ModelFiles,
-  trainable: Trainable,
-  task: TrainingTask<E>,
-  recompute: boolean,
-): Graph {
-  const g = new Graph();
-  const trained = new Map(trainable.parameters.map(({ name, shape }) => [name, g.input(name, 'float32', shape)]));
-  const sequences = g.input('sequences', 'float32', ['N']);
-  const logps = sequenceLogps(g, model.config, trainable.bind(g, trained), sequences, { recompute });
-  const loss = ops.mul(g, task.loss(g, logps), g.input('scale', 'float32', []));
-  const wrt = trainable.parameters.map(({ name }) => trained.get(name)!);
-  const onto = new Map(wrt.map((p) => [p, g.input(`gradient.${p.name}`, 'float32', p.shape)]));
-  g.output('loss', loss);
-  g.output('logps', logps);
-  const sums =
-    model.target.compute === 'float16' ? scaledGradient(g, loss, logps, wrt, onto) : gradient(g, loss, wrt, onto);
-  for (const [i, sum] of sums.entries()) g.output(`gradient.${wrt[i].name}`, sum);
-  return g;
-}
-
-/** The order in which an epoch visits the examples: of the seed and the epoch alone. */
+/** The order in which an epoch visits the examples. It depends only on the seed and the epoch. */
 function visitOrder(count: number, epoch: number, settings: TrainingSettings, seed: number): number[] {
   const order = Array.from({ length: count }, (_, i) => i);
   return settings.shuffle ? shuffled(order, seed, 'epoch', epoch) : order;
 }
 
 /**
- * Trains `trainable` in place of its values. Bit for bit the same for the same inputs and thread count, whether or not it
- * was interrupted and resumed from a checkpoint.
+ * Trains in place: `trainable.values` are updated. The result is the same to the bit for the same inputs and number of threads,
+ * whether or not the training was interrupted and resumed from a checkpoint.
+ * @throws JobAborted once `options.aborted` returns true
+ * @throws TrainingDiverged when the loss or the gradient norm is not finite
  */
 export async function train<E extends Example>(
   model: ModelFiles,
@@ -75,7 +45,7 @@ export async function train<E extends Example>(
   options: TrainingOptions,
 ): Promise<TrainedSteps> {
   const { settings, threads } = options;
-  const session = await Session.open(passGraph(model, trainable, task, settings.recompute), {
+  const session = await Session.open(microBatchGraph(model, trainable, task, settings.recompute), {
     folder: model.dataFolder,
     device: model.target.device,
     threads,
@@ -96,6 +66,7 @@ async function trainSteps<E extends Example>(
   { settings, seed, checkpoint, onProgress, aborted }: TrainingOptions,
 ): Promise<TrainedSteps> {
   const { examples } = task;
+  const { batchSize, microBatchTokens } = settings;
   const perEpoch = stepsPerEpoch(examples.length, settings);
   const steps = perEpoch * settings.epochs;
   const { checkpoint: resumed, damaged } = checkpoint
@@ -115,49 +86,21 @@ async function trainSteps<E extends Example>(
     onProgress({ done: step, total: steps, unit: 'steps', tokens: tokensDone, checkpoint: written });
     lastCheckpoint = Date.now();
   };
+  const stopIfAborted = (step: number) => {
+    if (!aborted()) return;
+    if (checkpoint && step > first) save(step);
+    throw new JobAborted(`training was stopped after ${step} of ${steps} steps`);
+  };
 
   for (let step = first; step < steps; step++) {
-    const epoch = Math.floor(step / perEpoch);
-    const order = visitOrder(examples.length, epoch, settings, seed);
-    const at = (step % perEpoch) * settings.batchSize;
-    const batch = order.slice(at, at + settings.batchSize).map((i) => examples[i]);
-    const scale = scalar(task.scale(batch));
-    const logps: number[][] = batch.map(() => []);
+    const order = visitOrder(examples.length, Math.floor(step / perEpoch), settings, seed);
+    const start = (step % perEpoch) * batchSize;
+    const batch = order.slice(start, start + batchSize).map((i) => examples[i]);
     const started = performance.now();
-    let loss = 0;
-    let tokens = 0;
-    for (const pass of planBatches(
-      batch.map(({ group }) => group),
-      settings.microBatchTokens,
-    )) {
-      if (aborted()) {
-        if (checkpoint && step > first) save(step);
-        throw new JobAborted(`training was stopped after ${step} of ${steps} steps`);
-      }
-      const part = pass.map((i) => batch[i]);
-      const packed = packGroups(
-        part.map(({ group }) => group),
-        vocabSize,
-      );
-      const sequences = part.reduce((total, { group }) => total + group.responses.length, 0);
-      const feeds = {
-        ...packed.feeds,
-        ...task.feeds(part),
-        ...optimizer.values,
-        ...optimizer.gradients,
-        sequences: float32(new Float32Array(sequences), [sequences]),
-        scale,
-      };
-      const result = await session.run(feeds, optimizer.gradients);
-      loss += (result['loss'].data as Float32Array)[0];
-      tokens += packed.tokens;
-      let next = 0;
-      for (const i of pass) {
-        const count = batch[i].group.responses.length;
-        logps[i] = [...(result['logps'].data as Float32Array).subarray(next, next + count)];
-        next += count;
-      }
-    }
+    const limits = { vocabSize, microBatchTokens };
+    const { loss, logps, tokens } = await accumulateGradients(session, optimizer, task, batch, limits, () =>
+      stopIfAborted(step),
+    );
     const learningRate = learningRateAt(step, steps, settings);
     const gradNorm = optimizer.step(step + 1, learningRate);
     tokensDone += tokens;

@@ -1,15 +1,25 @@
 /** What can be trained of a policy: its adapter, or all of its weights. */
-import * as ops from '../graph/ops.ts';
-import type { Graph, Tensor } from '../graph/tensor.ts';
-import { policyParameters, adapterFeeds, adapterParameters } from '../policy.ts';
 import type { Adapter } from '../../model-files/lora.ts';
 import { readTensorF32 } from '../../model-files/safetensors.ts';
-import { float32 } from '../session.ts';
-import type { Trainable } from './train.ts';
 import { parameterShapes } from '../../model-files/shapes.ts';
+import * as ops from '../graph/ops.ts';
+import type { Graph, Tensor } from '../graph/tensor.ts';
 import type { ModelFiles } from '../model/model-files.ts';
+import type { Parameters } from '../model/parameters.ts';
+import { adapterFeeds, adapterParameters, policyParameters } from '../policy.ts';
+import { float32, type Feeds } from '../session.ts';
+import type { Parameter } from './adamw.ts';
 
-/** A LoRA adapter over frozen weights. Its matrices are updated in place. */
+/** The parameters that training updates, their values, and how a graph computes the policy with them. */
+export interface Trainable {
+  parameters: Parameter[];
+  /** By name, float32. Training updates them in place. */
+  values: Feeds;
+  /** The whole policy's parameters in a graph. @param trained the trained ones as inputs of the graph, by name */
+  bind(g: Graph, trained: Map<string, Tensor>): Parameters;
+}
+
+/** The matrices of a LoRA adapter; the model's weights are frozen. `adapter` is updated in place. */
 export function trainableAdapter(model: ModelFiles, adapter: Adapter): Trainable {
   return {
     parameters: adapterParameters(adapter),

@@ -7,7 +7,7 @@ import { openPolicy } from '../../../engine/onnx/policy.ts';
 import { objectiveSchema, type ObjectiveName } from '../../../engine/protocol/settings.ts';
 import { preferenceExamples, preferenceTask } from '../../../engine/onnx/training/preference.ts';
 import { temporaryFolder } from '../../temporary.ts';
-import { expectGradients, passGradients } from '../pass-gradients.ts';
+import { expectGradients, microBatchGradients } from '../micro-batch-gradients.ts';
 import { fixture, readJson, referenceCase, tokenized, undisturbed, type Roles } from '../reference-case.ts';
 
 interface Expected {
@@ -26,7 +26,7 @@ const names = Object.keys(expected.objectives) as ObjectiveName[];
 
 const objectiveOf = (name: ObjectiveName) => objectiveSchema.parse({ name, ...expected.objectives[name].settings });
 
-/** Trains on a preference at a time, too little to change anything: the loss of each. */
+/** The loss of each preference: trains on one at a time, with a learning rate too small to change anything. */
 const optimize = (name: ObjectiveName, out: string, from: Policy = reference) => {
   const job = optimizeJob(join(scratch, out), { learningRate: 1e-12, batchSize: 1, shuffle: false });
   return engine.run('optimize', { ...job, objective: objectiveOf(name), reference: from }, undisturbed);
@@ -52,12 +52,12 @@ describe.each(names)('%s', (name) => {
     const examples = await preferenceExamples(pairs.map(tokenized), (rows) =>
       Promise.resolve(Float64Array.from(rows, ({ prompt, response }) => byResponse.get(`${prompt}|${response}`)!)),
     );
-    const gradients = await passGradients(openPolicy(policy), preferenceTask(examples, objectiveOf(name)));
+    const gradients = await microBatchGradients(openPolicy(policy), preferenceTask(examples, objectiveOf(name)));
     expectGradients(gradients, fixture(`objectives/${name}.safetensors`));
   });
 });
 
-test("SimPO's rewards are mean log-probabilities, and its reference policy is not even opened", async () => {
+test("SimPO's rewards are mean log-probabilities, and its reference policy is not opened", async () => {
   const { metrics } = await optimize('simpo', 'no-reference', { model: '/nowhere' });
   for (const [i, row] of metrics.entries()) {
     const reward = 2 * (expected.policy_logps[i].chosen / pairs[i].chosen.length);

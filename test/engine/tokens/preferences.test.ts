@@ -11,7 +11,7 @@ import { preferenceExamples, preferenceTask } from '../../../engine/onnx/trainin
 import { checkTokens, tokenizePreferences } from '../../../engine/tokens/preferences.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { tinyAdapter, tinyModel } from '../../tiny-model.ts';
-import { onePass } from '../pass-gradients.ts';
+import { oneMicroBatch } from '../micro-batch-gradients.ts';
 
 const model = tinyModel(join(temporaryFolder(), 'model'));
 const opened = openPolicy({ model, adapter: tinyAdapter });
@@ -143,7 +143,7 @@ describe('responses after different prompts', () => {
       });
       expect(example.lengths).toEqual([4, 3, 2]);
 
-      const { graph, feeds } = onePass(opened, preferenceTask([example], { name: 'dpo', beta: 1 }));
+      const { graph, feeds } = oneMicroBatch(opened, preferenceTask([example], { name: 'dpo', beta: 1 }));
       const session = await Session.open(graph, { folder: opened.model.dataFolder, threads: 2 });
       const outputs = await session.run(feeds);
       await session.close();

@@ -61,22 +61,39 @@ export const identity = unary(
   vjpOf((_g, dy) => [() => dy]),
 );
 
+/** The smaller of a and b. */
 export const min = binary('Min');
+/** The larger of a and b. */
 export const max = binary('Max');
+/** a and b, bool. */
 export const and = binary('And');
+/** a or b, bool. */
 export const or = binary('Or');
+/** a = b, bool. */
 export const equal = comparison('Equal');
+/** a < b, bool. */
 export const less = comparison('Less');
+/** a <= b, bool. */
 export const lessOrEqual = comparison('LessOrEqual');
+/** a >= b, bool. */
 export const greaterOrEqual = comparison('GreaterOrEqual');
+/** not x, bool. */
 export const not = unary('Not');
+/** |x| */
 export const abs = unary('Abs');
+/** e^x */
 export const exp = unary('Exp');
+/** The natural logarithm of x. */
 export const log = unary('Log');
+/** The square root of x. */
 export const sqrt = unary('Sqrt');
+/** sin(x), x in radians. */
 export const sin = unary('Sin');
+/** cos(x), x in radians. */
 export const cos = unary('Cos');
+/** 1 / (1 + e^-x) */
 export const sigmoid = unary('Sigmoid');
+/** tanh(x) */
 export const tanh = unary('Tanh');
 
 /** x sigmoid(x), as one kernel. */

@@ -16,6 +16,7 @@ const reduction =
     return one(g, opType, [x, g.ints([at])], shape, { attributes: { keepdims: Number(keep) }, vjp });
   };
 
+/** The sum along one axis. It can be differentiated if the axis is kept, or the only one. */
 export const reduceSum = reduction(
   'ReduceSum',
   vjpOf((g, dy, { inputs: [x], attributes }) => {
@@ -24,8 +25,11 @@ export const reduceSum = reduction(
     return [() => expand(g, dy, x!.shape)];
   }),
 );
+/** The mean along one axis. */
 export const reduceMean = reduction('ReduceMean');
+/** The smallest element along one axis. */
 export const reduceMin = reduction('ReduceMin');
+/** The largest element along one axis. */
 export const reduceMax = reduction('ReduceMax');
 
 /** e^x / sum(e^x) over the last axis: p;  dx = p (dy - sum(dy p)) */

@@ -22,6 +22,7 @@ export function factorsOf(node: Node, dy: Tensor): [left: Tensor, right: Tensor]
   return productOptions(node).transB ? [dy, a] : [a, dy];
 }
 
+/** See the top of the file. */
 export const narrowProduct: Rewrite = {
   matches: (_g, node) =>
     node.opType === 'Gemm' && !productOptions(node).transA && (isNarrow(node.inputs[0]!) || isNarrow(node.outputs[0])),

@@ -19,6 +19,7 @@ import type { Rewrite } from './rewrite.ts';
 const normBefore = (g: Graph, { inputs: [a] }: Node): Node | undefined =>
   g.tape.find(({ opType, outputs }) => opType === RMS_NORM && outputs[0] === a);
 
+/** See the top of the file. */
 export const normalizedProduct: Rewrite = {
   matches(g, node) {
     if (node.opType !== 'Gemm') return false;

@@ -1,4 +1,4 @@
-/** A block of keys and values holds what was appended to its rows, however they come and go and grow. */
+/** A block of keys and values holds what was appended to its rows while rows are added, moved and removed. */
 import { expect, test } from 'vitest';
 import { CacheBlock } from '../../../../engine/onnx/generation/cache.ts';
 import { uniformStream } from '../../../../data/random.ts';
@@ -12,11 +12,11 @@ const model = { config: { kvHeads: HEADS, headDim: WIDTH }, target: { cache: 'fl
   'config' | 'target'
 >;
 
-/** A token's numbers say whose they are. */
+/** A token's numbers encode tensor, token, head and index. */
 const number = (tensor: number, token: number, head: number, i: number) =>
   ((tensor * 10_000 + token) * HEADS + head) * WIDTH + i;
 
-/** Appends tokens, each known by a number, as a run's output would bring them: one row of one with other rows beside it. */
+/** Appends numbered tokens from one row of a run's output that has other rows too. */
 function append(block: CacheBlock, row: number, tokens: number[], samples: number, from: number): void {
   const length = from + tokens.length + 2;
   const rows = 2 * samples;
@@ -27,8 +27,8 @@ function append(block: CacheBlock, row: number, tokens: number[], samples: numbe
         for (let head = 0; head < HEADS; head++) {
           // [rows / samples, HEADS, samples, length, WIDTH], row 1 of prompt 1 or the only sample of it
           const sample = samples - 1;
-          const place = ((HEADS + head) * samples + sample) * length + from + t;
-          for (let i = 0; i < WIDTH; i++) data[place * WIDTH + i] = number(tensor, token, head, i);
+          const index = ((HEADS + head) * samples + sample) * length + from + t;
+          for (let i = 0; i < WIDTH; i++) data[index * WIDTH + i] = number(tensor, token, head, i);
         }
       }
       return [name, float32(data, [2, HEADS, samples, length, WIDTH])];
@@ -37,7 +37,7 @@ function append(block: CacheBlock, row: number, tokens: number[], samples: numbe
   block.append(row, (name) => source.get(name)!, rows - 1, length, tokens.length, from);
 }
 
-/** What is shown of each row, read off what is fed. */
+/** The tokens of each row that the mask shows, decoded from the feeds. */
 function shown(block: CacheBlock, samples: number): number[][] {
   const feeds = block.feeds();
   const [prompts, , , capacity] = feeds['key'].dims;
@@ -48,8 +48,8 @@ function shown(block: CacheBlock, samples: number): number[][] {
     return seen.map((t) => {
       const tokens = NAMES.flatMap((name, tensor) =>
         Array.from({ length: HEADS }, (_, head) => {
-          const place = (((prompt * HEADS + head) * samples + sample) * capacity + t) * WIDTH;
-          const value = (feeds[name].data as Float32Array)[place];
+          const index = (((prompt * HEADS + head) * samples + sample) * capacity + t) * WIDTH;
+          const value = (feeds[name].data as Float32Array)[index];
           return (value - head * WIDTH) / (HEADS * WIDTH) - tensor * 10_000;
         }),
       );
@@ -66,7 +66,7 @@ test.each([1, 3])('with %d samples a prompt', (samples) => {
   let [prompts, token] = [0, 0];
   let expected: number[][] = [];
   for (let run = 0; run < 60; run++) {
-    // Some prompts leave, some are replaced where they were, new ones come at the end.
+    // Some prompts are removed, some are replaced, and new ones are added at the end.
     const before: (number | undefined)[] = [];
     for (let prompt = 0; prompt < prompts; prompt++) {
       const fate = next();

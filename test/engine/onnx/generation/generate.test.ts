@@ -1,9 +1,9 @@
-/** Answers depend on policy, prompt, seed and settings alone, and are what score() says of them. */
+/** Responses depend only on policy, prompt, seed and settings, and their log-probabilities are those that score() computes. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../../../data/errors.ts';
-import { Generator, type PromptTokens } from '../../../../engine/onnx/generation/generate.ts';
+import { Generator } from '../../../../engine/onnx/generation/generate.ts';
 import { commonPrefix } from '../../../../engine/onnx/packing.ts';
-import type { Generated } from '../../../../engine/onnx/generation/seats.ts';
+import type { Generated, PromptTokens } from '../../../../engine/onnx/generation/slots.ts';
 import { openPolicy } from '../../../../engine/onnx/policy.ts';
 import { uniform } from '../../../../data/random.ts';
 import { Scorer } from '../../../../engine/onnx/score.ts';
@@ -13,7 +13,7 @@ import { referenceCase } from '../../reference-case.ts';
 const VOCABULARY = 97;
 const POSITIONS = 256;
 const SEED = 3;
-/** A few of 97 tokens end an answer, so that answers end at many lengths. */
+/** A few of the 97 tokens end a response, so that responses have many lengths. */
 const EOS = [2, 19];
 /** More than two runs of the decode graph. */
 const LIMIT = 70;
@@ -40,7 +40,7 @@ afterAll(async () => {
 async function generate(settings: Partial<SamplingSettings>, prompts = PROMPTS, seed = SEED): Promise<Generated[][]> {
   return (await openGenerator(settings)).generate(prompts, seed, () => {});
 }
-const tokensOf = (answers: Generated[][]) => answers.map((samples) => samples.map(({ tokens }) => tokens));
+const tokensOf = (responses: Generated[][]) => responses.map((samples) => samples.map(({ tokens }) => tokens));
 
 let scorer: Scorer;
 beforeAll(async () => {
@@ -59,11 +59,14 @@ describe.each([
     for (const one of PROMPTS) alone.push(...tokensOf(await generate(settings, [one])));
   });
 
-  test.each([1, 7, 32])('a prompt is answered as if it were alone, %d sequences at once', async (batchSize) => {
-    expect(tokensOf(await generate({ ...settings, batchSize }))).toEqual(alone);
-  });
+  test.each([1, 7, 32])(
+    'the responses to a prompt are the same as alone, with %d sequences at once',
+    async (batchSize) => {
+      expect(tokensOf(await generate({ ...settings, batchSize }))).toEqual(alone);
+    },
+  );
 
-  test('and whatever shard it is in, in any order', async () => {
+  test('and in any shard, in any order', async () => {
     const order = [7, 2, 10, 0, 5];
     const answers = await generate(
       { ...settings, batchSize: 6 },
@@ -72,7 +75,7 @@ describe.each([
     expect(tokensOf(answers)).toEqual(order.map((i) => alone[i]));
   });
 
-  test('answers end at an EOS token or at the limit, and say which', async () => {
+  test('responses end at an EOS token or at the limit, and report which', async () => {
     const answers = (await generate(settings)).flat();
     for (const { tokens, finishReason } of answers) {
       const end = tokens.findIndex((id) => EOS.includes(id));
@@ -82,28 +85,28 @@ describe.each([
     expect(new Set(answers.map(({ finishReason }) => finishReason))).toEqual(new Set(['stop', 'length']));
   });
 
-  test('the log-probability of an answer is its score', async () => {
+  test('the log-probability of a response is that of score()', async () => {
     const answers = await generate(settings);
     const rows = answers.flatMap((samples, i) =>
       samples.map(({ tokens }) => ({ prompt: PROMPTS[i].tokens, response: tokens })),
     );
-    const scores = await scorer.score(rows);
-    for (const [i, { logp }] of answers.flat().entries()) expect(Math.abs(logp - scores[i])).toBeLessThan(1e-4);
+    const logps = await scorer.score(rows);
+    for (const [i, { logp }] of answers.flat().entries()) expect(Math.abs(logp - logps[i])).toBeLessThan(1e-4);
   });
 });
 
-describe('prompts that begin alike', () => {
+describe('prompts with a common prefix', () => {
   const start = prompt('start', 30).tokens;
   const alike = [0, 1, 5, 40].map((more, i) => ({ id: `alike ${i}`, tokens: [...start, ...prompt('', more).tokens] }));
 
   test.each([
-    ['one of them the beginning of all', alike],
+    ['one of them the prefix of all', alike],
     ['all the same', [0, 1, 2].map((i) => ({ id: `same ${i}`, tokens: start }))],
     [
-      'more than one pass computes',
+      'too many for one prefill run',
       Array.from({ length: 40 }, (_, i) => ({ id: `${i}`, tokens: [...start, i, ...start] })),
     ],
-  ])('%s, are answered as if each were alone', async (_, prompts) => {
+  ])('%s: the responses are the same as alone', async (_, prompts) => {
     const settings = { temperature: 1, maxNewTokens: 20 };
     const alone: number[][][] = [];
     for (const one of prompts) alone.push(...tokensOf(await generate(settings, [one])));
@@ -111,7 +114,7 @@ describe('prompts that begin alike', () => {
     expect(tokensOf(await generate({ ...settings, batchSize: 2 }, prompts))).toEqual(alone);
   });
 
-  test('have in common what the shortest of them at most has', () => {
+  test('commonPrefix() is at most the shortest of them', () => {
     expect(commonPrefix([])).toEqual([]);
     expect(commonPrefix([[1, 2]])).toEqual([1, 2]);
     expect(
@@ -125,13 +128,13 @@ describe('prompts that begin alike', () => {
   });
 });
 
-/** The probabilities of all next tokens, from the graph that scores: another path through the model than decoding. */
+/** The probabilities of all next tokens from the scoring graph, another path through the model than decoding. */
 async function nextTokens(context: number[]): Promise<number[]> {
   const rows = Array.from({ length: VOCABULARY }, (_, id) => ({ prompt: context, response: [id] }));
   return [...(await scorer.score(rows))].map(Math.exp);
 }
 
-async function follow(start: PromptTokens, choose: (probabilities: number[], place: number) => number) {
+async function follow(start: PromptTokens, choose: (probabilities: number[], tokenIndex: number) => number) {
   const tokens: number[] = [];
   while (tokens.length < LIMIT && !EOS.includes(tokens.at(-1)!)) {
     tokens.push(choose(await nextTokens([...start.tokens, ...tokens]), tokens.length));
@@ -140,18 +143,18 @@ async function follow(start: PromptTokens, choose: (probabilities: number[], pla
 }
 
 describe.each([PROMPTS[0], PROMPTS[1], PROMPTS[5]])('$id', (one) => {
-  test('each sample is what its own random numbers draw from the distribution of the next token', async () => {
+  test('each sample is drawn from the distribution of the next token by its own random numbers', async () => {
     const [samples] = await generate({ temperature: 1, samplesPerPrompt: 3 }, [one]);
     for (const [index, { tokens }] of samples.entries()) {
-      const drawn = await follow(one, (probabilities, place) => {
-        let left = uniform(SEED, one.id, index, place);
+      const drawn = await follow(one, (probabilities, tokenIndex) => {
+        let left = uniform(SEED, one.id, index, tokenIndex);
         return probabilities.findIndex((probability) => (left -= probability) < 0);
       });
       expect(tokens).toEqual(drawn);
     }
   });
 
-  test('the greedy answer takes the likeliest token each time', async () => {
+  test('the greedy response takes the likeliest token each time', async () => {
     const [[{ tokens }]] = await generate({}, [one]);
     expect(tokens).toEqual(await follow(one, (probabilities) => probabilities.indexOf(Math.max(...probabilities))));
   });
@@ -165,7 +168,7 @@ test.each([
   expect(tokensOf(await generate(settings))).toEqual(tokensOf(await generate({})));
 });
 
-test('another seed, another prompt id and another sample draw otherwise', async () => {
+test('another seed, another prompt id and another sample give other responses', async () => {
   const one = PROMPTS[0];
   const settings = { temperature: 1, samplesPerPrompt: 2 };
   const [[first, second]] = tokensOf(await generate(settings, [one]));
@@ -181,9 +184,9 @@ describe('a prompt', () => {
     await expect(long).rejects.toThrow('Prompt "prompt 2" has 70 tokens, more than the 69 of maxPromptLength.');
   });
 
-  test("may fill the model's positions together with its answer, and no more", async () => {
+  test('and its response have at most as many tokens as the model has positions', async () => {
     const longest = prompt('longest', POSITIONS - LIMIT);
-    // Beside a shorter answer that keeps the batch decoding past the end of this one.
+    // Beside another prompt whose response keeps the batch decoding after the end of this one.
     const answers = await generate({ batchSize: 2 }, [longest, PROMPTS[0]]);
     expect(tokensOf(answers)).toEqual([
       ...tokensOf(await generate({}, [longest])),
@@ -195,7 +198,7 @@ describe('a prompt', () => {
   });
 });
 
-test('progress counts answered prompts and sampled tokens, and its listener can stop it', async () => {
+test('progress reports complete prompts and sampled tokens, and its listener can stop the generation', async () => {
   const generator = await openGenerator({ batchSize: 4 });
   const reports: [number, number][] = [];
   const answers = await generator.generate(PROMPTS, SEED, (prompts, tokens) => reports.push([prompts, tokens]));
@@ -212,13 +215,13 @@ test('progress counts answered prompts and sampled tokens, and its listener can 
   await expect(stopped).rejects.toThrow('enough');
 });
 
-/** How many tokens of a prompt's answers there may be; some prompts are cancelled before the first run, some after it. */
+/** Most tokens of a prompt's responses: some prompts are cancelled before the first run, some after it. */
 const mostOf = (i: number) => [Infinity, 0, Infinity, 2][i % 4];
 
 describe('followed token by token', () => {
   const drawn = { temperature: 1, samplesPerPrompt: 2, batchSize: 8 };
 
-  test.each([1, 3, 40])('at most %i at a time, the tokens are those of the answers', async (runTokens) => {
+  test.each([1, 3, 40])('at most %i at a time, the reported tokens are those of the responses', async (runTokens) => {
     const generator = await openGenerator(drawn);
     const expected = tokensOf(await generate(drawn));
     const told = expected.map((samples) => samples.map((): number[] => []));
@@ -241,7 +244,7 @@ describe('followed token by token', () => {
     expect(reasons).toEqual(answers.map((samples) => samples.map(({ finishReason }) => finishReason)));
   });
 
-  test('prompts that are cancelled, in the batch or before, end where they are, and the others as ever', async () => {
+  test('cancelled prompts, active or waiting, end where they are, and the others are not affected', async () => {
     const generator = await openGenerator(drawn);
     const expected = tokensOf(await generate(drawn));
     let tokens = 0;
@@ -262,6 +265,6 @@ describe('followed token by token', () => {
   });
 });
 
-test('no prompts have no answers', async () => {
+test('no prompts give no responses', async () => {
   expect(await generate({}, [])).toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** Decoding for every way in which queries share keys: few of them or many, of one sample or of several of a prompt. */
+/** Decoding for every way in which queries share keys: few or many of them, of one sample or several samples of a prompt. */
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -15,7 +15,7 @@ import { parameterShapes } from '../../../../engine/model-files/shapes.ts';
 
 const root = temporaryFolder();
 
-/** The tiny model with other heads, and weights so large that every token matters to the next. */
+/** The tiny model with other heads, and weights so large that every token influences the next. */
 function modelWith(heads: number, keyHeads: number): string {
   const folder = tinyModel(mkdtempSync(join(root, 'model-')));
   const file = join(folder, 'config.json');
@@ -48,10 +48,10 @@ test.each([
   { heads: 8, keyHeads: 1, samples: 1 },
   { heads: 14, keyHeads: 2, samples: 3 },
 ])(
-  '$heads heads, $keyHeads of keys, $samples samples: log-probabilities are the score',
+  '$heads heads, $keyHeads of keys, $samples samples: log-probabilities are those of score()',
   async ({ heads, keyHeads, samples }) => {
     const policy = openPolicy({ model: modelWith(heads, keyHeads) });
-    // Three runs of the decode graph, with more prompts than there is room for at once.
+    // Three runs of the decode graph, with more prompts than slots.
     const settings = samplingSchema.parse({
       maxNewTokens: 40,
       temperature: 1,
@@ -65,15 +65,15 @@ test.each([
     const rows = answers.flatMap((ofPrompt, i) =>
       ofPrompt.map(({ tokens }) => ({ prompt: PROMPTS[i].tokens, response: tokens })),
     );
-    const scores = await scorer.score(rows);
-    // With a token of the prompt changed every answer is worth something else: what is compared hangs on what came before.
+    const logps = await scorer.score(rows);
+    // With one token of the prompt changed, every log-probability differs: the comparison does depend on the prompt.
     const changed = await scorer.score(
       rows.map(({ prompt, response }) => ({ prompt: [...prompt.slice(0, -1), 50], response })),
     );
     await scorer.close();
     for (const [i, { logp }] of answers.flat().entries()) {
-      expect(Math.abs(logp - scores[i])).toBeLessThan(1e-3);
-      expect(Math.abs(changed[i] - scores[i])).toBeGreaterThan(0.1);
+      expect(Math.abs(logp - logps[i])).toBeLessThan(1e-3);
+      expect(Math.abs(changed[i] - logps[i])).toBeGreaterThan(0.1);
     }
   },
 );

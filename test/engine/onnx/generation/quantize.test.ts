@@ -68,7 +68,7 @@ test.each(BLOCKS)(
   async (columns, block) => {
     const [N, rows] = [7, 33];
     const [x, weights] = [random(N * columns), random(rows * columns)];
-    // A row of zeros, and one with a number far larger than the others.
+    // A row of zeros, and one with a number much larger than the others.
     x.fill(0, 0, columns);
     x[columns + 3] = 40;
     const g = new Graph();
@@ -113,7 +113,7 @@ test('SmolLM2 in 8 bits chooses the tokens of transformers as often as it should
     settings,
     seed: 0,
   });
-  // Up to the first difference both go on from the same tokens.
+  // Up to the first difference both continue from the same tokens.
   const firsts = responses.map(([{ token_ids }], i) =>
     token_ids.findIndex((token, j) => token !== expected[i].answer_ids[j]),
   );

@@ -1,4 +1,4 @@
-/** Tokens chosen in the graph follow the distribution that temperature, top-k and top-p define. */
+/** Tokens sampled in the graph follow the distribution that temperature, top-k and top-p define. */
 import { describe, expect, test } from 'vitest';
 import { nextToken } from '../../../../engine/onnx/generation/sampling.ts';
 import { Graph } from '../../../../engine/onnx/graph/tensor.ts';
@@ -51,20 +51,20 @@ test('top-k renormalizes over the k largest', async () => {
   close(await shares({ temperature: 1, topK: 3 }), [third, 0, first, 0, second, 0]);
 });
 
-test('top-p keeps the token that crosses the line and nothing after it', async () => {
+test('top-p keeps the token that reaches it and nothing after that', async () => {
   const [first, second] = softmax([3.1, 2.2]);
   // softmax(LOGITS) is .57 for token 2, .23 for token 4, .09 for token 0.
   close(await shares({ temperature: 1, topP: 0.7 }), [0, 0, first, 0, second, 0]);
   close(await shares({ temperature: 1, topP: 0.5 }), [0, 0, 1, 0, 0, 0]);
 });
 
-test('top-p looks at what top-k left, at the given temperature', async () => {
+test('top-p is applied after temperature and top-k', async () => {
   // Over the three largest at temperature 2: .49, .31, .19.
   const [first, second] = softmax([3.1 / 2, 2.2 / 2]);
   close(await shares({ temperature: 2, topK: 3, topP: 0.75 }), [0, 0, first, 0, second, 0]);
 });
 
-test('a random number next to 1 ends on a token that may be drawn', async () => {
+test('a random number next to 1 draws a token of positive probability', async () => {
   const g = new Graph();
   const [logits, uniforms] = [g.input('logits', 'float32', [1, 3]), g.input('uniforms', 'float32', [1])];
   g.output('token', nextToken(g, logits, uniforms, samplingSchema.parse({ temperature: 1, topK: 2 })));
@@ -76,7 +76,7 @@ test('a random number next to 1 ends on a token that may be drawn', async () => 
   expect(Number((token.data as BigInt64Array)[0])).toBe(2);
 });
 
-/** In the given order of tokens, the random number lies in the part of the line that is the drawn token's. */
+/** With the probabilities side by side in the given order of tokens, the random number lies in that of the drawn token. */
 function expectInverse({ u, token }: { u: number; token: number }, tokens: number[], probabilities: number[]) {
   const place = tokens.indexOf(token);
   expect(place).toBeGreaterThanOrEqual(0);

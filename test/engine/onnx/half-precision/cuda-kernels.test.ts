@@ -1,4 +1,4 @@
-/** Every operator of the graphs has a CUDA kernel for the types it is given: none is left to the CPU. */
+/** Every operator of the graphs has a CUDA kernel for its types: none falls back to the CPU. */
 import { describe, expect, test } from 'vitest';
 import * as ops from '../../../../engine/onnx/graph/ops.ts';
 import { Graph, type Node } from '../../../../engine/onnx/graph/tensor.ts';
@@ -24,7 +24,7 @@ const named = (type: string) => (type === 'float32' ? 'float' : type);
 const letterAt = (letters: string[], i: number) =>
   (letters[i] ?? (letters.at(-1)!.endsWith('...') ? letters.at(-1)! : undefined))?.replace('...', '');
 
-/** What of a node CUDA has no kernel for, in words; nothing where it has one. */
+/** Describes what CUDA has no kernel for; undefined if it has one. */
 function missing({ opType, domain, inputs, outputs }: Node): string[] {
   const set = domain === '' ? 'ai.onnx' : (domain as 'com.microsoft');
   const kernel = table[set][opType];
@@ -40,7 +40,7 @@ function missing({ opType, domain, inputs, outputs }: Node): string[] {
       const type = named(tensor.type);
       if (letter === undefined) return [`${opType}: more inputs or outputs than ${letters.length}`];
       if (!kernel.types[letter].split(' ').includes(type)) return [`${opType}: no ${type}`];
-      // Of a loop, what is carried may be of several types.
+      // A loop's carried tensors may have several types.
       if (opType !== 'Loop' && bound.has(letter) && bound.get(letter) !== type)
         return [`${opType}: ${letter} is ${bound.get(letter)} and ${type}`];
       bound.set(letter, type);
@@ -59,7 +59,7 @@ describe.each(HALF_TYPES)('%s', (type) => {
   });
 });
 
-test('what has no kernel is found', () => {
+test('an operator without a kernel is found', () => {
   const g = new Graph();
   const x = g.input('x', 'bfloat16', [2, 2]);
   ops.sin(g, x);

@@ -9,7 +9,7 @@ import { targetOf } from '../../../../engine/onnx/target.ts';
 import { tokenScoringGraph } from '../../../../engine/onnx/token-scores.ts';
 import { demonstrationTask } from '../../../../engine/onnx/training/demonstration.ts';
 import { preferenceTask } from '../../../../engine/onnx/training/preference.ts';
-import { passGraph } from '../../../../engine/onnx/training/train.ts';
+import { microBatchGraph } from '../../../../engine/onnx/training/micro-batch.ts';
 import { trainableAdapter, trainableModel } from '../../../../engine/onnx/training/trainable.ts';
 import { referenceCase } from '../../reference-case.ts';
 import type { GraphOfModel } from './onnx.ts';
@@ -45,13 +45,13 @@ export function cudaGraphs(name: string, compute: HalfType): Map<string, GraphOf
     'sampling at a temperature': decode({ temperature: 0.7, samplesPerPrompt: 3 }),
     'top-k and top-p sampling': decode({ temperature: 0.7, topK: 5, topP: 0.9, samplesPerPrompt: 2 }),
     'top-p sampling': decode({ temperature: 0.7, topP: 0.9, samplesPerPrompt: 2 }),
-    selm: passGraph(model, lora, selm, false),
-    'selm with recomputation': passGraph(model, lora, selm, true),
-    'selm, all weights': passGraph(model, trainableModel(model), selm, false),
-    ipo: passGraph(model, lora, objective({ name: 'ipo' }), false),
-    simpo: passGraph(model, lora, objective({ name: 'simpo' }), false),
-    xpo: passGraph(model, lora, objective({ name: 'xpo' }), false),
-    'supervised fine-tuning': passGraph(model, lora, demonstrationTask([]), false),
+    selm: microBatchGraph(model, lora, selm, false),
+    'selm with recomputation': microBatchGraph(model, lora, selm, true),
+    'selm, all weights': microBatchGraph(model, trainableModel(model), selm, false),
+    ipo: microBatchGraph(model, lora, objective({ name: 'ipo' }), false),
+    simpo: microBatchGraph(model, lora, objective({ name: 'simpo' }), false),
+    xpo: microBatchGraph(model, lora, objective({ name: 'xpo' }), false),
+    'supervised fine-tuning': microBatchGraph(model, lora, demonstrationTask([]), false),
   };
   return new Map(Object.entries(graphs).map(([use, graph]) => [use, { graph, dataFolder: model.dataFolder }]));
 }

@@ -1,6 +1,6 @@
 /**
  * Graphs in half precision against PyTorch: its float32 numbers (test/fixtures/reference), and its own in float16 and bfloat16
- * (test/fixtures/half-precision), which tell how much rounding changes.
+ * (test/fixtures/half-precision), which show the effect of rounding.
  *
  * ONNX's evaluator rounds every node's result, as a GPU does. ONNX Runtime's CPU provider has few kernels for float16 and none for
  * bfloat16: it computes most nodes in float32 and keeps what it can unrounded, but the weights.
@@ -18,7 +18,7 @@ import { preferenceExamples, preferenceTask } from '../../../../engine/onnx/trai
 import { train } from '../../../../engine/onnx/training/train.ts';
 import { trainableAdapter } from '../../../../engine/onnx/training/trainable.ts';
 import { temporaryFolder } from '../../../temporary.ts';
-import { onePass, passGradients } from '../../pass-gradients.ts';
+import { oneMicroBatch, microBatchGradients } from '../../micro-batch-gradients.ts';
 import { fixture, readJson, referenceCase, ROLES, tokenized, undisturbed, type Roles } from '../../reference-case.ts';
 import { CASES, HALF_TYPES, halfPolicy, type HalfType } from './graphs.ts';
 import { computeByOnnx } from './onnx.ts';
@@ -72,7 +72,7 @@ describe.each(CASES)('%s', (name) => {
     beforeAll(async () => {
       policy = halfPolicy(name, type);
       const task = await taskOf(name);
-      const { graph, feeds } = onePass(policy, task);
+      const { graph, feeds } = oneMicroBatch(policy, task);
       outputs = await computeByOnnx(scratch, { graph, dataFolder: policy.model.dataFolder }, feeds);
       let next = 0;
       logps = task.examples.map((example) => {
@@ -122,7 +122,7 @@ describe.each(CASES)('%s', (name) => {
     for (const [i, row] of truth.flatMap((pair) => ROLES.map((role) => pair[role])).entries()) {
       expect(Math.abs(logps[i] - row)).toBeLessThan(LIMITS.float16.logp);
     }
-    const gradients = await passGradients(policy, await taskOf(name));
+    const gradients = await microBatchGradients(policy, await taskOf(name));
     for (const [layer, gradient] of exact)
       expect(cosine(gradients.get(layer)!, gradient)).toBeGreaterThan(LIMITS.float16.cosine);
     const settings = samplingSchema.parse({ maxNewTokens: expected.greedy_first_prompt.length });

@@ -1,4 +1,4 @@
-/** Why gradients in float16 are scaled, and that it suffices. */
+/** Why gradients in float16 are scaled, and that the scaling is enough. */
 import { describe, expect, test } from 'vitest';
 import { gradient } from '../../../../engine/onnx/graph/gradient.ts';
 import * as ops from '../../../../engine/onnx/graph/ops.ts';
@@ -48,7 +48,7 @@ async function agreement(type: HalfType, slope: number, scaled: boolean): Promis
 const SLOPE = (0.01 * 0.5) / 128;
 
 describe('gradients of a loss with the slopes of SELM at beta 0.01 and batches of 128', () => {
-  test('lose in float16 what sinks below its smallest numbers, and little when they are scaled', async () => {
+  test('underflow in float16, and hardly lose precision when they are scaled', async () => {
     const [plain, scaled] = [await agreement('float16', SLOPE, false), await agreement('float16', SLOPE, true)];
     expect(scaled).toBeGreaterThan(0.99999);
     expect(1 - plain).toBeGreaterThan(20 * (1 - scaled));

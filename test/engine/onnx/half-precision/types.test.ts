@@ -1,4 +1,4 @@
-/** The graphs' types as ONNX's checker infers them, and as ONNX Runtime does. */
+/** The types of the graphs' tensors are those that ONNX's checker and ONNX Runtime infer. */
 import { describe, expect, test } from 'vitest';
 import { Session } from '../../../../engine/onnx/session.ts';
 import * as ops from '../../../../engine/onnx/graph/ops.ts';
@@ -55,7 +55,7 @@ test.each([...cudaGraphs('qwen3', 'float16')])(
   },
 );
 
-test("the checker is one: a graph that says another type than ONNX's is refused", async () => {
+test('the checker refuses a graph that declares another type than ONNX infers', async () => {
   const g = new Graph();
   const x = g.input('x', 'float16', [2]);
   const wrong = { ...ops.neg(g, x), type: 'float32' as const };

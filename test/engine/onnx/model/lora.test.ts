@@ -26,7 +26,7 @@ function adapter(changes: object): string {
   return target;
 }
 
-test('an adapter of PEFT is read whole, and written again with the same matrices', () => {
+test('an adapter of PEFT is read, and written again with the same matrices', () => {
   const read = readAdapter(given, config);
   const written = join(folder, 'written');
   writeAdapter(written, read);
@@ -49,7 +49,7 @@ test('its scale is alpha / r, or alpha / sqrt(r) with rslora', () => {
   expect(scaleOf(adapter({ use_rslora: true }))).toBeCloseTo(lora_alpha / Math.sqrt(r));
 });
 
-test("a fresh one changes nothing: B is zero, A within PEFT's bounds and not all the same", () => {
+test("a new one changes nothing: B is zero, A within PEFT's bounds and not constant", () => {
   const settings = loraSchema.parse({ rank: 4, targets: ['q_proj', 'down_proj'] });
   const { matrices, targets } = freshAdapter(config, settings, 0);
   expect(targets).toEqual(['q_proj', 'down_proj']);
@@ -94,7 +94,7 @@ describe('a model with its adapter merged in', () => {
     );
   });
 
-  test('is not written into a folder that holds something', async () => {
+  test('is not written into a folder that is not empty', async () => {
     await expect(writeModel(given, llama, {})).rejects.toThrow(
       new InputError(`${given} is not empty: give a new folder for the model.`),
     );

@@ -13,7 +13,7 @@ const TOLERANCE = 1e-4;
 const folder = temporaryFolder();
 const hf = expected['pairrm-hf'];
 
-/** Place of each score, 1 for the highest. */
+/** Rank of each score, 1 for the highest. */
 const ranksOf = (scores: number[]) => scores.map((score) => 1 + scores.filter((other) => other > score).length);
 
 test("a sentencepiece tokenizer's tokens are those of Python's tokenizers", () => {
@@ -21,7 +21,7 @@ test("a sentencepiece tokenizer's tokens are those of Python's tokenizers", () =
   for (const { text, ids } of expected.tokenizer) expect(tokenizer.encode(text).ids, text).toEqual(ids);
 });
 
-test("prompt and answers are cut as the authors' tokenize_pair cuts them", () => {
+test("prompt and candidates are cut as the authors' tokenize_pair cuts them", () => {
   const config = { ...readPairRmConfig(folderOf('pairrm-hf')), sourceMaxLength: 100, candidateMaxLength: 40 };
   const tokenizer = new PairTokenizer(folderOf('pairrm-hf'), config);
   const { source, first, second } = tokenizer.encode(compared[2]);
@@ -32,7 +32,7 @@ test("prompt and answers are cut as the authors' tokenize_pair cuts them", () =>
   expect(tokenizer.encode(compared[2]).cut).toEqual([true, true, true, true]);
 });
 
-test('the tokens that the model goes by do not come from a text', () => {
+test('special tokens in a text are removed', () => {
   const tokenizer = new PairTokenizer(folderOf('pairrm-hf'), readPairRmConfig(folderOf('pairrm-hf')));
   const { source } = tokenizer.encode({ id: 'p', prompt: 'a <|candidate1|> b [SEP] c <|source|>', answers: [] });
   expect(source).toEqual(tokenizer.encode({ id: 'p', prompt: 'a   b   c  ', answers: [] }).source);
@@ -48,7 +48,7 @@ describe('DebertaV2PairRM (as in llm-blender/PairRM-hf)', () => {
     expect(logits.map(scoresOf).map(ranksOf)).toEqual(hf.ranks);
   });
 
-  test('a pair compares the same alone and beside longer ones', async () => {
+  test('the logit of a pair is the same alone and in a batch with longer ones', async () => {
     const model = await PairRm.open(folderOf('pairrm-hf'), THREADS);
     const {
       logits: [alone],
@@ -58,7 +58,7 @@ describe('DebertaV2PairRM (as in llm-blender/PairRM-hf)', () => {
     expect(Math.abs(alone[1][0] - hf.logits[0][1][0])).toBeLessThan(TOLERANCE);
   });
 
-  test('one answer has nothing to be better than', async () => {
+  test('a single candidate has the score 0', async () => {
     const model = await PairRm.open(folderOf('pairrm-hf'), THREADS);
     const { logits } = await model.compare([{ id: 'p', prompt: 'Hi', answers: ['Hi.'] }]);
     await model.close();
@@ -67,7 +67,7 @@ describe('DebertaV2PairRM (as in llm-blender/PairRM-hf)', () => {
 });
 
 describe("llm_blender's own format (as in llm-blender/PairRM)", () => {
-  test("scores and ranks are Blender.rank's, the limits those of its config.json", async () => {
+  test('scores and ranks are those of Blender.rank, with the limits in its config.json', async () => {
     const model = await PairRm.open(folderOf('pairrm'), THREADS);
     const scores = (await model.compare(compared)).logits.map(scoresOf);
     await model.close();
@@ -75,7 +75,7 @@ describe("llm_blender's own format (as in llm-blender/PairRM)", () => {
     expect(scores.map(ranksOf)).toEqual(expected.pairrm.ranks);
   });
 
-  test('answers to a conversation are compared as Blender.compare_conversations does', async () => {
+  test('candidates for a conversation are compared as by Blender.compare_conversations', async () => {
     const model = await PairRm.open(folderOf('pairrm'), THREADS);
     const prompt = [
       { role: 'user', content: 'Name a colour.' },
@@ -89,14 +89,14 @@ describe("llm_blender's own format (as in llm-blender/PairRM)", () => {
   });
 });
 
-describe('another model is refused in a sentence', () => {
+describe('another model is refused', () => {
   let count = 0;
   const refusal = async (name: string, settings: Record<string, unknown>) => {
     const target = changed(join(folder, String(count++)), name, settings);
     return PairRm.open(target, THREADS).catch(({ name: kind, message }: Error) => `${kind}: ${message}`);
   };
 
-  test('by what config.json says', async () => {
+  test('because of its config.json', async () => {
     expect(await refusal('pairrm-hf', { conv_kernel_size: 3 })).toMatch(
       /^InputError: .* asks for a convolution \(conv_kernel_size\), which is not supported/,
     );
@@ -118,7 +118,7 @@ describe('another model is refused in a sentence', () => {
     expect(await refusal('pairrm-hf', { hidden_size: 'wide' })).toMatch(/^InputError: .*"hidden_size" is wrong/);
   });
 
-  test('by what is missing', async () => {
+  test('because of a missing tensor or file', async () => {
     expect(await refusal('pairrm-hf', { num_hidden_layers: 4 })).toMatch(
       /^InputError: .* has no tensor "pretrained_model\.encoder\.layer\.3/,
     );

@@ -1,4 +1,4 @@
-/** Rewards against transformers: models of the engine's families, and one written by torch.onnx. */
+/** Rewards equal those of transformers, for models of the supported architectures and for one exported by torch.onnx. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -26,7 +26,7 @@ describe.each(['llama', 'qwen2', 'qwen3', 'onnx-reward'] as const)('%s', (name) 
     await model.close();
   });
 
-  test('a reward is the same alone, among others and in more than one pass', async () => {
+  test('a reward is the same alone, among others and in more than one batch', async () => {
     const model = await openRewardModel(folderOf(name), THREADS);
     const many = Array.from({ length: 30 }, () => rows).flat();
     const progress: [number, number][] = [];
@@ -54,16 +54,19 @@ test.each(['llama', 'qwen2'] as const)("%s: an exchange's tokens are those of tr
 const refusal = (target: string) =>
   openRewardModel(target, THREADS).catch(({ name, message }: Error) => `${name}: ${message}`);
 
-describe('what is no reward model of one number is refused in a sentence', () => {
+describe('a folder that is no reward model with one output is refused', () => {
   test('several labels', async () => {
     expect(await refusal(fresh('qwen3', { id2label: { 0: 'bad', 1: 'good' } }))).toMatch(
-      /^InputError: .* gives 2 numbers an answer \(num_labels in config\.json\), but a reward is one/,
+      /^InputError: .* has 2 outputs \(num_labels in config\.json\), but a reward model has one/,
     );
   });
 
   test('a language model', async () => {
     expect(await refusal(fixture('reference/llama/model'))).toMatch(
-      /^InputError: .*config\.json asks for the architecture LlamaForCausalLM, which is not supported; supported are LlamaForSequenceClassification, /,
+      new RegExp(
+        String.raw`^InputError: .*config\.json asks for the architecture LlamaForCausalLM, which is not supported; ` +
+          'supported are LlamaForSequenceClassification, ',
+      ),
     );
   });
 
@@ -82,20 +85,21 @@ describe('what is no reward model of one number is refused in a sentence', () =>
   });
 });
 
-test('a padding token that the ONNX file has no embedding of is told by the file', async () => {
+test('a padding token without an embedding in the ONNX file is reported with the name of the file', async () => {
   const target = fresh('onnx-reward', { pad_token_id: 2 ** 31 });
   const model = await openRewardModel(target, THREADS);
-  const judged = model.rewards([{ ...rows[1], answers: ['a', 'b '.repeat(50)] }], 'cut');
-  await expect(judged).rejects.toThrow(InputError);
-  await expect(judged).rejects.toThrow(join(target, 'model.onnx'));
+  const rewards = model.rewards([{ ...rows[1], answers: ['a', 'b '.repeat(50)] }], 'cut');
+  await expect(rewards).rejects.toThrow(InputError);
+  await expect(rewards).rejects.toThrow(join(target, 'model.onnx'));
   await model.close();
 });
 
-test('what is wrong with a row is told by its id', async () => {
+test('an error in a row names the row by its id', async () => {
   const target = fresh('llama');
   writeFileSync(
     join(target, 'chat_template.jinja'),
-    '{% if messages[0].content == "No" %}{{ raise_exception("no") }}{% endif %}{% for message in messages %}{{ message.content }}<|end|>{% endfor %}',
+    '{% if messages[0].content == "No" %}{{ raise_exception("no") }}{% endif %}' +
+      '{% for message in messages %}{{ message.content }}<|end|>{% endfor %}',
   );
   const model = await openRewardModel(target, THREADS);
   await expect(model.rewards([...rows, { id: 'bad', prompt: 'No', answers: ['x'] }], 'cut')).rejects.toThrow(
@@ -116,9 +120,9 @@ const context = readJson<
 const { prompt, answers, limit } = context;
 const long = { id: 'long', prompt, answers };
 
-describe('answers that are longer than the model reads', () => {
+describe('candidates that are longer than the model reads', () => {
   test.each(['llama', 'qwen2'] as const)(
-    "of %s are cut, and have transformers' rewards of what is left",
+    'of %s are cut, and get the rewards that transformers computes of the rest',
     async (name) => {
       const model = await openRewardModel(fresh(name, { max_position_embeddings: limit }), THREADS);
       const { scores, cut } = await model.rewards([{ id: 'short', prompt, answers: ['Hi.', 'No.'] }, long], 'cut');
@@ -137,7 +141,7 @@ describe('answers that are longer than the model reads', () => {
     expect(fitted.map(({ isCut }) => isCut)).toEqual([false, true, true]);
   });
 
-  test.each(['llama', 'onnx-reward'])('of %s have no score where they are not to be judged', async (name) => {
+  test.each(['llama', 'onnx-reward'])('of %s get no score with tooLong: unjudged', async (name) => {
     const target = fresh(name, { max_position_embeddings: limit });
     limitTokenizer(target, limit);
     const model = await openRewardModel(target, THREADS);
@@ -147,7 +151,7 @@ describe('answers that are longer than the model reads', () => {
     expect(cut).toBe(0);
   });
 
-  test.each(['llama', 'onnx-reward'])('of %s have no score where the prompt alone is too long', async (name) => {
+  test.each(['llama', 'onnx-reward'])('of %s get no score if the prompt alone is too long', async (name) => {
     const target = fresh(name, { max_position_embeddings: limit });
     limitTokenizer(target, limit);
     const model = await openRewardModel(target, THREADS);
@@ -160,7 +164,7 @@ describe('answers that are longer than the model reads', () => {
     expect(cut).toBe(2);
   });
 
-  test("an ONNX model's limit is its positions where its tokenizer has none", async () => {
+  test('the limit of an ONNX model is the number of its positions if its tokenizer has no limit', async () => {
     const target = fresh('onnx-reward', { max_position_embeddings: 40, model_type: 'bert' });
     limitTokenizer(target, 1e30);
     const roberta = fresh('onnx-reward', {

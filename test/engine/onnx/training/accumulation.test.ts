@@ -1,4 +1,4 @@
-/** A step is the same however its batch is divided into passes. */
+/** A step is the same however its batch is divided into micro-batches. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LocalEngine } from '../../../../engine/onnx/engine.ts';
@@ -10,7 +10,7 @@ const scratch = temporaryFolder();
 const engine = new LocalEngine();
 afterAll(() => engine.close());
 
-// llama's output layer stands alone, llama-tied's is its embedding: there two gradients meet in one tensor.
+// llama has its own output layer; that of llama-tied is its embedding, where two gradients are added in one tensor.
 describe.each([
   ['llama', false],
   ['llama', true],
@@ -18,7 +18,7 @@ describe.each([
 ])('%s, all weights: %s', (name, full) => {
   const weights = full ? 'model.safetensors' : 'adapter_model.safetensors';
 
-  /** Two steps in passes of at most so many tokens, padding included; the pairs take 31, 27 and 21. */
+  /** Two steps in micro-batches of at most this many tokens; the pairs have 31, 27 and 21. */
   const trained = async (microBatchTokens: number) => {
     const outDir = join(scratch, `${name}-${full}-${microBatchTokens}`);
     const job = referenceCase(name).optimizeJob(outDir, { full, epochs: 2, microBatchTokens });

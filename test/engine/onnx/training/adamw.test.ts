@@ -45,7 +45,7 @@ beforeAll(() => {
   optimizer = new AdamW(parameters, values, training);
 });
 
-// One after the other: each goes on with the moments that those before it left.
+// In this order: each step starts with the moments of the one before.
 describe.each(steps.map((recorded, i) => ({ step: i + 1, ...recorded })))(
   'step $step, gradient norm $norm',
   ({ step, gradients, norm, clipped, values }) => {
@@ -61,18 +61,18 @@ describe.each(steps.map((recorded, i) => ({ step: i + 1, ...recorded })))(
 
     test('reports the norm before clipping', () => expect(returned).toBeCloseTo(norm, 4));
 
-    test('feeds the moments with the clipped gradients', () => {
+    test('updates the moments with the clipped gradients', () => {
       for (const { name } of parameters) {
         const mean = clipped[name].map((g, i) => adamBeta1 * means[name][i] + (1 - adamBeta1) * g);
         expectClose(numbers(optimizer.moments, `mean.${name}`), mean);
       }
     });
 
-    test('moves the parameters as PyTorch does, and decays matrices alone', () => {
+    test('updates the parameters as PyTorch does, and decays only matrices', () => {
       for (const { name } of parameters) expectClose(numbers(optimizer.values, name), values[name]);
     });
 
-    test('leaves the gradients empty for the next batch', () => {
+    test('clears the gradients', () => {
       for (const { name } of parameters) {
         expect(numbers(optimizer.gradients, `gradient.${name}`).every((value) => value === 0)).toBe(true);
       }

@@ -1,4 +1,4 @@
-/** A training that changes nothing says so: where no weight has moved, and where float32 cannot tell by how much. */
+/** A training that changes nothing is reported: where no weight has changed, and where the change is below float32's resolution. */
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
@@ -45,7 +45,7 @@ describe('a training', () => {
     ['of an adapter, with a rate below the resolution of its numbers', { learningRate: 1e-12 }, {}],
     ['of a new adapter, with a rate below the smallest number', { learningRate: 1e-50 }, fresh],
     ['of a new adapter, with updates below the resolution of the weights', { learningRate: 1e-20 }, fresh],
-    // The gradient is 0 all over: A decays, but B, and so the update, stays 0.
+    // The gradient is 0 everywhere: A decays, but B, and with it the update, stays 0.
     [
       'of a new adapter, with a decay and a beta that is 0 in float32',
       { learningRate: 1e-2, weightDecay: 0.1 },
@@ -66,7 +66,7 @@ describe('a training', () => {
     expect(result).toMatchObject({ resumedFromStep: 1, unchanged: false });
   });
 
-  test('of demonstrations says so too', async () => {
+  test('on demonstrations reports it too', async () => {
     const job = {
       policy: { model: tinyModel(join(folder, 'tiny')) },
       rows: [{ prompt: 'a', completion: 'b' }],
@@ -79,7 +79,7 @@ describe('a training', () => {
   });
 });
 
-/** scale B A, entry by entry. */
+/** scale B A. */
 const product = ({ a, b, in: inputs, out, rank, scale }: LoraMatrices) =>
   Float64Array.from({ length: out * inputs }, (_, i) => {
     const [row, column] = [Math.floor(i / inputs), i % inputs];
@@ -88,7 +88,7 @@ const product = ({ a, b, in: inputs, out, rank, scale }: LoraMatrices) =>
     return scale * sum;
   });
 
-describe('an adapter is changed where its update is more than float32 can lose,', () => {
+describe('an adapter is changed if its update is above the resolution of float32', () => {
   const model = openModel(modelFolder);
   const start = readAdapter(policy.adapter, model.config);
   const layer = 'model.layers.1.mlp.down_proj';
@@ -115,7 +115,7 @@ describe('an adapter is changed where its update is more than float32 can lose,'
     expect(isAdapterChanged(model, start, below)).toBe(false);
   });
 
-  test('in A alone, where B is zero, it is not, and where it is not a number it is', () => {
+  test('a change of A alone, with B zero, is none; NaN is a change', () => {
     const none = freshAdapter(model.config, loraSchema.parse({ rank: 4 }), 0);
     expect(isAdapterChanged(model, none, moved(none, 1, 'a'))).toBe(false);
     expect(isAdapterChanged(model, none, moved(none, NaN, 'b'))).toBe(true);

@@ -1,4 +1,4 @@
-/** An interrupted training goes on from its checkpoint and ends with the bits of an undisturbed one. */
+/** An interrupted training resumes from its checkpoint and ends with the same bits as an uninterrupted one. */
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,12 +15,12 @@ const engine = new LocalEngine();
 afterAll(() => engine.close());
 
 const { policy, reference, optimizeJob } = referenceCase('llama-tied');
-/** Two steps an epoch, of two rows and of one, each row a pass of its own: three passes an epoch. */
+/** Two steps per epoch, with two rows and with one; each row is one micro-batch, so an epoch has three. */
 const SETTINGS = { batchSize: 2, epochs: 3, microBatchTokens: 1, schedule: 'cosine', weightDecay: 0.1 } as const;
 const STEPS = 6;
 
 let runs = 0;
-/** A job with an output folder of its own. */
+/** A job with a new output folder. */
 const newJob = (full: boolean, dir?: string): TokenizedJob => ({
   ...optimizeJob(join(scratch, `out-${runs++}`), { ...SETTINGS, full }),
   ...(dir && { checkpoint: { dir, everySeconds: 3600 } }),
@@ -28,15 +28,15 @@ const newJob = (full: boolean, dir?: string): TokenizedJob => ({
 
 const newFolder = () => join(scratch, `checkpoints-${runs++}`);
 
-/** Runs a job and stops it when it is about to begin a pass, counted from 0. */
+/** Runs a job and stops it before a micro-batch, counted from 0. */
 const stopAtPass = async (job: OptimizeJob, pass: number) => {
   let asked = 0;
-  // Scoring under the reference policy asks once, too.
+  // Scoring under the reference policy also calls aborted() once.
   const stopped = engine.run('optimize', job, { ...undisturbed, aborted: () => asked++ > pass });
   await expect(stopped).rejects.toThrow(JobAborted);
 };
 
-/** What a finished training leaves behind: the bytes of its files, and its metrics as far as they are no time. */
+/** The result of a finished training: the bytes of its files, and its metrics without times. */
 const outcome = (job: OptimizeJob, metrics: TrainMetrics[]) => ({
   files: readdirSync(job.outDir).map((name) => [
     name,
@@ -52,7 +52,7 @@ const finish = async (job: OptimizeJob) => {
   return { ...outcome(job, metrics), resumedFromStep, damagedCheckpoints };
 };
 
-/** What undisturbed trainings end with. */
+/** The results of uninterrupted trainings. */
 let adapter: Awaited<ReturnType<typeof finish>>;
 let model: typeof adapter;
 beforeAll(async () => {
@@ -65,7 +65,7 @@ describe.each([
 ])('training %s', (_, full) => {
   const expected = () => (full ? model : adapter);
 
-  test('stopped in the middle of a step goes on from that step, to the same bits', async () => {
+  test('stopped in the middle of a step resumes at that step, and ends with the same bits', async () => {
     const dir = newFolder();
     await stopAtPass(newJob(full, dir), 4);
     const resumed = await finish(newJob(full, dir));
@@ -73,7 +73,7 @@ describe.each([
     expect(resumed.metrics).toHaveLength(STEPS);
   });
 
-  test('stopped twice ends with the same bits, too', async () => {
+  test('stopped twice ends with the same bits too', async () => {
     const dir = newFolder();
     await stopAtPass(newJob(full, dir), 3);
     await stopAtPass(newJob(full, dir), 3);
@@ -95,7 +95,7 @@ test('a training stopped before its first step leaves no checkpoint', async () =
   expect(existsSync(job.checkpoint!.dir)).toBe(false);
 });
 
-test('checkpoints come after the time given, each in place of the one before', async () => {
+test('checkpoints are written at the given interval, each replacing the one before', async () => {
   const dir = newFolder();
   const written: string[] = [];
   const present: string[][] = [];
@@ -159,7 +159,7 @@ describe('of two checkpoints', () => {
   ];
   test.each(damage)('%s', async (_name, step, spoil) => {
     spoil();
-    // One without its summary has never been finished: nothing has damaged it.
+    // A checkpoint without its summary was never complete: it does not count as damaged.
     const damagedCheckpoints = step === 2 && existsSync(join(newest, 'checkpoint.json')) ? [newest] : [];
     const resumed = await finish(newJob(false, dir));
     expect(resumed).toEqual({ ...adapter, resumedFromStep: step, damagedCheckpoints });
@@ -167,7 +167,7 @@ describe('of two checkpoints', () => {
 });
 
 test.each(['state.safetensors', 'checkpoint.json'])(
-  'a checkpoint whose %s cannot be read now is no damage',
+  'a checkpoint whose %s cannot be read now does not count as damaged',
   async (name) => {
     const dir = newFolder();
     await stopAtPass(newJob(false, dir), 3);

@@ -1,4 +1,4 @@
-/** Preferences as a training task: what is computed of them, and once only. */
+/** Preference optimization as a training task: its loss, and that equal responses are computed once. */
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../../../data/errors.ts';
@@ -10,7 +10,7 @@ import {
   preferenceTask,
   type PreferenceExample,
 } from '../../../../engine/onnx/training/preference.ts';
-import { passGradients } from '../../pass-gradients.ts';
+import { microBatchGradients } from '../../micro-batch-gradients.ts';
 import { readJson, referenceCase, ROLES, tokenized, undisturbed, type Pair, type Roles } from '../../reference-case.ts';
 import { temporaryFolder } from '../../../temporary.ts';
 
@@ -78,7 +78,7 @@ describe('a preference without a reference response', () => {
   });
 });
 
-/** Log-probabilities that tell responses apart. */
+/** Log-probabilities that differ between responses. */
 const fakeLogp = (response: number[]) => -response.reduce((total, id) => total + id, 0) / 50;
 const scoreReference = (rows: { response: number[] }[]) =>
   Promise.resolve(Float64Array.from(rows, ({ response }) => fakeLogp(response)));
@@ -95,7 +95,7 @@ describe('a reference response that is', () => {
     expect(example.group.responses).toEqual([pair.chosen, pair.rejected]);
     expect(example.reference).toBe(example[same]);
 
-    // The same preference with all three responses as rows of their own.
+    // The same preference with all three responses computed separately.
     const apart: PreferenceExample = {
       group: { prompt: pair.prompt, responses: ROLES.map((role) => pair[role]) },
       chosen: 0,
@@ -106,8 +106,8 @@ describe('a reference response that is', () => {
     };
     const opened = openPolicy(policy);
     const [once, thrice] = [
-      await passGradients(opened, preferenceTask([example], { name: 'selm', beta, alpha: 0.5 })),
-      await passGradients(opened, preferenceTask([apart], { name: 'selm', beta, alpha: 0.5 })),
+      await microBatchGradients(opened, preferenceTask([example], { name: 'selm', beta, alpha: 0.5 })),
+      await microBatchGradients(opened, preferenceTask([apart], { name: 'selm', beta, alpha: 0.5 })),
     ];
     for (const [key, gradient] of thrice) {
       const largest = gradient.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

@@ -1,4 +1,4 @@
-/** The gradients of one batch, as the trainer computes them before it updates anything. */
+/** The gradients of one batch before the first update. */
 import { expect } from 'vitest';
 import { packGroups } from '../../engine/onnx/packing.ts';
 import type { OpenPolicy } from '../../engine/onnx/policy.ts';
@@ -6,11 +6,11 @@ import type { Graph } from '../../engine/onnx/graph/tensor.ts';
 import { float32, scalar, Session, type Feeds } from '../../engine/onnx/session.ts';
 import { openSafetensors, readTensorF32 } from '../../engine/model-files/safetensors.ts';
 import type { Example, TrainingTask } from '../../engine/onnx/training/task.ts';
-import { passGraph } from '../../engine/onnx/training/train.ts';
+import { microBatchGraph } from '../../engine/onnx/training/micro-batch.ts';
 import { trainableAdapter, trainableModel } from '../../engine/onnx/training/trainable.ts';
 
-/** The graph of a pass over all of a task's examples, and what it is run with. */
-export function onePass<E extends Example>(
+/** The graph of one micro-batch with all of a task's examples, and its inputs. */
+export function oneMicroBatch<E extends Example>(
   { model, adapter }: Pick<OpenPolicy, 'model' | 'adapter'>,
   task: TrainingTask<E>,
   recompute = false,
@@ -30,17 +30,17 @@ export function onePass<E extends Example>(
     sequences: float32(new Float32Array(sequences), [sequences]),
     scale: scalar(task.scale(task.examples)),
   };
-  const graph = passGraph(model, trainable, task, recompute);
+  const graph = microBatchGraph(model, trainable, task, recompute);
   return { graph, feeds, parameters: trainable.parameters.map(({ name }) => name) };
 }
 
 /** @returns gradients of the adapter's matrices, or of all weights where there is no adapter, by name */
-export async function passGradients<E extends Example>(
+export async function microBatchGradients<E extends Example>(
   opened: Pick<OpenPolicy, 'model' | 'adapter'>,
   task: TrainingTask<E>,
   recompute = false,
 ): Promise<Map<string, Float32Array>> {
-  const { graph, feeds, parameters } = onePass(opened, task, recompute);
+  const { graph, feeds, parameters } = oneMicroBatch(opened, task, recompute);
   const session = await Session.open(graph, { folder: opened.model.dataFolder, threads: 2 });
   const outputs = await session.run(feeds);
   await session.close();
