@@ -34,7 +34,7 @@ export function evaluateCommand(): Command {
     "Score a policy's greedy responses, alone or compared with another's.",
   );
   addPolicy(command);
-  command.requiredOption('--prompts <file>', 'Held-out prompts: a JSON Lines or Parquet file, or a hub data set.');
+  command.requiredOption('--prompts <file|id>', 'Held-out prompts: a JSON Lines or Parquet file, or a hub data set.');
   addLabeler(command)
     .addOption(
       new Option('--against-adapter <folder>', 'Compare with this adapter of the same model.').conflicts('againstBase'),

@@ -146,7 +146,7 @@ const cases: [what: string, args: string[], said: string[]][] = [
     [path('q8.yaml'), '"sample.weights"', 'leave weights at f32'],
   ],
   ['an unknown flag', sample({ promts: 'x' }), ["'--promts'", '--prompts']],
-  ['a required flag that is missing', ['sample', '--model', model, '--out', out], ["'--prompts <file>'"]],
+  ['a required flag that is missing', ['sample', '--model', model, '--out', out], ["'--prompts <file|id>'"]],
   ['an unknown command', ['smaple'], ["'smaple'", 'sample']],
   ['an unknown labeler', ['label', '--by', 'nobody', '--in', prompts, '--out', out], ["'nobody'", 'verifier']],
   ['an unknown key of a configuration', ['run', config], [config, '"optimise"', '"optimize"']],
