@@ -26,8 +26,22 @@ const tokenIdList = z.custom<number[]>((value) => isListOf(value, isTokenId), {
 const promptInput = z.custom<string | string[] | number[] | number[][]>(
   (value) =>
     isNonEmptyText(value) || [isNonEmptyText, isTokenId, isTokenIds].some((isItem) => isNonEmptyList(value, isItem)),
-  { error: 'expected a text, token ids, or a list of either' },
+  { error: ({ input }) => describePrompt(input) },
 );
+
+/** What is wrong with a prompt; of a list, with its first item that is not valid, or not of the kind of the items before it. */
+function describePrompt(prompt: unknown): string {
+  const expected = 'expected a text, token ids, or a list of either';
+  if (prompt === '' || (Array.isArray(prompt) && prompt.length === 0)) return `it is empty; ${expected}`;
+  if (!Array.isArray(prompt)) return expected;
+  const kinds = [isNonEmptyText, isTokenId, isTokenIds];
+  const kind = kinds.find((isItem) => isItem(prompt[0])) ?? (() => false);
+  const index = prompt.findIndex((item) => !kind(item));
+  const item: unknown = prompt[index];
+  if (item === '' || (Array.isArray(item) && item.length === 0)) return `prompt[${index}] is empty`;
+  const isMixed = index > 0 && kinds.some((isItem) => isItem(item));
+  return `prompt[${index}] is ${isMixed ? 'of another kind than prompt[0]' : 'neither a text nor token ids'}; ${expected}`;
+}
 
 /** Each is looked for after each token. */
 const MOST_STOPS = 64;
@@ -127,6 +141,9 @@ export const chatRequest = z
       .unknown()
       .refine(hasFewParts, `expected at most ${MOST_PARTS} messages and parts of messages`)
       .pipe(z.array(messageSchema).min(1)),
+    /** The policy continues a final message of the assistant in any case; clients of vLLM ask for it. */
+    continue_final_message: switched,
+    add_generation_prompt: z.boolean().nullish(),
     max_tokens: z.int().min(1).nullish(),
     max_completion_tokens: z.int().min(1).nullish(),
     logprobs: switched,
@@ -140,6 +157,17 @@ export const chatRequest = z
   .refine(
     ({ max_tokens: old, max_completion_tokens: limit }) => old == null || limit == null || old === limit,
     unsupported('max_tokens', 'does not support another value than max_completion_tokens; set one of them.'),
+  )
+  .refine(
+    ({ continue_final_message: continues, messages }) => !continues || messages.at(-1)!.role === 'assistant',
+    unsupported('continue_final_message', 'is not supported if the last message is not of the assistant.'),
+  )
+  .refine(
+    ({ continue_final_message: continues, add_generation_prompt: begins }) => begins == null || begins !== continues,
+    unsupported(
+      'add_generation_prompt',
+      'does not support the value of continue_final_message: one is true, the other false.',
+    ),
   )
   .refine(
     ({ logprobs, top_logprobs }) => logprobs || top_logprobs === 0,
