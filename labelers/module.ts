@@ -56,7 +56,10 @@ export const module = labelerKind({
         .describe('File whose default export is a function `(prompt, answers) => scores`, or a promise of them.'),
     })
     .describe(
-      'Scores answers with a TypeScript or JavaScript module of your own. Answers are labeled anew when its file changes; changes of what it imports are not seen.',
+      'Scores answers with a TypeScript or JavaScript module of your own. Its function gets `prompt`, the row of the prompt file as an object ' +
+        '(`id`, `prompt`: a string or a list of `{ role, content }` messages, and all further columns), and `answers`, a list of strings. ' +
+        'It returns a list with one number per answer, higher is better, or `null` for no score. ' +
+        'Answers are labeled anew when its file changes; changes of what it imports are not seen.',
     ),
   locate: (settings, { path }) => ({ ...settings, path: path(settings.path) }),
   async create({ path }) {
