@@ -26,7 +26,7 @@ import {
   type StepKey,
 } from './manifest.ts';
 import { addressOfVersion, checkName, versionOf } from './names.ts';
-import { isServerId, serverOf } from './servers.ts';
+import { isServerId, serverOf, serverText } from './servers.ts';
 import { type ArtifactStore, type NamedVersion, type StoredArtifact, type StoreServer } from './store.ts';
 import { ArtifactDamaged } from './errors.ts';
 
@@ -239,12 +239,12 @@ export class LocalStore implements ArtifactStore {
     return versions.flat();
   }
 
-  async addServer({ id, place }: StoreServer): Promise<void> {
+  async addServer(server: StoreServer): Promise<void> {
     const folder = join(this.root, 'servers');
     await mkdir(folder, { recursive: true });
     const temporary = join(folder, `.${randomUUID()}`);
-    await writeDurably(temporary, place);
-    await rename(temporary, join(folder, id));
+    await writeDurably(temporary, serverText(server));
+    await rename(temporary, join(folder, server.id));
   }
 
   async listServers(): Promise<StoreServer[]> {

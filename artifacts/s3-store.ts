@@ -18,7 +18,7 @@ import {
 import { addressOfVersion, checkName, versionOf } from './names.ts';
 import type { Bucket } from './s3-bucket.ts';
 import { S3Checkpoints } from './s3-checkpoints.ts';
-import { isServerId, serverOf } from './servers.ts';
+import { isServerId, serverOf, serverText } from './servers.ts';
 import { type ArtifactStore, type NamedVersion, type StoredArtifact, type StoreServer } from './store.ts';
 import { ArtifactDamaged } from './errors.ts';
 
@@ -239,8 +239,8 @@ export class S3Store implements ArtifactStore {
     return resolved.flat();
   }
 
-  addServer({ id, place }: StoreServer): Promise<void> {
-    return this.bucket.writeText(`servers/${id}`, place);
+  addServer(server: StoreServer): Promise<void> {
+    return this.bucket.writeText(`servers/${server.id}`, serverText(server));
   }
 
   async listServers(): Promise<StoreServer[]> {

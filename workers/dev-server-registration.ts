@@ -14,7 +14,7 @@ const registrationSchema = z.object({
 export type Registration = z.infer<typeof registrationSchema>;
 
 const registrationFile = () => join(homeFolder(), 'server.json');
-export const database = () => join(homeFolder(), 'temporal.db');
+export const database = (home = homeFolder()) => join(home, 'temporal.db');
 
 /** The content of server.json. @returns undefined if it is missing or incomplete */
 export function readRegistration(): Registration | undefined {
