@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { serve } from '@hono/node-server';
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
+import { onStopSignal } from '../data/stop-signals.ts';
 
 /** Served to this machine alone, a server is asked for by these names alone. */
 const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];
@@ -12,6 +13,8 @@ const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];
 /** A client that takes nothing of its response for so long is gone; the shorter one holds once the server is to end. */
 const STALLED_MS = 60_000;
 const ENDING_STALLED_MS = 5000;
+/** After a stop signal, requests under way have this long to be answered, as with uvicorn's --timeout-graceful-shutdown. */
+export const ENDING_SECONDS = 10;
 
 /** Allowed Host headers of a server that listens on `address` (DNS-rebinding protection); undefined for all. */
 export const hostsOf = (address: string): string[] | undefined =>
@@ -22,7 +25,8 @@ export const portSchema = (port: number) =>
   z.object({ port: z.int().min(0).max(65535).default(port).describe('Port; 0 takes a free one.') });
 
 /**
- * Serves until SIGINT or SIGTERM; requests that have come whole by then are answered. The same signal once more ends the process.
+ * Serves until a stop signal. Requests that have arrived completely by then are answered for up to ENDING_SECONDS. A second signal ends
+ * the process.
  * @param say told the address once it listens
  * @throws InputError when the port cannot be had
  */
@@ -59,17 +63,21 @@ export async function listen(
   }
   const { address, port: taken } = server.address() as AddressInfo;
   say(`http://${address.includes(':') ? `[${address}]` : address}:${taken}`);
-  await new Promise((stop) => {
-    process.once('SIGINT', stop);
-    process.once('SIGTERM', stop);
+  const ignoreSignals = await new Promise<() => void>((stop) => {
+    const ignore = onStopSignal(() => stop(ignore));
   });
+  ignoreSignals();
+  // The further SIGHUP of a closing terminal is no second signal.
+  process.once('SIGHUP', () => {});
   const closed = once(server, 'close');
   server.close();
   for (const [{ socket }, request] of underWay) {
     if (request.complete) socket?.setTimeout(ENDING_STALLED_MS);
     else request.destroy();
   }
+  const late = setTimeout(() => server.closeAllConnections(), ENDING_SECONDS * 1000);
   await Promise.all([...underWay.keys()].map((response) => new Promise((close) => response.once('close', close))));
+  clearTimeout(late);
   // What is left has sent no whole request, and may never do.
   server.closeAllConnections();
   await closed;

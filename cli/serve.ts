@@ -7,7 +7,7 @@ import { InputError } from '../data/errors.ts';
 import { readSecret, type Secret } from '../data/secret.ts';
 import { endpoint } from '../openai/server/app.ts';
 import { Models } from '../openai/server/models.ts';
-import { hostsOf, listen, portSchema } from './listen.ts';
+import { ENDING_SECONDS, hostsOf, listen, portSchema } from './listen.ts';
 import { addSettings, readSettings } from './settings.ts';
 import { addPolicy, policyOf, type PolicyFlags } from './step.ts';
 import { startEngine } from '../engine/backends.ts';
@@ -23,7 +23,9 @@ interface Flags extends PolicyFlags {
 
 /** `selm serve`: a policy behind an OpenAI-compatible endpoint, until Ctrl-C. */
 export function serveCommand(): Command {
-  const command = new Command('serve').description('Serve a policy to OpenAI-compatible clients.');
+  const command = new Command('serve').description(
+    `Serve a policy to OpenAI-compatible clients. At Ctrl-C or SIGTERM, requests under way have ${ENDING_SECONDS} s to end.`,
+  );
   addPolicy(command);
   addSettings(command, schema, ['port']);
   return command
