@@ -13,12 +13,21 @@ export const INTERRUPTED = 130;
 /** 0 done, 1 failed, 2 bad usage or bad input. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : BAD_INPUT;
-  return error instanceof InputError ? BAD_INPUT : FAILED;
+  return error instanceof InputError || isForbidden(error) ? BAD_INPUT : FAILED;
 }
+
+/** Whether the system refuses access to a file. */
+const isForbidden = (error: unknown): error is NodeJS.ErrnoException =>
+  error instanceof Error &&
+  'path' in error &&
+  ['EACCES', 'EPERM', 'EROFS'].includes(String((error as { code?: unknown }).code));
 
 /** One sentence for what the user can mend; for the rest, the stack where SELM_DEBUG asks for it. */
 export function report(error: unknown): void {
   const { message, stack } = error as Error;
-  const text = process.env['SELM_DEBUG'] && !(error instanceof InputError) ? stack : message;
+  const sentence = isForbidden(error)
+    ? `${error.path} cannot be accessed (${error.code}): correct its permissions.`
+    : message;
+  const text = process.env['SELM_DEBUG'] && !(error instanceof InputError) ? stack : sentence;
   console.error(`selm: ${stripSecrets(String(text))}`);
 }
