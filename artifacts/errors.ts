@@ -11,7 +11,7 @@ export class ArtifactDamaged extends Error {
   readonly missing: boolean;
 
   constructor(address: string, problem: string, missing = false) {
-    super(`Artifact ${address.slice(0, 12)} is damaged: ${problem}; it will be made again.`);
+    super(`Artifact ${address.slice(0, 12)} is damaged: ${problem}; selm run makes it again, with its run's file.`);
     this.address = address;
     this.missing = missing;
   }

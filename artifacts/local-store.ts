@@ -27,7 +27,7 @@ import {
   type StepKey,
 } from './manifest.ts';
 import { addressOfVersion, checkName, versionOf } from './names.ts';
-import { isServerId, serverOf } from './servers.ts';
+import { isServerId, serverOf, serverText } from './servers.ts';
 import type { ArtifactStore, NamedVersion, StoredArtifact, StoreServer } from './store.ts';
 
 export const MANIFEST = 'manifest.json';
@@ -246,12 +246,12 @@ export class LocalStore implements ArtifactStore {
     return versions.flat();
   }
 
-  async addServer({ id, place }: StoreServer): Promise<void> {
+  async addServer(server: StoreServer): Promise<void> {
     const folder = join(this.root, 'servers');
     await mkdir(folder, { recursive: true });
     const temporary = join(folder, `.${randomUUID()}`);
-    await writeDurably(temporary, place);
-    await rename(temporary, join(folder, id));
+    await writeDurably(temporary, serverText(server));
+    await rename(temporary, join(folder, server.id));
   }
 
   async listServers(): Promise<StoreServer[]> {

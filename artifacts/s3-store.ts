@@ -19,7 +19,7 @@ import {
 import { addressOfVersion, checkName, versionOf } from './names.ts';
 import type { Bucket } from './s3-bucket.ts';
 import { S3Checkpoints } from './s3-checkpoints.ts';
-import { isServerId, serverOf } from './servers.ts';
+import { isServerId, serverOf, serverText } from './servers.ts';
 import type { ArtifactStore, NamedVersion, StoredArtifact, StoreServer } from './store.ts';
 
 /** Artifacts opened within this time stay in the cache: steps of this or another process may be reading them. */
@@ -240,8 +240,8 @@ export class S3Store implements ArtifactStore {
     return resolved.flat();
   }
 
-  addServer({ id, place }: StoreServer): Promise<void> {
-    return this.bucket.writeText(`servers/${id}`, place);
+  addServer(server: StoreServer): Promise<void> {
+    return this.bucket.writeText(`servers/${server.id}`, serverText(server));
   }
 
   async listServers(): Promise<StoreServer[]> {

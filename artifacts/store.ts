@@ -81,6 +81,8 @@ export interface StoreServer {
   id: string;
   /** Its last known address, for messages. */
   place: string;
+  /** Of an embedded server: its home folder (SELM_HOME), and the name of the machine that this folder is on. */
+  embedded?: { home: string; host: string };
 }
 
 /** An artifact in the store. */

@@ -3,12 +3,12 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
-import { connectClient } from '../workers/connection.ts';
+import { connectClient, connectionSettings, hasServer } from '../workers/connection.ts';
 import { TemporalFailed } from '../workers/errors.ts';
 import { findGarbage, MARGIN_MILLISECONDS, reachedByRuns, type Reached } from '../workers/garbage.ts';
-import { missingServers, namespaceId } from '../workers/store-servers.ts';
+import { missingServers, namespaceId, registerServer, startableHomes } from '../workers/store-servers.ts';
 import { openStore } from '../workers/store.ts';
-import { withServer } from './server.ts';
+import { withServer, withServerOf } from './server.ts';
 import { SettingsFlags, type GivenFlags } from './settings.ts';
 import { jsonOption, summarize } from './step.ts';
 
@@ -42,7 +42,7 @@ export function gcCommand(): Command {
       const { keepDays } = ageFlags.read(flags);
       const before = new Date(Date.now() - Math.max(keepDays * DAY, MARGIN_MILLISECONDS));
       const store = await openStore();
-      const garbage = await findGarbage(store, () => withServer((client) => readReached(store, client, flags)), before);
+      const garbage = await findGarbage(store, () => readReached(store, flags), before);
       for (const { address, manifest, created } of garbage) {
         console.error(`${address.slice(0, 12)} ${manifest.kind}, ${created.toISOString()}`);
         if (flags.delete) await store.remove(address);
@@ -58,27 +58,46 @@ export function gcCommand(): Command {
 }
 
 /**
- * What the runs of all given servers reach.
- * @throws InputError with --delete, when the store is also used by runs of another server
+ * What the runs need, on all servers that can be read: the environment's, those of `--profile`, and the store's embedded servers on this
+ * machine, which are started one after the other.
+ * @throws InputError when runs on further servers may need more, and would lose it
  */
-async function readReached(store: ArtifactStore, client: Client, flags: GcFlags): Promise<Reached> {
-  const others = await Promise.all((flags.profile ?? []).map(connectProfile));
-  const clients = [client, ...others];
-  try {
-    const asked = await Promise.all(clients.map((each) => namespaceId(each, each.options.namespace)));
-    const problem = missingServers(await store.listServers(), asked);
-    if (problem && flags.delete) throw new InputError(`Nothing is removed: ${problem}`);
-    if (problem) console.error(`The listed artifacts may be in use: ${problem}`);
-    const reached: Reached[] = [];
-    for (const each of clients) reached.push(await reachedByRuns(each));
-    const since = reached.flatMap(({ pendingSince }) => pendingSince?.getTime() ?? []);
-    return {
-      addresses: reached.flatMap(({ addresses }) => [...addresses]),
-      ...(since.length > 0 && { pendingSince: new Date(Math.min(...since)) }),
-    };
-  } finally {
-    await Promise.all(others.map(({ connection }) => connection.close()));
+async function readReached(store: ArtifactStore, flags: GcFlags): Promise<Reached> {
+  const reached: Reached[] = [];
+  const asked = new Set<string>();
+  const read = async (client: Client) => {
+    asked.add(await namespaceId(client, client.options.namespace));
+    reached.push(await reachedByRuns(client));
+  };
+  const isEmbedded = !hasServer();
+  await withServer(async (client) => {
+    await read(client);
+    if (isEmbedded) await recordMove(store, client);
+  });
+  for (const profile of flags.profile ?? []) {
+    const client = await connectProfile(profile);
+    await read(client).finally(() => client.connection.close());
   }
+  for (const home of startableHomes(await store.listServers(), asked)) {
+    console.error(`Reading the runs of ${home}.`);
+    await withServerOf(home, read);
+  }
+  const problem = missingServers(await store.listServers(), asked);
+  if (problem && flags.delete) throw new InputError(`Nothing is removed: ${problem}`);
+  if (problem) console.error(`What is listed may be needed: ${problem}`);
+  const since = reached.flatMap(({ pendingSince }) => pendingSince?.getTime() ?? []);
+  return {
+    addresses: reached.flatMap(({ addresses }) => [...addresses]),
+    ...(since.length > 0 && { pendingSince: new Date(Math.min(...since)) }),
+  };
+}
+
+/** Records the present place of this folder's server if the store knows it: the folder may have been moved. */
+async function recordMove(store: ArtifactStore, client: Client): Promise<void> {
+  const { namespace } = client.options;
+  const id = await namespaceId(client, namespace);
+  if (!(await store.listServers()).some((server) => server.id === id)) return;
+  await registerServer(store, client, { address: connectionSettings().connectionOptions.address, namespace });
 }
 
 const connectProfile = (name: string) =>

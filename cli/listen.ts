@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { serve } from '@hono/node-server';
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
+import { onStopSignal } from '../data/stop-signals.ts';
 import { SettingsFlags } from './settings.ts';
 
 /** Host names of a server that listens on this machine only. */
@@ -13,6 +14,8 @@ const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];
 /** A client that reads nothing of its response for this time is disconnected; the shorter time applies while the server stops. */
 const STALLED_MS = 60_000;
 const ENDING_STALLED_MS = 5000;
+/** After a stop signal, requests under way have this long to be answered, as with uvicorn's --timeout-graceful-shutdown. */
+export const ENDING_SECONDS = 10;
 
 /** Allowed Host headers of a server that listens on `address` (DNS-rebinding protection); undefined for all. */
 export const hostsOf = (address: string): string[] | undefined =>
@@ -32,8 +35,8 @@ export const listenFlags = (port: number, access: string) =>
   );
 
 /**
- * Serves until SIGINT or SIGTERM. Requests that have been received completely by then are answered; a second signal ends
- * the process at once.
+ * Serves until a stop signal. Requests that have been received completely by then are answered for up to ENDING_SECONDS; a second
+ * signal ends the process at once.
  * @param say called with the address once the server listens
  * @throws InputError when it cannot listen on the address
  */
@@ -70,17 +73,21 @@ export async function listen(
   }
   const { address, port: taken } = server.address() as AddressInfo;
   say(`http://${address.includes(':') ? `[${address}]` : address}:${taken}`);
-  await new Promise((stop) => {
-    process.once('SIGINT', stop);
-    process.once('SIGTERM', stop);
+  const ignoreSignals = await new Promise<() => void>((stop) => {
+    const ignore = onStopSignal(() => stop(ignore));
   });
+  ignoreSignals();
+  // The further SIGHUP of a closing terminal is no second signal.
+  process.once('SIGHUP', () => {});
   const closed = once(server, 'close');
   server.close();
   for (const [{ socket }, request] of underWay) {
     if (request.complete) socket?.setTimeout(ENDING_STALLED_MS);
     else request.destroy();
   }
+  const late = setTimeout(() => server.closeAllConnections(), ENDING_SECONDS * 1000);
   await Promise.all([...underWay.keys()].map((response) => new Promise((close) => response.once('close', close))));
+  clearTimeout(late);
   // The connections that are left have sent no complete request, and may never send one.
   server.closeAllConnections();
   await closed;

@@ -7,7 +7,7 @@ import { InputError } from '../data/errors.ts';
 import { readSecret, type Secret } from '../data/secret.ts';
 import { endpoint } from '../openai/server/app.ts';
 import { Models } from '../openai/server/models.ts';
-import { hostsOf, listen, listenFlags } from './listen.ts';
+import { ENDING_SECONDS, hostsOf, listen, listenFlags } from './listen.ts';
 import type { GivenFlags } from './settings.ts';
 import { addPolicy, policyOf, type PolicyFlags } from './step.ts';
 import { startEngine } from '../engine/backends.ts';
@@ -22,7 +22,10 @@ interface Flags extends PolicyFlags {
 
 /** `selm serve`: serve a policy by an OpenAI-compatible API until Ctrl-C. */
 export function serveCommand(): Command {
-  const command = new Command('serve').description('Serve a policy by an OpenAI-compatible API.');
+  const command = new Command('serve').description(
+    'Serve a policy by an OpenAI-compatible API. ' +
+      `After Ctrl-C or SIGTERM, requests in progress have ${ENDING_SECONDS} s to finish.`,
+  );
   addPolicy(command);
   return addressFlags
     .addTo(command)

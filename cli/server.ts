@@ -1,7 +1,8 @@
 /** The Temporal server of a command: that of Temporal's environment configuration, else this folder's dev server. */
 import type { Client } from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
-import { connectClient, connectEmbedded, hasServer, useServer } from '../workers/connection.ts';
+import { onStopSignal } from '../data/stop-signals.ts';
+import { connectClient, connectEmbedded, connectLocal, hasServer, useServer } from '../workers/connection.ts';
 import { hasDatabase, joinDevServer, leaveDevServer } from '../workers/dev-server.ts';
 import { hasWorkers } from '../workers/keep-server.ts';
 import { INTERRUPTED } from './errors.ts';
@@ -9,13 +10,35 @@ import { INTERRUPTED } from './errors.ts';
 /** Calls `ask` with a client. Starts this folder's dev server for as long as the call takes, if it is not running. */
 export async function withServer<T>(ask: (client: Client) => Promise<T>): Promise<T> {
   if (hasServer()) return ask(await connectClient());
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  return whileServed(async (address) => {
+    useServer(address);
+    return ask(await connectEmbedded());
+  });
+}
+
+/** As `withServer`, on the embedded server of another home folder of this machine. No other may be in use. */
+export async function withServerOf<T>(home: string, ask: (client: Client) => Promise<T>): Promise<T> {
+  const own = process.env['SELM_HOME'];
+  process.env['SELM_HOME'] = home;
   try {
-    useServer(await joinDevServer((message) => console.error(message)));
-    return await ask(await connectEmbedded());
+    return await whileServed(async (address) => {
+      const client = await connectLocal(address);
+      return ask(client).finally(() => client.connection.close());
+    });
+  } finally {
+    if (own === undefined) delete process.env['SELM_HOME'];
+    else process.env['SELM_HOME'] = own;
+  }
+}
+
+/** Runs `work` with the address of the home folder's server, started for as long as it takes. */
+async function whileServed<T>(work: (address: string) => Promise<T>): Promise<T> {
+  const ignoreSignals = onStopSignal(interrupt);
+  try {
+    return await work(await joinDevServer((message) => console.error(message)));
   } finally {
     await leaveDevServer();
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    ignoreSignals();
   }
 }
 

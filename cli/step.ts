@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { ignoredToolsNote } from '../activities/prompts/portions.ts';
 import { resolveModel } from '../data/hub.ts';
 import { InputError, located } from '../data/errors.ts';
+import { onStopSignal } from '../data/stop-signals.ts';
 import type { PreferenceRecord } from '../data/records.ts';
 import { hasTools } from '../data/tools.ts';
 import { EngineDied, JobAborted } from '../engine/protocol/errors.ts';
@@ -126,7 +127,7 @@ export async function withEngine<T>(work: (engine: Engine, options: CallOptions)
     stop.abort();
     late = setTimeout(kill, STOP_SECONDS * 1000);
   };
-  process.on('SIGINT', interrupt);
+  const ignoreSignals = onStopSignal(interrupt);
   const watched: Engine = {
     run: async (method, job, options) => {
       const bar = showProgress(method);
@@ -146,7 +147,7 @@ export async function withEngine<T>(work: (engine: Engine, options: CallOptions)
     return await work(watched, { signal: stop.signal });
   } finally {
     clearTimeout(late);
-    process.off('SIGINT', interrupt);
+    ignoreSignals();
     await engine.close();
   }
 }

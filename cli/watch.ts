@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { Command } from 'commander';
+import { onStopSignal } from '../data/stop-signals.ts';
 import { findRun, rootCause } from '../workers/runs.ts';
 import { INTERRUPTED } from './errors.ts';
 import { isAttended, reportRun } from './run.ts';
@@ -15,7 +16,10 @@ export function watchCommand(): Command {
     .addOption(jsonOption())
     .action(async (name: string, flags: { json?: boolean }) => {
       const stop = new AbortController();
-      process.once('SIGINT', () => stop.abort());
+      const ignoreSignals = onStopSignal(() => {
+        stop.abort();
+        ignoreSignals();
+      });
       const options = { attended: isAttended(flags), stop: stop.signal };
       const watch = async (client: Client, alone: boolean) => {
         const handle = await findRun(client, name);

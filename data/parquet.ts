@@ -91,6 +91,8 @@ function bufferOf(path: string, descriptor: number): AsyncBuffer {
 }
 
 const MAGIC = 'PAR1';
+/** Bytes at the end of a file in which the magic is looked for, to tell bytes that follow it from a file that is cut. */
+const MOST_TRAILING = 1024;
 
 /** Distinguishes a truncated file from one of another format. */
 function checkForm(path: string, { byteLength, slice }: AsyncBuffer): void {
@@ -99,7 +101,16 @@ function checkForm(path: string, { byteLength, slice }: AsyncBuffer): void {
   if (end === MAGIC && beginning === MAGIC) return;
   if (end === 'PARE')
     throw new InputError(`${path} is encrypted Parquet, which selm does not read; write it unencrypted.`);
-  if (beginning === MAGIC) throw new InputError(`${path} is cut short: it does not end as Parquet does; get it again.`);
+  if (beginning === MAGIC) {
+    const tail = Buffer.from(slice(Math.max(0, byteLength - MOST_TRAILING), byteLength) as ArrayBuffer);
+    const at = tail.lastIndexOf(MAGIC);
+    const trailing = tail.length - at - MAGIC.length;
+    if (at > 0)
+      throw new InputError(
+        `${path} does not end with ${MAGIC}, as Parquet does: other bytes follow it (${trailing}); remove them, or get the file again.`,
+      );
+    throw new InputError(`${path} is cut short: it does not end with ${MAGIC}, as Parquet does; get it again.`);
+  }
   if (beginning === '') throw new InputError(`${path} is empty; it needs at least one row.`);
   throw new InputError(`${path} is not Parquet; give the file its right extension, or get it again.`);
 }

@@ -10,7 +10,9 @@ const MAX_NAME = 128;
 export const nameSchema = z
   .string()
   .max(MAX_NAME, `expected at most ${MAX_NAME} characters`)
-  .regex(NAME, 'expected letters, digits, ".", "_" and "-", beginning with a letter, a digit or "_"');
+  .regex(NAME, 'expected letters, digits, ".", "_" and "-", beginning with a letter, a digit or "_"')
+  // As a key of an object it would set the object's prototype.
+  .refine((name) => name !== '__proto__', 'expected another name than "__proto__", which JavaScript reserves');
 
 export const isName = (text: string) => nameSchema.safeParse(text).success;
 

@@ -4,6 +4,9 @@ import { InputError, oneLine } from './errors.ts';
 /** Ends the process at an unhandled error, which is a bug of selm or of a library. */
 export function endAtStrayErrors(): void {
   process.on('unhandledRejection', end).on('uncaughtException', end);
+  // As with console.log. Progress on a terminal that is closed fails, possibly before SIGHUP arrives, which stops the process in an
+  // orderly way.
+  for (const output of [process.stdout, process.stderr]) output.on('error', () => {});
 }
 
 function end(error: unknown): never {

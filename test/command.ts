@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url';
 
 /** Of the package that test/build.ts has compiled; outside Vitest, of the checkout. */
 const compiled = process.env['SELM_TEST_PACKAGE'];
-const entry = compiled ? join(compiled, 'cli/main.js') : fileURLToPath(new URL('../cli/selm.js', import.meta.url));
+export const entry = compiled
+  ? join(compiled, 'cli/main.js')
+  : fileURLToPath(new URL('../cli/selm.js', import.meta.url));
 
 export interface Ended {
   code: number | null;

@@ -1,5 +1,6 @@
 /** A control worker for queries and decisions, for a folder in which no worker runs. */
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { STOP_SIGNALS } from '../data/stop-signals.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
 import { connectionSettings } from './connection.ts';
 import { dataConverter } from './data-converter.ts';
@@ -12,7 +13,11 @@ import { workflowCode } from './workflow-code.ts';
  */
 export async function whileAnswering<T>(work: () => Promise<T>): Promise<T> {
   const converter = await dataConverter();
-  Runtime.install({ logger: createLogger('ERROR'), telemetryOptions: { logging: { filter: 'ERROR', forward: {} } } });
+  Runtime.install({
+    logger: createLogger('ERROR'),
+    shutdownSignals: [...STOP_SIGNALS],
+    telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
+  });
   const { connectionOptions, namespace } = connectionSettings();
   const connection = await NativeConnection.connect(connectionOptions);
   try {

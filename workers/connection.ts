@@ -92,6 +92,9 @@ export async function connectEmbedded(): Promise<Client> {
   return connect({ ...connectionOptions, connectTimeout: `${EMBEDDED_SECONDS}s`, interceptors }, namespace);
 }
 
+/** A client of an embedded server that answers. The environment may name another server. */
+export const connectLocal = (address: string): Promise<Client> => connect({ address }, 'default');
+
 async function connect(options: ConnectionOptions, namespace: string): Promise<Client> {
   const converter = await dataConverter();
   const connection = await Connection.connect(options).catch((error: Error) => {

@@ -15,7 +15,7 @@ export type Registration = z.infer<typeof registrationSchema>;
 
 const registrationFile = () => join(homeFolder(), 'server.json');
 /** The path of the embedded server's database. */
-export const database = () => join(homeFolder(), 'temporal.db');
+export const database = (home = homeFolder()) => join(home, 'temporal.db');
 
 /** The content of server.json. @returns undefined if it is missing or incomplete */
 export function readRegistration(): Registration | undefined {

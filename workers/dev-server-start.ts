@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
+import { forkModule } from '../engine/process/fork.ts';
 import { explainStart, isUnfinishedDatabase } from './dev-server-errors.ts';
 import { database, readRegistration, register, serverArguments, type Registration } from './dev-server-registration.ts';
 import type { FileLock } from './file-lock.ts';
@@ -71,6 +72,7 @@ export async function startServer(executable: string, lock: FileLock): Promise<R
       );
     server.unref();
     register({ address, pid, served });
+    startWatcher(pid);
     const kill = () => void server.kill('SIGKILL');
     // If this process ends now, no other would end the server.
     process.once('exit', kill);
@@ -96,6 +98,19 @@ export async function startServer(executable: string, lock: FileLock): Promise<R
     }
   }
   throw explainStart(said, executable, database());
+}
+
+/** Starts the process that ends the server if its users are killed. */
+function startWatcher(server: number): void {
+  const watcher = forkModule(new URL('./dev-server-watcher.ts', import.meta.url), [String(server)], {
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    env: { ...process.env, SELM_HOME: homeFolder() },
+    detached: true,
+  });
+  // Without it the server works as well.
+  watcher.on('error', () => {});
+  if (watcher.connected) watcher.disconnect();
+  watcher.unref();
 }
 
 /** Gives the database of an earlier version of selm the search attributes of runs. */

@@ -3,9 +3,9 @@
  * a lock while it runs, so that no second server opens the database. The processes that use the server share another lock.
  */
 import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InputError } from '../data/errors.ts';
+import { endUnusedServer, serverLock, usersLock } from './dev-server-end.ts';
 import {
   database,
   findServerProcess,
@@ -21,12 +21,6 @@ import { findTemporal } from './temporal-binary.ts';
 
 /** After which a message says that the command waits for a server that does not answer. */
 const PATIENCE_SECONDS = 5;
-/** The server's time to end after SIGTERM. */
-const STOP_SECONDS = 10;
-
-const inHome = (name: string) => join(homeFolder(), name);
-const serverLock = () => inHome('server.lock');
-const usersLock = () => inHome('server.users');
 
 /** The server that this process uses, and its share of the users' lock. */
 let joined: { users: FileLock; registration: Registration } | undefined;
@@ -123,29 +117,11 @@ export async function leaveDevServer(): Promise<void> {
   const { users, registration } = joined;
   joined = undefined;
   users.release();
-  // Of several processes that leave at once, the last one gets the lock. No process can join until the server has ended.
-  const alone = FileLock.tryExclusive(usersLock());
-  if (!alone) return;
-  try {
-    await endServer((readRegistration() ?? registration).pid);
-  } finally {
-    alone.release();
-  }
+  await endUnusedServer((readRegistration() ?? registration).pid);
 }
 
-async function endServer(pid: number): Promise<void> {
-  const deadline = Date.now() + STOP_SECONDS * 1000;
-  // While the lock is held, the registered process id is the server's and cannot have been reused.
-  for (let signal: NodeJS.Signals | 0 = 'SIGTERM'; FileLock.isHeld(serverLock()); signal = 0) {
-    try {
-      process.kill(pid, Date.now() > deadline ? 'SIGKILL' : signal);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return;
-      throw error;
-    }
-    await sleep(50);
-  }
-}
+/** The file of this process's share of the users' lock: a child process that inherits it uses the server as well. */
+export const sharedUse = (): number | undefined => joined?.users.fd;
 
 /** Whether the home folder's server runs. Writes server.json again if it was lost. */
 export function devServerRuns(): boolean {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { forkModule } from '../engine/process/fork.ts';
 import { hasServer } from './connection.ts';
+import { sharedUse } from './dev-server.ts';
 import { keepServer } from './keep-server.ts';
 import { graceSeconds, ROLES, STOP_SECONDS, type Role } from './worker.ts';
 
@@ -26,7 +27,8 @@ export async function startLocal(say: (message: string) => void): Promise<Local>
 
   const startWorker = (role: Role) => {
     const worker = forkModule(new URL('./main.ts', import.meta.url), [role], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      // If this process is killed, the server runs until the workers have written their checkpoints.
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc', sharedUse() ?? 'ignore'],
       // A separate process group with its engine: Ctrl-C reaches only this process, and both can be killed together.
       detached: true,
     });

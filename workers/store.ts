@@ -1,4 +1,5 @@
 /** Opens the artifact store that the environment names. */
+import { access, constants, mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { StoreFailed } from '../artifacts/errors.ts';
 import { LocalStore } from '../artifacts/local-store.ts';
@@ -15,14 +16,32 @@ const AWS_CREDENTIALS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESS
 /**
  * SELM_STORE: a folder, or `s3://bucket/prefix` with a cache in the home folder of at most SELM_CACHE_GB. Without it, a folder in
  * the home folder. Credentials, region and endpoint of S3 are those of the AWS environment.
- * @throws InputError for a bucket that does not exist or rejects the credentials, StoreFailed for one that does not answer
+ * @param options.writes whether it is written: then a folder is created if necessary
+ * @throws InputError for a bucket that does not exist or rejects the credentials, for a folder that cannot be accessed, and for
+ *   malformed AWS credentials; StoreFailed for a bucket that does not answer
  */
-export async function openStore(): Promise<ArtifactStore> {
+export async function openStore({ writes = false }: { writes?: boolean } = {}): Promise<ArtifactStore> {
   const place = process.env['SELM_STORE'] ?? join(homeFolder(), 'artifacts');
   if (place.startsWith('s3://')) return openBucket(place);
   if (/^\w+:\/\//.test(place))
     throw new InputError('SELM_STORE is an address, but not s3://bucket/prefix; give a folder or such an address.');
-  return new LocalStore(resolve(place));
+  const folder = resolve(place);
+  await checkFolder(folder, writes);
+  return new LocalStore(folder);
+}
+
+async function checkFolder(folder: string, writes: boolean): Promise<void> {
+  try {
+    if (writes) await mkdir(folder, { recursive: true });
+    await access(folder, constants.R_OK | constants.X_OK | (writes ? constants.W_OK : 0));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && !writes) return;
+    throw new InputError(
+      `The store ${folder} cannot be ${writes ? 'written' : 'read'} (${code}): ` +
+        'correct its permissions, or set SELM_STORE to another folder.',
+    );
+  }
 }
 
 async function openBucket(url: string): Promise<ArtifactStore> {

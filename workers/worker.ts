@@ -5,6 +5,7 @@ import { controlActivities, createActivities, modelActivities } from '../activit
 import { onnxRuntime } from '../engine/version.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from '../workflows/queues.ts';
 import { InputError } from '../data/errors.ts';
+import { STOP_SIGNALS } from '../data/stop-signals.ts';
 import { connectClient, connectionSettings } from './connection.ts';
 import { makeCurrent } from './current-version.ts';
 import { dataConverter } from './data-converter.ts';
@@ -51,7 +52,7 @@ export interface WorkersOptions {
   stop?: AbortSignal;
 }
 
-/** Runs workers until SIGINT, SIGTERM or `stop`. */
+/** Runs workers until SIGINT, SIGTERM, SIGHUP or `stop`. */
 export async function runWorkers(roles: readonly Role[], options: WorkersOptions): Promise<void> {
   const { logLevel, version, stop } = options;
   // Errors of the environment come first: once the native runtime is installed, it keeps the process alive.
@@ -62,6 +63,7 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   const address = metricsAddress();
   const { logger, metricMeter } = Runtime.install({
     logger: createLogger(logLevel),
+    shutdownSignals: [...STOP_SIGNALS],
     telemetryOptions: {
       logging: { filter: 'ERROR', forward: {} },
       ...(address !== undefined && { metrics: { prometheus: { bindAddress: address, useSecondsForDurations: true } } }),
@@ -72,7 +74,7 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   const warn = (message: string) => logger.warn(message);
   const agent = process.env['ECS_AGENT_URI'];
   const protection = agent === undefined ? undefined : new TaskProtection(agent, warn);
-  const store = await openStore();
+  const store = await openStore({ writes: true });
   const { connectionOptions, namespace } = connectionSettings();
   const connection = await NativeConnection.connect(connectionOptions);
   await registerServer(store, connection, { address: connectionOptions.address, namespace });

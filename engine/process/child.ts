@@ -1,4 +1,5 @@
 /** The child's side of the process boundary: a backend's entry module calls `answerHost`. */
+import { STOP_SIGNALS } from '../../data/stop-signals.ts';
 import { toErrorMessage } from '../protocol/errors.ts';
 import type { EngineMethod, JobControl, JobOf, Progress, ResultOf } from '../protocol/jobs.ts';
 import type { ChildMessage, HostMessage } from '../protocol/messages.ts';
@@ -36,7 +37,6 @@ export function answerHost(runner: JobRunner): void {
     else aborted = true;
   });
   // The terminal sends signals to the whole process group. The host decides when its engine stops.
-  process.on('SIGINT', () => {});
-  process.on('SIGTERM', () => {});
+  for (const signal of STOP_SIGNALS) process.on(signal, () => {});
   process.on('disconnect', () => process.exit());
 }

@@ -24,6 +24,9 @@ export const chatRequest = z
       .unknown()
       .refine(hasFewParts, `expected at most ${MOST_PARTS} messages and parts of messages`)
       .pipe(z.array(messageSchema).min(1)),
+    /** The policy always continues a final message of the assistant. vLLM's clients ask for it. */
+    continue_final_message: flag,
+    add_generation_prompt: z.boolean().nullish(),
     max_tokens: z.int().min(1).nullish(),
     max_completion_tokens: z.int().min(1).nullish(),
     logprobs: flag,
@@ -32,6 +35,17 @@ export const chatRequest = z
   .refine(
     ({ max_tokens: old, max_completion_tokens: limit }) => old == null || limit == null || old === limit,
     unsupported('max_tokens', 'does not support another value than max_completion_tokens; set one of them.'),
+  )
+  .refine(
+    ({ continue_final_message: continues, messages }) => !continues || messages.at(-1)!.role === 'assistant',
+    unsupported('continue_final_message', 'is not supported if the last message is not of the assistant.'),
+  )
+  .refine(
+    ({ continue_final_message: continues, add_generation_prompt: begins }) => begins == null || begins !== continues,
+    unsupported(
+      'add_generation_prompt',
+      'does not support the value of continue_final_message: one is true, the other false.',
+    ),
   )
   .refine(
     ({ logprobs, top_logprobs }) => logprobs || top_logprobs === 0,

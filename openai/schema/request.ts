@@ -18,8 +18,22 @@ const tokenIdList = z.custom<number[]>((value) => isListOf(value, isTokenId), {
 export const promptInput = z.custom<string | string[] | number[] | number[][]>(
   (value) =>
     isNonEmptyText(value) || [isNonEmptyText, isTokenId, isTokenIds].some((isItem) => isNonEmptyList(value, isItem)),
-  { error: 'expected a text, token ids, or a list of either' },
+  { error: ({ input }) => describePrompt(input) },
 );
+
+/** What is wrong with a prompt; of a list, its first item that is not valid, or not of the kind of the items before it. */
+function describePrompt(prompt: unknown): string {
+  const expected = 'expected a text, token ids, or a list of either';
+  if (prompt === '' || (Array.isArray(prompt) && prompt.length === 0)) return `it is empty; ${expected}`;
+  if (!Array.isArray(prompt)) return expected;
+  const kinds = [isNonEmptyText, isTokenId, isTokenIds];
+  const kind = kinds.find((isItem) => isItem(prompt[0])) ?? (() => false);
+  const index = prompt.findIndex((item) => !kind(item));
+  const item: unknown = prompt[index];
+  if (item === '' || (Array.isArray(item) && item.length === 0)) return `prompt[${index}] is empty`;
+  const isMixed = index > 0 && kinds.some((isItem) => isItem(item));
+  return `prompt[${index}] is ${isMixed ? 'of another kind than prompt[0]' : 'neither a text nor token ids'}; ${expected}`;
+}
 
 /** The server searches for each of them after each token. */
 const MOST_STOPS = 64;

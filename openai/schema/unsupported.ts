@@ -82,11 +82,9 @@ export const chatParameters = {
   verbosity: neutral(),
   web_search_options: neutral(),
 
-  add_generation_prompt: neutral(true),
   add_special_tokens: neutral(false),
   chat_template: neutral(),
   chat_template_kwargs: neutral({}),
-  continue_final_message: neutral(false),
   documents: neutral([]),
   echo: neutral(false),
   include_reasoning: neutral(true),

@@ -147,7 +147,9 @@ describe('damage is found and the step made again:', () => {
     await expect(other.open(address)).rejects.toThrow(ArtifactDamaged);
     expect(await other.find(key)).toBeUndefined();
     expect(warnings).toEqual([
-      expect.stringMatching(`^Artifact ${address.slice(0, 12)} is damaged: .*; it will be made again.$`),
+      expect.stringMatching(
+        `^Artifact ${address.slice(0, 12)} is damaged: .*; selm run makes it again, with its run's file.$`,
+      ),
     ]);
     expect(await other.create('file', recipe, write)).toBe(address);
     await expectWhole(machine('c'), address);

@@ -85,6 +85,28 @@ test('without a second one it ends after the time that workers have', async () =
   expect(isLeft()).toBe(false);
 });
 
+test('SIGHUP stops a run as Ctrl-C does; the second one of a closing terminal does not kill it', async () => {
+  const { process: command, ended, worker, said } = await blockedRun('hung-up');
+  command.kill('SIGHUP');
+  await until(() => said().includes('Ctrl-C again stops at once.'));
+  command.kill('SIGHUP');
+  command.kill('SIGCONT');
+  expect(isAlive(worker)).toBe(true);
+  command.kill('SIGINT');
+  const { code, stderr } = await ended;
+  expect(code, stderr).toBe(130);
+  expect(isAlive(worker)).toBe(false);
+  expect(isLeft()).toBe(false);
+});
+
+test('after SIGKILL its workers end, even a blocked one, and then its server', async () => {
+  const { process: command, worker } = await blockedRun('killed');
+  command.kill('SIGKILL');
+  expect(isAlive(worker)).toBe(true);
+  await until(() => !isAlive(worker));
+  await until(() => !isLeft());
+});
+
 test('a run that waits for a server ends at a second Ctrl-C', async () => {
   const env = { SELM_HOME: path('waiting') };
   const keeper = forkModule(new URL('../workers/join-server.ts', import.meta.url), [], {
@@ -123,24 +145,27 @@ test('a command that has started a server leaves none behind', async () => {
   await until(() => !isAlive(pid));
 });
 
-test("a second Ctrl-C kills a step's engine", async () => {
-  const prompts = ['--model', path('model'), '--prompts', path('train.jsonl'), '--out', path('out.jsonl')];
-  const { process: command, ended } = startSelm(['sample', ...prompts], {});
-  const engine = () => {
-    const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' }).trim().split('\n');
-    const fields = lines.map((line) => line.trim().split(/\s+/));
-    return Number(
-      fields.find(
-        ([, parent, ...args]) => Number(parent) === command.pid && args.join(' ').includes('engine/onnx/main.'),
-      )?.[0] ?? 0,
-    );
-  };
-  await until(() => engine() > 0);
-  const pid = engine();
-  process.kill(pid, 'SIGSTOP');
-  command.kill('SIGINT');
-  command.kill('SIGINT');
-  const { code, stderr } = await ended;
-  expect([code, stderr]).toEqual([1, 'selm: sample was stopped\n']);
-  expect(isAlive(pid)).toBe(false);
-});
+test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+  '%s stops a step, a second Ctrl-C kills its engine',
+  async (first) => {
+    const prompts = ['--model', path('model'), '--prompts', path('train.jsonl'), '--out', path('out.jsonl')];
+    const { process: command, ended } = startSelm(['sample', ...prompts], {});
+    const engine = () => {
+      const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' }).trim().split('\n');
+      const fields = lines.map((line) => line.trim().split(/\s+/));
+      return Number(
+        fields.find(
+          ([, parent, ...args]) => Number(parent) === command.pid && args.join(' ').includes('engine/onnx/main.'),
+        )?.[0] ?? 0,
+      );
+    };
+    await until(() => engine() > 0);
+    const pid = engine();
+    process.kill(pid, 'SIGSTOP');
+    command.kill(first);
+    command.kill('SIGINT');
+    const { code, stderr } = await ended;
+    expect([code, stderr]).toEqual([1, 'selm: sample was stopped\n']);
+    expect(isAlive(pid)).toBe(false);
+  },
+);

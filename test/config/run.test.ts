@@ -198,6 +198,12 @@ describe('a bad value is refused with its key and what it may be', () => {
     );
   });
 
+  test('a name that JavaScript reserves', () => {
+    expect(refusal('name: __proto__', ...REQUIRED.slice(1))).toContain(
+      '"name" cannot be "__proto__": expected another name than "__proto__", which JavaScript reserves',
+    );
+  });
+
   test('a missing key', () => {
     expect(refusal('name: test')).toBe('run.yaml: "model" is missing; see docs/config.md.');
     expect(refusal(...REQUIRED.slice(0, 4))).toBe('run.yaml: "prompts.heldOut" is missing; see docs/config.md.');

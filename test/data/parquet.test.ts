@@ -53,7 +53,12 @@ describe('is refused in one sentence that fits the cause:', () => {
     [
       'a file cut at its end',
       () => changed('gzip.parquet', (bytes) => bytes.subarray(0, -100)),
-      /is cut short: it does not end as Parquet does; get it again\.$/,
+      /is cut short: it does not end with PAR1, as Parquet does; get it again\.$/,
+    ],
+    [
+      'bytes after its end',
+      () => changed('gzip.parquet', (bytes) => Buffer.concat([bytes, Buffer.from('\n')])),
+      /does not end with PAR1, as Parquet does: other bytes follow it \(1\); remove them, or get the file again\.$/,
     ],
     ['a file cut to its magic', () => changed('gzip.parquet', (bytes) => bytes.subarray(0, 4)), /is cut short/],
     [

@@ -122,6 +122,13 @@ describe('one server on a database', () => {
     expect(servers()).toEqual([]);
   });
 
+  it('ends where its users are killed', async () => {
+    const joined = [joinElsewhere(), joinElsewhere()];
+    await Promise.all(joined.map(({ address }) => address));
+    joined.forEach(({ user }) => user.kill('SIGKILL'));
+    await expect.poll(servers).toEqual([]);
+  });
+
   it('ends with users that leave at the same time', async () => {
     const joined = [joinElsewhere(), joinElsewhere(), joinElsewhere()];
     await Promise.all(joined.map(({ address }) => address));

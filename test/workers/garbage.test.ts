@@ -1,5 +1,6 @@
 /** What garbage collection keeps: what runs on all of a store's Temporal servers need, and what released policies do. */
-import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deflateSync, inflateSync } from 'node:zlib';
@@ -8,6 +9,7 @@ import type { Payload, PayloadCodec } from '@temporalio/common';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { release } from '../../activities/release.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
+import { joinDevServer, leaveDevServer } from '../../workers/dev-server.ts';
 import { findGarbage, reachedByRuns } from '../../workers/garbage.ts';
 import { whileAnswering } from '../../workers/answering.ts';
 import { namespaceId, registerServer } from '../../workers/store-servers.ts';
@@ -197,7 +199,7 @@ describe('selm gc --delete', () => {
     const other = await collect(wrong);
     expect([other.code, other.stdout]).toEqual([2, '']);
     expect(other.stderr).toContain(
-      `runs on other Temporal servers use this store (${servers[0].address}, namespace default`,
+      `runs on other Temporal servers use this store. ${servers[0].address}, namespace default (`,
     );
     // Without a server in the environment, it is a new one in SELM_HOME, which knows of no run.
     const own = await collect({});
@@ -211,7 +213,7 @@ describe('selm gc --delete', () => {
     await use(1);
     const id = await namespaceId(connections[1], NAMESPACE);
     const half = await collect(right);
-    expect([half.code, half.stderr]).toEqual([2, expect.stringContaining(`servers/${id} in the store`)]);
+    expect([half.code, half.stderr]).toEqual([2, expect.stringContaining(`servers/${id} from the store`)]);
     expect(here()).toEqual([needed, orphan, young].sort());
 
     // Work under way may write nothing for hours.
@@ -232,6 +234,34 @@ describe('selm gc --delete', () => {
     expect(summaryOf<{ artifacts: string[] }>(both).artifacts).toEqual([orphan]);
     expect(here()).toEqual([needed, young].sort());
     expect(leftovers.filter(({ path }) => existsSync(path)).map(({ age: since }) => since)).toEqual([hours, hours]);
+  });
+
+  test('starts the embedded servers of other folders on this machine, and says what to do where one is not there', async () => {
+    const [here, there, moved] = ['here', 'there', 'moved'].map((name) => join(root, name));
+    const [needed, orphan] = [await make(1), await make(2)];
+    vi.stubEnv('SELM_HOME', there);
+    const address = await joinDevServer(() => {});
+    const connection = await connect(address);
+    await registerServer(store, connection, { address, namespace: NAMESPACE });
+    const client = new Client({ connection });
+    await startRun(client, 'live', needed);
+    await expect.poll(() => addressesOfRuns(client)).toContain(needed);
+    const id = await namespaceId(connection, NAMESPACE);
+    await connection.close();
+    await leaveDevServer();
+    for (const made of [needed, orphan]) age(made);
+
+    renameSync(there, moved);
+    const lost = await collect({ SELM_HOME: here });
+    expect([lost.code, lost.stderr]).toEqual([
+      2,
+      `selm: Nothing is removed: runs on other Temporal servers use this store. the embedded server of ${there} on ${hostname()}: its database is not there. If the folder was moved, run SELM_HOME=FOLDER selm gc with its new place, which is recorded then; if it was deleted, remove servers/${id} from the store.\n`,
+    ]);
+    await selm(['gc'], { SELM_STORE: root, SELM_HOME: moved });
+
+    const found = await collect({ SELM_HOME: here });
+    expect(found.stderr).toContain(`Reading the runs of ${moved}.`);
+    expect(summaryOf<{ artifacts: string[] }>(found).artifacts).toEqual([orphan]);
   });
 
   test.each(['', 'Infinity', '-1', '1e30', 'x'])('--keep-days %j is refused', async (days) => {

@@ -140,9 +140,41 @@ test.each<[Path, object, string]>([
   ['chat/completions', { chat_template_kwargs: { enable_thinking: false } }, 'chat_template_kwargs'],
   ['chat/completions', { chat_template: '{{ messages }}' }, 'chat_template'],
   ['chat/completions', { continue_final_message: true }, 'continue_final_message'],
+  ['chat/completions', { add_generation_prompt: false }, 'add_generation_prompt'],
+  [
+    'chat/completions',
+    { messages: [{ role: 'assistant', content: 'a' }], continue_final_message: true, add_generation_prompt: true },
+    'add_generation_prompt',
+  ],
   ['chat/completions', { best_of: 1 }, 'best_of'],
 ])('%s refuses %j', async (path, body, parameter) => {
   expect(await refusalOf(path, body)).toMatchObject({ param: parameter });
+});
+
+test("an assistant's last message is continued, as clients of vLLM ask for it", async () => {
+  const messages = [
+    { role: 'user', content: 'Hi' },
+    { role: 'assistant', content: 'Well' },
+  ];
+  const body = { messages, max_tokens: 8 };
+  const [plain, asked] = await Promise.all([
+    post('chat/completions', body),
+    post('chat/completions', { ...body, continue_final_message: true, add_generation_prompt: false }),
+  ]);
+  expect(asked.choices).toEqual(plain.choices);
+});
+
+test.each([
+  [['a', ''], 'prompt[1] is empty'],
+  [[[3], []], 'prompt[1] is empty'],
+  ['', 'it is empty; expected a text, token ids, or a list of either'],
+  [[3, 'a'], 'prompt[1] is of another kind than prompt[0]; expected a text, token ids, or a list of either'],
+  [['a', 'b', true], 'prompt[2] is neither a text nor token ids; expected a text, token ids, or a list of either'],
+])('the prompt %j is refused: %s', async (given, problem) => {
+  expect(await refusalOf('completions', { prompt: given })).toMatchObject({
+    param: 'prompt',
+    message: expect.stringContaining(`"prompt" is not valid: ${problem}.`) as string,
+  });
 });
 
 const many = (item: string, count: number) => `[${Array.from({ length: count }, () => item).join(',')}]`;
