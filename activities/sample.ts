@@ -13,7 +13,7 @@ import type { Device } from '../engine/onnx/target.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { PROMPTS } from './prompts/stored.ts';
-import { sampleServed } from './served.ts';
+import { sampleServed } from './sampling-server.ts';
 import { defineStep, type Activity, type StepContext, type StepResult } from './step.ts';
 
 interface Shard {
