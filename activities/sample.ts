@@ -12,7 +12,7 @@ import type { SamplingSettings, Device } from '../engine/protocol/settings.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { PROMPTS } from './prompts/stored.ts';
-import { sampleServed } from './served.ts';
+import { sampleServed } from './sampling-server.ts';
 import { defineStep, type Activity, type StepContext, type StepResult } from './step.ts';
 
 interface Shard {

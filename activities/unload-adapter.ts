@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import { unloadAdapter as unload } from '../openai/client/adapters.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
-import { adapterName, clientOf } from './served.ts';
+import { adapterName, clientOf } from './sampling-server.ts';
 import type { Activity } from './step.ts';
 
 interface UnloadInput {

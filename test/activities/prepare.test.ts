@@ -133,8 +133,9 @@ describe('is refused before anything is computed:', () => {
     const limits = { ...tinyLimits, sample: { maxNewTokens: 250 } };
     await expect(run({ limits, prompts: { train, heldOut: 5, tooLong: 'fail' } })).rejects.toThrow(
       new InputError(
-        `Prompt 1 of ${train} ("p0") has 11 tokens, more than the 6 that sample.maxNewTokens (250) leaves of ` +
-          `the model's 256 positions (20 prompts are too long): remove what is too long, change that setting, or set prompts.tooLong: drop.`,
+        `Prompt 1 of ${train} ("p0") has 11 tokens, more than the 6 that sample.maxNewTokens (250) ` +
+          `leaves of the model's 256 positions (20 prompts are too long): ` +
+          `remove what is too long, change that setting, or set prompts.tooLong: drop.`,
       ),
     );
   });

@@ -36,7 +36,7 @@ test.each([
   [
     'sample',
     limits({ sample: { maxNewTokens: 157 } }),
-    /^Prompt \d of the round's prompts \("long"\) has 100 tokens, more than the 99 that sample\.maxNewTokens \(157\) leaves of .*\. A run keeps /,
+    /^Prompt \d of the round's prompts \("long"\) has 100 tokens, more than the 99 that sample\.maxNewTokens \(157\) .*\. A run keeps /,
   ],
   [
     'optimize',
