@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Command } from 'commander';
 import type { Client } from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
+import { onStopSignal } from '../data/stop-signals.ts';
 import { waitsForDecision } from '../report/failure.ts';
 import { roundNotes } from '../report/rounds.ts';
 import { connectClient, connectEmbedded, hasServer } from '../workers/connection.ts';
@@ -9,7 +10,7 @@ import { retryRun } from '../workers/decisions.ts';
 import { startLocal, type Local } from '../workers/local.ts';
 import { findRun, rootCause, RunDiffers, startRun, type RunHandle } from '../workers/runs.ts';
 import { openStore } from '../workers/store.ts';
-import type { Settings } from '../config/changes.ts';
+import { overlap, valueAt, type Settings } from '../config/changes.ts';
 import { loadConfig } from '../config/load.ts';
 import type { RunConfig } from '../config/run.ts';
 import { isChangeable } from '../config/set.ts';
@@ -60,7 +61,7 @@ export const isAttended = ({ json }: { json?: boolean }): boolean =>
  */
 export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunStatus> {
   // A store that does not answer is told of here, once; a worker would be started again and again.
-  await openStore();
+  await openStore({ writes: true });
   if (config.device !== undefined) await checkHere(config.device);
   const stop = new AbortController();
   const stopped = once(stop.signal, 'abort').then(() => undefined);
@@ -71,14 +72,14 @@ export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunSt
     say('Stopping: what is under way writes its checkpoint. The same command goes on. Ctrl-C again stops at once.');
     stop.abort();
   };
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  const ignoreSignals = onStopSignal(interrupt);
   let status: RunStatus | undefined;
   try {
     local = await startLocal(say);
     if (!stop.signal.aborted) status = await Promise.race([stopped, work(connect, config, flags, stop.signal)]);
   } finally {
     await local?.stop();
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    ignoreSignals();
   }
   // What still waits for the server would keep an interrupted process alive.
   return status ?? process.exit(INTERRUPTED);
@@ -105,18 +106,19 @@ async function startOrGoOn(
   config: RunConfig,
   { restart, set = {} }: RunFlags,
 ): Promise<{ handle: RunHandle; attached: boolean }> {
+  const keys = Object.keys(set);
   try {
-    return await startRun(client, config, restart);
+    return await startRun(client, config, { ...(restart && { restart }), set: keys });
   } catch (error) {
-    if (!(error instanceof RunDiffers) || !error.differences.every(({ key }) => isBelow(key, Object.keys(set))))
-      throw error;
-    await retryRun(client, config.name, undefined, set);
+    const areSet =
+      error instanceof RunDiffers && error.differences.every(({ key }) => keys.some((other) => overlap(key, other)));
+    if (!areSet) throw error;
+    // As in the configuration, whose paths are relative to its file.
+    const settings = Object.fromEntries(keys.map((key) => [key, valueAt(config, key)]));
+    await retryRun(client, config.name, undefined, settings, true);
     return { handle: await findRun(client, config.name), attached: true };
   }
 }
-
-const isBelow = (key: string, sections: string[]) =>
-  sections.some((section) => key === section || key.startsWith(`${section}.`));
 
 /** What the user can do about a file that is not what the run was started with. */
 function withRemedies({ message, differences }: RunDiffers, file: string): InputError {
