@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { InputError } from '../data/errors.ts';
+import { hasServer } from '../workers/connection.ts';
 import { retryRun } from '../workers/decisions.ts';
 import type { Settings } from '../config/changes.ts';
 import { withDecision } from './server.ts';
@@ -13,7 +14,8 @@ export function retryCommand(): Command {
     .option('--round <n>', 'Retry from this round on. Default: the failed step.', readRound)
     .addOption(setOption('Change a setting for the retried round and all later rounds.'))
     .action(async (name: string, { round, set }: { round?: number; set?: Settings }) => {
-      await withDecision((client) => retryRun(client, name, round, set));
+      const filesAreHere = !hasServer();
+      await withDecision((client) => retryRun(client, name, round, set, filesAreHere));
       console.log(`Run "${name}" is retried.`);
     });
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Command } from 'commander';
 import type { Client } from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
+import { onStopSignal } from '../data/stop-signals.ts';
 import { waitsForDecision } from '../report/failure.ts';
 import { roundNotes } from '../report/rounds.ts';
 import { connectClient, connectEmbedded, hasServer } from '../workers/connection.ts';
@@ -10,7 +11,7 @@ import { startLocal, type Local } from '../workers/local.ts';
 import { RunDiffers } from '../workers/errors.ts';
 import { findRun, rootCause, startRun, type RunHandle } from '../workers/runs.ts';
 import { openStore } from '../workers/store.ts';
-import type { Settings } from '../config/changes.ts';
+import { overlap, valueAt, type Settings } from '../config/changes.ts';
 import { loadConfig } from '../config/load.ts';
 import type { RunConfig } from '../config/run.ts';
 import { isChangeable } from '../config/set.ts';
@@ -65,7 +66,7 @@ export const isAttended = ({ json }: { json?: boolean }): boolean =>
  */
 export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunStatus> {
   // Reports an unreachable store once; without it, workers would be restarted again and again.
-  await openStore();
+  await openStore({ writes: true });
   if (config.device !== undefined) await checkHere(config.device);
   const stop = new AbortController();
   const stopped = once(stop.signal, 'abort').then(() => undefined);
@@ -78,14 +79,14 @@ export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunSt
     );
     stop.abort();
   };
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  const ignoreSignals = onStopSignal(interrupt);
   let status: RunStatus | undefined;
   try {
     local = await startLocal(say);
     if (!stop.signal.aborted) status = await Promise.race([stopped, work(connect, config, flags, stop.signal)]);
   } finally {
     await local?.stop();
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    ignoreSignals();
   }
   // Pending calls to the server would keep an interrupted process alive.
   return status ?? process.exit(INTERRUPTED);
@@ -112,18 +113,19 @@ async function startOrResume(
   config: RunConfig,
   { restart, set = {} }: RunFlags,
 ): Promise<{ handle: RunHandle; attached: boolean }> {
+  const keys = Object.keys(set);
   try {
-    return await startRun(client, config, restart);
+    return await startRun(client, config, { ...(restart && { restart }), set: keys });
   } catch (error) {
-    if (!(error instanceof RunDiffers) || !error.differences.every(({ key }) => isBelow(key, Object.keys(set))))
-      throw error;
-    await retryRun(client, config.name, undefined, set);
+    const areSet =
+      error instanceof RunDiffers && error.differences.every(({ key }) => keys.some((other) => overlap(key, other)));
+    if (!areSet) throw error;
+    // As in the configuration, whose paths are relative to its file.
+    const settings = Object.fromEntries(keys.map((key) => [key, valueAt(config, key)]));
+    await retryRun(client, config.name, undefined, settings, true);
     return { handle: await findRun(client, config.name), attached: true };
   }
 }
-
-const isBelow = (key: string, sections: string[]) =>
-  sections.some((section) => key === section || key.startsWith(`${section}.`));
 
 /** Adds what the user can do if the file differs from the run in progress. */
 function withRemedies({ message, differences }: RunDiffers, file: string): InputError {

@@ -14,6 +14,10 @@ export function withSettings<C extends object>(config: C, settings: Settings): C
   return Object.entries(settings).reduce((changed, [key, value]) => replaced(changed, key.split('.'), value), config);
 }
 
+/** The value of a setting. @param key joined by dots; its sections exist */
+export const valueAt = (config: object, key: string): unknown =>
+  key.split('.').reduce<unknown>((section, name) => (section as Settings)[name], config);
+
 function replaced<C extends object>(section: C, [key, ...below]: string[], value: unknown): C {
   const inner = (section as Record<string, unknown>)[key];
   return { ...section, [key]: below.length === 0 ? value : replaced(Object(inner) as object, below, value) };
@@ -36,6 +40,10 @@ export function differencesOf(before: object, after: object, prefix = ''): Diffe
     return JSON.stringify(old) === JSON.stringify(now) ? [] : [{ key, before: old, after: now }];
   });
 }
+
+/** Whether two keys are the same, or one is in the section of the other. */
+export const overlap = (key: string, other: string): boolean =>
+  key === other || key.startsWith(`${other}.`) || other.startsWith(`${key}.`);
 
 const isSection = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,6 +1,8 @@
 /** Checks the settings of `--set`, which change a run while it is in progress. */
+import { existsSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
 import { InputError } from '../data/errors.ts';
-import { withSettings, type Settings } from './changes.ts';
+import { valueAt, withSettings, type Settings } from './changes.ts';
 import { locateFrom, locateSections } from './locate.ts';
 import { describeProblem } from './problem.ts';
 import { runSchema, type RunConfig } from './run.ts';
@@ -15,10 +17,11 @@ export const isChangeable = (key: string): boolean => CHANGEABLE.includes(sectio
 
 /**
  * Checks settings for a run in progress. Paths are relative to the current folder.
+ * @param filesAreHere whether the workers run on this machine: then the files that the settings name must exist
  * @returns the settings with their defaults filled in
  * @throws InputError that names the setting
  */
-export function checkSettings(config: RunConfig, settings: Settings): Settings {
+export function checkSettings(config: RunConfig, settings: Settings, filesAreHere = false): Settings {
   const fixed = Object.keys(settings).find((key) => !isChangeable(key) && sectionOf(key) in runSchema.shape);
   if (fixed !== undefined) {
     throw new InputError(
@@ -29,8 +32,26 @@ export function checkSettings(config: RunConfig, settings: Settings): Settings {
   const changed = withSettings(config, settings);
   const parsed = runSchema.safeParse(changed);
   if (!parsed.success) throw new InputError(`--set: ${describeProblem(runSchema, changed, parsed.error)}`);
-  const located = locateSections(parsed.data, locateFrom('.'));
-  const valueOf = (key: string) =>
-    key.split('.').reduce((section, name) => (section as Settings)[name], located as unknown);
-  return Object.fromEntries(Object.keys(settings).map((key) => [key, valueOf(key)]));
+  const { located, files } = locatedWithFiles(parsed.data);
+  if (filesAreHere) {
+    const before = locatedWithFiles(config).files;
+    const missing = files.find((file) => !before.includes(file) && !existsSync(file));
+    if (missing !== undefined)
+      throw new InputError(`--set ${Object.keys(settings).join(', ')}: ${missing} does not exist; correct the path.`);
+  }
+  return Object.fromEntries(Object.keys(settings).map((key) => [key, valueAt(located, key)]));
+}
+
+type Located = Pick<RunConfig, 'sample' | 'label' | 'evaluate'>;
+
+/** The configuration with absolute paths, and these paths. */
+function locatedWithFiles<C extends Located>(config: C): { located: C; files: string[] } {
+  const { path, model } = locateFrom('.');
+  const files: string[] = [];
+  const noted = (locate: (given: string) => string) => (given: string) => {
+    const found = locate(given);
+    if (isAbsolute(found)) files.push(found);
+    return found;
+  };
+  return { located: locateSections(config, { path: noted(path), model: noted(model) }), files };
 }

@@ -46,11 +46,18 @@ export async function decide<Args extends [] | [RetryRequest]>(
 /**
  * Retries what failed, or everything from `round` on.
  * @param settings replace settings of the retried round and of those after it
+ * @param filesAreHere whether the workers run on this machine: then the files that the settings name must exist
  * @throws InputError as `decide`, and when a setting is not valid
  */
-export async function retryRun(client: Client, name: string, round?: number, settings?: Settings): Promise<void> {
+export async function retryRun(
+  client: Client,
+  name: string,
+  round?: number,
+  settings?: Settings,
+  filesAreHere = false,
+): Promise<void> {
   const handle = await findRun(client, name);
-  const checked = settings && checkSettings(await queryRun(handle, configQuery, round), settings);
+  const checked = settings && checkSettings(await queryRun(handle, configQuery, round), settings, filesAreHere);
   await decide(client, name, retryUpdate, {
     ...(round !== undefined && { round }),
     ...(checked && { settings: checked }),

@@ -1,27 +1,27 @@
 /** Reads the configuration of a run in progress from its history, which needs no worker. */
-import type { WorkflowHandle } from '@temporalio/client';
-import { defaultPayloadConverter, type Payload } from '@temporalio/common';
-import { withSettings, type Settings } from '../config/changes.ts';
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import { withSettings } from '../config/changes.ts';
 import type { RunConfig } from '../config/run.ts';
 import { retryUpdate, type RetryRequest } from '../workflows/decisions.ts';
 import type { Journal } from '../workflows/journal.ts';
+import { decodePayload } from './payloads.ts';
 
-/** With all settings that operators have changed since the run started. */
-export async function configInForce(handle: WorkflowHandle): Promise<RunConfig> {
+/** @returns the configuration that the run started with, and the one in force: with all settings that operators have changed since */
+export async function configsOf(
+  client: Client,
+  handle: WorkflowHandle,
+): Promise<{ started: RunConfig; inForce: RunConfig }> {
   const { events } = await handle.fetchHistory();
-  const [{ workflowExecutionStartedEventAttributes: started }] = events!;
-  const [config, journal] = started!.input!.payloads!.map((payload) => fromPayload<unknown>(payload)) as [
-    RunConfig,
-    Journal?,
-  ];
+  const [{ workflowExecutionStartedEventAttributes: attributes }] = events!;
+  const [started, journal] = (await Promise.all(
+    attributes!.input!.payloads!.map((payload) => decodePayload(client, payload)),
+  )) as [RunConfig, Journal?];
   const before = (journal?.changes ?? []).map(({ settings }) => settings);
-  const since = events!.flatMap(({ workflowExecutionUpdateAcceptedEventAttributes: accepted }): Settings[] => {
+  const requests = events!.flatMap(({ workflowExecutionUpdateAcceptedEventAttributes: accepted }) => {
     const input = accepted?.acceptedRequest?.input;
-    if (input?.name !== retryUpdate.name) return [];
-    const { settings } = fromPayload<RetryRequest>(input.args!.payloads![0]);
-    return settings ? [settings] : [];
+    return input?.name === retryUpdate.name ? [input.args!.payloads![0]] : [];
   });
-  return [...before, ...since].reduce<RunConfig>(withSettings, config);
+  const since = (await Promise.all(requests.map((payload) => decodePayload(client, payload)))) as RetryRequest[];
+  const changes = [...before, ...since.flatMap(({ settings }) => (settings ? [settings] : []))];
+  return { started, inForce: changes.reduce<RunConfig>(withSettings, started) };
 }
-
-const fromPayload = <T>(payload: Payload) => defaultPayloadConverter.fromPayload<T>(payload);

@@ -5,12 +5,12 @@ import { ApplicationFailure, WorkflowIdConflictPolicy, type QueryDefinition } fr
 import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
 import { alignment } from '../workflows/alignment.ts';
-import { differencesOf } from '../config/changes.ts';
+import { differencesOf, overlap } from '../config/changes.ts';
 import type { RunConfig } from '../config/run.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
 import { runNameOf, runWorkflowId } from '../workflows/ids.ts';
 import { isUnanswered, RunDiffers, RunUnanswered } from './errors.ts';
-import { configInForce } from './run-config.ts';
+import { configsOf } from './run-config.ts';
 import { withAttributes } from './search-attributes.ts';
 
 export type RunHandle = WorkflowHandle<typeof alignment>;
@@ -18,13 +18,15 @@ export type RunHandle = WorkflowHandle<typeof alignment>;
 /**
  * Starts a run, or attaches to the run of its name that is in progress. A finished run of that name is run again, and reuses the artifacts
  * of all steps that have not changed.
- * @param restart terminates the run in progress first
- * @throws RunDiffers when the run in progress has a different configuration, including operators' changes
+ * @param options.restart terminates the run in progress first
+ * @param options.set the keys of `--set`
+ * @throws RunDiffers when the configuration differs from that of the run in progress. A setting that operators have changed meanwhile
+ *   differs only if `config` has neither its present value nor the one that the run started with, or if it is a key of `--set`
  */
 export async function startRun(
   client: Client,
   config: RunConfig,
-  restart = false,
+  { restart = false, set = [] }: { restart?: boolean; set?: string[] } = {},
 ): Promise<{ handle: RunHandle; attached: boolean }> {
   const fingerprint = hashValue(config);
   const starter = randomUUID();
@@ -41,11 +43,14 @@ export async function startRun(
     }),
   );
   const { memo } = await handle.describe();
-  if (memo?.['fingerprint'] !== fingerprint) {
-    const differences = differencesOf(await configInForce(handle), config);
+  if (memo?.['starter'] === starter) return { handle, attached: false };
+  if (memo?.['fingerprint'] !== fingerprint || set.length > 0) {
+    const { started, inForce } = await configsOf(client, handle);
+    const wanted = [...set, ...differencesOf(started, config).map(({ key }) => key)];
+    const differences = differencesOf(inForce, config).filter(({ key }) => wanted.some((other) => overlap(key, other)));
     if (differences.length > 0) throw new RunDiffers(config.name, differences);
   }
-  return { handle, attached: memo?.['starter'] !== starter };
+  return { handle, attached: true };
 }
 
 /** What Temporal's UI shows of a run. */

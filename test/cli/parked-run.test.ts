@@ -130,6 +130,26 @@ it('--restart ends it and starts anew; what has not changed is reused', async ()
   expect(artifactTimes()).toMatchObject(before);
 });
 
+it('--set is compared with what a retry has set, not with what the run was started with', async () => {
+  write({ name: 'changed', rounds: 1 });
+  expect((await command('run', file, '--json')).code).toBe(3);
+  const missing = 'label={by: module, path: ./missing.mjs}';
+  expect(await refusal('retry', 'changed', '--set', missing)).toBe(
+    `selm: --set label: ${join(process.cwd(), 'missing.mjs')} does not exist; correct the path.`,
+  );
+  await done('retry', 'changed', '--set', 'optimize.learningRate=0.5');
+  // The file is as it was: the run goes on with what the retry has set.
+  const again = await command('run', file, '--json');
+  expect([again.code, again.stderr]).toEqual([3, expect.stringContaining('Going on with run "changed".')]);
+  const ended = await command('run', file, '--set', 'optimize.learningRate=1e-3', '--json');
+  expect(ended.code, ended.stderr).toBe(3);
+  expect(summaryOf<RunStatus>(ended).changes!.map(({ settings }) => settings)).toEqual([
+    { 'optimize.learningRate': 0.5 },
+    { 'optimize.learningRate': 1e-3 },
+  ]);
+  await done('stop', 'changed');
+});
+
 it('a run is scheduled, and started for the next selm run', async () => {
   write({ name: 'later' });
   expect(await done('schedule', 'create', file, '--cron', '0 3 * * 1')).toContain('Schedule "later" is created');
