@@ -51,7 +51,7 @@ export const release: Activity<ReleaseInput, { version: number }> = async (conte
   return { version: await context.store.publishName(input.name, address) };
 };
 
-export async function readRelease(store: ReadableStore, address: Address): Promise<Release> {
+async function readRelease(store: ReadableStore, address: Address): Promise<Release> {
   return JSON.parse(await store.readText(address, RELEASE)) as Release;
 }
 

@@ -35,7 +35,7 @@ export const SCHEDULE_PREFIX = 'selm-schedule-';
 export const scheduleId = (name: string) => `${SCHEDULE_PREFIX}${name}`;
 
 /** What a schedule does, and when. */
-export const scheduleOf = (config: RunConfig, { cron, timezone, overlap }: Calendar) => ({
+const scheduleOf = (config: RunConfig, { cron, timezone, overlap }: Calendar) => ({
   spec: { cronExpressions: [cron], timezone },
   policies: { overlap: POLICIES[overlap] },
   action: {

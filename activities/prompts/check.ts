@@ -20,7 +20,7 @@ export interface PromptSettings {
 }
 
 /** How many prompts of a file are dropped, and why. */
-export interface Dropped {
+interface Dropped {
   /** Prompts with the same tokens as one before them in the file. */
   duplicates: number;
   tooLong: number;

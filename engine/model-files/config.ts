@@ -5,7 +5,7 @@ import { InputError } from '../../data/errors.ts';
 import { findJson, readJson } from './json-file.ts';
 
 /** Rotary position embeddings: the base frequency, and its scaling for long contexts. */
-export interface Rope {
+interface Rope {
   theta: number;
   scaling?:
     | { type: 'linear'; factor: number }

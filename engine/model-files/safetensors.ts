@@ -17,7 +17,7 @@ export interface TensorEntry {
 }
 
 const bytesPerElement = { F32: 4, F16: 2, BF16: 2 } as const;
-export type Dtype = keyof typeof bytesPerElement;
+type Dtype = keyof typeof bytesPerElement;
 
 const LENGTH_BYTES = 8;
 /** The reference implementation's limit. */

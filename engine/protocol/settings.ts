@@ -41,7 +41,7 @@ export const Q8_ON_CPU =
   'weights: q8 needs device: cpu; with device: cuda leave weights at f32, which are stored in 16 bits there.';
 
 /** The devices that a policy can compute on. */
-export const DEVICES = ['cpu', 'cuda'] as const;
+const DEVICES = ['cpu', 'cuda'] as const;
 export type Device = (typeof DEVICES)[number];
 
 /** The device that computes: a setting of a run, and of a command that runs one step. */

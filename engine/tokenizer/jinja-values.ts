@@ -11,7 +11,8 @@ type Call = (args: Value[], scope: unknown) => Value;
 
 const classOf = (value: unknown) =>
   new Environment().set('value', value).constructor as unknown as { new (value: unknown): Value; prototype: Value };
-export const [Text, List, Mapping, Flag, Whole, Real] = ['', [], {}, true, 1, 1.5].map(classOf);
+const [Text, List, Mapping, Flag, Whole, Real] = ['', [], {}, true, 1, 1.5].map(classOf);
+export { Text, Flag };
 const Function = classOf(() => null) as unknown as new (call: Call) => Value;
 
 /** The characters that Python's str.strip() removes: not U+FEFF, but U+001C to U+001F and U+0085. */

@@ -14,7 +14,7 @@ import { vocabularyCheck } from './vocabulary.ts';
 import type { ChatTemplateSettings } from '../protocol/jobs.ts';
 
 /** A prompt with responses to it, as tokens of one text each. */
-export interface EncodedExchange {
+interface EncodedExchange {
   prompt: number[];
   responses: number[][];
   /** Whether `prompt` has the tokens of the prompt alone. If not, the responses begin where the two tokenizations differ, as in TRL. */

@@ -10,7 +10,7 @@ import type { Metrics } from './metrics.ts';
 const EVERY_SECONDS = 60;
 const ANSWER_SECONDS = 10;
 
-export interface Demand {
+interface Demand {
   /** Activities of the engine that wait for a worker, wait to be retried, or run. */
   demand: number;
   parkedRuns: number;
@@ -24,7 +24,7 @@ export interface Demand {
  * whichever worker has it. One request a workflow: a run, its round, and two blocks of shards at most.
  * @param version only of workflows that stay with this version of a deployment, or with none
  */
-export async function observeDemand(client: Client, version?: WorkerDeploymentVersion): Promise<Demand> {
+async function observeDemand(client: Client, version?: WorkerDeploymentVersion): Promise<Demand> {
   let [demand, parkedRuns, heartbeatAge] = [0, 0, 0];
   const now = Date.now();
   const query = `TaskQueue = '${CONTROL_QUEUE}' AND ExecutionStatus = 'Running'`;

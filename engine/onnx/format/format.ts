@@ -24,7 +24,7 @@ export type ElementType = keyof typeof elementTypes;
 export type OnnxAttribute = number | string | bigint[] | { float: number } | OnnxGraph;
 
 /** One operator applied to named values. */
-export interface OnnxNode {
+interface OnnxNode {
   opType: string;
   domain: string;
   /** Names of values; an empty string stands for an optional input that is left out. */
@@ -42,7 +42,7 @@ export interface OnnxInitializer {
 }
 
 /** An input or output of a graph. */
-export interface OnnxValue {
+interface OnnxValue {
   name: string;
   type: ElementType;
   /** Strings name dimensions that are known only at run time. Absent: the shape is unknown. */

@@ -11,7 +11,7 @@ import { quantizedProduct, quantizedRows } from './quantize.ts';
 import { hasBias, projections, type Projection } from '../../model-files/shapes.ts';
 
 /** Query, key and value of one layer, normalized and rotated, [G, heads, S, headDim] each (fewer heads for key and value). */
-export interface Heads {
+interface Heads {
   query: Tensor;
   key: Tensor;
   value: Tensor;

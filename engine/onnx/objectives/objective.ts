@@ -3,7 +3,7 @@ import type { Graph, Tensor } from '../graph/tensor.ts';
 import type { ObjectiveSettings } from '../../protocol/settings.ts';
 
 /** A batch's responses of one role (chosen, rejected or reference), one per preference: float32 [P] each. */
-export interface Responses {
+interface Responses {
   /** log pi(y | x) in nats, summed over the response's tokens, the end-of-sequence token included. */
   logp: Tensor;
   /** s(y) = log pi(y | x) - log pi_ref(y | x), summed in the same way. */
@@ -13,7 +13,7 @@ export interface Responses {
 }
 
 /** A batch of preferences. `reference` is a response of the reference policy. */
-export interface Preferences {
+interface Preferences {
   chosen: Responses;
   rejected: Responses;
   reference: Responses;

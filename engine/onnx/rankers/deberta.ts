@@ -43,7 +43,7 @@ export function debertaShapes(config: DebertaConfig, prefix: string): Map<string
  * The row of the position embeddings for each relative position from -(length - 1) to length - 1.
  * transformers computes the logarithms in float32, and their rounding decides where a bucket ends.
  */
-export function positionRows(config: DebertaConfig, length: number): number[] {
+function positionRows(config: DebertaConfig, length: number): number[] {
   const { positionBuckets, maxRelativePositions } = config;
   const f32 = Math.fround;
   const middle = positionBuckets >> 1;

@@ -65,16 +65,12 @@ export const identity = unary(
 export const min = binary('Min');
 /** The larger of a and b. */
 export const max = binary('Max');
-/** a and b, bool. */
-export const and = binary('And');
 /** a or b, bool. */
 export const or = binary('Or');
 /** a = b, bool. */
 export const equal = comparison('Equal');
 /** a < b, bool. */
 export const less = comparison('Less');
-/** a <= b, bool. */
-export const lessOrEqual = comparison('LessOrEqual');
 /** a >= b, bool. */
 export const greaterOrEqual = comparison('GreaterOrEqual');
 /** not x, bool. */
@@ -85,8 +81,6 @@ export const abs = unary('Abs');
 export const exp = unary('Exp');
 /** The natural logarithm of x. */
 export const log = unary('Log');
-/** The square root of x. */
-export const sqrt = unary('Sqrt');
 /** sin(x), x in radians. */
 export const sin = unary('Sin');
 /** cos(x), x in radians. */

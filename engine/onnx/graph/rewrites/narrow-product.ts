@@ -17,7 +17,7 @@ import type { Rewrite } from './rewrite.ts';
 export const isNarrow = ({ shape }: Tensor): boolean => typeof shape[1] === 'number' && shape[1] <= 128;
 
 /** The factors of b's gradient, left^T right, where y = a op(b): dy^T a where `b` is transposed, else a^T dy. */
-export function factorsOf(node: Node, dy: Tensor): [left: Tensor, right: Tensor] {
+function factorsOf(node: Node, dy: Tensor): [left: Tensor, right: Tensor] {
   const a = node.inputs[0]!;
   return productOptions(node).transB ? [dy, a] : [a, dy];
 }
