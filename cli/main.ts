@@ -19,6 +19,7 @@ const requested = first === 'help' ? second : first;
 for (const [name, { summary, load }] of Object.entries(commands)) {
   const command = name === requested ? await load() : new Command(name).summary(summary);
   program.addCommand(command.copyInheritedSettings(program));
+  for (const subcommand of command.commands) subcommand.copyInheritedSettings(program);
 }
 
 try {
