@@ -1,4 +1,4 @@
-/** Findings of cdk-nag that stay, each with its reason. Every one names the exact finding: any other fails the synthesis. */
+/** Acknowledged findings of cdk-nag, with reasons. Each names an exact finding; any other finding fails the synthesis. */
 import { Validations } from 'aws-cdk-lib';
 import type { TaskDefinition } from 'aws-cdk-lib/aws-ecs';
 import type { Construct, IConstruct } from 'constructs';
@@ -8,13 +8,13 @@ const OWN_ARN = 'arn:<AWS::Partition>:ecs:<AWS::Region>:<AWS::AccountId>';
 const acknowledge = (scope: IConstruct, id: string, reason: string) =>
   Validations.of(scope).acknowledge({ id: `AwsSolutions-${id}`, reason });
 
-/** What every task of ours needs: its part of the bucket, and what ECS needs to start it. */
+/** Acknowledges the findings of every selm task: its access to the bucket's prefix, its plain variables, and the registry. */
 export function acknowledgeTask(taskDefinition: TaskDefinition, deployment: string): void {
   const bucket = `${deployment}-storage:ExportsOutputFnGetAttArtifacts82DD59A1Arn3B515032`;
   acknowledge(
     taskDefinition,
     `IAM5[Resource::${bucket}/${deployment}/*]`,
-    'A task reads, a worker writes all objects below its prefix, whose names are hashes that nobody knows before.',
+    'Tasks read, and workers write, all objects under the prefix; their names are hashes that are not known in advance.',
   );
   acknowledge(
     taskDefinition,
@@ -24,7 +24,7 @@ export function acknowledgeTask(taskDefinition: TaskDefinition, deployment: stri
   acknowledgeRegistry(taskDefinition);
 }
 
-/** How an image built by CDK is pulled. */
+/** Acknowledges the permission to pull an image that CDK has built. */
 function acknowledgeRegistry(taskDefinition: TaskDefinition): void {
   acknowledge(
     taskDefinition,
@@ -33,31 +33,31 @@ function acknowledgeRegistry(taskDefinition: TaskDefinition): void {
   );
 }
 
-/** A GPU worker's protection of itself. */
+/** Acknowledges a GPU worker's permission to protect its own ECS task. */
 export function acknowledgeProtection(taskDefinition: TaskDefinition, cluster: string): void {
   acknowledge(
     taskDefinition,
     `IAM5[Resource::${OWN_ARN}:task/<${cluster}>/*]`,
-    "A task protects itself by its id, which ECS makes up; the cluster has this deployment's workers only.",
+    "A task protects itself by its id, which ECS generates; the cluster has only this deployment's workers.",
   );
 }
 
-/** What ECS and its agent need to run managed instances: CDK's own roles for it. */
+/** Acknowledges the permissions of CDK's roles for managed instances, for ECS and its agent. */
 export function acknowledgeManagedInstances(scope: Construct): void {
-  acknowledge(scope, 'IAM5[Resource::*]', 'ecs:DiscoverPollEndpoint, by which the agent finds ECS, has no resource.');
+  acknowledge(scope, 'IAM5[Resource::*]', 'ecs:DiscoverPollEndpoint, with which the agent finds ECS, has no resource.');
   acknowledge(
     scope,
     `IAM5[Resource::${OWN_ARN}:container-instance/*]`,
-    'The agent speaks for its instance by an id that ECS makes up.',
+    'The agent identifies its instance by an id that ECS generates.',
   );
   acknowledge(
     scope,
     'IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/AmazonECSInfrastructureRolePolicyForManagedInstances]',
-    'ECS launches and ends instances with the policy that AWS keeps for it.',
+    'ECS launches and terminates instances with the policy that AWS manages for this.',
   );
 }
 
-/** What our own instances need to be a cluster's. */
+/** Acknowledges the permissions of an Auto Scaling group's instances, and the group's settings. */
 export function acknowledgeAutoScalingGroup(scope: Construct): void {
   acknowledge(
     scope,
@@ -67,30 +67,30 @@ export function acknowledgeAutoScalingGroup(scope: Construct): void {
   acknowledge(
     scope,
     'IAM5[Resource::*]',
-    'CDK: ecs:DiscoverPollEndpoint and ecr:GetAuthorizationToken have no resource; the rest is held to the cluster.',
+    'CDK: ecs:DiscoverPollEndpoint and ecr:GetAuthorizationToken have no resource; the rest is limited to the cluster.',
   );
   acknowledge(
     scope,
     'AS3',
-    'Instances come and go with the demand, which the dashboard shows; nobody wants a message of each.',
+    'Instances start and stop with the demand, which the dashboard shows; a notification for each would be noise.',
   );
-  acknowledge(scope, 'EC26', 'The disks are encrypted, in the launch template, which the check cannot follow.');
+  acknowledge(scope, 'EC26', 'The launch template encrypts the disks, which the check cannot resolve.');
 }
 
-/** What is reached from the internet, on purpose. */
+/** Acknowledges a security group that intentionally allows connections from the internet. */
 export function acknowledgeOpenDoor(securityGroup: Construct): void {
   acknowledge(
     securityGroup,
     'EC23',
-    'The pages are for people anywhere: the load balancer hands on nobody who has not signed in.',
+    'The pages are available on the internet; the load balancer forwards only authenticated requests.',
   );
 }
 
-/** A rule whose address range is the network's own. */
+/** Acknowledges an ingress rule that is limited to the VPC's own address range. */
 export function acknowledgeOwnRange(securityGroup: Construct): void {
   acknowledge(
     securityGroup,
     'EC23',
-    "The rule lets in the network's own addresses only, which the check cannot resolve.",
+    "The rule allows only the network's own addresses, which the check cannot resolve.",
   );
 }

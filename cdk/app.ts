@@ -1,4 +1,4 @@
-/** The CDK app: `cdk deploy --all` with what `selm deploy` has written into the context, or with the defaults. */
+/** The CDK app: deploys the configuration that `selm deploy` has written to the context, or the defaults. */
 import { buildDeployment, createApp } from './build.ts';
 import { CONTEXT_KEY } from '../config/deployment.ts';
 import { checkDeployConfig } from '../config/load-deployment.ts';

@@ -1,11 +1,12 @@
-/** The second line against costs: AWS tells somebody. The first is a run's own `budget`, at which it waits for a decision. */
+/** The budget in AWS Budgets, which only sends notifications. A run's own `budget` pauses the run until a decision is made. */
 import { Stack, type StackProps } from 'aws-cdk-lib';
 import { CfnBudget } from 'aws-cdk-lib/aws-budgets';
 import type { Construct } from 'constructs';
 
-/** Tag of everything in a deployment. As a cost allocation tag it must be activated once an account. */
+/** Tag of all resources of a deployment. The budget needs it as an active cost allocation tag, activated once per account. */
 export const DEPLOYMENT_TAG = 'selm-deployment';
 
+/** Notifies by email at 80 % and 100 % of the monthly limit, and when the forecast exceeds it. */
 export class BudgetStack extends Stack {
   constructor(
     scope: Construct,

@@ -1,4 +1,4 @@
-/** The stacks of a deployment. */
+/** Builds the CDK app: all stacks of a deployment, checked by cdk-nag. */
 import { App, Stack, Tags, Validations, type AppProps } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { BudgetStack, DEPLOYMENT_TAG } from './budget.ts';
@@ -11,7 +11,7 @@ import { StorageStack } from './storage.ts';
 import { connectToCloud } from './temporal-connection.ts';
 import { TemporalStack } from './temporal.ts';
 
-/** CDK's feature flags: its current behavior, which is off by default for the sake of old apps. */
+/** CDK feature flags: current behavior that is off by default for compatibility with old apps. */
 const FLAGS = {
   '@aws-cdk/aws-iam:minimizePolicies': true,
   '@aws-cdk/core:checkSecretUsage': true,
@@ -19,14 +19,14 @@ const FLAGS = {
   '@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy': true,
 };
 
-/** Creates an app whose synthesis fails at any finding of cdk-nag that is not acknowledged. */
+/** Creates an app whose synthesis fails if cdk-nag has a finding that is not acknowledged. */
 export function createApp(props: AppProps = {}): App {
   const app = new App({ ...props, context: FLAGS });
   Validations.of(app).addPlugins(new AwsSolutionsChecks());
   return app;
 }
 
-/** Adds the stacks to `app`. A stack gets what it needs of the earlier stacks as props. */
+/** Adds the stacks to `app`. A stack gets the resources of earlier stacks as props. */
 export function buildDeployment(app: App, config: DeployConfig): void {
   const { name, temporal, budget } = config;
   Tags.of(app).add(DEPLOYMENT_TAG, name);
@@ -50,7 +50,7 @@ export function buildDeployment(app: App, config: DeployConfig): void {
   new ObservabilityStack(app, `${name}-observability`, config, props('dashboard and alarms'));
   if (budget) new BudgetStack(app, `${name}-budget`, name, budget, props('the budget'));
 
-  // Workers need their server when they start.
+  // Workers connect to the server when they start.
   const server = app.node.tryFindChild(`${name}-temporal`);
   for (const workers of [control, gpu]) if (server instanceof Stack) workers.addStackDependency(server);
 }

@@ -1,4 +1,4 @@
-/** The control workers on Fargate: one of the current version, and one of each version that still has runs; and the web pages. */
+/** The control workers on Fargate, one for the current version and one for each draining version, and the web pages. */
 import { CfnOutput, Stack, Validations, type StackProps } from 'aws-cdk-lib';
 import type { IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
 import { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
@@ -14,6 +14,7 @@ import type { TemporalConnection } from './temporal-connection.ts';
 import { addUi } from './ui.ts';
 import { demandMetricOf, versionsOf, type Version } from './versions.ts';
 
+/** Resources of other stacks that the stacks of workers use. */
 export interface WorkersProps extends StackProps {
   vpc: IVpc;
   subnets: SubnetSelection;
@@ -21,14 +22,15 @@ export interface WorkersProps extends StackProps {
   temporal: TemporalConnection;
 }
 
-/** Of artifacts, and of models and data sets each, in Fargate's 20 GB. */
+/** Limit of the artifact cache and of the hub cache, each in GB; both fit into Fargate's 20 GB of storage. */
 const CACHE_GB = 7;
 
 export interface ControlProps extends WorkersProps {
-  /** For what is reached from the internet. */
+  /** Subnets of the web pages' load balancer if it is reachable from the internet. */
   entrance: SubnetSelection;
 }
 
+/** The control workers, their cluster and, if configured, the web pages. */
 export class ControlStack extends Stack {
   constructor(scope: Construct, id: string, config: DeployConfig, props: ControlProps) {
     super(scope, id, props);
@@ -75,7 +77,7 @@ export class ControlStack extends Stack {
         cacheGb: CACHE_GB,
         environment: {
           SELM_DEMAND_METRIC: demandMetricOf(version),
-          // Runs begin on the current version only.
+          // Only the current version becomes Temporal's current version and creates schedules.
           ...(!version.images && { SELM_MAKE_CURRENT: '1', SELM_SCHEDULES: JSON.stringify(schedules) }),
         },
       }),

@@ -1,15 +1,16 @@
-/** What a deployment costs: a day without work, and a round of a given size. Estimates, with every line of their arithmetic. */
+/** Cost estimates: an idle day of a deployment, and a round of a given size, with the arithmetic of every line. */
 import { InputError } from '../data/errors.ts';
 import { isStopped, type DeployConfig } from '../config/deployment.ts';
 import { INSTANCE_HOURS, type PriceName } from '../config/prices.ts';
 
 interface CostLine {
   what: string;
-  /** How the number comes about. */
+  /** The calculation of `usd`, as text. */
   arithmetic: string;
   usd: number;
 }
 
+/** A cost in US dollars and the lines it is the sum of. */
 export interface Cost {
   lines: CostLine[];
   usd: number;
@@ -18,19 +19,19 @@ export interface Cost {
 const HOURS = 24;
 const DAYS_A_MONTH = 30.4;
 const ZONES = 2;
-/** Of a network without a NAT gateway: see network.ts. */
+/** Number of interface endpoints of a network without a NAT gateway (network.ts). */
 const ENDPOINTS = 7;
-/** What the control worker writes about itself, and the metrics that the alarms of observability.ts and scaling.ts look at. */
+/** Custom metrics that the control worker publishes, and metrics that the alarms of observability.ts and scaling.ts read. */
 const METRICS = 6;
 const ALARM_METRICS = 12;
-/** Logs of an idle day. */
+/** GB of logs per idle day. */
 const LOG_GB = 0.02;
-/** Artifacts kept, of an idle deployment. */
+/** GB of artifacts that an idle deployment stores. */
 const STORED_GB = 20;
-/** The least a database computes while a server asks it. */
+/** Minimum capacity of the database while a server is connected, in Aurora capacity units. */
 const ACTIVE_ACU = 0.5;
 
-/** Of a day on which nothing is to do. Temporal Cloud's own bill is not in it. */
+/** Cost of a day without work, excluding Temporal Cloud's own bill. */
 export function idleCost(config: DeployConfig): Cost {
   const { network, temporal, control, ui } = config;
   const price = (name: PriceName) => priceOf(config, name);
@@ -78,14 +79,14 @@ export function idleCost(config: DeployConfig): Cost {
   return total(lines);
 }
 
-/** Of the Temporal server's task. */
+/** CPU units and memory of the Temporal server's task. */
 export const SERVER = { cpu: 1024, memoryMiB: 2048 };
-/** Of the web pages' task: the smallest there is. */
+/** CPU units and memory of the web pages' task: Fargate's smallest size. */
 export const UI = { cpu: 256, memoryMiB: 512 } as const;
 
 const priceOf = ({ prices }: DeployConfig, name: PriceName): number => prices[name];
 
-/** An hour of a GPU worker's instance, with ECS's fee. @throws InputError for a type whose price is not known */
+/** Price of a GPU worker's instance per hour, including the ECS fee. @throws InputError if the instance type has no known price */
 export function gpuHour(config: DeployConfig, capacity: 'spot' | 'on-demand'): number {
   const { gpu } = config;
   if (gpu.usdPerHour !== undefined) return gpu.usdPerHour;
@@ -95,27 +96,29 @@ export function gpuHour(config: DeployConfig, capacity: 'spot' | 'on-demand'): n
   return price * (capacity === 'spot' ? priceOf(config, 'spotShare') : 1) + fee;
 }
 
-/** How large a round is, and how fast one GPU worker is at it. */
+/** The size of a round, and the speed of one GPU worker. */
 export interface RoundWork {
   prompts: number;
-  /** Answers to a prompt, and their mean length in tokens. */
+  /** Responses per prompt. */
   samplesPerPrompt: number;
+  /** Mean length of a response in tokens. */
   answerTokens: number;
   promptTokens: number;
   heldOutPrompts: number;
-  /** Tokens a second that one worker samples, and that it trains on. */
+  /** Tokens per second that one worker samples. */
   sampledPerSecond: number;
+  /** Tokens per second that one worker trains on. */
   trainedPerSecond: number;
-  /** Workers that share sampling; training is one's. */
+  /** Workers that share sampling; training uses one of them. */
   workers: number;
-  /** Until an instance runs and has its model. */
+  /** Minutes until an instance runs and has loaded its model. */
   startMinutes: number;
 }
 
 /**
- * A round as in the paper, of Llama-3-8B: a third of UltraFeedback's 61 thousand prompts, one greedy answer each, trained with a
- * LoRA adapter on the answer and two of the data set. The speeds are assumptions for one L40S with vLLM and a PyTorch backend:
- * measure yours, and put them here.
+ * A round of the paper's size for Llama-3-8B: a third of UltraFeedback's 61 thousand prompts, one greedy response each, and a LoRA
+ * adapter trained on this response and two of the data set. The speeds are assumptions for one L40S with vLLM and a PyTorch backend;
+ * replace them with your own measurements.
  */
 export const PAPER_ROUND: RoundWork = {
   prompts: 20_378,
@@ -129,19 +132,19 @@ export const PAPER_ROUND: RoundWork = {
   startMinutes: 8,
 };
 
-/** Of the GPU hours of a round, on spot instances or on demand. */
+/** Cost of a round's GPU hours, on spot or on-demand instances. */
 export function roundCost(config: DeployConfig, work: RoundWork, capacity: 'spot' | 'on-demand' = 'spot'): Cost {
   const hour = gpuHour(config, capacity);
   const { prompts, samplesPerPrompt, answerTokens, promptTokens, heldOutPrompts, workers, startMinutes } = work;
   const sampled = prompts * samplesPerPrompt * answerTokens;
   const evaluated = heldOutPrompts * answerTokens;
-  // A row is its prompt once and three answers: the chosen one, the rejected one and the policy's own.
+  // A training row has its prompt once and three responses: chosen, rejected and reference.
   const row = promptTokens + 3 * answerTokens;
   const lines: CostLine[] = [];
   const gpuHours = (what: string, arithmetic: string, hours: number) =>
     lines.push({ what, arithmetic: `${arithmetic} = ${hours.toFixed(2)} h × ${hour.toFixed(3)}`, usd: hours * hour });
   gpuHours('sample', `${tokens(sampled)} / ${work.sampledPerSecond} a second`, sampled / work.sampledPerSecond / 3600);
-  // The reference policy's log-probabilities are a forward pass: a third of a training step.
+  // The reference policy's log-probabilities need only a forward pass, a third of a training step's computation.
   gpuHours(
     'score',
     `${tokens(prompts * row)} / 3 / ${work.trainedPerSecond} a second`,

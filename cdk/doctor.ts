@@ -1,4 +1,4 @@
-/** What of an AWS account would stop a deployment, asked of AWS before it begins. Nothing is changed. */
+/** Checks of an AWS account before a deployment: instance types, GPU quotas and roles. They change nothing. */
 import {
   DescribeInstanceTypeOfferingsCommand,
   DescribeInstanceTypesCommand,
@@ -14,16 +14,17 @@ import {
 import type { DeployConfig } from '../config/deployment.ts';
 import type { GpuConfig } from '../config/deployment/gpu.ts';
 
+/** The result of one check. */
 export interface Finding {
   check: string;
-  /** `stops`: the deployment fails, or GPU workers never come. */
+  /** `stops`: the deployment fails, or GPU workers never start. */
   verdict: 'fine' | 'warning' | 'stops' | 'not checked';
   detail: string;
 }
 
 type Capacity = 'spot' | 'on-demand';
 
-/** Smallest instance type with one of these GPUs, by the names of gpu.accelerators; P instances with one A100 do not exist. */
+/** Smallest instance type with a single GPU, by the names of gpu.accelerators. No instance type has a single A100. */
 const SMALLEST: Record<GpuConfig['accelerators'][number], string | undefined> = {
   l4: 'g6.xlarge',
   a10g: 'g5.xlarge',
@@ -32,7 +33,7 @@ const SMALLEST: Record<GpuConfig['accelerators'][number], string | undefined> = 
   h100: 'p5.4xlarge',
 };
 
-/** Service Quotas' codes of EC2's vCPU limits. On demand all P instances share one; as spot, those since p5 have their own. */
+/** Codes of EC2's vCPU quotas. All on-demand P instances share one; on spot, p5 and newer have their own. */
 const QUOTAS: { types: RegExp; capacity: Capacity; code: string; name: string }[] = [
   { types: /^(g|vt)\d/, capacity: 'spot', code: 'L-3819A6DF', name: 'All G and VT Spot Instance Requests' },
   { types: /^(g|vt)\d/, capacity: 'on-demand', code: 'L-DB2E81BA', name: 'Running On-Demand G and VT instances' },
@@ -41,13 +42,13 @@ const QUOTAS: { types: RegExp; capacity: Capacity; code: string; name: string }[
   { types: /^p\d/, capacity: 'on-demand', code: 'L-417A185B', name: 'Running On-Demand P instances' },
 ];
 
-/** The instance types that the configuration lets workers run on. */
+/** The instance types that workers can run on with this configuration. */
 function instanceTypes({ gpu }: DeployConfig): string[] {
   if (gpu.capacity === 'auto-scaling-group') return [gpu.instanceType];
   return gpu.accelerators.map((accelerator) => SMALLEST[accelerator]).filter((type) => type !== undefined);
 }
 
-/** Asks AWS with the credentials and region of the environment; what cannot be asked is a finding as well. */
+/** Runs all checks with the credentials and region of the environment. A check that cannot run is a finding, too. */
 export async function examineAccount(config: DeployConfig): Promise<Finding[]> {
   const { gpu } = config;
   const ec2 = new EC2Client({});
@@ -73,7 +74,7 @@ export async function examineAccount(config: DeployConfig): Promise<Finding[]> {
   return [...findings, ...asked.flat()];
 }
 
-/** A refusal by AWS, such as of a permission, leaves the other checks alone. */
+/** Turns an error of AWS, such as a missing permission, into a finding, so that the other checks still run. */
 async function orNotChecked(check: string, examine: () => Promise<Finding[]>): Promise<Finding[]> {
   try {
     return await examine();
@@ -96,14 +97,14 @@ async function examineTypes(ec2: EC2Client, types: string[]): Promise<Finding[]>
     if (zones.length === 0) return { check: type, verdict: 'warning', detail: `is not offered in ${region}` };
     return { check: type, verdict: 'fine', detail: `is offered in ${zones.sort().join(', ')}` };
   });
-  // One of several is enough.
+  // One available type is enough.
   const none = findings.every(({ verdict }) => verdict === 'warning');
   return none ? findings.map((finding) => ({ ...finding, verdict: 'stops' })) : findings;
 }
 
-/** A quota must hold one worker of the smallest type at least; fewer than gpu.maxWorkers is a warning. */
+/** A quota must allow at least one worker of the smallest type; fewer than gpu.maxWorkers is a warning. */
 async function examineQuotas(ec2: EC2Client, { gpu }: DeployConfig, types: string[]): Promise<Finding[]> {
-  // A capacity block is paid for ahead: no quota of running instances counts it.
+  // A capacity block is paid in advance and does not count towards the quotas of running instances.
   if (gpu.capacityBlock !== undefined) return [];
   const { InstanceTypes = [] } = await ec2.send(
     new DescribeInstanceTypesCommand({ InstanceTypes: types as _InstanceType[] }),
@@ -127,14 +128,14 @@ async function examineQuotas(ec2: EC2Client, { gpu }: DeployConfig, types: strin
       detail: `${quota} vCPUs, ${workers} of ${gpu.maxWorkers} workers at ${size}${request}`,
     });
   }
-  // While any quota of the kinds that are used lets a worker run, the others only narrow the choice.
+  // If one of the quotas allows a worker, the others are only warnings.
   const some = findings.some(({ verdict }) => verdict !== 'stops');
   return some
     ? findings.map((finding) => ({ ...finding, verdict: finding.verdict === 'stops' ? 'warning' : finding.verdict }))
     : findings;
 }
 
-/** The account's own value, else AWS's default for all. */
+/** The account's value of a quota, or AWS's default if the account has none. */
 async function quotaOf(code: string): Promise<number> {
   const quotas = new ServiceQuotasClient({});
   const which = { ServiceCode: 'ec2', QuotaCode: code };

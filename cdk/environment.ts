@@ -1,4 +1,4 @@
-/** What a worker's container is given: the command, and the environment that `selm worker` reads. */
+/** A worker's container: its command, and the environment variables that `selm worker` reads. */
 import { Duration, Stack } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
@@ -7,29 +7,32 @@ import type { DeployConfig } from '../config/deployment.ts';
 import type { Role } from './images.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
 
+/** CloudWatch namespace of all metrics of the workers. */
 export const METRICS_NAMESPACE = 'selm';
+/** SELM_HOME in the containers: a mounted, writable volume. */
 export const HOME = '/var/lib/selm';
 const HEALTH_PORT = 8080;
 
-/** What a stopping worker leaves its activities before they write their checkpoint; well below the stop timeout. */
+/** Seconds that a stopping worker gives its activities to finish before they write a checkpoint; well below STOP_SECONDS. */
 const GRACE_SECONDS: Record<Role, number> = { control: 5, gpu: 45 };
-/** Of ECS, before it kills: 120 s is the most, and what a spot instance has left. */
+/** Stop timeout: seconds between SIGTERM and SIGKILL. 120 is ECS's maximum and the notice period of a spot instance. */
 const STOP_SECONDS: Record<Role, number> = { control: 60, gpu: 120 };
 
+/** Settings of a worker's container. */
 export interface WorkerProps {
   role: Role;
-  /** Of the worker: runs stay with the one that they began on. */
+  /** The worker's Temporal build id. */
   version: string;
   image: ecs.ContainerImage;
   storeUrl: string;
   temporal: TemporalConnection;
   config: DeployConfig;
   cacheGb: number;
-  /** Beside what all workers have. */
+  /** Variables in addition to those of all workers. */
   environment: Record<string, string>;
 }
 
-/** A worker's container, for a task definition that has a volume `home` and one `tmp`. */
+/** Options of a worker's container. The task definition must have the volumes `home` and `tmp` (see `mountWritable`). */
 export function workerContainer(scope: Construct, props: WorkerProps): ecs.ContainerDefinitionOptions {
   const { role, version, image, storeUrl, temporal, config, cacheGb, environment } = props;
   return {
@@ -60,7 +63,7 @@ export function workerContainer(scope: Construct, props: WorkerProps): ecs.Conta
   };
 }
 
-/** Variables from Secrets Manager, by the names of their secrets. */
+/** Environment variables from Secrets Manager. `secrets` maps variables to names of secrets. */
 export const secretsOf = (
   scope: Construct,
   secrets: Record<string, string>,
@@ -73,7 +76,7 @@ export const secretsOf = (
     ]),
   );
 
-/** A container is healthy while it answers at `url`. */
+/** A health check that passes while GET `url` returns a successful response. */
 export const healthCheck = (url: string): ecs.HealthCheck => ({
   command: ['CMD', 'node', '-e', `fetch('${url}').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))`],
   interval: Duration.seconds(30),
@@ -81,7 +84,7 @@ export const healthCheck = (url: string): ecs.HealthCheck => ({
   retries: 3,
 });
 
-/** Where a worker may write: the only places of its file system that are not read-only. */
+/** Mounts the writable volumes. The rest of a worker's file system is read-only. */
 export function mountWritable(container: ecs.ContainerDefinition): void {
   container.addMountPoints(
     { sourceVolume: 'home', containerPath: HOME, readOnly: false },
