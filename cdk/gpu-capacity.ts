@@ -1,4 +1,4 @@
-/** Where GPU workers run: instances that ECS manages, or an Auto Scaling group of our own. Both begin at none. */
+/** Capacity providers of the GPU workers: ECS Managed Instances or an Auto Scaling group. Both start with zero instances. */
 import { Size, Stack, Tags } from 'aws-cdk-lib';
 import * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
@@ -8,8 +8,10 @@ import type { Construct } from 'constructs';
 import { acknowledgeAutoScalingGroup, acknowledgeManagedInstances } from './acknowledgements.ts';
 import type { GpuConfig } from '../config/deployment/gpu.ts';
 
+/** Purchase option of the instances. */
 export type Capacity = 'spot' | 'on-demand';
 
+/** The cluster, network and settings of a capacity provider. */
 export interface CapacityProps {
   cluster: ecs.Cluster;
   vpc: ec2.IVpc;
@@ -22,7 +24,7 @@ export interface CapacityProps {
 const { NVIDIA } = ec2.AcceleratorManufacturer;
 const rootVolume = ec2.BlockDeviceVolume.ebs(60, { encrypted: true, volumeType: ec2.EbsDeviceVolumeType.GP3 });
 
-/** Instances that ECS manages, of one GPU each. @returns the capacity provider's name */
+/** Adds ECS Managed Instances with one GPU each. @returns the capacity provider's name */
 export function addManagedInstances(scope: Construct, props: CapacityProps): string {
   const { cluster, vpc, subnets, securityGroup, gpu, capacity } = props;
   const provider = new ecs.ManagedInstancesCapacityProvider(scope, 'Instances', {
@@ -43,7 +45,7 @@ export function addManagedInstances(scope: Construct, props: CapacityProps): str
       localStorageTypes: [ec2.LocalStorageType.SSD],
     },
   });
-  // Models and artifacts are read from the instance's own NVMe disks.
+  // Models and artifacts are cached on the instance's local NVMe disks. The construct has no property for this.
   const resource = provider.node.findAll().find((child) => child instanceof ecs.CfnCapacityProvider)!;
   resource.addPropertyOverride(
     'ManagedInstancesProvider.InstanceLaunchTemplate.LocalStorageConfiguration.UseLocalStorage',
@@ -54,7 +56,7 @@ export function addManagedInstances(scope: Construct, props: CapacityProps): str
   return provider.capacityProviderName;
 }
 
-/** Joins the disks of the instance and gives them to the tasks. */
+/** User data that combines the instance's local disks into one volume for the tasks. */
 const LOCAL_DISKS = `
 disks=$(ls /dev/disk/by-id/nvme-Amazon_EC2_NVMe_Instance_Storage_* 2>/dev/null | grep -v -e -part -e _1$ | sort -u)
 if [ -n "$disks" ]; then
@@ -63,7 +65,7 @@ if [ -n "$disks" ]; then
 fi
 mkdir -p /mnt/selm/home /mnt/selm/tmp && chown 10001:10001 /mnt/selm/home && chmod 1777 /mnt/selm/tmp`;
 
-/** Instances of one type in an Auto Scaling group, or in a capacity block. @returns the capacity provider's name */
+/** Adds an Auto Scaling group with one instance type, optionally in a capacity block. @returns the capacity provider's name */
 export function addAutoScalingGroup(scope: Construct, props: CapacityProps): string {
   const { cluster, vpc, subnets, securityGroup, gpu, capacity } = props;
   const userData = ec2.UserData.forLinux();
@@ -72,7 +74,7 @@ export function addAutoScalingGroup(scope: Construct, props: CapacityProps): str
     'echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config',
     LOCAL_DISKS,
   );
-  // CDK gives it what the agent needs when the cluster takes the group; tasks have roles of their own.
+  // CDK adds the ECS agent's permissions when the group is added to the cluster. Tasks have their own roles.
   const role = new Role(scope, 'InstanceRole', { assumedBy: new ServicePrincipal('ec2.amazonaws.com') });
   const launchTemplate = new ec2.LaunchTemplate(scope, 'Template', {
     instanceType: new ec2.InstanceType(gpu.instanceType),
@@ -115,7 +117,7 @@ export function addAutoScalingGroup(scope: Construct, props: CapacityProps): str
   Tags.of(group).add('Name', `${Stack.of(scope).stackName}-${capacity}`);
   const provider = new ecs.AsgCapacityProvider(scope, 'Instances', {
     autoScalingGroup: group,
-    // An instance goes when it has no task, and not before.
+    // An instance is terminated only when it has no tasks.
     enableManagedTerminationProtection: true,
     enableManagedDraining: true,
   });

@@ -1,4 +1,4 @@
-/** The GPU workers: for each version and capacity a service that grows from zero with the version's demand. */
+/** The GPU workers: one service per version and capacity, scaled from zero with the version's demand. */
 import { CfnOutput, Stack, Validations, type StackProps } from 'aws-cdk-lib';
 import { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -16,6 +16,7 @@ import { scaleToDemand } from './scaling.ts';
 import { addVllm } from './vllm.ts';
 import { demandMetricOf, versionsOf, type Version } from './versions.ts';
 
+/** The GPU workers, their cluster, capacity providers and scaling. */
 export class GpuStack extends Stack {
   private readonly config: DeployConfig;
   private readonly props: WorkersProps;
@@ -40,7 +41,7 @@ export class GpuStack extends Stack {
     for (const capacity of capacities) this.addCapacity(capacity, capacities.length > 1);
   }
 
-  /** @param shared whether on-demand instances are only for when there are no others */
+  /** @param shared whether there are spot instances, too, so that on-demand instances are only a fallback */
   private addCapacity(capacity: Capacity, shared: boolean): void {
     const { config, cluster, securityGroup } = this;
     const { vpc, subnets } = this.props;
@@ -73,10 +74,10 @@ export class GpuStack extends Stack {
       capacityProviderStrategies: [{ capacityProvider: provider, weight: 1 }],
       vpcSubnets: this.props.subnets,
       securityGroups: [securityGroup],
-      // None at first: a deployment needs no GPU. An update sets it to this as well; protected workers stay, and a minute later
-      // their number is again what the demand says.
+      // A deployment needs no GPU. An update also resets the count to 0: protected workers stay, and within a minute scaling sets
+      // the count to the demand again.
       desiredCount: 0,
-      // Scaling alone decides how many there are. A new version replaces workers as they end; protected ones end first.
+      // Only scaling starts workers. A deployment replaces a worker after it has stopped, and a protected one finishes first.
       minHealthyPercent: 0,
       maxHealthyPercent: 100,
       availabilityZoneRebalancing: ecs.AvailabilityZoneRebalancing.DISABLED,
@@ -111,7 +112,7 @@ export class GpuStack extends Stack {
         cacheGb: gpu.cacheGb,
         environment: { SELM_CAPACITY: capacity },
       }),
-      // A GPU belongs to one container: where vLLM samples, it is vLLM's, and the worker's engine computes on the CPU.
+      // Only one container can have the GPU. With vLLM it is vLLM's, and the worker's engine computes on the CPU.
       ...(!config.vllm && { gpuCount: 1 }),
       memoryReservationMiB: Math.floor(gpu.memoryMiB / 4),
       logging,

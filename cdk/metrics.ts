@@ -1,4 +1,4 @@
-/** The metrics that the workers publish, as alarms, scaling and the dashboard read them. */
+/** The workers' metrics, for alarms, scaling and the dashboard. */
 import { Duration } from 'aws-cdk-lib';
 import { MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import { METRICS_NAMESPACE } from './environment.ts';
@@ -6,7 +6,7 @@ import type { Capacity } from './gpu-capacity.ts';
 
 const period = Duration.minutes(1);
 
-/** A metric of the deployment, once a minute from the control worker. */
+/** A metric of the whole deployment; the control worker publishes it every minute. */
 export const deploymentMetric = (deployment: string, metricName: string, statistic = 'Maximum') =>
   new Metric({
     namespace: METRICS_NAMESPACE,
@@ -16,7 +16,7 @@ export const deploymentMetric = (deployment: string, metricName: string, statist
     period,
   });
 
-/** How many GPU workers of a capacity there are: each publishes a 1 a minute. */
+/** The number of GPU workers of a capacity: each publishes the value 1 every minute. */
 export const workersMetric = (deployment: string, capacity: Capacity) =>
   new Metric({
     namespace: METRICS_NAMESPACE,
@@ -26,7 +26,7 @@ export const workersMetric = (deployment: string, capacity: Capacity) =>
     period,
   });
 
-/** The demand while there is no spot worker, else 0: what on-demand instances are for. */
+/** The demand while there is no spot worker, otherwise 0. On-demand workers scale with it. */
 export const starvedDemand = (deployment: string, demandMetric: string) =>
   new MathExpression({
     expression: 'IF(FILL(spot, 0) < 1, demand, 0)',

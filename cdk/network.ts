@@ -1,6 +1,6 @@
 /**
- * The network: private subnets without a way in; a way out by one NAT gateway, or none and endpoints of what is needed. Only for web
- * pages that are reached from outside are there subnets for that.
+ * The network: private subnets with one NAT gateway, or isolated subnets with VPC endpoints of the AWS services that tasks use. Public
+ * subnets for a load balancer exist only if the web pages are on the internet.
  */
 import { Stack, type StackProps } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
@@ -9,7 +9,7 @@ import type { Construct } from 'constructs';
 import { acknowledgeOwnRange } from './acknowledgements.ts';
 import type { DeployConfig } from '../config/deployment.ts';
 
-/** What tasks ask of AWS beside S3. With a NAT gateway they reach it through that, which costs less than these. */
+/** AWS services that tasks use in addition to S3. With a NAT gateway these endpoints are not needed, and it costs less. */
 const ENDPOINTS = {
   EcrApi: ec2.InterfaceVpcEndpointAwsService.ECR,
   EcrDocker: ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
@@ -24,11 +24,12 @@ const NAT = 'nat';
 const ENTRANCE = 'entrance';
 const outside = { subnetType: ec2.SubnetType.PUBLIC, mapPublicIpOnLaunch: false };
 
+/** The VPC with its subnets and endpoints. */
 export class NetworkStack extends Stack {
   readonly vpc: ec2.Vpc;
-  /** Of all tasks. */
+  /** Subnets of all tasks. */
   readonly subnets: ec2.SubnetSelection;
-  /** Of what is reached from the internet, where there is something. */
+  /** Subnets of the load balancer of web pages on the internet; they exist only with such pages. */
   readonly entrance: ec2.SubnetSelection = { subnetGroupName: ENTRANCE };
 
   constructor(scope: Construct, id: string, { network: { natGateways }, ui }: DeployConfig, props: StackProps) {
@@ -41,18 +42,18 @@ export class NetworkStack extends Stack {
       natGateways,
       subnetConfiguration: [
         { name: 'private', subnetType, cidrMask: 20 },
-        // It holds the NAT gateway and nothing else.
+        // Only for the NAT gateway.
         ...(open ? [{ name: NAT, ...outside, cidrMask: 28 }] : []),
-        // A load balancer's subnets have at least 32 addresses.
+        // AWS requires at least 32 addresses in a load balancer's subnets.
         ...(typeof ui === 'object' ? [{ name: ENTRANCE, ...outside, cidrMask: 26 }] : []),
       ],
       ...(open && { natGatewaySubnets: { subnetGroupName: NAT } }),
-      // Changing it takes a Lambda function; instead no resource uses the default group.
+      // CDK restricts the default group with a Lambda function. This is not needed, because no resource uses that group.
       restrictDefaultSecurityGroup: false,
       gatewayEndpoints: { S3: { service: ec2.GatewayVpcEndpointAwsService.S3 } },
     });
     const flows = new LogGroup(this, 'Flows', { retention: RetentionDays.ONE_WEEK });
-    // Refused connections tell of an attack or of a wrong rule; the rest is large and tells little.
+    // Rejected connections indicate an attack or a wrong rule. Logs of accepted ones would be large and of little use.
     this.vpc.addFlowLog('Refused', {
       destination: ec2.FlowLogDestination.toCloudWatchLogs(flows),
       trafficType: ec2.FlowLogTrafficType.REJECT,

@@ -1,4 +1,4 @@
-/** What people see: a dashboard, and alarms that tell somebody. */
+/** The dashboard, and alarms with notifications. */
 import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
@@ -13,14 +13,15 @@ import { deploymentMetric, workersMetric } from './metrics.ts';
 const { GREATER_THAN_THRESHOLD, LESS_THAN_THRESHOLD } = cloudwatch.ComparisonOperator;
 const { BREACHING, NOT_BREACHING } = cloudwatch.TreatMissingData;
 
-/** Starting an instance and loading an image and a model takes minutes; with the fallback, twice. */
+/** Minutes to start an instance and load the image and the model. */
 const START_MINUTES = 20;
-/** An activity beats every second; the server gives up a silent one after 15 s. */
+/** Age of the last heartbeat that raises an alarm. Activities heartbeat every second, and their heartbeat timeout is 15 s. */
 const SILENT_SECONDS = 120;
 
 const graph = (title: string, left: cloudwatch.IMetric[]) =>
   new cloudwatch.GraphWidget({ title, left, width: 12, leftYAxis: { min: 0 } });
 
+/** The dashboard, the alarms, and the SNS topic that they notify. */
 export class ObservabilityStack extends Stack {
   constructor(scope: Construct, id: string, config: DeployConfig, props: StackProps) {
     super(scope, id, props);
@@ -93,7 +94,7 @@ export class ObservabilityStack extends Stack {
   }
 
   private topic(email: string | undefined): Topic {
-    // CloudWatch writes to an encrypted topic only where the key lets it.
+    // CloudWatch can publish to an encrypted topic only if the key's policy allows it.
     const masterKey = new Key(this, 'Key', { enableKeyRotation: true });
     masterKey.grantEncryptDecrypt(new ServicePrincipal('cloudwatch.amazonaws.com'));
     const topic = new Topic(this, 'Alarms', { enforceSSL: true, masterKey });

@@ -1,4 +1,4 @@
-/** How many workers there are: as many as there is demand for, up to a limit, and none after a while without any. */
+/** Scaling of a service: the number of tasks follows the demand up to a limit, and is 0 after some time without demand. */
 import { Duration } from 'aws-cdk-lib';
 import * as scaling from 'aws-cdk-lib/aws-applicationautoscaling';
 import { Alarm, ComparisonOperator, TreatMissingData, type IMetric } from 'aws-cdk-lib/aws-cloudwatch';
@@ -6,22 +6,23 @@ import { ApplicationScalingAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { FargateService, Ec2Service } from 'aws-cdk-lib/aws-ecs';
 import type { Construct } from 'constructs';
 
+/** The service to scale, its limits and its demand. */
 export interface ScalingProps {
   service: FargateService | Ec2Service;
   maxWorkers: number;
-  /** Keeps it at none whatever the demand. */
+  /** Keeps the service at zero tasks regardless of the demand. */
   stopped: boolean;
-  /** Jobs that wait or are in flight, each minute: a worker does one at a time. */
+  /** Activities that wait or are in progress, every minute. A worker processes one at a time. */
   demand: IMetric;
-  /** Of demand before the first worker comes. */
+  /** Minutes of demand before the first worker starts. */
   startMinutes: number;
-  /** Without demand before the last one goes. */
+  /** Minutes without demand before the last worker stops. */
   idleMinutes: number;
 }
 
 /**
- * Sets the service's number of tasks to the demand. What a worker has in flight is part of it, and ECS does not stop a task
- * that protects itself, so a smaller number never costs work: it waits until a worker is done.
+ * Sets the service's number of tasks to the demand. Scaling in never interrupts work: the demand includes activities in progress, and
+ * ECS does not stop a task that protects itself.
  */
 export function scaleToDemand(scope: Construct, props: ScalingProps): void {
   const { service, maxWorkers, stopped, demand, startMinutes, idleMinutes } = props;
@@ -33,12 +34,12 @@ export function scaleToDemand(scope: Construct, props: ScalingProps): void {
     maxCapacity: stopped ? 0 : maxWorkers,
   });
   const policy = { scalingTarget, adjustmentType: scaling.AdjustmentType.EXACT_CAPACITY };
-  // Without data nothing changes: an alarm of its own tells that the metric is missing.
+  // Missing data changes nothing; a separate alarm (`Silent`) reports a missing metric.
   const alarm = { metric: demand, threshold: 1, treatMissingData: TreatMissingData.IGNORE };
 
   const some = new scaling.StepScalingAction(scope, 'ToDemand', { ...policy, cooldown: Duration.seconds(0) });
   for (let workers = 1; workers <= maxWorkers; workers++) {
-    // Bounds are relative to the alarm's threshold.
+    // The bounds are relative to the alarm's threshold.
     some.addAdjustment({
       adjustment: workers,
       lowerBound: workers - 1,
@@ -58,7 +59,7 @@ export function scaleToDemand(scope: Construct, props: ScalingProps): void {
     ...alarm,
     alarmDescription: 'No work for GPU workers: the last one goes. It is no fault.',
     comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
-    // Between two steps of a round there is no demand for a while; a worker that stays has its model loaded.
+    // Between two steps of a round there is no demand for some time. A worker that stays keeps its model loaded.
     evaluationPeriods: idleMinutes,
   }).addAlarmAction(new ApplicationScalingAction(none));
 }

@@ -1,4 +1,4 @@
-/** The artifacts: one bucket, encrypted, versioned, reached by TLS only. It stays when the stack is deleted. */
+/** The bucket of the artifacts: encrypted, versioned, TLS only. It is retained when the stack is deleted. */
 import { Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import type { ApplicationLoadBalancer } from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import { PolicyStatement, ServicePrincipal, type IGrantable } from 'aws-cdk-lib/aws-iam';
@@ -9,13 +9,14 @@ import type { Construct } from 'constructs';
 const OLD_VERSIONS_DAYS = 30;
 const LOGS_DAYS = 90;
 
+/** The bucket of the artifacts, its key and the bucket of access logs. */
 export class StorageStack extends Stack {
   private readonly bucket: Bucket;
   private readonly key: Key;
   private readonly logs: Bucket;
   private readonly prefix: string;
 
-  /** @param prefix of all that the workers read and write */
+  /** @param prefix prefix of all objects that the workers read and write */
   constructor(scope: Construct, id: string, prefix: string, props: StackProps) {
     super(scope, id, props);
     this.prefix = prefix;
@@ -29,7 +30,7 @@ export class StorageStack extends Stack {
     };
     this.logs = new Bucket(this, 'AccessLogs', {
       ...closed,
-      // S3 writes its logs with keys of its own only.
+      // S3 can write access logs only to a bucket that is encrypted with S3's own keys.
       encryption: BucketEncryption.S3_MANAGED,
       lifecycleRules: [{ expiration: Duration.days(LOGS_DAYS) }],
     });
@@ -37,12 +38,12 @@ export class StorageStack extends Stack {
       ...closed,
       encryption: BucketEncryption.KMS,
       encryptionKey: this.key,
-      // One request to KMS for many objects.
+      // A bucket key serves many objects with one request to KMS.
       bucketKeyEnabled: true,
       versioned: true,
       serverAccessLogsBucket: this.logs,
       lifecycleRules: [
-        // What `selm gc` removes can be brought back for a while. Artifacts themselves never expire: names reach them.
+        // Objects that `selm gc` deletes can be restored for some time. Current objects never expire.
         { noncurrentVersionExpiration: Duration.days(OLD_VERSIONS_DAYS) },
         { abortIncompleteMultipartUploadAfter: Duration.days(2) },
         { expiredObjectDeleteMarker: true },
@@ -50,12 +51,12 @@ export class StorageStack extends Stack {
     });
   }
 
-  /** SELM_STORE. */
+  /** The value of SELM_STORE. */
   get url(): string {
     return `s3://${this.bucket.bucketName}/${this.prefix}`;
   }
 
-  /** Lets a worker read and write below the prefix, and nothing else. */
+  /** Allows a worker to read and write objects under the prefix only. */
   grantTo(worker: IGrantable): void {
     this.grant(
       worker,
@@ -64,7 +65,7 @@ export class StorageStack extends Stack {
     );
   }
 
-  /** Lets a task read below the prefix, and nothing else. */
+  /** Allows a task to read objects under the prefix only. */
   grantReadTo(task: IGrantable): void {
     this.grant(task, ['s3:GetObject'], ['kms:Decrypt']);
   }
@@ -84,7 +85,7 @@ export class StorageStack extends Stack {
     principal.addToPrincipalPolicy(new PolicyStatement({ actions: onKey, resources: [this.key.keyArn] }));
   }
 
-  /** Keeps a load balancer's access log beside the bucket's own. */
+  /** Stores a load balancer's access log in the log bucket, under `prefix`. */
   keepAccessLog(balancer: ApplicationLoadBalancer, prefix: string): void {
     this.logs.addToResourcePolicy(
       new PolicyStatement({

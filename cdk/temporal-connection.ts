@@ -1,19 +1,20 @@
-/** How workers reach Temporal: variables of its own environment configuration, and those of them that are secrets. */
+/** How workers connect to Temporal: the variables of Temporal's environment configuration, plain and secret. */
 import { Fn } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
 import { acknowledgeOwnRange } from './acknowledgements.ts';
 import type { CloudConfig } from '../config/deployment/temporal.ts';
 
+/** Environment variables with which a client connects to Temporal. */
 export interface TemporalConnection {
   environment: Record<string, string>;
-  /** Names of secrets in Secrets Manager, by variable. */
+  /** Maps secret variables to names of secrets in Secrets Manager. */
   secrets: Record<string, string>;
 }
 
 const PORT = 7233;
 
-/** Temporal Cloud, over the internet or PrivateLink; the API key brings TLS with it. */
+/** Connects to Temporal Cloud over the internet or PrivateLink. With an API key, clients use TLS by default. */
 export function connectToCloud(
   scope: Construct,
   { address, namespace, apiKeySecret, privateLinkService }: CloudConfig,
@@ -35,13 +36,13 @@ export function connectToCloud(
     subnets,
     open: false,
   });
-  // Each entry is `zone:name`; the first name is that of all zones.
+  // Each entry is `zone:name`; the first one is the regional name, for all zones.
   const host = Fn.select(1, Fn.split(':', Fn.select(0, endpoint.vpcEndpointDnsEntries)));
   return {
     environment: {
       TEMPORAL_ADDRESS: `${host}:${PORT}`,
       TEMPORAL_NAMESPACE: namespace,
-      // The certificate is that of the public name.
+      // The certificate is issued for the public host name.
       TEMPORAL_TLS_SERVER_NAME: address.split(':')[0],
     },
     secrets,

@@ -1,4 +1,4 @@
-/** A Temporal server of one's own: the server on Fargate, its database on Aurora Serverless v2, reached from the network only. */
+/** The self-hosted Temporal server: on Fargate, with a database on Aurora Serverless v2, reachable only inside the network. */
 import { Duration, RemovalPolicy, Stack, Validations, type StackProps } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -18,11 +18,11 @@ const DATABASE_PORT = 5432;
 const DATABASE = 'temporal';
 const VISIBILITY = 'temporal_visibility';
 const SCHEMAS = '/etc/temporal/schema/postgresql/v12';
-/** Fixed when the database is made; one server carries so many with ease. */
+/** Cannot change after the database is created. One server can host this many. */
 const HISTORY_SHARDS = 64;
 const RETENTION_DAYS = 30;
 
-/** Makes the databases and brings their schemas to the image's version; where they are, nothing happens. */
+/** Creates the databases and updates their schemas to the image's version; idempotent. */
 const UPDATE_SCHEMA = [
   'set -e',
   `temporal-sql-tool --database ${DATABASE} create-database || true`,
@@ -33,7 +33,7 @@ const UPDATE_SCHEMA = [
   `temporal-sql-tool --database ${VISIBILITY} update-schema -d ${SCHEMAS}/visibility/versioned`,
 ].join('\n');
 
-/** Creates the namespace and registers the search attributes of runs. A server that has begun to listen needs a moment for that. */
+/** Creates the namespace and registers the search attributes of runs. Retries, because the server listens before it can do this. */
 const createNamespace = (namespace: string) =>
   [
     `for try in $(seq 60); do`,
@@ -45,11 +45,13 @@ const createNamespace = (namespace: string) =>
     `exit 1`,
   ].join('\n');
 
+/** The network of the server. */
 export interface TemporalProps extends StackProps {
   vpc: ec2.IVpc;
   subnets: ec2.SubnetSelection;
 }
 
+/** The server, its database and its internal load balancer. */
 export class TemporalStack extends Stack {
   readonly connection: TemporalConnection;
 
@@ -77,14 +79,14 @@ export class TemporalStack extends Stack {
     });
     Validations.of(balancer).acknowledge({
       id: 'AwsSolutions-ELB2',
-      reason: 'A network load balancer logs TLS connections only, and this one has none: it is private.',
+      reason: 'A network load balancer logs only TLS connections, and this private one has none.',
     });
     const listener = balancer.addListener('Grpc', { port: PORT });
     listener.addTargets('Server', {
       port: PORT,
       protocol: elb.Protocol.TCP,
       targets: [service.loadBalancerTarget({ containerName: 'server', containerPort: PORT })],
-      // One server: nothing is gained by waiting for its connections to end.
+      // With a single server, waiting for connections to drain has no benefit.
       deregistrationDelay: Duration.seconds(10),
     });
     this.connection = {
@@ -105,7 +107,7 @@ export class TemporalStack extends Stack {
       writer: rds.ClusterInstance.serverlessV2('Writer'),
       serverlessV2MinCapacity: minAcu,
       serverlessV2MaxCapacity: maxAcu,
-      // It pauses when nobody is connected, so while the server is stopped.
+      // The database pauses while it has no connections, which is only while the server is stopped.
       ...(minAcu === 0 && { serverlessV2AutoPauseDuration: Duration.minutes(10) }),
       defaultDatabaseName: DATABASE,
       credentials: rds.Credentials.fromGeneratedSecret('temporal', { excludeCharacters: '"@/\\\'`$% ' }),
@@ -118,15 +120,16 @@ export class TemporalStack extends Stack {
     Validations.of(database).acknowledge(
       {
         id: 'AwsSolutions-RDS6',
-        reason: "Temporal's server signs in with a password, which Secrets Manager made and keeps.",
+        reason: "Temporal's server authenticates with a password that Secrets Manager generates and stores.",
       },
       {
         id: 'AwsSolutions-SMG4',
-        reason: 'A new password would need a restart of the server: it is changed by hand, as docs/deploy.md says.',
+        reason:
+          'A new password requires a restart of the server, so it is changed by hand, as docs/deploy.md describes.',
       },
       {
         id: 'AwsSolutions-RDS11',
-        reason: 'The port is reached from the server alone; another number would not hide it.',
+        reason: 'Only the server can reach the port; another port number would not add security.',
       },
     );
     return database;
@@ -141,7 +144,7 @@ export class TemporalStack extends Stack {
     const cluster = new ecs.Cluster(this, 'Cluster', { vpc, containerInsightsV2: ecs.ContainerInsights.DISABLED });
     Validations.of(cluster).acknowledge({
       id: 'AwsSolutions-ECS4',
-      reason: 'Its one service is watched through the workers: they publish that the server answers.',
+      reason: 'Its only service is monitored through the metrics of the workers, which need the server.',
     });
     const taskDefinition = new ecs.FargateTaskDefinition(this, 'Task', {
       cpu: SERVER.cpu,
@@ -182,10 +185,10 @@ export class TemporalStack extends Stack {
         DBNAME: DATABASE,
         VISIBILITY_DBNAME: VISIBILITY,
         SQL_TLS_ENABLED: 'true',
-        // Aurora's certificate authority is not in the image; who else could answer is kept out by the security groups.
+        // The image does not contain Aurora's certificate authority. Security groups restrict the connection to the database.
         SQL_HOST_VERIFICATION: 'false',
         NUM_HISTORY_SHARDS: String(HISTORY_SHARDS),
-        // Nobody outside of the network reaches it.
+        // The server is reachable only inside the network.
         TEMPORAL_ALLOW_NO_AUTH: 'true',
       },
       secrets: { POSTGRES_PWD: password },
@@ -219,7 +222,7 @@ export class TemporalStack extends Stack {
       desiredCount: config.stopped ? 0 : 1,
       vpcSubnets: subnets,
       securityGroups: [securityGroup],
-      // Two servers of one database do not know of each other here: the old one ends first.
+      // Two servers on one database could not find each other here, so the old one stops before the new one starts.
       minHealthyPercent: 0,
       maxHealthyPercent: 100,
       healthCheckGracePeriod: Duration.minutes(5),

@@ -1,4 +1,4 @@
-/** The web pages: a task of the control image behind a load balancer, inside of the network, or for all who sign in. */
+/** The web pages: a task of the control image behind a load balancer, either internal or on the internet with sign-in. */
 import { CfnOutput, Duration, SecretValue, Stack } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -14,14 +14,15 @@ import type { TemporalConnection } from './temporal-connection.ts';
 import type { PublicUiConfig } from '../config/deployment/public-ui.ts';
 
 const PORT = 8080;
-/** After which somebody who has signed in is asked for again. */
+/** Hours after which a user must sign in again. */
 const SESSION_HOURS = 12;
 
+/** Resources that the web pages use. */
 export interface UiProps {
   vpc: ec2.IVpc;
-  /** Of the task, and of a load balancer for the network only. */
+  /** Subnets of the task and of an internal load balancer. */
   subnets: ec2.SubnetSelection;
-  /** Of a load balancer that is reached from the internet. */
+  /** Subnets of a load balancer on the internet. */
   entrance: ec2.SubnetSelection;
   storage: StorageStack;
   temporal: TemporalConnection;
@@ -29,7 +30,7 @@ export interface UiProps {
   logGroup: LogGroup;
 }
 
-/** @param ui `true`: only the network's own addresses are let in */
+/** Adds the web pages to `stack`. @param ui `true` for pages that only addresses of the network can reach */
 export function addUi(stack: Stack, config: DeployConfig, ui: true | PublicUiConfig, props: UiProps): void {
   const { vpc, subnets, entrance, storage } = props;
   const isPublic = ui !== true;
@@ -55,7 +56,7 @@ export function addUi(stack: Stack, config: DeployConfig, ui: true | PublicUiCon
     protocol: elb.ApplicationProtocol.HTTP,
     targets: [addService(stack, config, props).loadBalancerTarget({ containerName: 'ui', containerPort: PORT })],
     healthCheck: { path: '/healthz' },
-    // An answer takes seconds.
+    // A response takes only seconds.
     deregistrationDelay: Duration.seconds(30),
   });
   const forward = elb.ListenerAction.forward([pages]);
@@ -84,7 +85,7 @@ export function addUi(stack: Stack, config: DeployConfig, ui: true | PublicUiCon
     });
 }
 
-/** Nobody comes to the pages who has not signed in: it is the listener's default, and there is no other rule. */
+/** The listener's default action. The listener has no other rules, so every request requires sign-in. */
 const signIn = ({ clientSecretArn, ...oidc }: PublicUiConfig['oidc'], next: elb.ListenerAction): elb.ListenerAction =>
   elb.ListenerAction.authenticateOidc({
     ...oidc,
@@ -105,7 +106,7 @@ function addService(stack: Stack, config: DeployConfig, props: UiProps): ecs.Far
     image: imageOf('control', config),
     command: ['ui', '--host', '0.0.0.0', '--port', String(PORT)],
     environment: { AWS_REGION: stack.region, SELM_STORE: storage.url, ...temporal.environment },
-    // Not those of the workers: nothing is fetched or judged here.
+    // The workers' other secrets, such as HF_TOKEN, are not needed here.
     secrets: secretsOf(taskDefinition, temporal.secrets, 'ui'),
     portMappings: [{ containerPort: PORT }],
     healthCheck: healthCheck(`http://127.0.0.1:${PORT}/healthz`),

@@ -1,19 +1,21 @@
-/** The versions of the workers that run beside each other. */
+/** The versions of the workers that run in parallel. */
 import type { DeployConfig } from '../config/deployment.ts';
 
+/** A version of the workers. */
 export interface Version {
+  /** Temporal build id. */
   id: string;
-  /** Of the names of its constructs: empty for the current version, whose resources stay when it changes. */
+  /** Suffix of construct ids; empty for the current version, so that its resources are updated in place when it changes. */
   suffix: string;
-  /** Of a version that is being drained; the current one's are built. */
+  /** Images of a draining version; undefined for the current version. */
   images?: { control: string; gpu: string };
 }
 
-/** The current version, then those that are being drained. */
+/** The current version, followed by the draining ones. */
 export function versionsOf({ version, draining }: DeployConfig): Version[] {
   const earlier = draining.map(({ version: id, control, gpu }) => ({ id, suffix: `-${id}`, images: { control, gpu } }));
   return [{ id: version, suffix: '' }, ...earlier];
 }
 
-/** The metric that a version's control worker publishes: its backlog and what is in flight. */
+/** Name of the metric in which a version's control worker publishes its backlog plus the activities in progress. */
 export const demandMetricOf = ({ suffix }: Version) => `Demand${suffix}`;

@@ -1,4 +1,4 @@
-/** `npm run images:refresh`: updates the pinned images to the current digests of their tags; needs Docker and its registries. */
+/** `npm run images:refresh`: updates the pinned images to the current digests of their tags. Needs Docker and network access. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
