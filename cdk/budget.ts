@@ -1,4 +1,4 @@
-/** The budget in AWS Budgets, which only sends notifications. A run's own `budget` pauses the run until a decision is made. */
+/** The budget in AWS Budgets, which only sends notifications. At a run's own `budget` the run waits for a decision. */
 import { Stack, type StackProps } from 'aws-cdk-lib';
 import { CfnBudget } from 'aws-cdk-lib/aws-budgets';
 import type { Construct } from 'constructs';
