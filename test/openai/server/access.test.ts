@@ -111,9 +111,9 @@ describe('adapters', () => {
     expect(await open.models()).toHaveLength(1);
   });
 
-  test('--adapters with what is no folder is refused at the start', async () => {
+  test('--adapters with a path that is not a folder is refused at the start', async () => {
     const { code, stderr } = await selm(['serve', '--model', model, '--adapters', join(folder, 'nowhere')], {});
-    expect([code, stderr]).toEqual([2, expect.stringContaining('is no folder')]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('is not a folder')]);
   });
 });
 
