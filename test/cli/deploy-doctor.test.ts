@@ -150,7 +150,7 @@ it('A100s come by eight only: managed instances never have one, and a group of p
   const alone = await doctorOf(write('a100.yaml', 'gpu: { accelerators: [a100] }\n'), nobody);
   expect(alone.code).toBe(2);
   expect(alone.stderr).toMatch(
-    /^selm: .*a100\.yaml: gpu\.accelerators: no instance has a single A100.*p4d\.24xlarge.*\n$/,
+    /^selm: .*a100\.yaml: gpu\.accelerators: no instance type has a single A100.*p4d\.24xlarge.*\n$/,
   );
 
   const aws = await startAws({

@@ -140,7 +140,7 @@ it('--set is compared with what a retry has set, not with what the run was start
   await done('retry', 'changed', '--set', 'optimize.learningRate=0.5');
   // The file is as it was: the run goes on with what the retry has set.
   const again = await command('run', file, '--json');
-  expect([again.code, again.stderr]).toEqual([3, expect.stringContaining('Going on with run "changed".')]);
+  expect([again.code, again.stderr]).toEqual([3, expect.stringContaining('Resuming run "changed".')]);
   const ended = await command('run', file, '--set', 'optimize.learningRate=1e-3', '--json');
   expect(ended.code, ended.stderr).toBe(3);
   expect(summaryOf<RunStatus>(ended).changes!.map(({ settings }) => settings)).toEqual([
