@@ -16,9 +16,10 @@ export function startCommand(): Command {
     .action(async (file: string, flags: { json?: boolean }) => {
       const config = loadConfig(file);
       const { handle, attached } = await withServer(async (client) => {
+        const started = await startRun(client, config);
         const missing = await missingAttributes(client);
-        if (missing.length > 0) console.error(explainMissing(missing, client.options.namespace));
-        return startRun(client, config);
+        if (missing.length > 0) console.error(`selm: warning: ${explainMissing(missing, client.options.namespace)}`);
+        return started;
       });
       const { name } = config;
       const state = attached ? 'is already in progress' : 'is started';

@@ -72,7 +72,7 @@ const optimize = (policy: Policy, outDir: string) =>
 /** The most memory that the engine's process ever had, in megabytes. */
 function peak(): number {
   const children = execFileSync('ps', ['--ppid', String(process.pid), '-o', 'pid=,args='], { encoding: 'utf8' });
-  const pid = /(\d+) .*engine\/child\.ts/.exec(children)![1];
+  const pid = /(\d+) .*engine\/onnx\/main\./.exec(children)![1];
   return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
 }
 
