@@ -15,21 +15,21 @@ export const INTERRUPTED = 130;
 /** The exit code of a command that ended with an error; 0 for Commander's own exits, such as after --help. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : BAD_INPUT;
-  return error instanceof InputError || isForbidden(error) ? BAD_INPUT : FAILED;
+  return error instanceof InputError || accessError(error) ? BAD_INPUT : FAILED;
 }
 
-/** Whether the system refuses access to a file. */
-const isForbidden = (error: unknown): error is NodeJS.ErrnoException =>
-  error instanceof Error &&
-  'path' in error &&
-  ['EACCES', 'EPERM', 'EROFS'].includes(String((error as { code?: unknown }).code));
+/** The system's refusal of access to a file, as the error itself or as its cause: the user has to correct permissions. */
+function accessError(error: unknown): NodeJS.ErrnoException | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code, path, cause } = error as NodeJS.ErrnoException;
+  return path !== undefined && ['EACCES', 'EPERM', 'EROFS'].includes(code ?? '') ? error : accessError(cause);
+}
 
 /** Prints an error as one sentence, or with its stack if SELM_DEBUG is set and it is not bad input. Credentials are removed. */
 export function report(error: unknown): void {
   const { message, stack } = error as Error;
-  const sentence = isForbidden(error)
-    ? `${error.path} cannot be accessed (${error.code}): correct its permissions.`
-    : message;
+  const refused = accessError(error);
+  const sentence = refused ? `${refused.path} cannot be accessed (${refused.code}): correct its permissions.` : message;
   const text = process.env['SELM_DEBUG'] && !(error instanceof InputError) ? stack : sentence;
   console.error(`selm: ${stripSecrets(String(text))}`);
 }

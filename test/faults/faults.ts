@@ -18,15 +18,20 @@ import { descendantsOf, signal } from './processes.ts';
 import { readServer } from './server.ts';
 import { leaveStrays } from './strays.ts';
 
-const below = ({ pid }: Target, pattern: string) =>
-  descendantsOf(pid).find(({ command }) => command.includes(pattern))?.pid;
+const below = ({ pid }: Target, pattern: RegExp) =>
+  descendantsOf(pid).find(({ command }) => pattern.test(command))?.pid;
+
+// From the sources or from the compiled package.
+const GPU_WORKER = /workers\/main\.[jt]s gpu/;
+const CONTROL_WORKER = /workers\/main\.[jt]s control/;
+const ENGINE = /engine\/onnx\/main\.[jt]s/;
 
 const killAll: Fault = ({ pid, home }) => {
   const pids = [readServer(home)?.pid, pid, ...descendantsOf(pid).map((process) => process.pid)];
   return pids.map((each) => signal(each, 'SIGKILL')).some(Boolean);
 };
 
-const killGpuWorker: Fault = (target) => signal(below(target, 'workers/main.ts gpu'), 'SIGKILL');
+const killGpuWorker: Fault = (target) => signal(below(target, GPU_WORKER), 'SIGKILL');
 
 /** Files below a folder of the store, without manifests: those name what they should be. */
 function filesBelow(folder: string): string[] {
@@ -115,11 +120,11 @@ const stopServer: Fault = async ({ home }) => {
 
 export const FAULTS = {
   'kill -9 of the GPU worker': killGpuWorker,
-  'kill -9 of the control worker': (target: Target) => signal(below(target, 'workers/main.ts control'), 'SIGKILL'),
-  "kill -9 of the engine's process": (target: Target) => signal(below(target, 'engine/onnx/main.'), 'SIGKILL'),
+  'kill -9 of the control worker': (target: Target) => signal(below(target, CONTROL_WORKER), 'SIGKILL'),
+  "kill -9 of the engine's process": (target: Target) => signal(below(target, ENGINE), 'SIGKILL'),
   'kill -9 of the Temporal server': ({ home }: Target) => signal(readServer(home)?.pid, 'SIGKILL'),
   'kill -9 of everything': killAll,
-  'SIGTERM to the GPU worker (spot)': (target: Target) => signal(below(target, 'workers/main.ts gpu'), 'SIGTERM'),
+  'SIGTERM to the GPU worker (spot)': (target: Target) => signal(below(target, GPU_WORKER), 'SIGTERM'),
   'Ctrl-C': ({ pid }: Target) => signal(pid, 'SIGINT'),
   'artifact altered': spoil('objects', flipByte),
   'artifact cut short': spoil('objects', cutShort),
