@@ -85,7 +85,8 @@ export class LengthCheck {
   }
 
   /**
-   * @param file which has been read to its end
+   * Ends the count.
+   * @param file the file, for the error message
    * @param left how many of its prompts are within the limit
    * @throws InputError when a prompt is too long and `tooLong` is 'fail', or when all prompts are too long
    */

@@ -27,7 +27,7 @@ export function promptsPerRound(
   );
 }
 
-/** @throws InputError when there are too few prompts */
+/** Returns the prompts of each round: equal portions. @throws InputError when there are too few prompts */
 export function equalPortions(left: number[], settings: PortionSettings, dropped: DroppedPrompts['train']): number[][] {
   const size = promptsPerRound(settings, left.length, dropped);
   return Array.from({ length: settings.rounds }, (_, round) => left.slice(round * size, (round + 1) * size));
