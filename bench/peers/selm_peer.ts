@@ -29,7 +29,7 @@ async function timed<T>(action: () => Promise<T>): Promise<[seconds: number, val
   return [now() - started, value];
 }
 
-/** The first step is excluded on every side: it touches all memory for the first time, so it is slower than the steps of a long training. */
+/** The first step is excluded on every side: it touches all memory for the first time and is slower than the steps after it. */
 async function optimize(referenceGiven: boolean): Promise<Printed> {
   const job = optimizeJob(work, threads, join(folder, 'out'));
   const ends: number[] = [];
