@@ -1,4 +1,4 @@
-/** divergence: KL(policy || reference policy) along a shard of the policy's responses. */
+/** divergence: KL(policy || reference policy) at every token of a shard of the policy's responses. */
 import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';

@@ -1,4 +1,4 @@
-/** evaluate: a policy's responses compared with another's, by the labeler's scores. */
+/** evaluate: compares a policy's responses with another policy's, by the labeler's scores. */
 import { join } from 'node:path';
 import { inputOf, type Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
@@ -11,14 +11,14 @@ import { readShards } from './sample.ts';
 import { defineStep } from './step.ts';
 
 export interface EvaluateInput {
-  /** Made by `labelHeldOut`, one artifact per shard. Its recipe names the responses that it labels. */
+  /** Results of `labelHeldOut`, one artifact per shard. Its recipe names the labeled responses. */
   labels: Address[];
   opponent?: {
-    /** The opponent's; the policy's where the two policies' responses were labeled together. */
+    /** The opponent's labels. They equal the policy's if the two policies' responses were labeled together. */
     labels: Address[];
-    /** Made by `divergence`, one artifact per shard: along the policy's greedy responses. */
+    /** Results of `divergence` on the policy's greedy responses, one artifact per shard. */
     divergences: Address[];
-    /** Along responses sampled at temperature 1. */
+    /** The same on responses sampled at temperature 1. */
     sampledDivergences?: Address[];
   };
   seed: number;
@@ -50,7 +50,7 @@ export const evaluate = defineStep({
   },
 });
 
-/** Responses with their verdicts. @param side 'against': the opponent's, where a shard's labels are of two policies' responses */
+/** Responses with their verdicts. @param side 'against': those of the opponent, if a shard's labels contain both policies' responses */
 async function readJudged(store: ArtifactStore, labels: Address[], side?: 'against'): Promise<JudgedAnswer[]> {
   const shards = await inTurns(labels, async (shard) => {
     const manifest = await store.manifest(shard);

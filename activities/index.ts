@@ -1,4 +1,4 @@
-/** The activities: functions on artifacts as Temporal runs them, with heartbeats, cancellation and failures. */
+/** The activities: steps as Temporal runs them, with heartbeats, cancellation and failures. */
 import { Context } from '@temporalio/activity';
 import { InputError } from '../data/errors.ts';
 import type { Progress } from '../engine/protocol/jobs.ts';
@@ -17,12 +17,12 @@ import { spentFailure, startCount, type Spent } from './spent.ts';
 import type { Activity, StepContext } from './step.ts';
 import { unloadAdapter } from './unload-adapter.ts';
 
-/** On both task queues: the settings decide which one, by whether the engine computes them. */
+/** Registered on both task queues. The settings decide which queue is used: the GPU queue if the engine computes the step. */
 const shared = {
   sample,
   label,
   labelHeldOut,
-  // What labelHeldOut was called before: runs that an earlier version began may still wait for it.
+  // The earlier name of labelHeldOut. Runs that an earlier version started may still call it.
   judge: labelHeldOut,
 };
 /** Activities that read and write files or send requests to servers, without a model. */
@@ -31,7 +31,7 @@ export const controlActivities = { prepare, recheck, ...shared, unloadAdapter, p
 export const modelActivities = { reference, divergence, optimize, ...shared };
 
 type AsCalled<A> = A extends Activity<infer Input, infer Output> ? (input: Input) => Promise<Output & Spent> : never;
-/** Activities as a workflow calls them. */
+/** The activities' signatures in workflows. */
 export type ActivitiesOf<Activities> = { [Name in keyof Activities]: AsCalled<Activities[Name]> };
 export type ControlActivities = ActivitiesOf<typeof controlActivities>;
 export type ModelActivities = ActivitiesOf<typeof modelActivities>;
@@ -69,10 +69,10 @@ async function perform<Input, Output>(
         progress = { ...(progress?.checkpoint && { checkpoint: progress.checkpoint }), ...rest };
       },
     });
-    // A cached artifact costs nothing.
+    // A cached artifact uses no budget.
     return { ...output, ...((output as { reused?: boolean }).reused ? nothing : spent()) };
   } catch (error) {
-    // Temporal's own way of saying that the activity was cancelled.
+    // Temporal reports the activity as cancelled only for this error.
     if (temporal.cancellationSignal.aborted) throw error;
     throw spentFailure(error, spent(), error instanceof InputError);
   } finally {

@@ -1,4 +1,4 @@
-/** label, labelHeldOut: the labeler scores a shard's candidates. */
+/** label and labelHeldOut: the labeler scores a shard's candidates. */
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { patiently } from '../artifacts/files.ts';
@@ -19,30 +19,30 @@ import { defineStep, type StepContext } from './step.ts';
 interface LabelerInput {
   responses: Address;
   label: LabelSettings;
-  /** Of labelers that compute on the engine. */
+  /** The seed of labelers that use the engine. */
   threads: number;
 }
 
 export interface LabelInput extends LabelerInput {
-  /** Set where responses that were truncated at the length limit are no candidates. */
+  /** Set if responses that were truncated at the length limit are not candidates. */
   truncated?: 'drop';
 }
 
 export interface LabelHeldOutInput extends LabelerInput {
-  /** Another policy's responses to the same prompts, labeled together with these: for labelers that only compare. */
+  /** Another policy's responses to the same prompts, labeled together with these. Used by labelers that can only compare. */
   against?: Address;
 }
 
 export interface LabelSummary {
   prompts: number;
   candidates: number;
-  /** Candidates without a score. */
+  /** The number of candidates without a score. */
   unjudged: number;
-  /** What the labeler counted. */
+  /** The labeler's own counts. */
   counts: Record<string, number>;
 }
 
-/** The part of the parameters that says which labeler it is. */
+/** The part of the parameters that identifies the labeler. */
 interface LabelerParameters {
   label: LabelSettings;
   identity?: Labeler['identity'];
@@ -51,7 +51,7 @@ interface LabelerParameters {
 
 const LABELS = 'labels.jsonl';
 
-/** Labels all responses of a shard, and the data set's own: preferences are made from these labels. */
+/** Labels all sampled responses of a shard, and the data set's own. `prefer` makes preferences from these labels. */
 export const label = defineStep({
   name: 'label',
   kind: 'labels',
@@ -70,7 +70,7 @@ export const label = defineStep({
   },
 });
 
-/** Labels the first response to each prompt of a shard: the labels that a policy is evaluated by. */
+/** Labels the first response to each prompt of a shard. `evaluate` uses these labels. */
 export const labelHeldOut = defineStep({
   name: 'labelHeldOut',
   kind: 'labels',
@@ -104,7 +104,7 @@ async function labelerParameters(
   return { label, ...(identity && { identity }), ...(needsEngine(label) && { threads }) };
 }
 
-/** @throws InputError when the files that the labeler depends on are not those of the recipe */
+/** @throws InputError when the files that the labeler depends on differ from those in the recipe */
 async function openLabeler(
   { label, identity, threads = 1 }: LabelerParameters,
   context: StepContext,

@@ -16,7 +16,7 @@ export interface OptimizeInput {
   /** The policy that training starts from: the reference policy. */
   policy: Address;
   preferences: Address;
-  /** Made by `reference`, one artifact per shard; empty for an objective without a reference policy. */
+  /** Results of `reference`, one artifact per shard. Empty for an objective without a reference policy. */
   reference: Address[];
   objective: ObjectiveSettings;
   training: TrainingSettings;
@@ -28,7 +28,7 @@ export interface OptimizeInput {
 
 export interface OptimizeSummary {
   steps: number;
-  /** Whether the weights, in float32, equal those that training started from. */
+  /** Whether the weights, in float32, equal the initial weights. */
   unchanged: boolean;
   /** Means over the last tenth of the steps. */
   metrics: Record<string, number>;
@@ -69,7 +69,7 @@ export const optimize = defineStep({
     for (const damaged of damagedCheckpoints) {
       console.warn(`Checkpoint ${damaged} was damaged: its steps were computed again.`);
     }
-    // Speed is a property of the machine: with it in the artifact, the same recipe would not give the same bytes.
+    // Speed depends on the machine. An artifact that contained it would not be reproducible.
     const timeless = metrics.map(withoutSpeed);
     await writeJsonl(join(folder, 'metrics.jsonl'), timeless);
     await writeBase(folder, base);
@@ -94,7 +94,7 @@ async function keepingCheckpoints<Result>(
     if (!progress.checkpoint) return onProgress?.(progress);
     onProgress?.(rest);
     saving = saving.then(() => store.saveCheckpoints(key)).then(() => onProgress?.(progress));
-    // A failure is thrown when the work has ended; until then it must not be an unhandled rejection.
+    // A failure is thrown after the work has ended. Until then it must not be an unhandled rejection.
     saving.catch(() => {});
   };
   try {

@@ -27,10 +27,10 @@ const BASE = 'base.json';
 export const ADAPTER = 'adapter';
 export const MODEL = 'model';
 
-/** The files of a model that are needed where it is not run. */
+/** The files of a model that are needed without running it. */
 export const TOKENIZER_FILES = /^[^/]+\.(json|jinja|model|txt)$/;
 
-/** The policy that a run starts from, as an artifact. */
+/** importPolicy: stores the policy that a run starts from as an artifact. */
 export const storeImported = defineStep({
   name: 'import-policy',
   kind: 'policy',
@@ -76,7 +76,7 @@ export async function importPolicy(
 
 export const writeBase = (folder: string, base: BaseModel) => writeFile(join(folder, BASE), JSON.stringify(base));
 
-/** Writes the base model's hub id into an adapter's PEFT configuration, where the engine has written a folder of this machine. */
+/** Writes the base model's hub id into an adapter's PEFT configuration. The engine writes a local folder there. */
 export async function nameBase(adapter: string, { source }: BaseModel): Promise<void> {
   if (!isModelId(source)) return;
   const file = join(adapter, 'adapter_config.json');
@@ -86,8 +86,9 @@ export async function nameBase(adapter: string, { source }: BaseModel): Promise<
 }
 
 /**
- * A policy's artifact as the folders that the engine opens.
- * @param wanted which files are downloaded of a base model on the hub; default: all that the engine needs
+ * Opens a policy's artifact.
+ * @param wanted which files of a base model on the hub are downloaded. Default: all files that the engine needs
+ * @returns the folders that the engine opens
  */
 export async function openPolicyArtifact(
   store: ArtifactStore,

@@ -1,4 +1,4 @@
-/** prefer: preferences from the labels of a round. */
+/** prefer: makes preferences from the labels of a round. */
 import { join } from 'node:path';
 import { inputOf, type Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
@@ -21,9 +21,9 @@ import { readShards } from './sample.ts';
 import { defineStep } from './step.ts';
 
 export interface PreferInput {
-  /** One artifact per shard. Its recipe names the responses that it labels. */
+  /** One artifact per shard. Its recipe names the labeled responses. */
   labels: Address[];
-  /** Another policy's responses to the same prompts, by shard: the reference responses, where they are not from the labeled ones. */
+  /** Another policy's responses to the same prompts, by shard. If given, the reference responses are taken from these. */
   references?: Address[];
   truncated: Truncated;
 }
@@ -42,7 +42,7 @@ export const prefer = defineStep({
   usesBackend: false,
   run: async ({ parameters: { truncated }, inputs: { labels, references } }, { context: { store }, folder }) => {
     const parts: LabelStats[] = [];
-    // Shard by shard: all responses of a round may not fit into memory.
+    // One shard at a time: all responses of a round may not fit into memory.
     const preferences = async function* () {
       for (const [i, shard] of labels.entries()) {
         const responses = inputOf(await store.manifest(shard), 'responses');
@@ -88,7 +88,7 @@ function noPreference(stats: LabelStats, truncated: Truncated): string {
 }
 
 function remedyFor({ rows, dropped, answers, truncated: count }: LabelStats, truncated: Truncated): string {
-  // Dropped responses are no candidates, so `answers` does not count them.
+  // Dropped responses are not candidates, so `answers` does not count them.
   const all = truncated === 'drop' ? answers + count : answers;
   if (truncated !== 'keep' && count > all / 2) {
     return (

@@ -28,7 +28,7 @@ export interface PrepareInput extends PromptChecks {
   prompts: PromptSettings;
   rounds: number;
   seed: number;
-  /** A run's name: its last release, if there is one, is the start policy, and the prompts of all its releases are left out. */
+  /** A run's name. The start policy is its last release, if it has one. The prompts of all its releases are excluded. */
   continues?: string;
 }
 
@@ -40,7 +40,7 @@ export interface PromptSet {
 export interface Prepared {
   policy: Address;
   heldOut: PromptSet;
-  /** The prompts of each round, disjoint. Empty where earlier runs have used all prompts. */
+  /** The prompts of each round, disjoint. Empty if earlier runs have used all prompts. */
   rounds: PromptSet[];
   dropped: DroppedPrompts;
   /** The release that the start policy belongs to. */
@@ -61,7 +61,7 @@ export const prepare: Activity<PrepareInput, Prepared> = async (context, input, 
   // All versions of a name have the same held-out prompts, so that their results can be compared.
   const heldBefore =
     last && typeof prompts.heldOut === 'number' ? await storedPrompts(store, last.release.heldOut) : undefined;
-  // For check() alone: a prompt that a labeler cannot work with is reported before anything is computed.
+  // Used only for check(): a prompt that a labeler cannot use is reported before anything is computed.
   const labeler = await createLabeler(label, { engine, cacheFolder, threads: 1 });
   const second = secondJudge && (await createLabeler(secondJudge, { engine, cacheFolder, threads: 1 }));
 
@@ -103,7 +103,7 @@ export const prepare: Activity<PrepareInput, Prepared> = async (context, input, 
   }
 };
 
-/** @throws InputError when the adapter is a version of a name and belongs to another model */
+/** @throws InputError when the adapter is a released version that belongs to another model */
 async function startPolicy(context: StepContext, input: PrepareInput): Promise<Address> {
   const { model, adapter, chatTemplate } = input;
   const isNamed = adapter !== undefined && isPolicyName(adapter) && !existsSync(adapter);

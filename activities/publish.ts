@@ -11,13 +11,13 @@ import type { Activity } from './step.ts';
 
 export interface PublishInput {
   policy: Address;
-  /** The output folder. It becomes a PEFT adapter, or a model folder where all weights were trained. */
+  /** The output folder. It becomes a PEFT adapter, or a model folder if all weights were trained. */
   folder: string;
-  /** Where the policy comes from, for `selm.json`. */
+  /** The origin of the policy, written to `selm.json`. */
   lineage: object;
 }
 
-/** Marks a folder as the output of a run, which the next run may replace. */
+/** The file that marks a folder as a run's output, which the next run may replace. */
 const LINEAGE = 'selm.json';
 
 export const publish: Activity<PublishInput, { folder: string }> = async ({ store }, { policy, folder, lineage }) => {

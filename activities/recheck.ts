@@ -1,4 +1,4 @@
-/** recheck: checks a run's prompts again after an operator has changed a setting that `prepare` checked them by. Drops nothing. */
+/** recheck: checks a run's prompts again after an operator has changed a setting that affects the check. Drops no prompts. */
 import type { Address } from '../artifacts/manifest.ts';
 import { InputError } from '../data/errors.ts';
 import { promptsOf } from '../data/prompts.ts';
@@ -12,22 +12,22 @@ import { PromptReader } from './prompts/reader.ts';
 import { storedPrompts } from './prompts/stored.ts';
 import type { Activity } from './step.ts';
 
-/** The settings that prompts are checked by. */
+/** The settings that affect the check of prompts. */
 export interface PromptChecks {
   limits: LengthSettings;
   label: LabelSettings;
-  /** The second labeler of held-out responses. */
+  /** The second labeler, which only scores held-out responses. */
   secondJudge?: LabelSettings;
 }
 
 export interface RecheckInput extends PromptChecks {
   policy: Address;
   heldOut: Address;
-  /** Those of the round that is about to begin; none before the first round. */
+  /** The prompts of the round that is about to begin. Absent before the first round. */
   prompts?: Address;
 }
 
-/** @throws InputError for a prompt that is too long, or that a labeler cannot work with */
+/** @throws InputError for a prompt that is too long, or that a labeler cannot use */
 export const recheck: Activity<RecheckInput, { prompts: number }> = async (
   { store, engine, cacheFolder },
   { policy, heldOut, prompts, limits, label, secondJudge },

@@ -16,7 +16,7 @@ import { recordRelease } from './release.ts';
 import { sampleByEngine, sampleByServer } from './sample.ts';
 import type { Step, StepContext } from './step.ts';
 
-/** All steps that artifacts are made by. */
+/** All steps that produce artifacts. */
 export const STEPS: Step<never, unknown>[] = [
   storeImported,
   importPrompts,
@@ -34,10 +34,10 @@ export const STEPS: Step<never, unknown>[] = [
 
 const reproducible = new Map(STEPS.filter(({ recompute }) => recompute).map((step) => [step.stepName, step]));
 
-/** Names of the steps that are reproducible; one of them, sample, only where the engine samples. */
+/** Names of the reproducible steps. `sample` is reproducible only if the engine samples. */
 export const REPRODUCIBLE = [...reproducible.keys()];
 
-/** Why an artifact is not recomputed here, such as 'sampled by a server'; undefined where it can be. */
+/** Why an artifact cannot be recomputed, such as 'sampled by a server'. Undefined if it can be. */
 export function whyNotRecomputed(recipe: Recipe, { backend }: Pick<StepContext, 'backend'>): string | undefined {
   if (recipe.engineVersion !== undefined) return `computed by an earlier version (${recipe.engineVersion})`;
   if (recipe.selm === undefined) return recipe.step === 'sample' ? 'sampled by a server' : 'imported';
@@ -46,7 +46,7 @@ export function whyNotRecomputed(recipe: Recipe, { backend }: Pick<StepContext, 
 }
 
 /**
- * Computes a step again, as if its artifact were not in the store, and changes nothing there.
+ * Computes a step again without its cached artifact. Does not change the store.
  * @param manifest of an artifact for which `whyNotRecomputed` gives no reason
  * @param scratch a folder for the new artifact
  * @returns the address of the new artifact
@@ -63,7 +63,7 @@ export async function recompute(
   return again({ ...context, store: overlay(context.store, scratch) }, recipe, options);
 }
 
-/** A store without cached artifacts: it reads from `below`, and writes to a folder of its own. */
+/** A store without cached artifacts. It reads from `below` and writes to a separate folder. */
 function overlay(below: ArtifactStore, folder: string): ArtifactStore {
   const above = new LocalStore(folder);
   const made = new Set<Address>();
@@ -84,7 +84,7 @@ export interface StoredStep {
   manifest: Manifest;
 }
 
-/** The artifacts that some artifacts were computed from, these included, each after those that it was computed from. */
+/** All artifacts that the given ones were computed from, and the given ones, in topological order: inputs first. */
 export async function stepsBehind(store: ArtifactStore, addresses: Address[]): Promise<StoredStep[]> {
   const steps = new Map<Address, StoredStep>();
   const visit = async (address: Address): Promise<void> => {

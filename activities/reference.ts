@@ -1,4 +1,4 @@
-/** reference: log-probabilities of a shard of preferences under the reference policy, computed once for all trainings on them. */
+/** reference: log-probabilities of a shard of preferences under the reference policy, computed once and reused by all trainings. */
 import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import { writeJsonl } from '../data/jsonl.ts';
@@ -14,7 +14,7 @@ export interface ReferenceInput {
   /** The shard: preferences `from` to `to`, the last not included. */
   from: number;
   to: number;
-  /** The training's: what is scored is truncated by them. */
+  /** The training's truncation settings, applied before scoring. */
   limits: LengthLimits;
   threads: number;
   device?: Device;
@@ -37,7 +37,7 @@ export const reference = defineStep({
     const rows = join(await store.open(inputs.preferences), PREFERENCES);
     const logps = await engine.run('reference', { policy: { ...policy, device }, rows, ...parameters }, options);
     await writeJsonl(join(folder, REFERENCE_LOGPS), logps);
-    // Those that are trained on.
+    // Only the preferences that training uses.
     return { preferences: logps.length };
   },
 });

@@ -8,14 +8,14 @@ import { InputError } from '../data/errors.ts';
 import { inTurns } from '../data/in-turns.ts';
 import { defineStep, type Activity } from './step.ts';
 
-/** A version of a name: a policy, and where it comes from. */
+/** A version of a name: a policy and its origin. */
 export interface Release {
   policy: Address;
-  /** The prompts that it was evaluated on. */
+  /** The held-out prompts that it was evaluated on. */
   heldOut: Address;
-  /** The prompts of its rounds. */
+  /** The prompts of the run's rounds. */
   prompts: Address[];
-  /** The evaluations of all rounds, rejected ones too, for `selm verify` and `selm report`. */
+  /** The evaluations of all rounds, including rolled-back ones, for `selm verify` and `selm report`. */
   evaluations: Address[];
   /** The release that the run started from. */
   previous?: Address;
@@ -29,7 +29,7 @@ export interface ReleaseInput extends Release {
 
 const RELEASE = 'release.json';
 
-/** The artifact of a release. It is a copy of its input, not computed: recorded again, it is the same version of the name. */
+/** The artifact of a release: a copy of its input. Recording the same release again gives the same version. */
 export const recordRelease = defineStep({
   name: 'release',
   kind: 'release',
@@ -76,7 +76,7 @@ export async function findRelease(store: ReadableStore, text: string): Promise<R
   return readRelease(store, address);
 }
 
-/** A name's last release and the releases before it, latest first; empty where the name has no version yet. */
+/** All releases of a name, latest first. Empty if the name has no version. */
 export async function releasesOf(
   store: ReadableStore,
   name: string,

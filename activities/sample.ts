@@ -1,4 +1,4 @@
-/** sample: the policy answers a shard of prompts. */
+/** sample: samples the policy's responses to a shard of prompts. */
 import { join } from 'node:path';
 import { patiently } from '../artifacts/files.ts';
 import type { Address } from '../artifacts/manifest.ts';
@@ -18,7 +18,7 @@ import { defineStep, type Activity, type StepContext, type StepResult } from './
 interface Shard {
   policy: Address;
   prompts: Address;
-  /** The shard: prompts `from` to `to`, the last not included. It forms its batches from itself alone. */
+  /** The shard: prompts `from` to `to`, the last not included. Batches never contain prompts of other shards. */
   from: number;
   to: number;
   settings: SamplingSettings;
@@ -35,7 +35,7 @@ interface ServerInput extends Shard {
 }
 
 export interface SampleInput extends EngineInput {
-  /** Samples in place of the engine. */
+  /** The server that samples instead of the engine. */
   server?: SamplerSettings;
 }
 
@@ -43,7 +43,7 @@ export interface SampleSummary {
   prompts: number;
   promptTokens: number;
   sampledTokens: number;
-  /** Of 8-bit weights: KL(policy || quantized policy), in nats per token. */
+  /** With 8-bit weights: KL(policy || quantized policy), in nats per token. */
   klPerToken?: number;
 }
 
@@ -75,7 +75,7 @@ export const sampleByServer = defineStep({
   name: 'sample',
   kind: 'responses',
   reproducible: false,
-  // Neither where the server runs nor settings of the engine change what it answers.
+  // The server's address and the engine's settings do not change its responses.
   recipe: ({ policy, prompts, from, to, settings, seed, server: { model } }: ServerInput) => {
     const { batchSize: _size, weights: _weights, ...sampling } = settings;
     return { parameters: { from, to, settings: sampling, server: { model } }, inputs: { policy, prompts }, seed };
@@ -102,7 +102,7 @@ async function writeResponses(folder: string, prompts: PromptRecord[], result: S
   };
 }
 
-/** Prompts with their responses, as files have them. */
+/** Prompts with their responses: the rows of the artifact's file. */
 export const sampledRows = (
   prompts: PromptRecord[],
   { promptIds, responses }: Pick<SampleResult, 'promptIds' | 'responses'>,

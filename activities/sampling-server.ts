@@ -1,4 +1,4 @@
-/** Sampling by a server: it has the base model, and loads the policy's adapter on request. */
+/** Sampling by a server that has the base model and loads the policy's adapter on request. */
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, rename, rm } from 'node:fs/promises';
@@ -22,7 +22,7 @@ import { ADAPTER, MODEL, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts
 import { tokenizePrompt } from '../engine/tokens/prompts.ts';
 
 /**
- * Samples a policy's responses from a server.
+ * Samples a policy's responses on a server.
  * @throws InputError when the server cannot load this policy, or rejects a request
  */
 export async function sampleServed(
@@ -35,7 +35,7 @@ export async function sampleServed(
   const name = await adapterName(store, policy);
   const { model, adapter, chatTemplate } = (await openPolicyArtifact(store, policy, TOKENIZER_FILES)).policy;
   if (adapter !== undefined && readAdapterConfig(adapter).patterned) {
-    // vLLM's PEFTHelper ignores them: every layer would get the same scale.
+    // vLLM's PEFTHelper ignores patterns and would apply the same scale to every layer.
     throw new InputError(
       'The adapter has a rank_pattern or alpha_pattern, which servers such as vLLM ignore: ' +
         'sample with the engine (no sample.server), or merge the adapter into its model (selm export).',
@@ -45,7 +45,7 @@ export async function sampleServed(
   const tokenized: TokenizedPrompt[] = [];
   for (const { id, prompt, tools } of prompts) {
     tokenized.push({ id, prompt, tools, tokens: tokenizePrompt({ id, prompt, tools }, tokenizer, config, settings) });
-    // Many long prompts take a while: the worker must be able to send its heartbeats.
+    // Yields to the event loop, so that the worker can send heartbeats while it encodes many prompts.
     await setImmediate();
     options.signal?.throwIfAborted();
   }
@@ -61,11 +61,11 @@ export async function sampleServed(
   };
 }
 
-/** @param name the adapter's; without one, requests go to the server's base model */
+/** @param name the adapter's name. Without one, requests go to the server's base model */
 export const clientOf = ({ adapterFolder: _folder, workers: _workers, ...server }: SamplerSettings, name?: string) =>
   new ChatServer({ ...server, ...(name !== undefined && { model: name }) });
 
-/** The name of a policy's adapter on a server: a hash of its files, so that equal adapters have the same name in all runs. */
+/** The name of a policy's adapter on a server. It is a hash of the files, so equal adapters have the same name in all runs. */
 export async function adapterName(store: ArtifactStore, policy: Address): Promise<string | undefined> {
   const { files } = await store.manifest(policy);
   if (files.some(({ path }) => path.startsWith(`${MODEL}/`))) {
@@ -78,7 +78,7 @@ export async function adapterName(store: ArtifactStore, policy: Address): Promis
   return own.length === 0 ? undefined : `selm-${hashValue(own).slice(0, 16)}`;
 }
 
-/** Copies the adapter where the server can read it. @returns its folder there */
+/** Copies the adapter to a folder that the server can read. @returns that folder */
 async function placed({ adapterFolder }: SamplerSettings, adapter: string, name: string): Promise<string> {
   if (adapterFolder === undefined) return adapter;
   const folder = join(adapterFolder, name);

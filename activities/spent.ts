@@ -1,12 +1,12 @@
-/** Time that activities have worked, over all their attempts: a run's budget and cost. */
+/** The working time of activities, over all attempts, for a run's budget and cost. */
 import { ApplicationFailure, type Context } from '@temporalio/activity';
 
-/** In results, heartbeats and the details of failures; not in artifacts. */
+/** Reported in results, heartbeats and failure details, but not in artifacts. */
 export interface Spent {
   seconds: number;
 }
 
-/** Starts counting, from the count in the last heartbeat of the attempt before. */
+/** Starts counting from the value in the previous attempt's last heartbeat. */
 export function startCount({ info }: Context): () => Spent {
   const before = (info.heartbeatDetails as Partial<Spent> | undefined)?.seconds ?? 0;
   const started = performance.now();

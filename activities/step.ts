@@ -1,4 +1,4 @@
-/** Steps: functions from artifacts, parameters and a seed to one artifact, each computed once. */
+/** Steps: functions from artifacts, parameters and a seed to one artifact. The result of a step key is computed once. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { patiently } from '../artifacts/files.ts';
@@ -7,59 +7,59 @@ import type { ArtifactStore } from '../artifacts/store.ts';
 import type { CallOptions, Engine } from '../engine/protocol/jobs.ts';
 import { selmVersion } from '../engine/version.ts';
 
-/** What activities work with. */
+/** The context of a worker's steps: store, engine and folders. */
 export interface StepContext {
   store: ArtifactStore;
   engine: Engine;
-  /** Name and version of the backend behind `engine`, such as `onnxruntime 1.30.0`. In the keys of the steps that it computes. */
+  /** Name and version of the engine's backend, such as `onnxruntime 1.30.0`. Part of the keys of the steps that it computes. */
   backend: string;
-  /** On this machine: for data that is worth keeping and can be lost. */
+  /** A local folder for data that can be recomputed. */
   cacheFolder: string;
 }
 
-/** A function that workflows call, through Temporal. The caller gets its progress and can cancel it by `options`. */
+/** A function that workflows call through Temporal. `options` reports progress and cancels it. */
 export type Activity<Input, Output> = (context: StepContext, input: Input, options: CallOptions) => Promise<Output>;
 
 export interface StepResult<Summary> {
   address: Address;
   /** Whether the artifact was cached: nothing was computed. */
   reused: boolean;
-  /** The few numbers about the artifact that a workflow needs. */
+  /** Numbers about the artifact that the workflow needs. */
   summary: Summary;
 }
 
-/** The part of a recipe that differs between two calls of a step. */
+/** The part of a recipe that varies between calls of a step. */
 export type StepRecipe = Pick<Recipe, 'parameters' | 'inputs' | 'seed'>;
 
-/** What a step's `run` works with, besides its recipe. */
+/** The arguments of a step's `run` besides its recipe. */
 interface StepWork {
   context: StepContext;
-  /** Gets the artifact's files. Nothing in them, nor in the summary, may depend on time or on the machine. */
+  /** The folder for the artifact's files. Files and summary must not depend on time or on the machine. */
   folder: string;
   key: StepKey;
   options: CallOptions;
 }
 
-/** What all definitions have. `Made` is the type of the step's recipes. */
+/** The common part of all step definitions. `Made` is the type of the step's recipes. */
 interface AnyStep<Input, Made extends StepRecipe> {
-  /** In recipes; of a step that is an activity, also the activity's name. */
+  /** The step's name in recipes, and the activity's name if the step is an activity. */
   name: string;
-  /** What the artifact is: its manifest's `kind`. */
+  /** The artifact's kind, in its manifest. */
   kind: string;
-  /** What the artifact is computed from: all of the input that changes it. */
+  /** Everything in the input that the artifact depends on. */
   recipe(input: Input, context: StepContext): Made | Promise<Made>;
 }
 
-/** Its artifact is a function of the recipe. */
+/** A step whose artifact is a function of the recipe. */
 interface ReproducibleStep<Input, Made extends StepRecipe, Summary> extends AnyStep<Input, Made> {
   reproducible: true;
-  /** Whether the backend computes it: then the backend's name and version are in the key. */
+  /** Whether the backend computes the step. If so, the backend's name and version are part of the key. */
   usesBackend: boolean | ((recipe: Made) => boolean);
-  /** @param work its `input` is for what does not change the artifact, and is absent when `selm verify` recomputes it */
+  /** @param work use its `input` only for settings that do not change the artifact. Absent when `selm verify` recomputes the step */
   run(recipe: Made, work: StepWork & { input?: Input }): Promise<Summary>;
 }
 
-/** Its artifact holds what selm does not compute: an import, a server's samples, a run's results. */
+/** A step whose artifact selm does not compute: an import, a server's samples, a run's results. */
 interface IrreproducibleStep<Input, Made extends StepRecipe, Summary> extends AnyStep<Input, Made> {
   reproducible: false;
   run(recipe: Made, work: StepWork & { input: Input }): Promise<Summary>;
@@ -72,17 +72,17 @@ export interface Step<Input, Summary> extends Activity<Input, StepResult<Summary
   readonly stepName: string;
   /** The recipe for an input. Its hash is the step key. */
   recipeFor(context: StepContext, input: Input): Promise<Recipe>;
-  /** The summary in one of the step's artifacts. */
+  /** Reads the summary from one of the step's artifacts. */
   readSummary(store: ArtifactStore, address: Address): Promise<Summary>;
   /**
-   * Computes an artifact again, from its stored recipe alone. Undefined for a step that is not reproducible.
+   * Computes an artifact again from its stored recipe. Undefined for a step that is not reproducible.
    * @returns its address: the same as before if all bytes are the same
    */
   recompute?(context: StepContext, recipe: Recipe, options: CallOptions): Promise<Address>;
 }
 
 /**
- * Defines a step once, for the activity, its key and its recomputation.
+ * Defines a step: its activity, its key and its recomputation.
  * @example
  * export const count = defineStep({
  *   name: 'count',
@@ -130,7 +130,7 @@ export function defineStep<Input, Made extends StepRecipe, Summary>(
   });
 }
 
-/** The versions in a key: those that the artifact's bytes depend on. */
+/** The versions in a step key: those that the artifact's bytes depend on. */
 function versions<Made extends StepRecipe>(
   definition: StepDefinition<never, Made, unknown>,
   made: Made,
@@ -144,7 +144,7 @@ function versions<Made extends StepRecipe>(
 
 const SUMMARY = 'summary.json';
 
-/** The artifact of a recipe: the cached one, or a new one with the files that `fill` writes and the summary that it returns. */
+/** Returns the cached artifact of a recipe, or creates one with the files that `fill` writes and the summary that it returns. */
 async function findOrCreate(
   store: ArtifactStore,
   kind: string,

@@ -1,4 +1,4 @@
-/** unloadAdapter: a server unloads the adapter of a policy that has been sampled. */
+/** unloadAdapter: unloads a policy's adapter from a server after sampling. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
@@ -12,7 +12,7 @@ interface UnloadInput {
   server: SamplerSettings;
 }
 
-/** Never fails: where the server keeps the adapter, only its memory is lost. */
+/** Never fails: an adapter that stays loaded only uses the server's memory. */
 export const unloadAdapter: Activity<UnloadInput, { unloaded: boolean }> = async (
   { store },
   { policy, server },

@@ -1,13 +1,13 @@
-/** Whether the sides computed the same. */
+/** Compares the values that two sides computed. */
 import type { Printed } from './measurement.ts';
 
 type Values = NonNullable<Printed['values']>;
 
 export interface Agreement {
-  /** Of answers: how many are the same, token for token, and how many there are. */
+  /** For responses: the number of identical ones, token for token, and the total number. */
   same?: number;
   of?: number;
-  /** Of numbers: the largest difference. */
+  /** For numbers: the largest difference. */
   largestDifference?: number;
 }
 

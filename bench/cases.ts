@@ -1,4 +1,4 @@
-/** What is measured, of whom, and how often. */
+/** The cases: what is measured, on which sides, and how often. */
 import type { Format } from './peers/llama.ts';
 import type { WorkSize } from './work.ts';
 
@@ -11,11 +11,11 @@ export interface Case {
   task: Task;
   size: WorkSize;
   sides: Side[];
-  /** Repeats a side, where --repeats does not say otherwise. */
+  /** Repeats per side. --repeats overrides it. */
   repeats: number;
-  /** What llama.cpp reads. */
+  /** The format of llama.cpp's model file. */
   format?: Format;
-  /** Of a round: which configuration. */
+  /** For a round: its configuration. */
   round?: 'quickstart' | 'smollm2';
 }
 
@@ -23,7 +23,7 @@ const both: Side[] = ['selm', 'pytorch'];
 const model = 'smollm2';
 
 const training: WorkSize = { model, preferences: 12, batchSize: 4 };
-/** Six steps of the quickstart's rounds, as wide as those. */
+/** Six training steps with the batch size of the quickstart's rounds. */
 const small: WorkSize = {
   model: 'quickstart',
   preferences: 192,
@@ -46,7 +46,7 @@ const decoded = (prompts: number, format: Format, repeats: number): Case => ({
   name: `decode ${prompts} ${format}`,
   task: 'decode',
   size: { model, prompts, newTokens: 128, promptTokens: PROMPT_TOKENS, weights: format === 'q8_0' ? 'q8' : 'f32' },
-  // selm has no float16 weights on a CPU: its float32 is held against both of llama.cpp's.
+  // selm has no float16 weights on a CPU, so its float32 is compared with llama.cpp's f32 and f16.
   sides: format === 'f16' ? ['llama.cpp'] : ['selm', 'llama.cpp'],
   repeats,
   format,
@@ -57,7 +57,7 @@ const unshared: WorkSize = { model, prompts: 16, copies: 4, newTokens: 128, prom
 const fourSamples: WorkSize = { ...unshared, copies: 1, samplesPerPrompt: 4 };
 
 const profiled = (of: string, size: WorkSize) => ({ name: `${of}, profiled`, of, size });
-/** Where decoding's time goes, and the case whose time it is. */
+/** Profiles of decoding, each with the profiled case. */
 export const DECODING_PROFILES = [
   ...(['f32', 'q8_0'] as const).flatMap((format) =>
     [16, 64].map((rows) => profiled(`decode ${rows} ${format}`, decoded(rows, format, 1).size)),
@@ -79,7 +79,7 @@ const selm = (name: string, task: Task, size: WorkSize, repeats = 1): Case => ({
 export const LENGTHS = [512, 1024, 2048, 4096];
 const LENGTH_PROMPT = 64;
 
-/** What a worker's engine does in a round, with a model whose weights fill gigabytes. */
+/** The engine's work in a round, with a model whose weights take gigabytes. */
 const large: WorkSize = {
   model: 'large',
   prompts: 4,

@@ -1,4 +1,4 @@
-/** Figures as the page writes them; nothing where there is none. */
+/** Formats figures for the page. Missing figures become empty cells. */
 
 export const number = (value: number | undefined, digits = 1, unit = '') =>
   value === undefined ? '' : `${Number.isFinite(value) ? value.toFixed(digits) : 'beyond memory'}${unit}`;

@@ -1,4 +1,4 @@
-/** What operators are in a step of decoding: one token of every row. */
+/** Classifies the operators of a decoding step, which is one token of every row. */
 import { part, productFlops, shapes, type OperatorArguments, type Part } from './profile.ts';
 import type { Work } from './work.ts';
 
@@ -8,7 +8,7 @@ const ROUNDING = new Set(['Abs', 'ReduceMax', 'Max', 'QuantizeLinear']);
 /** Rows and heads come before what a product computes with. */
 const isAttention = (shape: number[]) => shape.length > 3;
 
-/** An operator's part in a step of decoding. */
+/** The part of a decoding step that an operator belongs to. */
 export function decodingPartOf(
   operator: OperatorArguments,
   { vocabSize, weights }: Pick<Work, 'vocabSize' | 'weights'>,

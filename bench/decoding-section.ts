@@ -1,11 +1,11 @@
-/** The page's part on decoding: what a step is made of, and what it cannot be below. */
+/** The page's section on decoding: the parts of a step, and lower bounds for its time. */
 import { DECODING_PROFILES } from './cases.ts';
 import { number } from './cells.ts';
 import { TIMES } from './goals.ts';
 import { totalSeconds, type Profile } from './profile.ts';
 import { decodeRate, figure, machineRate, promptSeconds, rate as rateOf, readRate, type Results } from './results.ts';
 
-/** Milliseconds and share of a part of a step of decoding. */
+/** Milliseconds and share of a part of a decoding step. */
 function partCell(profile: Profile, name: string): string {
   if (!(name in profile)) return '';
   const { seconds } = profile[name];
@@ -17,10 +17,10 @@ const longestFirst = (profile: Profile) => Object.keys(profile).sort((a, b) => p
 const milliseconds = (profile: Profile, parts: string[]) =>
   1000 * parts.reduce((sum, name) => sum + profile[name].seconds, 0);
 
-/** Bytes of a weight of selm's. */
+/** Bytes per weight in selm. */
 const BYTES = { f32: 4, q8_0: 1 };
 
-/** What a step of decoding is made of, and what it cannot be below. */
+/** Formats the section as Markdown. */
 export function decodingSection(results: Results): string {
   const profiles = DECODING_PROFILES.flatMap(({ name, of, size }) => {
     const profile = results.cases.find((result) => result.name === name)?.sides.selm?.runs[0]?.profile;
@@ -36,7 +36,7 @@ export function decodingSection(results: Results): string {
     const format = of.endsWith('q8_0') ? 'q8_0' : 'f32';
     const layers = ['linear layers', 'output layer'];
     const flops = layers.reduce((sum, name) => sum + profile[name].flops, 0);
-    // Two operations for each weight and row.
+    // Two operations per weight and row.
     const reading = ((BYTES[format] * flops) / 2 / rows / bandwidth) * 1e-6;
     const other = figure(results, of, 'llama.cpp', decodeRate);
     const generate = format === 'f32' ? figure(results, `sample ${rows}`, 'pytorch', rateOf) : undefined;
@@ -47,47 +47,49 @@ export function decodingSection(results: Results): string {
       `**${of}**: linear and output layers take ${number(milliseconds(profile, layers), 1, ' ms')}, attention's products ${number(milliseconds(profile, ['attention, products']), 1, ' ms')}`,
       `reading every weight once takes ${number(reading, 1, ' ms')} at ${number(bandwidth, 0)} GB/s`,
       format === 'f32' && `multiplying ${number((flops / rate) * 1e-6, 1, ' ms')} at ${number(rate, 0)} GFLOP/s`,
-      other && `${TIMES.llamaCpp[format]} times llama.cpp's rate is a step of ${step(TIMES.llamaCpp[format] * other)}`,
+      other &&
+        `${TIMES.llamaCpp[format]} times llama.cpp's rate would be a step of ${step(TIMES.llamaCpp[format] * other)}`,
       of.startsWith('decode') &&
         generate &&
-        `${TIMES.transformers} times transformers' with IFEval's prompts is one of ${step(TIMES.transformers * generate)}, what the prompts take included`,
+        `${TIMES.transformers} times transformers' rate with IFEval's prompts would be a step of ${step(TIMES.transformers * generate)}, including the time of the prompts`,
       apart &&
         prompts &&
-        `${TIMES.apart} times the rate of separate prompts is a step of ${step(TIMES.apart * apart)}, of which what the prompts take is ${number((prompts * 1000) / size.newTokens!, 1, ' ms')}`,
+        `${TIMES.apart} times the rate of separate prompts would be a step of ${step(TIMES.apart * apart)}, of which the prompts take ${number((prompts * 1000) / size.newTokens!, 1, ' ms')}`,
     ]
       .filter(Boolean)
       .join('; ')}.`;
   });
-  return `A step is one token of every row; what the prompts take is left out. ONNX Runtime's own account takes time itself, more than half as
-much again with 16 rows, between operators above all.
+  return `A step is one token of every row, without the time of the prompts. ONNX Runtime's profiling itself takes time, mostly between operators:
+more than 50 % with 16 rows.
 
 ${bounds.join('\n')}
 
-ONNX Runtime's products of few rows read and multiply by turns: SmolLM2's linear layers take 9.8 ms with one row, and 0.43 ms more for
-each that is added, so with 16 rows the sum of both times is the bound, not the larger of the two. With 8 bits keys and values stay
-float32, so with 64 rows attention takes about as long as all weights, and with 16 what is between operators. What was tried, measured alone:
+With few rows, ONNX Runtime's products do not overlap reading and multiplying: SmolLM2's linear layers take 9.8 ms with one row, and 0.43 ms
+more per additional row. With 16 rows the bound is therefore the sum of both times, not the larger one. With 8-bit weights, keys and values
+stay float32. Attention then takes about as long as all weights with 64 rows, and so does the time between operators with 16 rows.
+Optimizations that were tested, measured separately:
 
-- Products of 8 bits with a scale for every 32 numbers, as llama.cpp's q8_0 has them (MatMulNBits): the linear layers take 12 ms with 16
-  rows and 32 ms with 64. As products of integers with one scale a row: 9 and 18, rotating included. Rotated first, that is 6.3e-3 nats
-  a token from float32, by PyTorch's account, and not 5e-2; q8_0's rounding is 4.6e-3. Kept.
-- Queries, keys and values as one product, and gates with what they let through: no faster, in float32 and in 8 bits. Not kept.
-- Keys and values moved about within their memory, 16 places at a time: 0.4 s for 64 prompts, not 2.3. Kept.
-- The 24 tokens that SmolLM2's prompts begin with, computed once a pass: 64 prompts are read in 2.0 s, not 2.8. Kept.
-- Drawing from 49,152 tokens by spans of 128, not by one running sum: 0.5 ms for 64 rows, not 11. Kept.
-- Top-p over those tokens that can be in it, not over a sorted vocabulary: 64 prompts in 15 s, not 28. Kept.
-- Weights as the left factor, as they lie in their file: 17.5 ms for the linear layers with 16 rows, packed as the right one 17.5. Not kept.
-- The three queries of a key head one after the other, not as a matrix (64 rows, 192 keys, all layers): scores 8.8 ms, not 10.9, and
-  values 7.8, not 12.7: a matrix product first copies the keys into its own order. Kept for up to four queries; from there on it costs more.
-- Queries scaled right before their product, which ONNX Runtime then makes one with it: products of one row with a factor are matrix
-  products again, 0.32 ms a layer for scores of 64 rows with 112 keys, not 0.19. Not kept.
-- Keys turned beforehand: 8.1 ms, not 8.8, without what turning them costs. Not kept.
-- Prompt and past as one block of keys where a prompt has one sample: no faster, as the block is laid out anew while it grows. Not kept.
-- Runs of 16 tokens, not 32, and prompts 512 tokens at a time, not 4,096: 64 prompts in 11.7 s, not 13.1. Kept.
-- Huge pages (\`glibc.malloc.hugetlb=1\`): products with 64 rows 8 % faster, memory touched for the first time slower; no gain in all. With
-  freed memory kept as well (\`mmap_threshold\`, \`trim_threshold\`), three turns of each: no more than repeats stray, and 2.2 GB more with
-  1.1 billion weights. Not kept.
+- 8-bit products with a scale for every 32 numbers, as in llama.cpp's q8_0 (MatMulNBits): the linear layers take 12 ms with 16 rows and
+  32 ms with 64. Integer products with one scale per row take 9 and 18 ms, including the rotation. The rotation lowers the difference
+  from float32 from 5e-2 to 6.3e-3 nats per token, as computed with PyTorch; that of q8_0 is 4.6e-3. Kept.
+- Queries, keys and values as one product, and likewise the gate and up projections: no faster, in float32 and in 8 bits. Not kept.
+- Moving keys and values within their buffers, 16 positions at a time: 0.4 s for 64 prompts instead of 2.3. Kept.
+- Computing the shared prefix of SmolLM2's prompts (24 tokens) once per batch: 64 prompts take 2.0 s instead of 2.8. Kept.
+- Drawing from 49,152 tokens by spans of 128 instead of one cumulative sum: 0.5 ms for 64 rows instead of 11. Kept.
+- Top-p over the possible tokens instead of a sorted vocabulary: 64 prompts in 15 s instead of 28. Kept.
+- Weights as the left factor, in the order of their file: 17.5 ms for the linear layers with 16 rows; 17.5 ms packed as the right factor. Not kept.
+- The three queries of a key head one by one instead of as a matrix (64 rows, 192 keys, all layers): 8.8 ms instead of 10.9 for scores, and
+  7.8 instead of 12.7 for values, because a matrix product first reorders the keys. Kept for up to four queries; with more it is slower.
+- Scaling queries directly before their product, which ONNX Runtime then fuses: one-row products with a factor become matrix products
+  again, 0.32 ms per layer instead of 0.19 for scores of 64 rows with 112 keys. Not kept.
+- Transposing the keys first: 8.1 ms instead of 8.8, without the cost of the transposition. Not kept.
+- Prompt and past as one block of keys if a prompt has one sample: no faster, because the block is reallocated as it grows. Not kept.
+- Graph runs of 16 tokens instead of 32, and prompts in chunks of 512 tokens instead of 4,096: 64 prompts in 11.7 s instead of 13.1. Kept.
+- Huge pages (\`glibc.malloc.hugetlb=1\`): products with 64 rows are 8 % faster, the first access to memory is slower; no gain in total. With
+  freed memory also kept (\`mmap_threshold\`, \`trim_threshold\`), three repeats of each: the gain is within the variation of the repeats, and
+  memory grows by 2.2 GB with 1.1 billion weights. Not kept.
 
-| ms a step (share) | ${profiles.map(({ of }) => of).join(' | ')} |
+| ms per step (share) | ${profiles.map(({ of }) => of).join(' | ')} |
 | --- |${' ---: |'.repeat(profiles.length)}
 ${lines.join('\n')}`;
 }

@@ -1,4 +1,4 @@
-/** Floating-point operations that a SELM step cannot do without, from its shapes alone: what the machine's rate is held against. */
+/** The necessary floating-point operations of a SELM step, computed from its shapes. */
 import type { ModelConfig } from '../engine/model-files/config.ts';
 import type { Work } from './work.ts';
 import { parameterShapes } from '../engine/model-files/shapes.ts';
@@ -12,17 +12,17 @@ type Preference = Work['preferences'][number];
 
 const triangle = (n: number) => (n * (n + 1)) / 2;
 
-/** Queries times keys that they see: a prompt sees itself backwards, a response also all its prompt. */
+/** The number of pairs of a query and a visible key: causal within the prompt, and prompt and response for a response. */
 function visiblePairs(prompt: number, responses: number[]): number {
   return triangle(prompt) + responses.reduce((sum, n) => sum + triangle(n) + n * prompt, 0);
 }
 
 /**
  * One step with LoRA of this rank on all linear layers, without its reference log-probabilities. A prompt and each different
- * response count once. Frozen linear layers: forward, and backward to their inputs, which nothing asks of the first layer's
- * queries, keys and values; LoRA matrices: also to themselves, three products in all; attention: two products forward, four
- * backward, of keys with the queries that see them; head: forward and backward on response tokens. What is computed a second
- * time to save memory does not count.
+ * response count once. Frozen linear layers: forward, and backward to their inputs, except for the first layer's
+ * queries, keys and values; LoRA matrices: also to their weights, three products in total; attention: two products forward, four
+ * backward, of keys with the queries that see them; head: forward and backward on response tokens. Recomputation to save
+ * memory does not count.
  */
 export function stepFlops(config: ModelConfig, rank: number, preferences: Preference[]): number {
   const { hiddenSize, vocabSize, layers, heads, headDim } = config;

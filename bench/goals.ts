@@ -1,4 +1,4 @@
-/** What selm sets itself to reach, and whether this run of the bench shows it. */
+/** selm's performance goals, compared with the results of the bench. */
 import { LENGTHS } from './cases.ts';
 import {
   decodeRate,
@@ -16,9 +16,9 @@ import {
 export interface Goal {
   text: string;
   wanted: number;
-  /** Undefined where it was not measured. */
+  /** Undefined if it was not measured. */
   measured: number | undefined;
-  /** Whether less is better. */
+  /** Whether lower is better. */
   atMost?: boolean;
   share?: boolean;
 }
@@ -26,12 +26,13 @@ export interface Goal {
 export const reached = ({ measured, wanted, atMost }: Goal) =>
   measured === undefined ? undefined : atMost ? measured <= wanted : measured >= wanted;
 
-/** Twice the tokens may take so much more memory: twice as much, and a tenth of it for what a measurement strays. */
+/** Maximum memory growth when tokens double: linear growth plus 10 % for measurement noise. */
 const LINEAR = 2.2;
 
-/** So many times the rate of tokens of a peer, and of selm's own with every prompt apart. */
+/** Target speedups: token rates relative to each peer, and to selm with separate prompts. */
 export const TIMES = { transformers: 4, llamaCpp: { f32: 1.3, q8_0: 1.5 }, apart: 1.8 };
 
+/** The goals with their measured values. */
 export function goals(results: Results): Goal[] {
   const peer = (name: string, of = seconds) =>
     ratio(figure(results, name, 'pytorch', of), figure(results, name, 'selm', of));
@@ -50,7 +51,7 @@ export function goals(results: Results): Goal[] {
       share: true,
     },
     ...[16, 64].map((n) => ({
-      text: `sample: times transformers' tokens a second, ${n} rows`,
+      text: `sample: times transformers' tokens per second, ${n} rows`,
       wanted: TIMES.transformers,
       measured: generate(`sample ${n}`),
     })),
@@ -65,7 +66,7 @@ export function goals(results: Results): Goal[] {
       measured: llama(`decode ${n} q8_0`),
     })),
     {
-      text: '4 samples a prompt of 240 tokens: times the tokens a second of separate prompts',
+      text: '4 samples per prompt of 240 tokens: times the tokens per second of separate prompts',
       wanted: TIMES.apart,
       measured: ratio(alone('4 samples a prompt', rate), alone('4 samples a prompt, unshared', rate)),
     },
@@ -80,7 +81,7 @@ export function goals(results: Results): Goal[] {
       };
     }),
     {
-      text: `optimize: memory's largest growth as tokens double, ${LENGTHS[0]} to ${LENGTHS.at(-1)}`,
+      text: `optimize: largest memory growth when tokens double, ${LENGTHS[0]} to ${LENGTHS.at(-1)}`,
       wanted: LINEAR,
       measured: growth(results),
       atMost: true,
@@ -94,7 +95,7 @@ export function goals(results: Results): Goal[] {
   ];
 }
 
-/** Infinite where a length did not fit into memory at all. */
+/** The largest memory growth. Infinite if a length did not fit into memory. */
 function growth(results: Results): number | undefined {
   const sides = LENGTHS.map((n) => results.cases.find(({ name }) => name === `memory, ${n} tokens`)?.sides.selm);
   if (sides.some((side) => side?.missing !== undefined)) return Infinity;

@@ -1,8 +1,8 @@
 /**
- * `npm run bench [-- --only optimize,sample --repeats 3]`: selm and what people would use instead, in turns on the same work in
- * this one run, each measurement in a process of its own; writes bench/results.json and docs/performance.md. The peers are made
- * once in the cache; one that cannot be made is said to be missing. With --only, what was measured before of other cases stays.
- * `npm run bench -- --draw` measures nothing: it writes the page of the results there are.
+ * `npm run bench [-- --only optimize,sample --repeats 3]`: measures selm and alternatives in turns on the same work, each measurement
+ * in a separate process. Writes bench/results.json and docs/performance.md. The peers are built once in the cache; a peer that cannot be
+ * built is reported as missing. With --only, earlier results of other cases are kept.
+ * `npm run bench -- --draw` measures nothing and writes the page from the existing results.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';

@@ -1,17 +1,17 @@
-/** One measurement: a process of its own that prints what it measured as its last line; its peak memory is read while it runs. */
+/** One measurement: a separate process that prints its result as the last line. Its peak memory is read while it runs. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 import type { Profile } from './profile.ts';
 
-/** What a process measured; a field is there where it makes sense. */
+/** The result of a process. Fields that do not apply are absent. */
 interface Measured {
-  /** Of the work: a step's, a batch's, a round's; what opens a process or a model is not in it. */
+  /** Time of a step, a batch or a round, without starting the process or opening the model. */
   seconds: number;
-  /** Tokens that `seconds` brought forth. */
+  /** Tokens generated in `seconds`. */
   tokens?: number;
-  /** Share of `seconds` after all prompts were read, and the tokens decoded in it. */
+  /** The part of `seconds` after the prompts were processed, and the tokens decoded in it. */
   decodeSeconds?: number;
   decodedTokens?: number;
   /** Of optimize: all steps with everything around them, sessions opened, references scored. */
@@ -24,7 +24,7 @@ interface Measured {
   profile?: Profile;
   /** Of a matrix product. */
   gigaflops?: number;
-  /** Of a product of one row with a matrix that no cache holds: the rate at which memory is read. */
+  /** Memory read rate: a product of one row with a matrix larger than the caches. */
   gigabytesPerSecond?: number;
 }
 
@@ -42,13 +42,13 @@ export class MeasurementFailed extends Error {
 }
 
 const POLL_MILLISECONDS = 50;
-/** A process may use so much of the memory that is free when it starts: beyond that it is ended, before the machine is. */
+/** The share of free memory that a process may use. Beyond it the process is killed, so that the machine stays usable. */
 const MEMORY_SHARE = 0.8;
 const LAST_WORDS = 300;
 const megabytes = (status: string, field: string) =>
   Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(status)?.[1] ?? 0) / 1024;
 
-/** @throws MeasurementFailed when the process fails, or asks for more memory than there is */
+/** Runs a measurement. @throws MeasurementFailed when the process fails or needs more memory than available */
 export async function measure(
   command: string,
   args: string[],
@@ -82,7 +82,7 @@ export async function measureScript(
   return { ...(JSON.parse(lines.at(-1)!) as Printed), peakMegabytes };
 }
 
-/** The kernel's account of a process; empty once it is gone. */
+/** The kernel's status of a process. Empty if the process has ended. */
 function statusOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/status`, 'utf8');

@@ -1,4 +1,4 @@
-/** The bench's results as a page: every figure is of the results. */
+/** Writes the page docs/performance.md. Every figure comes from the results. */
 import { CASES, type Case, type Side } from './cases.ts';
 import { number, percent } from './cells.ts';
 import { decodingSection } from './decoding-section.ts';
@@ -17,67 +17,68 @@ import {
   type Results,
 } from './results.ts';
 
+/** Formats the results as Markdown. */
 export function describe(results: Results): string {
   const versions = Object.entries(results.versions)
     .map(([name, version]) => `${name} ${version}`)
     .join(', ');
   return `# Performance
 
-Written by \`npm run bench\`: ${results.machine}, ${results.threads} threads; ${versions}. Each measurement is a process of its own, the sides
-in turns on the same tokens; figures are medians of the repeats in [bench/results.json](../bench/results.json). The model is
-SmolLM2-135M-Instruct in float32 where nothing else is said. Large float32 matrices are multiplied at ${number(machineRate(results), 0)} GFLOP/s here.
+Written by \`npm run bench\`: ${results.machine}, ${results.threads} threads; ${versions}. Each measurement runs in a separate process.
+The sides take turns on the same tokens. Figures are medians of the repeats in [bench/results.json](../bench/results.json). Unless stated
+otherwise, the model is SmolLM2-135M-Instruct in float32. This machine multiplies large float32 matrices at ${number(machineRate(results), 0)} GFLOP/s.
 
 ## Goals
 
-| goal | wanted | measured | |
+| goal | target | measured | |
 | --- | ---: | ---: | --- |
 ${goals(results).map(goalRow).join('\n')}
 
-## Where an optimize step's time goes
+## Time of an optimize step
 
 ${profileSection(results)}
 
-## Where decoding's time goes
+## Time of a decoding step
 
 ${decodingSection(results)}
 
-## How cost grows
+## Scaling
 
 ${growthSection(results)}
 
 ## Measurements
 
-| | side | runs | seconds (least – most) | tokens/s | decoding alone, tokens/s | peak memory | |
+| | side | runs | seconds (min – max) | tokens/s | decoding only, tokens/s | peak memory | |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |
 ${CASES.flatMap((given) => rows(results, given)).join('\n')}
 
-- **optimize**: seconds of a SELM step of four preferences, LoRA of rank 16 on all linear layers; the first step of a process, which
-  touches all its memory for the first time, is left out on every side. PyTorch does the authors' step: the policy on chosen and
-  rejected, again on the reference response, the same for the reference model, whole-vocabulary log-softmax, backward, AdamW. selm
-  scores the references once, in the steps' time in equal parts.
-- **optimize, reference given**: a step alone, with the reference's log-probabilities known on both sides.
-- **sample N**: N of IFEval's prompts, greedy unless said; PyTorch's side is transformers' \`generate\`. Both have answered a prompt before.
-  Tokenizing is in the time: 0.1 % of a shard of 48 prompts with four answers of up to 256 tokens, and 4 % with the quickstart's model of a
-  million weights, too little to be worth a thread of its own.
-- **decode N**: N prompts of 60 tokens, 128 new tokens each, whatever they say; llama.cpp's side is its \`llama-batched-bench\`. The
-  second of two times in a process. Decoding alone is, of selm, the time less that of the prompts with one token; the 24 tokens that
-  all prompts begin with, which selm reads once, are not in it.
-- **4 samples a prompt**: 16 prompts of 240 tokens, four answers each; unshared, each prompt is given four times.
+- **optimize**: seconds of a SELM step of four preferences, LoRA of rank 16 on all linear layers; the first step of each process is
+  excluded, because it touches all memory for the first time. PyTorch runs the authors' step: the policy on chosen and rejected, again on
+  the reference response, the same for the reference model, whole-vocabulary log-softmax, backward, AdamW. selm scores the references once;
+  that time is divided equally among the steps.
+- **optimize, reference given**: a step with precomputed log-probabilities of the reference policy on both sides.
+- **sample N**: N of IFEval's prompts, greedy unless stated otherwise; PyTorch's side is transformers' \`generate\`. Both answer one prompt as a
+  warm-up. The time includes tokenization: 0.1 % for a shard of 48 prompts with four responses of up to 256 tokens, and 4 % with the
+  quickstart's model of a million weights, which is too little to justify a separate thread.
+- **decode N**: N prompts of 60 tokens, 128 new tokens each, without stop tokens; llama.cpp's side is its \`llama-batched-bench\`. The
+  second of two repeats in a process is measured. For selm, "decoding only" is the total time minus the time of the prompts with one new
+  token. It excludes the 24-token prefix that all prompts share, which selm processes once.
+- **4 samples a prompt**: 16 prompts of 240 tokens, four responses each. Unshared: each prompt is given four times.
 - **score**: log-probabilities of 64 responses; PyTorch's batches have four.
-- **round**: a round's workflow from its start to its end, with Temporal's dev server; the engine's part is what its jobs take in its process.
-  What the quickstart's round, of seconds in all, spends outside of it, 1.4 s in one looked at: 0.35 s in the intervals of the win rates
-  (10,000 resamples, and 1,000 fits that control for length), 0.3 s in labels and preferences, 0.3 s in what five jobs of sampling and two
-  of scoring read and write, and the rest in 40 tasks of workflow and activities. It grows with prompts, not with the model.
+- **round**: a round's workflow from start to end, with Temporal's dev server. The engine's share is the time of its jobs in its process.
+  The quickstart's round takes a few seconds. One profiled round spent 1.4 s outside the engine: 0.35 s on the intervals of the win rates
+  (10,000 resamples, and 1,000 fits that control for length), 0.3 s on labels and preferences, 0.3 s on input and output of five sampling
+  and two scoring jobs, and the rest on 40 workflow and activity tasks. This time grows with the number of prompts, not with the model.
 - **large**: a Llama of TinyLlama's shape, 1.1 billion random weights in bfloat16: 2.2 GB in its file, 4.4 GB in float32. Four
-  answers of 16 tokens, scores, and a step of four preferences (prompts of 64 tokens, responses of 128), one after the other in one process,
-  as a worker's engine does a round.
-- **memory, N tokens**: one preference whose prompt has 64 tokens and whose responses have the rest of N each.
+  responses of 16 tokens, scores, and a step of four preferences (prompts of 64 tokens, responses of 128), in sequence in one process, as a
+  worker's engine runs a round.
+- **memory, N tokens**: one preference with a prompt of 64 tokens and responses of N − 64 tokens each.
 
-The share of the machine's rate that an optimize step reaches counts what the step cannot do without, from the shapes. With *P* weights
+The share of the machine's rate that an optimize step reaches counts only the necessary operations, computed from the shapes. With *P* weights
 in the frozen linear layers, *A* in the LoRA matrices, *T* tokens (a prompt once, each different response once), *R* response tokens, *V* pairs
-of a query and a key it sees, *L* layers, *H* heads of *d*, a hidden size *h* and a vocabulary *v*:
-2 *T* (2 *P* − *Q* + 3 *A*) + 12 *V L H d* + 4 *R h v* operations. Frozen layers need no gradient of their weights, and the first layer's queries, keys
-and values (*Q* weights) none of their input. What is computed again in the backward pass does not count.
+of a query and a visible key, *L* layers, *H* heads of size *d*, a hidden size *h* and a vocabulary *v*, the count is
+2 *T* (2 *P* − *Q* + 3 *A*) + 12 *V L H d* + 4 *R h v* operations. Frozen layers need no gradient of their weights. The first layer's queries, keys
+and values (*Q* weights) need no gradient of their input. Recomputation in the backward pass does not count.
 `;
 }
 
@@ -87,40 +88,41 @@ function goalRow(goal: Goal): string {
   return `| ${goal.text} | ${goal.atMost ? '≤' : '≥'} ${show(goal.wanted)} | ${show(goal.measured)} | ${verdict} |`;
 }
 
-/** What a step of optimize is made of. */
+/** The parts of an optimize step. */
 function profileSection(results: Results): string {
   const run = results.cases.find(({ name }) => name === 'optimize, profiled')?.sides.selm?.runs[0];
   if (!run?.profile) return 'Not measured.';
   const parts = Object.entries(run.profile).sort(([, a], [, b]) => b.seconds - a.seconds);
   const lines = parts.map(([name]) => `| ${name} | ${partCells(run.profile!, name)} |`);
-  return `ONNX Runtime's own account of a step's operators, which itself takes some of their time. Products count what they compute: attention's
-also the weights that the backward pass computes again, and those of a block's keys that stand after a query.
+  return `This is ONNX Runtime's profile of a step's operators. Profiling itself takes some time. The rates count all operations of the products:
+attention's include the weights that the backward pass recomputes, and the masked keys of a block.
 
-Beside the products of frozen layers and of the output layer, what is left is bound by memory: LoRA's products have one side as
-narrow as its rank, and norms, gates and masks add and multiply. What was tried there, measured alone with 900 tokens and 1536 columns:
+Most of the remaining time, apart from the products of frozen layers and of the output layer, is limited by memory bandwidth: LoRA's
+products have one side as narrow as the rank, and norms, gates and masks are elementwise. Optimizations that were tested, measured
+separately with 900 tokens and 1536 columns:
 
-- The gradient of a LoRA matrix B with the narrow factor transposed beforehand: 0.22 ms, not 0.44. Kept.
-- LoRA's way up as a product and an addition: 0.36 ms, not 0.30 with the product adding by itself. Not kept.
-- Attention by blocks of what their queries see, not by rows with a mask: half of the products' operations are gone. Kept.
-- AdamW as a loop over its buffers: 24 to 38 ms a step. As a graph it took 56, and 45 to 109 more to copy its state out. Kept.
-- Passes of 2,048 and 4,096 tokens, not 1,024: a step takes 6 to 15 % longer, and half as much memory again. Not kept.
-- Chunks of 16 Mi logits: the output layer at 398 GFLOP/s, with 8 Mi at 357. Kept.
+- The gradient of a LoRA matrix B with the narrow factor transposed first: 0.22 ms instead of 0.44. Kept.
+- LoRA's product with B as a separate product and addition: 0.36 ms, instead of 0.30 as a fused product. Not kept.
+- Attention in blocks of visible keys instead of entire rows with a mask: half of the products' operations. Kept.
+- AdamW as a loop over its buffers: 24 to 38 ms per step. As a graph it took 56 ms, and 45 to 109 ms more to copy its state. Kept.
+- Micro-batches of 2,048 and 4,096 tokens instead of 1,024: a step takes 6 to 15 % longer and 1.5 times the memory. Not kept.
+- Chunks of 16 Mi logits: the output layer reaches 398 GFLOP/s, and 357 with 8 Mi. Kept.
 
-| part | ms a step | share | GFLOP/s |
+| part | ms per step | share | GFLOP/s |
 | --- | ---: | ---: | ---: |
 ${lines.join('\n')}`;
 }
 
-/** Milliseconds, share and rate of a part of a step of optimize. */
+/** Milliseconds, share and rate of a part of an optimize step. */
 function partCells(profile: Profile, name: string): string {
   const { seconds, flops } = profile[name];
   return `${number(1000 * seconds, 0)} | ${percent(seconds / totalSeconds(profile))} | ${flops > 0 ? number(flops / seconds / 1e9, 0) : ''}`;
 }
 
-/** What twice of something costs. Names are those of the cases. */
+/** What is doubled, with the suffixes of the cases' names. */
 const GROWTH = [
   { what: 'prompts, or preferences', sample: 'twice the prompts', optimize: 'twice the preferences' },
-  { what: 'length of the answers', sample: 'twice the tokens', optimize: 'twice the response' },
+  { what: 'length of the responses', sample: 'twice the tokens', optimize: 'twice the response' },
   { what: 'layers of the model', sample: 'twice the layers', optimize: 'twice the layers' },
 ];
 
@@ -139,8 +141,8 @@ function growthSection(results: Results): string {
     ];
     return `| ${what} | ${cells.join(' | ')} |`;
   });
-  return `With twice as much of one thing, seconds and peak memory are so many times what they were: of 16 prompts of 60 tokens with 64 new ones,
-and of steps of four preferences with responses of 128 tokens.
+  return `Factors by which time and peak memory grow when one quantity doubles. The baseline is 16 prompts of 60 tokens with 64 new tokens, and steps
+of four preferences with responses of 128 tokens.
 
 | doubled | sample: seconds | memory | optimize: seconds | memory |
 | --- | ---: | ---: | ---: | ---: |
@@ -152,7 +154,7 @@ function rows(results: Results, { name, sides }: Case): string[] {
   return result ? sides.map((side) => row(results, result, side)) : [];
 }
 
-/** How far several runs stray. */
+/** The range of several runs. */
 const spread = (all: number[]) =>
   all.length > 1 ? ` (${number(Math.min(...all), 2)} – ${number(Math.max(...all), 2)})` : '';
 
@@ -168,10 +170,10 @@ function row(results: Results, { name, sides, agreement }: CaseResult, side: Sid
         0,
         ' GFLOP/s',
       ),
-    side === 'selm' && agreement?.of !== undefined && `${agreement.same} of ${agreement.of} answers as the peer's`,
+    side === 'selm' && agreement?.of !== undefined && `${agreement.same} of ${agreement.of} responses equal the peer's`,
     side === 'selm' &&
       agreement?.largestDifference !== undefined &&
-      `values to ${agreement.largestDifference.toExponential(1)}`,
+      `values differ by at most ${agreement.largestDifference.toExponential(1)}`,
   ];
   const cells = [
     name,

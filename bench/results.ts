@@ -1,4 +1,4 @@
-/** What bench/results.json holds, and the figures that the page and its goals take from it. */
+/** The format of bench/results.json, and the figures of the page and the goals. */
 import { quantile } from '../evaluation/statistics.ts';
 import type { Agreement } from './agreement.ts';
 import type { Side } from './cases.ts';

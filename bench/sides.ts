@@ -1,4 +1,4 @@
-/** Who is measured: how each side is started, and why one cannot be. */
+/** The sides: how each one is started, and why a side is missing. */
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { samplingSchema } from '../engine/protocol/settings.ts';

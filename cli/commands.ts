@@ -1,14 +1,14 @@
-/** The subcommands: what `selm --help` lists, and how each is loaded. */
+/** The subcommands: their summaries in `selm --help`, and how they are loaded. */
 import type { Command } from 'commander';
 
 export interface CommandEntry {
-  /** One line of `selm --help`; the command's own help has its full description. */
+  /** The line in `selm --help`. The command's own help has the full description. */
   summary: string;
-  /** Imports the command's file, which most often loads Temporal's client, zod or ONNX Runtime. */
+  /** Imports the command's file. Most of them load Temporal's client, zod or ONNX Runtime. */
   load: () => Promise<Command>;
 }
 
-/** In the order of the help. */
+/** All subcommands, in the order of the help. */
 export const commands: Record<string, CommandEntry> = {
   run: {
     summary: 'Start or continue a run, with a server and workers on this machine.',

@@ -1,10 +1,10 @@
-/** The packages that `selm deploy` alone needs: optional peer dependencies, which neither an installed selm nor the images have. */
+/** The packages that only `selm deploy` needs. They are optional peer dependencies, not installed with selm or in the images. */
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { InputError } from '../data/errors.ts';
 
-/** @throws InputError that says what to install */
+/** @throws InputError that names the packages to install */
 export function requireDeployPackages(): void {
   const { peerDependencies } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
     peerDependencies: Record<string, string>;

@@ -10,7 +10,7 @@ import { InputError } from '../data/errors.ts';
 import { deployConfigOption, deployDoctorCommand } from './deploy-doctor.ts';
 import { requireDeployPackages } from './deploy-packages.ts';
 
-/** The folder with cdk.json: a checkout, or dist/ of the installed package. */
+/** The folder that contains cdk.json: a checkout, or dist/ of the installed package. */
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** `selm deploy`: deploy selm to an AWS account. */
@@ -39,13 +39,13 @@ export function deployCommand(): Command {
     });
 }
 
-/** Keeps the other keys of the context: CDK caches its lookups there. */
+/** Keeps the other keys of the context, where CDK caches its lookups. */
 function writeContext(file: string, config: object): void {
   const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as object) : {};
   writeFileSync(file, `${JSON.stringify({ ...known, [CONTEXT_KEY]: config }, null, 2)}\n`);
 }
 
-/** @throws InputError when images must be built and the Dockerfile is not there: only a checkout has it */
+/** @throws InputError when images must be built and there is no Dockerfile. Only a checkout has one */
 function requireImages({ images }: DeployConfig, file: string): void {
   if ((images.control && images.gpu) || existsSync(`${root}cdk/images/Dockerfile`)) return;
   throw new InputError(

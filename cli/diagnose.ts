@@ -26,7 +26,7 @@ import {
 import { encodeResponse } from '../engine/tokens/responses.ts';
 
 const { beta } = objectiveFields.shape;
-/** The default is that of the default objective. */
+/** beta with the default of the default objective. */
 const rewardFlags = new SettingsFlags(
   z.strictObject({
     beta: beta.unwrap().default(objectiveSchema.parse({}).beta).describe('Factor of the rewards.'),
@@ -91,7 +91,7 @@ export function diagnoseCommand(): Command {
 
 type Row = Awaited<ReturnType<typeof readPreferences>>['rows'][number];
 
-/** A response with the tokens that it was sampled as, where the row has them. */
+/** A response, with its sampled tokens if the row has them. */
 function answerOf(role: 'chosen' | 'rejected', row: Row): ScoreRow {
   const { prompt, tools, ...rest } = row as PreferenceRecord;
   const ids = rest[`${role}_input_ids`];
@@ -142,7 +142,7 @@ async function readRows({ preferences, unseen: file }: Flags, base: Policy) {
 
 const counted = (count: number) => `${count} ${count === 1 ? 'row' : 'rows'}`;
 
-/** The rows that are left out, a sentence for each reason. */
+/** The skipped rows: a sentence for each reason. */
 function describeDropped({ equal, tooLong, unseenTooLong }: Record<string, number>, limit: number): string[] {
   const long = `longer than the ${limit} tokens of the model's context`;
   return [

@@ -12,7 +12,7 @@ import { jsonOption } from './step.ts';
 
 const positive = z.number().positive();
 
-/** What an estimate assumes. */
+/** Assumptions of the estimate. */
 const assumptionFlags = new SettingsFlags(
   z.strictObject({
     tflops: positive

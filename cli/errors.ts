@@ -7,12 +7,12 @@ import { stripSecrets } from '../data/secret.ts';
 export const FAILED = 1;
 /** Bad usage or bad input (InputError). */
 export const BAD_INPUT = 2;
-/** A run waits for a decision, and there is no terminal to ask for it. */
+/** A run waits for a decision and there is no terminal for asking. */
 export const DECISION_WANTED = 3;
-/** Ended by Ctrl-C: 128 + SIGINT, as in shells. */
+/** Interrupted by Ctrl-C: 128 + SIGINT, as in shells. */
 export const INTERRUPTED = 130;
 
-/** The exit code of a command that ended with an error; 0 for Commander's own exits, such as after --help. */
+/** The exit code for an error of a command. 0 for Commander's own exits, such as after --help. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : BAD_INPUT;
   return error instanceof InputError || accessError(error) ? BAD_INPUT : FAILED;

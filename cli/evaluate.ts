@@ -28,7 +28,7 @@ interface Flags extends PolicyFlags, LabelerFlags {
   json?: boolean;
 }
 
-/** `selm evaluate`: score a policy's greedy responses, alone or compared with another's. */
+/** `selm evaluate`: score a policy's greedy responses, and optionally compare them with another policy's. */
 export function evaluateCommand(): Command {
   const command = new Command('evaluate').description(
     "Score a policy's greedy responses, alone or compared with another's.",
@@ -102,7 +102,7 @@ export function evaluateCommand(): Command {
   });
 }
 
-/** The responses of a file, in the order of the prompts, with the prompts' fields, which labelers read. */
+/** Reads responses from a file: in the order of the prompts, with the prompts' fields, which labelers read. */
 async function answersTo(prompts: PromptRecord[], file: string): Promise<AnsweredRecord[]> {
   const given = new Map((await readAnswered(file)).map((row) => [row.id, row]));
   return prompts.map((prompt) => {

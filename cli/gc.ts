@@ -58,9 +58,9 @@ export function gcCommand(): Command {
 }
 
 /**
- * What the runs need, on all servers that can be read: the environment's, those of `--profile`, and the store's embedded servers on this
- * machine, which are started one after the other.
- * @throws InputError when runs on further servers may need more, and would lose it
+ * The artifacts that runs need, from all servers that can be read: the environment's, those of `--profile`, and the store's embedded
+ * servers on this machine, which are started one after the other.
+ * @throws InputError when runs on other servers may need further artifacts, which would be lost
  */
 async function readReached(store: ArtifactStore, flags: GcFlags): Promise<Reached> {
   const reached: Reached[] = [];
@@ -92,7 +92,7 @@ async function readReached(store: ArtifactStore, flags: GcFlags): Promise<Reache
   };
 }
 
-/** Records the present place of this folder's server if the store knows it: the folder may have been moved. */
+/** Updates the recorded location of this folder's server if the store knows the server. The folder may have been moved. */
 async function recordMove(store: ArtifactStore, client: Client): Promise<void> {
   const { namespace } = client.options;
   const id = await namespaceId(client, namespace);

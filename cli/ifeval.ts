@@ -12,7 +12,7 @@ import { addPolicy, jsonOption, policyOf, summarize, withEngine, type PolicyFlag
 const SUITE = ['train', 'held-out'].map((name) =>
   fileURLToPath(new URL(`../examples/ifeval/${name}.jsonl`, import.meta.url)),
 );
-/** The response length is that of lm-evaluation-harness for this suite. */
+/** Sampling settings. The maximum response length is that of lm-evaluation-harness for IFEval. */
 const schema = samplingSchema.extend({
   maxNewTokens: samplingSchema.shape.maxNewTokens.unwrap().default(1280),
 });

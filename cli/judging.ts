@@ -1,4 +1,4 @@
-/** The judge's settings as flags, and the judge of `selm mt-bench`. */
+/** Flags for the judge's settings, and the judge of `selm mt-bench`. */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -13,7 +13,7 @@ import { cacheFolder } from '../workers/places.ts';
 import { SettingsFlags, type GivenFlags } from './settings.ts';
 import { withEngine } from './step.ts';
 
-/** All are optional here: a command has them whether or not its labeler is the judge. */
+/** All settings are optional, because a command has these flags for every labeler. */
 const schema = judge.schema.omit({ by: true }).partial();
 
 const named = {
@@ -28,12 +28,12 @@ const named = {
   'usdPerMillionTokens.completion': 'judge-completion-usd',
 };
 
-/** Flags of the labeler `judge`: of all its settings. */
+/** Flags for all settings of the labeler `judge`. */
 export const judgeFlags = new SettingsFlags(schema, { named });
 
 const { server, model, maxTokens } = schema.shape;
 
-/** Flags of MT-Bench's judge: everything else about its requests is as in FastChat. */
+/** Flags of MT-Bench's judge. All other settings are those of FastChat. */
 const mtBenchJudgeFlags = new SettingsFlags(z.strictObject({ server, model, maxTokens, ...requestSettings }), {
   named,
 });
@@ -43,8 +43,8 @@ export const addJudge = (command: Command): Command => mtBenchJudgeFlags.addTo(c
 type WithJudge = <T>(work: (judge: Judge) => Promise<T>) => Promise<T>;
 
 /**
- * The judge that the flags name.
- * @returns a function that opens the judge for some work; undefined if the flags name no judge
+ * Reads the judge from the flags.
+ * @returns a function that opens the judge, calls its argument and closes the judge. Undefined if the flags name no judge
  * @throws InputError that names the flag
  */
 export function judgeOf(flags: GivenFlags): WithJudge | undefined {

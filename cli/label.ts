@@ -14,7 +14,7 @@ interface Flags extends LabelerFlags {
   json?: boolean;
 }
 
-/** `selm label`: from responses to preferences. */
+/** `selm label`: score responses and write preferences. */
 export function labelCommand(): Command {
   const command = new Command('label').description(
     'Make preferences of responses: the best becomes chosen, the worst rejected.',
@@ -48,7 +48,7 @@ export function labelCommand(): Command {
     });
 }
 
-/** How many prompts have no preference, and why. */
+/** The number of prompts without a preference, by reason. */
 const describeDropped = ({ rows, preferences, dropped }: LabelStats): string =>
   preferences === rows ? '' : `; ${rows - preferences} dropped (${describeReasons(dropped)})`;
 
@@ -56,7 +56,7 @@ function describeTruncated({ truncated }: LabelStats): string {
   return truncated === 0 ? '' : ` ${truncated} responses were truncated at the length limit.`;
 }
 
-/** What the labeler counted. */
+/** The labeler's counts as text. */
 function describeCounts({ counts = {} }: LabelStats): string {
   const listed = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
   return listed.length === 0 ? '' : [` The labeler counts ${listed.join(', ')}.`, ...adviceOn(counts)].join(' ');

@@ -1,4 +1,4 @@
-/** The labeler of a command: by its name, or with its settings from a file. */
+/** The labeler of a command, given by name or by a file with its settings. */
 import { availableParallelism } from 'node:os';
 import { Option, type Command } from 'commander';
 import { z } from 'zod';
@@ -20,10 +20,10 @@ export interface LabelerFlags extends GivenFlags {
   labelConfig?: string;
 }
 
-/** What `selm label` does with truncated responses. */
+/** How `selm label` treats truncated responses. */
 export const truncatedFlags = new SettingsFlags(z.strictObject({ truncated: truncatedSchema }));
 
-/** Adds the flags of a labeler. Most labelers have their settings in a file; the judge's are flags as well. */
+/** Adds the flags of a labeler. Settings come from a file; the judge's settings are also flags. */
 export function addLabeler(command: Command): Command {
   command
     .addOption(new Option('--by <labeler>', 'Labeler that scores the responses.').choices(labelerNames))
@@ -35,7 +35,7 @@ export function addLabeler(command: Command): Command {
 export const labelerOf = (flags: LabelerFlags): LabelSettings => labelerSettings(labelOf(flags));
 
 /**
- * The settings of a labeler, and of truncated responses, as a round has them.
+ * The settings of a labeler and of truncated responses, in the form of a round's settings.
  * @throws InputError when no labeler is named, or its settings are wrong
  */
 export function labelOf(flags: LabelerFlags): RoundLabelSettings {

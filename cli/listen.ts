@@ -8,13 +8,13 @@ import { InputError } from '../data/errors.ts';
 import { onStopSignal } from '../data/stop-signals.ts';
 import { SettingsFlags } from './settings.ts';
 
-/** Host names of a server that listens on this machine only. */
+/** Host names of a server that listens on the loopback interface. */
 const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];
 
-/** A client that reads nothing of its response for this time is disconnected; the shorter time applies while the server stops. */
+/** A client that reads nothing of its response for this time is disconnected. The shorter time applies while the server stops. */
 const STALLED_MS = 60_000;
 const ENDING_STALLED_MS = 5000;
-/** After a stop signal, requests under way have this long to be answered, as with uvicorn's --timeout-graceful-shutdown. */
+/** The time limit for requests in progress after a stop signal, like uvicorn's --timeout-graceful-shutdown. */
 export const ENDING_SECONDS = 10;
 
 /** Allowed Host headers of a server that listens on `address` (DNS-rebinding protection); undefined for all. */
@@ -22,8 +22,8 @@ export const hostsOf = (address: string): string[] | undefined =>
   ['::1', ...LOOPBACK].includes(address) ? LOOPBACK : undefined;
 
 /**
- * The flags of a command that listens.
- * @param access who can use the server, in a sentence
+ * Adds the flags of a command that listens.
+ * @param access a sentence that says who can access the server
  */
 export const listenFlags = (port: number, access: string) =>
   new SettingsFlags(
@@ -35,9 +35,9 @@ export const listenFlags = (port: number, access: string) =>
   );
 
 /**
- * Serves until a stop signal. Requests that have been received completely by then are answered for up to ENDING_SECONDS; a second
- * signal ends the process at once.
- * @param say called with the address once the server listens
+ * Serves until a stop signal. The server then finishes requests that it has received completely, for up to ENDING_SECONDS. A second
+ * signal ends the process immediately.
+ * @param say called with the address when the server listens
  * @throws InputError when it cannot listen on the address
  */
 export async function listen(
@@ -54,11 +54,11 @@ export async function listen(
   server.on('connection', (socket) => {
     socket.once('close', () => {
       const waiting = [...underWay].filter(([response, request]) => !response.socket && request.socket === socket);
-      // Node emits no close event for pipelined requests that wait for their turn.
+      // Node emits no close event for queued pipelined requests.
       for (const [response] of waiting) response.emit('close');
     });
   });
-  /** Whether a request has been received completely, and all of its response so far has been sent. */
+  /** Whether a request has been received completely and its response so far has been sent. */
   const isComputing = (socket: Socket) =>
     socket.writableLength === 0 &&
     [...underWay].some(([response, request]) => response.socket === socket && request.complete);
@@ -77,7 +77,7 @@ export async function listen(
     const ignore = onStopSignal(() => stop(ignore));
   });
   ignoreSignals();
-  // The further SIGHUP of a closing terminal is no second signal.
+  // A closing terminal may send SIGHUP more than once, so SIGHUP does not count as a second signal.
   process.once('SIGHUP', () => {});
   const closed = once(server, 'close');
   server.close();
@@ -88,7 +88,7 @@ export async function listen(
   const late = setTimeout(() => server.closeAllConnections(), ENDING_SECONDS * 1000);
   await Promise.all([...underWay.keys()].map((response) => new Promise((close) => response.once('close', close))));
   clearTimeout(late);
-  // The connections that are left have sent no complete request, and may never send one.
+  // The remaining connections have sent no complete request and may never do so.
   server.closeAllConnections();
   await closed;
 }

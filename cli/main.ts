@@ -1,4 +1,4 @@
-/** `selm`: the command line. One file per subcommand; bad usage and bad input end with one sentence and exit code 2. */
+/** `selm`: the command line. Each subcommand has its own file. Bad usage and bad input end with one sentence and exit code 2. */
 import { Command, CommanderError } from 'commander';
 import { endAtStrayErrors } from '../data/stray-errors.ts';
 import { commands } from './commands.ts';
@@ -13,7 +13,7 @@ const program = new Command('selm')
   })
   .exitOverride();
 
-// Only the requested command is loaded: loading modules is most of a short command's time. Help needs the summaries alone.
+// Only the requested command is loaded, because loading modules takes most of a short command's time. Help only needs the summaries.
 const [first, second] = process.argv.slice(2);
 const requested = first === 'help' ? second : first;
 for (const [name, { summary, load }] of Object.entries(commands)) {

@@ -24,7 +24,7 @@ import { addChatTemplate, jsonOption, policyOf, summarize, withEngine } from './
 
 const suite = (name: string) => fileURLToPath(new URL(`../examples/mt-bench/${name}.jsonl`, import.meta.url));
 
-/** The answer length is FastChat's. */
+/** The maximum answer length is FastChat's. */
 const schema = samplingSchema.extend({
   maxNewTokens: samplingSchema.shape.maxNewTokens
     .unwrap()
@@ -100,7 +100,7 @@ export function mtBenchCommand(): Command {
         ? []
         : [`${flags.out}: ${answered!.answers.size} questions answered by ${answered!.model}.`]),
       ...scores.map(describe),
-      // Without a rating are those of all models in the file, which `describe` counts.
+      // `describe` counts the judgements without a rating over all models in the file.
       ...adviceOn({ ...counts, unparsed: counts.truncatedJudgements ?? 0 }),
     ];
     const { refused = 0, truncatedJudgements, withoutTemperature } = counts;
@@ -143,7 +143,7 @@ interface Answered {
   answers: Map<number, QuestionAnswer>;
 }
 
-/** The answers on file, and the policy's answers to the other questions. */
+/** The answers from the file, and the policy's answers to the remaining questions. */
 async function answersOf(flags: Given, questions: Question[], seed: number): Promise<Answered | undefined> {
   const { model: base, adapter, name, out, answers } = flags;
   if (answers !== undefined) return readAnswers(answers);
@@ -161,12 +161,13 @@ async function answersOf(flags: Given, questions: Question[], seed: number): Pro
 }
 
 /**
- * @param file of judgements
- * @returns what `judgeAnswers` counts
+ * Judges answers.
+ * @param file the file of judgements
+ * @returns the counts of `judgeAnswers`
  */
 async function judgeAll(file: string, judge: Judge, matches: Match[], model: string): Promise<Record<string, number>> {
   const known = await readJudgements(file);
-  // A file without rows could not be read again.
+  // An empty file could not be read again.
   const save = (rows: object[]) => (rows.length > 0 ? writeJsonl(file, rows) : rm(file, { force: true }));
   const bar = showProgress('judge');
   try {

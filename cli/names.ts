@@ -7,7 +7,7 @@ import { InputError } from '../data/errors.ts';
 import type { Policy } from '../engine/protocol/jobs.ts';
 import { openStore } from '../workers/store.ts';
 
-/** The folders of the policy NAME@3 or NAME@latest; undefined if the text has another form, or is a path that exists. */
+/** The folders of the policy NAME@3 or NAME@latest. Undefined if the text has another form or is an existing path. */
 export async function namedPolicy(text: string): Promise<Policy | undefined> {
   if (!isPolicyName(text) || existsSync(text)) return undefined;
   const store = await openStore();

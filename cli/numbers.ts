@@ -3,5 +3,5 @@ import type { Interval } from '../evaluation/statistics.ts';
 
 export const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
-/** In percent: `[53.1, 56.9]`. */
+/** An interval in percent: `[53.1, 56.9]`. */
 export const percentInterval = ({ low, high }: Interval) => `[${(100 * low).toFixed(1)}, ${(100 * high).toFixed(1)}]`;

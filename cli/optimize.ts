@@ -39,7 +39,7 @@ export function optimizeCommand(): Command {
     const { rows, numbers } = await readPreferences(flags.preferences);
     checkTokens(rows, numbers, () => loadTokenizer(policy.model, policy.chatTemplate));
     warnOfTools(policy, rows);
-    // The engine reads the file again: it counts the rows that it drops, and names rows by their number.
+    // The engine reads the file itself, so that it can count dropped rows and refer to rows by number.
     const job = { policy, reference, rows: flags.preferences, objective, training, seed, outDir: flags.out };
     const result = await withEngine((engine) => engine.run('optimize', job));
     await reportTraining(flags, result);

@@ -11,8 +11,8 @@ interface ProgressDisplay {
 }
 
 /**
- * Shows a job's progress on standard error while it runs. Shows nothing where that is not a terminal.
- * @param title name of the work, such as 'sample'
+ * Shows a job's progress on standard error while it runs. Shows nothing if standard error is not a terminal.
+ * @param title the job's name, such as 'sample'
  */
 export function showProgress(title: string): ProgressDisplay {
   if (!process.stderr.isTTY) return { update: () => {}, stop: () => {} };
@@ -34,7 +34,7 @@ export function showProgress(title: string): ProgressDisplay {
 }
 
 /**
- * A job's progress, such as `sample     ####--  18/45 prompts  14,000 tok/s  ETA 0:03  loss 0.6931`.
+ * Formats a job's progress, such as `sample     ####--  18/45 prompts  14,000 tok/s  ETA 0:03  loss 0.6931`.
  * @param seconds since the job began
  */
 export function progressLine(title: string, { done, total, unit, tokens, metrics }: Progress, seconds: number): string {
@@ -47,7 +47,7 @@ export function progressLine(title: string, { done, total, unit, tokens, metrics
   ].join('  ');
 }
 
-/** @param fraction done, from 0 to 1 */
+/** A progress bar. @param fraction from 0 to 1 */
 export function barOf(fraction: number): string {
   const filled = Math.round(fraction * BAR_WIDTH);
   return '#'.repeat(filled) + '-'.repeat(BAR_WIDTH - filled);

@@ -3,7 +3,7 @@ import Table from 'cli-table3';
 import { HEAD, roundRows } from '../report/rounds.ts';
 import type { RunStatus } from '../workflows/status.ts';
 
-/** @returns the lines of the table */
+/** Formats the rounds of a run. @returns the lines of the table */
 export function runTable(status: RunStatus): string {
   const table = new Table({
     head: HEAD,

@@ -1,4 +1,4 @@
-/** A run on a terminal: a progress bar for each step of the round, above it the lines that stay. */
+/** Shows a run on a terminal: permanent lines for events, and below them a progress bar for each step of the round. */
 import { once, setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
@@ -13,13 +13,13 @@ import { barOf, clockOf, rateOf } from './progress.ts';
 const POLL_MILLISECONDS = 500;
 
 interface WatchOptions {
-  /** Whether a user at a terminal can make a decision that the run waits for. */
+  /** Whether a user at a terminal can make decisions. */
   attended: boolean;
   stop: AbortSignal;
 }
 
 /**
- * Shows a run until it ends, until it waits for a decision and nobody attends, or until `stop` is aborted.
+ * Shows a run until it ends, until it waits for a decision that no user can make here, or until `stop` is aborted.
  * @returns the run's last status; undefined after `stop`
  * @throws the run's failure
  */
@@ -30,16 +30,16 @@ export async function watchRun(
 ): Promise<RunStatus | undefined> {
   const view = new RunView();
   const run = { ended: false };
-  // Requests that are under way when watching ends would keep this process alive.
+  // Requests in progress would keep this process alive after watching ends.
   const waiting = requests();
   let looking = requests();
   const result = client.withAbortSignal(waiting.signal, () => handle.result()).finally(() => (run.ended = true));
-  // Awaited below, unless watching is stopped first: then its failure is unused.
+  // Awaited below unless watching is stopped first. In that case its failure is not used.
   result.catch(() => {});
   const stopped = once(stop, 'abort').then(() => undefined);
   try {
     while (!run.ended && !stop.aborted) {
-      // Fails while the server or the workers are down; the run goes on when they are back. `result` has the run's own failure.
+      // Fails while the server or the workers are down. The run continues when they are back. `result` has the run's own failure.
       const look = client.withAbortSignal(looking.signal, () => readProgress(client, handle)).catch(() => undefined);
       const progress = await Promise.race([look, stopped]);
       if (progress && !run.ended) view.show(progress);
@@ -60,7 +60,7 @@ export async function watchRun(
   }
 }
 
-/** A signal for any number of requests. */
+/** Creates a signal for any number of requests. */
 function requests(): AbortController {
   const controller = new AbortController();
   setMaxListeners(0, controller.signal);
@@ -124,13 +124,13 @@ class RunView {
   }
 }
 
-/** How many prompts have been checked, while the run prepares. */
+/** The number of checked prompts while the run prepares. */
 function preparingLines({ state }: RunStatus, pending: PendingActivity[]): string[] {
   const progress = state === 'preparing' ? pending.find((activity) => activity.progress)?.progress : undefined;
   return progress ? [`  ${progress.done}/${progress.total} ${progress.unit} checked`] : [];
 }
 
-/** The part of a step that is done: its activities, and the done parts of those under way. */
+/** The completed part of a step: its finished activities, and the finished parts of those in progress. */
 function fractionOf({ done, total }: StepStatus, pending: PendingActivity[]): number {
   const parts = pending.map(({ progress }) => (progress ? progress.done / progress.total : 0));
   return total === 0 ? 1 : Math.min(1, parts.reduce((sum, part) => sum + part, done) / total);
@@ -144,7 +144,7 @@ interface UnderWay {
   eta?: number;
 }
 
-/** A step as a line, such as `  optimize  ########------------  40 %  18/45 steps  14,000 tok/s  ETA 0:03`. */
+/** Formats a step as a line, such as `  optimize  ########------------  40 %  18/45 steps  14,000 tok/s  ETA 0:03`. */
 function stepLine(name: StepName, step: StepStatus, underWay?: UnderWay): string {
   const title = `  ${name.padEnd(9)}`;
   if (!underWay) return `${title}${step.state === 'done' && step.reused === step.total ? 'reused' : step.state}`;
@@ -161,7 +161,7 @@ function stepLine(name: StepName, step: StepStatus, underWay?: UnderWay): string
   ].join('  ');
 }
 
-/** Speed of the step under way, measured since it was first seen. */
+/** The speed of the step in progress, measured since it was first observed. */
 class Rates {
   private step = '';
   private since = { time: 0, fraction: 0 };

@@ -25,7 +25,7 @@ import type { Device } from '../engine/protocol/settings.ts';
 
 interface RunFlags {
   json?: boolean;
-  /** Stops the run of this name that is in progress. */
+  /** Terminates the run of this name that is in progress. */
   restart?: boolean;
   set?: Settings;
 }
@@ -54,18 +54,18 @@ export function runCommand(): Command {
 
 const say = (message: string) => console.error(message);
 
-/** Whether there is a terminal to ask for a decision. */
+/** Whether a user at a terminal can be asked for a decision. */
 export const isAttended = ({ json }: { json?: boolean }): boolean =>
   !json && process.stdin.isTTY && process.stderr.isTTY;
 
 /**
- * Runs on this machine until the run ends, or until it waits for a decision and there is no terminal to ask for it.
+ * Runs on this machine until the run ends, or until it waits for a decision and there is no terminal for asking.
  * Ctrl-C stops the process; a second Ctrl-C kills it.
  * @returns the last status of the run
  * @throws InputError when the run failed because of its input, or the artifact store cannot be read
  */
 export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunStatus> {
-  // Reports an unreachable store once; without it, workers would be restarted again and again.
+  // Reports an unreachable store once. Otherwise the workers would fail and restart repeatedly.
   await openStore({ writes: true });
   if (config.device !== undefined) await checkHere(config.device);
   const stop = new AbortController();
@@ -92,7 +92,7 @@ export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunSt
   return status ?? process.exit(INTERRUPTED);
 }
 
-/** Starts or resumes a run, and shows its progress. @returns its last status; undefined if it was interrupted */
+/** Starts or resumes a run, and shows its progress. @returns its last status. Undefined if it was interrupted */
 async function work(
   connect: () => Promise<Client>,
   config: RunConfig,
@@ -120,14 +120,14 @@ async function startOrResume(
     const areSet =
       error instanceof RunDiffers && error.differences.every(({ key }) => keys.some((other) => overlap(key, other)));
     if (!areSet) throw error;
-    // As in the configuration, whose paths are relative to its file.
+    // As in the configuration, paths are relative to its file.
     const settings = Object.fromEntries(keys.map((key) => [key, valueAt(config, key)]));
     await retryRun(client, config.name, undefined, settings, true);
     return { handle: await findRun(client, config.name), attached: true };
   }
 }
 
-/** Adds what the user can do if the file differs from the run in progress. */
+/** Adds the user's options to the error that the file differs from the run in progress. */
 function withRemedies({ message, differences }: RunDiffers, file: string): InputError {
   const settings = differences.map(({ key, after }) => `--set ${key}=${JSON.stringify(after)}`).join(' ');
   const settable = differences.every(({ key, after }) => isChangeable(key) && after !== undefined);

@@ -11,7 +11,7 @@ const calendarFlags = new SettingsFlags(calendarSchema, {
   named: { cron: 'cron <expression>', timezone: 'timezone <name>' },
 });
 
-/** The commands for an existing schedule, and what they print when they are done. */
+/** The commands for an existing schedule, with their messages. */
 const ACTIONS: Record<string, { about: string; done: string; act: (schedule: ScheduleHandle) => Promise<void> }> = {
   pause: { about: 'Pause a schedule: it starts no runs.', done: 'is paused', act: (schedule) => schedule.pause() },
   resume: { about: 'Resume a paused schedule.', done: 'is resumed', act: (schedule) => schedule.unpause() },
@@ -19,7 +19,7 @@ const ACTIONS: Record<string, { about: string; done: string; act: (schedule: Sch
   delete: { about: 'Delete a schedule; its runs stay.', done: 'is deleted', act: (schedule) => schedule.delete() },
 };
 
-/** `selm schedule`: runs that start at given times. */
+/** `selm schedule`: manage runs that start at given times. */
 export function scheduleCommand(): Command {
   const schedule = new Command('schedule').description(
     'Start runs on a schedule, each from the last policy of its name, with prompts that no earlier run has used.',

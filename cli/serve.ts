@@ -54,13 +54,13 @@ export function serveCommand(): Command {
     });
 }
 
-/** @throws InputError for a path that is not a folder: no adapter could be loaded from it */
+/** @throws InputError for a path that is not a folder */
 function checkFolders(folders: string[]): void {
   const missing = folders.find((folder) => !statSync(folder, { throwIfNoEntry: false })?.isDirectory());
   if (missing !== undefined) throw new InputError(`--adapters ${missing} is not a folder; give a folder of adapters.`);
 }
 
-/** @throws InputError for an empty key: it would accept every request */
+/** @throws InputError for an empty key, which would accept every request */
 function apiKeysOf({ apiKey }: Flags): Secret[] | undefined {
   return apiKey?.map((given) => {
     const key = readSecret('--api-key (SELM_API_KEY)', given);

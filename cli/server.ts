@@ -1,4 +1,4 @@
-/** The Temporal server of a command: that of Temporal's environment configuration, else this folder's dev server. */
+/** The Temporal server of a command: the one in Temporal's environment configuration, otherwise this folder's dev server. */
 import type { Client } from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
 import { onStopSignal } from '../data/stop-signals.ts';
@@ -7,7 +7,7 @@ import { hasDatabase, joinDevServer, leaveDevServer } from '../workers/dev-serve
 import { hasWorkers } from '../workers/keep-server.ts';
 import { INTERRUPTED } from './errors.ts';
 
-/** Calls `ask` with a client. Starts this folder's dev server for as long as the call takes, if it is not running. */
+/** Calls `ask` with a client. If this folder's dev server is needed and not running, it is started for the duration of the call. */
 export async function withServer<T>(ask: (client: Client) => Promise<T>): Promise<T> {
   if (hasServer()) return ask(await connectClient());
   return whileServed(async (address) => {
@@ -16,7 +16,7 @@ export async function withServer<T>(ask: (client: Client) => Promise<T>): Promis
   });
 }
 
-/** As `withServer`, on the embedded server of another home folder of this machine. No other may be in use. */
+/** Like `withServer`, with the embedded server of another home folder of this machine. No other embedded server may be in use. */
 export async function withServerOf<T>(home: string, ask: (client: Client) => Promise<T>): Promise<T> {
   const own = process.env['SELM_HOME'];
   process.env['SELM_HOME'] = home;
@@ -31,7 +31,7 @@ export async function withServerOf<T>(home: string, ask: (client: Client) => Pro
   }
 }
 
-/** Runs `work` with the address of the home folder's server, started for as long as it takes. */
+/** Runs `work` with the address of the home folder's server, which is started for the duration if necessary. */
 async function whileServed<T>(work: (address: string) => Promise<T>): Promise<T> {
   const ignoreSignals = onStopSignal(interrupt);
   try {
@@ -44,14 +44,14 @@ async function whileServed<T>(work: (address: string) => Promise<T>): Promise<T>
 
 /** Stops the dev server on Ctrl-C. */
 function interrupt(signal: NodeJS.Signals): void {
-  // Another listener stops the command's work, and the server is left afterwards.
+  // If another listener stops the command's work, this process leaves the server afterwards.
   if (process.listenerCount(signal) > 1) return;
   void leaveDevServer().finally(() => process.exit(INTERRUPTED));
 }
 
 /**
  * Like `withServer`, for queries and decisions about runs. If this folder has no worker, a temporary one answers queries.
- * @param ask gets a client, and whether no worker runs: then a decision takes effect when one does
+ * @param ask gets a client, and whether no worker runs. In that case a decision takes effect when a worker starts
  * @throws InputError when the environment names no server and this folder has none
  */
 export async function withRuns<T>(ask: (client: Client, alone: boolean) => Promise<T>): Promise<T> {

@@ -1,10 +1,10 @@
-/** `--set key=value`: a setting that replaces one of the configuration. */
+/** `--set key=value`: replaces a setting of the configuration. */
 import { Option } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { parseYaml } from '../data/yaml.ts';
 import type { Settings } from '../config/changes.ts';
 
-/** @param about what the setting changes, in a sentence */
+/** Creates the option. @param about its description: a sentence that says what the setting changes */
 export const setOption = (about: string) =>
   new Option(
     '--set <key=value>',
@@ -12,7 +12,7 @@ export const setOption = (about: string) =>
       "'label={by: verifier}'. Can be repeated.",
   ).argParser((text: string, settings: Settings = {}) => ({ ...settings, ...readSetting(text) }));
 
-/** The value is YAML, as in the configuration. */
+/** Parses `key=value`. The value is YAML, as in the configuration. */
 function readSetting(text: string): Settings {
   const [, key, value] = /^([\w.]+)=(.+)$/s.exec(text) ?? [];
   if (key === undefined) throw new InputError(`--set ${text} is not a setting: give key=value.`);

@@ -1,4 +1,4 @@
-/** Settings as flags: each setting of a schema is a flag with its type, default and description, checked by the schema. */
+/** Settings as flags: each setting of a schema becomes a flag with its type, default and description. The schema validates the values. */
 import { Option, type Command } from 'commander';
 import { z } from 'zod';
 import { boundsOf, type JsonSchema } from '../config/schema-text.ts';
@@ -20,16 +20,16 @@ interface Setting {
   key: string;
   schema: JsonSchema;
   isRequired: boolean;
-  /** As commander declares it: `--lora-rank <integer>`. */
+  /** The flag in commander's syntax: `--lora-rank <integer>`. */
   declaration: string;
 }
 
 interface FlagNames {
-  /** Keys of the settings that become flags. Default: all of the schema. */
+  /** Keys of the settings that become flags. Default: all settings of the schema. */
   only?: readonly string[];
   /**
-   * Flags that are not named like their keys, by key, with a placeholder if need be: `{ model: 'judge-model <name>' }`.
-   * A key below a section has both names: `lora.rank` is `--lora-rank`.
+   * Names of flags that differ from their keys, by key, with an optional placeholder: `{ model: 'judge-model <name>' }`.
+   * The default for a key in a section joins both names: `lora.rank` is `--lora-rank`.
    */
   named?: Record<string, string>;
 }
@@ -60,19 +60,19 @@ export class SettingsFlags<T> {
     return command;
   }
 
-  /** The settings that the flags give, without defaults. */
+  /** The settings given by flags, without defaults. */
   given(flags: GivenFlags): GivenSetting[] {
     return this.settings.flatMap(({ key, schema, declaration }) => {
       const { flag, attributeName } = optionOf(declaration);
       const given = flags[attributeName];
-      // Commander sets a switch that can only be turned off to true when it is not given.
+      // Commander sets a `--no-…` switch to true when it is not given.
       if (given === undefined || (given === true && schema.default === true)) return [];
       return [{ key, flag, value: valueOf(given, schema) }];
     });
   }
 
   /**
-   * The settings that the flags give, defaults filled in.
+   * The settings given by flags, with defaults for the others.
    * @throws InputError that names the flag
    */
   read(flags: GivenFlags): T {
@@ -89,14 +89,14 @@ export class SettingsFlags<T> {
     const { flag, attributeName } = optionOf(declaration);
     const given = flags[attributeName];
     if (given === undefined) return `${flag} is missing`;
-    // The value may be a secret in the wrong place: it is not printed.
+    // The value is not printed, because it may be a misplaced secret.
     const isHidden = issue.code === 'custom' && issue.params?.['hidden'];
     const problem = message.replace(/^(Invalid input|Invalid option|Too small|Too big): /, '');
     return `${flag}${isHidden ? '' : ` ${String(given)}`} is not valid: ${problem}`;
   }
 }
 
-/** The flag, such as `--lora-rank`, and the name under which commander gives its value: `loraRank`. */
+/** The flag, such as `--lora-rank`, and commander's key for its value: `loraRank`. */
 function optionOf(declaration: string): { flag: string; attributeName: string } {
   const option = new Option(declaration);
   return { flag: option.long!, attributeName: option.attributeName() };
@@ -113,7 +113,7 @@ export function nested(given: GivenSetting[]): Record<string, unknown> {
   return document;
 }
 
-/** All settings of a schema and its sections. Constants, such as a labeler's name, are not settings. */
+/** All settings of a schema and its sections, without constants such as a labeler's name. */
 function settingsOf(schema: JsonSchema, named: Record<string, string>, prefix = ''): Setting[] {
   const { properties = {}, required = [] } = schema;
   return Object.entries(properties as Record<string, JsonSchema>).flatMap(([name, property]) => {
@@ -131,7 +131,7 @@ function declarationOf(name: string, schema: JsonSchema): string {
   return name.includes('<') ? `--${name}` : `--${name} <${placeholderOf(schema)}>`;
 }
 
-/** Characters of choices in a placeholder. Longer choices are in the description, since they would narrow its column. */
+/** Maximum length of choices in a placeholder. Longer choices are part of the description, because they would narrow its column. */
 const MAX_CHOICES = 20;
 
 function placeholderOf({ type, enum: values }: JsonSchema): string {
@@ -142,7 +142,7 @@ function placeholderOf({ type, enum: values }: JsonSchema): string {
 
 const kebab = (key: string) => key.replaceAll('.', '-').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-/** The description with the values that the flag takes, and its default. */
+/** The description with the flag's possible values and its default. */
 function describe({ schema, isRequired, declaration }: Setting): string {
   const { description = '', type, items, enum: values, default: fallback } = schema;
   const choices = values ?? (items as JsonSchema | undefined)?.enum;
@@ -164,7 +164,7 @@ function defaultOf(type: JsonSchema['type'], fallback: unknown): string[] {
 
 const textOf = (value: unknown): string => (Array.isArray(value) ? value.join(',') : String(value));
 
-/** Flags arrive as texts; the schema refuses a text that is not of its type. */
+/** Converts a flag's text to the setting's type. The schema rejects texts of another type. */
 function valueOf(flag: unknown, { type }: JsonSchema): unknown {
   if (typeof flag !== 'string') return flag;
   if (type === 'array') return flag.split(',');

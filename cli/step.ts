@@ -77,7 +77,7 @@ function readArguments(json: string): Record<string, unknown> {
   try {
     parsed = JSON.parse(json);
   } catch {
-    // Reported below.
+    // The error is reported below.
   }
   if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as Record<string, unknown>;
   throw new InputError(
@@ -87,14 +87,14 @@ function readArguments(json: string): Record<string, unknown> {
 
 export const jsonOption = () => new Option('--json', 'Print a summary as JSON on the last line.');
 
-/** How many rows are not split at the end of their prompt; empty if there are none. */
+/** A note on rows whose prompt encoding is not a prefix. Empty if there are none. */
 export const describeNonPrefix = (rows: number): string =>
   rows === 0
     ? ''
     : ` In ${rows} rows the prompt's tokens are not a prefix of the tokens of prompt and response: ` +
       'their response begins where the two differ, as in TRL.';
 
-/** Warns of rows whose tools the chat template ignores. Rows whose prompts are token ids need no template. */
+/** Warns about rows whose tools the chat template ignores. Prompts that are token ids need no template. */
 export function warnOfTools(policy: Policy, rows: ToolRow[]): void {
   const offering = rows.filter(
     (row, i) => row.prompt_input_ids === undefined && located(`Row ${i + 1}`, () => hasTools(row)),
@@ -105,17 +105,17 @@ export function warnOfTools(policy: Policy, rows: ToolRow[]): void {
 
 type ToolRow = Partial<Pick<PreferenceRecord, 'tools' | 'prompt_input_ids'>>;
 
-/** Prints the result: with --json as JSON, else as a sentence. */
+/** Prints the result as JSON with --json, otherwise as a sentence. */
 export function summarize(flags: { json?: boolean }, summary: Record<string, unknown>, sentence: string): void {
   console.log(flags.json ? JSON.stringify(summary) : sentence);
 }
 
-/** Seconds that a job has to end after Ctrl-C. */
+/** The time limit for a job to end after Ctrl-C, in seconds. */
 const STOP_SECONDS = 30;
 
 /**
- * Runs `work` with an engine, whose process ends with the work. Ctrl-C aborts the job; a job that does not end within
- * `STOP_SECONDS`, or a second Ctrl-C, kills the process.
+ * Runs `work` with an engine, whose process ends with the work. Ctrl-C aborts the job. If the job does not end within
+ * `STOP_SECONDS`, or on a second Ctrl-C, the process is killed.
  */
 export async function withEngine<T>(work: (engine: Engine, options: CallOptions) => Promise<T>): Promise<T> {
   const engine = startEngine();

@@ -1,4 +1,4 @@
-/** Flags and summary of the commands that train. */
+/** Flags and summary of the training commands. */
 import { join } from 'node:path';
 import { writeJsonl } from '../data/jsonl.ts';
 import { describeRowCounts } from '../data/row-counts.ts';
@@ -7,7 +7,7 @@ import { trainingSchema } from '../engine/protocol/settings.ts';
 import { SettingsFlags } from './settings.ts';
 import { summarize } from './step.ts';
 
-/** PEFT's name is known better than `--lora-rslora`. */
+/** PEFT's name is better known than `--lora-rslora`. */
 export const trainingFlags = new SettingsFlags(trainingSchema, { named: { 'lora.rslora': 'rslora' } });
 
 /** Writes the metrics of each optimizer step to `metrics.jsonl` beside the policy, and prints the last ones. */

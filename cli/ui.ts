@@ -14,7 +14,7 @@ export function uiCommand(): Command {
   return addressFlags.addTo(command).action(async (flags: GivenFlags) => {
     const at = addressFlags.read(flags);
     const store = await openStore();
-    // A folder without a database has no runs: then no worker is needed for queries, and policies are shown.
+    // A folder without a database has no runs. The pages then show policies only, and no worker is needed for queries.
     await (hasDatabase() ? withRuns : withServer)((client) =>
       listen(webApp(client, store, hostsOf(at.host)), at, (address) => console.log(`Serving at ${address}`)),
     );

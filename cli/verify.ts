@@ -14,7 +14,7 @@ import type { RoundResult } from '../workflows/status.ts';
 import { FAILED } from './errors.ts';
 import { jsonOption, summarize, withEngine } from './step.ts';
 
-/** `selm verify`: a run's steps, computed again and compared. */
+/** `selm verify`: compute the steps of runs again and compare the results. */
 export function verifyCommand(): Command {
   return new Command('verify')
     .description("Compute a run's steps again from their inputs, and compare the results byte by byte.")
@@ -62,7 +62,7 @@ async function compare({ address, manifest }: StoredStep, context: StepContext, 
     const again = await recompute(context, manifest, scratch);
     return again === address ? SAME : `DIFFERENT: ${again}`;
   } catch (error) {
-    // A file that the step depends on is gone or has changed: the other steps can still be verified.
+    // A file that the step depends on is missing or has changed. The other steps can still be verified.
     if (!(error instanceof InputError)) throw error;
     return `DIFFERENT: ${error.message}`;
   }
@@ -78,7 +78,7 @@ async function findRun(run: string): Promise<RoundResult[]> {
   return (found.lineage as { results: RoundResult[] }).results;
 }
 
-/** The steps behind a run's results: of all rounds or of one, of all names or of one. */
+/** The steps behind the results of runs: of all rounds or of one round, with all step names or with one. */
 async function chosenSteps(
   results: RoundResult[],
   round: number | undefined,

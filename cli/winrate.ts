@@ -13,7 +13,7 @@ interface Flags {
   json?: boolean;
 }
 
-/** `selm winrate`: the raw and the length-controlled win rate of annotated comparisons. */
+/** `selm winrate`: compute the raw and the length-controlled win rate of annotated comparisons. */
 export function winrateCommand(): Command {
   const command = new Command('winrate')
     .description('Win rate of annotated comparisons, raw and length-controlled, as in AlpacaEval 2.')
@@ -53,7 +53,7 @@ export function winrateCommand(): Command {
   });
 }
 
-/** The annotations with their difficulties by index, and the comparisons of the gamed baselines. */
+/** The annotations, their difficulties by index, and the comparisons with the gamed baselines. */
 async function withGamed(given: Annotation[], path: string) {
   const rows = await readGamed(path);
   const difficulties = new Map(rows.map(({ index, instruction_difficulty }) => [index, instruction_difficulty]));

@@ -1,4 +1,4 @@
-/** The structure of the project: rooms import only from the rooms below them, and no files import each other in a circle. */
+/** The structure of the project: folders import only from the folders below them, and there are no import cycles. */
 import { readFileSync } from 'node:fs';
 import { expect, it, test } from 'vitest';
 import { circleIn, importedBy, importsOf, root, sourcesIn } from './imports.ts';

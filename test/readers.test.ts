@@ -1,5 +1,5 @@
 /**
- * Every reader fails in the middle of reading: whoever asked gets the error, and nothing is left to nobody, which would end the
+ * Every reader fails in the middle of reading: the caller gets the error, and no rejection is left unhandled, which would end the
  * process. Readers of rows have more in test/data/faults.test.ts.
  */
 import { cpSync, mkdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';

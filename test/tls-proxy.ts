@@ -73,7 +73,7 @@ export function makeCertificates(folder: string): Certificates {
   return { ca: file('ca.pem'), server: issue('server'), client: issue('client') };
 }
 
-/** Whom the proxy lets through: who shows a certificate of the CA, or an API key. */
+/** Which clients the proxy accepts: those with a certificate of the CA, or with an API key. */
 export interface Door {
   clientCertificate?: boolean;
   apiKey?: string;

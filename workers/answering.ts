@@ -1,4 +1,4 @@
-/** A control worker for queries and decisions, for a folder in which no worker runs. */
+/** A temporary control worker for queries and decisions, for a home folder without a running worker. */
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { STOP_SIGNALS } from '../data/stop-signals.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
@@ -8,7 +8,7 @@ import { createLogger } from './telemetry/log.ts';
 import { workflowCode } from './workflow-code.ts';
 
 /**
- * Answers queries and applies decisions while `work` lasts. It runs no activities: those wait for the next `selm run`.
+ * Answers queries and applies decisions while `work` runs. It runs no activities: these wait for the next `selm run`.
  * @returns the result of `work`
  */
 export async function whileAnswering<T>(work: () => Promise<T>): Promise<T> {

@@ -16,7 +16,7 @@ import { TemporalFailed } from './errors.ts';
 /** Whether the environment names a server. @throws InputError when its configuration cannot be read */
 export const hasServer = () => loadConfig().connectionOptions.address !== undefined;
 
-/** The library does not validate what it reads: every error comes from its file, or from a file that this one names. */
+/** Temporal's library does not validate the configuration: any error of it is an error in the file, or in a file that it names. */
 function loadConfig(options: LoadClientProfileOptions = {}): ReturnType<typeof loadClientConnectConfig> {
   try {
     const config = loadClientConnectConfig(options);
@@ -70,14 +70,14 @@ export async function connectClient(profile?: string): Promise<Client> {
 
 /** How long the embedded server may take to restart. */
 const EMBEDDED_SECONDS = 60;
-/** Attempts within that time: the last ones are 5 s apart. */
+/** The number of attempts within that time. The last ones are 5 s apart. */
 const EMBEDDED_ATTEMPTS = 18;
 const retries = defaultGrpcRetryOptions({ maxAttempts: EMBEDDED_ATTEMPTS });
 type GrpcStatus = Parameters<typeof retries.retryableDecider>[1];
-/** Errors of a server that has just started, or whose workers have. */
+/** Errors of a server that has just started, or whose workers have just started. */
 const STARTING = /^Namespace .* not found|^no poller seen/;
 
-/** Points the environment of this process, and of those that it starts, to the embedded server. */
+/** Sets the environment of this process, and of its child processes, to the embedded server. */
 export function useServer(address: string): void {
   process.env['TEMPORAL_ADDRESS'] = address;
   process.env['TEMPORAL_NAMESPACE'] = 'default';
@@ -92,7 +92,7 @@ export async function connectEmbedded(): Promise<Client> {
   return connect({ ...connectionOptions, connectTimeout: `${EMBEDDED_SECONDS}s`, interceptors }, namespace);
 }
 
-/** A client of an embedded server that answers. The environment may name another server. */
+/** A client of a running embedded server, whichever server the environment names. */
 export const connectLocal = (address: string): Promise<Client> => connect({ address }, 'default');
 
 async function connect(options: ConnectionOptions, namespace: string): Promise<Client> {

@@ -3,10 +3,10 @@ import type { Client } from '@temporalio/client';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 import pRetry from 'p-retry';
 
-/** Once a second. */
+/** Attempts, one per second. */
 const RETRIES = 59;
 
-/** Makes a version current once its workers have polled, because the server does not know it before. Idempotent. */
+/** Makes a version current when its workers have polled. The server does not know the version before. Idempotent. */
 export async function makeCurrent(client: Client, { deploymentName, buildId }: WorkerDeploymentVersion): Promise<void> {
   const { namespace } = client.options;
   const set = () =>
@@ -14,7 +14,7 @@ export async function makeCurrent(client: Client, { deploymentName, buildId }: W
       namespace,
       deploymentName,
       buildId,
-      // Without GPU workers their task queue does not exist yet.
+      // The GPU task queue does not exist before a GPU worker has polled.
       ignoreMissingTaskQueues: true,
     });
   await pRetry(set, { retries: RETRIES, minTimeout: 1000, factor: 1, unref: true });

@@ -10,13 +10,13 @@ import { InputError } from '../data/errors.ts';
 
 const VARIABLE = 'SELM_DATA_CONVERTER';
 
-/** A payload is encoded, and no codec of this process decodes it. */
+/** An encoded payload that no codec of this process decodes. */
 export class Undecodable extends InputError {}
 
 const isCodec = (value: unknown): value is PayloadCodec =>
   ['encode', 'decode'].every((method) => typeof (Object(value) as Record<string, unknown>)[method] === 'function');
 
-/** What the module exports, by the names of Temporal's DataConverter. Paths are absolute; their files are bundled with workflows. */
+/** The module's exports, named as in Temporal's DataConverter. Paths are absolute, and their files are bundled with the workflows. */
 const moduleSchema = z.object({
   payloadCodecs: z.array(z.custom<PayloadCodec>(isCodec, 'expected objects with encode and decode')).default([]),
   payloadConverterPath: z.string().optional(),
@@ -25,7 +25,7 @@ const moduleSchema = z.object({
 
 /**
  * The data converter of workers and clients.
- * @returns without SELM_DATA_CONVERTER Temporal's default, which reports payloads that a codec has encoded
+ * @returns without SELM_DATA_CONVERTER: Temporal's default, extended to report payloads that a codec has encoded
  * @throws InputError when the module cannot be loaded or has other exports
  */
 export async function dataConverter(): Promise<DataConverter> {
@@ -48,14 +48,14 @@ export async function dataConverter(): Promise<DataConverter> {
   const { payloadCodecs, ...paths } = parsed.data;
   const remedy = `${VARIABLE}=${path} does not decode them: use the module and the key that the run was started with`;
   const codecs = payloadCodecs.map((codec) => named(codec, path));
-  // A payload converter has encodings of its own.
+  // A custom payload converter may use other encodings.
   return { ...paths, payloadCodecs: paths.payloadConverterPath ? codecs : [refuseEncoded(remedy), ...codecs] };
 }
 
 /** The encodings of Temporal's default payload converter. */
 const PLAIN = new Set(['json/plain', 'json/protobuf', 'binary/plain', 'binary/protobuf', 'binary/null']);
 
-/** A codec that changes nothing. Codecs decode in reverse order, so this one sees what the others have left encoded. */
+/** A codec that changes nothing. It decodes last, so it detects payloads that the other codecs have left encoded. */
 const refuseEncoded = (remedy: string): PayloadCodec => ({
   encode: async (payloads) => payloads,
   async decode(payloads) {
@@ -69,7 +69,7 @@ const refuseEncoded = (remedy: string): PayloadCodec => ({
   },
 });
 
-/** The codec, with errors that name the module. */
+/** Wraps a codec so that its errors name the module. */
 const named = (codec: PayloadCodec, path: string): PayloadCodec => ({
   encode: (payloads, context) => codec.encode(payloads, context),
   decode: async (payloads: Payload[], context) => {

@@ -30,7 +30,7 @@ export async function decide<Args extends [] | [RetryRequest]>(
   const deadline = Date.now() + ANSWER_SECONDS * 1000;
   try {
     await client.withDeadline(deadline, async () => {
-      // Runs that an earlier version parked accept a decision only after their worker has replayed them.
+      // A run that an earlier version of selm parked accepts a decision only after its worker has replayed the run.
       await queryRun(handle, runStatusQuery);
       await handle.executeUpdate<void, [RetryRequest]>(update.name, { args: args as [RetryRequest] });
     });
@@ -46,7 +46,7 @@ export async function decide<Args extends [] | [RetryRequest]>(
 /**
  * Retries what failed, or everything from `round` on.
  * @param settings replace settings of the retried round and of those after it
- * @param filesAreHere whether the workers run on this machine: then the files that the settings name must exist
+ * @param filesAreHere whether the workers run on this machine. If so, the files that the settings name must exist
  * @throws InputError as `decide`, and when a setting is not valid
  */
 export async function retryRun(

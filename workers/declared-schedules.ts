@@ -18,7 +18,7 @@ export interface Declared {
   calendar: Calendar;
 }
 
-/** The key of a schedule's memo with its deployment and a hash of its declaration. */
+/** The memo key for a schedule's deployment and the hash of its declaration. */
 const MEMO = 'selm-declared';
 
 /** Deployments that share a server do not change each other's schedules. */
@@ -58,8 +58,8 @@ export function declaredSchedules(): Declared[] | undefined {
 }
 
 /**
- * Makes the server's schedules match the declaration. Schedules without the memo were created manually and are left unchanged. Several
- * workers may do this at once: the second one changes nothing.
+ * Makes the server's schedules match the declaration. Schedules without the memo were created manually and are left unchanged.
+ * Several workers may call this concurrently.
  * @throws InputError when a calendar is not valid, or a schedule of that name was created manually
  */
 export async function declareSchedules(client: Client, declared: Declared[]): Promise<void> {
@@ -79,7 +79,7 @@ export async function declareSchedules(client: Client, declared: Declared[]): Pr
   }
 }
 
-/** A memo is written only on creation, so a changed schedule is created again. It stays paused if it was. */
+/** Temporal writes a memo only on creation, so a changed schedule is deleted and created again. A paused schedule stays paused. */
 async function put(client: Client, { config, calendar }: Declared, fingerprint: string): Promise<void> {
   const handle = client.schedule.getHandle(scheduleId(config.name));
   const before = await handle.describe().catch((error: unknown) => {

@@ -1,24 +1,24 @@
-/** Ends the embedded server when no process uses it. Its processes and its users hold locks, which the kernel releases when they end. */
+/** Ends the embedded server when no process uses it. Server and users hold file locks, which the kernel releases when they end. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FileLock } from './file-lock.ts';
 import { homeFolder } from './places.ts';
 
-/** The server's time to end after SIGTERM. */
+/** The time limit for the server to end after SIGTERM. */
 const STOP_SECONDS = 10;
 
-/** Held by the server. */
+/** The lock that the server holds. */
 export const serverLock = () => join(homeFolder(), 'server.lock');
-/** Shared by the processes that use the server. */
+/** The lock that all users of the server share. */
 export const usersLock = () => join(homeFolder(), 'server.users');
 
 /**
  * Ends the server unless a process uses it.
- * @param pid the server's
+ * @param pid the server's process id
  * @returns whether no process uses it
  */
 export async function endUnusedServer(pid: number): Promise<boolean> {
-  // Of several processes that leave at once, the last one gets the lock. No process can join until the server has ended.
+  // If several processes leave at the same time, the last one gets the lock. No process can join until the server has ended.
   const alone = FileLock.tryExclusive(usersLock());
   if (!alone) return false;
   try {

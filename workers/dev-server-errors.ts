@@ -1,4 +1,4 @@
-/** Why the embedded server does not start, and what to do about it. */
+/** Explains why the embedded server does not start, and the remedy. */
 import { InputError } from '../data/errors.ts';
 import { TemporalFailed } from './errors.ts';
 
@@ -20,10 +20,10 @@ const REASONS: [RegExp, (database: string) => string][] = [
   ],
 ];
 
-/** Whether the server was stopped while it created the database, which then holds no run. */
+/** Whether the server was stopped while it created the database. Such a database holds no run. */
 export const isUnfinishedDatabase = (said: string): boolean => /no such table: namespaces/.test(said);
 
-/** @param said the server's log */
+/** Turns the log of a server that did not start into an error. @param said the server's log */
 export function explainStart(said: string, executable: string, database: string): InputError | TemporalFailed {
   const known = REASONS.find(([pattern]) => pattern.test(said));
   if (known) return new InputError(known[1](database));

@@ -1,4 +1,4 @@
-/** Finds the home folder's server: by server.json, or in the list of processes if that file is lost or out of date. */
+/** Finds the home folder's server: by server.json, or in the process list if that file is missing or outdated. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { homeFolder } from './places.ts';
 const registrationSchema = z.object({
   address: z.string(),
   pid: z.int(),
-  /** Whether it has ever answered. Before, its database may be incomplete, and holds no run. */
+  /** Whether the server has ever answered. Until then its database may be incomplete and holds no run. */
   served: z.boolean(),
 });
 export type Registration = z.infer<typeof registrationSchema>;
@@ -26,7 +26,7 @@ export function readRegistration(): Registration | undefined {
   }
 }
 
-/** Writes server.json, whole or not at all. */
+/** Writes server.json atomically. */
 export function register(registration: Registration): Registration {
   const temporary = `${registrationFile()}.${process.pid}`;
   writeFileSync(temporary, JSON.stringify(registration));
@@ -34,7 +34,7 @@ export function register(registration: Registration): Registration {
   return registration;
 }
 
-/** The first arguments of the server on this home folder's database; the port follows. */
+/** The server's first arguments for this home folder's database. The port follows. */
 export const serverArguments = () => [
   'server',
   'start-dev',
@@ -45,7 +45,7 @@ export const serverArguments = () => [
   '--port',
 ];
 
-/** The server's process, found by its command line. @returns undefined if it does not run, or there is no `ps` */
+/** Finds the server's process by its command line. @returns undefined if it does not run, or if `ps` is not available */
 export function findServerProcess(): Registration | undefined {
   let lines: string[];
   try {

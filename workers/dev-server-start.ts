@@ -13,29 +13,29 @@ import type { FileLock } from './file-lock.ts';
 import { homeFolder } from './places.ts';
 import { attributeFlags, registerAttributes } from './search-attributes.ts';
 
-/** After which a server that was started and does not answer is ended. */
+/** A started server that does not answer within this time is ended. */
 export const START_SECONDS = 60;
 const START_TRIES = 3;
 const ANSWER_SECONDS = 2;
 /**
- * A task queue has four partitions by default, and a poll waits at one of them for two seconds before it sees tasks of another one:
+ * One partition per task queue instead of four: a poll waits at one partition for two seconds before it sees tasks of another one, so
  * a worker that takes one shard at a time would idle for that long between shards.
  */
 const SETTINGS = ['matching.numTaskqueueReadPartitions=1', 'matching.numTaskqueueWritePartitions=1'];
-/** Runs that share workers take turns, by the fairness keys of their activities. */
+/** Fairness: runs that share workers take turns, by the fairness keys of their activities. */
 const FAIRNESS = 'matching.enableFairness=true';
 
 const logFile = () => join(homeFolder(), 'server.log');
 /**
- * Marks a database whose server has had fairness from the beginning. Fairness keeps tasks in other tables: a database of an earlier
- * version of selm would lose sight of the tasks that it has queued.
+ * Marks a database that was created with fairness. Fairness uses other tables for tasks, so enabling it on a database of an earlier
+ * version of selm would lose the queued tasks.
  */
 const fairnessMark = () => join(homeFolder(), 'server.fairness');
 
 /**
  * Starts a server and waits until it answers.
- * @param lock the server's; its process inherits it
- * @throws InputError when it cannot start with the database as it is
+ * @param lock the server's lock, which its process inherits
+ * @throws InputError when it cannot start with the existing database
  */
 export async function startServer(executable: string, lock: FileLock): Promise<Registration> {
   const known = readRegistration();
@@ -54,13 +54,13 @@ export async function startServer(executable: string, lock: FileLock): Promise<R
       '--log-level',
       'error',
       ...settings.flatMap((setting) => ['--dynamic-config-value', setting]),
-      // Only a database that the server creates now gets them.
+      // Only applied to a database that the server creates now.
       ...attributeFlags().flatMap((attribute) => ['--search-attribute', attribute]),
     ];
     const log = openSync(logFile(), 'w');
     const server = spawn(executable, [...serverArguments(), ...flags], {
       stdio: ['ignore', log, log, lock.fd],
-      // Not in the terminal's process group: at Ctrl-C the workers end first.
+      // Outside the terminal's process group, so that the workers end first at Ctrl-C.
       detached: true,
     });
     closeSync(log);
@@ -74,11 +74,11 @@ export async function startServer(executable: string, lock: FileLock): Promise<R
     register({ address, pid, served });
     startWatcher(pid);
     const kill = () => void server.kill('SIGKILL');
-    // If this process ends now, no other would end the server.
+    // If this process ends now, no other process would end the server.
     process.once('exit', kill);
     const deadline = Date.now() + START_SECONDS * 1000;
     try {
-      // If it ends, another process may have taken the port, or it was killed.
+      // The server ended: another process may have taken the port, or the server was killed.
       while (server.exitCode === null && server.signalCode === null && Date.now() < deadline) {
         if (await answers(address)) {
           if (!isNew) await addAttributes(address);
@@ -100,36 +100,36 @@ export async function startServer(executable: string, lock: FileLock): Promise<R
   throw explainStart(said, executable, database());
 }
 
-/** Starts the process that ends the server if its users are killed. */
+/** Starts the watcher process, which ends the server if its users are killed. */
 function startWatcher(server: number): void {
   const watcher = forkModule(new URL('./dev-server-watcher.ts', import.meta.url), [String(server)], {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     env: { ...process.env, SELM_HOME: homeFolder() },
     detached: true,
   });
-  // Without it the server works as well.
+  // The server also works without the watcher.
   watcher.on('error', () => {});
   if (watcher.connected) watcher.disconnect();
   watcher.unref();
 }
 
-/** Gives the database of an earlier version of selm the search attributes of runs. */
+/** Adds the search attributes of runs to a database of an earlier version of selm. */
 async function addAttributes(address: string): Promise<void> {
   const connection = await Connection.connect({ address });
   try {
-    // Runs work without them.
+    // Runs work without search attributes.
     await registerAttributes(new Client({ connection })).catch(() => {});
   } finally {
     await connection.close();
   }
 }
 
-/** A server cannot start with a database that is incomplete because the server was killed while it created it. */
+/** Removes an incomplete database: the server was killed while it created the database, and cannot start with it. */
 function removeDatabase(): void {
   for (const file of ['', '-journal', '-wal', '-shm']) rmSync(database() + file, { force: true });
 }
 
-/** Whether a server answers for its namespace. It listens before it does. */
+/** Whether a server answers for its namespace. It listens before it answers. */
 export async function answers(address: string): Promise<boolean> {
   let connection: Connection | undefined;
   try {
@@ -151,7 +151,7 @@ const freePort = () => listen(0);
 
 const isFree = (port: number) => listen(port).then(Boolean, () => false);
 
-/** Listens for a moment. @returns the port */
+/** Finds a free port by listening briefly. @returns the port */
 async function listen(port: number): Promise<number> {
   const probe = createServer().listen(port, '127.0.0.1');
   await new Promise((resolve, reject) => probe.once('listening', resolve).once('error', reject));

@@ -19,16 +19,16 @@ import { homeFolder } from './places.ts';
 import { TemporalFailed } from './errors.ts';
 import { findTemporal } from './temporal-binary.ts';
 
-/** After which a message says that the command waits for a server that does not answer. */
+/** After this time a message says that the command waits for a server that does not answer. */
 const PATIENCE_SECONDS = 5;
 
-/** The server that this process uses, and its share of the users' lock. */
+/** The server that this process uses, and the process's share of the users' lock. */
 let joined: { users: FileLock; registration: Registration } | undefined;
 
 /**
  * Starts the home folder's server unless it runs, and keeps it running until this process leaves it.
- * @returns its address, which a restart keeps
- * @throws InputError when it cannot start with the database as it is, TemporalFailed when a running server does not answer
+ * @returns its address, which does not change on a restart
+ * @throws InputError when it cannot start with the existing database, TemporalFailed when a running server does not answer
  */
 export async function joinDevServer(say: (message: string) => void): Promise<string> {
   makeHome();
@@ -53,7 +53,7 @@ function makeHome(): void {
   }
 }
 
-/** The running server, once it answers, or a new one. */
+/** Waits for the running server to answer, or starts a new one. */
 async function runningServer(say: (message: string) => void): Promise<Registration> {
   const running = FileLock.isHeld(serverLock()) && (await answeringServer());
   if (running) return running;
@@ -91,7 +91,7 @@ async function runningServer(say: (message: string) => void): Promise<Registrati
 async function answeringServer(): Promise<Registration | undefined> {
   const known = readRegistration();
   if (known && (await answers(known.address))) {
-    // Another process may have started it meanwhile, on the same port.
+    // Another process may have started the server meanwhile, on the same port.
     const current = readRegistration() ?? known;
     return current.served ? current : register({ ...current, served: true });
   }
@@ -99,7 +99,7 @@ async function answeringServer(): Promise<Registration | undefined> {
   return found && (await answers(found.address)) ? register(found) : undefined;
 }
 
-/** The server of an earlier version of selm uses the database without a lock. @throws InputError unless it ends within seconds */
+/** Waits for the server of an earlier version of selm, which holds no lock. @throws InputError unless it ends within seconds */
 async function refuseOlderServer(): Promise<void> {
   const deadline = Date.now() + PATIENCE_SECONDS * 1000;
   for (let older; (older = findServerProcess()); await sleep(500)) {
@@ -120,10 +120,10 @@ export async function leaveDevServer(): Promise<void> {
   await endUnusedServer((readRegistration() ?? registration).pid);
 }
 
-/** The file of this process's share of the users' lock: a child process that inherits it uses the server as well. */
+/** The file descriptor of this process's share of the users' lock. A child process that inherits it also uses the server. */
 export const sharedUse = (): number | undefined => joined?.users.fd;
 
-/** Whether the home folder's server runs. Writes server.json again if it was lost. */
+/** Whether the home folder's server runs. Writes server.json again if it is missing. */
 export function devServerRuns(): boolean {
   if (!FileLock.isHeld(serverLock())) return false;
   if (joined && !readRegistration()) register(joined.registration);

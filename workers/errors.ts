@@ -24,7 +24,7 @@ export class RunUnanswered extends Error {
 const CANNOT_REPLAY = /Workflow Task in failed state/;
 const NOBODY = /no poller seen|DEADLINE_EXCEEDED/;
 
-/** Why a query failed, as the server says it. */
+/** The server's message for a failed query. */
 const reasonOf = (error: unknown): string => (error instanceof ServiceError ? String(error.cause) : '');
 
 /** Whether a query failed because no worker answers it. */

@@ -22,32 +22,32 @@ export interface Assumptions {
   weightBytes?: number;
   promptTokens?: number;
   answerTokens?: number;
-  /** The price of an hour of the machine. */
+  /** The machine's price per hour. */
   price?: number;
 }
 
 export interface Estimate {
   parameters?: number;
-  /** Bytes. */
+  /** In bytes. */
   sample?: ReturnType<typeof sampleMemory>;
   optimize?: ReturnType<typeof optimizeMemory>;
   promptsPerRound?: number;
-  /** Per round, at most: a prompt gives one preference or none. */
+  /** At most, per round: a prompt gives one preference or none. */
   optimizerSteps?: number;
   heldOut?: number;
-  /** Of the training prompts, if they can be checked on this machine. */
+  /** About the training prompts, if they can be checked on this machine. */
   promptTokens?: CheckedPrompts['tokens'];
   dropped?: DroppedPrompts;
-  /** Per round, by step. */
+  /** By step, per round. */
   flops?: ReturnType<typeof roundFlops>;
-  /** Of the engine, per round. Without `sample` if a server samples. */
+  /** Engine time per round. Without `sample` if a server samples. */
   hours?: { sample?: number; optimize: number; evaluate: number };
   costPerRound?: number;
-  /** What is wrong: a sentence each. */
+  /** Problems: a sentence each. */
   problems: string[];
-  /** What the user should know: a sentence each. */
+  /** Warnings: a sentence each. */
   warnings: string[];
-  /** What cannot be estimated, and why: a sentence each. */
+  /** Quantities that cannot be estimated, with the reason: a sentence each. */
   unknown: string[];
 }
 

@@ -1,4 +1,4 @@
-/** File locks, which the kernel releases when a process ends, however it ends. */
+/** File locks. The kernel releases them when a process ends, even if it is killed. */
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLock } from 'fs-native-extensions';
@@ -6,21 +6,21 @@ import { InputError } from '../data/errors.ts';
 
 const POLL_MILLISECONDS = 50;
 
-/** All functions throw InputError when the file cannot be opened for writing or cannot be locked. */
+/** A lock on a file. All functions throw InputError when the file cannot be opened for writing or cannot be locked. */
 export class FileLock {
-  /** A process that inherits it also holds the lock. */
+  /** The file descriptor. A process that inherits it also holds the lock. */
   readonly fd: number;
 
   private constructor(fd: number) {
     this.fd = fd;
   }
 
-  /** @returns undefined if another process holds the lock */
+  /** Tries to lock exclusively. @returns undefined if another process holds the lock */
   static tryExclusive(file: string): FileLock | undefined {
     return FileLock.try(file, false);
   }
 
-  /** A lock that several processes hold. Waits for a process that holds it exclusively. */
+  /** Takes a shared lock. Waits for a process that holds it exclusively. */
   static async shared(file: string): Promise<FileLock> {
     for (;;) {
       const lock = FileLock.try(file, true);

@@ -1,4 +1,4 @@
-/** What is used of the package, which has no types of its own. */
+/** Types for the used part of the package, which has no types. */
 declare module 'fs-native-extensions' {
   export function tryLock(fd: number, options?: { shared?: boolean }): boolean;
 }

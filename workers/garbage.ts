@@ -1,4 +1,4 @@
-/** Garbage collection: finds artifacts that no run and no name reaches. */
+/** Garbage collection: finds artifacts that are not reachable from a run or a name. */
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
@@ -12,28 +12,28 @@ import { Undecodable } from './data-converter.ts';
 import { TemporalFailed } from './errors.ts';
 import { decodePayload } from './payloads.ts';
 
-/** The artifacts that runs need. */
+/** The result of reading runs: the artifacts that they need. */
 export interface Reached {
   addresses: Iterable<Address>;
-  /** When the oldest activity that has not returned yet was scheduled. Undefined if there is none. */
+  /** When the oldest unfinished activity was scheduled. Undefined if there is none. */
   pendingSince?: Date;
 }
 
-/** How far a server's list of runs may lag behind their start, and clocks may differ. */
+/** Margin for the lag of a server's list of runs and for clock differences. */
 export const MARGIN_MILLISECONDS = 60_000;
 
 /**
- * Artifacts that nothing reaches.
- * @param readReached addresses to start from, besides the names. The inputs of an artifact that is reached are reached as well
- * @param before younger artifacts are kept, because a run may be about to use them. So are those that unfinished activities may have made
- * @throws if a manifest that is reached cannot be read, because its inputs are unknown then
+ * Finds unreachable artifacts.
+ * @param readReached reads addresses to start from, besides the names. The inputs of a reachable artifact are reachable as well
+ * @param before younger artifacts are kept, because a run may be about to use them. Possible results of unfinished activities are kept
+ * @throws if the manifest of a reachable artifact cannot be read, because its inputs are then unknown
  */
 export async function findGarbage(
   store: ArtifactStore,
   readReached: () => Promise<Reached>,
   before: Date,
 ): Promise<StoredArtifact[]> {
-  // First of all: artifacts that are made or reused meanwhile are not garbage.
+  // Read before everything else, so that artifacts created or reused meanwhile do not count as garbage.
   const artifacts = await store.list();
   const { addresses, pendingSince } = await readReached();
   const youngest = Math.min(before.getTime(), (pendingSince?.getTime() ?? Infinity) - MARGIN_MILLISECONDS);
@@ -48,13 +48,13 @@ export async function findGarbage(
     if (kept.has(address)) continue;
     kept.add(address);
     const manifest = manifests.get(address) ?? (await manifestIfThere(store, address));
-    // The whole recipe: releases of earlier versions have their evaluations only in their parameters.
+    // Searches the entire recipe: releases of earlier versions refer to their evaluations only in the parameters.
     if (manifest) open.push(...addressesIn(manifest.recipe));
   }
   return artifacts.filter(({ address }) => !kept.has(address));
 }
 
-/** @returns undefined if there is no such artifact: histories also contain other hashes */
+/** @returns undefined if there is no such artifact, because histories also contain other hashes */
 async function manifestIfThere(store: ArtifactStore, address: Address): Promise<Manifest | undefined> {
   try {
     return await store.manifest(address);
@@ -70,7 +70,7 @@ async function manifestIfThere(store: ArtifactStore, address: Address): Promise<
 }
 
 /**
- * Every address in the histories of all runs that a server knows, and whether activities are unfinished. Reading a history needs no worker.
+ * Finds every address in the histories of all runs on a server, and unfinished activities. Reading a history needs no worker.
  * @throws TemporalFailed when a payload cannot be decoded, for example without its codec
  */
 export async function reachedByRuns(client: Client): Promise<Reached> {
@@ -117,7 +117,7 @@ async function decode(client: Client, payload: Payload, workflowId: string): Pro
   try {
     return await decodePayload(client, payload);
   } catch (error) {
-    // The message of a missing or wrong codec says what to do.
+    // The error of a missing or wrong codec already names the remedy.
     if (error instanceof Undecodable) throw new InputError(`Nothing is removed: ${workflowId}: ${error.message}`);
     throw new TemporalFailed(
       `The history of ${workflowId} cannot be decoded (${(error as Error).message}), ` +
@@ -129,7 +129,7 @@ async function decode(client: Client, payload: Payload, workflowId: string): Pro
 
 const ADDRESS = /(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/g;
 
-/** Every text in a value that has the form of an address. */
+/** Every string in a value that has the form of an address. */
 function addressesIn(value: unknown): Address[] {
   const text = value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : (JSON.stringify(value) ?? '');
   return text.match(ADDRESS) ?? [];

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { Worker } from '@temporalio/worker';
 import { InputError } from '../data/errors.ts';
 
-/** @throws InputError when SELM_HEALTH_PORT is not a port */
+/** The port from SELM_HEALTH_PORT, if set. @throws InputError when it is not a port */
 export function healthPort(): number | undefined {
   const given = process.env['SELM_HEALTH_PORT'];
   if (given === undefined) return undefined;
@@ -14,7 +14,7 @@ export function healthPort(): number | undefined {
   return port;
 }
 
-/** Answers 200 while all workers poll for tasks, otherwise 503. @returns a function that ends it */
+/** Answers 200 while all workers poll for tasks, otherwise 503. @returns a function that closes the server */
 export function serveHealth(port: number, workers: readonly Worker[]): () => void {
   const server = createServer((_request, response) => {
     const states = workers.map((worker) => worker.getState());

@@ -16,15 +16,15 @@ import { findRun, type RunHandle } from './runs.ts';
 export interface RunRecord {
   config: RunConfig;
   status: RunStatus;
-  /** Of all executions of this run with the same configuration: a run that was stopped and started again has several. */
+  /** Activities of all executions of this run with the same configuration. A run that was stopped and restarted has several. */
   activities: ActivityTime[];
 }
 
 const ANSWER_SECONDS = 30;
 
 /**
- * Everything that a server knows of a run. Only a run in progress needs a worker for this.
- * @param answerSeconds to wait for the status of a run in progress
+ * Reads everything that a server knows about a run. Only a run in progress needs a worker for this.
+ * @param answerSeconds how long to wait for the status of a run in progress
  * @throws InputError when there is no such run, or it failed and has no results
  */
 export async function readRecord(client: Client, name: string, answerSeconds = ANSWER_SECONDS): Promise<RunRecord> {
@@ -56,7 +56,7 @@ async function readStatus(
   }
 }
 
-/** The activities of this run's executions, and of the workflows below them. */
+/** The activities of this run's executions and of their child workflows. */
 async function timesOf(client: Client, handle: RunHandle): Promise<ActivityTime[]> {
   const { memo, runId } = await handle.describe();
   const sameRun = (execution: WorkflowExecutionInfo) =>
@@ -104,7 +104,7 @@ async function activitiesOf(
 
 type Event = NonNullable<History['events']>[number];
 
-/** Which step an activity belongs to: from its summary, or in histories of earlier versions from its second argument. */
+/** The step that an activity belongs to: from its summary, or from its second argument in histories of earlier versions. */
 export async function placeOf(
   client: Pick<Client, 'options'>,
   { userMetadata, activityTaskScheduledEventAttributes }: Event,
@@ -116,7 +116,7 @@ export async function placeOf(
   return { step: step ?? OUTSIDE_ROUNDS[activityType!.name!] ?? 'start' };
 }
 
-/** By the name of the activity. All others outside of rounds measure the start policy. */
+/** Steps outside of rounds by the activity's name. All other activities there measure the start policy. */
 const OUTSIDE_ROUNDS: Record<string, Place['step']> = { prepare: 'prepare', publish: 'publish', release: 'release' };
 
 const milliseconds = ({ eventTime }: { eventTime?: Timestamp | null }) => tsToMs(eventTime);

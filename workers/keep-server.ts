@@ -1,4 +1,4 @@
-/** Keeps the embedded server running for workers: restarts it when it dies. */
+/** Keeps the embedded server running for workers and restarts it when it dies. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { useServer } from './connection.ts';
@@ -9,19 +9,19 @@ import { homeFolder } from './places.ts';
 const WATCH_MILLISECONDS = 1000;
 const LOOK_MILLISECONDS = 20;
 
-/** Shared by all processes with a control worker for this folder. */
+/** The lock that all processes with a control worker for this folder share. */
 const workersLock = () => join(homeFolder(), 'server.workers');
 
 /** Whether a control worker of this folder's server runs. */
 export async function hasWorkers(): Promise<boolean> {
   if (!FileLock.isHeld(workersLock())) return false;
-  // Another process may have tested the lock at the same moment.
+  // Another process may be testing the lock at the same moment.
   await sleep(LOOK_MILLISECONDS);
   return FileLock.isHeld(workersLock());
 }
 
 /**
- * Starts the embedded server, points this process's environment to it, and restarts it when it dies.
+ * Starts the embedded server, sets this process's environment to it, and restarts it when it dies.
  * @param options.answers whether this process has a control worker
  * @param options.stopping whether the server may end now
  * @returns a function that stops using the server

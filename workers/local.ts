@@ -1,4 +1,4 @@
-/** Server and workers for a run on one machine, kept running until it ends. */
+/** Keeps the server and the workers of a run on one machine running until the run ends. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,9 +27,9 @@ export async function startLocal(say: (message: string) => void): Promise<Local>
 
   const startWorker = (role: Role) => {
     const worker = forkModule(new URL('./main.ts', import.meta.url), [role], {
-      // If this process is killed, the server runs until the workers have written their checkpoints.
+      // If this process is killed, the server keeps running until the workers have written their checkpoints.
       stdio: ['ignore', 'inherit', 'inherit', 'ipc', sharedUse() ?? 'ignore'],
-      // A separate process group with its engine: Ctrl-C reaches only this process, and both can be killed together.
+      // A separate process group for worker and engine: Ctrl-C reaches only this process, and both can be killed together.
       detached: true,
     });
     workers.set(role, worker);
@@ -73,7 +73,7 @@ function killGroup({ pid }: ChildProcess): void {
   try {
     process.kill(-pid!, 'SIGKILL');
   } catch (error) {
-    // It has ended.
+    // The process has already ended.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }

@@ -11,17 +11,17 @@ import { explainMissing, missingAttributes } from './search-attributes.ts';
 export interface Check {
   what: string;
   found: string;
-  /** What is wrong and what to do: one sentence. */
+  /** The problem and its remedy: one sentence. */
   problem?: string;
 }
 
 const OLDEST_NODE = [20, 19];
-/** Bytes for a run of a small model with its checkpoints. */
+/** Disk space for a run of a small model with its checkpoints, in bytes. */
 const LEAST_DISK = 2e9;
 
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 
-/** Node, ONNX Runtime, CUDA, Temporal, cores, memory and disk of this machine. */
+/** Checks Node, ONNX Runtime, CUDA, Temporal, cores, memory and disk of this machine. */
 export async function checkMachine(): Promise<Check[]> {
   return [
     node(),
@@ -65,7 +65,7 @@ async function onnxruntime(): Promise<Check> {
   }
 }
 
-/** A missing GPU is not a problem until a run uses `device: cuda`. Checked in a child process, because an opened GPU stays open. */
+/** Checks for a GPU in a child process, because an opened GPU stays open. A missing GPU is only a problem with `device: cuda`. */
 async function cuda(): Promise<Check> {
   const what = 'CUDA';
   const engine = startEngine();
@@ -85,7 +85,7 @@ function temporal(): Check {
   return { what, found: installedTemporal() ?? 'not yet: the first run fetches it, or builds it with Go' };
 }
 
-/** Of a server that the environment names. Missing ones are not a problem, because runs work without them. */
+/** Checks the search attributes of a server that the environment names. Missing ones are not a problem: runs work without them. */
 async function searchAttributes(): Promise<Check[]> {
   if (!hasServer()) return [];
   const what = 'search attributes';

@@ -1,4 +1,4 @@
-/** Entry point of a worker process of `selm run`. It ends with its parent, which reports failures. */
+/** Entry point of a worker process of `selm run`. It ends when its parent ends. The parent reports failures. */
 import { endAtStrayErrors } from '../data/stray-errors.ts';
 import { endAfterParent } from './parent.ts';
 import { graceSeconds, runWorkers, STOP_SECONDS, type Role } from './worker.ts';

@@ -1,13 +1,13 @@
-/** Ends a worker process with its parent. */
+/** Ends a worker process when its parent has ended. */
 import { Worker } from 'node:worker_threads';
 
 const WATCH_MILLISECONDS = 1000;
 
-/** A thread of its own, because the main thread may be blocked, for example by a labeler module. */
+/** Runs in a separate thread, because the main thread may be blocked, for example by a labeler module. */
 const WATCH = `
 const { workerData: { parent, milliseconds } } = require('node:worker_threads');
 const kill = () => {
-  // With the engine, which is in the group that a worker leads.
+  // Includes the engine, which is in the worker's process group.
   try { process.kill(-process.pid, 'SIGKILL'); } catch { process.kill(process.pid, 'SIGKILL'); }
 };
 const watch = setInterval(() => {

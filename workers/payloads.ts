@@ -1,4 +1,4 @@
-/** Payloads that the client does not decode itself: those in histories, and the progress of activities. */
+/** Decodes payloads that the client does not decode itself: those in histories, and the progress of activities. */
 import type { Client } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';

@@ -1,4 +1,4 @@
-/** The folders of selm on this machine. */
+/** selm's folders on this machine. */
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 

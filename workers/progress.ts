@@ -9,7 +9,7 @@ import type { RoundStatus, RunStatus } from '../workflows/status.ts';
 import { decodePayload } from './payloads.ts';
 import { queryRun, type RunHandle } from './runs.ts';
 
-/** An activity that runs or waits to be retried. */
+/** An activity that runs or waits for a retry. */
 export interface PendingActivity {
   id: string;
   name: string;
@@ -25,7 +25,7 @@ export interface RunProgress {
   pending: PendingActivity[];
 }
 
-/** The progress of a run: its status, its round's status, and the activities' heartbeats. */
+/** Reads the progress of a run: its status, its round's status, and the activities' heartbeats. */
 export async function readProgress(client: Client, handle: RunHandle): Promise<RunProgress> {
   const status = await queryRun(handle, runStatusQuery);
   const pending = await pendingActivities(client, handle);
@@ -34,19 +34,19 @@ export async function readProgress(client: Client, handle: RunHandle): Promise<R
   try {
     return { status, round: await child.query(roundStatusQuery), pending };
   } catch (error) {
-    // The round is announced before its workflow has started.
+    // The run's status names the round before the round's workflow has started.
     if (error instanceof WorkflowNotFoundError) return { status, pending };
     throw error;
   }
 }
 
-/** The activities of a workflow and of the child workflows that it waits for. */
+/** The pending activities of a workflow and of its running child workflows. */
 async function pendingActivities(client: Client, handle: WorkflowHandle): Promise<PendingActivity[]> {
   const { raw } = await handle.describe();
   const own = await Promise.all(
     (raw.pendingActivities ?? []).map(async ({ activityId, activityType, attempt, heartbeatDetails, lastFailure }) => {
       const reported = await decodePayload<Partial<Progress>>(client, heartbeatDetails?.payloads?.[0]);
-      // Before there is progress, heartbeats report the time alone.
+      // Heartbeats contain only the time until there is progress.
       const progress = reported?.total === undefined ? undefined : (reported as Progress);
       const error = await decodeOptionalFailureToOptionalError(client.options.loadedDataConverter, lastFailure);
       return {

@@ -1,4 +1,4 @@
-/** Checks the prompts of a configuration as its run will, if nothing must be downloaded for that. */
+/** Checks the prompts of a configuration as `prepare` does, if that needs no download. */
 import { existsSync } from 'node:fs';
 import { checkPrompts, type CheckedPrompts } from '../activities/prompts/check.ts';
 import { lengthSettings } from '../activities/prompts/limits.ts';
@@ -11,8 +11,9 @@ import type { RunConfig } from '../config/run.ts';
 import { cacheFolder } from './places.ts';
 
 /**
- * @param unknown gets a sentence if they cannot be checked
- * @throws InputError when the run could not use them
+ * Checks prompts on this machine.
+ * @param unknown receives a sentence if the prompts cannot be checked
+ * @throws InputError when the run could not use the prompts
  */
 export async function checkLocalPrompts(config: RunConfig, unknown: string[]): Promise<CheckedPrompts | undefined> {
   const { model, prompts, seed } = config;

@@ -6,7 +6,7 @@ import { retryUpdate, type RetryRequest } from '../workflows/decisions.ts';
 import type { Journal } from '../workflows/journal.ts';
 import { decodePayload } from './payloads.ts';
 
-/** @returns the configuration that the run started with, and the one in force: with all settings that operators have changed since */
+/** @returns the configuration that the run started with, and the current one, with all settings that operators have changed */
 export async function configsOf(
   client: Client,
   handle: WorkflowHandle,

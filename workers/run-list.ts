@@ -10,20 +10,20 @@ export interface ListedRun {
   name: string;
   /** `failed`: it ended without a result. `unanswered`: no worker answered the query for its status. */
   state: RunStatus['state'] | 'failed' | 'unanswered';
-  /** When this state began. Of a run that is neither parked nor ended, when the run began. */
+  /** When this state began. For a run in progress that is not parked: when the run began. */
   since: Date;
   status?: RunStatus;
-  /** Why it failed: one sentence. */
+  /** Why the run failed: one sentence. */
   reason?: string;
-  /** Of an unanswered run: its state and round by its search attributes. */
+  /** For an unanswered run: its state and round from its search attributes. */
   lastKnown?: string;
 }
 
-/** Runs in the list. */
+/** Maximum number of runs in the list. */
 const MOST = 100;
 const ANSWER_SECONDS = 3;
 
-/** Runs that have ended do not change: their results are read once. */
+/** Lists runs. Runs that have ended do not change, so their results are read once. */
 export class RunList {
   private readonly client: Client;
   private ended = new Map<string, ListedRun>();
@@ -32,7 +32,7 @@ export class RunList {
     this.client = client;
   }
 
-  /** Runs that wait for a decision come first, then those in progress, then those that have ended. The latest come first. */
+  /** Runs that wait for a decision come first, then runs in progress, then ended runs. Each group is sorted latest first. */
   async read(): Promise<{ runs: ListedRun[]; more: boolean }> {
     const { executions, more } = await this.lastExecutions();
     const runs = await Promise.all(executions.map((execution) => this.describe(execution)));
@@ -42,7 +42,7 @@ export class RunList {
     return { runs, more };
   }
 
-  /** Each run's last execution, and when its first began: a long run goes on as a new one. */
+  /** Each run's last execution, and the start of its first one. A long run continues as new executions. */
   private async lastExecutions() {
     const byId = new Map<string, Execution>();
     for await (const info of this.client.workflow.list({ query: `WorkflowType = 'alignment'` })) {
@@ -77,7 +77,7 @@ export class RunList {
       );
       return { name, state: status.state, since: status.failure ? new Date(status.failure.since) : began, status };
     } catch {
-      // Whatever the reason (no worker, a deadline, a history that cannot be replayed): the list still shows the other runs.
+      // For any failure (no worker, a deadline, a history that cannot be replayed) the list still shows the other runs.
       const known = lastKnown(info.typedSearchAttributes);
       return { name, state: 'unanswered', since: began, ...(known !== undefined && { lastKnown: known }) };
     }
@@ -87,7 +87,7 @@ export class RunList {
 interface Execution {
   info: WorkflowExecutionInfo;
   began: Date;
-  /** Whether all executions of the run have been seen. Older ones belong to an earlier run of the same name. */
+  /** Whether all executions of the run have been read. Older ones belong to an earlier run of the same name. */
   isWhole: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** Runs from a client's view: starting, finding and watching them, and their results. */
+/** Client functions for runs: start, find and query them. */
 import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError, WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure, WorkflowIdConflictPolicy, type QueryDefinition } from '@temporalio/common';
@@ -16,12 +16,12 @@ import { withAttributes } from './search-attributes.ts';
 export type RunHandle = WorkflowHandle<typeof alignment>;
 
 /**
- * Starts a run, or attaches to the run of its name that is in progress. A finished run of that name is run again, and reuses the artifacts
- * of all steps that have not changed.
+ * Starts a run, or attaches to the run of the same name that is in progress. If a run of that name has finished, a new one starts and
+ * reuses the artifacts of all unchanged steps.
  * @param options.restart terminates the run in progress first
  * @param options.set the keys of `--set`
- * @throws RunDiffers when the configuration differs from that of the run in progress. A setting that operators have changed meanwhile
- *   differs only if `config` has neither its present value nor the one that the run started with, or if it is a key of `--set`
+ * @throws RunDiffers when the configuration differs from that of the run in progress. A setting that operators have changed differs only
+ *   if `config` has neither its current value nor the one that the run started with, or if it is a key of `--set`
  */
 export async function startRun(
   client: Client,
@@ -53,7 +53,7 @@ export async function startRun(
   return { handle, attached: true };
 }
 
-/** What Temporal's UI shows of a run. */
+/** A run's summary in Temporal's UI. */
 export const summaryOfRun = ({ model, rounds, label, optimize }: RunConfig): string =>
   `${model}: ${rounds} rounds of ${optimize.objective.name}, labeled by ${label.by}`;
 
@@ -63,10 +63,10 @@ async function endRun(client: Client, name: string): Promise<void> {
   try {
     const { raw } = await handle.describe();
     await handle.terminate('restarted with selm run --restart');
-    // The server would terminate it later, and until then its workflow id is in use.
+    // Otherwise the server would terminate the round later, and its workflow id would be in use until then.
     for (const { workflowId } of raw.pendingChildren ?? []) await client.workflow.getHandle(workflowId!).terminate();
   } catch (error) {
-    // It has ended.
+    // The round has already ended.
     if (!(error instanceof WorkflowNotFoundError)) throw error;
   }
 }

@@ -1,4 +1,4 @@
-/** Schedules: runs that start at given times, each from the last release of its name. */
+/** Schedules: start runs at given times, each from the last release of its name. */
 import {
   ScheduleAlreadyRunning,
   ScheduleNotFoundError,
@@ -26,22 +26,22 @@ export interface ScheduleSummary {
   name: string;
   paused: boolean;
   next?: Date;
-  /** The name of the last run that it started. */
+  /** The name of the last run that the schedule started. */
   lastRun?: string;
 }
 
 export const SCHEDULE_PREFIX = 'selm-schedule-';
-/** The id on the server of the schedule of a run's name. */
+/** The schedule id for a run's name. */
 export const scheduleId = (name: string) => `${SCHEDULE_PREFIX}${name}`;
 
-/** What a schedule does, and when. */
+/** A schedule's action and calendar. */
 const scheduleOf = (config: RunConfig, { cron, timezone, overlap }: Calendar) => ({
   spec: { cronExpressions: [cron], timezone },
   policies: { overlap: POLICIES[overlap] },
   action: {
     type: 'startWorkflow' as const,
     workflowType: alignment,
-    // The server appends the time of the start.
+    // The server appends the start time.
     workflowId: runWorkflowId(config.name),
     taskQueue: CONTROL_QUEUE,
     args: [config, newJournal(true)] as Parameters<typeof alignment>,
@@ -49,7 +49,7 @@ const scheduleOf = (config: RunConfig, { cron, timezone, overlap }: Calendar) =>
   },
 });
 
-/** @throws InputError when there is a schedule of that name, or the server rejects the calendar */
+/** Creates a schedule. @throws InputError when there is a schedule of that name, or the server rejects the calendar */
 export async function createSchedule(
   client: Client,
   config: RunConfig,
@@ -73,13 +73,13 @@ export async function createSchedule(
     if (error instanceof ScheduleAlreadyRunning) {
       throw new InputError(`There is a schedule named "${config.name}": delete it first.`);
     }
-    // The client's error for a calendar that the server rejects.
+    // The client throws this error for a calendar that the server rejects.
     if (!(error instanceof TypeError)) throw error;
     throw new InputError(`The schedule is not valid: ${error.message} (--cron ${cron}, --timezone ${timezone}).`);
   }
 }
 
-/** All schedules of the client's namespace that start runs. */
+/** Lists all schedules of the client's namespace that start runs. */
 export async function listSchedules(client: Client): Promise<ScheduleSummary[]> {
   const summaries: ScheduleSummary[] = [];
   for await (const { scheduleId: id, state, info } of client.schedule.list()) {
@@ -96,7 +96,7 @@ export async function listSchedules(client: Client): Promise<ScheduleSummary[]> 
   return summaries;
 }
 
-/** Applies `act` to a schedule. @throws InputError when there is none of that name */
+/** Applies `act` to a schedule. @throws InputError when there is no schedule of that name */
 export async function withSchedule(
   client: Client,
   name: string,

@@ -1,9 +1,9 @@
-/** Search attributes on a server: whether it knows those of runs, and how it learns them. */
+/** Registers the search attributes of runs on a server, and finds missing ones. */
 import { isGrpcServiceError, ServiceError, type Client } from '@temporalio/client';
 import { type SearchAttributePair, type SearchAttributeType } from '@temporalio/common';
 import { attributesOfStart, SEARCH_ATTRIBUTES } from '../workflows/search-attributes.ts';
 
-/** Types as Temporal's command line writes them, and their numbers in temporal.api.enums.v1.IndexedValueType. */
+/** Types as in Temporal's command line, with their numbers in temporal.api.enums.v1.IndexedValueType. */
 const TYPES: Partial<Record<SearchAttributeType, { name: string; number: number }>> = {
   KEYWORD: { name: 'Keyword', number: 2 },
   INT: { name: 'Int', number: 3 },
@@ -15,7 +15,7 @@ const typeNumber = (type: SearchAttributeType) => TYPES[type]!.number;
 /** @example ['SelmRun=Keyword', …] for `temporal server start-dev --search-attribute` */
 export const attributeFlags = (): string[] => SEARCH_ATTRIBUTES.map(({ name, type }) => `${name}=${typeName(type)}`);
 
-/** The command that registers them in a namespace. */
+/** The command that registers the search attributes in a namespace. */
 export const registrationCommand = (namespace: string): string =>
   [
     `temporal operator search-attribute create --namespace ${namespace}`,
@@ -23,8 +23,8 @@ export const registrationCommand = (namespace: string): string =>
   ].join(' ');
 
 /**
- * The names of the search attributes that the client's namespace does not have with the right type.
- * @returns all of them if the server does not say which it has
+ * The names of the search attributes that the client's namespace lacks, or has with another type.
+ * @returns all of them if the server cannot list its search attributes
  */
 export async function missingAttributes({ connection, options: { namespace } }: Client): Promise<string[]> {
   const { customAttributes = {} } = await connection.operatorService
@@ -35,12 +35,12 @@ export async function missingAttributes({ connection, options: { namespace } }: 
   );
 }
 
-/** One sentence for whoever starts runs on a server without the attributes. */
+/** The message for a server without the attributes: one sentence. */
 export const explainMissing = (missing: string[], namespace: string): string =>
   `Temporal's namespace ${namespace} does not have the search attributes ${missing.join(', ')}: ` +
   `runs work, but its list of workflows cannot show or filter by them. To register them: ${registrationCommand(namespace)}`;
 
-/** Registers what is missing. @throws Error if the server does not permit it */
+/** Registers missing search attributes. @throws Error if the server does not permit it */
 export async function registerAttributes(client: Client): Promise<void> {
   const missing = await missingAttributes(client);
   if (missing.length === 0) return;
@@ -52,7 +52,7 @@ export async function registerAttributes(client: Client): Promise<void> {
 }
 
 /**
- * Starts something with the search attributes of a run, or without them where the server does not know them.
+ * Starts something with the search attributes of a run, or without them if the server does not know them.
  * @param start called a second time, without attributes, if the server rejects them
  */
 export async function withAttributes<T>(
@@ -64,7 +64,7 @@ export async function withAttributes<T>(
   try {
     return await start({ typedSearchAttributes: attributesOfStart(name) });
   } catch (error) {
-    // A server needs some seconds for attributes that were just registered.
+    // A server needs a few seconds before newly registered attributes are usable.
     if (isRejected(error)) return start({});
     throw error;
   }

@@ -1,4 +1,4 @@
-/** Records which Temporal servers have runs that use a store: garbage collection must read all of them. */
+/** Records which Temporal servers have runs that use a store. Garbage collection must read all of them. */
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
@@ -17,7 +17,7 @@ export async function namespaceId({ workflowService }: Connected, namespace: str
   return namespaceInfo!.id!;
 }
 
-/** Records a server in the store. Workers do so before they write anything else into it. */
+/** Records a server in the store. Workers call this before they write anything else into the store. */
 export async function registerServer(
   store: ArtifactStore,
   connection: Connected,
@@ -25,7 +25,7 @@ export async function registerServer(
 ): Promise<void> {
   const id = await namespaceId(connection, namespace);
   const [home, host] = [homeFolder(), hostname()];
-  // The embedded server's address is local to this machine, and nothing answers there while no command runs.
+  // The embedded server's address is only valid on this machine and while a command runs.
   const server =
     readRegistration()?.address === address
       ? { id, place: `the embedded server of ${home} on ${host}`, embedded: { home, host } }
@@ -34,7 +34,7 @@ export async function registerServer(
   if (!isDeepStrictEqual(known, server)) await store.addServer(server);
 }
 
-/** The home folders of a store's embedded servers that can be started here. @param asked the namespaces' UUIDs of other servers */
+/** The home folders of a store's embedded servers that can be started here. @param asked namespace UUIDs of servers already read */
 export const startableHomes = (known: StoreServer[], asked: Set<string>): string[] =>
   known.flatMap(({ id, embedded }) =>
     embedded && !asked.has(id) && whereIs(embedded) === 'here' ? embedded.home : [],
@@ -46,9 +46,9 @@ function whereIs({ home, host }: NonNullable<StoreServer['embedded']>): 'here' |
 }
 
 /**
- * Why the given servers are not enough to know which artifacts are needed. Undefined if they are.
- * @param known the servers of the store
- * @param asked the namespaces' UUIDs
+ * Why the servers that were read are not sufficient to know which artifacts are needed. Undefined if they are.
+ * @param known the store's servers
+ * @param asked namespace UUIDs of the servers that were read
  */
 export function missingServers(known: StoreServer[], asked: Set<string>): string | undefined {
   if (known.length === 0)
@@ -61,7 +61,7 @@ export function missingServers(known: StoreServer[], asked: Set<string>): string
   return `runs on other Temporal servers use this store. ${missing.map(remedyFor).join(' ')}`;
 }
 
-/** What to do about a server that was not read. */
+/** The remedy for a server that was not read. */
 function remedyFor({ id, place, embedded }: StoreServer): string {
   const forget = `remove servers/${id} from the store`;
   if (!embedded)

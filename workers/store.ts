@@ -16,9 +16,9 @@ const AWS_CREDENTIALS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESS
 /**
  * SELM_STORE: a folder, or `s3://bucket/prefix` with a cache in the home folder of at most SELM_CACHE_GB. Without it, a folder in
  * the home folder. Credentials, region and endpoint of S3 are those of the AWS environment.
- * @param options.writes whether it is written: then a folder is created if necessary
+ * @param options.writes whether the store is written. If so, a folder is created if necessary
  * @throws InputError for a bucket that does not exist or rejects the credentials, for a folder that cannot be accessed, and for
- *   malformed AWS credentials; StoreFailed for a bucket that does not answer
+ *   malformed AWS credentials. StoreFailed for a bucket that does not answer
  */
 export async function openStore({ writes = false }: { writes?: boolean } = {}): Promise<ArtifactStore> {
   const place = process.env['SELM_STORE'] ?? join(homeFolder(), 'artifacts');
@@ -50,12 +50,12 @@ async function openBucket(url: string): Promise<ArtifactStore> {
   for (const variable of AWS_ADDRESSES) readAddress(variable);
   for (const variable of AWS_CREDENTIALS) {
     const secret = readSecret(variable);
-    // The SDK reads them itself.
+    // The SDK reads the credentials itself.
     if (secret) process.env[variable] = secret.reveal();
   }
   // Silences the SDK's announcements of future Node requirements.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
-  // Loaded on demand, because it takes a while.
+  // Loaded on demand, because loading is slow.
   const [{ Bucket }, { S3Store }] = await Promise.all([
     import('../artifacts/s3-bucket.ts'),
     import('../artifacts/s3-store.ts'),

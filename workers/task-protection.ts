@@ -1,10 +1,10 @@
-/** Protects this worker's ECS task from being scaled in or replaced while it works. */
+/** Protects this worker's ECS task from scale-in and replacement while it works. */
 import pRetry from 'p-retry';
 
-/** Protection expires unless renewed, so that a task whose worker hangs can be stopped. */
+/** Protection expires unless it is renewed, so that a task whose worker hangs can be stopped. */
 const EXPIRES_MINUTES = 60;
 const RENEW_MINUTES = 30;
-/** Protection is kept between two shards, to limit requests to the agent. */
+/** Protection stays active between two shards, to limit requests to the agent. */
 const LINGER_SECONDS = 5;
 const ANSWER_SECONDS = 10;
 
@@ -20,14 +20,14 @@ export class TaskProtection {
   /** Requests are sent one at a time. */
   private last: Promise<void> = Promise.resolve();
 
-  /** @param agent the address that ECS gives a container in ECS_AGENT_URI */
+  /** @param agent the address in ECS_AGENT_URI, which ECS sets in a container */
   constructor(agent: string, warn: (message: string) => void, lingerSeconds = LINGER_SECONDS) {
     this.url = `${agent}/task-protection/v1/state`;
     this.warn = warn;
     this.lingerSeconds = lingerSeconds;
   }
 
-  /** Marks the beginning of work. @returns a function that marks its end */
+  /** Marks the start of work. @returns a function that marks its end */
   readonly begin = (): (() => void) => {
     this.working++;
     clearTimeout(this.release);
@@ -37,7 +37,7 @@ export class TaskProtection {
     };
   };
 
-  /** Ends the protection at once, unless work is in progress. */
+  /** Ends the protection immediately, unless work is in progress. */
   async close(): Promise<void> {
     clearTimeout(this.release);
     if (this.isProtected && this.working === 0) this.giveUp();

@@ -11,20 +11,20 @@ import { oneLine } from '../data/errors.ts';
 import { TemporalFailed } from './errors.ts';
 import { cacheFolder } from './places.ts';
 
-/** Newer versions do not build from the Go module proxy alone. */
+/** Newer versions cannot be built from the Go module proxy alone. */
 const VERSION = 'v1.5.1';
 const GO_PACKAGE = `github.com/temporalio/cli/cmd/temporal@${VERSION}`;
 const ARCHITECTURES: Partial<Record<NodeJS.Architecture, string>> = { x64: 'amd64', arm64: 'arm64' };
-/** As Temporal's documentation names it (docs.temporal.io/cli). */
+/** The address in Temporal's documentation (docs.temporal.io/cli). */
 const ARCHIVE = `https://temporal.download/cli/archive/${VERSION}?platform=${process.platform}&arch=${ARCHITECTURES[process.arch]}`;
-/** A server that cannot be reached may leave a request without any answer. */
+/** Time limit, because an unreachable server may never answer a request. */
 const CONNECT_SECONDS = 20;
 
 /**
- * Finds a `temporal` executable: on PATH, else in the cache, else downloaded, else built with Go.
- * @param say reports what takes long, and why a download failed
+ * Finds a `temporal` executable: on PATH or in the cache. Otherwise downloads it, or builds it with Go.
+ * @param say reports slow operations and failed downloads
  * @returns its path
- * @throws TemporalFailed when there is none and it can be neither downloaded nor built
+ * @throws TemporalFailed when there is no executable and it can be neither downloaded nor built
  */
 export async function findTemporal(say: (message: string) => void): Promise<string> {
   const found = installedTemporal();
@@ -41,7 +41,7 @@ export async function findTemporal(say: (message: string) => void): Promise<stri
   return target;
 }
 
-/** The executable of this machine, if it has one. */
+/** The installed executable, if there is one. */
 export function installedTemporal(): string | undefined {
   const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'temporal'));
   return [...onPath, cached()].find((path) => existsSync(path));
@@ -50,8 +50,8 @@ export function installedTemporal(): string | undefined {
 const cached = () => join(cacheFolder(), 'bin', 'temporal');
 
 /**
- * Downloads a .tar.gz archive and moves the `temporal` executable in it to `target`.
- * @throws Error when the address does not answer, or with anything but such an archive
+ * Downloads a .tar.gz archive and moves its `temporal` executable to `target`.
+ * @throws Error when the address does not answer, or answers with anything but such an archive
  */
 export async function downloadTemporal(address: string, target: string): Promise<void> {
   mkdirSync(join(target, '..'), { recursive: true });
@@ -76,7 +76,7 @@ async function request(address: string): Promise<ReadableStream> {
     return body as ReadableStream;
   } catch (error) {
     if (impatience.signal.aborted) throw new Error(`no answer from ${host} in ${CONNECT_SECONDS} s`, { cause: error });
-    // What fetch throws itself says nothing but "fetch failed".
+    // fetch itself only reports "fetch failed". The cause has the reason.
     const { cause } = error as { cause?: Error };
     throw cause ? new Error(`${host}: ${cause.message}`, { cause }) : error;
   } finally {

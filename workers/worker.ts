@@ -1,4 +1,4 @@
-/** Worker processes: they take work from their roles' queues until they are told to stop. */
+/** Worker processes: they take tasks from their roles' queues until they are stopped. */
 import { NativeConnection, Runtime, Worker, type LogLevel, type WorkerOptions } from '@temporalio/worker';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 import { controlActivities, createActivities, modelActivities } from '../activities/index.ts';
@@ -29,13 +29,13 @@ export const ROLES = ['control', 'gpu'] as const;
 export type Role = (typeof ROLES)[number];
 
 const DEFAULT_GRACE_SECONDS = 2;
-/** Of an orderly end after that: a checkpoint is written. */
+/** The time limit for writing a checkpoint and ending, after the grace period, in seconds. */
 export const STOP_SECONDS = 30;
 
 /**
- * Seconds that a stopping worker gives its activities to end by themselves, SELM_GRACE_SECONDS; then they are stopped and write their
+ * SELM_GRACE_SECONDS: how long a stopping worker waits for its activities to finish. After that they are stopped and write their
  * checkpoint.
- * @throws InputError when it is no number
+ * @throws InputError when it is not a number
  */
 export function graceSeconds(): number {
   const given = process.env['SELM_GRACE_SECONDS'] ?? String(DEFAULT_GRACE_SECONDS);
@@ -45,9 +45,9 @@ export function graceSeconds(): number {
 }
 
 export interface WorkersOptions {
-  /** Of what Temporal logs on stderr. */
+  /** The level of Temporal's log on stderr. */
   logLevel: LogLevel;
-  /** The version of a Temporal worker deployment: a run stays with the version that it began on. */
+  /** The version of a Temporal worker deployment. A run stays with the version that it started on. */
   version?: WorkerDeploymentVersion;
   stop?: AbortSignal;
 }
@@ -55,7 +55,7 @@ export interface WorkersOptions {
 /** Runs workers until SIGINT, SIGTERM, SIGHUP or `stop`. */
 export async function runWorkers(roles: readonly Role[], options: WorkersOptions): Promise<void> {
   const { logLevel, version, stop } = options;
-  // Errors of the environment come first: once the native runtime is installed, it keeps the process alive.
+  // The environment is checked first, because the native runtime keeps the process alive after its installation.
   const converter = await dataConverter();
   const workflows = workflowCode(converter);
   const port = healthPort();
@@ -89,11 +89,11 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
     gpu: {
       taskQueue: GPU_QUEUE,
       activities: createActivities(context, modelActivities),
-      // The engine runs one job at a time; a second would hold a shard that another worker could take.
+      // The engine runs one job at a time. A second activity would hold a shard that another worker could take.
       maxConcurrentActivityTaskExecutions: 1,
     },
   };
-  // Progress travels in heartbeats: by default most of them are held back.
+  // Heartbeats report progress. By default most of them are throttled.
   const shared: Partial<WorkerOptions> = {
     shutdownGraceTime: graceSeconds() * 1000,
     dataConverter: converter,
@@ -144,7 +144,7 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   }
 }
 
-/** Says every minute that this worker is there. */
+/** Reports every minute that this worker is alive. */
 function countWorker(metrics: Metrics): () => void {
   metrics.set('workers', 1);
   const timer = setInterval(() => metrics.set('workers', 1), 30_000);

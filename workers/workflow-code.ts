@@ -1,4 +1,4 @@
-/** The workflow code of the control worker: a bundle that was made before, or modules that the worker bundles when it starts. */
+/** The workflow code of the control worker: a prebuilt bundle, or modules that the worker bundles when it starts. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { DataConverter } from '@temporalio/common';
@@ -14,9 +14,10 @@ const packaged = fileURLToPath(new URL(`../${PACKAGED_BUNDLE}`, import.meta.url)
 const workflowsPath = moduleFile(new URL('../workflows/index.ts', import.meta.url));
 
 /**
- * The bundle that SELM_WORKFLOW_BUNDLE names, else the compiled package's, else the checkout's sources. These bundles have neither the
- * interceptors of tracing nor a user's converters: if spans are exported or converters are set, the worker bundles the modules itself.
- * @param converter a data converter; its payload and failure converters run in workflows
+ * The bundle in SELM_WORKFLOW_BUNDLE, otherwise the compiled package's bundle, otherwise the checkout's sources. Prebuilt bundles
+ * contain neither tracing interceptors nor a user's converters: if spans are exported or converters are set, the worker bundles the
+ * modules itself.
+ * @param converter a data converter. Its payload and failure converters run in workflows
  * @throws InputError when SELM_WORKFLOW_BUNDLE names a file that does not exist
  */
 export function workflowCode({ payloadConverterPath, failureConverterPath }: DataConverter = {}): Pick<

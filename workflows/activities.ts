@@ -1,4 +1,4 @@
-/** The activities as workflows call them: task queue, timeouts, retries, and what Temporal's UI shows of each. */
+/** The activities as workflows call them: task queues, timeouts, retries, and summaries for Temporal's UI. */
 import type { RetryPolicy } from '@temporalio/common';
 import { proxyActivities, workflowInfo, type ActivityInterfaceFor } from '@temporalio/workflow';
 import type { ControlActivities, ModelActivities } from '../activities/index.ts';
@@ -9,13 +9,13 @@ import { CONTROL_QUEUE, GPU_QUEUE } from './queues.ts';
 import { secondsOfFailure, spend } from './spending.ts';
 import type { Spent } from '../activities/spent.ts';
 
-// A worker that dies is noticed when its heartbeats stop. Its work is in artifacts and checkpoints, so retries are cheap.
+// Missing heartbeats reveal a dead worker. Its finished work is in artifacts and checkpoints, so retries are cheap.
 const retry: RetryPolicy = {
   initialInterval: '1s',
   backoffCoefficient: 2,
   maximumInterval: '1m',
   maximumAttempts: 10,
-  // After damage, the steps that made the artifact must run again, not this one. A training that diverged would do so again.
+  // Retries would not help: a damaged artifact must be recomputed by its own step, and a diverged training would diverge again.
   nonRetryableErrorTypes: [ARTIFACT_DAMAGED, TRAINING_DIVERGED],
 };
 
@@ -29,7 +29,7 @@ interface StepActivities {
 
 /**
  * The activities of one step of the run.
- * @param place shown as the activities' summary, and given to them for their logs
+ * @param place the activities' summary, also passed to them for their logs
  */
 export function activitiesOf(place: Place): StepActivities {
   const shared = { retry, summary: summaryOf(place), priority: { fairnessKey: fairnessKey() } };
@@ -57,11 +57,11 @@ export function activitiesOf(place: Place): StepActivities {
   };
 }
 
-/** The run's name: workers that several runs share take activities from each run in turn. */
+/** The fairness key, which is the run's name: workers shared by several runs take activities from each run in turn. */
 function fairnessKey(): string {
   const { root, workflowId } = workflowInfo();
   const name = runNameOf((root ?? { workflowId }).workflowId);
-  // Names are ASCII: a character is a byte.
+  // Names are ASCII, so a character is a byte.
   return name.slice(0, FAIRNESS_KEY_BYTES);
 }
 
@@ -79,7 +79,7 @@ function inPlace<Activities extends object>(
   }) as unknown as Activities;
 }
 
-/** Adds the GPU seconds of an activity to the run's, whether it succeeds or fails. */
+/** Adds the GPU seconds of an activity to those of the run, whether the activity succeeds or fails. */
 async function counted(call: Promise<unknown>): Promise<unknown> {
   try {
     const result = await call;

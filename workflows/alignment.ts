@@ -1,4 +1,4 @@
-/** A run: rounds, one after the other, each starting from the last accepted policy. */
+/** A run: a sequence of rounds. Each round starts from the last accepted policy. */
 import {
   condition,
   continueAsNew,
@@ -24,16 +24,17 @@ import { currentRound, nextStage } from './stages.ts';
 import type { RunStatus } from './status.ts';
 
 export const runStatusQuery = defineQuery<RunStatus>('status');
-/** The configuration that a round runs with, or would run with. Default: that of the round in progress. */
+/** Query: the configuration of a round. Default: the round in progress. */
 export const configQuery = defineQuery<RunConfig, [number?]>('config');
 
-/** Stages (mostly rounds) of one execution. Then the run continues as a new one, so that no history grows long. */
+/** Maximum stages (mostly rounds) of one execution. The run then continues as a new execution, which keeps histories short. */
 const STAGES_PER_EXECUTION = 12;
-/** Damaged artifacts that a run makes again without an operator. More of them mean that something is wrong with the store. */
+/** Maximum damaged artifacts that a run recomputes without an operator. More damage indicates a faulty store. */
 const MAX_REPAIRS = 5;
 
 /**
- * @param before the journal of the previous execution; of a new run, whether it continues from a release
+ * The workflow of a run.
+ * @param before the journal of the previous execution. For a new run: whether it continues from a release
  * @returns the run's last status, with its results
  */
 export async function alignment(config: RunConfig, before: Journal = newJournal()): Promise<RunStatus> {
@@ -72,7 +73,7 @@ export async function alignment(config: RunConfig, before: Journal = newJournal(
       if (error instanceof Halted) continue;
       if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
       const failure = { ...stage.place, ...describeFailure(error), since: new Date().toISOString() };
-      // The configuration is wrong, and nothing has been computed that a failed run would lose.
+      // The configuration is wrong and nothing has been computed yet, so the run can fail without losing work.
       if (stage.state === 'preparing' && failure.type === INPUT_ERROR) throw error;
       await recover(failure, config, journal, enter);
     }
@@ -95,7 +96,7 @@ function budgetSpent({ budget }: RunConfig, { gpuSeconds }: Journal): Failure {
   return { step: 'budget', type: BUDGET_SPENT, message, since: new Date().toISOString() };
 }
 
-/** Repairs or retries what needs no operator. Otherwise parks the run until an operator decides. */
+/** Handles failures that need no operator by repair or retry. Otherwise parks the run until an operator decides. */
 async function recover(
   failure: Failure,
   config: RunConfig,
@@ -113,8 +114,8 @@ async function recover(
   const decided = () => journal.failure === undefined;
   if (failure.type === INPUT_ERROR || failure.type === BUDGET_SPENT || journal.retries >= retries) {
     enter('parked');
-    // A worker that replays the run merges a task without commands with the next one: it would take the decision before the failure
-    // that the decision is about.
+    // On replay, a worker merges a workflow task without commands with the next one. Without a command here it would apply the decision
+    // before the failure that the decision is about.
     if (patched('parked-memo')) upsertMemo({ parkedSince: failure.since });
     await condition(decided);
     return;

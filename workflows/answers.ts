@@ -14,22 +14,22 @@ import { runShards, shardsOf } from './shards.ts';
 /** Greedy responses. */
 export interface Answers {
   policy: Address;
-  /** One artifact per shard. */
+  /** The responses, one artifact per shard. */
   responses: Address[];
 }
 
 /** A run's configuration with the labeler that scores held-out responses. */
 export type Labeling = Pick<RunConfig, 'seed' | 'threads' | 'device' | 'evaluate'> & { label: LabelSettings };
 
-/** With `evaluate.klSamples`: also responses sampled at temperature 1, along which KL divergences are measured. */
+/** Greedy responses and, with `evaluate.klSamples`, responses sampled at temperature 1 for the KL estimate. */
 export interface MeasuredAnswers extends Answers {
   sampled?: Address[];
 }
 
-// Greedy decoding draws no random numbers. One seed for all runs lets them share the start policy's responses.
+// Greedy decoding uses no random numbers. With one seed for all runs, they share the start policy's responses.
 export const GREEDY_SEED = 0;
 
-/** Greedy responses of a policy to the held-out prompts. */
+/** Samples greedy responses of a policy to the held-out prompts. */
 export async function answerHeldOut(
   step: RunningStep,
   config: RunConfig,
@@ -40,7 +40,7 @@ export async function answerHeldOut(
   return { policy, responses: await sampleHeldOut(step, config, policy, heldOut, decoding) };
 }
 
-/** As answerHeldOut(), and the sampled responses that KL divergences are measured along. */
+/** Like answerHeldOut(), and also samples the responses for the KL estimate. */
 export async function answerMeasured(
   step: RunningStep,
   config: RunConfig,
@@ -50,7 +50,7 @@ export async function answerMeasured(
 ): Promise<MeasuredAnswers> {
   const { klSamples } = config.evaluate;
   const answers = await answerHeldOut(step, config, policy, heldOut);
-  // Undefined in runs that were started before the setting existed.
+  // Undefined in runs that were started by a version without this setting.
   if (!klSamples) return answers;
   const decoding = { samplesPerPrompt: klSamples, temperature: 1, seed };
   return { ...answers, sampled: await sampleHeldOut(step, config, policy, heldOut, decoding) };
@@ -68,7 +68,7 @@ function sampleHeldOut(
   return runShards(step, 'sample', shared, shardsOf(heldOut.count, shardSize));
 }
 
-/** The scores and lengths of a policy's responses, without a comparison. */
+/** Measures scores and lengths of a policy's responses, without a comparison. */
 export async function measureAnswers(step: RunningStep, config: Labeling, answers: Answers): Promise<Comparison> {
   const labels = await labelAnswers(step, config, answers, undefined);
   const { control } = activitiesOf(step.place);
@@ -76,7 +76,7 @@ export async function measureAnswers(step: RunningStep, config: Labeling, answer
   return summary;
 }
 
-/** Win rate, KL divergence and lengths of a policy's responses, against another policy's. */
+/** Measures win rate, KL divergence and lengths of a policy's responses against another policy's. */
 export async function compareAnswers(
   step: RunningStep,
   config: Labeling,
@@ -108,13 +108,13 @@ export async function compareAnswers(
 export const measuringActivities = ({ evaluate: { klSamples } }: Pick<RunConfig, 'evaluate'>, shards: number) =>
   (klSamples > 0 ? 2 : 1) * shards;
 
-/** The number of activities that compareAnswers() runs: divergences and labels by shard, and one evaluation. */
+/** The number of activities that compareAnswers() runs: one divergence and one labeling activity per shard, and one evaluation. */
 export const comparisonActivities = (config: Labeling, shards: number) =>
   measuringActivities(config, shards) + (isComparative(config.label) ? 1 : 2) * shards + 1;
 
 /**
- * The labels of responses, by shard. Responses that another comparison has labeled before are not labeled again.
- * @param opponent responses that a comparative labeler labels together with these
+ * Labels responses, by shard. Responses that another comparison has already labeled are not labeled again.
+ * @param opponent the opponent's responses, which a comparative labeler labels together with these
  */
 function labelAnswers(
   step: RunningStep,

@@ -1,4 +1,4 @@
-/** Updates by which operators control a run in progress. A rejected update says why, in one sentence. */
+/** Updates that operators send to control a run in progress. A rejected update has a reason, in one sentence. */
 import { defineUpdate, setHandler } from '@temporalio/workflow';
 import type { Settings } from '../config/changes.ts';
 import type { RunConfig } from '../config/run.ts';
@@ -6,9 +6,9 @@ import { ARTIFACT_DAMAGED } from './failure.ts';
 import { rewind, roundsOf, startOver, type Journal } from './journal.ts';
 
 export interface RetryRequest {
-  /** Repeat from this round on. Default: the stage that failed. */
+  /** The first round to repeat. Default: the failed stage. */
   round?: number;
-  /** Settings of the retried round and those after it. */
+  /** New settings for the retried round and later rounds. */
   settings?: Settings;
 }
 
@@ -19,8 +19,8 @@ export const pauseUpdate = defineUpdate<void>('pause');
 export const resumeUpdate = defineUpdate<void>('resume');
 
 /**
- * Registers the handlers of the run `name`, which change its journal. Handlers do not wait, so each update is complete before the next one
- * is validated: of two operators at once, the second is told that there is nothing left to decide.
+ * Registers the handlers of the run `name`, which change its journal. Handlers do not wait, so each update is complete before the next
+ * one is validated: if two operators decide at the same time, the second update is rejected.
  */
 export function takeDecisions(name: string, config: RunConfig, journal: Journal): void {
   const refuseIf = (condition: boolean, reason: string) => {
@@ -62,7 +62,7 @@ export function takeDecisions(name: string, config: RunConfig, journal: Journal)
   });
 
   const stop = () => {
-    // A policy that cannot be published stays in the store.
+    // If publishing fails, the policy remains in the store.
     if (journal.failure?.step === 'publish') journal.outputSettled = true;
     if (journal.failure?.step === 'release') journal.releaseSettled = true;
     journal.requested = 'stop';
@@ -85,7 +85,7 @@ export function takeDecisions(name: string, config: RunConfig, journal: Journal)
   });
 }
 
-/** Repeats the stage that failed, or continues from an earlier round. */
+/** Repeats the failed stage, or continues from an earlier round. */
 export function goOn(journal: Journal, { round, settings }: RetryRequest): void {
   const from = round ?? (journal.start ? journal.round : 0);
   if (settings) journal.changes.push({ from, settings });

@@ -1,9 +1,9 @@
-/** The current details of workflows: Markdown that Temporal's UI shows on the page of a run or a round. */
+/** The current details of workflows: Markdown for the page of a run or a round in Temporal's UI. */
 import { STEPS, type RoundStatus, type RunStatus } from './status.ts';
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
-/** Where a run is, and a line for each round that has ended. */
+/** The state of a run, and a line for each finished round. */
 export function describeRun({ state, round, rounds, policy, results, failure, requested }: RunStatus): string {
   const where = round === undefined ? '' : `, round ${round} of ${rounds}`;
   const lines = results.map(({ round: number, accepted, evaluation }) => {
@@ -18,7 +18,7 @@ export function describeRun({ state, round, rounds, policy, results, failure, re
   ].join('\n');
 }
 
-/** The steps of a round, with how many of their activities have ended. */
+/** The steps of a round, with the number of their finished activities. */
 export const describeRound = ({ steps }: RoundStatus): string =>
   STEPS.map((name) => {
     const { state, done, total } = steps[name];

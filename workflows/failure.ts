@@ -1,9 +1,9 @@
-/** What stopped a run, for the operator who decides how it continues. */
+/** Describes failures of a run, for the operator who decides how the run continues. */
 import { ActivityFailure, ApplicationFailure, TemporalFailure } from '@temporalio/workflow';
 import type { Spent } from '../activities/spent.ts';
 
 export interface Failure {
-  /** Undefined before the first round and after the last one. */
+  /** The round. Undefined before the first round and after the last one. */
   round?: number;
   step: string;
   activity?: string;
@@ -13,18 +13,18 @@ export interface Failure {
   message: string;
   /** ISO 8601. */
   since: string;
-  /** When it is retried unless an operator decides before: ISO 8601. */
+  /** When it is retried unless an operator decides earlier: ISO 8601. */
   retryAt?: string;
 }
 
-/** The types of errors from activities that workflows distinguish (artifacts/errors.ts, data/errors.ts, engine/protocol/errors.ts). */
+/** Error types of activities that workflows handle differently (artifacts/errors.ts, data/errors.ts, engine/protocol/errors.ts). */
 export const ARTIFACT_DAMAGED = 'ArtifactDamaged';
 export const INPUT_ERROR = 'InputError';
 export const TRAINING_DIVERGED = 'TrainingDiverged';
 
 const STEP_FAILED = 'StepFailed';
 
-/** Adds to an activity's failure the step of the round, and what the round has spent. */
+/** Adds the round's step and spent GPU seconds to an activity's failure. */
 export const stepFailed = (step: string, spent: Spent, cause: TemporalFailure) =>
   ApplicationFailure.create({
     type: STEP_FAILED,
@@ -34,7 +34,7 @@ export const stepFailed = (step: string, spent: Spent, cause: TemporalFailure) =
     cause,
   });
 
-/** What failed and why, from Temporal's chain of causes. */
+/** Describes what failed and why, from Temporal's chain of causes. */
 export function describeFailure(
   error: TemporalFailure,
 ): Pick<Failure, 'activity' | 'type' | 'message'> & { step?: string } {

@@ -1,19 +1,20 @@
-/** The gate: whether a round's policy is accepted, and why not. */
+/** The gate: decides whether a round is accepted or rolled back. */
 import type { Comparison } from '../evaluation/comparison.ts';
 import type { RunConfig } from '../config/run.ts';
 
 export interface Verdict {
-  /** A sentence for every limit that the round exceeds. Without one it is accepted. */
+  /** A sentence for every limit that the round exceeds. If there is none, the round is accepted. */
   reasons: string[];
-  /** Sentences that do not affect the decision. */
+  /** Warnings, which do not affect the decision. */
   warnings: string[];
 }
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /**
- * @param overPrevious the policy's held-out responses against those of its reference policy, scored by the labeler
- * @param second the same, scored by the second judge
+ * Decides about a round.
+ * @param overPrevious the comparison with the reference policy's held-out responses, scored by the labeler
+ * @param second the same comparison, scored by the second labeler
  */
 export function decideRound(
   { label, evaluate: { gate, secondJudge } }: Pick<RunConfig, 'label' | 'evaluate'>,
@@ -61,7 +62,7 @@ export function decideRound(
   return { reasons, warnings };
 }
 
-/** The estimate from sampled responses, if there are some: greedy ones are not drawn from the policy. */
+/** The KL estimate from sampled responses if there are any, because greedy responses are not samples of the policy. */
 function decisiveKl({ against }: Comparison): { kl: number; from: 'sampled' | 'greedy' } {
   const { kl, klSampled } = against!;
   return klSampled ? { kl: klSampled.kl, from: 'sampled' } : { kl: kl!, from: 'greedy' };

@@ -1,4 +1,4 @@
-/** The workflows that control workers run. */
+/** Exports of the control workers' workflows. */
 export { alignment } from './alignment.ts';
 export { round } from './round.ts';
 export { shardBlock } from './shards.ts';

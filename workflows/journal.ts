@@ -1,4 +1,4 @@
-/** The state of a run between its stages, in small numbers and addresses: all that the next execution continues from. */
+/** The state of a run between its stages. It contains only numbers and addresses, and is passed to the next execution. */
 import type { Comparison } from '../evaluation/comparison.ts';
 import type { Prepared } from '../activities/prepare.ts';
 import type { PromptChecks } from '../activities/recheck.ts';
@@ -12,12 +12,12 @@ import { usdOf } from './spending.ts';
 import type { RunStatus } from './status.ts';
 
 export interface Journal {
-  /** Whether the run starts from the last release of its name, with prompts that no release was trained on. */
+  /** Whether the run starts from the last release of its name, and excludes the prompts of all its releases. */
   continues: boolean;
   state: RunStatus['state'];
   requested?: RunStatus['requested'];
   prepared?: Prepared;
-  /** The settings that the prompts were checked with. Undefined in runs that an earlier version of selm prepared. */
+  /** The settings with which the prompts were checked. Undefined in runs that an earlier version of selm prepared. */
   checkedBy?: PromptChecks;
   start?: { answers: Answers; summary: Comparison };
   /** The next round, or the one in progress. */
@@ -29,13 +29,13 @@ export interface Journal {
   failure?: Failure;
   /** Automatic retries since the last stage that succeeded. */
   retries: number;
-  /** Time for which activities held GPU workers, in seconds. */
+  /** GPU worker time of activities, in seconds. */
   gpuSeconds: number;
-  /** Damaged artifacts that were made again: a sentence each. */
+  /** Damaged artifacts that were computed again: a sentence each. */
   repairs: string[];
-  /** Whether the output folder is written, or an operator gave it up. */
+  /** Whether the output folder has been written, or skipped by an operator. */
   outputSettled: boolean;
-  /** Whether the release is made, or an operator gave it up. */
+  /** Whether the release has been made, or skipped by an operator. */
   releaseSettled: boolean;
   /** The version of the run's name that the release became. */
   version?: number;
@@ -56,33 +56,33 @@ export const newJournal = (continues = false): Journal => ({
   releaseSettled: false,
 });
 
-/** A journal as earlier versions of selm wrote it, with `requested` under its former name. */
+/** A journal of earlier versions of selm, which may have `requested` under its former name `asked`. */
 type EarlierJournal = Journal & { asked?: Journal['requested'] };
 
-/** Brings the journal that an execution starts from to the present names. */
+/** Converts the journal that an execution starts with to the current names. */
 export function currentJournal({ asked, ...journal }: EarlierJournal): Journal {
   return { ...(asked && { requested: asked }), ...journal };
 }
 
-/** The number of rounds: fewer than configured if there are not enough prompts. */
+/** The number of rounds, which is lower than configured if there are not enough prompts. */
 export const roundsOf = ({ rounds }: RunConfig, { prepared }: Journal): number => prepared?.rounds.length ?? rounds;
 
 /** The held-out answers of the last accepted policy, or of the start policy if none was accepted. */
 export const accepted = ({ done, start }: Journal): Answers =>
   done.findLast(({ result }) => result.accepted)?.answers ?? start!.answers;
 
-/** The last accepted policy, or the start policy. Undefined before `prepare` has found it. */
+/** The last accepted policy, or the start policy. Undefined until `prepare` has imported it. */
 export const policyOf = (journal: Journal): Address | undefined =>
   journal.start ? accepted(journal).policy : journal.prepared?.policy;
 
-/** Goes back to the beginning of a round. Artifacts stay in the store, so only what changed is computed again. */
+/** Returns to the beginning of a round. Artifacts stay in the store, so only changed steps are computed again. */
 export function rewind(journal: Journal, round: number): void {
   journal.round = round;
   journal.done = journal.done.filter(({ result }) => result.round < round);
   journal.skipped = journal.skipped.filter((skipped) => skipped < round);
 }
 
-/** Goes back to the beginning of the run: every step then finds its artifact in the store, or makes a damaged one again. */
+/** Returns to the beginning of the run. Steps then reuse their artifacts, and only damaged ones are computed again. */
 export function startOver(journal: Journal): void {
   delete journal.prepared;
   delete journal.checkedBy;
@@ -91,7 +91,7 @@ export function startOver(journal: Journal): void {
   journal.done = [];
 }
 
-/** @param name the run's */
+/** The status of a run. @param name the run's name */
 export function statusOf(name: string, config: RunConfig, journal: Journal): RunStatus {
   const rounds = roundsOf(config, journal);
   const { version, state, requested, start, round, done, skipped, failure, repairs, gpuSeconds, changes } = journal;
@@ -105,7 +105,7 @@ export function statusOf(name: string, config: RunConfig, journal: Journal): Run
     ...(start && { start: start.summary, round: Math.min(round, rounds) }),
     ...(policy !== undefined && { policy }),
     ...(version !== undefined && { version }),
-    // Earlier versions of selm did not count dropped prompts.
+    // Undefined in runs of versions that did not count dropped prompts.
     ...(journal.prepared?.dropped && { dropped: journal.prepared.dropped }),
     ...(failure && { failure }),
     ...(changes.length > 0 && { changes }),

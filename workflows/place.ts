@@ -1,18 +1,21 @@
-/** Which step of a run an activity belongs to: the activity's summary, which Temporal's UI shows and the report reads. */
+/** The place of an activity in a run: round, step and shard. Its text form is the activity's summary in Temporal's UI and histories. */
 import type { StepName } from './status.ts';
 
-/** Steps before the first round and after the last one. `prepare` also checks a round's prompts again (see recheck). */
+/** Steps before the first round and after the last one. `prepare` includes repeated checks of a round's prompts (see recheck). */
 export type OutsideStep = 'prepare' | 'start' | 'publish' | 'release';
 
 export interface Place {
-  /** Counted from 1. Undefined before the first round and after the last one. */
+  /** The round, counted from 1. Undefined before the first round and after the last one. */
   round?: number;
   step: StepName | OutsideStep;
-  /** Of a step that runs in shards: which one, counted from 1, of how many. */
+  /** The shard, counted from 1, and the number of shards. Only for steps that run in shards. */
   shard?: { index: number; of: number };
 }
 
-/** @example summaryOf({ round: 2, step: 'sample', shard: { index: 3, of: 8 } }) // 'round 2 · sample shard 3/8' */
+/**
+ * The summary of an activity.
+ * @example summaryOf({ round: 2, step: 'sample', shard: { index: 3, of: 8 } }) // 'round 2 · sample shard 3/8'
+ */
 export function summaryOf({ round, step, shard }: Place): string {
   const rounds = round === undefined ? '' : `round ${round} · `;
   return `${rounds}${step}${shard ? ` shard ${shard.index}/${shard.of}` : ''}`;
@@ -31,9 +34,9 @@ export function placeIn(summary: string): Place | undefined {
   };
 }
 
-/** A step that runs: where its activities belong, and who is told as they end. */
+/** A step in progress: its place, and a callback for finished activities. */
 export interface RunningStep {
   place: Place;
-  /** Called as an activity ends. @param reused whether its artifact existed before */
+  /** Called when an activity ends. @param reused whether its artifact was cached */
   tick: (reused: boolean) => void;
 }

@@ -1,3 +1,3 @@
-/** The task queues, one for each role of a worker. */
+/** The task queues, one per worker role. */
 export const CONTROL_QUEUE = 'selm-control';
 export const GPU_QUEUE = 'selm-gpu';

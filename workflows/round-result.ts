@@ -1,4 +1,4 @@
-/** The result of a round, from what its steps returned: the gate's decision, warnings and numbers. */
+/** Combines the results of a round's steps into the round's result: the gate's decision, warnings and numbers. */
 import type { Comparison } from '../evaluation/comparison.ts';
 import type { OptimizeSummary } from '../activities/optimize.ts';
 import type { Address } from '../artifacts/manifest.ts';
@@ -26,7 +26,7 @@ interface StepResults {
   };
 }
 
-/** @returns the round's result; it is accepted if neither training nor the gate has a reason against it */
+/** The result of a round. The round is accepted if neither the training check nor the gate gives a reason against it. */
 export function resultOf({ config, round, learningRate, labeled, optimized, evaluated }: StepResults): RoundResult {
   const { againstStart, overPrevious, bySecond } = evaluated;
   const verdicts = [

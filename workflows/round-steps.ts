@@ -1,4 +1,4 @@
-/** Runs the steps of a round one after the other: their status, and an early end by request or by a spent budget. */
+/** Runs the steps of a round in sequence, tracks their status, and ends early on request or when the budget is spent. */
 import {
   defineQuery,
   defineSignal,
@@ -14,12 +14,12 @@ import { Halted, isBudgetSpent, spent } from './spending.ts';
 import { STEPS, type RoundStatus, type StepName, type StepStatus } from './status.ts';
 
 export const roundStatusQuery = defineQuery<RoundStatus>('status');
-/** Makes the round end after the step that runs. */
+/** Signal: end the round after the step in progress. */
 export const haltSignal = defineSignal('halt');
 
 /**
  * Registers the round's query and signal.
- * @returns a function that runs a step of `total` activities. It throws Halted if the round is to end before the step begins
+ * @returns a function that runs a step of `total` activities. It throws Halted if the round must end before the step starts
  */
 export function runSteps(round: number) {
   const steps = Object.fromEntries(

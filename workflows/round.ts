@@ -1,4 +1,4 @@
-/** One SELM iteration: sample, label, optimize, evaluate. */
+/** The workflow of a round, one SELM iteration: sample, label, reference, optimize, evaluate. */
 import type { Address } from '../artifacts/manifest.ts';
 import type { PromptSet } from '../activities/prepare.ts';
 import { labelerSettings } from '../labelers/needs.ts';
@@ -22,15 +22,15 @@ import type { RoundResult } from './status.ts';
 
 export interface RoundInput {
   config: RunConfig;
-  /** Counted from 1. */
+  /** The round, counted from 1. */
   round: number;
   prompts: PromptSet;
   heldOut: PromptSet;
   /** The policy that the run started from, with its held-out responses. */
   start: Answers;
-  /** The policy that this round starts from, its reference policy, with its held-out responses. */
+  /** The reference policy, which this round starts from, with its held-out responses. */
   previous: Answers;
-  /** GPU seconds that the run may still spend. Undefined: no limit. */
+  /** The remaining GPU seconds of the budget. Undefined: no limit. */
   secondsLeft?: number;
 }
 
@@ -40,13 +40,13 @@ export interface RoundOutput extends Spent {
   answers: Answers;
 }
 
-/** The seed of a round: rounds of a run, and runs with neighbouring seeds, draw different random numbers. */
+/** The seed of a round. Different rounds of a run, and runs with adjacent seeds, get different seeds. */
 export const roundSeed = (seed: number, round: number) => seed * 1000 + round;
 
-/** Objectives whose reference responses come from the start policy, as in their papers, and not from the round's reference policy. */
+/** Objectives whose reference responses come from the start policy, as in their papers, instead of the round's reference policy. */
 export const FROM_START: string[] = ['xpo', 'vpo'];
 
-/** Objectives without a reference policy: the step `reference` has nothing to compute. */
+/** Objectives without a reference policy, which need no `reference` step. */
 export const WITHOUT_REFERENCE: string[] = ['simpo'];
 
 /** A round that ended early, because an operator requested it or the budget is spent. */
@@ -54,7 +54,7 @@ export interface HaltedRound extends Spent {
   halted: true;
 }
 
-/** @returns the round's result. A round that ended early and is run again reuses the artifacts of its finished steps. */
+/** Runs a round. A round that ended early and runs again reuses the artifacts of its finished steps. */
 export async function round(input: RoundInput): Promise<RoundOutput | HaltedRound> {
   countFrom(0, input.secondsLeft ?? Infinity);
   try {
@@ -86,13 +86,13 @@ async function runRound({
       const input = { ...shared, policy: source, settings: { ...settings, samplesPerPrompt } };
       return await runShards(running, 'sample', input, shards);
     } finally {
-      // If each GPU worker has a server of its own, it is unknown which of them have loaded the adapter.
+      // If each GPU worker has its own server, it is unknown which servers have loaded the adapter.
       if (server?.workers === 'control') {
         await activitiesOf(running.place).control.unloadAdapter({ policy: source, server });
       }
     }
   };
-  // In the first round the start policy's responses are among the round's.
+  // In the first round no further samples are needed: the reference policy is the start policy.
   const fromStart = FROM_START.includes(config.optimize.objective.name) && policy !== start.policy;
   const { responses, references } = await step('sample', (fromStart ? 2 : 1) * shards.length, async (running) => ({
     responses: await sampleFrom(running, policy, settings.samplesPerPrompt),

@@ -1,6 +1,7 @@
 /**
- * A run's search attributes: what Temporal's list of workflows shows, filters and counts by. A server must know them before a run can
- * have them. A run that was started without them does not set them: an unknown attribute would fail every one of its workflow tasks.
+ * A run's search attributes, which Temporal's list of workflows shows, filters and counts by. They must be registered on the server
+ * before a run can use them. A run that was started without them never sets them, because an unregistered attribute fails the workflow
+ * task.
  */
 import {
   defineSearchAttributeKey,
@@ -20,18 +21,18 @@ const ROUND = defineSearchAttributeKey('SelmRound', SearchAttributeType.INT);
 const STATE = defineSearchAttributeKey('SelmState', SearchAttributeType.KEYWORD);
 /** The address of the last accepted policy. */
 const POLICY = defineSearchAttributeKey('SelmPolicy', SearchAttributeType.KEYWORD);
-/** The win rate over the start of the last round that has ended, 0 to 1. */
+/** The win rate of the last finished round over the start policy, 0 to 1. */
 const WIN_RATE = defineSearchAttributeKey('SelmWinRate', SearchAttributeType.DOUBLE);
 
 export const SEARCH_ATTRIBUTES = [RUN, ROUND, STATE, POLICY, WIN_RATE];
 
-/** What a run is started with, on a server that knows the attributes. */
+/** The attributes of a new run, on a server that has them registered. */
 export const attributesOfStart = (name: string): SearchAttributePair[] => [
   { key: RUN, value: name },
   { key: STATE, value: 'preparing' },
 ];
 
-/** What a round of this run is started with. */
+/** The attributes of a new round of this run. */
 export const attributesOfRound = (name: string, round: number): SearchAttributePair[] | undefined =>
   hasAttributes()
     ? [
@@ -40,12 +41,12 @@ export const attributesOfRound = (name: string, round: number): SearchAttributeP
       ]
     : undefined;
 
-/** Brings the attributes of this run to its status, in one command, or none if nothing changed. */
+/** Updates the attributes of this run to its status, with one command, or none if nothing changed. */
 export function updateAttributes({ name, state, round, policy, results }: RunStatus): void {
   if (!hasAttributes()) return;
   const winRate = results.at(-1)?.evaluation.against?.winRate;
   const wanted: SearchAttributeUpdatePair[] = [
-    // A schedule starts its runs with its own name.
+    // A scheduled run starts with the schedule's name as its attribute.
     { key: RUN, value: name },
     { key: ROUND, value: round ?? null },
     { key: STATE, value: state },
@@ -57,7 +58,7 @@ export function updateAttributes({ name, state, round, policy, results }: RunSta
   if (changed.length > 0) upsertSearchAttributes(changed);
 }
 
-/** Where a run was when it last set its attributes. @returns undefined for a run without them */
+/** The state and round in a run's attributes. @returns undefined for a run without them */
 export function lastKnown(attributes: TypedSearchAttributes): string | undefined {
   const [state, round] = [attributes.get(STATE), attributes.get(ROUND)];
   return round === undefined ? state : `${state}, round ${round}`;

@@ -1,4 +1,4 @@
-/** Runs a step in shards: a limited number of activities at a time, results in order. */
+/** Runs a step in shards: a limited number of concurrent activities, with results in order. */
 import {
   ApplicationFailure,
   CancellationScope,
@@ -16,10 +16,10 @@ import { activitiesOf } from './activities.ts';
 import { summaryOf, type Place, type RunningStep } from './place.ts';
 import { countFrom, Halted, isBudgetSpent, secondsLeft, secondsOfFailure, spend, spent } from './spending.ts';
 
-/** Activities of one step at the same time: more than there are workers, few enough for a history. */
+/** Maximum concurrent activities of one step: more than the number of workers, but few enough for a history. */
 const WINDOW = 32;
 
-/** Shards in one workflow's history, at about six events each. A step with more shards runs a child workflow for each block of them. */
+/** Shards per workflow history, at about six events each. A step with more shards runs a child workflow for each block of shards. */
 const BLOCK = 256;
 const BLOCKS_AT_ONCE = 2;
 
@@ -42,21 +42,21 @@ type Input<Activity extends keyof Activities> = Parameters<Activities[Activity]>
 /** Consecutive shards of a step: the activity, the part of its input that all shards share, and the part of each shard. */
 interface Block {
   activity: 'sample' | 'divergence' | 'label' | 'reference' | 'labelHeldOut' | 'judge';
-  /** With the settings of the labeler, if it labels, and of the server, if one samples. */
+  /** Includes the settings of the labeler, if the step labels, and of the server, if a server samples. */
   shared: { label?: LabelSettings; server?: SamplerSettings };
   shards: object[];
   place: Place;
-  /** The step's shards before this block, and in all blocks. */
+  /** The number of the step's shards before this block, and in all blocks. */
   offset: number;
   total: number;
-  /** GPU seconds that a block in a workflow of its own may spend. Undefined: no limit. */
+  /** The GPU seconds that a block in a child workflow may spend. Undefined: no limit. */
   secondsLeft?: number;
 }
 
-/** A block as earlier versions of selm started it: with the name of its step, without the place among the step's shards. */
+/** A block of earlier versions of selm: it has the name of its step, but not its position among the step's shards. */
 type EarlierBlock = Omit<Block, 'place' | 'offset' | 'total'> & Partial<Block> & { step?: Place['step'] };
 
-/** The results of a block's first shards: of all, unless the budget was spent before the last one. */
+/** The results of a block's shards. Only those of the first shards if the budget was spent before the last one. */
 interface BlockResult extends Spent {
   results: ShardResult[];
 }
@@ -68,10 +68,10 @@ interface ShardResult {
 
 /**
  * Runs an activity on every shard.
- * @param step told as shards end
+ * @param step notified when shards end
  * @param shared the activity's input without the properties of `shards`
  * @returns the artifacts, in the order of the shards
- * @throws Halted when the budget is spent before the last shard has begun
+ * @throws Halted when the budget is spent before the last shard has started
  */
 export async function runShards<Activity extends Block['activity'], Own extends Partial<Input<Activity>>>(
   { place, tick }: RunningStep,
@@ -137,7 +137,7 @@ export async function shardBlock(input: EarlierBlock): Promise<BlockResult> {
   }
 }
 
-/** Whether the shards need no GPU worker: labels that no model computes, and responses that a server samples. They cost no budget. */
+/** Whether the shards need no GPU worker: labels without a local model, and responses of a server. They use no budget. */
 const isLight = ({ shared: { label, server } }: Block): boolean =>
   label ? !needsEngine(label) : server?.workers === 'control';
 
@@ -153,9 +153,9 @@ async function runShard(block: Block, index: number): Promise<ShardResult> {
 }
 
 /**
- * Applies `work` to all items, at most `window` of them at a time. When one fails, the others that run are cancelled.
+ * Applies `work` to all items, at most `window` of them concurrently. If one fails, the others in progress are cancelled.
  * @param goOn called before each item
- * @returns the results in order: only those of the first items if `goOn` returned false
+ * @returns the results in order, and only those of the first items if `goOn` returned false
  */
 function mapWindow<T, R>(
   items: T[],

@@ -1,6 +1,6 @@
 /**
- * What a run spends: the seconds for which its activities hold a GPU worker, failed attempts included, as the activities report them.
- * A reused artifact costs nothing. Each workflow execution has its own copy of this module, and so its own count.
+ * Counts a run's GPU seconds: the time for which its activities hold a GPU worker, including failed attempts, as reported by the
+ * activities. A reused artifact costs nothing. Each workflow execution has its own copy of this module and therefore its own count.
  */
 import { ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
 import type { Spent } from '../activities/spent.ts';
@@ -10,22 +10,22 @@ const count = { seconds: 0, limit: Infinity };
 
 /** GPU seconds spent so far. */
 export const spent = (): number => count.seconds;
-/** GPU seconds left of the budget; Infinity without one. */
+/** The remaining GPU seconds of the budget. Infinity without a budget. */
 export const secondsLeft = (): number => count.limit - count.seconds;
 /** Whether the budget's GPU seconds are spent. */
 export const isBudgetSpent = (): boolean => count.seconds >= count.limit;
 
-/** @param seconds of GPU workers */
+/** Adds GPU seconds. @param seconds of GPU workers */
 export function spend(seconds: number): void {
   count.seconds += seconds;
 }
 
-/** Counts from `seconds` on. No shard begins once `limit` is reached. */
+/** Starts the count at `seconds`. No shard starts after `limit` is reached. */
 export function countFrom(seconds: number, limit: number): void {
   Object.assign(count, { seconds, limit });
 }
 
-/** The GPU seconds that the budget pays for; Infinity without one. */
+/** The GPU seconds that the budget pays for. Infinity without a budget. */
 export const budgetSeconds = ({ budget }: RunConfig): number =>
   budget ? (budget.usd / budget.usdPerGpuHour) * 3600 : Infinity;
 
@@ -33,7 +33,7 @@ export const budgetSeconds = ({ budget }: RunConfig): number =>
 export const usdOf = (seconds: number, { usdPerGpuHour }: NonNullable<RunConfig['budget']>): number =>
   (seconds / 3600) * usdPerGpuHour;
 
-/** The GPU seconds spent on work that failed. The outermost error that reports them includes all below it. */
+/** The GPU seconds spent on failed work. The outermost error that reports them includes those of its causes. */
 export function secondsOfFailure(error: unknown): number {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const reported =
@@ -48,7 +48,7 @@ export function secondsOfFailure(error: unknown): number {
 const isSpent = (value: unknown): value is Spent =>
   typeof value === 'object' && value !== null && typeof (value as Spent).seconds === 'number';
 
-/** A round ends early: an operator requested it, or the budget is spent. */
+/** Thrown when a round ends early: an operator requested it, or the budget is spent. */
 export class Halted extends Error {}
 
 /** The type of the failure that parks a run whose budget is spent. */

@@ -1,4 +1,4 @@
-/** The stages of a run: preparing, measuring the start policy, each round, publishing and releasing the result. */
+/** The stages of a run: prepare, measure the start policy, one stage per round, publish and release. */
 import { condition, patched, startChild, workflowInfo } from '@temporalio/workflow';
 import type { PromptSet } from '../activities/prepare.ts';
 import { lengthSettings } from '../activities/prompts/limits.ts';
@@ -20,23 +20,23 @@ import type { RunStatus } from './status.ts';
 
 interface Stage {
   state: RunStatus['state'];
-  /** Where a failure of this stage happened. */
+  /** The place that a failure of this stage reports. */
   place: Pick<Failure, 'step' | 'round'>;
-  /** Whether it needs GPU workers, and so does not begin once the budget is spent. */
+  /** Whether it needs GPU workers. If so, it does not start after the budget is spent. */
   costs: boolean;
   work: (config: RunConfig, journal: Journal) => Promise<void>;
 }
 
-/** 0 before the first. */
+/** The round in progress, or the next one. 0 before the start policy has been measured. */
 export const currentRound = ({ start, round }: Journal): number => (start ? round : 0);
 
-/** @returns undefined at the end of the run */
+/** The next stage of a run. @returns undefined at the end of the run */
 export function nextStage(config: RunConfig, journal: Journal): Stage | undefined {
   const { prepared, start, round, outputSettled, releaseSettled } = journal;
   const rounds = roundsOf(config, journal);
   if (journal.requested !== 'stop') {
     if (!prepared) return { state: 'preparing', place: { step: 'prepare' }, costs: false, work: prepare };
-    // A scheduled run that finds no new prompts.
+    // A scheduled run without new prompts.
     if (rounds === 0) return undefined;
     if (!start) return { state: 'running', place: { step: 'start' }, costs: true, work: measureStart };
     if (round <= rounds) return { state: 'running', place: { step: 'round', round }, costs: true, work: runRound };
@@ -45,13 +45,13 @@ export function nextStage(config: RunConfig, journal: Journal): Stage | undefine
   if (config.output !== undefined && !outputSettled) {
     return { state: 'publishing', place: { step: 'publish' }, costs: false, work: publish };
   }
-  // A scheduled run releases even if no round was accepted: the release records which prompts are used.
+  // A scheduled run makes a release even if no round was accepted, because the release records the used prompts.
   const due = journal.continues ? journal.done.length > 0 : journal.done.some(({ result }) => result.accepted);
   if (!due || releaseSettled) return undefined;
   return { state: 'publishing', place: { step: 'release' }, costs: false, work: release };
 }
 
-/** The settings that a run's prompts are checked with. */
+/** The settings that affect the check of a run's prompts. */
 function promptChecks(config: RunConfig): PromptChecks {
   const { secondJudge } = config.evaluate;
   return {
@@ -80,15 +80,15 @@ async function prepare(config: RunConfig, journal: Journal): Promise<void> {
 }
 
 /**
- * Checks the held-out prompts, and those of a round, again if an operator changed settings that they were checked with. A prompt that
- * does not fit is an error before anything is computed.
+ * Checks the held-out prompts and the prompts of a round again if an operator has changed a setting that affects the check. An invalid
+ * prompt fails the stage before anything is computed.
  * @param of the round and its prompts
  */
 async function recheck(config: RunConfig, journal: Journal, of?: { round: number; prompts: PromptSet }): Promise<void> {
   const { prepared, checkedBy } = journal;
   const checks = promptChecks(config);
   if (!checkedBy || differencesOf(checkedBy, checks).length === 0) return;
-  // Histories of earlier versions have no such activity.
+  // Histories of earlier versions do not have this activity.
   if (!patched('recheck')) return;
   const { policy, heldOut } = prepared!;
   const { control } = activitiesOf({ ...(of && { round: of.round }), step: 'prepare' });
@@ -140,7 +140,7 @@ async function runRound(config: RunConfig, journal: Journal): Promise<void> {
     throw error;
   });
   await Promise.race([result, condition(() => journal.requested !== undefined)]);
-  // The round may have ended meanwhile; then there is nothing to signal.
+  // The round may have ended meanwhile. In that case there is nothing to signal.
   if (journal.requested) await child.signal(haltSignal).catch(() => {});
   const output = await result;
   spend(output.seconds);

@@ -1,4 +1,4 @@
-/** The status of a run and of a round: small numbers and addresses, for queries, tables and reports. */
+/** The status of a run and of a round: numbers and addresses, for queries, tables and reports. */
 import type { Address } from '../artifacts/manifest.ts';
 import type { Comparison } from '../evaluation/comparison.ts';
 import type { DroppedPrompts } from '../activities/prompts/check.ts';
@@ -14,7 +14,7 @@ export interface StepStatus {
   state: 'waiting' | 'running' | 'done' | 'failed';
   done: number;
   total: number;
-  /** How many of those done reused an artifact in the store. */
+  /** How many of the finished activities reused a cached artifact. */
   reused: number;
 }
 
@@ -29,31 +29,31 @@ export interface RoundResult {
   /** The address of the policy that the round trained. */
   policy: string;
   accepted: boolean;
-  /** Training changed nothing: the weights equal those of the policy that the round started from. */
+  /** Whether training changed nothing: the weights equal those of the reference policy. */
   unchanged?: true;
-  /** Why it is not accepted: a sentence for each limit of the gate that it exceeds, or that it is unchanged. */
+  /** Why the round is not accepted: a sentence for each exceeded limit of the gate, or for unchanged weights. */
   reasons: string[];
-  /** Sentences that do not affect the gate's decision, such as signs of reward hacking. */
+  /** Warnings, which do not affect the gate's decision, such as signs of reward hacking. */
   warnings: string[];
   label: LabelStats;
   /** Means over the last tenth of the training steps. */
   training: Record<string, number>;
-  /** Against the start policy, on the held-out prompts. */
+  /** The comparison with the start policy, on the held-out prompts. */
   evaluation: Comparison;
-  /** Win rate over the policy that the round started from, which the gate limits. */
+  /** Win rate over the reference policy, which the gate limits. */
   winRateOverPrevious: number;
-  /** The same, scored by a labeler that training never sees: against the start policy, and over the reference policy. */
+  /** The same by a second labeler that training never uses: over the start policy, and over the reference policy. */
   secondJudge?: { evaluation: Comparison; winRateOverPrevious: number };
-  /** The round's preferences, and the evaluation against the start policy. */
+  /** Addresses of the round's preferences and of the evaluation against the start policy. */
   artifacts: { preferences: Address; evaluation: Address };
 }
 
 export interface RunStatus {
   name: string;
   rounds: number;
-  /** `parked`: something failed, and an operator decides how the run continues. */
+  /** `parked`: a stage failed, and an operator decides how the run continues. */
   state: 'preparing' | 'running' | 'parked' | 'paused' | 'publishing' | 'done' | 'stopped';
-  /** What an operator requested. It happens after the step that runs. */
+  /** What an operator requested. It takes effect after the step in progress. */
   requested?: 'pause' | 'stop';
   /** Why the run is parked. */
   failure?: Failure;
@@ -61,21 +61,21 @@ export interface RunStatus {
   changes?: Change[];
   /** Rounds that an operator has skipped. */
   skipped: number[];
-  /** Time for which activities held GPU workers, in seconds, in rounds that have ended. */
+  /** GPU worker time of finished rounds, in seconds. */
   gpuSeconds: number;
-  /** In US dollars, of a run with a budget. */
+  /** In US dollars, for a run with a budget. */
   spent?: { usd: number; of: number };
-  /** Artifacts that were found damaged and made again: a sentence each. */
+  /** Damaged artifacts that were computed again: a sentence each. */
   repairs: string[];
   /** Prompts that `prepare` dropped. */
   dropped?: DroppedPrompts;
   /** Scores and lengths of the start policy's responses to the held-out prompts. */
   start?: Comparison;
   results: RoundResult[];
-  /** The round in progress, or the last one. The status of its steps is a query of the round's own workflow. */
+  /** The round in progress, or the last one. Query the round's workflow for the status of its steps. */
   round?: number;
   /** The address of the last accepted policy. */
   policy?: string;
-  /** The version of the run's name that this policy was released as. */
+  /** The version as which this policy was released. */
   version?: number;
 }

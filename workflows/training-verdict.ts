@@ -1,11 +1,11 @@
-/** Checks a round's training: whether it changed nothing, had few steps, or dropped or truncated preferences. */
+/** Checks a round's training for unchanged weights, few steps, and dropped or truncated preferences. */
 import type { OptimizeSummary } from '../activities/optimize.ts';
 import { describeRowCounts, trainedRows } from '../data/row-counts.ts';
 import { fewStepsWarning } from '../engine/protocol/steps.ts';
 import type { RunConfig } from '../config/run.ts';
 import type { Verdict } from './gate.ts';
 
-/** @param learningRate the round's, of those that `optimize.learningRate` lists */
+/** Checks a training. @param learningRate the round's learning rate, from the list in `optimize.learningRate` */
 export function checkTraining(
   settings: Pick<RunConfig['optimize'], 'batchSize' | 'epochs'>,
   learningRate: number,

@@ -1,4 +1,4 @@
-/** Checks a run's prompts: which are trained on, which are held out, and which are dropped as duplicates or too long. */
+/** Selects a run's prompts: training prompts, held-out prompts, and prompts that are dropped as duplicates or too long. */
 import { InputError } from '../../data/errors.ts';
 import { promptsOf, readPrompts } from '../../data/prompts.ts';
 import type { PromptRecord } from '../../data/records.ts';
@@ -21,18 +21,18 @@ export interface PromptSettings {
 
 /** How many prompts of a file are dropped, and why. */
 interface Dropped {
-  /** Prompts with the same tokens as one before them in the file. */
+  /** Prompts with the same tokens as an earlier prompt of the file. */
   duplicates: number;
   tooLong: number;
-  /** The longest prompt that is not too long, in tokens. */
+  /** The longest permitted prompt, in tokens. */
   limit: number;
 }
 
 export interface DroppedPrompts {
-  /** `heldOut`: prompts that are also held out (compared after normalization). */
+  /** `heldOut`: training prompts that are also held-out prompts (compared after normalization). */
   train: Dropped & { heldOut: number };
   heldOut: Dropped;
-  /** Prompts that are used, but whose tools the chat template does not write. Absent where there are none. */
+  /** Prompts that are used, but whose tools the chat template ignores. Absent if there are none. */
   ignoredTools?: number;
 }
 
@@ -41,7 +41,7 @@ export interface CheckedPrompts {
   train: number[];
   heldOut: PromptRecord[];
   dropped: DroppedPrompts;
-  /** Tokens of the training file's prompts that are not dropped. */
+  /** Token counts of the training file's prompts that are not dropped. */
   tokens: { mean: number; longest: number };
 }
 
@@ -49,20 +49,20 @@ export interface PromptCheck {
   prompts: PromptSettings;
   limits: LengthSettings;
   seed: number;
-  /** Prompts that earlier runs have trained on: no round gets them again. */
+  /** Prompts that earlier runs have trained on. They are excluded. */
   used?: StoredPrompts[];
-  /** Where `heldOut` is a number: the held-out prompts of earlier runs, which this run keeps. */
+  /** If `heldOut` is a number: the held-out prompts of earlier runs, which this run keeps. */
   heldBefore?: StoredPrompts;
   tokenizer: PromptTokenizer;
   config: ModelConfig;
 }
 
 /**
- * Tokenizes all prompts as the policy does and chooses those that the run uses. Prompts with the same tokens are duplicates: the
- * first in the file stays. Other prompts are never duplicates, however similar: one space can make another task of a prompt. But
- * a training prompt must not be a copy of a held-out prompt, so that comparison also ignores white space and Unicode forms.
+ * Tokenizes all prompts with the policy's tokenizer and selects those that the run uses. Prompts with the same tokens are duplicates;
+ * the first one in the file is kept. Similar prompts are not duplicates, because one space can change the task. A training prompt must
+ * not be a copy of a held-out prompt: that comparison also ignores white space and Unicode forms.
  * @param spool gets all prompts of the training file
- * @param check throws for a prompt that the run's labeler cannot work with
+ * @param check throws for a prompt that the run's labeler cannot use
  * @throws InputError when the chat template rejects a prompt, when one is too long and `tooLong` is 'fail', or when none is left
  */
 export async function checkPrompts(
@@ -85,7 +85,7 @@ export async function checkPrompts(
   const usedKeys = await readUsed(reader, input, heldOut.keys);
   const train = await readTraining(reader, input, spool.read(Array(count).keys()), heldOut, usedKeys, check);
 
-  // Shuffled before used prompts are left out: the others keep their order from run to run.
+  // Used prompts are removed after shuffling, so that the other prompts keep their order between runs.
   const order = shuffled([...train.texts.keys()], input.seed, 'prompts').filter((i) => train.texts[i] !== undefined);
   const isDrawn = typeof prompts.heldOut === 'number' && !heldBefore;
   const drawn = new Set(isDrawn ? draw(order, train.tooLongToHoldOut, input, heldOut.length) : []);
@@ -176,11 +176,11 @@ async function readUsed(
 }
 
 interface Training {
-  /** Text keys of the prompts that can be trained on, by index in the file. */
+  /** Text keys of possible training prompts, by index in the file. */
   texts: (string | undefined)[];
-  /** Indices of prompts that can be trained on, but are too long to be held out. */
+  /** Indices of possible training prompts that are too long to be held out. */
   tooLongToHoldOut: Set<number>;
-  /** Indices of prompts whose tools the chat template does not write. */
+  /** Indices of prompts whose tools the chat template ignores. */
   ignoredTools: Set<number>;
   dropped: DroppedPrompts['train'];
   tokens: CheckedPrompts['tokens'];
@@ -210,7 +210,7 @@ async function readTraining(
       continue;
     }
     seen.add(tokenKey);
-    // An earlier run has drawn them from this same file, to train on or to hold out: they are not counted as dropped.
+    // An earlier run has drawn them from the same file, for training or as held-out prompts. They do not count as dropped.
     if (used.has(tokenKey) || (typeof heldOut === 'number' && held.keys.tokens.has(tokenKey))) continue;
     if (held.keys.has(read)) {
       dropped.heldOut++;

@@ -3,14 +3,14 @@ import { InputError } from '../../data/errors.ts';
 import type { ModelConfig } from '../../engine/model-files/config.ts';
 import type { SamplingSettings, TrainingSettings } from '../../engine/protocol/settings.ts';
 
-/** The settings that bound a prompt's length. */
+/** The settings that limit a prompt's length. */
 export interface LengthSettings {
   sample: Pick<SamplingSettings, 'maxPromptLength' | 'maxNewTokens'>;
   optimize: Pick<TrainingSettings, 'maxPromptLength' | 'maxLength'>;
   evaluate: Pick<SamplingSettings, 'maxNewTokens'>;
 }
 
-/** The length settings among a run's settings. */
+/** Selects the length settings from a run's settings. */
 export const lengthSettings = ({ sample, optimize, evaluate }: LengthSettings): LengthSettings => ({
   sample: { maxPromptLength: sample.maxPromptLength, maxNewTokens: sample.maxNewTokens },
   optimize: { maxPromptLength: optimize.maxPromptLength, maxLength: optimize.maxLength },
@@ -18,9 +18,9 @@ export const lengthSettings = ({ sample, optimize, evaluate }: LengthSettings): 
 });
 
 interface PromptLimit {
-  /** The longest prompt that is not too long. */
+  /** The longest permitted prompt, in tokens. */
   tokens: number;
-  /** Its source, as the end of 'more than the 512 …'. */
+  /** The source of the limit, worded to follow 'more than the 512 …'. */
   from: string;
 }
 
@@ -39,7 +39,7 @@ export const trainingLimit = (config: ModelConfig, { sample, optimize }: LengthS
 export const heldOutLimit = (config: ModelConfig, { evaluate }: LengthSettings): PromptLimit =>
   smallest(contextLimits(config, 'evaluate', evaluate.maxNewTokens));
 
-/** What a response of the longest length leaves of the model's context (see checkSequenceLength). */
+/** The tokens of the model's context that remain for the prompt beside a response of maximum length (see checkSequenceLength). */
 function contextLimits({ maxPositions, slidingWindow }: ModelConfig, step: string, newTokens: number): PromptLimit[] {
   const beside = (positions: number, what: string) => ({
     tokens: Math.max(0, positions - newTokens),
@@ -77,7 +77,7 @@ export class LengthCheck {
     return true;
   }
 
-  /** The first prompt that is too long, and why, as the beginning of a sentence; undefined where none is. */
+  /** The first prompt that is too long, with the reason, as the beginning of a sentence. Undefined if there is none. */
   get found(): string | undefined {
     if (this.count === 0) return undefined;
     const others = this.count === 1 ? 'it is the only one' : `${this.count} prompts are too long`;
@@ -85,9 +85,10 @@ export class LengthCheck {
   }
 
   /**
-   * @param file which has been read to its end
-   * @param left how many of its prompts are not too long
-   * @throws InputError when a prompt is too long and `tooLong` is 'fail', or when all are
+   * Ends the count.
+   * @param file the file, for the error message
+   * @param left how many of its prompts are within the limit
+   * @throws InputError when a prompt is too long and `tooLong` is 'fail', or when all prompts are too long
    */
   end(tooLong: 'drop' | 'fail', file: string, left: number): void {
     if (this.count === 0) return;

@@ -1,4 +1,4 @@
-/** Divides a run's prompts over its rounds. */
+/** Divides a run's prompts among its rounds. */
 import { InputError } from '../../data/errors.ts';
 import type { DroppedPrompts, PromptSettings } from './check.ts';
 
@@ -8,9 +8,9 @@ interface PortionSettings {
 }
 
 /**
- * How many prompts each round has.
+ * The number of prompts of each round.
  * @param left prompts to train on
- * @param dropped from the file, for the message
+ * @param dropped prompts dropped from the file, for the error message
  * @throws InputError when there are too few prompts
  */
 export function promptsPerRound(
@@ -27,26 +27,26 @@ export function promptsPerRound(
   );
 }
 
-/** @throws InputError when there are too few prompts */
+/** Returns the prompts of each round: equal portions. @throws InputError when there are too few prompts */
 export function equalPortions(left: number[], settings: PortionSettings, dropped: DroppedPrompts['train']): number[][] {
   const size = promptsPerRound(settings, left.length, dropped);
   return Array.from({ length: settings.rounds }, (_, round) => left.slice(round * size, (round + 1) * size));
 }
 
-/** At most the configured number of rounds; the last one may have fewer prompts. */
+/** Returns the prompts of at most the configured number of rounds. The last round may have fewer prompts. */
 export function portionsOfWhatIsLeft(left: number[], { prompts, rounds }: PortionSettings): number[][] {
   const size = prompts.perRound ?? Math.ceil(left.length / rounds);
   const count = Math.min(rounds, Math.ceil(left.length / Math.max(1, size)));
   return Array.from({ length: count }, (_, round) => left.slice(round * size, (round + 1) * size));
 }
 
-/** A note on rows with tools that the chat template does not write; empty where there are none. */
+/** A note on rows with tools that the chat template ignores. Empty if there are none. */
 export const ignoredToolsNote = (count: number, rows: string): string[] =>
   count === 0
     ? []
     : [`${count} ${rows} have tools, which the chat template does not write: the policy does not see them.`];
 
-/** Why prompts were dropped, as '6 repeated, 1 longer than 504 tokens'; empty where none was. */
+/** Why prompts were dropped, such as '6 repeated, 1 longer than 504 tokens'. Empty if none was dropped. */
 export function describeDropped({
   duplicates,
   tooLong,

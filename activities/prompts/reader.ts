@@ -1,4 +1,4 @@
-/** Prompts as the policy reads them: rendered by its chat template and tokenized, one at a time. */
+/** Renders prompts with the policy's chat template and tokenizes them, one at a time. */
 import { setImmediate } from 'node:timers/promises';
 import { InputError, located } from '../../data/errors.ts';
 import { normalizedText } from '../../data/conversation.ts';
@@ -10,22 +10,23 @@ import type { ModelTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 
 /** A prompt after rendering and tokenization. */
 export interface ReadPrompt {
-  /** Its number and file, for messages. */
+  /** The prompt's number and file, for messages. */
   place: string;
   length: number;
   /** Equal for prompts with the same tokens. */
   tokenKey: string;
   /** Equal for prompts with the same tokens after normalization of their texts (normalizedText). */
   textKey: string;
-  /** Whether it has tools, which the chat template does not write. */
+  /** Whether it has tools that the chat template ignores. */
   losesTools: boolean;
 }
 
-/** The part of the policy's tokenizer that is used here. */
+/** The part of the policy's tokenizer that PromptReader uses. */
 export type PromptTokenizer = Pick<ModelTokenizer, 'encodePrompt' | 'writesTools'>;
 
 const keyOf = (ids: number[]) => hashKey(Int32Array.from(ids));
 
+/** Reads prompts one at a time and reports progress. */
 export class PromptReader {
   private readonly tokenizer: PromptTokenizer;
   private readonly total: number;
@@ -52,7 +53,7 @@ export class PromptReader {
     this.done++;
     this.tokens += ids.length;
     this.options.onProgress?.({ done: this.done, total: this.total, unit: 'prompts', tokens: this.tokens });
-    // Many prompts take a while: the worker must be able to send its heartbeats.
+    // Yields to the event loop, so that the worker can send heartbeats while it reads many prompts.
     await setImmediate();
     this.options.signal?.throwIfAborted();
     const tokenKey = keyOf(ids);

@@ -38,13 +38,13 @@ async function hashOf(records: Iterable<PromptRecord>): Promise<string> {
   let hashed = 0;
   for (const record of records) {
     hash.update(`${canonicalJson(record)}\n`);
-    // Many prompts take a while: the worker must be able to send its heartbeats.
+    // Yields to the event loop, so that the worker can send heartbeats while it reads many prompts.
     if (++hashed % 1000 === 0) await setImmediate();
   }
   return hash.digest('hex');
 }
 
-/** A set of prompts that is in the store, as a file. */
+/** A set of prompts in the store, as a file. */
 export interface StoredPrompts {
   file: string;
   /** For messages. */
@@ -52,6 +52,7 @@ export interface StoredPrompts {
   count: number;
 }
 
+/** Opens a set of prompts. */
 export async function storedPrompts(store: ArtifactStore, set: Address): Promise<StoredPrompts> {
   const { count } = await importPrompts.readSummary(store, set);
   return { file: join(await store.open(set), PROMPTS), name: `the stored prompts ${set.slice(0, 12)}`, count };

@@ -1,4 +1,4 @@
-/** ONNX Runtime's own account of every operator, switched on in each session that this process opens. */
+/** Enables ONNX Runtime's profiling of operators in each session of this process. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,7 +35,7 @@ const profiled = async (model: Uint8Array, options: ort.InferenceSession.Session
 ort.InferenceSession.create = profiled as typeof ort.InferenceSession.create;
 
 /**
- * What a closed session did after its first `skipped` runs.
+ * Reads the profile of a closed session without its first `skipped` runs.
  * @returns the microseconds in its runs, and in each run its operators
  */
 export function accountOf(index: number, skipped: number): { total: number; operators: OperatorEvent[] } {

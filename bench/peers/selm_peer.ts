@@ -1,4 +1,4 @@
-/** Our side, in a process of its own like the peers': selm_peer.ts TASK WORK.json THREADS; prints one JSON line. */
+/** selm's side, in a separate process like the peers: selm_peer.ts TASK WORK.json THREADS. Prints one JSON line. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ async function timed<T>(action: () => Promise<T>): Promise<[seconds: number, val
   return [now() - started, value];
 }
 
-/** The first step touches all memory for the first time, on every side: the steps after it are what a long training is made of. */
+/** The first step is excluded on every side: it touches all memory for the first time and is slower than the steps after it. */
 async function optimize(referenceGiven: boolean): Promise<Printed> {
   const job = optimizeJob(work, threads, join(folder, 'out'));
   const ends: number[] = [];

@@ -29,7 +29,7 @@ const say = (line: string) => console.error(line);
 
 /** A model this small computes faster as several runs of one thread each than as one run of several. */
 const THREADS = 1;
-/** Whoever suspends the study for a while (SIGSTOP) must not have its engines taken for hung. */
+/** Long timeout, so that engines do not count as hung after the study was suspended (SIGSTOP). */
 const SILENCE_SECONDS = 7 * 24 * 3600;
 
 const { values } = parseArgs({
@@ -53,7 +53,7 @@ async function study(known: StudyResults | undefined): Promise<void> {
     threads: THREADS,
     engine: engineVersion,
   };
-  // All methods of a seed before the next seed: a study that is not done has compared them all the same.
+  // All methods of a seed run before the next seed, so that an unfinished study can compare all methods.
   const plan = Array.from({ length: seeds }, (_, seed) => METHODS.map((method) => ({ method, seed }))).flat();
   const kept = known && isDeepStrictEqual(known.settings, settings) ? known.runs : [];
   const runs = new Map(kept.map((run) => [nameOf(run.method, run.seed), run]));

@@ -1,4 +1,4 @@
-/** What the study compares: one loss, with different weights of its last term, about different answers. */
+/** The methods of the study: one loss with different weights and responses in its last term. */
 import type { z } from 'zod';
 import type { objectiveFields } from '../../engine/protocol/settings.ts';
 
@@ -8,7 +8,7 @@ export interface Method {
   objective: z.input<typeof objectiveFields>;
   /** alpha of the loss as SELM writes it. */
   alpha: number;
-  /** Whose answer y is. */
+  /** The policy whose response y is. */
   answerOf: string;
 }
 

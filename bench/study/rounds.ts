@@ -1,6 +1,6 @@
 /**
- * The steps of a run, one after the other in this process. They are those that `selm run` has its workers do, with the same keys:
- * what either has made, the other finds.
+ * The steps of a run, one after the other in this process. They have the same step keys as those of `selm run`, so
+ * both reuse each other's artifacts.
  */
 import { divergence } from '../../activities/divergence.ts';
 import { evaluate } from '../../activities/evaluate.ts';
@@ -40,7 +40,7 @@ interface Measured {
 export interface Run {
   start: Comparison;
   rounds: Round[];
-  /** Why it ended before its last round: training diverged, or there were no preferences. */
+  /** Why the run ended early: training diverged, or there were no preferences. */
   failed?: string;
 }
 

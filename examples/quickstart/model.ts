@@ -40,8 +40,8 @@ const architecture = {
 };
 
 /**
- * Makes the model in `folder`, unless it is there already, made in just this way.
- * @returns whether it had to be made
+ * Creates the model in `folder`, unless it exists and was created with the same settings.
+ * @returns whether it was created
  */
 export async function makeModel(
   engine: Engine,

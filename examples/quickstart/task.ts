@@ -40,7 +40,7 @@ const HELD_OUT = 400;
 const TRAINING = 6000;
 
 /**
- * The instructions of the quickstart, always the same. What a held-out one asks for no other asks for, in whatever words.
+ * The instructions of the quickstart, which are deterministic. No training instruction asks for the same as a held-out one.
  */
 export function instructions(): { training: Instruction[]; heldOut: Instruction[] } {
   const next = uniformStream('quickstart', 'instructions');

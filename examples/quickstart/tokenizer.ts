@@ -1,6 +1,6 @@
 /**
- * A tokenizer in Hugging Face's format: GPT-2's byte-level splitting, with every word of the task as one token. Any text can be
- * written with it, for what is no word of the task is spelled in bytes, and decoding gives back the text as it was.
+ * A tokenizer in Hugging Face's format: GPT-2's byte-level splitting, with every word of the task as one token. It can encode any
+ * text, because other words are encoded as bytes. Decoding returns the original text.
  */
 
 const USER = '<|user|>';

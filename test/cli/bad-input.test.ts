@@ -160,7 +160,7 @@ test.concurrent.each(cases)('%s is refused in one sentence', async (_what, args,
   expect(code).toBe(2);
 });
 
-test('an error that a module of the user leaves to nobody ends the command with one sentence', async () => {
+test('an unhandled error of a user module ends the command with one sentence', async () => {
   const source =
     'export default () => { void Promise.reject(new Error("one\\ntwo")); return new Promise(() => setInterval(() => {}, 1000)); };\n';
   writeFileSync(path('stray.mjs'), source);

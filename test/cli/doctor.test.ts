@@ -13,7 +13,7 @@ import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
 const folder = temporaryFolder();
 const examples = fileURLToPath(new URL('../../examples', import.meta.url));
-// Names that resolve nowhere: whoever asks the hub fails.
+// Names that do not resolve, so any request to the hub fails.
 const env = { SELM_HOME: join(folder, 'home'), HF_ENDPOINT: 'http://127.0.0.1:9' };
 
 tinyModel(join(folder, 'model'));
@@ -41,7 +41,7 @@ test('this machine is fit: the tests run on it', async () => {
   expect(checks.find(({ what }) => what === 'ONNX Runtime')!.found).toContain('cpu');
 });
 
-test('a configuration is told what its rounds need', async () => {
+test('reports what the rounds of a configuration need', async () => {
   const ended = await selm(['doctor', writeConfig('fit', {}), '--json', '--price', '2', '--tflops', '0.001'], env);
   expect(ended.code, ended.stderr).toBe(0);
   const estimate = summaryOf<Estimate>(ended);
@@ -54,7 +54,7 @@ test('a configuration is told what its rounds need', async () => {
   expect(estimate.costPerRound).toBeCloseTo(2 * (sample! + optimize + evaluate), 12);
 });
 
-test('a round of few optimizer steps is told of, and is no problem', async () => {
+test('a round with few optimizer steps gets a warning, which is not a problem', async () => {
   const warning =
     'A round has at most 1 optimizer step (10 prompts, batch size 128, 1 epoch): lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round.';
   const ended = await selm(['doctor', writeConfig('few', {}), '--json'], env);

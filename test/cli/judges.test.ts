@@ -115,7 +115,7 @@ describe('selm label', () => {
     ]);
     const isDefault = ended.stdout.includes("2 of the judge's answers are at its default temperature");
     expect(isDefault).toBe(judge === 'reasoning');
-    // A second time nobody is asked, and the same is said.
+    // The second time no request is sent, and the output is the same.
     const asked = askedOf(judge).length;
     expect((await label(judge)).stdout).toBe(ended.stdout);
     expect(askedOf(judge)).toHaveLength(asked);

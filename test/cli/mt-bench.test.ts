@@ -106,7 +106,7 @@ test('answers are in the form of FastChat, the second given with the first befor
   expect(rows).toMatchObject(
     questions.map(({ question_id }) => ({ question_id, model_id: 'tiny', choices: [{ index: 0 }] })),
   );
-  // At temperature 0 anybody who asks gets the same answer.
+  // At temperature 0 the answer is deterministic.
   const { turns } = rows[0].choices[0];
   const [first, second] = questions[0].turns.map((content) => ({ role: 'user', content }));
   const prompts = [[first], [first, { role: 'assistant', content: turns[0] }, second]];
@@ -163,7 +163,7 @@ test('a judge behind a server and the same on the engine give the same figures',
     [2, 2, 'single-v1-multi-turn'],
   ]);
 
-  // Nobody listens there any more: what is judged needs nobody.
+  // The server is stopped: existing judgements need no requests.
   const again = await summary(...judging, '--server', 'http://127.0.0.1:9/v1', '--judgements', path('by-server.jsonl'));
   expect(again).toEqual(byServer);
 });

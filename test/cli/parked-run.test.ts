@@ -58,7 +58,7 @@ async function refusal(...args: string[]): Promise<string> {
   return stderr.trim();
 }
 
-it('selm run ends with exit code 3 and the decision that is wanted where nobody is there to make it', async () => {
+it('selm run ends with exit code 3 and names the required decision if there is no terminal', async () => {
   const ended = await command('run', file, '--json');
   expect(ended.code, ended.stderr).toBe(3);
   expect(ended.stderr).toContain('The run waits for a decision: selm retry tiny | selm skip tiny | selm stop tiny');

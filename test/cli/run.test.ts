@@ -156,7 +156,7 @@ describe('selm run', () => {
     expect(artifactTimes(home)).toEqual(before);
   });
 
-  it('has done the steps that the study does in one process: each is found made', async () => {
+  it('computes the same steps as the study in one process: each is cached', async () => {
     const engine = startEngine();
     try {
       const store = new LocalStore(join(home.SELM_HOME, 'artifacts'));

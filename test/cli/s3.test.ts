@@ -49,7 +49,7 @@ afterAll(() => server.stop());
 
 const adapter = () => readFileSync(join(folder, 'policy', 'adapter_model.safetensors'));
 
-it('is found made by another machine, to the byte', async () => {
+it('reuses the artifacts of another machine, byte for byte', async () => {
   const first = await selm(['run', config, '--json'], machine('a'));
   expect(first.code, first.stderr).toBe(0);
   const made = adapter();

@@ -92,7 +92,7 @@ it('a schedule is created once, with a calendar that the server takes', async ()
   expect(await refusal('schedule', 'pause', 'weekly')).toBe('selm: There is no schedule named "weekly".');
 });
 
-it('it can be paused and go on, and tells of its next run', async () => {
+it('it can be paused and resumed, and shows its next run', async () => {
   await done('schedule', 'pause', 'nightly');
   await expect.poll(schedules).toMatchObject([{ name: 'nightly', paused: true }]);
   await done('schedule', 'resume', 'nightly');

@@ -1,4 +1,4 @@
-/** What a fault is, and what it gets of the run that it strikes. */
+/** The interface of a fault, and of the run that it affects. */
 
 /** A run as faults see it. */
 export interface Target {

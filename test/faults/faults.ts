@@ -1,4 +1,4 @@
-/** What happens to runs: every fault a machine, a disk, a cloud or a person can bring. */
+/** The faults of the campaign: failures of machines, disks, servers and operators. */
 import {
   closeSync,
   openSync,
@@ -57,7 +57,7 @@ function flipByte(file: string, random: () => number): void {
 
 const cutShort = (file: string, random: () => number) => truncateSync(file, Math.floor(random() * statSync(file).size));
 
-/** Spoils a file, then has the worker that may know it begin anew. */
+/** Damages a file, then restarts the worker, which may have it in memory. */
 const spoil =
   (folder: 'objects' | 'checkpoints', how: (file: string, random: () => number) => void): Fault =>
   async (target) => {

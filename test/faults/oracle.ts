@@ -1,6 +1,6 @@
 /**
- * What of a store is reachable, and whether it stays: a walk of its own, by plain files and JSON. It shares no code with the store, so
- * that an error of the store's cannot hide there.
+ * Finds the reachable artifacts of a store and checks that they stay unchanged. It reads plain files and JSON and shares no code with the
+ * store, so that it can detect errors of the store.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';

@@ -24,7 +24,7 @@ export interface FuzzResult {
   faults: Fault[];
 }
 
-/** What computes is stopped by bounds of its own, on the processor's time; this much is a hang on the busiest of machines. */
+/** Parsers have their own limits on CPU time. A case that exceeds this wall-clock time hangs, even on a busy machine. */
 const HANG_SECONDS = 300;
 /** Cases before what is in memory is measured for the first time: modules and caches fill up. */
 const WARM_UP = 100;

@@ -182,11 +182,11 @@ const page = fileURLToPath(new URL('../../docs/scale.md', import.meta.url));
 const text = `# Scale
 
 Written by \`npm run test:scale -- --prompts ${count}\` on ${cpus().length} cores (${cpus()[0].model}). **A simulation**: Temporal's dev server, the workflows, the
-activities and the artifact store are real, the engine is a stand-in that answers at once. One round over ${count.toLocaleString('en')} prompts, in shards of ${SHARD}.
+activities and the artifact store are real. The engine is a stand-in that answers immediately. One round over ${count.toLocaleString('en')} prompts, in shards of ${SHARD}.
 
 It ended after ${seconds.toFixed(0)} s. No execution's history had more than ${largest(({ events }) => events).toLocaleString('en')} events or ${(largest(({ bytes }) => bytes) / 1e6).toFixed(2)} MB (as JSON).
 
-| Workflow | executions | events at most | MB at most |
+| Workflow | executions | max. events | max. MB |
 | --- | ---: | ---: | ---: |
 ${names
   .map((name) => {
@@ -195,14 +195,14 @@ ${names
   })
   .join('\n')}
 
-Memory of the one process that held both workers, peak in MB:
+Peak memory of the process that ran both workers, in MB:
 
-| While | MB |
+| Stage | MB |
 | --- | ---: |
 ${STAGES.map(([name, rows]) => `| ${name} | ${peak(rows)} |`).join('\n')}
 
-A worker holds a shard at a time, and of each prompt, while it prepares, its id and three hashes. (The engine's own process, which the stand-in
-has none of, holds the tokens of all of a round's preferences while it trains.)
+A worker keeps one shard in memory at a time. While it prepares, it also keeps the id and three hashes of each prompt. (During training, the
+engine's process, which the stand-in replaces, keeps the tokens of all preferences of a round in memory.)
 `;
 writeFileSync(page, await format(text, { ...(await resolveConfig(page)), filepath: page }));
 console.error(text);

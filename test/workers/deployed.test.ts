@@ -98,7 +98,7 @@ afterAll(async () => {
   server.stop();
 });
 
-it('without its key or certificate nobody gets in, and the answer does not show the key', async () => {
+it('rejects clients without key or certificate, and the error does not show the key', async () => {
   const { TEMPORAL_TLS_CLIENT_CERT_PATH: _, TEMPORAL_TLS_CLIENT_KEY_PATH: __, ...without } = withCertificate;
   const [wrong, anonymous] = await Promise.all([
     selm(['status', 'deployed'], { ...withKey, TEMPORAL_API_KEY: 'wrong-key' }),

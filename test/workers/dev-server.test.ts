@@ -1,4 +1,4 @@
-/** The embedded server, after what can happen to it. */
+/** The embedded server: crashes, concurrent users and damaged files. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -114,7 +114,7 @@ describe('one server on a database', () => {
     const addresses = await Promise.all(joined.map(({ address }) => address));
     expect(new Set(addresses)).toEqual(new Set([registered().address]));
     expect(servers()).toEqual([registered().pid]);
-    // Whoever is killed needs it no more.
+    // A killed process no longer uses the server.
     joined[0].user.kill('SIGKILL');
     await leave(joined[1].user);
     expect(servers()).toEqual([registered().pid]);

@@ -1,4 +1,4 @@
-/** A process that uses the embedded server: it tells its address, and leaves when it is told to. */
+/** A process that uses the embedded server: it prints the address and leaves on request. */
 import { joinDevServer, leaveDevServer } from '../../workers/dev-server.ts';
 
 process.send!({ address: await joinDevServer((said) => process.send!({ said })) });

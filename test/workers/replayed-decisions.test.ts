@@ -45,7 +45,7 @@ test('it is taken after the failure that it is about', async () => {
     await run.executeUpdate(skipUpdate);
     await parkedIn(run).toBe(2);
   });
-  // Whoever replays all this comes to the same.
+  // A replay of the complete history gives the same result.
   await withWorkers(server, standIns, () => parkedIn(run).toBe(2));
   await Promise.all([client.connection.close(), environment.nativeConnection.close()]);
 });

@@ -18,7 +18,7 @@ test('activities in close succession are protected once, and given up after the 
   expect(agent.requests).toHaveLength(2);
 });
 
-test('an agent that refuses or is not there is told of, and fails nothing', async () => {
+test('an agent that refuses or is missing is reported, and does not fail the work', async () => {
   const refusing = await startRecording(() => [200, { failure: { Reason: 'DEPLOYMENT_BLOCKED' } }]);
   const warnings: string[] = [];
   for (const url of [refusing.url, 'http://127.0.0.1:9']) {

@@ -1,4 +1,4 @@
-/** Observes a worker's activities: logs their ends, records their durations, and marks the machine as needed while one runs. */
+/** Observes a worker's activities: logs their completion, records their durations, and marks the machine as busy while one runs. */
 import type { Context } from '@temporalio/activity';
 import type { ActivityInboundCallsInterceptor, ActivityInterceptors, Logger } from '@temporalio/worker';
 import { runNameOf } from '../../workflows/ids.ts';
@@ -8,11 +8,11 @@ import type { Metrics } from './metrics.ts';
 export interface Watchers {
   logger: Logger;
   metrics: Metrics;
-  /** Called when an activity begins. The function it returns is called when the activity ends. */
+  /** Called when an activity starts. The returned function is called when the activity ends. */
   begin?: () => () => void;
 }
 
-/** An interceptor for workers. */
+/** Creates an interceptor for workers. */
 export const watchActivities =
   ({ logger, metrics, begin }: Watchers) =>
   (context: Context): ActivityInterceptors => ({
@@ -39,7 +39,7 @@ export const watchActivities =
     } satisfies ActivityInboundCallsInterceptor,
   });
 
-/** The run, round and step that an activity belongs to. Round and step are its second argument (workflows/activities.ts). */
+/** The run, round and step of an activity. Round and step are its second argument (workflows/activities.ts). */
 function placeOf({ info }: Context, [, place]: unknown[]) {
   const { activityType, attempt, workflowExecution } = info;
   const workflowId = workflowExecution?.workflowId ?? '';

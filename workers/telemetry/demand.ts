@@ -1,4 +1,4 @@
-/** The demand for GPU workers and the state of runs, by which a deployment scales and raises alarms. */
+/** The demand for GPU workers and the state of runs. A deployment uses these metrics for scaling and alarms. */
 import type { Client } from '@temporalio/client';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 import { modelActivities } from '../../activities/index.ts';
@@ -11,18 +11,18 @@ const EVERY_SECONDS = 60;
 const ANSWER_SECONDS = 10;
 
 interface Demand {
-  /** Activities of the engine that wait for a worker, wait to be retried, or run. */
+  /** Number of engine activities that wait for a worker, wait for a retry, or run. */
   demand: number;
   parkedRuns: number;
-  /** The longest time since the last heartbeat of a running activity of the engine, in seconds; 0 when none runs. */
+  /** The longest time since the last heartbeat of a running engine activity, in seconds. 0 if none runs. */
   heartbeatAge: number;
 }
 
 /**
- * Looks at every workflow in progress. Temporal's backlog of a task queue leaves out what workers hold: at a backlog of nothing the
- * last shard may still be computed. A workflow's pending activities are both, and what waits to be tried again as well, each once,
- * whichever worker has it. One request a workflow: a run, its round, and two blocks of shards at most.
- * @param version only of workflows that stay with this version of a deployment, or with none
+ * Counts the pending activities of every workflow in progress. Temporal's backlog of a task queue would not be sufficient: it excludes
+ * activities that workers hold, so it is 0 while the last shard is still computed. Pending activities include queued and running ones and
+ * those that wait for a retry. This takes one request per workflow: a run, its round, and at most two blocks of shards.
+ * @param version counts only workflows pinned to this version of a deployment, or to none
  */
 async function observeDemand(client: Client, version?: WorkerDeploymentVersion): Promise<Demand> {
   let [demand, parkedRuns, heartbeatAge] = [0, 0, 0];
@@ -43,7 +43,7 @@ async function observeDemand(client: Client, version?: WorkerDeploymentVersion):
       heartbeatAge = Math.max(heartbeatAge, (now - Number(heard.seconds) * 1000 - (heard.nanos ?? 0) / 1e6) / 1000);
     }
     if (type !== 'alignment') continue;
-    // A run without a worker that answers for it is not known to be parked.
+    // Without a worker that answers, it is unknown whether the run is parked.
     const status = await client
       .withDeadline(Date.now() + ANSWER_SECONDS * 1000, () => handle.query<RunStatus, []>(runStatusQuery))
       .catch(() => undefined);
@@ -56,8 +56,8 @@ async function observeDemand(client: Client, version?: WorkerDeploymentVersion):
 const STARTED = 2;
 
 /**
- * Publishes it every minute until `stop`, from the first moment on. Several control workers publish the same number: take the maximum.
- * While Temporal does not answer nothing is published, which is an alarm of its own.
+ * Publishes the demand immediately and then every minute until `stop`. Several control workers publish the same number, so use the
+ * maximum. Nothing is published while Temporal does not answer; a deployment has a separate alarm for missing data.
  */
 export function publishDemand(
   client: Client,

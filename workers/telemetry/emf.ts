@@ -5,7 +5,7 @@
 import { InputError } from '../../data/errors.ts';
 
 const FLUSH_SECONDS = 60;
-/** The format's limit on values of a metric in one line. */
+/** The format's maximum number of values of a metric in one line. */
 const MAX_VALUES = 100;
 
 type Unit = 'Count' | 'Seconds';
@@ -29,18 +29,18 @@ export class EmfMetrics {
     this.timer = setInterval(() => this.flush(), FLUSH_SECONDS * 1000).unref();
   }
 
-  /** Adds to a sum, which restarts with every line. */
+  /** Adds to a sum. Sums restart with every line. */
   add(name: string, unit: Unit, value: number): void {
     const entry = this.entry(name, unit);
     entry.values = [(entry.values[0] ?? 0) + value];
   }
 
-  /** Sets a value. A line contains the last one. */
+  /** Sets a value. A line contains the last value. */
   set(name: string, unit: Unit, value: number): void {
     this.entry(name, unit).values = [value];
   }
 
-  /** Adds a value. A line contains all of them, from which CloudWatch computes percentiles. */
+  /** Adds a value. A line contains all values, and CloudWatch computes percentiles from them. */
   record(name: string, unit: Unit, value: number): void {
     const { values } = this.entry(name, unit);
     values.push(value);
@@ -61,7 +61,7 @@ export class EmfMetrics {
     const names = Object.keys(this.dimensions);
     const directive = {
       Namespace: this.namespace,
-      // One set for each prefix: by deployment, and by deployment and capacity.
+      // One dimension set per prefix: by deployment, and by deployment and capacity.
       Dimensions: names.map((_, i) => names.slice(0, i + 1)),
       Metrics: metrics.map(([Name, { unit }]) => ({ Name, Unit: unit })),
     };

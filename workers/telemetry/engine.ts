@@ -1,4 +1,4 @@
-/** Metrics of the engine's work, counted while a step of hours runs and not at its end. */
+/** Metrics of the engine's work, updated while a step runs, because a step may take hours. */
 import type { Engine, Progress } from '../../engine/protocol/jobs.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -15,7 +15,7 @@ export function measureEngine(engine: Engine, metrics: Metrics): Engine {
           const done = progress.done - (last?.done ?? 0);
           const tokens = progress.tokens - (last?.tokens ?? 0);
           if (method === 'sample' && tokens > 0) metrics.add('sampled_tokens', tokens);
-          // A training that resumes from a checkpoint first reports the steps before it, which are not new.
+          // A training that resumes from a checkpoint first reports the steps before the checkpoint, which are not counted.
           if (progress.unit === 'steps' && done > 0 && (last || done === 1)) {
             const now = performance.now();
             metrics.add('training_steps', done);

@@ -5,10 +5,10 @@ import { InputError } from '../../data/errors.ts';
 
 const FORMATS = ['text', 'json'];
 
-/** Names of properties that may contain keys: their values are removed from events. */
+/** Names of properties that may contain keys. Their values are removed from events. */
 const SECRETS = ['apiKey', 'token', 'password', 'secret', 'authorization', 'Authorization'];
 
-/** @throws InputError when SELM_LOG is neither text nor json */
+/** Creates the logger. @throws InputError when SELM_LOG is neither text nor json */
 export function createLogger(level: LogLevel): Logger {
   const format = process.env['SELM_LOG'] ?? 'text';
   if (!FORMATS.includes(format)) throw new InputError(`SELM_LOG=${format} is no format: give text or json.`);
@@ -27,7 +27,7 @@ function jsonLogger(level: LogLevel): Logger {
     pino.destination({ dest: process.stderr.fd, sync: true }),
   );
   const write = (at: LogLevel, message: string, meta: Record<string, unknown> = {}) => {
-    // Errors of native code and of activities may be values of any type.
+    // Native code and activities may throw values of any type.
     const { error, ...rest } = meta;
     output[at.toLowerCase() as 'info']({ ...rest, ...(error !== undefined && { err: error }) }, message);
   };

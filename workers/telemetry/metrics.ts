@@ -1,4 +1,4 @@
-/** selm's metrics, for Prometheus (on the same port as Temporal's), CloudWatch, both or neither, as the environment says. */
+/** selm's metrics, for Prometheus (on the port of Temporal's metrics), CloudWatch, both or neither, depending on the environment. */
 import type { MetricCounter, MetricGauge, MetricHistogram, MetricMeter } from '@temporalio/common';
 import { InputError } from '../../data/errors.ts';
 import { createEmf, type EmfMetrics } from './emf.ts';
@@ -25,7 +25,7 @@ const DURATIONS = {
 
 const PREFIX = 'selm_';
 
-/** CloudWatch's names are in camel case. SELM_DEMAND_METRIC names the demand, so that each version of a deployment has its own metric. */
+/** CloudWatch's names are in camel case. SELM_DEMAND_METRIC is the demand's name, so each version of a deployment has its own metric. */
 function emfName(name: string): string {
   if (name === 'demand') return process.env['SELM_DEMAND_METRIC'] ?? 'Demand';
   return name.replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
@@ -80,7 +80,7 @@ export function metricsAddress(): string | undefined {
   return `0.0.0.0:${port}`;
 }
 
-/** Whether the environment asks for metrics. */
+/** Whether the environment enables metrics. */
 export const isMeasured = (): boolean =>
   Boolean(process.env['SELM_METRICS_PORT'] || process.env['SELM_METRICS_NAMESPACE']);
 

@@ -1,10 +1,10 @@
-/** OpenTelemetry: one trace of a run, its rounds and their activities, if OTEL_EXPORTER_OTLP_ENDPOINT is set. */
+/** OpenTelemetry: one trace per run with its rounds and their activities, if OTEL_EXPORTER_OTLP_ENDPOINT is set. */
 import { createRequire } from 'node:module';
 import { checkHeader, readAddress } from '../../data/secret.ts';
 import type { InjectedSinks, WorkerOptions } from '@temporalio/worker';
 
 export interface Tracing {
-  /** Options of workers. */
+  /** Options for workers. */
   options: Pick<WorkerOptions, 'interceptors' | 'sinks'>;
   /** Exports the remaining spans. */
   close(): Promise<void>;
@@ -19,7 +19,8 @@ const tracingModules = [
 ];
 
 /**
- * @param role names the service, unless OTEL_SERVICE_NAME does
+ * Starts exporting spans, if an endpoint is set.
+ * @param role the service name if OTEL_SERVICE_NAME is not set
  * @throws InputError for an endpoint that contains a password, which the exporter would not send, and for malformed headers
  */
 export async function startTracing(role: string): Promise<Tracing | undefined> {
@@ -41,7 +42,7 @@ export async function startTracing(role: string): Promise<Tracing | undefined> {
   const resource = new resources.Resource({ 'service.name': `selm-${role}` }).merge(given);
   const processor = new sdk.BatchSpanProcessor(new exporter.OTLPTraceExporter());
   const provider = new sdk.BasicTracerProvider({ resource, spanProcessors: [processor] });
-  // An activity's span is a child of the span in its headers. Without a context manager it would start a new trace.
+  // Required so that an activity's span becomes a child of the span in its headers and does not start a new trace.
   provider.register({ contextManager: new contexts.AsyncLocalStorageContextManager().enable() });
   return {
     options: {

@@ -70,7 +70,7 @@ const own = (model: string, name: string) => readFileSync(join(model, name));
 
 const opened = (copy: string) => ropeFrequencies(openModel(copy).config);
 
-/** Whoever encodes a row says which one it is. */
+/** The caller that encodes a row names the row in errors. */
 function tokenized(copy: string): void {
   const tokenizer = loadTokenizer(copy);
   located(copy, () => use(tokenizer));
