@@ -1,8 +1,8 @@
 /** Errors of the artifact store. */
 
 /**
- * An artifact is missing, or its files do not have their hashes. Its step computes it again. A file that cannot be read (EACCES,
- * EIO, too many open files, …) is another error, for which nothing is removed.
+ * An artifact is missing, or a file's hash differs from the manifest. The step recomputes the artifact. A file that cannot be read
+ * (EACCES, EIO, too many open files, …) is a different error, and nothing is removed then.
  */
 export class ArtifactDamaged extends Error {
   override readonly name = 'ArtifactDamaged';

@@ -1,4 +1,4 @@
-/** File operations of the artifact store. An error of the file system is never taken for a missing file. */
+/** File operations of the artifact store. They distinguish file system errors from missing files. */
 import { open, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import pRetry from 'p-retry';
@@ -7,10 +7,10 @@ import { StoreFailed } from './errors.ts';
 import { hashFile } from './hash.ts';
 import type { ManifestFile } from './manifest.ts';
 
-/** Error codes of a file or folder that does not exist: no such name, or a file in place of its folder. */
+/** Error codes of a file or folder that does not exist: no such name, or its parent is a file. */
 const ABSENT = ['ENOENT', 'ENOTDIR'];
 
-/** The result of `work`; undefined where the file or folder does not exist. @throws StoreFailed for other errors */
+/** The result of `work`; undefined if the file or folder does not exist. @throws StoreFailed for other errors */
 export async function unlessAbsent<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
@@ -21,9 +21,9 @@ export async function unlessAbsent<T>(work: Promise<T>): Promise<T | undefined> 
 }
 
 /**
- * Retries `work` for about a minute while the file system fails. For what stores a step's result: computing the step again
- * may cost hours, or money where a server sampled.
- * @throws StoreFailed after all attempts. Other errors than the file system's, and ENOENT, are thrown without a retry.
+ * Retries `work` for about a minute while the file system fails. Used for storing a step's result, since recomputing the step
+ * may take hours, or cost money if a server sampled.
+ * @throws StoreFailed after all attempts. ENOENT and errors of other kinds are thrown without a retry.
  */
 export function patiently<T>(work: () => Promise<T>): Promise<T> {
   return pRetry(work, { retries: 8, minTimeout: 200, shouldRetry: ({ error }) => isFileSystemError(error) }).catch(
@@ -35,7 +35,7 @@ export function patiently<T>(work: () => Promise<T>): Promise<T> {
 
 const isFileSystemError = ({ syscall, code }: NodeJS.ErrnoException) => syscall !== undefined && code !== 'ENOENT';
 
-/** An error of the file system as one of the store; other errors unchanged. */
+/** Converts a file system error to a StoreFailed; returns other errors unchanged. */
 function storeFailure(error: unknown): unknown {
   const { code, message } = error as NodeJS.ErrnoException;
   if (!(error instanceof Error) || !isFileSystemError(error)) return error;
@@ -61,8 +61,8 @@ export async function whileTouched<T>(folders: string[], work: () => Promise<T>)
 }
 
 /**
- * All files below a folder with their hashes, ordered by path and flushed to the disk. Hidden files, which systems leave (.nfs…,
- * .DS_Store), are left out.
+ * All files below a folder with their hashes, ordered by path and flushed to the disk. Hidden files, which operating systems
+ * create (.nfs…, .DS_Store), are excluded.
  */
 export async function listFiles(folder: string): Promise<ManifestFile[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
@@ -90,7 +90,7 @@ export async function lastChange(path: string): Promise<Date | undefined> {
 
 const NEEDED_BYTES = 2 ** 20;
 
-/** Writes and removes a file of 1 MiB: a full disk is to fail a step before its work, not after. */
+/** Writes and removes a file of 1 MiB, so that a full disk fails a step before its computation. */
 export async function checkSpace(folder: string): Promise<void> {
   const file = join(folder, 'space');
   await writeFile(file, new Uint8Array(NEEDED_BYTES), { flush: true });
@@ -109,6 +109,7 @@ export async function moveUnlessTaken(from: string, to: string): Promise<boolean
   }
 }
 
+/** Writes a text file and flushes it to the disk. */
 export async function writeDurably(path: string, text: string): Promise<void> {
   await writeFile(path, text, { flush: true });
 }

@@ -44,7 +44,7 @@ export const MANIFEST = 'manifest.json';
 export class LocalStore implements ArtifactStore {
   private readonly root: string;
   private readonly warn: (message: string) => void;
-  /** Files whose hash was right, by path, size and modification time: an unchanged file is hashed once. */
+  /** Files with a correct hash, by path, size and modification time: an unchanged file is hashed once. */
   private readonly intact = new Set<string>();
 
   constructor(root: string, warn: (message: string) => void = (message) => console.warn(message)) {
@@ -54,7 +54,7 @@ export class LocalStore implements ArtifactStore {
 
   /**
    * The folder of an artifact, whether or not it exists.
-   * @throws Error when `address` is not one: "" would give the folder of all artifacts
+   * @throws Error when `address` is not an address: "" would give the folder of all artifacts
    */
   folderOf(address: Address): string {
     if (!isAddress(address)) throw new Error(`"${address}" is not an artifact's address.`);
@@ -117,7 +117,7 @@ export class LocalStore implements ArtifactStore {
     }
   }
 
-  /** Adds an artifact of another store: `fill` writes its files and its manifest. They are checked when it is opened. */
+  /** Adds an artifact of another store: `fill` writes its files and its manifest. They are checked when the artifact is opened. */
   async adopt(address: Address, fill: (folder: string) => Promise<void>): Promise<void> {
     const unfinished = join(this.root, 'unfinished', randomUUID());
     await mkdir(unfinished, { recursive: true });
@@ -129,12 +129,12 @@ export class LocalStore implements ArtifactStore {
     }
   }
 
-  /** Moves a finished folder to its address, unless the same artifact is there. */
+  /** Moves a finished folder to its address, unless an undamaged artifact exists there. */
   private async moveToAddress(finished: string, address: Address): Promise<void> {
     const target = this.folderOf(address);
     await patiently(() => mkdir(dirname(target), { recursive: true }));
     if (await patiently(() => moveUnlessTaken(finished, target))) return;
-    // Another worker was faster, and its artifact may be in use: it is replaced only if it is damaged.
+    // Another worker has finished the same artifact, which may be in use. It is replaced only if it is damaged.
     try {
       await this.open(address);
     } catch (error) {
@@ -144,7 +144,7 @@ export class LocalStore implements ArtifactStore {
     }
   }
 
-  /** Removes an artifact atomically: nobody sees a part of it. */
+  /** Removes an artifact atomically: no process sees a partial artifact. */
   private async discard(address: Address): Promise<void> {
     const aside = join(this.root, 'unfinished', randomUUID());
     await mkdir(dirname(aside), { recursive: true });
@@ -270,7 +270,7 @@ export class LocalStore implements ArtifactStore {
         const folder = await unlessAbsent(stat(this.folderOf(address)));
         return folder ? [{ address, manifest, created: folder.mtime }] : [];
       } catch (error) {
-        // A damaged artifact is left to the step that finds it.
+        // The step that needs a damaged artifact removes it.
         if (error instanceof ArtifactDamaged) return [];
         throw error;
       }

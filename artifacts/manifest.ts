@@ -21,15 +21,15 @@ export interface Recipe {
   /** Addresses of the artifacts that the step reads, by their role. */
   inputs: Record<string, Address | Address[]>;
   seed: number;
-  /** The version of selm that computed it. Absent where selm stored what it did not compute: imports, a server's samples. */
+  /** The version of selm that computed it. Absent if selm did not compute it: imports, samples of a server. */
   selm?: string;
-  /** The backend that computed it, with its version, such as `onnxruntime 1.30.0`. Absent where none was used. */
+  /** The backend that computed it, with its version, such as `onnxruntime 1.30.0`. Absent if none was used. */
   backend?: string;
-  /** Both in one text, for all steps: in manifests of earlier versions. */
+  /** Both versions in one text: the form in manifests of earlier versions of selm. */
   engineVersion?: string;
 }
 
-/** The versions that computed an artifact, such as `selm 0.4.0, onnxruntime 1.30.0`; undefined where selm did not compute it. */
+/** The versions that computed an artifact, such as `selm 0.4.0, onnxruntime 1.30.0`; undefined if selm did not compute it. */
 export function versionsOf({ selm, backend, engineVersion }: Recipe): string | undefined {
   if (engineVersion !== undefined) return engineVersion;
   if (selm === undefined) return undefined;
@@ -69,12 +69,14 @@ const manifestSchema = z.object({
 });
 
 export type StepKey = string;
+/** The step key of a recipe. */
 export const stepKey = (recipe: Recipe): StepKey => hashValue(recipe);
+/** The address of the artifact with this manifest. */
 export const addressOf = (manifest: Manifest): Address => hashValue(manifest);
 
 /**
  * The only input of a role.
- * @throws Error when the recipe has none of this role, or several
+ * @throws Error when the recipe has no input of this role, or several
  */
 export function inputOf({ recipe: { step, inputs } }: Manifest, role: string): Address {
   const address = inputs[role];
@@ -83,8 +85,9 @@ export function inputOf({ recipe: { step, inputs } }: Manifest, role: string): A
 }
 
 /**
- * @throws ArtifactDamaged when this is not the manifest that the address names
- * @throws InputError when it is, and names files outside the artifact's folder or is no manifest at all
+ * Parses the manifest of an artifact.
+ * @throws ArtifactDamaged when the hash of `text` is not the address
+ * @throws InputError when the hash is correct, but `text` is not a manifest or names files outside the artifact's folder
  */
 export function parseManifest(address: Address, text: string): Manifest {
   let manifest: Manifest;
@@ -105,7 +108,7 @@ export function parseManifest(address: Address, text: string): Manifest {
   return manifest;
 }
 
-/** @throws ArtifactDamaged when a file's text is not the one that the manifest names */
+/** Checks a file's text by its hash in the manifest. @throws ArtifactDamaged when the text is missing or differs */
 export function checkText(address: Address, { files }: Manifest, path: string, text: string | undefined): string {
   const file = files.find((entry) => entry.path === path);
   if (text === undefined || !file) throw new ArtifactDamaged(address, `${path} is not in the store`, true);

@@ -1,4 +1,4 @@
-/** Files and small texts in an S3 bucket, of AWS or of a server with its API. */
+/** Files and small texts in an S3 bucket of AWS or of an S3-compatible server. */
 import { createReadStream } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -20,16 +20,16 @@ import pRetry from 'p-retry';
 import { InputError } from '../data/errors.ts';
 import { StoreFailed } from './errors.ts';
 
-/** Parts of a large file that are uploaded at the same time: at most their product is in memory. */
+/** Size and number of the parts of a large file that are uploaded concurrently: at most their product is in memory. */
 const PART_BYTES = 16 * 2 ** 20;
 const PARTS_AT_ONCE = 4;
-/** Attempts of the SDK per request, and of reads whose body breaks off. */
+/** Attempts of the SDK per request, and attempts of reads whose body is cut off. */
 const ATTEMPTS = 6;
-/** A download that has received so much since its last error starts counting its attempts again. */
+/** A download that has received this many bytes since its last error gets all its attempts back. */
 const PROGRESS_BYTES = 2 ** 20;
 const DELETE_AT_ONCE = 1000;
 
-/** Credentials are never part of the address, which messages show. */
+/** The address has no credentials, since messages contain it. */
 const BUCKET_URL = /^s3:\/\/([a-z0-9][a-z0-9.-]+)(\/.*)?$/;
 
 interface StoredObject {
@@ -38,6 +38,7 @@ interface StoredObject {
   modified: Date;
 }
 
+/** A bucket, or the part of it below a prefix. Errors of S3 are thrown as StoreFailed. */
 export class Bucket {
   /** `s3://bucket/prefix`, for messages. */
   readonly url: string;
@@ -48,7 +49,7 @@ export class Bucket {
   /**
    * @param url `s3://bucket/prefix`
    * @param config overrides the standard AWS environment, which has credentials, region and endpoint
-   * @throws InputError for another form of address
+   * @throws InputError when the address has another form
    */
   constructor(url: string, config: S3ClientConfig = {}) {
     const parts = BUCKET_URL.exec(url);
@@ -56,14 +57,14 @@ export class Bucket {
     this.bucket = parts[1];
     this.prefix = (parts[2] ?? '').replace(/^\/+|\/+$/g, '');
     this.url = url;
-    // Other servers than AWS mostly have no host name per bucket.
+    // Most servers other than AWS have no host name per bucket.
     const forcePathStyle = Boolean(process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL']);
     this.client = new S3Client({
       maxAttempts: ATTEMPTS,
       forcePathStyle,
       // The manifest has the SHA-256 of every file.
       responseChecksumValidation: 'WHEN_REQUIRED',
-      // A connection without traffic is broken. A whole request has no limit: it depends on the bandwidth.
+      // A connection without traffic is broken. Requests have no total time limit, since their duration depends on the bandwidth.
       requestHandler: { connectionTimeout: 5000, socketTimeout: 60_000 },
       ...config,
     });
@@ -77,7 +78,7 @@ export class Bucket {
     return { Bucket: this.bucket, Key: this.keyOf(path) };
   }
 
-  /** The result of `work`; undefined where the object does not exist. @throws StoreFailed for other errors */
+  /** The result of `work`; undefined if the object does not exist. @throws StoreFailed for other errors */
   private async unlessAbsent<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work();
@@ -95,7 +96,7 @@ export class Bucket {
     });
   }
 
-  /** @throws StoreFailed when the bucket does not exist, or may not be read below the prefix */
+  /** Checks the access to the bucket. @throws StoreFailed when it does not exist, or may not be read below the prefix */
   async check(): Promise<void> {
     const command = new ListObjectsV2Command({ Bucket: this.bucket, Prefix: this.keyOf(''), MaxKeys: 1 });
     await this.client.send(command).catch((error: unknown) => {
@@ -111,7 +112,7 @@ export class Bucket {
     return pRetry(read, {
       retries: ATTEMPTS - 1,
       minTimeout: 200,
-      // The SDK has retried the request itself, but does not retry when the response's body breaks off.
+      // The SDK retries requests, but not responses whose body is cut off.
       shouldRetry: ({ error }) => !(error instanceof StoreFailed),
     }).catch((error: unknown) => {
       throw this.failure(error);
@@ -128,7 +129,7 @@ export class Bucket {
       await this.client.send(new PutObjectCommand({ ...this.at(path), Body: text, IfNoneMatch: '*' }));
       return true;
     } catch (error) {
-      // A retried request finds what its first attempt has written.
+      // A retried request may find the object that its first attempt wrote.
       if (statusOf(error) === 412 || statusOf(error) === 409) return (await this.readText(path)) === text;
       throw this.failure(error);
     }
@@ -143,18 +144,18 @@ export class Bucket {
       queueSize: PARTS_AT_ONCE,
     });
     await upload.done().catch((error: NodeJS.ErrnoException) => {
-      // Errors of the file have a path, errors of the network have none.
+      // File errors have a path, network errors have none.
       throw error.path === undefined ? this.failure(error) : error;
     });
   }
 
-  /** Downloads an object. Where the body breaks off, the download continues from there. @returns whether the object exists */
+  /** Downloads an object. If the body is cut off, the download continues from there. @returns whether the object exists */
   async download(path: string, file: string): Promise<boolean> {
     await mkdir(dirname(file), { recursive: true });
     const target = await open(file, 'w');
     let [size, attempt, brokeAt] = [0, 0, 0];
     try {
-      // Not p-retry, which cannot start counting again: a download that progresses gets all its attempts back.
+      // p-retry cannot reset its attempts, and a download that makes progress gets all its attempts back.
       for (;;) {
         const range = size > 0 ? { Range: `bytes=${size}-` } : {};
         const found = await this.unlessAbsent(() =>
@@ -171,7 +172,7 @@ export class Bucket {
           }
           return true;
         } catch (error) {
-          // Throws where the write failed: a full disk is no network error.
+          // Throws if the write failed: a full disk is not a network error.
           await written;
           if (size === total) return true;
           if (size - brokeAt >= PROGRESS_BYTES) attempt = 0;
@@ -229,12 +230,12 @@ export class Bucket {
   }
 }
 
-/** By S3's error names: another 404, such as a gateway's, says nothing about the object. */
+/** Compares S3's error names: a 404 from a gateway, for example, does not mean that the object is absent. */
 const isAbsent = (error: unknown) => ['NoSuchKey', 'NoSuchUpload'].includes((error as Error).name);
 
-/** Errors of the SDK's own, before it sends a request: no credentials, no region. */
+/** Errors that the SDK throws before it sends a request: no credentials, no region. */
 const UNUSABLE = /^CredentialsProviderError$|^TokenProviderError$|Region is missing/;
-/** Busy, too slow, or in conflict with another request. */
+/** Status codes for a server that is busy or too slow, and for conflicts with another request. */
 const TEMPORARY = [408, 409, 425, 429];
 
 function isRejection(error: unknown): boolean {

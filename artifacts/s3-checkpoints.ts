@@ -1,4 +1,4 @@
-/** Checkpoints in an S3 bucket: a step that began on one machine continues on another. */
+/** Checkpoints in an S3 bucket: a step that started on one machine can continue on another. */
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -16,7 +16,7 @@ const pointerSchema = z.object({
 });
 type CheckpointPointer = z.infer<typeof pointerSchema>;
 
-/** Layout: `checkpoints/<key>/latest` names the complete folder beside it. Names of newer checkpoints sort later. */
+/** Layout: `checkpoints/<key>/latest` names the newest complete folder in `checkpoints/<key>/`. Names of newer checkpoints sort later. */
 export class S3Checkpoints {
   private readonly bucket: Bucket;
   private readonly local: LocalStore;
@@ -28,7 +28,7 @@ export class S3Checkpoints {
     this.warn = warn;
   }
 
-  /** The local folder of a step's checkpoints, after downloading that of the bucket if it is newer. */
+  /** The local folder of a step's checkpoints. Downloads the checkpoint of the bucket first if it is newer. */
   async open(key: StepKey): Promise<string> {
     const folder = await this.local.openCheckpoints(key);
     const latest = await this.latest(key);
@@ -62,12 +62,12 @@ export class S3Checkpoints {
     return undefined;
   }
 
-  /** Uploads the newest local checkpoint in place of the ones before it. */
+  /** Uploads the newest local checkpoint and removes the older ones from the bucket. */
   async save(key: StepKey): Promise<void> {
     const folder = await this.local.openCheckpoints(key);
     const name = (await completeFolders(folder)).at(-1);
     const latest = await this.latest(key);
-    // Another worker may have continued from here.
+    // The bucket may have a newer checkpoint of another worker.
     if (name === undefined || (latest && latest.name >= name)) return;
     const files = [];
     try {
@@ -77,7 +77,7 @@ export class S3Checkpoints {
         files.push({ path, sha256: await hashFile(file) });
       }
     } catch (error) {
-      // Replaced by a newer checkpoint meanwhile, which is saved next.
+      // A newer checkpoint has replaced this one during the upload. The next call saves it.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
       throw error;
     }
@@ -85,7 +85,7 @@ export class S3Checkpoints {
     await this.remove(key, (other) => other < name);
   }
 
-  /** Removes a step's checkpoints from the bucket: all, or those whose name `which` selects. */
+  /** Removes a step's checkpoints from the bucket: all, or those that `which` selects by name. */
   async remove(key: StepKey, which?: (name: string) => boolean): Promise<void> {
     const objects = await this.bucket.list(`checkpoints/${key}/`);
     const chosen = objects.filter((object) => {
@@ -96,7 +96,7 @@ export class S3Checkpoints {
   }
 }
 
-/** Names of complete checkpoints, the newest last. The name of one that is being written begins with a dot. */
+/** Names of complete checkpoints, newest last. The name of an incomplete checkpoint begins with a dot. */
 const completeFolders = async (folder: string) =>
   (await readdir(folder, { withFileTypes: true }))
     .filter((entry) => entry.isDirectory() && isName(entry.name))

@@ -22,19 +22,19 @@ import { S3Checkpoints } from './s3-checkpoints.ts';
 import { isServerId, serverOf, serverText } from './servers.ts';
 import type { ArtifactStore, NamedVersion, StoredArtifact, StoreServer } from './store.ts';
 
-/** Artifacts opened within this time stay in the cache: steps of this or another process may be reading them. */
+/** Artifacts opened within this time stay in the cache, since steps of this or another process may be reading them. */
 const IN_USE_MILLISECONDS = 3600_000;
 
 interface CacheOptions {
   folder: string;
-  /** Above this size the least recently opened artifacts are removed. */
+  /** If the cache exceeds this size, the least recently opened artifacts are removed. */
   limitBytes: number;
 }
 
 /**
- * Layout of the bucket, as in LocalStore. The manifest.json in `objects/<address>/` is written last: an artifact without it does not
- * exist. `steps/<key>` and `names/<name>/<version>` are written once, by conditional writes. `checkpoints/<key>/latest` names the
- * complete folder beside it.
+ * Layout of the bucket: as in LocalStore. The manifest.json in `objects/<address>/` is written last; an artifact without it does
+ * not exist. `steps/<key>` and `names/<name>/<version>` are written once, with conditional writes. `checkpoints/<key>/latest`
+ * names the newest complete checkpoint.
  */
 export class S3Store implements ArtifactStore {
   private readonly bucket: Bucket;
@@ -58,7 +58,7 @@ export class S3Store implements ArtifactStore {
   async find(key: StepKey): Promise<Address | undefined> {
     const address = await this.readIndex(key);
     if (address === undefined) {
-      // Computed on this machine, but the worker died before the upload.
+      // Finds an artifact that this machine computed and did not upload because the worker was terminated.
       const made = await this.cache.find(key);
       return made && this.publish(made, key);
     }
@@ -70,7 +70,7 @@ export class S3Store implements ArtifactStore {
       await this.bucket.remove([indexOf(key), manifestOf(address)]);
       return undefined;
     }
-    // Restores files that the bucket has lost and the cache still has.
+    // Restores files that are missing in the bucket and exist in the cache.
     await this.upload(address);
     return address;
   }
@@ -102,7 +102,7 @@ export class S3Store implements ArtifactStore {
     return address;
   }
 
-  /** Uploads an artifact from the cache, unless the bucket has all of it. One file at a time: each has parallel parts. */
+  /** Uploads an artifact from the cache, unless the bucket has all its files. One file at a time: each has parallel parts. */
   private async upload(address: Address): Promise<void> {
     const { files } = await this.cache.manifest(address);
     const stored = await this.bucket.list(`objects/${address}/`);
@@ -115,7 +115,7 @@ export class S3Store implements ArtifactStore {
   }
 
   async manifest(address: Address): Promise<Manifest> {
-    // A manifest whose hash is the address is valid, in the cache, too.
+    // A manifest whose hash is the address is valid, also if it comes from the cache.
     const cached = await unlessDamaged(this.cache.manifest(address));
     return cached ?? parseManifest(address, await this.readManifest(address));
   }
@@ -157,22 +157,22 @@ export class S3Store implements ArtifactStore {
         return await this.cache.open(address);
       } catch (error) {
         if (!(error instanceof ArtifactDamaged)) throw error;
-        // This says nothing about the bucket: another process may have made room in the cache.
+        // The bucket may have the artifact: another process may have evicted it from the cache.
         if (error.missing)
           throw new StoreFailed(
             `Artifact ${address.slice(0, 12)} was removed from the cache while it was fetched; the next attempt fetches it.`,
             { cause: error },
           );
-        // Data that was corrupted in transit is fetched again once.
+        // Fetches the artifact a second time, since the data may have been corrupted in transit.
         if (attempt === 1) continue;
-        // A worker that has it undamaged uploads it again once it does not exist.
+        // After this removal, a worker with an undamaged copy uploads the artifact again.
         await this.bucket.remove([manifestOf(address)]);
         throw error;
       }
     }
   }
 
-  /** Makes room in the cache for `incoming` more bytes. */
+  /** Evicts artifacts from the cache until `incoming` more bytes fit. */
   private async evict(incoming = 0): Promise<void> {
     const artifacts = await inTurns(await this.cache.list(), async ({ address, manifest }) => ({
       address,
@@ -253,7 +253,7 @@ export class S3Store implements ArtifactStore {
     const manifests = (await this.bucket.list('objects/')).filter(({ key }) => isManifest(key));
     const found = await inTurns(manifests, async ({ key, modified }) => {
       const address = key.split('/')[1];
-      // A damaged artifact is left to the step that finds it.
+      // The step that needs a damaged artifact removes it.
       const manifest = await unlessDamaged(this.manifest(address));
       return manifest ? [{ address, manifest, created: modified }] : [];
     });
@@ -264,7 +264,7 @@ export class S3Store implements ArtifactStore {
     const { recipe, files } = await this.manifest(address);
     const index = indexOf(stepKey(recipe));
     const isOwn = (await this.bucket.readText(index)) === address;
-    // First the entries by which it is found.
+    // Removes the step's entry and the manifest first, since other processes find the artifact by them.
     await this.bucket.remove([...(isOwn ? [index] : []), manifestOf(address)]);
     await this.bucket.remove(files.map(({ path }) => `objects/${address}/${path}`));
     await this.forget(address);
@@ -297,7 +297,7 @@ function isManifest(key: string): boolean {
   return isAddress(address) && path.join('/') === MANIFEST;
 }
 
-/** The result of `work`; undefined where the artifact is damaged. Any other error is thrown. */
+/** The result of `work`; undefined if the artifact is damaged. Other errors are thrown. */
 async function unlessDamaged<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;

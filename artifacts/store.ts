@@ -6,8 +6,8 @@ export interface ArtifactStore {
   find(key: StepKey): Promise<Address | undefined>;
 
   /**
-   * Creates an artifact: `fill` writes its files into an empty folder, which then becomes immutable. Other processes see all of it
-   * or nothing. Where two finish the same step, both get the address of the first.
+   * Creates an artifact: `fill` writes its files into an empty folder, which then becomes immutable. Other processes see the
+   * complete artifact or nothing. If two processes finish the same step, both get the address of the first artifact.
    */
   create(kind: string, recipe: Recipe, fill: (folder: string) => Promise<void>): Promise<Address>;
 
@@ -20,7 +20,7 @@ export interface ArtifactStore {
   manifest(address: Address): Promise<Manifest>;
 
   /**
-   * The text of one of an artifact's files, whose hash has been checked. The other files, which may be large, are not read.
+   * The text of one file of an artifact, after checking the file's hash. The other files, which may be large, are not read.
    * @throws ArtifactDamaged when the artifact or the file is missing, or the file has changed
    */
   readText(address: Address, path: string): Promise<string>;
@@ -28,11 +28,11 @@ export interface ArtifactStore {
   /** A local folder with the checkpoints of an unfinished step. It is removed once the step's artifact exists. */
   openCheckpoints(key: StepKey): Promise<string>;
 
-  /** Saves the checkpoints of that folder for workers on other machines. */
+  /** Saves the checkpoints in the folder of openCheckpoints() for workers on other machines. */
   saveCheckpoints(key: StepKey): Promise<void>;
 
   /**
-   * Makes an artifact the next version of a name, atomically. If it is the latest version already, nothing changes.
+   * Makes an artifact the next version of a name, atomically. If it is already the latest version, nothing changes.
    * @returns the version, counted from 1
    */
   publishName(name: string, address: Address): Promise<number>;
@@ -81,7 +81,7 @@ export interface StoreServer {
   id: string;
   /** Its last known address, for messages. */
   place: string;
-  /** Of an embedded server: its home folder (SELM_HOME), and the name of the machine that this folder is on. */
+  /** For an embedded server: its home folder (SELM_HOME) and the host name of the machine with this folder. */
   embedded?: { home: string; host: string };
 }
 

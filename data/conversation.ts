@@ -1,4 +1,4 @@
-/** Texts in their two forms, a plain string and a list of messages. */
+/** Texts in their two forms: a plain string or a list of messages. */
 import { InputError } from './errors.ts';
 import type { Message, Text } from './records.ts';
 
@@ -14,16 +14,16 @@ export function messageText(message: Message): string {
   return (content ?? []).map((part) => textPart(part, `${message.role} message`).text).join('\n');
 }
 
-/** The text for comparisons of copies: contents in Unicode NFC, white space trimmed and collapsed. */
+/** The text for finding duplicates: contents in Unicode NFC, white space trimmed and collapsed. */
 export function normalizedText(text: Text): Text {
   if (typeof text === 'string') return normalized(text);
   return text.map((message) => ({ ...message, content: normalized(messageText(message)) }));
 }
 
-// White space alone is kept: a chat template may reject an empty message.
+// A content of white space only is kept, since a chat template may reject an empty message.
 const normalized = (content: string) => content.normalize('NFC').trim().replace(/\s+/g, ' ') || content;
 
-/** @throws InputError when a text has a part that is not text */
+/** Checks that all parts of the texts are text. @throws InputError otherwise */
 export function checkParts(where: string, texts: (Text | undefined)[]): void {
   try {
     for (const text of texts) if (text !== undefined) contentOf(text);
@@ -37,7 +37,7 @@ export interface TextPart extends Record<string, unknown> {
   text: string;
 }
 
-/** @param of names the message in the error. @throws InputError for a part that is not text */
+/** Checks that a part of a message is text. @param of names the message in the error. @throws InputError otherwise */
 export function textPart(part: Record<string, unknown>, of: string): TextPart {
   const { type, text } = part;
   if (type === 'text' && typeof text === 'string') return { ...part, type, text };
@@ -52,6 +52,6 @@ export function textPart(part: Record<string, unknown>, of: string): TextPart {
 export const asConversation = (text: Text, role: 'user' | 'assistant'): Message[] =>
   typeof text === 'string' ? [{ role, content: text }] : text;
 
-/** A response in the form of its prompt, as in TRL's formats: messages for a conversation, otherwise a string. */
+/** A response in the form of its prompt, as in TRL's formats: messages if the prompt is a conversation, otherwise a string. */
 export const responseTo = (prompt: Text, response: Text): Text =>
   typeof prompt === 'string' ? contentOf(response) : asConversation(response, 'assistant');

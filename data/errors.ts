@@ -1,9 +1,9 @@
-/** Bad input, and failures of reading files and of the Hugging Face hub. */
+/** Errors for bad input, and for failures of file reads and of the Hugging Face hub. */
 
 /**
  * Bad usage or bad input. The message is one sentence: what is wrong, where, and what to do. The command line prints it and
- * exits with 2; an activity fails with it and is not retried. Input that it quotes is made safe: one line, no control characters,
- * shortened in the middle.
+ * exits with 2; an activity that throws it is not retried. Quoted input is sanitized: one line, no control characters, shortened
+ * in the middle.
  */
 export class InputError extends Error {
   override readonly name = 'InputError';
@@ -13,12 +13,12 @@ export class InputError extends Error {
   }
 }
 
-/** A file cannot be read at the moment. Another attempt may succeed. */
+/** A file cannot be read, for a temporary reason. A retry may succeed. */
 export class ReadFailed extends Error {
   override readonly name = 'ReadFailed';
 }
 
-/** The Hugging Face hub cannot be reached, or does not answer as it should. Another attempt may succeed. */
+/** The Hugging Face hub cannot be reached, or its response is not valid. A retry may succeed. */
 export class HubFailed extends Error {
   override readonly name = 'HubFailed';
 
@@ -27,7 +27,7 @@ export class HubFailed extends Error {
   }
 }
 
-/** A message in one line, and not much longer than a sentence. */
+/** A message as one line, shortened to about the length of a sentence. */
 export const oneSentence = (message: string): string =>
   wellFormed(
     cut(
@@ -41,11 +41,11 @@ export const oneSentence = (message: string): string =>
 const LONG_WORD = /[^\s/]{256,}/g;
 const OMISSION = ' […] ';
 
-/** A text without its middle, if it is longer than beginning and end together. */
+/** Removes the middle of a text that is longer than `beginning` and `end` together. */
 const cut = (text: string, beginning: number, end: number) =>
   text.length <= beginning + end ? text : text.slice(0, beginning) + OMISSION + text.slice(-end);
 
-/** A text as part of one line: line ends and tabs become spaces, other control characters are escaped. */
+/** A text as one line: line ends and tabs become spaces, other control characters are escaped. */
 export const oneLine = (text: string): string =>
   wellFormed(text)
     .replaceAll(/[\t\n\v\f\r\u0085\u2028\u2029]+/g, ' ')
@@ -53,7 +53,7 @@ export const oneLine = (text: string): string =>
 
 const wellFormed = (text: string) => text.replaceAll(/\p{Surrogate}/gu, '\ufffd');
 
-/** Runs `action`, and puts `place` ("Row 3") before the message of an `InputError` that it throws. */
+/** Runs `action`. If it throws an `InputError`, `place` ("Row 3") is added before the message. */
 export function located<T>(place: string, action: () => T): T {
   try {
     return action();

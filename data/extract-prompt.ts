@@ -1,7 +1,7 @@
 /**
- * Where the prompt of a row ends and its responses begin, as TRL's data_utils has it (`maybe_extract_prompt`, `extract_prompt`):
- * without a prompt, or with one that is a string beside conversations, the prompt is what chosen and rejected have in common.
- * What TRL would read with a turn twice, or without one, is read right or refused.
+ * Separates the prompt of a row from its responses, as TRL's data_utils do (`maybe_extract_prompt`, `extract_prompt`): if a row
+ * has no prompt, or its prompt is a string and its responses are conversations, the prompt is the common beginning of chosen and
+ * rejected. Rows in which TRL would repeat or lose a turn are read correctly or rejected.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
@@ -37,13 +37,13 @@ export function separatePrompt(row: Row, names: readonly string[]): Row {
 const pick = (fields: Record<string, unknown>, names: string[]) =>
   Object.fromEntries(names.filter((name) => fields[name] !== undefined).map((name) => [name, fields[name]]));
 
-/** Whether two texts are the same, however their messages' keys are ordered; a key that is null is absent. */
+/** Whether two texts are equal. The order of a message's keys does not matter, and a null value counts as an absent key. */
 export const sameText = (a: Text, b: Text): boolean =>
   typeof a === 'string' || typeof b === 'string' ? a === b : a.length === b.length && startsWith(a, b);
 
 const sameMessage = (a: Message, b: Message) => isDeepStrictEqual(withoutNulls(a), withoutNulls(b));
 
-/** A column of Parquet has every key of its messages in all of them. */
+/** Removes null values: in a Parquet column, every message has all keys. */
 function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
   if (typeof value !== 'object' || value === null) return value;
@@ -82,9 +82,9 @@ function promptOf(
   let common: Message[] | undefined;
   if (Array.isArray(chosen) && Array.isArray(rejected)) {
     common = commonBeginning(chosen, rejected);
-    // As in TRL, a string is not part of the conversation but a copy of a user message in it.
+    // As in TRL, a prompt that is a string is a copy of a user message in the conversation, not an additional message.
     if (typeof given === 'string' && common.some((message) => isQuestion(message, given))) return common;
-    // A system message alone is not a whole prompt.
+    // A system message alone is not a complete prompt.
     const [a, b] = [chosen, rejected].map((response) =>
       startsWith(response, asked) ? response : [...asked, ...response],
     );
@@ -122,14 +122,14 @@ function commonPrompt(where: string, first: string, second: string, chosen: Text
   );
 }
 
-/** The common beginning, without the last message of the shorter conversation: both must have a response. */
+/** The common beginning, without the last message of the shorter conversation, since both must have a response. */
 function commonBeginning(chosen: Message[], rejected: Message[]): Message[] {
   const most = Math.min(chosen.length, rejected.length) - 1;
   const length = chosen.slice(0, most).findIndex((message, i) => !sameMessage(message, rejected[i]));
   return chosen.slice(0, length < 0 ? most : length);
 }
 
-/** In code points, as in Python. A space before the difference belongs to the responses. */
+/** The common beginning, compared by code points as in Python. A space before the difference belongs to the responses. */
 function commonText(chosen: string, rejected: string): string {
   const [a, b] = [[...chosen], [...rejected]];
   const most = Math.min(a.length, b.length);
@@ -139,14 +139,14 @@ function commonText(chosen: string, rejected: string): string {
 }
 
 /**
- * The prompt as `response` repeats it, with earlier messages that the prompt alone does not have; undefined if the response does not
- * repeat it.
+ * The prompt as `response` repeats it, including earlier messages that are not in `given`; undefined if the response does not
+ * repeat the prompt.
  * @param beginning the part of the response that may be the prompt
  */
 function historyOf(given: Text, response: Message[], beginning: Message[]): Message[] | undefined {
   const prompt = asConversation(given, 'user');
   if (startsWith(response, prompt)) return prompt;
-  // In a response of several turns, the user may repeat a question.
+  // In a response with several turns, the user may repeat a question.
   if (!asks(response[0].role)) return undefined;
   const end = beginning.findLastIndex((_, i) => i + 1 >= prompt.length && endsAt(beginning, i + 1, given, prompt));
   if (end >= 0) return beginning.slice(0, end + 1);
@@ -161,7 +161,7 @@ const endsAt = (response: Message[], end: number, given: Text, prompt: Message[]
 const isQuestion = (message: Message, prompt: string) =>
   message.role === 'user' && contentOf([message]).trim() === prompt.trim();
 
-/** How many messages at the end of the prompt the response repeats at its beginning. */
+/** The number of messages at the end of the prompt that the response repeats at its beginning. */
 function overlap(prompt: Message[], response: Message[]): number {
   if (response[0].role === 'assistant') return 0;
   for (let count = Math.min(prompt.length, response.length); count > 0; count--) {
@@ -180,7 +180,7 @@ function afterPrompt(where: string, name: string, prompt: Text, response: Text, 
   const messages = asConversation(prompt, 'user');
   const repeated = startsWith(response, messages) ? messages.length : overlap(messages, response);
   const [{ role }] = response;
-  // After an assistant message at the end of the prompt, the response may begin with a user message.
+  // If the prompt ends with an assistant message, the response may begin with a user message.
   const follows = repeated > 0 || !asks(role) || (role === 'user' && messages.at(-1)!.role === 'assistant');
   if (!follows) {
     throw new InputError(
@@ -191,5 +191,5 @@ function afterPrompt(where: string, name: string, prompt: Text, response: Text, 
   throw new InputError(`${where} has nothing but the prompt in "${name}"; add the answer to it.`);
 }
 
-/** Whether a message of this role (user, system, developer) belongs to a prompt. A response may begin with the result of a tool. */
+/** Whether messages of this role (user, system, developer) belong to a prompt. A response may begin with a tool's result. */
 export const asks = (role: string) => role !== 'assistant' && role !== 'tool';

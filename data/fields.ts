@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Row } from './row.ts';
 
-/** The row with its id as text: the first of `id`, `prompt_id` (UltraFeedback), `key` (IFEval) and a hash of the prompt. */
+/** The row with its id as text: `id`, else `prompt_id` (UltraFeedback), else `key` (IFEval), else a hash of the prompt. */
 export function withId({ where, fields }: Row): Row {
   const { id = fields.prompt_id ?? fields.key ?? hashOf(fields.prompt) } = fields;
   return { where, fields: { ...fields, id: typeof id === 'number' ? String(id) : id } };

@@ -1,17 +1,17 @@
-/** Errors of the file system: lasting ones, which are bad input, and temporary ones. Neither is taken for a missing file. */
+/** Distinguishes permanent file system errors, which are bad input, from temporary ones. */
 import { statSync } from 'node:fs';
 import { InputError, ReadFailed } from './errors.ts';
 
-/** Errors that another attempt would meet again. */
+/** Codes of errors that a retry does not resolve. */
 const LASTING = ['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'];
 
-/** Files of the artifact store. They are not the user's: another attempt opens the artifact, or finds the checkpoint, again. */
+/** Files of the artifact store. A retry opens the artifact or the checkpoint again, so their errors are temporary. */
 const STORE_FILE = /[\\/](?:objects|checkpoints)[\\/][0-9a-f]{64}[\\/]|[\\/]unfinished[\\/][0-9a-f-]{36}[\\/]/;
 
 /**
- * What a reader throws for a file: an InputError that the user has to correct, or a ReadFailed, after which a step is retried.
+ * The error to throw for a file: an InputError that the user has to correct, or a ReadFailed, after which the step is retried.
  * @param error of the file system
- * @param advice what to do, such as 'give a YAML file'. Default: by the error
+ * @param advice what to do, such as 'give a YAML file'. Default: depends on the error
  */
 export function readFailure(path: string, error: unknown, advice?: string): InputError | ReadFailed {
   const { code = (error as Error).message } = error as NodeJS.ErrnoException;
@@ -23,7 +23,7 @@ export function readFailure(path: string, error: unknown, advice?: string): Inpu
   return new InputError(`${path} cannot be read (${code}); it must be a file that you may read.`);
 }
 
-/** Whether a file or folder exists. Unlike existsSync, throws when that cannot be determined. */
+/** Whether a file or folder exists. Unlike existsSync, throws if that cannot be determined. */
 export function exists(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false }) !== undefined;

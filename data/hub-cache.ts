@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { getHFHubCachePath, getRepoFolderName, type RepoId } from '@huggingface/hub';
 import { InputError } from './errors.ts';
 
-/** A repository used within this time may be in use by this or another process, and is kept even above the limit. */
+/** A repository used within this time is kept even above the limit, since this or another process may be using it. */
 const RECENT_MS = 10 * 60_000;
 
 /**
@@ -40,12 +40,12 @@ async function repositoriesIn(cache: string): Promise<{ path: string; size: numb
   );
 }
 
-/** Another process may be removing or renaming files. */
+/** Ignores missing files, since another process may be removing or renaming them. */
 function absent(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error;
 }
 
-/** Bytes on the disk; snapshots are links to blobs. */
+/** The size of a folder on disk, in bytes. Links are not followed: snapshots are links to blobs. */
 async function sizeOf(folder: string): Promise<number> {
   const files = await readdir(folder, { recursive: true });
   const entries = await Promise.all(files.map((file) => lstat(join(folder, file)).catch(absent)));

@@ -1,6 +1,6 @@
-/** The form of hub ids: what tells them from paths. Nothing here reads the hub. */
+/** The syntax of hub ids, which distinguishes them from paths. */
 
-// Names begin with a letter or digit, which tells them from paths such as `./model`.
+// Names begin with a letter or digit, unlike paths such as `./model`.
 export const MODEL_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:@([\w./-]+))?$/;
 export const DATASET_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:\/([\w.-]+))?(?::([\w.-]+))?$/;
 

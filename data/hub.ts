@@ -1,5 +1,5 @@
 /**
- * Models and data sets of the Hugging Face hub, downloaded once into the cache that the Python libraries also use. The usual
+ * Downloads models and data sets of the Hugging Face hub into the cache that it shares with the Python libraries. The usual
  * environment variables apply: HF_HOME or HF_HUB_CACHE (the cache), HF_TOKEN (private and gated repositories), HF_ENDPOINT (a
  * mirror). SELM_HUB_CACHE_GB limits the size of the cache.
  */
@@ -24,7 +24,7 @@ import { isContained } from './paths.ts';
 /** Files of a model: weights, configuration, tokenizer and chat template, in the top folder of the repository. */
 const MODEL_FILE = /^(?!consolidated)[^/]+\.(safetensors|json|jinja|model|txt)$/;
 
-/** The same for a model that may be an ONNX export: also the ONNX file, in the top folder or in `onnx/`. */
+/** Files of a model or an ONNX export: as MODEL_FILE, and the ONNX file in the top folder or in `onnx/`. */
 export const MODEL_OR_ONNX_FILE = new RegExp(`${MODEL_FILE.source}|^(onnx/)?model\\.onnx(_data|\\.data)?$`);
 
 /** The branch on which the hub has every data set as Parquet, in `config/split/0000.parquet`. */
@@ -52,8 +52,8 @@ export async function resolveModel(idOrPath: string, wanted = MODEL_FILE): Promi
 }
 
 /**
- * The folder of a model in the hub cache, if that has its configuration and tokenizer. Undefined if the cache has several commits and
- * does not say which one the branch is at.
+ * The folder of a model in the hub cache, if the cache has its configuration and tokenizer. Undefined if the cache has several
+ * commits of the model and does not record which one the branch points to.
  */
 export function cachedModel(id: string): string | undefined {
   const [, name, revision = 'main'] = MODEL_ID.exec(id) ?? [];
@@ -135,9 +135,9 @@ async function download(repo: RepoId, revision: string, choose: (paths: string[]
   }
 }
 
-/** @throws InputError for an address with a password in it, and for an invalid token */
+/** Address and token for the hub. @throws InputError for an address with a password, and for an invalid token */
 const hubAccess = () => ({ hubUrl: readAddress('HF_ENDPOINT'), accessToken: readSecret('HF_TOKEN')?.reveal() });
-/** Checks a commit, path or hash of the hub's, which becomes a path in the cache. @throws InputError if it would leave the cache */
+/** Checks a commit, path or hash from the hub, which becomes a path in the cache. @throws InputError if it is outside the cache */
 function checkListed(isValid: boolean, listed: string): void {
   if (isValid) return;
   throw new InputError(
@@ -145,7 +145,7 @@ function checkListed(isValid: boolean, listed: string): void {
   );
 }
 
-/** The library uses the hash that the hub gives for a file as a file name, unchecked. */
+/** Checks the hash that the hub returns for a file, since the library uses it as a file name without a check. */
 const checkedFetch: typeof fetch = async (request, init) => {
   const response = await fetch(request, init);
   if (!response.ok || !/\/paths-info\//.test(String(request))) return response;

@@ -1,7 +1,7 @@
-/** Many small tasks, a few of them at the same time. */
+/** Runs many small tasks with limited concurrency. */
 import pLimit from 'p-limit';
 
-/** Open files or requests at the same time: far below the number of files that a process may open. */
+/** Concurrent tasks. Each may open a file, and the limit of open files per process is much higher. */
 const CONCURRENCY = 16;
 
 /** Applies `work` to all items, at most 16 at a time. Results are in the order of the items. */

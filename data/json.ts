@@ -1,13 +1,13 @@
-/** Strict reading of JSON: no rounding, no replacement characters, no repeated keys, and errors that say what is wrong. */
+/** Strict JSON parser: no rounding, no replacement characters, no repeated keys, and errors with the cause. */
 import { isUtf8 } from 'node:buffer';
 import { InputError } from './errors.ts';
 
-/** @throws InputError with the position of the first invalid byte, counted from 1 */
+/** Decodes UTF-8. @throws InputError with the position of the first invalid byte, counted from 1 */
 export function decodeUtf8(bytes: Buffer, where: string): string {
   if (isUtf8(bytes)) return bytes.toString('utf8');
   const replaced = Buffer.from(bytes.toString('utf8'));
   let at = replaced.findIndex((byte, i) => byte !== bytes[i]);
-  // The replacement character may begin as what it stands for.
+  // The invalid byte may be equal to the first byte of the replacement character.
   while ((replaced[at] & 0xc0) === 0x80) at--;
   const byte = bytes[at].toString(16).padStart(2, '0').toUpperCase();
   throw new InputError(`${where} is not UTF-8 at byte ${at + 1} (0x${byte}); convert the file to UTF-8.`);
@@ -16,15 +16,15 @@ export function decodeUtf8(bytes: Buffer, where: string): string {
 /**
  * Parses JSON. Integers that a double does not represent exactly (from 2^53) become strings of their digits.
  * @param where names the text in errors
- * @param form what the text must be: the end of the sentence that says it is not JSON
- * @throws InputError also for a repeated key in an object, and for an unpaired surrogate, which no tokenizer accepts
+ * @param form what the text must be: the end of the error's sentence for a text that is not JSON
+ * @throws InputError also for a repeated key in an object, and for an unpaired surrogate, which tokenizers reject
  */
 export function parseJson(text: string, where: string, form: string): unknown {
   let value = jsonOf(text);
   if (value === undefined) throw new InputError(`${where} ${whyNotJson(text) ?? `is not JSON; ${form}`}`);
   if (/(?<![\d.])\d{16}|[eE]\+?\d{3}/.test(text)) value = JSON.parse(withExactNumbers(text, where));
   checkDepth(value, where);
-  // A quote before a colon ends a key, or is escaped in a string.
+  // A quotation mark before a colon ends a key, or is escaped in a string.
   if ((text.match(/"\s*:/g)?.length ?? 0) !== countKeys(value)) refuseRepeatedKey(text, where);
   if (/\\u[dD][89a-fA-F]/.test(text)) refuseHalfPairs(value, where, []);
   return value;
@@ -40,14 +40,14 @@ export function jsonOf(text: string): unknown {
   }
 }
 
-/** Far more than data needs, and far less than recursive functions can process. */
+/** Much deeper than real data, and much less than recursive functions can process. */
 export const MAX_DEPTH = 256;
 
 /** Whether a value is nested too deep for recursive functions, or contains itself. */
 export function isTooDeep(value: unknown, depth = 0): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (depth === MAX_DEPTH) return true;
-  // Tests the type first: most values in a row are lists of numbers.
+  // Tests the type first for speed: most values in a row are lists of numbers.
   const entries: unknown[] = Array.isArray(value) ? value : Object.values(value);
   return entries.some((entry) => typeof entry === 'object' && isTooDeep(entry, depth + 1));
 }
@@ -57,7 +57,7 @@ export function checkDepth(value: unknown, where: string): void {
   if (isTooDeep(value)) throw new InputError(`${where} is nested more than ${MAX_DEPTH} levels deep; make it flatter.`);
 }
 
-/** The string literals of a JSON text, and the text between them. Without a regular expression: V8's fail on strings of megabytes. */
+/** The string literals of a JSON text, and the text between them. V8's regular expressions fail on strings of megabytes. */
 function* partsOf(text: string): Generator<{ part: string; isString: boolean }> {
   for (let start = 0, end = 0; start < text.length; start = end) {
     const isString = text[start] === '"';
@@ -95,7 +95,7 @@ function countKeys(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   const entries: unknown[] = Array.isArray(value) ? value : Object.values(value);
   let count = Array.isArray(value) ? 0 : entries.length;
-  // Most of what is in a row are lists of numbers.
+  // Tests the type first for speed: most values in a row are lists of numbers.
   for (const entry of entries) if (typeof entry === 'object') count += countKeys(entry);
   return count;
 }
@@ -134,10 +134,10 @@ function refuseHalfPairs(value: unknown, where: string, path: string[]): void {
   }
 }
 
-/** What is wrong with a text that is not JSON, as the end of a sentence, if it is a usual mistake. */
+/** For a common mistake in a text that is not JSON: what is wrong, as the end of a sentence. */
 function whyNotJson(text: string): string | undefined {
   const parts = [...partsOf(text)];
-  // An unclosed string: its content is no evidence.
+  // The content of an unclosed string is ignored.
   const strings = parts.filter(({ isString }) => isString);
   if (strings.some(({ part }) => part.length < 2 || !part.endsWith('"'))) return undefined;
   const bare = parts

@@ -1,4 +1,4 @@
-/** JSON Lines files: read with validation, written atomically. */
+/** Reads JSON Lines files with validation, and writes them atomically. */
 import { createReadStream } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -25,7 +25,7 @@ export const parseJsonl = <T>(name: string, text: string, schema: z.ZodType<T>):
     .map((line, i) => parseRow(parseLine(line, `${name} line ${i + 1}`), schema));
 
 /**
- * Records `from` (inclusive) to `to` (exclusive) of a file that selm has written. Only these are in memory.
+ * Records `from` (inclusive) to `to` (exclusive) of a file that selm has written. Only these records are in memory.
  * @throws InputError as `readJsonl`
  */
 export async function readJsonlRange<T>(path: string, schema: z.ZodType<T>, from: number, to: number): Promise<T[]> {
@@ -39,7 +39,7 @@ export async function readJsonlRange<T>(path: string, schema: z.ZodType<T>, from
   return records;
 }
 
-/** The file's lines as rows, without blank lines. @throws InputError for a missing or empty file, and for one of another format */
+/** The file's lines as rows, without blank lines. @throws InputError for a missing or empty file, or another file format */
 export async function* jsonlRows(path: string): AsyncGenerator<Row> {
   let empty = true;
   for await (const { bytes, line } of linesOf(path)) {
@@ -85,7 +85,7 @@ async function* piecesOf(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-/** Formats that are often given instead of JSON Lines, by their first bytes (in hexadecimal). */
+/** Other formats that users often give, by their first bytes (in hexadecimal). */
 const OTHER_FORMS: [beginning: RegExp, is: string][] = [
   [/^1f8b/, 'is compressed with gzip; decompress it'],
   [/^28b52ffd/, 'is compressed with zstd; decompress it'],
@@ -94,7 +94,7 @@ const OTHER_FORMS: [beginning: RegExp, is: string][] = [
   [/^504b0304/, 'is a zip archive; extract it'],
   [/^50415231/, 'is a Parquet file; give it the extension .parquet'],
   [/^(fffe0000|0000feff)/, 'is UTF-32; convert it to UTF-8'],
-  // With a byte order mark, or an ASCII character first.
+  // Begins with a byte order mark, or with an ASCII character.
   [/^(fffe|feff|(?!0000)(00[0-7].|[0-7].00))/, 'is UTF-16; convert it to UTF-8'],
 ];
 
@@ -112,7 +112,7 @@ function parseLine(text: string, where: string): Row {
   return makeRow(where, value);
 }
 
-/** Writes atomically: a temporary file beside `path`, which is then renamed. */
+/** Writes atomically: writes a temporary file in the same folder and renames it to `path`. */
 export async function writeJsonl(path: string, rows: Iterable<object> | AsyncIterable<object>): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
   await mkdir(dirname(path), { recursive: true });

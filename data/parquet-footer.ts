@@ -1,9 +1,9 @@
-/** Checks a Parquet file's footer before it is used: the library trusts it. */
+/** Checks a Parquet file's footer, since the library does not check it. */
 import type { ColumnMetaData, FileMetaData, SchemaTree } from 'hyparquet';
 
 /**
- * What is wrong with a footer; undefined if each row group has a chunk for every column of the schema, within the file and as long as
- * the row group. In hyparquet, errors of an unexpected chunk would be unhandled rejections, which end the process.
+ * What is wrong with a footer; undefined if each row group has a chunk for every column of the schema, and each chunk is within
+ * the file and as long as its row group. In hyparquet, an unexpected chunk causes an unhandled rejection, which ends the process.
  * @param fileLength in bytes
  */
 export function footerFault(

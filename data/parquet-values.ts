@@ -1,10 +1,10 @@
-/** Parquet's values as JSON values, exactly: numbers that a double does not represent become strings. */
+/** Converts Parquet values to JSON values without rounding: numbers that a double does not represent exactly become strings. */
 import { isUtf8 } from 'node:buffer';
 import type { FileMetaData, ParquetParsers, SchemaElement, SchemaTree } from 'hyparquet';
 import { InputError } from './errors.ts';
 import { parseJson } from './json.ts';
 
-/** A value that cannot be read; its row is known later. */
+/** Marks a value that cannot be read. The error is thrown later, when its row is known. */
 class Unreadable {
   readonly reason: string;
   constructor(reason: string) {
@@ -12,7 +12,7 @@ class Unreadable {
   }
 }
 
-/** Replace hyparquet's own parsers, which replace invalid UTF-8 and round times to milliseconds. */
+/** Replacements for hyparquet's parsers, which replace invalid UTF-8 and round times to milliseconds. */
 export const PARSERS: Partial<ParquetParsers> = {
   stringFromBytes: textOf,
   jsonFromBytes(bytes) {
@@ -38,7 +38,7 @@ function textOf(bytes: Uint8Array | undefined): string | Unreadable | undefined 
     : new Unreadable('text that is not UTF-8');
 }
 
-/** @param digits of the fraction of a second: 3 for milliseconds, 6 for microseconds */
+/** A time in ISO 8601. @param digits of the fraction of a second: 3 for milliseconds, 6 for microseconds */
 function isoOf(time: bigint | number, digits: number): string {
   const second = 10n ** BigInt(digits);
   const fraction = ((BigInt(time) % second) + second) % second;
@@ -49,7 +49,7 @@ function isoOf(time: bigint | number, digits: number): string {
 const isDecimal = ({ converted_type, logical_type }: SchemaElement) =>
   converted_type === 'DECIMAL' || logical_type?.type === 'DECIMAL';
 
-/** Makes hyparquet return decimals as the stored integers: its own conversion multiplies by powers of 0.1. */
+/** Makes hyparquet return decimals as the stored integers, since its conversion multiplies by powers of 0.1 and is inexact. */
 export function keepRawDecimals(metadata: FileMetaData): FileMetaData {
   for (const element of metadata.schema) {
     if (isDecimal(element) && element.num_children === undefined) {
@@ -81,7 +81,7 @@ function structOf(fields: Record<string, unknown>, columns: SchemaTree[], where:
 
 function valueOf(value: unknown, node: SchemaTree, where: string, path: string[]): unknown {
   if (node.children.length === 0) return leafOf(value, node, where, path);
-  // hyparquet leaves a list or struct that is null undefined.
+  // hyparquet returns undefined for a list or struct that is null.
   if (value === null || value === undefined) return null;
   if (Array.isArray(value)) {
     const element = elementOf(node);
@@ -96,7 +96,7 @@ function valueOf(value: unknown, node: SchemaTree, where: string, path: string[]
   );
 }
 
-/** The node of a list's elements: a list has a repeated group, which has them or is them. */
+/** The schema node of a list's elements: a list has a repeated group, which contains the element node or is the element node. */
 function elementOf(node: SchemaTree): SchemaTree {
   if (node.element.converted_type !== 'LIST') return node;
   const [repeated] = node.children;
@@ -120,7 +120,7 @@ function scalarOf(value: unknown, where: string, path: string[]): unknown {
       `${where} has ${value} in "${path.join('.')}", which JSON cannot hold; write null or leave the column out.`,
     );
   }
-  // Bytes without a type are text in files of older programs. Other bytes become base64, as is usual in JSON.
+  // Older programs write text as bytes without a type. Other bytes become base64, as is usual in JSON.
   if (value instanceof Uint8Array) return Buffer.from(value).toString(isUtf8(value) ? 'utf8' : 'base64');
   if (Array.isArray(value)) return value.map((entry, i) => scalarOf(entry, where, [...path, String(i)]));
   if (value?.constructor !== Object) return value;
@@ -142,6 +142,6 @@ function decimalOf(stored: number | bigint | Uint8Array, { scale = 0 }: SchemaEl
 
 const exactInteger = (value: bigint) => (Number.isSafeInteger(Number(value)) ? Number(value) : String(value));
 
-/** Two's complement. */
+/** A big-endian integer in two's complement. */
 const bigEndian = (bytes: Uint8Array) =>
   bytes.length === 0 ? 0n : BigInt.asIntN(bytes.length * 8, BigInt(`0x${Buffer.from(bytes).toString('hex')}`));

@@ -16,7 +16,7 @@ import { footerFault } from './parquet-footer.ts';
 import { keepRawDecimals, PARSERS, valuesOf } from './parquet-values.ts';
 import { makeRow, type Row } from './row.ts';
 
-/** Decompressors: Node's own where it has one, since it checks the data. A page with nulls only has no bytes to decompress. */
+/** Decompressors. Node's decompressors are preferred because they check the data. A page of nulls has no bytes to decompress. */
 const COMPRESSORS: Compressors = Object.fromEntries(
   Object.entries({ ...libraries, GZIP: unzip(gunzipSync), BROTLI: unzip(brotliDecompressSync) }).map(
     ([codec, decompress]) => [codec, (bytes, length) => (length === 0 ? new Uint8Array() : decompress(bytes, length))],
@@ -91,7 +91,7 @@ function bufferOf(path: string, descriptor: number): AsyncBuffer {
 }
 
 const MAGIC = 'PAR1';
-/** Bytes at the end of a file in which the magic is looked for, to tell bytes that follow it from a file that is cut. */
+/** Bytes at the end of a file to search for the magic, which distinguishes trailing bytes from a truncated file. */
 const MOST_TRAILING = 1024;
 
 /** Distinguishes a truncated file from one of another format. */

@@ -1,4 +1,4 @@
-/** Regular expressions from users. */
+/** Checks regular expressions from users. */
 
 /** V8 aborts the process when it compiles an expression that is nested too deep for its stack. */
 const MAX_GROUPS = 250;

@@ -11,8 +11,8 @@ import { rowsOf } from './source.ts';
 
 /**
  * The prompts of `source`, a file or a hub data set, one by one. A row's id is its `id`, else `prompt_id` (UltraFeedback), else
- * `key` (IFEval), else a hash of its prompt. Its prompt is separated from its own chosen and rejected as in TRL. A repeated prompt
- * gets its own id.
+ * `key` (IFEval), else a hash of its prompt. The prompt is separated from the row's chosen and rejected as in TRL. The id of a
+ * repeated prompt gets a number appended.
  * @throws InputError also when two different prompts have the same `id` or `key`, or a response of the data set does not directly
  *   follow the prompt
  */
@@ -28,14 +28,14 @@ export async function* promptsOf(source: string): AsyncGenerator<PromptRecord> {
         `${row.where} repeats the id "${record.id}" of ${earlier.where} with another prompt; ids must be unique.`,
       );
     }
-    // Data sets repeat prompts with their ids: that is no mistake of the user.
+    // Data sets repeat prompts with their ids, so this is not an error.
     if (earlier) record.id = `${record.id}#${seen.size}`;
     seen.set(record.id, { where: row.where, text });
     yield record;
   }
 }
 
-/** Equal for prompts with the same roles, texts (normalizedText) and tools. Short, since there may be many. */
+/** A short key that is equal for prompts with the same roles, texts (normalizedText) and tools. */
 function textKey({ prompt, tools }: PromptRecord): string {
   const text = normalizedText(prompt);
   const messages = typeof text === 'string' ? [{ role: 'user', content: text }] : text;
@@ -49,7 +49,7 @@ export const hashKey = (content: string | NodeJS.ArrayBufferView): string =>
 /** All prompts of `source`, as `promptsOf` yields them. */
 export const readPrompts = (source: string): Promise<PromptRecord[]> => collect(promptsOf(source));
 
-/** The policy's responses directly follow the prompt, so those that they are compared with must, too. */
+/** Checks that the data set's responses directly follow the prompt, as the policy's responses do. */
 function checkAnswers({ chosen, rejected }: PromptRecord, where: string): void {
   for (const [name, answer] of Object.entries({ chosen, rejected })) {
     if (!Array.isArray(answer) || !asks(answer[0].role)) continue;

@@ -1,7 +1,7 @@
-/** Random numbers as hashes of their purpose. There is no shared state, so one use never changes the numbers of another. */
+/** Random numbers as hashes of a key. There is no shared state, so one use never changes the numbers of another. */
 import { createHash } from 'node:crypto';
 
-/** The purpose of a random number: a seed, and what distinguishes it from the others of that seed. */
+/** The key of a random number: a seed, and values that distinguish the number from others with the same seed. */
 type RandomKey = (string | number)[];
 
 /** A number in [0, 1) with 53 random bits, from the SHA-256 of the key: independent between keys, the same on every machine. */

@@ -1,6 +1,6 @@
 /**
- * Readers of all records but prompts. Where a record has two forms, a row's keys decide which one it has, so that an error names the
- * missing field of that form.
+ * Readers of all record types except prompts. If a record has two forms, the keys of a row determine its form, so that errors name
+ * the missing field of that form.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { collect } from './collect.ts';
@@ -45,19 +45,19 @@ export async function readAnswered(source: string): Promise<AnsweredRecord[]> {
   });
 }
 
-/** A record, whose texts have been checked. @throws InputError for parts that are not text */
+/** Checks the texts of a record and returns it. @throws InputError for parts that are not text */
 function withTexts<R extends PromptRecord>({ where }: Row, record: R): R {
   checkParts(where, [record.prompt, record.chosen, record.rejected]);
   return record;
 }
 
-/** Rows that were read, and those of them that were left out because chosen and rejected are equal. */
+/** The number of rows read, and of rows excluded because chosen and rejected are equal. */
 export type ReadCounts = Pick<RowCounts, 'rows' | 'equal'>;
 
 /**
- * Preferences as texts or as token ids, one by one, without those whose chosen and rejected are equal.
+ * Preferences as texts or as token ids, one by one. Rows with equal chosen and rejected are excluded.
  * @param counts is updated: after each preference, `rows` is the number of its row, from 1
- * @throws InputError also when nothing is left
+ * @throws InputError also when no preference remains
  */
 export async function* preferencesOf(
   source: string,
@@ -98,8 +98,8 @@ export async function readScoreRows(source: string): Promise<(ScoreRecord | Toke
 }
 
 /**
- * Demonstrations for supervised fine-tuning: `prompt` and `completion`, or `messages` (ShareGPT: `conversations`) that end with one of
- * the assistant.
+ * Demonstrations for supervised fine-tuning: `prompt` and `completion`, or `messages` (ShareGPT: `conversations`) that end with an
+ * assistant message.
  */
 export async function readDemonstrations(source: string): Promise<DemonstrationRecord[]> {
   const [completion, conversation] = demonstrationSchema.options;

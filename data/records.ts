@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 /**
  * One message of a conversation, for a chat template. Its content is a text or a list of parts (the tokenizer rejects parts that are
- * not text), and may be missing beside tool calls. Other keys are passed to the template.
+ * not text). A message with tool calls may have no content. Other keys are passed to the template.
  */
 export const messageSchema = z
   .looseObject({ role: z.string().min(1), content: z.union([z.string(), z.array(z.looseObject({}))]).nullish() })
@@ -42,7 +42,7 @@ export const promptSchema = z.looseObject({
   id: z.string(),
   prompt: textSchema,
   tools: toolsSchema,
-  /** The data set's own responses, if it has any: candidates besides the policy's. */
+  /** The data set's responses, if any: additional candidates. */
   chosen: responseTextSchema.optional(),
   rejected: responseTextSchema.optional(),
 });
@@ -50,7 +50,7 @@ export type PromptRecord = z.infer<typeof promptSchema>;
 
 /**
  * One response of the policy. `logp` is the sum of its tokens' log-probabilities (nats) under the policy at temperature 1; absent if
- * the server that sampled it does not give it.
+ * a server sampled the response and did not return them.
  */
 const responseSchema = z.object({
   text: z.string(),
@@ -86,8 +86,8 @@ export const answeredSchema = promptSchema.extend({
 export type AnsweredRecord = z.infer<typeof answeredSchema>;
 
 /**
- * The labeler's verdicts on a prompt's candidates: what `label` and `labelHeldOut` write. `index` counts through the row's responses and
- * then the data set's own chosen and rejected. A candidate may have no score. A response that is not listed is not a candidate.
+ * The labeler's verdicts on a prompt's candidates: what `label` and `labelHeldOut` write. `index` numbers the row's responses, then
+ * the data set's chosen and rejected. A candidate may have no score. A response that is not listed is not a candidate.
  */
 export const labelRecordSchema = z.object({
   id: z.string(),
@@ -97,14 +97,14 @@ export const labelRecordSchema = z.object({
 });
 export type LabelRecord = z.infer<typeof labelRecordSchema>;
 
-/** The responses of a preference, SELM's reference response included: the prefixes of the fields with token ids. */
+/** The responses of a preference, including SELM's reference response. They are the prefixes of the fields with token ids. */
 export const ROLES = ['chosen', 'rejected', 'reference'] as const;
 export type Role = (typeof ROLES)[number];
 
 /**
  * A preference in TRL's format with SELM's reference response: what `label` writes and `optimize` reads. Training uses a response's
- * token ids unchanged if the row has them, otherwise it encodes the text. A response whose text the chat template renders after
- * another prompt than `prompt_input_ids` has the tokens of that prompt in `ROLE_prompt_input_ids`.
+ * token ids unchanged if the row has them; otherwise it encodes the text. If the chat template renders a different prompt for a
+ * response than `prompt_input_ids`, the tokens of that prompt are in `ROLE_prompt_input_ids`.
  */
 export const preferenceSchema = z.looseObject({
   id: z.string(),
@@ -140,7 +140,7 @@ export type ScoreRecord = z.infer<typeof scoreSchema>;
 export const tokenizedScoreSchema = z.looseObject({ prompt_input_ids: tokenIds, response_input_ids: tokenIds });
 export type TokenizedScoreRecord = z.infer<typeof tokenizedScoreSchema>;
 
-/** A prompt with a response as sampled: its tokens, which encoding its text need not reproduce. */
+/** A prompt with the sampled tokens of a response. Encoding the response's text may give other tokens. */
 export type SampledScoreRecord = Pick<ScoreRecord, 'prompt' | 'tools'> & { response_input_ids: number[] };
 
 /** Log-probabilities (nats) of a preference's responses under the reference policy: what `reference` writes. */

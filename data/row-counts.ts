@@ -1,15 +1,15 @@
-/** Counts of the rows of a training file that were cut or left out, for reports. */
+/** Counts of the rows of a training file that were cut or excluded, for reports. */
 
 export interface RowCounts {
   /** All rows. */
   rows: number;
   /** Rows whose prompt was cut at the beginning, or a response at the end, by the length limits. */
   truncated: number;
-  /** Preferences left out because chosen and rejected have the same tokens, before or after cutting. */
+  /** Preferences excluded because chosen and rejected have the same tokens, before or after cutting. */
   equal: number;
-  /** Preferences left out because the prompt alone fills `maxLength`. */
+  /** Preferences excluded because the prompt alone fills `maxLength`. */
   promptTooLong: number;
-  /** Rows with a text whose rendering does not begin with that of the prompt alone: split where the two differ, as in TRL. */
+  /** Rows in which the rendered text does not begin with the rendered prompt. As in TRL, the text is split at the first difference. */
   promptNotPrefix: number;
 }
 

@@ -1,4 +1,4 @@
-/** A row of a data file before validation: its position, its fields, and a sentence for what is wrong with it. */
+/** A row of a data file before validation, and the error messages for invalid rows. */
 import type { z } from 'zod';
 import { InputError } from './errors.ts';
 
@@ -8,7 +8,7 @@ export interface Row {
   fields: Record<string, unknown>;
 }
 
-/** A row without its null fields: in the columns of a hub data set null means absent. */
+/** A row without its null fields: in the columns of a hub data set, null means absent. */
 export function makeRow(where: string, fields: object): Row {
   return { where, fields: Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null)) };
 }
@@ -20,7 +20,7 @@ export function parseRow<T>({ where, fields }: Row, schema: z.ZodType<T>): T {
   throw new InputError(`${where} ${describeIssue(fields, innermost(result.error.issues[0]), 'every row')}`);
 }
 
-/** For a field that may have several forms: the issue inside the form that it has, such as one message of a conversation. */
+/** For a field that allows several forms: the issue inside the given form, for example in one message of a conversation. */
 function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   const inner = issue.code === 'invalid_union' ? issue.errors.flat().find(({ path }) => path.length > 0) : undefined;
   return inner ? innermost({ ...inner, path: [...issue.path, ...inner.path] }) : issue;

@@ -1,4 +1,4 @@
-/** A credential that cannot be printed by accident: not as text, as JSON, or by console.log(). */
+/** Credentials that cannot be printed by accident: not as text, as JSON or by console.log(). */
 import { inspect } from 'node:util';
 import { InputError } from './errors.ts';
 import { isTooDeep, jsonOf } from './json.ts';
@@ -6,12 +6,13 @@ import { isTooDeep, jsonOf } from './json.ts';
 /** Replaces a credential in texts. */
 const HIDDEN = '***';
 
-/** A shorter value, such as EMPTY, is a placeholder for no key, and may occur in a response. */
+/** A shorter value, such as EMPTY, is a placeholder for a missing key and may occur in a response. */
 const SHORTEST = 8;
 
 /** All credentials of this process, by value. */
 const known = new Map<string, Secret>();
 
+/** A credential. Its value is accessible by `reveal()` only. */
 export class Secret {
   readonly #value: string;
   readonly #pattern: RegExp | undefined;
@@ -20,7 +21,7 @@ export class Secret {
     this.#value = value;
     if (value.length < SHORTEST) return;
     known.set(value, this);
-    // JSON may escape other characters than letters, once or several times. Addresses use percent-encoding.
+    // JSON may escape characters other than letters, once or several times. Addresses use percent-encoding.
     const escaped = [...value].map((character) => (/\w/.test(character) ? character : `\\\\*${literal(character)}`));
     this.#pattern = new RegExp(`${escaped.join('')}|${literal(encodeURIComponent(value))}`, 'g');
   }
@@ -69,14 +70,14 @@ export class Secret {
 
 const literal = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 
-/** A text for printing: without all credentials of this process, and without user names and passwords in addresses. */
+/** A text for printing: removes all credentials of this process, and user names and passwords in addresses. */
 export function stripSecrets(text: string): string {
   const stripped = [...known.values()].reduce((rest, secret) => secret.strip(rest), text);
   return stripped.replace(/(\w:\/\/)[^\s/?#"'<>]*@/g, `$1${HIDDEN}@`);
 }
 
 /**
- * A credential from the environment, trimmed: files end with a newline.
+ * A credential from the environment, trimmed because files end with a newline.
  * @param variable names the setting in errors
  * @returns undefined if it is not set
  * @throws InputError when it cannot be in an HTTP header; the error does not contain it

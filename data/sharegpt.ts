@@ -8,7 +8,7 @@ const TEXTS = ['prompt', 'completion', 'chosen', 'rejected', 'reference_response
 /** ShareGPT's names of roles; others (`system`, `tool`, …) are the same. */
 const ROLES: Record<string, string> = { human: 'user', gpt: 'assistant' };
 
-/** The row with `{role, content}` in place of `{from, value}` in all of its texts. */
+/** The row with `{role, content}` instead of `{from, value}` in all of its texts. */
 export function withRoles({ where, fields }: Row): Row {
   const converted = TEXTS.filter((name) => isShareGpt(fields[name])).map((name) => [
     name,

@@ -1,4 +1,4 @@
-/** A temporary file for records that may not fit into memory; they can be read in any order. */
+/** A temporary file for records that may not fit into memory. They can be read in any order. */
 import { closeSync, mkdirSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 /** Bytes per write. */
 const BUFFER_BYTES = 1 << 20;
 
+/** A list of records in a temporary file. */
 export class Spool<T extends object> {
   /** Byte offset of each record, and of the end of the last one. */
   private readonly starts = [0];
@@ -14,7 +15,7 @@ export class Spool<T extends object> {
 
   private readonly file: number;
 
-  /** @param folder for the file, which is unlinked immediately: it disappears with the process */
+  /** @param folder for the file, which is unlinked immediately, so that it is removed when the process ends */
   constructor(folder: string) {
     mkdirSync(folder, { recursive: true });
     const path = join(folder, `spool-${randomUUID()}`);

@@ -1,11 +1,11 @@
 /** Signals that stop a command or a worker. */
 
-/** Ctrl-C, a request to end, and a closed terminal. */
+/** Ctrl-C, a termination request, and a closed terminal. */
 export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Calls `stop` at each stop signal. A closing terminal sends SIGHUP more than once (the kernel, then the shell), and possibly after
- * Ctrl-C. Commands end at once at a second signal, so SIGHUP counts only if it is the first one.
+ * Calls `stop` at each stop signal. SIGHUP counts only if it is the first signal: a second signal ends a command immediately, and a
+ * closing terminal sends SIGHUP more than once (the kernel, then the shell), possibly after Ctrl-C.
  * @returns a function that stops listening
  */
 export function onStopSignal(stop: (signal: NodeJS.Signals) => void): () => void {

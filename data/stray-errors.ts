@@ -1,11 +1,11 @@
-/** Unhandled errors: one sentence, and the end of the process. */
+/** Handles unhandled errors: prints one sentence and ends the process. */
 import { InputError, oneLine } from './errors.ts';
 
 /** Ends the process at an unhandled error, which is a bug of selm or of a library. */
 export function endAtStrayErrors(): void {
   process.on('unhandledRejection', end).on('uncaughtException', end);
-  // As with console.log. Progress on a terminal that is closed fails, possibly before SIGHUP arrives, which stops the process in an
-  // orderly way.
+  // Ignores errors of the output, as console.log does. Output to a closed terminal may fail before SIGHUP arrives, which then stops
+  // the process in an orderly way.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => {});
 }
 

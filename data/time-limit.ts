@@ -1,9 +1,9 @@
-/** A time limit for users' regular expressions, which can take forever on a short text. */
+/** A time limit for users' regular expressions, which may take unlimited time on a short text. */
 import { Script } from 'node:vm';
 
 const LIMIT_SECONDS = 5;
 const LONGEST_SECONDS = 4 * LIMIT_SECONDS;
-/** Share of the limit in CPU time: a process that got less was suspended or had to wait, and gets more time. */
+/** Minimum share of CPU time in the limit. A process with less was suspended or had to wait, and gets more time. */
 const SHARE = 0.8;
 
 /** The action did not end in time. */

@@ -1,4 +1,4 @@
-/** A policy's responses compared with another's, by the labeler's scores. */
+/** Compares the responses of two policies by the labeler's scores. */
 import { charactersOf } from './winrate/annotations.ts';
 import { InputError } from '../data/errors.ts';
 import type { AnsweredRecord, LabelRecord, SampledRecord } from '../data/records.ts';
@@ -12,7 +12,7 @@ import { lengthControlledWinRate } from './winrate/length-control.ts';
 /** Scores and lengths of one policy's responses. */
 export interface AnswerSummary {
   prompts: number;
-  /** Responses without a score, which are in none of the means. Absent where there are none. */
+  /** Responses without a score, which are excluded from all means. Absent if there are none. */
   unjudged?: number;
   meanScore: number;
   /** Share of responses that follow every instruction, from labelers that check this. */
@@ -21,15 +21,15 @@ export interface AnswerSummary {
   meanCharacters: number;
 }
 
-/** One policy's responses, and another's to the same prompts. */
+/** Summary of a policy's responses, and their comparison with an opponent's responses to the same prompts. */
 export interface Comparison extends AnswerSummary {
   against?: {
-    /** Without tokens where its responses come from a file. */
+    /** Without `meanTokens` if its responses come from a file. */
     opponent: Omit<AnswerSummary, 'meanTokens'> & { meanTokens?: number };
     wins: number;
     ties: number;
     losses: number;
-    /** Prompts that are none of these: one of the responses has no score. */
+    /** Prompts that are not compared because one of the responses has no score. */
     unjudged?: number;
     /** A tie counts half. */
     winRate: number;
@@ -38,8 +38,8 @@ export interface Comparison extends AnswerSummary {
     /** The length-controlled win rate (arXiv 2404.04475), with its interval. Absent for fewer than 5 prompts. */
     lengthControlled?: { winRate: number; interval: Interval };
     /**
-     * KL(policy || opponent) over the whole vocabulary, summed over the tokens of the policy's greedy responses. Absent where
-     * the opponent's responses come from a file.
+     * KL(policy || opponent) over the whole vocabulary, summed over the tokens of the policy's greedy responses. Absent if the
+     * opponent's responses come from a file.
      */
     kl?: number;
     klPerToken?: number;
@@ -67,13 +67,13 @@ export interface JudgedAnswer<R extends AnsweredRecord = SampledRecord> {
 
 export interface Opponent {
   judged: JudgedAnswer<AnsweredRecord>[];
-  /** KL(policy || opponent) by prompt, where the opponent is a policy: along greedy responses, and along sampled ones. */
+  /** KL(policy || opponent) by prompt, if the opponent is a policy: along greedy responses, and along sampled ones. */
   divergences?: DivergenceRow[];
   sampledDivergences?: DivergenceRow[];
 }
 
 /**
- * Compares the responses to each prompt. A response without a score neither wins nor loses: it is counted, and not in the means.
+ * Compares the responses to each prompt. A response without a score is counted and excluded from wins, losses and means.
  * @param seed of the bootstrap
  * @throws InputError when the two did not answer the same prompts, or no response has a score
  */
@@ -133,7 +133,7 @@ const lengthOf = ({ responses }: AnsweredRecord) => charactersOf(responses[0].te
 
 const NOTHING_JUDGED = 'The labeler scored none of the responses: choose another labeler, or change its settings.';
 
-/** 1 for a win, 0.5 for a tie, 0 for a loss; undefined where one of the two has no score. */
+/** 1 for a win, 0.5 for a tie, 0 for a loss; undefined if one of the two has no score. */
 function outcomeOf({ score: own }: Verdict, { score: other }: Verdict): number | undefined {
   return own === undefined || other === undefined ? undefined : (Math.sign(own - other) + 1) / 2;
 }
@@ -158,7 +158,7 @@ function summarize(
   };
 }
 
-/** @param candidate the index of the responses among the labeled candidates: 1 for an opponent that was labeled together */
+/** Joins rows and labels. @param candidate index of the response among the labeled candidates: 1 for an opponent labeled together */
 export const judgedAnswers = <R extends AnsweredRecord>(
   answered: R[],
   labels: LabelRecord[],

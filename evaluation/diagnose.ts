@@ -6,7 +6,7 @@ import { mean, standardDeviation } from './statistics.ts';
 export interface DiagnosedScores {
   chosen: ScoreResult;
   rejected: ScoreResult;
-  /** Responses without a preference. */
+  /** Responses that were not in the preferences. */
   unseen: ScoreResult;
 }
 

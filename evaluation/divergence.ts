@@ -4,12 +4,12 @@ import type { SampledRecord } from '../data/records.ts';
 import type { CallOptions, DivergenceJob, Engine } from '../engine/protocol/jobs.ts';
 import { bootstrapRatio, mean, type Interval } from './statistics.ts';
 
-/** Of each response to a prompt: its divergence, summed over its tokens, in nats, and how many tokens it has. */
+/** For each response to a prompt: its KL divergence (nats), summed over its tokens, and its number of tokens. */
 export const divergenceRowSchema = z.object({ id: z.string(), kl: z.array(z.number()), tokens: z.array(z.number()) });
 export type DivergenceRow = z.infer<typeof divergenceRowSchema>;
 
 /**
- * Measures the divergence along every response, on the tokens as they were sampled; of a truncated response, along the tokens it has.
+ * Measures the KL divergence along each response, on its sampled tokens.
  * @returns a row per prompt, in order
  */
 export async function measureDivergence(
@@ -44,9 +44,10 @@ export interface Divergence extends DivergenceSummary {
   klInterval: Interval;
 }
 
+/** The mean KL divergence per response and per token, in nats. */
 export function summarizeDivergence(rows: DivergenceRow[]): DivergenceSummary {
   const [sum, tokens] = [total(rows.flatMap(({ kl }) => kl)), total(rows.flatMap((row) => row.tokens))];
-  // Empty responses have no tokens to differ in.
+  // All responses may be empty.
   return { kl: mean(rows.flatMap(({ kl }) => kl)), klPerToken: tokens === 0 ? 0 : sum / tokens };
 }
 

@@ -1,6 +1,7 @@
-/** Means, and how certain they are: standard errors and bootstrap intervals. */
+/** Means, standard errors and bootstrap intervals. */
 import { uniformStream } from '../data/random.ts';
 
+/** The mean; NaN for an empty list. */
 export const mean = (values: number[]): number => values.reduce((total, value) => total + value, 0) / values.length;
 
 /** The sample standard deviation (divisor n - 1), of two values or more. */
@@ -26,7 +27,7 @@ export function bootstrapMean(values: number[], seed: number, confidence = 0.95)
 }
 
 /**
- * The same interval for values that are resampled in groups, such as the ratings of a question.
+ * The bootstrap interval of the mean of values that are resampled in groups, such as the ratings of a question.
  * @param sums of the values of each group
  * @param counts of the values of each group, at least one
  */

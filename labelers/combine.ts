@@ -1,10 +1,10 @@
-/** The labeler that combines others: the weighted sum of their scores, less a penalty for length. */
+/** The labeler that combines other labelers: the weighted sum of their scores, minus a penalty for length. */
 import { z } from 'zod';
 import { kinds } from './kinds.ts';
 import { labelerKind, type Judgement, type Labeler, type LabelerKind, type Verdict } from './labeler.ts';
 import { sumCounts } from './labels.ts';
 
-const weight = z.number().default(1).describe('Factor of its score in the sum.');
+const weight = z.number().default(1).describe("Factor of this labeler's score in the sum.");
 
 const partSchema = z.discriminatedUnion(
   'by',
@@ -42,18 +42,20 @@ export const combine = labelerKind({
         .array(partSchema)
         .min(1)
         .describe(
-          'The labelers, each with its settings and a `weight` (default 1), the factor of its score in the sum.',
+          'The labelers to combine, each with its settings and a `weight`: the factor of its score in the sum (default: 1).',
         ),
       lengthPenalty: z
         .number()
         .min(0)
         .default(0)
         .describe(
-          'Subtracted from the score for each character of a response. Characters rather than tokens: not every candidate has tokens, ' +
-            'and tokenizers differ.',
+          'Penalty that is subtracted from the score for each character of a response. The unit is characters because tokenizers ' +
+            'differ and some candidates have no tokens.',
         ),
     })
-    .describe('Adds up the scores of other labelers. A response without a score of one of them has no score.'),
+    .describe(
+      'Weighted sum of the scores of other labelers. If one of them gives a response no score, the response has no score.',
+    ),
   locate: (settings, at) => ({
     ...settings,
     of: settings.of.map((part) => {
@@ -89,7 +91,7 @@ export const combine = labelerKind({
   },
 });
 
-/** Passes if it passes all labelers that decide about passing. */
+/** The weighted sum. A response passes if it passes with all labelers that set `pass`. */
 function sumOf(given: { factor: number; verdict: Verdict }[], penalty: number): Verdict {
   let sum = -penalty;
   for (const { factor, verdict } of given) {

@@ -61,15 +61,15 @@ export const finalAnswer = labelerKind({
         .string()
         .min(1)
         .default('answer')
-        .describe("Field of a prompt's row with the reference answer: a number, or a text that ends in `#### N`."),
+        .describe("Field of a prompt's row with the reference answer: a number, or a text that ends with `#### N`."),
       marked: z
         .boolean()
         .default(false)
-        .describe(
-          'Only accept a number after `####`. Otherwise, the last number of a response without that mark counts.',
-        ),
+        .describe('Accept only a number after `####`. If false, the last number counts in a response without `####`.'),
     })
-    .describe("Compares a response's final number with the reference answer's, as GSM8K does: 1 or 0."),
+    .describe(
+      'Compares the final number of a response with that of the reference answer, as GSM8K does. The score is 1 or 0.',
+    ),
   create: ({ reference, marked }) =>
     programLabeler('final-answer', (prompt) => {
       const given = prompt[reference];

@@ -1,4 +1,4 @@
-/** The labeler of structured output: an answer is JSON that fits a schema. */
+/** The labeler of structured output: checks that a response is JSON that fits a schema. */
 import { readFileSync } from 'node:fs';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -12,7 +12,7 @@ import { hasNestedPattern } from '../data/patterns.ts';
 import { labelerKind } from './labeler.ts';
 import { programLabeler } from './program.ts';
 
-// A keyword that does not exist is a mistake in the schema; how types are written is a matter of taste.
+// Unknown keywords are rejected as mistakes; the strictness about how types are written is turned off.
 const OPTIONS = { strictTypes: false, strictTuples: false, strictRequired: false } as const;
 
 function compile(schema: object, where: string): ValidateFunction {
@@ -44,7 +44,7 @@ function readSchema(path: string): object {
   return Object(schema) as object;
 }
 
-/** JSON within other text does not count: a program that reads the response would not find it either. */
+/** JSON inside other text does not count: a program that parses the response would fail on it. */
 function scoreOf(answer: string, fits: ValidateFunction): number {
   const value = jsonOf(answer);
   if (value === undefined) return 0;
@@ -59,10 +59,11 @@ export const jsonSchema = labelerKind({
       by: z.literal('json-schema'),
       schema: z
         .union([z.string().min(1), z.record(z.string(), z.unknown())], { error: 'expected a file or a JSON schema' })
-        .describe('The JSON schema (draft 7 or 2020-12): a file of it, or itself.'),
+        .describe('The JSON schema (draft 7 or 2020-12), or a file that contains it.'),
     })
     .describe(
-      'Checks that an answer is JSON, and fits a schema: 1; 0.5 for JSON that does not fit, 0 for anything else.',
+      'Checks that a response is JSON that fits a schema. The score is 1 for JSON that fits, 0.5 for other JSON, and 0 for ' +
+        'anything else.',
     ),
   locate: (settings, { path }) => ({
     ...settings,

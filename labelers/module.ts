@@ -58,8 +58,8 @@ export const module = labelerKind({
     .describe(
       'Scores responses with your own TypeScript or JavaScript module. Its function gets `prompt`, the row of the prompt file as an ' +
         'object (`id`, `prompt`: a string or a list of `{ role, content }` messages, and all further columns), and `responses`, a ' +
-        'list of strings. It returns a list with one number per response, higher is better, or `null` for no score. ' +
-        'Responses are labeled again when the file changes; changes in modules that it imports are not noticed.',
+        'list of strings. It returns a list with one score per response: a number (higher is better), or `null` for no score. ' +
+        'Responses are labeled again when the file changes, but not when a module that it imports changes.',
     ),
   locate: (settings, { path }) => ({ ...settings, path: path(settings.path) }),
   async create({ path }) {

@@ -10,7 +10,7 @@ export const pairrm = labelerKind({
       model: z
         .string()
         .optional()
-        .describe('PairRM: a folder, or a hub id `org/name[@revision]`. Default: llm-blender/PairRM-hf.'),
+        .describe('The PairRM model: a folder or a hub id `org/name[@revision]`. Default: llm-blender/PairRM-hf.'),
     })
     .describe('Compares all pairs of responses to a prompt with PairRM, as the paper does.'),
   locate: (settings, { model }) => ({

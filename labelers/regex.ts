@@ -22,7 +22,7 @@ function compile(pattern: string, flags?: string): RegExp {
   );
 }
 
-/** 1 where it matches, 0 where it does not. */
+/** The score is 1 if the pattern matches, otherwise 0. */
 export const regex = labelerKind({
   schema: z
     .strictObject({
@@ -31,14 +31,18 @@ export const regex = labelerKind({
         .string()
         .min(1)
         .refine((pattern) => isExpression(pattern) || isExpression(pattern, 'u'), 'not a regular expression')
-        .describe('JavaScript regular expression. Unless it begins with `^` and ends with `$` it may match a part.'),
+        .describe(
+          'JavaScript regular expression. It may match a part of the response, unless it begins with `^` and ends with `$`.',
+        ),
       flags: z
         .string()
         .regex(/^[imsu]*$/, 'expected some of i, m, s and u')
         .optional()
-        .describe('`i` ignores case, `m` has `^` and `$` match at lines, `s` has `.` match newlines, `u` is Unicode.'),
+        .describe(
+          '`i` ignores case, `m` makes `^` and `$` match at line ends, `s` makes `.` match newlines, `u` turns on Unicode.',
+        ),
     })
-    .describe('Matches answers with a regular expression: 1 or 0.'),
+    .describe('Checks whether a regular expression matches a response. The score is 1 or 0.'),
   create({ pattern, flags }) {
     const expression = compile(pattern, flags);
     return programLabeler('regex', () => (answer) => {

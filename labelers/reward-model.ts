@@ -1,4 +1,4 @@
-/** The labeler that scores every response by itself with a reward model. */
+/** The labeler that scores each response separately with a reward model. */
 import { z } from 'zod';
 import { MODEL_OR_ONNX_FILE } from '../data/hub.ts';
 import { labelerKind } from './labeler.ts';
@@ -11,18 +11,18 @@ export const rewardModel = labelerKind({
       model: z
         .string()
         .describe(
-          'The reward model, a folder or a hub id `org/name[@revision]`: a sequence classifier of the Llama family with one label, or an ' +
-            'export with `model.onnx` and `tokenizer.json`.',
+          'The reward model: a folder or a hub id `org/name[@revision]`. It must be a sequence classifier of the Llama family with ' +
+            'one label, or an export with `model.onnx` and `tokenizer.json`.',
         ),
       tooLong: z
         .enum(['cut', 'unjudged'])
         .optional()
         .describe(
-          'Responses that do not fit into the model: it scores their beginning (`cut`), or they have no score (`unjudged`). Where the ' +
-            'prompt alone is too long, they have no score in both cases. Default: cut.',
+          "What to do with responses that exceed the model's context: `cut` scores their beginning, `unjudged` gives them no score. " +
+            'If the prompt alone is too long, they have no score in either case. Default: cut.',
         ),
     })
-    .describe('Scores every response with a reward model.'),
+    .describe('Scores each response with a reward model.'),
   locate: (settings, { model }) => ({ ...settings, model: model(settings.model) }),
   async create({ model, tooLong }, { engine, threads }) {
     const { identity, folder } = await openLabelerModel(model, MODEL_OR_ONNX_FILE);

@@ -5,7 +5,7 @@ export const truncatedSchema = z
   .enum(['keep', 'reject', 'drop'])
   .default('keep')
   .describe(
-    'Responses that were cut at the length limit: candidates like others (`keep`), never chosen (`reject`), or no candidates (`drop`). ' +
-      'The reference response may be one of them.',
+    'What to do with responses that were cut at the length limit: `keep` treats them as all other candidates, `reject` never ' +
+      'chooses them, `drop` excludes them from the candidates. The reference response may be a cut response in all cases.',
   );
 export type Truncated = z.infer<typeof truncatedSchema>;

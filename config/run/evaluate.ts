@@ -1,10 +1,10 @@
-/** The section `evaluate` of a run: how the policy is measured after a round, and the gate. */
+/** The section `evaluate` of a run: how the policy is evaluated after a round, and the gate. */
 import { z } from 'zod';
 import { divergenceSchema, samplingSchema } from '../../engine/protocol/settings.ts';
 import { labelSchema } from '../../labelers/index.ts';
 import { shardSize } from './sample.ts';
 
-/** What `evaluate` has in a run and on the command line. */
+/** Settings of `evaluate` in a run and on the command line. */
 export const measuringSchema = samplingSchema
   .pick({ maxNewTokens: true, batchSize: true })
   .extend(divergenceSchema.shape);
@@ -20,14 +20,14 @@ const gateSchema = z.strictObject({
     .positive()
     .optional()
     .describe(
-      'Maximum KL divergence from the reference policy, in nats per response: of sampled responses where ' +
-        '`evaluate.klSamples` is set, else of the greedy responses.',
+      'Maximum KL divergence from the reference policy, in nats per response. It is measured along sampled responses if ' +
+        '`evaluate.klSamples` is set, otherwise along the greedy responses.',
     ),
   maxLengthGrowth: z
     .number()
     .positive()
     .optional()
-    .describe("Maximum mean length of the responses in tokens, as a multiple of the reference policy's."),
+    .describe("Maximum mean length of the responses in tokens, divided by the reference policy's mean length."),
   minSecondJudgeWinRate: winRate
     .optional()
     .describe('Minimum win rate over the reference policy by `evaluate.secondJudge`, 0 to 1.'),
@@ -35,8 +35,8 @@ const gateSchema = z.strictObject({
     .enum(['continue', 'stop'])
     .default('continue')
     .describe(
-      'After a round that is not accepted, and so rolled back: `continue` starts the next round from the last ' +
-        'accepted policy, `stop` stops the run.',
+      'What to do after a round that is not accepted and is rolled back: `continue` starts the next round from the ' +
+        'last accepted policy, `stop` stops the run.',
     ),
 });
 
@@ -47,10 +47,10 @@ export const evaluateSchema = z
     secondJudge: labelSchema
       .optional()
       .describe(
-        'A second labeler that scores the responses to held-out prompts and is never used for training: ' +
-          'it detects reward hacking.',
+        'A second labeler that scores the responses to held-out prompts. Training never uses its scores, so it can ' +
+          'detect reward hacking.',
       ),
-    gate: gateSchema.prefault({}).describe('What a round must reach for its policy to be accepted.'),
+    gate: gateSchema.prefault({}).describe('Conditions for accepting the policy of a round.'),
   })
   .refine(({ gate, secondJudge }) => gate.minSecondJudgeWinRate === undefined || secondJudge !== undefined, {
     path: ['gate', 'minSecondJudgeWinRate'],

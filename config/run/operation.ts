@@ -1,4 +1,4 @@
-/** The sections `onFailure` and `budget` of a run: when it tries again, and when it stops to ask. */
+/** The sections `onFailure` and `budget` of a run: retries of failed rounds, and the limit on its costs. */
 import { z } from 'zod';
 
 export const onFailureSchema = z.strictObject({
@@ -6,12 +6,12 @@ export const onFailureSchema = z.strictObject({
     .int()
     .min(0)
     .default(0)
-    .describe('How often a failed round is retried automatically. Bad input is never retried.'),
+    .describe('Maximum number of automatic retries of a failed round. Bad input is never retried.'),
   backoff: z
     .number()
     .positive()
     .default(60)
-    .describe('Seconds before the first of these retries; each further one waits twice as long.'),
+    .describe('Seconds before the first of these retries. The delay doubles with each further retry.'),
 });
 
 export const budgetSchema = z.strictObject({
@@ -20,7 +20,7 @@ export const budgetSchema = z.strictObject({
     .number()
     .positive()
     .describe(
-      'What the run may spend on GPU workers, in US dollars. When it is spent, the activities in progress finish, ' +
-        'and the run waits for a decision.',
+      'Maximum cost of GPU workers, in US dollars. When the run reaches it, the activities in progress finish, and the ' +
+        'run waits for your decision.',
     ),
 });

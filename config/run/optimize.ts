@@ -8,7 +8,7 @@ export const optimizeSchema = trainingSchema.extend({
       error: 'expected a number > 0, or a list of them, one a round',
     })
     .default([...LEARNING_RATES])
-    .describe('Peak learning rate. A list has one per round; its last value applies to all further rounds.'),
-  objective: objectiveSchema.prefault({}).describe('What training minimizes.'),
-  checkpointSeconds: z.number().positive().default(60).describe('Seconds between checkpoints of the training.'),
+    .describe('Peak learning rate. A list has one value per round; its last value applies to all further rounds.'),
+  objective: objectiveSchema.prefault({}).describe('The loss that training minimizes.'),
+  checkpointSeconds: z.number().positive().default(60).describe('Seconds between training checkpoints.'),
 });

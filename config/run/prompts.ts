@@ -10,19 +10,21 @@ export const promptsSchema = z.strictObject({
     ),
   heldOut: z
     .union([z.string(), z.int().positive()], { error: 'expected a file, a hub data set, or a number of prompts' })
-    .describe('Prompts for evaluation only: a file, a hub data set, or how many prompts to hold out of `train`.'),
+    .describe('Prompts for evaluation only: a file, a hub data set, or the number of prompts to hold out of `train`.'),
   perRound: z
     .int()
     .positive()
     .optional()
-    .describe('Prompts per round; each prompt is used in one round. Default: the training prompts in equal parts.'),
+    .describe(
+      'Prompts per round. Each prompt is used in one round only. Default: the rounds share the training prompts equally.',
+    ),
   tooLong: z
     .enum(['drop', 'fail'])
     .default('drop')
     .describe(
-      'What happens if a prompt exceeds `sample.maxPromptLength`, `optimize.maxPromptLength`, `optimize.maxLength`, or ' +
-        "what the model's context leaves beside the longest response: `drop` drops and counts it, " +
-        '`fail` fails the run before anything is computed.',
+      'What to do with a prompt that exceeds `sample.maxPromptLength`, `optimize.maxPromptLength` or `optimize.maxLength`, ' +
+        "or that does not fit into the model's context together with a response of maximum length: `drop` drops and " +
+        'counts it, `fail` fails the run before any computation.',
     ),
 });
 

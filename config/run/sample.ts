@@ -14,8 +14,8 @@ export const sampleSchema = samplingSchema.extend({
   server: samplerSchema
     .optional()
     .describe(
-      "A server that samples the responses instead of the engine. It serves the run's model, and loads each round's " +
-        'adapter as vLLM does. Responses to held-out prompts, log-probabilities and training stay with the engine; ' +
-        '`batchSize` is ignored. Server samples are not reproducible, so `selm verify` skips them.',
+      "A server that samples the responses instead of the engine. It must serve the run's model. selm loads each round's " +
+        "adapter through vLLM's API. The engine still computes the responses to held-out prompts, log-probabilities and " +
+        'training. `batchSize` is ignored. Server samples are not reproducible, so `selm verify` skips them.',
     ),
 });

@@ -16,13 +16,13 @@ export const samplingSchema = z.strictObject({
     .gt(0)
     .max(1)
     .default(1)
-    .describe('Nucleus sampling: sample from the smallest set of tokens with this probability mass; 1 is off.'),
-  topK: z.int().min(0).default(0).describe('Sample from the k most likely tokens only; 0 is off.'),
+    .describe('Nucleus sampling: sample from the smallest set of tokens with this total probability; 1 turns it off.'),
+  topK: z.int().min(0).default(0).describe('Sample from the k most likely tokens only; 0 turns it off.'),
   maxNewTokens: positiveInt.default(512).describe('Maximum length of a response, in tokens.'),
   maxPromptLength: positiveInt
     .optional()
     .describe(
-      'Maximum length of a prompt, in tokens. A longer prompt is an error; in a run, `prompts.tooLong` decides. ' +
+      'Maximum length of a prompt, in tokens. A longer prompt is an error; in a run, `prompts.tooLong` applies instead. ' +
         "Default: the model's context.",
     ),
   batchSize: positiveInt.default(32).describe('Sequences decoded at the same time.'),
@@ -48,8 +48,8 @@ export type Device = (typeof DEVICES)[number];
 export const deviceSchema = z
   .enum(DEVICES)
   .describe(
-    'Device that computes: `cpu`, in float32, or `cuda`, an NVIDIA GPU, in float16 (bfloat16 if the model is stored so). ' +
-      'Results depend on it.',
+    'Device for model computations: `cpu` (float32), or `cuda` (an NVIDIA GPU; float16, or bfloat16 if the model is stored ' +
+      'in bfloat16). Results depend on the device.',
   );
 
 /** Responses for KL divergences, in addition to the greedy ones. */
@@ -60,8 +60,8 @@ export const divergenceSchema = z.strictObject({
     .max(MAX_SAMPLES)
     .default(0)
     .describe(
-      'Responses per held-out prompt, sampled at temperature 1, for an unbiased estimate of the KL divergence. 0 measures ' +
-        'it along the greedy responses only.',
+      'Responses per held-out prompt, sampled at temperature 1, for an unbiased estimate of the KL divergence. With 0, the ' +
+        'KL divergence is measured along the greedy responses only.',
     ),
 });
 
@@ -82,7 +82,7 @@ export const loraSchema = z.strictObject({
 });
 export type LoraSettings = z.infer<typeof loraSchema>;
 
-/** The paper's peak learning rates, one per round (arXiv 2405.19332, Zephyr-7B). A single training has the first. */
+/** The paper's peak learning rates, one per round (arXiv 2405.19332, Zephyr-7B). A single training uses the first. */
 export const LEARNING_RATES = [5e-7, 3e-7, 1e-7] as const;
 
 /** Settings of training. */
@@ -91,15 +91,15 @@ export const trainingSchema = z.strictObject({
   schedule: z
     .enum(['cosine', 'linear', 'constant'])
     .default('cosine')
-    .describe('Learning rate after the warm-up: it falls to 0 along half a cosine or a line, or stays constant.'),
+    .describe('Learning rate schedule after the warm-up: `cosine` or `linear` decay to 0, or `constant`.'),
   warmupRatio: z
     .number()
     .min(0)
     .max(1)
     .optional()
     .describe(
-      'Share of the steps in which the learning rate rises to its peak: step i of n has i / (n + 1) of it. Default: 0.1, ' +
-        'or 0 with a constant schedule.',
+      'Share of the optimizer steps that are warm-up. In warm-up step i of n, the learning rate is i / (n + 1) of its peak. ' +
+        'Default: 0.1, or 0 with a constant schedule.',
     ),
   weightDecay: z.number().min(0).default(0).describe("AdamW's decoupled weight decay."),
   adamBeta1: z.number().min(0).lt(1).default(0.9).describe("Decay of AdamW's first moment."),
@@ -113,32 +113,32 @@ export const trainingSchema = z.strictObject({
   epochs: positiveInt.default(1).describe('Passes over the training data.'),
   batchSize: positiveInt
     .default(128)
-    .describe('Rows per optimizer step, computed in micro-batches: memory does not grow with it.'),
+    .describe('Rows per optimizer step. They are computed in micro-batches, so memory does not grow with this number.'),
   maxLength: positiveInt
     .default(1024)
-    .describe('Maximum length of a prompt with a response, in tokens; the end of a longer response is cut.'),
+    .describe('Maximum length of a prompt with its response, in tokens. The end of a longer response is cut.'),
   maxPromptLength: positiveInt
     .default(512)
     .describe(
-      'Maximum length of a prompt, in tokens; the beginning of a longer prompt is cut. In a run, `prompts.tooLong` decides ' +
+      'Maximum length of a prompt, in tokens. The beginning of a longer prompt is cut; in a run, `prompts.tooLong` applies ' +
         'instead.',
     ),
   microBatchTokens: positiveInt
     .default(1024)
-    .describe('Tokens per micro-batch, which bounds memory. A longer row is a separate micro-batch.'),
+    .describe('Maximum tokens per micro-batch; limits memory. A row with more tokens is a separate micro-batch.'),
   recompute: z
     .boolean()
     .default(false)
     .describe(
-      "Compute a layer's activations again in the backward pass instead of storing them (gradient checkpointing): a third " +
-        'more time, a fraction of the memory.',
+      "Gradient checkpointing: recompute a layer's activations in the backward pass instead of storing them. Training takes a " +
+        'third more time and a fraction of the memory.',
     ),
-  shuffle: z.boolean().default(true).describe('Visit the rows in random order; otherwise in the order of the file.'),
+  shuffle: z.boolean().default(true).describe('Train on the rows in random order, not in the order of the file.'),
   full: z.boolean().default(false).describe('Train all weights of the model instead of a LoRA adapter.'),
-  lora: loraSchema.prefault({}).describe('The LoRA adapter, if training does not start from a given one.'),
+  lora: loraSchema.prefault({}).describe('The new LoRA adapter, if training does not start from an existing one.'),
 });
 export type TrainingSettings = z.infer<typeof trainingSchema>;
-/** What shortens prompts and responses that are trained on, in tokens. */
+/** Length limits of training, in tokens: longer prompts and responses are cut. */
 export type LengthLimits = Pick<TrainingSettings, 'maxLength' | 'maxPromptLength'>;
 
 /** The settings of each objective, with their defaults. */
@@ -154,7 +154,7 @@ type Objectives = typeof OBJECTIVES;
 export type ObjectiveName = keyof Objectives;
 const objectiveNames = Object.keys(OBJECTIVES) as ObjectiveName[];
 
-/** The settings of one objective, or of one of several. */
+/** The settings of objective `N`. */
 export type ObjectiveSettings<N extends ObjectiveName = ObjectiveName> = N extends N
   ? { name: N } & Objectives[N]
   : never;
@@ -167,33 +167,33 @@ export const objectiveFields = z.strictObject({
     .describe(
       'The loss: `selm` (arXiv 2405.19332), `dpo` (2305.18290), `xpo` (2405.21046), `vpo` (2405.19320), ' +
         '`ipo` (2310.12036) or `simpo` (2405.14734). ' +
-        'In a run, the reference response of `xpo` and `vpo` is a response of the start policy, that of `selm` a response of ' +
-        'the policy that the round starts from.',
+        'In a run, the reference response of `xpo` and `vpo` is a response of the start policy; that of `selm` is a response ' +
+        'of the policy that the round starts from.',
     ),
   beta: z
     .number()
     .positive()
     .optional()
     .describe(
-      'Strength of the regularization towards the reference policy; for `simpo`, the scale of the rewards. Default: 0.01; ' +
-        '0.1 for `ipo`, 2 for `simpo`.',
+      'Strength of the regularization towards the reference policy; for `simpo`, the scale of the rewards. Default: 0.1 for ' +
+        '`ipo`, 2 for `simpo`, 0.01 for all others.',
     ),
   alpha: z
     .number()
     .min(0)
     .optional()
     .describe(
-      'Strength of the optimism term, which favors the reference response: in `selm` and `vpo` (default: 0.001), and in ' +
-        '`xpo` (default: 1e-5), whose alpha corresponds to alpha × beta of `selm`.',
+      'Strength of the optimism term, which favors the reference response. Default: 0.001 for `selm` and `vpo`, 1e-5 for ' +
+        '`xpo`, whose alpha corresponds to alpha × beta of `selm`.',
     ),
   gamma: z
     .number()
     .min(0)
     .optional()
-    .describe('Target margin between the rewards of chosen and rejected in `simpo`. Default: 1.'),
+    .describe('Target margin between the rewards of the chosen and the rejected response in `simpo`. Default: 1.'),
 });
 
-/** Settings that the objective does not have are errors: they would have no effect. */
+/** The settings of the selected objective. A setting of another objective is an error, since it would have no effect. */
 export const objectiveSchema = objectiveFields.transform(({ name, ...given }, context): ObjectiveSettings => {
   const defaults = OBJECTIVES[name];
   for (const [setting, value] of Object.entries(given)) {

@@ -23,6 +23,7 @@ const TEMPERATURES: Record<string, number> = {
 };
 const OTHER_TEMPERATURE = 0.7;
 
+/** The sampling temperature for a question. */
 export const temperatureOf = ({ category }: Question): number => TEMPERATURES[category] ?? OTHER_TEMPERATURE;
 
 interface AnswerOptions {
@@ -61,7 +62,7 @@ export async function answerQuestions(
     }
   }
   for (const batch of batchesOf(questions, settings.batchSize)) {
-    // Batches do not depend on the known answers: an interrupted run ends with the same answers as any other.
+    // Batches do not depend on the known answers, so an interrupted run gives the same answers as an uninterrupted one.
     if (batch.every(({ question_id }) => answers.has(question_id))) continue;
     const conversations = await converse(engine, policy, batch, settings, seed);
     for (const [i, question] of batch.entries()) {
@@ -79,7 +80,7 @@ export async function answerQuestions(
   return answers;
 }
 
-/** Checked before anything is computed: the last turn's prompt includes all earlier answers. */
+/** Checks that all turns fit into the model's context. The last turn's prompt includes all earlier answers. */
 function checkRoom(policy: Policy, questions: Question[], maxNewTokens: number): void {
   const { model, tokenizer } = openPolicyFiles(policy);
   for (const { question_id, turns } of questions) {

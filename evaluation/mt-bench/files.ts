@@ -14,7 +14,7 @@ export type Question = z.infer<typeof questionSchema>;
 
 const answerSchema = z.looseObject({
   question_id: z.int(),
-  /** In selm's own files, a hash of everything that the answer depends on. */
+  /** In files that selm writes, a hash of everything that the answer depends on. */
   answer_id: z.string().optional(),
   model_id: z.string(),
   /** Only the first is used. */
@@ -29,13 +29,13 @@ const judgementSchema = z.looseObject({
   judge: z.tuple([z.string(), z.string()]),
   user_prompt: z.string(),
   judgment: z.string(),
-  /** 1 to 10, or -1 where no rating was found in the judgement. */
+  /** 1 to 10, or -1 if the judgement has no rating. */
   score: z.number(),
   turn: z.union([z.literal(1), z.literal(2)]),
 });
 export type QuestionJudgement = z.infer<typeof judgementSchema>;
 
-/** @throws InputError also for a repeated id */
+/** Reads questions. @throws InputError also for a repeated id */
 export async function readQuestions(path: string): Promise<Question[]> {
   const questions = await readJsonl(path, questionSchema);
   byQuestion(questions, path);
@@ -52,7 +52,7 @@ export async function readAnswers(path: string): Promise<{ model: string; answer
   return { model, answers: byQuestion(rows, path) };
 }
 
-/** Empty if the file does not exist yet. */
+/** Reads judgements. The list is empty if the file does not exist. */
 export async function readJudgements(path: string): Promise<QuestionJudgement[]> {
   return exists(path) ? readJsonl(path, judgementSchema) : [];
 }

@@ -30,7 +30,8 @@ interface JudgingOptions extends CallOptions {
 }
 
 /**
- * Judges all answers and saves the judgements. Requests that the judge refuses, and replies that are cut before their rating, have none.
+ * Judges all answers and saves the judgements. Requests that the judge rejects, and replies that are cut before their rating, have no
+ * rating.
  * @returns the counts of the labeler `judge`
  */
 export async function judgeAnswers(
@@ -77,10 +78,10 @@ export async function judgeAnswers(
 type Key = Pick<QuestionJudgement, 'question_id' | 'turn' | 'model' | 'judge'>;
 const keyOf = ({ question_id, turn, model, judge: [judge] }: Key) => JSON.stringify([question_id, turn, model, judge]);
 
-/** FastChat's patterns: its own format, else a number in single brackets. */
+/** FastChat's patterns: a number in double brackets, else a number in single brackets. */
 const RATINGS = [/\[\[(\d+\.?\d*)\]\]/, /\[(\d+\.?\d*)\]/];
 
-/** The first rating in a judgement. As in FastChat, and unlike the labeler's, it may lie outside the scale of the prompt. */
+/** The first rating in a judgement. As in FastChat, it may be outside the scale of the prompt, unlike a rating of the labeler. */
 export function ratingIn(judgement: string): number | undefined {
   for (const pattern of RATINGS) {
     const found = pattern.exec(judgement);

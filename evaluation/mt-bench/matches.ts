@@ -4,7 +4,7 @@ import type { Question, QuestionAnswer } from './files.ts';
 import type { Message } from '../../data/records.ts';
 import { fillTemplate, publishedTemplate } from '../../labelers/judge/templates.ts';
 
-/** An answer to be judged (FastChat's match). The prompt of the second turn has both turns, and asks about the second. */
+/** An answer to be judged (FastChat's match). The prompt for the second turn contains both turns, and the second is rated. */
 export interface Match {
   question: Question;
   turn: 1 | 2;
@@ -16,12 +16,12 @@ export interface Match {
 /** Categories for which the judge gets a reference answer. */
 const WITH_REFERENCE = ['math', 'reasoning', 'coding'];
 
-/** @throws InputError when a question needs a reference answer and has none */
+/** Checks the reference answers. @throws InputError when a question needs a reference answer and has none */
 export function checkReferences(questions: Question[], references: Map<number, QuestionAnswer>): void {
   for (const question of questions) referencesOf(question, references);
 }
 
-/** @throws InputError when a question has no answer, or needs a reference answer and has none */
+/** The matches of all answers. @throws InputError when a question has no answer, or needs a reference answer and has none */
 export function matchesOf(
   questions: Question[],
   answers: Map<number, QuestionAnswer>,

@@ -23,8 +23,8 @@ export interface ModelScores {
 }
 
 /**
- * The scores of each model by each judge, best first. Models without a rating are left out.
- * @throws InputError when a judgement is about a question that is not among these, or there is no rating at all
+ * The scores of each model by each judge, best first. Models without a rating are excluded.
+ * @throws InputError when a judgement refers to a question that is not in `questions`, or no judgement has a rating
  */
 export function scoresOf(judgements: QuestionJudgement[], questions: Question[], seed: number): ModelScores[] {
   const categories = new Map(questions.map(({ question_id, category }) => [question_id, category]));

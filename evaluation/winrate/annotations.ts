@@ -13,7 +13,7 @@ import { makeRow, parseRow, type Row } from '../../data/row.ts';
 
 /** Which of two responses is preferred, and the length of both in characters (Unicode code points). */
 export interface Annotation {
-  /** 1: the model's response is preferred, 0: the baseline's, 0.5: a tie. Absent where the annotator gave no preference. */
+  /** 1: the model's response is preferred, 0: the baseline's, 0.5: a tie. Absent if the annotator gave no preference. */
   outcome?: number;
   modelLength: number;
   baselineLength: number;
@@ -32,7 +32,7 @@ const outputsSchema = z.object({ ...judged, output_1: z.string(), output_2: z.st
 const length = z.int().nonnegative();
 const lengthsSchema = z.object({ ...judged, length_baseline: length, length_model: length });
 
-/** @throws InputError also when only some rows have a difficulty, or no row has a preference */
+/** Reads annotations. @throws InputError also when only some rows have a difficulty, or no row has a preference */
 export async function readAnnotations(path: string): Promise<Annotation[]> {
   const rows = path.endsWith('.json') ? await readJsonArray(path) : await collect(jsonlRows(path));
   const annotations = rows.map(annotationOf);
@@ -64,7 +64,7 @@ function annotationOf(row: Row): Annotation {
 
 const outcomeOf = (value: number) => (value === 0 ? 0.5 : value - 1);
 
-/** Unicode code points, as Python counts a string's length. */
+/** The length of a string in Unicode code points, as in Python. */
 export const charactersOf = (text: string): number => [...text].length;
 
 async function readJsonArray(path: string): Promise<Row[]> {

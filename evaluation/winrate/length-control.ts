@@ -1,6 +1,6 @@
 /**
  * The length-controlled win rate (Dubois et al. 2024, arXiv 2404.04475), as alpaca_eval 0.6.6 computes it: a logistic model of
- * the preference has a term for the difference in length; the win rate is its prediction without that difference.
+ * the preference has a term for the difference in length, and the win rate is its prediction for equal lengths.
  */
 import { uniformStream } from '../../data/random.ts';
 import { bootstrapInterval, mean, standardDeviation, standardError, type Interval } from '../statistics.ts';
@@ -8,7 +8,7 @@ import { fitCrossValidated, fitLogistic, FOLDS, sigmoid, type Fit, type Observat
 
 /** One prompt's comparison. Lengths are in characters. */
 interface LengthComparison {
-  /** 1: the model is preferred, 0: the baseline, or a probability. Absent where the annotator gave no preference. */
+  /** 1: the model is preferred, 0: the baseline, or a probability. Absent if the annotator gave no preference. */
   outcome?: number;
   modelLength: number;
   baselineLength: number;
@@ -16,7 +16,7 @@ interface LengthComparison {
   difficulty?: number;
 }
 
-/** A comparison of the baseline with itself, instructed to be brief or verbose: the effect of length alone. Has a small weight. */
+/** A comparison of the baseline with itself when instructed to be brief or verbose. It shows the effect of length alone. */
 export interface GamedComparison {
   outcome: number;
   /** Its tanh is the length term. */
@@ -31,7 +31,7 @@ interface LengthControlledWinRate {
   standardError: number;
   /** 95 % bootstrap interval over prompts, with the penalty of the fit to all of them. */
   interval: Interval;
-  /** Coefficients of the length term, the difficulty (where given) and the model. */
+  /** Coefficients of the length term, the difficulty (if given) and the model. */
   coefficients: { length: number; difficulty?: number; model: number };
 }
 
@@ -40,6 +40,7 @@ const GAMED_WEIGHT = 0.2 / 2;
 const RESAMPLES = 1000;
 
 /**
+ * Computes the length-controlled win rate.
  * @param seed of the bootstrap interval
  * @returns undefined for fewer comparisons than folds of the cross-validation
  */

@@ -18,6 +18,7 @@ export interface Fit {
 const STRENGTHS = Array.from({ length: 10 }, (_, i) => 10 ** (-4 + (8 * i) / 9));
 export const FOLDS = 5;
 
+/** The logistic function. */
 export const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 function dot(a: number[], b: number[]): number {
   let total = 0;
@@ -26,11 +27,11 @@ function dot(a: number[], b: number[]): number {
 }
 
 /**
- * Fits with the penalty that predicts the left-out folds best.
+ * Fits with the penalty that predicts the held-out folds best.
  * @param observations at least as many as folds
  */
 export function fitCrossValidated(observations: Observation[]): Fit {
-  // Row i of n is in fold (n - 1 - i) mod 5: where scikit-learn's GroupKFold puts groups of equal size.
+  // Row i of n is in fold (n - 1 - i) mod 5, as in scikit-learn's GroupKFold with groups of equal size.
   const foldOf = (i: number) => (observations.length - 1 - i) % FOLDS;
   const folds = Array.from({ length: FOLDS }, (_, fold) => ({
     kept: observations.filter((__, i) => foldOf(i) !== fold),
@@ -55,7 +56,7 @@ function crossEntropy(observations: Observation[], coefficients: number[]): numb
   return total;
 }
 
-/** Convergence: far below the digits that a win rate is shown with. */
+/** Convergence tolerance, much smaller than the displayed precision of a win rate. */
 const TOLERANCE = 1e-9;
 const MOST_STEPS = 200;
 
@@ -74,7 +75,7 @@ export function fitLogistic(observations: Observation[], c: number, start?: numb
     const direction = target.map((value, i) => value - w[i]);
     if (Math.max(...direction.map(Math.abs)) < TOLERANCE) return target;
     const before = objective(w);
-    // Tolerates the sum's rounding error.
+    // Allows for the rounding error of the sum.
     const allowed = before + 1e-12 * Math.abs(before);
     let [rate, next] = [1, target];
     while (objective(next) > allowed && rate > TOLERANCE) {

@@ -1,4 +1,4 @@
-/** The win rate of a model over a baseline, as AlpacaEval computes it, and its uncertainty. */
+/** The win rate of a model over a baseline as in AlpacaEval, with standard error and bootstrap interval. */
 import { bootstrapMean, mean, standardError, type Interval } from '../statistics.ts';
 
 interface WinRate {
@@ -13,7 +13,7 @@ interface WinRate {
   losses: number;
 }
 
-/** @param outcomes per prompt: 1 where the model is preferred, 0 where the baseline is, 0.5 for a tie, or a probability */
+/** Computes a win rate. @param outcomes per prompt: 1 if the model is preferred, 0 if the baseline is, 0.5 for a tie, or a probability */
 export function winRateOf(outcomes: number[], seed: number): WinRate {
   return {
     winRate: mean(outcomes),

@@ -26,20 +26,21 @@ const schema = z
     server: serverAddress
       .optional()
       .describe(
-        'Base URL of an OpenAI-compatible server, such as `https://api.openai.com/v1`. Without it, `model` runs on the engine, greedily.',
+        'Base URL of an OpenAI-compatible server, such as `https://api.openai.com/v1`. Without it, `model` runs on the engine ' +
+          'with greedy decoding.',
       ),
     model: z
       .string()
       .min(1)
       .describe(
-        "The judge: the model's name on `server`, or without a server a model folder or a hub id `org/name[@revision]`.",
+        "The judge: the model's name on `server`; without `server`, a model folder or a hub id `org/name[@revision]`.",
       ),
     mode: z
       .enum(['pairwise', 'single'])
       .default('pairwise')
       .describe(
-        '`pairwise` compares answers two by two, each pair in both orders; if these disagree, it is a tie. The score is the share of its ' +
-          'comparisons that an answer wins. `single` rates every answer by itself, from 1 to 10.',
+        '`pairwise` compares pairs of answers, each pair in both orders; if the two verdicts disagree, it is a tie. The score of ' +
+          'an answer is the share of its comparisons that it wins. `single` rates each answer separately, from 1 to 10.',
       ),
     pairs: z
       .enum(['all', 'first'])
@@ -51,9 +52,10 @@ const schema = z
       .string()
       .optional()
       .describe(
-        "The judge's prompt: a YAML or JSON file with `prompt_template` and optionally `system_prompt`, in which `{question}` and " +
-          '`{answer_a}`, `{answer_b}` (for `single`: `{answer}`) are filled in. It must tell the judge to end with `[[A]]`, `[[B]]` or ' +
-          '`[[C]]` (a tie), or for `single` with a rating such as `[[7]]` or `[[7/10]]`. ' +
+        "The judge's prompt: a YAML or JSON file with `prompt_template` and optionally `system_prompt`. The placeholders " +
+          '`{question}`, `{answer_a}` and `{answer_b}` (for `single`: `{question}` and `{answer}`) are filled in. The prompt must ' +
+          'instruct the judge to end with `[[A]]`, `[[B]]` or `[[C]]` (a tie), or for `single` with a rating such as `[[7]]` or ' +
+          '`[[7/10]]`. ' +
           "Default: MT-Bench's `pair-v2` or `single-v1`.",
       ),
     temperature: z
@@ -61,21 +63,21 @@ const schema = z
       .min(0)
       .default(0)
       .describe(
-        'Sampling temperature of the judge on `server`; 0 is greedy. A server that does not accept it samples at its default, which is ' +
-          'counted (`withoutTemperature`).',
+        'Sampling temperature of the judge on `server`; 0 is greedy decoding. If the server rejects this parameter, it is left ' +
+          'out; replies sampled at the default temperature of the server are counted (`withoutTemperature`).',
       ),
     maxTokens: z
       .int()
       .positive()
       .default(2048)
       .describe(
-        "Most tokens of a judge's reply; a reasoning model needs more. Replies that are cut before their verdict are counted " +
+        "Maximum tokens of a judge's reply; reasoning models need more. Replies that are cut before their verdict are counted " +
           '(`truncatedJudgements`, a part of `unparsed`).',
       ),
     extraBody: extraBodySetting
       .optional()
       .describe(
-        'Further fields of each request to `server`, such as `{ reasoning_effort: low }` or ' +
+        'Additional fields of each request to `server`, such as `{ reasoning_effort: low }` or ' +
           '`{ chat_template_kwargs: { enable_thinking: false } }`.',
       ),
     usdPerMillionTokens: z
@@ -84,12 +86,12 @@ const schema = z
         completion: price.describe('Price of a million completion tokens, in US dollars.'),
       })
       .optional()
-      .describe('Price of a million tokens in US dollars. If set, the cost of judging is reported.'),
+      .describe('Price of a million tokens, in US dollars. If set, the cost of the judge is reported.'),
     ...requestSettings,
   })
   .describe(
-    'Asks a language model which answers are better. A reply without a verdict in double brackets, or with contradictory ones, gives no ' +
-      'score. Thoughts (`<think>…</think>`, `reasoning_content`) are ignored.',
+    'Asks a language model which answers are better. A reply without a verdict in double brackets, or with contradictory ' +
+      'verdicts, gives no score. Thoughts (`<think>…</think>`, `reasoning_content`) are ignored.',
   );
 
 type Settings = z.output<typeof schema>;

@@ -55,9 +55,11 @@ export const verifier = labelerKind({
       verdict: z
         .enum(['strict', 'loose'])
         .optional()
-        .describe('Loose ignores an introduction, a closing line and asterisks, as IFEval does. Default: strict.'),
+        .describe('`loose` ignores an introduction, a closing line and asterisks, as IFEval does. Default: strict.'),
     })
-    .describe("Checks the instructions in a prompt's `instruction_id_list`, as IFEval does."),
+    .describe(
+      "Checks the instructions in a prompt's `instruction_id_list`, as IFEval does. The score is the share that a response follows.",
+    ),
   create({ verdict = 'strict' }) {
     const follows = verdict === 'strict' ? followsStrictly : followsLoosely;
     return programLabeler('verifier', (prompt) => {

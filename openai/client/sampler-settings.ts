@@ -5,7 +5,7 @@ import { requestSettings, serverAddress } from './settings.ts';
 const { concurrency, timeoutSeconds } = requestSettings;
 
 export const samplerSchema = z.strictObject({
-  url: serverAddress.describe("The server's base URL, which usually ends in `/v1`: vLLM, `selm serve`."),
+  url: serverAddress.describe('Base URL of the server (vLLM or `selm serve`), which usually ends in `/v1`.'),
   model: z.string().min(1).describe("The base model's name on the server."),
   ...requestSettings,
   concurrency: concurrency.default(64),
@@ -14,14 +14,15 @@ export const samplerSchema = z.strictObject({
     .string()
     .optional()
     .describe(
-      'Folder with the same path on the workers and the server, for the adapters that the server loads. Default: the server reads the ' +
-        "adapters in the workers' artifact store.",
+      'Folder for the adapters that the server loads. It must have the same path on the workers and the server. Default: the ' +
+        "server reads the adapters from the workers' artifact store.",
     ),
   workers: z
     .enum(['control', 'gpu'])
     .default('control')
     .describe(
-      'Which workers send the requests. `gpu`: each GPU worker has its own server beside it, which keeps the adapters that it has loaded.',
+      'Workers that send the requests. With `gpu`, each GPU worker uses a server on its own machine, which keeps the adapters ' +
+        'that it has loaded.',
     ),
 });
 export type SamplerSettings = z.infer<typeof samplerSchema>;

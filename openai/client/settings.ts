@@ -32,26 +32,21 @@ export const requestSettings = {
     .number()
     .positive()
     .optional()
-    .describe('Most requests to `server` per minute, per worker. Default: no limit.'),
-  timeoutSeconds: z
-    .number()
-    .positive()
-    .max(300)
-    .default(120)
-    .describe('Seconds within which `server` must answer a request.'),
+    .describe('Maximum requests to `server` per minute, per worker. Default: no limit.'),
+  timeoutSeconds: z.number().positive().max(300).default(120).describe('Timeout of a request to `server`, in seconds.'),
   retries: z
     .int()
     .min(0)
     .default(5)
     .describe(
-      'Retries of a request, with growing pauses, after a lost connection, a timeout, an unreadable response or the statuses 408, ' +
-        '409, 429 and 5xx.',
+      'Retries of a request, with exponential backoff, after a lost connection, a timeout, an unreadable response, or status ' +
+        '408, 409, 429 or 5xx.',
     ),
 };
 
 const OWN_FIELDS = ['model', 'messages', 'temperature', 'max_tokens', 'max_completion_tokens', 'n', 'stream'];
 
-/** Further fields of a request's body. Those that selm sets itself are not allowed. */
+/** Additional fields of a request's body. Fields that selm sets are not allowed. */
 export const extraBodySetting = z
   .record(z.string(), z.json())
   .refine(
