@@ -2,6 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Context } from '@temporalio/activity';
 import { Client, Connection, type WorkflowExecutionInfo } from '@temporalio/client';
 import { NativeConnection, type WorkflowBundleOption } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -151,18 +153,34 @@ describe('a run on the embedded server', () => {
       testConfig({ name: `fair-${seed}`, seed, rounds: 1, sample: { shardSize: seed === 1 ? 1 : 4 } }),
     );
     const order: string[] = [];
-    let startSmall: (() => void) | undefined;
-    const waiting = new Promise<void>((resolve) => (startSmall = resolve));
-    let bothWait: (() => void) | undefined;
-    const both = new Promise<void>((resolve) => (bothWait = resolve));
+    const sampled = (run: string) => order.filter((other) => other === run).length;
+    /** Whether the small run has a sample in the queue. */
+    const isWaiting = async () => {
+      const ids = ['selm-fair-2', 'selm-fair-2/round-1'];
+      const executions = await Promise.all(
+        ids.map((id) =>
+          client.workflow
+            .getHandle(id)
+            .describe()
+            .catch(() => undefined),
+        ),
+      );
+      return executions
+        .flatMap((execution) => execution?.raw.pendingActivities ?? [])
+        .some(({ activityType, lastStartedTime }) => activityType!.name === 'sample' && !lastStartedTime);
+    };
+    let begin!: () => void;
+    const began = new Promise<void>((resolve) => (begin = resolve));
     standIns.before.sample = async (_, { seed }) => {
       // Rounds' seeds are 1001 and 2001, that of held-out prompts is 0.
-      if (seed === 0) return;
-      order.push(seed === 1001 ? 'big' : 'small');
-      if (order.length === 1) {
-        startSmall!();
-        // The small run's shards are queued behind the big one's.
-        await both;
+      if (seed === 2001) order.push('small');
+      if (seed !== 1001) return;
+      order.push('big');
+      begin();
+      // Each of the big run's shards holds the worker until the small run waits for it, so that the order is the server's choice.
+      while (sampled('small') < 6 && !(await isWaiting())) {
+        Context.current().heartbeat();
+        await sleep(20);
       }
     };
     const gpu = { maxConcurrentActivityTaskExecutions: 1 };
@@ -170,24 +188,16 @@ describe('a run on the embedded server', () => {
       server,
       standIns,
       async () => {
-        // Its start is measured before the big run holds the worker.
+        // Its start is measured before the small run begins.
         const first = await startRun(client, big);
-        await waiting;
+        await began;
         const second = await startRun(client, small);
-        // The start of the small run needs the worker that the first shard holds: it lets go once that waits as well.
-        await expect
-          .poll(async () =>
-            (await second.handle.describe()).raw.pendingActivities?.map(({ activityType }) => activityType!.name),
-          )
-          .toEqual(['sample']);
-        bothWait!();
         await Promise.all([first.handle.result(), second.handle.result()]);
       },
       gpu,
     );
     await close();
-    expect(order.filter((run) => run === 'big')).toHaveLength(24);
-    expect(order.filter((run) => run === 'small')).toHaveLength(6);
+    expect([sampled('big'), sampled('small')]).toEqual([24, 6]);
     // First come, first served would take all of the big run's shards before the first of the small one's.
     const between = order.slice(order.indexOf('small'), order.lastIndexOf('small') + 1);
     expect(between.filter((run) => run === 'big').length, order.join(' ')).toBeLessThanOrEqual(8);
