@@ -47,6 +47,10 @@ export interface Prepared {
   previous?: Address;
 }
 
+/**
+ * Imports the start policy and selects the prompts of all rounds.
+ * @throws InputError when the policy or the prompts cannot be used
+ */
 export const prepare: Activity<PrepareInput, Prepared> = async (context, input, options) => {
   const { prompts, limits, label, secondJudge, seed, continues } = input;
   const { store, engine, cacheFolder } = context;

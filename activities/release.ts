@@ -45,6 +45,11 @@ export const recordRelease = defineStep({
   },
 });
 
+/**
+ * Records a release and makes it the next version of the run's name.
+ * @returns the version, counted from 1
+ * @throws InputError when the name is not valid
+ */
 export const release: Activity<ReleaseInput, { version: number }> = async (context, input, options) => {
   checkName(input.name);
   const { address } = await recordRelease(context, input, options);
