@@ -1,4 +1,4 @@
-/** What the quickstart needs before it runs: its prompts and its model. */
+/** Creates the prompts and the model of the quickstart. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { showProgress } from '../../cli/progress.ts';
@@ -13,7 +13,7 @@ export interface Prepared {
   heldOut: string;
 }
 
-/** Makes model and prompts in `folder`, where they are not there already. */
+/** Writes the prompts to `folder`, and creates the model there unless it exists. */
 export async function prepareQuickstart(folder: string): Promise<Prepared> {
   const prepared = {
     model: join(folder, 'model'),
