@@ -32,11 +32,13 @@ export interface PrepareInput extends PromptChecks {
   continues?: string;
 }
 
+/** A set of prompts in the store. */
 export interface PromptSet {
   address: Address;
   count: number;
 }
 
+/** The checked inputs of a run. */
 export interface Prepared {
   policy: Address;
   heldOut: PromptSet;

@@ -60,6 +60,7 @@ async function readRelease(store: ReadableStore, address: Address): Promise<Rele
   return JSON.parse(await store.readText(address, RELEASE)) as Release;
 }
 
+/** A release with its name and version. */
 export interface NamedRelease {
   name: string;
   version: number;
