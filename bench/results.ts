@@ -10,14 +10,16 @@ interface SideResult {
   runs: Measurement[];
 }
 
+/** The results of a case on all its sides. */
 export interface CaseResult {
   name: string;
   sides: Partial<Record<Side, SideResult>>;
   agreement?: Agreement;
-  /** Floating-point operations of one step: flops.ts. */
+  /** Floating-point operations of one step (see flops.ts). */
   stepFlops?: number;
 }
 
+/** The content of bench/results.json. */
 export interface Results {
   machine: string;
   threads: number;

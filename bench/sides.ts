@@ -14,6 +14,7 @@ const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
 type Outcome = Measurement & Pick<Printed, 'values'>;
 
+/** The sides that can be measured on this machine. */
 export interface Sides {
   versions: Record<string, string>;
   /** Why this side of this case cannot be measured. Undefined if it can. */

@@ -11,6 +11,7 @@ import { uniformStream } from '../data/random.ts';
 import { loraSchema } from '../engine/protocol/settings.ts';
 import { modelFolder, type ModelName } from './models.ts';
 
+/** The size and the settings of a work. */
 export interface WorkSize {
   model: ModelName;
   /** For optimize and score. */
@@ -33,6 +34,7 @@ export interface WorkSize {
   weights?: string;
 }
 
+/** The input of a measurement. */
 export interface Work {
   model: string;
   /** Folder of an untrained LoRA adapter of rank 16 on all linear layers. Absent if all weights are trained. */

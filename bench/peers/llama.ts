@@ -19,6 +19,7 @@ const TOOL = 'llama-batched-bench';
 const FORMATS = ['f32', 'f16', 'q8_0'] as const;
 export type Format = (typeof FORMATS)[number];
 
+/** A build of llama.cpp, with the converted models. */
 export interface LlamaCpp {
   version: string;
   tool: string;

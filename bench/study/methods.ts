@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import type { objectiveFields } from '../../engine/protocol/settings.ts';
 
+/** A method of the study. */
 export interface Method {
   name: string;
   /** Without beta: all methods use the beta of the quickstart. */

@@ -9,6 +9,7 @@ export interface Figures {
   tokens: number;
 }
 
+/** Results of a round. */
 export interface RoundFigures extends Figures {
   round: number;
   /** Number of preferences that the round trained on. */
@@ -19,6 +20,7 @@ export interface RoundFigures extends Figures {
   kl: number;
 }
 
+/** Results of a run. */
 export interface StudyRun {
   method: string;
   seed: number;
@@ -38,6 +40,7 @@ export interface StudySettings {
   engine: string;
 }
 
+/** The content of docs/study.json. */
 export interface StudyResults {
   settings: StudySettings;
   runs: StudyRun[];

@@ -23,6 +23,7 @@ import { FROM_START, roundSeed, WITHOUT_REFERENCE } from '../../workflows/round.
 import { shardsOf } from '../../workflows/shards.ts';
 import type { LengthLimits } from '../../engine/protocol/settings.ts';
 
+/** Results of a round. */
 export interface Round {
   round: number;
   label: LabelStats;
@@ -37,6 +38,7 @@ interface Measured {
   labels: Address[];
 }
 
+/** Results of a run. */
 export interface Run {
   start: Comparison;
   rounds: Round[];

@@ -1,6 +1,7 @@
 /** Means over a few seeds, with confidence intervals. */
 import { mean, type Interval } from '../../evaluation/statistics.ts';
 
+/** A mean with its confidence interval. */
 export interface Estimate {
   mean: number;
   /** 95 % confidence interval by Student's t. Absent for a single value. */
