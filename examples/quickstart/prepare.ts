@@ -7,6 +7,7 @@ import { makeModel } from './model.ts';
 import { instructions, promptOf } from './task.ts';
 import { startEngine } from '../../engine/backends.ts';
 
+/** Paths of the model and of the files of prompts. */
 export interface Prepared {
   model: string;
   train: string;

@@ -31,6 +31,7 @@ export interface Request {
   include?: string;
 }
 
+/** An instruction and its requirements. */
 export interface Instruction {
   text: string;
   request: Request;
