@@ -27,6 +27,7 @@ export interface DivergenceInput {
 
 const DIVERGENCES = 'divergences.jsonl';
 
+/** Computes the KL divergences (nats) of one shard of responses. The artifact has one row per prompt. */
 export const divergence = defineStep({
   name: 'divergence',
   kind: 'divergences',

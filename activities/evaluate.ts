@@ -24,6 +24,7 @@ export interface EvaluateInput {
   seed: number;
 }
 
+/** Summarizes the scores of a policy, and compares them with the scores of the opponent, if one is given. */
 export const evaluate = defineStep({
   name: 'evaluate',
   kind: 'evaluation',

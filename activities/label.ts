@@ -33,6 +33,7 @@ export interface LabelHeldOutInput extends LabelerInput {
   against?: Address;
 }
 
+/** Counts of a shard's labels. */
 export interface LabelSummary {
   prompts: number;
   candidates: number;

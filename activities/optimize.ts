@@ -36,6 +36,7 @@ export interface OptimizeSummary {
   rows: RowCounts;
 }
 
+/** Trains the policy on preferences and saves checkpoints. The artifact is the trained policy. */
 export const optimize = defineStep({
   name: 'optimize',
   kind: 'policy',

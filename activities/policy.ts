@@ -13,18 +13,20 @@ import { fingerprintOf } from '../engine/model-files/fingerprint.ts';
 import { openPolicyFiles } from '../engine/tokens/policy.ts';
 import { defineStep, type StepContext, type StepResult } from './step.ts';
 
-/** The base model: too large to copy into every artifact, so an artifact has its name and a hash of all its files. */
+/** A reference to the base model. The model is too large to copy into every artifact. */
 export interface BaseModel {
   /** A folder, or a hub id with its commit. */
   source: string;
+  /** A hash of all files of the model. */
   fingerprint: string;
   /** A chat template in place of the base model's, or arguments of the template. */
   chatTemplate?: ChatTemplateSettings;
 }
 
 const BASE = 'base.json';
-/** Folders of a policy's artifact: a PEFT adapter over the base, or a whole model in its place. */
+/** The folder of a PEFT adapter in a policy's artifact. */
 export const ADAPTER = 'adapter';
+/** The folder of a whole model in a policy's artifact. It replaces the base model. */
 export const MODEL = 'model';
 
 /** The files of a model that are needed without running it. */
@@ -74,6 +76,7 @@ export async function importPolicy(
   return storeImported(context, { base, ...(adapter !== undefined && { adapter }) }, {});
 }
 
+/** Writes the reference to the base model into a policy's artifact folder. */
 export const writeBase = (folder: string, base: BaseModel) => writeFile(join(folder, BASE), JSON.stringify(base));
 
 /** Writes the base model's hub id into an adapter's PEFT configuration. The engine writes a local folder there. */

@@ -30,6 +30,7 @@ export interface PreferInput {
 
 export const PREFERENCES = 'preferences.jsonl';
 
+/** Selects a chosen and a rejected response for each prompt by the labeler's scores, and writes the preferences. */
 export const prefer = defineStep({
   name: 'prefer',
   kind: 'preferences',

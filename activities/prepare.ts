@@ -32,11 +32,13 @@ export interface PrepareInput extends PromptChecks {
   continues?: string;
 }
 
+/** A set of prompts in the store. */
 export interface PromptSet {
   address: Address;
   count: number;
 }
 
+/** The checked inputs of a run. */
 export interface Prepared {
   policy: Address;
   heldOut: PromptSet;
@@ -47,6 +49,10 @@ export interface Prepared {
   previous?: Address;
 }
 
+/**
+ * Imports the start policy and selects the prompts of all rounds.
+ * @throws InputError when the policy or the prompts cannot be used
+ */
 export const prepare: Activity<PrepareInput, Prepared> = async (context, input, options) => {
   const { prompts, limits, label, secondJudge, seed, continues } = input;
   const { store, engine, cacheFolder } = context;

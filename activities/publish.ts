@@ -20,6 +20,11 @@ export interface PublishInput {
 /** The file that marks a folder as a run's output, which the next run may replace. */
 const LINEAGE = 'selm.json';
 
+/**
+ * Copies the policy and its tokenizer files into the output folder.
+ * @returns the folder
+ * @throws InputError when the folder is not empty and is not the output of a run
+ */
 export const publish: Activity<PublishInput, { folder: string }> = async ({ store }, { policy, folder, lineage }) => {
   const artifact = await store.open(policy);
   const { base, policy: opened } = await openPolicyArtifact(store, policy, TOKENIZER_FILES);

@@ -22,6 +22,7 @@ export interface ReferenceInput {
 
 export const REFERENCE_LOGPS = 'logps.jsonl';
 
+/** Computes the reference log-probabilities (nats) of one shard of preferences. The artifact has one row per preference. */
 export const reference = defineStep({
   name: 'reference',
   kind: 'reference-logps',

@@ -45,6 +45,11 @@ export const recordRelease = defineStep({
   },
 });
 
+/**
+ * Records a release and makes it the next version of the run's name.
+ * @returns the version, counted from 1
+ * @throws InputError when the name is not valid
+ */
 export const release: Activity<ReleaseInput, { version: number }> = async (context, input, options) => {
   checkName(input.name);
   const { address } = await recordRelease(context, input, options);
@@ -55,6 +60,7 @@ async function readRelease(store: ReadableStore, address: Address): Promise<Rele
   return JSON.parse(await store.readText(address, RELEASE)) as Release;
 }
 
+/** A release with its name and version. */
 export interface NamedRelease {
   name: string;
   version: number;

@@ -49,9 +49,11 @@ export interface SampleSummary {
 
 const RESPONSES = 'responses.jsonl';
 
+/** Samples a shard by the server if one is configured, otherwise by the engine. */
 export const sample: Activity<SampleInput, StepResult<SampleSummary>> = (context, { server, ...input }, options) =>
   server ? sampleByServer(context, { ...input, server }, options) : sampleByEngine(context, input, options);
 
+/** Samples with the engine. The result is reproducible. */
 export const sampleByEngine = defineStep({
   name: 'sample',
   kind: 'responses',
@@ -71,6 +73,7 @@ export const sampleByEngine = defineStep({
   },
 });
 
+/** Samples with a server. The result is not reproducible, so `selm verify` skips it. */
 export const sampleByServer = defineStep({
   name: 'sample',
   kind: 'responses',

@@ -20,6 +20,7 @@ export interface StepContext {
 /** A function that workflows call through Temporal. `options` reports progress and cancels it. */
 export type Activity<Input, Output> = (context: StepContext, input: Input, options: CallOptions) => Promise<Output>;
 
+/** The result of a step. */
 export interface StepResult<Summary> {
   address: Address;
   /** Whether the artifact was cached: nothing was computed. */
@@ -68,6 +69,7 @@ interface IrreproducibleStep<Input, Made extends StepRecipe, Summary> extends An
 type StepDefinition<Input, Made extends StepRecipe, Summary> =
   ReproducibleStep<Input, Made, Summary> | IrreproducibleStep<Input, Made, Summary>;
 
+/** A step that Temporal can run as an activity. */
 export interface Step<Input, Summary> extends Activity<Input, StepResult<Summary>> {
   readonly stepName: string;
   /** The recipe for an input. Its hash is the step key. */

@@ -33,6 +33,7 @@ export function patiently<T>(work: () => Promise<T>): Promise<T> {
   );
 }
 
+/** Errors of system calls except ENOENT, which means that the file does not exist. */
 const isFileSystemError = ({ syscall, code }: NodeJS.ErrnoException) => syscall !== undefined && code !== 'ENOENT';
 
 /** Converts a file system error to a StoreFailed; returns other errors unchanged. */
@@ -42,8 +43,10 @@ function storeFailure(error: unknown): unknown {
   return new StoreFailed(`The artifact store cannot use its files (${message}).`, { cause: error, code });
 }
 
+/** Interval between touches: one hour. */
 const TOUCH_MILLISECONDS = 3600_000;
 
+/** Sets the modification time of a folder to now. */
 async function touch(folder: string): Promise<void> {
   const now = new Date();
   // A failure only makes the folder look older; the work continues.
@@ -88,6 +91,7 @@ export async function lastChange(path: string): Promise<Date | undefined> {
   return new Date(Math.max(...[own, ...found].map((entry) => entry?.mtimeMs ?? 0)));
 }
 
+/** Size of the file that checkSpace() writes. */
 const NEEDED_BYTES = 2 ** 20;
 
 /** Writes and removes a file of 1 MiB, so that a full disk fails a step before its computation. */

@@ -36,18 +36,21 @@ export function versionsOf({ selm, backend, engineVersion }: Recipe): string | u
   return [`selm ${selm}`, ...(backend === undefined ? [] : [backend])].join(', ');
 }
 
+/** A file of an artifact. `path` is relative to the artifact's folder, `size` is in bytes, `sha256` is in hex. */
 export interface ManifestFile {
   path: string;
   size: number;
   sha256: string;
 }
 
+/** The content of an artifact's `manifest.json`. Its hash is the artifact's address. */
 export interface Manifest {
   kind: string;
   files: ManifestFile[];
   recipe: Recipe;
 }
 
+/** Validates manifests from a store, which other programs may have written. */
 const manifestSchema = z.object({
   kind: z.string(),
   files: z.array(
@@ -68,6 +71,7 @@ const manifestSchema = z.object({
   }),
 });
 
+/** The SHA-256 of a recipe, in hex. */
 export type StepKey = string;
 /** The step key of a recipe. */
 export const stepKey = (recipe: Recipe): StepKey => hashValue(recipe);

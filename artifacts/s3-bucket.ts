@@ -20,18 +20,21 @@ import pRetry from 'p-retry';
 import { InputError } from '../data/errors.ts';
 import { StoreFailed } from './errors.ts';
 
-/** Size and number of the parts of a large file that are uploaded concurrently: at most their product is in memory. */
+/** Part size of a multipart upload. */
 const PART_BYTES = 16 * 2 ** 20;
+/** Parts that are uploaded concurrently. An upload uses at most PART_BYTES * PARTS_AT_ONCE bytes of memory. */
 const PARTS_AT_ONCE = 4;
 /** Attempts of the SDK per request, and attempts of reads whose body is cut off. */
 const ATTEMPTS = 6;
-/** A download that has received this many bytes since its last error gets all its attempts back. */
+/** If a download receives this many bytes after an error, its number of attempts is reset. */
 const PROGRESS_BYTES = 2 ** 20;
+/** Maximum number of objects per delete request (limit of S3). */
 const DELETE_AT_ONCE = 1000;
 
-/** The address has no credentials, since messages contain it. */
+/** The URL must not contain credentials, because it is part of error messages. */
 const BUCKET_URL = /^s3:\/\/([a-z0-9][a-z0-9.-]+)(\/.*)?$/;
 
+/** An object of the bucket. `key` is relative to the prefix, `size` is in bytes. */
 interface StoredObject {
   key: string;
   size: number;
@@ -70,6 +73,7 @@ export class Bucket {
     });
   }
 
+  /** The full key of a path below the prefix. */
   private keyOf(path: string): string {
     return this.prefix === '' ? path : `${this.prefix}/${path}`;
   }
@@ -88,6 +92,7 @@ export class Bucket {
     }
   }
 
+  /** Converts an error of the SDK to a StoreFailed. */
   private failure(error: unknown): StoreFailed {
     if (error instanceof StoreFailed) return error;
     const { name, message } = error as Error;
@@ -104,6 +109,7 @@ export class Bucket {
     });
   }
 
+  /** Reads an object as text. @returns undefined if the object does not exist */
   async readText(path: string): Promise<string | undefined> {
     const read = async () => {
       const found = await this.unlessAbsent(() => this.client.send(new GetObjectCommand(this.at(path))));
@@ -119,6 +125,7 @@ export class Bucket {
     });
   }
 
+  /** Writes a text, replacing an existing object. */
   async writeText(path: string, text: string): Promise<void> {
     await this.unlessAbsent(() => this.client.send(new PutObjectCommand({ ...this.at(path), Body: text })));
   }
@@ -155,7 +162,7 @@ export class Bucket {
     const target = await open(file, 'w');
     let [size, attempt, brokeAt] = [0, 0, 0];
     try {
-      // p-retry cannot reset its attempts, and a download that makes progress gets all its attempts back.
+      // A loop instead of p-retry, which cannot reset its attempts after progress.
       for (;;) {
         const range = size > 0 ? { Range: `bytes=${size}-` } : {};
         const found = await this.unlessAbsent(() =>
@@ -186,7 +193,7 @@ export class Bucket {
     }
   }
 
-  /** All objects whose path begins with `path`, ordered by path. */
+  /** Lists all objects whose path begins with `path`, ordered by path. */
   async list(path: string): Promise<StoredObject[]> {
     const objects: StoredObject[] = [];
     const base = this.keyOf('').length;
@@ -207,6 +214,7 @@ export class Bucket {
     return objects;
   }
 
+  /** Removes objects. Missing objects are ignored. */
   async remove(paths: string[]): Promise<void> {
     for (let i = 0; i < paths.length; i += DELETE_AT_ONCE) {
       const Objects = paths.slice(i, i + DELETE_AT_ONCE).map((path) => ({ Key: this.keyOf(path) }));
@@ -230,7 +238,7 @@ export class Bucket {
   }
 }
 
-/** Compares S3's error names: a 404 from a gateway, for example, does not mean that the object is absent. */
+/** Compares S3's error names instead of the status, because a 404 from a gateway does not mean that the object is absent. */
 const isAbsent = (error: unknown) => ['NoSuchKey', 'NoSuchUpload'].includes((error as Error).name);
 
 /** Errors that the SDK throws before it sends a request: no credentials, no region. */
@@ -238,6 +246,7 @@ const UNUSABLE = /^CredentialsProviderError$|^TokenProviderError$|Region is miss
 /** Status codes for a server that is busy or too slow, and for conflicts with another request. */
 const TEMPORARY = [408, 409, 425, 429];
 
+/** Whether a retry cannot succeed: the request itself, the credentials or the configuration is wrong. */
 function isRejection(error: unknown): boolean {
   const { name, message } = error as Error;
   const status = statusOf(error);

@@ -1,6 +1,7 @@
 /** The interface of the artifact store, which every step reads and writes. */
 import type { Address, Manifest, Recipe, StepKey } from './manifest.ts';
 
+/** The artifact store of a worker or a command. */
 export interface ArtifactStore {
   /** The undamaged artifact of the step with this key, if the store has it. */
   find(key: StepKey): Promise<Address | undefined>;

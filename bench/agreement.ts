@@ -3,6 +3,7 @@ import type { Printed } from './measurement.ts';
 
 type Values = NonNullable<Printed['values']>;
 
+/** The agreement of two sides on the same work. */
 export interface Agreement {
   /** For responses: the number of identical ones, token for token, and the total number. */
   same?: number;
@@ -11,6 +12,7 @@ export interface Agreement {
   largestDifference?: number;
 }
 
+/** Compares token ids (lists of lists) by equality, and numbers by their largest difference. */
 export function agreement(a: Values, b: Values): Agreement {
   if (!Array.isArray(a[0])) {
     const others = b as number[];

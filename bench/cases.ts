@@ -6,6 +6,7 @@ export type Task =
   'optimize' | 'profile' | 'precomputed' | 'sample' | 'decode' | 'score' | 'turns' | 'matmul' | 'round';
 export type Side = 'selm' | 'pytorch' | 'llama.cpp';
 
+/** A case of the bench. */
 export interface Case {
   name: string;
   task: Task;
@@ -57,7 +58,7 @@ const unshared: WorkSize = { model, prompts: 16, copies: 4, newTokens: 128, prom
 const fourSamples: WorkSize = { ...unshared, copies: 1, samplesPerPrompt: 4 };
 
 const profiled = (of: string, size: WorkSize) => ({ name: `${of}, profiled`, of, size });
-/** Profiles of decoding, each with the profiled case. */
+/** Profiles of decoding. `of` is the name of the profiled case. */
 export const DECODING_PROFILES = [
   ...(['f32', 'q8_0'] as const).flatMap((format) =>
     [16, 64].map((rows) => profiled(`decode ${rows} ${format}`, decoded(rows, format, 1).size)),
@@ -79,7 +80,7 @@ const selm = (name: string, task: Task, size: WorkSize, repeats = 1): Case => ({
 export const LENGTHS = [512, 1024, 2048, 4096];
 const LENGTH_PROMPT = 64;
 
-/** The engine's work in a round, with a model whose weights take gigabytes. */
+/** Sizes for the engine's jobs in a round, with a model whose weights take several gigabytes. */
 const large: WorkSize = {
   model: 'large',
   prompts: 4,

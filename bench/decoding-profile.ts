@@ -1,11 +1,11 @@
-/** Classifies the operators of a decoding step, which is one token of every row. */
+/** Classifies the operators of a decoding step, which generates one token for every row. */
 import { part, productFlops, shapes, type OperatorArguments, type Part } from './profile.ts';
 import type { Work } from './work.ts';
 
 const PRODUCTS = new Set(['Gemm', 'FusedMatMul', 'MatMulIntegerToFloat']);
-/** Of activations, where weights have 8 bits, too. */
+/** Operators that quantize activations when the weights have 8 bits. */
 const ROUNDING = new Set(['Abs', 'ReduceMax', 'Max', 'QuantizeLinear']);
-/** Rows and heads come before what a product computes with. */
+/** Only the tensors of attention have two batch dimensions: rows and heads. */
 const isAttention = (shape: number[]) => shape.length > 3;
 
 /** The part of a decoding step that an operator belongs to. */

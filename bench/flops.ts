@@ -1,9 +1,9 @@
-/** The necessary floating-point operations of a SELM step, computed from its shapes. */
+/** The minimum number of floating-point operations of a SELM step, computed from its shapes. */
 import type { ModelConfig } from '../engine/model-files/config.ts';
 import type { Work } from './work.ts';
 import { parameterShapes } from '../engine/model-files/shapes.ts';
 
-/** A product of a matrix with a row of its inputs multiplies and adds once per weight. */
+/** Operations per weight when a matrix is multiplied with one row: a multiplication and an addition. */
 const PER_WEIGHT = 2;
 
 const FIRST = /layers\.0\.self_attn\.[qkv]_proj/;
@@ -12,17 +12,18 @@ type Preference = Work['preferences'][number];
 
 const triangle = (n: number) => (n * (n + 1)) / 2;
 
-/** The number of pairs of a query and a visible key: causal within the prompt, and prompt and response for a response. */
+/** The number of pairs of a query and a visible key. Prompt tokens see earlier prompt tokens, response tokens also see their response. */
 function visiblePairs(prompt: number, responses: number[]): number {
   return triangle(prompt) + responses.reduce((sum, n) => sum + triangle(n) + n * prompt, 0);
 }
 
 /**
- * One step with LoRA of this rank on all linear layers, without its reference log-probabilities. A prompt and each different
- * response count once. Frozen linear layers: forward, and backward to their inputs, except for the first layer's
- * queries, keys and values; LoRA matrices: also to their weights, three products in total; attention: two products forward, four
- * backward, of keys with the queries that see them; head: forward and backward on response tokens. Recomputation to save
- * memory does not count.
+ * Operations of one step with LoRA on all linear layers, without the reference log-probabilities. A prompt and each distinct response
+ * are counted once. Recomputation that saves memory is not counted.
+ * - Frozen linear layers: forward, and backward to their inputs (except for the first layer's queries, keys and values).
+ * - LoRA matrices: forward, backward to their inputs, and backward to their weights.
+ * - Attention: two products forward and four backward, for pairs of a query and a visible key.
+ * - Output layer: forward and backward, for response tokens only.
  */
 export function stepFlops(config: ModelConfig, rank: number, preferences: Preference[]): number {
   const { hiddenSize, vocabSize, layers, heads, headDim } = config;

@@ -13,6 +13,7 @@ import {
   type Results,
 } from './results.ts';
 
+/** A performance goal. */
 export interface Goal {
   text: string;
   wanted: number;
@@ -23,6 +24,7 @@ export interface Goal {
   share?: boolean;
 }
 
+/** Whether a goal is reached. Undefined if it was not measured. */
 export const reached = ({ measured, wanted, atMost }: Goal) =>
   measured === undefined ? undefined : atMost ? measured <= wanted : measured >= wanted;
 

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --only optimize,sample --repeats 3]`: measures selm and alternatives in turns on the same work, each measurement
+ * `npm run bench [-- --only optimize,sample --repeats 3]`: measures selm and its peers alternately on the same work, each measurement
  * in a separate process. Writes bench/results.json and docs/performance.md. The peers are built once in the cache; a peer that cannot be
  * built is reported as missing. With --only, earlier results of other cases are kept.
  * `npm run bench -- --draw` measures nothing and writes the page from the existing results.
@@ -37,7 +37,7 @@ async function measureCase(given: Case, sides: Sides, folder: string): Promise<C
   const result: CaseResult = { name: given.name, sides: {} };
   const computed: Partial<Record<Side, Printed['values']>> = {};
   if (given.task === 'optimize' && work.adapter) {
-    // The steps after the first, whose time is measured, one with another.
+    // The mean over the steps after the first one, since only these are measured.
     const later = work.preferences.slice(work.batchSize);
     if (later.length > 0) result.stepFlops = (stepFlops(config, work.rank, later) * work.batchSize) / later.length;
   }

@@ -14,29 +14,31 @@ interface Measured {
   /** The part of `seconds` after the prompts were processed, and the tokens decoded in it. */
   decodeSeconds?: number;
   decodedTokens?: number;
-  /** Of optimize: all steps with everything around them, sessions opened, references scored. */
+  /** For optimize: time of the whole job, including opening sessions and scoring with the reference policy. */
   jobSeconds?: number;
-  /** Of optimize: the reference policy's part of `seconds`. */
+  /** For optimize: the part of `seconds` that the reference policy takes. */
   referenceSeconds?: number;
-  /** Of a round: the jobs of the engine in it. */
+  /** For a round: the time of its engine jobs. */
   engineSeconds?: number;
-  /** Of a profile: where a step's time goes. */
+  /** For a profile: the time of a step by its parts. */
   profile?: Profile;
-  /** Of a matrix product. */
+  /** For matmul: rate of a matrix product. */
   gigaflops?: number;
   /** Memory read rate: a product of one row with a matrix larger than the caches. */
   gigabytesPerSecond?: number;
 }
 
+/** A result with the peak memory of its process. */
 export interface Measurement extends Measured {
   peakMegabytes: number;
 }
 
-/** A process as it prints it: with what was computed (losses, log-probabilities, tokens), to hold the sides against each other. */
+/** The JSON line that a process prints. `values` are its losses, log-probabilities or tokens, for comparison between sides. */
 export interface Printed extends Measured {
   values?: number[] | number[][];
 }
 
+/** A measurement whose process failed or exceeded the memory limit. */
 export class MeasurementFailed extends Error {
   override readonly name = 'MeasurementFailed';
 }

@@ -1,4 +1,4 @@
-/** The models that are measured, made once in the cache. */
+/** The measured models. They are created once, in the cache. */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeModel } from '../examples/quickstart/model.ts';
@@ -12,7 +12,7 @@ import { startEngine } from '../engine/backends.ts';
 
 export type ModelName = 'smollm2' | 'smollm2 with twice the layers' | 'quickstart' | 'large';
 
-/** @returns the model's folder */
+/** Creates the model if the cache does not have it. @returns its folder */
 export async function modelFolder(name: ModelName): Promise<string> {
   if (name === 'smollm2') return smollm2();
   if (name === 'quickstart') return quickstart();
@@ -53,11 +53,12 @@ function large(): string {
 }
 
 /**
- * Small enough for numbers to stay finite. No two tensors may be alike: ONNX Runtime keeps one packed copy of those, which then
- * stays in the processor's cache.
+ * Scale of the weights, small enough for finite activations. All tensors must differ: ONNX Runtime keeps a single packed copy of
+ * equal tensors, which would stay in the CPU's cache and make the measurement too fast.
  */
 const WEIGHT = 0.01;
 
+/** SmolLM2 with twice the layers and synthetic weights. */
 function doubled(model: string): string {
   const folder = join(cacheFolder(), 'bench-smollm2-doubled');
   if (existsSync(folder)) return folder;

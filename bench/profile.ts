@@ -1,9 +1,10 @@
-/** ONNX Runtime's account of operators, and what they are in a step of optimize. */
+/** Classifies the operators in ONNX Runtime's profile of an optimize step. */
 import type { Work } from './work.ts';
 
-/** Seconds of one step by its parts, and the floating-point operations of its products, those that are computed twice included. */
+/** For each part of a step: its seconds, and the floating-point operations of its products, including recomputed ones. */
 export type Profile = Record<string, { seconds: number; flops: number }>;
 
+/** Seconds of all parts. */
 export const totalSeconds = (profile: Profile) => Object.values(profile).reduce((sum, { seconds }) => sum + seconds, 0);
 
 /** An operator's part of a step. */
@@ -12,6 +13,7 @@ export interface Part {
   flops: number;
 }
 
+/** An event in the JSON file of ONNX Runtime's profiler. */
 export interface OperatorEvent {
   name: string;
   cat: string;
@@ -23,7 +25,7 @@ export interface OperatorEvent {
 
 export interface OperatorArguments {
   op_name: string;
-  /** One object a tensor: its type with its shape. */
+  /** One object per tensor: the key is its type, the value its shape. */
   input_type_shape: Record<string, number[]>[];
   output_type_shape: Record<string, number[]>[];
 }
@@ -43,21 +45,23 @@ const COPIES = new Set([
   'Unsqueeze',
 ]);
 const RANK_MULTIPLES = [1, 2, 3];
+/** The shapes of tensors. */
 export const shapes = (tensors: Record<string, number[]>[]) => tensors.map((tensor) => Object.values(tensor)[0]);
+/** Creates a part. */
 export const part = (part: string, flops = 0): Part => ({ part, flops });
 const size = (shape: number[]) => shape.reduce((product, n) => product * n, 1);
 
-/** Operations of a product of matrices, or of a batch of them. */
+/** Floating-point operations of a matrix product, or of a batch of them. */
 export function productFlops([a, b]: number[][], output: number[]): number {
-  // No keys yet: nothing is multiplied.
+  // The key cache is empty.
   if (size(a) * size(b) * size(output) === 0) return 0;
   const batch = size(output.slice(0, -2));
-  // [m, k] x [k, n] = [m, n], whichever is transposed: k^2 = m k * k n / (m n).
+  // [m, k] x [k, n] = [m, n]. The formula does not depend on transposition: k^2 = m k * k n / (m n).
   const inner = Math.sqrt(((size(a) / size(a.slice(0, -2))) * size(b)) / size(b.slice(0, -2)) / (size(output) / batch));
   return 2 * size(output) * inner;
 }
 
-/** An operator's part in a step of optimize. */
+/** The part of an optimize step that an operator belongs to. */
 export function partOf(operator: OperatorArguments, { rank, vocabSize }: Pick<Work, 'rank' | 'vocabSize'>): Part {
   const [inputs, [output]] = [shapes(operator.input_type_shape), shapes(operator.output_type_shape)];
   if (['Gemm', 'FusedMatMul'].includes(operator.op_name)) {

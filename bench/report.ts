@@ -119,7 +119,7 @@ function partCells(profile: Profile, name: string): string {
   return `${number(1000 * seconds, 0)} | ${percent(seconds / totalSeconds(profile))} | ${flops > 0 ? number(flops / seconds / 1e9, 0) : ''}`;
 }
 
-/** What is doubled, with the suffixes of the cases' names. */
+/** The doubled quantities, with the suffixes of the cases' names. */
 const GROWTH = [
   { what: 'prompts, or preferences', sample: 'twice the prompts', optimize: 'twice the preferences' },
   { what: 'length of the responses', sample: 'twice the tokens', optimize: 'twice the response' },
@@ -154,7 +154,7 @@ function rows(results: Results, { name, sides }: Case): string[] {
   return result ? sides.map((side) => row(results, result, side)) : [];
 }
 
-/** The range of several runs. */
+/** The range of the values of several runs. Empty for a single run. */
 const spread = (all: number[]) =>
   all.length > 1 ? ` (${number(Math.min(...all), 2)} – ${number(Math.max(...all), 2)})` : '';
 

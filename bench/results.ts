@@ -5,19 +5,21 @@ import type { Side } from './cases.ts';
 import type { Measurement } from './measurement.ts';
 
 interface SideResult {
-  /** Why there is nothing, or no more, measured. */
+  /** Why measurements are missing. */
   missing?: string;
   runs: Measurement[];
 }
 
+/** The results of a case on all its sides. */
 export interface CaseResult {
   name: string;
   sides: Partial<Record<Side, SideResult>>;
   agreement?: Agreement;
-  /** Floating-point operations of one step: flops.ts. */
+  /** Floating-point operations of one step (see flops.ts). */
   stepFlops?: number;
 }
 
+/** The content of bench/results.json. */
 export interface Results {
   machine: string;
   threads: number;
@@ -25,7 +27,7 @@ export interface Results {
   cases: CaseResult[];
 }
 
-/** A figure of a case's side: the median of its runs. Undefined where it was not measured. */
+/** The median of a figure over the runs of a case's side. Undefined if it was not measured. */
 export function figure(
   results: Results,
   name: string,
@@ -37,20 +39,25 @@ export function figure(
   return values.length > 0 ? quantile(values, 0.5) : undefined;
 }
 
+/** Time in seconds. */
 export const seconds = (run: Measurement) => run.seconds;
+/** Peak memory in MiB. */
 export const memory = (run: Measurement) => run.peakMegabytes;
+/** Peak memory in GB. */
 export const gigabytes = (run: Measurement) => (run.peakMegabytes * 2 ** 20) / 1e9;
+/** Tokens per second, including prompt processing. */
 export const rate = (run: Measurement) => run.tokens && run.tokens / run.seconds;
+/** Tokens per second of decoding, without prompt processing. */
 export const decodeRate = (run: Measurement) =>
   run.decodedTokens && run.decodeSeconds && run.decodedTokens / run.decodeSeconds;
-/** What the prompts took, with one token each. */
+/** Seconds for prompt processing, including the first token of each response. */
 export const promptSeconds = (run: Measurement) => run.decodeSeconds && run.seconds - run.decodeSeconds;
 
-/** a / b, where both are known. */
+/** a / b; undefined if one of them is undefined. */
 export const ratio = (a: number | undefined, b: number | undefined) =>
   a !== undefined && b !== undefined ? a / b : undefined;
 
-/** The rate at which large matrices are multiplied here, in GFLOP/s: of the library that is faster at it. */
+/** This machine's rate for products of large matrices, in GFLOP/s: the higher rate of selm and PyTorch. */
 export function machineRate(results: Results): number | undefined {
   const rates = (['selm', 'pytorch'] as const).flatMap(
     (side) => figure(results, 'matmul', side, (run) => run.gigaflops) ?? [],
@@ -58,10 +65,10 @@ export function machineRate(results: Results): number | undefined {
   return rates.length > 0 ? Math.max(...rates) : undefined;
 }
 
-/** The rate at which memory is read here, in GB/s. */
+/** This machine's memory read rate, in GB/s. */
 export const readRate = (results: Results) => figure(results, 'matmul', 'selm', (run) => run.gigabytesPerSecond);
 
-/** The share of the machine's rate that an optimize step reaches, without the references' part. */
+/** The rate of an optimize step, without its reference log-probabilities, as a share of the machine's rate. */
 export function stepShare(results: Results): number | undefined {
   const { stepFlops } = results.cases.find(({ name }) => name === 'optimize') ?? {};
   const step = figure(results, 'optimize', 'selm', (run) => run.seconds - (run.referenceSeconds ?? 0));
@@ -69,6 +76,6 @@ export function stepShare(results: Results): number | undefined {
   return stepFlops && step && machine && stepFlops / step / 1e9 / machine;
 }
 
-/** The share of a round that passes outside the engine. */
+/** The share of a round's time that is spent outside the engine. */
 export const overhead = (run: Measurement) =>
   run.engineSeconds === undefined ? undefined : 1 - run.engineSeconds / run.seconds;

@@ -14,14 +14,15 @@ const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
 type Outcome = Measurement & Pick<Printed, 'values'>;
 
+/** The sides that can be measured on this machine. */
 export interface Sides {
   versions: Record<string, string>;
-  /** Why this side of this case cannot be measured; undefined where it can. */
+  /** Why this side of this case cannot be measured. Undefined if it can. */
   missing(given: Case, side: Side): string | undefined;
   measure(given: Case, side: Side, workFile: string): Promise<Outcome>;
 }
 
-/** Makes the peers of the cases, as far as they can be made here. */
+/** Builds the peers that the cases need. A peer that cannot be built is reported as missing. */
 export async function openSides(cases: Case[], threads: number, say: (line: string) => void): Promise<Sides> {
   const needed = new Set(cases.flatMap(({ sides }) => sides));
   const absent: Partial<Record<Side, string>> = {};

@@ -1,4 +1,4 @@
-/** The work that all sides do: the same tokens, as files. */
+/** The input of a measurement, as a file: all sides process the same tokens. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,33 +11,35 @@ import { uniformStream } from '../data/random.ts';
 import { loraSchema } from '../engine/protocol/settings.ts';
 import { modelFolder, type ModelName } from './models.ts';
 
+/** The size and the settings of a work. */
 export interface WorkSize {
   model: ModelName;
-  /** Optimize and score. */
+  /** For optimize and score. */
   preferences?: number;
   batchSize?: number;
   /** Shortest and longest response, in tokens. */
   responseTokens?: [number, number];
-  /** Exactly so long are all prompts; by default as long as they are. */
+  /** Length of all prompts, in tokens. Default: the original lengths. */
   promptTokens?: number;
-  /** Train all weights, not an adapter. */
+  /** Whether all weights are trained instead of an adapter. */
   full?: boolean;
-  /** Sample. */
+  /** For sample. */
   prompts?: number;
   newTokens?: number;
   temperature?: number;
   topP?: number;
   samplesPerPrompt?: number;
-  /** Every prompt so many times, as prompts of their own. */
+  /** Number of copies of every prompt, as separate prompts. */
   copies?: number;
   weights?: string;
 }
 
+/** The input of a measurement. */
 export interface Work {
   model: string;
-  /** LoRA, rank 16, on all linear layers, as training begins; none where all weights are trained. */
+  /** Folder of an untrained LoRA adapter of rank 16 on all linear layers. Absent if all weights are trained. */
   adapter?: string;
-  /** Of that adapter. */
+  /** Rank of the adapter. */
   rank: number;
   vocabSize: number;
   beta: number;
@@ -45,7 +47,7 @@ export interface Work {
   learningRate: number;
   batchSize: number;
   preferences: Record<'prompt' | 'chosen' | 'rejected' | 'reference', number[]>[];
-  /** The prompts that are answered, as texts and as tokens. */
+  /** The prompts to sample from, as texts and (`prompts`) as tokens. */
   texts: Text[];
   prompts: number[][];
   newTokens: number;
@@ -59,8 +61,8 @@ export interface Work {
 const RANK = 16;
 
 /**
- * IFEval's prompts; responses of random tokens, as their lengths alone matter to the time. As in SELM's rounds, the reference
- * response mostly is chosen or rejected: two in three times.
+ * Creates the work from IFEval's prompts. Responses are random tokens, because the time depends on their lengths only. As in
+ * SELM's rounds, the reference response is usually the chosen or the rejected one: in two of three preferences.
  */
 export async function makeWork(folder: string, size: WorkSize): Promise<Work> {
   const { preferences = 0, responseTokens = [60, 260], prompts = 0, promptTokens, copies = 1, full = false } = size;
@@ -107,7 +109,7 @@ export async function makeWork(folder: string, size: WorkSize): Promise<Work> {
   };
 }
 
-/** @returns the file */
+/** Writes the work. @returns the path of the file */
 export function writeWork(folder: string, work: Work): string {
   const file = join(folder, 'work.json');
   writeFileSync(file, JSON.stringify(work));

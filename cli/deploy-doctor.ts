@@ -7,6 +7,7 @@ import { requireDeployPackages } from './deploy-packages.ts';
 import { FAILED } from './errors.ts';
 import { jsonOption } from './step.ts';
 
+/** The flag `--config` of the deployment commands. */
 export const deployConfigOption = () =>
   new Option('--config <file>', 'YAML file of the deployment (docs/deployment-settings.md).');
 
@@ -42,6 +43,7 @@ export function deployDoctorCommand(): Command {
     });
 }
 
+/** Formats costs in USD, with their total. */
 const costTable = ({ lines, usd }: Cost) =>
   tableOf(
     ['', '', 'USD'],

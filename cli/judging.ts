@@ -16,6 +16,7 @@ import { withEngine } from './step.ts';
 /** All settings are optional, because a command has these flags for every labeler. */
 const schema = judge.schema.omit({ by: true }).partial();
 
+/** Names of the flags that differ from the names of the settings. */
 const named = {
   server: 'server <url>',
   model: 'judge-model <name|folder|id>',
@@ -38,8 +39,10 @@ const mtBenchJudgeFlags = new SettingsFlags(z.strictObject({ server, model, maxT
   named,
 });
 
+/** Adds the flags of MT-Bench's judge to a command. */
 export const addJudge = (command: Command): Command => mtBenchJudgeFlags.addTo(command);
 
+/** Opens the judge, calls `work` with it and closes it. */
 type WithJudge = <T>(work: (judge: Judge) => Promise<T>) => Promise<T>;
 
 /**

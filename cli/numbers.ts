@@ -1,6 +1,7 @@
-/** Formats of numbers. */
+/** Number formats of the command line. */
 import type { Interval } from '../evaluation/statistics.ts';
 
+/** A share from 0 to 1 in percent: `53.1 %`. */
 export const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** An interval in percent: `[53.1, 56.9]`. */

@@ -3,8 +3,10 @@ import { createLogUpdate } from 'log-update';
 import type { Progress } from '../engine/protocol/jobs.ts';
 
 const BAR_WIDTH = 30;
+/** Minimum time between two redraws. */
 const FRAME_MILLISECONDS = 100;
 
+/** `update` redraws the line, `stop` removes it. */
 interface ProgressDisplay {
   update: (progress: Progress) => void;
   stop: () => void;
@@ -53,6 +55,7 @@ export function barOf(fraction: number): string {
   return '#'.repeat(filled) + '-'.repeat(BAR_WIDTH - filled);
 }
 
+/** A rate, rounded: `14,000 tok/s`. */
 export const rateOf = (tokensPerSecond: number): string => `${Math.round(tokensPerSecond).toLocaleString('en')} tok/s`;
 
 /** Seconds as minutes and seconds: `1:05`. */

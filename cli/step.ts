@@ -1,4 +1,4 @@
-/** Shared by the commands that run a single step on files. */
+/** Flags and helpers of the commands that run a single step on files. */
 import { Option, type Command } from 'commander';
 import { z } from 'zod';
 import { ignoredToolsNote } from '../activities/prompts/portions.ts';
@@ -42,6 +42,7 @@ export function addPolicy(command: Command): void {
   deviceFlags.addTo(command);
 }
 
+/** The flags that addPolicy() adds. */
 export interface PolicyFlags {
   model: string;
   adapter?: string;
@@ -50,7 +51,7 @@ export interface PolicyFlags {
   device?: string;
 }
 
-/** @throws InputError that names the flag, the model or the chat template */
+/** Reads the policy from the flags. @throws InputError that names the flag, the model or the chat template */
 export async function policyOf(flags: PolicyFlags): Promise<Policy> {
   const { model, adapter } = flags;
   const { device } = deviceFlags.read({ ...flags });
@@ -72,6 +73,7 @@ function chatTemplateOf({ chatTemplate, chatTemplateArguments }: PolicyFlags): C
   };
 }
 
+/** Parses --chat-template-arguments. @throws InputError when it is not a JSON object */
 function readArguments(json: string): Record<string, unknown> {
   let parsed: unknown;
   try {
@@ -85,6 +87,7 @@ function readArguments(json: string): Record<string, unknown> {
   );
 }
 
+/** The flag `--json`. */
 export const jsonOption = () => new Option('--json', 'Print a summary as JSON on the last line.');
 
 /** A note on rows whose prompt encoding is not a prefix. Empty if there are none. */
@@ -114,8 +117,8 @@ export function summarize(flags: { json?: boolean }, summary: Record<string, unk
 const STOP_SECONDS = 30;
 
 /**
- * Runs `work` with an engine, whose process ends with the work. Ctrl-C aborts the job. If the job does not end within
- * `STOP_SECONDS`, or on a second Ctrl-C, the process is killed.
+ * Starts an engine, runs `work` with it and closes it. Ctrl-C aborts the job. If the job does not end within `STOP_SECONDS`,
+ * or on a second Ctrl-C, the engine's process is killed.
  */
 export async function withEngine<T>(work: (engine: Engine, options: CallOptions) => Promise<T>): Promise<T> {
   const engine = startEngine();

@@ -102,9 +102,9 @@ export const ROLES = ['chosen', 'rejected', 'reference'] as const;
 export type Role = (typeof ROLES)[number];
 
 /**
- * A preference in TRL's format with SELM's reference response: what `label` writes and `optimize` reads. Training uses a response's
- * token ids unchanged if the row has them; otherwise it encodes the text. If the chat template renders a different prompt for a
- * response than `prompt_input_ids`, the tokens of that prompt are in `ROLE_prompt_input_ids`.
+ * A preference in TRL's format with SELM's reference response: what `prefer` and `selm label` write and `optimize` reads.
+ * Training uses a response's token ids unchanged if the row has them; otherwise it encodes the text. If the chat template renders a
+ * different prompt for a response than `prompt_input_ids`, the tokens of that prompt are in `ROLE_prompt_input_ids`.
  */
 export const preferenceSchema = z.looseObject({
   id: z.string(),

@@ -1,5 +1,6 @@
 /** Counts of the rows of a training file that were cut or excluded, for reports. */
 
+/** Counts of rows. */
 export interface RowCounts {
   /** All rows. */
   rows: number;

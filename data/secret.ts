@@ -6,7 +6,7 @@ import { isTooDeep, jsonOf } from './json.ts';
 /** Replaces a credential in texts. */
 const HIDDEN = '***';
 
-/** A shorter value, such as EMPTY, is a placeholder for a missing key and may occur in a response. */
+/** Minimum length of a value that is removed from texts. Shorter values, such as EMPTY, are placeholders and may occur in a response. */
 const SHORTEST = 8;
 
 /** All credentials of this process, by value. */
@@ -17,6 +17,7 @@ export class Secret {
   readonly #value: string;
   readonly #pattern: RegExp | undefined;
 
+  /** Registers the value, so that stripSecrets() removes it. Values shorter than 8 characters are not registered. */
   constructor(value: string) {
     this.#value = value;
     if (value.length < SHORTEST) return;
@@ -26,17 +27,17 @@ export class Secret {
     this.#pattern = new RegExp(`${escaped.join('')}|${literal(encodeURIComponent(value))}`, 'g');
   }
 
-  /** The credential itself, to send or compare it. */
+  /** Returns the credential, to send or compare it. */
   reveal(): string {
     return this.#value;
   }
 
-  /** A text without the credential. */
+  /** Replaces the credential in a text by `***`. */
   strip(text: string): string {
     return this.#pattern ? text.replace(this.#pattern, HIDDEN) : text;
   }
 
-  /** A body without the credential in any JSON spelling. A body that does not contain it is returned unchanged. */
+  /** Replaces the credential in a body, including all JSON escapes of it. Other bodies are returned unchanged. */
   stripBody(text: string): string {
     let found = false;
     const clean = (value: unknown): unknown => {
@@ -68,17 +69,18 @@ export class Secret {
   }
 }
 
+/** Escapes a text for use in a regular expression. */
 const literal = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 
-/** A text for printing: removes all credentials of this process, and user names and passwords in addresses. */
+/** Removes all credentials of this process from a text, and user names and passwords from addresses. */
 export function stripSecrets(text: string): string {
   const stripped = [...known.values()].reduce((rest, secret) => secret.strip(rest), text);
   return stripped.replace(/(\w:\/\/)[^\s/?#"'<>]*@/g, `$1${HIDDEN}@`);
 }
 
 /**
- * A credential from the environment, trimmed because files end with a newline.
- * @param variable names the setting in errors
+ * Reads a credential from the environment. White space at both ends is removed, because files end with a newline.
+ * @param variable the name of the environment variable; errors contain it
  * @returns undefined if it is not set
  * @throws InputError when it cannot be in an HTTP header; the error does not contain it
  */
@@ -92,7 +94,7 @@ export function readSecret(variable: string, value = process.env[variable]): Sec
 }
 
 /**
- * An address from the environment.
+ * Reads an address from the environment.
  * @throws InputError when it contains a user name or a password: addresses are shown in messages
  */
 export function readAddress(variable: string, value = process.env[variable]): string | undefined {

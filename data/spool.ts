@@ -23,6 +23,7 @@ export class Spool<T extends object> {
     rmSync(path);
   }
 
+  /** Appends a record. Records are written in blocks of BUFFER_BYTES. */
   add(record: T): void {
     const bytes = Buffer.from(JSON.stringify(record));
     this.waiting.push(bytes);
@@ -30,6 +31,7 @@ export class Spool<T extends object> {
     if (this.starts.at(-1)! - this.written >= BUFFER_BYTES) this.flush();
   }
 
+  /** Writes the buffered records to the file. */
   private flush(): void {
     const bytes = Buffer.concat(this.waiting);
     for (let at = 0; at < bytes.length;) at += writeSync(this.file, bytes, at, bytes.length - at, this.written + at);
@@ -48,6 +50,7 @@ export class Spool<T extends object> {
     }
   }
 
+  /** Closes the file, which removes it from the disk. */
   close(): void {
     closeSync(this.file);
   }

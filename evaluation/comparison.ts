@@ -65,6 +65,7 @@ export interface JudgedAnswer<R extends AnsweredRecord = SampledRecord> {
   verdict: Verdict;
 }
 
+/** The responses that a policy is compared with. */
 export interface Opponent {
   judged: JudgedAnswer<AnsweredRecord>[];
   /** KL(policy || opponent) by prompt, if the opponent is a policy: along greedy responses, and along sampled ones. */

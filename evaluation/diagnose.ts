@@ -16,6 +16,7 @@ export interface Scale {
   sd?: number;
 }
 
+/** The quality of a policy's implicit reward. */
 export interface Diagnosis {
   preferences: number;
   /** Share of preferences whose chosen response has the greater reward; a tie does not count. */

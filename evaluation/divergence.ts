@@ -6,6 +6,7 @@ import { bootstrapRatio, mean, type Interval } from './statistics.ts';
 
 /** For each response to a prompt: its KL divergence (nats), summed over its tokens, and its number of tokens. */
 export const divergenceRowSchema = z.object({ id: z.string(), kl: z.array(z.number()), tokens: z.array(z.number()) });
+/** The divergences of the responses to one prompt. */
 export type DivergenceRow = z.infer<typeof divergenceRowSchema>;
 
 /**
@@ -32,6 +33,7 @@ export async function measureDivergence(
   });
 }
 
+/** Means of the KL divergence over responses and over tokens. */
 export interface DivergenceSummary {
   /** Nats per response: the mean over all responses. */
   kl: number;
@@ -39,6 +41,7 @@ export interface DivergenceSummary {
   klPerToken: number;
 }
 
+/** The means with a bootstrap interval. */
 export interface Divergence extends DivergenceSummary {
   /** 95% bootstrap interval of `kl`, over prompts. */
   klInterval: Interval;
@@ -51,7 +54,7 @@ export function summarizeDivergence(rows: DivergenceRow[]): DivergenceSummary {
   return { kl: mean(rows.flatMap(({ kl }) => kl)), klPerToken: tokens === 0 ? 0 : sum / tokens };
 }
 
-/** The summary with its bootstrap interval. @param seed of the bootstrap */
+/** The mean KL divergences, with a bootstrap interval over prompts. @param seed of the bootstrap */
 export function divergenceOf(rows: DivergenceRow[], seed: number): Divergence {
   const sums = rows.map(({ kl }) => total(kl));
   const counts = rows.map(({ kl }) => kl.length);

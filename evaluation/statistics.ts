@@ -13,6 +13,7 @@ export function standardDeviation(values: number[]): number {
 /** The standard error of the mean: the standard deviation over the square root of the number of values. */
 export const standardError = (values: number[]): number => standardDeviation(values) / Math.sqrt(values.length);
 
+/** A closed interval. */
 export interface Interval {
   low: number;
   high: number;
@@ -28,8 +29,8 @@ export function bootstrapMean(values: number[], seed: number, confidence = 0.95)
 
 /**
  * The bootstrap interval of the mean of values that are resampled in groups, such as the ratings of a question.
- * @param sums of the values of each group
- * @param counts of the values of each group, at least one
+ * @param sums the sum of the values of each group
+ * @param counts the number of values of each group, at least one
  */
 export function bootstrapRatio(
   sums: number[],

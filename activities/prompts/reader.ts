@@ -12,6 +12,7 @@ import type { ModelTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 export interface ReadPrompt {
   /** The prompt's number and file, for messages. */
   place: string;
+  /** Number of tokens. */
   length: number;
   /** Equal for prompts with the same tokens. */
   tokenKey: string;
@@ -26,7 +27,7 @@ export type PromptTokenizer = Pick<ModelTokenizer, 'encodePrompt' | 'writesTools
 
 const keyOf = (ids: number[]) => hashKey(Int32Array.from(ids));
 
-/** Reads prompts one at a time and reports progress. */
+/** Renders and tokenizes prompts one at a time, and reports progress. */
 export class PromptReader {
   private readonly tokenizer: PromptTokenizer;
   private readonly total: number;
@@ -42,6 +43,7 @@ export class PromptReader {
   }
 
   /**
+   * Renders and tokenizes a prompt.
    * @param index of the prompt in its file, from 0
    * @throws InputError when the chat template rejects it, or it has no tokens
    */

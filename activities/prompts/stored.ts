@@ -9,15 +9,16 @@ import { writeJsonl } from '../../data/jsonl.ts';
 import type { PromptRecord } from '../../data/records.ts';
 import { defineStep } from '../step.ts';
 
-/** The artifact's file. */
+/** The file name of the prompts in their artifact. */
 export const PROMPTS = 'prompts.jsonl';
 
 interface ImportInput {
   count: number;
-  /** The prompts, from the first one at every call. */
+  /** Iterates over the prompts. Each call starts with the first one. */
   records: () => Iterable<PromptRecord>;
 }
 
+/** Stores a set of prompts as an artifact. The step key depends on the content of the prompts. */
 export const importPrompts = defineStep({
   name: 'import-prompts',
   kind: 'prompts',
@@ -33,6 +34,7 @@ export const importPrompts = defineStep({
   },
 });
 
+/** SHA-256 of all records, as canonical JSON lines. */
 async function hashOf(records: Iterable<PromptRecord>): Promise<string> {
   const hash = createHash('sha256');
   let hashed = 0;
@@ -47,12 +49,12 @@ async function hashOf(records: Iterable<PromptRecord>): Promise<string> {
 /** A set of prompts in the store, as a file. */
 export interface StoredPrompts {
   file: string;
-  /** For messages. */
+  /** Name of the set, for messages. */
   name: string;
   count: number;
 }
 
-/** Opens a set of prompts. */
+/** Opens a set of prompts. @param set the address of the set's artifact */
 export async function storedPrompts(store: ArtifactStore, set: Address): Promise<StoredPrompts> {
   const { count } = await importPrompts.readSummary(store, set);
   return { file: join(await store.open(set), PROMPTS), name: `the stored prompts ${set.slice(0, 12)}`, count };

@@ -1,4 +1,7 @@
-/** llama.cpp at its best: its own benchmark of batched decoding, built for this machine from the source that a PyPI package carries. */
+/**
+ * Measures llama.cpp with llama-batched-bench, its own benchmark of batched decoding. The tool is built for this machine from the
+ * source in a PyPI package.
+ */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,21 +12,23 @@ import { measure, type Measurement } from '../measurement.ts';
 const run = promisify(execFile);
 const LONGEST_OUTPUT = 2 ** 26;
 
-/** The package whose source archive has llama.cpp's source in it. */
+/** The PyPI package whose source archive contains llama.cpp's source. */
 const PACKAGE = 'llama-cpp-python';
 const VERSION = '0.3.36';
 const TOOL = 'llama-batched-bench';
 const FORMATS = ['f32', 'f16', 'q8_0'] as const;
 export type Format = (typeof FORMATS)[number];
 
+/** A build of llama.cpp, with the converted models. */
 export interface LlamaCpp {
   version: string;
   tool: string;
-  /** A GGUF file of the model in this format. */
+  /** Path of the model's GGUF file in this format. */
   model(format: Format): string;
 }
 
 /**
+ * Builds llama.cpp and converts the model, unless the cache has both.
  * @param python an interpreter with torch, transformers, gguf and sentencepiece, for llama.cpp's converter
  * @param model a Hugging Face folder
  */
@@ -73,7 +78,7 @@ async function fetchSource(python: string, work: string): Promise<string> {
   return join(work, archive.replace('.tar.gz', ''), 'vendor', 'llama.cpp');
 }
 
-/** With every instruction that this processor has. cmake and ninja come from PyPI. */
+/** Builds the tool with all instructions of this machine's CPU. cmake and ninja come from PyPI. */
 async function build(python: string, source: string, folder: string): Promise<string> {
   const tools = join(folder, 'tools');
   await run(python, ['-m', 'pip', 'install', '--quiet', '--target', tools, 'cmake', 'ninja']);
@@ -94,13 +99,13 @@ async function build(python: string, source: string, folder: string): Promise<st
   return join(folder, 'bin', TOOL);
 }
 
-/** The tool's line of one batch, as far as we read it: seconds in all and of decoding alone. */
+/** The fields that we use of the tool's output line for a batch: total seconds, and seconds of decoding. */
 interface Line {
   t: number;
   t_tg: number;
 }
 
-/** `rows` prompts of `promptTokens` tokens, each answered with `newTokens`; the second of two times in one process. */
+/** Measures `rows` prompts of `promptTokens` tokens with `newTokens` generated tokens each. The second of two runs in a process counts. */
 export async function measureLlamaCpp(
   { tool, model }: LlamaCpp,
   format: Format,

@@ -1,8 +1,9 @@
-/** The optimize job of some work, as both that measure it run it. */
+/** The optimize job of a work, shared by the measurement (selm_peer.ts) and the profile (selm_profile.ts). */
 import type { OptimizeJob } from '../../engine/protocol/jobs.ts';
 import { trainingSchema } from '../../engine/protocol/settings.ts';
 import type { Work } from '../work.ts';
 
+/** Creates the optimize job of a work. */
 export function optimizeJob(work: Work, threads: number, outDir: string): OptimizeJob {
   const { beta, alpha, learningRate, batchSize, adapter, model } = work;
   const rows = work.preferences.map(({ prompt, chosen, rejected, reference }) => ({

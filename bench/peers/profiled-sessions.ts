@@ -7,7 +7,7 @@ import type { OperatorEvent } from '../profile.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'selm-bench-'));
 
-/** The runs of each session so far, in the order in which sessions were opened. */
+/** The number of runs of each session so far, in the order in which the sessions were opened. */
 export const runs: number[] = [];
 
 const create = ort.InferenceSession.create.bind(ort.InferenceSession) as (
@@ -36,7 +36,7 @@ ort.InferenceSession.create = profiled as typeof ort.InferenceSession.create;
 
 /**
  * Reads the profile of a closed session without its first `skipped` runs.
- * @returns the microseconds in its runs, and in each run its operators
+ * @returns the total time of its runs (microseconds), and the events of their operators
  */
 export function accountOf(index: number, skipped: number): { total: number; operators: OperatorEvent[] } {
   const name = readdirSync(folder).find((file) => file.startsWith(`session-${index}_`))!;
@@ -45,7 +45,7 @@ export function accountOf(index: number, skipped: number): { total: number; oper
   const from = counted[0]?.ts ?? Infinity;
   return {
     total: counted.reduce((sum, { dur }) => sum + dur, 0),
-    // A loop's time is that of the operators in it.
+    // Excludes loops, because the operators inside them have their own events.
     operators: events.filter(
       ({ cat, name, ts, args }) =>
         cat === 'Node' && name.endsWith('_kernel_time') && ts >= from && args.op_name !== 'Loop',
@@ -53,4 +53,5 @@ export function accountOf(index: number, skipped: number): { total: number; oper
   };
 }
 
+/** Removes the files of the profiles. */
 export const forgetAccounts = (): void => rmSync(folder, { recursive: true });

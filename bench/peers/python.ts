@@ -1,4 +1,4 @@
-/** The Python environment that the peers run in, made once in the cache. */
+/** The Python environment of the peers, created once in the cache. */
 import { execFile } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,10 +8,10 @@ import { cacheFolder } from '../../workers/places.ts';
 const run = promisify(execFile);
 
 const PACKAGES = ['torch', 'transformers', 'peft', 'gguf', 'sentencepiece'];
-/** Said on the page. */
+/** Packages whose versions the page shows. */
 const NAMED = ['torch', 'transformers', 'peft'];
 
-/** @returns the interpreter */
+/** Creates the environment, unless it is complete. @returns the path of its interpreter */
 export async function makePython(say: (line: string) => void): Promise<string> {
   const folder = join(cacheFolder(), 'bench-python');
   const python = join(folder, 'bin', 'python');
@@ -21,11 +21,12 @@ export async function makePython(say: (line: string) => void): Promise<string> {
   rmSync(folder, { recursive: true, force: true });
   await run('python3', ['-m', 'venv', folder]);
   await run(python, ['-m', 'pip', 'install', '--quiet', ...PACKAGES]);
-  // An environment knows its own path, so it cannot be made elsewhere and moved: this mark says that it is whole.
+  // An environment contains its own path, so it cannot be created elsewhere and renamed. This file marks it as complete.
   writeFileSync(finished, '');
   return python;
 }
 
+/** Versions of the packages that the page shows. */
 export async function pythonVersions(python: string): Promise<Record<string, string>> {
   const script = `import json, importlib.metadata as m; print(json.dumps({p: m.version(p) for p in ${JSON.stringify(NAMED)}}))`;
   return JSON.parse((await run(python, ['-c', script])).stdout) as Record<string, string>;

@@ -50,7 +50,7 @@ async function optimize(referenceGiven: boolean): Promise<Printed> {
   };
 }
 
-/** Seconds in which all prompts get `newTokens` tokens each, whatever they say; the second of two times. */
+/** Seconds for generating exactly `newTokens` tokens for each prompt. The second of two runs counts. */
 async function generate(newTokens: number): Promise<number> {
   const generator = await Generator.open(
     openPolicy({ model: work.model }),
@@ -65,7 +65,7 @@ async function generate(newTokens: number): Promise<number> {
   return seconds;
 }
 
-/** Of weights as decoding has them, packed, when one row is multiplied with all of them. */
+/** Read rate (GB/s) of packed weights, as in decoding: the best of 16 products of one row with a large matrix. */
 async function readRate(): Promise<number> {
   const n = 8192;
   const g = new Graph();
@@ -91,7 +91,7 @@ const tasks: Record<Exclude<Task, 'round' | 'profile'>, () => Promise<Printed>> 
       seed: 0,
       threads,
     };
-    // Opens the sessions, as a worker's first job does.
+    // Opens the sessions, so that the measured job does not include it.
     await engine.run('sample', { ...job, prompts: prompts.slice(0, 1) }, quiet);
     const [seconds, { responses, sampledTokens }] = await timed(() => engine.run('sample', job, quiet));
     return { seconds, tokens: sampledTokens, values: responses.map(([{ token_ids }]) => token_ids) };
@@ -99,7 +99,7 @@ const tasks: Record<Exclude<Task, 'round' | 'profile'>, () => Promise<Printed>> 
   async decode() {
     const rows = work.prompts.length * work.samplesPerPrompt;
     const seconds = await generate(work.newTokens);
-    // The prompts and one token take this long, so what is left is the decoding of all others.
+    // Subtracts the time for the prompts and one token, so that the remainder is the decoding of all other tokens.
     const decodeSeconds = seconds - (await generate(1));
     return { seconds, tokens: rows * work.newTokens, decodeSeconds, decodedTokens: rows * (work.newTokens - 1) };
   },

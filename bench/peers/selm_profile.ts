@@ -1,6 +1,6 @@
 /**
- * Where the time of optimize's steps goes, or of decoding's, by the work given: selm_profile.ts WORK.json THREADS; prints one JSON
- * line. It is the real job, with ONNX Runtime's own account of every operator switched on.
+ * Profiles the steps of optimize or of decoding, depending on the work: selm_profile.ts WORK.json THREADS. Prints one JSON line.
+ * It runs the real job with ONNX Runtime's profiling of operators.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ const work = JSON.parse(readFileSync(file, 'utf8')) as Work;
 const now = () => performance.now() / 1000;
 const profile: Profile = {};
 
-/** @param steps that the seconds and operations are of */
+/** Adds time and operations to a part of the profile. @param steps the number of steps that they cover */
 function add(name: string, steps: number, microseconds: number, flops = 0): void {
   const part = (profile[name] ??= { seconds: 0, flops: 0 });
   part.seconds += microseconds / 1e6 / steps;
@@ -46,7 +46,7 @@ function addSession(
   return total;
 }
 
-/** The first step is left out: it touches all memory for the first time. */
+/** Profiles optimize without its first step, which is slower because it touches all memory for the first time. */
 async function optimize(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'selm-bench-'));
   const ends: number[] = [];
@@ -72,7 +72,7 @@ async function optimize(): Promise<number> {
   rmSync(folder, { recursive: true });
   const steps = ends.length - 1;
   const seconds = (ends.at(-1)! - ends[0]) / steps;
-  // The references were scored by the sessions before, all before the first step.
+  // Earlier sessions scored with the reference policy, before the first step.
   const last = before.length - 1;
   const inRuns = addSession(last, before[last], steps, (operator) => partOf(operator, work));
   add('AdamW', steps, updates);
@@ -80,7 +80,7 @@ async function optimize(): Promise<number> {
   return seconds;
 }
 
-/** The second of two times. A step is a token of every row; the prompts' part is left out. */
+/** Profiles decoding: the second of two runs, without prompt processing. A step generates one token for every row. */
 async function decode(): Promise<number> {
   const generator = await Generator.open(
     openPolicy({ model: work.model }),

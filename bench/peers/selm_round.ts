@@ -1,6 +1,6 @@
 /**
- * One real round as `selm run` does it, with Temporal's dev server and both workers: selm_round.ts CONFIG; prints one JSON line.
- * Its time is that of the round's workflow, from its start to its end; what starts server and workers is not in it.
+ * Measures a round of `selm run` with Temporal's dev server and both workers: selm_round.ts CONFIG. Prints one JSON line.
+ * The time is that of the round's workflow, without the start of server and workers.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -37,7 +37,7 @@ const configs = {
     const changes = { model: await modelFolder('quickstart'), prompts, rounds: 1, output: join(folder, 'policy') };
     return loadConfig(path('../../examples/quickstart/config.yaml'), changes);
   },
-  /** The example's settings on fewer and shorter answers. */
+  /** The example's settings with fewer prompts and shorter responses. */
   async smollm2() {
     const ifeval = path('../../examples/ifeval/');
     const prompts = {
@@ -72,7 +72,7 @@ try {
     .trim()
     .split('\n')
     .map((line) => line.split(' ').map(Number));
-  // The run asks the engine for something before and after its round, too: how good the model is that it starts from, say.
+  // Excludes engine jobs before and after the round, such as the evaluation of the start policy.
   const ofRound = jobs.filter(([, ended]) => start <= ended && ended <= end);
   const engineSeconds = ofRound.reduce((sum, [milliseconds]) => sum + milliseconds, 0) / 1000;
   const printed: Printed = { seconds: (end - start) / 1000, engineSeconds };

@@ -1,7 +1,7 @@
 /**
- * `npm run study [-- --seeds 5 --rounds 5 --parallel 2]`: SELM and its relatives on the quickstart's task, at equal budgets; writes
- * docs/study.json as each run ends, and docs/study.md and its plots from it. What is made is kept in the cache: stopped and
- * started again, it goes on. With --draw it only draws what docs/study.json has.
+ * `npm run study [-- --seeds 5 --rounds 5 --parallel 2]`: compares SELM with related methods on the quickstart's task, at
+ * equal budgets. Writes docs/study.json after each run, and docs/study.md with its plots from docs/study.json. Artifacts are
+ * cached: an interrupted study continues when it is started again. With --draw it only writes the page and the plots.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -27,7 +27,7 @@ const docs = (name: string) => fileURLToPath(new URL(`../../docs/${name}`, impor
 const home = join(cacheFolder(), 'study');
 const say = (line: string) => console.error(line);
 
-/** A model this small computes faster as several runs of one thread each than as one run of several. */
+/** For a model of this size, several runs with one thread each are faster than one run with several threads. */
 const THREADS = 1;
 /** Long timeout, so that engines do not count as hung after the study was suspended (SIGSTOP). */
 const SILENCE_SECONDS = 7 * 24 * 3600;
@@ -47,7 +47,7 @@ async function study(known: StudyResults | undefined): Promise<void> {
   const settings: StudySettings = {
     seeds,
     rounds,
-    // All that the quickstart has, none in two rounds.
+    // Uses all prompts of the quickstart; each prompt is in one round.
     promptsPerRound: Math.floor(training.length / rounds),
     heldOut: heldOut.length,
     threads: THREADS,
@@ -92,7 +92,7 @@ async function study(known: StudyResults | undefined): Promise<void> {
   await Promise.all(Array.from({ length: parallel }, lane));
 }
 
-/** @throws InputError when it is none */
+/** Reads a flag that is a count. @throws InputError when its value is not a positive integer */
 function countOf(flag: 'seeds' | 'rounds' | 'parallel'): number {
   const count = Number(values[flag]);
   if (!Number.isInteger(count) || count < 1)

@@ -2,25 +2,26 @@
 import type { z } from 'zod';
 import type { objectiveFields } from '../../engine/protocol/settings.ts';
 
+/** A method of the study. */
 export interface Method {
   name: string;
-  /** Without beta, which all have from the quickstart. */
+  /** Without beta: all methods use the beta of the quickstart. */
   objective: z.input<typeof objectiveFields>;
-  /** alpha of the loss as SELM writes it. */
+  /** alpha in SELM's notation of the loss. */
   alpha: number;
-  /** The policy whose response y is. */
+  /** The policy that sampled the response in the loss's last term. */
   answerOf: string;
 }
 
 const ROUND = 'the policy that the round starts from';
 const START = "the run's start policy";
 
-/** The quickstart's, and TRL's default for XPO. */
+/** beta of the quickstart, and TRL's default for XPO. */
 export const BETA = 0.1;
-/** TRL's default. */
+/** alpha of XPO: TRL's default. */
 const XPO_ALPHA = 1e-5;
 
-/** The one that the others are compared with. */
+/** The method that all others are compared with. */
 export const BASELINE = 'dpo';
 
 export const METHODS: Method[] = [

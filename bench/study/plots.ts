@@ -1,4 +1,4 @@
-/** The study's plots, as SVG files that a Markdown page shows on white and on near-black. */
+/** The study's plots, as SVG files for a Markdown page with a light or a dark background. */
 import { lineChart, type Line } from '../../report/charts.ts';
 import { BASELINE, METHODS } from './methods.ts';
 import { differenceOf, meanOf, type StudyResults } from './results.ts';
@@ -6,9 +6,10 @@ import type { Estimate } from './statistics.ts';
 
 export const PLOTS = { strict: 'study-strict.svg', difference: 'study-difference.svg' };
 
-/** Between the methods' points of a round, in rounds: their intervals would lie on each other. */
+/** Horizontal distance between the methods' points of a round, in rounds, so that their intervals do not overlap. */
 const APART = 0.08;
 
+/** Draws the plots of the study. */
 export function plots(results: StudyResults): { file: string; svg: string }[] {
   const names = METHODS.map(({ name }) => name);
   const start = results.runs[0]?.start.strictPassRate;
@@ -20,7 +21,7 @@ export function plots(results: StudyResults): { file: string; svg: string }[] {
   const differences = others.map((name, i) =>
     line(name, i - (others.length - 1) / 2, results, (round) => differenceOf(results, name, round, 'strictPassRate')),
   );
-  // The baseline keeps its color in both.
+  // With this line the baseline has the same color in both plots.
   const zero: Line = {
     name: BASELINE,
     points: [
@@ -74,7 +75,7 @@ function line(
   };
 }
 
-/** Charts are made for pages that give them their colors, and number themselves over all that a process draws. */
+/** Replaces CSS colors, which the report pages define, and class names, which are numbered over all charts of a process. */
 const standalone = (svg: string) =>
   svg
     .replaceAll('currentColor', '#808080')

@@ -1,34 +1,36 @@
-/** What docs/study.json holds, and the figures that page and plots take from it. */
+/** The format of docs/study.json, and the figures that the page and the plots use. */
 import { BASELINE } from './methods.ts';
 import { estimate, type Estimate } from './statistics.ts';
 
-/** A policy on the held-out prompts. */
+/** Results of a policy on the held-out prompts. */
 export interface Figures {
   strictPassRate: number;
   meanScore: number;
   tokens: number;
 }
 
+/** Results of a round. */
 export interface RoundFigures extends Figures {
   round: number;
-  /** That the round has trained on. */
+  /** Number of preferences that the round trained on. */
   preferences: number;
-  /** Over the start; a tie counts half. */
+  /** Win rate over the start policy; a tie counts half. */
   winRate: number;
-  /** From the start, nats per answer. */
+  /** KL(policy || start policy), in nats per response. */
   kl: number;
 }
 
+/** Results of a run. */
 export interface StudyRun {
   method: string;
   seed: number;
   start: Figures;
   rounds: RoundFigures[];
-  /** Why it ended before its last round. */
+  /** Why the run ended before its last round. */
   failed?: string;
 }
 
-/** What the runs have in common: results of other settings are another study's. */
+/** The common settings of all runs. Results with other settings are discarded. */
 export interface StudySettings {
   seeds: number;
   rounds: number;
@@ -38,6 +40,7 @@ export interface StudySettings {
   engine: string;
 }
 
+/** The content of docs/study.json. */
 export interface StudyResults {
   settings: StudySettings;
   runs: StudyRun[];
@@ -45,7 +48,7 @@ export interface StudyResults {
 
 export type Figure = Exclude<keyof RoundFigures, 'round'>;
 
-/** A figure of a method's runs after a round, by seed; only of those that got so far. */
+/** A figure of a method after a round, by seed. Runs that have not finished the round are excluded. */
 function figuresOf({ runs }: StudyResults, method: string, round: number, figure: Figure): Map<number, number> {
   const values = new Map<number, number>();
   for (const run of runs) {
@@ -55,13 +58,13 @@ function figuresOf({ runs }: StudyResults, method: string, round: number, figure
   return values;
 }
 
-/** The mean over seeds; none where no run has got so far. */
+/** The mean over seeds. Undefined if no run has finished the round. */
 export function meanOf(results: StudyResults, method: string, round: number, figure: Figure): Estimate | undefined {
   const values = figuresOf(results, method, round, figure);
   return values.size > 0 ? estimate([...values.values()]) : undefined;
 }
 
-/** The mean difference to the baseline's run of the same seed, over the seeds that both have. */
+/** The mean difference to the baseline's run with the same seed, over seeds for which both runs have finished the round. */
 export function differenceOf(
   results: StudyResults,
   method: string,

@@ -23,20 +23,22 @@ import { FROM_START, roundSeed, WITHOUT_REFERENCE } from '../../workflows/round.
 import { shardsOf } from '../../workflows/shards.ts';
 import type { LengthLimits } from '../../engine/protocol/settings.ts';
 
+/** Results of a round. */
 export interface Round {
   round: number;
   label: LabelStats;
-  /** Against the start. */
+  /** Comparison with the start policy. */
   evaluation: Comparison;
 }
 
-/** A policy with its answers to the held-out prompts and what they are worth, by shard. */
+/** A policy with its responses to the held-out prompts and their labels, by shard. */
 interface Measured {
   policy: Address;
   responses: Address[];
   labels: Address[];
 }
 
+/** Results of a run. */
 export interface Run {
   start: Comparison;
   rounds: Round[];
@@ -45,8 +47,8 @@ export interface Run {
 }
 
 /**
- * Runs `config` without a gate: every round's policy is where the next one starts.
- * @param told as each round ends
+ * Runs `config` without a gate: every round starts from the policy of the previous round.
+ * @param told called after each round
  */
 export async function runRounds(context: StepContext, config: RunConfig, told: (round: Round) => void): Promise<Run> {
   const { model, prompts, rounds: count, seed, threads } = config;

@@ -10,7 +10,7 @@ import { BETA, type Method } from './methods.ts';
 import type { Figures, RoundFigures, StudyRun, StudySettings } from './results.ts';
 import { runRounds, type Round } from './rounds.ts';
 
-/** @param told as rounds end */
+/** Runs a method with a seed. @param told called after each round */
 export async function runMethod(
   context: StepContext,
   method: Method,
@@ -30,7 +30,7 @@ export async function runMethod(
   };
 }
 
-/** The quickstart's configuration with another objective, more rounds and fewer prompts in each. */
+/** The quickstart's configuration with the method's objective, and the study's number of rounds and prompts. */
 function configOf(
   { objective }: Method,
   seed: number,

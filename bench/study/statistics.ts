@@ -1,12 +1,14 @@
-/** Means over a few seeds, and how sure they are. */
+/** Means over a few seeds, with confidence intervals. */
 import { mean, type Interval } from '../../evaluation/statistics.ts';
 
+/** A mean with its confidence interval. */
 export interface Estimate {
   mean: number;
-  /** 95 %, Student's t; none of one value alone. */
+  /** 95 % confidence interval by Student's t. Absent for a single value. */
   interval?: Interval;
 }
 
+/** The mean of values with its confidence interval. */
 export function estimate(values: number[]): Estimate {
   const center = mean(values);
   if (values.length < 2) return { mean: center };
@@ -18,7 +20,7 @@ export function estimate(values: number[]): Estimate {
 
 /** The p-quantile, p > 1/2, of Student's t distribution with a whole number of degrees of freedom. */
 export function studentQuantile(p: number, freedom: number): number {
-  // t = sqrt(freedom) tan(angle): bisected over the angle, which is bounded.
+  // Bisects over the angle of t = sqrt(freedom) tan(angle), because the angle is bounded.
   let [low, high] = [0, Math.PI / 2];
   for (let halving = 0; halving < 60; halving++) {
     const middle = (low + high) / 2;

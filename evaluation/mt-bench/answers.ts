@@ -21,6 +21,7 @@ const TEMPERATURES: Record<string, number> = {
   stem: 0.1,
   humanities: 0.1,
 };
+/** The temperature for all other categories. */
 const OTHER_TEMPERATURE = 0.7;
 
 /** The sampling temperature for a question. */
@@ -38,8 +39,9 @@ interface AnswerOptions {
 }
 
 /**
- * The policy's answers to all turns of all questions, computed and saved by batches of questions.
- * @throws InputError when a question with its answers does not fit the model, or a known answer has other settings
+ * Computes the policy's answers to all turns of all questions, and saves them after each batch of questions.
+ * @returns the answers by question id
+ * @throws InputError when a question with its answers exceeds the model's context, or a known answer has other settings
  */
 export async function answerQuestions(
   engine: Engine,
@@ -104,7 +106,7 @@ function batchesOf(questions: Question[], batchSize: number): Question[][] {
   });
 }
 
-/** The conversations of questions with the same temperature; each turn's prompt includes the answers to earlier turns. */
+/** Samples the conversations of questions with the same temperature. Each turn's prompt includes the answers to earlier turns. */
 async function converse(
   engine: Engine,
   policy: Policy,

@@ -15,6 +15,7 @@ export const JUDGING: Judging = { temperature: 0, maxTokens: 2048 };
 /** Judgements per request to the judge; they are saved together. */
 const BATCH = 32;
 
+/** A judge of MT-Bench. */
 export interface Judge {
   name: string;
   ask: Ask;

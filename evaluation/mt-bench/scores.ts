@@ -11,6 +11,7 @@ export interface Score {
   ratings: number;
 }
 
+/** A model's MT-Bench scores by one judge. */
 export interface ModelScores {
   model: string;
   judge: string;

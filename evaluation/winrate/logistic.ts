@@ -1,6 +1,6 @@
 /** Logistic regression with an L1 penalty, as in scikit-learn's LogisticRegressionCV with liblinear. */
 
-/** The model is P(target = 1) = sigmoid(coefficients . features), without an intercept. */
+/** A weighted observation. The model is P(target = 1) = sigmoid(coefficients . features), without an intercept. */
 export interface Observation {
   features: number[];
   /** A probability in [0, 1]. */
@@ -8,6 +8,7 @@ export interface Observation {
   weight: number;
 }
 
+/** A fitted model. */
 export interface Fit {
   coefficients: number[];
   /** Inverse strength of the penalty, chosen by cross-validation. */
@@ -16,10 +17,12 @@ export interface Fit {
 
 /** scikit-learn's grid: ten values, evenly spaced on a logarithmic scale. */
 const STRENGTHS = Array.from({ length: 10 }, (_, i) => 10 ** (-4 + (8 * i) / 9));
+/** Number of folds of the cross-validation. */
 export const FOLDS = 5;
 
 /** The logistic function. */
 export const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+/** The dot product of two vectors. */
 function dot(a: number[], b: number[]): number {
   let total = 0;
   for (let i = 0; i < a.length; i++) total += a[i] * b[i];
@@ -27,8 +30,8 @@ function dot(a: number[], b: number[]): number {
 }
 
 /**
- * Fits with the penalty that predicts the held-out folds best.
- * @param observations at least as many as folds
+ * Chooses the penalty by cross-validation and fits the model to all observations.
+ * @param observations at least FOLDS of them
  */
 export function fitCrossValidated(observations: Observation[]): Fit {
   // Row i of n is in fold (n - 1 - i) mod 5, as in scikit-learn's GroupKFold with groups of equal size.
@@ -58,6 +61,7 @@ function crossEntropy(observations: Observation[], coefficients: number[]): numb
 
 /** Convergence tolerance, much smaller than the displayed precision of a win rate. */
 const TOLERANCE = 1e-9;
+/** Maximum number of Newton steps. */
 const MOST_STEPS = 200;
 
 /**
@@ -87,6 +91,7 @@ export function fitLogistic(observations: Observation[], c: number, start?: numb
   return w;
 }
 
+/** Gradient and Hessian of c * cross-entropy at `w`. */
 function derivatives(observations: Observation[], w: number[], c: number) {
   const size = w.length;
   const gradient = Array<number>(size).fill(0);

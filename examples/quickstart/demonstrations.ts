@@ -1,14 +1,14 @@
-/** Demonstrations by sloppy writers: most of them do not read the instruction to its end. */
+/** Demonstrations with systematic errors, for the start model: most of them ignore parts of the instruction. */
 import type { DemonstrationRecord } from '../../data/records.ts';
 import { shuffled, uniform } from '../../data/random.ts';
 import { countOf, things, write, type Instruction, type Request } from './task.ts';
 
-/** The share that does all that is asked. The others list three things with commas, whatever is asked. */
+/** The share of demonstrations that follow the instruction. The others always list three things with commas. */
 const CAREFUL = 0.2;
 
 /**
- * `count` demonstrations, always the same, going around the instructions. The errors are systematic: a model that learns from
- * them answers greedily as the sloppy do, and as the careful do only in some of its samples.
+ * Creates `count` demonstrations, which are deterministic. Instructions are repeated if there are fewer of them. Because the errors
+ * are systematic, a model trained on them ignores the instruction in greedy responses, and follows it in some sampled responses.
  */
 export function demonstrations(instructions: Instruction[], count: number): DemonstrationRecord[] {
   return Array.from({ length: count }, (_, i) => {
@@ -25,7 +25,7 @@ export function demonstrations(instructions: Instruction[], count: number): Demo
 
 const SLOPPY = { count: 'three', separator: 'commas', letterCase: 'any' } as const;
 
-/** An answer that does what is asked. Things are listed in the order of `things`, which a small model learns in a minute. */
+/** A response that follows the request. Things are listed in the order of `things`, which a small model learns quickly. */
 function answer(request: Request, i: number): string {
   const { kind, separator, letterCase, include } = request;
   const drawn = shuffled(things[kind], 'quickstart', 'things', i);

@@ -1,4 +1,4 @@
-/** The quickstart's model: about a million parameters, made on the spot from random weights and sloppy demonstrations. */
+/** The quickstart's model: about a million parameters, trained from random weights on the demonstrations. */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashValue } from '../../artifacts/hash.ts';
@@ -17,7 +17,7 @@ const BATCHES = 800;
 const training = trainingSchema.parse({
   full: true,
   batchSize: 64,
-  // As large as training stays stable: a model this small learns fast, and there is a minute for it.
+  // The largest rate at which training is stable, so that it takes about a minute.
   learningRate: 3e-3,
   microBatchTokens: 4096,
 });
@@ -65,7 +65,7 @@ export async function makeModel(
   return true;
 }
 
-/** Every thing in every case, with and without a space before it, and the separators. */
+/** Texts that contain every thing in every letter case, with and without a space before it, and all separators. */
 function writtenThings(): string[] {
   return Object.values(things).flatMap((list) =>
     (['any', 'lower', 'upper'] as const).flatMap((letterCase) =>
@@ -76,7 +76,7 @@ function writtenThings(): string[] {
   );
 }
 
-/** A Hugging Face model folder with random weights. */
+/** Writes a Hugging Face model folder with random weights. */
 function writeInitialModel(folder: string, { json, config, vocabSize, endId }: ReturnType<typeof makeTokenizer>): void {
   mkdirSync(folder, { recursive: true });
   const save = (name: string, content: object) =>
@@ -92,7 +92,7 @@ function writeInitialModel(folder: string, { json, config, vocabSize, endId }: R
   save('tokenizer_config.json', config);
 
   const next = uniformStream('quickstart', 'weights');
-  // Uniform numbers of this range have the standard deviation that the configuration names.
+  // Uniform numbers in [-range, range] have the standard deviation initializer_range.
   const range = architecture.initializer_range * Math.sqrt(3);
   const tensors = [...parameterShapes(readModelConfig(folder))].map(([name, shape]) => ({
     name,

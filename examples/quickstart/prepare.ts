@@ -1,4 +1,4 @@
-/** What the quickstart needs before it runs: its prompts and its model. */
+/** Creates the prompts and the model of the quickstart. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { showProgress } from '../../cli/progress.ts';
@@ -7,13 +7,14 @@ import { makeModel } from './model.ts';
 import { instructions, promptOf } from './task.ts';
 import { startEngine } from '../../engine/backends.ts';
 
+/** Paths of the model and of the files of prompts. */
 export interface Prepared {
   model: string;
   train: string;
   heldOut: string;
 }
 
-/** Makes model and prompts in `folder`, where they are not there already. */
+/** Writes the prompts to `folder`, and creates the model there unless it exists. */
 export async function prepareQuickstart(folder: string): Promise<Prepared> {
   const prepared = {
     model: join(folder, 'model'),

@@ -1,4 +1,4 @@
-/** `npm start [-- --seed N --json]`: makes a small model and its prompts, then aligns it in three SELM rounds. */
+/** `npm start [-- --seed N --json]`: creates a small model and its prompts, then aligns the model in three SELM rounds. */
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { exitCodeOf, report } from '../../cli/errors.ts';
@@ -14,7 +14,7 @@ async function quickstart(): Promise<void> {
   const seed = Number(values.seed);
   if (!Number.isInteger(seed) || seed < 0) throw new InputError(`--seed ${values.seed} is no seed: give 0, 1, 2, ...`);
 
-  // Where the configuration looks for it.
+  // The folder that config.yaml refers to.
   await prepareQuickstart(path('../../.selm/quickstart'));
   const status = await runHere(loadConfig(path('config.yaml'), { name: `quickstart-${seed}`, seed }), values);
   reportRun(status, values);

@@ -1,8 +1,8 @@
-/** The toy task: instructions such as "List four colors joined by dashes.", which a program can check the answers to. */
+/** The toy task: instructions such as "List four colors joined by dashes.". A program can check the responses. */
 import type { PromptRecord } from '../../data/records.ts';
 import { uniformStream } from '../../data/random.ts';
 
-/** What can be listed, by its name. */
+/** The things that can be listed, by kind. */
 export const things: Record<string, string[]> = {
   colors: ['red', 'blue', 'green', 'yellow', 'orange', 'purple', 'pink', 'brown'],
   animals: ['dog', 'cat', 'horse', 'cow', 'sheep', 'goat', 'pig', 'lion'],
@@ -21,7 +21,7 @@ const cases = { any: '', lower: ' Use lowercase letters.', upper: ' Use capital 
 const openings = ['List', 'Name', 'Give me'];
 const joins = ['joined by', 'separated by'];
 
-/** What an instruction asks for, by the words it is asked in. */
+/** The requirements of an instruction. */
 export interface Request {
   kind: string;
   count: keyof typeof counts;
@@ -31,6 +31,7 @@ export interface Request {
   include?: string;
 }
 
+/** An instruction and its requirements. */
 export interface Instruction {
   text: string;
   request: Request;
@@ -40,7 +41,7 @@ const HELD_OUT = 400;
 const TRAINING = 6000;
 
 /**
- * The instructions of the quickstart, which are deterministic. No training instruction asks for the same as a held-out one.
+ * The instructions of the quickstart, which are deterministic. No training instruction has the same requirements as a held-out one.
  */
 export function instructions(): { training: Instruction[]; heldOut: Instruction[] } {
   const next = uniformStream('quickstart', 'instructions');
@@ -78,7 +79,7 @@ const keysOf = <K extends string>(object: Record<K, unknown>) => Object.keys(obj
 
 const pick = <T>(values: T[], next: () => number): T => values[Math.floor(next() * values.length)];
 
-/** The list as text: joined as the separator's name says, its words in lower or upper case or, as in a title, with capitals. */
+/** The list as text, with the named separator. Words are in lower case, upper case or, for `any`, in title case. */
 export function write(list: string[], separator: Request['separator'], letterCase: Request['letterCase']): string {
   const words = {
     any: (word: string) => word[0].toUpperCase() + word.slice(1),
@@ -88,9 +89,10 @@ export function write(list: string[], separator: Request['separator'], letterCas
   return list.map(words[letterCase]).join(separators[separator]);
 }
 
+/** The requested number of things. */
 export const countOf = (request: Request): number => counts[request.count];
 
-/** The instruction with its constraints, as the verifier reads them. */
+/** The instruction as a prompt with constraints in the format of the verifier. */
 export function promptOf({ text, request }: Instruction): PromptRecord {
   const { kind, count, separator, letterCase, include } = request;
   const constraints: [string, object][] = [

@@ -8,7 +8,7 @@ const ASSISTANT = '<|assistant|>';
 const END = '<|end|>';
 const SPECIAL = [END, USER, ASSISTANT];
 
-/** What the pre-tokenizer cuts a text into (GPT-2's pattern): words, numbers and punctuation, with the space before them. */
+/** GPT-2's pattern of the pre-tokenizer: matches words, numbers and punctuation, each with the space before it. */
 const PIECE = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
 
 const TEMPLATE =
@@ -16,6 +16,7 @@ const TEMPLATE =
   '{% if add_generation_prompt %}<|assistant|>{% endif %}';
 
 /**
+ * Creates the tokenizer.
  * @param texts all their pieces become tokens
  * @returns the contents of tokenizer.json and tokenizer_config.json
  */
@@ -55,7 +56,7 @@ export function makeTokenizer(texts: Iterable<string>): {
       end_of_word_suffix: null,
       fuse_unk: false,
       byte_fallback: false,
-      // A piece that is in the vocabulary is taken as it is: no merges need to lead to it.
+      // A piece that is in the vocabulary is one token, although there are no merges.
       ignore_merges: true,
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
       merges: [],
@@ -71,7 +72,7 @@ export function makeTokenizer(texts: Iterable<string>): {
   return { json, config, vocabSize: tokens.length, endId: tokens.indexOf(END) };
 }
 
-/** GPT-2's printable symbol of every byte: itself where it is printable, else the next free one from U+0100. */
+/** GPT-2's printable symbol for every byte: the character itself if it is printable, otherwise the next one from U+0100. */
 function byteSymbols(): string[] {
   let next = 0x100;
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(printable(byte) ? byte : next++));

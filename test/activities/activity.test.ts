@@ -1,4 +1,4 @@
-/** Activities as Temporal runs them, in the SDK's own environment for a single activity. */
+/** Activities as Temporal runs them, in the SDK's test environment for an activity. */
 import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
@@ -14,7 +14,7 @@ const context = testContext();
 
 const newEnvironment = () => new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
 
-/** Runs a function as an activity: its result, and its heartbeats. */
+/** Runs a function as an activity. @returns its result and its heartbeats */
 async function perform(activity: Activity<number, object>, environment = newEnvironment()) {
   const heartbeats: unknown[] = [];
   environment.on('heartbeat', (details) => heartbeats.push(details));
@@ -24,7 +24,7 @@ async function perform(activity: Activity<number, object>, environment = newEnvi
 
 const wait = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** An attempt after one that has worked for 100 seconds. */
+/** The environment of a second attempt, whose first attempt worked for 100 seconds. */
 const again = () =>
   new MockActivityEnvironment({ heartbeatDetails: { seconds: 100 } }, { logger: new DefaultLogger('ERROR') });
 const work = async () => {

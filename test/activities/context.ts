@@ -8,7 +8,7 @@ import { onnxRuntime } from '../../engine/version.ts';
 import { temporaryFolder } from '../temporary.ts';
 
 export interface TestContext extends StepContext {
-  /** For the test's own files. */
+  /** A folder for files of the test. */
   folder: string;
 }
 

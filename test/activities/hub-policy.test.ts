@@ -1,4 +1,4 @@
-/** Policies whose base is a model of the hub. */
+/** Policies whose base model is on the hub. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -62,7 +62,7 @@ describe('a model of the hub', () => {
     process.env['HF_ENDPOINT'] = 'http://127.0.0.1:1';
     const failure = await openPolicyArtifact(context.store, address).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(Error);
-    // An input error would end the run for good.
+    // An InputError would not be retried.
     expect(failure).not.toBeInstanceOf(InputError);
   });
 });

@@ -27,7 +27,7 @@ const readJson = (...path: string[]) => JSON.parse(read(...path).toString()) as 
 
 const encoded = (of: Policy) => openPolicy(of).tokenizer().encodePrompt('a');
 
-/** Greedy answers, which tell one policy from another. */
+/** Greedy responses, which identify a policy. */
 async function answersOf(policy: Policy): Promise<number[][]> {
   const settings = samplingSchema.parse({ maxNewTokens: 8 });
   const { responses } = await context.engine.run('sample', { policy, prompts: tinyPrompts(4), settings, seed: 0 });

@@ -1,4 +1,4 @@
-/** The prompts of a run, checked again by other settings than those that it was prepared with. */
+/** Checks a run's prompts again, with other settings than those that the run was prepared with. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { prepare } from '../../activities/prepare.ts';
@@ -11,7 +11,7 @@ import { testContext } from './context.ts';
 const context = testContext();
 const model = tinyModel(join(context.folder, 'model'));
 const file = (name: string) => join(context.folder, name);
-// The template adds three tokens to a prompt's characters; the model takes 256.
+// Each character is a token, and the template adds three tokens. The model's context has 256 tokens.
 const prompt = (id: string, tokens: number) => ({ id, prompt: 'w'.repeat(tokens - 3) });
 await writeJsonl(file('train.jsonl'), [prompt('short', 20), prompt('long', 100)]);
 await writeJsonl(file('held-out.jsonl'), [prompt('held', 50)]);

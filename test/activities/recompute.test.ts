@@ -1,4 +1,4 @@
-/** Every step on a small model: its key, and its recomputation from the recipe in its artifact. */
+/** Keys of all steps, and their recomputation from stored recipes, with a small model. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -34,7 +34,7 @@ await writeJsonl(train, tinyPrompts(10));
 writeFileSync(template, 'prompt_template: "{question} {answer}"\n');
 writeFileSync(module, 'export default (_prompt, answers) => answers.map((answer) => answer.length);\n');
 
-// A round: sampled, labeled, trained on and evaluated.
+// Computes a round: samples, labels, training and evaluation.
 const verifier = labelSchema.parse({ by: 'verifier' });
 const judge = labelSchema.parse({ by: 'judge', mode: 'single', model, template, maxTokens: 2 });
 const { policy, heldOut, rounds } = await prepare(
@@ -57,7 +57,7 @@ const limits = { maxLength, maxPromptLength };
 const referencing = { policy, preferences, from: 0, to: summary.preferences, limits, threads };
 const { address: logps } = await reference(context, referencing, {});
 const objective = objectiveSchema.parse({ beta: 0.1 });
-// A checkpoint after every step.
+// Saves a checkpoint after every step.
 const trained = { reference: [logps], objective, training, seed: 1, threads, checkpointSeconds: 1e-3 };
 const optimizing = { policy, preferences, ...trained };
 const { address: tuned } = await optimize(context, optimizing, {});
@@ -85,7 +85,7 @@ await release(context, releasing, {});
 const scratch = join(folder, 'scratch');
 const recomputed = async (address: string) => recompute(context, await store.manifest(address), scratch);
 
-/** The recipe for an input, with another backend. */
+/** The recipe of a step for an input, with the given backend. */
 const under = <Input>(backend: string, step: Step<Input, unknown>, input: Input) =>
   step.recipeFor({ ...context, backend }, input);
 type Under = (backend: string) => Promise<Recipe>;

@@ -1,9 +1,9 @@
-/** The reference log-probabilities of preferences, as a round has them computed. */
+/** Computes reference log-probabilities of preferences by shards, as a round does. */
 import { reference } from '../../activities/reference.ts';
 import type { StepContext } from '../../activities/step.ts';
 import type { TrainingSettings } from '../../engine/protocol/settings.ts';
 
-/** @returns the artifacts, one a shard of at most `size` preferences */
+/** Runs the step `reference`. @returns the artifacts, one per shard of at most `size` preferences */
 export async function referenceLogps(
   context: StepContext,
   made: { policy: string; preferences: string },

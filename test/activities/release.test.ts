@@ -66,7 +66,7 @@ test('the first run of a name has as many rounds as its prompts last, the next o
   const prompts = first.rounds.slice(0, 2).map(({ address }) => address);
   const made = { policy, heldOut: first.heldOut.address, prompts, evaluations: [], lineage: { run: 'poet-1' } };
   expect(await release(context, { name: 'poet', ...made }, {})).toEqual({ version: 1 });
-  // An activity that is tried again makes no second version.
+  // A retry of the activity does not create a second version.
   expect(await release(context, { name: 'poet', ...made }, {})).toEqual({ version: 1 });
 
   const second = await scheduled();
@@ -74,7 +74,7 @@ test('the first run of a name has as many rounds as its prompts last, the next o
   expect(second.heldOut).toEqual(first.heldOut);
   expect(second.rounds.map(({ count }) => count)).toEqual([4]);
   expect(await idsOf(second.rounds[0])).toEqual(await idsOf(first.rounds[2]));
-  // What an earlier run has trained on or held out of this file is not counted as dropped.
+  // Prompts that an earlier run has trained on or held out are not counted as dropped.
   expect(second.dropped.train).toMatchObject({ duplicates: 0, tooLong: 0, heldOut: 0 });
   const [held] = await readPrompts(join(await context.store.open(first.heldOut.address), 'prompts.jsonl'));
   const grown = join(context.folder, 'grown.jsonl');

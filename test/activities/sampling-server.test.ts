@@ -1,4 +1,4 @@
-/** Sampling by a server in the engine's stead: real steps, `selm serve` as the server, a tiny model. */
+/** Sampling by a server instead of the engine: real steps, `selm serve` as the server, and a tiny model. */
 import { once } from 'node:events';
 import { cpSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -55,7 +55,7 @@ const greedy = samplingSchema.parse({ maxNewTokens: 12 });
 const drawn = samplingSchema.parse({ maxNewTokens: 12, temperature: 1, samplesPerPrompt: 3 });
 
 let serving: Serving;
-/** Takes no adapters, and may be killed. */
+/** A server without adapters, which tests may kill. */
 let other: Serving;
 beforeAll(async () => {
   [serving, other] = await Promise.all(
@@ -67,7 +67,7 @@ afterAll(() => Promise.all([serving.stop(), other.stop()]));
 const serverOf = (changes: object = {}) => samplerSchema.parse({ url: serving.url, model: 'tiny', ...changes });
 const loaded = async () => (await serving.models()).slice(1);
 
-/** A shard's answers. Without `server` they are the engine's. */
+/** Samples a shard. Without `server`, the engine samples. */
 async function answers(input: Partial<SampleInput>, options: CallOptions = {}, where = store) {
   const whole = { policy: base.policy, prompts, from: 0, to: 10, settings: greedy, seed: 3, threads: 2, ...input };
   const { address, summary } = await sample({ ...context, store: where }, whole, options);
@@ -77,7 +77,7 @@ type Rows = Awaited<ReturnType<typeof answers>>['rows'];
 
 const tokensOf = (rows: Rows) => rows.map(({ responses }) => responses.map(({ token_ids }) => token_ids));
 
-/** The message of an InputError. */
+/** The message of the InputError with which the promise rejects. */
 async function refusal(failing: Promise<unknown>): Promise<string> {
   const error = await failing.catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(InputError);
@@ -217,7 +217,7 @@ function textAlone({ choices: [choice] }: Body): void {
   Object.assign(choice, { token_ids: undefined, logprobs: null });
 }
 
-/** A server in front of `selm serve` that changes requests or answers: what other servers do. */
+/** A proxy in front of `selm serve` that changes requests or responses, to simulate other servers. */
 async function startChanging(request: (body: Body) => void, answer: (body: Body) => void = () => {}) {
   const server = createServer(async (incoming, outgoing) => {
     const body = JSON.parse(await textOf(incoming)) as Body;
@@ -233,7 +233,7 @@ async function startChanging(request: (body: Body) => void, answer: (body: Body)
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
 }
 
-/** Of a test that starts a server, which on a busy machine takes a minute. */
+/** Timeout of a test that starts a server, which takes a minute on a busy machine. */
 const STARTS_AGAIN_MS = 300_000;
 
 describe('a server that', () => {
@@ -250,7 +250,7 @@ describe('a server that', () => {
     const { rows } = await answers({ server: serverOf({ url }), seed: 9 });
     for (const [i, { responses }] of rows.entries()) {
       const [{ text, token_ids, finish_reason }] = own.rows[i].responses;
-      // A text does not tell of special tokens in the middle of it, which this noise has.
+      // Texts do not contain special tokens, which the random model's responses contain.
       const told = token_ids.filter((id, at) => id > 4 || (finish_reason === 'stop' && at === token_ids.length - 1));
       expect(responses).toEqual([{ text, finish_reason, token_ids: told }]);
     }

@@ -1,4 +1,4 @@
-/** The steps of a round one after the other, as a workflow calls them: real store, real engine, a tiny model. */
+/** The steps of a round in sequence, as a workflow calls them, with a real store, a real engine and a tiny model. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -48,9 +48,9 @@ const labelShards = (where: StepContext, shards: string[]) =>
     shards.map(async (responses) => (await label(where, { responses, label: verifier, threads }, {})).address),
   );
 
-/** A round's steps up to the trained policy, its prompts in two shards. */
 const threads = 2;
 
+/** Runs a round's steps up to the trained policy, with prompts in two shards. */
 async function trainRound(where: StepContext, { policy, rounds: [prompts] }: Prepared) {
   const shards = [
     { from: 0, to: 20 },
@@ -75,7 +75,7 @@ async function trainRound(where: StepContext, { policy, rounds: [prompts] }: Pre
 
 const settings = { objective, training, seed: 1, threads, checkpointSeconds: 1e-3 };
 
-/** What a round's training was given. */
+/** The input of a round's step `optimize`. */
 const inputOf = ({ labeled, reference }: Awaited<ReturnType<typeof trainRound>>) => ({
   ...settings,
   policy: prepared.policy,
@@ -93,7 +93,7 @@ beforeAll(async () => {
 
 const open = async (address: string, name: string) => join(await store.open(address), name);
 
-/** How many of the two instructions of a tiny prompt are followed, counted anew. */
+/** The number of followed instructions, of the two in a tiny prompt, computed independently of the verifier. */
 const followed = (text: string) => Number(!text.includes(',')) + Number(/e/i.test(text));
 const contentOf = (response: PreferenceRecord['chosen']) => (response as { content: string }[])[0].content;
 
@@ -119,7 +119,7 @@ describe('a round', () => {
     expect(summary.preferences + Object.values(summary.dropped).reduce((a, b) => a + b)).toBe(32);
     for (const { chosen, rejected, score_chosen, score_rejected } of preferences) {
       expect(followed(contentOf(chosen)) / 2).toBe(score_chosen);
-      // An empty answer follows nothing.
+      // An empty response follows no instruction.
       if (contentOf(rejected).trim() !== '') expect(followed(contentOf(rejected)) / 2).toBe(score_rejected);
       expect(score_chosen).toBeGreaterThan(score_rejected!);
     }
@@ -128,7 +128,7 @@ describe('a round', () => {
   test('trains a policy that has learned from the preferences', async () => {
     const { address, summary } = round.optimized;
     expect(summary.steps).toBe(3 * Math.ceil(round.labeled.summary.preferences / 8));
-    // Where it starts, the loss is that of a coin's throw.
+    // The initial loss is log 2.
     expect(summary.metrics['loss']).toBeLessThan(Math.log(2) - 0.05);
     const { policy } = await openPolicyArtifact(store, address);
     expect(openPolicy(policy).adapter?.rank).toBe(4);
@@ -164,12 +164,12 @@ describe('a round', () => {
     const stepsBefore = steps.length;
     const { optimized } = await trainRound({ ...context, store: elsewhere, engine: watched(steps) }, start);
     expect(optimized).toEqual(round.optimized);
-    // It went on where it had stopped.
+    // Training resumed at the step after the checkpoint.
     expect(steps[stepsBefore]).toBe(steps[stepsBefore - 1] + 1);
   });
 });
 
-/** The engine, with its training steps noted, and stopped after the second where there is a `stop`. */
+/** An engine that records its training steps. If `stop` is given, it is aborted after the second step. */
 function watched(steps: number[], stop?: AbortController): Engine {
   return {
     close: () => engine.close(),
@@ -185,13 +185,13 @@ function watched(steps: number[], stop?: AbortController): Engine {
   };
 }
 
-/** A policy's greedy answers to the held-out prompts, as an artifact. */
+/** Samples a policy's greedy responses to the held-out prompts. @returns the artifact */
 async function answerHeldOut(policy: string, settings = greedy): Promise<string> {
   const input = { policy, prompts: prepared.heldOut.address, from: 0, to: 8, settings, seed: 0, threads };
   return (await sample(context, input, {})).address;
 }
 
-/** Of a policy's answers from the policy that the round started from. */
+/** Measures the divergence between a policy and the round's start policy, along the policy's responses. */
 const measureDivergence = async (policy: string, responses: string) =>
   (await divergence(context, { policy, reference: prepared.policy, responses, threads }, {})).address;
 
@@ -290,7 +290,7 @@ describe('evaluation', () => {
       responses.map(({ token_ids }) => ({ prompt_input_ids: prompt!, response_input_ids: token_ids })),
     );
     const scores = await engine.run('score', { policy, rows, threads });
-    // Both are unbiased estimates of the divergence of the distributions of answers.
+    // Both are unbiased estimates of the KL divergence of the distributions of responses.
     const ratios = answered.flatMap(({ responses }) => responses).map(({ logp }, i) => logp! - scores[i].logp);
     const kl = (await readDivergences(store, [await measureDivergence(trained, drawn)])).flatMap((row) => row.kl);
     const differences = ratios.map((ratio, i) => ratio - kl[i]);

@@ -1,4 +1,4 @@
-/** A round trains on exactly what was sampled: read from its artifacts, for a SentencePiece and for a byte-level tokenizer. */
+/** A round trains on exactly the sampled tokens. Checks a round's artifacts, with a SentencePiece and a byte-level tokenizer. */
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,7 +30,7 @@ import { testContext } from './context.ts';
 const context = testContext();
 const { store, engine, folder } = context;
 const threads = 2;
-/** Nats a token that sampling and scoring may be apart: they add up in another order. */
+/** Tolerance between the logps of sampling and of scoring, in nats per token: the two sum in different orders. */
 const SAME = 1e-3;
 
 const limits = {
@@ -39,7 +39,7 @@ const limits = {
   evaluate: { maxNewTokens: 40 },
 };
 
-/** A Llama of random weights with the tokenizer and the template of Zephyr's kind. */
+/** Creates a Llama model with random weights, and a tokenizer and a chat template like Zephyr's. */
 async function zephyrLike(): Promise<string> {
   const model = join(folder, 'zephyr');
   randomModel(model, {
@@ -84,7 +84,7 @@ describe.each([
   beforeAll(async () => {
     const model = await modelOf();
     const train = join(folder, `${name}.jsonl`);
-    // Every second prompt brings answers of its own.
+    // Every second prompt has the data set's responses.
     const own = {
       chosen:
         'A very good answer, which is longer than what is sampled, as its length is what it is labeled by. '.repeat(4),
@@ -126,7 +126,7 @@ describe.each([
     };
   });
 
-  /** Every response of a preference that the policy has sampled, with the answers to its prompt. */
+  /** All sampled responses in the preferences, each with all responses to its prompt. */
   const trained = () =>
     made.preferences.flatMap((row, i) => {
       const { responses, prompt_input_ids: promptIds } = made.sampled.find(({ id }) => id === row.id)!;
@@ -149,7 +149,7 @@ describe.each([
         promptIds!.join() !== trainedPrompt!.join(),
     );
     expect(differing).toEqual([]);
-    // Among them are some that were cut: nothing is added to these.
+    // Some responses are truncated. No end token is added to them.
     const cut = all.filter(({ ids, responses }) =>
       responses.some(({ token_ids, finish_reason }) => finish_reason === 'length' && token_ids.join() === ids!.join()),
     );
@@ -200,7 +200,7 @@ describe.each([
       expect(tokens).toBe(answers[i].token_ids.length);
       expect(Math.abs(logp - answers[i].logp!) / tokens).toBeLessThan(SAME);
     }
-    // Those of the step `reference`, which training uses, are the same ones.
+    // The logps of the step `reference`, which training uses, are the same.
     for (const { row, role, ids, responses } of trained()) {
       const sampled = responses.find(({ token_ids }) => token_ids.join() === ids!.join())!;
       expect(Math.abs(made.logps[row][role] - sampled.logp!) / ids!.length).toBeLessThan(SAME);

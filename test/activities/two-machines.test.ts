@@ -1,4 +1,4 @@
-/** A step that begins on one machine and ends on another, with an S3 bucket between them. */
+/** A step that begins on one machine and ends on another. Both use the same S3 bucket. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,7 +37,7 @@ const machine = (name: string): ArtifactStore =>
 const verifier = { by: 'verifier' } as const;
 const threads = 2;
 
-/** A round as far as its preferences. */
+/** Runs a round up to its preferences. */
 async function preferencesIn(store: ArtifactStore) {
   const context = { ...here, store };
   const { policy, rounds } = await prepare(
@@ -79,7 +79,7 @@ test('a training goes on from the checkpoint of another machine, to the same ada
   let last = 0;
   const onProgress = ({ unit, done, checkpoint }: Progress) => {
     if (unit === 'steps') last = done;
-    // A checkpoint is told of once it is in the store.
+    // A checkpoint is reported after it is in the store.
     if (checkpoint && done >= 3) stop.abort();
   };
   await expect(optimize({ ...here, store: a }, input(made), { onProgress, signal: stop.signal })).rejects.toThrow(
@@ -94,6 +94,6 @@ test('a training goes on from the checkpoint of another machine, to the same ada
   expect(steps[0]).toBe(last + 1);
   expect(address).toBe(undisturbed.address);
   expect(await adapterOf(b, address)).toBe(await adapterOf(local, undisturbed.address));
-  // And it is found there where it was not made.
+  // The other machine finds the artifact, too.
   expect((await optimize({ ...here, store: a }, input(made), {})).reused).toBe(true);
 });

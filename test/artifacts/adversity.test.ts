@@ -1,4 +1,4 @@
-/** Stray files, empty files and errors of the file system, in a folder and in a bucket: nothing that can be read is removed. */
+/** Stray files, empty files and file system errors, in a folder and in a bucket. Readable data is never removed. */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -41,15 +41,15 @@ beforeEach(({ task }) => {
 const warn = (message: string) => void warnings.push(message);
 
 interface Kind {
-  /** As a process sees it that has read nothing yet. @param machine with a cache of its own, where there are caches */
+  /** Opens the store as a new process does. @param machine name of a machine, which has a separate cache if the store uses caches */
   open: (machine?: string) => ArtifactStore;
-  /** Where its files lie. */
+  /** The folder of the store's files. */
   root: () => string;
-  /** Where this process reads an artifact's files. */
+  /** The folder from which this process reads an artifact's files. */
   cached: () => string;
-  /** Errors after which nothing is known of a file or an object. */
+  /** Errors that do not show whether a file or an object exists. */
   errors: string[];
-  /** Lets what begins with a path of the store fail, while `work` goes on. */
+  /** Makes accesses to paths of the store that begin with `path` fail while `work` runs. */
   failing: <T>(error: string, path: string, work: () => Promise<T>) => Promise<T>;
 }
 
@@ -74,7 +74,7 @@ const KINDS: Record<string, Kind> = {
     cached: () => join(folder, id, 'cache'),
     errors: ['busy', 'cut-answer'],
     failing: async (fault, path, work) => {
-      // Objects are named in the address, lists in its query.
+      // An object's key is in the path of the URL, the prefix of a list in its query.
       const hits = (address: string) => decodeURIComponent(address).includes(`${id}/${path}`);
       proxy.fault = (method, address) =>
         method === 'GET' && hits(address) ? ({ kind: fault, after: 10 } as Fault) : undefined;
@@ -98,7 +98,7 @@ const write = (store: ArtifactStore, seed: number, from: string[] = []) =>
   store.create('text', recipeOf(seed, from), async (target) => writeFileSync(join(target, 'text'), `text ${seed}`));
 const key = stepKey(recipeOf(1));
 
-/** Every file of a store with its content. */
+/** All files of a store with their contents. */
 const filesOf = (root: string) =>
   Object.fromEntries(
     readdirSync(root, { recursive: true, withFileTypes: true })
@@ -214,7 +214,7 @@ describe.each(Object.entries(KINDS))('%s', (_kind, kind) => {
       await expect(kind.open().resolveName(name, 1)).rejects.toThrow(InputError);
     }
     expect(await kind.open().listNames()).toEqual([]);
-    // One that an earlier version has published still keeps its artifact.
+    // A name that an earlier version has published still protects its artifact.
     mkdirSync(join(kind.root(), 'names', '.old'), { recursive: true });
     writeFileSync(join(kind.root(), 'names', '.old', '1'), address);
     expect(await kind.open().listNames()).toEqual([{ name: '.old', version: 1, address }]);
@@ -270,7 +270,7 @@ describe.each(Object.entries(KINDS))('%s', (_kind, kind) => {
       done++;
       writeFileSync(join(target, 'text'), 'paid for');
     };
-    // Hashing what was made, and finding its place: three times each.
+    // Hashing the files and moving the folder fail three times each.
     const address = await withFileErrors('EIO', /unfinished/, () => kind.open().create('text', recipeOf(1), fill), 3);
     expect(done).toBe(1);
     expect(await kind.open().find(key)).toBe(address);
@@ -313,7 +313,7 @@ describe('a folder', () => {
 const module = (path: string) => JSON.stringify(new URL(`../../${path}`, import.meta.url).href);
 
 describe('a chain of 401 artifacts, each a version of a name, is listed with 200 files open at most in', () => {
-  /** Kept in a folder; a bucket's objects are the same files. */
+  /** The store's folder. A bucket has the same files as objects. */
   let chain: string;
   let orphan: string;
   beforeAll(async () => {

@@ -1,28 +1,28 @@
-/** A bad network: an HTTP proxy that does with some requests what networks and servers do at their worst. */
+/** Simulates a bad network: an HTTP proxy that injects faults of networks and servers into requests. */
 import { createServer, request, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export type Fault =
-  /** The server is overloaded, as S3 says it. */
+  /** The server is overloaded: S3's SlowDown error. */
   | { kind: 'busy' }
-  /** Too many requests: the next may come after so many seconds. */
+  /** Too many requests: the client may retry after `retryAfter` seconds. */
   | { kind: 'limited'; retryAfter: number }
-  /** The connection breaks after so many bytes of the answer's body. */
+  /** The connection is closed after `after` bytes of the response body. */
   | { kind: 'cut-answer'; after: number }
-  /** The connection breaks after so many bytes of the request's body; the server sees the end of it. */
+  /** The connection is closed after `after` bytes of the request body; the server sees a truncated request. */
   | { kind: 'cut-request'; after: number }
-  /** Nothing more comes after so many bytes of the answer's body, and the connection stays. */
+  /** The response stalls after `after` bytes of its body; the connection stays open. */
   | { kind: 'stall'; after: number }
-  /** The answer's body is as long as it should be, and not what it should be. */
+  /** The response body has the correct length but wrong content. */
   | { kind: 'garble' };
 
 export interface FaultProxy {
   port: number;
-  /** Says what happens to a request; most come through. */
+  /** Chooses the fault of a request. Undefined: the request is forwarded. */
   fault: (method: string, path: string) => Fault | undefined;
-  /** What has happened. */
+  /** The injected faults. */
   readonly done: Fault[];
-  /** Answers of which nothing more comes. */
+  /** Number of stalled responses. */
   stalled: number;
   stop(): void;
 }
@@ -67,7 +67,7 @@ function forward(
   fault: Fault | undefined,
   onStall: () => void,
 ): void {
-  // The signature is over the host that the client has asked for: headers pass as they are.
+  // The request's signature covers its Host header, so headers are forwarded unchanged.
   const { method, url: path, headers } = incoming;
   const onward = request({ host: '127.0.0.1', port, method, path, headers }, (answer) => {
     outgoing.writeHead(answer.statusCode!, answer.headers);

@@ -1,13 +1,13 @@
-/** Errors of the file system inside this process. */
+/** Simulates file system errors in this process. */
 import { failReads } from '../faults/read-errors.mjs';
 
-/** Errors after which nothing is known of a file: permissions, a bad disk, a network file system, too many open files. */
+/** Errors that do not show whether a file exists: permissions, a bad disk, a network file system, too many open files. */
 export const CODES = ['EACCES', 'EIO', 'ESTALE', 'EMFILE'];
 
 /**
- * Lets uses of the paths that match `pattern` fail, while `work` goes on.
- * @param times how many, at most
- * @returns what `work` ends with
+ * Makes accesses to paths that match `pattern` fail while `work` runs.
+ * @param times maximum number of failures
+ * @returns the result of `work`
  */
 export async function withFileErrors<T>(
   code: string,

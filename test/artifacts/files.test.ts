@@ -23,7 +23,7 @@ test('a folder in which work goes on is touched every hour, and no longer', asyn
   expect([result, vi.getTimerCount()]).toEqual(['done', 0]);
 });
 
-/** Fails twice. */
+/** A function that fails twice, then succeeds. */
 const failing = (error: object) => {
   let tries = 0;
   const work = async () => {

@@ -43,7 +43,7 @@ beforeEach((context) => {
   store = openStore();
 });
 
-/** Makes an artifact of two files, one of them in a folder of its own. */
+/** Creates an artifact with two files, one of them in a subfolder. */
 const create = (by = store) =>
   by.create('greeting', recipe, async (target) => {
     mkdirSync(join(target, 'deep'));
@@ -155,7 +155,7 @@ describe('a damaged artifact is noticed, forgotten and made again where', () => 
       const { atime, mtime } = statSync(file);
       writeFileSync(file, 'jello');
       utimesSync(file, atime, mtime);
-      // Whoever has not read the file before sees it.
+      // A process that has not read the file before detects the change.
       store = openStore();
     },
     'a file was cut short': (path) => writeFileSync(join(path, 'deep/world.txt'), 'wor'),

@@ -1,4 +1,4 @@
-/** The S3 store against a real S3 server, on good networks and bad ones. */
+/** The S3 store with a real S3 server, on good and bad networks. */
 import { createHash, randomBytes } from 'node:crypto';
 import {
   existsSync,
@@ -45,7 +45,7 @@ beforeEach(({ task }) => {
   proxy.done.length = 0;
 });
 
-/** A machine with a cache of its own. */
+/** A store on a machine with a separate cache. */
 function machine(name: string, { port = server.port, limitBytes = 1e12 } = {}, config: S3ClientConfig = {}): S3Store {
   const cache = { folder: join(folder, prefix, name), limitBytes };
   const bucket = new Bucket(`s3://models/${prefix}`, { ...clientConfig(port), ...config });
@@ -56,7 +56,7 @@ const recipeOf = (seed: number): Recipe => ({ step: 'write', parameters: {}, inp
 const recipe = recipeOf(0);
 const key = stepKey(recipe);
 
-/** An artifact of a small file and one that takes several parts. */
+/** The large file of the artifact, which is uploaded in several parts. */
 const large = randomBytes(20 * MB);
 const write = async (target: string) => {
   mkdirSync(join(target, 'deep'));
@@ -177,7 +177,7 @@ describe('damage is found and the step made again:', () => {
   });
 });
 
-/** Each of these faults hits once, at the first request of its kind. */
+/** Injects each fault once, at the first request that matches. */
 function once(faults: [method: string, path: RegExp, fault: Fault][]): void {
   const left = [...faults];
   proxy.fault = (method, path) => {
@@ -252,7 +252,7 @@ describe('on a bad network', () => {
     expect(error!.message).not.toContain(credentials.secretAccessKey);
     expect(await machine('b').find(key)).toBeUndefined();
     proxy.fault = () => undefined;
-    // What was made is not made again.
+    // The artifact is not computed again.
     expect(await machine('a', proxy).find(key)).toMatch(/^[0-9a-f]{64}$/);
   });
 });

@@ -15,7 +15,7 @@ export const credentials = { accessKeyId: 'selm-test', secretAccessKey: 'no-secr
 
 export interface S3Server {
   port: number;
-  /** Where the buckets lie, as folders. */
+  /** The folder that contains the buckets, as subfolders. */
   root: string;
   stop(): Promise<void>;
 }
@@ -29,7 +29,7 @@ function findVersitygw(): string {
   return path;
 }
 
-/** @param buckets made before it starts */
+/** Starts the server. @param buckets names of buckets, which are created before it starts */
 export async function startVersitygw(folder: string, buckets: string[]): Promise<S3Server> {
   const root = join(folder, 'buckets');
   for (const bucket of buckets) mkdirSync(join(root, bucket), { recursive: true });
@@ -61,7 +61,7 @@ const listens = (port: number) =>
     probe.once('error', () => resolve(false)).end();
   });
 
-/** How a client reaches it, or a proxy before it. */
+/** Configuration of a client for the server, or for a proxy in front of it. */
 export const clientConfig = (port: number): S3ClientConfig => ({
   endpoint: `http://127.0.0.1:${port}`,
   region: 'us-east-1',

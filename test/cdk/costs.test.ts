@@ -1,4 +1,4 @@
-/** Costs: held to what is promised, and to arithmetic done by hand. */
+/** Compares cost estimates with the documented limits and with manual calculations. */
 import { expect, it } from 'vitest';
 import { checkDeployConfig } from '../../config/load-deployment.ts';
 import { gpuHour, idleCost, PAPER_ROUND, roundCost } from '../../cdk/costs.ts';
@@ -20,7 +20,7 @@ it('an idle day costs at most 2 dollars with Temporal Cloud, by the prices of wh
   const stacks = synthesize({ temporal: cloud });
   expect(resourcesOf(stacks, 'AWS::EC2::NatGateway').length).toBe(1);
   expect(resourcesOf(stacks, 'AWS::KMS::Key').length).toBe(2);
-  // An alarm costs by the metrics that it looks at.
+  // The price of an alarm depends on its number of metrics.
   const looked = resourcesOf(stacks, 'AWS::CloudWatch::Alarm').map(
     ({ Properties: { Metrics = [{ MetricStat: {} }] } }) =>
       Metrics.filter((metric: object) => 'MetricStat' in metric).length as number,
@@ -28,7 +28,7 @@ it('an idle day costs at most 2 dollars with Temporal Cloud, by the prices of wh
   expect(lines.find(({ what }) => what.startsWith('alarms'))!.arithmetic).toMatch(
     `${looked.reduce((a, b) => a + b)} ×`,
   );
-  // Nothing that costs by the hour is left out.
+  // There are no other resources with hourly costs.
   for (const type of ['AWS::EC2::VPCEndpoint', 'AWS::ElasticLoadBalancingV2::LoadBalancer', 'AWS::RDS::DBCluster']) {
     const hourly = resourcesOf(stacks, type).filter(({ Properties }) => Properties['VpcEndpointType'] !== 'Gateway');
     expect(hourly, type).toEqual([]);

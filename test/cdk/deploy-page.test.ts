@@ -1,4 +1,4 @@
-/** docs/deploy.md: what it says of costs and of the configuration is what the code says. */
+/** Checks that costs and configuration in docs/deploy.md agree with the code. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

@@ -1,7 +1,7 @@
 /**
- * The commands and variables of the task definitions, run as processes: with Temporal's dev server and an S3 server in place of
- * AWS's, a run goes from no GPU worker to its policy, and loses nothing when one is told to stop. What is published for scaling follows,
- * and the web pages show it.
+ * Runs the commands of the task definitions, with their variables, as processes, using Temporal's dev server and a local S3 server.
+ * A run starts without a GPU worker and ends with a policy, and stopping a worker loses no work. Also checks the demand metric for
+ * scaling, and the web pages.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -39,18 +39,18 @@ import { resourcesOf, synthesize } from './variants.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = temporaryFolder();
-/** /app of the images. */
+/** The folder /app of the images. */
 const app = join(folder, 'app');
 const stacks = synthesize({ version: 'v1', ui: true });
 let temporal: DevServer;
 let s3: S3Server;
 let client: Client;
-/** By the names they were started under. */
+/** Running tasks, by name. */
 const tasks: Record<string, ChildProcess> = {};
 
 type Task = 'control' | 'gpu' | 'ui';
 
-/** A task's container in the templates. */
+/** The container definition of a task in the templates. */
 function containerOf(task: Task) {
   const definitions = resourcesOf(stacks, 'AWS::ECS::TaskDefinition').flatMap(
     ({ Properties }) => Properties['ContainerDefinitions'],
@@ -58,7 +58,7 @@ function containerOf(task: Task) {
   return definitions.find(({ Command }) => Command?.[0] === task || Command?.join(' ').includes(`--role ${task}`))!;
 }
 
-/** Starts a container's command with its variables; those that name AWS, the server and the file system are ours. */
+/** Starts a container's command with its variables. Replaces those that refer to AWS, the Temporal server and the file system. */
 async function startTask(
   kind: Task,
   name: string,
@@ -74,7 +74,7 @@ async function startTask(
     SELM_HOME: join(folder, name),
     ...(kind !== 'ui' && {
       HF_HOME: join(folder, name, 'hub'),
-      // A training as short as this one would be over within the template's grace.
+      // This training would finish within the template's grace period.
       SELM_GRACE_SECONDS: '1',
       SELM_HEALTH_PORT: String(port),
     }),
@@ -84,7 +84,7 @@ async function startTask(
     AWS_ACCESS_KEY_ID: credentials.accessKeyId,
     AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
   };
-  // The places that the template names are there to be replaced.
+  // Checks that the template sets the variables that are replaced here.
   const places = kind === 'ui' ? [] : ['SELM_HOME', 'SELM_HEALTH_PORT'];
   expect(Object.keys(variables)).toEqual(expect.arrayContaining(['SELM_STORE', 'TEMPORAL_ADDRESS', ...places]));
   expect(program).toBe('node');
@@ -96,7 +96,7 @@ async function startTask(
   let words = '';
   for (const stream of [task.stdout, task.stderr]) stream.on('data', (data) => (words += data));
   tasks[name] = task;
-  // What ECS asks.
+  // The URL of the ECS health check.
   const [, , , asked] = HealthCheck.Command as string[];
   const { pathname } = new URL(/'(http:[^']+)'/.exec(asked)![1]);
   return { task, health: `http://127.0.0.1:${port}${pathname}`, words: () => words };
@@ -106,12 +106,12 @@ const progressOf = async (name: string): Promise<RunProgress | undefined> => {
   try {
     return await readProgress(client, await findRun(client, name));
   } catch {
-    // Nobody answers for it yet.
+    // No worker answers queries for the run yet.
     return undefined;
   }
 };
 
-/** What a control worker of a version publishes each minute, here several times a second. */
+/** Publishes the demand as a control worker of this version does, but several times per second instead of once per minute. */
 function watchDemand(buildId: string) {
   const told: number[] = [];
   const emf = new EmfMetrics('selm', { Deployment: 'selm' }, (line) =>
@@ -125,10 +125,10 @@ function watchDemand(buildId: string) {
       emf.close();
     },
     highest: () => Math.max(...told),
-    /** What is told from now on. */
+    /** Waits for a new value of the demand. */
     next: async () => {
       const before = told.length;
-      // The first of them may have been looked up before.
+      // The first new value may have been read before the call.
       await until('a demand', async () => told.length >= before + 2);
       return told.at(-1);
     },
@@ -143,7 +143,7 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
   throw new Error(`${what} did not come about: ${JSON.stringify(await progressOf('cloud'))}`);
 }
 
-/** Tells a task to stop. @returns its exit code */
+/** Stops a task. @returns its exit code */
 async function endOf(task: ChildProcess): Promise<number | null> {
   const exited = once(task, 'exit');
   task.kill('SIGTERM');
@@ -156,11 +156,11 @@ const isHealthy = (url: string) =>
     () => false,
   );
 
-/** Builds what the stages `build` and `control` of the Dockerfile build, from nothing but what .dockerignore lets through. */
+/** Builds the stages `build` and `control` of the Dockerfile, from files that .dockerignore includes. */
 function buildApp(): void {
   const context = join(folder, 'context');
   for (const [, path] of readFileSync(join(root, '.dockerignore'), 'utf8').matchAll(/^!(.+)$/gm)) {
-    // The only pattern among them is that of a room of which some folders stay out.
+    // The only supported pattern is FOLDER/*.ts, for a folder whose subfolders are excluded.
     const files = path.endsWith('/*.ts')
       ? readdirSync(join(root, dirname(path)))
           .filter((name) => name.endsWith('.ts'))
@@ -233,7 +233,7 @@ it('a run from no GPU worker, through S3 and a worker that is told to stop, ends
   await until('a healthy control worker', () => isHealthy(control.health));
   const operator = { SELM_HOME: join(folder, 'operator'), TEMPORAL_ADDRESS: temporal.address };
   expect((await selm(['start', join(folder, 'cloud.yaml')], operator)).code).toBe(0);
-  // Work for a GPU waits while there is none.
+  // Work for a GPU waits while there is no GPU worker.
   await until('waiting work', async () =>
     ((await progressOf('cloud'))?.pending ?? []).some(({ name }) => name === 'sample'),
   );
@@ -249,14 +249,14 @@ it('a run from no GPU worker, through S3 and a worker that is told to stop, ends
     return training?.progress?.checkpoint !== undefined;
   });
   expect(reached).toBeGreaterThan(0);
-  // The queue is empty now, and a worker at work.
+  // The queue is empty, and one worker is busy.
   expect(await demand.next()).toBe(1);
   const told = Date.now();
   expect(await endOf(first.task), first.words()).toBe(0);
   expect((Date.now() - told) / 1000).toBeLessThan(containerOf('gpu').StopTimeout);
   const handedOver = await progressOf('cloud');
   expect(handedOver?.status.state).toBe('running');
-  // It waits for another worker, with the checkpoint that it goes on from.
+  // The activity waits for another worker, which will resume from the checkpoint.
   expect(handedOver?.pending).toMatchObject([{ name: 'optimize', progress: { checkpoint: expect.anything() } }]);
 
   expect(await demand.next()).toBe(1);
@@ -266,7 +266,7 @@ it('a run from no GPU worker, through S3 and a worker that is told to stop, ends
   const { status } = (await progressOf('cloud'))!;
   expect(status.state).toBe('done');
   expect(await demand.next()).toBe(0);
-  // Work of one version is none of another's.
+  // The demand of another version is not affected.
   expect(ofAnother.highest()).toBe(0);
   for (const { stop } of [demand, ofAnother]) stop();
 
@@ -305,12 +305,12 @@ it('a worker that is told to stop while it samples hands the shard over, well wi
   });
   const told = Date.now();
   expect(await endOf(tasks['gpu-2'])).toBe(0);
-  // A second of grace, and what it takes to end.
+  // One second of grace, plus the time for shutdown.
   expect((Date.now() - told) / 1000).toBeLessThan(20);
   expect(containerOf('gpu').StopTimeout).toBeGreaterThan(20);
   const { status, pending } = (await progressOf('sampling'))!;
   expect(status.state).toBe('running');
-  // It is offered again at once: nothing waits for a heartbeat that does not come any more.
+  // The activity is retried immediately, without waiting for the heartbeat timeout.
   expect(pending).toMatchObject([{ name: 'sample', attempt: 2 }]);
   await client.workflow.getHandle(runWorkflowId('sampling')).terminate();
   expect(await endOf(tasks['control'])).toBe(0);

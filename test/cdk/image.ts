@@ -1,4 +1,4 @@
-/** What the images run, without Docker: their entry points and variables, out of the Dockerfile. */
+/** Reads entry points and variables of the images from the Dockerfile, without Docker. */
 import { readFileSync } from 'node:fs';
 
 const dockerfile = readFileSync(new URL('../../cdk/images/Dockerfile', import.meta.url), 'utf8');
@@ -10,7 +10,7 @@ interface Image {
   lines: string[];
 }
 
-/** The stage of a target. */
+/** Reads the stage of a target. */
 export function readImage(target: string): Image {
   const stages = dockerfile.split(/^FROM /m).slice(1);
   const lines = stages.find((stage) => stage.split('\n')[0].endsWith(` AS ${target}`))!.split('\n');

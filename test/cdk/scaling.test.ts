@@ -1,4 +1,4 @@
-/** The scaling policies of the template, driven by a simulated day. */
+/** The scaling policies of the template on a simulated day. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { scalingPage, SCALING_PAGE } from '../../docs/write-scaling.ts';
@@ -13,7 +13,7 @@ it('workers come from none, every round ends in spite of lost instances, and idl
   expect(rounds.map(({ done }) => done !== undefined)).toEqual(ARRIVALS.map(() => true));
   expect(sum('jobsDone')).toBe(ARRIVALS.length * JOBS_A_ROUND);
   expect(minutes.slice(0, ARRIVALS[0] + 1).every(({ spot, onDemand }) => spot + onDemand === 0)).toBe(true);
-  // As many as there are jobs, up to the limit.
+  // One worker per job, up to the limit.
   expect(Math.max(...minutes.map(({ spot }) => spot))).toBe(4);
   const last = rounds.map(({ done }) => done!).sort((a, b) => a - b);
   expect(minutes.slice(last.at(-1)! + 15).every(({ spot, onDemand }) => spot + onDemand === 0)).toBe(true);
@@ -23,7 +23,7 @@ it('workers come from none, every round ends in spite of lost instances, and idl
 it('no worker is ended while it works', () => {
   expect(minutes.some(({ ended }) => ended > 0)).toBe(true);
   expect(sum('endedAtWork')).toBe(0);
-  // It is their protection that keeps them: fewer workers are wanted while some of them work.
+  // Without task protection, scaling in would end busy workers.
   expect(theDay(false).minutes.some(({ endedAtWork }) => endedAtWork > 0)).toBe(true);
 });
 

@@ -1,15 +1,15 @@
 /**
- * A day of a deployment's GPU services, minute by minute: alarms, steps and limits are those of its template; ECS, spot
- * instances and the work are simulated.
+ * Simulates a day of a deployment's GPU services, by minutes. Alarms, scaling steps and limits are read from the template; ECS,
+ * spot instances and the work are simulated.
  */
 import type { Resource, SynthesizedStack } from './variants.ts';
 
 const MINUTES = 24 * 60;
-/** From the wish for a worker until it takes work: instance, image, model. */
+/** Time from the start of a task until it takes work: instance, image and model have to be loaded. */
 const START_MINUTES = 6;
 
 interface Job {
-  /** Minutes of work that are left; a training goes on from its checkpoint, a shard begins again. */
+  /** Minutes of remaining work. After a loss, training resumes from its checkpoint and a shard restarts. */
   left: number;
   minutes: number;
   resumes: boolean;
@@ -19,7 +19,7 @@ interface Job {
 interface Round {
   stage: number;
   open: number;
-  /** When the next stage begins: labeling is the control worker's. */
+  /** Minute at which the next stage begins. Until then the control worker labels. */
   nextAt: number;
   done?: number;
 }
@@ -34,9 +34,9 @@ interface Minute {
   spot: number;
   onDemand: number;
   working: number;
-  /** Spot workers that were lost in this minute, working or not. */
+  /** Number of spot workers lost in this minute, busy or idle. */
   lost: number;
-  /** Workers that scaling has ended, and those of them that were working. */
+  /** Number of workers ended by scaling, and (`endedAtWork`) the number of those that were busy. */
   ended: number;
   endedAtWork: number;
   jobsDone: number;
@@ -48,13 +48,13 @@ export interface Day {
 }
 
 export interface Weather {
-  /** Minutes at which rounds are started. */
+  /** Minutes at which rounds start. */
   arrivals: number[];
-  /** Whether a spot instance can be had. */
+  /** Whether spot capacity is available. */
   spotAvailable: (minute: number) => boolean;
   /** Whether a running spot worker is lost. */
   spotLost: (minute: number) => boolean;
-  /** Whether a task that works is protected; else ECS ends any, the oldest first. */
+  /** Whether busy tasks are protected. Otherwise ECS may end any task, the oldest first. */
   isProtected: boolean;
 }
 
@@ -65,7 +65,7 @@ const STAGES = [
   { jobs: 4, minutes: 5, resumes: false, pause: 0 }, // evaluate
 ];
 
-/** What a service's number of tasks depends on, out of the template. */
+/** An ECS service with the alarms and scaling policies of the template. */
 class Service {
   desired: number;
   tasks: Task[] = [];
@@ -85,7 +85,7 @@ class Service {
     });
   }
 
-  /** What the alarms make of the metrics of this minute. */
+  /** Evaluates the alarms for the metrics of this minute and scales the service. */
   scale(metrics: Record<string, number>): void {
     for (const { alarm, steps, history } of this.alarms) {
       const value = valueOf(alarm, metrics);
@@ -111,11 +111,11 @@ interface Step {
   ScalingAdjustment: number;
 }
 
-// Of CloudWatch's metric math.
+// Functions of CloudWatch's metric math.
 const IF = (condition: boolean, yes: number, no: number) => (condition ? yes : no);
 const FILL = (value: number | undefined, other: number) => value ?? other;
 
-/** The alarm's metric, or its expression over metrics. */
+/** The value of the alarm's metric or metric expression. */
 function valueOf(alarm: Resource['Properties'], metrics: Record<string, number>): number {
   if (alarm['MetricName'] !== undefined) return metrics[alarm['MetricName']];
   const queries = alarm['Metrics'] as Record<string, any>[]; // oxlint-disable-line typescript/no-explicit-any
@@ -136,7 +136,7 @@ function valueOf(alarm: Resource['Properties'], metrics: Record<string, number>)
   return compute(IF, FILL, ...keys.map((key) => metrics[key]));
 }
 
-/** @param stack the template of the GPU workers */
+/** Simulates the day. @param stack the template of the GPU workers */
 export function simulateDay(stack: SynthesizedStack, { arrivals, spotAvailable, spotLost, isProtected }: Weather): Day {
   const spot = new Service(stack, 'SpotWorkers');
   const onDemand = new Service(stack, 'OnDemandWorkers');
@@ -166,7 +166,7 @@ export function simulateDay(stack: SynthesizedStack, { arrivals, spotAvailable, 
     for (const _ of arrivals.filter((at) => at === now)) rounds.push({ stage: 0, open: 0, nextAt: now });
     for (const round of rounds) if (round.open === 0 && round.nextAt === now && round.done === undefined) begin(round);
 
-    // A spot instance goes with what it does; the job waits again.
+    // The job of a lost spot instance is queued again.
     for (const task of spot.tasks.filter(({ readyAt }) => readyAt <= now)) {
       if (!spotLost(now)) continue;
       minute.lost++;
@@ -189,7 +189,7 @@ export function simulateDay(stack: SynthesizedStack, { arrivals, spotAvailable, 
       const missing =
         service === onDemand || spotAvailable(now) ? Math.max(0, service.desired - service.tasks.length) : 0;
       for (let i = 0; i < missing; i++) service.tasks.push({ readyAt: now + START_MINUTES });
-      // Protected tasks stay: ECS ends others, and waits for these.
+      // ECS ends unprotected tasks, and waits for protected ones.
       for (const task of service.tasks.filter(({ job }) => !isProtected || !job)) {
         if (service.tasks.length <= service.desired) break;
         service.tasks = service.tasks.filter((other) => other !== task);

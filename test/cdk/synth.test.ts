@@ -1,4 +1,4 @@
-/** The templates: every variant synthesizes without a finding, is valid, and holds what matters. */
+/** The templates: every variant synthesizes without cdk-nag findings, is valid, and has the required properties. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,11 +21,11 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = temporaryFolder();
 const stacks: Record<string, SynthesizedStack[]> = {};
 beforeAll(() => {
-  // cdk-nag throws for what is not acknowledged.
+  // synthesize() throws for cdk-nag findings that are not acknowledged.
   for (const [name, document] of Object.entries(VARIANTS)) stacks[name] = synthesize(document, join(folder, name));
 });
 
-/** cfn-lint, from PyPI, installed once. */
+/** The path of cfn-lint. It is installed from PyPI once. */
 function findCfnLint(): string {
   const environment = join(cacheFolder(), 'cfn-lint-1.58.0');
   const executable = join(environment, 'bin', 'cfn-lint');
@@ -36,13 +36,13 @@ function findCfnLint(): string {
 }
 
 it('cfn-lint finds no error in any template', () => {
-  // Each different template once.
+  // Checks each distinct template once.
   const templates = new Map<string, string>();
   for (const [name, all] of Object.entries(stacks)) {
     for (const stack of all) templates.set(normalized(stack), join(folder, name, `${stack.name}.template.json`));
   }
   expect(templates.size).toBeGreaterThan(10);
-  // W3005 is about dependencies that CDK adds twice.
+  // W3005 reports redundant dependencies, which CDK adds.
   const { status, stdout } = spawnSync(findCfnLint(), ['--ignore-checks', 'W3005', '--', ...templates.values()], {
     encoding: 'utf8',
   });
@@ -84,7 +84,7 @@ it('another version or image changes task definitions and nothing else', () => {
       ([id, resource]) => JSON.stringify(resource) !== JSON.stringify(stacks[withPages][i].template.Resources[id]),
     ),
   );
-  // A task's execution role loses the right to read the registry of the image that it no longer has.
+  // The execution role loses its permission for the registry, because the image is no longer in it.
   const types = new Set(differing.map(([id, { Type }]) => (id.includes('ExecutionRole') ? 'execution role' : Type)));
   expect(types).toEqual(new Set(['AWS::ECS::TaskDefinition', 'execution role']));
   const tagged = synthesize({
@@ -157,7 +157,7 @@ describe.each(Object.keys(VARIANTS))('%s', (name) => {
         'authenticate',
       );
     }
-    // Nothing but the default: no rule leads past the sign-in.
+    // Only the default action: no rule bypasses the sign-in.
     expect(all('AWS::ElasticLoadBalancingV2::ListenerRule')).toEqual([]);
     const gateways = name.endsWith(' 0 NAT') ? 0 : 1;
     expect(all('AWS::EC2::NatGateway').length).toBe(gateways);
@@ -170,7 +170,7 @@ describe.each(Object.keys(VARIANTS))('%s', (name) => {
     ]);
     const statements = policies.filter(Boolean).flatMap(({ Statement }) => Statement);
     const actions = statements.flatMap(({ Action }) => Action) as string[];
-    // What CDK gives the ECS agent of an own instance.
+    // CDK grants ecs:Submit* to the ECS agent of EC2 instances.
     expect(actions.filter((action) => action.includes('*') && action !== 'ecs:Submit*')).toEqual([]);
     const onObjects = statements.filter(({ Action }) =>
       [Action].flat().some((action: string) => /^s3:.*Object$/.test(action)),
@@ -209,7 +209,7 @@ describe.each(Object.keys(VARIANTS))('%s', (name) => {
         'TEMPORAL_ADDRESS',
         'TEMPORAL_NAMESPACE',
       ]);
-      // Not those of the workers, such as HF_TOKEN.
+      // Secrets of the workers, such as HF_TOKEN, are not included.
       expect(Secrets.map(({ Name }: { Name: string }) => Name)).toEqual(['TEMPORAL_API_KEY']);
       const [role] = TaskRoleArn['Fn::GetAtt'] as [string];
       const own = all('AWS::IAM::Policy').filter(({ Properties }) =>
@@ -252,7 +252,7 @@ it('web pages for the internet leave the network that was there before as it was
   expect(without.name).toBe('selm-network');
   for (const [id, resource] of Object.entries(without.template.Resources)) {
     const { RouteTableIds: tables, ...rest } = resource.Properties ?? {};
-    // S3's endpoint is reached from the new subnets, too.
+    // The new subnets also use the S3 endpoint, so it has more route tables.
     const routed = tables ? { RouteTableIds: expect.arrayContaining(tables as unknown[]) as unknown } : {};
     expect(open.template.Resources[id], id).toEqual({
       ...resource,

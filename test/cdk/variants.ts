@@ -1,4 +1,4 @@
-/** Deployments in all their variants, and their templates: synthesized without network, credentials or Docker. */
+/** All variants of a deployment, and their templates, synthesized without network, credentials or Docker. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ const selfHosted = { kind: 'self-hosted' };
 const privateLinkService = 'com.amazonaws.vpce.us-east-1.vpce-svc-0123';
 const registry = '111122223333.dkr.ecr.us-east-1.amazonaws.com/selm';
 
-/** Web pages for all who sign in. */
+/** Settings of public web pages with sign-in. */
 export const publicUi = {
   hostname: 'selm.example.com',
   certificateArn: 'arn:aws:acm:us-east-1:111122223333:certificate/0123',
@@ -31,10 +31,10 @@ export const publicUi = {
   },
 };
 
-/** Of the snapshots, which a release does not change. */
+/** A constant version, so that a release does not change the snapshots. */
 const version = '1.2.3';
 
-/** Every combination of server, capacity and way out; web pages inside of the network; and one with all that is optional. */
+/** All combinations of server, capacity and egress; private web pages; and a variant with all optional settings. */
 export const VARIANTS: Record<string, object> = Object.fromEntries(
   [cloud, selfHosted].flatMap((temporal) =>
     ['managed-instances', 'auto-scaling-group'].flatMap((capacity) =>
@@ -76,8 +76,9 @@ export interface SynthesizedStack {
 }
 
 /**
- * The templates of a deployment. @param outdir where they are left; else they are removed
- * @throws Error at a finding of cdk-nag that is not acknowledged
+ * Synthesizes the templates of a deployment.
+ * @param outdir folder for the templates. Default: a temporary folder, which is removed
+ * @throws Error when cdk-nag has a finding that is not acknowledged
  */
 export function synthesize(document: object, outdir?: string): SynthesizedStack[] {
   const folder = outdir ?? mkdtempSync(join(tmpdir(), 'selm-cdk-'));
@@ -96,6 +97,6 @@ export function synthesize(document: object, outdir?: string): SynthesizedStack[
 export const resourcesOf = (stacks: SynthesizedStack[], type: string): Resource[] =>
   stacks.flatMap(({ template }) => Object.values(template.Resources).filter((resource) => resource.Type === type));
 
-/** A stack's template without what changes with the sources of the images. */
+/** A stack's template without values that depend on the sources of the images. */
 export const normalized = ({ template }: SynthesizedStack): string =>
   JSON.stringify(template, null, 1).replaceAll(/[0-9a-f]{64}/g, 'HASH');

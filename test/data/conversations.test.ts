@@ -1,4 +1,4 @@
-/** What prompt and what responses the rows of a file stand for: as TRL reads them, and refused where a turn would be lost. */
+/** Prompts and responses of rows are separated as in TRL. Rows in which a turn would be lost are rejected. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';

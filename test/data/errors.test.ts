@@ -1,4 +1,4 @@
-/** The message of an input error is one line, whatever it repeats. */
+/** The message of an InputError is one line, also if it quotes input with line breaks. */
 import { expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 

@@ -1,4 +1,4 @@
-/** Errors inside a reader reach whoever reads, and nobody else: one that nobody waits for would end the process. */
+/** Errors in a reader are thrown to its caller. An unhandled rejection would end the process. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -46,7 +46,7 @@ const readers: Record<string, (path: string) => Promise<unknown>> = {
   readJudgements,
 };
 
-/** Files by what is wrong in them, and after how much that is right. */
+/** Damaged files, by their fault, which may be at the beginning or after valid rows. */
 const parquet = readFileSync('test/fixtures/parquet/gzip.parquet');
 const damaged = Buffer.from(parquet);
 damaged.fill(0x55, 40, 400);

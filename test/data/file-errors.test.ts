@@ -1,4 +1,4 @@
-/** A file that cannot be read now is neither absent nor wrong: what depends on it is tried again. */
+/** A file that temporarily cannot be read is neither missing nor invalid: the operation is retried. */
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -20,7 +20,7 @@ const readAll = async (rows: AsyncIterable<unknown>) => {
   for await (const _ of rows);
 };
 
-/** What reads a file or a folder; for some, one that is absent is no error. */
+/** Functions that read a file or a folder. Some of them accept a missing one. */
 const readers: Record<string, (path: string) => unknown> = {
   jsonlRows: (path) => readAll(jsonlRows(path)),
   parquetRows: (path) => readAll(parquetRows(path)),

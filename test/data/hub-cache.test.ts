@@ -1,4 +1,4 @@
-/** The limit of the hub's cache, against a local server that speaks its API. */
+/** The size limit of the hub cache, with a local server that implements the hub's API. */
 import { existsSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
@@ -25,7 +25,7 @@ test('what was used longest ago goes when there is no room, and comes again when
   await resolveModel('org/b');
   usedHoursAgo('a', 2);
   usedHoursAgo('b', 1);
-  // Used again, without a download: now b is the older one.
+  // Uses the cached model a again, so that b is now the least recently used.
   await resolveModel('org/a');
   expect(downloads).toHaveLength(2);
   usedHoursAgo('a', 0.5);

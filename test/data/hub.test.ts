@@ -1,4 +1,4 @@
-/** Against a local server that speaks the part of the hub's API that the library calls: the hub itself is not reachable everywhere. */
+/** Uses a local server with the part of the hub's API that the library calls, because the hub is not reachable everywhere. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -13,7 +13,7 @@ import { folder } from './folder.ts';
 const preferences = readFileSync(new URL('../fixtures/ultrafeedback/prefs.parquet', import.meta.url));
 const file = (path: string) => Buffer.from(`content of ${path}`);
 
-/** Repositories by kind and name, with the revision they answer to. */
+/** Repositories by kind and name, with their revision. */
 const repositories: Record<string, Repository> = {
   'models/org/model': {
     revision: 'main',
@@ -100,12 +100,12 @@ describe('a model', () => {
     expect(cachedModel(`org/model@${basename(path)}`)).toBe(path);
     expect(cachedModel(`org/model@${'b'.repeat(40)}`)).toBeUndefined();
     expect(cachedModel('org/never')).toBeUndefined();
-    // Without its tokenizer, a commit cannot be used.
+    // A cached commit without a tokenizer is not used.
     const other = join(dirname(path), 'c'.repeat(40));
     await mkdir(other);
     await writeFile(join(other, 'config.json'), '{}');
     expect(cachedModel(`org/model@${basename(other)}`)).toBeUndefined();
-    // Of two commits, transformers notes which one a branch is at.
+    // With two commits, the branch file that transformers writes determines the commit.
     expect(cachedModel('org/model')).toBeUndefined();
     await mkdir(join(dirname(path), '..', 'refs'));
     await writeFile(join(dirname(path), '..', 'refs', 'main'), basename(path));
@@ -123,7 +123,7 @@ describe('a model', () => {
     expect(pinned).toMatch(/^org\/model@[0-9a-f]{40}$/);
     expect(downloads).toEqual([]);
     expect(await resolveModel(pinned)).toBe(await resolveModel('org/model'));
-    // A commit means itself: nobody is asked.
+    // An id with a commit needs no request to the hub.
     process.env.HF_ENDPOINT = 'http://127.0.0.1:1';
     expect(await pinModel(pinned)).toBe(pinned);
     process.env.HF_ENDPOINT = url;

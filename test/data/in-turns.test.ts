@@ -11,7 +11,7 @@ test('at most 16 at a time, and the results in the order of the items', async ()
     running--;
     return item * 2;
   });
-  // The last that waits goes first.
+  // Finishes the most recently started item first.
   for (let ended = 0; ended < items.length; ended++) {
     await expect.poll(() => waiting.length).toBeGreaterThan(0);
     waiting.pop()!();

@@ -1,4 +1,4 @@
-/** Parquet as pyarrow writes it (test/fixtures/parquet/make_parquet.py), and as it is when it has been damaged. */
+/** Parquet files of pyarrow (test/fixtures/parquet/make_parquet.py), and damaged copies of them. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -30,18 +30,18 @@ const types = readdirSync(fixtures).filter((name) => name.startsWith('types-'));
 test.each(types)('every type of value is read exactly from %s', async (name) => {
   const rows = await read(fixture(name));
   expect(rows).toEqual(JSON.parse(readFileSync(fixture('expected.json'), 'utf8')));
-  // Nothing is left that JSON would write otherwise.
+  // All values are JSON values.
   expect(JSON.parse(JSON.stringify(rows))).toEqual(rows);
 });
 
-/** A copy of a fixture with other bytes. */
+/** Writes a changed copy of a fixture. @returns its path */
 function changed(name: string, change: (bytes: Buffer) => Buffer): string {
   const path = join(folder, `changed-${name}`);
   writeFileSync(path, change(readFileSync(fixture(name))));
   return path;
 }
 
-/** The bytes of the first column's first page begin here: behind `PAR1` and a header of about 20 bytes. */
+/** An offset within the data of the first column's first page, which follows `PAR1` and a header of about 20 bytes. */
 const PAGE = 60;
 
 describe('is refused in one sentence that fits the cause:', () => {
@@ -126,7 +126,7 @@ describe('is refused in one sentence that fits the cause:', () => {
   });
 });
 
-/** With the last occurrence of a text replaced: of a column's name, that in the row group. */
+/** Replaces the last occurrence of a text. For a column's name, this is the occurrence in the row group. */
 function replaced(bytes: Buffer, from: string, to: string): Buffer {
   const changed = Buffer.from(bytes);
   changed.write(to, bytes.lastIndexOf(from));

@@ -1,4 +1,4 @@
-/** Contents of messages that are no text: every reader says in which row. */
+/** Message contents that are not text: every reader reports the row. */
 import { expect, test } from 'vitest';
 import { readPrompts } from '../../data/prompts.ts';
 import { readAnswered, readDemonstrations, readPreferences, readSampled, readScoreRows } from '../../data/readers.ts';

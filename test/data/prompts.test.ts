@@ -114,7 +114,7 @@ describe('UltraFeedback Parquet', () => {
       score_rejected: 3,
     });
     expect(prompts[2].id).not.toBe(hash);
-    // 64-bit integers, and a null among them.
+    // The column has 64-bit integers and a null.
     expect(prompts.map(({ tokens }) => tokens)).toEqual([3, undefined, 12]);
     expect(() => JSON.stringify(prompts)).not.toThrow();
   });

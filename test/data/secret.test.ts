@@ -1,4 +1,4 @@
-/** A credential is printed by nothing, and found in whatever a server makes of it. */
+/** A credential is never printed, and is found in all forms in which a server may return it. */
 import { format, inspect } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import { checkHeader, readAddress, readSecret, Secret, stripSecrets } from '../../data/secret.ts';
@@ -48,7 +48,7 @@ describe('is stripped', () => {
     const clean = secret.stripBody(body);
     expect(clean).toContain('***');
     let text = clean;
-    // However often it is read.
+    // Reading it several times has no effect.
     for (let i = 0; i < 3; i++) {
       expect(text.replaceAll('\\', '')).not.toContain(key);
       expect(text).not.toContain('planted');

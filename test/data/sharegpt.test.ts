@@ -1,4 +1,4 @@
-/** Conversations of {from, value}: read as what TRL's maybe_convert_to_chatml makes of them (see test/fixtures/sharegpt). */
+/** ShareGPT's conversations of {from, value} are converted as by TRL's maybe_convert_to_chatml (see test/fixtures/sharegpt). */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { readPrompts } from '../../data/prompts.ts';

@@ -7,7 +7,7 @@ const folder = temporaryFolder();
 
 test('records are read back in any order, as often as asked, and leave no file', () => {
   const spool = new Spool<{ i: number; text: string }>(folder);
-  // Some 3 MB: more than is written at once. The umlaut takes two bytes.
+  // About 3 MB, more than one block. The umlaut takes two bytes.
   const records = Array.from({ length: 3000 }, (_, i) => ({ i, text: 'ü'.repeat(i % 1000) }));
   for (const record of records) spool.add(record);
   expect(readdirSync(folder)).toEqual([]);

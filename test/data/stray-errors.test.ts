@@ -1,4 +1,4 @@
-/** Errors that nothing handles end a command with one sentence. */
+/** Unhandled errors end a command with one sentence. */
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -9,7 +9,7 @@ import { temporaryFolder } from '../temporary.ts';
 const folder = temporaryFolder();
 const source = (name: string) => JSON.stringify(pathToFileURL(resolve('data', name)).href);
 
-/** Runs a module that has `InputError`, with errors that nothing handles as the command line has them. */
+/** Runs code that can use `InputError`, with the command line's handler of unhandled errors. */
 function run(code: string): Promise<{ code: unknown; stderr: string }> {
   const file = join(folder, 'module.mts');
   writeFileSync(

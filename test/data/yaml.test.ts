@@ -1,4 +1,4 @@
-/** YAML that is not what a configuration can be. */
+/** YAML texts that are not valid configurations. */
 import { expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { parseYaml } from '../../data/yaml.ts';

@@ -1,4 +1,4 @@
-/** Regular expressions that would take forever: in a run's settings, in an adapter's configuration. */
+/** Time limits of slow regular expressions, in a run's settings and in an adapter's configuration. */
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -13,10 +13,10 @@ import { noTools } from './tools.ts';
 
 const folder = temporaryFolder();
 
-/** Takes 2^n steps on n letters a and no end. */
+/** Takes 2^n steps on n letters "a" followed by another character. */
 const SLOW = '^(a+)+$';
 const answer = `${'a'.repeat(60)}!`;
-// By the clock of the process: each computes for 5 s, twice where others are judged with it.
+// Each expression takes 5 s of CPU time, or twice that if other candidates are labeled with it.
 const PATIENCE = 300_000;
 
 const prompt = (id: string): PromptRecord => ({ id, prompt: 'x' });

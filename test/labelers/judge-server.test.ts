@@ -1,4 +1,4 @@
-/** The judge on a real model: llama.cpp's server behind a bad network, `selm serve`, and the engine itself. */
+/** The judge with a real model: llama.cpp's server over a bad network, `selm serve`, and the engine. */
 import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ import { startLlamaServer, type LlamaServer } from '../openai/client/llama-serve
 import { smollm2 } from '../smollm2/model.ts';
 
 const KEY = 'sk-planted-for-the-judge';
-/** The longest allowed: longer than a test. Answers that stall are tested in openai/client.test.ts. */
+/** The maximum timeout, longer than a test. Stalled responses are tested in openai/client/client.test.ts. */
 const UNREACHED_SECONDS = 300;
 const { folder, engine } = testContext();
 const path = (name: string) => join(folder, name);
@@ -46,7 +46,7 @@ const ROWS = [
   ['Hello.', C, A],
 ].map(([prompt, ...answers], i) => ({ id: `p${i}`, prompt, responses: answers.map(response) }));
 
-/** A model as small as this one cannot judge, but copies what it is shown first: with it, its verdict. */
+/** The model is too small to judge, but it copies the first candidate, which contains a verdict. */
 const TEMPLATES = {
   pairwise: `
 prompt_template: |
@@ -74,7 +74,7 @@ for (const [mode, text] of Object.entries(TEMPLATES)) writeFileSync(path(`${mode
 const settingsOf = (mode: 'pairwise' | 'single', more: object): LabelSettings =>
   labelSchema.parse({ by: 'judge', model: 'smollm2', mode, template: path(`${mode}.yaml`), maxTokens: 14, ...more });
 
-/** A place to label in, with the answers in it. */
+/** A step context whose store contains the responses. */
 async function place(name: string, rows = ROWS) {
   const store = new LocalStore(path(name));
   const recipe = { step: 'sample', parameters: {}, inputs: {}, seed: 0, selm: selmVersion, backend };
@@ -90,13 +90,13 @@ async function labeled(name: string, settings: LabelSettings, rows = ROWS) {
 
 const scoresOf = (labels: LabelRecord[]) => labels.map(({ candidates }) => candidates.map(({ score }) => score));
 
-/** Has faults happen to requests, by their number, counted from 0. */
+/** Injects faults into requests, by request number from 0. */
 function inject(faults: Record<number, Fault>) {
   seen = 0;
   proxy.fault = () => faults[seen++];
 }
 
-/** Everything in a folder has no key in it. */
+/** Checks that no file in the folder contains the API key. */
 function expectNoKey(root: string) {
   const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   expect(files.length).toBeGreaterThan(0);
@@ -116,7 +116,7 @@ test('faults of the network leave no trace in the labels, and a second time nobo
   expect({ judgements, refused, unparsed, seen }).toEqual({ judgements: 8, refused: 0, unparsed: 2, seen: 8 });
   expect(promptTokens).toBeGreaterThan(8 * 50);
   expect(completionTokens).toBeLessThanOrEqual(8 * 14);
-  // Of the first, A is preferred in both orders; of the second, each is once and then there is a tie.
+  // First row: A is preferred in both orders. Second row: each candidate is preferred once, then there is a tie.
   expect(scoresOf(undisturbed.labels)).toEqual([
     [1, 0, undefined],
     [0.5, 0.5],

@@ -1,4 +1,4 @@
-/** The judge labeler without a judge: what it would be shown, and what is made of words that somebody has written down. */
+/** The judge labeler with recorded replies: its prompts, and the scores that it reads from replies. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -143,15 +143,15 @@ test.each([
   ['<|START_THINKING|>[[B]]<|END_THINKING|>[[A]]', '[[A]]'],
   ['<|channel|>analysis<|message|>[[B]]<|end|><|start|>assistant<|channel|>final<|message|>[[A]]', '[[A]]'],
   ['analysisThe user wants [[B]]?assistantfinal[[A]]', '[[A]]'],
-  // The opening stands in the chat template.
+  // The opening marker is in the chat template.
   ['Is it [[B]]?\n</think>\n\n[[A]]', '[[A]]'],
-  // A thought that does not end.
+  // Reasoning without an end marker.
   ['<think>\nIs it [[B]]?', ''],
   ['\n<think>[[B]]</think><think>[[C]]', ''],
   ['Sure. <think>[[B]]', 'Sure.'],
   ['<|channel|>analysis<|message|>[[B]]', ''],
   ['analysisThe user wants [[B]]', ''],
-  // A judge that writes about markers.
+  // A judge whose reply mentions a marker.
   ['B leaves `<think>` in its answer. [[A]]', 'B leaves `<think>` in its answer. [[A]]'],
   ['[[A]], for B leaves "</think>" in it.', '[[A]], for B leaves "</think>" in it.'],
   ['<think>B has `</think>`: [[B]]?', ''],
@@ -212,7 +212,7 @@ test('a score is the share of decided comparisons that are won, ties half', () =
 
 const server = 'http://127.0.0.1:1/v1';
 const settings = (more: object) => labelSchema.parse({ by: 'judge', server, model: 'm', retries: 0, ...more });
-/** Labels with what the judge is said to have answered: its words by what it was shown. Nobody listens at its address. */
+/** Labels with the judge's replies in the cache, given by its prompts. No server listens at the judge's address. */
 async function label(
   rows: ReturnType<typeof row>[],
   more: Record<string, unknown>,
@@ -332,7 +332,7 @@ describe('what is no judgement, or not as asked', () => {
     ];
     const low = { extraBody: { reasoning_effort: 'low' } };
     expect((await label([row('1', ['f', 'g'])], low, words)).preferences).toHaveLength(1);
-    // Nobody listens at the server's address.
+    // No server listens at this address.
     const others = label([row('1', ['f', 'g'])], low, words, { extraBody: { reasoning_effort: 'high' } });
     await expect(others).rejects.toThrow('gave no answer');
   });
@@ -394,7 +394,7 @@ test('of two answers to the same question the first in the cache is everybody’
 
 test('an answer that cannot be kept is used all the same, and said so once: it is not paid for twice', async () => {
   const place = join(folder, 'unwritable');
-  // As a folder it can be read, and has nothing in it; nothing can be made there.
+  // A dangling link: it reads as an empty folder, and no file can be created in it.
   symlinkSync(join(folder, 'nowhere', 'below'), place);
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
   const cache = new AnswerCache(place);

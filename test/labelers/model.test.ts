@@ -1,4 +1,4 @@
-/** What a labeler's model adds to a step's key. */
+/** The part of a step key that depends on a labeler's model. */
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

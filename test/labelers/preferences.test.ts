@@ -6,7 +6,7 @@ import { preferencesOf, sumStats } from '../../labelers/preferences.ts';
 import { verifier } from '../../labelers/verifier/verifier.ts';
 import { noTools } from './tools.ts';
 
-/** Rows, judged and preferred. */
+/** Labels the rows and selects preferences. */
 async function label(rows: SampledRecord[], labeler: Labeler) {
   return preferencesOf(
     rows,
@@ -18,13 +18,13 @@ async function label(rows: SampledRecord[], labeler: Labeler) {
   );
 }
 
-/** Gives every answer the verdict of a function. */
+/** A labeler that applies a function to every response. */
 const byRule = (name: string, verdictOf: (answer: string) => Verdict): Labeler => ({
   name,
   judge: async (prompts) => ({ verdicts: prompts.map(({ answers }) => answers.map(verdictOf)) }),
 });
 
-/** Scores an answer by the number it ends in; a word is no judgement. */
+/** The score is the number at the end of the response. A response without a number has no score. */
 function verdictOf(answer: string): Verdict {
   const score = Number(answer.split(' ').at(-1));
   return Number.isNaN(score) ? {} : { score };

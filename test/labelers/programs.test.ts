@@ -1,4 +1,4 @@
-/** The labelers that are programs, made as a run makes them: from settings. */
+/** The labelers that check responses by a program, created from settings as in a run. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -25,7 +25,7 @@ async function scores(settings: object, answers: string[], prompt = plain) {
   return (await labeler.judge([{ prompt, answers }], {})).verdicts[0].map(({ score }) => score);
 }
 
-/** The sentence with which something is refused. */
+/** The message of the InputError that `work` throws. */
 async function refusal(work: () => Promise<unknown>): Promise<string> {
   const error = await work().then(
     () => undefined,
@@ -42,7 +42,7 @@ describe('final-answer', () => {
 
   test("passes GSM8K's own solutions, and no other problem's", async () => {
     const problems = await readPrompts('test/fixtures/gsm8k/problems.jsonl');
-    // GSM8K's own checker: grade_school_math/dataset.py, extract_answer.
+    // GSM8K's reference checker: grade_school_math/dataset.py, extract_answer.
     const official = problems.map(({ answer }) => /#### (-?[0-9.,]+)/.exec(answer as string)![1].replaceAll(',', ''));
     for (const [i, prompt] of problems.entries()) {
       const answers = problems.map(({ answer }) => answer as string);
@@ -136,7 +136,7 @@ describe('regex', () => {
 const refused = (schema: unknown) => refusal(() => open({ by: 'json-schema', schema }));
 
 describe('json-schema', () => {
-  // The example of the specification's tutorial (json-schema.org, "Creating your first schema").
+  // An example from the JSON Schema tutorial (json-schema.org, "Creating your first schema").
   const product = {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     type: 'object',

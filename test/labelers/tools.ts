@@ -1,4 +1,4 @@
-/** What labelers that need neither engine nor cache are made with. */
+/** Arguments for creating labelers that need neither an engine nor a cache. */
 import type { LabelTools } from '../../labelers/labeler.ts';
 
 export const noTools: LabelTools = {

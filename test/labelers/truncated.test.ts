@@ -1,4 +1,4 @@
-/** What becomes of answers that were cut at the length limit, and of the tokens of all others. */
+/** Labels of responses that were truncated at the length limit, and the tokens of all other responses. */
 import { describe, expect, test } from 'vitest';
 import type { SampledRecord, Text, Tool } from '../../data/records.ts';
 import type { Labeler } from '../../labelers/labeler.ts';
@@ -6,7 +6,7 @@ import { candidatesOf, judge } from '../../labelers/labels.ts';
 import { preferencesOf, sumStats, type PreferenceOptions } from '../../labelers/preferences.ts';
 import type { Truncated } from '../../labelers/truncated.ts';
 
-/** Longer is better. */
+/** Longer responses have higher scores. */
 const byLength: Labeler = {
   name: 'by length',
   judge: async (prompts) => ({
@@ -102,7 +102,7 @@ describe('a truncated answer', () => {
     ]);
     const { preferences, stats } = await label(rows, 'drop');
     expect(preferences[0]).toMatchObject({ chosen_input_ids: [4, 5, 0], rejected_input_ids: [6, 0] });
-    // The means are over the candidates.
+    // Means are over candidates only.
     expect(stats).toMatchObject({ answers: 2, truncated: 1, meanScore: 7.5, unjudged: 0 });
     expect(sumStats([stats, stats])).toMatchObject({ answers: 4, truncated: 2, meanScore: 7.5 });
   });

@@ -1,4 +1,4 @@
-/** The verifier against the reference checker's verdicts; test/fixtures/ifeval says how those were made. */
+/** Compares the verifier with the verdicts of the reference checker (see test/fixtures/ifeval). */
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
@@ -28,7 +28,7 @@ beforeAll(async () => {
   prompts = new Map(all.map((prompt) => [prompt.id, prompt]));
 });
 
-/** A prompt of our own with one instruction. */
+/** A prompt with one instruction. */
 function promptOf(id: string, kwargs: Record<string, unknown> = {}): PromptRecord {
   return { id: 'p', prompt: 'x', instruction_id_list: [id], kwargs: [kwargs] };
 }
@@ -52,7 +52,7 @@ describe('against the reference checker', () => {
     });
     expect(ours).toEqual(rows);
 
-    // Of every kind there is one that follows and one that does not, so that no check could be a constant.
+    // For every kind, one response follows the instruction and one does not, so that a constant check would fail.
     const seen = new Set(
       rows.flatMap(({ key, strict }) =>
         (prompts.get(String(key))!.instruction_id_list as string[]).map((id, i) => `${id} ${strict[i]}`),
@@ -248,7 +248,7 @@ const follows = (text: string, id: string, kwargs: Record<string, unknown> = {})
   followsStrictly(checksOf(promptOf(id, kwargs)), text)[0];
 
 describe('patterns', () => {
-  /** As in IFEval's instructions.py. */
+  /** The patterns in IFEval's instructions.py. */
   const bullets = [/^\s*\*[^*].*$/gm, /^\s*-.*$/gm];
   test('find what those of the reference find', () => {
     const random = uniformStream('patterns');

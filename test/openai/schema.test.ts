@@ -1,4 +1,4 @@
-/** The schemas of messages against the OpenAI library's types, and against what selm's server really sends. */
+/** Compares the schemas of messages with the types of the OpenAI library and with the messages of selm's server. */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import type OpenAI from 'openai';
@@ -39,7 +39,7 @@ const post = (path: string, body: object) =>
     headers: { 'content-type': 'application/json' },
   });
 
-/** A schema drops what it does not describe: a message that stays the same is wholly described. */
+/** Checks that the schema describes all fields of a message. A schema drops fields that it does not describe. */
 const expectDescribed = (schema: z.ZodType, message: unknown) => expect(schema.parse(message)).toEqual(message);
 
 describe('describe all of', () => {

@@ -1,6 +1,6 @@
 /**
  * `npx tsx test/tools/record-histories.ts SUFFIX`: records histories for test/workflows/replay.test.ts, on Temporal's dev server, with
- * stand-ins for the activities. Histories of earlier versions stay: run it with a new suffix when workflows have new commands.
+ * stand-ins for the activities. Histories of earlier versions are kept: use a new suffix when workflows have new commands.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,7 +38,7 @@ const bundle = await bundleWorkflows();
 
 async function record(file: string, workflowId: string, runId?: string) {
   const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-  // Without the machine and the folder of the recording.
+  // Removes the host name and the folder of the recording.
   const text = historyToJSON(history)
     .replace(/\d+@[\w.-]+/g, 'recorder')
     .replace(/"stackTrace":\s*"(\\.|[^"\\])*"/g, '"stackTrace":""');

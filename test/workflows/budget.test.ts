@@ -1,4 +1,4 @@
-/** What a run may cost: counted by what activities say to have worked, on Temporal's test server. */
+/** A run's budget, counted from the time that activities report. Runs on Temporal's test server. */
 import { expect, test } from 'vitest';
 import { decide, retryRun } from '../../workers/decisions.ts';
 import { startRun, type RunHandle } from '../../workers/runs.ts';
@@ -14,7 +14,7 @@ const server = timeSkippingServer();
 let runs = 0;
 const HOUR = 3600;
 
-/** A run whose activities have each worked for an hour, at a dollar. */
+/** A run in which each activity reports an hour of work, which costs one dollar. */
 async function withRun(
   changes: object,
   act: (run: RunHandle, name: string, standIns: StandIns) => Promise<void>,
@@ -44,8 +44,8 @@ async function untilParked(run: RunHandle): Promise<RunStatus> {
 const modelCalls = ({ calls }: StandIns) =>
   calls.filter(({ name }) => ['sample', 'reference', 'divergence', 'optimize'].includes(name)).length;
 
-// A round: a shard sampled, one of reference log-probabilities, training, a shard of held-out answers, and their divergences from start and
-// previous: 6 hours. The start: 1.
+// A round takes 6 hours: a shard of samples, a shard of reference log-probabilities, training, a shard of held-out responses, and their
+// divergences from the start policy and from the previous policy. The start policy takes 1 hour.
 test('a run counts its GPU seconds, and not those of light steps', async () => {
   await withRun({}, async (run) => {
     const { gpuSeconds, spent } = await run.result();
@@ -79,14 +79,14 @@ test('where its budget is spent it begins nothing more and waits, until an opera
       step: 'budget',
       message: 'the run has spent 3.00 of its 3 US dollars; raise budget.usd to go on',
     });
-    // Not enough: it parks again, having done nothing.
+    // The new budget is too small: the run parks again without any work.
     await retryRun(server.environment.client, name, undefined, { 'budget.usd': 2.5 });
     expect((await untilParked(run)).spent).toEqual({ usd: 3, of: 2.5 });
     expect(modelCalls(standIns)).toBe(3);
 
     await retryRun(server.environment.client, name, undefined, { 'budget.usd': 100 });
     const { state, results, spent } = await run.result();
-    // The stand-ins make everything again; the artifact store would find it and charge nothing.
+    // The stand-ins compute everything again. With an artifact store, the cached artifacts would cost nothing.
     expect([state, results.length, spent]).toEqual(['done', 2, { usd: 15, of: 100 }]);
   });
 });
@@ -122,7 +122,7 @@ test('a step in blocks of shards stops within a block', async () => {
     changes,
     async (run: RunHandle, _name: string, standIns: StandIns) => {
       const status = await untilParked(run);
-      // Those under way in two blocks are ended.
+      // All started activities are counted, including those in progress in two blocks.
       expect(status.spent!.usd).toBe(modelCalls(standIns));
       expect(status.spent!.usd).toBeGreaterThanOrEqual(50);
       expect(status.spent!.usd).toBeLessThan(50 + 50 + 2 * 32);

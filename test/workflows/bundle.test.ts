@@ -1,4 +1,4 @@
-/** What the workflows load: pure functions only, nothing that reads files, parses configurations or is native. */
+/** The workflow bundle contains pure functions only: no file access, no configuration parsers, no native modules. */
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger, type BundleOptions } from '@temporalio/worker';
@@ -31,7 +31,7 @@ async function bundledFiles(): Promise<string[]> {
 }
 
 test('the workflows load no configuration, no file system and nothing native', { timeout: 120_000 }, async () => {
-  // Bundling fails by itself where a workflow imports node:fs, or another module that is not deterministic.
+  // Bundling fails if a workflow imports node:fs or another module that is not deterministic.
   const files = await bundledFiles();
   expect(files).toContain('workflows/alignment.ts');
   expect(files).toContain('config/changes.ts');

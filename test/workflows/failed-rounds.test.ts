@@ -1,4 +1,4 @@
-/** What a run does when something fails, and how operators decide: on Temporal's test server, which skips what is waited for. */
+/** Failures in runs, and the decisions of operators. Runs on Temporal's test server, which skips waiting times. */
 import { WorkflowFailedError } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
 import { spentFailure } from '../../activities/spent.ts';
@@ -20,7 +20,7 @@ const server = timeSkippingServer();
 
 let runs = 0;
 
-/** Starts a run of its own and hands it to `test`. */
+/** Starts a run and calls `test` with it. */
 async function withRun(
   standIns: StandIns,
   changes: object,
@@ -37,7 +37,7 @@ async function withRun(
   });
 }
 
-/** Skips time, by a minute a look, until the run is in this state. */
+/** Skips time, one minute per poll, until the run is in this state. */
 async function until(run: RunHandle, state: RunStatus['state']): Promise<RunStatus> {
   for (let looks = 0; looks < 60; looks++) {
     const status = await run.query(runStatusQuery);
@@ -58,7 +58,7 @@ const refused = async (decision: Promise<void>): Promise<string> => {
 
 const seconds = (from: string, to: string) => (Date.parse(to) - Date.parse(from)) / 1000;
 
-/** An activity that fails until the test mends it. */
+/** An activity that fails until the test repairs it. */
 function broken(
   name: 'prefer' | 'optimize' | 'publish' | 'sample',
   error: () => Error = () => new Error('the disk is full'),
@@ -71,7 +71,7 @@ function broken(
   return { standIns, fault };
 }
 
-/** As activities fail with it. */
+/** The failure of an activity whose training diverged. */
 const diverged = () => spentFailure(new TrainingDiverged('Training diverged at step 1.'), { seconds: 1 });
 
 const noPreference = () => badInput('None of the 8 prompts got a preference.');
@@ -118,7 +118,7 @@ describe('a round that fails', () => {
   test('parks at once on bad input, and names the step where an activity belongs to several', async () => {
     const standIns = new StandIns();
     standIns.before.sample = (times) => {
-      // Answers of the start, of the round, then of its policy to the held-out prompts.
+      // The third call samples the responses of the round's policy to the held-out prompts.
       if (times === 3) throw badInput('Prompt p1 is too long.');
     };
     await withRun(standIns, {}, async (run) => {
@@ -290,7 +290,7 @@ describe('onFailure', () => {
         await server.environment.sleep('10 minutes');
       }
       expect(new Set(waits)).toEqual(new Set([3600, 7200]));
-      // Ten attempts of the activity, four minutes, come before each wait.
+      // Before each wait, the activity has ten attempts, which take four minutes.
       const [first, second] = [starts[1] - starts[0], starts[2] - starts[1]];
       expect(first / 1000).toBeGreaterThan(3600);
       expect(first / 1000).toBeLessThan(3600 + 300);
@@ -334,7 +334,7 @@ describe('onFailure', () => {
       fault.mended = true;
       await retryRun(server.environment.client, name);
       expect((await run.result()).state).toBe('done');
-      // Not the server's clock: once a run has ended, it skips to whatever else still waits.
+      // Reads the times from the history: after a run has ended, the server's clock skips to other pending timers.
       const { events } = await run.fetchHistory();
       const waits = events!.filter(
         (event) => Number(event.timerStartedEventAttributes?.startToFireTimeout?.seconds) === 86_400,
@@ -451,7 +451,7 @@ describe('a damaged artifact', () => {
       const { state, repairs, results } = await run.result();
       expect([state, repairs, results.length]).toEqual(['done', [damaged().message], 2]);
       expect(standIns.callsOf('prepare')).toHaveLength(2);
-      // The second round's failed; then both rounds again.
+      // Two calls until the second round failed, then two calls for both rounds.
       expect(standIns.callsOf('optimize')).toHaveLength(4);
     });
   });

@@ -1,4 +1,4 @@
-/** The gate: its limits, what a training must have done, and what a run does with a round that does not keep them. */
+/** The gate: its limits, the check for training without effect, and the rollback of rejected rounds. */
 import { describe, expect, test } from 'vitest';
 import type { Comparison } from '../../evaluation/comparison.ts';
 import { roundNotes, roundRows } from '../../report/rounds.ts';
@@ -11,7 +11,7 @@ import { StandIns, testConfig, withWorkers } from './stand-ins.ts';
 
 const answers = { prompts: 10, meanCharacters: 40 };
 
-/** Over the policy before: scores 0.5 and answers of 20 tokens. */
+/** A comparison with the previous policy, which has mean score 0.5 and responses of 20 tokens. */
 const comparison = (winRate: number, meanScore: number, kl = 1, meanTokens = 20): Comparison => ({
   ...answers,
   meanScore,
@@ -138,7 +138,7 @@ describe('a training', () => {
 describe('a run', () => {
   const server = timeSkippingServer();
 
-  // The stand-ins' answers are 1 nat away from whatever they are compared with.
+  // The stand-ins report a divergence of 1 nat from every policy.
   async function run(
     name: string,
     evaluate: object,

@@ -1,4 +1,4 @@
-/** Histories of runs with many rounds, and of rounds with many shards. The activities are stand-ins: a simulation. */
+/** Histories of runs with many rounds, and of rounds with many shards. The activities are stand-ins. */
 import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { expect, test } from 'vitest';
@@ -14,7 +14,7 @@ interface Size {
   bytes: number;
 }
 
-/** The history of every execution of a workflow, and of its children and their children. */
+/** The history sizes of all executions of a workflow and of its descendants. */
 async function historySizes(client: Client, workflowId: string, runId: string): Promise<Size[]> {
   const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
   const events = history.events ?? [];
@@ -30,7 +30,7 @@ async function historySizes(client: Client, workflowId: string, runId: string): 
   return [own, ...below.flat()];
 }
 
-/** Runs to the end. @returns its status, and the sizes of its histories */
+/** Runs until the run ends. @returns its status, and the sizes of its histories */
 async function run(standIns: StandIns, changes: object) {
   const { client } = server.environment;
   return withWorkers(server, standIns, async () => {
@@ -56,7 +56,7 @@ test('a step of 4,000 shards stays below 10,000 events and 5 MB in every executi
   expect(status.results).toHaveLength(1);
   const round = standIns.callsOf('sample').filter(({ prompts }) => prompts === hashValue('prompts of round 1'));
   expect(round).toHaveLength(4000);
-  // In the order of the prompts, whoever was faster.
+  // Shards are in the order of the prompts, independent of the order in which they finished.
   const made = round.toSorted((a, b) => Number(a.from) - Number(b.from)).map((input) => hashValue(['sample', input]));
   expect(new Set(standIns.callsOf('label').map(({ responses }) => responses))).toEqual(new Set(made));
   const labels = made.map((responses) => hashValue(['label', { label: { by: 'verifier' }, threads: 2, responses }]));

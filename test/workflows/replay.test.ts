@@ -1,4 +1,4 @@
-/** Runs in progress survive an upgrade: recorded histories replay with the workflows as they are now. */
+/** Runs in progress survive an upgrade: recorded histories replay with the current workflows. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker, type WorkflowBundleOption } from '@temporalio/worker';

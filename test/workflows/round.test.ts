@@ -1,4 +1,4 @@
-/** What a round hands from step to step. */
+/** The inputs of the steps in a round. */
 import { describe, expect, test } from 'vitest';
 import { hashValue } from '../../artifacts/hash.ts';
 import { startRun } from '../../workers/runs.ts';
@@ -11,7 +11,7 @@ import { StandIns, testConfig, withWorkers, type Activities } from './stand-ins.
 
 const server = timeSkippingServer();
 
-/** Two rounds with the objective. */
+/** Runs two rounds with the objective. */
 async function run(name: string): Promise<StandIns> {
   const standIns = new StandIns();
   const sample = { samplesPerPrompt: 4, temperature: 1 };
@@ -22,7 +22,7 @@ async function run(name: string): Promise<StandIns> {
   });
   return standIns;
 }
-/** Sampled in the second round: on the policy, how many answers a prompt. */
+/** Samples of the second round: the policy, and the number of responses per prompt. */
 const inSecondRound = (standIns: StandIns) =>
   standIns
     .callsOf('sample')
@@ -57,7 +57,7 @@ describe('the reference responses', () => {
 });
 
 describe('KL divergences', () => {
-  /** Two rounds, with so many answers to a held-out prompt; what was sampled for them at a temperature, and what evaluated. */
+  /** Runs two rounds. @param klSamples sampled responses per held-out prompt. @returns the samples, and the inputs of evaluate */
   async function measured(klSamples: number) {
     const standIns = new StandIns();
     const config = testConfig({ name: `kl-${klSamples}`, seed: 7, evaluate: { klSamples, shardSize: 4 } });
@@ -80,7 +80,7 @@ describe('KL divergences', () => {
     const [first, second] = standIns.callsOf('optimize').map((input) => hashValue(['optimize', input]));
     const start = hashValue('start');
     const pairs = standIns.callsOf('divergence').map(({ policy, reference }) => [policy, reference]);
-    // Two shards of answers each. In the first round the start is the policy before, too.
+    // Two shards of responses each. In the first round, the start policy is also the previous policy.
     expect(pairs).toEqual(
       [
         [first, start],
@@ -96,7 +96,7 @@ describe('KL divergences', () => {
 
   test('are measured along sampled answers, too, where some are asked for', async () => {
     const { standIns, drawn, evaluated, steps } = await measured(3);
-    // Those of the trained policies, by round; the start policy is not measured.
+    // Samples of the trained policies, by round. The start policy is not sampled.
     const trained = standIns.callsOf('optimize').map((input) => hashValue(['optimize', input]));
     expect(drawn.map(({ policy, seed }) => [policy, seed])).toEqual(
       trained.flatMap((policy, i) => Array.from({ length: 2 }, () => [policy, roundSeed(7, i + 1)])),

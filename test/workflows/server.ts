@@ -10,7 +10,7 @@ export interface TestServer {
   bundle: WorkflowBundleOption;
 }
 
-/** Of the test file that asks for it, or of its `describe`: there as soon as tests run, gone after them. */
+/** Starts the server before the tests of the calling file or `describe`, and stops it after them. */
 export function timeSkippingServer(): TestServer {
   const server: Partial<TestServer> = {};
   beforeAll(async () => {

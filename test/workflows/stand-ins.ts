@@ -1,4 +1,4 @@
-/** Runs whose activities are stand-ins that answer at once: for what the workflows do between them. */
+/** Runs whose activities are stand-ins that return immediately, for tests of the workflows. */
 import { fileURLToPath } from 'node:url';
 import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
@@ -23,14 +23,14 @@ export function testConfig(changes: object = {}): RunConfig {
   return { ...runSchema.parse({ name: 'test', model: 'org/model', prompts, rounds: 2, ...changes }), threads: 2 };
 }
 
-/** Silences Temporal's own log, which tells of every failure that a test brings about. */
+/** Silences Temporal's log, which reports every failure that a test causes. */
 export const silenceTemporal = () =>
   Runtime.install({
     logger: new DefaultLogger('ERROR'),
     telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
   });
 
-/** The current workflows: in the bundle that test/build.ts has made; outside Vitest, bundled here. */
+/** The current workflows: the bundle that test/build.ts has built; outside Vitest, they are bundled here. */
 export async function bundleWorkflows(): Promise<WorkflowBundleOption> {
   const codePath = process.env['SELM_WORKFLOW_BUNDLE'];
   if (codePath !== undefined) return { codePath };
@@ -59,7 +59,7 @@ const comparison = {
   klInterval: { low: 0.5, high: 1.5 },
 };
 
-/** Activities that return at once, a record of their calls, and what they do before they return. */
+/** Activities that return immediately. They record their calls, and run a hook of the test before they return. */
 export class StandIns {
   readonly calls: { name: ActivityName; input: Record<string, unknown> }[] = [];
   /** GPU seconds that every activity reports. */
@@ -105,7 +105,7 @@ export class StandIns {
       labelHeldOut: this.act('labelHeldOut', (input) =>
         made('labelHeldOut', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} }),
       ),
-      // Its name in histories of earlier versions.
+      // The name of `labelHeldOut` in histories of earlier versions.
       judge: this.act('judge', (input) => made('judge', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} })),
       prefer: this.act('prefer', (input) =>
         made('prefer', input, { rows: 8, preferences: 8, dropped: {}, truncated: 0 }),
@@ -129,7 +129,7 @@ export class StandIns {
 
 export const badInput = (message: string) => ApplicationFailure.nonRetryable(message, 'InputError');
 
-/** Works on both queues while `test` runs. */
+/** Runs workers for both queues while `test` runs. */
 export async function withWorkers<T>(
   {
     environment,

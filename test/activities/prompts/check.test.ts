@@ -1,4 +1,4 @@
-/** Against transformers' tokens (test/fixtures/prompts). */
+/** Compares the check of prompts with transformers' tokens (test/fixtures/prompts). */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,9 +16,9 @@ import { tinyModel } from '../../tiny-model.ts';
 
 interface Kind {
   template: string;
-  /** What transformers makes of each prompt, or why the template refuses it. */
+  /** Transformers' token ids of each prompt, or the template's error message. */
   ids: (number[] | string)[];
-  /** The same where their contents are normalized by Python. */
+  /** The same for prompts whose contents were normalized in Python. */
   normalized_ids: (number[] | string)[];
 }
 const fixtures = fileURLToPath(new URL('../../fixtures/prompts', import.meta.url));
@@ -151,14 +151,14 @@ describe('equal prompts', () => {
     const checked = await check(given, 4);
     expect(checked.heldTexts).toHaveLength(4);
     expect(trimmed(checked.texts).filter((text) => trimmed(checked.heldTexts).includes(text))).toEqual([]);
-    // Of each text two spellings, which the template does not trim: as many twins are dropped as prompts are held out.
+    // Each text has two spellings, which the template does not trim. For each held-out text, its other spelling is dropped.
     const drawn = new Set(trimmed(checked.heldTexts)).size;
     expect(checked.texts).toHaveLength(24 - 2 * drawn);
     expect(checked.dropped.train).toMatchObject({ duplicates: 6, heldOut: 2 * drawn - 4 });
   });
 });
 
-/** A prompt of so many tokens: the tiny model's template adds three. */
+/** A prompt with this number of tokens. The tiny model's template adds three tokens. */
 const long = (tokens: number) => 'w'.repeat(tokens - 3);
 
 const limits = (changes: { [Step in keyof LengthSettings]?: Partial<LengthSettings[Step]> }): LengthSettings => ({
@@ -312,7 +312,7 @@ describe('while very many are read', () => {
       {
         signal: stop.signal,
         onProgress: (progress) => {
-          // An event of its own, which must get its turn between two prompts.
+          // An independent event, which must be handled between two prompts.
           if (done === 0) setImmediate(() => stop.abort(new Error('stopped')));
           done = progress.done;
         },

@@ -1,4 +1,4 @@
-/** The client against llama.cpp's server, with a bad network between them. */
+/** The client with llama.cpp's server over a bad network. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { InputError } from '../../../data/errors.ts';
@@ -12,11 +12,11 @@ import { smollm2 } from '../../smollm2/model.ts';
 import { startLlamaServer, type LlamaServer } from './llama-server.ts';
 
 const KEY = 'sk-planted-for-the-server';
-/** The longest allowed: longer than a test. */
+/** The maximum timeout. It is longer than a test. */
 const UNREACHED_SECONDS = 300;
 let llama: LlamaServer;
 let proxy: FaultProxy;
-/** When requests came to the proxy, in milliseconds. */
+/** Arrival times of requests at the proxy, in milliseconds. */
 let seen: number[];
 
 beforeAll(async () => {
@@ -33,7 +33,7 @@ afterEach(() => {
   delete process.env.OPENAI_API_KEY;
 });
 
-/** Has faults happen to requests, by their number, counted from 0. */
+/** Injects faults into requests, by request number from 0. */
 function inject(faults: Record<number, Fault>, others?: Fault) {
   seen = [];
   proxy.fault = () => faults[seen.push(performance.now()) - 1] ?? others;
@@ -109,14 +109,14 @@ describe('faults', () => {
     expect(requests).toBe(QUESTIONS.length);
     expect(attempts).toBe(seen.length);
     expect(attempts - requests).toBe(proxy.done.length);
-    // Garbage, too, was paid for; it cannot be read.
+    // The garbled response has a cost, too, but its usage cannot be read.
     expect(promptTokens).toBe(undisturbed.reduce((total, { usage }) => total + usage.promptTokens, 0));
   });
 
   test('an answer that stalls is asked for again when its time is over', async () => {
     const undisturbed = await connect().chat(say('Hi'), greedily);
     inject({ 0: { kind: 'stall', after: 20 } });
-    // The client's clock moves only here: how long the server takes does not matter.
+    // Fake timers: the client's clock does not depend on the server's speed.
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
       const server = connect({ timeoutSeconds: 8 });
@@ -125,7 +125,7 @@ describe('faults', () => {
       vi.advanceTimersByTime(7900);
       expect(server.counters.attempts).toBe(1);
       vi.advanceTimersByTime(200);
-      // The pause before the retry passes in real time.
+      // The pause before the retry needs real time.
       vi.useRealTimers();
       expect(await asked).toEqual(undisturbed);
       expect(server.counters).toMatchObject({ requests: 1, attempts: 2 });
@@ -183,7 +183,7 @@ describe('limits', () => {
     const start = performance.now();
     await Promise.all(servers.flatMap((server) => ['Hi', 'Hello'].map((text) => server.chat(say(text), greedily))));
     expect(seen).toHaveLength(4);
-    // A busy machine may see a request late, never early.
+    // On a busy machine a request may arrive late, but not early.
     for (const [i, time] of seen.entries()) expect(time - start).toBeGreaterThan(250 * i - 5);
   });
 });

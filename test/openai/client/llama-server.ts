@@ -1,4 +1,4 @@
-/** A real OpenAI-compatible server for tests: llama.cpp's, in a PyPI wheel, with SmolLM2-135M-Instruct. */
+/** A real OpenAI-compatible server for tests: llama.cpp's server from a PyPI wheel, with SmolLM2-135M-Instruct. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { cacheFolder } from '../../../workers/places.ts';
 const run = promisify(execFile);
 const script = fileURLToPath(new URL('serve.py', import.meta.url));
 
-/** Its folder in the cache: a Python environment, and the model. Made on the first call: half a minute, 250 MB. */
+/** Installs a Python environment and the model in the cache, unless it has them. Takes half a minute and 250 MB. */
 async function install(): Promise<{ python: string; model: string }> {
   const folder = join(cacheFolder(), 'xllamacpp-2026.10.11549');
   const python = join(folder, 'bin', 'python');
@@ -35,7 +35,7 @@ export interface LlamaServer {
   stop(): Promise<void>;
 }
 
-/** @param key which clients must have */
+/** Starts the server. @param key the API key that clients must send */
 export async function startLlamaServer(key: string): Promise<LlamaServer> {
   const { python, model } = await install();
   const server = spawn(python, [script, model, key], { stdio: ['pipe', 'pipe', 'ignore'] });

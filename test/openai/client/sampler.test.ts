@@ -1,4 +1,4 @@
-/** Sampling by a server that is another program, llama.cpp's: token ids in, and the tokens that its log-probabilities name. */
+/** Sampling by llama.cpp's server: the client sends token ids and reads the tokens of the log-probabilities. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Response } from '../../../data/records.ts';
 import { loadTokenizer, type ModelTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
@@ -13,7 +13,7 @@ import { startEngine } from '../../../engine/backends.ts';
 const KEY = 'sk-of-the-sampler';
 const VARIABLE = 'SELM_TEST_SAMPLER_KEY';
 const END_OF_TURN = 2;
-/** Of transformers, with the same weights. llama.cpp rounds activations to 8 bits, too: some answers turn out otherwise. */
+/** Responses of transformers with the same weights. Some differ, because llama.cpp also rounds activations to 8 bits. */
 const expected = readJson<{ prompt: string; prompt_ids: number[]; answer_ids: number[] }[]>(
   fixture('smollm2/expected.json'),
 );

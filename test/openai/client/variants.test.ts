@@ -1,4 +1,4 @@
-/** The client and servers that differ from OpenAI's first API, by the requests that they refuse and the answers that they give. */
+/** The client with servers that differ from OpenAI's first API in the requests that they reject and in their responses. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
 import { ChatServer } from '../../../openai/client/client.ts';
@@ -8,7 +8,7 @@ import { startRecording, type Recorded } from '../../recording-server.ts';
 type Body = Record<string, unknown>;
 type Reply = [number, unknown];
 
-/** Of the test that runs. */
+/** The reply of the server in the current test. */
 let reply: (body: Body) => Reply;
 let asked: Body[];
 let model: string;
@@ -23,7 +23,7 @@ beforeEach(() => {
   key = process.env.OPENAI_API_KEY;
   delete process.env.OPENAI_API_KEY;
   asked = [];
-  // What one test's server has taught is nothing to the next.
+  // A new model name for each test, because the client remembers the form of requests for a model.
   model = `model-${count++}`;
 });
 afterEach(() => {
@@ -44,7 +44,7 @@ const openAi = (message: string, param: string | null, code: string | null): Rep
   { error: { message, type: 'invalid_request_error', param, code } },
 ];
 
-/** The parameters that a form is made of, as they were sent. */
+/** The parameters of the sent requests that differ between forms. */
 const sent = () =>
   asked.map(({ max_tokens, max_completion_tokens, temperature }) => ({
     max_tokens,

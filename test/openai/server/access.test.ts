@@ -1,4 +1,4 @@
-/** Who may ask `selm serve`: by which names, from which pages, with which key, how much, and until when. */
+/** Access control of `selm serve`: host names, origins, API key, request limits, and shutdown. */
 import { cpSync, mkdirSync, symlinkSync } from 'node:fs';
 import { once } from 'node:events';
 import { request } from 'node:http';
@@ -35,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([open.stop(), locked.stop()]));
 
-/** As curl would: any header. */
+/** Sends a request with any headers, unlike fetch. */
 async function send({ url }: Serving, path: string, headers: Record<string, string>, body?: string) {
   const method = body === undefined ? 'GET' : 'POST';
   const response = await new Promise<{ status: number; text: string }>((resolve, reject) => {
@@ -146,7 +146,7 @@ describe('--api-key', () => {
   });
 });
 
-/** What a connection gets until it is closed, after `text` is sent. */
+/** Opens a connection and sends `text`. `closed` gives all data received until the connection is closed. */
 function raw(serving: Serving, text: string): { socket: Socket; closed: Promise<string> } {
   const socket = connect(portOf(serving), '127.0.0.1');
   socket.on('error', () => {});
@@ -159,7 +159,7 @@ describe('a body', () => {
     const large = JSON.stringify({ ...prompt, prompt: 'a '.repeat(1.5 * 1024 ** 2) });
     const said = await open.ask('/completions', JSON.parse(large) as object).catch(() => undefined);
     if (said) expect(said.status).toBe(413);
-    // Of 200 MB, as it says, of which it sends little.
+    // The header declares 200 MB; only a small part is sent.
     const { socket, closed } = raw(
       open,
       'POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 200000000\r\n\r\n{',
@@ -168,7 +168,7 @@ describe('a body', () => {
     expect(String(head)).toMatch(/^HTTP\/1\.1 413 [^]*larger than 2 MiB/);
     socket.destroy();
     await closed;
-    // Without a length.
+    // A chunked body, without Content-Length.
     const chunk = `${(1024 ** 2).toString(16)}\r\n${' '.repeat(1024 ** 2)}\r\n`;
     const chunked = raw(
       open,
@@ -221,7 +221,7 @@ describe('a body', () => {
   });
 });
 
-/** Of a test that starts a server of its own: on a busy machine that takes long. */
+/** Timeout of a test that starts a separate server, which is slow on a busy machine. */
 const STARTS_MS = 300_000;
 
 test.each([
@@ -231,7 +231,7 @@ test.each([
   'SIGTERM ends it beside a request of which only %s has come; one that is being answered is answered',
   async (_, part) => {
     const serving = await startServe(model, ['--name', 'tiny']);
-    // The model is open, and the connections are there.
+    // Opens the model and the connections.
     expect((await serving.ask('/completions', prompt)).status).toBe(200);
     const half = raw(serving, part);
     const events = await fetch(`${serving.url}/completions`, {
@@ -250,7 +250,7 @@ test(
   'SIGTERM ends it beside a client that takes nothing of its answer',
   async () => {
     const serving = await startServe(model, ['--name', 'tiny']);
-    // Of 8 MB: more than a connection holds.
+    // The response has 8 MB, more than the buffers of a connection.
     const sequences = Array.from({ length: 40 }, () => Array.from({ length: 240 }, () => 3));
     const body = JSON.stringify({
       model: 'tiny',

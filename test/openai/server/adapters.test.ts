@@ -1,4 +1,4 @@
-/** `selm serve --adapters`: a model whose adapters clients load and unload, with the token ids of its answers. */
+/** `selm serve --adapters`: clients load and unload adapters, and get the token ids of responses. */
 import { cpSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -104,7 +104,7 @@ describe('an adapter', () => {
     expect((await load('tuned', tinyAdapter)).status).toBe(400);
 
     const last = complete({ model: 'tuned', temperature: 0, max_tokens: 40 });
-    // It is there before the next.
+    // The request arrives before the next one.
     await sleep(50);
     expect((await unload('tuned')).status).toBe(200);
     expect((await last).choices[0].token_ids.slice(0, 12)).toEqual(tuned);

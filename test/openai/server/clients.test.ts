@@ -1,4 +1,4 @@
-/** Clients of one endpoint beside each other: what one of them sends, or that it goes away, is nothing to the others. */
+/** Concurrent clients of one endpoint: invalid requests and disconnections of one client do not affect the others. */
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { endpoint } from '../../../openai/server/app.ts';
@@ -12,7 +12,7 @@ const model = tinyModel(join(temporaryFolder(), 'model'));
 const engine = inProcessEngine();
 afterAll(() => engine.close());
 
-/** The engine, with a look at its jobs, and a say in when they begin and fail. */
+/** An endpoint whose engine records its jobs. The test controls when jobs begin and whether they fail. */
 function watched({
   begin = async () => {},
   onProgress = () => {},
@@ -59,7 +59,7 @@ const tokensOf = async (response: Response) => {
   return (JSON.parse(text) as { choices: { token_ids: number[] }[] }).choices[0].token_ids;
 };
 
-/** A promise that its `open` resolves. */
+/** A promise that is resolved by calling `open`. */
 function gate() {
   let open!: () => void;
   const opened = new Promise<void>((resolve) => (open = resolve));
@@ -83,7 +83,7 @@ describe('a batch', () => {
   test('has no prompt without tokens: it is refused, and the other clients are answered', async () => {
     const { app } = watched();
     const alone = await tokensOf(await ask(app, {}));
-    // The tiny model's tokenizer drops what is not ASCII.
+    // The tiny model's tokenizer drops characters that are not ASCII.
     const all = await Promise.all([{}, { prompt: 'é' }, {}, { prompt: ['a', 'ü'] }, {}].map((body) => ask(app, body)));
     expect(all.map(({ status }) => status)).toEqual([200, 400, 200, 400, 200]);
     expect(await all[1].json()).toMatchObject({ error: { message: 'the prompt has no tokens; give at least one.' } });
@@ -94,7 +94,7 @@ describe('a batch', () => {
     const bad = { prompt: [4, 4, 4] };
     const { app, jobs } = watched({ fails: ({ prompts }) => prompts!.some(isBad) });
     const alone = await tokensOf(await ask(app, {}));
-    // What comes while a job runs waits for the next one, together.
+    // Requests that arrive while a job runs are combined into the next job.
     const all = await Promise.all([{ max_tokens: 2 }, {}, bad, {}].map((body) => ask(app, body)));
     expect(all.map(({ status }) => status)).toEqual([200, 200, 500, 200]);
     for (const i of [1, 3]) expect(await tokensOf(all[i])).toEqual(alone);
@@ -109,7 +109,7 @@ describe('a client that is gone', () => {
     const first = ask(app, { max_tokens: 2 });
     const gone = new AbortController();
     const [left, stays] = [ask(app, {}, gone.signal), ask(app, { prompt: [3, 41, 2] })];
-    // Both wait for the first one's job.
+    // Both requests wait for the first job.
     await expect.poll(() => jobs.length).toBe(1);
     gone.abort();
     open();
@@ -167,7 +167,7 @@ test('an answer that has reached its stop text costs no more tokens', async () =
   expect(tokens).toBe(240);
   const stop = choices[0].text.slice(3, 5);
   expect((await ask(app, { max_tokens: 240, stop })).status).toBe(200);
-  // The job ends by itself once its answer is there.
+  // The job ends when its response is complete.
   await tokensOf(await ask(watched().app, { max_tokens: 1 }));
   expect(tokens).toBeLessThanOrEqual(16);
 });

@@ -1,4 +1,4 @@
-/** lm-evaluation-harness measures a policy behind `selm serve` as it measures the model through transformers. */
+/** lm-evaluation-harness gives the same results for a policy on `selm serve` as for the model in transformers. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -55,7 +55,7 @@ test("generation in GSM8K's form, up to the stop texts: with the same answers an
   expect(generated.figures).toEqual(expect.objectContaining(expectedTexts.figures));
   expect(Object.keys(expectedTexts.figures)).toContain('exact_match,strict-match');
   expect(expectedTexts.figures['exact_match,strict-match']).toBeGreaterThan(0.3);
-  // Some answers end at a stop text, some at the limit.
+  // Some responses end at a stop text, some at the length limit.
   const lengths = expectedTexts.texts.map(({ length }) => length);
   expect(new Set(lengths).size).toBeGreaterThan(10);
 });

@@ -1,4 +1,4 @@
-/** lm-evaluation-harness for tests: a Python environment of its own, without PyTorch, made once in the cache. */
+/** lm-evaluation-harness for tests, in a separate Python environment without PyTorch. It is created once, in the cache. */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { cacheFolder } from '../../../workers/places.ts';
 const run = promisify(execFile);
 const fixtures = new URL('../../fixtures/harness/', import.meta.url).pathname;
 
-/** Its Python; made on the first call: about a minute, 700 MB. */
+/** The Python interpreter of the environment. The first call creates it: about a minute, 700 MB. */
 export async function harnessPython(): Promise<string> {
   const folder = join(cacheFolder(), 'lm-eval-0.4.13');
   const python = join(folder, 'bin', 'python');
@@ -26,13 +26,13 @@ export async function harnessPython(): Promise<string> {
 export interface Outcome {
   /** The task's metrics by name. */
   figures: Record<string, number>;
-  /** For each question and choice: log-likelihood, and whether it is what greedy decoding would give. */
+  /** For each question and choice: the log-likelihood, and whether greedy decoding gives this choice. */
   responses: [number, boolean][][];
 }
 
 export interface Generated {
   figures: Record<string, number>;
-  /** For each question the answer, cut at the stop texts. */
+  /** The response to each question, cut at the stop texts. */
   texts: string[];
 }
 

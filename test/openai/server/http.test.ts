@@ -1,4 +1,4 @@
-/** The endpoint over HTTP, by events: what a client has before the answer's end, and what the engine computes when a client is gone. */
+/** The endpoint over HTTP: streamed events before the end of a response, and cancellation when a client disconnects. */
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -23,7 +23,7 @@ afterAll(async () => {
 
 type Perform = (job: (options: CallOptions) => Promise<unknown>, options: CallOptions) => Promise<unknown>;
 
-/** An endpoint whose jobs are run by `perform`. */
+/** Starts an endpoint whose jobs are run by `perform`. */
 async function start(perform: Perform): Promise<OpenAI> {
   const run = (method: never, job: never, options: CallOptions = {}) =>
     perform((own) => engine.run(method, job, own), options);
@@ -38,7 +38,7 @@ async function start(perform: Perform): Promise<OpenAI> {
   });
 }
 
-/** An endpoint that learns of an answer's first token at once, and of all others and of the answer's end when `release` is called. */
+/** Starts an endpoint that gets the first token of a response immediately, and the other tokens when `release` is called. */
 async function startHoldingBack() {
   let release!: () => void;
   const released = new Promise<void>((resolve) => (release = resolve));
@@ -72,7 +72,7 @@ test('a completion: its first token is with the client before the engine has tol
   const { client, release } = await startHoldingBack();
   let text = '';
   for await (const { choices } of await client.completions.create({ ...completion, stream: true })) {
-    // Without this event the answer would never end.
+    // Without this event the response would never end.
     if (text === '') release();
     text += choices[0].text;
   }
@@ -91,7 +91,7 @@ test('a chat: likewise', async () => {
   expect(text).toBe(choices[0].message.content);
 });
 
-/** The last that an endpoint's engine has told of its jobs. */
+/** Starts an endpoint that records the last progress of its engine. */
 async function startCounting(onProgress: () => void = () => {}) {
   const jobs: Progress[] = [];
   const client = await start((job, options) => {
@@ -108,7 +108,7 @@ async function startCounting(onProgress: () => void = () => {}) {
   return { client, jobs };
 }
 
-/** Resolves when all jobs that the engine has been given are over. */
+/** Resolves when all earlier jobs of the engine have ended, because jobs run one after the other. */
 const jobsEnded = () => engine.run('scoreTokens', { policy: { model }, sequences: [[3, 40]] });
 
 test('a client that leaves a stream is no longer answered', async () => {

@@ -1,4 +1,4 @@
-/** The engine in the test's own process: a job learns that it is cancelled before its next run, however busy the machine is. */
+/** The engine in the test's process: a job is always cancelled before its next run, also on a busy machine. */
 import { LocalEngine } from '../../../engine/onnx/engine.ts';
 import type { CallOptions, Engine, EngineMethods } from '../../../engine/protocol/jobs.ts';
 

@@ -1,4 +1,4 @@
-/** `selm serve`: log-probabilities of tokens that are parts of characters, as OpenAI's API tells of them. */
+/** `selm serve`: log-probabilities of tokens that are parts of characters, in the format of OpenAI's API. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ import { startEngine } from '../../../engine/backends.ts';
 const model = tinyModel(join(temporaryFolder(), 'model'));
 const file = join(model, 'tokenizer.json');
 const tokenizer = JSON.parse(readFileSync(file, 'utf8')) as { model: { vocab: Record<string, number> } };
-// The symbols of the bytes from 0xc0 on, of which each begins a character of several, in place of the letters.
+// Replaces letters by the symbols of bytes from 0xc0, each of which begins a character of several bytes.
 const vocab = Object.entries(tokenizer.model.vocab).map(([token, id]) => [
   /^[a-zA-Z]$/.test(token) ? String.fromCodePoint(0xc0 + (id % 53)) : token,
   id,

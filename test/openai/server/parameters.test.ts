@@ -1,4 +1,4 @@
-/** `selm serve` takes what clients send, and refuses by name what would change the answer and is not honoured. */
+/** Request parameters of `selm serve`. Unsupported parameters that would change the response are rejected by name. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import OpenAI, { BadRequestError } from 'openai';
@@ -37,7 +37,7 @@ async function refusalOf(path: Path, body: object) {
   return { code, param, message };
 }
 
-/** The chunks of a streamed answer. */
+/** The chunks of a streamed response. */
 async function streamed(path: Path, body: object) {
   const { text } = await server.ask(`/${path}`, { ...PATHS[path], stream: true, ...body });
   const events = text.split('\n\n').filter((event) => event.startsWith('data: {'));

@@ -1,4 +1,4 @@
-/** The text of an answer while its tokens come, with tokenizers as well-known models have them (test/fixtures/tokenizers). */
+/** Incremental decoding of a response, with the types of tokenizers of well-known models (test/fixtures/tokenizers). */
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
@@ -8,7 +8,7 @@ import { loadTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
 
 const folder = new URL('../../fixtures/tokenizers/', import.meta.url).pathname;
 const read = (name: string) => JSON.parse(gunzipSync(readFileSync(folder + name)).toString()) as unknown;
-// Of all scripts, with emoji and invalid characters.
+// Texts in all scripts, with emoji and invalid characters.
 const texts = (read('texts.json.gz') as string[]).filter((text, i) => i % 40 === 0 && text.length > 0);
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
@@ -20,7 +20,7 @@ describe.each(['llama2', 'mistral', 'llama3', 'qwen2', 'smollm2'])('%s', (kind) 
     ({ length }) => length > 0,
   );
 
-  /** What is taken after each of the steps. */
+  /** The texts taken after each `step` tokens. */
   function follow(ids: number[], stop: string[], step: number) {
     const text = new SampledText(tokenizer, prompt, stop);
     const pieces = [];
@@ -41,7 +41,7 @@ describe.each(['llama2', 'mistral', 'llama3', 'qwen2', 'smollm2'])('%s', (kind) 
 
   test('after each token it is what all tokens up to that are decoded to, behind any prompt', () => {
     const whole = tokenizer.encodeText('é');
-    // The last of them ends in the middle of a character.
+    // The last prompt ends in the middle of a character.
     const prompts = [prompt, tokenizer.encodeText('Say it: '), [tokenizer.eosIds[0]], whole, whole.slice(0, -1)];
     for (const [i, ids] of sampled.entries()) {
       for (const before of [prompts[0], prompts[1 + (i % 4)]].filter(({ length }) => length > 0)) {

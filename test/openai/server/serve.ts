@@ -1,19 +1,19 @@
-/** `selm serve` as a process of its own. */
+/** Runs `selm serve` as a separate process. */
 import { once } from 'node:events';
 import { startSelm } from '../../command.ts';
 
 export interface Serving {
-  /** Ends in /v1. */
+  /** The base URL, which ends in /v1. */
   url: string;
   pid: number;
-  /** What it says to a GET, or a POST of a body. */
+  /** Sends a GET request, or a POST request if a body is given. */
   ask(path: string, body?: object): Promise<{ status: number; text: string }>;
   models(): Promise<{ id: string; root?: string; parent?: string }[]>;
-  /** @returns its exit code */
+  /** Stops the process. @returns its exit code */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** @param port 0 takes a free one */
+/** Starts `selm serve`. @param port 0 selects a free port */
 export async function startServe(model: string, flags: string[] = [], port = '0'): Promise<Serving> {
   const { process, ended } = startSelm(['serve', '--model', model, '--port', port, ...flags], {});
   const [line] = (await once(process.stdout!, 'data')) as [Buffer];

@@ -1,4 +1,4 @@
-/** `selm serve`: stop texts, and answers that come token by token, as OpenAI's client library reads them. */
+/** `selm serve`: stop texts and streamed responses, read with OpenAI's client library. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import OpenAI from 'openai';
@@ -10,7 +10,7 @@ const folder = temporaryFolder();
 const model = tinyModel(join(folder, 'model'));
 let server: Serving;
 let client: OpenAI;
-/** Greedy, without a stop text. */
+/** The greedy response without a stop text. */
 let text: string;
 let tokens: number[];
 const greedy = { model: 'tiny', prompt: 'Name a city.', max_tokens: 60, temperature: 0 };
@@ -91,7 +91,7 @@ describe('streaming', () => {
     const whole = await complete({ max_tokens: 150 });
     expect(pieces.join('')).toBe(whole.choices[0].text);
     expect([usage, reason]).toEqual([whole.usage.completion_tokens, whole.choices[0].finish_reason]);
-    // One character of the tiny model is a token.
+    // In the tiny model, each token is one character.
     expect(pieces.filter((piece) => piece.length === 1).length).toBeGreaterThan(usage / 2);
   });
 
