@@ -7,6 +7,7 @@ import { truncatedSchema, type Truncated } from './truncated.ts';
 
 const all = { ...kinds, combine };
 
+/** The names of all labelers. */
 export const labelerNames = Object.keys(all) as (keyof typeof all)[];
 
 const kindSchemas = [

@@ -31,6 +31,7 @@ export function kind<S extends z.ZodRawShape>(
   };
 }
 
+/** How the count of a feature must relate to a threshold. */
 export const relation = z.enum(['less than', 'at least']);
 
 /** Whether `count` is less than, or at least, `threshold`. */

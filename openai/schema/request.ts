@@ -49,6 +49,7 @@ export function withDefault<T>(schema: z.ZodType<T, T>, value: T) {
   return schema.nullish().transform((given) => given ?? value);
 }
 
+/** A boolean field; false if it is absent or null. */
 export const flag = withDefault(z.boolean(), false);
 
 export const sharedFields = {

@@ -1,4 +1,4 @@
-/** Decodes a response token by token, in constant time per token. */
+/** Decodes a response token by token. The time per token does not depend on the length of the response. */
 import type { ModelTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 
 /** The parts of a tokenizer that decoding needs. */
