@@ -11,11 +11,12 @@ export const nameSchema = z
   .string()
   .max(MAX_NAME, `expected at most ${MAX_NAME} characters`)
   .regex(NAME, 'expected letters, digits, ".", "_" and "-", beginning with a letter, a digit or "_"')
-  // As a key of an object it would set the object's prototype.
+  // The key `__proto__` would set the prototype of an object.
   .refine((name) => name !== '__proto__', 'expected another name than "__proto__", which JavaScript reserves');
 
+/** Whether a text is a valid name of a run or a policy. */
 export const isName = (text: string) => nameSchema.safeParse(text).success;
 
-/** Whether a path with "/" as its separator stays within the folder that it is joined to. */
+/** Whether a path (separator "/") stays inside the folder that it is joined to. */
 export const isContained = (path: string) =>
   !path.includes('\0') && path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');

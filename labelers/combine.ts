@@ -34,6 +34,7 @@ function kindOf({ weight: factor, ...settings }: Part) {
   return { factor, settings, kind: kinds[settings.by] as unknown as LabelerKind };
 }
 
+/** The score is the weighted sum of the scores, minus the length penalty. A response without one of the scores has none. */
 export const combine = labelerKind({
   schema: z
     .strictObject({
@@ -91,7 +92,7 @@ export const combine = labelerKind({
   },
 });
 
-/** The weighted sum. A response passes if it passes with all labelers that set `pass`. */
+/** The weighted sum of the scores. A response passes if all labelers that set `pass` pass it. */
 function sumOf(given: { factor: number; verdict: Verdict }[], penalty: number): Verdict {
   let sum = -penalty;
   for (const { factor, verdict } of given) {

@@ -1,6 +1,6 @@
 /**
- * The labeler of word problems: compares the final number of a response with that of the reference answer (GSM8K, Cobbe et al. 2021,
- * arXiv 2110.14168).
+ * The labeler for math word problems: compares the final number of a response with that of the reference answer (GSM8K, Cobbe et al.
+ * 2021, arXiv 2110.14168).
  */
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
@@ -8,14 +8,14 @@ import { labelerKind } from './labeler.ts';
 import { programLabeler } from './program.ts';
 
 /**
- * A hyphen directly after a digit, a letter or a closing bracket is not a sign: it joins two words, or is a minus between two numbers.
- * Chinese and Japanese have no space before a sign.
+ * Matches a number. A hyphen directly after a digit, a letter or a closing bracket is not a sign: it is a hyphen between words or a
+ * minus between numbers. Chinese and Japanese letters are excepted, because these languages write no space before a sign.
  */
 const NUMBER =
   /(?:(?<!(?![\p{sc=Han}\p{sc=Hira}\p{sc=Kana}])[\p{L}\p{N}%°)\]]|\p{N}\p{Sc})-)?\p{Sc}?(?:\d[\d,]*(?:\.\d+)?|\.\d+)/gu;
 const MARK = '####';
 
-/** Replaces digits, signs and separators of other scripts and of typesetting by ASCII. */
+/** Replaces non-ASCII digits, signs and separators (of other scripts and of typesetting) with ASCII. */
 function toAscii(text: string): string {
   return text
     .replace(/(?!\d)\p{Nd}/gu, asciiDigit)
@@ -24,7 +24,7 @@ function toAscii(text: string): string {
     .replace(/(?<=\d)[\u00a0\u066c\u2009\u202f\uff0c](?=\d{3}(?!\d))/g, ',');
 }
 
-/** In Unicode, the decimal digits of a script follow each other from 0 to 9. */
+/** The ASCII form of a decimal digit. In Unicode, the digits of a script are contiguous, from 0 to 9. */
 function asciiDigit(digit: string): string {
   const code = digit.codePointAt(0)!;
   let zero = code;
@@ -32,7 +32,7 @@ function asciiDigit(digit: string): string {
   return String((code - zero) % 10);
 }
 
-/** The normal form of a number of any length: without thousands separators, currency signs, leading and trailing zeros. */
+/** The normal form of a number: without thousands separators, currency signs, leading and trailing zeros. */
 function canonical(number: string): string {
   const [integer, fraction = ''] = number.replace(/[^\d.]/g, '').split('.');
   const [whole, part] = [integer.replace(/^0+/, '') || '0', fraction.replace(/0+$/, '')];
@@ -40,7 +40,7 @@ function canonical(number: string): string {
   return number.startsWith('-') && digits !== '0' ? `-${digits}` : digits;
 }
 
-/** The number after the last `####`. Without that mark, the last number of the text, or undefined if it must be `marked`. */
+/** The number after the last `####`. Without `####`: the last number of the text, or undefined if `marked` is true. */
 function finalNumber(text: string, marked: boolean): string | undefined {
   const at = text.lastIndexOf(MARK);
   if (at < 0 && marked) return undefined;
@@ -49,10 +49,10 @@ function finalNumber(text: string, marked: boolean): string | undefined {
   return number === undefined ? undefined : canonical(number);
 }
 
-/** A number of a row as text, without the exponent that JavaScript writes for very small ones. */
+/** A number as text without an exponent, which JavaScript writes for very small numbers. */
 const numberText = (number: number) => (String(number).includes('e') ? number.toFixed(20) : String(number));
 
-/** 1 for the right number, 0 for another or none. */
+/** The score is 1 if the final number equals that of the reference answer, otherwise 0. */
 export const finalAnswer = labelerKind({
   schema: z
     .strictObject({

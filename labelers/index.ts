@@ -1,4 +1,4 @@
-/** All labelers: their settings (`label` in a run's configuration), and how they are created. */
+/** All labelers: their settings (`label` in a run's configuration) and their creation. */
 import { z } from 'zod';
 import { combine } from './combine.ts';
 import { kinds } from './kinds.ts';
@@ -7,6 +7,7 @@ import { truncatedSchema, type Truncated } from './truncated.ts';
 
 const all = { ...kinds, combine };
 
+/** The names of all labelers. */
 export const labelerNames = Object.keys(all) as (keyof typeof all)[];
 
 const kindSchemas = [
@@ -38,7 +39,7 @@ export type RoundLabelSettings = LabelSettings & { truncated: Truncated };
 
 const kindOf = ({ by }: LabelSettings) => all[by] as unknown as LabelerKind;
 
-/** @throws InputError when a file, model or server of the settings is missing or wrong */
+/** Creates the labeler of these settings. @throws InputError when a file, model or server in the settings is missing or wrong */
 export async function createLabeler(settings: LabelSettings, tools: LabelTools): Promise<Labeler> {
   return kindOf(settings).create(settings, tools);
 }

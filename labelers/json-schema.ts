@@ -1,4 +1,4 @@
-/** The labeler of structured output: checks that a response is JSON that fits a schema. */
+/** The labeler for structured output: checks that a response is JSON that fits a schema. */
 import { readFileSync } from 'node:fs';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -12,14 +12,14 @@ import { hasNestedPattern } from '../data/patterns.ts';
 import { labelerKind } from './labeler.ts';
 import { programLabeler } from './program.ts';
 
-// Unknown keywords are rejected as mistakes; the strictness about how types are written is turned off.
+// Unknown keywords are rejected, because they are probably typing errors. The strict checks of types are disabled.
 const OPTIONS = { strictTypes: false, strictTuples: false, strictRequired: false } as const;
 
 function compile(schema: object, where: string): ValidateFunction {
   checkDepth(schema, where);
   if (hasNestedPattern(schema))
     throw new InputError(`${where} has a pattern with too many groups in groups; simplify it.`);
-  // An asynchronous check returns a promise, which would count as true.
+  // An asynchronous validation returns a promise, which is truthy.
   if ('$async' in schema) throw new InputError(`${where} has "$async", which selm does not support; remove it.`);
   const draft = '$schema' in schema ? String(schema.$schema) : '';
   try {
@@ -27,7 +27,7 @@ function compile(schema: object, where: string): ValidateFunction {
     formats.default(ajv);
     return ajv.compile(schema);
   } catch (error) {
-    // The library has no error class: any error is about the schema.
+    // The library has no error class, so every error is treated as an error in the schema.
     throw new InputError(`${where} is no JSON schema (${(error as Error).message}); correct it.`);
   }
 }
@@ -44,15 +44,15 @@ function readSchema(path: string): object {
   return Object(schema) as object;
 }
 
-/** JSON inside other text does not count: a program that parses the response would fail on it. */
+/** The score of a response. JSON inside other text scores 0, because a program could not parse such a response. */
 function scoreOf(answer: string, fits: ValidateFunction): number {
   const value = jsonOf(answer);
   if (value === undefined) return 0;
-  // A recursive schema recurses as deep as the response, which could overflow the stack.
+  // A recursive schema recurses as deep as the response is nested, which could overflow the stack.
   return !isTooDeep(value) && fits(value) ? 1 : 0.5;
 }
 
-/** 1 for JSON that fits the schema, 0.5 for other JSON, 0 for anything else. */
+/** The score is 1 for JSON that fits the schema, 0.5 for other JSON, and 0 for anything else. */
 export const jsonSchema = labelerKind({
   schema: z
     .strictObject({

@@ -1,4 +1,4 @@
-/** The labelers by name, except `combine`, whose parts they are. */
+/** All labelers by name, except `combine`, which combines them. */
 import { finalAnswer } from './final-answer.ts';
 import { judge } from './judge/judge.ts';
 import { jsonSchema } from './json-schema.ts';

@@ -9,65 +9,68 @@ export interface Candidates {
   answers: string[];
 }
 
+/** A labeler's verdict on a response. */
 export interface Verdict {
   /**
-   * Higher is better. Comparable among the responses to one prompt, and across calls unless the labeler is comparative (needs.ts).
-   * Absent: not scored. Such a response is excluded from pairs and counted.
+   * Higher is better. Scores of responses to the same prompt are comparable; scores of different calls only if the labeler is not
+   * comparative (needs.ts). Absent if the response was not scored; such a response is excluded from pairs and counted.
    */
   score?: number;
-  /** Whether the response meets all requirements. Only labelers with an absolute criterion set it. */
+  /** Whether the response meets all requirements. Only set by labelers with an absolute criterion. */
   pass?: boolean;
 }
 
+/** The verdicts of one call of a labeler. */
 export interface Judgement {
-  /** One verdict per response, in order. */
+  /** One list per prompt with one verdict per response, in order. */
   verdicts: Verdict[][];
-  /** Counters by name (tokens, cache hits, …), which are summed over shards and reported. */
+  /** Counters by name (tokens, …), which are summed over shards and reported. */
   counts?: Record<string, number>;
 }
 
+/** Scores candidate responses. */
 export interface Labeler {
   readonly name: string;
   /**
-   * What the verdicts depend on besides the settings, such as the hash of a file. A part of the step key: when it changes, responses
-   * are labeled again.
+   * Inputs of the verdicts besides the settings, such as the hash of a file. They are a part of the step key: if they change, the
+   * responses are labeled again.
    */
   readonly identity?: Record<string, unknown>;
   /**
-   * Called with every prompt before anything is computed.
-   * @throws InputError when the labeler cannot score responses to it
+   * Validates a prompt. Called with all prompts before any computation.
+   * @throws InputError when the labeler cannot score responses to the prompt
    */
   check?(prompt: PromptRecord): void;
-  /** Scores the responses of a whole shard, so that a labeler can batch prompts or send requests concurrently. */
+  /** Scores all responses of a shard in one call, so that a labeler can batch prompts or send requests concurrently. */
   judge(prompts: Candidates[], options: CallOptions): Promise<Judgement>;
 }
 
-/** What labelers get from the step. */
+/** Resources that the step provides to labelers. */
 export interface LabelTools {
   engine: Engine;
-  /** Kept on this machine between shards and runs; each labeler has a folder of its name in it. */
+  /** A persistent folder on this machine, with a subfolder per labeler. */
   cacheFolder: string;
-  /** Threads of the engine. */
+  /** Number of engine threads. */
   threads: number;
 }
 
-/** Resolves paths in settings, relative to the file that they are in. */
+/** Resolves paths in settings relative to the configuration file. */
 export interface Locate {
   path(given: string): string;
   /** A folder or a hub id. */
   model(given: string): string;
 }
 
-/** A labeler that a configuration can name: its settings, and how it is created. */
+/** A kind of labeler: the schema of its settings, and a function that creates it. */
 export interface LabelerKind<Schema extends z.ZodObject = z.ZodObject> {
-  /** `by` is the name. */
+  /** Schema of the settings; the field `by` is the name. */
   schema: Schema;
   /**
-   * Must be cheap: a step calls it before it looks for a cached artifact. Expensive work belongs into `judge`.
-   * @throws InputError when a file, model or server of the settings is missing or wrong
+   * Creates the labeler. Must be cheap, because a step calls it before it looks for a cached artifact; do expensive work in `judge`.
+   * @throws InputError when a file, model or server in the settings is missing or wrong
    */
   create(settings: z.output<Schema>, tools: LabelTools): Labeler | Promise<Labeler>;
-  /** The settings with their paths made absolute, where they have any. */
+  /** The settings with absolute paths. Needed only for settings that contain paths. */
   locate?(settings: z.output<Schema>, locate: Locate): z.output<Schema>;
 }
 

@@ -1,10 +1,11 @@
-/** From responses to labels: the verdict on every candidate. */
+/** Computes labels: the labeler's verdict on each candidate. */
 import { contentOf } from '../data/conversation.ts';
 import type { AnsweredRecord, LabelRecord, PromptRecord, Text } from '../data/records.ts';
 import type { CallOptions } from '../engine/protocol/jobs.ts';
 import type { Labeler, Verdict } from './labeler.ts';
 import type { Truncated } from './truncated.ts';
 
+/** The labels of rows, and the labeler's counters. */
 export interface Labels {
   labels: LabelRecord[];
   counts: Record<string, number>;
@@ -13,19 +14,19 @@ export interface Labels {
 /** A prompt's candidates. */
 export interface CandidateSet {
   prompt: PromptRecord;
-  /** Their texts, as the labeler gets them. */
+  /** Texts of the candidates, as passed to the labeler. */
   texts: string[];
-  /** Index of each among all candidates of the row. */
+  /** Index of each candidate among all candidates of the row. */
   indices: number[];
 }
 
-/** All candidates of a row, by index: the responses, then the data set's own chosen and rejected. */
+/** All candidates of a row, by index: the responses, then the chosen and rejected responses of the data set. */
 export const allCandidates = ({ responses, chosen, rejected }: AnsweredRecord): Text[] => [
   ...responses.map(({ text }) => text),
   ...[chosen, rejected].filter((own) => own !== undefined),
 ];
 
-/** The candidates for a row's preference. */
+/** The candidates for a row's preference; with `drop`, without truncated responses. */
 export function candidatesOf(row: AnsweredRecord, truncated: Truncated = 'keep'): CandidateSet {
   const all = allCandidates(row);
   const isDropped = (index: number) => truncated === 'drop' && row.responses[index]?.finish_reason === 'length';
@@ -33,7 +34,7 @@ export function candidatesOf(row: AnsweredRecord, truncated: Truncated = 'keep')
   return { prompt: promptOf(row), texts: indices.map((index) => contentOf(all[index])), indices };
 }
 
-/** The first response of a policy (candidate 0) and, to compare the two, that of an opponent (candidate 1). */
+/** The first response of a policy (candidate 0) and the first response of an opponent (candidate 1), if there is one. */
 export function firstAnswers(row: AnsweredRecord, opponent?: AnsweredRecord): CandidateSet {
   const texts = [row, ...(opponent ? [opponent] : [])].map(({ responses }) => responses[0].text);
   return { prompt: promptOf(row), texts, indices: [...texts.keys()] };
@@ -45,9 +46,9 @@ function promptOf(row: AnsweredRecord): PromptRecord {
 }
 
 /**
- * Labels all candidates. Equal texts of a prompt are scored once.
- * @param comparative whether the labeler only compares responses with each other. A single one then has score 0.5, and the labeler
- *   does not get it.
+ * Labels all candidates. Duplicate texts of a prompt are scored once.
+ * @param comparative whether the labeler only compares responses with each other. A prompt with a single text is then not passed to
+ *   the labeler, and the text has the score 0.5.
  */
 export async function judge(
   rows: CandidateSet[],
@@ -72,10 +73,10 @@ export async function judge(
   return { labels, counts };
 }
 
-/** A score that is not a finite number cannot be compared: it counts as absent. */
+/** Treats a score that is not a finite number as absent, because it cannot be compared. */
 const judgement = (verdict: Verdict): Verdict => (Number.isFinite(verdict.score) ? verdict : {});
 
-/** The verdict on a candidate; undefined if it was not labeled. */
+/** The verdict on a candidate; undefined if the candidate was not labeled. */
 export function verdictOn({ candidates }: LabelRecord, index: number): Verdict | undefined {
   const found = candidates.find((candidate) => candidate.index === index);
   if (!found) return undefined;

@@ -1,4 +1,4 @@
-/** The model of a labeler: its folder, and its identity for the step key. */
+/** A labeler's model: its folder, and its identity in the step key. */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashFile, hashValue } from '../artifacts/hash.ts';
@@ -9,12 +9,13 @@ import { pinModel, resolveModel } from '../data/hub.ts';
 interface LabelerModel {
   /** The commit on the hub, or a hash of the folder's files. */
   identity: Record<string, unknown>;
-  /** The folder, downloaded at the first call. */
+  /** Downloads the model at the first call. @returns its folder */
   folder(): Promise<string>;
 }
 
 /**
- * @param wanted paths of the files that are needed of a hub repository
+ * Opens the model of a labeler.
+ * @param wanted matches the paths of the files to download from a hub repository. Default: that of `resolveModel`
  * @throws InputError when `model` is neither a folder nor a hub id
  */
 export async function openLabelerModel(model: string, wanted?: RegExp): Promise<LabelerModel> {
@@ -30,7 +31,7 @@ export async function openLabelerModel(model: string, wanted?: RegExp): Promise<
 
 const MODEL_FILES = /^(onnx\/)?[^/]+\.(json|safetensors|jinja|model|txt|onnx|onnx_data|data)$/;
 
-/** Hashes by names, sizes and modification times of the files: each shard of a run needs the hash. */
+/** Cached hashes by names, sizes and modification times of the files, because each shard of a run needs the hash. */
 const known = new Map<string, string>();
 
 async function fingerprintOf(folder: string): Promise<string> {

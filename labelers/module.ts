@@ -20,10 +20,10 @@ const reasonOf = (error: unknown) => (error instanceof Error ? error.message : S
 async function load(path: string, sha256: string): Promise<ScoreAnswers> {
   let loaded: { default?: unknown };
   try {
-    // Node caches modules by URL: changed content needs another one.
+    // Node.js caches modules by URL, so the URL must change with the content.
     loaded = (await import(`${pathToFileURL(path).href}?sha256=${sha256}`)) as typeof loaded;
   } catch (error) {
-    // Any error: the module is the user's.
+    // Catches every error, because the user's module may throw anything.
     throw new InputError(`${path} cannot be loaded as a labeler: ${reasonOf(error)}`);
   }
   if (typeof loaded.default === 'function') return loaded.default as ScoreAnswers;
@@ -46,6 +46,7 @@ function verdictsOf(scores: unknown, count: number, where: string): Verdict[] {
   });
 }
 
+/** The scores are those that the user's function returns. */
 export const module = labelerKind({
   schema: z
     .strictObject({

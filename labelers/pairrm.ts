@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { labelerKind } from './labeler.ts';
 import { openLabelerModel } from './model.ts';
 
+/** The scores are those of PairRM for the responses to one prompt. */
 export const pairrm = labelerKind({
   schema: z
     .strictObject({

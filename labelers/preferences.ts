@@ -1,4 +1,4 @@
-/** From labels to preferences: the best candidate becomes chosen, the worst rejected. */
+/** Computes preferences from labels: the best candidate is chosen, the worst one rejected. */
 import { asConversation, contentOf, responseTo } from '../data/conversation.ts';
 import type { AnsweredRecord, LabelRecord, PreferenceRecord, PromptRecord, Role, Text } from '../data/records.ts';
 import type { Verdict } from './labeler.ts';
@@ -6,7 +6,7 @@ import { allCandidates, sumCounts, verdictOn, type Labels } from './labels.ts';
 import type { Truncated } from './truncated.ts';
 
 /**
- * Why a prompt has no preference: one candidate only, fewer than two scores, no candidate that may be chosen, or equal scores.
+ * Reasons why a prompt has no preference: a single candidate, fewer than two scores, no candidate that may be chosen, equal scores.
  */
 const DROP_REASONS = ['oneCandidate', 'unjudged', 'noAnswer', 'tie'] as const;
 type DropReason = (typeof DROP_REASONS)[number];
@@ -18,12 +18,13 @@ const REASONS: Record<DropReason, string> = {
   tie: 'tied',
 };
 
-/** Why prompts have no preference, such as '3 with one candidate, 2 tied'. */
+/** The reasons why prompts have no preference, as text. @example '3 with one candidate, 2 tied' */
 export const describeReasons = (dropped: Record<DropReason, number>): string =>
   DROP_REASONS.filter((reason) => dropped[reason] > 0)
     .map((reason) => `${dropped[reason]} ${REASONS[reason]}`)
     .join(', ');
 
+/** Statistics of the step `label`. */
 export interface LabelStats {
   rows: number;
   preferences: number;
@@ -32,35 +33,36 @@ export interface LabelStats {
   answers: number;
   /** The policy's own responses that were cut at the length limit, whether or not they are candidates. */
   truncated: number;
-  /** Those of `answers` without a score. */
+  /** How many of `answers` have no score. */
   unjudged: number;
-  /** Of those with a score; 0 if there are none. */
+  /** Mean score of `answers`, without unscored ones; 0 if none has a score. */
   meanScore: number;
-  /** Share of those that pass, if the labeler decides about passing. */
+  /** Share of the scored responses that pass, if the labeler sets `pass`. */
   strictPassRate?: number;
   /** The labeler's counters. */
   counts?: Record<string, number>;
 }
 
-/** The tokens of a response that was not sampled by selm. */
+/** The token ids of a response that selm did not sample. */
 interface EncodedText {
   prompt: number[];
   response: number[];
-  /** Whether `prompt` has the tokens of the prompt encoded by itself. */
+  /** Whether `prompt` equals the token ids of the prompt when it is encoded without a response. */
   isPrefix: boolean;
 }
 
+/** Options of `preferencesOf`. */
 export interface PreferenceOptions {
   truncated?: Truncated;
-  /** Encodes the data set's own responses; without it such a response has no token ids. */
+  /** Encodes responses of the data set. Without it, these responses have no token ids. */
   encode?: (prompt: PromptRecord, response: Text) => EncodedText;
 }
 
 /**
- * Makes preferences of labeled rows. Equal texts count once, and of candidates with equal scores the first is taken. An empty response
- * is never chosen; one without a score is neither chosen nor rejected.
- * @param references rows of the same prompts: the first response of each becomes the preference's `reference_response`. Default:
- *   `rows`
+ * Computes preferences from labeled rows. Duplicate texts count as one candidate. Among candidates with equal scores, the first one is
+ * used. An empty response is never chosen, and a response without a score is neither chosen nor rejected.
+ * @param references rows with the same prompts, in the same order. The first response of each is the preference's
+ *   `reference_response`. Default: `rows`
  */
 export function preferencesOf(
   rows: AnsweredRecord[],
@@ -93,7 +95,7 @@ const isTruncated = ({ finish_reason: reason }: AnsweredRecord['responses'][numb
 
 const noneDropped = () => Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as LabelStats['dropped'];
 
-/** The statistics of several sets of rows together. */
+/** Combines the statistics of several sets of rows. */
 export function sumStats(parts: LabelStats[]): LabelStats {
   const sum = (of: (stats: LabelStats) => number) => parts.reduce((total, stats) => total + of(stats), 0);
   const judgedOf = ({ answers, unjudged }: LabelStats) => answers - unjudged;
@@ -139,7 +141,7 @@ function pairOf(row: AnsweredRecord, { candidates }: LabelRecord, truncated: Tru
   return chosen.score <= rejected.score ? 'tie' : { chosen, rejected };
 }
 
-/** A preference: responses of the policy have the sampled tokens, responses of the data set those of their encoded text. */
+/** A preference. Responses of the policy have their sampled token ids; responses of the data set are encoded. */
 function makePreference(
   row: AnsweredRecord,
   { chosen, rejected }: Pair,
@@ -182,10 +184,11 @@ function makePreference(
   };
 }
 
+/** Whether a verdict has a score. */
 export const isJudged = <V extends Verdict>(verdict: V): verdict is V & { score: number } =>
   verdict.score !== undefined;
 
-/** Means over the verdicts with a score; 0 without any. */
+/** Mean score and pass rate of the verdicts with a score. The mean is 0 if no verdict has a score. */
 export function summarizeVerdicts(verdicts: Verdict[]): {
   unjudged: number;
   meanScore: number;

@@ -1,16 +1,17 @@
-/** Labelers that apply a rule to one response after the other. */
+/** Labelers that apply a rule to each response separately. */
 import { setImmediate } from 'node:timers/promises';
 import { InputError } from '../data/errors.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { TimeLimitReached, withinTime } from '../data/time-limit.ts';
 import type { Candidates, Labeler, Verdict } from './labeler.ts';
 
-/** Makes a prompt's check of responses. @throws InputError when the prompt's row lacks what the rule needs */
+/** Creates the check for responses to a prompt. @throws InputError when the prompt's row has no data for the rule */
 export type Rule = (prompt: PromptRecord) => (answer: string) => Verdict;
 
-/** Prompts between two heartbeats, under one time limit: setting one takes 0.1 ms. */
+/** Number of prompts checked under one time limit, without a heartbeat between them. Setting a time limit takes 0.1 ms. */
 const TOGETHER = 32;
 
+/** Creates a labeler that applies a rule to each response. A rule that takes too long fails with an InputError. */
 export function programLabeler(name: string, rule: Rule): Labeler {
   const judgeOne = ({ prompt, answers }: Candidates) => answers.map(rule(prompt));
   return {
@@ -18,7 +19,7 @@ export function programLabeler(name: string, rule: Rule): Labeler {
     check: (prompt) => void rule(prompt),
     async judge(prompts, { signal }) {
       const verdicts: Verdict[][] = [];
-      // Lets the worker send heartbeats: checking many long responses takes a while.
+      // Lets the worker send heartbeats, because checking many long responses takes long.
       const rest = async () => {
         await setImmediate();
         signal?.throwIfAborted();
@@ -38,7 +39,7 @@ export function programLabeler(name: string, rule: Rule): Labeler {
   };
 }
 
-/** Undefined where a limit is reached: by all together, or by one prompt, which is then found. */
+/** The verdicts on several prompts; undefined if a limit is reached. The prompts are then checked one by one to find the slow one. */
 function judgeTogether(judgeAll: () => Verdict[][]): Verdict[][] | undefined {
   try {
     return withinTime(judgeAll);
@@ -48,14 +49,14 @@ function judgeTogether(judgeAll: () => Verdict[][]): Verdict[][] | undefined {
   }
 }
 
-/** Errors of a regular expression: V8 compiles it at its first use, and limits its backtracking stack. */
+/** Whether an error comes from a regular expression. V8 compiles expressions at their first use and limits the backtracking stack. */
 const isOfPattern = (error: unknown) =>
   error instanceof TimeLimitReached || error instanceof RangeError || error instanceof SyntaxError;
 
 /**
  * Applies a rule that may contain the user's regular expressions.
- * @param what subject of the error's sentence
- * @throws InputError when it takes too much time or memory
+ * @param what subject of the error message
+ * @throws InputError when the rule takes too much time or memory
  */
 export function boundedRule<T>(what: string, apply: () => T): T {
   try {

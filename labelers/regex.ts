@@ -14,7 +14,7 @@ function isExpression(pattern: string, flags?: string): boolean {
   }
 }
 
-/** @throws InputError when the pattern is not valid with these flags; some are valid only with `u`, or only without */
+/** Compiles the pattern. @throws InputError when it is not valid with these flags; some patterns are valid only with or without `u` */
 function compile(pattern: string, flags?: string): RegExp {
   if (isExpression(pattern, flags)) return compilePattern(pattern, flags);
   throw new InputError(

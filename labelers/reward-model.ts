@@ -4,6 +4,7 @@ import { MODEL_OR_ONNX_FILE } from '../data/hub.ts';
 import { labelerKind } from './labeler.ts';
 import { openLabelerModel } from './model.ts';
 
+/** The score is the output of the reward model. */
 export const rewardModel = labelerKind({
   schema: z
     .strictObject({

@@ -1,23 +1,23 @@
-/** Errors of OpenAI-compatible servers, as the client reports them. Wrong settings (address, key, quota) are an InputError. */
+/** Errors that the client of OpenAI-compatible servers throws. Wrong settings (address, key, quota) are an InputError. */
 import { InputError } from '../data/errors.ts';
 
-/** The server did not answer as it should, after all retries. A later attempt may succeed. */
+/** All attempts of a request failed. A later request may succeed. */
 export class ServerFailed extends Error {
   override readonly name = 'ServerFailed';
 }
 
-/** A response that is not what was requested: cut short, written by a proxy, or reporting an error. The request is retried. */
+/** A response that does not match the schema: truncated, from a proxy, or an error message. The request is retried. */
 export class UnreadableResponse extends Error {
   override readonly name = 'UnreadableResponse';
 }
 
-/** The server rejected this one request: it is too long for the model, against its rules, … Others may be answered. */
+/** The server rejected this request, for example because it is too long or violates a content policy. Other requests may succeed. */
 export class RequestRefused extends Error {
   override readonly name = 'RequestRefused';
-  /** The server's own words. */
+  /** The server's error message. */
   readonly said: string;
   readonly isTooLong: boolean;
-  /** The rejected parameter, where the server names one. */
+  /** The rejected parameter, if the server's error contains it. */
   readonly parameter: string | undefined;
 
   constructor(message: string, refusal: { said: string; isTooLong: boolean; parameter?: string }) {
@@ -28,9 +28,9 @@ export class RequestRefused extends Error {
   }
 }
 
-/** The server has no such path or model: a wrong name in the settings, or an adapter that was unloaded. */
+/** The server has no such path or model: the settings contain a wrong name, or an adapter was unloaded. */
 export class NotOnServer extends InputError {
-  /** The server's own words. */
+  /** The server's error message. */
   readonly said: string;
 
   constructor(message: string, said: string) {

@@ -3,11 +3,11 @@ import type { ComparisonRow } from '../evaluation/comparison.ts';
 import type { RoundArtifacts } from './artifacts.ts';
 import { html, type Html } from './html.ts';
 
-/** How many of each kind are shown: most improved, most worsened, unchanged. */
+/** Maximum number of responses to show: most improved, most worsened, with equal scores. */
 const [GAINS, LOSSES, TIES] = [8, 6, 4];
 const LONGEST = 1500;
 
-/** A bounded number of responses of the last round whose artifacts the store has. */
+/** The section with responses of the last round that has artifacts in the store. The number of responses is limited. */
 export function answersSection(rounds: RoundArtifacts[]): Html {
   const last = rounds.at(-1);
   if (!last) return html``;
@@ -22,7 +22,7 @@ export function answersSection(rounds: RoundArtifacts[]): Html {
   </section>`;
 }
 
-/** The change of the score; 0 if one of the two has no score. */
+/** The change of the score; 0 if one of the two responses has no score. */
 const gain = ({ score, opponentScore }: ComparisonRow) =>
   score === undefined || opponentScore === undefined ? 0 : score - opponentScore;
 

@@ -1,4 +1,4 @@
-/** What a report reads from the artifacts of a run: held-out responses, training curves, and the artifacts' origins. */
+/** Reads the artifacts of a run for its report: held-out responses, training curves, and the origins of the artifacts. */
 import { z } from 'zod';
 import type { ComparisonRow } from '../evaluation/comparison.ts';
 import type { Address, Manifest } from '../artifacts/manifest.ts';
@@ -8,7 +8,7 @@ import type { RoundResult } from '../workflows/status.ts';
 
 type TrainingRow = Record<string, number>;
 
-/** The data of a round. */
+/** The data of a round for the report. */
 export interface RoundArtifacts {
   round: number;
   training: TrainingRow[];
@@ -27,12 +27,12 @@ export interface Origin {
 const trainingSchema = z.record(z.string(), z.number());
 const answersSchema = z.looseObject({ id: z.string(), answer: z.string(), score: z.number().optional() });
 
-/** @throws ArtifactDamaged when an artifact of the round is missing or damaged */
+/** Reads the data of a round. @throws ArtifactDamaged when an artifact of the round is missing or damaged */
 export async function readRound(
   store: ReadableStore,
   { round, policy, artifacts }: RoundResult,
 ): Promise<RoundArtifacts> {
-  // A policy may be a full model: only this file of its artifact is needed.
+  // Reads a single file, because a policy's artifact may contain a full model.
   const [training, answers] = await Promise.all([
     store.readText(policy, 'metrics.jsonl'),
     store.readText(artifacts.evaluation, 'answers.jsonl'),
@@ -44,7 +44,7 @@ export async function readRound(
   };
 }
 
-/** All artifacts that the results were computed from, inputs first. The first shard of a step stands for all its shards. */
+/** All artifacts that the results were computed from, inputs first. Of each step, only the first shard is listed. */
 export async function readOrigins(store: ReadableStore, results: RoundResult[]): Promise<Origin[]> {
   const origins = new Map<Address, Origin>();
   const visit = async (address: Address, title: string): Promise<void> => {

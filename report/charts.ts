@@ -8,15 +8,16 @@ import { Html } from './html.ts';
 
 use([LineChart, BarChart, ScatterChart, CustomChart, GridComponent, LegendComponent, SVGRenderer]);
 
-/** Pixels; the page scales it to its columns. */
+/** Size in pixels. The page scales the charts to its columns. */
 const [WIDTH, HEIGHT] = [440, 250];
 
-/** Readable on white and on near-black. */
+/** Colors that are readable on white and on near-black. */
 const COLORS = ['#4a8fdc', '#e8833a', '#3fa372', '#c05fb0', '#b59a2b', '#8677e0', '#d9566b', '#5fb3c8'];
 
-/** Placeholders for colors of the page: ECharts accepts only colors that it can parse. */
+/** Placeholders that are replaced with colors of the page, because ECharts accepts only colors that it can parse. */
 const [TEXT, LINE] = ['#010203', '#030201'];
 
+/** An axis. Without `min` and `max` the range follows from the data. */
 export interface Axis {
   name: string;
   min?: number;
@@ -30,6 +31,7 @@ export interface Line {
   intervals?: { x: number | string; low: number; high: number }[];
 }
 
+/** A chart. */
 export interface Drawing {
   /** Text for screen readers. */
   title: string;
@@ -39,7 +41,7 @@ export interface Drawing {
   legend: boolean;
 }
 
-/** Lines, with a mark at each point if there are few points. */
+/** A line chart, with a mark at each point if there are few points. */
 export const lineChart = (title: string, x: Drawing['x'], y: Axis, lines: Line[]): Html =>
   draw({
     title,
@@ -61,7 +63,7 @@ export const lineChart = (title: string, x: Drawing['x'], y: Axis, lines: Line[]
     ]),
   });
 
-/** Bars side by side, one color per series. */
+/** A chart with grouped bars, one color per series. */
 export const barChart = (title: string, x: Drawing['x'], y: Axis, bars: { name: string; values: number[] }[]): Html =>
   draw({
     title,
@@ -71,7 +73,7 @@ export const barChart = (title: string, x: Drawing['x'], y: Axis, bars: { name: 
     series: bars.map(({ name, values }) => ({ type: 'bar', name, data: values, barGap: '5%' })),
   });
 
-/** Points with their names, connected in order. */
+/** A chart with labeled points, connected in order. */
 export const pathChart = (title: string, x: Axis, y: Axis, points: { name: string; at: [number, number] }[]): Html =>
   draw({
     title,
@@ -81,7 +83,7 @@ export const pathChart = (title: string, x: Axis, y: Axis, points: { name: strin
     series: [
       {
         type: 'line',
-        // Neighbors are often close: their names alternate above and below.
+        // Labels alternate between above and below, because neighboring points are often close.
         data: points.map(({ name, at }, i) => ({
           value: at,
           name,

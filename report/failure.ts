@@ -1,9 +1,9 @@
-/** Sentences about a run's failures and decisions, as the command line, the report and the web pages show them. */
+/** Messages about a run's failures and decisions, for the command line, the report and the web pages. */
 import type { Failure } from '../workflows/failure.ts';
 import { BUDGET_SPENT } from '../workflows/spending.ts';
 import type { RunStatus } from '../workflows/status.ts';
 
-/** What failed, where, when and why, and on a second line the commands that decide how the run continues. */
+/** Describes a failure: step, time and reason, and on a second line the commands to continue or end the run. */
 export function describeFailure({ name, spent }: RunStatus, failure: Failure): string {
   const { step, activity, round, since, message, retryAt, type } = failure;
   if (type === BUDGET_SPENT) {
@@ -18,17 +18,17 @@ export function describeFailure({ name, spent }: RunStatus, failure: Failure): s
   ].join('\n');
 }
 
-/** Whether a run continues only after an operator decides. */
+/** Whether a run waits for a decision of the operator. */
 export const waitsForDecision = ({ state, failure }: RunStatus): boolean =>
   state === 'paused' || (failure !== undefined && failure.retryAt === undefined);
 
-/** A sentence for each skipped round. */
+/** A message for each skipped round. */
 export const skippedLines = ({ skipped, rounds }: RunStatus): string[] =>
   skipped.map((round) => `Round ${round} of ${rounds} is skipped.`);
 
-/** Shown for a scheduled run that ends at once. */
+/** Message for a scheduled run that ended immediately. */
 export const NO_NEW_PROMPTS = 'Runs of this name have used all prompts: nothing was done.';
 
-/** @param gpuSeconds of GPU workers */
+/** A message about the spent budget. @param gpuSeconds time of GPU workers, in seconds */
 export const spentLine = ({ usd, of }: NonNullable<RunStatus['spent']>, gpuSeconds: number): string =>
   `Spent ${usd.toFixed(2)} of ${of} US dollars on ${(gpuSeconds / 3600).toFixed(2)} hours of GPU workers, in rounds that have ended.`;

@@ -5,10 +5,10 @@ import type { RoundArtifacts } from './artifacts.ts';
 import { barChart, lineChart, pathChart, type Line } from './charts.ts';
 import { html, type Html } from './html.ts';
 
-/** Points of a curve at most: a longer curve is drawn through the means of this many segments. */
+/** Maximum points of a curve. A longer curve is reduced to the means of this number of segments. */
 const POINTS = 400;
 const BINS = 10;
-/** Distributions in one figure: more cannot be told apart. */
+/** Maximum distributions in one figure. More would be hard to distinguish. */
 const DISTRIBUTIONS = 5;
 
 /** Figures of the evaluations and of the training of all rounds. */
@@ -81,7 +81,7 @@ function scores(status: RunStatus): Figure | undefined {
     : figure('Score of the held-out responses', (title) => lineChart(title, axisOf(status), { name: 'score' }, lines));
 }
 
-/** Distribution of the held-out responses' scores: of the start policy, and of some rounds. */
+/** The distributions of the held-out responses' scores for the start policy and some rounds. */
 function distribution(_: RunStatus, rounds: RoundArtifacts[]): Figure | undefined {
   if (rounds.length === 0) return undefined;
   const start = rounds[0].answers.flatMap(({ opponentScore }) => opponentScore ?? []);
@@ -111,7 +111,7 @@ function distribution(_: RunStatus, rounds: RoundArtifacts[]): Figure | undefine
 }
 
 function klAgainstScore(status: RunStatus): Figure | undefined {
-  // One measure for all points: the estimate from sampled responses if every round has it.
+  // All points use the same measure: the estimate from sampled responses if every round has one.
   const isSampled = stages(status).every(({ against }) => !against || against.klSampled);
   const points = stages(status).map(({ name, meanScore, against }): { name: string; at: [number, number] } => ({
     name,
@@ -145,7 +145,7 @@ const CURVES = [
   { metric: 'grad_norm', title: 'Gradient norm' },
 ];
 
-/** The training of all rounds, one after the other, one line per round. */
+/** Training curves: the rounds one after the other, with one line per round. */
 function curves(rounds: RoundArtifacts[]): Figure[] {
   return CURVES.filter(({ metric }) => rounds.some(({ training }) => training.some((row) => metric in row))).map(
     ({ metric, title }) => {

@@ -1,6 +1,6 @@
 /** HTML templates that escape their contents. */
 
-/** Text that is HTML and must not be escaped. */
+/** HTML text, which templates insert without escaping. */
 export class Html {
   readonly text: string;
 

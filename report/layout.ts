@@ -6,7 +6,7 @@ import { html, Html } from './html.ts';
 const CSS = readFileSync(new URL('./style.css', import.meta.url), 'utf8');
 const STYLE = new Html(`<style>${CSS}</style>`);
 
-/** The source by which a Content-Security-Policy allows this style sheet only. */
+/** The source for a Content-Security-Policy that allows only this style sheet. */
 export const STYLE_HASH = `'sha256-${createHash('sha256').update(CSS).digest('base64')}'`;
 
 /** A complete page. */
@@ -23,7 +23,7 @@ export function layout(title: string, content: Html): string {
   return text;
 }
 
-/** A table in a box that scrolls if the table is too wide. */
+/** A table, in a box that scrolls horizontally if the table is too wide. */
 export function table(name: string, head: string[], rows: (string | Html)[][]): Html {
   return html`<div class="scroll">
     <table id="${name}">

@@ -1,16 +1,17 @@
-/** A run's numbers as rows, with the names that TRL and TensorBoard use. */
+/** The metrics of a run as rows, with the metric names of TRL and TensorBoard. */
 import type { RunStatus } from '../workflows/status.ts';
 import type { RoundArtifacts } from './artifacts.ts';
 
+/** Metrics of an optimizer step or of an evaluation. */
 export interface MetricsRow {
-  /** Of training rows: the optimizer steps, counted over all rounds. Of evaluation rows: the round, 0 for the start policy. */
+  /** In training rows: the optimizer step, counted over all rounds. In evaluation rows: the round, 0 for the start policy. */
   step: number;
   /** Seconds since 1970, if known. */
   time?: number;
   metrics: Record<string, number>;
 }
 
-/** @param endOf when a round ended, in seconds since 1970 */
+/** The metrics of a run. @param endOf end time of a round, in seconds since 1970 */
 export function metricsRows(
   { start, results }: RunStatus,
   rounds: RoundArtifacts[],

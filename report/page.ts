@@ -1,4 +1,4 @@
-/** The report: one page without scripts and external resources. */
+/** The report of a run: one page without scripts and external resources. */
 import { stringify } from 'yaml';
 import { versionsOf } from '../artifacts/manifest.ts';
 import type { RunConfig } from '../config/run.ts';
@@ -12,20 +12,21 @@ import { layout, short, table } from './layout.ts';
 import { HEAD, roundNotes, roundRows } from './rounds.ts';
 import type { StepTime } from './times.ts';
 
+/** The data of a report. */
 export interface Report {
   config: RunConfig;
   status: RunStatus;
   rounds: RoundArtifacts[];
   origins: Origin[];
   times: StepTime[];
-  /** The price of an hour of a machine that runs the model. */
+  /** Price per hour of a machine that runs the model. */
   price?: number;
 }
 
 /** The report as a complete page. */
 export const page = (report: Report): string => layout(`selm: ${report.status.name}`, content(report));
 
-/** The content of the report, for pages that have more. Of a run in progress, the results so far. */
+/** The content of the report, to embed in other pages. For a run in progress it contains the results so far. */
 export function content(report: Report): Html {
   const { config, status, rounds } = report;
   const { start } = status;
@@ -69,7 +70,7 @@ function lead({ config, status: { state, results, rounds, policy, version } }: R
     ${results.length} of ${rounds} rounds, ${accepted} accepted${address}${release}.`;
 }
 
-/** Failures, warnings and repairs, as sentences. */
+/** Messages about failures, warnings and repairs. */
 const notes = (status: RunStatus): Html[] =>
   [
     ...(status.failure ? [describeFailure(status, status.failure)] : []),

@@ -1,10 +1,11 @@
-/** Released policies as the cells of a table. */
+/** Table rows of released policies. */
 import type { NamedRelease } from '../activities/release.ts';
 import type { RunConfig } from '../config/run.ts';
 import type { Change } from '../config/changes.ts';
 import type { RoundResult } from '../workflows/status.ts';
 import { scores, winRate } from './rounds.ts';
 
+/** The headings of the table of policies. */
 export const POLICIES_HEAD = [
   'policy',
   'run',
@@ -15,7 +16,7 @@ export const POLICIES_HEAD = [
   'artifact',
 ];
 
-/** The run that a release comes from. */
+/** The run that produced a release. */
 export interface Lineage {
   run: string;
   config: RunConfig;
@@ -26,7 +27,7 @@ export interface Lineage {
 /** The lineage that the activity `release` recorded. */
 export const lineageOf = ({ release }: NamedRelease) => release.lineage as Lineage;
 
-/** A row of the table of policies, below POLICIES_HEAD. */
+/** A row of the table of policies, with the columns of POLICIES_HEAD. */
 export function policyRow(named: NamedRelease): string[] {
   const { run, results } = lineageOf(named);
   const last = results.findLast(({ accepted }) => accepted);

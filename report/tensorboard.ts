@@ -1,6 +1,6 @@
 /**
- * TensorBoard's event files: TFRecords (length, its checksum, data, its checksum; numbers little-endian) of Event messages.
- * Checksums are CRC-32C, rotated and offset as TensorFlow masks them.
+ * Writes TensorBoard event files: TFRecords (length, checksum of the length, data, checksum of the data; little-endian) that contain
+ * Event messages. Checksums are CRC-32C, rotated and offset with TensorFlow's mask.
  */
 import { readFileSync } from 'node:fs';
 import protobuf from 'protobufjs';
@@ -10,7 +10,7 @@ const Event = protobuf
   .parse(readFileSync(new URL('./tfevents.proto', import.meta.url), 'utf8'))
   .root.lookupType('tensorflow.Event');
 
-/** TensorBoard reads files with "tfevents" in their name. */
+/** The name of the event file. TensorBoard reads files with "tfevents" in their names. */
 export const EVENTS_FILE = 'events.out.tfevents.0.selm';
 
 /** The bytes of an event file with these scalars. */

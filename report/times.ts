@@ -1,24 +1,25 @@
-/** How long the steps of a run took, and how long they held the workers that run the model. */
+/** Times of a run's steps: elapsed time, and time on the workers that run the model. */
 import type { OutsideStep } from '../workflows/place.ts';
 import { STEPS, type StepName } from '../workflows/status.ts';
 
-/** An activity that succeeded. Of several attempts, the last one. */
+/** A completed activity. If it had several attempts, the times are those of the last one. */
 export interface ActivityTime {
   /** Undefined before the first round and after the last one. */
   round?: number;
   step: StepName | OutsideStep;
   /** Whether it ran on a worker that runs the model. */
   model: boolean;
-  /** Milliseconds since 1970: when it was put on its task queue, when a worker started it, when it ended. */
+  /** Times when the activity was scheduled, started and completed, in milliseconds since 1970. */
   scheduled: number;
   started: number;
   ended: number;
 }
 
+/** The times of a step. */
 export interface StepTime extends Pick<ActivityTime, 'round' | 'step'> {
-  /** From the first activity on its task queue to the end of the last one. */
+  /** From the scheduling of the first activity to the end of the last one. */
   seconds: number;
-  /** The time of all its activities on workers that run the model, and on the others. */
+  /** Total time of the step's activities on workers that run the model, and on all other workers. */
   modelSeconds: number;
   controlSeconds: number;
 }
@@ -37,7 +38,7 @@ export function stepTimes(activities: ActivityTime[]): StepTime[] {
   const order: Pick<StepTime, 'round' | 'step'>[] = [
     { step: 'prepare' },
     { step: 'start' },
-    // A round's prompts are prepared again when an operator has changed what they were checked with.
+    // The prompts of a round are prepared again if an operator changed settings that they were checked with.
     ...rounds.flatMap((round) => (['prepare', ...STEPS] as const).map((step) => ({ round, step }))),
     { step: 'publish' },
     { step: 'release' },

@@ -1,4 +1,4 @@
-/** A report's files: the page, and beside it the numbers as JSON Lines and as TensorBoard events. */
+/** Writes the files of a report: the page, and the metrics as JSON Lines and as TensorBoard events. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, parse } from 'node:path';
 import type { ReadableStore } from '../artifacts/store.ts';
@@ -8,6 +8,7 @@ import { page } from './page.ts';
 import { readReport, type ReportInput } from './read.ts';
 import { eventFile, EVENTS_FILE } from './tensorboard.ts';
 
+/** The paths of a report's files. */
 export interface ReportFiles {
   page: string;
   metrics: string;

@@ -1,4 +1,4 @@
-/** The web pages of a Temporal namespace and a store: read-only. */
+/** Read-only web pages of the runs in a Temporal namespace and the policies in a store. */
 import { isGrpcServiceError, ServiceError, type Client } from '@temporalio/client';
 import { Hono, type Context } from 'hono';
 import { secureHeaders } from 'hono/secure-headers';
@@ -16,11 +16,11 @@ import { policiesPage } from './policies.ts';
 import { runPage } from './run.ts';
 import { runsPage } from './runs.ts';
 
-/** After which browsers reload the pages of runs in progress. */
+/** Interval at which browsers reload the pages of runs in progress. */
 const REFRESH_SECONDS = 15;
 
 /**
- * The pages are rendered on the server by escaping templates, without scripts and external resources.
+ * The web application. Pages are rendered on the server with escaping templates, without scripts and external resources.
  * @param hosts allowed Host headers (DNS-rebinding protection). Default: all
  * @returns the application; `app.fetch` serves it
  */
@@ -73,7 +73,7 @@ export function webApp(client: Client, store: ReadableStore, hosts?: string[]): 
   return app;
 }
 
-/** Status and sentence. An unknown error may contain internals: its message goes to the log only. */
+/** The HTTP status and the message of an error. The message of an unknown error may contain internals and is only logged. */
 function explain(error: Error): [ContentfulStatusCode, string] {
   if (error instanceof RunUnanswered || error instanceof ArtifactDamaged) return [503, error.message];
   if (error instanceof StoreFailed) return [503, 'The artifact store is not available; try again in a moment.'];

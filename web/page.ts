@@ -1,9 +1,9 @@
 import type { Html } from '../report/html.ts';
 
-/** The page of a path. */
+/** A web page. */
 export interface Page {
   title: string;
   content: Html;
-  /** Whether the browser should reload it. */
+  /** Whether browsers reload the page periodically. */
   changes: boolean;
 }

@@ -1,4 +1,4 @@
-/** The released policies, each with its lineage. */
+/** The page of released policies and their lineages. */
 import { stringify } from 'yaml';
 import { listReleases, type NamedRelease } from '../activities/release.ts';
 import type { ReadableStore } from '../artifacts/store.ts';

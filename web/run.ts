@@ -1,4 +1,4 @@
-/** One run: its report, and the activities of a run in progress. */
+/** The page of a run: its report, and its activities if it is in progress. */
 import type { Client } from '@temporalio/client';
 import type { ReadableStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
@@ -12,13 +12,13 @@ import { findRun } from '../workers/runs.ts';
 import { STEPS, type RunStatus, type StepStatus } from '../workflows/status.ts';
 import type { Page } from './page.ts';
 
-/** A run's name. Of a scheduled run, it contains the time of its start. */
+/** The name of a run. The name of a scheduled run contains its start time. */
 const NAME = /^[\w.:-]+$/;
 
-/** A page does not wait as long as a command. */
+/** Timeout of queries to a run; shorter than for commands. */
 const ANSWER_SECONDS = 3;
 
-/** @throws InputError when there is no such run, or it failed and has no results */
+/** The page of a run. @throws InputError when there is no such run, or the run failed without results */
 export async function runPage(client: Client, store: ReadableStore, name: string): Promise<Page> {
   if (!NAME.test(name)) throw new InputError(`There is no run named "${name}".`);
   const record = await readRecord(client, name, ANSWER_SECONDS);
@@ -30,7 +30,7 @@ export async function runPage(client: Client, store: ReadableStore, name: string
 
 const hasEnded = ({ state }: RunStatus) => state === 'done' || state === 'stopped';
 
-/** The steps of the round in progress, and the activities that run or wait to be retried. */
+/** The steps of the current round, and the activities that are running or waiting for a retry. */
 function now({ round, pending }: RunProgress): Html {
   const steps = round && STEPS.map((step) => [step, stateOf(round.steps[step]), counted(round.steps[step])]);
   return html`<section>

@@ -7,7 +7,7 @@ import type { Page } from './page.ts';
 
 const HEAD = ['run', 'state', 'round', 'since', ''];
 
-/** The page that lists runs. @param more whether the server has more than these */
+/** The page that lists runs. @param more whether the server has more runs than those listed */
 export const runsPage = ({ runs, more }: { runs: ListedRun[]; more: boolean }): Page => ({
   title: 'runs',
   changes: true,
@@ -23,7 +23,7 @@ function row(run: ListedRun): (string | Html)[] {
   return [runLink(name), `${state}${requested}`, round, time(since), remark(run)];
 }
 
-/** What an operator should know or do. */
+/** Information for the operator about the state of a run. */
 function remark({ name, state, status, reason, lastKnown }: ListedRun): Html {
   if (status?.failure) return html`<div class="remark">${describeFailure(status, status.failure)}</div>`;
   if (state === 'unanswered') {

@@ -1,5 +1,5 @@
 /**
- * A run's search attributes, which Temporal's list of workflows shows, filters and counts by. They must be registered on the server
+ * The search attributes of runs, for listing, filtering and counting workflows in Temporal. They must be registered on the server
  * before a run can use them. A run that was started without them never sets them, because an unregistered attribute fails the workflow
  * task.
  */
@@ -13,26 +13,27 @@ import {
 import { upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { RunStatus } from './status.ts';
 
-/** The run's name. Its rounds have it as well. */
+/** The name of the run. Set on the run and on its rounds. */
 const RUN = defineSearchAttributeKey('SelmRun', SearchAttributeType.KEYWORD);
 /** The round in progress, or the last one. */
 const ROUND = defineSearchAttributeKey('SelmRound', SearchAttributeType.INT);
-/** RunStatus.state. Runs have it, rounds do not. */
+/** RunStatus.state. Set on runs only, not on rounds. */
 const STATE = defineSearchAttributeKey('SelmState', SearchAttributeType.KEYWORD);
 /** The address of the last accepted policy. */
 const POLICY = defineSearchAttributeKey('SelmPolicy', SearchAttributeType.KEYWORD);
 /** The win rate of the last finished round over the start policy, 0 to 1. */
 const WIN_RATE = defineSearchAttributeKey('SelmWinRate', SearchAttributeType.DOUBLE);
 
+/** All search attributes, to be registered on the server. */
 export const SEARCH_ATTRIBUTES = [RUN, ROUND, STATE, POLICY, WIN_RATE];
 
-/** The attributes of a new run, on a server that has them registered. */
+/** The attributes of a new run. The server must have them registered. */
 export const attributesOfStart = (name: string): SearchAttributePair[] => [
   { key: RUN, value: name },
   { key: STATE, value: 'preparing' },
 ];
 
-/** The attributes of a new round of this run. */
+/** The attributes of a new round of this run; undefined if the run has none. */
 export const attributesOfRound = (name: string, round: number): SearchAttributePair[] | undefined =>
   hasAttributes()
     ? [
@@ -41,12 +42,12 @@ export const attributesOfRound = (name: string, round: number): SearchAttributeP
       ]
     : undefined;
 
-/** Updates the attributes of this run to its status, with one command, or none if nothing changed. */
+/** Updates the attributes of this run to its status. Sends no command if nothing changed. */
 export function updateAttributes({ name, state, round, policy, results }: RunStatus): void {
   if (!hasAttributes()) return;
   const winRate = results.at(-1)?.evaluation.against?.winRate;
   const wanted: SearchAttributeUpdatePair[] = [
-    // A scheduled run starts with the schedule's name as its attribute.
+    // A scheduled run is started with the schedule's name in this attribute.
     { key: RUN, value: name },
     { key: ROUND, value: round ?? null },
     { key: STATE, value: state },

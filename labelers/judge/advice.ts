@@ -1,6 +1,6 @@
-/** Advice about responses that a labeler could not score, or only in part. */
+/** Advice about responses that a labeler scored only in part or not at all. */
 
-/** A sentence for each of a labeler's counts that needs attention, with what to do. */
+/** A sentence for each counter of a labeler that indicates a problem, with a remedy if there is one. */
 export function adviceOn({
   truncatedJudgements = 0,
   unparsed = 0,

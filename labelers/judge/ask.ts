@@ -1,4 +1,4 @@
-/** Requests to the judge: a model behind an OpenAI-compatible server, or one on the engine. */
+/** Sends requests to the judge: a model on an OpenAI-compatible server, or a model on the engine. */
 import { setImmediate } from 'node:timers/promises';
 import { InputError } from '../../data/errors.ts';
 import type { Message } from '../../data/records.ts';
@@ -12,9 +12,10 @@ import { RequestRefused } from '../../openai/errors.ts';
 import type { ServerSettings } from '../../openai/client/settings.ts';
 import type { AnswerCache } from './cache.ts';
 
-/** The judge's answer, or why it rejects the request, mostly because of its length. */
+/** The judge's answer, or the error if it rejected the request, usually because the request is too long. */
 export type Reply = ChatAnswer | RequestRefused;
 
+/** Whether the judge answered the request. */
 export const isAnswer = (reply: Reply): reply is ChatAnswer => !(reply instanceof RequestRefused);
 
 /**
@@ -23,16 +24,18 @@ export const isAnswer = (reply: Reply): reply is ChatAnswer => !(reply instanceo
  */
 export type Ask = (requests: Message[][], options: CallOptions) => Promise<Reply[]>;
 
+/** Settings of each request to the judge. */
 export interface Judging {
   maxTokens: number;
   temperature: number;
   extraBody?: Record<string, unknown>;
 }
 
+/** Asks a judge on a server. Answers are cached by request. */
 export function askServer(settings: ServerSettings, judging: Judging, cache: AnswerCache): Ask {
   const { url, model } = settings;
   const { maxTokens, temperature, extraBody } = judging;
-  // Created at the first request that is not cached: cached answers need neither a server nor its key.
+  // Created for the first request that is not cached: cached answers need neither the server nor its key.
   let server: ChatServer | undefined;
   return async (requests, { signal, onProgress }) => {
     const failed = new AbortController();
@@ -49,7 +52,7 @@ export function askServer(settings: ServerSettings, judging: Judging, cache: Ans
         return answer;
       } catch (error) {
         if (error instanceof RequestRefused) return error;
-        // Stops the others: the step is retried as a whole, and finds answered requests in the cache.
+        // Stops the other requests. The whole step is retried, and takes the existing answers from the cache.
         failed.abort(error);
         throw error;
       } finally {
@@ -57,7 +60,7 @@ export function askServer(settings: ServerSettings, judging: Judging, cache: Ans
       }
     };
     const sent = requests.map(ask);
-    // Before a failure is thrown, the answers that came before it are cached.
+    // Waits until the answers that were received before a failure are cached.
     await Promise.allSettled(sent);
     failed.signal.throwIfAborted();
     const replies = await Promise.all(sent);
@@ -66,7 +69,10 @@ export function askServer(settings: ServerSettings, judging: Judging, cache: Ans
   };
 }
 
-/** @param folder of the model, resolved at the first call */
+/**
+ * Asks a judge on the engine, with greedy decoding.
+ * @param folder the folder of the model, resolved when the judge is asked
+ */
 export function askEngine(engine: Engine, folder: () => Promise<string>, maxTokens: number, threads: number): Ask {
   return async (requests, options) => {
     const model = await folder();
@@ -74,7 +80,7 @@ export function askEngine(engine: Engine, folder: () => Promise<string>, maxToke
     const prompts: number[][] = [];
     for (const messages of requests) {
       prompts.push(tokenizer.encodePrompt(messages));
-      // Lets the worker send heartbeats: many long prompts take a while.
+      // Lets the worker send heartbeats, because encoding many long prompts takes long.
       await setImmediate();
       options.signal?.throwIfAborted();
     }
@@ -120,7 +126,7 @@ function refusalOf(model: string, check: () => void): RequestRefused | undefined
   return undefined;
 }
 
-/** @throws InputError when the judge has rejected all requests */
+/** @throws InputError when the judge rejected all requests */
 function checkAccepted(replies: (Reply | undefined)[]): void {
   const [first] = replies;
   if (!(first instanceof RequestRefused) || replies.some((reply) => reply === undefined || isAnswer(reply))) return;
@@ -129,7 +135,7 @@ function checkAccepted(replies: (Reply | undefined)[]): void {
 
 function adviceOn({ isTooLong, said, parameter = '' }: RequestRefused): string {
   if (isTooLong) return 'use a shorter template, a lower maxTokens, or a judge with a longer context';
-  // OpenAI's o1-mini and Gemma's chat templates reject it.
+  // OpenAI's o1-mini and Gemma's chat templates reject system messages.
   if (/\bsystem\b/i.test(said)) return 'this model takes no system message: use a template without system_prompt';
   if (/^(max_|temperature)/.test(parameter))
     return `set ${parameter === 'temperature' ? 'temperature' : 'maxTokens'} to a value that the server takes`;

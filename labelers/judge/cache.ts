@@ -1,4 +1,4 @@
-/** A cache of a judge's answers by request: labeling a shard again costs nothing. */
+/** A cache of a judge's answers by request, so that labeling a shard again sends no requests. */
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -14,6 +14,7 @@ const answerSchema = z.object({
   withoutTemperature: z.literal(true).optional(),
 });
 
+/** A cache in a folder, which several processes can use at the same time. */
 export class AnswerCache {
   private readonly folder: string;
   private warned = false;
@@ -23,8 +24,8 @@ export class AnswerCache {
   }
 
   /**
-   * The first answer to a request, whichever process sent it. So labels, and their counts of tokens, do not depend on how often a
-   * request was sent.
+   * The answer to a request: from the cache, or from the judge. If several processes send the same request, all use the first answer
+   * that was cached, so labels and token counts do not depend on how often a request was sent.
    * @param request everything that the answer depends on
    */
   async answer(request: object, ask: () => Promise<ChatAnswer>): Promise<ChatAnswer> {
@@ -36,7 +37,7 @@ export class AnswerCache {
     try {
       return await this.keep(path, request, answer);
     } catch (error) {
-      // Whatever the error, such as a full disk: the labels have the answer, which may have cost money.
+      // An error such as a full disk must not discard an answer that may have cost money.
       if (!this.warned)
         console.warn(`Answers of judges are not cached in ${this.folder}: ${(error as Error).message}.`);
       this.warned = true;
@@ -44,7 +45,7 @@ export class AnswerCache {
     }
   }
 
-  /** @returns the cached answer: that of the first process to write one */
+  /** Stores an answer. @returns the cached answer, which is another one if another process stored its answer first */
   private async keep(path: string, request: object, answer: ChatAnswer): Promise<ChatAnswer> {
     await mkdir(dirname(path), { recursive: true });
     const temporary = `${path}.${randomUUID()}`;
@@ -73,7 +74,7 @@ async function read(path: string): Promise<ChatAnswer | undefined> {
   }
   const { success, data } = z.object({ answer: answerSchema }).safeParse(jsonOf(text));
   if (success) return data.answer;
-  // Damaged, by a full disk for example.
+  // The file is damaged, for example because the disk was full.
   await rm(path, { force: true });
   return undefined;
 }

@@ -1,11 +1,11 @@
-/** Pairwise comparisons: which pairs are compared, the outcome of each, and the scores of the answers. */
+/** Pairwise comparisons: selection of pairs, outcomes, and the scores of the answers. */
 import type { Verdict } from '../labeler.ts';
 import type { Preferred } from './verdicts.ts';
 
 /** Two answers to a prompt, by index. */
 export type Pair = [number, number];
 
-/** `all`: all pairs. `first`: the first answer with each of the others. */
+/** The pairs to compare. `all`: all pairs. `first`: the first answer with each of the others. */
 export function pairsOf(answers: number, which: 'all' | 'first'): Pair[] {
   const firsts = which === 'first' ? Math.min(answers, 1) : answers;
   return Array.from({ length: firsts }, (_, a) =>
@@ -13,12 +13,13 @@ export function pairsOf(answers: number, which: 'all' | 'first'): Pair[] {
   ).flat();
 }
 
-/** Outcome for the first of a pair: 1 win, 0 loss, 0.5 tie. Undefined: the judge has not decided. */
+/** Outcome for the first answer of a pair: 1 win, 0 loss, 0.5 tie. Undefined if a verdict is missing. */
 export type Outcome = number | undefined;
 
 /**
- * @param forth the verdict with the pair's first shown first
- * @param back the verdict with the second shown first. A win counts only in both orders, since judges have a position bias.
+ * The outcome of a comparison. An answer wins only if both verdicts prefer it, because judges have a position bias.
+ * @param forth the verdict with the pair's first answer shown first
+ * @param back the verdict with the pair's second answer shown first
  */
 export function outcomeOf(forth: Preferred | undefined, back: Preferred | undefined): Outcome {
   if (forth === undefined || back === undefined) return undefined;
@@ -27,11 +28,11 @@ export function outcomeOf(forth: Preferred | undefined, back: Preferred | undefi
   return 0.5;
 }
 
-/** Whether the verdicts of both orders contradict each other. */
+/** Whether the verdicts of the two orders contradict each other. */
 export const isContradiction = (forth: Preferred | undefined, back: Preferred | undefined): boolean =>
   forth !== undefined && back !== undefined && `${forth}${back}` !== 'CC' && outcomeOf(forth, back) === 0.5;
 
-/** The share of its decided comparisons that each answer has won; no score without any. */
+/** The score of each answer: the share of its decided comparisons that it won. No score without decided comparisons. */
 export function sharesOf(answers: number, pairs: Pair[], outcomes: Outcome[]): Verdict[] {
   const won = new Float64Array(answers);
   const decided = new Float64Array(answers);

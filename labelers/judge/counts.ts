@@ -1,14 +1,15 @@
-/** Counts of a judge's replies: rejected requests, missing verdicts, tokens, cost. */
+/** Counters of a judge's replies: rejected requests, missing verdicts, tokens, cost. */
 import { isAnswer, type Reply } from './ask.ts';
 
+/** US dollars per million tokens. */
 export interface Price {
   prompt: number;
   completion: number;
 }
 
 /**
- * Counts from the replies alone: the number of attempts may not become part of labels.
- * @param verdicts one per reply, undefined where it has none
+ * The counters of a judge. They depend only on the replies, not on the number of attempts, so that labels are reproducible.
+ * @param verdicts one per reply; undefined for a reply without a verdict
  */
 export function countsOf(replies: Reply[], verdicts: unknown[], price?: Price): Record<string, number> {
   const answers = replies.filter(isAnswer);

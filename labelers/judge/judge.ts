@@ -96,6 +96,7 @@ const schema = z
 
 type Settings = z.output<typeof schema>;
 
+/** Compares pairs of answers, or rates each answer, with a language model. */
 export const judge = labelerKind({
   schema,
   locate: (settings, at) => ({
@@ -168,7 +169,7 @@ async function rating(settings: Settings, template: Template, prompts: Candidate
   return { verdicts: scores, counts: countsOf(given, ratings, settings.usdPerMillionTokens) };
 }
 
-/** A prompt as a question: the user's message, or a conversation of several messages. */
+/** A prompt as a question for the judge: the user's message, or the messages of a conversation with their roles. */
 function questionOf({ prompt }: PromptRecord): string {
   if (typeof prompt === 'string') return prompt;
   if (prompt.length === 1) return messageText(prompt[0]);

@@ -1,4 +1,4 @@
-/** The judge's prompts: MT-Bench's published templates, or the user's own, filled in. */
+/** The judge's prompt templates: the published ones of MT-Bench, or the user's own. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
@@ -8,7 +8,7 @@ import { parseYaml } from '../../data/yaml.ts';
 
 const templateSchema = z.looseObject({ system_prompt: z.string().default(''), prompt_template: z.string().min(1) });
 
-/** In MT-Bench's form: names in braces are filled in. */
+/** A template in MT-Bench's format: names in braces are placeholders. */
 export type Template = z.output<typeof templateSchema>;
 
 let published: Map<string, Template> | undefined;
@@ -27,8 +27,8 @@ export function publishedTemplate(name: string): Template {
 
 /**
  * Reads the user's own template.
- * @param fields names that it must have
- * @throws InputError when it cannot be read or lacks one of them
+ * @param fields required placeholders
+ * @throws InputError when the file cannot be read or a placeholder is missing
  */
 export function readTemplate(file: string, fields: readonly string[]): Template {
   let text: string;
@@ -51,7 +51,7 @@ export function readTemplate(file: string, fields: readonly string[]): Template 
   return data;
 }
 
-/** The messages for the judge. Braces in the values are left as they are. */
+/** The messages for the judge. Placeholders inside the values are not filled in. */
 export function fillTemplate({ system_prompt, prompt_template }: Template, values: Record<string, string>): Message[] {
   const content = prompt_template.replace(/\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole);
   return [...(system_prompt === '' ? [] : [{ role: 'system', content: system_prompt }]), { role: 'user', content }];

@@ -1,10 +1,13 @@
-/** Removes a model's thoughts from the text of its answer, for servers that do not separate them. */
+/** Removes a model's thoughts from the text of its answer, for servers that do not return them separately. */
 
-// A marker after a quotation mark or a backtick is quoted.
+// A marker directly after a quotation mark or a backtick is a quotation.
 const UNQUOTED = '(?<![`\'"“‘])';
 const TAGS = '(?:seed:)?think|thinking|thought|reasoning';
 
-/** Of Qwen, DeepSeek (and others with these tags), Kimi, Magistral, Command A, Sky-T1, and gpt-oss, also without its special tokens. */
+/**
+ * Markers of Qwen, DeepSeek (and others with the same tags), Kimi, Magistral, Command A, Sky-T1, and gpt-oss with and without its
+ * special tokens.
+ */
 const OPENINGS = [
   `<(?:${TAGS})>`,
   '◁think▷',
@@ -27,8 +30,8 @@ const OPENING = new RegExp(`${UNQUOTED}(?:${OPENINGS.join('|')})|^\\s*analysis(?
 const CLOSING = new RegExp(`${UNQUOTED}(?:${CLOSINGS.join('|')})`, 'gi');
 
 /**
- * An answer without the thought before it. The opening of a thought may be missing, since many chat templates end with it. A thought
- * without an end, as in an answer that was cut, extends to the end of the text.
+ * Removes the thought before an answer. The opening marker may be missing, because many chat templates end with it. A thought without a
+ * closing marker, as in a truncated answer, extends to the end of the text.
  */
 export function withoutThought(text: string): string {
   const closing = [...text.matchAll(CLOSING)].at(-1);

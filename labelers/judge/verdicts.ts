@@ -1,13 +1,13 @@
-/** Reads the verdict or rating from a judge's answer; an ambiguous answer has none. */
+/** Parses the verdict or rating in a judge's answer. An ambiguous answer has none. */
 import type { ChatAnswer } from '../../openai/client/chat-answer.ts';
 import { withoutThought } from './thoughts.ts';
 
-/** A: the answer that was shown first is better. C: a tie. */
+/** A: the answer shown first is better. B: the answer shown second is better. C: a tie. */
 export type Preferred = 'A' | 'B' | 'C';
 
 /**
- * The part of a judge's answer that may have its verdict: without thoughts. An answer that was cut may be a thought whose opening is in
- * the chat template: its verdict counts only at the end of the first or the last line.
+ * The part of a judge's answer that may contain the verdict: the text without thoughts. A truncated answer may be a thought whose
+ * opening marker is in the chat template. Its verdict is used only if it is at the end of the first or the last line.
  */
 export function conclusionOf({ text, finishReason }: Pick<ChatAnswer, 'text' | 'finishReason'>): string {
   const said = withoutThought(text);
@@ -16,7 +16,7 @@ export function conclusionOf({ text, finishReason }: Pick<ChatAnswer, 'text' | '
   return isConclusive ? said : '';
 }
 
-/** The verdict `[[A]]`, `[[B]]` or `[[C]]` in a text; undefined without one, or with contradictory ones. */
+/** The verdict `[[A]]`, `[[B]]` or `[[C]]` in a text; undefined without a verdict or with contradictory verdicts. */
 export function preferredIn(text: string): Preferred | undefined {
   return theOnly([...text.matchAll(/\[\[[\s*]*([ABC])[\s*]*\]\]/g)].map(([, verdict]) => verdict as Preferred));
 }
@@ -24,7 +24,7 @@ export function preferredIn(text: string): Preferred | undefined {
 const LOWEST = 1;
 const HIGHEST = 10;
 
-/** The rating `[[N]]` or `[[N/10]]`, from 1 to 10, in a text; undefined without one, or with contradictory ones. */
+/** The rating `[[N]]` or `[[N/10]]`, from 1 to 10, in a text; undefined without a rating or with contradictory ratings. */
 export function ratingIn(text: string): number | undefined {
   const ratings = text.matchAll(/\[\[[\s*]*(\d+(?:\.\d+)?)(?:\s*\/\s*10)?[\s*]*\]\]/g);
   const rating = theOnly([...ratings].map(([, number]) => Number(number)));

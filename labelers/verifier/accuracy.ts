@@ -1,14 +1,15 @@
-/** IFEval's accuracies, as its reference prints them. */
+/** IFEval's accuracies, as its reference implementation computes them. */
 import { boundedRule } from '../program.ts';
 import { checksOf, followsLoosely, followsStrictly } from './verifier.ts';
 import type { PromptRecord } from '../../data/records.ts';
 
+/** Accuracies by one criterion, strict or loose. */
 export interface Accuracy {
-  /** Share of prompts all of whose instructions are followed. */
+  /** Share of prompts for which the response follows all instructions. */
   promptLevel: number;
-  /** Share of instructions followed. */
+  /** Share of instructions that are followed. */
   instructionLevel: number;
-  /** The same by kind, `family:kind`, in alphabetical order. */
+  /** Share of instructions that are followed, by kind (`family:kind`), in alphabetical order. */
   byKind: Record<string, number>;
 }
 
@@ -19,13 +20,13 @@ interface Accuracies {
   loose: Accuracy;
 }
 
-/** Which instructions a response follows, by their ids. */
+/** The instruction ids of a prompt, and whether the response follows each of them. */
 interface Followed {
   ids: string[];
   followed: boolean[];
 }
 
-/** @param responses one a prompt, in their order */
+/** IFEval's strict and loose accuracies. @param responses one per prompt, in order */
 export function ifevalAccuracies(prompts: PromptRecord[], responses: string[]): Accuracies {
   const judged = prompts.map((prompt, i) => {
     const checks = checksOf(prompt);
@@ -43,6 +44,7 @@ export function ifevalAccuracies(prompts: PromptRecord[], responses: string[]): 
   };
 }
 
+/** The accuracies over all rows. */
 export function accuracyOf(rows: Followed[]): Accuracy {
   const all = rows.flatMap(({ ids, followed }) => ids.map((id, i) => ({ id, followed: followed[i] })));
   const kinds = [...new Set(all.map(({ id }) => id))].sort();

@@ -1,4 +1,4 @@
-/** change_case: the case of letters. The two kinds on the whole response ask for English too, as the reference checker does. */
+/** change_case: the case of letters. As in the reference checker, the two kinds for the whole response also require English. */
 import { z } from 'zod';
 import { holds, kind, relation, type Family } from './instruction.ts';
 import { isIn } from './language.ts';

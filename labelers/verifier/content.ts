@@ -1,4 +1,4 @@
-/** detectable_content: parts that a response must have. */
+/** detectable_content: parts that a response must contain. */
 import { z } from 'zod';
 import { kind, pattern, type Family } from './instruction.ts';
 import { count, pythonPattern, trim } from '../../ports/python.ts';
@@ -18,6 +18,6 @@ export const content: Family = {
   }),
 };
 
-/** What `\[.*?\]` finds. A bracket that nothing closes is not looked at: each would be followed to the end of its line. */
+/** The number of matches of `\[.*?\]`. Skips the unclosed brackets at the end of a line, so that the time is not quadratic. */
 const countPlaceholders = (text: string) =>
   text.split('\n').reduce((sum, line) => sum + count(line.slice(0, line.lastIndexOf(']') + 1), /\[[^\]]*\]/gu), 0);

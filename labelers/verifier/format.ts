@@ -5,15 +5,15 @@ import { kind, pattern, type Family } from './instruction.ts';
 import { count, python, pythonPattern, strip, stripEnd, trim } from '../../ports/python.ts';
 
 /**
- * Lines that begin with one asterisk, or with a dash. The reference's white space may include line ends, which counts as many and takes
- * time that grows with the square of a run of them.
+ * Lines that begin with one asterisk or with a dash. In the reference checker, the white space before them may include line ends. That
+ * finds the same number of lines, but takes quadratic time for many empty lines.
  */
 const BULLETS = [python(/(?<![^\n])(?:(?!\n)\s)*\*[^*][^\n]*/gu), python(/(?<![^\n])(?:(?!\n)\s)*-[^\n]*/gu)];
 
 const CONSTRAINED_RESPONSES = ['My answer is yes.', 'My answer is no.', 'My answer is maybe.'];
 
 export const format: Family = {
-  // Exactly so many lines that begin with one asterisk or with a dash.
+  // Exactly `num_bullets` lines that begin with one asterisk or with a dash.
   'detectable_format:number_bullet_lists': kind(
     { num_bullets: z.int().nonnegative() },
     (response, { num_bullets: bullets }) =>
@@ -24,7 +24,7 @@ export const format: Family = {
     CONSTRAINED_RESPONSES.some((option) => response.includes(option)),
   ),
 
-  // A section in double asterisks counts for both patterns if the single ones see words in it: so the reference counts.
+  // As in the reference checker, a section in double asterisks counts twice if the pattern for single asterisks matches words in it.
   'detectable_format:number_highlighted_sections': kind(
     { num_highlights: z.int().nonnegative() },
     (response, { num_highlights: least }) => {
@@ -42,7 +42,7 @@ export const format: Family = {
 
   'detectable_format:json_format': kind({}, (response) => isJson(withoutFence(response))),
 
-  // A text in double angular brackets that is more than brackets.
+  // A text in double angle brackets that contains more than brackets.
   'detectable_format:title': kind({}, (response) =>
     response.split('\n').some((line) => {
       const title = titleIn(line);
@@ -51,7 +51,7 @@ export const format: Family = {
   ),
 };
 
-/** What `<<.+>>` finds in a line, in time that does not grow with the square of its length. */
+/** The match of `<<.+>>` in a line, in linear time. */
 function titleIn(line: string): string {
   const [start, end] = [line.indexOf('<<'), line.lastIndexOf('>>')];
   return start >= 0 && end > start + 2 ? line.slice(start, end + 2) : '';

@@ -1,4 +1,4 @@
-/** The interface of instruction kinds: their arguments, and a check of a response. */
+/** The interface of instruction kinds: their arguments, and the check of a response. */
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { compilePattern } from '../../data/patterns.ts';
@@ -7,13 +7,16 @@ import { describeIssue } from '../../data/row.ts';
 /** Whether a response follows one instruction. */
 export type Check = (response: string) => boolean;
 
-/** Makes the check of one instruction from its `kwargs` in the data; `where` names the instruction in errors. */
+/** Creates the check of one instruction from its `kwargs`. `where` identifies the instruction in error messages. */
 type InstructionKind = (kwargs: Record<string, unknown>, where: string) => Check;
 
 /** Instruction kinds by their id, `family:kind`. */
 export type Family = Record<string, InstructionKind>;
 
-/** A kind with arguments of `shape`; null counts as absent, as in the hub's IFEval. Throws an InputError for other arguments. */
+/**
+ * An instruction kind with arguments of this shape. A null argument is treated as absent, as in the IFEval data set on the hub. The
+ * kind throws an InputError for invalid arguments.
+ */
 export function kind<S extends z.ZodRawShape>(
   shape: S,
   check: (response: string, kwargs: z.infer<z.ZodObject<S>>) => boolean,
@@ -28,6 +31,7 @@ export function kind<S extends z.ZodRawShape>(
   };
 }
 
+/** How the count of a feature must relate to a threshold. */
 export const relation = z.enum(['less than', 'at least']);
 
 /** Whether `count` is less than, or at least, `threshold`. */
@@ -35,7 +39,7 @@ export function holds(count: number, relation: 'less than' | 'at least', thresho
   return relation === 'less than' ? count < threshold : count >= threshold;
 }
 
-/** A text that the reference checker uses as a regular expression. It is validated when the prompts are read. */
+/** An argument that the reference checker uses as a regular expression. It is validated when the prompts are read. */
 export const pattern = z.string().min(1).refine(isPattern, 'is used as a regular expression and is not a valid one');
 
 function isPattern(text: string): boolean {

@@ -8,7 +8,7 @@ export const keywords: Family = {
     keywords.every((keyword) => pythonPattern(keyword, 'iu').test(response)),
   ),
 
-  // Inside other words too: "the" is in "there".
+  // Matches inside other words are counted: "there" contains "the".
   'keywords:frequency': kind(
     { keyword: pattern, frequency: z.int().nonnegative(), relation },
     (response, { keyword, frequency, relation }) =>

@@ -9,7 +9,7 @@ export const language: Family = {
   ),
 };
 
-/** Whether the response is in the language; a text that is in none, such as one of numbers only, counts as if it were. */
+/** Whether the response is in the language. True for a text without a language, for example one that contains only numbers. */
 export function isIn(response: string, language: string): boolean {
   return (detectLanguage(response) ?? language) === language;
 }

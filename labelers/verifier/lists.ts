@@ -1,13 +1,12 @@
 /**
- * list: lists of words, for small models; not of IFEval. A response is a list such as `red-blue-green`; its items are its words,
- * except "and" and "or", which join. Each kind looks at one thing only, so that a list that is partly right is scored so:
+ * list: lists of words, for small models. Not a part of IFEval. A response is a list such as `red-blue-green`. Its items are all words
+ * except "and" and "or". Each kind checks one property, so that a partly correct list gets a partial score:
  *
- * - `list:separator` {separator, count?}: nothing but words, with exactly this text between them; `count` of them if given, else
- *   two or more.
- * - `list:count` {count}: exactly so many items, whatever joins them.
- * - `list:members` {members}: every item is one of these words in any case, and none comes twice.
- * - `list:case` {case: "upper" | "lower"}: all letters are in this case. IFEval's change_case kinds ask for English as well, which
- *   cannot be told of a few words.
+ * - `list:separator` {separator, count?}: only words, separated by exactly this text; `count` words if given, otherwise at least two.
+ * - `list:count` {count}: exactly `count` items, with any separator.
+ * - `list:members` {members}: every item is one of these words (case-insensitive), without duplicates.
+ * - `list:case` {case: "upper" | "lower"}: all letters are in this case. IFEval's change_case kinds also require English, but the
+ *   language of a few words cannot be detected.
  */
 import { z } from 'zod';
 import { kind, type Family } from './instruction.ts';
@@ -38,7 +37,7 @@ export const lists: Family = {
   ),
 };
 
-/** The items in lower case. */
+/** The items of a response, in lower case. */
 function items(response: string): string[] {
   const words = response.toLowerCase().match(new RegExp(`${WORD}+`, 'gu')) ?? [];
   return words.filter((word) => !JOINING.has(word));

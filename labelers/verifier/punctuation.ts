@@ -1,4 +1,4 @@
-/** punctuation: marks that a response must not have. */
+/** punctuation: marks that a response must not contain. */
 import { kind, type Family } from './instruction.ts';
 
 export const punctuation: Family = {

@@ -1,4 +1,4 @@
-/** All instruction kinds that the verifier knows, by their id. */
+/** All instruction kinds of the verifier, by id. */
 import { changeCase } from './case.ts';
 import { combination } from './combination.ts';
 import { content } from './content.ts';

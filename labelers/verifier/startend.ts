@@ -1,4 +1,4 @@
-/** startend: how a response begins and ends. */
+/** startend: the beginning and the end of a response. */
 import { z } from 'zod';
 import { kind, type Family } from './instruction.ts';
 import { strip, trim } from '../../ports/python.ts';

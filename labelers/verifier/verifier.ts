@@ -1,6 +1,6 @@
 /**
- * The labeler that checks instructions by program: prompts have them in IFEval's form (Zhou et al. 2023, arXiv 2311.07911), with
- * `instruction_id_list`, and `kwargs` with the arguments of each.
+ * The labeler that checks verifiable instructions. Prompts contain them in IFEval's format (Zhou et al. 2023, arXiv 2311.07911):
+ * `instruction_id_list`, and `kwargs` with the arguments of each instruction.
  */
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
@@ -38,7 +38,7 @@ export function followsStrictly(checks: Check[], response: string): boolean[] {
   return checks.map((check) => trim(response) !== '' && check(response));
 }
 
-/** As {@link followsStrictly}, but an introduction, a closing line and asterisks are ignored: IFEval's loose criterion. */
+/** IFEval's loose criterion: like {@link followsStrictly}, but an introduction, a closing line and asterisks are ignored. */
 export function followsLoosely(checks: Check[], response: string): boolean[] {
   const lines = response.split('\n');
   const shortened = [lines.slice(1), lines.slice(0, -1), lines.slice(1, -1)].map((part) => trim(part.join('\n')));
@@ -50,7 +50,7 @@ export function followsLoosely(checks: Check[], response: string): boolean[] {
 export const verifier = labelerKind({
   schema: z
     .strictObject({
-      // The default labeler.
+      // Optional, because verifier is the default labeler.
       by: z.literal('verifier').optional().default('verifier'),
       verdict: z
         .enum(['strict', 'loose'])

@@ -1,6 +1,6 @@
 /**
- * Words as the reference checker splits them: NLTK's word_tokenize, Treebank conventions sentence by sentence. Follows NLTK
- * 3.9.1, nltk/tokenize/destructive.py, whose substitutions these are, in their order.
+ * Splits text into words like the reference checker: NLTK's word_tokenize, which applies the Treebank conventions to each sentence. The
+ * substitutions are those of nltk/tokenize/destructive.py (NLTK 3.9.1), in the same order.
  */
 import { BOUNDARY, python, pythonPattern, WORD } from '../../ports/python.ts';
 import { splitSentences } from '../../ports/punkt/sentences.ts';
@@ -26,7 +26,7 @@ const QUOTES_AND_PUNCTUATION: [RegExp, string][] = [
   [/--/gu, ' -- '],
 ];
 
-/** These expect a space at both ends of the sentence. */
+/** These substitutions require a space at both ends of the sentence. */
 const ENDINGS: [RegExp, string][] = [
   [/([»”’])/gu, ' $1 '],
   [/''/gu, " '' "],
@@ -36,7 +36,7 @@ const ENDINGS: [RegExp, string][] = [
   [/([^' ])('ll|'LL|'re|'RE|'ve|'VE|n't|N'T) /gu, '$1 $2 '],
 ];
 
-/** "cannot" is two words, and so are these. */
+/** Contractions that are split into two words, such as "cannot". */
 const CONTRACTIONS: [RegExp, string][] = [
   ...['(can)(not)', "(d)('ye)", '(gim)(me)', '(gon)(na)', '(got)(ta)', '(lem)(me)', "(more)('n)"].map(
     (words): [RegExp, string] => [new RegExp(BOUNDARY + words + BOUNDARY, 'giu'), ' $1 $2 '],

@@ -1,13 +1,13 @@
-/** Loads and unloads LoRA adapters on a server that runs, by vLLM's API. */
+/** Loads and unloads LoRA adapters on a running server, with vLLM's API. */
 import { InputError } from '../../data/errors.ts';
 import { NotOnServer, RequestRefused } from '../errors.ts';
 import { ALREADY_LOADED, type LoadRequest, type UnloadRequest } from '../schema/adapters.ts';
 import type { ChatServer } from './client.ts';
 
 /**
- * Loads an adapter. Loading one that is loaded does nothing.
- * @param name by which requests name it as their model
- * @param path PEFT folder, as the server sees it
+ * Loads an adapter. Does nothing if an adapter with this name is already loaded.
+ * @param name the adapter's model name in requests
+ * @param path the PEFT folder; a path on the server
  * @throws InputError when the server loads no adapters, or rejects this one
  */
 export async function loadAdapter(server: ChatServer, name: string, path: string, signal?: AbortSignal): Promise<void> {
@@ -28,7 +28,10 @@ export async function loadAdapter(server: ChatServer, name: string, path: string
   }
 }
 
-/** @throws as `ChatServer.post` does; NotOnServer when the adapter is not loaded */
+/**
+ * Unloads an adapter.
+ * @throws NotOnServer when the adapter is not loaded, and the errors of `ChatServer.post`
+ */
 export async function unloadAdapter(server: ChatServer, name: string, signal?: AbortSignal): Promise<void> {
   const request: UnloadRequest = { lora_name: name };
   await server.post('/unload_lora_adapter', request, signal);

@@ -1,25 +1,28 @@
-/** What the client reads of a response of `/chat/completions`. */
+/** The parts of a `/chat/completions` response that the client reads. */
 import { z } from 'zod';
 import { chatChoice, chatMessage } from '../schema/chat.ts';
 import { usage as usageSchema } from '../schema/tokens.ts';
 
-/** Tokens as the server counts them; 0 where it does not. */
+/** Token counts from the server; 0 if it reports none. */
 export interface TokenCounts {
   promptTokens: number;
   completionTokens: number;
 }
 
+/** A model's answer to a chat request. */
 export interface ChatAnswer {
-  /** Without the model's thought, where the server gives it separately (`reasoning_content`, `reasoning`, parts of another type). */
+  /**
+   * Without the model's thought if the server returns it separately (`reasoning_content`, `reasoning`, content parts of another type).
+   */
   text: string;
   /** `stop`, `length`, … */
   finishReason: string;
   usage: TokenCounts;
-  /** The server does not accept the temperature: the response was sampled at its default. */
+  /** Set if the server rejects the requested temperature. The answer was sampled at the server's default temperature. */
   withoutTemperature?: true;
 }
 
-// Servers may leave out or misspell everything else.
+// Fields that the client does not read are not validated: some servers omit or misspell them.
 const readableUsage = usageSchema
   .pick({ prompt_tokens: true, completion_tokens: true })
   .partial({ completion_tokens: true })
@@ -29,14 +32,18 @@ const readableChoice = z.object({
   message: chatMessage.pick({ content: true }),
   finish_reason: chatChoice.shape.finish_reason,
 });
+/** Any response, with its `usage` if it is readable. */
 export const withUsage = z.object({ usage: readableUsage });
+/** A chat response; only the fields that the client reads are validated. */
 export const readableChat = withUsage.extend({ choices: z.array(readableChoice).min(1) });
 
+/** The token counts of a response's `usage`; 0 for each missing count. */
 export const usageOf = (usage: z.output<typeof readableUsage>): TokenCounts => ({
   promptTokens: usage?.prompt_tokens ?? 0,
   completionTokens: usage?.completion_tokens ?? 0,
 });
 
+/** The answer in a chat response: its first choice. A missing `finish_reason` is read as `stop`. */
 export function chatAnswerOf({ choices, usage }: z.output<typeof readableChat>): ChatAnswer {
   const [{ message, finish_reason }] = choices;
   return { text: textOf(message.content ?? ''), finishReason: finish_reason ?? 'stop', usage: usageOf(usage) };

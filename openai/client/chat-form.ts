@@ -1,5 +1,5 @@
 /**
- * Which parameters a server accepts for a model, learned from its errors: newer ones want `max_completion_tokens`, some accept no
+ * Adapts request parameters to a server, based on its errors: newer models require `max_completion_tokens`, and some accept no
  * temperature.
  */
 import type { Message } from '../../data/records.ts';
@@ -16,14 +16,17 @@ interface ChatParameters {
 
 interface Form {
   limit: 'max_tokens' | 'max_completion_tokens';
-  /** Whether the temperature is sent. Without it the server uses its default. */
+  /** Whether the request has a temperature. If not, the server uses its default. */
   temperature: boolean;
 }
 
-// The old name first: servers that do not know `max_completion_tokens` ignore it and would set no limit.
+// Tries the old name first: servers that do not know `max_completion_tokens` ignore it and generate without a limit.
 const FIRST: Form = { limit: 'max_tokens', temperature: true };
 
-/** Forms that were answered, by server, model and temperature: a server that rejects 0 may accept other temperatures. */
+/**
+ * Forms that a server has accepted. The key contains the server, the model and the temperature, because a server that rejects 0 may
+ * accept other temperatures.
+ */
 const learned = new Map<string, Form>();
 
 /** The form of one request. Each parameter changes at most once, so a request has at most three forms. */
@@ -48,12 +51,12 @@ export class ChatForm {
     return { model, messages, [this.form.limit]: maxTokens, ...(this.form.temperature && { temperature }) };
   }
 
-  /** Changes the form to one that the server may accept. @returns false when its error is about something else */
+  /** Changes the form to one that the server may accept. @returns false if the error has another cause */
   adaptTo(error: unknown): boolean {
     if (!isOfTheRequest(error)) return false;
     const { limit } = this.form;
     const isLimit = isUnsupported(error, limit) && this.isFirst('limit');
-    // Text Generation Inference rejects 0, and is greedy without a temperature.
+    // Text Generation Inference rejects a temperature of 0 and uses greedy decoding if the request has no temperature.
     const isTemperature =
       this.form.temperature &&
       (isUnsupported(error, 'temperature') || (this.parameters.temperature === 0 && isNotPositive(error))) &&
@@ -63,7 +66,7 @@ export class ChatForm {
     return isLimit || isTemperature;
   }
 
-  /** Keeps the form for later requests, once the server has answered it. */
+  /** Saves the form for later requests. Called when the server has accepted it. */
   remember(): void {
     if (this.changed.size > 0) learned.set(this.key, this.form);
   }

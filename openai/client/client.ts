@@ -1,4 +1,4 @@
-/** Client of an OpenAI-compatible server (vLLM, llama.cpp, a provider's, `selm serve`): with limits and retries. */
+/** Client for OpenAI-compatible servers (vLLM, llama.cpp, API providers, `selm serve`), with rate limits and retries. */
 import { setMaxListeners } from 'node:events';
 import OpenAI from 'openai';
 import pRetry from 'p-retry';
@@ -25,7 +25,7 @@ interface ChatOptions {
   signal?: AbortSignal;
 }
 
-/** Requests to a server. A request is one attempt or more; the tokens are those of answered requests. */
+/** Counters of requests to a server. A request has one or more attempts. Tokens of failed attempts are not counted. */
 export interface Counters extends TokenCounts {
   requests: number;
   attempts: number;
@@ -34,19 +34,20 @@ export interface Counters extends TokenCounts {
 interface Request {
   path: string;
   body(): object;
-  /** Changes the body to a form that the server may accept after this error. @returns false if there is none */
+  /** Changes the body to a form that the server may accept, given its error. @returns false if there is no such form */
   adaptTo(error: unknown): boolean;
 }
 
 const anything: z.ZodType = z.unknown();
 
-// The library's own timeout, which would also count the time that a request waits for its turn.
+// Disables the library's timeout, which would include the time that a request waits in the queue.
 const NO_TIMEOUT = 2 ** 31 - 1;
 
-/** 0.3 to 0.6 s before the first retry, then twice as long each time. Random, so that requests which failed together spread out. */
+/** 0.3 to 0.6 s before the first retry, doubled for each further one. The random factor spreads requests that failed together. */
 const BACKOFF = { minTimeout: 300, maxTimeout: 8000, randomize: true };
 
 /**
+ * Client for one model on an OpenAI-compatible server.
  * @example
  * const server = new ChatServer({ url: 'http://127.0.0.1:8000/v1', model: 'judge' });
  * const { text } = await server.chat([{ role: 'user', content: 'Which is better?' }], { temperature: 0, maxTokens: 256 });
@@ -72,7 +73,7 @@ export class ChatServer {
       baseURL: this.url,
       apiKey: this.key.secret?.reveal() ?? 'none',
       ...(!this.key.secret && { defaultHeaders: { authorization: null } }),
-      // Nothing but the key is read from the environment.
+      // By default the library reads these options from the environment. Only the key is read from there.
       organization: null,
       project: null,
       webhookSecret: null,
@@ -84,9 +85,9 @@ export class ChatServer {
   }
 
   /**
-   * The response to a conversation. A request whose parameters the server does not know is sent again in another form
-   * (chat-form.ts).
-   * @throws as `post` does
+   * Requests the response to a conversation. If the server rejects a parameter, the request is sent again without it or with another
+   * one (chat-form.ts).
+   * @throws the errors of `post`
    */
   async chat(messages: Message[], { temperature, maxTokens, extraBody, signal }: ChatOptions): Promise<ChatAnswer> {
     const form = new ChatForm(this.url, { model: this.model, messages, temperature, maxTokens });
@@ -103,9 +104,10 @@ export class ChatServer {
   /**
    * Posts a body as JSON.
    * @param path below the server's address: `/completions`, `/load_lora_adapter`, …
-   * @param schema of the response; a response that does not fit is requested again. One that is not JSON is a string.
-   * @throws InputError when the settings are wrong, RequestRefused when the server rejects this request, ServerFailed when it
-   *   has not answered after all retries, and the signal's reason as soon as that is aborted
+   * @param schema schema of the response. The request is retried if the response does not match. A response that is not JSON is
+   *   validated as a string.
+   * @throws InputError when the settings are wrong, RequestRefused when the server rejects this request, ServerFailed when all
+   *   attempts failed, and the signal's reason as soon as the signal is aborted
    */
   async post<T = unknown>(
     path: string,
@@ -118,7 +120,7 @@ export class ChatServer {
 
   private async send<T>(request: Request, schema: z.ZodType<T>, signal = new AbortController().signal): Promise<T> {
     signal.throwIfAborted();
-    // One signal for any number of requests is no leak.
+    // Many requests share one signal; Node.js would warn about a listener leak.
     setMaxListeners(0, signal);
     this.counters.requests++;
     return unlessAborted(this.answerTo(request, signal, schema), signal);
@@ -145,7 +147,7 @@ export class ChatServer {
         retries: this.retries,
         signal,
         shouldRetry: ({ error, attemptNumber }) => attemptNumber <= this.retries && isTemporary(error),
-        // After Retry-After there is no pause of this request's own: the gate holds all requests to the server.
+        // After a Retry-After header no backoff is added: the gate already delays all requests to the server.
         shouldConsumeRetry: ({ error }) => retryAfter(error) === undefined,
       });
     } catch (error) {
@@ -160,7 +162,7 @@ export class ChatServer {
     const request = this.client.post(path, { body, signal }).asResponse();
     const response = await request.catch((error: unknown) => {
       const pause = retryAfter(error);
-      // While this request still holds its turn: the next one in the queue must wait, too.
+      // Closes the gate before this request leaves the queue, so that the next request waits as well.
       if (pause !== undefined) this.gate.close(pause);
       throw error;
     });

@@ -1,4 +1,4 @@
-/** What a server's error means: retry, skip this request, or correct the settings. */
+/** Classifies a server's error: retry, skip this request, or correct the settings. */
 import { APIConnectionError, APIError } from 'openai';
 import { InputError } from '../../data/errors.ts';
 import { NotOnServer, RequestRefused, ServerFailed, UnreadableResponse } from '../errors.ts';
@@ -11,10 +11,10 @@ const OF_THE_REQUEST = [400, 413, 422];
 
 const statusOf = (error: unknown) => (error instanceof APIError ? (error.status as number | undefined) : undefined);
 
-/** Whether the server rejects this request for its content. */
+/** Whether the server rejects this request because of its content. */
 export const isOfTheRequest = (error: unknown): boolean => OF_THE_REQUEST.includes(statusOf(error) ?? 0);
 
-/** Whether the same request may be answered when it is sent again. */
+/** Whether a retry of the same request may succeed. */
 export function isTemporary(error: unknown): boolean {
   const status = statusOf(error);
   if (status === TOO_MANY) return !isOutOfQuota(error);
@@ -22,7 +22,7 @@ export function isTemporary(error: unknown): boolean {
   return error instanceof APIConnectionError || error instanceof UnreadableResponse;
 }
 
-/** Milliseconds that the server asks to wait by `Retry-After`, which has seconds or a date. */
+/** The delay in the `Retry-After` header (seconds or a date), in milliseconds; undefined if the header is missing or invalid. */
 export function retryAfter(error: unknown): number | undefined {
   const header = error instanceof APIError ? (error.headers as Headers | undefined)?.get('retry-after') : undefined;
   if (!header) return undefined;
@@ -40,9 +40,9 @@ interface FailedRequest {
 }
 
 /**
- * The error that the user sees, from the error of the last attempt.
+ * The error for the user, from the error of the last attempt.
  * @returns InputError for wrong settings (NotOnServer for a wrong path or model), RequestRefused for a rejected request,
- *   ServerFailed for what a later attempt may not meet again
+ *   ServerFailed for a temporary error
  */
 export function explain(error: unknown, { url, path, model, key, attempts }: FailedRequest): Error {
   const status = statusOf(error);
@@ -51,7 +51,7 @@ export function explain(error: unknown, { url, path, model, key, attempts }: Fai
     const advice = status === TOO_MANY ? '; set requestsPerMinute, or a lower concurrency' : '';
     return new ServerFailed(`${url} gave no answer (attempts: ${attempts}); last error: ${said}${advice}`);
   }
-  // Not from the server: a bug.
+  // The error is not from the server: a bug.
   if (status === undefined) return error as Error;
   if (status === 402 || isOutOfQuota(error)) {
     return new InputError(

@@ -1,12 +1,12 @@
-/** A `fetch` with a time limit for the whole response, which removes the key from the body and normalizes errors. */
+/** A `fetch` that limits the time of the whole response, removes the API key from the body and normalizes error bodies. */
 import type { Secret } from '../../data/secret.ts';
 import { unlessAborted } from './abort.ts';
 import { openAiErrorBody } from './refusals.ts';
 
 /**
- * @param seconds for the complete response
- * @param key removed from the body, since servers echo it
- * @returns a `fetch` that rejects with an error of the connection, with the caller's abort, or after `seconds`
+ * @param seconds timeout of the complete response
+ * @param key API key to remove from the body; some servers repeat it in error messages
+ * @returns a `fetch` that rejects with a connection error, with the reason of the caller's signal, or after `seconds`
  */
 export function fetchWhole(seconds: number, key?: Secret): typeof fetch {
   return async (url, init = {}) => {
@@ -17,7 +17,7 @@ export function fetchWhole(seconds: number, key?: Secret): typeof fetch {
     const timer = setTimeout(() => ended.abort(new Error(`no complete answer in ${seconds} s`)), seconds * 1000);
     try {
       const { signal } = ended;
-      // A stalled body does not always end with the signal of its request.
+      // Aborting a request does not always end the read of a stalled body.
       return await unlessAborted(
         fetch(url, { ...init, signal }).then(async (response) => {
           const { status, headers } = response;

@@ -1,12 +1,14 @@
-/** Limits on requests to a server: concurrency, requests per minute, and its Retry-After. */
+/** Limits requests to a server: concurrency, requests per minute, and the server's Retry-After header. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit, { type LimitFunction } from 'p-limit';
 
+/** Limits of a gate. Without `requestsPerMinute` the rate is not limited. */
 export interface Limits {
   concurrency: number;
   requestsPerMinute?: number;
 }
 
+/** A queue for requests to one server that enforces the limits. */
 export class Gate {
   private readonly limit: LimitFunction;
   private readonly interval: number;
@@ -31,11 +33,11 @@ export class Gate {
     for (let now = performance.now(); now < this.next; now = performance.now()) {
       await sleep(this.next - now, undefined, { signal });
     }
-    // Evenly instead of in bursts, so that no period of 60 s exceeds the limit.
+    // Requests start at even intervals instead of in bursts, so that no period of 60 s exceeds the limit.
     this.next = performance.now() + this.interval;
   }
 
-  /** Starts no request for so long. Requests under way continue. */
+  /** Delays all new requests by this time. Requests in progress continue. */
   close(milliseconds: number): void {
     this.next = Math.max(this.next, performance.now() + milliseconds);
   }
@@ -43,7 +45,7 @@ export class Gate {
 
 const gates = new Map<string, Gate>();
 
-/** The gate of a server with these limits, shared by the whole process, which may label several shards at the same time. */
+/** The gate of a server with these limits. The whole process shares it, because a worker may label several shards at once. */
 export function gateTo(url: string, { concurrency, requestsPerMinute }: Limits): Gate {
   const name = JSON.stringify([url, concurrency, requestsPerMinute]);
   const gate = gates.get(name) ?? new Gate({ concurrency, requestsPerMinute });

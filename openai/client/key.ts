@@ -1,17 +1,22 @@
-/** A server's API key, which is read from the environment and never written anywhere. */
+/** Reads a server's API key from the environment. The key is never logged or stored. */
 import { InputError } from '../../data/errors.ts';
 import { readSecret, type Secret } from '../../data/secret.ts';
 
 const DEFAULT_VARIABLE = 'OPENAI_API_KEY';
 
+/** An API key and its source. */
 export interface Key {
-  /** The environment variable. */
+  /** Name of the environment variable. */
   variable: string;
   /** Absent if the variable is not set. */
   secret?: Secret;
 }
 
-/** @throws InputError when the named variable is not set, or its value is not a valid key */
+/**
+ * Reads the API key.
+ * @param variable name of the environment variable. Default: OPENAI_API_KEY, which may be unset
+ * @throws InputError when the given variable is not set, or its value is not a valid key
+ */
 export function readKey(variable?: string): Key {
   const name = variable ?? DEFAULT_VARIABLE;
   const secret = readSecret(name);

@@ -1,4 +1,4 @@
-/** Reads a server's error: its message in the forms that servers write, and why the request was rejected. */
+/** Parses error responses of different servers: the message, and the reason why the request was rejected. */
 import { APIError } from 'openai';
 import { oneLine } from '../../data/errors.ts';
 import { jsonOf } from '../../data/json.ts';
@@ -9,9 +9,9 @@ const MOST_CHARACTERS = 300;
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
 /**
- * The body of an error in the form of the OpenAI API, which the client library reads. FastAPI has `detail`, older vLLM and Mistral
- * a `message` at the top, Text Generation Inference a string as `error`.
- * @param text a body in any of these forms; one in none of them is returned as it is
+ * Converts an error body to the format of the OpenAI API, which the client library reads. FastAPI returns `detail`, older vLLM and
+ * Mistral a `message` at the top level, Text Generation Inference a string in `error`.
+ * @param text a body in any of these formats; other texts are returned unchanged
  */
 export function openAiErrorBody(text: string): string {
   const body = jsonOf(text);
@@ -35,13 +35,13 @@ export function openAiErrorBody(text: string): string {
 
 const isText = (value: unknown): value is string => typeof value === 'string';
 
-/** Pydantic's error on one field. */
+/** Pydantic's error for one field, as text. */
 function fieldError(field: unknown): string {
   if (!isRecord(field) || !Array.isArray(field['loc'])) return JSON.stringify(field);
   return `${field['loc'].filter((part) => part !== 'body').join('.')}: ${String(field['msg'])}`;
 }
 
-/** The error in one line. A body may be a whole page; the cause of "Connection error." says what happened. */
+/** The error message in one line. Long bodies are shortened, and a "Connection error." is replaced by the message of its cause. */
 export function wordsOf(error: unknown): string {
   const { cause, message, code } = error as Error & { code?: string };
   if (cause instanceof Error) return wordsOf(cause);
@@ -51,20 +51,20 @@ export function wordsOf(error: unknown): string {
 function fieldsOf(error: unknown): { code?: string; type?: string; param?: string } {
   if (!(error instanceof APIError)) return {};
   const { code, type, param } = error;
-  // LiteLLM writes Python's None.
+  // LiteLLM sends the string "None".
   return { code: String(code), type: String(type), ...(param && param !== 'None' && { param }) };
 }
 
 const hasCode = (error: unknown, ...codes: ErrorCode[]) => codes.some((code) => code === fieldsOf(error).code);
 
-/** The parameter that a server rejects, where it names one. */
+/** The parameter that the server rejected, if the error contains it. */
 export const refusedParameter = (error: unknown): string | undefined => fieldsOf(error).param;
 
 const QUOTA_CODES = /insufficient_quota|billing_hard_limit|billing_not_active/;
-// Not "exceeded your current quota", which Gemini also says of requests per minute.
+// Does not match "exceeded your current quota": Gemini also sends that text for its requests-per-minute limit.
 const QUOTA = /insufficient (balance|credits|funds)|credit balance is too low/i;
 
-/** Whether the account has no credit left, which no retry changes. */
+/** Whether the account has no credit left. Such an error is not retried. */
 export function isOutOfQuota(error: unknown): boolean {
   const { code, type } = fieldsOf(error);
   return QUOTA_CODES.test(`${code} ${type}`) || QUOTA.test(wordsOf(error));
@@ -115,7 +115,7 @@ const UNSUPPORTED = new RegExp(
 );
 const UNSUPPORTED_CODES: ErrorCode[] = ['unsupported_parameter', 'unsupported_value', 'unknown_parameter'];
 
-/** Whether the server does not know a parameter, or supports only its default. A value out of range is neither. */
+/** Whether the server does not know a parameter, or supports only its default value. False for a value out of range. */
 export function isUnsupported(error: unknown, parameter: string): boolean {
   const { param } = fieldsOf(error);
   const words = wordsOf(error);

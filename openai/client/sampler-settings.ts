@@ -1,4 +1,4 @@
-/** Settings of a server that samples responses instead of the engine (`sample.server`). */
+/** Settings of `sample.server`: a server that samples responses in place of the engine. */
 import { z } from 'zod';
 import { requestSettings, serverAddress } from './settings.ts';
 

@@ -1,4 +1,4 @@
-/** Responses sampled by an OpenAI-compatible server: token ids in, token ids out, a request and a seed for each response. */
+/** Samples responses on an OpenAI-compatible server: token ids in, token ids out, with one request and one seed per response. */
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { toolsOf } from '../../data/tools.ts';
@@ -13,27 +13,28 @@ import { completionLogprobs } from '../schema/logprobs.ts';
 import { usage } from '../schema/tokens.ts';
 import type { ChatServer } from './client.ts';
 
-/** A prompt and its tokens by the policy's own tokenizer and chat template. */
+/** A prompt with its token ids, encoded with the policy's tokenizer and chat template. */
 export interface TokenizedPrompt extends Pick<PromptRecord, 'id' | 'prompt' | 'tools'> {
   tokens: number[];
 }
 
+/** The result of `sampleFromServer`. */
 export interface SampledByServer {
-  /** In the order of the prompts. */
+  /** One list of responses per prompt, in order. */
   responses: Response[][];
   sampledTokens: number;
 }
 
 /** A policy on a server. */
 interface ServedPolicy {
-  /** Its `model` is the policy's name there. */
+  /** Its `model` is the policy's name on the server. */
   server: ChatServer;
   tokenizer: ModelTokenizer;
-  /** Loads the policy's adapter, unless it is loaded. Absent for a base model. */
+  /** Loads the policy's adapter if it is not loaded. Absent for a base model. */
   load?: () => Promise<void>;
 }
 
-/** What the client reads of a response of `/completions`: its text, and in whichever form the server has them its tokens. */
+/** The parts of a `/completions` response that the client reads: the text, and the tokens in any of the formats that servers use. */
 const readableChoice = completionChoice.pick({ text: true, finish_reason: true, token_ids: true }).extend({
   logprobs: completionLogprobs.pick({ tokens: true, token_logprobs: true, content: true }).nullish().catch(undefined),
 });
@@ -45,7 +46,7 @@ type Choice = z.infer<typeof readableChoice>;
 
 /**
  * Samples `samplesPerPrompt` responses to each prompt. The seed of a request depends on (seed, prompt id, sample index) only.
- * @throws InputError when the server rejects a prompt, or does not count the same tokens in it as the policy's tokenizer
+ * @throws InputError when the server rejects a prompt, or reports another number of prompt tokens than the policy's tokenizer
  */
 export async function sampleFromServer(
   { server, tokenizer, load }: ServedPolicy,
@@ -57,7 +58,7 @@ export async function sampleFromServer(
   const failed = new AbortController();
   const stop = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
   let loading: Promise<void> | undefined;
-  /** One request for all that find the adapter unloaded. */
+  /** Loads the adapter once for all concurrent requests that failed because it was unloaded. */
   const loadAgain = () => (loading ??= load!().finally(() => (loading = undefined)));
 
   const ask = async (prompt: TokenizedPrompt, sample: number): Promise<Response> => {
@@ -97,7 +98,7 @@ const adviceOn = ({ isTooLong }: RequestRefused): string =>
     ? 'lower sample.maxNewTokens, or serve the model with a longer context (vLLM: --max-model-len)'
     : 'sample.server needs a server that takes prompts of token ids, such as vLLM, llama.cpp or `selm serve`';
 
-/** Has every setting: servers fill in what is missing from the model's generation_config.json or by their own defaults. */
+/** Sets every sampling parameter: servers take missing ones from the model's generation_config.json or from their own defaults. */
 const requestOf = (
   model: string,
   prompt: number[],
@@ -130,7 +131,7 @@ function checkPromptTokens(url: string, { id, tokens }: TokenizedPrompt, counted
   );
 }
 
-/** A response as the engine gives it: with its end-of-turn token, unless it was cut. */
+/** Converts a choice to a response like the engine's: with its end-of-turn token, unless it was truncated. */
 function responseOf(choice: Choice, requested: TokenizedPrompt, tokenizer: ModelTokenizer): Response {
   const { prompt, tokens } = requested;
   const { text, finish_reason } = choice;
@@ -139,7 +140,7 @@ function responseOf(choice: Choice, requested: TokenizedPrompt, tokenizer: Model
   }
   const found = tokensOf(choice);
   if (!found || (found.ids.length === 0 && text !== '')) {
-    // Encoded as a continuation of the prompt, not by the chat template, which may trim a response or leave out its thought.
+    // Encodes the text as a continuation of the prompt. The chat template is not used: it may trim a response or drop its thought.
     const { responses } = tokenizer.encodeExchange(prompt, [text], { tools: toolsOf(requested), open: true });
     const ending = finish_reason === 'stop' ? [tokenizer.eosIds[0]] : [];
     return { text, token_ids: [...responses[0], ...ending], finish_reason };
@@ -155,7 +156,7 @@ function responseOf(choice: Choice, requested: TokenizedPrompt, tokenizer: Model
   };
 }
 
-/** The sampled tokens and their log-probabilities, as far as the server gives them. */
+/** The sampled tokens and their log-probabilities, if the server returns them. */
 function tokensOf({ token_ids, logprobs }: Choice): { ids: number[]; logps?: number[] } | undefined {
   if (logprobs?.content) {
     return { ids: logprobs.content.map(({ id }) => id), logps: logprobs.content.map(({ logprob }) => logprob) };

@@ -1,9 +1,9 @@
-/** Settings of clients of an OpenAI-compatible server: its address, key, limits and retries. */
+/** Client settings for an OpenAI-compatible server: address, key, limits and retries. */
 import { z } from 'zod';
 
 const hidden = (message: string) => ({ error: message, params: { hidden: true } });
 
-/** An address without credentials: settings are written to histories and artifacts. */
+/** Whether an address has no credentials. Settings are stored in workflow histories and artifacts. */
 function isPlainAddress(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, username, password, search } = new URL(text);
@@ -54,8 +54,10 @@ export const extraBodySetting = z
     hidden(`expected fields other than ${OWN_FIELDS.join(', ')}, which selm sets`),
   );
 
+/** The request settings as an object. */
 export const requestSchema = z.object(requestSettings);
 
+/** A model on a server, with the request settings. */
 export interface ServerSettings extends z.input<typeof requestSchema> {
   /** Base URL, which usually ends in `/v1`. */
   url: string;

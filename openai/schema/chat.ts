@@ -6,7 +6,7 @@ import { flag, sharedFields, unsupported, withDefault } from './request.ts';
 import { choiceTokens, usage } from './tokens.ts';
 import { chatParameters } from './unsupported.ts';
 
-/** Messages and parts of messages. */
+/** Maximum number of messages and message parts in a request. */
 const MOST_PARTS = 10_000;
 const hasFewParts = (messages: unknown) =>
   !Array.isArray(messages) ||
@@ -16,6 +16,7 @@ const hasFewParts = (messages: unknown) =>
     0,
   ) <= MOST_PARTS;
 
+/** The body of a chat request. */
 export const chatRequest = z
   .strictObject({
     ...sharedFields,
@@ -24,7 +25,7 @@ export const chatRequest = z
       .unknown()
       .refine(hasFewParts, `expected at most ${MOST_PARTS} messages and parts of messages`)
       .pipe(z.array(messageSchema).min(1)),
-    /** The policy always continues a final message of the assistant. vLLM's clients ask for it. */
+    /** A vLLM parameter, which vLLM's clients set. The policy always continues a final assistant message. */
     continue_final_message: flag,
     add_generation_prompt: z.boolean().nullish(),
     max_tokens: z.int().min(1).nullish(),
@@ -51,14 +52,14 @@ export const chatRequest = z
     ({ logprobs, top_logprobs }) => logprobs || top_logprobs === 0,
     unsupported('top_logprobs', 'is not supported without logprobs: true.'),
   );
-/** As the server reads it: defaults are filled in. */
+/** A parsed request, with defaults. */
 export type ChatRequest = z.output<typeof chatRequest>;
-/** As a client sends it. */
+/** A request as the client sends it. */
 export type ChatBody = z.input<typeof chatRequest>;
 
 export const chatMessage = z.object({
   role: z.string(),
-  /** A text, or its parts: those of other types than text are thoughts, refusals or tool calls. */
+  /** A text or a list of parts. Parts of other types than text are thoughts, refusals or tool calls. */
   content: z
     .union([z.string(), z.array(z.looseObject({ type: z.string(), text: z.string().nullish().catch(undefined) }))])
     .nullish(),
@@ -84,7 +85,7 @@ export const chatResponse = z.object({
 });
 export type ChatResponse = z.input<typeof chatResponse>;
 
-/** An event of a stream: what a choice has gained, or the usage at the end. */
+/** An event of a stream: the new tokens of a choice, or the usage at the end. */
 export const chatChunk = z.object({
   ...head,
   object: z.literal('chat.completion.chunk'),

@@ -5,6 +5,7 @@ import { flag, promptInput, sharedFields, unsupported, withDefault } from './req
 import { choiceTokens, usage } from './tokens.ts';
 import { completionParameters } from './unsupported.ts';
 
+/** The body of a completion request. */
 export const completionRequest = z
   .strictObject({
     ...sharedFields,
@@ -19,9 +20,9 @@ export const completionRequest = z
     ({ best_of, n }) => best_of == null || best_of === n,
     unsupported('best_of', 'supports no value but that of n.'),
   );
-/** As the server reads it: defaults are filled in. */
+/** A parsed request, with defaults. */
 export type CompletionRequest = z.output<typeof completionRequest>;
-/** As a client sends it. */
+/** A request as the client sends it. */
 export type CompletionBody = z.input<typeof completionRequest>;
 
 export const completionChoice = z.object({
@@ -42,6 +43,6 @@ export const completionResponse = z.object({
 });
 export type CompletionResponse = z.input<typeof completionResponse>;
 
-/** An event of a stream: what a choice has gained, or the usage at the end. */
+/** An event of a stream: the new tokens of a choice, or the usage at the end. */
 export const completionChunk = completionResponse.extend({ usage: usage.nullish() });
 export type CompletionChunk = z.input<typeof completionChunk>;

@@ -1,7 +1,7 @@
-/** The body of an error. */
+/** The body of an error response. */
 import { z } from 'zod';
 
-/** Error codes of the OpenAI API that selm's server sends and its client tells apart. */
+/** Error codes of the OpenAI API that selm's server sends and its client handles. */
 export type ErrorCode =
   | 'context_length_exceeded'
   | 'invalid_api_key'
@@ -14,7 +14,7 @@ export const errorBody = z.object({
   error: z.object({
     message: z.string(),
     type: z.string().nullish(),
-    /** The parameter that is not accepted. */
+    /** The rejected parameter. */
     param: z.string().nullish(),
     code: z.string().nullish(),
   }),

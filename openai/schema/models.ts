@@ -6,7 +6,7 @@ export const modelCard = z.object({
   object: z.literal('model'),
   created: z.int(),
   owned_by: z.string(),
-  /** vLLM's, for an adapter: the folder that it was loaded from, and the model below it. */
+  /** vLLM fields of an adapter: the folder that it was loaded from, and its base model. */
   root: z.string().optional(),
   parent: z.string().optional(),
 });

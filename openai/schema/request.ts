@@ -9,19 +9,19 @@ const isNonEmptyList = (value: unknown, isItem: (item: unknown) => boolean) =>
   isListOf(value, isItem) && (value as unknown[]).length > 0;
 const isTokenIds = (value: unknown) => isNonEmptyList(value, isTokenId);
 
-// Lists are custom types, which stop at the first invalid item. z.array() reports every one: that took seconds and gigabytes.
+// Lists are custom types, which stop at the first invalid item. z.array() reports all invalid items, which takes seconds and gigabytes.
 const tokenIdList = z.custom<number[]>((value) => isListOf(value, isTokenId), {
   error: 'expected a list of token ids',
 });
 
-/** The prompts of a completion: each a text or token ids. */
+/** The prompts of a completion request: texts or lists of token ids. */
 export const promptInput = z.custom<string | string[] | number[] | number[][]>(
   (value) =>
     isNonEmptyText(value) || [isNonEmptyText, isTokenId, isTokenIds].some((isItem) => isNonEmptyList(value, isItem)),
   { error: ({ input }) => describePrompt(input) },
 );
 
-/** What is wrong with a prompt; of a list, its first item that is not valid, or not of the kind of the items before it. */
+/** Describes the error in a prompt. For a list: the first item that is invalid or has another type than the items before it. */
 function describePrompt(prompt: unknown): string {
   const expected = 'expected a text, token ids, or a list of either';
   if (prompt === '' || (Array.isArray(prompt) && prompt.length === 0)) return `it is empty; ${expected}`;
@@ -35,7 +35,7 @@ function describePrompt(prompt: unknown): string {
   return `prompt[${index}] is ${isMixed ? 'of another kind than prompt[0]' : 'neither a text nor token ids'}; ${expected}`;
 }
 
-/** The server searches for each of them after each token. */
+/** Limits on stop texts: the server searches for all of them after each token. */
 const MOST_STOPS = 64;
 const LONGEST_STOP = 1024;
 const isStop = (value: unknown) => typeof value === 'string' && value.length <= LONGEST_STOP;
@@ -44,11 +44,12 @@ const stopTexts = z.custom<string | string[]>(
   { error: `expected a text, or a list of up to ${MOST_STOPS}, of at most ${LONGEST_STOP} characters each` },
 );
 
-/** A field with a default, which null stands for, too. */
+/** A field with a default value, which also replaces null. */
 export function withDefault<T>(schema: z.ZodType<T, T>, value: T) {
   return schema.nullish().transform((given) => given ?? value);
 }
 
+/** A boolean field; false if it is absent or null. */
 export const flag = withDefault(z.boolean(), false);
 
 export const sharedFields = {
@@ -56,7 +57,7 @@ export const sharedFields = {
   model: z.string(),
   temperature: withDefault(z.number().min(0).max(2), 1),
   top_p: withDefault(z.number().gt(0).max(1), 1),
-  /** vLLM's; -1 and 0 mean all tokens. */
+  /** vLLM parameter; -1 and 0 mean all tokens. */
   top_k: z
     .int()
     .min(-1)
@@ -65,20 +66,20 @@ export const sharedFields = {
   n: withDefault(z.int().min(1).max(128), 1),
   seed: z.int().nonnegative().nullish(),
   stop: stopTexts.nullish().transform((value) => [value ?? []].flat().filter((text) => text !== '')),
-  /** vLLM's. selm's server accepts only tokens that end every response of the model. */
+  /** vLLM parameter. selm's server accepts only the model's end-of-turn tokens. */
   stop_token_ids: tokenIdList.nullish().transform((value) => value ?? []),
   stream: flag,
   stream_options: z
     .strictObject({ include_usage: flag, include_obfuscation: z.literal(false).nullish() })
     .nullish()
     .transform((value) => ({ includeUsage: value?.include_usage ?? false })),
-  /** vLLM's: adds `token_ids` and `prompt_token_ids` to the choices. */
+  /** vLLM parameter: adds `token_ids` and `prompt_token_ids` to the choices. */
   return_token_ids: flag,
-  /** vLLM's: names tokens in log-probabilities by their ids. */
+  /** vLLM parameter: identifies the tokens in log-probabilities by their ids. */
   return_tokens_as_token_ids: flag,
 };
 
-/** The issue of a combination of parameters that selm's server does not support. */
+/** The Zod issue for a combination of parameters that selm's server does not support. */
 export const unsupported = (parameter: string, problem: string) => ({
   path: [parameter],
   params: UNSUPPORTED,

@@ -1,9 +1,9 @@
-/** Token ids in responses (vLLM's `return_token_ids`), and how many tokens a request used. */
+/** Token ids in responses (vLLM's `return_token_ids`), and the token usage of a request. */
 import { z } from 'zod';
 
 const tokenIds = z.array(z.int().nonnegative());
 
-/** The tokens of a choice; of a stream's choices only the first has those of the prompt. */
+/** The token ids of a choice. In a stream, only the first event of a choice contains the prompt's token ids. */
 export const choiceTokens = {
   prompt_token_ids: tokenIds.nullish(),
   token_ids: tokenIds.nullish(),

@@ -1,13 +1,13 @@
 /**
- * Parameters of the OpenAI API and of vLLM that selm's server does not implement. Clients send them with the values that change
- * nothing: those are accepted. A value that would change the response is refused by name.
+ * Parameters of the OpenAI API and of vLLM that selm's server does not implement. Values without an effect on the response are
+ * accepted, because clients send them. Other values are rejected with an error that contains the parameter's name.
  */
 import { z } from 'zod';
 
-/** Marks an issue as an unsupported value, which has an error code of its own. */
+/** Marks a Zod issue as an unsupported value, which has its own error code. */
 export const UNSUPPORTED = { unsupported: true };
 
-/** Accepts the values that change nothing, and null. */
+/** Accepts only the given values, which have no effect, and null. */
 function neutral(...values: unknown[]) {
   const allowed = values.map((value) => JSON.stringify(value));
   return z
@@ -23,7 +23,7 @@ function neutral(...values: unknown[]) {
     .optional();
 }
 
-/** Accepts every value: the response does not depend on it. */
+/** Accepts every value: the parameter has no effect on the response. */
 const ignored = z.unknown().optional();
 
 export const sharedParameters = {

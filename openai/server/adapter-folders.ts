@@ -1,4 +1,4 @@
-/** Which adapter folders clients may load: those below folders that the operator allows. */
+/** Restricts the adapters that clients can load to folders that the operator allows. */
 import { copyFile, mkdir, realpath } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
 import { readFailure } from '../../data/file-errors.ts';
@@ -6,9 +6,11 @@ import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../../engine/model-files/adapte
 import { Refused } from './refused.ts';
 
 /**
- * Copies an adapter's files, and nothing else, from a folder below `allowed`. Links that lead elsewhere are not followed.
- * @throws Refused when it is in none of them, whether or not `path` exists
- * @throws InputError when it cannot be read
+ * Copies only an adapter's files. Symbolic links to files outside the allowed folders are not followed.
+ * @param path the adapter's folder, inside one of the folders `allowed`
+ * @param to the folder to create
+ * @throws Refused when the adapter is outside the allowed folders, whether or not `path` exists
+ * @throws InputError when the adapter cannot be read
  */
 export async function copyAdapter(path: string, allowed: string[], to: string): Promise<void> {
   const folders = (await Promise.all(allowed.map(async (folder) => [resolve(folder), await realpath(folder)]))).flat();

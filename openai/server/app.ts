@@ -1,4 +1,4 @@
-/** A policy behind the OpenAI API: models, completions, chat completions, and vLLM's loading of adapters. */
+/** Serves a policy with the OpenAI API: models, completions, chat completions, and vLLM's API for loading adapters. */
 import { Hono, type Context } from 'hono';
 import { loadRequest, unloadRequest } from '../schema/adapters.ts';
 import { chatRequest } from '../schema/chat.ts';
@@ -11,7 +11,7 @@ import type { Models } from './models.ts';
 import { readRequest } from './read-request.ts';
 import { errorBodyOf, refusalOf, Refused } from './refused.ts';
 
-/** @returns the application; `app.fetch` serves it */
+/** @returns the HTTP application; serve its `fetch` */
 export function endpoint(models: Models, access: Access = {}): Hono {
   const app = new Hono();
 
@@ -22,7 +22,7 @@ export function endpoint(models: Models, access: Access = {}): Hono {
   app.get('/v1/models', (c) => c.json<ModelList>({ object: 'list', data: models.list() }));
   app.get('/v1/models/:id{.+}', (c) => c.json(models.card(c.req.param('id'))));
 
-  // vLLM, too, answers these with a text.
+  // The responses are text, as in vLLM.
   app.post('/v1/load_lora_adapter', async (c) => {
     const request = await readRequest(c, loadRequest);
     await models.load(request);

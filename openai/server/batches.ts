@@ -1,14 +1,14 @@
-/** Batches the requests of many clients: requests of one kind that wait while the engine is busy become one job. */
+/** Batches the requests of many clients: requests of the same kind that wait while the engine is busy are combined in one job. */
 import type { CallOptions, Engine, NewTokens, Policy, TokenScores } from '../../engine/protocol/jobs.ts';
 import type { SamplingSettings } from '../../engine/protocol/settings.ts';
 
-/** A prompt of token ids. Its random numbers depend on its id only, so requests with different seeds can share a batch. */
+/** A prompt as token ids. Its random numbers depend only on its id, so requests with different seeds can share a batch. */
 interface BatchedPrompt {
   id: string;
   prompt_input_ids: number[];
-  /** Gets the tokens of its responses as they are sampled. */
+  /** Receives the tokens of its responses as they are sampled. */
   onTokens: (tokens: NewTokens) => void;
-  /** Called before tokens are reported from the beginning: at the start, and again after a failed job. */
+  /** Called when the tokens are reported from the beginning: at the start, and again when the job is retried after a failure. */
   onRestart: () => void;
   /** Aborted when its responses are complete, or no longer needed. */
   signal: AbortSignal;
@@ -43,8 +43,8 @@ export class BatchedPolicy {
   }
 
   /**
-   * Samples `samplesPerPrompt` responses per prompt, whose tokens go to `onTokens`. Resolves when the job has ended.
-   * @param every most tokens between two reports
+   * Samples `samplesPerPrompt` responses per prompt and reports their tokens to `onTokens`. Resolves when the job has ended.
+   * @param every maximum number of tokens between two reports
    */
   async sample(
     prompts: BatchedPrompt[],
@@ -59,7 +59,7 @@ export class BatchedPolicy {
         onProgress: ({ newTokens = [] }) => {
           for (const tokens of newTokens) all[tokens.prompt].onTokens(tokens);
         },
-        // The engine ends a job whose prompts are all cancelled.
+        // The engine ends a job when all of its prompts are cancelled.
         itemSignals: all.map((prompt) => prompt.signal),
       };
       const job = { policy: this.policy, prompts: rows, settings, seed: 0, reportTokensEvery: every };
@@ -69,6 +69,7 @@ export class BatchedPolicy {
     await this.join(JSON.stringify([settings, every]), prompts, run, signal);
   }
 
+  /** Log-probabilities of the tokens of each sequence, without its first token. */
   async scoreTokens(sequences: number[][], signal: AbortSignal): Promise<TokenScores[][]> {
     const items = sequences.map((ids) => ({ ids, signal }));
     const run = (all: typeof items) =>
@@ -95,7 +96,7 @@ export class BatchedPolicy {
   }
 }
 
-/** Runs the calls that are still needed as one job. If it fails, runs each as its own job, so that only the cause fails. */
+/** Runs the calls that were not aborted as one job. If it fails, runs each call as a separate job, so that only the bad one fails. */
 async function perform<Item>(calls: Call<Item>[], run: Run<Item>): Promise<void> {
   const wanted = calls.filter(({ signal }) => !signal.aborted);
   for (const { signal, reject } of calls) if (signal.aborted) reject(signal.reason);

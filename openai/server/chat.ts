@@ -9,9 +9,13 @@ import { responderOf, settingsOf } from './read-request.ts';
 import type { ResponsePiece, ScoredTokens } from './responder.ts';
 import { tokenIdsOf, usageOf } from './usage.ts';
 
-/** Most tokens of a response where the request sets no limit. */
+/** Maximum tokens of a response if the request sets no limit. */
 const DEFAULT_MAX_TOKENS = 512;
 
+/**
+ * The HTTP response to a chat request: JSON, or a stream of server-sent events.
+ * @throws Refused or InputError for a wrong request
+ */
 export async function chatResponseTo(c: Context, models: Models, request: ChatRequest): Promise<Response> {
   const { model, n } = request;
   const responder = responderOf(models, request);
@@ -38,7 +42,7 @@ export async function chatResponseTo(c: Context, models: Models, request: ChatRe
 
   const streamed = { ...head, object: 'chat.completion.chunk' as const };
   const begun = new Set<number>();
-  /** The first chunk of a choice has its role, the last why it ends, those between them its text. */
+  /** The first chunk of a choice contains the role, the last one the finish reason, the others the text. */
   const chunksOf = (piece: ResponsePiece): ChatChunk[] => {
     const { index, text, tokens, finishReason } = piece;
     const isFirst = !begun.has(index);

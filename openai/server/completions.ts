@@ -9,6 +9,10 @@ import type { ResponsePiece, ScoredTokens } from './responder.ts';
 import { now, sendStream } from './events.ts';
 import { tokenIdsOf, usageOf } from './usage.ts';
 
+/**
+ * The HTTP response to a completion request: JSON, or a stream of server-sent events.
+ * @throws Refused or InputError for a wrong request
+ */
 export async function completionResponseTo(c: Context, models: Models, request: CompletionRequest): Promise<Response> {
   const { echo, logprobs: count, n, model } = request;
   const responder = responderOf(models, request);
@@ -49,7 +53,7 @@ export async function completionResponseTo(c: Context, models: Models, request: 
   return sendStream(c, request, respond, chunkOf, (usage): CompletionChunk => ({ ...head, choices: [], usage }));
 }
 
-/** Each prompt a text or token ids. */
+/** The request's prompts as a list. Each is a text or a list of token ids. */
 function promptsOf({ prompt }: CompletionRequest): (string | number[])[] {
   if (typeof prompt === 'string') return [prompt];
   return typeof prompt[0] === 'number' ? [prompt as number[]] : (prompt as (string | number[])[]);

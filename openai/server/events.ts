@@ -1,4 +1,4 @@
-/** Responses as server-sent events: each piece is sent as soon as it is there. */
+/** Streams responses as server-sent events. */
 import type { Context } from 'hono';
 import type { ChatRequest } from '../schema/chat.ts';
 import type { CompletionRequest } from '../schema/completions.ts';
@@ -14,10 +14,10 @@ const encoder = new TextEncoder();
 
 /**
  * Streams the responses to a request.
- * @param respond passes what each response gains to its callback
+ * @param respond computes the responses, and passes each new piece to its callback
  * @param chunksOf the events of a piece
- * @param usageChunk the event with the usage, the last one if the request asks for it
- * @throws what `respond` throws before the first event; later it becomes the last event
+ * @param usageChunk the event with the usage; the last event if the request sets `include_usage`
+ * @throws the error of `respond` if it occurs before the first event; a later error is sent as the last event
  */
 export function sendStream<Chunk extends { usage?: Usage | null }>(
   c: Context,
@@ -35,7 +35,7 @@ export function sendStream<Chunk extends { usage?: Usage | null }>(
   });
 }
 
-/** @param make makes the events; what it throws before the first is thrown here, later it is the last event */
+/** @param make sends the events. An error before the first event is thrown; a later error is sent as the last event. */
 async function sendEvents(c: Context, make: (send: (event: object) => void) => Promise<void>): Promise<Response> {
   let controller!: ReadableStreamDefaultController<Uint8Array>;
   let isOpen = true;

@@ -1,18 +1,18 @@
-/** Log-probabilities in the two forms of the OpenAI API. */
+/** Log-probabilities in the two formats of the OpenAI API. */
 import type { ChatLogprobs, CompletionLogprobs } from '../schema/logprobs.ts';
 import type { Responder, ScoredTokens } from './responder.ts';
 
-/** How log-probabilities name tokens. */
+/** Token names in log-probabilities. */
 export interface TokenNames {
-  /** In completions: `bytes:\xe2\x80` where a token's bytes are no text. */
+  /** In completions: `bytes:\xe2\x80` for a token whose bytes are not valid UTF-8. */
   ofCompletion(id: number): string;
-  /** In chats: `\xe2\x80` where a token's bytes are no text. */
+  /** In chats: `\xe2\x80` for a token whose bytes are not valid UTF-8. */
   ofChat(id: number): string;
 }
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** @param asIds vLLM's `return_tokens_as_token_ids`: `token_id:` and the id */
+/** @param asIds vLLM's `return_tokens_as_token_ids`: names are `token_id:` and the id */
 export function tokenNames(responder: Responder, asIds: boolean): TokenNames {
   const nameOf = (id: number, prefix: string) => {
     if (asIds) return `token_id:${id}`;
@@ -20,7 +20,7 @@ export function tokenNames(responder: Responder, asIds: boolean): TokenNames {
     try {
       return strict.decode(bytes);
     } catch (error) {
-      // Part of a character, as decode() says it.
+      // decode() throws a TypeError for a part of a character.
       if (!(error instanceof TypeError)) throw error;
       return prefix + [...bytes].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('');
     }
@@ -29,9 +29,9 @@ export function tokenNames(responder: Responder, asIds: boolean): TokenNames {
 }
 
 /**
- * Parallel lists, `null` for the first token of a sequence.
- * @param count alternatives to each token
- * @param start index of the text in that of the whole response
+ * The log-probabilities of a completion, as parallel lists. The first token of a sequence has `null`.
+ * @param count number of alternatives per token
+ * @param start index of this text in the text of the whole response
  */
 export function completionLogprobs(
   { tokens, scores }: ScoredTokens,
@@ -46,7 +46,7 @@ export function completionLogprobs(
     top_logprobs: scores!.map((score, i) => {
       if (!score) return null;
       const entries: [string, number][] = score.top.slice(0, count).map(({ id, logp }) => [nameOf(id), logp]);
-      // The token itself is always among them. Of two tokens with the same name, the likelier one's entry remains.
+      // The list always contains the token itself. If two tokens have the same name, the entry of the more probable one is kept.
       entries.push([nameOf(tokens[i]), score.logp]);
       return Object.fromEntries(entries.toSorted(([, a], [, b]) => a - b));
     }),
@@ -54,14 +54,14 @@ export function completionLogprobs(
   };
 }
 
-/** Index of each token in the text; one that completes a character has the index of that character. */
+/** Index of each token in the text. A token that completes a character has the index of that character. */
 function offsets(tokens: number[], responder: Responder): number[] {
   const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
   let offset = 0;
   return tokens.map((id, i) => {
     const before = offset;
     const text = responder.decode([id]);
-    // Special tokens are not in the text, and neither is the space that a text's first token begins with.
+    // The text contains neither special tokens nor the leading space of its first token.
     if (text !== '')
       offset +=
         i === 0 && text !== '\ufffd' ? text.length : utf8.decode(responder.tokenBytes(id), { stream: true }).length;
@@ -69,7 +69,10 @@ function offsets(tokens: number[], responder: Responder): number[] {
   });
 }
 
-/** @param count alternatives to each token */
+/**
+ * The log-probabilities of a chat response, one object per token.
+ * @param count number of alternatives per token
+ */
 export function chatLogprobs(
   { tokens, scores }: ScoredTokens,
   count: number,

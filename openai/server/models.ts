@@ -1,4 +1,4 @@
-/** The models that an endpoint serves: a policy, and adapters of its base model that clients load while it runs. */
+/** The models of an endpoint: a policy, and adapters of its base model that clients load at run time. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../../data/errors.ts';
@@ -12,18 +12,19 @@ import { Refused } from './refused.ts';
 interface Served {
   card: ModelCard;
   responder: Responder;
-  /** An adapter's own folder, a copy of the one that it was loaded from. */
+  /** The folder with the copy of an adapter. */
   copy?: string;
 }
 
-/** Which adapters clients may load. */
+/** Settings for adapters that clients load. */
 interface AdapterSettings {
-  /** Adapters in these folders. */
+  /** Clients can load adapters from these folders only. */
   folders: string[];
-  /** Folder for their copies. */
+  /** Folder for the copies of loaded adapters. */
   copies: string;
 }
 
+/** The models of an endpoint by name. */
 export class Models {
   private readonly name: string;
   private readonly policy: Policy;
@@ -33,8 +34,8 @@ export class Models {
   private loads = 0;
 
   /**
-   * @param name by which clients request the policy
-   * @param adapters absent: clients cannot load any
+   * @param name the policy's model name in requests
+   * @param adapters if absent, clients cannot load adapters
    */
   constructor(name: string, policy: Policy, engine: Engine, adapters?: AdapterSettings) {
     this.name = name;
@@ -53,8 +54,8 @@ export class Models {
   responder = (id: string): Responder => this.find(id).responder;
 
   /**
-   * Serves an adapter from now on. Its files are copied: later changes in its folder have no effect.
-   * @throws Refused when clients may not load adapters, or none from this folder, or the name is taken
+   * Loads an adapter. Its files are copied, so later changes in its folder have no effect.
+   * @throws Refused when clients cannot load adapters or not from this folder, or when the name is already used
    * @throws InputError when the adapter is missing, damaged or does not fit the model
    */
   async load({ lora_name: name, lora_path: path }: LoadRequest): Promise<void> {
@@ -68,15 +69,15 @@ export class Models {
       this.served.set(name, { card: { ...this.cardOf(name), root: path, parent: this.name }, responder, copy });
     } catch (error) {
       await rm(copy, { recursive: true, force: true });
-      // Errors name the folder that the client knows, not the copy.
+      // The error shows the path from the request, not the path of the copy.
       if (error instanceof InputError) throw new InputError(error.message.replaceAll(copy, path));
       throw error;
     }
   }
 
   /**
-   * Requests under way are still answered.
-   * @throws Refused when clients may not load adapters, or there is none of this name
+   * Unloads an adapter. Requests in progress are completed.
+   * @throws Refused when clients cannot load adapters, or no adapter has this name
    */
   unload(name: string): void {
     this.adapterSettings();

@@ -1,4 +1,4 @@
-/** Requests, read and checked, and what they ask of a policy. Fields that the server does not know or support are refused. */
+/** Parses and validates requests. Requests with unknown or unsupported fields are rejected. */
 import { randomInt } from 'node:crypto';
 import type { Context } from 'hono';
 import type { z } from 'zod';
@@ -10,10 +10,13 @@ import type { Models } from './models.ts';
 import { ClientGone, Refused } from './refused.ts';
 import type { Responder, ResponseSettings } from './responder.ts';
 
-/** @throws Refused for the first problem of the body, in the words of the OpenAI API */
+/**
+ * Parses the body of a request.
+ * @throws Refused for the first error in the body, with a message in the style of the OpenAI API
+ */
 export async function readRequest<S extends z.ZodType>(c: Context, schema: S): Promise<z.output<S>> {
   const body: unknown = await c.req.json().catch((error: unknown) => {
-    // A body that cannot be read was cut off with its connection.
+    // Reading the body fails with another error if the client closed the connection.
     throw error instanceof SyntaxError ? new Refused(400, 'The body is not JSON.') : new ClientGone();
   });
   checkDepth(body, 'The body');
@@ -39,7 +42,10 @@ function refusalOf(issue: z.core.$ZodIssue): Refused {
 
 type Request = CompletionRequest | ChatRequest;
 
-/** @throws Refused when there is no such model, or the request's `stop_token_ids` are not the tokens that end its responses */
+/**
+ * The responder of the requested model.
+ * @throws Refused when there is no such model, or `stop_token_ids` contains other tokens than the model's end-of-turn tokens
+ */
 export function responderOf(models: Models, { model, stop_token_ids: ids }: Request): Responder {
   const responder = models.responder(model);
   const other = ids.find((id) => !responder.endsWith(id));
@@ -53,7 +59,7 @@ export function responderOf(models: Models, { model, stop_token_ids: ids }: Requ
   );
 }
 
-/** The settings that both kinds of request have. A request without a seed gets a random one. */
+/** The settings that completion and chat requests share. The seed is random if the request has none. */
 export function settingsOf(
   c: Context,
   { n, temperature, top_p, top_k, seed, stop }: Request,

@@ -1,16 +1,17 @@
-/** Requests that the server cannot serve, and the errors that it answers them with. */
+/** Errors of the server, and the error responses for them. */
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { InputError, oneSentence } from '../../data/errors.ts';
 import type { ErrorBody, ErrorCode } from '../schema/errors.ts';
 
+/** The server rejects a request. The response has the HTTP status, and the error code of the OpenAI API if there is one. */
 export class Refused extends Error {
   override readonly name = 'Refused';
   readonly status: ContentfulStatusCode;
   readonly code: ErrorCode | null;
   readonly param: string | null;
 
-  /** @param param the parameter that is not accepted, if it is one */
+  /** @param param the rejected parameter, if the error is about a parameter */
   constructor(
     status: ContentfulStatusCode,
     message: string,
@@ -24,12 +25,12 @@ export class Refused extends Error {
   }
 }
 
-/** The client closed the connection: nobody reads the response. */
+/** The client closed the connection before the response was complete. */
 export class ClientGone extends Error {
   override readonly name = 'ClientGone';
 }
 
-/** What the client is told of an error. Errors that are not about the request are logged. */
+/** The error to send to the client. Internal errors are logged, and the client gets a general message. */
 export function refusalOf(error: Error): Refused {
   if (error instanceof Refused) return error;
   if (error instanceof InputError) return new Refused(400, error.message);
@@ -39,6 +40,7 @@ export function refusalOf(error: Error): Refused {
   return new Refused(500, 'The engine failed; try again.');
 }
 
+/** The body of an error response, in the format of the OpenAI API. */
 export const errorBodyOf = ({ status, message, code, param }: Refused): ErrorBody => ({
   error: { message, type: status < 500 ? 'invalid_request_error' : 'server_error', param, code },
 });

@@ -1,4 +1,4 @@
-/** Responses of a policy: prompts' tokens in, texts and their log-probabilities out. */
+/** Computes responses of a policy: from the prompts' token ids to texts and log-probabilities. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { InputError } from '../../data/errors.ts';
 import { checkSequenceLength, contextLength } from '../../engine/model-files/config.ts';
@@ -9,7 +9,7 @@ import { BatchedPolicy } from './batches.ts';
 import { SampledText } from './sampled-text.ts';
 import { checkIds } from '../../engine/tokens/checks.ts';
 
-/** What a request asks for. */
+/** Settings of a request. */
 export interface ResponseSettings {
   maxTokens: number;
   /** Responses per prompt. */
@@ -20,7 +20,7 @@ export interface ResponseSettings {
   topK: number;
   seed: number;
   stop: string[];
-  /** Whether a response begins with its prompt. */
+  /** Whether to return the prompt at the beginning of the response. */
   echo: boolean;
   /** Whether to compute log-probabilities. */
   scored: boolean;
@@ -32,17 +32,18 @@ export interface ResponseSettings {
 export interface ScoredTokens {
   text: string;
   tokens: number[];
-  /** One per token, undefined for the first of a sequence. Absent without `scored`. */
+  /** One per token; undefined for the first token of a sequence. Absent without `scored`. */
   scores?: (TokenScores | undefined)[];
 }
 
+/** A complete response. */
 export interface ModelResponse extends ScoredTokens {
   finishReason: 'stop' | 'length';
   promptTokens: number;
   responseTokens: number;
 }
 
-/** What a response has gained. With `echo` the first piece of each is its prompt. */
+/** The new part of a response. With `echo`, the first piece of each response is its prompt. */
 export interface ResponsePiece extends ScoredTokens {
   /** Index of the response in its request. */
   index: number;
@@ -51,11 +52,11 @@ export interface ResponsePiece extends ScoredTokens {
 
 const BATCH_SIZE = 32;
 
-/** Limits of one request, whose responses, tokens and alternative tokens are in memory until it is answered. */
+/** Limits of one request. Its responses, tokens and alternative tokens are kept in memory until it is complete. */
 const MOST_RESPONSES = 4096;
 const MOST_SCORED_TOKENS = 2 ** 17;
 
-/** Tokens between two reports of a response that is not streamed: stop texts and a closed connection are noticed then. */
+/** Tokens between two progress reports if a response is not streamed. Stop texts and closed connections are detected at each report. */
 const REPORT_TOKENS = 16;
 
 /** A policy, its tokenizer, and the engine that runs it for many clients. */
@@ -69,30 +70,33 @@ export class Responder {
     this.batched = new BatchedPolicy(engine, policy);
   }
 
-  /** @throws InputError for a text that is longer than the model's context */
+  /**
+   * The token ids of prompts. Token ids in `prompts` are returned unchanged.
+   * @throws InputError for a text that is longer than the model's context
+   */
   async encodeTexts(prompts: (string | number[])[]): Promise<number[][]> {
     const encoded: number[][] = [];
     for (const prompt of prompts) {
       encoded.push(typeof prompt === 'string' ? this.opened.tokenizer().encodeText(prompt, this.mostTokens) : prompt);
-      // Lets other requests run: texts of 2 MiB take seconds.
+      // Lets other requests run, because encoding texts of 2 MiB takes seconds.
       if (typeof prompt === 'string') await nextTurn();
     }
     return encoded;
   }
-  /** @throws InputError for a conversation that is longer than the model's context */
+  /** The token ids of a conversation. @throws InputError if it is longer than the model's context */
   encodeChat = (messages: Message[]) => this.opened.tokenizer().encodePrompt(messages, undefined, this.mostTokens);
-  /** Whether a token ends every response. */
+  /** Whether a token is an end-of-turn token. */
   endsWith = (id: number) => this.opened.tokenizer().eosIds.includes(id);
   decode = (ids: number[]) => this.opened.tokenizer().decode(ids);
   tokenBytes = (id: number) => this.opened.tokenizer().tokenBytes(id);
 
-  /** Tokens that fit after a prompt. */
+  /** Number of tokens that fit into the context after a prompt. */
   room = (prompt: number[]) => Math.max(1, this.mostTokens - prompt.length);
 
   /**
-   * The `n` responses to each prompt, in order.
-   * @param onPiece gets the responses token by token: as they are sampled, or with `scored` once the log-probabilities are computed
-   * @throws InputError when a prompt does not fit the model, and the signal's reason once it is aborted
+   * Computes `n` responses to each prompt, in order.
+   * @param onPiece receives the responses token by token: during sampling, or with `scored` after the log-probabilities are computed
+   * @throws InputError when a prompt does not fit the model, and the signal's reason when the signal is aborted
    */
   respond(
     prompts: number[][],
@@ -108,7 +112,7 @@ export class Responder {
     return contextLength(this.opened.model.config);
   }
 
-  /** Resolves when all requests until now are answered. */
+  /** Resolves when all current requests are complete. */
   settled = (): Promise<void> => this.underWay;
 
   private async compute(
@@ -142,7 +146,10 @@ export class Responder {
     });
   }
 
-  /** @throws InputError when a prompt does not fit the model, which would fail its whole batch, or the request needs too much memory */
+  /**
+   * Checks the prompts before sampling, because one that does not fit would fail its whole batch.
+   * @throws InputError when a prompt does not fit the model, or the request needs too much memory
+   */
   private check(prompts: number[][], { maxTokens, n, scored }: ResponseSettings): void {
     for (const prompt of prompts) {
       if (prompt.length === 0) throw new InputError('the prompt has no tokens; give at least one.');
@@ -187,7 +194,7 @@ export class Responder {
         if (left === 0) complete.abort();
       };
       const onRestart = () => texts[i].forEach((text) => text.restart());
-      // A response depends on the seed and the prompt's index in its request, not on the requests that it shares a batch with.
+      // A response depends on the seed and the prompt's index in the request, not on the other requests in the batch.
       return {
         id: `${seed}/${i}`,
         prompt_input_ids,
@@ -216,7 +223,7 @@ export class Responder {
     return texts.flat();
   }
 
-  /** A complete response as pieces of one token. */
+  /** Splits a complete response into pieces of one token. */
   private *pieces(prompt: number[], { tokens, scores, finishReason }: ModelResponse, { echo, stop }: ResponseSettings) {
     const start = echo ? prompt.length : 0;
     if (echo) yield { text: this.decode(prompt), tokens: prompt, scores: scores!.slice(0, start) };

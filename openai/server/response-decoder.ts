@@ -1,19 +1,21 @@
-/** Decodes a response token by token, in time that does not grow with the tokens before. */
+/** Decodes a response token by token. The time per token does not depend on the length of the response. */
 import type { ModelTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 
+/** The parts of a tokenizer that decoding needs. */
 export type ResponseTokenizer = Pick<
   ModelTokenizer,
   'decode' | 'decodeAnswer' | 'isByteFallback' | 'eosIds' | 'endText'
 >;
 
+/** Decodes the tokens of one response incrementally. */
 export class ResponseDecoder {
-  /** The text of the first tokens, which later tokens do not change. */
+  /** The final text of the first tokens: later tokens do not change it. */
   settled = '';
   private readonly tokenizer: ResponseTokenizer;
-  /** The other tokens, and their text. */
+  /** The remaining tokens, and their text. */
   private open: number[] = [];
   private openText = '';
-  /** Tokens before them, as context: a tokenizer decodes the beginning of a text differently. */
+  /** The tokens before `open`, as context: a tokenizer decodes the beginning of a text differently. */
   private before: number[];
   private beforeText: string;
 
@@ -28,7 +30,7 @@ export class ResponseDecoder {
     return this.settled + this.openText;
   }
 
-  /** The part of the text that later tokens do not change: without an incomplete character at its end. */
+  /** The part of the text that later tokens do not change. It excludes an incomplete character at the end. */
   get stableText(): string {
     const last = this.open.at(-1);
     if (last === undefined || this.tokenizer.isByteFallback(last)) return this.settled;

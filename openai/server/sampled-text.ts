@@ -1,13 +1,14 @@
-/** The text of a response while it is sampled, up to the first stop text. */
+/** The text of a response during sampling, up to the first stop text. */
 import type { NewTokens } from '../../engine/protocol/jobs.ts';
 import { ResponseDecoder, withoutUnfinished, type ResponseTokenizer } from './response-decoder.ts';
 
 type FinishReason = NonNullable<NewTokens['finishReason']>;
 
+/** Collects the tokens and the text of one response, and detects stop texts. */
 export class SampledText {
-  /** As in vLLM, up to the token that completes a stop text or ends the response. */
+  /** All tokens up to the one that completes a stop text or ends the response, as in vLLM. */
   tokens: number[] = [];
-  /** Set, together with `text`, once the response is complete. */
+  /** Set together with `text` when the response is complete. */
   finishReason?: FinishReason;
   text = '';
   private readonly tokenizer: ResponseTokenizer;
@@ -27,7 +28,7 @@ export class SampledText {
     this.decoder = new ResponseDecoder(tokenizer, prompt);
   }
 
-  /** Adds tokens until the response is complete. */
+  /** Adds tokens. Tokens after the end of the response are ignored. */
   add(tokens: number[], finishReason?: FinishReason): void {
     for (const token of tokens) {
       if (this.finishReason) return;
@@ -41,14 +42,14 @@ export class SampledText {
     }
   }
 
-  /** Drops the tokens of an incomplete response, which are sampled again. */
+  /** Discards the tokens of an incomplete response, because they are sampled again. */
   restart(): void {
     if (this.finishReason) return;
     this.tokens = [];
     this.decoder = new ResponseDecoder(this.tokenizer, this.prompt);
   }
 
-  /** The text and tokens since the last call; of the text only what later tokens cannot change. */
+  /** The new text and tokens since the last call. The text excludes the end that later tokens may change. */
   take(): { text: string; tokens: number[] } {
     const text = this.finishReason ? this.text : this.textToTake();
     const { text: before, tokens } = this.taken;
@@ -63,7 +64,7 @@ export class SampledText {
     if (this.stop.length > 0) this.cutAtStop(withoutUnfinished(this.decoder.text), searched - this.longestStop);
   }
 
-  /** Completes the response at the first stop text in `text` from `start`. @returns whether there is one */
+  /** Completes the response at the first stop text in `text`, searched from `start`. @returns whether a stop text was found */
   private cutAtStop(text: string, start: number): boolean {
     const found = this.stop.map((stop) => text.indexOf(stop, start)).filter((at) => at >= 0);
     if (found.length === 0) return false;
@@ -76,7 +77,7 @@ export class SampledText {
     this.finishReason = finishReason;
   }
 
-  /** The stable text, without an end that may be the beginning of a stop text. */
+  /** The stable text, without an end that may be the first part of a stop text. */
   private textToTake(): string {
     const text = this.decoder.stableText;
     const held = Math.max(0, ...this.heldBack.map((end) => beginningAtEnd(text, end)));
@@ -84,7 +85,7 @@ export class SampledText {
   }
 }
 
-/** How many characters at the end of `text` are a prefix of `end`. */
+/** The length of the longest suffix of `text` that is a prefix of `end`. */
 function beginningAtEnd(text: string, end: string): number {
   let length = Math.min(text.length, end.length);
   while (!text.endsWith(end.slice(0, length))) length--;

@@ -1,8 +1,8 @@
 /**
- * The language of a text: a port of Python's langdetect 1.0.9 (Apache-2.0; see ../README.md).
+ * Detects the language of a text: a port of Python's langdetect 1.0.9 (Apache-2.0; see ../README.md).
  *
- * Naive Bayes over character n-grams that are drawn at random from the text until one language is almost certain; the mean of
- * seven trials. The original takes its seed from the clock. Here the seed is fixed, so that a text always has the same language.
+ * Naive Bayes on character n-grams, which are drawn at random from the text until one language is almost certain. The result is the
+ * mean of seven trials. The original uses a random seed. This port uses a fixed seed, so that the result is reproducible.
  */
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
@@ -15,13 +15,14 @@ const SMOOTHING_SPREAD = 0.05;
 const BASE_FREQUENCY = 10_000;
 const SURE = 0.99999;
 const MAX_DRAWS = 1000;
-/** Below it, the language is 'unknown'. */
+/** If the highest probability is lower, the language is 'unknown'. */
 const LEAST_PROBABILITY = 0.1;
 const MAX_CHARACTERS = 10_000;
 
 /**
- * The most probable language as an ISO 639-1 code (except "zh-cn" and "zh-tw"), 'unknown' where none is probable, undefined for a
- * text without any n-gram of the profiles.
+ * The most probable language of a text.
+ * @returns an ISO 639-1 code, "zh-cn" or "zh-tw"; 'unknown' if no language is probable; undefined for a text without n-grams of the
+ *   language profiles
  */
 export function detectLanguage(text: string): string | undefined {
   const { languages, frequencies } = model();
@@ -44,14 +45,14 @@ export function detectLanguage(text: string): string | undefined {
   return best > LEAST_PROBABILITY ? languages[total.indexOf(best)] : 'unknown';
 }
 
-/** Scales to a sum of 1; returns the largest. */
+/** Scales the probabilities to a sum of 1, in place. @returns the largest one */
 function normalize(probabilities: Float64Array): number {
   const sum = probabilities.reduce((a, b) => a + b, 0);
   for (let i = 0; i < probabilities.length; i++) probabilities[i] /= sum;
   return Math.max(...probabilities);
 }
 
-/** The text's characters without URLs and e-mail addresses, and without Latin letters where these are a minority. */
+/** The characters of a text without URLs and e-mail addresses, and without Latin letters if they are a minority. */
 function clean(text: string): string[] {
   const kept = text
     .replace(/https?:\/\/[-_.?&~;+=/#0-9A-Za-z]{1,2076}/gu, ' ')
@@ -64,7 +65,7 @@ function clean(text: string): string[] {
   return [...(latin * 2 < other ? characters.replace(/[A-z]/gu, '') : characters)];
 }
 
-/** All n-grams of one to three characters within words, with a space before the first letter; none from words in capitals. */
+/** All n-grams of one to three characters within words, including the space before a word. Words in capitals are skipped. */
 function ngrams(characters: string[]): string[] {
   const grams: string[] = [];
   let recent = [' '];
@@ -89,7 +90,7 @@ function ngrams(characters: string[]): string[] {
   return grams;
 }
 
-/** The character that the profiles have in place of this one. */
+/** The character that the language profiles use in place of this one. */
 function fold(character: string): string {
   if (/[\0-\x7f]/u.test(character)) return /[A-Za-z]/u.test(character) ? character : ' ';
   if (/[\xa0\xab\xb0\xbb\u2000-\u206f]/u.test(character)) return ' ';
@@ -98,13 +99,13 @@ function fold(character: string): string {
   if (/[\u30a0-\u30ff]/u.test(character)) return '\u30a2';
   if (/[\u3100-\u312f\u31a0-\u31bf]/u.test(character)) return '\u3105';
   if (/[\uac00-\ud7af]/u.test(character)) return '\uac00';
-  // Romanian letters with a comma below as with a cedilla, Farsi yeh as Arabic yeh, kanji as their class.
+  // Replaces Romanian letters with a comma by those with a cedilla, Farsi yeh by Arabic yeh, and kanji by their class.
   return { ș: 'ş', ț: 'ţ', '\u06cc': '\u064a' }[character] ?? model().kanji.get(character) ?? character;
 }
 
 interface Model {
   languages: string[];
-  /** For each n-gram its share among the n-grams of its length, by language. */
+  /** For each n-gram and language: its share of all n-grams with the same length. */
   frequencies: Map<string, Float64Array>;
   kanji: Map<string, string>;
 }
@@ -116,7 +117,7 @@ interface Profiles {
 
 let loaded: Model | undefined;
 
-/** The profiles, read at the first call. */
+/** The language profiles, loaded at the first call. */
 function model(): Model {
   return (loaded ??= load());
 }

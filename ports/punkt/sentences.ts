@@ -26,21 +26,21 @@ const TOKEN = pythonPattern(
     String.raw`(?=\s|$|${NON_WORD}|${MULTI_PUNCTUATION}|,(?=$|\s|${NON_WORD}|${MULTI_PUNCTUATION}))|\S`,
   'gu',
 );
-/** A mark that may end a sentence, and what follows: closing punctuation, or space and the next token. */
+/** A mark that may end a sentence, followed by closing punctuation, or by white space and the next token. */
 const SENTENCE_END = pythonPattern(String.raw`[.?!](?=(?<after>${NON_WORD}|\s+(?<next>\S+)))`, 'gu');
-/** Closing punctuation at the beginning of a piece, which belongs to the sentence before it. */
+/** Closing punctuation at the beginning of a piece. It belongs to the previous sentence. */
 const CLOSING = python(/^["')\]}]+?(?:\s+|(?=--)|$)/u);
 
 interface Token {
   text: string;
-  /** The word in lower case, all numbers as one: the key of the model's tables. */
+  /** The key in the model's tables: the word in lower case, and the same key for all numbers. */
   type: string;
   abbreviation: boolean;
   ellipsis: boolean;
   breaks: boolean;
 }
 
-/** The sentences of an English text, without the white space between them. */
+/** Splits an English text into sentences, without the white space between them. */
 export function splitSentences(text: string): string[] {
   const pieces: { start: number; end: number }[] = [];
   let start = 0;
@@ -54,8 +54,7 @@ export function splitSentences(text: string): string[] {
 }
 
 /**
- * The possible ends of sentences, each with the word before it and the token after it. Of several in one word ("acting!!!") only
- * the last one.
+ * The possible sentence ends, each with the word before it and the token after it. Only the last mark of a word ("acting!!!") is used.
  */
 function* sentenceEnds(text: string): Generator<{ context: string; end: number; next: number }> {
   let previous: { context: string; end: number; next: number } | undefined;
@@ -99,7 +98,7 @@ function containsBreak(context: string): boolean {
   return tokens.slice(0, -1).some(({ breaks }) => breaks);
 }
 
-/** Section 3, type-based classification: the class of a token by itself. */
+/** Section 3, type-based classification: the class of a token without its context. */
 function classify(text: string): Token {
   const type = text.toLowerCase().replace(/^-?[.,]?\p{Nd}[\p{Nd},.-]*\.?$/u, '##number##');
   const token = { text, type, abbreviation: false, ellipsis: false, breaks: false };
@@ -142,7 +141,7 @@ function reclassify(token: Token, next: Token): void {
   }
 }
 
-/** 4.1.1, orthographic heuristic: whether the word's cases in the corpus mean that it begins a sentence; undefined if undecided. */
+/** 4.1.1, orthographic heuristic: whether the word begins a sentence, from its cases in the corpus. Undefined if undecided. */
 function startsSentence({ text }: Token, type: string): boolean | undefined {
   if (/^[;:,.!?]$/u.test(text)) return false;
   const context = model().contexts.get(type) ?? 0;
@@ -165,7 +164,7 @@ interface Model {
 
 let loaded: Model | undefined;
 
-/** The pretrained model, read at the first call. */
+/** The pretrained model, loaded at the first call. */
 function model(): Model {
   return (loaded ??= {
     abbreviations: new Set(table('abbrev_types.txt')),
