@@ -1,7 +1,6 @@
 /** The configuration of a deployment: its schema, from which docs/deployment-settings.md is generated. */
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { selmVersion } from '../engine/version.ts';
 import { serverAddress } from '../openai/client/settings.ts';
 import { gpuSchema } from './deployment/gpu.ts';
 import { publicUiSchema } from './deployment/public-ui.ts';
@@ -29,7 +28,7 @@ export const deploySchema = z.strictObject({
     .describe('Name of the deployment: of its stacks, its Temporal worker deployment and its prefix in the bucket.'),
   version: version
     .optional()
-    .transform((given) => given ?? packageVersion())
+    .transform((given) => given ?? selmVersion)
     .describe("Version of the workers. A run stays on the version that it started on. Default: selm's version."),
   draining: z
     .array(drainingSchema)
@@ -120,8 +119,3 @@ export type DeployConfig = z.infer<typeof deploySchema>;
 
 /** Whether the self-hosted Temporal server, and with it all workers, are stopped. */
 export const isStopped = ({ temporal }: DeployConfig) => temporal.kind === 'self-hosted' && temporal.stopped;
-
-function packageVersion(): string {
-  const file = fileURLToPath(new URL('../package.json', import.meta.url));
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-}

@@ -35,8 +35,9 @@ async function endServer(pid: number): Promise<void> {
   for (let signal: NodeJS.Signals | 0 = 'SIGTERM'; FileLock.isHeld(serverLock()); signal = 0) {
     try {
       process.kill(pid, Date.now() > deadline ? 'SIGKILL' : signal);
-    } catch {
-      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return;
+      throw error;
     }
     await sleep(50);
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { forkModule } from '../../engine/process/fork.ts';
-import { startSelm, type Running } from '../command.ts';
+import { type Ended, startSelm, type Running } from '../command.ts';
 import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
@@ -63,26 +63,28 @@ async function blockedRun(home: string): Promise<Running & { worker: number; sai
   return { ...run, worker: Number(readFileSync(path('blocked'), 'utf8')), said: () => said };
 }
 
+/** The command ends as after Ctrl-C, and leaves neither its worker nor its server behind. */
+async function expectStopped(ended: Promise<Ended>, worker: number): Promise<string> {
+  const { code, stderr } = await ended;
+  expect(code, stderr).toBe(130);
+  expect(isAlive(worker)).toBe(false);
+  expect(isLeft()).toBe(false);
+  return stderr;
+}
+
 test('a second Ctrl-C ends a run at once', async () => {
   const { process: command, ended, worker, said } = await blockedRun('impatient');
   command.kill('SIGINT');
   await until(() => said().includes('Ctrl-C again stops at once.'));
   expect(isAlive(worker)).toBe(true);
   command.kill('SIGINT');
-  const { code, stderr } = await ended;
-  expect(code, stderr).toBe(130);
-  expect(isAlive(worker)).toBe(false);
-  expect(isLeft()).toBe(false);
+  await expectStopped(ended, worker);
 });
 
 test('without a second one it ends after the time that workers have', async () => {
   const { process: command, ended, worker } = await blockedRun('patient');
   command.kill('SIGINT');
-  const { code, stderr } = await ended;
-  expect(code, stderr).toBe(130);
-  expect(stderr).toContain('Workers have not ended in 30 s; killing them.');
-  expect(isAlive(worker)).toBe(false);
-  expect(isLeft()).toBe(false);
+  expect(await expectStopped(ended, worker)).toContain('Workers have not ended in 30 s; killing them.');
 });
 
 test('SIGHUP stops a run as Ctrl-C does; the second one of a closing terminal does not kill it', async () => {
@@ -93,10 +95,7 @@ test('SIGHUP stops a run as Ctrl-C does; the second one of a closing terminal do
   command.kill('SIGCONT');
   expect(isAlive(worker)).toBe(true);
   command.kill('SIGINT');
-  const { code, stderr } = await ended;
-  expect(code, stderr).toBe(130);
-  expect(isAlive(worker)).toBe(false);
-  expect(isLeft()).toBe(false);
+  await expectStopped(ended, worker);
 });
 
 test('after SIGKILL its workers end, even a blocked one, and then its server', async () => {
