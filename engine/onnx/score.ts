@@ -1,12 +1,11 @@
 /** Log-probabilities of given responses. */
 import { Graph } from './graph/tensor.ts';
-import { adapterFeeds, policyParameters, type OpenPolicy } from './policy.ts';
+import { policyParameters } from './policy.ts';
+import { openPolicySession, type PolicySession, type ScoredPolicy } from './policy-session.ts';
 import { groupByPrompt, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
 import { sequenceLogps } from './sequences.ts';
-import { float32, Session, type Feeds } from './session.ts';
+import { float32 } from './session.ts';
 import type { TokenizedResponse } from '../tokens/responses.ts';
-
-type ScoredPolicy = Pick<OpenPolicy, 'model' | 'adapter'>;
 
 /** A graph with the inputs of packGroups() and `sequences`, float32 [N], and the output `logps`, [N]. */
 export function scoringGraph({ model, adapter }: ScoredPolicy): Graph {
@@ -18,20 +17,14 @@ export function scoringGraph({ model, adapter }: ScoredPolicy): Graph {
 
 /** Computes log-probabilities of responses under one policy. */
 export class Scorer {
-  private readonly session: Session;
-  private readonly adapter: Feeds;
-  private readonly vocabSize: number;
+  private readonly opened: PolicySession;
 
-  private constructor(session: Session, adapter: Feeds, vocabSize: number) {
-    this.session = session;
-    this.adapter = adapter;
-    this.vocabSize = vocabSize;
+  private constructor(opened: PolicySession) {
+    this.opened = opened;
   }
 
   static async open(policy: ScoredPolicy, threads: number): Promise<Scorer> {
-    const { dataFolder: folder, target, config } = policy.model;
-    const session = await Session.open(scoringGraph(policy), { folder, device: target.device, threads });
-    return new Scorer(session, adapterFeeds(policy.adapter), config.vocabSize);
+    return new Scorer(await openPolicySession(scoringGraph(policy), policy, threads));
   }
 
   /**
@@ -45,11 +38,11 @@ export class Scorer {
     for (const batch of planBatches(groups, SCORING_TOKENS)) {
       const { feeds, tokens } = packGroups(
         batch.map((i) => groups[i]),
-        this.vocabSize,
+        this.opened.vocabSize,
       );
       const owners = batch.flatMap((i) => members[i]);
       const sequences = float32(new Float32Array(owners.length), [owners.length]);
-      const result = await this.session.run({ ...feeds, ...this.adapter, sequences });
+      const result = await this.opened.session.run({ ...feeds, ...this.opened.adapter, sequences });
       for (const [n, logp] of (result['logps'].data as Float32Array).entries()) logps[owners[n]] = logp;
       done += owners.length;
       computed += tokens;
@@ -59,6 +52,6 @@ export class Scorer {
   }
 
   async close(): Promise<void> {
-    await this.session.close();
+    await this.opened.session.close();
   }
 }

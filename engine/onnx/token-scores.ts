@@ -5,10 +5,8 @@ import { MOST_LIKELY, type TokenScores } from '../protocol/jobs.ts';
 import { packedAttention } from './model/attention.ts';
 import { headLogits, transformer } from './model/transformer.ts';
 import { groupLength, packedInputs, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
-import { adapterFeeds, policyParameters, type OpenPolicy } from './policy.ts';
-import { Session, type Feeds } from './session.ts';
-
-type ScoredPolicy = Pick<OpenPolicy, 'model' | 'adapter'>;
+import { policyParameters } from './policy.ts';
+import { openPolicySession, type PolicySession, type ScoredPolicy } from './policy-session.ts';
 
 /**
  * A graph with the inputs of packGroups() except `owners`, and the outputs `logps`, [K, C], and `topLogps` and `topIds`,
@@ -34,20 +32,14 @@ export function tokenScoringGraph({ model, adapter }: ScoredPolicy): Graph {
 
 /** Scores the tokens of sequences under one policy. */
 export class TokenScorer {
-  private readonly session: Session;
-  private readonly adapter: Feeds;
-  private readonly vocabSize: number;
+  private readonly opened: PolicySession;
 
-  private constructor(session: Session, adapter: Feeds, vocabSize: number) {
-    this.session = session;
-    this.adapter = adapter;
-    this.vocabSize = vocabSize;
+  private constructor(opened: PolicySession) {
+    this.opened = opened;
   }
 
   static async open(policy: ScoredPolicy, threads: number): Promise<TokenScorer> {
-    const { dataFolder: folder, target, config } = policy.model;
-    const session = await Session.open(tokenScoringGraph(policy), { folder, device: target.device, threads });
-    return new TokenScorer(session, adapterFeeds(policy.adapter), config.vocabSize);
+    return new TokenScorer(await openPolicySession(tokenScoringGraph(policy), policy, threads));
   }
 
   /**
@@ -70,10 +62,10 @@ export class TokenScorer {
       if (batch.length === 0) continue;
       const packed = packGroups(
         batch.map((i) => groups[i]),
-        this.vocabSize,
+        this.opened.vocabSize,
       );
       const { owners: _, ...feeds } = packed.feeds;
-      const outputs = await this.session.run({ ...feeds, ...this.adapter });
+      const outputs = await this.opened.session.run({ ...feeds, ...this.opened.adapter });
       const [logps, topLogps] = ['logps', 'topLogps'].map((name) => outputs[name].data as Float32Array);
       const topIds = outputs['topIds'].data as BigInt64Array;
       const width = topIds.length / logps.length;
@@ -95,6 +87,6 @@ export class TokenScorer {
   }
 
   async close(): Promise<void> {
-    await this.session.close();
+    await this.opened.session.close();
   }
 }
