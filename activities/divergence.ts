@@ -4,7 +4,7 @@ import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { inTurns } from '../data/in-turns.ts';
 import { readJsonl, writeJsonl } from '../data/jsonl.ts';
-import type { Device } from '../engine/protocol/settings.ts';
+import { computeParameters, type ComputeSettings } from '../engine/protocol/compute.ts';
 import {
   divergenceRowSchema,
   measureDivergence,
@@ -15,14 +15,13 @@ import { openPolicyArtifact } from './policy.ts';
 import { readShards } from './sample.ts';
 import { defineStep } from './step.ts';
 
-export interface DivergenceInput {
+export interface DivergenceInput extends ComputeSettings {
   /** The policy that sampled the responses. */
   policy: Address;
   /** The policy it is compared with. */
   reference: Address;
   responses: Address;
   threads: number;
-  device?: Device;
 }
 
 const DIVERGENCES = 'divergences.jsonl';
@@ -32,16 +31,16 @@ export const divergence = defineStep({
   name: 'divergence',
   kind: 'divergences',
   reproducible: true,
-  recipe: ({ policy, reference, responses, threads, device }: DivergenceInput) => ({
-    parameters: { threads, device },
+  recipe: ({ policy, reference, responses, threads, ...compute }: DivergenceInput) => ({
+    parameters: { threads, ...computeParameters(compute) },
     inputs: { policy, reference, responses },
     seed: 0,
   }),
-  usesBackend: true,
-  run: async ({ parameters: { threads, device }, inputs }, { context: { store, engine }, folder, options }) => {
+  computedWith: ({ parameters }) => parameters,
+  run: async ({ parameters, inputs }, { context: { store, engine }, folder, options }) => {
     const { policy } = await openPolicyArtifact(store, inputs.policy);
     const { policy: reference } = await openPolicyArtifact(store, inputs.reference);
-    const job = { policy: { ...policy, device }, reference, threads };
+    const job = { policy, reference, ...parameters };
     const rows = await measureDivergence(engine, job, await readShards(store, [inputs.responses]), options);
     await writeJsonl(join(folder, DIVERGENCES), rows);
     return summarizeDivergence(rows);

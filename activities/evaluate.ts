@@ -37,7 +37,7 @@ export const evaluate = defineStep({
       seed,
     };
   },
-  usesBackend: false,
+  computedWith: () => undefined,
   run: async ({ inputs, seed }, { context: { store }, folder }) => {
     const { labels, opponent, divergences, sampledDivergences } = inputs;
     const other = opponent && {

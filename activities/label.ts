@@ -62,7 +62,7 @@ export const label = defineStep({
     inputs: { responses },
     seed: 0,
   }),
-  usesBackend: ({ parameters }) => needsEngine(parameters.label),
+  computedWith: ({ parameters }) => (needsEngine(parameters.label) ? { threads: parameters.threads } : undefined),
   run: async ({ parameters, inputs }, { context, folder, options }) => {
     const labeler = await openLabeler(parameters, context);
     const rows = await readShards(context.store, [inputs.responses]);
@@ -81,7 +81,7 @@ export const labelHeldOut = defineStep({
     inputs: { responses, ...(against !== undefined && { against }) },
     seed: 0,
   }),
-  usesBackend: ({ parameters }) => needsEngine(parameters.label),
+  computedWith: ({ parameters }) => (needsEngine(parameters.label) ? { threads: parameters.threads } : undefined),
   run: async ({ parameters, inputs: { responses, against } }, { context, folder, options }) => {
     const labeler = await openLabeler(parameters, context);
     const rows = await readShards(context.store, [responses]);

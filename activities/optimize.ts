@@ -4,15 +4,16 @@ import type { Address, StepKey } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { inTurns } from '../data/in-turns.ts';
 import { writeJsonl } from '../data/jsonl.ts';
+import { computeParameters, type ComputeSettings } from '../engine/protocol/compute.ts';
 import type { CallOptions, Progress, TrainMetrics } from '../engine/protocol/jobs.ts';
-import type { ObjectiveSettings, TrainingSettings, Device } from '../engine/protocol/settings.ts';
+import type { ObjectiveSettings, TrainingSettings } from '../engine/protocol/settings.ts';
 import type { RowCounts } from '../data/row-counts.ts';
 import { PREFERENCES } from './prefer.ts';
 import { ADAPTER, MODEL, nameBase, openPolicyArtifact, writeBase } from './policy.ts';
 import { REFERENCE_LOGPS } from './reference.ts';
 import { defineStep } from './step.ts';
 
-export interface OptimizeInput {
+export interface OptimizeInput extends ComputeSettings {
   /** The policy that training starts from: the reference policy. */
   policy: Address;
   preferences: Address;
@@ -22,7 +23,6 @@ export interface OptimizeInput {
   training: TrainingSettings;
   seed: number;
   threads: number;
-  device?: Device;
   checkpointSeconds: number;
 }
 
@@ -42,26 +42,26 @@ export const optimize = defineStep({
   kind: 'policy',
   reproducible: true,
   recipe: (input: OptimizeInput) => {
-    const { policy, preferences, reference, objective, training, seed, threads, device } = input;
+    const { policy, preferences, reference, objective, training, seed, threads } = input;
     return {
-      parameters: { objective, training, threads, device },
+      parameters: { objective, training, threads, ...computeParameters(input) },
       inputs: { policy, preferences, reference },
       seed,
     };
   },
-  usesBackend: true,
+  computedWith: ({ parameters }) => parameters,
   run: async ({ parameters, inputs, seed }, { context: { store, engine }, input, folder, key, options }) => {
-    const { objective, training, threads, device } = parameters;
+    const { objective, training, ...compute } = parameters;
     const { policy, base } = await openPolicyArtifact(store, inputs.policy);
     const outDir = join(folder, training.full ? MODEL : ADAPTER);
     const job = {
-      policy: { ...policy, device },
+      policy,
       reference: { logpFiles: await filesOf(store, inputs.reference) },
       rows: join(await store.open(inputs.preferences), PREFERENCES),
       objective,
       training,
       seed,
-      threads,
+      ...compute,
       outDir,
       ...(input && { checkpoint: { dir: await store.openCheckpoints(key), everySeconds: input.checkpointSeconds } }),
     };

@@ -40,7 +40,7 @@ export const prefer = defineStep({
     inputs: { labels, ...(references && { references }) },
     seed: 0,
   }),
-  usesBackend: false,
+  computedWith: () => undefined,
   run: async ({ parameters: { truncated }, inputs: { labels, references } }, { context: { store }, folder }) => {
     const parts: LabelStats[] = [];
     // One shard at a time: all responses of a round may not fit into memory.

@@ -2,6 +2,7 @@
 import { versionsOf, type Address, type Manifest, type Recipe } from '../artifacts/manifest.ts';
 import { LocalStore } from '../artifacts/local-store.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
+import type { ComputeSettings } from '../engine/protocol/compute.ts';
 import type { CallOptions } from '../engine/protocol/jobs.ts';
 import { selmVersion } from '../engine/version.ts';
 import { divergence } from './divergence.ts';
@@ -38,10 +39,14 @@ const reproducible = new Map(STEPS.filter(({ recompute }) => recompute).map((ste
 export const REPRODUCIBLE = [...reproducible.keys()];
 
 /** Why an artifact cannot be recomputed, such as 'sampled by a server'. Undefined if it can be. */
-export function whyNotRecomputed(recipe: Recipe, { backend }: Pick<StepContext, 'backend'>): string | undefined {
+export async function whyNotRecomputed(
+  recipe: Recipe,
+  { engine }: Pick<StepContext, 'engine'>,
+): Promise<string | undefined> {
   if (recipe.engineVersion !== undefined) return `computed by an earlier version (${recipe.engineVersion})`;
   if (recipe.selm === undefined) return recipe.step === 'sample' ? 'sampled by a server' : 'imported';
-  const here = { ...recipe, selm: selmVersion, ...(recipe.backend !== undefined && { backend }) };
+  const backend = recipe.backend === undefined ? undefined : await engine.version(recipe.parameters as ComputeSettings);
+  const here = { ...recipe, selm: selmVersion, ...(backend !== undefined && { backend }) };
   return versionsOf(recipe) === versionsOf(here) ? undefined : `computed by ${versionsOf(recipe)}`;
 }
 

@@ -4,10 +4,11 @@ import type { Address } from '../artifacts/manifest.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { PREFERENCES } from './prefer.ts';
-import type { Device, LengthLimits } from '../engine/protocol/settings.ts';
+import { computeParameters, type ComputeSettings } from '../engine/protocol/compute.ts';
+import type { LengthLimits } from '../engine/protocol/settings.ts';
 import { defineStep } from './step.ts';
 
-export interface ReferenceInput {
+export interface ReferenceInput extends ComputeSettings {
   /** The reference policy. */
   policy: Address;
   preferences: Address;
@@ -17,7 +18,6 @@ export interface ReferenceInput {
   /** The training's truncation settings, applied before scoring. */
   limits: LengthLimits;
   threads: number;
-  device?: Device;
 }
 
 export const REFERENCE_LOGPS = 'logps.jsonl';
@@ -27,16 +27,16 @@ export const reference = defineStep({
   name: 'reference',
   kind: 'reference-logps',
   reproducible: true,
-  recipe: ({ policy, preferences, from, to, limits, threads, device }: ReferenceInput) => ({
-    parameters: { from, to, limits, threads, device },
+  recipe: ({ policy, preferences, from, to, limits, threads, ...compute }: ReferenceInput) => ({
+    parameters: { from, to, limits, threads, ...computeParameters(compute) },
     inputs: { policy, preferences },
     seed: 0,
   }),
-  usesBackend: true,
-  run: async ({ parameters: { device, ...parameters }, inputs }, { context: { store, engine }, folder, options }) => {
+  computedWith: ({ parameters }) => parameters,
+  run: async ({ parameters, inputs }, { context: { store, engine }, folder, options }) => {
     const { policy } = await openPolicyArtifact(store, inputs.policy);
     const rows = join(await store.open(inputs.preferences), PREFERENCES);
-    const logps = await engine.run('reference', { policy: { ...policy, device }, rows, ...parameters }, options);
+    const logps = await engine.run('reference', { policy, rows, ...parameters }, options);
     await writeJsonl(join(folder, REFERENCE_LOGPS), logps);
     // Only the preferences that training uses.
     return { preferences: logps.length };

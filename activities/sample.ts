@@ -8,7 +8,7 @@ import { readJsonlRange, writeJsonl } from '../data/jsonl.ts';
 import { readSampled } from '../data/readers.ts';
 import { promptSchema, type PromptRecord, type SampledRecord } from '../data/records.ts';
 import type { SampleResult } from '../engine/protocol/jobs.ts';
-import type { SamplingSettings, Device } from '../engine/protocol/settings.ts';
+import type { SamplingSettings } from '../engine/protocol/settings.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { PROMPTS } from './prompts/stored.ts';
@@ -27,7 +27,6 @@ interface Shard {
 
 interface EngineInput extends Shard {
   threads: number;
-  device?: Device;
 }
 
 interface ServerInput extends Shard {
@@ -58,17 +57,17 @@ export const sampleByEngine = defineStep({
   name: 'sample',
   kind: 'responses',
   reproducible: true,
-  recipe: ({ policy, prompts, from, to, settings, seed, threads, device }: EngineInput) => ({
-    parameters: { from, to, settings, threads, device },
+  recipe: ({ policy, prompts, from, to, settings, seed, threads }: EngineInput) => ({
+    parameters: { from, to, settings, threads },
     inputs: { policy, prompts },
     seed,
   }),
-  usesBackend: true,
+  computedWith: ({ parameters: { threads } }) => ({ threads }),
   run: async ({ parameters, inputs, seed }, { context, folder, options }) => {
-    const { settings, threads, device } = parameters;
+    const { settings, threads } = parameters;
     const prompts = await readShard(context, inputs.prompts, parameters);
     const { policy } = await openPolicyArtifact(context.store, inputs.policy);
-    const job = { prompts, settings, seed, threads, policy: { ...policy, device } };
+    const job = { prompts, settings, seed, threads, policy };
     return writeResponses(folder, prompts, await context.engine.run('sample', job, options));
   },
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { patiently } from '../artifacts/files.ts';
 import { stepKey, type Address, type Recipe, type StepKey } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
+import type { ComputeSettings } from '../engine/protocol/compute.ts';
 import type { CallOptions, Engine } from '../engine/protocol/jobs.ts';
 import { selmVersion } from '../engine/version.ts';
 
@@ -11,8 +12,6 @@ import { selmVersion } from '../engine/version.ts';
 export interface StepContext {
   store: ArtifactStore;
   engine: Engine;
-  /** Name and version of the engine's backend, such as `onnxruntime 1.30.0`. Part of the keys of the steps that it computes. */
-  backend: string;
   /** A local folder for data that can be recomputed. */
   cacheFolder: string;
 }
@@ -54,8 +53,11 @@ interface AnyStep<Input, Made extends StepRecipe> {
 /** A step whose artifact is a function of the recipe. */
 interface ReproducibleStep<Input, Made extends StepRecipe, Summary> extends AnyStep<Input, Made> {
   reproducible: true;
-  /** Whether the backend computes the step. If so, the backend's name and version are part of the key. */
-  usesBackend: boolean | ((recipe: Made) => boolean);
+  /**
+   * The settings with which the engine computes the step; what computes with them (`Engine.version`) is part of the key. Undefined if
+   * the engine does not compute it.
+   */
+  computedWith: (recipe: Made) => ComputeSettings | undefined;
   /** @param work use its `input` only for settings that do not change the artifact. Absent when `selm verify` recomputes the step */
   run(recipe: Made, work: StepWork & { input?: Input }): Promise<Summary>;
 }
@@ -91,7 +93,7 @@ export interface Step<Input, Summary> extends Activity<Input, StepResult<Summary
  *   kind: 'count',
  *   reproducible: true,
  *   recipe: ({ prompts, longest }: CountInput) => ({ inputs: { prompts }, parameters: { longest }, seed: 0 }),
- *   usesBackend: false,
+ *   computedWith: () => undefined,
  *   run: async ({ inputs, parameters }, { context, folder }) => {
  *     const file = join(await context.store.open(inputs.prompts), PROMPTS);
  *     …
@@ -105,7 +107,7 @@ export function defineStep<Input, Made extends StepRecipe, Summary>(
   const { name, kind } = definition;
   const recipeFor = async (context: StepContext, input: Input) => {
     const made = await definition.recipe(input, context);
-    return { step: name, ...made, ...versions(definition, made, context) };
+    return { step: name, ...made, ...(await versions(definition, made, context)) };
   };
   const step: Activity<Input, StepResult<Summary>> = async (context, input, options) => {
     const { store } = context;
@@ -133,15 +135,14 @@ export function defineStep<Input, Made extends StepRecipe, Summary>(
 }
 
 /** The versions in a step key: those that the artifact's bytes depend on. */
-function versions<Made extends StepRecipe>(
+async function versions<Made extends StepRecipe>(
   definition: StepDefinition<never, Made, unknown>,
   made: Made,
-  { backend }: StepContext,
-): Pick<Recipe, 'selm' | 'backend'> {
+  { engine }: StepContext,
+): Promise<Pick<Recipe, 'selm' | 'backend'>> {
   if (!definition.reproducible) return {};
-  const { usesBackend } = definition;
-  const isUsed = typeof usesBackend === 'function' ? usesBackend(made) : usesBackend;
-  return { selm: selmVersion, ...(isUsed && { backend }) };
+  const settings = definition.computedWith(made);
+  return { selm: selmVersion, ...(settings && { backend: await engine.version(settings) }) };
 }
 
 const SUMMARY = 'summary.json';

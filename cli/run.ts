@@ -21,7 +21,6 @@ import { runTable } from './run-table.ts';
 import { watchRun } from './run-view.ts';
 import { setOption } from './set-option.ts';
 import { jsonOption, withEngine } from './step.ts';
-import type { Device } from '../engine/protocol/settings.ts';
 
 interface RunFlags {
   json?: boolean;
@@ -67,7 +66,7 @@ export const isAttended = ({ json }: { json?: boolean }): boolean =>
 export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunStatus> {
   // Reports an unreachable store once. Otherwise the workers would fail and restart repeatedly.
   await openStore({ writes: true });
-  if (config.device !== undefined) await checkHere(config.device);
+  await withEngine((engine) => engine.run('check', config));
   const stop = new AbortController();
   const stopped = once(stop.signal, 'abort').then(() => undefined);
   const connect = hasServer() ? connectClient : connectEmbedded;
@@ -137,11 +136,6 @@ function withRemedies({ message, differences }: RunDiffers, file: string): Input
     ...(settable ? ['--set changes it while it waits for a decision'] : []),
   ];
   return new InputError(`${message} ${remedies.join('; ')}: ${commands.join(' | ')}`);
-}
-
-/** @throws InputError when this machine does not have the device */
-async function checkHere(device: Device): Promise<void> {
-  await withEngine((engine) => engine.run('check', { device }));
 }
 
 /** Prints the results of a run, and sets the exit code if it waits for a decision. */

@@ -1,6 +1,5 @@
 /** Flags and helpers of the commands that run a single step on files. */
 import { Option, type Command } from 'commander';
-import { z } from 'zod';
 import { ignoredToolsNote } from '../activities/prompts/portions.ts';
 import { resolveModel } from '../data/hub.ts';
 import { InputError, located } from '../data/errors.ts';
@@ -11,15 +10,9 @@ import { EngineDied, JobAborted } from '../engine/protocol/errors.ts';
 import type { CallOptions, Engine, Policy, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
 import { readChatTemplate, withTemplateOf } from '../engine/tokenizer/chat-template-settings.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
-import { deviceSchema } from '../engine/protocol/settings.ts';
 import { adapterPolicy, namedPolicy } from './names.ts';
 import { showProgress } from './progress.ts';
-import { SettingsFlags } from './settings.ts';
 import { startEngine } from '../engine/backends.ts';
-
-const deviceFlags = new SettingsFlags(
-  z.strictObject({ device: deviceSchema.optional().describe(`${deviceSchema.description} Default: cpu.`) }),
-);
 
 /** Adds the flags of a chat template. */
 export function addChatTemplate(command: Command): Command {
@@ -28,7 +21,7 @@ export function addChatTemplate(command: Command): Command {
     .option('--chat-template-arguments <json>', 'Variables of the chat template, such as {"enable_thinking": false}.');
 }
 
-/** Adds the flags of a policy: model, adapter, chat template and device. */
+/** Adds the flags of a policy: model, adapter, chat template. */
 export function addPolicy(command: Command): void {
   addChatTemplate(command)
     .requiredOption(
@@ -39,7 +32,6 @@ export function addPolicy(command: Command): void {
       '--adapter <folder|name>',
       'PEFT adapter of the model: a folder, or a policy NAME@version (selm policies).',
     );
-  deviceFlags.addTo(command);
 }
 
 /** The flags that addPolicy() adds. */
@@ -48,20 +40,17 @@ export interface PolicyFlags {
   adapter?: string;
   chatTemplate?: string;
   chatTemplateArguments?: string;
-  device?: string;
 }
 
 /** Reads the policy from the flags. @throws InputError that names the flag, the model or the chat template */
 export async function policyOf(flags: PolicyFlags): Promise<Policy> {
   const { model, adapter } = flags;
-  const { device } = deviceFlags.read({ ...flags });
   const base = (await namedPolicy(model)) ?? { model: await resolveModel(model) };
   const policy = { ...base, ...(adapter !== undefined && (await adapterPolicy(adapter))) };
   const chatTemplate = withTemplateOf(adapter, chatTemplateOf(flags) ?? policy.chatTemplate);
   return {
     ...policy,
     ...(chatTemplate && { chatTemplate }),
-    ...(device && { device }),
   };
 }
 
@@ -132,6 +121,7 @@ export async function withEngine<T>(work: (engine: Engine, options: CallOptions)
   };
   const ignoreSignals = onStopSignal(interrupt);
   const watched: Engine = {
+    version: (settings) => engine.version(settings),
     run: async (method, job, options) => {
       const bar = showProgress(method);
       try {

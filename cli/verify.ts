@@ -7,7 +7,6 @@ import { findRelease, listReleases, type NamedRelease } from '../activities/rele
 import type { StepContext } from '../activities/step.ts';
 import { isPolicyName } from '../artifacts/names.ts';
 import { InputError } from '../data/errors.ts';
-import { onnxRuntime } from '../engine/version.ts';
 import { cacheFolder } from '../workers/places.ts';
 import { openStore } from '../workers/store.ts';
 import type { RoundResult } from '../workflows/status.ts';
@@ -30,9 +29,9 @@ export function verifyCommand(): Command {
       const scratch = await mkdtemp(join(tmpdir(), 'selm-verify-'));
       try {
         await withEngine(async (engine) => {
-          const context = { store, engine, backend: onnxRuntime, cacheFolder: cacheFolder() };
+          const context = { store, engine, cacheFolder: cacheFolder() };
           for (const step of steps) {
-            const reason = whyNotRecomputed(step.manifest.recipe, context);
+            const reason = await whyNotRecomputed(step.manifest.recipe, context);
             const verdict = reason === undefined ? await compare(step, context, scratch) : `skipped: ${reason}`;
             console.error(`${step.manifest.recipe.step.padEnd(12)} ${step.address.slice(0, 12)} ${verdict}`);
             if (reason !== undefined) skipped.push(reason);

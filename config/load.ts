@@ -5,7 +5,6 @@ import { isPolicyName } from '../artifacts/names.ts';
 import { InputError } from '../data/errors.ts';
 import { isDatasetId } from '../data/hub-ids.ts';
 import { readChatTemplate } from '../engine/tokenizer/chat-template-settings.ts';
-import { Q8_ON_CPU } from '../engine/protocol/settings.ts';
 import { locateLabeler, roundLabelSchema, type RoundLabelSettings } from '../labelers/index.ts';
 import { withSettings, type Settings } from './changes.ts';
 import { locateFrom, locateSections } from './locate.ts';
@@ -32,25 +31,12 @@ export function readConfig(source: string, document: object, folder: string): Ru
   const parsed = runSchema.safeParse(document);
   if (!parsed.success) throw new InputError(`${source}: ${describeProblem(runSchema, document, parsed.error)}`);
 
-  const {
-    model,
-    adapter,
-    chatTemplate,
-    prompts,
-    output,
-    device,
-    threads = availableParallelism(),
-    ...rest
-  } = parsed.data;
-  if (device === 'cuda' && rest.sample.weights === 'q8')
-    throw new InputError(`${source}: "sample.weights": ${Q8_ON_CPU}`);
+  const { model, adapter, chatTemplate, prompts, output, threads = availableParallelism(), ...rest } = parsed.data;
   const locate = locateFrom(folder);
   const { train, heldOut } = prompts;
   return {
     ...locateSections(rest, locate),
     threads,
-    // An explicit `device: cpu` gives the same step keys as the default.
-    ...(device !== undefined && device !== 'cpu' && { device }),
     model: locate.model(model),
     ...(adapter !== undefined && { adapter: locate.pathOrId(adapter, isPolicyName) }),
     ...(chatTemplate && { chatTemplate: withText(chatTemplate, locate.path) }),

@@ -1,7 +1,7 @@
 /** The configuration of a run: its schema, from which docs/config.md is generated. */
 import { z } from 'zod';
 import { nameSchema } from '../data/paths.ts';
-import { deviceSchema } from '../engine/protocol/settings.ts';
+import { computeFields } from '../engine/protocol/settings.ts';
 import { roundLabelSchema } from '../labelers/index.ts';
 import { evaluateSchema } from './run/evaluate.ts';
 import { budgetSchema, onFailureSchema } from './run/operation.ts';
@@ -34,7 +34,7 @@ const sections = z.strictObject({
       'Threads of the engine; the same number gives bitwise the same results. ' +
         'Default: the number of cores of the machine that starts the run.',
     ),
-  device: deviceSchema.optional().describe(`${deviceSchema.description} Labelers run on the CPU. Default: cpu.`),
+  ...computeFields.shape,
   sample: sampleSchema.prefault({}).describe('How the policy responds to the prompts of a round.'),
   label: roundLabelSchema.prefault({}).describe('How responses become preferences.'),
   optimize: optimizeSchema.prefault({}).describe('How the policy is trained on the preferences of a round.'),

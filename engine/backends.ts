@@ -6,6 +6,7 @@
  */
 import { superviseEngine, type HostOptions } from './process/host.ts';
 import type { Engine } from './protocol/jobs.ts';
+import { onnxRuntime } from './version.ts';
 
 /** Entry modules by the backend's name. */
 const entries = {
@@ -13,4 +14,11 @@ const entries = {
 };
 
 /** An engine in a process of its own, which starts with the first job, and again after it died. */
-export const startEngine = (options: HostOptions = {}): Engine => superviseEngine(entries.onnx, options);
+export function startEngine(options: HostOptions = {}): Engine {
+  const onnx = superviseEngine(entries.onnx, options);
+  return {
+    run: (method, job, callOptions) => onnx.run(method, job, callOptions),
+    version: async () => onnxRuntime,
+    close: () => onnx.close(),
+  };
+}

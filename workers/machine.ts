@@ -70,7 +70,7 @@ async function cuda(): Promise<Check> {
   const what = 'CUDA';
   const engine = startEngine();
   try {
-    await engine.run('check', { device: 'cuda' });
+    await engine.run('check', { backend: 'torch', device: 'cuda' });
     return { what, found: 'works, for device: cuda' };
   } catch (error) {
     return { what, found: `no: ${(error as Error).message}` };

@@ -2,7 +2,6 @@
 import { NativeConnection, Runtime, Worker, type LogLevel, type WorkerOptions } from '@temporalio/worker';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 import { controlActivities, createActivities, modelActivities } from '../activities/index.ts';
-import { onnxRuntime } from '../engine/version.ts';
 import { CONTROL_QUEUE, GPU_QUEUE } from '../workflows/queues.ts';
 import { InputError } from '../data/errors.ts';
 import { STOP_SIGNALS } from '../data/stop-signals.ts';
@@ -79,7 +78,7 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   const connection = await NativeConnection.connect(connectionOptions);
   await registerServer(store, connection, { address: connectionOptions.address, namespace });
   const engine = isMeasured() ? measureEngine(startEngine(), metrics) : startEngine();
-  const context = { store, engine, backend: onnxRuntime, cacheFolder: cacheFolder() };
+  const context = { store, engine, cacheFolder: cacheFolder() };
   const byRole: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
     control: {
       taskQueue: CONTROL_QUEUE,

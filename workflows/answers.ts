@@ -19,7 +19,9 @@ export interface Answers {
 }
 
 /** A run's configuration with the labeler that scores held-out responses. */
-export type Labeling = Pick<RunConfig, 'seed' | 'threads' | 'device' | 'evaluate'> & { label: LabelSettings };
+export type Labeling = Pick<RunConfig, 'seed' | 'threads' | 'backend' | 'device' | 'gpus' | 'evaluate'> & {
+  label: LabelSettings;
+};
 
 /** Greedy responses and, with `evaluate.klSamples`, responses sampled at temperature 1 for the KL estimate. */
 export interface MeasuredAnswers extends Answers {
@@ -58,13 +60,13 @@ export async function answerMeasured(
 
 function sampleHeldOut(
   step: RunningStep,
-  { threads, device, evaluate: { maxNewTokens, batchSize, shardSize } }: RunConfig,
+  { threads, evaluate: { maxNewTokens, batchSize, shardSize } }: RunConfig,
   policy: Address,
   heldOut: PromptSet,
   { seed, ...decoding }: Pick<SamplingSettings, 'samplesPerPrompt' | 'temperature'> & { seed: number },
 ): Promise<Address[]> {
   const settings = { ...decoding, topP: 1, topK: 0, maxNewTokens, batchSize, weights: 'f32' as const };
-  const shared = { policy, prompts: heldOut.address, settings, seed, threads, device };
+  const shared = { policy, prompts: heldOut.address, settings, seed, threads };
   return runShards(step, 'sample', shared, shardsOf(heldOut.count, shardSize));
 }
 
@@ -83,9 +85,9 @@ export async function compareAnswers(
   answers: MeasuredAnswers,
   opponent: Answers,
 ): Promise<{ address: Address; summary: Comparison }> {
-  const { label, seed, threads, device } = config;
+  const { label, seed, threads, backend, device, gpus } = config;
   const measure = (shards: Address[]) => {
-    const shared = { policy: answers.policy, reference: opponent.policy, threads, device };
+    const shared = { policy: answers.policy, reference: opponent.policy, threads, backend, device, gpus };
     const own = shards.map((responses) => ({ responses }));
     return runShards(step, 'divergence', shared, own);
   };

@@ -76,11 +76,12 @@ async function runRound({
   const step = runSteps(round);
   const seed = roundSeed(config.seed, round);
   const { policy } = previous;
-  const { threads, device } = config;
+  const { threads, backend, device, gpus } = config;
+  const compute = { threads, backend, device, gpus };
 
   const { shardSize, server, ...settings } = config.sample;
   const shards = shardsOf(prompts.count, shardSize);
-  const shared = { prompts: prompts.address, seed, threads, device, ...(server && { server }) };
+  const shared = { prompts: prompts.address, seed, threads, ...(server && { server }) };
   const sampleFrom = async (running: RunningStep, source: Address, samplesPerPrompt: number) => {
     try {
       const input = { ...shared, policy: source, settings: { ...settings, samplesPerPrompt } };
@@ -117,7 +118,7 @@ async function runRound({
     : shardsOf(labeled.summary.preferences, shardSize);
   const reference = await step('reference', preferenceShards.length, (running) => {
     const limits = { maxLength: training.maxLength, maxPromptLength: training.maxPromptLength };
-    const input = { policy, preferences: labeled.address, limits, threads, device };
+    const input = { policy, preferences: labeled.address, limits, ...compute };
     return runShards(running, 'reference', input, preferenceShards);
   });
 
@@ -131,8 +132,7 @@ async function runRound({
       objective,
       training: { ...training, learningRate: rate },
       seed,
-      threads,
-      device,
+      ...compute,
       checkpointSeconds,
     });
     running.tick(result.reused);

@@ -12,7 +12,7 @@ import { format, resolveConfig } from 'prettier';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { exitCodeOf, report } from '../../cli/errors.ts';
 import { InputError } from '../../data/errors.ts';
-import { engineVersion, onnxRuntime } from '../../engine/version.ts';
+import { engineVersion } from '../../engine/version.ts';
 import { prepareQuickstart } from '../../examples/quickstart/prepare.ts';
 import { instructions } from '../../examples/quickstart/task.ts';
 import { cacheFolder } from '../../workers/places.ts';
@@ -73,7 +73,6 @@ async function study(known: StudyResults | undefined): Promise<void> {
     const context = {
       store: new LocalStore(join(home, 'artifacts')),
       engine,
-      backend: onnxRuntime,
       cacheFolder: cacheFolder(),
     };
     try {

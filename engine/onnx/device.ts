@@ -7,7 +7,7 @@ import { InputError } from '../../data/errors.ts';
 import * as ops from './graph/ops.ts';
 import { Graph } from './graph/tensor.ts';
 import { float32, Session } from './session.ts';
-import type { Device } from '../protocol/settings.ts';
+import type { Device } from '../protocol/compute.ts';
 
 const INSTALL = 'npm rebuild onnxruntime-node --ignore-scripts=false';
 /** The CUDA version depends on the provider's build; the name of a missing library tells which. */

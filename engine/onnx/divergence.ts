@@ -13,7 +13,7 @@ import { adapterFeeds, adapterInputs, policyParameters, type OpenPolicy } from '
 import type { ResponseDivergence } from '../protocol/jobs.ts';
 import { Session, type Feeds } from './session.ts';
 import type { ModelFiles } from './model/model-files.ts';
-import type { Device } from '../protocol/settings.ts';
+import type { Device } from '../protocol/compute.ts';
 import type { TokenizedResponse } from '../tokens/responses.ts';
 
 type Compared = Pick<OpenPolicy, 'model' | 'adapter'>;

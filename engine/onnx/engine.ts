@@ -1,7 +1,6 @@
 /** The ONNX Runtime backend: runs the protocol's jobs in this process. */
 import type { EngineMethod, JobControl, JobOf, ResultOf } from '../protocol/jobs.ts';
 import type { JobRunner } from '../process/child.ts';
-import { checkDevice } from './device.ts';
 import type { JobContext } from './jobs/context.ts';
 import { exportModel } from './jobs/export.ts';
 import { rank, reward } from './jobs/rank.ts';
@@ -21,7 +20,7 @@ const methods: { [M in EngineMethod]: (job: JobOf<M>, context: JobContext) => Pr
   optimize,
   sft,
   export: exportModel,
-  check: ({ device }) => checkDevice(device).then(() => null),
+  check: async () => null,
 };
 
 /** Runs jobs one at a time, and keeps sessions open between them. */
@@ -30,8 +29,6 @@ export class LocalEngine implements JobRunner {
 
   /** @throws like `Engine.run` */
   async run<M extends EngineMethod>(method: M, job: JobOf<M>, control: JobControl): Promise<ResultOf<M>> {
-    // Before any work, rather than when the first session opens.
-    if ('policy' in job && job.policy.device) await checkDevice(job.policy.device);
     return methods[method](job, { control, sessions: this.sessions });
   }
 

@@ -15,12 +15,12 @@ export interface OpenPolicy extends PolicyFiles {
 }
 
 /**
- * Opens a policy to compute on its device.
+ * Opens a policy to compute.
  * @throws InputError when a part is missing, damaged or unsupported, or does not fit the others
  */
 export function openPolicy(policy: Policy): OpenPolicy {
   const files = openPolicyFiles(policy);
-  return { ...files, model: withTarget(files.model, policy.device) };
+  return { ...files, model: withTarget(files.model) };
 }
 
 /** Names and shapes of an adapter's matrices: `<layer>.lora_A` [rank, in] and `<layer>.lora_B` [out, rank]. */

@@ -2,7 +2,7 @@
 import ort from 'onnxruntime-node';
 import { encodeGraph } from './graph/encode.ts';
 import type { Graph } from './graph/tensor.ts';
-import type { Device } from '../protocol/settings.ts';
+import type { Device } from '../protocol/compute.ts';
 
 /** Tensors by name. */
 export type Feeds = Record<string, ort.Tensor>;

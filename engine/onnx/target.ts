@@ -1,5 +1,5 @@
 /** What graphs are built for: a device, and the numerical precision on it. */
-import type { Device } from '../protocol/settings.ts';
+import type { Device } from '../protocol/compute.ts';
 import type { ElementType } from './format/format.ts';
 
 export type FloatType = Extract<ElementType, 'float32' | 'float16' | 'bfloat16'>;

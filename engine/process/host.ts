@@ -15,6 +15,9 @@ export interface HostOptions {
   silenceSeconds?: number;
 }
 
+/** A backend's process, which runs one job at a time. */
+export type SupervisedEngine = Pick<Engine, 'run' | 'close'>;
+
 const DEFAULT_SILENCE_SECONDS = 900;
 /** Characters kept of the end of the process's stderr, for the error when it dies. */
 const STDERR_KEPT = 2000;
@@ -23,11 +26,11 @@ const STDERR_KEPT = 2000;
  * An engine whose process starts with the first job, and again after it died.
  * @param entry the module that the process runs; it calls `answerHost` (child.ts)
  */
-export function superviseEngine(entry: URL, options: HostOptions): Engine {
+export function superviseEngine(entry: URL, options: HostOptions): SupervisedEngine {
   return new EngineHost(entry, options);
 }
 
-class EngineHost implements Engine {
+class EngineHost implements SupervisedEngine {
   private readonly entry: URL;
   private readonly options: HostOptions;
   private child: ChildProcess | undefined;

@@ -14,7 +14,8 @@ import type {
   TokenizedPreferenceRecord,
   TokenizedScoreRecord,
 } from '../../data/records.ts';
-import type { Device, LengthLimits, ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
+import type { ComputeSettings } from './compute.ts';
+import type { LengthLimits, ObjectiveSettings, SamplingSettings, TrainingSettings } from './settings.ts';
 import type { RowCounts } from '../../data/row-counts.ts';
 
 /** A chat template given in place of a model's own, or arguments to it. */
@@ -30,8 +31,6 @@ export interface Policy {
   model: string;
   adapter?: string;
   chatTemplate?: ChatTemplateSettings;
-  /** The device that computes, which also decides the numerical precision. Default: the CPU. */
-  device?: Device;
 }
 
 /** Progress of a job: `done` of `total` units. */
@@ -60,10 +59,8 @@ export interface NewTokens {
   finishReason?: 'stop' | 'length';
 }
 
-interface ComputeJob {
+interface ComputeJob extends ComputeSettings {
   policy: Policy;
-  /** Threads that compute. Results are bitwise reproducible only with the same number. Default: all cores. */
-  threads?: number;
 }
 
 /** Responses to sample. */
@@ -101,8 +98,7 @@ export type ScoreResult = {
 
 /** Responses at whose tokens KL(policy || reference) is computed. */
 export interface DivergenceJob extends ComputeJob {
-  /** Runs on the policy's device. */
-  reference: Omit<Policy, 'device'>;
+  reference: Policy;
   /** A response may have no tokens. */
   rows: (TokenizedScoreRecord | SampledScoreRecord)[];
 }
@@ -134,11 +130,10 @@ export interface Scores {
 export type TooLong = 'cut' | 'unjudged';
 
 /** Answers to be scored by a pairwise ranker. */
-export interface RankJob {
+export interface RankJob extends ComputeSettings {
   /** The ranker's folder. */
   model: string;
   rows: Answered[];
-  threads?: number;
 }
 /** Answers to be scored by a reward model. */
 export interface RewardJob extends RankJob {
@@ -245,8 +240,8 @@ export interface EngineMethods {
   optimize(job: OptimizeJob): TrainResult;
   sft(job: SftJob): TrainResult;
   export(job: ExportJob): null;
-  /** Fails with an `InputError` if the device cannot be used. */
-  check(job: { device: Device }): null;
+  /** Fails with an `InputError` if this machine cannot compute with these settings. */
+  check(job: ComputeSettings): null;
 }
 export type EngineMethod = keyof EngineMethods;
 export type JobOf<M extends EngineMethod> = Parameters<EngineMethods[M]>[0];
@@ -279,6 +274,12 @@ export interface Engine {
    * @throws InputError for bad input, and an `EngineError` (errors.ts) if the job was stopped, training diverged or the process died
    */
   run<M extends EngineMethod>(method: M, job: JobOf<M>, options?: CallOptions): Promise<ResultOf<M>>;
+  /**
+   * What computes with these settings, as step keys name it: the backend with its version, and all else that decides the bits of its
+   * results, such as `onnxruntime 1.30.0`.
+   * @throws InputError when the backend is not installed
+   */
+  version(settings: ComputeSettings): Promise<string>;
   /** Ends the engine's process, and with it the job that runs. */
   close(): Promise<void>;
 }

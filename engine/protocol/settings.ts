@@ -1,5 +1,6 @@
 /** Settings of sampling and training: one schema for the command line's flags, a run's configuration and its reference page. */
 import { z } from 'zod';
+import { BACKENDS, DEVICES } from './compute.ts';
 
 const positiveInt = z.int().positive();
 /** vLLM's limit (VLLM_MAX_N_SEQUENCES). */
@@ -36,21 +37,35 @@ export const samplingSchema = z.strictObject({
 });
 export type SamplingSettings = z.infer<typeof samplingSchema>;
 
-/** The error of 8-bit weights on another device. */
-export const Q8_ON_CPU =
-  'weights: q8 needs device: cpu; with device: cuda leave weights at f32, which are stored in 16 bits there.';
+/** Most ranks of one machine. */
+const MAX_GPUS = 64;
 
-/** The devices that a policy can compute on. */
-const DEVICES = ['cpu', 'cuda'] as const;
-export type Device = (typeof DEVICES)[number];
-
-/** The device that computes: a setting of a run, and of a command that runs one step. */
-export const deviceSchema = z
-  .enum(DEVICES)
-  .describe(
-    'Device for model computations: `cpu` (float32), or `cuda` (an NVIDIA GPU; float16, or bfloat16 if the model is stored ' +
-      'in bfloat16). Results depend on the device.',
-  );
+/** The settings of a run, and of a command that runs one step. */
+export const computeFields = z.strictObject({
+  backend: z
+    .enum(BACKENDS)
+    .optional()
+    .describe(
+      'What computes training and log-probabilities: `onnx` (ONNX Runtime on the CPU, nothing to install) or `torch` (PyTorch, ' +
+        'on GPUs; `selm torch install`). Results depend on the backend. Default: `torch` on a machine with an NVIDIA GPU, else `onnx`.',
+    ),
+  device: z
+    .enum(DEVICES)
+    .optional()
+    .describe(
+      'Device of the torch backend: `cuda` (NVIDIA GPUs; computes in bfloat16, trains float32 weights) or `cpu` (float32). ' +
+        'Default: `cuda` on a machine with an NVIDIA GPU, else `cpu`.',
+    ),
+  gpus: z
+    .int()
+    .positive()
+    .max(MAX_GPUS)
+    .optional()
+    .describe(
+      'GPUs of a worker that train one policy together: the torch backend runs one process (rank) on each, and shards the model ' +
+        'over them. With `device: cpu`, the number of processes. Results depend on it. Default: 1.',
+    ),
+});
 
 /** Responses for KL divergences, in addition to the greedy ones. */
 export const divergenceSchema = z.strictObject({

@@ -4,7 +4,6 @@ import { afterAll } from 'vitest';
 import type { StepContext } from '../../activities/step.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { startEngine } from '../../engine/backends.ts';
-import { onnxRuntime } from '../../engine/version.ts';
 import { temporaryFolder } from '../temporary.ts';
 
 export interface TestContext extends StepContext {
@@ -17,5 +16,5 @@ export function testContext(): TestContext {
   const engine = startEngine();
   afterAll(() => engine.close());
   const store = new LocalStore(join(folder, 'store'));
-  return { folder, store, engine, backend: onnxRuntime, cacheFolder: join(folder, 'cache') };
+  return { folder, store, engine, cacheFolder: join(folder, 'cache') };
 }

@@ -143,6 +143,7 @@ describe('a round', () => {
 
   test('that is done already is found, without the engine', async () => {
     const unused: Engine = {
+      version: (settings) => engine.version(settings),
       run: (method) => Promise.reject(new Error(`the engine was asked to ${method}`)),
       close: () => Promise.resolve(),
     };
@@ -172,6 +173,7 @@ describe('a round', () => {
 /** An engine that records its training steps. If `stop` is given, it is aborted after the second step. */
 function watched(steps: number[], stop?: AbortController): Engine {
   return {
+    version: (settings) => engine.version(settings),
     close: () => engine.close(),
     run: (method, job) =>
       engine.run(method, job, {

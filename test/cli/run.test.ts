@@ -9,7 +9,6 @@ import { stringify } from 'yaml';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { runRounds } from '../../bench/study/rounds.ts';
 import type { Manifest } from '../../artifacts/manifest.ts';
-import { onnxRuntime } from '../../engine/version.ts';
 import { loadConfig } from '../../config/load.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, startSelm, summaryOf, type Running } from '../command.ts';
@@ -160,7 +159,7 @@ describe('selm run', () => {
     const engine = startEngine();
     try {
       const store = new LocalStore(join(home.SELM_HOME, 'artifacts'));
-      const context = { store, engine, backend: onnxRuntime, cacheFolder: folder };
+      const context = { store, engine, cacheFolder: folder };
       const before = artifactTimes(home);
       const { start, rounds, failed } = await runRounds(context, loadConfig(join(folder, 'tiny.yaml')), () => {});
       expect(failed).toBeUndefined();

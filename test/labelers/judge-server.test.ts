@@ -79,7 +79,7 @@ async function place(name: string, rows = ROWS) {
   const store = new LocalStore(path(name));
   const recipe = { step: 'sample', parameters: {}, inputs: {}, seed: 0, selm: selmVersion, backend };
   const responses = await store.create('responses', recipe, (at) => writeJsonl(join(at, 'responses.jsonl'), rows));
-  return { context: { store, engine, backend, cacheFolder: path(`${name}-cache`) }, responses };
+  return { context: { store, engine, cacheFolder: path(`${name}-cache`) }, responses };
 }
 
 async function labeled(name: string, settings: LabelSettings, rows = ROWS) {

@@ -50,6 +50,7 @@ const standIn: Engine = {
     };
     return answers[method as keyof typeof answers](job as never) as ReturnType<EngineMethods[M]>;
   },
+  version: async () => 'stand-in 1',
   close: () => Promise.resolve(),
 };
 
@@ -88,7 +89,6 @@ const server = await startDevServer();
 const context = {
   store: new LocalStore(join(folder, 'store')),
   engine: standIn,
-  backend: 'stand-in',
   cacheFolder: join(folder, 'cache'),
 };
 const address = server.address;

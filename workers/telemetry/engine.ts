@@ -6,6 +6,7 @@ import type { Metrics } from './metrics.ts';
 export function measureEngine(engine: Engine, metrics: Metrics): Engine {
   return {
     close: () => engine.close(),
+    version: (settings) => engine.version(settings),
     run(method, job, options = {}) {
       let last: Pick<Progress, 'done' | 'tokens'> | undefined;
       let since = performance.now();

@@ -1,6 +1,7 @@
 /** Batched generation: prompts enter as others leave, and the samples of a prompt share its keys and values. */
 import type { NewTokens } from '../../protocol/jobs.ts';
-import type { Device, SamplingSettings } from '../../protocol/settings.ts';
+import type { Device } from '../../protocol/compute.ts';
+import type { SamplingSettings } from '../../protocol/settings.ts';
 import { checkPromptLength } from '../../tokens/prompts.ts';
 import type { ModelFiles } from '../model/model-files.ts';
 import { commonPrefix } from '../packing.ts';

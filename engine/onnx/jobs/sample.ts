@@ -1,9 +1,8 @@
 /** The job `sample`. */
-import { InputError, located } from '../../../data/errors.ts';
+import { located } from '../../../data/errors.ts';
 import { toolsOf } from '../../../data/tools.ts';
 import { JobAborted } from '../../protocol/errors.ts';
 import type { NewTokens, ResponseDivergence, SampleJob, SampleResult } from '../../protocol/jobs.ts';
-import { Q8_ON_CPU } from '../../protocol/settings.ts';
 import { checkIds } from '../../tokens/checks.ts';
 import type { TokenizedResponse } from '../../tokens/responses.ts';
 import { DivergenceMeter } from '../divergence.ts';
@@ -20,7 +19,6 @@ const MEASURED_PROMPTS = 8;
 export async function sample(job: SampleJob, { control, sessions }: JobContext): Promise<SampleResult> {
   const { policy, prompts, settings, seed, reportTokensEvery, threads = ALL_CORES } = job;
   const opened = openPolicy(policy);
-  if (settings.weights === 'q8' && opened.model.target.device !== 'cpu') throw new InputError(Q8_ON_CPU);
   const tokenizer = opened.tokenizer();
   const generator = await sessions.get('generator', JSON.stringify([policy, settings, threads]), async () => {
     // While weights are packed they are in memory twice. So no other session stays open.

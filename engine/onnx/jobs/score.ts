@@ -58,7 +58,7 @@ export async function reference(job: ReferenceJob, context: JobContext): Promise
 /** `EngineMethods.divergence`. */
 export async function divergence(job: DivergenceJob, { control, sessions }: JobContext): Promise<DivergenceResult> {
   const { policy, reference: referencePolicy, threads = ALL_CORES } = job;
-  const [opened, other] = [policy, { ...referencePolicy, device: policy.device }].map(openPolicy);
+  const [opened, other] = [policy, referencePolicy].map(openPolicy);
   const rows = job.rows.map((row, i) =>
     located(`Row ${i + 1}`, () => {
       const tokenized = tokenizeResponse(opened, row);

@@ -3,7 +3,7 @@ import { EMBEDDING } from '../../model-files/embeddings.ts';
 import { openModelFolder, type ModelFolder, type TensorFiles } from '../../model-files/model.ts';
 import type { Task } from '../../model-files/config.ts';
 import type { TensorEntry } from '../../model-files/safetensors.ts';
-import type { Device } from '../../protocol/settings.ts';
+import type { Device } from '../../protocol/compute.ts';
 import { targetOf, type Target } from '../target.ts';
 
 /** A model folder, and what its graphs are built for. The graphs' external data is relative to `dataFolder`. */

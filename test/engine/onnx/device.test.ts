@@ -89,11 +89,7 @@ describe.skipIf(!works)('on the GPU', () => {
       epochs: 3,
       shuffle: false,
     });
-    const { metrics } = await engine.run(
-      'optimize',
-      { ...job, policy, reference: { ...reference, device: 'cuda' } },
-      undisturbed,
-    );
+    const { metrics } = await engine.run('optimize', { ...job, policy, reference }, undisturbed);
     for (const [i, { loss, grad_norm }] of expected.steps.entries()) {
       expect(Math.abs(metrics[i].loss - loss)).toBeLessThan(5e-3);
       expect(metrics[i].grad_norm / grad_norm).toBeCloseTo(1, 1);

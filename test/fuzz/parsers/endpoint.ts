@@ -74,6 +74,7 @@ export async function endpointParsers(folder: string): Promise<Parsers> {
   const local = new LocalEngine();
   const control = { onProgress: () => {}, aborted: () => false, isCancelled: () => false };
   const engine: Engine = {
+    version: async () => 'stand-in 1',
     run: (method, job, { onProgress = control.onProgress } = {}) => local.run(method, job, { ...control, onProgress }),
     close: () => local.close(),
   };

@@ -33,7 +33,7 @@ function watched({
     };
     return engine.run(method, job, { ...options, onProgress: tell });
   };
-  const app = endpoint(new Models('tiny', { model }, { run, close: async () => {} } as Engine));
+  const app = endpoint(new Models('tiny', { model }, { ...engine, run, close: async () => {} } as Engine));
   return { app, jobs };
 }
 type App = ReturnType<typeof watched>['app'];
