@@ -9,7 +9,7 @@ import type { CallOptions, Progress, TrainMetrics } from '../engine/protocol/job
 import type { ObjectiveSettings, TrainingSettings } from '../engine/protocol/settings.ts';
 import type { RowCounts } from '../data/row-counts.ts';
 import { PREFERENCES } from './prefer.ts';
-import { ADAPTER, MODEL, nameBase, openPolicyArtifact, writeBase } from './policy.ts';
+import { ADAPTER, checkBase, MODEL, nameBase, openPolicyArtifact, writeBase } from './policy.ts';
 import { REFERENCE_LOGPS } from './reference.ts';
 import { defineStep } from './step.ts';
 
@@ -66,6 +66,8 @@ export const optimize = defineStep({
       ...(input && { checkpoint: { dir: await store.openCheckpoints(key), everySeconds: input.checkpointSeconds } }),
     };
     const trained = await keepingCheckpoints(store, key, options, (kept) => engine.run('optimize', job, kept));
+    // A whole model gets its tokenizer from the base model's folder at the end, and training may have taken days.
+    if (policy.model === base.source) await checkBase(base);
     const { steps, unchanged, metrics, rows, damagedCheckpoints } = trained;
     for (const damaged of damagedCheckpoints) {
       console.warn(`Checkpoint ${damaged} was damaged: its steps were computed again.`);

@@ -4,6 +4,7 @@ import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
+import { InputError } from '../data/errors.ts';
 import { exists } from '../data/file-errors.ts';
 import { isModelId } from '../data/hub-ids.ts';
 import { pinnedId, resolveModel } from '../data/hub.ts';
@@ -89,9 +90,23 @@ export async function nameBase(adapter: string, { source }: BaseModel): Promise<
 }
 
 /**
+ * Checks that a base model in a folder is the one that the policy was imported with: its files are not in the store. A hub id names
+ * a commit, whose files do not change.
+ * @throws InputError when a file has changed
+ */
+export async function checkBase({ source, fingerprint }: BaseModel): Promise<void> {
+  if (isModelId(source) && !existsSync(source)) return;
+  if ((await fingerprintOf(source)) === fingerprint) return;
+  throw new InputError(
+    `The files of the model ${source} have changed since the run began: restore them, or start a run of another name for the new ones.`,
+  );
+}
+
+/**
  * Opens a policy's artifact.
  * @param wanted which files of a base model on the hub are downloaded. Default: all files that the engine needs
  * @returns the folders that the engine opens
+ * @throws InputError when the files of a base model in a folder have changed
  */
 export async function openPolicyArtifact(
   store: ArtifactStore,
@@ -102,8 +117,8 @@ export async function openPolicyArtifact(
   const base = JSON.parse(await readFile(join(folder, BASE), 'utf8')) as BaseModel;
   const { chatTemplate } = base;
   const [model, adapter] = [join(folder, MODEL), join(folder, ADAPTER)];
-  const files = exists(model)
-    ? { model }
-    : { model: await resolveModel(base.source, wanted), ...(exists(adapter) && { adapter }) };
+  if (exists(model)) return { policy: { model, ...(chatTemplate && { chatTemplate }) }, base };
+  const files = { model: await resolveModel(base.source, wanted), ...(exists(adapter) && { adapter }) };
+  await checkBase(base);
   return { policy: { ...files, ...(chatTemplate && { chatTemplate }) }, base };
 }

@@ -1,15 +1,31 @@
 /** Hashes that identify models by their files' contents, in whatever folder they are. */
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hashFile, hashValue } from '../../artifacts/hash.ts';
 import type { Policy } from '../protocol/jobs.ts';
 
 const MODEL_FILES = /\.(json|safetensors|jinja|model|txt)$/;
 
-/** A hash of the files of a model or adapter folder: weights, configuration, tokenizer and templates. */
+/**
+ * A hash of the files of a model or adapter folder: weights, configuration, tokenizer and templates. A process reads a file once, as
+ * long as it stays as it is, so that a step can check a model of many gigabytes before each use.
+ */
 export async function fingerprintOf(folder: string): Promise<string> {
   const names = (await readdir(folder)).filter((name) => MODEL_FILES.test(name)).sort();
-  return hashValue(await Promise.all(names.map(async (name) => [name, await hashFile(join(folder, name))])));
+  return hashValue(await Promise.all(names.map(async (name) => [name, await knownHash(join(folder, name))])));
+}
+
+/** Hashes by path, with what changes when the file's bytes do. */
+const hashes = new Map<string, { version: string; hash: string }>();
+
+async function knownHash(path: string): Promise<string> {
+  const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+  const version = [dev, ino, size, mtimeNs, ctimeNs].join();
+  const known = hashes.get(path);
+  if (known?.version === version) return known.hash;
+  const hash = await hashFile(path);
+  hashes.set(path, { version, hash });
+  return hash;
 }
 
 /** A hash of everything in a policy that its responses depend on. */
