@@ -5,7 +5,7 @@ import { LocalEngine } from '../../engine/onnx/engine.ts';
 import { Generator } from '../../engine/onnx/generation/generate.ts';
 import type { TrainResult } from '../../engine/protocol/jobs.ts';
 import { readAdapter } from '../../engine/model-files/lora.ts';
-import { openPolicy } from '../../engine/onnx/policy.ts';
+import { openPolicyFiles } from '../../engine/tokens/policy.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import { preferenceExamples, preferenceTask } from '../../engine/onnx/training/preference.ts';
 import { temporaryFolder } from '../temporary.ts';
@@ -42,7 +42,7 @@ describe.each(CASES)('%s', (name) => {
   });
 
   test('every LoRA gradient of the first step', async () => {
-    const opened = openPolicy(policy);
+    const opened = openPolicyFiles(policy);
     const refs = pairs.flatMap((pair, i) =>
       ROLES.map((role) => [`${pair.prompt}|${pair[role]}`, expected.reference_logps[i][role]]),
     );
@@ -83,7 +83,7 @@ describe.each(CASES)('%s', (name) => {
     });
 
     test('the adapter', () => {
-      const { config } = openPolicy(policy).model;
+      const { config } = openPolicyFiles(policy).model;
       const [trained, wanted] = [job.outDir, join(folder, 'adapter_final')].map(
         (at) => readAdapter(at, config).matrices,
       );
@@ -96,7 +96,7 @@ describe.each(CASES)('%s', (name) => {
   });
 
   test('greedy tokens', async () => {
-    const opened = openPolicy(policy);
+    const opened = openPolicyFiles(policy);
     const settings = samplingSchema.parse({ maxNewTokens: expected.greedy_first_prompt.length });
     const generator = await Generator.open(opened, settings, opened.model.config.eosIds, 2);
     const prompts = [{ id: 'first', tokens: pairs[0].prompt }];

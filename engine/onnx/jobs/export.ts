@@ -5,11 +5,11 @@ import type { ExportJob, Policy } from '../../protocol/jobs.ts';
 import { CHAT_TEMPLATE } from '../../tokenizer/chat-template-settings.ts';
 import { ownTemplate } from '../../tokenizer/template-files.ts';
 import { mergeAdapter, writeModel } from '../model/export.ts';
-import { openPolicy } from '../policy.ts';
+import { openPolicyFiles } from '../../tokens/policy.ts';
 
 /** `EngineMethods.export`. */
 export async function exportModel({ policy, outDir }: ExportJob): Promise<null> {
-  const { model, adapter } = openPolicy(policy);
+  const { model, adapter } = openPolicyFiles(policy);
   await writeModel(outDir, policy.model, await mergeAdapter(model, adapter));
   writeTemplate(outDir, policy);
   return null;

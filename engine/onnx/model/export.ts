@@ -8,7 +8,7 @@ import { float32, scalar, Session, type Feeds } from '../session.ts';
 import { OUTPUT } from '../../model-files/embeddings.ts';
 import type { Adapter } from '../../model-files/lora.ts';
 import { readTensorF32, writeSafetensors } from '../../model-files/safetensors.ts';
-import type { ModelFiles } from './model-files.ts';
+import type { ModelFolder } from '../../model-files/model.ts';
 
 /** Computes W + scale B A of one linear layer. */
 function mergeGraph(): Graph {
@@ -20,7 +20,7 @@ function mergeGraph(): Graph {
 }
 
 /** All weights of a policy by name, float32, with the adapter merged in. */
-export async function mergeAdapter(model: ModelFiles, adapter: Adapter | undefined): Promise<Feeds> {
+export async function mergeAdapter(model: ModelFolder, adapter: Adapter | undefined): Promise<Feeds> {
   const session = adapter && (await Session.open(mergeGraph(), { threads: 1 }));
   const merged: Feeds = {};
   for (const [name, entry] of model.tensors) {

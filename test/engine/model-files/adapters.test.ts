@@ -10,7 +10,7 @@ import { readAdapter, writeAdapter } from '../../../engine/model-files/lora.ts';
 import { openSafetensors, readTensorF32, writeSafetensors } from '../../../engine/model-files/safetensors.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { fixture, readJson, undisturbed } from '../reference-case.ts';
-import { openModel } from '../../../engine/onnx/model/model-files.ts';
+import { openModelFolder } from '../../../engine/model-files/model.ts';
 
 const folder = temporaryFolder();
 const model = fixture('reference/llama/model');
@@ -68,7 +68,7 @@ describe('an adapter has the log-probabilities that PEFT gives it:', () => {
   test('merged into its model, every layer by its own scale', async () => {
     const target = join(folder, 'merged');
     const read = readAdapter(fixture('adapters/loaded/eva'), config);
-    await writeModel(target, model, await mergeAdapter(openModel(model), read));
+    await writeModel(target, model, await mergeAdapter(openModelFolder(model), read));
     expect(await logp({ model: target })).toBeCloseTo(expected.loaded['eva'], 3);
   });
 });

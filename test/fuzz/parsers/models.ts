@@ -13,7 +13,7 @@ import { readCheckpoint, writeCheckpoint } from '../../../engine/onnx/training/c
 import { tinyAdapter, tinyModel } from '../../tiny-model.ts';
 import { jsonOf } from '../../../data/json.ts';
 import type { Parser, Parsers } from '../parser.ts';
-import { openModel } from '../../../engine/onnx/model/model-files.ts';
+import { openModelFolder } from '../../../engine/model-files/model.ts';
 import { located } from '../../../data/errors.ts';
 
 const fixture = (path: string) => join('test/fixtures', path);
@@ -68,7 +68,7 @@ function use(tokenizer: ModelTokenizer, prompt: Text = 'Hi 💥 <end>', response
 
 const own = (model: string, name: string) => readFileSync(join(model, name));
 
-const opened = (copy: string) => ropeFrequencies(openModel(copy).config);
+const opened = (copy: string) => ropeFrequencies(openModelFolder(copy).config);
 
 /** The caller that encodes a row names the row in errors. */
 function tokenized(copy: string): void {

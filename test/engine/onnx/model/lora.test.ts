@@ -9,7 +9,7 @@ import { openSafetensors, readTensorF32 } from '../../../../engine/model-files/s
 import { loraSchema } from '../../../../engine/protocol/settings.ts';
 import { temporaryFolder } from '../../../temporary.ts';
 import { fixture, readJson } from '../../reference-case.ts';
-import { openModel } from '../../../../engine/onnx/model/model-files.ts';
+import { openModelFolder } from '../../../../engine/model-files/model.ts';
 
 const folder = temporaryFolder();
 const llama = fixture('reference/llama/model');
@@ -77,17 +77,19 @@ describe('an adapter is refused that', () => {
 
 describe('a model with its adapter merged in', () => {
   test("has PEFT's weights, written as a Hugging Face model folder", async () => {
-    const merged = await mergeAdapter(openModel(llama), readAdapter(given, config));
+    const merged = await mergeAdapter(openModelFolder(llama), readAdapter(given, config));
     const target = join(folder, 'merged');
     await writeModel(target, llama, merged);
-    const written = openModel(target).tensors;
+    const written = openModelFolder(target).tensors;
     for (const [name, entry] of openSafetensors(fixture('model/merged.safetensors'))) {
       const [expected, found] = [readTensorF32(entry), readTensorF32(written.get(name)!)];
       expect(found).toHaveLength(expected.length);
       expected.forEach((value, i) => expect(Math.abs(found[i] - value)).toBeLessThan(1e-6));
     }
     const untouched = 'model.norm.weight';
-    expect(readTensorF32(written.get(untouched)!)).toEqual(readTensorF32(openModel(llama).tensors.get(untouched)!));
+    expect(readTensorF32(written.get(untouched)!)).toEqual(
+      readTensorF32(openModelFolder(llama).tensors.get(untouched)!),
+    );
     expect(readJson<object>(join(target, 'config.json'))).toMatchObject({ dtype: 'float32', vocab_size: 97 });
     expect(readFileSync(join(target, 'generation_config.json'))).toEqual(
       readFileSync(join(llama, 'generation_config.json')),

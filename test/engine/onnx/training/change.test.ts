@@ -10,7 +10,7 @@ import { isAdapterChanged } from '../../../../engine/onnx/training/change.ts';
 import { temporaryFolder } from '../../../temporary.ts';
 import { tinyModel } from '../../../tiny-model.ts';
 import { referenceCase, undisturbed } from '../../reference-case.ts';
-import { openModel } from '../../../../engine/onnx/model/model-files.ts';
+import { openModelFolder } from '../../../../engine/model-files/model.ts';
 
 const folder = temporaryFolder();
 const { model: modelFolder, policy, optimizeJob } = referenceCase('llama');
@@ -89,7 +89,7 @@ const product = ({ a, b, in: inputs, out, rank, scale }: LoraMatrices) =>
   });
 
 describe('an adapter is changed if its update is above the resolution of float32', () => {
-  const model = openModel(modelFolder);
+  const model = openModelFolder(modelFolder);
   const start = readAdapter(policy.adapter, model.config);
   const layer = 'model.layers.1.mlp.down_proj';
 
