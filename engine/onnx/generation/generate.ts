@@ -4,7 +4,7 @@ import type { Device } from '../../protocol/compute.ts';
 import type { SamplingSettings } from '../../protocol/settings.ts';
 import { checkPromptLength } from '../../tokens/prompts.ts';
 import type { ModelFiles } from '../model/model-files.ts';
-import { commonPrefix } from '../packing.ts';
+import { commonPrefix } from '../../training/groups.ts';
 import { adapterFeeds, type OpenPolicy } from '../policy.ts';
 import { Session, type Feeds } from '../session.ts';
 import { CacheBlock } from './cache.ts';

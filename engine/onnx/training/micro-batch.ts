@@ -3,12 +3,13 @@ import { gradient } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import type { ModelFiles } from '../model/model-files.ts';
+import type { Example } from '../../training/groups.ts';
 import { packGroups, planBatches } from '../packing.ts';
 import { sequenceLogps } from '../sequences.ts';
 import { float32, scalar, type Session } from '../session.ts';
 import type { AdamW } from './adamw.ts';
 import { scaledGradient } from './loss-scaling.ts';
-import type { Example, TrainingTask } from './task.ts';
+import type { TrainingTask } from './task.ts';
 import type { Trainable } from './trainable.ts';
 
 /**

@@ -14,7 +14,8 @@ import { openSafetensors, readTensorF32 } from '../../../../engine/model-files/s
 import type { OpenPolicy } from '../../../../engine/onnx/policy.ts';
 import { Scorer } from '../../../../engine/onnx/score.ts';
 import { samplingSchema } from '../../../../engine/protocol/settings.ts';
-import { preferenceExamples, preferenceTask } from '../../../../engine/onnx/training/preference.ts';
+import { preferenceTask } from '../../../../engine/onnx/training/preference.ts';
+import { preferenceExamples } from '../../../../engine/training/preference.ts';
 import { train } from '../../../../engine/onnx/training/train.ts';
 import { trainableAdapter } from '../../../../engine/onnx/training/trainable.ts';
 import { temporaryFolder } from '../../../temporary.ts';
