@@ -6,7 +6,7 @@ import { textSchema, type Text, type Tool } from '../../../data/records.ts';
 import { readModelConfig, ropeFrequencies } from '../../../engine/model-files/config.ts';
 import { readAdapter } from '../../../engine/model-files/lora.ts';
 import { loadTokenizer, type ModelTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
-import { readPairRmConfig } from '../../../engine/onnx/rankers/deberta-config.ts';
+import { readPairRmConfig } from '../../../engine/rankers/deberta-config.ts';
 import { openRewardModel } from '../../../engine/onnx/rankers/reward.ts';
 import { float32 } from '../../../engine/onnx/session.ts';
 import { readCheckpoint, writeCheckpoint } from '../../../engine/onnx/training/checkpoint.ts';
