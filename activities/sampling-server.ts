@@ -63,33 +63,11 @@ export async function policyOnServer(
   policy: Policy,
   signal?: AbortSignal,
 ): Promise<OnServer> {
+  checkAdapter(policy);
   const name = await adapterName(store, address);
   const client = clientOf(server, name);
-  return name === undefined
-    ? { client }
-    : withAdapter(client, policy, () => placed(server, policy.adapter!, name), signal);
-}
-
-/**
- * A policy with an adapter on a server.
- * @param client for the adapter's name
- * @param folder gives the adapter's folder as the server sees it
- * @throws InputError when servers would compute something else than the adapter says
- */
-export function withAdapter(
-  client: ChatServer,
-  policy: Policy,
-  folder: () => Promise<string>,
-  signal?: AbortSignal,
-): OnServer {
-  if (readAdapterConfig(policy.adapter!).patterned) {
-    // vLLM's PEFTHelper ignores patterns and would apply the same scale to every layer.
-    throw new InputError(
-      'The adapter has a rank_pattern or alpha_pattern, which servers such as vLLM ignore: ' +
-        'sample with the engine (no sample.server, sample.backend: onnx), or merge the adapter into its model (selm export).',
-    );
-  }
-  return { client, load: async () => loadAdapter(client, client.model, await folder(), signal) };
+  if (name === undefined) return { client };
+  return { client, load: async () => loadAdapter(client, name, await placed(server, policy.adapter!, name), signal) };
 }
 
 /** The prompts of a job as tokens. @throws InputError when one is too long, or the chat template refuses it */
@@ -107,6 +85,16 @@ export async function tokenizePrompts(
     signal?.throwIfAborted();
   }
   return tokenized;
+}
+
+/** @throws InputError when servers would compute something else than the policy's adapter says */
+export function checkAdapter({ adapter }: Policy): void {
+  if (adapter === undefined || !readAdapterConfig(adapter).patterned) return;
+  // vLLM's PEFTHelper ignores patterns and would apply the same scale to every layer.
+  throw new InputError(
+    'The adapter has a rank_pattern or alpha_pattern, which servers such as vLLM ignore: ' +
+      'sample with the engine (no sample.server, sample.backend: onnx), or merge the adapter into its model (selm export).',
+  );
 }
 
 /** @throws InputError when the server cannot load the adapter, or rejects a request */

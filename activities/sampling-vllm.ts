@@ -3,13 +3,14 @@ import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import type { CallOptions } from '../engine/protocol/jobs.ts';
 import type { VllmHost, VllmSettings } from '../engine/vllm/host.ts';
+import { loadAdapter } from '../openai/client/adapters.ts';
 import { ChatServer } from '../openai/client/client.ts';
 import { openPolicyArtifact } from './policy.ts';
 import {
+  checkAdapter,
   nameOfAdapter,
   sampleOn,
   tokenizePrompts,
-  withAdapter,
   type Sampled,
   type SamplingJob,
 } from './sampling-server.ts';
@@ -30,6 +31,8 @@ export async function sampleByOwnVllm(
   options: CallOptions,
 ): Promise<Sampled> {
   const { policy } = await openPolicyArtifact(store, address);
+  // Before vLLM is started.
+  checkAdapter(policy);
   const prompts = await tokenizePrompts(policy, job, options);
   const longest = prompts.reduce((most, { tokens }) => Math.max(most, tokens.length), 0);
   const { url, key, model, concurrency, died } = await vllm.serve(
@@ -41,6 +44,6 @@ export async function sampleByOwnVllm(
   const name = nameOfAdapter((await store.manifest(address)).files);
   const client = new ChatServer({ url, model: name ?? model, concurrency, timeoutSeconds: TIMEOUT_SECONDS }, key);
   const signal = AbortSignal.any([died, ...(options.signal ? [options.signal] : [])]);
-  const served = name === undefined ? { client } : withAdapter(client, policy, async () => policy.adapter!, signal);
-  return sampleOn(served, policy, prompts, job, { ...options, signal });
+  const load = name === undefined ? undefined : () => loadAdapter(client, name, policy.adapter!, signal);
+  return sampleOn({ client, ...(load && { load }) }, policy, prompts, job, { ...options, signal });
 }

@@ -44,33 +44,38 @@ export interface ServerSpec {
 /** The precision of weights and activations: on a GPU that of training. */
 export const dtypeOf = (device: Device): string => (device === 'cuda' ? 'bfloat16' : 'float32');
 
+const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+
 /** How many requests to send at the same time. */
 export const concurrencyOf = ({ device, parallelism }: ServerSpec): number => CONCURRENCY[device] * parallelism.data;
 
 /** @param port on 127.0.0.1 */
 export function serveArguments(spec: ServerSpec, port: number): string[] {
   const { model, device, context, loraRank, parallelism, args } = spec;
-  const onCpu = [
-    '--enforce-eager',
-    '--no-enable-chunked-prefill',
-    ...['--max-num-batched-tokens', String(Math.max(CPU_BATCH_TOKENS, context))],
-  ];
-  return [
-    ...['serve', model],
-    ...['--host', '127.0.0.1', '--port', String(port)],
-    ...['--served-model-name', BASE_NAME],
-    ...['--dtype', dtypeOf(device)],
-    ...['--max-model-len', String(context)],
+  const flags: Record<string, string | number | true> = {
+    host: '127.0.0.1',
+    port,
+    'served-model-name': BASE_NAME,
+    dtype: dtypeOf(device),
+    'max-model-len': context,
     // Sampling parameters are those of the requests only.
-    ...['--generation-config', 'vllm'],
-    '--disable-uvicorn-access-log',
-    ...(loraRank === undefined ? [] : ['--enable-lora', '--max-lora-rank', String(loraRank)]),
-    ...(parallelism.tensor > 1 ? ['--tensor-parallel-size', String(parallelism.tensor)] : []),
+    'generation-config': 'vllm',
+    'disable-uvicorn-access-log': true,
+    ...(loraRank !== undefined && { 'enable-lora': true, 'max-lora-rank': loraRank }),
+    ...(parallelism.tensor > 1 && { 'tensor-parallel-size': parallelism.tensor }),
     // With several API servers, an adapter would be loaded in one of them only.
-    ...(parallelism.data > 1 ? ['--data-parallel-size', String(parallelism.data), '--api-server-count', '1'] : []),
-    ...(device === 'cpu' ? onCpu : []),
-    ...args,
-  ];
+    ...(parallelism.data > 1 && { 'data-parallel-size': parallelism.data, 'api-server-count': 1 }),
+    ...(device === 'cpu' && {
+      'enforce-eager': true,
+      'no-enable-chunked-prefill': true,
+      'max-num-batched-tokens': Math.max(CPU_BATCH_TOKENS, context),
+    }),
+  };
+  const own = Object.entries(flags).flatMap(([name, value]) => [
+    `--${name}`,
+    ...(value === true ? [] : [String(value)]),
+  ]);
+  return ['serve', model, ...own, ...args];
 }
 
 /**
@@ -108,9 +113,8 @@ export function parallelismFor(weights: number, heads: number, memories: number[
   const fits = (share: number) => sizes.find((size) => weights / size <= share * smallest);
   const tensor = fits(GOOD_SHARE) ?? fits(LARGEST_SHARE);
   if (tensor === undefined) {
-    const gb = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
     throw new InputError(
-      `The model's weights (${gb(weights)}) do not fit on ${memories.length} GPUs of ${gb(smallest)}: ` +
+      `The model's weights (${gigabytes(weights)}) do not fit on ${memories.length} GPUs of ${gigabytes(smallest)}: ` +
         'use more GPUs (gpus), or GPUs with more memory.',
     );
   }

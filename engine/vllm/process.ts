@@ -46,7 +46,8 @@ export class ServerProcess {
     this.died = died.signal;
     let end: ServerEnd | undefined;
     this.child.once('message', (message) => (end = message as ServerEnd));
-    this.closed = once(this.child, 'close').then(() => {
+    this.closed = once(this.child, 'close');
+    this.child.once('close', () => {
       // If the watcher was killed, the server is still there.
       this.killGroup();
       if (!this.stopping) died.abort(explain(describe(end), this.output));

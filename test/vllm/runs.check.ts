@@ -74,7 +74,7 @@ async function farthest(store: LocalStore, policies: string[]): Promise<number> 
           logp: logp!,
         })),
       );
-      const scores = await engine.run('score', { policy, rows: given.map(({ logp: _, ...row }) => row) });
+      const scores = await engine.run('score', { policy, rows: given });
       distances.push(...scores.map(({ logp, tokens }, i) => Math.abs(logp - given[i].logp) / tokens));
     }
   }

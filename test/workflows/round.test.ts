@@ -114,18 +114,18 @@ describe('KL divergences', () => {
   });
 });
 
-describe('what samples', () => {
-  /** Runs two rounds. @returns the activities' inputs */
-  async function sampledWith(name: string, sample: object): Promise<StandIns> {
-    const standIns = new StandIns();
-    const config = testConfig({ name: `sampled-${name}`, device: 'cpu', gpus: 2, sample });
-    await withWorkers(server, standIns, async () => {
-      const { handle } = await startRun(server.environment.client, config);
-      await handle.result();
-    });
-    return standIns;
-  }
+/** Runs two rounds. @returns the activities' inputs */
+async function sampledWith(name: string, sample: object): Promise<StandIns> {
+  const standIns = new StandIns();
+  const config = testConfig({ name: `sampled-${name}`, device: 'cpu', gpus: 2, sample });
+  await withWorkers(server, standIns, async () => {
+    const { handle } = await startRun(server.environment.client, config);
+    await handle.result();
+  });
+  return standIns;
+}
 
+describe('what samples', () => {
   test("the worker's own vLLM also answers the held-out prompts", async () => {
     const standIns = await sampledWith('vllm', { backend: 'vllm', vllm: { args: ['--seed', '1'] } });
     const calls = standIns.callsOf('sample');

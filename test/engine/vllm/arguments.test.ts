@@ -77,8 +77,10 @@ describe('the memory of GPUs', () => {
   });
 });
 
+/** A line of vLLM's log. */
+const line = (text: string) => `(EngineCore pid=41) ERROR 11-29 04:16:24 [core.py:912] ${text}\n`;
+
 describe('a failure', () => {
-  const line = (text: string) => `(EngineCore pid=41) ERROR 11-29 04:16:24 [core.py:912] ${text}\n`;
   const generic = '(APIServer pid=12) RuntimeError: Engine core initialization failed. See root cause above.\n';
 
   test('has its cause from the process that failed first', () => {
