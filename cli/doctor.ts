@@ -16,11 +16,14 @@ const positive = z.number().positive();
 const assumptionFlags = new SettingsFlags(
   z.strictObject({
     tflops: positive
-      .default(100)
-      .describe('Sustained 10^12 floating-point operations per second; an H100 reaches about 100 with batches of 32.'),
-    weightBytes: positive
       .optional()
-      .describe('Bytes per weight that is not trained. Default: 4 (float32); 2 with device: cuda.'),
+      .describe(
+        'Sustained 10^12 floating-point operations per second of the cores, or of each GPU in training. ' +
+          'Default: 0.2 for each thread; on GPUs, as published for an H100.',
+      ),
+    sampledPerSecond: positive
+      .optional()
+      .describe('Output tokens per second that vLLM samples on each GPU. Default: as published for an H100.'),
     promptTokens: positive
       .optional()
       .describe(
@@ -104,6 +107,7 @@ function memory(parts: Record<string, number>): string {
 
 function rowsOf({
   parameters,
+  gpus,
   sample,
   optimize,
   promptsPerRound,
@@ -112,10 +116,12 @@ function rowsOf({
   promptTokens,
   dropped,
   hours,
+  speed,
   costPerRound,
   warnings,
   unknown,
 }: Estimate): string[][] {
+  const each = gpus === undefined ? '' : `, each of ${gpus} GPU${gpus === 1 ? '' : 's'}`;
   return [
     ...(parameters === undefined ? [] : [['parameters', parametersOf(parameters)]]),
     ...(promptsPerRound === undefined ? [] : [['prompts a round', String(promptsPerRound)]]),
@@ -131,9 +137,9 @@ function rowsOf({
         ]
       : []
     ).filter(([, why]) => why),
-    ...(sample ? [['memory of sample', memory(sample)]] : []),
-    ...(optimize ? [['memory of optimize', memory(optimize)]] : []),
-    ['memory of this machine', size(totalmem())],
+    ...(sample ? [[`memory of sample${each}`, memory(sample)]] : []),
+    ...(optimize ? [[`memory of optimize${each}`, memory(optimize)]] : []),
+    ...(gpus === undefined ? [['memory of this machine', size(totalmem())]] : []),
     ...(hours
       ? [
           [
@@ -144,6 +150,7 @@ function rowsOf({
           ],
         ]
       : []),
+    ...(speed === undefined ? [] : [['speed', speed]]),
     ...(costPerRound === undefined ? [] : [['cost a round', costPerRound.toFixed(2)]]),
     ...warnings.map((sentence) => ['warning', sentence]),
     ...unknown.map((sentence) => ['not known', sentence]),
