@@ -129,7 +129,7 @@ describe('step keys', () => {
     const [one, two] = await Promise.all(['onnxruntime 1', 'onnxruntime 2'].map(recipeUnder));
     expect(stepKey(one)).toBe(stepKey(two));
     expect(Object.keys(one).sort()).toEqual(['inputs', 'parameters', 'seed', 'step']);
-    expect(whyNotRecomputed(one, context)).toBeDefined();
+    expect(await whyNotRecomputed(one, context)).toBeDefined();
   });
 });
 
@@ -138,7 +138,7 @@ describe('a recomputation', () => {
     const before = await store.list();
     const steps = new Set<string>();
     for (const { address, manifest } of before) {
-      if (whyNotRecomputed(manifest.recipe, context) !== undefined) continue;
+      if ((await whyNotRecomputed(manifest.recipe, context)) !== undefined) continue;
       expect(await recomputed(address), manifest.recipe.step).toBe(address);
       steps.add(manifest.recipe.step);
     }
