@@ -31,7 +31,8 @@ const context: StepContext = { store: new LocalStore(join(folder, 'store')), eng
 let responses: Address;
 beforeAll(async () => {
   const recipe = { step: 'sample', parameters: {}, inputs: {}, seed: 0 };
-  const row = { id: 'a', prompt: 'Hi', responses: [{ text: 'b' }, { text: 'c' }] };
+  const sampled = (text: string) => ({ text, token_ids: [1], finish_reason: 'stop', logp: -1 });
+  const row = { id: 'a', prompt: 'Hi', prompt_input_ids: [1], responses: ['b', 'c'].map(sampled) };
   responses = await context.store.create('responses', recipe, (where) =>
     writeJsonl(join(where, 'responses.jsonl'), [row]),
   );
