@@ -7,19 +7,19 @@ import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { readJsonl, writeJsonl } from '../data/jsonl.ts';
 import { labelRecordSchema, type LabelRecord } from '../data/records.ts';
+import { computeParameters, type ComputeSettings } from '../engine/protocol/compute.ts';
 import type { CallOptions } from '../engine/protocol/jobs.ts';
 import { createLabeler, type LabelSettings } from '../labelers/index.ts';
 import type { Labeler } from '../labelers/labeler.ts';
 import { candidatesOf, firstAnswers, judge, type CandidateSet } from '../labelers/labels.ts';
-import { isComparative, needsEngine } from '../labelers/needs.ts';
+import { canUseTorch, isComparative, needsEngine } from '../labelers/needs.ts';
 import { isJudged } from '../labelers/preferences.ts';
 import { readShards } from './sample.ts';
 import { defineStep, type StepContext } from './step.ts';
 
-interface LabelerInput {
+interface LabelerInput extends ComputeSettings {
   responses: Address;
   label: LabelSettings;
-  /** The seed of labelers that use the engine. */
   threads: number;
 }
 
@@ -43,12 +43,15 @@ export interface LabelSummary {
   counts: Record<string, number>;
 }
 
-/** The part of the parameters that identifies the labeler. */
-interface LabelerParameters {
+/** The part of the parameters that identifies the labeler. How the engine computes is in it if the labeler uses the engine. */
+interface LabelerParameters extends ComputeSettings {
   label: LabelSettings;
   identity?: Labeler['identity'];
-  threads?: number;
 }
+
+/** What computes the labels, if the labeler uses the engine. */
+const computedWith = (parameters: LabelerParameters) =>
+  needsEngine(parameters.label) ? computeOf(parameters) : undefined;
 
 const LABELS = 'labels.jsonl';
 
@@ -62,7 +65,7 @@ export const label = defineStep({
     inputs: { responses },
     seed: 0,
   }),
-  computedWith: ({ parameters }) => (needsEngine(parameters.label) ? { threads: parameters.threads } : undefined),
+  computedWith: ({ parameters }) => computedWith(parameters),
   run: async ({ parameters, inputs }, { context, folder, options }) => {
     const labeler = await openLabeler(parameters, context);
     const rows = await readShards(context.store, [inputs.responses]);
@@ -81,7 +84,7 @@ export const labelHeldOut = defineStep({
     inputs: { responses, ...(against !== undefined && { against }) },
     seed: 0,
   }),
-  computedWith: ({ parameters }) => (needsEngine(parameters.label) ? { threads: parameters.threads } : undefined),
+  computedWith: ({ parameters }) => computedWith(parameters),
   run: async ({ parameters, inputs: { responses, against } }, { context, folder, options }) => {
     const labeler = await openLabeler(parameters, context);
     const rows = await readShards(context.store, [responses]);
@@ -98,19 +101,25 @@ export const labelHeldOut = defineStep({
 });
 
 async function labelerParameters(
-  { label, threads }: Omit<LabelerInput, 'responses'>,
+  { label, ...compute }: Omit<LabelerInput, 'responses'>,
   context: StepContext,
 ): Promise<LabelerParameters> {
-  const { identity } = await createLabeler(label, { ...context, threads });
-  return { label, ...(identity && { identity }), ...(needsEngine(label) && { threads }) };
+  const { identity } = await createLabeler(label, { ...context, compute });
+  const { threads } = compute;
+  return {
+    label,
+    ...(identity && { identity }),
+    ...(needsEngine(label) && { threads }),
+    ...(canUseTorch(label) && computeParameters(compute)),
+  };
 }
 
+const computeOf = ({ threads = 1, ...rest }: LabelerParameters) => ({ threads, ...computeParameters(rest) });
+
 /** @throws InputError when the files that the labeler depends on differ from those in the recipe */
-async function openLabeler(
-  { label, identity, threads = 1 }: LabelerParameters,
-  context: StepContext,
-): Promise<Labeler> {
-  const labeler = await createLabeler(label, { ...context, threads });
+async function openLabeler(parameters: LabelerParameters, context: StepContext): Promise<Labeler> {
+  const { label, identity } = parameters;
+  const labeler = await createLabeler(label, { ...context, compute: computeOf(parameters) });
   if (isDeepStrictEqual(labeler.identity, identity)) return labeler;
   throw new InputError(
     `The files of the labeler "${labeler.name}" have changed since these labels were begun: ` +

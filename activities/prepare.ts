@@ -68,8 +68,8 @@ export const prepare: Activity<PrepareInput, Prepared> = async (context, input, 
   const heldBefore =
     last && typeof prompts.heldOut === 'number' ? await storedPrompts(store, last.release.heldOut) : undefined;
   // Used only for check(): a prompt that a labeler cannot use is reported before anything is computed.
-  const labeler = await createLabeler(label, { engine, cacheFolder, threads: 1 });
-  const second = secondJudge && (await createLabeler(secondJudge, { engine, cacheFolder, threads: 1 }));
+  const labeler = await createLabeler(label, { engine, cacheFolder, compute: { threads: 1 } });
+  const second = secondJudge && (await createLabeler(secondJudge, { engine, cacheFolder, compute: { threads: 1 } }));
 
   const spool = new Spool<PromptRecord>(cacheFolder);
   try {

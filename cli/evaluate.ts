@@ -15,7 +15,17 @@ import { isComparative } from '../labelers/needs.ts';
 import { addLabeler, labelerOf, openLabeler, type LabelerFlags } from './labeling.ts';
 import { percent, percentInterval } from './numbers.ts';
 import { seedFlags, SettingsFlags } from './settings.ts';
-import { addPolicy, jsonOption, policyOf, summarize, warnOfTools, withEngine, type PolicyFlags } from './step.ts';
+import {
+  addPolicy,
+  computeFlags,
+  computeOf,
+  jsonOption,
+  policyOf,
+  summarize,
+  warnOfTools,
+  withEngine,
+  type PolicyFlags,
+} from './step.ts';
 
 const measuringFlags = new SettingsFlags(measuringSchema);
 
@@ -47,11 +57,12 @@ export function evaluateCommand(): Command {
       ).conflicts(['againstBase', 'againstAdapter']),
     )
     .requiredOption('--out <file>', 'JSON file for {summary, answers}.');
-  for (const group of [measuringFlags, seedFlags]) group.addTo(command);
+  for (const group of [measuringFlags, seedFlags, computeFlags]) group.addTo(command);
   return command.addOption(jsonOption()).action(async (flags: Flags) => {
     const { klSamples, ...greedy } = measuringFlags.read(flags);
     const settings = samplingSchema.parse(greedy);
     const { seed } = seedFlags.read(flags);
+    const compute = computeOf(flags);
     const policy = await policyOf(flags);
     if (flags.againstBase && policy.adapter === undefined) {
       throw new InputError('--against-base compares an adapter with its model: give --adapter.');
@@ -71,7 +82,7 @@ export function evaluateCommand(): Command {
       return sampledRows(prompts, await engine.run('sample', job));
     };
     const { comparison, rows } = await withEngine(async (engine, options) => {
-      const judge = await openLabeler(label, engine, prompts);
+      const judge = await openLabeler(label, engine, prompts, compute);
       const judged = async (answered: AnsweredRecord[], against?: AnsweredRecord[]) => {
         const { labels } = await judge(
           answered.map((row, i) => firstAnswers(row, against?.[i])),
@@ -82,7 +93,7 @@ export function evaluateCommand(): Command {
       const answered = await answer(engine, policy);
       if (!other && !given) return compare(judgedAnswers(answered, await judged(answered)), undefined, seed);
       const measure = async (of: SampledRecord[]) =>
-        other && (await measureDivergence(engine, { policy, reference: other }, of, options));
+        other && (await measureDivergence(engine, { policy, reference: other, ...compute }, of, options));
       const divergences = await measure(answered);
       const sampledDivergences =
         klSamples > 0

@@ -6,7 +6,7 @@ import { candidatesOf } from '../labelers/labels.ts';
 import { labelerSettings } from '../labelers/needs.ts';
 import { describeReasons, preferencesOf, type LabelStats } from '../labelers/preferences.ts';
 import { addLabeler, labelOf, openLabeler, truncatedFlags, type LabelerFlags } from './labeling.ts';
-import { jsonOption, summarize, withEngine } from './step.ts';
+import { computeFlags, computeOf, jsonOption, summarize, withEngine } from './step.ts';
 
 interface Flags extends LabelerFlags {
   in: string;
@@ -22,30 +22,29 @@ export function labelCommand(): Command {
   addLabeler(command)
     .requiredOption('--in <file>', 'Rows of selm sample, or rows {prompt, responses: [{text}]}.')
     .requiredOption('--out <file>', "File for rows in TRL's preference format, with reference_response and token ids.");
-  return truncatedFlags
-    .addTo(command)
-    .addOption(jsonOption())
-    .action(async (flags: Flags) => {
-      const rows = await readAnswered(flags.in);
-      const settings = labelOf(flags);
-      const { truncated } = settings;
-      const labels = await withEngine(async (engine, options) => {
-        const judge = await openLabeler(labelerSettings(settings), engine, rows);
-        return judge(
-          rows.map((row) => candidatesOf(row, truncated)),
-          options,
-        );
-      });
-      const { preferences, stats } = preferencesOf(rows, labels, rows, { truncated });
-      await writeJsonl(flags.out, preferences);
-      summarize(
-        flags,
-        { ...stats, out: flags.out },
-        `${flags.out}: ${stats.preferences} preferences from ${stats.rows} prompts${describeDropped(stats)}.` +
-          describeTruncated(stats) +
-          describeCounts(stats),
+  for (const group of [truncatedFlags, computeFlags]) group.addTo(command);
+  return command.addOption(jsonOption()).action(async (flags: Flags) => {
+    const rows = await readAnswered(flags.in);
+    const settings = labelOf(flags);
+    const { truncated } = settings;
+    const compute = computeOf(flags);
+    const labels = await withEngine(async (engine, options) => {
+      const judge = await openLabeler(labelerSettings(settings), engine, rows, compute);
+      return judge(
+        rows.map((row) => candidatesOf(row, truncated)),
+        options,
       );
     });
+    const { preferences, stats } = preferencesOf(rows, labels, rows, { truncated });
+    await writeJsonl(flags.out, preferences);
+    summarize(
+      flags,
+      { ...stats, out: flags.out },
+      `${flags.out}: ${stats.preferences} preferences from ${stats.rows} prompts${describeDropped(stats)}.` +
+        describeTruncated(stats) +
+        describeCounts(stats),
+    );
+  });
 }
 
 /** The number of prompts without a preference, by reason. */

@@ -5,10 +5,11 @@ import { z } from 'zod';
 import { readLabelSettings } from '../config/load.ts';
 import { InputError } from '../data/errors.ts';
 import type { PromptRecord } from '../data/records.ts';
+import type { ComputeSettings } from '../engine/protocol/compute.ts';
 import type { CallOptions, Engine } from '../engine/protocol/jobs.ts';
 import { createLabeler, labelerNames, type LabelSettings, type RoundLabelSettings } from '../labelers/index.ts';
 import { judge, type CandidateSet, type Labels } from '../labelers/labels.ts';
-import { isComparative, labelerSettings } from '../labelers/needs.ts';
+import { canUseTorch, isComparative, labelerSettings } from '../labelers/needs.ts';
 import { truncatedSchema } from '../labelers/truncated.ts';
 import { cacheFolder } from '../workers/places.ts';
 import { judgeFlags } from './judging.ts';
@@ -55,6 +56,7 @@ export function labelOf(flags: LabelerFlags): RoundLabelSettings {
 
 /**
  * Opens a labeler.
+ * @param compute what computes, if the labeler is one that the torch backend can compute
  * @returns a function that labels candidates and shows its progress
  * @throws InputError when the labeler cannot label responses to these prompts
  */
@@ -62,8 +64,10 @@ export async function openLabeler(
   settings: LabelSettings,
   engine: Engine,
   prompts: PromptRecord[],
+  compute: ComputeSettings,
 ): Promise<(rows: CandidateSet[], options: CallOptions) => Promise<Labels>> {
-  const tools = { engine, cacheFolder: cacheFolder(), threads: availableParallelism() };
+  const threads = availableParallelism();
+  const tools = { engine, cacheFolder: cacheFolder(), compute: { threads, ...(canUseTorch(settings) && compute) } };
   const labeler = await createLabeler(settings, tools);
   for (const prompt of prompts) labeler.check?.(prompt);
   return async (rows, options) => {

@@ -4,7 +4,16 @@ import { objectiveSchema } from '../engine/protocol/settings.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { checkTokens } from '../engine/tokens/preferences.ts';
 import { seedFlags, SettingsFlags, type GivenFlags } from './settings.ts';
-import { addPolicy, jsonOption, policyOf, warnOfTools, withEngine, type PolicyFlags } from './step.ts';
+import {
+  addPolicy,
+  computeFlags,
+  computeOf,
+  jsonOption,
+  policyOf,
+  warnOfTools,
+  withEngine,
+  type PolicyFlags,
+} from './step.ts';
 import { reportTraining, trainingFlags } from './training.ts';
 
 const objectiveFlags = new SettingsFlags(objectiveSchema, { named: { name: 'objective' } });
@@ -28,11 +37,12 @@ export function optimizeCommand(): Command {
         'or rows of token ids only.',
     )
     .requiredOption('--out <folder>', 'Folder for the trained adapter, or for the model with --full.');
-  for (const group of [objectiveFlags, trainingFlags, seedFlags]) group.addTo(command);
+  for (const group of [objectiveFlags, trainingFlags, seedFlags, computeFlags]) group.addTo(command);
   return command.addOption(jsonOption()).action(async (flags: Flags & GivenFlags) => {
     const objective = objectiveFlags.read(flags);
     const training = trainingFlags.read(flags);
     const { seed } = seedFlags.read(flags);
+    const compute = computeOf(flags);
     const policy = await policyOf(flags);
     const adapter = flags.referenceAdapter ?? policy.adapter;
     const reference = { ...policy, ...(adapter !== undefined && { adapter }) };
@@ -40,7 +50,16 @@ export function optimizeCommand(): Command {
     checkTokens(rows, numbers, () => loadTokenizer(policy.model, policy.chatTemplate));
     warnOfTools(policy, rows);
     // The engine reads the file itself, so that it can count dropped rows and refer to rows by number.
-    const job = { policy, reference, rows: flags.preferences, objective, training, seed, outDir: flags.out };
+    const job = {
+      policy,
+      reference,
+      rows: flags.preferences,
+      objective,
+      training,
+      seed,
+      outDir: flags.out,
+      ...compute,
+    };
     const result = await withEngine((engine) => engine.run('optimize', job));
     await reportTraining(flags, result);
   });

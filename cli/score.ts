@@ -3,6 +3,8 @@ import { writeJsonl } from '../data/jsonl.ts';
 import { readScoreRows } from '../data/readers.ts';
 import {
   addPolicy,
+  computeFlags,
+  computeOf,
   describeNonPrefix,
   jsonOption,
   policyOf,
@@ -24,15 +26,18 @@ export function scoreCommand(): Command {
     'Compute the log-probabilities of responses under a policy (sums over their tokens).',
   );
   addPolicy(command);
-  return command
+  command
     .requiredOption('--in <file>', 'Rows {prompt, response} or {prompt_input_ids, response_input_ids}.')
-    .requiredOption('--out <file>', 'File for a row {logp, tokens} per response, in the same order.')
+    .requiredOption('--out <file>', 'File for a row {logp, tokens} per response, in the same order.');
+  return computeFlags
+    .addTo(command)
     .addOption(jsonOption())
     .action(async (flags: Flags) => {
+      const compute = computeOf(flags);
       const policy = await policyOf(flags);
       const rows = await readScoreRows(flags.in);
       warnOfTools(policy, rows);
-      const scores = await withEngine((engine) => engine.run('score', { policy, rows }));
+      const scores = await withEngine((engine) => engine.run('score', { policy, rows, ...compute }));
       await writeJsonl(flags.out, scores);
       const tokens = scores.reduce((total, score) => total + score.tokens, 0);
       const nonPrefix = scores.filter(({ isPrefix }) => isPrefix === false).length;

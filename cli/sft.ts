@@ -1,7 +1,16 @@
 import { Command } from 'commander';
 import { readDemonstrations } from '../data/readers.ts';
 import { seedFlags, type GivenFlags } from './settings.ts';
-import { addPolicy, jsonOption, policyOf, warnOfTools, withEngine, type PolicyFlags } from './step.ts';
+import {
+  addPolicy,
+  computeFlags,
+  computeOf,
+  jsonOption,
+  policyOf,
+  warnOfTools,
+  withEngine,
+  type PolicyFlags,
+} from './step.ts';
 import { reportTraining, trainingFlags } from './training.ts';
 
 interface Flags extends PolicyFlags {
@@ -20,14 +29,16 @@ export function sftCommand(): Command {
       'Rows {prompt, completion}, or rows {messages} that end with an assistant turn: all assistant turns are trained on.',
     )
     .requiredOption('--out <folder>', 'Folder for the trained adapter, or for the model with --full.');
-  for (const group of [trainingFlags, seedFlags]) group.addTo(command);
+  for (const group of [trainingFlags, seedFlags, computeFlags]) group.addTo(command);
   return command.addOption(jsonOption()).action(async (flags: Flags & GivenFlags) => {
     const training = trainingFlags.read(flags);
     const { seed } = seedFlags.read(flags);
+    const compute = computeOf(flags);
     const policy = await policyOf(flags);
     const rows = await readDemonstrations(flags.demonstrations);
     warnOfTools(policy, rows);
-    const result = await withEngine((engine) => engine.run('sft', { policy, rows, training, seed, outDir: flags.out }));
+    const job = { policy, rows, training, seed, outDir: flags.out, ...compute };
+    const result = await withEngine((engine) => engine.run('sft', job));
     await reportTraining(flags, result);
   });
 }

@@ -20,6 +20,7 @@ export function statusCommand(): Command {
       const { status, round, pending } = progress;
       const requested = status.requested && status.state !== 'paused' ? `, ${status.requested} requested` : '';
       console.log(`${name}: ${status.state}${requested}${round ? `, round ${round.round} of ${status.rounds}` : ''}`);
+      if (status.promise !== undefined) console.log(status.promise);
       if (status.rounds === 0) console.log(NO_NEW_PROMPTS);
       if (status.failure) console.log(describeFailure(status, status.failure));
       for (const line of [...status.repairs, ...skippedLines(status), ...roundNotes(status)]) console.log(line);

@@ -1,17 +1,21 @@
 /** Flags and helpers of the commands that run a single step on files. */
 import { Option, type Command } from 'commander';
 import { ignoredToolsNote } from '../activities/prompts/portions.ts';
+import { withComputeDefaults } from '../config/compute.ts';
 import { resolveModel } from '../data/hub.ts';
 import { InputError, located } from '../data/errors.ts';
 import { onStopSignal } from '../data/stop-signals.ts';
 import type { PreferenceRecord } from '../data/records.ts';
 import { hasTools } from '../data/tools.ts';
+import type { ComputeSettings } from '../engine/protocol/compute.ts';
 import { EngineDied, JobAborted } from '../engine/protocol/errors.ts';
 import type { CallOptions, Engine, Policy, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
+import { checkCompute, computeFields } from '../engine/protocol/settings.ts';
 import { readChatTemplate, withTemplateOf } from '../engine/tokenizer/chat-template-settings.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { adapterPolicy, namedPolicy } from './names.ts';
 import { showProgress } from './progress.ts';
+import { SettingsFlags } from './settings.ts';
 import { startEngine } from '../engine/backends.ts';
 
 /** Adds the flags of a chat template. */
@@ -75,6 +79,12 @@ function readArguments(json: string): Record<string, unknown> {
     `--chat-template-arguments ${json} is not a JSON object; give one such as '{"enable_thinking": false}'.`,
   );
 }
+
+/** What computes a step that more than one backend can compute. */
+export const computeFlags = new SettingsFlags(computeFields.check(checkCompute));
+
+/** What computes, with the defaults of this machine. @throws InputError that names the flag */
+export const computeOf = (flags: object): ComputeSettings => withComputeDefaults(computeFlags.read({ ...flags }));
 
 /** The flag `--json`. */
 export const jsonOption = () => new Option('--json', 'Print a summary as JSON on the last line.');

@@ -2,11 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { compareArtifact } from '../activities/compare.ts';
 import { recompute, REPRODUCIBLE, stepsBehind, whyNotRecomputed, type StoredStep } from '../activities/recompute.ts';
 import { findRelease, listReleases, type NamedRelease } from '../activities/release.ts';
 import type { StepContext } from '../activities/step.ts';
+import { LocalStore } from '../artifacts/local-store.ts';
+import { versionsOf } from '../artifacts/manifest.ts';
 import { isPolicyName } from '../artifacts/names.ts';
 import { InputError } from '../data/errors.ts';
+import { promisesBits, type ComputeSettings } from '../engine/protocol/compute.ts';
 import { cacheFolder } from '../workers/places.ts';
 import { openStore } from '../workers/store.ts';
 import type { RoundResult } from '../workflows/status.ts';
@@ -16,7 +20,9 @@ import { jsonOption, summarize, withEngine } from './step.ts';
 /** `selm verify`: compute the steps of runs again and compare the results. */
 export function verifyCommand(): Command {
   return new Command('verify')
-    .description("Compute a run's steps again from their inputs, and compare the results byte by byte.")
+    .description(
+      "Compute a run's steps again from their inputs, and compare the results: byte by byte, and numbers within a tolerance on GPUs.",
+    )
     .argument('<run>', "The run's name, or a version of it: NAME@3.")
     .option('--round <n>', 'Only the steps of this round.', Number)
     .addOption(new Option('--step <name>', 'Only steps of this name.').choices(REPRODUCIBLE))
@@ -25,17 +31,22 @@ export function verifyCommand(): Command {
       const store = await openStore();
       const steps = await chosenSteps(await findRun(run), flags.round, flags.step);
       const different: string[] = [];
+      const close: string[] = [];
       const skipped: string[] = [];
       const scratch = await mkdtemp(join(tmpdir(), 'selm-verify-'));
       try {
         await withEngine(async (engine) => {
           const context = { store, engine, cacheFolder: cacheFolder() };
           for (const step of steps) {
-            const reason = await whyNotRecomputed(step.manifest.recipe, context);
-            const verdict = reason === undefined ? await compare(step, context, scratch) : `skipped: ${reason}`;
-            console.error(`${step.manifest.recipe.step.padEnd(12)} ${step.address.slice(0, 12)} ${verdict}`);
+            const reason = await whySkipped(step, context);
+            const { outcome, text }: Verdict =
+              reason === undefined
+                ? await compare(step, context, scratch)
+                : { outcome: 'skipped', text: `skipped: ${reason}` };
+            console.error(`${step.manifest.recipe.step.padEnd(12)} ${step.address.slice(0, 12)} ${text}`);
             if (reason !== undefined) skipped.push(reason);
-            else if (verdict !== SAME) different.push(step.address);
+            if (outcome === 'close') close.push(step.address);
+            if (outcome === 'different') different.push(step.address);
           }
         });
       } finally {
@@ -43,27 +54,50 @@ export function verifyCommand(): Command {
       }
       if (different.length > 0) process.exitCode = FAILED;
       const computed = steps.length - skipped.length;
-      const same = computed - different.length;
+      const same = computed - close.length - different.length;
       const count = (reason: string) => skipped.filter((other) => other === reason).length;
       const notes = [...new Set(skipped)].map((reason) => ` Skipped: ${count(reason)} ${reason}.`);
       summarize(
         flags,
-        { steps: computed, same, different, skipped: skipped.length },
-        `${same} of ${computed} steps have the same bytes.${notes.join('')}`,
+        { steps: computed, same, close, different, skipped: skipped.length },
+        `${same} of ${computed} steps have the same bytes.${
+          close.length === 0 ? '' : ` ${close.length} that GPUs computed have the same numbers within the tolerance.`
+        }${notes.join('')}`,
       );
     });
 }
 
-const SAME = 'same';
+/** Why a step is not computed again. Its backend may not be installed here. */
+async function whySkipped({ manifest: { recipe } }: StoredStep, context: StepContext): Promise<string | undefined> {
+  try {
+    return await whyNotRecomputed(recipe, context);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return `computed by ${versionsOf(recipe)}, which does not run here (${error.message})`;
+  }
+}
 
-async function compare({ address, manifest }: StoredStep, context: StepContext, scratch: string): Promise<string> {
+interface Verdict {
+  /** `close`: other bytes, but the same numbers within the tolerance, where the same bits are not promised. */
+  outcome: 'same' | 'close' | 'different' | 'skipped';
+  text: string;
+}
+
+async function compare(step: StoredStep, context: StepContext, scratch: string): Promise<Verdict> {
+  const { address, manifest } = step;
   try {
     const again = await recompute(context, manifest, scratch);
-    return again === address ? SAME : `DIFFERENT: ${again}`;
+    if (again === address) return { outcome: 'same', text: 'same' };
+    if (promisesBits(manifest.recipe.parameters as ComputeSettings))
+      return { outcome: 'different', text: `DIFFERENT: ${again}` };
+    const { size, text } = await compareArtifact(context.store, step, await new LocalStore(scratch).open(again));
+    return size <= 1
+      ? { outcome: 'close', text: `within the tolerance: ${text}` }
+      : { outcome: 'different', text: `DIFFERENT: ${text}` };
   } catch (error) {
     // A file that the step depends on is missing or has changed. The other steps can still be verified.
     if (!(error instanceof InputError)) throw error;
-    return `DIFFERENT: ${error.message}`;
+    return { outcome: 'different', text: `DIFFERENT: ${error.message}` };
   }
 }
 

@@ -7,6 +7,7 @@ import { isDatasetId } from '../data/hub-ids.ts';
 import { readChatTemplate } from '../engine/tokenizer/chat-template-settings.ts';
 import { locateLabeler, roundLabelSchema, type RoundLabelSettings } from '../labelers/index.ts';
 import { withSettings, type Settings } from './changes.ts';
+import { samplesByVllm, withComputeDefaults } from './compute.ts';
 import { locateFrom, locateSections } from './locate.ts';
 import { describeProblem } from './problem.ts';
 import { runSchema, type RunConfig } from './run.ts';
@@ -31,12 +32,16 @@ export function readConfig(source: string, document: object, folder: string): Ru
   const parsed = runSchema.safeParse(document);
   if (!parsed.success) throw new InputError(`${source}: ${describeProblem(runSchema, document, parsed.error)}`);
 
-  const { model, adapter, chatTemplate, prompts, output, threads = availableParallelism(), ...rest } = parsed.data;
+  const { model, adapter, chatTemplate, prompts, output, ...others } = parsed.data;
+  const { threads = availableParallelism(), backend, device, gpus, ...rest } = others;
+  const compute = withComputeDefaults({ backend, device, gpus });
+  const sample = { ...rest.sample, ...(samplesByVllm(compute, rest.sample) && { backend: 'vllm' as const }) };
   const locate = locateFrom(folder);
   const { train, heldOut } = prompts;
   return {
-    ...locateSections(rest, locate),
+    ...locateSections({ ...rest, sample }, locate),
     threads,
+    ...compute,
     model: locate.model(model),
     ...(adapter !== undefined && { adapter: locate.pathOrId(adapter, isPolicyName) }),
     ...(chatTemplate && { chatTemplate: withText(chatTemplate, locate.path) }),

@@ -1,7 +1,7 @@
 /** The configuration of a run: its schema, from which docs/config.md is generated. */
 import { z } from 'zod';
 import { nameSchema } from '../data/paths.ts';
-import { computeFields } from '../engine/protocol/settings.ts';
+import { checkCompute, computeFields } from '../engine/protocol/settings.ts';
 import { roundLabelSchema } from '../labelers/index.ts';
 import { evaluateSchema } from './run/evaluate.ts';
 import { budgetSchema, onFailureSchema } from './run/operation.ts';
@@ -50,6 +50,7 @@ const sections = z.strictObject({
 
 /** The sections, without combinations that exclude each other. */
 export const runSchema = sections
+  .check(checkCompute)
   .refine(({ sample, optimize }) => !sample.server || !optimize.full, {
     path: ['optimize', 'full'],
     error: 'a server that samples (sample.server) only loads adapters, train one or remove the server',

@@ -1,26 +1,47 @@
 /** The NVIDIA GPUs of this machine, by nvidia-smi. */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+import { execFileSync } from 'node:child_process';
 
 /** A GPU that this process may use. */
 export interface Gpu {
+  index: number;
+  /** Such as `NVIDIA H100 80GB HBM3`. */
   name: string;
   /** In bytes. */
   memory: number;
+  /** In bytes. */
+  used: number;
 }
 
 const MIB = 2 ** 20;
-const QUERY = ['--query-gpu=index,uuid,memory.total,name', '--format=csv,noheader,nounits'];
+const QUERY = ['--query-gpu=index,uuid,memory.total,memory.used,name', '--format=csv,noheader,nounits'];
+/** A driver that does not answer must not hold up a command. */
+const PATIENCE_MILLISECONDS = 10_000;
 
-/** The GPUs that CUDA_VISIBLE_DEVICES names, by default all. None on a machine without nvidia-smi. */
-export async function findGpus(): Promise<Gpu[]> {
-  const { stdout } = await promisify(execFile)('nvidia-smi', QUERY).catch(() => ({ stdout: '' }));
-  const visible = process.env['CUDA_VISIBLE_DEVICES']?.split(',').map((name) => name.trim());
-  return stdout
+/** The GPUs that CUDA_VISIBLE_DEVICES names, in its order; by default all. None where nvidia-smi is missing, or fails. */
+export function nvidiaGpus(): Gpu[] {
+  const all = printed()
     .split('\n')
-    .map((line) => line.split(', '))
-    .filter(
-      ([index, uuid, memory]) => Number(memory) > 0 && (!visible || visible.includes(index) || visible.includes(uuid)),
-    )
-    .map(([, , memory, name]) => ({ name, memory: Number(memory) * MIB }));
+    .map((line) => line.split(',').map((field) => field.trim()))
+    .filter(([, , memory]) => Number(memory) > 0)
+    .map(([index, uuid, memory, used, name]) => ({
+      uuid,
+      gpu: { index: Number(index), name, memory: Number(memory) * MIB, used: Number(used) * MIB },
+    }));
+  const visible = process.env['CUDA_VISIBLE_DEVICES'];
+  if (visible === undefined) return all.map(({ gpu }) => gpu);
+  const isNamed = (name: string) => (one: (typeof all)[number]) =>
+    name !== '' && (name === String(one.gpu.index) || name === one.uuid);
+  return visible.split(',').flatMap((name) => all.filter(isNamed(name.trim())).map(({ gpu }) => gpu));
+}
+
+function printed(): string {
+  try {
+    return execFileSync('nvidia-smi', QUERY, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: PATIENCE_MILLISECONDS,
+    });
+  } catch {
+    return '';
+  }
 }

@@ -1,6 +1,7 @@
 /** The interface of labelers, which score candidate responses: verifiers, reward models, pairwise rankers, judges. */
 import type { z } from 'zod';
 import type { PromptRecord } from '../data/records.ts';
+import type { ComputeSettings } from '../engine/protocol/compute.ts';
 import type { CallOptions, Engine } from '../engine/protocol/jobs.ts';
 
 /** A prompt and the responses to score, as plain text. */
@@ -50,8 +51,8 @@ export interface LabelTools {
   engine: Engine;
   /** A persistent folder on this machine, with a subfolder per labeler. */
   cacheFolder: string;
-  /** Number of engine threads. */
-  threads: number;
+  /** How the engine computes for the labeler: `backend`, `device` and `gpus` only for what the torch backend can compute. */
+  compute: ComputeSettings & { threads: number };
 }
 
 /** Resolves paths in settings relative to the configuration file. */

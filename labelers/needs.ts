@@ -20,6 +20,13 @@ export const needsEngine = (settings: LabelSettings): boolean =>
 export const scoresOnServer = (settings: LabelSettings): boolean =>
   has(settings, (one) => one.by === 'reward-model' && one.server !== undefined);
 
+/**
+ * Whether the torch backend can compute all of a labeler that the engine computes. A step is computed by one backend, so PairRM beside
+ * another model stays on ONNX Runtime.
+ */
+export const canUseTorch = (settings: LabelSettings): boolean =>
+  needsEngine(settings) && !has(settings, (one) => one.by !== 'pairrm' && needsEngine(one));
+
 /** Whether scores are only comparable within a call, for example shares of won comparisons. */
 export const isComparative = (settings: LabelSettings): boolean =>
   has(settings, (one) => one.by === 'pairrm' || (one.by === 'judge' && one.mode === 'pairwise'));

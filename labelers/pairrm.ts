@@ -18,14 +18,14 @@ export const pairrm = labelerKind({
     ...settings,
     ...(settings.model !== undefined && { model: model(settings.model) }),
   }),
-  async create({ model = 'llm-blender/PairRM-hf' }, { engine, threads }) {
+  async create({ model = 'llm-blender/PairRM-hf' }, { engine, compute }) {
     const { identity, folder } = await openLabelerModel(model);
     return {
       name: 'pairrm',
       identity,
       async judge(prompts, options) {
         const rows = prompts.map(({ prompt: { id, prompt }, answers }) => ({ id, prompt, answers }));
-        const { scores, cut } = await engine.run('rank', { model: await folder(), rows, threads }, options);
+        const { scores, cut } = await engine.run('rank', { model: await folder(), rows, ...compute }, options);
         const pairs = prompts.reduce((total, { answers }) => total + answers.length * (answers.length - 1), 0);
         return {
           verdicts: scores.map((row) => row.map((score) => ({ score }))),

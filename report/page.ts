@@ -32,6 +32,7 @@ export function content(report: Report): Html {
   const { start } = status;
   return html`<h1>${status.name}</h1>
     <p class="lead">${lead(report)}</p>
+    ${status.promise !== undefined && html`<p class="note">${status.promise}</p>`}
     ${start && summary(status, start.prompts)} ${notes(status)} ${rounds.length > 0 && measurements(status, rounds)}
     ${answersSection(rounds)} ${costSection(report)} ${lineageSection(report)}
     <section>

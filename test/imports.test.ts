@@ -21,13 +21,14 @@ const rooms = [
   'data',
 ];
 
-/** The engine's own order. A backend's folder is imported by nothing: engine/backends.ts has its entry module's path. */
+/** The engine's own order. */
 const engine = [
   'backends.ts',
   'onnx',
   'torch',
   'vllm',
   'estimate.ts',
+  'gpus.ts',
   'training',
   'rankers',
   'tokens',
@@ -36,6 +37,11 @@ const engine = [
   'process',
   'protocol',
 ].map((name) => `engine/${name}`);
+
+/** A backend's folder is imported by nothing: engine/backends.ts has its entry module's path. */
+const backends = ['engine/onnx', 'engine/torch'];
+/** What a backend needs on this machine, which others may look at before they start it. */
+const environments = ['engine/torch/environment.ts'];
 
 const isIn = (file: string, place: string) => file === place || file.startsWith(`${place}/`);
 const filesIn = (place: string) => (place.endsWith('.ts') ? [place] : sourcesIn(place));
@@ -84,11 +90,11 @@ it.each(engine)('%s imports only from itself and from what is below it', (part) 
   expect(upward(engine, engine.indexOf(part))).toEqual([]);
 });
 
-it('nothing outside of engine/onnx imports from it', () => {
-  const others = rooms.flatMap(sourcesIn).filter((file) => !isIn(file, 'engine/onnx'));
+it.each(backends)('nothing outside of %s imports from it', (backend) => {
+  const others = rooms.flatMap(sourcesIn).filter((file) => !isIn(file, backend));
   const found = others.flatMap((file) =>
     importsOf(file)
-      .filter((imported) => isIn(imported, 'engine/onnx'))
+      .filter((imported) => isIn(imported, backend) && !environments.includes(imported))
       .map((imported) => `${file} imports ${imported}`),
   );
   expect(found).toEqual([]);

@@ -10,7 +10,7 @@ import {
   vllmMemory,
   whatWouldFit,
 } from '../engine/gpu-estimate.ts';
-import { findGpus, type Gpu } from '../engine/gpus.ts';
+import { nvidiaGpus, type Gpu } from '../engine/gpus.ts';
 import type { ModelConfig } from '../engine/model-files/config.ts';
 import { knownModels } from '../engine/model-files/known.ts';
 import { trainingSchema } from '../engine/protocol/settings.ts';
@@ -26,7 +26,7 @@ const gpuCount = (count: number) => `${count} GPU${count === 1 ? '' : 's'}`;
  */
 export async function checkGpus(config: RunConfig): Promise<void> {
   if (!isOnGpus(config)) return;
-  const gpus = await findGpus();
+  const gpus = nvidiaGpus();
   const { gpus: wanted = 1 } = config;
   if (gpus.length === 0)
     throw new InputError(

@@ -125,7 +125,7 @@ export const comparisonActivities = (config: Labeling, shards: number) =>
  */
 function labelAnswers(
   step: RunningStep,
-  { label, threads }: Labeling,
+  { label, threads, backend, device, gpus }: Labeling,
   { responses }: Answers,
   opponent: Answers | undefined,
 ): Promise<Address[]> {
@@ -135,5 +135,5 @@ function labelAnswers(
   }));
   // The activity's name in histories of earlier versions.
   const activity = patched('label-held-out') ? 'labelHeldOut' : 'judge';
-  return runShards(step, activity, { label, threads }, shards);
+  return runShards(step, activity, { label, threads, backend, device, gpus }, shards);
 }

@@ -10,6 +10,7 @@ import type { Failure } from './failure.ts';
 import type { RoundOutput } from './round.ts';
 import { usdOf } from './spending.ts';
 import type { RunStatus } from './status.ts';
+import { describePromise } from '../engine/protocol/compute.ts';
 
 export interface Journal {
   /** Whether the run starts from the last release of its name, and excludes the prompts of all its releases. */
@@ -91,6 +92,11 @@ export function startOver(journal: Journal): void {
   journal.done = [];
 }
 
+const promiseOf = ({ sample, ...compute }: RunConfig): string => {
+  const sampler = sample.server ? 'A server' : sample.backend === 'vllm' && 'vLLM';
+  return `${describePromise(compute)}${sampler ? ` ${sampler} samples the responses, which are not computed again.` : ''}`;
+};
+
 /** The status of a run. @param name the run's name */
 export function statusOf(name: string, config: RunConfig, journal: Journal): RunStatus {
   const rounds = roundsOf(config, journal);
@@ -100,6 +106,7 @@ export function statusOf(name: string, config: RunConfig, journal: Journal): Run
   return {
     name,
     rounds,
+    promise: promiseOf(config),
     state,
     ...(requested && { requested }),
     ...(start && { start: start.summary, round: Math.min(round, rounds) }),

@@ -96,7 +96,7 @@ async function runRound({
   const labeler = labelerSettings(config.label);
   const labeled = await step('label', shards.length + 1, async (running) => {
     const sampled = responses.map((shard) => ({ responses: shard }));
-    const labeling = { label: labeler, threads, ...(truncated === 'drop' && { truncated }) };
+    const labeling = { label: labeler, ...compute, ...(truncated === 'drop' && { truncated }) };
     const labels = await runShards(running, 'label', labeling, sampled);
     const { control } = activitiesOf(running.place);
     const result = await control.prefer({ labels, truncated, ...(references && { references }) });

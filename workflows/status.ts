@@ -51,6 +51,8 @@ export interface RoundResult {
 export interface RunStatus {
   name: string;
   rounds: number;
+  /** What computes the run, and what computing it again gives: sentences. Absent in the status of earlier versions of selm. */
+  promise?: string;
   /** `parked`: a stage failed, and an operator decides how the run continues. */
   state: 'preparing' | 'running' | 'parked' | 'paused' | 'publishing' | 'done' | 'stopped';
   /** What an operator requested. It takes effect after the step in progress. */

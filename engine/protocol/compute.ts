@@ -22,3 +22,17 @@ export interface ComputeSettings {
 /** The settings that do not equal their defaults, without `threads`: with them, step keys of the onnx backend stay the same. */
 export const computeParameters = ({ backend, device, gpus }: ComputeSettings): ComputeSettings =>
   backend === 'torch' ? { backend, device: device ?? 'cpu', gpus: gpus ?? 1 } : {};
+
+/** Whether computing again gives the same bits. On GPUs, kernels and communication may add in another order. */
+export const promisesBits = ({ backend, device }: ComputeSettings): boolean => backend !== 'torch' || device !== 'cuda';
+
+/** What computes with these settings, and what computing again gives: a sentence for people. */
+export function describePromise(settings: ComputeSettings): string {
+  const { backend, device, gpus = 1, threads } = settings;
+  const processes = `${gpus} ${gpus === 1 ? 'process' : 'processes'}`;
+  const torch = `PyTorch on ${device === 'cuda' ? `${gpus} ${gpus === 1 ? 'GPU' : 'GPUs'}` : `the CPU in ${processes}`}`;
+  const by = `Computed by ${backend === 'torch' ? torch : 'ONNX Runtime'}`;
+  if (!promisesBits(settings)) return `${by}: computing again gives the same numbers within a tolerance.`;
+  const limits = threads === undefined ? '' : ` with ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  return `${by}${limits}: computing again with the same versions on the same kind of machine gives the same bits.`;
+}

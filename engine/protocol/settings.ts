@@ -1,6 +1,6 @@
 /** Settings of sampling and training: one schema for the command line's flags, a run's configuration and its reference page. */
 import { z } from 'zod';
-import { BACKENDS, DEVICES } from './compute.ts';
+import { BACKENDS, DEVICES, type ComputeSettings } from './compute.ts';
 
 const positiveInt = z.int().positive();
 /** vLLM's limit (VLLM_MAX_N_SEQUENCES). */
@@ -47,14 +47,15 @@ export const computeFields = z.strictObject({
     .optional()
     .describe(
       'What computes training and log-probabilities: `onnx` (ONNX Runtime on the CPU, nothing to install) or `torch` (PyTorch, ' +
-        'on GPUs; `selm torch install`). Results depend on the backend. Default: `torch` on a machine with an NVIDIA GPU, else `onnx`.',
+        'on GPUs; `selm torch install`). Results depend on the backend. Default: `torch` if the machine that starts the run has an ' +
+        'NVIDIA GPU and PyTorch is installed for selm, else `onnx`.',
     ),
   device: z
     .enum(DEVICES)
     .optional()
     .describe(
       'Device of the torch backend: `cuda` (NVIDIA GPUs; computes in bfloat16, trains float32 weights) or `cpu` (float32). ' +
-        'Default: `cuda` on a machine with an NVIDIA GPU, else `cpu`.',
+        'Default: `cuda` if the machine that starts the run has an NVIDIA GPU, else `cpu`. ONNX Runtime computes on the CPU.',
     ),
   gpus: z
     .int()
@@ -66,6 +67,24 @@ export const computeFields = z.strictObject({
         'over them. With `device: cpu`, the number of processes. Results depend on it. Default: 1.',
     ),
 });
+
+/** Refuses settings of the torch backend where another one computes. For schemas with the fields above. */
+export const checkCompute: z.core.CheckFn<Pick<ComputeSettings, 'backend' | 'device' | 'gpus'>> = ({
+  value,
+  issues,
+}) => {
+  const { backend, device, gpus } = value;
+  const refuse = (key: string, input: unknown) =>
+    issues.push({
+      code: 'custom',
+      path: [key],
+      input,
+      message: 'it is a setting of PyTorch, set backend: torch as well or remove this setting',
+    });
+  if (backend === 'torch') return;
+  if (device === 'cuda') refuse('device', device);
+  if (gpus !== undefined) refuse('gpus', gpus);
+};
 
 /** Responses for KL divergences, in addition to the greedy ones. */
 export const divergenceSchema = z.strictObject({

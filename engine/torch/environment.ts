@@ -50,7 +50,7 @@ export const interpreterIn = (folder: string): string => join(folder, 'bin', 'py
 export const completeMark = (folder: string): string => join(folder, 'complete');
 
 /** The interpreter of the first environment that `selm torch install` completed. */
-function installedInterpreter(): string | undefined {
+export function installedInterpreter(): string | undefined {
   const folder = ENVIRONMENTS.map(environmentFolder).find((folder) => existsSync(completeMark(folder)));
   return folder && interpreterIn(folder);
 }

@@ -1,6 +1,6 @@
 /** The version of the torch backend in step keys. */
-import { execFileSync } from 'node:child_process';
 import { InputError } from '../../data/errors.ts';
+import { nvidiaGpus } from '../gpus.ts';
 import type { ComputeSettings } from '../protocol/compute.ts';
 import { torchEnvironment } from './environment.ts';
 
@@ -18,16 +18,9 @@ export function torchVersion({ device = 'cpu', gpus = 1 }: ComputeSettings): str
 let knownGpu: string | undefined;
 
 function gpuName(): string {
+  knownGpu ??= nvidiaGpus()[0]?.name;
   if (knownGpu !== undefined) return knownGpu;
-  try {
-    const options = ['--query-gpu=name', '--format=csv,noheader'];
-    const [name] = execFileSync('nvidia-smi', options, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split(
-      '\n',
-    );
-    return (knownGpu = name.trim());
-  } catch {
-    throw new InputError(
-      'device: cuda needs an NVIDIA GPU, and nvidia-smi finds none: set device: cpu, or run on a machine with a GPU.',
-    );
-  }
+  throw new InputError(
+    'device: cuda needs an NVIDIA GPU, and nvidia-smi finds none: set device: cpu, or run on a machine with a GPU.',
+  );
 }

@@ -8,6 +8,7 @@ import { Secret } from '../../data/secret.ts';
 import { readAdapterConfig } from '../model-files/adapter-config.ts';
 import { contextLength, readModelConfig } from '../model-files/config.ts';
 import { openModelWeights } from '../model-files/weights.ts';
+import { nvidiaGpus } from '../gpus.ts';
 import type { Device } from '../protocol/compute.ts';
 import type { Policy } from '../protocol/jobs.ts';
 import {
@@ -22,7 +23,7 @@ import {
 } from './arguments.ts';
 import type { VllmEnvironment } from './environment.ts';
 import { vllmFailure } from './failure.ts';
-import { readGpuMemory, untilFree, type GpuMemory } from './memory.ts';
+import { untilFree, type GpuMemory } from './memory.ts';
 import { ServerProcess } from './process.ts';
 
 /** How a run wants vLLM. */
@@ -61,7 +62,7 @@ export interface VllmHostOptions {
   environment: () => VllmEnvironment;
   /** Called before a server starts: ends what else uses the device. */
   freeDevice?: () => Promise<void>;
-  readGpus?: () => Promise<GpuMemory[]>;
+  readGpus?: () => GpuMemory[];
 }
 
 /** Loading a large model from a slow disk and compiling it takes minutes. */
@@ -84,13 +85,13 @@ export class VllmHost {
   private queue: Promise<unknown> = Promise.resolve();
 
   constructor(options: VllmHostOptions) {
-    this.options = { freeDevice: async () => {}, readGpus: () => readGpuMemory(), ...options };
+    this.options = { freeDevice: async () => {}, readGpus: nvidiaGpus, ...options };
   }
 
   /** @throws InputError when vLLM is not installed */
   async version({ args, device }: VllmSettings): Promise<VllmVersion> {
     const { version } = this.environment();
-    const gpus = device === undefined ? await this.options.readGpus() : [];
+    const gpus = device === undefined ? this.options.readGpus() : [];
     return { version, dtype: dtypeOf(device ?? deviceOf(gpus)), args };
   }
 
@@ -136,7 +137,7 @@ export class VllmHost {
     { args, device: wanted, gpus: count }: VllmSettings,
   ): Promise<ServerSpec> {
     const config = readModelConfig(model);
-    const all = wanted === 'cpu' ? [] : await this.options.readGpus();
+    const all = wanted === 'cpu' ? [] : this.options.readGpus();
     const device = wanted ?? deviceOf(all);
     const gpus = all.slice(0, count);
     if (device === 'cuda' && gpus.length < Math.max(1, count ?? 1)) {
@@ -144,7 +145,7 @@ export class VllmHost {
         `vLLM needs ${count ?? 1} GPUs, and this machine has ${all.length} (nvidia-smi): lower gpus, or set device: cpu.`,
       );
     }
-    const memories = gpus.map(({ total }) => total);
+    const memories = gpus.map(({ memory }) => memory);
     return {
       model,
       device,
@@ -161,7 +162,7 @@ export class VllmHost {
   private async start(spec: ServerSpec, signal?: AbortSignal): Promise<Serving> {
     signal?.throwIfAborted();
     await this.options.freeDevice();
-    const gpusBefore = spec.device === 'cuda' ? await this.options.readGpus() : [];
+    const gpusBefore = spec.device === 'cuda' ? this.options.readGpus() : [];
     const port = await freePort();
     const key = new Secret(randomBytes(32).toString('hex'));
     const command = [this.environment().python, '-m', 'vllm.entrypoints.cli.main', ...serveArguments(spec, port)];

@@ -104,7 +104,7 @@ export const judge = labelerKind({
     ...(settings.server === undefined && { model: at.model(settings.model) }),
     ...(settings.template !== undefined && { template: at.path(settings.template) }),
   }),
-  async create(settings, { engine, cacheFolder, threads }) {
+  async create(settings, { engine, cacheFolder, compute: { threads } }) {
     const { server, model, mode, template: file, extraBody } = settings;
     if (server === undefined && extraBody !== undefined) {
       throw new InputError('"extraBody" of the labeler judge is sent to a server; give its "server", or leave it out.');

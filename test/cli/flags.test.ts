@@ -8,12 +8,13 @@ import { mtBenchCommand } from '../../cli/mt-bench.ts';
 import { optimizeCommand } from '../../cli/optimize.ts';
 import { sampleCommand } from '../../cli/sample.ts';
 import { scheduleCommand } from '../../cli/schedule.ts';
+import { scoreCommand } from '../../cli/score.ts';
 import { seedFlags, SettingsFlags } from '../../cli/settings.ts';
 import { sftCommand } from '../../cli/sft.ts';
 import { trainingFlags } from '../../cli/training.ts';
 import { measuringSchema } from '../../config/run/evaluate.ts';
 import { calendarSchema } from '../../config/schedule.ts';
-import { objectiveFields, samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
+import { computeFields, objectiveFields, samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
 import { judge } from '../../labelers/judge/judge.ts';
 import { requestSettings } from '../../openai/client/settings.ts';
 
@@ -36,6 +37,11 @@ const cases: [command: string, make: () => Command, schema: z.ZodObject, names?:
   ['optimize', optimizeCommand, objectiveFields, { name: '--objective' }],
   ['sft', sftCommand, trainingSchema, { 'lora-rslora': '--rslora' }],
   ['evaluate', evaluateCommand, measuringSchema],
+  ['optimize', optimizeCommand, computeFields],
+  ['sft', sftCommand, computeFields],
+  ['score', scoreCommand, computeFields],
+  ['evaluate', evaluateCommand, computeFields],
+  ['label', labelCommand, computeFields],
   ['evaluate', evaluateCommand, judgeSchema, judgeNames],
   ['label', labelCommand, judgeSchema, judgeNames],
   ['mt-bench', mtBenchCommand, judgeSchema.pick({ server: true, model: true, maxTokens: true }), judgeNames],

@@ -2,10 +2,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { loadConfig } from '../../config/load.ts';
 import { checkSettings } from '../../config/set.ts';
+import { fakeNvidiaSmi, TWO_H100 } from '../fake-gpus.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'selm-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -40,18 +41,82 @@ describe('what a file leaves out', () => {
     expect(optimize.objective).toEqual({ name: 'selm', beta: 0.01, alpha: 0.001 });
   });
 
-  test('computes on the CPU, which may be named as well', () => {
-    write(...REQUIRED);
-    const unnamed = loadConfig(file);
-    write(...REQUIRED, 'device: cpu');
-    expect(loadConfig(file)).toEqual(unnamed);
-    write(...REQUIRED, 'device: cuda');
-    expect(loadConfig(file)).toEqual({ ...unnamed, device: 'cuda' });
-  });
-
   test('may be replaced from outside', () => {
     write(...REQUIRED, 'seed: 1');
     expect(loadConfig(file, { seed: 2, name: 'other' })).toMatchObject({ seed: 2, name: 'other', model: 'org/model' });
+  });
+});
+
+/** `backend`, `device` and `gpus` of a run with these lines. */
+function compute(...lines: string[]) {
+  write(...REQUIRED, ...lines);
+  const { backend, device, gpus } = loadConfig(file);
+  return { backend, device, gpus };
+}
+
+const onnx = { backend: undefined, device: undefined, gpus: undefined };
+
+/** @param python whether PyTorch is there for selm */
+function machine(smi: string, python: boolean): void {
+  fakeNvidiaSmi(join(folder, 'bin'), smi);
+  vi.stubEnv('CUDA_VISIBLE_DEVICES', undefined);
+  vi.stubEnv('SELM_CACHE', join(folder, 'cache'));
+  vi.stubEnv('SELM_PYTHON', python ? '/usr/bin/python3' : undefined);
+}
+
+/** What samples in a run with these lines. */
+function sampler(...lines: string[]) {
+  write(...REQUIRED, ...lines);
+  return loadConfig(file).sample.backend;
+}
+
+describe('what computes', () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  test('is ONNX Runtime where there is no GPU, and naming it changes nothing: step keys stay', () => {
+    machine('exit 1', true);
+    for (const lines of [[], ['backend: onnx'], ['device: cpu'], ['backend: onnx', 'device: cpu']]) {
+      expect(compute(...lines)).toEqual(onnx);
+    }
+  });
+
+  test('is PyTorch where there are a GPU and PyTorch, unless the CPU or ONNX Runtime is named', () => {
+    machine(TWO_H100, true);
+    expect(compute()).toEqual({ backend: 'torch', device: 'cuda', gpus: 1 });
+    expect(compute('backend: onnx')).toEqual(onnx);
+    expect(compute('device: cpu')).toEqual(onnx);
+    machine(TWO_H100, false);
+    expect(compute()).toEqual(onnx);
+  });
+
+  test('is PyTorch where it is named: on the GPUs, or on the CPU where there is none', () => {
+    machine(TWO_H100, false);
+    expect(compute('backend: torch', 'gpus: 2')).toEqual({ backend: 'torch', device: 'cuda', gpus: 2 });
+    expect(compute('backend: torch', 'device: cpu')).toEqual({ backend: 'torch', device: 'cpu', gpus: 1 });
+    machine('exit 1', false);
+    expect(compute('backend: torch')).toEqual({ backend: 'torch', device: 'cpu', gpus: 1 });
+    expect(compute('backend: torch', 'device: cuda')).toEqual({ backend: 'torch', device: 'cuda', gpus: 1 });
+  });
+
+  test('has vLLM sample where PyTorch computes on GPUs, unless another sampler is needed', () => {
+    machine(TWO_H100, true);
+    expect(sampler()).toBe('vllm');
+    expect(sampler('sample:', '  backend: onnx')).toBe('onnx');
+    expect(sampler('sample:', '  weights: q8')).toBe(undefined);
+    expect(sampler('sample:', '  server: { url: http://127.0.0.1:8000/v1, model: org/model }')).toBe(undefined);
+    expect(sampler('backend: torch', 'device: cpu')).toBe(undefined);
+    expect(sampler('backend: onnx')).toBe(undefined);
+  });
+
+  test.each([
+    [['device: cuda'], 'device', '"cuda"'],
+    [['backend: onnx', 'device: cuda'], 'device', '"cuda"'],
+    [['gpus: 8'], 'gpus', '8'],
+    [['backend: onnx', 'device: cpu', 'gpus: 1'], 'gpus', '1'],
+  ])('is refused where settings of PyTorch stand without it: %j', (lines, key, value) => {
+    expect(refusal(...REQUIRED, ...lines)).toBe(
+      `run.yaml: "${key}" cannot be ${value}: it is a setting of PyTorch, set backend: torch as well or remove this setting; see docs/config.md.`,
+    );
   });
 });
 

@@ -8,5 +8,5 @@ export const noTools: LabelTools = {
     close: () => Promise.resolve(),
   },
   cacheFolder: '/nonexistent',
-  threads: 1,
+  compute: { threads: 1 },
 };

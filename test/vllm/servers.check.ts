@@ -56,7 +56,7 @@ test("a reward model's scores are transformers' raw outputs", async () => {
       model,
       server: { url: server.url, model: 'reward', keyVariable: KEY_VARIABLE },
     });
-    const labeler = await createLabeler(settings, { engine, cacheFolder: folder, threads: 1 });
+    const labeler = await createLabeler(settings, { engine, cacheFolder: folder, compute: { threads: 1 } });
     const candidates = prompts.map((prompt, i) => ({ prompt: { id: `p${i}`, prompt }, answers: answers[i] }));
     const { verdicts } = await labeler.judge(candidates, {});
     for (const [i, row] of verdicts.entries()) {

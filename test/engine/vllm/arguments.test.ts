@@ -4,7 +4,7 @@ import { InputError } from '../../../data/errors.ts';
 import { EngineDied } from '../../../engine/protocol/errors.ts';
 import { contextFor, loraRankFor, parallelismFor, serveArguments } from '../../../engine/vllm/arguments.ts';
 import { vllmFailure } from '../../../engine/vllm/failure.ts';
-import { parseGpuMemory, untilFree } from '../../../engine/vllm/memory.ts';
+import { untilFree } from '../../../engine/vllm/memory.ts';
 
 const gb = 1e9;
 const gpus = (count: number, each: number) => Array.from({ length: count }, () => each * gb);
@@ -51,30 +51,12 @@ test('what the user gives comes last', () => {
   expect(given).not.toContain('--data-parallel-size');
 });
 
-describe('the memory of GPUs', () => {
-  // As nvidia-smi prints it.
-  const printed = '0, GPU-8f1a, 81559, 4\n1, GPU-77b0, 81559, 70112\n';
-  const mib = 2 ** 20;
-
-  test('is read for the visible ones, in their order', () => {
-    const [first, second] = [
-      { index: 0, total: 81559 * mib, used: 4 * mib },
-      { index: 1, total: 81559 * mib, used: 70112 * mib },
-    ];
-    expect(parseGpuMemory(printed)).toEqual([first, second]);
-    expect(parseGpuMemory(printed, '1,0')).toEqual([second, first]);
-    expect(parseGpuMemory(printed, 'GPU-77b0')).toEqual([second]);
-    expect(parseGpuMemory(printed, '')).toEqual([]);
-    expect(parseGpuMemory('')).toEqual([]);
-  });
-
-  test('that is not given back is an error which names the GPU', async () => {
-    const before = parseGpuMemory(printed, '0');
-    const read = async () => [{ ...before[0], used: 40 * gb }];
-    const failure = await untilFree(before, read, 0).catch((error: unknown) => error);
-    expect(failure).toBeInstanceOf(EngineDied);
-    expect((failure as Error).message).toMatch(/^GPU 0 still has 40.0 GB in use 0 s after vLLM was stopped: /);
-  });
+test('memory of a GPU that is not given back is an error which names the GPU', async () => {
+  const before = [{ index: 0, memory: 80 * gb, used: 0.1 * gb }];
+  const read = () => [{ ...before[0], used: 40 * gb }];
+  const failure = await untilFree(before, read, 0).catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(EngineDied);
+  expect((failure as Error).message).toMatch(/^GPU 0 still has 40.0 GB in use 0 s after vLLM was stopped: /);
 });
 
 /** A line of vLLM's log. */

@@ -110,9 +110,9 @@ describe('on GPUs', () => {
   let freed = 0;
   /** What is read first, before `gpus`. */
   let states: GpuMemory[][] = [];
-  const onGpus = startHost({ readGpus: async () => states.shift() ?? gpus, freeDevice: async () => void freed++ });
+  const onGpus = startHost({ readGpus: () => states.shift() ?? gpus, freeDevice: async () => void freed++ });
   afterAll(() => onGpus.stop());
-  const idle = [0, 1, 2, 3].map((index) => ({ index, total: 80 * gigabyte, used: gigabyte }));
+  const idle = [0, 1, 2, 3].map((index) => ({ index, memory: 80 * gigabyte, used: gigabyte }));
 
   test('a server runs one copy of a small model on each', async () => {
     gpus = idle;

@@ -5,7 +5,7 @@ import { VllmHost, type Serving, type VllmHostOptions } from '../../../engine/vl
 export const standIn = fileURLToPath(new URL('stand-in.mjs', import.meta.url));
 
 export const startHost = (options: Partial<VllmHostOptions> = {}) =>
-  new VllmHost({ environment: () => ({ python: standIn, vllm: '1.2.3' }), readGpus: async () => [], ...options });
+  new VllmHost({ environment: () => ({ python: standIn, vllm: '1.2.3' }), readGpus: () => [], ...options });
 
 /** How a stand-in was started. */
 export interface Told {
