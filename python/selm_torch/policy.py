@@ -104,7 +104,7 @@ def read_config(model: str) -> PretrainedConfig:
     """A model's config.json, refused if it asks for what this backend cannot compute."""
     try:
         config = AutoConfig.from_pretrained(model, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # each configuration class of transformers has its own
         raise InputRefused(f"{model}/config.json cannot be read ({_line(error)}): use a complete model folder.") from error
 
     def refuse(what: str) -> None:
@@ -129,7 +129,7 @@ def _build(config: PretrainedConfig, source: Source) -> PreTrainedModel:
     try:
         with _parameters_on_meta():
             lm = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention.NAME)
-    except (ValueError, TypeError, KeyError, ImportError) as error:
+    except Exception as error:  # of any kind, by the model's constructor
         raise InputRefused(
             f"{source.model}/config.json describes no language model that transformers can build ({_line(error)}): use another model."
         ) from error

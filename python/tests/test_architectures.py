@@ -140,7 +140,7 @@ def test_untied_weights_in_the_files_are_used(world: World, tmp_path: Path) -> N
         ({"quantization_config": {"quant_method": "fp8"}}, "quantization_config"),
         ({"model_type": "mamba"}, "mamba"),
         ({"model_type": "no-such-model"}, "no-such-model"),
-        ({"num_hidden_layers": 3}, "lacks the tensor"),
+        ({"num_hidden_layers": 3, "layer_types": ["full_attention"] * 3}, "lacks the tensor"),
         ({"intermediate_size": 64}, "has the shape"),
     ],
 )
