@@ -28,7 +28,6 @@ def packed_attention(
     softcap: float | None = None,
     *,
     packed: Packed,
-    half: torch.dtype | None,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """Attention of every segment to its keys, causal from the bottom right.
@@ -38,7 +37,6 @@ def packed_attention(
         key, value: [1, kv heads, S, D]
         sliding_window: a token sees this many keys, itself included
         softcap: scores become softcap * tanh(scores / softcap)
-        half: what queries, keys and values are rounded to; None: nothing
 
     Returns:
         [1, S, heads, D], of the query's type
@@ -48,16 +46,13 @@ def packed_attention(
         unknown.append("is_causal: false")
     if unknown:
         raise InputRefused(
-            f"{type(module).__name__} of the model uses {', '.join(unknown)}, which the torch backend does not support: "
-            "use another model."
+            f"{type(module).__name__} of the model uses {', '.join(unknown)}, which the torch backend does not support: use another model."
         )
     q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
-    if half:
-        q, k, v = (x.to(half) for x in (q, k, v))
     if packed.keys is not None:
         k, v = k.index_select(0, packed.keys), v.index_select(0, packed.keys)
     window = sliding_window if sliding_window and sliding_window < packed.max_k else None
-    if half and q.is_cuda and softcap is None:
+    if q.is_cuda and q.dtype == torch.bfloat16 and softcap is None:
         out = _varlen(q, k, v, packed, scaling, window)
     else:
         out = _segments(q.float(), k.float(), v.float(), packed, scaling, window, softcap)
@@ -82,9 +77,7 @@ def _varlen(q: Tensor, k: Tensor, v: Tensor, packed: Packed, scale: float | None
     )
 
 
-def _segments(
-    q: Tensor, k: Tensor, v: Tensor, packed: Packed, scale: float | None, window: int | None, softcap: float | None
-) -> Tensor:
+def _segments(q: Tensor, k: Tensor, v: Tensor, packed: Packed, scale: float | None, window: int | None, softcap: float | None) -> Tensor:
     """One segment after the other. q [S, heads, D], k and v [K, kv heads, D] -> [S, heads, D]"""
     share = q.shape[1] // k.shape[1]
     outputs = []

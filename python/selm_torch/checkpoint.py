@@ -38,8 +38,13 @@ class Checkpoints:
 
     def resume(self) -> tuple[list[dict[str, Any]], list[str]]:
         """Fills weights and optimizer from the newest undamaged checkpoint. Returns its steps, and the folders of damaged ones."""
+        if not self.folder:
+            return [], []
+        if self.world.rank == 0:
+            for unfinished in self.folder.glob(".step-*"):
+                shutil.rmtree(unfinished, ignore_errors=True)
         damaged: list[str] = []
-        for folder in self.world.from_first(self._complete() if self.folder else []):
+        for folder in self.world.from_first(self._complete()):
             summary = self.world.from_first(_read_summary(folder) if self.world.rank == 0 else None)
             if summary and summary["fingerprint"] != self.fingerprint:
                 continue

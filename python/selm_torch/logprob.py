@@ -22,7 +22,7 @@ class OutputLayer(NamedTuple):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[T, V], float32."""
-        logits = product(hidden.to(self.weight.dtype), self.weight.T)
+        logits = product(hidden, self.weight.T)
         if self.bias is not None:
             logits = logits + self.bias
         if self.scale != 1.0:
@@ -76,7 +76,7 @@ class _TokenLogps(torch.autograd.Function):
             g = g.to(weight.dtype)
             into_hidden[part] = product(g, weight)
             if into_weight is not None:
-                into_weight += product(g.T, hidden[part].to(weight.dtype))
+                into_weight += product(g.T, hidden[part])
         return (
             into_hidden,
             None if into_weight is None else into_weight.to(weight.dtype),

@@ -17,7 +17,6 @@ from .errors import InputRefused
 from .logprob import OutputLayer, token_logps
 from .lora import Adapter, add_adapter, read_adapter
 from .packing import Group, Packed, pack
-from .precision import convert_modules
 from .tensor_files import TensorFiles, model_files
 from .weights import load_weights
 from .world import World
@@ -39,11 +38,10 @@ class Source:
 class Policy(nn.Module):
     """A language model over packed groups."""
 
-    def __init__(self, lm: PreTrainedModel, source: Source, half: torch.dtype | None):
+    def __init__(self, lm: PreTrainedModel, source: Source):
         super().__init__()
         self.lm = lm
         self.source = source
-        self.half = half
 
     def forward(self, packed: Packed, head: Head | None = None) -> Tensor:
         """The log-probabilities (nats) of the targets [T], float32; or what `head` makes of their hidden states.
@@ -56,9 +54,7 @@ class Policy(nn.Module):
 
     def _hidden(self, packed: Packed) -> Tensor:
         """The last hidden states in front of the targets [T, H]."""
-        output = self.lm.base_model(
-            input_ids=packed.ids, position_ids=packed.positions, use_cache=False, packed=packed, half=self.half
-        )
+        output = self.lm.base_model(input_ids=packed.ids, position_ids=packed.positions, use_cache=False, packed=packed)
         return output.last_hidden_state[0].index_select(0, packed.rows)
 
 
@@ -83,7 +79,7 @@ def open_policy(
     Args:
         model: a Hugging Face model folder
         adapter: a PEFT adapter folder; None: the model alone
-        compute: see precision.py
+        compute: the type of the weights in use and of activations; log-probabilities are float32
         train: what has gradients, and is kept in float32
         recompute: computes activations again in the backward pass
     """
@@ -91,16 +87,16 @@ def open_policy(
     with world.together():
         config = read_config(model)
         source = Source(model, model_files(model), read_adapter(adapter) if adapter else None)
-        lm = _build(config, source, half)
+        lm = _build(config, source)
         _prepare_parameters(lm, half, train)
     if recompute:
         for layer in _layers(lm):
             layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)
-    policy = Policy(lm, source, half).eval()  # no dropout
+    policy = Policy(lm, source).eval()  # no dropout
     _shard(policy, world, half, train)
     with world.together():
         load_weights(policy.lm, source.files, source.adapter)
-    _check_forward(policy, world)
+    _check_forward(policy, world, 0.1 if half else 1e-3)
     return policy
 
 
@@ -108,7 +104,7 @@ def read_config(model: str) -> PretrainedConfig:
     """A model's config.json, refused if it asks for what this backend cannot compute."""
     try:
         config = AutoConfig.from_pretrained(model, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # each configuration class of transformers has its own
         raise InputRefused(f"{model}/config.json cannot be read ({_line(error)}): use a complete model folder.") from error
 
     def refuse(what: str) -> None:
@@ -128,12 +124,12 @@ def _line(error: Exception) -> str:
     return str(error).split("\n", 1)[0]
 
 
-def _build(config: PretrainedConfig, source: Source, half: torch.dtype | None) -> PreTrainedModel:
+def _build(config: PretrainedConfig, source: Source) -> PreTrainedModel:
     """The model with its parameters on the meta device, and its buffers with their values, which no file has."""
     try:
         with _parameters_on_meta():
             lm = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention.NAME)
-    except (ValueError, TypeError, KeyError, ImportError) as error:
+    except Exception as error:  # of any kind, by the model's constructor
         raise InputRefused(
             f"{source.model}/config.json describes no language model that transformers can build ({_line(error)}): use another model."
         ) from error
@@ -142,7 +138,6 @@ def _build(config: PretrainedConfig, source: Source, half: torch.dtype | None) -
             f"{source.model} is a {type(lm).__name__}, whose attention transformers cannot replace: the torch backend needs models "
             "that support FlashAttention."
         )
-    convert_modules(lm, half)
     _untie_if_files_do(lm, source)
     if source.adapter:
         with _parameters_on_meta():
@@ -200,9 +195,7 @@ def _prepare_parameters(lm: PreTrainedModel, half: torch.dtype | None, train: st
 def _shard(policy: Policy, world: World, half: torch.dtype | None, train: str) -> None:
     """One FSDP group per layer; the root's has embeddings, last norm and output layer. Then memory, without values but for buffers."""
     # Frozen weights are stored as they are used, beside LoRA's float32.
-    mixed = MixedPrecisionPolicy(
-        param_dtype=half if train == "all" else None, reduce_dtype=torch.float32, cast_forward_inputs=False
-    )
+    mixed = MixedPrecisionPolicy(param_dtype=half if train == "all" else None, reduce_dtype=torch.float32, cast_forward_inputs=False)
     for layer in _layers(policy.lm):
         fully_shard(layer, mesh=world.mesh, mp_policy=mixed)
     # Without a backward pass, parameters that stay whole after the forward pass would stay so for good.
@@ -215,7 +208,7 @@ def _shard(policy: Policy, world: World, half: torch.dtype | None, train: str) -
 
 
 @torch.no_grad()
-def _check_forward(policy: Policy, world: World) -> None:
+def _check_forward(policy: Policy, world: World, tolerance: float) -> None:
     """Compares packed responses with transformers' own forward pass, so that no architecture is silently computed wrongly."""
     last = policy.lm.config.vocab_size - 1
     prompt, responses = [last, 1, 2], [[3, 4, last], [5, 1]]
@@ -225,18 +218,13 @@ def _check_forward(policy: Policy, world: World) -> None:
         ours = layer.logits(hidden)
         alone = [pack([Group(prompt, [response])], world.device) for response in responses]
         theirs = torch.cat(
-            [
-                policy.lm(
-                    input_ids=one.ids, position_ids=one.positions, use_cache=False, packed=one, half=policy.half
-                ).logits[0, one.rows]
-                for one in alone
-            ]
+            [policy.lm(input_ids=one.ids, position_ids=one.positions, use_cache=False, packed=one).logits[0, one.rows] for one in alone]
         )
         return (ours - theirs).abs().max() / theirs.abs().max()
 
     difference = policy(packed, compare).item()
     policy.reshard()  # a backward pass would do it
-    if not difference < (0.1 if policy.half else 1e-3):
+    if not difference < tolerance:
         raise InputRefused(
             f"{policy.source.model}: logits of packed responses differ from those of transformers' {type(policy.lm).__name__} by "
             f"{difference:.1e} of the largest: the torch backend does not support this architecture, or its weights are damaged."

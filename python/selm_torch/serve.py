@@ -1,4 +1,4 @@
-"""Serves jobs one after the other. The ranks stay, with the policies of the last job without training."""
+"""Serves jobs one after the other. The ranks stay, with the models of the last job open, unless it was a training."""
 
 import gc
 import json
@@ -8,20 +8,22 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import transformers
+from torch import nn
 
 from .errors import InputRefused, JobError, OutOfMemory
-from .policy import Policy, open_policy
+from .pairrm import open_pairrm, rank
+from .policy import open_policy
 from .scoring import divergence, score
 from .training import optimize
 from .world import World
 
 
 class Server:
-    """The jobs by method, and the open policies."""
+    """The jobs by method, and the open models."""
 
     def __init__(self, world: World):
         self.world = world
-        self.policies: dict[str, Policy] = {}
+        self.models: dict[str, nn.Module] = {}
 
     def run(self, job: dict[str, Any]) -> dict[str, Any]:
         """Computes a job: the `value` of its result."""
@@ -34,26 +36,29 @@ class Server:
         if job["method"] in ("optimize", "sft"):
             self._close_others([])
             return optimize(self.world, job)
-        policy = (job["model"], job.get("adapter"), job["compute"])
+        compute = job["compute"]
+        policy = (open_policy, job["model"], job.get("adapter"), compute)
         if job["method"] == "score":
             return score(self.world, *self._open([policy]), job)
         if job["method"] == "divergence":
-            reference = (job["referenceModel"], job.get("referenceAdapter"), job["compute"])
+            reference = (open_policy, job["referenceModel"], job.get("referenceAdapter"), compute)
             return divergence(self.world, *self._open([policy, reference]), job)
+        if job["method"] == "rank":
+            return rank(self.world, *self._open([(open_pairrm, job["model"], job["pairrm"])]), job)
         raise InputRefused(f"The torch backend has no method {job['method']}.")
 
-    def _open(self, wanted: list[tuple[str, str | None, str]]) -> list[Policy]:
-        """Policies by model, adapter and precision: those that are open already, and the others opened now."""
-        keys = [json.dumps(each) for each in wanted]
+    def _open(self, wanted: list[tuple]) -> list[Any]:
+        """Models by the function that opens them and its arguments: those that are open already, and the others opened now."""
+        keys = [repr(each) for each in wanted]
         self._close_others(keys)
-        for key, (model, adapter, compute) in zip(keys, wanted):
-            if key not in self.policies:
-                self.policies[key] = open_policy(self.world, model, adapter, compute)
-        return [self.policies[key] for key in keys]
+        for key, (open_model, *arguments) in zip(keys, wanted):
+            if key not in self.models:
+                self.models[key] = open_model(self.world, *arguments)
+        return [self.models[key] for key in keys]
 
     def _close_others(self, keys: list[str]) -> None:
-        """Frees the memory of policies that are not among `keys`."""
-        self.policies = {key: policy for key, policy in self.policies.items() if key in keys}
+        """Frees the memory of models that are not among `keys`."""
+        self.models = {key: model for key, model in self.models.items() if key in keys}
         gc.collect()
         if self.world.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -90,7 +90,7 @@ class Training:
             world.channel.send("resumed", step=first, steps=done, damaged=damaged)
         for step in range(first, len(steps)):
             try:
-                done.append(self._step(step))
+                done.append(self.step(step))
             except Aborted:
                 if step > first:
                     checkpoints.save(done)
@@ -102,7 +102,7 @@ class Training:
         checkpoints.finish()
         return first, damaged
 
-    def _step(self, step: int) -> dict[str, Any]:
+    def step(self, step: int) -> dict[str, Any]:
         """One optimizer step, as the parent gets it: its number from 1, and its loss, gradient norm and log-probabilities."""
         started = time.monotonic()
         planned, settings = self.job["steps"][step], self.job["training"]

@@ -45,12 +45,12 @@ def load_weights(lm: nn.Module, files: TensorFiles, adapter: lora.Adapter | None
         if name.endswith(("lora_A", "lora_B")):
             part = read_local(adapter.files, adapter.tensor_name(name), p)
         else:
-            part = read_local(files, _name_in_files(lm, name, files), p)
+            part = read_local(files, name_in_files(lm, name, files), p)
         if part is not None:
             local_part(p).copy_(part)
 
 
-def _name_in_files(lm: nn.Module, name: str, files: TensorFiles) -> str:
+def name_in_files(lm: nn.Module, name: str, files: TensorFiles) -> str:
     """A tied weight has several names, of which the files may have any."""
     if name in files.names:
         return name

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from .channel import Channel
-from .errors import Aborted
+from .errors import Aborted, JobError
 
 # Of collectives during a job: a second net below the parent's watchdog, which counts progress.
 TIMEOUT = timedelta(minutes=30)
@@ -75,10 +75,13 @@ class World:
             yield
         except Exception as raised:
             error = raised
-        errors = self.gather(error)
-        first = next((each for each in errors if each is not None), None)
-        if first is not None:
-            raise first
+        # A JobError is made of its message; of other errors the rank that has one keeps the stack.
+        plain = RuntimeError(f"{type(error).__name__}: {error}") if error and not isinstance(error, JobError) else error
+        errors = [each for each in self.gather(plain) if each is not None]
+        if plain is not error:
+            raise error
+        if errors:
+            raise errors[0]
 
     def report_error(self, kind: str, message: str, stack: str) -> dict[str, str]:
         """The error with which the ranks end: the first one of any rank, since those of the others are lost connections."""
@@ -102,9 +105,7 @@ def open_world(rank: int, size: int, channel: Channel) -> World:
         device = torch.device("cpu")
     url = os.environ.get("SELM_RENDEZVOUS", "env://")
     store, rank, size = next(dist.rendezvous(url, rank, size))
-    dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo", store=store, rank=rank, world_size=size, timeout=TIMEOUT
-    )
+    dist.init_process_group("cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo", store=store, rank=rank, world_size=size, timeout=TIMEOUT)
     torch.use_deterministic_algorithms(True)
     return World(
         rank=rank,
