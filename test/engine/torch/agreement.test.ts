@@ -36,7 +36,7 @@ function expectMetrics(torch: TrainMetrics[], onnx: TrainMetrics[]): void {
 }
 
 /** The result of a training without its metrics. */
-const outcome = ({ metrics: _, ...result }: TrainResult) => result;
+const outcome = ({ metrics: _metrics, ...result }: TrainResult) => result;
 
 describeTorch('torch on two ranks agrees with onnx', () => {
   const { folder, model, reference, policy, pairs, expected, optimizeJob } = referenceCase('llama');

@@ -71,7 +71,7 @@ describeTorch('ranks', () => {
     const { resumedFromStep, metrics: resumed } = await engine.run('optimize', job);
     expect(resumedFromStep).toBeGreaterThanOrEqual(10);
     expect(filesIn(job.outDir)).toEqual(filesIn(plain.outDir));
-    const withoutSpeed = (rows: typeof metrics) => rows.map(({ 'tokens/s': _, ...row }) => row);
+    const withoutSpeed = (rows: typeof metrics) => rows.map(({ 'tokens/s': _speed, ...row }) => row);
     expect(withoutSpeed(resumed)).toEqual(withoutSpeed(metrics));
   });
 
