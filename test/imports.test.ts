@@ -41,7 +41,7 @@ const engine = [
 /** A backend's folder is imported by nothing: engine/backends.ts has its entry module's path. */
 const backends = ['engine/onnx', 'engine/torch'];
 /** What a backend needs on this machine, which others may look at before they start it. */
-const environments = ['engine/torch/environment.ts'];
+const environments = ['engine/torch/environment.ts', 'engine/torch/version.ts'];
 
 const isIn = (file: string, place: string) => file === place || file.startsWith(`${place}/`);
 const filesIn = (place: string) => (place.endsWith('.ts') ? [place] : sourcesIn(place));
