@@ -61,11 +61,11 @@ export const runSchema = sections
   })
   .refine(({ sample }) => !sample.vllm || sample.backend === 'vllm', {
     path: ['sample', 'vllm'],
-    error: 'has an effect with sample.backend: vllm only, set it or remove this setting',
+    error: 'it has an effect with sample.backend: vllm only, set that or remove this setting',
   })
   .refine(({ sample }) => sample.backend !== 'vllm' || sample.weights !== 'q8', {
     path: ['sample', 'weights'],
-    error: 'vLLM (sample.backend) has its own weights: remove this setting; sample.vllm.args can quantize them',
+    error: 'these are weights of the engine, remove this setting (sample.vllm.args can quantize those of vLLM)',
   })
   .refine(({ sample }) => !sample.server || sample.weights !== 'q8', {
     path: ['sample', 'weights'],
