@@ -67,7 +67,7 @@ export const isAttended = ({ json }: { json?: boolean }): boolean =>
 export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunStatus> {
   // Reports an unreachable store once. Otherwise the workers would fail and restart repeatedly.
   await openStore({ writes: true });
-  await checkGpus(config);
+  checkGpus(config);
   await withEngine((engine) => engine.run('check', config));
   const stop = new AbortController();
   const stopped = once(stop.signal, 'abort').then(() => undefined);

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { findGpus } from '../engine/gpus.ts';
+import { nvidiaGpus } from '../engine/gpus.ts';
 import type { EnvironmentKind } from '../engine/torch/environment.ts';
 import { installTorch } from '../workers/torch-install.ts';
 import { jsonOption, summarize } from './step.ts';
@@ -24,7 +24,7 @@ export function torchCommand(): Command {
     .addOption(new Option('--cpu', 'For the CPU, without vLLM. Default on other machines.').conflicts('cuda'))
     .addOption(jsonOption())
     .action(async (flags: Flags) => {
-      const kind = await kindOf(flags);
+      const kind = kindOf(flags);
       const { python, made } = await installTorch(kind, (message) => console.error(message));
       summarize(
         flags,
@@ -35,7 +35,7 @@ export function torchCommand(): Command {
   return torch;
 }
 
-async function kindOf({ cuda, cpu }: Flags): Promise<EnvironmentKind> {
+function kindOf({ cuda, cpu }: Flags): EnvironmentKind {
   if (cuda || cpu) return cuda ? 'cuda' : 'cpu';
-  return (await findGpus()).length > 0 ? 'cuda' : 'cpu';
+  return nvidiaGpus().length > 0 ? 'cuda' : 'cpu';
 }

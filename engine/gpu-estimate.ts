@@ -28,8 +28,11 @@ const USABLE = 0.9;
 
 export const totalOf = (memory: GpuMemory): number => Object.values(memory).reduce((sum, bytes) => sum + bytes, 0);
 
+/** Whether `bytes` fit into a GPU with `gpuBytes`. */
+export const fitsInto = (bytes: number, gpuBytes: number): boolean => bytes <= USABLE * gpuBytes;
+
 /** Whether an estimate fits into a GPU with this many bytes. */
-export const fits = (memory: GpuMemory, gpuBytes: number): boolean => totalOf(memory) <= USABLE * gpuBytes;
+export const fits = (memory: GpuMemory, gpuBytes: number): boolean => fitsInto(totalOf(memory), gpuBytes);
 
 /**
  * Memory of each GPU for training.

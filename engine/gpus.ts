@@ -1,26 +1,35 @@
 /** The NVIDIA GPUs of this machine, by nvidia-smi. */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+import { execFileSync } from 'node:child_process';
 
-/** A GPU that this process may use. */
 export interface Gpu {
+  /** Such as `NVIDIA H100 80GB HBM3`. */
   name: string;
-  /** In bytes. */
-  memory: number;
+  memoryMiB: number;
 }
 
-const MIB = 2 ** 20;
-const QUERY = ['--query-gpu=index,uuid,memory.total,name', '--format=csv,noheader,nounits'];
+const QUERY = ['--query-gpu=index,uuid,name,memory.total', '--format=csv,noheader,nounits'];
+/** A driver that does not answer must not hold up a command. */
+const PATIENCE_MILLISECONDS = 10_000;
 
-/** The GPUs that CUDA_VISIBLE_DEVICES names, by default all. None on a machine without nvidia-smi. */
-export async function findGpus(): Promise<Gpu[]> {
-  const { stdout } = await promisify(execFile)('nvidia-smi', QUERY).catch(() => ({ stdout: '' }));
+/** The GPUs that CUDA_VISIBLE_DEVICES names, by default all. None where nvidia-smi is missing, or fails. */
+export function nvidiaGpus(): Gpu[] {
   const visible = process.env['CUDA_VISIBLE_DEVICES']?.split(',').map((name) => name.trim());
-  return stdout
+  return printed()
+    .trim()
     .split('\n')
-    .map((line) => line.split(', '))
-    .filter(
-      ([index, uuid, memory]) => Number(memory) > 0 && (!visible || visible.includes(index) || visible.includes(uuid)),
-    )
-    .map(([, , memory, name]) => ({ name, memory: Number(memory) * MIB }));
+    .map((line) => line.split(',').map((field) => field.trim()))
+    .filter(([index, uuid, , memory]) => memory && (!visible || visible.includes(index) || visible.includes(uuid)))
+    .map(([, , name, memory]) => ({ name, memoryMiB: Number(memory) }));
+}
+
+function printed(): string {
+  try {
+    return execFileSync('nvidia-smi', QUERY, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: PATIENCE_MILLISECONDS,
+    });
+  } catch {
+    return '';
+  }
 }

@@ -10,12 +10,13 @@ import {
   vllmMemory,
   whatWouldFit,
 } from '../engine/gpu-estimate.ts';
-import { findGpus, type Gpu } from '../engine/gpus.ts';
+import { nvidiaGpus, type Gpu } from '../engine/gpus.ts';
 import type { ModelConfig } from '../engine/model-files/config.ts';
 import { knownModels } from '../engine/model-files/known.ts';
 import { trainingSchema } from '../engine/protocol/settings.ts';
 import { isOnGpus, shapeOf } from './estimate.ts';
 
+const MIB = 2 ** 20;
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 const gpuCount = (count: number) => `${count} GPU${count === 1 ? '' : 's'}`;
 
@@ -24,9 +25,9 @@ const gpuCount = (count: number) => `${count} GPU${count === 1 ? '' : 's'}`;
  * checked.
  * @throws InputError that says what would fit
  */
-export async function checkGpus(config: RunConfig): Promise<void> {
+export function checkGpus(config: RunConfig): void {
   if (!isOnGpus(config)) return;
-  const gpus = await findGpus();
+  const gpus = nvidiaGpus();
   const { gpus: wanted = 1 } = config;
   if (gpus.length === 0)
     throw new InputError(
@@ -43,11 +44,12 @@ export async function checkGpus(config: RunConfig): Promise<void> {
 
 /** Why a run does not fit on these GPUs, and what would: a sentence. Undefined if it fits. */
 export function unfit({ sample, optimize }: RunConfig, model: ModelConfig, gpus: Gpu[]): string | undefined {
-  const least = gpus.reduce((a, b) => (b.memory < a.memory ? b : a));
-  const has = `${least.name} has ${gigabytes(least.memory)}`;
+  const least = gpus.reduce((a, b) => (b.memoryMiB < a.memoryMiB ? b : a));
+  const bytes = least.memoryMiB * MIB;
+  const has = `${least.name} has ${gigabytes(bytes)}`;
   const training = gpuTrainingMemory(model, optimize, gpus.length);
-  if (!fits(training, least.memory)) {
-    const ways = whatWouldFit(model, optimize, gpus.length, least.memory);
+  if (!fits(training, bytes)) {
+    const ways = whatWouldFit(model, optimize, gpus.length, bytes);
     const remedy = ways.length > 0 ? `set ${ways.join('; or ')}` : 'use GPUs with more memory, or a smaller model';
     return (
       `optimize needs an estimated ${gigabytes(totalOf(training))} on each of ${gpuCount(gpus.length)}, and ${has}, ` +
@@ -55,7 +57,7 @@ export function unfit({ sample, optimize }: RunConfig, model: ModelConfig, gpus:
     );
   }
   const tokens = (sample.maxPromptLength ?? optimize.maxPromptLength) + sample.maxNewTokens;
-  if (sample.server || tensorParallelOf(model, gpus.length, tokens, least.memory) !== undefined) return undefined;
+  if (sample.server || tensorParallelOf(model, gpus.length, tokens, bytes) !== undefined) return undefined;
   const needed = gigabytes(totalOf(vllmMemory(model, gpus.length, tokens)));
   return `vLLM needs an estimated ${needed} on each of ${gpuCount(gpus.length)}, and ${has}: raise gpus, or use a smaller model.`;
 }
