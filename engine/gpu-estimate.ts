@@ -17,7 +17,7 @@ import type { ModelConfig } from './model-files/config.ts';
 import type { TrainingSettings } from './protocol/settings.ts';
 
 /** What the estimate of training reads of the settings. */
-export type GpuTraining = Pick<TrainingSettings, 'full' | 'lora' | 'microBatchTokens' | 'maxLength' | 'recompute'>;
+type GpuTraining = Pick<TrainingSettings, 'full' | 'lora' | 'microBatchTokens' | 'maxLength' | 'recompute'>;
 
 /** Bytes of one GPU, by purpose. */
 export type GpuMemory = Record<string, number>;

@@ -1,6 +1,5 @@
 /** Whether a run fits on the GPUs of this machine, and which models do. */
 import type { RunConfig } from '../config/run.ts';
-import { InputError } from '../data/errors.ts';
 import { parameterCount } from '../engine/estimate.ts';
 import {
   fits,
@@ -21,29 +20,22 @@ const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 const gpuCount = (count: number) => `${count} GPU${count === 1 ? '' : 's'}`;
 
 /**
- * Checks a run that computes on GPUs against the GPUs of this machine. A model whose shape is unknown before it is downloaded is not
- * checked.
- * @throws InputError that says what would fit
+ * Why a run that computes on GPUs cannot run on those of this machine, and what would fit: a sentence. Undefined if it fits, and for a
+ * model whose shape is unknown before it is downloaded.
  */
-export function checkGpus(config: RunConfig): void {
-  if (!isOnGpus(config)) return;
+export function gpuProblem(config: RunConfig): string | undefined {
+  if (!isOnGpus(config)) return undefined;
   const gpus = nvidiaGpus();
   const { gpus: wanted = 1 } = config;
   if (gpus.length === 0)
-    throw new InputError(
-      'device: cuda needs NVIDIA GPUs, and nvidia-smi shows none on this machine: use a machine with GPUs, or set device: cpu.',
-    );
+    return 'device: cuda needs NVIDIA GPUs, and nvidia-smi shows none on this machine: use a machine with GPUs, or set device: cpu.';
   if (gpus.length < wanted)
-    throw new InputError(
-      `gpus: ${wanted} is more than the ${gpuCount(gpus.length)} of this machine: set gpus: ${gpus.length}.`,
-    );
+    return `gpus: ${wanted} is more than the ${gpuCount(gpus.length)} of this machine: set gpus: ${gpus.length}.`;
   const model = shapeOf(config.model, []);
-  const problem = model && unfit(config, model, gpus.slice(0, wanted));
-  if (problem !== undefined) throw new InputError(problem);
+  return model && unfit(config, model, gpus.slice(0, wanted));
 }
 
-/** Why a run does not fit on these GPUs, and what would: a sentence. Undefined if it fits. */
-export function unfit({ sample, optimize }: RunConfig, model: ModelConfig, gpus: Gpu[]): string | undefined {
+function unfit({ sample, optimize }: RunConfig, model: ModelConfig, gpus: Gpu[]): string | undefined {
   const least = gpus.reduce((a, b) => (b.memoryMiB < a.memoryMiB ? b : a));
   const bytes = least.memoryMiB * MIB;
   const has = `${least.name} has ${gigabytes(bytes)}`;
@@ -91,7 +83,7 @@ const SHAPES: Record<string, ModelConfig> = {
 };
 
 /** A published model, and bytes of each GPU that it needs. */
-export interface FittingModel {
+interface FittingModel {
   name: string;
   parameters: number;
   /** With all weights trained. */

@@ -78,6 +78,8 @@ test('a run that cannot fit on the GPUs is refused before it starts, with what w
   expect((await run(1, 'gpus=1')).stderr).toMatch(
     /^selm: optimize needs an estimated \d+\.\d GB on each of 1 GPU, and NVIDIA H100 80GB HBM3 has 85\.5 GB, of which a tenth stays free: set gpus: 2, optimize\.microBatchTokens: 8192; or optimize\.full: false \(a LoRA adapter\)\.\n$/,
   );
+  const doctor = await selm(['doctor', zephyr], { ...env, PATH: withGpus(4) });
+  expect([doctor.code, doctor.stderr]).toEqual([2, expect.stringContaining('gpus: 8 is more than the 4 GPUs')]);
   expect((await run(0)).stderr).toMatch(/^selm: device: cuda needs NVIDIA GPUs, and nvidia-smi shows none/);
 });
 
