@@ -31,7 +31,7 @@ TINY = dict(
     num_attention_heads=8, num_key_value_heads=8, tie_word_embeddings=False, max_position_embeddings=8192,
 )  # fmt: skip
 LORA_RANK = 16
-STEPS = 4
+STEPS = 3
 
 
 def make_model(folder: Path, shape: dict, device: str) -> None:
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--out", required=True)
     arguments = parser.parse_args()
     shape = TINY if arguments.tiny else LLAMA_1B
-    batch, prompt, response, budget = (4, 64, 128, 2048) if arguments.tiny else (32, 190, 330, 16384)
+    batch, prompt, response, budget = (2, 64, 128, 1024) if arguments.tiny else (32, 190, 330, 16384)
     with tempfile.TemporaryDirectory(prefix="selm-gpu-") as name:
         folder = Path(name)
         make_model(folder / "model", shape, arguments.device)
