@@ -14,6 +14,7 @@
  */
 import { CHUNK_LOGITS, loraParameterCount, parameterCount } from './estimate.ts';
 import type { ModelConfig } from './model-files/config.ts';
+import { parameterShapes } from './model-files/shapes.ts';
 import type { TrainingSettings } from './protocol/settings.ts';
 
 /** What the estimate of training reads of the settings. */
@@ -34,6 +35,12 @@ export const fitsInto = (bytes: number, gpuBytes: number): boolean => bytes <= U
 /** Whether an estimate fits into a GPU with this many bytes. */
 export const fits = (memory: GpuMemory, gpuBytes: number): boolean => fitsInto(totalOf(memory), gpuBytes);
 
+/** Parameters of the embeddings, the output layer and the last norm. */
+const outsideLayers = (config: ModelConfig): number =>
+  [...parameterShapes(config)]
+    .filter(([name]) => !/\.layers\.\d+\./.test(name))
+    .reduce((total, [, shape]) => total + shape.reduce((a, b) => a * b, 1), 0);
+
 /**
  * Memory of each GPU for training.
  * @param ranks number of GPUs that train together
@@ -47,7 +54,7 @@ export function gpuTrainingMemory(
 ): GpuMemory {
   const { layers, hiddenSize, intermediateSize, kvHeads, headDim, vocabSize } = config;
   const all = parameterCount(config);
-  const outside = parameterCount({ ...config, layers: 0 });
+  const outside = outsideLayers(config);
   const perLayer = (all - outside) / layers;
   const trained = full ? all : loraParameterCount(config, lora);
   const tokens = Math.max(microBatchTokens, maxLength);

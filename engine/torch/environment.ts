@@ -11,10 +11,10 @@ import { cacheFolder } from '../../data/cache-folder.ts';
 import { InputError } from '../../data/errors.ts';
 
 /** The folder of the package `selm_torch`, for PYTHONPATH, and of the lock files. */
-const PYTHON_FOLDER = fileURLToPath(new URL('../../python', import.meta.url));
+export const PYTHON_FOLDER = fileURLToPath(new URL('../../python', import.meta.url));
 
 /** The kinds of environments: one with vLLM and CUDA, one for the CPU. If both are installed, the first is used. */
-const ENVIRONMENTS = ['cuda', 'cpu'] as const;
+export const ENVIRONMENTS = ['cuda', 'cpu'] as const;
 export type EnvironmentKind = (typeof ENVIRONMENTS)[number];
 
 /** A Python interpreter and the versions of its packages. */
@@ -50,7 +50,7 @@ export const interpreterIn = (folder: string): string => join(folder, 'bin', 'py
 export const completeMark = (folder: string): string => join(folder, 'complete');
 
 /** The interpreter of the first environment that `selm torch install` completed. */
-function installedInterpreter(): string | undefined {
+export function installedInterpreter(): string | undefined {
   const folder = ENVIRONMENTS.map(environmentFolder).find((folder) => existsSync(completeMark(folder)));
   return folder && interpreterIn(folder);
 }
