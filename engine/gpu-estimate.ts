@@ -7,8 +7,8 @@
  * - sharded: float32 weights, gradients and AdamW's two moments of what is trained, 16 N / R; with LoRA, (c N + 16 M) / R.
  * - gathered: FSDP2 gathers a layer while the one before it computes, and keeps what is outside the layers: c (2 n + e). If these
  *   weights are trained, their gradients exist whole before they are summed over the ranks in float32: (c + 4) (n + e).
- * - activations, in float32 around the matrix products: 32 h + 8 k + 16 f bytes per token and layer. With recomputation, every layer
- *   keeps its input, and one layer at a time the rest: T (4 h L + 32 h + 8 k + 16 f).
+ * - activations: 32 h + 8 k + 16 f bytes per token and layer in float32, which is an upper bound for bfloat16 with its float32 norms and
+ *   LoRA branches. With recomputation, every layer keeps its input, and one layer at a time the rest: T (4 h L + 32 h + 8 k + 16 f).
  * - logits exist for a chunk of tokens, as logits, softmax and cotangents.
  * - runtime: CUDA's context, its libraries' workspaces and NCCL's buffers. An assumption.
  */
