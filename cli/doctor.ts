@@ -4,7 +4,9 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import { describeDropped } from '../activities/prompts/portions.ts';
 import { estimateRun, type Estimate } from '../workers/estimate.ts';
+import { gpuProblem } from '../workers/gpu-fit.ts';
 import { checkMachine } from '../workers/machine.ts';
+import { nvidiaGpus } from '../engine/gpus.ts';
 import { loadConfig } from '../config/load.ts';
 import { BAD_INPUT, FAILED } from './errors.ts';
 import { SettingsFlags, type GivenFlags } from './settings.ts';
@@ -81,10 +83,13 @@ async function configuration(file: string, flags: GivenFlags): Promise<Findings>
   const assumptions = assumptionFlags.read(flags);
   const config = loadConfig(file);
   const estimate = await estimateRun(config, assumptions);
+  // A machine without GPUs can estimate a run of one that has them.
+  const unfit = nvidiaGpus().length > 0 ? gpuProblem(config) : undefined;
+  const problems = [...estimate.problems, ...(unfit === undefined ? [] : [unfit])];
   return {
-    problems: estimate.problems,
+    problems,
     rows: rowsOf(estimate),
-    json: { name: config.name, rounds: config.rounds, ...estimate },
+    json: { name: config.name, rounds: config.rounds, ...estimate, problems },
   };
 }
 

@@ -7,17 +7,18 @@
  * - sharded: float32 weights, gradients and AdamW's two moments of what is trained, 16 N / R; with LoRA, (c N + 16 M) / R.
  * - gathered: FSDP2 gathers a layer while the one before it computes, and keeps what is outside the layers: c (2 n + e). If these
  *   weights are trained, their gradients exist whole before they are summed over the ranks in float32: (c + 4) (n + e).
- * - activations, in float32 around the matrix products: 32 h + 8 k + 16 f bytes per token and layer. With recomputation, every layer
- *   keeps its input, and one layer at a time the rest: T (4 h L + 32 h + 8 k + 16 f).
+ * - activations: 32 h + 8 k + 16 f bytes per token and layer in float32, which is an upper bound for bfloat16 with its float32 norms and
+ *   LoRA branches. With recomputation, every layer keeps its input, and one layer at a time the rest: T (4 h L + 32 h + 8 k + 16 f).
  * - logits exist for a chunk of tokens, as logits, softmax and cotangents.
  * - runtime: CUDA's context, its libraries' workspaces and NCCL's buffers. An assumption.
  */
 import { CHUNK_LOGITS, loraParameterCount, parameterCount } from './estimate.ts';
 import type { ModelConfig } from './model-files/config.ts';
+import { parameterShapes } from './model-files/shapes.ts';
 import type { TrainingSettings } from './protocol/settings.ts';
 
 /** What the estimate of training reads of the settings. */
-export type GpuTraining = Pick<TrainingSettings, 'full' | 'lora' | 'microBatchTokens' | 'maxLength' | 'recompute'>;
+type GpuTraining = Pick<TrainingSettings, 'full' | 'lora' | 'microBatchTokens' | 'maxLength' | 'recompute'>;
 
 /** Bytes of one GPU, by purpose. */
 export type GpuMemory = Record<string, number>;
@@ -28,8 +29,17 @@ const USABLE = 0.9;
 
 export const totalOf = (memory: GpuMemory): number => Object.values(memory).reduce((sum, bytes) => sum + bytes, 0);
 
+/** Whether `bytes` fit into a GPU with `gpuBytes`. */
+export const fitsInto = (bytes: number, gpuBytes: number): boolean => bytes <= USABLE * gpuBytes;
+
 /** Whether an estimate fits into a GPU with this many bytes. */
-export const fits = (memory: GpuMemory, gpuBytes: number): boolean => totalOf(memory) <= USABLE * gpuBytes;
+export const fits = (memory: GpuMemory, gpuBytes: number): boolean => fitsInto(totalOf(memory), gpuBytes);
+
+/** Parameters of the embeddings, the output layer and the last norm. */
+const outsideLayers = (config: ModelConfig): number =>
+  [...parameterShapes(config)]
+    .filter(([name]) => !/\.layers\.\d+\./.test(name))
+    .reduce((total, [, shape]) => total + shape.reduce((a, b) => a * b, 1), 0);
 
 /**
  * Memory of each GPU for training.
@@ -44,7 +54,7 @@ export function gpuTrainingMemory(
 ): GpuMemory {
   const { layers, hiddenSize, intermediateSize, kvHeads, headDim, vocabSize } = config;
   const all = parameterCount(config);
-  const outside = parameterCount({ ...config, layers: 0 });
+  const outside = outsideLayers(config);
   const perLayer = (all - outside) / layers;
   const trained = full ? all : loraParameterCount(config, lora);
   const tokens = Math.max(microBatchTokens, maxLength);

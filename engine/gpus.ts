@@ -1,7 +1,6 @@
 /** The NVIDIA GPUs of this machine, by nvidia-smi. */
 import { execFileSync } from 'node:child_process';
 
-/** A GPU that this process may use. */
 export interface Gpu {
   index: number;
   /** Such as `NVIDIA H100 80GB HBM3`. */

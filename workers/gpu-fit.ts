@@ -1,6 +1,5 @@
 /** Whether a run fits on the GPUs of this machine, and which models do. */
 import type { RunConfig } from '../config/run.ts';
-import { InputError } from '../data/errors.ts';
 import { parameterCount } from '../engine/estimate.ts';
 import {
   fits,
@@ -20,34 +19,28 @@ const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 const gpuCount = (count: number) => `${count} GPU${count === 1 ? '' : 's'}`;
 
 /**
- * Checks a run that computes on GPUs against the GPUs of this machine. A model whose shape is unknown before it is downloaded is not
- * checked.
- * @throws InputError that says what would fit
+ * Why a run that computes on GPUs cannot run on those of this machine, and what would fit: a sentence. Undefined if it fits, and for a
+ * model whose shape is unknown before it is downloaded.
  */
-export async function checkGpus(config: RunConfig): Promise<void> {
-  if (!isOnGpus(config)) return;
+export function gpuProblem(config: RunConfig): string | undefined {
+  if (!isOnGpus(config)) return undefined;
   const gpus = nvidiaGpus();
   const { gpus: wanted = 1 } = config;
   if (gpus.length === 0)
-    throw new InputError(
-      'device: cuda needs NVIDIA GPUs, and nvidia-smi shows none on this machine: use a machine with GPUs, or set device: cpu.',
-    );
+    return 'device: cuda needs NVIDIA GPUs, and nvidia-smi shows none on this machine: use a machine with GPUs, or set device: cpu.';
   if (gpus.length < wanted)
-    throw new InputError(
-      `gpus: ${wanted} is more than the ${gpuCount(gpus.length)} of this machine: set gpus: ${gpus.length}.`,
-    );
+    return `gpus: ${wanted} is more than the ${gpuCount(gpus.length)} of this machine: set gpus: ${gpus.length}.`;
   const model = shapeOf(config.model, []);
-  const problem = model && unfit(config, model, gpus.slice(0, wanted));
-  if (problem !== undefined) throw new InputError(problem);
+  return model && unfit(config, model, gpus.slice(0, wanted));
 }
 
-/** Why a run does not fit on these GPUs, and what would: a sentence. Undefined if it fits. */
-export function unfit({ sample, optimize }: RunConfig, model: ModelConfig, gpus: Gpu[]): string | undefined {
+function unfit({ sample, optimize }: RunConfig, model: ModelConfig, gpus: Gpu[]): string | undefined {
   const least = gpus.reduce((a, b) => (b.memory < a.memory ? b : a));
-  const has = `${least.name} has ${gigabytes(least.memory)}`;
+  const { memory: bytes } = least;
+  const has = `${least.name} has ${gigabytes(bytes)}`;
   const training = gpuTrainingMemory(model, optimize, gpus.length);
-  if (!fits(training, least.memory)) {
-    const ways = whatWouldFit(model, optimize, gpus.length, least.memory);
+  if (!fits(training, bytes)) {
+    const ways = whatWouldFit(model, optimize, gpus.length, bytes);
     const remedy = ways.length > 0 ? `set ${ways.join('; or ')}` : 'use GPUs with more memory, or a smaller model';
     return (
       `optimize needs an estimated ${gigabytes(totalOf(training))} on each of ${gpuCount(gpus.length)}, and ${has}, ` +
@@ -55,7 +48,7 @@ export function unfit({ sample, optimize }: RunConfig, model: ModelConfig, gpus:
     );
   }
   const tokens = (sample.maxPromptLength ?? optimize.maxPromptLength) + sample.maxNewTokens;
-  if (sample.server || tensorParallelOf(model, gpus.length, tokens, least.memory) !== undefined) return undefined;
+  if (sample.server || tensorParallelOf(model, gpus.length, tokens, bytes) !== undefined) return undefined;
   const needed = gigabytes(totalOf(vllmMemory(model, gpus.length, tokens)));
   return `vLLM needs an estimated ${needed} on each of ${gpuCount(gpus.length)}, and ${has}: raise gpus, or use a smaller model.`;
 }
@@ -89,7 +82,7 @@ const SHAPES: Record<string, ModelConfig> = {
 };
 
 /** A published model, and bytes of each GPU that it needs. */
-export interface FittingModel {
+interface FittingModel {
   name: string;
   parameters: number;
   /** With all weights trained. */

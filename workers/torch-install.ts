@@ -15,7 +15,7 @@ import {
 import { FileLock } from './file-lock.ts';
 
 /** pip, the network or the disk failed. */
-export class InstallFailed extends Error {
+class InstallFailed extends Error {
   override readonly name = 'InstallFailed';
 
   constructor(message: string) {
