@@ -14,7 +14,7 @@ import { InputError } from '../../data/errors.ts';
 export const PYTHON_FOLDER = fileURLToPath(new URL('../../python', import.meta.url));
 
 /** The kinds of environments: one with vLLM and CUDA, one for the CPU. If both are installed, the first is used. */
-export const ENVIRONMENTS = ['cuda', 'cpu'] as const;
+const ENVIRONMENTS = ['cuda', 'cpu'] as const;
 export type EnvironmentKind = (typeof ENVIRONMENTS)[number];
 
 /** A Python interpreter and the versions of its packages. */

@@ -8,7 +8,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
+import { PYTHON_FOLDER } from './environment.ts';
 import type { Device } from '../protocol/compute.ts';
 import { EngineDied, fromErrorMessage, JobAborted } from '../protocol/errors.ts';
 import type { ErrorMessage } from '../protocol/messages.ts';
@@ -56,9 +57,6 @@ const STDERR_KEPT = 20_000;
 const SETTLE_MILLISECONDS = 3000;
 /** How long a rank that hangs may take to write its stack. */
 const STACK_MILLISECONDS = 2000;
-
-/** The folder of the package `selm_torch`. */
-const PYTHON_FOLDER = fileURLToPath(new URL('../../python', import.meta.url));
 
 /** Started ranks. Once one of them has ended, all have, and jobs need new ones. */
 export class Ranks {

@@ -46,7 +46,7 @@ test('this machine is fit: the tests run on it', async () => {
 function withGpus(gpus: number): string {
   const bin = join(folder, `bin-${gpus}`);
   mkdirSync(bin, { recursive: true });
-  const lines = Array.from({ length: gpus }, (_, i) => `echo "${i}, GPU-${i}, NVIDIA H100 80GB HBM3, 81559"`);
+  const lines = Array.from({ length: gpus }, (_, i) => `echo "${i}, GPU-${i}, 81559, 0, NVIDIA H100 80GB HBM3"`);
   writeFileSync(join(bin, 'nvidia-smi'), `#!/bin/sh\n${lines.join('\n')}\n`);
   chmodSync(join(bin, 'nvidia-smi'), 0o755);
   return `${bin}:${process.env['PATH']}`;
