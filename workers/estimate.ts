@@ -8,7 +8,9 @@ import { cachedModel } from '../data/hub.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { isRemote } from '../data/source.ts';
 import { optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../engine/estimate.ts';
-import { readModelConfig, type ModelConfig } from '../engine/model-files/config.ts';
+import { llamaDimensions, readDimensions, type ModelDimensions } from '../engine/model-files/dimensions.ts';
+import { linearLayers } from '../engine/model-files/linear-layers.ts';
+import { readLlamaConfig } from '../engine/model-files/llama-config.ts';
 import { readAdapter } from '../engine/model-files/lora.ts';
 import { knownModels } from '../engine/model-files/known.ts';
 import { fewStepsWarning, stepsPerEpoch } from '../engine/protocol/steps.ts';
@@ -64,11 +66,12 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
       return undefined;
     }
   };
-  const model = await tell(() => shapeOf(config.model, unknown));
+  const model = await tell(() => dimensionsOf(config, unknown));
   const { adapter } = config;
   if (adapter !== undefined && adapter.includes('/') && !existsSync(adapter)) {
     problems.push(`Adapter ${adapter} does not exist: give a PEFT adapter folder.`);
-  } else if (adapter !== undefined && existsSync(adapter) && model) await tell(() => readAdapter(adapter, model));
+  } else if (adapter !== undefined && existsSync(adapter) && model)
+    await tell(() => readAdapter(adapter, linearLayers(model.shapes)));
   const checked = await tell(() => checkLocalPrompts(config, unknown));
   const { train, heldOut: held, perRound } = config.prompts;
   const heldOut = checked?.heldOut.length ?? (typeof held === 'number' ? held : await tell(() => countOf(held)));
@@ -105,12 +108,13 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
     ...(checked && { promptTokens: checked.tokens, dropped: checked.dropped }),
   };
   const told = { ...counts, problems, warnings, unknown };
-  return model ? { ...needs(config, model, counts, assumptions), ...told } : told;
+  const needed = model && (await tell(() => needs(config, model, counts, assumptions)));
+  return { ...needed, ...told };
 }
 
 function needs(
   { sample, optimize, evaluate, device }: RunConfig,
-  model: ModelConfig,
+  model: ModelDimensions,
   {
     promptsPerRound: prompts,
     heldOut,
@@ -149,14 +153,16 @@ function needs(
   return { ...memory, flops, hours, ...(price !== undefined && { costPerRound: total * price }) };
 }
 
-/** @throws InputError when the model is a folder that is missing or not supported */
-function shapeOf(model: string, unknown: string[]): ModelConfig | undefined {
+/** @throws InputError when the model is a folder that is missing, or that the run's backend does not support */
+function dimensionsOf({ model, backend }: RunConfig, unknown: string[]): ModelDimensions | undefined {
   const folder = existsSync(model) || !isModelId(model) ? model : cachedModel(model);
-  if (folder !== undefined) return readModelConfig(folder);
+  if (folder !== undefined) {
+    return backend === 'torch' ? readDimensions(folder) : llamaDimensions(readLlamaConfig(folder));
+  }
   const known = knownModels[model.split('@')[0]];
   if (!known)
     unknown.push(`The shape of ${model} is unknown before it is downloaded: give its folder for an estimate.`);
-  return known;
+  return known && llamaDimensions(known);
 }
 
 const countOf = async (source: string): Promise<number | undefined> =>

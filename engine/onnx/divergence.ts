@@ -3,7 +3,7 @@ import { dirname, relative, resolve, sep } from 'node:path';
 import * as ops from './graph/ops.ts';
 import { Graph, type Tensor } from './graph/tensor.ts';
 import { packedAttention } from './model/attention.ts';
-import type { ModelConfig } from '../model-files/config.ts';
+import type { LlamaConfig } from '../model-files/llama-config.ts';
 import type { Parameters } from './model/parameters.ts';
 import { quantizedWeights } from './model/quantize.ts';
 import { headLogits, transformer } from './model/transformer.ts';
@@ -20,7 +20,7 @@ type Compared = Pick<OpenPolicy, 'model' | 'adapter'>;
 
 /** A model's configuration, and its weights in a graph. */
 interface Network {
-  config: ModelConfig;
+  config: LlamaConfig;
   parameters: Parameters;
 }
 

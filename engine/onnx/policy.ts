@@ -1,5 +1,5 @@
 /** A policy opened for computing, and its weights in a graph. */
-import { openPolicyFiles, type PolicyFiles } from '../tokens/policy.ts';
+import { openLlamaPolicy, type PolicyFiles } from '../tokens/policy.ts';
 import type { Policy } from '../protocol/jobs.ts';
 import type { Adapter } from '../model-files/lora.ts';
 import { frozenWeights, type Parameters } from './model/parameters.ts';
@@ -19,7 +19,7 @@ export interface OpenPolicy extends PolicyFiles {
  * @throws InputError when a part is missing, damaged or unsupported, or does not fit the others
  */
 export function openPolicy(policy: Policy): OpenPolicy {
-  const files = openPolicyFiles(policy);
+  const files = openLlamaPolicy(policy);
   return { ...files, model: withTarget(files.model) };
 }
 

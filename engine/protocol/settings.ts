@@ -80,6 +80,9 @@ export const divergenceSchema = z.strictObject({
     ),
 });
 
+/** The linear layers of the Llama family, by the last parts of their names, in their order in a block. */
+export const LORA_TARGETS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
+
 /** Settings of a new LoRA adapter. */
 export const loraSchema = z.strictObject({
   rank: positiveInt.max(MAX_RANK).default(16).describe('Rank of the LoRA matrices (r).'),
@@ -89,10 +92,14 @@ export const loraSchema = z.strictObject({
     .optional()
     .describe('Numerator of the scale alpha / rank (lora_alpha). Default: 2 × rank.'),
   targets: z
-    .array(z.enum(['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']))
-    .min(1)
-    .default(['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'])
-    .describe('Linear layers that get LoRA matrices (target_modules).'),
+    .union([z.array(z.string().min(1)).min(1), z.literal('all-linear')], {
+      error: 'expected a list of names of linear layers, or all-linear',
+    })
+    .default([...LORA_TARGETS])
+    .describe(
+      "Linear layers that get LoRA matrices (target_modules): names as in the model's files, such as `qkv_proj` of Phi-3, or " +
+        '`all-linear`, every linear layer of its blocks. The default is all of them in the Llama family.',
+    ),
   rslora: z.boolean().default(false).describe('Scale by alpha / sqrt(rank) instead of alpha / rank.'),
 });
 export type LoraSettings = z.infer<typeof loraSchema>;

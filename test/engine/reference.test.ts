@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LocalEngine } from '../../engine/onnx/engine.ts';
 import { Generator } from '../../engine/onnx/generation/generate.ts';
 import type { TrainResult } from '../../engine/protocol/jobs.ts';
+import { layersOf } from '../../engine/model-files/linear-layers.ts';
 import { readAdapter } from '../../engine/model-files/lora.ts';
 import { openPolicy } from '../../engine/onnx/policy.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
@@ -83,9 +84,9 @@ describe.each(CASES)('%s', (name) => {
     });
 
     test('the adapter', () => {
-      const { config } = openPolicy(policy).model;
+      const layers = layersOf(openPolicy(policy).model);
       const [trained, wanted] = [job.outDir, join(folder, 'adapter_final')].map(
-        (at) => readAdapter(at, config).matrices,
+        (at) => readAdapter(at, layers).matrices,
       );
       expect(trained.size).toBe(wanted.size);
       for (const [layer, { a, b }] of wanted) {

@@ -1,16 +1,18 @@
 /** The job `export`, and the chat template of policies that are written. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { areUntied } from '../../model-files/embeddings.ts';
 import type { ExportJob, Policy } from '../../protocol/jobs.ts';
 import { CHAT_TEMPLATE } from '../../tokenizer/chat-template-settings.ts';
 import { ownTemplate } from '../../tokenizer/template-files.ts';
+import { openPolicyFiles } from '../../tokens/policy.ts';
 import { mergeAdapter, writeModel } from '../model/export.ts';
-import { openPolicy } from '../policy.ts';
 
-/** `EngineMethods.export`. */
+/** `EngineMethods.export`, for every architecture. */
 export async function exportModel({ policy, outDir }: ExportJob): Promise<null> {
-  const { model, adapter } = openPolicy(policy);
-  await writeModel(outDir, policy.model, await mergeAdapter(model, adapter));
+  const { model, adapter } = openPolicyFiles(policy);
+  const untied = areUntied(model.tensors) ? { tie_word_embeddings: false } : {};
+  await writeModel(outDir, policy.model, await mergeAdapter(model, adapter), untied);
   writeTemplate(outDir, policy);
   return null;
 }

@@ -4,6 +4,8 @@ import { InputError, located } from '../../../data/errors.ts';
 import { readJsonl } from '../../../data/jsonl.ts';
 import { referenceLogpsSchema } from '../../../data/records.ts';
 import { nothingLeft, type RowCounts } from '../../../data/row-counts.ts';
+import { OUTPUT } from '../../model-files/embeddings.ts';
+import { layersOf } from '../../model-files/linear-layers.ts';
 import { freshAdapter, readAdapter, writeAdapter } from '../../model-files/lora.ts';
 import type { OptimizeJob, SftJob, TrainResult } from '../../protocol/jobs.ts';
 import { tokenizeDemonstration } from '../../tokens/demonstrations.ts';
@@ -100,8 +102,8 @@ async function trainPolicy<E extends Example>(
   // Read again when training has changed the first one's matrices.
   const startAdapter = () =>
     policy.adapter === undefined
-      ? freshAdapter(model.config, training.lora, seed)
-      : readAdapter(policy.adapter, model.config);
+      ? freshAdapter(layersOf(model), training.lora, seed)
+      : readAdapter(policy.adapter, layersOf(model));
   const adapter = training.full ? undefined : startAdapter();
   const trainable = adapter ? trainableAdapter(model, adapter) : trainableModel(model);
   const result = await train(model, trainable, task, {
@@ -112,7 +114,7 @@ async function trainPolicy<E extends Example>(
     ...control,
   });
   if (adapter) writeAdapter(outDir, { ...adapter, baseModel: policy.model });
-  else await writeModel(outDir, policy.model, trainable.values);
+  else await writeModel(outDir, policy.model, trainable.values, { tie_word_embeddings: !(OUTPUT in trainable.values) });
   writeTemplate(outDir, policy);
   const changed = adapter ? isAdapterChanged(model, startAdapter(), adapter) : isModelChanged(model, trainable.values);
   return { ...result, rows, unchanged: !changed };

@@ -5,10 +5,9 @@ import { InputError } from '../../../data/errors.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import { float32, scalar, Session, type Feeds } from '../session.ts';
-import { OUTPUT } from '../../model-files/embeddings.ts';
 import type { Adapter } from '../../model-files/lora.ts';
+import type { TensorFiles } from '../../model-files/model.ts';
 import { readTensorF32, writeSafetensors } from '../../model-files/safetensors.ts';
-import type { ModelFiles } from './model-files.ts';
 
 /** Computes W + scale B A of one linear layer. */
 function mergeGraph(): Graph {
@@ -19,11 +18,14 @@ function mergeGraph(): Graph {
   return g;
 }
 
-/** All weights of a policy by name, float32, with the adapter merged in. */
-export async function mergeAdapter(model: ModelFiles, adapter: Adapter | undefined): Promise<Feeds> {
+/** All weights of a policy of any architecture by name, float32, with the adapter merged in. */
+export async function mergeAdapter(
+  { tensors }: Pick<TensorFiles, 'tensors'>,
+  adapter: Adapter | undefined,
+): Promise<Feeds> {
   const session = adapter && (await Session.open(mergeGraph(), { threads: 1 }));
   const merged: Feeds = {};
-  for (const [name, entry] of model.tensors) {
+  for (const [name, entry] of tensors) {
     const weight = float32(readTensorF32(entry), entry.shape);
     const update = adapter?.matrices.get(name.replace(/\.weight$/, ''));
     merged[name] =
@@ -46,9 +48,15 @@ const WEIGHTS = /\.(safetensors|bin|pt|pth|gguf|h5|msgpack|onnx)$|\.index\.json$
 
 /**
  * Writes a Hugging Face model folder: `weights` as float32, and everything else (configuration, tokenizer, templates) as in `source`.
+ * @param changes of config.json, if the weights are not those of the configuration in `source`
  * @throws InputError when `folder` is not empty
  */
-export async function writeModel(folder: string, source: string, weights: Feeds): Promise<void> {
+export async function writeModel(
+  folder: string,
+  source: string,
+  weights: Feeds,
+  changes: { tie_word_embeddings?: boolean } = {},
+): Promise<void> {
   if (existsSync(folder) && readdirSync(folder).length > 0) {
     throw new InputError(`${folder} is not empty: give a new folder for the model.`);
   }
@@ -59,7 +67,7 @@ export async function writeModel(folder: string, source: string, weights: Feeds)
   }
   const config = JSON.parse(readFileSync(join(source, 'config.json'), 'utf8')) as Record<string, unknown>;
   delete config['torch_dtype'];
-  const written = { ...config, dtype: 'float32', tie_word_embeddings: !(OUTPUT in weights) };
+  const written = { ...config, dtype: 'float32', ...changes };
   writeFileSync(join(folder, 'config.json'), `${JSON.stringify(written, null, 2)}\n`);
   const tensors = Object.entries(weights).map(([name, tensor]) => ({
     name,

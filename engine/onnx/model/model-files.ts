@@ -1,13 +1,13 @@
 /** A model folder opened for building graphs. */
 import { EMBEDDING } from '../../model-files/embeddings.ts';
-import { openModelFolder, type ModelFolder, type TensorFiles } from '../../model-files/model.ts';
-import type { Task } from '../../model-files/config.ts';
+import type { Task } from '../../model-files/llama-config.ts';
+import { openLlamaFolder, type LlamaFolder, type TensorFiles } from '../../model-files/model.ts';
 import type { TensorEntry } from '../../model-files/safetensors.ts';
 import type { Device } from '../../protocol/compute.ts';
 import { targetOf, type Target } from '../target.ts';
 
 /** A model folder, and what its graphs are built for. The graphs' external data is relative to `dataFolder`. */
-export interface ModelFiles extends ModelFolder {
+export interface ModelFiles extends LlamaFolder {
   target: Target;
 }
 
@@ -16,10 +16,10 @@ export interface ModelFiles extends ModelFolder {
  * @throws InputError when a file is missing, damaged or unsupported, or the weights do not fit the configuration
  */
 export const openModel = (folder: string, task?: Task, device?: Device): ModelFiles =>
-  withTarget(openModelFolder(folder, task), device);
+  withTarget(openLlamaFolder(folder, task), device);
 
 /** @param device that the graphs will run on */
-export const withTarget = (model: ModelFolder, device: Device = 'cpu'): ModelFiles => ({
+export const withTarget = (model: LlamaFolder, device: Device = 'cpu'): ModelFiles => ({
   ...model,
   target: targetOf(device, model.tensors.get(EMBEDDING)!.dtype),
 });

@@ -3,7 +3,8 @@ import { InputError, located } from '../../../data/errors.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import { packedAttention } from '../model/attention.ts';
-import { contextLength, readModelConfig } from '../../model-files/config.ts';
+import { contextLength } from '../../model-files/config.ts';
+import { readLlamaConfig } from '../../model-files/llama-config.ts';
 import { frozenWeights } from '../model/parameters.ts';
 import { openTokenizer, type TokenizerFiles } from '../../tokenizer/tokenizer.ts';
 import { transformer } from '../model/transformer.ts';
@@ -37,7 +38,7 @@ export class Classifier implements RewardModel {
 
   /** @throws InputError when a file is missing, damaged or unsupported, or the model has more than one label */
   static async open(folder: string, threads: number): Promise<Classifier> {
-    const { labels } = readModelConfig(folder, 'SequenceClassification');
+    const { labels } = readLlamaConfig(folder, 'SequenceClassification');
     if (labels !== 1) {
       throw new InputError(
         `${folder} has ${labels} outputs (num_labels in config.json), but a reward model has one: use a reward model.`,

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
 import { LocalEngine } from '../../../engine/onnx/engine.ts';
-import { mergeAdapter, writeModel } from '../../../engine/onnx/model/export.ts';
 import { openSafetensors } from '../../../engine/model-files/safetensors.ts';
 import { loadTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
 import { trainingSchema } from '../../../engine/protocol/settings.ts';
@@ -83,12 +82,12 @@ describe('a model has the log-probabilities that transformers gives it:', () => 
 
   test.each(LOADED)('%s, exported and opened again', async (name) => {
     const target = join(folder, `exported-${name}`);
-    const model = openModel(folderOf(name));
-    await writeModel(target, folderOf(name), await mergeAdapter(model, undefined));
+    await engine.run('export', { policy: { model: folderOf(name) }, outDir: target }, undisturbed);
     const [found, before] = [await logpsOf(target), await logpsOf(folderOf(name))];
     expect(found).toEqual(before);
     expect(readdirSync(target).sort()).toEqual(['config.json', 'model.safetensors']);
-    expect(readJson(join(target, 'config.json'))).toMatchObject({ tie_word_embeddings: model.config.tieEmbeddings });
+    const { tieEmbeddings } = openModel(folderOf(name)).config;
+    expect(readJson(join(target, 'config.json'))).toMatchObject({ tie_word_embeddings: tieEmbeddings });
   });
 
   test('embeddings that differ are trained each by itself', async () => {

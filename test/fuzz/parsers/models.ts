@@ -3,7 +3,9 @@ import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { textSchema, type Text, type Tool } from '../../../data/records.ts';
-import { readModelConfig, ropeFrequencies } from '../../../engine/model-files/config.ts';
+import { layersOf } from '../../../engine/model-files/linear-layers.ts';
+import { ropeFrequencies } from '../../../engine/model-files/llama-config.ts';
+import { openModelFolder } from '../../../engine/model-files/model.ts';
 import { readAdapter } from '../../../engine/model-files/lora.ts';
 import { loadTokenizer, type ModelTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
 import { readPairRmConfig } from '../../../engine/onnx/rankers/deberta-config.ts';
@@ -103,7 +105,7 @@ export function modelParsers(folder: string): Parsers {
   };
 
   const tiny = tinyModel(join(folder, 'tiny'));
-  const tinyConfig = readModelConfig(tiny);
+  const tinyLayers = layersOf(openModelFolder(tiny));
   const [llama3, smollm2, sharded] = [tokenizerOf('llama3'), tokenizerOf('smollm2'), fixture('models/sharded')];
   const [pairrm, onnx] = [fixture('rankers/pairrm-hf'), fixture('rankers/onnx-reward')];
   const templates = KINDS.map((kind) => own(tokenizerOf(kind), 'chat_template.jinja'));
@@ -118,7 +120,7 @@ export function modelParsers(folder: string): Parsers {
   const adapterConfigs = ['plain', 'layers', 'rank-by-regex', 'excluded-by-regex', 'rslora'].map((name) =>
     own(fixture(join('adapters/loaded', name)), 'adapter_config.json'),
   );
-  const adapter = (copy: string) => readAdapter(copy, tinyConfig);
+  const adapter = (copy: string) => readAdapter(copy, tinyLayers);
   return {
     'config.json': fileOf(
       tiny,

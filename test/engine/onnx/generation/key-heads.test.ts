@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Generator } from '../../../../engine/onnx/generation/generate.ts';
-import { readModelConfig } from '../../../../engine/model-files/config.ts';
+import { readLlamaConfig } from '../../../../engine/model-files/llama-config.ts';
 import { writeSafetensors } from '../../../../engine/model-files/safetensors.ts';
 import { openPolicy } from '../../../../engine/onnx/policy.ts';
 import { uniformStream } from '../../../../data/random.ts';
@@ -25,7 +25,7 @@ function modelWith(heads: number, keyHeads: number): string {
     JSON.stringify({ ...config, num_attention_heads: heads, num_key_value_heads: keyHeads, head_dim: 8 }),
   );
   const next = uniformStream('weights', heads, keyHeads);
-  const tensors = [...parameterShapes(readModelConfig(folder))].map(([name, shape]) => {
+  const tensors = [...parameterShapes(readLlamaConfig(folder))].map(([name, shape]) => {
     const count = shape.reduce((a, b) => a * b, 1);
     const data = Float32Array.from({ length: count }, () => (shape.length === 1 ? 1 : next() - 0.5));
     return { name, dtype: 'F32' as const, shape, data };
