@@ -15,7 +15,6 @@ import { readPreferences } from '../data/readers.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { readAdapter } from '../engine/model-files/lora.ts';
 import { layersOf } from '../engine/model-files/linear-layers.ts';
-import { openModelFolder } from '../engine/model-files/model.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { PairRm } from '../engine/onnx/rankers/pairrm.ts';
 import { openRewardModel } from '../engine/onnx/rankers/reward.ts';
@@ -26,7 +25,7 @@ import { withFileErrors } from './artifacts/file-errors.ts';
 import { noTools } from './labelers/tools.ts';
 import { temporaryFolder } from './temporary.ts';
 import { tinyAdapter, tinyModel, tinyPrompts } from './tiny-model.ts';
-import { openModel } from '../engine/onnx/model/model-files.ts';
+import { openModelFolder } from '../engine/model-files/model.ts';
 
 const folder = temporaryFolder();
 const path = (name: string) => join(folder, name);
@@ -89,9 +88,9 @@ const readers: Reader[] = [
   ['preferences', path('rows'), 'preferences.jsonl', (copy) => readPreferences(join(copy, 'preferences.jsonl'))],
   ['Parquet', path('rows'), 'prompts.parquet', (copy) => readPrompts(join(copy, 'prompts.parquet'))],
   ['run configurations', path('rows'), 'run.yaml', (copy) => loadConfig(join(copy, 'run.yaml'))],
-  ['model configurations', model, 'config.json', (copy) => openModel(copy)],
-  ['weights', model, 'model.safetensors', (copy) => openModel(copy)],
-  ['sharded weights', fixture('models/sharded'), 'model-00002-of-00002.safetensors', (copy) => openModel(copy)],
+  ['model configurations', model, 'config.json', (copy) => openModelFolder(copy)],
+  ['weights', model, 'model.safetensors', (copy) => openModelFolder(copy)],
+  ['sharded weights', fixture('models/sharded'), 'model-00002-of-00002.safetensors', (copy) => openModelFolder(copy)],
   ['tokenizers', model, 'tokenizer.json', (copy) => loadTokenizer(copy)],
   ['adapter configurations', tinyAdapter, 'adapter_config.json', (copy) => readAdapter(copy, layers)],
   ['adapters', tinyAdapter, 'adapter_model.safetensors', (copy) => readAdapter(copy, layers)],

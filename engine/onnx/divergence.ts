@@ -9,14 +9,14 @@ import { quantizedWeights } from './model/quantize.ts';
 import { headLogits, transformer } from './model/transformer.ts';
 import { InputError } from '../../data/errors.ts';
 import { groupByPrompt, packedInputs, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
-import { adapterFeeds, adapterInputs, policyParameters, type OpenPolicy } from './policy.ts';
+import { adapterFeeds, adapterInputs, policyParameters } from './policy.ts';
+import type { LlamaPolicy } from '../tokens/policy.ts';
 import type { ResponseDivergence } from '../protocol/jobs.ts';
 import { Session, type Feeds } from './session.ts';
-import type { ModelFiles } from './model/model-files.ts';
-import type { Device } from '../protocol/compute.ts';
+import type { LlamaFolder } from '../model-files/model.ts';
 import type { TokenizedResponse } from '../tokens/responses.ts';
 
-type Compared = Pick<OpenPolicy, 'model' | 'adapter'>;
+type Compared = Pick<LlamaPolicy, 'model' | 'adapter'>;
 
 /** A model's configuration, and its weights in a graph. */
 interface Network {
@@ -30,7 +30,6 @@ interface Comparison {
   vocabSize: number;
   /** The folder of the graph's external data. */
   folder: string;
-  device: Device;
   adapters: Feeds;
 }
 
@@ -76,7 +75,7 @@ function divergenceTerms(g: Graph, p: Tensor, q: Tensor): Tensor {
  * Compares two policies. If both have the same model folder, its weights are in the graph once.
  * @throws InputError when the two have different vocabularies
  */
-export function policyComparison(policy: Compared, reference: Compared): Comparison {
+function policyComparison(policy: Compared, reference: Compared): Comparison {
   const { model } = policy;
   const { vocabSize } = model.config;
   if (reference.model.config.vocabSize !== vocabSize) {
@@ -97,12 +96,12 @@ export function policyComparison(policy: Compared, reference: Compared): Compari
     ];
   });
   const adapters = { ...adapterFeeds(policy.adapter), ...adapterFeeds(reference.adapter, REFERENCE) };
-  return { graph, vocabSize, folder, device: model.target.device, adapters };
+  return { graph, vocabSize, folder, adapters };
 }
 
 /** Compares a policy with the same policy with 8-bit weights. */
 function quantizedComparison({ model, adapter }: Compared): Comparison {
-  const { config, dataFolder: folder, target } = model;
+  const { config, dataFolder: folder } = model;
   const graph = divergenceGraph((g) => {
     const own = policyParameters(g, model, adapter);
     return [
@@ -110,11 +109,11 @@ function quantizedComparison({ model, adapter }: Compared): Comparison {
       { config, parameters: { ...own, quantized: quantizedWeights(g, model) } },
     ];
   });
-  return { graph, vocabSize: config.vocabSize, folder, device: target.device, adapters: adapterFeeds(adapter) };
+  return { graph, vocabSize: config.vocabSize, folder, adapters: adapterFeeds(adapter) };
 }
 
 /** The model with its tensors' names prefixed, and their files relative to `folder`. */
-function renamed(model: ModelFiles, folder: string): ModelFiles {
+function renamed(model: LlamaFolder, folder: string): LlamaFolder {
   const tensors = [...model.tensors].map(
     ([name, entry]) => [name, { ...entry, name: `${REFERENCE}${entry.name}` }] as const,
   );
@@ -152,8 +151,8 @@ export class DivergenceMeter {
   }
 
   private static async of(comparison: Comparison, threads: number): Promise<DivergenceMeter> {
-    const { graph, folder, device } = comparison;
-    return new DivergenceMeter(await Session.open(graph, { folder, device, threads }), comparison);
+    const { graph, folder } = comparison;
+    return new DivergenceMeter(await Session.open(graph, { folder, threads }), comparison);
   }
 
   /**

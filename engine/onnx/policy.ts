@@ -1,27 +1,10 @@
-/** A policy opened for computing, and its weights in a graph. */
-import { openLlamaPolicy, type PolicyFiles } from '../tokens/policy.ts';
-import type { Policy } from '../protocol/jobs.ts';
+/** A policy's weights in a graph. */
 import type { Adapter } from '../model-files/lora.ts';
 import { frozenWeights, type Parameters } from './model/parameters.ts';
-import * as ops from './graph/ops.ts';
 import type { Graph, Tensor } from './graph/tensor.ts';
 import { float32, type Feeds } from './session.ts';
 import type { Parameter } from './training/adamw.ts';
-import { withTarget, type ModelFiles } from './model/model-files.ts';
-
-/** A policy's files, and the target that its graphs are built for. */
-export interface OpenPolicy extends PolicyFiles {
-  model: ModelFiles;
-}
-
-/**
- * Opens a policy to compute.
- * @throws InputError when a part is missing, damaged or unsupported, or does not fit the others
- */
-export function openPolicy(policy: Policy): OpenPolicy {
-  const files = openLlamaPolicy(policy);
-  return { ...files, model: withTarget(files.model) };
-}
+import type { LlamaFolder } from '../model-files/model.ts';
 
 /** Names and shapes of an adapter's matrices: `<layer>.lora_A` [rank, in] and `<layer>.lora_B` [out, rank]. */
 export function adapterParameters(adapter: Adapter): Parameter[] {
@@ -47,17 +30,15 @@ export function adapterFeeds(adapter: Adapter | undefined, prefix = ''): Feeds {
  */
 export function policyParameters(
   g: Graph,
-  model: ModelFiles,
+  model: LlamaFolder,
   adapter: Adapter | undefined,
   inputs: Map<string, Tensor> = adapterInputs(g, adapter),
 ): Parameters {
-  const { compute } = model.target;
-  const matrices = new Map([...inputs].map(([name, matrix]) => [name, ops.cast(g, matrix, compute)]));
   return {
-    weight: frozenWeights(g, model, compute),
+    weight: frozenWeights(g, model),
     lora: (layer) => {
       const own = adapter?.matrices.get(layer);
-      return own && { a: matrices.get(`${layer}.lora_A`)!, b: matrices.get(`${layer}.lora_B`)!, scale: own.scale };
+      return own && { a: inputs.get(`${layer}.lora_A`)!, b: inputs.get(`${layer}.lora_B`)!, scale: own.scale };
     },
   };
 }

@@ -8,7 +8,7 @@ import { float32 } from './session.ts';
 import type { TokenizedResponse } from '../tokens/responses.ts';
 
 /** A graph with the inputs of packGroups() and `sequences`, float32 [N], and the output `logps`, [N]. */
-export function scoringGraph({ model, adapter }: ScoredPolicy): Graph {
+function scoringGraph({ model, adapter }: ScoredPolicy): Graph {
   const g = new Graph();
   const sequences = g.input('sequences', 'float32', ['N']);
   g.output('logps', sequenceLogps(g, model.config, policyParameters(g, model, adapter), sequences));

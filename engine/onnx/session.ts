@@ -2,7 +2,6 @@
 import ort from 'onnxruntime-node';
 import { encodeGraph } from './graph/encode.ts';
 import type { Graph } from './graph/tensor.ts';
-import type { Device } from '../protocol/compute.ts';
 
 /** Tensors by name. */
 export type Feeds = Record<string, ort.Tensor>;
@@ -14,21 +13,6 @@ export const int64 = (data: BigInt64Array | number[], shape: readonly number[]) 
   new ort.Tensor('int64', data instanceof BigInt64Array ? data : BigInt64Array.from(data, BigInt), shape);
 /** A tensor of truth values: 0 or 1 each. */
 export const bool = (data: Uint8Array, shape: readonly number[]) => new ort.Tensor('bool', data, shape);
-/** The bits of floating-point numbers. Not every supported Node has a Float16Array. */
-export type Bits = Uint32Array | Uint16Array;
-
-/** The bits of a tensor of float32 or float16, without a copy. */
-export function bitsOf({ data, type }: ort.Tensor): Bits {
-  const { buffer, byteOffset, length } = data as Float32Array;
-  return type === 'float32' ? new Uint32Array(buffer, byteOffset, length) : new Uint16Array(buffer, byteOffset, length);
-}
-
-/** A tensor of the given bits, without a copy. */
-export function fromBits(type: 'float32' | 'float16', bits: Bits, shape: readonly number[]): ort.Tensor {
-  if (type === 'float16') return new ort.Tensor('float16', bits as Uint16Array, shape);
-  return float32(new Float32Array(bits.buffer, bits.byteOffset, bits.length), shape);
-}
-
 /** A float32 tensor without dimensions. */
 export const scalar = (value: number) => float32(Float32Array.of(value), []);
 
@@ -42,16 +26,6 @@ export interface SessionOptions {
    */
   prepack?: boolean;
   threads: number;
-  /** Default: the CPU. With `cuda`, operators without a CUDA kernel, such as those on sizes, run on the CPU. */
-  device?: Device;
-}
-
-/**
- * Disables TF32, with which NVIDIA's libraries round the factors of float32 products to 10 bits: sums of log-probabilities are such
- * products. The libraries read it when they are loaded, with the first session.
- */
-function keepFloat32(): void {
-  process.env['NVIDIA_TF32_OVERRIDE'] ??= '0';
 }
 
 /** A graph, ready to run. */
@@ -66,11 +40,7 @@ export class Session {
     this.held = Object.fromEntries([...graph.heldData].map(([name, { data, shape }]) => [name, float32(data, shape)]));
   }
 
-  static async open(
-    graph: Graph,
-    { folder, prepack = false, threads, device = 'cpu' }: SessionOptions,
-  ): Promise<Session> {
-    if (device === 'cuda') keepFloat32();
+  static async open(graph: Graph, { folder, prepack = false, threads }: SessionOptions): Promise<Session> {
     const session: Record<string, string> = { disable_prepacking: prepack ? '0' : '1' };
     if (folder) session['model_external_initializers_file_folder_path'] = folder;
     const inner = await ort.InferenceSession.create(encodeGraph(graph), {
@@ -81,7 +51,6 @@ export class Session {
       enableMemPattern: false,
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
-      ...(device === 'cuda' && { executionProviders: ['cuda'] }),
       extra: { session },
     });
     return new Session(inner, graph);

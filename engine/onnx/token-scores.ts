@@ -12,7 +12,7 @@ import { openPolicySession, type PolicySession, type ScoredPolicy } from './poli
  * A graph with the inputs of packGroups() except `owners`, and the outputs `logps`, [K, C], and `topLogps` and `topIds`,
  * [K, C, MOST_LIKELY].
  */
-export function tokenScoringGraph({ model, adapter }: ScoredPolicy): Graph {
+function tokenScoringGraph({ model, adapter }: ScoredPolicy): Graph {
   const { config } = model;
   const g = new Graph();
   const { ids, positions, blocks } = packedInputs(g);

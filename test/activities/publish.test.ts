@@ -8,7 +8,7 @@ import { InputError } from '../../data/errors.ts';
 import { ReadFailed } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import type { Policy } from '../../engine/protocol/jobs.ts';
-import { openPolicy } from '../../engine/onnx/policy.ts';
+import { openPolicyFiles } from '../../engine/tokens/policy.ts';
 import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
 import { CODES, withFileErrors } from '../artifacts/file-errors.ts';
 import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
@@ -25,7 +25,7 @@ const publishTo = (name: string, policy: string) =>
 const read = (...path: string[]) => readFileSync(join(outputs, ...path));
 const readJson = (...path: string[]) => JSON.parse(read(...path).toString()) as Record<string, unknown>;
 
-const encoded = (of: Policy) => openPolicy(of).tokenizer().encodePrompt('a');
+const encoded = (of: Policy) => openPolicyFiles(of).tokenizer().encodePrompt('a');
 
 /** Greedy responses, which identify a policy. */
 async function answersOf(policy: Policy): Promise<number[][]> {
@@ -158,11 +158,11 @@ describe('a chat template of its own', () => {
     expect(read('templated', 'chat_template.jinja').toString()).toBe(
       `{% set brief = brief if brief is defined else true %}\n${chatTemplate.template}`,
     );
-    const { tokenizer } = openPolicy(policy);
+    const { tokenizer } = openPolicyFiles(policy);
     expect(tokenizer().decode(tokenizer().encodePrompt('a'))).toBe(
-      openPolicy({ model }).tokenizer().decode(tokenizer().encodePrompt('a')),
+      openPolicyFiles({ model }).tokenizer().decode(tokenizer().encodePrompt('a')),
     );
-    expect(tokenizer().encodePrompt('a')).not.toEqual(openPolicy({ model }).tokenizer().encodePrompt('a'));
+    expect(tokenizer().encodePrompt('a')).not.toEqual(openPolicyFiles({ model }).tokenizer().encodePrompt('a'));
   });
 
   test('is found in the folder of the adapter that it was trained with', async () => {

@@ -19,7 +19,7 @@ import { readPreferences, readSampled } from '../../data/readers.ts';
 import type { PreferenceRecord } from '../../data/records.ts';
 import { JobAborted } from '../../engine/protocol/errors.ts';
 import type { Engine } from '../../engine/protocol/jobs.ts';
-import { openPolicy } from '../../engine/onnx/policy.ts';
+import { openPolicyFiles } from '../../engine/tokens/policy.ts';
 import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
 import { tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { referenceLogps } from './reference-logps.ts';
@@ -131,7 +131,7 @@ describe('a round', () => {
     // The initial loss is log 2.
     expect(summary.metrics['loss']).toBeLessThan(Math.log(2) - 0.05);
     const { policy } = await openPolicyArtifact(store, address);
-    expect(openPolicy(policy).adapter?.rank).toBe(4);
+    expect(openPolicyFiles(policy).adapter?.rank).toBe(4);
     expect(summary.unchanged).toBe(false);
   });
 

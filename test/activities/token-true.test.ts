@@ -19,7 +19,7 @@ import {
   type ReferenceLogps,
   type SampledRecord,
 } from '../../data/records.ts';
-import { openPolicy } from '../../engine/onnx/policy.ts';
+import { openPolicyFiles } from '../../engine/tokens/policy.ts';
 import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
 import { tokenizePreferences } from '../../engine/tokens/preferences.ts';
 import { randomModel } from '../random-model.ts';
@@ -159,7 +159,7 @@ describe.each([
   test('and so the trainer has them', async () => {
     const { policy } = await openPolicyArtifact(store, made.policy);
     const { rows } = await tokenizePreferences(
-      openPolicy(policy),
+      openPolicyFiles(policy),
       made.preferencesFile,
       trainingSchema.parse({}),
       true,
@@ -177,7 +177,7 @@ describe.each([
 
   test("the data set's own answers end with one end-of-turn token, and follow the same prompt", async () => {
     const { policy } = await openPolicyArtifact(store, made.policy);
-    const { eosIds } = openPolicy(policy).tokenizer();
+    const { eosIds } = openPolicyFiles(policy).tokenizer();
     const rows = made.preferences.filter(({ id, chosen }) => chosen === own(id, 'chosen'));
     expect(rows.length).toBeGreaterThan(0);
     for (const { chosen_input_ids: ids } of rows) {

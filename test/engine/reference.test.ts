@@ -6,7 +6,7 @@ import { Generator } from '../../engine/onnx/generation/generate.ts';
 import type { TrainResult } from '../../engine/protocol/jobs.ts';
 import { layersOf } from '../../engine/model-files/linear-layers.ts';
 import { readAdapter } from '../../engine/model-files/lora.ts';
-import { openPolicy } from '../../engine/onnx/policy.ts';
+import { openLlamaPolicy } from '../../engine/tokens/policy.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import { preferenceExamples, preferenceTask } from '../../engine/onnx/training/preference.ts';
 import { temporaryFolder } from '../temporary.ts';
@@ -43,7 +43,7 @@ describe.each(CASES)('%s', (name) => {
   });
 
   test('every LoRA gradient of the first step', async () => {
-    const opened = openPolicy(policy);
+    const opened = openLlamaPolicy(policy);
     const refs = pairs.flatMap((pair, i) =>
       ROLES.map((role) => [`${pair.prompt}|${pair[role]}`, expected.reference_logps[i][role]]),
     );
@@ -84,7 +84,7 @@ describe.each(CASES)('%s', (name) => {
     });
 
     test('the adapter', () => {
-      const layers = layersOf(openPolicy(policy).model);
+      const layers = layersOf(openLlamaPolicy(policy).model);
       const [trained, wanted] = [job.outDir, join(folder, 'adapter_final')].map(
         (at) => readAdapter(at, layers).matrices,
       );
@@ -97,7 +97,7 @@ describe.each(CASES)('%s', (name) => {
   });
 
   test('greedy tokens', async () => {
-    const opened = openPolicy(policy);
+    const opened = openLlamaPolicy(policy);
     const settings = samplingSchema.parse({ maxNewTokens: expected.greedy_first_prompt.length });
     const generator = await Generator.open(opened, settings, opened.model.config.eosIds, 2);
     const prompts = [{ id: 'first', tokens: pairs[0].prompt }];

@@ -1,9 +1,8 @@
 /** Keys and values between runs of the decode graph: rows that are added, moved and removed. */
 import type ort from 'onnxruntime-node';
 import { HIDDEN } from '../model/attention-block.ts';
-import { bitsOf, float32, fromBits, type Bits, type Feeds } from '../session.ts';
-import type { Target } from '../target.ts';
-import type { ModelFiles } from '../model/model-files.ts';
+import { float32, type Feeds } from '../session.ts';
+import type { LlamaConfig } from '../../model-files/llama-config.ts';
 
 /** Capacities, in tokens, are multiples of this. Small, since attention takes as long for a hidden token as for a visible one. */
 const STEP = 16;
@@ -20,14 +19,12 @@ interface Move {
 
 /**
  * Keys and values of all layers for a number of rows. Each tensor is [rows / n, kvHeads, n, capacity, headDim], where n rows belong
- * to one prompt. The first `lengths[r]` tokens of row r are in use; a mask hides the rest. They are copied as bits, whatever their
- * type.
+ * to one prompt. The first `lengths[r]` tokens of row r are in use; a mask hides the rest.
  */
 export class CacheBlock {
   lengths: number[] = [];
   private capacity = 0;
-  private readonly tensors: Map<string, Bits>;
-  private readonly type: Target['cache'];
+  private readonly tensors: Map<string, Float32Array>;
   private readonly heads: number;
   private readonly width: number;
   private readonly maskName: string;
@@ -39,16 +36,15 @@ export class CacheBlock {
    * @param rowsPerPrompt n
    */
   constructor(
-    { config, target }: Pick<ModelFiles, 'config' | 'target'>,
+    { kvHeads, headDim }: Pick<LlamaConfig, 'kvHeads' | 'headDim'>,
     names: string[],
     maskName: string,
     rowsPerPrompt: number,
   ) {
-    this.type = target.cache;
     this.rowsPerPrompt = rowsPerPrompt;
-    this.tensors = new Map(names.map((name) => [name, this.allocate(0)]));
-    this.heads = config.kvHeads;
-    this.width = config.headDim;
+    this.tensors = new Map(names.map((name) => [name, new Float32Array(0)]));
+    this.heads = kvHeads;
+    this.width = headDim;
     this.maskName = maskName;
   }
 
@@ -69,7 +65,7 @@ export class CacheBlock {
     for (const [name, data] of this.tensors) {
       if (size <= data.length) for (const { from, to, count } of inPlace) data.copyWithin(to, from, from + count);
       else {
-        const larger = this.allocate(data.length === 0 ? size : size + rows.length * heads * ROOM * width);
+        const larger = new Float32Array(data.length === 0 ? size : size + rows.length * heads * ROOM * width);
         copy(larger, data, moves);
         this.tensors.set(name, larger);
       }
@@ -92,7 +88,7 @@ export class CacheBlock {
     from = 0,
   ) {
     const copies = this.copies(sourceRow, sourceLength, from, row, this.capacity, this.lengths[row], count);
-    for (const [name, data] of this.tensors) copy(data, bitsOf(source(name)), copies);
+    for (const [name, data] of this.tensors) copy(data, source(name).data as Float32Array, copies);
     this.lengths[row] += count;
   }
 
@@ -108,14 +104,8 @@ export class CacheBlock {
     const size = shape.reduce((a, b) => a * b);
     return {
       [this.maskName]: float32(mask, [prompts, this.rowsPerPrompt, this.capacity]),
-      ...Object.fromEntries(
-        [...this.tensors].map(([name, data]) => [name, fromBits(this.type, data.subarray(0, size), shape)]),
-      ),
+      ...Object.fromEntries([...this.tensors].map(([name, data]) => [name, float32(data.subarray(0, size), shape)])),
     };
-  }
-
-  private allocate(length: number): Bits {
-    return this.type === 'float32' ? new Uint32Array(length) : new Uint16Array(length);
   }
 
   /** The moves of `tokens` tokens from a row of one layout to a row of another: one per head. */
@@ -142,7 +132,7 @@ export class CacheBlock {
   }
 }
 
-function copy(target: Bits, source: Bits, moves: Move[]): void {
+function copy(target: Float32Array, source: Float32Array, moves: Move[]): void {
   for (const { from, to, count } of moves) target.set(source.subarray(from, from + count), to);
 }
 

@@ -51,7 +51,7 @@ export function byRow(b: Graph, x: Tensor, samples: number, kvHeads: number, gro
 }
 
 /**
- * Attention with one softmax, in float32, over several blocks of keys, which are not concatenated in memory.
+ * Attention with one softmax over several blocks of keys, which are not concatenated in memory.
  * @param query scaled, [...own.queries, headDim]
  * @param mask added to the scores of all blocks, concatenated
  * @param own the layout that the scores of all blocks are brought to
@@ -60,13 +60,13 @@ export function byRow(b: Graph, x: Tensor, samples: number, kvHeads: number, gro
 export function blockAttention(b: Graph, query: Tensor, blocks: Block[], mask: Tensor, own: Layout): Tensor {
   const scores = blocks.map(({ key, layout }) => {
     const product = ops.matmul(b, laidOut(b, query, layout), key, { transB: true });
-    return laidOut(b, ops.toFloat32(b, product), own);
+    return laidOut(b, product, own);
   });
   const weights = ops.softmax(b, ops.add(b, ops.concat(b, scores, -1), mask));
   const lengths = scores.map(({ shape }) => shape.at(-1)!);
   const attended = ops.split(b, weights, lengths, -1).map((part, i) => {
     const { value, layout } = blocks[i];
-    return laidOut(b, ops.matmul(b, laidOut(b, ops.cast(b, part, query.type), layout), value), own);
+    return laidOut(b, ops.matmul(b, laidOut(b, part, layout), value), own);
   });
   return attended.reduce((sum, part) => ops.add(b, sum, part));
 }

@@ -17,7 +17,7 @@ import type { SamplingSettings } from '../../protocol/settings.ts';
 import { blockAttention, byRow, bySample, layoutOf, type Block, type Layout } from './decode-attention.ts';
 import { keyName, valueName } from './prefill.ts';
 import { nextToken } from './sampling.ts';
-import type { ModelFiles } from '../model/model-files.ts';
+import type { LlamaFolder } from '../../model-files/model.ts';
 
 /** The decode graph's input for a layer's keys of the prompts. */
 export const promptKey = (layer: number) => `prompt_${keyName(layer)}`;
@@ -36,18 +36,18 @@ export const pastValue = (layer: number) => `past_${valueName(layer)}`;
  * - `ids`, `positions` int64 [B, 1]: each row's last token, which is not in the cache yet, and its position;
  * - `prompt_mask` [Q, 1, P] and `past_mask` [Q, n, W], float32, which are added to the attention scores;
  * - for each layer `prompt_key_<l>`, `prompt_value_<l>` [Q, kvHeads, 1, P, headDim] and `past_key_<l>`, `past_value_<l>`
- *   [Q, kvHeads, n, W, headDim], of the target's cache type.
+ *   [Q, kvHeads, n, W, headDim], float32.
  *
  * Outputs, of the R tokens of this run: `tokens` int64 [R, B]; `logps` float32 [R, B], at temperature 1, in nats; `done` bool [B];
  * `key_<l>`, `value_<l>` [Q, kvHeads, n, R, headDim].
  */
 export function decodeGraph(
-  model: ModelFiles,
+  model: LlamaFolder,
   adapter: Adapter | undefined,
   settings: SamplingSettings,
   eosIds: number[],
 ): Graph {
-  const { config, target } = model;
+  const { config } = model;
   const { kvHeads, headDim, layers, heads } = config;
   const samples = settings.samplesPerPrompt;
   const group = heads / kvHeads;
@@ -62,8 +62,8 @@ export function decodeGraph(
   const own = layoutOf(kvHeads, samples, group);
   const block = (length: Dim, names: [string, string], owners: number, layout: Layout): Block => {
     const [key, value] = names.map((name) => {
-      const stored = g.input(name, target.cache, ['Q', kvHeads, owners, length, headDim]);
-      return ops.reshape(g, ops.cast(g, stored, target.compute), [...layout.keys, length, headDim]);
+      const stored = g.input(name, 'float32', ['Q', kvHeads, owners, length, headDim]);
+      return ops.reshape(g, stored, [...layout.keys, length, headDim]);
     });
     return { key, value, layout };
   };
@@ -73,10 +73,10 @@ export function decodeGraph(
   const masks = maskInputs(g, samples, own);
   const parameters = {
     ...policyParameters(g, model, adapter),
-    weight: packedWeights(g, model, target.compute),
+    weight: packedWeights(g, model),
     ...(settings.weights === 'q8' && { quantized: quantizedWeights(g, model) }),
   };
-  const empty = ops.zeros(g, [...own.keys, 0, headDim], target.compute);
+  const empty = ops.zeros(g, [...own.keys, 0, headDim]);
 
   const recentShape: Shape = [...own.keys, 'R', headDim];
   const state = [ids, positions, done, ...layerNumbers.flatMap(() => [empty, empty])];
@@ -93,7 +93,7 @@ export function decodeGraph(
       const blocks = [prompts[layer], pasts[layer], { key: k, value: v, layout: own }];
       // Scaled before the reshape: directly before a product, ONNX Runtime would fuse the scale into it, and its products of one
       // row with a factor do not read the keys in place.
-      const scaled = ops.mul(b, query, ops.cast(b, b.scalar(1 / Math.sqrt(headDim)), query.type));
+      const scaled = ops.mul(b, query, b.scalar(1 / Math.sqrt(headDim)));
       const queries = bySample(b, scaled, samples, kvHeads, group, [...own.queries, headDim]);
       const attended = blockAttention(b, queries, blocks, mask, own);
       return ops.reshape(b, byRow(b, attended, samples, kvHeads, group), [B, heads * headDim]);
@@ -123,7 +123,7 @@ export function decodeGraph(
     for (const [i, name] of [keyName(layer), valueName(layer)].entries()) {
       const written = last[3 + 2 * layer + i];
       const shape = ['Q', kvHeads, samples, written.shape.at(-2)!, headDim];
-      g.output(name, ops.cast(g, ops.reshape(g, written, shape), target.cache));
+      g.output(name, ops.reshape(g, written, shape));
     }
   }
   return g;

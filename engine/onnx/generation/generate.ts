@@ -1,11 +1,11 @@
 /** Batched generation: prompts enter as others leave, and the samples of a prompt share its keys and values. */
 import type { NewTokens } from '../../protocol/jobs.ts';
-import type { Device } from '../../protocol/compute.ts';
 import type { SamplingSettings } from '../../protocol/settings.ts';
 import { checkPromptLength } from '../../tokens/prompts.ts';
-import type { ModelFiles } from '../model/model-files.ts';
+import type { LlamaConfig } from '../../model-files/llama-config.ts';
 import { commonPrefix } from '../packing.ts';
-import { adapterFeeds, type OpenPolicy } from '../policy.ts';
+import { adapterFeeds } from '../policy.ts';
+import type { LlamaPolicy } from '../../tokens/policy.ts';
 import { Session, type Feeds } from '../session.ts';
 import { CacheBlock } from './cache.ts';
 import { addTokens, decodeFeeds, keepCache, rowsOf } from './decode-run.ts';
@@ -14,11 +14,11 @@ import { fillRows, prefillGraph } from './prefill.ts';
 import { emptyResponse, isComplete, Slots, type Generated, type PromptTokens, type Slot } from './slots.ts';
 
 /** Tokens decoded by one run of the graph: enough to make the cost of a run small, few enough to refill slots soon. */
-const RUN_TOKENS: Record<Device, number> = { cpu: 16, cuda: 32 };
+const RUN_TOKENS = 16;
 
 /** How a caller follows a generation and cancels parts of it. */
 export interface GenerateOptions {
-  /** Most tokens of a response between two reports. Default: what suits the device. */
+  /** Most tokens of a response between two reports. */
   runTokens?: number;
   /** Whether a prompt, by its index, is cancelled: its responses end where they are. Called before each run. */
   isCancelled?: (prompt: number) => boolean;
@@ -26,7 +26,7 @@ export interface GenerateOptions {
 
 /** Generates responses with one policy and one set of sampling settings. */
 export class Generator {
-  private readonly model: Pick<ModelFiles, 'config' | 'target'>;
+  private readonly config: LlamaConfig;
   private readonly settings: SamplingSettings;
   private readonly prefill: Session;
   private readonly decode: Session;
@@ -34,13 +34,13 @@ export class Generator {
   private readonly eosIds: Set<number>;
 
   private constructor(
-    model: Pick<ModelFiles, 'config' | 'target'>,
+    config: LlamaConfig,
     settings: SamplingSettings,
     sessions: { prefill: Session; decode: Session },
     adapter: Feeds,
     eosIds: number[],
   ) {
-    this.model = model;
+    this.config = config;
     this.settings = settings;
     this.prefill = sessions.prefill;
     this.decode = sessions.decode;
@@ -50,16 +50,16 @@ export class Generator {
 
   /** @param eosIds tokens that end a response */
   static async open(
-    { model, adapter }: Pick<OpenPolicy, 'model' | 'adapter'>,
+    { model, adapter }: Pick<LlamaPolicy, 'model' | 'adapter'>,
     settings: SamplingSettings,
     eosIds: number[],
     threads: number,
   ): Promise<Generator> {
-    const options = { folder: model.dataFolder, device: model.target.device, threads };
+    const options = { folder: model.dataFolder, threads };
     // Decoding first: while its session packs the weights they are in memory twice, and prefill may add a copy.
     const decode = await Session.open(decodeGraph(model, adapter, settings, eosIds), { ...options, prepack: true });
     const prefill = await Session.open(prefillGraph(model, adapter), options);
-    return new Generator(model, settings, { prefill, decode }, adapterFeeds(adapter), eosIds);
+    return new Generator(model.config, settings, { prefill, decode }, adapterFeeds(adapter), eosIds);
   }
 
   /**
@@ -72,10 +72,10 @@ export class Generator {
     prompts: PromptTokens[],
     seed: number,
     onRun: (prompts: number, tokens: number, newTokens: NewTokens[]) => void,
-    { runTokens = RUN_TOKENS[this.model.target.device], isCancelled = () => false }: GenerateOptions = {},
+    { runTokens = RUN_TOKENS, isCancelled = () => false }: GenerateOptions = {},
   ): Promise<Generated[][]> {
     const { samplesPerPrompt, batchSize } = this.settings;
-    for (const { id, tokens } of prompts) checkPromptLength(id, tokens.length, this.model.config, this.settings);
+    for (const { id, tokens } of prompts) checkPromptLength(id, tokens.length, this.config, this.settings);
     // Longest first: a prompt that takes a slot later fits into the memory that is there.
     const order = prompts.map((_, i) => i).sort((a, b) => prompts[b].tokens.length - prompts[a].tokens.length || a - b);
     const slots = new Slots(order, Math.max(1, Math.floor(batchSize / samplesPerPrompt)), samplesPerPrompt);
@@ -124,12 +124,12 @@ export class Generator {
 
   /** Empty blocks for keys and values: those of the prompts, one row per slot, and those of earlier runs, one row per sample. */
   private openCache(): Cache {
-    const layers = Array.from({ length: this.model.config.layers }, (_, layer) => layer);
+    const layers = Array.from({ length: this.config.layers }, (_, layer) => layer);
     const promptNames = layers.flatMap((layer) => [promptKey(layer), promptValue(layer)]);
     const pastNames = layers.flatMap((layer) => [pastKey(layer), pastValue(layer)]);
     return {
-      prompts: new CacheBlock(this.model, promptNames, 'prompt_mask', 1),
-      past: new CacheBlock(this.model, pastNames, 'past_mask', this.settings.samplesPerPrompt),
+      prompts: new CacheBlock(this.config, promptNames, 'prompt_mask', 1),
+      past: new CacheBlock(this.config, pastNames, 'past_mask', this.settings.samplesPerPrompt),
     };
   }
 

@@ -1,5 +1,4 @@
 /** Prefill: the keys and values of prompts, for all tokens at once; what all prompts begin with is computed once. */
-import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import type { Adapter } from '../../model-files/lora.ts';
 import { packedAttention } from '../model/attention.ts';
@@ -8,21 +7,21 @@ import { packedInputs, packTokens, planBatches } from '../packing.ts';
 import { policyParameters } from '../policy.ts';
 import type { Feeds } from '../session.ts';
 import type { CacheBlock } from './cache.ts';
-import type { ModelFiles } from '../model/model-files.ts';
+import type { LlamaFolder } from '../../model-files/model.ts';
 
 /** The output for a layer's keys, of prefill and of decoding. */
 export const keyName = (layer: number) => `key_${layer}`;
 /** The output for a layer's values, of prefill and of decoding. */
 export const valueName = (layer: number) => `value_${layer}`;
 
-/** Inputs: packedInputs(). Outputs: `key_<layer>` and `value_<layer>` [1, kvHeads, S, headDim], of the target's cache type. */
-export function prefillGraph(model: ModelFiles, adapter: Adapter | undefined): Graph {
+/** Inputs: packedInputs(). Outputs: `key_<layer>` and `value_<layer>` float32 [1, kvHeads, S, headDim]. */
+export function prefillGraph(model: LlamaFolder, adapter: Adapter | undefined): Graph {
   const g = new Graph();
   const { ids, positions, blocks } = packedInputs(g);
   const attend = packedAttention(model.config, blocks);
   transformer(g, model.config, policyParameters(g, model, adapter), ids, positions, (_, layer, heads) => {
-    g.output(keyName(layer), ops.cast(g, heads.key, model.target.cache));
-    g.output(valueName(layer), ops.cast(g, heads.value, model.target.cache));
+    g.output(keyName(layer), heads.key);
+    g.output(valueName(layer), heads.value);
     return attend(g, layer, heads);
   });
   return g;

@@ -17,7 +17,7 @@ const REWRITES = [normalizedProduct, narrowProduct];
 /**
  * Appends the gradients of a scalar `loss` with respect to `wrt` to the graph.
  * @param onto tensors, by parameter, that the gradients are added onto: for accumulation over micro-batches
- * @returns one tensor per entry of `wrt`, of its shape and type
+ * @returns one tensor per entry of `wrt`, of its shape
  * @throws Error when an operator between them has no vjp, or a parameter does not influence the loss
  */
 export function gradient(g: Graph, loss: Tensor, wrt: Tensor[], onto: Map<Tensor, Tensor> = new Map()): Tensor[] {
@@ -28,9 +28,9 @@ export function gradient(g: Graph, loss: Tensor, wrt: Tensor[], onto: Map<Tensor
 /**
  * Appends the vector-Jacobian product of everything between `wrt` and `y`: from the gradient of some loss with respect to `y` to
  * its gradients with respect to `wrt`.
- * @param cotangent the gradient with respect to `y`, of its shape and type
+ * @param cotangent the gradient with respect to `y`, of its shape
  * @param onto as in gradient()
- * @returns one tensor per entry of `wrt`, of its shape and type
+ * @returns one tensor per entry of `wrt`, of its shape
  * @throws Error as gradient() does
  */
 export function vjp(
@@ -84,13 +84,13 @@ function accumulated(g: Graph, input: Tensor, contribution: Contribution, sum: T
   return sum ? ops.add(g, sum, cotangent) : cotangent;
 }
 
-/** Sums a cotangent, in float32, over the axes along which `input` was broadcast, and converts it to the type of `input`. */
+/** Sums a cotangent over the axes along which `input` was broadcast. */
 function unbroadcast(g: Graph, cotangent: Tensor, input: Tensor): Tensor {
-  if (format(cotangent.shape) === format(input.shape)) return ops.cast(g, cotangent, input.type);
-  let reduced = ops.toFloat32(g, cotangent);
+  if (format(cotangent.shape) === format(input.shape)) return cotangent;
+  let reduced = cotangent;
   while (reduced.shape.length > input.shape.length) reduced = ops.reduceSum(g, reduced, 0, false);
   for (const [axis, dim] of input.shape.entries()) {
     if (dim === 1 && reduced.shape[axis] !== 1) reduced = ops.reduceSum(g, reduced, axis);
   }
-  return ops.cast(g, reduced, input.type);
+  return reduced;
 }

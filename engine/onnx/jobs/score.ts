@@ -15,7 +15,7 @@ import { checkIds } from '../../tokens/checks.ts';
 import { tokenizePreferences } from '../../tokens/preferences.ts';
 import { tokenizeResponse, type TokenizedResponse } from '../../tokens/responses.ts';
 import { DivergenceMeter } from '../divergence.ts';
-import { openPolicy, type OpenPolicy } from '../policy.ts';
+import { openLlamaPolicy, type LlamaPolicy } from '../../tokens/policy.ts';
 import { Scorer } from '../score.ts';
 import { TokenScorer } from '../token-scores.ts';
 import { logpsByRole, preferenceExamples } from '../training/preference.ts';
@@ -23,7 +23,7 @@ import { ALL_CORES, reporter, type JobContext } from './context.ts';
 
 /** `EngineMethods.score`. */
 export async function score(job: ScoreJob, context: JobContext): Promise<ScoreResult> {
-  const opened = openPolicy(job.policy);
+  const opened = openLlamaPolicy(job.policy);
   const tokenized = job.rows.map((row, i) => located(`Row ${i + 1}`, () => tokenizeResponse(opened, row)));
   const logps = await scoreResponses(job, opened, tokenized, context);
   return tokenized.map(({ response, isPrefix }, i) => ({
@@ -39,7 +39,7 @@ export async function score(job: ScoreJob, context: JobContext): Promise<ScoreRe
  */
 export async function scoreResponses(
   { policy, threads = ALL_CORES }: Pick<ScoreJob, 'policy' | 'threads'>,
-  opened: OpenPolicy,
+  opened: LlamaPolicy,
   rows: TokenizedResponse[],
   { control, sessions }: JobContext,
 ): Promise<Float64Array> {
@@ -49,7 +49,7 @@ export async function scoreResponses(
 
 /** `EngineMethods.reference`. The reference response is scored if a row has one, whether or not the objective will use it. */
 export async function reference(job: ReferenceJob, context: JobContext): Promise<ReferenceLogps[]> {
-  const opened = openPolicy(job.policy);
+  const opened = openLlamaPolicy(job.policy);
   const { rows } = await tokenizePreferences(opened, job.rows, job.limits, false, job);
   const examples = await preferenceExamples(rows, (responses) => scoreResponses(job, opened, responses, context));
   return examples.map(logpsByRole);
@@ -58,7 +58,7 @@ export async function reference(job: ReferenceJob, context: JobContext): Promise
 /** `EngineMethods.divergence`. */
 export async function divergence(job: DivergenceJob, { control, sessions }: JobContext): Promise<DivergenceResult> {
   const { policy, reference: referencePolicy, threads = ALL_CORES } = job;
-  const [opened, other] = [policy, referencePolicy].map(openPolicy);
+  const [opened, other] = [policy, referencePolicy].map(openLlamaPolicy);
   const rows = job.rows.map((row, i) =>
     located(`Row ${i + 1}`, () => {
       const tokenized = tokenizeResponse(opened, row);
@@ -78,7 +78,7 @@ export async function divergence(job: DivergenceJob, { control, sessions }: JobC
 /** `EngineMethods.scoreTokens`. */
 export async function scoreTokens(job: TokenScoreJob, { control, sessions }: JobContext): Promise<TokenScores[][]> {
   const { policy, sequences, threads = ALL_CORES } = job;
-  const opened = openPolicy(policy);
+  const opened = openLlamaPolicy(policy);
   for (const [i, ids] of sequences.entries()) {
     const { model } = opened;
     located(`Sequence ${i + 1}`, () => checkSequenceLength(model.config, checkIds(model, ids).length));

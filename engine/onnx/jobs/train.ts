@@ -12,7 +12,7 @@ import { tokenizeDemonstration } from '../../tokens/demonstrations.ts';
 import { tokenizePreferences, type TokenizedPreference } from '../../tokens/preferences.ts';
 import { writeModel } from '../model/export.ts';
 import { objectiveOf } from '../objectives/index.ts';
-import { openPolicy, type OpenPolicy } from '../policy.ts';
+import { openLlamaPolicy, type LlamaPolicy } from '../../tokens/policy.ts';
 import { isAdapterChanged, isModelChanged } from '../training/change.ts';
 import { fingerprintOf } from '../training/checkpoint.ts';
 import { demonstrationTask } from '../training/demonstration.ts';
@@ -31,7 +31,7 @@ import { scoreResponses } from './score.ts';
 
 /** `EngineMethods.optimize`. */
 export async function optimize(job: OptimizeJob, context: JobContext): Promise<TrainResult> {
-  const opened = openPolicy(job.policy);
+  const opened = openLlamaPolicy(job.policy);
   const { referenceResponse, referencePolicy } = objectiveOf(job.objective);
   const { rows, counts } = await tokenizePreferences(opened, job.rows, job.training, referenceResponse);
   if (rows.length === 0 && counts.rows > 0) throw new InputError(nothingLeft(counts));
@@ -56,13 +56,13 @@ async function withReference(
     return examplesWithLogps(rows, logps);
   }
   return preferenceExamples(rows, (responses) =>
-    scoreResponses({ policy: reference, threads }, openPolicy(reference), responses, context),
+    scoreResponses({ policy: reference, threads }, openLlamaPolicy(reference), responses, context),
   );
 }
 
 /** `EngineMethods.sft`. */
 export async function sft(job: SftJob, context: JobContext): Promise<TrainResult> {
-  const opened = openPolicy(job.policy);
+  const opened = openLlamaPolicy(job.policy);
   const rows = job.rows.map((row, i) =>
     located(`Row ${i + 1}`, () => tokenizeDemonstration(opened, row, job.training)),
   );
@@ -81,7 +81,7 @@ export async function sft(job: SftJob, context: JobContext): Promise<TrainResult
 
 async function trainPolicy<E extends Example>(
   job: OptimizeJob | SftJob,
-  opened: OpenPolicy,
+  opened: LlamaPolicy,
   task: TrainingTask<E>,
   rows: RowCounts,
   { control, sessions }: JobContext,
@@ -110,7 +110,7 @@ async function trainPolicy<E extends Example>(
     settings: training,
     seed,
     threads: job.threads ?? ALL_CORES,
-    ...checkpointOptions(job, opened, task, trainable.values),
+    ...checkpointOptions(job, task, trainable.values),
     ...control,
   });
   if (adapter) writeAdapter(outDir, { ...adapter, baseModel: policy.model });
@@ -123,7 +123,6 @@ async function trainPolicy<E extends Example>(
 /** A checkpoint belongs to a training that starts from the same values with the same settings and examples. */
 function checkpointOptions<E extends Example>(
   job: OptimizeJob | SftJob,
-  { model: { target } }: OpenPolicy,
   { examples }: TrainingTask<E>,
   values: Parameters<typeof fingerprintOf>[0],
 ): Pick<TrainingOptions, 'checkpoint'> {
@@ -131,6 +130,6 @@ function checkpointOptions<E extends Example>(
   if (!checkpoint) return {};
   const objective = 'objective' in job && job.objective;
   // No paths: another machine may resume. The examples stand for the rows, the tokenizer and the reference policy.
-  const parts = [training, seed, objective, threads, ...(target.device === 'cpu' ? [] : [target]), ...examples];
+  const parts = [training, seed, objective, threads, ...examples];
   return { checkpoint: { ...checkpoint, fingerprint: fingerprintOf(values, parts) } };
 }

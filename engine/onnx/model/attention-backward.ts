@@ -10,7 +10,7 @@ import { blockCount, grouped, named, openBlock, type Attention, type Block } fro
  *     dv = p^T dy    ds = p (dy v^T - sum(dy y))    dq = scale ds k    dk = scale ds^T q
  *
  * The loop goes from the last block to the first and carries three tensors of gradients. Those of keys and of values are
- * concatenated, as if they were 2 kvHeads heads, and are float32, since they are sums over blocks.
+ * concatenated, as if they were 2 kvHeads heads.
  *
  * - `dQueries` [kvHeads, group, done, headDim]: of the queries of all blocks so far.
  * - `dKeys` [2 kvHeads, done, headDim]: of the own keys and values of these blocks. They are complete: the blocks still to come
@@ -24,7 +24,7 @@ import { blockCount, grouped, named, openBlock, type Attention, type Block } fro
  *
  * @param y the attended values, [S, heads * headDim]
  * @param dy their cotangent, of the same shape
- * @returns the cotangents of query, key and value, of their shapes and types
+ * @returns the cotangents of query, key and value, of their shapes
  */
 export function attentionBackward(g: Graph, attention: Attention, y: Tensor, dy: Tensor): [Tensor, Tensor, Tensor] {
   const { query, key, value, kvHeads, group, headDim } = attention;
@@ -33,12 +33,12 @@ export function attentionBackward(g: Graph, attention: Attention, y: Tensor, dy:
   const all = grouped(g, attention);
   const byHead = (x: Tensor) => ops.reshape(g, x, [S, kvHeads, group, headDim]);
   const dAttended = ops.transpose(g, byHead(dy), [1, 2, 0, 3]);
-  const sums = ops.reduceSum(g, byHead(ops.mul(g, ops.toFloat32(g, dy), ops.toFloat32(g, y))), -1);
+  const sums = ops.reduceSum(g, byHead(ops.mul(g, dy, y)), -1);
   const rowSums = ops.transpose(g, sums, [1, 2, 0, 3]);
   const last = ops.sub(g, blockCount(g, attention), g.ints([1], []));
 
   const none = ops.zeros(g, [both, 0, headDim]);
-  const start = [ops.zeros(g, [kvHeads, group, 0, headDim], query.type), none, none];
+  const start = [ops.zeros(g, [kvHeads, group, 0, headDim]), none, none];
   const shapes = [
     [kvHeads, group, 'done', headDim],
     [both, 'done', headDim],
@@ -57,32 +57,31 @@ export function attentionBackward(g: Graph, attention: Attention, y: Tensor, dy:
 
   const [dKey, dValue] = ops.split(g, named(state[1], [both, S, headDim]), [kvHeads, kvHeads], 0);
   const dQuery = named(state[0], [kvHeads, group, S, headDim]);
-  const like = (x: Tensor, gradient: Tensor) => ops.cast(g, ops.reshape(g, gradient, x.shape), query.type);
+  const like = (x: Tensor, gradient: Tensor) => ops.reshape(g, gradient, x.shape);
   return [like(query, dQuery), like(key, dKey), like(value, dValue)];
 }
 
 /**
  * The gradients of one block.
  * @param dAttended the cotangent of all attended values, [kvHeads, group, S, headDim]
- * @param rowSums sum(dy y) of every query, float32 [kvHeads, group, S, 1]
- * @returns `dQuery` [kvHeads, group, n, headDim], and `dSeen` of the keys and values that the block sees, float32
+ * @param rowSums sum(dy y) of every query, [kvHeads, group, S, 1]
+ * @returns `dQuery` [kvHeads, group, n, headDim], and `dSeen` of the keys and values that the block sees,
  *   [2 kvHeads, keys, headDim]
  */
 function blockBackward(
   b: Graph,
-  { query, kvHeads, group, scale }: Attention,
+  { kvHeads, group, scale }: Attention,
   { own, q, k, v, weights }: Block,
   dAttended: Tensor,
   rowSums: Tensor,
 ): { dQuery: Tensor; dSeen: Tensor } {
-  const narrow = (x: Tensor) => ops.cast(b, x, query.type);
   const dy = own(dAttended);
-  const dWeights = ops.toFloat32(b, ops.matmul(b, dy, v, { transB: true }));
-  const dScores = narrow(ops.mul(b, weights, ops.sub(b, dWeights, own(rowSums))));
+  const dWeights = ops.matmul(b, dy, v, { transB: true });
+  const dScores = ops.mul(b, weights, ops.sub(b, dWeights, own(rowSums)));
   const dQuery = ops.matmul(b, dScores, k, { alpha: scale });
   // All queries of a group contribute to a key: with their rows stacked, one product adds them up.
   const stack = (x: Tensor) => ops.reshape(b, x, [kvHeads, product([group, 'n']), x.shape[3]]);
   const dKey = ops.matmul(b, stack(dScores), stack(q), { transA: true, alpha: scale });
-  const dValue = ops.matmul(b, stack(narrow(weights)), stack(dy), { transA: true });
-  return { dQuery, dSeen: ops.toFloat32(b, ops.concat(b, [dKey, dValue], 0)) };
+  const dValue = ops.matmul(b, stack(weights), stack(dy), { transA: true });
+  return { dQuery, dSeen: ops.concat(b, [dKey, dValue], 0) };
 }

@@ -109,7 +109,7 @@ export function openBlock(
   const hidden = ops.expand(b, b.floats([HIDDEN], [1, 1]), ['n', 'keys']);
   const mask = ops.upperTriangle(b, hidden, ops.add(b, h, b.ints([1])));
   const [q, k, v] = [own(queries), seen(keys), seen(values)];
-  const scores = ops.toFloat32(b, ops.matmul(b, q, k, { transB: true, alpha: scale }));
+  const scores = ops.matmul(b, q, k, { transB: true, alpha: scale });
   return { own, q, k, v, weights: ops.softmax(b, ops.add(b, scores, mask)) };
 }
 

@@ -28,10 +28,10 @@ function attentionForward(g: Graph, attention: Attention): Tensor {
   const S = query.shape[2];
   const width = heads * headDim;
   const all = grouped(g, attention);
-  const none = () => ops.zeros(g, [0, width], query.type);
+  const none = () => ops.zeros(g, [0, width]);
   const { state } = ops.loop(g, blockCount(g, attention), [none()], [['done', width]], 'blocks', (b, index, [done]) => {
     const { v, weights } = openBlock(b, attention, all, index);
-    const attended = ops.matmul(b, ops.cast(b, weights, query.type), v);
+    const attended = ops.matmul(b, weights, v);
     const rows = ops.reshape(b, ops.transpose(b, attended, [2, 0, 1, 3]), ['n', width]);
     return { state: [ops.concat(b, [done, rows], 0)], scan: [] };
   });

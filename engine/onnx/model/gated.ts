@@ -16,7 +16,7 @@ export function gatedSilu(g: Graph, gate: Tensor, up: Tensor): Tensor {
   const vjp: Vjp = (g, _node, [dy]) => {
     const s = ops.sigmoid(g, gate);
     const y = ops.mul(g, gate, s);
-    const derivative = () => ops.add(g, y, ops.mul(g, s, ops.sub(g, ops.cast(g, g.scalar(1), y.type), y)));
+    const derivative = () => ops.add(g, y, ops.mul(g, s, ops.sub(g, g.scalar(1), y)));
     return [() => ops.mul(g, ops.mul(g, dy!, up), derivative()), () => ops.mul(g, dy!, y)];
   };
   return g.composite('GatedSilu', [gate, up], build, vjp)[0];

@@ -61,7 +61,7 @@ function forward(g: Graph, { hidden, head, rows, targets, chunks }: Inputs, diff
     const logSum = ops.sub(b, ops.reduceMax(b, logits, -1), ops.log(b, ops.reduceMax(b, probabilities, -1)));
     const picked = ops.sub(b, ops.gatherColumns(b, logits, ops.unsqueeze(b, target, 1)), logSum);
     if (!differentiable) return { state: [], scan: [picked] };
-    const expected = ops.gemm(b, ops.cast(b, probabilities, head.type), head);
+    const expected = ops.gemm(b, probabilities, head);
     return { state: [], scan: [picked, ops.sub(b, ops.gather(b, head, target), expected)] };
   });
   const [logps, derivatives] = scan;
@@ -73,8 +73,8 @@ function forward(g: Graph, { hidden, head, rows, targets, chunks }: Inputs, diff
 function hiddenContribution(g: Graph, { hidden }: Inputs, flat: Flat, derivatives: Tensor): Contribution {
   return {
     addedTo(sum) {
-      const scaled = ops.mul(g, ops.toFloat32(g, derivatives), flat.coefficients);
-      return ops.cast(g, ops.scatterAddRows(g, startOf(g, hidden, sum), flat.rows, scaled), hidden.type);
+      const scaled = ops.mul(g, derivatives, flat.coefficients);
+      return ops.scatterAddRows(g, sum ?? ops.zeros(g, hidden.shape), flat.rows, scaled);
     },
   };
 }
@@ -87,34 +87,24 @@ function headContribution(g: Graph, inputs: Inputs, flat: Flat, dy: Tensor): Con
   const { hidden, head, rows, targets, chunks } = inputs;
   return {
     addedTo(sum) {
-      const scaled = ops.mul(g, ops.toFloat32(g, ops.gather(g, hidden, flat.rows)), flat.coefficients);
+      const scaled = ops.mul(g, ops.gather(g, hidden, flat.rows), flat.coefficients);
       const flatTargets = ops.reshape(g, targets, [product(targets.shape)]);
-      const picked = ops.scatterAddRows(g, startOf(g, head, sum), flatTargets, scaled);
+      const picked = ops.scatterAddRows(g, sum ?? ops.zeros(g, head.shape), flatTargets, scaled);
       const negated = ops.neg(g, ops.reshape(g, dy, rows.shape));
       const { state } = ops.loop(g, chunks, [picked], [head.shape], rows.shape[0], (b, chunk, [total]) => {
         const row = ops.gather(b, rows, chunk);
         const probabilities = ops.softmax(b, logitsOf(b, hidden, head, row));
         const weighted = ops.mul(b, probabilities, ops.unsqueeze(b, ops.gather(b, negated, chunk), 1));
-        const next = addProduct(b, total, ops.cast(b, weighted, hidden.type), ops.gather(b, hidden, row));
-        return { state: [next], scan: [] };
+        return { state: [ops.gemm(b, weighted, ops.gather(b, hidden, row), { transA: true, c: total })], scan: [] };
       });
-      return ops.cast(g, state[0], head.type);
+      return state[0];
     },
   };
 }
 
-/** What the cotangent of `x` is added to: `sum` as float32, zeros where there is none. */
-const startOf = (g: Graph, x: Tensor, sum: Tensor | undefined) => (sum ? ops.toFloat32(g, sum) : ops.zeros(g, x.shape));
-
-/** hidden[rows] head^T as float32: [C] to [C, V]. */
+/** hidden[rows] head^T: [C] to [C, V]. */
 const logitsOf = (b: Graph, hidden: Tensor, head: Tensor, rows: Tensor) =>
-  ops.toFloat32(b, ops.gemm(b, ops.gather(b, hidden, rows), head, { transB: true }));
-
-/** total + x^T y. Only where the types are equal does the product itself add to the total. */
-function addProduct(b: Graph, total: Tensor, x: Tensor, y: Tensor): Tensor {
-  if (x.type === total.type) return ops.gemm(b, x, y, { transA: true, c: total });
-  return ops.add(b, total, ops.cast(b, ops.gemm(b, x, y, { transA: true }), total.type));
-}
+  ops.gemm(b, ops.gather(b, hidden, rows), head, { transB: true });
 
 /**
  * Sums tokens' log-probabilities by the sequence they belong to.

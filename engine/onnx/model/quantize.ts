@@ -13,7 +13,8 @@ import * as ops from '../graph/ops.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
 import { rotate, rotatedRows } from './rotation.ts';
 import { readTensorF32 } from '../../model-files/safetensors.ts';
-import { eachOnce, type ModelFiles } from './model-files.ts';
+import type { LlamaFolder } from '../../model-files/model.ts';
+import { eachOnce } from './each-once.ts';
 
 /** The unsigned integer that stands for 0. */
 const ZERO_POINT = 128;
@@ -115,7 +116,7 @@ const MOST_BYTES = 1.9e9;
  * The model's matrices in 8 bits by name, each quantized when it is first used.
  * @throws InputError when together they are larger than a graph can hold
  */
-export function quantizedWeights(g: Graph, model: ModelFiles): (name: string) => QuantizedWeight {
+export function quantizedWeights(g: Graph, model: LlamaFolder): (name: string) => QuantizedWeight {
   const signed = signedProductsAreExact();
   let total = 0;
   return eachOnce(model, (entry) => {

@@ -48,7 +48,7 @@ function rotaryTables(g: Graph, config: LlamaConfig, positions: Tensor): Rotary 
  * @param ids token ids, int64 [G, S]
  * @param positions of the tokens in their sequences, from 0, int64 [G, S]
  * @param recompute whether the backward pass computes each layer's activations again from the layer's input
- * @returns the normalized hidden states after the last layer, [G*S, hiddenSize], of the parameters' type
+ * @returns the normalized hidden states after the last layer, [G*S, hiddenSize]
  */
 export function transformer(
   g: Graph,
@@ -61,7 +61,7 @@ export function transformer(
 ): Tensor {
   const { rows, cos, sin } = rotaryTables(g, config, positions);
   const embedded = ops.gather(g, parameters.weight(EMBEDDING), ids);
-  const rotary = { rows, cos: ops.cast(g, cos, embedded.type), sin: ops.cast(g, sin, embedded.type) };
+  const rotary = { rows, cos, sin };
   const layer = decoderLayer(config, parameters, rotary, attend, ids.shape);
   let x = ops.reshape(g, embedded, [dimProduct(ids.shape), config.hiddenSize]);
   for (let i = 0; i < config.layers; i++) {
@@ -166,6 +166,6 @@ const headName = ({ tieEmbeddings }: LlamaConfig) => (tieEmbeddings ? EMBEDDING 
 /** The weight of the output layer, [vocabSize, hiddenSize]. */
 export const headWeight = (config: LlamaConfig, parameters: Parameters): Tensor => parameters.weight(headName(config));
 
-/** The logits of the next token, float32 [N, vocabSize], from final hidden states [N, hiddenSize]. */
+/** The logits of the next token, [N, vocabSize], from final hidden states [N, hiddenSize]. */
 export const headLogits = (g: Graph, config: LlamaConfig, parameters: Parameters, hidden: Tensor): Tensor =>
-  ops.toFloat32(g, products(g, parameters, hidden)(headName(config)));
+  products(g, parameters, hidden)(headName(config));

@@ -20,17 +20,17 @@ import {
 import { int64, Session } from '../session.ts';
 import { collectScores, fit, type Fitted } from './context.ts';
 import { encodeExchange, type Exchange } from './exchange.ts';
-import { openModel, type ModelFiles } from '../model/model-files.ts';
+import { openLlamaFolder, type LlamaFolder } from '../../model-files/model.ts';
 import type { Answered, Scores, TooLong } from '../../protocol/jobs.ts';
 import type { RewardModel } from './reward-model.ts';
 
 /** A sequence classifier with one label: its logit at the last token is the reward. */
 export class Classifier implements RewardModel {
   private readonly session: Session;
-  private readonly model: ModelFiles;
+  private readonly model: LlamaFolder;
   private readonly tokenizer: TokenizerFiles;
 
-  private constructor(session: Session, model: ModelFiles, tokenizer: TokenizerFiles) {
+  private constructor(session: Session, model: LlamaFolder, tokenizer: TokenizerFiles) {
     this.session = session;
     this.model = model;
     this.tokenizer = tokenizer;
@@ -44,7 +44,7 @@ export class Classifier implements RewardModel {
         `${folder} has ${labels} outputs (num_labels in config.json), but a reward model has one: use a reward model.`,
       );
     }
-    const model = openModel(folder, 'SequenceClassification');
+    const model = openLlamaFolder(folder, 'SequenceClassification');
     const { config, dataFolder } = model;
     const tokenizer = openTokenizer(folder);
     const g = new Graph();

@@ -2,12 +2,11 @@
 import { gradient } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
-import type { ModelFiles } from '../model/model-files.ts';
+import type { LlamaFolder } from '../../model-files/model.ts';
 import { packGroups, planBatches } from '../packing.ts';
 import { sequenceLogps } from '../sequences.ts';
 import { float32, scalar, type Session } from '../session.ts';
 import type { AdamW } from './adamw.ts';
-import { scaledGradient } from './loss-scaling.ts';
 import type { Example, TrainingTask } from './task.ts';
 import type { Trainable } from './trainable.ts';
 
@@ -20,7 +19,7 @@ import type { Trainable } from './trainable.ts';
  * @param recompute whether the backward pass computes each layer's activations again (less memory, more time)
  */
 export function microBatchGraph<E extends Example>(
-  model: ModelFiles,
+  model: LlamaFolder,
   trainable: Trainable,
   task: TrainingTask<E>,
   recompute: boolean,
@@ -34,9 +33,7 @@ export function microBatchGraph<E extends Example>(
   const onto = new Map(wrt.map((p) => [p, g.input(`gradient.${p.name}`, 'float32', p.shape)]));
   g.output('loss', loss);
   g.output('logps', logps);
-  const sums =
-    model.target.compute === 'float16' ? scaledGradient(g, loss, logps, wrt, onto) : gradient(g, loss, wrt, onto);
-  for (const [i, sum] of sums.entries()) g.output(`gradient.${wrt[i].name}`, sum);
+  for (const [i, sum] of gradient(g, loss, wrt, onto).entries()) g.output(`gradient.${wrt[i].name}`, sum);
   return g;
 }
 

@@ -4,7 +4,7 @@ import { JobAborted, TrainingDiverged } from '../../protocol/errors.ts';
 import type { Progress, TrainedSteps, TrainMetrics } from '../../protocol/jobs.ts';
 import type { TrainingSettings } from '../../protocol/settings.ts';
 import { stepsPerEpoch } from '../../protocol/steps.ts';
-import type { ModelFiles } from '../model/model-files.ts';
+import type { LlamaFolder } from '../../model-files/model.ts';
 import { Session } from '../session.ts';
 import { AdamW } from './adamw.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
@@ -39,7 +39,7 @@ function visitOrder(count: number, epoch: number, settings: TrainingSettings, se
  * @throws TrainingDiverged when the loss or the gradient norm is not finite
  */
 export async function train<E extends Example>(
-  model: ModelFiles,
+  model: LlamaFolder,
   trainable: Trainable,
   task: TrainingTask<E>,
   options: TrainingOptions,
@@ -47,7 +47,6 @@ export async function train<E extends Example>(
   const { settings, threads } = options;
   const session = await Session.open(microBatchGraph(model, trainable, task, settings.recompute), {
     folder: model.dataFolder,
-    device: model.target.device,
     threads,
   });
   const optimizer = new AdamW(trainable.parameters, trainable.values, settings);

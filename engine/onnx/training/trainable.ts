@@ -2,9 +2,8 @@
 import type { Adapter } from '../../model-files/lora.ts';
 import { readTensorF32 } from '../../model-files/safetensors.ts';
 import { parameterShapes } from '../../model-files/shapes.ts';
-import * as ops from '../graph/ops.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
-import type { ModelFiles } from '../model/model-files.ts';
+import type { LlamaFolder } from '../../model-files/model.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { adapterFeeds, adapterParameters, policyParameters } from '../policy.ts';
 import { float32, type Feeds } from '../session.ts';
@@ -20,7 +19,7 @@ export interface Trainable {
 }
 
 /** The matrices of a LoRA adapter; the model's weights are frozen. `adapter` is updated in place. */
-export function trainableAdapter(model: ModelFiles, adapter: Adapter): Trainable {
+export function trainableAdapter(model: LlamaFolder, adapter: Adapter): Trainable {
   return {
     parameters: adapterParameters(adapter),
     values: adapterFeeds(adapter),
@@ -29,14 +28,12 @@ export function trainableAdapter(model: ModelFiles, adapter: Adapter): Trainable
 }
 
 /** Every weight of the model, as float32 copies in memory. */
-export function trainableModel(model: ModelFiles): Trainable {
+export function trainableModel(model: LlamaFolder): Trainable {
   const parameters = [...parameterShapes(model.config)].map(([name, shape]) => ({ name, shape }));
   const values = Object.fromEntries(
     parameters.map(({ name, shape }) => [name, float32(readTensorF32(model.tensors.get(name)!), shape)]),
   );
-  const bind = (g: Graph, trained: Map<string, Tensor>) => {
-    const weights = new Map([...trained].map(([name, weight]) => [name, ops.cast(g, weight, model.target.compute)]));
-    return { weight: (name: string) => weights.get(name)! };
-  };
-  return { parameters, values, bind };
+  return { parameters, values, bind: bindWeights };
 }
+
+const bindWeights = (_g: Graph, trained: Map<string, Tensor>): Parameters => ({ weight: (name) => trained.get(name)! });

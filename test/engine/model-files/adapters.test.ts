@@ -5,13 +5,12 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
 import { LocalEngine } from '../../../engine/onnx/engine.ts';
 import { layersOf } from '../../../engine/model-files/linear-layers.ts';
-import { openModelFolder } from '../../../engine/model-files/model.ts';
+import { openLlamaFolder, openModelFolder } from '../../../engine/model-files/model.ts';
 import { mergeAdapter, writeModel } from '../../../engine/onnx/model/export.ts';
 import { readAdapter, writeAdapter } from '../../../engine/model-files/lora.ts';
 import { openSafetensors, readTensorF32, writeSafetensors } from '../../../engine/model-files/safetensors.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { fixture, readJson, undisturbed } from '../reference-case.ts';
-import { openModel } from '../../../engine/onnx/model/model-files.ts';
 
 const folder = temporaryFolder();
 const model = fixture('reference/llama/model');
@@ -69,7 +68,7 @@ describe('an adapter has the log-probabilities that PEFT gives it:', () => {
   test('merged into its model, every layer by its own scale', async () => {
     const target = join(folder, 'merged');
     const read = readAdapter(fixture('adapters/loaded/eva'), layers);
-    await writeModel(target, model, await mergeAdapter(openModel(model), read));
+    await writeModel(target, model, await mergeAdapter(openLlamaFolder(model), read));
     expect(await logp({ model: target })).toBeCloseTo(expected.loaded['eva'], 3);
   });
 });

@@ -5,7 +5,6 @@ import { z } from 'zod';
 import { textSchema, type Text, type Tool } from '../../../data/records.ts';
 import { layersOf } from '../../../engine/model-files/linear-layers.ts';
 import { ropeFrequencies } from '../../../engine/model-files/llama-config.ts';
-import { openModelFolder } from '../../../engine/model-files/model.ts';
 import { readAdapter } from '../../../engine/model-files/lora.ts';
 import { loadTokenizer, type ModelTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
 import { readPairRmConfig } from '../../../engine/onnx/rankers/deberta-config.ts';
@@ -15,7 +14,7 @@ import { readCheckpoint, writeCheckpoint } from '../../../engine/onnx/training/c
 import { tinyAdapter, tinyModel } from '../../tiny-model.ts';
 import { jsonOf } from '../../../data/json.ts';
 import type { Parser, Parsers } from '../parser.ts';
-import { openModel } from '../../../engine/onnx/model/model-files.ts';
+import { openLlamaFolder, openModelFolder } from '../../../engine/model-files/model.ts';
 import { located } from '../../../data/errors.ts';
 
 const fixture = (path: string) => join('test/fixtures', path);
@@ -70,7 +69,7 @@ function use(tokenizer: ModelTokenizer, prompt: Text = 'Hi 💥 <end>', response
 
 const own = (model: string, name: string) => readFileSync(join(model, name));
 
-const opened = (copy: string) => ropeFrequencies(openModel(copy).config);
+const opened = (copy: string) => ropeFrequencies(openLlamaFolder(copy).config);
 
 /** The caller that encodes a row names the row in errors. */
 function tokenized(copy: string): void {

@@ -100,17 +100,11 @@ export function gelu(g: Graph, x: Tensor): Tensor {
   return one(g, 'Gelu', [x], x.shape, { domain: MICROSOFT });
 }
 
-// gradient() converts a cotangent to its input's type.
-const castVjp = vjpOf((_g, dy) => [() => dy]);
-
 /** `x` converted to another element type; `x` itself where it has that type. */
 export function cast(g: Graph, x: Tensor, type: ElementType): Tensor {
   if (x.type === type) return x;
-  return one(g, 'Cast', [x], x.shape, { type, attributes: { to: elementTypes[type] }, vjp: castVjp });
+  return one(g, 'Cast', [x], x.shape, { type, attributes: { to: elementTypes[type] } });
 }
-
-/** `x` as float32, the type that sums, norms and softmax are computed in, whatever the type of products. */
-export const toFloat32 = (g: Graph, x: Tensor): Tensor => cast(g, x, 'float32');
 
 /** `a` where `condition` (bool) is true, else `b`. */
 export function where(g: Graph, condition: Tensor, a: Tensor, b: Tensor): Tensor {

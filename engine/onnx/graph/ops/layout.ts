@@ -82,7 +82,7 @@ export function concat(g: Graph, tensors: Tensor[], axis: number): Tensor {
 }
 
 const splitVjp: Vjp = (g, { outputs, attributes }, cotangents) => {
-  const pieces = () => outputs.map(({ shape, type }, i) => cotangents[i] ?? zeros(g, shape, type));
+  const pieces = () => outputs.map(({ shape }, i) => cotangents[i] ?? zeros(g, shape));
   return [() => concat(g, pieces(), attributes['axis'] as number), undefined];
 };
 

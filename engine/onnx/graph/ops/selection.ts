@@ -1,12 +1,11 @@
 /** Operators that pick elements by index, and that find indices. */
 import { format, product, type Dim } from '../shape.ts';
 import type { Graph, Tensor } from '../tensor.ts';
-import { cast, toFloat32 } from './elementwise.ts';
 import { check, one, sameType, vjpOf } from './emit.ts';
 import { expand, reshape, unsqueeze } from './layout.ts';
 import { sizeOf, zeros } from './size.ts';
 
-// The cotangent of each result is added, in float32, to the row that it was taken from; a row that was taken twice gets both.
+// The cotangent of each result is added to the row that it was taken from; a row that was taken twice gets both.
 const gatherVjp = vjpOf((g, dy, { inputs }) => {
   const [x, indices] = inputs as Tensor[];
   const width = product(x.shape.slice(1));
@@ -14,10 +13,10 @@ const gatherVjp = vjpOf((g, dy, { inputs }) => {
     {
       addedTo: (sum) => {
         const flat = reshape(g, indices, [product(indices.shape)]);
-        const rows = toFloat32(g, reshape(g, dy, [product(indices.shape), width]));
+        const rows = reshape(g, dy, [product(indices.shape), width]);
         const table = [x.shape[0], width];
-        const onto = sum ? toFloat32(g, reshape(g, sum, table)) : zeros(g, table);
-        return cast(g, reshape(g, scatterAddRows(g, onto, flat, rows), x.shape), x.type);
+        const onto = sum ? reshape(g, sum, table) : zeros(g, table);
+        return reshape(g, scatterAddRows(g, onto, flat, rows), x.shape);
       },
     },
     undefined,

@@ -1,8 +1,7 @@
 /** Sizes of dimensions as tensors, and tensors made from nothing but their size. */
-import type { ElementType } from '../../format/format.ts';
 import { terms, type Dim, type Shape } from '../shape.ts';
 import type { Graph, Tensor } from '../tensor.ts';
-import { add, cast, mul } from './elementwise.ts';
+import { add, mul } from './elementwise.ts';
 import { one } from './emit.ts';
 
 /** The size of a dimension at run time, int64 [1]. A symbolic one is computed from the sizes that it names. */
@@ -28,7 +27,7 @@ export function range(g: Graph, size: Dim): Tensor {
   return one(g, 'Range', [zero, limit, step], [size], { type: 'int64' });
 }
 
-/** Zeros of a shape. */
-export function zeros(g: Graph, shape: Shape, type: ElementType = 'float32'): Tensor {
-  return cast(g, one(g, 'ConstantOfShape', [sizesOf(g, shape)], shape, { type: 'float32' }), type);
+/** Zeros of a shape, float32. */
+export function zeros(g: Graph, shape: Shape): Tensor {
+  return one(g, 'ConstantOfShape', [sizesOf(g, shape)], shape, { type: 'float32' });
 }

@@ -1,22 +1,21 @@
 /** Operators of transformers: normalization and rotary position embedding. */
 import { format } from '../shape.ts';
 import { MICROSOFT, type Graph, type Tensor, type Vjp } from '../tensor.ts';
-import { mul, neg, sub, toFloat32 } from './elementwise.ts';
+import { mul, neg, sub } from './elementwise.ts';
 import { check, one, sameType, vjpOf } from './emit.ts';
 import { reduceMean } from './reductions.ts';
 
-// y = w x r, r = 1 / sqrt(mean(x^2) + eps):  dx = r u - x r^3 mean(u x), u = dy w;  dw = sum(dy x r). In float32, as r is.
+// y = w x r, r = 1 / sqrt(mean(x^2) + eps):  dx = r u - x r^3 mean(u x), u = dy w;  dw = sum(dy x r).
 const rmsNormVjp: Vjp = (g, { inputs, outputs: [, r] }, [dy]) => {
-  const [input, weight] = inputs as Tensor[];
+  const [x, weight] = inputs as Tensor[];
   return [
     () => {
-      const x = toFloat32(g, input);
-      const u = mul(g, toFloat32(g, dy!), toFloat32(g, weight));
+      const u = mul(g, dy!, weight);
       const mean = reduceMean(g, mul(g, u, x), -1);
       const cubed = mul(g, r, mul(g, r, mul(g, r, mean)));
       return sub(g, mul(g, u, r), mul(g, x, cubed));
     },
-    () => mul(g, toFloat32(g, dy!), mul(g, toFloat32(g, input), r)),
+    () => mul(g, dy!, mul(g, x, r)),
   ];
 };
 

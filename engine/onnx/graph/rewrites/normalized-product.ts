@@ -7,7 +7,7 @@
  * The gradient of `b` is alpha dy^T (w x r), for which norm(x), as large as the hidden states, would be kept until the backward
  * pass. It is also alpha ((dy r)^T x) w: of the tokens only x is needed, which is kept in any case, and r, one number per token.
  */
-import { cast, mul, toFloat32 } from '../ops/elementwise.ts';
+import { mul } from '../ops/elementwise.ts';
 import { transpose } from '../ops/layout.ts';
 import { gemm, productOptions } from '../ops/products.ts';
 import { RMS_NORM } from '../ops/transformer.ts';
@@ -31,10 +31,7 @@ export const normalizedProduct: Rewrite = {
     const { alpha } = productOptions(node);
     const { inputs, outputs } = normBefore(g, node)!;
     const [[x, w], [, r], dy] = [inputs as Tensor[], outputs, cotangents[0]!];
-    const db = () => {
-      const scaled = cast(g, mul(g, toFloat32(g, dy), r), dy.type);
-      return mul(g, gemm(g, transpose(g, scaled, [1, 0]), x, { alpha }), w);
-    };
+    const db = () => mul(g, gemm(g, transpose(g, mul(g, dy, r), [1, 0]), x, { alpha }), w);
     return node.vjp!(g, node, cotangents, wanted).with(1, db);
   },
 };

@@ -3,14 +3,10 @@ import { expect, test } from 'vitest';
 import { CacheBlock } from '../../../../engine/onnx/generation/cache.ts';
 import { uniformStream } from '../../../../data/random.ts';
 import { float32 } from '../../../../engine/onnx/session.ts';
-import type { ModelFiles } from '../../../../engine/onnx/model/model-files.ts';
 
 const [HEADS, WIDTH] = [2, 3];
 const NAMES = ['key', 'value'];
-const model = { config: { kvHeads: HEADS, headDim: WIDTH }, target: { cache: 'float32' } } as Pick<
-  ModelFiles,
-  'config' | 'target'
->;
+const config = { kvHeads: HEADS, headDim: WIDTH };
 
 /** A token's numbers encode tensor, token, head and index. */
 const number = (tensor: number, token: number, head: number, i: number) =>
@@ -62,7 +58,7 @@ function shown(block: CacheBlock, samples: number): number[][] {
 test.each([1, 3])('with %d samples a prompt', (samples) => {
   const next = uniformStream(`cache ${samples}`);
   const upTo = (n: number) => Math.floor(next() * (n + 1));
-  const block = new CacheBlock(model, NAMES, 'mask', samples);
+  const block = new CacheBlock(config, NAMES, 'mask', samples);
   let [prompts, token] = [0, 0];
   let expected: number[][] = [];
   for (let run = 0; run < 60; run++) {

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { Generator } from '../../../../engine/onnx/generation/generate.ts';
 import { readLlamaConfig } from '../../../../engine/model-files/llama-config.ts';
 import { writeSafetensors } from '../../../../engine/model-files/safetensors.ts';
-import { openPolicy } from '../../../../engine/onnx/policy.ts';
+import { openLlamaPolicy } from '../../../../engine/tokens/policy.ts';
 import { uniformStream } from '../../../../data/random.ts';
 import { Scorer } from '../../../../engine/onnx/score.ts';
 import { samplingSchema } from '../../../../engine/protocol/settings.ts';
@@ -50,7 +50,7 @@ test.each([
 ])(
   '$heads heads, $keyHeads of keys, $samples samples: log-probabilities are those of score()',
   async ({ heads, keyHeads, samples }) => {
-    const policy = openPolicy({ model: modelWith(heads, keyHeads) });
+    const policy = openLlamaPolicy({ model: modelWith(heads, keyHeads) });
     // Three runs of the decode graph, with more prompts than slots.
     const settings = samplingSchema.parse({
       maxNewTokens: 40,

@@ -4,14 +4,13 @@ import { describe, expect, test } from 'vitest';
 import { InputError } from '../../../../data/errors.ts';
 import { layersOf } from '../../../../engine/model-files/linear-layers.ts';
 import { readLlamaConfig } from '../../../../engine/model-files/llama-config.ts';
-import { openModelFolder } from '../../../../engine/model-files/model.ts';
+import { openLlamaFolder, openModelFolder } from '../../../../engine/model-files/model.ts';
 import { mergeAdapter, writeModel } from '../../../../engine/onnx/model/export.ts';
 import { freshAdapter, readAdapter, writeAdapter } from '../../../../engine/model-files/lora.ts';
 import { openSafetensors, readTensorF32 } from '../../../../engine/model-files/safetensors.ts';
 import { loraSchema } from '../../../../engine/protocol/settings.ts';
 import { temporaryFolder } from '../../../temporary.ts';
 import { fixture, readJson } from '../../reference-case.ts';
-import { openModel } from '../../../../engine/onnx/model/model-files.ts';
 
 const folder = temporaryFolder();
 const llama = fixture('reference/llama/model');
@@ -80,17 +79,19 @@ describe('an adapter is refused that', () => {
 
 describe('a model with its adapter merged in', () => {
   test("has PEFT's weights, written as a Hugging Face model folder", async () => {
-    const merged = await mergeAdapter(openModel(llama), readAdapter(given, layers));
+    const merged = await mergeAdapter(openLlamaFolder(llama), readAdapter(given, layers));
     const target = join(folder, 'merged');
     await writeModel(target, llama, merged);
-    const written = openModel(target).tensors;
+    const written = openModelFolder(target).tensors;
     for (const [name, entry] of openSafetensors(fixture('model/merged.safetensors'))) {
       const [expected, found] = [readTensorF32(entry), readTensorF32(written.get(name)!)];
       expect(found).toHaveLength(expected.length);
       expected.forEach((value, i) => expect(Math.abs(found[i] - value)).toBeLessThan(1e-6));
     }
     const untouched = 'model.norm.weight';
-    expect(readTensorF32(written.get(untouched)!)).toEqual(readTensorF32(openModel(llama).tensors.get(untouched)!));
+    expect(readTensorF32(written.get(untouched)!)).toEqual(
+      readTensorF32(openModelFolder(llama).tensors.get(untouched)!),
+    );
     expect(readJson<object>(join(target, 'config.json'))).toMatchObject({ dtype: 'float32', vocab_size: 97 });
     expect(readFileSync(join(target, 'generation_config.json'))).toEqual(
       readFileSync(join(llama, 'generation_config.json')),

@@ -11,7 +11,7 @@ import { isAdapterChanged } from '../../../../engine/onnx/training/change.ts';
 import { temporaryFolder } from '../../../temporary.ts';
 import { tinyModel } from '../../../tiny-model.ts';
 import { referenceCase, undisturbed } from '../../reference-case.ts';
-import { openModel } from '../../../../engine/onnx/model/model-files.ts';
+import { openLlamaFolder } from '../../../../engine/model-files/model.ts';
 
 const folder = temporaryFolder();
 const { model: modelFolder, policy, optimizeJob } = referenceCase('llama');
@@ -90,7 +90,7 @@ const product = ({ a, b, in: inputs, out, rank, scale }: LoraMatrices) =>
   });
 
 describe('an adapter is changed if its update is above the resolution of float32', () => {
-  const model = openModel(modelFolder);
+  const model = openLlamaFolder(modelFolder);
   const start = readAdapter(policy.adapter, layersOf(model));
   const layer = 'model.layers.1.mlp.down_proj';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../../../data/errors.ts';
 import { LocalEngine } from '../../../../engine/onnx/engine.ts';
-import { openPolicy } from '../../../../engine/onnx/policy.ts';
+import { openLlamaPolicy } from '../../../../engine/tokens/policy.ts';
 import type { ObjectiveSettings } from '../../../../engine/protocol/settings.ts';
 import {
   preferenceExamples,
@@ -104,7 +104,7 @@ describe('a reference response that is', () => {
       lengths: ROLES.map((role) => pair[role].length),
       referenceLogps: ROLES.map((role) => fakeLogp(pair[role])),
     };
-    const opened = openPolicy(policy);
+    const opened = openLlamaPolicy(policy);
     const [once, thrice] = [
       await microBatchGradients(opened, preferenceTask([example], { name: 'selm', beta, alpha: 0.5 })),
       await microBatchGradients(opened, preferenceTask([apart], { name: 'selm', beta, alpha: 0.5 })),
