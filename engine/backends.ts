@@ -1,24 +1,46 @@
 /**
  * Backends: programs that answer the engine's protocol (protocol/jobs.ts), each in a process of its own.
  *
- * To add one, write its entry module in a folder beside onnx/. It calls `answerHost` (process/child.ts) with an object that runs every
- * method of `EngineMethods`. Name the module here, and let `startEngine` choose. Nothing else imports from a backend's folder.
+ * To add one, write its entry module in a folder beside onnx/. It calls `answerHost` (process/child.ts) with an object that runs the
+ * methods of `EngineMethods`. Name the module here, and let `startEngine` choose. Nothing else imports from a backend's folder.
  */
-import { superviseEngine, type HostOptions } from './process/host.ts';
-import type { Engine } from './protocol/jobs.ts';
+import { DEFAULT_SILENCE_SECONDS, superviseEngine, type HostOptions } from './process/host.ts';
+import type { BackendName } from './protocol/compute.ts';
+import type { Engine, EngineMethod } from './protocol/jobs.ts';
+import { torchVersion } from './torch/version.ts';
 import { onnxRuntime } from './version.ts';
 
 /** Entry modules by the backend's name. */
 const entries = {
   onnx: new URL('./onnx/main.ts', import.meta.url),
+  torch: new URL('./torch/main.ts', import.meta.url),
 };
 
-/** An engine in a process of its own, which starts with the first job, and again after it died. */
+/** The methods of the torch backend. The others are computed by ONNX Runtime in its runs, too. */
+const TORCH_METHODS: EngineMethod[] = ['reference', 'score', 'optimize', 'sft', 'divergence', 'rank', 'check'];
+
+/** Until a policy's weights are read, on all ranks: nothing reports progress. */
+const LOADING_SECONDS = 3600;
+/** What the torch backend's own watchdog, which knows the ranks, is given to report and end them. */
+const MARGIN_SECONDS = 60;
+
+/** Which backend computes a job. */
+const backendOf = (method: EngineMethod, job: object): BackendName =>
+  'backend' in job && job.backend === 'torch' && TORCH_METHODS.includes(method) ? 'torch' : 'onnx';
+
+/** An engine in processes of its own, one for each backend, which start with their first job, and again after they died. */
 export function startEngine(options: HostOptions = {}): Engine {
-  const onnx = superviseEngine(entries.onnx, options);
+  const { silenceSeconds: silence = DEFAULT_SILENCE_SECONDS } = options;
+  const engines = {
+    onnx: superviseEngine(entries.onnx, options),
+    torch: superviseEngine(entries.torch, {
+      silenceSeconds: LOADING_SECONDS + silence + MARGIN_SECONDS,
+      args: [silence, LOADING_SECONDS].map(String),
+    }),
+  };
   return {
-    run: (method, job, callOptions) => onnx.run(method, job, callOptions),
-    version: async () => onnxRuntime,
-    close: () => onnx.close(),
+    run: (method, job, callOptions) => engines[backendOf(method, job)].run(method, job, callOptions),
+    version: async (settings) => (settings.backend === 'torch' ? torchVersion(settings) : onnxRuntime),
+    close: async () => void (await Promise.all([engines.onnx.close(), engines.torch.close()])),
   };
 }

@@ -22,9 +22,19 @@ const rooms = [
 ];
 
 /** The engine's own order. A backend's folder is imported by nothing: engine/backends.ts has its entry module's path. */
-const engine = ['backends.ts', 'onnx', 'estimate.ts', 'tokens', 'tokenizer', 'model-files', 'process', 'protocol'].map(
-  (name) => `engine/${name}`,
-);
+const engine = [
+  'backends.ts',
+  'onnx',
+  'torch',
+  'estimate.ts',
+  'training',
+  'tokens',
+  'rankers',
+  'tokenizer',
+  'model-files',
+  'process',
+  'protocol',
+].map((name) => `engine/${name}`);
 
 const isIn = (file: string, place: string) => file === place || file.startsWith(`${place}/`);
 const filesIn = (place: string) => (place.endsWith('.ts') ? [place] : sourcesIn(place));

@@ -7,13 +7,14 @@ import type { LlamaConfig } from '../model-files/llama-config.ts';
 import type { Parameters } from './model/parameters.ts';
 import { quantizedWeights } from './model/quantize.ts';
 import { headLogits, transformer } from './model/transformer.ts';
-import { InputError } from '../../data/errors.ts';
-import { groupByPrompt, packedInputs, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
+import { groupByPrompt } from '../training/groups.ts';
+import { packedInputs, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
 import { adapterFeeds, adapterInputs, policyParameters } from './policy.ts';
 import type { LlamaPolicy } from '../tokens/policy.ts';
 import type { ResponseDivergence } from '../protocol/jobs.ts';
 import { Session, type Feeds } from './session.ts';
 import type { LlamaFolder } from '../model-files/model.ts';
+import { checkSameVocabulary } from '../tokens/checks.ts';
 import type { TokenizedResponse } from '../tokens/responses.ts';
 
 type Compared = Pick<LlamaPolicy, 'model' | 'adapter'>;
@@ -78,12 +79,7 @@ function divergenceTerms(g: Graph, p: Tensor, q: Tensor): Tensor {
 function policyComparison(policy: Compared, reference: Compared): Comparison {
   const { model } = policy;
   const { vocabSize } = model.config;
-  if (reference.model.config.vocabSize !== vocabSize) {
-    throw new InputError(
-      `${model.folder} has a vocabulary of ${vocabSize} tokens, ${reference.model.folder} one of ` +
-        `${reference.model.config.vocabSize}: the KL divergence needs the same vocabulary; compare models with the same tokenizer.`,
-    );
-  }
+  checkSameVocabulary(model, reference.model);
   const shared = resolve(model.folder) === resolve(reference.model.folder);
   const folder = shared ? model.dataFolder : commonFolder(model.dataFolder, reference.model.dataFolder);
   const graph = divergenceGraph((g) => {

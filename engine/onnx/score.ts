@@ -2,7 +2,8 @@
 import { Graph } from './graph/tensor.ts';
 import { policyParameters } from './policy.ts';
 import { openPolicySession, type PolicySession, type ScoredPolicy } from './policy-session.ts';
-import { groupByPrompt, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
+import { groupByPrompt } from '../training/groups.ts';
+import { packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
 import { sequenceLogps } from './sequences.ts';
 import { float32 } from './session.ts';
 import type { TokenizedResponse } from '../tokens/responses.ts';

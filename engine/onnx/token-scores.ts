@@ -4,7 +4,8 @@ import { Graph } from './graph/tensor.ts';
 import { MOST_LIKELY, type TokenScores } from '../protocol/jobs.ts';
 import { packedAttention } from './model/attention.ts';
 import { headLogits, transformer } from './model/transformer.ts';
-import { groupLength, packedInputs, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
+import { groupLength } from '../training/groups.ts';
+import { packedInputs, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
 import { policyParameters } from './policy.ts';
 import { openPolicySession, type PolicySession, type ScoredPolicy } from './policy-session.ts';
 

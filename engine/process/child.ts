@@ -13,15 +13,16 @@ const send = (message: ChildMessage) => process.send!(message);
 
 /** Runs the jobs that the host sends over the IPC channel, and reports back. The process ends when the host is gone. */
 export function answerHost(runner: JobRunner): void {
-  let aborted = false;
+  let stop = new AbortController();
   let cancelled = new Set<number>();
 
   const run = async ({ method, job, cancelled: before }: Extract<HostMessage, { type: 'run' }>) => {
-    aborted = false;
+    const { signal } = (stop = new AbortController());
     const items = (cancelled = new Set(before));
     const control: JobControl = {
       onProgress: (progress: Progress) => send({ type: 'progress', progress }),
-      aborted: () => aborted,
+      aborted: () => signal.aborted,
+      signal,
       isCancelled: (item) => items.has(item),
     };
     try {
@@ -34,7 +35,7 @@ export function answerHost(runner: JobRunner): void {
   process.on('message', (message: HostMessage) => {
     if (message.type === 'run') void run(message);
     else if (message.type === 'cancel') cancelled.add(message.item);
-    else aborted = true;
+    else stop.abort();
   });
   // The terminal sends signals to the whole process group. The host decides when its engine stops.
   for (const signal of STOP_SIGNALS) process.on(signal, () => {});

@@ -13,12 +13,14 @@ import { forkModule } from './fork.ts';
 export interface HostOptions {
   /** The process is killed when its job reports nothing for this long. Default: 900. */
   silenceSeconds?: number;
+  /** Arguments of the process. */
+  args?: string[];
 }
 
 /** A backend's process, which runs one job at a time. */
 export type SupervisedEngine = Pick<Engine, 'run' | 'close'>;
 
-const DEFAULT_SILENCE_SECONDS = 900;
+export const DEFAULT_SILENCE_SECONDS = 900;
 /** Characters kept of the end of the process's stderr, for the error when it dies. */
 const STDERR_KEPT = 2000;
 
@@ -58,7 +60,7 @@ class EngineHost implements SupervisedEngine {
 
   private ready(): ChildProcess {
     if (this.child) return this.child;
-    const child = forkModule(this.entry, [], {
+    const child = forkModule(this.entry, this.options.args ?? [], {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });

@@ -10,7 +10,7 @@ export class JobAborted extends EngineError {
   override readonly name = 'JobAborted';
 }
 
-/** The engine's process ended or stopped responding during a job. The next job starts a new process. */
+/** A process of the engine ended or stopped responding during a job. The next job starts a new one. */
 export class EngineDied extends EngineError {
   override readonly name = 'EngineDied';
 }
@@ -20,7 +20,7 @@ export class TrainingDiverged extends EngineError {
   override readonly name = 'TrainingDiverged';
 }
 
-const kinds = { input: InputError, aborted: JobAborted, diverged: TrainingDiverged } as const;
+const kinds = { input: InputError, aborted: JobAborted, diverged: TrainingDiverged, died: EngineDied } as const;
 
 /** An error as plain data. */
 export function toErrorMessage(error: unknown): ErrorMessage {

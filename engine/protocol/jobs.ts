@@ -264,6 +264,8 @@ export interface JobControl {
   onProgress: (progress: Progress) => void;
   /** Whether the job is to stop. */
   aborted: () => boolean;
+  /** Aborted when the job is to stop: for a backend that waits for processes of its own. */
+  signal?: AbortSignal;
   /** Whether a prompt or sequence, by its index, was cancelled. */
   isCancelled?: (item: number) => boolean;
 }

@@ -1,12 +1,12 @@
 /** The chat templates of a model's folder: separate files, or a field with one or several. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { exists } from '../../data/file-errors.ts';
 import { CHAT_TEMPLATE } from './chat-template-settings.ts';
 import { findJson, readText } from '../model-files/json-file.ts';
-import type { ChatTemplateSettings } from '../protocol/jobs.ts';
+import type { ChatTemplateSettings, Policy } from '../protocol/jobs.ts';
 
 /** A template's text, and the file that it is from. */
 export interface TemplateSource {
@@ -83,4 +83,10 @@ function additionalTemplates(folder: string): Record<string, TemplateSource> {
   return Object.fromEntries(
     files.map((name) => [basename(name, '.jinja'), { source: readText(join(inside, name)), file: join(inside, name) }]),
   );
+}
+
+/** Writes the policy's chat template into its folder, if the policy has one that is not its model's. */
+export function writeTemplate(folder: string, { model, chatTemplate }: Policy): void {
+  const template = ownTemplate(model, chatTemplate);
+  if (template !== undefined) writeFileSync(join(folder, CHAT_TEMPLATE), template);
 }

@@ -27,3 +27,12 @@ export function checkTrainingLength({ config }: Pick<CheckedModel, 'config'>, le
     `it has ${length} tokens, more than the ${most} that the model can take: lower maxLength to at most ${most}.`,
   );
 }
+
+/** @throws InputError when the two models of a divergence have different vocabularies */
+export function checkSameVocabulary(model: CheckedModel, reference: CheckedModel): void {
+  if (reference.config.vocabSize === model.config.vocabSize) return;
+  throw new InputError(
+    `${model.folder} has a vocabulary of ${model.config.vocabSize} tokens, ${reference.folder} one of ` +
+      `${reference.config.vocabSize}: the KL divergence needs the same vocabulary; compare models with the same tokenizer.`,
+  );
+}

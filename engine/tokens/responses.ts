@@ -1,4 +1,5 @@
 /** Responses to be scored, as tokens. */
+import { located } from '../../data/errors.ts';
 import { toolsOf } from '../../data/tools.ts';
 import type { SampledScoreRecord, ScoreRecord, TokenizedScoreRecord } from '../../data/records.ts';
 import { checkSequenceLength } from '../model-files/config.ts';
@@ -35,6 +36,20 @@ export function tokenizeResponse(policy: TextPolicy, row: ScoreRow): EncodedResp
   checkSequenceLength(policy.model.config, encoded.prompt.length + encoded.response.length);
   return encoded;
 }
+
+/**
+ * The tokens of rows.
+ * @param other a second model whose context each row must fit too
+ * @throws InputError like tokenizeResponse, with the number of the row
+ */
+export const tokenizeResponses = (policy: TextPolicy, rows: ScoreRow[], other?: CheckedModel): EncodedResponse[] =>
+  rows.map((row, i) =>
+    located(`Row ${i + 1}`, () => {
+      const tokenized = tokenizeResponse(policy, row);
+      if (other) checkSequenceLength(other.config, tokenized.prompt.length + tokenized.response.length);
+      return tokenized;
+    }),
+  );
 
 /** The tokens of a row, which may be longer than the model's context. @throws InputError like tokenizeResponse */
 export function encodeResponse({ model, tokenizer }: TextPolicy, row: ScoreRow): EncodedResponse {

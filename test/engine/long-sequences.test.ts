@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest';
 import { Scorer } from '../../engine/onnx/score.ts';
 import { openLlamaPolicy } from '../../engine/tokens/policy.ts';
-import { preferenceExamples, preferenceTask } from '../../engine/onnx/training/preference.ts';
+import { preferenceTask } from '../../engine/onnx/training/preference.ts';
+import { preferenceExamples } from '../../engine/training/preference.ts';
 import { expectGradients, microBatchGradients } from './micro-batch-gradients.ts';
 import { fixture, readJson, referenceCase, ROLES, tokenized, type Pair, type Roles } from './reference-case.ts';
 

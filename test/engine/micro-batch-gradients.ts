@@ -5,7 +5,8 @@ import type { LlamaPolicy } from '../../engine/tokens/policy.ts';
 import type { Graph } from '../../engine/onnx/graph/tensor.ts';
 import { float32, scalar, Session, type Feeds } from '../../engine/onnx/session.ts';
 import { openSafetensors, readTensorF32 } from '../../engine/model-files/safetensors.ts';
-import type { Example, TrainingTask } from '../../engine/onnx/training/task.ts';
+import type { TrainingTask } from '../../engine/onnx/training/task.ts';
+import type { Example } from '../../engine/training/groups.ts';
 import { microBatchGraph } from '../../engine/onnx/training/micro-batch.ts';
 import { trainableAdapter, trainableModel } from '../../engine/onnx/training/trainable.ts';
 

@@ -46,6 +46,7 @@ describe('an error crosses the process boundary', () => {
     new InputError('The file is empty: give another one.'),
     new JobAborted('training was stopped after 1 of 2 steps'),
     new TrainingDiverged('Training diverged at step 3.'),
+    new EngineDied('Rank 1 of 2 was killed.'),
   ])('$name keeps its class and message', (error) => {
     // As the channel copies it.
     const received = fromErrorMessage(structuredClone(toErrorMessage(error)));

@@ -3,7 +3,7 @@ import type { NewTokens } from '../../protocol/jobs.ts';
 import type { SamplingSettings } from '../../protocol/settings.ts';
 import { checkPromptLength } from '../../tokens/prompts.ts';
 import type { LlamaConfig } from '../../model-files/llama-config.ts';
-import { commonPrefix } from '../packing.ts';
+import { commonPrefix } from '../../training/groups.ts';
 import { adapterFeeds } from '../policy.ts';
 import type { LlamaPolicy } from '../../tokens/policy.ts';
 import { Session, type Feeds } from '../session.ts';

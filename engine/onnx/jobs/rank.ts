@@ -1,6 +1,7 @@
 /** The jobs of reward models and rankers. */
 import type { RankJob, RewardJob, Scores } from '../../protocol/jobs.ts';
-import { PairRm, scoresOf } from '../rankers/pairrm.ts';
+import { scoresOf } from '../../rankers/pairs.ts';
+import { PairRm } from '../rankers/pairrm.ts';
 import { openRewardModel } from '../rankers/reward.ts';
 import { ALL_CORES, reporter, type JobContext } from './context.ts';
 

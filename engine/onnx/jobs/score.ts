@@ -12,19 +12,18 @@ import type {
   TokenScores,
 } from '../../protocol/jobs.ts';
 import { checkIds } from '../../tokens/checks.ts';
-import { tokenizePreferences } from '../../tokens/preferences.ts';
-import { tokenizeResponse, type TokenizedResponse } from '../../tokens/responses.ts';
+import { tokenizeResponses, type TokenizedResponse } from '../../tokens/responses.ts';
+import { referenceLogps } from '../../training/train-job.ts';
 import { DivergenceMeter } from '../divergence.ts';
 import { openLlamaPolicy, type LlamaPolicy } from '../../tokens/policy.ts';
 import { Scorer } from '../score.ts';
 import { TokenScorer } from '../token-scores.ts';
-import { logpsByRole, preferenceExamples } from '../training/preference.ts';
 import { ALL_CORES, reporter, type JobContext } from './context.ts';
 
 /** `EngineMethods.score`. */
 export async function score(job: ScoreJob, context: JobContext): Promise<ScoreResult> {
   const opened = openLlamaPolicy(job.policy);
-  const tokenized = job.rows.map((row, i) => located(`Row ${i + 1}`, () => tokenizeResponse(opened, row)));
+  const tokenized = tokenizeResponses(opened, job.rows);
   const logps = await scoreResponses(job, opened, tokenized, context);
   return tokenized.map(({ response, isPrefix }, i) => ({
     logp: logps[i],
@@ -47,25 +46,17 @@ export async function scoreResponses(
   return scorer.score(rows, reporter(control, 'scoring', 'rows', rows.length));
 }
 
-/** `EngineMethods.reference`. The reference response is scored if a row has one, whether or not the objective will use it. */
+/** `EngineMethods.reference`. */
 export async function reference(job: ReferenceJob, context: JobContext): Promise<ReferenceLogps[]> {
   const opened = openLlamaPolicy(job.policy);
-  const { rows } = await tokenizePreferences(opened, job.rows, job.limits, false, job);
-  const examples = await preferenceExamples(rows, (responses) => scoreResponses(job, opened, responses, context));
-  return examples.map(logpsByRole);
+  return referenceLogps(job, opened, (_, responses) => scoreResponses(job, opened, responses, context));
 }
 
 /** `EngineMethods.divergence`. */
 export async function divergence(job: DivergenceJob, { control, sessions }: JobContext): Promise<DivergenceResult> {
   const { policy, reference: referencePolicy, threads = ALL_CORES } = job;
   const [opened, other] = [policy, referencePolicy].map(openLlamaPolicy);
-  const rows = job.rows.map((row, i) =>
-    located(`Row ${i + 1}`, () => {
-      const tokenized = tokenizeResponse(opened, row);
-      checkSequenceLength(other.model.config, tokenized.prompt.length + tokenized.response.length);
-      return tokenized;
-    }),
-  );
+  const rows = tokenizeResponses(opened, job.rows, other.model);
   const key = JSON.stringify([policy, referencePolicy, threads]);
   const meter = await sessions.get('divergence', key, async () => {
     // Two models need twice the memory. So no other session stays open.

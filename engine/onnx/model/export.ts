@@ -1,10 +1,11 @@
 /** Writes whole models: an adapter merged into its base model, as a Hugging Face folder. */
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../../../data/errors.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import { float32, scalar, Session, type Feeds } from '../session.ts';
+import { copyModelFiles } from '../../model-files/copy.ts';
 import type { Adapter } from '../../model-files/lora.ts';
 import type { TensorFiles } from '../../model-files/model.ts';
 import { readTensorF32, writeSafetensors } from '../../model-files/safetensors.ts';
@@ -44,8 +45,6 @@ export async function mergeAdapter(
   return merged;
 }
 
-const WEIGHTS = /\.(safetensors|bin|pt|pth|gguf|h5|msgpack|onnx)$|\.index\.json$/;
-
 /**
  * Writes a Hugging Face model folder: `weights` as float32, and everything else (configuration, tokenizer, templates) as in `source`.
  * @param changes of config.json, if the weights are not those of the configuration in `source`
@@ -61,14 +60,7 @@ export async function writeModel(
     throw new InputError(`${folder} is not empty: give a new folder for the model.`);
   }
   mkdirSync(folder, { recursive: true });
-  for (const entry of readdirSync(source, { withFileTypes: true })) {
-    if (entry.isDirectory() || WEIGHTS.test(entry.name) || entry.name === 'config.json') continue;
-    copyFileSync(join(source, entry.name), join(folder, entry.name));
-  }
-  const config = JSON.parse(readFileSync(join(source, 'config.json'), 'utf8')) as Record<string, unknown>;
-  delete config['torch_dtype'];
-  const written = { ...config, dtype: 'float32', ...changes };
-  writeFileSync(join(folder, 'config.json'), `${JSON.stringify(written, null, 2)}\n`);
+  copyModelFiles(source, folder, changes);
   const tensors = Object.entries(weights).map(([name, tensor]) => ({
     name,
     dtype: 'F32' as const,

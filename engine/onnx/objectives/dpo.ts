@@ -4,8 +4,6 @@ import type { Objective } from './objective.ts';
 
 /** Direct Preference Optimization (arXiv 2305.18290, equation 7): -logsigmoid(beta (s(chosen) - s(rejected))). */
 export const dpo: Objective<Pick<ObjectiveSettings<'dpo'>, 'beta'>> = {
-  referenceResponse: false,
-  referencePolicy: true,
   loss(g, { chosen, rejected }, { beta }) {
     const margin = ops.mul(g, ops.sub(g, chosen.ratio, rejected.ratio), g.scalar(beta));
     return ops.softplus(g, ops.neg(g, margin));

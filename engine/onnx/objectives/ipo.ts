@@ -7,8 +7,6 @@ import type { Objective } from './objective.ts';
  * averaged over the response's tokens, as in TRL on the advice of the paper's authors.
  */
 export const ipo: Objective<ObjectiveSettings<'ipo'>> = {
-  referenceResponse: false,
-  referencePolicy: true,
   loss(g, { chosen, rejected }, { beta }) {
     const [won, lost] = [chosen, rejected].map(({ ratio, tokens }) => ops.div(g, ratio, tokens));
     const distance = ops.sub(g, ops.sub(g, won, lost), g.scalar(1 / (2 * beta)));

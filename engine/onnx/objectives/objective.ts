@@ -19,12 +19,8 @@ interface Preferences {
   reference: Responses;
 }
 
-/** A preference objective: a loss, and what it needs. */
+/** A preference objective: its loss. What it needs is in engine/training/objectives.ts. */
 export interface Objective<S = ObjectiveSettings> {
-  /** Whether it uses a response of the reference policy. */
-  referenceResponse: boolean;
-  /** Whether it uses log-probabilities under the reference policy. */
-  referencePolicy: boolean;
   /** Appends the loss of each preference, float32 [P]. */
   loss(g: Graph, preferences: Preferences, settings: S): Tensor;
 }

@@ -12,8 +12,6 @@ import type { Objective } from './objective.ts';
  * a response of the reference policy a little less likely.
  */
 export const selm: Objective<Omit<ObjectiveSettings<'selm'>, 'name'>> = {
-  referenceResponse: true,
-  referencePolicy: true,
   loss(g, preferences, settings) {
     const optimism = ops.mul(g, preferences.reference.ratio, g.scalar(settings.alpha * settings.beta));
     return ops.add(g, dpo.loss(g, preferences, settings), optimism);

@@ -7,8 +7,6 @@ import type { Objective } from './objective.ts';
  * m(y) = log pi(y | x) averaged over the response's tokens. There is no reference policy.
  */
 export const simpo: Objective<ObjectiveSettings<'simpo'>> = {
-  referenceResponse: false,
-  referencePolicy: false,
   loss(g, { chosen, rejected }, { beta, gamma }) {
     const [won, lost] = [chosen, rejected].map(({ logp, tokens }) => ops.div(g, logp, tokens));
     const margin = ops.sub(g, ops.mul(g, ops.sub(g, won, lost), g.scalar(beta)), g.scalar(gamma));

@@ -10,7 +10,5 @@ import { selm } from './selm.ts';
  * responses as `reference_response` to `selm optimize`.
  */
 export const vpo: Objective<ObjectiveSettings<'vpo'>> = {
-  referenceResponse: true,
-  referencePolicy: true,
   loss: (g, preferences, settings) => selm.loss(g, preferences, settings),
 };

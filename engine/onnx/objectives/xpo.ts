@@ -10,8 +10,6 @@ import type { Objective } from './objective.ts';
  * from, as for every objective here; in the paper they are to the start policy, and each round trains on all earlier preferences.
  */
 export const xpo: Objective<ObjectiveSettings<'xpo'>> = {
-  referenceResponse: true,
-  referencePolicy: true,
   loss(g, preferences, settings) {
     const optimism = ops.mul(g, preferences.reference.logp, g.scalar(settings.alpha));
     return ops.add(g, dpo.loss(g, preferences, settings), optimism);

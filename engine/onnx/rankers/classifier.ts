@@ -8,15 +8,8 @@ import { readLlamaConfig } from '../../model-files/llama-config.ts';
 import { frozenWeights } from '../model/parameters.ts';
 import { openTokenizer, type TokenizerFiles } from '../../tokenizer/tokenizer.ts';
 import { transformer } from '../model/transformer.ts';
-import {
-  groupByPrompt,
-  groupLength,
-  packedInputs,
-  packTokens,
-  planBatches,
-  SCORING_TOKENS,
-  type Group,
-} from '../packing.ts';
+import { groupByPrompt, groupLength, type Group } from '../../training/groups.ts';
+import { packedInputs, packTokens, planBatches, SCORING_TOKENS } from '../packing.ts';
 import { int64, Session } from '../session.ts';
 import { collectScores, fit, type Fitted } from './context.ts';
 import { encodeExchange, type Exchange } from './exchange.ts';

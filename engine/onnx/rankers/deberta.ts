@@ -6,7 +6,7 @@ import * as ops from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
 import { HIDDEN } from '../model/attention-block.ts';
-import type { PairRmConfig } from './deberta-config.ts';
+import type { PairRmConfig } from '../../rankers/deberta-config.ts';
 
 type DebertaConfig = Omit<PairRmConfig, 'tasks' | 'sourceMaxLength' | 'candidateMaxLength'>;
 

@@ -6,24 +6,16 @@ import { openModelWeights } from '../../model-files/weights.ts';
 import { planByLength } from '../packing.ts';
 import { int64, Session } from '../session.ts';
 import { deberta, debertaShapes } from './deberta.ts';
-import { readPairRmConfig, type PairRmConfig } from './deberta-config.ts';
-import { PairTokenizer, type EncodedCandidates } from './pair-text.ts';
 import { locateTensors } from '../../model-files/model.ts';
+import { readPairRmConfig, type PairRmConfig } from '../../rankers/deberta-config.ts';
+import { PairTokenizer } from '../../rankers/pair-text.ts';
+import { encodePairs, logitsOf, type Pair } from '../../rankers/pairs.ts';
 import type { Answered } from '../../protocol/jobs.ts';
-import { located } from '../../../data/errors.ts';
 
 /** Most tokens of a batch, padding included: about those of one pair of the largest length. */
 const BATCH_TOKENS = 2048;
 
 const ENCODER = 'pretrained_model.';
-
-/** Two candidates of one prompt, by index, and the tokens of all three. */
-interface Pair {
-  row: number;
-  first: number;
-  second: number;
-  ids: number[];
-}
 
 /** An opened PairRM. */
 export class PairRm {
@@ -66,9 +58,8 @@ export class PairRm {
     rows: Answered[],
     onBatch?: (pairs: number, tokens: number) => void,
   ): Promise<{ logits: number[][][]; cut: number }> {
-    const encoded = rows.map((row) => located(`Prompt "${row.id}"`, () => this.tokenizer.encode(row)));
-    const pairs = encoded.flatMap(pairsOf);
-    const logits = rows.map(({ answers }) => answers.map(() => answers.map(() => 0)));
+    const { pairs, cut } = encodePairs(rows, this.tokenizer);
+    const logits: number[] = [];
     let [done, computed] = [0, 0];
     for (const batch of planByLength(
       pairs.map(({ ids }) => ids.length),
@@ -76,12 +67,12 @@ export class PairRm {
     )) {
       const compared = batch.map((i) => pairs[i]);
       const results = await this.run(compared);
-      for (const [n, { row, first, second }] of compared.entries()) logits[row][first][second] = results[n];
+      for (const [n, i] of batch.entries()) logits[i] = results[n];
       done += compared.length;
       computed += compared.reduce((total, { ids }) => total + ids.length, 0);
       onBatch?.(done, computed);
     }
-    return { logits, cut: encoded.flatMap(({ cut }) => cut).filter(Boolean).length };
+    return { logits: logitsOf(rows, pairs, logits), cut };
   }
 
   private async run(pairs: Pair[]): Promise<Float32Array> {
@@ -90,7 +81,7 @@ export class PairRm {
     const judged: number[] = [];
     for (const [g, pair] of pairs.entries()) {
       for (const [i, id] of pair.ids.entries()) ids[g * width + i] = BigInt(id);
-      for (const id of this.tokenizer.prefixIds) judged.push(g * width + pair.ids.indexOf(id));
+      for (const at of pair.judged) judged.push(g * width + at);
     }
     const { logits } = await this.session.run({
       ids: int64(ids, [pairs.length, width]),
@@ -106,12 +97,6 @@ export class PairRm {
   async close(): Promise<void> {
     await this.session.close();
   }
-}
-
-function pairsOf({ source, first, second }: EncodedCandidates, index: number): Pair[] {
-  return first.flatMap((a, i) =>
-    second.flatMap((b, j) => (i === j ? [] : [{ row: index, first: i, second: j, ids: [...source, ...a, ...b] }])),
-  );
 }
 
 /**
@@ -135,13 +120,4 @@ function buildPairRm(g: Graph, config: PairRmConfig, weight: (name: string) => T
   };
   const difference = ops.sub(g, score(first), score(second));
   g.output('logits', ops.reduceMean(g, ops.reshape(g, difference, ['G', tasks]), 1, false));
-}
-
-/**
- * The score of each candidate, by llm_blender's aggregation `max_logits` in `rank`: the sum over the others j of
- * logit(i, j) - logit(j, i), divided by the number of candidates.
- * @param logits [first][second] of one prompt's candidates
- */
-export function scoresOf(logits: number[][]): number[] {
-  return logits.map((row, i) => row.reduce((total, logit, j) => total + logit - logits[j][i], 0) / logits.length);
 }

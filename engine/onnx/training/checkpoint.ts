@@ -23,18 +23,6 @@ const SUMMARY = 'checkpoint.json';
 const folderName = (step: number) => `step-${String(step).padStart(8, '0')}`;
 
 /**
- * The SHA-256 of what a training starts from.
- * @param weights before the first step
- * @param values JSON values; hashed one by one, since the JSON of a whole data set may not fit into one string
- */
-export function fingerprintOf(weights: Feeds, values: unknown[]): string {
-  const hash = createHash('sha256');
-  for (const { data } of Object.values(weights)) hash.update(data as Float32Array);
-  for (const value of values) hash.update(`${JSON.stringify(value)}\n`);
-  return hash.digest('hex');
-}
-
-/**
  * Writes a checkpoint, completely or not at all, and then removes the earlier ones.
  * @param state the optimizer's state, float32
  * @returns the checkpoint's folder

@@ -3,11 +3,12 @@ import { gradient } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import type { LlamaFolder } from '../../model-files/model.ts';
+import type { Example } from '../../training/groups.ts';
 import { packGroups, planBatches } from '../packing.ts';
 import { sequenceLogps } from '../sequences.ts';
 import { float32, scalar, type Session } from '../session.ts';
 import type { AdamW } from './adamw.ts';
-import type { Example, TrainingTask } from './task.ts';
+import type { TrainingTask } from './task.ts';
 import type { Trainable } from './trainable.ts';
 
 /**

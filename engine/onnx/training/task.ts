@@ -1,12 +1,7 @@
 /** What a training optimizes: its examples, their loss, and their metrics. */
 import type { Graph, Tensor } from '../graph/tensor.ts';
-import type { Group } from '../packing.ts';
+import type { Example } from '../../training/groups.ts';
 import type { Feeds } from '../session.ts';
-
-/** A row to train on, tokenized. */
-export interface Example {
-  group: Group;
-}
 
 /** A loss over examples. A batch's loss is the sum over its examples, times `scale`. */
 export interface TrainingTask<E extends Example> {

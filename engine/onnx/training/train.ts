@@ -1,16 +1,15 @@
 /** The training loop: batches, learning rate, optimizer steps, metrics, checkpoints. */
-import { shuffled } from '../../../data/random.ts';
 import { JobAborted, TrainingDiverged } from '../../protocol/errors.ts';
 import type { Progress, TrainedSteps, TrainMetrics } from '../../protocol/jobs.ts';
 import type { TrainingSettings } from '../../protocol/settings.ts';
-import { stepsPerEpoch } from '../../protocol/steps.ts';
+import { planSteps } from '../../training/schedule.ts';
+import type { Example } from '../../training/groups.ts';
 import type { LlamaFolder } from '../../model-files/model.ts';
 import { Session } from '../session.ts';
 import { AdamW } from './adamw.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { accumulateGradients, microBatchGraph } from './micro-batch.ts';
-import { learningRateAt } from './schedule.ts';
-import type { Example, TrainingTask } from './task.ts';
+import type { TrainingTask } from './task.ts';
 import type { Trainable } from './trainable.ts';
 
 /** How a training runs, besides what it trains on. */
@@ -24,12 +23,6 @@ export interface TrainingOptions {
   onProgress: (progress: Progress) => void;
   /** Called before each micro-batch. Once it returns true, a checkpoint is written and `JobAborted` thrown. */
   aborted: () => boolean;
-}
-
-/** The order in which an epoch visits the examples. It depends only on the seed and the epoch. */
-function visitOrder(count: number, epoch: number, settings: TrainingSettings, seed: number): number[] {
-  const order = Array.from({ length: count }, (_, i) => i);
-  return settings.shuffle ? shuffled(order, seed, 'epoch', epoch) : order;
 }
 
 /**
@@ -65,9 +58,8 @@ async function trainSteps<E extends Example>(
   { settings, seed, checkpoint, onProgress, aborted }: TrainingOptions,
 ): Promise<TrainedSteps> {
   const { examples } = task;
-  const { batchSize, microBatchTokens } = settings;
-  const perEpoch = stepsPerEpoch(examples.length, settings);
-  const steps = perEpoch * settings.epochs;
+  const { microBatchTokens } = settings;
+  const { perEpoch, steps, step: planOf } = planSteps(examples.length, settings, seed);
   const { checkpoint: resumed, damaged } = checkpoint
     ? readCheckpoint(checkpoint.dir, checkpoint.fingerprint, optimizer.state)
     : { damaged: [] };
@@ -92,15 +84,13 @@ async function trainSteps<E extends Example>(
   };
 
   for (let step = first; step < steps; step++) {
-    const order = visitOrder(examples.length, Math.floor(step / perEpoch), settings, seed);
-    const start = (step % perEpoch) * batchSize;
-    const batch = order.slice(start, start + batchSize).map((i) => examples[i]);
+    const { rows, learningRate } = planOf(step);
+    const batch = rows.map((i) => examples[i]);
     const started = performance.now();
     const limits = { vocabSize, microBatchTokens };
     const { loss, logps, tokens } = await accumulateGradients(session, optimizer, task, batch, limits, () =>
       stopIfAborted(step),
     );
-    const learningRate = learningRateAt(step, steps, settings);
     const gradNorm = optimizer.step(step + 1, learningRate);
     tokensDone += tokens;
     const row: TrainMetrics = {

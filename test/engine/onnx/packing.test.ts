@@ -1,7 +1,8 @@
 /** Groups of a prompt and its responses, laid end to end. */
 import { describe, expect, test } from 'vitest';
-import { groupLength, packGroups, planBatches, planByLength, type Group } from '../../../engine/onnx/packing.ts';
+import { packGroups, planBatches, planByLength } from '../../../engine/onnx/packing.ts';
 import type { Feeds } from '../../../engine/onnx/session.ts';
+import { groupLength, type Group } from '../../../engine/training/groups.ts';
 
 const group = (prompt: number, ...responses: number[]): Group => ({
   prompt: Array<number>(prompt).fill(1),

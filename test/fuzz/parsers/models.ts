@@ -7,7 +7,7 @@ import { layersOf } from '../../../engine/model-files/linear-layers.ts';
 import { ropeFrequencies } from '../../../engine/model-files/llama-config.ts';
 import { readAdapter } from '../../../engine/model-files/lora.ts';
 import { loadTokenizer, type ModelTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
-import { readPairRmConfig } from '../../../engine/onnx/rankers/deberta-config.ts';
+import { readPairRmConfig } from '../../../engine/rankers/deberta-config.ts';
 import { openRewardModel } from '../../../engine/onnx/rankers/reward.ts';
 import { float32 } from '../../../engine/onnx/session.ts';
 import { readCheckpoint, writeCheckpoint } from '../../../engine/onnx/training/checkpoint.ts';

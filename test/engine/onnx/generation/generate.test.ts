@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../../../data/errors.ts';
 import { Generator } from '../../../../engine/onnx/generation/generate.ts';
-import { commonPrefix } from '../../../../engine/onnx/packing.ts';
+import { commonPrefix } from '../../../../engine/training/groups.ts';
 import type { Generated, PromptTokens } from '../../../../engine/onnx/generation/slots.ts';
 import { openLlamaPolicy } from '../../../../engine/tokens/policy.ts';
 import { uniform } from '../../../../data/random.ts';

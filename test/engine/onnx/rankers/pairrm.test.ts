@@ -2,9 +2,10 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openTokenizer } from '../../../../engine/tokenizer/tokenizer.ts';
-import { readPairRmConfig } from '../../../../engine/onnx/rankers/deberta-config.ts';
-import { PairTokenizer } from '../../../../engine/onnx/rankers/pair-text.ts';
-import { PairRm, scoresOf } from '../../../../engine/onnx/rankers/pairrm.ts';
+import { readPairRmConfig } from '../../../../engine/rankers/deberta-config.ts';
+import { PairTokenizer } from '../../../../engine/rankers/pair-text.ts';
+import { scoresOf } from '../../../../engine/rankers/pairs.ts';
+import { PairRm } from '../../../../engine/onnx/rankers/pairrm.ts';
 import { temporaryFolder } from '../../../temporary.ts';
 import { changed, compared, difference, expected, folderOf } from './fixtures.ts';
 

@@ -5,11 +5,8 @@ import { InputError } from '../../../../data/errors.ts';
 import { LocalEngine } from '../../../../engine/onnx/engine.ts';
 import { openLlamaPolicy } from '../../../../engine/tokens/policy.ts';
 import type { ObjectiveSettings } from '../../../../engine/protocol/settings.ts';
-import {
-  preferenceExamples,
-  preferenceTask,
-  type PreferenceExample,
-} from '../../../../engine/onnx/training/preference.ts';
+import { preferenceTask } from '../../../../engine/onnx/training/preference.ts';
+import { preferenceExamples, type PreferenceExample } from '../../../../engine/training/preference.ts';
 import { microBatchGradients } from '../../micro-batch-gradients.ts';
 import { readJson, referenceCase, ROLES, tokenized, undisturbed, type Pair, type Roles } from '../../reference-case.ts';
 import { temporaryFolder } from '../../../temporary.ts';

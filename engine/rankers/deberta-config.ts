@@ -1,10 +1,10 @@
 /** The configuration of PairRM's DeBERTa, from a folder in either of the authors' formats. */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { InputError } from '../../../data/errors.ts';
-import { MAX_LAYERS, MAX_SIZE, MAX_VOCABULARY } from '../../model-files/config.ts';
-import { readJson } from '../../model-files/json-file.ts';
-import { openModelWeights } from '../../model-files/weights.ts';
+import { InputError } from '../../data/errors.ts';
+import { MAX_LAYERS, MAX_SIZE, MAX_VOCABULARY } from '../model-files/config.ts';
+import { readJson } from '../model-files/json-file.ts';
+import { openModelWeights } from '../model-files/weights.ts';
 
 /** The settings of PairRM and its encoder. */
 export interface PairRmConfig {

@@ -1,8 +1,8 @@
 /** Learning rates against PyTorch's and transformers' schedulers (see test/fixtures/optimizer). */
 import { describe, expect, test } from 'vitest';
-import { trainingSchema, type TrainingSettings } from '../../../../engine/protocol/settings.ts';
-import { learningRateAt } from '../../../../engine/onnx/training/schedule.ts';
-import { fixture, readJson } from '../../reference-case.ts';
+import { trainingSchema, type TrainingSettings } from '../../../engine/protocol/settings.ts';
+import { learningRateAt } from '../../../engine/training/schedule.ts';
+import { fixture, readJson } from '../reference-case.ts';
 
 interface Recorded {
   schedule: TrainingSettings['schedule'];

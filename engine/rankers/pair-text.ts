@@ -1,10 +1,10 @@
 /** A prompt and two candidates as PairRM reads them (llm_blender: tokenize_pair, CrossCompareCollator, get_pair_from_conv). */
 import type { Tokenizer } from '@huggingface/tokenizers';
-import { contentOf, messageText } from '../../../data/conversation.ts';
-import { InputError } from '../../../data/errors.ts';
-import { openTokenizer } from '../../tokenizer/tokenizer.ts';
+import { contentOf, messageText } from '../../data/conversation.ts';
+import { InputError } from '../../data/errors.ts';
+import { openTokenizer } from '../tokenizer/tokenizer.ts';
 import type { PairRmConfig } from './deberta-config.ts';
-import type { Answered } from '../../protocol/jobs.ts';
+import type { Answered } from '../protocol/jobs.ts';
 
 const PREFIXES = ['<|source|>', '<|candidate1|>', '<|candidate2|>', '<|candidate|>'];
 const CONVERSATION =

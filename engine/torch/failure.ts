@@ -1,0 +1,86 @@
+/** Why ranks have ended, as one sentence: the first cause, with the rank and its last words. */
+import type { ErrorMessage } from '../protocol/messages.ts';
+
+/** How one rank ended. */
+export interface RankEnd {
+  rank: number;
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** Whether the parent ended it, because another rank had failed or none made progress. */
+  isOurs: boolean;
+  /** The end of what it wrote to stderr. */
+  stderr: string;
+}
+
+/** A GPU without memory for an allocation (torch.OutOfMemoryError), and NCCL's form of it. */
+const OUT_OF_MEMORY = /CUDA out of memory|OutOfMemoryError|CUDA error: out of memory/;
+/** What a rank says when another one is gone: not the cause. */
+const LOST_CONNECTION =
+  /Connection (closed|reset) by peer|connection was (closed|aborted)|remote process exited|Broken pipe/i;
+
+/**
+ * @param ends of all ranks
+ * @param during what they were doing: `optimize after step 3`
+ * @param reported the error that rank 0 reported for all ranks, if one of them raised it
+ */
+export function describeEnd(ends: RankEnd[], during: string, reported?: ErrorMessage): string {
+  const own = ends.filter(({ isOurs }) => !isOurs);
+  const killed = own.find(({ signal }) => signal !== null);
+  if (killed) return `${nameOf(killed, ends)} ${howOf(killed)} during ${during}.${lastWords(killed)}`;
+  const full = ends.find(({ stderr }) => OUT_OF_MEMORY.test(stderr));
+  if (full || (reported && OUT_OF_MEMORY.test(reported.message))) {
+    const who = full ? nameOf(full, ends) : 'A rank';
+    return (
+      `${who} ran out of GPU memory during ${during}: use more GPUs (gpus), lower microBatchTokens, or set recompute: true.` +
+      (full ? lastWords(full) : ` ${reported!.message}`)
+    );
+  }
+  if (reported && !LOST_CONNECTION.test(reported.message)) {
+    return `The ranks failed during ${during}: ${reported.message}${reported.stack ? `\n${reported.stack}` : ''}`;
+  }
+  const failed = own.filter(({ code }) => code !== 0);
+  const cause = failed.find(({ stderr }) => !LOST_CONNECTION.test(stderr)) ?? failed[0] ?? own[0];
+  if (cause) return `${nameOf(cause, ends)} ${howOf(cause)} during ${during}.${lastWords(cause)}`;
+  return `The ranks failed during ${during}${reported ? `: ${reported.message}` : ''}.`;
+}
+
+/**
+ * @param stopped the ranks that a signal (SIGSTOP) has stopped
+ * @param seconds for which there was no progress
+ */
+export function describeHang(ends: RankEnd[], stopped: number[], during: string, seconds: number): string {
+  const where = ends.map((end) => {
+    const at = stopped.includes(end.rank)
+      ? 'is stopped by a signal'
+      : `is in ${placeOf(end.stderr) ?? 'an unknown place'}`;
+    return `${nameOf(end, ends)} ${at}`;
+  });
+  return `The ranks made no progress for ${seconds} s during ${during} and were killed: ${where.join('; ')}.`;
+}
+
+const nameOf = ({ rank }: RankEnd, ends: RankEnd[]) => `Rank ${rank} of ${ends.length}`;
+
+const howOf = ({ code, signal }: RankEnd) =>
+  signal === 'SIGKILL'
+    ? 'was killed (SIGKILL), most often because the machine ran out of memory,'
+    : `ended with ${signal ?? `exit code ${code}`}`;
+
+/** Characters of a rank's stderr in an error. */
+const LAST_WORDS = 2000;
+
+function lastWords({ stderr }: RankEnd): string {
+  const words = stderr.trim().slice(-LAST_WORDS);
+  return words && ` Its stderr: ${words}`;
+}
+
+/** Where a rank is: the innermost frame of the stack that Python's faulthandler wrote to stderr, and the innermost of selm_torch. */
+function placeOf(stderr: string): string | undefined {
+  const start = stderr.lastIndexOf('Current thread');
+  if (start < 0) return undefined;
+  const frames = [...stderr.slice(start).matchAll(/File "([^"]+)", line (\d+) in (\S+)/g)];
+  const innermost = frames[0];
+  const own = frames.find(([, file]) => file.includes('/selm_torch/'));
+  return [innermost, ...(own && own !== innermost ? [own] : [])]
+    .map(([, file, line, name]) => `${name} (${file}:${line})`)
+    .join(', called by ');
+}

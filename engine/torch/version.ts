@@ -1,0 +1,33 @@
+/** The version of the torch backend in step keys. */
+import { execFileSync } from 'node:child_process';
+import { InputError } from '../../data/errors.ts';
+import type { ComputeSettings } from '../protocol/compute.ts';
+import { torchEnvironment } from './environment.ts';
+
+/**
+ * What decides the bits of results, besides the number of threads, which is a parameter of the steps: versions, ranks, and the kind of
+ * device, as `torch 2.14.0, transformers 5.20.2, 8 ranks, cuda (NVIDIA H100 80GB HBM3)`.
+ * @throws InputError when PyTorch is not installed, or when there is no GPU
+ */
+export function torchVersion({ device = 'cpu', gpus = 1 }: ComputeSettings): string {
+  const { torch, transformers } = torchEnvironment();
+  const kind = device === 'cuda' ? `cuda (${gpuName()})` : device;
+  return `torch ${torch}, transformers ${transformers}, ${gpus} ${gpus === 1 ? 'rank' : 'ranks'}, ${kind}`;
+}
+
+let knownGpu: string | undefined;
+
+function gpuName(): string {
+  if (knownGpu !== undefined) return knownGpu;
+  try {
+    const options = ['--query-gpu=name', '--format=csv,noheader'];
+    const [name] = execFileSync('nvidia-smi', options, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split(
+      '\n',
+    );
+    return (knownGpu = name.trim());
+  } catch {
+    throw new InputError(
+      'device: cuda needs an NVIDIA GPU, and nvidia-smi finds none: set device: cpu, or run on a machine with a GPU.',
+    );
+  }
+}

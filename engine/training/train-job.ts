@@ -1,0 +1,78 @@
+/** The part of the training jobs that both backends share: what is trained on, and what training starts from. */
+import { existsSync, readdirSync } from 'node:fs';
+import { InputError } from '../../data/errors.ts';
+import { readJsonl } from '../../data/jsonl.ts';
+import { referenceLogpsSchema, type ReferenceLogps } from '../../data/records.ts';
+import { nothingLeft, type RowCounts } from '../../data/row-counts.ts';
+import { layersOf } from '../model-files/linear-layers.ts';
+import { freshAdapter, readAdapter, type Adapter } from '../model-files/lora.ts';
+import type { ModelFolder } from '../model-files/model.ts';
+import type { OptimizeJob, Policy, ReferenceJob, SftJob } from '../protocol/jobs.ts';
+import { tokenizePreferences } from '../tokens/preferences.ts';
+import type { TextPolicy, TokenizedResponse } from '../tokens/responses.ts';
+import type { Example } from './groups.ts';
+import { needsOf } from './objectives.ts';
+import { examplesWithLogps, logpsByRole, preferenceExamples, type PreferenceExample } from './preference.ts';
+
+/** Computes log-probabilities (nats) of responses under a policy, in order. */
+export type LogpsUnder = (policy: Policy, rows: TokenizedResponse[]) => Promise<Float64Array>;
+
+/**
+ * The examples of a training on preferences, with their reference log-probabilities if the objective uses these, and counts of its rows.
+ * @throws InputError that names the row that cannot be trained on, or when no row is left
+ */
+export async function optimizeExamples(
+  { rows: source, objective, reference, training }: OptimizeJob,
+  policy: TextPolicy,
+  logpsUnder: LogpsUnder,
+): Promise<{ examples: PreferenceExample[]; counts: RowCounts }> {
+  const { referenceResponse, referencePolicy } = needsOf(objective);
+  const { rows, counts } = await tokenizePreferences(policy, source, training, referenceResponse);
+  if (rows.length === 0 && counts.rows > 0) throw new InputError(nothingLeft(counts));
+  if (!referencePolicy) {
+    return { examples: await preferenceExamples(rows, async ({ length }) => new Float64Array(length)), counts };
+  }
+  if ('logpFiles' in reference) {
+    const files = await Promise.all(reference.logpFiles.map((file) => readJsonl(file, referenceLogpsSchema)));
+    const logps = files.flat();
+    if (logps.length !== rows.length) {
+      throw new Error(`There are ${logps.length} rows of reference log-probabilities for ${rows.length} preferences.`);
+    }
+    return { examples: examplesWithLogps(rows, logps), counts };
+  }
+  return { examples: await preferenceExamples(rows, (responses) => logpsUnder(reference, responses)), counts };
+}
+
+/**
+ * The job `reference`: log-probabilities of the responses of preferences, by role. The reference response is scored if a row has one,
+ * whether or not the objective will use it.
+ * @throws InputError that names the row that the model cannot read
+ */
+export async function referenceLogps(
+  job: ReferenceJob,
+  policy: TextPolicy,
+  logpsUnder: LogpsUnder,
+): Promise<ReferenceLogps[]> {
+  const { rows } = await tokenizePreferences(policy, job.rows, job.limits, false, job);
+  const examples = await preferenceExamples(rows, (responses) => logpsUnder(job.policy, responses));
+  return examples.map(logpsByRole);
+}
+
+/** @throws InputError when there is nothing to train on, no room for the result, or an adapter where all weights are to be trained */
+export function checkTraining({ outDir, policy, training }: OptimizeJob | SftJob, examples: Example[]): void {
+  if (examples.length === 0) throw new InputError('There is nothing to train on: the data has no rows.');
+  if (existsSync(outDir) && readdirSync(outDir).length > 0) {
+    throw new InputError(`${outDir} is not empty: give a new folder for the trained policy.`);
+  }
+  if (training.full && policy.adapter !== undefined) {
+    throw new InputError(
+      `Training all weights starts from a model without an adapter: merge ${policy.adapter} into it first (selm export).`,
+    );
+  }
+}
+
+/** The adapter that a training starts from: the policy's, or a fresh one. */
+export const startAdapter = ({ policy, training, seed }: OptimizeJob | SftJob, model: ModelFolder): Adapter =>
+  policy.adapter === undefined
+    ? freshAdapter(layersOf(model), training.lora, seed)
+    : readAdapter(policy.adapter, layersOf(model));
