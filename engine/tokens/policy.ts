@@ -13,6 +13,9 @@ export interface PolicyFiles<Model extends ModelFolder = ModelFolder> {
   adapter?: Adapter;
 }
 
+/** A policy of the Llama family. */
+export type LlamaPolicy = PolicyFiles<LlamaFolder>;
+
 /**
  * Opens the model folder, of any architecture, and reads the adapter.
  * @throws InputError when a part is missing, damaged or supported by no backend, or the adapter does not fit the model
@@ -23,7 +26,7 @@ export const openPolicyFiles = (policy: Policy): PolicyFiles => openPolicyAs(ope
  * As openPolicyFiles, of the Llama family: what the onnx backend computes.
  * @throws InputError like openPolicyFiles, and when the onnx backend does not support the model
  */
-export const openLlamaPolicy = (policy: Policy): PolicyFiles<LlamaFolder> => openPolicyAs(openLlamaFolder, policy);
+export const openLlamaPolicy = (policy: Policy): LlamaPolicy => openPolicyAs(openLlamaFolder, policy);
 
 function openPolicyAs<Model extends ModelFolder>(
   open: (folder: string) => Model,
