@@ -1,0 +1,1 @@
+"""Tests of selm_torch."""
