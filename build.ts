@@ -10,9 +10,11 @@ import { PACKAGED_BUNDLE } from './workers/workflow-code.ts';
 const root = fileURLToPath(new URL('.', import.meta.url));
 const PROJECT = 'tsconfig.build.json';
 const { include: rooms } = JSON.parse(readFileSync(join(root, PROJECT), 'utf8')) as { include: string[] };
-/** Shipped besides the rooms' files: the version, the examples, and the questions of `selm ifeval` and `selm mt-bench`. */
-const FURTHER = ['package.json', 'examples'];
-const NOT_SHIPPED = /\.(ts|js|py|pyc|md)$|Dockerfile$/;
+/** Shipped besides the rooms' files: the version, the examples, and the ranks of the torch backend with their lock files. */
+const FURTHER = ['package.json', 'examples', 'python'];
+const NOT_SHIPPED = /\.(ts|js|md)$|Dockerfile$|^ports\/.*\.py$|^python\/tests\//;
+/** What Python writes beside its sources. */
+const PYTHON_CACHE = /(^|\/)(__pycache__|\.pytest_cache|[^/]+\.egg-info)\//;
 /** Everything that a build depends on, by path within the checkout. */
 export const INPUTS = [...rooms, ...FURTHER, 'build.ts', 'cdk.json', PROJECT, 'tsconfig.json', 'package-lock.json'];
 
@@ -51,7 +53,8 @@ export function filesOf(path: string): string[] {
   const entries = readdirSync(join(root, path), { recursive: true, withFileTypes: true });
   return entries
     .filter((entry) => entry.isFile())
-    .map(({ parentPath, name }) => relative(root, join(parentPath, name)));
+    .map(({ parentPath, name }) => relative(root, join(parentPath, name)))
+    .filter((file) => !PYTHON_CACHE.test(file));
 }
 
 async function bundleWorkflows(out: string): Promise<void> {

@@ -3,8 +3,8 @@ import type { Format } from './peers/llama.ts';
 import type { WorkSize } from './work.ts';
 
 export type Task =
-  'optimize' | 'profile' | 'precomputed' | 'sample' | 'decode' | 'score' | 'turns' | 'matmul' | 'round';
-export type Side = 'selm' | 'pytorch' | 'llama.cpp';
+  'optimize' | 'profile' | 'precomputed' | 'dpo' | 'sample' | 'decode' | 'score' | 'turns' | 'matmul' | 'round';
+export type Side = 'selm' | 'selm torch' | 'pytorch' | 'trl' | 'llama.cpp';
 
 /** A case of the bench. */
 export interface Case {
@@ -96,6 +96,7 @@ export const CASES: Case[] = [
   { name: 'optimize', task: 'optimize', size: training, sides: both, repeats: 3 },
   { name: 'optimize, profiled', task: 'profile', size: training, sides: ['selm'], repeats: 1 },
   { name: 'optimize, reference given', task: 'precomputed', size: training, sides: both, repeats: 3 },
+  { name: 'DPO of pairs', task: 'dpo', size: training, sides: ['selm', 'selm torch', 'trl'], repeats: 3 },
   { name: 'optimize, all weights of the quickstart', task: 'optimize', size: small, sides: both, repeats: 3 },
   sampled(16, 3),
   sampled(16, 1, { newTokens: 256 }, ', 256 tokens'),

@@ -18,7 +18,7 @@ import { MeasurementFailed, type Measurement, type Printed } from './measurement
 import { describe } from './report.ts';
 import type { CaseResult, Results } from './results.ts';
 import { openSides, type Sides } from './sides.ts';
-import { makeWork, writeWork } from './work.ts';
+import { makeWork, pairTokens, writeWork } from './work.ts';
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 const say = (line: string) => console.error(line);
@@ -50,7 +50,7 @@ async function measureCase(given: Case, sides: Sides, folder: string): Promise<C
       if (measured.missing !== undefined) continue;
       try {
         const { values, ...run } = await sides.measure(given, side, file);
-        measured.runs.push(run);
+        measured.runs.push(given.task === 'dpo' ? { ...run, tokens: pairTokens(work) } : run);
         computed[side] ??= values;
         say(`${given.name}: ${side} ${run.seconds.toFixed(2)} s, ${run.peakMegabytes} MB`);
       } catch (error) {
@@ -61,7 +61,8 @@ async function measureCase(given: Case, sides: Sides, folder: string): Promise<C
     }
   }
   const sampled = (given.size.temperature ?? 0) > 0;
-  if (computed.selm && computed.pytorch && !sampled) result.agreement = agreement(computed.selm, computed.pytorch);
+  const peer = computed.pytorch ?? computed.trl;
+  if (computed.selm && peer && !sampled) result.agreement = agreement(computed.selm, peer);
   return result;
 }
 

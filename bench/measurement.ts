@@ -50,11 +50,17 @@ const LAST_WORDS = 300;
 const megabytes = (status: string, field: string) =>
   Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(status)?.[1] ?? 0) / 1024;
 
+interface MeasureOptions {
+  env?: NodeJS.ProcessEnv;
+  /** Whether memory is the sum over the process and its descendants. */
+  family?: boolean;
+}
+
 /** Runs a measurement. @throws MeasurementFailed when the process fails or needs more memory than available */
 export async function measure(
   command: string,
   args: string[],
-  env: NodeJS.ProcessEnv = {},
+  { env, family = false }: MeasureOptions = {},
 ): Promise<Measurement & { lines: string[] }> {
   const limit = (MEMORY_SHARE * freemem()) / 2 ** 20;
   const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -62,9 +68,10 @@ export async function measure(
   child.stdout.on('data', (data: Buffer) => (out += data.toString()));
   child.stderr.on('data', (data: Buffer) => (words = (words + data.toString()).slice(-LAST_WORDS)));
   const poll = setInterval(() => {
-    const status = statusOf(child.pid!);
-    peak = Math.max(peak, megabytes(status, 'VmHWM'));
-    tooLarge ||= megabytes(status, 'VmRSS') > limit;
+    const statuses = (family ? familyOf(child.pid!) : [child.pid!]).map(statusOf);
+    const sum = (field: string) => statuses.reduce((total, status) => total + megabytes(status, field), 0);
+    peak = Math.max(peak, sum(family ? 'VmRSS' : 'VmHWM'));
+    tooLarge ||= sum('VmRSS') > limit;
     if (tooLarge) child.kill('SIGKILL');
   }, POLL_MILLISECONDS);
   const [code] = (await once(child, 'close')) as [number | null];
@@ -78,10 +85,20 @@ export async function measure(
 export async function measureScript(
   command: string,
   args: string[],
-  env?: NodeJS.ProcessEnv,
+  options?: MeasureOptions,
 ): Promise<Measurement & Pick<Printed, 'values'>> {
-  const { lines, peakMegabytes } = await measure(command, args, env);
+  const { lines, peakMegabytes } = await measure(command, args, options);
   return { ...(JSON.parse(lines.at(-1)!) as Printed), peakMegabytes };
+}
+
+/** A process and its descendants. */
+function familyOf(pid: number): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+    return [pid, ...(children === '' ? [] : children.split(' ')).flatMap((child) => familyOf(Number(child)))];
+  } catch {
+    return [];
+  }
 }
 
 /** The kernel's status of a process. Empty if the process has ended. */

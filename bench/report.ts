@@ -1,5 +1,5 @@
 /** Writes the page docs/performance.md. Every figure comes from the results. */
-import { CASES, type Case, type Side } from './cases.ts';
+import { CASES, type Case, type Side, type Task } from './cases.ts';
 import { number, percent } from './cells.ts';
 import { decodingSection } from './decoding-section.ts';
 import { totalSeconds, type Profile } from './profile.ts';
@@ -57,6 +57,9 @@ ${CASES.flatMap((given) => rows(results, given)).join('\n')}
   the reference response, the same for the reference model, whole-vocabulary log-softmax, backward, AdamW. selm scores the references once;
   that time is divided equally among the steps.
 - **optimize, reference given**: a step with precomputed log-probabilities of the reference policy on both sides.
+- **DPO of pairs**: seconds of a step of DPO on four pairs with precomputed reference log-probabilities, LoRA of rank 16. The sides are selm's
+  onnx backend, its torch backend with one rank on the CPU, and TRL's DPOTrainer. Tokens are those of the pairs, with each prompt counted
+  once. The memory of the torch backend is the sum over its three processes.
 - **sample N**: N of IFEval's prompts, greedy unless stated otherwise; PyTorch's side is transformers' \`generate\`. Both answer one prompt as a
   warm-up. The time includes tokenization: 0.1 % for a shard of 48 prompts with four responses of up to 256 tokens, and 4 % with the
   quickstart's model of a million weights, which is too little to justify a separate thread.
@@ -149,16 +152,20 @@ of four preferences with responses of 128 tokens.
 ${lines.join('\n')}`;
 }
 
-function rows(results: Results, { name, sides }: Case): string[] {
+function rows(results: Results, { name, task, sides }: Case): string[] {
   const result = results.cases.find((result) => result.name === name);
-  return result ? sides.map((side) => row(results, result, side)) : [];
+  return result ? sides.map((side) => row(results, task, result, side)) : [];
 }
 
 /** The range of the values of several runs. Empty for a single run. */
 const spread = (all: number[]) =>
   all.length > 1 ? ` (${number(Math.min(...all), 2)} – ${number(Math.max(...all), 2)})` : '';
 
-function row(results: Results, { name, sides, agreement }: CaseResult, side: Side): string {
+/** Time and memory of a step, divided by its tokens. */
+const perToken = (seconds: number, megabytes: number, tokens: number) =>
+  `${number((1000 * seconds) / tokens, 1)} ms and ${number(megabytes / tokens, 2)} MB per token`;
+
+function row(results: Results, task: Task, { name, sides, agreement }: CaseResult, side: Side): string {
   const { runs = [], missing } = sides[side] ?? {};
   const of = (what: Parameters<typeof figure>[3]) => figure(results, name, side, what);
   const remarks = [
@@ -170,6 +177,7 @@ function row(results: Results, { name, sides, agreement }: CaseResult, side: Sid
         0,
         ' GFLOP/s',
       ),
+    task === 'dpo' && runs.length > 0 && perToken(of(seconds)!, of(memory)!, runs[0].tokens!),
     side === 'selm' && agreement?.of !== undefined && `${agreement.same} of ${agreement.of} responses equal the peer's`,
     side === 'selm' &&
       agreement?.largestDifference !== undefined &&

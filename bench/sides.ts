@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { samplingSchema } from '../engine/protocol/settings.ts';
+import { torchEnvironment } from '../engine/torch/environment.ts';
 import { engineVersion } from '../engine/version.ts';
 import type { Case, Side } from './cases.ts';
 import { measureScript, type Measurement, type Printed } from './measurement.ts';
@@ -36,7 +37,8 @@ export async function openSides(cases: Case[], threads: number, say: (line: stri
       return undefined;
     }
   };
-  const python = await attempt('pytorch', () => makePython(say));
+  const python = (await attempt('pytorch', () => makePython(say))) ?? (await attempt('trl', () => makePython(say)));
+  const torch = await attempt('selm torch', async () => torchEnvironment());
   const llama = await attempt('llama.cpp', async () =>
     makeLlamaCpp(python ?? (await makePython(say)), await modelFolder('smollm2'), say),
   );
@@ -44,9 +46,11 @@ export async function openSides(cases: Case[], threads: number, say: (line: stri
     versions: {
       selm: engineVersion.replace('selm ', ''),
       ...(python && (await pythonVersions(python))),
+      ...(torch && { 'torch of the torch backend': torch.torch }),
       ...(llama && { 'llama.cpp': llama.version }),
     },
     missing: ({ size }, side) => {
+      if (side === 'trl') return absent.trl ?? absent.pytorch;
       if (side !== 'selm') return absent[side];
       const lacks = size.weights === 'q8' && !('weights' in samplingSchema.shape);
       return lacks ? 'it has no 8-bit weights' : undefined;
@@ -68,6 +72,11 @@ function start(given: Case, side: Side, file: string, { python, llama, threads }
   if (round) return ours('peers/selm_round.ts', round);
   if (task === 'profile') return ours('peers/selm_profile.ts', file, String(threads));
   if (side === 'selm') return ours('peers/selm_peer.ts', task, file, String(threads));
+  if (side === 'selm torch')
+    return measureScript(process.execPath, ['--import', tsx, path('peers/selm_torch_peer.ts'), file, String(threads)], {
+      family: true,
+    });
+  if (side === 'trl') return measureScript(python!, [path('peers/trl_peer.py'), file, String(threads)]);
   if (side === 'pytorch') return measureScript(python!, [path('peers/torch_peer.py'), task, file, String(threads)]);
   const shape = { rows: size.prompts!, promptTokens: size.promptTokens!, newTokens: size.newTokens! };
   return measureLlamaCpp(llama!, format!, shape, threads);

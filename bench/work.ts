@@ -110,6 +110,13 @@ export async function makeWork(folder: string, size: WorkSize): Promise<Work> {
   };
 }
 
+/** Tokens of the pairs of a step, each prompt counted once: the mean over the steps after the first one, which are measured. */
+export function pairTokens({ preferences, batchSize }: Work): number {
+  const later = preferences.slice(batchSize);
+  const tokens = later.reduce((sum, { prompt, chosen, rejected }) => sum + [prompt, chosen, rejected].flat().length, 0);
+  return (tokens * batchSize) / later.length;
+}
+
 /** Writes the work. @returns the path of the file */
 export function writeWork(folder: string, work: Work): string {
   const file = join(folder, 'work.json');

@@ -82,6 +82,10 @@ export const commands: Record<string, CommandEntry> = {
     summary: "Check this machine, or a run's configuration and what its rounds need.",
     load: async () => (await import('./doctor.ts')).doctorCommand(),
   },
+  torch: {
+    summary: 'Install PyTorch and vLLM for runs on GPUs.',
+    load: async () => (await import('./torch.ts')).torchCommand(),
+  },
   sample: {
     summary: 'Sample responses to prompts.',
     load: async () => (await import('./sample.ts')).sampleCommand(),

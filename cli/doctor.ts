@@ -4,7 +4,9 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import { describeDropped } from '../activities/prompts/portions.ts';
 import { estimateRun, type Estimate } from '../workers/estimate.ts';
+import { gpuProblem } from '../workers/gpu-fit.ts';
 import { checkMachine } from '../workers/machine.ts';
+import { nvidiaGpus } from '../engine/gpus.ts';
 import { loadConfig } from '../config/load.ts';
 import { BAD_INPUT, FAILED } from './errors.ts';
 import { SettingsFlags, type GivenFlags } from './settings.ts';
@@ -16,11 +18,14 @@ const positive = z.number().positive();
 const assumptionFlags = new SettingsFlags(
   z.strictObject({
     tflops: positive
-      .default(100)
-      .describe('Sustained 10^12 floating-point operations per second; an H100 reaches about 100 with batches of 32.'),
-    weightBytes: positive
       .optional()
-      .describe('Bytes per weight that is not trained. Default: 4 (float32); 2 with device: cuda.'),
+      .describe(
+        'Sustained 10^12 floating-point operations per second of the cores, or of each GPU in training. ' +
+          'Default: 0.2 for each thread; on GPUs, as published for an H100.',
+      ),
+    sampledPerSecond: positive
+      .optional()
+      .describe('Output tokens per second that vLLM samples on each GPU. Default: as published for an H100.'),
     promptTokens: positive
       .optional()
       .describe(
@@ -78,10 +83,13 @@ async function configuration(file: string, flags: GivenFlags): Promise<Findings>
   const assumptions = assumptionFlags.read(flags);
   const config = loadConfig(file);
   const estimate = await estimateRun(config, assumptions);
+  // A machine without GPUs can estimate a run of one that has them.
+  const unfit = nvidiaGpus().length > 0 ? gpuProblem(config) : undefined;
+  const problems = [...estimate.problems, ...(unfit === undefined ? [] : [unfit])];
   return {
-    problems: estimate.problems,
+    problems,
     rows: rowsOf(estimate),
-    json: { name: config.name, rounds: config.rounds, ...estimate },
+    json: { name: config.name, rounds: config.rounds, ...estimate, problems },
   };
 }
 
@@ -104,6 +112,7 @@ function memory(parts: Record<string, number>): string {
 
 function rowsOf({
   parameters,
+  gpus,
   sample,
   optimize,
   promptsPerRound,
@@ -112,10 +121,12 @@ function rowsOf({
   promptTokens,
   dropped,
   hours,
+  speed,
   costPerRound,
   warnings,
   unknown,
 }: Estimate): string[][] {
+  const each = gpus === undefined ? '' : `, each of ${gpus} GPU${gpus === 1 ? '' : 's'}`;
   return [
     ...(parameters === undefined ? [] : [['parameters', parametersOf(parameters)]]),
     ...(promptsPerRound === undefined ? [] : [['prompts a round', String(promptsPerRound)]]),
@@ -131,9 +142,9 @@ function rowsOf({
         ]
       : []
     ).filter(([, why]) => why),
-    ...(sample ? [['memory of sample', memory(sample)]] : []),
-    ...(optimize ? [['memory of optimize', memory(optimize)]] : []),
-    ['memory of this machine', size(totalmem())],
+    ...(sample ? [[`memory of sample${each}`, memory(sample)]] : []),
+    ...(optimize ? [[`memory of optimize${each}`, memory(optimize)]] : []),
+    ...(gpus === undefined ? [['memory of this machine', size(totalmem())]] : []),
     ...(hours
       ? [
           [
@@ -144,6 +155,7 @@ function rowsOf({
           ],
         ]
       : []),
+    ...(speed === undefined ? [] : [['speed', speed]]),
     ...(costPerRound === undefined ? [] : [['cost a round', costPerRound.toFixed(2)]]),
     ...warnings.map((sentence) => ['warning', sentence]),
     ...unknown.map((sentence) => ['not known', sentence]),

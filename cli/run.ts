@@ -7,6 +7,7 @@ import { waitsForDecision } from '../report/failure.ts';
 import { roundNotes } from '../report/rounds.ts';
 import { connectClient, connectEmbedded, hasServer } from '../workers/connection.ts';
 import { retryRun } from '../workers/decisions.ts';
+import { gpuProblem } from '../workers/gpu-fit.ts';
 import { startLocal, type Local } from '../workers/local.ts';
 import { RunDiffers } from '../workers/errors.ts';
 import { findRun, rootCause, startRun, type RunHandle } from '../workers/runs.ts';
@@ -66,6 +67,8 @@ export const isAttended = ({ json }: { json?: boolean }): boolean =>
 export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunStatus> {
   // Reports an unreachable store once. Otherwise the workers would fail and restart repeatedly.
   await openStore({ writes: true });
+  const unfit = gpuProblem(config);
+  if (unfit !== undefined) throw new InputError(unfit);
   await withEngine((engine) => engine.run('check', config));
   const stop = new AbortController();
   const stopped = once(stop.signal, 'abort').then(() => undefined);

@@ -1,15 +1,17 @@
 /**
- * Estimates of parameters, memory and floating-point operations from a model's shape.
+ * Estimates of parameters and floating-point operations from a model's shape, and of the memory of the onnx backend (that of GPUs:
+ * gpu-estimate.ts).
  *
- * Memory in bytes, with N parameters, L layers, hidden size h, feed-forward size f, k = key heads x head size, vocabulary V:
- * - sample: 2 b N for weights of b bytes (prefill and decoding have a copy each), and the key-value cache, 2 L k b per token of every
- *   sequence decoded at the same time.
- * - optimize, all weights: 16 N, in float32: 4 N each for weights, gradients, and AdamW's two moments.
- * - optimize, LoRA with M parameters: b N + 16 M.
+ * Memory in bytes, in float32, with N parameters, L layers, hidden size h, feed-forward size f, k = key heads x head size, vocabulary V:
+ * - sample: 8 N for weights (prefill and decoding have a copy each), and the key-value cache, 8 L k per token of every sequence decoded
+ *   at the same time.
+ * - optimize, all weights: 16 N: 4 N each for weights, gradients, and AdamW's two moments.
+ * - optimize, LoRA with M parameters: 4 N + 16 M.
  * - activations: 4 bytes per number that the backward pass needs of a micro-batch's T tokens: T L (6 h + 2 k + 3 f). With recomputation,
  *   every layer keeps only its input, and one layer at a time the rest: T (L h + 6 h + 2 k + 3 f). Logits and their softmax exist for a
- *   chunk of c tokens: 2 c V. Half precision needs less; this is an upper bound.
- * Floating-point operations per token: 2 N forward, 4 N backward, or 2 N backward if the weights are frozen (LoRA).
+ *   chunk of c tokens: 2 c V.
+ * Floating-point operations per token: 2 N forward, 4 N backward, or 2 N backward if the weights are frozen (LoRA); recomputation adds
+ * another 2 N.
  */
 import type { ModelDimensions } from './model-files/dimensions.ts';
 import { linearLayers, targetLayers } from './model-files/linear-layers.ts';
@@ -34,27 +36,26 @@ export const loraParameterCount = (
     0,
   );
 
-/** Bytes needed for sampling. @param weightBytes bytes per weight in memory */
+const FLOAT32 = 4;
+
+/** Bytes needed for sampling. */
 export function sampleMemory(
   model: ModelDimensions,
   { batchSize, maxNewTokens }: Pick<SamplingSettings, 'batchSize' | 'maxNewTokens'>,
   promptTokens: number,
-  weightBytes: number,
 ): { weights: number; cache: number } {
-  const perToken = 2 * model.layers * model.kvHeads * model.headDim * weightBytes;
+  const perToken = 2 * model.layers * model.kvHeads * model.headDim * FLOAT32;
   return {
-    weights: 2 * weightBytes * parameterCount(model),
+    weights: 2 * FLOAT32 * parameterCount(model),
     cache: perToken * batchSize * (promptTokens + maxNewTokens),
   };
 }
 
-/** Bytes needed for training. @param weightBytes bytes per frozen weight in memory */
+/** Bytes needed for training. */
 export function optimizeMemory(
   model: ModelDimensions,
   { full, lora, microBatchTokens, maxLength, recompute }: TrainingSettings,
-  weightBytes: number,
 ): { weights: number; gradients: number; optimizer: number; activations: number } {
-  const FLOAT32 = 4;
   const { layers, hiddenSize, intermediateSize, kvHeads, headDim, vocabSize } = model;
   const all = parameterCount(model);
   const trained = full ? all : loraParameterCount(model, lora);
@@ -62,7 +63,7 @@ export function optimizeMemory(
   const perLayer = 6 * hiddenSize + 2 * kvHeads * headDim + 3 * intermediateSize;
   const kept = recompute ? layers * hiddenSize + perLayer : layers * perLayer;
   return {
-    weights: full ? FLOAT32 * all : weightBytes * all + FLOAT32 * trained,
+    weights: FLOAT32 * (full ? all : all + trained),
     gradients: FLOAT32 * trained,
     optimizer: 2 * FLOAT32 * trained,
     activations: FLOAT32 * (tokens * kept + 2 * Math.min(tokens * vocabSize, CHUNK_LOGITS)),
@@ -86,7 +87,7 @@ export function roundFlops(
   model: ModelDimensions,
   size: RoundSize,
   { samplesPerPrompt, klSamples }: { samplesPerPrompt: number; klSamples: number },
-  { full, maxLength, epochs }: Pick<TrainingSettings, 'full' | 'maxLength' | 'epochs'>,
+  { full, maxLength, epochs, recompute }: Pick<TrainingSettings, 'full' | 'maxLength' | 'epochs' | 'recompute'>,
 ): Record<'sample' | 'optimize' | 'evaluate', number> {
   const { prompts, heldOut, promptTokens, answerTokens } = size;
   const forward = 2 * parameterCount(model);
@@ -94,7 +95,7 @@ export function roundFlops(
   const row = promptTokens + 3 * Math.max(0, Math.min(answerTokens, maxLength - promptTokens));
   return {
     sample: forward * prompts * (promptTokens + samplesPerPrompt * answerTokens),
-    optimize: forward * prompts * row * (1 + epochs * (full ? 3 : 2)),
+    optimize: forward * prompts * row * (1 + epochs * ((full ? 3 : 2) + (recompute ? 1 : 0))),
     evaluate: forward * heldOut * (evaluated(1) + (klSamples > 0 ? evaluated(klSamples) : 0)) * 5,
   };
 }

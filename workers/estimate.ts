@@ -8,6 +8,14 @@ import { cachedModel } from '../data/hub.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { isRemote } from '../data/source.ts';
 import { optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../engine/estimate.ts';
+import {
+  gpuTrainingMemory,
+  PUBLISHED,
+  sampledPerSecond,
+  tensorParallelOf,
+  vllmMemory,
+  type GpuMemory,
+} from '../engine/gpu-estimate.ts';
 import { llamaDimensions, readDimensions, type ModelDimensions } from '../engine/model-files/dimensions.ts';
 import { linearLayers } from '../engine/model-files/linear-layers.ts';
 import { readLlamaConfig } from '../engine/model-files/llama-config.ts';
@@ -18,10 +26,10 @@ import type { RunConfig } from '../config/run.ts';
 import { checkLocalPrompts } from './prompts.ts';
 
 export interface Assumptions {
-  /** Sustained speed of the machine, in 10^12 floating-point operations per second. */
-  tflops: number;
-  /** Bytes of a frozen weight. Default: 4 on the CPU, 2 on CUDA. */
-  weightBytes?: number;
+  /** Sustained speed of the machine's cores, or of each GPU in training, in 10^12 floating-point operations per second. */
+  tflops?: number;
+  /** Output tokens per second that vLLM samples on each GPU. */
+  sampledPerSecond?: number;
   promptTokens?: number;
   answerTokens?: number;
   /** The machine's price per hour. */
@@ -30,9 +38,11 @@ export interface Assumptions {
 
 export interface Estimate {
   parameters?: number;
-  /** In bytes. */
-  sample?: ReturnType<typeof sampleMemory>;
-  optimize?: ReturnType<typeof optimizeMemory>;
+  /** GPUs of a worker, if it computes on GPUs: memory is then that of each GPU. */
+  gpus?: number;
+  /** In bytes, by purpose. */
+  sample?: GpuMemory;
+  optimize?: GpuMemory;
   promptsPerRound?: number;
   /** At most, per round: a prompt gives one preference or none. */
   optimizerSteps?: number;
@@ -44,6 +54,8 @@ export interface Estimate {
   flops?: ReturnType<typeof roundFlops>;
   /** Engine time per round. Without `sample` if a server samples. */
   hours?: { sample?: number; optimize: number; evaluate: number };
+  /** The source of the speeds that the hours come from. */
+  speed?: string;
   costPerRound?: number;
   /** Problems: a sentence each. */
   problems: string[];
@@ -112,49 +124,102 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
   return { ...needed, ...told };
 }
 
-function needs(
-  { sample, optimize, evaluate, device }: RunConfig,
-  model: ModelDimensions,
-  {
-    promptsPerRound: prompts,
-    heldOut,
-    promptTokens: known,
-  }: Pick<Estimate, 'promptsPerRound' | 'heldOut' | 'promptTokens'>,
-  { tflops, weightBytes = device === 'cuda' ? 2 : 4, price, ...tokens }: Assumptions,
-): Pick<Estimate, 'parameters' | 'sample' | 'optimize' | 'flops' | 'hours' | 'costPerRound'> {
-  const { promptTokens = known?.mean ?? optimize.maxPromptLength, answerTokens = sample.maxNewTokens } = tokens;
-  const memory = {
-    parameters: parameterCount(model),
-    ...(!sample.server && {
-      sample: sampleMemory(
-        model,
-        sample,
-        known?.longest ?? sample.maxPromptLength ?? optimize.maxPromptLength,
-        weightBytes,
-      ),
-    }),
-    optimize: optimizeMemory(model, { ...optimize, learningRate: 0 }, weightBytes),
-  };
+type Counts = Pick<Estimate, 'promptsPerRound' | 'heldOut' | 'promptTokens'>;
+type Needs = Pick<
+  Estimate,
+  'parameters' | 'gpus' | 'sample' | 'optimize' | 'flops' | 'hours' | 'speed' | 'costPerRound'
+>;
+
+function needs(config: RunConfig, model: ModelDimensions, counts: Counts, assumptions: Assumptions): Needs {
+  const { sample, optimize, evaluate } = config;
+  const { promptsPerRound: prompts, heldOut = 0, promptTokens: known } = counts;
+  const { promptTokens = known?.mean ?? optimize.maxPromptLength, answerTokens = sample.maxNewTokens } = assumptions;
+  const longest = known?.longest ?? sample.maxPromptLength ?? optimize.maxPromptLength;
+  const memory = { parameters: parameterCount(model), ...memoryOf(config, model, longest) };
   if (prompts === undefined) return memory;
-  const size = { prompts, heldOut: heldOut ?? 0, promptTokens, answerTokens };
   const flops = roundFlops(
     model,
-    size,
+    { prompts, heldOut, promptTokens, answerTokens },
     { samplesPerPrompt: sample.samplesPerPrompt, klSamples: evaluate.klSamples },
     optimize,
   );
-  const inHours = (operations: number) => operations / (tflops * 1e12) / 3600;
-  const hours = {
-    ...(!sample.server && { sample: inHours(flops.sample) }),
-    optimize: inHours(flops.optimize),
-    evaluate: inHours(flops.evaluate),
+  const answers = {
+    sample: prompts * sample.samplesPerPrompt * answerTokens,
+    evaluate: heldOut * (1 + evaluate.klSamples) * answerTokens,
   };
+  const { hours: all, speed } = hoursOf(config, model, flops, answers, assumptions);
+  const { sample: sampling, ...others } = all;
+  const hours = { ...(!sample.server && { sample: sampling }), ...others };
   const total = (hours.sample ?? 0) + hours.optimize + hours.evaluate;
-  return { ...memory, flops, hours, ...(price !== undefined && { costPerRound: total * price }) };
+  const { price } = assumptions;
+  return { ...memory, flops, hours, speed, ...(price !== undefined && { costPerRound: total * price }) };
 }
 
-/** @throws InputError when the model is a folder that is missing, or that the run's backend does not support */
-function dimensionsOf({ model, backend }: RunConfig, unknown: string[]): ModelDimensions | undefined {
+/** Whether a run trains on GPUs. */
+export const isOnGpus = ({ backend, device }: RunConfig): boolean => backend === 'torch' && device === 'cuda';
+
+/** @param longest tokens of the longest prompt */
+function memoryOf(
+  config: RunConfig,
+  model: ModelDimensions,
+  longest: number,
+): Pick<Estimate, 'gpus' | 'sample' | 'optimize'> {
+  const { sample, gpus = 1 } = config;
+  const optimize = { ...config.optimize, learningRate: 0 };
+  if (!isOnGpus(config))
+    return {
+      ...(!sample.server && { sample: sampleMemory(model, sample, longest) }),
+      optimize: optimizeMemory(model, optimize),
+    };
+  const tokens = longest + sample.maxNewTokens;
+  const shared = tensorParallelOf(model, gpus, tokens, SMALL_GPU) ?? gpus;
+  return {
+    gpus,
+    ...(!sample.server && { sample: vllmMemory(model, shared, tokens) }),
+    optimize: gpuTrainingMemory(model, optimize, gpus),
+  };
+}
+
+/** A GPU that the estimate assumes before it knows the worker's: 80 GB, as an A100 or H100 has. */
+const SMALL_GPU = 80e9;
+
+/** Sustained rate of one CPU core in float32 training: docs/performance.md measured 407 GFLOP/s on two. */
+const CORE_FLOPS = 0.2e12;
+
+/** @param answers tokens to sample */
+function hoursOf(
+  config: RunConfig,
+  model: ModelDimensions,
+  flops: ReturnType<typeof roundFlops>,
+  answers: { sample: number; evaluate: number },
+  { tflops, sampledPerSecond: sampled }: Assumptions,
+): { hours: Required<NonNullable<Estimate['hours']>>; speed: string } {
+  const { gpus = 1, threads } = config;
+  const HOUR = 3600;
+  if (!isOnGpus(config)) {
+    const rate = tflops === undefined ? CORE_FLOPS * threads : tflops * 1e12;
+    const hours = (operations: number) => operations / rate / HOUR;
+    return {
+      hours: { sample: hours(flops.sample), optimize: hours(flops.optimize), evaluate: hours(flops.evaluate) },
+      speed:
+        tflops === undefined ? `assumed: 0.2 TFLOP/s for each of ${threads} threads` : `${tflops} TFLOP/s, as given`,
+    };
+  }
+  const training = gpus * (tflops === undefined ? PUBLISHED.trainingFlops : tflops * 1e12);
+  const sampling = gpus * (sampled ?? sampledPerSecond(model));
+  return {
+    hours: {
+      sample: answers.sample / sampling / HOUR,
+      optimize: flops.optimize / training / HOUR,
+      // Four of five passes over the held-out answers compute divergences; the fifth is the sampling.
+      evaluate: (answers.evaluate / sampling + (0.8 * flops.evaluate) / training) / HOUR,
+    },
+    speed: tflops === undefined || sampled === undefined ? PUBLISHED.source : 'as given',
+  };
+}
+
+/** @throws InputError when the model is a folder that is missing or not supported */
+export function shapeOf(model: string, unknown: string[]): ModelDimensions | undefined {
   const folder = existsSync(model) || !isModelId(model) ? model : cachedModel(model);
   if (folder !== undefined) {
     return backend === 'torch' ? readDimensions(folder) : llamaDimensions(readLlamaConfig(folder));

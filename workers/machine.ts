@@ -5,7 +5,12 @@ import { dirname } from 'node:path';
 import { installedTemporal } from './temporal-binary.ts';
 import { connectClient, hasServer } from './connection.ts';
 import { homeFolder } from './places.ts';
+import { InputError } from '../data/errors.ts';
 import { startEngine } from '../engine/backends.ts';
+import { fitsInto } from '../engine/gpu-estimate.ts';
+import { nvidiaGpus, type Gpu } from '../engine/gpus.ts';
+import { torchEnvironment, type TorchEnvironment } from '../engine/torch/environment.ts';
+import { modelNeeds } from './gpu-fit.ts';
 import { explainMissing, missingAttributes } from './search-attributes.ts';
 
 export interface Check {
@@ -19,14 +24,15 @@ const OLDEST_NODE = [20, 19];
 /** Disk space for a run of a small model with its checkpoints, in bytes. */
 const LEAST_DISK = 2e9;
 
+const MIB = 2 ** 20;
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 
-/** Checks Node, ONNX Runtime, CUDA, Temporal, cores, memory and disk of this machine. */
+/** Checks Node, ONNX Runtime, PyTorch, GPUs, Temporal, cores, memory and disk of this machine. */
 export async function checkMachine(): Promise<Check[]> {
   return [
     node(),
     await onnxruntime(),
-    await cuda(),
+    ...(await torch()),
     temporal(),
     ...(await searchAttributes()),
     { what: 'cores', found: String(availableParallelism()) },
@@ -65,18 +71,60 @@ async function onnxruntime(): Promise<Check> {
   }
 }
 
-/** Checks for a GPU in a child process, because an opened GPU stays open. A missing GPU is only a problem with `device: cuda`. */
-async function cuda(): Promise<Check> {
-  const what = 'CUDA';
+/** PyTorch with its packages, the GPUs, and what fits on them. Without GPUs, PyTorch need not be installed: backend: onnx is the default. */
+async function torch(): Promise<Check[]> {
+  const gpus = nvidiaGpus();
+  const named = gpus.map(({ name, memoryMiB }) => `${name} (${gigabytes(memoryMiB * MIB)})`);
+  return [
+    { what: 'GPUs', found: named.length > 0 ? named.join(', ') : 'none that nvidia-smi lists' },
+    ...(await packages(gpus.length > 0)),
+    ...fitting(gpus),
+  ];
+}
+
+/** The Python environment, and a small training step on it. */
+async function packages(onGpu: boolean): Promise<Check[]> {
+  const what = 'PyTorch';
+  let environment: TorchEnvironment;
+  try {
+    environment = torchEnvironment();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    const { message } = error;
+    if (onGpu || process.env['SELM_PYTHON'] !== undefined) return [{ what, found: 'none', problem: message }];
+    return [{ what, found: 'not installed; needed only for backend: torch (selm torch install)' }];
+  }
+  const { python, ...versions } = environment;
+  const found = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  const vllm = versions.vllm === undefined ? ['no vllm, which samples on GPUs (selm torch install --cuda)'] : [];
+  const device = onGpu ? 'cuda' : 'cpu';
   const engine = startEngine();
   try {
-    await engine.run('check', { backend: 'torch', device: 'cuda' });
-    return { what, found: 'works, for device: cuda' };
+    await engine.run('check', { backend: 'torch', device, threads: 1 });
+    return [{ what, found: `${[...found, ...vllm].join(', ')}; works on ${device} (${python})` }];
   } catch (error) {
-    return { what, found: `no: ${(error as Error).message}` };
+    const { message } = error as Error;
+    return [
+      { what, found: `${found.join(', ')} (${python})`, problem: `PyTorch does not work on ${device}: ${message}` },
+    ];
   } finally {
     await engine.close();
   }
+}
+
+/** The largest of some published models that the estimate says all GPUs together can train. */
+function fitting(gpus: Gpu[]): Check[] {
+  if (gpus.length === 0) return [];
+  const least = MIB * Math.min(...gpus.map(({ memoryMiB }) => memoryMiB));
+  const models = modelNeeds(gpus.length);
+  const list = (of: 'lora' | 'full') => {
+    const fitting = models.filter((model) => fitsInto(model[of], least));
+    return fitting.map((model) => `${model.name} (${gigabytes(model[of])} of each GPU)`).join(', ') || 'none';
+  };
+  return [
+    { what: 'fits, LoRA', found: list('lora') },
+    { what: 'fits, all weights', found: list('full') },
+  ];
 }
 
 function temporal(): Check {

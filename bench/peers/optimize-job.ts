@@ -33,3 +33,14 @@ export function optimizeJob(work: Work, threads: number, outDir: string): Optimi
     outDir,
   };
 }
+
+/** Creates the job of DPO on the pairs of a work, without its reference responses. */
+export function pairsJob(work: Work, threads: number, outDir: string): OptimizeJob {
+  const job = optimizeJob(work, threads, outDir);
+  const rows = work.preferences.map(({ prompt, chosen, rejected }) => ({
+    prompt_input_ids: prompt,
+    chosen_input_ids: chosen,
+    rejected_input_ids: rejected,
+  }));
+  return { ...job, rows, objective: { name: 'dpo', beta: work.beta } };
+}

@@ -7,13 +7,13 @@ import { cacheFolder } from '../../workers/places.ts';
 
 const run = promisify(execFile);
 
-const PACKAGES = ['torch', 'transformers', 'peft', 'gguf', 'sentencepiece'];
+const PACKAGES = ['torch', 'transformers', 'peft', 'trl==1.16.*', 'gguf', 'sentencepiece'];
 /** Packages whose versions the page shows. */
-const NAMED = ['torch', 'transformers', 'peft'];
+const NAMED = ['torch', 'transformers', 'peft', 'trl'];
 
 /** Creates the environment, unless it is complete. @returns the path of its interpreter */
 export async function makePython(say: (line: string) => void): Promise<string> {
-  const folder = join(cacheFolder(), 'bench-python');
+  const folder = join(cacheFolder(), 'bench-python-trl');
   const python = join(folder, 'bin', 'python');
   const finished = join(folder, 'finished');
   if (existsSync(finished)) return python;

@@ -13,7 +13,7 @@ import type { Task } from '../cases.ts';
 import type { Printed } from '../measurement.ts';
 import type { Work } from '../work.ts';
 import { NO_TOKEN, samplingOf } from './generate-work.ts';
-import { optimizeJob } from './optimize-job.ts';
+import { optimizeJob, pairsJob } from './optimize-job.ts';
 
 const [task, file, threadsText] = process.argv.slice(2) as [Task, string, string];
 const threads = Number(threadsText);
@@ -30,8 +30,8 @@ async function timed<T>(action: () => Promise<T>): Promise<[seconds: number, val
 }
 
 /** The first step is excluded on every side: it touches all memory for the first time and is slower than the steps after it. */
-async function optimize(referenceGiven: boolean): Promise<Printed> {
-  const job = optimizeJob(work, threads, join(folder, 'out'));
+async function optimize(referenceGiven: boolean, makeJob = optimizeJob): Promise<Printed> {
+  const job = makeJob(work, threads, join(folder, 'out'));
   const ends: number[] = [];
   const started = now();
   let scored = started;
@@ -82,6 +82,7 @@ async function readRate(): Promise<number> {
 const tasks: Record<Exclude<Task, 'round' | 'profile'>, () => Promise<Printed>> = {
   optimize: () => optimize(false),
   precomputed: () => optimize(true),
+  dpo: () => optimize(true, pairsJob),
   async sample() {
     const prompts = work.texts.map((prompt, i) => ({ id: String(i), prompt }));
     const job = {

@@ -1,8 +1,8 @@
 /** `selm doctor`: no network, no GPU. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { estimateRun, type Estimate } from '../../workers/estimate.ts';
 import { loadConfig } from '../../config/load.ts';
@@ -12,6 +12,7 @@ import { fixture } from '../engine/reference-case.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
 const folder = temporaryFolder();
+afterEach(() => vi.unstubAllEnvs());
 const examples = fileURLToPath(new URL('../../examples', import.meta.url));
 // Names that do not resolve, so any request to the hub fails.
 const env = { SELM_HOME: join(folder, 'home'), HF_ENDPOINT: 'http://127.0.0.1:9' };
@@ -39,6 +40,47 @@ test('this machine is fit: the tests run on it', async () => {
   expect(problems).toEqual([]);
   expect(checks.find(({ what }) => what === 'Node')!.found).toBe(process.versions.node);
   expect(checks.find(({ what }) => what === 'ONNX Runtime')!.found).toContain('cpu');
+});
+
+/** A program in place of nvidia-smi, since these machines have no GPUs: it prints what nvidia-smi prints for `gpus` H100. */
+function withGpus(gpus: number): string {
+  const bin = join(folder, `bin-${gpus}`);
+  mkdirSync(bin, { recursive: true });
+  const lines = Array.from({ length: gpus }, (_, i) => `echo "${i}, GPU-${i}, NVIDIA H100 80GB HBM3, 81559"`);
+  writeFileSync(join(bin, 'nvidia-smi'), `#!/bin/sh\n${lines.join('\n')}\n`);
+  chmodSync(join(bin, 'nvidia-smi'), 0o755);
+  return `${bin}:${process.env['PATH']}`;
+}
+
+test('the GPUs, their memory and the models that fit on them; PyTorch is missing there', async () => {
+  vi.stubEnv('SELM_PYTHON', undefined);
+  const SELM_CACHE = join(folder, 'empty-cache');
+  const ended = await selm(['doctor', '--json'], { ...env, SELM_CACHE, PATH: withGpus(8) });
+  expect(ended.code).toBe(1);
+  expect(ended.stderr).toMatch(/^selm: PyTorch is not installed for selm: run selm torch install/);
+  const { checks } = summaryOf<{ checks: { what: string; found: string }[] }>(ended);
+  const found = (name: string) => checks.find(({ what }) => what === name)!.found;
+  expect(found('GPUs')).toBe(Array(8).fill('NVIDIA H100 80GB HBM3 (85.5 GB)').join(', '));
+  expect(found('fits, LoRA')).toContain('Llama-3-70B');
+  // 16 bytes a parameter on 8 GPUs: 64 GB of each for 32 billion, and 140 GB for 70 billion.
+  expect(found('fits, all weights')).toContain('Llama-2-13B');
+  expect(found('fits, all weights')).not.toContain('70B');
+});
+
+test('a run that cannot fit on the GPUs is refused before it starts, with what would fit', async () => {
+  const zephyr = join(examples, 'zephyr-7b.yaml');
+  const run = (gpus: number, ...set: string[]) =>
+    selm(['run', zephyr, ...set.flatMap((setting) => ['--set', setting])], { ...env, PATH: withGpus(gpus) });
+  expect(await run(4)).toMatchObject({
+    code: 2,
+    stderr: 'selm: gpus: 8 is more than the 4 GPUs of this machine: set gpus: 4.\n',
+  });
+  expect((await run(1, 'gpus=1')).stderr).toMatch(
+    /^selm: optimize needs an estimated \d+\.\d GB on each of 1 GPU, and NVIDIA H100 80GB HBM3 has 85\.5 GB, of which a tenth stays free: set gpus: 2, optimize\.microBatchTokens: 8192; or optimize\.full: false \(a LoRA adapter\)\.\n$/,
+  );
+  const doctor = await selm(['doctor', zephyr], { ...env, PATH: withGpus(4) });
+  expect([doctor.code, doctor.stderr]).toEqual([2, expect.stringContaining('gpus: 8 is more than the 4 GPUs')]);
+  expect((await run(0)).stderr).toMatch(/^selm: device: cuda needs NVIDIA GPUs, and nvidia-smi shows none/);
 });
 
 test('reports what the rounds of a configuration need', async () => {
@@ -190,7 +232,7 @@ test.each(readdirSync(examples).filter((file) => /^(zephyr|llama).*\.yaml$/.test
   async (file) => {
     const config = loadConfig(join(examples, file));
     expect(config.label).toMatchObject({ by: 'pairrm', model: 'llm-blender/PairRM-hf' });
-    const estimate = await estimateRun(config, { tflops: 100, weightBytes: 2 });
+    const estimate = await estimateRun(config, {});
     expect(estimate.problems).toEqual([]);
     expect(estimate.promptsPerRound! * config.rounds).toBeLessThanOrEqual(61_135);
     expect(estimate.parameters).toBe(file.startsWith('zephyr') ? 7_241_732_096 : 8_030_261_248);

@@ -14,7 +14,7 @@ const llama3 = llamaDimensions(knownModels['meta-llama/Meta-Llama-3-8B-Instruct'
 /** Bytes of activations of a pass over one preference: a prompt of 64 tokens, and two different responses up to `maxLength`. */
 const activationsUpTo = (maxLength: number) => {
   const microBatchTokens = 64 + 2 * (maxLength - 64);
-  return optimizeMemory(smollm2, trainingSchema.parse({ microBatchTokens, maxLength }), 4).activations;
+  return optimizeMemory(smollm2, trainingSchema.parse({ microBatchTokens, maxLength })).activations;
 };
 
 test('parameters are as many as the hub counts in the safetensors files', () => {
@@ -29,19 +29,19 @@ test('a LoRA adapter has rank x (in + out) for each layer', () => {
 });
 
 describe('memory', () => {
-  test("of sampling is the weights twice, and Llama 3 8B's 128 KiB of float16 cache a token", () => {
-    const { weights, cache } = sampleMemory(llama3, { batchSize: 2, maxNewTokens: 100 }, 50, 2);
-    expect(weights).toBe(2 * 16_060_522_496);
-    expect(cache).toBe(2 * 150 * 131_072);
+  test("of sampling is the weights twice, and Llama 3 8B's 256 KiB of float32 cache a token", () => {
+    const { weights, cache } = sampleMemory(llama3, { batchSize: 2, maxNewTokens: 100 }, 50);
+    expect(weights).toBe(8 * 8_030_261_248);
+    expect(cache).toBe(2 * 150 * 262_144);
   });
 
   test('of training all weights is 16 bytes a parameter', () => {
     const training = trainingSchema.parse({ full: true, microBatchTokens: 1000, maxLength: 500 });
-    const { weights, gradients, optimizer, activations } = optimizeMemory(smollm2, training, 2);
+    const { weights, gradients, optimizer, activations } = optimizeMemory(smollm2, training);
     expect(weights + gradients + optimizer).toBe(16 * 134_515_008);
     // A layer: 6 x 576 + 2 x 192 + 3 x 1536 = 8,448 numbers a token; a chunk of logits, and its softmax: 64 MiB each.
     expect(activations).toBe(4 * 1000 * 30 * 8_448 + 2 * 64 * 2 ** 20);
-    const recomputed = optimizeMemory(smollm2, { ...training, recompute: true }, 2);
+    const recomputed = optimizeMemory(smollm2, { ...training, recompute: true });
     expect(recomputed.activations).toBe(4 * 1000 * (30 * 576 + 8_448) + 2 * 64 * 2 ** 20);
   });
 
@@ -59,9 +59,9 @@ describe('memory', () => {
     }
   });
 
-  test('of training an adapter is the weights as they are, and 16 bytes a parameter of the adapter', () => {
-    const { weights, gradients, optimizer } = optimizeMemory(smollm2, trainingSchema.parse({}), 2);
-    expect(weights + gradients + optimizer).toBe(2 * 134_515_008 + 16 * 4_884_480);
+  test('of training an adapter is the weights, and 16 bytes a parameter of the adapter', () => {
+    const { weights, gradients, optimizer } = optimizeMemory(smollm2, trainingSchema.parse({}));
+    expect(weights + gradients + optimizer).toBe(4 * 134_515_008 + 16 * 4_884_480);
   });
 });
 
@@ -72,7 +72,7 @@ test('operations are 2 N a token forward, 6 N with the backward pass, 4 N where 
     smollm2,
     size,
     { samplesPerPrompt: 4, klSamples: 0 },
-    { full: true, maxLength: 1024, epochs: 2 },
+    { full: true, maxLength: 1024, epochs: 2, recompute: false },
   );
   expect(full.sample).toBe(2 * N * 10 * 300);
   // 250 tokens a row: forward once for the reference, then two epochs.
@@ -83,10 +83,10 @@ test('operations are 2 N a token forward, 6 N with the backward pass, 4 N where 
     smollm2,
     size,
     { samplesPerPrompt: 4, klSamples: 2 },
-    { full: false, maxLength: 120, epochs: 1 },
+    { full: false, maxLength: 120, epochs: 1, recompute: true },
   );
-  // Responses are cut at 120 tokens with the prompt: 160 a row.
-  expect(lora.optimize).toBe(10 * 160 * (2 * N + 4 * N));
+  // Responses are cut at 120 tokens with the prompt: 160 a row. Recomputation is another forward pass.
+  expect(lora.optimize).toBe(10 * 160 * (2 * N + 4 * N + 2 * N));
   // Two sampled answers to a prompt beside the greedy one.
   expect(lora.evaluate).toBe(3 * (150 + 200) * 5 * 2 * N);
 });

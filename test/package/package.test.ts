@@ -64,7 +64,7 @@ it('has the compiled rooms and what they read: no sources, tests or benches', ()
       'README.md',
       'package.json',
       'cli/selm.js',
-      ...[...rooms, 'examples', 'package.json', 'cdk.json'].map((name) => `dist/${name}`),
+      ...[...rooms, 'examples', 'python', 'package.json', 'cdk.json'].map((name) => `dist/${name}`),
     ]),
   );
   expect(packed.filter((path) => path.endsWith('.ts'))).toEqual([]);
