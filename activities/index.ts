@@ -20,6 +20,7 @@ import { unloadAdapter } from './unload-adapter.ts';
 /** Registered on both task queues. The settings decide which queue is used: the GPU queue if the engine computes the step. */
 const shared = {
   sample,
+  reference,
   label,
   labelHeldOut,
   // The earlier name of labelHeldOut. Runs that an earlier version started may still call it.
@@ -28,7 +29,7 @@ const shared = {
 /** Activities that read and write files or send requests to servers, without a model. */
 export const controlActivities = { prepare, recheck, ...shared, unloadAdapter, prefer, evaluate, publish, release };
 /** Activities that need the engine. */
-export const modelActivities = { reference, divergence, optimize, ...shared };
+export const modelActivities = { divergence, optimize, ...shared };
 
 type AsCalled<A> = A extends Activity<infer Input, infer Output> ? (input: Input) => Promise<Output & Spent> : never;
 /** The activities' signatures in workflows. */

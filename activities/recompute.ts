@@ -5,6 +5,8 @@ import type { ArtifactStore } from '../artifacts/store.ts';
 import type { ComputeSettings } from '../engine/protocol/compute.ts';
 import type { CallOptions } from '../engine/protocol/jobs.ts';
 import { selmVersion } from '../engine/version.ts';
+import type { LabelSettings } from '../labelers/index.ts';
+import { scoresOnServer } from '../labelers/needs.ts';
 import { divergence } from './divergence.ts';
 import { evaluate } from './evaluate.ts';
 import { label, labelHeldOut } from './label.ts';
@@ -12,9 +14,9 @@ import { optimize } from './optimize.ts';
 import { storeImported } from './policy.ts';
 import { prefer } from './prefer.ts';
 import { importPrompts } from './prompts/stored.ts';
-import { reference } from './reference.ts';
+import { referenceByEngine, referenceByServer } from './reference.ts';
 import { recordRelease } from './release.ts';
-import { sampleByEngine, sampleByServer } from './sample.ts';
+import { sampleByEngine, sampleByServer, sampleByVllm } from './sample.ts';
 import type { Step, StepContext } from './step.ts';
 
 /** All steps that produce artifacts. */
@@ -23,10 +25,12 @@ export const STEPS: Step<never, unknown>[] = [
   importPrompts,
   sampleByEngine,
   sampleByServer,
+  sampleByVllm,
   label,
   labelHeldOut,
   prefer,
-  reference,
+  referenceByEngine,
+  referenceByServer,
   optimize,
   divergence,
   evaluate,
@@ -44,10 +48,18 @@ export async function whyNotRecomputed(
   { engine }: Pick<StepContext, 'engine'>,
 ): Promise<string | undefined> {
   if (recipe.engineVersion !== undefined) return `computed by an earlier version (${recipe.engineVersion})`;
-  if (recipe.selm === undefined) return recipe.step === 'sample' ? 'sampled by a server' : 'imported';
+  if (recipe.selm === undefined) return whyNotReproducible(recipe);
+  const { label: labeler } = recipe.parameters as { label?: LabelSettings };
+  if (labeler && scoresOnServer(labeler)) return 'scored by a server';
   const backend = recipe.backend === undefined ? undefined : await engine.version(recipe.parameters as ComputeSettings);
   const here = { ...recipe, selm: selmVersion, ...(backend !== undefined && { backend }) };
   return versionsOf(recipe) === versionsOf(here) ? undefined : `computed by ${versionsOf(recipe)}`;
+}
+
+function whyNotReproducible({ step, parameters }: Recipe): string {
+  if (step === 'reference') return 'computed by a server';
+  if (step !== 'sample') return 'imported';
+  return 'vllm' in (parameters as object) ? 'sampled by vLLM, which is not reproducible' : 'sampled by a server';
 }
 
 /**

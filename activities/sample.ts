@@ -9,10 +9,12 @@ import { readSampled } from '../data/readers.ts';
 import { promptSchema, type PromptRecord, type SampledRecord } from '../data/records.ts';
 import type { SampleResult } from '../engine/protocol/jobs.ts';
 import type { SamplingSettings } from '../engine/protocol/settings.ts';
+import type { VllmSettings } from '../engine/vllm/host.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { PROMPTS } from './prompts/stored.ts';
 import { sampleServed } from './sampling-server.ts';
+import { sampleByOwnVllm } from './sampling-vllm.ts';
 import { defineStep, type Activity, type StepContext, type StepResult } from './step.ts';
 
 interface Shard {
@@ -33,9 +35,15 @@ interface ServerInput extends Shard {
   server: SamplerSettings;
 }
 
+interface VllmInput extends Shard {
+  vllm: VllmSettings;
+}
+
 export interface SampleInput extends EngineInput {
   /** The server that samples instead of the engine. */
   server?: SamplerSettings;
+  /** Set if the worker's own vLLM samples instead of the engine. */
+  vllm?: VllmSettings;
 }
 
 export interface SampleSummary {
@@ -48,9 +56,13 @@ export interface SampleSummary {
 
 const RESPONSES = 'responses.jsonl';
 
-/** Samples a shard by the server if one is configured, otherwise by the engine. */
-export const sample: Activity<SampleInput, StepResult<SampleSummary>> = (context, { server, ...input }, options) =>
-  server ? sampleByServer(context, { ...input, server }, options) : sampleByEngine(context, input, options);
+/** Samples a shard by the server or the worker's own vLLM if one is configured, otherwise by the engine. */
+export const sample: Activity<SampleInput, StepResult<SampleSummary>> = (context, input, options) => {
+  const { server, vllm, ...shard } = input;
+  if (server) return sampleByServer(context, { ...shard, server }, options);
+  if (vllm) return sampleByVllm(context, { ...shard, vllm }, options);
+  return sampleByEngine(context, shard, options);
+};
 
 /** Samples with the engine. The result is reproducible. */
 export const sampleByEngine = defineStep({
@@ -77,11 +89,12 @@ export const sampleByServer = defineStep({
   name: 'sample',
   kind: 'responses',
   reproducible: false,
-  // The server's address and the engine's settings do not change its responses.
-  recipe: ({ policy, prompts, from, to, settings, seed, server: { model } }: ServerInput) => {
-    const { batchSize: _size, weights: _weights, ...sampling } = settings;
-    return { parameters: { from, to, settings: sampling, server: { model } }, inputs: { policy, prompts }, seed };
-  },
+  // The server's address does not change its responses.
+  recipe: ({ policy, prompts, from, to, settings, seed, server: { model } }: ServerInput) => ({
+    parameters: { from, to, settings: withoutEngineSettings(settings), server: { model } },
+    inputs: { policy, prompts },
+    seed,
+  }),
   run: async ({ parameters, inputs, seed }, { input: { server, settings }, context, folder, options }) => {
     const prompts = await readShard(context, inputs.prompts, parameters);
     const job = { prompts, settings, seed };
@@ -89,6 +102,34 @@ export const sampleByServer = defineStep({
     return writeResponses(folder, prompts, result);
   },
 });
+
+/** Samples with the worker's own vLLM. Which requests it computes together depends on time, so the result is not reproducible. */
+export const sampleByVllm = defineStep({
+  name: 'sample',
+  kind: 'responses',
+  reproducible: false,
+  recipe: async ({ policy, prompts, from, to, settings, seed, vllm }: VllmInput, context: StepContext) => ({
+    parameters: { from, to, settings: withoutEngineSettings(settings), vllm: await vllmOf(context).version(vllm) },
+    inputs: { policy, prompts },
+    seed,
+  }),
+  run: async ({ parameters, inputs, seed }, { input: { vllm, settings }, context, folder, options }) => {
+    const prompts = await readShard(context, inputs.prompts, parameters);
+    const job = { prompts, settings, seed };
+    const result = await sampleByOwnVllm(vllmOf(context), context.store, inputs.policy, vllm, job, options);
+    return writeResponses(folder, prompts, result);
+  },
+});
+
+function vllmOf({ vllm }: StepContext) {
+  if (vllm) return vllm;
+  throw new Error('This process does not start vLLM.');
+}
+
+/** The settings without those of the engine, which do not change the responses of a server. */
+function withoutEngineSettings({ batchSize: _size, weights: _weights, ...sampling }: SamplingSettings) {
+  return sampling;
+}
 
 const readShard = async ({ store }: StepContext, prompts: Address, { from, to }: Pick<Shard, 'from' | 'to'>) =>
   readJsonlRange(join(await store.open(prompts), PROMPTS), promptSchema, from, to);

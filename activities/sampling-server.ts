@@ -5,10 +5,10 @@ import { cp, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { hashValue } from '../artifacts/hash.ts';
-import type { Address } from '../artifacts/manifest.ts';
+import type { Address, Manifest } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
-import type { CallOptions } from '../engine/protocol/jobs.ts';
+import type { CallOptions, Policy } from '../engine/protocol/jobs.ts';
 import { readAdapterConfig } from '../engine/model-files/adapter-config.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
@@ -21,51 +21,100 @@ import type { PromptRecord } from '../data/records.ts';
 import { ADAPTER, MODEL, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import { tokenizePrompt } from '../engine/tokens/prompts.ts';
 
+/** What a shard asks for. */
+export interface SamplingJob {
+  prompts: PromptRecord[];
+  settings: SamplingSettings;
+  seed: number;
+}
+
+/** Responses with the tokens of their prompts. */
+export type Sampled = SampledByServer & { promptIds: number[][] };
+
+/** A policy on a server. */
+export interface OnServer {
+  /** Its `model` is the policy's name on the server. */
+  client: ChatServer;
+  /** Loads the policy's adapter if it is not loaded. Absent for a model without an adapter. */
+  load?: () => Promise<void>;
+}
+
 /**
  * Samples a policy's responses on a server.
  * @throws InputError when the server cannot load this policy, or rejects a request
  */
 export async function sampleServed(
   store: ArtifactStore,
-  policy: Address,
+  address: Address,
   server: SamplerSettings,
-  { prompts, settings, seed }: { prompts: PromptRecord[]; settings: SamplingSettings; seed: number },
+  job: SamplingJob,
   options: CallOptions,
-): Promise<SampledByServer & { promptIds: number[][] }> {
-  const name = await adapterName(store, policy);
-  const { model, adapter, chatTemplate } = (await openPolicyArtifact(store, policy, TOKENIZER_FILES)).policy;
-  if (adapter !== undefined && readAdapterConfig(adapter).patterned) {
-    // vLLM's PEFTHelper ignores patterns and would apply the same scale to every layer.
-    throw new InputError(
-      'The adapter has a rank_pattern or alpha_pattern, which servers such as vLLM ignore: ' +
-        'sample with the engine (no sample.server), or merge the adapter into its model (selm export).',
-    );
-  }
+): Promise<Sampled> {
+  const { policy } = await openPolicyArtifact(store, address, TOKENIZER_FILES);
+  const served = await policyOnServer(store, address, server, policy, options.signal);
+  return sampleOn(served, policy, await tokenizePrompts(policy, job, options), job, options);
+}
+
+/** A policy on a server of somebody else's. @throws InputError when servers cannot load it */
+export async function policyOnServer(
+  store: ArtifactStore,
+  address: Address,
+  server: SamplerSettings,
+  policy: Policy,
+  signal?: AbortSignal,
+): Promise<OnServer> {
+  checkAdapter(policy);
+  const name = await adapterName(store, address);
+  const client = clientOf(server, name);
+  if (name === undefined) return { client };
+  return { client, load: async () => loadAdapter(client, name, await placed(server, policy.adapter!, name), signal) };
+}
+
+/** The prompts of a job as tokens. @throws InputError when one is too long, or the chat template refuses it */
+export async function tokenizePrompts(
+  { model, chatTemplate }: Policy,
+  { prompts, settings }: SamplingJob,
+  { signal }: CallOptions,
+): Promise<TokenizedPrompt[]> {
   const [tokenizer, config] = [loadTokenizer(model, chatTemplate), readModelConfig(model)];
   const tokenized: TokenizedPrompt[] = [];
   for (const { id, prompt, tools } of prompts) {
     tokenized.push({ id, prompt, tools, tokens: tokenizePrompt({ id, prompt, tools }, tokenizer, config, settings) });
     // Yields to the event loop, so that the worker can send heartbeats while it encodes many prompts.
     await setImmediate();
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
   }
-  const client = clientOf(server, name);
-  const load =
-    name === undefined
-      ? undefined
-      : async () => loadAdapter(client, name, await placed(server, adapter!, name), options.signal);
-  const served = { server: client, tokenizer, ...(load && { load }) };
-  return {
-    ...(await sampleFromServer(served, tokenized, settings, seed, options)),
-    promptIds: tokenized.map(({ tokens }) => tokens),
-  };
+  return tokenized;
+}
+
+/** @throws InputError when servers would compute something else than the policy's adapter says */
+export function checkAdapter({ adapter }: Policy): void {
+  if (adapter === undefined || !readAdapterConfig(adapter).patterned) return;
+  // vLLM's PEFTHelper ignores patterns and would apply the same scale to every layer.
+  throw new InputError(
+    'The adapter has a rank_pattern or alpha_pattern, which servers such as vLLM ignore: ' +
+      'sample with the engine (no sample.server, sample.backend: onnx), or merge the adapter into its model (selm export).',
+  );
+}
+
+/** @throws InputError when the server cannot load the adapter, or rejects a request */
+export async function sampleOn(
+  { client, load }: OnServer,
+  { model, chatTemplate }: Policy,
+  prompts: TokenizedPrompt[],
+  { settings, seed }: SamplingJob,
+  options: CallOptions,
+): Promise<Sampled> {
+  const served = { server: client, tokenizer: loadTokenizer(model, chatTemplate), ...(load && { load }) };
+  const sampled = await sampleFromServer(served, prompts, settings, seed, options);
+  return { ...sampled, promptIds: prompts.map(({ tokens }) => tokens) };
 }
 
 /** @param name the adapter's name. Without one, requests go to the server's base model */
 export const clientOf = ({ adapterFolder: _folder, workers: _workers, ...server }: SamplerSettings, name?: string) =>
   new ChatServer({ ...server, ...(name !== undefined && { model: name }) });
 
-/** The name of a policy's adapter on a server. It is a hash of the files, so equal adapters have the same name in all runs. */
+/** @returns undefined for a policy without an adapter. @throws InputError when all weights of the policy are trained */
 export async function adapterName(store: ArtifactStore, policy: Address): Promise<string | undefined> {
   const { files } = await store.manifest(policy);
   if (files.some(({ path }) => path.startsWith(`${MODEL}/`))) {
@@ -74,6 +123,11 @@ export async function adapterName(store: ArtifactStore, policy: Address): Promis
         'sample with the engine (no sample.server).',
     );
   }
+  return nameOfAdapter(files);
+}
+
+/** The name of a policy's adapter on a server. It is a hash of the files, so equal adapters have the same name in all runs. */
+export function nameOfAdapter(files: Manifest['files']): string | undefined {
   const own = files.filter(({ path }) => path.startsWith(`${ADAPTER}/`)).map(({ path, sha256 }) => [path, sha256]);
   return own.length === 0 ? undefined : `selm-${hashValue(own).slice(0, 16)}`;
 }

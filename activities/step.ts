@@ -7,11 +7,14 @@ import type { ArtifactStore } from '../artifacts/store.ts';
 import type { ComputeSettings } from '../engine/protocol/compute.ts';
 import type { CallOptions, Engine } from '../engine/protocol/jobs.ts';
 import { selmVersion } from '../engine/version.ts';
+import type { VllmHost } from '../engine/vllm/host.ts';
 
 /** The context of a worker's steps: store, engine and folders. */
 export interface StepContext {
   store: ArtifactStore;
   engine: Engine;
+  /** The worker's own vLLM, for `sample.backend: vllm`. Absent where no step samples. */
+  vllm?: Pick<VllmHost, 'version' | 'serve'>;
   /** A local folder for data that can be recomputed. */
   cacheFolder: string;
 }

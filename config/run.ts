@@ -54,6 +54,18 @@ export const runSchema = sections
     path: ['optimize', 'full'],
     error: 'a server that samples (sample.server) only loads adapters, train one or remove the server',
   })
+  .refine(({ sample }) => !sample.server || sample.backend === undefined, {
+    path: ['sample', 'backend'],
+    error: 'a server samples (sample.server), remove one of the two',
+  })
+  .refine(({ sample }) => !sample.vllm || sample.backend === 'vllm', {
+    path: ['sample', 'vllm'],
+    error: 'it has an effect with sample.backend: vllm only, set that or remove this setting',
+  })
+  .refine(({ sample }) => sample.backend !== 'vllm' || sample.weights !== 'q8', {
+    path: ['sample', 'weights'],
+    error: 'these are weights of the engine, remove this setting (sample.vllm.args can quantize those of vLLM)',
+  })
   .refine(({ sample }) => !sample.server || sample.weights !== 'q8', {
     path: ['sample', 'weights'],
     error: 'a server that samples (sample.server) has its own weights, remove one of the two',

@@ -5,10 +5,12 @@
  * methods of `EngineMethods`. Name the module here, and let `startEngine` choose. Nothing else imports from a backend's folder.
  */
 import { DEFAULT_SILENCE_SECONDS, superviseEngine, type HostOptions } from './process/host.ts';
-import type { BackendName } from './protocol/compute.ts';
+import type { BackendName, ComputeSettings } from './protocol/compute.ts';
 import type { Engine, EngineMethod } from './protocol/jobs.ts';
 import { torchVersion } from './torch/version.ts';
 import { onnxRuntime } from './version.ts';
+import { vllmEnvironment } from './vllm/environment.ts';
+import { VllmHost } from './vllm/host.ts';
 
 /** Entry modules by the backend's name. */
 const entries = {
@@ -42,5 +44,26 @@ export function startEngine(options: HostOptions = {}): Engine {
     run: (method, job, callOptions) => engines[backendOf(method, job)].run(method, job, callOptions),
     version: async (settings) => (settings.backend === 'torch' ? torchVersion(settings) : onnxRuntime),
     close: async () => void (await Promise.all([engines.onnx.close(), engines.torch.close()])),
+  };
+}
+
+/**
+ * An engine and a vLLM that use the worker's GPUs in turn: vLLM is stopped before the torch backend computes, and the torch backend's
+ * processes end before vLLM starts. Closing the engine stops vLLM.
+ */
+export function startWithVllm(options: HostOptions = {}): { engine: Engine; vllm: VllmHost } {
+  const engine = startEngine(options);
+  // The torch backend's processes keep a policy in the GPUs' memory between jobs. The engine starts them again.
+  const vllm = new VllmHost({ environment: vllmEnvironment, freeDevice: () => engine.close() });
+  return {
+    vllm,
+    engine: {
+      version: (settings) => engine.version(settings),
+      async run(method, job, callOptions) {
+        if ((job as ComputeSettings).backend === 'torch') await vllm.stop();
+        return engine.run(method, job, callOptions);
+      },
+      close: async () => void (await Promise.all([engine.close(), vllm.stop()])),
+    },
   };
 }

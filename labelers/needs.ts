@@ -13,8 +13,12 @@ export function labelerSettings(label: RoundLabelSettings): LabelSettings {
 export const needsEngine = (settings: LabelSettings): boolean =>
   has(
     settings,
-    (one) => one.by === 'reward-model' || one.by === 'pairrm' || (one.by === 'judge' && one.server === undefined),
+    (one) => one.by === 'pairrm' || ((one.by === 'reward-model' || one.by === 'judge') && one.server === undefined),
   );
+
+/** Whether a server computes scores that selm does not keep, so that they cannot be computed again bit by bit. */
+export const scoresOnServer = (settings: LabelSettings): boolean =>
+  has(settings, (one) => one.by === 'reward-model' && one.server !== undefined);
 
 /** Whether scores are only comparable within a call, for example shares of won comparisons. */
 export const isComparative = (settings: LabelSettings): boolean =>

@@ -1,8 +1,11 @@
 /** The labeler that scores each response separately with a reward model. */
 import { z } from 'zod';
 import { MODEL_OR_ONNX_FILE } from '../data/hub.ts';
+import type { Scores } from '../engine/protocol/jobs.ts';
+import { requestSettings, serverAddress } from '../openai/client/settings.ts';
 import { labelerKind } from './labeler.ts';
 import { openLabelerModel } from './model.ts';
+import { scoreOnServer } from './reward-server.ts';
 
 /** The score is the output of the reward model. */
 export const rewardModel = labelerKind({
@@ -15,6 +18,17 @@ export const rewardModel = labelerKind({
           'The reward model: a folder or a hub id `org/name[@revision]`. It must be a sequence classifier of the Llama family with ' +
             'one label, or an export with `model.onnx` and `tokenizer.json`.',
         ),
+      server: z
+        .strictObject({
+          url: serverAddress.describe('Address of the vLLM server.'),
+          model: z.string().min(1).optional().describe("The model's name on the server. Default: `label.model`."),
+          ...requestSettings,
+        })
+        .optional()
+        .describe(
+          'A vLLM server that computes the scores (`/classify`) instead of the engine: `vllm serve MODEL --runner pooling`. selm reads ' +
+            'the tokenizer, the chat template and the context from `model`, and takes the raw outputs.',
+        ),
       tooLong: z
         .enum(['cut', 'unjudged'])
         .optional()
@@ -25,18 +39,17 @@ export const rewardModel = labelerKind({
     })
     .describe('Scores each response with a reward model.'),
   locate: (settings, { model }) => ({ ...settings, model: model(settings.model) }),
-  async create({ model, tooLong }, { engine, threads }) {
+  async create({ model, tooLong, server }, { engine, threads }) {
     const { identity, folder } = await openLabelerModel(model, MODEL_OR_ONNX_FILE);
     return {
       name: 'reward-model',
       identity,
       async judge(prompts, options) {
         const rows = prompts.map(({ prompt: { id, prompt }, answers }) => ({ id, prompt, answers }));
-        const { scores, cut } = await engine.run(
-          'reward',
-          { model: await folder(), rows, ...(tooLong && { tooLong }), threads },
-          options,
-        );
+        const job = { model: await folder(), rows, ...(tooLong && { tooLong }) };
+        const { scores, cut }: Scores = server
+          ? await scoreOnServer({ ...server, model: server.model ?? model }, job, options)
+          : await engine.run('reward', { ...job, threads }, options);
         const unread = scores.flat().filter((score) => score === undefined).length;
         return {
           verdicts: scores.map((row) => row.map((score) => ({ score }))),

@@ -26,6 +26,7 @@ const engine = [
   'backends.ts',
   'onnx',
   'torch',
+  'vllm',
   'estimate.ts',
   'training',
   'tokens',

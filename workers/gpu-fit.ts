@@ -10,7 +10,8 @@ import {
   whatWouldFit,
 } from '../engine/gpu-estimate.ts';
 import { nvidiaGpus, type Gpu } from '../engine/gpus.ts';
-import type { ModelConfig } from '../engine/model-files/config.ts';
+import { llamaDimensions, type ModelDimensions } from '../engine/model-files/dimensions.ts';
+import type { LlamaConfig } from '../engine/model-files/llama-config.ts';
 import { knownModels } from '../engine/model-files/known.ts';
 import { trainingSchema } from '../engine/protocol/settings.ts';
 import { isOnGpus, shapeOf } from './estimate.ts';
@@ -35,7 +36,7 @@ export function gpuProblem(config: RunConfig): string | undefined {
   return model && unfit(config, model, gpus.slice(0, wanted));
 }
 
-function unfit({ sample, optimize }: RunConfig, model: ModelConfig, gpus: Gpu[]): string | undefined {
+function unfit({ sample, optimize }: RunConfig, model: ModelDimensions, gpus: Gpu[]): string | undefined {
   const least = gpus.reduce((a, b) => (b.memoryMiB < a.memoryMiB ? b : a));
   const bytes = least.memoryMiB * MIB;
   const has = `${least.name} has ${gigabytes(bytes)}`;
@@ -56,7 +57,7 @@ function unfit({ sample, optimize }: RunConfig, model: ModelConfig, gpus: Gpu[])
 
 const llama = knownModels['meta-llama/Meta-Llama-3-8B'];
 /** Shapes of published models, from 1 to 70 billion parameters. */
-const SHAPES: Record<string, ModelConfig> = {
+const SHAPES: Record<string, LlamaConfig> = {
   'Llama-3.2-1B': { ...llama, layers: 16, hiddenSize: 2048, intermediateSize: 8192, headDim: 64, tieEmbeddings: true },
   'Llama-3.2-3B': { ...llama, layers: 28, hiddenSize: 3072, heads: 24, intermediateSize: 8192, tieEmbeddings: true },
   'Mistral-7B': knownModels['mistralai/Mistral-7B-v0.1'],

@@ -22,7 +22,7 @@ import { createLogger } from './telemetry/log.ts';
 import { isMeasured, Metrics, metricsAddress } from './telemetry/metrics.ts';
 import { startTracing } from './telemetry/tracing.ts';
 import { workflowCode } from './workflow-code.ts';
-import { startEngine } from '../engine/backends.ts';
+import { startWithVllm } from '../engine/backends.ts';
 
 export const ROLES = ['control', 'gpu'] as const;
 export type Role = (typeof ROLES)[number];
@@ -77,8 +77,9 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   const { connectionOptions, namespace } = connectionSettings();
   const connection = await NativeConnection.connect(connectionOptions);
   await registerServer(store, connection, { address: connectionOptions.address, namespace });
-  const engine = isMeasured() ? measureEngine(startEngine(), metrics) : startEngine();
-  const context = { store, engine, cacheFolder: cacheFolder() };
+  const started = startWithVllm();
+  const engine = isMeasured() ? measureEngine(started.engine, metrics) : started.engine;
+  const context = { store, engine, vllm: started.vllm, cacheFolder: cacheFolder() };
   const byRole: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
     control: {
       taskQueue: CONTROL_QUEUE,

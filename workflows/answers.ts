@@ -9,6 +9,7 @@ import { patched } from '@temporalio/workflow';
 import { activitiesOf } from './activities.ts';
 import type { RunConfig } from '../config/run.ts';
 import type { RunningStep } from './place.ts';
+import { samplersOf, sampleShards } from './samplers.ts';
 import { runShards, shardsOf } from './shards.ts';
 
 /** Greedy responses. */
@@ -60,14 +61,18 @@ export async function answerMeasured(
 
 function sampleHeldOut(
   step: RunningStep,
-  { threads, evaluate: { maxNewTokens, batchSize, shardSize } }: RunConfig,
+  config: RunConfig,
   policy: Address,
   heldOut: PromptSet,
   { seed, ...decoding }: Pick<SamplingSettings, 'samplesPerPrompt' | 'temperature'> & { seed: number },
 ): Promise<Address[]> {
+  const { maxNewTokens, batchSize, shardSize } = config.evaluate;
   const settings = { ...decoding, topP: 1, topK: 0, maxNewTokens, batchSize, weights: 'f32' as const };
-  const shared = { policy, prompts: heldOut.address, settings, seed, threads };
-  return runShards(step, 'sample', shared, shardsOf(heldOut.count, shardSize));
+  const shared = { prompts: heldOut.address, settings, seed, threads: config.threads };
+  const { server, ...samplers } = samplersOf(config);
+  // Runs that an earlier version started go on with responses of the engine.
+  const input = { ...shared, ...samplers, ...(server && patched('held-out-by-server') && { server }) };
+  return sampleShards(step, input, policy, shardsOf(heldOut.count, shardSize));
 }
 
 /** Measures scores and lengths of a policy's responses, without a comparison. */

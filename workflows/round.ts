@@ -15,6 +15,7 @@ import type { RunConfig } from '../config/run.ts';
 import type { RunningStep } from './place.ts';
 import { resultOf } from './round-result.ts';
 import { runSteps } from './round-steps.ts';
+import { samplersOf, sampleShards, thenUnload } from './samplers.ts';
 import { runShards, shardsOf } from './shards.ts';
 import { countFrom, Halted, spent } from './spending.ts';
 import type { Spent } from '../activities/spent.ts';
@@ -79,20 +80,11 @@ async function runRound({
   const { threads, backend, device, gpus } = config;
   const compute = { threads, backend, device, gpus };
 
-  const { shardSize, server, ...settings } = config.sample;
+  const { shardSize, server: _server, backend: _sampler, vllm: _vllm, ...settings } = config.sample;
   const shards = shardsOf(prompts.count, shardSize);
-  const shared = { prompts: prompts.address, seed, threads, ...(server && { server }) };
-  const sampleFrom = async (running: RunningStep, source: Address, samplesPerPrompt: number) => {
-    try {
-      const input = { ...shared, policy: source, settings: { ...settings, samplesPerPrompt } };
-      return await runShards(running, 'sample', input, shards);
-    } finally {
-      // If each GPU worker has its own server, it is unknown which servers have loaded the adapter.
-      if (server?.workers === 'control') {
-        await activitiesOf(running.place).control.unloadAdapter({ policy: source, server });
-      }
-    }
-  };
+  const shared = { prompts: prompts.address, seed, threads, ...samplersOf(config) };
+  const sampleFrom = (running: RunningStep, source: Address, samplesPerPrompt: number) =>
+    sampleShards(running, { ...shared, settings: { ...settings, samplesPerPrompt } }, source, shards);
   // In the first round no further samples are needed: the reference policy is the start policy.
   const fromStart = FROM_START.includes(config.optimize.objective.name) && policy !== start.policy;
   const { responses, references } = await step('sample', (fromStart ? 2 : 1) * shards.length, async (running) => ({
@@ -118,8 +110,10 @@ async function runRound({
     : shardsOf(labeled.summary.preferences, shardSize);
   const reference = await step('reference', preferenceShards.length, (running) => {
     const limits = { maxLength: training.maxLength, maxPromptLength: training.maxPromptLength };
-    const input = { policy, preferences: labeled.address, limits, ...compute };
-    return runShards(running, 'reference', input, preferenceShards);
+    // Undefined in runs that were started by a version without this setting.
+    const server = config.sample.server?.logprobs ? config.sample.server : undefined;
+    const input = { policy, preferences: labeled.address, limits, ...compute, ...(server && { server }) };
+    return thenUnload(running, policy, server, () => runShards(running, 'reference', input, preferenceShards));
   });
 
   const rates = [learningRate].flat();

@@ -36,3 +36,19 @@ export async function unloadAdapter(server: ChatServer, name: string, signal?: A
   const request: UnloadRequest = { lora_name: name };
   await server.post('/unload_lora_adapter', request, signal);
 }
+
+/** Sends a request; if the server does not have the adapter, loads it and sends the request again. */
+export type Loading = <T>(request: () => Promise<T>) => Promise<T>;
+
+/** @param load loads the adapter: once for all concurrent requests that failed because it was unloaded. Absent for a base model */
+export function loadingAgain(load?: () => Promise<void>): Loading {
+  let loading: Promise<void> | undefined;
+  const loadOnce = () => (loading ??= load!().finally(() => (loading = undefined)));
+  return async (request) =>
+    request().catch(async (error: unknown) => {
+      // The adapter was unloaded, or the server has restarted.
+      if (!(error instanceof NotOnServer) || !load) throw error;
+      await loadOnce();
+      return request();
+    });
+}

@@ -5,6 +5,7 @@ import pRetry from 'p-retry';
 import { z } from 'zod';
 import { jsonOf } from '../../data/json.ts';
 import type { Message } from '../../data/records.ts';
+import type { Secret } from '../../data/secret.ts';
 import { unlessAborted } from './abort.ts';
 import { UnreadableResponse } from '../errors.ts';
 import type { ChatBody } from '../schema/chat.ts';
@@ -61,12 +62,15 @@ export class ChatServer {
   private readonly retries: number;
   private readonly client: OpenAI;
 
-  /** @throws InputError when `keyVariable` names an environment variable that is not set */
-  constructor({ url, model, ...settings }: ServerSettings) {
+  /**
+   * @param key of a server that this process has started. Default: the key in the environment
+   * @throws InputError when `keyVariable` names an environment variable that is not set
+   */
+  constructor({ url, model, ...settings }: ServerSettings, key?: Secret) {
     const { keyVariable, timeoutSeconds, retries, ...limits } = requestSchema.parse(settings);
     this.url = url.replace(/\/+$/, '');
     this.model = model;
-    this.key = readKey(keyVariable);
+    this.key = key ? { variable: 'VLLM_API_KEY', secret: key } : readKey(keyVariable);
     this.gate = gateTo(this.url, limits);
     this.retries = retries;
     this.client = new OpenAI({

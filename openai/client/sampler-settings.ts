@@ -10,6 +10,13 @@ export const samplerSchema = z.strictObject({
   ...requestSettings,
   concurrency: concurrency.default(64),
   timeoutSeconds: timeoutSeconds.default(300),
+  logprobs: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Whether the server also computes the log-probabilities of preferences under the reference policy, by vLLM's `prompt_logprobs`, " +
+        'instead of the engine. It should then serve the model in the precision of training. Such results are not reproducible either.',
+    ),
   adapterFolder: z
     .string()
     .optional()

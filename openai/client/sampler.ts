@@ -7,10 +7,11 @@ import type { CallOptions } from '../../engine/protocol/jobs.ts';
 import type { ModelTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { seedOf } from '../../data/random.ts';
 import type { SamplingSettings } from '../../engine/protocol/settings.ts';
-import { NotOnServer, RequestRefused, ServerFailed } from '../errors.ts';
+import { RequestRefused, ServerFailed } from '../errors.ts';
 import { completionChoice, type CompletionBody } from '../schema/completions.ts';
 import { completionLogprobs } from '../schema/logprobs.ts';
 import { usage } from '../schema/tokens.ts';
+import { loadingAgain } from './adapters.ts';
 import type { ChatServer } from './client.ts';
 
 /** A prompt with its token ids, encoded with the policy's tokenizer and chat template. */
@@ -57,20 +58,14 @@ export async function sampleFromServer(
 ): Promise<SampledByServer> {
   const failed = new AbortController();
   const stop = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
-  let loading: Promise<void> | undefined;
-  /** Loads the adapter once for all concurrent requests that failed because it was unloaded. */
-  const loadAgain = () => (loading ??= load!().finally(() => (loading = undefined)));
+  const loading = loadingAgain(load);
 
   const ask = async (prompt: TokenizedPrompt, sample: number): Promise<Response> => {
     const body = requestOf(server.model, prompt.tokens, settings, seedOf(seed, prompt.id, sample), tokenizer.eosIds);
     const post = () => server.post('/completions', body, stop, readableCompletion);
-    const response = await post().catch(async (error: unknown) => {
-      if (error instanceof RequestRefused)
-        throw new InputError(`Prompt "${prompt.id}": ${error.message}; ${adviceOn(error)}.`);
-      // The adapter was unloaded, or the server has restarted.
-      if (!(error instanceof NotOnServer) || !load) throw error;
-      await loadAgain();
-      return post();
+    const response = await loading(post).catch((error: unknown) => {
+      if (!(error instanceof RequestRefused)) throw error;
+      throw new InputError(`Prompt "${prompt.id}": ${error.message}; ${adviceOn(error)}.`);
     });
     checkPromptTokens(server.url, prompt, response.usage?.prompt_tokens);
     return responseOf(response.choices[0], prompt, tokenizer);

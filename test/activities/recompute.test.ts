@@ -11,7 +11,7 @@ import { prefer } from '../../activities/prefer.ts';
 import { prepare } from '../../activities/prepare.ts';
 import { importPrompts } from '../../activities/prompts/stored.ts';
 import { recompute, stepsBehind, STEPS, whyNotRecomputed } from '../../activities/recompute.ts';
-import { reference } from '../../activities/reference.ts';
+import { reference, referenceByEngine, referenceByServer } from '../../activities/reference.ts';
 import { recordRelease, release } from '../../activities/release.ts';
 import { sampleByEngine, sampleByServer } from '../../activities/sample.ts';
 import type { Step } from '../../activities/step.ts';
@@ -90,16 +90,17 @@ const under = <Input>(backend: string, step: Step<Input, unknown>, input: Input)
   step.recipeFor({ ...context, engine: { ...context.engine, version: async () => backend } }, input);
 type Under = (backend: string) => Promise<Recipe>;
 
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
 describe('step keys', () => {
   const server = samplerSchema.parse({ url: 'http://127.0.0.1:9/v1', model: 'tiny' });
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
   test.each<[string, Under]>([
     ['sample', (backend) => under(backend, sampleByEngine, sampling)],
     ['label with an engine labeler', (backend) => under(backend, label, { ...labeling, label: judge })],
     ['labelHeldOut with an engine labeler', (backend) => under(backend, labelHeldOut, judging)],
-    ['reference', (backend) => under(backend, reference, referencing)],
+    ['reference', (backend) => under(backend, referenceByEngine, referencing)],
     ['optimize', (backend) => under(backend, optimize, optimizing)],
     ['divergence', (backend) => under(backend, divergence, measuring)],
   ])('%s changes with the version of the backend', async (_, recipeUnder) => {
@@ -124,12 +125,13 @@ describe('step keys', () => {
     ['import-policy', (backend) => under(backend, storeImported, { base: { source: model, fingerprint: '' } })],
     ['import-prompts', (backend) => under(backend, importPrompts, { count: 2, records: () => tinyPrompts(2) })],
     ['sample by a server', (backend) => under(backend, sampleByServer, { ...sampling, server })],
+    ['reference by a server', (backend) => under(backend, referenceByServer, { ...referencing, server })],
     ['release', (backend) => under(backend, recordRelease, releasing)],
   ])('%s does not, and has no version at all', async (_, recipeUnder) => {
     const [one, two] = await Promise.all(['onnxruntime 1', 'onnxruntime 2'].map(recipeUnder));
     expect(stepKey(one)).toBe(stepKey(two));
     expect(Object.keys(one).sort()).toEqual(['inputs', 'parameters', 'seed', 'step']);
-    expect(whyNotRecomputed(one, context)).toBeDefined();
+    expect(await whyNotRecomputed(one, context)).toBeDefined();
   });
 });
 
@@ -138,7 +140,7 @@ describe('a recomputation', () => {
     const before = await store.list();
     const steps = new Set<string>();
     for (const { address, manifest } of before) {
-      if (whyNotRecomputed(manifest.recipe, context) !== undefined) continue;
+      if ((await whyNotRecomputed(manifest.recipe, context)) !== undefined) continue;
       expect(await recomputed(address), manifest.recipe.step).toBe(address);
       steps.add(manifest.recipe.step);
     }
@@ -169,15 +171,24 @@ describe('a recomputation', () => {
   test('is not done of what other versions have computed, which it names', async () => {
     const recipe = { step: 'sample', parameters: {}, inputs: {}, seed: 0 };
     const backend = await context.engine.version({});
+    const onServer = { by: 'reward-model', model, server: { url: 'http://127.0.0.1:9/v1' } };
     const reasons = [
       { ...recipe, engineVersion: 'selm 0.4.0, onnxruntime 1.30.0' },
       { ...recipe, selm: '0.0.1', backend },
       { ...recipe, selm: '0.0.1' },
+      { ...recipe, parameters: { server: { model: 'tiny' } } },
+      { ...recipe, selm: version, step: 'label', parameters: { label: onServer } },
+      { ...recipe, step: 'reference', parameters: { server: { model: 'tiny' } } },
+      { ...recipe, parameters: { vllm: { version: '1.2.3' } } },
     ].map((stored) => whyNotRecomputed(stored, context));
     expect(await Promise.all(reasons)).toEqual([
       'computed by an earlier version (selm 0.4.0, onnxruntime 1.30.0)',
       `computed by selm 0.0.1, ${backend}`,
       'computed by selm 0.0.1',
+      'sampled by a server',
+      'scored by a server',
+      'computed by a server',
+      'sampled by vLLM, which is not reproducible',
     ]);
   });
 });

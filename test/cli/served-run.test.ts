@@ -71,9 +71,10 @@ it('ends, its second round sampled from the adapter that its first has trained',
   const { results } = summaryOf<RunStatus>(ended);
   expect(results.map(({ accepted }) => accepted)).toEqual([true, true]);
   const shards = await servedShards();
-  expect(shards).toHaveLength(4);
+  // Two shards of prompts a round, and the held-out prompts by three policies.
+  expect(shards).toHaveLength(7);
   const second = shards.filter(({ policy }) => policy === results[0].policy);
-  expect(second).toHaveLength(2);
+  expect(second).toHaveLength(3);
 
   // What the server says of its answers is what the engine says of them under that policy, and not under the model.
   const rows = second.flatMap(({ rows: found }) => found);
@@ -98,8 +99,8 @@ it('is verified, without what the server has sampled and what was imported, whic
   const verified = await selm(['verify', 'served', '--json'], home);
   expect(verified.code, verified.stderr).toBe(0);
   const { steps, same, skipped } = summaryOf<{ steps: number; same: number; skipped: number }>(verified);
-  expect([steps > 10, same, skipped]).toEqual([true, steps, 8]);
-  expect(verified.stderr.match(/sample +\w{12} skipped: sampled by a server/g)).toHaveLength(4);
+  expect([steps > 10, same, skipped]).toEqual([true, steps, 11]);
+  expect(verified.stderr.match(/sample +\w{12} skipped: sampled by a server/g)).toHaveLength(7);
   // The policy, the held-out prompts and those of two rounds.
   expect(verified.stderr.match(/import-\w+ +\w{12} skipped: imported/g)).toHaveLength(4);
 });

@@ -128,6 +128,16 @@ describe('a server that samples', () => {
       'run.yaml: "sample.weights" cannot be "q8": a server that samples (sample.server) has its own weights, remove one of the two; see docs/config.md.',
     );
   });
+
+  test("goes without the worker's own vLLM, whose settings need it", () => {
+    expect(refusal(...REQUIRED, ...SERVER, '  backend: vllm')).toMatch(/"sample.backend" cannot be "vllm": a server samples/);
+    expect(refusal(...REQUIRED, 'sample:', '  backend: vllm', '  weights: q8')).toMatch(/"sample.weights" cannot be "q8"/);
+    expect(refusal(...REQUIRED, 'sample:', '  vllm: { args: [--seed, "1"] }')).toMatch(
+      /"sample.vllm" .*it has an effect with sample.backend: vllm only/,
+    );
+    write(...REQUIRED, 'sample:', '  backend: vllm', '  vllm: { args: [--seed, "1"] }', 'optimize:', '  full: true');
+    expect(loadConfig(file).sample).toMatchObject({ backend: 'vllm', vllm: { args: ['--seed', '1'] } });
+  });
 });
 
 describe('an unknown key is refused with the one that was meant', () => {

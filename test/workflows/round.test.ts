@@ -113,3 +113,36 @@ describe('KL divergences', () => {
     expect(steps.evaluate).toEqual({ state: 'done', done: 4 + 2 * 9, total: 4 + 2 * 9, reused: 0 });
   });
 });
+
+/** Runs two rounds. @returns the activities' inputs */
+async function sampledWith(name: string, sample: object): Promise<StandIns> {
+  const standIns = new StandIns();
+  const config = testConfig({ name: `sampled-${name}`, device: 'cpu', gpus: 2, sample });
+  await withWorkers(server, standIns, async () => {
+    const { handle } = await startRun(server.environment.client, config);
+    await handle.result();
+  });
+  return standIns;
+}
+
+describe('what samples', () => {
+  test("the worker's own vLLM also answers the held-out prompts", async () => {
+    const standIns = await sampledWith('vllm', { backend: 'vllm', vllm: { args: ['--seed', '1'] } });
+    const calls = standIns.callsOf('sample');
+    // Of two rounds, and of three policies to the held-out prompts.
+    expect(calls).toHaveLength(5);
+    for (const { vllm, settings } of calls) {
+      expect(vllm).toEqual({ args: ['--seed', '1'], device: 'cpu', gpus: 2 });
+      expect(settings).not.toHaveProperty('backend');
+      expect(settings).not.toHaveProperty('vllm');
+    }
+    expect(standIns.callsOf('unloadAdapter')).toEqual([]);
+  });
+
+  test('a server also answers the held-out prompts, and unloads the adapter of each policy', async () => {
+    const standIns = await sampledWith('server', { server: { url: 'http://127.0.0.1:9/v1', model: 'tiny' } });
+    const calls = standIns.callsOf('sample');
+    expect(calls.map(({ server: given }) => (given as { model: string }).model)).toEqual(Array(5).fill('tiny'));
+    expect(standIns.callsOf('unloadAdapter').map(({ policy }) => policy)).toEqual(calls.map(({ policy }) => policy));
+  });
+});

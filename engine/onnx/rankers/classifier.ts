@@ -1,9 +1,7 @@
 /** Reward models of the Llama family: the transformer with `score.weight` in place of the output layer. */
-import { InputError, located } from '../../../data/errors.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import { packedAttention } from '../model/attention.ts';
-import { contextLength } from '../../model-files/config.ts';
 import { readLlamaConfig } from '../../model-files/llama-config.ts';
 import { frozenWeights } from '../model/parameters.ts';
 import { openTokenizer, type TokenizerFiles } from '../../tokenizer/tokenizer.ts';
@@ -11,8 +9,8 @@ import { transformer } from '../model/transformer.ts';
 import { groupByPrompt, groupLength, type Group } from '../../training/groups.ts';
 import { packedInputs, packTokens, planBatches, SCORING_TOKENS } from '../packing.ts';
 import { int64, Session } from '../session.ts';
-import { collectScores, fit, type Fitted } from './context.ts';
-import { encodeExchange, type Exchange } from './exchange.ts';
+import { checkOneLabel, classifiedExchanges } from '../../rankers/classified.ts';
+import { collectScores } from '../../rankers/context.ts';
 import { openLlamaFolder, type LlamaFolder } from '../../model-files/model.ts';
 import type { Answered, Scores, TooLong } from '../../protocol/jobs.ts';
 import type { RewardModel } from './reward-model.ts';
@@ -31,12 +29,7 @@ export class Classifier implements RewardModel {
 
   /** @throws InputError when a file is missing, damaged or unsupported, or the model has more than one label */
   static async open(folder: string, threads: number): Promise<Classifier> {
-    const { labels } = readLlamaConfig(folder, 'SequenceClassification');
-    if (labels !== 1) {
-      throw new InputError(
-        `${folder} has ${labels} outputs (num_labels in config.json), but a reward model has one: use a reward model.`,
-      );
-    }
+    checkOneLabel(folder, readLlamaConfig(folder, 'SequenceClassification'));
     const model = openLlamaFolder(folder, 'SequenceClassification');
     const { config, dataFolder } = model;
     const tokenizer = openTokenizer(folder);
@@ -54,9 +47,8 @@ export class Classifier implements RewardModel {
     tooLong: TooLong,
     onBatch?: (answers: number, tokens: number) => void,
   ): Promise<Scores> {
-    const fitted = rows.map((row) =>
-      located(`Prompt "${row.id}"`, () => row.answers.map((answer) => this.fitted(row, answer, tooLong))),
-    );
+    const { model, tokenizer } = this;
+    const fitted = classifiedExchanges({ ...model, tokenizer }, rows, tooLong);
     const sequences = fitted.flatMap((row) =>
       splitPrompt(row.flatMap(({ exchange }) => (exchange ? [exchange.ids] : []))),
     );
@@ -75,29 +67,6 @@ export class Classifier implements RewardModel {
       onBatch?.(done, computed);
     }
     return collectScores(fitted, rewards);
-  }
-
-  private fitted(row: Answered, answer: string, tooLong: TooLong): Fitted {
-    return fit(this.encode(row, answer), () => this.encode(row, ''), contextLength(this.model.config), tooLong);
-  }
-
-  /**
-   * The tokens up to the one whose hidden state is scored, the last that is not the padding token. (Some models end a response with
-   * that token, too: transformers skips it in the same way.) Later tokens do not influence it.
-   */
-  private encode({ prompt }: Answered, answer: string): Exchange {
-    const { config } = this.model;
-    const { ids, typeIds } = encodeExchange(this.tokenizer, prompt, answer);
-    const end = ids.findLastIndex((id) => id !== config.padId);
-    const read = end < 0 ? ids : ids.slice(0, end + 1);
-    const stray = read.find((id) => id >= config.vocabSize);
-    if (stray !== undefined) {
-      throw new InputError(
-        `token id ${stray} is outside the vocabulary of ${this.model.folder} (${config.vocabSize} tokens): ` +
-          "use the model's own tokenizer.json.",
-      );
-    }
-    return { ids: read, typeIds: typeIds.slice(0, read.length) };
   }
 
   async close(): Promise<void> {

@@ -7,8 +7,8 @@ import { findJson } from '../../model-files/json-file.ts';
 import { openTokenizer, type TokenizerFiles } from '../../tokenizer/tokenizer.ts';
 import { planByLength } from '../packing.ts';
 import { int64, type Feeds } from '../session.ts';
-import { collectScores, fit, type Fitted } from './context.ts';
-import { encodeExchange, type Exchange } from './exchange.ts';
+import { collectScores, fit, type Fitted } from '../../rankers/context.ts';
+import { encodeExchange, type Exchange } from '../../rankers/exchange.ts';
 import type { Answered, Scores, TooLong } from '../../protocol/jobs.ts';
 import type { RewardModel } from './reward-model.ts';
 

@@ -1,8 +1,8 @@
 /** A prompt and a candidate as a reward model reads them. */
 import type { Tokenizer } from '@huggingface/tokenizers';
-import { contentOf } from '../../../data/conversation.ts';
-import type { Text } from '../../../data/records.ts';
-import type { TokenizerFiles } from '../../tokenizer/tokenizer.ts';
+import { contentOf } from '../../data/conversation.ts';
+import type { Text } from '../../data/records.ts';
+import type { TokenizerFiles } from '../tokenizer/tokenizer.ts';
 
 /** A prompt and a candidate as tokens. */
 export interface Exchange {

@@ -1,7 +1,7 @@
 /** Prompts with candidates that are longer than a reward model's context. */
-import { commonPrefix, commonSuffix } from '../../tokenizer/chat-template.ts';
+import { commonPrefix, commonSuffix } from '../tokenizer/chat-template.ts';
 import type { Exchange } from './exchange.ts';
-import type { Scores, TooLong } from '../../protocol/jobs.ts';
+import type { Scores, TooLong } from '../protocol/jobs.ts';
 
 /** The exchange as the model reads it; absent if it is not scored. */
 export interface Fitted {

@@ -1,0 +1,63 @@
+/** Reference log-probabilities by a server that has the base model and loads the policy's adapter on request. */
+import type { Address } from '../artifacts/manifest.ts';
+import type { ArtifactStore } from '../artifacts/store.ts';
+import { ROLES, type ReferenceLogps } from '../data/records.ts';
+import type { CallOptions } from '../engine/protocol/jobs.ts';
+import type { LengthLimits } from '../engine/protocol/settings.ts';
+import { openPolicyFiles } from '../engine/tokens/policy.ts';
+import { tokenizePreferences, type TokenizedPreference } from '../engine/tokens/preferences.ts';
+import { loadingAgain } from '../openai/client/adapters.ts';
+import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
+import { logpOnServer } from '../openai/client/prompt-logprobs.ts';
+import { openPolicyArtifact } from './policy.ts';
+import { policyOnServer } from './sampling-server.ts';
+
+interface Preferences {
+  /** The file. */
+  rows: string;
+  from: number;
+  to: number;
+  limits: LengthLimits;
+}
+
+/**
+ * The log-probabilities (nats) of the responses of a shard's preferences, in order.
+ * @throws InputError when the server cannot load this policy, or rejects a request
+ */
+export async function referenceOnServer(
+  store: ArtifactStore,
+  address: Address,
+  server: SamplerSettings,
+  { rows: file, from, to, limits }: Preferences,
+  { signal, onProgress }: CallOptions,
+): Promise<ReferenceLogps[]> {
+  const { policy } = await openPolicyArtifact(store, address);
+  const { rows } = await tokenizePreferences(openPolicyFiles(policy), file, limits, false, { from, to });
+  const failed = new AbortController();
+  const stop = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
+  const { client, load } = await policyOnServer(store, address, server, policy, stop);
+  const loading = loadingAgain(load);
+  let [done, tokens] = [0, 0];
+  const ofRow = async (row: TokenizedPreference): Promise<ReferenceLogps> => {
+    // Equal responses are computed once.
+    const known = new Map<string, Promise<number>>();
+    const logps = await Promise.all(
+      ROLES.map(async (role) => {
+        const key = `${row[role].prompt.join()} ${row[role].response.join()}`;
+        const logp = known.get(key) ?? loading(() => logpOnServer(client, row[role], stop));
+        known.set(key, logp);
+        return [role, await logp];
+      }),
+    );
+    tokens += ROLES.reduce((total, role) => total + row[role].response.length, 0);
+    onProgress?.({ done: ++done, total: rows.length, unit: 'rows', tokens });
+    return Object.fromEntries(logps) as ReferenceLogps;
+  };
+  try {
+    await load?.();
+    return await Promise.all(rows.map(ofRow));
+  } catch (error) {
+    failed.abort(error);
+    throw error;
+  }
+}

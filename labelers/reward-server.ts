@@ -1,0 +1,42 @@
+/** A reward model on a vLLM server: selm tokenizes, the server scores. */
+import { readModelConfig } from '../engine/model-files/config.ts';
+import type { CallOptions, RewardJob, Scores } from '../engine/protocol/jobs.ts';
+import { checkOneLabel, classifiedExchanges } from '../engine/rankers/classified.ts';
+import { collectScores } from '../engine/rankers/context.ts';
+import { openTokenizer } from '../engine/tokenizer/tokenizer.ts';
+import { ChatServer } from '../openai/client/client.ts';
+import { rewardsOnServer } from '../openai/client/rewards.ts';
+import type { ServerSettings } from '../openai/client/settings.ts';
+
+/**
+ * Scores answers with one request per prompt.
+ * @throws InputError when the model or the server is wrong
+ */
+export async function scoreOnServer(
+  { url, ...settings }: ServerSettings,
+  { model: folder, rows, tooLong = 'cut' }: RewardJob,
+  { signal, onProgress }: CallOptions,
+): Promise<Scores> {
+  const config = readModelConfig(folder, 'SequenceClassification');
+  checkOneLabel(folder, config);
+  const fitted = classifiedExchanges({ folder, config, tokenizer: openTokenizer(folder) }, rows, tooLong);
+  // The path is not part of the OpenAI API.
+  const server = new ChatServer({ ...settings, url: url.replace(/\/v1\/?$/, '') });
+  const failed = new AbortController();
+  const stop = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
+  let [done, tokens] = [0, 0];
+  const rewards = fitted.map(async (answers) => {
+    const sequences = answers.flatMap(({ exchange }) => (exchange ? [exchange.ids] : []));
+    const scores = sequences.length === 0 ? [] : await rewardsOnServer(server, sequences, stop);
+    done += answers.length;
+    tokens += sequences.reduce((total, { length }) => total + length, 0);
+    onProgress?.({ done, total: fitted.flat().length, unit: 'answers', tokens });
+    return scores;
+  });
+  try {
+    return collectScores(fitted, (await Promise.all(rewards)).flat());
+  } catch (error) {
+    failed.abort(error);
+    throw error;
+  }
+}

@@ -1,0 +1,142 @@
+/** The life of the worker's vLLM: real processes in its place. The real one is in test/vllm. */
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { InputError } from '../../../data/errors.ts';
+import { forkModule } from '../../../engine/process/fork.ts';
+import { EngineDied } from '../../../engine/protocol/errors.ts';
+import type { VllmSettings } from '../../../engine/vllm/host.ts';
+import type { GpuMemory } from '../../../engine/vllm/memory.ts';
+import { temporaryFolder } from '../../temporary.ts';
+import { tinyAdapter, tinyModel } from '../../tiny-model.ts';
+import { ask, isRunning, startHost, type Told } from './stand-in.ts';
+
+const folder = temporaryFolder();
+const model = tinyModel(join(folder, 'model'));
+const other = tinyModel(join(folder, 'other'));
+const onCpu: VllmSettings = { args: [], device: 'cpu' };
+
+const host = startHost();
+afterEach(() => host.stop());
+
+const valueOf = ({ args }: Told, flag: string) => args[args.indexOf(flag) + 1];
+
+/** Waits until a server and the process that it has started have ended. */
+const ended = ({ pid, child }: Told) => expect.poll(() => [pid, child].filter(isRunning)).toEqual([]);
+
+describe('a server', () => {
+  test('gets its model, a port and a key that is not among its arguments', async () => {
+    const serving = await host.serve({ model }, 100, onCpu);
+    const told = await ask(serving);
+    expect(told.args.slice(0, 4)).toEqual(['-m', 'vllm.entrypoints.cli.main', 'serve', model]);
+    expect(serving.url).toBe(`http://127.0.0.1:${valueOf(told, '--port')}/v1`);
+    expect(told.key).toBe(serving.key.reveal());
+    expect(told.key).toMatch(/^\w{64}$/);
+    expect(told.args.join(' ')).not.toContain(told.key);
+    expect(told.env).not.toContain('VLLM_ALLOW_RUNTIME_LORA_UPDATING');
+  });
+
+  test('stays for policies that it can serve, whatever their adapter', async () => {
+    const first = await ask(await host.serve({ model, adapter: tinyAdapter }, 100, onCpu));
+    expect(valueOf(first, '--max-lora-rank')).toBe('8');
+    expect(first.env).toContain('VLLM_ALLOW_RUNTIME_LORA_UPDATING');
+    expect((await ask(await host.serve({ model }, 200, onCpu))).pid).toBe(first.pid);
+  });
+
+  test('is replaced for another model, and by one that still takes adapters for the first adapter', async () => {
+    const first = await ask(await host.serve({ model }, 100, onCpu));
+    const second = await ask(await host.serve({ model, adapter: tinyAdapter }, 100, onCpu));
+    await ended(first);
+    expect((await ask(await host.serve({ model }, 100, onCpu))).pid).toBe(second.pid);
+    const third = await ask(await host.serve({ model: other }, 100, onCpu));
+    await ended(second);
+    expect(third.args).not.toContain('--enable-lora');
+  });
+
+  test('is replaced when its arguments change', async () => {
+    const first = await ask(await host.serve({ model }, 100, onCpu));
+    const second = await ask(await host.serve({ model }, 100, { ...onCpu, args: ['--seed', '1'] }));
+    await ended(first);
+    expect(second.args.slice(-2)).toEqual(['--seed', '1']);
+  });
+
+  test('ends with all processes that it has started', async () => {
+    const told = await ask(await host.serve({ model }, 100, onCpu));
+    await host.stop();
+    await ended(told);
+  });
+
+  test('that dies is reported to its users, and another one takes its place', async () => {
+    const serving = await host.serve({ model }, 100, onCpu);
+    const told = await ask(serving);
+    process.kill(told.pid, 'SIGKILL');
+    await once(serving.died, 'abort');
+    expect(serving.died.reason).toBeInstanceOf(EngineDied);
+    expect((serving.died.reason as Error).message).toMatch(/^vLLM was killed \(SIGKILL\)/);
+    await ended(told);
+    const next = await ask(await host.serve({ model }, 100, onCpu));
+    expect(next.pid).not.toBe(told.pid);
+  });
+
+  test('ends with the process that has started it, if that is killed', async () => {
+    const parent = forkModule(new URL('./parent.ts', import.meta.url), [model]);
+    const [told] = (await once(parent, 'message')) as [Told];
+    parent.kill('SIGKILL');
+    await ended(told);
+  });
+
+  test('that does not start is an error with its last words', async () => {
+    const failing = host.serve({ model }, 100, { ...onCpu, args: ['--fail', 'RuntimeError: no such kernel'] });
+    await expect(failing).rejects.toThrow('vLLM ended with exit code 1. Its last words: RuntimeError: no such kernel');
+  });
+
+  test('is not started for a step that was stopped', async () => {
+    const stop = new AbortController();
+    stop.abort(new Error('stopped'));
+    await expect(host.serve({ model }, 100, onCpu, stop.signal)).rejects.toThrow('stopped');
+  });
+});
+
+test('without vLLM, the error says how to get it', async () => {
+  const without = startHost({ environment: () => ({ python: '/opt/python' }) });
+  const failure = await without.version(onCpu).catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(InputError);
+  expect((failure as Error).message).toMatch(/^\/opt\/python has no vLLM/);
+});
+
+describe('on GPUs', () => {
+  const gigabyte = 1e9;
+  let gpus: GpuMemory[] = [];
+  let freed = 0;
+  /** What is read first, before `gpus`. */
+  let states: GpuMemory[][] = [];
+  const onGpus = startHost({ readGpus: async () => states.shift() ?? gpus, freeDevice: async () => void freed++ });
+  afterAll(() => onGpus.stop());
+  const idle = [0, 1, 2, 3].map((index) => ({ index, total: 80 * gigabyte, used: gigabyte }));
+
+  test('a server runs one copy of a small model on each', async () => {
+    gpus = idle;
+    const serving = await onGpus.serve({ model }, 100, { args: [] });
+    const told = await ask(serving);
+    expect(valueOf(told, '--data-parallel-size')).toBe('4');
+    expect(valueOf(told, '--dtype')).toBe('bfloat16');
+    expect(told.args).not.toContain('--enforce-eager');
+    expect([serving.concurrency, freed]).toEqual([1024, 1]);
+  });
+
+  test('stopping waits until the memory is free', async () => {
+    gpus = idle;
+    await onGpus.serve({ model }, 100, { args: [] });
+    const busy = idle.map((gpu) => ({ ...gpu, used: 60 * gigabyte }));
+    states = [busy, busy];
+    await onGpus.stop();
+    expect(states).toEqual([]);
+  });
+
+  test('too few of them are an error', async () => {
+    gpus = idle.slice(0, 1);
+    await expect(onGpus.serve({ model }, 100, { args: [], gpus: 2 })).rejects.toThrow(
+      /^vLLM needs 2 GPUs, and this machine has 1 /,
+    );
+  });
+});
