@@ -15,6 +15,8 @@ export interface ModelConfig {
    * longer ones are refused. Absent for other architectures, which only transformers computes, with their windows.
    */
   slidingWindow?: number;
+  /** Number of outputs of a sequence classifier; absent in a language model. */
+  labels?: number;
   bosId?: number;
   /** Tokens that end a response, including those of generation_config.json. */
   eosIds: number[];
@@ -46,6 +48,8 @@ const configSchema = z.looseObject({
   eos_token_id: ids,
   pad_token_id: ids,
   quantization_config: z.unknown().optional(),
+  num_labels: z.int().positive().optional(),
+  id2label: z.record(z.string(), z.unknown()).optional(),
 });
 type RawConfig = z.infer<typeof configSchema>;
 const generationSchema = z.looseObject({ eos_token_id: ids });
@@ -93,11 +97,17 @@ export function readModelConfig(folder: string): ModelConfig {
     maxPositions:
       raw.max_position_embeddings ?? raw.n_positions ?? raw.max_seq_len ?? raw.seq_length ?? DEFAULT_POSITIONS,
     ...(window && { slidingWindow: window }),
+    ...(architecture.endsWith('ForSequenceClassification') && { labels: labelsOf(raw) }),
     bosId: list(raw.bos_token_id)[0],
     eosIds: [...new Set([...list(raw.eos_token_id), ...list(generationIds)])],
     padId: list(raw.pad_token_id)[0],
   };
 }
+
+/** transformers writes the labels' names instead of their number, and neither if there are two. */
+const labelsOf = ({ num_labels, id2label }: RawConfig) =>
+  num_labels ?? (id2label ? Object.keys(id2label).length : DEFAULT_LABELS);
+const DEFAULT_LABELS = 2;
 
 const EXPERTS = ['num_local_experts', 'num_experts', 'n_routed_experts'];
 

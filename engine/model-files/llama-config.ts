@@ -26,8 +26,6 @@ export interface LlamaConfig extends ModelConfig {
   headDim: number;
   normEpsilon: number;
   tieEmbeddings: boolean;
-  /** Number of outputs of a sequence classifier; absent in a language model. */
-  labels?: number;
   /** Biases of the query, key and value projections. */
   attentionBias: boolean;
   /** Bias of the output projection. */
@@ -63,8 +61,6 @@ const configSchema = z.looseObject({
   rope_theta: z.number().positive().optional(),
   rope_scaling: ropeSchema.nullish(),
   rope_parameters: ropeSchema.nullish(),
-  num_labels: z.int().positive().optional(),
-  id2label: z.record(z.string(), z.unknown()).optional(),
 });
 type RawConfig = z.infer<typeof configSchema>;
 
@@ -139,7 +135,6 @@ export function readLlamaConfig(folder: string, task: Task = 'CausalLM'): LlamaC
     headDim,
     normEpsilon: rest.rms_norm_eps,
     tieEmbeddings: rest.tie_word_embeddings ?? family.tieEmbeddings,
-    ...(task === 'SequenceClassification' && { labels: labelsOf(raw) }),
     attentionBias: family.qkvBias(raw),
     outputBias: family.outputBias(raw),
     mlpBias: family.mlpBias(raw),
@@ -147,11 +142,6 @@ export function readLlamaConfig(folder: string, task: Task = 'CausalLM'): LlamaC
     rope: readRope(raw, config.maxPositions, unsupported),
   };
 }
-
-/** transformers writes the labels' names instead of their number, and neither if there are two. */
-const labelsOf = ({ num_labels, id2label }: RawConfig) =>
-  num_labels ?? (id2label ? Object.keys(id2label).length : DEFAULT_LABELS);
-const DEFAULT_LABELS = 2;
 
 /** Both styles: `rope_parameters`, and `rope_theta` with `rope_scaling`. */
 function readRope(raw: RawConfig, maxPositions: number, unsupported: Refusal): Rope {
