@@ -96,6 +96,6 @@ interface FittingModel {
 export const modelNeeds = (gpus: number): FittingModel[] =>
   Object.entries(SHAPES).map(([name, shape]) => {
     const training = trainingSchema.parse({ recompute: true, microBatchTokens: 4096 });
-    const needed = (full: boolean) => totalOf(gpuTrainingMemory(shape, { ...training, full }, gpus));
-    return { name, parameters: parameterCount(shape), full: needed(true), lora: needed(false) };
+    const needed = (full: boolean) => totalOf(gpuTrainingMemory(llamaDimensions(shape), { ...training, full }, gpus));
+    return { name, parameters: parameterCount(llamaDimensions(shape)), full: needed(true), lora: needed(false) };
   });
