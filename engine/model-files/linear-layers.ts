@@ -1,6 +1,6 @@
 /** The linear layers that LoRA adapts, of a model of any architecture: found by the names and shapes of its tensors. */
 import { InputError } from '../../data/errors.ts';
-import { LORA_TARGETS } from '../protocol/settings.ts';
+import { ALL_LINEAR, LORA_TARGETS } from '../protocol/settings.ts';
 
 /** [out, in] of each linear layer in the model's blocks, by the layer's name: `model.layers.0.self_attn.q_proj`. */
 export type LinearLayers = Map<string, [number, number]>;
@@ -54,14 +54,14 @@ export const isNamed = (layer: string, targets: string[]): boolean =>
  * @param targets names, or their last parts; `all-linear` is every layer
  * @throws InputError when the model has no layer of a name
  */
-export function targetLayers(layers: LinearLayers, targets: string[] | 'all-linear'): LinearLayers {
-  if (targets === 'all-linear') return layers;
+export function targetLayers(layers: LinearLayers, targets: string[]): LinearLayers {
+  if (targets.includes(ALL_LINEAR)) return layers;
   const names = [...layers.keys()];
   const missing = targets.find((target) => !names.some((name) => isNamed(name, [target])));
   if (missing !== undefined) {
     throw new InputError(
       `the model has no linear layer "${missing}" (lora.targets): ` +
-        `name some of ${layerEnds(layers).join(', ')}, or set lora.targets: all-linear.`,
+        `name some of ${layerEnds(layers).join(', ')}, or set lora.targets: [${ALL_LINEAR}].`,
     );
   }
   return new Map([...layers].filter(([name]) => isNamed(name, targets)));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { InputError } from '../../data/errors.ts';
 import { exists } from '../../data/file-errors.ts';
 import { uniformStream } from '../../data/random.ts';
-import type { LoraSettings } from '../protocol/settings.ts';
+import { ALL_LINEAR, type LoraSettings } from '../protocol/settings.ts';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, readAdapterConfig } from './adapter-config.ts';
 import { isNamed, layerEnds, targetLayers, type LinearLayers } from './linear-layers.ts';
 import { openSafetensors, readTensorF32, writeSafetensors, type TensorEntry } from './safetensors.ts';
@@ -53,7 +53,7 @@ export function freshAdapter(layers: LinearLayers, settings: LoraSettings, seed:
     const scale = scaleOf(rank, alpha, rslora);
     matrices.set(name, { a, b: new Float32Array(out * rank), in: inputs, out, rank, alpha, scale });
   }
-  return { rank, alpha, rslora, targets: targets === 'all-linear' ? layerEnds(adapted) : targets, matrices };
+  return { rank, alpha, rslora, targets: targets.includes(ALL_LINEAR) ? layerEnds(adapted) : targets, matrices };
 }
 
 const PREFIX = 'base_model.model.';

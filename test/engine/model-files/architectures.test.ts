@@ -36,7 +36,7 @@ const engine = new LocalEngine();
 afterAll(() => engine.close());
 const modelOf = (name: string) => fixture(`architectures/${name}/model`);
 const adapterOf = (name: string) => fixture(`architectures/${name}/adapter`);
-const allLinear = loraSchema.parse({ rank: 2, targets: 'all-linear' });
+const allLinear = loraSchema.parse({ rank: 2, targets: ['all-linear'] });
 
 describe.each(all)('%s:', (name, expected) => {
   const opened = () => openModelFolder(modelOf(name));
@@ -110,7 +110,7 @@ test('a layer that the architecture does not have is named, with those that it h
   expect(() => freshAdapter(layers, loraSchema.parse({}), 0)).toThrow(
     new InputError(
       'the model has no linear layer "q_proj" (lora.targets): ' +
-        'name some of o_proj, down_proj, gate_up_proj, qkv_proj, or set lora.targets: all-linear.',
+        'name some of o_proj, down_proj, gate_up_proj, qkv_proj, or set lora.targets: [all-linear].',
     ),
   );
   const own = freshAdapter(layers, loraSchema.parse({ targets: ['qkv_proj', 'model.layers.1.mlp.down_proj'] }), 0);
