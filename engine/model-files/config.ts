@@ -15,6 +15,8 @@ export interface ModelConfig {
    * longer ones are refused. Absent for other architectures, which only transformers computes, with their windows.
    */
   slidingWindow?: number;
+  /** Attention heads, which vLLM divides among GPUs. */
+  heads?: number;
   /** Number of outputs of a sequence classifier; absent in a language model. */
   labels?: number;
   bosId?: number;
@@ -36,6 +38,7 @@ const configSchema = z.looseObject({
   model_type: z.string().optional(),
   vocab_size: z.int().positive().max(MAX_VOCABULARY),
   num_hidden_layers: z.int().positive().max(MAX_LAYERS).optional(),
+  num_attention_heads: z.int().positive().max(MAX_SIZE).optional(),
   max_position_embeddings: positions,
   n_positions: positions,
   max_seq_len: positions,
@@ -97,6 +100,7 @@ export function readModelConfig(folder: string): ModelConfig {
     maxPositions:
       raw.max_position_embeddings ?? raw.n_positions ?? raw.max_seq_len ?? raw.seq_length ?? DEFAULT_POSITIONS,
     ...(window && { slidingWindow: window }),
+    ...(raw.num_attention_heads !== undefined && { heads: raw.num_attention_heads }),
     ...(architecture.endsWith('ForSequenceClassification') && { labels: labelsOf(raw) }),
     bosId: list(raw.bos_token_id)[0],
     eosIds: [...new Set([...list(raw.eos_token_id), ...list(generationIds)])],

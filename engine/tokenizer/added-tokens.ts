@@ -53,7 +53,7 @@ export function correctAddedTokens(tokenizer: Tokenizer): void {
 /** A text's parts: the splitter's tokens, and what is between them. */
 function cut(splitter: Splitter, tokens: Map<string, AddedToken>, text: string): (string | AddedToken)[] {
   const parts = splitter.split(text).map((part) => tokens.get(part) ?? part);
-  return parts.flatMap((part, i) => {
+  return parts.flatMap((part, i): (string | AddedToken)[] => {
     if (typeof part !== 'string') return [part];
     const [before, after] = [parts[i - 1], parts[i + 1]];
     const start = typeof before === 'object' && before.rstrip ? part.replace(/^\p{White_Space}+/u, '') : part;
