@@ -47,7 +47,7 @@ export function gpuTrainingMemory(
 ): GpuMemory {
   const { layers, hiddenSize, intermediateSize, kvHeads, headDim, vocabSize } = config;
   const all = parameterCount(config);
-  const outside = parameterCount({ ...config, layers: 0 });
+  const outside = parameterCount({ shapes: new Map([...config.shapes].filter(([name]) => !/\.\d+\./.test(name))) });
   const perLayer = (all - outside) / layers;
   const trained = full ? all : loraParameterCount(config, lora);
   const tokens = Math.max(microBatchTokens, maxLength);

@@ -78,7 +78,7 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
       return undefined;
     }
   };
-  const model = await tell(() => dimensionsOf(config, unknown));
+  const model = await tell(() => shapeOf(config, unknown));
   const { adapter } = config;
   if (adapter !== undefined && adapter.includes('/') && !existsSync(adapter)) {
     problems.push(`Adapter ${adapter} does not exist: give a PEFT adapter folder.`);
@@ -219,7 +219,7 @@ function hoursOf(
 }
 
 /** @throws InputError when the model is a folder that is missing or not supported */
-export function shapeOf(model: string, unknown: string[]): ModelDimensions | undefined {
+export function shapeOf({ model, backend }: Pick<RunConfig, 'model' | 'backend'>, unknown: string[]): ModelDimensions | undefined {
   const folder = existsSync(model) || !isModelId(model) ? model : cachedModel(model);
   if (folder !== undefined) {
     return backend === 'torch' ? readDimensions(folder) : llamaDimensions(readLlamaConfig(folder));

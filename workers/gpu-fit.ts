@@ -32,7 +32,7 @@ export function gpuProblem(config: RunConfig): string | undefined {
     return 'device: cuda needs NVIDIA GPUs, and nvidia-smi shows none on this machine: use a machine with GPUs, or set device: cpu.';
   if (gpus.length < wanted)
     return `gpus: ${wanted} is more than the ${gpuCount(gpus.length)} of this machine: set gpus: ${gpus.length}.`;
-  const model = shapeOf(config.model, []);
+  const model = shapeOf(config, []);
   return model && unfit(config, model, gpus.slice(0, wanted));
 }
 
