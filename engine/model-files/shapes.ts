@@ -15,7 +15,7 @@ export const projections = {
 export type Projection = keyof typeof projections;
 
 /** [out, in] of a linear layer. */
-export function linearShape(config: LlamaConfig, projection: Projection): [number, number] {
+function linearShape(config: LlamaConfig, projection: Projection): [number, number] {
   const { hiddenSize, intermediateSize, heads, kvHeads, headDim } = config;
   const shapes: Record<Projection, [number, number]> = {
     q_proj: [heads * headDim, hiddenSize],

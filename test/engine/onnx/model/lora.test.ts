@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -49,6 +50,14 @@ test('its scale is alpha / r, or alpha / sqrt(r) with rslora', () => {
   const { r, lora_alpha } = readJson<{ r: number; lora_alpha: number }>(join(given, 'adapter_config.json'));
   expect(scaleOf(given)).toBeCloseTo(lora_alpha / r);
   expect(scaleOf(adapter({ use_rslora: true }))).toBeCloseTo(lora_alpha / Math.sqrt(r));
+});
+
+test('a new one has the matrices, in the order, that earlier versions gave it', () => {
+  const hash = createHash('sha256');
+  for (const [name, { a, b }] of freshAdapter(layers, loraSchema.parse({ rank: 4 }), 7).matrices) {
+    hash.update(name).update(a).update(b);
+  }
+  expect(hash.digest('hex')).toBe('9ebf9929e8badd8a907ae558bd82f12ceb9ef2e118a583cf3f4c37adc6e497bb');
 });
 
 test("a new one changes nothing: B is zero, A within PEFT's bounds and not constant", () => {
