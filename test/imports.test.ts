@@ -28,6 +28,7 @@ const engine = [
   'torch',
   'vllm',
   'estimate.ts',
+  'gpus.ts',
   'training',
   'tokens',
   'rankers',
@@ -84,11 +85,12 @@ it.each(engine)('%s imports only from itself and from what is below it', (part) 
   expect(upward(engine, engine.indexOf(part))).toEqual([]);
 });
 
-it('nothing outside of engine/onnx imports from it', () => {
-  const others = rooms.flatMap(sourcesIn).filter((file) => !isIn(file, 'engine/onnx'));
+it.each(['engine/onnx', 'engine/torch'])('nothing outside of %s imports from it', (backend) => {
+  const others = rooms.flatMap(sourcesIn).filter((file) => !isIn(file, backend) && file !== 'engine/backends.ts');
   const found = others.flatMap((file) =>
     importsOf(file)
-      .filter((imported) => isIn(imported, 'engine/onnx'))
+      // What is installed is shown by commands too.
+      .filter((imported) => isIn(imported, backend) && imported !== 'engine/torch/environment.ts')
       .map((imported) => `${file} imports ${imported}`),
   );
   expect(found).toEqual([]);

@@ -1,4 +1,6 @@
-/** Why ranks have ended, as one sentence: the first cause, with the rank and its last words. */
+/** Why ranks have ended, as one error: the first cause, with the rank and its last words. */
+import { InputError } from '../../data/errors.ts';
+import { EngineDied } from '../protocol/errors.ts';
 import type { ErrorMessage } from '../protocol/messages.ts';
 
 /** How one rank ended. */
@@ -14,49 +16,56 @@ export interface RankEnd {
 
 /** A GPU without memory for an allocation (torch.OutOfMemoryError), and NCCL's form of it. */
 const OUT_OF_MEMORY = /CUDA out of memory|OutOfMemoryError|CUDA error: out of memory/;
+export const isOutOfMemory = ({ message }: Pick<ErrorMessage, 'message'>): boolean => OUT_OF_MEMORY.test(message);
+
 /** What a rank says when another one is gone: not the cause. */
 const LOST_CONNECTION =
   /Connection (closed|reset) by peer|connection was (closed|aborted)|remote process exited|Broken pipe/i;
 
 /**
  * @param ends of all ranks
- * @param during what they were doing: `optimize after step 3`
+ * @param during what they were doing: `optimize, after step 3`
  * @param reported the error that rank 0 reported for all ranks, if one of them raised it
+ * @returns an InputError where a GPU's memory is too small, else EngineDied
  */
-export function describeEnd(ends: RankEnd[], during: string, reported?: ErrorMessage): string {
+export function endError(ends: RankEnd[], during: string, reported?: ErrorMessage): Error {
   const own = ends.filter(({ isOurs }) => !isOurs);
   const killed = own.find(({ signal }) => signal !== null);
-  if (killed) return `${nameOf(killed, ends)} ${howOf(killed)} during ${during}.${lastWords(killed)}`;
+  if (killed) return died(killed, ends, during);
   const full = ends.find(({ stderr }) => OUT_OF_MEMORY.test(stderr));
-  if (full || (reported && OUT_OF_MEMORY.test(reported.message))) {
+  if (full || (reported && isOutOfMemory(reported))) {
     const who = full ? nameOf(full, ends) : 'A rank';
-    return (
-      `${who} ran out of GPU memory during ${during}: use more GPUs (gpus), lower microBatchTokens, or set recompute: true.` +
-      (full ? lastWords(full) : ` ${reported!.message}`)
-    );
+    const words = reported?.message ?? lastWords(full!);
+    const advice = 'lower microBatchTokens or maxLength, set recompute, or use more GPUs';
+    return new InputError(`${who} ran out of GPU memory during ${during}: ${advice}. ${words}`);
   }
   if (reported && !LOST_CONNECTION.test(reported.message)) {
-    return `The ranks failed during ${during}: ${reported.message}${reported.stack ? `\n${reported.stack}` : ''}`;
+    const stack = reported.stack ? `\n${reported.stack}` : '';
+    return new EngineDied(`The ranks failed during ${during}: ${reported.message}${stack}`);
   }
   const failed = own.filter(({ code }) => code !== 0);
   const cause = failed.find(({ stderr }) => !LOST_CONNECTION.test(stderr)) ?? failed[0] ?? own[0];
-  if (cause) return `${nameOf(cause, ends)} ${howOf(cause)} during ${during}.${lastWords(cause)}`;
-  return `The ranks failed during ${during}${reported ? `: ${reported.message}` : ''}.`;
+  return cause ? died(cause, ends, during) : new EngineDied(`The ranks failed during ${during}.`);
 }
 
 /**
  * @param stopped the ranks that a signal (SIGSTOP) has stopped
  * @param seconds for which there was no progress
  */
-export function describeHang(ends: RankEnd[], stopped: number[], during: string, seconds: number): string {
+export function hangError(ends: RankEnd[], stopped: number[], during: string, seconds: number): Error {
   const where = ends.map((end) => {
     const at = stopped.includes(end.rank)
       ? 'is stopped by a signal'
       : `is in ${placeOf(end.stderr) ?? 'an unknown place'}`;
     return `${nameOf(end, ends)} ${at}`;
   });
-  return `The ranks made no progress for ${seconds} s during ${during} and were killed: ${where.join('; ')}.`;
+  return new EngineDied(
+    `The ranks made no progress for ${seconds} s during ${during} and were killed: ${where.join('; ')}.`,
+  );
 }
+
+const died = (end: RankEnd, ends: RankEnd[], during: string) =>
+  new EngineDied(`${nameOf(end, ends)} ${howOf(end)} during ${during}.${lastWords(end)}`);
 
 const nameOf = ({ rank }: RankEnd, ends: RankEnd[]) => `Rank ${rank} of ${ends.length}`;
 

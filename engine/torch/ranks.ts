@@ -13,7 +13,7 @@ import type { Device } from '../protocol/compute.ts';
 import { EngineDied, fromErrorMessage, JobAborted } from '../protocol/errors.ts';
 import type { ErrorMessage } from '../protocol/messages.ts';
 import { readMessages, type ProgressMessage, type RankMessage, type ReadyMessage } from './channel.ts';
-import { describeEnd, describeHang, type RankEnd } from './failure.ts';
+import { endError, hangError, isOutOfMemory, type RankEnd } from './failure.ts';
 
 /** What ranks are started with. */
 export interface RankSettings {
@@ -42,8 +42,9 @@ interface Rank {
 interface RunningJob {
   id: number;
   name: string;
-  /** What is known of its progress, for errors. */
-  at: string;
+  /** The last step and pass that were reported, for errors. */
+  step: string;
+  pass: string;
   onProgress: (message: ProgressMessage) => void;
   resolve: (value: unknown) => void;
   reject: (error: Error) => void;
@@ -73,7 +74,9 @@ export class Ranks {
   private job: RunningJob | undefined;
   private jobs = 0;
   private watchdog: NodeJS.Timeout | undefined;
-  private ending: Promise<EngineDied> | undefined;
+  /** The error that rank 0 reported for all ranks, if they end because of it. */
+  private reported: ErrorMessage | undefined;
+  private ending: Promise<Error> | undefined;
 
   private constructor(settings: RankSettings, patience: Patience) {
     this.settings = settings;
@@ -84,7 +87,10 @@ export class Ranks {
     readMessages(
       first.stdout!,
       (message) => this.receive(message),
-      (line) => this.end({ kind: 'fault', message: `rank 0 wrote a line that is no message: ${line.slice(0, 200)}` }),
+      (line) => {
+        this.reported = { kind: 'fault', message: `rank 0 wrote a line that is no message: ${line.slice(0, 200)}` };
+        void this.end();
+      },
     );
     // A rank that has ended does not read.
     first.stdin!.on('error', () => {});
@@ -127,7 +133,7 @@ export class Ranks {
     const id = ++this.jobs;
     const abort = () => this.send({ type: 'abort', id });
     return new Promise<unknown>((resolve, reject) => {
-      this.job = { id, name, at: 'before its first pass', onProgress, resolve, reject };
+      this.job = { id, name, step: '', pass: '', onProgress, resolve, reject };
       this.send({ type: 'run', id, job: file });
       this.watch(this.patience.loading);
       signal?.addEventListener('abort', abort);
@@ -200,16 +206,18 @@ export class Ranks {
     if (message.type === 'ready') {
       this.ready = message;
       this.onReady?.();
+    } else if (message.type === 'error' && (message.kind === 'fault' || isOutOfMemory(message))) {
+      // A rank may be in any state.
+      this.reported = message;
+      void this.end();
     } else if (!job || this.ending) return;
     else if (message.type === 'result') job.resolve(message.value);
     else if (message.type === 'error') {
-      // After an exception that it does not know, a rank may be in any state.
-      if (message.kind === 'fault') this.end(message);
-      else job.reject(fromErrorMessage(message));
+      job.reject(fromErrorMessage(message));
     } else {
       this.watch(this.patience.silence);
-      if (message.type === 'pass') job.at = `after pass ${message.done} of ${message.total}`;
-      else job.at = `after step ${message.step}`;
+      if (message.type === 'pass') job.pass = `, after pass ${message.done} of ${message.total}`;
+      else [job.step, job.pass] = [`, after step ${message.step}`, ''];
       job.onProgress(message);
     }
   }
@@ -222,37 +230,38 @@ export class Ranks {
 
   /** What the ranks are doing, for errors. */
   private get during(): string {
-    if (this.job) return `${this.job.name} ${this.job.at}`;
+    const { job } = this;
+    if (job) return `${job.name}${job.step}${job.pass || job.step ? job.pass : ', before the first pass'}`;
     return this.ready ? 'the time between two jobs' : 'their start';
   }
 
-  private endHung(seconds: number): Promise<EngineDied> {
+  private endHung(seconds: number): Promise<Error> {
     return this.finish(async (during) => {
       const stopped = this.ranks.flatMap(({ process: { pid } }, rank) => (isStopped(pid!) ? [rank] : []));
       for (const { process: child } of this.ranks) child.kill('SIGUSR1');
       await sleep(STACK_MILLISECONDS);
       this.kill();
       await this.exited;
-      return describeHang(this.ends(), stopped, during, seconds);
+      return hangError(this.ends(), stopped, during, seconds);
     });
   }
 
-  /** Ends all ranks after a failure of one. @param reported the error that rank 0 reported, if it did */
-  private end(reported?: ErrorMessage): Promise<EngineDied> {
+  /** Ends all ranks after a failure of one. */
+  private end(): Promise<Error> {
     return this.finish(async (during) => {
       // The rank that failed first may not be the one whose end is seen first.
       await Promise.race([this.exited, sleep(SETTLE_MILLISECONDS)]);
       this.kill();
       await this.exited;
-      return describeEnd(this.ends(), during, reported);
+      return endError(this.ends(), during, this.reported);
     });
   }
 
-  private finish(describe: (during: string) => Promise<string>): Promise<EngineDied> {
+  private finish(describe: (during: string) => Promise<Error>): Promise<Error> {
     this.ending ??= (async () => {
       const { job } = this;
       clearTimeout(this.watchdog);
-      const error = new EngineDied(await describe(this.during));
+      const error = await describe(this.during);
       this.forget();
       job?.reject(error);
       return error;

@@ -1,7 +1,7 @@
 /** The version of the torch backend in step keys. */
-import { execFileSync } from 'node:child_process';
 import { InputError } from '../../data/errors.ts';
 import type { ComputeSettings } from '../protocol/compute.ts';
+import { nvidiaGpus } from '../gpus.ts';
 import { torchEnvironment } from './environment.ts';
 
 /**
@@ -15,19 +15,10 @@ export function torchVersion({ device = 'cpu', gpus = 1 }: ComputeSettings): str
   return `torch ${torch}, transformers ${transformers}, ${gpus} ${gpus === 1 ? 'rank' : 'ranks'}, ${kind}`;
 }
 
-let knownGpu: string | undefined;
-
 function gpuName(): string {
-  if (knownGpu !== undefined) return knownGpu;
-  try {
-    const options = ['--query-gpu=name', '--format=csv,noheader'];
-    const [name] = execFileSync('nvidia-smi', options, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split(
-      '\n',
-    );
-    return (knownGpu = name.trim());
-  } catch {
-    throw new InputError(
-      'device: cuda needs an NVIDIA GPU, and nvidia-smi finds none: set device: cpu, or run on a machine with a GPU.',
-    );
-  }
+  const [gpu] = nvidiaGpus();
+  if (gpu) return gpu.name;
+  throw new InputError(
+    'device: cuda needs an NVIDIA GPU, and nvidia-smi finds none: set device: cpu, or run on a machine with a GPU.',
+  );
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
 import { cacheFolder } from '../../workers/places.ts';
-import { CHECKPOINT, DAMAGE, FAULTS, FULL_DISK, type FaultName } from './faults.ts';
+import { CHECKPOINT, DAMAGE, FAULTS, FULL_DISK, TORCH, type FaultName } from './faults.ts';
 import { faultyRun, stageCount, stagesOf, type Outcome, type RunPlace, type Strike } from './faulty-run.ts';
 import { DISKS, type Disk } from './fault.ts';
 
@@ -18,7 +18,9 @@ export interface Campaign {
   /** For the runs' homes and stores. */
   folder: string;
   /** A run's configuration, without name and output; its paths are absolute. */
-  config: { rounds: number } & Record<string, unknown>;
+  config: { rounds: number; backend?: string } & Record<string, unknown>;
+  /** The faults to draw from. Default: all that the runs' backend and disks allow. */
+  faults?: FaultName[];
   /** Of each disk of a run: its store lies on one, and what else is to run full; without it no disk runs full. */
   diskMegabytes?: number;
   say: (line: string) => void;
@@ -82,14 +84,16 @@ export async function runCampaign(campaign: Campaign): Promise<CampaignReport> {
 
 /** 1 to 5 faults, each at a random moment of a random stage. Over the runs every fault gets its turn, beginning with one of the seed's. */
 function drawStrikes(
-  { diskMegabytes, seed, config: { rounds } }: Campaign,
+  { diskMegabytes, seed, config: { rounds, backend }, faults }: Campaign,
   run: number,
   durations: number[],
   random: () => number,
 ): Strike[] {
-  const names = (Object.keys(FAULTS) as FaultName[]).filter(
-    (name) => FULL_DISK[name] === undefined || diskMegabytes !== undefined,
+  const possible = (Object.keys(FAULTS) as FaultName[]).filter(
+    (name) =>
+      (FULL_DISK[name] === undefined || diskMegabytes !== undefined) && (backend === 'torch' || !TORCH.includes(name)),
   );
+  const names = faults ?? possible;
   const number = 1 + Math.floor(random() * MAX_FAULTS);
   return Array.from({ length: number }, (_, i): Strike => {
     const fault = i === 0 ? names[(seed + run) % names.length] : names[Math.floor(random() * names.length)];

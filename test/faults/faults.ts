@@ -24,7 +24,9 @@ const below = ({ pid }: Target, pattern: RegExp) =>
 // From the sources or from the compiled package.
 const GPU_WORKER = /workers\/main\.[jt]s gpu/;
 const CONTROL_WORKER = /workers\/main\.[jt]s control/;
-const ENGINE = /engine\/onnx\/main\.[jt]s/;
+const ONNX_ENGINE = /engine\/onnx\/main\.[jt]s/;
+const TORCH_ENGINE = /engine\/torch\/main\.[jt]s/;
+const RANK = /-m selm_torch/;
 
 const killAll: Fault = ({ pid, home }) => {
   const pids = [readServer(home)?.pid, pid, ...descendantsOf(pid).map((process) => process.pid)];
@@ -121,7 +123,8 @@ const stopServer: Fault = async ({ home }) => {
 export const FAULTS = {
   'kill -9 of the GPU worker': killGpuWorker,
   'kill -9 of the control worker': (target: Target) => signal(below(target, CONTROL_WORKER), 'SIGKILL'),
-  "kill -9 of the engine's process": (target: Target) => signal(below(target, ENGINE), 'SIGKILL'),
+  "kill -9 of the engine's process": (target: Target) =>
+    signal(below(target, TORCH_ENGINE) ?? below(target, ONNX_ENGINE), 'SIGKILL'),
   'kill -9 of the Temporal server': ({ home }: Target) => signal(readServer(home)?.pid, 'SIGKILL'),
   'kill -9 of everything': killAll,
   'SIGTERM to the GPU worker (spot)': (target: Target) => signal(below(target, GPU_WORKER), 'SIGTERM'),
@@ -141,6 +144,7 @@ export const FAULTS = {
   'disk full: home and database': fillDisk('home'),
   'disk full: TMPDIR': fillDisk('TMPDIR'),
   'disk full: cache': fillDisk('cache'),
+  'kill -9 of a rank': (target: Target) => signal(below(target, RANK), 'SIGKILL'),
 } satisfies Record<string, Fault>;
 export type FaultName = keyof typeof FAULTS;
 
@@ -151,6 +155,9 @@ export const FULL_DISK: Partial<Record<FaultName, Disk>> = {
   'disk full: TMPDIR': 'TMPDIR',
   'disk full: cache': 'cache',
 };
+
+/** Faults of runs with the torch backend. */
+export const TORCH: FaultName[] = ['kill -9 of a rank'];
 
 /** Faults after which a finished step may have to be done again as a whole. */
 export const DAMAGE: FaultName[] = ['artifact altered', 'artifact cut short'];

@@ -1,5 +1,5 @@
 /**
- * `npm run test:faults [-- --runs 40 --seed 0 --parallel 2]`: the fault campaign on the quickstart's model; writes docs/faults.md.
+ * `npm run test:faults [-- --runs 40 --seed 0 --parallel 2 --backend onnx]`: the fault campaign on the quickstart's model; writes docs/faults.md.
  * Linux. As root, what is to run full lies on small disks of its own; without, these faults are left out, which the page says.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,6 +21,7 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '40' },
     seed: { type: 'string', default: '0' },
     parallel: { type: 'string', default: '2' },
+    backend: { type: 'string', default: 'onnx' },
   },
 });
 const DISK_MEGABYTES = 400;
@@ -40,6 +41,7 @@ await writeJsonl(join(folder, 'held-out.jsonl'), heldOut.map(promptOf).slice(0, 
 
 /** The quickstart's, with a third of its prompts and more, smaller shards and checkpoints: more moments at which to strike. */
 const config = {
+  ...(values.backend === 'torch' && { backend: 'torch', device: 'cpu', gpus: 2, threads: 1 }),
   model,
   prompts: { train: join(folder, 'train.jsonl'), heldOut: join(folder, 'held-out.jsonl'), perRound: 512 },
   rounds: 3,
@@ -92,7 +94,7 @@ function describe({ undisturbed, runs }: CampaignReport): string {
   );
   return `# Faults
 
-Written by \`npm run test:faults -- --runs ${values.runs} --seed ${values.seed} --parallel ${values.parallel}\` on ${cpus().length} cores (${cpus()[0].model}).
+Written by \`npm run test:faults -- --runs ${values.runs} --seed ${values.seed} --parallel ${values.parallel} --backend ${values.backend}\` on ${cpus().length} cores (${cpus()[0].model}).
 
 Each run is three rounds on the quickstart's model with 1 to 5 faults, drawn from a seed, at random moments of random steps; a run
 whose command was killed is started again by the same command. **${same} of ${runs.length} runs ended with the weights and the results of

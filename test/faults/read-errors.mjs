@@ -52,7 +52,7 @@ export function failReads(codeFor) {
 }
 
 const { READ_ERRORS: control, SELM_STORE: store } = process.env;
-if (control && store && /(workers\/main|engine\/onnx\/main)\.[jt]s$/.test(process.argv[1] ?? '')) {
+if (control && store && /(workers\/main|engine\/(onnx|torch)\/main)\.[jt]s$/.test(process.argv[1] ?? '')) {
   const { readFileSync, appendFileSync } = fs;
   let count = 1;
   failReads((path) => {

@@ -4,7 +4,7 @@
  */
 import { appendFileSync } from 'node:fs';
 
-if (process.argv[1]?.match(/engine\/onnx\/main\.[jt]s$/) && process.send) {
+if (process.argv[1]?.match(/engine\/(onnx|torch)\/main\.[jt]s$/) && process.send) {
   const send = process.send.bind(process);
   let job = 0;
   process.send = (message, ...rest) => {
