@@ -11,7 +11,10 @@ import { pinnedId, resolveModel } from '../data/hub.ts';
 import type { Policy, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
 import { withTemplateOf } from '../engine/tokenizer/chat-template-settings.ts';
 import { fingerprintOf } from '../engine/model-files/fingerprint.ts';
-import { openPolicyFiles } from '../engine/tokens/policy.ts';
+import { layersOf, targetLayers } from '../engine/model-files/linear-layers.ts';
+import type { BackendName } from '../engine/protocol/compute.ts';
+import type { LoraSettings } from '../engine/protocol/settings.ts';
+import { openLlamaPolicy, openPolicyFiles } from '../engine/tokens/policy.ts';
 import { defineStep, type StepContext, type StepResult } from './step.ts';
 
 /** A reference to the base model. The model is too large to copy into every artifact. */
@@ -50,25 +53,37 @@ export const storeImported = defineStep({
   },
 });
 
+/** What a run will do with a policy. */
+export interface PolicyUse {
+  /** That trains it. Default: onnx. */
+  backend?: BackendName;
+  /** The settings of the adapter that it gets, if it has none and not all weights are trained. */
+  lora?: LoraSettings;
+}
+
 /**
  * Imports a policy. It is opened once, so that an error in its files is reported before anything is computed.
  * @param model a folder or a hub id
  * @param adapter a PEFT adapter folder
- * @throws InputError when model or adapter are missing, damaged or do not fit each other
+ * @throws InputError when model or adapter are missing, damaged or do not fit each other, or the model cannot be used so
  */
 export async function importPolicy(
   context: StepContext,
   model: string,
   adapter: string | undefined,
   settings?: ChatTemplateSettings,
+  { backend = 'onnx', lora }: PolicyUse = {},
 ): Promise<StepResult<object>> {
   const folder = await resolveModel(model);
   const chatTemplate = withTemplateOf(adapter, settings);
-  openPolicyFiles({
+  const open = backend === 'onnx' ? openLlamaPolicy : openPolicyFiles;
+  const opened = open({
     model: folder,
     ...(adapter !== undefined && { adapter }),
     ...(chatTemplate && { chatTemplate }),
-  }).tokenizer();
+  });
+  opened.tokenizer();
+  if (lora && !opened.adapter) targetLayers(layersOf(opened.model), lora.targets);
   const base: BaseModel = {
     source: existsSync(model) ? resolve(model) : pinnedId(model, folder),
     fingerprint: await fingerprintOf(folder),

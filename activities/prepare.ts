@@ -10,7 +10,7 @@ import { Spool } from '../data/spool.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { createLabeler } from '../labelers/index.ts';
-import { importPolicy, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
+import { importPolicy, openPolicyArtifact, TOKENIZER_FILES, type PolicyUse } from './policy.ts';
 import { checkPrompts, type DroppedPrompts, type PromptSettings } from './prompts/check.ts';
 import { equalPortions, portionsOfWhatIsLeft } from './prompts/portions.ts';
 import type { PromptChecks } from './recheck.ts';
@@ -28,6 +28,7 @@ export interface PrepareInput extends PromptChecks {
   prompts: PromptSettings;
   rounds: number;
   seed: number;
+  use?: PolicyUse;
   /** A run's name. The start policy is its last release, if it has one. The prompts of all its releases are excluded. */
   continues?: string;
 }
@@ -111,9 +112,9 @@ export const prepare: Activity<PrepareInput, Prepared> = async (context, input, 
 
 /** @throws InputError when the adapter is a released version that belongs to another model */
 async function startPolicy(context: StepContext, input: PrepareInput): Promise<Address> {
-  const { model, adapter, chatTemplate } = input;
+  const { model, adapter, chatTemplate, use } = input;
   const isNamed = adapter !== undefined && isPolicyName(adapter) && !existsSync(adapter);
-  const imported = await importPolicy(context, model, isNamed ? undefined : adapter, chatTemplate);
+  const imported = await importPolicy(context, model, isNamed ? undefined : adapter, chatTemplate, use);
   if (!isNamed) return imported.address;
   const { policy } = await findRelease(context.store, adapter);
   const [own, named] = await Promise.all([imported.address, policy].map((at) => openPolicyArtifact(context.store, at)));

@@ -1,5 +1,5 @@
 /** The minimum number of floating-point operations of a SELM step, computed from its shapes. */
-import type { ModelConfig } from '../engine/model-files/config.ts';
+import type { LlamaConfig } from '../engine/model-files/llama-config.ts';
 import type { Work } from './work.ts';
 import { parameterShapes } from '../engine/model-files/shapes.ts';
 
@@ -25,7 +25,7 @@ function visiblePairs(prompt: number, responses: number[]): number {
  * - Attention: two products forward and four backward, for pairs of a query and a visible key.
  * - Output layer: forward and backward, for response tokens only.
  */
-export function stepFlops(config: ModelConfig, rank: number, preferences: Preference[]): number {
+export function stepFlops(config: LlamaConfig, rank: number, preferences: Preference[]): number {
   const { hiddenSize, vocabSize, layers, heads, headDim } = config;
   const linear = [...parameterShapes(config)].filter(([name, shape]) => name.includes('_proj') && shape.length === 2);
   const frozen = linear.reduce((sum, [, [out, inputs]]) => sum + out * inputs, 0);

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
-import { readModelConfig } from '../engine/model-files/config.ts';
+import { readLlamaConfig } from '../engine/model-files/llama-config.ts';
 import { agreement } from './agreement.ts';
 import { CASES, type Case, type Side } from './cases.ts';
 import { stepFlops } from './flops.ts';
@@ -33,7 +33,7 @@ const resultsFile = path('results.json');
 async function measureCase(given: Case, sides: Sides, folder: string): Promise<CaseResult> {
   const work = await makeWork(folder, given.size);
   const file = writeWork(folder, work);
-  const config = readModelConfig(work.model);
+  const config = readLlamaConfig(work.model);
   const result: CaseResult = { name: given.name, sides: {} };
   const computed: Partial<Record<Side, Printed['values']>> = {};
   if (given.task === 'optimize' && work.adapter) {

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeModel } from '../examples/quickstart/model.ts';
-import { readModelConfig } from '../engine/model-files/config.ts';
+import { readLlamaConfig } from '../engine/model-files/llama-config.ts';
 import { writeSafetensors } from '../engine/model-files/safetensors.ts';
 import { randomModel } from '../test/random-model.ts';
 import { smollm2 } from '../test/smollm2/model.ts';
@@ -70,7 +70,7 @@ function doubled(model: string): string {
   for (const name of ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json']) {
     if (existsSync(join(model, name))) writeFileSync(join(unfinished, name), readFileSync(join(model, name)));
   }
-  const tensors = [...parameterShapes(readModelConfig(unfinished))].map(([name, shape], n) => {
+  const tensors = [...parameterShapes(readLlamaConfig(unfinished))].map(([name, shape], n) => {
     const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
     for (let i = 0; i < data.length; i++) data[i] = shape.length === 1 ? 1 : WEIGHT * Math.sin(i + n);
     return { name, dtype: 'F32' as const, shape, data };

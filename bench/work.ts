@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readPrompts } from '../data/prompts.ts';
 import type { Text } from '../data/records.ts';
-import { readModelConfig } from '../engine/model-files/config.ts';
+import { layersOf } from '../engine/model-files/linear-layers.ts';
 import { freshAdapter, writeAdapter } from '../engine/model-files/lora.ts';
+import { openModelFolder } from '../engine/model-files/model.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { uniformStream } from '../data/random.ts';
 import { loraSchema } from '../engine/protocol/settings.ts';
@@ -69,10 +70,10 @@ export async function makeWork(folder: string, size: WorkSize): Promise<Work> {
   const model = await modelFolder(size.model);
   const records = await readPrompts(fileURLToPath(new URL('../examples/ifeval/train.jsonl', import.meta.url)));
   const tokenizer = loadTokenizer(model);
-  const config = readModelConfig(model);
+  const opened = openModelFolder(model);
   const next = uniformStream('bench');
   const [shortest, longest] = responseTokens;
-  const token = () => 100 + Math.floor(next() * (config.vocabSize - 100));
+  const token = () => 100 + Math.floor(next() * (opened.config.vocabSize - 100));
   const response = () =>
     Array.from({ length: shortest + Math.floor(next() * (longest - shortest + 1)) }, () => token());
   const texts = records.map(({ prompt }) => prompt);
@@ -83,13 +84,13 @@ export async function makeWork(folder: string, size: WorkSize): Promise<Work> {
   };
   const adapter = full ? undefined : join(folder, `adapter-${size.model}`);
   if (adapter)
-    writeAdapter(adapter, { ...freshAdapter(config, loraSchema.parse({ rank: RANK }), 0), baseModel: model });
+    writeAdapter(adapter, { ...freshAdapter(layersOf(opened), loraSchema.parse({ rank: RANK }), 0), baseModel: model });
   const asked = texts.slice(0, prompts);
   return {
     model,
     ...(adapter && { adapter }),
     rank: RANK,
-    vocabSize: config.vocabSize,
+    vocabSize: opened.config.vocabSize,
     beta: 0.1,
     alpha: 0.001,
     learningRate: 1e-4,

@@ -13,9 +13,9 @@
  * Floating-point operations per token: 2 N forward, 4 N backward, or 2 N backward if the weights are frozen (LoRA); recomputation adds
  * another 2 N.
  */
-import type { ModelConfig } from './model-files/config.ts';
+import type { ModelDimensions } from './model-files/dimensions.ts';
+import { linearLayers, targetLayers } from './model-files/linear-layers.ts';
 import type { LoraSettings, SamplingSettings, TrainingSettings } from './protocol/settings.ts';
-import { parameterShapes, linearShape } from './model-files/shapes.ts';
 
 /** The most logits that a backend holds at a time: 16 Mi numbers, 64 MiB. Memory does not grow with vocabulary times batch. */
 export const CHUNK_LOGITS = 16 * 1024 * 1024;
@@ -23,14 +23,16 @@ export const CHUNK_LOGITS = 16 * 1024 * 1024;
 const product = (shape: number[]) => shape.reduce((total, size) => total * size, 1);
 
 /** Parameters of the whole model. */
-export const parameterCount = (config: ModelConfig): number =>
-  [...parameterShapes(config).values()].reduce((total, shape) => total + product(shape), 0);
+export const parameterCount = ({ shapes }: Pick<ModelDimensions, 'shapes'>): number =>
+  [...shapes.values()].reduce((total, shape) => total + product(shape), 0);
 
 /** Parameters of an adapter: rank x (in + out) for every target of every layer. */
-export const loraParameterCount = (config: ModelConfig, { rank, targets }: LoraSettings): number =>
-  config.layers *
-  targets.reduce(
-    (total, target) => total + rank * (linearShape(config, target)[0] + linearShape(config, target)[1]),
+export const loraParameterCount = (
+  { shapes }: Pick<ModelDimensions, 'shapes'>,
+  { rank, targets }: LoraSettings,
+): number =>
+  [...targetLayers(linearLayers(shapes), targets).values()].reduce(
+    (total, [out, inputs]) => total + rank * (out + inputs),
     0,
   );
 
@@ -38,25 +40,25 @@ const FLOAT32 = 4;
 
 /** Bytes needed for sampling. */
 export function sampleMemory(
-  config: ModelConfig,
+  model: ModelDimensions,
   { batchSize, maxNewTokens }: Pick<SamplingSettings, 'batchSize' | 'maxNewTokens'>,
   promptTokens: number,
 ): { weights: number; cache: number } {
-  const perToken = 2 * config.layers * config.kvHeads * config.headDim * FLOAT32;
+  const perToken = 2 * model.layers * model.kvHeads * model.headDim * FLOAT32;
   return {
-    weights: 2 * FLOAT32 * parameterCount(config),
+    weights: 2 * FLOAT32 * parameterCount(model),
     cache: perToken * batchSize * (promptTokens + maxNewTokens),
   };
 }
 
 /** Bytes needed for training. */
 export function optimizeMemory(
-  config: ModelConfig,
+  model: ModelDimensions,
   { full, lora, microBatchTokens, maxLength, recompute }: TrainingSettings,
 ): { weights: number; gradients: number; optimizer: number; activations: number } {
-  const { layers, hiddenSize, intermediateSize, kvHeads, headDim, vocabSize } = config;
-  const all = parameterCount(config);
-  const trained = full ? all : loraParameterCount(config, lora);
+  const { layers, hiddenSize, intermediateSize, kvHeads, headDim, vocabSize } = model;
+  const all = parameterCount(model);
+  const trained = full ? all : loraParameterCount(model, lora);
   const tokens = Math.max(microBatchTokens, maxLength);
   const perLayer = 6 * hiddenSize + 2 * kvHeads * headDim + 3 * intermediateSize;
   const kept = recompute ? layers * hiddenSize + perLayer : layers * perLayer;
@@ -82,13 +84,13 @@ export interface RoundSize {
  * greedily and klSamples times, and computes the KL divergences of these answers from two policies, under both policies each time.
  */
 export function roundFlops(
-  config: ModelConfig,
+  model: ModelDimensions,
   size: RoundSize,
   { samplesPerPrompt, klSamples }: { samplesPerPrompt: number; klSamples: number },
   { full, maxLength, epochs, recompute }: Pick<TrainingSettings, 'full' | 'maxLength' | 'epochs' | 'recompute'>,
 ): Record<'sample' | 'optimize' | 'evaluate', number> {
   const { prompts, heldOut, promptTokens, answerTokens } = size;
-  const forward = 2 * parameterCount(config);
+  const forward = 2 * parameterCount(model);
   const evaluated = (answers: number) => promptTokens + answers * answerTokens;
   const row = promptTokens + 3 * Math.max(0, Math.min(answerTokens, maxLength - promptTokens));
   return {

@@ -13,8 +13,7 @@
  * - runtime: CUDA's context, its libraries' workspaces and NCCL's buffers. An assumption.
  */
 import { CHUNK_LOGITS, loraParameterCount, parameterCount } from './estimate.ts';
-import type { ModelConfig } from './model-files/config.ts';
-import { parameterShapes } from './model-files/shapes.ts';
+import type { ModelDimensions } from './model-files/dimensions.ts';
 import type { TrainingSettings } from './protocol/settings.ts';
 
 /** What the estimate of training reads of the settings. */
@@ -36,10 +35,8 @@ export const fitsInto = (bytes: number, gpuBytes: number): boolean => bytes <= U
 export const fits = (memory: GpuMemory, gpuBytes: number): boolean => fitsInto(totalOf(memory), gpuBytes);
 
 /** Parameters of the embeddings, the output layer and the last norm. */
-const outsideLayers = (config: ModelConfig): number =>
-  [...parameterShapes(config)]
-    .filter(([name]) => !/\.layers\.\d+\./.test(name))
-    .reduce((total, [, shape]) => total + shape.reduce((a, b) => a * b, 1), 0);
+const outsideLayers = ({ shapes }: ModelDimensions): number =>
+  parameterCount({ shapes: new Map([...shapes].filter(([name]) => !/\.\d+\./.test(name))) });
 
 /**
  * Memory of each GPU for training.
@@ -47,7 +44,7 @@ const outsideLayers = (config: ModelConfig): number =>
  * @param computeBytes bytes of a number in matrix products: 2 (bfloat16, on GPUs) or 4 (float32, on the CPU)
  */
 export function gpuTrainingMemory(
-  config: ModelConfig,
+  config: ModelDimensions,
   { full, lora, microBatchTokens, maxLength, recompute }: GpuTraining,
   ranks: number,
   computeBytes: 2 | 4 = 2,
@@ -77,7 +74,7 @@ export function gpuTrainingMemory(
  * @param tensorParallel number of GPUs that share one copy of the model
  * @param tokens of the longest prompt with its response
  */
-export function vllmMemory(config: ModelConfig, tensorParallel: number, tokens: number): GpuMemory {
+export function vllmMemory(config: ModelDimensions, tensorParallel: number, tokens: number): GpuMemory {
   const { layers, kvHeads, headDim } = config;
   return {
     weights: (2 * parameterCount(config)) / tensorParallel,
@@ -88,7 +85,7 @@ export function vllmMemory(config: ModelConfig, tensorParallel: number, tokens: 
 
 /** The smallest power of two of a worker's GPUs that hold one copy of the model for vLLM. Undefined if all of them do not. */
 export function tensorParallelOf(
-  config: ModelConfig,
+  config: ModelDimensions,
   gpus: number,
   tokens: number,
   gpuBytes: number,
@@ -116,7 +113,7 @@ export const PUBLISHED = {
 };
 
 /** Output tokens per second of one GPU with vLLM. */
-export const sampledPerSecond = (config: ModelConfig): number =>
+export const sampledPerSecond = (config: ModelDimensions): number =>
   (PUBLISHED.sampledTokens * PUBLISHED.sampledParameters) / parameterCount(config);
 
 /** Numbers of GPUs of one machine. */
@@ -133,7 +130,7 @@ function* cheaper({ microBatchTokens, maxLength, recompute }: GpuTraining): Gene
 }
 
 /** Settings with which training fits into GPUs of this size: with as many GPUs, with more GPUs, and with LoRA. Empty if there are none. */
-export function whatWouldFit(config: ModelConfig, training: GpuTraining, gpus: number, gpuBytes: number): string[] {
+export function whatWouldFit(config: ModelDimensions, training: GpuTraining, gpus: number, gpuBytes: number): string[] {
   const found = (more: Partial<GpuTraining>, ranks: number): string[] | undefined => {
     for (const change of cheaper(training)) {
       if (!fits(gpuTrainingMemory(config, { ...training, ...change, ...more }, ranks), gpuBytes)) continue;

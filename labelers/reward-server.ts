@@ -17,7 +17,7 @@ export async function scoreOnServer(
   { model: folder, rows, tooLong = 'cut' }: RewardJob,
   { signal, onProgress }: CallOptions,
 ): Promise<Scores> {
-  const config = readModelConfig(folder, 'SequenceClassification');
+  const config = readModelConfig(folder);
   checkOneLabel(folder, config);
   const fitted = classifiedExchanges({ folder, config, tokenizer: openTokenizer(folder) }, rows, tooLong);
   // The path is not part of the OpenAI API.

@@ -1,7 +1,7 @@
 /** Models of any size with random weights in bfloat16, to measure what size costs. */
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { readModelConfig } from '../engine/model-files/config.ts';
+import { readLlamaConfig } from '../engine/model-files/llama-config.ts';
 import { tinyModel } from './tiny-model.ts';
 import { parameterShapes } from '../engine/model-files/shapes.ts';
 
@@ -35,7 +35,7 @@ export function randomModel(folder: string, dimensions: Dimensions): number {
     configFile,
     JSON.stringify({ ...config, ...dimensions, tie_word_embeddings: false, dtype: 'bfloat16' }),
   );
-  const shapes = [...parameterShapes(readModelConfig(folder))];
+  const shapes = [...parameterShapes(readLlamaConfig(folder))];
   let end = 0;
   const entries = shapes.map(([name, shape]) => {
     const start = end;

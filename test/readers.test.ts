@@ -14,7 +14,7 @@ import { resolveModel } from '../data/hub.ts';
 import { readPreferences } from '../data/readers.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { readAdapter } from '../engine/model-files/lora.ts';
-import { readModelConfig } from '../engine/model-files/config.ts';
+import { layersOf } from '../engine/model-files/linear-layers.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { PairRm } from '../engine/onnx/rankers/pairrm.ts';
 import { openRewardModel } from '../engine/onnx/rankers/reward.ts';
@@ -63,7 +63,7 @@ const faults: Record<string, (file: string) => void> = {
 
 const fixture = (name: string) => join('test/fixtures', name);
 const model = tinyModel(path('model'));
-const config = readModelConfig(model);
+const layers = layersOf(openModelFolder(model));
 mkdirSync(path('rows'));
 writeFileSync(
   path('rows/prompts.jsonl'),
@@ -92,8 +92,8 @@ const readers: Reader[] = [
   ['weights', model, 'model.safetensors', (copy) => openModelFolder(copy)],
   ['sharded weights', fixture('models/sharded'), 'model-00002-of-00002.safetensors', (copy) => openModelFolder(copy)],
   ['tokenizers', model, 'tokenizer.json', (copy) => loadTokenizer(copy)],
-  ['adapter configurations', tinyAdapter, 'adapter_config.json', (copy) => readAdapter(copy, config)],
-  ['adapters', tinyAdapter, 'adapter_model.safetensors', (copy) => readAdapter(copy, config)],
+  ['adapter configurations', tinyAdapter, 'adapter_config.json', (copy) => readAdapter(copy, layers)],
+  ['adapters', tinyAdapter, 'adapter_model.safetensors', (copy) => readAdapter(copy, layers)],
   ['ONNX files', fixture('rankers/onnx-reward'), 'model.onnx', (copy) => openRewardModel(copy, 1)],
   ['reward models', fixture('rankers/llama'), 'model.safetensors', (copy) => openRewardModel(copy, 1)],
   ['PairRM', fixture('rankers/pairrm-hf'), 'model.safetensors', (copy) => PairRm.open(copy, 1)],

@@ -16,7 +16,9 @@ import {
   vllmMemory,
   type GpuMemory,
 } from '../engine/gpu-estimate.ts';
-import { readModelConfig, type ModelConfig } from '../engine/model-files/config.ts';
+import { llamaDimensions, readDimensions, type ModelDimensions } from '../engine/model-files/dimensions.ts';
+import { linearLayers } from '../engine/model-files/linear-layers.ts';
+import { readLlamaConfig } from '../engine/model-files/llama-config.ts';
 import { readAdapter } from '../engine/model-files/lora.ts';
 import { knownModels } from '../engine/model-files/known.ts';
 import { fewStepsWarning, stepsPerEpoch } from '../engine/protocol/steps.ts';
@@ -76,11 +78,12 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
       return undefined;
     }
   };
-  const model = await tell(() => shapeOf(config.model, unknown));
+  const model = await tell(() => shapeOf(config, unknown));
   const { adapter } = config;
   if (adapter !== undefined && adapter.includes('/') && !existsSync(adapter)) {
     problems.push(`Adapter ${adapter} does not exist: give a PEFT adapter folder.`);
-  } else if (adapter !== undefined && existsSync(adapter) && model) await tell(() => readAdapter(adapter, model));
+  } else if (adapter !== undefined && existsSync(adapter) && model)
+    await tell(() => readAdapter(adapter, linearLayers(model.shapes)));
   const checked = await tell(() => checkLocalPrompts(config, unknown));
   const { train, heldOut: held, perRound } = config.prompts;
   const heldOut = checked?.heldOut.length ?? (typeof held === 'number' ? held : await tell(() => countOf(held)));
@@ -117,7 +120,8 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
     ...(checked && { promptTokens: checked.tokens, dropped: checked.dropped }),
   };
   const told = { ...counts, problems, warnings, unknown };
-  return model ? { ...needs(config, model, counts, assumptions), ...told } : told;
+  const needed = model && (await tell(() => needs(config, model, counts, assumptions)));
+  return { ...needed, ...told };
 }
 
 type Counts = Pick<Estimate, 'promptsPerRound' | 'heldOut' | 'promptTokens'>;
@@ -126,7 +130,7 @@ type Needs = Pick<
   'parameters' | 'gpus' | 'sample' | 'optimize' | 'flops' | 'hours' | 'speed' | 'costPerRound'
 >;
 
-function needs(config: RunConfig, model: ModelConfig, counts: Counts, assumptions: Assumptions): Needs {
+function needs(config: RunConfig, model: ModelDimensions, counts: Counts, assumptions: Assumptions): Needs {
   const { sample, optimize, evaluate } = config;
   const { promptsPerRound: prompts, heldOut = 0, promptTokens: known } = counts;
   const { promptTokens = known?.mean ?? optimize.maxPromptLength, answerTokens = sample.maxNewTokens } = assumptions;
@@ -157,7 +161,7 @@ export const isOnGpus = ({ backend, device }: RunConfig): boolean => backend ===
 /** @param longest tokens of the longest prompt */
 function memoryOf(
   config: RunConfig,
-  model: ModelConfig,
+  model: ModelDimensions,
   longest: number,
 ): Pick<Estimate, 'gpus' | 'sample' | 'optimize'> {
   const { sample, gpus = 1 } = config;
@@ -185,7 +189,7 @@ const CORE_FLOPS = 0.2e12;
 /** @param answers tokens to sample */
 function hoursOf(
   config: RunConfig,
-  model: ModelConfig,
+  model: ModelDimensions,
   flops: ReturnType<typeof roundFlops>,
   answers: { sample: number; evaluate: number },
   { tflops, sampledPerSecond: sampled }: Assumptions,
@@ -215,13 +219,15 @@ function hoursOf(
 }
 
 /** @throws InputError when the model is a folder that is missing or not supported */
-export function shapeOf(model: string, unknown: string[]): ModelConfig | undefined {
+export function shapeOf({ model, backend }: Pick<RunConfig, 'model' | 'backend'>, unknown: string[]): ModelDimensions | undefined {
   const folder = existsSync(model) || !isModelId(model) ? model : cachedModel(model);
-  if (folder !== undefined) return readModelConfig(folder);
+  if (folder !== undefined) {
+    return backend === 'torch' ? readDimensions(folder) : llamaDimensions(readLlamaConfig(folder));
+  }
   const known = knownModels[model.split('@')[0]];
   if (!known)
     unknown.push(`The shape of ${model} is unknown before it is downloaded: give its folder for an estimate.`);
-  return known;
+  return known && llamaDimensions(known);
 }
 
 const countOf = async (source: string): Promise<number | undefined> =>

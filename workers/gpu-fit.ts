@@ -10,7 +10,8 @@ import {
   whatWouldFit,
 } from '../engine/gpu-estimate.ts';
 import { nvidiaGpus, type Gpu } from '../engine/gpus.ts';
-import type { ModelConfig } from '../engine/model-files/config.ts';
+import { llamaDimensions, type ModelDimensions } from '../engine/model-files/dimensions.ts';
+import type { LlamaConfig } from '../engine/model-files/llama-config.ts';
 import { knownModels } from '../engine/model-files/known.ts';
 import { trainingSchema } from '../engine/protocol/settings.ts';
 import { isOnGpus, shapeOf } from './estimate.ts';
@@ -30,11 +31,11 @@ export function gpuProblem(config: RunConfig): string | undefined {
     return 'device: cuda needs NVIDIA GPUs, and nvidia-smi shows none on this machine: use a machine with GPUs, or set device: cpu.';
   if (gpus.length < wanted)
     return `gpus: ${wanted} is more than the ${gpuCount(gpus.length)} of this machine: set gpus: ${gpus.length}.`;
-  const model = shapeOf(config.model, []);
+  const model = shapeOf(config, []);
   return model && unfit(config, model, gpus.slice(0, wanted));
 }
 
-function unfit({ sample, optimize }: RunConfig, model: ModelConfig, gpus: Gpu[]): string | undefined {
+function unfit({ sample, optimize }: RunConfig, model: ModelDimensions, gpus: Gpu[]): string | undefined {
   const least = gpus.reduce((a, b) => (b.memory < a.memory ? b : a));
   const { memory: bytes } = least;
   const has = `${least.name} has ${gigabytes(bytes)}`;
@@ -55,7 +56,7 @@ function unfit({ sample, optimize }: RunConfig, model: ModelConfig, gpus: Gpu[])
 
 const llama = knownModels['meta-llama/Meta-Llama-3-8B'];
 /** Shapes of published models, from 1 to 70 billion parameters. */
-const SHAPES: Record<string, ModelConfig> = {
+const SHAPES: Record<string, LlamaConfig> = {
   'Llama-3.2-1B': { ...llama, layers: 16, hiddenSize: 2048, intermediateSize: 8192, headDim: 64, tieEmbeddings: true },
   'Llama-3.2-3B': { ...llama, layers: 28, hiddenSize: 3072, heads: 24, intermediateSize: 8192, tieEmbeddings: true },
   'Mistral-7B': knownModels['mistralai/Mistral-7B-v0.1'],
@@ -94,6 +95,6 @@ interface FittingModel {
 export const modelNeeds = (gpus: number): FittingModel[] =>
   Object.entries(SHAPES).map(([name, shape]) => {
     const training = trainingSchema.parse({ recompute: true, microBatchTokens: 4096 });
-    const needed = (full: boolean) => totalOf(gpuTrainingMemory(shape, { ...training, full }, gpus));
-    return { name, parameters: parameterCount(shape), full: needed(true), lora: needed(false) };
+    const needed = (full: boolean) => totalOf(gpuTrainingMemory(llamaDimensions(shape), { ...training, full }, gpus));
+    return { name, parameters: parameterCount(llamaDimensions(shape)), full: needed(true), lora: needed(false) };
   });

@@ -62,7 +62,7 @@ function promptChecks(config: RunConfig): PromptChecks {
 }
 
 async function prepare(config: RunConfig, journal: Journal): Promise<void> {
-  const { name, model, adapter, chatTemplate, prompts, rounds, seed } = config;
+  const { name, model, adapter, chatTemplate, prompts, rounds, seed, backend, optimize } = config;
   const checks = promptChecks(config);
   const continues = journal.continues ? { continues: name } : {};
   const { control } = activitiesOf({ step: 'prepare' });
@@ -74,6 +74,7 @@ async function prepare(config: RunConfig, journal: Journal): Promise<void> {
     ...checks,
     rounds,
     seed,
+    use: { ...(backend && { backend }), ...(!optimize.full && { lora: optimize.lora }) },
     ...continues,
   });
   journal.checkedBy = checks;

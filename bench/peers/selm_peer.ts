@@ -7,7 +7,7 @@ import { Generator } from '../../engine/onnx/generation/generate.ts';
 import { gemm, matmul } from '../../engine/onnx/graph/ops.ts';
 import { Graph } from '../../engine/onnx/graph/tensor.ts';
 import type { Progress } from '../../engine/protocol/jobs.ts';
-import { openPolicyFiles } from '../../engine/tokens/policy.ts';
+import { openLlamaPolicy } from '../../engine/tokens/policy.ts';
 import { float32, Session } from '../../engine/onnx/session.ts';
 import type { Task } from '../cases.ts';
 import type { Printed } from '../measurement.ts';
@@ -53,7 +53,7 @@ async function optimize(referenceGiven: boolean, makeJob = optimizeJob): Promise
 /** Seconds for generating exactly `newTokens` tokens for each prompt. The second of two runs counts. */
 async function generate(newTokens: number): Promise<number> {
   const generator = await Generator.open(
-    openPolicyFiles({ model: work.model }),
+    openLlamaPolicy({ model: work.model }),
     samplingOf(work, newTokens),
     [NO_TOKEN],
     threads,

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { LocalEngine } from '../../engine/onnx/engine.ts';
 import { Generator } from '../../engine/onnx/generation/generate.ts';
 import type { Progress } from '../../engine/protocol/jobs.ts';
-import { openPolicyFiles } from '../../engine/tokens/policy.ts';
+import { openLlamaPolicy } from '../../engine/tokens/policy.ts';
 import { AdamW } from '../../engine/onnx/training/adamw.ts';
 import { decodingPartOf } from '../decoding-profile.ts';
 import type { Printed } from '../measurement.ts';
@@ -83,7 +83,7 @@ async function optimize(): Promise<number> {
 /** Profiles decoding: the second of two runs, without prompt processing. A step generates one token for every row. */
 async function decode(): Promise<number> {
   const generator = await Generator.open(
-    openPolicyFiles({ model: work.model }),
+    openLlamaPolicy({ model: work.model }),
     samplingOf(work, work.newTokens),
     [NO_TOKEN],
     Number(threads),

@@ -6,6 +6,7 @@ import { exists } from '../../data/file-errors.ts';
 import { compilePattern } from '../../data/patterns.ts';
 import { TimeLimitReached, withinTime } from '../../data/time-limit.ts';
 import { readJson } from './json-file.ts';
+import { isNamed } from './linear-layers.ts';
 
 export const ADAPTER_CONFIG = 'adapter_config.json';
 export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
@@ -146,23 +147,19 @@ const patternMatcher =
     }
   };
 
-const endsWith = (layer: string, ends: string[]) => ends.some((end) => layer === end || layer.endsWith(`.${end}`));
-
 /** PEFT's check_target_module_exists(). */
 function isTarget(raw: RawConfig, layer: string, matches: Matcher): boolean {
   const { target_modules: targets, exclude_modules: excluded, layers_to_transform: only, layers_pattern } = raw;
-  if (excluded && (typeof excluded === 'string' ? matches(excluded, layer) : endsWith(layer, excluded))) return false;
+  if (excluded && (typeof excluded === 'string' ? matches(excluded, layer) : isNamed(layer, excluded))) return false;
   if (typeof targets === 'string') return targets.toLowerCase() === 'all-linear' || matches(targets, layer);
   if (targets.includes(layer)) return true;
   const indices = [only ?? []].flat();
-  if (indices.length === 0) return endsWith(layer, targets);
+  if (indices.length === 0) return isNamed(layer, targets);
   const patterns = [layers_pattern ?? []].flat();
-  const index = /^model\.layers\.(\d+)\./.exec(layer)![1];
-  return (
-    endsWith(layer, targets) &&
-    (patterns.length === 0 || patterns.includes('layers')) &&
-    indices.includes(Number(index))
-  );
+  // The last number with a module of such a name before it, as in PEFT's regular expression.
+  const numbered = [...layer.matchAll(/(?<=\.)([^.]+)\.(\d+)(?=\.)/g)];
+  const block = numbered.findLast(([, module]) => patterns.length === 0 || patterns.includes(module));
+  return isNamed(layer, targets) && block !== undefined && indices.includes(Number(block[2]));
 }
 
 function parse(file: string): RawConfig {

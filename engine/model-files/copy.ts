@@ -7,15 +7,15 @@ const WEIGHTS = /\.(safetensors|bin|pt|pth|gguf|h5|msgpack|onnx)$|\.index\.json$
 /**
  * Copies everything of a model folder but its weights (configuration, tokenizer, templates). The copied config.json is that of float32
  * weights.
- * @param isTied whether the output layer is the embedding
+ * @param changes of config.json, if the weights are not those of the configuration in `source`
  */
-export function copyModelFiles(source: string, folder: string, isTied: boolean): void {
+export function copyModelFiles(source: string, folder: string, changes: { tie_word_embeddings?: boolean }): void {
   for (const entry of readdirSync(source, { withFileTypes: true })) {
     if (entry.isDirectory() || WEIGHTS.test(entry.name) || entry.name === 'config.json') continue;
     copyFileSync(join(source, entry.name), join(folder, entry.name));
   }
   const config = JSON.parse(readFileSync(join(source, 'config.json'), 'utf8')) as Record<string, unknown>;
   delete config['torch_dtype'];
-  const written = { ...config, dtype: 'float32', tie_word_embeddings: isTied };
+  const written = { ...config, dtype: 'float32', ...changes };
   writeFileSync(join(folder, 'config.json'), `${JSON.stringify(written, null, 2)}\n`);
 }

@@ -1,6 +1,6 @@
 /** The embedding and the output layer: one matrix or two, depending on the configuration and the files. */
 import { statSync } from 'node:fs';
-import type { ModelConfig } from './config.ts';
+import type { LlamaConfig } from './llama-config.ts';
 import { areSameBytes, type TensorEntry } from './safetensors.ts';
 
 export const EMBEDDING = 'model.embed_tokens.weight';
@@ -12,13 +12,19 @@ export const OUTPUT = 'lm_head.weight';
  * @returns the configuration that applies, and the tensors including the embedding
  */
 export function tieEmbeddings(
-  config: ModelConfig,
+  config: LlamaConfig,
   tensors: Map<string, TensorEntry>,
-): { config: ModelConfig; tensors: Map<string, TensorEntry> } {
+): { config: LlamaConfig; tensors: Map<string, TensorEntry> } {
   const [embedding, output] = [tensors.get(EMBEDDING), tensors.get(OUTPUT)];
   if (!config.tieEmbeddings || config.labels !== undefined || !output) return { config, tensors };
   if (!embedding) return { config, tensors: new Map(tensors).set(EMBEDDING, { ...output, name: EMBEDDING }) };
   return { config: { ...config, tieEmbeddings: areEqual(embedding, output) }, tensors };
+}
+
+/** Whether the files have both matrices and these differ: then they are not tied, whatever the configuration says. */
+export function areUntied(tensors: Map<string, TensorEntry>): boolean {
+  const [embedding, output] = [tensors.get(EMBEDDING), tensors.get(OUTPUT)];
+  return embedding !== undefined && output !== undefined && !areEqual(embedding, output);
 }
 
 const compared = new Map<string, boolean>();

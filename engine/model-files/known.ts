@@ -1,8 +1,8 @@
 /** Configurations of frequently aligned models, from their config.json on the hub: for estimates without a download. */
-import type { ModelConfig } from './config.ts';
+import type { LlamaConfig } from './llama-config.ts';
 
 const llama: Omit<
-  ModelConfig,
+  LlamaConfig,
   'vocabSize' | 'hiddenSize' | 'intermediateSize' | 'layers' | 'heads' | 'kvHeads' | 'headDim' | 'maxPositions'
 > = {
   architecture: 'LlamaForCausalLM',
@@ -16,7 +16,7 @@ const llama: Omit<
   eosIds: [],
 };
 
-const mistral7b: ModelConfig = {
+const mistral7b: LlamaConfig = {
   ...llama,
   architecture: 'MistralForCausalLM',
   vocabSize: 32_000,
@@ -28,8 +28,8 @@ const mistral7b: ModelConfig = {
   headDim: 128,
   maxPositions: 32_768,
 };
-const llama3: ModelConfig = { ...mistral7b, ...llama, vocabSize: 128_256, maxPositions: 8192 };
-const smollm2: ModelConfig = {
+const llama3: LlamaConfig = { ...mistral7b, ...llama, vocabSize: 128_256, maxPositions: 8192 };
+const smollm2: LlamaConfig = {
   ...llama,
   tieEmbeddings: true,
   vocabSize: 49_152,
@@ -43,7 +43,7 @@ const smollm2: ModelConfig = {
 };
 
 /** By hub id. */
-export const knownModels: Record<string, ModelConfig> = {
+export const knownModels: Record<string, LlamaConfig> = {
   'alignment-handbook/zephyr-7b-sft-full': mistral7b,
   'HuggingFaceH4/zephyr-7b-beta': mistral7b,
   'mistralai/Mistral-7B-v0.1': mistral7b,

@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import { InputError } from '../../data/errors.ts';
 import { exists } from '../../data/file-errors.ts';
 import { uniformStream } from '../../data/random.ts';
-import type { LoraSettings } from '../protocol/settings.ts';
+import { ALL_LINEAR, type LoraSettings } from '../protocol/settings.ts';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, readAdapterConfig } from './adapter-config.ts';
-import type { ModelConfig } from './config.ts';
-import { linearShape, projections, type Projection } from './shapes.ts';
+import { isNamed, layerEnds, targetLayers, type LinearLayers } from './linear-layers.ts';
 import { openSafetensors, readTensorF32, writeSafetensors, type TensorEntry } from './safetensors.ts';
 
 /** W + scale b a: `a` [rank, in], `b` [out, rank]. */
@@ -37,42 +36,34 @@ export interface Adapter {
 
 const scaleOf = (rank: number, alpha: number, rslora: boolean) => alpha / (rslora ? Math.sqrt(rank) : rank);
 
-/** Every linear layer that `targets` names: [name, out, in]. */
-function targetLayers(config: ModelConfig, targets: Projection[]): [string, number, number][] {
-  return Array.from({ length: config.layers }, (_, layer) => layer).flatMap((layer) =>
-    (Object.keys(projections) as Projection[])
-      .filter((projection) => targets.includes(projection))
-      .map((projection): [string, number, number] => [
-        `model.layers.${layer}.${projections[projection]}`,
-        ...linearShape(config, projection),
-      ]),
-  );
-}
-
-/** A new adapter, which does not change the model: PEFT's initialization, A uniform in +-1/sqrt(in), B zero. */
-export function freshAdapter(config: ModelConfig, settings: LoraSettings, seed: number): Adapter {
+/**
+ * A new adapter, which does not change the model: PEFT's initialization, A uniform in +-1/sqrt(in), B zero.
+ * @param layers of the model (linear-layers.ts)
+ * @throws InputError when the settings name a layer that the model does not have
+ */
+export function freshAdapter(layers: LinearLayers, settings: LoraSettings, seed: number): Adapter {
   const { rank, rslora, targets } = settings;
   const alpha = settings.alpha ?? 2 * rank;
   const matrices = new Map<string, LoraMatrices>();
-  for (const [name, out, inputs] of targetLayers(config, targets)) {
+  const adapted = targetLayers(layers, targets);
+  for (const [name, [out, inputs]] of adapted) {
     const next = uniformStream(seed, 'lora_A', name);
     const bound = 1 / Math.sqrt(inputs);
     const a = Float32Array.from({ length: rank * inputs }, () => (2 * next() - 1) * bound);
     const scale = scaleOf(rank, alpha, rslora);
     matrices.set(name, { a, b: new Float32Array(out * rank), in: inputs, out, rank, alpha, scale });
   }
-  return { rank, alpha, rslora, targets, matrices };
+  return { rank, alpha, rslora, targets: targets.includes(ALL_LINEAR) ? layerEnds(adapted) : targets, matrices };
 }
 
 const PREFIX = 'base_model.model.';
 
-const ALL_TARGETS = Object.keys(projections) as Projection[];
-
 /**
  * Reads a PEFT adapter folder, with all matrices.
+ * @param layers of the model (linear-layers.ts)
  * @throws InputError when the folder is incomplete, has something unsupported, or does not fit the model
  */
-export function readAdapter(folder: string, config: ModelConfig): Adapter {
+export function readAdapter(folder: string, layers: LinearLayers): Adapter {
   const {
     isTarget,
     rankOf,
@@ -85,7 +76,7 @@ export function readAdapter(folder: string, config: ModelConfig): Adapter {
   const tensors = openWeights(folder);
   const matrices = new Map<string, LoraMatrices>();
   const used = new Set<string>();
-  for (const [name, out, inputs] of targetLayers(config, ALL_TARGETS)) {
+  for (const [name, [out, inputs]] of layers) {
     if (!isTarget(name)) continue;
     const [rank, alpha] = [rankOf(name), alphaOf(name)];
     const [a, b] = [read(`${name}.lora_A`, [rank, inputs]), read(`${name}.lora_B`, [out, rank])];
@@ -99,13 +90,14 @@ export function readAdapter(folder: string, config: ModelConfig): Adapter {
     );
   }
   if (matrices.size === 0) throw new InputError(`${folder} holds no LoRA matrices.`);
-  const ends = ALL_TARGETS.filter((target) => [...matrices.keys()].some((name) => name.endsWith(`.${target}`)));
-  const complete = matrices.size === targetLayers(config, ends).length;
+  const adapted = [...matrices.keys()];
+  const ends = layerEnds(layers).filter((end) => adapted.some((name) => isNamed(name, [end])));
+  const complete = matrices.size === targetLayers(layers, ends).size;
   return {
     rank: usualRank,
     alpha: usualAlpha,
     rslora,
-    targets: complete ? ends : [...matrices.keys()],
+    targets: complete ? ends : adapted,
     ...(baseModel !== undefined && { baseModel }),
     matrices,
   };

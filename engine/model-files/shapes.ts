@@ -1,5 +1,5 @@
 /** Names and shapes of a model's tensors, from its configuration alone. */
-import type { ModelConfig } from './config.ts';
+import type { LlamaConfig } from './llama-config.ts';
 import { EMBEDDING, OUTPUT } from './embeddings.ts';
 
 /** The linear layers of a transformer layer, and their paths in Hugging Face's names. */
@@ -15,7 +15,7 @@ export const projections = {
 export type Projection = keyof typeof projections;
 
 /** [out, in] of a linear layer. */
-export function linearShape(config: ModelConfig, projection: Projection): [number, number] {
+function linearShape(config: LlamaConfig, projection: Projection): [number, number] {
   const { hiddenSize, intermediateSize, heads, kvHeads, headDim } = config;
   const shapes: Record<Projection, [number, number]> = {
     q_proj: [heads * headDim, hiddenSize],
@@ -30,7 +30,7 @@ export function linearShape(config: ModelConfig, projection: Projection): [numbe
 }
 
 /** Name and shape of every tensor of a model with this configuration. */
-export function parameterShapes(config: ModelConfig): Map<string, number[]> {
+export function parameterShapes(config: LlamaConfig): Map<string, number[]> {
   const shapes = new Map<string, number[]>();
   const { hiddenSize, vocabSize, headDim } = config;
   shapes.set(EMBEDDING, [vocabSize, hiddenSize]);
@@ -52,7 +52,7 @@ export function parameterShapes(config: ModelConfig): Map<string, number[]> {
 }
 
 /** Whether a linear layer has a bias. */
-export function hasBias(config: ModelConfig, projection: Projection): boolean {
+export function hasBias(config: LlamaConfig, projection: Projection): boolean {
   if (projection === 'o_proj') return config.outputBias;
   return projections[projection].startsWith('self_attn') ? config.attentionBias : config.mlpBias;
 }

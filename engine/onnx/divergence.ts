@@ -3,25 +3,25 @@ import { dirname, relative, resolve, sep } from 'node:path';
 import * as ops from './graph/ops.ts';
 import { Graph, type Tensor } from './graph/tensor.ts';
 import { packedAttention } from './model/attention.ts';
-import type { ModelConfig } from '../model-files/config.ts';
+import type { LlamaConfig } from '../model-files/llama-config.ts';
 import type { Parameters } from './model/parameters.ts';
 import { quantizedWeights } from './model/quantize.ts';
 import { headLogits, transformer } from './model/transformer.ts';
 import { groupByPrompt } from '../training/groups.ts';
 import { packedInputs, packGroups, planBatches, SCORING_TOKENS } from './packing.ts';
 import { adapterFeeds, adapterInputs, policyParameters } from './policy.ts';
-import { type PolicyFiles } from '../tokens/policy.ts';
+import type { LlamaPolicy } from '../tokens/policy.ts';
 import type { ResponseDivergence } from '../protocol/jobs.ts';
 import { Session, type Feeds } from './session.ts';
-import type { ModelFolder } from '../model-files/model.ts';
+import type { LlamaFolder } from '../model-files/model.ts';
 import { checkSameVocabulary } from '../tokens/checks.ts';
 import type { TokenizedResponse } from '../tokens/responses.ts';
 
-type Compared = Pick<PolicyFiles, 'model' | 'adapter'>;
+type Compared = Pick<LlamaPolicy, 'model' | 'adapter'>;
 
 /** A model's configuration, and its weights in a graph. */
 interface Network {
-  config: ModelConfig;
+  config: LlamaConfig;
   parameters: Parameters;
 }
 
@@ -109,7 +109,7 @@ function quantizedComparison({ model, adapter }: Compared): Comparison {
 }
 
 /** The model with its tensors' names prefixed, and their files relative to `folder`. */
-function renamed(model: ModelFolder, folder: string): ModelFolder {
+function renamed(model: LlamaFolder, folder: string): LlamaFolder {
   const tensors = [...model.tensors].map(
     ([name, entry]) => [name, { ...entry, name: `${REFERENCE}${entry.name}` }] as const,
   );

@@ -1,11 +1,11 @@
 /** A graph of a policy, opened to run: the part that all scorers of a policy share. */
 import type { Graph } from './graph/tensor.ts';
 import { adapterFeeds } from './policy.ts';
-import type { PolicyFiles } from '../tokens/policy.ts';
+import type { LlamaPolicy } from '../tokens/policy.ts';
 import { Session, type Feeds } from './session.ts';
 
 /** The parts of a policy that its graphs need. */
-export type ScoredPolicy = Pick<PolicyFiles, 'model' | 'adapter'>;
+export type ScoredPolicy = Pick<LlamaPolicy, 'model' | 'adapter'>;
 
 export interface PolicySession {
   session: Session;

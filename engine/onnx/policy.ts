@@ -4,7 +4,7 @@ import { frozenWeights, type Parameters } from './model/parameters.ts';
 import type { Graph, Tensor } from './graph/tensor.ts';
 import { float32, type Feeds } from './session.ts';
 import type { Parameter } from './training/adamw.ts';
-import type { ModelFolder } from '../model-files/model.ts';
+import type { LlamaFolder } from '../model-files/model.ts';
 
 /** Names and shapes of an adapter's matrices: `<layer>.lora_A` [rank, in] and `<layer>.lora_B` [out, rank]. */
 export function adapterParameters(adapter: Adapter): Parameter[] {
@@ -30,7 +30,7 @@ export function adapterFeeds(adapter: Adapter | undefined, prefix = ''): Feeds {
  */
 export function policyParameters(
   g: Graph,
-  model: ModelFolder,
+  model: LlamaFolder,
   adapter: Adapter | undefined,
   inputs: Map<string, Tensor> = adapterInputs(g, adapter),
 ): Parameters {

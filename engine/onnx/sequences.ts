@@ -1,7 +1,7 @@
 /** The part that graphs for scoring and for training share: from packed sequences to the responses' log-probabilities. */
 import type { Graph, Tensor } from './graph/tensor.ts';
 import { packedAttention } from './model/attention.ts';
-import type { ModelConfig } from '../model-files/config.ts';
+import type { LlamaConfig } from '../model-files/llama-config.ts';
 import { sumBySequence, tokenLogps } from './model/logprob.ts';
 import type { Parameters } from './model/parameters.ts';
 import { packedInputs } from './packing.ts';
@@ -15,7 +15,7 @@ import { headWeight, transformer } from './model/transformer.ts';
  */
 export function sequenceLogps(
   g: Graph,
-  config: ModelConfig,
+  config: LlamaConfig,
   parameters: Parameters,
   sequences: Tensor,
   backward?: { recompute: boolean },

@@ -99,6 +99,12 @@ export const divergenceSchema = z.strictObject({
     ),
 });
 
+/** The linear layers of the Llama family, by the last parts of their names, in their order in a block. */
+export const LORA_TARGETS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
+
+/** In place of names: every linear layer of the model's blocks, as PEFT's `all-linear`. */
+export const ALL_LINEAR = 'all-linear';
+
 /** Settings of a new LoRA adapter. */
 export const loraSchema = z.strictObject({
   rank: positiveInt.max(MAX_RANK).default(16).describe('Rank of the LoRA matrices (r).'),
@@ -108,10 +114,13 @@ export const loraSchema = z.strictObject({
     .optional()
     .describe('Numerator of the scale alpha / rank (lora_alpha). Default: 2 × rank.'),
   targets: z
-    .array(z.enum(['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']))
+    .array(z.string().min(1))
     .min(1)
-    .default(['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'])
-    .describe('Linear layers that get LoRA matrices (target_modules).'),
+    .default([...LORA_TARGETS])
+    .describe(
+      "Linear layers that get LoRA matrices (target_modules): names as in the model's files, such as `qkv_proj` of Phi-3, or " +
+        '`all-linear`, every linear layer of its blocks. The default is all of them in the Llama family.',
+    ),
   rslora: z.boolean().default(false).describe('Scale by alpha / sqrt(rank) instead of alpha / rank.'),
 });
 export type LoraSettings = z.infer<typeof loraSchema>;

@@ -3,6 +3,7 @@
  * Tested against transformers (test/engine/tokenizer/tokenizer-kinds.test.ts).
  */
 import { Tokenizer } from '@huggingface/tokenizers';
+import { correctAddedTokens } from './added-tokens.ts';
 
 /** Parts of a tokenizer that contain other parts. */
 interface Part {
@@ -20,6 +21,7 @@ export function exactTokenizer(json: object, config: object): Tokenizer {
   const { decoder, pre_tokenizer: preTokenizer } = json as Record<'decoder' | 'pre_tokenizer', Settings | null>;
   if (decoder) correctDecoder(tokenizer.decoder as unknown as Part, decoder);
   if (preTokenizer) correctPreTokenizer(tokenizer.pre_tokenizer as unknown as Part, preTokenizer);
+  correctAddedTokens(tokenizer);
   return tokenizer;
 }
 

@@ -1,27 +1,42 @@
 /** A policy's files, opened without a backend: to check them, and to turn texts into tokens. */
 import type { Policy } from '../protocol/jobs.ts';
 import { loadTokenizer, type ModelTokenizer } from '../tokenizer/tokenizer.ts';
+import { layersOf } from '../model-files/linear-layers.ts';
 import { readAdapter, type Adapter } from '../model-files/lora.ts';
-import { openModelFolder, type ModelFolder } from '../model-files/model.ts';
+import { openLlamaFolder, openModelFolder, type LlamaFolder, type ModelFolder } from '../model-files/model.ts';
 
 /** A policy's model folder, its tokenizer, and its adapter. */
-export interface PolicyFiles {
-  model: ModelFolder;
+export interface PolicyFiles<Model extends ModelFolder = ModelFolder> {
+  model: Model;
   /** Opened by the first call: rows that are token ids need no tokenizer, and a model folder may have none. */
   tokenizer(): ModelTokenizer;
   adapter?: Adapter;
 }
 
+/** A policy of the Llama family. */
+export type LlamaPolicy = PolicyFiles<LlamaFolder>;
+
 /**
- * Opens the model folder and reads the adapter.
- * @throws InputError when a part is missing, damaged or unsupported, or the adapter does not fit the model
+ * Opens the model folder, of any architecture, and reads the adapter.
+ * @throws InputError when a part is missing, damaged or supported by no backend, or the adapter does not fit the model
  */
-export function openPolicyFiles({ model: folder, adapter, chatTemplate }: Policy): PolicyFiles {
-  const model = openModelFolder(folder, 'CausalLM');
+export const openPolicyFiles = (policy: Policy): PolicyFiles => openPolicyAs(openModelFolder, policy);
+
+/**
+ * As openPolicyFiles, of the Llama family: what the onnx backend computes.
+ * @throws InputError like openPolicyFiles, and when the onnx backend does not support the model
+ */
+export const openLlamaPolicy = (policy: Policy): LlamaPolicy => openPolicyAs(openLlamaFolder, policy);
+
+function openPolicyAs<Model extends ModelFolder>(
+  open: (folder: string) => Model,
+  { model: folder, adapter, chatTemplate }: Policy,
+): PolicyFiles<Model> {
+  const model = open(folder);
   let tokenizer: ModelTokenizer | undefined;
   return {
     model,
     tokenizer: () => (tokenizer ??= loadTokenizer(folder, chatTemplate)),
-    ...(adapter && { adapter: readAdapter(adapter, model.config) }),
+    ...(adapter && { adapter: readAdapter(adapter, layersOf(model)) }),
   };
 }

@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import type { RowCounts } from '../../data/row-counts.ts';
 import { copyModelFiles } from '../model-files/copy.ts';
-import { OUTPUT } from '../model-files/embeddings.ts';
+import { areUntied } from '../model-files/embeddings.ts';
+import { layersOf } from '../model-files/linear-layers.ts';
 import { policyHash } from '../model-files/fingerprint.ts';
 import { readAdapter, writeAdapter } from '../model-files/lora.ts';
 import { openModelWeights } from '../model-files/weights.ts';
@@ -70,7 +71,7 @@ async function trainPolicy<E extends Example>(
   const ranks = await context.ranks(job);
   // A fresh adapter has the same numbers in every backend.
   const adapter = training.full ? null : (policy.adapter ?? join(ranks.folder, 'adapter'));
-  if (adapter !== null && policy.adapter === undefined) writeAdapter(adapter, startAdapter(job, model.config));
+  if (adapter !== null && policy.adapter === undefined) writeAdapter(adapter, startAdapter(job, model));
   const ranked: RankJob = {
     method: 'optimize',
     model: policy.model,
@@ -93,8 +94,10 @@ async function trainPolicy<E extends Example>(
     (message) => log.add(message),
   );
   const { unchanged, ...trained } = value as Omit<TrainedSteps, 'metrics'> & { unchanged: boolean };
-  if (adapter === null) copyModelFiles(policy.model, outDir, !openModelWeights(outDir).has(OUTPUT));
-  else writeAdapter(outDir, { ...readAdapter(outDir, model.config), baseModel: policy.model });
+  if (adapter === null) {
+    const untied = areUntied(openModelWeights(outDir)) ? { tie_word_embeddings: false } : {};
+    copyModelFiles(policy.model, outDir, untied);
+  } else writeAdapter(outDir, { ...readAdapter(outDir, layersOf(model)), baseModel: policy.model });
   writeTemplate(outDir, policy);
   return { ...trained, metrics: log.metrics, rows, unchanged };
 }

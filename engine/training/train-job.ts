@@ -4,8 +4,9 @@ import { InputError } from '../../data/errors.ts';
 import { readJsonl } from '../../data/jsonl.ts';
 import { referenceLogpsSchema, type ReferenceLogps } from '../../data/records.ts';
 import { nothingLeft, type RowCounts } from '../../data/row-counts.ts';
-import type { ModelConfig } from '../model-files/config.ts';
+import { layersOf } from '../model-files/linear-layers.ts';
 import { freshAdapter, readAdapter, type Adapter } from '../model-files/lora.ts';
+import type { ModelFolder } from '../model-files/model.ts';
 import type { OptimizeJob, Policy, ReferenceJob, SftJob } from '../protocol/jobs.ts';
 import { tokenizePreferences } from '../tokens/preferences.ts';
 import type { TextPolicy, TokenizedResponse } from '../tokens/responses.ts';
@@ -71,5 +72,7 @@ export function checkTraining({ outDir, policy, training }: OptimizeJob | SftJob
 }
 
 /** The adapter that a training starts from: the policy's, or a fresh one. */
-export const startAdapter = ({ policy, training, seed }: OptimizeJob | SftJob, config: ModelConfig): Adapter =>
-  policy.adapter === undefined ? freshAdapter(config, training.lora, seed) : readAdapter(policy.adapter, config);
+export const startAdapter = ({ policy, training, seed }: OptimizeJob | SftJob, model: ModelFolder): Adapter =>
+  policy.adapter === undefined
+    ? freshAdapter(layersOf(model), training.lora, seed)
+    : readAdapter(policy.adapter, layersOf(model));

@@ -153,7 +153,7 @@ export class VllmHost {
       ...(adapter !== undefined && { loraRank: loraRankFor(readAdapterConfig(adapter).rank) }),
       parallelism:
         device === 'cuda'
-          ? parallelismFor(weightBytes(model, dtypeOf(device)), config.heads, memories)
+          ? parallelismFor(weightBytes(model, dtypeOf(device)), config.heads ?? 1, memories)
           : { tensor: 1, data: 1 },
       args,
     };

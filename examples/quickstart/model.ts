@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import { hashValue } from '../../artifacts/hash.ts';
 import type { Engine, Progress } from '../../engine/protocol/jobs.ts';
-import { readModelConfig } from '../../engine/model-files/config.ts';
+import { readLlamaConfig } from '../../engine/model-files/llama-config.ts';
 import { writeSafetensors } from '../../engine/model-files/safetensors.ts';
 import { uniformStream } from '../../data/random.ts';
 import { trainingSchema } from '../../engine/protocol/settings.ts';
@@ -94,7 +94,7 @@ function writeInitialModel(folder: string, { json, config, vocabSize, endId }: R
   const next = uniformStream('quickstart', 'weights');
   // Uniform numbers in [-range, range] have the standard deviation initializer_range.
   const range = architecture.initializer_range * Math.sqrt(3);
-  const tensors = [...parameterShapes(readModelConfig(folder))].map(([name, shape]) => ({
+  const tensors = [...parameterShapes(readLlamaConfig(folder))].map(([name, shape]) => ({
     name,
     dtype: 'F32' as const,
     shape,

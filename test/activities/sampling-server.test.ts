@@ -15,7 +15,8 @@ import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { readSampled } from '../../data/readers.ts';
 import type { CallOptions } from '../../engine/protocol/jobs.ts';
-import { readModelConfig } from '../../engine/model-files/config.ts';
+import { layersOf } from '../../engine/model-files/linear-layers.ts';
+import { openModelFolder } from '../../engine/model-files/model.ts';
 import { readAdapter, writeAdapter } from '../../engine/model-files/lora.ts';
 import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { onnxRuntime, selmVersion } from '../../engine/version.ts';
@@ -196,7 +197,7 @@ describe('an adapter', () => {
 
   test('with a scale of their own for some layers is refused: servers ignore it', async () => {
     const patterned = join(context.folder, 'patterned');
-    const whole = readAdapter(tinyAdapter, readModelConfig(model));
+    const whole = readAdapter(tinyAdapter, layersOf(openModelFolder(model)));
     const [[layer, matrices]] = whole.matrices;
     writeAdapter(patterned, { ...whole, matrices: new Map(whole.matrices).set(layer, { ...matrices, alpha: 3 }) });
     const said = await refusal(answers({ policy: (await prepareIn(context, patterned)).policy, server: serverOf() }));

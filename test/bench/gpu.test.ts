@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { gpuTrainingMemory } from '../../engine/gpu-estimate.ts';
+import { llamaDimensions } from '../../engine/model-files/dimensions.ts';
 import { knownModels } from '../../engine/model-files/known.ts';
 import { trainingSchema } from '../../engine/protocol/settings.ts';
 import { torchEnvironment } from '../../engine/torch/environment.ts';
@@ -51,7 +52,7 @@ test.skipIf(python === undefined)(
       expect(losses).toHaveLength(3);
       expect(tokensPerSecond).toBeGreaterThan(0);
       const training = trainingSchema.parse({ full: name !== 'LoRA', microBatchTokens, recompute: true });
-      const { runtime: _, ...needed } = gpuTrainingMemory(config, training, 1, 4);
+      const { runtime: _, ...needed } = gpuTrainingMemory(llamaDimensions(config), training, 1, 4);
       const estimate = Object.values(needed).reduce((sum, bytes) => sum + bytes, 0);
       console.log(`${name}: measured ${peakGigabytes.toFixed(2)} GB, estimated ${(estimate / 1e9).toFixed(2)} GB`);
       const ratio = estimate / (peakGigabytes * 1e9);

@@ -124,7 +124,11 @@ const cases: [what: string, args: string[], said: string[]][] = [
     ['--kl-samples', '--against-base'],
   ],
   ['a setting that is none of its values', optimize({ schedule: 'steep' }), ['--schedule steep', 'cosine']],
-  ['a LoRA layer that there is not', optimize({ 'lora-targets': 'q_proj,z_proj' }), ['--lora-targets', 'q_proj']],
+  [
+    'a LoRA layer that there is not',
+    optimize({ 'lora-targets': 'q_proj,z_proj' }),
+    ['lora.targets', 'z_proj', 'k_proj'],
+  ],
   ['a training without room for its result', optimize({ out: model }), [model, 'not empty']],
   ['a device that there is not', optimize({ device: 'tpu' }), ['--device', 'tpu', 'cuda']],
   ['GPUs without PyTorch', optimize({ backend: 'onnx', gpus: '2' }), ['--gpus 2', 'backend: torch']],

@@ -3,12 +3,13 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Results } from '../../bench/results.ts';
 import { loraParameterCount, optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../../engine/estimate.ts';
+import { llamaDimensions } from '../../engine/model-files/dimensions.ts';
 import { knownModels } from '../../engine/model-files/known.ts';
 import { loraSchema, trainingSchema } from '../../engine/protocol/settings.ts';
 
-const smollm2 = knownModels['HuggingFaceTB/SmolLM2-135M-Instruct'];
-const mistral = knownModels['alignment-handbook/zephyr-7b-sft-full'];
-const llama3 = knownModels['meta-llama/Meta-Llama-3-8B-Instruct'];
+const smollm2 = llamaDimensions(knownModels['HuggingFaceTB/SmolLM2-135M-Instruct']);
+const mistral = llamaDimensions(knownModels['alignment-handbook/zephyr-7b-sft-full']);
+const llama3 = llamaDimensions(knownModels['meta-llama/Meta-Llama-3-8B-Instruct']);
 
 /** Bytes of activations of a pass over one preference: a prompt of 64 tokens, and two different responses up to `maxLength`. */
 const activationsUpTo = (maxLength: number) => {

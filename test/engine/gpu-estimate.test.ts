@@ -8,10 +8,11 @@ import {
   vllmMemory,
   whatWouldFit,
 } from '../../engine/gpu-estimate.ts';
+import { llamaDimensions } from '../../engine/model-files/dimensions.ts';
 import { knownModels } from '../../engine/model-files/known.ts';
 import { trainingSchema } from '../../engine/protocol/settings.ts';
 
-const mistral = knownModels['mistralai/Mistral-7B-v0.1'];
+const mistral = llamaDimensions(knownModels['mistralai/Mistral-7B-v0.1']);
 const N = 7_241_732_096;
 // q and o 4096 x 4096, k and v 1024 x 4096, three matrices 14,336 x 4096, two norms.
 const LAYER = 2 * 16_777_216 + 2 * 4_194_304 + 3 * 58_720_256 + 2 * 4096;

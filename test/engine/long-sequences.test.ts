@@ -1,7 +1,7 @@
 /** A preference longer than a block of attention's queries, against PyTorch's numbers (see test/fixtures/long-sequences). */
 import { expect, test } from 'vitest';
 import { Scorer } from '../../engine/onnx/score.ts';
-import { openPolicyFiles } from '../../engine/tokens/policy.ts';
+import { openLlamaPolicy } from '../../engine/tokens/policy.ts';
 import { preferenceTask } from '../../engine/onnx/training/preference.ts';
 import { preferenceExamples } from '../../engine/training/preference.ts';
 import { expectGradients, microBatchGradients } from './micro-batch-gradients.ts';
@@ -10,7 +10,7 @@ import { fixture, readJson, referenceCase, ROLES, tokenized, type Pair, type Rol
 const { pair, beta, alpha, logps } = readJson<{ pair: Pair; beta: number; alpha: number; logps: Roles<number> }>(
   fixture('long-sequences/pair.json'),
 );
-const opened = openPolicyFiles(referenceCase('llama').policy);
+const opened = openLlamaPolicy(referenceCase('llama').policy);
 
 test('its log-probabilities', async () => {
   const scorer = await Scorer.open(opened, 2);

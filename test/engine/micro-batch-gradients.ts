@@ -1,7 +1,7 @@
 /** The gradients of one batch before the first update. */
 import { expect } from 'vitest';
 import { packGroups } from '../../engine/onnx/packing.ts';
-import type { PolicyFiles } from '../../engine/tokens/policy.ts';
+import type { LlamaPolicy } from '../../engine/tokens/policy.ts';
 import type { Graph } from '../../engine/onnx/graph/tensor.ts';
 import { float32, scalar, Session, type Feeds } from '../../engine/onnx/session.ts';
 import { openSafetensors, readTensorF32 } from '../../engine/model-files/safetensors.ts';
@@ -12,7 +12,7 @@ import { trainableAdapter, trainableModel } from '../../engine/onnx/training/tra
 
 /** The graph of one micro-batch with all of a task's examples, and its inputs. */
 export function oneMicroBatch<E extends Example>(
-  { model, adapter }: Pick<PolicyFiles, 'model' | 'adapter'>,
+  { model, adapter }: Pick<LlamaPolicy, 'model' | 'adapter'>,
   task: TrainingTask<E>,
   recompute = false,
 ): { graph: Graph; feeds: Feeds; parameters: string[] } {
@@ -37,7 +37,7 @@ export function oneMicroBatch<E extends Example>(
 
 /** @returns gradients of the adapter's matrices, or of all weights where there is no adapter, by name */
 export async function microBatchGradients<E extends Example>(
-  opened: Pick<PolicyFiles, 'model' | 'adapter'>,
+  opened: Pick<LlamaPolicy, 'model' | 'adapter'>,
   task: TrainingTask<E>,
   recompute = false,
 ): Promise<Map<string, Float32Array>> {

@@ -4,8 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LocalEngine } from '../../engine/onnx/engine.ts';
 import { Generator } from '../../engine/onnx/generation/generate.ts';
 import type { TrainResult } from '../../engine/protocol/jobs.ts';
+import { layersOf } from '../../engine/model-files/linear-layers.ts';
 import { readAdapter } from '../../engine/model-files/lora.ts';
-import { openPolicyFiles } from '../../engine/tokens/policy.ts';
+import { openLlamaPolicy } from '../../engine/tokens/policy.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import { preferenceTask } from '../../engine/onnx/training/preference.ts';
 import { preferenceExamples } from '../../engine/training/preference.ts';
@@ -43,7 +44,7 @@ describe.each(CASES)('%s', (name) => {
   });
 
   test('every LoRA gradient of the first step', async () => {
-    const opened = openPolicyFiles(policy);
+    const opened = openLlamaPolicy(policy);
     const refs = pairs.flatMap((pair, i) =>
       ROLES.map((role) => [`${pair.prompt}|${pair[role]}`, expected.reference_logps[i][role]]),
     );
@@ -84,9 +85,9 @@ describe.each(CASES)('%s', (name) => {
     });
 
     test('the adapter', () => {
-      const { config } = openPolicyFiles(policy).model;
+      const layers = layersOf(openLlamaPolicy(policy).model);
       const [trained, wanted] = [job.outDir, join(folder, 'adapter_final')].map(
-        (at) => readAdapter(at, config).matrices,
+        (at) => readAdapter(at, layers).matrices,
       );
       expect(trained.size).toBe(wanted.size);
       for (const [layer, { a, b }] of wanted) {
@@ -97,7 +98,7 @@ describe.each(CASES)('%s', (name) => {
   });
 
   test('greedy tokens', async () => {
-    const opened = openPolicyFiles(policy);
+    const opened = openLlamaPolicy(policy);
     const settings = samplingSchema.parse({ maxNewTokens: expected.greedy_first_prompt.length });
     const generator = await Generator.open(opened, settings, opened.model.config.eosIds, 2);
     const prompts = [{ id: 'first', tokens: pairs[0].prompt }];

@@ -1,6 +1,6 @@
 /** The engine on a real chat model, against transformers (test/fixtures/smollm2). */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openPolicyFiles } from '../../engine/tokens/policy.ts';
+import { openLlamaPolicy } from '../../engine/tokens/policy.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import { smollm2 } from '../smollm2/model.ts';
 import { fixture, readJson } from './reference-case.ts';
@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => engine.close());
 
 it("encodes chats as transformers' chat template does", () => {
-  const tokenizer = openPolicyFiles({ model }).tokenizer();
+  const tokenizer = openLlamaPolicy({ model }).tokenizer();
   for (const { prompt, prompt_ids } of expected) expect(tokenizer.encodePrompt(chat(prompt))).toEqual(prompt_ids);
 });
 

@@ -2,7 +2,7 @@
 import type ort from 'onnxruntime-node';
 import { HIDDEN } from '../model/attention-block.ts';
 import { float32, type Feeds } from '../session.ts';
-import type { ModelConfig } from '../../model-files/config.ts';
+import type { LlamaConfig } from '../../model-files/llama-config.ts';
 
 /** Capacities, in tokens, are multiples of this. Small, since attention takes as long for a hidden token as for a visible one. */
 const STEP = 16;
@@ -36,7 +36,7 @@ export class CacheBlock {
    * @param rowsPerPrompt n
    */
   constructor(
-    { kvHeads, headDim }: Pick<ModelConfig, 'kvHeads' | 'headDim'>,
+    { kvHeads, headDim }: Pick<LlamaConfig, 'kvHeads' | 'headDim'>,
     names: string[],
     maskName: string,
     rowsPerPrompt: number,

@@ -17,7 +17,7 @@ import type { SamplingSettings } from '../../protocol/settings.ts';
 import { blockAttention, byRow, bySample, layoutOf, type Block, type Layout } from './decode-attention.ts';
 import { keyName, valueName } from './prefill.ts';
 import { nextToken } from './sampling.ts';
-import type { ModelFolder } from '../../model-files/model.ts';
+import type { LlamaFolder } from '../../model-files/model.ts';
 
 /** The decode graph's input for a layer's keys of the prompts. */
 export const promptKey = (layer: number) => `prompt_${keyName(layer)}`;
@@ -42,7 +42,7 @@ export const pastValue = (layer: number) => `past_${valueName(layer)}`;
  * `key_<l>`, `value_<l>` [Q, kvHeads, n, R, headDim].
  */
 export function decodeGraph(
-  model: ModelFolder,
+  model: LlamaFolder,
   adapter: Adapter | undefined,
   settings: SamplingSettings,
   eosIds: number[],

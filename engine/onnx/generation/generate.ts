@@ -2,10 +2,10 @@
 import type { NewTokens } from '../../protocol/jobs.ts';
 import type { SamplingSettings } from '../../protocol/settings.ts';
 import { checkPromptLength } from '../../tokens/prompts.ts';
-import type { ModelConfig } from '../../model-files/config.ts';
+import type { LlamaConfig } from '../../model-files/llama-config.ts';
 import { commonPrefix } from '../../training/groups.ts';
 import { adapterFeeds } from '../policy.ts';
-import { type PolicyFiles } from '../../tokens/policy.ts';
+import type { LlamaPolicy } from '../../tokens/policy.ts';
 import { Session, type Feeds } from '../session.ts';
 import { CacheBlock } from './cache.ts';
 import { addTokens, decodeFeeds, keepCache, rowsOf } from './decode-run.ts';
@@ -26,7 +26,7 @@ export interface GenerateOptions {
 
 /** Generates responses with one policy and one set of sampling settings. */
 export class Generator {
-  private readonly config: ModelConfig;
+  private readonly config: LlamaConfig;
   private readonly settings: SamplingSettings;
   private readonly prefill: Session;
   private readonly decode: Session;
@@ -34,7 +34,7 @@ export class Generator {
   private readonly eosIds: Set<number>;
 
   private constructor(
-    config: ModelConfig,
+    config: LlamaConfig,
     settings: SamplingSettings,
     sessions: { prefill: Session; decode: Session },
     adapter: Feeds,
@@ -50,7 +50,7 @@ export class Generator {
 
   /** @param eosIds tokens that end a response */
   static async open(
-    { model, adapter }: Pick<PolicyFiles, 'model' | 'adapter'>,
+    { model, adapter }: Pick<LlamaPolicy, 'model' | 'adapter'>,
     settings: SamplingSettings,
     eosIds: number[],
     threads: number,

@@ -7,7 +7,7 @@ import { packedInputs, packTokens, planBatches } from '../packing.ts';
 import { policyParameters } from '../policy.ts';
 import type { Feeds } from '../session.ts';
 import type { CacheBlock } from './cache.ts';
-import type { ModelFolder } from '../../model-files/model.ts';
+import type { LlamaFolder } from '../../model-files/model.ts';
 
 /** The output for a layer's keys, of prefill and of decoding. */
 export const keyName = (layer: number) => `key_${layer}`;
@@ -15,7 +15,7 @@ export const keyName = (layer: number) => `key_${layer}`;
 export const valueName = (layer: number) => `value_${layer}`;
 
 /** Inputs: packedInputs(). Outputs: `key_<layer>` and `value_<layer>` float32 [1, kvHeads, S, headDim]. */
-export function prefillGraph(model: ModelFolder, adapter: Adapter | undefined): Graph {
+export function prefillGraph(model: LlamaFolder, adapter: Adapter | undefined): Graph {
   const g = new Graph();
   const { ids, positions, blocks } = packedInputs(g);
   const attend = packedAttention(model.config, blocks);

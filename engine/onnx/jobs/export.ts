@@ -1,13 +1,15 @@
 /** The job `export`. */
+import { areUntied } from '../../model-files/embeddings.ts';
 import type { ExportJob } from '../../protocol/jobs.ts';
 import { writeTemplate } from '../../tokenizer/template-files.ts';
-import { mergeAdapter, writeModel } from '../model/export.ts';
 import { openPolicyFiles } from '../../tokens/policy.ts';
+import { mergeAdapter, writeModel } from '../model/export.ts';
 
-/** `EngineMethods.export`. */
+/** `EngineMethods.export`, for every architecture. */
 export async function exportModel({ policy, outDir }: ExportJob): Promise<null> {
   const { model, adapter } = openPolicyFiles(policy);
-  await writeModel(outDir, policy.model, await mergeAdapter(model, adapter));
+  const untied = areUntied(model.tensors) ? { tie_word_embeddings: false } : {};
+  await writeModel(outDir, policy.model, await mergeAdapter(model, adapter), untied);
   writeTemplate(outDir, policy);
   return null;
 }

@@ -8,7 +8,7 @@ import type { TokenizedResponse } from '../../tokens/responses.ts';
 import { DivergenceMeter } from '../divergence.ts';
 import { Generator } from '../generation/generate.ts';
 import type { PromptTokens } from '../generation/slots.ts';
-import { openPolicyFiles, type PolicyFiles } from '../../tokens/policy.ts';
+import { openLlamaPolicy, type LlamaPolicy } from '../../tokens/policy.ts';
 import { collectGarbage } from '../sessions.ts';
 import { ALL_CORES, type JobContext } from './context.ts';
 
@@ -18,7 +18,7 @@ const MEASURED_PROMPTS = 8;
 /** `EngineMethods.sample`. */
 export async function sample(job: SampleJob, { control, sessions }: JobContext): Promise<SampleResult> {
   const { policy, prompts, settings, seed, reportTokensEvery, threads = ALL_CORES } = job;
-  const opened = openPolicyFiles(policy);
+  const opened = openLlamaPolicy(policy);
   const tokenizer = opened.tokenizer();
   const generator = await sessions.get('generator', JSON.stringify([policy, settings, threads]), async () => {
     // While weights are packed they are in memory twice. So no other session stays open.
@@ -68,7 +68,7 @@ const measured = (prompts: PromptTokens[], samples: { tokens: number[] }[][]): T
     .flatMap(({ tokens: prompt }, i) => samples[i].map(({ tokens: response }) => ({ prompt, response })));
 
 /** KL(policy || the policy with 8-bit weights) over all tokens of the rows. */
-async function quantizationDivergence(opened: PolicyFiles, rows: TokenizedResponse[], threads: number) {
+async function quantizationDivergence(opened: LlamaPolicy, rows: TokenizedResponse[], threads: number) {
   const meter = await DivergenceMeter.openQuantized(opened, threads);
   try {
     const measures = await meter.measure(rows);

@@ -15,14 +15,14 @@ import { checkIds } from '../../tokens/checks.ts';
 import { tokenizeResponses, type TokenizedResponse } from '../../tokens/responses.ts';
 import { referenceLogps } from '../../training/train-job.ts';
 import { DivergenceMeter } from '../divergence.ts';
-import { openPolicyFiles, type PolicyFiles } from '../../tokens/policy.ts';
+import { openLlamaPolicy, type LlamaPolicy } from '../../tokens/policy.ts';
 import { Scorer } from '../score.ts';
 import { TokenScorer } from '../token-scores.ts';
 import { ALL_CORES, reporter, type JobContext } from './context.ts';
 
 /** `EngineMethods.score`. */
 export async function score(job: ScoreJob, context: JobContext): Promise<ScoreResult> {
-  const opened = openPolicyFiles(job.policy);
+  const opened = openLlamaPolicy(job.policy);
   const tokenized = tokenizeResponses(opened, job.rows);
   const logps = await scoreResponses(job, opened, tokenized, context);
   return tokenized.map(({ response, isPrefix }, i) => ({
@@ -38,7 +38,7 @@ export async function score(job: ScoreJob, context: JobContext): Promise<ScoreRe
  */
 export async function scoreResponses(
   { policy, threads = ALL_CORES }: Pick<ScoreJob, 'policy' | 'threads'>,
-  opened: PolicyFiles,
+  opened: LlamaPolicy,
   rows: TokenizedResponse[],
   { control, sessions }: JobContext,
 ): Promise<Float64Array> {
@@ -48,14 +48,14 @@ export async function scoreResponses(
 
 /** `EngineMethods.reference`. */
 export async function reference(job: ReferenceJob, context: JobContext): Promise<ReferenceLogps[]> {
-  const opened = openPolicyFiles(job.policy);
+  const opened = openLlamaPolicy(job.policy);
   return referenceLogps(job, opened, (_, responses) => scoreResponses(job, opened, responses, context));
 }
 
 /** `EngineMethods.divergence`. */
 export async function divergence(job: DivergenceJob, { control, sessions }: JobContext): Promise<DivergenceResult> {
   const { policy, reference: referencePolicy, threads = ALL_CORES } = job;
-  const [opened, other] = [policy, referencePolicy].map(openPolicyFiles);
+  const [opened, other] = [policy, referencePolicy].map(openLlamaPolicy);
   const rows = tokenizeResponses(opened, job.rows, other.model);
   const key = JSON.stringify([policy, referencePolicy, threads]);
   const meter = await sessions.get('divergence', key, async () => {
@@ -69,7 +69,7 @@ export async function divergence(job: DivergenceJob, { control, sessions }: JobC
 /** `EngineMethods.scoreTokens`. */
 export async function scoreTokens(job: TokenScoreJob, { control, sessions }: JobContext): Promise<TokenScores[][]> {
   const { policy, sequences, threads = ALL_CORES } = job;
-  const opened = openPolicyFiles(policy);
+  const opened = openLlamaPolicy(policy);
   for (const [i, ids] of sequences.entries()) {
     const { model } = opened;
     located(`Sequence ${i + 1}`, () => checkSequenceLength(model.config, checkIds(model, ids).length));

@@ -8,7 +8,8 @@ import { fingerprintOf, fingerprintValues } from '../../training/fingerprint.ts'
 import type { Example } from '../../training/groups.ts';
 import { checkTraining, optimizeExamples, startAdapter } from '../../training/train-job.ts';
 import { writeModel } from '../model/export.ts';
-import { openPolicyFiles, type PolicyFiles } from '../../tokens/policy.ts';
+import { OUTPUT } from '../../model-files/embeddings.ts';
+import { openLlamaPolicy, type LlamaPolicy } from '../../tokens/policy.ts';
 import type { Feeds } from '../session.ts';
 import { isAdapterChanged, isModelChanged } from '../training/change.ts';
 import { demonstrationTask } from '../training/demonstration.ts';
@@ -21,23 +22,23 @@ import { scoreResponses } from './score.ts';
 
 /** `EngineMethods.optimize`. */
 export async function optimize(job: OptimizeJob, context: JobContext): Promise<TrainResult> {
-  const opened = openPolicyFiles(job.policy);
+  const opened = openLlamaPolicy(job.policy);
   const { examples, counts } = await optimizeExamples(job, opened, (policy, responses) =>
-    scoreResponses({ policy, threads: job.threads }, openPolicyFiles(policy), responses, context),
+    scoreResponses({ policy, threads: job.threads }, openLlamaPolicy(policy), responses, context),
   );
   return trainPolicy(job, opened, preferenceTask(examples, job.objective), counts, context);
 }
 
 /** `EngineMethods.sft`. */
 export async function sft(job: SftJob, context: JobContext): Promise<TrainResult> {
-  const opened = openPolicyFiles(job.policy);
+  const opened = openLlamaPolicy(job.policy);
   const { examples, counts } = demonstrationExamples(job, opened);
   return trainPolicy(job, opened, demonstrationTask(examples), counts, context);
 }
 
 async function trainPolicy<E extends Example>(
   job: OptimizeJob | SftJob,
-  opened: PolicyFiles,
+  opened: LlamaPolicy,
   task: TrainingTask<E>,
   rows: RowCounts,
   { control, sessions }: JobContext,
@@ -47,7 +48,7 @@ async function trainPolicy<E extends Example>(
   checkTraining(job, task.examples);
   // Training needs more memory than any other job. So no session stays open.
   await sessions.clear();
-  const adapter = training.full ? undefined : startAdapter(job, model.config);
+  const adapter = training.full ? undefined : startAdapter(job, model);
   const trainable = adapter ? trainableAdapter(model, adapter) : trainableModel(model);
   const result = await train(model, trainable, task, {
     settings: training,
@@ -57,11 +58,11 @@ async function trainPolicy<E extends Example>(
     ...control,
   });
   if (adapter) writeAdapter(outDir, { ...adapter, baseModel: policy.model });
-  else await writeModel(outDir, policy.model, trainable.values);
+  else await writeModel(outDir, policy.model, trainable.values, { tie_word_embeddings: !(OUTPUT in trainable.values) });
   writeTemplate(outDir, policy);
   // Read again: training has changed the first one's matrices.
   const changed = adapter
-    ? isAdapterChanged(model, startAdapter(job, model.config), adapter)
+    ? isAdapterChanged(model, startAdapter(job, model), adapter)
     : isModelChanged(model, trainable.values);
   return { ...result, rows, unchanged: !changed };
 }

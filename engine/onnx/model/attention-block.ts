@@ -1,5 +1,5 @@
 /** One block of attention: some queries, the keys that they see, and their weights. */
-import type { ModelConfig } from '../../model-files/config.ts';
+import type { LlamaConfig } from '../../model-files/llama-config.ts';
 import * as ops from '../graph/ops.ts';
 import type { Shape } from '../graph/shape.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
@@ -42,7 +42,7 @@ export interface Attention {
 
 /** The attention of a layer of this configuration. */
 export function attentionOf(
-  { heads, kvHeads, headDim }: ModelConfig,
+  { heads, kvHeads, headDim }: LlamaConfig,
   blocks: Tensor,
   inputs: Pick<Attention, 'query' | 'key' | 'value'>,
 ): Attention {

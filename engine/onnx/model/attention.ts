@@ -1,5 +1,5 @@
 /** Attention over prompts and their responses in one packed row: each response sees its prompt and itself, nothing else. */
-import type { ModelConfig } from '../../model-files/config.ts';
+import type { LlamaConfig } from '../../model-files/llama-config.ts';
 import * as ops from '../graph/ops.ts';
 import type { Graph, Tensor, Vjp } from '../graph/tensor.ts';
 import { attentionBackward } from './attention-backward.ts';
@@ -12,7 +12,7 @@ import type { Attend } from './transformer.ts';
  * rather than keep them (as FlashAttention does, arXiv 2205.14135).
  * @param blocks int64 [blocks, BLOCK.length], see BLOCK
  */
-export function packedAttention(config: ModelConfig, blocks: Tensor): Attend {
+export function packedAttention(config: LlamaConfig, blocks: Tensor): Attend {
   return (g, _layer, heads) => {
     const attention = attentionOf(config, blocks, heads);
     const vjp: Vjp = (g, { outputs: [y] }, [dy]) =>

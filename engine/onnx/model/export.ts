@@ -6,10 +6,9 @@ import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import { float32, scalar, Session, type Feeds } from '../session.ts';
 import { copyModelFiles } from '../../model-files/copy.ts';
-import { OUTPUT } from '../../model-files/embeddings.ts';
 import type { Adapter } from '../../model-files/lora.ts';
+import type { TensorFiles } from '../../model-files/model.ts';
 import { readTensorF32, writeSafetensors } from '../../model-files/safetensors.ts';
-import type { ModelFolder } from '../../model-files/model.ts';
 
 /** Computes W + scale B A of one linear layer. */
 function mergeGraph(): Graph {
@@ -20,11 +19,14 @@ function mergeGraph(): Graph {
   return g;
 }
 
-/** All weights of a policy by name, float32, with the adapter merged in. */
-export async function mergeAdapter(model: ModelFolder, adapter: Adapter | undefined): Promise<Feeds> {
+/** All weights of a policy of any architecture by name, float32, with the adapter merged in. */
+export async function mergeAdapter(
+  { tensors }: Pick<TensorFiles, 'tensors'>,
+  adapter: Adapter | undefined,
+): Promise<Feeds> {
   const session = adapter && (await Session.open(mergeGraph(), { threads: 1 }));
   const merged: Feeds = {};
-  for (const [name, entry] of model.tensors) {
+  for (const [name, entry] of tensors) {
     const weight = float32(readTensorF32(entry), entry.shape);
     const update = adapter?.matrices.get(name.replace(/\.weight$/, ''));
     merged[name] =
@@ -45,14 +47,20 @@ export async function mergeAdapter(model: ModelFolder, adapter: Adapter | undefi
 
 /**
  * Writes a Hugging Face model folder: `weights` as float32, and everything else (configuration, tokenizer, templates) as in `source`.
+ * @param changes of config.json, if the weights are not those of the configuration in `source`
  * @throws InputError when `folder` is not empty
  */
-export async function writeModel(folder: string, source: string, weights: Feeds): Promise<void> {
+export async function writeModel(
+  folder: string,
+  source: string,
+  weights: Feeds,
+  changes: { tie_word_embeddings?: boolean } = {},
+): Promise<void> {
   if (existsSync(folder) && readdirSync(folder).length > 0) {
     throw new InputError(`${folder} is not empty: give a new folder for the model.`);
   }
   mkdirSync(folder, { recursive: true });
-  copyModelFiles(source, folder, !(OUTPUT in weights));
+  copyModelFiles(source, folder, changes);
   const tensors = Object.entries(weights).map(([name, tensor]) => ({
     name,
     dtype: 'F32' as const,

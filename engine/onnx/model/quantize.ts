@@ -13,7 +13,7 @@ import * as ops from '../graph/ops.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
 import { rotate, rotatedRows } from './rotation.ts';
 import { readTensorF32 } from '../../model-files/safetensors.ts';
-import type { ModelFolder } from '../../model-files/model.ts';
+import type { LlamaFolder } from '../../model-files/model.ts';
 import { eachOnce } from './each-once.ts';
 
 /** The unsigned integer that stands for 0. */
@@ -116,7 +116,7 @@ const MOST_BYTES = 1.9e9;
  * The model's matrices in 8 bits by name, each quantized when it is first used.
  * @throws InputError when together they are larger than a graph can hold
  */
-export function quantizedWeights(g: Graph, model: ModelFolder): (name: string) => QuantizedWeight {
+export function quantizedWeights(g: Graph, model: LlamaFolder): (name: string) => QuantizedWeight {
   const signed = signedProductsAreExact();
   let total = 0;
   return eachOnce(model, (entry) => {

@@ -3,7 +3,7 @@ import * as ops from '../graph/ops.ts';
 import { recomputed } from '../graph/recompute.ts';
 import { product as dimProduct, type Shape } from '../graph/shape.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
-import { ropeFrequencies, type ModelConfig } from '../../model-files/config.ts';
+import { ropeFrequencies, type LlamaConfig } from '../../model-files/llama-config.ts';
 import { gatedSilu } from './gated.ts';
 import { EMBEDDING, OUTPUT } from '../../model-files/embeddings.ts';
 import { type Parameters } from './parameters.ts';
@@ -34,7 +34,7 @@ interface Rotary {
  * Cosines and sines of every token's angles, computed from float32 positions as in transformers.
  * @param positions int64 [G, S]
  */
-function rotaryTables(g: Graph, config: ModelConfig, positions: Tensor): Rotary {
+function rotaryTables(g: Graph, config: LlamaConfig, positions: Tensor): Rotary {
   const count = dimProduct(positions.shape);
   const frequencies = ropeFrequencies(config);
   const column = ops.cast(g, ops.reshape(g, positions, [count, 1]), 'float32');
@@ -52,7 +52,7 @@ function rotaryTables(g: Graph, config: ModelConfig, positions: Tensor): Rotary 
  */
 export function transformer(
   g: Graph,
-  config: ModelConfig,
+  config: LlamaConfig,
   parameters: Parameters,
   ids: Tensor,
   positions: Tensor,
@@ -72,7 +72,7 @@ export function transformer(
 
 /** @returns what appends one layer to a graph: from hidden states [G*S, hiddenSize] to the next */
 function decoderLayer(
-  config: ModelConfig,
+  config: LlamaConfig,
   parameters: Parameters,
   rotary: Rotary,
   attend: Attend,
@@ -161,11 +161,11 @@ function products(g: Graph, parameters: Parameters, x: Tensor): (name: string, b
   };
 }
 
-const headName = ({ tieEmbeddings }: ModelConfig) => (tieEmbeddings ? EMBEDDING : OUTPUT);
+const headName = ({ tieEmbeddings }: LlamaConfig) => (tieEmbeddings ? EMBEDDING : OUTPUT);
 
 /** The weight of the output layer, [vocabSize, hiddenSize]. */
-export const headWeight = (config: ModelConfig, parameters: Parameters): Tensor => parameters.weight(headName(config));
+export const headWeight = (config: LlamaConfig, parameters: Parameters): Tensor => parameters.weight(headName(config));
 
 /** The logits of the next token, [N, vocabSize], from final hidden states [N, hiddenSize]. */
-export const headLogits = (g: Graph, config: ModelConfig, parameters: Parameters, hidden: Tensor): Tensor =>
+export const headLogits = (g: Graph, config: LlamaConfig, parameters: Parameters, hidden: Tensor): Tensor =>
   products(g, parameters, hidden)(headName(config));

@@ -2,7 +2,7 @@
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
 import { packedAttention } from '../model/attention.ts';
-import { readModelConfig } from '../../model-files/config.ts';
+import { readLlamaConfig } from '../../model-files/llama-config.ts';
 import { frozenWeights } from '../model/parameters.ts';
 import { openTokenizer, type TokenizerFiles } from '../../tokenizer/tokenizer.ts';
 import { transformer } from '../model/transformer.ts';
@@ -11,17 +11,17 @@ import { packedInputs, packTokens, planBatches, SCORING_TOKENS } from '../packin
 import { int64, Session } from '../session.ts';
 import { checkOneLabel, classifiedExchanges } from '../../rankers/classified.ts';
 import { collectScores } from '../../rankers/context.ts';
-import { openModelFolder, type ModelFolder } from '../../model-files/model.ts';
+import { openLlamaFolder, type LlamaFolder } from '../../model-files/model.ts';
 import type { Answered, Scores, TooLong } from '../../protocol/jobs.ts';
 import type { RewardModel } from './reward-model.ts';
 
 /** A sequence classifier with one label: its logit at the last token is the reward. */
 export class Classifier implements RewardModel {
   private readonly session: Session;
-  private readonly model: ModelFolder;
+  private readonly model: LlamaFolder;
   private readonly tokenizer: TokenizerFiles;
 
-  private constructor(session: Session, model: ModelFolder, tokenizer: TokenizerFiles) {
+  private constructor(session: Session, model: LlamaFolder, tokenizer: TokenizerFiles) {
     this.session = session;
     this.model = model;
     this.tokenizer = tokenizer;
@@ -29,8 +29,8 @@ export class Classifier implements RewardModel {
 
   /** @throws InputError when a file is missing, damaged or unsupported, or the model has more than one label */
   static async open(folder: string, threads: number): Promise<Classifier> {
-    checkOneLabel(folder, readModelConfig(folder, 'SequenceClassification'));
-    const model = openModelFolder(folder, 'SequenceClassification');
+    checkOneLabel(folder, readLlamaConfig(folder, 'SequenceClassification'));
+    const model = openLlamaFolder(folder, 'SequenceClassification');
     const { config, dataFolder } = model;
     const tokenizer = openTokenizer(folder);
     const g = new Graph();

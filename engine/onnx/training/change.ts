@@ -1,8 +1,8 @@
 /** Whether a training has changed a policy. A change that float32 cannot resolve beside the weights is none. */
 import type { Adapter, LoraMatrices } from '../../model-files/lora.ts';
+import type { TensorFiles } from '../../model-files/model.ts';
 import { readTensorF32 } from '../../model-files/safetensors.ts';
 import type { Feeds } from '../session.ts';
-import type { ModelFolder } from '../../model-files/model.ts';
 
 /** Half of the distance between 1 and the next float32: adding a smaller share to a number does not change it. */
 const RESOLUTION = 2 ** -24;
@@ -11,17 +11,17 @@ const RESOLUTION = 2 ** -24;
 const isChange = (squaredChange: number, squaredNorm: number) => !(squaredChange <= RESOLUTION ** 2 * squaredNorm);
 
 /** Whether `after` gives any layer of the model other weights than `before`. Both adapters have matrices for the same layers. */
-export function isAdapterChanged(model: ModelFolder, before: Adapter, after: Adapter): boolean {
+export function isAdapterChanged({ tensors }: Pick<TensorFiles, 'tensors'>, before: Adapter, after: Adapter): boolean {
   return [...after.matrices].some(([layer, matrices]) => {
     const change = squaredUpdate(before.matrices.get(layer)!, matrices);
-    return change !== 0 && isChange(change, squaredNorm(readTensorF32(model.tensors.get(`${layer}.weight`)!)));
+    return change !== 0 && isChange(change, squaredNorm(readTensorF32(tensors.get(`${layer}.weight`)!)));
   });
 }
 
 /** Whether any of the weights `after`, by name, differs from that in the model's files. */
-export function isModelChanged(model: ModelFolder, after: Feeds): boolean {
+export function isModelChanged({ tensors }: Pick<TensorFiles, 'tensors'>, after: Feeds): boolean {
   return Object.entries(after).some(([name, { data }]) => {
-    const before = readTensorF32(model.tensors.get(name)!);
+    const before = readTensorF32(tensors.get(name)!);
     const norm = squaredNorm(before);
     for (let i = 0; i < before.length; i++) before[i] -= (data as Float32Array)[i];
     return isChange(squaredNorm(before), norm);

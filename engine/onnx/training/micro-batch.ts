@@ -2,7 +2,7 @@
 import { gradient } from '../graph/gradient.ts';
 import * as ops from '../graph/ops.ts';
 import { Graph } from '../graph/tensor.ts';
-import type { ModelFolder } from '../../model-files/model.ts';
+import type { LlamaFolder } from '../../model-files/model.ts';
 import type { Example } from '../../training/groups.ts';
 import { packGroups, planBatches } from '../packing.ts';
 import { sequenceLogps } from '../sequences.ts';
@@ -20,7 +20,7 @@ import type { Trainable } from './trainable.ts';
  * @param recompute whether the backward pass computes each layer's activations again (less memory, more time)
  */
 export function microBatchGraph<E extends Example>(
-  model: ModelFolder,
+  model: LlamaFolder,
   trainable: Trainable,
   task: TrainingTask<E>,
   recompute: boolean,

@@ -4,7 +4,7 @@ import type { Progress, TrainedSteps, TrainMetrics } from '../../protocol/jobs.t
 import type { TrainingSettings } from '../../protocol/settings.ts';
 import { planSteps } from '../../training/schedule.ts';
 import type { Example } from '../../training/groups.ts';
-import type { ModelFolder } from '../../model-files/model.ts';
+import type { LlamaFolder } from '../../model-files/model.ts';
 import { Session } from '../session.ts';
 import { AdamW } from './adamw.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
@@ -32,7 +32,7 @@ export interface TrainingOptions {
  * @throws TrainingDiverged when the loss or the gradient norm is not finite
  */
 export async function train<E extends Example>(
-  model: ModelFolder,
+  model: LlamaFolder,
   trainable: Trainable,
   task: TrainingTask<E>,
   options: TrainingOptions,

@@ -3,7 +3,7 @@ import type { Adapter } from '../../model-files/lora.ts';
 import { readTensorF32 } from '../../model-files/safetensors.ts';
 import { parameterShapes } from '../../model-files/shapes.ts';
 import type { Graph, Tensor } from '../graph/tensor.ts';
-import type { ModelFolder } from '../../model-files/model.ts';
+import type { LlamaFolder } from '../../model-files/model.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { adapterFeeds, adapterParameters, policyParameters } from '../policy.ts';
 import { float32, type Feeds } from '../session.ts';
@@ -19,7 +19,7 @@ export interface Trainable {
 }
 
 /** The matrices of a LoRA adapter; the model's weights are frozen. `adapter` is updated in place. */
-export function trainableAdapter(model: ModelFolder, adapter: Adapter): Trainable {
+export function trainableAdapter(model: LlamaFolder, adapter: Adapter): Trainable {
   return {
     parameters: adapterParameters(adapter),
     values: adapterFeeds(adapter),
@@ -28,7 +28,7 @@ export function trainableAdapter(model: ModelFolder, adapter: Adapter): Trainabl
 }
 
 /** Every weight of the model, as float32 copies in memory. */
-export function trainableModel(model: ModelFolder): Trainable {
+export function trainableModel(model: LlamaFolder): Trainable {
   const parameters = [...parameterShapes(model.config)].map(([name, shape]) => ({ name, shape }));
   const values = Object.fromEntries(
     parameters.map(({ name, shape }) => [name, float32(readTensorF32(model.tensors.get(name)!), shape)]),

@@ -4,17 +4,17 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
 import { LocalEngine } from '../../../engine/onnx/engine.ts';
-import { readModelConfig } from '../../../engine/model-files/config.ts';
+import { layersOf } from '../../../engine/model-files/linear-layers.ts';
+import { openLlamaFolder, openModelFolder } from '../../../engine/model-files/model.ts';
 import { mergeAdapter, writeModel } from '../../../engine/onnx/model/export.ts';
 import { readAdapter, writeAdapter } from '../../../engine/model-files/lora.ts';
 import { openSafetensors, readTensorF32, writeSafetensors } from '../../../engine/model-files/safetensors.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { fixture, readJson, undisturbed } from '../reference-case.ts';
-import { openModelFolder } from '../../../engine/model-files/model.ts';
 
 const folder = temporaryFolder();
 const model = fixture('reference/llama/model');
-const config = readModelConfig(model);
+const layers = layersOf(openModelFolder(model));
 const expected = readJson<{ prompt: number[]; response: number[]; loaded: Record<string, number> }>(
   fixture('adapters/expected.json'),
 );
@@ -60,15 +60,15 @@ describe('an adapter has the log-probabilities that PEFT gives it:', () => {
     expect(await logp({ model, adapter })).toBeCloseTo(wanted, 3);
     // Written and read again, it is the same.
     const written = join(folder, `written-${name}`);
-    const read = readAdapter(adapter, config);
+    const read = readAdapter(adapter, layers);
     writeAdapter(written, read);
-    expect(readAdapter(written, config).matrices).toEqual(read.matrices);
+    expect(readAdapter(written, layers).matrices).toEqual(read.matrices);
   });
 
   test('merged into its model, every layer by its own scale', async () => {
     const target = join(folder, 'merged');
-    const read = readAdapter(fixture('adapters/loaded/eva'), config);
-    await writeModel(target, model, await mergeAdapter(openModelFolder(model), read));
+    const read = readAdapter(fixture('adapters/loaded/eva'), layers);
+    await writeModel(target, model, await mergeAdapter(openLlamaFolder(model), read));
     expect(await logp({ model: target })).toBeCloseTo(expected.loaded['eva'], 3);
   });
 });
@@ -88,7 +88,7 @@ describe('an adapter is refused by the name of what changes its numbers:', () =>
     const problem = initializations.includes(name)
       ? base(name)
       : `"${name}" is not supported; merge this adapter into its model with PEFT.`;
-    expect(() => readAdapter(target, config)).toThrow(
+    expect(() => readAdapter(target, layers)).toThrow(
       new InputError(`${join(target, 'adapter_config.json')}: ${problem}`),
     );
   });
@@ -111,13 +111,13 @@ describe('an adapter is refused by the name of what changes its numbers:', () =>
     ['a pattern of Python alone', { target_modules: '(?i:q_proj)(?<=x)(?P=a)\\Z(' }, 'cannot be read: name the layers'],
   ])('%s', (_, changes, problem) => {
     const target = changed(changes);
-    expect(() => readAdapter(target, config)).toThrow(InputError);
-    expect(() => readAdapter(target, config)).toThrow(problem);
+    expect(() => readAdapter(target, layers)).toThrow(InputError);
+    expect(() => readAdapter(target, layers)).toThrow(problem);
   });
 
   test('settings that are off are no reason', () => {
     const off = { use_novel: false, novel_config: null, novel_list: [], enable_lora: null, velora_config: { rank: 1 } };
-    expect(readAdapter(changed(off), config).matrices.size).toBe(9);
+    expect(readAdapter(changed(off), layers).matrices.size).toBe(9);
   });
 });
 
@@ -175,23 +175,23 @@ describe('an adapter is refused whose matrices', () => {
     ],
   ])('%s', (_, edit, changes, problem) => {
     const target = changed(changes, (to) => rewritten(to, edit));
-    expect(() => readAdapter(target, config)).toThrow(InputError);
-    expect(() => readAdapter(target, config)).toThrow(problem);
+    expect(() => readAdapter(target, layers)).toThrow(InputError);
+    expect(() => readAdapter(target, layers)).toThrow(problem);
   });
 
   test('lie in a pickle, or nowhere', () => {
     const pickled = changed({}, (to) => renameWeights(to, 'adapter_model.bin'));
-    expect(() => readAdapter(pickled, config)).toThrow(
+    expect(() => readAdapter(pickled, layers)).toThrow(
       new InputError(
         `${pickled} has its matrices in adapter_model.bin, which is not supported: save the adapter with PEFT as adapter_model.safetensors.`,
       ),
     );
     const nowhere = changed({}, (to) => renameWeights(to, 'other'));
-    expect(() => readAdapter(nowhere, config)).toThrow(
+    expect(() => readAdapter(nowhere, layers)).toThrow(
       new InputError(`${nowhere} has no adapter_model.safetensors: use the complete adapter.`),
     );
     const none = join(folder, 'none');
     mkdirSync(none);
-    expect(() => readAdapter(none, config)).toThrow(`${none} is no PEFT adapter: it has no adapter_config.json.`);
+    expect(() => readAdapter(none, layers)).toThrow(`${none} is no PEFT adapter: it has no adapter_config.json.`);
   });
 });

@@ -2,7 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
-import { checkSequenceLength, readModelConfig, ropeFrequencies } from '../../../engine/model-files/config.ts';
+import { checkSequenceLength, readModelConfig } from '../../../engine/model-files/config.ts';
+import { readLlamaConfig, ropeFrequencies } from '../../../engine/model-files/llama-config.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { fixture, readJson } from '../reference-case.ts';
 
@@ -147,13 +148,13 @@ describe('published models are understood:', () => {
       { ...no, headDim: 64, kvHeads: 3, layers: 30, tieEmbeddings: true, rope: { theta: 1e5 } },
     ],
   ] as const)('%s', (name, expected) => {
-    const config = readModelConfig(model(published[name]));
+    const config = readLlamaConfig(model(published[name]));
     expect(config).toMatchObject(expected);
     if (!('slidingWindow' in expected)) expect(config.slidingWindow).toBeUndefined();
   });
 
   test('with the end tokens of generation_config.json', () => {
-    expect(readModelConfig(model(llama, { eos_token_id: [128001, 128008, 128009] })).eosIds).toEqual([
+    expect(readLlamaConfig(model(llama, { eos_token_id: [128001, 128008, 128009] })).eosIds).toEqual([
       128001, 128008, 128009,
     ]);
   });
@@ -164,8 +165,8 @@ describe('rotary positions', () => {
   const rope_parameters = { ...rope_scaling, rope_theta };
 
   test('are the same in both styles of configuration', () => {
-    const older = readModelConfig(model(llama));
-    expect(readModelConfig(model({ ...rest, rope_parameters }))).toEqual(older);
+    const older = readLlamaConfig(model(llama));
+    expect(readLlamaConfig(model({ ...rest, rope_parameters }))).toEqual(older);
     expect(older.rope).toEqual({
       theta: 500000,
       scaling: { type: 'llama3', factor: 32, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPositions: 8192 },
@@ -175,7 +176,7 @@ describe('rotary positions', () => {
   test.each(['llama3', 'linear'])("have transformers' frequencies: %s", (type) => {
     const expected = readJson<Record<string, number[]>>(fixture('model/rope.json'))[type];
     const linear = { rope_type: 'linear', rope_theta: 10000, factor: 4 };
-    const config = readModelConfig(model({ ...rest, rope_parameters: type === 'linear' ? linear : rope_parameters }));
+    const config = readLlamaConfig(model({ ...rest, rope_parameters: type === 'linear' ? linear : rope_parameters }));
     const found = ropeFrequencies(config);
     expect(found).toHaveLength(expected.length);
     // transformers computes them in float32.
@@ -185,19 +186,26 @@ describe('rotary positions', () => {
 
 describe('what is not supported is refused by name:', () => {
   test.each([
-    ['mixture of experts', { ...llama, num_local_experts: 8 }, 'a mixture of experts'],
-    ['mixture of experts of Qwen', { ...llama, num_experts: 128 }, 'a mixture of experts'],
     ['rope without its factor', { ...llama, rope_scaling: { type: 'linear' } }, 'rope type "linear" without "factor"'],
     ['activation', { ...llama, hidden_act: 'gelu' }, 'the activation gelu'],
-    [
-      'quantization',
-      { ...llama, quantization_config: { quant_method: 'awq' } },
-      'quantized weights (quantization_config)',
-    ],
     ['head size', { ...llama, hidden_size: 2050, head_dim: null }, '32 heads in 2050 dimensions'],
     ['heads', { ...llama, num_key_value_heads: 5 }, '32 heads over 5 key heads'],
   ])('%s', (_, config, what) => {
     const target = model(config);
+    expect(() => readLlamaConfig(target)).toThrow(
+      new InputError(
+        `${join(target, 'config.json')} asks for ${what}, which backend: onnx does not support: ` +
+          'set backend: torch, or use another model.',
+      ),
+    );
+  });
+
+  test.each<[string, object, string]>([
+    ['mixture of experts', { num_local_experts: 8 }, 'a mixture of experts'],
+    ['mixture of experts of Qwen', { num_experts: 128 }, 'a mixture of experts'],
+    ['quantization', { quantization_config: { quant_method: 'awq' } }, 'quantized weights (quantization_config)'],
+  ])('%s, by every backend', (_, changes, what) => {
+    const target = model({ ...llama, ...changes });
     expect(() => readModelConfig(target)).toThrow(
       new InputError(`${join(target, 'config.json')} asks for ${what}, which is not supported; use another model.`),
     );
@@ -205,37 +213,38 @@ describe('what is not supported is refused by name:', () => {
 
   test('with what is supported of its kind', () => {
     const mixtral = model({ ...llama, architectures: ['MixtralForCausalLM'] });
-    expect(() => readModelConfig(mixtral)).toThrow(
-      'asks for the architecture MixtralForCausalLM, which is not supported; supported are LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM.',
+    expect(() => readLlamaConfig(mixtral)).toThrow(
+      'asks for the architecture MixtralForCausalLM, which backend: onnx does not support (supported are LlamaForCausalLM, ' +
+        'MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM): set backend: torch, or use another model.',
     );
     const yarn = model({ ...llama, rope_scaling: { rope_type: 'yarn', factor: 4 } });
-    expect(() => readModelConfig(yarn)).toThrow(
-      'asks for rope type "yarn", which is not supported; supported are default, linear, llama3.',
+    expect(() => readLlamaConfig(yarn)).toThrow(
+      'asks for rope type "yarn", which backend: onnx does not support (supported are default, linear, llama3): ',
     );
   });
 
   test('Mistral has a sliding window where the file does not say', () => {
     const { sliding_window: _, ...rest } = zephyr;
-    expect(readModelConfig(model(rest)).slidingWindow).toBe(4096);
-    expect(readModelConfig(model({ ...rest, sliding_window: null })).slidingWindow).toBeUndefined();
+    expect(readLlamaConfig(model(rest)).slidingWindow).toBe(4096);
+    expect(readLlamaConfig(model({ ...rest, sliding_window: null })).slidingWindow).toBeUndefined();
   });
 
   test('sequences beyond the sliding window or the positions', () => {
-    const config = readModelConfig(model(zephyr));
+    const config = readLlamaConfig(model(zephyr));
     expect(() => checkSequenceLength(config, 4096)).not.toThrow();
     expect(() => checkSequenceLength(config, 4097)).toThrow(/longer than the model's sliding window of 4096/);
-    expect(() => checkSequenceLength(readModelConfig(model(llama)), 131073)).toThrow(
+    expect(() => checkSequenceLength(readLlamaConfig(model(llama)), 131073)).toThrow(
       /longer than the model's 131072 positions/,
     );
   });
 });
 
 test('a file that is missing, cut short or wrong is named', () => {
-  expect(() => readModelConfig(join(folder, 'nowhere'))).toThrow(/nowhere\/config\.json does not exist/);
+  expect(() => readLlamaConfig(join(folder, 'nowhere'))).toThrow(/nowhere\/config\.json does not exist/);
   const cut = model({});
   writeFileSync(join(cut, 'config.json'), '{"vocab_size": 3');
-  expect(() => readModelConfig(cut)).toThrow(InputError);
-  expect(() => readModelConfig(model({ ...llama, hidden_size: 'big' }))).toThrow(/"hidden_size" is wrong/);
+  expect(() => readLlamaConfig(cut)).toThrow(InputError);
+  expect(() => readLlamaConfig(model({ ...llama, hidden_size: 'big' }))).toThrow(/"hidden_size" is wrong/);
 });
 
 describe('defaults of the architectures, as transformers has them', () => {
@@ -243,8 +252,8 @@ describe('defaults of the architectures, as transformers has them', () => {
   const { head_dim: _, ...qwen3 } = published['Qwen/Qwen3-0.6B'];
 
   test('a Qwen3 head has 128 dimensions where the file does not say', () => {
-    expect(readModelConfig(model(qwen3)).headDim).toBe(128);
-    expect(readModelConfig(model({ ...qwen3, head_dim: 64 })).headDim).toBe(64);
+    expect(readLlamaConfig(model(qwen3)).headDim).toBe(128);
+    expect(readLlamaConfig(model({ ...qwen3, head_dim: 64 })).headDim).toBe(64);
   });
 
   test.each<[what: string, config: object, window: number | undefined]>([
@@ -260,7 +269,7 @@ describe('defaults of the architectures, as transformers has them', () => {
     ['of 4096 where the file does not say', { max_window_layers: 0, sliding_window: undefined }, 4096],
     ['in none where it is null', { max_window_layers: 0, sliding_window: null }, undefined],
   ])('Qwen2 has a sliding window %s', (_what, config, window) => {
-    const read = readModelConfig(model({ ...qwen2, use_sliding_window: true, ...config }));
+    const read = readLlamaConfig(model({ ...qwen2, use_sliding_window: true, ...config }));
     expect(read.slidingWindow).toBe(window);
   });
 });
@@ -268,7 +277,7 @@ describe('defaults of the architectures, as transformers has them', () => {
 test.each(['num_hidden_layers', 'hidden_size', 'num_attention_heads', 'vocab_size', 'intermediate_size', 'head_dim'])(
   'a %s of 10^8 is refused before anything is built of it',
   (name) => {
-    expect(() => readModelConfig(model({ ...llama, [name]: 1e8 }))).toThrow(
+    expect(() => readLlamaConfig(model({ ...llama, [name]: 1e8 }))).toThrow(
       new RegExp(`"${name}" is wrong \\(Too big`),
     );
   },

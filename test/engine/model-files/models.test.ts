@@ -4,13 +4,12 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
 import { LocalEngine } from '../../../engine/onnx/engine.ts';
-import { mergeAdapter, writeModel } from '../../../engine/onnx/model/export.ts';
 import { openSafetensors } from '../../../engine/model-files/safetensors.ts';
 import { loadTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
 import { trainingSchema } from '../../../engine/protocol/settings.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { fixture, readJson, undisturbed } from '../reference-case.ts';
-import { openModelFolder } from '../../../engine/model-files/model.ts';
+import { openLlamaFolder } from '../../../engine/model-files/model.ts';
 
 interface Outcome {
   logps?: number[];
@@ -83,12 +82,12 @@ describe('a model has the log-probabilities that transformers gives it:', () => 
 
   test.each(LOADED)('%s, exported and opened again', async (name) => {
     const target = join(folder, `exported-${name}`);
-    const model = openModelFolder(folderOf(name));
-    await writeModel(target, folderOf(name), await mergeAdapter(model, undefined));
+    await engine.run('export', { policy: { model: folderOf(name) }, outDir: target }, undisturbed);
     const [found, before] = [await logpsOf(target), await logpsOf(folderOf(name))];
     expect(found).toEqual(before);
     expect(readdirSync(target).sort()).toEqual(['config.json', 'model.safetensors']);
-    expect(readJson(join(target, 'config.json'))).toMatchObject({ tie_word_embeddings: model.config.tieEmbeddings });
+    const { tieEmbeddings } = openLlamaFolder(folderOf(name)).config;
+    expect(readJson(join(target, 'config.json'))).toMatchObject({ tie_word_embeddings: tieEmbeddings });
   });
 
   test('embeddings that differ are trained each by itself', async () => {
@@ -108,15 +107,15 @@ describe('a model has the log-probabilities that transformers gives it:', () => 
         tensors.get(name)!.offset + tensors.get(name)!.length,
       );
     expect(bytes('lm_head.weight').equals(bytes('model.embed_tokens.weight'))).toBe(false);
-    expect(openModelFolder(outDir).config.tieEmbeddings).toBe(false);
+    expect(openLlamaFolder(outDir).config.tieEmbeddings).toBe(false);
   });
 });
 
 describe('a model is refused in one sentence that is', () => {
   test.each(Object.entries(REFUSED))('%s', (name, problem) => {
     expect(models[name].error ?? models[name].random ?? models[name].unused ?? 'the last of two').toBeDefined();
-    expect(() => openModelFolder(folderOf(name))).toThrow(InputError);
-    expect(() => openModelFolder(folderOf(name))).toThrow(problem);
+    expect(() => openLlamaFolder(folderOf(name))).toThrow(InputError);
+    expect(() => openLlamaFolder(folderOf(name))).toThrow(problem);
   });
 
   test.each([
@@ -133,26 +132,26 @@ describe('a model is refused in one sentence that is', () => {
     ],
   ])('%s', (_, changes, problem) => {
     const target = changed('sharded', changes);
-    expect(() => openModelFolder(target)).toThrow(InputError);
-    expect(() => openModelFolder(target)).toThrow(problem);
+    expect(() => openLlamaFolder(target)).toThrow(InputError);
+    expect(() => openLlamaFolder(target)).toThrow(problem);
   });
 
   test('pickled, without weights, or with an adapter among its files', () => {
     const pickled = changed('tied-and-equal', {}, (to) =>
       renameSync(join(to, 'model.safetensors'), join(to, 'pytorch_model.bin')),
     );
-    expect(() => openModelFolder(pickled)).toThrow(
+    expect(() => openLlamaFolder(pickled)).toThrow(
       new InputError(
         `${pickled} has its weights in pytorch_model.bin, which is not supported: save the model with transformers as model.safetensors.`,
       ),
     );
     const empty = changed('tied-and-equal', {}, (to) => rmSync(join(to, 'model.safetensors')));
-    expect(() => openModelFolder(empty)).toThrow(
+    expect(() => openLlamaFolder(empty)).toThrow(
       new InputError(`${join(empty, 'model.safetensors')} does not exist: download the complete model.`),
     );
     // transformers would open the base model that the adapter names, with the adapter.
     const adapted = changed('sharded', {}, (to) => writeFileSync(join(to, 'adapter_config.json'), '{}'));
-    expect(() => openModelFolder(adapted)).toThrow(
+    expect(() => openLlamaFolder(adapted)).toThrow(
       new InputError(
         `${adapted} has an adapter_config.json: give a PEFT adapter as the adapter, and its base model, in a folder without one, as the model.`,
       ),

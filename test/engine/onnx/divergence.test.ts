@@ -5,8 +5,10 @@ import { afterAll, expect, test } from 'vitest';
 import { LocalEngine } from '../../../engine/onnx/engine.ts';
 import { JobAborted } from '../../../engine/protocol/errors.ts';
 import type { DivergenceJob, Policy } from '../../../engine/protocol/jobs.ts';
-import { readModelConfig } from '../../../engine/model-files/config.ts';
+import { layersOf } from '../../../engine/model-files/linear-layers.ts';
+import { readLlamaConfig } from '../../../engine/model-files/llama-config.ts';
 import { readAdapter, writeAdapter } from '../../../engine/model-files/lora.ts';
+import { openModelFolder } from '../../../engine/model-files/model.ts';
 import { openSafetensors, readTensorF32, writeSafetensors } from '../../../engine/model-files/safetensors.ts';
 import { CHUNK_LOGITS } from '../../../engine/estimate.ts';
 import { uniformStream } from '../../../data/random.ts';
@@ -82,7 +84,7 @@ function wideModel(salt: number): string {
     rope_parameters: { rope_theta: 10000, rope_type: 'default' },
   };
   writeFileSync(join(target, 'config.json'), JSON.stringify({ ...config, ...size }));
-  const tensors = [...parameterShapes(readModelConfig(target))].map(([name, shape]) => {
+  const tensors = [...parameterShapes(readLlamaConfig(target))].map(([name, shape]) => {
     const data = hashed(
       shape.reduce((a, b) => a * b),
       salt,
@@ -150,7 +152,7 @@ test('of a policy from itself is 0 exactly', async () => {
   const copied = join(folder, 'copied');
   cpSync(model, copied, { recursive: true });
   const untrained = join(folder, 'untrained');
-  const adapter = readAdapter(policy.adapter, readModelConfig(model));
+  const adapter = readAdapter(policy.adapter, layersOf(openModelFolder(model)));
   const matrices = [...adapter.matrices].map(
     ([layer, { b, ...rest }]) => [layer, { ...rest, b: b.map(() => 0) }] as const,
   );

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { LocalEngine } from '../../../engine/onnx/engine.ts';
 import type { Policy } from '../../../engine/protocol/jobs.ts';
-import { openPolicyFiles } from '../../../engine/tokens/policy.ts';
+import { openLlamaPolicy } from '../../../engine/tokens/policy.ts';
 import { objectiveSchema, type ObjectiveName } from '../../../engine/protocol/settings.ts';
 import { preferenceTask } from '../../../engine/onnx/training/preference.ts';
 import { preferenceExamples } from '../../../engine/training/preference.ts';
@@ -53,7 +53,7 @@ describe.each(names)('%s', (name) => {
     const examples = await preferenceExamples(pairs.map(tokenized), (rows) =>
       Promise.resolve(Float64Array.from(rows, ({ prompt, response }) => byResponse.get(`${prompt}|${response}`)!)),
     );
-    const gradients = await microBatchGradients(openPolicyFiles(policy), preferenceTask(examples, objectiveOf(name)));
+    const gradients = await microBatchGradients(openLlamaPolicy(policy), preferenceTask(examples, objectiveOf(name)));
     expectGradients(gradients, fixture(`objectives/${name}.safetensors`));
   });
 });

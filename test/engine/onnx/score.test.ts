@@ -1,6 +1,6 @@
 /** Scores belong to their row alone, whatever is computed beside it. Their values against PyTorch: reference.test.ts. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openPolicyFiles } from '../../../engine/tokens/policy.ts';
+import { openLlamaPolicy } from '../../../engine/tokens/policy.ts';
 import { Scorer } from '../../../engine/onnx/score.ts';
 import { referenceCase } from '../reference-case.ts';
 import type { TokenizedResponse } from '../../../engine/tokens/responses.ts';
@@ -9,7 +9,7 @@ const VOCABULARY = 97;
 const { policy, pairs } = referenceCase('llama');
 let scorer: Scorer;
 beforeAll(async () => {
-  scorer = await Scorer.open(openPolicyFiles(policy), 2);
+  scorer = await Scorer.open(openLlamaPolicy(policy), 2);
 });
 afterAll(() => scorer.close());
 

@@ -45,7 +45,10 @@ test('the texts are 2,000', () => {
   expect(texts).toHaveLength(2000);
 });
 
-describe.each(['llama2', 'mistral', 'zephyr', 'vicuna', 'llama3', 'qwen2', 'qwen3', 'smollm2'])('%s', (kind) => {
+const OF_SENTENCEPIECE = ['llama2', 'mistral', 'zephyr', 'vicuna', 'gemma', 'phi3'];
+const OF_BYTES = ['llama3', 'qwen2', 'qwen3', 'smollm2', 'olmo2', 'falcon', 'stablelm'];
+
+describe.each(OF_SENTENCEPIECE.concat(OF_BYTES))('%s', (kind) => {
   const tokenizer = loadTokenizer(folder + kind);
   const expected = read(`${kind}/expected.json.gz`) as Expected;
   const exchanges = texts.map((text, i) => tokenizer.encodeExchange(conversation(i, expected.system), [text]));

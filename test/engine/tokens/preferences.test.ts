@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
 import { writeJsonl } from '../../../data/jsonl.ts';
 import type { PreferenceRecord } from '../../../data/records.ts';
-import { openPolicyFiles } from '../../../engine/tokens/policy.ts';
+import { openLlamaPolicy } from '../../../engine/tokens/policy.ts';
 import { Scorer } from '../../../engine/onnx/score.ts';
 import { Session } from '../../../engine/onnx/session.ts';
 import { preferenceTask } from '../../../engine/onnx/training/preference.ts';
@@ -15,7 +15,7 @@ import { tinyAdapter, tinyModel } from '../../tiny-model.ts';
 import { oneMicroBatch } from '../micro-batch-gradients.ts';
 
 const model = tinyModel(join(temporaryFolder(), 'model'));
-const opened = openPolicyFiles({ model, adapter: tinyAdapter });
+const opened = openLlamaPolicy({ model, adapter: tinyAdapter });
 const tokenizer = opened.tokenizer();
 
 const row = {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import type { DemonstrationRecord } from '../../../data/records.ts';
 import { startEngine } from '../../../engine/backends.ts';
+import { layersOf } from '../../../engine/model-files/linear-layers.ts';
 import { readAdapter } from '../../../engine/model-files/lora.ts';
 import { openModelFolder } from '../../../engine/model-files/model.ts';
 import { openSafetensors, readTensorF32 } from '../../../engine/model-files/safetensors.ts';
@@ -87,8 +88,8 @@ describeTorch('torch on two ranks agrees with onnx', () => {
       expect(Math.abs(torch.metrics[i].loss - loss)).toBeLessThan(1e-5);
       expect(Math.abs(torch.metrics[i].grad_norm - grad_norm)).toBeLessThan(1e-4);
     }
-    const { config } = openModelFolder(model);
-    const [trained, wanted] = [torchJob.outDir, join(folder, 'adapter_final')].map((at) => readAdapter(at, config));
+    const layers = layersOf(openModelFolder(model));
+    const [trained, wanted] = [torchJob.outDir, join(folder, 'adapter_final')].map((at) => readAdapter(at, layers));
     expect(trained.baseModel).toBe(model);
     for (const [layer, { a, b }] of wanted.matrices) {
       const own = trained.matrices.get(layer)!;

@@ -3,7 +3,8 @@ import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { textSchema, type Text, type Tool } from '../../../data/records.ts';
-import { readModelConfig, ropeFrequencies } from '../../../engine/model-files/config.ts';
+import { layersOf } from '../../../engine/model-files/linear-layers.ts';
+import { ropeFrequencies } from '../../../engine/model-files/llama-config.ts';
 import { readAdapter } from '../../../engine/model-files/lora.ts';
 import { loadTokenizer, type ModelTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
 import { readPairRmConfig } from '../../../engine/rankers/deberta-config.ts';
@@ -13,7 +14,7 @@ import { readCheckpoint, writeCheckpoint } from '../../../engine/onnx/training/c
 import { tinyAdapter, tinyModel } from '../../tiny-model.ts';
 import { jsonOf } from '../../../data/json.ts';
 import type { Parser, Parsers } from '../parser.ts';
-import { openModelFolder } from '../../../engine/model-files/model.ts';
+import { openLlamaFolder, openModelFolder } from '../../../engine/model-files/model.ts';
 import { located } from '../../../data/errors.ts';
 
 const fixture = (path: string) => join('test/fixtures', path);
@@ -68,7 +69,7 @@ function use(tokenizer: ModelTokenizer, prompt: Text = 'Hi 💥 <end>', response
 
 const own = (model: string, name: string) => readFileSync(join(model, name));
 
-const opened = (copy: string) => ropeFrequencies(openModelFolder(copy).config);
+const opened = (copy: string) => ropeFrequencies(openLlamaFolder(copy).config);
 
 /** The caller that encodes a row names the row in errors. */
 function tokenized(copy: string): void {
@@ -103,7 +104,7 @@ export function modelParsers(folder: string): Parsers {
   };
 
   const tiny = tinyModel(join(folder, 'tiny'));
-  const tinyConfig = readModelConfig(tiny);
+  const tinyLayers = layersOf(openModelFolder(tiny));
   const [llama3, smollm2, sharded] = [tokenizerOf('llama3'), tokenizerOf('smollm2'), fixture('models/sharded')];
   const [pairrm, onnx] = [fixture('rankers/pairrm-hf'), fixture('rankers/onnx-reward')];
   const templates = KINDS.map((kind) => own(tokenizerOf(kind), 'chat_template.jinja'));
@@ -118,7 +119,7 @@ export function modelParsers(folder: string): Parsers {
   const adapterConfigs = ['plain', 'layers', 'rank-by-regex', 'excluded-by-regex', 'rslora'].map((name) =>
     own(fixture(join('adapters/loaded', name)), 'adapter_config.json'),
   );
-  const adapter = (copy: string) => readAdapter(copy, tinyConfig);
+  const adapter = (copy: string) => readAdapter(copy, tinyLayers);
   return {
     'config.json': fileOf(
       tiny,

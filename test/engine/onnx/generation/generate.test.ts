@@ -4,7 +4,7 @@ import { InputError } from '../../../../data/errors.ts';
 import { Generator } from '../../../../engine/onnx/generation/generate.ts';
 import { commonPrefix } from '../../../../engine/training/groups.ts';
 import type { Generated, PromptTokens } from '../../../../engine/onnx/generation/slots.ts';
-import { openPolicyFiles } from '../../../../engine/tokens/policy.ts';
+import { openLlamaPolicy } from '../../../../engine/tokens/policy.ts';
 import { uniform } from '../../../../data/random.ts';
 import { Scorer } from '../../../../engine/onnx/score.ts';
 import { samplingSchema, type SamplingSettings } from '../../../../engine/protocol/settings.ts';
@@ -18,7 +18,7 @@ const EOS = [2, 19];
 /** More than two runs of the decode graph. */
 const LIMIT = 70;
 
-const opened = openPolicyFiles(referenceCase('llama').policy);
+const opened = openLlamaPolicy(referenceCase('llama').policy);
 const prompt = (id: string, length: number): PromptTokens => ({
   id,
   tokens: Array.from({ length }, (_, i) => (length * 31 + i * 17) % VOCABULARY),

@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Generator } from '../../../../engine/onnx/generation/generate.ts';
-import { readModelConfig } from '../../../../engine/model-files/config.ts';
+import { readLlamaConfig } from '../../../../engine/model-files/llama-config.ts';
 import { writeSafetensors } from '../../../../engine/model-files/safetensors.ts';
-import { openPolicyFiles } from '../../../../engine/tokens/policy.ts';
+import { openLlamaPolicy } from '../../../../engine/tokens/policy.ts';
 import { uniformStream } from '../../../../data/random.ts';
 import { Scorer } from '../../../../engine/onnx/score.ts';
 import { samplingSchema } from '../../../../engine/protocol/settings.ts';
@@ -25,7 +25,7 @@ function modelWith(heads: number, keyHeads: number): string {
     JSON.stringify({ ...config, num_attention_heads: heads, num_key_value_heads: keyHeads, head_dim: 8 }),
   );
   const next = uniformStream('weights', heads, keyHeads);
-  const tensors = [...parameterShapes(readModelConfig(folder))].map(([name, shape]) => {
+  const tensors = [...parameterShapes(readLlamaConfig(folder))].map(([name, shape]) => {
     const count = shape.reduce((a, b) => a * b, 1);
     const data = Float32Array.from({ length: count }, () => (shape.length === 1 ? 1 : next() - 0.5));
     return { name, dtype: 'F32' as const, shape, data };
@@ -50,7 +50,7 @@ test.each([
 ])(
   '$heads heads, $keyHeads of keys, $samples samples: log-probabilities are those of score()',
   async ({ heads, keyHeads, samples }) => {
-    const policy = openPolicyFiles({ model: modelWith(heads, keyHeads) });
+    const policy = openLlamaPolicy({ model: modelWith(heads, keyHeads) });
     // Three runs of the decode graph, with more prompts than slots.
     const settings = samplingSchema.parse({
       maxNewTokens: 40,

@@ -1,20 +1,23 @@
+import { createHash } from 'node:crypto';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../../../data/errors.ts';
-import { readModelConfig } from '../../../../engine/model-files/config.ts';
+import { layersOf } from '../../../../engine/model-files/linear-layers.ts';
+import { readLlamaConfig } from '../../../../engine/model-files/llama-config.ts';
+import { openLlamaFolder, openModelFolder } from '../../../../engine/model-files/model.ts';
 import { mergeAdapter, writeModel } from '../../../../engine/onnx/model/export.ts';
 import { freshAdapter, readAdapter, writeAdapter } from '../../../../engine/model-files/lora.ts';
 import { openSafetensors, readTensorF32 } from '../../../../engine/model-files/safetensors.ts';
 import { loraSchema } from '../../../../engine/protocol/settings.ts';
 import { temporaryFolder } from '../../../temporary.ts';
 import { fixture, readJson } from '../../reference-case.ts';
-import { openModelFolder } from '../../../../engine/model-files/model.ts';
 
 const folder = temporaryFolder();
 const llama = fixture('reference/llama/model');
 const given = fixture('reference/llama/adapter_init');
-const config = readModelConfig(llama);
+const config = readLlamaConfig(llama);
+const layers = layersOf(openModelFolder(llama));
 let count = 0;
 
 /** PEFT's adapter with another configuration. */
@@ -27,7 +30,7 @@ function adapter(changes: object): string {
 }
 
 test('an adapter of PEFT is read, and written again with the same matrices', () => {
-  const read = readAdapter(given, config);
+  const read = readAdapter(given, layers);
   const written = join(folder, 'written');
   writeAdapter(written, read);
   const [before, after] = [given, written].map((path) => openSafetensors(join(path, 'adapter_model.safetensors')));
@@ -41,7 +44,7 @@ test('an adapter of PEFT is read, and written again with the same matrices', () 
   expect((ours['target_modules'] as string[]).toSorted()).toEqual((theirs['target_modules'] as string[]).toSorted());
 });
 
-const scaleOf = (of: string) => [...readAdapter(of, config).matrices.values()][0].scale;
+const scaleOf = (of: string) => [...readAdapter(of, layers).matrices.values()][0].scale;
 
 test('its scale is alpha / r, or alpha / sqrt(r) with rslora', () => {
   const { r, lora_alpha } = readJson<{ r: number; lora_alpha: number }>(join(given, 'adapter_config.json'));
@@ -49,9 +52,17 @@ test('its scale is alpha / r, or alpha / sqrt(r) with rslora', () => {
   expect(scaleOf(adapter({ use_rslora: true }))).toBeCloseTo(lora_alpha / Math.sqrt(r));
 });
 
+test('a new one has the matrices, in the order, that earlier versions gave it', () => {
+  const hash = createHash('sha256');
+  for (const [name, { a, b }] of freshAdapter(layers, loraSchema.parse({ rank: 4 }), 7).matrices) {
+    hash.update(name).update(a).update(b);
+  }
+  expect(hash.digest('hex')).toBe('9ebf9929e8badd8a907ae558bd82f12ceb9ef2e118a583cf3f4c37adc6e497bb');
+});
+
 test("a new one changes nothing: B is zero, A within PEFT's bounds and not constant", () => {
   const settings = loraSchema.parse({ rank: 4, targets: ['q_proj', 'down_proj'] });
-  const { matrices, targets } = freshAdapter(config, settings, 0);
+  const { matrices, targets } = freshAdapter(layers, settings, 0);
   expect(targets).toEqual(['q_proj', 'down_proj']);
   expect(matrices.size).toBe(2 * config.layers);
   for (const { a, b, in: inputs } of matrices.values()) {
@@ -63,21 +74,21 @@ test("a new one changes nothing: B is zero, A within PEFT's bounds and not const
     expect(meanSquare / (bound * bound)).toBeGreaterThan(0.25);
     expect(meanSquare / (bound * bound)).toBeLessThan(0.42);
   }
-  expect(freshAdapter(config, settings, 0).matrices).toEqual(matrices);
-  expect(freshAdapter(config, settings, 1).matrices).not.toEqual(matrices);
+  expect(freshAdapter(layers, settings, 0).matrices).toEqual(matrices);
+  expect(freshAdapter(layers, settings, 1).matrices).not.toEqual(matrices);
 });
 
 describe('an adapter is refused that', () => {
   test('has another rank than its matrices, belongs to another model, or is none', () => {
-    expect(() => readAdapter(adapter({ r: 3 }), config)).toThrow(/does not fit the model/);
-    expect(() => readAdapter(fixture('reference/qwen3/adapter_init'), config)).toThrow(/does not fit the model/);
-    expect(() => readAdapter(llama, config)).toThrow(`${llama} is no PEFT adapter: it has no adapter_config.json.`);
+    expect(() => readAdapter(adapter({ r: 3 }), layers)).toThrow(/does not fit the model/);
+    expect(() => readAdapter(fixture('reference/qwen3/adapter_init'), layers)).toThrow(/does not fit the model/);
+    expect(() => readAdapter(llama, layers)).toThrow(`${llama} is no PEFT adapter: it has no adapter_config.json.`);
   });
 });
 
 describe('a model with its adapter merged in', () => {
   test("has PEFT's weights, written as a Hugging Face model folder", async () => {
-    const merged = await mergeAdapter(openModelFolder(llama), readAdapter(given, config));
+    const merged = await mergeAdapter(openLlamaFolder(llama), readAdapter(given, layers));
     const target = join(folder, 'merged');
     await writeModel(target, llama, merged);
     const written = openModelFolder(target).tensors;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import { LocalEngine } from '../../../../engine/onnx/engine.ts';
+import { layersOf } from '../../../../engine/model-files/linear-layers.ts';
 import { freshAdapter, readAdapter, type Adapter, type LoraMatrices } from '../../../../engine/model-files/lora.ts';
 import { readTensorF32 } from '../../../../engine/model-files/safetensors.ts';
 import { loraSchema, trainingSchema, type TrainingSettings } from '../../../../engine/protocol/settings.ts';
@@ -10,7 +11,7 @@ import { isAdapterChanged } from '../../../../engine/onnx/training/change.ts';
 import { temporaryFolder } from '../../../temporary.ts';
 import { tinyModel } from '../../../tiny-model.ts';
 import { referenceCase, undisturbed } from '../../reference-case.ts';
-import { openModelFolder } from '../../../../engine/model-files/model.ts';
+import { openLlamaFolder } from '../../../../engine/model-files/model.ts';
 
 const folder = temporaryFolder();
 const { model: modelFolder, policy, optimizeJob } = referenceCase('llama');
@@ -89,8 +90,8 @@ const product = ({ a, b, in: inputs, out, rank, scale }: LoraMatrices) =>
   });
 
 describe('an adapter is changed if its update is above the resolution of float32', () => {
-  const model = openModelFolder(modelFolder);
-  const start = readAdapter(policy.adapter, model.config);
+  const model = openLlamaFolder(modelFolder);
+  const start = readAdapter(policy.adapter, layersOf(model));
   const layer = 'model.layers.1.mlp.down_proj';
 
   /** ||scale (B' A' - B A)|| / ||W|| of the layer, entry by entry. */
@@ -116,7 +117,7 @@ describe('an adapter is changed if its update is above the resolution of float32
   });
 
   test('a change of A alone, with B zero, is none; NaN is a change', () => {
-    const none = freshAdapter(model.config, loraSchema.parse({ rank: 4 }), 0);
+    const none = freshAdapter(layersOf(model), loraSchema.parse({ rank: 4 }), 0);
     expect(isAdapterChanged(model, none, moved(none, 1, 'a'))).toBe(false);
     expect(isAdapterChanged(model, none, moved(none, NaN, 'b'))).toBe(true);
   });

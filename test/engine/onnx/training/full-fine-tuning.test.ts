@@ -5,7 +5,7 @@ import { LocalEngine } from '../../../../engine/onnx/engine.ts';
 import type { TrainMetrics } from '../../../../engine/protocol/jobs.ts';
 import { openSafetensors, readTensorF32 } from '../../../../engine/model-files/safetensors.ts';
 import { openModelWeights } from '../../../../engine/model-files/weights.ts';
-import { openPolicyFiles } from '../../../../engine/tokens/policy.ts';
+import { openLlamaPolicy } from '../../../../engine/tokens/policy.ts';
 import { trainingSchema } from '../../../../engine/protocol/settings.ts';
 import { demonstrationTask } from '../../../../engine/onnx/training/demonstration.ts';
 import { train } from '../../../../engine/onnx/training/train.ts';
@@ -55,7 +55,7 @@ describe.each(['llama-tied', 'qwen2'])('%s', (name) => {
   });
 
   test("supervised fine-tuning has transformers' loss: the mean over the completions' tokens", async () => {
-    const opened = openPolicyFiles({ model });
+    const opened = openLlamaPolicy({ model });
     const task = demonstrationTask(pairs.map(({ prompt, chosen }) => ({ group: { prompt, responses: [chosen] } })));
     const result = await train(opened.model, trainableModel(opened.model), task, {
       settings: trainingSchema.parse({ batchSize: pairs.length }),

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../../../data/errors.ts';
 import { LocalEngine } from '../../../../engine/onnx/engine.ts';
-import { openPolicyFiles } from '../../../../engine/tokens/policy.ts';
+import { openLlamaPolicy } from '../../../../engine/tokens/policy.ts';
 import type { ObjectiveSettings } from '../../../../engine/protocol/settings.ts';
 import { preferenceTask } from '../../../../engine/onnx/training/preference.ts';
 import { preferenceExamples, type PreferenceExample } from '../../../../engine/training/preference.ts';
@@ -101,7 +101,7 @@ describe('a reference response that is', () => {
       lengths: ROLES.map((role) => pair[role].length),
       referenceLogps: ROLES.map((role) => fakeLogp(pair[role])),
     };
-    const opened = openPolicyFiles(policy);
+    const opened = openLlamaPolicy(policy);
     const [once, thrice] = [
       await microBatchGradients(opened, preferenceTask([example], { name: 'selm', beta, alpha: 0.5 })),
       await microBatchGradients(opened, preferenceTask([apart], { name: 'selm', beta, alpha: 0.5 })),
