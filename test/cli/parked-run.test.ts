@@ -67,7 +67,9 @@ it('selm run ends with exit code 3 and names the required decision if there is n
 });
 
 it('it can be looked at', async () => {
-  expect(await done('status', 'tiny')).toContain('tiny: parked, round 1 of 2\n');
+  const status = await done('status', 'tiny');
+  expect(status).toContain('tiny: parked, round 1 of 2\n');
+  expect(status).toMatch(/^Computed by ONNX Runtime with \d+ threads?: .* gives the same bits\.$/m);
   const watched = await command('watch', 'tiny');
   expect(watched.code).toBe(3);
   expect(watched.stderr).toContain('The run waits for a decision');

@@ -167,6 +167,7 @@ describe('selm report', () => {
       for (const address of [policy, artifacts.preferences, artifacts.evaluation]) expect(html).toContain(address);
     }
     expect(html).toContain('import-policy');
+    expect(html).toContain(status.promise!);
     expect(html).toMatch(/prompts\.jsonl.*sha256 [0-9a-f]{64}/);
   });
 
