@@ -31,7 +31,7 @@ type EncodedResponse = TokenizedResponse & { isPrefix: boolean };
  * @throws InputError for a text that the chat template refuses, a token id that the model does not have, and a row that is longer than
  *   the model's context
  */
-export function tokenizeResponse(policy: TextPolicy, row: ScoreRow): EncodedResponse {
+function tokenizeResponse(policy: TextPolicy, row: ScoreRow): EncodedResponse {
   const encoded = encodeResponse(policy, row);
   checkSequenceLength(policy.model.config, encoded.prompt.length + encoded.response.length);
   return encoded;

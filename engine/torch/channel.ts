@@ -14,7 +14,7 @@ export interface ReadyMessage {
 }
 
 /** After every pass: a micro-batch on each rank. */
-export interface PassMessage {
+interface PassMessage {
   type: 'pass';
   done: number;
   total: number;
@@ -35,14 +35,14 @@ export interface StepMessage {
 }
 
 /** What a training resumes from: all steps so far, and checkpoints that are damaged. */
-export interface ResumedMessage {
+interface ResumedMessage {
   type: 'resumed';
   step: number;
   steps: StepMessage[];
   damaged: string[];
 }
 
-export interface CheckpointMessage {
+interface CheckpointMessage {
   type: 'checkpoint';
   step: number;
   path: string;
