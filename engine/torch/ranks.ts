@@ -3,7 +3,6 @@
  * each other by a file, so that no port is needed, and each has its own exit code and stderr. They stay up between jobs.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -17,7 +16,7 @@ import { readMessages, type ProgressMessage, type RankMessage, type ReadyMessage
 import { endError, hangError, isOutOfMemory, type RankEnd } from './failure.ts';
 
 /** What ranks are started with. */
-export interface RankSettings {
+interface RankSettings {
   /** Path or name of the Python interpreter. */
   python: string;
   ranks: number;
@@ -41,7 +40,6 @@ interface Rank {
 }
 
 interface RunningJob {
-  id: number;
   name: string;
   /** The last step and pass that were reported, for errors. */
   step: string;
@@ -80,7 +78,7 @@ export class Ranks {
     this.settings = settings;
     this.patience = patience;
     this.ranks = Array.from({ length: settings.ranks }, (_, rank) => this.startRank(rank));
-    this.exited = Promise.all(this.ranks.map(({ process: child }) => once(child, 'close')));
+    this.exited = Promise.all(this.ranks.map(({ process: child }) => new Promise((end) => child.once('close', end))));
     const [{ process: first }] = this.ranks;
     readMessages(
       first.stdout!,
@@ -131,7 +129,7 @@ export class Ranks {
     const id = ++this.jobs;
     const abort = () => this.send({ type: 'abort', id });
     return new Promise<unknown>((resolve, reject) => {
-      this.job = { id, name, step: '', pass: '', onProgress, resolve, reject };
+      this.job = { name, step: '', pass: '', onProgress, resolve, reject };
       this.send({ type: 'run', id, job: file });
       this.watch(this.patience.loading);
       signal?.addEventListener('abort', abort);

@@ -2,7 +2,7 @@
 import type { ObjectiveName, ObjectiveSettings } from '../protocol/settings.ts';
 
 /** What an objective needs besides the chosen and the rejected response. */
-export interface ObjectiveNeeds {
+interface ObjectiveNeeds {
   /** Whether it uses a response of the reference policy. */
   referenceResponse: boolean;
   /** Whether it uses log-probabilities under the reference policy. */

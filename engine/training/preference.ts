@@ -18,7 +18,7 @@ export interface PreferenceExample extends Example, Record<Role, number> {
 }
 
 /** Computes log-probabilities (nats) of responses under the reference policy, in order. */
-export type ReferenceLogpsOf = (rows: TokenizedResponse[]) => Promise<Float64Array>;
+type ReferenceLogpsOf = (rows: TokenizedResponse[]) => Promise<Float64Array>;
 
 /** Examples whose reference log-probabilities are computed now, once for the whole training: the reference policy does not change. */
 export async function preferenceExamples(

@@ -21,7 +21,7 @@ export function learningRateAt(step: number, steps: number, settings: TrainingSe
 }
 
 /** One optimizer step. */
-export interface StepPlan {
+interface StepPlan {
   /** Indices of the examples. */
   rows: number[];
   learningRate: number;

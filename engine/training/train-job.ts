@@ -15,7 +15,7 @@ import { needsOf } from './objectives.ts';
 import { examplesWithLogps, logpsByRole, preferenceExamples, type PreferenceExample } from './preference.ts';
 
 /** Computes log-probabilities (nats) of responses under a policy, in order. */
-export type LogpsUnder = (policy: Policy, rows: TokenizedResponse[]) => Promise<Float64Array>;
+type LogpsUnder = (policy: Policy, rows: TokenizedResponse[]) => Promise<Float64Array>;
 
 /**
  * The examples of a training on preferences, with their reference log-probabilities if the objective uses these, and counts of its rows.
