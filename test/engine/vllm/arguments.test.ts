@@ -4,7 +4,7 @@ import { InputError } from '../../../data/errors.ts';
 import { EngineDied } from '../../../engine/protocol/errors.ts';
 import { contextFor, loraRankFor, parallelismFor, serveArguments } from '../../../engine/vllm/arguments.ts';
 import { vllmFailure } from '../../../engine/vllm/failure.ts';
-import { parseGpuMemory, untilFree } from '../../../engine/vllm/memory.ts';
+import { leastUsed, parseGpuMemory, untilFree } from '../../../engine/vllm/memory.ts';
 
 const gb = 1e9;
 const gpus = (count: number, each: number) => Array.from({ length: count }, () => each * gb);
@@ -68,12 +68,21 @@ describe('the memory of GPUs', () => {
     expect(parseGpuMemory('')).toEqual([]);
   });
 
+  test('is compared with the least that was in use', () => {
+    const [first, second] = parseGpuMemory(printed);
+    const busy = [{ ...first, used: 50 * gb }, second];
+    expect(leastUsed([], busy)).toEqual(busy);
+    expect(leastUsed([first], busy)).toEqual([first, second]);
+  });
+
   test('that is not given back is an error which names the GPU', async () => {
     const before = parseGpuMemory(printed, '0');
     const read = async () => [{ ...before[0], used: 40 * gb }];
     const failure = await untilFree(before, read, 0).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(EngineDied);
-    expect((failure as Error).message).toMatch(/^GPU 0 still has 40.0 GB in use 0 s after vLLM was stopped: /);
+    expect((failure as Error).message).toMatch(
+      /^GPU 0 still has 40.0 GB in use 0 s after selm's processes on it have ended: /,
+    );
   });
 });
 
