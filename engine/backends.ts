@@ -63,7 +63,7 @@ export function startWithVllm(options: HostOptions = {}): { engine: Engine; vllm
         if ((job as ComputeSettings).backend === 'torch') await vllm.stop();
         return engine.run(method, job, callOptions);
       },
-      close: async () => void (await Promise.all([engine.close(), vllm.stop()])),
+      close: async () => void (await Promise.all([engine.close(), vllm.close()])),
     },
   };
 }

@@ -23,7 +23,7 @@ import {
 } from './arguments.ts';
 import type { VllmEnvironment } from './environment.ts';
 import { vllmFailure } from './failure.ts';
-import { untilFree, type GpuMemory } from './memory.ts';
+import { leastUsed, untilFree, type GpuMemory } from './memory.ts';
 import { ServerProcess } from './process.ts';
 
 /** How a run wants vLLM. */
@@ -75,13 +75,14 @@ interface Running {
   spec: ServerSpec;
   serving: Serving;
   process: ServerProcess;
-  gpusBefore: GpuMemory[];
 }
 
 /** Starts and stops vLLM. At most one server runs at a time. */
 export class VllmHost {
   private readonly options: Required<VllmHostOptions>;
   private running: Running | undefined;
+  /** The GPUs with the least memory in use that was seen. */
+  private idle: GpuMemory[] = [];
   private queue: Promise<unknown> = Promise.resolve();
 
   constructor(options: VllmHostOptions) {
@@ -115,6 +116,11 @@ export class VllmHost {
   /** Stops the server, if one runs, and waits until its GPUs' memory is free. */
   stop(): Promise<void> {
     return this.inTurn(() => this.end());
+  }
+
+  /** Stops the server because this process ends: nothing waits for the memory. */
+  close(): Promise<void> {
+    return this.inTurn(async () => this.running?.process.stop());
   }
 
   private environment(): { python: string; version: string } {
@@ -161,8 +167,9 @@ export class VllmHost {
 
   private async start(spec: ServerSpec, signal?: AbortSignal): Promise<Serving> {
     signal?.throwIfAborted();
+    if (spec.device === 'cuda') this.idle = leastUsed(this.idle, this.options.readGpus());
     await this.options.freeDevice();
-    const gpusBefore = spec.device === 'cuda' ? this.options.readGpus() : [];
+    await this.untilIdle();
     const port = await freePort();
     const key = new Secret(randomBytes(32).toString('hex'));
     const command = [this.environment().python, '-m', 'vllm.entrypoints.cli.main', ...serveArguments(spec, port)];
@@ -175,7 +182,7 @@ export class VllmHost {
       concurrency: concurrencyOf(spec),
       died: process.died,
     };
-    this.running = { spec, serving, process, gpusBefore };
+    this.running = { spec, serving, process };
     return serving;
   }
 
@@ -184,7 +191,11 @@ export class VllmHost {
     if (!running) return;
     this.running = undefined;
     await running.process.stop();
-    await untilFree(running.gpusBefore, this.options.readGpus);
+    await this.untilIdle();
+  }
+
+  private untilIdle(): Promise<void> {
+    return untilFree(this.idle, this.options.readGpus);
   }
 }
 

@@ -11,27 +11,32 @@ const SLACK = 2 ** 30;
 const POLL_MILLISECONDS = 500;
 const FREE_SECONDS = 60;
 
+/** The GPUs of the second reading, each with the lower use of the two. */
+export const leastUsed = (before: GpuMemory[], now: GpuMemory[]): GpuMemory[] =>
+  now.map((gpu) => ({
+    ...gpu,
+    used: Math.min(gpu.used, before.find(({ index }) => index === gpu.index)?.used ?? Infinity),
+  }));
+
 /**
- * Waits until each GPU's memory is as free as it was before.
- * @param before the same GPUs before the process that has ended was started
+ * Waits until each GPU's memory is as free as it was.
+ * @param idle the same GPUs without the processes that have ended
  * @throws EngineDied that names the GPU which is still in use after a minute
  */
 export async function untilFree(
-  before: GpuMemory[],
+  idle: GpuMemory[],
   read: () => GpuMemory[] = nvidiaGpus,
   seconds = FREE_SECONDS,
 ): Promise<void> {
   const deadline = Date.now() + seconds * 1000;
-  for (;;) {
+  while (idle.length > 0) {
     const now = read();
-    const full = before.flatMap(({ index, used }) =>
-      now.filter((gpu) => gpu.index === index && gpu.used > used + SLACK),
-    );
+    const full = idle.flatMap(({ index, used }) => now.filter((gpu) => gpu.index === index && gpu.used > used + SLACK));
     if (full.length === 0) return;
     if (Date.now() > deadline) {
       const [{ index, used }] = full;
       throw new EngineDied(
-        `GPU ${index} still has ${(used / 1e9).toFixed(1)} GB in use ${seconds} s after vLLM was stopped: ` +
+        `GPU ${index} still has ${(used / 1e9).toFixed(1)} GB in use ${seconds} s after selm's processes on it have ended: ` +
           'nvidia-smi lists the processes that hold it; end them.',
       );
     }

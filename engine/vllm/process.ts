@@ -10,6 +10,8 @@ export type ServerEnd = { code: number | null; signal: NodeJS.Signals | null } |
 
 /** Characters kept of the end of the server's output. The cause of a failure may be far above the last line. */
 const OUTPUT_KEPT = 64 * 1024;
+/** Characters of it in the error for a server that does not get ready. */
+const LAST_WORDS = 1000;
 const POLL_MILLISECONDS = 200;
 const HEALTH_TIMEOUT_MILLISECONDS = 5000;
 /** The time limit for the server to end after SIGTERM. */
@@ -17,7 +19,7 @@ const STOP_SECONDS = 20;
 
 /** A server in a process group of its own, which ends with this process. */
 export class ServerProcess {
-  /** Aborted when the server ends without having been stopped. The reason is an `EngineDied`, or what `explain` made of it. */
+  /** Aborted when the server ends without having been stopped. The reason is the error that `explain` made. */
   readonly died: AbortSignal;
   private readonly child: ChildProcess;
   private readonly closed: Promise<unknown>;
@@ -28,11 +30,7 @@ export class ServerProcess {
    * @param env the server's environment
    * @param explain the error for a server that ended by itself. @param how such as "ended with exit code 1"
    */
-  constructor(
-    [command, ...args]: string[],
-    env: NodeJS.ProcessEnv,
-    explain: (how: string, output: string) => Error = (how, output) => new EngineDied(`The server ${how}: ${output}`),
-  ) {
+  constructor([command, ...args]: string[], env: NodeJS.ProcessEnv, explain: (how: string, output: string) => Error) {
     // In a session of its own: neither Ctrl-C nor the end of the worker's process group ends the watcher before the server.
     this.child = forkModule(new URL('./watcher.ts', import.meta.url), [command, ...args], {
       env,
@@ -69,7 +67,10 @@ export class ServerProcess {
         const response = await fetch(url, { signal: limit }).catch(() => undefined);
         await response?.body?.cancel();
         if (response?.ok) return;
-        if (Date.now() > deadline) throw new EngineDied(`The server was not ready after ${seconds} s: ${this.output}`);
+        if (Date.now() > deadline) {
+          const last = this.output.slice(-LAST_WORDS).trim();
+          throw new EngineDied(`The server was not ready after ${seconds} s. Its last words: ${last}`);
+        }
         await sleep(POLL_MILLISECONDS, undefined, { signal: ended }).catch(() => {});
       }
     } catch (error) {

@@ -4,7 +4,7 @@ import { InputError } from '../../../data/errors.ts';
 import { EngineDied } from '../../../engine/protocol/errors.ts';
 import { contextFor, loraRankFor, parallelismFor, serveArguments } from '../../../engine/vllm/arguments.ts';
 import { vllmFailure } from '../../../engine/vllm/failure.ts';
-import { untilFree } from '../../../engine/vllm/memory.ts';
+import { leastUsed, untilFree } from '../../../engine/vllm/memory.ts';
 
 const gb = 1e9;
 const gpus = (count: number, each: number) => Array.from({ length: count }, () => each * gb);
@@ -51,12 +51,23 @@ test('what the user gives comes last', () => {
   expect(given).not.toContain('--data-parallel-size');
 });
 
-test('memory of a GPU that is not given back is an error which names the GPU', async () => {
-  const before = [{ index: 0, memory: 80 * gb, used: 0.1 * gb }];
-  const read = () => [{ ...before[0], used: 40 * gb }];
-  const failure = await untilFree(before, read, 0).catch((error: unknown) => error);
-  expect(failure).toBeInstanceOf(EngineDied);
-  expect((failure as Error).message).toMatch(/^GPU 0 still has 40.0 GB in use 0 s after vLLM was stopped: /);
+describe('the memory of GPUs', () => {
+  const [first, second] = [0.1, 70].map((used, index) => ({ index, memory: 80 * gb, used: used * gb }));
+
+  test('is compared with the least that was in use', () => {
+    const busy = [{ ...first, used: 50 * gb }, second];
+    expect(leastUsed([], busy)).toEqual(busy);
+    expect(leastUsed([first], busy)).toEqual([first, second]);
+  });
+
+  test('that is not given back is an error which names the GPU', async () => {
+    const read = () => [{ ...first, used: 40 * gb }];
+    const failure = await untilFree([first], read, 0).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(EngineDied);
+    expect((failure as Error).message).toMatch(
+      /^GPU 0 still has 40.0 GB in use 0 s after selm's processes on it have ended: /,
+    );
+  });
 });
 
 /** A line of vLLM's log. */

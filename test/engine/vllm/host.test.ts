@@ -9,7 +9,8 @@ import type { VllmSettings } from '../../../engine/vllm/host.ts';
 import type { GpuMemory } from '../../../engine/vllm/memory.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { tinyAdapter, tinyModel } from '../../tiny-model.ts';
-import { ask, isRunning, startHost, type Told } from './stand-in.ts';
+import { ended } from './ended.ts';
+import { ask, startHost, type Told } from './stand-in.ts';
 
 const folder = temporaryFolder();
 const model = tinyModel(join(folder, 'model'));
@@ -20,9 +21,6 @@ const host = startHost();
 afterEach(() => host.stop());
 
 const valueOf = ({ args }: Told, flag: string) => args[args.indexOf(flag) + 1];
-
-/** Waits until a server and the process that it has started have ended. */
-const ended = ({ pid, child }: Told) => expect.poll(() => [pid, child].filter(isRunning)).toEqual([]);
 
 describe('a server', () => {
   test('gets its model, a port and a key that is not among its arguments', async () => {

@@ -12,6 +12,11 @@ if (args.includes('--fail')) {
   console.error(after('--fail'));
   process.exit(1);
 }
+if (args[0] === '-c') {
+  // Asked for the versions of packages.
+  console.log(JSON.stringify({ torch: '1', transformers: '1', peft: '1', safetensors: '1', vllm: '1.2.3' }));
+  process.exit();
+}
 const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
 const { pid, env } = process;
 const told = JSON.stringify({ pid, child: child.pid, args, key: env.VLLM_API_KEY, env: Object.keys(env) });
