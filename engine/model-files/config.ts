@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { findJson, readJson } from './json-file.ts';
 
-/** What tokenizing, checking and training need of a model, whatever its architecture. llama-config.ts has the layers of the Llama family. */
+/** What every policy needs of its model, whatever the architecture. llama-config.ts has the layers of the Llama family. */
 export interface ModelConfig {
   /** As in config.json: `LlamaForCausalLM`. */
   architecture: string;

@@ -108,7 +108,8 @@ export function readLlamaConfig(folder: string, task: Task = 'CausalLM'): LlamaC
     if (task !== 'CausalLM') return refuse(file, what, supported && `supported are ${supported}`);
     const those = supported === undefined ? '' : ` (supported are ${supported})`;
     throw new InputError(
-      `${file} asks for ${what}, which backend: onnx does not support${those}: set backend: torch, or use another model.`,
+      `${file} asks for ${what}, which backend: onnx does not support${those}: ` +
+        'set backend: torch and sample.backend: vllm, or use another model.',
     );
   };
   const family =

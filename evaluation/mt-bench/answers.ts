@@ -6,7 +6,7 @@ import type { Question, QuestionAnswer } from './files.ts';
 import type { Message } from '../../data/records.ts';
 import type { Engine, Policy } from '../../engine/protocol/jobs.ts';
 import { checkSequenceLength } from '../../engine/model-files/config.ts';
-import { openPolicyFiles } from '../../engine/tokens/policy.ts';
+import { openLlamaPolicy } from '../../engine/tokens/policy.ts';
 import type { SamplingSettings } from '../../engine/protocol/settings.ts';
 import { policyHash } from '../../engine/model-files/fingerprint.ts';
 
@@ -84,7 +84,7 @@ export async function answerQuestions(
 
 /** Checks that all turns fit into the model's context. The last turn's prompt includes all earlier answers. */
 function checkRoom(policy: Policy, questions: Question[], maxNewTokens: number): void {
-  const { model, tokenizer } = openPolicyFiles(policy);
+  const { model, tokenizer } = openLlamaPolicy(policy);
   for (const { question_id, turns } of questions) {
     located(`Question ${question_id}`, () => {
       const conversation = turns.flatMap((turn, i) => [

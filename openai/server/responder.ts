@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { InputError } from '../../data/errors.ts';
 import { checkSequenceLength, contextLength } from '../../engine/model-files/config.ts';
-import { openPolicyFiles, type PolicyFiles } from '../../engine/tokens/policy.ts';
+import { openLlamaPolicy, type LlamaPolicy } from '../../engine/tokens/policy.ts';
 import type { NewTokens, Policy, TokenScores } from '../../engine/protocol/jobs.ts';
 import type { Message } from '../../data/records.ts';
 import { BatchedPolicy } from './batches.ts';
@@ -61,12 +61,12 @@ const REPORT_TOKENS = 16;
 
 /** A policy, its tokenizer, and the engine that runs it for many clients. */
 export class Responder {
-  private readonly opened: PolicyFiles;
+  private readonly opened: LlamaPolicy;
   private readonly batched: BatchedPolicy;
   private underWay: Promise<void> = Promise.resolve();
 
   constructor(policy: Policy, engine: ConstructorParameters<typeof BatchedPolicy>[0]) {
-    this.opened = openPolicyFiles(policy);
+    this.opened = openLlamaPolicy(policy);
     this.batched = new BatchedPolicy(engine, policy);
   }
 

@@ -99,7 +99,7 @@ describe.each(all)('%s:', (name, expected) => {
       new InputError(
         `${join(modelOf(name), 'config.json')} asks for the architecture ${expected.architecture}, which backend: onnx does not ` +
           'support (supported are LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM): ' +
-          'set backend: torch, or use another model.',
+          'set backend: torch and sample.backend: vllm, or use another model.',
       ),
     );
   });

@@ -195,7 +195,7 @@ describe('what is not supported is refused by name:', () => {
     expect(() => readLlamaConfig(target)).toThrow(
       new InputError(
         `${join(target, 'config.json')} asks for ${what}, which backend: onnx does not support: ` +
-          'set backend: torch, or use another model.',
+          'set backend: torch and sample.backend: vllm, or use another model.',
       ),
     );
   });
@@ -215,7 +215,7 @@ describe('what is not supported is refused by name:', () => {
     const mixtral = model({ ...llama, architectures: ['MixtralForCausalLM'] });
     expect(() => readLlamaConfig(mixtral)).toThrow(
       'asks for the architecture MixtralForCausalLM, which backend: onnx does not support (supported are LlamaForCausalLM, ' +
-        'MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM): set backend: torch, or use another model.',
+        'MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM): set backend: torch and sample.backend: vllm, or use another model.',
     );
     const yarn = model({ ...llama, rope_scaling: { rope_type: 'yarn', factor: 4 } });
     expect(() => readLlamaConfig(yarn)).toThrow(
