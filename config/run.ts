@@ -59,10 +59,6 @@ export const runSchema = sections
     path: ['sample', 'backend'],
     error: 'a server samples (sample.server), remove one of the two',
   })
-  .refine(({ sample }) => !sample.vllm || sample.backend === 'vllm', {
-    path: ['sample', 'vllm'],
-    error: 'it has an effect with sample.backend: vllm only, set that or remove this setting',
-  })
   .refine(({ sample }) => sample.backend !== 'vllm' || sample.weights !== 'q8', {
     path: ['sample', 'weights'],
     error: 'these are weights of the engine, remove this setting (sample.vllm.args can quantize those of vLLM)',

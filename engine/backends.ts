@@ -4,12 +4,12 @@
  * To add one, write its entry module in a folder beside onnx/. It calls `answerHost` (process/child.ts) with an object that runs the
  * methods of `EngineMethods`. Name the module here, and let `startEngine` choose. Nothing else imports from a backend's folder.
  */
-import { DEFAULT_SILENCE_SECONDS, superviseEngine, type HostOptions } from './process/host.ts';
-import type { BackendName, ComputeSettings } from './protocol/compute.ts';
+import { DEFAULT_SILENCE_SECONDS, superviseEngine, type HostOptions, type SupervisedEngine } from './process/host.ts';
+import type { BackendName } from './protocol/compute.ts';
 import type { Engine, EngineMethod } from './protocol/jobs.ts';
+import { torchEnvironment } from './torch/environment.ts';
 import { torchVersion } from './torch/version.ts';
 import { onnxRuntime } from './version.ts';
-import { vllmEnvironment } from './vllm/environment.ts';
 import { VllmHost } from './vllm/host.ts';
 
 /** Entry modules by the backend's name. */
@@ -30,40 +30,46 @@ const MARGIN_SECONDS = 60;
 const backendOf = (method: EngineMethod, job: object): BackendName =>
   'backend' in job && job.backend === 'torch' && TORCH_METHODS.includes(method) ? 'torch' : 'onnx';
 
-/** An engine in processes of its own, one for each backend, which start with their first job, and again after they died. */
-export function startEngine(options: HostOptions = {}): Engine {
+/** The backends' processes: each starts with its first job, and again after it died. */
+function superviseBackends(options: HostOptions): Record<BackendName, SupervisedEngine> {
   const { silenceSeconds: silence = DEFAULT_SILENCE_SECONDS } = options;
-  const engines = {
+  return {
     onnx: superviseEngine(entries.onnx, options),
     torch: superviseEngine(entries.torch, {
       silenceSeconds: LOADING_SECONDS + silence + MARGIN_SECONDS,
       args: [silence, LOADING_SECONDS].map(String),
     }),
   };
+}
+
+/** @param begin called before a job with the backend that computes it */
+function engineOf(
+  backends: Record<BackendName, SupervisedEngine>,
+  begin: (backend: BackendName) => Promise<void> = async () => {},
+): Engine {
   return {
-    run: (method, job, callOptions) => engines[backendOf(method, job)].run(method, job, callOptions),
+    async run(method, job, callOptions) {
+      const backend = backendOf(method, job);
+      await begin(backend);
+      return backends[backend].run(method, job, callOptions);
+    },
     version: async (settings) => (settings.backend === 'torch' ? torchVersion(settings) : onnxRuntime),
-    close: async () => void (await Promise.all([engines.onnx.close(), engines.torch.close()])),
+    close: async () => void (await Promise.all(Object.values(backends).map((backend) => backend.close()))),
   };
 }
 
+/** An engine in processes of its own, one for each backend. */
+export const startEngine = (options: HostOptions = {}): Engine => engineOf(superviseBackends(options));
+
 /**
  * An engine and a vLLM that use the worker's GPUs in turn: vLLM is stopped before the torch backend computes, and the torch backend's
- * processes end before vLLM starts. Closing the engine stops vLLM.
+ * processes, which keep a policy in the GPUs' memory between jobs, end before vLLM starts. Closing the engine stops vLLM.
  */
 export function startWithVllm(options: HostOptions = {}): { engine: Engine; vllm: VllmHost } {
-  const engine = startEngine(options);
-  // The torch backend's processes keep a policy in the GPUs' memory between jobs. The engine starts them again.
-  const vllm = new VllmHost({ environment: vllmEnvironment, freeDevice: () => engine.close() });
-  return {
-    vllm,
-    engine: {
-      version: (settings) => engine.version(settings),
-      async run(method, job, callOptions) {
-        if ((job as ComputeSettings).backend === 'torch') await vllm.stop();
-        return engine.run(method, job, callOptions);
-      },
-      close: async () => void (await Promise.all([engine.close(), vllm.close()])),
-    },
-  };
+  const backends = superviseBackends(options);
+  const vllm = new VllmHost({ environment: torchEnvironment, freeDevice: () => backends.torch.close() });
+  const engine = engineOf(backends, async (backend) => {
+    if (backend === 'torch') await vllm.stop();
+  });
+  return { vllm, engine: { ...engine, close: async () => void (await Promise.all([engine.close(), vllm.close()])) } };
 }

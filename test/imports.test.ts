@@ -25,8 +25,8 @@ const rooms = [
 const engine = [
   'backends.ts',
   'onnx',
-  'torch',
   'vllm',
+  'torch',
   'estimate.ts',
   'gpus.ts',
   'training',

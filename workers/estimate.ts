@@ -219,7 +219,10 @@ function hoursOf(
 }
 
 /** @throws InputError when the model is a folder that is missing or not supported */
-export function shapeOf({ model, backend }: Pick<RunConfig, 'model' | 'backend'>, unknown: string[]): ModelDimensions | undefined {
+export function shapeOf(
+  { model, backend }: Pick<RunConfig, 'model' | 'backend'>,
+  unknown: string[],
+): ModelDimensions | undefined {
   const folder = existsSync(model) || !isModelId(model) ? model : cachedModel(model);
   if (folder !== undefined) {
     return backend === 'torch' ? readDimensions(folder) : llamaDimensions(readLlamaConfig(folder));

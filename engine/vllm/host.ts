@@ -10,6 +10,7 @@ import { contextLength, readModelConfig } from '../model-files/config.ts';
 import { openModelWeights } from '../model-files/weights.ts';
 import { nvidiaGpus } from '../gpus.ts';
 import type { Device } from '../protocol/compute.ts';
+import type { TorchEnvironment } from '../torch/environment.ts';
 import type { Policy } from '../protocol/jobs.ts';
 import {
   BASE_NAME,
@@ -21,7 +22,6 @@ import {
   serveArguments,
   type ServerSpec,
 } from './arguments.ts';
-import type { VllmEnvironment } from './environment.ts';
 import { vllmFailure } from './failure.ts';
 import { leastUsed, untilFree, type GpuMemory } from './memory.ts';
 import { ServerProcess } from './process.ts';
@@ -59,7 +59,7 @@ export interface Serving {
 /** The resources of the host, which tests replace. */
 export interface VllmHostOptions {
   /** @throws InputError when there is no environment */
-  environment: () => VllmEnvironment;
+  environment: () => Pick<TorchEnvironment, 'python' | 'vllm'>;
   /** Called before a server starts: ends what else uses the device. */
   freeDevice?: () => Promise<void>;
   readGpus?: () => GpuMemory[];

@@ -28,10 +28,11 @@ const engine = {
 } as unknown as Engine;
 const context: StepContext = { store: new LocalStore(join(folder, 'store')), engine, cacheFolder: folder };
 
+const sampled = (text: string) => ({ text, token_ids: [1], finish_reason: 'stop', logp: -1 });
+
 let responses: Address;
 beforeAll(async () => {
   const recipe = { step: 'sample', parameters: {}, inputs: {}, seed: 0 };
-  const sampled = (text: string) => ({ text, token_ids: [1], finish_reason: 'stop', logp: -1 });
   const row = { id: 'a', prompt: 'Hi', prompt_input_ids: [1], responses: ['b', 'c'].map(sampled) };
   responses = await context.store.create('responses', recipe, (where) =>
     writeJsonl(join(where, 'responses.jsonl'), [row]),

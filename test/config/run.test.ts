@@ -195,8 +195,12 @@ describe('a server that samples', () => {
   });
 
   test("goes without the worker's own vLLM, whose settings need it", () => {
-    expect(refusal(...REQUIRED, ...SERVER, '  backend: vllm')).toMatch(/"sample.backend" cannot be "vllm": a server samples/);
-    expect(refusal(...REQUIRED, 'sample:', '  backend: vllm', '  weights: q8')).toMatch(/"sample.weights" cannot be "q8"/);
+    expect(refusal(...REQUIRED, ...SERVER, '  backend: vllm')).toMatch(
+      /"sample.backend" cannot be "vllm": a server samples/,
+    );
+    expect(refusal(...REQUIRED, 'sample:', '  backend: vllm', '  weights: q8')).toMatch(
+      /"sample.weights" cannot be "q8"/,
+    );
     expect(refusal(...REQUIRED, 'sample:', '  vllm: { args: [--seed, "1"] }')).toMatch(
       /"sample.vllm" .*it has an effect with sample.backend: vllm only/,
     );

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { VllmHost, type Serving, type VllmHostOptions } from '../../../engine/vllm/host.ts';
 
-const standIn = fileURLToPath(new URL('stand-in.mjs', import.meta.url));
+export const standIn = fileURLToPath(new URL('stand-in.mjs', import.meta.url));
 
 export const startHost = (options: Partial<VllmHostOptions> = {}) =>
   new VllmHost({ environment: () => ({ python: standIn, vllm: '1.2.3' }), readGpus: () => [], ...options });
