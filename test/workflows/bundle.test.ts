@@ -41,6 +41,7 @@ test('the workflows load no configuration, no file system and nothing native', {
   expect(packages).toEqual([]);
   expect(files.filter((file) => /^(config|data\/(hub|yaml|paths)|engine\/protocol)/.test(file))).toEqual([
     'config/changes.ts',
+    'engine/protocol/compute.ts',
     'engine/protocol/steps.ts',
   ]);
 });
