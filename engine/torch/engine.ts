@@ -4,6 +4,7 @@ import type { ComputeSettings } from '../protocol/compute.ts';
 import type { EngineMethod, JobControl, JobOf, ResultOf } from '../protocol/jobs.ts';
 import { threadsOf, type JobContext } from './context.ts';
 import { torchEnvironment } from './environment.ts';
+import { nodeCount } from './nodes.ts';
 import { Ranks, type Patience } from './ranks.ts';
 import { divergence, rank, reference, score } from './score.ts';
 import { optimize, sft } from './train.ts';
@@ -41,7 +42,8 @@ export class TorchEngine implements JobRunner {
 
   private async ranks(compute: ComputeSettings, signal: AbortSignal | undefined): Promise<Ranks> {
     const { device = 'cpu', gpus = 1 } = compute;
-    const settings = { python: torchEnvironment().python, ranks: gpus, device, threads: threadsOf(compute) };
+    const { python } = torchEnvironment();
+    const settings = { python, ranks: gpus, nodes: nodeCount(), device, threads: threadsOf(compute) };
     if (this.started?.isAlive && this.started.fits(settings)) return this.started;
     await this.started?.stop();
     return (this.started = await Ranks.start(settings, this.patience, signal));
