@@ -8,6 +8,7 @@ import { nodeCount } from './nodes.ts';
 import { Ranks, type Patience } from './ranks.ts';
 import { divergence, rank, reference, score } from './score.ts';
 import { optimize, sft } from './train.ts';
+import { checkMachine } from './version.ts';
 
 type Methods = { [M in EngineMethod]?: (job: JobOf<M>, context: JobContext) => Promise<ResultOf<M>> };
 
@@ -18,8 +19,9 @@ const methods: Methods = {
   sft,
   divergence,
   rank,
-  check: async (job, { ranks }) => {
-    await ranks(job);
+  // Without ranks: a command checks before its worker, which has ranks of its own, starts.
+  check: async (job) => {
+    checkMachine(job);
     return null;
   },
 };

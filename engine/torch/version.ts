@@ -17,6 +17,17 @@ export function torchVersion({ device = 'cpu', gpus = 1 }: ComputeSettings): str
   return `torch ${torch}, transformers ${transformers}, ${ranks} ${ranks === 1 ? 'rank' : 'ranks'}, ${kind}`;
 }
 
+/** @throws InputError when PyTorch is not installed, or this machine has fewer GPUs than `gpus` */
+export function checkMachine({ device = 'cpu', gpus = 1 }: ComputeSettings): void {
+  torchEnvironment();
+  const found = nvidiaGpus().length;
+  if (device === 'cuda' && found < gpus) {
+    throw new InputError(
+      `gpus: ${gpus} with device: cuda, and this machine has ${found} NVIDIA GPUs: set gpus to at most that, or device: cpu.`,
+    );
+  }
+}
+
 function gpuName(): string {
   const [gpu] = nvidiaGpus();
   if (gpu) return gpu.name;
