@@ -4,9 +4,11 @@ import type { ComputeSettings } from '../protocol/compute.ts';
 import type { EngineMethod, JobControl, JobOf, ResultOf } from '../protocol/jobs.ts';
 import { threadsOf, type JobContext } from './context.ts';
 import { torchEnvironment } from './environment.ts';
+import { nodeCount } from './nodes.ts';
 import { Ranks, type Patience } from './ranks.ts';
 import { divergence, rank, reference, score } from './score.ts';
 import { optimize, sft } from './train.ts';
+import { checkMachine } from './version.ts';
 
 type Methods = { [M in EngineMethod]?: (job: JobOf<M>, context: JobContext) => Promise<ResultOf<M>> };
 
@@ -17,8 +19,9 @@ const methods: Methods = {
   sft,
   divergence,
   rank,
-  check: async (job, { ranks }) => {
-    await ranks(job);
+  // Without ranks: a command checks before its worker, which has ranks of its own, starts.
+  check: async (job) => {
+    checkMachine(job);
     return null;
   },
 };
@@ -41,7 +44,8 @@ export class TorchEngine implements JobRunner {
 
   private async ranks(compute: ComputeSettings, signal: AbortSignal | undefined): Promise<Ranks> {
     const { device = 'cpu', gpus = 1 } = compute;
-    const settings = { python: torchEnvironment().python, ranks: gpus, device, threads: threadsOf(compute) };
+    const { python } = torchEnvironment();
+    const settings = { python, ranks: gpus, nodes: nodeCount(), device, threads: threadsOf(compute) };
     if (this.started?.isAlive && this.started.fits(settings)) return this.started;
     await this.started?.stop();
     return (this.started = await Ranks.start(settings, this.patience, signal));

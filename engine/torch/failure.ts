@@ -2,10 +2,12 @@
 import { InputError } from '../../data/errors.ts';
 import { EngineDied } from '../protocol/errors.ts';
 import type { ErrorMessage } from '../protocol/messages.ts';
+import { rootCause } from './nodes.ts';
 
-/** How one rank ended. */
+/** How a rank, or the torchrun of this node, ended. */
 export interface RankEnd {
-  rank: number;
+  /** Such as `Rank 0 of 2`. */
+  name: string;
   code: number | null;
   signal: NodeJS.Signals | null;
   /** Whether the parent ended it, because another rank had failed or none made progress. */
@@ -31,10 +33,10 @@ const LOST_CONNECTION =
 export function endError(ends: RankEnd[], during: string, reported?: ErrorMessage): Error {
   const own = ends.filter(({ isOurs }) => !isOurs);
   const killed = own.find(({ signal }) => signal !== null);
-  if (killed) return died(killed, ends, during);
+  if (killed) return died(killed, during);
   const full = ends.find(({ stderr }) => OUT_OF_MEMORY.test(stderr));
   if (full || (reported && isOutOfMemory(reported))) {
-    const who = full ? nameOf(full, ends) : 'A rank';
+    const who = full?.name ?? 'A rank';
     const words = reported?.message ?? lastWords(full!);
     const advice = 'lower microBatchTokens or maxLength, set recompute, or use more GPUs';
     return new InputError(`${who} ran out of GPU memory during ${during}: ${advice}. ${words}`);
@@ -45,29 +47,27 @@ export function endError(ends: RankEnd[], during: string, reported?: ErrorMessag
   }
   const failed = own.filter(({ code }) => code !== 0);
   const cause = failed.find(({ stderr }) => !LOST_CONNECTION.test(stderr)) ?? failed[0] ?? own[0];
-  return cause ? died(cause, ends, during) : new EngineDied(`The ranks failed during ${during}.`);
+  return cause ? died(cause, during) : new EngineDied(`The ranks failed during ${during}.`);
 }
 
 /**
- * @param stopped the ranks that a signal (SIGSTOP) has stopped
+ * @param stopped names of the ranks that a signal (SIGSTOP) has stopped
  * @param seconds for which there was no progress
  */
-export function hangError(ends: RankEnd[], stopped: number[], during: string, seconds: number): Error {
+export function hangError(ends: RankEnd[], stopped: string[], during: string, seconds: number): Error {
   const where = ends.map((end) => {
-    const at = stopped.includes(end.rank)
+    const at = stopped.includes(end.name)
       ? 'is stopped by a signal'
       : `is in ${placeOf(end.stderr) ?? 'an unknown place'}`;
-    return `${nameOf(end, ends)} ${at}`;
+    return `${end.name} ${at}`;
   });
   return new EngineDied(
     `The ranks made no progress for ${seconds} s during ${during} and were killed: ${where.join('; ')}.`,
   );
 }
 
-const died = (end: RankEnd, ends: RankEnd[], during: string) =>
-  new EngineDied(`${nameOf(end, ends)} ${howOf(end)} during ${during}.${lastWords(end)}`);
-
-const nameOf = ({ rank }: RankEnd, ends: RankEnd[]) => `Rank ${rank} of ${ends.length}`;
+const died = (end: RankEnd, during: string) =>
+  new EngineDied(`${rootCause(end.stderr) ?? `${end.name} ${howOf(end)}`} during ${during}.${lastWords(end)}`);
 
 const howOf = ({ code, signal }: RankEnd) =>
   signal === 'SIGKILL'

@@ -1,6 +1,7 @@
 /**
- * The ranks: processes of selm_torch (python/) that compute one policy together. This process starts them, without torchrun: they find
- * each other by a file, so that no port is needed, and each has its own exit code and stderr. They stay up between jobs.
+ * The ranks: processes of selm_torch (python/) that compute one policy together. On one machine this process starts them, without
+ * torchrun: they find each other by a file, so that no port is needed, and each has its own exit code and stderr. They stay up between
+ * jobs. On several machines torchrun starts them (nodes.ts).
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -14,12 +15,16 @@ import { EngineDied, fromErrorMessage, JobAborted } from '../protocol/errors.ts'
 import type { ErrorMessage } from '../protocol/messages.ts';
 import { readMessages, type ProgressMessage, type RankMessage, type ReadyMessage } from './channel.ts';
 import { endError, hangError, isOutOfMemory, type RankEnd } from './failure.ts';
+import { torchrunArguments } from './nodes.ts';
 
 /** What ranks are started with. */
 interface RankSettings {
   /** Path or name of the Python interpreter. */
   python: string;
+  /** On this node. */
   ranks: number;
+  /** More than 1: torchrun starts the ranks of all nodes (nodes.ts). */
+  nodes: number;
   device: Device;
   /** Of each rank. */
   threads: number;
@@ -33,7 +38,9 @@ export interface Patience {
   loading: number;
 }
 
+/** A rank, or the torchrun that has started those of this node. */
 interface Rank {
+  name: string;
   process: ChildProcess;
   stderr: string;
   isOurs: boolean;
@@ -77,7 +84,7 @@ export class Ranks {
   private constructor(settings: RankSettings, patience: Patience) {
     this.settings = settings;
     this.patience = patience;
-    this.ranks = Array.from({ length: settings.ranks }, (_, rank) => this.startRank(rank));
+    this.ranks = settings.nodes > 1 ? [this.startTorchrun()] : this.startRanks();
     this.exited = Promise.all(this.ranks.map(({ process: child }) => new Promise((end) => child.once('close', end))));
     const [{ process: first }] = this.ranks;
     readMessages(
@@ -152,24 +159,38 @@ export class Ranks {
     this.forget();
   }
 
-  private startRank(rank: number): Rank {
-    const { python, ranks, device, threads } = this.settings;
+  private startRanks(): Rank[] {
+    const { ranks } = this.settings;
+    const rendezvous = pathToFileURL(join(this.folder, 'rendezvous')).href;
+    return Array.from({ length: ranks }, (_, rank) => {
+      const own = { RANK: rank, LOCAL_RANK: rank, WORLD_SIZE: ranks, LOCAL_WORLD_SIZE: ranks };
+      const env = Object.fromEntries(Object.entries(own).map(([name, value]) => [name, String(value)]));
+      const settings = { ...env, SELM_RENDEZVOUS: rendezvous };
+      return this.startProcess(`Rank ${rank} of ${ranks}`, ['-m', 'selm_torch'], settings, rank === 0);
+    });
+  }
+
+  private startTorchrun(): Rank {
+    const { ranks, nodes } = this.settings;
+    return this.startProcess(`torchrun of ${nodes} nodes`, torchrunArguments(ranks), {}, true);
+  }
+
+  /** @param talks whether it is rank 0, or hands its stdin and stdout on to rank 0 */
+  private startProcess(name: string, args: string[], env: Record<string, string>, talks: boolean): Rank {
+    const { python, device, threads } = this.settings;
     const { PYTHONPATH } = process.env;
-    const child = spawn(python, ['-m', 'selm_torch'], {
+    const channel = talks ? 'pipe' : 'ignore';
+    const child = spawn(python, args, {
       env: {
         ...process.env,
-        RANK: String(rank),
-        LOCAL_RANK: String(rank),
-        WORLD_SIZE: String(ranks),
-        LOCAL_WORLD_SIZE: String(ranks),
-        SELM_RENDEZVOUS: pathToFileURL(join(this.folder, 'rendezvous')).href,
+        ...env,
         SELM_DEVICE: device,
         OMP_NUM_THREADS: String(threads),
         PYTHONPATH: PYTHONPATH ? `${PYTHON_FOLDER}${delimiter}${PYTHONPATH}` : PYTHON_FOLDER,
       },
-      stdio: [rank === 0 ? 'pipe' : 'ignore', rank === 0 ? 'pipe' : 'ignore', 'pipe'],
+      stdio: [channel, channel, 'pipe'],
     });
-    const started: Rank = { process: child, stderr: '', isOurs: false };
+    const started: Rank = { name, process: child, stderr: '', isOurs: false };
     child.stderr!.on('data', (data) => (started.stderr = `${started.stderr}${data}`.slice(-STDERR_KEPT)));
     child.on('error', (error) => (started.stderr += error.message));
     child.on('close', () => this.end());
@@ -233,8 +254,9 @@ export class Ranks {
 
   private endHung(seconds: number): Promise<Error> {
     return this.finish(async (during) => {
-      const stopped = this.ranks.flatMap(({ process: { pid } }, rank) => (isStopped(pid!) ? [rank] : []));
-      for (const { process: child } of this.ranks) child.kill('SIGUSR1');
+      const stopped = this.ranks.flatMap(({ name, process: { pid } }) => (isStopped(pid!) ? [name] : []));
+      // Ranks answer it with their stack; torchrun does not know it.
+      if (this.settings.nodes === 1) for (const { process: child } of this.ranks) child.kill('SIGUSR1');
       await sleep(STACK_MILLISECONDS);
       this.kill();
       await this.exited;
@@ -279,8 +301,8 @@ export class Ranks {
   }
 
   private ends(): RankEnd[] {
-    return this.ranks.map(({ process: { exitCode: code, signalCode: signal }, stderr, isOurs }, rank) => ({
-      rank,
+    return this.ranks.map(({ name, process: { exitCode: code, signalCode: signal }, stderr, isOurs }) => ({
+      name,
       code,
       signal,
       isOurs,

@@ -3,6 +3,7 @@ import { InputError } from '../../data/errors.ts';
 import { nvidiaGpus } from '../gpus.ts';
 import type { ComputeSettings } from '../protocol/compute.ts';
 import { torchEnvironment } from './environment.ts';
+import { nodeCount } from './nodes.ts';
 
 /**
  * What decides the bits of results, besides the number of threads, which is a parameter of the steps: versions, ranks, and the kind of
@@ -12,7 +13,19 @@ import { torchEnvironment } from './environment.ts';
 export function torchVersion({ device = 'cpu', gpus = 1 }: ComputeSettings): string {
   const { torch, transformers } = torchEnvironment();
   const kind = device === 'cuda' ? `cuda (${gpuName()})` : device;
-  return `torch ${torch}, transformers ${transformers}, ${gpus} ${gpus === 1 ? 'rank' : 'ranks'}, ${kind}`;
+  const ranks = gpus * nodeCount();
+  return `torch ${torch}, transformers ${transformers}, ${ranks} ${ranks === 1 ? 'rank' : 'ranks'}, ${kind}`;
+}
+
+/** @throws InputError when PyTorch is not installed, or this machine has fewer GPUs than `gpus` */
+export function checkMachine({ device = 'cpu', gpus = 1 }: ComputeSettings): void {
+  torchEnvironment();
+  const found = nvidiaGpus().length;
+  if (device === 'cuda' && found < gpus) {
+    throw new InputError(
+      `gpus: ${gpus} with device: cuda, and this machine has ${found} NVIDIA GPUs: set gpus to at most that, or device: cpu.`,
+    );
+  }
 }
 
 let knownGpu: string | undefined;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { startEngine } from '../../../engine/backends.ts';
 import { forkModule } from '../../../engine/process/fork.ts';
+import type { ComputeSettings } from '../../../engine/protocol/compute.ts';
 import type { Engine, OptimizeJob, Progress } from '../../../engine/protocol/jobs.ts';
 import { EngineDied, JobAborted, TrainingDiverged } from '../../../engine/protocol/errors.ts';
 import { temporaryFolder } from '../../temporary.ts';
@@ -25,9 +26,9 @@ const trainingOf = (epochs: number): OptimizeJob & { outDir: string } => ({
   ...twoRanks,
 });
 
-const scores = async () => {
+const scores = async (settings: ComputeSettings = twoRanks) => {
   const rows = pairs.map(({ prompt, chosen }) => ({ prompt_input_ids: prompt, response_input_ids: chosen }));
-  const result = await engine.run('score', { policy: reference, rows, ...twoRanks });
+  const result = await engine.run('score', { policy: reference, rows, ...settings });
   return result.map(({ logp }, i) => Math.abs(logp - expected.reference_logps[i].chosen) < 1e-4);
 };
 const expectNextJob = async () => expect(await scores()).toEqual(pairs.map(() => true));
@@ -53,7 +54,7 @@ describeTorch('ranks', () => {
     expect(first).toHaveLength(2);
     await expectNextJob();
     expect(currentRanks()).toEqual(first);
-    await engine.run('check', { ...twoRanks, gpus: 1 });
+    await scores({ ...twoRanks, gpus: 1 });
     expect(currentRanks()).toHaveLength(1);
     await expectGone(first);
   });
