@@ -5,6 +5,7 @@ import { InputError } from '../data/errors.ts';
 import { onStopSignal } from '../data/stop-signals.ts';
 import { waitsForDecision } from '../report/failure.ts';
 import { roundNotes } from '../report/rounds.ts';
+import { torchEnvironment } from '../engine/torch/environment.ts';
 import { connectClient, connectEmbedded, hasServer } from '../workers/connection.ts';
 import { retryRun } from '../workers/decisions.ts';
 import { gpuProblem } from '../workers/gpu-fit.ts';
@@ -21,7 +22,7 @@ import { DECISION_WANTED, INTERRUPTED } from './errors.ts';
 import { runTable } from './run-table.ts';
 import { watchRun } from './run-view.ts';
 import { setOption } from './set-option.ts';
-import { jsonOption, withEngine } from './step.ts';
+import { jsonOption } from './step.ts';
 
 interface RunFlags {
   json?: boolean;
@@ -69,7 +70,8 @@ export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunSt
   await openStore({ writes: true });
   const unfit = gpuProblem(config);
   if (unfit !== undefined) throw new InputError(unfit);
-  await withEngine((engine) => engine.run('check', config));
+  // Each step would say it, after the prompts are prepared.
+  if (config.backend === 'torch') torchEnvironment();
   const stop = new AbortController();
   const stopped = once(stop.signal, 'abort').then(() => undefined);
   const connect = hasServer() ? connectClient : connectEmbedded;

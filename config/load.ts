@@ -38,7 +38,7 @@ export function readConfig(source: string, document: object, folder: string): Ru
   const sample = { ...rest.sample, ...(samplesByVllm(compute, rest.sample) && { backend: 'vllm' as const }) };
   if (sample.vllm && sample.backend !== 'vllm') {
     throw new InputError(
-      `${source}: "sample.vllm": it has an effect with sample.backend: vllm only, set that or remove this setting.`,
+      `${source}: "sample.vllm" has an effect with sample.backend: vllm only: set that, or remove this setting.`,
     );
   }
   const locate = locateFrom(folder);

@@ -19,7 +19,7 @@ const entries = {
 };
 
 /** The methods of the torch backend. The others are computed by ONNX Runtime in its runs, too. */
-const TORCH_METHODS: EngineMethod[] = ['reference', 'score', 'optimize', 'sft', 'divergence', 'rank', 'check'];
+const TORCH_METHODS: EngineMethod[] = ['reference', 'score', 'optimize', 'sft', 'divergence', 'rank'];
 
 /** Until a policy's weights are read, on all ranks: nothing reports progress. */
 const LOADING_SECONDS = 3600;

@@ -1,15 +1,16 @@
 /** Checks whether this machine has what selm needs. */
+import { execFile } from 'node:child_process';
 import { existsSync, statfsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { installedTemporal } from './temporal-binary.ts';
 import { connectClient, hasServer } from './connection.ts';
 import { homeFolder } from './places.ts';
 import { InputError } from '../data/errors.ts';
-import { startEngine } from '../engine/backends.ts';
 import { fitsInto } from '../engine/gpu-estimate.ts';
 import { nvidiaGpus, type Gpu } from '../engine/gpus.ts';
-import { torchEnvironment, type TorchEnvironment } from '../engine/torch/environment.ts';
+import { PYTHON_FOLDER, torchEnvironment, type TorchEnvironment } from '../engine/torch/environment.ts';
 import { modelNeeds } from './gpu-fit.ts';
 import { explainMissing, missingAttributes } from './search-attributes.ts';
 
@@ -97,17 +98,30 @@ async function packages(onGpu: boolean): Promise<Check[]> {
   const found = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   const vllm = versions.vllm === undefined ? ['no vllm, which samples on GPUs (selm torch install --cuda)'] : [];
   const device = onGpu ? 'cuda' : 'cpu';
-  const engine = startEngine();
+  const problem = await trainingProblem(python, device);
+  return [
+    {
+      what,
+      found: `${[...found, ...vllm].join(', ')}${problem === undefined ? `; trains on ${device}` : ''} (${python})`,
+      ...(problem !== undefined && { problem: `PyTorch does not work on ${device}: ${problem}` }),
+    },
+  ];
+}
+
+/** Loading PyTorch from a slow disk takes a minute. */
+const CHECK_MILLISECONDS = 300_000;
+
+/** Trains a tiny model for one step (python/selm_torch/check.py). @returns why that failed */
+async function trainingProblem(python: string, device: 'cpu' | 'cuda'): Promise<string | undefined> {
   try {
-    await engine.run('check', { backend: 'torch', device, threads: 1 });
-    return [{ what, found: `${[...found, ...vllm].join(', ')}; works on ${device} (${python})` }];
+    await promisify(execFile)(python, ['-m', 'selm_torch.check', device], {
+      env: { ...process.env, PYTHONPATH: PYTHON_FOLDER, OMP_NUM_THREADS: '1' },
+      timeout: CHECK_MILLISECONDS,
+    });
+    return undefined;
   } catch (error) {
-    const { message } = error as Error;
-    return [
-      { what, found: `${found.join(', ')} (${python})`, problem: `PyTorch does not work on ${device}: ${message}` },
-    ];
-  } finally {
-    await engine.close();
+    const { stderr, message } = error as Error & { stderr?: string };
+    return stderr?.trim().split('\n').at(-1) || message;
   }
 }
 

@@ -20,7 +20,6 @@ const methods: { [M in EngineMethod]: (job: JobOf<M>, context: JobContext) => Pr
   optimize,
   sft,
   export: exportModel,
-  check: async () => null,
 };
 
 /** Runs jobs one at a time, and keeps sessions open between them. */

@@ -240,8 +240,6 @@ export interface EngineMethods {
   optimize(job: OptimizeJob): TrainResult;
   sft(job: SftJob): TrainResult;
   export(job: ExportJob): null;
-  /** Fails with an `InputError` if this machine cannot compute with these settings. */
-  check(job: ComputeSettings): null;
 }
 export type EngineMethod = keyof EngineMethods;
 export type JobOf<M extends EngineMethod> = Parameters<EngineMethods[M]>[0];

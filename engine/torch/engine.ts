@@ -19,11 +19,6 @@ const methods: Methods = {
   sft,
   divergence,
   rank,
-  // Without ranks: a command checks before its worker, which has ranks of its own, starts.
-  check: async (job) => {
-    checkMachine(job);
-    return null;
-  },
 };
 
 /** Runs jobs one at a time, and keeps the ranks between them. */
@@ -44,6 +39,7 @@ export class TorchEngine implements JobRunner {
 
   private async ranks(compute: ComputeSettings, signal: AbortSignal | undefined): Promise<Ranks> {
     const { device = 'cpu', gpus = 1 } = compute;
+    checkMachine(compute);
     const { python } = torchEnvironment();
     const settings = { python, ranks: gpus, nodes: nodeCount(), device, threads: threadsOf(compute) };
     if (this.started?.isAlive && this.started.fits(settings)) return this.started;

@@ -17,11 +17,10 @@ export function torchVersion({ device = 'cpu', gpus = 1 }: ComputeSettings): str
   return `torch ${torch}, transformers ${transformers}, ${ranks} ${ranks === 1 ? 'rank' : 'ranks'}, ${kind}`;
 }
 
-/** @throws InputError when PyTorch is not installed, or this machine has fewer GPUs than `gpus` */
-export function checkMachine({ device = 'cpu', gpus = 1 }: ComputeSettings): void {
-  torchEnvironment();
-  const found = nvidiaGpus().length;
-  if (device === 'cuda' && found < gpus) {
+/** @throws InputError when this machine has fewer GPUs than `gpus` */
+export function checkMachine({ device, gpus = 1 }: ComputeSettings): void {
+  const found = device === 'cuda' ? nvidiaGpus().length : gpus;
+  if (found < gpus) {
     throw new InputError(
       `gpus: ${gpus} with device: cuda, and this machine has ${found} NVIDIA GPUs: set gpus to at most that, or device: cpu.`,
     );

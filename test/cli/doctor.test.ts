@@ -9,6 +9,7 @@ import { loadConfig } from '../../config/load.ts';
 import { selm, summaryOf } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { fixture } from '../engine/reference-case.ts';
+import { describeTorch } from '../engine/torch/environment.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
 const folder = temporaryFolder();
@@ -40,6 +41,13 @@ test('this machine is fit: the tests run on it', async () => {
   expect(problems).toEqual([]);
   expect(checks.find(({ what }) => what === 'Node')!.found).toBe(process.versions.node);
   expect(checks.find(({ what }) => what === 'ONNX Runtime')!.found).toContain('cpu');
+});
+
+describeTorch('PyTorch', () => {
+  test('trains a small model for a step', async () => {
+    const { checks } = summaryOf<{ checks: { what: string; found: string }[] }>(await selm(['doctor', '--json'], env));
+    expect(checks.find(({ what }) => what === 'PyTorch')!.found).toMatch(/^torch \d.*; trains on cpu \(/);
+  });
 });
 
 /** A program in place of nvidia-smi, since these machines have no GPUs: it prints what nvidia-smi prints for `gpus` H100. */

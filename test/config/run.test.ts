@@ -202,7 +202,7 @@ describe('a server that samples', () => {
       /"sample.weights" cannot be "q8"/,
     );
     expect(refusal(...REQUIRED, 'sample:', '  vllm: { args: [--seed, "1"] }')).toMatch(
-      /"sample.vllm" .*it has an effect with sample.backend: vllm only/,
+      /"sample.vllm" has an effect with sample.backend: vllm only/,
     );
     write(...REQUIRED, 'sample:', '  backend: vllm', '  vllm: { args: [--seed, "1"] }', 'optimize:', '  full: true');
     expect(loadConfig(file).sample).toMatchObject({ backend: 'vllm', vllm: { args: ['--seed', '1'] } });

@@ -14,21 +14,26 @@ const { engine, vllm } = startWithVllm();
 afterAll(() => engine.close());
 
 const serve = async () => ask(await vllm.serve(policy, 100, { args: [], device: 'cpu' }));
-const enginePids = () =>
-  descendantsOf(process.pid).flatMap(({ pid, command }) => (/engine\/onnx\/main/.test(command) ? [pid] : []));
+const rows = [{ prompt_input_ids: [1], response_input_ids: [2] }];
+/** Fails, since there is no PyTorch here, after the backend's process has started. */
+const computeByTorch = () => engine.run('score', { policy, rows, backend: 'torch' }).catch(() => {});
+const pidOf = (backend: string) =>
+  descendantsOf(process.pid).flatMap(({ pid, command }) =>
+    command.includes(`engine/${backend}/main`) ? [pid] : [],
+  )[0];
 
-test('the backends end before vLLM starts, vLLM before a job of torch, and both with the engine', async () => {
-  await engine.run('check', {});
-  const [before] = enginePids();
+test('the torch backend ends before vLLM starts, vLLM before a job of torch, and both with the engine', async () => {
+  await engine.run('score', { policy, rows });
+  await computeByTorch();
+  const [onnx, torch] = ['onnx', 'torch'].map(pidOf);
   const first = await serve();
-  expect(isRunning(before)).toBe(false);
+  expect([onnx, torch].map(isRunning)).toEqual([true, false]);
 
-  await engine.run('check', {});
+  await engine.run('score', { policy, rows });
   expect(isRunning(first.pid)).toBe(true);
   expect((await serve()).pid).toBe(first.pid);
 
-  // It may fail: there is no PyTorch here.
-  await engine.run('check', { backend: 'torch', device: 'cpu' }).catch(() => {});
+  await computeByTorch();
   await ended(first);
 
   const second = await serve();
