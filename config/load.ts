@@ -1,9 +1,9 @@
 /** Reads the configuration of a run, and of a labeler, from YAML files. */
-import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { isPolicyName } from '../artifacts/names.ts';
 import { InputError } from '../data/errors.ts';
 import { isDatasetId } from '../data/hub-ids.ts';
+import { threadsPerRank } from '../engine/process/threads.ts';
 import { readChatTemplate } from '../engine/tokenizer/chat-template-settings.ts';
 import { locateLabeler, roundLabelSchema, type RoundLabelSettings } from '../labelers/index.ts';
 import { withSettings, type Settings } from './changes.ts';
@@ -33,8 +33,9 @@ export function readConfig(source: string, document: object, folder: string): Ru
   if (!parsed.success) throw new InputError(`${source}: ${describeProblem(runSchema, document, parsed.error)}`);
 
   const { model, adapter, chatTemplate, prompts, output, ...others } = parsed.data;
-  const { threads = availableParallelism(), backend, device, gpus, ...rest } = others;
+  const { threads: given, backend, device, gpus, ...rest } = others;
   const compute = withComputeDefaults({ backend, device, gpus });
+  const threads = given ?? threadsPerRank(compute);
   const sample = { ...rest.sample, ...(samplesByVllm(compute, rest.sample) && { backend: 'vllm' as const }) };
   if (sample.vllm && sample.backend !== 'vllm') {
     throw new InputError(

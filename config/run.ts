@@ -31,8 +31,8 @@ const sections = z.strictObject({
     .max(1024)
     .optional()
     .describe(
-      'Threads of the engine; the same number gives bitwise the same results. ' +
-        'Default: the number of cores of the machine that starts the run.',
+      'Threads of the engine, or of each rank of the torch backend; the same number gives bitwise the same results. ' +
+        'Default: the cores of the machine that starts the run, which ranks share.',
     ),
   ...computeFields.shape,
   sample: sampleSchema.prefault({}).describe('How the policy responds to the prompts of a round.'),

@@ -1,8 +1,8 @@
 /** What every job of this backend gets, and how it is handed to the ranks. */
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { rmSync, writeFileSync } from 'node:fs';
 import { writeJsonl } from '../../data/jsonl.ts';
+import { threadsPerRank } from '../process/threads.ts';
 import type { ComputeSettings } from '../protocol/compute.ts';
 import type { JobControl, Progress } from '../protocol/jobs.ts';
 import type { ProgressMessage } from './channel.ts';
@@ -28,7 +28,7 @@ export interface RankJob {
 }
 
 /** The number of threads of each rank. */
-export const threadsOf = ({ threads = availableParallelism() }: ComputeSettings): number => threads;
+export const threadsOf = (settings: ComputeSettings): number => settings.threads ?? threadsPerRank(settings);
 
 /** Tokens of a micro-batch where nothing is trained: enough for full speed, with little memory. */
 export const scoringTokens = ({ device }: ComputeSettings): number => (device === 'cuda' ? 8192 : 2048);
