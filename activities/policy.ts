@@ -57,6 +57,8 @@ export const storeImported = defineStep({
 export interface PolicyUse {
   /** That trains it. Default: onnx. */
   backend?: BackendName;
+  /** Whether vLLM or a server samples its responses, not ONNX Runtime. */
+  isServed?: boolean;
   /** The settings of the adapter that it gets, if it has none and not all weights are trained. */
   lora?: LoraSettings;
 }
@@ -72,11 +74,11 @@ export async function importPolicy(
   model: string,
   adapter: string | undefined,
   settings?: ChatTemplateSettings,
-  { backend = 'onnx', lora }: PolicyUse = {},
+  { backend = 'onnx', isServed = false, lora }: PolicyUse = {},
 ): Promise<StepResult<object>> {
   const folder = await resolveModel(model);
   const chatTemplate = withTemplateOf(adapter, settings);
-  const open = backend === 'onnx' ? openLlamaPolicy : openPolicyFiles;
+  const open = backend === 'torch' && isServed ? openPolicyFiles : openLlamaPolicy;
   const opened = open({
     model: folder,
     ...(adapter !== undefined && { adapter }),

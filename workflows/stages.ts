@@ -62,7 +62,7 @@ function promptChecks(config: RunConfig): PromptChecks {
 }
 
 async function prepare(config: RunConfig, journal: Journal): Promise<void> {
-  const { name, model, adapter, chatTemplate, prompts, rounds, seed, backend, optimize } = config;
+  const { name, model, adapter, chatTemplate, prompts, rounds, seed, backend, sample, optimize } = config;
   const checks = promptChecks(config);
   const continues = journal.continues ? { continues: name } : {};
   const { control } = activitiesOf({ step: 'prepare' });
@@ -74,7 +74,11 @@ async function prepare(config: RunConfig, journal: Journal): Promise<void> {
     ...checks,
     rounds,
     seed,
-    use: { ...(backend && { backend }), ...(!optimize.full && { lora: optimize.lora }) },
+    use: {
+      ...(backend && { backend }),
+      isServed: sample.server !== undefined || sample.backend === 'vllm',
+      ...(!optimize.full && { lora: optimize.lora }),
+    },
     ...continues,
   });
   journal.checkedBy = checks;

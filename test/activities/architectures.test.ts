@@ -16,7 +16,7 @@ for (const name of ['tokenizer.json', 'tokenizer_config.json', 'chat_template.ji
   cpSync(fixture(`tokenizers/phi3/${name}`), join(model, name));
 }
 const adapter = fixture('architectures/phi3/adapter');
-const torch = { backend: 'torch' } as const;
+const torch = { backend: 'torch', isServed: true } as const;
 const lora = loraSchema.parse({});
 
 describe('a Phi-3', () => {
@@ -32,10 +32,12 @@ describe('a Phi-3', () => {
     );
   });
 
-  test('is refused before a run begins where the onnx backend would train it', async () => {
-    await expect(importPolicy(context, model, undefined)).rejects.toThrow(
-      /asks for the architecture Phi3ForCausalLM, which backend: onnx does not support .*: set backend: torch/,
-    );
+  test('is refused before a run begins where ONNX Runtime would train it, or sample its responses', async () => {
+    const refused =
+      /asks for the architecture Phi3ForCausalLM, which backend: onnx does not support .*: set backend: torch and sample.backend: vllm/;
+    await expect(importPolicy(context, model, undefined)).rejects.toThrow(refused);
+    const sampledByEngine = importPolicy(context, model, undefined, undefined, { backend: 'torch' });
+    await expect(sampledByEngine).rejects.toThrow(refused);
   });
 
   test('is refused with the linear layers of other architectures, unless it has an adapter', async () => {
