@@ -58,7 +58,7 @@ export function missingServers(known: StoreServer[], asked: Set<string>): string
     );
   const missing = known.filter(({ id }) => !asked.has(id));
   if (missing.length === 0) return undefined;
-  return `runs on other Temporal servers use this store. ${missing.map(remedyFor).join(' ')}`;
+  return `runs on other Temporal servers use this store: ${missing.map(remedyFor).join(' ')}`;
 }
 
 /** The remedy for a server that was not read. */

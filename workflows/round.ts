@@ -1,6 +1,7 @@
 /** The workflow of a round, one SELM iteration: sample, label, reference, optimize, evaluate. */
 import type { Address } from '../artifacts/manifest.ts';
 import type { PromptSet } from '../activities/prepare.ts';
+import { needsOf } from '../engine/protocol/objectives.ts';
 import { labelerSettings } from '../labelers/needs.ts';
 import {
   answerMeasured,
@@ -44,12 +45,6 @@ export interface RoundOutput extends Spent {
 /** The seed of a round. Different rounds of a run, and runs with adjacent seeds, get different seeds. */
 export const roundSeed = (seed: number, round: number) => seed * 1000 + round;
 
-/** Objectives whose reference responses come from the start policy, as in their papers, instead of the round's reference policy. */
-export const FROM_START: string[] = ['xpo', 'vpo'];
-
-/** Objectives without a reference policy, which need no `reference` step. */
-export const WITHOUT_REFERENCE: string[] = ['simpo'];
-
 /** A round that ended early, because an operator requested it or the budget is spent. */
 export interface HaltedRound extends Spent {
   halted: true;
@@ -86,7 +81,7 @@ async function runRound({
   const sampleFrom = (running: RunningStep, source: Address, samplesPerPrompt: number) =>
     sampleShards(running, { ...shared, settings: { ...settings, samplesPerPrompt } }, source, shards);
   // In the first round no further samples are needed: the reference policy is the start policy.
-  const fromStart = FROM_START.includes(config.optimize.objective.name) && policy !== start.policy;
+  const fromStart = needsOf(config.optimize.objective).referenceResponse === 'start' && policy !== start.policy;
   const { responses, references } = await step('sample', (fromStart ? 2 : 1) * shards.length, async (running) => ({
     responses: await sampleFrom(running, policy, settings.samplesPerPrompt),
     ...(fromStart && { references: await sampleFrom(running, start.policy, 1) }),
@@ -105,9 +100,7 @@ async function runRound({
   });
 
   const { learningRate, objective, checkpointSeconds, ...training } = config.optimize;
-  const preferenceShards = WITHOUT_REFERENCE.includes(objective.name)
-    ? []
-    : shardsOf(labeled.summary.preferences, shardSize);
+  const preferenceShards = !needsOf(objective).referencePolicy ? [] : shardsOf(labeled.summary.preferences, shardSize);
   const reference = await step('reference', preferenceShards.length, (running) => {
     const limits = { maxLength: training.maxLength, maxPromptLength: training.maxPromptLength };
     // Undefined in runs that were started by a version without this setting.

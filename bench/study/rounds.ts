@@ -19,7 +19,8 @@ import { labelerSettings } from '../../labelers/needs.ts';
 import type { LabelStats } from '../../labelers/preferences.ts';
 import { GREEDY_SEED } from '../../workflows/answers.ts';
 import type { RunConfig } from '../../config/run.ts';
-import { FROM_START, roundSeed, WITHOUT_REFERENCE } from '../../workflows/round.ts';
+import { needsOf } from '../../engine/protocol/objectives.ts';
+import { roundSeed } from '../../workflows/round.ts';
 import { shardsOf } from '../../workflows/shards.ts';
 import type { LengthLimits } from '../../engine/protocol/settings.ts';
 
@@ -79,7 +80,7 @@ export async function runRounds(context: StepContext, config: RunConfig, told: (
     const drawn = { settings, shardSize, seed: roundSeed(seed, round) };
     const responses = await answer(policy, set, drawn);
     const { objective, learningRate, checkpointSeconds, ...training } = config.optimize;
-    const fromStart = FROM_START.includes(objective.name) && policy !== prepared.policy;
+    const fromStart = needsOf(objective).referenceResponse === 'start' && policy !== prepared.policy;
     const references =
       fromStart && (await answer(prepared.policy, set, { ...drawn, settings: { ...settings, samplesPerPrompt: 1 } }));
     const labels = await inOrder(responses, (shard) =>
@@ -113,7 +114,7 @@ export async function runRounds(context: StepContext, config: RunConfig, told: (
     { address: preferences, summary }: Awaited<ReturnType<typeof prefer>>,
     { maxLength, maxPromptLength }: LengthLimits,
   ): Promise<Address[]> {
-    if (WITHOUT_REFERENCE.includes(config.optimize.objective.name)) return [];
+    if (!needsOf(config.optimize.objective).referencePolicy) return [];
     const limits = { maxLength, maxPromptLength };
     return inOrder(shardsOf(summary.preferences, config.sample.shardSize), (shard) =>
       reference(context, { policy, preferences, ...shard, limits, threads }, {}),

@@ -4,7 +4,7 @@ import type { ObjectiveSettings } from '../protocol/settings.ts';
 import type { TokenizedPreference } from '../tokens/preferences.ts';
 import type { TokenizedResponse } from '../tokens/responses.ts';
 import { commonPrefix, type Example } from './groups.ts';
-import { needsOf } from './objectives.ts';
+import { needsOf } from '../protocol/objectives.ts';
 
 /**
  * A preference as the trainer takes it. Equal responses are computed once: the roles `chosen`, `rejected` and `reference` are indices

@@ -11,7 +11,7 @@ import type { OptimizeJob, Policy, ReferenceJob, SftJob } from '../protocol/jobs
 import { tokenizePreferences } from '../tokens/preferences.ts';
 import type { TextPolicy, TokenizedResponse } from '../tokens/responses.ts';
 import type { Example } from './groups.ts';
-import { needsOf } from './objectives.ts';
+import { needsOf } from '../protocol/objectives.ts';
 import { examplesWithLogps, logpsByRole, preferenceExamples, type PreferenceExample } from './preference.ts';
 
 /** Computes log-probabilities (nats) of responses under a policy, in order. */
@@ -27,7 +27,7 @@ export async function optimizeExamples(
   logpsUnder: LogpsUnder,
 ): Promise<{ examples: PreferenceExample[]; counts: RowCounts }> {
   const { referenceResponse, referencePolicy } = needsOf(objective);
-  const { rows, counts } = await tokenizePreferences(policy, source, training, referenceResponse);
+  const { rows, counts } = await tokenizePreferences(policy, source, training, referenceResponse !== undefined);
   if (rows.length === 0 && counts.rows > 0) throw new InputError(nothingLeft(counts));
   if (!referencePolicy) {
     return { examples: await preferenceExamples(rows, async ({ length }) => new Float64Array(length)), counts };

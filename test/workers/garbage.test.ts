@@ -199,7 +199,7 @@ describe('selm gc --delete', () => {
     const other = await collect(wrong);
     expect([other.code, other.stdout]).toEqual([2, '']);
     expect(other.stderr).toContain(
-      `runs on other Temporal servers use this store. ${servers[0].address}, namespace default (`,
+      `runs on other Temporal servers use this store: ${servers[0].address}, namespace default (`,
     );
     // Without a server in the environment, it is a new one in SELM_HOME, which knows of no run.
     const own = await collect({});
@@ -255,7 +255,7 @@ describe('selm gc --delete', () => {
     const lost = await collect({ SELM_HOME: here });
     expect([lost.code, lost.stderr]).toEqual([
       2,
-      `selm: Nothing is removed: runs on other Temporal servers use this store. the embedded server of ${there} on ${hostname()}: its database is not there. If the folder was moved, run SELM_HOME=FOLDER selm gc with its new place, which is recorded then; if it was deleted, remove servers/${id} from the store.\n`,
+      `selm: Nothing is removed: runs on other Temporal servers use this store: the embedded server of ${there} on ${hostname()}: its database is not there. If the folder was moved, run SELM_HOME=FOLDER selm gc with its new place, which is recorded then; if it was deleted, remove servers/${id} from the store.\n`,
     ]);
     await selm(['gc'], { SELM_STORE: root, SELM_HOME: moved });
 

@@ -42,6 +42,7 @@ test('the workflows load no configuration, no file system and nothing native', {
   expect(files.filter((file) => /^(config|data\/(hub|yaml|paths)|engine\/protocol)/.test(file))).toEqual([
     'config/changes.ts',
     'engine/protocol/compute.ts',
+    'engine/protocol/objectives.ts',
     'engine/protocol/steps.ts',
   ]);
 });

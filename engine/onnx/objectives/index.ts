@@ -1,4 +1,7 @@
-/** The objectives by name. To add one: a file here, its settings in engine/protocol/settings.ts, its needs in engine/training/objectives.ts, and an entry below. */
+/**
+ * The objectives by name. To add one: a file here, its settings in engine/protocol/settings.ts, its needs in
+ * engine/protocol/objectives.ts, and an entry below.
+ */
 import type { ObjectiveName, ObjectiveSettings } from '../../protocol/settings.ts';
 import { dpo } from './dpo.ts';
 import { ipo } from './ipo.ts';

@@ -19,7 +19,7 @@ interface Preferences {
   reference: Responses;
 }
 
-/** A preference objective: its loss. What it needs is in engine/training/objectives.ts. */
+/** A preference objective: its loss. What it needs is in engine/protocol/objectives.ts. */
 export interface Objective<S = ObjectiveSettings> {
   /** Appends the loss of each preference, float32 [P]. */
   loss(g: Graph, preferences: Preferences, settings: S): Tensor;
