@@ -56,13 +56,14 @@ test('a run counts its GPU seconds, and not those of light steps', async () => {
 test('answers of a server cost no GPU seconds, unless it stands beside the GPU workers', async () => {
   const server = { url: 'http://127.0.0.1:8000/v1', model: 'org/model' };
   await withRun({ sample: { server } }, async (run, _name, standIns) => {
-    expect((await run.result()).gpuSeconds).toBe(11 * HOUR);
+    // It answers the prompts of two rounds, and for three policies the held-out prompts.
+    expect((await run.result()).gpuSeconds).toBe((13 - 5) * HOUR);
     const [sampled, unloaded] = [
       standIns.callsOf('sample').filter((input) => input['server'] !== undefined),
       standIns.callsOf('unloadAdapter'),
     ];
     expect(unloaded.map(({ policy }) => policy)).toEqual(sampled.map(({ policy }) => policy));
-    expect(unloaded).toHaveLength(2);
+    expect(unloaded).toHaveLength(5);
   });
   await withRun({ sample: { server: { ...server, workers: 'gpu' } } }, async (run, _name, standIns) => {
     expect((await run.result()).gpuSeconds).toBe(13 * HOUR);
