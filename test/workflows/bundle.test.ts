@@ -27,7 +27,7 @@ async function bundledFiles(): Promise<string[]> {
     webpackConfigHook: collect,
     logger: new DefaultLogger('ERROR'),
   });
-  return [...files];
+  return [...files].sort();
 }
 
 test('the workflows load no configuration, no file system and nothing native', { timeout: 120_000 }, async () => {
