@@ -9,6 +9,7 @@ import { cacheFolder } from '../../workers/places.ts';
 import { CHECKPOINT, DAMAGE, FAULTS, FULL_DISK, TORCH, type FaultName } from './faults.ts';
 import { faultyRun, stageCount, stagesOf, type Outcome, type RunPlace, type Strike } from './faulty-run.ts';
 import { DISKS, type Disk } from './fault.ts';
+import { untilUnused } from './processes.ts';
 
 export interface Campaign {
   runs: number;
@@ -55,7 +56,7 @@ export async function runCampaign(campaign: Campaign): Promise<CampaignReport> {
     last = Date.now();
   });
   const hash = outputHash(first);
-  free(first);
+  await free(first);
   say(
     `undisturbed: ${undisturbed.seconds.toFixed(0)} s, ${undisturbed.work.trainingSteps} training steps, ${undisturbed.work.sampledTokens} tokens sampled`,
   );
@@ -71,7 +72,7 @@ export async function runCampaign(campaign: Campaign): Promise<CampaignReport> {
       const outcome = await faultyRun(where, strikes, random);
       const report = judge(outcome, undisturbed, outputHash(where) === hash);
       reports[number] = report;
-      free(where);
+      await free(where);
       const { struck, same, seconds, extraSteps, extraTokens, lost } = report;
       say(
         `run ${number + 1}: ${same ? 'same' : 'DIFFERENT'}${lost.length > 0 ? `, LOST ${lost.join('; ')}` : ''}, ${seconds.toFixed(0)} s, +${extraSteps} steps, +${extraTokens} tokens; ${struck.map(({ fault, stage }) => `${fault} @${stage}`).join(', ')}`,
@@ -158,9 +159,10 @@ function place({ folder, config, diskMegabytes }: Campaign, name: string, strike
   };
 }
 
-function free({ disks, home }: Place): void {
+async function free({ disks, home }: Place): Promise<void> {
+  await untilUnused(home);
   for (const folder of Object.values(disks)) execFileSync('umount', ['--lazy', folder]);
-  // The server may be about to end, and still write to its database.
+  // Its watcher and workers end a moment after it.
   rmSync(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
 }
 

@@ -1,5 +1,6 @@
 /** The processes of a run: the command, its workers, the engine, the server. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 interface Process {
   pid: number;
@@ -22,6 +23,11 @@ function allProcesses(): Process[] {
         return [];
       }
     });
+}
+
+/** Waits until no process has `folder` in its command line: a run's server ends after its command. */
+export async function untilUnused(folder: string): Promise<void> {
+  while (allProcesses().some(({ command }) => command.includes(folder))) await sleep(100);
 }
 
 /** Processes below `pid`, itself not included. */
