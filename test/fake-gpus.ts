@@ -3,14 +3,17 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { vi } from 'vitest';
 
-/** Puts an nvidia-smi before all others on this process's PATH, until vi.unstubAllEnvs(). @param body of a shell script */
-export function fakeNvidiaSmi(folder: string, body: string): void {
+/** Writes an nvidia-smi into a folder. @param body of a shell script @returns a PATH on which it comes before all others */
+export function pathWithNvidiaSmi(folder: string, body: string): string {
   mkdirSync(folder, { recursive: true });
   const program = join(folder, 'nvidia-smi');
   writeFileSync(program, `#!/bin/sh\n${body}\n`);
   chmodSync(program, 0o755);
-  vi.stubEnv('PATH', `${folder}:${process.env['PATH']}`);
+  return `${folder}:${process.env['PATH']}`;
 }
+
+/** Puts an nvidia-smi on this process's PATH, until vi.unstubAllEnvs(). */
+export const fakeNvidiaSmi = (folder: string, body: string) => void vi.stubEnv('PATH', pathWithNvidiaSmi(folder, body));
 
 /** As nvidia-smi 580 prints index, UUID, memory, memory in use (in MiB) and name. */
 export const TWO_H100 =

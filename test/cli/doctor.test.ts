@@ -1,5 +1,5 @@
 /** `selm doctor`: no network, no GPU. */
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test, vi } from 'vitest';
@@ -8,6 +8,7 @@ import { estimateRun, type Estimate } from '../../workers/estimate.ts';
 import { loadConfig } from '../../config/load.ts';
 import { selm, summaryOf } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
+import { pathWithNvidiaSmi } from '../fake-gpus.ts';
 import { fixture } from '../engine/reference-case.ts';
 import { describeTorch } from '../engine/torch/environment.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
@@ -50,14 +51,10 @@ describeTorch('PyTorch', () => {
   });
 });
 
-/** A program in place of nvidia-smi, since these machines have no GPUs: it prints what nvidia-smi prints for `gpus` H100. */
+/** A PATH whose nvidia-smi lists `gpus` H100. */
 function withGpus(gpus: number): string {
-  const bin = join(folder, `bin-${gpus}`);
-  mkdirSync(bin, { recursive: true });
   const lines = Array.from({ length: gpus }, (_, i) => `echo "${i}, GPU-${i}, 81559, 0, NVIDIA H100 80GB HBM3"`);
-  writeFileSync(join(bin, 'nvidia-smi'), `#!/bin/sh\n${lines.join('\n')}\n`);
-  chmodSync(join(bin, 'nvidia-smi'), 0o755);
-  return `${bin}:${process.env['PATH']}`;
+  return pathWithNvidiaSmi(join(folder, `bin-${gpus}`), lines.join('\n'));
 }
 
 test('the GPUs, their memory and the models that fit on them; PyTorch is missing there', async () => {
