@@ -12,7 +12,9 @@ const PROJECT = 'tsconfig.build.json';
 const { include: rooms } = JSON.parse(readFileSync(join(root, PROJECT), 'utf8')) as { include: string[] };
 /** Shipped besides the rooms' files: the version, the examples, and the ranks of the torch backend with their lock files. */
 const FURTHER = ['package.json', 'examples', 'python'];
-const NOT_SHIPPED = /\.(ts|js|md)$|Dockerfile$|^ports\/.*\.py$|^python\/tests\//;
+/** Not the scripts of web pages, which browsers load as they are. */
+const NOT_SHIPPED =
+  /\.(ts|md)$|^(?!web\/assets\/).*\.js$|^cdk\/images\/(Dockerfile|check\.py)$|^ports\/.*\.py$|^python\/tests\//;
 /** What Python writes beside its sources. */
 const PYTHON_CACHE = /(^|\/)(__pycache__|\.pytest_cache|[^/]+\.egg-info)\//;
 /** Everything that a build depends on, by path within the checkout. */

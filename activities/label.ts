@@ -14,6 +14,7 @@ import type { Labeler } from '../labelers/labeler.ts';
 import { candidatesOf, firstAnswers, judge, type CandidateSet } from '../labelers/labels.ts';
 import { canUseTorch, isComparative, needsEngine } from '../labelers/needs.ts';
 import { isJudged } from '../labelers/preferences.ts';
+import { toolsOf } from './label-tools.ts';
 import { readShards } from './sample.ts';
 import { defineStep, type StepContext } from './step.ts';
 
@@ -53,7 +54,7 @@ interface LabelerParameters extends ComputeSettings {
 const computedWith = (parameters: LabelerParameters) =>
   needsEngine(parameters.label) ? computeOf(parameters) : undefined;
 
-const LABELS = 'labels.jsonl';
+export const LABELS = 'labels.jsonl';
 
 /** Labels all sampled responses of a shard, and the data set's own. `prefer` makes preferences from these labels. */
 export const label = defineStep({
@@ -104,7 +105,7 @@ async function labelerParameters(
   { label, ...compute }: Omit<LabelerInput, 'responses'>,
   context: StepContext,
 ): Promise<LabelerParameters> {
-  const { identity } = await createLabeler(label, { ...context, compute });
+  const { identity } = await createLabeler(label, toolsOf(context, compute));
   const { threads } = compute;
   return {
     label,
@@ -119,7 +120,7 @@ const computeOf = ({ threads = 1, ...rest }: LabelerParameters) => ({ threads, .
 /** @throws InputError when the files that the labeler depends on differ from those in the recipe */
 async function openLabeler(parameters: LabelerParameters, context: StepContext): Promise<Labeler> {
   const { label, identity } = parameters;
-  const labeler = await createLabeler(label, { ...context, compute: computeOf(parameters) });
+  const labeler = await createLabeler(label, toolsOf(context, computeOf(parameters)));
   if (isDeepStrictEqual(labeler.identity, identity)) return labeler;
   throw new InputError(
     `The files of the labeler "${labeler.name}" have changed since these labels were begun: ` +

@@ -50,7 +50,8 @@ export const optimize = defineStep({
     };
   },
   computedWith: ({ parameters }) => parameters,
-  run: async ({ parameters, inputs, seed }, { context: { store, engine }, input, folder, key, options }) => {
+  run: async ({ parameters, inputs, seed }, { context, input, folder, key, options }) => {
+    const { store, engine, stopSeconds } = context;
     const { objective, training, ...compute } = parameters;
     const { policy, base } = await openPolicyArtifact(store, inputs.policy);
     const outDir = join(folder, training.full ? MODEL : ADAPTER);
@@ -63,7 +64,13 @@ export const optimize = defineStep({
       seed,
       ...compute,
       outDir,
-      ...(input && { checkpoint: { dir: await store.openCheckpoints(key), everySeconds: input.checkpointSeconds } }),
+      ...(input && {
+        checkpoint: {
+          dir: await store.openCheckpoints(key),
+          everySeconds: input.checkpointSeconds,
+          ...(stopSeconds !== undefined && { stopSeconds }),
+        },
+      }),
     };
     const trained = await keepingCheckpoints(store, key, options, (kept) => engine.run('optimize', job, kept));
     // A whole model gets its tokenizer from the base model's folder at the end, and training may have taken days.
@@ -84,7 +91,7 @@ export const optimize = defineStep({
 const filesOf = (store: ArtifactStore, shards: Address[]) =>
   inTurns(shards, async (shard) => join(await store.open(shard), REFERENCE_LOGPS));
 
-/** Saves each checkpoint in the store before its progress is reported. */
+/** Saves each checkpoint in the store before its progress is reported. At the end of the work, none is needed any more. */
 async function keepingCheckpoints<Result>(
   store: ArtifactStore,
   key: StepKey,
@@ -92,16 +99,19 @@ async function keepingCheckpoints<Result>(
   work: (options: CallOptions) => Promise<Result>,
 ): Promise<Result> {
   let saving = Promise.resolve();
+  const done = new AbortController();
   const keep = (progress: Progress) => {
     const { checkpoint: _, ...rest } = progress;
     if (!progress.checkpoint) return onProgress?.(progress);
     onProgress?.(rest);
-    saving = saving.then(() => store.saveCheckpoints(key)).then(() => onProgress?.(progress));
+    saving = saving.then(() => store.saveCheckpoints(key, done.signal)).then(() => onProgress?.(progress));
     // A failure is thrown after the work has ended. Until then it must not be an unhandled rejection.
     saving.catch(() => {});
   };
   try {
-    return await work({ ...options, onProgress: keep });
+    const result = await work({ ...options, onProgress: keep });
+    done.abort();
+    return result;
   } finally {
     await saving;
   }

@@ -1,16 +1,18 @@
 /** Policies as artifacts: a reference to the base model, and the trained weights. */
 import { existsSync } from 'node:fs';
-import { cp, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
+import { copyModel, type CopyOptions } from '../artifacts/copy-model.ts';
+import { fetchOutline, modelFolder } from '../artifacts/models.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { exists } from '../data/file-errors.ts';
 import { isModelId } from '../data/hub-ids.ts';
-import { pinnedId, resolveModel } from '../data/hub.ts';
-import type { Policy, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
+import { isOnHub, pinnedId, resolveModel } from '../data/hub.ts';
+import type { CallOptions, Policy, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
 import { withTemplateOf } from '../engine/tokenizer/chat-template-settings.ts';
-import { fingerprintOf } from '../engine/model-files/fingerprint.ts';
+import { fingerprintFrom, fingerprintOf } from '../engine/model-files/fingerprint.ts';
 import { layersOf, targetLayers } from '../engine/model-files/linear-layers.ts';
 import type { BackendName } from '../engine/protocol/compute.ts';
 import type { LoraSettings } from '../engine/protocol/settings.ts';
@@ -64,7 +66,8 @@ export interface PolicyUse {
 }
 
 /**
- * Imports a policy. It is opened once, so that an error in its files is reported before anything is computed.
+ * Imports a policy. It is opened once, so that an error in its files is reported before anything is computed. A model of the hub is
+ * copied into a store that has `models`.
  * @param model a folder or a hub id
  * @param adapter a PEFT adapter folder
  * @throws InputError when model or adapter are missing, damaged or do not fit each other, or the model cannot be used so
@@ -74,25 +77,61 @@ export async function importPolicy(
   model: string,
   adapter: string | undefined,
   settings?: ChatTemplateSettings,
-  { backend = 'onnx', isServed = false, lora }: PolicyUse = {},
+  use: PolicyUse = {},
+  options: CallOptions = {},
 ): Promise<StepResult<object>> {
-  const folder = await resolveModel(model);
   const chatTemplate = withTemplateOf(adapter, settings);
-  const open = backend === 'torch' && isServed ? openPolicyFiles : openLlamaPolicy;
-  const opened = open({
-    model: folder,
-    ...(adapter !== undefined && { adapter }),
-    ...(chatTemplate && { chatTemplate }),
+  const base = await withModel(context, model, options, (folder) => {
+    const { backend = 'onnx', isServed = false, lora } = use;
+    const open = backend === 'torch' && isServed ? openPolicyFiles : openLlamaPolicy;
+    const opened = open({
+      model: folder,
+      ...(adapter !== undefined && { adapter }),
+      ...(chatTemplate && { chatTemplate }),
+    });
+    opened.tokenizer();
+    if (lora && !opened.adapter) targetLayers(layersOf(opened.model), lora.targets);
   });
-  opened.tokenizer();
-  if (lora && !opened.adapter) targetLayers(layersOf(opened.model), lora.targets);
-  const base: BaseModel = {
-    source: existsSync(model) ? resolve(model) : pinnedId(model, folder),
-    fingerprint: await fingerprintOf(folder),
-    ...(chatTemplate && { chatTemplate }),
-  };
-  return storeImported(context, { base, ...(adapter !== undefined && { adapter }) }, {});
+  const named: BaseModel = { ...base, ...(chatTemplate && { chatTemplate }) };
+  return storeImported(context, { base: named, ...(adapter !== undefined && { adapter }) }, {});
 }
+
+/**
+ * Checks a model, which `check` gets as a folder, and identifies it. Of a copy in the store, the folder has no weights but their headers:
+ * this machine may have no disk for them.
+ */
+async function withModel(
+  { store: { models }, cacheFolder }: StepContext,
+  model: string,
+  options: CallOptions,
+  check: (folder: string) => void,
+): Promise<BaseModel> {
+  if (!models || !isOnHub(model)) {
+    const folder = await resolveModel(model);
+    check(folder);
+    return {
+      source: existsSync(model) ? resolve(model) : pinnedId(model, folder),
+      fingerprint: await fingerprintOf(folder),
+    };
+  }
+  const copy = await copyModel(models, model, undefined, copyOptions(options));
+  await mkdir(cacheFolder, { recursive: true });
+  const outline = await mkdtemp(join(cacheFolder, 'outline-'));
+  try {
+    await fetchOutline(models, copy, outline);
+    check(outline);
+  } finally {
+    await rm(outline, { recursive: true });
+  }
+  return { source: copy.id, fingerprint: fingerprintFrom(copy.files) };
+}
+
+/** Reports a copy's progress in megabytes. */
+export const copyOptions = ({ signal, onProgress }: CallOptions): CopyOptions => ({
+  signal,
+  onBytes: (done, total) =>
+    onProgress?.({ done: Math.floor(done / 1e6), total: Math.ceil(total / 1e6), unit: 'MB', tokens: 0 }),
+});
 
 /** Writes the reference to the base model into a policy's artifact folder. */
 export const writeBase = (folder: string, base: BaseModel) => writeFile(join(folder, BASE), JSON.stringify(base));
@@ -112,16 +151,20 @@ export async function nameBase(adapter: string, { source }: BaseModel): Promise<
  * @throws InputError when a file has changed
  */
 export async function checkBase({ source, fingerprint }: BaseModel): Promise<void> {
-  if (isModelId(source) && !existsSync(source)) return;
+  if (isOnHub(source)) return;
   if ((await fingerprintOf(source)) === fingerprint) return;
   throw new InputError(
     `The files of the model ${source} have changed since the run began: restore them, or start a run of another name for the new ones.`,
   );
 }
 
+/** The reference to the base model in a policy's artifact. The model's files are not read. */
+export const readBase = async (store: ArtifactStore, address: Address): Promise<BaseModel> =>
+  JSON.parse(await store.readText(address, BASE)) as BaseModel;
+
 /**
  * Opens a policy's artifact.
- * @param wanted which files of a base model on the hub are downloaded. Default: all files that the engine needs
+ * @param wanted which files of a model in the store or on the hub are there for sure. Default: all files that the engine needs
  * @returns the folders that the engine opens
  * @throws InputError when the files of a base model in a folder have changed
  */
@@ -130,12 +173,16 @@ export async function openPolicyArtifact(
   address: Address,
   wanted?: RegExp,
 ): Promise<{ policy: Policy; base: BaseModel }> {
-  const folder = await store.open(address);
-  const base = JSON.parse(await readFile(join(folder, BASE), 'utf8')) as BaseModel;
+  const needed = (path: string) => !path.startsWith(`${MODEL}/`) || wanted!.test(path.slice(MODEL.length + 1));
+  const folder = wanted ? await store.openFiles(address, needed) : await store.open(address);
+  const base = await readBase(store, address);
   const { chatTemplate } = base;
   const [model, adapter] = [join(folder, MODEL), join(folder, ADAPTER)];
   if (exists(model)) return { policy: { model, ...(chatTemplate && { chatTemplate }) }, base };
-  const files = { model: await resolveModel(base.source, wanted), ...(exists(adapter) && { adapter }) };
+  const files = {
+    model: await modelFolder(store.models, base.source, wanted && { needed: wanted }),
+    ...(exists(adapter) && { adapter }),
+  };
   await checkBase(base);
   return { policy: { ...files, ...(chatTemplate && { chatTemplate }) }, base };
 }

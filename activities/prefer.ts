@@ -4,6 +4,7 @@ import { inputOf, type Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
+import type { AnsweredRecord, LabelRecord } from '../data/records.ts';
 import { toolsOf } from '../data/tools.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { adviceOn } from '../labelers/judge/advice.ts';
@@ -41,18 +42,22 @@ export const prefer = defineStep({
     seed: 0,
   }),
   computedWith: () => undefined,
-  run: async ({ parameters: { truncated }, inputs: { labels, references } }, { context: { store }, folder }) => {
+  run: async ({ parameters: { truncated }, inputs }, { context: { store }, folder }) => {
     const parts: LabelStats[] = [];
     // One shard at a time: all responses of a round may not fit into memory.
     const preferences = async function* () {
-      for (const [i, shard] of labels.entries()) {
+      for (const [i, shard] of inputs.labels.entries()) {
         const responses = inputOf(await store.manifest(shard), 'responses');
-        const answered = await readShards(store, [responses]);
+        const shardLabels = await readLabels(store, shard);
+        const sampled = await readShards(store, [responses]);
+        const isLabeled = labeledRows(sampled, shardLabels);
+        const answered = sampled.filter((_, row) => isLabeled[row]);
         const hasOwn = answered.some(({ chosen, rejected }) => chosen !== undefined || rejected !== undefined);
         const encode = hasOwn ? await encoderOf(store, responses) : undefined;
         const { counts } = await label.readSummary(store, shard);
-        const others = references ? await readShards(store, [references[i]]) : answered;
-        const labeled = { labels: await readLabels(store, shard), counts };
+        const references = inputs.references && (await readShards(store, [inputs.references[i]]));
+        const others = references?.filter((_, row) => isLabeled[row]) ?? answered;
+        const labeled = { labels: shardLabels, counts };
         const part = preferencesOf(answered, labeled, others, { truncated, ...(encode && { encode }) });
         parts.push(part.stats);
         yield* part.preferences;
@@ -64,6 +69,16 @@ export const prefer = defineStep({
     return stats;
   },
 });
+
+/** Which rows have labels: late votes are labels of some rows only, in the same order. */
+function labeledRows(rows: AnsweredRecord[], labels: LabelRecord[]): boolean[] {
+  let next = 0;
+  return rows.map(({ id }) => {
+    const isLabeled = labels[next]?.id === id;
+    next += Number(isLabeled);
+    return isLabeled;
+  });
+}
 
 /** Encodes the data set's own responses with the tokenizer and chat template of the policy that sampled `responses`. */
 async function encoderOf(store: ArtifactStore, responses: Address): Promise<PreferenceOptions['encode']> {
@@ -88,13 +103,22 @@ function noPreference(stats: LabelStats, truncated: Truncated): string {
   ].join(' ');
 }
 
-function remedyFor({ rows, dropped, answers, truncated: count }: LabelStats, truncated: Truncated): string {
+function remedyFor(
+  { rows, dropped, answers, truncated: count, counts = {} }: LabelStats,
+  truncated: Truncated,
+): string {
   // Dropped responses are not candidates, so `answers` does not count them.
   const all = truncated === 'drop' ? answers + count : answers;
   if (truncated !== 'keep' && count > all / 2) {
     return (
       `${count} of ${all} responses were truncated at the length limit, and label.truncated is "${truncated}"; ` +
       'raise sample.maxNewTokens, or set label.truncated to keep'
+    );
+  }
+  if (counts['asked'] !== undefined) {
+    return (
+      `people were asked about ${counts['asked']} of them and preferred a response for ${counts['preferred']}; ` +
+      'ask for more votes (label.votes), or give label.otherwise'
     );
   }
   if (dropped.unjudged > rows / 2) return 'the labeler scored too few responses';

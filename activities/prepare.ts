@@ -1,22 +1,26 @@
 /** prepare: checks and stores the inputs of a run before anything is computed. */
 import { existsSync } from 'node:fs';
+import { copyModel } from '../artifacts/copy-model.ts';
 import { canonicalJson } from '../artifacts/hash.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
+import { isOnHub } from '../data/hub.ts';
 import { inTurns } from '../data/in-turns.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { Spool } from '../data/spool.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
-import { createLabeler } from '../labelers/index.ts';
-import { importPolicy, openPolicyArtifact, TOKENIZER_FILES, type PolicyUse } from './policy.ts';
+import { createLabeler, type LabelSettings } from '../labelers/index.ts';
+import { toolsForChecks } from './label-tools.ts';
+import { importGuidance } from './people/guidance.ts';
+import { copyOptions, importPolicy, openPolicyArtifact, readBase, TOKENIZER_FILES, type PolicyUse } from './policy.ts';
 import { checkPrompts, type DroppedPrompts, type PromptSettings } from './prompts/check.ts';
 import { equalPortions, portionsOfWhatIsLeft } from './prompts/portions.ts';
 import type { PromptChecks } from './recheck.ts';
 import { isPolicyName } from '../artifacts/names.ts';
 import { findRelease, releasesOf } from './release.ts';
-import type { ChatTemplateSettings } from '../engine/protocol/jobs.ts';
+import type { CallOptions, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
 import { importPrompts, storedPrompts } from './prompts/stored.ts';
 import type { Activity, StepContext } from './step.ts';
 
@@ -55,11 +59,13 @@ export interface Prepared {
  * @throws InputError when the policy or the prompts cannot be used
  */
 export const prepare: Activity<PrepareInput, Prepared> = async (context, input, options) => {
-  const { prompts, limits, label, secondJudge, seed, continues } = input;
-  const { store, engine, cacheFolder } = context;
+  const { prompts, limits, label, heldOutLabeler, secondJudge, guidance, seed, continues } = input;
+  const { store, cacheFolder } = context;
   const releases = continues === undefined ? [] : await releasesOf(store, continues);
   const [last] = releases;
-  const policy = last ? await sameTemplate(store, last.release.policy, input) : await startPolicy(context, input);
+  const policy = last
+    ? await sameTemplate(store, last.release.policy, input, options)
+    : await startPolicy(context, input, options);
   const { policy: opened } = await openPolicyArtifact(store, policy, TOKENIZER_FILES);
   const used = await inTurns(
     releases.flatMap(({ release }) => release.prompts),
@@ -68,9 +74,12 @@ export const prepare: Activity<PrepareInput, Prepared> = async (context, input, 
   // All versions of a name have the same held-out prompts, so that their results can be compared.
   const heldBefore =
     last && typeof prompts.heldOut === 'number' ? await storedPrompts(store, last.release.heldOut) : undefined;
+  if (guidance) await importGuidance(context, guidance, options);
   // Used only for check(): a prompt that a labeler cannot use is reported before anything is computed.
-  const labeler = await createLabeler(label, { engine, cacheFolder, compute: { threads: 1 } });
-  const second = secondJudge && (await createLabeler(secondJudge, { engine, cacheFolder, compute: { threads: 1 } }));
+  const tools = toolsForChecks(context, options);
+  const labelerOf = async (settings?: LabelSettings) => settings && (await createLabeler(settings, tools));
+  const labeler = await labelerOf(label);
+  const heldOutBy = [heldOutLabeler ? await labelerOf(heldOutLabeler) : labeler, await labelerOf(secondJudge)];
 
   const spool = new Spool<PromptRecord>(cacheFolder);
   try {
@@ -86,12 +95,9 @@ export const prepare: Activity<PrepareInput, Prepared> = async (context, input, 
       },
       spool,
       options,
-      (prompt) => labeler.check?.(prompt),
+      (prompt) => labeler?.check?.(prompt),
     );
-    for (const prompt of chosen.heldOut) {
-      labeler.check?.(prompt);
-      second?.check?.(prompt);
-    }
+    for (const prompt of chosen.heldOut) for (const one of heldOutBy) one?.check?.(prompt);
     const portions =
       continues === undefined
         ? equalPortions(chosen.train, input, chosen.dropped.train)
@@ -111,28 +117,36 @@ export const prepare: Activity<PrepareInput, Prepared> = async (context, input, 
 };
 
 /** @throws InputError when the adapter is a released version that belongs to another model */
-async function startPolicy(context: StepContext, input: PrepareInput): Promise<Address> {
+async function startPolicy(context: StepContext, input: PrepareInput, options: CallOptions): Promise<Address> {
   const { model, adapter, chatTemplate, use } = input;
   const isNamed = adapter !== undefined && isPolicyName(adapter) && !existsSync(adapter);
-  const imported = await importPolicy(context, model, isNamed ? undefined : adapter, chatTemplate, use);
+  const imported = await importPolicy(context, model, isNamed ? undefined : adapter, chatTemplate, use, options);
   if (!isNamed) return imported.address;
   const { policy } = await findRelease(context.store, adapter);
-  const [own, named] = await Promise.all([imported.address, policy].map((at) => openPolicyArtifact(context.store, at)));
-  if (own.base.fingerprint === named.base.fingerprint) return sameTemplate(context.store, policy, input);
-  throw new InputError(`${adapter} belongs to the model ${named.base.source}, not to ${model}: give that model.`);
+  const [own, named] = await Promise.all([imported.address, policy].map((at) => readBase(context.store, at)));
+  if (own.fingerprint === named.fingerprint) return sameTemplate(context.store, policy, input, options);
+  throw new InputError(`${adapter} belongs to the model ${named.source}, not to ${model}: give that model.`);
 }
 
 /**
- * Checks that a policy of an earlier run keeps the chat template that it was trained with.
- * @throws InputError when another one is configured
+ * Checks that a policy of an earlier run keeps the chat template that it was trained with, and that the store has its base model.
+ * @throws InputError when another template is configured
  */
-async function sameTemplate(store: ArtifactStore, policy: Address, { chatTemplate }: PrepareInput): Promise<Address> {
-  const { base } = await openPolicyArtifact(store, policy);
-  if (!chatTemplate || canonicalJson(chatTemplate) === canonicalJson(base.chatTemplate ?? {})) return policy;
-  throw new InputError(
-    `The start policy ${policy.slice(0, 12)} was trained with another chat template: ` +
-      'leave out chatTemplate, or configure that one.',
-  );
+async function sameTemplate(
+  store: ArtifactStore,
+  policy: Address,
+  { chatTemplate }: PrepareInput,
+  options: CallOptions,
+): Promise<Address> {
+  const base = await readBase(store, policy);
+  if (chatTemplate && canonicalJson(chatTemplate) !== canonicalJson(base.chatTemplate ?? {})) {
+    throw new InputError(
+      `The start policy ${policy.slice(0, 12)} was trained with another chat template: ` +
+        'leave out chatTemplate, or configure that one.',
+    );
+  }
+  if (store.models && isOnHub(base.source)) await copyModel(store.models, base.source, undefined, copyOptions(options));
+  return policy;
 }
 
 /** @param records iterates over the prompts, from the first one at every call */

@@ -6,6 +6,8 @@ import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { createLabeler, type LabelSettings } from '../labelers/index.ts';
 import type { Labeler } from '../labelers/labeler.ts';
+import { toolsForChecks } from './label-tools.ts';
+import { importGuidance, type GuidanceInput } from './people/guidance.ts';
 import { openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import { heldOutLimit, LengthCheck, trainingLimit, type LengthSettings } from './prompts/limits.ts';
 import { PromptReader } from './prompts/reader.ts';
@@ -15,9 +17,14 @@ import type { Activity } from './step.ts';
 /** The settings that affect the check of prompts. */
 export interface PromptChecks {
   limits: LengthSettings;
-  label: LabelSettings;
+  /** The labeler of the rounds' responses. Absent if only people label them. */
+  label?: LabelSettings;
+  /** The labeler of held-out responses, if it is another one. */
+  heldOutLabeler?: LabelSettings;
   /** The second labeler, which only scores held-out responses. */
   secondJudge?: LabelSettings;
+  /** What people are given who label. */
+  guidance?: GuidanceInput;
 }
 
 export interface RecheckInput extends PromptChecks {
@@ -29,15 +36,21 @@ export interface RecheckInput extends PromptChecks {
 
 /** @throws InputError for a prompt that is too long, or that a labeler cannot use */
 export const recheck: Activity<RecheckInput, { prompts: number }> = async (
-  { store, engine, cacheFolder },
-  { policy, heldOut, prompts, limits, label, secondJudge },
+  context,
+  { policy, heldOut, prompts, limits, label, heldOutLabeler, secondJudge, guidance },
   options,
 ) => {
+  const { store } = context;
+  if (guidance) await importGuidance(context, guidance, options);
   const { policy: opened } = await openPolicyArtifact(store, policy, TOKENIZER_FILES);
   const config = readModelConfig(opened.model);
-  const tools = { engine, cacheFolder, compute: { threads: 1 } };
-  const labeler = await createLabeler(label, tools);
-  const judges = [labeler, ...(secondJudge ? [await createLabeler(secondJudge, tools)] : [])];
+  const tools = toolsForChecks(context, options);
+  const labelersOf = async (settings?: LabelSettings) => (settings ? [await createLabeler(settings, tools)] : []);
+  const labelers = await labelersOf(label);
+  const judges = [
+    ...(heldOutLabeler ? await labelersOf(heldOutLabeler) : labelers),
+    ...(await labelersOf(secondJudge)),
+  ];
   const sets: { address: Address; name: string; limit: LengthCheck; labelers: Labeler[] }[] = [
     ...(prompts === undefined
       ? []
@@ -46,7 +59,7 @@ export const recheck: Activity<RecheckInput, { prompts: number }> = async (
             address: prompts,
             name: "the round's prompts",
             limit: new LengthCheck(trainingLimit(config, limits)),
-            labelers: [labeler],
+            labelers,
           },
         ]),
     {

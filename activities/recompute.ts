@@ -7,10 +7,17 @@ import type { CallOptions } from '../engine/protocol/jobs.ts';
 import { selmVersion } from '../engine/version.ts';
 import type { LabelSettings } from '../labelers/index.ts';
 import { scoresOnServer } from '../labelers/needs.ts';
+import { BENCHMARK_STEPS } from './benchmarks/index.ts';
 import { divergence } from './divergence.ts';
 import { evaluate } from './evaluate.ts';
 import { label, labelHeldOut } from './label.ts';
 import { optimize } from './optimize.ts';
+import { selectQuestions } from './people/ask.ts';
+import { scoreCandidates } from './people/candidates.ts';
+import { storeGuidance } from './people/guidance.ts';
+import { storeLateVotes } from './people/late-votes.ts';
+import { storeVotes } from './people/store-votes.ts';
+import { tally } from './people/tally.ts';
 import { storeImported } from './policy.ts';
 import { prefer } from './prefer.ts';
 import { importPrompts } from './prompts/stored.ts';
@@ -28,12 +35,18 @@ export const STEPS: Step<never, unknown>[] = [
   sampleByVllm,
   label,
   labelHeldOut,
+  scoreCandidates,
+  selectQuestions,
+  storeGuidance,
+  tally,
+  storeLateVotes,
   prefer,
   referenceByEngine,
   referenceByServer,
   optimize,
   divergence,
   evaluate,
+  ...BENCHMARK_STEPS,
   recordRelease,
 ];
 
@@ -49,8 +62,8 @@ export async function whyNotRecomputed(
 ): Promise<string | undefined> {
   if (recipe.engineVersion !== undefined) return `computed by an earlier version (${recipe.engineVersion})`;
   if (recipe.selm === undefined) return whyNotReproducible(recipe);
-  const { label: labeler } = recipe.parameters as { label?: LabelSettings };
-  if (labeler && scoresOnServer(labeler)) return 'scored by a server';
+  const { label: labeler, judge } = recipe.parameters as { label?: LabelSettings; judge?: { server?: string } };
+  if ((labeler && scoresOnServer(labeler)) || judge?.server !== undefined) return 'scored by a server';
   const backend = recipe.backend === undefined ? undefined : await engine.version(recipe.parameters as ComputeSettings);
   const here = { ...recipe, selm: selmVersion, ...(backend !== undefined && { backend }) };
   return versionsOf(recipe) === versionsOf(here) ? undefined : `computed by ${versionsOf(recipe)}`;
@@ -58,6 +71,8 @@ export async function whyNotRecomputed(
 
 function whyNotReproducible({ step, parameters }: Recipe): string {
   if (step === 'reference') return 'computed by a server';
+  if (step === storeVotes.stepName || step === storeLateVotes.stepName) return 'given by people';
+  if (step.startsWith('benchmark-')) return 'measured by another program';
   if (step !== 'sample') return 'imported';
   return 'vllm' in (parameters as object) ? 'sampled by vLLM, which is not reproducible' : 'sampled by a server';
 }

@@ -3,13 +3,14 @@ import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { ROLES, type ReferenceLogps } from '../data/records.ts';
 import type { CallOptions } from '../engine/protocol/jobs.ts';
+import { readModelConfig } from '../engine/model-files/config.ts';
 import type { LengthLimits } from '../engine/protocol/settings.ts';
-import { openPolicyFiles } from '../engine/tokens/policy.ts';
+import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { tokenizePreferences, type TokenizedPreference } from '../engine/tokens/preferences.ts';
 import { loadingAgain } from '../openai/client/adapters.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { logpOnServer } from '../openai/client/prompt-logprobs.ts';
-import { openPolicyArtifact } from './policy.ts';
+import { openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import { policyOnServer } from './sampling-server.ts';
 
 interface Preferences {
@@ -31,8 +32,14 @@ export async function referenceOnServer(
   { rows: file, from, to, limits }: Preferences,
   { signal, onProgress }: CallOptions,
 ): Promise<ReferenceLogps[]> {
-  const { policy } = await openPolicyArtifact(store, address);
-  const { rows } = await tokenizePreferences(openPolicyFiles(policy), file, limits, false, { from, to });
+  // The control worker computes this step, and has no disk for the weights of large models.
+  const { policy } = await openPolicyArtifact(store, address, TOKENIZER_FILES);
+  const { model: folder, chatTemplate } = policy;
+  const texts = {
+    model: { folder, config: readModelConfig(folder) },
+    tokenizer: () => loadTokenizer(folder, chatTemplate),
+  };
+  const { rows } = await tokenizePreferences(texts, file, limits, { reference: false }, { from, to });
   const failed = new AbortController();
   const stop = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
   const { client, load } = await policyOnServer(store, address, server, policy, stop);

@@ -17,6 +17,8 @@ export interface Release {
   prompts: Address[];
   /** The evaluations of all rounds, including rolled-back ones, for `selm verify` and `selm report`. */
   evaluations: Address[];
+  /** The results of benchmarks, for `selm verify` and `selm report`. Absent in releases of runs without benchmarks. */
+  benchmarks?: Address[];
   /** The release that the run started from. */
   previous?: Address;
   /** The run, its configuration and its results. */
@@ -34,9 +36,9 @@ export const recordRelease = defineStep({
   name: 'release',
   kind: 'release',
   reproducible: false,
-  recipe: ({ name, policy, heldOut, prompts, evaluations, previous, lineage }: ReleaseInput) => ({
+  recipe: ({ name, policy, heldOut, prompts, evaluations, benchmarks, previous, lineage }: ReleaseInput) => ({
     parameters: { name, lineage },
-    inputs: { policy, heldOut, prompts, evaluations, ...(previous && { previous }) },
+    inputs: { policy, heldOut, prompts, evaluations, ...(benchmarks && { benchmarks }), ...(previous && { previous }) },
     seed: 0,
   }),
   run: async (_recipe, { input: { name: _name, ...made }, folder }) => {

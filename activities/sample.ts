@@ -7,14 +7,14 @@ import { inTurns } from '../data/in-turns.ts';
 import { readJsonlRange, writeJsonl } from '../data/jsonl.ts';
 import { readSampled } from '../data/readers.ts';
 import { promptSchema, type PromptRecord, type SampledRecord } from '../data/records.ts';
-import type { SampleResult } from '../engine/protocol/jobs.ts';
+import type { CallOptions, Progress, SampleResult } from '../engine/protocol/jobs.ts';
 import type { SamplingSettings } from '../engine/protocol/settings.ts';
 import type { VllmSettings } from '../engine/vllm/host.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { PROMPTS } from './prompts/stored.ts';
 import { sampleServed } from './sampling-server.ts';
-import { sampleByOwnVllm } from './sampling-vllm.ts';
+import { sampleByOwnVllm, vllmOf } from './sampling-vllm.ts';
 import { defineStep, type Activity, type StepContext, type StepResult } from './step.ts';
 
 interface Shard {
@@ -54,7 +54,7 @@ export interface SampleSummary {
   klPerToken?: number;
 }
 
-const RESPONSES = 'responses.jsonl';
+export const RESPONSES = 'responses.jsonl';
 
 /** Samples a shard by the server or the worker's own vLLM if one is configured, otherwise by the engine. */
 export const sample: Activity<SampleInput, StepResult<SampleSummary>> = (context, input, options) => {
@@ -80,7 +80,11 @@ export const sampleByEngine = defineStep({
     const prompts = await readShard(context, inputs.prompts, parameters);
     const { policy } = await openPolicyArtifact(context.store, inputs.policy);
     const job = { prompts, settings, seed, threads, policy };
-    return writeResponses(folder, prompts, await context.engine.run('sample', job, options));
+    return writeResponses(
+      folder,
+      prompts,
+      await counted(context, options, (counting) => context.engine.run('sample', job, counting)),
+    );
   },
 });
 
@@ -98,7 +102,9 @@ export const sampleByServer = defineStep({
   run: async ({ parameters, inputs, seed }, { input: { server, settings }, context, folder, options }) => {
     const prompts = await readShard(context, inputs.prompts, parameters);
     const job = { prompts, settings, seed };
-    const result = await sampleServed(context.store, inputs.policy, server, job, options);
+    const result = await counted(context, options, (counting) =>
+      sampleServed(context.store, inputs.policy, server, job, counting),
+    );
     return writeResponses(folder, prompts, result);
   },
 });
@@ -116,30 +122,47 @@ export const sampleByVllm = defineStep({
   run: async ({ parameters, inputs, seed }, { input: { vllm, settings }, context, folder, options }) => {
     const prompts = await readShard(context, inputs.prompts, parameters);
     const job = { prompts, settings, seed };
-    const result = await sampleByOwnVllm(vllmOf(context), context.store, inputs.policy, vllm, job, options);
+    const result = await counted(context, options, (counting) =>
+      sampleByOwnVllm(vllmOf(context), context.store, inputs.policy, vllm, job, counting),
+    );
     return writeResponses(folder, prompts, result);
   },
 });
-
-function vllmOf({ vllm }: StepContext) {
-  if (vllm) return vllm;
-  throw new Error('This process does not start vLLM.');
-}
 
 /** The settings without those of the engine, which do not change the responses of a server. */
 function withoutEngineSettings({ batchSize: _size, weights: _weights, ...sampling }: SamplingSettings) {
   return sampling;
 }
 
+/** Counts the tokens of a shard for the worker's metrics: sampled ones while it runs, because it may take long. */
+async function counted<Result extends Pick<SampleResult, 'promptIds'>>(
+  { countTokens = () => {} }: StepContext,
+  options: CallOptions,
+  work: (counting: CallOptions) => Promise<Result>,
+): Promise<Result> {
+  let sampled = 0;
+  const onProgress = (progress: Progress) => {
+    if (progress.tokens > sampled) countTokens('sampled_tokens', progress.tokens - sampled);
+    sampled = Math.max(sampled, progress.tokens);
+    options.onProgress?.(progress);
+  };
+  const result = await work({ ...options, onProgress });
+  countTokens('prompt_tokens', promptTokensOf(result));
+  return result;
+}
+
+const promptTokensOf = ({ promptIds }: Pick<SampleResult, 'promptIds'>): number =>
+  promptIds.reduce((total, { length }) => total + length, 0);
+
 const readShard = async ({ store }: StepContext, prompts: Address, { from, to }: Pick<Shard, 'from' | 'to'>) =>
   readJsonlRange(join(await store.open(prompts), PROMPTS), promptSchema, from, to);
 
 async function writeResponses(folder: string, prompts: PromptRecord[], result: SampleResult): Promise<SampleSummary> {
-  const { promptIds, sampledTokens, divergence } = result;
+  const { sampledTokens, divergence } = result;
   await patiently(() => writeJsonl(join(folder, RESPONSES), sampledRows(prompts, result)));
   return {
     prompts: prompts.length,
-    promptTokens: promptIds.reduce((total, { length }) => total + length, 0),
+    promptTokens: promptTokensOf(result),
     sampledTokens,
     ...(divergence && { klPerToken: divergence.klPerToken }),
   };

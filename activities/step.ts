@@ -15,8 +15,12 @@ export interface StepContext {
   engine: Engine;
   /** The worker's own vLLM, for `sample.backend: vllm`. Absent where no step samples. */
   vllm?: Pick<VllmHost, 'version' | 'serve'>;
+  /** Counts what `sample` does, whatever samples. Absent where nothing is measured. */
+  countTokens?: (metric: 'prompt_tokens' | 'sampled_tokens', tokens: number) => void;
   /** A local folder for data that can be recomputed. */
   cacheFolder: string;
+  /** How long a last checkpoint may take when the worker is stopped. Default: no limit. */
+  stopSeconds?: number;
 }
 
 /** A function that workflows call through Temporal. `options` reports progress and cancels it. */

@@ -31,3 +31,13 @@ export class StoreFailed extends Error {
     this.code = options.code;
   }
 }
+
+/** The result of `work`; undefined if the artifact is damaged. Other errors are thrown. */
+export async function unlessDamaged<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof ArtifactDamaged) return undefined;
+    throw error;
+  }
+}

@@ -91,6 +91,13 @@ export async function lastChange(path: string): Promise<Date | undefined> {
   return new Date(Math.max(...[own, ...found].map((entry) => entry?.mtimeMs ?? 0)));
 }
 
+/** The size of the files in a folder, without those that are removed meanwhile. */
+export async function bytesIn(folder: string): Promise<number> {
+  const files = (await unlessAbsent(readdir(folder, { recursive: true }))) ?? [];
+  const found = await inTurns(files, (file) => unlessAbsent(stat(join(folder, file))));
+  return found.reduce((sum, entry) => sum + (entry?.isFile() ? entry.size : 0), 0);
+}
+
 /** Size of the file that checkSpace() writes. */
 const NEEDED_BYTES = 2 ** 20;
 

@@ -6,6 +6,7 @@ import { inTurns } from '../data/in-turns.ts';
 import { ArtifactDamaged } from './errors.ts';
 import {
   checkSpace,
+  bytesIn,
   lastChange,
   listFiles,
   moveUnlessTaken,
@@ -40,6 +41,7 @@ export const MANIFEST = 'manifest.json';
  * - `servers/<id>`: the last known address of a Temporal namespace
  * - `unfinished/`: artifacts that are being written
  * - `checkpoints/<key>/`: checkpoints of an unfinished step
+ * - `parts/<address>/`: some of an artifact's files, in the cache of another store
  */
 export class LocalStore implements ArtifactStore {
   private readonly root: string;
@@ -73,6 +75,22 @@ export class LocalStore implements ArtifactStore {
     const folder = this.checkpointsOf(key);
     await mkdir(folder, { recursive: true });
     return folder;
+  }
+
+  /** The folder of an artifact's files without the others, for a store that this one is the cache of. */
+  partOf(address: Address): string {
+    return join(this.root, 'parts', address);
+  }
+
+  /** The folders of checkpoints or parts, with their sizes and the times of their last use. */
+  async listFolders(kind: 'checkpoints' | 'parts'): Promise<{ folder: string; bytes: number; used: number }[]> {
+    const root = join(this.root, kind);
+    const found = await inTurns((await unlessAbsent(readdir(root))) ?? [], async (key) => {
+      const folder = join(root, key);
+      const changed = await lastChange(folder);
+      return changed ? [{ folder, bytes: await bytesIn(folder), used: changed.getTime() }] : [];
+    });
+    return found.flat();
   }
 
   /** Nothing to do: openCheckpoints() gives the store's own folder. */
@@ -190,6 +208,11 @@ export class LocalStore implements ArtifactStore {
       this.intact.add(seen);
     }
     return folder;
+  }
+
+  /** All files are there. */
+  openFiles(address: Address): Promise<string> {
+    return this.open(address);
   }
 
   async publishName(name: string, address: Address): Promise<number> {

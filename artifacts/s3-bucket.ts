@@ -1,9 +1,6 @@
 /** Files and small texts in an S3 bucket of AWS or of an S3-compatible server. */
 import { createReadStream } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AbortMultipartUploadCommand,
   DeleteObjectsCommand,
@@ -13,21 +10,21 @@ import {
   PutObjectCommand,
   S3Client,
   paginateListObjectsV2,
+  type GetObjectCommandOutput,
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import pRetry from 'p-retry';
 import { InputError } from '../data/errors.ts';
 import { StoreFailed } from './errors.ts';
+import { downloadRanges } from './s3-ranges.ts';
 
 /** Part size of a multipart upload. */
 const PART_BYTES = 16 * 2 ** 20;
 /** Parts that are uploaded concurrently. An upload uses at most PART_BYTES * PARTS_AT_ONCE bytes of memory. */
 const PARTS_AT_ONCE = 4;
-/** Attempts of the SDK per request, and attempts of reads whose body is cut off. */
+/** Attempts of the SDK per request, and attempts of texts whose body is cut off. */
 const ATTEMPTS = 6;
-/** If a download receives this many bytes after an error, its number of attempts is reset. */
-const PROGRESS_BYTES = 2 ** 20;
 /** Maximum number of objects per delete request (limit of S3). */
 const DELETE_AT_ONCE = 1000;
 
@@ -142,55 +139,37 @@ export class Bucket {
     }
   }
 
-  /** Uploads a file. The object exists once it is complete. */
-  async upload(file: string, path: string): Promise<void> {
+  /** Uploads a file or a stream in parts. The object exists once it is complete. */
+  async upload(source: string | Readable, path: string): Promise<void> {
+    const Body = typeof source === 'string' ? createReadStream(source) : source;
     const upload = new Upload({
       client: this.client,
-      params: { ...this.at(path), Body: createReadStream(file), ChecksumAlgorithm: 'SHA256' },
+      params: { ...this.at(path), Body, ChecksumAlgorithm: 'SHA256' },
       partSize: PART_BYTES,
       queueSize: PARTS_AT_ONCE,
     });
-    await upload.done().catch((error: NodeJS.ErrnoException) => {
-      // File errors have a path, network errors have none.
-      throw error.path === undefined ? this.failure(error) : error;
+    await upload.done().catch((error: unknown) => {
+      // The source's own error, such as that of a file, is not the bucket's.
+      throw Body.errored ?? this.failure(error);
     });
   }
 
-  /** Downloads an object. If the body is cut off, the download continues from there. @returns whether the object exists */
+  /** The first bytes of an object, at most `bytes`. @returns undefined if it does not exist */
+  async readStart(path: string, bytes: number): Promise<Uint8Array | undefined> {
+    const Range = `bytes=0-${bytes - 1}`;
+    return this.unlessAbsent(async () => {
+      const { Body } = await this.client.send(new GetObjectCommand({ ...this.at(path), Range }));
+      return Body!.transformToByteArray();
+    });
+  }
+
+  /** Downloads an object in parts (s3-ranges.ts). @returns whether the object exists */
   async download(path: string, file: string): Promise<boolean> {
-    await mkdir(dirname(file), { recursive: true });
-    const target = await open(file, 'w');
-    let [size, attempt, brokeAt] = [0, 0, 0];
-    try {
-      // A loop instead of p-retry, which cannot reset its attempts after progress.
-      for (;;) {
-        const range = size > 0 ? { Range: `bytes=${size}-` } : {};
-        const found = await this.unlessAbsent(() =>
-          this.client.send(new GetObjectCommand({ ...this.at(path), ...range })),
-        );
-        if (!found) return false;
-        if (found.ContentRange === undefined) size = 0;
-        const total = size + (found.ContentLength ?? Infinity);
-        let written = Promise.resolve<unknown>(undefined);
-        try {
-          for await (const chunk of found.Body as Readable) {
-            await (written = target.write(chunk as Buffer, 0, undefined, size));
-            size += (chunk as Buffer).length;
-          }
-          return true;
-        } catch (error) {
-          // Throws if the write failed: a full disk is not a network error.
-          await written;
-          if (size === total) return true;
-          if (size - brokeAt >= PROGRESS_BYTES) attempt = 0;
-          brokeAt = size;
-          if (++attempt === ATTEMPTS) throw this.failure(error);
-          await sleep(100 * 2 ** attempt);
-        }
-      }
-    } finally {
-      await target.close();
-    }
+    const read = (Range: string, abortSignal: AbortSignal) =>
+      this.unlessAbsent(() =>
+        this.client.send(new GetObjectCommand({ ...this.at(path), Range }), { abortSignal }).catch(unlessEmpty),
+      );
+    return downloadRanges(read, file, (error) => this.failure(error));
   }
 
   /** Lists all objects whose path begins with `path`, ordered by path. */
@@ -240,6 +219,12 @@ export class Bucket {
 
 /** Compares S3's error names instead of the status, because a 404 from a gateway does not mean that the object is absent. */
 const isAbsent = (error: unknown) => ['NoSuchKey', 'NoSuchUpload'].includes((error as Error).name);
+
+/** The content of an object without bytes, of which no range can be read. Other errors are thrown. */
+function unlessEmpty(error: unknown): Pick<GetObjectCommandOutput, 'Body' | 'ContentLength'> {
+  if ((error as Error).name !== 'InvalidRange') throw error;
+  return { ContentLength: 0 };
+}
 
 /** Errors that the SDK throws before it sends a request: no credentials, no region. */
 const UNUSABLE = /^CredentialsProviderError$|^TokenProviderError$|Region is missing/;

@@ -1,9 +1,14 @@
 /** Checkpoints in an S3 bucket: a step that started on one machine can continue on another. */
-import { readdir, rename, rm } from 'node:fs/promises';
+import { createHash, type Hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { link, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import pLimit from 'p-limit';
 import { z } from 'zod';
 import { jsonOf } from '../data/json.ts';
 import { isContained, isName } from '../data/paths.ts';
+import { UPLOAD, UPLOADED } from './checkpoint-folder.ts';
 import { hashFile } from './hash.ts';
 import type { LocalStore } from './local-store.ts';
 import { isAddress, type StepKey } from './manifest.ts';
@@ -15,6 +20,9 @@ const pointerSchema = z.object({
   files: z.array(z.object({ path: z.string().refine(isContained), sha256: z.string().refine(isAddress) })),
 });
 type CheckpointPointer = z.infer<typeof pointerSchema>;
+
+/** Files that are uploaded at a time: one of each GPU's. Each has several parts in memory (s3-bucket.ts). */
+const FILES_AT_ONCE = 8;
 
 /** Layout: `checkpoints/<key>/latest` names the newest complete folder in `checkpoints/<key>/`. Names of newer checkpoints sort later. */
 export class S3Checkpoints {
@@ -28,12 +36,18 @@ export class S3Checkpoints {
     this.warn = warn;
   }
 
-  /** The local folder of a step's checkpoints. Downloads the checkpoint of the bucket first if it is newer. */
-  async open(key: StepKey): Promise<string> {
+  /**
+   * The local folder of a step's checkpoints. Downloads the checkpoint of the bucket first if it is newer.
+   * @param makeRoom called before a download
+   */
+  async open(key: StepKey, makeRoom: (bytes: number) => Promise<void>): Promise<string> {
     const folder = await this.local.openCheckpoints(key);
+    // Of a worker that was killed.
+    await rm(join(folder, UPLOAD), { recursive: true, force: true });
     const latest = await this.latest(key);
     const newest = (await completeFolders(folder)).at(-1);
     if (!latest || (newest !== undefined && newest >= latest.name)) return folder;
+    await makeRoom(await this.sizeOf(key));
     const unfinished = join(folder, `.${latest.name}.download`);
     await rm(unfinished, { recursive: true, force: true });
     for (const { path, sha256 } of latest.files) {
@@ -51,6 +65,12 @@ export class S3Checkpoints {
     return folder;
   }
 
+  /** The size of a step's checkpoints in the bucket, in bytes. */
+  private async sizeOf(key: StepKey): Promise<number> {
+    const objects = await this.bucket.list(`checkpoints/${key}/`);
+    return objects.reduce((sum, { size }) => sum + size, 0);
+  }
+
   private async latest(key: StepKey): Promise<CheckpointPointer | undefined> {
     const text = await this.bucket.readText(`checkpoints/${key}/latest`);
     if (text === undefined) return undefined;
@@ -62,26 +82,38 @@ export class S3Checkpoints {
     return undefined;
   }
 
-  /** Uploads the newest local checkpoint and removes the older ones from the bucket. */
-  async save(key: StepKey): Promise<void> {
+  /**
+   * Uploads the newest local checkpoint and removes the older ones from the bucket. Training continues meanwhile.
+   * @param done aborted when the training has ended: the checkpoint is then of no use
+   */
+  async save(key: StepKey, done?: AbortSignal): Promise<void> {
     const folder = await this.local.openCheckpoints(key);
-    const name = (await completeFolders(folder)).at(-1);
     const latest = await this.latest(key);
+    const name = (await completeFolders(folder)).at(-1);
     // The bucket may have a newer checkpoint of another worker.
     if (name === undefined || (latest && latest.name >= name)) return;
-    const files = [];
+    const started = performance.now();
+    const links = await linkFiles(join(folder, name), join(folder, UPLOAD, name));
     try {
-      for (const path of (await readdir(join(folder, name))).sort()) {
-        const file = join(folder, name, path);
-        await this.bucket.upload(file, `checkpoints/${key}/${name}/${path}`);
-        files.push({ path, sha256: await hashFile(file) });
-      }
+      // Newer ones have taken its place. The call for those saves them.
+      if (!links) return;
+      const limit = pLimit(FILES_AT_ONCE);
+      const files = await limit.map(links, async (path) => {
+        const hash = createHash('sha256');
+        const content = Readable.from(hashed(join(folder, UPLOAD, name, path), hash, done));
+        await this.bucket.upload(content, `checkpoints/${key}/${name}/${path}`);
+        return { path, sha256: hash.digest('hex') };
+      });
+      done?.throwIfAborted();
+      await this.bucket.writeText(`checkpoints/${key}/latest`, JSON.stringify({ name, files }));
     } catch (error) {
-      // A newer checkpoint has replaced this one during the upload. The next call saves it.
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-      throw error;
+      if (!done?.aborted) throw error;
+      return;
+    } finally {
+      await rm(join(folder, UPLOAD), { recursive: true, force: true });
     }
-    await this.bucket.writeText(`checkpoints/${key}/latest`, JSON.stringify({ name, files }));
+    const seconds = (performance.now() - started) / 1000;
+    await writeFile(join(folder, UPLOADED), JSON.stringify({ seconds }));
     await this.remove(key, (other) => other < name);
   }
 
@@ -93,6 +125,29 @@ export class S3Checkpoints {
       return which === undefined || (path.length > 0 && which(name));
     });
     await this.bucket.remove(chosen.map((object) => object.key));
+  }
+}
+
+/** Links all files of a folder. @returns their names; undefined if the folder is removed meanwhile */
+async function linkFiles(from: string, to: string): Promise<string[] | undefined> {
+  try {
+    await rm(to, { recursive: true, force: true });
+    await mkdir(to, { recursive: true });
+    const names = (await readdir(from)).sort();
+    for (const name of names) await link(join(from, name), join(to, name));
+    return names;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return undefined;
+  }
+}
+
+/** The bytes of a file, which are added to a hash. */
+async function* hashed(file: string, hash: Hash, done?: AbortSignal): AsyncGenerator<Buffer> {
+  for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 })) {
+    done?.throwIfAborted();
+    hash.update(chunk as Buffer);
+    yield chunk as Buffer;
   }
 }
 

@@ -1,9 +1,13 @@
 /** Artifacts in an S3 bucket, read through a cache in a local folder. */
-import { stat, utimes, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inTurns } from '../data/in-turns.ts';
-import { ArtifactDamaged, StoreFailed } from './errors.ts';
+import { markUsed } from '../data/in-use.ts';
+import { ArtifactDamaged, StoreFailed, unlessDamaged } from './errors.ts';
+import { evict } from './eviction.ts';
 import { unlessAbsent } from './files.ts';
+import { hashFile } from './hash.ts';
 import { LocalStore, MANIFEST } from './local-store.ts';
 import {
   checkText,
@@ -19,15 +23,14 @@ import {
 import { addressOfVersion, checkName, versionOf } from './names.ts';
 import type { Bucket } from './s3-bucket.ts';
 import { S3Checkpoints } from './s3-checkpoints.ts';
+import { indexOf, manifestOf, objectOf } from './s3-keys.ts';
+import { S3Models } from './s3-models.ts';
 import { isServerId, serverOf, serverText } from './servers.ts';
 import type { ArtifactStore, NamedVersion, StoredArtifact, StoreServer } from './store.ts';
 
-/** Artifacts opened within this time stay in the cache, since steps of this or another process may be reading them. */
-const IN_USE_MILLISECONDS = 3600_000;
-
 interface CacheOptions {
   folder: string;
-  /** If the cache exceeds this size, the least recently opened artifacts are removed. */
+  /** If the cache exceeds this size, what was used longest ago is removed. */
   limitBytes: number;
 }
 
@@ -37,6 +40,7 @@ interface CacheOptions {
  * names the newest complete checkpoint.
  */
 export class S3Store implements ArtifactStore {
+  readonly models: S3Models;
   private readonly bucket: Bucket;
   private readonly cache: LocalStore;
   private readonly checkpoints: S3Checkpoints;
@@ -51,6 +55,7 @@ export class S3Store implements ArtifactStore {
     this.bucket = bucket;
     this.cache = new LocalStore(cache.folder, warn);
     this.checkpoints = new S3Checkpoints(bucket, this.cache, warn);
+    this.models = new S3Models(bucket, warn);
     this.limitBytes = cache.limitBytes;
     this.warn = warn;
   }
@@ -107,10 +112,10 @@ export class S3Store implements ArtifactStore {
     const { files } = await this.cache.manifest(address);
     const stored = await this.bucket.list(`objects/${address}/`);
     const sizes = new Map(stored.map(({ key, size }) => [key, size]));
-    const isThere = ({ path, size }: ManifestFile) => sizes.get(`objects/${address}/${path}`) === size;
+    const isThere = ({ path, size }: ManifestFile) => sizes.get(objectOf(address, path)) === size;
     if (sizes.has(manifestOf(address)) && files.every(isThere)) return;
     const folder = await this.cache.open(address);
-    for (const { path } of files) await this.bucket.upload(join(folder, path), `objects/${address}/${path}`);
+    for (const { path } of files) await this.bucket.upload(join(folder, path), objectOf(address, path));
     await this.bucket.upload(join(folder, MANIFEST), manifestOf(address));
   }
 
@@ -124,7 +129,7 @@ export class S3Store implements ArtifactStore {
     const cached = await unlessDamaged(this.cache.readText(address, path));
     if (cached !== undefined) return cached;
     const manifest = await this.manifest(address);
-    return checkText(address, manifest, path, await this.bucket.readText(`objects/${address}/${path}`));
+    return checkText(address, manifest, path, await this.bucket.readText(objectOf(address, path)));
   }
 
   private async readManifest(address: Address): Promise<string> {
@@ -135,9 +140,38 @@ export class S3Store implements ArtifactStore {
 
   async open(address: Address): Promise<string> {
     const folder = (await unlessDamaged(this.cache.open(address))) ?? (await this.fetch(address));
-    const now = new Date();
-    await utimes(join(folder, MANIFEST), now, now);
+    await markUsed(join(folder, MANIFEST));
     return folder;
+  }
+
+  async openFiles(address: Address, needed: (path: string) => boolean): Promise<string> {
+    const { files } = await this.manifest(address);
+    if (files.every(({ path }) => needed(path)) || (await unlessDamaged(this.cache.open(address))))
+      return this.open(address);
+    const folder = this.cache.partOf(address);
+    for (const { path, size, sha256 } of files.filter((file) => needed(file.path))) {
+      const file = join(folder, path);
+      if ((await unlessAbsent(stat(file)))?.size === size) continue;
+      await this.fetchFile(address, { path, size, sha256 }, file);
+    }
+    await markUsed(folder);
+    return folder;
+  }
+
+  /** Downloads one file. @throws ArtifactDamaged as `fetch` */
+  private async fetchFile(address: Address, { path, sha256 }: ManifestFile, file: string): Promise<void> {
+    const unfinished = `${file}.${randomUUID()}`;
+    try {
+      // A second time, since the data may have been corrupted in transit.
+      for (let attempt = 1; attempt <= 2; attempt++) {
+        if (!(await this.bucket.download(objectOf(address, path), unfinished))) break;
+        if ((await hashFile(unfinished)) === sha256) return await rename(unfinished, file);
+      }
+    } finally {
+      await rm(unfinished, { force: true });
+    }
+    await this.bucket.remove([manifestOf(address)]);
+    throw new ArtifactDamaged(address, `${path} is missing or was changed`);
   }
 
   private async fetch(address: Address): Promise<string> {
@@ -147,7 +181,7 @@ export class S3Store implements ArtifactStore {
     for (let attempt = 1; ; attempt++) {
       await this.cache.adopt(address, async (folder) => {
         for (const { path } of files) {
-          if (await this.bucket.download(`objects/${address}/${path}`, join(folder, path))) continue;
+          if (await this.bucket.download(objectOf(address, path), join(folder, path))) continue;
           await this.bucket.remove([manifestOf(address)]);
           throw new ArtifactDamaged(address, `${path} is not in the store`, true);
         }
@@ -172,20 +206,8 @@ export class S3Store implements ArtifactStore {
     }
   }
 
-  /** Evicts artifacts from the cache until `incoming` more bytes fit. */
-  private async evict(incoming = 0): Promise<void> {
-    const artifacts = await inTurns(await this.cache.list(), async ({ address, manifest }) => ({
-      address,
-      bytes: totalBytes(manifest.files),
-      // Another process may have removed it by now.
-      opened: (await unlessAbsent(stat(join(this.cache.folderOf(address), MANIFEST))))?.mtimeMs ?? Infinity,
-    }));
-    let bytes = artifacts.reduce((total, artifact) => total + artifact.bytes, incoming);
-    for (const artifact of artifacts.sort((a, b) => a.opened - b.opened)) {
-      if (bytes <= this.limitBytes || Date.now() - artifact.opened < IN_USE_MILLISECONDS) return;
-      await this.forget(artifact.address);
-      bytes -= artifact.bytes;
-    }
+  private evict(incoming = 0): Promise<void> {
+    return evict(this.cache, this.limitBytes, incoming);
   }
 
   /** Removes an artifact from the cache, if the cache has it. */
@@ -193,12 +215,14 @@ export class S3Store implements ArtifactStore {
     await unlessDamaged(this.cache.remove(address));
   }
 
-  openCheckpoints(key: StepKey): Promise<string> {
-    return this.checkpoints.open(key);
+  async openCheckpoints(key: StepKey): Promise<string> {
+    const folder = await this.checkpoints.open(key, (bytes) => this.evict(bytes));
+    await markUsed(folder);
+    return folder;
   }
 
-  saveCheckpoints(key: StepKey): Promise<void> {
-    return this.checkpoints.save(key);
+  saveCheckpoints(key: StepKey, done?: AbortSignal): Promise<void> {
+    return this.checkpoints.save(key, done);
   }
 
   async publishName(name: string, address: Address): Promise<number> {
@@ -266,7 +290,7 @@ export class S3Store implements ArtifactStore {
     const isOwn = (await this.bucket.readText(index)) === address;
     // Removes the step's entry and the manifest first, since other processes find the artifact by them.
     await this.bucket.remove([...(isOwn ? [index] : []), manifestOf(address)]);
-    await this.bucket.remove(files.map(({ path }) => `objects/${address}/${path}`));
+    await this.bucket.remove(files.map(({ path }) => objectOf(address, path)));
     await this.forget(address);
   }
 
@@ -283,26 +307,8 @@ export class S3Store implements ArtifactStore {
 
 const totalBytes = (files: ManifestFile[]) => files.reduce((total, { size }) => total + size, 0);
 
-const indexOf = (key: StepKey) => `steps/${key}`;
-
-/** @throws Error when `address` is not an address */
-function manifestOf(address: Address): string {
-  if (!isAddress(address)) throw new Error(`"${address}" is not an artifact's address.`);
-  return `objects/${address}/${MANIFEST}`;
-}
-
 /** Whether an object is an artifact's manifest, and not a file of the same name in one of its folders. */
 function isManifest(key: string): boolean {
   const [, address, ...path] = key.split('/');
   return isAddress(address) && path.join('/') === MANIFEST;
-}
-
-/** The result of `work`; undefined if the artifact is damaged. Other errors are thrown. */
-async function unlessDamaged<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (error instanceof ArtifactDamaged) return undefined;
-    throw error;
-  }
 }

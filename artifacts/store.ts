@@ -1,5 +1,6 @@
 /** The interface of the artifact store, which every step reads and writes. */
 import type { Address, Manifest, Recipe, StepKey } from './manifest.ts';
+import type { ModelCopies } from './models.ts';
 
 /** The artifact store of a worker or a command. */
 export interface ArtifactStore {
@@ -18,6 +19,12 @@ export interface ArtifactStore {
    */
   open(address: Address): Promise<string>;
 
+  /**
+   * As `open`, but only the files that `needed` selects by path are there for sure: a worker may have no disk for the others.
+   * @throws ArtifactDamaged like `open`
+   */
+  openFiles(address: Address, needed: (path: string) => boolean): Promise<string>;
+
   manifest(address: Address): Promise<Manifest>;
 
   /**
@@ -29,8 +36,11 @@ export interface ArtifactStore {
   /** A local folder with the checkpoints of an unfinished step. It is removed once the step's artifact exists. */
   openCheckpoints(key: StepKey): Promise<string>;
 
-  /** Saves the checkpoints in the folder of openCheckpoints() for workers on other machines. */
-  saveCheckpoints(key: StepKey): Promise<void>;
+  /**
+   * Saves the checkpoints in the folder of openCheckpoints() for workers on other machines.
+   * @param done aborted when the step has no use for them any more
+   */
+  saveCheckpoints(key: StepKey, done?: AbortSignal): Promise<void>;
 
   /**
    * Makes an artifact the next version of a name, atomically. If it is already the latest version, nothing changes.
@@ -49,6 +59,12 @@ export interface ArtifactStore {
    * @throws InputError when a version does not hold an address
    */
   listNames(): Promise<NamedVersion[]>;
+
+  /**
+   * Copies of hub models for workers on many machines, which may have no route to the hub. Absent in a store on one machine: its hub
+   * cache is the only copy.
+   */
+  readonly models?: ModelCopies;
 
   /** Records that runs on this server use the store. */
   addServer(server: StoreServer): Promise<void>;

@@ -12,6 +12,12 @@ export interface Agreement {
   largestDifference?: number;
 }
 
+/** The share of equal tokens, position by position, of two sides' responses of the same lengths. */
+export function equalTokens(a: number[][], b: number[][]): number {
+  const same = a.flatMap((response, i) => response.map((token, k): number => (token === b[i][k] ? 1 : 0)));
+  return same.reduce((sum, one) => sum + one, 0) / same.length;
+}
+
 /** Compares token ids (lists of lists) by equality, and numbers by their largest difference. */
 export function agreement(a: Values, b: Values): Agreement {
   if (!Array.isArray(a[0])) {

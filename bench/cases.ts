@@ -1,10 +1,23 @@
 /** The cases: what is measured, on which sides, and how often. */
-import type { Format } from './peers/llama.ts';
+import type { EngineFormat, Format } from './peers/llama.ts';
 import type { WorkSize } from './work.ts';
 
 export type Task =
-  'optimize' | 'profile' | 'precomputed' | 'dpo' | 'sample' | 'decode' | 'score' | 'turns' | 'matmul' | 'round';
-export type Side = 'selm' | 'selm torch' | 'pytorch' | 'trl' | 'llama.cpp';
+  | 'optimize'
+  | 'profile'
+  | 'precomputed'
+  | 'dpo'
+  | 'sample'
+  | 'generate'
+  | 'decode'
+  | 'score'
+  | 'turns'
+  | 'matmul'
+  | 'round';
+/** The peers that serve language models on CPUs. */
+export const ENGINES = ['vllm', 'openvino', 'ctranslate2', 'onnxruntime-genai'] as const;
+export type EngineName = (typeof ENGINES)[number];
+export type Side = 'selm' | 'selm torch' | 'pytorch' | 'trl' | 'llama.cpp' | EngineName;
 
 /** A case of the bench. */
 export interface Case {
@@ -14,7 +27,7 @@ export interface Case {
   sides: Side[];
   /** Repeats per side. --repeats overrides it. */
   repeats: number;
-  /** The format of llama.cpp's model file. */
+  /** The format of the weights. */
   format?: Format;
   /** For a round: its configuration. */
   round?: 'quickstart' | 'smollm2';
@@ -41,6 +54,20 @@ const sampled = (prompts: number, repeats: number, more: Partial<WorkSize> = {},
   sides: both,
   repeats,
 });
+
+const generated = (prompts: number, format: EngineFormat): Case => ({
+  name: `generate ${prompts} ${format}`,
+  task: 'generate',
+  size: { model, prompts, newTokens: 128, weights: format === 'q8_0' ? 'q8' : 'f32', ignoreEos: true },
+  // transformers computes in float32 in all of them: its tokens are the reference.
+  sides: ['selm', 'pytorch', 'llama.cpp', ...ENGINES],
+  repeats: 3,
+  format,
+});
+/** Sampling on all engines. */
+export const GENERATION = (['f32', 'q8_0'] as const).flatMap((format) =>
+  [16, 64].map((rows) => generated(rows, format)),
+);
 
 const PROMPT_TOKENS = 60;
 const decoded = (prompts: number, format: Format, repeats: number): Case => ({
@@ -104,6 +131,7 @@ export const CASES: Case[] = [
   sampled(64, 1, { temperature: 1 }, ', temperature 1'),
   sampled(64, 1, { temperature: 1, topP: 0.9 }, ', temperature 1, top-p 0.9'),
   sampled(256, 1),
+  ...GENERATION,
   ...[1, 16, 64].flatMap((prompts) =>
     (['f32', 'f16', 'q8_0'] as const).map((format) => decoded(prompts, format, format === 'f16' ? 1 : 3)),
   ),

@@ -1,5 +1,6 @@
 /** selm's performance goals, compared with the results of the bench. */
-import { LENGTHS } from './cases.ts';
+import { GENERATION, LENGTHS } from './cases.ts';
+import { fastestPeer } from './generation-section.ts';
 import {
   decodeRate,
   figure,
@@ -47,6 +48,14 @@ export function goals(results: Results): Goal[] {
     { text: "optimize: times less peak memory than the authors' step", wanted: 5, measured: peer('optimize', memory) },
     { text: 'optimize, reference given: times faster', wanted: 3.5, measured: peer('optimize, reference given') },
     {
+      text: "DPO of pairs: times faster than TRL's DPOTrainer",
+      wanted: 1,
+      measured: ratio(
+        figure(results, 'DPO of pairs', 'trl', seconds),
+        figure(results, 'DPO of pairs', 'selm', seconds),
+      ),
+    },
+    {
       text: "optimize: share of the machine's matrix-product rate",
       wanted: 0.75,
       measured: stepShare(results),
@@ -56,6 +65,11 @@ export function goals(results: Results): Goal[] {
       text: `sample: times transformers' tokens per second, ${n} rows`,
       wanted: TIMES.transformers,
       measured: generate(`sample ${n}`),
+    })),
+    ...GENERATION.map(({ name, size, format }) => ({
+      text: `generate: times the fastest peer's tokens per second, ${format === 'f32' ? 'float32' : '8 bits'}, ${size.prompts} rows`,
+      wanted: 1,
+      measured: ratio(figure(results, name, 'selm', rate), fastestPeer(results, name)),
     })),
     ...[16, 64].map((n) => ({
       text: `decode: times llama.cpp's rate, f32, ${n} rows`,

@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- --only optimize,sample --repeats 3]`: measures selm and its peers alternately on the same work, each measurement
  * in a separate process. Writes bench/results.json and docs/performance.md. The peers are built once in the cache; a peer that cannot be
- * built is reported as missing. With --only, earlier results of other cases are kept.
+ * built is reported as missing. With --only, earlier results of other cases are kept; they must be of this machine.
  * `npm run bench -- --draw` measures nothing and writes the page from the existing results.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { readLlamaConfig } from '../engine/model-files/llama-config.ts';
-import { agreement } from './agreement.ts';
+import { agreement, equalTokens } from './agreement.ts';
 import { CASES, type Case, type Side } from './cases.ts';
 import { stepFlops } from './flops.ts';
 import { MeasurementFailed, type Measurement, type Printed } from './measurement.ts';
@@ -60,6 +60,12 @@ async function measureCase(given: Case, sides: Sides, folder: string): Promise<C
       }
     }
   }
+  if (given.task === 'generate' && computed.pytorch) {
+    for (const [side, values] of Object.entries(computed) as [Side, number[][] | undefined][]) {
+      if (values) result.sides[side]!.equalTokens = equalTokens(values, computed.pytorch as number[][]);
+    }
+    return result;
+  }
   const sampled = (given.size.temperature ?? 0) > 0;
   const peer = computed.pytorch ?? computed.trl;
   if (computed.selm && peer && !sampled) result.agreement = agreement(computed.selm, peer);
@@ -73,9 +79,16 @@ async function draw(results: Results): Promise<void> {
 
 async function measureAll(before: Results | undefined): Promise<void> {
   const wanted = CASES.filter(({ name }) => !only || only.some((start) => name.startsWith(start)));
-  const sides = await openSides(wanted, threads, say);
   const machine = `${cpus().length} cores of ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GB`;
-  const kept = only && before?.machine === machine ? before : undefined;
+  if (only && before && before.machine !== machine) {
+    say(
+      `bench/results.json is of ${before.machine}, and this machine is ${machine}: run npm run bench without --only.`,
+    );
+    process.exitCode = 2;
+    return;
+  }
+  const kept = only ? before : undefined;
+  const sides = await openSides(wanted, threads, say);
   const results = new Map(kept?.cases.map((result) => [result.name, result]));
   const folder = mkdtempSync(join(tmpdir(), 'selm-bench-'));
   try {

@@ -14,6 +14,8 @@ interface Measured {
   /** The part of `seconds` after the prompts were processed, and the tokens decoded in it. */
   decodeSeconds?: number;
   decodedTokens?: number;
+  /** For generate: time from the start of the process until the model is open. */
+  startSeconds?: number;
   /** For optimize: time of the whole job, including opening sessions and scoring with the reference policy. */
   jobSeconds?: number;
   /** For optimize: the part of `seconds` that the reference policy takes. */
@@ -63,7 +65,10 @@ export async function measure(
   { env, family = false }: MeasureOptions = {},
 ): Promise<Measurement & { lines: string[] }> {
   const limit = (MEMORY_SHARE * freemem()) / 2 ** 20;
-  const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, {
+    env: { ...process.env, ...env, BENCH_STARTED: String(Date.now() / 1000) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let [out, words, peak, tooLarge] = ['', '', 0, false];
   child.stdout.on('data', (data: Buffer) => (out += data.toString()));
   child.stderr.on('data', (data: Buffer) => (words = (words + data.toString()).slice(-LAST_WORDS)));

@@ -2,6 +2,7 @@
 import { CASES, type Case, type Side, type Task } from './cases.ts';
 import { number, percent } from './cells.ts';
 import { decodingSection } from './decoding-section.ts';
+import { generationSection } from './generation-section.ts';
 import { totalSeconds, type Profile } from './profile.ts';
 import { goals, reached, type Goal } from './goals.ts';
 import {
@@ -34,6 +35,10 @@ otherwise, the model is SmolLM2-135M-Instruct in float32. This machine multiplie
 | --- | ---: | ---: | --- |
 ${goals(results).map(goalRow).join('\n')}
 
+## Sampling beside other engines
+
+${generationSection(results)}
+
 ## Time of an optimize step
 
 ${profileSection(results)}
@@ -63,6 +68,7 @@ ${CASES.flatMap((given) => rows(results, given)).join('\n')}
 - **sample N**: N of IFEval's prompts, greedy unless stated otherwise; PyTorch's side is transformers' \`generate\`. Both answer one prompt as a
   warm-up. The time includes tokenization: 0.1 % for a shard of 48 prompts with four responses of up to 256 tokens, and 4 % with the
   quickstart's model of a million weights, which is too little to justify a separate thread.
+- **generate N**: N of IFEval's prompts, 128 new tokens each; see "Sampling beside other engines".
 - **decode N**: N prompts of 60 tokens, 128 new tokens each, without stop tokens; llama.cpp's side is its \`llama-batched-bench\`. The
   second of two repeats in a process is measured. For selm, "decoding only" is the total time minus the time of the prompts with one new
   token. It excludes the 24-token prefix that all prompts share, which selm processes once.
@@ -166,7 +172,7 @@ const perToken = (seconds: number, megabytes: number, tokens: number) =>
   `${number((1000 * seconds) / tokens, 1)} ms and ${number(megabytes / tokens, 2)} MB per token`;
 
 function row(results: Results, task: Task, { name, sides, agreement }: CaseResult, side: Side): string {
-  const { runs = [], missing } = sides[side] ?? {};
+  const { runs = [], missing, equalTokens } = sides[side] ?? {};
   const of = (what: Parameters<typeof figure>[3]) => figure(results, name, side, what);
   const remarks = [
     missing && `missing: ${missing}`,
@@ -178,6 +184,14 @@ function row(results: Results, task: Task, { name, sides, agreement }: CaseResul
         ' GFLOP/s',
       ),
     task === 'dpo' && runs.length > 0 && perToken(of(seconds)!, of(memory)!, runs[0].tokens!),
+    of((run) => run.startSeconds) &&
+      task === 'generate' &&
+      number(
+        of((run) => run.startSeconds),
+        1,
+        ' s to start',
+      ),
+    equalTokens !== undefined && `${percent(equalTokens)} of tokens equal transformers'`,
     side === 'selm' && agreement?.of !== undefined && `${agreement.same} of ${agreement.of} responses equal the peer's`,
     side === 'selm' &&
       agreement?.largestDifference !== undefined &&

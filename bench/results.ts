@@ -8,6 +8,8 @@ interface SideResult {
   /** Why measurements are missing. */
   missing?: string;
   runs: Measurement[];
+  /** For generate: the share of tokens that equal transformers' float32 tokens. */
+  equalTokens?: number;
 }
 
 /** The results of a case on all its sides. */
@@ -47,6 +49,9 @@ export const memory = (run: Measurement) => run.peakMegabytes;
 export const gigabytes = (run: Measurement) => (run.peakMegabytes * 2 ** 20) / 1e9;
 /** Tokens per second, including prompt processing. */
 export const rate = (run: Measurement) => run.tokens && run.tokens / run.seconds;
+/** Tokens per second from the start of the process: its start and opening the model are included. */
+export const rateFromStart = (run: Measurement) =>
+  run.tokens && run.startSeconds && run.tokens / (run.startSeconds + run.seconds);
 /** Tokens per second of decoding, without prompt processing. */
 export const decodeRate = (run: Measurement) =>
   run.decodedTokens && run.decodeSeconds && run.decodedTokens / run.decodeSeconds;

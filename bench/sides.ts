@@ -1,14 +1,17 @@
 /** The sides: how each one is started, and why a side is missing. */
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { samplingSchema } from '../engine/protocol/settings.ts';
 import { torchEnvironment } from '../engine/torch/environment.ts';
 import { engineVersion } from '../engine/version.ts';
-import type { Case, Side } from './cases.ts';
+import { ENGINES, type Case, type EngineName, type Side } from './cases.ts';
 import { measureScript, type Measurement, type Printed } from './measurement.ts';
 import { modelFolder } from './models.ts';
-import { makeLlamaCpp, measureLlamaCpp, type LlamaCpp } from './peers/llama.ts';
+import { makeEngine, type Engine } from './peers/engines.ts';
+import { makeLlamaCpp, measureLlamaCpp, type EngineFormat, type LlamaCpp } from './peers/llama.ts';
 import { makePython, pythonVersions } from './peers/python.ts';
+import type { Work } from './work.ts';
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
@@ -42,12 +45,20 @@ export async function openSides(cases: Case[], threads: number, say: (line: stri
   const llama = await attempt('llama.cpp', async () =>
     makeLlamaCpp(python ?? (await makePython(say)), await modelFolder('smollm2'), say),
   );
+  const engines: Places['engines'] = {};
+  for (const name of ENGINES) {
+    const engine = await attempt(name, async () =>
+      makeEngine(name, python ?? (await makePython(say)), await modelFolder('smollm2'), say),
+    );
+    if (engine) engines[name] = engine;
+  }
   return {
     versions: {
       selm: engineVersion.replace('selm ', ''),
       ...(python && (await pythonVersions(python))),
       ...(torch && { 'torch of the torch backend': torch.torch }),
       ...(llama && { 'llama.cpp': llama.version }),
+      ...Object.fromEntries(Object.entries(engines).map(([name, engine]) => [name, engine.version])),
     },
     missing: ({ size }, side) => {
       if (side === 'trl') return absent.trl ?? absent.pytorch;
@@ -55,17 +66,18 @@ export async function openSides(cases: Case[], threads: number, say: (line: stri
       const lacks = size.weights === 'q8' && !('weights' in samplingSchema.shape);
       return lacks ? 'it has no 8-bit weights' : undefined;
     },
-    measure: (given, side, file) => start(given, side, file, { python, llama, threads }),
+    measure: (given, side, file) => start(given, side, file, { python, llama, engines, threads }),
   };
 }
 
 interface Places {
   python: string | undefined;
   llama: LlamaCpp | undefined;
+  engines: Partial<Record<EngineName, Engine>>;
   threads: number;
 }
 
-function start(given: Case, side: Side, file: string, { python, llama, threads }: Places): Promise<Outcome> {
+function start(given: Case, side: Side, file: string, { python, llama, engines, threads }: Places): Promise<Outcome> {
   const { task, size, format, round } = given;
   const ours = (script: string, ...args: string[]) =>
     measureScript(process.execPath, ['--import', tsx, path(script), ...args]);
@@ -78,6 +90,22 @@ function start(given: Case, side: Side, file: string, { python, llama, threads }
     });
   if (side === 'trl') return measureScript(python!, [path('peers/trl_peer.py'), file, String(threads)]);
   if (side === 'pytorch') return measureScript(python!, [path('peers/torch_peer.py'), task, file, String(threads)]);
-  const shape = { rows: size.prompts!, promptTokens: size.promptTokens!, newTokens: size.newTokens! };
-  return measureLlamaCpp(llama!, format!, shape, threads);
+  if (side === 'llama.cpp') {
+    const shape = {
+      rows: size.prompts!,
+      promptTokens: size.promptTokens ?? meanPrompt(file),
+      newTokens: size.newTokens!,
+    };
+    return measureLlamaCpp(llama!, format!, shape, threads);
+  }
+  const engine = engines[side]!;
+  const numbers = format as EngineFormat;
+  const args = [path('peers/engine_peer.py'), side, engine.model(numbers), file, String(threads), numbers];
+  return measureScript(engine.python, args, { family: true });
+}
+
+/** The mean length of a work's prompts, in tokens: llama.cpp's tool takes a length instead of prompts. */
+function meanPrompt(file: string): number {
+  const { prompts } = JSON.parse(readFileSync(file, 'utf8')) as Work;
+  return Math.round(prompts.flat().length / prompts.length);
 }

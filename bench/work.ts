@@ -33,6 +33,8 @@ export interface WorkSize {
   /** Number of copies of every prompt, as separate prompts. */
   copies?: number;
   weights?: string;
+  /** Whether responses go on after the model's stop token, so that all have `newTokens` tokens. */
+  ignoreEos?: boolean;
 }
 
 /** The input of a measurement. */
@@ -60,6 +62,8 @@ export interface Work {
 }
 
 const RANK = 16;
+/** SmolLM2's <repo_name>, for engines that need a stop token: the prompts do not contain it, and the model does not generate it. */
+const UNUSED_TOKEN = 3;
 
 /**
  * Creates the work from IFEval's prompts. Responses are random tokens, because the time depends on their lengths only. As in
@@ -68,7 +72,7 @@ const RANK = 16;
 export async function makeWork(folder: string, size: WorkSize): Promise<Work> {
   const { preferences = 0, responseTokens = [60, 260], prompts = 0, promptTokens, copies = 1, full = false } = size;
   const model = await modelFolder(size.model);
-  const records = await readPrompts(fileURLToPath(new URL('../examples/ifeval/train.jsonl', import.meta.url)));
+  const records = await readPrompts(fileURLToPath(new URL('../examples/ifeval/prompts.jsonl', import.meta.url)));
   const tokenizer = loadTokenizer(model);
   const opened = openModelFolder(model);
   const next = uniformStream('bench');
@@ -106,7 +110,7 @@ export async function makeWork(folder: string, size: WorkSize): Promise<Work> {
     topP: size.topP ?? 1,
     samplesPerPrompt: size.samplesPerPrompt ?? 1,
     weights: size.weights ?? 'f32',
-    eosIds: tokenizer.eosIds,
+    eosIds: size.ignoreEos ? [UNUSED_TOKEN] : tokenizer.eosIds,
   };
 }
 

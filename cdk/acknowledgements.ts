@@ -1,9 +1,15 @@
 /** Acknowledged findings of cdk-nag, with reasons. Each names an exact finding; any other finding fails the synthesis. */
-import { Validations } from 'aws-cdk-lib';
+import { Stack, Token, Validations } from 'aws-cdk-lib';
 import type { TaskDefinition } from 'aws-cdk-lib/aws-ecs';
 import type { Construct, IConstruct } from 'constructs';
 
-const OWN_ARN = 'arn:<AWS::Partition>:ecs:<AWS::Region>:<AWS::AccountId>';
+const shown = (value: string, name: string) => (Token.isUnresolved(value) ? `<AWS::${name}>` : value);
+
+/** The beginning of the ARNs of the stack's ECS, as cdk-nag writes it. */
+function ownEcs(scope: IConstruct): string {
+  const { region, account } = Stack.of(scope);
+  return `arn:<AWS::Partition>:ecs:${shown(region, 'Region')}:${shown(account, 'AccountId')}`;
+}
 
 const acknowledge = (scope: IConstruct, id: string, reason: string) =>
   Validations.of(scope).acknowledge({ id: `AwsSolutions-${id}`, reason });
@@ -24,8 +30,22 @@ export function acknowledgeTask(taskDefinition: TaskDefinition, deployment: stri
   acknowledgeRegistry(taskDefinition);
 }
 
-/** Acknowledges the permission to pull an image that CDK has built. */
-function acknowledgeRegistry(taskDefinition: TaskDefinition): void {
+/** Acknowledges a role's access to the objects of an existing bucket. @param objects `BUCKET/PREFIX/*` */
+export function acknowledgeObjects(role: IConstruct, objects: string): void {
+  acknowledge(
+    role,
+    `IAM5[Resource::arn:<AWS::Partition>:s3:::${objects}]`,
+    'Tasks read, and workers write, all objects under the prefix; their names are hashes that are not known in advance.',
+  );
+}
+
+/** Acknowledges that the bucket of access logs has none of its own. */
+export function acknowledgeLogBucket(bucket: Construct): void {
+  acknowledge(bucket, 'S1', 'A log of the accesses to the logs would only log its own writing.');
+}
+
+/** Acknowledges the permission to pull an image from ECR. */
+export function acknowledgeRegistry(taskDefinition: TaskDefinition): void {
   acknowledge(
     taskDefinition,
     'IAM5[Resource::*]',
@@ -33,11 +53,20 @@ function acknowledgeRegistry(taskDefinition: TaskDefinition): void {
   );
 }
 
+/** Acknowledges the permissions of ECS Exec. */
+export function acknowledgeSessions(taskDefinition: TaskDefinition): void {
+  acknowledge(
+    taskDefinition,
+    'IAM5[Resource::*]',
+    'The channels of ssmmessages and logs:DescribeLogGroups, which ECS Exec needs, have no resource.',
+  );
+}
+
 /** Acknowledges a GPU worker's permission to protect its own ECS task. */
 export function acknowledgeProtection(taskDefinition: TaskDefinition, cluster: string): void {
   acknowledge(
     taskDefinition,
-    `IAM5[Resource::${OWN_ARN}:task/<${cluster}>/*]`,
+    `IAM5[Resource::${ownEcs(taskDefinition)}:task/<${cluster}>/*]`,
     "A task protects itself by its id, which ECS generates; the cluster has only this deployment's workers.",
   );
 }
@@ -47,7 +76,7 @@ export function acknowledgeManagedInstances(scope: Construct): void {
   acknowledge(scope, 'IAM5[Resource::*]', 'ecs:DiscoverPollEndpoint, with which the agent finds ECS, has no resource.');
   acknowledge(
     scope,
-    `IAM5[Resource::${OWN_ARN}:container-instance/*]`,
+    `IAM5[Resource::${ownEcs(scope)}:container-instance/*]`,
     'The agent identifies its instance by an id that ECS generates.',
   );
   acknowledge(

@@ -1,8 +1,18 @@
-/** The CDK app: deploys the configuration that `selm deploy` has written to the context, or the defaults. */
+/** The CDK app: deploys the configuration that `selm deploy` gives in the context, or the defaults. */
 import { buildDeployment, createApp } from './build.ts';
 import { CONTEXT_KEY } from '../config/deployment.ts';
 import { checkDeployConfig } from '../config/load-deployment.ts';
+import { InputError } from '../data/errors.ts';
 
 const app = createApp();
-buildDeployment(app, checkDeployConfig(app.node.tryGetContext(CONTEXT_KEY) ?? {}, `Context "${CONTEXT_KEY}"`));
-app.synth();
+const given = app.node.tryGetContext(CONTEXT_KEY) as unknown;
+// What the command line gives is text.
+const config = typeof given === 'string' ? (JSON.parse(given) as unknown) : (given ?? {});
+try {
+  buildDeployment(app, checkDeployConfig(config, `Context "${CONTEXT_KEY}"`));
+  app.synth();
+} catch (error) {
+  if (!(error instanceof InputError)) throw error;
+  console.error(`selm: ${error.message}`);
+  process.exit(2);
+}

@@ -1,24 +1,14 @@
 /**
- * The network: private subnets with one NAT gateway, or isolated subnets with VPC endpoints of the AWS services that tasks use. Public
- * subnets for a load balancer exist only if the web pages are on the internet.
+ * The network: a VPC with private subnets and one NAT gateway, or with isolated subnets and endpoints of the AWS services that tasks use;
+ * or an existing VPC. Public subnets for a load balancer exist only if the web pages are on the internet.
  */
-import { Stack, type StackProps } from 'aws-cdk-lib';
+import { Fn, Stack, type StackProps } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
-import { acknowledgeOwnRange } from './acknowledgements.ts';
 import type { DeployConfig } from '../config/deployment.ts';
-
-/** AWS services that tasks use in addition to S3. With a NAT gateway these endpoints are not needed, and it costs less. */
-const ENDPOINTS = {
-  EcrApi: ec2.InterfaceVpcEndpointAwsService.ECR,
-  EcrDocker: ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
-  Logs: ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
-  Secrets: ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
-  Ecs: ec2.InterfaceVpcEndpointAwsService.ECS,
-  EcsAgent: ec2.InterfaceVpcEndpointAwsService.ECS_AGENT,
-  EcsTelemetry: ec2.InterfaceVpcEndpointAwsService.ECS_TELEMETRY,
-};
+import type { ExistingVpc } from '../config/deployment/network.ts';
+import { addEndpoints } from './endpoints.ts';
 
 const NAT = 'nat';
 const ENTRANCE = 'entrance';
@@ -26,22 +16,39 @@ const outside = { subnetType: ec2.SubnetType.PUBLIC, mapPublicIpOnLaunch: false 
 
 /** The VPC with its subnets and endpoints. */
 export class NetworkStack extends Stack {
-  readonly vpc: ec2.Vpc;
+  readonly vpc: ec2.IVpc;
   /** Subnets of all tasks. */
   readonly subnets: ec2.SubnetSelection;
   /** Subnets of the load balancer of web pages on the internet; they exist only with such pages. */
-  readonly entrance: ec2.SubnetSelection = { subnetGroupName: ENTRANCE };
+  readonly entrance: ec2.SubnetSelection;
+  private readonly zones: string[] | undefined;
 
-  constructor(scope: Construct, id: string, { network: { natGateways }, ui }: DeployConfig, props: StackProps) {
+  /** @param bucketArn bucket of the artifacts, the only one besides those of AWS that the S3 endpoint reaches */
+  constructor(scope: Construct, id: string, config: DeployConfig, bucketArn: string, props: StackProps) {
     super(scope, id, props);
-    const open = natGateways > 0;
-    const subnetType = open ? ec2.SubnetType.PRIVATE_WITH_EGRESS : ec2.SubnetType.PRIVATE_ISOLATED;
-    this.subnets = { subnetType };
-    this.vpc = new ec2.Vpc(this, 'Vpc', {
-      maxAzs: 2,
+    const { network } = config;
+    const { vpc } = network;
+    this.zones = network.availabilityZones;
+    this.subnets = {
+      subnetType: network.natGateways === 0 ? ec2.SubnetType.PRIVATE_ISOLATED : ec2.SubnetType.PRIVATE_WITH_EGRESS,
+    };
+    this.entrance = vpc ? { subnetType: ec2.SubnetType.PUBLIC } : { subnetGroupName: ENTRANCE };
+    this.vpc = vpc ? this.existing(vpc) : this.create(config);
+    addEndpoints(this, config, { vpc: this.vpc, subnets: this.subnets, bucketArn });
+  }
+
+  /** The first two zones of the region. With a given account, CDK would look them up there. */
+  override get availabilityZones(): string[] {
+    return this.zones ?? [0, 1].map((index) => Fn.select(index, Fn.getAzs()));
+  }
+
+  private create({ network: { natGateways }, ui }: DeployConfig): ec2.Vpc {
+    const open = natGateways !== 0;
+    const vpc = new ec2.Vpc(this, 'Vpc', {
+      maxAzs: this.availabilityZones.length,
       natGateways,
       subnetConfiguration: [
-        { name: 'private', subnetType, cidrMask: 20 },
+        { name: 'private', subnetType: this.subnets.subnetType!, cidrMask: 20 },
         // Only for the NAT gateway.
         ...(open ? [{ name: NAT, ...outside, cidrMask: 28 }] : []),
         // AWS requires at least 32 addresses in a load balancer's subnets.
@@ -50,20 +57,25 @@ export class NetworkStack extends Stack {
       ...(open && { natGatewaySubnets: { subnetGroupName: NAT } }),
       // CDK restricts the default group with a Lambda function. This is not needed, because no resource uses that group.
       restrictDefaultSecurityGroup: false,
-      gatewayEndpoints: { S3: { service: ec2.GatewayVpcEndpointAwsService.S3 } },
     });
     const flows = new LogGroup(this, 'Flows', { retention: RetentionDays.ONE_WEEK });
     // Rejected connections indicate an attack or a wrong rule. Logs of accepted ones would be large and of little use.
-    this.vpc.addFlowLog('Refused', {
+    vpc.addFlowLog('Refused', {
       destination: ec2.FlowLogDestination.toCloudWatchLogs(flows),
       trafficType: ec2.FlowLogTrafficType.REJECT,
     });
-    if (open) return;
-    const group = new ec2.SecurityGroup(this, 'Endpoints', { vpc: this.vpc, allowAllOutbound: false });
-    group.addIngressRule(ec2.Peer.ipv4(this.vpc.vpcCidrBlock), ec2.Port.HTTPS, 'Tasks');
-    acknowledgeOwnRange(group);
-    for (const [name, service] of Object.entries(ENDPOINTS)) {
-      this.vpc.addInterfaceEndpoint(name, { service, securityGroups: [group], open: false, subnets: this.subnets });
-    }
+    return vpc;
+  }
+
+  /** By its ids alone: a look-up would need an account to synthesize. */
+  private existing(vpc: ExistingVpc): ec2.IVpc {
+    return ec2.Vpc.fromVpcAttributes(this, 'Vpc', {
+      vpcId: vpc.id,
+      vpcCidrBlock: vpc.cidr,
+      availabilityZones: vpc.availabilityZones,
+      privateSubnetIds: vpc.privateSubnets,
+      privateSubnetRouteTableIds: vpc.routeTables,
+      publicSubnetIds: vpc.publicSubnets,
+    });
   }
 }

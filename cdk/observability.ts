@@ -1,5 +1,5 @@
 /** The dashboard, and alarms with notifications. */
-import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import { Stack, type StackProps } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { ServicePrincipal } from 'aws-cdk-lib/aws-iam';
@@ -8,32 +8,40 @@ import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
 import type { DeployConfig } from '../config/deployment.ts';
-import { deploymentMetric, workersMetric } from './metrics.ts';
+import { poolsOf } from '../config/deployment/gpu.ts';
+import { POOLS, type PoolName } from '../config/pools.ts';
+import { demandMetric, deploymentMetric, searchMetrics, poolMetric } from './metrics.ts';
+import { addOperationAlarms } from './operations.ts';
+import type { Version } from './versions.ts';
 
 const { GREATER_THAN_THRESHOLD, LESS_THAN_THRESHOLD } = cloudwatch.ComparisonOperator;
 const { BREACHING, NOT_BREACHING } = cloudwatch.TreatMissingData;
 
-/** Minutes to start an instance and load the image and the model. */
-const START_MINUTES = 20;
 /** Age of the last heartbeat that raises an alarm. Activities heartbeat every second, and their heartbeat timeout is 15 s. */
 const SILENT_SECONDS = 120;
 
 const graph = (title: string, left: cloudwatch.IMetric[]) =>
   new cloudwatch.GraphWidget({ title, left, width: 12, leftYAxis: { min: 0 } });
 
-/** The dashboard, the alarms, and the SNS topic that they notify. */
+/** The current version, whose control worker has to be there. Each version's own stack has the alarms of its GPU workers. */
+export interface ObservabilityProps extends StackProps {
+  version: Version;
+}
+
+/** The dashboard, the alarms of the whole deployment, and the SNS topic that all alarms notify. */
 export class ObservabilityStack extends Stack {
-  constructor(scope: Construct, id: string, config: DeployConfig, props: StackProps) {
+  readonly topic: Topic;
+
+  constructor(scope: Construct, id: string, config: DeployConfig, props: ObservabilityProps) {
     super(scope, id, props);
-    const { name, gpu, alarmEmail } = config;
-    const topic = this.topic(alarmEmail);
-    const demand = deploymentMetric(name, 'Demand');
-    const [spot, onDemand] = [workersMetric(name, 'spot'), workersMetric(name, 'on-demand')];
+    const { name, alarmEmail } = config;
+    this.topic = this.addTopic(alarmEmail, config.kmsKeyArn);
     const parked = deploymentMetric(name, 'ParkedRuns');
     const heartbeat = deploymentMetric(name, 'HeartbeatAge');
+    const pools = poolsOf(config).map((pool) => pool.name);
 
     const alarm = (alarmId: string, alarmProps: cloudwatch.AlarmProps) =>
-      new cloudwatch.Alarm(this, alarmId, alarmProps).addAlarmAction(new SnsAction(topic));
+      new cloudwatch.Alarm(this, alarmId, alarmProps).addAlarmAction(new SnsAction(this.topic));
     alarm('Parked', {
       metric: parked,
       alarmDescription:
@@ -43,24 +51,18 @@ export class ObservabilityStack extends Stack {
       evaluationPeriods: 1,
       treatMissingData: NOT_BREACHING,
     });
-    const starved = new cloudwatch.MathExpression({
-      expression: 'IF(FILL(spot, 0) + FILL(other, 0) < 1, demand, 0)',
-      usingMetrics: { demand, spot, other: onDemand },
-      label: 'Demand without workers',
-      period: Duration.minutes(1),
-    });
-    const minutes = START_MINUTES + (gpu.spot ? gpu.fallbackMinutes : 0);
-    alarm('Starved', {
-      metric: starved,
-      alarmDescription:
-        'Work waits and no GPU worker comes: look at the events of the services, and at the quota for GPU instances.',
-      comparisonOperator: GREATER_THAN_THRESHOLD,
-      threshold: 0,
-      evaluationPeriods: minutes,
-      treatMissingData: NOT_BREACHING,
-    });
+    for (const pool of POOLS.filter((one) => !pools.includes(one))) {
+      alarm('NoPool', {
+        metric: demandMetric({ deployment: name, pool, version: props.version.id }),
+        alarmDescription: `A run has workers: ${pool}, and the deployment has no such workers: the run waits.`,
+        comparisonOperator: GREATER_THAN_THRESHOLD,
+        threshold: 0,
+        evaluationPeriods: 1,
+        treatMissingData: NOT_BREACHING,
+      });
+    }
     alarm('Silent', {
-      metric: demand,
+      metric: demandMetric({ deployment: name, pool: 'single', version: props.version.id }),
       alarmDescription:
         'The control worker publishes no demand: nothing scales. Look at its log, and whether it reaches Temporal.',
       comparisonOperator: LESS_THAN_THRESHOLD,
@@ -78,12 +80,14 @@ export class ObservabilityStack extends Stack {
       treatMissingData: NOT_BREACHING,
     });
 
+    addOperationAlarms(this, config, this.topic);
+
     new cloudwatch.Dashboard(this, 'Dashboard', {
       dashboardName: name,
       widgets: [
-        [graph('Demand and GPU workers', [demand, spot, onDemand]), graph('Runs that wait for a decision', [parked])],
+        ...pools.map((pool) => poolGraphs(name, pool)),
+        [graph('Runs that wait for a decision', [parked]), graph('Seconds since the last heartbeat', [heartbeat])],
         [
-          graph('Seconds since the last heartbeat', [heartbeat]),
           graph('Sampled tokens and training steps a minute', [
             deploymentMetric(name, 'SampledTokens', 'Sum'),
             deploymentMetric(name, 'TrainingSteps', 'Sum'),
@@ -93,12 +97,27 @@ export class ObservabilityStack extends Stack {
     });
   }
 
-  private topic(email: string | undefined): Topic {
-    // CloudWatch can publish to an encrypted topic only if the key's policy allows it.
-    const masterKey = new Key(this, 'Key', { enableKeyRotation: true });
-    masterKey.grantEncryptDecrypt(new ServicePrincipal('cloudwatch.amazonaws.com'));
+  private addTopic(email: string | undefined, keyArn: string | undefined): Topic {
+    // CloudWatch and EventBridge can publish to an encrypted topic only if the key's policy allows it, which selm cannot change for a
+    // given key.
+    const masterKey =
+      keyArn === undefined ? new Key(this, 'Key', { enableKeyRotation: true }) : Key.fromKeyArn(this, 'Key', keyArn);
+    for (const service of ['cloudwatch', 'events'])
+      masterKey.grantEncryptDecrypt(new ServicePrincipal(`${service}.amazonaws.com`));
     const topic = new Topic(this, 'Alarms', { enforceSSL: true, masterKey });
     if (email !== undefined) topic.addSubscription(new EmailSubscription(email));
     return topic;
   }
 }
+
+/** A pool's demand and workers, of all versions, and what its workers use of their machines. */
+const poolGraphs = (deployment: string, pool: PoolName) => [
+  graph(`Pool ${pool}: demand and workers`, [
+    searchMetrics({ deployment, pool }, 'Demand', 'Maximum'),
+    searchMetrics({ deployment, pool }, 'Workers', 'Sum', 'Capacity'),
+  ]),
+  graph(`Pool ${pool}: use of GPUs and disks, in percent`, [
+    poolMetric(deployment, pool, 'GpuUtilization', 'Average'),
+    poolMetric(deployment, pool, 'DiskUsed'),
+  ]),
+];

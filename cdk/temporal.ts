@@ -1,59 +1,35 @@
 /** The self-hosted Temporal server: on Fargate, with a database on Aurora Serverless v2, reachable only inside the network. */
-import { Duration, RemovalPolicy, Stack, Validations, type StackProps } from 'aws-cdk-lib';
+import { CfnOutput, Duration, Stack, Validations, type StackProps } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as elb from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
-import * as rds from 'aws-cdk-lib/aws-rds';
+import type { DatabaseCluster } from 'aws-cdk-lib/aws-rds';
+import { ARecord, PrivateHostedZone, RecordTarget } from 'aws-cdk-lib/aws-route53';
+import { LoadBalancerTarget } from 'aws-cdk-lib/aws-route53-targets';
 import type { Construct } from 'constructs';
-import { acknowledgeOwnRange } from './acknowledgements.ts';
+import { acknowledgeOwnRange, acknowledgeRegistry } from './acknowledgements.ts';
 import type { SelfHostedConfig } from '../config/deployment/temporal.ts';
-import { registrationCommand } from '../workers/search-attributes.ts';
-import { SERVER } from './costs.ts';
+import { rdsRootOf } from './rds-certificates.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
-import { ADMIN_TOOLS_IMAGE, SERVER_IMAGE } from './temporal-images.ts';
+import { temporalDatabase } from './temporal-database.ts';
+import { FRONTEND_PORT, temporalTask, type TemporalImages } from './temporal-task.ts';
 
-const PORT = 7233;
 const DATABASE_PORT = 5432;
-const DATABASE = 'temporal';
-const VISIBILITY = 'temporal_visibility';
-const SCHEMAS = '/etc/temporal/schema/postgresql/v12';
-/** Cannot change after the database is created. One server can host this many. */
-const HISTORY_SHARDS = 64;
-const RETENTION_DAYS = 30;
 
-/** Creates the databases and updates their schemas to the image's version; idempotent. */
-const UPDATE_SCHEMA = [
-  'set -e',
-  `temporal-sql-tool --database ${DATABASE} create-database || true`,
-  `temporal-sql-tool --database ${VISIBILITY} create-database || true`,
-  `temporal-sql-tool --database ${DATABASE} setup-schema -v 0.0 || true`,
-  `temporal-sql-tool --database ${VISIBILITY} setup-schema -v 0.0 || true`,
-  `temporal-sql-tool --database ${DATABASE} update-schema -d ${SCHEMAS}/temporal/versioned`,
-  `temporal-sql-tool --database ${VISIBILITY} update-schema -d ${SCHEMAS}/visibility/versioned`,
-].join('\n');
-
-/** Creates the namespace and registers the search attributes of runs. Retries, because the server listens before it can do this. */
-const createNamespace = (namespace: string) =>
-  [
-    `for try in $(seq 60); do`,
-    `  temporal operator namespace describe --namespace ${namespace} ||`,
-    `    temporal operator namespace create --namespace ${namespace} --retention ${RETENTION_DAYS}d`,
-    `  ${registrationCommand(namespace)} && exit 0`,
-    `  sleep 5`,
-    `done`,
-    `exit 1`,
-  ].join('\n');
-
-/** The network of the server. */
+/** The network and the images of the server. */
 export interface TemporalProps extends StackProps {
   vpc: ec2.IVpc;
   subnets: ec2.SubnetSelection;
+  images: TemporalImages;
 }
 
 /** The server, its database and its internal load balancer. */
 export class TemporalStack extends Stack {
   readonly connection: TemporalConnection;
+  readonly database: DatabaseCluster;
+  readonly service: ecs.FargateService;
+  readonly targets: elb.NetworkTargetGroup;
 
   constructor(scope: Construct, id: string, config: SelfHostedConfig, props: TemporalProps) {
     super(scope, id, props);
@@ -61,14 +37,15 @@ export class TemporalStack extends Stack {
     const inside = ec2.Peer.ipv4(vpc.vpcCidrBlock);
     const serverGroup = new ec2.SecurityGroup(this, 'Server', { vpc, description: 'Temporal server' });
     const balancerGroup = new ec2.SecurityGroup(this, 'Balancer', { vpc, allowAllOutbound: false });
-    balancerGroup.addIngressRule(inside, ec2.Port.tcp(PORT), 'Workers');
+    balancerGroup.addIngressRule(inside, ec2.Port.tcp(FRONTEND_PORT), 'Workers');
     acknowledgeOwnRange(balancerGroup);
-    balancerGroup.connections.allowTo(serverGroup, ec2.Port.tcp(PORT), 'Balancer');
+    balancerGroup.connections.allowTo(serverGroup, ec2.Port.tcp(FRONTEND_PORT), 'Balancer');
 
-    const database = this.database(vpc, subnets, config);
-    database.connections.allowFrom(serverGroup, ec2.Port.tcp(DATABASE_PORT), 'Temporal server');
+    this.database = temporalDatabase(this, config, vpc, subnets);
+    this.database.connections.allowFrom(serverGroup, ec2.Port.tcp(DATABASE_PORT), 'Temporal server');
 
-    const service = this.server(config, database, serverGroup, props);
+    const logGroup = new LogGroup(this, 'Logs', { retention: RetentionDays.ONE_MONTH });
+    this.service = this.server(config, serverGroup, logGroup, props);
     const balancer = new elb.NetworkLoadBalancer(this, 'LoadBalancer', {
       vpc,
       internetFacing: false,
@@ -79,144 +56,55 @@ export class TemporalStack extends Stack {
     });
     Validations.of(balancer).acknowledge({
       id: 'AwsSolutions-ELB2',
-      reason: 'A network load balancer logs only TLS connections, and this private one has none.',
+      reason: 'Only the deployment connects to this private load balancer; the log of the server shows its requests.',
     });
-    const listener = balancer.addListener('Grpc', { port: PORT });
-    listener.addTargets('Server', {
-      port: PORT,
+    const listener = balancer.addListener('Grpc', { port: FRONTEND_PORT, ...(config.tls && tlsListener(config.tls)) });
+    this.targets = listener.addTargets('Server', {
+      port: FRONTEND_PORT,
       protocol: elb.Protocol.TCP,
-      targets: [service.loadBalancerTarget({ containerName: 'server', containerPort: PORT })],
+      targets: [this.service.loadBalancerTarget({ containerName: 'server', containerPort: FRONTEND_PORT })],
       // With a single server, waiting for connections to drain has no benefit.
       deregistrationDelay: Duration.seconds(10),
     });
+    if (config.tls) this.nameBalancer(config.tls.hostname, vpc, balancer);
     this.connection = {
       environment: {
-        TEMPORAL_ADDRESS: `${balancer.loadBalancerDnsName}:${PORT}`,
+        TEMPORAL_ADDRESS: `${config.tls?.hostname ?? balancer.loadBalancerDnsName}:${FRONTEND_PORT}`,
         TEMPORAL_NAMESPACE: config.namespace,
+        ...(config.tls && { TEMPORAL_TLS: 'true' }),
       },
       secrets: {},
     };
-  }
-
-  private database(vpc: ec2.IVpc, vpcSubnets: ec2.SubnetSelection, { minAcu, maxAcu }: SelfHostedConfig) {
-    const engine = rds.DatabaseClusterEngine.auroraPostgres({ version: rds.AuroraPostgresEngineVersion.VER_16_13 });
-    const database = new rds.DatabaseCluster(this, 'Database', {
-      engine,
-      vpc,
-      vpcSubnets,
-      writer: rds.ClusterInstance.serverlessV2('Writer'),
-      serverlessV2MinCapacity: minAcu,
-      serverlessV2MaxCapacity: maxAcu,
-      // The database pauses while it has no connections, which is only while the server is stopped.
-      ...(minAcu === 0 && { serverlessV2AutoPauseDuration: Duration.minutes(10) }),
-      defaultDatabaseName: DATABASE,
-      credentials: rds.Credentials.fromGeneratedSecret('temporal', { excludeCharacters: '"@/\\\'`$% ' }),
-      storageEncrypted: true,
-      parameters: { 'rds.force_ssl': '1' },
-      backup: { retention: Duration.days(7) },
-      deletionProtection: true,
-      removalPolicy: RemovalPolicy.SNAPSHOT,
-    });
-    Validations.of(database).acknowledge(
-      {
-        id: 'AwsSolutions-RDS6',
-        reason: "Temporal's server authenticates with a password that Secrets Manager generates and stores.",
-      },
-      {
-        id: 'AwsSolutions-SMG4',
-        reason:
-          'A new password requires a restart of the server, so it is changed by hand, as docs/deploy.md describes.',
-      },
-      {
-        id: 'AwsSolutions-RDS11',
-        reason: 'Only the server can reach the port; another port number would not add security.',
-      },
-    );
-    return database;
+    this.addOutputs();
   }
 
   private server(
     config: SelfHostedConfig,
-    database: rds.DatabaseCluster,
     securityGroup: ec2.SecurityGroup,
-    { vpc, subnets }: TemporalProps,
+    logGroup: LogGroup,
+    { vpc, subnets, images }: TemporalProps,
   ): ecs.FargateService {
     const cluster = new ecs.Cluster(this, 'Cluster', { vpc, containerInsightsV2: ecs.ContainerInsights.DISABLED });
     Validations.of(cluster).acknowledge({
       id: 'AwsSolutions-ECS4',
-      reason: 'Its only service is monitored through the metrics of the workers, which need the server.',
+      reason: 'Alarms watch the health of its only service, and its database (temporal-alarms.ts).',
     });
-    const taskDefinition = new ecs.FargateTaskDefinition(this, 'Task', {
-      cpu: SERVER.cpu,
-      memoryLimitMiB: SERVER.memoryMiB,
-    });
-    const logging = ecs.LogDrivers.awsLogs({
-      logGroup: new LogGroup(this, 'Logs', { retention: RetentionDays.ONE_MONTH }),
-      streamPrefix: 'temporal',
-    });
-    const { hostname } = database.clusterEndpoint;
-    const password = ecs.Secret.fromSecretsManager(database.secret!, 'password');
-    const schema = taskDefinition.addContainer('Schema', {
-      containerName: 'schema',
-      image: ecs.ContainerImage.fromRegistry(ADMIN_TOOLS_IMAGE),
-      essential: false,
-      entryPoint: ['sh', '-c'],
-      command: [UPDATE_SCHEMA],
-      environment: {
-        SQL_PLUGIN: 'postgres12',
-        SQL_HOST: hostname,
-        SQL_PORT: String(DATABASE_PORT),
-        SQL_USER: 'temporal',
-        SQL_TLS: 'true',
-        SQL_TLS_DISABLE_HOST_VERIFICATION: 'true',
-      },
-      secrets: { SQL_PASSWORD: password },
-      logging,
-    });
-    const server = taskDefinition.addContainer('Server', {
-      containerName: 'server',
-      image: ecs.ContainerImage.fromRegistry(SERVER_IMAGE),
-      portMappings: [{ containerPort: PORT }],
-      environment: {
-        DB: 'postgres12',
-        DB_PORT: String(DATABASE_PORT),
-        POSTGRES_SEEDS: hostname,
-        POSTGRES_USER: 'temporal',
-        DBNAME: DATABASE,
-        VISIBILITY_DBNAME: VISIBILITY,
-        SQL_TLS_ENABLED: 'true',
-        // The image does not contain Aurora's certificate authority. Security groups restrict the connection to the database.
-        SQL_HOST_VERIFICATION: 'false',
-        NUM_HISTORY_SHARDS: String(HISTORY_SHARDS),
-        // The server is reachable only inside the network.
-        TEMPORAL_ALLOW_NO_AUTH: 'true',
-      },
-      secrets: { POSTGRES_PWD: password },
-      healthCheck: {
-        command: ['CMD-SHELL', `nc -z $(hostname -i) ${PORT}`],
-        interval: Duration.seconds(10),
-        startPeriod: Duration.seconds(120),
-        retries: 6,
-      },
-      stopTimeout: Duration.seconds(60),
-      logging,
-    });
-    server.addContainerDependencies({ container: schema, condition: ecs.ContainerDependencyCondition.SUCCESS });
-    const namespace = taskDefinition.addContainer('Namespace', {
-      containerName: 'namespace',
-      image: ecs.ContainerImage.fromRegistry(ADMIN_TOOLS_IMAGE),
-      essential: false,
-      entryPoint: ['sh', '-c'],
-      command: [createNamespace(config.namespace)],
-      environment: { TEMPORAL_ADDRESS: `127.0.0.1:${PORT}` },
-      logging,
-    });
-    namespace.addContainerDependencies({ container: server, condition: ecs.ContainerDependencyCondition.HEALTHY });
+    const { clusterEndpoint, secret } = this.database;
+    const database = {
+      hostname: clusterEndpoint.hostname,
+      port: DATABASE_PORT,
+      secret: secret!,
+      ca: config.databaseCa ?? rdsRootOf(this),
+    };
+    const logging = ecs.LogDrivers.awsLogs({ logGroup, streamPrefix: 'temporal' });
+    const taskDefinition = temporalTask(this, config, { database, images, logging });
+    acknowledgeRegistry(taskDefinition);
     Validations.of(taskDefinition).acknowledge({
       id: 'AwsSolutions-ECS2',
-      reason: "The variables are names and addresses; the database's password comes from Secrets Manager.",
+      reason:
+        "The variables are names, addresses and public certificates; the database's password comes from Secrets Manager.",
     });
-    return new ecs.FargateService(this, 'Service', {
+    const service = new ecs.FargateService(this, 'Service', {
       cluster,
       taskDefinition,
       desiredCount: config.stopped ? 0 : 1,
@@ -226,6 +114,36 @@ export class TemporalStack extends Stack {
       minHealthyPercent: 0,
       maxHealthyPercent: 100,
       healthCheckGracePeriod: Duration.minutes(5),
+      // Three tasks that do not become healthy fail the deployment. Without this, CloudFormation waits for hours.
+      circuitBreaker: { rollback: true },
     });
+    // The server connects to the instance, which Aurora creates after the cluster.
+    service.node.addDependency(this.database);
+    return service;
+  }
+
+  /** Resolves `hostname` to the load balancer inside the network, and no other name. */
+  private nameBalancer(hostname: string, vpc: ec2.IVpc, balancer: elb.NetworkLoadBalancer): void {
+    const zone = new PrivateHostedZone(this, 'Zone', { zoneName: hostname, vpc });
+    new ARecord(this, 'Name', { zone, target: RecordTarget.fromAlias(new LoadBalancerTarget(balancer)) });
+  }
+
+  private addOutputs(): void {
+    const outputs = {
+      ServiceName: [this.service.serviceName, 'ECS service of the server'],
+      DatabaseEndpoint: [this.database.clusterEndpoint.socketAddress, "Address of Temporal's database"],
+      DatabaseSecret: [this.database.secret!.secretName, 'Secret with the user and the password of the database'],
+    };
+    for (const [name, [value, description]] of Object.entries(outputs))
+      new CfnOutput(this, name, { value, description });
   }
 }
+
+/** gRPC clients require that the TLS handshake selects HTTP/2. */
+const tlsListener = ({ certificateArn }: NonNullable<SelfHostedConfig['tls']>) => ({
+  protocol: elb.Protocol.TLS,
+  certificates: [elb.ListenerCertificate.fromArn(certificateArn)],
+  // TLS 1.2 and 1.3.
+  sslPolicy: elb.SslPolicy.RECOMMENDED_TLS,
+  alpnPolicy: elb.AlpnPolicy.HTTP2_ONLY,
+});

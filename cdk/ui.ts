@@ -9,9 +9,11 @@ import { isStopped, type DeployConfig } from '../config/deployment.ts';
 import { UI } from './costs.ts';
 import { healthCheck, secretsOf } from './environment.ts';
 import { imageOf } from './images.ts';
+import { REDIRECT_OUTPUT } from './removed-sections.ts';
 import type { StorageStack } from './storage.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
 import type { PublicUiConfig } from '../config/deployment/public-ui.ts';
+import type { SignIn } from '../web/sign-in.ts';
 
 const PORT = 8080;
 /** Hours after which a user must sign in again. */
@@ -54,9 +56,14 @@ export function addUi(stack: Stack, config: DeployConfig, ui: true | PublicUiCon
     vpc,
     port: PORT,
     protocol: elb.ApplicationProtocol.HTTP,
-    targets: [addService(stack, config, props).loadBalancerTarget({ containerName: 'ui', containerPort: PORT })],
+    targets: [
+      addService(stack, config, props, flagsOf(ui), signedInBy(ui, balancer)).loadBalancerTarget({
+        containerName: 'ui',
+        containerPort: PORT,
+      }),
+    ],
     healthCheck: { path: '/healthz' },
-    // A response takes only seconds.
+    // A response takes only seconds, and event streams end with the task (web/live/events.ts): browsers connect again.
     deregistrationDelay: Duration.seconds(30),
   });
   const forward = elb.ListenerAction.forward([pages]);
@@ -79,7 +86,7 @@ export function addUi(stack: Stack, config: DeployConfig, ui: true | PublicUiCon
       : 'Of the web pages, from inside of the network: http://',
   });
   if (isPublic)
-    new CfnOutput(stack, 'UiRedirect', {
+    new CfnOutput(stack, REDIRECT_OUTPUT, {
       value: `https://${ui.hostname}/oauth2/idpresponse`,
       description: 'What the provider is to send people back to',
     });
@@ -94,7 +101,27 @@ const signIn = ({ clientSecretArn, ...oidc }: PublicUiConfig['oidc'], next: elb.
     next,
   });
 
-function addService(stack: Stack, config: DeployConfig, props: UiProps): ecs.FargateService {
+/** The pages that change something are there if people may use them. */
+const flagsOf = (ui: true | PublicUiConfig): string[] => {
+  const { labelers, operators } = (ui !== true && ui.oidc.groups) || {};
+  return [...(labelers || operators ? ['--label'] : []), ...(operators ? ['--operate'] : [])];
+};
+
+/** Environment of the pages that are restricted to groups, which the load balancer itself cannot check. */
+function signedInBy(ui: true | PublicUiConfig, balancer: elb.ApplicationLoadBalancer): Record<string, string> {
+  if (ui === true || !ui.oidc.groups) return {};
+  const { issuer, clientId, name, groups } = ui.oidc;
+  const signer: SignIn = { balancer: balancer.loadBalancerArn, issuer, clientId, name, groups };
+  return { SELM_UI_SIGN_IN: JSON.stringify(signer) };
+}
+
+function addService(
+  stack: Stack,
+  config: DeployConfig,
+  props: UiProps,
+  flags: string[],
+  environment: Record<string, string>,
+): ecs.FargateService {
   const { vpc, subnets, storage, temporal, cluster, logGroup } = props;
   const taskDefinition = new ecs.FargateTaskDefinition(stack, 'UiTask', {
     cpu: UI.cpu,
@@ -104,8 +131,8 @@ function addService(stack: Stack, config: DeployConfig, props: UiProps): ecs.Far
   const container = taskDefinition.addContainer('Ui', {
     containerName: 'ui',
     image: imageOf('control', config),
-    command: ['ui', '--host', '0.0.0.0', '--port', String(PORT)],
-    environment: { AWS_REGION: stack.region, SELM_STORE: storage.url, ...temporal.environment },
+    command: ['ui', '--host', '0.0.0.0', '--port', String(PORT), ...flags],
+    environment: { AWS_REGION: stack.region, SELM_STORE: storage.url, ...temporal.environment, ...environment },
     // The workers' other secrets, such as HF_TOKEN, are not needed here.
     secrets: secretsOf(taskDefinition, temporal.secrets, 'ui'),
     portMappings: [{ containerPort: PORT }],

@@ -31,7 +31,7 @@ export const commands: Record<string, CommandEntry> = {
     load: async () => (await import('./retry.ts')).retryCommand(),
   },
   skip: {
-    summary: 'Skip the failed round of a run.',
+    summary: 'Skip the failed round or benchmark of a run.',
     load: async () => (await import('./skip.ts')).skipCommand(),
   },
   stop: {
@@ -51,7 +51,7 @@ export const commands: Record<string, CommandEntry> = {
     load: async () => (await import('./report.ts')).reportCommand(),
   },
   ui: {
-    summary: 'Serve read-only web pages of runs and policies.',
+    summary: 'Serve web pages of runs and policies, and for people who vote or decide about runs.',
     load: async () => (await import('./ui.ts')).uiCommand(),
   },
   schedule: {
@@ -86,6 +86,10 @@ export const commands: Record<string, CommandEntry> = {
     summary: 'Install PyTorch and vLLM for runs on GPUs.',
     load: async () => (await import('./torch.ts')).torchCommand(),
   },
+  prompts: {
+    summary: 'Make prompts whose responses a program can check.',
+    load: async () => (await import('./prompts.ts')).promptsCommand(),
+  },
   sample: {
     summary: 'Sample responses to prompts.',
     load: async () => (await import('./sample.ts')).sampleCommand(),
@@ -99,7 +103,7 @@ export const commands: Record<string, CommandEntry> = {
     load: async () => (await import('./diagnose.ts')).diagnoseCommand(),
   },
   label: {
-    summary: 'Label responses and write preference pairs.',
+    summary: 'Label responses and write preference pairs; invite people who vote.',
     load: async () => (await import('./label.ts')).labelCommand(),
   },
   optimize: {
@@ -113,6 +117,10 @@ export const commands: Record<string, CommandEntry> = {
   winrate: {
     summary: 'Compute raw and length-controlled win rates as AlpacaEval 2 does.',
     load: async () => (await import('./winrate.ts')).winrateCommand(),
+  },
+  benchmarks: {
+    summary: 'Install what the benchmarks of runs need.',
+    load: async () => (await import('./benchmarks.ts')).benchmarksCommand(),
   },
   ifeval: {
     summary: 'Run IFEval (arXiv 2311.07911).',

@@ -2,10 +2,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { silenceAwsSdk } from '../data/aws-sdk.ts';
 import { InputError } from '../data/errors.ts';
 
-/** @throws InputError that names the packages to install */
+/**
+ * Prepares this process for these packages.
+ * @throws InputError that names those to install
+ */
 export function requireDeployPackages(): void {
+  silenceAwsSdk();
   const { peerDependencies } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
     peerDependencies: Record<string, string>;
   };

@@ -1,42 +1,105 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { CONTEXT_KEY, type DeployConfig } from '../config/deployment.ts';
+import { obsoleteStacks } from '../cdk/removed-sections.ts';
+import { CONTEXT_KEY, isStopped, type DeployConfig } from '../config/deployment.ts';
 import { loadDeployConfig } from '../config/load-deployment.ts';
 import { InputError } from '../data/errors.ts';
-import { deployConfigOption, deployDoctorCommand } from './deploy-doctor.ts';
+import { deployDiffCommand } from './deploy-diff.ts';
+import { deployDestroyCommand } from './deploy-destroy.ts';
+import { deployDoctorCommand } from './deploy-doctor.ts';
+import { deployConfigOption } from './deploy-options.ts';
 import { requireDeployPackages } from './deploy-packages.ts';
+import { deployStatusCommand, readDeployed, showDeployed } from './deploy-status.ts';
+import { FAILED } from './errors.ts';
 
 /** The folder that contains cdk.json: a checkout, or dist/ of the installed package. */
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** `selm deploy`: deploy selm to an AWS account. */
 export function deployCommand(): Command {
-  return new Command('deploy')
-    .addCommand(deployDoctorCommand())
-    .description(
-      'Deploy selm to AWS with CDK, which reads credentials and region from the AWS environment (docs/deploy.md).',
-    )
-    .addOption(deployConfigOption().makeOptionMandatory())
-    .option('--context', 'Only write the configuration to cdk.context.json, for cdk diff, deploy and destroy.')
-    .argument('[arguments...]', 'Arguments of cdk deploy, after --, such as --require-approval never.')
-    .action(async (cdkArguments: string[], { config: file, context }: { config: string; context?: boolean }) => {
-      const config = loadDeployConfig(file);
-      requireImages(config, file);
-      writeContext(`${root}cdk.context.json`, config);
-      if (context) return console.log('cdk.context.json is written.');
-      requireDeployPackages();
-      const executable = createRequire(import.meta.url).resolve('aws-cdk/bin/cdk');
-      const cdk = spawn(process.execPath, [executable, 'deploy', '--all', ...cdkArguments], {
-        cwd: root,
-        stdio: 'inherit',
-      });
-      const [code] = (await once(cdk, 'exit')) as [number | null];
-      process.exitCode = code === 0 ? 0 : 1;
+  return (
+    new Command('deploy')
+      .addCommand(deployDoctorCommand())
+      .addCommand(deployStatusCommand())
+      .addCommand(deployDiffCommand())
+      .addCommand(deployDestroyCommand())
+      .description(
+        'Deploy selm to AWS with CDK, which reads credentials and region from the AWS environment (docs/deploy.md).',
+      )
+      // Its own commands have the flag, too, so that it is not mandatory for them here.
+      .addOption(deployConfigOption().makeOptionMandatory(false))
+      .option('--context', 'Only write the configuration to cdk.context.json, for cdk diff, deploy and destroy.')
+      .argument('[arguments...]', 'Arguments of cdk deploy, after --, such as --require-approval never.')
+      .action(async (cdkArguments: string[], { config: file, context }: { config?: string; context?: boolean }) => {
+        const [first] = cdkArguments;
+        // All stacks are deployed, so that a name is a mistyped command.
+        if (first !== undefined && !first.startsWith('-'))
+          throw new InputError(`selm deploy has no command "${first}"; see selm deploy --help.`);
+        if (file === undefined)
+          throw new InputError('selm deploy needs --config FILE, the YAML file of the deployment.');
+        const config = loadDeployConfig(file);
+        requireImages(config, file);
+        if (context) {
+          writeContext(`${root}cdk.context.json`, config);
+          return console.log('cdk.context.json is written.');
+        }
+        requireDeployPackages();
+        await removeObsolete(config);
+        if ((await runCdk(config, cdkArguments)) !== 0) return void (process.exitCode = FAILED);
+        const { stacks, versions } = await readDeployed(config);
+        showDeployed(stacks, versions);
+      })
+  );
+}
+
+/**
+ * Runs `cdk deploy`. It writes nothing into the package, which may be read-only or used by another deployment.
+ * @returns its exit code; null when a signal ended it
+ */
+async function runCdk(config: DeployConfig, cdkArguments: string[]): Promise<number | null> {
+  const output = mkdtempSync(join(tmpdir(), 'selm-deploy-'));
+  try {
+    const executable = createRequire(import.meta.url).resolve('aws-cdk/bin/cdk');
+    const settings = ['--all', '--output', output, '--context', `${CONTEXT_KEY}=${JSON.stringify(config)}`];
+    const cdk = spawn(process.execPath, [executable, 'deploy', ...settings, ...cdkArguments], {
+      cwd: root,
+      stdio: 'inherit',
     });
+    const [code] = (await once(cdk, 'exit')) as [number | null];
+    return code;
+  } finally {
+    rmSync(output, { recursive: true });
+  }
+}
+
+/**
+ * Deletes the stacks of earlier versions whose runs have all ended, and those of sections that the configuration has no more.
+ * @throws InputError when the credentials are those of another account, or runs of another version would lose their server
+ */
+async function removeObsolete(config: DeployConfig): Promise<void> {
+  const { checkAccount, deleteStack } = await import('../cdk/deployed.ts');
+  await checkAccount(config);
+  const { stacks: deployed, versions } = await readDeployed(config);
+  const draining = versions.find(({ state }) => state === 'draining');
+  if (draining && isStopped(config)) {
+    throw new InputError(
+      `temporal.stopped: version ${draining.id} still has runs in progress; wait until they have ended, or stop them.`,
+    );
+  }
+  for (const { id, stacks } of versions.filter(({ state }) => state === 'drained')) {
+    console.log(`Version ${id} is drained: its stacks are deleted.`);
+    await Promise.all(stacks.map((stack) => deleteStack(config, stack)));
+  }
+  for (const { stack, reason } of obsoleteStacks(config, deployed)) {
+    console.log(`${reason}: the stack ${stack} is deleted.`);
+    await deleteStack(config, stack);
+  }
 }
 
 /** Keeps the other keys of the context, where CDK caches its lookups. */

@@ -8,6 +8,7 @@ import { gpuProblem } from '../workers/gpu-fit.ts';
 import { checkMachine } from '../workers/machine.ts';
 import { nvidiaGpus } from '../engine/gpus.ts';
 import { loadConfig } from '../config/load.ts';
+import { poolOf } from '../config/pools.ts';
 import { BAD_INPUT, FAILED } from './errors.ts';
 import { SettingsFlags, type GivenFlags } from './settings.ts';
 import { jsonOption } from './step.ts';
@@ -64,8 +65,8 @@ export function doctorCommand(): Command {
     });
 }
 
-/** Width of a finding in columns; longer sentences wrap. */
-const LINE = 100;
+/** Width of a finding in columns; longer sentences wrap. A terminal also needs room for the names of the findings. */
+const LINE = Math.max(40, Math.min(100, (process.stdout.columns ?? Infinity) - 40));
 
 interface Findings {
   problems: string[];
@@ -82,16 +83,29 @@ async function machine(): Promise<Findings> {
 async function configuration(file: string, flags: GivenFlags): Promise<Findings> {
   const assumptions = assumptionFlags.read(flags);
   const config = loadConfig(file);
-  const estimate = await estimateRun(config, assumptions);
+  const estimated = await estimateRun(config, assumptions);
+  const estimate = { ...estimated, warnings: [...estimated.warnings, ...memoryWarnings(estimated)] };
   // A machine without GPUs can estimate a run of one that has them.
   const unfit = nvidiaGpus().length > 0 ? gpuProblem(config) : undefined;
   const problems = [...estimate.problems, ...(unfit === undefined ? [] : [unfit])];
   return {
     problems,
-    rows: rowsOf(estimate),
-    json: { name: config.name, rounds: config.rounds, ...estimate, problems },
+    rows: [['workers', poolOf(config)], ...rowsOf(estimate)],
+    json: { name: config.name, rounds: config.rounds, workers: poolOf(config), ...estimate, problems },
   };
 }
+
+/** A sentence for each step of a run on CPUs that needs more memory than this machine has. */
+const memoryWarnings = ({ gpus, sample, optimize }: Estimate): string[] =>
+  gpus !== undefined
+    ? []
+    : Object.entries({ sample, optimize }).flatMap(([step, parts]) => {
+        const bytes = sum(parts ?? {});
+        if (bytes <= totalmem()) return [];
+        return `${step} needs an estimated ${size(bytes)} of memory, and this machine has ${size(totalmem())}.`;
+      });
+
+const sum = (parts: Record<string, number>) => Object.values(parts).reduce((total, part) => total + part, 0);
 
 const size = (bytes: number) => (bytes < 1e8 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
 
@@ -105,9 +119,8 @@ const hoursOf = (value: number) => (value < 0.01 ? 'less than 0.01' : value.toFi
 
 /** 'weights 1.0 GB, gradients 2.0 GB: 3.0 GB' */
 function memory(parts: Record<string, number>): string {
-  const total = Object.values(parts).reduce((sum, part) => sum + part, 0);
   const each = Object.entries(parts).map(([name, bytes]) => `${name} ${size(bytes)}`);
-  return `${size(total)}: ${each.join(', ')}`;
+  return `${size(sum(parts))}: ${each.join(', ')}`;
 }
 
 function rowsOf({

@@ -9,6 +9,8 @@ export const FAILED = 1;
 export const BAD_INPUT = 2;
 /** A run waits for a decision and there is no terminal for asking. */
 export const DECISION_WANTED = 3;
+/** `selm deploy diff` found differences. */
+export const DIFFERS = 4;
 /** Interrupted by Ctrl-C: 128 + SIGINT, as in shells. */
 export const INTERRUPTED = 130;
 

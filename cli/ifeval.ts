@@ -1,17 +1,14 @@
-import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { sampledRows } from '../activities/sample.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { samplingSchema } from '../engine/protocol/settings.ts';
+import { IFEVAL_PROMPTS } from '../evaluation/benchmarks/ifeval.ts';
 import { ifevalAccuracies, type Accuracy } from '../labelers/verifier/accuracy.ts';
 import { percent } from './numbers.ts';
 import { SettingsFlags, type GivenFlags } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
 
-const SUITE = ['train', 'held-out'].map((name) =>
-  fileURLToPath(new URL(`../examples/ifeval/${name}.jsonl`, import.meta.url)),
-);
 /** Sampling settings. The maximum response length is that of lm-evaluation-harness for IFEval. */
 const schema = samplingSchema.extend({
   maxNewTokens: samplingSchema.shape.maxNewTokens.unwrap().default(1280),
@@ -30,15 +27,14 @@ export function ifevalCommand(): Command {
     "IFEval (arXiv 2311.07911) on a policy's greedy responses: strict and loose accuracy, by prompt and by instruction.",
   );
   addPolicy(command);
-  command.option('--prompts <file>', 'Prompts with instructions. Default: the 540 prompts of examples/ifeval.');
+  command.option('--prompts <file>', 'Prompts with instructions. Default: the 541 prompts of IFEval.');
   command.option('--out <file>', 'File for the responses: a row {id, prompt, responses} per prompt.');
   samplingFlags.addTo(command);
   command.addOption(jsonOption());
   return command.action(async (flags: Flags & GivenFlags) => {
     const settings = samplingFlags.read(flags);
     const policy = await policyOf(flags);
-    const sources = flags.prompts === undefined ? SUITE : [flags.prompts];
-    const prompts = (await Promise.all(sources.map(readPrompts))).flat();
+    const prompts = await readPrompts(flags.prompts ?? IFEVAL_PROMPTS);
     const result = await withEngine((engine) => engine.run('sample', { policy, prompts, settings, seed: 0 }));
     if (flags.out !== undefined) await writeJsonl(flags.out, sampledRows(prompts, result));
     const accuracies = ifevalAccuracies(

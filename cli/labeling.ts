@@ -24,16 +24,25 @@ export interface LabelerFlags extends GivenFlags {
 /** How `selm label` treats truncated responses. */
 export const truncatedFlags = new SettingsFlags(z.strictObject({ truncated: truncatedSchema }));
 
-/** Adds the flags of a labeler. Settings come from a file; the judge's settings are also flags. */
-export function addLabeler(command: Command): Command {
+/**
+ * Adds the flags of a labeler. Settings come from a file; the judge's settings are also flags.
+ * @param names of the labelers
+ */
+export function addLabeler(command: Command, names: string[] = labelerNames): Command {
   command
-    .addOption(new Option('--by <labeler>', 'Labeler that scores the responses.').choices(labelerNames))
+    .addOption(new Option('--by <labeler>', 'Labeler that scores the responses.').choices(names))
     .option('--label-config <file>', "The labeler's settings: a YAML file with the keys of a run's section `label`.");
   return judgeFlags.addTo(command);
 }
 
 /** @throws InputError when no labeler is named, or its settings are wrong */
-export const labelerOf = (flags: LabelerFlags): LabelSettings => labelerSettings(labelOf(flags));
+export const labelerOf = (flags: LabelerFlags): LabelSettings => scorerOf(labelOf(flags));
+
+/** The settings of the labeler. @throws InputError for people, whom only a run asks */
+export function scorerOf(settings: RoundLabelSettings): LabelSettings {
+  if (settings.by !== 'people') return labelerSettings(settings);
+  throw new InputError('People (by: people) do not score responses on the command line: name another labeler.');
+}
 
 /**
  * The settings of a labeler and of truncated responses, in the form of a round's settings.

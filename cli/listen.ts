@@ -38,12 +38,14 @@ export const listenFlags = (port: number, access: string) =>
  * Serves until a stop signal. The server then finishes requests that it has received completely, for up to ENDING_SECONDS. A second
  * signal ends the process immediately.
  * @param say called with the address when the server listens
+ * @param stop stops it as a stop signal does
  * @throws InputError when it cannot listen on the address
  */
 export async function listen(
   app: { fetch: (request: Request) => Response | Promise<Response> },
   { host, port }: { host: string; port: number },
   say: (address: string) => void,
+  stop?: AbortSignal,
 ): Promise<void> {
   const server = serve({ fetch: app.fetch, hostname: host, port }) as Server;
   const underWay = new Map<ServerResponse, IncomingMessage>();
@@ -73,8 +75,10 @@ export async function listen(
   }
   const { address, port: taken } = server.address() as AddressInfo;
   say(`http://${address.includes(':') ? `[${address}]` : address}:${taken}`);
-  const ignoreSignals = await new Promise<() => void>((stop) => {
-    const ignore = onStopSignal(() => stop(ignore));
+  const ignoreSignals = await new Promise<() => void>((end) => {
+    const ignore = onStopSignal(() => end(ignore));
+    if (stop?.aborted) end(ignore);
+    else stop?.addEventListener('abort', () => end(ignore), { once: true });
   });
   ignoreSignals();
   // A closing terminal may send SIGHUP more than once, so SIGHUP does not count as a second signal.

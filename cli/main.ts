@@ -1,4 +1,5 @@
 /** `selm`: the command line. Each subcommand has its own file. Bad usage and bad input end with one sentence and exit code 2. */
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { endAtStrayErrors } from '../data/stray-errors.ts';
 import { commands } from './commands.ts';
@@ -6,7 +7,15 @@ import { exitCodeOf, report } from './errors.ts';
 
 endAtStrayErrors();
 
+// From the file itself: engine/version.ts also resolves ONNX Runtime, which this does not need.
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
 const program = new Command('selm')
+  // A command and its subcommands may have flags of the same name.
+  .enablePositionalOptions()
+  .version(version, '--version')
   .description('Durable online alignment of language models (SELM, arXiv 2405.19332).')
   .configureOutput({
     outputError: (text, write) => write(text.replace(/^error: /, 'selm: ').replace(/\n\((Did .+)\)/, '; $1')),

@@ -1,5 +1,4 @@
 import { rm } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { answerQuestions } from '../evaluation/mt-bench/answers.ts';
 import { judgeAnswers, type Judge } from '../evaluation/mt-bench/judging.ts';
@@ -9,6 +8,7 @@ import { InputError } from '../data/errors.ts';
 import { exists } from '../data/file-errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import {
+  MT_BENCH,
   readAnswers,
   readJudgements,
   readQuestions,
@@ -21,8 +21,6 @@ import { addJudge, judgeOf } from './judging.ts';
 import { showProgress } from './progress.ts';
 import { seedFlags, SettingsFlags, type GivenFlags } from './settings.ts';
 import { addChatTemplate, jsonOption, policyOf, summarize, withEngine } from './step.ts';
-
-const suite = (name: string) => fileURLToPath(new URL(`../examples/mt-bench/${name}.jsonl`, import.meta.url));
 
 /** The maximum answer length is FastChat's. */
 const schema = samplingSchema.extend({
@@ -82,8 +80,8 @@ export function mtBenchCommand(): Command {
     checkFlags(flags);
     const { seed } = seedFlags.read(flags);
     const withJudge = judgeOf(flags);
-    const questions = await readQuestions(flags.questions ?? suite('question'));
-    const references = withJudge && (await readAnswers(flags.references ?? suite('reference_gpt4'))).answers;
+    const questions = await readQuestions(flags.questions ?? MT_BENCH.questions);
+    const references = withJudge && (await readAnswers(flags.references ?? MT_BENCH.references)).answers;
     if (references) checkReferences(questions, references);
     const answered = await answersOf(flags, questions, seed);
     const counts =

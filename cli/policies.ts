@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import Table from 'cli-table3';
 import { listReleases } from '../activities/release.ts';
+import { InputError } from '../data/errors.ts';
 import { POLICIES_HEAD, policyRow } from '../report/policies.ts';
 import { openStore } from '../workers/store.ts';
 import { jsonOption } from './step.ts';
@@ -13,6 +14,8 @@ export function policiesCommand(): Command {
     .addOption(jsonOption())
     .action(async (name: string | undefined, flags: { json?: boolean }) => {
       const releases = await listReleases(await openStore(), name);
+      if (name !== undefined && releases.length === 0)
+        throw new InputError(`There is no policy named "${name}"; selm policies lists all.`);
       if (flags.json) return console.log(JSON.stringify(releases));
       const table = new Table({ head: POLICIES_HEAD, style: { head: [], border: [], compact: true } });
       for (const release of releases) table.push(policyRow(release));

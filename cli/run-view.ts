@@ -6,11 +6,15 @@ import { createLogUpdate } from 'log-update';
 import { readProgress, type PendingActivity, type RunProgress } from '../workers/progress.ts';
 import { type RunHandle } from '../workers/runs.ts';
 import { describeFailure, NO_NEW_PROMPTS, skippedLines, waitsForDecision } from '../report/failure.ts';
+import { benchmarkLines } from '../report/benchmark-lines.ts';
 import { droppedNotes, kl, roundNotes, verdictOf } from '../report/rounds.ts';
 import { STEPS, type RoundStatus, type RunStatus, type StepName, type StepStatus } from '../workflows/status.ts';
+import { howToVote, votingLine } from '../report/voting.ts';
 import { barOf, clockOf, rateOf } from './progress.ts';
 
 const POLL_MILLISECONDS = 500;
+/** While people vote, every look asks all blocks of the round. */
+const VOTING_POLL_MILLISECONDS = 2000;
 
 interface WatchOptions {
   /** Whether a user at a terminal can make decisions. */
@@ -47,7 +51,8 @@ export async function watchRun(
       // A new signal for each poll: the client never removes its listeners.
       if (!stop.aborted) looking = requests();
       // Rejects when `stop` is aborted or the run fails: the loop ends then.
-      await Promise.race([sleep(POLL_MILLISECONDS, undefined, { signal: stop }), result]).catch(() => {});
+      const pause = progress?.voting ? VOTING_POLL_MILLISECONDS : POLL_MILLISECONDS;
+      await Promise.race([sleep(pause, undefined, { signal: stop }), result]).catch(() => {});
     }
     if (stop.aborted) return undefined;
     const status = await result;
@@ -72,7 +77,7 @@ class RunView {
   private readonly rates = new Rates();
   private readonly said = new Set<string>();
 
-  show({ status, round, pending }: RunProgress): void {
+  show({ status, round, voting, pending }: RunProgress): void {
     if (status.state === 'preparing') this.sayOnce('Preparing: reading prompts, model and settings.');
     if (status.dropped) droppedNotes(status.dropped).forEach((line) => this.sayOnce(line));
     if (status.policy !== undefined && !status.start) this.sayOnce('Measuring the start policy.');
@@ -86,7 +91,8 @@ class RunView {
           `KL ${kl(evaluation)}, ${verdictOf(result)}.`,
       );
     }
-    for (const line of [...status.repairs, ...skippedLines(status), ...roundNotes(status)]) this.sayOnce(line);
+    for (const line of [...status.repairs, ...skippedLines(status), ...roundNotes(status), ...benchmarkLines(status)])
+      this.sayOnce(line);
     if (status.rounds === 0) this.sayOnce(NO_NEW_PROMPTS);
     if (status.state === 'paused') this.sayOnce(`Paused: selm resume ${status.name}`);
     else this.said.delete(`Paused: selm resume ${status.name}`);
@@ -94,9 +100,11 @@ class RunView {
     for (const { name, attempt, lastFailure } of pending) {
       if (lastFailure !== undefined) this.sayOnce(`${name} failed (${lastFailure}); attempt ${attempt}.`);
     }
+    if (round && voting)
+      this.sayOnce(`Round ${round.round} asks people for ${voting.asked} votes. ${howToVote(status.name)}`);
     const underWay = round && !status.results.some((result) => result.round === round.round);
     const lines = underWay ? this.roundLines(round, status.rounds, pending) : preparingLines(status, pending);
-    this.draw?.(lines.join('\n'));
+    this.draw?.([...lines, ...(voting ? [votingLine(status.name, voting)] : [])].join('\n'));
   }
 
   private roundLines({ round, steps }: RoundStatus, rounds: number, pending: PendingActivity[]): string[] {
@@ -124,10 +132,11 @@ class RunView {
   }
 }
 
-/** The number of checked prompts while the run prepares. */
+/** The number of checked prompts, or the copied part of a model, while the run prepares. */
 function preparingLines({ state }: RunStatus, pending: PendingActivity[]): string[] {
   const progress = state === 'preparing' ? pending.find((activity) => activity.progress)?.progress : undefined;
-  return progress ? [`  ${progress.done}/${progress.total} ${progress.unit} checked`] : [];
+  if (!progress) return [];
+  return [`  ${progress.done}/${progress.total} ${progress.unit} ${progress.unit === 'MB' ? 'copied' : 'checked'}`];
 }
 
 /** The completed part of a step: its finished activities, and the finished parts of those in progress. */
@@ -156,6 +165,7 @@ function stepLine(name: StepName, step: StepStatus, underWay?: UnderWay): string
     `${title}${barOf(fraction)}`,
     `${Math.floor(100 * fraction)} %`.padStart(5),
     own ? `${own.done}/${own.total} ${own.unit}` : `${step.done}/${step.total} activities`,
+    ...(own?.resumed ? [`resumed from ${own.resumed.from}, ${own.resumed.again} again`] : []),
     ...(rate === undefined ? [] : [rateOf(rate)]),
     ...(eta === undefined ? [] : [`ETA ${clockOf(eta)}`]),
   ].join('  ');

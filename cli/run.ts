@@ -18,10 +18,11 @@ import { loadConfig } from '../config/load.ts';
 import type { RunConfig } from '../config/run.ts';
 import { isChangeable } from '../config/set.ts';
 import type { RunStatus } from '../workflows/status.ts';
-import { DECISION_WANTED, INTERRUPTED } from './errors.ts';
+import { DECISION_WANTED, FAILED, INTERRUPTED } from './errors.ts';
+import { operatorName } from './operator.ts';
 import { runTable } from './run-table.ts';
 import { watchRun } from './run-view.ts';
-import { setOption } from './set-option.ts';
+import { setFlag, setOption } from './set-option.ts';
 import { jsonOption } from './step.ts';
 
 interface RunFlags {
@@ -126,14 +127,14 @@ async function startOrResume(
     if (!areSet) throw error;
     // As in the configuration, paths are relative to its file.
     const settings = Object.fromEntries(keys.map((key) => [key, valueAt(config, key)]));
-    await retryRun(client, config.name, undefined, settings, true);
+    await retryRun(client, config.name, { by: operatorName(), settings }, true);
     return { handle: await findRun(client, config.name), attached: true };
   }
 }
 
 /** Adds the user's options to the error that the file differs from the run in progress. */
 function withRemedies({ message, differences }: RunDiffers, file: string): InputError {
-  const settings = differences.map(({ key, after }) => `--set ${key}=${JSON.stringify(after)}`).join(' ');
+  const settings = differences.map(({ key, after }) => setFlag(key, after)).join(' ');
   const settable = differences.every(({ key, after }) => isChangeable(key) && after !== undefined);
   const commands = [`selm run ${file} --restart`, ...(settable ? [`selm run ${file} ${settings}`] : [])];
   const remedies = [
@@ -143,10 +144,11 @@ function withRemedies({ message, differences }: RunDiffers, file: string): Input
   return new InputError(`${message} ${remedies.join('; ')}: ${commands.join(' | ')}`);
 }
 
-/** Prints the results of a run, and sets the exit code if it waits for a decision. */
+/** Prints the results of a run, and sets the exit code if it waits for a decision or could not write its output. */
 export function reportRun(status: RunStatus, { json }: { json?: boolean }): void {
   if (status.start) console.log(runTable(status));
   for (const note of roundNotes(status)) console.log(note);
   if (json) console.log(JSON.stringify(status));
+  if (status.publication !== undefined) process.exitCode = FAILED;
   if (waitsForDecision(status)) process.exitCode = DECISION_WANTED;
 }

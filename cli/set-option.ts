@@ -1,8 +1,7 @@
 /** `--set key=value`: replaces a setting of the configuration. */
 import { Option } from 'commander';
-import { InputError } from '../data/errors.ts';
-import { parseYaml } from '../data/yaml.ts';
 import type { Settings } from '../config/changes.ts';
+import { readSetting } from '../config/set.ts';
 
 /** Creates the option. @param about its description: a sentence that says what the setting changes */
 export const setOption = (about: string) =>
@@ -12,9 +11,8 @@ export const setOption = (about: string) =>
       "'label={by: verifier}'. Can be repeated.",
   ).argParser((text: string, settings: Settings = {}) => ({ ...settings, ...readSetting(text) }));
 
-/** Parses `key=value`. The value is YAML, as in the configuration. */
-function readSetting(text: string): Settings {
-  const [, key, value] = /^([\w.]+)=(.+)$/s.exec(text) ?? [];
-  if (key === undefined) throw new InputError(`--set ${text} is not a setting: give key=value.`);
-  return { [key]: parseYaml(value, `The value of --set ${text}`) };
+/** Writes the option as a person types it in a shell, which would change brackets, braces and quotes. */
+export function setFlag(key: string, value: unknown): string {
+  const setting = `${key}=${JSON.stringify(value)}`;
+  return `--set ${/^[\w.=-]+$/.test(setting) ? setting : `'${setting.replaceAll("'", String.raw`'\''`)}'`}`;
 }

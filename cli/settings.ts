@@ -134,7 +134,9 @@ function declarationOf(name: string, schema: JsonSchema): string {
 /** Maximum length of choices in a placeholder. Longer choices are part of the description, because they would narrow its column. */
 const MAX_CHOICES = 20;
 
-function placeholderOf({ type, enum: values }: JsonSchema): string {
+function placeholderOf({ type, enum: values, anyOf, const: name }: JsonSchema): string {
+  if (anyOf) return (anyOf as JsonSchema[]).map(placeholderOf).join('|');
+  if (name !== undefined) return String(name);
   const choices = values?.join('|');
   if (choices) return choices.length > MAX_CHOICES ? 'name' : choices;
   return { array: 'list', object: 'json', string: 'text' }[type as string] ?? String(type);
@@ -165,8 +167,10 @@ function defaultOf(type: JsonSchema['type'], fallback: unknown): string[] {
 const textOf = (value: unknown): string => (Array.isArray(value) ? value.join(',') : String(value));
 
 /** Converts a flag's text to the setting's type. The schema rejects texts of another type. */
-function valueOf(flag: unknown, { type }: JsonSchema): unknown {
+function valueOf(flag: unknown, { type, anyOf }: JsonSchema): unknown {
   if (typeof flag !== 'string') return flag;
+  // The first alternative whose type the text has: a number, or a name.
+  if (anyOf) return (anyOf as JsonSchema[]).map((each) => valueOf(flag, each)).find((value) => value !== flag) ?? flag;
   if (type === 'array') return flag.split(',');
   if (type === 'object') return parsed(flag);
   const isNumber = type === 'number' || type === 'integer';

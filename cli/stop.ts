@@ -1,15 +1,17 @@
 import { Command } from 'commander';
+import { DECISION_WORDS } from '../report/decisions.ts';
 import { decide } from '../workers/decisions.ts';
 import { stopUpdate } from '../workflows/decisions.ts';
+import { operatorName } from './operator.ts';
 import { withDecision } from './server.ts';
 
 /** `selm stop`: stop a run after the step in progress. */
 export function stopCommand(): Command {
   return new Command('stop')
-    .description('Stop a run after the step in progress; its last accepted policy is released, as when a run ends.')
+    .description(DECISION_WORDS.stop.about)
     .argument('<name>', 'Name of the run.')
     .action(async (name: string) => {
-      await withDecision((client) => decide(client, name, stopUpdate));
-      console.log(`Run "${name}" stops after the step in progress.`);
+      await withDecision((client) => decide(client, name, stopUpdate, { by: operatorName() }));
+      console.log(DECISION_WORDS.stop.done(name));
     });
 }

@@ -1,7 +1,6 @@
 import { Command, Option } from 'commander';
 import { nvidiaGpus } from '../engine/gpus.ts';
-import type { EnvironmentKind } from '../engine/torch/environment.ts';
-import { installTorch } from '../workers/torch-install.ts';
+import { installEnvironment } from '../workers/python-install.ts';
 import { jsonOption, summarize } from './step.ts';
 
 interface Flags {
@@ -25,7 +24,9 @@ export function torchCommand(): Command {
     .addOption(jsonOption())
     .action(async (flags: Flags) => {
       const kind = kindOf(flags);
-      const { python, made } = await installTorch(kind, (message) => console.error(message));
+      const { python, made } = await installEnvironment(`torch-${kind}`, 'selm torch install', (message) =>
+        console.error(message),
+      );
       summarize(
         flags,
         { kind, python, made },
@@ -35,7 +36,7 @@ export function torchCommand(): Command {
   return torch;
 }
 
-function kindOf({ cuda, cpu }: Flags): EnvironmentKind {
+function kindOf({ cuda, cpu }: Flags): 'cuda' | 'cpu' {
   if (cuda || cpu) return cuda ? 'cuda' : 'cpu';
   return nvidiaGpus().length > 0 ? 'cuda' : 'cpu';
 }

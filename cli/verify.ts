@@ -13,7 +13,7 @@ import { InputError } from '../data/errors.ts';
 import { promisesBits, type ComputeSettings } from '../engine/protocol/compute.ts';
 import { cacheFolder } from '../workers/places.ts';
 import { openStore } from '../workers/store.ts';
-import type { RoundResult } from '../workflows/status.ts';
+import type { MeasuredBenchmark, RoundResult } from '../workflows/status.ts';
 import { FAILED } from './errors.ts';
 import { jsonOption, summarize, withEngine } from './step.ts';
 
@@ -29,7 +29,8 @@ export function verifyCommand(): Command {
     .addOption(jsonOption())
     .action(async (run: string, flags: { round?: number; step?: string; json?: boolean }) => {
       const store = await openStore();
-      const steps = await chosenSteps(await findRun(run), flags.round, flags.step);
+      const { results, benchmarks } = await findRun(run);
+      const steps = await chosenSteps(results, benchmarks, flags.round, flags.step);
       const different: string[] = [];
       const close: string[] = [];
       const skipped: string[] = [];
@@ -101,27 +102,37 @@ async function compare(step: StoredStep, context: StepContext, scratch: string):
   }
 }
 
-async function findRun(run: string): Promise<RoundResult[]> {
+interface Lineage {
+  results: RoundResult[];
+  /** Absent in releases of runs without benchmarks. */
+  benchmarks?: MeasuredBenchmark[];
+}
+
+async function findRun(run: string): Promise<Lineage> {
   const isIt = ({ release }: NamedRelease) => (release.lineage as { run: string }).run === run;
   const found = isPolicyName(run)
     ? await findRelease(await openStore(), run)
     : (await listReleases(await openStore())).findLast(isIt)?.release;
   if (!found)
     throw new InputError(`No run "${run}" has made a policy that this store knows: selm policies lists them.`);
-  return (found.lineage as { results: RoundResult[] }).results;
+  return found.lineage as Lineage;
 }
 
 /** The steps behind the results of runs: of all rounds or of one round, with all step names or with one. */
 async function chosenSteps(
   results: RoundResult[],
+  benchmarks: MeasuredBenchmark[] = [],
   round: number | undefined,
   name: string | undefined,
 ): Promise<StoredStep[]> {
   const store = await openStore();
+  // The start policy is measured before the first round.
+  const benchmarksOf = (number: number) =>
+    benchmarks.flatMap((measured) => (Math.max(1, measured.round) === number ? (measured.address ?? []) : []));
   const behind = (of: RoundResult[]) =>
     stepsBehind(
       store,
-      of.flatMap(({ policy, artifacts }) => [policy, artifacts.evaluation]),
+      of.flatMap(({ round: number, policy, artifacts }) => [policy, artifacts.evaluation, ...benchmarksOf(number)]),
     );
   if (round !== undefined && !results.some((result) => result.round === round))
     throw new InputError(`The run has no round ${round}: it has ${results.map((result) => result.round).join(', ')}.`);

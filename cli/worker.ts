@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { InputError } from '../data/errors.ts';
-import { ROLES, runWorkers, type Role } from '../workers/worker.ts';
+import { ROLES, type Role } from '../workers/roles.ts';
+import { runWorkers } from '../workers/worker.ts';
 import { exitCodeOf, report } from './errors.ts';
 import { hasServer } from '../workers/connection.ts';
 import { keepServer } from '../workers/keep-server.ts';
@@ -15,9 +16,10 @@ interface WorkerFlags {
 export function workerCommand(): Command {
   return new Command('worker')
     .description(
-      'Run a worker: the role control runs workflows and steps without a model, the role gpu steps with a model.',
+      'Run a worker: the role control runs workflows and steps without a model, the roles gpu and node steps with a model: of ' +
+        'runs with workers: single, and with workers: node.',
     )
-    .addOption(new Option('--role <role>', 'Role of the worker. Default: both.').choices(ROLES))
+    .addOption(new Option('--role <role>', 'Role of the worker. Default: all.').choices(ROLES))
     .option(
       '--deployment <name>',
       'Name of the Temporal worker deployment. A run stays on the version that it started on.',
@@ -29,8 +31,8 @@ export function workerCommand(): Command {
       }
       const leaveServer = hasServer()
         ? async () => {}
-        : await keepServer((message) => console.error(message), { answers: role !== 'gpu' });
-      console.error(`Working as ${role ?? ROLES.join(' and ')}; Ctrl-C stops it.`);
+        : await keepServer((message) => console.error(message), { answers: role === undefined || role === 'control' });
+      console.error(`Working as ${role ?? ROLES.join(', ')}; Ctrl-C stops it.`);
       const version =
         deployment !== undefined && buildId !== undefined ? { deploymentName: deployment, buildId } : undefined;
       try {

@@ -54,3 +54,14 @@ export function configOfRound<C extends object>(config: C, changes: Change[], ro
     .filter(({ from }) => from <= round)
     .reduce((changed, { settings }) => withSettings(changed, settings), config);
 }
+
+const LONGEST_VALUE = 60;
+
+/** A setting's value as text, cut if it is long. */
+export function showValue(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length <= LONGEST_VALUE ? text : `${text.slice(0, LONGEST_VALUE)}...`;
+}
+
+/** A setting as for `--set`, cut if it is long. @example showSetting('optimize.learningRate', 1e-5) // 'optimize.learningRate=0.00001' */
+export const showSetting = (key: string, value: unknown): string => `${key}=${showValue(value)}`;

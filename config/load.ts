@@ -2,7 +2,6 @@
 import { dirname } from 'node:path';
 import { isPolicyName } from '../artifacts/names.ts';
 import { InputError } from '../data/errors.ts';
-import { isDatasetId } from '../data/hub-ids.ts';
 import { threadsPerRank } from '../engine/process/threads.ts';
 import { readChatTemplate } from '../engine/tokenizer/chat-template-settings.ts';
 import { locateLabeler, roundLabelSchema, type RoundLabelSettings } from '../labelers/index.ts';
@@ -26,9 +25,10 @@ export function loadConfig(file: string, settings: Settings = {}): RunConfig {
 /**
  * Reads a run's configuration. Paths in it are relative to `folder`.
  * @param source names the configuration in errors
+ * @param locate locates what it names, except the chat template, whose text is read here
  * @throws InputError that names the source and the key
  */
-export function readConfig(source: string, document: object, folder: string): RunConfig {
+export function readConfig(source: string, document: object, folder: string, locate = locateFrom(folder)): RunConfig {
   const parsed = runSchema.safeParse(document);
   if (!parsed.success) throw new InputError(`${source}: ${describeProblem(runSchema, document, parsed.error)}`);
 
@@ -42,7 +42,6 @@ export function readConfig(source: string, document: object, folder: string): Ru
       `${source}: "sample.vllm" has an effect with sample.backend: vllm only: set that, or remove this setting.`,
     );
   }
-  const locate = locateFrom(folder);
   const { train, heldOut } = prompts;
   return {
     ...locateSections({ ...rest, sample }, locate),
@@ -50,11 +49,11 @@ export function readConfig(source: string, document: object, folder: string): Ru
     ...compute,
     model: locate.model(model),
     ...(adapter !== undefined && { adapter: locate.pathOrId(adapter, isPolicyName) }),
-    ...(chatTemplate && { chatTemplate: withText(chatTemplate, locate.path) }),
+    ...(chatTemplate && { chatTemplate: withText(chatTemplate, locateFrom(folder).path) }),
     prompts: {
       ...prompts,
-      train: locate.pathOrId(train, isDatasetId),
-      heldOut: typeof heldOut === 'string' ? locate.pathOrId(heldOut, isDatasetId) : heldOut,
+      train: locate.dataset(train),
+      heldOut: typeof heldOut === 'string' ? locate.dataset(heldOut) : heldOut,
     },
     ...(output !== undefined && { output: locate.path(output) }),
   };

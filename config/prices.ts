@@ -66,17 +66,31 @@ export type PriceName = keyof typeof PRICES;
 
 const ON_DEMAND = 'ec2/pricing/on-demand/';
 
-/** On-demand instances, per hour. A deployment's `gpu.usdPerHour` replaces them. */
+/**
+ * On-demand instances, per hour. A pool's `usdPerHour` replaces them. Those of 2026-07 are from the AWS Price List (EC2, us-east-1,
+ * 2026-07-28), whose prices of p4d, p5 and g6e.48xlarge agree with those of the page.
+ */
 export const INSTANCE_HOURS: Record<string, Price> = {
-  'g6.xlarge': price(0.8048, ON_DEMAND),
-  'g6.2xlarge': price(0.9776, ON_DEMAND),
   'g5.xlarge': price(1.006, ON_DEMAND),
   'g5.2xlarge': price(1.212, ON_DEMAND),
+  'g5.4xlarge': price(1.624, ON_DEMAND),
+  'g5.8xlarge': price(2.448, ON_DEMAND),
+  'g6.xlarge': price(0.8048, ON_DEMAND),
+  'g6.2xlarge': price(0.9776, ON_DEMAND),
+  'g6.4xlarge': price(1.3232, ON_DEMAND),
+  'g6.8xlarge': price(2.0144, ON_DEMAND),
   'g6e.xlarge': price(1.861, ON_DEMAND),
   'g6e.2xlarge': price(2.24208, ON_DEMAND),
+  'g6e.4xlarge': price(3.00424, ON_DEMAND),
+  'g6e.8xlarge': price(4.52856, ON_DEMAND),
+  'g6e.12xlarge': price(10.49264, ON_DEMAND),
+  'g6e.24xlarge': price(15.06559, ON_DEMAND),
+  'g6e.48xlarge': price(30.13118, ON_DEMAND, '2026-07'),
   'p4d.24xlarge': price(21.957642, ON_DEMAND),
+  'p4de.24xlarge': price(27.44705, ON_DEMAND, '2026-07'),
   'p5.4xlarge': price(6.88, ON_DEMAND),
   'p5.48xlarge': price(55.04, ON_DEMAND),
+  'p5en.48xlarge': price(63.296, ON_DEMAND, '2026-07'),
 };
 
 /** The oldest date of these prices. */

@@ -22,13 +22,19 @@ export function describeProblem(
     const keys = keysOf(schema);
     if (keys.includes(unknown))
       return `"${unknown}" is not a setting of ${kindAt(document, issue.path)}; remove it, or give the section as a whole.`;
-    return `there is no key "${unknown}"; did you mean "${nearest(unknown, keys)}"?`;
+    const meant = nearest(unknown, keys);
+    if (meant !== undefined) return `there is no key "${unknown}"; did you mean "${meant}"?`;
+    // In an entry of a list, whose keys `keysOf` does not have.
+    const others = Object.keys(valueAt(document, issue.path) as object).filter((key) => !issue.keys.includes(key));
+    const beside = others.length === 0 ? '' : ` beside "${others.join('", "')}"`;
+    return `there is no key "${unknown}"${beside}; remove it, or see ${page}.`;
   }
   // The value may be a secret in the wrong place: it is not printed.
   if (issue.code === 'custom' && issue.params?.['hidden'])
     return `"${path}" is not valid: ${issue.message}; see ${page}.`;
   const value = valueAt(document, issue.path);
-  if (value === undefined) return `"${path}" is missing; see ${page}.`;
+  if (value === undefined)
+    return `"${path}" is missing${issue.code === 'custom' ? `: ${issue.message}` : ''}; see ${page}.`;
   if (value === null) return `"${path}" has no value; give it one or remove the key.`;
   const expected = issue.message.replace(/^(Invalid input|Invalid option|Too small|Too big): /, '');
   return `"${path}" cannot be ${JSON.stringify(value)}: ${expected}; see ${page}.`;
@@ -37,7 +43,7 @@ export function describeProblem(
 type Issue = z.core.$ZodIssue;
 
 const valueAt = (document: unknown, path: PropertyKey[]): unknown =>
-  path.reduce((inner, key) => (inner as Record<PropertyKey, unknown>)[key], document);
+  path.reduce((inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], document);
 
 /** The kind of a section that has several: `by` names a labeler. */
 function kindAt(document: unknown, path: PropertyKey[]): string {
@@ -76,7 +82,7 @@ function keysOf(schema: z.ZodType): string[] {
 }
 
 /** The most likely intended key: a similar name in the same section, else a similar name elsewhere, else the nearest key of the section. */
-function nearest(unknown: string, keys: string[]): string {
+function nearest(unknown: string, keys: string[]): string | undefined {
   const [name, section] = [nameOf(unknown), sectionOf(unknown)];
   const here = keys.filter((key) => sectionOf(key) === section);
   const similar = (candidates: string[]) =>
@@ -84,7 +90,7 @@ function nearest(unknown: string, keys: string[]): string {
       .filter((key) => edits(nameOf(key), name) <= Math.ceil(name.length / 3))
       .toSorted((a, b) => edits(nameOf(a), name) - edits(nameOf(b), name));
   const nearestHere = here.toSorted((a, b) => edits(a, unknown) - edits(b, unknown));
-  return [...similar(here), ...similar(keys), ...nearestHere][0];
+  return [...similar(here), ...similar(keys), ...nearestHere].at(0);
 }
 
 const sectionOf = (key: string) => key.slice(0, key.lastIndexOf('.') + 1);

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { nameSchema } from '../data/paths.ts';
 import { checkCompute, computeFields } from '../engine/protocol/settings.ts';
 import { roundLabelSchema } from '../labelers/index.ts';
+import { POOLS } from './pools.ts';
 import { evaluateSchema } from './run/evaluate.ts';
 import { budgetSchema, onFailureSchema } from './run/operation.ts';
 import { optimizeSchema } from './run/optimize.ts';
@@ -35,6 +36,14 @@ const sections = z.strictObject({
         'Default: the cores of the machine that starts the run, which ranks share.',
     ),
   ...computeFields.shape,
+  workers: z
+    .enum(POOLS)
+    .optional()
+    .describe(
+      'Pool of GPU workers that compute the steps with a model: `single` (`selm worker --role gpu`, one GPU each), or `node` ' +
+        '(`--role node`, several GPUs of one machine). Results do not depend on it. Default: `node` if `gpus` is more than 1, ' +
+        'else `single`.',
+    ),
   sample: sampleSchema.prefault({}).describe('How the policy responds to the prompts of a round.'),
   label: roundLabelSchema.prefault({}).describe('How responses become preferences.'),
   optimize: optimizeSchema.prefault({}).describe('How the policy is trained on the preferences of a round.'),
@@ -66,6 +75,14 @@ export const runSchema = sections
   .refine(({ sample }) => !sample.server || sample.weights !== 'q8', {
     path: ['sample', 'weights'],
     error: 'a server that samples (sample.server) has its own weights, remove one of the two',
+  })
+  .refine(({ label, evaluate }) => label.by !== 'people' || label.otherwise || evaluate.labeler, {
+    path: ['evaluate', 'labeler'],
+    error: 'people do not score the responses to held-out prompts, give it or label.otherwise',
+  })
+  .refine(({ label }) => label.by !== 'people' || label.atDeadline !== 'park' || label.deadline !== undefined, {
+    path: ['label', 'atDeadline'],
+    error: 'there is no label.deadline, give it or remove this setting',
   });
 
 /** A run's configuration as it is read: defaults filled in, paths absolute. */

@@ -19,7 +19,7 @@ export const scheduleSchema = calendarSchema.extend({
   run: z
     .union([z.string(), z.record(z.string(), z.unknown())], { error: "expected a run's YAML file" })
     .describe(
-      "The run's YAML file, relative to this file, or its settings. Model and prompts must be hub ids, since the " +
-        'workers share no folder.',
+      "The run's YAML file, relative to this file, or its settings. It may name no path (hub ids and policies, no " +
+        '`output`), since the workers share no folder.',
     ),
 });

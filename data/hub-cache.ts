@@ -1,8 +1,9 @@
 /** Limits the size of the hub cache: removes whole repositories, the least recently used first. */
-import { lstat, mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { getHFHubCachePath, getRepoFolderName, type RepoId } from '@huggingface/hub';
 import { InputError } from './errors.ts';
+import { markUsed } from './in-use.ts';
 
 /** A repository used within this time is kept even above the limit, since this or another process may be using it. */
 const RECENT_MS = 10 * 60_000;
@@ -17,14 +18,12 @@ export async function makeRoom(repo: RepoId, bytes: number): Promise<void> {
   if (!(Number(given) > 0)) throw new InputError(`SELM_HUB_CACHE_GB=${given} is no size: give a number of gigabytes.`);
   const cache = getHFHubCachePath();
   const folder = join(cache, getRepoFolderName(repo));
-  const now = new Date();
   await mkdir(folder, { recursive: true });
-  // The modification time of the folder is the time of its last use.
-  await utimes(folder, now, now);
+  await markUsed(folder);
   const repositories = await repositoriesIn(cache);
   let excess = repositories.reduce((sum, { size }) => sum + size, bytes) - Number(given) * 1e9;
   for (const { path, size, used } of repositories.sort((a, b) => a.used - b.used)) {
-    if (excess <= 0 || used > now.getTime() - RECENT_MS) return;
+    if (excess <= 0 || used > Date.now() - RECENT_MS) return;
     await rm(path, { recursive: true, force: true });
     excess -= size;
   }

@@ -22,7 +22,7 @@ import { readAddress, readSecret } from './secret.ts';
 import { isContained } from './paths.ts';
 
 /** Files of a model: weights, configuration, tokenizer and chat template, in the top folder of the repository. */
-const MODEL_FILE = /^(?!consolidated)[^/]+\.(safetensors|json|jinja|model|txt)$/;
+export const MODEL_FILE = /^(?!consolidated)[^/]+\.(safetensors|json|jinja|model|txt)$/;
 
 /** Files of a model or an ONNX export: as MODEL_FILE, and the ONNX file in the top folder or in `onnx/`. */
 export const MODEL_OR_ONNX_FILE = new RegExp(`${MODEL_FILE.source}|^(onnx/)?model\\.onnx(_data|\\.data)?$`);
@@ -30,12 +30,15 @@ export const MODEL_OR_ONNX_FILE = new RegExp(`${MODEL_FILE.source}|^(onnx/)?mode
 /** The branch on which the hub has every data set as Parquet, in `config/split/0000.parquet`. */
 const PARQUET_BRANCH = 'refs/convert/parquet';
 
+/** Whether a model is on the hub: a path that exists has the precedence over an id. */
+export const isOnHub = (idOrPath: string): boolean => MODEL_ID.test(idOrPath) && !existsSync(idOrPath);
+
 /**
  * The local folder of a model: `idOrPath` if it is a folder, otherwise the download of hub id `org/name[@revision]`.
  * @param wanted paths of the files to download
  * @throws InputError when it is neither, HubFailed when the hub cannot be reached
  */
-export async function resolveModel(idOrPath: string, wanted = MODEL_FILE): Promise<string> {
+export async function resolveModel(idOrPath: string, wanted: Pick<RegExp, 'test'> = MODEL_FILE): Promise<string> {
   const local = statSync(idOrPath, { throwIfNoEntry: false });
   if (local?.isDirectory()) return idOrPath;
   const [, name, revision] = MODEL_ID.exec(idOrPath) ?? [];
@@ -65,6 +68,14 @@ export function cachedModel(id: string): string | undefined {
   if (!commits.includes(named) && (isCommit(named) || commits.length !== 1)) return undefined;
   const folder = join(snapshots, commits.includes(named) ? named : commits[0]);
   return ['config.json', 'tokenizer.json'].every((file) => existsSync(join(folder, file))) ? folder : undefined;
+}
+
+/** Where the hub cache has a model's commit. @param id `org/name@<commit>` */
+export function snapshotOf(id: string): { repo: RepoId; repository: string; folder: string } {
+  const [name, commit] = id.split('@');
+  const repo: RepoId = { type: 'model', name };
+  const repository = join(getHFHubCachePath(), getRepoFolderName(repo));
+  return { repo, repository, folder: join(repository, 'snapshots', commit) };
 }
 
 const isCommit = (revision: string) => /^[0-9a-f]{40}$/.test(revision);
@@ -104,6 +115,15 @@ export async function downloadDataset(id: string): Promise<string[]> {
   });
 }
 
+/** Downloads files of hub data set `org/name`, by their paths. @returns their paths in the cache, in the same order */
+export async function downloadDatasetFiles(name: string, wanted: string[]): Promise<string[]> {
+  return download({ type: 'dataset', name }, 'main', (paths) => {
+    const missing = wanted.filter((path) => !paths.includes(path));
+    if (missing.length === 0) return wanted;
+    throw new InputError(`Data set "${name}" on the hub has no ${missing.join(' and no ')}; check its name.`);
+  });
+}
+
 /** Downloads the files that `choose` selects. @returns their paths in the cache */
 async function download(repo: RepoId, revision: string, choose: (paths: string[]) => string[]): Promise<string[]> {
   const access = hubAccess();
@@ -136,9 +156,9 @@ async function download(repo: RepoId, revision: string, choose: (paths: string[]
 }
 
 /** Address and token for the hub. @throws InputError for an address with a password, and for an invalid token */
-const hubAccess = () => ({ hubUrl: readAddress('HF_ENDPOINT'), accessToken: readSecret('HF_TOKEN')?.reveal() });
+export const hubAccess = () => ({ hubUrl: readAddress('HF_ENDPOINT'), accessToken: readSecret('HF_TOKEN')?.reveal() });
 /** Checks a commit, path or hash from the hub, which becomes a path in the cache. @throws InputError if it is outside the cache */
-function checkListed(isValid: boolean, listed: string): void {
+export function checkListed(isValid: boolean, listed: string): void {
   if (isValid) return;
   throw new InputError(
     `The Hugging Face hub lists "${listed}", which would be a path outside the cache: check HF_ENDPOINT.`,
@@ -146,7 +166,7 @@ function checkListed(isValid: boolean, listed: string): void {
 }
 
 /** Checks the hash that the hub returns for a file, since the library uses it as a file name without a check. */
-const checkedFetch: typeof fetch = async (request, init) => {
+export const checkedFetch: typeof fetch = async (request, init) => {
   const response = await fetch(request, init);
   if (!response.ok || !/\/paths-info\//.test(String(request))) return response;
   for (const { oid, xetHash, lfs } of (await response.clone().json()) as Listed[]) {
@@ -157,7 +177,8 @@ const checkedFetch: typeof fetch = async (request, init) => {
 
 type Listed = { oid?: string; xetHash?: string; lfs?: { oid?: string } };
 
-function hubError(what: string, error: Error): InputError | HubFailed {
+/** The error for a request to the hub that failed. @param what was requested */
+export function hubError(what: string, error: Error): InputError | HubFailed {
   if (error instanceof HubApiError && [401, 403, 404].includes(error.statusCode)) {
     return new InputError(
       `The Hugging Face hub shows no ${what}; check the name, or set HF_TOKEN if it is private or gated.`,

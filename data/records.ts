@@ -94,6 +94,8 @@ export const labelRecordSchema = z.object({
   candidates: z.array(
     z.object({ index: z.int().nonnegative(), score: z.number().optional(), pass: z.boolean().optional() }),
   ),
+  /** The probability that the better candidate is better, by people's votes. Absent if neither is, and for other labelers. */
+  confidence: z.number().optional(),
 });
 export type LabelRecord = z.infer<typeof labelRecordSchema>;
 
@@ -115,6 +117,8 @@ export const preferenceSchema = z.looseObject({
   reference_response: responseTextSchema.optional(),
   score_chosen: z.number().optional(),
   score_rejected: z.number().optional(),
+  /** The probability that chosen is better than rejected, by people's votes. */
+  confidence: z.number().optional(),
   prompt_input_ids: tokenIds.optional(),
   chosen_input_ids: tokenIds.optional(),
   rejected_input_ids: tokenIds.optional(),
@@ -130,6 +134,7 @@ export const tokenizedPreferenceSchema = z.looseObject({
   chosen_input_ids: tokenIds,
   rejected_input_ids: tokenIds,
   reference_input_ids: tokenIds.optional(),
+  confidence: z.number().optional(),
 });
 export type TokenizedPreferenceRecord = z.infer<typeof tokenizedPreferenceSchema>;
 

@@ -12,6 +12,8 @@ export interface RowCounts {
   promptTooLong: number;
   /** Rows in which the rendered text does not begin with the rendered prompt. As in TRL, the text is split at the first difference. */
   promptNotPrefix: number;
+  /** Preferences without a confidence, which label smoothing by agreement left as they are. Absent without that setting. */
+  noConfidence?: number;
 }
 
 /** Rows that are trained on. */
@@ -19,7 +21,7 @@ export const trainedRows = ({ rows, equal, promptTooLong }: RowCounts): number =
 
 /** A sentence for each count that is not 0. */
 export function describeRowCounts(counts: RowCounts): string[] {
-  const { rows, truncated, equal, promptTooLong, promptNotPrefix } = counts;
+  const { rows, truncated, equal, promptTooLong, promptNotPrefix, noConfidence = 0 } = counts;
   const sentences: [number, string][] = [
     [truncated, 'were cut to maxLength or maxPromptLength.'],
     [equal, 'were dropped: chosen and rejected are the same tokens.'],
@@ -28,6 +30,7 @@ export function describeRowCounts(counts: RowCounts): string[] {
       promptNotPrefix,
       'have a prompt that the chat template renders differently with a response: they are split where the two differ, as in TRL.',
     ],
+    [noConfidence, 'have no confidence: label smoothing by agreement left them as they are.'],
   ];
   return sentences.flatMap(([count, what]) => (count === 0 ? [] : `${count} of ${rows} training rows ${what}`));
 }

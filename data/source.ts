@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { isDatasetId } from './hub-ids.ts';
 import { downloadDataset } from './hub.ts';
 import { jsonlRows } from './jsonl.ts';
-import { parquetRows } from './parquet.ts';
 import type { Row } from './row.ts';
 import { withRoles } from './sharegpt.ts';
 
@@ -20,6 +19,12 @@ export async function* rowsOf(source: string): AsyncGenerator<Row> {
 
 async function* rowsAsTheyAre(source: string): AsyncGenerator<Row> {
   if (isRemote(source)) {
-    for (const file of await downloadDataset(source)) yield* parquetRows(file);
-  } else yield* source.endsWith('.parquet') ? parquetRows(source) : jsonlRows(source);
+    for (const file of await downloadDataset(source)) yield* parquetRowsOf(file);
+  } else yield* source.endsWith('.parquet') ? parquetRowsOf(source) : jsonlRows(source);
+}
+
+/** The library is loaded with the first file: it builds tables, and most commands read none. */
+async function* parquetRowsOf(path: string): AsyncGenerator<Row> {
+  const { parquetRows } = await import('./parquet.ts');
+  yield* parquetRows(path);
 }

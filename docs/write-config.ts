@@ -69,9 +69,12 @@ temporal:
   address: us-east-1.aws.api.temporal.io:7233
   namespace: selm.a1b2c
   apiKeySecret: temporal-api-key
+network:
+  availabilityZones: [us-east-1a, us-east-1b]
 gpu:
-  maxWorkers: 8
-  idleMinutes: 5
+  pools:
+    single: { maxWorkers: 8, idleMinutes: 5 }
+    node: { instanceType: p5.48xlarge, capacityBlock: cr-0123, availabilityZones: [us-east-1a] }
 alarmEmail: ops@example.com
 \`\`\`
 `;
@@ -127,7 +130,10 @@ function keys(at: string, { properties = {}, required = [] }: JsonSchema, headin
   const sections = entries.flatMap(([name, schema]) => {
     const below = at === '' ? name : `${at}.${name}`;
     if (isSection([name, schema])) return [section(below, schema, shared)];
-    const inner = isAlternative ? undefined : sectionIn(schema);
+    if (isAlternative) return [];
+    const named = namedEntries(schema).map(([key, inner]) => section(`${below}: ${key}`, inner, shared));
+    if (named.length > 0) return named;
+    const inner = sectionIn(schema);
     return inner ? [section(below, { ...inner, description: schema.description }, shared)] : [];
   });
   const table = ['| Key | Value | Default | Description |', '| --- | --- | --- | --- |', ...rows].join('\n');
@@ -137,6 +143,17 @@ function keys(at: string, { properties = {}, required = [] }: JsonSchema, headin
 /** The keys of a list's items, or of a value that can be a section as well. */
 function sectionIn({ items, anyOf = [] }: JsonSchema): JsonSchema | undefined {
   return [items as JsonSchema | undefined, ...(anyOf as JsonSchema[])].find((schema) => schema?.properties);
+}
+
+/** The settings in a list's items of the form `{ NAME: settings }`, by their names. */
+function namedEntries({ items }: JsonSchema): [string, JsonSchema][] {
+  const forms = ((items as JsonSchema | undefined)?.anyOf ?? []) as JsonSchema[];
+  return forms.flatMap(({ properties = {} }) =>
+    Object.entries(properties as Record<string, JsonSchema>).flatMap(([name, schema]) => {
+      const settings = schema.properties ? schema : sectionIn(schema);
+      return settings ? [[name, settings] as [string, JsonSchema]] : [];
+    }),
+  );
 }
 
 /** A name that selects one of several alternatives has no description of its own. */

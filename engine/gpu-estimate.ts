@@ -1,5 +1,5 @@
 /**
- * Estimates for the torch backend and vLLM: memory of each GPU, and speeds that others have published.
+ * Estimates of memory for the torch backend and vLLM (speeds: gpu-speeds.ts).
  *
  * Training with FSDP2 over R ranks, in bytes of one GPU, with N parameters, n in one layer, e outside the layers (embeddings and output
  * layer), M in the LoRA adapter, c bytes per number that matrix products compute with (2 in bfloat16, 4 in float32), hidden size h,
@@ -26,6 +26,7 @@ const RUNTIME = 1.5e9;
 /** The share of a GPU's memory that an estimate may fill: the rest is for fragmentation, and for what the estimate does not know. */
 const USABLE = 0.9;
 
+/** The sum of the parts, in bytes per GPU. */
 export const totalOf = (memory: GpuMemory): number => Object.values(memory).reduce((sum, bytes) => sum + bytes, 0);
 
 /** Whether `bytes` fit into a GPU with `gpuBytes`. */
@@ -83,6 +84,35 @@ export function vllmMemory(config: ModelDimensions, tensorParallel: number, toke
   };
 }
 
+/** Memory of the machine for the worker and its libraries, and for the process of each rank. Assumptions. */
+const HOST_RUNTIME = 4e9;
+const RANK_RUNTIME = 2.5e9;
+/** Of a file of a saved model: weights.py holds one in memory. */
+const SAVED_FILE = 5e9;
+
+/**
+ * Memory of the machine, not of its GPUs, for training: a checkpoint is copied there before it is written (dcp.async_save), the float32
+ * weights and AdamW's two moments of all ranks.
+ */
+export function hostMemory(config: ModelDimensions, { full, lora }: GpuTraining, ranks: number): GpuMemory {
+  const trained = full ? parameterCount(config) : loraParameterCount(config, lora);
+  return {
+    processes: HOST_RUNTIME + ranks * RANK_RUNTIME,
+    'checkpoint in progress': 12 * trained,
+    'saved weights': Math.min(4 * trained, SAVED_FILE),
+  };
+}
+
+/**
+ * Bytes on a worker's disk: the model's files in bfloat16; the policies of this round and the one before it, in float32; and two
+ * checkpoints, since the older one is removed when the newer one is complete.
+ */
+export function diskSpace(config: ModelDimensions, { full, lora }: GpuTraining): GpuMemory {
+  const all = parameterCount(config);
+  const trained = full ? all : loraParameterCount(config, lora);
+  return { model: 2 * all, policies: 8 * trained, checkpoints: 24 * trained };
+}
+
 /** The smallest power of two of a worker's GPUs that hold one copy of the model for vLLM. Undefined if all of them do not. */
 export function tensorParallelOf(
   config: ModelDimensions,
@@ -93,28 +123,6 @@ export function tensorParallelOf(
   for (let size = 1; size <= gpus; size *= 2) if (fits(vllmMemory(config, size, tokens), gpuBytes)) return size;
   return undefined;
 }
-
-/**
- * A GPU's published speeds.
- *
- * Training: torchtitan reports 33 % of the bfloat16 peak (989 TFLOP/s) for Llama 3.1 8B on 8 H100 with FSDP2 and without torch.compile
- * (github.com/pytorch/torchtitan, docs/performance.md). Sampling: Lambda measured 3,281 output tokens per second with
- * Mistral-7B-Instruct-v0.3 on one H100, with vLLM 0.5.4 and 320 requests at a time (github.com/LambdaLabsML/vllm-benchmark,
- * benchmark_v0.md); newer versions of vLLM are faster.
- */
-export const PUBLISHED = {
-  trainingFlops: 0.33 * 989e12,
-  sampledTokens: 3281,
-  /** Parameters of the model that sampled so fast. Another model is assumed to be slower by its size. */
-  sampledParameters: 7.248e9,
-  source:
-    'published for an H100: training at 33 % of its bfloat16 peak (torchtitan, docs/performance.md: Llama 3.1 8B, 8 H100, FSDP2), ' +
-    'sampling 3,281 tokens/s (Lambda, vllm-benchmark: Mistral-7B, vLLM 0.5.4), by the size of the model',
-};
-
-/** Output tokens per second of one GPU with vLLM. */
-export const sampledPerSecond = (config: ModelDimensions): number =>
-  (PUBLISHED.sampledTokens * PUBLISHED.sampledParameters) / parameterCount(config);
 
 /** Numbers of GPUs of one machine. */
 const MACHINES = [2, 4, 8];

@@ -1,5 +1,6 @@
 /** The NVIDIA GPUs of this machine, by nvidia-smi. */
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
+import { promisify } from 'node:util';
 
 export interface Gpu {
   index: number;
@@ -31,6 +32,21 @@ export function nvidiaGpus(): Gpu[] {
   const isNamed = (name: string) => (one: (typeof all)[number]) =>
     name !== '' && (name === String(one.gpu.index) || name === one.uuid);
   return visible.split(',').flatMap((name) => all.filter(isNamed(name.trim())).map(({ gpu }) => gpu));
+}
+
+/**
+ * The part of the last moment, in percent, in which a GPU computed: the mean over the GPUs of this machine.
+ * @throws Error when nvidia-smi fails or reports no utilization
+ */
+export async function gpuUtilization(): Promise<number> {
+  const query = ['--query-gpu=utilization.gpu', '--format=csv,noheader,nounits'];
+  const { stdout } = await promisify(execFile)('nvidia-smi', query, { timeout: PATIENCE_MILLISECONDS });
+  const lines = stdout.trim().split('\n');
+  const each = lines.map(Number);
+  const mean = each.reduce((sum, one) => sum + one, 0) / each.length;
+  // MIG devices have none: nvidia-smi prints [N/A].
+  if (Number.isNaN(mean)) throw new Error(`nvidia-smi reports a utilization of ${lines.join(', ')}`);
+  return mean;
 }
 
 function printed(): string {

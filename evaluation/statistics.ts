@@ -64,3 +64,20 @@ export function quantile(sorted: Float64Array, q: number): number {
   const below = Math.floor(at);
   return sorted[below] + (at - below) * (sorted[Math.min(below + 1, sorted.length - 1)] - sorted[below]);
 }
+
+/** The 0.975 quantile of the standard normal distribution. */
+const Z = 1.959963984540054;
+
+/**
+ * The 95 % interval of a probability p after k of n trials: Wilson's score interval, which holds for small n and at 0 and 1 too.
+ * It contains every p with |k / n - p| <= z sqrt(p (1 - p) / n). Source: E. B. Wilson, Probable Inference, the Law of Succession, and
+ * Statistical Inference, Journal of the American Statistical Association 22 (1927).
+ * @param n at least 1
+ */
+export function wilsonInterval(k: number, n: number): Interval {
+  const share = k / n;
+  const center = share + Z ** 2 / (2 * n);
+  const half = Z * Math.sqrt((share * (1 - share)) / n + (Z / (2 * n)) ** 2);
+  const scale = 1 + Z ** 2 / n;
+  return { low: Math.max(0, (center - half) / scale), high: Math.min(1, (center + half) / scale) };
+}

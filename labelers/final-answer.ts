@@ -4,8 +4,9 @@
  */
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
+import type { PromptRecord } from '../data/records.ts';
 import { labelerKind } from './labeler.ts';
-import { programLabeler } from './program.ts';
+import { programLabeler, type Rule } from './program.ts';
 
 /**
  * Matches a number. A hyphen directly after a digit, a letter or a closing bracket is not a sign: it is a hyphen between words or a
@@ -52,6 +53,40 @@ function finalNumber(text: string, marked: boolean): string | undefined {
 /** A number as text without an exponent, which JavaScript writes for very small numbers. */
 const numberText = (number: number) => (String(number).includes('e') ? number.toFixed(20) : String(number));
 
+/** A text that is a number and nothing else, but a currency or per cent sign. */
+const ONLY_NUMBER = /^[-+]?\p{Sc}?[-+]?(\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d+)?|\.\d+)\s?[\p{Sc}%]?\.?$/u;
+
+/**
+ * Checks that the number in a row's `answer` is all of the answer. In others, such as "1/2" or "2\\sqrt{3}", only the last number would
+ * count, and a response with the right answer would be wrong.
+ * @throws InputError when it is neither a number nor a text that ends with `#### N`
+ */
+export function checkOnlyNumber({ id, answer }: PromptRecord): void {
+  if (typeof answer !== 'string') return;
+  const number = toAscii(answer.split(MARK).at(-1)!.trim());
+  if (!ONLY_NUMBER.test(number) && /\d/.test(number)) {
+    throw new InputError(
+      `The "answer" of prompt "${id}" is neither a number nor a text that ends with "#### N"; only its last number would be compared.`,
+    );
+  }
+}
+
+/** The rule that compares with the number in the field `reference` of each prompt's row. */
+export const finalNumberOfRow =
+  ({ reference, marked }: { reference: string; marked: boolean }): Rule =>
+  (prompt) => {
+    const given = prompt[reference];
+    const text = typeof given === 'number' ? numberText(given) : given;
+    const right = finalNumber(typeof text === 'string' ? text : '', false);
+    if (right === undefined) {
+      throw new InputError(`Prompt "${prompt.id}" has no number in "${reference}"; final-answer compares with it.`);
+    }
+    return (answer) => {
+      const pass = finalNumber(answer, marked) === right;
+      return { score: Number(pass), pass };
+    };
+  };
+
 /** The score is 1 if the final number equals that of the reference answer, otherwise 0. */
 export const finalAnswer = labelerKind({
   schema: z
@@ -70,17 +105,5 @@ export const finalAnswer = labelerKind({
     .describe(
       'Compares the final number of a response with that of the reference answer, as GSM8K does. The score is 1 or 0.',
     ),
-  create: ({ reference, marked }) =>
-    programLabeler('final-answer', (prompt) => {
-      const given = prompt[reference];
-      const text = typeof given === 'number' ? numberText(given) : given;
-      const right = finalNumber(typeof text === 'string' ? text : '', false);
-      if (right === undefined) {
-        throw new InputError(`Prompt "${prompt.id}" has no number in "${reference}"; final-answer compares with it.`);
-      }
-      return (answer) => {
-        const pass = finalNumber(answer, marked) === right;
-        return { score: Number(pass), pass };
-      };
-    }),
+  create: (settings) => programLabeler('final-answer', finalNumberOfRow(settings)),
 });

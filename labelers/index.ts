@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { combine } from './combine.ts';
 import { kinds } from './kinds.ts';
 import type { Labeler, LabelerKind, LabelTools, Locate } from './labeler.ts';
+import { locatePeople, peopleSchema } from './people/settings.ts';
 import { truncatedSchema, type Truncated } from './truncated.ts';
 
 const all = { ...kinds, combine };
@@ -22,20 +23,34 @@ const kindSchemas = [
   all.combine.schema,
 ] as const;
 
-const error = ({ code }: z.core.$ZodRawIssue) =>
-  code === 'invalid_union' ? `expected one of ${labelerNames.map((name) => `"${name}"`).join('|')}` : undefined;
+const expectedOneOf =
+  (names: string[]) =>
+  ({ code }: z.core.$ZodRawIssue) =>
+    code === 'invalid_union' ? `expected one of ${names.map((name) => `"${name}"`).join('|')}` : undefined;
 
 /** The settings of all labelers, discriminated by name. */
-export const labelSchema = z.discriminatedUnion('by', kindSchemas, { error });
+export const labelSchema = z.discriminatedUnion('by', kindSchemas, { error: expectedOneOf(labelerNames) });
 export type LabelSettings = z.output<typeof labelSchema>;
 
-const [first, ...others] = kindSchemas.map((schema) =>
-  schema.extend({ truncated: truncatedSchema }).describe(schema.description!),
-);
+const [first, ...others] = [
+  ...kindSchemas,
+  peopleSchema
+    .extend({
+      otherwise: labelSchema
+        .optional()
+        .describe(
+          'A labeler of the prompts that nobody is asked about, with its settings. Default: these prompts give no preference.',
+        ),
+    })
+    .describe(peopleSchema.description!),
+].map((schema) => schema.extend({ truncated: truncatedSchema }).describe(schema.description!));
 
-/** The label settings of a run: a labeler's settings, and the treatment of truncated responses. */
-export const roundLabelSchema = z.discriminatedUnion('by', [first, ...others], { error });
-export type RoundLabelSettings = LabelSettings & { truncated: Truncated };
+/** The label settings of a run: a labeler's settings or those of people, and the treatment of truncated responses. */
+export const roundLabelSchema = z.discriminatedUnion('by', [first, ...others], {
+  error: expectedOneOf([...labelerNames, 'people']),
+});
+export type PeopleSettings = z.output<typeof peopleSchema> & { otherwise?: LabelSettings };
+export type RoundLabelSettings = (LabelSettings | PeopleSettings) & { truncated: Truncated };
 
 const kindOf = ({ by }: LabelSettings) => all[by] as unknown as LabelerKind;
 
@@ -44,7 +59,18 @@ export async function createLabeler(settings: LabelSettings, tools: LabelTools):
   return kindOf(settings).create(settings, tools);
 }
 
-/** The settings with their paths made absolute. */
-export function locateLabeler<Settings extends LabelSettings>(settings: Settings, locate: Locate): Settings {
+/** The settings with their paths made absolute, and with the texts of files that only this machine has. */
+export function locateLabeler<Settings extends LabelSettings | PeopleSettings>(
+  settings: Settings,
+  locate: Locate,
+): Settings {
+  if (settings.by === 'people') {
+    const { otherwise } = settings;
+    const located = {
+      ...locatePeople(settings, locate),
+      ...(otherwise && { otherwise: locateLabeler(otherwise, locate) }),
+    };
+    return located as Settings;
+  }
   return (kindOf(settings).locate?.(settings, locate) as Settings | undefined) ?? settings;
 }

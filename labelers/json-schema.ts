@@ -9,13 +9,15 @@ import { InputError } from '../data/errors.ts';
 import { readFailure } from '../data/file-errors.ts';
 import { checkDepth, isTooDeep, jsonOf } from '../data/json.ts';
 import { hasNestedPattern } from '../data/patterns.ts';
+import { parseRow } from '../data/row.ts';
 import { labelerKind } from './labeler.ts';
-import { programLabeler } from './program.ts';
+import { programLabeler, type Rule } from './program.ts';
 
 // Unknown keywords are rejected, because they are probably typing errors. The strict checks of types are disabled.
 const OPTIONS = { strictTypes: false, strictTuples: false, strictRequired: false } as const;
 
-function compile(schema: object, where: string): ValidateFunction {
+/** Compiles a schema. @throws InputError that begins with `where` when it is not valid, or not supported */
+export function compileSchema(schema: object, where: string): ValidateFunction {
   checkDepth(schema, where);
   if (hasNestedPattern(schema))
     throw new InputError(`${where} has a pattern with too many groups in groups; simplify it.`);
@@ -32,17 +34,24 @@ function compile(schema: object, where: string): ValidateFunction {
   }
 }
 
-function readSchema(path: string): object {
+/** Reads a JSON schema from a file. @param setting that names the file, for errors */
+export function readSchema(path: string, setting: string): object {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw readFailure(path, error, 'label.schema needs a JSON schema');
+    throw readFailure(path, error, `${setting} needs a JSON schema`);
   }
   const schema = jsonOf(text);
-  if (schema === undefined) throw new InputError(`${path} is not JSON; label.schema needs a JSON schema.`);
+  if (schema === undefined) throw new InputError(`${path} is not JSON; ${setting} needs a JSON schema.`);
   return Object(schema) as object;
 }
+
+const rowSchema = z.object({
+  schema: z.union([z.string().min(1), z.record(z.string(), z.unknown())], {
+    error: 'expected a JSON schema, or its text',
+  }),
+});
 
 /** The score of a response. JSON inside other text scores 0, because a program could not parse such a response. */
 function scoreOf(answer: string, fits: ValidateFunction): number {
@@ -52,6 +61,30 @@ function scoreOf(answer: string, fits: ValidateFunction): number {
   return !isTooDeep(value) && fits(value) ? 1 : 0.5;
 }
 
+/** The rule for the schema of each prompt's row: a JSON schema, or its text. */
+export function schemaOfRow(): Rule {
+  // Rows often share a schema, and compiling one takes milliseconds.
+  const compiled = new Map<string, ValidateFunction>();
+  return (prompt) => {
+    const where = `Prompt "${prompt.id}"`;
+    const { schema } = parseRow({ where, fields: prompt }, rowSchema);
+    const text = typeof schema === 'string' ? schema : JSON.stringify(schema);
+    let fits = compiled.get(text);
+    if (!fits) {
+      const content = jsonOf(text);
+      if (content === undefined) throw new InputError(`${where} has a "schema" that is not JSON; correct it.`);
+      fits = compileSchema(Object(content) as object, `The "schema" of prompt "${prompt.id}"`);
+      compiled.set(text, fits);
+    }
+    return verdictOf(fits);
+  };
+}
+
+const verdictOf = (fits: ValidateFunction) => (answer: string) => {
+  const score = scoreOf(answer, fits);
+  return { score, pass: score === 1 };
+};
+
 /** The score is 1 for JSON that fits the schema, 0.5 for other JSON, and 0 for anything else. */
 export const jsonSchema = labelerKind({
   schema: z
@@ -59,24 +92,24 @@ export const jsonSchema = labelerKind({
       by: z.literal('json-schema'),
       schema: z
         .union([z.string().min(1), z.record(z.string(), z.unknown())], { error: 'expected a file or a JSON schema' })
-        .describe('The JSON schema (draft 7 or 2020-12), or a file that contains it.'),
+        .optional()
+        .describe(
+          "The JSON schema (draft 7 or 2020-12), or a file that contains it. Default: the field `schema` of each prompt's row.",
+        ),
     })
     .describe(
       'Checks that a response is JSON that fits a schema. The score is 1 for JSON that fits, 0.5 for other JSON, and 0 for ' +
         'anything else.',
     ),
-  locate: (settings, { path }) => ({
-    ...settings,
-    schema: typeof settings.schema === 'string' ? path(settings.schema) : settings.schema,
-  }),
+  locate: (settings, { path }) =>
+    typeof settings.schema === 'string' ? { ...settings, schema: path(settings.schema) } : settings,
   create({ schema }) {
+    if (schema === undefined) return programLabeler('json-schema', schemaOfRow());
     const isFile = typeof schema === 'string';
-    const content = isFile ? readSchema(schema) : schema;
-    const fits = compile(content, isFile ? schema : 'label.schema');
-    const labeler = programLabeler('json-schema', () => (answer) => {
-      const score = scoreOf(answer, fits);
-      return { score, pass: score === 1 };
-    });
+    const content = isFile ? readSchema(schema, 'label.schema') : schema;
+    const fits = compileSchema(content, isFile ? schema : 'label.schema');
+    const check = verdictOf(fits);
+    const labeler = programLabeler('json-schema', () => check);
     return isFile ? { ...labeler, identity: { schema: hashValue(content) } } : labeler;
   },
 });

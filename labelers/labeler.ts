@@ -1,5 +1,6 @@
 /** The interface of labelers, which score candidate responses: verifiers, reward models, pairwise rankers, judges. */
 import type { z } from 'zod';
+import type { ModelSource } from '../artifacts/copy-model.ts';
 import type { PromptRecord } from '../data/records.ts';
 import type { ComputeSettings } from '../engine/protocol/compute.ts';
 import type { CallOptions, Engine } from '../engine/protocol/jobs.ts';
@@ -51,15 +52,24 @@ export interface LabelTools {
   engine: Engine;
   /** A persistent folder on this machine, with a subfolder per labeler. */
   cacheFolder: string;
+  /** Where models on the hub come from. Default: the hub. */
+  models?: ModelSource;
   /** How the engine computes for the labeler: `backend`, `device` and `gpus` only for what the torch backend can compute. */
   compute: ComputeSettings & { threads: number };
 }
 
-/** Resolves paths in settings relative to the configuration file. */
+/** Resolves paths in settings relative to the configuration file, and reads what workers do not have. */
 export interface Locate {
   path(given: string): string;
   /** A folder or a hub id. */
   model(given: string): string;
+  /** A file or a hub data set. */
+  dataset(given: string): string;
+  /**
+   * The text of a file that only this machine may have.
+   * @param advice what to do if it cannot be read, such as 'label.guidelines needs a Markdown file'
+   */
+  text(given: string, advice: string): string;
 }
 
 /** A kind of labeler: the schema of its settings, and a function that creates it. */

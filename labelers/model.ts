@@ -1,10 +1,11 @@
 /** A labeler's model: its folder, and its identity in the step key. */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { hubModels } from '../artifacts/copy-model.ts';
 import { hashFile, hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
 import { isModelId } from '../data/hub-ids.ts';
-import { pinModel, resolveModel } from '../data/hub.ts';
+import type { LabelTools } from './labeler.ts';
 
 interface LabelerModel {
   /** The commit on the hub, or a hash of the folder's files. */
@@ -15,18 +16,23 @@ interface LabelerModel {
 
 /**
  * Opens the model of a labeler.
+ * @param models where it comes from if it is on the hub
  * @param wanted matches the paths of the files to download from a hub repository. Default: that of `resolveModel`
  * @throws InputError when `model` is neither a folder nor a hub id
  */
-export async function openLabelerModel(model: string, wanted?: RegExp): Promise<LabelerModel> {
+export async function openLabelerModel(
+  model: string,
+  { models = hubModels }: Pick<LabelTools, 'models'>,
+  wanted?: RegExp,
+): Promise<LabelerModel> {
   if (statSync(model, { throwIfNoEntry: false })?.isDirectory()) {
     return { identity: { model: await fingerprintOf(model) }, folder: async () => model };
   }
   if (!isModelId(model)) {
     throw new InputError(`label.model "${model}" is not a folder; give a model folder or a hub id "org/name".`);
   }
-  const pinned = await pinModel(model);
-  return { identity: { model: pinned }, folder: () => resolveModel(pinned, wanted) };
+  const pinned = await models.pin(model, wanted);
+  return { identity: { model: pinned }, folder: () => models.folder(pinned, wanted) };
 }
 
 const MODEL_FILES = /^(onnx\/)?[^/]+\.(json|safetensors|jinja|model|txt|onnx|onnx_data|data)$/;

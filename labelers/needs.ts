@@ -1,13 +1,28 @@
 /** Properties of labelers that workflows use to choose task queues and steps. Pure functions of the settings. */
-import type { LabelSettings, RoundLabelSettings } from './index.ts';
+import type { LabelSettings, PeopleSettings, RoundLabelSettings } from './index.ts';
 
 type Single = Exclude<LabelSettings, { by: 'combine' }>;
 
-/** The settings of the labeler, without the other label settings of a run. */
-export function labelerSettings(label: RoundLabelSettings): LabelSettings {
+/**
+ * The settings of the labeler that scores a round's responses, without the other label settings of a run. Undefined if people are asked
+ * and no labeler scores the rest.
+ */
+export function labelerSettings(label: Exclude<RoundLabelSettings, PeopleSettings>): LabelSettings;
+export function labelerSettings(label: RoundLabelSettings): LabelSettings | undefined;
+export function labelerSettings(label: RoundLabelSettings): LabelSettings | undefined {
+  if (label.by === 'people') return label.otherwise;
   const { truncated: _, ...settings } = label;
   return settings;
 }
+
+interface HeldOutLabeling {
+  label: RoundLabelSettings;
+  evaluate: { labeler?: LabelSettings };
+}
+
+/** The settings of the labeler that scores held-out responses. The schema of a run ensures that there is one. */
+export const heldOutLabeler = ({ label, evaluate }: HeldOutLabeling): LabelSettings =>
+  evaluate.labeler ?? labelerSettings(label)!;
 
 /** Whether a labeler uses the engine. If so, its shards run on GPU workers. */
 export const needsEngine = (settings: LabelSettings): boolean =>

@@ -18,8 +18,8 @@ export const pairrm = labelerKind({
     ...settings,
     ...(settings.model !== undefined && { model: model(settings.model) }),
   }),
-  async create({ model = 'llm-blender/PairRM-hf' }, { engine, compute }) {
-    const { identity, folder } = await openLabelerModel(model);
+  async create({ model = 'llm-blender/PairRM-hf' }, { engine, models, compute }) {
+    const { identity, folder } = await openLabelerModel(model, { models });
     return {
       name: 'pairrm',
       identity,

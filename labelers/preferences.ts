@@ -75,7 +75,11 @@ export function preferencesOf(
   for (const [i, row] of rows.entries()) {
     const pair = pairOf(row, labels[i], options.truncated ?? 'keep');
     if (typeof pair === 'string') dropped[pair]++;
-    else preferences.push(makePreference(row, pair, references[i], options.encode));
+    else {
+      const { confidence } = labels[i];
+      const preference = makePreference(row, pair, references[i], options.encode);
+      preferences.push({ ...preference, ...(confidence !== undefined && { confidence }) });
+    }
   }
   const own = rows.flatMap(({ responses }, i) => responses.flatMap((_, index) => verdictOn(labels[i], index) ?? []));
   const truncated = rows.flatMap(({ responses }) => responses).filter(isTruncated).length;

@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import { InputError } from '../data/errors.ts';
 import { compilePattern } from '../data/patterns.ts';
+import { parseRow, type Row } from '../data/row.ts';
 import { labelerKind } from './labeler.ts';
-import { programLabeler } from './program.ts';
+import { programLabeler, type Rule } from './program.ts';
 
 function isExpression(pattern: string, flags?: string): boolean {
   try {
@@ -14,13 +15,37 @@ function isExpression(pattern: string, flags?: string): boolean {
   }
 }
 
-/** Compiles the pattern. @throws InputError when it is not valid with these flags; some patterns are valid only with or without `u` */
-function compile(pattern: string, flags?: string): RegExp {
+/**
+ * Compiles a pattern. `where` names it in errors.
+ * @throws InputError when it is not valid with these flags; some patterns are valid only with or without `u`
+ */
+function compile(where: string, pattern: string, flags?: string): RegExp {
   if (isExpression(pattern, flags)) return compilePattern(pattern, flags);
   throw new InputError(
-    `label.pattern ${JSON.stringify(pattern)} with the flags "${flags ?? ''}" is not a regular expression; correct one of the two.`,
+    `${where} ${JSON.stringify(pattern)} with the flags "${flags ?? ''}" is not a regular expression; correct one of the two.`,
   );
 }
+
+const flagsSchema = z.string().regex(/^[imsu]*$/, 'expected some of i, m, s and u');
+
+const rowSchema = z.object({ pattern: z.string().min(1), flags: flagsSchema.optional() });
+
+/** The expression of a row's pattern, with its flags or else these. @throws InputError when one of them is not valid */
+export function expressionOf(fields: Row, flags?: string): RegExp {
+  const row = parseRow(fields, rowSchema);
+  return compile(`${fields.where}, whose "pattern"`, row.pattern, row.flags ?? flags);
+}
+
+/** The rule for the pattern of each prompt's row, with its flags or else these. */
+export const patternOfRow =
+  (flags?: string): Rule =>
+  (prompt) =>
+    matches(expressionOf({ where: `Prompt "${prompt.id}"`, fields: prompt }, flags));
+
+const matches = (expression: RegExp) => (answer: string) => {
+  const pass = expression.test(answer);
+  return { score: Number(pass), pass };
+};
 
 /** The score is 1 if the pattern matches, otherwise 0. */
 export const regex = labelerKind({
@@ -31,12 +56,12 @@ export const regex = labelerKind({
         .string()
         .min(1)
         .refine((pattern) => isExpression(pattern) || isExpression(pattern, 'u'), 'not a regular expression')
+        .optional()
         .describe(
-          'JavaScript regular expression. It may match a part of the response, unless it begins with `^` and ends with `$`.',
+          'JavaScript regular expression. It may match a part of the response, unless it begins with `^` and ends with `$`. ' +
+            "Default: the field `pattern` of each prompt's row, with the field `flags` if the row has one.",
         ),
-      flags: z
-        .string()
-        .regex(/^[imsu]*$/, 'expected some of i, m, s and u')
+      flags: flagsSchema
         .optional()
         .describe(
           '`i` ignores case, `m` makes `^` and `$` match at line ends, `s` makes `.` match newlines, `u` turns on Unicode.',
@@ -44,10 +69,8 @@ export const regex = labelerKind({
     })
     .describe('Checks whether a regular expression matches a response. The score is 1 or 0.'),
   create({ pattern, flags }) {
-    const expression = compile(pattern, flags);
-    return programLabeler('regex', () => (answer) => {
-      const pass = expression.test(answer);
-      return { score: Number(pass), pass };
-    });
+    if (pattern === undefined) return programLabeler('regex', patternOfRow(flags));
+    const check = matches(compile('label.pattern', pattern, flags));
+    return programLabeler('regex', () => check);
   },
 });

@@ -39,8 +39,8 @@ export const rewardModel = labelerKind({
     })
     .describe('Scores each response with a reward model.'),
   locate: (settings, { model }) => ({ ...settings, model: model(settings.model) }),
-  async create({ model, tooLong, server }, { engine, compute: { threads } }) {
-    const { identity, folder } = await openLabelerModel(model, MODEL_OR_ONNX_FILE);
+  async create({ model, tooLong, server }, { engine, models, compute: { threads } }) {
+    const { identity, folder } = await openLabelerModel(model, { models }, MODEL_OR_ONNX_FILE);
     return {
       name: 'reward-model',
       identity,

@@ -5,6 +5,7 @@ import type { Address, Manifest } from '../artifacts/manifest.ts';
 import type { ReadableStore } from '../artifacts/store.ts';
 import { parseJsonl } from '../data/jsonl.ts';
 import type { RoundResult } from '../workflows/status.ts';
+import { readPeople, type RoundPeople } from './people.ts';
 
 type TrainingRow = Record<string, number>;
 
@@ -14,6 +15,8 @@ export interface RoundArtifacts {
   training: TrainingRow[];
   /** Responses of the round's policy and of the start policy to the held-out prompts. */
   answers: ComparisonRow[];
+  /** The people who labeled the round, if people did. */
+  people?: RoundPeople;
 }
 
 /** An artifact and its recipe. */
@@ -28,19 +31,19 @@ const trainingSchema = z.record(z.string(), z.number());
 const answersSchema = z.looseObject({ id: z.string(), answer: z.string(), score: z.number().optional() });
 
 /** Reads the data of a round. @throws ArtifactDamaged when an artifact of the round is missing or damaged */
-export async function readRound(
-  store: ReadableStore,
-  { round, policy, artifacts }: RoundResult,
-): Promise<RoundArtifacts> {
+export async function readRound(store: ReadableStore, result: RoundResult): Promise<RoundArtifacts> {
+  const { round, policy, artifacts } = result;
   // Reads a single file, because a policy's artifact may contain a full model.
-  const [training, answers] = await Promise.all([
+  const [training, answers, people] = await Promise.all([
     store.readText(policy, 'metrics.jsonl'),
     store.readText(artifacts.evaluation, 'answers.jsonl'),
+    readPeople(store, result),
   ]);
   return {
     round,
     training: parseJsonl('metrics.jsonl', training, trainingSchema),
     answers: parseJsonl('answers.jsonl', answers, answersSchema) as unknown as ComparisonRow[],
+    ...(people && { people }),
   };
 }
 

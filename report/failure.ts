@@ -1,5 +1,5 @@
 /** Messages about a run's failures and decisions, for the command line, the report and the web pages. */
-import type { Failure } from '../workflows/failure.ts';
+import { BENCHMARKS, VOTES_MISSING, type Failure } from '../workflows/failure.ts';
 import { BUDGET_SPENT } from '../workflows/spending.ts';
 import type { RunStatus } from '../workflows/status.ts';
 
@@ -9,9 +9,20 @@ export function describeFailure({ name, spent }: RunStatus, failure: Failure): s
   if (type === BUDGET_SPENT) {
     return `Waits since ${since}: ${message}.\nselm retry ${name} --set budget.usd=${2 * spent!.of} | selm stop ${name}`;
   }
+  if (type === VOTES_MISSING) {
+    const commands = [
+      `retry ${name} --set label.deadline=HOURS`,
+      `label close ${name}`,
+      `skip ${name}`,
+      `stop ${name}`,
+    ];
+    return `Waits since ${since}: ${message}.\n${commands.map((command) => `selm ${command}`).join(' | ')}`;
+  }
   const place = round === undefined ? step : `round ${round}, step ${step}`;
   const culprit = activity === undefined || activity === step ? '' : ` (activity ${activity})`;
-  const commands = ['retry', ...(round === undefined ? [] : ['skip']), 'stop'].map((verb) => `selm ${verb} ${name}`);
+  const commands = ['retry', ...(round === undefined && step !== BENCHMARKS ? [] : ['skip']), 'stop'].map(
+    (verb) => `selm ${verb} ${name}`,
+  );
   return [
     `Failed in ${place}${culprit}, since ${since}: ${message}`,
     `${retryAt === undefined ? 'The run waits for a decision' : `It is retried at ${retryAt}; to decide before`}: ${commands.join(' | ')}`,

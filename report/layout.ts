@@ -9,15 +9,15 @@ const STYLE = new Html(`<style>${CSS}</style>`);
 /** The source for a Content-Security-Policy that allows only this style sheet. */
 export const STYLE_HASH = `'sha256-${createHash('sha256').update(CSS).digest('base64')}'`;
 
-/** A complete page. */
-export function layout(title: string, content: Html): string {
+/** A complete page. @param head further elements of the head, such as links to a page's own script */
+export function layout(title: string, content: Html, head?: Html): string {
   const { text } = html`<!doctype html>
     <html lang="en">
       <meta charset="utf-8" />
       <meta name="viewport" content="width=device-width, initial-scale=1" />
       <meta name="color-scheme" content="light dark" />
       <title>${title}</title>
-      ${STYLE}
+      ${STYLE}${head}
       <main>${content}</main>
     </html> `;
   return text;
@@ -29,7 +29,7 @@ export function table(name: string, head: string[], rows: (string | Html)[][]): 
     <table id="${name}">
       <thead>
         <tr>
-          ${head.map((cell) => html`<th>${cell}</th>`)}
+          ${head.map((cell) => (cell === '' ? html`<td></td>` : html`<th>${cell}</th>`))}
         </tr>
       </thead>
       <tbody>

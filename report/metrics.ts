@@ -13,14 +13,25 @@ export interface MetricsRow {
 
 /** The metrics of a run. @param endOf end time of a round, in seconds since 1970 */
 export function metricsRows(
-  { start, results }: RunStatus,
+  { start, results, benchmarks = [] }: RunStatus,
   rounds: RoundArtifacts[],
   endOf: (round: number) => number | undefined,
 ): MetricsRow[] {
   const rows: MetricsRow[] = [];
-  if (start) rows.push({ step: 0, metrics: { 'eval/score': start.meanScore, 'eval/tokens': start.meanTokens } });
+  const measuredIn = (round: number) =>
+    Object.fromEntries(
+      benchmarks
+        .filter((measured) => measured.round === round)
+        .flatMap(({ benchmark, rows: own }) =>
+          own.map(({ task, metric, value }): [string, number] => [`${benchmark}/${task}/${metric}`, value]),
+        ),
+    );
+  if (start) {
+    const metrics = { 'eval/score': start.meanScore, 'eval/tokens': start.meanTokens, ...measuredIn(0) };
+    rows.push({ step: 0, metrics });
+  }
   let steps = 0;
-  for (const { round, training } of rounds) {
+  for (const { round, training, people } of rounds) {
     const end = endOf(round);
     const time = end === undefined ? {} : { time: end };
     for (const { step: _, ...metrics } of training) {
@@ -50,7 +61,12 @@ export function metricsRows(
     rows.push({
       step: round,
       ...time,
-      metrics: { ...prefixed('eval/', measured), 'label/preferences': label.preferences },
+      metrics: {
+        ...prefixed('eval/', measured),
+        ...measuredIn(round),
+        'label/preferences': label.preferences,
+        ...(people?.alpha && { 'label/alpha': people.alpha.alpha }),
+      },
     });
   }
   return rows;

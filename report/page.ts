@@ -5,10 +5,12 @@ import type { RunConfig } from '../config/run.ts';
 import type { RunStatus } from '../workflows/status.ts';
 import { answersSection } from './answers.ts';
 import type { Origin, RoundArtifacts } from './artifacts.ts';
+import { benchmarksSection } from './benchmarks.ts';
 import { describeFailure } from './failure.ts';
 import { figures } from './figures.ts';
 import { html, type Html } from './html.ts';
 import { layout, short, table } from './layout.ts';
+import { peopleSection } from './people.ts';
 import { HEAD, roundNotes, roundRows } from './rounds.ts';
 import type { StepTime } from './times.ts';
 
@@ -24,17 +26,24 @@ export interface Report {
 }
 
 /** The report as a complete page. */
-export const page = (report: Report): string => layout(`selm: ${report.status.name}`, content(report));
+export const page = (report: Report): string =>
+  layout(`selm: ${report.status.name}`, html`${heading(report)}${content(report)}`);
 
-/** The content of the report, to embed in other pages. For a run in progress it contains the results so far. */
+/** The heading of the report: the run's name and state, and what computes it. */
+export function heading(report: Report): Html {
+  const { name, promise } = report.status;
+  return html`<h1>${name}</h1>
+    <p class="lead">${lead(report)}</p>
+    ${promise !== undefined && html`<p class="note">${promise}</p>`}`;
+}
+
+/** What follows the heading, to embed in other pages. For a run in progress it contains the results so far. */
 export function content(report: Report): Html {
   const { config, status, rounds } = report;
   const { start } = status;
-  return html`<h1>${status.name}</h1>
-    <p class="lead">${lead(report)}</p>
-    ${status.promise !== undefined && html`<p class="note">${status.promise}</p>`}
-    ${start && summary(status, start.prompts)} ${notes(status)} ${rounds.length > 0 && measurements(status, rounds)}
-    ${answersSection(rounds)} ${costSection(report)} ${lineageSection(report)}
+  return html` ${start && summary(status, start.prompts)} ${notes(status)}
+    ${rounds.length > 0 && measurements(status, rounds)} ${benchmarksSection(report)} ${peopleSection(rounds)}
+    ${answersSection(rounds)} ${costSection(report)} ${lineageSection(report)} ${decisionsSection(status)}
     <section>
       <h2>Configuration</h2>
       <details>
@@ -47,6 +56,24 @@ export function content(report: Report): Html {
             <pre>${stringify(settings)}</pre>`,
       )}
     </section>`;
+}
+
+/** The decisions of operators. Absent if there are none. */
+function decisionsSection(status: RunStatus): Html | undefined {
+  const { decisions = [], earlierDecisions } = status;
+  if (decisions.length === 0) return undefined;
+  const rows = decisions.map(({ at, by = '', decision, round, settings = [] }) => [
+    at,
+    by,
+    decision,
+    round === undefined ? '' : `round ${round}`,
+    settings.join(', '),
+  ]);
+  return html`<section>
+    <h2>Decisions</h2>
+    ${table('decisions', ['at', 'by', 'decision', '', 'settings'], rows)}
+    ${earlierDecisions !== undefined && html`<p class="note">${earlierDecisions} earlier ones are not listed.</p>`}
+  </section>`;
 }
 
 const summary = (status: RunStatus, prompts: number): Html =>

@@ -58,14 +58,38 @@ export function kl({ against }: Comparison): string {
   return klSampled ? `${greedy!.toFixed(2)} (${klSampled.kl.toFixed(2)} sampled)` : greedy!.toFixed(2);
 }
 
-/** Messages about the rounds: dropped prompts, reasons for rollbacks, and warnings. */
-export const roundNotes = ({ dropped, results }: Pick<RunStatus, 'dropped' | 'results'>): string[] => [
-  ...(dropped ? droppedNotes(dropped) : []),
-  ...results.flatMap(({ round, label, accepted, reasons, warnings }) => [
+/**
+ * Messages about the rounds and their policy: dropped prompts, a changed labeler, reasons for rollbacks, warnings, and an output that was
+ * not written.
+ */
+export const roundNotes = (
+  status: Pick<RunStatus, 'dropped' | 'start' | 'changes' | 'results' | 'publication' | 'lateVotes'>,
+): string[] => [
+  ...(status.dropped ? droppedNotes(status.dropped) : []),
+  ...relabeledNotes(status),
+  ...(status.lateVotes
+    ? [`${status.lateVotes} votes came when their round had its votes: the next round uses them.`]
+    : []),
+  ...status.results.flatMap(({ round, label, accepted, reasons, warnings }) => [
     ...(accepted ? [] : [`Round ${round} was rolled back: ${reasons.join(' ')}`]),
     ...[...warnings, ...adviceOn(label.counts ?? {})].map((warning) => `Round ${round}: ${warning}`),
   ]),
+  ...(status.publication === undefined ? [] : [status.publication]),
 ];
+
+/** A message if a retry changed the labeler after it had scored the start policy: the start's row is then not comparable with later ones. */
+function relabeledNotes({ start, changes = [], results }: Pick<RunStatus, 'start' | 'changes' | 'results'>): string[] {
+  const change = changes.find(({ settings }) =>
+    Object.keys(settings).some((key) => /^(label|evaluate\.labeler)(\.|$)/.test(key)),
+  );
+  const first = change && results.find(({ round }) => round >= change.from);
+  const score = first?.evaluation.against?.opponent.meanScore;
+  if (!start || score === undefined || score === start.meanScore) return [];
+  return [
+    `Round ${first!.round}: the settings of label were changed after the start policy was measured; ` +
+      `with the new settings, its mean score is ${score.toFixed(3)}.`,
+  ];
+}
 
 /** A message for each file with dropped prompts, and one if the chat template ignores tools. */
 export function droppedNotes({ train, heldOut, ignoredTools = 0 }: DroppedPrompts): string[] {

@@ -38,8 +38,9 @@ export function stepTimes(activities: ActivityTime[]): StepTime[] {
   const order: Pick<StepTime, 'round' | 'step'>[] = [
     { step: 'prepare' },
     { step: 'start' },
+    { step: 'benchmarks' },
     // The prompts of a round are prepared again if an operator changed settings that they were checked with.
-    ...rounds.flatMap((round) => (['prepare', ...STEPS] as const).map((step) => ({ round, step }))),
+    ...rounds.flatMap((round) => (['prepare', ...STEPS, 'benchmarks'] as const).map((step) => ({ round, step }))),
     { step: 'publish' },
     { step: 'release' },
   ];

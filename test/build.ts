@@ -4,16 +4,30 @@
  * is always that of the current sources.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 import { build, filesOf, INPUTS } from '../build.ts';
 import { PACKAGED_BUNDLE } from '../workers/workflow-code.ts';
+import { bundleProcesses } from './bundle.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** Below node_modules, so that the packages are found from there. */
 const builds = join(root, 'node_modules/.cache/selm');
+/** A build's folders: the package as it is shipped, and the one whose processes are bundled, which starts faster. */
+const [SHIPPED, BUNDLED] = ['shipped', 'bundled'];
 
 export default async function setup(project: TestProject): Promise<void> {
   await useCurrentBuild();
@@ -22,18 +36,25 @@ export default async function setup(project: TestProject): Promise<void> {
 
 async function useCurrentBuild(): Promise<void> {
   const folder = await currentBuild();
-  process.env['SELM_TEST_PACKAGE'] = folder;
-  process.env['SELM_WORKFLOW_BUNDLE'] = join(folder, PACKAGED_BUNDLE);
+  process.env['SELM_TEST_SHIPPED'] = join(folder, SHIPPED);
+  process.env['SELM_TEST_PACKAGE'] = join(folder, BUNDLED);
+  process.env['SELM_WORKFLOW_BUNDLE'] = join(folder, BUNDLED, PACKAGED_BUNDLE);
 }
 
 async function currentBuild(): Promise<string> {
   const hash = createHash('sha256');
-  for (const file of INPUTS.flatMap(filesOf).sort()) hash.update(`${file}\0`).update(readFileSync(join(root, file)));
+  for (const file of [...INPUTS, 'test/build.ts', 'test/bundle.ts'].flatMap(filesOf).sort())
+    hash.update(`${file}\0`).update(readFileSync(join(root, file)));
   const folder = join(builds, hash.digest('hex'));
   removeOld();
   if (existsSync(folder)) return folder;
   const unfinished = mkdtempSync(join(builds, 'unfinished-'));
-  await build(unfinished, { check: false });
+  const [shipped, bundled] = [SHIPPED, BUNDLED].map((name) => join(unfinished, name));
+  await build(shipped, { check: false });
+  cpSync(shipped, bundled, { recursive: true });
+  // Other users run it, too: see permissions.test.ts.
+  chmodSync(unfinished, 0o755);
+  await bundleProcesses(bundled, join(folder, BUNDLED));
   try {
     renameSync(unfinished, folder);
   } catch (error) {

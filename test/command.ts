@@ -34,5 +34,20 @@ export function startSelm(args: string[], env: Record<string, string>): Running 
 
 export const selm = (args: string[], env: Record<string, string>): Promise<Ended> => startSelm(args, env).ended;
 
+/** The address at which a command such as `selm ui` serves. @throws Error with its stderr when it ends instead */
+export const addressOf = ({ process: child, ended }: Running): Promise<string> =>
+  new Promise((found, failed) => {
+    child.stdout!.on('data', (data) => found(/http:\S+/.exec(String(data))![0]));
+    void ended.then(({ stderr }) => failed(new Error(stderr)));
+  });
+
+/** Stops commands as an operator does, one after the other. */
+export async function stopAll(commands: Running[]): Promise<void> {
+  for (const { process: child, ended } of commands) {
+    child.kill('SIGTERM');
+    await ended;
+  }
+}
+
 /** The last line of stdout, which --json makes machine-readable. */
 export const summaryOf = <T>({ stdout }: Ended): T => JSON.parse(stdout.trim().split('\n').at(-1)!) as T;

@@ -1,7 +1,10 @@
 /** Temporal's dev server, as somebody else runs it. */
 import { spawn } from 'node:child_process';
+import { Connection } from '@temporalio/client';
+import { namespaceId } from '../workers/store-servers.ts';
 import { findTemporal } from '../workers/temporal-binary.ts';
 import { freePort } from './free-port.ts';
+import { until } from './until.ts';
 
 export interface DevServer {
   address: string;
@@ -24,5 +27,20 @@ export async function startDevServer(
   ]);
   const further = namespaces.flatMap((namespace) => ['--namespace', namespace]);
   const server = spawn(await findTemporal(console.error), [...flags, ...dynamic, ...further], { stdio: 'ignore' });
-  return { address: `127.0.0.1:${port}`, stop: () => void server.kill() };
+  const address = `127.0.0.1:${port}`;
+  await untilReady(address, namespaces);
+  return { address, stop: () => void server.kill() };
+}
+
+/**
+ * Waits until a server has its namespaces, which come after it listens: a worker that starts before that ends.
+ * @param further namespaces beside the default one
+ */
+export async function untilReady(address: string, further: string[] = []): Promise<void> {
+  const connection = await until(`the server at ${address}`, () =>
+    Connection.connect({ address }).catch(() => undefined),
+  );
+  for (const namespace of ['default', ...further])
+    await until(`${namespace} at ${address}`, () => namespaceId(connection, namespace).catch(() => undefined));
+  await connection.close();
 }

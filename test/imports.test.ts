@@ -1,5 +1,6 @@
 /** The structure of the project: folders import only from the folders below them, and there are no import cycles. */
 import { readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { expect, it, test } from 'vitest';
 import { circleIn, importedBy, importsOf, root, sourcesIn } from './imports.ts';
 
@@ -121,4 +122,30 @@ test('a circle is found', () => {
   ]);
   expect(circleIn(straight)).toBeUndefined();
   expect(circleIn(straight.set('c', ['d', 'b']))).toEqual(['b', 'c', 'b']);
+});
+
+/** The files and packages that a file loads when it is loaded: types are erased, and import() loads what it names later. */
+const loadedBy = (file: string): string[] =>
+  importedBy(
+    readFileSync(`${root}/${file}`, 'utf8').replaceAll(/^(import|export) type\b[^;]*;|\bimport\s*\(/gm, ''),
+  ).map((module) => (module.startsWith('.') ? posix.join(posix.dirname(file), module) : module));
+
+/** All that is loaded with some files, themselves included. */
+function loadedWith(...files: string[]): Set<string> {
+  const loaded = new Set(files);
+  for (const file of loaded) if (file.endsWith('.ts')) loadedBy(file).forEach((module) => loaded.add(module));
+  return loaded;
+}
+
+it('commands load neither the worker nor the library for Parquet files, unless they need them', () => {
+  const loaded = loadedWith(...sourcesIn('cli').filter((file) => !['cli/worker.ts', 'cli/commands.ts'].includes(file)));
+  expect(loaded).toContain('workers/local.ts');
+  expect(loaded).toContain('@temporalio/client');
+  for (const later of ['@temporalio/worker', 'hyparquet']) expect(loaded).not.toContain(later);
+});
+
+it('selm label does not load the charts of the web pages', () => {
+  const loaded = loadedWith('cli/label.ts');
+  expect(loaded).toContain('cli/label-by-people.ts');
+  expect(loaded).not.toContain('web/app.ts');
 });

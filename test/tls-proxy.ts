@@ -16,7 +16,8 @@ export interface Certificates {
 
 const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
 
-export function makeCertificates(folder: string): Certificates {
+/** @param names subject alternative names of the certificates */
+export function makeCertificates(folder: string, names = ['DNS:temporal.test', 'IP:127.0.0.1']): Certificates {
   const file = (name: string) => join(folder, name);
   openssl(
     'req',
@@ -35,7 +36,7 @@ export function makeCertificates(folder: string): Certificates {
     '-out',
     file('ca.pem'),
   );
-  writeFileSync(file('names'), 'subjectAltName=DNS:temporal.test,IP:127.0.0.1\n');
+  writeFileSync(file('names'), `subjectAltName=${names.join(',')}\n`);
   const issue = (name: string) => {
     openssl(
       'req',

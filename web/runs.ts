@@ -3,17 +3,36 @@ import { describeFailure } from '../report/failure.ts';
 import { html, type Html } from '../report/html.ts';
 import { table } from '../report/layout.ts';
 import type { ListedRun } from '../workers/run-list.ts';
+import { liveArea, type Section, type Snapshot } from './live/sections.ts';
 import type { Page } from './page.ts';
 
 const HEAD = ['run', 'state', 'round', 'since', ''];
 
-/** The page that lists runs. @param more whether the server has more runs than those listed */
-export const runsPage = ({ runs, more }: { runs: ListedRun[]; more: boolean }): Page => ({
+interface Listed {
+  runs: ListedRun[];
+  /** Whether the server has more runs than those listed. */
+  more: boolean;
+}
+
+/** The page that lists runs. */
+export const runsPage = (listed: Listed): Page => ({
   title: 'runs',
   changes: true,
+  live: true,
   content: html`<h1>Runs</h1>
-    ${runs.length === 0 ? html`<p>No runs yet: <code>selm start run.yaml</code> starts one.</p>` : table('runs', HEAD, runs.map(row))}
-    ${more && html`<p class="note">There are more; these are the last ${runs.length}.</p>`}`,
+    ${liveArea('/events', [list(listed)])}`,
+});
+
+/** The changing part of the page that lists runs. */
+export function runsSnapshot(listed: Listed): Snapshot {
+  const sections = [list(listed)];
+  return { sections: { viewer: sections, operator: sections }, ended: false };
+}
+
+const list = ({ runs, more }: Listed): Section => ({
+  id: 'run-list',
+  content: html`${runs.length === 0 ? html`<p>No runs yet: <code>selm start run.yaml</code> starts one.</p>` : table('runs', HEAD, runs.map(row))}
+  ${more && html`<p class="note">There are more; these are the last ${runs.length}.</p>`}`,
 });
 
 function row(run: ListedRun): (string | Html)[] {

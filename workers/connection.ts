@@ -12,6 +12,7 @@ import { InputError } from '../data/errors.ts';
 import { checkHeader, readAddress, readSecret, stripSecrets } from '../data/secret.ts';
 import { dataConverter } from './data-converter.ts';
 import { TemporalFailed } from './errors.ts';
+import { proxyOf } from './proxy.ts';
 
 /** Whether the environment names a server. @throws InputError when its configuration cannot be read */
 export const hasServer = () => loadConfig().connectionOptions.address !== undefined;
@@ -47,7 +48,8 @@ const describeIssue = ({ issues: [{ path, message }] }: z.ZodError) => `"${Strin
  */
 export function connectionSettings(profile?: string) {
   const { connectionOptions, namespace } = loadConfig(profile === undefined ? {} : { profile, disableEnv: true });
-  readAddress("Temporal's address (TEMPORAL_ADDRESS)", connectionOptions.address);
+  const { address } = connectionOptions;
+  readAddress("Temporal's address (TEMPORAL_ADDRESS)", address);
   const { apiKey } = connectionOptions;
   for (const [name, value] of Object.entries(connectionOptions.metadata ?? {})) {
     if (typeof value === 'string') checkHeader(`Temporal's gRPC metadata "${name}"`, value);
@@ -56,7 +58,11 @@ export function connectionSettings(profile?: string) {
   const key = typeof apiKey === 'string' && {
     apiKey: readSecret("Temporal's key (TEMPORAL_API_KEY)", apiKey)?.reveal(),
   };
-  return { connectionOptions: { ...connectionOptions, ...key }, namespace: namespace ?? 'default' };
+  const proxy = address === undefined ? undefined : proxyOf(address);
+  return {
+    connectionOptions: { ...connectionOptions, ...key, ...(proxy && { proxy }) },
+    namespace: namespace ?? 'default',
+  };
 }
 
 /** The reason of a failed connection without gRPC's wrapping error, such as a rejected key or a missing certificate. */

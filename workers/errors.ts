@@ -1,6 +1,6 @@
 /** Errors of Temporal, and of runs on it. */
 import { ServiceError } from '@temporalio/client';
-import type { Difference } from '../config/changes.ts';
+import { showValue, type Difference } from '../config/changes.ts';
 import { InputError } from '../data/errors.ts';
 
 /** Temporal cannot be reached, does not answer, or its embedded server cannot be installed or started. */
@@ -8,21 +8,33 @@ export class TemporalFailed extends Error {
   override readonly name = 'TemporalFailed';
 }
 
+/** There is no run of this name. */
+export class NoRun extends InputError {
+  constructor(name: string) {
+    super(`There is no run named "${name}".`);
+  }
+}
+
 /** No worker answers for a run in progress. */
 export class RunUnanswered extends Error {
   override readonly name = 'RunUnanswered';
+  /** Whether there is a worker, of another version than the run. */
+  readonly isOtherVersion: boolean;
 
   constructor(run: string, cause: unknown) {
-    const problem = CANNOT_REPLAY.test(reasonOf(cause))
+    const isOtherVersion = CANNOT_REPLAY.test(reasonOf(cause));
+    const problem = isOtherVersion
       ? 'cannot be replayed by this version of selm: ' +
         'continue with the version that started it, or restart it, which reuses its artifacts (selm run FILE --restart)'
       : 'does not answer: start a worker for it (selm worker --role control)';
     super(`Run "${run}" ${problem}.`, { cause });
+    this.isOtherVersion = isOtherVersion;
   }
 }
 
 const CANNOT_REPLAY = /Workflow Task in failed state/;
-const NOBODY = /no poller seen|DEADLINE_EXCEEDED/;
+// Cancelled: the server has seen the deadline of the request before the client.
+const NOBODY = /no poller seen|DEADLINE_EXCEEDED|CANCELLED/;
 
 /** The server's message for a failed query. */
 const reasonOf = (error: unknown): string => (error instanceof ServiceError ? String(error.cause) : '');
@@ -44,9 +56,4 @@ export class RunDiffers extends InputError {
   }
 }
 
-const LONGEST_VALUE = 60;
-
-function shown(value: unknown): string {
-  const text = value === undefined ? 'not set' : JSON.stringify(value);
-  return text.length <= LONGEST_VALUE ? text : `${text.slice(0, LONGEST_VALUE)}...`;
-}
+const shown = (value: unknown) => (value === undefined ? 'not set' : showValue(value));

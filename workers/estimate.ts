@@ -1,21 +1,18 @@
 /** Estimates what a run needs, from its configuration and its files on this machine. Nothing is downloaded. */
 import { existsSync } from 'node:fs';
 import type { CheckedPrompts, DroppedPrompts } from '../activities/prompts/check.ts';
+import { OVERLAPPING_VOTES } from '../labelers/people/protocol.ts';
+import { shareVotes } from '../labelers/people/share-votes.ts';
+import { fewerVotesNote } from '../labelers/people/votes-note.ts';
+import { readGoldRows } from '../activities/people/guidance.ts';
 import { ignoredToolsNote, promptsPerRound } from '../activities/prompts/portions.ts';
 import { InputError } from '../data/errors.ts';
-import { isModelId } from '../data/hub-ids.ts';
-import { cachedModel } from '../data/hub.ts';
+import { cachedModel, isOnHub } from '../data/hub.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { isRemote } from '../data/source.ts';
 import { optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../engine/estimate.ts';
-import {
-  gpuTrainingMemory,
-  PUBLISHED,
-  sampledPerSecond,
-  tensorParallelOf,
-  vllmMemory,
-  type GpuMemory,
-} from '../engine/gpu-estimate.ts';
+import { gpuTrainingMemory, tensorParallelOf, vllmMemory, type GpuMemory } from '../engine/gpu-estimate.ts';
+import { describeSpeeds, GPU_SPEEDS, sampledPerSecond, type GpuName } from '../engine/gpu-speeds.ts';
 import { llamaDimensions, readDimensions, type ModelDimensions } from '../engine/model-files/dimensions.ts';
 import { linearLayers } from '../engine/model-files/linear-layers.ts';
 import { readLlamaConfig } from '../engine/model-files/llama-config.ts';
@@ -26,6 +23,8 @@ import type { RunConfig } from '../config/run.ts';
 import { checkLocalPrompts } from './prompts.ts';
 
 export interface Assumptions {
+  /** The GPUs that compute, for their speeds. Default: H100. */
+  gpu?: GpuName;
   /** Sustained speed of the machine's cores, or of each GPU in training, in 10^12 floating-point operations per second. */
   tflops?: number;
   /** Output tokens per second that vLLM samples on each GPU. */
@@ -53,7 +52,7 @@ export interface Estimate {
   /** By step, per round. */
   flops?: ReturnType<typeof roundFlops>;
   /** Engine time per round. Without `sample` if a server samples. */
-  hours?: { sample?: number; optimize: number; evaluate: number };
+  hours?: { sample?: number; optimize: number; evaluate?: number };
   /** The source of the speeds that the hours come from. */
   speed?: string;
   costPerRound?: number;
@@ -106,7 +105,10 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
   const warnings = [
     ...(few === undefined ? [] : [few]),
     ...ignoredToolsNote(checked?.dropped.ignoredTools ?? 0, 'prompts'),
+    ...(size === undefined ? [] : fewerVotes(config, size)),
   ];
+  const gold = config.label.by === 'people' ? config.label.gold : undefined;
+  if (gold !== undefined && !isRemote(gold)) await tell(() => readGoldRows(gold));
   const { server } = config.sample;
   if (server)
     unknown.push(
@@ -124,6 +126,13 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
   return { ...needed, ...told };
 }
 
+function fewerVotes({ label }: RunConfig, prompts: number): string[] {
+  if (label.by !== 'people') return [];
+  const { questions, overlapping } = shareVotes(label.votes, label.overlap, prompts);
+  const most = questions + overlapping * (OVERLAPPING_VOTES - 1);
+  return [fewerVotesNote(label.votes, most, prompts) ?? []].flat();
+}
+
 type Counts = Pick<Estimate, 'promptsPerRound' | 'heldOut' | 'promptTokens'>;
 type Needs = Pick<
   Estimate,
@@ -132,25 +141,28 @@ type Needs = Pick<
 
 function needs(config: RunConfig, model: ModelDimensions, counts: Counts, assumptions: Assumptions): Needs {
   const { sample, optimize, evaluate } = config;
-  const { promptsPerRound: prompts, heldOut = 0, promptTokens: known } = counts;
+  const { promptsPerRound: prompts, heldOut, promptTokens: known } = counts;
   const { promptTokens = known?.mean ?? optimize.maxPromptLength, answerTokens = sample.maxNewTokens } = assumptions;
   const longest = known?.longest ?? sample.maxPromptLength ?? optimize.maxPromptLength;
   const memory = { parameters: parameterCount(model), ...memoryOf(config, model, longest) };
   if (prompts === undefined) return memory;
   const flops = roundFlops(
     model,
-    { prompts, heldOut, promptTokens, answerTokens },
+    { prompts, heldOut: heldOut ?? 0, promptTokens, answerTokens },
     { samplesPerPrompt: sample.samplesPerPrompt, klSamples: evaluate.klSamples },
     optimize,
   );
   const answers = {
     sample: prompts * sample.samplesPerPrompt * answerTokens,
-    evaluate: heldOut * (1 + evaluate.klSamples) * answerTokens,
+    evaluate: (heldOut ?? 0) * (1 + evaluate.klSamples) * answerTokens,
   };
   const { hours: all, speed } = hoursOf(config, model, flops, answers, assumptions);
-  const { sample: sampling, ...others } = all;
-  const hours = { ...(!sample.server && { sample: sampling }), ...others };
-  const total = (hours.sample ?? 0) + hours.optimize + hours.evaluate;
+  const hours = {
+    ...(!sample.server && { sample: all.sample }),
+    optimize: all.optimize,
+    ...(heldOut !== undefined && { evaluate: all.evaluate }),
+  };
+  const total = (hours.sample ?? 0) + hours.optimize + (hours.evaluate ?? 0);
   const { price } = assumptions;
   return { ...memory, flops, hours, speed, ...(price !== undefined && { costPerRound: total * price }) };
 }
@@ -192,7 +204,7 @@ function hoursOf(
   model: ModelDimensions,
   flops: ReturnType<typeof roundFlops>,
   answers: { sample: number; evaluate: number },
-  { tflops, sampledPerSecond: sampled }: Assumptions,
+  { gpu = 'H100', tflops, sampledPerSecond: sampled }: Assumptions,
 ): { hours: Required<NonNullable<Estimate['hours']>>; speed: string } {
   const { gpus = 1, threads } = config;
   const HOUR = 3600;
@@ -202,11 +214,13 @@ function hoursOf(
     return {
       hours: { sample: hours(flops.sample), optimize: hours(flops.optimize), evaluate: hours(flops.evaluate) },
       speed:
-        tflops === undefined ? `assumed: 0.2 TFLOP/s for each of ${threads} threads` : `${tflops} TFLOP/s, as given`,
+        tflops === undefined
+          ? `assumed: 0.2 TFLOP/s for each of ${threads} thread${threads === 1 ? '' : 's'}`
+          : `${tflops} TFLOP/s, as given`,
     };
   }
-  const training = gpus * (tflops === undefined ? PUBLISHED.trainingFlops : tflops * 1e12);
-  const sampling = gpus * (sampled ?? sampledPerSecond(model));
+  const training = gpus * (tflops === undefined ? GPU_SPEEDS[gpu].training.value : tflops * 1e12);
+  const sampling = gpus * (sampled ?? sampledPerSecond(gpu, model));
   return {
     hours: {
       sample: answers.sample / sampling / HOUR,
@@ -214,7 +228,7 @@ function hoursOf(
       // Four of five passes over the held-out answers compute divergences; the fifth is the sampling.
       evaluate: (answers.evaluate / sampling + (0.8 * flops.evaluate) / training) / HOUR,
     },
-    speed: tflops === undefined || sampled === undefined ? PUBLISHED.source : 'as given',
+    speed: tflops === undefined || sampled === undefined ? describeSpeeds(gpu) : 'as given',
   };
 }
 
@@ -223,7 +237,7 @@ export function shapeOf(
   { model, backend }: Pick<RunConfig, 'model' | 'backend'>,
   unknown: string[],
 ): ModelDimensions | undefined {
-  const folder = existsSync(model) || !isModelId(model) ? model : cachedModel(model);
+  const folder = isOnHub(model) ? cachedModel(model) : model;
   if (folder !== undefined) {
     return backend === 'torch' ? readDimensions(folder) : llamaDimensions(readLlamaConfig(folder));
   }

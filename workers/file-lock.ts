@@ -21,18 +21,27 @@ export class FileLock {
   }
 
   /** Takes a shared lock. Waits for a process that holds it exclusively. */
-  static async shared(file: string): Promise<FileLock> {
-    for (;;) {
-      const lock = FileLock.try(file, true);
-      if (lock) return lock;
-      await sleep(POLL_MILLISECONDS);
-    }
+  static shared(file: string): Promise<FileLock> {
+    return FileLock.wait(file, true);
+  }
+
+  /** Locks exclusively. Waits for other processes that hold it. */
+  static exclusive(file: string): Promise<FileLock> {
+    return FileLock.wait(file, false);
   }
 
   static isHeld(file: string): boolean {
     const lock = FileLock.tryExclusive(file);
     lock?.release();
     return !lock;
+  }
+
+  private static async wait(file: string, shared: boolean): Promise<FileLock> {
+    for (;;) {
+      const lock = FileLock.try(file, shared);
+      if (lock) return lock;
+      await sleep(POLL_MILLISECONDS);
+    }
   }
 
   private static try(file: string, shared: boolean): FileLock | undefined {

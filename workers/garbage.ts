@@ -3,7 +3,8 @@ import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { tsToMs } from '@temporalio/common/lib/time.js';
-import type { Address, Manifest } from '../artifacts/manifest.ts';
+import type { Address, Manifest, Recipe } from '../artifacts/manifest.ts';
+import { copiedModel } from '../artifacts/models.ts';
 import { ArtifactDamaged, StoreFailed } from '../artifacts/errors.ts';
 import type { ArtifactStore, StoredArtifact } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
@@ -38,6 +39,7 @@ export async function findGarbage(
   const { addresses, pendingSince } = await readReached();
   const youngest = Math.min(before.getTime(), (pendingSince?.getTime() ?? Infinity) - MARGIN_MILLISECONDS);
   const manifests = new Map(artifacts.map(({ address, manifest }) => [address, manifest]));
+  const copies = artifacts.filter(({ manifest }) => copiedModel(manifest.recipe) !== undefined);
   const kept = new Set<Address>();
   const open = [
     ...addresses,
@@ -49,7 +51,11 @@ export async function findGarbage(
     kept.add(address);
     const manifest = manifests.get(address) ?? (await manifestIfThere(store, address));
     // Searches the entire recipe: releases of earlier versions refer to their evaluations only in the parameters.
-    if (manifest) open.push(...addressesIn(manifest.recipe));
+    if (!manifest) continue;
+    open.push(...addressesIn(manifest.recipe));
+    // Policies and labels name models of the hub by their commit, not by the address of the store's copy.
+    const models = new Set<string | undefined>(modelsIn(manifest.recipe));
+    open.push(...copies.filter((copy) => models.has(copiedModel(copy.manifest.recipe))).map((copy) => copy.address));
   }
   return artifacts.filter(({ address }) => !kept.has(address));
 }
@@ -134,6 +140,11 @@ function addressesIn(value: unknown): Address[] {
   const text = value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : (JSON.stringify(value) ?? '');
   return text.match(ADDRESS) ?? [];
 }
+
+const PINNED_MODEL = /(?<![\w./-])\w[\w.-]*\/\w[\w.-]*@[0-9a-f]{40}(?![0-9a-f])/g;
+
+/** Every hub id with its commit in a recipe. */
+const modelsIn = (recipe: Recipe): string[] => JSON.stringify(recipe).match(PINNED_MODEL) ?? [];
 
 /** All payloads of a history's events. */
 function* payloadsIn(value: unknown): Generator<Payload> {

@@ -1,5 +1,6 @@
 /** Whether a run fits on the GPUs of this machine, and which models do. */
 import type { RunConfig } from '../config/run.ts';
+import { gigabytes } from '../engine/bytes.ts';
 import { parameterCount } from '../engine/estimate.ts';
 import {
   fits,
@@ -16,7 +17,6 @@ import { knownModels } from '../engine/model-files/known.ts';
 import { trainingSchema } from '../engine/protocol/settings.ts';
 import { isOnGpus, shapeOf } from './estimate.ts';
 
-const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 const gpuCount = (count: number) => `${count} GPU${count === 1 ? '' : 's'}`;
 
 /**
@@ -32,10 +32,16 @@ export function gpuProblem(config: RunConfig): string | undefined {
   if (gpus.length < wanted)
     return `gpus: ${wanted} is more than the ${gpuCount(gpus.length)} of this machine: set gpus: ${gpus.length}.`;
   const model = shapeOf(config, []);
-  return model && unfit(config, model, gpus.slice(0, wanted));
+  const unfit = model && unfitOn(gpus.slice(0, wanted), config, model);
+  return unfit && `${unfit.why}: ${unfit.remedy}.`;
 }
 
-function unfit({ sample, optimize }: RunConfig, model: ModelDimensions, gpus: Gpu[]): string | undefined {
+/** Why a run does not fit on these GPUs, and what to change. Undefined if it fits. */
+export function unfitOn(
+  gpus: Pick<Gpu, 'name' | 'memory'>[],
+  { sample, optimize }: RunConfig,
+  model: ModelDimensions,
+): { why: string; remedy: string } | undefined {
   const least = gpus.reduce((a, b) => (b.memory < a.memory ? b : a));
   const { memory: bytes } = least;
   const has = `${least.name} has ${gigabytes(bytes)}`;
@@ -43,15 +49,16 @@ function unfit({ sample, optimize }: RunConfig, model: ModelDimensions, gpus: Gp
   if (!fits(training, bytes)) {
     const ways = whatWouldFit(model, optimize, gpus.length, bytes);
     const remedy = ways.length > 0 ? `set ${ways.join('; or ')}` : 'use GPUs with more memory, or a smaller model';
-    return (
-      `optimize needs an estimated ${gigabytes(totalOf(training))} on each of ${gpuCount(gpus.length)}, and ${has}, ` +
-      `of which a tenth stays free: ${remedy}.`
-    );
+    const needed = `optimize needs an estimated ${gigabytes(totalOf(training))} on each of ${gpuCount(gpus.length)}`;
+    return { why: `${needed}, and ${has}, of which a tenth stays free`, remedy };
   }
   const tokens = (sample.maxPromptLength ?? optimize.maxPromptLength) + sample.maxNewTokens;
   if (sample.server || tensorParallelOf(model, gpus.length, tokens, bytes) !== undefined) return undefined;
   const needed = gigabytes(totalOf(vllmMemory(model, gpus.length, tokens)));
-  return `vLLM needs an estimated ${needed} on each of ${gpuCount(gpus.length)}, and ${has}: raise gpus, or use a smaller model.`;
+  return {
+    why: `vLLM needs an estimated ${needed} on each of ${gpuCount(gpus.length)}, and ${has}`,
+    remedy: 'raise gpus, or use a smaller model',
+  };
 }
 
 const llama = knownModels['meta-llama/Meta-Llama-3-8B'];

@@ -7,7 +7,7 @@ import type { ActivityTime } from '../report/times.ts';
 import { runStatusQuery, type alignment } from '../workflows/alignment.ts';
 import type { RunConfig } from '../config/run.ts';
 import { placeIn, type Place } from '../workflows/place.ts';
-import { GPU_QUEUE } from '../workflows/queues.ts';
+import { CONTROL_QUEUE } from '../workflows/queues.ts';
 import type { RunStatus } from '../workflows/status.ts';
 import { RunUnanswered } from './errors.ts';
 import { decodePayload } from './payloads.ts';
@@ -86,7 +86,7 @@ async function activitiesOf(
       times.push({
         ...(itsRound !== undefined && { round: itsRound }),
         step,
-        model: scheduled.activityTaskScheduledEventAttributes!.taskQueue!.name === GPU_QUEUE,
+        model: scheduled.activityTaskScheduledEventAttributes!.taskQueue!.name !== CONTROL_QUEUE,
         scheduled: milliseconds(scheduled),
         started: milliseconds(byId.get(Number(completed.startedEventId))!),
         ended: milliseconds(event),

@@ -5,8 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { forkModule } from '../engine/process/fork.ts';
 import { hasServer } from './connection.ts';
 import { sharedUse } from './dev-server.ts';
+import { graceSeconds, STOP_SECONDS } from './grace.ts';
 import { keepServer } from './keep-server.ts';
-import { graceSeconds, ROLES, STOP_SECONDS, type Role } from './worker.ts';
+import type { Role } from './roles.ts';
 
 export interface Local {
   /** Stops the workers, and the server unless another process uses it. The run can continue later. */
@@ -17,29 +18,33 @@ export interface Local {
 
 const RESTART_SECONDS = 1;
 
+/** The roles of each process. One process computes for both pools, with one engine, so that two runs do not compute at the same time. */
+const PROCESSES: Role[][] = [['control'], ['gpu', 'node']];
+
 /**
- * Starts a worker of each role, and the embedded server if the environment names none. Each is restarted when it dies.
+ * Starts workers, and the embedded server if the environment names none. Each is restarted when it dies.
+ * @param processes the roles of each worker. Default: all roles
  */
-export async function startLocal(say: (message: string) => void): Promise<Local> {
+export async function startLocal(say: (message: string) => void, processes = PROCESSES): Promise<Local> {
   let stopping = false;
   const stopServer = hasServer() ? async () => {} : await keepServer(say, { stopping: () => stopping });
-  const workers = new Map<Role, ChildProcess>();
+  const workers = new Map<Role[], ChildProcess>();
 
-  const startWorker = (role: Role) => {
-    const worker = forkModule(new URL('./main.ts', import.meta.url), [role], {
+  const startWorker = (roles: Role[]) => {
+    const worker = forkModule(new URL('./main.ts', import.meta.url), roles, {
       // If this process is killed, the server keeps running until the workers have written their checkpoints.
       stdio: ['ignore', 'inherit', 'inherit', 'ipc', sharedUse() ?? 'ignore'],
       // A separate process group for worker and engine: Ctrl-C reaches only this process, and both can be killed together.
       detached: true,
     });
-    workers.set(role, worker);
+    workers.set(roles, worker);
     worker.once('exit', (code, signal) => {
       if (stopping) return;
-      say(`The ${role} worker ended (${signal ?? `exit code ${code}`}); starting another.`);
-      void sleep(RESTART_SECONDS * 1000).then(() => stopping || startWorker(role));
+      say(`The ${roles[0]} worker ended (${signal ?? `exit code ${code}`}); starting another.`);
+      void sleep(RESTART_SECONDS * 1000).then(() => stopping || startWorker(roles));
     });
   };
-  for (const role of ROLES) startWorker(role);
+  processes.forEach(startWorker);
   const running = () =>
     [...workers.values()].filter((worker) => worker.exitCode === null && worker.signalCode === null);
   const kill = () => {

@@ -4,13 +4,15 @@ import { existsSync, statfsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import { gigabytes } from '../engine/bytes.ts';
 import { installedTemporal } from './temporal-binary.ts';
 import { connectClient, hasServer } from './connection.ts';
 import { homeFolder } from './places.ts';
 import { InputError } from '../data/errors.ts';
 import { fitsInto } from '../engine/gpu-estimate.ts';
 import { nvidiaGpus, type Gpu } from '../engine/gpus.ts';
-import { PYTHON_FOLDER, torchEnvironment, type TorchEnvironment } from '../engine/torch/environment.ts';
+import { PYTHON_FOLDER } from '../engine/python-environments.ts';
+import { torchEnvironment, type TorchEnvironment } from '../engine/torch/environment.ts';
 import { modelNeeds } from './gpu-fit.ts';
 import { explainMissing, missingAttributes } from './search-attributes.ts';
 
@@ -24,8 +26,6 @@ export interface Check {
 const OLDEST_NODE = [20, 19];
 /** Disk space for a run of a small model with its checkpoints, in bytes. */
 const LEAST_DISK = 2e9;
-
-const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 
 /** Checks Node, ONNX Runtime, PyTorch, GPUs, Temporal, cores, memory and disk of this machine. */
 export async function checkMachine(): Promise<Check[]> {

@@ -7,9 +7,11 @@ import { InputError } from '../data/errors.ts';
 import { alignment } from '../workflows/alignment.ts';
 import { differencesOf, overlap } from '../config/changes.ts';
 import type { RunConfig } from '../config/run.ts';
+import { newJournal } from '../workflows/journal.ts';
+import { lateVotesQuery, type LateVote } from '../workflows/people/late.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
 import { runNameOf, runWorkflowId } from '../workflows/ids.ts';
-import { isUnanswered, RunDiffers, RunUnanswered } from './errors.ts';
+import { isUnanswered, NoRun, RunDiffers, RunUnanswered } from './errors.ts';
 import { configsOf } from './run-config.ts';
 import { withAttributes } from './search-attributes.ts';
 
@@ -30,12 +32,13 @@ export async function startRun(
 ): Promise<{ handle: RunHandle; attached: boolean }> {
   const fingerprint = hashValue(config);
   const starter = randomUUID();
+  const lateVotes = restart && config.label.by === 'people' ? await lateVotesOf(client, config.name) : [];
   if (restart) await endRun(client, config.name);
   const handle = await withAttributes(client, config.name, (attributes) =>
     client.workflow.start(alignment, {
       workflowId: runWorkflowId(config.name),
       taskQueue: CONTROL_QUEUE,
-      args: [config],
+      args: lateVotes.length > 0 ? [config, { ...newJournal(), lateVotes }] : [config],
       workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
       memo: { fingerprint, starter },
       staticSummary: summaryOfRun(config),
@@ -57,6 +60,12 @@ export async function startRun(
 export const summaryOfRun = ({ model, rounds, label, optimize }: RunConfig): string =>
   `${model}: ${rounds} rounds of ${optimize.objective.name}, labeled by ${label.by}`;
 
+/** The votes that a run keeps for a next round. Empty if it does not answer, for example because no worker can replay it. */
+async function lateVotesOf(client: Client, name: string): Promise<LateVote[]> {
+  const handle = client.workflow.getHandle(runWorkflowId(name));
+  return client.withDeadline(Date.now() + 10_000, () => handle.query(lateVotesQuery)).catch(() => []);
+}
+
 /** Terminates the run of this name and its round, if one is in progress. Its artifacts stay in the store. */
 async function endRun(client: Client, name: string): Promise<void> {
   const handle = client.workflow.getHandle(runWorkflowId(name));
@@ -71,14 +80,14 @@ async function endRun(client: Client, name: string): Promise<void> {
   }
 }
 
-/** @throws InputError when there is no run of that name */
+/** @throws NoRun when there is no run of that name */
 export async function findRun(client: Client, name: string): Promise<RunHandle> {
   const handle = client.workflow.getHandle<typeof alignment>(runWorkflowId(name));
   try {
     await handle.describe();
     return handle;
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) throw new InputError(`There is no run named "${name}".`);
+    if (error instanceof WorkflowNotFoundError) throw new NoRun(name);
     throw error;
   }
 }
@@ -94,6 +103,17 @@ export async function queryRun<Answer, Args extends unknown[]>(
   } catch (error) {
     throw isUnanswered(error) ? new RunUnanswered(runNameOf(handle.workflowId), error) : error;
   }
+}
+
+/** Why a run failed; undefined if it has not. */
+export async function failureOf(handle: RunHandle): Promise<string | undefined> {
+  const { status } = await handle.describe();
+  if (status.name === 'TERMINATED') return 'It was terminated.';
+  if (status.name !== 'FAILED') return undefined;
+  return handle.result().then(
+    () => undefined,
+    (error: unknown) => (rootCause(error) as Error).message,
+  );
 }
 
 /** Why a run failed: the activity's error, without Temporal's wrapping errors. */

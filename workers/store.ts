@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { StoreFailed } from '../artifacts/errors.ts';
 import { LocalStore } from '../artifacts/local-store.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
+import { silenceAwsSdk } from '../data/aws-sdk.ts';
 import { InputError } from '../data/errors.ts';
 import { readAddress, readSecret } from '../data/secret.ts';
 import { homeFolder } from './places.ts';
@@ -53,8 +54,7 @@ async function openBucket(url: string): Promise<ArtifactStore> {
     // The SDK reads the credentials itself.
     if (secret) process.env[variable] = secret.reveal();
   }
-  // Silences the SDK's announcements of future Node requirements.
-  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
+  silenceAwsSdk();
   // Loaded on demand, because loading is slow.
   const [{ Bucket }, { S3Store }] = await Promise.all([
     import('../artifacts/s3-bucket.ts'),

@@ -2,16 +2,18 @@
 import { NativeConnection, Runtime, Worker, type LogLevel, type WorkerOptions } from '@temporalio/worker';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 import { controlActivities, createActivities, modelActivities } from '../activities/index.ts';
-import { CONTROL_QUEUE, GPU_QUEUE } from '../workflows/queues.ts';
-import { InputError } from '../data/errors.ts';
+import type { StepContext } from '../activities/step.ts';
 import { STOP_SIGNALS } from '../data/stop-signals.ts';
 import { connectClient, connectionSettings } from './connection.ts';
-import { makeCurrent } from './current-version.ts';
 import { dataConverter } from './data-converter.ts';
 import { declaredSchedules, declareSchedules } from './declared-schedules.ts';
+import { followDeployment, ownService } from './deployed-version.ts';
+import { graceSeconds } from './grace.ts';
 import { healthPort, serveHealth } from './health.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import { cacheFolder } from './places.ts';
 import { explainMissing, missingAttributes } from './search-attributes.ts';
+import { QUEUES, type Role } from './roles.ts';
 import { registerServer } from './store-servers.ts';
 import { openStore } from './store.ts';
 import { TaskProtection } from './task-protection.ts';
@@ -19,29 +21,14 @@ import { watchActivities } from './telemetry/activities.ts';
 import { publishDemand } from './telemetry/demand.ts';
 import { measureEngine } from './telemetry/engine.ts';
 import { createLogger } from './telemetry/log.ts';
-import { isMeasured, Metrics, metricsAddress } from './telemetry/metrics.ts';
+import { MachineMetrics } from './telemetry/machine.ts';
+import { createMetrics, isMeasured, metricsAddress } from './telemetry/metrics.ts';
 import { startTracing } from './telemetry/tracing.ts';
 import { workflowCode } from './workflow-code.ts';
 import { startWithVllm } from '../engine/backends.ts';
 
-export const ROLES = ['control', 'gpu'] as const;
-export type Role = (typeof ROLES)[number];
-
-const DEFAULT_GRACE_SECONDS = 2;
-/** The time limit for writing a checkpoint and ending, after the grace period, in seconds. */
-export const STOP_SECONDS = 30;
-
-/**
- * SELM_GRACE_SECONDS: how long a stopping worker waits for its activities to finish. After that they are stopped and write their
- * checkpoint.
- * @throws InputError when it is not a number
- */
-export function graceSeconds(): number {
-  const given = process.env['SELM_GRACE_SECONDS'] ?? String(DEFAULT_GRACE_SECONDS);
-  if (!/^\d+(\.\d+)?$/.test(given))
-    throw new InputError(`SELM_GRACE_SECONDS=${given} is no number of seconds: give 90.`);
-  return Number(given);
-}
+/** Of STOP_SECONDS, for writing and uploading a checkpoint. One that takes longer is not begun. */
+const CHECKPOINT_SECONDS = 25;
 
 export interface WorkersOptions {
   /** The level of Temporal's log on stderr. */
@@ -59,6 +46,7 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   const workflows = workflowCode(converter);
   const port = healthPort();
   const schedules = roles.includes('control') ? declaredSchedules() : undefined;
+  const own = ownService();
   const address = metricsAddress();
   const { logger, metricMeter } = Runtime.install({
     logger: createLogger(logLevel),
@@ -68,30 +56,40 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
       ...(address !== undefined && { metrics: { prometheus: { bindAddress: address, useSecondsForDurations: true } } }),
     },
   });
-  const metrics = new Metrics(metricMeter);
+  const metrics = createMetrics(metricMeter, version);
   const tracing = await startTracing(roles.join('-'));
   const warn = (message: string) => logger.warn(message);
   const agent = process.env['ECS_AGENT_URI'];
   const protection = agent === undefined ? undefined : new TaskProtection(agent, warn);
+  const computes = roles.some((role) => role !== 'control');
+  const machine = computes && isMeasured() ? new MachineMetrics(metrics, warn) : undefined;
   const store = await openStore({ writes: true });
   const { connectionOptions, namespace } = connectionSettings();
   const connection = await NativeConnection.connect(connectionOptions);
   await registerServer(store, connection, { address: connectionOptions.address, namespace });
   const started = startWithVllm();
   const engine = isMeasured() ? measureEngine(started.engine, metrics) : started.engine;
-  const context = { store, engine, vllm: started.vllm, cacheFolder: cacheFolder() };
+  const context: StepContext = {
+    store,
+    engine,
+    vllm: started.vllm,
+    countTokens: (metric, tokens) => metrics.add(metric, tokens),
+    cacheFolder: cacheFolder(),
+    stopSeconds: CHECKPOINT_SECONDS,
+  };
+  const model = {
+    activities: oneAtATime(createActivities(context, modelActivities)),
+    // The engine runs one job at a time. A second activity would hold a shard that another worker could take.
+    maxConcurrentActivityTaskExecutions: 1,
+  };
   const byRole: Record<Role, Partial<WorkerOptions> & { taskQueue: string }> = {
     control: {
-      taskQueue: CONTROL_QUEUE,
+      taskQueue: QUEUES.control,
       ...workflows,
       activities: createActivities(context, controlActivities),
     },
-    gpu: {
-      taskQueue: GPU_QUEUE,
-      activities: createActivities(context, modelActivities),
-      // The engine runs one job at a time. A second activity would hold a shard that another worker could take.
-      maxConcurrentActivityTaskExecutions: 1,
-    },
+    gpu: { taskQueue: QUEUES.gpu, ...model },
+    node: { taskQueue: QUEUES.node, ...model },
   };
   // Heartbeats report progress. By default most of them are throttled.
   const shared: Partial<WorkerOptions> = {
@@ -105,13 +103,13 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
     interceptors: {
       ...tracing?.options.interceptors,
       activity: [
-        watchActivities({ logger, metrics, ...(protection && { begin: protection.begin }) }),
+        watchActivities({ logger, metrics, begin: [protection, machine].flatMap((watcher) => watcher?.begin ?? []) }),
         ...(tracing?.options.interceptors?.activity ?? []),
       ],
     },
   };
   const client = roles.includes('control') ? await connectClient() : undefined;
-  let [stopDemand, stopCounting]: ((() => void) | undefined)[] = [];
+  let [stopDemand, stopFollowing]: ((() => void) | undefined)[] = [];
   try {
     const workers = await Promise.all(
       roles.map((role) => Worker.create({ connection, namespace, ...shared, ...byRole[role] })),
@@ -119,22 +117,19 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
     if (client) {
       const missing = await missingAttributes(client);
       if (missing.length > 0) warn(explainMissing(missing, namespace));
-      if (schedules) await declareSchedules(client, schedules);
+      if (schedules && !own) await declareSchedules(client, schedules);
       if (isMeasured()) stopDemand = publishDemand(client, metrics, warn, version);
     }
-    if (roles.includes('gpu')) stopCounting = countWorker(metrics);
+    machine?.start();
     stop?.addEventListener('abort', () => workers.forEach((worker) => worker.shutdown()), { once: true });
     const running = Promise.all(workers.map((worker) => worker.run()));
-    if (client && version && process.env['SELM_MAKE_CURRENT'] === '1') {
-      makeCurrent(client, version).catch((error: Error) =>
-        warn(`Version ${version.buildId} is not made current: ${error.message}`),
-      );
-    }
+    if (client && version && own) stopFollowing = followDeployment(own, { client, version, schedules, warn });
     const endHealth = port === undefined ? () => {} : serveHealth(port, workers);
     await running.finally(endHealth);
   } finally {
     stopDemand?.();
-    stopCounting?.();
+    machine?.close();
+    stopFollowing?.();
     await protection?.close();
     await tracing?.close();
     metrics.close();
@@ -142,11 +137,4 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
     await client?.connection.close();
     await connection.close();
   }
-}
-
-/** Reports every minute that this worker is alive. */
-function countWorker(metrics: Metrics): () => void {
-  metrics.set('workers', 1);
-  const timer = setInterval(() => metrics.set('workers', 1), 30_000);
-  return () => clearInterval(timer);
 }

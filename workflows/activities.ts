@@ -2,10 +2,11 @@
 import type { RetryPolicy } from '@temporalio/common';
 import { proxyActivities, workflowInfo, type ActivityInterfaceFor } from '@temporalio/workflow';
 import type { ControlActivities, ModelActivities } from '../activities/index.ts';
+import type { PoolName } from '../config/pools.ts';
 import { ARTIFACT_DAMAGED, TRAINING_DIVERGED } from './failure.ts';
 import { runNameOf } from './ids.ts';
 import { summaryOf, type Place } from './place.ts';
-import { CONTROL_QUEUE, GPU_QUEUE } from './queues.ts';
+import { CONTROL_QUEUE, MODEL_QUEUES } from './queues.ts';
 import { secondsOfFailure, spend } from './spending.ts';
 import type { Spent } from '../activities/spent.ts';
 
@@ -24,7 +25,8 @@ const FAIRNESS_KEY_BYTES = 64;
 
 interface StepActivities {
   control: ControlActivities;
-  model: ModelActivities;
+  /** @param pool the workers that compute them */
+  model: (pool: PoolName) => ModelActivities;
 }
 
 /**
@@ -44,16 +46,17 @@ export function activitiesOf(place: Place): StepActivities {
       }),
       place,
     ),
-    model: inPlace(
-      proxyActivities<ModelActivities>({
-        ...shared,
-        taskQueue: GPU_QUEUE,
-        startToCloseTimeout: '1 day',
-        heartbeatTimeout: '15s',
-      }),
-      place,
-      counted,
-    ),
+    model: (pool) =>
+      inPlace(
+        proxyActivities<ModelActivities>({
+          ...shared,
+          taskQueue: MODEL_QUEUES[pool],
+          startToCloseTimeout: '1 day',
+          heartbeatTimeout: '15s',
+        }),
+        place,
+        counted,
+      ),
   };
 }
 

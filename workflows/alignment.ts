@@ -15,9 +15,10 @@ import { configOfRound } from '../config/changes.ts';
 import type { RunConfig } from '../config/run.ts';
 import { goOn, takeDecisions } from './decisions.ts';
 import { describeRun } from './details.ts';
-import { ARTIFACT_DAMAGED, describeFailure, INPUT_ERROR, type Failure } from './failure.ts';
+import { ARTIFACT_DAMAGED, describeFailure, INPUT_ERROR, VOTES_MISSING, type Failure } from './failure.ts';
 import { currentJournal, newJournal, startOver, statusOf, type Journal } from './journal.ts';
 import { runNameOf } from './ids.ts';
+import { abandonVoting, takeVotingMessages } from './people/decisions.ts';
 import { updateAttributes } from './search-attributes.ts';
 import { BUDGET_SPENT, budgetSeconds, countFrom, Halted, isBudgetSpent, spent, usdOf } from './spending.ts';
 import { currentRound, nextStage } from './stages.ts';
@@ -48,6 +49,7 @@ export async function alignment(config: RunConfig, before: Journal = newJournal(
   setHandler(runStatusQuery, status);
   setHandler(configQuery, (round) => configOfRound(config, journal.changes, round ?? currentRound(journal)));
   takeDecisions(name, config, journal);
+  takeVotingMessages(name, config, journal, () => show(status()));
 
   for (let stages = 0; ; stages++) {
     if (stages === STAGES_PER_EXECUTION) await continueAsNew<typeof alignment>(config, journal);
@@ -80,6 +82,8 @@ export async function alignment(config: RunConfig, before: Journal = newJournal(
   }
   const end = journal.requested === 'stop' ? 'stopped' : 'done';
   delete journal.requested;
+  // A run that was stopped goes on with its voting when it is started again.
+  if (end === 'done') await abandonVoting(journal);
   enter(end);
   return status();
 }
@@ -108,11 +112,12 @@ async function recover(
     startOver(journal);
     return;
   }
-  if (journal.requested === 'stop' && failure.round !== undefined) return;
+  if (journal.requested === 'stop' && !journal.stoppedByGate && failure.round !== undefined) return;
   const { retries, backoff } = configOfRound(config, journal.changes, currentRound(journal)).onFailure;
   journal.failure = failure;
   const decided = () => journal.failure === undefined;
-  if (failure.type === INPUT_ERROR || failure.type === BUDGET_SPENT || journal.retries >= retries) {
+  const wantsDecision = [INPUT_ERROR, BUDGET_SPENT, VOTES_MISSING].includes(failure.type ?? '');
+  if (wantsDecision || journal.retries >= retries) {
     enter('parked');
     // On replay, a worker merges a workflow task without commands with the next one. Without a command here it would apply the decision
     // before the failure that the decision is about.

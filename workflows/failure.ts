@@ -22,6 +22,12 @@ export const ARTIFACT_DAMAGED = 'ArtifactDamaged';
 export const INPUT_ERROR = 'InputError';
 export const TRAINING_DIVERGED = 'TrainingDiverged';
 
+/** The step of a failed benchmark: a decision to skip it skips no round. */
+export const BENCHMARKS = 'benchmarks';
+
+/** The type of the failure that parks a run at the deadline of its voting. */
+export const VOTES_MISSING = 'VotesMissing';
+
 const STEP_FAILED = 'StepFailed';
 
 /** Adds the round's step and spent GPU seconds to an activity's failure. */

@@ -7,3 +7,14 @@ export const runWorkflowId = (name: string) => `${PREFIX}${name}`;
 export const runNameOf = (workflowId: string) => workflowId.slice(PREFIX.length);
 /** The workflow id of a round. @param runId the workflow id of the run */
 export const roundWorkflowId = (runId: string, round: number) => `${runId}/round-${round}`;
+
+const VOTES = '/votes-';
+/**
+ * The workflow id of a block of a round's questions.
+ * @param questions the address of the questions
+ * @param block counted from 1
+ */
+export const blockWorkflowId = (runId: string, questions: string, block: number) =>
+  `${runId}${VOTES}${questions.slice(0, 12)}-${block}`;
+/** The workflow id of the run whose block this is. */
+export const runIdOfBlock = (blockId: string) => blockId.slice(0, blockId.lastIndexOf(VOTES));

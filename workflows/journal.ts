@@ -6,13 +6,15 @@ import type { Address } from '../artifacts/manifest.ts';
 import type { Answers } from './answers.ts';
 import { configOfRound, type Change } from '../config/changes.ts';
 import type { RunConfig } from '../config/run.ts';
+import type { DecisionLog } from './decision-log.ts';
 import type { Failure } from './failure.ts';
 import type { RoundOutput } from './round.ts';
 import { usdOf } from './spending.ts';
-import type { RunStatus } from './status.ts';
+import type { LateVote } from './people/late.ts';
+import type { MeasuredBenchmark, RunStatus, VotingStatus } from './status.ts';
 import { describePromise } from '../engine/protocol/compute.ts';
 
-export interface Journal {
+export interface Journal extends DecisionLog {
   /** Whether the run starts from the last release of its name, and excludes the prompts of all its releases. */
   continues: boolean;
   state: RunStatus['state'];
@@ -25,16 +27,30 @@ export interface Journal {
   round: number;
   done: RoundOutput[];
   skipped: number[];
+  /** Results of benchmarks, in the order in which they were done. */
+  benchmarks?: MeasuredBenchmark[];
+  /** Whether the gate has stopped the run (`gate.onFail: stop`), and not an operator. */
+  stoppedByGate?: true;
   changes: Change[];
   /** Why the run is parked. */
   failure?: Failure;
+  /** How far the voting of the round in progress is, while it waits for votes. */
+  voting?: VotingStatus;
+  /** What was asked in the last voting. Absent once its round has its votes. */
+  openVoting?: { round: number; questions: Address; blocks: number };
+  /** The questions of the last voting that an operator has closed: its round goes on with the votes that are in, also if it runs again. */
+  closeVoting?: Address;
+  /** Votes that came when their round had its votes, and the round that uses each, once it has begun. */
+  lateVotes?: (LateVote & { round?: number })[];
   /** Automatic retries since the last stage that succeeded. */
   retries: number;
   /** GPU worker time of activities, in seconds. */
   gpuSeconds: number;
   /** Damaged artifacts that were computed again: a sentence each. */
   repairs: string[];
-  /** Whether the output folder has been written, or skipped by an operator. */
+  /** Why the output folder was not written: a sentence, with what to do. */
+  publication?: string;
+  /** Whether the output folder has been written, has failed for good, or was skipped by an operator. */
   outputSettled: boolean;
   /** Whether the release has been made, or skipped by an operator. */
   releaseSettled: boolean;
@@ -81,6 +97,7 @@ export function rewind(journal: Journal, round: number): void {
   journal.round = round;
   journal.done = journal.done.filter(({ result }) => result.round < round);
   journal.skipped = journal.skipped.filter((skipped) => skipped < round);
+  if (journal.benchmarks) journal.benchmarks = journal.benchmarks.filter((measured) => measured.round < round);
 }
 
 /** Returns to the beginning of the run. Steps then reuse their artifacts, and only damaged ones are computed again. */
@@ -88,6 +105,7 @@ export function startOver(journal: Journal): void {
   delete journal.prepared;
   delete journal.checkedBy;
   delete journal.start;
+  delete journal.benchmarks;
   journal.round = 1;
   journal.done = [];
 }
@@ -100,7 +118,9 @@ const promiseOf = ({ sample, ...compute }: RunConfig): string => {
 /** The status of a run. @param name the run's name */
 export function statusOf(name: string, config: RunConfig, journal: Journal): RunStatus {
   const rounds = roundsOf(config, journal);
-  const { version, state, requested, start, round, done, skipped, failure, repairs, gpuSeconds, changes } = journal;
+  const { publication, version, state, requested, start, round, done, skipped, failure, repairs, gpuSeconds, changes } =
+    journal;
+  const { decisions, earlierDecisions } = journal;
   const { budget } = configOfRound(config, journal.changes, round);
   const policy = policyOf(journal);
   return {
@@ -112,10 +132,16 @@ export function statusOf(name: string, config: RunConfig, journal: Journal): Run
     ...(start && { start: start.summary, round: Math.min(round, rounds) }),
     ...(policy !== undefined && { policy }),
     ...(version !== undefined && { version }),
+    ...(publication !== undefined && { publication }),
     // Undefined in runs of versions that did not count dropped prompts.
     ...(journal.prepared?.dropped && { dropped: journal.prepared.dropped }),
     ...(failure && { failure }),
+    ...(journal.voting && { voting: journal.voting }),
+    ...(journal.lateVotes && { lateVotes: journal.lateVotes.length }),
     ...(changes.length > 0 && { changes }),
+    ...(decisions && { decisions }),
+    ...(earlierDecisions !== undefined && { earlierDecisions }),
+    ...(journal.benchmarks && { benchmarks: journal.benchmarks }),
     results: done.map(({ result }) => result),
     skipped,
     repairs,

@@ -1,8 +1,9 @@
 /** The place of an activity in a run: round, step and shard. Its text form is the activity's summary in Temporal's UI and histories. */
+import type { PoolName } from '../config/pools.ts';
 import type { StepName } from './status.ts';
 
-/** Steps before the first round and after the last one. `prepare` includes repeated checks of a round's prompts (see recheck). */
-export type OutsideStep = 'prepare' | 'start' | 'publish' | 'release';
+/** Steps before the first round, after the last one, and between rounds (`benchmarks`). `prepare` includes repeated checks of a round's prompts (see recheck). */
+export type OutsideStep = 'prepare' | 'start' | 'benchmarks' | 'publish' | 'release';
 
 export interface Place {
   /** The round, counted from 1. Undefined before the first round and after the last one. */
@@ -34,9 +35,10 @@ export function placeIn(summary: string): Place | undefined {
   };
 }
 
-/** A step in progress: its place, and a callback for finished activities. */
+/** A step in progress: its place, the workers that compute it, and a callback for finished activities. */
 export interface RunningStep {
   place: Place;
+  pool: PoolName;
   /** Called when an activity ends. @param reused whether its artifact was cached */
   tick: (reused: boolean) => void;
 }

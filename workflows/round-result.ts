@@ -3,7 +3,9 @@ import type { Comparison } from '../evaluation/comparison.ts';
 import type { OptimizeSummary } from '../activities/optimize.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { RunConfig } from '../config/run.ts';
+import { fewerVotesNote, notVotedNote } from '../labelers/people/votes-note.ts';
 import { decideRound } from './gate.ts';
+import type { Voted } from './people/label.ts';
 import type { RoundResult } from './status.ts';
 import { checkTraining } from './training-verdict.ts';
 
@@ -16,7 +18,7 @@ interface StepResults {
   config: RunConfig;
   round: number;
   learningRate: number;
-  labeled: Summarized<RoundResult['label']>;
+  labeled: Summarized<RoundResult['label']> & { voted?: Pick<Voted, 'asked' | 'prompts' | 'voters'> };
   optimized: Summarized<OptimizeSummary>;
   evaluated: {
     againstStart: Summarized<Comparison>;
@@ -39,7 +41,7 @@ export function resultOf({ config, round, learningRate, labeled, optimized, eval
     policy: optimized.address,
     accepted: reasons.length === 0,
     reasons,
-    warnings: verdicts.flatMap(({ warnings }) => warnings),
+    warnings: [...verdicts.flatMap(({ warnings }) => warnings), ...votingNotes(config, labeled)],
     ...(optimized.summary.unchanged && { unchanged: true }),
     label: labeled.summary,
     training: optimized.summary.metrics,
@@ -53,4 +55,13 @@ export function resultOf({ config, round, learningRate, labeled, optimized, eval
     }),
     artifacts: { preferences: labeled.address, evaluation: againstStart.address },
   };
+}
+
+function votingNotes({ label }: RunConfig, { voted }: StepResults['labeled']): string[] {
+  if (label.by !== 'people' || !voted) return [];
+  const { asked, prompts, voters } = voted;
+  return [
+    fewerVotesNote(label.votes, asked, prompts) ?? [],
+    (voters && notVotedNote(label.leaveOut, voters)) ?? [],
+  ].flat();
 }

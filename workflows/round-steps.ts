@@ -7,11 +7,12 @@ import {
   setHandler,
   TemporalFailure,
 } from '@temporalio/workflow';
+import type { PoolName } from '../config/pools.ts';
 import { describeRound } from './details.ts';
 import { stepFailed } from './failure.ts';
 import type { RunningStep } from './place.ts';
 import { Halted, isBudgetSpent, spent } from './spending.ts';
-import { STEPS, type RoundStatus, type StepName, type StepStatus } from './status.ts';
+import { STEPS, type RoundStatus, type StepName, type StepStatus, type VotingStatus } from './status.ts';
 
 export const roundStatusQuery = defineQuery<RoundStatus>('status');
 /** Signal: end the round after the step in progress. */
@@ -19,18 +20,25 @@ export const haltSignal = defineSignal('halt');
 
 /**
  * Registers the round's query and signal.
- * @returns a function that runs a step of `total` activities. It throws Halted if the round must end before the step starts
+ * @param pool computes the steps with a model
+ * @param voting how far the voting of the round is, while it waits for votes
+ * @returns `step` runs a step of `total` activities, and throws Halted if the round must end before the step starts; `isHalting`: whether
+ *   it must end; `show` shows a new status in Temporal's UI
  */
-export function runSteps(round: number) {
+export function runSteps(round: number, pool: PoolName, voting: () => VotingStatus | undefined) {
   const steps = Object.fromEntries(
     STEPS.map((name): [StepName, StepStatus] => [name, { state: 'waiting', done: 0, total: 1, reused: 0 }]),
   ) as Record<StepName, StepStatus>;
   let halting = false;
-  const show = () => setCurrentDetails(describeRound({ round, steps }));
-  setHandler(roundStatusQuery, () => ({ round, steps }));
+  const roundStatus = (): RoundStatus => {
+    const asked = voting();
+    return { round, steps, ...(asked && { voting: asked }) };
+  };
+  const show = () => setCurrentDetails(describeRound(roundStatus()));
+  setHandler(roundStatusQuery, roundStatus);
   setHandler(haltSignal, () => void (halting = true));
 
-  return async <T>(name: StepName, total: number, work: (running: RunningStep) => Promise<T>): Promise<T> => {
+  const step = async <T>(name: StepName, total: number, work: (running: RunningStep) => Promise<T>): Promise<T> => {
     if (halting || isBudgetSpent()) throw new Halted();
     const status = steps[name];
     Object.assign(status, { state: 'running', total });
@@ -41,7 +49,7 @@ export function runSteps(round: number) {
     };
     show();
     try {
-      const result = await work({ place: { round, step: name }, tick });
+      const result = await work({ place: { round, step: name }, pool, tick });
       status.state = 'done';
       return result;
     } catch (error) {
@@ -53,4 +61,5 @@ export function runSteps(round: number) {
       show();
     }
   };
+  return { step, show, isHalting: () => halting };
 }

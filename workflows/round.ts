@@ -2,7 +2,7 @@
 import type { Address } from '../artifacts/manifest.ts';
 import type { PromptSet } from '../activities/prepare.ts';
 import { needsOf } from '../engine/protocol/objectives.ts';
-import { labelerSettings } from '../labelers/needs.ts';
+import { heldOutLabeler, labelerSettings } from '../labelers/needs.ts';
 import {
   answerMeasured,
   compareAnswers,
@@ -12,8 +12,12 @@ import {
   type Labeling,
 } from './answers.ts';
 import { activitiesOf } from './activities.ts';
+import { poolOf } from '../config/pools.ts';
 import type { RunConfig } from '../config/run.ts';
 import type { RunningStep } from './place.ts';
+import { labelByPeople, peopleActivities, type LateVotes, type Voted } from './people/label.ts';
+import { tellRun } from './people/progress.ts';
+import { takeVoting } from './people/voting.ts';
 import { resultOf } from './round-result.ts';
 import { runSteps } from './round-steps.ts';
 import { samplersOf, sampleShards, thenUnload } from './samplers.ts';
@@ -34,12 +38,18 @@ export interface RoundInput {
   previous: Answers;
   /** The remaining GPU seconds of the budget. Undefined: no limit. */
   secondsLeft?: number;
+  /** Votes on the questions of earlier rounds that came too late for them. */
+  late?: LateVotes[];
+  /** The questions of a voting that an operator has closed. If this round asks them, it goes on with the votes that are in. */
+  closeVoting?: Address;
 }
 
 export interface RoundOutput extends Spent {
   result: RoundResult;
   /** The trained policy, with its held-out responses. */
   answers: Answers;
+  /** What people were asked, and their votes. */
+  voted?: Voted;
 }
 
 /** The seed of a round. Different rounds of a run, and runs with adjacent seeds, get different seeds. */
@@ -68,8 +78,15 @@ async function runRound({
   heldOut,
   start,
   previous,
+  late = [],
+  closeVoting,
 }: RoundInput): Promise<Omit<RoundOutput, 'seconds'>> {
-  const step = runSteps(round);
+  const { step, show, isHalting } = runSteps(round, poolOf(config), () => voting.status());
+  const tell = tellRun();
+  const voting = takeVoting(round, () => {
+    show();
+    tell(voting.status());
+  });
   const seed = roundSeed(config.seed, round);
   const { policy } = previous;
   const { threads, backend, device, gpus } = config;
@@ -87,16 +104,31 @@ async function runRound({
     ...(fromStart && { references: await sampleFrom(running, start.policy, 1) }),
   }));
 
-  const { truncated } = config.label;
-  const labeler = labelerSettings(config.label);
-  const labeled = await step('label', shards.length + 1, async (running) => {
+  const { label } = config;
+  const { truncated } = label;
+  const labeler = labelerSettings(label);
+  const labeling = labeler && { label: labeler, ...compute, ...(truncated === 'drop' && { truncated }) };
+  const asking = label.by === 'people' && { label, late };
+  const activities = (labeling ? shards.length : 0) + (asking ? peopleActivities(asking, shards.length) : 0) + 1;
+  const labeled = await step('label', activities, async (running) => {
     const sampled = responses.map((shard) => ({ responses: shard }));
-    const labeling = { label: labeler, ...compute, ...(truncated === 'drop' && { truncated }) };
-    const labels = await runShards(running, 'label', labeling, sampled);
+    const scored = labeling && (await runShards(running, 'label', labeling, sampled));
+    const source = { responses, references, policy, start: start.policy, beta: config.optimize.objective.beta };
+    const asked = { voting, isHalting, closeVoting };
+    const made = asking
+      ? await labelByPeople(running, asked, {
+          ...asking,
+          ...source,
+          ...(scored && { otherwise: scored }),
+          seed,
+          ...compute,
+        })
+      : { labels: scored!, references };
     const { control } = activitiesOf(running.place);
-    const result = await control.prefer({ labels, truncated, ...(references && { references }) });
+    const { labels, references: others } = made;
+    const result = await control.prefer({ labels, truncated, ...(others && { references: others }) });
     running.tick(result.reused);
-    return result;
+    return { ...result, ...('voted' in made && { voted: made.voted }) };
   });
 
   const { learningRate, objective, checkpointSeconds, ...training } = config.optimize;
@@ -112,23 +144,25 @@ async function runRound({
   const rates = [learningRate].flat();
   const rate = rates[Math.min(round, rates.length) - 1];
   const optimized = await step('optimize', 1, async (running) => {
-    const result = await activitiesOf(running.place).model.optimize({
-      policy,
-      preferences: labeled.address,
-      reference,
-      objective,
-      training: { ...training, learningRate: rate },
-      seed,
-      ...compute,
-      checkpointSeconds,
-    });
+    const result = await activitiesOf(running.place)
+      .model(running.pool)
+      .optimize({
+        policy,
+        preferences: labeled.address,
+        reference,
+        objective,
+        training: { ...training, learningRate: rate },
+        seed,
+        ...compute,
+        checkpointSeconds,
+      });
     running.tick(result.reused);
     return result;
   });
 
   const heldOutShards = shardsOf(heldOut.count, config.evaluate.shardSize).length;
   const { secondJudge } = config.evaluate;
-  const own = { ...config, label: labeler };
+  const own = { ...config, label: heldOutLabeler(config) };
   const second = secondJudge && { ...config, label: secondJudge };
   const evaluated = await step(
     'evaluate',
@@ -151,6 +185,7 @@ async function runRound({
 
   return {
     answers: evaluated.answers,
+    ...(labeled.voted && { voted: labeled.voted }),
     result: resultOf({ config, round, learningRate: rate, labeled, optimized, evaluated }),
   };
 }

@@ -17,7 +17,7 @@ import type { RunStatus } from './status.ts';
 const RUN = defineSearchAttributeKey('SelmRun', SearchAttributeType.KEYWORD);
 /** The round in progress, or the last one. */
 const ROUND = defineSearchAttributeKey('SelmRound', SearchAttributeType.INT);
-/** RunStatus.state. Set on runs only, not on rounds. */
+/** RunStatus.state, or `voting` while a running run waits for people's votes. Set on runs only, not on rounds. */
 const STATE = defineSearchAttributeKey('SelmState', SearchAttributeType.KEYWORD);
 /** The address of the last accepted policy. */
 const POLICY = defineSearchAttributeKey('SelmPolicy', SearchAttributeType.KEYWORD);
@@ -43,14 +43,14 @@ export const attributesOfRound = (name: string, round: number): SearchAttributeP
     : undefined;
 
 /** Updates the attributes of this run to its status. Sends no command if nothing changed. */
-export function updateAttributes({ name, state, round, policy, results }: RunStatus): void {
+export function updateAttributes({ name, state, voting, round, policy, results }: RunStatus): void {
   if (!hasAttributes()) return;
   const winRate = results.at(-1)?.evaluation.against?.winRate;
   const wanted: SearchAttributeUpdatePair[] = [
     // A scheduled run is started with the schedule's name in this attribute.
     { key: RUN, value: name },
     { key: ROUND, value: round ?? null },
-    { key: STATE, value: state },
+    { key: STATE, value: voting && state === 'running' ? 'voting' : state },
     { key: POLICY, value: policy ?? null },
     { key: WIN_RATE, value: winRate ?? null },
   ];

@@ -9,6 +9,7 @@ import {
 import type { ControlActivities, ModelActivities } from '../activities/index.ts';
 import type { Spent } from '../activities/spent.ts';
 import type { Address } from '../artifacts/manifest.ts';
+import type { PoolName } from '../config/pools.ts';
 import type { LabelSettings } from '../labelers/index.ts';
 import { needsEngine } from '../labelers/needs.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
@@ -41,11 +42,13 @@ type Input<Activity extends keyof Activities> = Parameters<Activities[Activity]>
 
 /** Consecutive shards of a step: the activity, the part of its input that all shards share, and the part of each shard. */
 interface Block {
-  activity: 'sample' | 'divergence' | 'label' | 'reference' | 'labelHeldOut' | 'judge';
+  activity: 'sample' | 'divergence' | 'label' | 'tally' | 'reference' | 'labelHeldOut' | 'judge';
   /** Includes the settings of the labeler, if the step labels, and of the server, if a server samples. */
   shared: { label?: LabelSettings; server?: SamplerSettings };
   shards: object[];
   place: Place;
+  /** The workers that compute it, if it needs a model. */
+  pool: PoolName;
   /** The number of the step's shards before this block, and in all blocks. */
   offset: number;
   total: number;
@@ -53,8 +56,8 @@ interface Block {
   secondsLeft?: number;
 }
 
-/** A block of earlier versions of selm: it has the name of its step, but not its position among the step's shards. */
-type EarlierBlock = Omit<Block, 'place' | 'offset' | 'total'> & Partial<Block> & { step?: Place['step'] };
+/** A block of earlier versions of selm: it has the name of its step, but neither its position among the step's shards nor a pool. */
+type EarlierBlock = Omit<Block, 'place' | 'pool' | 'offset' | 'total'> & Partial<Block> & { step?: Place['step'] };
 
 /** The results of a block's shards. Only those of the first shards if the budget was spent before the last one. */
 interface BlockResult extends Spent {
@@ -74,12 +77,12 @@ interface ShardResult {
  * @throws Halted when the budget is spent before the last shard has started
  */
 export async function runShards<Activity extends Block['activity'], Own extends Partial<Input<Activity>>>(
-  { place, tick }: RunningStep,
+  { place, pool, tick }: RunningStep,
   activity: Activity,
   shared: Omit<Input<Activity>, keyof Own>,
   shards: Own[],
 ): Promise<Address[]> {
-  const all: Block = { activity, shared, shards, place, offset: 0, total: shards.length };
+  const all: Block = { activity, shared, shards, place, pool, offset: 0, total: shards.length };
   const take = ({ address, reused }: ShardResult) => {
     tick(reused);
     return address;
@@ -121,7 +124,7 @@ async function runBlock(block: Block): Promise<ShardResult[]> {
 /** The child workflow that runs a block of shards. */
 export async function shardBlock(input: EarlierBlock): Promise<BlockResult> {
   const { step = 'sample', ...given } = input;
-  const block: Block = { place: { step }, offset: 0, total: given.shards.length, ...given };
+  const block: Block = { place: { step }, pool: 'single', offset: 0, total: given.shards.length, ...given };
   countFrom(0, block.secondsLeft ?? Infinity);
   try {
     const results = await mapWindow(block.shards, WINDOW, mayBegin(block), (_, i) => runShard(block, i));
@@ -137,16 +140,16 @@ export async function shardBlock(input: EarlierBlock): Promise<BlockResult> {
   }
 }
 
-/** Whether the shards need no GPU worker: labels without a local model, and responses of a server. They use no budget. */
-const isLight = ({ shared: { label, server } }: Block): boolean =>
-  label ? !needsEngine(label) : server?.workers === 'control';
+/** Whether the shards need no GPU worker: labels without a local model, people's votes, and responses of a server. They use no budget. */
+const isLight = ({ activity, shared: { label, server } }: Block): boolean =>
+  activity === 'tally' || (label ? !needsEngine(label) : server?.workers === 'control');
 
 const mayBegin = (block: Block) => () => isLight(block) || !isBudgetSpent();
 
 async function runShard(block: Block, index: number): Promise<ShardResult> {
-  const { activity, shared, shards, place, offset, total } = block;
+  const { activity, shared, shards, place, pool, offset, total } = block;
   const { control, model } = activitiesOf({ ...place, shard: { index: offset + index + 1, of: total } });
-  const activities: object = isLight(block) ? control : model;
+  const activities: object = isLight(block) ? control : model(pool);
   const run = (activities as Activities)[activity] as (input: object) => Promise<ShardResult>;
   const { address, reused } = await run({ ...shared, ...shards[index] });
   return { address, reused };

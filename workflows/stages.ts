@@ -1,16 +1,20 @@
-/** The stages of a run: prepare, measure the start policy, one stage per round, publish and release. */
-import { condition, patched, startChild, workflowInfo } from '@temporalio/workflow';
+/** The stages of a run: prepare, measure the start policy, one stage per round, release and publish. */
+import { condition, isCancellation, patched, startChild, TemporalFailure, workflowInfo } from '@temporalio/workflow';
 import type { PromptSet } from '../activities/prepare.ts';
 import { lengthSettings } from '../activities/prompts/limits.ts';
 import type { PromptChecks } from '../activities/recheck.ts';
-import { labelerSettings } from '../labelers/needs.ts';
+import { heldOutLabeler, labelerSettings } from '../labelers/needs.ts';
 import { activitiesOf } from './activities.ts';
+import { dueBenchmark, runBenchmark, type DueBenchmark } from './benchmarks.ts';
 import { answerHeldOut, measureAnswers } from './answers.ts';
 import { differencesOf } from '../config/changes.ts';
+import { poolOf } from '../config/pools.ts';
 import type { RunConfig } from '../config/run.ts';
-import type { Failure } from './failure.ts';
+import { ARTIFACT_DAMAGED, BENCHMARKS, describeFailure, type Failure } from './failure.ts';
 import { accepted, policyOf, roundsOf, type Journal } from './journal.ts';
 import { roundWorkflowId, runNameOf } from './ids.ts';
+import { abandonVoting, lateVotesFor } from './people/decisions.ts';
+import { guidanceOf, hasGuidance } from './people/label.ts';
 import type { RunningStep } from './place.ts';
 import { round as roundWorkflow } from './round.ts';
 import { haltSignal } from './round-steps.ts';
@@ -39,24 +43,37 @@ export function nextStage(config: RunConfig, journal: Journal): Stage | undefine
     // A scheduled run without new prompts.
     if (rounds === 0) return undefined;
     if (!start) return { state: 'running', place: { step: 'start' }, costs: true, work: measureStart };
-    if (round <= rounds) return { state: 'running', place: { step: 'round', round }, costs: true, work: runRound };
+  }
+  const benchmark = dueBenchmark(config, journal);
+  if (benchmark) return benchmarkStage(benchmark);
+  if (journal.requested !== 'stop' && round <= rounds) {
+    return { state: 'running', place: { step: 'round', round }, costs: true, work: runRound };
   }
   if (!prepared) return undefined;
-  if (config.output !== undefined && !outputSettled) {
-    return { state: 'publishing', place: { step: 'publish' }, costs: false, work: publish };
-  }
   // A scheduled run makes a release even if no round was accepted, because the release records the used prompts.
   const due = journal.continues ? journal.done.length > 0 : journal.done.some(({ result }) => result.accepted);
-  if (!due || releaseSettled) return undefined;
-  return { state: 'publishing', place: { step: 'release' }, costs: false, work: release };
+  const releases = due && !releaseSettled;
+  const publishes = config.output !== undefined && !outputSettled;
+  // A release does not wait for a folder. Runs of earlier versions publish first.
+  if (releases && !(publishes && !patched(RELEASE_FIRST))) {
+    return { state: 'publishing', place: { step: 'release' }, costs: false, work: release };
+  }
+  if (!publishes) return undefined;
+  return { state: 'publishing', place: { step: 'publish' }, costs: false, work: publish };
 }
+
+/** Marker of runs that release before they publish, and that end if they cannot publish. */
+const RELEASE_FIRST = 'release-first';
 
 /** The settings that affect the check of a run's prompts. */
 function promptChecks(config: RunConfig): PromptChecks {
-  const { secondJudge } = config.evaluate;
+  const { labeler, secondJudge } = config.evaluate;
+  const label = labelerSettings(config.label);
   return {
     limits: lengthSettings(config),
-    label: labelerSettings(config.label),
+    ...(label && { label }),
+    ...(labeler && { heldOutLabeler: labeler }),
+    ...(config.label.by === 'people' && hasGuidance(config.label) && { guidance: guidanceOf(config.label) }),
     ...(secondJudge && { secondJudge }),
   };
 }
@@ -104,13 +121,22 @@ async function recheck(config: RunConfig, journal: Journal, of?: { round: number
 async function measureStart(config: RunConfig, journal: Journal): Promise<void> {
   const { policy, heldOut } = journal.prepared!;
   await recheck(config, journal);
-  const step: RunningStep = { place: { step: 'start' }, tick: () => {} };
+  const step: RunningStep = { place: { step: 'start' }, pool: poolOf(config), tick: () => {} };
   const answers = await answerHeldOut(step, config, policy, heldOut);
   journal.start = {
     answers,
-    summary: await measureAnswers(step, { ...config, label: labelerSettings(config.label) }, answers),
+    summary: await measureAnswers(step, { ...config, label: heldOutLabeler(config) }, answers),
   };
 }
+
+const benchmarkStage = (due: DueBenchmark): Stage => ({
+  state: 'running',
+  place: { step: BENCHMARKS, ...(due.round > 0 && { round: due.round }) },
+  costs: true,
+  work: async (config, journal) => {
+    (journal.benchmarks ??= []).push(await runBenchmark(config, due));
+  },
+});
 
 async function runRound(config: RunConfig, journal: Journal): Promise<void> {
   const { prepared, start, round } = journal;
@@ -123,6 +149,8 @@ async function runRound(config: RunConfig, journal: Journal): Promise<void> {
   const { workflowId } = workflowInfo();
   const name = runNameOf(workflowId);
   const attributes = attributesOfRound(name, round);
+  if (journal.openVoting && journal.openVoting.round !== round) await abandonVoting(journal);
+  const late = lateVotesFor(journal, round);
   const child = await startChild(roundWorkflow, {
     workflowId: roundWorkflowId(workflowId, round),
     staticSummary: `round ${round} of ${prepared!.rounds.length}`,
@@ -137,6 +165,8 @@ async function runRound(config: RunConfig, journal: Journal): Promise<void> {
         start: start!.answers,
         previous: accepted(journal),
         ...(config.budget && { secondsLeft: secondsLeft() }),
+        ...(late.length > 0 && { late }),
+        ...(journal.closeVoting !== undefined && { closeVoting: journal.closeVoting }),
       },
     ],
   });
@@ -151,21 +181,38 @@ async function runRound(config: RunConfig, journal: Journal): Promise<void> {
   spend(output.seconds);
   if ('halted' in output) return;
   journal.done.push(output);
-  if (!output.result.accepted && config.evaluate.gate.onFail === 'stop') journal.requested = 'stop';
+  if (output.voted?.questions === journal.openVoting?.questions) delete journal.openVoting;
+  if (!output.result.accepted && config.evaluate.gate.onFail === 'stop') {
+    journal.requested = 'stop';
+    journal.stoppedByGate = true;
+  }
   journal.round++;
 }
 
-async function publish({ output }: RunConfig, journal: Journal): Promise<void> {
+/** Writes the policy to the output folder. If that fails after all retries, the run records it and ends: the policy is in the store. */
+async function publish({ name, output }: RunConfig, journal: Journal): Promise<void> {
   const run = runNameOf(workflowInfo().workflowId);
   const lineage = { run, results: journal.done.map(({ result }) => result) };
   const { control } = activitiesOf({ step: 'publish' });
-  await control.publish({ policy: policyOf(journal)!, folder: output!, lineage });
+  try {
+    await control.publish({ policy: policyOf(journal)!, folder: output!, lineage });
+  } catch (error) {
+    if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
+    const { type, message } = describeFailure(error);
+    if (type === ARTIFACT_DAMAGED || !patched(RELEASE_FIRST)) throw error;
+    const remedy =
+      journal.version === undefined
+        ? 'It is the policy that the run started from'
+        : `selm export --model ${name}@${journal.version} --out FOLDER writes it`;
+    journal.publication = `The policy is not in ${output} (${message}). ${remedy}.`;
+  }
   journal.outputSettled = true;
 }
 
 async function release(config: RunConfig, journal: Journal): Promise<void> {
   const { heldOut, rounds, dropped, previous } = journal.prepared!;
   const results = journal.done.map(({ result }) => result);
+  const { benchmarks } = journal;
   const { control } = activitiesOf({ step: 'release' });
   const { version } = await control.release({
     name: config.name,
@@ -173,7 +220,15 @@ async function release(config: RunConfig, journal: Journal): Promise<void> {
     heldOut: heldOut.address,
     prompts: results.map(({ round }) => rounds[round - 1].address),
     evaluations: results.map(({ artifacts }) => artifacts.evaluation),
-    lineage: { run: runNameOf(workflowInfo().workflowId), config, changes: journal.changes, dropped, results },
+    ...(benchmarks && { benchmarks: benchmarks.flatMap(({ address }) => address ?? []) }),
+    lineage: {
+      run: runNameOf(workflowInfo().workflowId),
+      config,
+      changes: journal.changes,
+      dropped,
+      results,
+      ...(benchmarks && { benchmarks }),
+    },
     ...(previous !== undefined && { previous }),
   });
   journal.version = version;

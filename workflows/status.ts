@@ -2,8 +2,10 @@
 import type { Address } from '../artifacts/manifest.ts';
 import type { Comparison } from '../evaluation/comparison.ts';
 import type { DroppedPrompts } from '../activities/prompts/check.ts';
+import type { BenchmarkRow } from '../evaluation/benchmarks/result.ts';
 import type { LabelStats } from '../labelers/preferences.ts';
 import type { Change } from '../config/changes.ts';
+import type { DecisionLog } from './decision-log.ts';
 import type { Failure } from './failure.ts';
 
 export const STEPS = ['sample', 'label', 'reference', 'optimize', 'evaluate'] as const;
@@ -18,9 +20,33 @@ export interface StepStatus {
   reused: number;
 }
 
+/** How far the voting of a round is. */
+export interface VotingStatus {
+  round: number;
+  questions: Address;
+  /** The number of blocks. */
+  blocks: number;
+  /** The votes that the round asks for. */
+  asked: number;
+  /** The votes on its questions that are in, as of every tenth answer of a block. */
+  votes: number;
+  /** The votes that skips have used up: they will not come. */
+  usedUp: number;
+  /** When the first of them was given: ISO 8601. */
+  first?: string;
+  /** How many of these votes are from whom. */
+  byPerson: Record<string, number>;
+  /** When the round goes on, or parks: ISO 8601. */
+  deadline?: string;
+  /** No question is given any more. Those that people hold can still be answered. */
+  closing?: true;
+}
+
 export interface RoundStatus {
   round: number;
   steps: Record<StepName, StepStatus>;
+  /** How far its voting is, while the round waits for votes. */
+  voting?: VotingStatus;
 }
 
 /** The result of a round. */
@@ -48,7 +74,18 @@ export interface RoundResult {
   artifacts: { preferences: Address; evaluation: Address };
 }
 
-export interface RunStatus {
+/** A policy's result in a benchmark. */
+export interface MeasuredBenchmark {
+  /** The round that trained the policy. 0 for the start policy. */
+  round: number;
+  policy: Address;
+  benchmark: string;
+  /** The artifact. Absent if an operator has skipped the benchmark. */
+  address?: Address;
+  rows: BenchmarkRow[];
+}
+
+export interface RunStatus extends DecisionLog {
   name: string;
   rounds: number;
   /** What computes the run, and what computing it again gives: sentences. Absent in the status of earlier versions of selm. */
@@ -59,6 +96,10 @@ export interface RunStatus {
   requested?: 'pause' | 'stop';
   /** Why the run is parked. */
   failure?: Failure;
+  /** How far the voting of the round in progress is, while it waits for people's votes. */
+  voting?: VotingStatus;
+  /** Votes that came too late for their round. The next one uses them. */
+  lateVotes?: number;
   /** Settings that operators have changed since the run started. */
   changes?: Change[];
   /** Rounds that an operator has skipped. */
@@ -74,10 +115,14 @@ export interface RunStatus {
   /** Scores and lengths of the start policy's responses to the held-out prompts. */
   start?: Comparison;
   results: RoundResult[];
+  /** Results of benchmarks (`evaluate.benchmarks`), in the order in which they were done. */
+  benchmarks?: MeasuredBenchmark[];
   /** The round in progress, or the last one. Query the round's workflow for the status of its steps. */
   round?: number;
   /** The address of the last accepted policy. */
   policy?: string;
   /** The version as which this policy was released. */
   version?: number;
+  /** Why the policy was not written to the run's output folder: a sentence, with what to do. */
+  publication?: string;
 }

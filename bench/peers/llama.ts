@@ -18,6 +18,8 @@ const VERSION = '0.3.36';
 const TOOL = 'llama-batched-bench';
 const FORMATS = ['f32', 'f16', 'q8_0'] as const;
 export type Format = (typeof FORMATS)[number];
+/** The formats that the other peers have, too. */
+export type EngineFormat = Exclude<Format, 'f16'>;
 
 /** A build of llama.cpp, with the converted models. */
 export interface LlamaCpp {

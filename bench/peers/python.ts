@@ -7,7 +7,14 @@ import { cacheFolder } from '../../workers/places.ts';
 
 const run = promisify(execFile);
 
-const PACKAGES = ['torch', 'transformers', 'peft', 'trl==1.16.*', 'gguf', 'sentencepiece'];
+const PACKAGES = [
+  'torch==2.15.0',
+  'transformers==5.24.0',
+  'peft==0.21.2',
+  'trl==1.16.0',
+  'gguf==0.19.0',
+  'sentencepiece==0.2.3',
+];
 /** Packages whose versions the page shows. */
 const NAMED = ['torch', 'transformers', 'peft', 'trl'];
 

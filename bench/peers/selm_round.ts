@@ -39,10 +39,9 @@ const configs = {
   },
   /** The example's settings with fewer prompts and shorter responses. */
   async smollm2() {
-    const ifeval = path('../../examples/ifeval/');
     const prompts = {
-      train: `${ifeval}train.jsonl`,
-      heldOut: `${ifeval}held-out.jsonl`,
+      train: path('../../examples/ifeval/prompts.jsonl'),
+      heldOut: 100,
       perRound: 16,
       tooLong: 'drop' as const,
     };

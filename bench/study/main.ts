@@ -1,7 +1,10 @@
 /**
- * `npm run study [-- --seeds 5 --rounds 5 --parallel 2]`: compares SELM with related methods on the quickstart's task, at
- * equal budgets. Writes docs/study.json after each run, and docs/study.md with its plots from docs/study.json. Artifacts are
- * cached: an interrupted study continues when it is started again. With --draw it only writes the page and the plots.
+ * `npm run study [-- --task quickstart,rare --methods dpo,selm-0.01 --seeds 10 --rounds 3 --prompts 1000 --parallel 2]`: compares
+ * objectives on the tasks of tasks.ts, at equal budgets. Writes docs/study-TASK.json after each run, and from these files docs/study.md
+ * with its plots and the sentence in README. Artifacts are cached: an interrupted study continues when it is started again, and more seeds
+ * or methods are added to those that are there. With --draw it only writes the page, the plots and the sentence.
+ *
+ * --task smollm2 takes a model folder in place of the hub's model with --model.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -9,115 +12,129 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
-import { LocalStore } from '../../artifacts/local-store.ts';
 import { exitCodeOf, report } from '../../cli/errors.ts';
 import { InputError } from '../../data/errors.ts';
 import { engineVersion } from '../../engine/version.ts';
-import { prepareQuickstart } from '../../examples/quickstart/prepare.ts';
-import { instructions } from '../../examples/quickstart/task.ts';
 import { cacheFolder } from '../../workers/places.ts';
-import { METHODS } from './methods.ts';
+import { inLanes } from './lanes.ts';
+import { BASELINE, METHODS, methodOf } from './methods.ts';
 import { describe } from './page.ts';
 import { plots } from './plots.ts';
+import { withVerdict } from './readme.ts';
 import type { StudyResults, StudyRun, StudySettings } from './results.ts';
 import { runMethod } from './run.ts';
-import { startEngine } from '../../engine/backends.ts';
+import { TASKS, taskOf, type Task } from './tasks.ts';
 
-const docs = (name: string) => fileURLToPath(new URL(`../../docs/${name}`, import.meta.url));
-const home = join(cacheFolder(), 'study');
-const say = (line: string) => console.error(line);
+const root = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+const fileOf = (task: string) => root(`docs/study-${task}.json`);
 
 /** For a model of this size, several runs with one thread each are faster than one run with several threads. */
 const THREADS = 1;
-/** Long timeout, so that engines do not count as hung after the study was suspended (SIGSTOP). */
-const SILENCE_SECONDS = 7 * 24 * 3600;
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '5' },
-    rounds: { type: 'string', default: '5' },
+    task: { type: 'string', default: 'quickstart,rare' },
+    methods: { type: 'string' },
+    seeds: { type: 'string' },
+    rounds: { type: 'string', default: '3' },
+    prompts: { type: 'string' },
     parallel: { type: 'string', default: String(availableParallelism()) },
+    model: { type: 'string' },
     draw: { type: 'boolean', default: false },
   },
 });
 
-async function study(known: StudyResults | undefined): Promise<void> {
-  const [seeds, rounds, parallel] = (['seeds', 'rounds', 'parallel'] as const).map(countOf);
-  const { training, heldOut } = instructions();
+async function study(task: Task): Promise<void> {
+  const seeds = countOf('seeds', task.seeds);
+  const methods = (values.methods?.split(',') ?? task.methods).map((name) => methodOf(name));
+  if (!methods.some(({ name }) => name === BASELINE)) {
+    throw new InputError(`--methods needs ${BASELINE}, which the others are compared with.`);
+  }
+  const folder = task.name === 'quickstart' ? home : join(home, task.name);
+  const setup = await task.prepare(folder, values.model);
   const settings: StudySettings = {
-    seeds,
-    rounds,
-    // Uses all prompts of the quickstart; each prompt is in one round.
-    promptsPerRound: Math.floor(training.length / rounds),
-    heldOut: heldOut.length,
+    rounds: countOf('rounds'),
+    promptsPerRound: countOf('prompts', task.promptsPerRound),
+    heldOut: setup.heldOut,
+    freshPrompts: Math.min(task.freshPrompts, setup.heldOut),
     threads: THREADS,
     engine: engineVersion,
   };
-  // All methods of a seed run before the next seed, so that an unfinished study can compare all methods.
-  const plan = Array.from({ length: seeds }, (_, seed) => METHODS.map((method) => ({ method, seed }))).flat();
+  const known = readResults(task.name);
   const kept = known && isDeepStrictEqual(known.settings, settings) ? known.runs : [];
   const runs = new Map(kept.map((run) => [nameOf(run.method, run.seed), run]));
+  const named = new Set([...methods.map(({ name }) => name), ...kept.map(({ method }) => method)]);
+  const all = METHODS.filter(({ name }) => named.has(name));
+  const seedCount = Math.max(seeds, ...kept.map(({ seed }) => seed + 1));
   let writing = Promise.resolve();
   const keep = (run: StudyRun) => {
     runs.set(nameOf(run.method, run.seed), run);
-    writing = writing.then(() =>
-      write({ settings, runs: plan.flatMap(({ method, seed }) => runs.get(nameOf(method.name, seed)) ?? []) }),
-    );
+    const ordered = bySeed(seedCount, all).flatMap(({ method, seed }) => runs.get(nameOf(method.name, seed)) ?? []);
+    const results = {
+      task: task.name,
+      seeds: seedCount,
+      methods: all.map(({ name }) => name),
+      settings,
+      runs: ordered,
+    };
+    writing = writing.then(() => write(results));
     return writing;
   };
 
-  const prepared = await prepareQuickstart(home);
-  const waiting = [...plan];
-  const lane = async () => {
-    const engine = startEngine({ silenceSeconds: SILENCE_SECONDS });
-    const context = {
-      store: new LocalStore(join(home, 'artifacts')),
-      engine,
-      cacheFolder: cacheFolder(),
-    };
-    try {
-      for (let next = waiting.shift(); next; next = waiting.shift()) {
-        const { method, seed } = next;
-        const told = ({ round, strictPassRate, kl }: StudyRun['rounds'][number]) =>
-          say(
-            `${nameOf(method.name, seed)}, round ${round}: strict pass ${(100 * strictPassRate).toFixed(1)} %, KL ${kl.toFixed(2)}`,
-          );
-        await keep(await runMethod(context, method, seed, settings, prepared, told));
-      }
-    } finally {
-      await engine.close();
-    }
-  };
-  await Promise.all(Array.from({ length: parallel }, lane));
+  // All methods of a seed run before the next seed, so that an unfinished study can compare all methods.
+  const plan = bySeed(seeds, methods).filter(({ method, seed }) => !runs.has(nameOf(method.name, seed)));
+  await inLanes(home, countOf('parallel'), plan, async (context, { method, seed }) => {
+    const name = `${task.name}, ${nameOf(method.name, seed)}`;
+    const began = performance.now();
+    const run = await runMethod(context, { task, setup }, method, seed, settings, ({ round, strictPassRate, kl }) =>
+      console.error(`${name}, round ${round}: strict pass ${(100 * strictPassRate).toFixed(1)} %, KL ${kl.toFixed(2)}`),
+    );
+    console.error(`${name}: ${((performance.now() - began) / 1000).toFixed(0)} s`);
+    await keep(run);
+  });
 }
 
+const home = join(cacheFolder(), 'study');
+
+const bySeed = <T>(seeds: number, methods: T[]) =>
+  Array.from({ length: seeds }, (_, seed) => methods.map((method) => ({ method, seed }))).flat();
+
 /** Reads a flag that is a count. @throws InputError when its value is not a positive integer */
-function countOf(flag: 'seeds' | 'rounds' | 'parallel'): number {
-  const count = Number(values[flag]);
-  if (!Number.isInteger(count) || count < 1)
-    throw new InputError(`--${flag} ${values[flag]} is no count: give 1, 2, 3, ...`);
-  return count;
+function countOf(flag: 'seeds' | 'rounds' | 'prompts' | 'parallel', otherwise?: number): number {
+  const count = Number(values[flag] ?? otherwise);
+  if (Number.isInteger(count) && count > 0) return count;
+  throw new InputError(`--${flag} ${values[flag]} is no count: give 1, 2, 3, ...`);
 }
 
 const nameOf = (method: string, seed: number) => `${method}, seed ${seed}`;
 
 async function write(results: StudyResults): Promise<void> {
-  writeFileSync(docs('study.json'), `${JSON.stringify(results, null, 2)}\n`);
-  const page = docs('study.md');
-  writeFileSync(page, await format(describe(results), { ...(await resolveConfig(page)), filepath: page }));
-  for (const { file, svg } of plots(results)) writeFileSync(docs(file), svg);
+  writeFileSync(fileOf(results.task), `${JSON.stringify(results, null, 2)}\n`);
+  await draw();
 }
 
-function readResults(): StudyResults | undefined {
-  const file = docs('study.json');
+/** Writes the page, the plots and README's sentence from the results that are there. */
+async function draw(): Promise<void> {
+  const all = TASKS.flatMap(({ name }) => readResults(name) ?? []);
+  await writeFormatted('docs/study.md', describe(all));
+  await writeFormatted('README.md', withVerdict(readFileSync(root('README.md'), 'utf8'), all));
+  for (const { file, svg } of all.flatMap(plots)) writeFileSync(root(`docs/${file}`), svg);
+}
+
+async function writeFormatted(name: string, text: string): Promise<void> {
+  const file = root(name);
+  writeFileSync(file, await format(text, { ...(await resolveConfig(file)), filepath: file }));
+}
+
+function readResults(task: string): StudyResults | undefined {
+  const file = fileOf(task);
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as StudyResults) : undefined;
 }
 
 try {
-  const known = readResults();
-  if (!values.draw) await study(known);
-  else if (known) await write(known);
-  else throw new InputError('docs/study.json is not there; run `npm run study` without --draw.');
+  const tasks = values.task.split(',').map(taskOf);
+  if (!values.draw) for (const task of tasks) await study(task);
+  await draw();
 } catch (error) {
   report(error);
   process.exitCode = exitCodeOf(error);

@@ -1,4 +1,4 @@
-/** The format of docs/study.json, and the figures that the page and the plots use. */
+/** The format of docs/study-TASK.json, and the figures that the page and the plots use. */
 import { BASELINE } from './methods.ts';
 import { estimate, type Estimate } from './statistics.ts';
 
@@ -16,8 +16,26 @@ export interface RoundFigures extends Figures {
   preferences: number;
   /** Win rate over the start policy; a tie counts half. */
   winRate: number;
-  /** KL(policy || start policy), in nats per response. */
+  /** KL(policy || start policy) along greedy responses, in nats per response. */
   kl: number;
+}
+
+/** Measures of the start policy on fresh responses. */
+export interface StartFresh {
+  /** Share of the responses that pass. */
+  samplePassRate: number;
+  /** Share of prompts with a response that passes. */
+  coverage: number;
+  /** Distinct responses to a prompt, mean over prompts. */
+  distinct: number;
+}
+
+/** Measures of a trained policy on fresh responses. */
+export interface Fresh extends StartFresh {
+  /** KL(policy || start policy) along these responses, in nats per response: an unbiased estimate. */
+  kl: number;
+  /** Share of pairs whose better response has the greater implicit reward. Absent if there are no pairs. */
+  rewardAccuracy?: number;
 }
 
 /** Results of a run. */
@@ -26,55 +44,92 @@ export interface StudyRun {
   seed: number;
   start: Figures;
   rounds: RoundFigures[];
+  /** Measures on fresh responses: of the start policy, and after the last round. Absent in benches that do not sample them. */
+  startFresh?: StartFresh;
+  fresh?: Fresh;
   /** Why the run ended before its last round. */
   failed?: string;
 }
 
 /** The common settings of all runs. Results with other settings are discarded. */
 export interface StudySettings {
-  seeds: number;
   rounds: number;
   promptsPerRound: number;
   heldOut: number;
+  /** Number of held-out prompts with fresh responses. */
+  freshPrompts: number;
   threads: number;
   engine: string;
 }
 
-/** The content of docs/study.json. */
+/** The content of docs/study-TASK.json. */
 export interface StudyResults {
+  task: string;
+  /** The plan: runs that are not done are missing in `runs`. */
+  seeds: number;
+  methods: string[];
   settings: StudySettings;
+  runs: StudyRun[];
+}
+
+/** The runs of a study or bench. */
+export interface Runs {
   runs: StudyRun[];
 }
 
 export type Figure = Exclude<keyof RoundFigures, 'round'>;
 
-/** A figure of a method after a round, by seed. Runs that have not finished the round are excluded. */
-function figuresOf({ runs }: StudyResults, method: string, round: number, figure: Figure): Map<number, number> {
-  const values = new Map<number, number>();
-  for (const run of runs) {
-    const at = run.method === method ? run.rounds.find((one) => one.round === round) : undefined;
-    if (at) values.set(run.seed, at[figure]);
-  }
-  return values;
+/** A value of a run; undefined if the run has not come so far. */
+type ValueOf = (run: StudyRun) => number | undefined;
+
+const afterRound =
+  (round: number, figure: Figure): ValueOf =>
+  ({ rounds }) =>
+    rounds.find((one) => one.round === round)?.[figure];
+
+/** The values of a method's runs, by seed. */
+function valuesBySeed({ runs }: Runs, method: string, valueOf: ValueOf): Map<number, number> {
+  const values = runs.flatMap((run) => {
+    const value = run.method === method ? valueOf(run) : undefined;
+    return value === undefined ? [] : [[run.seed, value] as const];
+  });
+  return new Map(values);
 }
 
-/** The mean over seeds. Undefined if no run has finished the round. */
-export function meanOf(results: StudyResults, method: string, round: number, figure: Figure): Estimate | undefined {
-  const values = figuresOf(results, method, round, figure);
+/** The mean over seeds of a value. Undefined if no run has it. */
+export function meanValue(results: Runs, method: string, valueOf: ValueOf): Estimate | undefined {
+  const values = valuesBySeed(results, method, valueOf);
   return values.size > 0 ? estimate([...values.values()]) : undefined;
 }
 
-/** The mean difference to the baseline's run with the same seed, over seeds for which both runs have finished the round. */
-export function differenceOf(
-  results: StudyResults,
+/**
+ * The mean difference to the baseline's run with the same seed, over seeds for which both runs have the value.
+ * @param comparisons see {@link estimate}
+ */
+export function differenceInValue(
+  results: Runs,
   method: string,
-  round: number,
-  figure: Figure,
+  valueOf: ValueOf,
+  baselineMethod: string = BASELINE,
+  comparisons = 1,
 ): Estimate | undefined {
-  const baseline = figuresOf(results, BASELINE, round, figure);
-  const differences = [...figuresOf(results, method, round, figure)].flatMap(([seed, value]) => {
+  const baseline = valuesBySeed(results, baselineMethod, valueOf);
+  const differences = [...valuesBySeed(results, method, valueOf)].flatMap(([seed, value]) => {
     const other = baseline.get(seed);
     return other === undefined ? [] : [value - other];
   });
-  return differences.length > 0 ? estimate(differences) : undefined;
+  return differences.length > 0 ? estimate(differences, comparisons) : undefined;
 }
+
+/** The mean over seeds of a figure after a round. Undefined if no run has finished the round. */
+export const meanOf = (results: Runs, method: string, round: number, figure: Figure): Estimate | undefined =>
+  meanValue(results, method, afterRound(round, figure));
+
+/** The mean difference in a figure to the baseline's run with the same seed, over seeds for which both runs have finished the round. */
+export const differenceOf = (
+  results: Runs,
+  method: string,
+  round: number,
+  figure: Figure,
+  baselineMethod: string = BASELINE,
+): Estimate | undefined => differenceInValue(results, method, afterRound(round, figure), baselineMethod);

@@ -15,7 +15,7 @@ import { sample } from '../../activities/sample.ts';
 import type { StepContext } from '../../activities/step.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import { InputError } from '../../data/errors.ts';
-import { labelerSettings } from '../../labelers/needs.ts';
+import { heldOutLabeler } from '../../labelers/needs.ts';
 import type { LabelStats } from '../../labelers/preferences.ts';
 import { GREEDY_SEED } from '../../workflows/answers.ts';
 import type { RunConfig } from '../../config/run.ts';
@@ -43,17 +43,40 @@ interface Measured {
 export interface Run {
   start: Comparison;
   rounds: Round[];
+  /** The policy that the run started from, and that of its last round. */
+  policies: { start: Address; last: Address };
+  heldOut: PromptSet;
   /** Why the run ended early: training diverged, or there were no preferences. */
   failed?: string;
+}
+
+/** The sampled responses of a round. */
+export interface Sampled {
+  /** One artifact per shard. */
+  responses: Address[];
+  /** The policy that sampled them. */
+  policy: Address;
+  /** The policy that the run starts from. */
+  start: Address;
+  seed: number;
 }
 
 /**
  * Runs `config` without a gate: every round starts from the policy of the previous round.
  * @param told called after each round
+ * @param labelRound gives the labels of a round, one artifact per shard. Default: by the labeler of the held-out responses
  */
-export async function runRounds(context: StepContext, config: RunConfig, told: (round: Round) => void): Promise<Run> {
+export async function runRounds(
+  context: StepContext,
+  config: RunConfig,
+  told: (round: Round) => void,
+  labelRound = ({ responses }: Sampled): Promise<Address[]> =>
+    inOrder(responses, (shard) =>
+      label(context, { responses: shard, label: heldOutLabeler(config), threads: config.threads }, {}),
+    ),
+): Promise<Run> {
   const { model, prompts, rounds: count, seed, threads } = config;
-  const labeler = labelerSettings(config.label);
+  const labeler = heldOutLabeler(config);
   const prepared = await prepare(
     context,
     { model, prompts, limits: lengthSettings(config), label: labeler, rounds: count, seed },
@@ -65,15 +88,20 @@ export async function runRounds(context: StepContext, config: RunConfig, told: (
   let { policy } = prepared;
   for (const [i, set] of prepared.rounds.entries()) {
     try {
-      const result = await runRound(i + 1, set);
-      rounds.push(result);
-      told(result);
+      const done = await runRound(i + 1, set);
+      rounds.push(done);
+      told(done);
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
-      return { start: summary, rounds, failed: `round ${i + 1}: ${error.message}` };
+      return { ...result(), failed: `round ${i + 1}: ${error.message}` };
     }
   }
-  return { start: summary, rounds };
+  return result();
+
+  function result(): Run {
+    const policies = { start: prepared.policy, last: policy };
+    return { start: summary, rounds, policies, heldOut: prepared.heldOut };
+  }
 
   async function runRound(round: number, set: PromptSet): Promise<Round> {
     const { shardSize, ...settings } = config.sample;
@@ -83,9 +111,7 @@ export async function runRounds(context: StepContext, config: RunConfig, told: (
     const fromStart = needsOf(objective).referenceResponse === 'start' && policy !== prepared.policy;
     const references =
       fromStart && (await answer(prepared.policy, set, { ...drawn, settings: { ...settings, samplesPerPrompt: 1 } }));
-    const labels = await inOrder(responses, (shard) =>
-      label(context, { responses: shard, label: labeler, threads }, {}),
-    );
+    const labels = await labelRound({ responses, policy, start: prepared.policy, seed: drawn.seed });
     const preferred = await prefer(
       context,
       { labels, truncated: config.label.truncated, ...(references && { references }) },
@@ -159,7 +185,8 @@ export async function runRounds(context: StepContext, config: RunConfig, told: (
   }
 }
 
-async function inOrder<T>(items: T[], step: (item: T) => Promise<{ address: Address }>): Promise<Address[]> {
+/** Runs a step on each item. @returns the artifacts, in order */
+export async function inOrder<T>(items: T[], step: (item: T) => Promise<{ address: Address }>): Promise<Address[]> {
   const addresses: Address[] = [];
   for (const item of items) addresses.push((await step(item)).address);
   return addresses;

@@ -1,59 +1,60 @@
-/** One run of the study: the quickstart with a method's objective. */
-import { fileURLToPath } from 'node:url';
-import type { AnswerSummary } from '../../evaluation/comparison.ts';
+/** One run of the study: a task with a method's objective. */
+import { label } from '../../activities/label.ts';
 import type { StepContext } from '../../activities/step.ts';
+import type { Address } from '../../artifacts/manifest.ts';
 import { objectiveSchema } from '../../engine/protocol/settings.ts';
-import type { Prepared } from '../../examples/quickstart/prepare.ts';
-import { loadConfig } from '../../config/load.ts';
-import type { RunConfig } from '../../config/run.ts';
-import { BETA, type Method } from './methods.ts';
+import type { AnswerSummary } from '../../evaluation/comparison.ts';
+import { heldOutLabeler } from '../../labelers/needs.ts';
+import { measureFresh, measureStart } from './fresh.ts';
+import type { Method } from './methods.ts';
 import type { Figures, RoundFigures, StudyRun, StudySettings } from './results.ts';
-import { runRounds, type Round } from './rounds.ts';
+import { inOrder, runRounds, type Round, type Sampled } from './rounds.ts';
+import type { Setup, Task } from './tasks.ts';
 
 /** Runs a method with a seed. @param told called after each round */
 export async function runMethod(
   context: StepContext,
+  { task, setup }: { task: Task; setup: Setup },
   method: Method,
   seed: number,
   settings: StudySettings,
-  prepared: Prepared,
   told: (figures: RoundFigures) => void,
 ): Promise<StudyRun> {
-  const config = configOf(method, seed, settings, prepared);
-  const { start, rounds, failed } = await runRounds(context, config, (round) => told(roundFigures(round)));
+  const { rounds: count, promptsPerRound, threads, freshPrompts: prompts } = settings;
+  const base = setup.configOf({ seed, rounds: count, promptsPerRound, threads });
+  const config = { ...base, optimize: { ...base.optimize, objective: objectiveSchema.parse(method.objective) } };
+  const pairLabels = (labels: Address[]) => task.pairLabels?.(context, labels) ?? Promise.resolve(labels);
+  const labelRound = async ({ responses }: Sampled) =>
+    pairLabels(
+      await inOrder(responses, (shard) =>
+        label(context, { responses: shard, label: heldOutLabeler(config), threads }, {}),
+      ),
+    );
+  const run = await runRounds(context, config, (round) => told(roundFigures(round)), labelRound);
+  const { start, rounds, failed, policies, heldOut } = run;
+  const input = { config, heldOut, prompts, pairLabels };
   return {
     method: method.name,
     seed,
-    start: figures(start),
+    start: figuresOf(start),
     rounds: rounds.map(roundFigures),
-    ...(failed !== undefined && { failed }),
+    startFresh: await measureStart(context, input, policies.start),
+    ...(failed === undefined ? { fresh: await measureFresh(context, input, policies) } : { failed }),
   };
 }
 
-/** The quickstart's configuration with the method's objective, and the study's number of rounds and prompts. */
-function configOf(
-  { objective }: Method,
-  seed: number,
-  { rounds, promptsPerRound, threads }: StudySettings,
-  { model, train, heldOut }: Prepared,
-): RunConfig {
-  const file = fileURLToPath(new URL('../../examples/quickstart/config.yaml', import.meta.url));
-  const prompts = { train, heldOut, perRound: promptsPerRound, tooLong: 'drop' as const };
-  const config = loadConfig(file, { model, prompts, rounds, seed, threads });
-  const chosen = objectiveSchema.parse({ beta: BETA, ...objective });
-  return { ...config, optimize: { ...config.optimize, objective: chosen } };
-}
-
-const figures = ({ strictPassRate, meanScore, meanTokens }: AnswerSummary): Figures => ({
+/** The results of a policy. */
+export const figuresOf = ({ strictPassRate, meanScore, meanTokens }: AnswerSummary): Figures => ({
   strictPassRate: strictPassRate!,
   meanScore,
   tokens: meanTokens,
 });
 
-const roundFigures = ({ round, label, evaluation }: Round): RoundFigures => ({
+/** The results of a round. */
+export const roundFigures = ({ round, label: labeled, evaluation }: Round): RoundFigures => ({
   round,
-  preferences: label.preferences,
-  ...figures(evaluation),
+  preferences: labeled.preferences,
+  ...figuresOf(evaluation),
   winRate: evaluation.against!.winRate,
   kl: evaluation.against!.kl!,
 });

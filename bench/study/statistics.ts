@@ -4,17 +4,20 @@ import { mean, type Interval } from '../../evaluation/statistics.ts';
 /** A mean with its confidence interval. */
 export interface Estimate {
   mean: number;
-  /** 95 % confidence interval by Student's t. Absent for a single value. */
+  /** Confidence interval by Student's t. Absent for a single value. */
   interval?: Interval;
 }
 
-/** The mean of values with its confidence interval. */
-export function estimate(values: number[]): Estimate {
+/**
+ * The mean of values with its confidence interval.
+ * @param comparisons the interval is one of so many that together contain their means with 95 % confidence, or more (Bonferroni)
+ */
+export function estimate(values: number[], comparisons = 1): Estimate {
   const center = mean(values);
   if (values.length < 2) return { mean: center };
   const freedom = values.length - 1;
   const variance = values.reduce((sum, value) => sum + (value - center) ** 2, 0) / freedom;
-  const half = studentQuantile(0.975, freedom) * Math.sqrt(variance / values.length);
+  const half = studentQuantile(1 - 0.025 / comparisons, freedom) * Math.sqrt(variance / values.length);
   return { mean: center, interval: { low: center - half, high: center + half } };
 }
 

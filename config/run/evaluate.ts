@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { divergenceSchema, samplingSchema } from '../../engine/protocol/settings.ts';
 import { labelSchema } from '../../labelers/index.ts';
+import { benchmarksFields } from './benchmarks.ts';
 import { shardSize } from './sample.ts';
 
 /** Settings of `evaluate` in a run and on the command line. */
@@ -44,13 +45,24 @@ export const evaluateSchema = z
   .strictObject({
     ...measuringSchema.shape,
     shardSize,
+    labeler: labelSchema
+      .optional()
+      .describe(
+        "The labeler that scores the responses to held-out prompts. Default: the run's labeler (`label`; with `by: people`: " +
+          '`label.otherwise`).',
+      ),
     secondJudge: labelSchema
       .optional()
       .describe(
         'A second labeler that scores the responses to held-out prompts. Training never uses its scores, so it can ' +
           'detect reward hacking.',
       ),
+    ...benchmarksFields.shape,
     gate: gateSchema.prefault({}).describe('Conditions for accepting the policy of a round.'),
+  })
+  .refine(({ benchmarks, benchmarksWhen }) => benchmarks !== undefined || benchmarksWhen === undefined, {
+    path: ['benchmarksWhen'],
+    error: 'there are no evaluate.benchmarks, give them or remove this setting',
   })
   .refine(({ gate, secondJudge }) => gate.minSecondJudgeWinRate === undefined || secondJudge !== undefined, {
     path: ['gate', 'minSecondJudgeWinRate'],

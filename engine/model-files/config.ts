@@ -139,17 +139,21 @@ export function parseConfig<S extends z.ZodObject>(
 export const contextLength = ({ maxPositions, slidingWindow = Infinity }: ModelConfig): number =>
   Math.min(maxPositions, slidingWindow);
 
-/** @throws InputError when a sequence of `length` tokens is longer than supported */
-export function checkSequenceLength(config: ModelConfig, length: number): void {
+/** @throws InputError when a sequence of `length` tokens is longer than supported, with `remedy`: what to do about it */
+export function checkSequenceLength(
+  config: ModelConfig,
+  length: number,
+  remedy = 'shorten the prompt or its response',
+): void {
   if (length > config.maxPositions) {
     throw new InputError(
-      `a sequence of ${length} tokens is longer than the model's ${config.maxPositions} positions: shorten the prompt or its response.`,
+      `a sequence of ${length} tokens is longer than the model's ${config.maxPositions} positions: ${remedy}.`,
     );
   }
   if (config.slidingWindow !== undefined && length > config.slidingWindow) {
     throw new InputError(
       `a sequence of ${length} tokens is longer than the model's sliding window of ${config.slidingWindow}, ` +
-        'which is not supported: shorten it.',
+        `which is not supported: ${remedy}.`,
     );
   }
 }

@@ -15,6 +15,13 @@ export async function fingerprintOf(folder: string): Promise<string> {
   return hashValue(await Promise.all(names.map(async (name) => [name, await knownHash(join(folder, name))])));
 }
 
+/** The same hash, of files in a store. @param files of the whole model, by their paths in its folder */
+export function fingerprintFrom(files: { path: string; sha256: string }[]): string {
+  const own = files.filter(({ path }) => MODEL_FILES.test(path) && !path.includes('/'));
+  const byName = own.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return hashValue(byName.map(({ path, sha256 }) => [path, sha256]));
+}
+
 /** Hashes by path, with what changes when the file's bytes do. */
 const hashes = new Map<string, { version: string; hash: string }>();
 

@@ -1,5 +1,5 @@
 /** The safetensors format: reads and checks headers, reads single tensors, writes files atomically. */
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { exists, readFailure } from '../../data/file-errors.ts';
@@ -130,7 +130,10 @@ export function readTensorF32({ file, offset, length, dtype }: TensorEntry): Flo
     for (let from = 0; from < words.length; from += PIECE) {
       const count = Math.min(PIECE, words.length - from);
       const halves = new Uint16Array(readBytes(fd, offset + 2 * from, 2 * count).buffer);
-      if (dtype === 'F16') for (let i = 0; i < count; i++) words[from + i] = HALVES[halves[i]];
+      if (dtype === 'F16') {
+        const bits = (bitsOfHalves ??= makeBitsOfHalves());
+        for (let i = 0; i < count; i++) words[from + i] = bits[halves[i]];
+      }
       // bfloat16 is the upper half of a float32.
       else for (let i = 0; i < count; i++) words[from + i] = halves[i] << 16;
     }
@@ -143,8 +146,10 @@ export function readTensorF32({ file, offset, length, dtype }: TensorEntry): Flo
 /** Numbers converted at a time: only these exist in both precisions. */
 const PIECE = 1024 * 1024;
 
-/** The bits of every float16 as a float32. */
-const HALVES = new Uint32Array(Float32Array.from({ length: 2 ** 16 }, (_, half) => halfToFloat(half)).buffer);
+/** The bits of every float16 as a float32. Made when the first one is read, because every command loads this module. */
+let bitsOfHalves: Uint32Array | undefined;
+const makeBitsOfHalves = () =>
+  new Uint32Array(Float32Array.from({ length: 2 ** 16 }, (_, half) => halfToFloat(half)).buffer);
 
 function halfToFloat(half: number): number {
   const sign = half & 0x8000 ? -1 : 1;
@@ -172,25 +177,59 @@ export function writeSafetensors(file: string, tensors: TensorToWrite[], metadat
     end += data.byteLength;
     return [name, { dtype, shape, data_offsets: [from, end] }];
   });
+  const unfinished = `${file}.tmp`;
+  const fd = openSync(unfinished, 'w');
+  try {
+    writeBytes(fd, headerOf(entries, metadata));
+    for (const { data } of sorted) writeBytes(fd, bytesOf(data));
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(unfinished, file);
+}
+
+function headerOf(entries: [string, HeaderEntry][], metadata?: Record<string, string>): Buffer {
   const text = JSON.stringify({ ...(metadata && { __metadata__: metadata }), ...Object.fromEntries(entries) });
   const header = Buffer.from(
     text.padEnd(text.length + ((LENGTH_BYTES - (Buffer.byteLength(text) % LENGTH_BYTES)) % LENGTH_BYTES)),
   );
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeBigUInt64LE(BigInt(header.length));
-  const unfinished = `${file}.tmp`;
-  const fd = openSync(unfinished, 'w');
-  try {
-    for (const part of [
-      length,
-      header,
-      ...sorted.map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength)),
-    ]) {
-      for (let written = 0; written < part.length;) written += writeSync(fd, part, written);
-    }
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
+  return Buffer.concat([length, header]);
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) => Buffer.from(buffer, byteOffset, byteLength);
+
+/** @param position in the file. Default: where the last write ended */
+function writeBytes(fd: number, bytes: Buffer, position: number | null = null): void {
+  for (let written = 0; written < bytes.length;) {
+    const at = position === null ? null : position + written;
+    written += writeSync(fd, bytes, written, bytes.length - written, at);
   }
-  renameSync(unfinished, file);
+}
+
+/** Writes a float32 matrix [rows, width] as the only tensor of a file, row by row in any order. */
+export class MatrixWriter {
+  private readonly fd: number;
+  private readonly start: number;
+  private readonly rowBytes: number;
+
+  constructor(file: string, name: string, [rows, width]: [rows: number, width: number]) {
+    this.rowBytes = width * bytesPerElement.F32;
+    const end = rows * this.rowBytes;
+    const header = headerOf([[name, { dtype: 'F32', shape: [rows, width], data_offsets: [0, end] }]]);
+    this.start = header.length;
+    this.fd = openSync(file, 'w');
+    writeBytes(this.fd, header);
+    ftruncateSync(this.fd, this.start + end);
+  }
+
+  write(row: number, values: Float32Array): void {
+    writeBytes(this.fd, bytesOf(values), this.start + row * this.rowBytes);
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
 }

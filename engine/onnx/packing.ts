@@ -106,13 +106,14 @@ export function packTokens(groups: Group[]): { feeds: Feeds; starts: number[] } 
  * The inputs of a graph over packed sequences: those of packTokens(), and for the T response tokens that count, in K chunks of C (the last
  * one padded), `rows`, `targets` and `owners`, [K, C] (see tokenLogps, sumBySequence). Sequences are numbered through the responses of
  * all groups, in order.
- * @returns also the number of tokens in the row
+ * @returns also each sequence's last token in the row (of a response without tokens: the prompt's last), and the number of tokens in it
  */
-export function packGroups(groups: Group[], vocabSize: number): { feeds: Feeds; tokens: number } {
+export function packGroups(groups: Group[], vocabSize: number): { feeds: Feeds; lasts: number[]; tokens: number } {
   const { feeds, starts } = packTokens(groups);
   const rows: number[] = [];
   const targets: number[] = [];
   const owners: number[] = [];
+  const lasts: number[] = [];
   let sequence = 0;
   for (const [g, { prompt, responses, trained }] of groups.entries()) {
     const promptEnd = starts[g] + prompt.length - 1;
@@ -126,16 +127,19 @@ export function packGroups(groups: Group[], vocabSize: number): { feeds: Feeds; 
         owners.push(sequence);
       }
       start += response.length;
+      lasts.push(response.length === 0 ? promptEnd : start - 1);
       sequence++;
     }
   }
   const T = targets.length;
-  const K = Math.ceil((T * vocabSize) / CHUNK_LOGITS);
-  const C = Math.ceil(T / K);
+  // At least one chunk, of padding where no response has a token.
+  const K = Math.max(1, Math.ceil((T * vocabSize) / CHUNK_LOGITS));
+  const C = Math.max(1, Math.ceil(T / K));
   const padded = (values: number[], filler: number) =>
     int64([...values, ...Array<number>(K * C - T).fill(filler)], [K, C]);
   return {
     feeds: { ...feeds, rows: padded(rows, 0), targets: padded(targets, 0), owners: padded(owners, -1) },
+    lasts,
     tokens: groups.reduce((total, group) => total + groupLength(group), 0),
   };
 }

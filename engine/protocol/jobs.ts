@@ -37,13 +37,15 @@ export interface Policy {
 export interface Progress {
   done: number;
   total: number;
-  unit: 'prompts' | 'rows' | 'steps' | 'answers' | 'pairs';
+  unit: 'prompts' | 'rows' | 'steps' | 'answers' | 'pairs' | 'requests' | 'MB';
   /** Tokens processed so far, for rates. */
   tokens: number;
   /** Of training: the metrics of the step just done. */
   metrics?: TrainMetrics;
   /** Of training: the checkpoint folder just written. */
   checkpoint?: string;
+  /** Of training that resumes from a checkpoint, once: the step of the checkpoint. */
+  resumedFromStep?: number;
   /** Of sampling with `reportTokensEvery`: tokens sampled since the last report. */
   newTokens?: NewTokens[];
 }
@@ -87,6 +89,8 @@ export interface SampleResult {
 /** Responses whose log-probabilities are computed. */
 export interface ScoreJob extends ComputeJob {
   rows: (ScoreRecord | TokenizedScoreRecord | SampledScoreRecord)[];
+  /** A new file for the feature vectors of the responses, one per row (see engine/features.ts). Default: they are not computed. */
+  features?: string;
 }
 /** For each row, in order: the sum of the log-probabilities (nats) of the response's tokens, and their number. */
 export type ScoreResult = {
@@ -166,13 +170,21 @@ export interface TrainMetrics {
   [metric: string]: number;
 }
 
+/** The checkpoints of a training. */
+interface CheckpointSettings {
+  dir: string;
+  everySeconds: number;
+  /** When the training is stopped: how long a last checkpoint may take to be written and uploaded. Default: no limit. */
+  stopSeconds?: number;
+}
+
 interface TrainJob extends ComputeJob {
   training: TrainingSettings;
   seed: number;
   /** Gets the trained policy: a PEFT adapter, or a model if all weights are trained. Must not exist or be empty. */
   outDir: string;
   /** The folder of the checkpoints; training resumes from the latest one. Default: no checkpoints. */
-  checkpoint?: { dir: string; everySeconds: number };
+  checkpoint?: CheckpointSettings;
 }
 /** Preferences, or the path of a file of them: very many do not fit into one message. */
 type PreferenceRows = (PreferenceRecord | TokenizedPreferenceRecord)[] | string;

@@ -7,6 +7,8 @@ interface ObjectiveNeeds {
   referenceResponse?: 'round' | 'start';
   /** Whether it uses log-probabilities under the reference policy. */
   referencePolicy: boolean;
+  /** Whether its implicit reward is averaged over the tokens of a response. */
+  rewardPerToken?: boolean;
 }
 
 const NEEDS: Record<ObjectiveName, ObjectiveNeeds> = {
@@ -14,8 +16,14 @@ const NEEDS: Record<ObjectiveName, ObjectiveNeeds> = {
   dpo: { referencePolicy: true },
   xpo: { referenceResponse: 'start', referencePolicy: true },
   vpo: { referenceResponse: 'start', referencePolicy: true },
+  'se-popo': { referenceResponse: 'round', referencePolicy: true },
+  geb: { referencePolicy: true },
+  // TRL averages its log-ratios over tokens in the loss, but logs rewards that are sums.
   ipo: { referencePolicy: true },
-  simpo: { referencePolicy: false },
+  simpo: { referencePolicy: false, rewardPerToken: true },
+  'ln-dpo': { referencePolicy: true, rewardPerToken: true },
+  'r-dpo': { referencePolicy: true },
 };
 
+/** What an objective needs. */
 export const needsOf = ({ name }: Pick<ObjectiveSettings, 'name'>): ObjectiveNeeds => NEEDS[name];

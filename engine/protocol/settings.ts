@@ -190,16 +190,27 @@ const OBJECTIVES = {
   dpo: { beta: 0.01 },
   xpo: { beta: 0.01, alpha: 1e-5 },
   vpo: { beta: 0.01, alpha: 1e-3 },
+  'se-popo': { beta: 0.1, alpha: 0.01 },
+  geb: { beta: 0.1, alpha: 1 },
   ipo: { beta: 0.1 },
   simpo: { beta: 2, gamma: 1 },
+  'ln-dpo': { beta: 5 },
+  'r-dpo': { beta: 0.01, lengthPenalty: 0.01 },
 };
 type Objectives = typeof OBJECTIVES;
 export type ObjectiveName = keyof Objectives;
 const objectiveNames = Object.keys(OBJECTIVES) as ObjectiveName[];
 
+/** Label smoothing applies to the logistic loss, which all objectives but this one have. In TRL too, IPO has none. */
+const UNSMOOTHED = 'ipo' satisfies ObjectiveName;
+
 /** The settings of objective `N`. */
 export type ObjectiveSettings<N extends ObjectiveName = ObjectiveName> = N extends N
-  ? { name: N } & Objectives[N]
+  ? {
+      name: N;
+      labelSmoothing?: N extends typeof UNSMOOTHED ? never : number | 'agreement';
+      sftWeight?: number;
+    } & Objectives[N]
   : never;
 
 /** The settings of all objectives. */
@@ -209,9 +220,10 @@ export const objectiveFields = z.strictObject({
     .default('selm')
     .describe(
       'The loss: `selm` (arXiv 2405.19332), `dpo` (2305.18290), `xpo` (2405.21046), `vpo` (2405.19320), ' +
-        '`ipo` (2310.12036) or `simpo` (2405.14734). ' +
-        'In a run, the reference response of `xpo` and `vpo` is a response of the start policy; that of `selm` is a response ' +
-        'of the policy that the round starts from.',
+        '`se-popo` (2502.00666), `geb` (2510.03269, its KL form), `ipo` (2310.12036), `simpo` (2405.14734), `ln-dpo` ' +
+        "(length-normalized DPO, 2411.15124; TRL's `sigmoid_norm`) or `r-dpo` (length-regularized DPO, 2403.19159). " +
+        'In a run, the reference response of `xpo` and `vpo` is a response of the start policy; that of `selm` and `se-popo` is a ' +
+        'response of the policy that the round starts from.',
     ),
   beta: z
     .number()
@@ -219,30 +231,60 @@ export const objectiveFields = z.strictObject({
     .optional()
     .describe(
       'Strength of the regularization towards the reference policy; for `simpo`, the scale of the rewards. Default: 0.1 for ' +
-        '`ipo`, 2 for `simpo`, 0.01 for all others.',
+        '`ipo`, `se-popo` and `geb`, 2 for `simpo`, 5 for `ln-dpo`, 0.01 for all others.',
     ),
   alpha: z
     .number()
     .min(0)
     .optional()
     .describe(
-      'Strength of the optimism term, which favors the reference response. Default: 0.001 for `selm` and `vpo`, 1e-5 for ' +
-        '`xpo`, whose alpha corresponds to alpha × beta of `selm`.',
+      'Strength of the term for exploration. Default: 0.001 for `selm` and `vpo`; 1e-5 for `xpo`, whose alpha corresponds to alpha × ' +
+        "beta of `selm`; 0.01 for `se-popo`, whose alpha corresponds to 4 × alpha × beta of `selm`; 1 for `geb`, the paper's kappa.",
     ),
   gamma: z
     .number()
     .min(0)
     .optional()
     .describe('Target margin between the rewards of the chosen and the rejected response in `simpo`. Default: 1.'),
+  lengthPenalty: z
+    .number()
+    .min(0)
+    .optional()
+    .describe(
+      "What each token of a response costs in the reward that `r-dpo` learns (the paper's alpha). Default: 0.01, so that a chosen " +
+        'response with 50 tokens more than the rejected one starts with a margin of 0.5.',
+    ),
+  labelSmoothing: z
+    .union([z.number().min(0).lt(0.5), z.literal('agreement')], {
+      error: 'expected a number of at least 0 and less than 0.5, or "agreement"',
+    })
+    .optional()
+    .describe(
+      'Assumed probability that a label is wrong, as in cDPO (Mitchell 2023); for all objectives but `ipo`. With `agreement` ' +
+        "it is 1 − `confidence` of each preference, which comes from people's votes; preferences without `confidence` are not " +
+        'smoothed, and counted. Default: 0.',
+    ),
+  sftWeight: z
+    .number()
+    .min(0)
+    .optional()
+    .describe(
+      'Weight of the negative log-likelihood of the chosen response, added to the loss: alpha of RPO (arXiv 2404.19733, which uses 1), ' +
+        'and the generation loss of MPO (2411.10442). Averaged over the tokens of each response, then over the preferences. Default: 0.',
+    ),
 });
 
 /** The settings of the selected objective. A setting of another objective is an error, since it would have no effect. */
 export const objectiveSchema = objectiveFields.transform(({ name, ...given }, context): ObjectiveSettings => {
+  const { labelSmoothing, sftWeight, ...others } = given;
   const defaults = OBJECTIVES[name];
-  for (const [setting, value] of Object.entries(given)) {
+  const smoothing = name === UNSMOOTHED ? { labelSmoothing } : {};
+  for (const [setting, value] of Object.entries({ ...others, ...smoothing })) {
     if (value === undefined || setting in defaults) continue;
     const message = `the ${name} objective has no ${setting}, remove it`;
     context.addIssue({ code: 'custom', path: [setting], message, input: value });
   }
-  return { name, ...defaults, ...given } as ObjectiveSettings;
+  // 0 is the default of both: the same training has the same step key.
+  const terms = { ...(labelSmoothing && { labelSmoothing }), ...(sftWeight && { sftWeight }) };
+  return { name, ...defaults, ...others, ...terms } as ObjectiveSettings;
 });

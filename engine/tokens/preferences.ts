@@ -17,15 +17,22 @@ import type { RowCounts } from '../../data/row-counts.ts';
 import { checkIds, checkTrainingLength } from './checks.ts';
 import type { TextPolicy, TokenizedResponse } from './responses.ts';
 
-/** A preference's three responses, mostly to the same prompt (see `PreferenceRecord`). */
-export type TokenizedPreference = Record<Role, TokenizedResponse>;
+/** A preference's three responses, mostly to the same prompt, and its confidence (see `PreferenceRecord`). */
+export type TokenizedPreference = Record<Role, TokenizedResponse> & { confidence?: number };
+
+/** What an objective uses of a preference besides the chosen and the rejected response. */
+interface UsedFields {
+  /** The reference response. */
+  reference: boolean;
+  /** The confidence, if there is one. Default: false. */
+  confidence?: boolean;
+}
 
 /**
  * The tokens of preferences. Rows that nothing can be learned from are left out and counted.
  * @param policy whose tokenizer and context length are used
  * @param source the rows, or the path of a file of them
  * @param limits that prompts and responses are cut to
- * @param needsReference whether the objective uses the reference response
  * @param range of rows to return: `from` included, `to` not
  * @throws InputError that names the row that the model cannot read or that lacks what the objective needs
  */
@@ -33,7 +40,7 @@ export async function tokenizePreferences(
   policy: TextPolicy,
   source: (PreferenceRecord | TokenizedPreferenceRecord)[] | string,
   limits: LengthLimits,
-  needsReference: boolean,
+  uses: UsedFields,
   range: { from: number; to: number } = { from: 0, to: Infinity },
 ): Promise<{ rows: TokenizedPreference[]; counts: RowCounts }> {
   const counts = { rows: 0, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0 };
@@ -42,9 +49,7 @@ export async function tokenizePreferences(
   for await (const row of typeof source === 'string' ? preferencesOf(source, read) : counted(source, read)) {
     const index = read.rows - read.equal - 1;
     if (index < range.from || index >= range.to) continue;
-    const tokenized = located(`Row ${read.rows}`, () =>
-      tokenizePreference(policy, row, limits, needsReference, counts),
-    );
+    const tokenized = located(`Row ${read.rows}`, () => tokenizePreference(policy, row, limits, uses, counts));
     if (tokenized) rows.push(tokenized);
   }
   counts.rows += read.equal;
@@ -61,19 +66,19 @@ function* counted<R>(rows: R[], read: ReadCounts): Generator<R> {
 
 /**
  * The tokens of a preference, cut to length; undefined if nothing can be learned from it. Adds the row to `counts`.
- * @param needsReference whether the objective uses the reference response. If not, the chosen response replaces an absent one, at no
- *   cost: equal responses are computed once.
+ * @param uses without the reference response, the chosen response replaces an absent one, at no cost: equal responses are computed once
  * @throws InputError for a row that the model cannot read or that lacks what the objective needs
  */
 function tokenizePreference(
   policy: TextPolicy,
   row: PreferenceRecord | TokenizedPreferenceRecord,
   limits: LengthLimits,
-  needsReference: boolean,
+  uses: UsedFields,
   counts: RowCounts,
 ): TokenizedPreference | undefined {
   counts.rows++;
-  const { roles, isPrefix } = encodeRoles(policy, row, needsReference);
+  const { roles, isPrefix } = encodeRoles(policy, row, uses.reference);
+  const confidence = uses.confidence ? checkConfidence(row.confidence) : undefined;
   counts.promptNotPrefix += Number(!isPrefix);
   if (ROLES.some((role) => Math.min(roles[role].prompt.length, limits.maxPromptLength) >= limits.maxLength)) {
     counts.promptTooLong++;
@@ -104,7 +109,16 @@ function tokenizePreference(
   for (const { prompt, response } of Object.values(tokenized)) {
     checkTrainingLength(policy.model, prompt.length + response.length);
   }
-  return tokenized;
+  return { ...tokenized, ...(confidence !== undefined && { confidence }) };
+}
+
+/** Label smoothing is 1 - confidence, which must be less than a half. */
+function checkConfidence(confidence: number | undefined): number | undefined {
+  if (confidence === undefined || (confidence > 0.5 && confidence <= 1)) return confidence;
+  throw new InputError(
+    `its "confidence" is ${confidence}: give the probability that chosen is better, more than 0.5 and at most 1; ` +
+      'or set labelSmoothing to a number.',
+  );
 }
 
 const isSame = (a: TokenizedResponse, b: TokenizedResponse) =>

@@ -37,5 +37,6 @@ export function checkPromptLength(
   if (maxPromptLength !== undefined && length > maxPromptLength) {
     throw new InputError(`Prompt "${id}" has ${length} tokens, more than the ${maxPromptLength} of maxPromptLength.`);
   }
-  located(`Prompt "${id}"`, () => checkSequenceLength(config, length + maxNewTokens));
+  const remedy = `generate fewer than ${maxNewTokens} new tokens (maxNewTokens, --max-new-tokens), or shorten the prompt`;
+  located(`Prompt "${id}"`, () => checkSequenceLength(config, length + maxNewTokens, remedy));
 }

@@ -18,6 +18,7 @@ export interface RankEnd {
 
 /** A GPU without memory for an allocation (torch.OutOfMemoryError), and NCCL's form of it. */
 const OUT_OF_MEMORY = /CUDA out of memory|OutOfMemoryError|CUDA error: out of memory/;
+/** Whether a rank failed because its GPU has too little memory. */
 export const isOutOfMemory = ({ message }: Pick<ErrorMessage, 'message'>): boolean => OUT_OF_MEMORY.test(message);
 
 /** What a rank says when another one is gone: not the cause. */

@@ -4,18 +4,18 @@
  * jobs. On several machines torchrun starts them (nodes.ts).
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { PYTHON_FOLDER } from './environment.ts';
+import { PYTHON_FOLDER } from '../python-environments.ts';
 import type { Device } from '../protocol/compute.ts';
 import { EngineDied, fromErrorMessage, JobAborted } from '../protocol/errors.ts';
 import type { ErrorMessage } from '../protocol/messages.ts';
 import { readMessages, type ProgressMessage, type RankMessage, type ReadyMessage } from './channel.ts';
 import { endError, hangError, isOutOfMemory, type RankEnd } from './failure.ts';
 import { torchrunArguments } from './nodes.ts';
+import { ScratchFolder } from './scratch.ts';
 
 /** What ranks are started with. */
 interface RankSettings {
@@ -65,13 +65,14 @@ const STACK_MILLISECONDS = 2000;
 
 /** Started ranks. Once one of them has ended, all have, and jobs need new ones. */
 export class Ranks {
+  private readonly scratch = new ScratchFolder();
   /** For the rendezvous and the files of jobs; removed with the ranks. */
-  readonly folder = mkdtempSync(join(tmpdir(), 'selm-torch-'));
+  readonly folder = this.scratch.path;
   private readonly settings: RankSettings;
   private readonly patience: Patience;
   private readonly ranks: Rank[];
   private readonly exited: Promise<unknown>;
-  private readonly removeFolder = () => rmSync(this.folder, { recursive: true, force: true });
+  private readonly removeFolder = () => this.scratch.remove();
   private ready: ReadyMessage | undefined;
   private onReady: (() => void) | undefined;
   private job: RunningJob | undefined;

@@ -18,14 +18,14 @@ import { encodePairs, logitsOf, scoresOf } from '../rankers/pairs.ts';
 import { checkSameVocabulary } from '../tokens/checks.ts';
 import { openPolicyFiles } from '../tokens/policy.ts';
 import { tokenizeResponses, type TokenizedResponse } from '../tokens/responses.ts';
-import { groupByPrompt } from '../training/groups.ts';
+import { groupByPrompt, type Group } from '../training/groups.ts';
 import { referenceLogps } from '../training/train-job.ts';
 import { compute, reporter, scoringTokens, type JobContext } from './context.ts';
 
 /** `EngineMethods.score`. */
 export async function score(job: ScoreJob, context: JobContext): Promise<ScoreResult> {
   const tokenized = tokenizeResponses(openPolicyFiles(job.policy), job.rows);
-  const logps = await scoreResponses('score', job, job.policy, tokenized, context);
+  const logps = await scoreResponses('score', job, job.policy, tokenized, context, job.features);
   return tokenized.map(({ response, isPrefix }, i) => ({
     logp: logps[i],
     tokens: response.length,
@@ -40,19 +40,24 @@ export async function reference(job: ReferenceJob, context: JobContext): Promise
   );
 }
 
-/** The log-probabilities of responses under a policy, in nats. @param name of the job, for errors */
+/**
+ * The log-probabilities of responses under a policy, in nats.
+ * @param name of the job, for errors
+ * @param features a file for the responses' feature vectors. Default: they are not computed
+ */
 export async function scoreResponses(
   name: string,
   settings: ComputeSettings,
   policy: Policy,
   responses: TokenizedResponse[],
   context: JobContext,
+  features?: string,
 ): Promise<Float64Array> {
   const logps = new Float64Array(responses.length);
   const results = await computeGrouped<{ logps: number[][] }>(
     name,
     settings,
-    { method: 'score', ...folders(policy) },
+    { method: 'score', ...folders(policy), ...(features && { features: { file: features, rows: responses.length } }) },
     responses,
     context,
   );
@@ -81,43 +86,50 @@ export async function divergence(job: DivergenceJob, context: JobContext): Promi
 const folders = ({ model, adapter }: Policy) => ({ model, adapter: adapter ?? null });
 
 /**
- * Computes something of each response; a prompt is computed once for its responses. Responses without tokens are left out.
+ * Computes something of each response; a prompt is computed once for its responses. Responses without tokens are left out, unless the
+ * job is for feature vectors too, which they have.
  * @returns a function that pairs the values of the groups' responses with the indices of their rows
  */
 async function computeGrouped<V>(
   name: string,
   settings: ComputeSettings,
-  job: { method: 'score' | 'divergence'; model: string; adapter: string | null; [field: string]: unknown },
+  job: {
+    method: 'score' | 'divergence';
+    features?: object;
+    model: string;
+    adapter: string | null;
+    [field: string]: unknown;
+  },
   responses: TokenizedResponse[],
   context: JobContext,
 ): Promise<<T>(of: (value: V) => T[][]) => [row: number, value: T][]> {
   const microBatchTokens = scoringTokens(settings);
-  const written = responses.flatMap(({ response }, i) => (response.length > 0 ? [i] : []));
+  const written = responses.flatMap(({ response }, i) => (response.length > 0 || job.features ? [i] : []));
   const { groups, members } = groupByPrompt(
     written.map((i) => responses[i]),
     microBatchTokens,
   );
-  if (groups.length === 0) return () => [];
+  const rows = members.map((indices) => indices.map((i) => written[i]));
+  if (groups.length === 0 && !job.features) return () => [];
   const report = reporter(context.control, 'rows', responses.length);
   const value = (await compute(
     name,
     settings,
     { ...job, microBatchTokens },
-    groups.map(asRow),
+    groups.map((group, g) => asRow(group, rows[g])),
     await context.ranks(settings),
     context.control,
     report,
   )) as V;
   return (of) =>
-    of(value).flatMap((values, g) =>
-      values.map((one, r): [number, (typeof values)[number]] => [written[members[g][r]], one]),
-    );
+    of(value).flatMap((values, g) => values.map((one, r): [number, (typeof values)[number]] => [rows[g][r], one]));
 }
 
-/** A group as the ranks read it. */
-const asRow = ({ prompt, responses, trained }: ReturnType<typeof groupByPrompt>['groups'][number]) => ({
+/** A group as the ranks read it. @param rows the indices of its responses in the job */
+const asRow = ({ prompt, responses, trained }: Group, rows: number[]) => ({
   prompt,
   responses,
+  rows,
   ...(trained?.some(Boolean) && { trained: trained.map((flags, i) => flags ?? responses[i].map(() => true)) }),
 });
 

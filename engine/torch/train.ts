@@ -7,10 +7,11 @@ import { layersOf } from '../model-files/linear-layers.ts';
 import { policyHash } from '../model-files/fingerprint.ts';
 import { readAdapter, writeAdapter } from '../model-files/lora.ts';
 import { openModelWeights } from '../model-files/weights.ts';
-import type { OptimizeJob, SftJob, TrainedSteps, TrainMetrics, TrainResult } from '../protocol/jobs.ts';
+import type { OptimizeJob, Progress, SftJob, TrainedSteps, TrainMetrics, TrainResult } from '../protocol/jobs.ts';
 import { writeTemplate } from '../tokenizer/template-files.ts';
 import { openPolicyFiles, type PolicyFiles } from '../tokens/policy.ts';
 import { demonstrationExamples, demonstrationMetrics } from '../training/demonstrations.ts';
+import { checkDisk } from '../training/disk.ts';
 import { fingerprintOf, fingerprintValues } from '../training/fingerprint.ts';
 import type { Example } from '../training/groups.ts';
 import { preferenceMetrics } from '../training/preference.ts';
@@ -67,6 +68,7 @@ async function trainPolicy<E extends Example>(
   const { outDir, policy, training } = job;
   const { examples } = task;
   checkTraining(job, examples);
+  checkDisk(job, model.tensors);
   const plan = planSteps(examples.length, training, job.seed);
   const ranks = await context.ranks(job);
   // A fresh adapter has the same numbers in every backend.
@@ -126,8 +128,10 @@ class TrainLog<E extends Example> {
   }
 
   add(message: ProgressMessage): void {
-    if (message.type === 'resumed') this.metrics.push(...message.steps.map((step) => this.metricsOf(step)));
-    else if (message.type === 'step') {
+    if (message.type === 'resumed') {
+      this.metrics.push(...message.steps.map((step) => this.metricsOf(step)));
+      this.report({ resumedFromStep: message.step });
+    } else if (message.type === 'step') {
       const metrics = this.metricsOf(message);
       this.metrics.push(metrics);
       this.tokens += message.tokens;
@@ -135,7 +139,7 @@ class TrainLog<E extends Example> {
     } else this.report(message.type === 'checkpoint' ? { checkpoint: message.path } : {});
   }
 
-  private report(more: { metrics?: TrainMetrics; checkpoint?: string }): void {
+  private report(more: Pick<Progress, 'metrics' | 'checkpoint' | 'resumedFromStep'>): void {
     const { control } = this.context;
     control.onProgress({
       done: this.metrics.length,

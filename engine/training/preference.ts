@@ -15,6 +15,8 @@ export interface PreferenceExample extends Example, Record<Role, number> {
   lengths: number[];
   /** Of each response, in nats. */
   referenceLogps: number[];
+  /** The assumed probability that the rejected response is the better one. Absent if the objective has no label smoothing. */
+  labelSmoothing?: number;
 }
 
 /** Computes log-probabilities (nats) of responses under the reference policy, in order. */
@@ -42,6 +44,19 @@ export function examplesWithLogps(rows: TokenizedPreference[], logps: ReferenceL
     const known = ROLES.map((role) => ({ index: indices[role], logp: logps[i][role] }));
     const referenceLogps = responses.map((_, index) => known.find((one) => one.index === index)!.logp);
     return { ...exampleOf(responses, indices), referenceLogps };
+  });
+}
+
+/** Examples with the label smoothing of the objective, if it has any. @param rows of the examples, in order */
+export function smoothed(
+  examples: PreferenceExample[],
+  rows: TokenizedPreference[],
+  { labelSmoothing }: ObjectiveSettings,
+): PreferenceExample[] {
+  if (!labelSmoothing) return examples;
+  return examples.map((example, i) => {
+    const { confidence = 1 } = rows[i];
+    return { ...example, labelSmoothing: labelSmoothing === 'agreement' ? 1 - confidence : labelSmoothing };
   });
 }
 
@@ -99,13 +114,12 @@ export function preferenceMetrics(
   settings: ObjectiveSettings,
 ): Record<string, number> {
   const logp = (role: Role) => batch.map((example, i) => logps[i][example[role]]);
-  // Without a reference policy the reward is the mean log-probability of a token.
+  const { referencePolicy, rewardPerToken } = needsOf(settings);
   const reward = (role: Role) =>
-    batch.map(({ lengths, referenceLogps, [role]: index }, i) =>
-      needsOf(settings).referencePolicy
-        ? settings.beta * (logps[i][index] - referenceLogps[index])
-        : (settings.beta * logps[i][index]) / lengths[index],
-    );
+    batch.map(({ lengths, referenceLogps, [role]: index }, i) => {
+      const ratio = logps[i][index] - (referencePolicy ? referenceLogps[index] : 0);
+      return (settings.beta * ratio) / (rewardPerToken ? lengths[index] : 1);
+    });
   const [chosen, rejected] = [reward('chosen'), reward('rejected')];
   return {
     'rewards/chosen': mean(chosen),

@@ -8,11 +8,11 @@ import { layersOf } from '../model-files/linear-layers.ts';
 import { freshAdapter, readAdapter, type Adapter } from '../model-files/lora.ts';
 import type { ModelFolder } from '../model-files/model.ts';
 import type { OptimizeJob, Policy, ReferenceJob, SftJob } from '../protocol/jobs.ts';
-import { tokenizePreferences } from '../tokens/preferences.ts';
+import { tokenizePreferences, type TokenizedPreference } from '../tokens/preferences.ts';
 import type { TextPolicy, TokenizedResponse } from '../tokens/responses.ts';
 import type { Example } from './groups.ts';
 import { needsOf } from '../protocol/objectives.ts';
-import { examplesWithLogps, logpsByRole, preferenceExamples, type PreferenceExample } from './preference.ts';
+import { examplesWithLogps, logpsByRole, preferenceExamples, smoothed, type PreferenceExample } from './preference.ts';
 
 /** Computes log-probabilities (nats) of responses under a policy, in order. */
 type LogpsUnder = (policy: Policy, rows: TokenizedResponse[]) => Promise<Float64Array>;
@@ -22,15 +22,29 @@ type LogpsUnder = (policy: Policy, rows: TokenizedResponse[]) => Promise<Float64
  * @throws InputError that names the row that cannot be trained on, or when no row is left
  */
 export async function optimizeExamples(
-  { rows: source, objective, reference, training }: OptimizeJob,
+  job: OptimizeJob,
   policy: TextPolicy,
   logpsUnder: LogpsUnder,
 ): Promise<{ examples: PreferenceExample[]; counts: RowCounts }> {
-  const { referenceResponse, referencePolicy } = needsOf(objective);
-  const { rows, counts } = await tokenizePreferences(policy, source, training, referenceResponse !== undefined);
+  const { rows: source, objective, training } = job;
+  const byAgreement = objective.labelSmoothing === 'agreement';
+  const uses = { reference: needsOf(objective).referenceResponse !== undefined, confidence: byAgreement };
+  const { rows, counts } = await tokenizePreferences(policy, source, training, uses);
   if (rows.length === 0 && counts.rows > 0) throw new InputError(nothingLeft(counts));
-  if (!referencePolicy) {
-    return { examples: await preferenceExamples(rows, async ({ length }) => new Float64Array(length)), counts };
+  const noConfidence = rows.filter(({ confidence }) => confidence === undefined).length;
+  return {
+    examples: smoothed(await examplesOf(job, rows, logpsUnder), rows, objective),
+    counts: { ...counts, ...(byAgreement && { noConfidence }) },
+  };
+}
+
+async function examplesOf(
+  { objective, reference }: OptimizeJob,
+  rows: TokenizedPreference[],
+  logpsUnder: LogpsUnder,
+): Promise<PreferenceExample[]> {
+  if (!needsOf(objective).referencePolicy) {
+    return preferenceExamples(rows, async ({ length }) => new Float64Array(length));
   }
   if ('logpFiles' in reference) {
     const files = await Promise.all(reference.logpFiles.map((file) => readJsonl(file, referenceLogpsSchema)));
@@ -38,9 +52,9 @@ export async function optimizeExamples(
     if (logps.length !== rows.length) {
       throw new Error(`There are ${logps.length} rows of reference log-probabilities for ${rows.length} preferences.`);
     }
-    return { examples: examplesWithLogps(rows, logps), counts };
+    return examplesWithLogps(rows, logps);
   }
-  return { examples: await preferenceExamples(rows, (responses) => logpsUnder(reference, responses)), counts };
+  return preferenceExamples(rows, (responses) => logpsUnder(reference, responses));
 }
 
 /**
@@ -53,7 +67,7 @@ export async function referenceLogps(
   policy: TextPolicy,
   logpsUnder: LogpsUnder,
 ): Promise<ReferenceLogps[]> {
-  const { rows } = await tokenizePreferences(policy, job.rows, job.limits, false, job);
+  const { rows } = await tokenizePreferences(policy, job.rows, job.limits, { reference: false }, job);
   const examples = await preferenceExamples(rows, (responses) => logpsUnder(job.policy, responses));
   return examples.map(logpsByRole);
 }

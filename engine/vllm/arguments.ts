@@ -1,5 +1,6 @@
 /** The arguments of `vllm serve` for a policy on this machine. */
 import { InputError } from '../../data/errors.ts';
+import { gigabytes } from '../bytes.ts';
 import type { Device } from '../protocol/compute.ts';
 
 /** The name of the base model on the server. Adapters have names of their own. */
@@ -43,8 +44,6 @@ export interface ServerSpec {
 
 /** The precision of weights and activations: on a GPU that of training. */
 export const dtypeOf = (device: Device): string => (device === 'cuda' ? 'bfloat16' : 'float32');
-
-const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 
 /** How many requests to send at the same time. */
 export const concurrencyOf = ({ device, parallelism }: ServerSpec): number => CONCURRENCY[device] * parallelism.data;

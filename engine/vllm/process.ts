@@ -1,16 +1,9 @@
-/** A server process under supervision: its output, its end, and the end of all processes that it has started. */
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+/** A server process under supervision: whether it answers, and the error for its end. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { WatchedProgram, type ProgramEnd } from '../process/watched.ts';
 import { EngineDied } from '../protocol/errors.ts';
-import { forkModule } from '../process/fork.ts';
 
-/** How the server ended, as the watcher reports it. */
-export type ServerEnd = { code: number | null; signal: NodeJS.Signals | null } | { failed: string };
-
-/** Characters kept of the end of the server's output. The cause of a failure may be far above the last line. */
-const OUTPUT_KEPT = 64 * 1024;
-/** Characters of it in the error for a server that does not get ready. */
+/** Characters of the output in the error for a server that does not get ready. */
 const LAST_WORDS = 1000;
 const POLL_MILLISECONDS = 200;
 const HEALTH_TIMEOUT_MILLISECONDS = 5000;
@@ -21,35 +14,23 @@ const STOP_SECONDS = 20;
 export class ServerProcess {
   /** Aborted when the server ends without having been stopped. The reason is the error that `explain` made. */
   readonly died: AbortSignal;
-  private readonly child: ChildProcess;
-  private readonly closed: Promise<unknown>;
-  private output = '';
+  private readonly program: WatchedProgram;
   private stopping = false;
 
   /**
    * @param env the server's environment
    * @param explain the error for a server that ended by itself. @param how such as "ended with exit code 1"
    */
-  constructor([command, ...args]: string[], env: NodeJS.ProcessEnv, explain: (how: string, output: string) => Error) {
-    // In a session of its own: neither Ctrl-C nor the end of the worker's process group ends the watcher before the server.
-    this.child = forkModule(new URL('./watcher.ts', import.meta.url), [command, ...args], {
-      env,
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    });
-    for (const stream of [this.child.stdout!, this.child.stderr!]) {
-      stream.on('data', (data) => (this.output = `${this.output}${data}`.slice(-OUTPUT_KEPT)));
-    }
+  constructor(command: string[], env: NodeJS.ProcessEnv, explain: (how: string, output: string) => Error) {
+    this.program = new WatchedProgram(command, env);
     const died = new AbortController();
     this.died = died.signal;
-    let end: ServerEnd | undefined;
-    this.child.once('message', (message) => (end = message as ServerEnd));
-    this.closed = once(this.child, 'close');
-    this.child.once('close', () => {
-      // If the watcher was killed, the server is still there.
-      this.killGroup();
-      if (!this.stopping) died.abort(explain(describe(end), this.output));
-    });
+    void this.watch(died, explain);
+  }
+
+  private async watch(died: AbortController, explain: (how: string, output: string) => Error): Promise<void> {
+    const end = await this.program.ended;
+    if (!this.stopping) died.abort(explain(describe(end), this.program.output));
   }
 
   /**
@@ -68,7 +49,7 @@ export class ServerProcess {
         await response?.body?.cancel();
         if (response?.ok) return;
         if (Date.now() > deadline) {
-          const last = this.output.slice(-LAST_WORDS).trim();
+          const last = this.program.output.slice(-LAST_WORDS).trim();
           throw new EngineDied(`The server was not ready after ${seconds} s. Its last words: ${last}`);
         }
         await sleep(POLL_MILLISECONDS, undefined, { signal: ended }).catch(() => {});
@@ -82,22 +63,11 @@ export class ServerProcess {
   /** Ends the server and all processes that it has started. */
   async stop(): Promise<void> {
     this.stopping = true;
-    if (this.child.connected) this.child.send('stop', () => {});
-    const late = setTimeout(() => this.killGroup(), STOP_SECONDS * 1000);
-    await this.closed;
-    clearTimeout(late);
-  }
-
-  private killGroup(): void {
-    try {
-      process.kill(-this.child.pid!, 'SIGKILL');
-    } catch {
-      // No process of the group is left.
-    }
+    await this.program.stop(STOP_SECONDS);
   }
 }
 
-function describe(end: ServerEnd | undefined): string {
+function describe(end: ProgramEnd | undefined): string {
   if (!end) return 'was killed with its watcher';
   if ('failed' in end) return `could not be started (${end.failed})`;
   if (end.signal === 'SIGKILL') return 'was killed (SIGKILL), most often because the machine ran out of memory';

@@ -1,10 +1,16 @@
 /** MT-Bench's files in FastChat's format: questions, answers (model_answer) and judgements (model_judgment). */
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { exists } from '../../data/file-errors.ts';
 import { readJsonl } from '../../data/jsonl.ts';
 
-const questionSchema = z.object({
+const published = (name: string) => fileURLToPath(new URL(`../../examples/mt-bench/${name}.jsonl`, import.meta.url));
+
+/** The 80 questions, and GPT-4's answers to those on math, reasoning and coding, which the judge gets as references. */
+export const MT_BENCH = { questions: published('question'), references: published('reference_gpt4') };
+
+export const questionSchema = z.object({
   question_id: z.int(),
   category: z.string().min(1),
   /** The user's messages; the assistant answers each. */

@@ -3,17 +3,22 @@ import type { DemonstrationRecord } from '../../data/records.ts';
 import { shuffled, uniform } from '../../data/random.ts';
 import { countOf, things, write, type Instruction, type Request } from './task.ts';
 
-/** The share of demonstrations that follow the instruction. The others always list three things with commas. */
+/** The share of the quickstart's demonstrations that follow the instruction. The others always list three things with commas. */
 const CAREFUL = 0.2;
 
 /**
  * Creates `count` demonstrations, which are deterministic. Instructions are repeated if there are fewer of them. Because the errors
  * are systematic, a model trained on them ignores the instruction in greedy responses, and follows it in some sampled responses.
+ * @param carefulShare the share that follows the instruction
  */
-export function demonstrations(instructions: Instruction[], count: number): DemonstrationRecord[] {
+export function demonstrations(
+  instructions: Instruction[],
+  count: number,
+  carefulShare = CAREFUL,
+): DemonstrationRecord[] {
   return Array.from({ length: count }, (_, i) => {
     const { text, request } = instructions[i % instructions.length];
-    const careful = uniform('quickstart', 'careful', i) < CAREFUL;
+    const careful = uniform('quickstart', 'careful', i) < carefulShare;
     return {
       prompt: [{ role: 'user', content: text }],
       completion: [

@@ -9,7 +9,7 @@ import { uniformStream } from '../../data/random.ts';
 import { trainingSchema } from '../../engine/protocol/settings.ts';
 import { engineVersion } from '../../engine/version.ts';
 import { demonstrations } from './demonstrations.ts';
-import { instructions, things, write } from './task.ts';
+import { instructions, things, write, type Instruction } from './task.ts';
 import { makeTokenizer } from './tokenizer.ts';
 import { parameterShapes } from '../../engine/model-files/shapes.ts';
 
@@ -41,16 +41,18 @@ const architecture = {
 
 /**
  * Creates the model in `folder`, unless it exists and was created with the same settings.
+ * @param given what it is trained on. Default: the quickstart's training instructions and share of careful demonstrations
  * @returns whether it was created
  */
 export async function makeModel(
   engine: Engine,
   folder: string,
   onProgress: (progress: Progress) => void,
+  given: { instructions?: Instruction[]; carefulShare?: number } = {},
 ): Promise<boolean> {
-  const heldOutApart = instructions().training;
-  const rows = demonstrations(heldOutApart, BATCHES * training.batchSize);
-  const tokenizer = makeTokenizer([...heldOutApart.map(({ text }) => text), ...writtenThings()]);
+  const taught = given.instructions ?? instructions().training;
+  const rows = demonstrations(taught, BATCHES * training.batchSize, given.carefulShare);
+  const tokenizer = makeTokenizer([...taught.map(({ text }) => text), ...writtenThings()]);
   const recipe = hashValue([architecture, tokenizer, rows, training, engineVersion]);
   const recipeFile = `${folder}.recipe`;
   if (existsSync(folder) && existsSync(recipeFile) && readFileSync(recipeFile, 'utf8') === recipe) return false;

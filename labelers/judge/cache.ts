@@ -1,4 +1,4 @@
-/** A cache of a judge's answers by request, so that labeling a shard again sends no requests. */
+/** Caches of a server's responses by request, so that what is labeled or measured again sends no requests. */
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -15,12 +15,15 @@ const answerSchema = z.object({
 });
 
 /** A cache in a folder, which several processes can use at the same time. */
-export class AnswerCache {
+export class ResponseCache<Answer> {
   private readonly folder: string;
+  private readonly schema: z.ZodType<Answer>;
   private warned = false;
 
-  constructor(folder: string) {
+  /** @param schema of an answer; a file that does not match it is damaged, and removed */
+  constructor(folder: string, schema: z.ZodType<Answer>) {
     this.folder = folder;
+    this.schema = schema;
   }
 
   /**
@@ -28,11 +31,11 @@ export class AnswerCache {
    * that was cached, so labels and token counts do not depend on how often a request was sent.
    * @param request everything that the answer depends on
    */
-  async answer(request: object, ask: () => Promise<ChatAnswer>): Promise<ChatAnswer> {
+  async answer(request: object, ask: () => Promise<Answer>): Promise<Answer> {
     const key = hashValue(request);
     const path = join(this.folder, key.slice(0, 2), `${key}.json`);
-    const known = await read(path);
-    if (known) return known;
+    const known = await this.read(path);
+    if (known !== undefined) return known;
     const answer = await ask();
     try {
       return await this.keep(path, request, answer);
@@ -46,7 +49,7 @@ export class AnswerCache {
   }
 
   /** Stores an answer. @returns the cached answer, which is another one if another process stored its answer first */
-  private async keep(path: string, request: object, answer: ChatAnswer): Promise<ChatAnswer> {
+  private async keep(path: string, request: object, answer: Answer): Promise<Answer> {
     await mkdir(dirname(path), { recursive: true });
     const temporary = `${path}.${randomUUID()}`;
     try {
@@ -55,26 +58,33 @@ export class AnswerCache {
         () => answer,
         async (error: NodeJS.ErrnoException) => {
           if (error.code !== 'EEXIST') throw error;
-          return (await read(path)) ?? answer;
+          return (await this.read(path)) ?? answer;
         },
       );
     } finally {
       await rm(temporary, { force: true });
     }
   }
+
+  private async read(path: string): Promise<Answer | undefined> {
+    let text: string;
+    try {
+      text = await readFile(path, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+    const { success, data } = z.object({ answer: this.schema }).safeParse(jsonOf(text));
+    if (success) return data.answer;
+    // The file is damaged, for example because the disk was full.
+    await rm(path, { force: true });
+    return undefined;
+  }
 }
 
-async function read(path: string): Promise<ChatAnswer | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+/** The cache of judges' answers to conversations. */
+export class AnswerCache extends ResponseCache<ChatAnswer> {
+  constructor(folder: string) {
+    super(folder, answerSchema);
   }
-  const { success, data } = z.object({ answer: answerSchema }).safeParse(jsonOf(text));
-  if (success) return data.answer;
-  // The file is damaged, for example because the disk was full.
-  await rm(path, { force: true });
-  return undefined;
 }

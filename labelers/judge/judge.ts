@@ -104,7 +104,7 @@ export const judge = labelerKind({
     ...(settings.server === undefined && { model: at.model(settings.model) }),
     ...(settings.template !== undefined && { template: at.path(settings.template) }),
   }),
-  async create(settings, { engine, cacheFolder, compute: { threads } }) {
+  async create(settings, { engine, cacheFolder, models, compute: { threads } }) {
     const { server, model, mode, template: file, extraBody } = settings;
     if (server === undefined && extraBody !== undefined) {
       throw new InputError('"extraBody" of the labeler judge is sent to a server; give its "server", or leave it out.');
@@ -119,7 +119,7 @@ export const judge = labelerKind({
     if (server !== undefined) {
       return make(askServer({ ...settings, url: server }, settings, new AnswerCache(join(cacheFolder, 'judge'))), {});
     }
-    const { identity, folder } = await openLabelerModel(model);
+    const { identity, folder } = await openLabelerModel(model, { models });
     return make(askEngine(engine, folder, settings.maxTokens, threads), identity);
   },
 });

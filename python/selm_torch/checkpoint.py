@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
@@ -16,6 +17,13 @@ from torch import Tensor, nn
 from .world import World
 
 SUMMARY = "checkpoint.json"
+# Of the parent, in a folder of checkpoints (artifacts/s3-checkpoints.ts): an upload that runs, and how long the last one took.
+UPLOAD = ".upload"
+UPLOADED = ".uploaded.json"
+# Bytes per second of the first checkpoint, of which no time is known: a slow disk's.
+ASSUMED_SPEED = 2e8
+# Of each trained number: the weight and Adam's two moments, in float32.
+BYTES = 12
 
 
 class Checkpoints:
@@ -32,7 +40,9 @@ class Checkpoints:
             json.dumps([settings and settings["fingerprint"], world.size, world.device.type, torch.__version__]).encode()
         )
         self._last = time.monotonic()
-        self._pending: tuple[int, list[dict[str, Any]], Future[dict[str, str]]] | None = None
+        self._pending: tuple[int, list[dict[str, Any]], Future[tuple[dict[str, str], float]]] | None = None
+        self.last_step = 0  # of the newest complete checkpoint
+        self._seconds = sum(p.numel() for p in trained.values()) * BYTES / ASSUMED_SPEED  # that a checkpoint takes
 
     # Reading
 
@@ -53,6 +63,7 @@ class Checkpoints:
                 continue
             self._fill_optimizer(summary["step"])
             dcp.load(self._state(), checkpoint_id=folder, process_group=self.world.checkpoints)
+            self.last_step = summary["step"]
             return summary["steps"], damaged
         return [], damaged
 
@@ -87,16 +98,44 @@ class Checkpoints:
             return
         if self._pending and not self.world.any(not self._pending[2].done()):
             self.finish()
-        due = time.monotonic() - self._last >= self.settings["everySeconds"]
+        due = time.monotonic() - self._last >= self.settings["everySeconds"] and not (self.folder / UPLOAD).exists()
         # One rank's clock decides.
         if self.world.from_first(due) and not self._pending:
             self.save(steps)
 
+    def stop(self, steps: list[dict[str, Any]]) -> str:
+        """Completes the last checkpoint of a training that is stopped, if it would be in time: written and uploaded.
+
+        Returns what to add to the message of the stop: "" if nothing is lost.
+        """
+        if not self.settings:
+            return ""
+        # The parent uploads one after the other.
+        uploads = 2 if self._pending or (self.folder / UPLOAD).exists() else 1
+        self.finish()
+        step = len(steps)
+        if step <= self.last_step:
+            return ""
+        seconds = self.world.from_first(self._seconds + uploads * self._upload_seconds())
+        if seconds <= self.settings.get("stopSeconds", math.inf):
+            self.save(steps)
+            self.finish()
+            return ""
+        return (
+            f"; a checkpoint would take {seconds:.0f} s, longer than a worker that ends has: "
+            f"{step - self.last_step} steps after step {self.last_step} are computed again"
+        )
+
+    def _upload_seconds(self) -> float:
+        """How long the parent's last upload took; 0 if it uploads none, or none yet."""
+        try:
+            return json.loads((self.folder / UPLOADED).read_text())["seconds"]
+        except (FileNotFoundError, ValueError):
+            return 0.0
+
     def save(self, steps: list[dict[str, Any]]) -> None:
         """Starts writing a checkpoint after the last of `steps`: returns once the state is copied."""
         step = len(steps)
-        if not self.settings or (self._pending and self._pending[0] == step):
-            return
         self.finish()
         unfinished = self._unfinished(step)
         if self.world.rank == 0:
@@ -104,7 +143,7 @@ class Checkpoints:
         self.world.any(False)  # all ranks find it removed
         saved = dcp.async_save(self._state(), checkpoint_id=unfinished, process_group=self.world.checkpoints)
         thread = ThreadPoolExecutor(1)
-        hashes = thread.submit(self._hash_own, saved, unfinished)
+        hashes = thread.submit(self._hash_own, saved, unfinished, time.monotonic())
         thread.shutdown(wait=False)
         self._pending = (step, list(steps), hashes)
         self._last = time.monotonic()
@@ -112,13 +151,13 @@ class Checkpoints:
     def _unfinished(self, step: int) -> Path:
         return self.folder / f".step-{step:08}.tmp"
 
-    def _hash_own(self, saved: Future, folder: Path) -> dict[str, str]:
-        """The SHA-256 of the files that this rank has written, once they are."""
+    def _hash_own(self, saved: Future, folder: Path, started: float) -> tuple[dict[str, str], float]:
+        """The SHA-256 of the files that this rank has written, once they are, and the seconds since `started`."""
         saved.result()
         mine = [path for path in folder.iterdir() if path.name.startswith(f"__{self.world.rank}_")]
         if self.world.rank == 0:
             mine.append(folder / ".metadata")
-        return {path.name: _hash_file(path) for path in mine}
+        return {path.name: _hash_file(path) for path in mine}, time.monotonic() - started
 
     def finish(self) -> None:
         """Waits for the checkpoint that is being written, if any, and gives it its name."""
@@ -126,7 +165,10 @@ class Checkpoints:
             return
         step, steps, hashes = self._pending
         self._pending = None
-        files = {name: sha for part in self.world.gather(hashes.result()) for name, sha in part.items()}
+        written = self.world.gather(hashes.result())
+        files = {name: sha for part, _ in written for name, sha in part.items()}
+        self._seconds = max(seconds for _, seconds in written)
+        self.last_step = step
         finished = self.folder / f"step-{step:08}"
         with self.world.together():
             if self.world.rank == 0:

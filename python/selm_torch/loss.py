@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .objectives import OBJECTIVES, Responses
+from .objectives import OBJECTIVES, Responses, sft
 from .packing import group_of
 
 ROLES = ("chosen", "rejected", "reference")
@@ -21,8 +21,13 @@ def loss_of(objective: dict[str, Any]) -> Loss:
     return demonstration_loss if name == "sft" else preference_loss(name, settings)
 
 
-def preference_loss(name: str, settings: dict[str, float]) -> Loss:
-    """The mean of an objective over a batch's preferences."""
+def preference_loss(name: str, settings: dict[str, Any]) -> Loss:
+    """The mean of an objective, and of the SFT term if it has a weight, over a batch's preferences.
+
+    With `labelSmoothing`, every row has the number that applies to it.
+    """
+    is_smoothed = bool(settings.pop("labelSmoothing", None))
+    sft_weight = settings.pop("sftWeight", 0)
 
     def loss(logps: Tensor, rows: list[dict[str, Any]], batch: list[dict[str, Any]]) -> Tensor:
         def put(values: list, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -38,7 +43,11 @@ def preference_loss(name: str, settings: dict[str, float]) -> Loss:
         for role in ROLES:
             indices = put([start + row[role] for start, row in zip(starts, rows)], torch.int64)
             roles.append(Responses(*(values.index_select(0, indices) for values in (logps, ratios, tokens))))
-        return OBJECTIVES[name](*roles, **settings).sum() / len(batch)
+        smoothing = {"smoothing": put([row["labelSmoothing"] for row in rows])} if is_smoothed else {}
+        losses = OBJECTIVES[name](*roles, **settings, **smoothing)
+        if sft_weight:
+            losses = losses + sft_weight * sft(roles[0])
+        return losses.sum() / len(batch)
 
     return loss
 

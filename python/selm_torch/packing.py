@@ -54,6 +54,7 @@ class Packed:
     rows: Tensor  # [T]: the token whose hidden state predicts a target
     targets: Tensor  # [T]: token ids
     owners: Tensor  # [T]: the response that a target belongs to
+    lasts: Tensor  # [responses]: the last token of each response, or of its prompt if it has no tokens
     responses: int
     tokens: int
 
@@ -66,6 +67,7 @@ class _Lists:
     rows: list[int] = field(default_factory=list)
     targets: list[int] = field(default_factory=list)
     owners: list[int] = field(default_factory=list)
+    lasts: list[int] = field(default_factory=list)
     q: list[int] = field(default_factory=lambda: [0])
     k: list[int] = field(default_factory=lambda: [0])
 
@@ -101,6 +103,7 @@ def pack(groups: list[Group], device: torch.device | str = "cpu") -> Packed:
             if i == 0 or response:
                 lists.end_segment()
             lists.add_targets(group, i, [prompt[-1], *indices[:-1]], owner)
+            lists.lasts.append((indices or prompt)[-1])
             owner += 1
 
     def put(values: list, dtype: torch.dtype = torch.int64) -> Tensor:
@@ -120,6 +123,7 @@ def pack(groups: list[Group], device: torch.device | str = "cpu") -> Packed:
         rows=put(lists.rows),
         targets=put(lists.targets),
         owners=put(lists.owners),
+        lasts=put(lists.lasts),
         responses=owner,
         tokens=len(lists.ids),
     )

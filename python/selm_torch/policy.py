@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from .world import World
 
 HALF = {"float32": None, "bfloat16": torch.bfloat16}
 # A head: from hidden states [T, H] in front of the targets, and the output layer, to what is wanted.
-Head = Callable[[Tensor, OutputLayer], Tensor]
+Head = Callable[[Tensor, OutputLayer], Any]
 
 
 @dataclass
@@ -43,19 +43,22 @@ class Policy(nn.Module):
         self.lm = lm
         self.source = source
 
-    def forward(self, packed: Packed, head: Head | None = None) -> Tensor:
-        """The log-probabilities (nats) of the targets [T], float32; or what `head` makes of their hidden states.
+    def forward(self, packed: Packed, head: Head | None = None, tokens: Tensor | None = None) -> Any:
+        """The log-probabilities (nats) of the targets [T], float32; or what `head` makes of hidden states.
 
         The head is computed in here, since the output layer's weight is whole only in the forward pass of FSDP's root.
+
+        Args:
+            tokens: whose hidden states `head` gets. Default: those in front of the targets
         """
-        hidden = self._hidden(packed)
+        hidden = self._hidden(packed, packed.rows if tokens is None else tokens)
         layer = output_layer(self.lm)
         return head(hidden, layer) if head else token_logps(hidden, layer, packed.targets)
 
-    def _hidden(self, packed: Packed) -> Tensor:
-        """The last hidden states in front of the targets [T, H]."""
+    def _hidden(self, packed: Packed, tokens: Tensor) -> Tensor:
+        """The final hidden states of tokens, [tokens, H]."""
         output = self.lm.base_model(input_ids=packed.ids, position_ids=packed.positions, use_cache=False, packed=packed)
-        return output.last_hidden_state[0].index_select(0, packed.rows)
+        return output.last_hidden_state[0].index_select(0, tokens)
 
 
 def output_layer(lm: PreTrainedModel) -> OutputLayer:

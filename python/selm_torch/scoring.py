@@ -1,4 +1,4 @@
-"""Jobs without training: log-probabilities of responses, and KL divergences along them."""
+"""Jobs without training: log-probabilities and feature vectors of responses, and KL divergences along them."""
 
 import json
 import math
@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from .errors import InputRefused
-from .logprob import OutputLayer
+from .logprob import OutputLayer, token_logps
 from .packing import NOTHING, Group, Packed, group_of, pack
 from .passes import memory_of, passes
 from .policy import Policy
+from .tensor_files import matrix_rows
 from .world import World
 
 
@@ -28,9 +29,28 @@ def sums_by_response(values: Tensor, packed: Packed, dtype: torch.dtype = torch.
 
 
 def score(world: World, policy: Policy, job: dict[str, Any]) -> dict[str, Any]:
-    """Log-probabilities (nats) of responses, summed over their trained tokens: {"logps": by row and response}."""
-    groups = [group_of(row) for row in read_rows(job["rows"])]
-    return {"logps": _by_response(world, groups, job["microBatchTokens"], policy)}
+    """Log-probabilities (nats) of responses, summed over their trained tokens: {"logps": by row and response}.
+
+    With `features` also writes the feature vectors of the responses (engine/features.ts): the final hidden state of each one's last
+    token. A row's `rows` are the indices of its responses in the file.
+    """
+    rows = read_rows(job["rows"])
+    groups, budget = [group_of(row) for row in rows], job["microBatchTokens"]
+    if "features" not in job:
+        return {"logps": _by_response(world, groups, budget, lambda packed, _: policy(packed))}
+    width = policy.lm.get_output_embeddings().weight.shape[1]
+    with matrix_rows(world, job["features"]["file"], "features", (job["features"]["rows"], width)) as write:
+
+        def values(packed: Packed, indices: list[int]) -> Tensor:
+            def head(hidden: Tensor, layer: OutputLayer) -> tuple[Tensor, Tensor]:
+                before, last = hidden.split([len(packed.targets), packed.responses])
+                return token_logps(before, layer, packed.targets), last
+
+            logps, features = policy(packed, head, torch.cat([packed.rows, packed.lasts]))
+            write([row for i in indices for row in rows[i]["rows"]], features)
+            return logps
+
+        return {"logps": _by_response(world, groups, budget, values)}
 
 
 def divergence(world: World, policy: Policy, reference: Policy, job: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +66,7 @@ def divergence(world: World, policy: Policy, reference: Policy, job: dict[str, A
         )
     groups = [group_of(row) for row in read_rows(job["rows"])]
 
-    def kl(packed: Packed) -> Tensor:
+    def kl(packed: Packed, _: list[int]) -> Tensor:
         return policy(packed, lambda hidden, layer: reference(packed, _kl_head(hidden, layer)))
 
     values = _by_response(world, groups, job["microBatchTokens"], kl)
@@ -70,13 +90,17 @@ def _kl_head(hidden: Tensor, layer: OutputLayer) -> Callable[[Tensor, OutputLaye
 
 
 @torch.no_grad()
-def _by_response(world: World, groups: list[Group], budget: int, values: Callable[[Packed], Tensor]) -> list[list[float]]:
-    """Float64 sums over each response of values [T] of its targets, on every rank."""
+def _by_response(world: World, groups: list[Group], budget: int, values: Callable[[Packed, list[int]], Tensor]) -> list[list[float]]:
+    """Float64 sums over each response of values [T] of its targets, on every rank.
+
+    Args:
+        values: of a micro-batch, and the indices of its groups, which may be none
+    """
     mine: dict[int, list[float]] = {}
     for indices in passes(world, [group.length for group in groups], budget, stopped="the job was stopped"):
         packed = pack([groups[i] for i in indices] or [NOTHING], world.device)
         with memory_of("log-probabilities", packed.tokens):
-            sums = sums_by_response(values(packed), packed, torch.float64).tolist()
+            sums = sums_by_response(values(packed, indices), packed, torch.float64).tolist()
         mine.update(by_group(groups, indices, sums))
     rows = {i: row for part in world.gather(mine) for i, row in part.items()}
     for i, row in sorted(rows.items()):

@@ -1,12 +1,15 @@
-"""Tensors in safetensors files, by name. Parts of them are read without reading the rest."""
+"""Tensors in safetensors files, by name. Parts of them are read, and written, without the rest."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from .errors import InputRefused
+from .world import World
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -67,3 +70,36 @@ def model_files(folder: str) -> TensorFiles:
     except (ValueError, KeyError, AttributeError) as error:
         raise InputRefused(f"{index} is damaged ({error}): use a complete download.") from error
     return TensorFiles([str(Path(folder, name)) for name in names])
+
+
+@contextmanager
+def matrix_rows(world: World, file: str, name: str, shape: tuple[int, int]) -> Iterator[Callable[[list[int], Tensor], None]]:
+    """Writes a float32 matrix as the only tensor of a file. Every rank writes the rows that it has.
+
+    Yields:
+        a function that writes the given rows: their indices, and tensors [at least as many, shape[1]]
+    """
+    size = 4 * shape[1]
+    header = json.dumps({name: {"dtype": "F32", "shape": shape, "data_offsets": [0, shape[0] * size]}}, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    start = 8 + len(header)
+    with world.together():
+        if world.rank == 0:
+            with open(file, "wb") as created:
+                created.write(len(header).to_bytes(8, "little") + header)
+                created.truncate(start + shape[0] * size)
+    with world.together():
+        opened = open(file, "r+b")
+
+    def write(rows: list[int], values: Tensor) -> None:
+        for row, value in zip(rows, values.float().cpu()):
+            opened.seek(start + row * size)
+            opened.write(value.numpy().tobytes())
+
+    try:
+        yield write
+        # The file is complete when all ranks have written theirs.
+        with world.together():
+            opened.close()
+    finally:
+        opened.close()

@@ -91,11 +91,8 @@ class Training:
         for step in range(first, len(steps)):
             try:
                 done.append(self.step(step))
-            except Aborted:
-                if step > first:
-                    checkpoints.save(done)
-                checkpoints.finish()
-                raise
+            except Aborted as stopped:
+                raise Aborted(f"{stopped}{checkpoints.stop(done)}") from None
             world.channel.send("step", **done[-1])
             if step + 1 < len(steps):
                 checkpoints.after_step(done)

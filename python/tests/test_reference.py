@@ -89,6 +89,25 @@ def test_score(ranks: Ranks, name: str, tmp_path: Path) -> None:
         assert [a + b for a, b in zip(*both)] == pytest.approx(whole, abs=1e-4)
 
 
+@pytest.mark.parametrize("name", ["llama", "qwen2"])
+def test_features(ranks: Ranks, name: str, tmp_path: Path) -> None:
+    """Transformers' final hidden state of each response's last token, in the order of the job; the last response has no tokens."""
+    fixture, case = json.loads((FIXTURES / f"features/{name}.json").read_text()), REFERENCE / name
+    given = fixture["rows"]
+    prompts = [list(key) for key in dict.fromkeys(tuple(row["prompt"]) for row in given)]
+    rows = []
+    for prompt in reversed(prompts):
+        indices = [i for i, row in enumerate(given) if row["prompt"] == prompt]
+        rows.append({"prompt": prompt, "responses": [given[i]["response"] for i in indices], "rows": indices})
+    job = {**COMMON, "method": "score", "model": str(case / "model"), "adapter": str(case / "adapter_init"), "microBatchTokens": 40}
+    file = tmp_path / "features.safetensors"
+    features = {"file": str(file), "rows": len(given)}
+    value, _ = ranks.run({**job, "rows": write_rows(tmp_path, rows), "features": features})
+    logps = [logp for row in value["logps"] for logp in row]
+    assert logps == pytest.approx([fixture["logps"][i] for row in rows for i in row["rows"]], abs=1e-4)
+    torch.testing.assert_close(load_file(file), load_file(FIXTURES / f"features/{name}.safetensors"), rtol=1e-4, atol=1e-4)
+
+
 def kl_cases() -> list[dict]:
     """Cases between policies of test/fixtures/reference: the fixture has others, whose weights are sums of files."""
     cases = json.loads((FIXTURES / "kl/kl.json").read_text())["cases"]

@@ -1,6 +1,7 @@
 """Determinism, checkpoints, stopping and failing, with two real ranks."""
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -65,6 +66,38 @@ def test_same_bits(two_ranks: Ranks, full: bool, tmp_path: Path) -> None:
     results.append((steps_of(messages), bits(tmp_path / "c")))
     assert len(results[0][0]) == STEPS
     assert results[0] == results[1] == results[2]
+
+
+def test_no_checkpoint_that_would_be_too_late(two_ranks: Ranks, tmp_path: Path) -> None:
+    """A training that is stopped begins no checkpoint that takes too long, says what is lost, and goes on from the one before."""
+    undisturbed = job_in(tmp_path / "a", full=True)
+    _, messages = two_ranks.run(undisturbed)
+    expected = (steps_of(messages), bits(tmp_path / "a"))
+    job = job_in(tmp_path / "b", full=True)
+    stop_after(two_ranks, job, 2)
+    (earlier,) = (tmp_path / "b/checkpoints").iterdir()
+    resumed_from = int(earlier.name[5:])
+    # Written in time, but not uploaded.
+    (tmp_path / "b/checkpoints/.uploaded.json").write_text('{"seconds": 240}')
+    job["checkpoint"]["stopSeconds"] = 200
+    message = stop_after(two_ranks, job, 5)[-1]["message"]
+    assert [path.name for path in sorted((tmp_path / "b/checkpoints").glob("step-*"))] == [earlier.name]
+    lost = f"steps after step {resumed_from} are computed again"
+    assert re.search(rf"stopped after \d of {STEPS} steps; a checkpoint would take 24\d s, .*: \d {lost}$", message)
+    # One that is in time is written.
+    job["checkpoint"]["stopSeconds"] = 1000
+    written = next(message for message in stop_after(two_ranks, job, 5) if message["type"] == "checkpoint")
+    value, messages = two_ranks.run(job)
+    assert value["resumedFromStep"] == written["step"]
+    assert (steps_of(messages), bits(tmp_path / "b")) == expected
+
+
+def test_no_checkpoint_during_an_upload(two_ranks: Ranks, tmp_path: Path) -> None:
+    """While the parent uploads a checkpoint, no other one is begun, which would take its place on the disk."""
+    job = job_in(tmp_path / "a", full=False, every_seconds=0)
+    (tmp_path / "a/checkpoints/.upload/step-00000001").mkdir(parents=True)
+    _, messages = two_ranks.run(job)
+    assert not [message for message in messages if message["type"] == "checkpoint"]
 
 
 def test_damaged_checkpoints_are_not_resumed(two_ranks: Ranks, tmp_path: Path) -> None:

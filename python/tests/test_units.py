@@ -7,13 +7,14 @@ import torch
 
 from selm_torch import logprob
 from selm_torch.logprob import OutputLayer, token_logps
+from selm_torch.loss import loss_of
 from selm_torch.objectives import OBJECTIVES, Responses
 from selm_torch.packing import Group, pack, plan
 
 from .cases import FIXTURES, ROLES, preferences
 
 
-@pytest.mark.parametrize("name", ["selm", "dpo", "xpo", "vpo", "ipo", "simpo"])
+@pytest.mark.parametrize("name", ["selm", "dpo", "xpo", "vpo", "se-popo", "geb", "ipo", "simpo", "ln-dpo", "r-dpo"])
 def test_objectives_equal_the_fixtures(name: str) -> None:
     """test/fixtures/objectives has each objective's losses by PyTorch, written for each by hand."""
     fixture = json.loads((FIXTURES / "objectives/expected.json").read_text())
@@ -29,6 +30,24 @@ def test_objectives_equal_the_fixtures(name: str) -> None:
     expected = fixture["objectives"][name]
     losses = OBJECTIVES[name](*roles, **expected["settings"])
     torch.testing.assert_close(losses, torch.tensor(expected["losses"], dtype=torch.float64), rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("case", ["dpo", "dpo-agreement", "selm", "vpo", "xpo", "se-popo", "geb", "rpo", "ln-dpo", "r-dpo", "simpo"])
+def test_label_smoothing_equals_trl(case: str) -> None:
+    """test/fixtures/label-smoothing has TRL's losses. The parent gives every row the number that applies to it."""
+    fixture = json.loads((FIXTURES / "label-smoothing/expected.json").read_text())
+    expected = fixture["objectives"][case]
+    settings = dict(expected["settings"])
+    rows, logps = preferences("llama"), []
+    for row, policy, confidence in zip(rows, fixture["policy_logps"], fixture["confidence"]):
+        given = settings["labelSmoothing"]
+        row["labelSmoothing"] = given if given != "agreement" else 0.0 if confidence is None else 1 - confidence
+        logps.append([policy[next(role for role in ROLES if row[role] == i)] for i in range(len(row["responses"]))])
+    loss = loss_of(settings)
+    for row, of_row, theirs in zip(rows, logps, expected["losses"]):
+        torch.testing.assert_close(loss(torch.tensor(of_row), [row], [row]).item(), theirs, rtol=1e-5, atol=1e-5)
+    whole = loss(torch.tensor([logp for of_row in logps for logp in of_row]), rows, rows).item()
+    torch.testing.assert_close(whole, expected["loss"], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("bias", [False, True])

@@ -4,6 +4,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { describe, expect, test } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
+import { resumedFrom, sentenceOn } from '../../activities/resumed.ts';
 import type { Activity } from '../../activities/step.ts';
 import { InputError } from '../../data/errors.ts';
 import { JobAborted } from '../../engine/protocol/errors.ts';
@@ -38,19 +39,46 @@ describe('an activity', () => {
     expect(result).toEqual({ answer: 21, seconds: expect.any(Number) as number });
   });
 
-  test('reports its progress without the metrics, always with its last checkpoint', async () => {
+  test('reports its progress with the loss so far, always with its last checkpoint', async () => {
     const metrics = { step: 2, epoch: 1, loss: 1, grad_norm: 1, learning_rate: 1, 'tokens/s': 1 };
     const progress: Progress = { done: 2, total: 5, unit: 'steps', tokens: 10, metrics };
     const { heartbeats } = await perform(async (_context, _input, { onProgress }) => {
-      onProgress!({ ...progress, done: 1, checkpoint: '/checkpoints/step-1' });
+      onProgress!({ ...progress, done: 1, metrics: { ...metrics, step: 1, loss: 3 } });
+      onProgress!({ ...progress, done: 1, metrics: undefined, checkpoint: '/checkpoints/step-1' });
       onProgress!(progress);
       await wait(1200);
       return {};
     });
     const seconds = expect.closeTo(1, 0) as number;
+    const losses = [
+      [1, 3],
+      [2, 1],
+    ];
     expect(heartbeats).toEqual([
-      { seconds, done: 2, total: 5, unit: 'steps', tokens: 10, checkpoint: '/checkpoints/step-1' },
+      { seconds, done: 2, total: 5, unit: 'steps', tokens: 10, checkpoint: '/checkpoints/step-1', losses },
     ]);
+  });
+
+  test('reports from which step a training goes on, and how many steps it computes again', async () => {
+    const before = { seconds: 9, done: 134, total: 300, unit: 'steps' };
+    const environment = new MockActivityEnvironment(
+      { heartbeatDetails: before },
+      { logger: new DefaultLogger('ERROR') },
+    );
+    const progress: Progress = { done: 120, total: 300, unit: 'steps', tokens: 0 };
+    const { heartbeats } = await perform(async (_context, _input, { onProgress }) => {
+      onProgress!({ ...progress, resumedFromStep: 120 });
+      onProgress!({ ...progress, done: 121 });
+      await wait(1200);
+      return {};
+    }, environment);
+    expect(heartbeats).toEqual([expect.objectContaining({ done: 121, resumed: { from: 120, again: 14 } })]);
+    // Without a checkpoint, all steps are computed again.
+    expect(resumedFrom({ ...progress, done: 1 }, { ...before, unit: 'steps' })).toEqual({ from: 0, again: 134 });
+    expect(resumedFrom({ ...progress, done: 1 }, undefined)).toBeUndefined();
+    expect(sentenceOn({ from: 120, again: 14 }, 300)).toBe(
+      'Training resumed from step 120 of 300; 14 steps are computed again.',
+    );
   });
 
   test('fails for good on bad input', async () => {

@@ -2,10 +2,14 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { benchmark as measure } from '../../activities/benchmarks/index.ts';
 import { divergence } from '../../activities/divergence.ts';
 import { evaluate } from '../../activities/evaluate.ts';
 import { label, labelHeldOut } from '../../activities/label.ts';
 import { optimize } from '../../activities/optimize.ts';
+import { ask } from '../../activities/people/ask.ts';
+import { storeVotes } from '../../activities/people/store-votes.ts';
+import { tally } from '../../activities/people/tally.ts';
 import { storeImported } from '../../activities/policy.ts';
 import { prefer } from '../../activities/prefer.ts';
 import { prepare } from '../../activities/prepare.ts';
@@ -16,17 +20,22 @@ import { recordRelease, release } from '../../activities/release.ts';
 import { sampleByEngine, sampleByServer } from '../../activities/sample.ts';
 import type { Step } from '../../activities/step.ts';
 import { stepKey, type Recipe } from '../../artifacts/manifest.ts';
+import { benchmarkOf } from '../../config/benchmarks.ts';
 import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
 import { labelSchema } from '../../labelers/index.ts';
 import { samplerSchema } from '../../openai/client/sampler-settings.ts';
 import { tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { sampleBenchmark } from './benchmarks/sampled.ts';
 import { testContext } from './context.ts';
 
 const context = testContext();
 const { store, folder } = context;
 const model = tinyModel(join(folder, 'model'));
+// Prompts of IFEval and of MT-Bench's judge are longer than 256 characters.
+const modelConfig = JSON.parse(readFileSync(join(model, 'config.json'), 'utf8')) as object;
+writeFileSync(join(model, 'config.json'), JSON.stringify({ ...modelConfig, max_position_embeddings: 4096 }));
 const train = join(folder, 'train.jsonl');
 const template = join(folder, 'template.yaml');
 const module = join(folder, 'labeler.mjs');
@@ -49,6 +58,21 @@ const sampling = { policy, prompts: rounds[0].address, from: 0, to: 8, settings:
 const { address: responses } = await sampleByEngine(context, sampling, {});
 const labeling = { responses, label: verifier, threads };
 const { address: labels } = await label(context, labeling, {});
+// Questions by the engine's features, and labels of a vote.
+const asking = { votes: 4, overlap: 0, strategy: 'd-optimal' as const, randomShare: 0 };
+const { address: questions } = await ask(
+  context,
+  { responses: [responses], policy, start: policy, asking, beta: 0.1, seed: 0, threads },
+  {},
+);
+const vote = { question: 'q1', person: 'ann', choice: 0, strength: 'much', left: 1, seconds: 2 } as const;
+const { address: votes } = await storeVotes(
+  context,
+  { run: 'tiny', questions, block: 1, votes: [{ ...vote, at: '2026-01-01T00:00:00.000Z' }], skips: [] },
+  {},
+);
+const tallying = { votes: [votes], questions, responses, aggregation: 'majority' as const, leaveOut: [] };
+await tally(context, tallying, {});
 const preferring = { labels: [labels], truncated: 'keep' as const };
 const { address: preferences, summary } = await prefer(context, preferring, {});
 const training = trainingSchema.parse({ learningRate: 1e-3, batchSize: 4, lora: { rank: 2 } });
@@ -72,6 +96,23 @@ const opponent = { labels: [verified], divergences: [divergences] };
 const evaluating = { labels: [verified], opponent, seed: 0 };
 const { address: evaluation } = await evaluate(context, evaluating, {});
 await evaluate(context, { ...evaluating, opponent: { ...opponent, sampledDivergences: [divergences] } }, {});
+// Benchmarks: IFEval, and MT-Bench by a judge on the engine, whose every token is a rating.
+const judgeModel = tinyModel(join(folder, 'judge'));
+const ratings = join(judgeModel, 'tokenizer.json');
+const spelled = JSON.parse(readFileSync(ratings, 'utf8')) as { model: { vocab: Record<string, number> } };
+const rated = ([token, id]: [string, number]) => [/^<.+>$/.test(token) ? token : `[[${1 + id / 100}]]`, id];
+spelled.model.vocab = Object.fromEntries(Object.entries(spelled.model.vocab).map(rated));
+writeFileSync(ratings, JSON.stringify(spelled));
+const benchmarkQuestions = join(folder, 'questions.jsonl');
+await writeJsonl(benchmarkQuestions, [{ question_id: 1, category: 'writing', turns: ['A line.', 'In verse.'] }]);
+for (const entry of [
+  { ifeval: { limit: 1, maxNewTokens: 8 } },
+  { 'mt-bench': { judge: { model: judgeModel, maxTokens: 2 }, questions: benchmarkQuestions, maxNewTokens: 8 } },
+]) {
+  const chosen = benchmarkOf(entry);
+  const sampled = await sampleBenchmark(context, tuned, chosen);
+  await measure(context, { benchmark: chosen, policy: tuned, responses: sampled, seed: 0, threads }, {});
+}
 const releasing = {
   name: 'tiny',
   policy: tuned,
@@ -113,6 +154,7 @@ describe('step keys', () => {
   test.each<[string, Under]>([
     ['label', (backend) => under(backend, label, labeling)],
     ['labelHeldOut', (backend) => under(backend, labelHeldOut, { ...judging, label: verifier })],
+    ['tally', (backend) => under(backend, tally, tallying)],
     ['prefer', (backend) => under(backend, prefer, preferring)],
     ['evaluate', (backend) => under(backend, evaluate, evaluating)],
   ])('%s does not, and has the version of selm', async (_, recipeUnder) => {

@@ -64,10 +64,17 @@ test.each([
 ])('a policy with %s gives the tokens that the engine gives', async (_, policyOf) => {
   const policy = await policyOf();
   const own = await sample(context, { ...input, policy }, {});
-  const { address, summary } = await sample({ ...context, vllm }, { ...input, policy, vllm: { args: ['--x'] } }, {});
+  const counted = { prompt_tokens: 0, sampled_tokens: 0 };
+  const countTokens = (metric: keyof typeof counted, tokens: number) => void (counted[metric] += tokens);
+  const { address, summary } = await sample(
+    { ...context, vllm, countTokens },
+    { ...input, policy, vllm: { args: ['--x'] } },
+    {},
+  );
   const rows = await rowsOf(address);
   expect(tokensOf(rows)).toEqual(tokensOf(await rowsOf(own.address)));
   expect(summary).toEqual(own.summary);
+  expect(counted).toEqual({ prompt_tokens: own.summary.promptTokens, sampled_tokens: own.summary.sampledTokens });
 
   const { recipe } = await store.manifest(address);
   const { batchSize: _size, weights: _weights, ...sampling } = settings;

@@ -178,8 +178,8 @@ function watched(steps: number[], stop?: AbortController): Engine {
     run: (method, job) =>
       engine.run(method, job, {
         ...(stop && { signal: stop.signal }),
-        onProgress: ({ unit, done }) => {
-          if (unit !== 'steps') return;
+        onProgress: ({ unit, done, resumedFromStep }) => {
+          if (unit !== 'steps' || resumedFromStep !== undefined) return;
           steps.push(done);
           if (done === 2) stop?.abort();
         },

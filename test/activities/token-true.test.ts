@@ -162,7 +162,7 @@ describe.each([
       openPolicyFiles(policy),
       made.preferencesFile,
       trainingSchema.parse({}),
-      true,
+      { reference: true },
     );
     for (const { row, role, ids, promptIds } of trained())
       expect(rows[row][role]).toEqual({ prompt: promptIds, response: ids });

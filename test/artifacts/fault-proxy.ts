@@ -1,5 +1,12 @@
 /** Simulates a bad network: an HTTP proxy that injects faults of networks and servers into requests. */
-import { createServer, request, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  request,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export type Fault =
@@ -19,7 +26,7 @@ export type Fault =
 export interface FaultProxy {
   port: number;
   /** Chooses the fault of a request. Undefined: the request is forwarded. */
-  fault: (method: string, path: string) => Fault | undefined;
+  fault: (method: string, path: string, headers: IncomingHttpHeaders) => Fault | undefined;
   /** The injected faults. */
   readonly done: Fault[];
   /** Number of stalled responses. */
@@ -30,7 +37,7 @@ export interface FaultProxy {
 export async function startFaultProxy(target: number): Promise<FaultProxy> {
   const proxy: FaultProxy = { port: 0, fault: () => undefined, done: [], stalled: 0, stop: () => {} };
   const server = createServer((incoming, outgoing) => {
-    const fault = proxy.fault(incoming.method!, incoming.url!);
+    const fault = proxy.fault(incoming.method!, incoming.url!, incoming.headers);
     if (fault) proxy.done.push(fault);
     if (fault?.kind === 'busy') return refuse(incoming, outgoing, 503, {});
     if (fault?.kind === 'limited') return refuse(incoming, outgoing, 429, { 'retry-after': String(fault.retryAfter) });

@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -18,6 +19,7 @@ import { stepKey, type Recipe } from '../../artifacts/manifest.ts';
 import { Bucket } from '../../artifacts/s3-bucket.ts';
 import { S3Store } from '../../artifacts/s3-store.ts';
 import { InputError } from '../../data/errors.ts';
+import { whileUsed } from '../../data/in-use.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { startFaultProxy, type Fault, type FaultProxy } from './fault-proxy.ts';
 import { clientConfig, credentials, startVersitygw, type S3Server } from './versitygw.ts';
@@ -101,6 +103,20 @@ describe('an artifact', () => {
     await expect(other.readText(address, 'hello.txt')).rejects.toThrow('hello.txt was changed');
     expect(existsSync(join(folder, prefix, 'b'))).toBe(false);
     expect(existsSync(stored('objects', address, 'manifest.json'))).toBe(true);
+  });
+
+  test('gives some of its files without fetching the others, and says which one is damaged', async () => {
+    const address = await machine('a').create('file', recipe, write);
+    const other = machine('b');
+    const opened = await other.openFiles(address, (path) => path === 'hello.txt');
+    expect(readdirSync(opened)).toEqual(['hello.txt']);
+    expect(await other.openFiles(address, (path) => path === 'hello.txt')).toBe(opened);
+    await expectWhole(other, address);
+    writeFileSync(stored('objects', address, 'hello.txt'), 'jello');
+    const damaged = machine('c').openFiles(address, (path) => path === 'hello.txt');
+    await expect(damaged).rejects.toThrow(ArtifactDamaged);
+    expect(existsSync(stored('objects', address, 'manifest.json'))).toBe(false);
+    expect(readdirSync(join(folder, prefix, 'c', 'parts', address))).toEqual([]);
   });
 
   test('is the first one, for all, where two workers end the same step with different bytes', async () => {
@@ -224,6 +240,30 @@ describe('on a bad network', () => {
     expect(proxy.done).toHaveLength(1);
   });
 
+  test('the parts of a large file are downloaded at once, and each goes on by itself', async () => {
+    const content = randomBytes(60 * MB);
+    const address = await machine('a').create('file', recipe, async (target) =>
+      writeFileSync(join(target, 'weights.bin'), content),
+    );
+    const ranges: string[] = [];
+    proxy.fault = (method, path, { range }) => {
+      if (method !== 'GET' || !/weights/.test(path)) return undefined;
+      const isFirst = !ranges.includes(range!);
+      ranges.push(range!);
+      // Only a client that does not wait for one part asks for the next.
+      return isFirst && ranges.length > 1 ? { kind: 'stall', after: 0 } : undefined;
+    };
+    const opened = await machine('b', proxy, { requestHandler: { socketTimeout: 1000 } }).open(address);
+    expect(new Set(ranges.slice(0, 4)).size).toBe(4);
+    expect(proxy.done).toHaveLength(3);
+    expect(sha256(readFileSync(join(opened, 'weights.bin')))).toBe(sha256(content));
+  });
+
+  test('an empty file is downloaded', async () => {
+    const address = await machine('a').create('text', recipe, writeText(''));
+    expect(readFileSync(join(await machine('b').open(address), 'text'), 'utf8')).toBe('');
+  });
+
   test('what is garbled on the way is downloaded again', async () => {
     const address = await machine('a').create('file', recipe, write);
     once([['GET', /weights/, { kind: 'garble' }]]);
@@ -270,6 +310,45 @@ test('the cache stays below its limit, without what was opened in the last hour'
   expect(readFileSync(join(await store.open(first), 'text'), 'utf8')).toBe('x'.repeat(60));
 });
 
+const hoursAgo = (path: string, hours: number) => {
+  const time = new Date(Date.now() - hours * 3600_000);
+  utimesSync(path, time, time);
+};
+
+test('the cache keeps what a running step has opened, however long ago', async () => {
+  const store = machine('a', { limitBytes: 100 });
+  const make = (seed: number) => store.create('text', recipeOf(seed), writeText('x'.repeat(60)));
+  const first = await make(1);
+  const manifest = join(folder, prefix, 'a', 'objects', first, 'manifest.json');
+  await whileUsed(async () => {
+    await store.open(first);
+    hoursAgo(manifest, 5);
+    await expect.poll(() => Date.now() - statSync(manifest).mtimeMs).toBeLessThan(60_000);
+    await make(2);
+    expect(existsSync(manifest)).toBe(true);
+  }, 10);
+  hoursAgo(manifest, 5);
+  await make(3);
+  expect(existsSync(manifest)).toBe(false);
+});
+
+test('the cache counts checkpoints, and removes those of steps that do not run here any more', async () => {
+  const store = machine('a', { limitBytes: 100 });
+  const checkpoint = await writeCheckpoint(store, 1, 'x'.repeat(90));
+  const make = (seed: number) => store.create('text', recipeOf(seed), writeText('x'.repeat(60)));
+  await make(1);
+  expect(existsSync(checkpoint)).toBe(true);
+  for (const path of [
+    checkpoint,
+    join(checkpoint, 'state'),
+    join(checkpoint, 'checkpoint.json'),
+    join(checkpoint, '..'),
+  ])
+    hoursAgo(path, 2);
+  await make(2);
+  expect(existsSync(checkpoint)).toBe(false);
+});
+
 test('an address with a key in it is refused without repeating it', () => {
   expect(() => new Bucket('s3://AKIAPLANTED:planted@models/prefix')).toThrow(
     new InputError('An artifact store in S3 has the form s3://bucket/prefix: correct SELM_STORE.'),
@@ -291,13 +370,14 @@ describe('names', () => {
   });
 });
 
-const writeCheckpoint = async (store: S3Store, step: number, text: string) => {
-  const checkpoint = join(await store.openCheckpoints(key), `step-0000000${step}`);
+function fillCheckpoint(checkpoint: string, text: string): string {
   mkdirSync(checkpoint);
   writeFileSync(join(checkpoint, 'state'), text);
   writeFileSync(join(checkpoint, 'checkpoint.json'), '{}');
   return checkpoint;
-};
+}
+const writeCheckpoint = async (store: S3Store, step: number, text: string) =>
+  fillCheckpoint(join(await store.openCheckpoints(key), `step-0000000${step}`), text);
 
 describe('checkpoints', () => {
   test('saved by one worker are there for the next, on another machine; the newest one wins', async () => {
@@ -323,6 +403,38 @@ describe('checkpoints', () => {
     const late = machine('late');
     await late.saveCheckpoints(key);
     expect(readdirSync(stored('checkpoints', key)).sort()).toEqual(['latest', 'step-00000002']);
+  });
+
+  test('that are replaced while they are uploaded arrive whole', async () => {
+    const a = machine('a', proxy);
+    const first = await writeCheckpoint(a, 1, 'one');
+    let isReplaced = false;
+    proxy.fault = (method, path) => {
+      if (method === 'PUT' && /step-00000001/.test(path) && !isReplaced) {
+        isReplaced = true;
+        rmSync(first, { recursive: true });
+        fillCheckpoint(join(first, '..', 'step-00000002'), 'two');
+      }
+      return undefined;
+    };
+    await a.saveCheckpoints(key);
+    expect(readdirSync(stored('checkpoints', key, 'step-00000001')).sort()).toEqual(['checkpoint.json', 'state']);
+    const there = await machine('b').openCheckpoints(key);
+    expect(readFileSync(join(there, 'step-00000001', 'state'), 'utf8')).toBe('one');
+    expect(readdirSync(await a.openCheckpoints(key)).sort()).toEqual(['.uploaded.json', 'step-00000002']);
+    await a.saveCheckpoints(key);
+    // The older one is removed.
+    expect(readdirSync(stored('checkpoints', key)).sort()).toEqual(['latest', 'step-00000002']);
+  });
+
+  test('that are uploaded when the training ends are given up', async () => {
+    const a = machine('a', proxy);
+    await writeCheckpoint(a, 1, 'one');
+    const done = new AbortController();
+    proxy.fault = (method, path) => void (method === 'PUT' && /step-00000001/.test(path) && done.abort());
+    await a.saveCheckpoints(key, done.signal);
+    expect(existsSync(stored('checkpoints', key, 'latest'))).toBe(false);
+    expect(readdirSync(await a.openCheckpoints(key))).toEqual(['step-00000001']);
   });
 
   test('that are damaged are left alone, and said so', async () => {

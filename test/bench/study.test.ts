@@ -1,29 +1,53 @@
-/** The study's figures against SciPy's (see test/fixtures/study), and its page against its results. */
-import { readFileSync } from 'node:fs';
+/** The study's figures against SciPy's (see test/fixtures/study), its task `rare`, and its page against its results. */
+import { existsSync, readFileSync } from 'node:fs';
 import { format, resolveConfig } from 'prettier';
 import { describe, expect, test } from 'vitest';
+import { label, readLabels } from '../../activities/label.ts';
+import { prefer } from '../../activities/prefer.ts';
+import { comparisonsOf, correctedDifference, measuresOf } from '../../bench/study/measures.ts';
+import { BASELINE, METHODS } from '../../bench/study/methods.ts';
 import { describe as pageOf } from '../../bench/study/page.ts';
 import { plots } from '../../bench/study/plots.ts';
-import { differenceOf, meanOf, type Figure, type StudyResults } from '../../bench/study/results.ts';
+import { passOrFail, rareInstructions } from '../../bench/study/rare.ts';
+import { withVerdict } from '../../bench/study/readme.ts';
+import { differenceInValue, differenceOf, meanOf, type Figure, type StudyResults } from '../../bench/study/results.ts';
 import { estimate, studentQuantile } from '../../bench/study/statistics.ts';
+import { TASKS } from '../../bench/study/tasks.ts';
+import { bonusVerdict, taskVerdict, verdict } from '../../bench/study/verdict.ts';
+import { objectiveSchema } from '../../engine/protocol/settings.ts';
+import { promptOf } from '../../examples/quickstart/task.ts';
+import { testContext } from '../activities/context.ts';
+import { sampledRow, storeResponses } from '../activities/people/responses.ts';
 
+interface Interval {
+  low: number;
+  high: number;
+}
 interface Expected {
   method: string;
   round: number;
   figure: Figure;
   mean: number;
-  interval: { low: number; high: number };
+  interval: Interval;
+  corrected: Interval;
 }
 interface Fixture {
   quantiles: { p: number; freedom: number; t: number }[];
   study: StudyResults;
   means: Expected[];
   differences: Expected[];
+  coverage: { mean: number; corrected: Interval };
 }
 const at = (path: string) => new URL(path, import.meta.url);
-const { quantiles, study, means, differences } = JSON.parse(
+const { quantiles, study, means, differences, coverage } = JSON.parse(
   readFileSync(at('../fixtures/study/expected.json'), 'utf8'),
 ) as Fixture;
+const context = testContext();
+
+const expectInterval = (found: Interval | undefined, expected: Interval) => {
+  expect(found!.low).toBeCloseTo(expected.low, 9);
+  expect(found!.high).toBeCloseTo(expected.high, 9);
+};
 
 test.each(quantiles)("the $p-quantile of Student's t with $freedom degrees of freedom", ({ p, freedom, t }) => {
   expect(Math.abs(studentQuantile(p, freedom) / t - 1)).toBeLessThan(1e-9);
@@ -33,19 +57,59 @@ describe('over seeds', () => {
   test.each(means)('the mean $figure of $method after round $round, with its interval', (expected) => {
     const found = meanOf(study, expected.method, expected.round, expected.figure)!;
     expect(found.mean).toBeCloseTo(expected.mean, 12);
-    expect(found.interval!.low).toBeCloseTo(expected.interval.low, 9);
-    expect(found.interval!.high).toBeCloseTo(expected.interval.high, 9);
+    expectInterval(found.interval, expected.interval);
   });
 
   test.each(differences)('the difference in $figure to dpo after round $round, by seeds that both have', (expected) => {
-    const found = differenceOf(study, expected.method, expected.round, expected.figure)!;
+    const { method, round, figure } = expected;
+    const found = differenceOf(study, method, round, figure)!;
     expect(found.mean).toBeCloseTo(expected.mean, 12);
-    expect(found.interval!.low).toBeCloseTo(expected.interval.low, 9);
-    expect(found.interval!.high).toBeCloseTo(expected.interval.high, 9);
+    expectInterval(found.interval, expected.interval);
+    const valueOf = (run: StudyResults['runs'][number]) => run.rounds.find((one) => one.round === round)?.[figure];
+    expectInterval(differenceInValue(study, method, valueOf, BASELINE, 6)!.interval, expected.corrected);
   });
 
   test('one value alone has no interval', () => {
     expect(estimate([0.25])).toEqual({ mean: 0.25 });
+  });
+});
+
+test('every method is an objective with its own settings', () => {
+  for (const { objective } of METHODS) expect(objectiveSchema.parse(objective)).toMatchObject(objective);
+});
+
+describe('the task rare', () => {
+  test('asks for nothing that three things with commas would be', () => {
+    const { training, heldOut } = rareInstructions();
+    for (const { text, request } of [...training, ...heldOut]) {
+      expect(text).not.toMatch(/three|commas/);
+      expect(promptOf({ text, request }).instruction_id_list).toContain('list:count');
+    }
+    expect(training.length).toBeGreaterThanOrEqual(3 * TASKS.find(({ name }) => name === 'rare')!.promptsPerRound);
+  });
+
+  test('prefers only a response that follows everything over one that does not', async () => {
+    const [instruction] = rareInstructions().training.filter(({ request }) => request.include === undefined);
+    const { instruction_id_list, kwargs } = promptOf(instruction);
+    const members = (kwargs as { members?: string[] }[])[0].members!;
+    const { count, separator } = Object.assign({}, ...(kwargs as object[])) as { count: number; separator: string };
+    const right = members.slice(0, count).join(separator);
+    const wanted = JSON.stringify(kwargs).includes('"upper"') ? right.toUpperCase() : right;
+    const rows = [
+      ['Red, Blue, Green', wanted, members.slice(0, 3).join(', ')],
+      // One follows more than the other, and neither follows everything.
+      ['Red, Blue, Green', members.slice(0, count).join(', '), 'no'],
+    ].map((texts, i) => sampledRow(`p${i}`, texts, { instruction_id_list, kwargs }));
+    const responses = await storeResponses(context.store, rows);
+    const { address } = await label(context, { responses, label: { by: 'verifier' }, threads: 1 }, {});
+    const scored = await passOrFail(context, { labels: address }, {});
+    const labels = await readLabels(context.store, scored.address);
+    expect(labels.map(({ candidates }) => candidates.map(({ score }) => score))).toEqual([
+      [0, 1, 0],
+      [0, 0, 0],
+    ]);
+    const { summary } = await prefer(context, { labels: [scored.address], truncated: 'keep' }, {});
+    expect(summary).toMatchObject({ rows: 2, preferences: 1, dropped: { tie: 1 } });
   });
 });
 
@@ -55,28 +119,53 @@ const strictPassOf = (rows: Expected[], method: string) =>
   rows.filter((row) => row.method === method && row.figure === 'strictPassRate');
 
 describe('the page', () => {
+  const page = pageOf([study]);
+
   test('shows these figures, and what is not done', () => {
-    const page = pageOf(study);
-    expect(page).toContain('8 of 25 runs');
+    expect(page).toContain('8 of 15 runs');
     const cells = strictPassOf(means, 'dpo').map(
       ({ mean, interval: { low, high } }) => `${percent(mean)} [${percent(low)}, ${percent(high)}]`,
     );
     expect(page).toContain(`| dpo | ${cells.join(' | ')} |`);
-    expect(page).toContain('| vpo 0.1 |  |  |');
-    expect(page).toContain('- selm 0.1, seed 2, ended early: round 2: Training diverged.');
-    for (const { mean, interval } of strictPassOf(differences, 'selm 0.1')) {
-      const clear = interval.low > 0 || interval.high < 0;
-      const text = `${mean > 0 ? '+' : ''}${percent(mean)} [`;
-      expect(page).toContain(clear ? `**${text}` : `| ${text}`);
-    }
+    expect(page).toContain('| vpo |  |  |');
+    expect(page).toContain('- selm-0.1, seed 2, ended early: round 2: Training diverged.');
+    expect(page).toContain('No results yet: `npm run study -- --task rare`.');
   });
 
-  test('and its plots are drawn from docs/study.json (else: npm run study -- --draw)', async () => {
-    const results = JSON.parse(readFileSync(at('../../docs/study.json'), 'utf8')) as StudyResults;
+  test('corrects the intervals of differences for all comparisons of the task', () => {
+    const measure = measuresOf(study).find(({ title }) => title === 'coverage, %')!;
+    expect(comparisonsOf(study)).toBe(12);
+    const found = correctedDifference(study, 'selm-0.1', measure)!;
+    expect(found.mean).toBeCloseTo(coverage.mean, 12);
+    expectInterval(found.interval, coverage.corrected);
+    const { low, high } = coverage.corrected;
+    expect(low).toBeGreaterThan(0);
+    expect(page).toContain(`**+${percent(coverage.mean)} [+${percent(low)}, +${percent(high)}]**`);
+  });
+
+  test('concludes from the intervals', () => {
+    expect(taskVerdict(study)[1]).toMatch(
+      /^\*\*coverage\*\*: significantly above dpo: selm-0\.1 \(the intervals reach/,
+    );
+    expect(taskVerdict(study)[0]).toMatch(/^\*\*strict pass\*\*: no method differs significantly from dpo/);
+    expect(bonusVerdict(study)).toContain('these differ significantly from dpo: selm-0.1 (higher coverage)');
+    expect(verdict([study])).toMatch(/^Take selm-0\.1: /);
+    const without = { ...study, runs: study.runs.map((run) => ({ ...run, fresh: undefined })) };
+    expect(bonusVerdict(without)).toContain('none differs significantly from dpo in any measure');
+    expect(verdict([without])).toMatch(/^No objective is significantly better than `dpo`/);
+    expect(verdict([])).toBe('There are no results to compare yet.');
+  });
+
+  test("and its plots and README's sentence are drawn from docs/study-*.json (else: npm run study -- --draw)", async () => {
+    const files = TASKS.map(({ name }) => at(`../../docs/study-${name}.json`)).filter((file) => existsSync(file));
+    const all = files.map((file) => JSON.parse(readFileSync(file, 'utf8')) as StudyResults);
     const file = at('../../docs/study.md').pathname;
-    const drawn = await format(pageOf(results), { ...(await resolveConfig(file)), filepath: file });
+    const formatted = async (text: string) => format(text, { ...(await resolveConfig(file)), filepath: file });
+    const drawn = await formatted(pageOf(all));
     expect(readFileSync(file, 'utf8')).toBe(drawn);
-    for (const { file: name, svg } of plots(results)) {
+    const readme = readFileSync(at('../../README.md'), 'utf8');
+    expect(await formatted(withVerdict(readme, all))).toBe(readme);
+    for (const { file: name, svg } of all.flatMap(plots)) {
       expect(drawn).toContain(`](${name})`);
       expect(readFileSync(at(`../../docs/${name}`), 'utf8')).toBe(svg);
     }

@@ -3,16 +3,18 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { checkDeployConfig, loadDeployConfig } from '../../config/load-deployment.ts';
-import { idleCost, PAPER_ROUND, roundCost } from '../../cdk/costs.ts';
+import { loadDeployConfig } from '../../config/load-deployment.ts';
+import { deployPage, readme } from '../../docs/write-costs.ts';
 import { selm } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
-import { runSchema } from '../../config/run.ts';
-import { cloud, publicUi, resourcesOf, synthesize, VARIANTS } from './variants.ts';
+import { cloud, publicUi, synthesize } from './variants.ts';
 
 const folder = temporaryFolder();
 const page = readFileSync(new URL('../../docs/deploy.md', import.meta.url), 'utf8');
-const example = /```yaml\n( {3}name: selm[^]*?)```/.exec(page)![1].replaceAll(/^ {3}/gm, '');
+const readmePage = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+const blocks = [...page.matchAll(/```yaml\n([^]*?)```/g)].map(([, block]) => block);
+const example = blocks.find((block) => block.startsWith('name: selm'))!;
+const weeklyRun = blocks.find((block) => block.startsWith('name: weekly'))!;
 
 const weekly = { name: 'weekly', model: 'org/model', prompts: { train: 'org/data', heldOut: 100 } };
 const write = (name: string, content: unknown) => {
@@ -20,52 +22,74 @@ const write = (name: string, content: unknown) => {
   return join(folder, name);
 };
 
-const config = (document: object) => checkDeployConfig(document, 'test');
-
-it('its costs are those of cdk/costs.ts', () => {
-  const inCloud = config({ temporal: cloud });
-  const idle = idleCost(inCloud).usd;
-  const round = (capacity: 'spot' | 'on-demand') =>
-    roundCost(config({ temporal: cloud, gpu: { instanceType: 'g6e.xlarge' } }), PAPER_ROUND, capacity).usd;
-  for (const usd of [
-    idle,
-    idleCost(config({ temporal: cloud, ui: true })).usd - idle,
-    idleCost(config({ temporal: cloud, ui: publicUi })).usd - idle,
-    idleCost(config({})).usd - idle,
-    round('spot'),
-    round('on-demand'),
-    idleCost(config({ temporal: { kind: 'self-hosted', stopped: true } })).usd,
-  ]) {
-    expect(page).toContain(usd.toFixed(2));
-  }
+it('its costs, and those in README.md, are what `npm run docs` writes', async () => {
+  expect(await deployPage()).toBe(page);
+  expect(await readme()).toBe(readmePage);
 });
 
+it('its costs, and the claim of README.md, are what selm deploy doctor prints for its example', async () => {
+  write('weekly.yaml', weeklyRun);
+  const { stdout } = await selm(['deploy', 'doctor', '--config', write('deploy.yaml', example)], {
+    AWS_EC2_METADATA_DISABLED: 'true',
+    AWS_ENDPOINT_URL: 'http://127.0.0.1:9',
+    AWS_REGION: 'us-east-1',
+  });
+  expect(stdout).toMatch(/fine .*run weekly on node \(p5\.48xlarge\)/);
+  const section = page.slice(page.indexOf('### A day without work'), page.indexOf('### Speeds'));
+  const printed = stdout.split('\n').map((line) => line.split('│').map((cell) => cell.trim()));
+  const totals = printed.filter(([, what]) => what === 'total').map(([, , , usd]) => usd);
+  expect(totals).toHaveLength(3);
+  const lines = printed.filter((cells) => cells.length === 5 && / [×/] /.test(cells[2]));
+  expect(lines.length).toBeGreaterThan(20);
+  const rows = section.split('\n').map((line) => line.split('|').map((cell) => cell.trim()));
+  for (const [, what, arithmetic, usd] of lines) expect(rows).toContainEqual(['', what, arithmetic, usd, '']);
+  for (const total of totals) {
+    expect(section).toContain(`**${total}**`);
+    expect(readmePage).toContain(`${total} USD`);
+  }
+}, 60_000);
+
+it('its example of a run that does not fit is what the command says', async () => {
+  const [, pools] = /\(`(single: [^`]*, node: \{\})`\)/.exec(page)!;
+  const { gpus: _, ...run } = parse(weeklyRun) as { gpus: number };
+  const document = { gpu: { pools: parse(`{ ${pools} }`) as object }, schedules: [{ cron: '0 3 * * 1', run }] };
+  const { code, stderr } = await selm(['deploy', 'doctor', '--config', write('unfit.yaml', document)], {
+    AWS_EC2_METADATA_DISABLED: 'true',
+    AWS_ENDPOINT_URL: 'http://127.0.0.1:9',
+    AWS_REGION: 'us-east-1',
+  });
+  expect(code).toBe(2);
+  const [, said] = /```\n(selm: run weekly[^`]*)```/.exec(page)!;
+  expect(stderr).toContain(said.trim().replaceAll('\n', ' '));
+}, 60_000);
+
 it('its example is a configuration, with the run of its schedule in it', () => {
-  write('weekly.yaml', weekly);
+  write('weekly.yaml', weeklyRun);
   const { schedules, name } = loadDeployConfig(write('deploy.yaml', example));
   expect(name).toBe((parse(example) as { name: string }).name);
   expect(schedules).toMatchObject([
-    { cron: '0 3 * * 1', timezone: 'UTC', overlap: 'skip', run: { name: 'weekly', model: 'org/model', rounds: 3 } },
+    { cron: '0 3 * * 1', timezone: 'UTC', overlap: 'skip', run: { name: 'weekly', rounds: 3, gpus: 8 } },
   ]);
 });
 
-it('the server and the model by which it has runs sample are those of the vLLM container', () => {
-  const settings = parse(/```yaml\n(sample:[^]*?)```/.exec(page)![1]) as object;
-  const { url, model, workers } = runSchema.parse({ ...weekly, ...settings }).sample.server!;
-  const containers = resourcesOf(synthesize(VARIANTS['everything']), 'AWS::ECS::TaskDefinition').flatMap(
-    ({ Properties }) => Properties['ContainerDefinitions'],
-  );
-  const { Command: command } = containers.find(({ Name }: { Name: string }) => Name === 'vllm') as {
-    Command: string[];
-  };
-  const valueOf = (flag: string) => command[command.indexOf(flag) + 1];
-  expect(`http://${valueOf('--host')}:${valueOf('--port')}/v1`).toBe(url);
-  expect([valueOf('--model'), workers]).toEqual([model, 'gpu']);
-  expect(command).toContain('--enable-lora');
-});
-
 it.each([
-  [{ gpu: { spots: true } }, 'there is no key "gpu.spots"; did you mean "gpu.spot"?'],
+  [
+    { gpu: { pools: { node: { spots: true } } } },
+    'there is no key "gpu.pools.node.spots"; did you mean "gpu.pools.node.spot"?',
+  ],
+  [{ gpu: { maxWorkers: 2 } }, 'gpu.maxWorkers has moved: give gpu.pools.single.maxWorkers.'],
+  [
+    { vllm: { image: 'vllm/vllm-openai', model: 'org/model' } },
+    'vllm is not a setting any more: GPU workers start vLLM themselves (sample.backend: vllm in a run); remove it.',
+  ],
+  [
+    { gpu: { pools: { node: { instanceType: 'x9.48xlarge', gpus: 4 } } } },
+    'gpu.pools.node.instanceType: the size of x9.48xlarge is not known; give gpus, cpu and memoryMiB as well.',
+  ],
+  [
+    { gpu: { pools: { node: { capacityBlock: 'cr-1' } } } },
+    'gpu.pools.node.capacityBlock needs gpu.pools.node.availabilityZones with the zone of the capacity block, and no other.',
+  ],
   [
     { name: 'Selm!' },
     '"name" cannot be "Selm!": expected at most 21 lower-case letters, digits and "-"; see docs/deployment-settings.md.',
@@ -74,7 +98,18 @@ it.each([
     { network: { natGateways: 0 }, temporal: cloud },
     'temporal.privateLinkService is missing: without a NAT gateway (network.natGateways: 0) Temporal Cloud is reached by PrivateLink only.',
   ],
-  [{ gpu: { capacityBlock: 'cr-1' } }, 'gpu.capacityBlock needs gpu.capacity: auto-scaling-group.'],
+  [
+    { gpu: { pools: { single: { capacityBlock: 'cr-1' } } } },
+    'gpu.pools.single.capacityBlock needs gpu.pools.single.capacity: auto-scaling-group.',
+  ],
+  [
+    { gpu: { pools: { node: { capacityBlock: 'cr-1', availabilityZones: ['us-east-1d'] } } } },
+    'gpu.pools.node.availabilityZones: the network has no subnet in us-east-1d; name it, and another zone, in network.availabilityZones.',
+  ],
+  [
+    { gpu: { pools: { node: { instanceType: 'g6e.12xlarge', gpus: 8 } } } },
+    'gpu.pools.node.gpus: a g6e.12xlarge has 4.',
+  ],
   [{ ui: { hostname: 'selm.example.com' } }, '"ui.certificateArn" is missing; see docs/deployment-settings.md.'],
   [
     { ui: { ...publicUi, oidc: { ...publicUi.oidc, issuer: 'http://login.example.com' } } },
@@ -86,8 +121,57 @@ it.each([
   ],
   [{ prices: { natHour: 1 } }, 'there is no key "prices.natHour"; did you mean "prices.natGatewayHour"?'],
   [{ secrets: { A: 'a' }, environment: { A: 'b' } }, 'A is in secrets and in environment; name it once.'],
+  [
+    { secrets: { HF_TOKEN: 'arn:aws:secretsmanager:us-east-1:111122223333:secret:hub-AbCdEf' } },
+    '"secrets.HF_TOKEN" cannot be "arn:aws:secretsmanager:us-east-1:111122223333:secret:hub-AbCdEf": expected the name of a ' +
+      'secret in Secrets Manager, not its ARN; see docs/deployment-settings.md.',
+  ],
+  [
+    { temporal: { ...cloud, address: 'https://us-east-1.aws.api.temporal.io' } },
+    '"temporal.address" cannot be "https://us-east-1.aws.api.temporal.io": expected host and port, such as ' +
+      'us-east-1.aws.api.temporal.io:7233; see docs/deployment-settings.md.',
+  ],
+  [
+    { alarmEmail: 'ops' },
+    '"alarmEmail" cannot be "ops": expected an email address, such as ops@example.com; see docs/deployment-settings.md.',
+  ],
+  [
+    { control: { cpu: 1024 } },
+    'control.memoryMiB: Fargate has no task with cpu: 1024 and 1024 MiB; give 2048 to 8192, in steps of 1024.',
+  ],
+  [
+    { schedules: [{ cron: '0 3 * *', run: './weekly.yaml' }] },
+    'schedules.0.cron: "0 3 * *" does not have five fields; give a cron expression such as 0 3 * * 1.',
+  ],
+  [
+    { schedules: [{ cron: '0 3 * * 1', timezone: 'Europe/Berln', run: './weekly.yaml' }] },
+    'schedules.0.timezone: "Europe/Berln" is not known; give a time zone such as Europe/Berlin.',
+  ],
 ])('%j is refused in one sentence', (document, problem) => {
   expect(() => loadDeployConfig(write('bad.yaml', document))).toThrow(`bad.yaml: ${problem}`);
+});
+
+it.each([
+  [
+    { environment: { TEMPORAL_ADDRESS: 'elsewhere:7233' } },
+    'environment.TEMPORAL_ADDRESS: the deployment sets this variable of the workers itself; remove it.',
+  ],
+  [
+    { secrets: { SELM_STORE: 'name-of-secret' } },
+    'secrets.SELM_STORE: the deployment sets this variable of the workers itself; remove it.',
+  ],
+  [
+    { environment: { NOTES: 'x'.repeat(64 * 1024) } },
+    /^A task definition of selm-control-[\w-]+ would have 6\d KiB, but ECS allows 64: /,
+  ],
+])('what ECS or the workers would refuse later is refused before a deployment', (document, problem) => {
+  expect(() => synthesize(document)).toThrow(problem);
+});
+
+it('a mistyped command deploys nothing', async () => {
+  const file = write('mistyped.yaml', {});
+  const { code, stderr } = await selm(['deploy', 'staus', '--config', file], {});
+  expect([code, stderr]).toEqual([2, 'selm: selm deploy has no command "staus"; see selm deploy --help.\n']);
 });
 
 it('a run that names what workers do not see is refused by the command', async () => {
@@ -96,6 +180,6 @@ it('a run that names what workers do not see is refused by the command', async (
   const { code, stderr } = await selm(['deploy', '--config', file, '--context'], {});
   expect([code, stderr]).toEqual([
     2,
-    `selm: ${join(folder, 'local.yaml')}: model is a folder, which workers in AWS cannot read; give a hub id.\n`,
+    `selm: ${join(folder, 'local.yaml')}: model is the path ./model, which workers in AWS cannot read; give a hub id, or leave it out.\n`,
   ]);
 });

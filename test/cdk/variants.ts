@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Stack } from 'aws-cdk-lib';
+import { DISABLE_ASSET_STAGING_CONTEXT } from 'aws-cdk-lib/cx-api';
 import { buildDeployment, createApp } from '../../cdk/build.ts';
 import { checkDeployConfig } from '../../config/load-deployment.ts';
 
@@ -15,7 +16,6 @@ export const cloud = {
 };
 const selfHosted = { kind: 'self-hosted' };
 const privateLinkService = 'com.amazonaws.vpce.us-east-1.vpce-svc-0123';
-const registry = '111122223333.dkr.ecr.us-east-1.amazonaws.com/selm';
 
 /** Settings of public web pages with sign-in. */
 export const publicUi = {
@@ -42,19 +42,28 @@ export const VARIANTS: Record<string, object> = Object.fromEntries(
         const linked = temporal === cloud && natGateways === 0 ? { ...cloud, privateLinkService } : temporal;
         return [
           `${temporal.kind}, ${capacity}, ${natGateways} NAT`,
-          { version, temporal: linked, gpu: { capacity }, network: { natGateways } },
+          { version, temporal: linked, gpu: { pools: { single: { capacity } } }, network: { natGateways } },
         ];
       }),
     ),
   ),
 );
+VARIANTS['self-hosted with TLS, 1 NAT'] = {
+  version,
+  temporal: { ...selfHosted, tls: { hostname: 'temporal.example.com', certificateArn: publicUi.certificateArn } },
+};
 VARIANTS['web pages, 1 NAT'] = { version, temporal: cloud, ui: true };
+VARIANTS['node, 1 NAT'] = { version, temporal: cloud, gpu: { pools: { node: {} } } };
 VARIANTS['everything'] = {
   version,
   temporal: cloud,
-  gpu: { capacity: 'auto-scaling-group', instanceType: 'p5.48xlarge', capacityBlock: 'cr-0123' },
-  vllm: { image: `${registry}@sha256:${'0'.repeat(64)}`, model: 'meta-llama/Meta-Llama-3-8B-Instruct' },
-  draining: [{ version: '0.0.9', control: `${registry}:control`, gpu: `${registry}:gpu` }],
+  network: { availabilityZones: ['us-east-1a', 'us-east-1b'] },
+  gpu: {
+    pools: {
+      single: { capacity: 'auto-scaling-group', instanceType: 'g6e.xlarge', spot: false },
+      node: { instanceType: 'p5.48xlarge', capacityBlock: 'cr-0123', availabilityZones: ['us-east-1a'] },
+    },
+  },
   secrets: { HF_TOKEN: 'hub-token' },
   otlpEndpoint: 'http://collector.internal:4318',
   budget: { monthlyUsd: 500, email: 'ops@example.com' },
@@ -65,29 +74,87 @@ VARIANTS['everything'] = {
   ],
 };
 
+/** Settings of an existing VPC. */
+export const existingVpc = {
+  id: 'vpc-0123abcd',
+  cidr: '10.20.0.0/16',
+  availabilityZones: ['eu-central-1a', 'eu-central-1b'],
+  privateSubnets: ['subnet-0123abca', 'subnet-0123abcb'],
+  publicSubnets: ['subnet-0123abcc', 'subnet-0123abcd'],
+};
+/** What an organization's rules require. */
+const rules = {
+  account: '111122223333',
+  region: 'eu-central-1',
+  kmsKeyArn: 'arn:aws:kms:eu-central-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef',
+  permissionsBoundaryArn: 'arn:aws:iam::111122223333:policy/boundary',
+  tags: { 'cost-center': '4711', owner: 'alignment' },
+  exec: true,
+};
+const connectivity = {
+  proxy: { https: 'http://proxy.example.com:3128', noProxy: ['.example.com'] },
+  caBundle: '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n',
+};
+const endpoints = { vpc: { ...existingVpc, routeTables: ['rtb-0123abca', 'rtb-0123abcb'] }, endpoints: true };
+VARIANTS["an organization's account, existing VPC and bucket"] = {
+  ...rules,
+  ...connectivity,
+  version,
+  network: endpoints,
+  storage: { bucket: 'company-artifacts' },
+  ui: {
+    ...publicUi,
+    oidc: {
+      ...publicUi.oidc,
+      scope: 'openid email groups',
+      name: 'email',
+      groups: { values: ['alignment', 'reviewers'], labelers: ['raters'], operators: ['on-call'] },
+    },
+  },
+};
+VARIANTS["an organization's account, auto-scaling-group, 0 NAT"] = {
+  ...rules,
+  version,
+  network: { natGateways: 0, availabilityZones: ['eu-central-1b', 'eu-central-1c'] },
+  temporal: { ...cloud, privateLinkService },
+  gpu: { pools: { single: { capacity: 'auto-scaling-group' } } },
+  ui: true,
+};
+VARIANTS['existing VPC and bucket without a key'] = {
+  version,
+  temporal: cloud,
+  network: { vpc: existingVpc },
+  storage: { bucket: 'company-artifacts' },
+};
+
 export interface Resource {
   Type: string;
+  DependsOn?: string[];
   Properties: Record<string, any>; // oxlint-disable-line typescript/no-explicit-any
   DeletionPolicy?: string;
 }
 export interface SynthesizedStack {
   name: string;
-  template: { Resources: Record<string, Resource> };
+  template: { Resources: Record<string, Resource>; Outputs?: Record<string, { Value: unknown; Description: string }> };
 }
 
 /**
  * Synthesizes the templates of a deployment.
  * @param outdir folder for the templates. Default: a temporary folder, which is removed
+ * @param options.staged whether the images' sources are copied beside the templates, which takes a large part of the time; the hashes of the
+ *   sources in the templates are the same without
  * @throws Error when cdk-nag has a finding that is not acknowledged
  */
-export function synthesize(document: object, outdir?: string): SynthesizedStack[] {
+export function synthesize(document: object, outdir?: string, { staged = false } = {}): SynthesizedStack[] {
   const folder = outdir ?? mkdtempSync(join(tmpdir(), 'selm-cdk-'));
   try {
     const app = createApp({ outdir: folder });
+    if (!staged) app.node.setContext(DISABLE_ASSET_STAGING_CONTEXT, true);
     buildDeployment(app, checkDeployConfig(document, 'test'));
     app.synth();
     const stacks = app.node.children.filter((child): child is Stack => child instanceof Stack);
-    return stacks.map((stack) => ({ name: stack.stackName, template: Template.fromStack(stack).toJSON() as never }));
+    // The name without the version, which names of the workers' stacks contain.
+    return stacks.map((stack) => ({ name: stack.node.id, template: Template.fromStack(stack).toJSON() as never }));
   } finally {
     if (outdir === undefined) rmSync(folder, { recursive: true });
   }
@@ -95,8 +162,12 @@ export function synthesize(document: object, outdir?: string): SynthesizedStack[
 
 /** All resources of a type, in all stacks. */
 export const resourcesOf = (stacks: SynthesizedStack[], type: string): Resource[] =>
-  stacks.flatMap(({ template }) => Object.values(template.Resources).filter((resource) => resource.Type === type));
+  stacks.flatMap(({ template }) =>
+    Object.values(template.Resources ?? {}).filter((resource) => resource.Type === type),
+  );
 
 /** A stack's template without values that depend on the sources of the images. */
 export const normalized = ({ template }: SynthesizedStack): string =>
-  JSON.stringify(template, null, 1).replaceAll(/[0-9a-f]{64}/g, 'HASH');
+  JSON.stringify(template, null, 1)
+    .replaceAll(/[0-9a-f]{64}/g, 'HASH')
+    .replaceAll(/(1[.-]2[.-]3)-[0-9a-f]{8}/g, '$1-HASH');

@@ -137,6 +137,7 @@ const cases: [what: string, args: string[], said: string[]][] = [
   ['an unknown command', ['smaple'], ["'smaple'", 'sample']],
   ['an unknown labeler', ['label', '--by', 'nobody', '--in', prompts, '--out', out], ["'nobody'", 'verifier']],
   ['an unknown key of a configuration', ['run', config], [config, '"optimise"', '"optimize"']],
+  ['a policy that is not there', ['policies', 'nobody'], ['There is no policy named "nobody"']],
 ];
 
 test.concurrent.each(cases)('%s is refused in one sentence', async (_what, args, said) => {

@@ -1,11 +1,10 @@
 /** Ctrl-C where something does not end by itself: a thread that is blocked takes notice of no signal but SIGKILL. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { forkModule } from '../../engine/process/fork.ts';
 import { type Ended, startSelm, type Running } from '../command.ts';
 import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
@@ -108,7 +107,7 @@ test('after SIGKILL its workers end, even a blocked one, and then its server', a
 
 test('a run that waits for a server ends at a second Ctrl-C', async () => {
   const env = { SELM_HOME: path('waiting') };
-  const keeper = forkModule(new URL('../workers/join-server.ts', import.meta.url), [], {
+  const keeper = fork(new URL('../workers/join-server.mjs', import.meta.url), [], {
     env: { ...process.env, ...env },
   });
   await once(keeper, 'message');

@@ -40,7 +40,7 @@ beforeAll(async () => {
   write('tiny.yaml', stringify(config));
   worker = startSelm(['worker'], env);
   worker.process.stderr!.on('data', (data) => (said += data));
-  await until('it works', () => said.includes('Working as control and gpu'));
+  await until('it works', () => said.includes('Working as control'));
   expect(await done('start', join(folder, 'tiny.yaml'))).toBe('Run "tiny" is started: selm watch tiny');
 });
 afterAll(async () => {

@@ -6,7 +6,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { estimateRun, type Estimate } from '../../workers/estimate.ts';
 import { loadConfig } from '../../config/load.ts';
-import { selm, summaryOf } from '../command.ts';
+import { selm, summaryOf, type Ended } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { pathWithNvidiaSmi } from '../fake-gpus.ts';
 import { fixture } from '../engine/reference-case.ts';
@@ -35,10 +35,14 @@ function writeConfig(name: string, changes: object): string {
   return file;
 }
 
+/** The checks of this machine, made once: they train a model with PyTorch for a step. */
+const machine = selm(['doctor', '--json'], env);
+const checksOf = (ended: Ended) => summaryOf<{ checks: { what: string; found: string }[]; problems: string[] }>(ended);
+
 test('this machine is fit: the tests run on it', async () => {
-  const ended = await selm(['doctor', '--json'], env);
+  const ended = await machine;
   expect(ended.code, ended.stderr).toBe(0);
-  const { checks, problems } = summaryOf<{ checks: { what: string; found: string }[]; problems: string[] }>(ended);
+  const { checks, problems } = checksOf(ended);
   expect(problems).toEqual([]);
   expect(checks.find(({ what }) => what === 'Node')!.found).toBe(process.versions.node);
   expect(checks.find(({ what }) => what === 'ONNX Runtime')!.found).toContain('cpu');
@@ -46,7 +50,7 @@ test('this machine is fit: the tests run on it', async () => {
 
 describeTorch('PyTorch', () => {
   test('trains a small model for a step', async () => {
-    const { checks } = summaryOf<{ checks: { what: string; found: string }[] }>(await selm(['doctor', '--json'], env));
+    const { checks } = checksOf(await machine);
     expect(checks.find(({ what }) => what === 'PyTorch')!.found).toMatch(/^torch \d.*; trains on cpu \(/);
   });
 });
@@ -85,6 +89,7 @@ test('a run that cannot fit on the GPUs is refused before it starts, with what w
   );
   const doctor = await selm(['doctor', zephyr], { ...env, PATH: withGpus(4) });
   expect([doctor.code, doctor.stderr]).toEqual([2, expect.stringContaining('gpus: 8 is more than the 4 GPUs')]);
+  expect(doctor.stdout).toMatch(/workers *│ node/);
   expect((await run(0)).stderr).toMatch(/^selm: device: cuda needs NVIDIA GPUs, and nvidia-smi shows none/);
 });
 
@@ -98,7 +103,35 @@ test('reports what the rounds of a configuration need', async () => {
   expect(estimate.promptTokens).toEqual({ mean: 11.75, longest: 12 });
   const { sample, optimize, evaluate } = estimate.hours!;
   expect(sample).toBeCloseTo((2 * estimate.parameters! * 10 * (11.75 + 64)) / 1e9 / 3600, 12);
-  expect(estimate.costPerRound).toBeCloseTo(2 * (sample! + optimize + evaluate), 12);
+  expect(estimate.costPerRound).toBeCloseTo(2 * (sample! + optimize + evaluate!), 12);
+});
+
+test('a step that needs more memory than this machine has gets a warning', async () => {
+  const optimize = { microBatchTokens: 1e12 };
+  const ended = await selm(['doctor', writeConfig('large', { optimize }), '--json'], env);
+  expect(ended.code, ended.stderr).toBe(0);
+  expect(summaryOf<Estimate>(ended).warnings.slice(1)).toEqual([
+    expect.stringMatching(/^optimize needs an estimated \d+\.\d GB of memory, and this machine has \d+\.\d GB\.$/),
+  ]);
+});
+
+test('hours of evaluate are absent while the number of held-out prompts is unknown', async () => {
+  const prompts = { train: './train.jsonl', heldOut: 'org/held-out', perRound: 10 };
+  const { hours, costPerRound } = await estimateRun(loadConfig(writeConfig('remote', { prompts })), { price: 2 });
+  expect(Object.keys(hours!)).toEqual(['sample', 'optimize']);
+  expect(costPerRound).toBeCloseTo(2 * (hours!.sample! + hours!.optimize), 12);
+});
+
+test('a round that has too few prompts for its votes gets a warning, and gold questions are checked', async () => {
+  const optimize = { batchSize: 2, epochs: 2 };
+  const label = { by: 'people', votes: 300, overlap: 0.2, gold: './train.jsonl', otherwise: { by: 'verifier' } };
+  const estimate = await estimateRun(loadConfig(writeConfig('asked', { optimize, label })), { tflops: 1 });
+  expect(estimate.warnings).toEqual([
+    expect.stringMatching(
+      /^label\.votes is 300, but a round asks for at most 14 votes: one question for each of its 10 prompts;/,
+    ),
+  ]);
+  expect(estimate.problems).toEqual([expect.stringMatching(/train\.jsonl.*"chosen"/)]);
 });
 
 test('a round with few optimizer steps gets a warning, which is not a problem', async () => {
@@ -222,6 +255,7 @@ test('a small model has parameters, bytes and hours that are not 0', async () =>
   const { parameters } = await estimateRun(loadConfig(writeConfig('small', {})), { tflops: 100 });
   expect(parameters).toBeLessThan(1e6);
   expect(stdout).toMatch(new RegExp(`parameters *│ ${parameters!.toLocaleString('en')} `));
+  expect(stdout).toMatch(/workers *│ single/);
   expect(stdout).toMatch(/memory of optimize *│ [\d.]+ MB: /);
   expect(stdout).toMatch(/hours a round *│ sample less than 0\.01, optimize less than 0\.01/);
 });

@@ -83,7 +83,7 @@ it('decisions are taken or refused, and carried out by the next selm run', async
   expect(await refusal('pause', 'tiny')).toBe('selm: Run "tiny" waits for a decision already: retry, skip or stop.');
   expect(await refusal('resume', 'tiny')).toBe('selm: Run "tiny" is not paused.');
   const skipped = await command('skip', 'tiny');
-  expect(skipped).toMatchObject({ code: 0, stdout: 'Run "tiny" skips the round.\n' });
+  expect(skipped).toMatchObject({ code: 0, stdout: 'Run "tiny" skips what has failed.\n' });
   expect(skipped.stderr).toBe('No worker runs in this folder: the run continues with the next selm run.\n');
   expect(summaryOf<RunProgress>(await command('status', 'tiny', '--json')).status).toMatchObject({
     skipped: [1],
@@ -163,4 +163,13 @@ it('a run is scheduled, and started for the next selm run', async () => {
   expect(await done('stop', 'later')).toContain('stops after the step in progress');
   const { status } = summaryOf<RunProgress>(await command('status', 'later', '--json'));
   expect(status).toMatchObject({ state: 'stopped', results: [] });
+});
+
+it('the status of a run that failed says so, and why', async () => {
+  write({ name: 'failed', prompts: { train: './absent.jsonl', heldOut: './held-out.jsonl' } });
+  const problem = `${join(folder, 'absent.jsonl')} does not exist; check the path.`;
+  const ended = await command('run', file, '--json');
+  expect([ended.code, ended.stderr]).toEqual([2, expect.stringContaining(problem)]);
+  expect(await done('status', 'failed')).toContain(`failed: failed. ${problem} selm run starts it again.`);
+  expect(JSON.parse(await done('status', 'failed', '--json'))).toMatchObject({ failed: problem });
 });

@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
-import { completeMark, environmentFolder, interpreterIn } from '../../engine/torch/environment.ts';
+import { completeMark, environmentFolder, interpreterIn } from '../../engine/python-environments.ts';
 import { selm, summaryOf } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
 
@@ -20,12 +20,12 @@ test('an index that does not answer is one sentence, and leaves no environment t
     /^selm: The Python environment cannot be installed \(.+\): check the network connection, PIP_INDEX_URL and free disk space/,
   );
   vi.stubEnv('SELM_CACHE', cache);
-  expect(existsSync(completeMark(environmentFolder('cpu')))).toBe(false);
+  expect(existsSync(completeMark(environmentFolder('torch-cpu')))).toBe(false);
 });
 
 test('an environment that is complete is not made again', async () => {
   vi.stubEnv('SELM_CACHE', join(folder, 'made'));
-  const made = environmentFolder('cpu');
+  const made = environmentFolder('torch-cpu');
   mkdirSync(made, { recursive: true });
   writeFileSync(completeMark(made), '');
   const ended = await install({ SELM_CACHE: join(folder, 'made'), PATH: '' });

@@ -1,6 +1,6 @@
 /** Workers of two versions beside each other: a run ends on the one it began on. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { RunProgress } from '../../workers/progress.ts';
 import { findTemporal } from '../../workers/temporal-binary.ts';
-import { selm, startSelm, summaryOf, type Running } from '../command.ts';
+import { selm, startSelm, stopAll, summaryOf, type Running } from '../command.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
@@ -58,10 +58,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  for (const { process, ended } of workers) {
-    process.kill('SIGTERM');
-    await ended;
-  }
+  await stopAll(workers);
   await client.connection.close();
   server.stop();
 });
@@ -79,13 +76,10 @@ const buildOf = async (workflowId: string) => {
   return versioningInfo!.deploymentVersion!.buildId;
 };
 
-/** What the command of docs/deploy.md says of a version. */
+/** What Temporal's command line says of a version. */
 async function drainageOf(buildId: string): Promise<string | undefined> {
-  const page = readFileSync(new URL('../../docs/deploy.md', import.meta.url), 'utf8');
-  const [, command] = /`temporal (worker deployment describe --name selm)`/.exec(page)!;
-  const text = execFileSync(await findTemporal(console.error), [...command.split(' '), '--address', server.address], {
-    encoding: 'utf8',
-  });
+  const command = ['worker', 'deployment', 'describe', '--name', 'selm', '--address', server.address];
+  const text = execFileSync(await findTemporal(console.error), command, { encoding: 'utf8' });
   return new RegExp(`^.*\\b${buildId}\\b.*\\b(draining|drained)\\b`, 'im').exec(text)?.[1].toLowerCase();
 }
 

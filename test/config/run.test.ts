@@ -235,11 +235,11 @@ describe('a bad value is refused with its key and what it may be', () => {
     ['rounds: many', '"rounds" cannot be "many": expected number, received string; see docs/config.md.'],
     [
       'label:\n  by: nobody',
-      '"label.by" cannot be "nobody": expected one of "verifier"|"final-answer"|"regex"|"json-schema"|"module"|"reward-model"|"pairrm"|"judge"|"combine"; see docs/config.md.',
+      '"label.by" cannot be "nobody": expected one of "verifier"|"final-answer"|"regex"|"json-schema"|"module"|"reward-model"|"pairrm"|"judge"|"combine"|"people"; see docs/config.md.',
     ],
     [
       'optimize:\n  objective:\n    name: ppo',
-      '"optimize.objective.name" cannot be "ppo": expected one of "selm"|"dpo"|"xpo"|"vpo"|"ipo"|"simpo"; see docs/config.md.',
+      '"optimize.objective.name" cannot be "ppo": expected one of "selm"|"dpo"|"xpo"|"vpo"|"se-popo"|"geb"|"ipo"|"simpo"|"ln-dpo"|"r-dpo"; see docs/config.md.',
     ],
     [
       'optimize:\n  objective:\n    name: dpo\n    alpha: 0.5',
@@ -355,7 +355,7 @@ describe('settings that change while a run is in progress', () => {
     [
       'rounds',
       3,
-      '--set rounds: only sample, label, optimize, evaluate, onFailure, budget can change while a run is in progress; start a run with another name instead.',
+      '--set rounds: only sample, label, optimize, evaluate, onFailure, budget, workers can change while a run is in progress; start a run with another name instead.',
     ],
   ])('are refused: %s=%j', (key, value, problem) => {
     expect(() => check({ [key]: value })).toThrow(new InputError(problem));

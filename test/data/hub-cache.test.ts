@@ -1,14 +1,18 @@
 /** The size limit of the hub cache, with a local server that implements the hub's API. */
-import { existsSync, utimesSync } from 'node:fs';
+import { existsSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { resolveModel } from '../../data/hub.ts';
+import { whileUsed } from '../../data/in-use.ts';
 import { startHub, type Repository } from '../hub-server.ts';
 import { temporaryFolder } from '../temporary.ts';
 
 const cache = temporaryFolder();
 const model: Repository = { revision: 'main', files: { 'model.safetensors': Buffer.alloc(1000) } };
-const { downloads } = await startHub({ 'models/org/a': model, 'models/org/b': model, 'models/org/c': model }, cache);
+const { downloads } = await startHub(
+  { 'models/org/a': model, 'models/org/b': model, 'models/org/c': model, 'models/org/d': model },
+  cache,
+);
 
 const folderOf = (name: string) => join(cache, `models--org--${name}`);
 const isThere = () => ['a', 'b', 'c'].filter((name) => existsSync(folderOf(name)));
@@ -54,4 +58,16 @@ test('without a limit nothing goes', async () => {
 test('a limit that is no number is refused', async () => {
   process.env['SELM_HUB_CACHE_GB'] = 'much';
   await expect(resolveModel('org/a')).rejects.toThrow('SELM_HUB_CACHE_GB=much is no size: give a number of gigabytes.');
+});
+
+test('what a running step uses stays, however long ago it was opened', async () => {
+  process.env['SELM_HUB_CACHE_GB'] = '0.0000025';
+  for (const name of ['a', 'b', 'c']) usedHoursAgo(name, 2);
+  await whileUsed(async () => {
+    await resolveModel('org/a');
+    usedHoursAgo('a', 3);
+    await expect.poll(() => Date.now() - statSync(folderOf('a')).mtimeMs).toBeLessThan(60_000);
+    await resolveModel('org/d');
+  }, 10);
+  expect(isThere()).toEqual(['a']);
 });

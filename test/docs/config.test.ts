@@ -44,7 +44,7 @@ test('the example of a run is valid', () => {
 test('the example of a deployment is valid', () => {
   example('deployment-settings.md', loadDeployConfig, ({ temporal, gpu, version }) => {
     expect(temporal.kind).toBe('cloud');
-    expect(gpu).toMatchObject({ maxWorkers: 8, idleMinutes: 5, spot: true });
+    expect(gpu.pools.single).toMatchObject({ maxWorkers: 8, idleMinutes: 5, spot: true });
     const { version: own } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
     expect(version).toBe(own);
   });

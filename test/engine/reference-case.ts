@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import type { TokenizedPreferenceRecord } from '../../data/records.ts';
 import type { OptimizeJob } from '../../engine/protocol/jobs.ts';
 import type { TokenizedPreference } from '../../engine/tokens/preferences.ts';
+import type { TokenizedResponse } from '../../engine/tokens/responses.ts';
 import { trainingSchema } from '../../engine/protocol/settings.ts';
 
 export const ROLES = ['chosen', 'rejected', 'reference'] as const;
@@ -55,7 +56,7 @@ export function referenceCase(name: string) {
 
 /** The pair as input of the trainer. */
 export const tokenized = ({ prompt, ...responses }: Pair): TokenizedPreference =>
-  Object.fromEntries(ROLES.map((role) => [role, { prompt, response: responses[role] }])) as TokenizedPreference;
+  Object.fromEntries(ROLES.map((role) => [role, { prompt, response: responses[role] }])) as Roles<TokenizedResponse>;
 
 const tokenizedRow = ({ prompt, chosen, rejected, reference }: Pair): TokenizedPreferenceRecord => ({
   prompt_input_ids: prompt,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { bootstrapMean, mean } from '../../evaluation/statistics.ts';
+import { bootstrapMean, mean, wilsonInterval } from '../../evaluation/statistics.ts';
 
 interface Case {
   name: string;
@@ -36,4 +36,14 @@ describe('a bootstrap interval', () => {
   test('of one value is that value', () => {
     expect(bootstrapMean([0.5], 0)).toEqual({ low: 0.5, high: 0.5 });
   });
+});
+
+const wilson = JSON.parse(readFileSync(new URL('../fixtures/statistics/wilson.json', import.meta.url), 'utf8')) as {
+  cases: { k: number; n: number; low: number; high: number }[];
+};
+
+test.each(wilson.cases)("Wilson's interval of $k of $n is scipy's", ({ k, n, low, high }) => {
+  const interval = wilsonInterval(k, n);
+  expect(interval.low).toBeCloseTo(low, 12);
+  expect(interval.high).toBeCloseTo(high, 12);
 });

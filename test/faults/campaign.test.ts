@@ -10,8 +10,8 @@ import { runCampaign, type CampaignReport } from './campaign.ts';
 const folder = temporaryFolder();
 let report: CampaignReport;
 
-/** The runs begin with the four read errors and stray files; garbage collection, kills and damage come after them. */
-const SEED = 336;
+/** The runs begin with the four read errors; stray files, garbage collection, kills and damage come after them. */
+const SEED = 2677044;
 
 beforeAll(async () => {
   writeFileSync(join(folder, 'train.jsonl'), jsonl(tinyPrompts(100)));
@@ -24,16 +24,16 @@ beforeAll(async () => {
     optimize: { learningRate: 1e-3, batchSize: 4, epochs: 8, checkpointSeconds: 0.2, objective: { beta: 0.1 } },
     evaluate: { maxNewTokens: 16, shardSize: 8 },
   };
-  report = await runCampaign({ runs: 5, seed: SEED, parallel: 5, folder, config, say: console.error });
+  report = await runCampaign({ runs: 4, seed: SEED, parallel: 4, folder, config, say: console.error });
 });
 
 it('every run ends with the results and the adapter of the undisturbed one', () => {
-  expect(report.runs.map(({ same }) => same)).toEqual([true, true, true, true, true]);
+  expect(report.runs.map(({ same }) => same)).toEqual([true, true, true, true]);
   expect(report.runs.every(({ struck }) => struck.length > 0)).toBe(true);
 });
 
 it('no artifact that was reachable is gone, changed or made again, but those that were damaged', () => {
-  expect(report.runs.map(({ lost }) => lost)).toEqual([[], [], [], [], []]);
+  expect(report.runs.map(({ lost }) => lost)).toEqual([[], [], [], []]);
   expect(report.runs.every(({ reachable }) => reachable > 10)).toBe(true);
 });
 

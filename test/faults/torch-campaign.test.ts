@@ -7,6 +7,7 @@ import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { runCampaign } from './campaign.ts';
+import type { FaultName } from './faults.ts';
 
 const folder = temporaryFolder();
 
@@ -23,18 +24,23 @@ describeTorch('runs whose ranks, backend and workers are killed or stopped', () 
       optimize: { learningRate: 1e-3, batchSize: 4, epochs: 8, checkpointSeconds: 0.2, objective: { beta: 0.1 } },
       evaluate: { maxNewTokens: 16, shardSize: 8 },
     };
-    // The first fault of a run is drawn in turn, the others at random.
+    const faults: FaultName[] = [
+      'kill -9 of a rank',
+      "kill -9 of the engine's process",
+      'SIGTERM to the GPU worker (spot)',
+    ];
+    // With this seed one run has its engine killed while it samples and is stopped early in training; the other has a rank killed there.
     const { runs } = await runCampaign({
-      runs: 3,
-      seed: 0,
+      runs: 2,
+      seed: 37961,
       parallel: 2,
       folder,
       config,
-      faults: ['kill -9 of a rank', "kill -9 of the engine's process", 'SIGTERM to the GPU worker (spot)'],
+      faults,
       say: console.error,
     });
-    expect(runs.map(({ same }) => same)).toEqual([true, true, true]);
-    expect(runs.map(({ lost }) => lost)).toEqual([[], [], []]);
+    expect(runs.map(({ same }) => same)).toEqual([true, true]);
+    expect(runs.map(({ lost }) => lost)).toEqual([[], []]);
     expect(runs.every(({ struck }) => struck.length > 0)).toBe(true);
   });
 });

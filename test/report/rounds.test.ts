@@ -27,3 +27,15 @@ test('prompts that were left out, and tools that the policy does not see, are to
     '3 prompts have tools, which the chat template does not write: the policy does not see them.',
   ]);
 });
+
+test('a labeler that was changed after it scored the start policy is reported with the new score', () => {
+  const start = { meanScore: 0 };
+  const scored = { ...round(1), evaluation: { against: { opponent: { meanScore: 0.75 } } } };
+  const status = (key: string) =>
+    ({ start, results: [scored], changes: [{ from: 1, settings: { [key]: 'x' } }] }) as unknown as RunStatus;
+  expect(roundNotes(status('label.pattern'))).toEqual([
+    'Round 1: the settings of label were changed after the start policy was measured; ' +
+      'with the new settings, its mean score is 0.750.',
+  ]);
+  expect(roundNotes(status('optimize.learningRate'))).toEqual([]);
+});

@@ -18,7 +18,7 @@ import { LocalStore } from '../../artifacts/local-store.ts';
 import type { Engine, EngineMethods, OptimizeJob, SampleJob, DivergenceJob } from '../../engine/protocol/jobs.ts';
 import { startRun } from '../../workers/runs.ts';
 import { loadConfig } from '../../config/load.ts';
-import { CONTROL_QUEUE, GPU_QUEUE } from '../../workflows/queues.ts';
+import { CONTROL_QUEUE, MODEL_QUEUES } from '../../workflows/queues.ts';
 import { startDevServer } from '../dev-server.ts';
 import { tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
 
@@ -106,7 +106,7 @@ const control = await Worker.create({
 });
 const gpu = await Worker.create({
   connection,
-  taskQueue: GPU_QUEUE,
+  taskQueue: MODEL_QUEUES.single,
   activities: createActivities(context, modelActivities),
   maxConcurrentActivityTaskExecutions: 2,
 });

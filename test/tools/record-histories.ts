@@ -2,11 +2,7 @@
  * `npx tsx test/tools/record-histories.ts SUFFIX`: records histories for test/workflows/replay.test.ts, on Temporal's dev server, with
  * stand-ins for the activities. Histories of earlier versions are kept: use a new suffix when workflows have new commands.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { decide, retryRun } from '../../workers/decisions.ts';
 import { startRun } from '../../workers/runs.ts';
@@ -15,6 +11,7 @@ import { runStatusQuery } from '../../workflows/alignment.ts';
 import { pauseUpdate, resumeUpdate, skipUpdate } from '../../workflows/decisions.ts';
 import { SEARCH_ATTRIBUTES } from '../../workflows/search-attributes.ts';
 import type { RunStatus } from '../../workflows/status.ts';
+import { answer, openedVoting } from '../voters.ts';
 import {
   badInput,
   bundleWorkflows,
@@ -23,8 +20,7 @@ import {
   testConfig,
   withWorkers,
 } from '../workflows/stand-ins.ts';
-
-const folder = fileURLToPath(new URL('../fixtures/histories', import.meta.url));
+import { recordHistory } from './record-history.ts';
 
 const suffix = process.argv[2];
 if (suffix === undefined) throw new Error('Give a suffix for the names of the files.');
@@ -36,17 +32,8 @@ const environment = await TestWorkflowEnvironment.createLocal({
 const { client } = environment;
 const bundle = await bundleWorkflows();
 
-async function record(file: string, workflowId: string, runId?: string) {
-  const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-  // Removes the host name and the folder of the recording.
-  const text = historyToJSON(history)
-    .replace(/\d+@[\w.-]+/g, 'recorder')
-    .replace(/"stackTrace":\s*"(\\.|[^"\\])*"/g, '"stackTrace":""');
-  writeFileSync(
-    join(folder, `${file}-${suffix}.json`),
-    JSON.stringify({ workflowId, history: JSON.parse(text) as unknown }),
-  );
-}
+const record = (file: string, workflowId: string, runId?: string) =>
+  recordHistory(client, `${file}-${suffix}`, workflowId, runId);
 
 /** A run with a failed round that is retried, a pause within a round, a skipped round, and two executions. */
 async function recordRun() {
@@ -67,7 +54,7 @@ async function recordRun() {
 
     await until('parked');
     await record('round-failed', `${handle.workflowId}/round-1`);
-    await retryRun(client, config.name, undefined, { 'optimize.learningRate': 1e-4 });
+    await retryRun(client, config.name, { settings: { 'optimize.learningRate': 1e-4 } });
     await until('paused');
     await record('round-halted', `${handle.workflowId}/round-2`);
     await decide(client, config.name, resumeUpdate);
@@ -93,10 +80,30 @@ async function recordBlock() {
   });
 }
 
+/** A round that people label, paused in the middle, and its block. */
+async function recordVoting() {
+  await withWorkers({ environment, bundle }, new StandIns(), async () => {
+    const label = { by: 'people', votes: 12, overlap: 0 };
+    const config = testConfig({ name: 'asked', rounds: 1, label, evaluate: { labeler: { by: 'verifier' } } });
+    const { handle } = await startRun(client, config);
+    const { blocks } = await openedVoting(client, config.name, 1);
+    await answer(client, await openedVoting(client, config.name, 1), 'ann', 5);
+    await decide(client, config.name, pauseUpdate);
+    while ((await handle.query(runStatusQuery)).state !== 'paused') await sleep(50);
+    await record('round-voting-halted', `${handle.workflowId}/round-1`);
+    await decide(client, config.name, resumeUpdate);
+    await answer(client, await openedVoting(client, config.name, 1), 'ben');
+    await handle.result();
+    await record('round-voting', `${handle.workflowId}/round-1`);
+    await record('alignment-voting', handle.workflowId);
+    await record('vote-block', blocks[0]);
+  });
+}
+
 try {
-  mkdirSync(folder, { recursive: true });
   await recordRun();
   await recordBlock();
+  await recordVoting();
 } finally {
   await environment.teardown();
 }

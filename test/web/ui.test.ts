@@ -1,18 +1,18 @@
 /** The pages of `selm ui` in a browser: a run that waits for a decision, goes on and ends, on a real server with real workers. */
 import { writeFileSync } from 'node:fs';
 import { get } from 'node:http';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { roundRows } from '../../report/rounds.ts';
-import { retryRun } from '../../workers/decisions.ts';
 import { findRun, startRun } from '../../workers/runs.ts';
 import { loadConfig } from '../../config/load.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { launchChromium } from '../chromium.ts';
-import { selm, startSelm, type Running } from '../command.ts';
+import { addressOf, selm, startSelm, type Running } from '../command.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
@@ -56,10 +56,7 @@ beforeAll(async () => {
   client = new Client({ connection: await Connection.connect({ address: server.address, connectTimeout: '30s' }) });
   worker = startSelm(['worker'], env);
   ui = startSelm(['ui', '--port', '0'], env);
-  origin = await new Promise<string>((found, failed) => {
-    ui.process.stdout!.on('data', (data) => found(/http:\S+/.exec(String(data))![0]));
-    void ui.ended.then(({ stderr }) => failed(new Error(stderr)));
-  });
+  origin = await addressOf(ui);
   browser = await launchChromium();
 });
 afterAll(async () => {
@@ -72,7 +69,7 @@ afterAll(async () => {
   server?.stop();
 });
 
-/** Opens a page, which may say nothing on the console and ask for nothing but itself. */
+/** Opens a page, which may say nothing on the console and ask for nothing but itself, its own script and style, and its events. */
 async function visit<T>(path: string, look: (page: Awaited<ReturnType<Browser['newPage']>>) => Promise<T>): Promise<T> {
   const page = await browser.newPage();
   const [said, asked]: [string[], string[]] = [[], []];
@@ -82,8 +79,11 @@ async function visit<T>(path: string, look: (page: Awaited<ReturnType<Browser['n
     await page.goto(origin + path);
     const seen = await look(page);
     expect(said).toEqual([]);
-    expect(asked).toEqual([origin + path]);
-    expect(await page.locator('script, img').count()).toBe(0);
+    const own = new RegExp(
+      `^${origin}(${path}$|/assets/(live|operate)\\.\\w+\\.(js|css)$|${path.replace(/\/$/, '')}/events\\?)`,
+    );
+    expect(asked.filter((url) => !own.test(url))).toEqual([]);
+    expect(await page.locator('script:not([src]), img').count()).toBe(0);
     return seen;
   } finally {
     await page.close();
@@ -130,14 +130,50 @@ it('a run in progress is shown with what is done so far, and asked for again', a
     ['evaluate', 'waiting', ''],
   ]);
   const { headers, text } = await asked('/runs/decided');
-  expect(headers.get('refresh')).toBe('15');
+  expect(headers.get('refresh')).toBeNull();
+  expect(text).toContain('<noscript><meta http-equiv="refresh" content="15" /></noscript>');
   expect(text).toContain('selm retry decided | selm skip decided | selm stop decided');
   expect(text).toContain('<td>start</td>');
 });
 
+/** An operator opens the link that `selm ui --operate` prints, and retries the run with two settings. */
+async function retryFromPage(): Promise<void> {
+  const operating = startSelm(['ui', '--port', '0', '--operate'], env);
+  const context = await browser.newContext();
+  try {
+    const link = await new Promise<string>((found) => {
+      let said = '';
+      operating.process.stdout!.on('data', (data) => {
+        const [url] = /http:\S+token=\S+/.exec((said += data)) ?? [];
+        if (url !== undefined) found(url);
+      });
+    });
+    const page = await context.newPage();
+    await page.goto(link);
+    await page.getByRole('link', { name: 'decided' }).click();
+    await page.getByRole('link', { name: 'Retry …' }).click();
+    await page.getByLabel('Setting 1').fill('sample.samplesPerPrompt=4');
+    await page.getByLabel('Setting 2').fill('sample.temperature=1');
+    await page.getByRole('button', { name: 'Retry' }).click();
+    expect(await page.locator('.done').textContent()).toContain('Run "decided" is retried.');
+    // The page follows the run to its end, with the plots of the round that is done.
+    await page.evaluate('window.isSamePage = true');
+    await expect.poll(() => page.locator('.lead').textContent()).toMatch(/: done,\s+1 of 1 rounds/);
+    expect(await page.locator('figure svg').count()).toBeGreaterThan(5);
+    expect(await page.evaluate('window.isSamePage')).toBe(true);
+  } finally {
+    await context.close();
+    operating.process.kill('SIGTERM');
+    expect((await operating.ended).code).toBe(0);
+  }
+}
+
 it('one that has ended is its report, and its policy is listed with where it is from', async () => {
-  await retryRun(client, 'decided', undefined, { 'sample.samplesPerPrompt': 4, 'sample.temperature': 1 });
+  await retryFromPage();
   const status: RunStatus = await (await findRun(client, 'decided')).result();
+  const settings = 'sample\\.samplesPerPrompt=4, sample\\.temperature=1';
+  const decision = new RegExp(`^Decision: retry by ${userInfo().username} at .*Z, round 1, ${settings}\\.$`, 'm');
+  expect((await selm(['status', 'decided'], env)).stdout).toMatch(decision);
   await expect.poll(() => cellsOf('/', 'runs')).toEqual([['decided', 'done', '1 of 1', expect.anything(), '']]);
   expect(await cellsOf('/runs/decided', 'rounds')).toEqual(roundRows(status));
   await visit('/runs/decided', async (page) => {
@@ -148,7 +184,7 @@ it('one that has ended is its report, and its policy is listed with where it is 
       page.evaluate(`getComputedStyle(document.querySelector('${selector}')).${property}`);
     expect([await styleOf('nav', 'display'), await styleOf('svg text', 'fontSize')]).toEqual(['flex', '11px']);
   });
-  expect((await asked('/runs/decided')).headers.get('refresh')).toBeNull();
+  expect((await asked('/runs/decided')).text).not.toMatch(/refresh|<script/);
   const [[name, run]] = await cellsOf('/policies', 'policies');
   expect([name, run]).toEqual(['decided@1', 'decided']);
   await visit('/policies', async (page) => {
@@ -157,13 +193,20 @@ it('one that has ended is its report, and its policy is listed with where it is 
   });
 });
 
-it('every answer forbids scripts, frames and what is not its own; there is nothing but looking', async () => {
+it('every answer forbids what is not its own; there is nothing but looking', async () => {
   for (const path of ['/', '/runs/decided', '/nothing']) {
     const { headers } = await asked(path);
-    const policy = headers.get('content-security-policy')!;
-    expect(policy).toMatch(
-      /^default-src 'none'; style-src 'sha256-[\w+/]+='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/,
-    );
+    expect(headers.get('content-security-policy')!.split('; ')).toEqual([
+      "default-src 'none'",
+      "script-src 'self'",
+      expect.stringMatching(/^style-src 'sha256-[\w+/]+=' 'self'$/),
+      "connect-src 'self'",
+      "img-src 'self'",
+      "base-uri 'none'",
+      "form-action 'self'",
+      "frame-ancestors 'none'",
+    ]);
+    expect(headers.get('referrer-policy')).toBe('same-origin');
     expect([headers.get('x-content-type-options'), headers.get('cache-control')]).toEqual(['nosniff', 'no-store']);
   }
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
@@ -198,7 +241,10 @@ it('without a worker a run in progress is listed, and its page says what to do; 
     status: 503,
     sentence: 'Run &quot;lonely&quot; does not answer: start a worker for it (selm worker --role control).',
   });
+  const events = await fetch(`${origin}/events`);
   ui.process.kill('SIGTERM');
+  // The stream of an open page ends: nothing waits for it, or breaks it off.
+  expect(await events.text()).toContain('event: sections');
   expect((await ui.ended).code).toBe(0);
 });
 

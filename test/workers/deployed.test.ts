@@ -2,11 +2,12 @@
  * Workers with the environment of a deployment: a real server behind TLS, a run with the real engine, and what the workers tell of
  * it: to a Prometheus scrape, an OTLP receiver, CloudWatch's format on stdout, JSON logs, and the ECS agent's address.
  */
-import { writeFileSync } from 'node:fs';
+import { statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Connection } from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { makeCurrent } from '../../workers/current-version.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, startSelm, summaryOf, type Ended, type Running } from '../command.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';
@@ -78,13 +79,16 @@ beforeAll(async () => {
   control = startSelm(['worker', '--role', 'control', ...version], {
     ...withKey,
     ...telling,
-    SELM_MAKE_CURRENT: '1',
     SELM_SCHEDULES: JSON.stringify(schedules),
   });
+  const connection = await Connection.connect({ address: server.address });
+  await makeCurrent(new Client({ connection }), { deploymentName: 'test', buildId: 'v1' });
+  await connection.close();
   gpu = startSelm(['worker', '--role', 'gpu', ...version], {
     ...withCertificate,
     ...telling,
     SELM_CAPACITY: 'spot',
+    SELM_POOL: 'single',
     SELM_METRICS_PORT: String(port),
     ECS_AGENT_URI: ecs.url,
   });
@@ -217,17 +221,34 @@ it('logs are one JSON object an event, with its place; nothing shows the key', a
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>),
   );
-  expect(emf[0][0]).toMatchObject({
-    _aws: { CloudWatchMetrics: [{ Namespace: 'selm', Dimensions: [['Deployment']] }] },
+  const workers = ['single', 'node'].flatMap((Pool) =>
+    ['spot', 'on-demand'].map((Capacity) => ({ Pool, Version: 'v1', Capacity, Workers: 0 })),
+  );
+  expect(emf[0]).toEqual(
+    expect.arrayContaining(
+      [
+        { Pool: 'single', Version: 'v1', Demand: 0 },
+        { Pool: 'node', Version: 'v1', Demand: 0 },
+        ...workers,
+        { ParkedRuns: 0, RunsFailed: 0, HeartbeatAge: 0 },
+      ].map((line) => expect.objectContaining({ Deployment: 'test', ...line }) as unknown),
+    ),
+  );
+  const told = (metric: 'SampledTokens' | 'PromptTokens') =>
+    emf[1].map(({ [metric]: tokens = 0 }) => tokens as number).reduce((a, b) => a + b, 0);
+  expect(told('SampledTokens')).toBeGreaterThan(100);
+  expect(told('PromptTokens')).toBeGreaterThan(100);
+  expect(emf[1].find(({ Workers }) => Workers !== undefined)).toMatchObject({
+    _aws: { CloudWatchMetrics: [{ Dimensions: [['Deployment', 'Pool', 'Version', 'Capacity']] }] },
     Deployment: 'test',
-    Demand: 0,
-    ParkedRuns: 0,
-    HeartbeatAge: 0,
-  });
-  const told = emf[1].map(({ SampledTokens = 0 }) => SampledTokens as number).reduce((a, b) => a + b, 0);
-  expect(told).toBeGreaterThan(100);
-  expect(emf[1][0]).toMatchObject({
-    _aws: { CloudWatchMetrics: [{ Dimensions: [['Deployment'], ['Deployment', 'Capacity']] }] },
+    Pool: 'single',
+    Version: 'v1',
     Capacity: 'spot',
+    Workers: 1,
   });
+  // Of the volume of SELM_HOME.
+  const { bavail, blocks } = statfsSync(folder);
+  const disk = emf[1].find(({ DiskUsed }) => DiskUsed !== undefined)!;
+  expect(disk).toMatchObject({ Deployment: 'test', Pool: 'single' });
+  expect(disk['DiskUsed']).toBeCloseTo(100 * (1 - bavail / blocks), -1);
 });

@@ -1,5 +1,5 @@
 /** The embedded server: crashes, concurrent users and damaged files. */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, fork, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,6 @@ import { msToTs } from '@temporalio/common/lib/time.js';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { forkModule } from '../../engine/process/fork.ts';
 import { connectEmbedded } from '../../workers/connection.ts';
 import { devServerRuns, joinDevServer, leaveDevServer } from '../../workers/dev-server.ts';
 import { serverArguments } from '../../workers/dev-server-registration.ts';
@@ -95,7 +94,7 @@ describe('one server on a database', () => {
 
   /** A process that joins; it is told what it says before it has joined. */
   function joinElsewhere() {
-    const user = forkModule(new URL('./join-server.ts', import.meta.url), []);
+    const user = fork(new URL('./join-server.mjs', import.meta.url));
     users.push(user);
     const said: string[] = [];
     const address = new Promise<string>((resolve) => {

@@ -39,10 +39,10 @@ test('it is taken after the failure that it is about', async () => {
     return handle;
   });
   await withWorkers(server, standIns, async () => {
-    await expect(run.executeUpdate(pauseUpdate)).rejects.toThrow(WorkflowUpdateFailedError);
+    await expect(run.executeUpdate(pauseUpdate, { args: [{}] })).rejects.toThrow(WorkflowUpdateFailedError);
   });
   await withWorkers(server, standIns, async () => {
-    await run.executeUpdate(skipUpdate);
+    await run.executeUpdate(skipUpdate, { args: [{}] });
     await parkedIn(run).toBe(2);
   });
   // A replay of the complete history gives the same result.

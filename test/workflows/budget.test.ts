@@ -81,11 +81,11 @@ test('where its budget is spent it begins nothing more and waits, until an opera
       message: 'the run has spent 3.00 of its 3 US dollars; raise budget.usd to go on',
     });
     // The new budget is too small: the run parks again without any work.
-    await retryRun(server.environment.client, name, undefined, { 'budget.usd': 2.5 });
+    await retryRun(server.environment.client, name, { settings: { 'budget.usd': 2.5 } });
     expect((await untilParked(run)).spent).toEqual({ usd: 3, of: 2.5 });
     expect(modelCalls(standIns)).toBe(3);
 
-    await retryRun(server.environment.client, name, undefined, { 'budget.usd': 100 });
+    await retryRun(server.environment.client, name, { settings: { 'budget.usd': 100 } });
     const { state, results, spent } = await run.result();
     // The stand-ins compute everything again. With an artifact store, the cached artifacts would cost nothing.
     expect([state, results.length, spent]).toEqual(['done', 2, { usd: 15, of: 100 }]);

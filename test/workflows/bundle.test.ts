@@ -40,7 +40,9 @@ test('the workflows load no configuration, no file system and nothing native', {
   );
   expect(packages).toEqual([]);
   expect(files.filter((file) => /^(config|data\/(hub|yaml|paths)|engine\/protocol)/.test(file))).toEqual([
+    'config/benchmarks.ts',
     'config/changes.ts',
+    'config/pools.ts',
     'engine/protocol/compute.ts',
     'engine/protocol/objectives.ts',
     'engine/protocol/steps.ts',

@@ -10,6 +10,8 @@ import { decide, retryRun } from '../../workers/decisions.ts';
 import { startRun, type RunHandle } from '../../workers/runs.ts';
 import { runStatusQuery } from '../../workflows/alignment.ts';
 import type { RunConfig } from '../../config/run.ts';
+import { decisionLines } from '../../report/decisions.ts';
+import { roundNotes } from '../../report/rounds.ts';
 import { pauseUpdate, resumeUpdate, retryUpdate, skipUpdate, stopUpdate } from '../../workflows/decisions.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { timeSkippingServer } from './server.ts';
@@ -133,9 +135,11 @@ describe('a round that fails', () => {
     await withRun(standIns, { optimize: { learningRate: 1e-3 } }, async (run, { name }) => {
       await until(run, 'parked');
       fault.mended = true;
-      await retryRun(server.environment.client, name, undefined, {
-        'optimize.learningRate': 1e-4,
-        'sample.temperature': 1,
+      await retryRun(server.environment.client, name, {
+        settings: {
+          'optimize.learningRate': 1e-4,
+          'sample.temperature': 1,
+        },
       });
       await run.result();
       const rates = standIns
@@ -158,13 +162,15 @@ describe('a round that fails', () => {
       await until(run, 'parked');
       fault.mended = true;
       const sampled = standIns.callsOf('sample').length;
-      await retryRun(server.environment.client, name, undefined, { 'sample.maxNewTokens': 4000 });
+      await retryRun(server.environment.client, name, { settings: { 'sample.maxNewTokens': 4000 } });
       const { failure } = await until(run, 'parked');
       expect(failure).toMatchObject({ round: 1, activity: 'recheck', message: tooLong });
       expect(standIns.callsOf('sample')).toHaveLength(sampled);
-      await retryRun(server.environment.client, name, undefined, {
-        'sample.maxNewTokens': 40,
-        'label.verdict': 'loose',
+      await retryRun(server.environment.client, name, {
+        settings: {
+          'sample.maxNewTokens': 40,
+          'label.verdict': 'loose',
+        },
       });
       expect((await run.result()).state).toBe('done');
       const checks = { limits: { sample: { maxNewTokens: 40 } }, label: { by: 'verifier', verdict: 'loose' } };
@@ -182,9 +188,11 @@ describe('a round that fails', () => {
     await withRun(standIns, {}, async (run, { name }) => {
       await until(run, 'parked');
       fault.mended = true;
-      await retryRun(server.environment.client, name, undefined, {
-        'optimize.learningRate': 1e-4,
-        'label.truncated': 'drop',
+      await retryRun(server.environment.client, name, {
+        settings: {
+          'optimize.learningRate': 1e-4,
+          'label.truncated': 'drop',
+        },
       });
       await run.result();
       expect(standIns.callsOf('recheck')).toEqual([]);
@@ -198,7 +206,7 @@ describe('a round that fails', () => {
     };
     await withRun(standIns, { optimize: { learningRate: 1e-3 } }, async (run, { name }) => {
       await until(run, 'parked');
-      await retryRun(server.environment.client, name, 1, { 'optimize.learningRate': 1e-4 });
+      await retryRun(server.environment.client, name, { round: 1, settings: { 'optimize.learningRate': 1e-4 } });
       const { results } = await run.result();
       expect(results.map(({ round }) => round)).toEqual([1, 2]);
       const [first, , redone, second] = standIns.callsOf('optimize');
@@ -263,12 +271,34 @@ describe('before the first round and after the last', () => {
     });
   });
 
-  test('a policy that cannot be published stays where it is, if the operator stops', async () => {
+  test('a policy that cannot be published is released before, and the run ends and says so', async () => {
     const { standIns } = broken('publish', () => badInput('/policy holds something else.'));
     await withRun(standIns, { output: '/policy' }, async (run, { name }) => {
-      await until(run, 'parked');
-      await decide(server.environment.client, name, stopUpdate);
-      expect(await run.result()).toMatchObject({ state: 'stopped', results: [{ round: 1 }, { round: 2 }] });
+      const status = await run.result();
+      expect(status).toMatchObject({ state: 'done', version: 1, results: [{ round: 1 }, { round: 2 }] });
+      expect(status.publication).toBe(
+        `The policy is not in /policy (/policy holds something else.). selm export --model ${name}@1 --out FOLDER writes it.`,
+      );
+      expect(status).not.toHaveProperty('failure');
+      expect(roundNotes(status)).toContain(status.publication);
+      const [release, publish] = ['release', 'publish'].map((activity) =>
+        standIns.calls.findIndex((call) => call.name === activity),
+      );
+      expect(release).toBeLessThan(publish);
+    });
+  });
+
+  test('a publication is retried by itself', async () => {
+    const { standIns, fault } = broken('publish');
+    const fail = standIns.before.publish!;
+    standIns.before.publish = (times, input) => {
+      fault.mended = times === 3;
+      return fail(times, input);
+    };
+    await withRun(standIns, { output: '/policy' }, async (run) => {
+      const status = await run.result();
+      expect([status.state, standIns.callsOf('publish').length]).toEqual(['done', 3]);
+      expect(status).not.toHaveProperty('publication');
     });
   });
 });
@@ -437,6 +467,72 @@ describe('a decision is refused', () => {
       expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
       const { results, skipped } = await run.result();
       expect([...results.map(({ round }) => round), ...skipped].sort()).toEqual([1, 2]);
+    });
+  });
+});
+
+describe('the record of decisions', () => {
+  test('has who decided what, in the order of the decisions', async () => {
+    const { standIns } = broken('prefer', noPreference);
+    await withRun(standIns, {}, async (run, { name }) => {
+      const { client } = server.environment;
+      await until(run, 'parked');
+      const retried = { by: 'anna', settings: { 'optimize.learningRate': 1e-4, 'label.by': 'verifier' } };
+      await retryRun(client, name, retried);
+      await until(run, 'parked');
+      await decide(client, name, skipUpdate, { by: 'ben' });
+      expect((await until(run, 'parked')).failure?.round).toBe(2);
+      // As a command of an earlier version of selm sends it.
+      await run.executeUpdate('stop', { args: [] });
+      const status = await run.result();
+      const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/) as string;
+      const settings = ['optimize.learningRate=0.0001', 'label.by="verifier"'];
+      expect(status.decisions).toEqual([
+        { at, decision: 'retry', by: 'anna', round: 1, settings },
+        { at, decision: 'skip', by: 'ben', round: 1 },
+        { at, decision: 'stop', round: 2 },
+      ]);
+      const [retry, skip, stop] = status.decisions!;
+      expect(decisionLines(status)).toEqual([
+        `Decision: retry by anna at ${retry.at}, round 1, ${settings.join(', ')}.`,
+        `Decision: skip by ben at ${skip.at}, round 1.`,
+        `Decision: stop at ${stop.at}, round 2.`,
+      ]);
+    });
+  });
+
+  test('is bounded, and counts what it no longer lists', async () => {
+    const { standIns, underWay, release } = sampling();
+    await withRun(standIns, {}, async (run, { name }) => {
+      const { client } = server.environment;
+      await underWay;
+      for (let times = 0; times < 26; times++) {
+        await decide(client, name, pauseUpdate, { by: `pauses ${times}` });
+        await decide(client, name, resumeUpdate, { by: `resumes ${times}` });
+      }
+      release();
+      const status = await run.result();
+      expect([status.decisions?.length, status.earlierDecisions]).toEqual([50, 2]);
+      expect(status.decisions?.[0]).toMatchObject({ decision: 'pause', by: 'pauses 1' });
+      expect(decisionLines(status)[0]).toBe('2 earlier decisions are not listed.');
+    });
+  });
+
+  test('tells the second of two operators who decided before, and refuses decisions about an earlier failure', async () => {
+    const { standIns } = broken('prefer', noPreference);
+    await withRun(standIns, {}, async (run, { name }) => {
+      const { client } = server.environment;
+      const { failure } = await until(run, 'parked');
+      await server.environment.sleep('1 minute');
+      await retryRun(client, name, { by: 'anna', about: failure!.since });
+      await until(run, 'parked');
+      expect(await refused(decide(client, name, skipUpdate, { by: 'ben', about: failure!.since }))).toBe(
+        `Run "${name}" has failed again since: look at the new failure first.`,
+      );
+      await decide(client, name, stopUpdate, { by: 'anna' });
+      expect(await refused(decide(client, name, skipUpdate, { by: 'ben', about: failure!.since }))).toMatch(
+        /has no failure to decide about \(last decision: stop by anna at .*, round 1\)|has ended/,
+      );
     });
   });
 });

@@ -117,7 +117,9 @@ describe('KL divergences', () => {
 /** Runs two rounds. @returns the activities' inputs */
 async function sampledWith(name: string, sample: object): Promise<StandIns> {
   const standIns = new StandIns();
-  const config = testConfig({ name: `sampled-${name}`, backend: 'torch', device: 'cpu', gpus: 2, sample });
+  // The tests' workers are those of the pool single.
+  const torch = { backend: 'torch', device: 'cpu', gpus: 2, workers: 'single' };
+  const config = testConfig({ name: `sampled-${name}`, ...torch, sample });
   await withWorkers(server, standIns, async () => {
     const { handle } = await startRun(server.environment.client, config);
     await handle.result();

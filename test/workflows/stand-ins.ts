@@ -13,7 +13,7 @@ import {
 import { hashValue } from '../../artifacts/hash.ts';
 import type { ControlActivities, ModelActivities } from '../../activities/index.ts';
 import { runSchema, type RunConfig } from '../../config/run.ts';
-import { CONTROL_QUEUE, GPU_QUEUE } from '../../workflows/queues.ts';
+import { CONTROL_QUEUE, MODEL_QUEUES } from '../../workflows/queues.ts';
 
 export type Activities = ControlActivities & ModelActivities;
 export type ActivityName = keyof Activities;
@@ -105,6 +105,21 @@ export class StandIns {
       labelHeldOut: this.act('labelHeldOut', (input) =>
         made('labelHeldOut', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} }),
       ),
+      ask: this.act('ask', (input) => {
+        const questions = Array.from({ length: input.asking.votes }, (_, i) => ({ id: `q${i + 1}`, votes: 1 }));
+        return made('ask', input, { questions, gold: [], prompts: 8, unaskable: 0 });
+      }),
+      findVotes: this.act('findVotes', () => ({})),
+      storeVotes: this.act('storeVotes', (input) =>
+        made('storeVotes', input, {
+          votes: input.votes.length,
+          skips: input.skips.length,
+          voters: [...new Set(input.votes.map(({ person }) => person))],
+        }),
+      ),
+      tally: this.act('tally', (input) =>
+        made('tally', input, { prompts: 8, candidates: 16, unjudged: 0, counts: {} }),
+      ),
       // The name of `labelHeldOut` in histories of earlier versions.
       judge: this.act('judge', (input) => made('judge', input, { prompts: 8, candidates: 8, unjudged: 0, counts: {} })),
       prefer: this.act('prefer', (input) =>
@@ -121,6 +136,16 @@ export class StandIns {
       evaluate: this.act('evaluate', (input) =>
         made('evaluate', input, { ...answered, ...(input.opponent && { against: comparison }) }),
       ),
+      benchmarkPrompts: this.act('benchmarkPrompts', ({ benchmark }) => ({
+        sets: [{ address: hashValue(benchmark), count: 8, settings: { temperature: 0, maxNewTokens: 16 } }],
+        more: false,
+      })),
+      benchmark: this.act('benchmark', (input) =>
+        made('benchmark', input, {
+          benchmark: input.benchmark.name,
+          rows: [{ task: 'ifeval', metric: 'prompt_level_strict_acc', value: 0.5, error: 0.1, count: 8 }],
+        }),
+      ),
       publish: this.act('publish', ({ folder }) => ({ folder })),
       release: this.act('release', () => ({ version: 1 })),
     };
@@ -129,7 +154,7 @@ export class StandIns {
 
 export const badInput = (message: string) => ApplicationFailure.nonRetryable(message, 'InputError');
 
-/** Runs workers for both queues while `test` runs. */
+/** Runs workers while `test` runs: for the control queue, and for the queue of the pool `single` unless `gpuOptions` names another. */
 export async function withWorkers<T>(
   {
     environment,
@@ -140,7 +165,7 @@ export async function withWorkers<T>(
   gpuOptions: Partial<WorkerOptions> = {},
 ): Promise<T> {
   const shared = { connection: environment.nativeConnection, activities: standIns.activities() };
-  const gpu = await Worker.create({ ...shared, ...gpuOptions, taskQueue: GPU_QUEUE });
+  const gpu = await Worker.create({ ...shared, taskQueue: MODEL_QUEUES.single, ...gpuOptions });
   const control = await Worker.create({ ...shared, taskQueue: CONTROL_QUEUE, workflowBundle });
   return control.runUntil(gpu.runUntil(test));
 }

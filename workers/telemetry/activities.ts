@@ -8,8 +8,8 @@ import type { Metrics } from './metrics.ts';
 export interface Watchers {
   logger: Logger;
   metrics: Metrics;
-  /** Called when an activity starts. The returned function is called when the activity ends. */
-  begin?: () => () => void;
+  /** Called when an activity starts. The returned functions are called when the activity ends. */
+  begin: (() => () => void)[];
 }
 
 /** Creates an interceptor for workers. */
@@ -18,7 +18,7 @@ export const watchActivities =
   (context: Context): ActivityInterceptors => ({
     inbound: {
       async execute(input, next) {
-        const end = begin?.();
+        const ends = begin.map((start) => start());
         const started = performance.now();
         const seconds = () => Math.round(performance.now() - started) / 1000;
         const place = placeOf(context, input.args);
@@ -33,7 +33,7 @@ export const watchActivities =
           logger.warn('activity failed', { ...place, seconds: seconds(), error: { type: name, message } });
           throw error;
         } finally {
-          end?.();
+          ends.forEach((end) => end());
         }
       },
     } satisfies ActivityInboundCallsInterceptor,

@@ -2,18 +2,23 @@
 import type { Client } from '@temporalio/client';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 import { modelActivities } from '../../activities/index.ts';
+import { POOLS, type PoolName } from '../../config/pools.ts';
 import { runStatusQuery } from '../../workflows/alignment.ts';
-import { CONTROL_QUEUE } from '../../workflows/queues.ts';
+import { CONTROL_QUEUE, MODEL_QUEUES } from '../../workflows/queues.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import type { Metrics } from './metrics.ts';
 
 const EVERY_SECONDS = 60;
 const ANSWER_SECONDS = 10;
+const FAILED_SINCE_MINUTES = 15;
+const CAPACITIES = ['spot', 'on-demand'];
 
 interface Demand {
-  /** Number of engine activities that wait for a worker, wait for a retry, or run. */
-  demand: number;
+  /** Number of engine activities of a pool that wait for a worker, wait for a retry, or run. */
+  demand: Record<PoolName, number>;
   parkedRuns: number;
+  /** Runs that ended as failed in the last FAILED_SINCE_MINUTES. */
+  failedRuns: number;
   /** The longest time since the last heartbeat of a running engine activity, in seconds. 0 if none runs. */
   heartbeatAge: number;
 }
@@ -25,7 +30,8 @@ interface Demand {
  * @param version counts only workflows pinned to this version of a deployment, or to none
  */
 async function observeDemand(client: Client, version?: WorkerDeploymentVersion): Promise<Demand> {
-  let [demand, parkedRuns, heartbeatAge] = [0, 0, 0];
+  const demand = { single: 0, node: 0 };
+  let [parkedRuns, heartbeatAge] = [0, 0];
   const now = Date.now();
   const query = `TaskQueue = '${CONTROL_QUEUE}' AND ExecutionStatus = 'Running'`;
   for await (const { workflowId, runId, type } of client.workflow.list({ query })) {
@@ -33,11 +39,11 @@ async function observeDemand(client: Client, version?: WorkerDeploymentVersion):
     const { raw } = await handle.describe();
     const pinned = raw.workflowExecutionInfo?.versioningInfo?.deploymentVersion;
     if (version && pinned && pinned.buildId !== version.buildId) continue;
-    const pending = (raw.pendingActivities ?? []).filter(
-      ({ activityType }) => (activityType?.name ?? '') in modelActivities,
-    );
-    demand += pending.length;
-    for (const { lastHeartbeatTime, lastStartedTime, state } of pending) {
+    for (const { activityType, activityOptions, lastHeartbeatTime, lastStartedTime, state } of raw.pendingActivities ??
+      []) {
+      const pool = poolOfActivity(activityType?.name, activityOptions?.taskQueue?.name);
+      if (!pool) continue;
+      demand[pool]++;
       const heard = lastHeartbeatTime ?? lastStartedTime;
       if (state !== STARTED || !heard) continue;
       heartbeatAge = Math.max(heartbeatAge, (now - Number(heard.seconds) * 1000 - (heard.nanos ?? 0) / 1e6) / 1000);
@@ -49,7 +55,17 @@ async function observeDemand(client: Client, version?: WorkerDeploymentVersion):
       .catch(() => undefined);
     if (status?.state === 'parked') parkedRuns++;
   }
-  return { demand, parkedRuns, heartbeatAge };
+  const since = new Date(now - FAILED_SINCE_MINUTES * 60_000).toISOString();
+  const failed = `WorkflowType = 'alignment' AND ExecutionStatus = 'Failed' AND CloseTime > '${since}'`;
+  const { count: failedRuns } = await client.workflow.count(failed);
+  return { demand, parkedRuns, failedRuns, heartbeatAge };
+}
+
+/** The pool that an activity waits for or runs in. Undefined for one of the control queue. */
+function poolOfActivity(name: string | null | undefined, queue: string | null | undefined): PoolName | undefined {
+  // Servers before 1.28 do not report the queue: then all that may need a model counts for one pool.
+  if (!queue) return (name ?? '') in modelActivities ? 'single' : undefined;
+  return POOLS.find((pool) => MODEL_QUEUES[pool] === queue);
 }
 
 /** temporal.api.enums.v1.PendingActivityState */
@@ -71,9 +87,15 @@ export function publishDemand(
     if (looking) return;
     looking = true;
     try {
-      const { demand, parkedRuns, heartbeatAge } = await observeDemand(client, version);
-      metrics.set('demand', demand);
+      const { demand, parkedRuns, failedRuns, heartbeatAge } = await observeDemand(client, version);
+      for (const Pool of POOLS) {
+        metrics.set('demand', demand[Pool], { Pool });
+        // In CloudWatch a metric without values is no time series, and an expression with it has no value either. GPU workers add 1
+        // each to this 0.
+        for (const Capacity of CAPACITIES) metrics.set('workers', 0, { Pool, Capacity });
+      }
       metrics.set('parked_runs', parkedRuns);
+      metrics.set('runs_failed', failedRuns);
       metrics.set('heartbeat_age', heartbeatAge);
       metrics.flush();
     } catch (error) {

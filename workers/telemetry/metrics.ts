@@ -1,35 +1,52 @@
 /** selm's metrics, for Prometheus (on the port of Temporal's metrics), CloudWatch, both or neither, depending on the environment. */
-import type { MetricCounter, MetricGauge, MetricHistogram, MetricMeter } from '@temporalio/common';
+import type {
+  MetricCounter,
+  MetricGauge,
+  MetricHistogram,
+  MetricMeter,
+  WorkerDeploymentVersion,
+} from '@temporalio/common';
 import { InputError } from '../../data/errors.ts';
-import { createEmf, type EmfMetrics } from './emf.ts';
+import { createEmf, type Dimensions, type EmfMetric, type EmfMetrics } from './emf.ts';
+
+/** A metric: what it is, its unit, and its dimensions in CloudWatch besides `Deployment`. */
+type Described = [about: string, unit: EmfMetric['unit'], ...by: (keyof Dimensions)[]];
 
 /** Metrics that are sums. */
 const COUNTERS = {
-  sampled_tokens: 'Tokens of answers sampled',
-  training_steps: 'Optimizer steps done',
-} as const;
+  prompt_tokens: ['Tokens of the prompts that responses were sampled for, once for each prompt', 'Count'],
+  sampled_tokens: ['Tokens of answers sampled', 'Count'],
+  training_steps: ['Optimizer steps done', 'Count'],
+} satisfies Record<string, Described>;
 
 /** Metrics that are current values. */
 const GAUGES = {
-  demand: 'Model activities that wait or run',
-  parked_runs: 'Runs that wait for a decision',
-  workers: 'This worker, while it is there',
-  heartbeat_age: 'Seconds since the last heartbeat of the running model activity that has been silent longest',
-} as const;
+  demand: ['Model activities that wait or run', 'Count', 'Pool', 'Version'],
+  parked_runs: ['Runs that wait for a decision', 'Count'],
+  runs_failed: ['Runs that have failed in the last quarter of an hour', 'Count'],
+  workers: ['This worker, while it is there', 'Count', 'Pool', 'Version', 'Capacity'],
+  heartbeat_age: [
+    'Seconds since the last heartbeat of the running model activity that has been silent longest',
+    'Seconds',
+  ],
+  gpu_utilization: ['Utilization of the GPUs while an activity is in progress: their mean', 'Percent', 'Pool'],
+  disk_used: ['Used part of the volume of SELM_HOME', 'Percent', 'Pool'],
+} satisfies Record<string, Described>;
 
 /** Durations, in seconds. */
 const DURATIONS = {
-  step_seconds: 'Of an optimizer step',
-  activity_seconds: 'Of an activity that has done work',
-} as const;
+  step_seconds: ['Of an optimizer step', 'Seconds'],
+  activity_seconds: ['Of an activity that has done work', 'Seconds'],
+} satisfies Record<string, Described>;
 
 const PREFIX = 'selm_';
 
-/** CloudWatch's names are in camel case. SELM_DEMAND_METRIC is the demand's name, so each version of a deployment has its own metric. */
-function emfName(name: string): string {
-  if (name === 'demand') return process.env['SELM_DEMAND_METRIC'] ?? 'Demand';
-  return name.replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
-}
+/** CloudWatch's names are in camel case. */
+const emfMetric = (name: string, [, unit, ...by]: Described): EmfMetric => ({
+  name: name.replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+  unit,
+  by: ['Deployment', ...by],
+});
 
 /** The metrics of a worker, for Prometheus and, if configured, for CloudWatch. */
 export class Metrics {
@@ -38,7 +55,7 @@ export class Metrics {
   private readonly durations: Record<keyof typeof DURATIONS, MetricHistogram>;
   private readonly emf: EmfMetrics | undefined;
 
-  constructor(meter: MetricMeter, emf = createEmf()) {
+  constructor(meter: MetricMeter, emf?: EmfMetrics) {
     this.counters = mapValues(COUNTERS, (name, about) => meter.createCounter(PREFIX + name, undefined, about));
     this.gauges = mapValues(GAUGES, (name, about) => meter.createGauge(PREFIX + name, 'float', undefined, about));
     this.durations = mapValues(DURATIONS, (name, about) => meter.createHistogram(PREFIX + name, 'float', 's', about));
@@ -47,17 +64,19 @@ export class Metrics {
 
   add(name: keyof typeof COUNTERS, value: number): void {
     this.counters[name].add(value);
-    this.emf?.add(emfName(name), 'Count', value);
+    this.emf?.add(emfMetric(name, COUNTERS[name]), value);
   }
 
-  set(name: keyof typeof GAUGES, value: number): void {
-    this.gauges[name].set(value);
-    this.emf?.set(emfName(name), name === 'heartbeat_age' ? 'Seconds' : 'Count', value);
+  /** @param of what the value is of, if not of this worker; labels in Prometheus, dimensions in CloudWatch */
+  set(name: keyof typeof GAUGES, value: number, of: Dimensions = {}): void {
+    const labels = Object.entries(of).map(([dimension, its]) => [dimension.toLowerCase(), its]);
+    this.gauges[name].set(value, Object.fromEntries(labels) as Record<string, string>);
+    this.emf?.set(emfMetric(name, GAUGES[name]), value, of);
   }
 
   record(name: keyof typeof DURATIONS, seconds: number): void {
     this.durations[name].record(seconds);
-    this.emf?.record(emfName(name), 'Seconds', seconds);
+    this.emf?.record(emfMetric(name, DURATIONS[name]), seconds);
   }
 
   /** Writes the metrics collected so far. */
@@ -69,6 +88,10 @@ export class Metrics {
     this.emf?.close();
   }
 }
+
+/** The metrics of a worker that the environment enables. @throws InputError when it is incomplete */
+export const createMetrics = (meter: MetricMeter, version?: WorkerDeploymentVersion): Metrics =>
+  new Metrics(meter, createEmf(version));
 
 /** The address for Prometheus: SELM_METRICS_PORT on all interfaces. @throws InputError when it is not a port */
 export function metricsAddress(): string | undefined {
@@ -84,8 +107,11 @@ export function metricsAddress(): string | undefined {
 export const isMeasured = (): boolean =>
   Boolean(process.env['SELM_METRICS_PORT'] || process.env['SELM_METRICS_NAMESPACE']);
 
-function mapValues<K extends string, T>(texts: Record<K, string>, make: (name: K, text: string) => T): Record<K, T> {
+function mapValues<K extends string, T>(
+  described: Record<K, Described>,
+  make: (name: K, about: string) => T,
+): Record<K, T> {
   return Object.fromEntries(
-    Object.entries(texts).map(([name, text]) => [name, make(name as K, text as string)]),
+    (Object.keys(described) as K[]).map((name) => [name, make(name, described[name][0])]),
   ) as Record<K, T>;
 }

@@ -1,7 +1,9 @@
-/** The jobs that compute log-probabilities and divergences of given responses. */
+/** The jobs that compute log-probabilities, feature vectors and divergences of given responses. */
 import { located } from '../../../data/errors.ts';
 import type { ReferenceLogps } from '../../../data/records.ts';
+import { FEATURES } from '../../features.ts';
 import { checkSequenceLength } from '../../model-files/config.ts';
+import { MatrixWriter } from '../../model-files/safetensors.ts';
 import type {
   DivergenceJob,
   DivergenceResult,
@@ -24,7 +26,10 @@ import { ALL_CORES, reporter, type JobContext } from './context.ts';
 export async function score(job: ScoreJob, context: JobContext): Promise<ScoreResult> {
   const opened = openLlamaPolicy(job.policy);
   const tokenized = tokenizeResponses(opened, job.rows);
-  const logps = await scoreResponses(job, opened, tokenized, context);
+  const { hiddenSize } = opened.model.config;
+  const file = job.features ? new MatrixWriter(job.features, FEATURES, [tokenized.length, hiddenSize]) : undefined;
+  const write = file && ((row: number, features: Float32Array) => file.write(row, features));
+  const logps = await scoreResponses(job, opened, tokenized, context, write).finally(() => file?.close());
   return tokenized.map(({ response, isPrefix }, i) => ({
     logp: logps[i],
     tokens: response.length,
@@ -35,15 +40,20 @@ export async function score(job: ScoreJob, context: JobContext): Promise<ScoreRe
 /**
  * The log-probabilities of responses, in nats.
  * @param policy the opened policy's, whose session is kept open for further jobs
+ * @param onFeatures gets each row's feature vector. Default: they are not computed
  */
 export async function scoreResponses(
   { policy, threads = ALL_CORES }: Pick<ScoreJob, 'policy' | 'threads'>,
   opened: LlamaPolicy,
   rows: TokenizedResponse[],
   { control, sessions }: JobContext,
+  onFeatures?: (row: number, features: Float32Array) => void,
 ): Promise<Float64Array> {
-  const scorer = await sessions.get('scorer', JSON.stringify([policy, threads]), () => Scorer.open(opened, threads));
-  return scorer.score(rows, reporter(control, 'scoring', 'rows', rows.length));
+  const withFeatures = onFeatures !== undefined;
+  const scorer = await sessions.get('scorer', JSON.stringify([policy, threads, withFeatures]), () =>
+    Scorer.open(opened, threads, withFeatures),
+  );
+  return scorer.score(rows, reporter(control, 'scoring', 'rows', rows.length), onFeatures);
 }
 
 /** `EngineMethods.reference`. */

@@ -4,6 +4,7 @@ import { writeAdapter } from '../../model-files/lora.ts';
 import type { OptimizeJob, SftJob, TrainResult } from '../../protocol/jobs.ts';
 import { writeTemplate } from '../../tokenizer/template-files.ts';
 import { demonstrationExamples } from '../../training/demonstrations.ts';
+import { checkDisk } from '../../training/disk.ts';
 import { fingerprintOf, fingerprintValues } from '../../training/fingerprint.ts';
 import type { Example } from '../../training/groups.ts';
 import { checkTraining, optimizeExamples, startAdapter } from '../../training/train-job.ts';
@@ -46,6 +47,7 @@ async function trainPolicy<E extends Example>(
   const { model } = opened;
   const { outDir, policy, training, seed } = job;
   checkTraining(job, task.examples);
+  checkDisk(job, model.tensors);
   // Training needs more memory than any other job. So no session stays open.
   await sessions.clear();
   const adapter = training.full ? undefined : startAdapter(job, model);

@@ -28,7 +28,7 @@ export function microBatchGraph<E extends Example>(
   const g = new Graph();
   const trained = new Map(trainable.parameters.map(({ name, shape }) => [name, g.input(name, 'float32', shape)]));
   const sequences = g.input('sequences', 'float32', ['N']);
-  const logps = sequenceLogps(g, model.config, trainable.bind(g, trained), sequences, { recompute });
+  const { logps } = sequenceLogps(g, model.config, trainable.bind(g, trained), sequences, { recompute });
   const loss = ops.mul(g, task.loss(g, logps), g.input('scale', 'float32', []));
   const wrt = trainable.parameters.map(({ name }) => trained.get(name)!);
   const onto = new Map(wrt.map((p) => [p, g.input(`gradient.${p.name}`, 'float32', p.shape)]));

@@ -4,10 +4,11 @@ import type { ObjectiveSettings } from '../../protocol/settings.ts';
 import { preferenceMetrics, type PreferenceExample } from '../../training/preference.ts';
 import * as ops from '../graph/ops.ts';
 import { objectiveOf } from '../objectives/index.ts';
+import { sftLoss } from '../objectives/sft.ts';
 import { float32, int64 } from '../session.ts';
 import type { TrainingTask } from './task.ts';
 
-/** Training on preferences: the loss is the mean of the objective over a batch's preferences. */
+/** Training on preferences: the loss is the mean of the objective, and of the SFT term if it has a weight, over a batch's preferences. */
 export function preferenceTask(
   examples: PreferenceExample[],
   settings: ObjectiveSettings,
@@ -24,8 +25,18 @@ export function preferenceTask(
         const [logp, ratio, count] = [logps, ratios, tokens].map((values) => ops.gather(g, values, indices));
         return { logp, ratio, tokens: count };
       };
-      const preferences = { chosen: pick('chosen'), rejected: pick('rejected'), reference: pick('reference') };
-      return ops.reduceSum(g, objective.loss(g, preferences, settings), 0, false);
+      const preferences = {
+        chosen: pick('chosen'),
+        rejected: pick('rejected'),
+        reference: pick('reference'),
+        ...(settings.labelSmoothing && { labelSmoothing: g.input('label_smoothing', 'float32', ['P']) }),
+      };
+      const losses = objective.loss(g, preferences, settings);
+      const { sftWeight } = settings;
+      const total = sftWeight
+        ? ops.add(g, losses, ops.mul(g, sftLoss(g, preferences.chosen), g.scalar(sftWeight)))
+        : losses;
+      return ops.reduceSum(g, total, 0, false);
     },
 
     feeds(batch) {
@@ -47,6 +58,12 @@ export function preferenceTask(
         chosen: indicesOf('chosen'),
         rejected: indicesOf('rejected'),
         reference: indicesOf('reference'),
+        ...(settings.labelSmoothing && {
+          label_smoothing: float32(
+            Float32Array.from(batch, (example) => example.labelSmoothing!),
+            [batch.length],
+          ),
+        }),
       };
     },
 

@@ -1,16 +1,26 @@
 /** The training loop: batches, learning rate, optimizer steps, metrics, checkpoints. */
+import { uploadSeconds } from '../../../artifacts/checkpoint-folder.ts';
 import { JobAborted, TrainingDiverged } from '../../protocol/errors.ts';
 import type { Progress, TrainedSteps, TrainMetrics } from '../../protocol/jobs.ts';
 import type { TrainingSettings } from '../../protocol/settings.ts';
 import { planSteps } from '../../training/schedule.ts';
 import type { Example } from '../../training/groups.ts';
 import type { LlamaFolder } from '../../model-files/model.ts';
-import { Session } from '../session.ts';
+import { Session, type Feeds } from '../session.ts';
 import { AdamW } from './adamw.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { accumulateGradients, microBatchGraph } from './micro-batch.ts';
 import type { TrainingTask } from './task.ts';
 import type { Trainable } from './trainable.ts';
+
+/** The checkpoints of a training. */
+interface CheckpointOptions {
+  dir: string;
+  everySeconds: number;
+  /** How long the last checkpoint of a stopped training may take to be written and uploaded. Default: no limit. */
+  stopSeconds?: number;
+  fingerprint: string;
+}
 
 /** How a training runs, besides what it trains on. */
 export interface TrainingOptions {
@@ -19,11 +29,17 @@ export interface TrainingOptions {
   seed: number;
   threads: number;
   /** Default: no checkpoints are written or read. */
-  checkpoint?: { dir: string; everySeconds: number; fingerprint: string };
+  checkpoint?: CheckpointOptions;
   onProgress: (progress: Progress) => void;
-  /** Called before each micro-batch. Once it returns true, a checkpoint is written and `JobAborted` thrown. */
+  /** Called before each micro-batch. Once it returns true, a checkpoint is written if it is in time, and `JobAborted` thrown. */
   aborted: () => boolean;
 }
+
+/** Bytes a second at which a checkpoint is written, before one was: an assumption, the same as in python/selm_torch/checkpoint.py. */
+const ASSUMED_SPEED = 2e8;
+
+const bytesOf = (state: Feeds): number =>
+  Object.values(state).reduce((sum, { data }) => sum + (data as Float32Array).byteLength, 0);
 
 /**
  * Trains in place: `trainable.values` are updated. The result is the same to the bit for the same inputs and number of threads,
@@ -65,22 +81,36 @@ async function trainSteps<E extends Example>(
     : { damaged: [] };
   const metrics: TrainMetrics[] = resumed?.metrics ?? [];
   const first = resumed?.step ?? 0;
+  if (resumed) onProgress({ done: first, total: steps, unit: 'steps', tokens: 0, resumedFromStep: first });
   let tokensDone = 0;
-  let lastCheckpoint = Date.now();
+  let lastCheckpoint = { step: first, at: Date.now() };
+  // Until one was written, an assumption.
+  let writeSeconds = bytesOf(optimizer.state) / ASSUMED_SPEED;
 
   const save = (step: number) => {
+    const started = performance.now();
     const written = writeCheckpoint(
       checkpoint!.dir,
       { step, fingerprint: checkpoint!.fingerprint, metrics },
       optimizer.state,
     );
+    writeSeconds = (performance.now() - started) / 1000;
     onProgress({ done: step, total: steps, unit: 'steps', tokens: tokensDone, checkpoint: written });
-    lastCheckpoint = Date.now();
+    lastCheckpoint = { step, at: Date.now() };
   };
   const stopIfAborted = (step: number) => {
     if (!aborted()) return;
-    if (checkpoint && step > first) save(step);
-    throw new JobAborted(`training was stopped after ${step} of ${steps} steps`);
+    let lost = '';
+    if (checkpoint && step > lastCheckpoint.step) {
+      const seconds = writeSeconds + uploadSeconds(checkpoint.dir);
+      if (seconds <= (checkpoint.stopSeconds ?? Infinity)) save(step);
+      else {
+        lost =
+          `; a checkpoint would take ${seconds.toFixed(0)} s, longer than a worker that ends has: ` +
+          `${step - lastCheckpoint.step} steps after step ${lastCheckpoint.step} are computed again`;
+      }
+    }
+    throw new JobAborted(`training was stopped after ${step} of ${steps} steps${lost}`);
   };
 
   for (let step = first; step < steps; step++) {
@@ -109,7 +139,7 @@ async function trainSteps<E extends Example>(
     }
     metrics.push(row);
     onProgress({ done: step + 1, total: steps, unit: 'steps', tokens: tokensDone, metrics: row });
-    if (checkpoint && step + 1 < steps && Date.now() - lastCheckpoint >= checkpoint.everySeconds * 1000) {
+    if (checkpoint && step + 1 < steps && Date.now() - lastCheckpoint.at >= checkpoint.everySeconds * 1000) {
       save(step + 1);
     }
   }

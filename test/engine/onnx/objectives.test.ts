@@ -67,6 +67,14 @@ test("SimPO's rewards are mean log-probabilities, and its reference policy is no
   }
 });
 
+test("length-normalized DPO's rewards are means over tokens", async () => {
+  const { metrics } = await optimize('ln-dpo', 'per-token');
+  for (const [i, row] of metrics.entries()) {
+    const ratio = expected.policy_logps[i].chosen - expected.reference_logps[i].chosen;
+    expect(row['rewards/chosen']).toBeCloseTo((5 * ratio) / pairs[i].chosen.length, 4);
+  }
+});
+
 describe('an objective takes its own settings only', () => {
   test.each([
     [{}, { name: 'selm', beta: 0.01, alpha: 1e-3 }],
@@ -75,6 +83,14 @@ describe('an objective takes its own settings only', () => {
       { name: 'simpo', gamma: 0.5 },
       { name: 'simpo', beta: 2, gamma: 0.5 },
     ],
+    [
+      { name: 'r-dpo', sftWeight: 0 },
+      { name: 'r-dpo', beta: 0.01, lengthPenalty: 0.01 },
+    ],
+    [
+      { name: 'geb', sftWeight: 1 },
+      { name: 'geb', beta: 0.1, alpha: 1, sftWeight: 1 },
+    ],
   ])('%j', (given, settings) => expect(objectiveSchema.parse(given)).toStrictEqual(settings));
 
   test.each([
@@ -82,5 +98,7 @@ describe('an objective takes its own settings only', () => {
     { name: 'ipo', gamma: 1 },
     { name: 'selm', gamma: 1 },
     { name: 'simpo', alpha: 1 },
+    { name: 'dpo', lengthPenalty: 0.1 },
+    { name: 'ln-dpo', alpha: 1 },
   ])('%j is refused', (given) => expect(objectiveSchema.safeParse(given).success).toBe(false));
 });

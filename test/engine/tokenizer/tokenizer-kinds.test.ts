@@ -46,7 +46,7 @@ test('the texts are 2,000', () => {
 });
 
 const OF_SENTENCEPIECE = ['llama2', 'mistral', 'zephyr', 'vicuna', 'gemma', 'phi3'];
-const OF_BYTES = ['llama3', 'qwen2', 'qwen3', 'smollm2', 'olmo2', 'falcon', 'stablelm'];
+const OF_BYTES = ['llama3', 'qwen2', 'qwen3', 'smollm2', 'olmo2', 'falcon', 'stablelm', 'granite', 'phi4'];
 
 describe.each(OF_SENTENCEPIECE.concat(OF_BYTES))('%s', (kind) => {
   const tokenizer = loadTokenizer(folder + kind);

@@ -32,7 +32,8 @@ const row = {
 } satisfies PreferenceRecord;
 
 const ROOM = { maxLength: 64, maxPromptLength: 32 };
-const tokens = (rows: PreferenceRecord[], limits = ROOM) => tokenizePreferences(opened, rows, limits, true);
+const tokens = (rows: PreferenceRecord[], limits = ROOM) =>
+  tokenizePreferences(opened, rows, limits, { reference: true });
 const nothing = { rows: 1, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0 };
 
 test('token ids are used as they are, not the tokens of the texts', async () => {
@@ -80,9 +81,15 @@ describe('length limits', () => {
 
 test('errors name a row by its number in the file, whatever range is read', async () => {
   const stray = { ...row, chosen_input_ids: [20, 4711] };
-  const read = tokenizePreferences(opened, [row, stray, row], ROOM, true, { from: 1, to: 2 });
+  const read = tokenizePreferences(opened, [row, stray, row], ROOM, { reference: true }, { from: 1, to: 2 });
   await expect(read).rejects.toThrow(/^Row 2: token id 4711 is outside the vocabulary/);
-  const { rows, counts } = await tokenizePreferences(opened, [row, stray, row], ROOM, true, { from: 2, to: 3 });
+  const { rows, counts } = await tokenizePreferences(
+    opened,
+    [row, stray, row],
+    ROOM,
+    { reference: true },
+    { from: 2, to: 3 },
+  );
   expect([rows.length, counts.rows]).toEqual([1, 1]);
 });
 
@@ -90,7 +97,9 @@ test('a row that is longer than the context is named by its number in the file, 
   const file = join(temporaryFolder(), 'preferences.jsonl');
   const long = { ...row, rejected_input_ids: Array.from({ length: 300 }, () => 7) };
   await writeJsonl(file, [{ ...row, rejected: row.chosen }, row, long]);
-  await expect(tokenizePreferences(opened, file, { maxLength: 1024, maxPromptLength: 32 }, true)).rejects.toThrow(
+  await expect(
+    tokenizePreferences(opened, file, { maxLength: 1024, maxPromptLength: 32 }, { reference: true }),
+  ).rejects.toThrow(
     new InputError(
       `Row 3: it has ${row.prompt_input_ids.length + 300} tokens, more than the 256 that the model can take: lower maxLength to at most 256.`,
     ),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import type { DemonstrationRecord } from '../../../data/records.ts';
 import { startEngine } from '../../../engine/backends.ts';
+import { openFeatures } from '../../../engine/features.ts';
 import { layersOf } from '../../../engine/model-files/linear-layers.ts';
 import { readAdapter } from '../../../engine/model-files/lora.ts';
 import { openModelFolder } from '../../../engine/model-files/model.ts';
@@ -61,6 +62,20 @@ describeTorch('torch on two ranks agrees with onnx', () => {
     }
   });
 
+  test('in feature vectors, of a response without tokens too', async () => {
+    const job = { policy, rows: [...rows, { ...rows[0], response_input_ids: [] }] };
+    const files = ['torch', 'onnx'].map((name) => join(scratch, `features-${name}.safetensors`));
+    const scores = await engine.run('score', { ...job, features: files[0], ...twoRanks });
+    await engine.run('score', { ...job, features: files[1] });
+    expect(scores.at(-1)).toEqual({ logp: 0, tokens: 0 });
+    const [torch, onnx] = files.map(openFeatures);
+    expect([torch.rows, torch.width]).toEqual([job.rows.length, onnx.width]);
+    for (const i of job.rows.keys()) {
+      const own = torch.row(i);
+      for (const [j, value] of onnx.row(i).entries()) expect(Math.abs(own[j] - value), `row ${i}`).toBeLessThan(1e-4);
+    }
+  });
+
   test('in divergences, of a response without tokens too', async () => {
     const job = { policy, reference, rows: [...rows, { ...rows[0], response_input_ids: [] }] };
     const [torch, onnx] = [
@@ -96,6 +111,27 @@ describeTorch('torch on two ranks agrees with onnx', () => {
       for (const [i, value] of a.entries()) expect(Math.abs(own.a[i] - value)).toBeLessThan(2e-5);
       for (const [i, value] of b.entries()) expect(Math.abs(own.b[i] - value)).toBeLessThan(2e-5);
     }
+  });
+
+  test('in label smoothing by agreement, with the SFT term', async () => {
+    const jobs = ['torch', 'onnx', 'plain'].map((name) =>
+      optimizeJob(join(scratch, `smoothed-${name}`), { epochs: 2, batchSize: 2 }),
+    );
+    const confidence = [{ confidence: 0.6 }, {}, { confidence: 0.9 }];
+    const smoothed = jobs.map((job) => ({
+      ...job,
+      rows: job.rows.map((row, i) => ({ ...row, ...confidence[i] })),
+      objective: { name: 'dpo' as const, beta: 0.1, labelSmoothing: 'agreement' as const, sftWeight: 0.5 },
+    }));
+    const [torch, onnx] = [
+      await engine.run('optimize', { ...smoothed[0], ...twoRanks }),
+      await engine.run('optimize', smoothed[1]),
+    ];
+    expectMetrics(torch.metrics, onnx.metrics);
+    expect(outcome(torch)).toEqual(outcome(onnx));
+    expect(onnx.rows.noConfidence).toBe(1);
+    const plain = await engine.run('optimize', { ...jobs[2], objective: { name: 'dpo', beta: 0.1 } });
+    expect(Math.abs(plain.metrics[0].loss - onnx.metrics[0].loss)).toBeGreaterThan(1e-4);
   });
 
   test('from a fresh adapter, in random order, with reference log-probabilities from files', async () => {

@@ -3,7 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
-import { completeMark, environmentFolder, interpreterIn, torchEnvironment } from '../../../engine/torch/environment.ts';
+import { completeMark, environmentFolder, interpreterIn } from '../../../engine/python-environments.ts';
+import { torchEnvironment } from '../../../engine/torch/environment.ts';
 import { temporaryFolder } from '../../temporary.ts';
 
 const folder = temporaryFolder();
@@ -36,12 +37,12 @@ test('an environment in the cache counts once it is complete', () => {
   vi.stubEnv('SELM_PYTHON', undefined);
   vi.stubEnv('SELM_CACHE', join(folder, 'cache'));
   expect(torchEnvironment).toThrow(/^PyTorch is not installed for selm: run selm torch install, or set SELM_PYTHON/);
-  const cpu = environmentFolder('cpu');
+  const cpu = environmentFolder('torch-cpu');
   const python = environment(cpu, packages);
   expect(torchEnvironment).toThrow(/^PyTorch is not installed/);
   writeFileSync(completeMark(cpu), '');
   expect(torchEnvironment().python).toBe(python);
-  const cuda = environmentFolder('cuda');
+  const cuda = environmentFolder('torch-cuda');
   environment(cuda, { ...packages, vllm: '0.33.0' });
   writeFileSync(completeMark(cuda), '');
   expect(torchEnvironment()).toMatchObject({ python: interpreterIn(cuda), vllm: '0.33.0' });

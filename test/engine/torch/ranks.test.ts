@@ -1,5 +1,6 @@
 /** The ranks of the torch backend: stopped, killed and hung ones, what their parent reports, and that none is left behind. */
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { startEngine } from '../../../engine/backends.ts';
@@ -12,6 +13,8 @@ import { referenceCase } from '../reference-case.ts';
 import { backendsOf, describeTorch, filesIn, isAlive, ranksOf, twoRanks } from './environment.ts';
 
 const scratch = temporaryFolder();
+// Where the ranks' folders are.
+process.env['TMPDIR'] = scratch;
 const { pairs, expected, reference, optimizeJob } = referenceCase('llama');
 
 /** The watchdog's limit is for the test of a hang: no step takes nearly as long. */
@@ -149,6 +152,9 @@ describeTorch('ranks', () => {
     await expect(lost).rejects.toThrow(EngineDied);
     expect(ranks).toHaveLength(2);
     await expectGone(ranks);
+    // The next backend removes the folder that the killed one has left.
+    await expectNextJob();
+    expect(readdirSync(scratch).filter((name) => name.startsWith('selm-torch'))).toHaveLength(1);
   });
 
   test('end when the worker is killed', async () => {

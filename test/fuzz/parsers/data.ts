@@ -64,7 +64,7 @@ export function dataParsers(folder: string): Parsers {
     return { form, inputs, file: path, read: () => read(path) };
   };
   return {
-    prompts: file('prompts.jsonl', 'lines', [prompts, firstLines('examples/ifeval/train.jsonl', 8)], async (path) =>
+    prompts: file('prompts.jsonl', 'lines', [prompts, firstLines('examples/ifeval/prompts.jsonl', 8)], async (path) =>
       writeJsonl(join(folder, 'written.jsonl'), await readPrompts(path)),
     ),
     sampled: file('sampled.jsonl', 'lines', [sampled], readSampled),

@@ -96,7 +96,7 @@ export async function endpointParsers(folder: string): Promise<Parsers> {
   const store = new LocalStore(join(folder, 'ui-store'), () => {});
   // Nobody listens there: pages of runs say that Temporal does not answer.
   const connection = Connection.lazy({ address: '127.0.0.1:1', connectTimeout: 1 });
-  const pages = webApp(new Client({ connection }), store, ['127.0.0.1']);
+  const pages = webApp(new Client({ connection }), store, { hosts: ['127.0.0.1'] });
   return {
     'serve-completions': post('/v1/completions', completion, ids),
     'serve-chat': post('/v1/chat/completions', chat, streamed),

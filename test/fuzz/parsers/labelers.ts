@@ -23,9 +23,7 @@ const ANSWERS = [
 /** A prompt for each kind of instruction in IFEval's data. */
 function instructions(): string[] {
   const found = new Map<string, string>();
-  const rows = ['train', 'held-out'].flatMap((name) =>
-    readFileSync(`examples/ifeval/${name}.jsonl`, 'utf8').trim().split('\n'),
-  );
+  const rows = readFileSync('examples/ifeval/prompts.jsonl', 'utf8').trim().split('\n');
   for (const row of rows) {
     const { key, ...fields } = JSON.parse(row) as { key: number; instruction_id_list: string[] };
     const fresh = fields.instruction_id_list.find((id) => !found.has(id));

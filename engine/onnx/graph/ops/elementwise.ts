@@ -77,16 +77,22 @@ export const greaterOrEqual = comparison('GreaterOrEqual');
 export const not = unary('Not');
 /** |x| */
 export const abs = unary('Abs');
-/** e^x */
-export const exp = unary('Exp');
+/** e^x;  dx = dy y */
+export const exp = unary(
+  'Exp',
+  vjpOf((g, dy, { outputs: [y] }) => [() => mul(g, dy, y)]),
+);
 /** The natural logarithm of x. */
 export const log = unary('Log');
 /** sin(x), x in radians. */
 export const sin = unary('Sin');
 /** cos(x), x in radians. */
 export const cos = unary('Cos');
-/** 1 / (1 + e^-x) */
-export const sigmoid = unary('Sigmoid');
+/** 1 / (1 + e^-x);  dx = dy y (1 - y) */
+export const sigmoid: Unary = unary(
+  'Sigmoid',
+  vjpOf((g, dy, { outputs: [y] }) => [() => mul(g, dy, mul(g, y, sub(g, g.scalar(1), y)))]),
+);
 /** tanh(x) */
 export const tanh = unary('Tanh');
 

@@ -103,6 +103,8 @@ const cases: Record<string, [Shape[], Build, Record<string, number>?]> = {
   Neg: [[[3]], (g, [a]) => ops.neg(g, a)],
   Identity: [[[3]], (g, [a]) => ops.identity(g, a)],
   Softplus: [[[5]], (g, [a]) => ops.softplus(g, a)],
+  Exp: [[[5]], (g, [a]) => ops.exp(g, a)],
+  Sigmoid: [[[5]], (g, [a]) => ops.sigmoid(g, a)],
   'Gated SiLU': [
     [
       [2, 3],

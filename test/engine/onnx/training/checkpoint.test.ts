@@ -1,6 +1,6 @@
 /** An interrupted training resumes from its checkpoint and ends with the same bits as an uninterrupted one. */
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { LocalEngine } from '../../../../engine/onnx/engine.ts';
@@ -28,12 +28,16 @@ const newJob = (full: boolean, dir?: string): TokenizedJob => ({
 
 const newFolder = () => join(scratch, `checkpoints-${runs++}`);
 
-/** Runs a job and stops it before a micro-batch, counted from 0. */
-const stopAtPass = async (job: OptimizeJob, pass: number) => {
+/** Runs a job and stops it before a micro-batch, counted from 0. @returns the message of the stop */
+const stopAtPass = async (job: OptimizeJob, pass: number): Promise<string> => {
   let asked = 0;
   // Scoring under the reference policy also calls aborted() once.
   const stopped = engine.run('optimize', job, { ...undisturbed, aborted: () => asked++ > pass });
   await expect(stopped).rejects.toThrow(JobAborted);
+  return stopped.then(
+    () => '',
+    ({ message }: JobAborted) => message,
+  );
 };
 
 /** The result of a finished training: the bytes of its files, and its metrics without times. */
@@ -93,6 +97,29 @@ test('a training stopped before its first step leaves no checkpoint', async () =
   const job = newJob(false, newFolder());
   await stopAtPass(job, 1);
   expect(existsSync(job.checkpoint!.dir)).toBe(false);
+});
+
+test('a stopped training begins no checkpoint that would take too long, and says what is lost', async () => {
+  const dir = newFolder();
+  const stoppable = (stopSeconds: number): TokenizedJob => ({
+    ...newJob(false, dir),
+    checkpoint: { dir, everySeconds: 3600, stopSeconds },
+  });
+  await stopAtPass(stoppable(25), 3);
+  expect(readdirSync(dir)).toEqual(['step-00000002']);
+  // Written in time, but not uploaded.
+  writeFileSync(join(dir, '.uploaded.json'), '{"seconds":240}');
+  await expect(stopAtPass(stoppable(25), 3)).resolves.toBe(
+    'training was stopped after 4 of 6 steps; a checkpoint would take 240 s, longer than a worker that ends has: ' +
+      '2 steps after step 2 are computed again',
+  );
+  // After the one whose upload is in progress.
+  mkdirSync(join(dir, '.upload'));
+  await expect(stopAtPass(stoppable(450), 3)).resolves.toMatch(/would take 480 s/);
+  expect(readdirSync(dir).sort()).toEqual(['.upload', '.uploaded.json', 'step-00000002']);
+  await stopAtPass(stoppable(500), 3);
+  expect(readdirSync(dir).sort()).toEqual(['.upload', '.uploaded.json', 'step-00000004']);
+  expect(await finish(stoppable(25))).toEqual({ ...adapter, resumedFromStep: 4 });
 });
 
 test('checkpoints are written at the given interval, each replacing the one before', async () => {

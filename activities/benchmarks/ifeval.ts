@@ -1,0 +1,35 @@
+/** benchmark-ifeval: strict and loose accuracy of a policy's greedy responses to IFEval's prompts. */
+import { join } from 'node:path';
+import { writeJsonl } from '../../data/jsonl.ts';
+import { readPrompts } from '../../data/prompts.ts';
+import { IFEVAL_PROMPTS, ifevalResult } from '../../evaluation/benchmarks/ifeval.ts';
+import { importPrompts } from '../prompts/stored.ts';
+import { readShards } from '../sample.ts';
+import { defineStep } from '../step.ts';
+import type { BenchmarkInput, BenchmarkKind } from './benchmark.ts';
+
+const measure = defineStep({
+  name: 'benchmark-ifeval',
+  kind: 'benchmark',
+  reproducible: true,
+  recipe: ({ responses }: BenchmarkInput<'ifeval'>) => ({ parameters: {}, inputs: { responses }, seed: 0 }),
+  computedWith: () => undefined,
+  run: async ({ inputs }, { context: { store }, folder }) => {
+    const rows = await readShards(store, inputs.responses);
+    const texts = rows.map(({ responses: [{ text }] }) => text);
+    await writeJsonl(
+      join(folder, 'responses.jsonl'),
+      rows.map(({ key, prompt }, i) => ({ key, prompt, response: texts[i] })),
+    );
+    return ifevalResult(rows, texts);
+  },
+});
+
+export const ifeval: BenchmarkKind<'ifeval'> = {
+  async turn(context, { benchmark: { limit, maxNewTokens } }, options) {
+    const prompts = (await readPrompts(IFEVAL_PROMPTS)).slice(0, limit);
+    const { address } = await importPrompts(context, { count: prompts.length, records: () => prompts }, options);
+    return { sets: [{ address, count: prompts.length, settings: { temperature: 0, maxNewTokens } }], more: false };
+  },
+  measure,
+};

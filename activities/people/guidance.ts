@@ -1,0 +1,70 @@
+/** import-guidance: stores what a run's people are given, the guidelines and the gold questions. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { patiently } from '../../artifacts/files.ts';
+import { hashValue } from '../../artifacts/hash.ts';
+import { InputError } from '../../data/errors.ts';
+import { writeJsonl } from '../../data/jsonl.ts';
+import { readPreferences } from '../../data/readers.ts';
+import type { PreferenceRecord } from '../../data/records.ts';
+import { defineStep, type Activity, type StepResult } from '../step.ts';
+import { GOLD, GUIDELINES } from './questions.ts';
+
+export interface GuidanceInput {
+  /** Markdown. */
+  guidelines?: string;
+  /** Questions with known answers: a file or a hub data set of preferences. */
+  gold?: string;
+}
+
+interface GuidanceSummary {
+  /** The number of gold questions. */
+  gold: number;
+}
+
+/** Reads the gold questions, checks them, and stores them with the guidelines. @throws InputError when they cannot be used */
+export const importGuidance: Activity<GuidanceInput, StepResult<GuidanceSummary>> = async (
+  context,
+  { guidelines, gold },
+  options,
+) => storeGuidance(context, { guidelines, gold: gold === undefined ? [] : await readGoldRows(gold) }, options);
+
+/** Stores guidelines and gold questions. The step key depends on their content. */
+export const storeGuidance = defineStep({
+  name: 'import-guidance',
+  kind: 'guidance',
+  reproducible: false,
+  recipe: ({ guidelines, gold }: { guidelines?: string; gold: PreferenceRecord[] }) => ({
+    parameters: {
+      sha256: { ...(guidelines !== undefined && { guidelines: hashValue(guidelines) }), gold: hashValue(gold) },
+    },
+    inputs: {},
+    seed: 0,
+  }),
+  run: async (_recipe, { input: { guidelines, gold }, folder }): Promise<GuidanceSummary> => {
+    if (guidelines !== undefined) await patiently(() => writeFile(join(folder, GUIDELINES), guidelines));
+    if (gold.length > 0) await patiently(() => writeJsonl(join(folder, GOLD), gold));
+    return { gold: gold.length };
+  },
+});
+
+/** @throws InputError when a row is no question with a known answer */
+export async function readGoldRows(source: string): Promise<PreferenceRecord[]> {
+  const { rows, numbers, counts } = await readPreferences(source);
+  if (counts.equal > 0) {
+    throw new InputError(
+      `${source} has ${counts.equal} rows with the same chosen and rejected response, which have no known answer; remove them.`,
+    );
+  }
+  const ids = new Set<string>();
+  return rows.map((row, i) => {
+    const where = `${source}, row ${numbers[i]},`;
+    if (!('prompt' in row))
+      throw new InputError(`${where} has token ids only; label.gold needs texts that people can read.`);
+    const { id, prompt, chosen, rejected, tools } = row as PreferenceRecord;
+    if (ids.has(id))
+      throw new InputError(`${where} has the id "${id}" of an earlier row; give each gold question its own.`);
+    ids.add(id);
+    return { id, prompt, ...(tools && { tools }), chosen, rejected };
+  });
+}

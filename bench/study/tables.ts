@@ -1,0 +1,32 @@
+/** Parts of a page of results: tables of estimates. */
+import type { Estimate } from './statistics.ts';
+
+/** A share as percent. */
+export const percent = (share: number) => (100 * share).toFixed(1);
+/** A number with this many digits after the point. */
+export const fixed = (digits: number) => (value: number) => value.toFixed(digits);
+
+/** A table with a row for each method and a column for each round. */
+export const table = (rounds: number[], show: (name: string, round: number) => string, names: readonly string[]) =>
+  [
+    `| | ${rounds.map((round) => `round ${round}`).join(' | ')} |`,
+    `| --- | ${rounds.map(() => '---:').join(' | ')} |`,
+    ...names.map((name) => `| ${[name, ...rounds.map((round) => show(name, round))].join(' | ')} |`),
+  ].join('\n');
+
+/** An estimate with its interval. */
+export function cell(estimated: Estimate | undefined, show: (value: number) => string): string {
+  if (!estimated) return '';
+  const { mean, interval } = estimated;
+  return interval ? `${show(mean)} [${show(interval.low)}, ${show(interval.high)}]` : show(mean);
+}
+
+/** A difference with its interval, bold if the interval excludes 0. */
+export function difference(estimated: Estimate | undefined, show: (value: number) => string): string {
+  const signed = (value: number) => `${value > 0 ? '+' : ''}${show(value)}`;
+  const text = cell(estimated, signed);
+  return estimated && isClear(estimated) ? `**${text}**` : text;
+}
+
+/** Whether the interval excludes 0. */
+export const isClear = ({ interval }: Estimate) => interval !== undefined && (interval.low > 0 || interval.high < 0);

@@ -1,0 +1,144 @@
+/** The tasks of the study: start policies, prompts, settings, and what the page says about them. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { loadConfig } from '../../config/load.ts';
+import type { RunConfig } from '../../config/run.ts';
+import type { Address } from '../../artifacts/manifest.ts';
+import type { StepContext } from '../../activities/step.ts';
+import { InputError } from '../../data/errors.ts';
+import { prepareQuickstart, type Prepared } from '../../examples/quickstart/prepare.ts';
+import { METHODS } from './methods.ts';
+import { CAREFUL_SHARE, passOrFail, prepareRare, rareInstructions } from './rare.ts';
+import { inOrder } from './rounds.ts';
+
+/** What a run of a task differs in. */
+interface RunChoice {
+  seed: number;
+  rounds: number;
+  promptsPerRound: number;
+  threads: number;
+}
+
+/** A task, ready to run. */
+export interface Setup {
+  /** Number of held-out prompts. */
+  heldOut: number;
+  /** The task's configuration, with any objective. */
+  configOf(choice: RunChoice): RunConfig;
+}
+
+/** A task of the study. */
+export interface Task {
+  name: string;
+  title: string;
+  /** What it is, as Markdown. */
+  about: string;
+  /** Defaults of the flags. */
+  seeds: number;
+  methods: string[];
+  promptsPerRound: number;
+  /** Number of held-out prompts with fresh responses. */
+  freshPrompts: number;
+  /** @param folder where the start model and the prompts are made @param model in place of the task's */
+  prepare(folder: string, model?: string): Promise<Setup>;
+  /** Labels that preferences are made from, of the verifier's labels of a round. Default: these. */
+  pairLabels?: (context: StepContext, labels: Address[]) => Promise<Address[]>;
+}
+
+const example = (path: string) => fileURLToPath(new URL(`../../examples/${path}`, import.meta.url));
+const all = METHODS.map(({ name }) => name);
+
+/** A configuration of the quickstart, with changes of its sections. */
+const quickstartConfig =
+  ({ model, train, heldOut }: Prepared, changes: { sample?: object; optimize?: object } = {}) =>
+  ({ promptsPerRound, ...choice }: RunChoice): RunConfig => {
+    const prompts = { train, heldOut, perRound: promptsPerRound, tooLong: 'drop' as const };
+    const config = loadConfig(example('quickstart/config.yaml'), { model, prompts, ...choice });
+    return {
+      ...config,
+      sample: { ...config.sample, ...changes.sample },
+      optimize: { ...config.optimize, ...changes.optimize },
+    };
+  };
+
+/** A share as whole percent. */
+const percentOf = (share: number) => Math.round(100 * share);
+
+const linesOf = (file: string) => readFileSync(file, 'utf8').trim().split('\n').length;
+
+const quickstart: Task = {
+  name: 'quickstart',
+  title: 'The quickstart',
+  about: `The [quickstart](../examples/quickstart)'s model and prompts: instructions such as _List four colors joined by dashes._, a start
+policy with a million parameters that ignores most of them, and a program that scores a response by the share of the constraints
+that it follows. Four responses per prompt, sampled at temperature 1; the best one is chosen, the worst one rejected. Training
+takes one epoch with the quickstart's optimizer settings (all weights, learning rate 1e-4, batches of 32).`,
+  seeds: 10,
+  methods: all,
+  promptsPerRound: 1000,
+  freshPrompts: 100,
+  async prepare(folder) {
+    const prepared = await prepareQuickstart(folder);
+    return { heldOut: linesOf(prepared.heldOut), configOf: quickstartConfig(prepared) };
+  },
+};
+
+const rare: Task = {
+  name: 'rare',
+  title: 'A rare behavior',
+  about: `The quickstart's instructions that ask neither for three things nor for commas (${rareInstructions().training.length} for
+training). The start model is made as the quickstart's, but of its demonstrations ${percentOf(CAREFUL_SHARE)} % follow the instruction,
+not 20 %; all others list three things with commas, which is now always wrong. The share was chosen among 2, 7 and 10 % so that about 1 of
+100 responses of the start policy, sampled at temperature 1, follows the instruction (0.7 % of 4800 to training prompts);
+nothing else was looked at, and no method had
+been run on the task. A response scores 1 if it follows all constraints and 0 otherwise, so that nothing tells the policy that it
+comes closer: it has to find what is wanted. Eight responses per prompt; a prompt gives a preference only if one of them passes.
+Since there are few preferences, training takes three epochs in batches of 8 (about as many steps as a round of the quickstart);
+the other settings are the quickstart's.`,
+  seeds: 10,
+  methods: all,
+  promptsPerRound: 1000,
+  freshPrompts: 200,
+  async prepare(folder) {
+    const prepared = await prepareRare(folder);
+    const changes = { sample: { samplesPerPrompt: 8 }, optimize: { batchSize: 8, epochs: 3 } };
+    return { heldOut: linesOf(prepared.heldOut), configOf: quickstartConfig(prepared, changes) };
+  },
+  pairLabels: (context, labels) => inOrder(labels, (shard) => passOrFail(context, { labels: shard }, {})),
+};
+
+const smollm2: Task = {
+  name: 'smollm2',
+  title: 'SmolLM2 on IFEval-style prompts',
+  about: `[examples/smollm2-ifeval.yaml](../examples/smollm2-ifeval.yaml): SmolLM2-135M-Instruct with a LoRA adapter, and IFEval's verifier.
+All settings but the objective, rounds and prompts per round are the file's.`,
+  seeds: 3,
+  methods: ['dpo', 'selm-0.001'],
+  promptsPerRound: 96,
+  freshPrompts: 50,
+  prepare(_folder, model) {
+    const file = example('smollm2-ifeval.yaml');
+    const { prompts } = loadConfig(file);
+    if (typeof prompts.heldOut !== 'string')
+      throw new InputError(`${file}: the study needs a file of held-out prompts.`);
+    return Promise.resolve({
+      heldOut: linesOf(prompts.heldOut),
+      configOf: ({ promptsPerRound, ...choice }) => {
+        const config = loadConfig(file, { ...choice, ...(model !== undefined && { model }) });
+        return { ...config, prompts: { ...config.prompts, perRound: promptsPerRound } };
+      },
+    });
+  },
+};
+
+/** All tasks, in the order of the page. */
+export const TASKS = [quickstart, rare, smollm2];
+
+/** The task with this name. @throws InputError when there is none */
+export function taskOf(name: string): Task {
+  const found = TASKS.find((task) => task.name === name);
+  if (found) return found;
+  throw new InputError(
+    `--task: "${name}" is no task of the study; choose among ${TASKS.map((task) => task.name).join(', ')}.`,
+  );
+}

@@ -1,0 +1,97 @@
+/** What the results say, in sentences. */
+import { comparisonsOf, correctedDifference, measuresOf, othersOf, type Measure } from './measures.ts';
+import { BASELINE, OPTIMISTIC } from './methods.ts';
+import type { StudyResults } from './results.ts';
+import { isClear } from './tables.ts';
+
+const list = (names: string[]) =>
+  names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+
+/** The methods whose corrected interval excludes 0, with the sign of their difference. */
+function clearOf(results: StudyResults, measure: Measure): { name: string; sign: number }[] {
+  return othersOf(results).flatMap((name) => {
+    const estimated = correctedDifference(results, name, measure);
+    return estimated && isClear(estimated) ? [{ name, sign: Math.sign(estimated.mean) }] : [];
+  });
+}
+
+const signed = (clear: { name: string; sign: number }[], sign: number) =>
+  clear.filter((one) => one.sign === sign).map(({ name }) => name);
+
+const hasComparisons = (results: StudyResults) =>
+  othersOf(results).some((name) =>
+    measuresOf(results).some((measure) => correctedDifference(results, name, measure)?.interval),
+  );
+
+/** For each measure, which methods are significantly above and below the baseline, and how small a difference can be seen. */
+export function taskVerdict(results: StudyResults): string[] {
+  if (!hasComparisons(results)) return ['There are too few runs to compare.'];
+  return measuresOf(results).map((measure) => {
+    const title = measure.title.replace(', %', '');
+    const clear = clearOf(results, measure);
+    const sides = [
+      { word: 'above', names: signed(clear, 1) },
+      { word: 'below', names: signed(clear, -1) },
+    ].filter(({ names }) => names.length > 0);
+    const found =
+      sides.length === 0
+        ? `no method differs significantly from ${BASELINE}`
+        : sides.map(({ word, names }) => `significantly ${word} ${BASELINE}: ${list(names)}`).join('; ');
+    return `**${title}**: ${found}${resolution(results, measure)}.`;
+  });
+}
+
+/** The half widths of the intervals: smaller differences cannot be seen. */
+function resolution(results: StudyResults, measure: Measure): string {
+  const halves = othersOf(results).flatMap((name) => {
+    const interval = correctedDifference(results, name, measure)?.interval;
+    return interval ? [(interval.high - interval.low) / 2] : [];
+  });
+  if (halves.length === 0) return '';
+  const [least, most] = [Math.min(...halves), Math.max(...halves)].map(measure.show);
+  return ` (the intervals reach ${least === most ? most : `${least} to ${most}`} ${measure.unit} to either side)`;
+}
+
+/** Whether the methods that Lemma 3.1 is about differ from the baseline. */
+export function bonusVerdict(results: StudyResults): string {
+  const measured = OPTIMISTIC.filter((name) => othersOf(results).includes(name));
+  if (measured.length === 0 || !hasComparisons(results)) return 'Lemma 3.1 of GEB: nothing to compare it with.';
+  const found = measuresOf(results).flatMap((measure) =>
+    clearOf(results, measure)
+      .filter(({ name }) => measured.includes(name))
+      .map(({ name, sign }) => `${name} (${sign > 0 ? 'higher' : 'lower'} ${measure.title.replace(', %', '')})`),
+  );
+  return found.length === 0
+    ? `Lemma 3.1 of GEB: of ${list(measured)}, none differs significantly from ${BASELINE} in any measure, as one expects if the ` +
+        `bonus does nothing. With ${comparisonsOf(results)} comparisons, small effects cannot be excluded.`
+    : `Lemma 3.1 of GEB: with the bonus, these differ significantly from ${BASELINE}: ${list(found)}. So with finite steps and ` +
+        'samples the bonus does change the policy here.';
+}
+
+/** Measures by which the verdict of all tasks is made. */
+const DECISIVE = ['strict pass, %', 'coverage, %'];
+
+/** What to take, in one or two sentences. For the page and for README. */
+export function verdict(all: StudyResults[]): string {
+  const compared = all.filter(hasComparisons);
+  if (compared.length === 0) return 'There are no results to compare yet.';
+  const tallied = compared.flatMap((results) =>
+    measuresOf(results)
+      .filter(({ title }) => DECISIVE.includes(title))
+      .flatMap((measure) => clearOf(results, measure)),
+  );
+  const worse = new Set(signed(tallied, -1));
+  const better = [...new Set(signed(tallied, 1))].filter((name) => !worse.has(name));
+  const where = `on the study's ${compared.length === 1 ? 'task' : `${compared.length} tasks`}`;
+  if (better.length > 0) {
+    return (
+      `Take ${list(better)}: significantly better than \`${BASELINE}\` in strict pass rate or coverage on a task, and on none ` +
+      `worse, ${where}.`
+    );
+  }
+  const not = worse.size > 0 ? `, and ${list([...worse])} ${worse.size === 1 ? 'is' : 'are'} worse on some` : '';
+  return (
+    `No objective is significantly better than \`${BASELINE}\` in strict pass rate or coverage without being worse in one of ` +
+    `them ${where}${not}: take \`${BASELINE}\`, or \`selm\` with its small default weight.`
+  );
+}

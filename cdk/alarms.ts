@@ -1,0 +1,29 @@
+/** The alarms of a version's GPU workers. */
+import { Alarm, ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { Construct } from 'constructs';
+import type { PoolConfig } from '../config/deployment/gpu.ts';
+import { unservedDemand, type Work } from './metrics.ts';
+
+/** Minutes to start an instance and load the image and the model. */
+const START_MINUTES = 20;
+
+/** Notifies `topic` of work for which no worker comes. */
+export function alarmWhenStarved(
+  scope: Construct,
+  work: Work,
+  { spot, fallbackMinutes }: PoolConfig,
+  topic: ITopic,
+): void {
+  new Alarm(scope, 'Starved', {
+    metric: unservedDemand(work),
+    alarmDescription:
+      `Work waits in the pool ${work.pool} and no GPU worker comes: look at the events of the services, and at the quota for ` +
+      'GPU instances.',
+    comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+    threshold: 0,
+    evaluationPeriods: START_MINUTES + (spot ? fallbackMinutes : 0),
+    treatMissingData: TreatMissingData.NOT_BREACHING,
+  }).addAlarmAction(new SnsAction(topic));
+}

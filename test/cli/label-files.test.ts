@@ -1,0 +1,187 @@
+/** Votes of files: imports of exports that Argilla's and Label Studio's packages made, and people who vote without a run. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { expect, it } from 'vitest';
+import type { VoteRow } from '../../labelers/people/vote-row.ts';
+import { lastVoting } from '../../workers/last-voting.ts';
+import type { VotingProgress } from '../../workers/voting-progress.ts';
+import { vote, claim, type Voting } from '../../workers/voting.ts';
+import { selm, startSelm, type Running } from '../command.ts';
+import { jsonl } from '../jsonl.ts';
+import { temporaryFolder } from '../temporary.ts';
+import { until } from '../until.ts';
+import { answer } from '../voters.ts';
+
+const goldRow = (i: number) => ({ prompt: `Gold ${i}?`, chosen: `right ${i}`, rejected: `wrong ${i}` });
+
+const folder = temporaryFolder();
+const env = { SELM_HOME: join(folder, 'home') };
+const fixture = (name: string) => join('test/fixtures/imports', name);
+const linesOf = <T>(path: string) =>
+  readFileSync(path, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as T);
+
+interface Preference {
+  chosen: string;
+  rejected: string;
+  confidence: number;
+}
+
+it.each([
+  ['argilla', 'argilla-labels.json', 9, { ties: 1, bothBad: 1 }],
+  ['argilla', 'argilla-rankings.json', 9, { ties: 2, bothBad: 0 }],
+  ['argilla', 'argilla-ratings.json', 9, { ties: 2, bothBad: 0 }],
+  ['argilla', 'argilla-flat.jsonl', 9, { ties: 1, bothBad: 1 }],
+  ['argilla', 'argilla-1-labels.jsonl', 9, { ties: 1, bothBad: 1 }],
+  ['argilla', 'argilla-1-rankings.jsonl', 9, { ties: 2, bothBad: 0 }],
+  ['argilla', 'argilla-1-records.json', 9, { ties: 2, bothBad: 0 }],
+  ['label-studio', 'label-studio-choices.json', 9, { ties: 1, bothBad: 1 }],
+  ['label-studio', 'label-studio-pairwise.json', 6, { ties: 0, bothBad: 0 }],
+])('imports %s: %s', async (format, file, votes, counts) => {
+  const [out, all] = ['out', 'votes'].map((name) => join(folder, `${file}-${name}.jsonl`));
+  const args = ['label', 'import', fixture(file), '--format', format, '--out', out, '--votes', all, '--json'];
+  const { code, stdout, stderr } = await selm(args, env);
+  expect(code, stderr).toBe(0);
+  const summary = JSON.parse(stdout) as { counts: object; unread: { where: string; reason: string }[] };
+  expect(summary).toMatchObject({ votes, counts: { preferred: 2, disagreed: 1, ...counts } });
+  expect(linesOf<Preference>(out)).toMatchObject([
+    { chosen: 'First answer 0', rejected: 'Second answer 0', confidence: 2 / 3 },
+    { chosen: 'Second answer 1', rejected: 'First answer 1', confidence: 1 },
+  ]);
+  expect(linesOf<VoteRow>(all).filter((row) => 'choice' in row)).toHaveLength(votes);
+  const draft = {
+    where: expect.stringMatching(/line 2, .+2$/) as string,
+    reason: 'has an answer with the status draft',
+  };
+  if (['argilla-flat.jsonl', 'argilla-1-labels.jsonl'].includes(file)) expect(summary.unread).toContainEqual(draft);
+  else expect(summary.unread).toEqual([]);
+});
+
+/** A voting that a command serves, and a client of its server. */
+interface Serving {
+  running: Running;
+  client: Client;
+  voting: Voting;
+}
+
+const filesOf = (name: string) => {
+  const [source, out, votes] = [name, `${name}-preferences`, `${name}-votes`].map((one) =>
+    join(folder, `${one}.jsonl`),
+  );
+  return { source, out, votes };
+};
+const argsOf = (name: string, ...flags: string[]) => {
+  const { source, out, votes } = filesOf(name);
+  return ['label', '--in', source, '--out', out, '--votes', votes, '--port', '0', ...flags];
+};
+
+/** Starts the command. @returns once people can vote */
+async function serve(name: string, ...flags: string[]): Promise<Serving> {
+  const running = startSelm(argsOf(name, ...flags), env);
+  await new Promise<void>((found, failed) => {
+    running.process.stderr!.on('data', (data) => String(data).includes('selm label invite') && found());
+    void running.ended.then(({ stderr }) => failed(new Error(stderr)));
+  });
+  const { address } = JSON.parse(readFileSync(join(env.SELM_HOME, 'server.json'), 'utf8')) as { address: string };
+  const client = new Client({ connection: await Connection.connect({ address }) });
+  const { blocks } = await until('the blocks run', () => lastVoting(client, `file-${name}`));
+  return { running, client, voting: { run: `file-${name}`, round: 1, questions: blocks[0], blocks, suspended: false } };
+}
+
+async function end({ running, client }: Serving, signal: 'SIGINT' | 'SIGKILL'): Promise<number | null> {
+  await client.connection.close();
+  running.process.kill(signal);
+  const { code, stderr } = await running.ended;
+  if (code === 1) throw new Error(stderr);
+  return code;
+}
+
+const responses = [{ text: 'one' }, { text: 'two' }];
+const rows = (count: number) =>
+  jsonl(Array.from({ length: count }, (_, i) => ({ id: `p${i + 1}`, prompt: `Question ${i + 1}?`, responses })));
+
+async function done(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await selm(args, env);
+  expect(code, stderr).toBe(0);
+  return stdout;
+}
+
+it('people vote about a file; Ctrl-C and SIGKILL in the middle lose no vote, and nobody is asked again', async () => {
+  const { source, out, votes } = filesOf('R');
+  writeFileSync(source, rows(6));
+  writeFileSync(join(folder, 'gold.jsonl'), jsonl([1, 2, 3].map(goldRow)));
+  const label = { by: 'people', votes: 6, overlap: 0, repeatShare: 0, gold: './gold.jsonl', goldShare: 0.5 };
+  const config = join(folder, 'people.json');
+  writeFileSync(config, JSON.stringify(label));
+
+  const first = await serve('R', '--label-config', config);
+  const confirmed = await answer(first.client, first.voting, 'ann', 2);
+  expect(await end(first, 'SIGINT')).toBe(130);
+  const second = await serve('R', '--label-config', config);
+  expect(second.voting).toEqual(first.voting);
+  confirmed.push(...(await answer(second.client, second.voting, 'ann', 2)));
+  // The command is killed while this vote is on its way: nobody learns whether it arrives.
+  const unknown = (await claim(second.client, second.voting, 'ann'))!;
+  const request = { person: 'ann', lease: unknown.lease, choice: 'left', seconds: 2 } as const;
+  const sent = vote(second.client, unknown.block, request).catch(() => {});
+  second.running.process.kill('SIGKILL');
+  await sent;
+  expect(await end(second, 'SIGKILL')).toBe(null);
+
+  const third = await serve('R', '--label-config', config);
+  const status = JSON.parse(await done('label', 'people', 'file-R', '--json')) as VotingProgress;
+  const votesIn = status.byPerson['ann'].votes + status.byPerson['ann'].further;
+  expect([confirmed.length, confirmed.length + 1]).toContain(votesIn);
+  await answer(third.client, third.voting, 'ann');
+  await third.client.connection.close();
+  expect((await third.running.ended).code).toBe(0);
+  const written = linesOf<VoteRow>(votes);
+  const asked = written.filter(({ gold }) => gold === undefined);
+  expect(asked.map(({ prompt_id: id }) => id).sort()).toEqual(['p1', 'p2', 'p3', 'p4', 'p5', 'p6']);
+  const ids = written.map(({ question }) => question);
+  expect(new Set(ids).size).toBe(ids.length);
+  expect(ids).toEqual(expect.arrayContaining(confirmed.map(({ question }) => question)));
+  for (const row of written) expect('choice' in row && row.choice === row.left).toBe(true);
+  // Gold questions are asked, and are no preferences.
+  expect(written.length).toBeGreaterThan(6);
+  expect(linesOf<Preference>(out).map(({ chosen }) => chosen)).toHaveLength(6);
+  expect(readFileSync(out, 'utf8')).not.toMatch(/right|wrong/);
+  expect(await done('label', 'people', 'file-R')).toMatch(/ann .* of [123] /);
+});
+
+it('a voting about a file ends at its deadline, by --close and by selm label close, with the votes that are in', async () => {
+  const config = join(folder, 'deadline.json');
+  const deadline = (hours: number) =>
+    writeFileSync(config, JSON.stringify({ by: 'people', votes: 4, overlap: 0, repeatShare: 0, deadline: hours }));
+  writeFileSync(filesOf('S').source, rows(4));
+  // Longer than a timer of Node.js takes.
+  deadline(1000);
+  const first = await serve('S', '--label-config', config);
+  await answer(first.client, first.voting, 'ann', 3);
+  await end(first, 'SIGKILL');
+  deadline(0.0001);
+  await done(...argsOf('S', '--label-config', config));
+  expect(linesOf<Preference>(filesOf('S').out)).toHaveLength(3);
+  const closed = await selm(['label', 'close', 'file-S'], env);
+  expect([closed.code, closed.stderr]).toEqual([2, 'selm: The voting "file-S" has closed already.\n']);
+
+  writeFileSync(filesOf('T').source, rows(3));
+  const served = await serve('T', '--by', 'people');
+  await answer(served.client, served.voting, 'ben', 2);
+  await end(served, 'SIGINT');
+  await done(...argsOf('T', '--by', 'people', '--close'));
+  expect(linesOf<Preference>(filesOf('T').out)).toHaveLength(2);
+
+  writeFileSync(filesOf('U').source, rows(2));
+  const other = await serve('U', '--by', 'people');
+  await answer(other.client, other.voting, 'ben', 1);
+  expect(await done('label', 'close', 'file-U')).toContain('"file-U" goes on with the votes that are in');
+  await other.client.connection.close();
+  expect((await other.running.ended).code).toBe(0);
+  expect(linesOf<Preference>(filesOf('U').out)).toHaveLength(1);
+  const unknown = await selm(['label', 'close', 'file-V'], env);
+  expect([unknown.code, unknown.stderr]).toEqual([2, 'selm: There is no run named "file-V".\n']);
+});
