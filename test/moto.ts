@@ -1,11 +1,10 @@
 /** moto, an implementation of AWS's APIs in Python with EC2's own data of instance types and zones. It is installed from PyPI once. */
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cacheFolder } from '../workers/places.ts';
 import { freePort } from './free-port.ts';
+import { pythonEnvironment } from './made-once.ts';
 
 const MOTO = '5.2.5';
 const REGION = 'us-east-1';
@@ -14,18 +13,12 @@ const REGION = 'us-east-1';
 export const MOTO_ACCOUNT = '123456789012';
 
 /** The path of moto's server. */
-function installed(): string {
-  const environment = join(cacheFolder(), `moto-${MOTO}`);
-  const executable = join(environment, 'bin', 'moto_server');
-  if (existsSync(executable)) return executable;
-  execFileSync('python3', ['-m', 'venv', environment]);
-  execFileSync(join(environment, 'bin', 'pip'), ['install', '--quiet', `moto[server]==${MOTO}`]);
-  return executable;
-}
+export const findMoto = async (): Promise<string> =>
+  join(await pythonEnvironment(`moto-${MOTO}`, `moto[server]==${MOTO}`), 'moto_server');
 
 /** Starts a server with an empty account. @returns its address, the environment of a process whose AWS it is, and what stops it */
 export async function startMoto(): Promise<{ url: string; env: Record<string, string>; stop: () => Promise<void> }> {
-  const executable = installed();
+  const executable = await findMoto();
   const port = await freePort();
   const server = spawn(executable, ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
   const ended = once(server, 'exit');

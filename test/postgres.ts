@@ -1,7 +1,7 @@
 /** A real PostgreSQL server for tests, which accepts connections with TLS and a password only, as Amazon RDS does with `rds.force_ssl`. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { installPackages } from './debian-packages.ts';
 import { freePort } from './free-port.ts';
@@ -17,15 +17,15 @@ export interface Postgres {
 }
 
 /** The folder of the newest installed version's programs. */
-function findPostgres(): string {
-  if (!existsSync(VERSIONS)) installPackages('postgresql');
+export async function findPostgres(): Promise<string> {
+  await installPackages(VERSIONS, 'postgresql');
   const newest = Math.max(...readdirSync(VERSIONS).map(Number));
   return join(VERSIONS, String(newest), 'bin');
 }
 
 /** Starts a server at the name `localhost`. @param certificate of the server, for this name */
 export async function startPostgres(folder: string, certificate: { cert: string; key: string }): Promise<Postgres> {
-  const programs = findPostgres();
+  const programs = await findPostgres();
   const home = join(folder, 'postgres');
   const data = join(home, 'data');
   mkdirSync(home);

@@ -1,9 +1,10 @@
 /** Temporal's own test server, which skips the time that workflows wait; fetched once with Maven. */
-import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { cacheFolder } from '../workers/places.ts';
+import { madeOnce } from './made-once.ts';
 
 const VERSION = '1.38.0';
 const STARTS = 10;
@@ -18,27 +19,21 @@ const POM = `<project>
 `;
 
 /** The server as an executable. */
-function testServer(): string {
-  const folder = join(cacheFolder(), `temporal-test-server-${VERSION}`);
-  const executable = join(folder, 'test-server');
-  if (existsSync(executable)) return executable;
-  const unfinished = `${folder}.${process.pid}`;
-  mkdirSync(unfinished, { recursive: true });
-  writeFileSync(join(unfinished, 'pom.xml'), POM);
-  execFileSync('mvn', ['--quiet', 'dependency:copy-dependencies', `-DoutputDirectory=${join(unfinished, 'lib')}`], {
-    cwd: unfinished,
-    stdio: 'pipe',
+export async function findTestServer(): Promise<string> {
+  const folder = await madeOnce(`temporal-test-server-${VERSION}`, async (made) => {
+    writeFileSync(join(made, 'pom.xml'), POM);
+    const libraries = join(made, 'lib');
+    const copy = ['--quiet', 'dependency:copy-dependencies', `-DoutputDirectory=${libraries}`];
+    await promisify(execFile)('mvn', copy, { cwd: made });
+    const script = `#!/bin/sh\nexec java -cp "${libraries}/*" io.temporal.testserver.TestServer "$@"\n`;
+    writeFileSync(join(made, 'test-server'), script, { mode: 0o755 });
   });
-  const script = join(unfinished, 'test-server');
-  writeFileSync(script, `#!/bin/sh\nexec java -cp "${join(folder, 'lib')}/*" io.temporal.testserver.TestServer "$@"\n`);
-  chmodSync(script, 0o755);
-  renameSync(unfinished, folder);
-  return executable;
+  return join(folder, 'test-server');
 }
 
 /** A server on which awaiting a workflow's result skips what it waits for. */
 export async function startTimeSkipping(): Promise<TestWorkflowEnvironment> {
-  const executable = { type: 'existing-path', path: testServer() } as const;
+  const executable = { type: 'existing-path', path: await findTestServer() } as const;
   for (let tries = 1; ; tries++) {
     try {
       return await TestWorkflowEnvironment.createTimeSkipping({ server: { executable } });

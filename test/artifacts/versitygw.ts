@@ -1,15 +1,16 @@
 /** A real S3 server for tests: versitygw over a temporary folder, built once with Go. */
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
-import { cacheFolder } from '../../workers/places.ts';
 import { freePort } from '../free-port.ts';
+import { goPrograms } from '../made-once.ts';
 
-const GO_PACKAGE = 'github.com/versity/versitygw/cmd/versitygw@v1.8.0';
+const VERSION = 'v1.8.0';
+const GO_PACKAGE = `github.com/versity/versitygw/cmd/versitygw@${VERSION}`;
 
 export const credentials = { accessKeyId: 'selm-test', secretAccessKey: 'no-secret-at-all' };
 
@@ -20,14 +21,8 @@ export interface S3Server {
   stop(): Promise<void>;
 }
 
-function findVersitygw(): string {
-  const folder = join(cacheFolder(), 'bin');
-  const path = join(folder, 'versitygw');
-  if (existsSync(path)) return path;
-  mkdirSync(folder, { recursive: true });
-  execFileSync('go', ['install', GO_PACKAGE], { env: { ...process.env, GOBIN: folder }, stdio: 'ignore' });
-  return path;
-}
+export const findVersitygw = async (): Promise<string> =>
+  join(await goPrograms(`versitygw-${VERSION}`, { versitygw: GO_PACKAGE }), 'versitygw');
 
 /** Starts the server. @param buckets names of buckets, which are created before it starts */
 export async function startVersitygw(folder: string, buckets: string[]): Promise<S3Server> {
@@ -39,7 +34,7 @@ export async function startVersitygw(folder: string, buckets: string[]): Promise
     ROOT_ACCESS_KEY: credentials.accessKeyId,
     ROOT_SECRET_KEY: credentials.secretAccessKey,
   };
-  const server = spawn(findVersitygw(), ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', root], {
+  const server = spawn(await findVersitygw(), ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', root], {
     env,
     stdio: 'ignore',
   });

@@ -64,6 +64,8 @@ async function startTlsHub(tls: { key: Buffer; cert: Buffer }): Promise<{ port: 
   return { port: (server.address() as AddressInfo).port, downloads };
 }
 
+const node24 = await findNode24();
+
 /** Starts the container's entry point with `command`. Files below /tmp are in the test's folder. */
 function start(command: string[], overrides: Record<string, string> = {}) {
   const moved = (text: string) => text.replaceAll('/tmp/', `${folder}/`);
@@ -73,7 +75,7 @@ function start(command: string[], overrides: Record<string, string> = {}) {
     cwd: app,
     env: {
       ...variables,
-      PATH: `${findNode24()}:${process.env['PATH']}`,
+      PATH: `${node24}:${process.env['PATH']}`,
       SELM_HOME: join(folder, 'home'),
       HF_HOME: join(folder, 'hub-home'),
       SELM_STORE: join(folder, 'store'),

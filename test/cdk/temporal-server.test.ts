@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
@@ -15,7 +15,7 @@ import { missingAttributes } from '../../workers/search-attributes.ts';
 import { findTemporal } from '../../workers/temporal-binary.ts';
 import { runWorkflowId } from '../../workflows/ids.ts';
 import { selm } from '../command.ts';
-import { installPackages } from '../debian-packages.ts';
+import { findBusyBox } from '../debian-packages.ts';
 import { startPostgres, type Postgres } from '../postgres.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { findTemporalServer } from '../temporal-server.ts';
@@ -52,8 +52,7 @@ let client: Client;
 async function makeImage(): Promise<string> {
   const programs = join(folder, 'bin');
   for (const name of [programs, join(folder, 'tmp')]) mkdirSync(name);
-  if (!existsSync('/bin/busybox')) installPackages('busybox');
-  execFileSync('/bin/busybox', ['--install', '-s', programs]);
+  execFileSync(await findBusyBox(), ['--install', '-s', programs]);
   const server = await findTemporalServer();
   for (const name of ['temporal-server', 'temporal-sql-tool']) symlinkSync(join(server, name), join(programs, name));
   symlinkSync(await findTemporal(console.error), join(programs, 'temporal'));

@@ -1,27 +1,17 @@
 /** lm-evaluation-harness for tests, in a separate Python environment without PyTorch. It is created once, in the cache. */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { cacheFolder } from '../../../workers/places.ts';
+import { pythonEnvironment } from '../../made-once.ts';
 
 const run = promisify(execFile);
+const VERSION = '0.4.13';
 const fixtures = new URL('../../fixtures/harness/', import.meta.url).pathname;
 
 /** The Python interpreter of the environment. The first call creates it: about a minute, 700 MB. */
-export async function harnessPython(): Promise<string> {
-  const folder = join(cacheFolder(), 'lm-eval-0.4.13');
-  const python = join(folder, 'bin', 'python');
-  const ready = join(folder, 'ready');
-  if (existsSync(ready)) return python;
-  console.error("Making lm-evaluation-harness's Python environment, once: about a minute.");
-  rmSync(folder, { recursive: true, force: true });
-  await run('python3', ['-m', 'venv', folder]);
-  await run(python, ['-m', 'pip', 'install', '--quiet', 'lm_eval[api]==0.4.13', 'transformers==5.24.0']);
-  writeFileSync(`${ready}.new`, '');
-  renameSync(`${ready}.new`, ready);
-  return python;
-}
+export const harnessPython = async (): Promise<string> =>
+  join(await pythonEnvironment(`lm-eval-${VERSION}`, `lm_eval[api]==${VERSION}`, 'transformers==5.24.0'), 'python');
 
 export interface Outcome {
   /** The task's metrics by name. */
