@@ -11,7 +11,7 @@ import { torchEnvironment } from './torch/environment.ts';
 import { torchVersion } from './torch/version.ts';
 import { onnxRuntime } from './version.ts';
 import { VllmHost } from './vllm/host.ts';
-import { sharingDevice } from './vllm/sharing.ts';
+import { shareDevice } from './vllm/sharing.ts';
 
 /** Entry modules by the backend's name. */
 const entries = {
@@ -62,6 +62,6 @@ export const startEngine = (options: HostOptions = {}): Engine => engineOf(super
 export function startWithVllm(options: HostOptions = {}): { engine: Engine; vllm: VllmHost } {
   const backends = superviseBackends(options);
   const vllm = new VllmHost({ environment: torchEnvironment, freeDevice: () => backends.torch.close() });
-  const engine = engineOf({ ...backends, torch: sharingDevice(backends.torch, vllm) });
+  const engine = engineOf({ ...backends, torch: shareDevice(backends.torch, vllm) });
   return { vllm, engine: { ...engine, close: async () => void (await Promise.all([engine.close(), vllm.close()])) } };
 }

@@ -24,8 +24,8 @@ import { readPairRmConfig, type PairRmConfig } from './rankers/deberta-config.ts
 /** Jobs that may run beside vLLM. */
 export type BesideMethod = 'divergence' | 'rank';
 
-/** Where ranks compute. */
-export type Ranks = Required<Pick<ComputeSettings, 'device' | 'gpus'>>;
+/** The device of the ranks, and their number. */
+export type Placement = Required<Pick<ComputeSettings, 'device' | 'gpus'>>;
 
 /** The parts of PairRM's configuration that its memory depends on. */
 type PairRmShape = Omit<PairRmConfig, 'normEpsilon' | 'maxRelativePositions'>;
@@ -55,7 +55,7 @@ const runtimeOf = (device: Device) => (device === 'cuda' ? RUNTIME : RANK_RUNTIM
 export function divergenceMemory(
   model: ModelDimensions,
   adapters: number,
-  { device, gpus }: Ranks,
+  { device, gpus }: Placement,
   longest = 0,
 ): GpuMemory {
   const { layers, hiddenSize, intermediateSize, kvHeads, headDim, vocabSize } = model;
@@ -72,7 +72,7 @@ export function divergenceMemory(
 }
 
 /** Memory of each rank for PairRM. */
-export function rankMemory(shape: PairRmShape, { device }: Pick<Ranks, 'device'>): GpuMemory {
+export function rankMemory(shape: PairRmShape, { device }: Pick<Placement, 'device'>): GpuMemory {
   const { vocabSize, hiddenSize: h, intermediateSize: f, layers, heads, positionBuckets, tasks } = shape;
   const longest = shape.sourceMaxLength + 2 * shape.candidateMaxLength;
   const tokens = Math.max(scoringTokens({ device }), longest);
@@ -101,7 +101,7 @@ function adapterCount({ adapter }: Policy, { shapes }: ModelDimensions): number 
  * @param methods the jobs, which run one at a time
  * @returns 0 without jobs, and for a model whose dimensions are unknown
  */
-export function roomBeside(methods: BesideMethod[], policy: Policy, ranks: Ranks): number {
+export function roomBeside(methods: BesideMethod[], policy: Policy, ranks: Placement): number {
   const bytesOf = (method: BesideMethod): number => {
     if (method === 'rank') return totalOf(rankMemory(PAIRRM, ranks));
     const model = readDimensions(policy.model);
@@ -115,7 +115,7 @@ export function roomBeside(methods: BesideMethod[], policy: Policy, ranks: Ranks
  * @returns undefined for a job that needs the device alone, and for a model whose dimensions are unknown
  */
 export function memoryBeside<M extends EngineMethod>(method: M, job: JobOf<M>): number | undefined {
-  const ranks = ranksOf(job as ComputeSettings);
+  const ranks = placementOf(job as ComputeSettings);
   const each = ifKnown(() => {
     if (method === 'divergence') return ofDivergence(job as DivergenceJob, ranks);
     return method === 'rank' ? rankMemory(readPairRmConfig((job as RankJob).model), ranks) : undefined;
@@ -123,10 +123,10 @@ export function memoryBeside<M extends EngineMethod>(method: M, job: JobOf<M>): 
   return each && totalOf(each) * (ranks.device === 'cpu' ? ranks.gpus : 1);
 }
 
-/** The ranks that settings ask for. */
-export const ranksOf = ({ device = 'cpu', gpus = 1 }: ComputeSettings): Ranks => ({ device, gpus });
+/** Where settings ask for ranks. */
+export const placementOf = ({ device = 'cpu', gpus = 1 }: ComputeSettings): Placement => ({ device, gpus });
 
-function ofDivergence({ policy, reference, rows }: DivergenceJob, ranks: Ranks): GpuMemory {
+function ofDivergence({ policy, reference, rows }: DivergenceJob, ranks: Placement): GpuMemory {
   const model = readDimensions(policy.model);
   const adapters = adapterCount(policy, model) + adapterCount(reference, model);
   const longest = rows.reduce((most, row) => Math.max(most, tokensOf(row)), 0);

@@ -40,8 +40,9 @@ export interface ServerSpec {
   /** The highest rank of adapters, as `loraRankFor` gives it. Undefined: the server takes no adapters. */
   loraRank?: number;
   parallelism: Parallelism;
-  /** Bytes of the weights, and of the smallest GPU; 0 on the CPU. */
+  /** Bytes of the weights. */
   weights: number;
+  /** Bytes of the smallest GPU; 0 on the CPU. */
   memory: number;
   /** Bytes of each GPU that jobs beside the server need; 0 without such jobs, and on the CPU. */
   room: number;

@@ -5,7 +5,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { freemem } from 'node:os';
 import { InputError } from '../../data/errors.ts';
 import { Secret } from '../../data/secret.ts';
-import type { Ranks } from '../beside-estimate.ts';
+import type { Placement } from '../beside-estimate.ts';
 import { fitsInto } from '../gpu-estimate.ts';
 import { nvidiaGpus } from '../gpus.ts';
 import type { Policy } from '../protocol/jobs.ts';
@@ -103,7 +103,7 @@ export class VllmHost {
    * @param needed bytes of each GPU, or of the machine on the CPU. Undefined: the job needs the device alone
    * @returns whether a server runs beside the job
    */
-  makeRoom(ranks: Ranks, needed: number | undefined): Promise<boolean> {
+  makeRoom(ranks: Placement, needed: number | undefined): Promise<boolean> {
     return this.inTurn(async () => {
       const { running } = this;
       if (running && needed !== undefined && this.hasRoom(running, ranks, needed)) return true;
@@ -136,7 +136,7 @@ export class VllmHost {
     return turn;
   }
 
-  private hasRoom(running: Running, { device, gpus }: Ranks, needed: number): boolean {
+  private hasRoom(running: Running, { device, gpus }: Placement, needed: number): boolean {
     if (running.process.died.aborted || running.spec.device !== device) return false;
     const { readGpus, readFreeMemory } = this.options;
     running.free ??= device === 'cpu' ? [readFreeMemory()] : readGpus().map(({ memory, used }) => memory - used);

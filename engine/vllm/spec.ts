@@ -53,15 +53,14 @@ export function specOf(
     context: contextFor(tokens, limit),
     limit,
     ...(adapter !== undefined && { loraRank: loraRankFor(readAdapterConfig(adapter).rank) }),
+    weights: weightBytes(model, dtypeOf(device)),
     args,
   };
-  if (device === 'cpu') return { ...common, parallelism: { tensor: 1, data: 1 }, weights: 0, memory: 0, room: 0 };
-  const weights = weightBytes(model, dtypeOf(device));
+  if (device === 'cpu') return { ...common, parallelism: { tensor: 1, data: 1 }, memory: 0, room: 0 };
   const memories = gpus.map(({ memory }) => memory);
   return {
     ...common,
-    parallelism: parallelismFor(weights, config.heads ?? 1, memories),
-    weights,
+    parallelism: parallelismFor(common.weights, config.heads ?? 1, memories),
     memory: Math.min(...memories),
     room: roomBeside(beside, policy, { device, gpus: count ?? 1 }),
   };

@@ -112,7 +112,7 @@ describeTorch('a training needs at most the estimated memory, and most of it', (
 });
 
 describeTorch('KL divergence needs at most the estimated memory, and most of it', () => {
-  test.each([1, 2])('%i ranks', async (gpus) => {
+  test.each([2, 1])('ranks: %i', async (gpus) => {
     const model = join(scratch, `divergence-${gpus}`);
     randomModel(model, SHAPE);
     // A micro-batch of 2048 tokens on each rank.
@@ -135,8 +135,7 @@ describeTorch('KL divergence needs at most the estimated memory, and most of it'
     const dimensions = llamaDimensions(readLlamaConfig(model));
     const { runtime: _runtime, ...parts } = divergenceMemory(dimensions, 0, { device: 'cpu', gpus });
     const share = (await peakOf(diverge, gpus, model)) / totalOf(parts);
-    console.log(share, totalOf(parts));
     expect(share).toBeLessThan(1);
-    expect(share).toBeGreaterThan(0.5);
+    expect(share).toBeGreaterThan(0.6);
   });
 });

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { superviseEngine } from '../../../engine/process/host.ts';
-import { sharingDevice } from '../../../engine/vllm/sharing.ts';
+import { shareDevice } from '../../../engine/vllm/sharing.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { tinyAdapter, tinyModel } from '../../tiny-model.ts';
 import { compared, folderOf } from '../onnx/rankers/fixtures.ts';
@@ -18,7 +18,7 @@ let free = 64e9;
 const entry = new URL('../../../engine/torch/main.ts', import.meta.url);
 const torch = superviseEngine(entry, { args: ['900', '900'] });
 const vllm = startHost({ freeDevice: () => torch.close(), readFreeMemory: () => free });
-const engine = sharingDevice(torch, vllm);
+const engine = shareDevice(torch, vllm);
 afterAll(() => Promise.all([engine.close(), vllm.stop()]));
 
 const serve = async () => ask(await vllm.serve(policy, 100, { args: [], device: 'cpu' }));
