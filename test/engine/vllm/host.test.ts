@@ -156,27 +156,28 @@ describe('on GPUs', () => {
     );
   });
 
-  describe('with jobs beside the server', () => {
-    const utilizationOf = async (settings: VllmSettings, memory = 80 * gigabyte) => {
-      await onGpus.stop();
-      gpus = idle.map((gpu) => ({ ...gpu, memory, used: 0 }));
-      const { args } = await ask(await onGpus.serve({ model }, 100, settings));
-      return args.flatMap((arg, i) => (arg === '--gpu-memory-utilization' ? [args[i + 1]] : []));
-    };
+  /** The values of vLLM's flag, on four GPUs. */
+  const utilizationWith = async (settings: VllmSettings, memory = 80 * gigabyte) => {
+    await onGpus.stop();
+    gpus = idle.map((gpu) => ({ ...gpu, memory, used: 0 }));
+    const { args } = await ask(await onGpus.serve({ model }, 100, settings));
+    return args.flatMap((arg, i) => (arg === '--gpu-memory-utilization' ? [args[i + 1]] : []));
+  };
 
+  describe('with jobs beside the server', () => {
     test('it leaves them room: 1.7 GB for the KL divergence of small policies, 12 GB for PairRM', async () => {
-      expect(await utilizationOf({ args: [] })).toEqual([]);
-      expect(await utilizationOf({ args: [], beside: ['divergence'] })).toEqual(['0.87']);
-      expect(await utilizationOf({ args: [], beside: ['divergence', 'rank'] })).toEqual(['0.75']);
+      expect(await utilizationWith({ args: [] })).toEqual([]);
+      expect(await utilizationWith({ args: [], beside: ['divergence'] })).toEqual(['0.87']);
+      expect(await utilizationWith({ args: [], beside: ['divergence', 'rank'] })).toEqual(['0.75']);
     });
 
     test('it fills the GPU where both do not fit', async () => {
-      expect(await utilizationOf({ args: [], beside: ['divergence'] }, 3 * gigabyte)).toEqual([]);
+      expect(await utilizationWith({ args: [], beside: ['divergence'] }, 3 * gigabyte)).toEqual([]);
     });
 
     test("the user's utilization comes last", async () => {
       const args = ['--gpu-memory-utilization', '0.5'];
-      expect(await utilizationOf({ args, beside: ['divergence'] })).toEqual(['0.87', '0.5']);
+      expect(await utilizationWith({ args, beside: ['divergence'] })).toEqual(['0.87', '0.5']);
     });
 
     test('it stays for a job that fits into the free memory of its GPUs, measured before the first', async () => {
