@@ -9,7 +9,7 @@ import { readSampled } from '../data/readers.ts';
 import { promptSchema, type PromptRecord, type SampledRecord } from '../data/records.ts';
 import type { CallOptions, Progress, SampleResult } from '../engine/protocol/jobs.ts';
 import type { SamplingSettings } from '../engine/protocol/settings.ts';
-import type { VllmSettings } from '../engine/vllm/host.ts';
+import type { VllmSettings } from '../engine/vllm/spec.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { PROMPTS } from './prompts/stored.ts';

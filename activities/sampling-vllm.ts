@@ -2,7 +2,8 @@
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import type { CallOptions, Policy } from '../engine/protocol/jobs.ts';
-import type { Serving, VllmHost, VllmSettings } from '../engine/vllm/host.ts';
+import type { Serving, VllmHost } from '../engine/vllm/host.ts';
+import type { VllmSettings } from '../engine/vllm/spec.ts';
 import { loadAdapter } from '../openai/client/adapters.ts';
 import { ChatServer } from '../openai/client/client.ts';
 import { openPolicyArtifact } from './policy.ts';

@@ -11,6 +11,7 @@ import { torchEnvironment } from './torch/environment.ts';
 import { torchVersion } from './torch/version.ts';
 import { onnxRuntime } from './version.ts';
 import { VllmHost } from './vllm/host.ts';
+import { shareDevice } from './vllm/sharing.ts';
 
 /** Entry modules by the backend's name. */
 const entries = {
@@ -42,17 +43,9 @@ function superviseBackends(options: HostOptions): Record<BackendName, Supervised
   };
 }
 
-/** @param begin called before a job with the backend that computes it */
-function engineOf(
-  backends: Record<BackendName, SupervisedEngine>,
-  begin: (backend: BackendName) => Promise<void> = async () => {},
-): Engine {
+function engineOf(backends: Record<BackendName, SupervisedEngine>): Engine {
   return {
-    async run(method, job, callOptions) {
-      const backend = backendOf(method, job);
-      await begin(backend);
-      return backends[backend].run(method, job, callOptions);
-    },
+    run: async (method, job, callOptions) => backends[backendOf(method, job)].run(method, job, callOptions),
     version: async (settings) => (settings.backend === 'torch' ? torchVersion(settings) : onnxRuntime),
     close: async () => void (await Promise.all(Object.values(backends).map((backend) => backend.close()))),
   };
@@ -62,14 +55,13 @@ function engineOf(
 export const startEngine = (options: HostOptions = {}): Engine => engineOf(superviseBackends(options));
 
 /**
- * An engine and a vLLM that use the worker's GPUs in turn: vLLM is stopped before the torch backend computes, and the torch backend's
- * processes, which keep a policy in the GPUs' memory between jobs, end before vLLM starts. Closing the engine stops vLLM.
+ * An engine and a vLLM that share the worker's GPUs: vLLM stays up beside the jobs of the torch backend that fit, and is stopped before the
+ * others. The torch backend's processes, which keep a policy in the GPUs' memory between jobs, end before vLLM starts. Closing the engine
+ * stops vLLM.
  */
 export function startWithVllm(options: HostOptions = {}): { engine: Engine; vllm: VllmHost } {
   const backends = superviseBackends(options);
   const vllm = new VllmHost({ environment: torchEnvironment, freeDevice: () => backends.torch.close() });
-  const engine = engineOf(backends, async (backend) => {
-    if (backend === 'torch') await vllm.stop();
-  });
+  const engine = engineOf({ ...backends, torch: shareDevice(backends.torch, vllm) });
   return { vllm, engine: { ...engine, close: async () => void (await Promise.all([engine.close(), vllm.close()])) } };
 }

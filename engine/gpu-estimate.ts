@@ -1,5 +1,5 @@
 /**
- * Estimates of memory for the torch backend and vLLM (speeds: gpu-speeds.ts).
+ * Estimates of memory for the torch backend and vLLM (speeds: gpu-speeds.ts; jobs beside vLLM: beside-estimate.ts).
  *
  * Training with FSDP2 over R ranks, in bytes of one GPU, with N parameters, n in one layer, e outside the layers (embeddings and output
  * layer), M in the LoRA adapter, c bytes per number that matrix products compute with (2 in bfloat16, 4 in float32), hidden size h,
@@ -22,9 +22,9 @@ type GpuTraining = Pick<TrainingSettings, 'full' | 'lora' | 'microBatchTokens' |
 /** Bytes of one GPU, by purpose. */
 export type GpuMemory = Record<string, number>;
 
-const RUNTIME = 1.5e9;
+export const RUNTIME = 1.5e9;
 /** The share of a GPU's memory that an estimate may fill: the rest is for fragmentation, and for what the estimate does not know. */
-const USABLE = 0.9;
+export const USABLE = 0.9;
 
 /** The sum of the parts, in bytes per GPU. */
 export const totalOf = (memory: GpuMemory): number => Object.values(memory).reduce((sum, bytes) => sum + bytes, 0);
@@ -36,7 +36,7 @@ export const fitsInto = (bytes: number, gpuBytes: number): boolean => bytes <= U
 export const fits = (memory: GpuMemory, gpuBytes: number): boolean => fitsInto(totalOf(memory), gpuBytes);
 
 /** Parameters of the embeddings, the output layer and the last norm. */
-const outsideLayers = ({ shapes }: ModelDimensions): number =>
+export const outsideLayers = ({ shapes }: ModelDimensions): number =>
   parameterCount({ shapes: new Map([...shapes].filter(([name]) => !/\.\d+\./.test(name))) });
 
 /**
@@ -86,7 +86,7 @@ export function vllmMemory(config: ModelDimensions, tensorParallel: number, toke
 
 /** Memory of the machine for the worker and its libraries, and for the process of each rank. Assumptions. */
 const HOST_RUNTIME = 4e9;
-const RANK_RUNTIME = 2.5e9;
+export const RANK_RUNTIME = 2.5e9;
 /** Of a file of a saved model: weights.py holds one in memory. */
 const SAVED_FILE = 5e9;
 

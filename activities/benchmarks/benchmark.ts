@@ -4,7 +4,7 @@ import type { Benchmark } from '../../config/benchmarks.ts';
 import type { CallOptions } from '../../engine/protocol/jobs.ts';
 import type { ComputeSettings } from '../../engine/protocol/compute.ts';
 import type { SamplingSettings } from '../../engine/protocol/settings.ts';
-import type { VllmSettings } from '../../engine/vllm/host.ts';
+import type { VllmSettings } from '../../engine/vllm/spec.ts';
 import type { BenchmarkResult } from '../../evaluation/benchmarks/result.ts';
 import type { Step, StepContext } from '../step.ts';
 

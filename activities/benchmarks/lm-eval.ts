@@ -8,7 +8,7 @@ import type { LmEvalBenchmark, LmEvalTask } from '../../config/benchmarks.ts';
 import { InputError, oneSentence } from '../../data/errors.ts';
 import { contextLength, readModelConfig } from '../../engine/model-files/config.ts';
 import type { CallOptions, Engine, Policy } from '../../engine/protocol/jobs.ts';
-import type { VllmSettings } from '../../engine/vllm/host.ts';
+import type { VllmSettings } from '../../engine/vllm/spec.ts';
 import { withServedPolicy, type ServedPolicy } from '../../openai/server/serve-policy.ts';
 import { openPolicyArtifact } from '../policy.ts';
 import { policyOnOwnVllm, vllmOf } from '../sampling-vllm.ts';

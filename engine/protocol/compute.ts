@@ -19,6 +19,9 @@ export interface ComputeSettings {
   threads?: number;
 }
 
+/** Tokens of a micro-batch of the torch backend where nothing is trained: enough for full speed, with little memory. */
+export const scoringTokens = ({ device }: Pick<ComputeSettings, 'device'>): number => (device === 'cuda' ? 8192 : 2048);
+
 /** The settings that do not equal their defaults, without `threads`: with them, step keys of the onnx backend stay the same. */
 export const computeParameters = ({ backend, device, gpus }: ComputeSettings): ComputeSettings =>
   backend === 'torch' ? { backend, device: device ?? 'cpu', gpus: gpus ?? 1 } : {};

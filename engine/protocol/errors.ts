@@ -20,7 +20,17 @@ export class TrainingDiverged extends EngineError {
   override readonly name = 'TrainingDiverged';
 }
 
-const kinds = { input: InputError, aborted: JobAborted, diverged: TrainingDiverged, died: EngineDied } as const;
+/** A GPU has too little memory for a job: the settings ask for too much. Beside another program, the job may fit without it. */
+export class OutOfMemory extends InputError {}
+
+// The first that an error is an instance of is its kind.
+const kinds = {
+  memory: OutOfMemory,
+  input: InputError,
+  aborted: JobAborted,
+  diverged: TrainingDiverged,
+  died: EngineDied,
+} as const;
 
 /** An error as plain data. */
 export function toErrorMessage(error: unknown): ErrorMessage {

@@ -17,7 +17,7 @@ export type ChildMessage =
 
 /** An error as plain data. */
 export interface ErrorMessage {
-  kind: 'input' | 'aborted' | 'diverged' | 'died' | 'fault';
+  kind: 'memory' | 'input' | 'aborted' | 'diverged' | 'died' | 'fault';
   message: string;
   stack?: string;
 }

@@ -30,9 +30,6 @@ export interface RankJob {
 /** The number of threads of each rank. */
 export const threadsOf = (settings: ComputeSettings): number => settings.threads ?? threadsPerRank(settings);
 
-/** Tokens of a micro-batch where nothing is trained: enough for full speed, with little memory. */
-export const scoringTokens = ({ device }: ComputeSettings): number => (device === 'cuda' ? 8192 : 2048);
-
 /**
  * Has the ranks compute a job.
  * @param name of the job, for errors

@@ -1,6 +1,5 @@
 /** Why ranks have ended, as one error: the first cause, with the rank and its last words. */
-import { InputError } from '../../data/errors.ts';
-import { EngineDied } from '../protocol/errors.ts';
+import { EngineDied, OutOfMemory } from '../protocol/errors.ts';
 import type { ErrorMessage } from '../protocol/messages.ts';
 import { rootCause } from './nodes.ts';
 
@@ -29,7 +28,7 @@ const LOST_CONNECTION =
  * @param ends of all ranks
  * @param during what they were doing: `optimize, after step 3`
  * @param reported the error that rank 0 reported for all ranks, if one of them raised it
- * @returns an InputError where a GPU's memory is too small, else EngineDied
+ * @returns OutOfMemory where a GPU's memory is too small, else EngineDied
  */
 export function endError(ends: RankEnd[], during: string, reported?: ErrorMessage): Error {
   const own = ends.filter(({ isOurs }) => !isOurs);
@@ -40,7 +39,7 @@ export function endError(ends: RankEnd[], during: string, reported?: ErrorMessag
     const who = full?.name ?? 'A rank';
     const words = reported?.message ?? lastWords(full!);
     const advice = 'lower microBatchTokens or maxLength, set recompute, or use more GPUs';
-    return new InputError(`${who} ran out of GPU memory during ${during}: ${advice}. ${words}`);
+    return new OutOfMemory(`${who} ran out of GPU memory during ${during}: ${advice}. ${words}`);
   }
   if (reported && !LOST_CONNECTION.test(reported.message)) {
     const stack = reported.stack ? `\n${reported.stack}` : '';

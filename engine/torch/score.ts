@@ -1,6 +1,6 @@
 /** The jobs that compute log-probabilities and divergences of given responses, and PairRM's comparisons. */
 import type { ReferenceLogps } from '../../data/records.ts';
-import type { ComputeSettings } from '../protocol/compute.ts';
+import { scoringTokens, type ComputeSettings } from '../protocol/compute.ts';
 import type {
   DivergenceJob,
   DivergenceResult,
@@ -20,7 +20,7 @@ import { openPolicyFiles } from '../tokens/policy.ts';
 import { tokenizeResponses, type TokenizedResponse } from '../tokens/responses.ts';
 import { groupByPrompt, type Group } from '../training/groups.ts';
 import { referenceLogps } from '../training/train-job.ts';
-import { compute, reporter, scoringTokens, type JobContext } from './context.ts';
+import { compute, reporter, type JobContext } from './context.ts';
 
 /** `EngineMethods.score`. */
 export async function score(job: ScoreJob, context: JobContext): Promise<ScoreResult> {

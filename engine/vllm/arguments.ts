@@ -13,7 +13,7 @@ const LORA_RANKS = [1, 8, 16, 32, 64, 128, 256, 320, 512];
 const SMALLEST_CONTEXT = 2048;
 
 /** The share of a GPU's memory that weights may fill: best at most a half, so that the cache of keys and values has as much. */
-const GOOD_SHARE = 0.5;
+export const GOOD_SHARE = 0.5;
 const LARGEST_SHARE = 0.8;
 
 /** vLLM's CPU build fails with chunked prefill and seeds, so that a prompt must fit into one batch. */
@@ -35,9 +35,17 @@ export interface ServerSpec {
   device: Device;
   /** Tokens of a prompt with its response. */
   context: number;
+  /** The model's context, in tokens. */
+  limit: number;
   /** The highest rank of adapters, as `loraRankFor` gives it. Undefined: the server takes no adapters. */
   loraRank?: number;
   parallelism: Parallelism;
+  /** Bytes of the weights. */
+  weights: number;
+  /** Bytes of the smallest GPU; 0 on the CPU. */
+  memory: number;
+  /** Bytes of each GPU that jobs beside the server need; 0 without such jobs, and on the CPU. */
+  room: number;
   /** Further arguments of `vllm serve`, which come last and so take precedence. */
   args: string[];
 }
@@ -48,8 +56,11 @@ export const dtypeOf = (device: Device): string => (device === 'cuda' ? 'bfloat1
 /** How many requests to send at the same time. */
 export const concurrencyOf = ({ device, parallelism }: ServerSpec): number => CONCURRENCY[device] * parallelism.data;
 
-/** @param port on 127.0.0.1 */
-export function serveArguments(spec: ServerSpec, port: number): string[] {
+/**
+ * @param port on 127.0.0.1
+ * @param utilization the part of each GPU's memory to fill. Default: vLLM's
+ */
+export function serveArguments(spec: ServerSpec, port: number, utilization?: number): string[] {
   const { model, device, context, loraRank, parallelism, args } = spec;
   const flags: Record<string, string | number | true> = {
     host: '127.0.0.1',
@@ -64,6 +75,7 @@ export function serveArguments(spec: ServerSpec, port: number): string[] {
     ...(parallelism.tensor > 1 && { 'tensor-parallel-size': parallelism.tensor }),
     // With several API servers, an adapter would be loaded in one of them only.
     ...(parallelism.data > 1 && { 'data-parallel-size': parallelism.data, 'api-server-count': 1 }),
+    ...(utilization !== undefined && { 'gpu-memory-utilization': utilization }),
     ...(device === 'cpu' && {
       'enforce-eager': true,
       'no-enable-chunked-prefill': true,

@@ -2,39 +2,19 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
-import { isDeepStrictEqual } from 'node:util';
+import { freemem } from 'node:os';
 import { InputError } from '../../data/errors.ts';
 import { Secret } from '../../data/secret.ts';
-import { readAdapterConfig } from '../model-files/adapter-config.ts';
-import { contextLength, readModelConfig } from '../model-files/config.ts';
-import { openModelWeights } from '../model-files/weights.ts';
+import type { Placement } from '../beside-estimate.ts';
+import { fitsInto } from '../gpu-estimate.ts';
 import { nvidiaGpus } from '../gpus.ts';
-import type { Device } from '../protocol/compute.ts';
-import type { TorchEnvironment } from '../torch/environment.ts';
 import type { Policy } from '../protocol/jobs.ts';
-import {
-  BASE_NAME,
-  concurrencyOf,
-  contextFor,
-  dtypeOf,
-  loraRankFor,
-  parallelismFor,
-  serveArguments,
-  type ServerSpec,
-} from './arguments.ts';
+import type { TorchEnvironment } from '../torch/environment.ts';
+import { BASE_NAME, concurrencyOf, dtypeOf, serveArguments, type ServerSpec } from './arguments.ts';
 import { vllmFailure } from './failure.ts';
 import { leastUsed, untilFree, type GpuMemory } from './memory.ts';
 import { ServerProcess } from './process.ts';
-
-/** How a run wants vLLM. */
-export interface VllmSettings {
-  /** Further arguments of `vllm serve`. */
-  args: string[];
-  /** Default: cuda on a machine with an NVIDIA GPU, else cpu. */
-  device?: Device;
-  /** Number of GPUs to use. Default: all of the worker's. */
-  gpus?: number;
-}
+import { asLongAs, canServe, deviceOf, inPlaceOf, specOf, utilizationOf, type VllmSettings } from './spec.ts';
 
 /** What identifies the results of vLLM, apart from policy and sampling settings. */
 export interface VllmVersion {
@@ -60,14 +40,15 @@ export interface Serving {
 export interface VllmHostOptions {
   /** @throws InputError when there is no environment */
   environment: () => Pick<TorchEnvironment, 'python' | 'vllm'>;
-  /** Called before a server starts: ends what else uses the device. */
+  /** Ends what else uses the device: called before a server starts, and when one is stopped. */
   freeDevice?: () => Promise<void>;
   readGpus?: () => GpuMemory[];
+  /** Bytes of the machine's memory that are free. */
+  readFreeMemory?: () => number;
 }
 
 /** Loading a large model from a slow disk and compiling it takes minutes. */
 const START_SECONDS = 1800;
-const BYTES_PER_WEIGHT = { bfloat16: 2, float32: 4 } as Record<string, number>;
 /** Memory for keys and values with vLLM's CPU build, in GiB. */
 const CPU_CACHE_GIB = '2';
 
@@ -75,18 +56,22 @@ interface Running {
   spec: ServerSpec;
   serving: Serving;
   process: ServerProcess;
+  /** Bytes that it leaves free on each GPU, or on the machine, before the first job beside it. */
+  free?: number[];
 }
 
 /** Starts and stops vLLM. At most one server runs at a time. */
 export class VllmHost {
   private readonly options: Required<VllmHostOptions>;
   private running: Running | undefined;
+  /** What the last server was started for. */
+  private last: ServerSpec | undefined;
   /** The GPUs with the least memory in use that was seen. */
   private idle: GpuMemory[] = [];
   private queue: Promise<unknown> = Promise.resolve();
 
   constructor(options: VllmHostOptions) {
-    this.options = { freeDevice: async () => {}, readGpus: nvidiaGpus, ...options };
+    this.options = { freeDevice: async () => {}, readGpus: nvidiaGpus, readFreeMemory: freemem, ...options };
   }
 
   /** @throws InputError when vLLM is not installed */
@@ -103,13 +88,27 @@ export class VllmHost {
    */
   serve(policy: Policy, tokens: number, settings: VllmSettings, signal?: AbortSignal): Promise<Serving> {
     return this.inTurn(async () => {
-      const spec = await this.specOf(policy, tokens, settings);
-      const { running } = this;
+      const spec = specOf(policy, tokens, settings, this.options.readGpus);
+      const { running, last } = this;
       if (running && !running.process.died.aborted && canServe(running.spec, spec)) return running.serving;
       await this.end();
-      // The server of the next policy with this base model takes what this one takes.
-      const widened = running && sameBase(running.spec, spec) ? widen(running.spec, spec) : spec;
-      return this.start(widened, signal);
+      const longer = last ? asLongAs(last, spec) : spec;
+      return this.start(running ? inPlaceOf(running.spec, longer) : longer, signal);
+    });
+  }
+
+  /**
+   * Makes room for a job of another program: the server stays if it leaves enough memory free, else it is stopped. Free memory is measured
+   * before the first job beside the server: later jobs take over the processes of the first, and their memory.
+   * @param needed bytes of each GPU, or of the machine on the CPU. Undefined: the job needs the device alone
+   * @returns whether a server runs beside the job
+   */
+  makeRoom(ranks: Placement, needed: number | undefined): Promise<boolean> {
+    return this.inTurn(async () => {
+      const { running } = this;
+      if (running && needed !== undefined && this.hasRoom(running, ranks, needed)) return true;
+      await this.end();
+      return false;
     });
   }
 
@@ -137,32 +136,12 @@ export class VllmHost {
     return turn;
   }
 
-  private async specOf(
-    { model, adapter }: Policy,
-    tokens: number,
-    { args, device: wanted, gpus: count }: VllmSettings,
-  ): Promise<ServerSpec> {
-    const config = readModelConfig(model);
-    const all = wanted === 'cpu' ? [] : this.options.readGpus();
-    const device = wanted ?? deviceOf(all);
-    const gpus = all.slice(0, count);
-    if (device === 'cuda' && gpus.length < Math.max(1, count ?? 1)) {
-      throw new InputError(
-        `vLLM needs ${count ?? 1} GPUs, and this machine has ${all.length} (nvidia-smi): lower gpus, or set device: cpu.`,
-      );
-    }
-    const memories = gpus.map(({ memory }) => memory);
-    return {
-      model,
-      device,
-      context: contextFor(tokens, contextLength(config)),
-      ...(adapter !== undefined && { loraRank: loraRankFor(readAdapterConfig(adapter).rank) }),
-      parallelism:
-        device === 'cuda'
-          ? parallelismFor(weightBytes(model, dtypeOf(device)), config.heads ?? 1, memories)
-          : { tensor: 1, data: 1 },
-      args,
-    };
+  private hasRoom(running: Running, { device, gpus }: Placement, needed: number): boolean {
+    if (running.process.died.aborted || running.spec.device !== device) return false;
+    const { readGpus, readFreeMemory } = this.options;
+    running.free ??= device === 'cpu' ? [readFreeMemory()] : readGpus().map(({ memory, used }) => memory - used);
+    const free = running.free.slice(0, device === 'cpu' ? 1 : gpus);
+    return (device === 'cpu' || free.length === gpus) && free.every((bytes) => fitsInto(needed, bytes));
   }
 
   private async start(spec: ServerSpec, signal?: AbortSignal): Promise<Serving> {
@@ -172,7 +151,8 @@ export class VllmHost {
     await this.untilIdle();
     const port = await freePort();
     const key = new Secret(randomBytes(32).toString('hex'));
-    const command = [this.environment().python, '-m', 'vllm.entrypoints.cli.main', ...serveArguments(spec, port)];
+    const served = serveArguments(spec, port, utilizationOf(spec));
+    const command = [this.environment().python, '-m', 'vllm.entrypoints.cli.main', ...served];
     const process = new ServerProcess(command, environment(spec, key), vllmFailure);
     await process.ready(`http://127.0.0.1:${port}/health`, START_SECONDS, signal);
     const serving: Serving = {
@@ -183,6 +163,7 @@ export class VllmHost {
       died: process.died,
     };
     this.running = { spec, serving, process };
+    this.last = spec;
     return serving;
   }
 
@@ -190,35 +171,13 @@ export class VllmHost {
     const { running } = this;
     if (!running) return;
     this.running = undefined;
-    await running.process.stop();
+    await Promise.all([running.process.stop(), this.options.freeDevice()]);
     await this.untilIdle();
   }
 
   private untilIdle(): Promise<void> {
     return untilFree(this.idle, this.options.readGpus);
   }
-}
-
-const deviceOf = (gpus: GpuMemory[]): Device => (gpus.length > 0 ? 'cuda' : 'cpu');
-
-/** Whether the server differs from what is wanted in nothing but what it may have more of. */
-const sameBase = (
-  { context: _c, loraRank: _l, ...has }: ServerSpec,
-  { context: _w, loraRank: _r, ...wanted }: ServerSpec,
-) => isDeepStrictEqual(has, wanted);
-
-const canServe = (has: ServerSpec, wanted: ServerSpec): boolean =>
-  sameBase(has, wanted) && has.context >= wanted.context && (has.loraRank ?? 0) >= (wanted.loraRank ?? 0);
-
-function widen(has: ServerSpec, wanted: ServerSpec): ServerSpec {
-  const loraRank = Math.max(has.loraRank ?? 0, wanted.loraRank ?? 0);
-  return { ...wanted, context: Math.max(has.context, wanted.context), ...(loraRank > 0 && { loraRank }) };
-}
-
-/** Bytes of the weights of a model folder in memory. */
-function weightBytes(folder: string, dtype: string): number {
-  const counts = [...openModelWeights(folder).values()].map(({ shape }) => shape.reduce((n, size) => n * size, 1));
-  return BYTES_PER_WEIGHT[dtype] * counts.reduce((sum, count) => sum + count, 0);
 }
 
 const environment = ({ device, loraRank }: ServerSpec, key: Secret): NodeJS.ProcessEnv => ({

@@ -1,5 +1,6 @@
 """PairRM (arXiv 2306.02561), the ranker of the SELM paper: compares two candidates of a prompt."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -69,22 +70,32 @@ def open_pairrm(world: World, model: str, settings: dict[str, Any]) -> PairRM:
 @torch.no_grad()
 def rank(world: World, pairrm: PairRM, job: dict[str, Any]) -> dict[str, Any]:
     """Compares pairs, which the parent laid out: {"logits": by pair}."""
-    pairs = read_rows(job["rows"])
+    pairs, budget = read_rows(job["rows"]), job["microBatchTokens"]
     lengths = [len(pair["ids"]) for pair in pairs]
     mine: dict[int, float] = {}
-    for indices in passes(world, lengths, job["microBatchTokens"], stopped="the job was stopped"):
-        if not indices:
-            continue
-        batch = [pairs[i] for i in indices]
-        width = max(lengths[i] for i in indices)
-        ids = torch.zeros(len(batch), width, dtype=torch.int64)
-        mask = torch.zeros_like(ids)
-        for row, pair in enumerate(batch):
-            ids[row, : len(pair["ids"])] = torch.tensor(pair["ids"])
-            mask[row, : len(pair["ids"])] = 1
-        judged = torch.tensor([pair["judged"] for pair in batch])
-        with memory_of("PairRM", ids.numel()):
-            logits = pairrm(*(tensor.to(world.device) for tensor in (ids, mask, judged)))
-            mine.update(zip(indices, logits.tolist()))
+    for micro_batch in passes(world, lengths, budget, stopped="the job was stopped"):
+        for indices in within_budget(micro_batch, lengths, budget):
+            batch = [pairs[i] for i in indices]
+            ids = torch.zeros(len(batch), lengths[indices[0]], dtype=torch.int64)
+            mask = torch.zeros_like(ids)
+            for row, pair in enumerate(batch):
+                ids[row, : len(pair["ids"])] = torch.tensor(pair["ids"])
+                mask[row, : len(pair["ids"])] = 1
+            judged = torch.tensor([pair["judged"] for pair in batch])
+            with memory_of("PairRM", ids.numel()):
+                logits = pairrm(*(tensor.to(world.device) for tensor in (ids, mask, judged)))
+                mine.update(zip(indices, logits.tolist()))
     values = {i: value for part in world.gather(mine) for i, value in part.items()}
     return {"logits": [values[i] for i in range(len(pairs))]}
+
+
+def within_budget(indices: list[int], lengths: list[int], budget: int) -> Iterator[list[int]]:
+    """Divides a micro-batch into parts that have at most `budget` tokens with their padding, unless one alone is longer; longest first."""
+    part: list[int] = []
+    for i in sorted(indices, key=lambda i: -lengths[i]):
+        if part and (len(part) + 1) * lengths[part[0]] > budget:
+            yield part
+            part = []
+        part.append(i)
+    if part:
+        yield part

@@ -10,6 +10,7 @@ from selm_torch.logprob import OutputLayer, token_logps
 from selm_torch.loss import loss_of
 from selm_torch.objectives import OBJECTIVES, Responses
 from selm_torch.packing import Group, pack, plan
+from selm_torch.pairrm import within_budget
 
 from .cases import FIXTURES, ROLES, preferences
 
@@ -96,3 +97,11 @@ def test_plan_gives_all_ranks_as_many_micro_batches(ranks: int) -> None:
     assert len({len(of_rank) for of_rank in planned}) == 1
     assert sorted(i for of_rank in planned for part in of_rank for i in part) == list(range(7))
     assert all(len(part) <= 1 or sum(lengths[i] for i in part) <= 30 for of_rank in planned for part in of_rank)
+
+
+def test_padded_parts_of_a_micro_batch_keep_to_its_budget() -> None:
+    """A long pair and many short ones: without parts, all would be as wide as the longest."""
+    lengths = [10, 100, 10, 12, 10, 90, 11]
+    parts = list(within_budget([6, 0, 1, 3, 4, 5, 2], lengths, 30))
+    assert sorted(i for part in parts for i in part) == list(range(7))
+    assert parts == [[1], [5], [3, 6], [0, 4, 2]]

@@ -1,7 +1,8 @@
 /** Runs whose policies a real vLLM samples, which the worker starts and stops: with LoRA, and with all weights trained. */
-import { writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { openPolicyArtifact } from '../../activities/policy.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
@@ -36,9 +37,27 @@ writeFileSync(
   'export default (_prompt, answers) => answers.map(({ length }) => -length);\n',
 );
 
-/** A run of two rounds with a home of its own. @param optimize what is trained, and how fast */
-async function twoRounds(name: string, optimize: object) {
+cpSync(fileURLToPath(new URL('../fixtures/rankers/pairrm-hf', import.meta.url)), join(folder, 'pairrm'), {
+  recursive: true,
+});
+
+/** A Python that notes the model of each vLLM that it starts in a file. */
+function notingPython(name: string, starts: string): string {
+  const python = join(folder, `${name}-python`);
+  const note = `case "$*" in *"vllm.entrypoints.cli.main serve"*) echo "$4" >> '${starts}';; esac`;
+  writeFileSync(python, `#!/bin/sh\n${note}\nexec '${process.env['SELM_PYTHON']}' "$@"\n`, { mode: 0o755 });
+  return python;
+}
+
+interface Settings {
+  optimize: object;
+  [setting: string]: unknown;
+}
+
+/** A run of two rounds with a home of its own. */
+async function twoRounds(name: string, { optimize, ...settings }: Settings) {
   const home = join(folder, name);
+  const starts = join(folder, `${name}-starts`);
   const config = {
     name,
     model,
@@ -49,14 +68,20 @@ async function twoRounds(name: string, optimize: object) {
     label: { by: 'module', path: './labeler.mjs' },
     optimize: { ...optimize, batchSize: 2, objective: { beta: 0.1 } },
     evaluate: { maxNewTokens: 12 },
+    ...settings,
   };
   writeFileSync(join(folder, `${name}.yaml`), stringify(config));
-  const env = { SELM_HOME: home };
+  const env = { SELM_HOME: home, SELM_PYTHON: notingPython(name, starts) };
   const before = vllmProcesses();
   const ended = await selm(['run', join(folder, `${name}.yaml`), '--json'], env);
   expect(ended.code, ended.stderr).toBe(0);
   expect(vllmProcesses()).toEqual(before);
-  return { env, store: new LocalStore(join(home, 'artifacts')), status: summaryOf<RunStatus>(ended) };
+  return {
+    env,
+    store: new LocalStore(join(home, 'artifacts')),
+    status: summaryOf<RunStatus>(ended),
+    starts: readFileSync(starts, 'utf8').trim().split('\n'),
+  };
 }
 
 /** How far the log-probabilities that vLLM gave with its samples are from the engine's, at most, in nats a token. */
@@ -82,13 +107,24 @@ async function farthest(store: LocalStore, policies: string[]): Promise<number> 
   return Math.max(...distances);
 }
 
-describe.each([
-  ['lora', { learningRate: 1e-3, lora: { rank: 8 } }],
-  ['full', { learningRate: 1e-5, full: true }],
-])('%s', (name, optimize) => {
-  test('two rounds end, and leave no process', async () => {
-    const { env, store, status } = await twoRounds(name, optimize);
+const lora = { learningRate: 1e-3, lora: { rank: 8 } };
+const full = { learningRate: 1e-5, full: true };
+// Between two samplings of a policy, KL and PairRM are computed beside vLLM.
+const torch = { backend: 'torch', label: { by: 'pairrm', model: './pairrm' } };
+
+test.each([
+  // The server of the start policy takes no adapter, and the next one all of them.
+  ['onnx-lora', { optimize: lora }, 2],
+  ['onnx-full', { optimize: full }, 3],
+  // Training stops the server: one for each policy.
+  ['torch-lora', { optimize: lora, ...torch }, 3],
+  ['torch-full', { optimize: full, ...torch }, 3],
+])(
+  '%s: two rounds end, start vLLM as seldom as their policies allow, and leave no process',
+  async (name, settings, servers) => {
+    const { env, store, status, starts } = await twoRounds(name, settings);
     expect(status.results.map(({ accepted }) => accepted)).toEqual([true, true]);
+    expect(starts).toHaveLength(servers);
 
     const samples = (await store.list()).filter(({ manifest }) => manifest.recipe.step === 'sample');
     // Two rounds of prompts, and the held-out prompts by three policies.
@@ -107,5 +143,5 @@ describe.each([
     const verified = await selm(['verify', name, '--step', 'sample', '--json'], env);
     expect(verified.code, verified.stderr).toBe(0);
     expect(verified.stderr.match(/skipped: sampled by vLLM/g)).toHaveLength(5);
-  });
-});
+  },
+);

@@ -134,7 +134,7 @@ describe('what samples', () => {
     // Of two rounds, and of three policies to the held-out prompts.
     expect(calls).toHaveLength(5);
     for (const { vllm, settings } of calls) {
-      expect(vllm).toEqual({ args: ['--seed', '1'], device: 'cpu', gpus: 2 });
+      expect(vllm).toEqual({ args: ['--seed', '1'], device: 'cpu', gpus: 2, beside: ['divergence'] });
       expect(settings).not.toHaveProperty('backend');
       expect(settings).not.toHaveProperty('vllm');
     }

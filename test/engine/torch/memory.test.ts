@@ -1,12 +1,14 @@
-/** The estimate of a training's memory against the peak of the ranks' memory on the CPU, where numbers are float32. */
-import { readFileSync } from 'node:fs';
+/** The estimates of memory of a training, and of a job beside vLLM, against the peak of the ranks' memory on the CPU, where numbers are float32. */
+import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { startEngine } from '../../../engine/backends.ts';
+import { divergenceMemory } from '../../../engine/beside-estimate.ts';
 import { gpuTrainingMemory, totalOf } from '../../../engine/gpu-estimate.ts';
 import { llamaDimensions } from '../../../engine/model-files/dimensions.ts';
 import { readLlamaConfig } from '../../../engine/model-files/llama-config.ts';
+import type { Engine } from '../../../engine/protocol/jobs.ts';
 import { trainingSchema } from '../../../engine/protocol/settings.ts';
 import { randomModel } from '../../random-model.ts';
 import { temporaryFolder } from '../../temporary.ts';
@@ -39,10 +41,37 @@ const rows = Array.from({ length: 4 }, (_, i) => ({
   reference_input_ids: ids(i + 3, 128),
 }));
 
-/** Peak bytes of the rank that needs most, besides what it has after a training of a tiny model. */
-async function peakOf(training: ReturnType<typeof trainingSchema.parse>, gpus: number, model: string): Promise<number> {
+type Work = (engine: Engine, model: string, gpus: number) => Promise<unknown>;
+
+/** Peak bytes of the rank that needs most, besides what it has after the same work for a tiny model. */
+async function peakOf(work: Work, gpus: number, model: string): Promise<number> {
   const engine = startEngine();
-  const train = (of: string) =>
+  try {
+    const tiny = `${model}-tiny`;
+    randomModel(tiny, { ...SHAPE, hidden_size: 64, intermediate_size: 64, num_hidden_layers: 1 });
+    await work(engine, tiny, gpus);
+    const ranks = ranksOf(backendsOf(process.pid)[0]).map((pid) => ({ pid, before: ownBytes(pid) }));
+    expect(ranks).toHaveLength(gpus);
+    let peak = 0;
+    const ended = new AbortController();
+    const watching = (async () => {
+      while (!ended.signal.aborted) {
+        peak = Math.max(peak, ...ranks.map(({ pid, before }) => ownBytes(pid) - before));
+        await sleep(POLL_MILLISECONDS);
+      }
+    })();
+    await work(engine, model, gpus);
+    ended.abort();
+    await watching;
+    return peak;
+  } finally {
+    await engine.close();
+  }
+}
+
+const train =
+  (training: ReturnType<typeof trainingSchema.parse>): Work =>
+  (engine, of, gpus) =>
     engine.run('optimize', {
       policy: { model: of },
       reference: { model: of },
@@ -54,28 +83,6 @@ async function peakOf(training: ReturnType<typeof trainingSchema.parse>, gpus: n
       ...twoRanks,
       gpus,
     });
-  try {
-    const tiny = join(scratch, `tiny-${gpus}`);
-    randomModel(tiny, { ...SHAPE, hidden_size: 64, intermediate_size: 64, num_hidden_layers: 1 });
-    await train(tiny);
-    const ranks = ranksOf(backendsOf(process.pid)[0]).map((pid) => ({ pid, before: ownBytes(pid) }));
-    expect(ranks).toHaveLength(gpus);
-    let peak = 0;
-    const ended = new AbortController();
-    const watching = (async () => {
-      while (!ended.signal.aborted) {
-        peak = Math.max(peak, ...ranks.map(({ pid, before }) => ownBytes(pid) - before));
-        await sleep(POLL_MILLISECONDS);
-      }
-    })();
-    await train(model);
-    ended.abort();
-    await watching;
-    return peak;
-  } finally {
-    await engine.close();
-  }
-}
 
 describeTorch('a training needs at most the estimated memory, and most of it', () => {
   test.each([
@@ -98,8 +105,37 @@ describeTorch('a training needs at most the estimated memory, and most of it', (
       gpus,
       4,
     );
-    const share = (await peakOf(training, gpus, model)) / totalOf(parts);
+    const share = (await peakOf(train(training), gpus, model)) / totalOf(parts);
     expect(share).toBeLessThan(1);
     expect(share).toBeGreaterThan(0.7);
+  });
+});
+
+describeTorch('KL divergence needs at most the estimated memory, and most of it', () => {
+  test.each([2, 1])('ranks: %i', async (gpus) => {
+    const model = join(scratch, `divergence-${gpus}`);
+    randomModel(model, SHAPE);
+    // A micro-batch of 2048 tokens on each rank.
+    const answered = Array.from({ length: 4 * gpus }, (_, i) => ({
+      prompt_input_ids: ids(i, 64),
+      response_input_ids: ids(i + 1, 448),
+    }));
+    // The policies are not the same model, which would be opened once.
+    const diverge: Work = async (engine, of) => {
+      const reference = `${of}-reference`;
+      cpSync(of, reference, { recursive: true });
+      await engine.run('divergence', {
+        policy: { model: of },
+        reference: { model: reference },
+        rows: answered,
+        ...twoRanks,
+        gpus,
+      });
+    };
+    const dimensions = llamaDimensions(readLlamaConfig(model));
+    const { runtime: _runtime, ...parts } = divergenceMemory(dimensions, 0, { device: 'cpu', gpus });
+    const share = (await peakOf(diverge, gpus, model)) / totalOf(parts);
+    expect(share).toBeLessThan(1);
+    expect(share).toBeGreaterThan(0.6);
   });
 });

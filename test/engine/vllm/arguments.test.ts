@@ -43,10 +43,13 @@ test('ranks are those of vLLM', () => {
   expect(() => loraRankFor(513)).toThrow(InputError);
 });
 
+const sizes = { limit: 4096, weights: 16 * gb, memory: 80 * gb, room: 0 };
+
 test('what the user gives comes last', () => {
-  const spec = { model: '/m', device: 'cuda', context: 2048, parallelism: { tensor: 2, data: 1 } } as const;
-  const given = serveArguments({ ...spec, args: ['--max-model-len', '4096'] }, 8000);
-  expect(given.slice(-2)).toEqual(['--max-model-len', '4096']);
+  const parallelism = { tensor: 2, data: 1 };
+  const spec = { model: '/m', device: 'cuda', context: 2048, parallelism, ...sizes } as const;
+  const given = serveArguments({ ...spec, args: ['--gpu-memory-utilization', '0.5'] }, 8000, 0.79);
+  expect(given.slice(-2)).toEqual(['--gpu-memory-utilization', '0.5']);
   expect(given.join(' ')).toContain('--tensor-parallel-size 2');
   expect(given).not.toContain('--data-parallel-size');
 });

@@ -1,11 +1,12 @@
 /** The life of the worker's vLLM: real processes in its place. The real one is in test/vllm. */
 import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
 import { forkModule } from '../../../engine/process/fork.ts';
 import { EngineDied } from '../../../engine/protocol/errors.ts';
-import type { VllmSettings } from '../../../engine/vllm/host.ts';
+import type { VllmSettings } from '../../../engine/vllm/spec.ts';
 import type { GpuMemory } from '../../../engine/vllm/memory.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { tinyAdapter, tinyModel } from '../../tiny-model.ts';
@@ -16,6 +17,13 @@ const folder = temporaryFolder();
 const model = tinyModel(join(folder, 'model'));
 const other = tinyModel(join(folder, 'other'));
 const onCpu: VllmSettings = { args: [], device: 'cpu' };
+
+/** Gives a model of 256 tokens 8192. */
+function longContext(target: string): void {
+  const file = join(target, 'config.json');
+  const config = JSON.parse(readFileSync(file, 'utf8')) as object;
+  writeFileSync(file, JSON.stringify({ ...config, max_position_embeddings: 8192 }));
+}
 
 const host = startHost();
 afterEach(() => host.stop());
@@ -49,6 +57,16 @@ describe('a server', () => {
     const third = await ask(await host.serve({ model: other }, 100, onCpu));
     await ended(second);
     expect(third.args).not.toContain('--enable-lora');
+  });
+
+  test('takes as long prompts as the one before it, if its model is of the same shape', async () => {
+    const long = join(folder, 'long');
+    const longer = join(folder, 'longer');
+    for (const target of [long, longer]) longContext(tinyModel(target));
+    await host.serve({ model: long }, 3000, onCpu);
+    await host.stop();
+    const next = await ask(await host.serve({ model: longer }, 100, onCpu));
+    expect(valueOf(next, '--max-model-len')).toBe('4096');
   });
 
   test('is replaced when its arguments change', async () => {
@@ -136,5 +154,63 @@ describe('on GPUs', () => {
     await expect(onGpus.serve({ model }, 100, { args: [], gpus: 2 })).rejects.toThrow(
       /^vLLM needs 2 GPUs, and this machine has 1 /,
     );
+  });
+
+  /** The values of vLLM's flag, on four GPUs. */
+  const utilizationWith = async (settings: VllmSettings, memory = 80 * gigabyte) => {
+    await onGpus.stop();
+    gpus = idle.map((gpu) => ({ ...gpu, memory, used: 0 }));
+    const { args } = await ask(await onGpus.serve({ model }, 100, settings));
+    return args.flatMap((arg, i) => (arg === '--gpu-memory-utilization' ? [args[i + 1]] : []));
+  };
+
+  describe('with jobs beside the server', () => {
+    test('it leaves them room: 1.7 GB for the KL divergence of small policies, 12 GB for PairRM', async () => {
+      expect(await utilizationWith({ args: [] })).toEqual([]);
+      expect(await utilizationWith({ args: [], beside: ['divergence'] })).toEqual(['0.87']);
+      expect(await utilizationWith({ args: [], beside: ['divergence', 'rank'] })).toEqual(['0.75']);
+    });
+
+    test('it fills the GPU where both do not fit', async () => {
+      expect(await utilizationWith({ args: [], beside: ['divergence'] }, 3 * gigabyte)).toEqual([]);
+    });
+
+    test("the user's utilization comes last", async () => {
+      const args = ['--gpu-memory-utilization', '0.5'];
+      expect(await utilizationWith({ args, beside: ['divergence'] })).toEqual(['0.87', '0.5']);
+    });
+
+    test('it stays for a job that fits into the free memory of its GPUs, measured before the first', async () => {
+      gpus = idle;
+      const told = await ask(await onGpus.serve({ model }, 100, { args: [], beside: ['divergence'] }));
+      const freedBefore = freed;
+      // The last GPU is not the job's.
+      gpus = idle.map((gpu, i) => ({ ...gpu, used: (i === 3 ? 80 : 70) * gigabyte }));
+      expect(await onGpus.makeRoom({ device: 'cuda', gpus: 3 }, 8.9 * gigabyte)).toBe(true);
+      // The job's processes keep their memory.
+      gpus = idle.map((gpu) => ({ ...gpu, used: 79 * gigabyte }));
+      expect(await onGpus.makeRoom({ device: 'cuda', gpus: 3 }, 8.9 * gigabyte)).toBe(true);
+      expect((await ask(await onGpus.serve({ model }, 100, { args: [], beside: ['divergence'] }))).pid).toBe(told.pid);
+      expect(freed).toBe(freedBefore);
+    });
+
+    test.each([
+      ['needs more than the usable part of the free memory', { device: 'cuda', gpus: 1 }, 9.1],
+      ['needs a GPU that is not there', { device: 'cuda', gpus: 5 }, 1],
+      ['computes on another device', { device: 'cpu', gpus: 1 }, 1],
+      ['needs the GPUs alone', { device: 'cuda', gpus: 1 }, undefined],
+    ] as const)('it is stopped for one that %s, with all that is beside it', async (_, ranks, needed) => {
+      gpus = idle;
+      const told = await ask(await onGpus.serve({ model }, 100, { args: [] }));
+      const freedBefore = freed;
+      states = [idle.map((gpu) => ({ ...gpu, used: 70 * gigabyte }))];
+      expect(await onGpus.makeRoom(ranks, needed && needed * gigabyte)).toBe(false);
+      states = [];
+      await ended(told);
+      expect(freed).toBe(freedBefore + 1);
+      // Nothing runs, so that nothing beside it has to end.
+      expect(await onGpus.makeRoom(ranks, undefined)).toBe(false);
+      expect(freed).toBe(freedBefore + 1);
+    });
   });
 });

@@ -17,8 +17,11 @@ if (args[0] === '-c') {
   console.log(JSON.stringify({ torch: '1', transformers: '1', peft: '1', safetensors: '1', vllm: '1.2.3' }));
   process.exit();
 }
-// It has no PyTorch: a rank ends as soon as it has started.
-if (args[1] === 'selm_torch') process.exit(1);
+// It has no PyTorch: a rank ends as soon as it has started, with the error that it is to have.
+if (args[1] === 'selm_torch') {
+  console.error(process.env.STAND_IN_ERROR ?? '');
+  process.exit(1);
+}
 const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
 const { pid, env } = process;
 const told = JSON.stringify({ pid, child: child.pid, args, key: env.VLLM_API_KEY, env: Object.keys(env) });
