@@ -13,7 +13,7 @@ import type { RunConfig } from '../config/run.ts';
 import { ARTIFACT_DAMAGED, BENCHMARKS, describeFailure, type Failure } from './failure.ts';
 import { accepted, policyOf, roundsOf, type Journal } from './journal.ts';
 import { roundWorkflowId, runNameOf } from './ids.ts';
-import { abandonVoting, lateVotesFor } from './people/decisions.ts';
+import { abandonVoting, lateVotesFor, votersOf } from './people/decisions.ts';
 import { guidanceOf, hasGuidance } from './people/label.ts';
 import type { RunningStep } from './place.ts';
 import { round as roundWorkflow } from './round.ts';
@@ -151,6 +151,7 @@ async function runRound(config: RunConfig, journal: Journal): Promise<void> {
   const attributes = attributesOfRound(name, round);
   if (journal.openVoting && journal.openVoting.round !== round) await abandonVoting(journal);
   const late = lateVotesFor(journal, round);
+  const earlierVoters = votersOf(journal);
   const child = await startChild(roundWorkflow, {
     workflowId: roundWorkflowId(workflowId, round),
     staticSummary: `round ${round} of ${prepared!.rounds.length}`,
@@ -166,6 +167,7 @@ async function runRound(config: RunConfig, journal: Journal): Promise<void> {
         previous: accepted(journal),
         ...(config.budget && { secondsLeft: secondsLeft() }),
         ...(late.length > 0 && { late }),
+        ...(earlierVoters.length > 0 && { earlierVoters }),
         ...(journal.closeVoting !== undefined && { closeVoting: journal.closeVoting }),
       },
     ],
