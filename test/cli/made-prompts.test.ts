@@ -115,7 +115,7 @@ describe('final-answer', () => {
     expect(await scores({ by: 'final-answer' }, ['It is\n#### 42', '#### 41'])).toEqual([1, 0]);
   });
 
-  test('drops answers of which only the last number would be compared', async () => {
+  test('drops answers that are more than a number', async () => {
     const answers = [
       '1/2',
       '\\\\frac{3}{4}',
@@ -133,11 +133,18 @@ describe('final-answer', () => {
       answers.map((answer, at) => ({ question: `Problem ${at}`, answer })),
     );
     const { summary, prompts } = await made('final-answer', '--from', from);
-    expect(prompts.map(({ answer }) => answer)).toEqual(['$-1,200.50', '75 %', 'So:\n#### 1,203', 2.5]);
+    expect(prompts.map(({ answer }) => answer)).toEqual([
+      '1/2',
+      '\\\\frac{3}{4}',
+      '$-1,200.50',
+      '75 %',
+      'So:\n#### 1,203',
+      2.5,
+    ]);
     expect(summary).toMatchObject({
-      dropped: { notCheckable: 6 },
+      dropped: { notCheckable: 4 },
       problem: expect.stringMatching(
-        /answers\.jsonl line 1: The "answer" of .* is neither a number nor a text/,
+        /answers\.jsonl line 3: The "answer" of .* is neither a number nor a text/,
       ) as string,
     });
   });
