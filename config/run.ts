@@ -83,6 +83,10 @@ export const runSchema = sections
   .refine(({ label }) => label.by !== 'people' || label.atDeadline !== 'park' || label.deadline !== undefined, {
     path: ['label', 'atDeadline'],
     error: 'there is no label.deadline, give it or remove this setting',
+  })
+  .refine(({ label, optimize }) => label.by === 'people' || optimize.objective.labelSmoothing !== 'agreement', {
+    path: ['optimize', 'objective', 'labelSmoothing'],
+    error: 'only the votes of people (label.by: people) have an agreement, give a number or remove this setting',
   });
 
 /** A run's configuration as it is read: defaults filled in, paths absolute. */

@@ -6,8 +6,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
+import { scriptFlags } from '../../cli/script-flags.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { makeModel } from '../../examples/quickstart/model.ts';
 import { instructions, promptOf } from '../../examples/quickstart/task.ts';
@@ -16,13 +16,11 @@ import { runCampaign, type CampaignReport } from './campaign.ts';
 import { FAULTS, type FaultName } from './faults.ts';
 import { startEngine } from '../../engine/backends.ts';
 
-const { values } = parseArgs({
-  options: {
-    runs: { type: 'string', default: '40' },
-    seed: { type: 'string', default: '0' },
-    parallel: { type: 'string', default: '2' },
-    backend: { type: 'string', default: 'onnx' },
-  },
+const values = scriptFlags({
+  runs: { type: 'string', default: '40' },
+  seed: { type: 'string', default: '0' },
+  parallel: { type: 'string', default: '2' },
+  backend: { type: 'string', default: 'onnx' },
 });
 const DISK_MEGABYTES = 400;
 const diskMegabytes = process.getuid?.() === 0 ? DISK_MEGABYTES : undefined;
