@@ -71,6 +71,28 @@ describe('ifeval', () => {
   });
 });
 
+describe('prompts without a letter or digit', () => {
+  const from = file('symbols.jsonl', [
+    { prompt: '???' },
+    { prompt: '🎉' },
+    { prompt: ' 🎉\n' },
+    { prompt: 'Name a fruit.' },
+  ]);
+
+  test('get no instructions, and are counted', async () => {
+    const ended = await make('ifeval', '--from', from, '--count', '2');
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.stdout).toContain('2 prompts from 1 of 4 base prompts; 3 dropped (3 without a letter or digit).');
+  });
+
+  test('are compared as they are', async () => {
+    const heldOut = file('question-marks.jsonl', [{ prompt: '???' }]);
+    const { summary, prompts } = await made('regex', '--from', from, '--pattern', 'a', '--held-out', heldOut);
+    expect(prompts.map(({ prompt }) => prompt)).toEqual(['🎉', 'Name a fruit.']);
+    expect(summary).toMatchObject({ dropped: { duplicate: 1, heldOut: 1 } });
+  });
+});
+
 describe('--out', () => {
   const from = file('from.jsonl', [{ prompt: 'Write a poem about kites.' }]);
 
