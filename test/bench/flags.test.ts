@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { expect, test } from 'vitest';
 
 async function script(...args: string[]) {
-  const child = spawn(process.execPath, ['--import', 'tsx', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  // A script that takes a wrong flag would measure for hours.
+  const child = spawn(process.execPath, ['--import', 'tsx', ...args], { stdio: 'pipe', timeout: 60_000 });
   let said = '';
   for (const output of [child.stdout, child.stderr]) output.on('data', (data) => (said += data));
   const [code] = (await once(child, 'close')) as [number | null];
