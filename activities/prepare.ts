@@ -4,6 +4,7 @@ import { copyModel } from '../artifacts/copy-model.ts';
 import { canonicalJson } from '../artifacts/hash.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
+import type { Benchmark } from '../config/benchmarks.ts';
 import { InputError } from '../data/errors.ts';
 import { isOnHub } from '../data/hub.ts';
 import { inTurns } from '../data/in-turns.ts';
@@ -12,6 +13,7 @@ import { Spool } from '../data/spool.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { createLabeler, type LabelSettings } from '../labelers/index.ts';
+import { checkBenchmark } from './benchmarks/check.ts';
 import { toolsForChecks } from './label-tools.ts';
 import { importGuidance } from './people/guidance.ts';
 import { copyOptions, importPolicy, openPolicyArtifact, readBase, TOKENIZER_FILES, type PolicyUse } from './policy.ts';
@@ -33,6 +35,8 @@ export interface PrepareInput extends PromptChecks {
   rounds: number;
   seed: number;
   use?: PolicyUse;
+  /** The benchmarks of `evaluate.benchmarks`. */
+  benchmarks?: Benchmark[];
   /** A run's name. The start policy is its last release, if it has one. The prompts of all its releases are excluded. */
   continues?: string;
 }
@@ -59,7 +63,7 @@ export interface Prepared {
  * @throws InputError when the policy or the prompts cannot be used
  */
 export const prepare: Activity<PrepareInput, Prepared> = async (context, input, options) => {
-  const { prompts, limits, label, heldOutLabeler, secondJudge, guidance, seed, continues } = input;
+  const { prompts, limits, label, heldOutLabeler, secondJudge, guidance, seed, continues, benchmarks = [] } = input;
   const { store, cacheFolder } = context;
   const releases = continues === undefined ? [] : await releasesOf(store, continues);
   const [last] = releases;
@@ -75,6 +79,12 @@ export const prepare: Activity<PrepareInput, Prepared> = async (context, input, 
   const heldBefore =
     last && typeof prompts.heldOut === 'number' ? await storedPrompts(store, last.release.heldOut) : undefined;
   if (guidance) await importGuidance(context, guidance, options);
+  const files = {
+    tokenizer: loadTokenizer(opened.model, opened.chatTemplate),
+    config: readModelConfig(opened.model),
+  };
+  // They run after the start policy is measured.
+  for (const benchmark of benchmarks) await checkBenchmark(benchmark, files, options);
   // Used only for check(): a prompt that a labeler cannot use is reported before anything is computed.
   const tools = toolsForChecks(context, options);
   const labelerOf = async (settings?: LabelSettings) => settings && (await createLabeler(settings, tools));
@@ -90,8 +100,7 @@ export const prepare: Activity<PrepareInput, Prepared> = async (context, input, 
         seed,
         used,
         heldBefore,
-        tokenizer: loadTokenizer(opened.model, opened.chatTemplate),
-        config: readModelConfig(opened.model),
+        ...files,
       },
       spool,
       options,

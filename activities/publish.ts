@@ -1,4 +1,5 @@
 /** publish: copies the policy that a run ends with into the run's output folder. */
+import { statSync } from 'node:fs';
 import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
@@ -23,12 +24,14 @@ const LINEAGE = 'selm.json';
 /**
  * Copies the policy and its tokenizer files into the output folder.
  * @returns the folder
- * @throws InputError when the folder is not empty and is not the output of a run
+ * @throws InputError when the folder is a file, or is not empty and is not the output of a run
  */
 export const publish: Activity<PublishInput, { folder: string }> = async ({ store }, { policy, folder, lineage }) => {
   const artifact = await store.open(policy);
   const { base, policy: opened } = await openPolicyArtifact(store, policy, TOKENIZER_FILES);
   const source = [MODEL, ADAPTER].map((name) => join(artifact, name)).find((path) => exists(path));
+  if (exists(folder) && !statSync(folder).isDirectory())
+    throw new InputError(`${folder} is a file: configure another output folder.`);
   if (exists(folder) && (await readdir(folder)).length > 0 && !exists(join(folder, LINEAGE))) {
     throw new InputError(`${folder} is not empty and is not the output of a run: configure another output folder.`);
   }

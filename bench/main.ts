@@ -8,8 +8,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
+import { exitCodeOf, report } from '../cli/errors.ts';
+import { scriptFlags } from '../cli/script-flags.ts';
+import { InputError } from '../data/errors.ts';
 import { readLlamaConfig } from '../engine/model-files/llama-config.ts';
 import { agreement, equalTokens } from './agreement.ts';
 import { CASES, type Case, type Side } from './cases.ts';
@@ -23,14 +25,12 @@ import { makeWork, pairTokens, writeWork } from './work.ts';
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 const say = (line: string) => console.error(line);
 
-const { values } = parseArgs({
-  options: { only: { type: 'string' }, repeats: { type: 'string' }, draw: { type: 'boolean' } },
-});
+const values = scriptFlags({ only: { type: 'string' }, repeats: { type: 'string' }, draw: { type: 'boolean' } });
 const only = values.only?.split(',');
 const threads = availableParallelism();
 const resultsFile = path('results.json');
 
-async function measureCase(given: Case, sides: Sides, folder: string): Promise<CaseResult> {
+async function measureCase(given: Case, sides: Sides, folder: string, repeats = given.repeats): Promise<CaseResult> {
   const work = await makeWork(folder, given.size);
   const file = writeWork(folder, work);
   const config = readLlamaConfig(work.model);
@@ -42,7 +42,7 @@ async function measureCase(given: Case, sides: Sides, folder: string): Promise<C
     if (later.length > 0) result.stepFlops = (stepFlops(config, work.rank, later) * work.batchSize) / later.length;
   }
   for (const side of given.sides) result.sides[side] = { missing: sides.missing(given, side), runs: [] };
-  for (let repeat = 0; repeat < Number(values.repeats ?? given.repeats); repeat++) {
+  for (let repeat = 0; repeat < repeats; repeat++) {
     for (const [side, measured] of Object.entries(result.sides) as [
       Side,
       { missing?: string; runs: Measurement[] },
@@ -78,14 +78,20 @@ async function draw(results: Results): Promise<void> {
 }
 
 async function measureAll(before: Results | undefined): Promise<void> {
+  const unknown = only?.find((start) => !CASES.some(({ name }) => name.startsWith(start)));
+  if (unknown !== undefined) {
+    const names = CASES.map(({ name }) => name).join(', ');
+    throw new InputError(`--only: "${unknown}" is no case; choose among ${names}.`);
+  }
+  const repeats = values.repeats === undefined ? undefined : Number(values.repeats);
+  if (repeats !== undefined && !(Number.isInteger(repeats) && repeats > 0))
+    throw new InputError(`--repeats ${values.repeats} is no count: give 1, 2, 3, ...`);
   const wanted = CASES.filter(({ name }) => !only || only.some((start) => name.startsWith(start)));
   const machine = `${cpus().length} cores of ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GB`;
   if (only && before && before.machine !== machine) {
-    say(
+    throw new InputError(
       `bench/results.json is of ${before.machine}, and this machine is ${machine}: run npm run bench without --only.`,
     );
-    process.exitCode = 2;
-    return;
   }
   const kept = only ? before : undefined;
   const sides = await openSides(wanted, threads, say);
@@ -93,7 +99,7 @@ async function measureAll(before: Results | undefined): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'selm-bench-'));
   try {
     for (const given of wanted) {
-      results.set(given.name, await measureCase(given, sides, folder));
+      results.set(given.name, await measureCase(given, sides, folder, repeats));
       const cases = CASES.flatMap(({ name }) => results.get(name) ?? []);
       const report: Results = { machine, threads, versions: { ...kept?.versions, ...sides.versions }, cases };
       writeFileSync(resultsFile, `${JSON.stringify(report, null, 2)}\n`);
@@ -105,6 +111,11 @@ async function measureAll(before: Results | undefined): Promise<void> {
 }
 
 const before = existsSync(resultsFile) ? (JSON.parse(readFileSync(resultsFile, 'utf8')) as Results) : undefined;
-if (!values.draw) await measureAll(before);
-else if (before) await draw(before);
-else say('There is nothing to draw: bench/results.json is missing. Run npm run bench.');
+try {
+  if (!values.draw) await measureAll(before);
+  else if (before) await draw(before);
+  else throw new InputError('There is nothing to draw: bench/results.json is missing; run npm run bench.');
+} catch (error) {
+  report(error);
+  process.exitCode = exitCodeOf(error);
+}

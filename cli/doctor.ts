@@ -2,6 +2,7 @@ import { totalmem } from 'node:os';
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import { z } from 'zod';
+import { missingPrograms } from '../activities/benchmarks/program-environment.ts';
 import { describeDropped } from '../activities/prompts/portions.ts';
 import { estimateRun, type Estimate } from '../workers/estimate.ts';
 import { gpuProblem } from '../workers/gpu-fit.ts';
@@ -84,7 +85,10 @@ async function configuration(file: string, flags: GivenFlags): Promise<Findings>
   const assumptions = assumptionFlags.read(flags);
   const config = loadConfig(file);
   const estimated = await estimateRun(config, assumptions);
-  const estimate = { ...estimated, warnings: [...estimated.warnings, ...memoryWarnings(estimated)] };
+  // The workers of the run may be other machines.
+  const missing = missingPrograms(config.evaluate.benchmarks ?? []);
+  const warnings = [...estimated.warnings, ...memoryWarnings(estimated), ...missing];
+  const estimate = { ...estimated, warnings };
   // A machine without GPUs can estimate a run of one that has them.
   const unfit = nvidiaGpus().length > 0 ? gpuProblem(config) : undefined;
   const problems = [...estimate.problems, ...(unfit === undefined ? [] : [unfit])];

@@ -14,6 +14,7 @@ import { firstAnswers } from '../labelers/labels.ts';
 import { isComparative } from '../labelers/needs.ts';
 import { addLabeler, labelerOf, openLabeler, type LabelerFlags } from './labeling.ts';
 import { percent, percentInterval } from './numbers.ts';
+import { checkOutputs } from './output-files.ts';
 import { seedFlags, SettingsFlags } from './settings.ts';
 import {
   addPolicy,
@@ -59,6 +60,7 @@ export function evaluateCommand(): Command {
     .requiredOption('--out <file>', 'JSON file for {summary, answers}.');
   for (const group of [measuringFlags, seedFlags, computeFlags]) group.addTo(command);
   return command.addOption(jsonOption()).action(async (flags: Flags) => {
+    checkOutputs({ '--out': flags.out }, [flags.prompts, flags.against, flags.labelConfig, flags.chatTemplate]);
     const { klSamples, ...greedy } = measuringFlags.read(flags);
     const settings = samplingSchema.parse(greedy);
     const { seed } = seedFlags.read(flags);

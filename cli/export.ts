@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { contentOf } from '../data/conversation.ts';
 import { InputError } from '../data/errors.ts';
 import { readSampled } from '../data/readers.ts';
+import { checkOutputs } from './output-files.ts';
 import { addChatTemplate, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
 
 interface Flags extends Partial<PolicyFlags> {
@@ -46,6 +47,7 @@ async function exportOutputs(flags: Flags): Promise<void> {
       'selm export --format alpaca_eval needs responses and the name of their policy: give --in and --generator.',
     );
   }
+  checkOutputs({ '--out': out }, [source]);
   const outputs = (await readSampled(source)).map(({ prompt, responses, dataset = 'selm' }) => ({
     dataset,
     instruction: contentOf(prompt),

@@ -6,6 +6,7 @@ import { samplingSchema } from '../engine/protocol/settings.ts';
 import { IFEVAL_PROMPTS } from '../evaluation/benchmarks/ifeval.ts';
 import { ifevalAccuracies, type Accuracy } from '../labelers/verifier/accuracy.ts';
 import { percent } from './numbers.ts';
+import { checkOutputs } from './output-files.ts';
 import { SettingsFlags, type GivenFlags } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';
 
@@ -33,6 +34,7 @@ export function ifevalCommand(): Command {
   command.addOption(jsonOption());
   return command.action(async (flags: Flags & GivenFlags) => {
     const settings = samplingFlags.read(flags);
+    checkOutputs({ '--out': flags.out }, [flags.prompts, flags.chatTemplate]);
     const policy = await policyOf(flags);
     const prompts = await readPrompts(flags.prompts ?? IFEVAL_PROMPTS);
     const result = await withEngine((engine) => engine.run('sample', { policy, prompts, settings, seed: 0 }));

@@ -9,6 +9,7 @@ import type { VoteRow } from '../labelers/people/vote-row.ts';
 import { readRecord } from '../workers/history.ts';
 import { openStore } from '../workers/store.ts';
 import type { RoundResult } from '../workflows/status.ts';
+import { checkOutputs } from './output-files.ts';
 import { readRound } from './round-argument.ts';
 import { withRuns } from './server.ts';
 import { jsonOption } from './step.ts';
@@ -32,6 +33,7 @@ export function labelExportCommand(): Command {
     .action(async (name: string, { round, votes, preferences, json }: Flags) => {
       if (votes === undefined && preferences === undefined)
         throw new InputError('There is nothing to write: give --votes, --preferences or both.');
+      checkOutputs({ '--votes': votes, '--preferences': preferences });
       const store = await openStore();
       const rounds = await withRuns((client) => labeledRounds(client, store, name, round));
       const rows = rounds.flatMap(({ answers }) => answers);

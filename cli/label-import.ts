@@ -12,6 +12,7 @@ import { importLabelStudio } from '../labelers/people/imports/label-studio.ts';
 import { preferencesOfVotes } from '../labelers/people/preferences.ts';
 import type { QuestionRecord } from '../labelers/people/protocol.ts';
 import { voteRow } from '../labelers/people/vote-row.ts';
+import { checkOutputs } from './output-files.ts';
 import { jsonOption } from './step.ts';
 import { describePreferences } from './label-summary.ts';
 
@@ -62,6 +63,7 @@ export function labelImportCommand(): Command {
     .addOption(jsonOption())
     .action(async (file: string, flags: Flags) => {
       const { format, votes, aggregation, leaveOut = [], out } = flags;
+      checkOutputs({ '--out': out, '--votes': votes }, [file]);
       const { rows, unread } = FORMATS[format](file, await rowsIn(file), settingsOf(flags));
       const answered = rows.map(({ id, prompt, responses }) => ({
         id,

@@ -11,6 +11,7 @@ import {
   peopleRows,
   readPeople,
   readQuality,
+  votersOf,
   type RoundPeople,
 } from '../report/people.ts';
 import { countsOf, peopleMissing } from '../report/voting.ts';
@@ -58,11 +59,10 @@ async function find(client: Client, store: ReadableStore, name: string, round?: 
   const { status } = record;
   const current = status.results.some((result) => result.round === status.round) ? undefined : status.round;
   if (current !== undefined && (round === undefined || round === current)) {
-    const found = await findCurrent(client, store, name, current);
+    const found = await findCurrent(client, store, status, current);
     if (found) return found;
   }
-  const wanted = status.results.filter((result) => round === undefined || result.round === round);
-  return (await lastLabeled(store, wanted)) ?? refuse(name, round, status);
+  return (await lastLabeled(store, status.results, round)) ?? refuse(name, round, status);
 }
 
 /** The votes on the responses of a file. @throws NoRun when there is no such voting either */
@@ -77,7 +77,7 @@ async function findFile(client: Client, store: ReadableStore, name: string, roun
 async function findCurrent(
   client: Client,
   store: ReadableStore,
-  name: string,
+  { name, results }: RunStatus,
   round: number,
 ): Promise<Found | undefined> {
   const voting = await lastVoting(client, name);
@@ -85,13 +85,16 @@ async function findCurrent(
   if (!voting.stored) return { round, progress: await progressOf(client, voting) };
   const { label } = (await configsOf(client, await findRun(client, name))).inForce;
   const leaveOut = label.by === 'people' ? label.leaveOut : [];
-  return { round, people: { ...(await readQuality(store, { ...voting.stored, leaveOut })), lateVotes: 0 } };
+  const earlierVoters = leaveOut.length > 0 ? await votersOf(store, results) : [];
+  const quality = await readQuality(store, { ...voting.stored, leaveOut, earlierVoters });
+  return { round, people: { ...quality, lateVotes: 0 } };
 }
 
-/** The last one of these rounds that people have labeled. */
-async function lastLabeled(store: ReadableStore, results: RoundResult[]): Promise<Found | undefined> {
-  for (const result of results.toReversed()) {
-    const people = await readPeople(store, result);
+/** The last one of these rounds that people have labeled. @param round only this one */
+async function lastLabeled(store: ReadableStore, results: RoundResult[], round?: number): Promise<Found | undefined> {
+  for (const [i, result] of [...results.entries()].toReversed()) {
+    if (round !== undefined && result.round !== round) continue;
+    const people = await readPeople(store, result, results.slice(0, i));
     if (people) return { round: result.round, people };
   }
   return undefined;

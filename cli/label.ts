@@ -13,6 +13,7 @@ import { labelInvitationsCommand, labelInviteCommand, labelRevokeCommand } from 
 import { labelPeopleCommand } from './label-people.ts';
 import { describePreferences } from './label-summary.ts';
 import { addLabeler, labelOf, openLabeler, scorerOf, truncatedFlags } from './labeling.ts';
+import { checkOutputs } from './output-files.ts';
 import { computeFlags, computeOf, jsonOption, summarize, withEngine } from './step.ts';
 
 interface Flags extends PeopleFlags {
@@ -44,6 +45,7 @@ export function labelCommand(): Command {
     const { in: answered, out } = flags;
     if (answered === undefined || out === undefined)
       throw new InputError(`--${answered === undefined ? 'in' : 'out'} is missing: selm label needs --in and --out.`);
+    checkOutputs({ '--out': out, '--votes': flags.votes }, [answered, flags.labelConfig]);
     const people = peopleOf(flags);
     if (people) return labelByPeople(flags, { in: answered, out }, people);
     refusePeopleFlags(flags);

@@ -18,6 +18,7 @@ import {
 import { samplingSchema } from '../engine/protocol/settings.ts';
 import { adviceOn } from '../labelers/judge/advice.ts';
 import { addJudge, judgeOf } from './judging.ts';
+import { checkOutputs } from './output-files.ts';
 import { showProgress } from './progress.ts';
 import { seedFlags, SettingsFlags, type GivenFlags } from './settings.ts';
 import { addChatTemplate, jsonOption, policyOf, summarize, withEngine } from './step.ts';
@@ -78,6 +79,8 @@ export function mtBenchCommand(): Command {
   seedFlags.addTo(command);
   return command.addOption(jsonOption()).action(async (flags: Given) => {
     checkFlags(flags);
+    const { out, judgements: judged, answers, questions: asked, references: given, chatTemplate } = flags;
+    checkOutputs({ '--out': out, '--judgements': judged }, [answers, asked, given, chatTemplate]);
     const { seed } = seedFlags.read(flags);
     const withJudge = judgeOf(flags);
     const questions = await readQuestions(flags.questions ?? MT_BENCH.questions);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { checkOnlyNumber, finalNumberOfRow } from '../labelers/final-answer.ts';
+import { finalNumberOfRow } from '../labelers/final-answer.ts';
 import { columnOf } from '../labelers/prompts/checked.ts';
 import { checkedCommand, writeChecked, type CheckedFlags } from './prompts-checked.ts';
 
@@ -20,15 +20,16 @@ export function promptsFinalAnswerCommand(): Command {
     example:
       '  selm prompts final-answer --from openai/gsm8k/main:train --held-out openai/gsm8k/main:test --out train.jsonl',
   })
-    .option('--answer-column <name>', 'Column with the answer: a number, or a text that ends with "#### N".', 'answer')
+    .option(
+      '--answer-column <name>',
+      'Column with the answer: a number or fraction, or a text with one after #### or in \\boxed{}.',
+      'answer',
+    )
     .action((flags: Flags) =>
       writeChecked(flags, {
         addition: ADDITION,
         columns: (row) => ({ answer: columnOf(row, flags.answerColumn, '--answer-column') }),
-        rule(prompt) {
-          checkOnlyNumber(prompt);
-          return finalNumberOfRow({ reference: 'answer', marked: false })(prompt);
-        },
+        rule: finalNumberOfRow({ reference: 'answer', marked: false }),
       }),
     );
 }

@@ -1,11 +1,9 @@
 /** Flags that all kinds of `selm prompts` share, and the summary of rows that were dropped. */
-import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { InputError } from '../data/errors.ts';
 import { readBaseRows, type BaseRow, type Reading } from '../labelers/prompts/base.ts';
 import { describeDropped, type Dropped } from '../labelers/prompts/dropped.ts';
 import { HeldOut } from '../labelers/prompts/held-out.ts';
+import { checkOutputs } from './output-files.ts';
 import { jsonOption } from './step.ts';
 
 export interface SourceFlags {
@@ -35,10 +33,7 @@ export async function readSources(
   { from, heldOut = [], out }: SourceFlags,
   reading: Reading = {},
 ): Promise<{ rows: BaseRow[]; heldOut: HeldOut }> {
-  if ([from, ...heldOut].some((source) => resolve(source) === resolve(out)))
-    throw new InputError(`--out ${out} would overwrite a file that is read; give another file.`);
-  if (statSync(out, { throwIfNoEntry: false })?.isDirectory())
-    throw new InputError(`--out ${out} is a folder; give a file.`);
+  checkOutputs({ '--out': out }, [from, ...heldOut]);
   const held = await Promise.all(heldOut.map((source) => readBaseRows(source, { ...reading, isHeldOut: true })));
   return { rows: await readBaseRows(from, reading), heldOut: new HeldOut(held.flat()) };
 }

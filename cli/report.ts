@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { writeReport } from '../report/write.ts';
 import { readRecord } from '../workers/history.ts';
 import { openStore } from '../workers/store.ts';
+import { checkOutputs } from './output-files.ts';
 import { withRuns } from './server.ts';
 import { SettingsFlags, type GivenFlags } from './settings.ts';
 import { jsonOption, summarize } from './step.ts';
@@ -27,9 +28,11 @@ export function reportCommand(): Command {
     .addOption(jsonOption());
   return priceFlags.addTo(command).action(async (name: string, flags: Flags & GivenFlags) => {
     const { price } = priceFlags.read(flags);
+    const out = flags.out ?? `${name}.html`;
+    checkOutputs({ '--out': out });
     const record = await withRuns((client) => readRecord(client, name));
     const input = { ...record, ...(price !== undefined && { price }) };
-    const files = await writeReport(await openStore(), input, flags.out ?? `${name}.html`);
+    const files = await writeReport(await openStore(), input, out);
     summarize(
       flags,
       { ...files },

@@ -9,7 +9,7 @@ import { describeFailure, NO_NEW_PROMPTS, skippedLines, waitsForDecision } from 
 import { benchmarkLines } from '../report/benchmark-lines.ts';
 import { droppedNotes, kl, roundNotes, verdictOf } from '../report/rounds.ts';
 import { STEPS, type RoundStatus, type RunStatus, type StepName, type StepStatus } from '../workflows/status.ts';
-import { howToVote, votingLine } from '../report/voting.ts';
+import { firstLine, votingLine } from '../report/voting.ts';
 import { barOf, clockOf, rateOf } from './progress.ts';
 
 const POLL_MILLISECONDS = 500;
@@ -100,8 +100,10 @@ class RunView {
     for (const { name, attempt, lastFailure } of pending) {
       if (lastFailure !== undefined) this.sayOnce(`${name} failed (${lastFailure}); attempt ${attempt}.`);
     }
-    if (round && voting)
-      this.sayOnce(`Round ${round.round} asks people for ${voting.asked} votes. ${howToVote(status.name)}`);
+    // Later polls find other numbers of votes. A round that runs again with other settings has other questions.
+    if (round?.voting && voting) {
+      this.sayOnce(firstLine(status.name, round.round, voting), `voting ${round.voting.questions}`);
+    }
     const underWay = round && !status.results.some((result) => result.round === round.round);
     const lines = underWay ? this.roundLines(round, status.rounds, pending) : preparingLines(status, pending);
     this.draw?.([...lines, ...(voting ? [votingLine(status.name, voting)] : [])].join('\n'));
@@ -119,9 +121,10 @@ class RunView {
     return [`Round ${round} of ${rounds}`, ...lines];
   }
 
-  private sayOnce(line: string): void {
-    if (this.said.has(line)) return;
-    this.said.add(line);
+  /** @param key of what is said, if it is said in other words later */
+  private sayOnce(line: string, key = line): void {
+    if (this.said.has(key)) return;
+    this.said.add(key);
     this.draw?.clear();
     console.error(line);
   }

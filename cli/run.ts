@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Command } from 'commander';
 import type { Client } from '@temporalio/client';
+import { missingPrograms } from '../activities/benchmarks/program-environment.ts';
 import { InputError } from '../data/errors.ts';
 import { onStopSignal } from '../data/stop-signals.ts';
 import { waitsForDecision } from '../report/failure.ts';
@@ -73,6 +74,9 @@ export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunSt
   if (unfit !== undefined) throw new InputError(unfit);
   // Each step would say it, after the prompts are prepared.
   if (config.backend === 'torch') torchEnvironment();
+  // Each benchmark would say it, after the start policy is measured.
+  const [missing] = missingPrograms(config.evaluate.benchmarks ?? []);
+  if (missing !== undefined) throw new InputError(missing);
   const stop = new AbortController();
   const stopped = once(stop.signal, 'abort').then(() => undefined);
   const connect = hasServer() ? connectClient : connectEmbedded;

@@ -3,6 +3,7 @@ import { sampledRows } from '../activities/sample.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { samplingSchema } from '../engine/protocol/settings.ts';
+import { checkOutputs } from './output-files.ts';
 import { seedFlags, SettingsFlags, type GivenFlags } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, summarize, warnOfTools, withEngine, type PolicyFlags } from './step.ts';
 
@@ -25,6 +26,7 @@ export function sampleCommand(): Command {
   return command.addOption(jsonOption()).action(async (flags: Flags & GivenFlags) => {
     const settings = samplingFlags.read(flags);
     const { seed } = seedFlags.read(flags);
+    checkOutputs({ '--out': flags.out }, [flags.prompts, flags.chatTemplate]);
     const policy = await policyOf(flags);
     const prompts = await readPrompts(flags.prompts);
     warnOfTools(policy, prompts);

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readScoreRows } from '../data/readers.ts';
+import { checkOutputs } from './output-files.ts';
 import {
   addPolicy,
   computeFlags,
@@ -34,6 +35,7 @@ export function scoreCommand(): Command {
     .addOption(jsonOption())
     .action(async (flags: Flags) => {
       const compute = computeOf(flags);
+      checkOutputs({ '--out': flags.out }, [flags.in, flags.chatTemplate]);
       const policy = await policyOf(flags);
       const rows = await readScoreRows(flags.in);
       warnOfTools(policy, rows);

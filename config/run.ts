@@ -13,7 +13,8 @@ import { sampleSchema } from './run/sample.ts';
 const sections = z.strictObject({
   name: nameSchema.describe(
     'Name of the run: letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`. ' +
-      'Starting the name of a stopped run resumes it.',
+      'Starting a run whose name is in progress resumes that run. Otherwise a new run starts, which reuses the artifacts of all ' +
+      'unchanged steps.',
   ),
   model: z.string().describe('The model to align: a Hugging Face model folder, or a hub id `org/name[@revision]`.'),
   adapter: z
@@ -32,7 +33,7 @@ const sections = z.strictObject({
     .max(1024)
     .optional()
     .describe(
-      'Threads of the engine, or of each rank of the torch backend; the same number gives bitwise the same results. ' +
+      'Threads of ONNX Runtime, or of each rank of the torch backend. Results on CPUs are bitwise the same only with the same number. ' +
         'Default: the cores of the machine that starts the run, which ranks share.',
     ),
   ...computeFields.shape,
@@ -83,6 +84,10 @@ export const runSchema = sections
   .refine(({ label }) => label.by !== 'people' || label.atDeadline !== 'park' || label.deadline !== undefined, {
     path: ['label', 'atDeadline'],
     error: 'there is no label.deadline, give it or remove this setting',
+  })
+  .refine(({ label, optimize }) => label.by === 'people' || optimize.objective.labelSmoothing !== 'agreement', {
+    path: ['optimize', 'objective', 'labelSmoothing'],
+    error: 'only the votes of people (label.by: people) have an agreement, give a number or remove this setting',
   });
 
 /** A run's configuration as it is read: defaults filled in, paths absolute. */

@@ -30,14 +30,22 @@ export interface Origin {
 const trainingSchema = z.record(z.string(), z.number());
 const answersSchema = z.looseObject({ id: z.string(), answer: z.string(), score: z.number().optional() });
 
-/** Reads the data of a round. @throws ArtifactDamaged when an artifact of the round is missing or damaged */
-export async function readRound(store: ReadableStore, result: RoundResult): Promise<RoundArtifacts> {
+/**
+ * Reads the data of a round.
+ * @param earlier the earlier rounds of the run
+ * @throws ArtifactDamaged when an artifact of the round is missing or damaged
+ */
+export async function readRound(
+  store: ReadableStore,
+  result: RoundResult,
+  earlier: RoundResult[],
+): Promise<RoundArtifacts> {
   const { round, policy, artifacts } = result;
   // Reads a single file, because a policy's artifact may contain a full model.
   const [training, answers, people] = await Promise.all([
     store.readText(policy, 'metrics.jsonl'),
     store.readText(artifacts.evaluation, 'answers.jsonl'),
-    readPeople(store, result),
+    readPeople(store, result, earlier),
   ]);
   return {
     round,

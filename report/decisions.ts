@@ -1,7 +1,7 @@
 /** Texts about decisions: what each one does, for the command line and the web pages. */
 import type { Decision, DecisionLog } from '../workflows/decision-log.ts';
 import { describeDecision } from '../workflows/decision-log.ts';
-import { ARTIFACT_DAMAGED, BENCHMARKS } from '../workflows/failure.ts';
+import { ARTIFACT_DAMAGED, BENCHMARKS, culpritOf } from '../workflows/failure.ts';
 import { BUDGET_SPENT } from '../workflows/spending.ts';
 import type { RoundStatus, RunStatus } from '../workflows/status.ts';
 import { STEPS } from '../workflows/status.ts';
@@ -84,13 +84,13 @@ export function consequencesOf(decision: Decision, { status, round, voting, othe
 }
 
 function ofRetry({ failure, rounds, round }: RunStatus): string[] {
-  const where = failure?.round === undefined ? `step ${failure?.step}` : `round ${failure.round} of ${rounds}`;
+  const where = failure?.round === undefined ? failure && culpritOf(failure) : `round ${failure.round} of ${rounds}`;
   if (failure?.type === BUDGET_SPENT)
     return ['The run continues if the new settings have a budget.usd above the amount already spent.'];
   if (failure?.type === ARTIFACT_DAMAGED)
     return ['The run starts again from its first step. Intact artifacts are reused; damaged ones are computed again.'];
   return [
-    `The run repeats ${where}${failure?.round === undefined ? '' : `, which failed in step ${failure.step}`}. ` +
+    `The run repeats ${where}${failure?.round === undefined ? '' : `, which failed in ${culpritOf(failure)}`}. ` +
       'Finished steps are reused, and a training resumes from its last checkpoint.',
     'New settings apply from the retried round on. Steps that they change are computed again.',
     ...(round !== undefined && round > 1

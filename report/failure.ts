@@ -1,5 +1,5 @@
 /** Messages about a run's failures and decisions, for the command line, the report and the web pages. */
-import { BENCHMARKS, VOTES_MISSING, type Failure } from '../workflows/failure.ts';
+import { BENCHMARKS, culpritOf, VOTES_MISSING, type Failure } from '../workflows/failure.ts';
 import { BUDGET_SPENT } from '../workflows/spending.ts';
 import type { RunStatus } from '../workflows/status.ts';
 
@@ -18,7 +18,7 @@ export function describeFailure({ name, spent }: RunStatus, failure: Failure): s
     ];
     return `Waits since ${since}: ${message}.\n${commands.map((command) => `selm ${command}`).join(' | ')}`;
   }
-  const place = round === undefined ? step : `round ${round}, step ${step}`;
+  const place = [...(round === undefined ? [] : [`round ${round}`]), culpritOf(failure)].join(', ');
   const culprit = activity === undefined || activity === step ? '' : ` (activity ${activity})`;
   const commands = ['retry', ...(round === undefined && step !== BENCHMARKS ? [] : ['skip']), 'stop'].map(
     (verb) => `selm ${verb} ${name}`,

@@ -20,14 +20,18 @@ export interface RoundPeople extends Quality {
   lateVotes: number;
 }
 
+type Labeled = Pick<RoundResult, 'artifacts'>;
+
 /**
  * Reads what people answered in a round.
+ * @param earlier the earlier rounds of the run: people who have voted there are known
  * @returns undefined if no people labeled the round
  * @throws ArtifactDamaged when an artifact is missing or damaged
  */
 export async function readPeople(
   store: ReadableStore,
-  { artifacts: { preferences } }: Pick<RoundResult, 'artifacts'>,
+  { artifacts: { preferences } }: Labeled,
+  earlier: Labeled[],
 ): Promise<RoundPeople | undefined> {
   const tallies = await talliesOf(store, preferences);
   const own = tallies.filter((tally) => !isLate(tally));
@@ -38,16 +42,25 @@ export async function readPeople(
     readVotes(store, block),
   );
   const lateVotes = late.flatMap(({ votes }) => votes);
+  const lateVoters = lateVotes.map(({ person }) => person);
   const others = own.flatMap((tally) => addresses(tally.inputs['otherwise']));
   const otherwise = await inTurns(others, (shard) => readLabels(store, shard));
   const quality = await readQuality(store, {
     questions: inputs['questions'] as Address,
     votes: addresses(inputs['votes']),
     leaveOut,
-    lateVoters: lateVotes.map(({ person }) => person),
+    earlierVoters: [...lateVoters, ...(leaveOut.length > 0 ? await votersOf(store, earlier) : [])],
     ...(others.length > 0 && { otherwise: otherwise.flat() }),
   });
   return { ...quality, lateVotes: lateVotes.length };
+}
+
+/** Everybody with a vote in these rounds. Names may be repeated. */
+export async function votersOf(store: ReadableStore, rounds: Labeled[]): Promise<string[]> {
+  const tallies = (await inTurns(rounds, ({ artifacts }) => talliesOf(store, artifacts.preferences))).flat();
+  const blocks = new Set(tallies.flatMap(({ inputs }) => [inputs['votes'], inputs['late']].flatMap(addresses)));
+  const stored = await inTurns([...blocks], (block) => readVotes(store, block));
+  return stored.flatMap(({ votes }) => votes.map(({ person }) => person));
 }
 
 /** Reads questions and votes. @param asked the artifacts `questions`, and `votes` of each block */

@@ -19,7 +19,7 @@ export interface ReportInput {
 export async function readReport(store: ReadableStore, { activities, ...record }: ReportInput): Promise<Report> {
   const { results } = record.status;
   const [rounds, origins] = await Promise.all([
-    Promise.all(results.map((result) => readRound(store, result))),
+    Promise.all(results.map((result, i) => readRound(store, result, results.slice(0, i)))),
     readOrigins(store, results),
   ]);
   return { ...record, rounds, origins, times: stepTimes(activities) };

@@ -25,14 +25,27 @@ export interface VotingView {
 /** Sentences: how many votes are in, from whom, at what rate, until when; and where people vote. @param run the run's name */
 export const votingLines = (run: string, voting: VotingView): string[] => [
   votingLine(run, voting),
-  ...(voting.closing ? [] : [howToVote(run)]),
+  ...(isEnding(voting) ? [] : [howToVote(run)]),
 ];
+
+/** Whether people are given no further questions. */
+const isEnding = ({ closing, open }: VotingView) => closing === true || open === 0;
+
+/** What a log says when a round's voting begins, or when it is first seen: after a restart, votes may be in already. */
+export function firstLine(run: string, round: number, voting: VotingView): string {
+  const { asked, byPerson } = voting;
+  if (isEnding(voting)) return `Round ${round}: ${votingLine(run, voting)}`;
+  if (Object.keys(byPerson).length > 0)
+    return `The voting of round ${round} continues. ${votingLines(run, voting).join(' ')}`;
+  return `Round ${round} asks people for ${asked} votes. ${howToVote(run)}`;
+}
 
 /** How many votes are in, from whom, at what rate and until when; and whether people are missing. */
 export function votingLine(run: string, voting: VotingView): string {
-  const { fromOthers, leases, deadline, closing } = voting;
+  const { open, fromOthers, leases, deadline, closing } = voting;
   const state = countsOf(voting);
   if (closing) return `The voting closes: ${state}; people hold ${leases} questions, which they can still answer.`;
+  if (open === 0) return `The voting ends: ${state}.`;
   const until = deadline === undefined ? '' : ` The deadline is ${deadline}.`;
   return `Waits for people: ${state}${pace(voting)}.${until}${fromOthers > 0 ? ` ${peopleMissing(run, fromOthers)}` : ''}`;
 }
@@ -58,7 +71,7 @@ export const peopleMissing = (run: string, votes: number): string =>
   `${onlyFromOthers(votes)}: invite somebody (selm label invite PERSON), or selm label close ${run}.`;
 
 /** Where people vote, and how an operator ends it. */
-export const howToVote = (run: string): string =>
+const howToVote = (run: string): string =>
   'They vote on the page that selm ui --label serves; selm label invite PERSON makes a link for a person. ' +
   `selm label close ${run} goes on with the votes that are in.`;
 

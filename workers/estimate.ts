@@ -20,7 +20,7 @@ import { readAdapter } from '../engine/model-files/lora.ts';
 import { knownModels } from '../engine/model-files/known.ts';
 import { fewStepsWarning, stepsPerEpoch } from '../engine/protocol/steps.ts';
 import type { RunConfig } from '../config/run.ts';
-import { checkLocalPrompts } from './prompts.ts';
+import { benchmarkProblems, checkLocalPrompts } from './prompts.ts';
 
 export interface Assumptions {
   /** The GPUs that compute, for their speeds. Default: H100. */
@@ -84,6 +84,7 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
   } else if (adapter !== undefined && existsSync(adapter) && model)
     await tell(() => readAdapter(adapter, linearLayers(model.shapes)));
   const checked = await tell(() => checkLocalPrompts(config, unknown));
+  problems.push(...((await tell(() => benchmarkProblems(config))) ?? []));
   const { train, heldOut: held, perRound } = config.prompts;
   const heldOut = checked?.heldOut.length ?? (typeof held === 'number' ? held : await tell(() => countOf(held)));
   const given = checked ? undefined : await tell(() => countOf(train));

@@ -1,8 +1,12 @@
-/** Checks the prompts of a configuration as `prepare` does, if that needs no download. */
+/** Checks the prompts and benchmarks of a configuration as `prepare` does, if that needs no download. */
 import { existsSync } from 'node:fs';
+import { checkBenchmark } from '../activities/benchmarks/check.ts';
 import { checkPrompts, type CheckedPrompts } from '../activities/prompts/check.ts';
 import { lengthSettings } from '../activities/prompts/limits.ts';
+import { benchmarkOf } from '../config/benchmarks.ts';
+import { InputError } from '../data/errors.ts';
 import { cachedModel } from '../data/hub.ts';
+import { isDatasetId } from '../data/hub-ids.ts';
 import { isRemote } from '../data/source.ts';
 import { Spool } from '../data/spool.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
@@ -17,7 +21,7 @@ import { cacheFolder } from './places.ts';
  */
 export async function checkLocalPrompts(config: RunConfig, unknown: string[]): Promise<CheckedPrompts | undefined> {
   const { model, prompts, seed } = config;
-  const folder = existsSync(model) ? model : cachedModel(model);
+  const folder = localModel(config);
   const remote = [prompts.train, prompts.heldOut].find((source) => typeof source === 'string' && isRemote(source));
   if (folder === undefined || remote !== undefined) {
     unknown.push(
@@ -29,9 +33,31 @@ export async function checkLocalPrompts(config: RunConfig, unknown: string[]): P
   const spool = new Spool<never>(cacheFolder());
   try {
     const limits = lengthSettings(config);
-    const reader = { tokenizer: loadTokenizer(folder, config.chatTemplate), config: readModelConfig(folder) };
-    return await checkPrompts({ prompts, limits, seed, ...reader }, spool, {});
+    return await checkPrompts({ prompts, limits, seed, ...filesOf(config, folder) }, spool, {});
   } finally {
     spool.close();
   }
 }
+
+/** Checks the benchmarks on this machine. @returns a sentence for each that cannot run */
+export async function benchmarkProblems(config: RunConfig): Promise<string[]> {
+  const { benchmarks = [] } = config.evaluate;
+  const folder = localModel(config);
+  const problems: string[] = [];
+  for (const benchmark of benchmarks.map(benchmarkOf)) {
+    if (benchmark.name === 'alpaca-eval' && isDatasetId(benchmark.data)) continue;
+    const files = folder === undefined ? undefined : filesOf(config, folder);
+    await checkBenchmark(benchmark, files, {}).catch((error: unknown) => {
+      if (!(error instanceof InputError)) throw error;
+      problems.push(error.message);
+    });
+  }
+  return problems;
+}
+
+const localModel = ({ model }: RunConfig): string | undefined => (existsSync(model) ? model : cachedModel(model));
+
+const filesOf = ({ chatTemplate }: RunConfig, folder: string) => ({
+  tokenizer: loadTokenizer(folder, chatTemplate),
+  config: readModelConfig(folder),
+});

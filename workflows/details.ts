@@ -1,4 +1,5 @@
 /** The current details of workflows: Markdown for the page of a run or a round in Temporal's UI. */
+import { culpritOf } from './failure.ts';
 import { STEPS, type RoundStatus, type RunStatus, type VotingStatus } from './status.ts';
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
@@ -23,7 +24,9 @@ export function describeRun({
   return [
     `**${state}**${where}${requested ? ` (${requested} requested)` : ''}`,
     ...(voting ? describeVoting(voting) : []),
-    ...(failure ? [`- ${failure.step} failed: ${failure.message}`] : []),
+    ...(failure
+      ? [`- ${failure.benchmark === undefined ? failure.step : culpritOf(failure)} failed: ${failure.message}`]
+      : []),
     ...lines,
     ...(publication === undefined ? [] : [`- ${publication}`]),
     ...(policy === undefined ? [] : [`- policy: \`${policy}\``]),

@@ -6,6 +6,8 @@ export interface Failure {
   /** The round. Undefined before the first round and after the last one. */
   round?: number;
   step: string;
+  /** The benchmark that failed, in the step `benchmarks`. */
+  benchmark?: string;
   activity?: string;
   /** The error's name, such as InputError. */
   type?: string;
@@ -21,6 +23,10 @@ export interface Failure {
 export const ARTIFACT_DAMAGED = 'ArtifactDamaged';
 export const INPUT_ERROR = 'InputError';
 export const TRAINING_DIVERGED = 'TrainingDiverged';
+
+/** What failed, in words: `step sample`, or `benchmark ifeval`. Runs of earlier versions do not name the benchmark. */
+export const culpritOf = ({ step, benchmark }: Failure): string =>
+  benchmark === undefined ? `step ${step}` : `benchmark ${benchmark}`;
 
 /** The step of a failed benchmark: a decision to skip it skips no round. */
 export const BENCHMARKS = 'benchmarks';

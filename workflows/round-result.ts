@@ -17,6 +17,8 @@ interface Summarized<Summary> {
 interface StepResults {
   config: RunConfig;
   round: number;
+  /** Everybody with a vote in an earlier round of the run. */
+  earlierVoters?: string[];
   learningRate: number;
   labeled: Summarized<RoundResult['label']> & { voted?: Pick<Voted, 'asked' | 'prompts' | 'voters'> };
   optimized: Summarized<OptimizeSummary>;
@@ -29,7 +31,8 @@ interface StepResults {
 }
 
 /** The result of a round. The round is accepted if neither the training check nor the gate gives a reason against it. */
-export function resultOf({ config, round, learningRate, labeled, optimized, evaluated }: StepResults): RoundResult {
+export function resultOf(results: StepResults): RoundResult {
+  const { config, round, learningRate, labeled, optimized, evaluated } = results;
   const { againstStart, overPrevious, bySecond } = evaluated;
   const verdicts = [
     checkTraining(config.optimize, learningRate, optimized.summary),
@@ -41,7 +44,7 @@ export function resultOf({ config, round, learningRate, labeled, optimized, eval
     policy: optimized.address,
     accepted: reasons.length === 0,
     reasons,
-    warnings: [...verdicts.flatMap(({ warnings }) => warnings), ...votingNotes(config, labeled)],
+    warnings: [...verdicts.flatMap(({ warnings }) => warnings), ...votingNotes(results)],
     ...(optimized.summary.unchanged && { unchanged: true }),
     label: labeled.summary,
     training: optimized.summary.metrics,
@@ -57,11 +60,11 @@ export function resultOf({ config, round, learningRate, labeled, optimized, eval
   };
 }
 
-function votingNotes({ label }: RunConfig, { voted }: StepResults['labeled']): string[] {
+function votingNotes({ config: { label }, labeled: { voted }, earlierVoters = [] }: StepResults): string[] {
   if (label.by !== 'people' || !voted) return [];
   const { asked, prompts, voters } = voted;
   return [
     fewerVotesNote(label.votes, asked, prompts) ?? [],
-    (voters && notVotedNote(label.leaveOut, voters)) ?? [],
+    (voters && notVotedNote(label.leaveOut, [...voters, ...earlierVoters])) ?? [],
   ].flat();
 }

@@ -40,6 +40,8 @@ export interface RoundInput {
   secondsLeft?: number;
   /** Votes on the questions of earlier rounds that came too late for them. */
   late?: LateVotes[];
+  /** Everybody with a vote in an earlier round of the run. */
+  earlierVoters?: string[];
   /** The questions of a voting that an operator has closed. If this round asks them, it goes on with the votes that are in. */
   closeVoting?: Address;
 }
@@ -79,6 +81,7 @@ async function runRound({
   start,
   previous,
   late = [],
+  earlierVoters,
   closeVoting,
 }: RoundInput): Promise<Omit<RoundOutput, 'seconds'>> {
   const { step, show, isHalting } = runSteps(round, poolOf(config), () => voting.status());
@@ -186,6 +189,6 @@ async function runRound({
   return {
     answers: evaluated.answers,
     ...(labeled.voted && { voted: labeled.voted }),
-    result: resultOf({ config, round, learningRate: rate, labeled, optimized, evaluated }),
+    result: resultOf({ config, round, earlierVoters, learningRate: rate, labeled, optimized, evaluated }),
   };
 }

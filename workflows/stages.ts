@@ -8,12 +8,13 @@ import { activitiesOf } from './activities.ts';
 import { dueBenchmark, runBenchmark, type DueBenchmark } from './benchmarks.ts';
 import { answerHeldOut, measureAnswers } from './answers.ts';
 import { differencesOf } from '../config/changes.ts';
+import { benchmarkOf } from '../config/benchmarks.ts';
 import { poolOf } from '../config/pools.ts';
 import type { RunConfig } from '../config/run.ts';
 import { ARTIFACT_DAMAGED, BENCHMARKS, describeFailure, type Failure } from './failure.ts';
 import { accepted, policyOf, roundsOf, type Journal } from './journal.ts';
 import { roundWorkflowId, runNameOf } from './ids.ts';
-import { abandonVoting, lateVotesFor } from './people/decisions.ts';
+import { abandonVoting, lateVotesFor, votersOf } from './people/decisions.ts';
 import { guidanceOf, hasGuidance } from './people/label.ts';
 import type { RunningStep } from './place.ts';
 import { round as roundWorkflow } from './round.ts';
@@ -25,7 +26,7 @@ import type { RunStatus } from './status.ts';
 interface Stage {
   state: RunStatus['state'];
   /** The place that a failure of this stage reports. */
-  place: Pick<Failure, 'step' | 'round'>;
+  place: Pick<Failure, 'step' | 'round' | 'benchmark'>;
   /** Whether it needs GPU workers. If so, it does not start after the budget is spent. */
   costs: boolean;
   work: (config: RunConfig, journal: Journal) => Promise<void>;
@@ -81,6 +82,7 @@ function promptChecks(config: RunConfig): PromptChecks {
 async function prepare(config: RunConfig, journal: Journal): Promise<void> {
   const { name, model, adapter, chatTemplate, prompts, rounds, seed, backend, sample, optimize } = config;
   const checks = promptChecks(config);
+  const { benchmarks } = config.evaluate;
   const continues = journal.continues ? { continues: name } : {};
   const { control } = activitiesOf({ step: 'prepare' });
   journal.prepared = await control.prepare({
@@ -91,6 +93,7 @@ async function prepare(config: RunConfig, journal: Journal): Promise<void> {
     ...checks,
     rounds,
     seed,
+    ...(benchmarks && { benchmarks: benchmarks.map(benchmarkOf) }),
     use: {
       ...(backend && { backend }),
       isServed: sample.server !== undefined || sample.backend === 'vllm',
@@ -131,7 +134,7 @@ async function measureStart(config: RunConfig, journal: Journal): Promise<void> 
 
 const benchmarkStage = (due: DueBenchmark): Stage => ({
   state: 'running',
-  place: { step: BENCHMARKS, ...(due.round > 0 && { round: due.round }) },
+  place: { step: BENCHMARKS, benchmark: due.benchmark.name, ...(due.round > 0 && { round: due.round }) },
   costs: true,
   work: async (config, journal) => {
     (journal.benchmarks ??= []).push(await runBenchmark(config, due));
@@ -151,6 +154,7 @@ async function runRound(config: RunConfig, journal: Journal): Promise<void> {
   const attributes = attributesOfRound(name, round);
   if (journal.openVoting && journal.openVoting.round !== round) await abandonVoting(journal);
   const late = lateVotesFor(journal, round);
+  const earlierVoters = votersOf(journal);
   const child = await startChild(roundWorkflow, {
     workflowId: roundWorkflowId(workflowId, round),
     staticSummary: `round ${round} of ${prepared!.rounds.length}`,
@@ -166,6 +170,7 @@ async function runRound(config: RunConfig, journal: Journal): Promise<void> {
         previous: accepted(journal),
         ...(config.budget && { secondsLeft: secondsLeft() }),
         ...(late.length > 0 && { late }),
+        ...(earlierVoters.length > 0 && { earlierVoters }),
         ...(journal.closeVoting !== undefined && { closeVoting: journal.closeVoting }),
       },
     ],

@@ -5,6 +5,7 @@ import type { AlpacaEvalBenchmark } from '../../config/benchmarks.ts';
 import { readFailure } from '../../data/file-errors.ts';
 import { downloadDatasetFiles } from '../../data/hub.ts';
 import { isDatasetId } from '../../data/hub-ids.ts';
+import type { PromptRecord } from '../../data/records.ts';
 import {
   alpacaEvalResult,
   BASELINE_FILE,
@@ -68,14 +69,20 @@ const measure = defineStep({
 });
 
 export const alpacaEval: BenchmarkKind<'alpaca-eval'> = {
-  async turn(context, { benchmark: { data, temperature, maxNewTokens, limit } }, options) {
-    const [baseline, gamed] = await readFiles(data, [BASELINE_FILE, GAMED_FILE]);
-    const prompts = instructionsOf(baseline, gamed, data, limit);
+  readInputs,
+  async turn(context, { benchmark }, options) {
+    const prompts = await readInputs(benchmark);
+    const { temperature, maxNewTokens } = benchmark;
     const { address } = await importPrompts(context, { count: prompts.length, records: () => prompts }, options);
     return { sets: [{ address, count: prompts.length, settings: { temperature, maxNewTokens } }], more: false };
   },
   measure,
 };
+
+async function readInputs({ data, limit }: AlpacaEvalBenchmark): Promise<PromptRecord[]> {
+  const [baseline, gamed] = await readFiles(data, [BASELINE_FILE, GAMED_FILE]);
+  return instructionsOf(baseline, gamed, data, limit);
+}
 
 /** Reads files of a data set: of a folder, or of the hub. */
 async function readFiles(data: AlpacaEvalBenchmark['data'], names: string[]): Promise<string[]> {

@@ -1,6 +1,7 @@
 /** What a benchmark gets, and what it is in the registry (index.ts). One file a benchmark. */
 import type { Address } from '../../artifacts/manifest.ts';
 import type { Benchmark } from '../../config/benchmarks.ts';
+import type { PromptRecord } from '../../data/records.ts';
 import type { CallOptions } from '../../engine/protocol/jobs.ts';
 import type { ComputeSettings } from '../../engine/protocol/compute.ts';
 import type { SamplingSettings } from '../../engine/protocol/settings.ts';
@@ -44,6 +45,12 @@ export interface TurnInput<Name extends Benchmark['name'] = Benchmark['name']> {
 
 /** An entry of the registry. */
 export interface BenchmarkKind<Name extends Benchmark['name']> {
+  /**
+   * Reads the files that the benchmark needs.
+   * @returns the prompts of its first turn. Empty for a benchmark that samples itself
+   * @throws InputError when one cannot be read
+   */
+  readInputs: (benchmark: Named<Name>) => Promise<PromptRecord[]>;
   /** Stores the prompts of the next turn. Absent for a benchmark that samples itself. */
   turn?: (context: StepContext, input: TurnInput<Name>, options: CallOptions) => Promise<BenchmarkTurn>;
   /** The step `benchmark-NAME`, whose summary is the result. */

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { readPrompts } from '../../data/prompts.ts';
+import type { PromptRecord } from '../../data/records.ts';
 import { IFEVAL_PROMPTS, ifevalResult } from '../../evaluation/benchmarks/ifeval.ts';
 import { importPrompts } from '../prompts/stored.ts';
 import { readShards } from '../sample.ts';
@@ -26,10 +27,16 @@ const measure = defineStep({
 });
 
 export const ifeval: BenchmarkKind<'ifeval'> = {
-  async turn(context, { benchmark: { limit, maxNewTokens } }, options) {
-    const prompts = (await readPrompts(IFEVAL_PROMPTS)).slice(0, limit);
+  readInputs,
+  async turn(context, { benchmark }, options) {
+    const prompts = await readInputs(benchmark);
+    const { maxNewTokens } = benchmark;
     const { address } = await importPrompts(context, { count: prompts.length, records: () => prompts }, options);
     return { sets: [{ address, count: prompts.length, settings: { temperature: 0, maxNewTokens } }], more: false };
   },
   measure,
 };
+
+async function readInputs({ limit }: BenchmarkInput<'ifeval'>['benchmark']): Promise<PromptRecord[]> {
+  return (await readPrompts(IFEVAL_PROMPTS)).slice(0, limit);
+}

@@ -1,5 +1,6 @@
 /** The registry of benchmarks, and the two activities by which workflows run them. */
 import type { Benchmark } from '../../config/benchmarks.ts';
+import type { PromptRecord } from '../../data/records.ts';
 import type { BenchmarkResult } from '../../evaluation/benchmarks/result.ts';
 import type { Activity, Step, StepResult } from '../step.ts';
 import { alpacaEval } from './alpaca-eval.ts';
@@ -21,6 +22,9 @@ export const BENCHMARK_STEPS: Step<never, BenchmarkResult>[] = Object.values(kin
 
 /** A benchmark of the registry. Its name selects an entry that takes its settings, which TypeScript cannot follow. */
 const kindOf = ({ name }: Benchmark) => kinds[name] as unknown as BenchmarkKind<Benchmark['name']>;
+
+/** The prompts of a benchmark's first turn. @throws InputError when one of its files cannot be read */
+export const readInputs = (benchmark: Benchmark): Promise<PromptRecord[]> => kindOf(benchmark).readInputs(benchmark);
 
 /** Stores the prompts of a benchmark's next turn. Without prompts for a benchmark that samples itself. */
 export const benchmarkPrompts: Activity<TurnInput, BenchmarkTurn> = async (context, input, options) =>

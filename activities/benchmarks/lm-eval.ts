@@ -81,7 +81,13 @@ const measure = defineStep({
   },
 });
 
-export const lmEval: BenchmarkKind<'lm-eval'> = { measure };
+export const lmEval: BenchmarkKind<'lm-eval'> = {
+  async readInputs({ includePath }) {
+    if (includePath !== undefined) await hashOf(includePath);
+    return [];
+  },
+  measure,
+};
 
 interface Group {
   names: string[];

@@ -76,6 +76,7 @@ async function openJudge(
 }
 
 export const mtBench: BenchmarkKind<'mt-bench'> = {
+  readInputs: async (benchmark) => promptsOfTurn(await firstTurn(benchmark), 0).flatMap(({ prompts }) => prompts),
   async turn(context, { benchmark, responses }, options) {
     const isFirst = responses.length === 0;
     const asked = isFirst ? await firstTurn(benchmark) : conversationsOf(await readShards(context.store, responses));

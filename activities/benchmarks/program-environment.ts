@@ -1,4 +1,5 @@
 /** The Python environments of the programs that measure benchmarks. */
+import { benchmarkOf, type BenchmarkEntry } from '../../config/benchmarks.ts';
 import { InputError } from '../../data/errors.ts';
 import { completeInterpreter, packageVersions } from '../../engine/python-environments.ts';
 
@@ -38,6 +39,23 @@ export function programEnvironment(name: keyof typeof PROGRAMS): ProgramEnvironm
   const environment = { python, version };
   found.set(key, environment);
   return environment;
+}
+
+/**
+ * The programs of these benchmarks that are not installed on this machine.
+ * @returns a sentence for each
+ */
+export function missingPrograms(benchmarks: BenchmarkEntry[]): string[] {
+  const names = benchmarks.map((entry) => benchmarkOf(entry).name);
+  return (Object.keys(PROGRAMS) as (keyof typeof PROGRAMS)[]).flatMap((name) => {
+    if (!names.includes(name)) return [];
+    try {
+      programEnvironment(name);
+      return [];
+    } catch (error) {
+      return [(error as Error).message];
+    }
+  });
 }
 
 function versionIn(python: string, module: string, advice: string): string | undefined {

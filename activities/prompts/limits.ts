@@ -39,6 +39,10 @@ export const trainingLimit = (config: ModelConfig, { sample, optimize }: LengthS
 export const heldOutLimit = (config: ModelConfig, { evaluate }: LengthSettings): PromptLimit =>
   smallest(contextLimits(config, 'evaluate', evaluate.maxNewTokens));
 
+/** The limit of a benchmark's prompts. */
+export const benchmarkLimit = (config: ModelConfig, name: string, maxNewTokens: number): PromptLimit =>
+  smallest(contextLimits(config, name, maxNewTokens));
+
 /** The tokens of the model's context that remain for the prompt beside a response of maximum length (see checkSequenceLength). */
 function contextLimits({ maxPositions, slidingWindow }: ModelConfig, step: string, newTokens: number): PromptLimit[] {
   const beside = (positions: number, what: string) => ({

@@ -11,9 +11,10 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isDeepStrictEqual, parseArgs } from 'node:util';
+import { isDeepStrictEqual } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { exitCodeOf, report } from '../../cli/errors.ts';
+import { scriptFlags } from '../../cli/script-flags.ts';
 import { InputError } from '../../data/errors.ts';
 import { engineVersion } from '../../engine/version.ts';
 import { prepareQuickstart } from '../../examples/quickstart/prepare.ts';
@@ -36,18 +37,16 @@ const home = join(cacheFolder(), 'study');
 /** For a model of this size, several runs with one thread each are faster than one run with several threads. */
 const THREADS = 1;
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '5' },
-    strategies: { type: 'string', default: STRATEGIES.join() },
-    rounds: { type: 'string', default: '5' },
-    votes: { type: 'string', default: '300' },
-    noise: { type: 'string', default: '0.1' },
-    epochs: { type: 'string', default: '3' },
-    parallel: { type: 'string', default: String(availableParallelism()) },
-    draw: { type: 'boolean', default: false },
-    'through-pages': { type: 'boolean', default: false },
-  },
+const values = scriptFlags({
+  seeds: { type: 'string', default: '5' },
+  strategies: { type: 'string', default: STRATEGIES.join() },
+  rounds: { type: 'string', default: '5' },
+  votes: { type: 'string', default: '300' },
+  noise: { type: 'string', default: '0.1' },
+  epochs: { type: 'string', default: '3' },
+  parallel: { type: 'string', default: String(availableParallelism()) },
+  draw: { type: 'boolean', default: false },
+  'through-pages': { type: 'boolean', default: false },
 });
 
 async function bench(known: BenchResults | undefined): Promise<void> {

@@ -10,9 +10,10 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isDeepStrictEqual, parseArgs } from 'node:util';
+import { isDeepStrictEqual } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { exitCodeOf, report } from '../../cli/errors.ts';
+import { scriptFlags } from '../../cli/script-flags.ts';
 import { InputError } from '../../data/errors.ts';
 import { engineVersion } from '../../engine/version.ts';
 import { cacheFolder } from '../../workers/places.ts';
@@ -31,17 +32,15 @@ const fileOf = (task: string) => root(`docs/study-${task}.json`);
 /** For a model of this size, several runs with one thread each are faster than one run with several threads. */
 const THREADS = 1;
 
-const { values } = parseArgs({
-  options: {
-    task: { type: 'string', default: 'quickstart,rare' },
-    methods: { type: 'string' },
-    seeds: { type: 'string' },
-    rounds: { type: 'string', default: '3' },
-    prompts: { type: 'string' },
-    parallel: { type: 'string', default: String(availableParallelism()) },
-    model: { type: 'string' },
-    draw: { type: 'boolean', default: false },
-  },
+const values = scriptFlags({
+  task: { type: 'string', default: 'quickstart,rare' },
+  methods: { type: 'string' },
+  seeds: { type: 'string' },
+  rounds: { type: 'string', default: '3' },
+  prompts: { type: 'string' },
+  parallel: { type: 'string', default: String(availableParallelism()) },
+  model: { type: 'string' },
+  draw: { type: 'boolean', default: false },
 });
 
 async function study(task: Task): Promise<void> {

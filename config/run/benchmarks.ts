@@ -29,7 +29,7 @@ const tasksSchema = z
 const lmEvalSchema = z
   .strictObject({
     tasks: tasksSchema,
-    includePath: z.string().optional().describe('Folder with tasks of your own, which all GPU workers can read.'),
+    includePath: z.string().optional().describe('Folder with tasks of your own, which all workers can read.'),
     limit,
     maxLength: z
       .int()

@@ -15,7 +15,7 @@ export const sampleSchema = samplingSchema.extend({
     .enum(['onnx', 'vllm'])
     .optional()
     .describe(
-      'What samples the responses to the prompts of a round and to the held-out prompts: `onnx` (the engine), or `vllm`: each GPU ' +
+      'What samples the responses to the prompts of a round and to the held-out prompts: `onnx` (ONNX Runtime), or `vllm`: each GPU ' +
         'worker starts vLLM on its GPUs, with the adapter or all weights of the policy, and stops it before training. ' +
         '`batchSize` is then ignored, and `selm verify` skips these samples: vLLM is not reproducible bit by bit. ' +
         'Default: `vllm` with `backend: torch` on `device: cuda`, else `onnx`.',
@@ -27,7 +27,7 @@ export const sampleSchema = samplingSchema.extend({
         .default([])
         .describe(
           "Further arguments of `vllm serve`, which replace selm's own: `[--max-model-len, '8192']`, `[--quantization, fp8]`. " +
-            'A part of the step key.',
+            'If they change, the samples are computed again.',
         ),
     })
     .optional()
@@ -35,7 +35,7 @@ export const sampleSchema = samplingSchema.extend({
   server: samplerSchema
     .optional()
     .describe(
-      "A server that samples the responses instead of the engine. It must serve the run's model. selm loads each round's " +
+      "A server that samples the responses instead of the workers. It must serve the run's model. selm loads each round's " +
         "adapter through vLLM's API. It also samples the responses to the held-out prompts. The engine computes " +
         'log-probabilities and training. `batchSize` is ignored. Server samples are not reproducible, so `selm verify` skips them.',
     ),

@@ -31,8 +31,8 @@ export const samplingSchema = z.strictObject({
     .enum(['f32', 'q8'])
     .default('f32')
     .describe(
-      'Weights for decoding. `q8` rounds them to 8 bits, which is faster; the quantized policy differs slightly, and its KL ' +
-        'divergence per token is reported. Training and evaluation use f32.',
+      'Weights for decoding with ONNX Runtime. `q8` rounds them to 8 bits, which is faster; the quantized policy differs slightly, and its KL ' +
+        'divergence per token is reported. Training and evaluation do not use q8.',
     ),
 });
 export type SamplingSettings = z.infer<typeof samplingSchema>;
@@ -261,7 +261,7 @@ export const objectiveFields = z.strictObject({
     .optional()
     .describe(
       'Assumed probability that a label is wrong, as in cDPO (Mitchell 2023); for all objectives but `ipo`. With `agreement` ' +
-        "it is 1 − `confidence` of each preference, which comes from people's votes; preferences without `confidence` are not " +
+        "it is 1 − `confidence` of each preference, which comes from people's votes (in a run: `label.by: people`); preferences without `confidence` are not " +
         'smoothed, and counted. Default: 0.',
     ),
   sftWeight: z

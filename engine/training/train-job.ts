@@ -1,5 +1,4 @@
 /** The part of the training jobs that both backends share: what is trained on, and what training starts from. */
-import { existsSync, readdirSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
 import { readJsonl } from '../../data/jsonl.ts';
 import { referenceLogpsSchema, type ReferenceLogps } from '../../data/records.ts';
@@ -7,6 +6,7 @@ import { nothingLeft, type RowCounts } from '../../data/row-counts.ts';
 import { layersOf } from '../model-files/linear-layers.ts';
 import { freshAdapter, readAdapter, type Adapter } from '../model-files/lora.ts';
 import type { ModelFolder } from '../model-files/model.ts';
+import { checkNewFolder } from '../model-files/new-folder.ts';
 import type { OptimizeJob, Policy, ReferenceJob, SftJob } from '../protocol/jobs.ts';
 import { tokenizePreferences, type TokenizedPreference } from '../tokens/preferences.ts';
 import type { TextPolicy, TokenizedResponse } from '../tokens/responses.ts';
@@ -75,9 +75,7 @@ export async function referenceLogps(
 /** @throws InputError when there is nothing to train on, no room for the result, or an adapter where all weights are to be trained */
 export function checkTraining({ outDir, policy, training }: OptimizeJob | SftJob, examples: Example[]): void {
   if (examples.length === 0) throw new InputError('There is nothing to train on: the data has no rows.');
-  if (existsSync(outDir) && readdirSync(outDir).length > 0) {
-    throw new InputError(`${outDir} is not empty: give a new folder for the trained policy.`);
-  }
+  checkNewFolder(outDir, 'the trained policy');
   if (training.full && policy.adapter !== undefined) {
     throw new InputError(
       `Training all weights starts from a model without an adapter: merge ${policy.adapter} into it first (selm export).`,

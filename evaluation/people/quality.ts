@@ -17,8 +17,8 @@ export interface Voting {
   otherwise?: LabelRecord[];
   /** People whose votes do not count. */
   leaveOut: string[];
-  /** The people whose votes on questions of an earlier round came late, and are used with these. Default: nobody. */
-  lateVoters?: string[];
+  /** The people with votes on questions of earlier rounds. Default: nobody. */
+  earlierVoters?: string[];
 }
 
 /** How many of some answers have a property. */
@@ -60,7 +60,7 @@ export interface Quality {
 
 /** @param seed of the bootstrap interval */
 export function qualityOf(voting: Voting, seed = 0): Quality {
-  const { votes, skips, questions, leaveOut, lateVoters = [] } = voting;
+  const { votes, skips, questions, leaveOut, earlierVoters = [] } = voting;
   const gold = new Map(questions.map(({ id, gold: known }) => [id, known]));
   const counted = votes.filter(({ question, repeat }) => !repeat && gold.get(question) === undefined);
   const together = byQuestion(counted);
@@ -101,7 +101,7 @@ export function qualityOf(voting: Voting, seed = 0): Quality {
   const inForce = byQuestion(counted.filter(({ person }) => !leaveOut.includes(person)));
   const classes = [...inForce.values()].map((of) => of.map((vote) => toClassVote(vote).class));
   const alpha = bootstrapAlpha(classes, seed);
-  const notVoted = notVotedNote(leaveOut, [...votes.map(({ person }) => person), ...lateVoters]);
+  const notVoted = notVotedNote(leaveOut, [...votes.map(({ person }) => person), ...earlierVoters]);
   return { people, ...(alpha && { alpha }), ...(notVoted !== undefined && { notVoted }) };
 }
 

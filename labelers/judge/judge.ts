@@ -26,8 +26,8 @@ const schema = z
     server: serverAddress
       .optional()
       .describe(
-        'Base URL of an OpenAI-compatible server, such as `https://api.openai.com/v1`. Without it, `model` runs on the engine ' +
-          'with greedy decoding.',
+        'Base URL of an OpenAI-compatible server, such as `https://api.openai.com/v1`. Without it, workers run `model` with ' +
+          'ONNX Runtime (Llama family) and greedy decoding.',
       ),
     model: z
       .string()

@@ -31,7 +31,7 @@ export const peopleSchema = z
       .default('random')
       .describe(
         'How the questions of a round are selected: `random`; `margin` prefers pairs about which the policy is least certain; `gap` ' +
-          'pairs with the largest predicted difference; `d-optimal` pairs that together say most about its features.',
+          'pairs with the largest predicted difference; `d-optimal` pairs whose features are most informative together (D-optimal design).',
       ),
     randomShare: share
       .default(0.2)
@@ -49,7 +49,7 @@ export const peopleSchema = z
       .optional()
       .describe(
         "Questions with known answers: a JSON Lines or Parquet file in TRL's preference format (`prompt`, `chosen`, `rejected`), or a " +
-          'hub data set. Everybody may be asked all of them. They are never trained on.',
+          'hub data set. Each person may be asked all of them. They are never trained on.',
       ),
     goldShare: share.default(0.05).describe('Share of the questions shown to a person that are from `gold`.'),
     repeatShare: share

@@ -14,7 +14,7 @@ export const fewerVotesNote = (wanted: number, most: number, prompts: number): s
 
 /**
  * @param leaveOut `label.leaveOut`
- * @param voters the people with votes
+ * @param voters the people with votes in the run
  * @returns one sentence, which shows a misspelled name; undefined if everybody who is left out has voted
  */
 export function notVotedNote(leaveOut: string[], voters: string[]): string | undefined {

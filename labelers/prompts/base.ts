@@ -69,14 +69,19 @@ function withPrompt(row: Row): Row {
   return withId({ where, fields: { ...fields, prompt: fields[column] } });
 }
 
-/** The words of a text in lower case, without punctuation, joined by spaces: equal for texts that differ in nothing else. */
-export const normalizedWords = (text: Text): string =>
-  (
-    contentOf(text)
-      .normalize('NFKC')
-      .toLowerCase()
-      .match(/[\p{L}\p{M}\p{N}]+/gu) ?? []
-  ).join(' ');
+/**
+ * The words of a text in lower case, without punctuation, joined by spaces: equal for texts that differ in nothing else. A text without
+ * words, such as "???" or an emoji, is left as it is, except its white space.
+ */
+export function normalizedWords(text: Text): string {
+  const content = contentOf(text).normalize('NFKC').toLowerCase();
+  return (content.match(WORDS) ?? content.trim().split(/\s+/)).join(' ');
+}
+
+const WORDS = /[\p{L}\p{M}\p{N}]+/gu;
+
+/** Whether a text has a letter or a digit. */
+export const hasWords = (text: Text): boolean => contentOf(text).search(WORDS) >= 0;
 
 /** The text with an addition at its end. The last message of a conversation must be the user's. */
 export function withAddition(text: Text, addition: string): Text {

@@ -5,6 +5,7 @@ const REASONS = {
   heldOut: 'held out',
   nearHeldOut: 'nearly the same as a held-out prompt',
   duplicate: 'duplicates',
+  noWords: 'without a letter or digit',
   hasInstructions: 'with instructions already',
   notUser: 'not ending with a user message',
   notCheckable: 'not checkable',

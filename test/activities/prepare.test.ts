@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { prepare, type PrepareInput, type PromptSet } from '../../activities/prepare.ts';
 import { openPolicyArtifact } from '../../activities/policy.ts';
+import { benchmarkOf, type BenchmarkEntry } from '../../config/benchmarks.ts';
 import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { readPrompts } from '../../data/prompts.ts';
@@ -146,6 +147,31 @@ describe('is refused before anything is computed:', () => {
     await expect(run({ prompts: { train: unknown, heldOut: 5 } })).rejects.toThrow(
       /^Prompt "p19" has the unknown instruction "a"; /,
     );
+  });
+
+  test('a benchmark whose prompts do not fit into the context of the model', async () => {
+    const benchmarks = [benchmarkOf({ ifeval: { limit: 3, maxNewTokens: 250 } })];
+    await expect(run({ benchmarks })).rejects.toThrow(
+      new InputError(
+        'The benchmark ifeval cannot run: Prompt 1 of ifeval ("1000") has 307 tokens, more than the 6 that ifeval.maxNewTokens (250) ' +
+          "leaves of the model's 256 positions (3 prompts are too long): lower maxNewTokens of ifeval in evaluate.benchmarks, " +
+          'or remove the benchmark.',
+      ),
+    );
+  });
+
+  test.each<[BenchmarkEntry, string]>([
+    [
+      { 'lm-eval': { tasks: ['mine'], includePath: '/nowhere' } },
+      'lm-eval cannot run: The folder /nowhere cannot be read',
+    ],
+    [{ 'mt-bench': { questions: '/nowhere.jsonl' } }, 'mt-bench cannot run: /nowhere.jsonl does not exist'],
+    [
+      { 'alpaca-eval': { data: '/nowhere' } },
+      'alpaca-eval cannot run: /nowhere/alpaca_eval_gpt4_baseline.json cannot be read',
+    ],
+  ])('the benchmark %j without its files', async (entry, said) => {
+    await expect(run({ benchmarks: [benchmarkOf(entry)] })).rejects.toThrow(`The benchmark ${said}`);
   });
 
   test('a model whose weights are cut short', async () => {

@@ -129,6 +129,9 @@ describe('the output folder', () => {
       new InputError(`${folder} is not empty and is not the output of a run: configure another output folder.`),
     );
     expect(readdirSync(folder)).toEqual(['thesis.txt']);
+    await expect(publishTo('mine/thesis.txt', address)).rejects.toThrow(
+      new InputError(`${join(folder, 'thesis.txt')} is a file: configure another output folder.`),
+    );
   });
 
   test('may be there already if it is empty', async () => {

@@ -1,5 +1,5 @@
 /** What the command does with bad usage and bad input: exit code 2, one sentence that says what and where, nothing else. */
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { selm } from '../command.ts';
@@ -30,6 +30,11 @@ function file(name: string, ...lines: (string | object)[]): string {
     path(name),
     lines.map((line) => `${typeof line === 'string' ? line : JSON.stringify(line)}\n`).join(''),
   );
+  return path(name);
+}
+
+function linkTo(target: string, name: string): string {
+  symlinkSync(target, path(name));
   return path(name);
 }
 
@@ -130,6 +135,46 @@ const cases: [what: string, args: string[], said: string[]][] = [
     ['lora.targets', 'z_proj', 'k_proj'],
   ],
   ['a training without room for its result', optimize({ out: model }), [model, 'not empty']],
+  ['a training into a file', optimize({ out: preferences }), [preferences, 'is a file']],
+  ['an input that would be overwritten', sample({ out: prompts }), [`--out ${prompts} would overwrite a file`]],
+  [
+    'labels over the responses, through a link',
+    withFlags('label', { by: 'verifier', in: prompts, out: linkTo(prompts, 'link.jsonl') }),
+    [`--out ${path('link.jsonl')} would overwrite a file`],
+  ],
+  [
+    'scores into a folder',
+    withFlags('score', { model, in: prompts, out: folder }),
+    [`--out ${folder} is a folder; give a file.`],
+  ],
+  [
+    'an evaluation over the prompts',
+    withFlags('evaluate', { model, prompts, by: 'verifier', out: prompts }),
+    [`--out ${prompts} would overwrite a file`],
+  ],
+  ['IFEval responses into a folder', withFlags('ifeval', { model, out: folder }), ['--out', 'is a folder']],
+  [
+    'exported outputs over the responses',
+    withFlags('export', { format: 'alpaca_eval', in: prompts, generator: 'x', out: prompts }),
+    [`--out ${prompts} would overwrite a file`],
+  ],
+  [
+    'MT-Bench answers over the questions',
+    withFlags('mt-bench', { model, questions: prompts, out: prompts }),
+    [`--out ${prompts} would overwrite a file`],
+  ],
+  [
+    'imported votes over their records',
+    ['label', 'import', prompts, '--format', 'argilla', '--out', out, '--votes', prompts],
+    [`--votes ${prompts} would overwrite a file`],
+  ],
+  [
+    'two exports in one file',
+    ['label', 'export', 'run', '--votes', out, '--preferences', out],
+    [`--votes and --preferences are both ${out}`],
+  ],
+  ['a report into a folder', ['report', 'run', '--out', folder], [`--out ${folder} is a folder; give a file.`]],
+  ['an output below a file', sample({ out: join(prompts, 'out') }), ['--out', 'below a file']],
   ['a device that there is not', optimize({ device: 'tpu' }), ['--device', 'tpu', 'cuda']],
   ['GPUs without PyTorch', optimize({ backend: 'onnx', gpus: '2' }), ['--gpus 2', 'backend: torch']],
   ['an unknown flag', sample({ promts: 'x' }), ["'--promts'", '--prompts']],
@@ -140,12 +185,15 @@ const cases: [what: string, args: string[], said: string[]][] = [
   ['a policy that is not there', ['policies', 'nobody'], ['There is no policy named "nobody"']],
 ];
 
+const before = readFileSync(prompts, 'utf8');
+
 test.concurrent.each(cases)('%s is refused in one sentence', async (_what, args, said) => {
   const { code, stdout, stderr } = await selm(args, {});
   expect(stderr).toMatch(/^selm: .+\n$/);
   for (const part of said) expect(stderr).toContain(part);
   expect(stdout).toBe('');
   expect(code).toBe(2);
+  expect(readFileSync(prompts, 'utf8')).toBe(before);
 });
 
 test('an unhandled error of a user module ends the command with one sentence', async () => {

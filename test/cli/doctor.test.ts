@@ -145,6 +145,25 @@ test('a round with few optimizer steps gets a warning, which is not a problem', 
   expect(await estimateRun(enough, { tflops: 1 })).toMatchObject({ optimizerSteps: 10, warnings: [] });
 });
 
+test('benchmarks that cannot run are problems, and programs that are missing here are warnings', async () => {
+  const benchmarks = ['ifeval', { 'lm-eval': { tasks: ['mine'], includePath: './tasks' } }];
+  const file = writeConfig('benchmarked', { optimize: { batchSize: 2, epochs: 2 }, evaluate: { benchmarks } });
+  const SELM_CACHE = join(folder, 'empty-cache');
+  const ended = await selm(['doctor', file, '--json'], { ...env, SELM_CACHE });
+  expect(ended.code).toBe(2);
+  const { problems, warnings } = summaryOf<Estimate>(ended);
+  expect(problems.slice(-2)).toEqual([
+    expect.stringMatching(
+      /^The benchmark ifeval cannot run: .* more than the 0 that ifeval.maxNewTokens \(1280\) leaves of the model's 256 positions \(541/,
+    ),
+    `The benchmark lm-eval cannot run: The folder ${join(folder, 'tasks')} cannot be read (ENOENT): ` +
+      'change includePath in evaluate.benchmarks.',
+  ]);
+  expect(warnings).toEqual([
+    expect.stringMatching(/^lm-evaluation-harness is not installed for selm: run selm benchmarks/),
+  ]);
+});
+
 test('an adapter that cannot be used is a problem', async () => {
   const adapted = loadConfig(writeConfig('adapted', { adapter: fixture('adapters/refused/pissa') }));
   expect((await estimateRun(adapted, { tflops: 1 })).problems).toEqual([

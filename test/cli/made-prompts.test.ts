@@ -71,6 +71,28 @@ describe('ifeval', () => {
   });
 });
 
+describe('prompts without a letter or digit', () => {
+  const from = file('symbols.jsonl', [
+    { prompt: '???' },
+    { prompt: '🎉' },
+    { prompt: ' 🎉\n' },
+    { prompt: 'Name a fruit.' },
+  ]);
+
+  test('get no instructions, and are counted', async () => {
+    const ended = await make('ifeval', '--from', from, '--count', '2');
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.stdout).toContain('2 prompts from 1 of 4 base prompts; 3 dropped (3 without a letter or digit).');
+  });
+
+  test('are compared as they are', async () => {
+    const heldOut = file('question-marks.jsonl', [{ prompt: '???' }]);
+    const { summary, prompts } = await made('regex', '--from', from, '--pattern', 'a', '--held-out', heldOut);
+    expect(prompts.map(({ prompt }) => prompt)).toEqual(['🎉', 'Name a fruit.']);
+    expect(summary).toMatchObject({ dropped: { duplicate: 1, heldOut: 1 } });
+  });
+});
+
 describe('--out', () => {
   const from = file('from.jsonl', [{ prompt: 'Write a poem about kites.' }]);
 
@@ -115,7 +137,7 @@ describe('final-answer', () => {
     expect(await scores({ by: 'final-answer' }, ['It is\n#### 42', '#### 41'])).toEqual([1, 0]);
   });
 
-  test('drops answers of which only the last number would be compared', async () => {
+  test('drops answers that are more than a number', async () => {
     const answers = [
       '1/2',
       '\\\\frac{3}{4}',
@@ -133,11 +155,18 @@ describe('final-answer', () => {
       answers.map((answer, at) => ({ question: `Problem ${at}`, answer })),
     );
     const { summary, prompts } = await made('final-answer', '--from', from);
-    expect(prompts.map(({ answer }) => answer)).toEqual(['$-1,200.50', '75 %', 'So:\n#### 1,203', 2.5]);
+    expect(prompts.map(({ answer }) => answer)).toEqual([
+      '1/2',
+      '\\\\frac{3}{4}',
+      '$-1,200.50',
+      '75 %',
+      'So:\n#### 1,203',
+      2.5,
+    ]);
     expect(summary).toMatchObject({
-      dropped: { notCheckable: 6 },
+      dropped: { notCheckable: 4 },
       problem: expect.stringMatching(
-        /answers\.jsonl line 1: The "answer" of .* is neither a number nor a text/,
+        /answers\.jsonl line 3: The "answer" of .* is neither a number nor a text/,
       ) as string,
     });
   });

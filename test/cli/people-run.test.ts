@@ -221,7 +221,7 @@ it('a run asks people over HTTP in every round, is paused and stopped in the mid
   const [block] = [manifest.recipe.inputs['votes']].flat();
   const stored = (await readVotes(store, block)).votes.map(({ person, question }) => `${person} ${question}`);
   expect(stored.sort()).toEqual(confirmed.sort());
-  const { people } = (await readPeople(store, results[0]))!;
+  const { people } = (await readPeople(store, results[0], []))!;
   const gold = people.map((person) => person.gold);
   expect(gold).toEqual(gold.map(({ of }, person) => ({ count: person === 1 ? 0 : of, of })));
   expect(gold.reduce((sum, { of }) => sum + of, 0)).toBe(confirmed.length - 24);

@@ -57,6 +57,16 @@ describe('people as labelers', () => {
     expect(labelerSettings(read({}).label)).toBeUndefined();
   });
 
+  test('alone have an agreement that labels can be smoothed by', () => {
+    const optimize = { objective: { name: 'dpo', labelSmoothing: 'agreement' } };
+    const evaluate = { labeler: { by: 'verifier' } };
+    expect(read({}, { optimize, evaluate }).optimize.objective).toMatchObject({ labelSmoothing: 'agreement' });
+    expect(() => read({}, { label: { by: 'verifier' }, optimize })).toThrow(
+      'run.yaml: "optimize.objective.labelSmoothing" cannot be "agreement": only the votes of people (label.by: people) have an ' +
+        'agreement, give a number or remove this setting; see docs/config.md.',
+    );
+  });
+
   test('park a run at a deadline only', () => {
     expect(() => read({ atDeadline: 'park' })).toThrow(
       '"label.atDeadline" cannot be "park": there is no label.deadline, give it or remove this setting',

@@ -1,13 +1,13 @@
 /**
  * `npm run test:faults [-- --runs 40 --seed 0 --parallel 2 --backend onnx]`: the fault campaign on the quickstart's model; writes docs/faults.md.
- * Linux. As root, what is to run full lies on small disks of its own; without, these faults are left out, which the page says.
+ * Needs Linux. Faults with a full disk use small file systems, which need root; for other users they are left out, and the page says so.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
+import { scriptFlags } from '../../cli/script-flags.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { makeModel } from '../../examples/quickstart/model.ts';
 import { instructions, promptOf } from '../../examples/quickstart/task.ts';
@@ -16,13 +16,11 @@ import { runCampaign, type CampaignReport } from './campaign.ts';
 import { FAULTS, type FaultName } from './faults.ts';
 import { startEngine } from '../../engine/backends.ts';
 
-const { values } = parseArgs({
-  options: {
-    runs: { type: 'string', default: '40' },
-    seed: { type: 'string', default: '0' },
-    parallel: { type: 'string', default: '2' },
-    backend: { type: 'string', default: 'onnx' },
-  },
+const values = scriptFlags({
+  runs: { type: 'string', default: '40' },
+  seed: { type: 'string', default: '0' },
+  parallel: { type: 'string', default: '2' },
+  backend: { type: 'string', default: 'onnx' },
 });
 const DISK_MEGABYTES = 400;
 const diskMegabytes = process.getuid?.() === 0 ? DISK_MEGABYTES : undefined;
@@ -75,7 +73,7 @@ const bad = report.runs.filter(
     !same || lost.length > 0 || extraSteps > allowedSteps || extraTokens > allowedTokens,
 );
 say(
-  `${report.runs.length - bad.length} of ${report.runs.length} runs ended as the undisturbed one, with all artifacts that were reachable, within the work that their faults explain; see docs/faults.md.`,
+  `${report.runs.length - bad.length} of ${report.runs.length} runs ended with the results of the undisturbed run, lost no artifact and did no more work again than allowed; see docs/faults.md.`,
 );
 process.exit(bad.length === 0 ? 0 : 1);
 
@@ -96,23 +94,23 @@ function describe({ undisturbed, runs }: CampaignReport): string {
 
 Written by \`npm run test:faults -- --runs ${values.runs} --seed ${values.seed} --parallel ${values.parallel} --backend ${values.backend}\` on ${cpus().length} cores (${cpus()[0].model}).
 
-Each run is three rounds on the quickstart's model with 1 to 5 faults, drawn from a seed, at random moments of random steps; a run
-whose command was killed is started again by the same command. **${same} of ${runs.length} runs ended with the weights and the results of
-the undisturbed run, to the bit** (SHA-256 ${undisturbed.hash.slice(0, 16)}…). ${diskMegabytes === undefined ? 'No disk was filled: that takes root.' : ''}
+Each run has three rounds with the quickstart's model, and 1 to 5 faults, drawn from a seed, at random times in random steps. A run
+whose command was killed is started again with the same command. **${same} of ${runs.length} runs ended with the same weights and results as
+the undisturbed run, bit for bit** (SHA-256 ${undisturbed.hash.slice(0, 16)}…). ${diskMegabytes === undefined ? 'Faults with a full disk are left out: they need root.' : ''}
 
-A walk over the store that shares no code with selm notes, twice a second, which artifacts are reachable from names and from steps' keys. Of
-${reachable} in all runs, ${lost.length === 0 ? '**none is gone, changed or made again at the end**, but those that a fault has damaged' : `these are lost: ${lost.join('; ')}`}. \`selm gc --delete
---keep-days 0\` after each run removes an artifact that nothing reaches, and no other.
+A checker that shares no code with selm reads the store twice a second and records which artifacts are reachable from names and step keys.
+Of ${reachable} artifacts in all runs, ${lost.length === 0 ? '**none was lost, changed or computed again at the end**, except those that a fault damaged' : `these were lost: ${lost.join('; ')}`}.
+After each run, \`selm gc --delete --keep-days 0\` deleted an unreachable artifact that the checker had added, and no reachable one.
 
-Undisturbed, the engine does ${trainingSteps} training steps and samples ${sampledTokens} tokens. All faults together cost ${total('extraSteps')} steps and
-${total('extraTokens')} tokens more, of ${total('allowedSteps')} and ${total('allowedTokens')} that one checkpoint interval and one shard a fault allow. (An artifact that is damaged after
-its step is done has that step done again: that is allowed a whole training.)
+Without faults, the engine computes ${trainingSteps} training steps and samples ${sampledTokens} tokens. All faults together cost ${total('extraSteps')} more steps and
+${total('extraTokens')} more tokens. The limits are ${total('allowedSteps')} steps and ${total('allowedTokens')} tokens: for each fault one checkpoint interval and one shard, and a whole
+training if the fault damages the artifact of a finished step.
 
-| Fault | struck |
+| Fault | Count |
 | --- | ---: |
 ${(Object.keys(FAULTS) as FaultName[]).map((name) => `| ${name} | ${count(name)} |`).join('\n')}
 
-| Run | Faults (and where) | Result | Extra steps | Extra tokens | Seconds |
+| Run | Faults (step) | Result | Extra steps | Extra tokens | Seconds |
 | --: | --- | --- | --: | --: | --: |
 | | none | | ${trainingSteps} in all | ${sampledTokens} in all | ${undisturbed.seconds.toFixed(0)} |
 ${rows.join('\n')}

@@ -98,11 +98,63 @@ describe('final-answer', () => {
     expect(await scores(by, wrong, prompt)).toEqual(wrong.map(() => 0));
   });
 
+  // Each is equal by the grader of MATH (hendrycks/math, math_equivalence.py, and lm-evaluation-harness, minerva_math) or of GSM8K.
+  test.each<[string, string[], string[]]>([
+    [
+      '1/2',
+      [
+        '1/2',
+        '0.5',
+        String.raw`\frac{1}{2}`,
+        String.raw`\dfrac12`,
+        '½',
+        '#### 1/2',
+        String.raw`So \boxed{\frac{1}{2}}.`,
+      ],
+      ['2', '1', '-1/2', '1/2/2026', '1/0', '1 1/2', '1½'],
+    ],
+    [String.raw`\boxed{-\frac{2}{3}}`, ['-2/3', String.raw`-\frac23`, '#### -4/6'], ['3', '2/3', '-0.67']],
+    ['3/2', ['1 1/2', String.raw`1\frac{1}{2}`, '1.5', '1½'], ['1/2', '11/2']],
+    [
+      '70000',
+      ['$70,000.', String.raw`\boxed{\$70{,}000}`, String.raw`\boxed{70,\!000}`, String.raw`\boxed{70000\text{ cm}^2}`],
+      [String.raw`\boxed{7} of 70000`],
+    ],
+    [
+      '75',
+      ['75 %', String.raw`\boxed{75\%}`, String.raw`\boxed{x = 75}`, String.raw`\boxed{75^\circ}`, '75'],
+      ['0.75'],
+    ],
+    [
+      '3',
+      [String.raw`It is \boxed{3}, not 4`],
+      [String.raw`\boxed{2\sqrt{3}}`, String.raw`\boxed{(1,3)}`, String.raw`\boxed{3x}`],
+    ],
+  ])('compares %s by its value, in a box and as a fraction', async (answer, right, wrong) => {
+    const prompt = { ...plain, answer };
+    expect(await scores(by, right, prompt)).toEqual(right.map(() => 1));
+    expect(await scores(by, wrong, prompt)).toEqual(wrong.map(() => 0));
+  });
+
+  test.each([String.raw`2\sqrt{3}`, '3,0', '#### 1 or 2', String.raw`\boxed{(1,2)}`, 'The answer is 5'])(
+    'refuses the reference answer %s, of which one number would be compared',
+    async (answer) => {
+      expect(await refusal(() => scores(by, ['1'], { ...plain, answer }))).toBe(
+        'The "answer" of prompt "p" is neither a number nor a text with only a number after "####" or in "\\boxed{}"; ' +
+          'final-answer compares with nothing else.',
+      );
+    },
+  );
+
   test('compares with a number of the row', async () => {
-    for (const answer of [-5, 0.25, 1e-7, '9007199254740993']) {
-      expect(
-        await scores(by, [typeof answer === 'number' ? answer.toFixed(7) : answer, '8'], { ...plain, answer }),
-      ).toEqual([1, 0]);
+    for (const [answer, written] of [
+      [-5, '-5.0'],
+      [0.25, '1/4'],
+      [1e-7, '0.0000001'],
+      [1e21, '1' + '0'.repeat(21)],
+      ['9007199254740993', '9007199254740993'],
+    ] as const) {
+      expect(await scores(by, [written, '8'], { ...plain, answer })).toEqual([1, 0]);
     }
   });
 

@@ -50,14 +50,16 @@ const skips: SkipRecord[] = [
   { question: records[0].id, person: 'Flo', skip: 'language', at: '2026-11-29T12:00:00.000Z' },
 ];
 
-const block = await store.create(
-  'votes',
-  { step: 'storeVotes', parameters: { block: 1 }, inputs: { questions }, seed: 0 },
-  async (folder) => {
-    await writeJsonl(join(folder, VOTES), votes);
-    await writeJsonl(join(folder, SKIPS), skips);
-  },
-);
+const blockOf = (given: VoteRecord[], number: number) =>
+  store.create(
+    'votes',
+    { step: 'storeVotes', parameters: { block: number }, inputs: { questions }, seed: 0 },
+    async (folder) => {
+      await writeJsonl(join(folder, VOTES), given);
+      await writeJsonl(join(folder, SKIPS), skips);
+    },
+  );
+const block = await blockOf(votes, 1);
 
 /** The preferences of the votes, as a round makes them. */
 async function preferencesOf(more: Partial<TallyInput> = {}, late: string[] = []) {
@@ -72,7 +74,7 @@ async function preferencesOf(more: Partial<TallyInput> = {}, late: string[] = []
 }
 
 const peopleOf = async (preferences: string) =>
-  (await readPeople(store, { artifacts: { preferences, evaluation: '' } }))!;
+  (await readPeople(store, { artifacts: { preferences, evaluation: '' } }, []))!;
 
 describe('the votes of a round', () => {
   test('are a table by person', async () => {
@@ -150,6 +152,24 @@ describe('the votes of a round', () => {
     expect(peopleRows(people).map(([name]) => name)).toEqual(['Ada', 'Ben (left out)', 'Eve (left out)', 'Flo']);
     expect(people.alpha).toBeUndefined();
   });
+
+  test('of an earlier round make the names of people who are left out known', async () => {
+    const [{ preferences: earlier }, { preferences }] = [
+      await preferencesOf(),
+      await preferencesOf({ votes: [await blockOf([{ ...votes[0], person: 'Gus' }], 2)], leaveOut: ['Ada', 'Zoe'] }),
+    ];
+    const artifacts = { preferences, evaluation: '' };
+    const after = async (rounds: string[]) => {
+      const before = rounds.map((round) => ({ artifacts: { preferences: round, evaluation: '' } }));
+      return (await readPeople(store, { artifacts }, before))!.notVoted;
+    };
+    expect(await after([])).toBe(
+      'label.leaveOut names Ada, Zoe, but there is no vote by these people; the people who have voted are Gus.',
+    );
+    expect(await after([earlier])).toBe(
+      'label.leaveOut names Zoe, but there is no vote by that person; the people who have voted are Ada, Ben, Eve, Gus.',
+    );
+  });
 });
 
 test('a round that people did not label has no people', async () => {
@@ -163,5 +183,5 @@ test('a round that people did not label has no people', async () => {
     { step: 'prefer', parameters: {}, inputs: { labels: [labels] }, seed: 0 },
     (folder) => writeJsonl(join(folder, 'preferences.jsonl'), []),
   );
-  expect(await readPeople(store, { artifacts: { preferences, evaluation: '' } })).toBeUndefined();
+  expect(await readPeople(store, { artifacts: { preferences, evaluation: '' } }, [])).toBeUndefined();
 });

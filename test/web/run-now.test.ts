@@ -1,6 +1,6 @@
 /** What the page of a run says while people vote. */
 import { expect, test } from 'vitest';
-import { votingLines, type VotingView } from '../../report/voting.ts';
+import { firstLine, votingLines, type VotingView } from '../../report/voting.ts';
 import { progressHtml } from '../../web/label/progress.ts';
 import { nothingLeft } from '../../web/label/states.ts';
 import { nowSection } from '../../web/run-now.ts';
@@ -51,6 +51,24 @@ test('counts add up: of the votes by person, of those that skips have used up, o
   expect(plain(page)).toContain('Round 1: 4 votes, 1 used up by skips, 7 to go');
   expect(page).toContain('<progress value="5" max="12">');
   expect(plain(page)).toContain('You: 5 votes (with gold questions and repeats).');
+});
+
+test('a log that begins to show a voting says what is in already', () => {
+  const vote = 'They vote on the page that selm ui --label serves; selm label invite PERSON makes a link for a person.';
+  const open = { ...progress, open: 8, fromOthers: 0 };
+  expect(firstLine('asked', 1, { ...open, votes: 0, open: 12, byPerson: {}, perHour: 0 })).toBe(
+    `Round 1 asks people for 12 votes. ${vote} selm label close asked goes on with the votes that are in.`,
+  );
+  expect(firstLine('asked', 1, open)).toBe(
+    'The voting of round 1 continues. Waits for people: 4 of 12 votes are in ' +
+      `(ann 3, ben 1; besides 2 on gold questions and repeats), 30 an hour. ${vote} ` +
+      'selm label close asked goes on with the votes that are in.',
+  );
+  const all = { ...open, votes: 12, open: 0, byPerson: { ann: { votes: 12, further: 0, skips: 0 } } };
+  expect(firstLine('asked', 1, all)).toBe('Round 1: The voting ends: 12 of 12 votes are in (ann 12).');
+  expect(firstLine('asked', 1, { ...all, closing: true })).toMatch(
+    /^Round 1: The voting closes: 12 of 12 votes are in/,
+  );
 });
 
 const told = (changes: object) => plain(nothingLeft(voting, { ...progress, ...changes }, 'ann').work.text);

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { hashValue } from '../../artifacts/hash.ts';
 import { skipUpdate } from '../../workflows/decisions.ts';
 import { decide } from '../../workers/decisions.ts';
+import { describeFailure } from '../../report/failure.ts';
 import { startRun } from '../../workers/runs.ts';
 import { runStatusQuery } from '../../workflows/alignment.ts';
 import type { RunStatus } from '../../workflows/status.ts';
@@ -102,10 +103,14 @@ test('a benchmark that fails parks the run with its reason; skipping it skips no
       }
       expect(status.failure).toMatchObject({
         step: 'benchmarks',
+        benchmark: 'ifeval',
         activity: 'benchmark',
         message: 'lm-eval is not installed.',
       });
       expect(status.failure?.round).toBe(round);
+      expect(describeFailure(status, status.failure!)).toMatch(
+        `Failed in ${round === undefined ? '' : `round ${round}, `}benchmark ifeval (activity benchmark), since `,
+      );
       await decide(client, config.name, skipUpdate);
     };
     await skip();

@@ -6,6 +6,7 @@ import type { SamplingSettings } from '../../engine/protocol/settings.ts';
 import { roundWorkflowId } from '../../workflows/ids.ts';
 import { roundSeed } from '../../workflows/round.ts';
 import { roundStatusQuery } from '../../workflows/round-steps.ts';
+import { answer, openedVoting } from '../voters.ts';
 import { timeSkippingServer } from './server.ts';
 import { StandIns, testConfig, withWorkers, type Activities } from './stand-ins.ts';
 
@@ -147,4 +148,20 @@ describe('what samples', () => {
     expect(calls.map(({ server: given }) => (given as { model: string }).model)).toEqual(Array(5).fill('tiny'));
     expect(standIns.callsOf('unloadAdapter').map(({ policy }) => policy)).toEqual(calls.map(({ policy }) => policy));
   });
+});
+
+test('a person who is left out and has voted in an earlier round is known', async () => {
+  const standIns = new StandIns();
+  const label = { by: 'people', votes: 1, overlap: 0, deadline: 1, leaveOut: ['ann', 'zoe'] };
+  const config = testConfig({ name: 'left-out', label, evaluate: { labeler: { by: 'verifier' } } });
+  const { results } = await withWorkers(server, standIns, async () => {
+    const { client } = server.environment;
+    const { handle } = await startRun(client, config);
+    await answer(client, await openedVoting(client, 'left-out', 1), 'ann');
+    // The second round goes on at its deadline, without votes.
+    return handle.result();
+  });
+  const notes = results.map(({ warnings }) => warnings.filter((warning) => warning.includes('label.leaveOut')));
+  const zoe = 'label.leaveOut names zoe, but there is no vote by that person; the people who have voted are ann.';
+  expect(notes).toEqual([[zoe], [zoe]]);
 });

@@ -98,3 +98,6 @@ export function lateVotesFor(journal: Journal, round: number): LateVotes[] {
   }
   return found;
 }
+
+/** Everybody with a vote in a finished round of the run, once each. */
+export const votersOf = ({ done }: Journal): string[] => [...new Set(done.flatMap(({ voted }) => voted?.voters ?? []))];

@@ -2,7 +2,7 @@
 import { InputError } from '../../../data/errors.ts';
 import { shuffled } from '../../../data/random.ts';
 import type { PromptRecord, Text } from '../../../data/records.ts';
-import { normalizedWords, requestOf, withAddition, type BaseRow } from '../base.ts';
+import { hasWords, normalizedWords, requestOf, withAddition, type BaseRow } from '../base.ts';
 import { describeDropped, drop, type Dropped } from '../dropped.ts';
 import type { HeldOut } from '../held-out.ts';
 import { Random } from '../random.ts';
@@ -85,6 +85,7 @@ function basesOf(rows: BaseRow[], heldOut: HeldOut, dropped: Dropped): Base[] {
     if (record['base_prompt'] === undefined && record['instruction_id_list'] !== undefined)
       drop(dropped, 'hasInstructions');
     else if (!request) drop(dropped, 'notUser');
+    else if (!hasWords(base)) drop(dropped, 'noWords');
     else if (leak) drop(dropped, leak);
     else if (bases.has(words)) drop(dropped, 'duplicate');
     else bases.set(words, { text: base, request, ...(record.tools && { tools: record.tools }) });

@@ -163,5 +163,5 @@ test('a left-out name without a vote is a warning, also where late votes are use
   expect(qualityWarnings(qualityOf(given))).toEqual([
     'label.leaveOut names Zoe, but there is no vote by that person; the people who have voted are Ada.',
   ]);
-  expect(qualityWarnings(qualityOf({ ...given, lateVoters: ['Zoe'] }))).toEqual([]);
+  expect(qualityWarnings(qualityOf({ ...given, earlierVoters: ['Zoe'] }))).toEqual([]);
 });

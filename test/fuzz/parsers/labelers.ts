@@ -15,6 +15,7 @@ const ANSWERS = [
   '',
   'a',
   'So it is 42.\n#### 42',
+  'It is $-1 \\frac{1}{2}$, or \\boxed{-3/2\\text{ cm}}',
   '{"a": [1, "x"]}',
   '* one\n* two\n\n**Note** P.S. <<title>> [x]',
   `${'a'.repeat(60)}!`,
@@ -39,7 +40,7 @@ async function judge(settings: object, prompt: PromptRecord, answers: string[]):
   if (verdicts[0].length !== answers.length) throw new Error('An answer has no verdict.');
 }
 
-const plain: PromptRecord = { id: 'p', prompt: 'x', answer: 'It is 42.' };
+const plain: PromptRecord = { id: 'p', prompt: 'x', answer: 'It is\n#### 42' };
 
 const text = (inputs: string[], read: (answer: string) => unknown): Parser => ({
   form: 'text',
