@@ -1,5 +1,5 @@
 /** Runs whose policies a real vLLM samples, which the worker starts and stops: with LoRA, and with all weights trained. */
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
@@ -12,6 +12,7 @@ import type { RunStatus } from '../../workflows/status.ts';
 import { selm, summaryOf } from '../command.ts';
 import { smollm2 } from '../smollm2/model.ts';
 import { temporaryFolder } from '../temporary.ts';
+import { makeNotingPython } from './noting-python.ts';
 import { vllmProcesses } from './processes.ts';
 
 const folder = temporaryFolder();
@@ -41,14 +42,6 @@ cpSync(fileURLToPath(new URL('../fixtures/rankers/pairrm-hf', import.meta.url)),
   recursive: true,
 });
 
-/** A Python that notes the model of each vLLM that it starts in a file. */
-function notingPython(name: string, starts: string): string {
-  const python = join(folder, `${name}-python`);
-  const note = `case "$*" in *"vllm.entrypoints.cli.main serve"*) echo "$4" >> '${starts}';; esac`;
-  writeFileSync(python, `#!/bin/sh\n${note}\nexec '${process.env['SELM_PYTHON']}' "$@"\n`, { mode: 0o755 });
-  return python;
-}
-
 interface Settings {
   optimize: object;
   [setting: string]: unknown;
@@ -57,7 +50,6 @@ interface Settings {
 /** A run of two rounds with a home of its own. */
 async function twoRounds(name: string, { optimize, ...settings }: Settings) {
   const home = join(folder, name);
-  const starts = join(folder, `${name}-starts`);
   const config = {
     name,
     model,
@@ -71,7 +63,9 @@ async function twoRounds(name: string, { optimize, ...settings }: Settings) {
     ...settings,
   };
   writeFileSync(join(folder, `${name}.yaml`), stringify(config));
-  const env = { SELM_HOME: home, SELM_PYTHON: notingPython(name, starts) };
+  const python = join(folder, `${name}-python`);
+  const startsOf = makeNotingPython(python, process.env['SELM_PYTHON']!);
+  const env = { SELM_HOME: home, SELM_PYTHON: python };
   const before = vllmProcesses();
   const ended = await selm(['run', join(folder, `${name}.yaml`), '--json'], env);
   expect(ended.code, ended.stderr).toBe(0);
@@ -80,7 +74,7 @@ async function twoRounds(name: string, { optimize, ...settings }: Settings) {
     env,
     store: new LocalStore(join(home, 'artifacts')),
     status: summaryOf<RunStatus>(ended),
-    starts: readFileSync(starts, 'utf8').trim().split('\n'),
+    starts: startsOf(),
   };
 }
 
