@@ -46,7 +46,12 @@ export async function bundleProcesses(folder: string, location: string): Promise
     plugins: [ownPlaces(folder, location, entries), librariesLoadedLater(folder)],
     logLevel: 'error',
   });
-  for (const entry of entries) await writeFile(entry, loader(basename(entry, '.js')));
+  for (const entry of entries) {
+    const bundle = entry.replace(/\.js$/, '.cjs');
+    // Code that V8 has compiled before cannot import: the loader does that. The other occurrence is in a message.
+    await writeFile(bundle, (await readFile(bundle, 'utf8')).replaceAll(/(?<!`)\bimport\(/g, 'importModule('));
+    await writeFile(entry, loader(basename(entry, '.js')));
+  }
 }
 
 /** The module that a process starts with: it runs the bundle beside it. Another user may not be allowed to keep what V8 has compiled. */
@@ -54,7 +59,7 @@ const loader = (name: string): string => `
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { constants, Script } from 'node:vm';
+import { Script } from 'node:vm';
 
 const filename = fileURLToPath(new URL('./${name}.cjs', import.meta.url));
 const compiled = fileURLToPath(new URL('./${name}.compiled', import.meta.url));
@@ -71,11 +76,10 @@ try {
 }
 // esbuild writes ASCII only.
 const code = readFileSync(filename, 'latin1');
-const importModuleDynamically = constants.USE_MAIN_CONTEXT_DEFAULT_LOADER;
-const script = new Script(\`(function (module, exports, require) {\${code}
-})\`, { filename, cachedData, importModuleDynamically });
+const script = new Script(\`(function (module, exports, require, importModule) {\${code}
+})\`, { filename, cachedData });
 const module = { exports: {} };
-script.runInThisContext()(module, module.exports, createRequire(filename));
+script.runInThisContext()(module, module.exports, createRequire(filename), (name) => import(name));
 await module.exports.run();
 `;
 
