@@ -47,6 +47,8 @@ const isAlive = (pid: number) => {
   }
 };
 
+const hasPendingSignals = (pid: number) => /^ShdPnd:\s*0*[1-9a-f]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+
 const until = (condition: () => boolean) => expect.poll(condition).toBe(true);
 
 /** Whether a process that selm has started for this folder is left. */
@@ -161,6 +163,8 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
     const pid = engine();
     process.kill(pid, 'SIGSTOP');
     command.kill(first);
+    // Of two signals that are pending together, the kernel may deliver one only, or the second one first.
+    await until(() => !hasPendingSignals(command.pid!));
     command.kill('SIGINT');
     const { code, stderr } = await ended;
     expect([code, stderr]).toEqual([1, 'selm: sample was stopped\n']);
