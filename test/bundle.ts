@@ -74,8 +74,7 @@ try {
     } catch {}
   });
 }
-// esbuild writes ASCII only.
-const code = readFileSync(filename, 'latin1');
+const code = readFileSync(filename, 'utf8');
 const script = new Script(\`(function (module, exports, require, importModule) {\${code}
 })\`, { filename, cachedData });
 const module = { exports: {} };
