@@ -7,7 +7,9 @@ import { runWorkers } from './worker.ts';
 
 endAtStrayErrors();
 const stop = new AbortController();
-process.once('disconnect', () => stop.abort());
+// The parent may have ended while this process loaded its modules.
+if (process.connected) process.once('disconnect', () => stop.abort());
+else stop.abort();
 endAfterParent(STOP_SECONDS + graceSeconds());
 await runWorkers(process.argv.slice(2) as Role[], { logLevel: 'ERROR', stop: stop.signal });
 process.exit();

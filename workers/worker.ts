@@ -121,8 +121,11 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
       if (isMeasured()) stopDemand = publishDemand(client, metrics, warn, version);
     }
     machine?.start();
-    stop?.addEventListener('abort', () => workers.forEach((worker) => worker.shutdown()), { once: true });
     const running = Promise.all(workers.map((worker) => worker.run()));
+    const shutDown = () => workers.forEach((worker) => worker.shutdown());
+    // Only workers that run can be shut down: the request may have come while they were created.
+    if (stop?.aborted) shutDown();
+    else stop?.addEventListener('abort', shutDown, { once: true });
     if (client && version && own) stopFollowing = followDeployment(own, { client, version, schedules, warn });
     const endHealth = port === undefined ? () => {} : serveHealth(port, workers);
     await running.finally(endHealth);

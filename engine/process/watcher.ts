@@ -9,6 +9,9 @@ import type { ProgramEnd } from './watched.ts';
 // Also ends this process.
 const endGroup = () => process.kill(-process.pid, 'SIGKILL');
 
+// The worker may have ended while this process loaded its modules.
+if (!process.connected) endGroup();
+
 const [command, ...args] = process.argv.slice(2);
 const program = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
 const report = (end: ProgramEnd) => process.send!(end, endGroup);
