@@ -51,6 +51,7 @@ const configSchema = z.looseObject({
   eos_token_id: ids,
   pad_token_id: ids,
   quantization_config: z.unknown().optional(),
+  is_encoder_decoder: z.boolean().nullish(),
   num_labels: z.int().positive().optional(),
   id2label: z.record(z.string(), z.unknown()).optional(),
 });
@@ -90,6 +91,8 @@ export function readModelConfig(folder: string): ModelConfig {
   if (raw.quantization_config) refuse(file, 'quantized weights (quantization_config)');
   if (raw['transformers_weights']) refuse(file, 'weights in a file of another name (transformers_weights)');
   if (EXPERTS.some((key) => raw[key])) refuse(file, 'a mixture of experts');
+  if (raw.is_encoder_decoder) refuse(file, 'an encoder and a decoder (is_encoder_decoder)');
+  if (raw.architectures?.[0].endsWith('ForMaskedLM')) refuse(file, `the masked language model ${raw.architectures[0]}`);
   const generation = join(folder, 'generation_config.json');
   const generationIds = parseConfig(generation, generationSchema, findJson(generation) ?? {}).eos_token_id;
   const architecture = raw.architectures?.[0] ?? `model_type "${raw.model_type}"`;

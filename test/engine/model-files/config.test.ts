@@ -203,6 +203,8 @@ describe('what is not supported is refused by name:', () => {
   test.each<[string, object, string]>([
     ['mixture of experts', { num_local_experts: 8 }, 'a mixture of experts'],
     ['mixture of experts of Qwen', { num_experts: 128 }, 'a mixture of experts'],
+    ['T5', { is_encoder_decoder: true }, 'an encoder and a decoder (is_encoder_decoder)'],
+    ['BERT', { architectures: ['BertForMaskedLM'] }, 'the masked language model BertForMaskedLM'],
     ['quantization', { quantization_config: { quant_method: 'awq' } }, 'quantized weights (quantization_config)'],
   ])('%s, by every backend', (_, changes, what) => {
     const target = model({ ...llama, ...changes });
