@@ -92,10 +92,11 @@ export function readModelConfig(folder: string): ModelConfig {
   if (raw['transformers_weights']) refuse(file, 'weights in a file of another name (transformers_weights)');
   if (EXPERTS.some((key) => raw[key])) refuse(file, 'a mixture of experts');
   if (raw.is_encoder_decoder) refuse(file, 'an encoder and a decoder (is_encoder_decoder)');
-  if (raw.architectures?.[0].endsWith('ForMaskedLM')) refuse(file, `the masked language model ${raw.architectures[0]}`);
+  const architecture = raw.architectures?.[0] ?? `model_type "${raw.model_type}"`;
+  if (architecture.endsWith('ForMaskedLM')) refuse(file, `the masked language model ${architecture}`);
+  if (raw['n_embd'] !== undefined) refuse(file, "GPT-2's kind of layers (n_embd)");
   const generation = join(folder, 'generation_config.json');
   const generationIds = parseConfig(generation, generationSchema, findJson(generation) ?? {}).eos_token_id;
-  const architecture = raw.architectures?.[0] ?? `model_type "${raw.model_type}"`;
   const window = windows[architecture.replace(/For[A-Za-z]+$/, '')]?.(raw);
   return {
     architecture,

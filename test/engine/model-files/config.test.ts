@@ -205,6 +205,7 @@ describe('what is not supported is refused by name:', () => {
     ['mixture of experts of Qwen', { num_experts: 128 }, 'a mixture of experts'],
     ['T5', { is_encoder_decoder: true }, 'an encoder and a decoder (is_encoder_decoder)'],
     ['BERT', { architectures: ['BertForMaskedLM'] }, 'the masked language model BertForMaskedLM'],
+    ['GPT-2', { n_embd: 768 }, "GPT-2's kind of layers (n_embd)"],
     ['quantization', { quantization_config: { quant_method: 'awq' } }, 'quantized weights (quantization_config)'],
   ])('%s, by every backend', (_, changes, what) => {
     const target = model({ ...llama, ...changes });
