@@ -91,7 +91,7 @@ export async function sampleFromServer(
 const adviceOn = ({ isTooLong }: RequestRefused): string =>
   isTooLong
     ? 'lower sample.maxNewTokens, or serve the model with a longer context (vLLM: --max-model-len)'
-    : 'sample.server needs a server that takes prompts of token ids, such as vLLM, llama.cpp or `selm serve`';
+    : 'a server in sample.server must take prompts of token ids, as vLLM, llama.cpp and `selm serve` do';
 
 /** Sets every sampling parameter: servers take missing ones from the model's generation_config.json or from their own defaults. */
 const requestOf = (
