@@ -1,15 +1,14 @@
 /** A run that fails, is decided about by the commands, paused and damaged: with a real server, workers and engine. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, Connection } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { RunProgress } from '../../workers/progress.ts';
 import type { RunStatus } from '../../workflows/status.ts';
-import { selm, startSelm, summaryOf, type Running } from '../command.ts';
+import { selm, summaryOf } from '../command.ts';
 import { jsonl } from '../jsonl.ts';
+import { startOwnWorker, type OwnWorker } from '../own-worker.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
@@ -31,30 +30,18 @@ const config = {
 };
 
 /** Works on this folder's own server, which it starts; runs that wait for a decision do not end it. */
-let worker: Running;
-let said = '';
+let worker: OwnWorker;
 beforeAll(async () => {
   tinyModel(join(folder, 'model'));
   write('train.jsonl', jsonl(tinyPrompts(40)));
   write('held-out.jsonl', jsonl(tinyPrompts(8, 1000)));
   write('tiny.yaml', stringify(config));
-  worker = startSelm(['worker'], env);
-  worker.process.stderr!.on('data', (data) => (said += data));
-  await until('it works', () => said.includes('Working as control'));
+  worker = await startOwnWorker(env);
   expect(await done('start', join(folder, 'tiny.yaml'))).toBe('Run "tiny" is started: selm watch tiny');
 });
 afterAll(async () => {
-  worker.process.kill('SIGTERM');
-  expect((await worker.ended).code).toBe(0);
+  await worker.stop();
 });
-
-async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
-  for (let waited = 0; waited < 1000; waited++) {
-    if (await condition()) return;
-    await sleep(200);
-  }
-  throw new Error(`Waited in vain until ${what}: ${said}`);
-}
 
 const status = async (name = 'tiny') => summaryOf<RunProgress>(await selm(['status', name, '--json'], env)).status;
 
@@ -96,7 +83,7 @@ it('settings that cannot be are refused in one sentence, and decisions that ther
 
 it('a round is skipped, and redone after all with other settings; of two operators at once, one decides', async () => {
   await done('skip', 'tiny');
-  await until('the second round has failed', async () => (await status()).failure?.round === 2);
+  await worker.until('the second round has failed', async () => (await status()).failure?.round === 2);
   expect(await status()).toMatchObject({ skipped: [1], results: [] });
   const sampling = ['--set', 'sample.samplesPerPrompt=4', '--set', 'sample.temperature=1'];
   const retry = ['retry', 'tiny', '--round', '1', ...sampling];
@@ -118,7 +105,7 @@ function damageHeldOut(): void {
 
 it('a paused run goes on, and makes again what was damaged in the meantime', async () => {
   expect(await done('pause', 'tiny')).toBe('Run "tiny" pauses after the step in progress: selm resume tiny');
-  await until('the run is paused', async () => (await status()).state === 'paused');
+  await worker.until('the run is paused', async () => (await status()).state === 'paused');
   expect(summaryOf<RunProgress>(await selm(['status', 'tiny', '--json'], env)).pending).toEqual([]);
   damageHeldOut();
   await done('resume', 'tiny');
@@ -134,10 +121,12 @@ it('a paused run goes on, and makes again what was damaged in the meantime', asy
 it('a run that is stopped ends well; what it leaves in histories is small and has no text of a prompt', async () => {
   write('tiny.yaml', stringify({ ...config, name: 'stopped' }));
   await done('start', join(folder, 'tiny.yaml'));
-  await until('the run is parked', async () => (await status('stopped').catch(() => undefined))?.state === 'parked');
+  await worker.until(
+    'the run is parked',
+    async () => (await status('stopped').catch(() => undefined))?.state === 'parked',
+  );
 
-  const { address } = JSON.parse(readFileSync(join(env.SELM_HOME, 'server.json'), 'utf8')) as { address: string };
-  const client = new Client({ connection: await Connection.connect({ address }) });
+  const client = await worker.connect();
   for (const id of ['selm-tiny', 'selm-tiny/round-1', 'selm-tiny/round-2']) {
     const text = historyToJSON(await client.workflow.getHandle(id).fetchHistory());
     const payloads = [...text.matchAll(/"data":\s*"([^"]+)"/g)].map(([, data]) =>

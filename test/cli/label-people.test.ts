@@ -1,7 +1,7 @@
 /** A round that people label, as `selm label people` shows it: with a real server, worker, engine and voters. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { z } from 'zod';
@@ -17,11 +17,11 @@ import type { VotingProgress } from '../../workers/voting-progress.ts';
 import { findRun } from '../../workers/runs.ts';
 import { runStatusQuery } from '../../workflows/alignment.ts';
 import type { RoundResult } from '../../workflows/status.ts';
-import { selm, startSelm, summaryOf, type Running } from '../command.ts';
+import { selm, summaryOf } from '../command.ts';
 import { jsonl } from '../jsonl.ts';
+import { startOwnWorker, type OwnWorker } from '../own-worker.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
-import { until as untilTrue } from '../until.ts';
 
 const folder = temporaryFolder();
 const env = { SELM_HOME: join(folder, 'home') };
@@ -46,29 +46,21 @@ const config = {
   evaluate: { maxNewTokens: 12 },
 };
 
-let worker: Running;
-let said = '';
+let worker: OwnWorker;
 let client: Client;
 beforeAll(async () => {
   tinyModel(join(folder, 'model'));
   write('train.jsonl', jsonl(tinyPrompts(24)));
   write('held-out.jsonl', jsonl(tinyPrompts(4, 1000)));
   write('asked.yaml', stringify(config));
-  worker = startSelm(['worker'], env);
-  worker.process.stderr!.on('data', (data) => (said += data));
-  await until('it works', () => said.includes('Working as control'));
+  worker = await startOwnWorker(env);
   await done('start', join(folder, 'asked.yaml'));
-  const { address } = JSON.parse(readFileSync(join(env.SELM_HOME, 'server.json'), 'utf8')) as { address: string };
-  client = new Client({ connection: await Connection.connect({ address }) });
+  client = await worker.connect();
 });
 afterAll(async () => {
   await client.connection.close();
-  worker.process.kill('SIGTERM');
-  expect((await worker.ended).code).toBe(0);
+  await worker.stop();
 });
-
-const until = <T>(what: string, condition: () => Promise<T | undefined> | T | undefined) =>
-  untilTrue(what, condition, () => said);
 
 async function done(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await selm(args, env);
@@ -98,7 +90,7 @@ async function result(): Promise<RoundResult> {
 let first: RoundResult;
 
 it('counts the votes while the round waits', async () => {
-  const voting = await until('the round asks', () => votingOf(client, 'asked'));
+  const voting = await worker.until('the round asks', () => votingOf(client, 'asked'));
   expect(await done('label', 'people', 'asked')).toContain('asked, round 1: 0 of 36 votes are in, 0 skipped');
   await answer(voting, 'Ada', 'left', 5);
   const held = (await claim(client, voting, 'Ben'))!;
@@ -191,7 +183,7 @@ it('shows the people of a run that has parked after the votes, to decide whom to
   const evaluate = { ...config.evaluate, labeler: { by: 'verifier' } };
   write('nobody.yaml', stringify({ ...config, label: everybody, evaluate }));
   await done('start', join(folder, 'nobody.yaml'));
-  await until('the run has parked', async () => {
+  await worker.until('the run has parked', async () => {
     const { state } = await (await findRun(client, 'asked')).query(runStatusQuery);
     return state === 'parked';
   });

@@ -1,7 +1,7 @@
 /** Runs whose rounds people label: a real server, worker, engine and store, and people who answer through the pages' client. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { readQuestion, readQuestions } from '../../activities/people/questions.ts';
@@ -29,11 +29,11 @@ import { pauseUpdate, resumeUpdate, skipUpdate } from '../../workflows/decisions
 import { roundWorkflowId } from '../../workflows/ids.ts';
 import { closeVotingUpdate } from '../../workflows/people/decisions.ts';
 import type { RunStatus } from '../../workflows/status.ts';
-import { selm, startSelm, type Running } from '../command.ts';
+import { selm } from '../command.ts';
 import { jsonl } from '../jsonl.ts';
+import { startOwnWorker, type OwnWorker } from '../own-worker.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
-import { until as untilTrue } from '../until.ts';
 import { answer, openedVoting } from '../voters.ts';
 import { servePages } from '../web/pages.ts';
 import { Voter } from '../web/voter.ts';
@@ -55,29 +55,21 @@ const config = {
   evaluate: { maxNewTokens: 12, labeler: { by: 'verifier' } },
 };
 
-let worker: Running;
+let worker: OwnWorker;
 let client: Client;
-let said = '';
 beforeAll(async () => {
   tinyModel(join(folder, 'model'));
   write('train.jsonl', jsonl(tinyPrompts(20)));
   write('held-out.jsonl', jsonl(tinyPrompts(4, 1000)));
   write('gold.jsonl', jsonl([1, 2, 3, 4].map(goldRow)));
   write('guidelines.md', '# Prefer the response with more vowels\n');
-  worker = startSelm(['worker'], env);
-  worker.process.stderr!.on('data', (data) => (said += data));
-  await until('it works', () => said.includes('Working as control'));
-  const { address } = JSON.parse(readFileSync(join(env.SELM_HOME, 'server.json'), 'utf8')) as { address: string };
-  client = new Client({ connection: await Connection.connect({ address }) });
+  worker = await startOwnWorker(env);
+  client = await worker.connect();
 });
 afterAll(async () => {
   await client.connection.close();
-  worker.process.kill('SIGTERM');
-  expect((await worker.ended).code).toBe(0);
+  await worker.stop();
 });
-
-const until = <T>(what: string, condition: () => Promise<T | undefined> | T | undefined) =>
-  untilTrue(what, condition, () => said);
 
 const configOf = (changes: Record<string, unknown> & { name: string }): RunConfig => {
   write('run.yaml', stringify({ ...config, ...changes }));
@@ -150,7 +142,7 @@ it('a run asks people over HTTP in every round, is paused and stopped in the mid
 
   await vote(0, 3);
   await decide(client, 'asked', pauseUpdate);
-  await until('the run is paused', async () => (await state('asked')) === 'paused');
+  await worker.until('the run is paused', async () => (await state('asked')) === 'paused');
   await expect(answer(client, first, 'ben', 1)).rejects.toThrow('The run is paused');
   expect((await voters[1].ask('asked')) === undefined).toBe(true);
   await decide(client, 'asked', resumeUpdate);
@@ -264,7 +256,7 @@ it('a deadline parks the run, which waits again, fails later, and is restarted: 
   const voting = await openedVoting(client, 'parked', 1);
   expect(voting.deadline).toMatch(/^\d{4}-.+Z$/);
   await answer(client, voting, 'ann', 2);
-  await until('the deadline has passed', async () => (await state('parked')) === 'parked');
+  await worker.until('the deadline has passed', async () => (await state('parked')) === 'parked');
   const status = await done('status', 'parked');
   expect(status).toMatch(
     /Waits since .+Z: not all votes were in at the deadline, after 0\.001 hours \(label\.deadline\)/,
@@ -283,7 +275,7 @@ it('a deadline parks the run, which waits again, fails later, and is restarted: 
   const restarted = await openedVoting(client, 'parked', 1);
   expect(await progressOf(client, restarted)).toMatchObject({ asked: 6, votes: 3 });
   await answer(client, restarted, 'cleo', 3);
-  await until('training has diverged', async () => (await statusOf('parked')).failure?.step === 'optimize');
+  await worker.until('training has diverged', async () => (await statusOf('parked')).failure?.step === 'optimize');
   await retryRun(client, 'parked', { settings: { 'optimize.learningRate': 1e-3 } });
   const first = await ended('parked');
   expect(first.results[0].label.counts).toMatchObject({ votes: 6, preferred: 6 });
@@ -382,7 +374,7 @@ it('while a round waits, its page, selm status and Temporal say how many votes a
 
   // Closed while the run is paused: it goes on with the votes that are in, once it is resumed.
   await decide(client, 'told', pauseUpdate);
-  await until('the run is paused', async () => (await state('told')) === 'paused');
+  await worker.until('the run is paused', async () => (await state('told')) === 'paused');
   expect(await done('label', 'close', 'told')).toBe('Run "told" goes on with the votes that are in.');
   await expect(decide(client, 'told', closeVotingUpdate)).rejects.toThrow('is closing its voting already');
   await decide(client, 'told', resumeUpdate);
@@ -393,7 +385,7 @@ it('a round that is skipped after its deadline closes its voting', async () => {
   const label = { ...config.label, votes: 2, deadline: 0.0005, atDeadline: 'park' };
   await start({ name: 'skipped', rounds: 1, sample: oneShard, label });
   const { blocks } = await openedVoting(client, 'skipped', 1);
-  await until('the deadline has passed', async () => (await state('skipped')) === 'parked');
+  await worker.until('the deadline has passed', async () => (await state('skipped')) === 'parked');
   await decide(client, 'skipped', skipUpdate);
   expect((await ended('skipped')).skipped).toEqual([1]);
   await client.workflow.getHandle(blocks[0]).result();
