@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import { freePort } from '../free-port.ts';
 import { goPrograms } from '../made-once.ts';
+import { until } from '../until.ts';
 
 const VERSION = 'v1.8.0';
 const GO_PACKAGE = `github.com/versity/versitygw/cmd/versitygw@${VERSION}`;
@@ -38,7 +38,7 @@ export async function startVersitygw(folder: string, buckets: string[]): Promise
     env,
     stdio: 'ignore',
   });
-  for (let tries = 0; tries < 100 && !(await listens(port)); tries++) await sleep(50);
+  await until('versitygw listens', () => listens(port));
   return {
     port,
     root,
