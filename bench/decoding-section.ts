@@ -43,18 +43,22 @@ export function decodingSection(results: Results): string {
     const apart = figure(results, `${of}, unshared`, 'selm', rateOf);
     const prompts = figure(results, of, 'selm', promptSeconds);
     const step = (perSecond: number) => number((rows / perSecond) * 1000, 1, ' ms');
+    // What these products alone allow, if nothing else took any time.
+    const products = milliseconds(profile, [...layers, 'attention, products']);
+    const most = (perSecond: number, promptMilliseconds = 0) =>
+      `; with its products alone it would be ${number((rows * 1000) / (products + promptMilliseconds) / perSecond, 2)} times`;
     return `- ${[
       `**${of}**: linear and output layers take ${number(milliseconds(profile, layers), 1, ' ms')}, attention's products ${number(milliseconds(profile, ['attention, products']), 1, ' ms')}`,
       `reading every weight once takes ${number(reading, 1, ' ms')} at ${number(bandwidth, 0)} GB/s`,
       format === 'f32' && `multiplying ${number((flops / rate) * 1e-6, 1, ' ms')} at ${number(rate, 0)} GFLOP/s`,
       other &&
-        `${TIMES.llamaCpp[format]} times llama.cpp's rate would be a step of ${step(TIMES.llamaCpp[format] * other)}`,
+        `${TIMES.llamaCpp[format]} times llama.cpp's rate would be a step of ${step(TIMES.llamaCpp[format] * other)}${most(other)}`,
       of.startsWith('decode') &&
         generate &&
-        `${TIMES.transformers} times transformers' rate with IFEval's prompts would be a step of ${step(TIMES.transformers * generate)}, including the time of the prompts`,
+        `${TIMES.transformers} times transformers' rate with IFEval's prompts would be a step of ${step(TIMES.transformers * generate)}, including the time of the prompts${most(generate)}`,
       apart &&
         prompts &&
-        `${TIMES.apart} times the rate of separate prompts would be a step of ${step(TIMES.apart * apart)}, of which the prompts take ${number((prompts * 1000) / size.newTokens!, 1, ' ms')}`,
+        `${TIMES.apart} times the rate of separate prompts would be a step of ${step(TIMES.apart * apart)}, of which the prompts take ${number((prompts * 1000) / size.newTokens!, 1, ' ms')}${most(apart, (prompts * 1000) / size.newTokens!)}`,
     ]
       .filter(Boolean)
       .join('; ')}.`;

@@ -22,6 +22,8 @@ interface Measured {
   referenceSeconds?: number;
   /** For a round: the time of its engine jobs. */
   engineSeconds?: number;
+  /** For a round: the time of the same round in another run, which reuses the artifacts of all its steps. */
+  reusedSeconds?: number;
   /** For a profile: the time of a step by its parts. */
   profile?: Profile;
   /** For matmul: rate of a matrix product. */

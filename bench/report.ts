@@ -14,6 +14,7 @@ import {
   rate,
   ratio,
   seconds,
+  stepShare,
   type CaseResult,
   type Results,
 } from './results.ts';
@@ -78,6 +79,7 @@ ${CASES.flatMap((given) => rows(results, given)).join('\n')}
   The quickstart's round takes a few seconds. One profiled round spent 1.4 s outside the engine: 0.35 s on the intervals of the win rates
   (10,000 resamples, and 1,000 fits that control for length), 0.3 s on labels and preferences, 0.3 s on input and output of five sampling
   and two scoring jobs, and the rest on 40 workflow and activity tasks. This time grows with the number of prompts, not with the model.
+  With all steps reused, the same round computes nothing: what it then takes is Temporal's, and the reading of the stored results.
 - **large**: a Llama of TinyLlama's shape, 1.1 billion random weights in bfloat16: 2.2 GB in its file, 4.4 GB in float32. Four
   responses of 16 tokens, scores, and a step of four preferences (prompts of 64 tokens, responses of 128), in sequence in one process, as a
   worker's engine runs a round.
@@ -104,7 +106,7 @@ function profileSection(results: Results): string {
   const parts = Object.entries(run.profile).sort(([, a], [, b]) => b.seconds - a.seconds);
   const lines = parts.map(([name]) => `| ${name} | ${partCells(run.profile!, name)} |`);
   return `This is ONNX Runtime's profile of a step's operators. Profiling itself takes some time. The rates count all operations of the products:
-attention's include the weights that the backward pass recomputes, and the masked keys of a block.
+attention's include the weights that the backward pass recomputes, and the masked keys of a block.${productBound(results, run.profile)}
 
 Most of the remaining time, apart from the products of frozen layers and of the output layer, is limited by memory bandwidth: LoRA's
 products have one side as narrow as the rank, and norms, gates and masks are elementwise. Optimizations that were tested, measured
@@ -120,6 +122,20 @@ separately with 900 tokens and 1536 columns:
 | part | ms per step | share | GFLOP/s |
 | --- | ---: | ---: | ---: |
 ${lines.join('\n')}`;
+}
+
+/** The large products of a step. */
+const PRODUCTS = ['frozen linear layers', 'output layer', 'attention, products'];
+
+/** What share of the machine's rate a step would reach with all its large products at that rate. */
+function productBound(results: Results, profile: Profile): string {
+  const [rate, share] = [machineRate(results), stepShare(results)];
+  if (!rate || !share) return '';
+  const slower = PRODUCTS.reduce((sum, name) => sum + profile[name].seconds - profile[name].flops / rate / 1e9, 0);
+  const total = totalSeconds(profile);
+  return ` If these
+products, except LoRA's, ran at the machine's rate for large matrices and everything else took as long as it does, a step would reach
+${percent((share * total) / (total - slower))} of that rate instead of ${percent(share)}.`;
 }
 
 /** Milliseconds, share and rate of a part of an optimize step. */
@@ -174,9 +190,11 @@ const perToken = (seconds: number, megabytes: number, tokens: number) =>
 function row(results: Results, task: Task, { name, sides, agreement }: CaseResult, side: Side): string {
   const { runs = [], missing, equalTokens } = sides[side] ?? {};
   const of = (what: Parameters<typeof figure>[3]) => figure(results, name, side, what);
+  const reused = of((run) => run.reusedSeconds);
   const remarks = [
     missing && `missing: ${missing}`,
     runs.length > 0 && overhead(runs[0]) !== undefined && `${percent(of(overhead))} outside the engine`,
+    reused && `${number(reused, 2, ' s')} with all steps reused`,
     of((run) => run.gigaflops) &&
       number(
         of((run) => run.gigaflops),
