@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import { missingPrograms } from '../activities/benchmarks/program-environment.ts';
 import { describeDropped } from '../activities/prompts/portions.ts';
-import { estimateRun, type Estimate } from '../workers/estimate.ts';
+import { estimateRun, isOnGpus, type Estimate } from '../workers/estimate.ts';
 import { gpuProblem } from '../workers/gpu-fit.ts';
 import { checkMachine } from '../workers/machine.ts';
 import { nvidiaGpus } from '../engine/gpus.ts';
@@ -81,16 +81,21 @@ async function machine(): Promise<Findings> {
   return { problems, rows: checks.map(({ what, found }) => [what, found]), json: { checks, problems } };
 }
 
+const NO_GPUS =
+  'device: cuda needs NVIDIA GPUs, and this machine has none: the run needs a worker on a machine that has.';
+
 async function configuration(file: string, flags: GivenFlags): Promise<Findings> {
   const assumptions = assumptionFlags.read(flags);
   const config = loadConfig(file);
   const estimated = await estimateRun(config, assumptions);
   // The workers of the run may be other machines.
   const missing = missingPrograms(config.evaluate.benchmarks ?? []);
-  const warnings = [...estimated.warnings, ...memoryWarnings(estimated), ...missing];
-  const estimate = { ...estimated, warnings };
   // A machine without GPUs can estimate a run of one that has them.
-  const unfit = nvidiaGpus().length > 0 ? gpuProblem(config) : undefined;
+  const here = nvidiaGpus().length > 0;
+  const without = isOnGpus(config) && !here ? [NO_GPUS] : [];
+  const warnings = [...estimated.warnings, ...memoryWarnings(estimated), ...without, ...missing];
+  const estimate = { ...estimated, warnings };
+  const unfit = here ? gpuProblem(config) : undefined;
   const problems = [...estimate.problems, ...(unfit === undefined ? [] : [unfit])];
   return {
     problems,

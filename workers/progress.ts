@@ -5,6 +5,7 @@ import {
   type WorkflowExecutionDescription,
   type WorkflowHandle,
 } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import { decodeOptionalFailureToOptionalError } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type { Losses } from '../activities/loss-curve.ts';
 import type { Resumed } from '../activities/resumed.ts';
@@ -76,6 +77,9 @@ function waitsOn({ state, nextAttemptScheduleTime, activityOptions }: Activity):
   return state === SCHEDULED && !nextAttemptScheduleTime && queue ? { waitsOn: queue } : {};
 }
 
+/** Temporal's failure of an activity whose worker was stopped: it goes on at its last checkpoint. */
+const isShutdown = (error: unknown) => error instanceof ApplicationFailure && error.type === 'WorkerShutdown';
+
 /** The pending activities of a workflow and of its running child workflows. */
 async function pendingActivities(client: Client, handle: WorkflowHandle): Promise<PendingActivity[]> {
   const { raw } = await handle.describe();
@@ -92,7 +96,7 @@ async function pendingActivities(client: Client, handle: WorkflowHandle): Promis
         attempt: attempt ?? 1,
         ...(progress && { progress }),
         ...waitsOn(activity),
-        ...(error && { lastFailure: error.message }),
+        ...(error && !isShutdown(error) && { lastFailure: error.message }),
       };
     }),
   );

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { importPolicy, openPolicyArtifact, TOKENIZER_FILES } from '../../activities/policy.ts';
 import { prepare } from '../../activities/prepare.ts';
 import { sample } from '../../activities/sample.ts';
@@ -132,10 +132,9 @@ test('a copy that was killed goes on: files that the store has are not read from
     stdio: 'ignore',
   });
   const exit = once(killed, 'exit');
-  await vi.waitUntil(
-    () => stored().some((path) => path.endsWith(shards[0])) && hub.downloads.includes(shards[1]),
-    60_000,
-  );
+  await expect
+    .poll(() => stored().some((path) => path.endsWith(shards[0])) && hub.downloads.includes(shards[1]))
+    .toBe(true);
   killed.kill('SIGKILL');
   await exit;
   expect(stored().filter((path) => /manifest|00002/.test(path))).toEqual([]);

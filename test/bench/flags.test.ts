@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 
 async function script(...args: string[]) {
   // A script that takes a wrong flag would measure for hours.
-  const child = spawn(process.execPath, ['--import', 'tsx', ...args], { stdio: 'pipe', timeout: 60_000 });
+  const child = spawn(process.execPath, ['--import', 'tsx', ...args], { stdio: 'pipe', timeout: 600_000 });
   let said = '';
   for (const output of [child.stdout, child.stderr]) output.on('data', (data) => (said += data));
   const [code] = (await once(child, 'close')) as [number | null];

@@ -204,7 +204,7 @@ export class Tasks {
    * @throws Error when the condition does not come about, and at once when a task has ended that was not stopped
    */
   async until(what: string, holds: () => Promise<boolean>, run: string): Promise<void> {
-    for (let tries = 0; tries < 480; tries++) {
+    for (let tries = 0; tries < 2400; tries++) {
       if (await holds()) return;
       if (this.ended !== undefined) throw new Error(`${this.ended} while waiting for ${what}`);
       await sleep(250);

@@ -91,6 +91,9 @@ test('a run that cannot fit on the GPUs is refused before it starts, with what w
   expect([doctor.code, doctor.stderr]).toEqual([2, expect.stringContaining('gpus: 8 is more than the 4 GPUs')]);
   expect(doctor.stdout).toMatch(/workers *│ node/);
   expect((await run(0)).stderr).toMatch(/^selm: device: cuda needs NVIDIA GPUs, and nvidia-smi shows none/);
+  const elsewhere = await selm(['doctor', zephyr, '--json'], { ...env, PATH: withGpus(0) });
+  expect([elsewhere.code, elsewhere.stderr]).toEqual([0, '']);
+  expect(summaryOf<Estimate>(elsewhere).warnings).toContainEqual(expect.stringContaining('this machine has none'));
 });
 
 test('reports what the rounds of a configuration need', async () => {

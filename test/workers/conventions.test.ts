@@ -58,7 +58,7 @@ async function list(client: Client, query: string): Promise<WorkflowExecutionInf
 }
 /** The server's list lags behind. */
 const listed = (client: Client, query: string) =>
-  expect.poll(async () => (await list(client, query)).map(({ workflowId }) => workflowId).sort(), { timeout: 20_000 });
+  expect.poll(async () => (await list(client, query)).map(({ workflowId }) => workflowId).sort());
 
 const attributesOf = ({ typedSearchAttributes }: Pick<WorkflowExecutionInfo, 'typedSearchAttributes'>) =>
   Object.fromEntries(
@@ -223,7 +223,7 @@ it('a server that is killed loses none of the activities that are queued', async
       const config = testConfig({ name: 'survivor', rounds: 1, sample: { shardSize: 1 } });
       const { handle } = await startRun(client, config);
       const state = () => handle.describe().then(({ status }) => status.name, String);
-      await expect.poll(state, { timeout: 180_000 }).toBe('COMPLETED');
+      await expect.poll(state).toBe('COMPLETED');
     },
     { maxConcurrentActivityTaskExecutions: 1 },
   );
@@ -265,7 +265,7 @@ describe('a server without the search attributes', () => {
             await again.handle.result();
             return attributesOf(await again.handle.describe());
           },
-          { timeout: 30_000, interval: 1000 },
+          { interval: 1000 },
         )
         .toMatchObject({ SelmRun: 'plain', SelmState: 'done' });
     });

@@ -82,21 +82,21 @@ const counts = async () => {
   const { services } = await ecs.send(new DescribeServicesCommand({ cluster, services: ['control-v1', 'control-v2'] }));
   return services!.map(({ desiredCount }) => desiredCount);
 };
-const patience = { timeout: 60_000, interval: 500 };
+const slowly = { interval: 500 };
 
 it('the version that the cluster names becomes current and declares its schedules', async () => {
   await name('v1');
   start('v1', 3);
-  await expect.poll(currentVersion, patience).toBe('v1');
-  await expect.poll(() => hourOfSchedule().catch(() => undefined), patience).toBe(3);
+  await expect.poll(currentVersion, slowly).toBe('v1');
+  await expect.poll(() => hourOfSchedule().catch(() => undefined), slowly).toBe(3);
 });
 
 it('the next version takes over; the drained one stops its service', async () => {
   await name('v2');
   start('v2', 5);
-  await expect.poll(currentVersion, patience).toBe('v2');
-  await expect.poll(hourOfSchedule, patience).toBe(5);
-  await expect.poll(counts, patience).toEqual([0, 1]);
+  await expect.poll(currentVersion, slowly).toBe('v2');
+  await expect.poll(hourOfSchedule, slowly).toBe(5);
+  await expect.poll(counts, slowly).toEqual([0, 1]);
 });
 
 it('a worker of the earlier version that starts again takes nothing back', async () => {
@@ -106,7 +106,7 @@ it('a worker of the earlier version that starts again takes nothing back', async
   const again = start('v1', 3);
   // It has looked when it has stopped its service again.
   await ecs.send(new UpdateServiceCommand({ cluster, service: 'control-v1', desiredCount: 1 }));
-  await expect.poll(counts, patience).toEqual([0, 1]);
+  await expect.poll(counts, slowly).toEqual([0, 1]);
   expect([await currentVersion(), await hourOfSchedule()]).toEqual(['v2', 5]);
   expect(again.process.exitCode).toBeNull();
 });

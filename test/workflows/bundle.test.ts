@@ -30,7 +30,7 @@ async function bundledFiles(): Promise<string[]> {
   return [...files].sort();
 }
 
-test('the workflows load no configuration, no file system and nothing native', { timeout: 120_000 }, async () => {
+test('the workflows load no configuration, no file system and nothing native', async () => {
   // Bundling fails if a workflow imports node:fs or another module that is not deterministic.
   const files = await bundledFiles();
   expect(files).toContain('workflows/alignment.ts');

@@ -81,7 +81,7 @@ test('workers: names the pool, and an operator can move a run to another', async
   };
   const handle = await withWorkers(server, standIns, async () => {
     const { handle: run } = await startRun(client, testConfig({ name: 'moved', rounds: 1 }));
-    await expect.poll(async () => (await run.query(runStatusQuery)).state, { timeout: 30_000 }).toBe('parked');
+    await expect.poll(async () => (await run.query(runStatusQuery)).state).toBe('parked');
     return run;
   });
   await withWorkers(

@@ -78,5 +78,5 @@ test('a program that is cancelled ends with all that it has started', async () =
       return '';
     }
   };
-  await vi.waitFor(() => expect(state()).toMatch(/^(Z.*)?$/), 5000);
+  await expect.poll(state).toMatch(/^(Z.*)?$/);
 });
