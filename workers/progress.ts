@@ -9,6 +9,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { decodeOptionalFailureToOptionalError } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type { Losses } from '../activities/loss-curve.ts';
 import type { Resumed } from '../activities/resumed.ts';
+import { JobAborted } from '../engine/protocol/errors.ts';
 import type { Progress } from '../engine/protocol/jobs.ts';
 import { runStatusQuery } from '../workflows/alignment.ts';
 import { blockWorkflowId, roundWorkflowId } from '../workflows/ids.ts';
@@ -77,8 +78,10 @@ function waitsOn({ state, nextAttemptScheduleTime, activityOptions }: Activity):
   return state === SCHEDULED && !nextAttemptScheduleTime && queue ? { waitsOn: queue } : {};
 }
 
-/** Temporal's failure of an activity whose worker was stopped: it goes on at its last checkpoint. */
-const isShutdown = (error: unknown) => error instanceof ApplicationFailure && error.type === 'WorkerShutdown';
+/** Types of the failures of an activity whose worker was stopped: Temporal's, and the engine's. It goes on at its last checkpoint. */
+const STOPPED = ['WorkerShutdown', JobAborted.name];
+
+const wasStopped = (error: unknown) => error instanceof ApplicationFailure && STOPPED.includes(error.type ?? '');
 
 /** The pending activities of a workflow and of its running child workflows. */
 async function pendingActivities(client: Client, handle: WorkflowHandle): Promise<PendingActivity[]> {
@@ -96,7 +99,7 @@ async function pendingActivities(client: Client, handle: WorkflowHandle): Promis
         attempt: attempt ?? 1,
         ...(progress && { progress }),
         ...waitsOn(activity),
-        ...(error && !isShutdown(error) && { lastFailure: error.message }),
+        ...(error && !wasStopped(error) && { lastFailure: error.message }),
       };
     }),
   );
