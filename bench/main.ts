@@ -5,7 +5,7 @@
  * `npm run bench -- --draw` measures nothing and writes the page from the existing results.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
@@ -16,6 +16,7 @@ import { readLlamaConfig } from '../engine/model-files/llama-config.ts';
 import { agreement, equalTokens } from './agreement.ts';
 import { CASES, type Case, type Side } from './cases.ts';
 import { stepFlops } from './flops.ts';
+import { describeMachine } from './machine.ts';
 import { MeasurementFailed, type Measurement, type Printed } from './measurement.ts';
 import { describe } from './report.ts';
 import type { CaseResult, Results } from './results.ts';
@@ -87,7 +88,7 @@ async function measureAll(before: Results | undefined): Promise<void> {
   if (repeats !== undefined && !(Number.isInteger(repeats) && repeats > 0))
     throw new InputError(`--repeats ${values.repeats} is no count: give 1, 2, 3, ...`);
   const wanted = CASES.filter(({ name }) => !only || only.some((start) => name.startsWith(start)));
-  const machine = `${cpus().length} cores of ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GB`;
+  const machine = describeMachine();
   if (only && before && before.machine !== machine) {
     throw new InputError(
       `bench/results.json is of ${before.machine}, and this machine is ${machine}: run npm run bench without --only.`,
