@@ -11,7 +11,7 @@ export interface CommandEntry {
 /** All subcommands, in the order of the help. */
 export const commands: Record<string, CommandEntry> = {
   run: {
-    summary: 'Start or continue a run, with a server and workers on this machine.',
+    summary: 'Start or resume a run, with a server and workers on this machine.',
     load: async () => (await import('./run.ts')).runCommand(),
   },
   start: {
@@ -35,7 +35,7 @@ export const commands: Record<string, CommandEntry> = {
     load: async () => (await import('./skip.ts')).skipCommand(),
   },
   stop: {
-    summary: 'Stop a run after the current step; its last accepted policy is published.',
+    summary: 'Stop a run after the current step; its last accepted policy is released.',
     load: async () => (await import('./stop.ts')).stopCommand(),
   },
   pause: {

@@ -25,9 +25,9 @@ sample:
   samplesPerPrompt: 4 # a preference needs responses that differ
   temperature: 1
 label:
-  by: verifier
+  by: verifier # checks the prompts' instructions (selm prompts ifeval)
 optimize:
-  learningRate: [5.0e-7, 3.0e-7, 1.0e-7] # one per round
+  learningRate: 1.0e-4 # of a LoRA adapter; or a list, one per round
   objective:
     name: selm
     beta: 0.01

@@ -8,7 +8,10 @@ export const optimizeSchema = trainingSchema.extend({
       error: 'expected a number > 0, or a list of them, one a round',
     })
     .default([...LEARNING_RATES])
-    .describe('Peak learning rate. A list has one value per round; its last value applies to all further rounds.'),
+    .describe(
+      "Peak learning rate. A list has one value per round; its last value applies to all further rounds. The default is the paper's, " +
+        'for all weights (`full: true`); an adapter needs a higher one, such as 1e-4.',
+    ),
   objective: objectiveSchema.prefault({}).describe('The loss that training minimizes.'),
   checkpointSeconds: z.number().positive().default(60).describe('Seconds between training checkpoints.'),
 });

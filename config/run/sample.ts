@@ -35,8 +35,9 @@ export const sampleSchema = samplingSchema.extend({
   server: samplerSchema
     .optional()
     .describe(
-      "A server that samples the responses instead of the workers. It must serve the run's model. selm loads each round's " +
-        "adapter through vLLM's API. It also samples the responses to the held-out prompts. The engine computes " +
-        'log-probabilities and training. `batchSize` is ignored. Server samples are not reproducible, so `selm verify` skips them.',
+      'A server that samples the responses to the prompts of a round and to the held-out prompts, instead of the workers. It must serve ' +
+        "the run's model; selm loads each round's adapter through vLLM's API. Workers train and compute the KL divergence, and the " +
+        'log-probabilities unless `logprobs` is true. `batchSize` is ignored. Server samples are not reproducible, so `selm verify` ' +
+        'skips them.',
     ),
 });

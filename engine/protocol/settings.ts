@@ -130,7 +130,13 @@ export const LEARNING_RATES = [5e-7, 3e-7, 1e-7] as const;
 
 /** Settings of training. */
 export const trainingSchema = z.strictObject({
-  learningRate: z.number().positive().default(LEARNING_RATES[0]).describe('Peak learning rate.'),
+  learningRate: z
+    .number()
+    .positive()
+    .default(LEARNING_RATES[0])
+    .describe(
+      "Peak learning rate. The default is the paper's, for all weights; an adapter needs a higher one, such as 1e-4.",
+    ),
   schedule: z
     .enum(['cosine', 'linear', 'constant'])
     .default('cosine')
