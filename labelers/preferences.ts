@@ -13,8 +13,8 @@ type DropReason = (typeof DROP_REASONS)[number];
 
 const REASONS: Record<DropReason, string> = {
   oneCandidate: 'with one candidate',
-  unjudged: 'with too few judgements',
-  noAnswer: 'with no answer that may be chosen',
+  unjudged: 'with too few scored responses',
+  noAnswer: 'with no response that may be chosen',
   tie: 'tied',
 };
 

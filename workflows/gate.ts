@@ -33,12 +33,12 @@ export function decideRound(
   }
   if (maxKl !== undefined && kl > maxKl) {
     reasons.push(
-      `Its KL from the policy it started from is ${kl.toFixed(2)} nats per ${from} answer, above maxKl of ${maxKl}.`,
+      `Its KL from the policy it started from is ${kl.toFixed(2)} nats per ${from} response, above maxKl of ${maxKl}.`,
     );
   }
   if (maxLengthGrowth !== undefined && growth > maxLengthGrowth) {
     reasons.push(
-      `Its answers are ${growth.toFixed(2)} times as long as those of the policy it started from ` +
+      `Its responses are ${growth.toFixed(2)} times as long as those of the policy it started from ` +
         `(${overPrevious.meanTokens.toFixed(1)} tokens, ${opponent.meanTokens!.toFixed(1)} before), ` +
         `above maxLengthGrowth of ${maxLengthGrowth}.`,
     );

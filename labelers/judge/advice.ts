@@ -18,8 +18,8 @@ export function adviceOn({
     ],
     [refused, "of the judge's prompts were refused by it: they are too long, or against its rules"],
     [withoutTemperature, "of the judge's answers are at its default temperature: it does not take the one that is set"],
-    [cut, "answers are longer than the labeler's model reads: it judged their beginning"],
-    [tooLong, "answers have no judgement, as they or their prompts are longer than the labeler's model reads"],
+    [cut, "responses are longer than the labeler's model reads: their beginning was scored"],
+    [tooLong, "responses have no score: they, or their prompts, are longer than the labeler's model reads"],
   ];
   return notes.filter(([count]) => count > 0).map(([count, note]) => `${count} ${note}.`);
 }

@@ -78,11 +78,11 @@ test('answers that a reward model has no room for are counted, by the setting cu
   };
   const cut = await run('cut.yaml', '');
   expect(cut.summary).toMatchObject({ unjudged: 4, counts: { cut: 2, tooLong: 4 } });
-  expect(cut.told).toContain("2 answers are longer than the labeler's model reads: it judged their beginning.");
+  expect(cut.told).toContain("2 responses are longer than the labeler's model reads: their beginning was scored.");
   const left = await run('left.yaml', 'tooLong: unjudged\n');
   expect(left.summary).toMatchObject({ unjudged: 6, counts: { tooLong: 6 } });
   expect(left.told).toContain(
-    "6 answers have no judgement, as they or their prompts are longer than the labeler's model reads.",
+    "6 responses have no score: they, or their prompts, are longer than the labeler's model reads.",
   );
 });
 

@@ -47,8 +47,8 @@ describe('a round', () => {
     const gate = { minWinRate: 0.6, maxKl: 2, maxLengthGrowth: 1.5, minSecondJudgeWinRate: 0.4 };
     expect(judged(gate, comparison(0.5, 0.6, 2.25, 35), comparison(0.3, 0.6)).reasons).toEqual([
       'Its win rate over the policy it started from is 50.0 %, below minWinRate of 60.0 %.',
-      'Its KL from the policy it started from is 2.25 nats per greedy answer, above maxKl of 2.',
-      'Its answers are 1.75 times as long as those of the policy it started from (35.0 tokens, 20.0 before), above maxLengthGrowth of 1.5.',
+      'Its KL from the policy it started from is 2.25 nats per greedy response, above maxKl of 2.',
+      'Its responses are 1.75 times as long as those of the policy it started from (35.0 tokens, 20.0 before), above maxLengthGrowth of 1.5.',
       'By the second judge (verifier) its win rate over the policy it started from is 30.0 %, below minSecondJudgeWinRate of 40.0 %.',
     ]);
   });
@@ -61,7 +61,7 @@ describe('a round', () => {
     };
     expect(judged({ maxKl: 3 }, measured(9)).reasons).toEqual([]);
     expect(judged({ maxKl: 2.5 }, measured(1)).reasons).toEqual([
-      'Its KL from the policy it started from is 3.00 nats per sampled answer, above maxKl of 2.5.',
+      'Its KL from the policy it started from is 3.00 nats per sampled response, above maxKl of 2.5.',
     ]);
   });
 

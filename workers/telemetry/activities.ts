@@ -1,7 +1,7 @@
 /** Observes a worker's activities: logs their completion, records their durations, and marks the machine as busy while one runs. */
 import type { Context } from '@temporalio/activity';
 import type { ActivityInboundCallsInterceptor, ActivityInterceptors, Logger } from '@temporalio/worker';
-import { runNameOf } from '../../workflows/ids.ts';
+import { runOfWorkflow } from '../../workflows/ids.ts';
 import type { Place } from '../../workflows/place.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -43,10 +43,9 @@ export const watchActivities =
 function placeOf({ info }: Context, [, place]: unknown[]) {
   const { activityType, attempt, workflowExecution } = info;
   const workflowId = workflowExecution?.workflowId ?? '';
-  const [run] = runNameOf(workflowId).split('/round-');
   const { round, step = activityType } = Object(place) as Partial<Place>;
   return {
-    run,
+    run: runOfWorkflow(workflowId),
     ...(round !== undefined && { round }),
     step,
     activity: activityType,
