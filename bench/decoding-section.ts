@@ -43,10 +43,11 @@ export function decodingSection(results: Results): string {
     const apart = figure(results, `${of}, unshared`, 'selm', rateOf);
     const prompts = figure(results, of, 'selm', promptSeconds);
     const step = (perSecond: number) => number((rows / perSecond) * 1000, 1, ' ms');
-    // What these products alone allow, if nothing else took any time.
     const products = milliseconds(profile, [...layers, 'attention, products']);
-    const most = (perSecond: number, promptMilliseconds = 0) =>
-      `; with its products alone it would be ${number((rows * 1000) / (products + promptMilliseconds) / perSecond, 2)} times`;
+    const promptStep = prompts && (prompts * 1000) / size.newTokens!;
+    /** The rate if nothing but these products, and `more` milliseconds a step, took any time: a bound. */
+    const most = (perSecond: number, more = 0) =>
+      ` (at most ${number((rows * 1000) / (products + more) / perSecond, 2)} times, if only these products took time)`;
     return `- ${[
       `**${of}**: linear and output layers take ${number(milliseconds(profile, layers), 1, ' ms')}, attention's products ${number(milliseconds(profile, ['attention, products']), 1, ' ms')}`,
       `reading every weight once takes ${number(reading, 1, ' ms')} at ${number(bandwidth, 0)} GB/s`,
@@ -57,8 +58,8 @@ export function decodingSection(results: Results): string {
         generate &&
         `${TIMES.transformers} times transformers' rate with IFEval's prompts would be a step of ${step(TIMES.transformers * generate)}, including the time of the prompts${most(generate)}`,
       apart &&
-        prompts &&
-        `${TIMES.apart} times the rate of separate prompts would be a step of ${step(TIMES.apart * apart)}, of which the prompts take ${number((prompts * 1000) / size.newTokens!, 1, ' ms')}${most(apart, (prompts * 1000) / size.newTokens!)}`,
+        promptStep &&
+        `${TIMES.apart} times the rate of separate prompts would be a step of ${step(TIMES.apart * apart)}, of which the prompts take ${number(promptStep, 1, ' ms')}${most(apart, promptStep)}`,
     ]
       .filter(Boolean)
       .join('; ')}.`;

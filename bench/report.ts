@@ -79,7 +79,7 @@ ${CASES.flatMap((given) => rows(results, given)).join('\n')}
   The quickstart's round takes a few seconds. One profiled round spent 1.4 s outside the engine: 0.35 s on the intervals of the win rates
   (10,000 resamples, and 1,000 fits that control for length), 0.3 s on labels and preferences, 0.3 s on input and output of five sampling
   and two scoring jobs, and the rest on 40 workflow and activity tasks. This time grows with the number of prompts, not with the model.
-  With all steps reused, the same round computes nothing: what it then takes is Temporal's, and the reading of the stored results.
+  With all steps reused, a round computes nothing: its time is that of Temporal's tasks and of reading the stored results.
 - **large**: a Llama of TinyLlama's shape, 1.1 billion random weights in bfloat16: 2.2 GB in its file, 4.4 GB in float32. Four
   responses of 16 tokens, scores, and a step of four preferences (prompts of 64 tokens, responses of 128), in sequence in one process, as a
   worker's engine runs a round.
@@ -133,8 +133,8 @@ function productBound(results: Results, profile: Profile): string {
   if (!rate || !share) return '';
   const slower = PRODUCTS.reduce((sum, name) => sum + profile[name].seconds - profile[name].flops / rate / 1e9, 0);
   const total = totalSeconds(profile);
-  return ` If these
-products, except LoRA's, ran at the machine's rate for large matrices and everything else took as long as it does, a step would reach
+  return ` If all of
+them but LoRA's ran at the machine's rate for large matrices, and everything else took as long as it does, a step would reach
 ${percent((share * total) / (total - slower))} of that rate instead of ${percent(share)}.`;
 }
 

@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import { missingPrograms } from '../activities/benchmarks/program-environment.ts';
 import { describeDropped } from '../activities/prompts/portions.ts';
-import { estimateRun, isOnGpus, type Estimate } from '../workers/estimate.ts';
+import { estimateRun, type Estimate } from '../workers/estimate.ts';
 import { gpuProblem } from '../workers/gpu-fit.ts';
 import { checkMachine } from '../workers/machine.ts';
 import { nvidiaGpus } from '../engine/gpus.ts';
@@ -81,26 +81,22 @@ async function machine(): Promise<Findings> {
   return { problems, rows: checks.map(({ what, found }) => [what, found]), json: { checks, problems } };
 }
 
-const NO_GPUS =
-  'device: cuda needs NVIDIA GPUs, and this machine has none: the run needs a worker on a machine that has.';
-
 async function configuration(file: string, flags: GivenFlags): Promise<Findings> {
   const assumptions = assumptionFlags.read(flags);
   const config = loadConfig(file);
   const estimated = await estimateRun(config, assumptions);
   // The workers of the run may be other machines.
   const missing = missingPrograms(config.evaluate.benchmarks ?? []);
+  const unfit = [gpuProblem(config) ?? []].flat();
   // A machine without GPUs can estimate a run of one that has them.
-  const here = nvidiaGpus().length > 0;
-  const without = isOnGpus(config) && !here ? [NO_GPUS] : [];
-  const warnings = [...estimated.warnings, ...memoryWarnings(estimated), ...without, ...missing];
-  const estimate = { ...estimated, warnings };
-  const unfit = here ? gpuProblem(config) : undefined;
-  const problems = [...estimate.problems, ...(unfit === undefined ? [] : [unfit])];
+  const hasGpus = nvidiaGpus().length > 0;
+  const warnings = [...estimated.warnings, ...memoryWarnings(estimated), ...(hasGpus ? [] : unfit), ...missing];
+  const problems = [...estimated.problems, ...(hasGpus ? unfit : [])];
+  const estimate = { ...estimated, warnings, problems };
   return {
     problems,
     rows: [['workers', poolOf(config)], ...rowsOf(estimate)],
-    json: { name: config.name, rounds: config.rounds, workers: poolOf(config), ...estimate, problems },
+    json: { name: config.name, rounds: config.rounds, workers: poolOf(config), ...estimate },
   };
 }
 

@@ -19,4 +19,4 @@ export const blockWorkflowId = (runId: string, questions: string, block: number)
 /** The workflow id of the run whose block this is. */
 export const runIdOfBlock = (blockId: string) => blockId.slice(0, blockId.lastIndexOf(VOTES));
 /** The name of the run that a workflow belongs to: a run, one of its rounds, or a block of questions. */
-export const runOfWorkflow = (workflowId: string) => runNameOf(workflowId).split(/\/(?:round|votes)-/)[0];
+export const runOfWorkflow = (workflowId: string) => runNameOf(workflowId).split('/')[0];

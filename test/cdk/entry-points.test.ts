@@ -47,7 +47,7 @@ const refusal = sandboxProblem();
 if (refusal !== undefined) console.warn(`NOT TESTED: the entry points of the images, because ${refusal}.`);
 
 const progressOf = (name: string) => tasks.progressOf(name);
-const until = (what: string, holds: () => Promise<boolean>, run = 'cloud') => tasks.until(what, holds, run);
+const until = (what: string, holds: () => Promise<boolean>) => tasks.until(what, holds);
 
 /** Publishes the demand as a control worker of this version does, but several times per second instead of once per minute. */
 function watchDemand(buildId: string) {

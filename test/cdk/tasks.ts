@@ -6,7 +6,6 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { expect } from 'vitest';
 import { readProgress, type RunProgress } from '../../workers/progress.ts';
@@ -14,6 +13,7 @@ import { findRun } from '../../workers/runs.ts';
 import { credentials, startVersitygw, type S3Server } from '../artifacts/versitygw.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';
 import { freePort } from '../free-port.ts';
+import { until } from '../until.ts';
 import { buildIdOf, startEcs, type EcsServer } from './ecs-server.ts';
 import { readImage } from './image.ts';
 import { inSandbox, makeVolume } from './sandbox.ts';
@@ -52,7 +52,7 @@ interface Container {
   StopTimeout: number;
 }
 
-/** Characters of what each task has written, in errors. */
+/** Characters of what each task has written, in reports. */
 const LAST_WORDS = 2000;
 /** Variables that a container has without any setting: HOME is that of the image's user. */
 const RUNTIME = { PATH: '/opt/bin:/usr/local/bin:/usr/bin:/bin', HOME: '/home/selm' };
@@ -199,18 +199,18 @@ export class Tasks {
   }
 
   /**
-   * Waits until a condition holds.
-   * @param run whose progress the error shows
-   * @throws Error when the condition does not come about, and at once when a task has ended that was not stopped
+   * Waits until a condition holds, as until.ts does.
+   * @throws Error when a task has ended that was not stopped
    */
-  async until(what: string, holds: () => Promise<boolean>, run: string): Promise<void> {
-    for (let tries = 0; tries < 2400; tries++) {
-      if (await holds()) return;
+  async until(what: string, holds: () => Promise<boolean>): Promise<void> {
+    const isSo = async () => {
+      if (await holds()) return true;
       if (this.ended !== undefined) throw new Error(`${this.ended} while waiting for ${what}`);
-      await sleep(250);
-    }
-    const words = [...this.started].map(([name, { words: said }]) => `\n${name}: ${said().slice(-LAST_WORDS)}`);
-    throw new Error(`${what} did not come about: ${JSON.stringify(await this.progressOf(run))}${words.join('')}`);
+      return false;
+    };
+    await until(what, isSo, () =>
+      [...this.started].map(([name, { words: said }]) => `\n${name}: ${said().slice(-LAST_WORDS)}`).join(''),
+    );
   }
 
   isHealthy = ({ health }: StartedTask): Promise<boolean> =>

@@ -74,18 +74,14 @@ it('does a run to its policy under a read-only root', async () => {
     }),
   );
   const control = await deployment.start('control', 'control');
-  await deployment.until('a healthy control worker', () => deployment.isHealthy(control), 'built');
+  await deployment.until('a healthy control worker', () => deployment.isHealthy(control));
   expect((await selm(['start', file], deployment.operator)).code).toBe(0);
   await deployment.start('gpu', 'gpu');
-  await deployment.until(
-    'the end',
-    async () => (await deployment.progressOf('built'))?.status.state === 'done',
-    'built',
-  );
+  await deployment.until('the end', async () => (await deployment.progressOf('built'))?.status.state === 'done');
   const policies = await selm(['policies'], deployment.operator);
   expect(policies.stdout, policies.stderr).toContain('built@1');
   const ui = await deployment.start('ui', 'ui');
-  await deployment.until('healthy web pages', () => deployment.isHealthy(ui), 'built');
+  await deployment.until('healthy web pages', () => deployment.isHealthy(ui));
   expect(await (await fetch(new URL('/policies', ui.health))).text()).toContain('built@1');
   for (const name of ['ui', 'gpu', 'control']) expect(await deployment.stop(name)).toBe(0);
 });
