@@ -1,4 +1,5 @@
 /** Registers the search attributes of runs on a server, and finds missing ones. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isGrpcServiceError, ServiceError, type Client } from '@temporalio/client';
 import { type SearchAttributePair, type SearchAttributeType } from '@temporalio/common';
 import { attributesOfStart, SEARCH_ATTRIBUTES } from '../workflows/search-attributes.ts';
@@ -52,8 +53,14 @@ export async function registerAttributes(client: Client): Promise<void> {
 }
 
 /**
+ * How long a start is repeated while the server rejects attributes that it lists. Its services learn of new ones when they read the
+ * namespace again, which takes a few seconds.
+ */
+const NEW_ATTRIBUTES_SECONDS = 60;
+
+/**
  * Starts something with the search attributes of a run, or without them if the server does not know them.
- * @param start called a second time, without attributes, if the server rejects them
+ * @param start called again after a second if the server rejects attributes that were just registered
  */
 export async function withAttributes<T>(
   client: Client,
@@ -61,13 +68,15 @@ export async function withAttributes<T>(
   start: (options: { typedSearchAttributes?: SearchAttributePair[] }) => Promise<T>,
 ): Promise<T> {
   if ((await missingAttributes(client)).length > 0) return start({});
-  try {
-    return await start({ typedSearchAttributes: attributesOfStart(name) });
-  } catch (error) {
-    // A server needs a few seconds before newly registered attributes are usable.
-    if (isRejected(error)) return start({});
-    throw error;
+  for (let seconds = 0; seconds < NEW_ATTRIBUTES_SECONDS; seconds++) {
+    try {
+      return await start({ typedSearchAttributes: attributesOfStart(name) });
+    } catch (error) {
+      if (!isRejected(error)) throw error;
+    }
+    await sleep(1000);
   }
+  return start({});
 }
 
 function isRejected(error: unknown): boolean {

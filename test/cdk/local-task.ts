@@ -1,7 +1,8 @@
 /** Runs the containers of a task definition as processes, in the order of their dependencies, as ECS does. */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 interface Variable {
   Name: string;
@@ -17,7 +18,7 @@ export interface ContainerDefinition {
   Secrets?: Variable[];
   DependsOn?: { ContainerName: string; Condition: string }[];
   Essential: boolean;
-  HealthCheck?: { Command: [string, string] };
+  HealthCheck?: { Command: [string, string]; Timeout?: number };
   StopTimeout?: number;
 }
 
@@ -33,6 +34,8 @@ export interface Machine {
   /** Variables in addition to those of the container, such as PATH. */
   environment: Record<string, string>;
 }
+
+const run = promisify(execFile);
 
 /** A task that runs. */
 export class LocalTask {
@@ -112,9 +115,16 @@ export class LocalTask {
       if (code !== 0) throw unmet(`ended with ${code}`);
       return;
     }
-    const [, command] = this.containers.find(({ Name }) => Name === name)!.HealthCheck!.Command;
-    const health = ['sh', '-c', this.machine.rewrite(command)] as const;
-    while (spawnSync(health[0], health.slice(1), { env: this.machine.environment }).status !== 0) {
+    const { Command, Timeout = 5 } = this.containers.find(({ Name }) => Name === name)!.HealthCheck!;
+    const health = ['-c', this.machine.rewrite(Command[1])];
+    const options = { env: this.machine.environment, timeout: Timeout * 1000 };
+    const healthy = () =>
+      run('sh', health, options).then(
+        () => true,
+        () => false,
+      );
+    // Not synchronously: a container stops when nobody reads its output.
+    while (!(await healthy())) {
       if (process.exitCode !== null || process.signalCode !== null) throw unmet(`ended with ${process.exitCode}`);
       await sleep(250);
     }
