@@ -73,20 +73,36 @@ const PROMPT_TOKENS = 60;
 const decoded = (prompts: number, format: Format, repeats: number): Case => ({
   name: `decode ${prompts} ${format}`,
   task: 'decode',
-  size: { model, prompts, newTokens: 128, promptTokens: PROMPT_TOKENS, weights: format === 'q8_0' ? 'q8' : 'f32' },
+  size: {
+    model,
+    prompts,
+    newTokens: 128,
+    promptTokens: PROMPT_TOKENS,
+    weights: format === 'q8_0' ? 'q8' : 'f32',
+    ignoreEos: true,
+  },
   // selm has no float16 weights on a CPU, so its float32 is compared with llama.cpp's f32 and f16.
   sides: format === 'f16' ? ['llama.cpp'] : ['selm', 'llama.cpp'],
   repeats,
   format,
 });
 
-const unshared: WorkSize = { model, prompts: 16, copies: 4, newTokens: 128, promptTokens: 240, temperature: 1 };
+const unshared: WorkSize = {
+  model,
+  prompts: 16,
+  copies: 4,
+  newTokens: 128,
+  promptTokens: 240,
+  temperature: 1,
+  ignoreEos: true,
+};
 
 const fourSamples: WorkSize = { ...unshared, copies: 1, samplesPerPrompt: 4 };
 
 const profiled = (of: string, size: WorkSize) => ({ name: `${of}, profiled`, of, size });
 /** Profiles of decoding. `of` is the name of the profiled case. */
 export const DECODING_PROFILES = [
+  ...[16, 64].map((rows) => profiled(`sample ${rows}`, sampled(rows, 1).size)),
   ...(['f32', 'q8_0'] as const).flatMap((format) =>
     [16, 64].map((rows) => profiled(`decode ${rows} ${format}`, decoded(rows, format, 1).size)),
   ),

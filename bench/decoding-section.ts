@@ -23,8 +23,13 @@ const BYTES = { f32: 4, q8_0: 1 };
 /** Formats the section as Markdown. */
 export function decodingSection(results: Results): string {
   const profiles = DECODING_PROFILES.flatMap(({ name, of, size }) => {
-    const profile = results.cases.find((result) => result.name === name)?.sides.selm?.runs[0]?.profile;
-    return profile ? [{ of, size, rows: size.prompts! * (size.samplesPerPrompt ?? 1), profile }] : [];
+    const run = results.cases.find((result) => result.name === name)?.sides.selm?.runs[0];
+    if (!run?.profile) return [];
+    const steps = size.newTokens!;
+    // Rows end with the model's stop token: their mean number.
+    return [
+      { of, profile: run.profile, rows: run.decodedTokens! / steps, promptStep: (1000 * promptSeconds(run)!) / steps },
+    ];
   });
   const [rate, bandwidth] = [machineRate(results), readRate(results)];
   if (profiles.length < DECODING_PROFILES.length || !rate || !bandwidth) return 'Not measured.';
@@ -32,40 +37,36 @@ export function decodingSection(results: Results): string {
   const lines = names.map(
     (name) => `| ${name} | ${profiles.map(({ profile }) => partCell(profile, name)).join(' | ')} |`,
   );
-  const bounds = profiles.map(({ of, size, rows, profile }) => {
+  const bounds = profiles.map(({ of, rows, profile, promptStep }) => {
     const format = of.endsWith('q8_0') ? 'q8_0' : 'f32';
     const layers = ['linear layers', 'output layer'];
     const flops = layers.reduce((sum, name) => sum + profile[name].flops, 0);
     // Two operations per weight and row.
     const reading = ((BYTES[format] * flops) / 2 / rows / bandwidth) * 1e-6;
     const other = figure(results, of, 'llama.cpp', decodeRate);
-    const generate = format === 'f32' ? figure(results, `sample ${rows}`, 'pytorch', rateOf) : undefined;
+    const generate = figure(results, of, 'pytorch', rateOf);
     const apart = figure(results, `${of}, unshared`, 'selm', rateOf);
-    const prompts = figure(results, of, 'selm', promptSeconds);
     const step = (perSecond: number) => number((rows / perSecond) * 1000, 1, ' ms');
     const products = milliseconds(profile, [...layers, 'attention, products']);
-    const promptStep = prompts && (prompts * 1000) / size.newTokens!;
-    /** The rate if nothing but these products, and `more` milliseconds a step, took any time: a bound. */
+    /** The rate if nothing but these products took any time, with or without the prompts: a bound. */
     const most = (perSecond: number, more = 0) =>
-      ` (at most ${number((rows * 1000) / (products + more) / perSecond, 2)} times, if only these products took time)`;
+      ` (at most ${number((rows * 1000) / (products + more) / perSecond, 2)} times, if only these products${more ? ' and the prompts' : ''} took time)`;
+    const withPrompts = (times: number, perSecond: number, what: string) =>
+      `${times} times ${what} would be a step of ${step(times * perSecond)}, of which the prompts take ${number(promptStep, 1, ' ms')}${most(perSecond, promptStep)}`;
     return `- ${[
       `**${of}**: linear and output layers take ${number(milliseconds(profile, layers), 1, ' ms')}, attention's products ${number(milliseconds(profile, ['attention, products']), 1, ' ms')}`,
       `reading every weight once takes ${number(reading, 1, ' ms')} at ${number(bandwidth, 0)} GB/s`,
       format === 'f32' && `multiplying ${number((flops / rate) * 1e-6, 1, ' ms')} at ${number(rate, 0)} GFLOP/s`,
       other &&
         `${TIMES.llamaCpp[format]} times llama.cpp's rate would be a step of ${step(TIMES.llamaCpp[format] * other)}${most(other)}`,
-      of.startsWith('decode') &&
-        generate &&
-        `${TIMES.transformers} times transformers' rate with IFEval's prompts would be a step of ${step(TIMES.transformers * generate)}, including the time of the prompts${most(generate)}`,
-      apart &&
-        promptStep &&
-        `${TIMES.apart} times the rate of separate prompts would be a step of ${step(TIMES.apart * apart)}, of which the prompts take ${number(promptStep, 1, ' ms')}${most(apart, promptStep)}`,
+      generate && withPrompts(TIMES.transformers, generate, "transformers' rate"),
+      apart && withPrompts(TIMES.apart, apart, 'the rate of separate prompts'),
     ]
       .filter(Boolean)
       .join('; ')}.`;
   });
-  return `A step is one token of every row, without the time of the prompts. ONNX Runtime's profiling itself takes time, mostly between operators:
-more than 50 % with 16 rows.
+  return `A step is one token of every row, without the time of the prompts. Rows of IFEval's prompts (sample 16 and 64) end with the model's
+stop token, so a step has fewer. ONNX Runtime's profiling itself takes time, mostly between operators: more than 50 % with 16 rows.
 
 ${bounds.join('\n')}
 

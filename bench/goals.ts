@@ -90,7 +90,7 @@ export function goals(results: Results): Goal[] {
       const name = model === 'SmolLM2' ? 'round of SmolLM2' : 'round of the quickstart';
       return {
         text: `${name}: share outside the engine`,
-        wanted: 0.03,
+        wanted: model === 'SmolLM2' ? 0.03 : 0.05,
         measured: alone(name, overhead),
         atMost: true,
         share: true,

@@ -17,6 +17,7 @@ import { agreement, equalTokens } from './agreement.ts';
 import { CASES, type Case, type Side } from './cases.ts';
 import { stepFlops } from './flops.ts';
 import { describeMachine } from './machine.ts';
+import { measuredCommit } from './commit.ts';
 import { MeasurementFailed, type Measurement, type Printed } from './measurement.ts';
 import { describe } from './report.ts';
 import type { CaseResult, Results } from './results.ts';
@@ -35,7 +36,7 @@ async function measureCase(given: Case, sides: Sides, folder: string, repeats = 
   const work = await makeWork(folder, given.size);
   const file = writeWork(folder, work);
   const config = readLlamaConfig(work.model);
-  const result: CaseResult = { name: given.name, sides: {} };
+  const result: CaseResult = { name: given.name, commit: measuredCommit(), sides: {} };
   const computed: Partial<Record<Side, Printed['values']>> = {};
   if (given.task === 'optimize' && work.adapter) {
     // The mean over the steps after the first one, since only these are measured.

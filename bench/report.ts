@@ -24,9 +24,10 @@ export function describe(results: Results): string {
   const versions = Object.entries(results.versions)
     .map(([name, version]) => `${name} ${version}`)
     .join(', ');
+  const commits = [...new Set(results.cases.flatMap(({ commit }) => commit ?? []))].join(', ');
   return `# Performance
 
-Written by \`npm run bench\`: ${results.machine}, ${results.threads} threads; ${versions}. Each measurement runs in a separate process.
+Written by \`npm run bench\`: ${results.machine}, ${results.threads} threads; ${versions}${commits && `; commit ${commits}`}. Each measurement runs in a separate process.
 The sides take turns on the same tokens. Figures are medians of the repeats in [bench/results.json](../bench/results.json). Unless stated
 otherwise, the model is SmolLM2-135M-Instruct in float32. This machine multiplies large float32 matrices at ${number(machineRate(results), 0)} GFLOP/s.
 

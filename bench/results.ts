@@ -15,6 +15,8 @@ interface SideResult {
 /** The results of a case on all its sides. */
 export interface CaseResult {
   name: string;
+  /** The commit that was measured. Absent outside a git repository. */
+  commit?: string;
   sides: Partial<Record<Side, SideResult>>;
   agreement?: Agreement;
   /** Floating-point operations of one step (see flops.ts). */

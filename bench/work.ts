@@ -58,6 +58,8 @@ export interface Work {
   topP: number;
   samplesPerPrompt: number;
   weights: string;
+  ignoreEos: boolean;
+  /** The model's stop tokens, or with `ignoreEos` one for engines that need any. */
   eosIds: number[];
 }
 
@@ -70,7 +72,7 @@ const UNUSED_TOKEN = 3;
  * SELM's rounds, the reference response is usually the chosen or the rejected one: in two of three preferences.
  */
 export async function makeWork(folder: string, size: WorkSize): Promise<Work> {
-  const { preferences = 0, responseTokens = [60, 260], prompts = 0, promptTokens, copies = 1, full = false } = size;
+  const { preferences = 0, responseTokens = [60, 260], prompts = 0, promptTokens, copies = 1 } = size;
   const model = await modelFolder(size.model);
   const records = await readPrompts(fileURLToPath(new URL('../examples/ifeval/prompts.jsonl', import.meta.url)));
   const tokenizer = loadTokenizer(model);
@@ -86,6 +88,7 @@ export async function makeWork(folder: string, size: WorkSize): Promise<Work> {
     if (promptTokens === undefined) return tokens;
     return Array.from({ length: promptTokens }, (_, i) => tokens[i] ?? token());
   };
+  const { full = false, ignoreEos = false } = size;
   const adapter = full ? undefined : join(folder, `adapter-${size.model}`);
   if (adapter)
     writeAdapter(adapter, { ...freshAdapter(layersOf(opened), loraSchema.parse({ rank: RANK }), 0), baseModel: model });
@@ -110,7 +113,8 @@ export async function makeWork(folder: string, size: WorkSize): Promise<Work> {
     topP: size.topP ?? 1,
     samplesPerPrompt: size.samplesPerPrompt ?? 1,
     weights: size.weights ?? 'f32',
-    eosIds: size.ignoreEos ? [UNUSED_TOKEN] : tokenizer.eosIds,
+    ignoreEos,
+    eosIds: ignoreEos ? [UNUSED_TOKEN] : tokenizer.eosIds,
   };
 }
 

@@ -47,7 +47,7 @@ function addSession(
 }
 
 /** Profiles optimize without its first step, which is slower because it touches all memory for the first time. */
-async function optimize(): Promise<number> {
+async function optimize(): Promise<Printed> {
   const folder = mkdtempSync(join(tmpdir(), 'selm-bench-'));
   const ends: number[] = [];
   let before: number[] = [];
@@ -77,22 +77,22 @@ async function optimize(): Promise<number> {
   const inRuns = addSession(last, before[last], steps, (operator) => partOf(operator, work));
   add('AdamW', steps, updates);
   add('between runs', steps, seconds * steps * 1e6 - inRuns - updates);
-  return seconds;
+  return { seconds, profile };
 }
 
-/** Profiles decoding: the second of two runs, without prompt processing. A step generates one token for every row. */
-async function decode(): Promise<number> {
+/** Profiles decoding: the second of two runs, without prompt processing. A step generates one token for every row that has not ended. */
+async function decode(): Promise<Printed> {
   const generator = await Generator.open(
     openLlamaPolicy({ model: work.model }),
     samplingOf(work, work.newTokens),
-    [NO_TOKEN],
+    work.ignoreEos ? [NO_TOKEN] : work.eosIds,
     Number(threads),
   );
   const prompts = work.prompts.map((tokens, i) => ({ id: String(i), tokens }));
   await generator.generate(prompts, 0, () => {});
   const before = [...runs];
   const started = now();
-  await generator.generate(prompts, 0, () => {});
+  const responses = await generator.generate(prompts, 0, () => {});
   const microseconds = (now() - started) * 1e6;
   await generator.close();
   const [decoding, prefill] = [0, 1];
@@ -100,10 +100,16 @@ async function decode(): Promise<number> {
   const inRuns = addSession(decoding, before[decoding], steps, (operator) => decodingPartOf(operator, work));
   const inPrompts = accountOf(prefill, before[prefill]).total;
   add('between runs', steps, microseconds - inRuns - inPrompts);
-  return (microseconds - inPrompts) / 1e6 / steps;
+  const tokens = responses.flat().reduce((sum, response) => sum + response.tokens.length, 0);
+  return {
+    seconds: microseconds / 1e6,
+    tokens,
+    decodeSeconds: (microseconds - inPrompts) / 1e6,
+    decodedTokens: tokens,
+    profile,
+  };
 }
 
-const seconds = work.prompts.length > 0 ? await decode() : await optimize();
+const printed = work.prompts.length > 0 ? await decode() : await optimize();
 forgetAccounts();
-const printed: Printed = { seconds, profile };
 console.log(JSON.stringify(printed));
