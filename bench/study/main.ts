@@ -29,16 +29,13 @@ import { TASKS, taskOf, type Task } from './tasks.ts';
 const root = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 const fileOf = (task: string) => root(`docs/study-${task}.json`);
 
-/** For a model of this size, several runs with one thread each are faster than one run with several threads. */
-const THREADS = 1;
-
 const values = scriptFlags({
   task: { type: 'string', default: 'quickstart,rare' },
   methods: { type: 'string' },
   seeds: { type: 'string' },
   rounds: { type: 'string', default: '3' },
   prompts: { type: 'string' },
-  parallel: { type: 'string', default: String(availableParallelism()) },
+  parallel: { type: 'string' },
   model: { type: 'string' },
   draw: { type: 'boolean', default: false },
 });
@@ -51,16 +48,21 @@ async function study(task: Task): Promise<void> {
   }
   const folder = task.name === 'quickstart' ? home : join(home, task.name);
   const setup = await task.prepare(folder, values.model);
+  const parallel = countOf('parallel', task.parallel);
   const settings: StudySettings = {
     rounds: countOf('rounds'),
     promptsPerRound: countOf('prompts', task.promptsPerRound),
     heldOut: setup.heldOut,
     freshPrompts: Math.min(task.freshPrompts, setup.heldOut),
-    threads: THREADS,
+    threads: Math.max(1, Math.floor(availableParallelism() / parallel)),
     engine: engineVersion,
   };
   const known = readResults(task.name);
   const kept = known && isDeepStrictEqual(known.settings, settings) ? known.runs : [];
+  if (known && kept.length === 0) {
+    const [before, now] = [known.settings, settings].map((of) => JSON.stringify(of));
+    console.error(`${task.name}: the ${known.runs.length} runs of ${before} are replaced by runs of ${now}.`);
+  }
   const runs = new Map(kept.map((run) => [nameOf(run.method, run.seed), run]));
   const named = new Set([...methods.map(({ name }) => name), ...kept.map(({ method }) => method)]);
   const all = METHODS.filter(({ name }) => named.has(name));
@@ -82,7 +84,7 @@ async function study(task: Task): Promise<void> {
 
   // All methods of a seed run before the next seed, so that an unfinished study can compare all methods.
   const plan = bySeed(seeds, methods).filter(({ method, seed }) => !runs.has(nameOf(method.name, seed)));
-  await inLanes(home, countOf('parallel'), plan, async (context, { method, seed }) => {
+  await inLanes(home, parallel, plan, async (context, { method, seed }) => {
     const name = `${task.name}, ${nameOf(method.name, seed)}`;
     const began = performance.now();
     const run = await runMethod(context, { task, setup }, method, seed, settings, ({ round, strictPassRate, kl }) =>

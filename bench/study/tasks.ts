@@ -1,5 +1,6 @@
 /** The tasks of the study: start policies, prompts, settings, and what the page says about them. */
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../../config/load.ts';
 import type { RunConfig } from '../../config/run.ts';
@@ -37,6 +38,8 @@ export interface Task {
   seeds: number;
   methods: string[];
   promptsPerRound: number;
+  /** Runs at a time, which share the machine's cores. */
+  parallel: number;
   /** Number of held-out prompts with fresh responses. */
   freshPrompts: number;
   /** @param folder where the start model and the prompts are made @param model in place of the task's */
@@ -44,6 +47,9 @@ export interface Task {
   /** Labels that preferences are made from, of the verifier's labels of a round. Default: these. */
   pairLabels?: (context: StepContext, labels: Address[]) => Promise<Address[]>;
 }
+
+/** For models of a million weights, several runs with one thread each are faster than one run with several threads. */
+const ONE_PER_CORE = availableParallelism();
 
 const example = (path: string) => fileURLToPath(new URL(`../../examples/${path}`, import.meta.url));
 const all = METHODS.map(({ name }) => name);
@@ -76,6 +82,7 @@ takes one epoch with the quickstart's optimizer settings (all weights, learning 
   seeds: 10,
   methods: all,
   promptsPerRound: 1000,
+  parallel: ONE_PER_CORE,
   freshPrompts: 100,
   async prepare(folder) {
     const prepared = await prepareQuickstart(folder);
@@ -98,6 +105,7 @@ the other settings are the quickstart's.`,
   seeds: 10,
   methods: all,
   promptsPerRound: 1000,
+  parallel: ONE_PER_CORE,
   freshPrompts: 200,
   async prepare(folder) {
     const prepared = await prepareRare(folder);
@@ -114,7 +122,8 @@ const smollm2: Task = {
 All settings but the objective, rounds and prompts per round are the file's.`,
   seeds: 3,
   methods: ['dpo', 'selm-0.001'],
-  promptsPerRound: 96,
+  promptsPerRound: 256,
+  parallel: 1,
   freshPrompts: 50,
   prepare(_folder, model) {
     const file = example('smollm2-ifeval.yaml');

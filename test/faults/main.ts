@@ -3,10 +3,11 @@
  * Needs Linux. Faults with a full disk use small file systems, which need root; for other users they are left out, and the page says so.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
+import { describeMachine } from '../../bench/machine.ts';
 import { scriptFlags } from '../../cli/script-flags.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { makeModel } from '../../examples/quickstart/model.ts';
@@ -92,7 +93,7 @@ function describe({ undisturbed, runs }: CampaignReport): string {
   );
   return `# Faults
 
-Written by \`npm run test:faults -- --runs ${values.runs} --seed ${values.seed} --parallel ${values.parallel} --backend ${values.backend}\` on ${cpus().length} cores (${cpus()[0].model}).
+Written by \`npm run test:faults -- --runs ${values.runs} --seed ${values.seed} --parallel ${values.parallel} --backend ${values.backend}\` on ${describeMachine()}.
 
 Each run has three rounds with the quickstart's model, and 1 to 5 faults, drawn from a seed, at random times in random steps. A run
 whose command was killed is started again with the same command. **${same} of ${runs.length} runs ended with the same weights and results as

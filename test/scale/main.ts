@@ -4,7 +4,7 @@
  */
 import { cpSync, createWriteStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
@@ -12,6 +12,7 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { format, resolveConfig } from 'prettier';
 import { stringify } from 'yaml';
+import { describeMachine } from '../../bench/machine.ts';
 import { controlActivities, createActivities, modelActivities } from '../../activities/index.ts';
 import { scriptFlags } from '../../cli/script-flags.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
@@ -181,7 +182,7 @@ const names = [...new Set(sizes.map(({ workflow }) => workflow))];
 const page = fileURLToPath(new URL('../../docs/scale.md', import.meta.url));
 const text = `# Scale
 
-Written by \`npm run test:scale -- --prompts ${count}\` on ${cpus().length} cores (${cpus()[0].model}). **A simulation**: Temporal's dev server, the workflows, the
+Written by \`npm run test:scale -- --prompts ${count}\` on ${describeMachine()}. **A simulation**: Temporal's dev server, the workflows, the
 activities and the artifact store are real. The engine is a stand-in that answers immediately. One round over ${count.toLocaleString('en')} prompts, in shards of ${SHARD}.
 
 It ended after ${seconds.toFixed(0)} s. No execution's history had more than ${largest(({ events }) => events).toLocaleString('en')} events or ${(largest(({ bytes }) => bytes) / 1e6).toFixed(2)} MB (as JSON).

@@ -18,8 +18,8 @@ interface Move {
 }
 
 /**
- * Keys and values of all layers for a number of rows. Each tensor is [rows / n, kvHeads, n, capacity, headDim], where n rows belong
- * to one prompt. The first `lengths[r]` tokens of row r are in use; a mask hides the rest.
+ * Keys and values of all layers for a number of rows. Each tensor is [rows, kvHeads, capacity, headDim]. The first `lengths[r]` tokens of
+ * row r are in use; a mask hides the rest.
  */
 export class CacheBlock {
   lengths: number[] = [];
@@ -28,20 +28,12 @@ export class CacheBlock {
   private readonly heads: number;
   private readonly width: number;
   private readonly maskName: string;
-  private readonly rowsPerPrompt: number;
 
   /**
    * @param names of the tensors: inputs of the decode graph
    * @param maskName the input that takes the mask
-   * @param rowsPerPrompt n
    */
-  constructor(
-    { kvHeads, headDim }: Pick<LlamaConfig, 'kvHeads' | 'headDim'>,
-    names: string[],
-    maskName: string,
-    rowsPerPrompt: number,
-  ) {
-    this.rowsPerPrompt = rowsPerPrompt;
+  constructor({ kvHeads, headDim }: Pick<LlamaConfig, 'kvHeads' | 'headDim'>, names: string[], maskName: string) {
     this.tensors = new Map(names.map((name) => [name, new Float32Array(0)]));
     this.heads = kvHeads;
     this.width = headDim;
@@ -76,7 +68,7 @@ export class CacheBlock {
 
   /**
    * Appends `count` tokens of a run's output to a row.
-   * @param source the run's tensor for each of this block's names, [sourceRows / n, kvHeads, n, sourceLength, headDim]
+   * @param source the run's tensor for each of this block's names, [sourceRows, kvHeads, sourceLength, headDim]
    * @param from index of the first of them in the source's row
    */
   append(
@@ -92,18 +84,17 @@ export class CacheBlock {
     this.lengths[row] += count;
   }
 
-  /** The tensors, and the mask, float32 [rows / n, n, capacity]: 0 for tokens in use, HIDDEN for the others. */
+  /** The tensors, and the mask, float32 [rows, 1, capacity]: 0 for tokens in use, HIDDEN for the others. */
   feeds(): Feeds {
     const rows = this.lengths.length;
     const mask = new Float32Array(rows * this.capacity);
     for (const [row, length] of this.lengths.entries()) {
       mask.fill(HIDDEN, row * this.capacity + length, (row + 1) * this.capacity);
     }
-    const prompts = rows / this.rowsPerPrompt;
-    const shape = [prompts, this.heads, this.rowsPerPrompt, this.capacity, this.width];
+    const shape = [rows, this.heads, this.capacity, this.width];
     const size = shape.reduce((a, b) => a * b);
     return {
-      [this.maskName]: float32(mask, [prompts, this.rowsPerPrompt, this.capacity]),
+      [this.maskName]: float32(mask, [rows, 1, this.capacity]),
       ...Object.fromEntries([...this.tensors].map(([name, data]) => [name, float32(data.subarray(0, size), shape)])),
     };
   }
@@ -119,16 +110,10 @@ export class CacheBlock {
     tokens: number,
   ): Move[] {
     return Array.from({ length: this.heads }, (_, head) => ({
-      from: (this.headIndex(fromRow, head) * fromCapacity + fromToken) * this.width,
-      to: (this.headIndex(toRow, head) * toCapacity + toToken) * this.width,
+      from: ((fromRow * this.heads + head) * fromCapacity + fromToken) * this.width,
+      to: ((toRow * this.heads + head) * toCapacity + toToken) * this.width,
       count: tokens * this.width,
     }));
-  }
-
-  /** The index of a row's head in the first three axes, flattened. */
-  private headIndex(row: number, head: number): number {
-    const sample = row % this.rowsPerPrompt;
-    return (((row - sample) / this.rowsPerPrompt) * this.heads + head) * this.rowsPerPrompt + sample;
   }
 }
 

@@ -2,14 +2,17 @@
 import { uniform } from '../../../data/random.ts';
 import type { NewTokens } from '../../protocol/jobs.ts';
 import type { SamplingSettings } from '../../protocol/settings.ts';
+import type { LlamaConfig } from '../../model-files/llama-config.ts';
 import { bool, float32, int64, type Feeds } from '../session.ts';
 import type { CacheBlock } from './cache.ts';
 import type { PromptTokens, Sample, Slot } from './slots.ts';
 
-/** A sample, and where it belongs. The batch has one row per sample, those of a prompt side by side. */
+/** A sample that goes on, and where it belongs. The batch has one row for each, those of a prompt side by side. */
 export interface Row {
   prompt: PromptTokens;
   promptIndex: number;
+  /** The index of the prompt among those in the batch. */
+  slot: number;
   sample: Sample;
   /** Of the sample among those of its prompt. */
   sampleIndex: number;
@@ -17,8 +20,10 @@ export interface Row {
 
 /** The rows of a batch. */
 export const rowsOf = (slots: Slot[], prompts: PromptTokens[]): Row[] =>
-  slots.flatMap(({ prompt: promptIndex, samples }) =>
-    samples.map((sample, sampleIndex) => ({ prompt: prompts[promptIndex], promptIndex, sample, sampleIndex })),
+  slots.flatMap(({ prompt: promptIndex, samples }, slot) =>
+    samples.flatMap((sample, sampleIndex) =>
+      sample.done ? [] : [{ prompt: prompts[promptIndex], promptIndex, slot, sample, sampleIndex }],
+    ),
   );
 
 /**
@@ -27,7 +32,7 @@ export const rowsOf = (slots: Slot[], prompts: PromptTokens[]): Row[] =>
  */
 export function decodeFeeds(rows: Row[], settings: SamplingSettings, seed: number, runTokens: number): Feeds {
   const { maxNewTokens, temperature } = settings;
-  const left = rows.map(({ sample }) => (sample.done ? 0 : maxNewTokens - sample.tokens.length));
+  const left = rows.map(({ sample }) => maxNewTokens - sample.tokens.length);
   const trips = Math.min(runTokens, Math.max(...left));
   const uniforms = new Float32Array(trips * rows.length);
   if (temperature > 0) {
@@ -41,19 +46,51 @@ export function decodeFeeds(rows: Row[], settings: SamplingSettings, seed: numbe
   const column = [rows.length, 1];
   const last = rows.map(({ prompt, sample }) => sample.tokens.at(-1) ?? prompt.tokens.at(-1)!);
   const positions = rows.map(({ prompt, sample }) => prompt.tokens.length - 1 + sample.tokens.length);
-  const done = Uint8Array.from(rows, ({ sample }) => Number(sample.done));
   return {
     trips: int64([trips], []),
     ids: int64(last, column),
     positions: int64(positions, column),
-    done: bool(done, [rows.length]),
+    done: bool(new Uint8Array(rows.length), [rows.length]),
     uniforms: float32(uniforms, [trips, rows.length]),
   };
 }
 
 /**
+ * Where the queries of rows are among those of the prompts that their samples share (see `Sharing`). Cells of samples that are done have
+ * queries of another row, whose results nothing reads.
+ * @param prompts number of prompts in the batch
+ */
+export function sharingFeeds(
+  rows: Row[],
+  prompts: number,
+  samples: number,
+  { heads, kvHeads }: Pick<LlamaConfig, 'heads' | 'kvHeads'>,
+): Feeds {
+  if (samples === 1) return {};
+  const group = heads / kvHeads;
+  const toPrompts = new BigInt64Array(prompts * samples * heads);
+  const toRows = new BigInt64Array(rows.length * heads);
+  for (const [row, { slot, sampleIndex }] of rows.entries()) {
+    for (let head = 0; head < heads; head++) {
+      const [kvHead, query] = [Math.floor(head / group), head % group];
+      const cell = ((slot * kvHeads + kvHead) * samples + sampleIndex) * group + query;
+      toPrompts[cell] = BigInt(row * heads + head);
+      toRows[row * heads + head] = BigInt(cell);
+    }
+  }
+  return {
+    row_prompts: int64(
+      rows.map(({ slot }) => slot),
+      [rows.length],
+    ),
+    to_prompts: int64(toPrompts, [toPrompts.length]),
+    to_rows: int64(toRows, [toRows.length]),
+  };
+}
+
+/**
  * Adds a run's tokens to the samples, up to the token that ends each.
- * @returns the tokens that were added, by sample; samples that were done before are left out
+ * @returns the tokens that were added, by sample
  */
 export function addTokens(
   rows: Row[],
@@ -65,7 +102,6 @@ export function addTokens(
   const [tokens, logps] = [outputs['tokens'].data as BigInt64Array, outputs['logps'].data as Float32Array];
   const added: NewTokens[] = [];
   for (const [row, { promptIndex, sample, sampleIndex }] of rows.entries()) {
-    if (sample.done) continue;
     const before = sample.tokens.length;
     for (let step = 0; step < steps && !sample.done; step++) {
       const token = Number(tokens[step * rows.length + row]);

@@ -14,7 +14,7 @@ import { quantizedWeights } from '../model/quantize.ts';
 import { headLogits, transformer, type Attend } from '../model/transformer.ts';
 import { policyParameters } from '../policy.ts';
 import type { SamplingSettings } from '../../protocol/settings.ts';
-import { blockAttention, byRow, bySample, layoutOf, type Block, type Layout } from './decode-attention.ts';
+import { blockAttention, layoutOf, type Block, type Layout, type Sharing } from './decode-attention.ts';
 import { keyName, valueName } from './prefill.ts';
 import { nextToken } from './sampling.ts';
 import type { LlamaFolder } from '../../model-files/model.ts';
@@ -29,17 +29,19 @@ export const pastKey = (layer: number) => `past_${keyName(layer)}`;
 export const pastValue = (layer: number) => `past_${valueName(layer)}`;
 
 /**
- * Decodes up to `trips` tokens for B rows: Q prompts with n samples each, side by side. Ends early when all rows are done.
+ * Decodes up to `trips` tokens for B rows, which are samples of Q prompts; with one sample per prompt, B is Q. Ends early when all rows are
+ * done.
  *
  * Inputs:
  * - `trips` int64 []; `done` bool [B]; `uniforms` float32 [steps, B], the random numbers;
  * - `ids`, `positions` int64 [B, 1]: each row's last token, which is not in the cache yet, and its position;
- * - `prompt_mask` [Q, 1, P] and `past_mask` [Q, n, W], float32, which are added to the attention scores;
- * - for each layer `prompt_key_<l>`, `prompt_value_<l>` [Q, kvHeads, 1, P, headDim] and `past_key_<l>`, `past_value_<l>`
- *   [Q, kvHeads, n, W, headDim], float32.
+ * - `prompt_mask` [Q, 1, P] and `past_mask` [B, 1, W], float32, which are added to the attention scores;
+ * - for each layer `prompt_key_<l>`, `prompt_value_<l>` [Q, kvHeads, P, headDim] and `past_key_<l>`, `past_value_<l>`
+ *   [B, kvHeads, W, headDim], float32;
+ * - with several samples per prompt: `row_prompts` int64 [B], the prompt of each row, and `to_prompts` and `to_rows` (see Sharing).
  *
  * Outputs, of the R tokens of this run: `tokens` int64 [R, B]; `logps` float32 [R, B], at temperature 1, in nats; `done` bool [B];
- * `key_<l>`, `value_<l>` [Q, kvHeads, n, R, headDim].
+ * `key_<l>`, `value_<l>` [B, kvHeads, R, headDim].
  */
 export function decodeGraph(
   model: LlamaFolder,
@@ -51,25 +53,32 @@ export function decodeGraph(
   const { kvHeads, headDim, layers, heads } = config;
   const samples = settings.samplesPerPrompt;
   const group = heads / kvHeads;
-  const B = product(['Q', samples]);
+  const B = samples === 1 ? 'Q' : 'B';
   const g = new Graph();
   const trips = g.input('trips', 'int64', []);
   const ids = g.input('ids', 'int64', [B, 1]);
   const positions = g.input('positions', 'int64', [B, 1]);
   const done = g.input('done', 'bool', [B]);
   const uniforms = g.input('uniforms', 'float32', ['steps', B]);
-  const shared = layoutOf(kvHeads, 1, samples * group);
-  const own = layoutOf(kvHeads, samples, group);
-  const block = (length: Dim, names: [string, string], owners: number, layout: Layout): Block => {
+  const own = layoutOf(B, kvHeads, group);
+  const shared = samples === 1 ? own : layoutOf('Q', kvHeads, samples * group);
+  const sharing: Sharing | undefined =
+    samples === 1
+      ? undefined
+      : {
+          toPrompts: g.input('to_prompts', 'int64', [product(['Q', samples * heads])]),
+          toRows: g.input('to_rows', 'int64', [product([B, heads])]),
+        };
+  const block = (owners: Dim, length: Dim, names: [string, string], layout: Layout): Block => {
     const [key, value] = names.map((name) => {
-      const stored = g.input(name, 'float32', ['Q', kvHeads, owners, length, headDim]);
+      const stored = g.input(name, 'float32', [owners, kvHeads, length, headDim]);
       return ops.reshape(g, stored, [...layout.keys, length, headDim]);
     });
     return { key, value, layout };
   };
   const layerNumbers = Array.from({ length: layers }, (_, layer) => layer);
-  const prompts = layerNumbers.map((l) => block('P', [promptKey(l), promptValue(l)], 1, shared));
-  const pasts = layerNumbers.map((l) => block('W', [pastKey(l), pastValue(l)], samples, own));
+  const prompts = layerNumbers.map((l) => ({ ...block('Q', 'P', [promptKey(l), promptValue(l)], shared), sharing }));
+  const pasts = layerNumbers.map((l) => block(B, 'W', [pastKey(l), pastValue(l)], own));
   const masks = maskInputs(g, samples, own);
   const parameters = {
     ...policyParameters(g, model, adapter),
@@ -86,7 +95,7 @@ export function decodeGraph(
     const mask = ops.concat(b, [masks, ops.zeros(b, [...masks.shape.slice(0, -1), 'R+1'])], -1);
     const attend: Attend = (b, layer, { query, key, value }) => {
       const [k, v] = [key, value].map((x, i) => {
-        const written = bySample(b, x, samples, kvHeads, 1, [...own.keys, 1, headDim]);
+        const written = ops.reshape(b, x, [...own.keys, 1, headDim]);
         return ops.concat(b, [recent[2 * layer + i], written], -2);
       });
       grown.push(k, v);
@@ -94,9 +103,9 @@ export function decodeGraph(
       // Scaled before the reshape: directly before a product, ONNX Runtime would fuse the scale into it, and its products of one
       // row with a factor do not read the keys in place.
       const scaled = ops.mul(b, query, b.scalar(1 / Math.sqrt(headDim)));
-      const queries = bySample(b, scaled, samples, kvHeads, group, [...own.queries, headDim]);
+      const queries = ops.reshape(b, scaled, [...own.queries, headDim]);
       const attended = blockAttention(b, queries, blocks, mask, own);
-      return ops.reshape(b, byRow(b, attended, samples, kvHeads, group), [B, heads * headDim]);
+      return ops.reshape(b, attended, [B, heads * headDim]);
     };
     const hidden = transformer(b, config, parameters, ids, positions, attend);
     const logits = headLogits(b, config, parameters, hidden);
@@ -122,17 +131,17 @@ export function decodeGraph(
   for (const layer of layerNumbers) {
     for (const [i, name] of [keyName(layer), valueName(layer)].entries()) {
       const written = last[3 + 2 * layer + i];
-      const shape = ['Q', kvHeads, samples, written.shape.at(-2)!, headDim];
-      g.output(name, ops.reshape(g, written, shape));
+      g.output(name, ops.reshape(g, written, [B, kvHeads, written.shape.at(-2)!, headDim]));
     }
   }
   return g;
 }
 
-/** What is added to the scores of prompts and pasts, float32 [Q, 1, samples, 1..., P+W]. */
+/** What is added to the scores of prompts and pasts, float32 [B, 1..., P+W]. */
 function maskInputs(g: Graph, samples: number, own: Layout): Tensor {
+  const [B, ...others] = own.queries;
   const prompt = g.input('prompt_mask', 'float32', ['Q', 1, 'P']);
-  const past = g.input('past_mask', 'float32', ['Q', samples, 'W']);
-  const masks = ops.concat(g, [ops.expand(g, prompt, ['Q', samples, 'P']), past], -1);
-  return ops.reshape(g, masks, ['Q', 1, samples, ...own.queries.slice(3).map(() => 1), 'P+W']);
+  const past = g.input('past_mask', 'float32', [B, 1, 'W']);
+  const prompts = samples === 1 ? prompt : ops.gather(g, prompt, g.input('row_prompts', 'int64', [B]));
+  return ops.reshape(g, ops.concat(g, [prompts, past], -1), [B, ...others.map(() => 1), 'P+W']);
 }

@@ -1,4 +1,4 @@
-/** Batched generation: prompts enter as others leave, and the samples of a prompt share its keys and values. */
+/** Batched generation: responses leave as they end, prompts enter in their place, and the samples of a prompt share its keys and values. */
 import type { NewTokens } from '../../protocol/jobs.ts';
 import type { SamplingSettings } from '../../protocol/settings.ts';
 import { checkPromptLength } from '../../tokens/prompts.ts';
@@ -8,7 +8,7 @@ import { adapterFeeds } from '../policy.ts';
 import type { LlamaPolicy } from '../../tokens/policy.ts';
 import { Session, type Feeds } from '../session.ts';
 import { CacheBlock } from './cache.ts';
-import { addTokens, decodeFeeds, keepCache, rowsOf } from './decode-run.ts';
+import { addTokens, decodeFeeds, keepCache, rowsOf, sharingFeeds, type Row } from './decode-run.ts';
 import { decodeGraph, pastKey, pastValue, promptKey, promptValue } from './decode.ts';
 import { fillRows, prefillGraph } from './prefill.ts';
 import { emptyResponse, isComplete, Slots, type Generated, type PromptTokens, type Slot } from './slots.ts';
@@ -78,13 +78,14 @@ export class Generator {
     for (const { id, tokens } of prompts) checkPromptLength(id, tokens.length, this.config, this.settings);
     // Longest first: a prompt that takes a slot later fits into the memory that is there.
     const order = prompts.map((_, i) => i).sort((a, b) => prompts[b].tokens.length - prompts[a].tokens.length || a - b);
-    const slots = new Slots(order, Math.max(1, Math.floor(batchSize / samplesPerPrompt)), samplesPerPrompt);
+    const slots = new Slots(order, batchSize, samplesPerPrompt);
     const cache = this.openCache();
     // The first decoding step takes the last token of a prompt.
     const cached = prompts.map(({ tokens }) => tokens.slice(0, -1));
     const prefix = commonPrefix(cached);
     const results: Generated[][] = Array(prompts.length);
     let [complete, sampled] = [0, 0];
+    let rows: Row[] = [];
 
     const collect = (ended: Slot[]) => {
       for (const { prompt, samples } of ended) {
@@ -105,14 +106,20 @@ export class Generator {
 
       const before = slots.refill();
       const activePrompts = slots.active.map(({ prompt }) => cached[prompt]);
-      await this.fillCache(cache, before, activePrompts, prefix);
+      await this.fillCache(cache.prompts, before, activePrompts, prefix);
+      const rowOf = new Map(rows.map(({ sample }, row) => [sample, row]));
+      rows = rowsOf(slots.active, prompts);
+      cache.past.arrange(
+        rows.map(({ sample }) => rowOf.get(sample)),
+        0,
+      );
 
-      const rows = rowsOf(slots.active, prompts);
       const outputs = await this.decode.run({
         ...this.adapter,
         ...cache.prompts.feeds(),
         ...cache.past.feeds(),
         ...decodeFeeds(rows, this.settings, seed, runTokens),
+        ...sharingFeeds(rows, slots.active.length, samplesPerPrompt, this.config),
       });
       const added = addTokens(rows, outputs, this.settings, this.eosIds);
       keepCache(rows, outputs, cache.past);
@@ -122,48 +129,37 @@ export class Generator {
     }
   }
 
-  /** Empty blocks for keys and values: those of the prompts, one row per slot, and those of earlier runs, one row per sample. */
-  private openCache(): Cache {
+  /** Empty blocks for keys and values: those of the prompts, and those of the samples' tokens of earlier runs. */
+  private openCache() {
     const layers = Array.from({ length: this.config.layers }, (_, layer) => layer);
     const promptNames = layers.flatMap((layer) => [promptKey(layer), promptValue(layer)]);
     const pastNames = layers.flatMap((layer) => [pastKey(layer), pastValue(layer)]);
     return {
-      prompts: new CacheBlock(this.config, promptNames, 'prompt_mask', 1),
-      past: new CacheBlock(this.config, pastNames, 'past_mask', this.settings.samplesPerPrompt),
+      prompts: new CacheBlock(this.config, promptNames, 'prompt_mask'),
+      past: new CacheBlock(this.config, pastNames, 'past_mask'),
     };
   }
 
   /**
-   * Arranges the blocks as the slots are now, and computes the keys and values of the prompts that have just entered.
+   * Arranges the block of the prompts as the slots are now, and computes the keys and values of those that have just entered.
    * @param before what refill() returned
    * @param activePrompts each slot's prompt without its last token
    * @param prefix what all prompts begin with
    */
   private async fillCache(
-    { prompts, past }: Cache,
+    block: CacheBlock,
     before: (number | undefined)[],
     activePrompts: number[][],
     prefix: number[],
   ): Promise<void> {
-    prompts.arrange(before, Math.max(...activePrompts.map(({ length }) => length)));
-    const pastRows = before.flatMap((slot) => sampleRows(slot, this.settings.samplesPerPrompt));
-    past.arrange(pastRows, 0);
+    block.arrange(before, Math.max(...activePrompts.map(({ length }) => length)));
     const entered = [...before.keys()].filter((i) => before[i] === undefined && activePrompts[i].length > 0);
     const sequences = entered.map((i) => activePrompts[i]);
     const run = (feeds: Feeds) => this.prefill.run({ ...feeds, ...this.adapter });
-    await fillRows(run, sequences, prefix, prompts, entered);
+    await fillRows(run, sequences, prefix, block, entered);
   }
 
   async close(): Promise<void> {
     await Promise.all([this.prefill.close(), this.decode.close()]);
   }
 }
-
-interface Cache {
-  prompts: CacheBlock;
-  past: CacheBlock;
-}
-
-/** The rows of a slot's samples; as many undefined ones where there was no slot. */
-const sampleRows = (slot: number | undefined, samples: number) =>
-  Array.from({ length: samples }, (_, sample) => (slot === undefined ? slot : slot * samples + sample));

@@ -1,4 +1,4 @@
-/** Slot scheduler for continuous batching: as soon as a prompt's responses are complete, a waiting prompt takes its slot. */
+/** Scheduler for continuous batching: waiting prompts enter as soon as enough responses in the batch have ended. */
 
 /** A prompt to generate responses to. */
 export interface PromptTokens {
@@ -21,7 +21,7 @@ export interface Sample extends Generated {
   done: boolean;
 }
 
-/** A prompt in the batch. Its samples are neighbouring rows. */
+/** A prompt in the batch. Its samples that are not done are neighbouring rows. */
 export interface Slot {
   /** The prompt's index. */
   prompt: number;
@@ -32,16 +32,16 @@ export interface Slot {
 export class Slots {
   active: Slot[] = [];
   private readonly waiting: number[];
-  private readonly count: number;
+  private readonly mostRows: number;
   private readonly samplesPerPrompt: number;
 
   /**
    * @param waiting indices of the prompts, in the order in which they enter the batch
-   * @param count most prompts in the batch at a time
+   * @param mostRows most samples in the batch at a time, unless one prompt has more
    */
-  constructor(waiting: number[], count: number, samplesPerPrompt: number) {
+  constructor(waiting: number[], mostRows: number, samplesPerPrompt: number) {
     this.waiting = [...waiting];
-    this.count = count;
+    this.mostRows = mostRows;
     this.samplesPerPrompt = samplesPerPrompt;
   }
 
@@ -53,14 +53,17 @@ export class Slots {
   }
 
   /**
-   * Gives the slots of complete prompts, and free ones, to waiting prompts. When none wait, complete slots are removed and the
-   * batch shrinks.
+   * Replaces complete prompts by waiting ones, and adds more, as far as their samples fit. When none wait, complete slots are removed and
+   * the batch shrinks.
    * @returns for each active slot its index before, undefined where a prompt has just entered
    */
   refill(): (number | undefined)[] {
     const before: (number | undefined)[] = [];
     const active: Slot[] = [];
+    let rows = this.active.reduce((sum, slot) => sum + liveSamples(slot).length, 0);
+    const fits = () => this.waiting.length > 0 && (rows === 0 || rows + this.samplesPerPrompt <= this.mostRows);
     const enter = () => {
+      rows += this.samplesPerPrompt;
       before.push(undefined);
       active.push({
         prompt: this.waiting.shift()!,
@@ -71,13 +74,16 @@ export class Slots {
       if (!isComplete(slot)) {
         before.push(index);
         active.push(slot);
-      } else if (this.waiting.length > 0) enter();
+      } else if (fits()) enter();
     }
-    while (active.length < this.count && this.waiting.length > 0) enter();
+    while (fits()) enter();
     this.active = active;
     return before;
   }
 }
+
+/** A prompt's samples that go on. */
+export const liveSamples = ({ samples }: Slot): Sample[] => samples.filter((sample) => !sample.done);
 
 /** Whether all of a prompt's responses are done. */
 export const isComplete = ({ samples }: Slot): boolean => samples.every((sample) => sample.done);
