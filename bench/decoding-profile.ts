@@ -22,6 +22,8 @@ export function decodingPartOf(
   }
   if (inputs.some((shape) => shape.includes(vocabSize))) return part('choosing tokens');
   if (weights === 'q8' && ROUNDING.has(operator.op_name)) return part('rotating and rounding');
-  const attends = ['Softmax', 'Split'].includes(operator.op_name) || inputs.some((shape) => shape.length > 4);
+  // Gathers arrange the queries of rows as those of prompts, and back.
+  const attends =
+    ['Softmax', 'Split', 'Gather'].includes(operator.op_name) || inputs.some((shape) => shape.length > 4);
   return part(attends ? 'attention, all else' : 'elementwise, norms, rotations');
 }
