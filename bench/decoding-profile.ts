@@ -23,7 +23,6 @@ export function decodingPartOf(
   if (inputs.some((shape) => shape.includes(vocabSize))) return part('choosing tokens');
   if (weights === 'q8' && ROUNDING.has(operator.op_name)) return part('rotating and rounding');
   // Gathers arrange the queries of rows as those of prompts, and back.
-  const attends =
-    ['Softmax', 'Split', 'Gather'].includes(operator.op_name) || inputs.some((shape) => shape.length > 4);
+  const attends = ['Softmax', 'Split', 'Gather'].includes(operator.op_name) || inputs.some((shape) => shape.length > 4);
   return part(attends ? 'attention, all else' : 'elementwise, norms, rotations');
 }
