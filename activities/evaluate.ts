@@ -16,8 +16,8 @@ export interface EvaluateInput {
   opponent?: {
     /** The opponent's labels. They equal the policy's if the two policies' responses were labeled together. */
     labels: Address[];
-    /** Results of `divergence` on the policy's greedy responses, one artifact per shard. */
-    divergences: Address[];
+    /** Results of `divergence` on the policy's greedy responses, one artifact per shard. Absent: KL is not reported. */
+    divergences?: Address[];
     /** The same on responses sampled at temperature 1. */
     sampledDivergences?: Address[];
   };

@@ -12,7 +12,7 @@ import { retryRun } from '../workers/decisions.ts';
 import { gpuProblem } from '../workers/gpu-fit.ts';
 import { startLocal, type Local } from '../workers/local.ts';
 import { RunDiffers } from '../workers/errors.ts';
-import { findRun, rootCause, startRun, type RunHandle } from '../workers/runs.ts';
+import { findRun, otherUnfinishedRuns, rootCause, startRun, type RunHandle } from '../workers/runs.ts';
 import { openStore } from '../workers/store.ts';
 import { overlap, valueAt, type Settings } from '../config/changes.ts';
 import { loadConfig } from '../config/load.ts';
@@ -111,9 +111,21 @@ async function work(
   const client = await connect();
   const { handle, attached } = await startOrResume(client, config, flags);
   if (attached) say(`Resuming run "${config.name}".`);
+  if (connect === connectEmbedded) await sayOthers(client, config.name);
   return watchRun(client, handle, { attended: isAttended(flags), stop }).catch((error: unknown) => {
     throw rootCause(error);
   });
+}
+
+/** Names the other runs whose steps this machine computes, too. */
+async function sayOthers(client: Client, name: string): Promise<void> {
+  const others = await otherUnfinishedRuns(client, name);
+  if (others.length === 0) return;
+  const [subject, remedy] =
+    others.length === 1
+      ? [`Run ${others[0]} is unfinished, too: its`, `selm stop ${others[0]} ends it.`]
+      : [`${others.length} other runs are unfinished, too: their`, `selm stop NAME ends one: ${others.join(', ')}.`];
+  say(`${subject} steps also take time on this machine. ${remedy}`);
 }
 
 /** Starts or resumes the run. If `--set` gives all differences from the run in progress, that run is retried with them. */

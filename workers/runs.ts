@@ -56,6 +56,17 @@ export async function startRun(
   return { handle, attached: true };
 }
 
+/** The names of other runs in the client's namespace that have not ended. */
+export async function otherUnfinishedRuns(client: Client, name: string): Promise<string[]> {
+  const names = new Set<string>();
+  for await (const { workflowId } of client.workflow.list({
+    query: `WorkflowType = 'alignment' AND ExecutionStatus = 'Running'`,
+  }))
+    names.add(runNameOf(workflowId));
+  names.delete(name);
+  return [...names].sort();
+}
+
 /** A run's summary in Temporal's UI. */
 export const summaryOfRun = ({ model, rounds, label, optimize }: RunConfig): string =>
   `${model}: ${rounds} rounds of ${optimize.objective.name}, labeled by ${label.by}`;

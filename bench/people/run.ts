@@ -26,12 +26,9 @@ export async function runStrategy(
   told: (figures: RoundFigures) => void,
 ): Promise<StudyRun> {
   const config = configOf(seed, settings, prepared);
-  const { start, rounds, failed } = await runRounds(
-    context,
-    config,
-    (round) => told(roundFigures(round)),
-    (sampled) => labelByVotes(context, sampled, strategy, settings),
-  );
+  const { start, rounds, failed } = await runRounds(context, config, (round) => told(roundFigures(round)), {
+    labelRound: (sampled) => labelByVotes(context, sampled, strategy, settings),
+  });
   return {
     method: strategy,
     seed,

@@ -16,8 +16,8 @@ export interface RoundFigures extends Figures {
   preferences: number;
   /** Win rate over the start policy; a tie counts half. */
   winRate: number;
-  /** KL(policy || start policy) along greedy responses, in nats per response. */
-  kl: number;
+  /** KL(policy || start policy) along greedy responses, in nats per response. Absent if it was not measured. */
+  kl?: number;
 }
 
 /** Measures of the start policy on fresh responses. */

@@ -61,19 +61,27 @@ export interface Sampled {
   seed: number;
 }
 
+export interface RoundOptions {
+  /** Gives the labels of a round, one artifact per shard. Default: by the labeler of the held-out responses. */
+  labelRound?: (sampled: Sampled) => Promise<Address[]>;
+  /** Whether each round's KL divergence from the start policy is measured, which can take longer than its held-out responses. */
+  withKl?: boolean;
+}
+
+const labelByConfig = (context: StepContext, config: RunConfig, { responses }: Sampled): Promise<Address[]> =>
+  inOrder(responses, (shard) =>
+    label(context, { responses: shard, label: heldOutLabeler(config), threads: config.threads }, {}),
+  );
+
 /**
  * Runs `config` without a gate: every round starts from the policy of the previous round.
  * @param told called after each round
- * @param labelRound gives the labels of a round, one artifact per shard. Default: by the labeler of the held-out responses
  */
 export async function runRounds(
   context: StepContext,
   config: RunConfig,
   told: (round: Round) => void,
-  labelRound = ({ responses }: Sampled): Promise<Address[]> =>
-    inOrder(responses, (shard) =>
-      label(context, { responses: shard, label: heldOutLabeler(config), threads: config.threads }, {}),
-    ),
+  { labelRound = (sampled) => labelByConfig(context, config, sampled), withKl = true }: RoundOptions = {},
 ): Promise<Run> {
   const { model, prompts, rounds: count, seed, threads } = config;
   const labeler = heldOutLabeler(config);
@@ -166,10 +174,13 @@ export async function runRounds(
   }
 
   async function compareWithStart({ policy: measured, responses, labels }: Measured): Promise<Comparison> {
-    const divergences = await inOrder(responses, (shard) =>
-      divergence(context, { policy: measured, reference: start.policy, responses: shard, threads }, {}),
-    );
-    const compared = await evaluate(context, { labels, opponent: { labels: start.labels, divergences }, seed }, {});
+    const divergences =
+      withKl &&
+      (await inOrder(responses, (shard) =>
+        divergence(context, { policy: measured, reference: start.policy, responses: shard, threads }, {}),
+      ));
+    const opponent = { labels: start.labels, ...(divergences && { divergences }) };
+    const compared = await evaluate(context, { labels, opponent, seed }, {});
     return compared.summary;
   }
 

@@ -30,7 +30,8 @@ export async function runMethod(
         label(context, { responses: shard, label: heldOutLabeler(config), threads }, {}),
       ),
     );
-  const run = await runRounds(context, config, (round) => told(roundFigures(round)), labelRound);
+  const options = { labelRound, withKl: task.klByRound };
+  const run = await runRounds(context, config, (round) => told(roundFigures(round)), options);
   const { start, rounds, failed, policies, heldOut } = run;
   const input = { config, heldOut, prompts, pairLabels };
   return {
@@ -56,5 +57,5 @@ export const roundFigures = ({ round, label: labeled, evaluation }: Round): Roun
   preferences: labeled.preferences,
   ...figuresOf(evaluation),
   winRate: evaluation.against!.winRate,
-  kl: evaluation.against!.kl!,
+  kl: evaluation.against!.kl,
 });

@@ -1,6 +1,5 @@
 /** The tasks of the study: start policies, prompts, settings, and what the page says about them. */
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../../config/load.ts';
 import type { RunConfig } from '../../config/run.ts';
@@ -38,8 +37,8 @@ export interface Task {
   seeds: number;
   methods: string[];
   promptsPerRound: number;
-  /** Runs at a time, which share the machine's cores. */
-  parallel: number;
+  /** Whether each round's KL divergence is measured, besides that of the last round on fresh responses. */
+  klByRound: boolean;
   /** Number of held-out prompts with fresh responses. */
   freshPrompts: number;
   /** @param folder where the start model and the prompts are made @param model in place of the task's */
@@ -47,9 +46,6 @@ export interface Task {
   /** Labels that preferences are made from, of the verifier's labels of a round. Default: these. */
   pairLabels?: (context: StepContext, labels: Address[]) => Promise<Address[]>;
 }
-
-/** For models of a million weights, several runs with one thread each are faster than one run with several threads. */
-const ONE_PER_CORE = availableParallelism();
 
 const example = (path: string) => fileURLToPath(new URL(`../../examples/${path}`, import.meta.url));
 const all = METHODS.map(({ name }) => name);
@@ -82,7 +78,7 @@ takes one epoch with the quickstart's optimizer settings (all weights, learning 
   seeds: 10,
   methods: all,
   promptsPerRound: 1000,
-  parallel: ONE_PER_CORE,
+  klByRound: true,
   freshPrompts: 100,
   async prepare(folder) {
     const prepared = await prepareQuickstart(folder);
@@ -105,7 +101,7 @@ the other settings are the quickstart's.`,
   seeds: 10,
   methods: all,
   promptsPerRound: 1000,
-  parallel: ONE_PER_CORE,
+  klByRound: true,
   freshPrompts: 200,
   async prepare(folder) {
     const prepared = await prepareRare(folder);
@@ -123,8 +119,8 @@ All settings but the objective, rounds and prompts per round are the file's.`,
   seeds: 3,
   methods: ['dpo', 'selm-0.001'],
   promptsPerRound: 256,
-  parallel: 1,
-  freshPrompts: 50,
+  klByRound: false,
+  freshPrompts: 32,
   prepare(_folder, model) {
     const file = example('smollm2-ifeval.yaml');
     const { prompts } = loadConfig(file);

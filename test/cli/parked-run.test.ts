@@ -121,6 +121,18 @@ function artifactTimes(): Record<string, number> {
   return Object.fromEntries(readdirSync(objects).map((name) => [name, statSync(join(objects, name)).mtimeMs]));
 }
 
+it('another run says that it is unfinished', async () => {
+  write();
+  expect((await command('run', file)).code).toBe(3);
+  write({ name: 'other' });
+  const { code, stderr } = await command('run', file);
+  expect(code, stderr).toBe(3);
+  expect(stderr).toContain(
+    'Run tiny is unfinished, too: its steps also take time on this machine. selm stop tiny ends it.',
+  );
+  await done('stop', 'other');
+});
+
 it('--restart ends it and starts anew; what has not changed is reused', async () => {
   write();
   expect((await command('run', file)).code).toBe(3);

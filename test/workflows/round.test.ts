@@ -91,7 +91,7 @@ describe('KL divergences', () => {
       ].flatMap((pair) => [pair, pair]),
     );
     for (const { divergences, sampledDivergences } of evaluated)
-      expect([divergences.length, sampledDivergences]).toEqual([2, undefined]);
+      expect([divergences!.length, sampledDivergences]).toEqual([2, undefined]);
     expect(steps.evaluate).toEqual({ state: 'done', done: 2 + 2 * 7, total: 2 + 2 * 7, reused: 0 });
   });
 
