@@ -32,7 +32,7 @@ export function decodingSection(results: Results): string {
     ];
   });
   const [rate, bandwidth] = [machineRate(results), readRate(results)];
-  if (profiles.length < DECODING_PROFILES.length || !rate || !bandwidth) return 'Not measured.';
+  if (profiles.length === 0 || !rate || !bandwidth) return 'Not measured.';
   const names = [...new Set(profiles.flatMap(({ profile }) => longestFirst(profile)))];
   const lines = names.map(
     (name) => `| ${name} | ${profiles.map(({ profile }) => partCell(profile, name)).join(' | ')} |`,
