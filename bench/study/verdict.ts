@@ -89,9 +89,10 @@ export function verdict(all: StudyResults[]): string {
       `worse, ${where}.`
     );
   }
+  const mixed = signed(tallied, 1).length > 0 ? ' without being worse in one of them' : '';
   const not = worse.size > 0 ? `, and ${list([...worse])} ${worse.size === 1 ? 'is' : 'are'} worse on some` : '';
   return (
-    `No objective is significantly better than \`${BASELINE}\` in strict pass rate or coverage without being worse in one of ` +
-    `them ${where}${not}: take \`${BASELINE}\`, or \`selm\` with its small default weight.`
+    `No objective is significantly better than \`${BASELINE}\` in strict pass rate or coverage${mixed} ` +
+    `${where}${not}: take \`${BASELINE}\`, or \`selm\` with its small default weight.`
   );
 }
