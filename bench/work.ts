@@ -72,7 +72,15 @@ const UNUSED_TOKEN = 3;
  * SELM's rounds, the reference response is usually the chosen or the rejected one: in two of three preferences.
  */
 export async function makeWork(folder: string, size: WorkSize): Promise<Work> {
-  const { preferences = 0, responseTokens = [60, 260], prompts = 0, promptTokens, copies = 1 } = size;
+  const {
+    preferences = 0,
+    responseTokens = [60, 260],
+    prompts = 0,
+    promptTokens,
+    copies = 1,
+    full = false,
+    ignoreEos = false,
+  } = size;
   const model = await modelFolder(size.model);
   const records = await readPrompts(fileURLToPath(new URL('../examples/ifeval/prompts.jsonl', import.meta.url)));
   const tokenizer = loadTokenizer(model);
@@ -88,7 +96,6 @@ export async function makeWork(folder: string, size: WorkSize): Promise<Work> {
     if (promptTokens === undefined) return tokens;
     return Array.from({ length: promptTokens }, (_, i) => tokens[i] ?? token());
   };
-  const { full = false, ignoreEos = false } = size;
   const adapter = full ? undefined : join(folder, `adapter-${size.model}`);
   if (adapter)
     writeAdapter(adapter, { ...freshAdapter(layersOf(opened), loraSchema.parse({ rank: RANK }), 0), baseModel: model });

@@ -12,7 +12,7 @@ import { retryRun } from '../workers/decisions.ts';
 import { gpuProblem } from '../workers/gpu-fit.ts';
 import { startLocal, type Local } from '../workers/local.ts';
 import { RunDiffers } from '../workers/errors.ts';
-import { findRun, otherUnfinishedRuns, rootCause, startRun, type RunHandle } from '../workers/runs.ts';
+import { findRun, rootCause, startRun, unfinishedRuns, type RunHandle } from '../workers/runs.ts';
 import { openStore } from '../workers/store.ts';
 import { overlap, valueAt, type Settings } from '../config/changes.ts';
 import { loadConfig } from '../config/load.ts';
@@ -119,7 +119,7 @@ async function work(
 
 /** Names the other runs whose steps this machine computes, too. */
 async function sayOthers(client: Client, name: string): Promise<void> {
-  const others = await otherUnfinishedRuns(client, name);
+  const others = (await unfinishedRuns(client)).filter((other) => other !== name).sort();
   if (others.length === 0) return;
   const [subject, remedy] =
     others.length === 1

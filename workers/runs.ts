@@ -56,15 +56,12 @@ export async function startRun(
   return { handle, attached: true };
 }
 
-/** The names of other runs in the client's namespace that have not ended. */
-export async function otherUnfinishedRuns(client: Client, name: string): Promise<string[]> {
-  const names = new Set<string>();
-  for await (const { workflowId } of client.workflow.list({
-    query: `WorkflowType = 'alignment' AND ExecutionStatus = 'Running'`,
-  }))
-    names.add(runNameOf(workflowId));
-  names.delete(name);
-  return [...names].sort();
+/** The names of the runs in the client's namespace that have not ended. */
+export async function unfinishedRuns(client: Client): Promise<string[]> {
+  const names: string[] = [];
+  const query = `WorkflowType = 'alignment' AND ExecutionStatus = 'Running'`;
+  for await (const { workflowId } of client.workflow.list({ query })) names.push(runNameOf(workflowId));
+  return names;
 }
 
 /** A run's summary in Temporal's UI. */

@@ -4,7 +4,7 @@ import { QueryNotRegisteredError, WorkflowNotFoundError, type Client } from '@te
 import { hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
 import { runStatusQuery } from '../workflows/alignment.ts';
-import { roundWorkflowId, runIdOfBlock, runNameOf } from '../workflows/ids.ts';
+import { roundWorkflowId, runIdOfBlock } from '../workflows/ids.ts';
 import { voteOf } from '../workflows/people/changes.ts';
 import { unitHash } from '../workflows/people/hash.ts';
 import { lateVoteUpdate } from '../workflows/people/late.ts';
@@ -25,7 +25,7 @@ import {
 import { queryBlock } from './block-queries.ts';
 import { NoQuestion, sendUpdate, VotingClosed } from './block-updates.ts';
 import { isUnanswered, RunUnanswered } from './errors.ts';
-import { findRun, queryRun } from './runs.ts';
+import { findRun, queryRun, unfinishedRuns } from './runs.ts';
 import { lastBlock } from './voting-progress.ts';
 
 /** The voting of a run's round in progress. */
@@ -47,12 +47,7 @@ const ANSWER_SECONDS = 5;
  * @throws RunUnanswered when there would be none
  */
 export async function openVotings(client: Client): Promise<Voting[]> {
-  const runs: string[] = [];
-  for await (const { workflowId } of client.workflow.list({
-    query: `WorkflowType = 'alignment' AND ExecutionStatus = 'Running'`,
-  })) {
-    runs.push(runNameOf(workflowId));
-  }
+  const runs = await unfinishedRuns(client);
   const answers = await Promise.allSettled(runs.map((run) => votingOf(client, run)));
   const votings = answers.flatMap((answered) => (answered.status === 'fulfilled' ? (answered.value ?? []) : []));
   const failed = answers.find((answered) => answered.status === 'rejected');

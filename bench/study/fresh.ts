@@ -1,7 +1,7 @@
 /** Measures of a policy on fresh responses: sampled at temperature 1, to held-out prompts. */
 import { join } from 'node:path';
 import { divergence, readDivergences } from '../../activities/divergence.ts';
-import { label, readLabels } from '../../activities/label.ts';
+import { readLabels } from '../../activities/label.ts';
 import { prefer, PREFERENCES } from '../../activities/prefer.ts';
 import type { PromptSet } from '../../activities/prepare.ts';
 import { reference, REFERENCE_LOGPS } from '../../activities/reference.ts';
@@ -16,10 +16,9 @@ import { referenceLogpsSchema, type PreferenceRecord } from '../../data/records.
 import { needsOf } from '../../engine/protocol/objectives.ts';
 import type { ObjectiveSettings } from '../../engine/protocol/settings.ts';
 import { mean } from '../../evaluation/statistics.ts';
-import { heldOutLabeler } from '../../labelers/needs.ts';
 import { shardsOf } from '../../workflows/shards.ts';
 import type { Fresh, StartFresh } from './results.ts';
-import { inOrder } from './rounds.ts';
+import { inOrder, labelByConfig } from './rounds.ts';
 
 /** Responses per prompt. */
 export const SAMPLES = 16;
@@ -86,10 +85,7 @@ async function answer(
   const responses = await inOrder(shards, (shard) =>
     sample(context, { policy, prompts: heldOut.address, ...shard, settings, seed: SEED, threads }, {}),
   );
-  const labels = await inOrder(responses, (shard) =>
-    label(context, { responses: shard, label: heldOutLabeler(config), threads }, {}),
-  );
-  return { responses, labels };
+  return { responses, labels: await labelByConfig(context, config, { responses }) };
 }
 
 async function countsOf({ store }: StepContext, { responses, labels }: Answered): Promise<StartFresh> {

@@ -68,7 +68,12 @@ export interface RoundOptions {
   withKl?: boolean;
 }
 
-const labelByConfig = (context: StepContext, config: RunConfig, { responses }: Sampled): Promise<Address[]> =>
+/** Labels responses by the labeler of the held-out ones. @returns one artifact per shard */
+export const labelByConfig = (
+  context: StepContext,
+  config: RunConfig,
+  { responses }: Pick<Sampled, 'responses'>,
+): Promise<Address[]> =>
   inOrder(responses, (shard) =>
     label(context, { responses: shard, label: heldOutLabeler(config), threads: config.threads }, {}),
   );

@@ -1,14 +1,12 @@
 /** One run of the study: a task with a method's objective. */
-import { label } from '../../activities/label.ts';
 import type { StepContext } from '../../activities/step.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import { objectiveSchema } from '../../engine/protocol/settings.ts';
 import type { AnswerSummary } from '../../evaluation/comparison.ts';
-import { heldOutLabeler } from '../../labelers/needs.ts';
 import { measureFresh, measureStart } from './fresh.ts';
 import type { Method } from './methods.ts';
 import type { Figures, RoundFigures, StudyRun, StudySettings } from './results.ts';
-import { inOrder, runRounds, type Round, type Sampled } from './rounds.ts';
+import { labelByConfig, runRounds, type Round, type Sampled } from './rounds.ts';
 import type { Setup, Task } from './tasks.ts';
 
 /** Runs a method with a seed. @param told called after each round */
@@ -24,12 +22,7 @@ export async function runMethod(
   const base = setup.configOf({ seed, rounds: count, promptsPerRound, threads });
   const config = { ...base, optimize: { ...base.optimize, objective: objectiveSchema.parse(method.objective) } };
   const pairLabels = (labels: Address[]) => task.pairLabels?.(context, labels) ?? Promise.resolve(labels);
-  const labelRound = async ({ responses }: Sampled) =>
-    pairLabels(
-      await inOrder(responses, (shard) =>
-        label(context, { responses: shard, label: heldOutLabeler(config), threads }, {}),
-      ),
-    );
+  const labelRound = async (sampled: Sampled) => pairLabels(await labelByConfig(context, config, sampled));
   const options = { labelRound, withKl: task.klByRound };
   const run = await runRounds(context, config, (round) => told(roundFigures(round)), options);
   const { start, rounds, failed, policies, heldOut } = run;

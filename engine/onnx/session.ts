@@ -11,8 +11,6 @@ export const float32 = (data: Float32Array, shape: readonly number[]) => new ort
 /** An int64 tensor. */
 export const int64 = (data: BigInt64Array | number[], shape: readonly number[]) =>
   new ort.Tensor('int64', data instanceof BigInt64Array ? data : BigInt64Array.from(data, BigInt), shape);
-/** A tensor of truth values: 0 or 1 each. */
-export const bool = (data: Uint8Array, shape: readonly number[]) => new ort.Tensor('bool', data, shape);
 /** A float32 tensor without dimensions. */
 export const scalar = (value: number) => float32(Float32Array.of(value), []);
 

@@ -3,7 +3,7 @@ import { uniform } from '../../../data/random.ts';
 import type { NewTokens } from '../../protocol/jobs.ts';
 import type { SamplingSettings } from '../../protocol/settings.ts';
 import type { LlamaConfig } from '../../model-files/llama-config.ts';
-import { bool, float32, int64, type Feeds } from '../session.ts';
+import { float32, int64, type Feeds } from '../session.ts';
 import type { CacheBlock } from './cache.ts';
 import type { PromptTokens, Sample, Slot } from './slots.ts';
 
@@ -50,7 +50,6 @@ export function decodeFeeds(rows: Row[], settings: SamplingSettings, seed: numbe
     trips: int64([trips], []),
     ids: int64(last, column),
     positions: int64(positions, column),
-    done: bool(new Uint8Array(rows.length), [rows.length]),
     uniforms: float32(uniforms, [trips, rows.length]),
   };
 }

@@ -33,14 +33,14 @@ export const pastValue = (layer: number) => `past_${valueName(layer)}`;
  * done.
  *
  * Inputs:
- * - `trips` int64 []; `done` bool [B]; `uniforms` float32 [steps, B], the random numbers;
+ * - `trips` int64 []; `uniforms` float32 [steps, B], the random numbers;
  * - `ids`, `positions` int64 [B, 1]: each row's last token, which is not in the cache yet, and its position;
  * - `prompt_mask` [Q, 1, P] and `past_mask` [B, 1, W], float32, which are added to the attention scores;
  * - for each layer `prompt_key_<l>`, `prompt_value_<l>` [Q, kvHeads, P, headDim] and `past_key_<l>`, `past_value_<l>`
  *   [B, kvHeads, W, headDim], float32;
  * - with several samples per prompt: `row_prompts` int64 [B], the prompt of each row, and `to_prompts` and `to_rows` (see Sharing).
  *
- * Outputs, of the R tokens of this run: `tokens` int64 [R, B]; `logps` float32 [R, B], at temperature 1, in nats; `done` bool [B];
+ * Outputs, of the R tokens of this run: `tokens` int64 [R, B]; `logps` float32 [R, B], at temperature 1, in nats;
  * `key_<l>`, `value_<l>` [B, kvHeads, R, headDim].
  */
 export function decodeGraph(
@@ -58,7 +58,6 @@ export function decodeGraph(
   const trips = g.input('trips', 'int64', []);
   const ids = g.input('ids', 'int64', [B, 1]);
   const positions = g.input('positions', 'int64', [B, 1]);
-  const done = g.input('done', 'bool', [B]);
   const uniforms = g.input('uniforms', 'float32', ['steps', B]);
   const own = layoutOf(B, kvHeads, group);
   const shared = samples === 1 ? own : layoutOf('Q', kvHeads, samples * group);
@@ -85,6 +84,7 @@ export function decodeGraph(
     weight: packedWeights(g, model),
     ...(settings.weights === 'q8' && { quantized: quantizedWeights(g, model) }),
   };
+  const done = ops.cast(g, ops.zeros(g, [B]), 'bool');
   const empty = ops.zeros(g, [...own.keys, 0, headDim]);
 
   const recentShape: Shape = [...own.keys, 'R', headDim];
@@ -127,7 +127,6 @@ export function decodeGraph(
   });
   g.output('tokens', scan[0]);
   g.output('logps', scan[1]);
-  g.output('done', last[2]);
   for (const layer of layerNumbers) {
     for (const [i, name] of [keyName(layer), valueName(layer)].entries()) {
       const written = last[3 + 2 * layer + i];
