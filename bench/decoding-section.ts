@@ -26,7 +26,7 @@ export function decodingSection(results: Results): string {
     const run = results.cases.find((result) => result.name === name)?.sides.selm?.runs[0];
     if (!run?.profile) return [];
     const steps = size.newTokens!;
-    // Rows end with the model's stop token: their mean number.
+    // Responses end at the model's stop token, so this is the mean number of rows.
     return [
       { of, profile: run.profile, rows: run.decodedTokens! / steps, promptStep: (1000 * promptSeconds(run)!) / steps },
     ];
@@ -59,14 +59,15 @@ export function decodingSection(results: Results): string {
       format === 'f32' && `multiplying ${number((flops / rate) * 1e-6, 1, ' ms')} at ${number(rate, 0)} GFLOP/s`,
       other &&
         `${TIMES.llamaCpp[format]} times llama.cpp's rate would be a step of ${step(TIMES.llamaCpp[format] * other)}${most(other)}`,
+      generate && `responses end at the model's stop token, so a step has ${number(rows, 0)} rows on average`,
       generate && withPrompts(TIMES.transformers, generate, "transformers' rate"),
       apart && withPrompts(TIMES.apart, apart, 'the rate of separate prompts'),
     ]
       .filter(Boolean)
       .join('; ')}.`;
   });
-  return `A step is one token of every row, without the time of the prompts. Rows of IFEval's prompts (sample 16 and 64) end with the model's
-stop token, so a step has fewer. ONNX Runtime's profiling itself takes time, mostly between operators: more than 50 % with 16 rows.
+  return `A step is one token of every row, without the time of the prompts. ONNX Runtime's profiling itself takes time, mostly between operators:
+more than 50 % with 16 rows.
 
 ${bounds.join('\n')}
 
@@ -90,8 +91,8 @@ Optimizations that were tested, measured separately:
   again, 0.32 ms per layer instead of 0.19 for scores of 64 rows with 112 keys. Not kept.
 - Transposing the keys first: 8.1 ms instead of 8.8, without the cost of the transposition. Not kept.
 - Prompt and past as one block of keys if a prompt has one sample: no faster, because the block is reallocated as it grows. Not kept.
-- Responses leave the batch as they end, not when all four to a prompt have ended: 128 responses of at most 512 tokens to prompts in
-  IFEval's style, 32 at a time, in 127 s instead of 168. Kept.
+- Removing each response from the batch when it ends, and not when all four responses to its prompt have ended: 128 responses of at most 512 tokens to prompts in
+  IFEval's style, 32 at a time, take 127 s instead of 168 (on a slower machine). Kept.
 - Graph runs of 16 tokens instead of 32, and prompts in chunks of 512 tokens instead of 4,096: 64 prompts in 11.7 s instead of 13.1. Kept.
 - Huge pages (\`glibc.malloc.hugetlb=1\`): products with 64 rows are 8 % faster, the first access to memory is slower; no gain in total. With
   freed memory also kept (\`mmap_threshold\`, \`trim_threshold\`), three repeats of each: the gain is within the variation of the repeats, and

@@ -117,15 +117,16 @@ async function work(
   });
 }
 
-/** Names the other runs whose steps this machine computes, too. */
+/** Names the other unfinished runs of the folder: the workers of this machine run their steps, too. */
 async function sayOthers(client: Client, name: string): Promise<void> {
   const others = (await unfinishedRuns(client)).filter((other) => other !== name).sort();
   if (others.length === 0) return;
-  const [subject, remedy] =
+  const named = others.map((other) => `"${other}"`).join(', ');
+  say(
     others.length === 1
-      ? [`Run ${others[0]} is unfinished, too: its`, `selm stop ${others[0]} ends it.`]
-      : [`${others.length} other runs are unfinished, too: their`, `selm stop NAME ends one: ${others.join(', ')}.`];
-  say(`${subject} steps also take time on this machine. ${remedy}`);
+      ? `Run ${named} is also unfinished: this machine runs its steps, too. To end it: selm stop ${others[0]}`
+      : `Runs ${named} are also unfinished: this machine runs their steps, too. To end one: selm stop NAME`,
+  );
 }
 
 /** Starts or resumes the run. If `--set` gives all differences from the run in progress, that run is retried with them. */

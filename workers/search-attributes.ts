@@ -53,8 +53,8 @@ export async function registerAttributes(client: Client): Promise<void> {
 }
 
 /**
- * How long a start is repeated while the server rejects attributes that it lists. Its services learn of new ones when they read the
- * namespace again, which takes a few seconds.
+ * Maximum time to retry a start that the server rejects although it lists the attributes. Its services read the namespace's attributes
+ * again every few seconds.
  */
 const NEW_ATTRIBUTES_SECONDS = 60;
 

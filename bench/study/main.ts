@@ -29,7 +29,7 @@ import { TASKS, taskOf, type Task } from './tasks.ts';
 const root = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 const fileOf = (task: string) => root(`docs/study-${task}.json`);
 
-/** Several runs with one thread each are faster than one run with several threads: of SmolLM2 on two cores, by a quarter. */
+/** Several runs with one thread each are faster than one run with several threads (SmolLM2 on two cores: by 23 %). */
 const THREADS = 1;
 
 const values = scriptFlags({
@@ -64,7 +64,7 @@ async function study(task: Task): Promise<void> {
   const kept = known && isDeepStrictEqual(known.settings, settings) ? known.runs : [];
   if (known && kept.length === 0) {
     const [before, now] = [known.settings, settings].map((of) => JSON.stringify(of));
-    console.error(`${task.name}: the ${known.runs.length} runs of ${before} are replaced by runs of ${now}.`);
+    console.error(`${task.name}: ${known.runs.length} runs with other settings are replaced: ${before}, now ${now}.`);
   }
   const runs = new Map(kept.map((run) => [nameOf(run.method, run.seed), run]));
   const named = new Set([...methods.map(({ name }) => name), ...kept.map(({ method }) => method)]);
@@ -85,8 +85,8 @@ async function study(task: Task): Promise<void> {
     return writing;
   };
 
-  // All methods of a seed run before the next seeds, so that an unfinished study can compare all methods. Runs of a seed share their first
-  // round, so those at the same time are of different seeds.
+  // All methods of a seed run before the next seeds, so that an unfinished study can compare all methods. Parallel runs have
+  // different seeds, because runs with the same seed share their first round.
   const plan = bySeed(seeds, methods, parallel).filter(({ method, seed }) => !runs.has(nameOf(method.name, seed)));
   await inLanes(home, parallel, plan, async (context, { method, seed }) => {
     const name = `${task.name}, ${nameOf(method.name, seed)}`;

@@ -121,14 +121,14 @@ function artifactTimes(): Record<string, number> {
   return Object.fromEntries(readdirSync(objects).map((name) => [name, statSync(join(objects, name)).mtimeMs]));
 }
 
-it('another run says that it is unfinished', async () => {
+it('selm run names the other unfinished runs of the folder', async () => {
   write();
   expect((await command('run', file)).code).toBe(3);
   write({ name: 'other' });
   const { code, stderr } = await command('run', file);
   expect(code, stderr).toBe(3);
   expect(stderr).toContain(
-    'Run tiny is unfinished, too: its steps also take time on this machine. selm stop tiny ends it.',
+    'Run "tiny" is also unfinished: this machine runs its steps, too. To end it: selm stop tiny',
   );
   await done('stop', 'other');
 });

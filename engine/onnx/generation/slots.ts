@@ -1,4 +1,4 @@
-/** Scheduler for continuous batching: waiting prompts enter as soon as enough responses in the batch have ended. */
+/** Slot scheduler for continuous batching: a waiting prompt enters the batch as soon as enough responses have ended. */
 
 /** A prompt to generate responses to. */
 export interface PromptTokens {
