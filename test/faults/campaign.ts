@@ -1,10 +1,11 @@
 /** A campaign: many runs of one configuration, each with faults drawn from a seed, all held against an undisturbed one. */
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
+import { removeUsedFolder } from '../remove-folder.ts';
 import { cacheFolder } from '../../workers/places.ts';
 import { CHECKPOINT, DAMAGE, FAULTS, FULL_DISK, TORCH, type FaultName } from './faults.ts';
 import { faultyRun, stageCount, stagesOf, type Outcome, type RunPlace, type Strike } from './faulty-run.ts';
@@ -163,7 +164,7 @@ async function free({ disks, home }: Place): Promise<void> {
   await untilUnused(home);
   for (const folder of Object.values(disks)) execFileSync('umount', ['--lazy', folder]);
   // Its watcher and workers end a moment after it.
-  rmSync(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+  await removeUsedFolder(home);
 }
 
 /** Of everything a run has published but its own name. */
