@@ -5,6 +5,7 @@ import type { SamplingSettings } from '../../protocol/settings.ts';
 import type { LlamaConfig } from '../../model-files/llama-config.ts';
 import { float32, int64, type Feeds } from '../session.ts';
 import type { CacheBlock } from './cache.ts';
+import { logitScale } from './sampling.ts';
 import type { PromptTokens, Sample, Slot } from './slots.ts';
 
 /** A sample that goes on, and where it belongs. The batch has one row for each, those of a prompt side by side. */
@@ -43,6 +44,7 @@ export function decodeFeeds(rows: Row[], settings: SamplingSettings, seed: numbe
       }
     }
   }
+  const scale = logitScale(temperature);
   const column = [rows.length, 1];
   const last = rows.map(({ prompt, sample }) => sample.tokens.at(-1) ?? prompt.tokens.at(-1)!);
   const positions = rows.map(({ prompt, sample }) => prompt.tokens.length - 1 + sample.tokens.length);
@@ -51,6 +53,7 @@ export function decodeFeeds(rows: Row[], settings: SamplingSettings, seed: numbe
     ids: int64(last, column),
     positions: int64(positions, column),
     uniforms: float32(uniforms, [trips, rows.length]),
+    ...(scale !== undefined && { scale: float32(Float32Array.of(scale), []) }),
   };
 }
 

@@ -16,7 +16,7 @@ import { policyParameters } from '../policy.ts';
 import type { SamplingSettings } from '../../protocol/settings.ts';
 import { blockAttention, layoutOf, type Block, type Layout, type Sharing } from './decode-attention.ts';
 import { keyName, valueName } from './prefill.ts';
-import { nextToken } from './sampling.ts';
+import { logitScale, nextToken } from './sampling.ts';
 import type { LlamaFolder } from '../../model-files/model.ts';
 
 /** The decode graph's input for a layer's keys of the prompts. */
@@ -38,6 +38,7 @@ export const pastValue = (layer: number) => `past_${valueName(layer)}`;
  * - `prompt_mask` [Q, 1, P] and `past_mask` [B, 1, W], float32, which are added to the attention scores;
  * - for each layer `prompt_key_<l>`, `prompt_value_<l>` [Q, kvHeads, P, headDim] and `past_key_<l>`, `past_value_<l>`
  *   [B, kvHeads, W, headDim], float32;
+ * - `scale` float32 [], the factor of the logits, unless the temperature is 0 or 1;
  * - with several samples per prompt: `row_prompts` int64 [B], the prompt of each row, and `to_prompts` and `to_rows` (see Sharing).
  *
  * Outputs, of the R tokens of this run: `tokens` int64 [R, B]; `logps` float32 [R, B], at temperature 1, in nats;
@@ -59,6 +60,7 @@ export function decodeGraph(
   const ids = g.input('ids', 'int64', [B, 1]);
   const positions = g.input('positions', 'int64', [B, 1]);
   const uniforms = g.input('uniforms', 'float32', ['steps', B]);
+  const scale = logitScale(settings.temperature) === undefined ? undefined : g.input('scale', 'float32', []);
   const own = layoutOf(B, kvHeads, group);
   const shared = samples === 1 ? own : layoutOf('Q', kvHeads, samples * group);
   const sharing: Sharing | undefined =
@@ -109,7 +111,7 @@ export function decodeGraph(
     };
     const hidden = transformer(b, config, parameters, ids, positions, attend);
     const logits = headLogits(b, config, parameters, hidden);
-    const token = nextToken(b, logits, ops.gather(b, uniforms, step), settings);
+    const token = nextToken(b, logits, ops.gather(b, uniforms, step), settings, scale);
     const logp = ops.gatherColumns(b, ops.logSoftmax(b, logits), ops.unsqueeze(b, token, 1));
     const ended = ops.reduceMax(
       b,

@@ -18,13 +18,15 @@ const RUN_TOKENS = 16;
 
 /** How a caller follows a generation and cancels parts of it. */
 export interface GenerateOptions {
+  /** In place of the settings that the generator was opened with; their graphChoice() must be the same. */
+  settings?: SamplingSettings;
   /** Most tokens of a response between two reports. */
   runTokens?: number;
   /** Whether a prompt, by its index, is cancelled: its responses end where they are. Called before each run. */
   isCancelled?: (prompt: number) => boolean;
 }
 
-/** Generates responses with one policy and one set of sampling settings. */
+/** Generates responses with one policy, and with sampling settings that have the same graph. */
 export class Generator {
   private readonly config: LlamaConfig;
   private readonly settings: SamplingSettings;
@@ -72,10 +74,10 @@ export class Generator {
     prompts: PromptTokens[],
     seed: number,
     onRun: (prompts: number, tokens: number, newTokens: NewTokens[]) => void,
-    { runTokens = RUN_TOKENS, isCancelled = () => false }: GenerateOptions = {},
+    { settings = this.settings, runTokens = RUN_TOKENS, isCancelled = () => false }: GenerateOptions = {},
   ): Promise<Generated[][]> {
-    const { samplesPerPrompt, batchSize } = this.settings;
-    for (const { id, tokens } of prompts) checkPromptLength(id, tokens.length, this.config, this.settings);
+    const { samplesPerPrompt, batchSize } = settings;
+    for (const { id, tokens } of prompts) checkPromptLength(id, tokens.length, this.config, settings);
     // Longest first: a prompt that takes a slot later fits into the memory that is there.
     const order = prompts.map((_, i) => i).sort((a, b) => prompts[b].tokens.length - prompts[a].tokens.length || a - b);
     const slots = new Slots(order, batchSize, samplesPerPrompt);
@@ -118,10 +120,10 @@ export class Generator {
         ...this.adapter,
         ...cache.prompts.feeds(),
         ...cache.past.feeds(),
-        ...decodeFeeds(rows, this.settings, seed, runTokens),
+        ...decodeFeeds(rows, settings, seed, runTokens),
         ...sharingFeeds(rows, slots.active.length, samplesPerPrompt, this.config),
       });
-      const added = addTokens(rows, outputs, this.settings, this.eosIds);
+      const added = addTokens(rows, outputs, settings, this.eosIds);
       keepCache(rows, outputs, cache.past);
       sampled += added.reduce((sum, { tokens }) => sum + tokens.length, 0);
       collect(slots.active.filter(isComplete));

@@ -7,17 +7,35 @@ import type { SamplingSettings } from '../../protocol/settings.ts';
 /** Below this temperature decoding is greedy, as in vLLM: logits divided by less may overflow. */
 const GREEDY_BELOW = 1e-5;
 
+const isGreedy = (temperature: number) => temperature < GREEDY_BELOW;
+
+/** The factor of the logits at this temperature. Undefined if they are taken as they are. */
+export const logitScale = (temperature: number): number | undefined =>
+  isGreedy(temperature) || temperature === 1 ? undefined : 1 / temperature;
+
+/** What the decode graph depends on: settings with the same one can share a session. */
+export function graphChoice({ samplesPerPrompt, temperature, topK, topP, weights }: SamplingSettings) {
+  const greedy = isGreedy(temperature);
+  return { samplesPerPrompt, weights, greedy, ...(!greedy && { topK, topP, scaled: temperature !== 1 }) };
+}
+
 /**
  * The next token of each row. Filters are applied in transformers' order: temperature, top-k, top-p.
  * @param logits float32 [B, V]
  * @param uniforms one random number in [0, 1) per row, [B]; not used by greedy decoding
+ * @param scale logitScale() of the temperature
  * @returns int64 [B]
  */
-export function nextToken(g: Graph, logits: Tensor, uniforms: Tensor, settings: SamplingSettings): Tensor {
-  const { temperature, topK, topP } = settings;
-  if (temperature < GREEDY_BELOW) return ops.argmax(g, logits);
+export function nextToken(
+  g: Graph,
+  logits: Tensor,
+  uniforms: Tensor,
+  { temperature, topK, topP }: Pick<SamplingSettings, 'temperature' | 'topK' | 'topP'>,
+  scale: Tensor | undefined,
+): Tensor {
+  if (isGreedy(temperature)) return ops.argmax(g, logits);
   const V = logits.shape[1] as number;
-  const scaled = temperature === 1 ? logits : ops.mul(g, logits, g.scalar(1 / temperature));
+  const scaled = scale ? ops.mul(g, logits, scale) : logits;
   const all = topK === 0 || topK >= V;
   if (all && topP === 1) return drawIndex(g, ops.softmax(g, scaled), uniforms);
 

@@ -7,6 +7,7 @@ import { checkIds } from '../../tokens/checks.ts';
 import type { TokenizedResponse } from '../../tokens/responses.ts';
 import { DivergenceMeter } from '../divergence.ts';
 import { Generator } from '../generation/generate.ts';
+import { graphChoice } from '../generation/sampling.ts';
 import type { PromptTokens } from '../generation/slots.ts';
 import { openLlamaPolicy, type LlamaPolicy } from '../../tokens/policy.ts';
 import { collectGarbage } from '../sessions.ts';
@@ -20,12 +21,16 @@ export async function sample(job: SampleJob, { control, sessions }: JobContext):
   const { policy, prompts, settings, seed, reportTokensEvery, threads = ALL_CORES } = job;
   const opened = openLlamaPolicy(policy);
   const tokenizer = opened.tokenizer();
-  const generator = await sessions.get('generator', JSON.stringify([policy, settings, threads]), async () => {
-    // While weights are packed they are in memory twice. So no other session stays open.
-    await sessions.clear();
-    collectGarbage();
-    return Generator.open(opened, settings, tokenizer.eosIds, threads);
-  });
+  const generator = await sessions.get(
+    'generator',
+    JSON.stringify([policy, graphChoice(settings), threads]),
+    async () => {
+      // While weights are packed they are in memory twice. So no other session stays open.
+      await sessions.clear();
+      collectGarbage();
+      return Generator.open(opened, settings, tokenizer.eosIds, threads);
+    },
+  );
   const tokenized = prompts.map((row) => ({
     id: row.id,
     tokens: located(`Prompt "${row.id}"`, () =>
@@ -42,7 +47,11 @@ export async function sample(job: SampleJob, { control, sessions }: JobContext):
     if (control.aborted()) throw new JobAborted(`sampling was stopped after ${done} of ${prompts.length} prompts`);
   };
   const { isCancelled } = control;
-  const generated = await generator.generate(tokenized, seed, report, { runTokens: reportTokensEvery, isCancelled });
+  const generated = await generator.generate(tokenized, seed, report, {
+    settings,
+    runTokens: reportTokensEvery,
+    isCancelled,
+  });
   const divergence =
     settings.weights === 'q8'
       ? await quantizationDivergence(opened, measured(tokenized, generated), threads)

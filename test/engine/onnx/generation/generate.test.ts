@@ -1,6 +1,7 @@
 /** Responses depend only on policy, prompt, seed and settings, and their log-probabilities are those that score() computes. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../../../data/errors.ts';
+import { graphChoice } from '../../../../engine/onnx/generation/sampling.ts';
 import { Generator } from '../../../../engine/onnx/generation/generate.ts';
 import { commonPrefix } from '../../../../engine/training/groups.ts';
 import type { Generated, PromptTokens } from '../../../../engine/onnx/generation/slots.ts';
@@ -215,6 +216,27 @@ test('progress reports complete prompts and sampled tokens, and its listener can
     throw new Error('enough');
   });
   await expect(stopped).rejects.toThrow('enough');
+});
+
+test('a generator takes other temperatures, lengths and batch sizes than those that it was opened with', async () => {
+  const settings = samplingSchema.parse({ maxNewTokens: 20, temperature: 1.3, topK: 50, batchSize: 3 });
+  const others = { maxNewTokens: 8, temperature: 0.7, topK: 50, batchSize: 12 };
+  expect(graphChoice(samplingSchema.parse(others))).toEqual(graphChoice(settings));
+  const generator = await openGenerator(others);
+  const answers = await generator.generate(PROMPTS, SEED, () => {}, { settings });
+  expect(answers).toEqual(await generate(settings));
+  expect(tokensOf(answers)).not.toEqual(tokensOf(await generate({ ...settings, temperature: 0.7 })));
+});
+
+test.each([
+  ['greedy decoding', { temperature: 0.5 }, { temperature: 0 }],
+  ['logits as they are', { temperature: 0.5 }, { temperature: 1 }],
+  ['top-k', { temperature: 0.5 }, { temperature: 0.5, topK: 5 }],
+  ['top-p', { temperature: 0.5 }, { temperature: 0.5, topP: 0.9 }],
+  ['the number of samples', {}, { samplesPerPrompt: 2 }],
+  ['8-bit weights', {}, { weights: 'q8' as const }],
+])('%s needs a graph of its own', (_, one, other) => {
+  expect(graphChoice(samplingSchema.parse(one))).not.toEqual(graphChoice(samplingSchema.parse(other)));
 });
 
 /** Most tokens of a prompt's responses: some prompts are cancelled before the first run, some after it. */

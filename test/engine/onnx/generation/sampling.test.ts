@@ -1,6 +1,6 @@
 /** Tokens sampled in the graph follow the distribution that temperature, top-k and top-p define. */
 import { describe, expect, test } from 'vitest';
-import { nextToken } from '../../../../engine/onnx/generation/sampling.ts';
+import { logitScale, nextToken } from '../../../../engine/onnx/generation/sampling.ts';
 import { Graph } from '../../../../engine/onnx/graph/tensor.ts';
 import { uniformStream } from '../../../../data/random.ts';
 import { float32, Session } from '../../../../engine/onnx/session.ts';
@@ -14,7 +14,10 @@ async function shares(settings: Partial<SamplingSettings>): Promise<number[]> {
   const g = new Graph();
   const logits = g.input('logits', 'float32', ['B', LOGITS.length]);
   const uniforms = g.input('uniforms', 'float32', ['B']);
-  g.output('token', nextToken(g, logits, uniforms, samplingSchema.parse(settings)));
+  const parsed = samplingSchema.parse(settings);
+  const factor = logitScale(parsed.temperature);
+  const scale = factor === undefined ? undefined : g.scalar(factor);
+  g.output('token', nextToken(g, logits, uniforms, parsed, scale));
   const session = await Session.open(g, { threads: 1 });
   const rows = Float32Array.from({ length: N * LOGITS.length }, (_, i) => LOGITS[i % LOGITS.length]);
   const grid = Float32Array.from({ length: N }, (_, i) => (i + 0.5) / N);
@@ -67,7 +70,7 @@ test('top-p is applied after temperature and top-k', async () => {
 test('a random number next to 1 draws a token of positive probability', async () => {
   const g = new Graph();
   const [logits, uniforms] = [g.input('logits', 'float32', [1, 3]), g.input('uniforms', 'float32', [1])];
-  g.output('token', nextToken(g, logits, uniforms, samplingSchema.parse({ temperature: 1, topK: 2 })));
+  g.output('token', nextToken(g, logits, uniforms, samplingSchema.parse({ temperature: 1, topK: 2 }), undefined));
   const session = await Session.open(g, { threads: 1 });
   const { token } = await session.run({
     logits: float32(Float32Array.of(5, 1, 4), [1, 3]),
@@ -99,7 +102,7 @@ describe.each([384, 500])('of %d tokens', (V) => {
   async function drawn(settings: Partial<SamplingSettings>) {
     const g = new Graph();
     const [logits, uniforms] = [g.input('logits', 'float32', ['B', V]), g.input('uniforms', 'float32', ['B'])];
-    g.output('token', nextToken(g, logits, uniforms, samplingSchema.parse({ temperature: 1, ...settings })));
+    g.output('token', nextToken(g, logits, uniforms, samplingSchema.parse({ temperature: 1, ...settings }), undefined));
     const session = await Session.open(g, { threads: 2 });
     const rows = Array.from({ length: ROWS }, row);
     const numbers = Float32Array.from(rows, (_, i) => (i === 0 ? 0 : i === ROWS - 1 ? 1 : next()));
