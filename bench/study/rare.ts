@@ -7,14 +7,22 @@ import { LABELS, readLabels } from '../../activities/label.ts';
 import { defineStep } from '../../activities/step.ts';
 import { inputOf, type Address } from '../../artifacts/manifest.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
-import { prepareQuickstart } from '../../examples/quickstart/prepare.ts';
-import { instructions, type Instruction } from '../../examples/quickstart/task.ts';
+import { startEngine } from '../../engine/backends.ts';
+import { samplingSchema } from '../../engine/protocol/settings.ts';
+import { mean } from '../../evaluation/statistics.ts';
+import { prepareQuickstart, type Prepared } from '../../examples/quickstart/prepare.ts';
+import { instructions, promptOf, type Instruction } from '../../examples/quickstart/task.ts';
+import { checksOf, followsStrictly } from '../../labelers/verifier/verifier.ts';
 
 /**
- * The share of the demonstrations that follow the instruction; 0.2 in the quickstart. Of 4800 responses of the start policy to training
- * prompts, none passed with a share of 0.02, 0.7 % with 0.07 and 2.0 % with 0.1.
+ * Shares of demonstrations that follow the instruction; 0.2 in the quickstart. A training that rounds differently gives another policy, so
+ * none of them is right on all machines: with 0.07, 0.7 % of the responses passed on one and 0.2 % on another.
  */
-export const CAREFUL_SHARE = 0.07;
+export const CAREFUL_SHARES = [0.05, 0.07, 0.1, 0.14, 0.2];
+/** The share of the start policy's sampled responses that pass, at least. */
+export const PASSING = 0.007;
+/** It is measured on so many responses to every sixth training prompt. */
+const SAMPLES = 8;
 
 /** Whether the answer of most demonstrations, three things with commas, is wrong whatever else the instruction asks for. */
 const isRare = ({ request }: Instruction) => request.count !== 'three' && request.separator !== 'commas';
@@ -25,9 +33,47 @@ export function rareInstructions(): ReturnType<typeof instructions> {
   return { training: training.filter(isRare), heldOut: heldOut.filter(isRare) };
 }
 
-/** Writes the prompts to `folder`, and creates the start model there unless it exists. */
-export const prepareRare = (folder: string) =>
-  prepareQuickstart(folder, { ...rareInstructions(), carefulShare: CAREFUL_SHARE });
+/**
+ * Writes the prompts, and creates start models unless they exist: with each share until {@link PASSING} of the responses pass.
+ * @param folder gets a folder for each share
+ */
+export async function prepareRare(folder: string): Promise<Prepared> {
+  for (const carefulShare of CAREFUL_SHARES) {
+    const prepared = await prepareQuickstart(join(folder, `careful-${carefulShare}`), {
+      ...rareInstructions(),
+      carefulShare,
+    });
+    const passing = await passRate(prepared.model);
+    console.error(
+      `rare: of demonstrations ${100 * carefulShare} % follow the instruction, of the start policy's responses ${(100 * passing).toFixed(1)} %.`,
+    );
+    if (passing >= PASSING) return prepared;
+  }
+  throw new Error(`No start model follows the instruction in ${100 * PASSING} % of its responses.`);
+}
+
+/** The share of a model's responses to training prompts, sampled at temperature 1, that follow the instruction. */
+async function passRate(model: string): Promise<number> {
+  const prompts = rareInstructions()
+    .training.filter((_, i) => i % 6 === 0)
+    .map(promptOf);
+  const settings = samplingSchema.parse({
+    samplesPerPrompt: SAMPLES,
+    temperature: 1,
+    maxNewTokens: 24,
+    batchSize: 256,
+  });
+  const engine = startEngine();
+  try {
+    const { responses } = await engine.run('sample', { policy: { model }, prompts, settings, seed: 0 });
+    const passed = prompts.flatMap((prompt, i) =>
+      responses[i].map(({ text }) => followsStrictly(checksOf(prompt), text)),
+    );
+    return mean(passed.map((followed) => Number(followed.every(Boolean))));
+  } finally {
+    await engine.close();
+  }
+}
 
 /** Labels of a shard by which a response scores 1 if it passes, else 0: following some of the constraints counts for nothing. */
 export const passOrFail = defineStep({

@@ -8,7 +8,7 @@ import type { StepContext } from '../../activities/step.ts';
 import { InputError } from '../../data/errors.ts';
 import { prepareQuickstart, type Prepared } from '../../examples/quickstart/prepare.ts';
 import { METHODS } from './methods.ts';
-import { CAREFUL_SHARE, passOrFail, prepareRare, rareInstructions } from './rare.ts';
+import { CAREFUL_SHARES, PASSING, passOrFail, prepareRare, rareInstructions } from './rare.ts';
 import { inOrder } from './rounds.ts';
 
 /** What a run of a task differs in. */
@@ -90,11 +90,10 @@ const rare: Task = {
   name: 'rare',
   title: 'A rare behavior',
   about: `The quickstart's instructions that ask neither for three things nor for commas (${rareInstructions().training.length} for
-training). The start model is made as the quickstart's, but of its demonstrations ${percentOf(CAREFUL_SHARE)} % follow the instruction,
-not 20 %; all others list three things with commas, which is now always wrong. The share was chosen among 2, 7 and 10 % so that about 1 of
-100 responses of the start policy, sampled at temperature 1, follows the instruction (0.7 % of 4800 to training prompts);
-nothing else was looked at, and no method had
-been run on the task. A response scores 1 if it follows all constraints and 0 otherwise, so that nothing tells the policy that it
+training). The start model is made as the quickstart's, but fewer of its demonstrations than 20 % follow the instruction; all others
+list three things with commas, which is now always wrong. The share of those that follow it is the first of
+${CAREFUL_SHARES.map(percentOf).join(', ')} % with which about 1 of 100 responses of the start policy to training prompts (at least
+${100 * PASSING} %), sampled at temperature 1, follows the instruction. A response scores 1 if it follows all constraints and 0 otherwise, so that nothing tells the policy that it
 comes closer: it has to find what is wanted. Eight responses per prompt; a prompt gives a preference only if one of them passes.
 Since there are few preferences, training takes three epochs in batches of 8 (about as many steps as a round of the quickstart);
 the other settings are the quickstart's.`,
