@@ -8,9 +8,12 @@ import { estimateRun, type Estimate } from '../workers/estimate.ts';
 import { gpuProblem } from '../workers/gpu-fit.ts';
 import { checkMachine } from '../workers/machine.ts';
 import { nvidiaGpus } from '../engine/gpus.ts';
+import type { Settings } from '../config/changes.ts';
 import { loadConfig } from '../config/load.ts';
 import { poolOf } from '../config/pools.ts';
+import { InputError } from '../data/errors.ts';
 import { BAD_INPUT, FAILED } from './errors.ts';
+import { setOption } from './set-option.ts';
 import { SettingsFlags, type GivenFlags } from './settings.ts';
 import { jsonOption } from './step.ts';
 
@@ -41,6 +44,11 @@ const assumptionFlags = new SettingsFlags(
   }),
 );
 
+interface Flags extends GivenFlags {
+  set?: Settings;
+  json?: boolean;
+}
+
 /** `selm doctor`: check this machine, or a configuration. */
 export function doctorCommand(): Command {
   const command = new Command('doctor')
@@ -50,8 +58,10 @@ export function doctorCommand(): Command {
     .argument('[config]', "A run's YAML file.");
   return assumptionFlags
     .addTo(command)
+    .addOption(setOption('Replace a setting of the file.'))
     .addOption(jsonOption())
-    .action(async (file: string | undefined, flags: GivenFlags & { json?: boolean }) => {
+    .action(async (file: string | undefined, flags: Flags) => {
+      if (file === undefined) refuseUnused(flags);
       const { problems, rows, json } = file === undefined ? await machine() : await configuration(file, flags);
       const table = new Table({
         style: { head: [], border: [], compact: true },
@@ -75,15 +85,22 @@ interface Findings {
   json: object;
 }
 
+/** @throws InputError when a flag is given that only the check of a configuration uses */
+function refuseUnused(flags: Flags): void {
+  const [unused] = [...assumptionFlags.given(flags).map(({ flag }) => flag), ...(flags.set ? ['--set'] : [])];
+  if (unused !== undefined)
+    throw new InputError(`${unused} is for the check of a configuration: selm doctor run.yaml ${unused} …`);
+}
+
 async function machine(): Promise<Findings> {
   const checks = await checkMachine();
   const problems = checks.flatMap(({ problem }) => problem ?? []);
   return { problems, rows: checks.map(({ what, found }) => [what, found]), json: { checks, problems } };
 }
 
-async function configuration(file: string, flags: GivenFlags): Promise<Findings> {
+async function configuration(file: string, flags: Flags): Promise<Findings> {
   const assumptions = assumptionFlags.read(flags);
-  const config = loadConfig(file);
+  const config = loadConfig(file, flags.set);
   const estimated = await estimateRun(config, assumptions);
   // The workers of the run may be other machines.
   const missing = missingPrograms(config.evaluate.benchmarks ?? []);

@@ -1,10 +1,12 @@
 import { Command } from 'commander';
 import type { ScheduleHandle } from '@temporalio/client';
 import { createSchedule, listSchedules, withSchedule } from '../workers/schedules.ts';
+import type { Settings } from '../config/changes.ts';
 import { calendarSchema } from '../config/schedule.ts';
 import { loadConfig } from '../config/load.ts';
 import { withServer } from './server.ts';
 import { SettingsFlags, type GivenFlags } from './settings.ts';
+import { setOption } from './set-option.ts';
 import { jsonOption, summarize } from './step.ts';
 
 const calendarFlags = new SettingsFlags(calendarSchema, {
@@ -30,10 +32,11 @@ export function scheduleCommand(): Command {
     .argument('<config>', "A run's YAML file (docs/config.md); its paths are those of the workers.");
   calendarFlags
     .addTo(create)
+    .addOption(setOption('Replace a setting of the file, for all runs of the schedule.'))
     .addOption(jsonOption())
-    .action(async (file: string, flags: GivenFlags & { json?: boolean }) => {
+    .action(async (file: string, flags: GivenFlags & { set?: Settings; json?: boolean }) => {
       const calendar = calendarFlags.read(flags);
-      const config = loadConfig(file);
+      const config = loadConfig(file, flags.set);
       await withServer((client) => createSchedule(client, config, calendar));
       const { name } = config;
       const { cron, timezone } = calendar;

@@ -45,7 +45,7 @@ export async function prepareRare(folder: string): Promise<Prepared> {
     });
     const passing = await passRate(prepared.model);
     console.error(
-      `rare: of demonstrations ${100 * carefulShare} % follow the instruction, of the start policy's responses ${(100 * passing).toFixed(1)} %.`,
+      `rare: of demonstrations ${(100 * carefulShare).toFixed(0)} % follow the instruction, of the start policy's responses ${(100 * passing).toFixed(1)} %.`,
     );
     if (passing >= PASSING) return prepared;
   }

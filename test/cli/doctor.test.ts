@@ -111,6 +111,29 @@ test('reports what the rounds of a configuration need', async () => {
   expect(estimate.costPerRound).toBeCloseTo(2 * (sample! + optimize + evaluate!), 12);
 });
 
+test('settings can be replaced, as for a run', async () => {
+  const file = writeConfig('replaced', {});
+  const estimates = await Promise.all(
+    [[], ['--set', 'rounds=2']].map(async (set) => {
+      const ended = await selm(['doctor', file, '--json', ...set], env);
+      expect(ended.code, ended.stderr).toBe(0);
+      return summaryOf<Estimate>(ended);
+    }),
+  );
+  expect(estimates.map(({ promptsPerRound }) => promptsPerRound)).toEqual([10, 15]);
+});
+
+test.each([
+  ['--set', 'rounds=2'],
+  ['--price', '3'],
+])('%s without a configuration is refused', async (...flag) => {
+  const { code, stderr } = await selm(['doctor', ...flag], env);
+  expect([code, stderr]).toEqual([
+    2,
+    `selm: ${flag[0]} is for the check of a configuration: selm doctor run.yaml ${flag[0]} …\n`,
+  ]);
+});
+
 test('a step that needs more memory than this machine has gets a warning', async () => {
   const optimize = { microBatchTokens: 1e12 };
   const ended = await selm(['doctor', writeConfig('large', { optimize }), '--json'], env);

@@ -30,7 +30,8 @@ beforeAll(async () => {
   writePrompts([48, 0]);
   const sample = { samplesPerPrompt: 4, temperature: 1, maxNewTokens: 12 };
   const optimize = { learningRate: 1e-3, batchSize: 8 };
-  const prompts = { train: './train.jsonl', heldOut: 8, perRound: 20 };
+  // Of the file's 30 prompts per round, the schedule makes 20.
+  const prompts = { train: './train.jsonl', heldOut: 8, perRound: 30 };
   const evaluate = { maxNewTokens: 12 };
   writeFileSync(
     config,
@@ -83,7 +84,8 @@ it('a schedule is created once, with a calendar that the server takes', async ()
   expect(await refusal('schedule', 'create', config, '--cron', 'every day')).toBe(
     'selm: The schedule is not valid: CronString does not have 5-7 fields (--cron every day, --timezone UTC).',
   );
-  expect(await done('schedule', 'create', config, '--cron', '30 3 * * 1', '--timezone', 'Europe/Berlin')).toBe(
+  const times = ['--cron', '30 3 * * 1', '--timezone', 'Europe/Berlin'];
+  expect(await done('schedule', 'create', config, ...times, '--set', 'prompts.perRound=20')).toBe(
     'Schedule "nightly" is created: 30 3 * * 1 (Europe/Berlin).',
   );
   expect(await refusal('schedule', 'create', config, '--cron', '0 4 * * *')).toBe(

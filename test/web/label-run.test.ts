@@ -58,7 +58,7 @@ beforeAll(async () => {
     prompts: { train: './train.jsonl', heldOut: './held-out.jsonl' },
     rounds: 1,
     sample: { maxNewTokens: 12, samplesPerPrompt: 2, temperature: 1, shardSize: 20 },
-    label: { by: 'people', votes: PAIRS, overlap: 0, repeatShare: 0, guidelines: './guidelines.md' },
+    label: { by: 'people', votes: 2 * PAIRS, overlap: 0, repeatShare: 0, guidelines: './guidelines.md' },
     optimize: { learningRate: 1e-3, batchSize: 8 },
     evaluate: { maxNewTokens: 12, labeler: { by: 'verifier' } },
   };
@@ -135,7 +135,8 @@ async function join_(link: string, options = {}): Promise<Page> {
 const invite = async (name: string) => (await selm(['label', 'invite', name, '--url', origin], env)).stdout.trim();
 
 it('two people, a closed browser, a killed server and a killed worker', async () => {
-  expect(await selm(['start', join(folder, 'run.yaml')], env)).toMatchObject({ code: 0 });
+  const start = ['start', join(folder, 'run.yaml'), '--set', `label.votes=${PAIRS}`];
+  expect(await selm(start, env)).toMatchObject({ code: 0 });
   const links = await Promise.all([invite('ann'), invite('ben')]);
   const ann = await join_(links[0]);
   let ben = await join_(links[1], PHONE);
