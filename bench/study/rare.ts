@@ -49,7 +49,7 @@ export async function prepareRare(folder: string): Promise<Prepared> {
     );
     if (passing >= PASSING) return prepared;
   }
-  throw new Error(`No start model follows the instruction in ${100 * PASSING} % of its responses.`);
+  throw new Error(`No start model follows the instruction in ${(100 * PASSING).toFixed(1)} % of its responses.`);
 }
 
 /** The share of a model's responses to training prompts, sampled at temperature 1, that follow the instruction. */
