@@ -18,7 +18,7 @@ import { checksOf, followsStrictly } from '../../labelers/verifier/verifier.ts';
  * Shares of demonstrations that follow the instruction; 0.2 in the quickstart. A training that rounds differently gives another policy, so
  * none of them is right on all machines: with 0.07, 0.7 % of the responses passed on one and 0.2 % on another.
  */
-export const CAREFUL_SHARES = [0.05, 0.07, 0.1, 0.14, 0.2];
+export const CAREFUL_SHARES = [0.05, 0.07, 0.1, 0.14];
 /** The share of the start policy's sampled responses that pass, at least. */
 export const PASSING = 0.007;
 /** It is measured on so many responses to every sixth training prompt. */

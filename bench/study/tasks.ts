@@ -90,8 +90,8 @@ const rare: Task = {
   name: 'rare',
   title: 'A rare behavior',
   about: `The quickstart's instructions that ask neither for three things nor for commas (${rareInstructions().training.length} for
-training). The start model is made as the quickstart's, but fewer of its demonstrations than 20 % follow the instruction; all others
-list three things with commas, which is now always wrong. The share of those that follow it is the first of
+training). The start model is made as the quickstart's, but fewer of its demonstrations follow the instruction; all others list
+three things with commas, which is now always wrong. The share that follows it (20 % in the quickstart) is the first of
 ${CAREFUL_SHARES.map(percentOf).join(', ')} % with which about 1 of 100 responses of the start policy to training prompts (at least
 ${(100 * PASSING).toFixed(1)} %), sampled at temperature 1, follows the instruction. This rule replaced a share of 7 % for all machines, with which
 0.7 % of the responses passed on one machine and 0.2 % on another, where dpo and selm then stayed at a strict pass rate of 0.0 %. Nothing

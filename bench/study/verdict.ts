@@ -82,7 +82,7 @@ export function verdict(all: StudyResults[]): string {
   );
   const worse = new Set(signed(tallied, -1));
   const better = [...new Set(signed(tallied, 1))].filter((name) => !worse.has(name));
-  const where = `on the study's ${compared.length === 1 ? 'task' : `${compared.length} tasks`}`;
+  const where = `on the study's ${['task', 'two tasks', 'three tasks'][compared.length - 1]}`;
   if (better.length > 0) {
     return (
       `Take ${list(better)}: significantly better than \`${BASELINE}\` in strict pass rate or coverage on a task, and on none ` +
