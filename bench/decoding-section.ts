@@ -1,9 +1,18 @@
 /** The page's section on decoding: the parts of a step, and lower bounds for its time. */
 import { DECODING_PROFILES } from './cases.ts';
-import { number } from './cells.ts';
+import { number, percent } from './cells.ts';
 import { TIMES } from './goals.ts';
 import { totalSeconds, type Profile } from './profile.ts';
-import { decodeRate, figure, machineRate, promptSeconds, rate as rateOf, readRate, type Results } from './results.ts';
+import {
+  decodeRate,
+  figure,
+  machineRate,
+  promptSeconds,
+  rate as rateOf,
+  readRate,
+  ratio,
+  type Results,
+} from './results.ts';
 
 /** Milliseconds and share of a part of a decoding step. */
 function partCell(profile: Profile, name: string): string {
@@ -37,6 +46,13 @@ export function decodingSection(results: Results): string {
   const lines = names.map(
     (name) => `| ${name} | ${profiles.map(({ profile }) => partCell(profile, name)).join(' | ')} |`,
   );
+  const lengthened = profiles.flatMap(({ of }) => {
+    const times = ratio(
+      figure(results, of, 'selm', decodeRate),
+      figure(results, `${of}, profiled`, 'selm', decodeRate),
+    );
+    return times === undefined ? [] : `${percent(times - 1)} of a step of ${of}`;
+  });
   const bounds = profiles.map(({ of, rows, profile, promptStep }) => {
     const format = of.endsWith('q8_0') ? 'q8_0' : 'f32';
     const layers = ['linear layers', 'output layer'];
@@ -67,7 +83,7 @@ export function decodingSection(results: Results): string {
       .join('; ')}.`;
   });
   return `A step is one token of every row, without the time of the prompts. ONNX Runtime's profiling itself takes time, mostly between operators:
-more than 50 % with 16 rows.
+${lengthened.join(', ')}.
 
 ${bounds.join('\n')}
 
@@ -77,7 +93,7 @@ stay float32. Attention then takes about as long as all weights with 64 rows, an
 Optimizations that were tested, measured separately:
 
 - 8-bit products with a scale for every 32 numbers, as in llama.cpp's q8_0 (MatMulNBits): the linear layers take 12 ms with 16 rows and
-  32 ms with 64. Integer products with one scale per row take 9 and 18 ms, including the rotation. The rotation lowers the difference
+  32 ms with 64. Integer products with one scale per row take 9 and 18 ms, including a Hadamard rotation. The rotation lowers the difference
   from float32 from 5e-2 to 6.3e-3 nats per token, as computed with PyTorch; that of q8_0 is 4.6e-3. Kept.
 - Queries, keys and values as one product, and likewise the gate and up projections: no faster, in float32 and in 8 bits. Not kept.
 - Moving keys and values within their buffers, 16 positions at a time: 0.4 s for 64 prompts instead of 2.3. Kept.
@@ -104,7 +120,8 @@ Not tried, because the shares below bound the gain:
   26 % of the keys are padding. The profile's prompts have equal lengths; with IFEval's, attention takes 25 to 31 % of a step, if all of it
   grows with the keys. The gain is at most 7 to 8 %, without the cost of twice as many attention operators.
 - One product with the keys of the shared prefix for all rows: its 24 tokens are 13 % of the keys, so the gain is at most 4 %.
-- Weights in bfloat16: ONNX Runtime has no matrix products in bfloat16 for x86 CPUs (MatMul and Gemm, version 1.30).
+
+Not possible: weights in bfloat16, because ONNX Runtime has no matrix products in bfloat16 for x86 CPUs (MatMul and Gemm, version 1.30).
 
 | ms per step (share) | ${profiles.map(({ of }) => of).join(' | ')} |
 | --- |${' ---: |'.repeat(profiles.length)}

@@ -83,7 +83,7 @@ export async function measure(
   }, POLL_MILLISECONDS);
   const [code] = (await once(child, 'close')) as [number | null];
   clearInterval(poll);
-  if (tooLarge) throw new MeasurementFailed(`needs more than ${Math.floor(limit)} MB of memory`);
+  if (tooLarge) throw new MeasurementFailed(`needs more than ${Math.floor(limit)} MiB of memory`);
   if (code !== 0) throw new MeasurementFailed(`ended with ${code ?? 'a signal'}: ${words.trim().split('\n').at(-1)}`);
   return { seconds: 0, peakMegabytes: Math.round(peak), lines: out.trim().split('\n') };
 }

@@ -27,7 +27,9 @@ sample:
 label:
   by: verifier # checks the prompts' instructions (selm prompts ifeval)
 optimize:
-  learningRate: 1.0e-4 # of a LoRA adapter; or a list, one per round
+  learningRate: 3.0e-4 # of a LoRA adapter; or a list, one per round
+  epochs: 3 # with a few hundred preferences per round; and small batches
+  batchSize: 8
   objective:
     name: selm
     beta: 0.01

@@ -17,6 +17,8 @@ import { scriptFlags } from '../../cli/script-flags.ts';
 import { InputError } from '../../data/errors.ts';
 import { engineVersion } from '../../engine/version.ts';
 import { cacheFolder } from '../../workers/places.ts';
+import { measuredCommit } from '../commit.ts';
+import { describeMachine } from '../machine.ts';
 import { inLanes } from './lanes.ts';
 import { BASELINE, METHODS, methodOf } from './methods.ts';
 import { describe } from './page.ts';
@@ -70,6 +72,7 @@ async function study(task: Task): Promise<void> {
   const named = new Set([...methods.map(({ name }) => name), ...kept.map(({ method }) => method)]);
   const all = METHODS.filter(({ name }) => named.has(name));
   const seedCount = Math.max(seeds, ...kept.map(({ seed }) => seed + 1));
+  const commit = measuredCommit() ?? 'no commit';
   let writing = Promise.resolve();
   const keep = (run: StudyRun) => {
     runs.set(nameOf(run.method, run.seed), run);
@@ -79,6 +82,8 @@ async function study(task: Task): Promise<void> {
       seeds: seedCount,
       methods: all.map(({ name }) => name),
       settings,
+      machines: unique(...(kept.length > 0 ? known!.machines : []), describeMachine()),
+      commits: unique(...(kept.length > 0 ? known!.commits : []), commit),
       runs: ordered,
     };
     writing = writing.then(() => write(results));
@@ -116,6 +121,8 @@ function countOf(flag: 'seeds' | 'rounds' | 'prompts' | 'parallel', otherwise?: 
   if (Number.isInteger(count) && count > 0) return count;
   throw new InputError(`--${flag} ${values[flag]} is no count: give 1, 2, 3, ...`);
 }
+
+const unique = (...values: string[]) => [...new Set(values)];
 
 const nameOf = (method: string, seed: number) => `${method}, seed ${seed}`;
 

@@ -4,7 +4,7 @@ import { comparisonsOf, correctedDifference, measuresOf, othersOf } from './meas
 import { BASELINE, BETA, METHODS } from './methods.ts';
 import { plotOf } from './plots.ts';
 import { meanOf, meanValue, type StartFresh, type StudyResults } from './results.ts';
-import { failures } from './sentences.ts';
+import { failures, reading } from './sentences.ts';
 import { cell, difference, fixed, percent, table } from './tables.ts';
 import { TASKS, type Task } from './tasks.ts';
 import { bonusVerdict, taskVerdict, verdict } from './verdict.ts';
@@ -23,16 +23,18 @@ and r the rejected response.
 | --- | --- | --- |
 ${METHODS.map(({ name, loss, source }) => `| ${name} | ${loss} | ${source} |`).join('\n')}
 
-How the settings were chosen: no method was tuned on these tasks.
+How the settings were chosen: no setting was tuned for a method. The learning rate, which all methods share, was tuned on the
+quickstart with SELM.
 
 - **β**: ${BETA} for all methods that sum log-ratios over a response. It is the quickstart's value, ten times SELM's 0.01 because
-  responses have about eight tokens and not hundreds, and it is the default of TRL and of the authors of SE-POPO and GEB. ipo,
+  responses have about eight tokens and not hundreds, and it is the default of TRL and of the authors of SE-POPO and GEB. SmolLM2's
+  file has 0.1, too, although its responses have hundreds of tokens. ipo,
   simpo and ln-dpo average over tokens, so the length of responses does not matter, and they have the published values.
 - **Learning rate**: that of the task's configuration for all methods. The papers use about 5e-7 for models with 7 to 8 billion
   parameters for almost all of them (SELM, SE-POPO, GEB, Tülu 3), so there is no reason to give one of them another. The
-  configuration's rate was found with SELM, whose loss is nearly that of dpo. A method whose loss has another scale could do
-  better with a rate of its own.
-- **Weights of the terms for exploration**: the authors' or TRL's. The authors of SE-POPO lower their α from round to round (0.01,
+  loss of SELM, with which it was tuned, is nearly that of dpo. A method whose loss has another scale could do better with a
+  rate of its own.
+- **Weights of the terms for exploration**: the authors' or TRL's, except selm-0.01, selm-0.1 and vpo (see the table). The authors of SE-POPO lower their α from round to round (0.01,
   0.005, 0); here it is 0.01 in all rounds. geb's π(r) is the probability of a whole response: with hundreds of tokens it is 0 in
   float32, and geb is dpo.
 
@@ -56,7 +58,7 @@ After the last round:
 
 - **strict pass**: greedy responses to all held-out prompts that satisfy all constraints. No training prompt of the two small
   tasks asks for the same as a held-out prompt.
-- **coverage**: prompts with a response that passes among ${SAMPLES} sampled at temperature 1, and **distinct**: how many of the
+- **coverage** (pass@${SAMPLES}): prompts with a response that passes among ${SAMPLES} sampled at temperature 1, and **distinct**: how many of the
   ${SAMPLES} differ.
 - **reward accuracy**: pairs whose better response has the greater implicit reward, log π(y) − log π_start(y) (for ipo and ln-dpo
   averaged over tokens; for simpo ℓ(y)). The pairs are the best and the worst of ${SAMPLES} fresh responses of the start policy to
@@ -90,7 +92,7 @@ ${task.about}
     return `${heading}
 No results yet: \`npm run study -- --task ${task.name}\`.
 `;
-  const { settings, runs, methods, seeds } = results;
+  const { settings, machines, commits, runs, methods, seeds } = results;
   const rounds = Array.from({ length: settings.rounds }, (_, i) => i + 1);
   const measures = measuresOf(results);
   const others = othersOf(results);
@@ -101,12 +103,12 @@ No results yet: \`npm run study -- --task ${task.name}\`.
   return `${heading}
 ${covered} (${methods.length} methods, ${seeds} seeds), ${settings.rounds} rounds of ${settings.promptsPerRound} prompts,
 ${settings.heldOut} held-out prompts, ${settings.freshPrompts} of them with ${SAMPLES} fresh responses. Numbers:
-[study-${task.name}.json](study-${task.name}.json);
-${settings.engine}, ${settings.threads === 1 ? 'one thread' : `${settings.threads} threads`} per run.
+[study-${task.name}.json](study-${task.name}.json); ${settings.engine}, ${settings.threads === 1 ? 'one thread' : `${settings.threads} threads`}
+per run, on ${machines.join(' and ')}, commit ${commits.join(', ')}. Other processors give other numbers.
 
 The start policy: strict pass ${percent(start.strictPassRate)} %${startFresh ? freshText(startFresh) : ''}.
 
-${[...taskVerdict(results), bonusVerdict(results), ...failures(results)].map((line) => `- ${line.replace(/^- /, '')}`).join('\n')}
+${[...taskVerdict(results), ...reading(results, BASELINE, rounds, BASELINE), bonusVerdict(results), ...failures(results)].map((line) => `- ${line.replace(/^- /, '')}`).join('\n')}
 
 ![Strict pass rate less that of ${BASELINE}](${plotOf(task.name, 'strict')})
 

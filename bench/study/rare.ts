@@ -1,6 +1,6 @@
 /**
  * The task `rare`: a variation of the quickstart in which the start policy does what is wanted in about 1 of 100 sampled responses, and
- * nothing tells it that it comes closer. It was fixed before any method was run on it.
+ * there is no partial credit. Its rule was fixed before any method was run with the start policy that it gives.
  */
 import { join } from 'node:path';
 import { LABELS, readLabels } from '../../activities/label.ts';

@@ -69,6 +69,9 @@ export interface StudyResults {
   seeds: number;
   methods: string[];
   settings: StudySettings;
+  /** Where the runs were computed, and of which commits. */
+  machines: string[];
+  commits: string[];
   runs: StudyRun[];
 }
 

@@ -95,10 +95,8 @@ three things with commas, which is now always wrong. The share that follows it (
 ${CAREFUL_SHARES.map(percentOf).join(', ')} % with which about 1 of 100 responses of the start policy to training prompts (at least
 ${(100 * PASSING).toFixed(1)} %), sampled at temperature 1, follows the instruction. This rule replaced a share of 7 % for all machines, with which
 0.7 % of the responses passed on one machine and 0.2 % on another, where dpo and selm then stayed at a strict pass rate of 0.0 %. Nothing
-else was changed, and no method had been run with the start policy that the rule gives. A response scores 1 if it follows all constraints and 0 otherwise, so that nothing tells the policy that it
-comes closer: it has to find what is wanted. Eight responses per prompt; a prompt gives a preference only if one of them passes.
-Since there are few preferences, training takes three epochs in batches of 8 (about as many steps as a round of the quickstart);
-the other settings are the quickstart's.`,
+else was changed, and no method had been run with the start policy that the rule gives. A response scores 1 if it follows all constraints and 0 otherwise: there is no partial credit. Eight responses per prompt; a prompt gives a preference only if one of them passes.
+Since there are few preferences, training takes three epochs in batches of 8; the other settings are the quickstart's.`,
   seeds: 10,
   methods: all,
   promptsPerRound: 1000,

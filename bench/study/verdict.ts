@@ -49,7 +49,7 @@ function resolution(results: StudyResults, measure: Measure): string {
   });
   if (halves.length === 0) return '';
   const [least, most] = [Math.min(...halves), Math.max(...halves)].map(measure.show);
-  return ` (the intervals reach ${least === most ? most : `${least} to ${most}`} ${measure.unit} to either side)`;
+  return ` (half-widths of the intervals: ${least === most ? most : `${least} to ${most}`} ${measure.unit})`;
 }
 
 /** Whether the methods that Lemma 3.1 is about differ from the baseline. */
@@ -63,7 +63,7 @@ export function bonusVerdict(results: StudyResults): string {
   );
   return found.length === 0
     ? `Lemma 3.1 of GEB: of ${list(measured)}, none differs significantly from ${BASELINE} in any measure, as one expects if the ` +
-        `bonus does nothing. With ${comparisonsOf(results)} comparisons, small effects cannot be excluded.`
+        `bonus does nothing. With ${comparisonsOf(results)} comparisons, effects within the intervals cannot be excluded.`
     : `Lemma 3.1 of GEB: with the bonus, these differ significantly from ${BASELINE}: ${list(found)}. So with finite steps and ` +
         'samples the bonus does change the policy here.';
 }
@@ -89,10 +89,11 @@ export function verdict(all: StudyResults[]): string {
       `worse, ${where}.`
     );
   }
+  const small = compared.every(({ task }) => task !== 'smollm2') ? ', with a model of one million parameters' : '';
   const mixed = signed(tallied, 1).length > 0 ? ' without being worse in one of them' : '';
   const not = worse.size > 0 ? `, and ${list([...worse])} ${worse.size === 1 ? 'is' : 'are'} worse on some` : '';
   return (
-    `No objective is significantly better than \`${BASELINE}\` in strict pass rate or coverage${mixed} ` +
-    `${where}${not}: take \`${BASELINE}\`, or \`selm\` with its small default weight.`
+    `After the last round, no objective is significantly better than \`${BASELINE}\` in strict pass rate or coverage${mixed} ` +
+    `${where}${not}${small}: take \`${BASELINE}\`, or \`selm\` with its small default \`alpha\`.`
   );
 }

@@ -10,7 +10,7 @@ export const optimizeSchema = trainingSchema.extend({
     .default([...LEARNING_RATES])
     .describe(
       "Peak learning rate. A list has one value per round; its last value applies to all further rounds. The default is the paper's, " +
-        'for all weights (`full: true`); an adapter needs a higher one, such as 1e-4.',
+        'for all weights (`full: true`); an adapter needs a higher one, such as 1e-4 or 3e-4.',
     ),
   objective: objectiveSchema.prefault({}).describe('The loss that training minimizes.'),
   checkpointSeconds: z.number().positive().default(60).describe('Seconds between training checkpoints.'),

@@ -26,7 +26,11 @@ export const samplingSchema = z.strictObject({
       'Maximum length of a prompt, in tokens. A longer prompt is an error; in a run, `prompts.tooLong` applies instead. ' +
         "Default: the model's context.",
     ),
-  batchSize: positiveInt.default(32).describe('Sequences decoded at the same time.'),
+  batchSize: positiveInt
+    .default(32)
+    .describe(
+      'Sequences decoded at the same time. More are faster, as long as their keys and values fit into memory (`selm doctor`).',
+    ),
   weights: z
     .enum(['f32', 'q8'])
     .default('f32')
@@ -135,7 +139,7 @@ export const trainingSchema = z.strictObject({
     .positive()
     .default(LEARNING_RATES[0])
     .describe(
-      "Peak learning rate. The default is the paper's, for all weights; an adapter needs a higher one, such as 1e-4.",
+      "Peak learning rate. The default is the paper's, for all weights; an adapter needs a higher one, such as 1e-4 or 3e-4.",
     ),
   schedule: z
     .enum(['cosine', 'linear', 'constant'])

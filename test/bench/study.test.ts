@@ -145,7 +145,7 @@ describe('the page', () => {
 
   test('concludes from the intervals', () => {
     expect(taskVerdict(study)[1]).toMatch(
-      /^\*\*coverage\*\*: significantly above dpo: selm-0\.1 \(the intervals reach/,
+      /^\*\*coverage\*\*: significantly above dpo: selm-0\.1 \(half-widths of the intervals/,
     );
     expect(taskVerdict(study)[0]).toMatch(/^\*\*strict pass\*\*: no method differs significantly from dpo/);
     expect(bonusVerdict(study)).toContain('these differ significantly from dpo: selm-0.1 (higher coverage)');
