@@ -115,6 +115,10 @@ function signedInBy(ui: true | PublicUiConfig, balancer: elb.ApplicationLoadBala
   return { SELM_UI_SIGN_IN: JSON.stringify(signer) };
 }
 
+/** Of the workers' variables those of a payload codec, without which encrypted histories cannot be read. */
+const codecOf = (variables: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(Object.entries(variables).filter(([name]) => /^SELM_(DATA_CONVERTER$|CODEC_)/.test(name)));
+
 function addService(
   stack: Stack,
   config: DeployConfig,
@@ -132,9 +136,15 @@ function addService(
     containerName: 'ui',
     image: imageOf('control', config),
     command: ['ui', '--host', '0.0.0.0', '--port', String(PORT), ...flags],
-    environment: { AWS_REGION: stack.region, SELM_STORE: storage.url, ...temporal.environment, ...environment },
+    environment: {
+      AWS_REGION: stack.region,
+      SELM_STORE: storage.url,
+      ...temporal.environment,
+      ...codecOf(config.environment),
+      ...environment,
+    },
     // The workers' other secrets, such as HF_TOKEN, are not needed here.
-    secrets: secretsOf(taskDefinition, temporal.secrets, 'ui'),
+    secrets: secretsOf(taskDefinition, { ...temporal.secrets, ...codecOf(config.secrets) }, 'ui'),
     portMappings: [{ containerPort: PORT }],
     healthCheck: healthCheck(`http://127.0.0.1:${PORT}/healthz`),
     stopTimeout: Duration.seconds(30),

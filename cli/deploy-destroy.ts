@@ -39,7 +39,7 @@ export function deployDestroyCommand(): Command {
       for (const key of before.keys) console.log(`  key ${key}`);
       for (const snapshot of before.snapshots) console.log(`  database snapshot ${snapshot}`);
       if (target.temporal.kind === 'self-hosted') console.log("  the final snapshot of Temporal's database");
-      console.log("  Images stay in CDK's repository; npx cdk gc deletes unused ones.");
+      console.log("  Images stay in CDK's repository; npx cdk gc --unstable=gc deletes unused ones.");
       if (running > 0)
         console.log(`${running} tasks are running. End runs first: selm stop NAME, selm schedule delete NAME.`);
       await confirm(target.name, yes);

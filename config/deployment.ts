@@ -55,11 +55,15 @@ export const deploySchema = z.strictObject({
   secrets: z
     .record(z.string(), secretName)
     .default({})
-    .describe('Environment variables of the workers from Secrets Manager, such as `HF_TOKEN: name-of-secret`.'),
+    .describe(
+      'Environment variables of the workers from Secrets Manager, such as `HF_TOKEN: name-of-secret`. The web pages get `SELM_CODEC_…`, too.',
+    ),
   environment: z
     .record(z.string(), z.string())
     .default({})
-    .describe('Further environment variables of the workers. Not for secrets.'),
+    .describe(
+      'Further environment variables of the workers. Not for secrets. The web pages get `SELM_DATA_CONVERTER` and `SELM_CODEC_…`, too.',
+    ),
   otlpEndpoint: serverAddress.optional().describe('OTLP endpoint that receives traces.'),
   budget: z
     .strictObject({

@@ -186,10 +186,15 @@ describe.each(Object.keys(VARIANTS))('%s', (name) => {
       const names = Environment.map(({ Name }: { Name: string }) => Name).filter(
         (variable: string) => !/^SELM_UI_|^TEMPORAL_TLS_|PROXY|proxy|_CA_|^SSL_/.test(variable),
       );
-      expect(names).toEqual(['AWS_REGION', 'SELM_STORE', 'TEMPORAL_ADDRESS', 'TEMPORAL_NAMESPACE']);
-      // Secrets of the workers, such as HF_TOKEN, are not included.
+      // Of the workers' variables and secrets, those of a payload codec.
+      const encrypts = 'secrets' in VARIANTS[name];
+      const variables = ['AWS_REGION', 'SELM_STORE', 'TEMPORAL_ADDRESS', 'TEMPORAL_NAMESPACE'];
+      expect(names).toEqual([...variables, ...(encrypts ? ['SELM_DATA_CONVERTER'] : [])]);
       const inCloud = JSON.stringify(VARIANTS[name]).includes('"cloud"');
-      expect(Secrets.map(({ Name }: { Name: string }) => Name)).toEqual(inCloud ? ['TEMPORAL_API_KEY'] : []);
+      expect(Secrets.map(({ Name }: { Name: string }) => Name)).toEqual([
+        ...(inCloud ? ['TEMPORAL_API_KEY'] : []),
+        ...(encrypts ? ['SELM_CODEC_KEY'] : []),
+      ]);
       const [role] = TaskRoleArn['Fn::GetAtt'] as [string];
       const own = all('AWS::IAM::Policy').filter(({ Properties }) =>
         JSON.stringify(Properties['Roles']).includes(`"${role}"`),
