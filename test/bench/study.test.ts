@@ -152,7 +152,7 @@ describe('the page', () => {
     expect(verdict([study])).toMatch(/^Take selm-0\.1: /);
     const without = { ...study, runs: study.runs.map((run) => ({ ...run, fresh: undefined })) };
     expect(bonusVerdict(without)).toContain('none differs significantly from dpo in any measure');
-    expect(verdict([without])).toMatch(/^No objective is significantly better than `dpo`/);
+    expect(verdict([without])).toMatch(/^After the last round, no objective is significantly better than `dpo`/);
     expect(verdict([])).toBe('There are no results to compare yet.');
   });
 
