@@ -63,8 +63,9 @@ async function study(task: Task): Promise<void> {
     engine: engineVersion,
   };
   const known = readResults(task.name);
-  const kept = known && isDeepStrictEqual(known.settings, settings) ? known.runs : [];
-  if (known && kept.length === 0) {
+  const earlier = known && isDeepStrictEqual(known.settings, settings) ? known : undefined;
+  const kept = earlier?.runs ?? [];
+  if (known && !earlier) {
     const [before, now] = [known.settings, settings].map((of) => JSON.stringify(of));
     console.error(`${task.name}: ${known.runs.length} runs with other settings are replaced: ${before}, now ${now}.`);
   }
@@ -72,7 +73,8 @@ async function study(task: Task): Promise<void> {
   const named = new Set([...methods.map(({ name }) => name), ...kept.map(({ method }) => method)]);
   const all = METHODS.filter(({ name }) => named.has(name));
   const seedCount = Math.max(seeds, ...kept.map(({ seed }) => seed + 1));
-  const commit = measuredCommit() ?? 'no commit';
+  const machines = unique([...(earlier?.machines ?? []), describeMachine()]);
+  const commits = unique([...(earlier?.commits ?? []), measuredCommit() ?? 'no commit']);
   let writing = Promise.resolve();
   const keep = (run: StudyRun) => {
     runs.set(nameOf(run.method, run.seed), run);
@@ -82,8 +84,8 @@ async function study(task: Task): Promise<void> {
       seeds: seedCount,
       methods: all.map(({ name }) => name),
       settings,
-      machines: unique(...(kept.length > 0 ? known!.machines : []), describeMachine()),
-      commits: unique(...(kept.length > 0 ? known!.commits : []), commit),
+      machines,
+      commits,
       runs: ordered,
     };
     writing = writing.then(() => write(results));
@@ -122,7 +124,7 @@ function countOf(flag: 'seeds' | 'rounds' | 'prompts' | 'parallel', otherwise?: 
   throw new InputError(`--${flag} ${values[flag]} is no count: give 1, 2, 3, ...`);
 }
 
-const unique = (...values: string[]) => [...new Set(values)];
+const unique = (values: string[]) => [...new Set(values)];
 
 const nameOf = (method: string, seed: number) => `${method}, seed ${seed}`;
 

@@ -7,12 +7,12 @@ import { LABELS, readLabels } from '../../activities/label.ts';
 import { defineStep } from '../../activities/step.ts';
 import { inputOf, type Address } from '../../artifacts/manifest.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
+import type { PromptRecord } from '../../data/records.ts';
 import { startEngine } from '../../engine/backends.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
-import { mean } from '../../evaluation/statistics.ts';
 import { prepareQuickstart, type Prepared } from '../../examples/quickstart/prepare.ts';
 import { instructions, promptOf, type Instruction } from '../../examples/quickstart/task.ts';
-import { checksOf, followsStrictly } from '../../labelers/verifier/verifier.ts';
+import { ifevalAccuracies } from '../../labelers/verifier/accuracy.ts';
 
 /**
  * Shares of demonstrations that follow the instruction; 0.2 in the quickstart. A training that rounds differently gives another policy, so
@@ -38,25 +38,23 @@ export function rareInstructions(): ReturnType<typeof instructions> {
  * @param folder gets a folder for each share
  */
 export async function prepareRare(folder: string): Promise<Prepared> {
+  const rare = rareInstructions();
+  const prompts = rare.training.filter((_, i) => i % 6 === 0).map(promptOf);
   for (const carefulShare of CAREFUL_SHARES) {
-    const prepared = await prepareQuickstart(join(folder, `careful-${carefulShare}`), {
-      ...rareInstructions(),
-      carefulShare,
-    });
-    const passing = await passRate(prepared.model);
+    const prepared = await prepareQuickstart(join(folder, `careful-${carefulShare}`), { ...rare, carefulShare });
+    const passing = await passRate(prepared.model, prompts);
     console.error(
       `rare: of demonstrations ${(100 * carefulShare).toFixed(0)} % follow the instruction, of the start policy's responses ${(100 * passing).toFixed(1)} %.`,
     );
     if (passing >= PASSING) return prepared;
   }
-  throw new Error(`No start model follows the instruction in ${(100 * PASSING).toFixed(1)} % of its responses.`);
+  throw new Error(
+    `No start model follows the instruction in ${(100 * PASSING).toFixed(1)} % of its responses: add a larger share to CAREFUL_SHARES.`,
+  );
 }
 
-/** The share of a model's responses to training prompts, sampled at temperature 1, that follow the instruction. */
-async function passRate(model: string): Promise<number> {
-  const prompts = rareInstructions()
-    .training.filter((_, i) => i % 6 === 0)
-    .map(promptOf);
+/** The share of a model's responses, sampled at temperature 1, that follow all instructions of their prompt. */
+async function passRate(model: string, prompts: PromptRecord[]): Promise<number> {
   const settings = samplingSchema.parse({
     samplesPerPrompt: SAMPLES,
     temperature: 1,
@@ -66,10 +64,9 @@ async function passRate(model: string): Promise<number> {
   const engine = startEngine();
   try {
     const { responses } = await engine.run('sample', { policy: { model }, prompts, settings, seed: 0 });
-    const passed = prompts.flatMap((prompt, i) =>
-      responses[i].map(({ text }) => followsStrictly(checksOf(prompt), text)),
-    );
-    return mean(passed.map((followed) => Number(followed.every(Boolean))));
+    const answered = prompts.flatMap((prompt, i) => responses[i].map(() => prompt));
+    const texts = responses.flat().map(({ text }) => text);
+    return ifevalAccuracies(answered, texts).strict.promptLevel;
   } finally {
     await engine.close();
   }

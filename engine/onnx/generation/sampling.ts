@@ -16,7 +16,8 @@ export const logitScale = (temperature: number): number | undefined =>
 /** What the decode graph depends on: settings with the same one can share a session. */
 export function graphChoice({ samplesPerPrompt, temperature, topK, topP, weights }: SamplingSettings) {
   const greedy = isGreedy(temperature);
-  return { samplesPerPrompt, weights, greedy, ...(!greedy && { topK, topP, scaled: temperature !== 1 }) };
+  const scaled = logitScale(temperature) !== undefined;
+  return { samplesPerPrompt, weights, greedy, scaled, ...(!greedy && { topK, topP }) };
 }
 
 /**
