@@ -87,11 +87,14 @@ async function readInputs({ data, limit }: AlpacaEvalBenchmark): Promise<PromptR
 /** Reads files of a data set: of a folder, or of the hub. */
 async function readFiles(data: AlpacaEvalBenchmark['data'], names: string[]): Promise<string[]> {
   const paths = isDatasetId(data) ? await downloadDatasetFiles(data, names) : names.map((name) => join(data, name));
-  return Promise.all(
-    paths.map((path) =>
-      readFile(path, 'utf8').catch((error: unknown) => {
-        throw readFailure(path, error, `the benchmark alpaca-eval needs ${names.join(' and ')}`);
-      }),
-    ),
-  );
+  const texts: string[] = [];
+  // One after the other: of two missing files, the first is named.
+  for (const path of paths) {
+    try {
+      texts.push(await readFile(path, 'utf8'));
+    } catch (error) {
+      throw readFailure(path, error, `the benchmark alpaca-eval needs ${names.join(' and ')}`);
+    }
+  }
+  return texts;
 }
