@@ -22,6 +22,8 @@ export interface Axis {
   name: string;
   min?: number;
   max?: number;
+  /** Whether only whole numbers are marked. */
+  whole?: boolean;
 }
 
 /** A line over rounds or steps; `intervals` are drawn as bars around its points. */
@@ -152,6 +154,7 @@ function draw({ title, x, y, series, legend }: Drawing): Html {
       data: categories,
       min: x.min,
       max: x.max,
+      ...(x.whole && { minInterval: 1 }),
       ...(!categories && { splitLine: { show: false } }),
     },
     yAxis: { ...axis(y.name), nameGap: 40, type: 'value', scale: y.min === undefined, min: y.min, max: y.max },

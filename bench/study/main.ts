@@ -1,8 +1,8 @@
 /**
  * `npm run study [-- --task quickstart,rare --methods dpo,selm-0.01 --seeds 10 --rounds 3 --prompts 1000 --parallel 2]`: compares
  * objectives on the tasks of tasks.ts, at equal budgets. Writes docs/study-TASK.json after each run, and from these files docs/study.md
- * with its plots and the sentence in README. Artifacts are cached: an interrupted study continues when it is started again, and more seeds
- * or methods are added to those that are there. With --draw it only writes the page, the plots and the sentence.
+ * with its plots and what README says of it. Artifacts are cached: an interrupted study continues when it is started again, and more seeds
+ * or methods are added to those that are there. With --draw it only writes these.
  *
  * --task smollm2 takes a model folder in place of the hub's model with --model.
  */
@@ -23,7 +23,7 @@ import { inLanes } from './lanes.ts';
 import { BASELINE, METHODS, methodOf } from './methods.ts';
 import { describe } from './page.ts';
 import { plots } from './plots.ts';
-import { withVerdict } from './readme.ts';
+import { withResults } from './readme.ts';
 import type { StudyResults, StudyRun, StudySettings } from './results.ts';
 import { runMethod } from './run.ts';
 import { TASKS, taskOf, type Task } from './tasks.ts';
@@ -133,11 +133,11 @@ async function write(results: StudyResults): Promise<void> {
   await draw();
 }
 
-/** Writes the page, the plots and README's sentence from the results that are there. */
+/** Writes the page, the plots and README's part from the results that are there. */
 async function draw(): Promise<void> {
   const all = TASKS.flatMap(({ name }) => readResults(name) ?? []);
   await writeFormatted('docs/study.md', describe(all));
-  await writeFormatted('README.md', withVerdict(readFileSync(root('README.md'), 'utf8'), all));
+  await writeFormatted('README.md', withResults(readFileSync(root('README.md'), 'utf8'), all));
   for (const { file, svg } of all.flatMap(plots)) writeFileSync(root(`docs/${file}`), svg);
 }
 

@@ -1,6 +1,6 @@
 /** What the study compares after the last round. */
 import { BASELINE } from './methods.ts';
-import { differenceInValue, type StudyResults, type StudyRun } from './results.ts';
+import { afterRound, differenceInValue, type StudyResults, type ValueOf } from './results.ts';
 import type { Estimate } from './statistics.ts';
 import { fixed, percent } from './tables.ts';
 
@@ -10,16 +10,15 @@ export interface Measure {
   /** Its unit in the table of differences. */
   unit: string;
   show: (value: number) => string;
-  of: (run: StudyRun) => number | undefined;
+  of: ValueOf;
   /** Whether more of it is better. Absent if it is neither better nor worse. */
   better?: boolean;
 }
 
 /** The measures, for results of so many rounds. */
 export const measuresOf = ({ settings: { rounds } }: StudyResults): Measure[] => {
-  const last = (run: StudyRun) => run.rounds.find(({ round }) => round === rounds);
   return [
-    { title: 'strict pass, %', unit: 'points', show: percent, of: (run) => last(run)?.strictPassRate, better: true },
+    { title: 'strict pass, %', unit: 'points', show: percent, of: afterRound(rounds, 'strictPassRate'), better: true },
     { title: 'coverage, %', unit: 'points', show: percent, of: ({ fresh }) => fresh?.coverage, better: true },
     { title: 'distinct', unit: 'responses', show: fixed(2), of: ({ fresh }) => fresh?.distinct },
     {
@@ -30,7 +29,7 @@ export const measuresOf = ({ settings: { rounds } }: StudyResults): Measure[] =>
       better: true,
     },
     { title: 'KL', unit: 'nats', show: fixed(2), of: ({ fresh }) => fresh?.kl },
-    { title: 'tokens', unit: 'tokens', show: fixed(2), of: (run) => last(run)?.tokens },
+    { title: 'tokens', unit: 'tokens', show: fixed(2), of: afterRound(rounds, 'tokens') },
   ];
 };
 

@@ -3,11 +3,11 @@ import { SAMPLES } from './fresh.ts';
 import { comparisonsOf, correctedDifference, measuresOf, othersOf } from './measures.ts';
 import { BASELINE, BETA, METHODS } from './methods.ts';
 import { plotOf } from './plots.ts';
-import { meanOf, meanValue, type StartFresh, type StudyResults } from './results.ts';
+import { gainOf, isByPrompt, meanOf, meanValue, startOf, type StartFresh, type StudyResults } from './results.ts';
 import { failures, reading } from './sentences.ts';
 import { cell, difference, fixed, percent, table } from './tables.ts';
 import { TASKS, type Task } from './tasks.ts';
-import { bonusVerdict, taskVerdict, verdict } from './verdict.ts';
+import { bonusVerdict, gains, taskVerdict, verdict } from './verdict.ts';
 
 /** Formats the results of the tasks as Markdown. */
 export const describe = (all: StudyResults[]): string => `# Study: which objective
@@ -68,7 +68,8 @@ After the last round:
 Differences are relative to ${BASELINE}'s run with the same seed, which has the same prompts and, in the first round, the same
 responses. Their intervals are Student's t intervals over seeds with a Bonferroni correction for all comparisons of the task: with
 a probability of at least 95 %, all of them contain their true means, if differences are normally distributed. A difference is **bold** if its interval excludes 0. The
-intervals of means are 95 % intervals, each by itself.
+intervals of means are 95 % intervals, each by itself. A task with few seeds and many held-out prompts has intervals of strict pass over
+prompts instead: the bootstrap of the mean over seeds, paired for differences. They say how much other prompts would change it.
 ${TASKS.map((task) =>
   section(
     task,
@@ -81,6 +82,12 @@ const freshText = ({ samplePassRate, coverage, distinct }: StartFresh) =>
 
 const row = (name: string, cells: string[]) => `| ${[name, ...cells].join(' | ')} |`;
 const head = (titles: string[]) => `| | ${titles.join(' | ')} |\n| --- | ${titles.map(() => '---:').join(' | ')} |`;
+
+const gainsTable = (results: StudyResults, rounds: number[]) => `Less that of the start policy, points:
+
+${table(rounds, (name, round) => difference(gainOf(results, name, round), percent), results.methods)}
+
+`;
 
 function section(task: Task, results: StudyResults | undefined): string {
   const heading = `
@@ -98,7 +105,7 @@ No results yet: \`npm run study -- --task ${task.name}\`.
   const others = othersOf(results);
   const planned = methods.length * seeds;
   const covered = runs.length === planned ? `All ${planned} runs` : `${runs.length} of ${planned} runs`;
-  const [{ start, startFresh }] = runs;
+  const [{ startFresh }] = runs;
   const countOf = (name: string) => String(runs.filter(({ method }) => method === name).length);
   return `${heading}
 ${covered} (${methods.length} methods, ${seeds} seeds), ${settings.rounds} rounds of ${settings.promptsPerRound} prompts,
@@ -106,10 +113,10 @@ ${settings.heldOut} held-out prompts, ${settings.freshPrompts} of them with ${SA
 [study-${task.name}.json](study-${task.name}.json); ${settings.engine}, ${settings.threads === 1 ? 'one thread' : `${settings.threads} threads`}
 per run, on ${machines.join(' and ')}, commit ${commits.join(', ')}. Other processors give other numbers.
 
-The start policy: strict pass ${percent(start.strictPassRate)} %${startFresh ? freshText(startFresh) : ''}.
+The start policy: strict pass ${cell(startOf(results), percent)} %${startFresh ? freshText(startFresh) : ''}.
 
-${[...taskVerdict(results), ...reading(results, BASELINE, rounds, BASELINE), bonusVerdict(results), ...failures(results)].map((line) => `- ${line.replace(/^- /, '')}`).join('\n')}
-
+${[...(isByPrompt(results) ? [`**gain**: ${gains(results)}`] : []), ...taskVerdict(results), ...reading(results, BASELINE, rounds, BASELINE), bonusVerdict(results), ...failures(results)].map((line) => `- ${line.replace(/^- /, '')}`).join('\n')}
+${isByPrompt(results) ? `\n![Strict pass rate by round](${plotOf(task.name, 'rounds')})\n` : ''}
 ![Strict pass rate less that of ${BASELINE}](${plotOf(task.name, 'strict')})
 
 ![Coverage less that of ${BASELINE}](${plotOf(task.name, 'coverage')})
@@ -135,7 +142,7 @@ Strict pass rate by round, %:
 
 ${table(rounds, (name, round) => cell(meanOf(results, name, round, 'strictPassRate'), percent), methods)}
 
-Preferences that a round trained on:
+${isByPrompt(results) ? gainsTable(results, rounds) : ''}Preferences that a round trained on:
 
 ${table(rounds, (name, round) => cell(meanOf(results, name, round, 'preferences'), fixed(0)), methods)}
 `;

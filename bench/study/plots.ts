@@ -3,21 +3,24 @@ import { lineChart, type Line } from '../../report/charts.ts';
 import { dotPlot } from './dots.ts';
 import { correctedDifference, measuresOf, othersOf } from './measures.ts';
 import { BASELINE } from './methods.ts';
-import { differenceOf, meanOf, type Runs, type StudyResults } from './results.ts';
+import { differenceOf, isByPrompt, meanOf, startOf, type Runs, type StudyResults } from './results.ts';
 import type { Estimate } from './statistics.ts';
 
 /** The measures that are drawn, by the ends of the files' names. */
 const DRAWN = { strict: 'strict pass, %', coverage: 'coverage, %' };
 
-/** The name of a plot's file. */
-export const plotOf = (task: string, drawn: keyof typeof DRAWN) => `study-${task}-${drawn}.svg`;
+/** The name of a plot's file: of a measure's differences, or of strict pass rates by round. */
+export const plotOf = (task: string, drawn: keyof typeof DRAWN | 'rounds') => `study-${task}-${drawn}.svg`;
 
 /** Horizontal distance between the methods' points of a round, in rounds, so that their intervals do not overlap. */
 const APART = 0.08;
 
-/** Draws the plots of a task: differences to the baseline after the last round, with corrected intervals. */
-export const plots = (results: StudyResults): Plot[] =>
-  (Object.keys(DRAWN) as (keyof typeof DRAWN)[]).map((drawn) => {
+/**
+ * Draws the plots of a task: differences to the baseline after the last round, with corrected intervals. If its intervals are over prompts,
+ * also strict pass rates by round.
+ */
+export const plots = (results: StudyResults): Plot[] => [
+  ...(Object.keys(DRAWN) as (keyof typeof DRAWN)[]).map((drawn) => {
     const measure = measuresOf(results).find(({ title }) => title === DRAWN[drawn])!;
     const what = `${drawn === 'strict' ? 'strict pass rate' : 'coverage'} less that of ${BASELINE}, points`;
     const rows = othersOf(results).map((name) => ({ name, estimate: correctedDifference(results, name, measure) }));
@@ -25,7 +28,29 @@ export const plots = (results: StudyResults): Plot[] =>
       file: plotOf(results.task, drawn),
       svg: dotPlot(`${results.task}: ${what}, with intervals`, what, 100, rows),
     };
-  });
+  }),
+  ...(isByPrompt(results) ? [roundsPlot(results)] : []),
+];
+
+/** Draws strict pass rates by round beside the start policy's. */
+function roundsPlot(results: StudyResults): Plot {
+  const { rounds } = results.settings;
+  const { mean, interval } = startOf(results)!;
+  const start: Line = {
+    name: 'start',
+    points: Array.from({ length: rounds + 1 }, (_, round) => [round, 100 * mean]),
+    intervals: interval ? [{ x: 0, low: 100 * interval.low, high: 100 * interval.high }] : [],
+  };
+  return {
+    file: plotOf(results.task, 'rounds'),
+    svg: chart(
+      'Strict pass rate by round with 95 % intervals over prompts',
+      { name: 'round', min: 0, max: rounds + 1, whole: true },
+      { name: 'strict pass, %', min: 0 },
+      [...strictPassLines(results, results.methods), start],
+    ),
+  };
+}
 
 /** A plot as an SVG file. */
 export interface Plot {
@@ -45,11 +70,6 @@ export function strictPassPlots(
   files: Record<'strict' | 'difference', string>,
 ): Plot[] {
   const { rounds } = results.settings;
-  const start = results.runs[0]?.start.strictPassRate;
-  const strict = names.map((name, i) =>
-    lineOf(name, i - (names.length - 1) / 2, rounds, (round) => meanOf(results, name, round, 'strictPassRate')),
-  );
-  if (start !== undefined) for (const { points } of strict) if (points.length > 0) points.unshift([0, 100 * start]);
   const others = names.filter((name) => name !== baseline);
   const differences = others.map((name, i) =>
     lineOf(name, i - (others.length - 1) / 2, rounds, (round) =>
@@ -65,30 +85,28 @@ export function strictPassPlots(
     ],
   };
   const x = { name: 'round', min: 0, max: rounds + 1 };
-  return [
-    {
-      file: files.strict,
-      svg: standalone(
-        lineChart(
-          'Strict pass rate by round, mean over seeds with 95 % intervals',
-          x,
-          { name: 'strict pass, %', min: 0, max: 100 },
-          strict,
-        ).text,
-      ),
-    },
-    {
-      file: files.difference,
-      svg: standalone(
-        lineChart(
-          `Strict pass rate less that of ${baseline} by round, mean over seeds with 95 % intervals`,
-          x,
-          { name: 'points' },
-          [zero, ...differences],
-        ).text,
-      ),
-    },
+  const [strict, difference] = [
+    'Strict pass rate by round, mean over seeds with 95 % intervals',
+    `Strict pass rate less that of ${baseline} by round, mean over seeds with 95 % intervals`,
   ];
+  const y = { name: 'strict pass, %', min: 0, max: 100 };
+  return [
+    { file: files.strict, svg: chart(strict, x, y, strictPassLines(results, names)) },
+    { file: files.difference, svg: chart(difference, x, { name: 'points' }, [zero, ...differences]) },
+  ];
+}
+
+const chart = (...drawn: Parameters<typeof lineChart>) => standalone(lineChart(...drawn).text);
+
+/** Strict pass rates by round, from the start policy's on. */
+function strictPassLines(results: Runs & { settings: { rounds: number } }, names: readonly string[]): Line[] {
+  const start = startOf(results);
+  return names.map((name, i) => {
+    const line = lineOf(name, i - (names.length - 1) / 2, results.settings.rounds, (round) =>
+      meanOf(results, name, round, 'strictPassRate'),
+    );
+    return start && line.points.length > 0 ? { ...line, points: [[0, 100 * start.mean], ...line.points] } : line;
+  });
 }
 
 /** A line with the intervals of its points. @param place among the lines, 0 in the middle: neighbors are drawn side by side */

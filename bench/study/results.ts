@@ -1,12 +1,14 @@
 /** The format of docs/study-TASK.json, and the figures that the page and the plots use. */
 import { BASELINE } from './methods.ts';
-import { estimate, type Estimate } from './statistics.ts';
+import { estimateOf, less, type Estimate, type Value } from './statistics.ts';
 
 /** Results of a policy on the held-out prompts. */
 export interface Figures {
   strictPassRate: number;
   meanScore: number;
   tokens: number;
+  /** Which responses pass, in the order of the prompts: 1 or 0 each. For tasks whose intervals are over prompts. */
+  passes?: string;
 }
 
 /** Results of a round. */
@@ -80,18 +82,25 @@ export interface Runs {
   runs: StudyRun[];
 }
 
-export type Figure = Exclude<keyof RoundFigures, 'round'>;
+export type Figure = Exclude<keyof RoundFigures, 'round' | 'passes'>;
 
 /** A value of a run; undefined if the run has not come so far. */
-type ValueOf = (run: StudyRun) => number | undefined;
+export type ValueOf = (run: StudyRun) => Value | undefined;
 
-const afterRound =
+/** The strict pass rate, by prompt if that is known. */
+const strictPass = ({ passes, strictPassRate }: Figures): Value =>
+  passes === undefined ? strictPassRate : Array.from(passes, Number);
+
+/** A figure after a round. */
+export const afterRound =
   (round: number, figure: Figure): ValueOf =>
-  ({ rounds }) =>
-    rounds.find((one) => one.round === round)?.[figure];
+  ({ rounds }) => {
+    const found = rounds.find((one) => one.round === round);
+    return found && (figure === 'strictPassRate' ? strictPass(found) : found[figure]);
+  };
 
 /** The values of a method's runs, by seed. */
-function valuesBySeed({ runs }: Runs, method: string, valueOf: ValueOf): Map<number, number> {
+function valuesBySeed({ runs }: Runs, method: string, valueOf: ValueOf): Map<number, Value> {
   const values = runs.flatMap((run) => {
     const value = run.method === method ? valueOf(run) : undefined;
     return value === undefined ? [] : [[run.seed, value] as const];
@@ -102,12 +111,12 @@ function valuesBySeed({ runs }: Runs, method: string, valueOf: ValueOf): Map<num
 /** The mean over seeds of a value. Undefined if no run has it. */
 export function meanValue(results: Runs, method: string, valueOf: ValueOf): Estimate | undefined {
   const values = valuesBySeed(results, method, valueOf);
-  return values.size > 0 ? estimate([...values.values()]) : undefined;
+  return values.size > 0 ? estimateOf([...values.values()]) : undefined;
 }
 
 /**
  * The mean difference to the baseline's run with the same seed, over seeds for which both runs have the value.
- * @param comparisons see {@link estimate}
+ * @param comparisons see {@link estimateOf}
  */
 export function differenceInValue(
   results: Runs,
@@ -119,9 +128,9 @@ export function differenceInValue(
   const baseline = valuesBySeed(results, baselineMethod, valueOf);
   const differences = [...valuesBySeed(results, method, valueOf)].flatMap(([seed, value]) => {
     const other = baseline.get(seed);
-    return other === undefined ? [] : [value - other];
+    return other === undefined ? [] : [less(value, other)];
   });
-  return differences.length > 0 ? estimate(differences, comparisons) : undefined;
+  return differences.length > 0 ? estimateOf(differences, comparisons) : undefined;
 }
 
 /** The mean over seeds of a figure after a round. Undefined if no run has finished the round. */
@@ -136,3 +145,18 @@ export const differenceOf = (
   figure: Figure,
   baselineMethod: string = BASELINE,
 ): Estimate | undefined => differenceInValue(results, method, afterRound(round, figure), baselineMethod);
+
+/** The mean gain in the strict pass rate over the start policy. Undefined if no run has finished the round. */
+export const gainOf = (results: Runs, method: string, round: number): Estimate | undefined =>
+  meanValue(results, method, (run) => {
+    const after = afterRound(round, 'strictPassRate')(run);
+    return after === undefined ? undefined : less(after, strictPass(run.start));
+  });
+
+/** The start policy's strict pass rate. It is the same in all runs. */
+export const startOf = ({ runs }: Runs): Estimate | undefined =>
+  runs.length > 0 ? estimateOf([strictPass(runs[0].start)]) : undefined;
+
+/** Whether the intervals of strict pass rates are over prompts. */
+export const isByPrompt = ({ runs }: Runs): boolean =>
+  runs.length > 0 && runs.every(({ start }) => start.passes !== undefined);

@@ -30,6 +30,8 @@ export interface Round {
   label: LabelStats;
   /** Comparison with the start policy. */
   evaluation: Comparison;
+  /** Labels of the held-out responses, one artifact per shard. */
+  heldOutLabels: Address[];
 }
 
 /** A policy with its responses to the held-out prompts and their labels, by shard. */
@@ -42,6 +44,8 @@ interface Measured {
 /** Results of a run. */
 export interface Run {
   start: Comparison;
+  /** Labels of the start policy's held-out responses, one artifact per shard. */
+  startLabels: Address[];
   rounds: Round[];
   /** The policy that the run started from, and that of its last round. */
   policies: { start: Address; last: Address };
@@ -113,7 +117,7 @@ export async function runRounds(
 
   function result(): Run {
     const policies = { start: prepared.policy, last: policy };
-    return { start: summary, rounds, policies, heldOut: prepared.heldOut };
+    return { start: summary, startLabels: start.labels, rounds, policies, heldOut: prepared.heldOut };
   }
 
   async function runRound(round: number, set: PromptSet): Promise<Round> {
@@ -146,7 +150,9 @@ export async function runRounds(
       {},
     );
     policy = optimized.address;
-    return { round, label: preferred.summary, evaluation: await compareWithStart(await measure(policy)) };
+    const measured = await measure(policy);
+    const evaluation = await compareWithStart(measured);
+    return { round, label: preferred.summary, evaluation, heldOutLabels: measured.labels };
   }
 
   async function referenceLogps(

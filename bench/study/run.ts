@@ -1,4 +1,5 @@
 /** One run of the study: a task with a method's objective. */
+import { readLabels } from '../../activities/label.ts';
 import type { StepContext } from '../../activities/step.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import { objectiveSchema } from '../../engine/protocol/settings.ts';
@@ -25,16 +26,25 @@ export async function runMethod(
   const labelRound = async (sampled: Sampled) => pairLabels(await labelByConfig(context, config, sampled));
   const options = { labelRound, withKl: task.klByRound };
   const run = await runRounds(context, config, (round) => told(roundFigures(round)), options);
-  const { start, rounds, failed, policies, heldOut } = run;
+  const { start, startLabels, rounds, failed, policies, heldOut } = run;
   const input = { config, heldOut, prompts, pairLabels };
+  const passesOf = async (labels: Address[]) => (task.byPrompt ? { passes: await readPasses(context, labels) } : {});
   return {
     method: method.name,
     seed,
-    start: figuresOf(start),
-    rounds: rounds.map(roundFigures),
+    start: { ...figuresOf(start), ...(await passesOf(startLabels)) },
+    rounds: await Promise.all(
+      rounds.map(async (round) => ({ ...roundFigures(round), ...(await passesOf(round.heldOutLabels)) })),
+    ),
     startFresh: await measureStart(context, input, policies.start),
     ...(failed === undefined ? { fresh: await measureFresh(context, input, policies) } : { failed }),
   };
+}
+
+/** Which responses pass: 1 or 0 for each prompt. */
+async function readPasses({ store }: StepContext, labels: Address[]): Promise<string> {
+  const labeled = (await Promise.all(labels.map((shard) => readLabels(store, shard)))).flat();
+  return labeled.map(({ candidates: [greedy] }) => (greedy.pass ? '1' : '0')).join('');
 }
 
 /** The results of a policy. */

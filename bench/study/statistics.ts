@@ -1,17 +1,39 @@
 /** Means over a few seeds, with confidence intervals. */
-import { mean, type Interval } from '../../evaluation/statistics.ts';
+import { bootstrapMean, mean, type Interval } from '../../evaluation/statistics.ts';
 
 /** A mean with its confidence interval. */
 export interface Estimate {
   mean: number;
-  /** Confidence interval by Student's t. Absent for a single value. */
+  /** Absent for a single number. */
   interval?: Interval;
 }
 
+/** A value of a run: a number, or one for each held-out prompt. */
+export type Value = number | number[];
+
+/** The difference of two values; by prompt, if both are. */
+export const less = (value: Value, other: Value): Value =>
+  Array.isArray(value) && Array.isArray(other)
+    ? value.map((one, i) => one - other[i])
+    : average(value) - average(other);
+
+const average = (value: Value) => (Array.isArray(value) ? mean(value) : value);
+
+/** Of the bootstrap. */
+const SEED = 0;
+
 /**
- * The mean of values with its confidence interval.
+ * The mean of the values of a few seeds, with its confidence interval. Of numbers: by Student's t over seeds. Of values by prompt: the
+ * bootstrap over prompts of the mean over seeds, because so few seeds say little of their own spread.
  * @param comparisons the interval is one of so many that together contain their means with 95 % confidence, or more (Bonferroni)
  */
+export function estimateOf(values: Value[], comparisons = 1): Estimate {
+  if (!values.every((value) => Array.isArray(value))) return estimate(values.map(average), comparisons);
+  const byPrompt = values[0].map((_, i) => mean(values.map((value) => value[i])));
+  return { mean: mean(byPrompt), interval: bootstrapMean(byPrompt, SEED, 1 - 0.05 / comparisons) };
+}
+
+/** The mean of numbers with its confidence interval by Student's t. @param comparisons see {@link estimateOf} */
 export function estimate(values: number[], comparisons = 1): Estimate {
   const center = mean(values);
   if (values.length < 2) return { mean: center };

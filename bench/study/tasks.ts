@@ -31,6 +31,8 @@ export interface Setup {
 export interface Task {
   name: string;
   title: string;
+  /** Whether its model has only a million parameters. */
+  isSmall: boolean;
   /** What it is, as Markdown. */
   about: string;
   /** Defaults of the flags. */
@@ -41,6 +43,8 @@ export interface Task {
   klByRound: boolean;
   /** Number of held-out prompts with fresh responses. */
   freshPrompts: number;
+  /** Whether intervals of strict pass rates are over prompts instead of seeds: for a few seeds and many prompts. */
+  byPrompt?: boolean;
   /** @param folder where the start model and the prompts are made @param model in place of the task's */
   prepare(folder: string, model?: string): Promise<Setup>;
   /** Labels that preferences are made from, of the verifier's labels of a round. Default: these. */
@@ -71,6 +75,7 @@ const linesOf = (file: string) => readFileSync(file, 'utf8').trim().split('\n').
 const quickstart: Task = {
   name: 'quickstart',
   title: 'The quickstart',
+  isSmall: true,
   about: `The [quickstart](../examples/quickstart)'s model and prompts: instructions such as _List four colors joined by dashes._, a start
 policy with a million parameters that ignores most of them, and a program that scores a response by the share of the constraints
 that it follows. Four responses per prompt, sampled at temperature 1; the best one is chosen, the worst one rejected. Training
@@ -89,6 +94,7 @@ takes one epoch with the quickstart's optimizer settings (all weights, learning 
 const rare: Task = {
   name: 'rare',
   title: 'A rare behavior',
+  isSmall: true,
   about: `The quickstart's instructions that ask neither for three things nor for commas (${rareInstructions().training.length} for
 training). The start model is made as the quickstart's, but fewer of its demonstrations follow the instruction; all others list
 three things with commas, which is now always wrong. The share that follows it (20 % in the quickstart) is the first of
@@ -113,6 +119,7 @@ Since there are few preferences, training takes three epochs in batches of 8; th
 const smollm2: Task = {
   name: 'smollm2',
   title: 'SmolLM2 on IFEval-style prompts',
+  isSmall: false,
   about: `[examples/smollm2-ifeval.yaml](../examples/smollm2-ifeval.yaml): SmolLM2-135M-Instruct with a LoRA adapter, and IFEval's verifier.
 All settings but the objective, rounds and prompts per round are the file's.`,
   seeds: 3,
@@ -120,6 +127,7 @@ All settings but the objective, rounds and prompts per round are the file's.`,
   promptsPerRound: 256,
   klByRound: false,
   freshPrompts: 32,
+  byPrompt: true,
   prepare(_folder, model) {
     const file = example('smollm2-ifeval.yaml');
     const { prompts } = loadConfig(file);

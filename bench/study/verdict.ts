@@ -1,8 +1,9 @@
 /** What the results say, in sentences. */
 import { comparisonsOf, correctedDifference, measuresOf, othersOf, type Measure } from './measures.ts';
 import { BASELINE, OPTIMISTIC } from './methods.ts';
-import type { StudyResults } from './results.ts';
-import { isClear } from './tables.ts';
+import { gainOf, startOf, type StudyResults } from './results.ts';
+import { difference, isClear, percent } from './tables.ts';
+import { taskOf } from './tasks.ts';
 
 const list = (names: string[]) =>
   names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
@@ -17,6 +18,17 @@ function clearOf(results: StudyResults, measure: Measure): { name: string; sign:
 
 const signed = (clear: { name: string; sign: number }[], sign: number) =>
   clear.filter((one) => one.sign === sign).map(({ name }) => name);
+
+/** How much better each method is than the start policy after the last round, as far as runs have come. */
+export function gains(results: StudyResults): string {
+  const { rounds } = results.settings;
+  const gained = results.methods.flatMap((name) => {
+    const gain = gainOf(results, name, rounds);
+    return gain ? [`${name} ${difference(gain, percent)}`] : [];
+  });
+  const start = `the start policy's strict pass is ${percent(startOf(results)!.mean)} %`;
+  return gained.length === 0 ? `${start}.` : `${start}; gain after round ${rounds}, in points: ${list(gained)}.`;
+}
 
 const hasComparisons = (results: StudyResults) =>
   othersOf(results).some((name) =>
@@ -89,7 +101,7 @@ export function verdict(all: StudyResults[]): string {
       `worse, ${where}.`
     );
   }
-  const small = compared.every(({ task }) => task !== 'smollm2') ? ', with a model of one million parameters' : '';
+  const small = compared.every(({ task }) => taskOf(task).isSmall) ? ', with a model of one million parameters' : '';
   const mixed = signed(tallied, 1).length > 0 ? ' without being worse in one of them' : '';
   const not = worse.size > 0 ? `, and ${list([...worse])} ${worse.size === 1 ? 'is' : 'are'} worse on some` : '';
   return (

@@ -9,9 +9,17 @@ import { BASELINE, METHODS } from '../../bench/study/methods.ts';
 import { describe as pageOf } from '../../bench/study/page.ts';
 import { plots } from '../../bench/study/plots.ts';
 import { passOrFail, rareInstructions } from '../../bench/study/rare.ts';
-import { withVerdict } from '../../bench/study/readme.ts';
-import { differenceInValue, differenceOf, meanOf, type Figure, type StudyResults } from '../../bench/study/results.ts';
-import { estimate, studentQuantile } from '../../bench/study/statistics.ts';
+import { withResults } from '../../bench/study/readme.ts';
+import {
+  differenceInValue,
+  differenceOf,
+  gainOf,
+  meanOf,
+  startOf,
+  type Figure,
+  type StudyResults,
+} from '../../bench/study/results.ts';
+import { estimate, studentQuantile, type Estimate } from '../../bench/study/statistics.ts';
 import { TASKS } from '../../bench/study/tasks.ts';
 import { bonusVerdict, taskVerdict, verdict } from '../../bench/study/verdict.ts';
 import { objectiveSchema } from '../../engine/protocol/settings.ts';
@@ -42,8 +50,19 @@ const at = (path: string) => new URL(path, import.meta.url);
 const { quantiles, study, means, differences, coverage } = JSON.parse(
   readFileSync(at('../fixtures/study/expected.json'), 'utf8'),
 ) as Fixture;
+interface ByPrompt {
+  study: StudyResults;
+  start: Estimate;
+  /** Of selm-0.1 after each round. */
+  means: Estimate[];
+  gains: Estimate[];
+  /** To dpo after the last round, corrected. */
+  difference: Estimate;
+}
+const byPrompt = JSON.parse(readFileSync(at('../fixtures/study/by-prompt.json'), 'utf8')) as ByPrompt;
 const context = testContext();
 
+const percent = (share: number) => (100 * share).toFixed(1);
 const expectInterval = (found: Interval | undefined, expected: Interval) => {
   expect(found!.low).toBeCloseTo(expected.low, 9);
   expect(found!.high).toBeCloseTo(expected.high, 9);
@@ -71,6 +90,50 @@ describe('over seeds', () => {
 
   test('one value alone has no interval', () => {
     expect(estimate([0.25])).toEqual({ mean: 0.25 });
+  });
+});
+
+describe('over prompts', () => {
+  const { study: real, start, means, gains: gained, difference } = byPrompt;
+  const [strictPass] = measuresOf(real);
+
+  const rates = means.map((mean, i) => ({
+    name: `after round ${i + 1}`,
+    found: meanOf(real, 'selm-0.1', i + 1, 'strictPassRate'),
+    expected: mean,
+  }));
+  const gains = gained.map((gain, i) => ({
+    name: `less the start's, after round ${i + 1}`,
+    found: gainOf(real, 'selm-0.1', i + 1),
+    expected: gain,
+  }));
+  test.each([
+    { name: "the start policy's", found: startOf(real), expected: start },
+    ...rates,
+    ...gains,
+    {
+      name: "less dpo's after the last round, corrected",
+      found: correctedDifference(real, 'selm-0.1', strictPass),
+      expected: difference,
+    },
+  ])('strict pass rate: $name', ({ found, expected }) => {
+    expect(found!.mean).toBeCloseTo(expected.mean, 12);
+    // With 10,000 resamples an end has a Monte Carlo error of about a hundredth of the width.
+    const { low, high } = expected.interval!;
+    expect(Math.abs(found!.interval!.low - low)).toBeLessThan((high - low) / 25);
+    expect(Math.abs(found!.interval!.high - high)).toBeLessThan((high - low) / 25);
+  });
+
+  test('the page and README show the rates by round and the gains over the start', () => {
+    const page = pageOf([real]);
+    expect(page).toContain('](study-smollm2-rounds.svg)');
+    expect(page).toContain(`selm-0.1 **+${percent(gained[1].mean)} [`);
+    expect(plots(real).map(({ file }) => file)).toContain('study-smollm2-rounds.svg');
+    const readme = 'a <!-- real model --> old <!-- end of real model --> b';
+    expect(withResults(readme, [study])).toBe(
+      'a <!-- real model --> <!-- end of real model --> b'.replace('> <', '>\n\n\n\n<'),
+    );
+    expect(withResults(readme, [study, real])).toContain('](docs/study-smollm2-rounds.svg)');
   });
 });
 
@@ -113,7 +176,6 @@ describe('the task rare', () => {
   });
 });
 
-const percent = (share: number) => (100 * share).toFixed(1);
 /** In the order of the rounds. */
 const strictPassOf = (rows: Expected[], method: string) =>
   rows.filter((row) => row.method === method && row.figure === 'strictPassRate');
@@ -164,7 +226,7 @@ describe('the page', () => {
     const drawn = await formatted(pageOf(all));
     expect(readFileSync(file, 'utf8')).toBe(drawn);
     const readme = readFileSync(at('../../README.md'), 'utf8');
-    expect(await formatted(withVerdict(readme, all))).toBe(readme);
+    expect(await formatted(withResults(readme, all))).toBe(readme);
     for (const { file: name, svg } of all.flatMap(plots)) {
       expect(drawn).toContain(`](${name})`);
       expect(readFileSync(at(`../../docs/${name}`), 'utf8')).toBe(svg);
