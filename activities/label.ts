@@ -12,7 +12,7 @@ import type { CallOptions } from '../engine/protocol/jobs.ts';
 import { createLabeler, type LabelSettings } from '../labelers/index.ts';
 import type { Labeler } from '../labelers/labeler.ts';
 import { candidatesOf, firstAnswers, judge, type CandidateSet } from '../labelers/labels.ts';
-import { canUseTorch, isComparative, needsEngine } from '../labelers/needs.ts';
+import { canUseTorch, needsEngine } from '../labelers/needs.ts';
 import { isJudged } from '../labelers/preferences.ts';
 import { toolsOf } from './label-tools.ts';
 import { readShards } from './sample.ts';
@@ -71,7 +71,7 @@ export const label = defineStep({
     const labeler = await openLabeler(parameters, context);
     const rows = await readShards(context.store, [inputs.responses]);
     const candidates = rows.map((row) => candidatesOf(row, parameters.truncated));
-    return writeLabels(folder, candidates, labeler, isComparative(parameters.label), options);
+    return writeLabels(folder, candidates, labeler, options);
   },
 });
 
@@ -97,7 +97,7 @@ export const labelHeldOut = defineStep({
       );
     }
     const candidates = rows.map((row, i) => firstAnswers(row, others?.[i]));
-    return writeLabels(folder, candidates, labeler, isComparative(parameters.label), options);
+    return writeLabels(folder, candidates, labeler, options);
   },
 });
 
@@ -132,10 +132,9 @@ async function writeLabels(
   folder: string,
   candidates: CandidateSet[],
   labeler: Labeler,
-  comparative: boolean,
   options: CallOptions,
 ): Promise<LabelSummary> {
-  const { labels, counts } = await judge(candidates, labeler, comparative, options);
+  const { labels, counts } = await judge(candidates, labeler, options);
   await patiently(() => writeJsonl(join(folder, LABELS), labels));
   const verdicts = labels.flatMap((record) => record.candidates);
   const unjudged = verdicts.filter((verdict) => !isJudged(verdict)).length;

@@ -132,9 +132,10 @@ function otherPolicy(policy: Policy, { againstAdapter, againstBase }: Flags): Po
   return againstBase ? base : undefined;
 }
 
-function describeComparison({ prompts, meanScore, strictPassRate, against }: Comparison): string {
+function describeComparison({ prompts, unjudged, meanScore, strictPassRate, against }: Comparison): string {
+  const without = unjudged ? ` (${unjudged} without a score)` : '';
   const strict = strictPassRate === undefined ? '' : `, ${percent(strictPassRate)} strict`;
-  const alone = `mean score ${meanScore.toFixed(3)}${strict} on ${prompts} prompts`;
+  const alone = `mean score ${meanScore.toFixed(3)}${strict} on ${prompts} prompts${without}`;
   if (!against) return `${alone}.`;
   const { low, high } = against.winRateInterval;
   const { lengthControlled } = against;
@@ -143,7 +144,8 @@ function describeComparison({ prompts, meanScore, strictPassRate, against }: Com
     : '';
   const kl = against.kl === undefined ? '' : `, ${describeKl(against as Divergence)}`;
   const sampled = against.klSampled ? `, of sampled responses ${describeKl(against.klSampled)}` : '';
-  return `${alone}; win rate ${percent(against.winRate)} (95 % interval ${percent(low)} to ${percent(high)})${controlled}${kl}${sampled}.`;
+  const left = against.unjudged ? `, without ${against.unjudged} prompts of which a response has no score` : '';
+  return `${alone}; win rate ${percent(against.winRate)} (95 % interval ${percent(low)} to ${percent(high)}${left})${controlled}${kl}${sampled}.`;
 }
 
 const describeKl = ({ kl, klInterval: { low, high }, klPerToken }: Divergence) =>

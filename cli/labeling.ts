@@ -9,7 +9,7 @@ import type { ComputeSettings } from '../engine/protocol/compute.ts';
 import type { CallOptions, Engine } from '../engine/protocol/jobs.ts';
 import { createLabeler, labelerNames, type LabelSettings, type RoundLabelSettings } from '../labelers/index.ts';
 import { judge, type CandidateSet, type Labels } from '../labelers/labels.ts';
-import { canUseTorch, isComparative, labelerSettings } from '../labelers/needs.ts';
+import { canUseTorch, labelerSettings } from '../labelers/needs.ts';
 import { truncatedSchema } from '../labelers/truncated.ts';
 import { cacheFolder } from '../workers/places.ts';
 import { judgeFlags } from './judging.ts';
@@ -82,7 +82,7 @@ export async function openLabeler(
   return async (rows, options) => {
     const bar = showProgress('label');
     try {
-      return await judge(rows, labeler, isComparative(settings), { onProgress: bar.update, ...options });
+      return await judge(rows, labeler, { onProgress: bar.update, ...options });
     } finally {
       bar.stop();
     }

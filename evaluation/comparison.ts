@@ -1,5 +1,5 @@
 /** Compares the responses of two policies by the labeler's scores. */
-import { charactersOf } from './winrate/annotations.ts';
+import { charactersOf } from '../data/characters.ts';
 import { InputError } from '../data/errors.ts';
 import type { AnsweredRecord, LabelRecord, SampledRecord } from '../data/records.ts';
 import type { Verdict } from '../labelers/labeler.ts';
@@ -29,8 +29,10 @@ export interface Comparison extends AnswerSummary {
     wins: number;
     ties: number;
     losses: number;
-    /** Prompts that are not compared because one of the responses has no score. */
+    /** Prompts that are not compared because one of the responses has no score. Absent if there are none. */
     unjudged?: number;
+    /** The mean difference of the scores to the opponent's, over the other prompts. Given with `unjudged`: else the means' difference. */
+    meanGain?: number;
     /** A tie counts half. */
     winRate: number;
     /** 95% bootstrap interval of the win rate, over prompts. */
@@ -100,10 +102,10 @@ export function compare(
     throw new InputError('The two policies did not answer the same prompts: sample both on one file.');
   }
   const compared = judged.flatMap(({ record, verdict }, i) => {
-    const outcome = outcomeOf(verdict, other[i].verdict);
-    return outcome === undefined
-      ? []
-      : { outcome, modelLength: lengthOf(record), baselineLength: lengthOf(other[i].record) };
+    const gain = gainOf(verdict, other[i].verdict);
+    if (gain === undefined) return [];
+    const lengths = { modelLength: lengthOf(record), baselineLength: lengthOf(other[i].record) };
+    return { gain, outcome: (Math.sign(gain) + 1) / 2, ...lengths };
   });
   if (compared.length === 0) throw new InputError(NOTHING_JUDGED);
   const outcomes = compared.map(({ outcome }) => outcome);
@@ -115,7 +117,7 @@ export function compare(
     wins: count(1),
     ties: count(0.5),
     losses: count(0),
-    ...(unjudged > 0 && { unjudged }),
+    ...(unjudged > 0 && { unjudged, meanGain: mean(compared.map(({ gain }) => gain)) }),
     winRate: mean(outcomes),
     winRateInterval: bootstrapMean(outcomes, seed),
     ...(controlled && { lengthControlled: { winRate: controlled.winRate, interval: controlled.interval } }),
@@ -134,9 +136,9 @@ const lengthOf = ({ responses }: AnsweredRecord) => charactersOf(responses[0].te
 
 const NOTHING_JUDGED = 'The labeler scored none of the responses: choose another labeler, or change its settings.';
 
-/** 1 for a win, 0.5 for a tie, 0 for a loss; undefined if one of the two has no score. */
-function outcomeOf({ score: own }: Verdict, { score: other }: Verdict): number | undefined {
-  return own === undefined || other === undefined ? undefined : (Math.sign(own - other) + 1) / 2;
+/** Undefined if one of the two has no score. */
+function gainOf({ score: own }: Verdict, { score: other }: Verdict): number | undefined {
+  return own === undefined || other === undefined ? undefined : own - other;
 }
 
 const scoreOf = <Name extends string>(name: Name, { score }: Verdict) =>
@@ -155,7 +157,7 @@ function summarize(
     ...(first.every(({ token_ids }) => token_ids) && {
       meanTokens: mean(first.map(({ token_ids }) => token_ids!.length)),
     }),
-    meanCharacters: mean(first.map(({ text }) => text.length)),
+    meanCharacters: mean(first.map(({ text }) => charactersOf(text))),
   };
 }
 

@@ -1,5 +1,7 @@
 /** The labeler that combines other labelers: the weighted sum of their scores, minus a penalty for length. */
 import { z } from 'zod';
+import { charactersOf } from '../data/characters.ts';
+import { compares, comparing } from './comparing.ts';
 import { kinds } from './kinds.ts';
 import { labelerKind, type Judgement, type Labeler, type LabelerKind, type Verdict } from './labeler.ts';
 import { sumCounts } from './labels.ts';
@@ -68,7 +70,8 @@ export const combine = labelerKind({
     const parts = await Promise.all(
       of.map(async (part) => {
         const { factor, settings, kind } = kindOf(part);
-        return { factor, labeler: await kind.create(settings, tools) };
+        const labeler = await kind.create(settings, tools);
+        return { factor, labeler: compares(settings) ? comparing(labeler) : labeler };
       }),
     );
     const identities = parts.map(({ labeler }) => labeler.identity ?? {});
@@ -83,7 +86,7 @@ export const combine = labelerKind({
         const verdicts = prompts.map(({ answers }, i) =>
           answers.map((answer, j) => {
             const given = judgements.map(({ factor, judgement }) => ({ factor, verdict: judgement.verdicts[i][j] }));
-            return sumOf(given, lengthPenalty * answer.length);
+            return sumOf(given, lengthPenalty * charactersOf(answer));
           }),
         );
         return { verdicts, counts: sumCounts(judgements.map(({ judgement }) => judgement.counts ?? {})) };

@@ -53,8 +53,8 @@ export const finalAnswer = labelerKind({
         .boolean()
         .default(false)
         .describe(
-          'Accept only a number after `####`. If false, in a response without `####` the last `\\boxed{}` counts, and without either the ' +
-            'last number.',
+          'Accept only a number after `####`. If false, the number after the last `####` or in the last `\\boxed{}` counts, whichever ' +
+            'comes later, and without either the last number.',
         ),
     })
     .describe(

@@ -24,7 +24,7 @@ const NUMBER = new RegExp(
 const GROUPED = String.raw`(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)`;
 /** Matches a text that is a number and nothing else, but a sign of a currency or per cent, a full stop, or a unit in words. */
 const ONLY_NUMBER = new RegExp(
-  String.raw`^[-+]?\p{Sc}?[-+]?(?:\d+ \d+ ?/ ?\d+|${GROUPED}(?: ?/ ?-?${GROUPED})?) ?[\p{Sc}%°]?(?: \p{L}{2,}(?: \p{L}+)*)?\.?$`,
+  String.raw`^(?:[-+]?\p{Sc}?|\p{Sc}[-+])(?:\d+ \d+ ?/ ?\d+|${GROUPED}(?: ?/ ?-?${GROUPED})?) ?[\p{Sc}%°]?(?: \p{L}{2,}(?: \p{L}+)*)?\.?$`,
   'u',
 );
 
@@ -73,26 +73,33 @@ function lastBox(text: string): string | undefined {
   return undefined;
 }
 
-/** A box without the parts around its number that MATH's graders remove: `x =`, degrees, and units in `\text{}`. */
+const UNIT = String.raw`(?:(?:\\[,:; ]|~| )*(?:\^ *\{? *\\circ *\}?|\\(?:text|mathrm|mbox)\{[^{}\d]*\}(?:\^\{?[23]\}?)?))+`;
+const UNITS_AROUND = new RegExp(String.raw`^${UNIT}|${UNIT}(?=\.? *$)`, 'g');
+
+/**
+ * A box without the parts around its number that MATH's graders remove: `x =`, degrees, and units in `\text{}`. Between two numbers
+ * they stay, so that `5\text{ or }7` does not become 57.
+ */
 const withoutUnits = (box: string): string =>
   box
-    .replace(/\^ *\{? *\\circ *\}?/g, '')
-    .replace(/(?:\\[,:; ]|~)*\\(?:text|mathrm|mbox)\{[^{}\d]*\}(?:\^\{?[23]\}?)?/g, '')
+    .replace(UNITS_AROUND, '')
     .replace(/\\(?:text|mathrm|mbox|textbf|mathbf)\{([^{}]*)\}/g, '$1')
     .replace(/^ *\p{L} *=/u, '')
     .trim();
 
 /**
- * The number after the last `####`; without `####`: the number in the last `\boxed{}`; without either: the last number of the text.
+ * The number after the last `####`, or in the last `\boxed{}` if that comes later (then `####` is a Markdown heading); without either: the
+ * last number of the text.
  * @param marked only the number after `####`
  * @returns undefined without a number, or if the box has something else than a number
  */
 export function finalNumber(text: string, marked: boolean): Fraction | undefined {
   const at = text.lastIndexOf(MARK);
-  if (at >= 0) return valueOf(numbersIn(text.slice(at + MARK.length))[0]);
-  if (marked) return undefined;
-  const box = lastBox(text);
-  return box === undefined ? valueOf(numbersIn(text).at(-1)) : onlyNumber(withoutUnits(box));
+  const after = at < 0 ? text : text.slice(at + MARK.length);
+  const box = marked ? undefined : lastBox(after);
+  if (box !== undefined) return onlyNumber(withoutUnits(box));
+  if (at >= 0) return valueOf(numbersIn(after)[0]);
+  return marked ? undefined : valueOf(numbersIn(text).at(-1));
 }
 
 /**
@@ -112,7 +119,12 @@ const numbersIn = (text: string): RegExpExecArray[] => [...plain(text).matchAll(
 
 /** @returns undefined if there is something else in the text */
 function onlyNumber(text: string): Fraction | undefined {
-  return ONLY_NUMBER.test(plain(text).trim()) ? valueOf(numbersIn(text)[0]) : undefined;
+  if (!ONLY_NUMBER.test(plain(text).trim())) return undefined;
+  const [match] = numbersIn(text);
+  const [, whole, rest] = match ?? [];
+  // Of "2 3/2", valueOf() reads 3/2.
+  if (whole !== undefined && !isProper(rest)) return undefined;
+  return valueOf(match);
 }
 
 /** @param match of NUMBER */
@@ -133,8 +145,14 @@ function fractionOf(text: string, whole?: string): Fraction | undefined {
   const numerator = over.numerator * under.denominator;
   const denominator = over.denominator * under.numerator;
   if (denominator === 0n) return undefined;
-  const isMixed = whole !== undefined && numerator < denominator;
+  const isMixed = whole !== undefined && isProper(text);
   return { numerator: numerator + (isMixed ? BigInt(whole.trim()) * denominator : 0n), denominator };
+}
+
+/** Whether a fraction is less than 1. */
+function isProper(text: string): boolean {
+  const [over, under] = text.split('/').map(decimal);
+  return over.numerator * under.denominator < under.numerator * over.denominator;
 }
 
 function decimal(text: string): Fraction {

@@ -1,6 +1,7 @@
 /** All labelers: their settings (`label` in a run's configuration) and their creation. */
 import { z } from 'zod';
 import { combine } from './combine.ts';
+import { compares, comparing } from './comparing.ts';
 import { kinds } from './kinds.ts';
 import type { Labeler, LabelerKind, LabelTools, Locate } from './labeler.ts';
 import { locatePeople, peopleSchema } from './people/settings.ts';
@@ -56,7 +57,8 @@ const kindOf = ({ by }: LabelSettings) => all[by] as unknown as LabelerKind;
 
 /** Creates the labeler of these settings. @throws InputError when a file, model or server in the settings is missing or wrong */
 export async function createLabeler(settings: LabelSettings, tools: LabelTools): Promise<Labeler> {
-  return kindOf(settings).create(settings, tools);
+  const labeler = await kindOf(settings).create(settings, tools);
+  return settings.by !== 'combine' && compares(settings) ? comparing(labeler) : labeler;
 }
 
 /** The settings with their paths made absolute, and with the texts of files that only this machine has. */

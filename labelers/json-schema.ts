@@ -13,8 +13,15 @@ import { parseRow } from '../data/row.ts';
 import { labelerKind } from './labeler.ts';
 import { programLabeler, type Rule } from './program.ts';
 
-// Unknown keywords are rejected, because they are probably typing errors. The strict checks of types are disabled.
-const OPTIONS = { strictTypes: false, strictTuples: false, strictRequired: false } as const;
+// Unknown keywords are rejected, because they are probably typing errors. The strict checks of types are disabled. 19.99 is a multiple of
+// 0.01, although their quotient in binary is not a whole number. Names such as "toString" are only those of the response.
+const OPTIONS = {
+  strictTypes: false,
+  strictTuples: false,
+  strictRequired: false,
+  multipleOfPrecision: 9,
+  ownProperties: true,
+} as const;
 
 /** Compiles a schema. @throws InputError that begins with `where` when it is not valid, or not supported */
 export function compileSchema(schema: object, where: string): ValidateFunction {

@@ -45,25 +45,17 @@ function promptOf(row: AnsweredRecord): PromptRecord {
   return prompt;
 }
 
-/**
- * Labels all candidates. Duplicate texts of a prompt are scored once.
- * @param comparative whether the labeler only compares responses with each other. A prompt with a single text is then not passed to
- *   the labeler, and the text has the score 0.5.
- */
-export async function judge(
-  rows: CandidateSet[],
-  labeler: Labeler,
-  comparative: boolean,
-  options: CallOptions = {},
-): Promise<Labels> {
+/** Labels all candidates. Duplicate texts of a prompt are scored once, and a prompt without texts is not passed to the labeler. */
+export async function judge(rows: CandidateSet[], labeler: Labeler, options: CallOptions = {}): Promise<Labels> {
   const distinct = rows.map(({ prompt, texts }) => ({ prompt, answers: [...new Set(texts)] }));
-  const fewest = comparative ? 2 : 1;
-  const shown = distinct.filter(({ answers }) => answers.length >= fewest);
-  const { verdicts, counts = {} } = await labeler.judge(shown, options);
+  const { verdicts, counts = {} } = await labeler.judge(
+    distinct.filter(({ answers }) => answers.length > 0),
+    options,
+  );
   let next = 0;
   const labels = rows.map(({ prompt, texts, indices }, i) => {
     const { answers } = distinct[i];
-    const given = answers.length >= fewest ? verdicts[next++] : answers.map(() => ({ score: 0.5 }));
+    const given = answers.length > 0 ? verdicts[next++] : [];
     if (given?.length !== answers.length) {
       throw new Error(`The labeler ${labeler.name} gave ${given?.length} verdicts on ${answers.length} answers.`);
     }

@@ -1,4 +1,5 @@
 /** Properties of labelers that workflows use to choose task queues and steps. Pure functions of the settings. */
+import { compares } from './comparing.ts';
 import type { LabelSettings, PeopleSettings, RoundLabelSettings } from './index.ts';
 
 type Single = Exclude<LabelSettings, { by: 'combine' }>;
@@ -42,9 +43,8 @@ export const scoresOnServer = (settings: LabelSettings): boolean =>
 export const canUseTorch = (settings: LabelSettings): boolean =>
   needsEngine(settings) && !has(settings, (one) => one.by !== 'pairrm' && needsEngine(one));
 
-/** Whether scores are only comparable within a call, for example shares of won comparisons. */
-export const isComparative = (settings: LabelSettings): boolean =>
-  has(settings, (one) => one.by === 'pairrm' || (one.by === 'judge' && one.mode === 'pairwise'));
+/** Whether scores are only comparable within a call, for example shares of won comparisons; of `combine`: those of a part. */
+export const isComparative = (settings: LabelSettings): boolean => has(settings, compares);
 
 /** Whether `test` is true for a labeler, or for any part of `combine`. */
 const has = (settings: LabelSettings, test: (one: Single) => boolean): boolean =>

@@ -1,4 +1,5 @@
 /** Responses of the start policy and of the last policy, side by side with their scores. */
+import { messageText } from '../data/conversation.ts';
 import type { ComparisonRow } from '../evaluation/comparison.ts';
 import type { RoundArtifacts } from './artifacts.ts';
 import { html, type Html } from './html.ts';
@@ -50,6 +51,6 @@ function side(row: ComparisonRow): Html {
 }
 
 const promptText = (prompt: ComparisonRow['prompt']) =>
-  typeof prompt === 'string' ? prompt : prompt.map(({ role, content }) => `${role}: ${content}`).join('\n');
+  typeof prompt === 'string' ? prompt : prompt.map((message) => `${message.role}: ${messageText(message)}`).join('\n');
 
 const shorten = (text: string) => (text.length > LONGEST ? `${text.slice(0, LONGEST)} […]` : text || '(empty)');

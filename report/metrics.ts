@@ -27,8 +27,9 @@ export function metricsRows(
         ),
     );
   if (start) {
-    const metrics = { 'eval/score': start.meanScore, 'eval/tokens': start.meanTokens, ...measuredIn(0) };
-    rows.push({ step: 0, metrics });
+    const { meanScore, meanTokens, strictPassRate } = start;
+    const measured = { score: meanScore, tokens: meanTokens, ...strictPass(strictPassRate) };
+    rows.push({ step: 0, metrics: { ...prefixed('eval/', measured), ...measuredIn(0) } });
   }
   let steps = 0;
   for (const { round, training, people } of rounds) {
@@ -42,7 +43,7 @@ export function metricsRows(
     const measured = {
       score: meanScore,
       tokens: meanTokens,
-      ...(strictPassRate !== undefined && { strict_pass_rate: strictPassRate }),
+      ...strictPass(strictPassRate),
       win_rate: against!.winRate,
       win_rate_low: against!.winRateInterval.low,
       win_rate_high: against!.winRateInterval.high,
@@ -71,6 +72,9 @@ export function metricsRows(
   }
   return rows;
 }
+
+const strictPass = (rate: number | undefined): Record<string, number> =>
+  rate === undefined ? {} : { strict_pass_rate: rate };
 
 const prefixed = (prefix: string, values: Record<string, number>) =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}${name}`, value]));

@@ -46,10 +46,11 @@ export const scores = ({ strictPassRate, meanScore }: AnswerSummary) => [
   meanScore.toFixed(3),
 ];
 
-/** The table cell with the win rate over the start policy and its 95 % interval. */
+/** The table cell with the win rate over the start policy, its 95 % interval, and the number of prompts that it leaves out. */
 export function winRate({ against }: Comparison): string {
-  const { winRate: rate, winRateInterval } = against!;
-  return `${percent(rate)} [${(100 * winRateInterval.low).toFixed(1)}, ${(100 * winRateInterval.high).toFixed(1)}]`;
+  const { winRate: rate, winRateInterval, unjudged } = against!;
+  const interval = `[${(100 * winRateInterval.low).toFixed(1)}, ${(100 * winRateInterval.high).toFixed(1)}]`;
+  return `${percent(rate)} ${interval}${unjudged ? ` (${unjudged} without a score)` : ''}`;
 }
 
 /** The table cell with the KL along greedy responses, and along sampled responses if there are some. */

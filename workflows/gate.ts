@@ -51,14 +51,17 @@ export function decideRound(
     );
   }
   const gain = gainOf(overPrevious);
-  const warnings =
-    second && gain > 0 && gainOf(second) <= 0
+  const warnings = [
+    ...unjudgedNote(overPrevious, `the labeler (${label.by})`),
+    ...(second ? unjudgedNote(second, `the second judge (${secondJudge!.by})`) : []),
+    ...(second && gain > 0 && gainOf(second) <= 0
       ? [
           `the score of the labeler (${label.by}) rose by ${gain.toFixed(3)}, ` +
             `that of the second judge (${secondJudge!.by}), which training never sees, ` +
             `changed by ${gainOf(second).toFixed(3)}: the policy may be exploiting the labeler (reward hacking).`,
         ]
-      : [];
+      : []),
+  ];
   return { reasons, warnings };
 }
 
@@ -68,4 +71,12 @@ function decisiveKl({ against }: Comparison): { kl: number; from: 'sampled' | 'g
   return klSampled ? { kl: klSampled.kl, from: 'sampled' } : { kl: kl!, from: 'greedy' };
 }
 
-const gainOf = ({ meanScore, against }: Comparison) => meanScore - against!.opponent.meanScore;
+const gainOf = ({ meanScore, against }: Comparison) => against!.meanGain ?? meanScore - against!.opponent.meanScore;
+
+/** A warning if prompts are not compared. */
+const unjudgedNote = ({ prompts, against }: Comparison, who: string): string[] =>
+  against!.unjudged
+    ? [
+        `${who} did not score both responses to ${against!.unjudged} of ${prompts} held-out prompts, which its win rate leaves out.`,
+      ]
+    : [];

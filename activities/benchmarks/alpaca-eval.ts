@@ -30,7 +30,11 @@ const measure = defineStep({
   reproducible: false,
   recipe: ({ benchmark: { annotator }, responses }: BenchmarkInput<'alpaca-eval'>) => ({
     parameters: {
-      annotator: { config: annotator.config, ...(annotator.model !== undefined && { model: annotator.model }) },
+      annotator: {
+        config: annotator.config,
+        server: annotator.server,
+        ...(annotator.model !== undefined && { model: annotator.model }),
+      },
       alpacaEval: programEnvironment('alpaca-eval').version,
     },
     inputs: { responses },

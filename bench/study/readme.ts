@@ -19,11 +19,12 @@ const filled = (readme: string, name: string, text: string) =>
   );
 
 function realModel(results: StudyResults): string {
-  const { task, seeds, settings } = results;
+  const { task, runs, settings } = results;
   const plot = plotOf(task, 'rounds');
+  const seeds = new Set(runs.map(({ seed }) => seed)).size;
   return `![Strict pass rate by round, with SELM, DPO and of the start policy](docs/${plot})
 
 SmolLM2-135M-Instruct on all ${settings.heldOut} prompts of IFEval, which training never sees, after ${settings.rounds} rounds of
-${settings.promptsPerRound} prompts with a program as the only labeler: ${gains(results)} Means of ${seeds} seeds, 95 % intervals
+${settings.promptsPerRound} prompts with a program as the only labeler: ${gains(results)} ${seeds === 1 ? 'One seed' : `Means of ${seeds} seeds`}, 95 % intervals
 over prompts; drawn by \`npm run study -- --task ${task}\` ([docs/study.md](docs/study.md)).`;
 }

@@ -30,16 +30,18 @@ export function gains(results: StudyResults): string {
   return gained.length === 0 ? `${start}.` : `${start}; gain after round ${rounds}, in points: ${list(gained)}.`;
 }
 
-const hasComparisons = (results: StudyResults) =>
-  othersOf(results).some((name) =>
-    measuresOf(results).some((measure) => correctedDifference(results, name, measure)?.interval),
-  );
+/** Whether a difference in this measure has an interval. */
+const isTested = (results: StudyResults, measure: Measure) =>
+  othersOf(results).some((name) => correctedDifference(results, name, measure)?.interval);
+
+const hasComparisons = (results: StudyResults) => measuresOf(results).some((measure) => isTested(results, measure));
 
 /** For each measure, which methods are significantly above and below the baseline, and how small a difference can be seen. */
 export function taskVerdict(results: StudyResults): string[] {
   if (!hasComparisons(results)) return ['There are too few runs to compare.'];
   return measuresOf(results).map((measure) => {
     const title = measure.title.replace(', %', '');
+    if (!isTested(results, measure)) return `**${title}**: too few runs to compare.`;
     const clear = clearOf(results, measure);
     const sides = [
       { word: 'above', names: signed(clear, 1) },
@@ -66,15 +68,22 @@ function resolution(results: StudyResults, measure: Measure): string {
 
 /** Whether the methods that Lemma 3.1 is about differ from the baseline. */
 export function bonusVerdict(results: StudyResults): string {
-  const measured = OPTIMISTIC.filter((name) => othersOf(results).includes(name));
-  if (measured.length === 0 || !hasComparisons(results)) return 'Lemma 3.1 of GEB: nothing to compare it with.';
-  const found = measuresOf(results).flatMap((measure) =>
+  const measures = measuresOf(results).filter((measure) => isTested(results, measure));
+  const measured = OPTIMISTIC.filter((name) =>
+    measures.some((measure) => correctedDifference(results, name, measure)?.interval),
+  );
+  if (measured.length === 0 || measures.length === 0) return 'Lemma 3.1 of GEB: nothing to compare it with.';
+  const inWhat =
+    measures.length === measuresOf(results).length
+      ? 'in any measure'
+      : `in ${list(measures.map(({ title }) => title.replace(', %', '')))} (the runs are too few to compare anything else)`;
+  const found = measures.flatMap((measure) =>
     clearOf(results, measure)
       .filter(({ name }) => measured.includes(name))
       .map(({ name, sign }) => `${name} (${sign > 0 ? 'higher' : 'lower'} ${measure.title.replace(', %', '')})`),
   );
   return found.length === 0
-    ? `Lemma 3.1 of GEB: of ${list(measured)}, none differs significantly from ${BASELINE} in any measure, as one expects if the ` +
+    ? `Lemma 3.1 of GEB: of ${list(measured)}, none differs significantly from ${BASELINE} ${inWhat}, as one expects if the ` +
         `bonus does nothing. With ${comparisonsOf(results)} comparisons, effects within the intervals cannot be excluded.`
     : `Lemma 3.1 of GEB: with the bonus, these differ significantly from ${BASELINE}: ${list(found)}. So with finite steps and ` +
         'samples the bonus does change the policy here.';

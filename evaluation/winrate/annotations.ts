@@ -2,6 +2,7 @@
  * Files of pairwise comparisons: AlpacaEval's annotations.json and df_gamed.csv (alpaca_eval 0.6.6), and JSON Lines with a
  * preference and two lengths.
  */
+import { charactersOf } from '../../data/characters.ts';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { collect } from '../../data/collect.ts';
@@ -63,9 +64,6 @@ function annotationOf(row: Row): Annotation {
 }
 
 const outcomeOf = (value: number) => (value === 0 ? 0.5 : value - 1);
-
-/** The length of a string in Unicode code points, as in Python. */
-export const charactersOf = (text: string): number => [...text].length;
 
 async function readJsonArray(path: string): Promise<Row[]> {
   const text = await readText(path);

@@ -26,7 +26,8 @@ const CLOSINGS = [
   'assistantfinal',
 ];
 
-const OPENING = new RegExp(`${UNQUOTED}(?:${OPENINGS.join('|')})|^\\s*analysis(?=[a-z])`, 'i');
+// At the beginning of the text, of a line or of a sentence: within a sentence an explanation mentions the marker.
+const OPENING = new RegExp(`(?<=^\\s{0,9}|[\n.!?:]\\s{0,9})(?:${OPENINGS.join('|')})|^\\s*analysis(?=[a-z])`, 'i');
 const CLOSING = new RegExp(`${UNQUOTED}(?:${CLOSINGS.join('|')})`, 'gi');
 
 /**

@@ -60,6 +60,53 @@ it.each([
   else expect(summary.unread).toEqual([]);
 });
 
+/** Records in Argilla's format: a prompt, two responses by the names of their fields, and a vote. */
+const argillaFile = (
+  name: string,
+  records: [id: string, prompt: string, responses: Record<string, string>, vote: string][],
+) => {
+  const path = join(folder, name);
+  const exported = records.map(([id, prompt, responses, value]) => ({
+    id,
+    fields: { prompt, ...responses },
+    responses: { better: [{ value, user_id: 'u' }] },
+  }));
+  writeFileSync(path, JSON.stringify(exported));
+  return path;
+};
+
+it.each([
+  [['response_0', 'response_1'], ['1', 'Response 1', 'response-1'], 'right'],
+  [['response_0', 'response_1'], ['0'], 'wrong'],
+  [['response_1', 'response_2'], ['2', 'Response 2', 'second'], 'right'],
+  [['answer_a', 'answer_b'], ['B', 'Answer B', '2'], 'right'],
+])('imports answers by the names of the fields %j: %j are the %s response', async ([first, second], votes, chosen) => {
+  const file = argillaFile(
+    'named.json',
+    votes.map((vote, i) => [`p${i}`, `Question ${i}?`, { [first]: 'wrong', [second]: 'right' }, vote]),
+  );
+  const out = join(folder, 'named.jsonl');
+  await done('label', 'import', file, '--format', 'argilla', '--out', out);
+  expect(linesOf<Preference>(out).map((row) => row.chosen)).toEqual(votes.map(() => chosen));
+});
+
+it('does not guess a number beside response_0 and response_1, nor whose votes those of a repeated id are', async () => {
+  const fields = { response_0: 'a', response_1: 'b' };
+  const out = join(folder, 'none.jsonl');
+  const unknown = argillaFile('unknown.json', [['1', 'One?', fields, '2']]);
+  const twice = argillaFile('twice.json', [
+    ['1', 'One?', fields, '0'],
+    ['1', 'Two?', fields, '1'],
+  ]);
+  for (const [file, sentence] of [
+    [unknown, 'has the answer "2", which is unknown; give --values'],
+    [twice, `${twice} record 2 has the same id ("1") as ${twice} record 1: give each record an id of its own.`],
+  ]) {
+    const { code, stderr } = await selm(['label', 'import', file, '--format', 'argilla', '--out', out], env);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(sentence)]);
+  }
+});
+
 /** A voting that a command serves, and a client of its server. */
 interface Serving {
   running: Running;

@@ -13,7 +13,6 @@ async function judged(rows: SampledRecord[], without: string[] = []) {
   const { labels } = await judge(
     rows.map((row) => firstAnswers(row)),
     labeler,
-    false,
   );
   return judgedAnswers(rows, labels).map((answer) =>
     without.includes(answer.record.id) ? { ...answer, verdict: {} } : answer,
@@ -135,7 +134,6 @@ describe('a policy against another', () => {
     const { labels } = await judge(
       onFile.map((row) => firstAnswers(row)),
       labeler,
-      false,
     );
     const { comparison } = compare(await judged(own), { judged: judgedAnswers(onFile, labels) }, 0);
     const policies = compare(await judged(own), { judged: await judged(other), divergences }, 0).comparison;
@@ -160,7 +158,7 @@ describe('a policy against another', () => {
       0,
     );
     expect(comparison).toMatchObject({ prompts: 4, unjudged: 1, meanScore: (1 + 0.5 + 0) / 3, strictPassRate: 1 / 3 });
-    expect(comparison.against).toMatchObject({ wins: 0, ties: 1, losses: 1, unjudged: 2, winRate: 0.25 });
+    expect(comparison.against).toMatchObject({ wins: 0, ties: 1, losses: 1, unjudged: 2, meanGain: -0.25, winRate: 0.25 });
     expect(comparison.against!.opponent).toMatchObject({ unjudged: 2, meanScore: (1 + 0.5) / 2 });
     expect(rows[0]).toEqual({ id: 'a', prompt: 'Prompt a', answer: 'box', opponentAnswer: 'cat' });
   });

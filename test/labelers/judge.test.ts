@@ -149,6 +149,9 @@ test.each([
   ['<think>\nIs it [[B]]?', ''],
   ['\n<think>[[B]]</think><think>[[C]]', ''],
   ['Sure. <think>[[B]]', 'Sure.'],
+  ['Let me see.\n\n<think>[[B]]', 'Let me see.'],
+  ['A shows its raw <think> block. [[B]]', 'A shows its raw <think> block. [[B]]'],
+  ['<think>[[A]]</think>A has a stray <think> tag. [[B]]', 'A has a stray <think> tag. [[B]]'],
   ['<|channel|>analysis<|message|>[[B]]', ''],
   ['analysisThe user wants [[B]]', ''],
   // A judge whose reply mentions a marker.
@@ -241,7 +244,7 @@ async function label(
   }
   const labeler = await createLabeler(given, { ...noTools, cacheFolder });
   const candidates = rows.map((row) => candidatesOf(row));
-  const labels = await judge(candidates, labeler, isComparative(given));
+  const labels = await judge(candidates, labeler);
   return { labels, ...preferencesOf(rows, labels) };
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { SampledRecord, Text } from '../../data/records.ts';
+import { comparing } from '../../labelers/comparing.ts';
 import type { Labeler, Verdict } from '../../labelers/labeler.ts';
 import { candidatesOf, judge } from '../../labelers/labels.ts';
 import { preferencesOf, sumStats } from '../../labelers/preferences.ts';
@@ -13,7 +14,6 @@ async function label(rows: SampledRecord[], labeler: Labeler) {
     await judge(
       rows.map((row) => candidatesOf(row)),
       labeler,
-      false,
     ),
   );
 }
@@ -69,7 +69,6 @@ test("the reference response is another policy's first answer, where its answers
     await judge(
       rows.map((row) => candidatesOf(row)),
       byNumber,
-      false,
     ),
     others,
   );
@@ -200,7 +199,7 @@ test('verdicts that are too few are an error, not a shift', async () => {
 
 test('a labeler that compares is only asked about answers that differ: one alone has half of what there is to win', async () => {
   const asked: string[][] = [];
-  const comparing: Labeler = {
+  const labeler: Labeler = {
     name: 'comparing',
     judge: async (prompts) => {
       asked.push(...prompts.map(({ answers }) => answers));
@@ -210,8 +209,7 @@ test('a labeler that compares is only asked about answers that differ: one alone
   const rows = [sampled('p', ['a', 'a']), sampled('q', ['a', 'b'])];
   const { labels } = await judge(
     rows.map((row) => candidatesOf(row)),
-    comparing,
-    true,
+    comparing(labeler),
   );
   expect(asked).toEqual([['a', 'b']]);
   const tied = { score: 0.5 };

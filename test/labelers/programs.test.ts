@@ -126,6 +126,21 @@ describe('final-answer', () => {
       ['0.75'],
     ],
     [
+      '7',
+      [
+        String.raw`\boxed{7^\circ\text{C}}`,
+        String.raw`\boxed{\text{about } 7\ \mathrm{cm}^{2}.}`,
+        // A Markdown heading, and then the answer.
+        '#### Step 3: add\n4 + 3 = 7\nThe answer is $\\boxed{7}$.',
+      ],
+      [String.raw`\boxed{5\text{ or }7}`, '#### 3\nor 7'],
+    ],
+    // The first two were read as 57 and 330, the others as 3/2 and -1/2.
+    ['57', ['57'], [String.raw`\boxed{5\text{ or }7}`, String.raw`\boxed{5\text{:}7}`]],
+    ['330', ['330'], [String.raw`\boxed{3^\circ 30}`, String.raw`\boxed{3\mathrm{h}30}`]],
+    ['3/2', ['1.5'], [String.raw`\boxed{2\frac{3}{2}}`]],
+    ['-1/2', ['-0.5'], [String.raw`\boxed{-\frac{-1}{2}}`]],
+    [
       '3',
       [String.raw`It is \boxed{3}, not 4`],
       [String.raw`\boxed{2\sqrt{3}}`, String.raw`\boxed{(1,3)}`, String.raw`\boxed{3x}`],
@@ -136,15 +151,20 @@ describe('final-answer', () => {
     expect(await scores(by, wrong, prompt)).toEqual(wrong.map(() => 0));
   });
 
-  test.each([String.raw`2\sqrt{3}`, '3,0', '#### 1 or 2', String.raw`\boxed{(1,2)}`, 'The answer is 5'])(
-    'refuses the reference answer %s, of which one number would be compared',
-    async (answer) => {
-      expect(await refusal(() => scores(by, ['1'], { ...plain, answer }))).toBe(
-        'The "answer" of prompt "p" is neither a number nor a text with only a number after "####" or in "\\boxed{}"; ' +
-          'final-answer compares with nothing else.',
-      );
-    },
-  );
+  test.each([
+    String.raw`2\sqrt{3}`,
+    '3,0',
+    '#### 1 or 2',
+    String.raw`\boxed{(1,2)}`,
+    String.raw`\boxed{5\text{ or }7}`,
+    '2 3/2',
+    'The answer is 5',
+  ])('refuses the reference answer %s, of which one number would be compared', async (answer) => {
+    expect(await refusal(() => scores(by, ['1'], { ...plain, answer }))).toBe(
+      'The "answer" of prompt "p" is neither a number nor a text with only a number after "####" or in "\\boxed{}"; ' +
+        'final-answer compares with nothing else.',
+    );
+  });
 
   test('compares with a number of the row', async () => {
     for (const [answer, written] of [
@@ -225,6 +245,14 @@ describe('json-schema', () => {
     expect((await open({ by: 'json-schema', schema })).identity).not.toEqual(identity);
   });
 
+  test('counts decimal multiples and own names as JSON Schema does', async () => {
+    const price = { properties: { price: { multipleOf: 0.01 } } };
+    const priced = [19.99, 0.07, 1234.56, 0.015].map((value) => JSON.stringify({ price: value }));
+    expect(await scores({ by: 'json-schema', schema: price }, priced)).toEqual([1, 1, 1, 0.5]);
+    const named = { type: 'object', required: ['toString'] };
+    expect(await scores({ by: 'json-schema', schema: named }, ['{}', '{"toString": 1}'])).toEqual([0.5, 1]);
+  });
+
   test('refuses what is no schema', async () => {
     expect(await refused({ type: 'objekt' })).toMatch(/^label\.schema is no JSON schema \(.+\); correct it\.$/);
     expect(await refused({ requierd: ['a'] })).toMatch(/unknown keyword: "requierd"/);
@@ -298,6 +326,25 @@ describe('combine', () => {
     const [dog, cat] = (await scores(shaped, ['dog', 'cat, cat'], commas)) as number[];
     expect(dog).toBeCloseTo(2 * 1 - 0.5 * 1 - 0.3);
     expect(cat).toBeCloseTo(0 - 0 - 0.8);
+  });
+
+  test('counts characters, not UTF-16 units', async () => {
+    const [dog, animals] = (await scores({ by: 'combine', of: [words], lengthPenalty: 1 }, [
+      'dog',
+      'dog🐕🐈',
+    ])) as number[];
+    expect([dog, animals]).toEqual([-2, -4]);
+  });
+
+  test('of one response to a prompt only leaves out the comparison: it is neither won nor lost', async () => {
+    // Nothing listens there, and nothing is asked.
+    const pairs = { by: 'judge', server: 'http://127.0.0.1:9/v1', model: 'm', weight: 2 };
+    const labeler = await open({ by: 'combine', of: [{ by: 'verifier' }, pairs] });
+    const { verdicts } = await labeler.judge(
+      ['a dog', 'a, cat'].map((answer) => ({ prompt: commas, answers: [answer] })),
+      {},
+    );
+    expect(verdicts).toEqual([[{ score: 2, pass: true }], [{ score: 1, pass: false }]]);
   });
 
   test('passes what every part passes', async () => {

@@ -35,7 +35,6 @@ async function label(rows: SampledRecord[], truncated: Truncated, options: Prefe
   const labels = await judge(
     rows.map((one) => candidatesOf(one, truncated)),
     byLength,
-    false,
   );
   return { ...labels, ...preferencesOf(rows, labels, rows, { truncated, ...options }) };
 }
@@ -93,7 +92,6 @@ describe('a truncated answer', () => {
     const { labels } = await judge(
       rows.map((one) => candidatesOf(one, 'drop')),
       watching,
-      false,
     );
     expect(seen).toEqual([['in between', 'short']]);
     expect(labels[0].candidates).toEqual([

@@ -1,7 +1,7 @@
 /** The gate: its limits, the check for training without effect, and the rollback of rejected rounds. */
 import { describe, expect, test } from 'vitest';
 import type { Comparison } from '../../evaluation/comparison.ts';
-import { roundNotes, roundRows } from '../../report/rounds.ts';
+import { roundNotes, roundRows, winRate } from '../../report/rounds.ts';
 import { startRun } from '../../workers/runs.ts';
 import { decideRound } from '../../workflows/gate.ts';
 import type { RunStatus } from '../../workflows/status.ts';
@@ -70,6 +70,18 @@ describe('a round', () => {
     expect(warning).toMatch(/rose by 0\.300, .* changed by -0\.125: .*reward hacking/);
     expect(judged({}, comparison(0.9, 0.8), comparison(0.6, 0.55)).warnings).toEqual([]);
     expect(judged({}, comparison(0.2, 0.4), comparison(0.4, 0.4)).warnings).toEqual([]);
+  });
+
+  test('whose win rate leaves out prompts without scores says so, and its gain is over the others', () => {
+    const { against, ...own } = comparison(1, 9);
+    const partly = { ...own, against: { ...against!, unjudged: 9, meanGain: -0.1 } };
+    expect(judged({ minWinRate: 0.5 }, partly, comparison(0.4, 0.4))).toEqual({
+      reasons: [],
+      warnings: [
+        'the labeler (verifier) did not score both responses to 9 of 10 held-out prompts, which its win rate leaves out.',
+      ],
+    });
+    expect(winRate(partly)).toBe('100.0 % [0.0, 100.0] (9 without a score)');
   });
 });
 

@@ -62,13 +62,21 @@ const plain = (value: string): string => value.toLowerCase().replace(/[^\p{L}\p{
 export function choiceOf(value: unknown, names: [string, string], values: string[] | undefined): ImportedChoice {
   const text = typeof value === 'number' ? String(value) : value;
   if (typeof text !== 'string') throw new Unreadable(`has the answer ${JSON.stringify(value)}, which is not one word`);
-  const index = values
-    ? values.indexOf(text)
-    : [names.findIndex((name) => name === text), WORDS.findIndex((words) => words.includes(plain(text)))].find(
-        (i) => i >= 0,
-      );
-  if (index !== undefined && index >= 0) return CHOICES[index];
+  const index = values ? values.indexOf(text) : meaningOf(text, names);
+  if (index >= 0) return CHOICES[index];
   throw new Unreadable(`has the answer "${text}", which is unknown; give --values FIRST,SECOND,TIE,BOTH-BAD`);
+}
+
+/** The index of the choice that an answer without --values stands for; -1 if it is unknown. */
+function meaningOf(text: string, names: [string, string]): number {
+  const word = plain(text);
+  const ends = names.map((name) => name.at(-1)!);
+  const byEnd = ENDS.includes(ends.join('')) ? ends.map(plain).indexOf(word) : -1;
+  const byName = [names.indexOf(text), names.map(plain).indexOf(word), byEnd].find((i) => i >= 0);
+  if (byName !== undefined) return byName;
+  // The words count from 1: beside response_0 and response_1, other numbers than theirs are unknown.
+  if (ends.join('') === '01' && /\d$/.test(word)) return -1;
+  return WORDS.findIndex((words) => words.includes(word));
 }
 
 const PROMPTS = ['prompt', 'instruction', 'question', 'input'];
@@ -154,6 +162,7 @@ export interface Source<Given> {
 
 /**
  * Reads texts and answers. What cannot be read is reported.
+ * @throws InputError when two rows have the same id: votes would count for the wrong responses
  * @param read reads an answer. It throws Unreadable if it cannot
  */
 export function importRows<Given>(
@@ -162,6 +171,13 @@ export function importRows<Given>(
   read: (answer: Given) => ImportedAnswer,
   personOf: (answer: Given) => string,
 ): Imported {
+  const firsts = new Map<string, string>();
+  for (const { where, id } of sources) {
+    const first = firsts.get(id);
+    if (first !== undefined)
+      throw new InputError(`${where} has the same id ("${id}") as ${first}: give each record an id of its own.`);
+    firsts.set(id, where);
+  }
   const unread: Unread[] = [];
   /** @returns undefined if it is reported */
   const readable = <T>(where: string, readOne: () => T): T | undefined => {

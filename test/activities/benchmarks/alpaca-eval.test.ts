@@ -197,7 +197,7 @@ describe.skipIf(python === undefined)('with alpaca_eval', () => {
     expect(stored.join('\n')).not.toContain(KEY);
     const { recipe } = await context.store.manifest(address);
     expect(recipe.parameters).toEqual({
-      annotator: { config: 'weighted_alpaca_eval_gpt4_turbo', model: 'annotator' },
+      annotator: { config: 'weighted_alpaca_eval_gpt4_turbo', server: url, model: 'annotator' },
       alpacaEval: '0.6.6',
     });
     expect(await whyNotRecomputed(recipe, context)).toBe('measured by another program');
