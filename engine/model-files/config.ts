@@ -47,6 +47,8 @@ const configSchema = z.looseObject({
   use_sliding_window: z.boolean().nullish(),
   max_window_layers: z.int().nonnegative().default(28),
   layer_types: z.array(z.string()).nullish(),
+  rope_scaling: z.looseObject({}).nullish(),
+  rope_parameters: z.looseObject({}).nullish(),
   bos_token_id: ids,
   eos_token_id: ids,
   pad_token_id: ids,
@@ -101,8 +103,10 @@ export function readModelConfig(folder: string): ModelConfig {
   return {
     architecture,
     vocabSize: raw.vocab_size,
-    maxPositions:
+    maxPositions: Math.min(
       raw.max_position_embeddings ?? raw.n_positions ?? raw.max_seq_len ?? raw.seq_length ?? DEFAULT_POSITIONS,
+      longropePositions(raw),
+    ),
     ...(window && { slidingWindow: window }),
     ...(raw.num_attention_heads !== undefined && { heads: raw.num_attention_heads }),
     ...(architecture.endsWith('ForSequenceClassification') && { labels: labelsOf(raw) }),
@@ -110,6 +114,18 @@ export function readModelConfig(folder: string): ModelConfig {
     eosIds: [...new Set([...list(raw.eos_token_id), ...list(generationIds)])],
     padId: list(raw.pad_token_id)[0],
   };
+}
+
+/**
+ * The positions that longrope's short factors are for. Beyond them, transformers takes the long factors for all sequences of a forward
+ * pass and vLLM for all of a server, so a response's log-probability would depend on what it is computed with.
+ */
+function longropePositions(raw: RawConfig): number {
+  const rope = [raw.rope_scaling, raw.rope_parameters].find((given) => Object.keys(given ?? {}).length > 0);
+  const type = rope?.['rope_type'] ?? rope?.['type'];
+  if (type !== 'longrope' && type !== 'su') return Infinity;
+  const original = rope!['original_max_position_embeddings'] ?? raw['original_max_position_embeddings'];
+  return typeof original === 'number' ? original : Infinity;
 }
 
 /** transformers writes the labels' names instead of their number, and neither if there are two. */

@@ -144,10 +144,11 @@ export function readLlamaConfig(folder: string, task: Task = 'CausalLM'): LlamaC
   };
 }
 
-/** Both styles: `rope_parameters`, and `rope_theta` with `rope_scaling`. */
+/** Both styles: `rope_parameters`, and `rope_theta` with `rope_scaling`, which wins as in transformers. */
 function readRope(raw: RawConfig, maxPositions: number, unsupported: Refusal): Rope {
   const DEFAULT_THETA = 10_000;
-  const parameters = raw.rope_parameters ?? raw.rope_scaling ?? {};
+  const isGiven = Object.keys(raw.rope_scaling ?? {}).length > 0;
+  const parameters = (isGiven ? raw.rope_scaling : raw.rope_parameters) ?? {};
   const theta = parameters.rope_theta ?? raw.rope_theta ?? DEFAULT_THETA;
   const type = parameters.rope_type ?? parameters.type ?? 'default';
   if ((parameters['partial_rotary_factor'] ?? raw['partial_rotary_factor'] ?? 1) !== 1)

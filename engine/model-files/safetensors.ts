@@ -92,11 +92,14 @@ export function openSafetensors(file: string): Map<string, TensorEntry> {
   }
 }
 
+/** Node reads and writes less than 2 GiB at a time. */
+const MOST_BYTES = 2 ** 30;
+
 function readBytes(fd: number, position: number, length: number): Buffer {
   const bytes = Buffer.alloc(length);
   let read = 0;
   while (read < length) {
-    const count = readSync(fd, bytes, read, length - read, position + read);
+    const count = readSync(fd, bytes, read, Math.min(length - read, MOST_BYTES), position + read);
     if (count === 0) break;
     read += count;
   }
@@ -205,7 +208,7 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) => Buffer.fro
 function writeBytes(fd: number, bytes: Buffer, position: number | null = null): void {
   for (let written = 0; written < bytes.length;) {
     const at = position === null ? null : position + written;
-    written += writeSync(fd, bytes, written, bytes.length - written, at);
+    written += writeSync(fd, bytes, written, Math.min(bytes.length - written, MOST_BYTES), at);
   }
 }
 

@@ -27,7 +27,7 @@ def packed_attention(
     sliding_window: int | None = None,
     softcap: float | None = None,
     *,
-    packed: Packed,
+    packed: Packed | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """Attention of every segment to its keys, causal from the bottom right.
@@ -41,6 +41,10 @@ def packed_attention(
     Returns:
         [1, S, heads, D], of the query's type
     """
+    if packed is None:
+        raise InputRefused(
+            f"{type(module).__name__} of the model gets none of the arguments that the torch backend passes: use another model."
+        )
     unknown = [name for name, setting in others.items() if setting is not None and name not in _IGNORED]
     if others.get("is_causal") is False:
         unknown.append("is_causal: false")

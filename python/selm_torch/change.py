@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from .policy import Policy
-from .weights import full_tensor, local_part, name_in_files, read_local
+from .weights import full_tensor, local_part, names_in_files, read_local
 from .world import World
 
 # Half of the distance between 1 and the next float32: adding a smaller share to a number does not change it.
@@ -25,8 +25,9 @@ def _is_change(squared_change: float, squared_norm: float) -> bool:
 
 def _is_model_changed(policy: Policy, world: World) -> bool:
     sums: list[float] = []
+    names = names_in_files(policy.lm, policy.source.files)
     for name, p in policy.lm.named_parameters():
-        before = read_local(policy.source.files, name_in_files(policy.lm, name, policy.source.files), p)
+        before = read_local(policy.source.files, names[name], p)
         if before is None:
             sums += [0.0, 0.0]
             continue

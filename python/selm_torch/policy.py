@@ -18,7 +18,7 @@ from .logprob import OutputLayer, token_logps
 from .lora import Adapter, add_adapter, read_adapter
 from .packing import Group, Packed, pack
 from .tensor_files import TensorFiles, model_files
-from .weights import load_weights
+from .weights import load_weights, persistent_buffers
 from .world import World
 
 HALF = {"float32": None, "bfloat16": torch.bfloat16}
@@ -128,7 +128,7 @@ def _line(error: Exception) -> str:
 
 
 def _build(config: PretrainedConfig, source: Source) -> PreTrainedModel:
-    """The model with its parameters on the meta device, and its buffers with their values, which no file has."""
+    """The model with its parameters on the meta device, and its buffers with the values that no file changes."""
     try:
         with _parameters_on_meta():
             lm = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention.NAME)
@@ -193,6 +193,10 @@ def _prepare_parameters(lm: PreTrainedModel, half: torch.dtype | None, train: st
         p.requires_grad_(train == "all" or (train == "adapter" and is_lora))
         if half and train != "all" and not is_lora:
             p.data = p.data.to(half)
+    if half:
+        for _, buffer in persistent_buffers(lm):
+            if buffer.is_floating_point():
+                buffer.data = buffer.data.to(half)
 
 
 def _shard(policy: Policy, world: World, half: torch.dtype | None, train: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
+from transformers.conversion_mapping import get_model_conversion_mapping
+from transformers.core_model_loading import WeightRenaming, rename_source_key
 
 from . import lora
 from .tensor_files import INDEX, SINGLE, TensorFiles
@@ -40,22 +43,38 @@ def read_local(files: TensorFiles, name: str, p: Tensor) -> Tensor | None:
 
 @torch.no_grad()
 def load_weights(lm: nn.Module, files: TensorFiles, adapter: lora.Adapter | None) -> None:
-    """Fills the parameters of a model, and of its adapter, converting from the files' types."""
+    """Fills the parameters and persistent buffers of a model, and its adapter's, converting from the files' types."""
+    names = names_in_files(lm, files)
     for name, p in lm.named_parameters():
         if name.endswith(("lora_A", "lora_B")):
             part = read_local(adapter.files, adapter.tensor_name(name), p)
         else:
-            part = read_local(files, name_in_files(lm, name, files), p)
+            part = read_local(files, names[name], p)
         if part is not None:
             local_part(p).copy_(part)
+    for name, buffer in persistent_buffers(lm):
+        if name in names:
+            buffer.copy_(files.read(names[name], tuple(buffer.shape)))
 
 
-def name_in_files(lm: nn.Module, name: str, files: TensorFiles) -> str:
-    """A tied weight has several names, of which the files may have any."""
-    if name in files.names:
-        return name
-    p = lm.get_parameter(name)
-    return next((other for other, q in lm.named_parameters(remove_duplicate=False) if q is p and other in files.names), name)
+def names_in_files(lm: nn.Module, files: TensorFiles) -> dict[str, str]:
+    """The files' names by those of transformers, which renames tensors of some architectures when it loads them (GPT-NeoX).
+
+    A tied weight has several names, of which the files may have any. A parameter that the files lack has its own name.
+    """
+    renamings = [one for one in get_model_conversion_mapping(lm) if isinstance(one, WeightRenaming)]
+    names = {rename_source_key(name, renamings, [])[0]: name for name in sorted(files.names)}
+    names |= {name: name for name in files.names}
+    of_tied = {id(p): names[name] for name, p in lm.named_parameters(remove_duplicate=False) if name in names}
+    return {name: of_tied.get(id(p), name) for name, p in lm.named_parameters()} | names
+
+
+def persistent_buffers(lm: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The buffers that files have beside the parameters, such as Gemma 4's scales of layers."""
+    for prefix, module in lm.named_modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            if name not in module._non_persistent_buffers_set:
+                yield f"{prefix}.{name}" if prefix else name, buffer
 
 
 def full_tensor(p: Tensor) -> Tensor:
@@ -100,11 +119,13 @@ def save_model(policy: "Policy", world: World, folder: str, max_bytes: int = MAX
 
     if world.rank == 0:
         out.mkdir(parents=True, exist_ok=True)
-    for name, value in _whole_parameters(policy):
+    names = names_in_files(policy.lm, policy.source.files)
+    buffers = ((name, buffer.float() if buffer.is_floating_point() else buffer) for name, buffer in persistent_buffers(policy.lm))
+    for name, value in chain(_whole_parameters(policy), buffers):
         if part and size + value.nbytes > max_bytes:
             flush()
             size = 0
-        part[name] = value.cpu().contiguous() if world.rank == 0 else None
+        part[names.get(name, name)] = value.cpu().contiguous() if world.rank == 0 else None
         size += value.nbytes
         total += value.nbytes
     flush()

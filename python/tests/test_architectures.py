@@ -46,6 +46,10 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "phi": ("PhiConfig", SIZES),  # LayerNorm, and an output layer with a bias
     "granite": ("GraniteConfig", {**SIZES, "logits_scaling": 4.0, "residual_multiplier": 0.5, "embedding_multiplier": 3.0}),
     "cohere": ("CohereConfig", {**SIZES, "logit_scale": 0.25}),
+    # Files with buffers: scales of the layers, and an activation's constants.
+    "gemma4": ("Gemma4TextConfig", {**GEMMA, **MIXED, "global_head_dim": 8, "hidden_size_per_layer_input": 0, "num_kv_shared_layers": 0}),
+    "apertus": ("ApertusConfig", {**SIZES, "hidden_act": "xielu"}),
+    "gptneox": ("GPTNeoXConfig", SIZES),  # transformers renames its output layer
 }
 GROUPS = [
     Group([1, 50, 60, 70, 80, 90, 33, 44], [[5, 6, 7, 2], [8, 9, 100, 11, 12, 2], [13]]),
@@ -67,6 +71,9 @@ def save_random_model(name: str, folder: Path) -> Path:
     with torch.no_grad():
         for p in lm.parameters():
             p.copy_(torch.randn_like(p) * 0.15 if p.dim() > 1 else p + torch.randn_like(p) * 0.2)
+        for name, buffer in lm.named_buffers():
+            if name in lm.state_dict():
+                buffer.mul_(0.6)
     lm.save_pretrained(folder)
     return folder
 
@@ -106,7 +113,7 @@ def test_packed_equals_plain(world: World, model: Path, recompute: bool) -> None
         torch.testing.assert_close(gradient, expected[name].grad, rtol=1e-3, atol=1e-3 * largest, msg=name)
 
 
-@pytest.mark.parametrize("model", ["gemma2", "phi3"], indirect=True)
+@pytest.mark.parametrize("model", ["gemma2", "phi3", "gemma4", "apertus", "gptneox"], indirect=True)
 def test_saved_model_is_the_same(world: World, model: Path, tmp_path: Path) -> None:
     """Files of limited size with an index, which transformers and this package read back; and from float16."""
     policy = open_policy(world, str(model), None, "float32", train="all")
@@ -115,9 +122,11 @@ def test_saved_model_is_the_same(world: World, model: Path, tmp_path: Path) -> N
     shutil.copyfile(model / "config.json", out / "config.json")
     index = json.loads((out / "model.safetensors.index.json").read_text())
     assert len(set(index["weight_map"].values())) > 1
-    start = load_file(model / "model.safetensors")
-    for name, p in AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32).named_parameters():
-        assert torch.equal(p, start[name]), name
+    assert index["weight_map"].keys() == load_file(model / "model.safetensors").keys()
+    start, saved = (AutoModelForCausalLM.from_pretrained(of, dtype=torch.float32).state_dict() for of in (model, out))
+    assert start.keys() == saved.keys()
+    for name, value in saved.items():
+        assert torch.equal(value, start[name]), name
     with torch.no_grad():
         assert torch.equal(packed_logps(open_policy(world, str(out), None, "float32")), packed_logps(policy))
 
@@ -154,6 +163,14 @@ def test_refused_models(world: World, changes: dict[str, Any], named: str, tmp_p
     assert named.lower() in str(refused.value).lower()
     assert str(folder) in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_refused_attention(world: World, tmp_path: Path) -> None:
+    """Nemotron's layers do not pass on what the attention needs."""
+    config = transformers.NemotronConfig(**SIZES)
+    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(tmp_path / "model")
+    with pytest.raises(InputRefused, match="NemotronAttention"):
+        open_policy(world, str(tmp_path / "model"), None, "float32")
 
 
 def test_forward_check_finds_wrong_logits(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,6 +173,23 @@ describe('rotary positions', () => {
     });
   });
 
+  test('are those of rope_scaling if both are given, as in transformers', () => {
+    const parameters = { rope_type: 'default', rope_theta };
+    const both = (scaling: object) =>
+      readLlamaConfig(model({ ...rest, rope_theta, rope_parameters: parameters, rope_scaling: scaling }));
+    expect(both(rope_scaling!)).toEqual(readLlamaConfig(model(llama)));
+    expect(both({}).rope).toEqual({ theta: 500000 });
+    expect(() => both({ rope_type: 'yarn', factor: 4 })).toThrow('asks for rope type "yarn"');
+  });
+
+  test.each([
+    ['Phi-3-mini-128k-instruct', { rope_scaling: { type: 'longrope' }, original_max_position_embeddings: 4096 }],
+    ['Phi-4-mini-instruct', { rope_parameters: { rope_type: 'longrope', original_max_position_embeddings: 4096 } }],
+  ])('end where the long factors of longrope begin: %s', (_, rope) => {
+    const folder = model({ ...rest, architectures: ['Phi3ForCausalLM'], max_position_embeddings: 131072, ...rope });
+    expect(readModelConfig(folder).maxPositions).toBe(4096);
+  });
+
   test.each(['llama3', 'linear'])("have transformers' frequencies: %s", (type) => {
     const expected = readJson<Record<string, number[]>>(fixture('model/rope.json'))[type];
     const linear = { rope_type: 'linear', rope_theta: 10000, factor: 4 };

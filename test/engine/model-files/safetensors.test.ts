@@ -1,4 +1,15 @@
-import { cpSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  cpSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
@@ -52,6 +63,20 @@ test('a file is written as the reference implementation writes it', () => {
     all.map((place) => ({ name: place.name, dtype: 'F32', shape: place.shape, data: readTensorF32(place) })),
   );
   expect(readFileSync(copy).equals(readFileSync(original))).toBe(true);
+});
+
+test.runIf(freemem() > 8e9)('a tensor of more than 2 GiB, which Node does not read at once, is read', () => {
+  const [file, elements] = [join(folder, 'large.safetensors'), 2 ** 29 + 1];
+  const size = 4 * elements;
+  write('large.safetensors', { w: { dtype: 'F32', shape: [elements], data_offsets: [0, size] } }, 0);
+  // A sparse file of zeros, and the last element.
+  const one = Buffer.alloc(4);
+  one.writeFloatLE(1);
+  const fd = openSync(file, 'r+');
+  writeSync(fd, one, 0, 4, statSync(file).size + size - 4);
+  closeSync(fd);
+  const values = readTensorF32(openSafetensors(file).get('w')!);
+  expect([values.length, values[0], values.at(-1)]).toEqual([elements, 0, 1]);
 });
 
 describe('a damaged file is refused in one sentence that names it:', () => {
