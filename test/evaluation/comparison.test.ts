@@ -158,7 +158,14 @@ describe('a policy against another', () => {
       0,
     );
     expect(comparison).toMatchObject({ prompts: 4, unjudged: 1, meanScore: (1 + 0.5 + 0) / 3, strictPassRate: 1 / 3 });
-    expect(comparison.against).toMatchObject({ wins: 0, ties: 1, losses: 1, unjudged: 2, meanGain: -0.25, winRate: 0.25 });
+    expect(comparison.against).toMatchObject({
+      wins: 0,
+      ties: 1,
+      losses: 1,
+      unjudged: 2,
+      meanGain: -0.25,
+      winRate: 0.25,
+    });
     expect(comparison.against!.opponent).toMatchObject({ unjudged: 2, meanScore: (1 + 0.5) / 2 });
     expect(rows[0]).toEqual({ id: 'a', prompt: 'Prompt a', answer: 'box', opponentAnswer: 'cat' });
   });
