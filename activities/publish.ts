@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
+import { sharedWithOutput } from '../config/output-folder.ts';
 import { InputError } from '../data/errors.ts';
 import { exists } from '../data/file-errors.ts';
 import { CHAT_TEMPLATE } from '../engine/tokenizer/chat-template-settings.ts';
@@ -24,7 +25,7 @@ const LINEAGE = 'selm.json';
 /**
  * Copies the policy and its tokenizer files into the output folder.
  * @returns the folder
- * @throws InputError when the folder is a file, or is not empty and is not the output of a run
+ * @throws InputError when the folder is a file, is not empty and is not the output of a run, or has the policy's base model
  */
 export const publish: Activity<PublishInput, { folder: string }> = async ({ store }, { policy, folder, lineage }) => {
   const artifact = await store.open(policy);
@@ -32,17 +33,21 @@ export const publish: Activity<PublishInput, { folder: string }> = async ({ stor
   const source = [MODEL, ADAPTER].map((name) => join(artifact, name)).find((path) => exists(path));
   if (exists(folder) && !statSync(folder).isDirectory())
     throw new InputError(`${folder} is a file: configure another output folder.`);
-  if (exists(folder) && (await readdir(folder)).length > 0 && !exists(join(folder, LINEAGE))) {
-    throw new InputError(`${folder} is not empty and is not the output of a run: configure another output folder.`);
-  }
-  await mkdir(dirname(folder), { recursive: true });
   const unfinished = `${folder}.unfinished`;
+  for (const replaced of [folder, unfinished]) {
+    if (exists(replaced) && (await readdir(replaced)).length > 0 && !exists(join(replaced, LINEAGE)))
+      throw new InputError(`${replaced} is not empty and is not the output of a run: configure another output folder.`);
+  }
+  if (sharedWithOutput(folder, [opened.model]) !== undefined)
+    throw new InputError(`${folder} has the model that the policy needs: configure another output folder.`);
+  await mkdir(dirname(folder), { recursive: true });
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished);
+  // First, so that a folder that was left unfinished is known as one.
+  await writeFile(join(unfinished, LINEAGE), `${JSON.stringify({ policy, base, ...lineage }, null, 2)}\n`);
   if (source) await cp(source, unfinished, { recursive: true });
   const template = ownTemplate(opened.model, base.chatTemplate);
   if (template !== undefined) await writeFile(join(unfinished, CHAT_TEMPLATE), template);
-  await writeFile(join(unfinished, LINEAGE), `${JSON.stringify({ policy, base, ...lineage }, null, 2)}\n`);
   await rm(folder, { recursive: true, force: true });
   await rename(unfinished, folder);
   return { folder };

@@ -308,13 +308,23 @@ export class LocalStore implements ArtifactStore {
     await this.discard(address);
   }
 
-  async removeLeftovers(before: Date): Promise<void> {
-    for (const name of ['unfinished', 'checkpoints']) {
+  async removeLeftovers(before: Date): Promise<number> {
+    let removed = 0;
+    for (const [name, isOwn] of [
+      ['unfinished', isUuid],
+      ['checkpoints', isAddress],
+    ] as const) {
       const folder = join(this.root, name);
-      for (const entry of (await unlessAbsent(readdir(folder))) ?? []) {
+      for (const entry of ((await unlessAbsent(readdir(folder))) ?? []).filter(isOwn)) {
         const changed = await lastChange(join(folder, entry));
-        if (changed && changed < before) await rm(join(folder, entry), { recursive: true, force: true });
+        if (!changed || changed >= before) continue;
+        await rm(join(folder, entry), { recursive: true, force: true });
+        removed++;
       }
     }
+    return removed;
   }
 }
+
+/** The names in `unfinished/`. */
+const isUuid = (name: string) => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name);

@@ -203,13 +203,13 @@ export class Bucket {
     }
   }
 
-  /** Aborts unfinished uploads that began before a date. */
-  async abortUploads(before: Date): Promise<void> {
+  /** Aborts unfinished uploads that began before a date, of the keys that `isOwn` accepts. */
+  async abortUploads(before: Date, isOwn: (path: string) => boolean): Promise<void> {
     const found = await this.unlessAbsent(() =>
       this.client.send(new ListMultipartUploadsCommand({ Bucket: this.bucket, Prefix: this.keyOf('') })),
     );
     for (const { Key, UploadId, Initiated } of found?.Uploads ?? []) {
-      if (Initiated! >= before) continue;
+      if (Initiated! >= before || !isOwn(Key!.slice(this.keyOf('').length))) continue;
       await this.unlessAbsent(() =>
         this.client.send(new AbortMultipartUploadCommand({ Bucket: this.bucket, Key, UploadId })),
       );

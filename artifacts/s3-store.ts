@@ -294,18 +294,23 @@ export class S3Store implements ArtifactStore {
     await this.forget(address);
   }
 
-  async removeLeftovers(before: Date): Promise<void> {
+  async removeLeftovers(before: Date): Promise<number> {
     const objects = await this.bucket.list('objects/');
     const complete = new Set(objects.filter(({ key }) => isManifest(key)).map(({ key }) => key.split('/')[1]));
     const partial = objects.filter(({ key }) => !complete.has(key.split('/')[1]));
-    const old = [...partial, ...(await this.bucket.list('checkpoints/'))].filter(({ modified }) => modified < before);
-    await this.bucket.remove(old.map(({ key }) => key));
-    await this.bucket.abortUploads(before);
-    await this.cache.removeLeftovers(before);
+    const leftovers = [...partial, ...(await this.bucket.list('checkpoints/'))].filter(({ key }) => isOwn(key));
+    const old = leftovers.filter(({ modified }) => modified < before).map(({ key }) => key);
+    await this.bucket.remove(old);
+    await this.bucket.abortUploads(before, isOwn);
+    const removed = new Set(old.map((key) => key.split('/').slice(0, 2).join('/'))).size;
+    return removed + (await this.cache.removeLeftovers(before));
   }
 }
 
 const totalBytes = (files: ManifestFile[]) => files.reduce((total, { size }) => total + size, 0);
+
+/** Whether a key is of an artifact or a checkpoint. */
+const isOwn = (key: string) => /^(?:objects|checkpoints)\//.test(key) && isAddress(key.split('/')[1]);
 
 /** Whether an object is an artifact's manifest, and not a file of the same name in one of its folders. */
 function isManifest(key: string): boolean {

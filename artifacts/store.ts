@@ -78,8 +78,12 @@ export interface ArtifactStore {
   /** Removes an artifact. */
   remove(address: Address): Promise<void>;
 
-  /** Removes unfinished artifacts and checkpoints that have not changed since `before`. */
-  removeLeftovers(before: Date): Promise<void>;
+  /**
+   * Removes unfinished artifacts and checkpoints that have not changed since `before`. What selm has not written stays: a bucket or a folder
+   * may hold other files.
+   * @returns how many were removed
+   */
+  removeLeftovers(before: Date): Promise<number>;
 }
 
 /** The read-only part of the store. */

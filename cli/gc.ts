@@ -30,7 +30,7 @@ interface GcFlags {
 export function gcCommand(): Command {
   const command = new Command('gc')
     .description('List the artifacts that no run on the server and no policy name reaches; with --delete, remove them.')
-    .option('--delete', 'Remove them, and the leftovers of work that was interrupted at least a day ago.')
+    .option('--delete', 'Remove them, and the leftovers of interrupted work that are as old, and a day or more.')
     .option(
       '--profile <name...>',
       "Further servers whose runs use the store: profiles of Temporal's configuration file.",
@@ -47,12 +47,16 @@ export function gcCommand(): Command {
         console.error(`${address.slice(0, 12)} ${manifest.kind}, ${created.toISOString()}`);
         if (flags.delete) await store.remove(address);
       }
-      if (flags.delete) await store.removeLeftovers(new Date(Math.min(before.getTime(), Date.now() - DAY)));
+      const leftovers = flags.delete
+        ? await store.removeLeftovers(new Date(Math.min(before.getTime(), Date.now() - DAY)))
+        : 0;
       const bytes = garbage.flatMap(({ manifest }) => manifest.files).reduce((total, { size }) => total + size, 0);
       const megabytes = (bytes / 1e6).toFixed(1);
       const outcome = flags.delete ? 'are removed' : 'can be removed: selm gc --delete';
-      const sentence = `${garbage.length} artifacts of ${megabytes} MB ${outcome}.`;
-      const summary = { artifacts: garbage.map(({ address }) => address), bytes, deleted: flags.delete === true };
+      const also = leftovers > 0 ? ` So are the leftovers of ${leftovers} interrupted steps.` : '';
+      const sentence = `${garbage.length} artifacts of ${megabytes} MB ${outcome}.${also}`;
+      const deleted = flags.delete === true;
+      const summary = { artifacts: garbage.map(({ address }) => address), bytes, leftovers, deleted };
       summarize(flags, summary, sentence);
     });
 }

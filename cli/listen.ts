@@ -28,7 +28,7 @@ export const hostsOf = (address: string): string[] | undefined =>
 export const listenFlags = (port: number, access: string) =>
   new SettingsFlags(
     z.strictObject({
-      host: z.string().default('127.0.0.1').describe(`Address to listen on. ${access}`),
+      host: z.string().min(1).default('127.0.0.1').describe(`Address to listen on. ${access}`),
       port: z.int().min(0).max(65535).default(port).describe('Port; 0 chooses a free port.'),
     }),
     { named: { host: 'host <address>' } },

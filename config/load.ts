@@ -8,6 +8,7 @@ import { locateLabeler, roundLabelSchema, type RoundLabelSettings } from '../lab
 import { withSettings, type Settings } from './changes.ts';
 import { samplesByVllm, withComputeDefaults } from './compute.ts';
 import { locateFrom, locateSections } from './locate.ts';
+import { sharedWithOutput } from './output-folder.ts';
 import { describeProblem } from './problem.ts';
 import { runSchema, type RunConfig } from './run.ts';
 import { readSections } from './yaml-file.ts';
@@ -43,7 +44,7 @@ export function readConfig(source: string, document: object, folder: string, loc
     );
   }
   const { train, heldOut } = prompts;
-  return {
+  const config: RunConfig = {
     ...locateSections({ ...rest, sample }, locate),
     threads,
     ...compute,
@@ -57,6 +58,18 @@ export function readConfig(source: string, document: object, folder: string, loc
     },
     ...(output !== undefined && { output: locate.path(output) }),
   };
+  checkOutput(source, config);
+  return config;
+}
+
+/** @throws InputError when the run would replace what it reads */
+function checkOutput(source: string, { output, model, adapter, prompts: { train, heldOut } }: RunConfig): void {
+  if (output === undefined) return;
+  const shared = sharedWithOutput(output, [model, adapter, train, typeof heldOut === 'string' ? heldOut : undefined]);
+  if (shared !== undefined)
+    throw new InputError(
+      `${source}: "output" is ${output}, which a run replaces, and the run reads ${shared}; configure another output folder.`,
+    );
 }
 
 /** Replaces the template's file by its text, since workers on other machines do not have the file. */

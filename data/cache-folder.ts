@@ -3,4 +3,4 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 /** SELM_CACHE, by default ~/.cache/selm. */
-export const cacheFolder = () => resolve(process.env['SELM_CACHE'] ?? join(homedir(), '.cache', 'selm'));
+export const cacheFolder = () => resolve(process.env['SELM_CACHE'] || join(homedir(), '.cache', 'selm'));

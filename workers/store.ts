@@ -22,7 +22,7 @@ const AWS_CREDENTIALS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESS
  *   malformed AWS credentials. StoreFailed for a bucket that does not answer
  */
 export async function openStore({ writes = false }: { writes?: boolean } = {}): Promise<ArtifactStore> {
-  const place = process.env['SELM_STORE'] ?? join(homeFolder(), 'artifacts');
+  const place = process.env['SELM_STORE'] || join(homeFolder(), 'artifacts');
   if (place.startsWith('s3://')) return openBucket(place);
   if (/^\w+:\/\//.test(place))
     throw new InputError('SELM_STORE is an address, but not s3://bucket/prefix; give a folder or such an address.');

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { optimize } from '../../activities/optimize.ts';
@@ -114,10 +114,22 @@ describe('the output folder', () => {
     const adapted = await importPolicy(context, model, tinyAdapter);
     await publishTo('twice', adapted.address);
     mkdirSync(join(outputs, 'twice.unfinished'));
+    writeFileSync(join(outputs, 'twice.unfinished', 'selm.json'), '');
     writeFileSync(join(outputs, 'twice.unfinished', 'rest'), '');
     await publishTo('twice', plain.address);
     expect(readdirSync(join(outputs, 'twice'))).toEqual(['selm.json']);
     expect(existsSync(join(outputs, 'twice.unfinished'))).toBe(false);
+  });
+
+  test('is left alone if it has the base model, which a folder of an earlier run can be', async () => {
+    const base = join(outputs, 'base');
+    cpSync(model, base, { recursive: true });
+    writeFileSync(join(base, 'selm.json'), '{}');
+    const { address } = await importPolicy(context, base, tinyAdapter);
+    await expect(publishTo('base', address)).rejects.toThrow(
+      new InputError(`${base} has the model that the policy needs: configure another output folder.`),
+    );
+    expect(existsSync(join(base, 'model.safetensors'))).toBe(true);
   });
 
   test('is left alone if it holds anything else', async () => {

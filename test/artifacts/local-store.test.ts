@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -229,10 +229,16 @@ test('what is listed can be removed, and its step is unknown then', async () => 
 
 test('what broken off work has left is removed once nothing in it has changed for a while', async () => {
   const checkpoints = await store.openCheckpoints(key);
-  mkdirSync(join(root, 'unfinished', 'half', 'deep'), { recursive: true });
-  writeFileSync(join(root, 'unfinished', 'half', 'deep', 'weights'), '');
-  await store.removeLeftovers(new Date(Date.now() - 60_000));
-  expect([existsSync(checkpoints), existsSync(join(root, 'unfinished', 'half'))]).toEqual([true, true]);
-  await store.removeLeftovers(new Date(Date.now() + 60_000));
-  expect([existsSync(checkpoints), existsSync(join(root, 'unfinished', 'half'))]).toEqual([false, false]);
+  const half = join(root, 'unfinished', randomUUID());
+  // Not of selm: somebody's own files in a folder that is a store, too.
+  const others = ['checkpoints/my-model', 'unfinished/thesis'].map((name) => join(root, name));
+  for (const folder of [half, ...others]) {
+    mkdirSync(join(folder, 'deep'), { recursive: true });
+    writeFileSync(join(folder, 'deep', 'weights'), '');
+  }
+  expect(await store.removeLeftovers(new Date(Date.now() - 60_000))).toBe(0);
+  expect([checkpoints, half].map((path) => existsSync(path))).toEqual([true, true]);
+  expect(await store.removeLeftovers(new Date(Date.now() + 60_000))).toBe(2);
+  expect([checkpoints, half].map((path) => existsSync(path))).toEqual([false, false]);
+  expect(others.map((path) => existsSync(join(path, 'deep', 'weights')))).toEqual([true, true]);
 });

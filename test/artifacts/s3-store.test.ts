@@ -11,8 +11,13 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
-import type { S3ClientConfig } from '@aws-sdk/client-s3';
+import { dirname, join } from 'node:path';
+import {
+  CreateMultipartUploadCommand,
+  ListMultipartUploadsCommand,
+  S3Client,
+  type S3ClientConfig,
+} from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { stepKey, type Recipe } from '../../artifacts/manifest.ts';
@@ -480,12 +485,23 @@ test('what is listed can be removed; what broken off work has left goes as well'
   expect(await machine('b').list()).toEqual([
     { address, manifest: await store.manifest(address), created: expect.any(Date) },
   ]);
-  mkdirSync(stored('objects', 'half'), { recursive: true });
-  writeFileSync(stored('objects', 'half', 'weights'), 'x');
-  await store.removeLeftovers(new Date(Date.now() - 60_000));
-  expect(existsSync(stored('objects', 'half', 'weights'))).toBe(true);
-  await store.removeLeftovers(new Date(Date.now() + 60_000));
-  expect(existsSync(stored('objects', 'half', 'weights'))).toBe(false);
+  const unfinished = sha256(Buffer.from('half'));
+  const half = stored('objects', unfinished, 'weights');
+  // Not of selm: somebody's own objects and uploads in the bucket.
+  const s3 = new S3Client(clientConfig(server.port));
+  for (const name of [`objects/${unfinished}/weights`, 'backups/db.tar'])
+    await s3.send(new CreateMultipartUploadCommand({ Bucket: 'models', Key: `${prefix}/${name}` }));
+  const others = [stored('objects', 'photos', 'cat'), stored('checkpoints', 'llama', 'step-1')];
+  for (const path of [half, ...others]) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, 'x');
+  }
+  expect(await store.removeLeftovers(new Date(Date.now() - 60_000))).toBe(0);
+  expect(existsSync(half)).toBe(true);
+  expect(await store.removeLeftovers(new Date(Date.now() + 60_000))).toBe(1);
+  expect([half, ...others].map((path) => existsSync(path))).toEqual([false, true, true]);
+  const { Uploads } = await s3.send(new ListMultipartUploadsCommand({ Bucket: 'models', Prefix: `${prefix}/` }));
+  expect(Uploads!.map(({ Key }) => Key)).toEqual([`${prefix}/backups/db.tar`]);
   await expectWhole(machine('c'), address);
   await store.remove(address);
   expect([await store.list(), await store.find(key), await machine('b').find(key)]).toEqual([[], undefined, undefined]);

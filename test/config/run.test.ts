@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -151,6 +151,23 @@ describe('a path', () => {
     const config = loadConfig(relative(process.cwd(), file));
     expect(config).toMatchObject({ model: here('model'), adapter: here('adapter'), output: here('out') });
     expect(config.prompts).toEqual({ tooLong: 'drop', train: here('a.jsonl'), heldOut: 3 });
+  });
+
+  test.each([
+    ['model: ./policy', './policy', 'policy'],
+    ['model: ./models/a', './models', 'models/a'],
+    ['model: ./a', './a/out', 'a'],
+    ['model: ./link', './policy', 'link'],
+    ['model: m/m\nadapter: ./policy', './policy', 'policy'],
+  ])('that the run reads is not its output: %s, output: %s', (model, output, read) => {
+    mkdirSync(here('policy'), { recursive: true });
+    if (!existsSync(here('link'))) symlinkSync(here('policy'), here('link'));
+    write('name: test', model, `output: ${output}`, 'prompts:', '  train: a.jsonl', '  heldOut: 3');
+    expect(() => loadConfig(file)).toThrow(
+      new InputError(
+        `${file}: "output" is ${here(output)}, which a run replaces, and the run reads ${here(read)}; configure another output folder.`,
+      ),
+    );
   });
 
   test('stays as it is where it is absolute', () => {
