@@ -15,6 +15,7 @@ import { cacheFolder } from '../workers/places.ts';
 import { openStore } from '../workers/store.ts';
 import type { MeasuredBenchmark, RoundResult } from '../workflows/status.ts';
 import { FAILED } from './errors.ts';
+import { readRound } from './round-argument.ts';
 import { jsonOption, summarize, withEngine } from './step.ts';
 
 /** `selm verify`: compute the steps of runs again and compare the results. */
@@ -24,7 +25,7 @@ export function verifyCommand(): Command {
       "Compute a run's steps again from their inputs, and compare the results: byte by byte, and numbers within a tolerance on GPUs.",
     )
     .argument('<run>', "The run's name, or a version of it: NAME@3.")
-    .option('--round <n>', 'Only the steps of this round.', Number)
+    .option('--round <n>', 'Only the steps of this round.', readRound)
     .addOption(new Option('--step <name>', 'Only steps of this name.').choices(REPRODUCIBLE))
     .addOption(jsonOption())
     .action(async (run: string, flags: { round?: number; step?: string; json?: boolean }) => {

@@ -5,6 +5,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
+import { msToTs, tsToMs } from '@temporalio/common/lib/time.js';
 import { InputError } from '../data/errors.ts';
 import { forkModule } from '../engine/process/fork.ts';
 import { explainStart, isUnfinishedDatabase } from './dev-server-errors.ts';
@@ -17,6 +18,8 @@ import { attributeFlags, registerAttributes } from './search-attributes.ts';
 export const START_SECONDS = 60;
 const START_TRIES = 3;
 const ANSWER_SECONDS = 2;
+/** How long the server keeps the history of an ended run, for status, reports and garbage collection: as in a deployment. */
+const RETENTION_DAYS = 30;
 /**
  * One partition per task queue instead of four: a poll waits at one partition for two seconds before it sees tasks of another one, so
  * a worker that takes one shard at a time would idle for that long between shards.
@@ -81,7 +84,7 @@ export async function startServer(executable: string, lock: FileLock): Promise<R
       // The server ended: another process may have taken the port, or the server was killed.
       while (server.exitCode === null && server.signalCode === null && Date.now() < deadline) {
         if (await answers(address)) {
-          if (!isNew) await addAttributes(address);
+          await prepareNamespace(address, isNew);
           return register({ address, pid, served: true });
         }
         await sleep(100);
@@ -113,15 +116,26 @@ function startWatcher(server: number): void {
   watcher.unref();
 }
 
-/** Adds the search attributes of runs to a database of an earlier version of selm. */
-async function addAttributes(address: string): Promise<void> {
+/**
+ * Lets the server keep histories longer than its default of one day, and adds the search attributes of runs to a database of an earlier
+ * version of selm. Runs work without both.
+ */
+async function prepareNamespace(address: string, isNew: boolean): Promise<void> {
   const connection = await Connection.connect({ address });
   try {
-    // Runs work without search attributes.
-    await registerAttributes(new Client({ connection })).catch(() => {});
+    await keepHistories(connection).catch(() => {});
+    if (!isNew) await registerAttributes(new Client({ connection })).catch(() => {});
   } finally {
     await connection.close();
   }
+}
+
+async function keepHistories({ workflowService }: Connection): Promise<void> {
+  const namespace = 'default';
+  const { config } = await workflowService.describeNamespace({ namespace });
+  const wanted = RETENTION_DAYS * 24 * 3600 * 1000;
+  if (tsToMs(config?.workflowExecutionRetentionTtl) >= wanted) return;
+  await workflowService.updateNamespace({ namespace, config: { workflowExecutionRetentionTtl: msToTs(wanted) } });
 }
 
 /** Removes an incomplete database: the server was killed while it created the database, and cannot start with it. */

@@ -45,6 +45,8 @@ export async function findGarbage(
     ...addresses,
     ...(await store.listNames()).map(({ address }) => address),
     ...artifacts.filter(({ created }) => created.getTime() >= youngest).map(({ address }) => address),
+    // People's votes cannot be computed again, and histories that name them may have expired.
+    ...artifacts.filter(({ manifest }) => manifest.kind === 'votes').map(({ address }) => address),
   ];
   for (let address = open.pop(); address !== undefined; address = open.pop()) {
     if (kept.has(address)) continue;

@@ -32,6 +32,8 @@ export const configQuery = defineQuery<RunConfig, [number?]>('config');
 const STAGES_PER_EXECUTION = 12;
 /** Maximum damaged artifacts that a run recomputes without an operator. More damage indicates a faulty store. */
 const MAX_REPAIRS = 5;
+/** Milliseconds. */
+const LONGEST_BACKOFF = 24 * 3600 * 1000;
 
 /**
  * The workflow of a run.
@@ -125,7 +127,7 @@ async function recover(
     await condition(decided);
     return;
   }
-  const wait = backoff * 1000 * 2 ** journal.retries++;
+  const wait = Math.min(backoff * 1000 * 2 ** journal.retries++, LONGEST_BACKOFF);
   failure.retryAt = new Date(Date.now() + wait).toISOString();
   enter('parked');
   if (!(await condition(decided, wait))) goOn(journal, {});

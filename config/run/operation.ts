@@ -10,8 +10,9 @@ export const onFailureSchema = z.strictObject({
   backoff: z
     .number()
     .positive()
+    .max(86_400)
     .default(60)
-    .describe('Seconds before the first of these retries. The delay doubles with each further retry.'),
+    .describe('Seconds before the first of these retries. The delay doubles with each further retry, up to a day.'),
 });
 
 export const budgetSchema = z.strictObject({

@@ -8,6 +8,8 @@ export const MAX_VOTES = 20_000;
 
 export const STRATEGIES = ['random', 'margin', 'gap', 'd-optimal'] as const;
 
+/** Longer waits are mistakes, and a date that far away does not exist. */
+const YEAR_HOURS = 365 * 24;
 const share = z.number().min(0).max(1);
 
 export const peopleSchema = z
@@ -60,6 +62,7 @@ export const peopleSchema = z
     deadline: z
       .number()
       .positive()
+      .max(YEAR_HOURS)
       .optional()
       .describe('Hours that a round waits for votes. Default: until all votes are in, or `selm label close`.'),
     atDeadline: z
@@ -72,6 +75,7 @@ export const peopleSchema = z
     leaseMinutes: z
       .number()
       .positive()
+      .max(60 * YEAR_HOURS)
       .default(15)
       .describe('Minutes for which a question is held for the person to whom it is shown.'),
     aggregation: z

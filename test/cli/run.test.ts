@@ -165,7 +165,7 @@ describe('selm run', () => {
       expect(failed).toBeUndefined();
       expect(start).toEqual(undisturbed.status.start);
       const { results } = undisturbed.status;
-      expect(rounds).toEqual(results.map(({ round, label, evaluation }) => ({ round, label, evaluation })));
+      expect(rounds).toMatchObject(results.map(({ round, label, evaluation }) => ({ round, label, evaluation })));
       expect(artifactTimes(home)).toEqual(before);
     } finally {
       await engine.close();

@@ -67,6 +67,10 @@ describe('people as labelers', () => {
     );
   });
 
+  test('wait for no longer than a year', () => {
+    expect(() => read({ deadline: 3e9 })).toThrow('"label.deadline"');
+  });
+
   test('park a run at a deadline only', () => {
     expect(() => read({ atDeadline: 'park' })).toThrow(
       '"label.atDeadline" cannot be "park": there is no label.deadline, give it or remove this setting',

@@ -62,7 +62,7 @@ it("an invitation is a link, listed, and revoked; files are only this user's", a
       2,
       '',
       expect.stringMatching(
-        /^selm: "Zoë" has an invitation until .*; selm label invite without --days and --operator shows its link, selm label revoke ends it\.\n$/,
+        /^selm: "Zoë" has an invitation until .*: selm label invite "Zoë" \(without --days and --operator\) shows its link, selm label revoke "Zoë" ends it\.\n$/,
       ),
     ]);
   const listed = JSON.parse((await label('invitations', '--json')).stdout) as { person: string; operator: boolean }[];

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
-import { msToTs } from '@temporalio/common/lib/time.js';
+import { msToTs, tsToMs } from '@temporalio/common/lib/time.js';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
@@ -47,8 +47,10 @@ it('starts where it was killed while it made its database', async () => {
   execFileSync('python3', ['-c', make, inHome('temporal.db')]);
   const address = await joinDevServer(() => {});
   const connection = await Connection.connect({ address });
-  const { namespaceInfo } = await connection.workflowService.describeNamespace({ namespace: 'default' });
+  const { namespaceInfo, config } = await connection.workflowService.describeNamespace({ namespace: 'default' });
   expect(namespaceInfo?.name).toBe('default');
+  // The default of a development server is one day.
+  expect(tsToMs(config?.workflowExecutionRetentionTtl)).toBe(30 * 24 * 3600 * 1000);
   await connection.close();
   expect(JSON.parse(readFileSync(inHome('server.json'), 'utf8'))).toMatchObject({ address, served: true });
 });

@@ -1,4 +1,5 @@
 /** What garbage collection keeps: what runs on all of a store's Temporal servers need, and what released policies do. */
+import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -147,6 +148,14 @@ describe('what an activity under way may have made', () => {
 
 const context = () => ({ store }) as unknown as Parameters<typeof release>[0];
 
+test('votes of people are kept, and what they are about, without any run', async () => {
+  const [responses, orphan] = [await make(1), await make(2)];
+  const recipe = { step: 'storeVotes', parameters: {}, inputs: { responses }, seed: 0, engineVersion: 'test' };
+  await store.create('votes', recipe, async (target) => writeFileSync(join(target, 'votes.jsonl'), ''));
+  const garbage = await findGarbage(store, async () => ({ addresses: [] }), later());
+  expect(garbage.map(({ address }) => address)).toEqual([orphan]);
+});
+
 describe('a released policy', () => {
   test('keeps its evaluations, which verify and report read, without any run', async () => {
     const [policy, heldOut, answers, orphan] = [await make(1), await make(2), await make(3), await make(4)];
@@ -218,8 +227,9 @@ describe('selm gc --delete', () => {
 
     // Work under way may write nothing for hours.
     const [hours, days] = [3 * 3600_000, 3 * 24 * 3600_000];
-    const leftovers = ['unfinished', 'checkpoints'].flatMap((place) =>
-      [hours, days].map((age) => ({ path: join(root, place, `since-${age}`), age })),
+    const nameOf = { unfinished: () => randomUUID(), checkpoints: () => randomBytes(32).toString('hex') };
+    const leftovers = (['unfinished', 'checkpoints'] as const).flatMap((place) =>
+      [hours, days].map((age) => ({ path: join(root, place, nameOf[place]()), age })),
     );
     for (const { path, age: since } of leftovers) {
       mkdirSync(path, { recursive: true });
@@ -231,7 +241,7 @@ describe('selm gc --delete', () => {
     const missing = await collect({ ...right, TEMPORAL_CONFIG_FILE: file }, '--profile', 'third');
     expect([missing.code, missing.stderr]).toEqual([2, expect.stringMatching(/^selm: --profile third: .*not found/)]);
     const both = await collect({ ...right, TEMPORAL_CONFIG_FILE: file }, '--profile', 'second');
-    expect(summaryOf<{ artifacts: string[] }>(both).artifacts).toEqual([orphan]);
+    expect(summaryOf<object>(both)).toMatchObject({ artifacts: [orphan], leftovers: 2 });
     expect(here()).toEqual([needed, young].sort());
     expect(leftovers.filter(({ path }) => existsSync(path)).map(({ age: since }) => since)).toEqual([hours, hours]);
   });

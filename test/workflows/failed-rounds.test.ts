@@ -332,6 +332,19 @@ describe('onFailure', () => {
     });
   });
 
+  test('waits a day at most', async () => {
+    const { standIns } = broken('optimize', diverged);
+    await withRun(standIns, { onFailure: { retries: 3, backoff: 80_000 } }, async (run) => {
+      const waits: number[] = [];
+      for (let retries = 0; retries < 3; retries++) {
+        const { failure } = await until(run, 'parked');
+        waits.push(seconds(failure!.since, failure!.retryAt!));
+        await server.environment.sleep('25 hours');
+      }
+      expect(waits).toEqual([80_000, 86_400, 86_400]);
+    });
+  });
+
   test('does not try bad input again', async () => {
     const { standIns } = broken('prefer', noPreference);
     await withRun(standIns, { onFailure: { retries: 2, backoff: 1 } }, async (run) => {

@@ -69,8 +69,8 @@ export class Invitations {
       const valid = all.find((one) => isSame(one.person, person) && isValid(one));
       if (valid)
         throw new InputError(
-          `"${valid.person}" has an invitation until ${valid.expires}; selm label invite without --days and --operator shows its link, ` +
-            'selm label revoke ends it.',
+          `"${valid.person}" has an invitation until ${valid.expires}: selm label invite "${valid.person}" (without --days and --operator) ` +
+            `shows its link, selm label revoke "${valid.person}" ends it.`,
         );
       return [...all, invitation];
     });
