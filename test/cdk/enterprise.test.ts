@@ -332,8 +332,9 @@ it.each([
   ],
   [{ tags: { 'aws:owner': 'us' } }, 'tags.aws:owner is reserved; give it another name.'],
   [
-    { kmsKeyArn: 'alias/company' },
-    '"kmsKeyArn" cannot be "alias/company": expected arn:aws:kms:REGION:ACCOUNT:key/…; see docs/deployment-settings.md.',
+    { kmsKeyArn: 'arn:aws:kms:eu-central-1:111122223333:alias/company' },
+    '"kmsKeyArn" cannot be "arn:aws:kms:eu-central-1:111122223333:alias/company": expected arn:aws:kms:REGION:ACCOUNT:key/…; ' +
+      'see docs/deployment-settings.md.',
   ],
 ])('%j is refused in one sentence', (document, problem) => {
   const file = join(folder, 'bad.yaml');

@@ -91,6 +91,12 @@ async function createBucket(name: string, deployment: string) {
   await s3.send(new PutBucketTaggingCommand({ Bucket: name, Tagging: { TagSet: tags(deployment) } }));
 }
 
+/** Creates a key with the tag of the deployment. @returns its ARN */
+async function createKey() {
+  const Tags = [{ TagKey: 'selm-deployment', TagValue: 'selm' }];
+  return (await kms.send(new CreateKeyCommand({ Tags }))).KeyMetadata!.Arn!;
+}
+
 beforeAll(async () => {
   moto = await startMoto();
   // moto's CloudFormation knows no clusters of databases.
@@ -149,8 +155,7 @@ beforeAll(async () => {
   for (let i = 0; i < 1005; i++) await put(`selm/${i}`);
   await put('selm/0');
   await s3.send(new DeleteObjectCommand({ Bucket: 'selm-artifacts', Key: 'selm/1' }));
-  const created = await kms.send(new CreateKeyCommand({ Tags: [{ TagKey: 'selm-deployment', TagValue: 'selm' }] }));
-  key = created.KeyMetadata!.KeyId!;
+  key = await createKey();
   await rds.send(
     new CreateDBClusterCommand({
       DBClusterIdentifier: 'temporal',
@@ -176,7 +181,7 @@ const stacks = async () =>
     .map(({ StackName }) => StackName!)
     .sort();
 const buckets = async () => (await s3.send(new ListBucketsCommand({}))).Buckets!.map(({ Name }) => Name).sort();
-const keyState = async () => (await kms.send(new DescribeKeyCommand({ KeyId: key }))).KeyMetadata!.KeyState;
+const keyState = async (KeyId = key) => (await kms.send(new DescribeKeyCommand({ KeyId }))).KeyMetadata!.KeyState;
 const snapshots = async () =>
   (await rds.send(new DescribeDBClusterSnapshotsCommand({ SnapshotType: 'manual' }))).DBClusterSnapshots!.length;
 
@@ -255,4 +260,23 @@ it('destroy --everything deletes what stayed, and nothing of another deployment'
   expect([await keyState(), await snapshots()]).toEqual(['PendingDeletion', 0]);
   const again = await deploy('destroy', '--everything', '--yes');
   expect([again.code, again.stderr]).toEqual([2, 'selm: There is no deployment "selm" in this account and region.\n']);
+});
+
+it('destroy --everything keeps a bucket and a key that the configuration names, although an earlier deployment has tagged them', async () => {
+  for (const bucket of ['earlier-artifacts', 'earlier-logs']) await createBucket(bucket, 'selm');
+  await s3.send(new PutObjectCommand({ Bucket: 'earlier-artifacts', Key: 'selm/policy', Body: 'kept' }));
+  const [named, ofBucket] = [await createKey(), await createKey()];
+  const own = join(folder, 'own.yaml');
+  writeFileSync(own, JSON.stringify({ storage: { bucket: 'earlier-artifacts' }, kmsKeyArn: named }));
+  const destroy = () => selm(['deploy', 'destroy', '--everything', '--yes', '--config', own], env);
+  const { code, stdout, stderr } = await destroy();
+  expect(code, stderr).toBe(0);
+  expect(await buckets()).toEqual(['earlier-artifacts', 'other-artifacts']);
+  expect([await keyState(named), await keyState(ofBucket)]).toEqual(['Enabled', 'Enabled']);
+  expect(stdout).toContain(
+    '  Bucket earlier-artifacts (storage.bucket) stays: delete the objects under selm/ yourself.\n' +
+      `  Key ${named} (kmsKeyArn) stays.\n`,
+  );
+  expect(stdout).toContain(`Key ${ofBucket} stays: objects in earlier-artifacts may be encrypted with it.\n`);
+  expect((await destroy()).stderr).toBe('selm: There is no deployment "selm" in this account and region.\n');
 });
