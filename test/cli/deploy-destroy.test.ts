@@ -35,7 +35,8 @@ import { temporaryFolder } from '../temporary.ts';
 
 const folder = temporaryFolder();
 const file = join(folder, 'deploy.yaml');
-writeFileSync(file, 'images: { control: registry/selm, gpu: registry/selm-gpu }\n');
+const images = 'images: { control: registry/selm, gpu: registry/selm-gpu }';
+writeFileSync(file, `${images}\n`);
 
 let env: Record<string, string>;
 let moto: Awaited<ReturnType<typeof startMoto>>;
@@ -208,13 +209,24 @@ it('status shows the versions and what one looks for', async () => {
 
 it('a stopped server is refused while another version has runs', async () => {
   const stopped = join(folder, 'stopped.yaml');
-  const images = 'images: { control: registry/selm, gpu: registry/selm-gpu }';
   writeFileSync(stopped, `${images}\ntemporal: { kind: self-hosted, stopped: true }\n`);
   const { code, stderr } = await selm(['deploy', '--config', stopped], env);
   expect([code, stderr]).toEqual([
     2,
     'selm: temporal.stopped: version 2-bbbbbbbb still has runs in progress; wait until they have ended, or stop them.\n',
   ]);
+});
+
+it('a configuration that ECS would refuse is refused before anything is deleted, also if it is too long for an argument', async () => {
+  const before = await stacks();
+  const long = join(folder, 'long.yaml');
+  writeFileSync(long, `${images}\nenvironment: { NOTES: ${'x'.repeat(200 * 1024)} }\n`);
+  const { code, stderr } = await selm(['deploy', '--config', long], env);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(
+    /^selm: A task definition of selm-control-\S+ would have 20\d KiB, but ECS allows 64: shorten environment, [^\n]+\n$/,
+  );
+  expect(await stacks()).toEqual(before);
 });
 
 it('a deployment deletes the stacks of drained versions and of sections that were removed first, and no others', async () => {
