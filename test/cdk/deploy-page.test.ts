@@ -144,6 +144,23 @@ it.each([
     'schedules.0.cron: "0 3 * *" does not have five fields; give a cron expression such as 0 3 * * 1.',
   ],
   [
+    { schedules: [{ cron: '99 77 * * 9', run: './weekly.yaml' }] },
+    'schedules.0.cron: "99 77 * * 9" has "99" as the minute; give values from 0 to 59, or ranges and steps of them.',
+  ],
+  [
+    { schedules: [{ cron: 'TZ=Europe/Berlin 0 3 * * 1', run: './weekly.yaml' }] },
+    'schedules.0.cron: "TZ=Europe/Berlin 0 3 * * 1" has a time zone besides timezone: UTC; give it as timezone only.',
+  ],
+  [
+    {
+      schedules: ['0 3 * * 1', '0 3 * * 2', '0 3 * * 3'].map((cron, day) => ({
+        cron,
+        run: { ...weekly, ...(day === 1 && { name: 'other' }) },
+      })),
+    },
+    'schedules.0 and schedules.2 both have the run "weekly"; give each run its own name.',
+  ],
+  [
     { schedules: [{ cron: '0 3 * * 1', timezone: 'Europe/Berln', run: './weekly.yaml' }] },
     'schedules.0.timezone: "Europe/Berln" is not known; give a time zone such as Europe/Berlin.',
   ],
