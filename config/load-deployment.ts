@@ -67,6 +67,8 @@ function conflictIn(config: DeployConfig): string | undefined {
       'Temporal Cloud is reached by PrivateLink only.'
     );
   }
+  if (temporal.kind === 'self-hosted' && temporal.minAcu > temporal.maxAcu)
+    return `temporal.minAcu: ${temporal.minAcu} is above temporal.maxAcu, which is ${temporal.maxAcu}; lower the one or raise the other.`;
   const image = imageProblem(images, network.natGateways);
   if (image !== undefined) return image;
   const twice = Object.keys(secrets).find((name) => name in environment);

@@ -136,6 +136,26 @@ it.each([
     '"alarmEmail" cannot be "ops": expected an email address, such as ops@example.com; see docs/deployment-settings.md.',
   ],
   [
+    { temporal: { kind: 'self-hosted', minAcu: 4 } },
+    'temporal.minAcu: 4 is above temporal.maxAcu, which is 2; lower the one or raise the other.',
+  ],
+  [
+    { temporal: { kind: 'self-hosted', minAcu: 0.3 } },
+    '"temporal.minAcu" cannot be 0.3: expected steps of 0.5; see docs/deployment-settings.md.',
+  ],
+  [
+    { temporal: { kind: 'self-hosted', minAcu: -0.5 } },
+    '"temporal.minAcu" cannot be -0.5: expected 0 to 256; see docs/deployment-settings.md.',
+  ],
+  [
+    { temporal: { kind: 'self-hosted', maxAcu: 0.5 } },
+    '"temporal.maxAcu" cannot be 0.5: expected 1 to 256; see docs/deployment-settings.md.',
+  ],
+  [
+    { temporal: { kind: 'self-hosted', maxAcu: 300 } },
+    '"temporal.maxAcu" cannot be 300: expected at most 256; see docs/deployment-settings.md.',
+  ],
+  [
     { control: { cpu: 1024 } },
     'control.memoryMiB: Fargate has no task with cpu: 1024 and 1024 MiB; give 2048 to 8192, in steps of 1024.',
   ],

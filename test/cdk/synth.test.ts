@@ -283,7 +283,8 @@ it('a stopped deployment has no task, and none comes', () => {
   const targets = resourcesOf(stopped, 'AWS::ApplicationAutoScaling::ScalableTarget');
   expect(targets.map(({ Properties }) => Properties['MaxCapacity'])).toEqual([0, 0]);
   // By it, `selm deploy` tells the stopped version from a drained one, whose stacks it deletes.
-  const marked = (all: SynthesizedStack[]) =>
-    all.filter(({ template }) => template.Outputs?.[STOPPED_OUTPUT]).map(({ name }) => name);
-  expect([marked(stopped), marked(stacks[defaults])]).toEqual([['selm-control', 'selm-gpu'], []]);
+  const [marked, unmarked] = [stopped, stacks[defaults]].map((all) =>
+    all.filter(({ template }) => template.Outputs?.[STOPPED_OUTPUT]).map(({ name }) => name),
+  );
+  expect([marked, unmarked]).toEqual([['selm-control', 'selm-gpu'], []]);
 });
