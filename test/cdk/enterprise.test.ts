@@ -229,10 +229,9 @@ it('the outputs name what an operator looks for', () => {
 });
 
 it('the dashboard has the region in its name, since names of dashboards are global', () => {
-  const named = (DashboardName: unknown) => [expect.objectContaining({ DashboardName })];
-  expect(all(EXISTING, 'AWS::CloudWatch::Dashboard')).toEqual(named('selm-eu-central-1'));
-  const region = { Ref: 'AWS::Region' };
-  expect(all(BARE, 'AWS::CloudWatch::Dashboard')).toEqual(named({ 'Fn::Join': ['', ['selm-', region]] }));
+  const [given, ofEnvironment] = [EXISTING, BARE].map((name) => all(name, 'AWS::CloudWatch::Dashboard'));
+  expect(given).toMatchObject([{ DashboardName: 'selm-eu-central-1' }]);
+  expect(ofEnvironment).toMatchObject([{ DashboardName: { 'Fn::Join': ['', ['selm-', { Ref: 'AWS::Region' }]] } }]);
 });
 
 it('the containers that run selm, and only these, have the proxy and the certificates; AWS is reached directly', () => {
