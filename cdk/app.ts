@@ -1,4 +1,5 @@
-/** The CDK app: deploys the configuration that `selm deploy` gives in the context, or the defaults. */
+/** The CDK app: deploys the configuration in the context, or the defaults. `selm deploy` gives the path of a JSON file there. */
+import { readFileSync } from 'node:fs';
 import { buildDeployment, createApp } from './build.ts';
 import { CONTEXT_KEY } from '../config/deployment.ts';
 import { checkDeployConfig } from '../config/load-deployment.ts';
@@ -6,8 +7,7 @@ import { InputError } from '../data/errors.ts';
 
 const app = createApp();
 const given = app.node.tryGetContext(CONTEXT_KEY) as unknown;
-// What the command line gives is text.
-const config = typeof given === 'string' ? (JSON.parse(given) as unknown) : (given ?? {});
+const config = typeof given === 'string' ? (JSON.parse(readFileSync(given, 'utf8')) as unknown) : (given ?? {});
 try {
   buildDeployment(app, checkDeployConfig(config, `Context "${CONTEXT_KEY}"`));
   app.synth();

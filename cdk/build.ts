@@ -10,7 +10,7 @@ import { AwsSolutionsChecks } from 'cdk-nag';
 import type { IConstruct } from 'constructs';
 import { BudgetStack, DEPLOYMENT_TAG } from './budget.ts';
 import { ClusterStack } from './cluster.ts';
-import type { DeployConfig } from '../config/deployment.ts';
+import { isStopped, type DeployConfig } from '../config/deployment.ts';
 import { connectThrough } from './connectivity.ts';
 import { ControlStack } from './control.ts';
 import { encryptWith } from './encryption.ts';
@@ -28,7 +28,7 @@ import { addTemporalAlarms } from './temporal-alarms.ts';
 import { connectToCloud } from './temporal-connection.ts';
 import { TemporalStack } from './temporal.ts';
 import { UiStack } from './ui-stack.ts';
-import { hashOfWorkers, stackNameOf, VERSION_OUTPUT, type Version } from './versions.ts';
+import { hashOfWorkers, stackNameOf, STOPPED_OUTPUT, VERSION_OUTPUT, type Version } from './versions.ts';
 
 /** CDK feature flags: current behavior that is off by default for compatibility with old apps. */
 const FLAGS = {
@@ -58,6 +58,23 @@ export function buildDeployment(app: App, config: DeployConfig): Version {
   addStacks(app, config, version);
   checkTaskSizes(app);
   return version;
+}
+
+/**
+ * Builds the stacks without writing templates, to find what cannot be deployed before a command changes anything.
+ * @returns the version that a deployment of the configuration makes current
+ * @throws InputError when a setting cannot be deployed
+ */
+export function checkDeployment(config: DeployConfig): Version {
+  const outdir = mkdtempSync(join(tmpdir(), 'selm-check-'));
+  try {
+    const app = createApp({ outdir });
+    // The sources of the images are not copied.
+    app.node.setContext(DISABLE_ASSET_STAGING_CONTEXT, true);
+    return buildDeployment(app, config);
+  } finally {
+    rmSync(outdir, { recursive: true });
+  }
 }
 
 /** The version that the configuration makes. Its id contains a hash of the stacks that it is in, so they are built once without it. */
@@ -123,7 +140,10 @@ function addStacks(app: App, config: DeployConfig, version: Version): Stack[] {
   const control = new ControlStack(app, `${name}-control`, config, ofVersion(`${name}-control`, 'the control worker'));
   const gpu = new GpuStack(app, `${name}-gpu`, config, { ...ofVersion(`${name}-gpu`, 'the GPU workers'), topic });
   const workers = [control, gpu];
-  for (const stack of workers) new CfnOutput(stack, VERSION_OUTPUT, { value: version.id });
+  for (const stack of workers) {
+    new CfnOutput(stack, VERSION_OUTPUT, { value: version.id });
+    if (isStopped(config)) new CfnOutput(stack, STOPPED_OUTPUT, { value: 'true' });
+  }
   if (ui !== false) {
     const { cluster, controlLogs: logGroup } = shared;
     const pages = { ...props('the web pages'), ...resources, entrance, cluster, logGroup };

@@ -17,7 +17,7 @@ import { DescribeServicesCommand, ECSClient } from '@aws-sdk/client-ecs';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { InputError } from '../data/errors.ts';
 import { DEPLOYMENT_TAG } from './budget.ts';
-import { CLUSTER_OUTPUT, stackNameOf, VERSION_OUTPUT } from './versions.ts';
+import { CLUSTER_OUTPUT, stackNameOf, STOPPED_OUTPUT, VERSION_OUTPUT } from './versions.ts';
 
 /** The deployment of a configuration, in its account and region if it names them. */
 export interface Target {
@@ -40,8 +40,11 @@ export interface DeployedStack {
 export interface DeployedVersion {
   id: string;
   stacks: string[];
-  /** `drained`: all its runs have ended, and its control worker has stopped its service. */
-  state: 'current' | 'draining' | 'drained';
+  /**
+   * `stopped`: it is deployed with `temporal.stopped`, and its runs may be paused. `drained`: all its runs have ended, and its control
+   * worker has stopped its service.
+   */
+  state: 'current' | 'stopped' | 'draining' | 'drained';
 }
 
 const DELETE_SECONDS = 3600;
@@ -79,19 +82,23 @@ export async function deployedStacks(target: Target): Promise<DeployedStack[]> {
 /** The versions in these stacks. The shared cluster's stack names the current one. */
 export async function deployedVersions(target: Target, stacks: DeployedStack[]): Promise<DeployedVersion[]> {
   const shared = stacks.find(({ outputs }) => outputs[CLUSTER_OUTPUT] !== undefined);
-  const byId = new Map<string, string[]>();
-  for (const { name, outputs } of stacks) {
-    const id = outputs[VERSION_OUTPUT];
-    if (id !== undefined && name !== shared?.name) byId.set(id, [...(byId.get(id) ?? []), name]);
+  const byId = new Map<string, DeployedStack[]>();
+  for (const stack of stacks) {
+    const id = stack.outputs[VERSION_OUTPUT];
+    if (id !== undefined && stack !== shared) byId.set(id, [...(byId.get(id) ?? []), stack]);
   }
   const client = new ECSClient(inRegion(target));
-  const stateOf = async (id: string): Promise<DeployedVersion['state']> => {
+  const stateOf = async (id: string, own: DeployedStack[]): Promise<DeployedVersion['state']> => {
+    // Its control worker does not run either, so the count of the service does not tell it from a drained version.
+    if (own.some(({ outputs }) => outputs[STOPPED_OUTPUT] !== undefined)) return 'stopped';
     if (id === shared?.outputs[VERSION_OUTPUT]) return 'current';
     const request = { cluster: shared?.outputs[CLUSTER_OUTPUT], services: [stackNameOf('control', { id })] };
     const { services = [] } = await client.send(new DescribeServicesCommand(request));
     return services[0]?.desiredCount === 0 ? 'drained' : 'draining';
   };
-  return Promise.all([...byId].map(async ([id, names]) => ({ id, stacks: names, state: await stateOf(id) })));
+  return Promise.all(
+    [...byId].map(async ([id, own]) => ({ id, stacks: own.map(({ name }) => name), state: await stateOf(id, own) })),
+  );
 }
 
 /** The ids of the resources of a type in a stack. */

@@ -19,6 +19,7 @@ import {
   type ObjectIdentifier,
 } from '@aws-sdk/client-s3';
 import pRetry from 'p-retry';
+import type { DeployConfig } from '../config/deployment.ts';
 import { DEPLOYMENT_TAG } from './budget.ts';
 import { inRegion, resourcesOf, type Target } from './deployed.ts';
 
@@ -27,17 +28,22 @@ const KEY_DAYS = 7;
 /** Access logs arrive late, so that a bucket may be filled again while it is deleted. */
 const BUCKET_ATTEMPTS = 5;
 
-/** What stays when the stacks are deleted. */
+/** What stays when the stacks are deleted, and can be deleted afterwards. */
 export interface Retained {
   buckets: string[];
   /** ARNs. */
   keys: string[];
+  /** ARNs of further keys, which may encrypt objects in the bucket that the configuration names: they are not deleted. */
+  keysOfOwnBucket: string[];
   /** ARNs. */
   snapshots: string[];
 }
 
-/** The resources with the deployment's tag that outlive its stacks. */
-export async function retainedOf(target: Target): Promise<Retained> {
+/**
+ * The resources with the deployment's tag that outlive its stacks. The bucket and the key that the configuration names are not among them:
+ * they have the tag if an earlier deployment of the same name created them.
+ */
+export async function retainedOf({ storage, kmsKeyArn, ...target }: DeployConfig): Promise<Retained> {
   const client = new ResourceGroupsTaggingAPIClient(inRegion(target));
   const arns: string[] = [];
   const filter = {
@@ -49,11 +55,19 @@ export async function retainedOf(target: Target): Promise<Retained> {
   const of = (service: string) => arns.filter((arn) => arn.split(':')[2] === service);
   const kms = new KMSClient(inRegion(target));
   const keys: string[] = [];
-  for (const arn of of('kms')) {
+  for (const arn of of('kms').filter((key) => key !== kmsKeyArn)) {
     const { KeyMetadata } = await kms.send(new DescribeKeyCommand({ KeyId: arn }));
     if (KeyMetadata!.KeyState !== 'PendingDeletion') keys.push(arn);
   }
-  return { buckets: of('s3').map((arn) => arn.split(':')[5]), keys, snapshots: of('rds') };
+  const hasOwnBucket = storage.bucket !== undefined;
+  return {
+    buckets: of('s3')
+      .map((arn) => arn.split(':')[5])
+      .filter((bucket) => bucket !== storage.bucket),
+    keys: hasOwnBucket ? [] : keys,
+    keysOfOwnBucket: hasOwnBucket ? keys : [],
+    snapshots: of('rds'),
+  };
 }
 
 const s3Of = (target: Target) =>

@@ -83,7 +83,8 @@ export class ObservabilityStack extends Stack {
     addOperationAlarms(this, config, this.topic);
 
     new cloudwatch.Dashboard(this, 'Dashboard', {
-      dashboardName: name,
+      // Dashboards are global: the same deployment in another region has its own.
+      dashboardName: `${name}-${this.region}`,
       widgets: [
         ...pools.map((pool) => poolGraphs(name, pool)),
         [graph('Runs that wait for a decision', [parked]), graph('Seconds since the last heartbeat', [heartbeat])],

@@ -20,9 +20,21 @@ export interface ScalingProps {
   idleMinutes: number;
 }
 
+/** Application Auto Scaling's limit for the steps of a policy. */
+const MAX_STEPS = 20;
+
 /**
- * Sets the service's number of tasks to the demand. Scaling in never interrupts work: the demand includes activities in progress, and
- * ECS does not stop a task that protects itself.
+ * The numbers of workers that scaling can set, the last of which is `maxWorkers`: every number up to 20 workers. With more, the gaps grow with
+ * the numbers, so that the next number that is enough for a demand is at most a fifth above it.
+ */
+function workerSteps(maxWorkers: number): number[] {
+  const steps = Math.min(maxWorkers, MAX_STEPS);
+  return Array.from({ length: steps }, (_, i) => Math.max(i + 1, Math.round(maxWorkers ** ((i + 1) / steps))));
+}
+
+/**
+ * Sets the service's number of tasks to the demand, up to `maxWorkers`. Scaling in never interrupts work: the demand includes activities in
+ * progress, and ECS does not stop a task that protects itself.
  */
 export function scaleToDemand(scope: Construct, props: ScalingProps): void {
   const { service, maxWorkers, stopped, demand, startMinutes, idleMinutes } = props;
@@ -38,11 +50,12 @@ export function scaleToDemand(scope: Construct, props: ScalingProps): void {
   const alarm = { metric: demand, threshold: 1, treatMissingData: TreatMissingData.IGNORE };
 
   const some = new scaling.StepScalingAction(scope, 'ToDemand', { ...policy, cooldown: Duration.seconds(0) });
-  for (let workers = 1; workers <= maxWorkers; workers++) {
+  const steps = workerSteps(maxWorkers);
+  for (const [index, workers] of steps.entries()) {
     // The bounds are relative to the alarm's threshold.
     some.addAdjustment({
       adjustment: workers,
-      lowerBound: workers - 1,
+      lowerBound: steps[index - 1] ?? 0,
       ...(workers < maxWorkers && { upperBound: workers }),
     });
   }

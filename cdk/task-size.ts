@@ -16,7 +16,7 @@ export function checkTaskSizes(app: App): void {
     if (bytes <= MAX_BYTES) continue;
     throw new InputError(
       `A task definition of ${stack.stackName} would have ${Math.ceil(bytes / 1024)} KiB, but ECS allows 64: shorten environment, ` +
-        'caBundle (only the certificates that are needed) or schedules (selm schedule create makes others).',
+        'caBundle (only the certificates that are needed), temporal.dynamicConfig or schedules (selm schedule create makes others).',
     );
   }
 }

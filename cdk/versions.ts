@@ -13,6 +13,9 @@ export interface Version {
 /** Output with the version: of a version's stacks with its id, and of the shared cluster's stack with that of the current version. */
 export const VERSION_OUTPUT = 'Version';
 
+/** Output of a version's stacks while they are deployed with `temporal.stopped`. */
+export const STOPPED_OUTPUT = 'Stopped';
+
 /** Output of the shared cluster's stack with the name of the cluster. */
 export const CLUSTER_OUTPUT = 'ControlCluster';
 

@@ -24,7 +24,7 @@ export function deployDestroyCommand(): Command {
       await deployed.checkAccount(target);
       const stacks = await deployed.deployedStacks(target);
       const before = await removal.retainedOf(target);
-      if (stacks.length === 0 && Object.values(before).flat().length === 0)
+      if ([stacks, before.buckets, before.keys, before.snapshots].every(({ length }) => length === 0))
         throw new InputError(`There is no deployment "${target.name}" in this account and region.`);
 
       console.log(`The deployment "${target.name}". Deleted:`);
@@ -39,6 +39,10 @@ export function deployDestroyCommand(): Command {
       for (const key of before.keys) console.log(`  key ${key}`);
       for (const snapshot of before.snapshots) console.log(`  database snapshot ${snapshot}`);
       if (target.temporal.kind === 'self-hosted') console.log("  the final snapshot of Temporal's database");
+      const { bucket: ownBucket } = target.storage;
+      if (ownBucket !== undefined)
+        console.log(`  Bucket ${ownBucket} (storage.bucket) stays: delete the objects under ${target.name}/ yourself.`);
+      if (target.kmsKeyArn !== undefined) console.log(`  Key ${target.kmsKeyArn} (kmsKeyArn) stays.`);
       console.log("  Images stay in CDK's repository; npx cdk gc --unstable=gc deletes unused ones.");
       if (running > 0)
         console.log(`${running} tasks are running. End runs first: selm stop NAME, selm schedule delete NAME.`);
@@ -51,7 +55,7 @@ export function deployDestroyCommand(): Command {
       }
       if (!everything) return;
       // Snapshots of databases, and keys that were retained, have appeared meanwhile.
-      const { buckets, keys, snapshots } = await removal.retainedOf(target);
+      const { buckets, keys, keysOfOwnBucket, snapshots } = await removal.retainedOf(target);
       for (const bucket of buckets) {
         await removal.deleteBucket(target, bucket);
         console.log(`Bucket ${bucket} is deleted.`);
@@ -60,6 +64,8 @@ export function deployDestroyCommand(): Command {
       for (const key of keys) await removal.deleteKey(target, key);
       if (snapshots.length > 0) console.log(`Snapshots are deleted: ${snapshots.length}.`);
       if (keys.length > 0) console.log(`Keys are deleted in 7 days: ${keys.join(', ')}`);
+      for (const key of keysOfOwnBucket)
+        console.log(`Key ${key} stays: objects in ${ownBucket} may be encrypted with it.`);
     });
 }
 

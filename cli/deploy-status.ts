@@ -28,6 +28,7 @@ export async function readDeployed(target: Target) {
 
 const MEANING: Record<DeployedVersion['state'], string> = {
   current: 'new runs start on it',
+  stopped: 'its runs continue when it is deployed without temporal.stopped',
   draining: 'runs in progress stay on it',
   drained: 'all its runs have ended; the next selm deploy deletes its stacks',
 };

@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import type { DeployedVersion } from '../cdk/deployed.ts';
 import { obsoleteStacks } from '../cdk/removed-sections.ts';
+import type { Version } from '../cdk/versions.ts';
 import { CONTEXT_KEY, isStopped, type DeployConfig } from '../config/deployment.ts';
 import { loadDeployConfig } from '../config/load-deployment.ts';
 import { InputError } from '../data/errors.ts';
@@ -50,7 +52,9 @@ export function deployCommand(): Command {
           return console.log('cdk.context.json is written.');
         }
         requireDeployPackages();
-        await removeObsolete(config);
+        const { checkDeployment } = await import('../cdk/build.ts');
+        const version = checkDeployment(config);
+        await removeObsolete(config, version);
         if ((await runCdk(config, cdkArguments)) !== 0) return void (process.exitCode = FAILED);
         const { stacks, versions } = await readDeployed(config);
         showDeployed(stacks, versions);
@@ -63,10 +67,13 @@ export function deployCommand(): Command {
  * @returns its exit code; null when a signal ended it
  */
 async function runCdk(config: DeployConfig, cdkArguments: string[]): Promise<number | null> {
-  const output = mkdtempSync(join(tmpdir(), 'selm-deploy-'));
+  const folder = mkdtempSync(join(tmpdir(), 'selm-deploy-'));
   try {
     const executable = createRequire(import.meta.url).resolve('aws-cdk/bin/cdk');
-    const settings = ['--all', '--output', output, '--context', `${CONTEXT_KEY}=${JSON.stringify(config)}`];
+    // In a file, because Linux limits an argument to 128 KiB.
+    const file = join(folder, 'config.json');
+    writeFileSync(file, JSON.stringify(config));
+    const settings = ['--all', '--output', join(folder, 'cdk.out'), '--context', `${CONTEXT_KEY}=${file}`];
     const cdk = spawn(process.execPath, [executable, 'deploy', ...settings, ...cdkArguments], {
       cwd: root,
       stdio: 'inherit',
@@ -74,24 +81,20 @@ async function runCdk(config: DeployConfig, cdkArguments: string[]): Promise<num
     const [code] = (await once(cdk, 'exit')) as [number | null];
     return code;
   } finally {
-    rmSync(output, { recursive: true });
+    rmSync(folder, { recursive: true });
   }
 }
 
 /**
  * Deletes the stacks of earlier versions whose runs have all ended, and those of sections that the configuration has no more.
- * @throws InputError when the credentials are those of another account, or runs of another version would lose their server
+ * @param version what the configuration makes current
+ * @throws InputError when the credentials are those of another account, or runs of another version would lose their workers or server
  */
-async function removeObsolete(config: DeployConfig): Promise<void> {
+async function removeObsolete(config: DeployConfig, version: Version): Promise<void> {
   const { checkAccount, deleteStack } = await import('../cdk/deployed.ts');
   await checkAccount(config);
   const { stacks: deployed, versions } = await readDeployed(config);
-  const draining = versions.find(({ state }) => state === 'draining');
-  if (draining && isStopped(config)) {
-    throw new InputError(
-      `temporal.stopped: version ${draining.id} still has runs in progress; wait until they have ended, or stop them.`,
-    );
-  }
+  checkStopped(config, version, versions);
   for (const { id, stacks } of versions.filter(({ state }) => state === 'drained')) {
     console.log(`Version ${id} is drained: its stacks are deleted.`);
     await Promise.all(stacks.map((stack) => deleteStack(config, stack)));
@@ -99,6 +102,34 @@ async function removeObsolete(config: DeployConfig): Promise<void> {
   for (const { stack, reason } of obsoleteStacks(config, deployed)) {
     console.log(`${reason}: the stack ${stack} is deleted.`);
     await deleteStack(config, stack);
+  }
+}
+
+/**
+ * Checks that a deployment which stops, or was stopped, keeps its version: paused runs continue on their own version only.
+ * @throws InputError that says what to deploy or to wait for first
+ */
+function checkStopped(config: DeployConfig, { id }: Version, versions: DeployedVersion[]): void {
+  const stopped = versions.filter(({ state }) => state === 'stopped');
+  if (stopped.length > 0 && stopped.every((version) => version.id !== id)) {
+    throw new InputError(
+      `Version ${stopped[0].id} is stopped, and its runs continue on it only, but the configuration makes version ${id}: deploy the ` +
+        'configuration of the stopped version without temporal.stopped first, with the selm and the images of that version.',
+    );
+  }
+  if (!isStopped(config)) return;
+  const draining = versions.find(({ state }) => state === 'draining');
+  if (draining) {
+    throw new InputError(
+      `temporal.stopped: version ${draining.id} still has runs in progress; wait until they have ended, or stop them.`,
+    );
+  }
+  const current = versions.find(({ state }) => state === 'current');
+  if (current && current.id !== id) {
+    throw new InputError(
+      `temporal.stopped: the configuration makes version ${id}, but version ${current.id} is current; ` +
+        'deploy the other changes first, without temporal.stopped, or take them back.',
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 /** Reads and checks the configuration of a deployment. */
 import { dirname, resolve } from 'node:path';
 import { InputError } from '../data/errors.ts';
+import { cronProblem } from './cron.ts';
 import { deploySchema, type DeployConfig } from './deployment.ts';
 import { readCaBundle } from './deployment/ca-bundle.ts';
 import { enterpriseConflict } from './deployment/enterprise-conflicts.ts';
@@ -22,6 +23,14 @@ export function loadDeployConfig(file: string): DeployConfig {
     ...schedule,
     run: loadRun(schedule.run, file),
   }));
+  const names = schedules.map(({ run }) => String(run['name']));
+  const second = names.findIndex((name, index) => names.indexOf(name) < index);
+  if (second >= 0) {
+    throw new InputError(
+      `${file}: schedules.${names.indexOf(names[second])} and schedules.${second} both have the run "${names[second]}"; ` +
+        'give each run its own name.',
+    );
+  }
   const { caBundle } = config;
   return {
     ...config,
@@ -58,6 +67,8 @@ function conflictIn(config: DeployConfig): string | undefined {
       'Temporal Cloud is reached by PrivateLink only.'
     );
   }
+  if (temporal.kind === 'self-hosted' && temporal.minAcu > temporal.maxAcu)
+    return `temporal.minAcu: ${temporal.minAcu} is above temporal.maxAcu, which is ${temporal.maxAcu}; lower the one or raise the other.`;
   const image = imageProblem(images, network.natGateways);
   if (image !== undefined) return image;
   const twice = Object.keys(secrets).find((name) => name in environment);
@@ -81,8 +92,8 @@ function fargateProblem({ cpu, memoryMiB }: DeployConfig['control']): string | u
 /** What the server would refuse, which only the control worker's log would say. */
 function calendarProblem(schedules: DeployConfig['schedules']): string | undefined {
   for (const [index, { cron, timezone }] of schedules.entries()) {
-    if (cron.trim().split(/\s+/).length !== 5)
-      return `schedules.${index}.cron: "${cron}" does not have five fields; give a cron expression such as 0 3 * * 1.`;
+    const problem = cronProblem(cron, timezone);
+    if (problem !== undefined) return `schedules.${index}.cron: "${cron}" ${problem}`;
     if (!isTimeZone(timezone))
       return `schedules.${index}.timezone: "${timezone}" is not known; give a time zone such as Europe/Berlin.`;
   }

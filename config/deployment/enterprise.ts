@@ -37,7 +37,10 @@ export const enterpriseSettings = {
     .optional()
     .describe('The only region to deploy to. Default: that of the AWS environment. Needs `account`.'),
   storage: storageSchema.prefault({}).describe('The bucket of the artifacts.'),
-  kmsKeyArn: arn('kms', 'REGION:ACCOUNT:key/…')
+  // Not of an alias, which IAM policies do not resolve.
+  kmsKeyArn: z
+    .string()
+    .regex(/^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[\w-]+$/, 'expected arn:aws:kms:REGION:ACCOUNT:key/…')
     .optional()
     .describe(
       'An existing KMS key that encrypts the bucket, logs, the database, disks, secrets and alarms. docs/deploy.md says what ' +

@@ -8,12 +8,18 @@ export const zone = z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d+[a-z]$/, 'expected 
 /** The database and the load balancers need two zones. */
 const zones = z.array(zone).min(2);
 
+/** AWS allows /16 to /28, but a /28 has room for one subnet only. */
+const RANGE = 'expected an IPv4 address range from /16 to /27, such as 10.20.0.0/16';
+const addressRange = z.cidrv4(RANGE).refine((range) => {
+  const prefix = Number(range.split('/')[1]);
+  return prefix >= 16 && prefix <= 27;
+}, RANGE);
+
 const vpcSchema = z.strictObject({
   id: id('vpc').describe('Id of the VPC.'),
-  cidr: z
-    .string()
-    .regex(/^\d+\.\d+\.\d+\.\d+\/\d+$/, 'expected an address range, such as 10.20.0.0/16')
-    .describe('Addresses that may connect to the Temporal server, the endpoints and internal web pages.'),
+  cidr: addressRange.describe(
+    'Addresses that may connect to the Temporal server, the endpoints and internal web pages, from /16 to /27.',
+  ),
   availabilityZones: zones.describe('Zones of the subnets.'),
   privateSubnets: z
     .array(id('subnet'))

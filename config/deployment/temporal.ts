@@ -21,6 +21,10 @@ export const cloudSchema = z
   })
   .describe('Temporal Cloud.');
 
+/** Capacity units of Aurora Serverless v2. */
+const MAX_ACU = 256;
+const acu = z.number().multipleOf(0.5, 'expected steps of 0.5').max(MAX_ACU, `expected at most ${MAX_ACU}`);
+
 const HOSTNAME = /^[a-z0-9-]+(\.[a-z0-9-]+)+$/;
 
 export const selfHostedSchema = z
@@ -53,13 +57,16 @@ export const selfHostedSchema = z
       .record(z.string(), z.unknown())
       .default({})
       .describe("Settings of Temporal's dynamic configuration, such as `limit.blobSize.error: 4194304`."),
-    minAcu: z
-      .number()
-      .min(0)
-      .max(128)
+    minAcu: acu
+      .min(0, `expected 0 to ${MAX_ACU}`)
       .default(0)
-      .describe('Minimum capacity of the Aurora database; at 0 it pauses while it has no connections.'),
-    maxAcu: z.number().min(1).max(128).default(2).describe('Maximum capacity of the Aurora database.'),
+      .describe(
+        'Minimum capacity of the Aurora database, in steps of 0.5; at 0 it pauses while it has no connections.',
+      ),
+    maxAcu: acu
+      .min(1, `expected 1 to ${MAX_ACU}`)
+      .default(2)
+      .describe('Maximum capacity of the Aurora database, in steps of 0.5.'),
     databaseCa: z
       .string()
       .regex(/-----BEGIN CERTIFICATE-----/, 'expected certificates in PEM')

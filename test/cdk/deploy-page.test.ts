@@ -136,12 +136,49 @@ it.each([
     '"alarmEmail" cannot be "ops": expected an email address, such as ops@example.com; see docs/deployment-settings.md.',
   ],
   [
+    { temporal: { kind: 'self-hosted', minAcu: 4 } },
+    'temporal.minAcu: 4 is above temporal.maxAcu, which is 2; lower the one or raise the other.',
+  ],
+  [
+    { temporal: { kind: 'self-hosted', minAcu: 0.3 } },
+    '"temporal.minAcu" cannot be 0.3: expected steps of 0.5; see docs/deployment-settings.md.',
+  ],
+  [
+    { temporal: { kind: 'self-hosted', minAcu: -0.5 } },
+    '"temporal.minAcu" cannot be -0.5: expected 0 to 256; see docs/deployment-settings.md.',
+  ],
+  [
+    { temporal: { kind: 'self-hosted', maxAcu: 0.5 } },
+    '"temporal.maxAcu" cannot be 0.5: expected 1 to 256; see docs/deployment-settings.md.',
+  ],
+  [
+    { temporal: { kind: 'self-hosted', maxAcu: 300 } },
+    '"temporal.maxAcu" cannot be 300: expected at most 256; see docs/deployment-settings.md.',
+  ],
+  [
     { control: { cpu: 1024 } },
     'control.memoryMiB: Fargate has no task with cpu: 1024 and 1024 MiB; give 2048 to 8192, in steps of 1024.',
   ],
   [
     { schedules: [{ cron: '0 3 * *', run: './weekly.yaml' }] },
     'schedules.0.cron: "0 3 * *" does not have five fields; give a cron expression such as 0 3 * * 1.',
+  ],
+  [
+    { schedules: [{ cron: '99 77 * * 9', run: './weekly.yaml' }] },
+    'schedules.0.cron: "99 77 * * 9" has "99" as the minute; give values from 0 to 59, or ranges and steps of them.',
+  ],
+  [
+    { schedules: [{ cron: 'TZ=Europe/Berlin 0 3 * * 1', run: './weekly.yaml' }] },
+    'schedules.0.cron: "TZ=Europe/Berlin 0 3 * * 1" has a time zone besides timezone: UTC; give it as timezone only.',
+  ],
+  [
+    {
+      schedules: ['0 3 * * 1', '0 3 * * 2', '0 3 * * 3'].map((cron, day) => ({
+        cron,
+        run: { ...weekly, ...(day === 1 && { name: 'other' }) },
+      })),
+    },
+    'schedules.0 and schedules.2 both have the run "weekly"; give each run its own name.',
   ],
   [
     { schedules: [{ cron: '0 3 * * 1', timezone: 'Europe/Berln', run: './weekly.yaml' }] },

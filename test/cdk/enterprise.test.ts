@@ -228,6 +228,12 @@ it('the outputs name what an operator looks for', () => {
   expect(scheduled.template.Outputs!['Schedules'].Value).toBe('weekly');
 });
 
+it('the dashboard has the region in its name, since names of dashboards are global', () => {
+  const [given, ofEnvironment] = [EXISTING, BARE].map((name) => all(name, 'AWS::CloudWatch::Dashboard'));
+  expect(given).toMatchObject([{ DashboardName: 'selm-eu-central-1' }]);
+  expect(ofEnvironment).toMatchObject([{ DashboardName: { 'Fn::Join': ['', ['selm-', { Ref: 'AWS::Region' }]] } }]);
+});
+
 it('the containers that run selm, and only these, have the proxy and the certificates; AWS is reached directly', () => {
   const containers = all(EXISTING, 'AWS::ECS::TaskDefinition').flatMap(
     ({ ContainerDefinitions }) =>
@@ -314,6 +320,11 @@ it.each([
     { network: { vpc: { ...existingVpc, privateSubnets: ['subnet-0123abca', 'subnet-0123abcb', 'subnet-0123abcc'] } } },
     'network.vpc.privateSubnets has 3 ids for 2 availabilityZones; give one per zone, in the same order.',
   ],
+  ...['999.1.1.1/99', '10.20.0.0', '10.20.0.0/15', '10.20.0.0/28', '2001:db8::/32'].map((cidr): [object, string] => [
+    { network: { vpc: { ...existingVpc, cidr } } },
+    `"network.vpc.cidr" cannot be "${cidr}": expected an IPv4 address range from /16 to /27, such as 10.20.0.0/16; ` +
+      'see docs/deployment-settings.md.',
+  ]),
   [
     { network: { vpc: existingVpc, endpoints: true } },
     'network.vpc.routeTables is missing: network.endpoints: true adds an S3 endpoint to the route tables of the private subnets.',
@@ -332,8 +343,9 @@ it.each([
   ],
   [{ tags: { 'aws:owner': 'us' } }, 'tags.aws:owner is reserved; give it another name.'],
   [
-    { kmsKeyArn: 'alias/company' },
-    '"kmsKeyArn" cannot be "alias/company": expected arn:aws:kms:REGION:ACCOUNT:key/…; see docs/deployment-settings.md.',
+    { kmsKeyArn: 'arn:aws:kms:eu-central-1:111122223333:alias/company' },
+    '"kmsKeyArn" cannot be "arn:aws:kms:eu-central-1:111122223333:alias/company": expected arn:aws:kms:REGION:ACCOUNT:key/…; ' +
+      'see docs/deployment-settings.md.',
   ],
 ])('%j is refused in one sentence', (document, problem) => {
   const file = join(folder, 'bad.yaml');

@@ -6,6 +6,13 @@ import { scalingPage, SCALING_PAGE } from '../../docs/write-scaling.ts';
 import { evaluate } from './simulated-alarms.ts';
 import { jobsOf, type Day } from './simulated-day.ts';
 import { ARRIVALS, OUTAGE, RELEASE, releaseOf, theDay } from './the-day.ts';
+import { resourcesOf, synthesize } from './variants.ts';
+
+interface Step {
+  MetricIntervalLowerBound: number;
+  MetricIntervalUpperBound?: number;
+  ScalingAdjustment: number;
+}
 
 const day = theDay();
 const sum = ({ minutes }: Day, pool: PoolName, key: 'lost' | 'ended' | 'endedAtWork' | 'jobsDone') =>
@@ -34,6 +41,33 @@ it('each pool follows its own demand, up to its own limit', () => {
   expect(Math.max(...day.minutes.flatMap(({ node }) => Object.values(node.versions)))).toBe(1);
   expect(Math.max(...workers(day, 'node', ARRIVALS.single[0], ARRIVALS.node[0]))).toBe(0);
 });
+
+it.each([4, 20, 21, 50])(
+  'up to %i workers: at most 20 steps, which Application Auto Scaling allows, and enough workers for every demand',
+  (maxWorkers) => {
+    const template = synthesize({ gpu: { pools: { single: { maxWorkers } } } });
+    const policies = resourcesOf(template, 'AWS::ApplicationAutoScaling::ScalingPolicy').map(
+      ({ Properties }) => Properties['StepScalingPolicyConfiguration'].StepAdjustments as Step[],
+    );
+    const toDemand = policies.filter(([{ ScalingAdjustment }]) => ScalingAdjustment > 0);
+    expect(toDemand).toHaveLength(2);
+    for (const steps of toDemand) {
+      expect(steps.length).toBe(Math.min(maxWorkers, 20));
+      for (let demand = 1; demand <= maxWorkers + 10; demand++) {
+        // The bounds are relative to the alarm's threshold, 1.
+        const matching = steps.filter(
+          ({ MetricIntervalLowerBound: lower, MetricIntervalUpperBound: upper = Infinity }) =>
+            demand - 1 >= lower && demand - 1 < upper,
+        );
+        expect(matching).toHaveLength(1);
+        const [{ ScalingAdjustment: workers }] = matching;
+        const wanted = Math.min(demand, maxWorkers);
+        expect(workers).toBeGreaterThanOrEqual(wanted);
+        expect(workers).toBeLessThanOrEqual(Math.min(maxWorkers, maxWorkers > 20 ? 1.2 * wanted : wanted));
+      }
+    }
+  },
+);
 
 it('no worker is ended while it works', () => {
   for (const pool of POOLS) {

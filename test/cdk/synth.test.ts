@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildDeployment, createApp } from '../../cdk/build.ts';
-import { stackNameOf } from '../../cdk/versions.ts';
+import { stackNameOf, STOPPED_OUTPUT } from '../../cdk/versions.ts';
 import { checkDeployConfig } from '../../config/load-deployment.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { findCfnLint } from './cfn-lint.ts';
@@ -282,4 +282,9 @@ it('a stopped deployment has no task, and none comes', () => {
   ]);
   const targets = resourcesOf(stopped, 'AWS::ApplicationAutoScaling::ScalableTarget');
   expect(targets.map(({ Properties }) => Properties['MaxCapacity'])).toEqual([0, 0]);
+  // By it, `selm deploy` tells the stopped version from a drained one, whose stacks it deletes.
+  const [marked, unmarked] = [stopped, stacks[defaults]].map((all) =>
+    all.filter(({ template }) => template.Outputs?.[STOPPED_OUTPUT]).map(({ name }) => name),
+  );
+  expect([marked, unmarked]).toEqual([['selm-control', 'selm-gpu'], []]);
 });

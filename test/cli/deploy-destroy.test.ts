@@ -35,7 +35,8 @@ import { temporaryFolder } from '../temporary.ts';
 
 const folder = temporaryFolder();
 const file = join(folder, 'deploy.yaml');
-writeFileSync(file, 'images: { control: registry/selm, gpu: registry/selm-gpu }\n');
+const images = 'images: { control: registry/selm, gpu: registry/selm-gpu }';
+writeFileSync(file, `${images}\n`);
 
 let env: Record<string, string>;
 let moto: Awaited<ReturnType<typeof startMoto>>;
@@ -89,6 +90,12 @@ function createStack(name: string, Resources: object, outputs: Record<string, st
 async function createBucket(name: string, deployment: string) {
   await s3.send(new CreateBucketCommand({ Bucket: name }));
   await s3.send(new PutBucketTaggingCommand({ Bucket: name, Tagging: { TagSet: tags(deployment) } }));
+}
+
+/** Creates a key with the tag of the deployment. @returns its ARN */
+async function createKey() {
+  const Tags = [{ TagKey: 'selm-deployment', TagValue: 'selm' }];
+  return (await kms.send(new CreateKeyCommand({ Tags }))).KeyMetadata!.Arn!;
 }
 
 beforeAll(async () => {
@@ -149,8 +156,7 @@ beforeAll(async () => {
   for (let i = 0; i < 1005; i++) await put(`selm/${i}`);
   await put('selm/0');
   await s3.send(new DeleteObjectCommand({ Bucket: 'selm-artifacts', Key: 'selm/1' }));
-  const created = await kms.send(new CreateKeyCommand({ Tags: [{ TagKey: 'selm-deployment', TagValue: 'selm' }] }));
-  key = created.KeyMetadata!.KeyId!;
+  key = await createKey();
   await rds.send(
     new CreateDBClusterCommand({
       DBClusterIdentifier: 'temporal',
@@ -176,7 +182,7 @@ const stacks = async () =>
     .map(({ StackName }) => StackName!)
     .sort();
 const buckets = async () => (await s3.send(new ListBucketsCommand({}))).Buckets!.map(({ Name }) => Name).sort();
-const keyState = async () => (await kms.send(new DescribeKeyCommand({ KeyId: key }))).KeyMetadata!.KeyState;
+const keyState = async (KeyId = key) => (await kms.send(new DescribeKeyCommand({ KeyId }))).KeyMetadata!.KeyState;
 const snapshots = async () =>
   (await rds.send(new DescribeDBClusterSnapshotsCommand({ SnapshotType: 'manual' }))).DBClusterSnapshots!.length;
 
@@ -203,13 +209,24 @@ it('status shows the versions and what one looks for', async () => {
 
 it('a stopped server is refused while another version has runs', async () => {
   const stopped = join(folder, 'stopped.yaml');
-  const images = 'images: { control: registry/selm, gpu: registry/selm-gpu }';
   writeFileSync(stopped, `${images}\ntemporal: { kind: self-hosted, stopped: true }\n`);
   const { code, stderr } = await selm(['deploy', '--config', stopped], env);
   expect([code, stderr]).toEqual([
     2,
     'selm: temporal.stopped: version 2-bbbbbbbb still has runs in progress; wait until they have ended, or stop them.\n',
   ]);
+});
+
+it('a configuration that ECS would refuse is refused before anything is deleted, also if it is too long for an argument', async () => {
+  const before = await stacks();
+  const long = join(folder, 'long.yaml');
+  writeFileSync(long, `${images}\nenvironment: { NOTES: ${'x'.repeat(200 * 1024)} }\n`);
+  const { code, stderr } = await selm(['deploy', '--config', long], env);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(
+    /^selm: A task definition of selm-control-\S+ would have 20\d KiB, but ECS allows 64: shorten environment, [^\n]+\n$/,
+  );
+  expect(await stacks()).toEqual(before);
 });
 
 it('a deployment deletes the stacks of drained versions and of sections that were removed first, and no others', async () => {
@@ -255,4 +272,23 @@ it('destroy --everything deletes what stayed, and nothing of another deployment'
   expect([await keyState(), await snapshots()]).toEqual(['PendingDeletion', 0]);
   const again = await deploy('destroy', '--everything', '--yes');
   expect([again.code, again.stderr]).toEqual([2, 'selm: There is no deployment "selm" in this account and region.\n']);
+});
+
+it('destroy --everything keeps a bucket and a key that the configuration names, although an earlier deployment has tagged them', async () => {
+  for (const bucket of ['earlier-artifacts', 'earlier-logs']) await createBucket(bucket, 'selm');
+  await s3.send(new PutObjectCommand({ Bucket: 'earlier-artifacts', Key: 'selm/policy', Body: 'kept' }));
+  const [named, ofBucket] = [await createKey(), await createKey()];
+  const own = join(folder, 'own.yaml');
+  writeFileSync(own, JSON.stringify({ storage: { bucket: 'earlier-artifacts' }, kmsKeyArn: named }));
+  const destroy = () => selm(['deploy', 'destroy', '--everything', '--yes', '--config', own], env);
+  const { code, stdout, stderr } = await destroy();
+  expect(code, stderr).toBe(0);
+  expect(await buckets()).toEqual(['earlier-artifacts', 'other-artifacts']);
+  expect([await keyState(named), await keyState(ofBucket)]).toEqual(['Enabled', 'Enabled']);
+  expect(stdout).toContain(
+    '  Bucket earlier-artifacts (storage.bucket) stays: delete the objects under selm/ yourself.\n' +
+      `  Key ${named} (kmsKeyArn) stays.\n`,
+  );
+  expect(stdout).toContain(`Key ${ofBucket} stays: objects in earlier-artifacts may be encrypted with it.\n`);
+  expect((await destroy()).stderr).toBe('selm: There is no deployment "selm" in this account and region.\n');
 });
