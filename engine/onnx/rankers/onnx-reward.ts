@@ -71,7 +71,7 @@ export class OnnxReward implements RewardModel {
     const padId =
       typeof fromConfig === 'number'
         ? fromConfig
-        : tokenizer.tokenizer.token_to_id(tokenizer.special['pad_token'] ?? '');
+        : tokenizer.tokenizer.tokenToId(tokenizer.special['pad_token'] ?? '');
     return new OnnxReward(session, file, tokenizer, { padId: padId ?? 0, limit: limitOf(tokenizer, config) });
   }
 
