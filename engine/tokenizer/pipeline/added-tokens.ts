@@ -83,10 +83,14 @@ export class AddedTokens {
       const { single_word, lstrip, rstrip } = this.tokens.get(id)!;
       if (single_word && isInWord(text, start, end)) continue;
       let [from, to] = [start, end];
-      while (lstrip && from > done && SPACE.test(text[from - 1])) from--;
+      if (lstrip) {
+        while (from > done && SPACE.test(text[from - 1])) from--;
+        from = Math.max(from, done);
+      }
       while (rstrip && to < text.length && SPACE.test(text[to])) to++;
       if (done < from) parts.push(slice(piece, done, from));
-      parts.push(id);
+      // White space that the token before has taken is no token.
+      if (from < to) parts.push(id);
       done = to;
     }
     if (done < text.length) parts.push(slice(piece, done));

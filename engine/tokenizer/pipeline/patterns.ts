@@ -12,7 +12,18 @@ export function patternOf(settings: Settings): RegExp {
   const { String: text, Regex: expression } = settingsOf(settings['pattern'], 'a pattern');
   if (typeof text === 'string') return literal(text);
   if (typeof expression !== 'string') throw new Error('a pattern is neither a text nor an expression');
-  return new SplitPreTokenizer({ pattern: { Regex: expression } }).pattern;
+  const { source } = new SplitPreTokenizer({ pattern: { Regex: expression } }).pattern;
+  return new RegExp(corrected(source, expression), 'gu');
+}
+
+/** What the library writes for `^`, and what it means: no line begins at the end of a text. */
+const LINE_START = String.raw`(?:(?<![\s\S])|(?<=\n))`;
+const LINE_START_IN_TEXT = String.raw`(?:(?<![\s\S])|(?<=\n)(?=[\s\S]))`;
+
+/** In `(?i:…)`, s is also the long s, and k the sign of kelvin. */
+function corrected(source: string, expression: string): string {
+  const anchored = source.replaceAll(LINE_START, LINE_START_IN_TEXT);
+  return expression.includes('(?i:') ? anchored.replaceAll('[sS]', '[sSſ]').replaceAll('[kK]', '[kK\u212a]') : anchored;
 }
 
 /** Matches a text. */

@@ -24,9 +24,10 @@ export interface Span {
   isMatch: boolean;
 }
 
-/** All of a text as matches of a global pattern and what is between them. */
+/** All of a text as matches of a global pattern and what is between them. Nothing matches in an empty text. */
 export function spansOf(pattern: RegExp, text: string): Span[] {
   const spans: Span[] = [];
+  if (text === '') return spans;
   let end = 0;
   let isAfterMatch = false;
   for (const { index, 0: match } of text.matchAll(pattern)) {
