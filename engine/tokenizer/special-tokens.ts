@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { InputError } from '../../data/errors.ts';
 import { addedToken, addedTokensOf, type AddedToken } from './exact-tokenizer.ts';
 import { findJson, reasonOf } from '../model-files/json-file.ts';
+import { settingsOf } from './pipeline/settings.ts';
 
 interface Files {
   folder: string;
@@ -24,8 +25,6 @@ interface ConfiguredTokens {
 /** A token with its settings, or the text of a special token. */
 type Named = AddedToken | string;
 
-const STANDARD = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
-
 /** @throws InputError when a file is damaged */
 export function configuredTokens({ folder, json, config }: Files): ConfiguredTokens {
   const configFile = join(folder, 'tokenizer_config.json');
@@ -36,8 +35,13 @@ export function configuredTokens({ folder, json, config }: Files): ConfiguredTok
     return combined(listedTokens(configFile, listed), fromConfig);
   }
   const mapFile = join(folder, 'special_tokens_map.json');
-  const fromMap = namedTokens(mapFile, findJson(mapFile) ?? {}, { special: true });
-  const named = { names: new Map([...fromConfig.names, ...fromMap.names]), extra: [...fromConfig.extra, ...fromMap.extra] };
+  const map = findJson(mapFile) ?? {};
+  const fromMap = namedTokens(mapFile, map, { special: true });
+  const isKept = fromConfig.extra.length > 0 && !('extra_special_tokens' in map);
+  const named = {
+    names: new Map([...fromConfig.names, ...fromMap.names]),
+    extra: isKept ? fromConfig.extra : [...fromConfig.extra, ...fromMap.extra],
+  };
   const known = new Set([...[...named.names.values()].map(contentOf), ...named.extra.map(contentOf)]);
   const byId = olderTokens(join(folder, 'added_tokens.json'), known);
   for (const { id, ...token } of addedTokensOf(json)) byId.set(id, token);
@@ -53,9 +57,10 @@ interface NamedTokens {
 /** Tokens of the list keep their settings, but are special if they have a name. Names without a token in the list are added. */
 function combined(listed: Map<number, AddedToken>, { names, extra }: NamedTokens): ConfiguredTokens {
   const sorted = [...listed].sort(([a], [b]) => a - b).map(([, token]) => token);
-  const byContent = new Map(sorted.map((token) => [token.content, token]));
-  const named = new Set([...names.values()].map(contentOf));
-  const others = [...names.values(), ...extra].filter((token) => !byContent.has(contentOf(token)));
+  const known = new Set(sorted.map(({ content }) => content));
+  const ordered = [...names].sort(([a], [b]) => rankOf(a) - rankOf(b)).map(([, token]) => token);
+  const named = new Set(ordered.map(contentOf));
+  const others = [...ordered, ...extra].filter((token) => !known.has(contentOf(token)));
   const tokens = [...sorted, ...others].map((token) => {
     if (typeof token === 'string') return addedToken({ content: token, special: true });
     return named.has(token.content) ? { ...token, special: true } : token;
@@ -63,47 +68,57 @@ function combined(listed: Map<number, AddedToken>, { names, extra }: NamedTokens
   return { tokens, names: Object.fromEntries([...names].map(([name, token]) => [name, contentOf(token)])) };
 }
 
+/** Tokens with these names are added in this order, and those with other names after them. */
+const STANDARD = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
+const rankOf = (name: string): number => (STANDARD.includes(name) ? STANDARD.indexOf(name) : STANDARD.length);
+
 const contentOf = (token: Named): string => (typeof token === 'string' ? token : token.content);
 
 /** `bos_token` and so on, names that a model has for itself, and special tokens without a name. */
 function namedTokens(file: string, settings: Record<string, unknown>, defaults = {}): NamedTokens {
-  const tokenOf = (value: unknown) => namedToken(file, value, defaults);
-  const entries = Object.entries(settings).filter(([key, value]) => key.endsWith('_token') && isToken(value));
-  const ordered = [...entries.filter(([key]) => STANDARD.includes(key)), ...entries.filter(([key]) => !STANDARD.includes(key))];
-  const names = new Map(ordered.map(([key, value]) => [key, tokenOf(value)]));
+  const tokenOf = (value: unknown) => (typeof value === 'string' ? value : readToken(file, value, defaults));
+  const named = Object.entries(settings).filter(([key, value]) => key.endsWith('_token') && isToken(value));
   const { extra_special_tokens: extra, additional_special_tokens: additional } = settings;
-  const isEmpty = extra === undefined || extra === null || Object.keys(extra as object).length === 0;
-  const given = isEmpty ? additional : extra;
-  if (Array.isArray(given)) return { names, extra: given.filter(isToken).map(tokenOf) };
-  for (const [key, value] of Object.entries((given ?? {}) as object)) if (isToken(value)) names.set(key, tokenOf(value));
-  return { names, extra: [] };
+  const others = isEmpty(extra) ? additional : extra;
+  const tokens = Object.entries(Array.isArray(others) ? {} : (others ?? {})).filter(([, value]) => isToken(value));
+  return {
+    names: new Map([...named, ...tokens].map(([key, value]) => [key, tokenOf(value)])),
+    extra: Array.isArray(others) ? others.filter(isToken).map(tokenOf) : [],
+  };
 }
 
 const isToken = (value: unknown): boolean =>
   typeof value === 'string' || (typeof value === 'object' && value !== null && 'content' in value);
 
-function namedToken(file: string, value: unknown, defaults: object): Named {
-  return typeof value === 'string' ? value : readToken(file, { ...(value as object), ...defaults });
-}
+const isEmpty = (value: unknown): boolean =>
+  typeof value !== 'object' || value === null || Object.keys(value).length === 0;
 
 /** `added_tokens_decoder`: tokens by id. */
 function listedTokens(file: string, value: unknown): Map<number, AddedToken> {
-  const entries = Object.entries(value as object).map(([id, token]) => [Number(id), readToken(file, token)] as const);
-  return new Map(entries);
+  return new Map(Object.entries(value as object).map(([id, token]) => [idOf(file, id), readToken(file, token)]));
 }
 
 /** added_tokens.json: ids by content. */
 function olderTokens(file: string, special: Set<string>): Map<number, AddedToken> {
   const entries = Object.entries(findJson(file) ?? {});
   return new Map(
-    entries.map(([content, id]) => [Number(id), addedToken({ content, special: special.has(content) })] as const),
+    entries.map(([content, id]) => [idOf(file, id), addedToken({ content, special: special.has(content) })]),
   );
 }
 
-function readToken(file: string, value: unknown): AddedToken {
+function idOf(file: string, value: unknown): number {
+  const id = Number(value);
+  if (Number.isSafeInteger(id) && id >= 0) return id;
+  throw new InputError(
+    `${file} has an added token with the id ${JSON.stringify(value)}, which is no number: download it again.`,
+  );
+}
+
+/** @param defaults replace settings of the token */
+function readToken(file: string, value: unknown, defaults = {}): AddedToken {
   try {
-    return addedToken(value as Record<string, unknown>);
+    return addedToken({ ...settingsOf(value, 'an added token'), type: 'an added token', ...defaults });
   } catch (error) {
-    throw new InputError(`${file} has an added token that is none (${reasonOf(error)}): download it again.`);
+    throw new InputError(`${file} has an invalid added token (${reasonOf(error)}): download it again.`);
   }
 }

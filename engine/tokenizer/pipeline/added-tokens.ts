@@ -82,12 +82,8 @@ export class AddedTokens {
     for (const { start, end, id } of trie.find(text)) {
       const { single_word, lstrip, rstrip } = this.tokens.get(id)!;
       if (single_word && isInWord(text, start, end)) continue;
-      let [from, to] = [start, end];
-      if (lstrip) {
-        while (from > done && SPACE.test(text[from - 1])) from--;
-        from = Math.max(from, done);
-      }
-      while (rstrip && to < text.length && SPACE.test(text[to])) to++;
+      const from = lstrip ? Math.max(done, spaceBefore(text, start)) : start;
+      const to = rstrip ? spaceAfter(text, end) : end;
       if (done < from) parts.push(slice(piece, done, from));
       // White space that the token before has taken is no token.
       if (from < to) parts.push(id);
@@ -101,6 +97,18 @@ export class AddedTokens {
 const SPACE = /\p{White_Space}/u;
 const STARTS_WITH_WORD = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
 const ENDS_WITH_WORD = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
+
+/** Where the white space before an index begins, and where the white space after it ends. */
+function spaceBefore(text: string, index: number): number {
+  let start = index;
+  while (start > 0 && SPACE.test(text[start - 1])) start--;
+  return start;
+}
+function spaceAfter(text: string, index: number): number {
+  let end = index;
+  while (end < text.length && SPACE.test(text[end])) end++;
+  return end;
+}
 
 /** Whether a character of a word is next to a range of a text. */
 const isInWord = (text: string, start: number, end: number): boolean =>

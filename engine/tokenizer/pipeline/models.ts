@@ -80,7 +80,7 @@ function wordPiece(settings: Settings, vocabulary: Map<string, number>): Model['
   return (word) => {
     const characters = [...word];
     const ids: number[] = [];
-    for (let start = 0; start < characters.length; ) {
+    for (let start = 0; start < characters.length;) {
       const found = characters.length > most ? undefined : longestAt(characters, start);
       if (!found) return [unknownId(vocabulary, unknown)];
       ids.push(found.id);

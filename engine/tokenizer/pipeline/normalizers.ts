@@ -49,7 +49,7 @@ export function normalizerOf(settings: Settings): Normalizer {
 }
 
 /** Characters that SentencePiece's `nmt` rules drop, and those that they make a space. */
-// eslint-disable-next-line no-control-regex
+// oxlint-disable-next-line no-control-regex
 const NMT_CONTROL = /[\u0001-\u0008\u000b\u000e-\u001f\u007f\u008f\u009f]/gu;
 const NMT_SPACE = /[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/gu;
 
@@ -82,7 +82,8 @@ function replace(settings: Settings): Normalizer {
   const [pattern, content] = [patternOf(settings), text(settings, 'content')];
   return (piece) => {
     const spans = spansOf(pattern, piece.text);
-    const isMoved = spans.length > 0 && spans[0].isMatch && (content === '' || [...piece.text.slice(0, spans[0].end)].length > 1);
+    const first = spans.find(({ start, isMatch }) => start === 0 && isMatch);
+    const isMoved = first !== undefined && (content === '' || /^..+$/su.test(piece.text.slice(0, first.end)));
     const replaced = spans.map(({ start, end, isMatch }) => (isMatch ? content : piece.text.slice(start, end)));
     return { text: replaced.join(''), isFirst: piece.isFirst && !isMoved };
   };
@@ -91,18 +92,23 @@ function replace(settings: Settings): Normalizer {
 /** BERT's ideographs, which become words of their own. */
 const IDEOGRAPH =
   /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/gu;
-// eslint-disable-next-line no-control-regex
 const BERT_REMOVED = /(?![\t\n\r])[\0\ufffd\p{Cc}\p{Cf}\p{Co}]/gu;
 
 function bert(settings: Settings): Normalizer {
   const isLower = flag(settings, 'lowercase');
   const steps: Normalizer[] = [];
   if (flag(settings, 'clean_text')) {
-    steps.push(removing(BERT_REMOVED), changing((text) => text.replaceAll(/\p{White_Space}/gu, ' ')));
+    steps.push(
+      removing(BERT_REMOVED),
+      changing((text) => text.replaceAll(/\p{White_Space}/gu, ' ')),
+    );
   }
   if (flag(settings, 'handle_chinese_chars')) steps.push(changing((text) => text.replaceAll(IDEOGRAPH, ' $& ')));
   if (flag(settings, 'strip_accents', isLower)) {
-    steps.push(changing((text) => text.normalize('NFD')), removing(/\p{Mn}/gu));
+    steps.push(
+      changing((text) => text.normalize('NFD')),
+      removing(/\p{Mn}/gu),
+    );
   }
   if (isLower) steps.push(changing(lowercase));
   return (piece) => steps.reduce((normalized, step) => step(normalized), piece);

@@ -27,4 +27,5 @@ function corrected(source: string, expression: string): string {
 }
 
 /** Matches a text. */
-export const literal = (text: string): RegExp => new RegExp(text.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`), 'gu');
+export const literal = (text: string): RegExp =>
+  new RegExp(text.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`), 'gu');

@@ -31,8 +31,8 @@ export function spansOf(pattern: RegExp, text: string): Span[] {
   let end = 0;
   let isAfterMatch = false;
   for (const { index, 0: match } of text.matchAll(pattern)) {
-    // Oniguruma finds no empty match directly after a match; JavaScript does.
-    if (match === '' && isAfterMatch && index === end) continue;
+    // JavaScript finds empty matches directly after a match and between surrogates; Oniguruma does not.
+    if (match === '' && ((isAfterMatch && index === end) || isBetweenSurrogates(text, index))) continue;
     if (index > end) spans.push({ start: end, end: index, isMatch: false });
     end = index + match.length;
     spans.push({ start: index, end, isMatch: true });
@@ -41,6 +41,9 @@ export function spansOf(pattern: RegExp, text: string): Span[] {
   if (end < text.length) spans.push({ start: end, end: text.length, isMatch: false });
   return spans;
 }
+
+const isBetweenSurrogates = (text: string, index: number): boolean =>
+  index > 0 && text.codePointAt(index - 1)! > 0xffff;
 
 /** The pieces into which a pattern splits a piece. @param invert swaps what matches and what does not */
 export function split(piece: Piece, pattern: RegExp, behavior: Behavior, invert = false): Piece[] {

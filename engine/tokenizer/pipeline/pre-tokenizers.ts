@@ -88,7 +88,8 @@ function metaspace(settings: Settings): PreTokenizer {
 /** Where Metaspace prepends its mark. Older files have `add_prefix_space`, which must not contradict it. */
 export function prependScheme(settings: Settings): string {
   const scheme = text(settings, 'prepend_scheme', 'always');
-  if (!['always', 'first', 'never'].includes(scheme)) throw new Error(`unknown prepend_scheme ${JSON.stringify(scheme)}`);
+  if (!['always', 'first', 'never'].includes(scheme))
+    throw new Error(`unknown prepend_scheme ${JSON.stringify(scheme)}`);
   if (flag(settings, 'add_prefix_space', true) || scheme === 'never') return scheme;
   throw new Error('add_prefix_space and prepend_scheme of Metaspace contradict each other');
 }

@@ -41,7 +41,6 @@ const MAX_KNOWN = 2 ** 16;
 
 /** The leaf of the shortest beginning of a key that the trie (a double array of Darts) has. */
 function leafOf(trie: Uint32Array, key: Uint8Array): number | undefined {
-  const offsetOf = (unit: number) => (unit >>> 10) << ((unit & 0x200) >>> 6);
   let at = offsetOf(trie[0]);
   for (const byte of key) {
     if (byte === 0) return undefined;
@@ -53,3 +52,5 @@ function leafOf(trie: Uint32Array, key: Uint8Array): number | undefined {
   }
   return undefined;
 }
+
+const offsetOf = (unit: number): number => (unit >>> 10) << ((unit & 0x200) >>> 6);

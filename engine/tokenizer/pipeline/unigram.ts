@@ -40,7 +40,7 @@ export function unigram(settings: Settings): Unigram {
       const current = best[end];
       if (!current || total > current.score) best[end] = { score: total, start, id };
     };
-    for (let start = 0; start < word.length; ) {
+    for (let start = 0; start < word.length;) {
       const width = word.codePointAt(start)! > 0xffff ? 2 : 1;
       let isKnown = false;
       for (const length of lengths.get(word[start]) ?? []) {
