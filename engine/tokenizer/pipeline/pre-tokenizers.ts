@@ -1,7 +1,7 @@
 /** Splits a text into the words that the model encodes: `pre_tokenizer` of tokenizer.json. */
 import { asByteCharacters } from './byte-level.ts';
 import { literal, patternOf } from './patterns.ts';
-import { behaviorOf, slice, split, type Behavior, type Piece } from './pieces.ts';
+import { behaviorOf, split, type Behavior, type Piece } from './pieces.ts';
 import { count, flag, parts, text, typeOf, type Settings } from './settings.ts';
 
 export type PreTokenizer = (pieces: Piece[]) => Piece[];
@@ -12,7 +12,7 @@ export function preTokenizerOf(settings: Settings): PreTokenizer {
   switch (type) {
     case 'Sequence': {
       const steps = parts(settings, 'pretokenizers').map(preTokenizerOf);
-      return (pieces) => steps.reduce((split, step) => step(split), pieces);
+      return (pieces) => steps.reduce((words, step) => step(words), pieces);
     }
     case 'Split':
       return splitting(patternOf(settings), behaviorOf(text(settings, 'behavior')), flag(settings, 'invert'));
@@ -78,9 +78,9 @@ function metaspace(settings: Settings): PreTokenizer {
   const isSplit = flag(settings, 'split', true);
   const pattern = literal(mark);
   return eachPiece((piece) => {
-    const marked = slice({ ...piece, text: piece.text.replaceAll(' ', mark) }, 0);
+    const text = piece.text.replaceAll(' ', mark);
     const isPrefixed = scheme === 'always' || (scheme === 'first' && piece.isFirst);
-    if (isPrefixed && !marked.text.startsWith(mark)) marked.text = mark + marked.text;
+    const marked = { ...piece, text: isPrefixed && !text.startsWith(mark) ? mark + text : text };
     return isSplit ? split(marked, pattern, 'MergedWithNext') : [marked];
   });
 }
