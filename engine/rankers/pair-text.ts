@@ -1,7 +1,7 @@
 /** A prompt and two candidates as PairRM reads them (llm_blender: tokenize_pair, CrossCompareCollator, get_pair_from_conv). */
-import type { Tokenizer } from '@huggingface/tokenizers';
 import { contentOf, messageText } from '../../data/conversation.ts';
 import { InputError } from '../../data/errors.ts';
+import type { Tokenizer } from '../tokenizer/exact-tokenizer.ts';
 import { openTokenizer } from '../tokenizer/tokenizer.ts';
 import type { PairRmConfig } from './deberta-config.ts';
 import type { Answered } from '../protocol/jobs.ts';
@@ -34,7 +34,7 @@ export class PairTokenizer {
     this.config = config;
     this.separator = special['sep_token'] ?? '[SEP]';
     this.prefixIds = PREFIXES.slice(0, 3).map((prefix) => {
-      const id = tokenizer.token_to_id(prefix);
+      const id = tokenizer.tokenToId(prefix);
       if (id !== undefined && id < config.vocabSize) return id;
       throw new InputError(
         `${folder}: its tokenizer.json has no token "${prefix}" of the model: use the tokenizer of llm-blender/PairRM-hf.`,

@@ -1,14 +1,14 @@
 /** Text to tokens and back, by tokenizer.json and the chat template, as in transformers. */
 import { join } from 'node:path';
-import type { Tokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../../data/errors.ts';
 import { hasNestedPattern } from '../../data/patterns.ts';
 import type { Message, Text, Tool } from '../../data/records.ts';
 import { assistantTurns } from './assistant-turns.ts';
 import { ChatTemplate, commonPrefix } from './chat-template.ts';
 import { readModelConfig } from '../model-files/config.ts';
-import { decodeExactly, exactTokenizer, isByteFallback, tokenBytes } from './exact-tokenizer.ts';
+import { Tokenizer } from './exact-tokenizer.ts';
 import { findJson, reasonOf } from '../model-files/json-file.ts';
+import { configuredTokens } from './special-tokens.ts';
 import { readTemplates } from './template-files.ts';
 import { vocabularyCheck } from './vocabulary.ts';
 import type { ChatTemplateSettings } from '../protocol/jobs.ts';
@@ -62,8 +62,6 @@ export interface TokenizerFiles {
   tokenizer: Tokenizer;
   /** `bos_token`, `eos_token` and so on. */
   special: Record<string, string>;
-  /** Ids that decoding leaves out. */
-  specialIds: Set<number>;
   chat?: ChatTemplate;
   /** tokenizer_config.json. */
   config: Record<string, unknown>;
@@ -84,18 +82,12 @@ export function openTokenizer(folder: string, settings?: ChatTemplateSettings, e
       `${folder} has no tokenizer.json: texts cannot be tokenized; download it, or give tokenized rows.`,
     );
   }
-  const tokenizer = openExactly(file, json, config);
-  const special = specialTokens(folder, config);
-  const addedTokens = [...tokenizer.get_added_tokens_decoder().values()];
-  const specialIds = new Set([
-    ...addedTokens.filter((token) => token.special).map(({ id }) => id),
-    ...Object.values(special).flatMap((token) => tokenizer.token_to_id(token) ?? []),
-  ]);
+  const { tokenizer, special } = openExactly({ folder, file, json, config });
   const sources = readTemplates(folder, config);
-  const stops = [special['eos_token'], ...eosIds.map((id) => tokenizer.id_to_token(id))];
+  const stops = [special['eos_token'], ...eosIds.map((id) => tokenizer.idToToken(id))];
   const names = {
     special,
-    added: addedTokens.map(({ content }) => content),
+    added: tokenizer.addedTokens,
     stops: stops.filter((token) => token !== undefined),
   };
   if (!sources && settings?.template === undefined && settings?.arguments) {
@@ -105,11 +97,20 @@ export function openTokenizer(folder: string, settings?: ChatTemplateSettings, e
   }
   const chat =
     sources || settings?.template !== undefined ? new ChatTemplate(folder, sources ?? {}, names, settings) : undefined;
-  return { tokenizer, special, specialIds, config, ...(chat && { chat }) };
+  return { tokenizer, special, config, ...(chat && { chat }) };
 }
 
-/** The library does not validate the file: any error in it, also when it encodes a text, comes from the file. */
-function openExactly(file: string, json: Record<string, unknown>, config: object): Tokenizer {
+interface TokenizerJson {
+  folder: string;
+  file: string;
+  json: Record<string, unknown>;
+  config: Record<string, unknown>;
+}
+
+/** The tokenizer of tokenizer.json, with the tokens that the other files of the folder add. */
+function openExactly(files: TokenizerJson): Pick<TokenizerFiles, 'tokenizer' | 'special'> {
+  const { file, json } = files;
+  /** Any error, also one in encoding a text, comes from the file. */
   const checked = <T>(action: () => T): T => {
     try {
       return action();
@@ -120,24 +121,18 @@ function openExactly(file: string, json: Record<string, unknown>, config: object
       );
     }
   };
-  const { normalizer, pre_tokenizer, decoder: decoding } = json;
+  const { normalizer, pre_tokenizer, decoder } = json;
   const tokenizer = checked(() => {
-    if (hasNestedPattern([normalizer, pre_tokenizer, decoding]))
+    if (hasNestedPattern([normalizer, pre_tokenizer, decoder]))
       throw new Error('its patterns have too many groups in groups');
-    const opened = exactTokenizer(json, config);
-    for (const { id, content } of opened.get_added_tokens_decoder().values()) {
-      if (typeof content !== 'string' || !Number.isInteger(id)) throw new Error('an added token has no text or no id');
-    }
-    return opened;
+    return new Tokenizer(json);
   });
-  const encode = tokenizer.encode.bind(tokenizer);
-  tokenizer.encode = ((...args: Parameters<typeof encode>) => checked(() => encode(...args))) as typeof encode;
-  const { decoder } = tokenizer;
-  if (decoder) {
-    const decode = decoder.decode.bind(decoder);
-    decoder.decode = (tokens: string[]) => checked(() => decode(tokens));
-  }
-  return tokenizer;
+  const { tokens, names } = configuredTokens(files);
+  checked(() => tokenizer.add(tokens));
+  const [encode, decode] = [tokenizer.encode.bind(tokenizer), tokenizer.decode.bind(tokenizer)];
+  tokenizer.encode = (...args) => checked(() => encode(...args));
+  tokenizer.decode = (ids) => checked(() => decode(ids));
+  return { tokenizer, special: names };
 }
 
 /**
@@ -147,14 +142,14 @@ function openExactly(file: string, json: Record<string, unknown>, config: object
  */
 export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): ModelTokenizer {
   const { eosIds: configured, vocabSize } = readModelConfig(folder);
-  const { tokenizer, special, specialIds, chat } = openTokenizer(folder, settings, configured);
+  const { tokenizer, special, chat } = openTokenizer(folder, settings, configured);
   const known = vocabularyCheck(folder, tokenizer, vocabSize);
-  const encode = (text: string) => known(tokenizer.encode(text, { add_special_tokens: false }).ids);
-  const idOf = (token: string | undefined) => (token === undefined ? undefined : tokenizer.token_to_id(token));
+  const encode = (text: string) => known(tokenizer.encode(text, { addSpecialTokens: false }).ids);
+  const idOf = (token: string | undefined) => (token === undefined ? undefined : tokenizer.tokenToId(token));
   const eos = special['eos_token'];
   const ending = [idOf(chat?.ending.token), idOf(eos), ...configured];
   const eosIds = [...new Set(ending.filter((id) => id !== undefined))];
-  const decode = (ids: number[]) => decodeExactly(tokenizer, ids, specialIds);
+  const decode = (ids: number[]) => tokenizer.decode(ids);
 
   const withTemplate = (what: string): ChatTemplate => {
     if (chat) return chat;
@@ -215,8 +210,8 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): 
     },
     decode,
     endText: chat?.endText ?? '',
-    tokenBytes: (id) => tokenBytes(tokenizer, id, specialIds),
-    isByteFallback: (id) => isByteFallback(tokenizer, id),
+    tokenBytes: (id) => tokenizer.tokenBytes(id),
+    isByteFallback: (id) => tokenizer.isByteFallback(id),
     decodeAnswer(prompt, ids) {
       const answer = eosIds.includes(ids.at(-1)!) ? ids.slice(0, -1) : ids;
       const [before, all] = [decode(prompt), decode([...prompt, ...answer])];
@@ -254,14 +249,4 @@ function sharedTokens(prompt: number[], exchanges: number[][]): number {
 function endOf(ids: number[], beginning: number[]): number {
   const shared = commonPrefix(ids, beginning);
   return shared === beginning.length ? shared : shared + 1;
-}
-
-/** `bos_token`, `eos_token` and so on, from where older and newer folders have them. */
-function specialTokens(folder: string, config: Record<string, unknown>): Record<string, string> {
-  const all = { ...findJson(join(folder, 'special_tokens_map.json')), ...config };
-  const entries = Object.entries(all).flatMap(([key, value]) => {
-    const text = typeof value === 'object' ? (value as { content?: string } | null)?.content : value;
-    return key.endsWith('_token') && typeof text === 'string' ? [[key, text]] : [];
-  });
-  return Object.fromEntries(entries) as Record<string, string>;
 }

@@ -1,6 +1,6 @@
 /** Checks a tokenizer's ids against the model's embedding. */
-import type { Tokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../../data/errors.ts';
+import type { Tokenizer } from './exact-tokenizer.ts';
 
 /**
  * Some tokenizers have tokens, mostly added ones, for which the embedding was never resized.
@@ -11,7 +11,7 @@ export function vocabularyCheck(folder: string, tokenizer: Tokenizer, vocabSize:
   return (ids) => {
     const stray = ids.find((id) => id >= vocabSize);
     if (stray === undefined) return ids;
-    const token = JSON.stringify(tokenizer.id_to_token(stray) ?? '');
+    const token = JSON.stringify(tokenizer.idToToken(stray) ?? '');
     throw new InputError(
       `the token ${token} of the tokenizer has the id ${stray}, but the embedding of ${folder} has only ${vocabSize} rows: ` +
         "use the model's own tokenizer, or resize the embedding (resize_token_embeddings).",

@@ -69,9 +69,7 @@ export class OnnxReward implements RewardModel {
     const config = findJson(join(folder, 'config.json')) ?? {};
     const fromConfig = config['pad_token_id'];
     const padId =
-      typeof fromConfig === 'number'
-        ? fromConfig
-        : tokenizer.tokenizer.token_to_id(tokenizer.special['pad_token'] ?? '');
+      typeof fromConfig === 'number' ? fromConfig : tokenizer.tokenizer.tokenToId(tokenizer.special['pad_token'] ?? '');
     return new OnnxReward(session, file, tokenizer, { padId: padId ?? 0, limit: limitOf(tokenizer, config) });
   }
 

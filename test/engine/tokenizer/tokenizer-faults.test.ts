@@ -62,6 +62,15 @@ describe.each<[file: string, cases: [what: string, content: unknown][]]>([
       ['has added tokens that are numbers', { ...tokenizer, added_tokens: [1, 2] }],
       ['has an added token without a text', { ...tokenizer, added_tokens: [{ id: 1, content: [7], special: false }] }],
       ['has no added tokens', { ...tokenizer, added_tokens: null }],
+      ['splits by Unicode scripts', { ...tokenizer, pre_tokenizer: { type: 'UnicodeScripts' } }],
+      ['has an unknown behavior', { ...tokenizer, pre_tokenizer: { type: 'Punctuation', behavior: 'Bold' } }],
+      ['has no unknown token for a text', { ...tokenizer, model: { type: 'WordLevel', vocab: {}, unk_token: '?' } }],
+      ['has no piece for a text', { ...tokenizer, model: { type: 'Unigram', vocab: [['a', 0]], unk_id: null } }],
+      ['has a model with dropout', { ...tokenizer, model: { ...tokenizer['model'], dropout: 0.1 } }],
+      [
+        'has a table of rules that is none',
+        { ...tokenizer, normalizer: { type: 'Precompiled', precompiled_charsmap: '' } },
+      ],
     ],
   ],
   [
@@ -69,6 +78,10 @@ describe.each<[file: string, cases: [what: string, content: unknown][]]>([
     [
       ['is a list', []],
       ['is null', null],
+      ['has an added token without a text', { ...config, added_tokens_decoder: { 7: { special: true } } }],
+      ['has an added token that is a text', { ...config, added_tokens_decoder: { 7: 'a' } }],
+      ['has an added token without an id', { ...config, added_tokens_decoder: { a: { content: 'a' } } }],
+      ['has an eos_token that is no text', { ...config, eos_token: { content: 7 } }],
       ['has a template that is a number', withTemplate(5)],
       ['has templates without names', withTemplate([{ template: 'x' }])],
       ['has a template that is no Jinja', withTemplate(looping)],
@@ -84,6 +97,7 @@ describe.each<[file: string, cases: [what: string, content: unknown][]]>([
     ],
   ],
   ['special_tokens_map.json', [['is a text', 'eos']]],
+  ['added_tokens.json', [['has no ids', { a: 'b' }]]],
 ])('%s', (file, cases) => {
   test.each(cases)('that %s is refused by its name, in one sentence', (_, content) => {
     const copy = withFile(file, content);
