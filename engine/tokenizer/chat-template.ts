@@ -7,7 +7,6 @@ import { TemplateLimit } from './jinja-limits.ts';
 import { reasonOf } from '../model-files/json-file.ts';
 import { normalizeMessages, textOf, type ContentFormat, type TemplateMessage } from './messages.ts';
 import type { TemplateSource } from './template-files.ts';
-import { checkWritten } from './unwritten.ts';
 import type { ChatTemplateSettings } from '../protocol/jobs.ts';
 
 /** Tokens of a tokenizer, by their texts: they tell how a turn ends. */
@@ -130,9 +129,7 @@ export class ChatTemplate {
 
   /** Prompt and response up to the token that ends the answer's turn. */
   renderClosed(prompt: Text, response: Text, tools?: Tool[]): string {
-    const messages = this.exchange(prompt, response);
-    checkWritten(this, messages, tools, this.messages(prompt, 'user').length);
-    const { text } = this.render(messages, tools);
+    const { text } = this.render(this.exchange(prompt, response), tools);
     return this.close(text, () => commonPrefix(text, this.renderPrompt(prompt, tools)));
   }
 
@@ -278,9 +275,21 @@ export function renderedOrNone(render: () => string): string | undefined {
 
 /** Parameters of transformers' `apply_chat_template` that are no variables of a template, and the variables that selm sets. */
 const RESERVED = [
-  ...['messages', 'conversation', 'tools', 'chat_template', 'add_generation_prompt', 'continue_final_message'],
-  ...['tokenize', 'padding', 'truncation', 'max_length', 'tokenizer_kwargs', 'sanitize_control_tokens'],
-  ...['return_tensors', 'return_dict', 'return_assistant_tokens_mask'],
+  'messages',
+  'conversation',
+  'tools',
+  'chat_template',
+  'add_generation_prompt',
+  'continue_final_message',
+  'tokenize',
+  'padding',
+  'truncation',
+  'max_length',
+  'tokenizer_kwargs',
+  'sanitize_control_tokens',
+  'return_tensors',
+  'return_dict',
+  'return_assistant_tokens_mask',
 ];
 
 function checkArguments(given: Record<string, unknown>): void {
