@@ -81,16 +81,11 @@ export class ChatTemplate {
     folder: string,
     sources: Record<string, TemplateSource>,
     names: TokenNames,
-    { template: given, arguments: values = {} }: ChatTemplateSettings = {},
+    { template: given, toolTemplate, arguments: values = {} }: ChatTemplateSettings = {},
   ): ChatTemplate {
-    const own = () =>
-      Object.entries(sources).map(
-        ([name, { source, file }]) => [name, parse(source, `the chat template of ${file}`)] as const,
-      );
-    const templates = new Map(
-      given === undefined ? own() : [['default', parse(given, `the chat template given for ${folder}`)]],
-    );
-    return new ChatTemplate(templates, names, values);
+    const all = given === undefined ? sources : givenSources(folder, given, toolTemplate);
+    const templates = Object.entries(all).map(([name, source]) => [name, parse(source)] as const);
+    return new ChatTemplate(new Map(templates), names, values);
   }
 
   /** The template with a row's arguments, which replace those of the settings. What it writes around an answer may be different. */
@@ -301,7 +296,16 @@ function checkArguments(given: Record<string, unknown>): void {
   );
 }
 
-function parse(source: string, name: string): NamedTemplate {
+const givenSources = (folder: string, template: string, toolTemplate?: string): Record<string, TemplateSource> => {
+  const origin = `given for ${folder}`;
+  return {
+    default: { source: template, origin },
+    ...(toolTemplate !== undefined && { tool_use: { source: toolTemplate, origin } }),
+  };
+};
+
+function parse({ source, origin }: TemplateSource): NamedTemplate {
+  const name = `the chat template ${origin}`;
   try {
     return { template: new JinjaTemplate(source), name };
   } catch (error) {
