@@ -7,10 +7,10 @@ import { MODEL_FILE } from '../../data/hub.ts';
 import { temporaryFolder } from '../temporary.ts';
 
 const TOOLS = 'additional_chat_templates/tool_use.jinja';
+const fetch: ModelCopies['fetch'] = async (_, path, target) => writeFileSync(target, path);
 
 test("a model's outline has all of its chat templates, which are files of its tokenizer", async () => {
   const folder = temporaryFolder();
-  const fetch: ModelCopies['fetch'] = async (_, path, target) => writeFileSync(target, path);
   const files = ['config.json', TOOLS].map((path) => ({ path, size: 1, sha256: '' }));
   await fetchOutline({ fetch } as ModelCopies, { id: 'org/model@commit', address: '', files } as never, folder);
   expect(files.every(({ path }) => existsSync(join(folder, path)))).toBe(true);
