@@ -6,8 +6,7 @@ import type { Address } from '../artifacts/manifest.ts';
 import { sharedWithOutput } from '../config/output-folder.ts';
 import { InputError } from '../data/errors.ts';
 import { exists } from '../data/file-errors.ts';
-import { CHAT_TEMPLATE } from '../engine/tokenizer/chat-template-settings.ts';
-import { ownTemplate } from '../engine/tokenizer/template-files.ts';
+import { writeTemplates } from '../engine/tokenizer/template-files.ts';
 import { ADAPTER, MODEL, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import type { Activity } from './step.ts';
 
@@ -46,8 +45,7 @@ export const publish: Activity<PublishInput, { folder: string }> = async ({ stor
   // First, so that a folder that was left unfinished is known as one.
   await writeFile(join(unfinished, LINEAGE), `${JSON.stringify({ policy, base, ...lineage }, null, 2)}\n`);
   if (source) await cp(source, unfinished, { recursive: true });
-  const template = ownTemplate(opened.model, base.chatTemplate);
-  if (template !== undefined) await writeFile(join(unfinished, CHAT_TEMPLATE), template);
+  writeTemplates(unfinished, opened);
   await rm(folder, { recursive: true, force: true });
   await rename(unfinished, folder);
   return { folder };

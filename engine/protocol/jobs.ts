@@ -10,6 +10,7 @@ import type {
   Response,
   SampledScoreRecord,
   ScoreRecord,
+  TemplateFields,
   Text,
   TokenizedPreferenceRecord,
   TokenizedScoreRecord,
@@ -22,6 +23,8 @@ import type { RowCounts } from '../../data/row-counts.ts';
 export interface ChatTemplateSettings {
   /** The template's text. Default: the model's. */
   template?: string;
+  /** The template of prompts with tools, if it is another one. Only with `template`. */
+  toolTemplate?: string;
   /** Variables of the template, such as `enable_thinking`. */
   arguments?: Record<string, unknown>;
 }
@@ -68,7 +71,7 @@ interface ComputeJob extends ComputeSettings {
 /** Responses to sample. */
 export interface SampleJob extends ComputeJob {
   /** Texts, which the chat template renders; or token ids, which are used as they are. */
-  prompts: (Pick<PromptRecord, 'id' | 'prompt' | 'tools'> | { id: string; prompt_input_ids: number[] })[];
+  prompts: (Pick<PromptRecord, 'id' | 'prompt' | keyof TemplateFields> | { id: string; prompt_input_ids: number[] })[];
   settings: SamplingSettings;
   /** The random numbers of a sample depend only on (seed, prompt id, sample index). */
   seed: number;
