@@ -39,7 +39,9 @@ const taskSchema = z.looseObject({
     }),
   ),
 });
-type Annotation = z.infer<typeof taskSchema>['annotations'][number] & { person: string };
+type GivenAnnotation = z.infer<typeof taskSchema>['annotations'][number];
+/** With the name of whoever made it. */
+type Annotation = GivenAnnotation & { person: string };
 
 /** @throws InputError when fields of the file cannot be found */
 export function importLabelStudio(file: string, rows: Row[], settings: ImportSettings): Imported {
@@ -90,7 +92,7 @@ function shownIn(
   return undefined;
 }
 
-function nameOf({ completed_by: by }: Omit<Annotation, 'person'>): string | undefined {
+function nameOf({ completed_by: by }: GivenAnnotation): string | undefined {
   if (by === null || by === undefined) return undefined;
   const name = typeof by === 'object' ? (by.email ?? by.username ?? by.id) : by;
   return name === undefined || name === null ? undefined : String(name);
