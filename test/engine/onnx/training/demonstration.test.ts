@@ -17,7 +17,11 @@ const folder = temporaryFolder();
 const engine = new LocalEngine();
 const undisturbed = { onProgress: () => {}, aborted: () => false };
 
-const sft = (name: string, rows: DemonstrationRecord[], limits: { maxLength?: number; maxPromptLength?: number } = {}) =>
+const sft = (
+  name: string,
+  rows: DemonstrationRecord[],
+  limits: { maxLength?: number; maxPromptLength?: number } = {},
+) =>
   engine.run(
     'sft',
     {
