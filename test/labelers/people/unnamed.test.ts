@@ -63,11 +63,12 @@ describe.each(Object.keys(forms))('Argilla, %s', (form) => {
   });
 });
 
+const list = (values: number[]) => values.map((value) => ({ user_id: null, value }));
+
+const ratings = (first: number[], second: number[]) => {
+  return { fields: texts, responses: { rating1: list(first), rating2: list(second) } };
+};
 describe('unnamed ratings of two responses', () => {
-  const ratings = (first: number[], second: number[]) => {
-    const list = (values: number[]) => values.map((value) => ({ user_id: null, value }));
-    return { fields: texts, responses: { rating1: list(first), rating2: list(second) } };
-  };
   const settings = { question: ['rating1', 'rating2'] };
 
   test('belong together by their order', () => {
@@ -91,11 +92,12 @@ describe('unnamed ratings of two responses', () => {
   });
 });
 
+const annotation = (completed_by: unknown, choice: string) => ({
+  completed_by,
+  result: [{ type: 'choices', from_name: 'better', value: { choices: [choice] } }],
+});
+
 test('Label Studio: unnamed people are different people', () => {
-  const annotation = (completed_by: unknown, choice: string) => ({
-    completed_by,
-    result: [{ type: 'choices', from_name: 'better', value: { choices: [choice] } }],
-  });
   const fields = {
     data: texts,
     annotations: [annotation(null, 'response1'), annotation({ id: 7 }, 'response1'), annotation({}, 'response2')],
