@@ -5,7 +5,7 @@ import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import type { AnsweredRecord, LabelRecord } from '../data/records.ts';
-import { toolsOf } from '../data/tools.ts';
+import { templateInputs } from '../data/template-inputs.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { adviceOn } from '../labelers/judge/advice.ts';
 import {
@@ -90,7 +90,7 @@ async function encoderOf(store: ArtifactStore, responses: Address): Promise<Pref
       prompt: ids,
       responses: [response],
       isPrefix,
-    } = tokenizer.encodeExchange(row.prompt, [text], { tools: toolsOf(row) });
+    } = tokenizer.encodeExchange(row.prompt, [text], templateInputs(row));
     return { prompt: ids, response, isPrefix };
   };
 }

@@ -18,6 +18,7 @@ import { ChatServer } from '../openai/client/client.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { sampleFromServer, type SampledByServer, type TokenizedPrompt } from '../openai/client/sampler.ts';
 import type { PromptRecord } from '../data/records.ts';
+import { templateFields } from '../data/template-inputs.ts';
 import { ADAPTER, MODEL, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import { tokenizePrompt } from '../engine/tokens/prompts.ts';
 
@@ -78,8 +79,10 @@ export async function tokenizePrompts(
 ): Promise<TokenizedPrompt[]> {
   const [tokenizer, config] = [loadTokenizer(model, chatTemplate), readModelConfig(model)];
   const tokenized: TokenizedPrompt[] = [];
-  for (const { id, prompt, tools } of prompts) {
-    tokenized.push({ id, prompt, tools, tokens: tokenizePrompt({ id, prompt, tools }, tokenizer, config, settings) });
+  for (const row of prompts) {
+    const { id, prompt } = row;
+    const tokens = tokenizePrompt(row, tokenizer, config, settings);
+    tokenized.push({ id, prompt, ...templateFields(row), tokens });
     // Yields to the event loop, so that the worker can send heartbeats while it encodes many prompts.
     await setImmediate();
     signal?.throwIfAborted();

@@ -5,6 +5,7 @@ import { diagnose, type DiagnosedScores, type Diagnosis, type Scale } from '../e
 import { InputError, located } from '../data/errors.ts';
 import { readPreferences, readScoreRows } from '../data/readers.ts';
 import type { PreferenceRecord, TokenizedScoreRecord } from '../data/records.ts';
+import { templateFields } from '../data/template-inputs.ts';
 import type { Policy, ScoreJob } from '../engine/protocol/jobs.ts';
 import { contextLength } from '../engine/model-files/config.ts';
 import { openPolicyFiles } from '../engine/tokens/policy.ts';
@@ -19,7 +20,7 @@ import {
   jsonOption,
   policyOf,
   summarize,
-  warnOfTools,
+  warnOfIgnored,
   withEngine,
   type PolicyFlags,
 } from './step.ts';
@@ -93,11 +94,11 @@ type Row = Awaited<ReturnType<typeof readPreferences>>['rows'][number];
 
 /** A response, with its sampled tokens if the row has them. */
 function answerOf(role: 'chosen' | 'rejected', row: Row): ScoreRow {
-  const { prompt, tools, ...rest } = row as PreferenceRecord;
+  const { prompt, ...rest } = row as PreferenceRecord;
   const ids = rest[`${role}_input_ids`];
   const promptIds = rest[`${role}_prompt_input_ids`] ?? rest.prompt_input_ids;
   if (ids && promptIds) return { prompt_input_ids: promptIds, response_input_ids: ids };
-  return { prompt, response: rest[role], ...(tools !== undefined && { tools }) };
+  return { prompt, response: rest[role], ...templateFields(rest) };
 }
 
 type ScoreRow = ScoreJob['rows'][number];
@@ -130,7 +131,7 @@ async function readRows({ preferences, unseen: file }: Flags, base: Policy) {
     );
   }
   const answers = file === undefined ? [] : await readScoreRows(file);
-  warnOfTools(base, [...rows, ...answers]);
+  warnOfIgnored(base, [...rows, ...answers]);
   const unseen = answers.flatMap((row, i) => encode(`Row ${i + 1} of ${file}`, row) ?? []);
   const dropped = {
     equal: counts.equal,

@@ -24,7 +24,7 @@ import {
   jsonOption,
   policyOf,
   summarize,
-  warnOfTools,
+  warnOfIgnored,
   withEngine,
   type PolicyFlags,
 } from './step.ts';
@@ -78,7 +78,7 @@ export function evaluateCommand(): Command {
     }
     const label = labelerOf(flags);
     const prompts = await readPrompts(flags.prompts);
-    warnOfTools(policy, prompts);
+    warnOfIgnored(policy, prompts);
     const given = flags.against === undefined ? undefined : await answersTo(prompts, flags.against);
     const answer = async (engine: Engine, who: Policy, way: Partial<SamplingSettings> = {}) => {
       const job = { policy: who, prompts, settings: { ...settings, ...way }, seed };

@@ -10,7 +10,7 @@ import {
   computeOf,
   jsonOption,
   policyOf,
-  warnOfTools,
+  warnOfIgnored,
   withEngine,
   type PolicyFlags,
 } from './step.ts';
@@ -48,7 +48,7 @@ export function optimizeCommand(): Command {
     const reference = { ...policy, ...(adapter !== undefined && { adapter }) };
     const { rows, numbers } = await readPreferences(flags.preferences);
     checkTokens(rows, numbers, () => loadTokenizer(policy.model, policy.chatTemplate));
-    warnOfTools(policy, rows);
+    warnOfIgnored(policy, rows, numbers);
     // The engine reads the file itself, so that it can count dropped rows and refer to rows by number.
     const job = {
       policy,

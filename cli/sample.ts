@@ -5,7 +5,7 @@ import { readPrompts } from '../data/prompts.ts';
 import { samplingSchema } from '../engine/protocol/settings.ts';
 import { checkOutputs } from './output-files.ts';
 import { seedFlags, SettingsFlags, type GivenFlags } from './settings.ts';
-import { addPolicy, jsonOption, policyOf, summarize, warnOfTools, withEngine, type PolicyFlags } from './step.ts';
+import { addPolicy, jsonOption, policyOf, summarize, warnOfIgnored, withEngine, type PolicyFlags } from './step.ts';
 
 const samplingFlags = new SettingsFlags(samplingSchema);
 
@@ -29,7 +29,7 @@ export function sampleCommand(): Command {
     checkOutputs({ '--out': flags.out }, [flags.prompts, flags.chatTemplate]);
     const policy = await policyOf(flags);
     const prompts = await readPrompts(flags.prompts);
-    warnOfTools(policy, prompts);
+    warnOfIgnored(policy, prompts);
     const started = performance.now();
     const result = await withEngine((engine) => engine.run('sample', { policy, prompts, settings, seed }));
     await writeJsonl(flags.out, sampledRows(prompts, result));

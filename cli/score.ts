@@ -10,7 +10,7 @@ import {
   jsonOption,
   policyOf,
   summarize,
-  warnOfTools,
+  warnOfIgnored,
   withEngine,
   type PolicyFlags,
 } from './step.ts';
@@ -41,7 +41,7 @@ export function scoreCommand(): Command {
       checkOutputs({ '--out': flags.out }, [flags.in, flags.chatTemplate]);
       const policy = await policyOf(flags);
       const rows = await readScoreRows(flags.in);
-      warnOfTools(policy, rows);
+      warnOfIgnored(policy, rows);
       const scores = await withEngine((engine) => engine.run('score', { policy, rows, ...compute }));
       await writeJsonl(flags.out, scores);
       const tokens = scores.reduce((total, score) => total + score.tokens, 0);

@@ -7,7 +7,7 @@ import {
   computeOf,
   jsonOption,
   policyOf,
-  warnOfTools,
+  warnOfIgnored,
   withEngine,
   type PolicyFlags,
 } from './step.ts';
@@ -36,7 +36,7 @@ export function sftCommand(): Command {
     const compute = computeOf(flags);
     const policy = await policyOf(flags);
     const rows = await readDemonstrations(flags.demonstrations);
-    warnOfTools(policy, rows);
+    warnOfIgnored(policy, rows);
     const job = { policy, rows, training, seed, outDir: flags.out, ...compute };
     const result = await withEngine((engine) => engine.run('sft', job));
     await reportTraining(flags, result);

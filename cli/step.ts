@@ -1,18 +1,19 @@
 /** Flags and helpers of the commands that run a single step on files. */
 import { Option, type Command } from 'commander';
-import { ignoredToolsNote } from '../activities/prompts/portions.ts';
+import { countIgnored, ignoredNotes } from '../activities/prompts/ignored.ts';
 import { withComputeDefaults } from '../config/compute.ts';
 import { resolveModel } from '../data/hub.ts';
 import { InputError, located } from '../data/errors.ts';
 import { onStopSignal } from '../data/stop-signals.ts';
-import type { PreferenceRecord } from '../data/records.ts';
+import type { Message, TemplateFields, Text } from '../data/records.ts';
+import { templateInputs } from '../data/template-inputs.ts';
 import { hasTools } from '../data/tools.ts';
 import type { ComputeSettings } from '../engine/protocol/compute.ts';
 import { EngineDied, JobAborted } from '../engine/protocol/errors.ts';
 import type { CallOptions, Engine, Policy, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
 import { checkCompute, computeFields } from '../engine/protocol/settings.ts';
 import { readChatTemplate, withTemplateOf } from '../engine/tokenizer/chat-template-settings.ts';
-import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
+import { loadTokenizer, type ModelTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { adapterPolicy, namedPolicy } from './names.ts';
 import { showProgress } from './progress.ts';
 import { SettingsFlags } from './settings.ts';
@@ -96,16 +97,40 @@ export const describeNonPrefix = (rows: number): string =>
     : ` In ${rows} rows the prompt's tokens are not a prefix of the tokens of prompt and response: ` +
       'their response begins where the two differ, as in TRL.';
 
-/** Warns about rows whose tools the chat template ignores. Prompts that are token ids need no template. */
-export function warnOfTools(policy: Policy, rows: ToolRow[]): void {
-  const offering = rows.filter(
-    (row, i) => row.prompt_input_ids === undefined && located(`Row ${i + 1}`, () => hasTools(row)),
+/**
+ * Warns about rows from which the chat template leaves something out. Prompts that are token ids need no template.
+ * @param numbers of the rows in their file, if some rows of the file are left out
+ * @throws InputError that names the row if the template refuses it, or writes nothing of a response
+ */
+export function warnOfIgnored(policy: Policy, rows: TextRow[], numbers?: number[]): void {
+  let tokenizer: ModelTokenizer | undefined;
+  const ignored = rows.map((row, i) =>
+    located(`Row ${numbers?.[i] ?? i + 1}`, () => {
+      const prompt = row.prompt ?? row.messages;
+      if (prompt === undefined || row.prompt_input_ids !== undefined || !mayLose(row)) return [];
+      tokenizer ??= loadTokenizer(policy.model, policy.chatTemplate);
+      return tokenizer.ignored(prompt, responsesOf(row), templateInputs(row));
+    }),
   );
-  if (offering.length === 0 || loadTokenizer(policy.model, policy.chatTemplate).writesTools) return;
-  for (const note of ignoredToolsNote(offering.length, 'rows')) console.error(`selm: warning: ${note}`);
+  for (const note of ignoredNotes(countIgnored(ignored), 'rows')) console.error(`selm: warning: ${note}`);
 }
 
-type ToolRow = Partial<Pick<PreferenceRecord, 'tools' | 'prompt_input_ids'>>;
+const RESPONSES = ['chosen', 'rejected', 'reference_response', 'response', 'completion'] as const;
+
+/** A row of any kind with texts. */
+type TextRow = { prompt?: Text; messages?: Message[]; prompt_input_ids?: number[] } & TemplateFields &
+  Partial<Record<(typeof RESPONSES)[number], Text>>;
+
+const responsesOf = (row: TextRow): Text[] =>
+  RESPONSES.map((name) => row[name]).filter((response) => response !== undefined);
+
+/** Whether a row has more than roles and contents. */
+const mayLose = (row: TextRow): boolean =>
+  hasTools(row) ||
+  Boolean(row.chat_template_kwargs) ||
+  [row.prompt, row.messages, ...responsesOf(row)]
+    .filter((text) => Array.isArray(text))
+    .some((messages) => messages.some((message) => Object.keys(message).length > 2));
 
 /** Prints the result as JSON with --json, otherwise as a sentence. */
 export function summarize(flags: { json?: boolean }, summary: Record<string, unknown>, sentence: string): void {

@@ -35,11 +35,11 @@ export async function* promptsOf(source: string): AsyncGenerator<PromptRecord> {
   }
 }
 
-/** A short key that is equal for prompts with the same roles, texts (normalizedText) and tools. */
-function textKey({ prompt, tools }: PromptRecord): string {
+/** A short key that is equal for prompts with the same roles, texts (normalizedText) and inputs of the template. */
+function textKey({ prompt, tools, chat_template_kwargs: given }: PromptRecord): string {
   const text = normalizedText(prompt);
   const messages = typeof text === 'string' ? [{ role: 'user', content: text }] : text;
-  return hashKey(JSON.stringify([messages.map(({ role, content }) => [role, content]), tools]));
+  return hashKey(JSON.stringify([messages.map(({ role, content }) => [role, content]), tools, given]));
 }
 
 /** The first 96 bits of a hash, as 16 characters. (A slice of the whole digest would keep the digest in memory.) */

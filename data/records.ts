@@ -21,6 +21,15 @@ const toolsSchema = z
   .union([z.string(), z.array(z.looseObject({}))], { error: 'expected a list of tools, or that list as JSON' })
   .nullish();
 
+/** The `chat_template_kwargs` column, as in TRL: variables of the chat template, such as `enable_thinking`. */
+const argumentsSchema = z
+  .record(z.string(), z.unknown(), { error: 'expected an object of variables of the chat template' })
+  .nullish();
+
+/** What a row gives the chat template besides its messages. */
+const templateFields = { tools: toolsSchema, chat_template_kwargs: argumentsSchema };
+export type TemplateFields = z.infer<z.ZodObject<typeof templateFields>>;
+
 /**
  * A text: a plain string, or a conversation. For a model with a chat template a string is one user message (a prompt) or one assistant
  * message (a response). A model without a template gets it unchanged.
@@ -41,7 +50,7 @@ const tokenIds = z.array(z.int().nonnegative()).min(1);
 export const promptSchema = z.looseObject({
   id: z.string(),
   prompt: textSchema,
-  tools: toolsSchema,
+  ...templateFields,
   /** The data set's responses, if any: additional candidates. */
   chosen: responseTextSchema.optional(),
   rejected: responseTextSchema.optional(),
@@ -111,7 +120,7 @@ export type Role = (typeof ROLES)[number];
 export const preferenceSchema = z.looseObject({
   id: z.string(),
   prompt: textSchema,
-  tools: toolsSchema,
+  ...templateFields,
   chosen: textSchema,
   rejected: responseTextSchema,
   reference_response: responseTextSchema.optional(),
@@ -139,14 +148,14 @@ export const tokenizedPreferenceSchema = z.looseObject({
 export type TokenizedPreferenceRecord = z.infer<typeof tokenizedPreferenceSchema>;
 
 /** A prompt and one response to score. */
-export const scoreSchema = z.looseObject({ prompt: textSchema, tools: toolsSchema, response: responseTextSchema });
+export const scoreSchema = z.looseObject({ prompt: textSchema, ...templateFields, response: responseTextSchema });
 export type ScoreRecord = z.infer<typeof scoreSchema>;
 
 export const tokenizedScoreSchema = z.looseObject({ prompt_input_ids: tokenIds, response_input_ids: tokenIds });
 export type TokenizedScoreRecord = z.infer<typeof tokenizedScoreSchema>;
 
 /** A prompt with the sampled tokens of a response. Encoding the response's text may give other tokens. */
-export type SampledScoreRecord = Pick<ScoreRecord, 'prompt' | 'tools'> & { response_input_ids: number[] };
+export type SampledScoreRecord = Pick<ScoreRecord, 'prompt' | keyof TemplateFields> & { response_input_ids: number[] };
 
 /** Log-probabilities (nats) of a preference's responses under the reference policy: what `reference` writes. */
 export const referenceLogpsSchema = z.object({ chosen: z.number(), rejected: z.number(), reference: z.number() });
@@ -154,7 +163,7 @@ export type ReferenceLogps = z.infer<typeof referenceLogpsSchema>;
 
 /** A demonstration for supervised fine-tuning, in TRL's prompt-completion format or as one conversation. */
 export const demonstrationSchema = z.union([
-  z.looseObject({ prompt: textSchema, tools: toolsSchema, completion: textSchema }),
-  z.looseObject({ messages: z.array(messageSchema).min(2), tools: toolsSchema }),
+  z.looseObject({ prompt: textSchema, ...templateFields, completion: textSchema }),
+  z.looseObject({ messages: z.array(messageSchema).min(2), ...templateFields }),
 ]);
 export type DemonstrationRecord = z.infer<typeof demonstrationSchema>;

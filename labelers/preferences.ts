@@ -1,6 +1,7 @@
 /** Computes preferences from labels: the best candidate is chosen, the worst one rejected. */
 import { asConversation, contentOf, responseTo } from '../data/conversation.ts';
 import type { AnsweredRecord, LabelRecord, PreferenceRecord, PromptRecord, Role, Text } from '../data/records.ts';
+import { templateFields } from '../data/template-inputs.ts';
 import type { Verdict } from './labeler.ts';
 import { allCandidates, sumCounts, verdictOn, type Labels } from './labels.ts';
 import type { Truncated } from './truncated.ts';
@@ -173,7 +174,7 @@ function makePreference(
   return {
     id: row.id,
     prompt,
-    ...('tools' in row && { tools: row['tools'] }),
+    ...templateFields(row),
     chosen: responseTo(prompt, given.chosen.text),
     rejected: responseTo(prompt, given.rejected.text),
     reference_response: responseTo(prompt, given.reference.text),

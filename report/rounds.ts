@@ -1,7 +1,8 @@
 /** The results of a run as table rows: one for the start policy, and one per round. */
 import type { AnswerSummary, Comparison } from '../evaluation/comparison.ts';
 import type { DroppedPrompts } from '../activities/prompts/check.ts';
-import { describeDropped, ignoredToolsNote } from '../activities/prompts/portions.ts';
+import { ignoredNotes } from '../activities/prompts/ignored.ts';
+import { describeDropped } from '../activities/prompts/portions.ts';
 import { adviceOn } from '../labelers/judge/advice.ts';
 import type { RoundResult, RunStatus } from '../workflows/status.ts';
 
@@ -92,12 +93,12 @@ function relabeledNotes({ start, changes = [], results }: Pick<RunStatus, 'start
   ];
 }
 
-/** A message for each file with dropped prompts, and one if the chat template ignores tools. */
-export function droppedNotes({ train, heldOut, ignoredTools = 0 }: DroppedPrompts): string[] {
+/** A message for each file with dropped prompts, and one for each part of prompts that the chat template ignores. */
+export function droppedNotes({ train, heldOut, ...ignored }: DroppedPrompts): string[] {
   const [ofTrain, ofHeldOut] = [describeDropped(train), describeDropped(heldOut)];
   return [
     ...(ofTrain ? [`Dropped training prompts: ${ofTrain}.`] : []),
     ...(ofHeldOut ? [`Dropped held-out prompts: ${ofHeldOut}.`] : []),
-    ...ignoredToolsNote(ignoredTools, 'prompts'),
+    ...ignoredNotes(ignored, 'prompts'),
   ];
 }

@@ -5,7 +5,8 @@ import { OVERLAPPING_VOTES } from '../labelers/people/protocol.ts';
 import { shareVotes } from '../labelers/people/share-votes.ts';
 import { fewerVotesNote } from '../labelers/people/votes-note.ts';
 import { readGoldRows } from '../activities/people/guidance.ts';
-import { ignoredToolsNote, promptsPerRound } from '../activities/prompts/portions.ts';
+import { ignoredNotes } from '../activities/prompts/ignored.ts';
+import { promptsPerRound } from '../activities/prompts/portions.ts';
 import { InputError } from '../data/errors.ts';
 import { cachedModel, isOnHub } from '../data/hub.ts';
 import { readPrompts } from '../data/prompts.ts';
@@ -105,7 +106,7 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
   const few = size === undefined ? undefined : fewStepsWarning('A round has at most', size, 'prompts', config.optimize);
   const warnings = [
     ...(few === undefined ? [] : [few]),
-    ...ignoredToolsNote(checked?.dropped.ignoredTools ?? 0, 'prompts'),
+    ...ignoredNotes(checked?.dropped ?? {}, 'prompts'),
     ...(size === undefined ? [] : fewerVotes(config, size)),
   ];
   const gold = config.label.by === 'people' ? config.label.gold : undefined;

@@ -6,6 +6,7 @@ import type { Address } from '../../artifacts/manifest.ts';
 import type { ArtifactStore } from '../../artifacts/store.ts';
 import { readJsonl, writeJsonl } from '../../data/jsonl.ts';
 import type { SampledRecord } from '../../data/records.ts';
+import { templateFields } from '../../data/template-inputs.ts';
 import { openFeatures, type Features } from '../../engine/features.ts';
 import { computeParameters, type ComputeSettings } from '../../engine/protocol/compute.ts';
 import type { ScoreJob } from '../../engine/protocol/jobs.ts';
@@ -67,10 +68,11 @@ export const scoreCandidates = defineStep({
 
 /** Sampled responses are scored on their sampled tokens. */
 function scoreRow(row: SampledRecord, index: number): ScoreJob['rows'][number] {
-  const { prompt, tools, prompt_input_ids: ids } = row;
+  const { prompt, prompt_input_ids: ids } = row;
+  const fields = { prompt, ...templateFields(row) };
   const response = row.responses[index];
-  if (!response) return { prompt, tools, response: allCandidates(row)[index] };
-  return { ...(ids ? { prompt_input_ids: ids } : { prompt, tools }), response_input_ids: response.token_ids };
+  if (!response) return { ...fields, response: allCandidates(row)[index] };
+  return { ...(ids ? { prompt_input_ids: ids } : fields), response_input_ids: response.token_ids };
 }
 
 /** The scores of a prompt's candidates. */

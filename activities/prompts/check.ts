@@ -6,6 +6,8 @@ import type { Spool } from '../../data/spool.ts';
 import type { CallOptions } from '../../engine/protocol/jobs.ts';
 import type { ModelConfig } from '../../engine/model-files/config.ts';
 import { shuffled } from '../../data/random.ts';
+import type { Ignored } from '../../engine/tokenizer/unwritten.ts';
+import { countIgnored, type IgnoredCounts } from './ignored.ts';
 import { heldOutLimit, LengthCheck, trainingLimit, type LengthSettings } from './limits.ts';
 import { PromptReader, type PromptTokenizer, type ReadPrompt } from './reader.ts';
 import type { StoredPrompts } from './stored.ts';
@@ -28,12 +30,11 @@ interface Dropped {
   limit: number;
 }
 
-export interface DroppedPrompts {
+/** Also counts prompts that are used, but from which the chat template leaves something out. */
+export interface DroppedPrompts extends IgnoredCounts {
   /** `heldOut`: training prompts that are also held-out prompts (compared after normalization). */
   train: Dropped & { heldOut: number };
   heldOut: Dropped;
-  /** Prompts that are used, but whose tools the chat template ignores. Absent if there are none. */
-  ignoredTools?: number;
 }
 
 export interface CheckedPrompts {
@@ -92,7 +93,7 @@ export async function checkPrompts(
   const drawnTexts = new Set([...drawn].map((i) => train.texts[i]));
   const others = order.filter((i) => !drawn.has(i));
   const left = others.filter((i) => !drawnTexts.has(train.texts[i]));
-  const ignoredTools = heldOut.ignoredTools + [...left, ...drawn].filter((i) => train.ignoredTools.has(i)).length;
+  const ignored = [...heldOut.ignored, ...[...left, ...drawn].map((i) => train.ignored.get(i) ?? [])];
   return {
     train: left,
     heldOut: isDrawn ? [...spool.read(drawn)] : heldOut.prompts,
@@ -103,7 +104,7 @@ export async function checkPrompts(
         tooLong: heldOut.length.count,
         limit: heldOut.length.limit,
       },
-      ...(ignoredTools > 0 && { ignoredTools }),
+      ...countIgnored(ignored),
     },
     tokens: train.tokens,
   };
@@ -128,7 +129,8 @@ interface HeldOut {
   prompts: PromptRecord[];
   keys: HeldOutKeys;
   length: LengthCheck;
-  ignoredTools: number;
+  /** What the chat template ignores of each prompt. */
+  ignored: Ignored[][];
 }
 
 async function readHeldOut(
@@ -140,17 +142,17 @@ async function readHeldOut(
   const prompts: PromptRecord[] = [];
   const keys = new HeldOutKeys();
   const length = new LengthCheck(heldOutLimit(input.config, input.limits));
-  let ignoredTools = 0;
+  const ignored: Ignored[][] = [];
   for (const [i, prompt] of rows.entries()) {
     const read = await reader.read(prompt, i, file);
     const isDuplicate = keys.tokens.has(read.tokenKey);
     keys.add(read);
     if (isDuplicate || length.refuses(read.length, read.place)) continue;
     prompts.push(prompt);
-    ignoredTools += Number(read.losesTools);
+    ignored.push(read.ignored);
   }
   length.end(tooLong, file, prompts.length);
-  return { prompts, keys, length, ignoredTools };
+  return { prompts, keys, length, ignored };
 }
 
 /** @throws InputError when an earlier run has trained on a prompt of the held-out file */
@@ -180,8 +182,8 @@ interface Training {
   texts: (string | undefined)[];
   /** Indices of possible training prompts that are too long to be held out. */
   tooLongToHoldOut: Set<number>;
-  /** Indices of prompts whose tools the chat template ignores. */
-  ignoredTools: Set<number>;
+  /** What the chat template ignores, by index of the prompt, of prompts from which it leaves something out. */
+  ignored: Map<number, Ignored[]>;
   dropped: DroppedPrompts['train'];
   tokens: CheckedPrompts['tokens'];
 }
@@ -198,7 +200,7 @@ async function readTraining(
   const seen = new Set<string>();
   const texts: Training['texts'] = [];
   const tooLongToHoldOut = new Set<number>();
-  const ignoredTools = new Set<number>();
+  const ignored = new Map<number, Ignored[]>();
   const dropped = { duplicates: 0, heldOut: 0 };
   let [kept, tokens, longest] = [0, 0, 0];
   for (const prompt of rows) {
@@ -220,7 +222,7 @@ async function readTraining(
     check(prompt);
     texts[i] = read.textKey;
     if (read.length > held.length.limit) tooLongToHoldOut.add(i);
-    if (read.losesTools) ignoredTools.add(i);
+    if (read.ignored.length > 0) ignored.set(i, read.ignored);
     kept++;
     tokens += read.length;
     longest = Math.max(longest, read.length);
@@ -229,7 +231,7 @@ async function readTraining(
   return {
     texts,
     tooLongToHoldOut,
-    ignoredTools,
+    ignored,
     dropped: { ...dropped, tooLong: length.count, limit: length.limit },
     tokens: { mean: tokens / Math.max(1, kept), longest },
   };

@@ -40,12 +40,6 @@ export function portionsOfWhatIsLeft(left: number[], { prompts, rounds }: Portio
   return Array.from({ length: count }, (_, round) => left.slice(round * size, (round + 1) * size));
 }
 
-/** A note on rows with tools that the chat template ignores. Empty if there are none. */
-export const ignoredToolsNote = (count: number, rows: string): string[] =>
-  count === 0
-    ? []
-    : [`${count} ${rows} have tools, which the chat template does not write: the policy does not see them.`];
-
 /** Why prompts were dropped, such as '6 repeated, 1 longer than 504 tokens'. Empty if none was dropped. */
 export function describeDropped({
   duplicates,

@@ -3,10 +3,11 @@ import { setImmediate } from 'node:timers/promises';
 import { InputError, located } from '../../data/errors.ts';
 import { normalizedText } from '../../data/conversation.ts';
 import { hashKey } from '../../data/prompts.ts';
-import { hasTools, toolsOf } from '../../data/tools.ts';
 import type { PromptRecord, Text } from '../../data/records.ts';
+import { templateInputs } from '../../data/template-inputs.ts';
 import type { CallOptions } from '../../engine/protocol/jobs.ts';
 import type { ModelTokenizer } from '../../engine/tokenizer/tokenizer.ts';
+import type { Ignored } from '../../engine/tokenizer/unwritten.ts';
 
 /** A prompt after rendering and tokenization. */
 export interface ReadPrompt {
@@ -18,12 +19,16 @@ export interface ReadPrompt {
   tokenKey: string;
   /** Equal for prompts with the same tokens after normalization of their texts (normalizedText). */
   textKey: string;
-  /** Whether it has tools that the chat template ignores. */
-  losesTools: boolean;
+  /** What the chat template ignores of it, and of the data set's responses to it. */
+  ignored: Ignored[];
 }
 
 /** The part of the policy's tokenizer that PromptReader uses. */
-export type PromptTokenizer = Pick<ModelTokenizer, 'encodePrompt' | 'writesTools'>;
+export type PromptTokenizer = Pick<ModelTokenizer, 'encodePrompt' | 'ignored'>;
+
+/** The data set's responses, which the labeler may compare with those of the policy. */
+const answersOf = ({ chosen, rejected }: PromptRecord): Text[] =>
+  [chosen, rejected].filter((answer) => answer !== undefined);
 
 const keyOf = (ids: number[]) => hashKey(Int32Array.from(ids));
 
@@ -45,11 +50,11 @@ export class PromptReader {
   /**
    * Renders and tokenizes a prompt.
    * @param index of the prompt in its file, from 0
-   * @throws InputError when the chat template rejects it, or it has no tokens
+   * @throws InputError when the chat template rejects it or leaves out a whole response, or it has no tokens
    */
   async read(prompt: PromptRecord, index: number, file: string): Promise<ReadPrompt> {
     const place = `Prompt ${index + 1} of ${file} ("${prompt.id}")`;
-    const encode = (text: Text) => located(place, () => this.tokenizer.encodePrompt(text, toolsOf(prompt)));
+    const encode = (text: Text) => located(place, () => this.tokenizer.encodePrompt(text, templateInputs(prompt)));
     const ids = encode(prompt.prompt);
     if (ids.length === 0) throw new InputError(`${place} has no tokens after tokenization: remove it.`);
     this.done++;
@@ -66,7 +71,7 @@ export class PromptReader {
       length: ids.length,
       tokenKey,
       textKey,
-      losesTools: hasTools(prompt) && !this.tokenizer.writesTools,
+      ignored: located(place, () => this.tokenizer.ignored(prompt.prompt, answersOf(prompt), templateInputs(prompt))),
     };
   }
 }

@@ -10,6 +10,7 @@ import type {
   Response,
   SampledScoreRecord,
   ScoreRecord,
+  TemplateFields,
   Text,
   TokenizedPreferenceRecord,
   TokenizedScoreRecord,
@@ -68,7 +69,7 @@ interface ComputeJob extends ComputeSettings {
 /** Responses to sample. */
 export interface SampleJob extends ComputeJob {
   /** Texts, which the chat template renders; or token ids, which are used as they are. */
-  prompts: (Pick<PromptRecord, 'id' | 'prompt' | 'tools'> | { id: string; prompt_input_ids: number[] })[];
+  prompts: (Pick<PromptRecord, 'id' | 'prompt' | keyof TemplateFields> | { id: string; prompt_input_ids: number[] })[];
   settings: SamplingSettings;
   /** The random numbers of a sample depend only on (seed, prompt id, sample index). */
   seed: number;

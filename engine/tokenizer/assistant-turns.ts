@@ -1,9 +1,10 @@
 /** Finds the assistant's turns in a rendered conversation: what supervised fine-tuning trains on. */
 import { InputError } from '../../data/errors.ts';
 import type { Message, Tool } from '../../data/records.ts';
-import { commonPrefix, commonSuffix, PROBES, type ChatTemplate } from './chat-template.ts';
+import { commonPrefix, commonSuffix, PROBES, renderedOrNone, type ChatTemplate } from './chat-template.ts';
 import type { Span } from './jinja.ts';
-import type { TemplateMessage } from './messages.ts';
+import { callsOf, withCalls, withText, type TemplateMessage } from './messages.ts';
+import { checkWritten, nothingWritten } from './unwritten.ts';
 
 /**
  * Renders a conversation up to the end of its last assistant turn.
@@ -20,6 +21,7 @@ export function assistantTurns(
   tools?: Tool[],
 ): { text: string; turns: Span[] } {
   const messages = chat.messages(conversation, 'user');
+  checkWritten(chat, messages, tools);
   const { text, turns: marked } = chat.render(messages, tools);
   if (marked) return { text: text.slice(0, marked.at(-1)?.[1] ?? 0), turns: marked };
   const header = headerOf(chat);
@@ -46,12 +48,7 @@ function turnOf(chat: ChatTemplate, { messages, tools, text, header }: Rendered,
     pair.map((message) => chat.render(messages.with(i, message), tools).text),
   );
   const found = others.find(([one, other]) => one !== other);
-  if (!found) {
-    throw new InputError(
-      `${chat.nameFor(tools)} writes nothing of assistant message ${i + 1}: ` +
-        'leave the message out, or give a template that writes it.',
-    );
-  }
+  if (!found) throw nothingWritten(chat, i, tools);
   const [one, other] = found;
   const contentStart = Math.min(commonPrefix(one, other), commonPrefix(text, one), commonPrefix(text, other));
   const contentEnd = Math.max(
@@ -81,28 +78,11 @@ function startOf(
   return at >= previousEnd && at + header.length <= contentStart ? at + header.length : contentStart;
 }
 
-/** Some templates refuse a conversation that does not end with a question. */
-function renderedOrNone(render: () => string): string | undefined {
-  try {
-    return render();
-  } catch (error) {
-    if (error instanceof InputError) return undefined;
-    throw error;
-  }
-}
-
-/** The message with other contents; and with other names in its tool calls, for templates that omit the content beside a call. */
-function variantsOf(message: TemplateMessage): TemplateMessage[][] {
-  const format = (content: string) => (Array.isArray(message.content) ? [{ type: 'text', text: content }] : content);
-  const contents = PROBES.map((content) => ({ ...message, content: format(content) }));
-  const calls = message['tool_calls'];
-  if (!Array.isArray(calls)) return [contents];
-  const named = (name: string) =>
-    calls.map((call: Record<string, unknown>) =>
-      'function' in call ? { ...call, function: { ...(call['function'] as object), name } } : { ...call, name },
-    );
-  return [contents, PROBES.map((name) => ({ ...message, tool_calls: named(name) }))];
-}
+/** The message with other contents; and with other tool calls, for templates that omit the content beside a call. */
+const variantsOf = (message: TemplateMessage): TemplateMessage[][] => [
+  PROBES.map((content) => withText(message, content)),
+  ...(callsOf(message).length > 0 ? [PROBES.map((name) => withCalls(message, () => name))] : []),
+];
 
 /** What the template writes before every answer: the end of the prompt, as far as it also precedes an earlier turn. */
 function headerOf(chat: ChatTemplate): string {

@@ -1,11 +1,13 @@
 /** A chat template, and where an answer ends in what it writes. */
 import { InputError } from '../../data/errors.ts';
 import type { Text, Tool } from '../../data/records.ts';
+import { DATE } from './fixed-date.ts';
 import { JinjaTemplate, type Span } from './jinja.ts';
 import { TemplateLimit } from './jinja-limits.ts';
 import { reasonOf } from '../model-files/json-file.ts';
-import { normalizeMessages, type ContentFormat, type TemplateMessage } from './messages.ts';
+import { normalizeMessages, textOf, type ContentFormat, type TemplateMessage } from './messages.ts';
 import type { TemplateSource } from './template-files.ts';
+import { checkWritten } from './unwritten.ts';
 import type { ChatTemplateSettings } from '../protocol/jobs.ts';
 
 /** Tokens of a tokenizer, by their texts: they tell how a turn ends. */
@@ -18,8 +20,8 @@ export interface TokenNames {
   special: Record<string, string>;
 }
 
-/** The date that templates get, so that a prompt has the same tokens on every day. */
-const DATE = '26 Jul 2024';
+/** Templates with other arguments that are kept: data sets have few different ones, unless every row has its own. */
+const KEPT = 64;
 
 /** transformers' marker for the end of a message that is to be continued. */
 const CONTINUE = 'CONTINUE_FINAL_MESSAGE_TAG ';
@@ -55,32 +57,58 @@ interface NamedTemplate {
 export class ChatTemplate {
   readonly ending: Ending;
   private readonly templates: Map<string, NamedTemplate>;
-  private readonly variables: Record<string, unknown>;
+  private readonly names: TokenNames;
+  private readonly given: Record<string, unknown>;
   private readonly format: ContentFormat;
+  private readonly withOthers = new Map<string, ChatTemplate>();
   private toolsWritten: boolean | undefined;
+
+  /** @param given values of the template's variables */
+  private constructor(templates: Map<string, NamedTemplate>, names: TokenNames, given: Record<string, unknown>) {
+    checkArguments(given);
+    this.templates = templates;
+    this.names = names;
+    this.given = given;
+    this.format = this.contentFormat();
+    const [one, other] = PROBES.map((content) => this.render(this.probe(content)).text);
+    this.ending = endingOf(one.slice(one.length - commonSuffix(one, other)), names);
+  }
 
   /**
    * @param sources templates by name: `default`, and `tool_use` if there is one for prompts with tools
    * @throws InputError when a template cannot be parsed, or refuses a question with its answer
    */
-  constructor(
+  static open(
     folder: string,
     sources: Record<string, TemplateSource>,
     names: TokenNames,
-    settings: ChatTemplateSettings = {},
-  ) {
-    const { template: given } = settings;
+    { template: given, arguments: values = {} }: ChatTemplateSettings = {},
+  ): ChatTemplate {
     const own = () =>
       Object.entries(sources).map(
         ([name, { source, file }]) => [name, parse(source, `the chat template of ${file}`)] as const,
       );
-    this.templates = new Map(
+    const templates = new Map(
       given === undefined ? own() : [['default', parse(given, `the chat template given for ${folder}`)]],
     );
-    this.variables = { ...names.special, date_string: DATE, ...settings.arguments };
-    this.format = this.contentFormat();
-    const [one, other] = PROBES.map((content) => this.render(this.probe(content)).text);
-    this.ending = endingOf(one.slice(one.length - commonSuffix(one, other)), names);
+    return new ChatTemplate(templates, names, values);
+  }
+
+  /** The template with a row's arguments, which replace those of the settings. What it writes around an answer may be different. */
+  withArguments(given: Record<string, unknown> | undefined): ChatTemplate {
+    if (given === undefined) return this;
+    const key = JSON.stringify(given);
+    const known = this.withOthers.get(key);
+    if (known) return known;
+    if (this.withOthers.size === KEPT) this.withOthers.clear();
+    const other = new ChatTemplate(this.templates, this.names, { ...this.given, ...given });
+    this.withOthers.set(key, other);
+    return other;
+  }
+
+  /** Whether the template mentions a variable. */
+  reads(variable: string, tools?: Tool[]): boolean {
+    return this.templateFor(tools).template.mentions(variable);
   }
 
   /** Whether the template writes the tools of a prompt. */
@@ -102,7 +130,9 @@ export class ChatTemplate {
 
   /** Prompt and response up to the token that ends the answer's turn. */
   renderClosed(prompt: Text, response: Text, tools?: Tool[]): string {
-    const { text } = this.render(this.exchange(prompt, response), tools);
+    const messages = this.exchange(prompt, response);
+    checkWritten(this, messages, tools, this.messages(prompt, 'user').length);
+    const { text } = this.render(messages, tools);
     return this.close(text, () => commonPrefix(text, this.renderPrompt(prompt, tools)));
   }
 
@@ -139,8 +169,15 @@ export class ChatTemplate {
   render(messages: TemplateMessage[], tools?: Tool[], addGenerationPrompt = false): { text: string; turns?: Span[] } {
     const { template, name } = this.templateFor(tools);
     try {
-      const variables = { messages, tools: tools ?? null, documents: null, add_generation_prompt: addGenerationPrompt };
-      const { text, turns } = template.render({ ...this.variables, ...variables });
+      const { text, turns } = template.render({
+        documents: null,
+        date_string: DATE,
+        ...this.names.special,
+        ...this.given,
+        messages,
+        tools: tools ?? null,
+        add_generation_prompt: addGenerationPrompt,
+      });
       return { text, ...(template.marksTurns && { turns }) };
     } catch (error) {
       if (error instanceof TemplateLimit) throw new InputError(`${name} ${error.message}.`, { cause: error });
@@ -191,13 +228,11 @@ export class ChatTemplate {
 
   private probeTools(): boolean {
     const messages = this.messages('probe', 'user');
-    try {
-      return this.render(messages, [PROBE_TOOL], true).text !== this.render(messages, undefined, true).text;
-    } catch (error) {
-      // A template that refuses the probe may write tools: without knowing, there is no warning.
-      if (error instanceof InputError) return true;
-      throw error;
-    }
+    const [given, none] = [[PROBE_TOOL], undefined].map((tools) =>
+      renderedOrNone(() => this.render(messages, tools, true).text),
+    );
+    // A template that refuses the probe may write tools: without knowing, there is no warning.
+    return given === undefined || given !== none;
   }
 
   private probe(content: string): TemplateMessage[] {
@@ -231,9 +266,35 @@ export class ChatTemplate {
   }
 }
 
+/** A text, or undefined if the template refuses it. Some templates refuse a conversation that does not end with a question. */
+export function renderedOrNone(render: () => string): string | undefined {
+  try {
+    return render();
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
+}
+
+/** Parameters of transformers' `apply_chat_template` that are no variables of a template, and the variables that selm sets. */
+const RESERVED = [
+  ...['messages', 'conversation', 'tools', 'chat_template', 'add_generation_prompt', 'continue_final_message'],
+  ...['tokenize', 'padding', 'truncation', 'max_length', 'tokenizer_kwargs', 'sanitize_control_tokens'],
+  ...['return_tensors', 'return_dict', 'return_assistant_tokens_mask'],
+];
+
+function checkArguments(given: Record<string, unknown>): void {
+  const name = RESERVED.find((reserved) => reserved in given);
+  if (name === undefined) return;
+  throw new InputError(
+    `the chat template's arguments (chatTemplate.arguments, chat_template_kwargs) include "${name}", ` +
+      'which is not a variable that they can set: remove it.',
+  );
+}
+
 function parse(source: string, name: string): NamedTemplate {
   try {
-    return { template: new JinjaTemplate(source, DATE), name };
+    return { template: new JinjaTemplate(source), name };
   } catch (error) {
     throw new InputError(`${name} is no Jinja template that can be read: ${reasonOf(error)}`);
   }
@@ -272,9 +333,6 @@ export function commonSuffix<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
   while (length < a.length && length < b.length && a[a.length - 1 - length] === b[b.length - 1 - length]) length++;
   return length;
 }
-
-const textOf = ({ content }: TemplateMessage): string =>
-  typeof content === 'string' ? content : (content ?? []).map(({ text }) => text).join('');
 
 /** A content with a text appended. */
 function extended(content: TemplateMessage['content'], text: string): TemplateMessage['content'] {

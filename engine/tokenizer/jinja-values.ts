@@ -13,7 +13,7 @@ type Call = (args: Value[], scope: unknown) => Value;
 const classOf = (value: unknown) =>
   new Environment().set('value', value).constructor as unknown as { new (value: unknown): Value; prototype: Value };
 const [Text, List, Mapping, Flag, Whole, Real] = ['', [], {}, true, 1, 1.5].map(classOf);
-export { Text, Flag };
+export { Text, List, Flag };
 const Function = classOf(() => null) as unknown as new (call: Call) => Value;
 
 /** The library's value for a variable; numbers and keys of exact values (data/exact-json.ts) are as in Python. */
@@ -79,6 +79,15 @@ Object.defineProperty(Text.prototype, 'builtins', {
   },
 });
 
+/** A character that Python's repr() does not print. */
+function escaping(character: string): string {
+  const code = character.codePointAt(0)!;
+  const hex = code.toString(16);
+  if (code < 0x80 && code > 0x20 && code < 0x7f) return character;
+  if (code < 0x100) return `\\x${hex.padStart(2, '0')}`;
+  return code < 0x10000 ? `\\u${hex.padStart(4, '0')}` : `\\U${hex.padStart(8, '0')}`;
+}
+
 /** A value as Python prints it inside a list or a dictionary. */
 function repr(value: Value): string {
   const { type, value: content } = value;
@@ -92,9 +101,23 @@ function repr(value: Value): string {
       '\t': '\\t',
       [quote]: `\\${quote}`,
     };
-    return quote + text.replaceAll(/[\\\n\r\t'"]/g, (character) => special[character] ?? character) + quote;
+    return (
+      quote +
+      text.replaceAll(/[\\'"]|(?! )[\p{C}\p{Z}]/gu, (character) => special[character] ?? escaping(character)) +
+      quote
+    );
   }
   return str(value);
+}
+
+/** A number as Python prints it: with an exponent below 0.0001, and in a float from 1e16. */
+export function number({ type, value }: Value): string {
+  const given = value as number;
+  const exponential = () => given.toExponential().replace(/(?<=e[+-])\d$/, '0$&');
+  if (Object.is(given, -0)) return '-0.0';
+  if (!Number.isInteger(given)) return Math.abs(given) < 1e-4 ? exponential() : String(given);
+  if (type !== 'FloatValue') return String(given);
+  return Math.abs(given) < 1e16 ? given.toFixed(1) : exponential();
 }
 
 /** A value as Python prints it. */
@@ -103,6 +126,7 @@ export function str(value: Value): string {
   if (type === 'BooleanValue') return content === true ? 'True' : 'False';
   if (type === 'NullValue') return 'None';
   if (type === 'UndefinedValue') return '';
+  if (type === 'IntegerValue' || type === 'FloatValue') return number(value);
   if (type === 'ArrayValue') return `[${(content as Value[]).map(repr).join(', ')}]`;
   if (type === 'TupleValue') {
     const items = (content as Value[]).map(repr);

@@ -4,10 +4,12 @@
  * (test/engine/tokenizer/jinja.test.ts).
  */
 import { Interpreter, Template } from '@huggingface/jinja';
+import { strftimeNow } from './fixed-date.ts';
 import { bounded, inside, made, range, step } from './jinja-limits.ts';
-import { add, equal, Flag, str, strip, Text, type Value } from './jinja-values.ts';
+import { JSON_PARAMETERS, toJson } from './jinja-json.ts';
+import { add, equal, Flag, List, str, strip, Text, type Value } from './jinja-values.ts';
 
-type Filter = { value?: string; callee?: { value: string } };
+type Filter = { type: string; value?: string; callee?: { value: string }; args?: unknown[] };
 
 interface Binary {
   operator: { value: string };
@@ -15,15 +17,33 @@ interface Binary {
   right: { type: string };
 }
 
+type Statement = { type: string };
+
+interface For {
+  /** Of `for x in xs if test`, a `SelectExpression` with `xs` as `lhs`. */
+  iterable: Statement & { lhs?: Statement };
+  body: Statement[];
+  defaultBlock: Statement[];
+}
+
+/** `operand is test`, or `is not`. */
+interface Test {
+  operand: Statement;
+  test: { value: string };
+  negate: boolean;
+}
+
 interface Internals {
   evaluateBinaryExpression(node: Binary, environment: unknown): Value;
   applyFilter(operand: Value, filter: Filter, environment: unknown): Value;
-  evaluateBlock(statements: { type: string }[], environment: unknown): Value;
-  evaluateFor(node: Record<'body' | 'defaultBlock', { type: string }[]>, environment: unknown): Value;
-  evaluate(statement: { type: string }, environment: unknown): Value;
+  evaluateTestExpression(node: Test, environment: unknown): Value;
+  evaluateArguments(args: unknown[], environment: unknown): [positional: Value[], named: Map<string, Value>];
+  evaluateBlock(statements: Statement[], environment: unknown): Value;
+  evaluateFor(node: For, environment: unknown): Value;
+  evaluate(statement: Statement, environment: unknown): Value;
 }
 const interpreter = Interpreter.prototype as unknown as Internals;
-const { applyFilter, evaluate, evaluateBinaryExpression, evaluateFor } = interpreter;
+const { applyFilter, evaluate, evaluateBinaryExpression, evaluateFor, evaluateTestExpression } = interpreter;
 interpreter.evaluateBinaryExpression = function (this: Internals, node, environment) {
   const { value: operator } = node.operator;
   if (!['+', '~', '==', '!='].includes(operator)) return evaluateBinaryExpression.call(this, node, environment);
@@ -33,20 +53,58 @@ interpreter.evaluateBinaryExpression = function (this: Internals, node, environm
   return new Flag(equal(left, right) === (operator === '=='));
 };
 
+/** The items of a loop: Jinja also takes the characters of a text, and no item of an undefined value. The library refuses both. */
+interface Items extends Statement {
+  type: 'Items';
+  of: Statement;
+}
+const itemsOf = (of: Statement): Items => ({ type: 'Items', of });
+function items(value: Value): Value {
+  if (value.type === 'UndefinedValue') return new List([]);
+  return value.type === 'StringValue' ? new List([...str(value)].map((character) => new Text(character))) : value;
+}
+
 /** Expressions that return an existing value; a slice returns a new one. */
 const GIVES = new Set(['Identifier', 'StringLiteral', 'MemberExpression', 'Set', 'Ternary', 'If']);
 const makes = ({ type, property }: { type: string; property?: { type: string } }) =>
   !GIVES.has(type) || property?.type === 'SliceExpression';
 interpreter.evaluate = function (this: Internals, statement, environment) {
+  if (statement?.type === 'Items') return items(this.evaluate((statement as Items).of, environment));
   const value = inside(() => evaluate.call(this, statement, environment));
   if (statement && makes(statement)) made(value.value);
   return value;
 };
+/** Filters that convert anything to a text first, such as a list of types of a tool's parameter. The library refuses it. */
+const TEXT_FILTERS = new Set(['upper', 'lower', 'capitalize', 'title', 'replace', 'indent']);
 interpreter.applyFilter = function (this: Internals, operand, filter, environment) {
   const name = filter.value ?? filter.callee?.value;
   if (name === 'string') return new Text(str(operand));
+  if (name === 'tojson') {
+    const [positional, named] = this.evaluateArguments(filter.args ?? [], environment);
+    const options = JSON_PARAMETERS.map((parameter, i) => [parameter, positional[i] ?? named.get(parameter)]);
+    return new Text(toJson(operand, Object.fromEntries(options)));
+  }
   if (name === 'trim' && filter.value !== undefined) return new Text(strip(str(operand), 'both'));
-  return applyFilter.call(this, operand, filter, environment);
+  if (name === 'map' && Array.isArray(operand.value)) {
+    const [[mapped, ...more], named] = this.evaluateArguments(filter.args ?? [], environment);
+    // With the name of a filter. The library knows only map(attribute=…).
+    if (mapped && more.length + named.size === 0) {
+      const each = { type: 'Identifier', value: str(mapped) };
+      return new List((operand.value as Value[]).map((item) => this.applyFilter(item, each, environment)));
+    }
+  }
+  const isText = operand.type === 'StringValue';
+  const taken = TEXT_FILTERS.has(name!) && !isText ? new Text(str(operand)) : operand;
+  return applyFilter.call(this, taken, filter, environment);
+};
+
+interpreter.evaluateTestExpression = function (this: Internals, node, environment) {
+  if (node.test.value !== 'iterable') return evaluateTestExpression.call(this, node, environment);
+  // In the library, an object is not iterable.
+  const { type, value } = this.evaluate(node.operand, environment);
+  const isIterable =
+    typeof value === 'string' || Array.isArray(value) || value instanceof Map || type === 'UndefinedValue';
+  return new Flag(isIterable !== node.negate);
 };
 
 /** Statements that write nothing: the library evaluates them to its null. */
@@ -95,7 +153,10 @@ interpreter.evaluateFor = function (this: Internals, node, environment) {
   const loop: Loop = {};
   loops.set(node.body, loop);
   try {
-    const text = evaluateFor.call(this, node, environment);
+    const { iterable } = node;
+    const wrapped =
+      iterable.type === 'SelectExpression' ? { ...iterable, lhs: itemsOf(iterable.lhs!) } : itemsOf(iterable);
+    const text = evaluateFor.call(this, { ...node, iterable: wrapped }, environment);
     // Jinja renders the else of a loop if every iteration ended early.
     if (!loop.isCutShort || loop.isComplete) return text;
     return new Text(str(text) + str(this.evaluateBlock(node.defaultBlock, environment)));
@@ -119,11 +180,11 @@ const OWN: Record<string, string> = { strftime_now: 'fixed_date', range: 'bounde
 export class JinjaTemplate {
   /** Whether it marks the assistant's turns, by `{% generation %}`. */
   readonly marksTurns: boolean;
+  private readonly source: string;
   private readonly template: Template;
-  private readonly date: string;
 
-  /** @param date that the template gets if it uses the date */
-  constructor(source: string, date: string) {
+  constructor(source: string) {
+    this.source = source;
     this.marksTurns = source.search(GENERATION) >= 0;
     // Jinja reads every line ending as one newline.
     const tags = source
@@ -135,14 +196,16 @@ export class JinjaTemplate {
       );
     const own = Object.keys(OWN).filter((name) => source.includes(name));
     this.template = new Template(own.map((name) => `{%- set ${name} = ${OWN[name]} -%}`).join('') + tags);
-    this.date = date;
+  }
+
+  /** Whether the source has a name, such as that of a variable. */
+  mentions(name: string): boolean {
+    return this.source.split(/\W+/).includes(name);
   }
 
   /** @returns the text, and the spans that the template marks as the assistant's turns */
   render(variables: Record<string, unknown>): { text: string; turns: Span[] } {
-    const marked = bounded(() =>
-      this.template.render({ ...variables, fixed_date: () => this.date, bounded_range: range }),
-    );
+    const marked = bounded(() => this.template.render({ ...variables, fixed_date: strftimeNow, bounded_range: range }));
     if (!this.marksTurns) return { text: marked, turns: [] };
     let text = '';
     const turns: Span[] = [];

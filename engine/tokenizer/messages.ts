@@ -13,7 +13,7 @@ export interface TemplateMessage {
 }
 
 /** Keys of a message's reasoning: most templates read the first, some the second. */
-const REASONING = ['reasoning_content', 'thinking', 'reasoning'];
+export const REASONING = ['reasoning_content', 'thinking', 'reasoning'];
 
 /**
  * As in transformers, null values are left out, and the reasoning gets the keys that templates use. As in vLLM, text parts are joined by
@@ -33,3 +33,44 @@ export function normalizeMessages(messages: Message[], format: ContentFormat): T
     return thought === undefined ? normalized : { thinking: thought, ...normalized, reasoning_content: thought };
   });
 }
+
+/** A message's text: that of its parts, joined. */
+export const textOf = ({ content }: TemplateMessage): string =>
+  typeof content === 'string' ? content : (content ?? []).map(({ text }) => text).join('');
+
+/** The message with another text, in the same format. */
+export const withText = (message: TemplateMessage, text: string): TemplateMessage => ({
+  ...message,
+  content: Array.isArray(message.content) ? [{ type: 'text', text }] : text,
+});
+
+type Call = Record<string, unknown>;
+const isObject = (value: unknown): value is Call =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The tool calls of a message. */
+export const callsOf = ({ tool_calls: calls }: TemplateMessage): Call[] =>
+  Array.isArray(calls) && calls.every(isObject) ? calls : [];
+
+/** The message with other tool calls of the same form: `nameOf` gives the name and the argument of each. */
+export function withCalls(message: TemplateMessage, nameOf: (index: number) => string): TemplateMessage {
+  const calls = callsOf(message);
+  if (calls.length === 0) return message;
+  const renamed = (call: Call, name: string): Call => ({
+    ...call,
+    name,
+    ...('arguments' in call && { arguments: argumentsLike(call['arguments'], name) }),
+  });
+  return {
+    ...message,
+    tool_calls: calls.map((call, i) =>
+      isObject(call['function'])
+        ? { ...call, function: renamed(call['function'], nameOf(i)) }
+        : renamed(call, nameOf(i)),
+    ),
+  };
+}
+
+/** Arguments as an object or as JSON, whichever the given ones are. */
+const argumentsLike = (given: unknown, value: string): unknown =>
+  typeof given === 'string' ? JSON.stringify({ probe: value }) : { probe: value };

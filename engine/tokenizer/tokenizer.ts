@@ -3,13 +3,15 @@ import { join } from 'node:path';
 import type { Tokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../../data/errors.ts';
 import { hasNestedPattern } from '../../data/patterns.ts';
-import type { Message, Text, Tool } from '../../data/records.ts';
+import type { Message, Text } from '../../data/records.ts';
+import type { TemplateInputs } from '../../data/template-inputs.ts';
 import { assistantTurns } from './assistant-turns.ts';
 import { ChatTemplate, commonPrefix } from './chat-template.ts';
 import { readModelConfig } from '../model-files/config.ts';
 import { decodeExactly, exactTokenizer, isByteFallback, tokenBytes } from './exact-tokenizer.ts';
 import { findJson, reasonOf } from '../model-files/json-file.ts';
 import { readTemplates } from './template-files.ts';
+import { ignoredBy, type Ignored } from './unwritten.ts';
 import { vocabularyCheck } from './vocabulary.ts';
 import type { ChatTemplateSettings } from '../protocol/jobs.ts';
 
@@ -29,7 +31,7 @@ export interface ModelTokenizer {
    * A prompt up to where the answer begins: with the template's header of the answer, and one BOS.
    * @param most more tokens are an error, found before all of a long text is encoded, which may take seconds
    */
-  encodePrompt(prompt: Text, tools?: Tool[], most?: number): number[];
+  encodePrompt(prompt: Text, inputs?: TemplateInputs, most?: number): number[];
   /** A text without the template, with what the tokenizer puts before a text (BOS). `most` as above. */
   encodeText(text: string, most?: number): number[];
   /**
@@ -37,11 +39,11 @@ export interface ModelTokenizer {
    * tokens end, or where they first differ from those of prompt and response. A response ends with exactly one end-of-turn token.
    * @param options `open`: the responses were cut, and nothing ends them
    */
-  encodeExchange(prompt: Text, responses: Text[], options?: { tools?: Tool[]; open?: boolean }): EncodedExchange;
+  encodeExchange(prompt: Text, responses: Text[], options?: TemplateInputs & { open?: boolean }): EncodedExchange;
   /** A conversation up to the end of its last assistant turn, and for each token whether it is the assistant's. */
-  encodeConversation(messages: Message[], tools?: Tool[]): { ids: number[]; trained: boolean[] };
-  /** Whether a prompt's tools are among its tokens: a chat template may not write them. */
-  readonly writesTools: boolean;
+  encodeConversation(messages: Message[], inputs?: TemplateInputs): { ids: number[]; trained: boolean[] };
+  /** What the chat template ignores of a prompt with its responses. @throws InputError when it writes nothing of a response */
+  ignored(prompt: Text, responses: Text[], inputs: TemplateInputs): Ignored[];
   /** The text without special tokens. No spaces are cleaned up. */
   decode(ids: number[]): string;
   /**
@@ -104,7 +106,7 @@ export function openTokenizer(folder: string, settings?: ChatTemplateSettings, e
     );
   }
   const chat =
-    sources || settings?.template !== undefined ? new ChatTemplate(folder, sources ?? {}, names, settings) : undefined;
+    sources || settings?.template !== undefined ? ChatTemplate.open(folder, sources ?? {}, names, settings) : undefined;
   return { tokenizer, special, specialIds, config, ...(chat && { chat }) };
 }
 
@@ -156,8 +158,10 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): 
   const eosIds = [...new Set(ending.filter((id) => id !== undefined))];
   const decode = (ids: number[]) => decodeExactly(tokenizer, ids, specialIds);
 
-  const withTemplate = (what: string): ChatTemplate => {
-    if (chat) return chat;
+  const chatOf = (inputs?: TemplateInputs) => chat?.withArguments(inputs?.arguments);
+  const withTemplate = (what: string, inputs?: TemplateInputs): ChatTemplate => {
+    const found = chatOf(inputs);
+    if (found) return found;
     throw new InputError(
       `the ${what} is a conversation, but ${folder} has no chat template: give a string, or a template (chatTemplate).`,
     );
@@ -178,19 +182,24 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): 
     return encodeText(prompt + response + (response.endsWith(eos) ? '' : eos));
   };
 
-  const encodePrompt = (prompt: Text, tools?: Tool[], most?: number) =>
-    chat ? encodeAtMost(encode, chat.renderPrompt(prompt, tools), most) : encodeText(plainText(prompt, 'prompt'), most);
+  const encodePrompt = (prompt: Text, inputs?: TemplateInputs, most?: number) => {
+    const template = chatOf(inputs);
+    if (!template) return encodeText(plainText(prompt, 'prompt'), most);
+    return encodeAtMost(encode, template.renderPrompt(prompt, inputs?.tools), most);
+  };
 
   return {
     eosIds,
     encodeText,
     encodePrompt,
-    encodeExchange(prompt, responses, { tools, open = false } = {}) {
-      const alone = encodePrompt(prompt, tools);
+    encodeExchange(prompt, responses, { open = false, ...inputs } = {}) {
+      const alone = encodePrompt(prompt, inputs);
+      const template = chatOf(inputs);
+      const { tools } = inputs;
       const exchanges = responses.map((response) => {
-        if (!chat) return encodeJoined(plainText(prompt, 'prompt'), plainText(response, 'response'), open);
+        if (!template) return encodeJoined(plainText(prompt, 'prompt'), plainText(response, 'response'), open);
         return encode(
-          open ? chat.renderUnfinished(prompt, response, tools) : chat.renderClosed(prompt, response, tools),
+          open ? template.renderUnfinished(prompt, response, tools) : template.renderClosed(prompt, response, tools),
         );
       });
       const shared = sharedTokens(alone, exchanges);
@@ -200,8 +209,8 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): 
         isPrefix: shared === alone.length,
       };
     },
-    encodeConversation(messages, tools) {
-      const { text, turns } = assistantTurns(withTemplate('demonstration'), messages, tools);
+    encodeConversation(messages, inputs) {
+      const { text, turns } = assistantTurns(withTemplate('demonstration', inputs), messages, inputs?.tools);
       const ids = encode(text);
       const trained = ids.map(() => false);
       for (const [start, end] of turns) {
@@ -210,9 +219,7 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): 
       }
       return { ids, trained };
     },
-    get writesTools() {
-      return chat?.writesTools ?? false;
-    },
+    ignored: (prompt, responses, inputs) => ignoredBy(chatOf(inputs), prompt, responses, inputs),
     decode,
     endText: chat?.endText ?? '',
     tokenBytes: (id) => tokenBytes(tokenizer, id, specialIds),

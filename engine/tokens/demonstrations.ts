@@ -1,8 +1,8 @@
 /** Demonstrations, for supervised fine-tuning, as tokens. */
 import { asConversation } from '../../data/conversation.ts';
 import { InputError } from '../../data/errors.ts';
-import { toolsOf } from '../../data/tools.ts';
 import type { DemonstrationRecord, Message, Text } from '../../data/records.ts';
+import { templateInputs } from '../../data/template-inputs.ts';
 import type { LengthLimits } from '../protocol/settings.ts';
 import type { ModelTokenizer } from '../tokenizer/tokenizer.ts';
 import { checkTrainingLength } from './checks.ts';
@@ -46,15 +46,15 @@ function demonstrationTokens(
   tokenizer: ModelTokenizer,
   row: DemonstrationRecord,
 ): TokenizedResponse & { isPrefix: boolean } {
-  const tools = toolsOf(row);
+  const inputs = templateInputs(row);
   if (!('messages' in row)) {
     const { prompt: promptText, completion } = row as { prompt: Text; completion: Text };
-    const { prompt, responses, isPrefix } = tokenizer.encodeExchange(promptText, [completion], { tools });
+    const { prompt, responses, isPrefix } = tokenizer.encodeExchange(promptText, [completion], inputs);
     if (typeof completion === 'string' || completion.length === 1) return { prompt, response: responses[0], isPrefix };
     const conversation = [...asConversation(promptText, 'user'), ...completion];
-    return { ...splitAtTrained(tokenizer.encodeConversation(conversation, tools), prompt.length), isPrefix };
+    return { ...splitAtTrained(tokenizer.encodeConversation(conversation, inputs), prompt.length), isPrefix };
   }
-  return { ...splitAtTrained(tokenizer.encodeConversation(row.messages as Message[], tools), 0), isPrefix: true };
+  return { ...splitAtTrained(tokenizer.encodeConversation(row.messages as Message[], inputs), 0), isPrefix: true };
 }
 
 /** @param from index of the first token that may be trained on */

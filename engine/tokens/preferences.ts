@@ -8,9 +8,8 @@ import {
   type Role,
   type Text,
   type TokenizedPreferenceRecord,
-  type Tool,
 } from '../../data/records.ts';
-import { toolsOf } from '../../data/tools.ts';
+import { templateInputs, type TemplateInputs } from '../../data/template-inputs.ts';
 import type { ModelTokenizer } from '../tokenizer/tokenizer.ts';
 import type { LengthLimits } from '../protocol/settings.ts';
 import type { RowCounts } from '../../data/row-counts.ts';
@@ -143,7 +142,7 @@ function encodeRoles(
       ? policy.tokenizer().encodeExchange(
           texts!.prompt,
           asText.map((role) => texts![role]!),
-          { tools: texts!.tools },
+          texts!.inputs,
         )
       : undefined;
   const rolePrompt = (role: Role) =>
@@ -164,12 +163,12 @@ function encodeRoles(
   };
 }
 
-type Texts = { prompt: Text; tools?: Tool[] } & Partial<Record<Role, Text>>;
+type Texts = { prompt: Text; inputs: TemplateInputs } & Partial<Record<Role, Text>>;
 
 function textsOf(row: PreferenceRecord | TokenizedPreferenceRecord): Texts | undefined {
   if (!('prompt' in row)) return undefined;
   const { prompt, chosen, rejected, reference_response: reference } = row as PreferenceRecord;
-  return { prompt, tools: toolsOf(row as PreferenceRecord), chosen, rejected, reference };
+  return { prompt, inputs: templateInputs(row as PreferenceRecord), chosen, rejected, reference };
 }
 
 /**
@@ -194,7 +193,7 @@ export function checkTokens(
       if (tokenizer().decodeAnswer(row.prompt_input_ids, ids).trim() === contentOf(text).trim()) continue;
       const {
         responses: [encoded],
-      } = tokenizer().encodeExchange(texts.prompt, [text], { tools: texts.tools });
+      } = tokenizer().encodeExchange(texts.prompt, [text], texts.inputs);
       if (encoded.join() === ids.join()) continue;
       throw new InputError(
         `Row ${numbers[i]}: "${role}_input_ids" are not the tokens of the row's text with this model's tokenizer: ` +

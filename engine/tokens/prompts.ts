@@ -1,7 +1,7 @@
 /** Prompts to be answered, as tokens. */
 import { InputError, located } from '../../data/errors.ts';
-import { toolsOf } from '../../data/tools.ts';
-import type { PromptRecord } from '../../data/records.ts';
+import type { PromptRecord, TemplateFields } from '../../data/records.ts';
+import { templateInputs } from '../../data/template-inputs.ts';
 import { checkSequenceLength, type ModelConfig } from '../model-files/config.ts';
 import type { SamplingSettings } from '../protocol/settings.ts';
 import type { ModelTokenizer } from '../tokenizer/tokenizer.ts';
@@ -13,12 +13,12 @@ type Limits = Pick<SamplingSettings, 'maxPromptLength' | 'maxNewTokens'>;
  * @throws InputError that names the prompt if the template refuses it, or if it is too long (checkPromptLength)
  */
 export function tokenizePrompt(
-  { id, prompt, tools }: Pick<PromptRecord, 'id' | 'prompt' | 'tools'>,
+  { id, prompt, ...fields }: Pick<PromptRecord, 'id' | 'prompt' | keyof TemplateFields>,
   tokenizer: Pick<ModelTokenizer, 'encodePrompt'>,
   config: ModelConfig,
   limits: Limits,
 ): number[] {
-  const tokens = located(`Prompt "${id}"`, () => tokenizer.encodePrompt(prompt, toolsOf({ tools })));
+  const tokens = located(`Prompt "${id}"`, () => tokenizer.encodePrompt(prompt, templateInputs(fields)));
   checkPromptLength(id, tokens.length, config, limits);
   return tokens;
 }

@@ -1,7 +1,7 @@
 /** Responses to be scored, as tokens. */
 import { located } from '../../data/errors.ts';
-import { toolsOf } from '../../data/tools.ts';
 import type { SampledScoreRecord, ScoreRecord, TokenizedScoreRecord } from '../../data/records.ts';
+import { templateInputs } from '../../data/template-inputs.ts';
 import { checkSequenceLength } from '../model-files/config.ts';
 import type { ModelTokenizer } from '../tokenizer/tokenizer.ts';
 import { checkIds, type CheckedModel } from './checks.ts';
@@ -57,12 +57,12 @@ export function encodeResponse({ model, tokenizer }: TextPolicy, row: ScoreRow):
     const { prompt_input_ids: prompt, response_input_ids: response } = row;
     return { prompt: checkIds(model, prompt), response: checkIds(model, response), isPrefix: true };
   }
-  const tools = toolsOf(row);
+  const inputs = templateInputs(row);
   if (isSampled(row)) {
-    const prompt = tokenizer().encodePrompt(row.prompt, tools);
+    const prompt = tokenizer().encodePrompt(row.prompt, inputs);
     return { prompt, response: checkIds(model, row.response_input_ids), isPrefix: true };
   }
-  const { prompt, responses, isPrefix } = tokenizer().encodeExchange(row.prompt, [row.response], { tools });
+  const { prompt, responses, isPrefix } = tokenizer().encodeExchange(row.prompt, [row.response], inputs);
   return { prompt, response: responses[0], isPrefix };
 }
 

@@ -2,6 +2,7 @@
 import { InputError } from '../../data/errors.ts';
 import { shuffled } from '../../data/random.ts';
 import type { PromptRecord } from '../../data/records.ts';
+import { templateFields } from '../../data/template-inputs.ts';
 import type { Rule } from '../program.ts';
 import { normalizedWords, requestOf, withAddition, type BaseRow } from './base.ts';
 import { describeDropped, drop, type Dropped } from './dropped.ts';
@@ -83,7 +84,7 @@ function promptOf({ record, base }: BaseRow, settings: CheckedSettings): PromptR
         template === undefined ? withAddition(base, filled(addition, fields, where)) : filled(template, fields, where),
       ...read,
       base_prompt: base,
-      ...(record.tools && { tools: record.tools }),
+      ...templateFields(record),
     };
     rule(prompt);
     return prompt;

@@ -1,8 +1,8 @@
 /** Samples responses on an OpenAI-compatible server: token ids in, token ids out, with one request and one seed per response. */
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
-import { toolsOf } from '../../data/tools.ts';
-import type { PromptRecord, Response } from '../../data/records.ts';
+import type { PromptRecord, Response, TemplateFields } from '../../data/records.ts';
+import { templateInputs } from '../../data/template-inputs.ts';
 import type { CallOptions } from '../../engine/protocol/jobs.ts';
 import type { ModelTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { seedOf } from '../../data/random.ts';
@@ -15,7 +15,7 @@ import { loadingAgain } from './adapters.ts';
 import type { ChatServer } from './client.ts';
 
 /** A prompt with its token ids, encoded with the policy's tokenizer and chat template. */
-export interface TokenizedPrompt extends Pick<PromptRecord, 'id' | 'prompt' | 'tools'> {
+export interface TokenizedPrompt extends Pick<PromptRecord, 'id' | 'prompt' | keyof TemplateFields> {
   tokens: number[];
 }
 
@@ -136,7 +136,7 @@ function responseOf(choice: Choice, requested: TokenizedPrompt, tokenizer: Model
   const found = tokensOf(choice);
   if (!found || (found.ids.length === 0 && text !== '')) {
     // Encodes the text as a continuation of the prompt. The chat template is not used: it may trim a response or drop its thought.
-    const { responses } = tokenizer.encodeExchange(prompt, [text], { tools: toolsOf(requested), open: true });
+    const { responses } = tokenizer.encodeExchange(prompt, [text], { ...templateInputs(requested), open: true });
     const ending = finish_reason === 'stop' ? [tokenizer.eosIds[0]] : [];
     return { text, token_ids: [...responses[0], ...ending], finish_reason };
   }

@@ -1,4 +1,4 @@
-/** Tools that a row offers and the chat template does not write: said once, with how many rows have them. */
+/** What rows have and the chat template ignores: said once, with how many rows have it. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -46,4 +46,37 @@ test.each([
   );
   expect(written.code, written.stderr).toBe(0);
   expect(written.stderr).not.toContain('tools');
+});
+
+test('tool calls, reasoning and variables that the template ignores are said; an answer of nothing else is refused', async () => {
+  const user = { role: 'user', content: 'Hi' };
+  const call = { role: 'assistant', content: 'Yes', tool_calls: [{ function: { name: 'f', arguments: {} } }] };
+  const thought = { role: 'assistant', content: 'Yes', reasoning_content: 'Hm.' };
+  const write = (name: string, rows: object[]) => {
+    writeFileSync(path(name), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    return path(name);
+  };
+  const sft = (file: string) =>
+    selm(['sft', '--model', model, '--demonstrations', file, ...training, '--out', `${file}-out`], {});
+  const ended = await sft(
+    write('ignored.jsonl', [
+      { messages: [user, call], chat_template_kwargs: { enable_thinking: false } },
+      { prompt: 'Hi', completion: [thought] },
+      { messages: [user, { role: 'assistant', content: 'Yes' }] },
+    ]),
+  );
+  expect(ended.code, ended.stderr).toBe(0);
+  for (const warning of [
+    '1 rows have tool calls that the chat template does not write: the policy does not see them.',
+    '1 rows have reasoning (reasoning_content, reasoning or thinking) that the chat template does not write: the policy does not see it.',
+    '1 rows have a variable in "chat_template_kwargs" that the chat template does not read.',
+  ]) {
+    expect(ended.stderr.split(`selm: warning: ${warning}\n`)).toHaveLength(2);
+  }
+
+  const refused = await sft(
+    write('nothing.jsonl', [{ messages: [user, call] }, { messages: [user, { ...call, content: '' }] }]),
+  );
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toMatch(/selm: Row 2: the chat template of \S+ writes nothing of assistant message 2: /);
 });

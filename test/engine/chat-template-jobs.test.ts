@@ -22,7 +22,7 @@ const tokenizer = loadTokenizer(model, chatTemplate);
 
 test("sampling renders the policy's template with its arguments, and a row's tools, as a list or as JSON", async () => {
   const prompts = [tools, JSON.stringify(tools)].map((given, i) => ({ id: String(i), prompt: 'Hi', tools: given }));
-  const rendered = tokenizer.encodePrompt('Hi', tools);
+  const rendered = tokenizer.encodePrompt('Hi', { tools });
   expect(tokenizer.decode(rendered)).toBe(
     '[{"type": "function", "function": {"name": "weather"}}]calmuser\nHiassistant\n<think>',
   );

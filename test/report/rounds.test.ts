@@ -21,10 +21,11 @@ test('answers of the judge without a verdict are told of, with what to do', () =
 
 test('prompts that were left out, and tools that the policy does not see, are told of', () => {
   const none = { duplicates: 0, tooLong: 0, limit: 504 };
-  const dropped = { train: { ...none, duplicates: 2, heldOut: 0 }, heldOut: none, ignoredTools: 3 };
+  const dropped = { train: { ...none, duplicates: 2, heldOut: 0 }, heldOut: none, ignoredTools: 3, ignoredCalls: 1 };
   expect(roundNotes({ dropped, results: [] })).toEqual([
     'Dropped training prompts: 2 repeated.',
     '3 prompts have tools, which the chat template does not write: the policy does not see them.',
+    '1 prompts have tool calls that the chat template does not write: the policy does not see them.',
   ]);
 });
 

@@ -1,6 +1,6 @@
 /** The job `sample`. */
 import { located } from '../../../data/errors.ts';
-import { toolsOf } from '../../../data/tools.ts';
+import { templateInputs } from '../../../data/template-inputs.ts';
 import { JobAborted } from '../../protocol/errors.ts';
 import type { NewTokens, ResponseDivergence, SampleJob, SampleResult } from '../../protocol/jobs.ts';
 import { checkIds } from '../../tokens/checks.ts';
@@ -36,7 +36,7 @@ export async function sample(job: SampleJob, { control, sessions }: JobContext):
     tokens: located(`Prompt "${row.id}"`, () =>
       'prompt_input_ids' in row
         ? checkIds(opened.model, row.prompt_input_ids)
-        : tokenizer.encodePrompt(row.prompt, toolsOf(row)),
+        : tokenizer.encodePrompt(row.prompt, templateInputs(row)),
     ),
   }));
   let sampledTokens = 0;

@@ -1,7 +1,8 @@
 /** Composes prompts in the style of IFEval (Zhou et al. 2023, arXiv 2311.07911) from base prompts. */
 import { InputError } from '../../../data/errors.ts';
 import { shuffled } from '../../../data/random.ts';
-import type { PromptRecord, Text } from '../../../data/records.ts';
+import type { TemplateFields, Text } from '../../../data/records.ts';
+import { templateFields } from '../../../data/template-inputs.ts';
 import { hasWords, normalizedWords, requestOf, withAddition, type BaseRow } from '../base.ts';
 import { describeDropped, drop, type Dropped } from '../dropped.ts';
 import type { HeldOut } from '../held-out.ts';
@@ -11,19 +12,17 @@ import { canBeMet } from './demands.ts';
 import { composableKinds } from './kinds.ts';
 
 /** A composed prompt, as the labeler `verifier` reads it. */
-export interface ComposedPrompt {
+export interface ComposedPrompt extends TemplateFields {
   prompt: Text;
   instruction_id_list: KindId[];
   kwargs: object[];
   base_prompt: Text;
-  tools?: PromptRecord['tools'];
 }
 
-interface Base {
+interface Base extends TemplateFields {
   text: Text;
   /** The text to which instructions are added. */
   request: string;
-  tools?: PromptRecord['tools'];
 }
 
 export interface Composed {
@@ -88,7 +87,7 @@ function basesOf(rows: BaseRow[], heldOut: HeldOut, dropped: Dropped): Base[] {
     else if (!hasWords(base)) drop(dropped, 'noWords');
     else if (leak) drop(dropped, leak);
     else if (bases.has(words)) drop(dropped, 'duplicate');
-    else bases.set(words, { text: base, request, ...(record.tools && { tools: record.tools }) });
+    else bases.set(words, { text: base, request, ...templateFields(record) });
   }
   return [...bases.values()];
 }
@@ -167,7 +166,7 @@ function withInstructions(random: Random, base: Base, ids: KindId[]): ComposedPr
     instruction_id_list: ids,
     kwargs,
     base_prompt: base.text,
-    ...(base.tools && { tools: base.tools }),
+    ...templateFields(base),
   };
 }
 

@@ -281,6 +281,47 @@ test('prompts whose tools the template does not write are counted, those that ar
   ).toBeUndefined();
 });
 
+test("prompts with messages or variables that the template ignores are counted, with the data set's responses", async () => {
+  const spool = new Spool<PromptRecord>(folder);
+  spools.push(spool);
+  const thought = { role: 'assistant', content: 'Yes.', reasoning_content: 'Hm.' };
+  const call = { role: 'assistant', content: 'Yes.', tool_calls: [{ function: { name: 'f', arguments: {} } }] };
+  const user = { role: 'user', content: 'So?' };
+  const train = write([
+    { prompt: [user, thought, user] },
+    { prompt: [user, call, user, call, user] },
+    // A duplicate.
+    { prompt: [user, call, user], chat_template_kwargs: {} },
+    { prompt: 'a', chosen: [call], rejected: [thought] },
+    { prompt: 'b', chat_template_kwargs: { persona: 'x' } },
+    { prompt: 'c', chat_template_kwargs: { messages_: 1 } },
+    { prompt: 'd' },
+  ]);
+  const input = { seed: 0, limits: ROOMY, tokenizer: tiny, config: { maxPositions: 1024 } as ModelConfig };
+  const { dropped } = await checkPrompts({ ...input, prompts: { train, heldOut: 1 } }, spool, {});
+  expect(dropped).toMatchObject({ ignoredReasoning: 2, ignoredCalls: 2, ignoredArguments: 2 });
+  expect(dropped).not.toHaveProperty('ignoredTools');
+
+  const empty = write([{ prompt: 'a', chosen: [{ ...call, content: '' }], rejected: 'No.' }, { prompt: 'b' }]);
+  await expect(checkPrompts({ ...input, prompts: { train: empty, heldOut: 1 } }, spool, {})).rejects.toThrow(
+    /^Prompt 1 of \S+\.jsonl \("[0-9a-f]{16}"\): the chat template of \S+ writes nothing of assistant message 2: /,
+  );
+});
+
+test('prompts with different variables are different, also from held-out ones', async () => {
+  const template =
+    '{{ persona }}{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}';
+  const tokenizer = loadTokenizer(join(folder, 'tiny'), { template });
+  const spool = new Spool<PromptRecord>(folder);
+  spools.push(spool);
+  const given = ['a', 'b', 'a', 'c'].map((persona) => ({ prompt: 'Hi', chat_template_kwargs: { persona } }));
+  const input = { seed: 0, limits: ROOMY, tokenizer, config: { maxPositions: 1024 } as ModelConfig };
+  const prompts = { train: write(given), heldOut: write([given[3], { prompt: 'Hi' }]) };
+  const { train, dropped } = await checkPrompts({ ...input, prompts }, spool, {});
+  expect([...spool.read(train)].map((row) => row.chat_template_kwargs?.['persona']).sort()).toEqual(['a', 'b']);
+  expect(dropped.train).toMatchObject({ duplicates: 1, heldOut: 1 });
+});
+
 test('a prompt that the template refuses is named', async () => {
   const refused = check(['Hi', ...prompts.slice(7, 8)], ['Other?'], { tokenizer: tokenizers.refuses });
   await expect(refused).rejects.toThrow(InputError);

@@ -21,8 +21,7 @@ const messages = [
   { role: 'user', content: 'Hi' },
   { role: 'assistant', content: 'Hello' },
 ];
-const render = (source: string, given: object = {}) =>
-  new JinjaTemplate(source, '').render({ messages, ...given }).text;
+const render = (source: string, given: object = {}) => new JinjaTemplate(source).render({ messages, ...given }).text;
 
 test.each(cases)('$name', ({ template, arguments: given, own, text, given: other, given_text }) => {
   expect(ownTemplate('nowhere', { template, arguments: given })).toBe(own);

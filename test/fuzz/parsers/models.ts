@@ -57,14 +57,14 @@ const plain: Text = [
 
 /** Renders and encodes with all of a tokenizer's functions. */
 function use(tokenizer: ModelTokenizer, prompt: Text = 'Hi 💥 <end>', response = 'Yes.', given?: Tool[]): void {
-  const ids = tokenizer.encodePrompt(prompt, given);
-  const { responses } = tokenizer.encodeExchange(prompt, [response], { ...(given && { tools: given }) });
+  const ids = tokenizer.encodePrompt(prompt, { tools: given });
+  const { responses } = tokenizer.encodeExchange(prompt, [response], { tools: given });
   tokenizer.encodeExchange(prompt, [response], { open: true });
   tokenizer.decode(ids);
   tokenizer.decodeAnswer(ids, responses[0]);
   for (const id of ids.slice(0, 9)) tokenizer.tokenBytes(id);
   if (typeof prompt === 'string') return;
-  tokenizer.encodeConversation([...prompt, { role: 'assistant', content: response }], given);
+  tokenizer.encodeConversation([...prompt, { role: 'assistant', content: response }], { tools: given });
 }
 
 const own = (model: string, name: string) => readFileSync(join(model, name));

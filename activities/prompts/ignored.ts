@@ -1,0 +1,29 @@
+/** Counts of rows from which the chat template leaves something out, and what to tell about them. */
+import type { Ignored } from '../../engine/tokenizer/unwritten.ts';
+
+/** Numbers of rows. Absent if there are none. */
+export type IgnoredCounts = Partial<Record<Ignored, number>>;
+
+/** Counts the rows, by what is ignored of each. */
+export function countIgnored(rows: Ignored[][]): IgnoredCounts {
+  const counts: IgnoredCounts = {};
+  for (const part of rows.flat()) counts[part] = (counts[part] ?? 0) + 1;
+  return counts;
+}
+
+const NOTES: Record<Ignored, string> = {
+  ignoredTools: 'have tools, which the chat template does not write: the policy does not see them.',
+  ignoredArguments: 'have a variable in "chat_template_kwargs" that the chat template does not read.',
+  ignoredCalls: 'have tool calls that the chat template does not write: the policy does not see them.',
+  ignoredReasoning:
+    'have reasoning (reasoning_content, reasoning or thinking) that the chat template does not write: the policy does not see it.',
+  ignoredContent:
+    'have a text beside tool calls or reasoning that the chat template does not write: the policy does not see it.',
+};
+
+/** A note on each kind of rows. @param rows what the rows are called */
+export const ignoredNotes = (counts: IgnoredCounts, rows: string): string[] =>
+  (Object.keys(NOTES) as Ignored[]).flatMap((part) => {
+    const count = counts[part] ?? 0;
+    return count === 0 ? [] : [`${count} ${rows} ${NOTES[part]}`];
+  });
