@@ -112,6 +112,8 @@ function repr(value: Value): string {
 
 /** A number as Python prints it: with an exponent below 0.0001, and in a float from 1e16. */
 export function number({ type, value }: Value): string {
+  // An integer with more digits than a double has, in an exact value.
+  if (typeof value === 'bigint') return String(value);
   const given = value as number;
   const exponential = () => given.toExponential().replace(/(?<=e[+-])\d$/, '0$&');
   if (Object.is(given, -0)) return '-0.0';
