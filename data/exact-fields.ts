@@ -11,9 +11,8 @@ export const isExact = ([field, , key]: string[]): boolean => FIELDS.has(field) 
 
 /** The fields of a row. @param plain what its JSON text contains */
 export function exactFields(plain: object, text: string): object {
-  if (!mayLose(text)) return plain;
   const names = Object.keys(plain).filter((name) => FIELDS.has(name) && isObject((plain as Fields)[name]));
-  if (names.length === 0) return plain;
+  if (names.length === 0 || !mayLose(text)) return plain;
   const exact = exactJson(text) as Fields;
   const replaced = names.map((name) => [name, exactAt([name], (plain as Fields)[name], exact[name])]);
   return { ...plain, ...Object.fromEntries(replaced) };
