@@ -11,7 +11,7 @@ import { exists } from '../data/file-errors.ts';
 import { isModelId } from '../data/hub-ids.ts';
 import { isOnHub, pinnedId, resolveModel } from '../data/hub.ts';
 import type { CallOptions, Policy, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
-import { withTemplateOf } from '../engine/tokenizer/chat-template-settings.ts';
+import { withTemplateOf } from '../engine/tokenizer/template-files.ts';
 import { fingerprintFrom, fingerprintOf } from '../engine/model-files/fingerprint.ts';
 import { layersOf, targetLayers } from '../engine/model-files/linear-layers.ts';
 import type { BackendName } from '../engine/protocol/compute.ts';
@@ -36,7 +36,7 @@ export const ADAPTER = 'adapter';
 export const MODEL = 'model';
 
 /** The files of a model that are needed without running it. */
-export const TOKENIZER_FILES = /^[^/]+\.(json|jinja|model|txt)$/;
+export const TOKENIZER_FILES = /^[^/]+\.(json|jinja|model|txt)$|^additional_chat_templates\/[^/]+\.jinja$/;
 
 /** importPolicy: stores the policy that a run starts from as an artifact. */
 export const storeImported = defineStep({

@@ -5,8 +5,7 @@ import { dirname, join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import { InputError } from '../data/errors.ts';
 import { exists } from '../data/file-errors.ts';
-import { CHAT_TEMPLATE } from '../engine/tokenizer/chat-template-settings.ts';
-import { ownTemplate } from '../engine/tokenizer/template-files.ts';
+import { writeTemplates } from '../engine/tokenizer/template-files.ts';
 import { ADAPTER, MODEL, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import type { Activity } from './step.ts';
 
@@ -40,8 +39,7 @@ export const publish: Activity<PublishInput, { folder: string }> = async ({ stor
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished);
   if (source) await cp(source, unfinished, { recursive: true });
-  const template = ownTemplate(opened.model, base.chatTemplate);
-  if (template !== undefined) await writeFile(join(unfinished, CHAT_TEMPLATE), template);
+  writeTemplates(unfinished, opened);
   await writeFile(join(unfinished, LINEAGE), `${JSON.stringify({ policy, base, ...lineage }, null, 2)}\n`);
   await rm(folder, { recursive: true, force: true });
   await rename(unfinished, folder);

@@ -105,6 +105,8 @@ const WEIGHTS = /\.safetensors$/;
 export async function fetchOutline(copies: ModelCopies, stored: StoredModel, folder: string): Promise<void> {
   for (const { path } of stored.files) {
     const fetch = WEIGHTS.test(path) ? 'fetchHeader' : 'fetch';
-    await copies[fetch](stored, path, join(folder, path));
+    const target = join(folder, path);
+    await mkdir(dirname(target), { recursive: true });
+    await copies[fetch](stored, path, target);
   }
 }

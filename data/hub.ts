@@ -22,8 +22,9 @@ import { DATASET_ID, MODEL_ID } from './hub-ids.ts';
 import { readAddress, readSecret } from './secret.ts';
 import { isContained } from './paths.ts';
 
-/** Files of a model: weights, configuration, tokenizer and chat template, in the top folder of the repository. */
-export const MODEL_FILE = /^(?!consolidated)[^/]+\.(safetensors|json|jinja|model|txt)$/;
+/** Files of a model: weights, configuration, tokenizer and chat templates, in the top folder of the repository. */
+export const MODEL_FILE =
+  /^(?!consolidated)[^/]+\.(safetensors|json|jinja|model|txt)$|^additional_chat_templates\/[^/]+\.jinja$/;
 
 /** Files of a model or an ONNX export: as MODEL_FILE, and the ONNX file in the top folder or in `onnx/`. */
 export const MODEL_OR_ONNX_FILE = new RegExp(`${MODEL_FILE.source}|^(onnx/)?model\\.onnx(_data|\\.data)?$`);

@@ -1,6 +1,10 @@
 /** The files of a trained model besides its weights. */
-import { copyFileSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ADDITIONAL_TEMPLATES } from './additional-templates.ts';
+
+/** A hub cache has links to its files. */
+const COPIED = { recursive: true, dereference: true };
 
 const WEIGHTS = /\.(safetensors|bin|pt|pth|gguf|h5|msgpack|onnx)$|\.index\.json$/;
 
@@ -11,6 +15,8 @@ const WEIGHTS = /\.(safetensors|bin|pt|pth|gguf|h5|msgpack|onnx)$|\.index\.json$
  */
 export function copyModelFiles(source: string, folder: string, changes: { tie_word_embeddings?: boolean }): void {
   for (const entry of readdirSync(source, { withFileTypes: true })) {
+    // The templates besides the default one are the only folder of a model that transformers reads.
+    if (entry.name === ADDITIONAL_TEMPLATES) cpSync(join(source, entry.name), join(folder, entry.name), COPIED);
     if (entry.isDirectory() || WEIGHTS.test(entry.name) || entry.name === 'config.json') continue;
     copyFileSync(join(source, entry.name), join(folder, entry.name));
   }

@@ -23,6 +23,8 @@ import type { RowCounts } from '../../data/row-counts.ts';
 export interface ChatTemplateSettings {
   /** The template's text. Default: the model's. */
   template?: string;
+  /** The template of prompts with tools, if it is another one. Only with `template`. */
+  toolTemplate?: string;
   /** Variables of the template, such as `enable_thinking`. */
   arguments?: Record<string, unknown>;
 }

@@ -7,7 +7,6 @@ import { TemplateLimit } from './jinja-limits.ts';
 import { reasonOf } from '../model-files/json-file.ts';
 import { normalizeMessages, textOf, type ContentFormat, type TemplateMessage } from './messages.ts';
 import type { TemplateSource } from './template-files.ts';
-import { checkWritten } from './unwritten.ts';
 import type { ChatTemplateSettings } from '../protocol/jobs.ts';
 
 /** Tokens of a tokenizer, by their texts: they tell how a turn ends. */
@@ -82,16 +81,11 @@ export class ChatTemplate {
     folder: string,
     sources: Record<string, TemplateSource>,
     names: TokenNames,
-    { template: given, arguments: values = {} }: ChatTemplateSettings = {},
+    { template: given, toolTemplate, arguments: values = {} }: ChatTemplateSettings = {},
   ): ChatTemplate {
-    const own = () =>
-      Object.entries(sources).map(
-        ([name, { source, file }]) => [name, parse(source, `the chat template of ${file}`)] as const,
-      );
-    const templates = new Map(
-      given === undefined ? own() : [['default', parse(given, `the chat template given for ${folder}`)]],
-    );
-    return new ChatTemplate(templates, names, values);
+    const all = given === undefined ? sources : givenSources(folder, given, toolTemplate);
+    const templates = Object.entries(all).map(([name, source]) => [name, parse(source)] as const);
+    return new ChatTemplate(new Map(templates), names, values);
   }
 
   /** The template with a row's arguments, which replace those of the settings. What it writes around an answer may be different. */
@@ -130,9 +124,7 @@ export class ChatTemplate {
 
   /** Prompt and response up to the token that ends the answer's turn. */
   renderClosed(prompt: Text, response: Text, tools?: Tool[]): string {
-    const messages = this.exchange(prompt, response);
-    checkWritten(this, messages, tools, this.messages(prompt, 'user').length);
-    const { text } = this.render(messages, tools);
+    const { text } = this.render(this.exchange(prompt, response), tools);
     return this.close(text, () => commonPrefix(text, this.renderPrompt(prompt, tools)));
   }
 
@@ -278,9 +270,21 @@ export function renderedOrNone(render: () => string): string | undefined {
 
 /** Parameters of transformers' `apply_chat_template` that are no variables of a template, and the variables that selm sets. */
 const RESERVED = [
-  ...['messages', 'conversation', 'tools', 'chat_template', 'add_generation_prompt', 'continue_final_message'],
-  ...['tokenize', 'padding', 'truncation', 'max_length', 'tokenizer_kwargs', 'sanitize_control_tokens'],
-  ...['return_tensors', 'return_dict', 'return_assistant_tokens_mask'],
+  'messages',
+  'conversation',
+  'tools',
+  'chat_template',
+  'add_generation_prompt',
+  'continue_final_message',
+  'tokenize',
+  'padding',
+  'truncation',
+  'max_length',
+  'tokenizer_kwargs',
+  'sanitize_control_tokens',
+  'return_tensors',
+  'return_dict',
+  'return_assistant_tokens_mask',
 ];
 
 function checkArguments(given: Record<string, unknown>): void {
@@ -292,7 +296,16 @@ function checkArguments(given: Record<string, unknown>): void {
   );
 }
 
-function parse(source: string, name: string): NamedTemplate {
+const givenSources = (folder: string, template: string, toolTemplate?: string): Record<string, TemplateSource> => {
+  const origin = `given for ${folder}`;
+  return {
+    default: { source: template, origin },
+    ...(toolTemplate !== undefined && { tool_use: { source: toolTemplate, origin } }),
+  };
+};
+
+function parse({ source, origin }: TemplateSource): NamedTemplate {
+  const name = `the chat template ${origin}`;
   try {
     return { template: new JinjaTemplate(source), name };
   } catch (error) {

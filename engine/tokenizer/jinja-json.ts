@@ -10,7 +10,6 @@ export function toJson(value: Value, options: JsonOptions = {}): string {
   const indent = typeof options.indent?.value === 'number' ? options.indent.value : undefined;
   const pair = Array.isArray(options.separators?.value) ? (options.separators.value as Value[]) : undefined;
   const [item, colon] = pair?.map((part) => part.value as string) ?? [indent === undefined ? ', ' : ',', ': '];
-  const isTrue = (option: Value | undefined) => option?.value === true;
   const text = (content: string) => {
     const json = JSON.stringify(content);
     return isTrue(options.ensure_ascii) ? json.replaceAll(/[^ -~]/g, escaped) : json;
@@ -44,6 +43,8 @@ export function toJson(value: Value, options: JsonOptions = {}): string {
   };
   return write(value, 0);
 }
+
+const isTrue = (option: Value | undefined) => option?.value === true;
 
 const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 

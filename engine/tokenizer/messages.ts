@@ -56,11 +56,6 @@ export const callsOf = ({ tool_calls: calls }: TemplateMessage): Call[] =>
 export function withCalls(message: TemplateMessage, nameOf: (index: number) => string): TemplateMessage {
   const calls = callsOf(message);
   if (calls.length === 0) return message;
-  const renamed = (call: Call, name: string): Call => ({
-    ...call,
-    name,
-    ...('arguments' in call && { arguments: argumentsLike(call['arguments'], name) }),
-  });
   return {
     ...message,
     tool_calls: calls.map((call, i) =>
@@ -70,6 +65,12 @@ export function withCalls(message: TemplateMessage, nameOf: (index: number) => s
     ),
   };
 }
+
+const renamed = (call: Call, name: string): Call => ({
+  ...call,
+  name,
+  ...('arguments' in call && { arguments: argumentsLike(call['arguments'], name) }),
+});
 
 /** Arguments as an object or as JSON, whichever the given ones are. */
 const argumentsLike = (given: unknown, value: string): unknown =>

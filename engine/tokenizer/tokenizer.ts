@@ -11,7 +11,7 @@ import { readModelConfig } from '../model-files/config.ts';
 import { decodeExactly, exactTokenizer, isByteFallback, tokenBytes } from './exact-tokenizer.ts';
 import { findJson, reasonOf } from '../model-files/json-file.ts';
 import { readTemplates } from './template-files.ts';
-import { ignoredBy, type Ignored } from './unwritten.ts';
+import { checkResponse, ignoredBy, type Ignored } from './unwritten.ts';
 import { vocabularyCheck } from './vocabulary.ts';
 import type { ChatTemplateSettings } from '../protocol/jobs.ts';
 
@@ -198,9 +198,9 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): 
       const { tools } = inputs;
       const exchanges = responses.map((response) => {
         if (!template) return encodeJoined(plainText(prompt, 'prompt'), plainText(response, 'response'), open);
-        return encode(
-          open ? template.renderUnfinished(prompt, response, tools) : template.renderClosed(prompt, response, tools),
-        );
+        if (open) return encode(template.renderUnfinished(prompt, response, tools));
+        checkResponse(template, prompt, response, tools);
+        return encode(template.renderClosed(prompt, response, tools));
       });
       const shared = sharedTokens(alone, exchanges);
       return {

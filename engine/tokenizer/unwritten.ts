@@ -27,15 +27,18 @@ export function ignoredBy(
   if (tools && tools.length > 0 && !chat?.writesTools) found.add('ignoredTools');
   if (Object.keys(given).some((name) => !chat?.reads(name, tools))) found.add('ignoredArguments');
   if (chat) {
-    const asked = chat.messages(prompt, 'user');
+    for (const response of responses) checkResponse(chat, prompt, response, tools);
     const exchanges = responses.map((response) => chat.exchange(prompt, response));
-    for (const messages of exchanges) checkWritten(chat, messages, tools, asked.length);
-    const conversations = exchanges.length > 0 ? exchanges : [asked];
+    const conversations = exchanges.length > 0 ? exchanges : [chat.messages(prompt, 'user')];
     const unwritten = conversations.flatMap((messages) => unwrittenIn(chat, messages, tools));
     for (const part of unwritten.flatMap(({ parts }) => parts)) found.add(part);
   }
   return IGNORED.filter((part) => found.has(part));
 }
+
+/** Checks that the template writes something of every message of a response. @throws InputError as `checkWritten` */
+export const checkResponse = (chat: ChatTemplate, prompt: Text, response: Text, tools?: Tool[]): void =>
+  checkWritten(chat, chat.exchange(prompt, response), tools, chat.messages(prompt, 'user').length);
 
 /**
  * Checks that the template writes something of every assistant message: of a message that is left out, only the end of its turn would be

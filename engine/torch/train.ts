@@ -8,7 +8,7 @@ import { policyHash } from '../model-files/fingerprint.ts';
 import { readAdapter, writeAdapter } from '../model-files/lora.ts';
 import { openModelWeights } from '../model-files/weights.ts';
 import type { OptimizeJob, Progress, SftJob, TrainedSteps, TrainMetrics, TrainResult } from '../protocol/jobs.ts';
-import { writeTemplate } from '../tokenizer/template-files.ts';
+import { writeTemplates } from '../tokenizer/template-files.ts';
 import { openPolicyFiles, type PolicyFiles } from '../tokens/policy.ts';
 import { demonstrationExamples, demonstrationMetrics } from '../training/demonstrations.ts';
 import { checkDisk } from '../training/disk.ts';
@@ -100,7 +100,7 @@ async function trainPolicy<E extends Example>(
     const untied = areUntied(openModelWeights(outDir)) ? { tie_word_embeddings: false } : {};
     copyModelFiles(policy.model, outDir, untied);
   } else writeAdapter(outDir, { ...readAdapter(outDir, layersOf(model)), baseModel: policy.model });
-  writeTemplate(outDir, policy);
+  writeTemplates(outDir, policy);
   return { ...trained, metrics: log.metrics, rows, unchanged };
 }
 

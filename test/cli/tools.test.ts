@@ -48,16 +48,17 @@ test.each([
   expect(written.stderr).not.toContain('tools');
 });
 
+const write = (name: string, rows: object[]) => {
+  writeFileSync(path(name), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  return path(name);
+};
+const sft = (file: string) =>
+  selm(['sft', '--model', model, '--demonstrations', file, ...training, '--out', `${file}-out`], {});
+
 test('tool calls, reasoning and variables that the template ignores are said; an answer of nothing else is refused', async () => {
   const user = { role: 'user', content: 'Hi' };
   const call = { role: 'assistant', content: 'Yes', tool_calls: [{ function: { name: 'f', arguments: {} } }] };
   const thought = { role: 'assistant', content: 'Yes', reasoning_content: 'Hm.' };
-  const write = (name: string, rows: object[]) => {
-    writeFileSync(path(name), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-    return path(name);
-  };
-  const sft = (file: string) =>
-    selm(['sft', '--model', model, '--demonstrations', file, ...training, '--out', `${file}-out`], {});
   const ended = await sft(
     write('ignored.jsonl', [
       { messages: [user, call], chat_template_kwargs: { enable_thinking: false } },

@@ -9,10 +9,9 @@ import { jsonlRows } from '../../data/jsonl.ts';
 import { readJudgements } from '../../evaluation/mt-bench/files.ts';
 import { parquetRows } from '../../data/parquet.ts';
 import { readAdapterConfig } from '../../engine/model-files/adapter-config.ts';
-import { withTemplateOf } from '../../engine/tokenizer/chat-template-settings.ts';
 import { findJson } from '../../engine/model-files/json-file.ts';
 import { openSafetensors } from '../../engine/model-files/safetensors.ts';
-import { readTemplates } from '../../engine/tokenizer/template-files.ts';
+import { readTemplates, withTemplateOf } from '../../engine/tokenizer/template-files.ts';
 import { CODES, withFileErrors } from '../artifacts/file-errors.ts';
 import { folder } from './folder.ts';
 

@@ -29,6 +29,7 @@ const repositories: Record<string, Repository> = {
         'tokenizer.model',
         'merges.txt',
         'chat_template.jinja',
+        'additional_chat_templates/tool_use.jinja',
         'README.md',
         'pytorch_model.bin',
         'consolidated.safetensors',
@@ -97,9 +98,9 @@ describe('a model', () => {
       'tokenizer.json',
       'tokenizer.model',
     ];
-    expect((await readdir(path)).sort()).toEqual(wanted);
+    expect((await readdir(path)).sort()).toEqual(['additional_chat_templates', ...wanted]);
     expect(readFileSync(join(path, 'config.json'), 'utf8')).toBe('content of config.json');
-    expect(downloads.sort()).toEqual(wanted);
+    expect(downloads.sort()).toEqual(['additional_chat_templates/tool_use.jinja', ...wanted]);
 
     downloads.length = 0;
     expect(await resolveModel('org/model@main')).toBe(path);

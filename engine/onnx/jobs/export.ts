@@ -1,7 +1,7 @@
 /** The job `export`. */
 import { areUntied } from '../../model-files/embeddings.ts';
 import type { ExportJob } from '../../protocol/jobs.ts';
-import { writeTemplate } from '../../tokenizer/template-files.ts';
+import { writeTemplates } from '../../tokenizer/template-files.ts';
 import { openPolicyFiles } from '../../tokens/policy.ts';
 import { mergeAdapter, writeModel } from '../model/export.ts';
 
@@ -10,6 +10,6 @@ export async function exportModel({ policy, outDir }: ExportJob): Promise<null> 
   const { model, adapter } = openPolicyFiles(policy);
   const untied = areUntied(model.tensors) ? { tie_word_embeddings: false } : {};
   await writeModel(outDir, policy.model, await mergeAdapter(model, adapter), untied);
-  writeTemplate(outDir, policy);
+  writeTemplates(outDir, policy);
   return null;
 }

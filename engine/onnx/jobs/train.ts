@@ -2,7 +2,7 @@
 import type { RowCounts } from '../../../data/row-counts.ts';
 import { writeAdapter } from '../../model-files/lora.ts';
 import type { OptimizeJob, SftJob, TrainResult } from '../../protocol/jobs.ts';
-import { writeTemplate } from '../../tokenizer/template-files.ts';
+import { writeTemplates } from '../../tokenizer/template-files.ts';
 import { demonstrationExamples } from '../../training/demonstrations.ts';
 import { checkDisk } from '../../training/disk.ts';
 import { fingerprintOf, fingerprintValues } from '../../training/fingerprint.ts';
@@ -61,7 +61,7 @@ async function trainPolicy<E extends Example>(
   });
   if (adapter) writeAdapter(outDir, { ...adapter, baseModel: policy.model });
   else await writeModel(outDir, policy.model, trainable.values, { tie_word_embeddings: !(OUTPUT in trainable.values) });
-  writeTemplate(outDir, policy);
+  writeTemplates(outDir, policy);
   // Read again: training has changed the first one's matrices.
   const changed = adapter
     ? isAdapterChanged(model, startAdapter(job, model), adapter)

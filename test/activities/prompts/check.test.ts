@@ -303,7 +303,9 @@ test("prompts with messages or variables that the template ignores are counted, 
   expect(dropped).not.toHaveProperty('ignoredTools');
 
   const empty = write([{ prompt: 'a', chosen: [{ ...call, content: '' }], rejected: 'No.' }, { prompt: 'b' }]);
-  await expect(checkPrompts({ ...input, prompts: { train: empty, heldOut: 1 } }, spool, {})).rejects.toThrow(
+  const other = new Spool<PromptRecord>(folder);
+  spools.push(other);
+  await expect(checkPrompts({ ...input, prompts: { train: empty, heldOut: 1 } }, other, {})).rejects.toThrow(
     /^Prompt 1 of \S+\.jsonl \("[0-9a-f]{16}"\): the chat template of \S+ writes nothing of assistant message 2: /,
   );
 });

@@ -108,7 +108,7 @@ test('some templates write tools in transformers, some do not', () => {
 
 const openTemplate = (file: string) => {
   const names = { added: [], stops: [], special: { bos_token: '<s>', eos_token: '</s>' } };
-  return ChatTemplate.open('folder', { default: { source: expected.templates[file], file } }, names);
+  return ChatTemplate.open('folder', { default: { source: expected.templates[file], origin: `of ${file}` } }, names);
 };
 
 test.each(WITH_TOOLS)('whether tools are written is known as transformers has it: $file', ({ file, writes }) => {

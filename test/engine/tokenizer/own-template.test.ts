@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { JinjaTemplate } from '../../../engine/tokenizer/jinja.ts';
-import { ownTemplate } from '../../../engine/tokenizer/template-files.ts';
+import { ownTemplates } from '../../../engine/tokenizer/template-files.ts';
 import { temporaryFolder } from '../../temporary.ts';
 
 interface Case {
@@ -24,21 +24,24 @@ const messages = [
 const render = (source: string, given: object = {}) => new JinjaTemplate(source).render({ messages, ...given }).text;
 
 test.each(cases)('$name', ({ template, arguments: given, own, text, given: other, given_text }) => {
-  expect(ownTemplate('nowhere', { template, arguments: given })).toBe(own);
+  expect(ownTemplates('nowhere', { template, arguments: given })).toEqual({ 'chat_template.jinja': own });
   expect(render(own)).toBe(text);
   expect(render(own, { [Object.keys(given)[0]]: 'other' })).toBe(given_text);
   expect(render(template, other)).toBe(given_text);
 });
 
-test("is the model's with the arguments, once, and none where nothing differs or the model has several", () => {
+test("is the model's with the arguments, once, and none where nothing differs; a model with several has several", () => {
   const folder = temporaryFolder();
   const [{ template, arguments: given, own }] = cases;
   writeFileSync(join(folder, 'chat_template.jinja'), template);
-  expect(ownTemplate(folder, { arguments: given })).toBe(own);
-  expect([ownTemplate(folder), ownTemplate(folder, { arguments: {} })]).toEqual([undefined, undefined]);
+  expect(ownTemplates(folder, { arguments: given })).toEqual({ 'chat_template.jinja': own });
+  expect([ownTemplates(folder), ownTemplates(folder, { arguments: {} })]).toEqual([{}, {}]);
   writeFileSync(join(folder, 'chat_template.jinja'), own);
-  expect(ownTemplate(folder, { arguments: given })).toBe(own);
+  expect(ownTemplates(folder, { arguments: given })).toEqual({ 'chat_template.jinja': own });
   mkdirSync(join(folder, 'additional_chat_templates'));
   writeFileSync(join(folder, 'additional_chat_templates', 'tool_use.jinja'), 'tools');
-  expect(ownTemplate(folder, { arguments: given })).toBeUndefined();
+  expect(ownTemplates(folder, { arguments: given })).toEqual({
+    'chat_template.jinja': own,
+    'additional_chat_templates/tool_use.jinja': own.replace(template, 'tools'),
+  });
 });

@@ -54,7 +54,13 @@ describe('are rendered as in TRL', () => {
         chosen_ids: withNewline(chosen.response),
         rejected_ids: withNewline(rejected.response),
       })),
-    ).toEqual(expected.preferences.map(({ row: _, ...ids }) => ids));
+    ).toEqual(
+      expected.preferences.map(({ prompt_ids, chosen_ids, rejected_ids }) => ({
+        prompt_ids,
+        chosen_ids,
+        rejected_ids,
+      })),
+    );
   });
 
   test('in rows of prompt and completion', async () => {
@@ -95,8 +101,9 @@ test('a preference that a labeler makes keeps them', () => {
   expect([...made.preferences].map((each) => (each as PreferenceRecord).chat_template_kwargs)).toEqual([given]);
 });
 
+const read = (given: unknown) => readPrompts(write([{ prompt: 'Hi', chat_template_kwargs: given }]));
+
 describe('a row is rejected', () => {
-  const read = (given: unknown) => readPrompts(write([{ prompt: 'Hi', chat_template_kwargs: given }]));
   test.each([['{"enable_thinking": false}'], [['enable_thinking']], [3]])('with %s', async (given) => {
     await expect(read(given)).rejects.toThrow(
       /\.jsonl line 1 has a wrong "chat_template_kwargs": expected an object of variables of the chat template\.$/,
@@ -116,8 +123,9 @@ describe('a row is rejected', () => {
   );
 });
 
+const encode = (of: typeof tokenizer, persona: string) => of.encodePrompt('Hi', { arguments: { persona } });
+
 test('a template with many different arguments is the same as with each of them alone', () => {
-  const encode = (of: typeof tokenizer, persona: string) => of.encodePrompt('Hi', { arguments: { persona } });
   const names = Array.from({ length: 100 }, (_, i) => `Number ${i % 70}.`);
   const fresh = names.map((name) => encode(loadTokenizer(folder, { template }), name));
   expect(names.map((name) => encode(tokenizer, name))).toEqual(fresh);
