@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { LocalEngine } from '../../engine/onnx/engine.ts';
+import { tokenizePrompts } from '../../activities/sampling-server.ts';
 import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 
@@ -32,6 +33,25 @@ test("sampling renders the policy's template with its arguments, and a row's too
     undisturbed,
   );
   expect(promptIds).toEqual([rendered, rendered]);
+});
+
+test("a row's arguments replace the policy's, in sampling with the engine and on servers, and in scoring", async () => {
+  const policy = { model, chatTemplate };
+  const prompts = ['glad', undefined].map((mood, i) => ({
+    id: String(i),
+    prompt: 'Hi',
+    ...(mood && { chat_template_kwargs: { mood } }),
+  }));
+  const wanted = prompts.map(({ chat_template_kwargs: given }) => tokenizer.encodePrompt('Hi', { arguments: given }));
+  expect(tokenizer.decode(wanted[0])).toBe('gladuser\nHiassistant\n<think>');
+  const { promptIds } = await engine.run('sample', { policy, prompts, settings, seed: 0, threads: 1 }, undisturbed);
+  expect(promptIds).toEqual(wanted);
+  const onServer = await tokenizePrompts(policy, { prompts, settings, seed: 0 }, {});
+  expect(onServer.map(({ tokens }) => tokens)).toEqual(wanted);
+  expect(onServer[0]).toMatchObject({ chat_template_kwargs: { mood: 'glad' } });
+  const rows = prompts.map((row) => ({ ...row, response: 'Blue.' }));
+  const scores = await engine.run('score', { policy, rows, threads: 1 }, undisturbed);
+  expect(scores[0].logp).not.toBe(scores[1].logp);
 });
 
 test('tools that are no list are an error that names the row', async () => {
