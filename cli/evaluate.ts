@@ -6,6 +6,7 @@ import { sampledRows } from '../activities/sample.ts';
 import { measuringSchema } from '../config/run/evaluate.ts';
 import { InputError } from '../data/errors.ts';
 import { readPrompts } from '../data/prompts.ts';
+import { toJson } from '../data/exact-json.ts';
 import { readAnswered } from '../data/readers.ts';
 import type { Engine, Policy } from '../engine/protocol/jobs.ts';
 import { samplingSchema, type SamplingSettings } from '../engine/protocol/settings.ts';
@@ -110,7 +111,7 @@ export function evaluateCommand(): Command {
       };
       return compare(judgedAnswers(answered, together ?? (await judged(answered))), opponent, seed);
     });
-    await writeFile(flags.out, `${JSON.stringify({ summary: comparison, answers: rows }, null, 2)}\n`);
+    await writeFile(flags.out, `${toJson({ summary: comparison, answers: rows }, 2)}\n`);
     summarize(flags, { ...comparison, out: flags.out }, `${flags.out}: ${describeComparison(comparison)}`);
   });
 }

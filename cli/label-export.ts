@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { PREFERENCES } from '../activities/prefer.ts';
 import type { ReadableStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
+import { exactJson } from '../data/exact-json.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readVoteRows } from '../report/votes.ts';
 import type { VoteRow } from '../labelers/people/vote-row.ts';
@@ -68,7 +69,7 @@ async function preferencesOf(store: ReadableStore, { artifacts: { preferences } 
   return text
     .split('\n')
     .filter(Boolean)
-    .map((line) => JSON.parse(line) as object);
+    .map((line) => exactJson(line) as object);
 }
 
 interface LabeledRound {

@@ -28,7 +28,10 @@ export function scoreCommand(): Command {
   );
   addPolicy(command);
   command
-    .requiredOption('--in <file>', 'Rows {prompt, response} or {prompt_input_ids, response_input_ids}.')
+    .requiredOption(
+      '--in <file>',
+      'Rows {prompt, response} or {prompt_input_ids, response_input_ids}. Of a row with both, the texts are scored.',
+    )
     .requiredOption('--out <file>', 'File for a row {logp, tokens} per response, in the same order.');
   return computeFlags
     .addTo(command)

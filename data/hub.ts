@@ -15,6 +15,7 @@ import {
   modelInfo,
   type RepoId,
 } from '@huggingface/hub';
+import { convertedFiles, originalFiles } from './dataset-files.ts';
 import { HubFailed, InputError } from './errors.ts';
 import { makeRoom } from './hub-cache.ts';
 import { DATASET_ID, MODEL_ID } from './hub-ids.ts';
@@ -28,7 +29,7 @@ export const MODEL_FILE =
 /** Files of a model or an ONNX export: as MODEL_FILE, and the ONNX file in the top folder or in `onnx/`. */
 export const MODEL_OR_ONNX_FILE = new RegExp(`${MODEL_FILE.source}|^(onnx/)?model\\.onnx(_data|\\.data)?$`);
 
-/** The branch on which the hub has every data set as Parquet, in `config/split/0000.parquet`. */
+/** The branch on which the hub has the data sets that it has converted as Parquet. */
 const PARQUET_BRANCH = 'refs/convert/parquet';
 
 /** Whether a model is on the hub: a path that exists has the precedence over an id. */
@@ -100,20 +101,20 @@ export async function pinModel(id: string): Promise<string> {
 /** The id of the commit that resolveModel() has downloaded into `folder`. */
 export const pinnedId = (id: string, folder: string): string => `${id.split('@')[0]}@${basename(folder)}`;
 
-/** Downloads the Parquet files of hub data set `org/name[/config][:split]`, in order. Default split: train. */
+/**
+ * Downloads the Parquet files of hub data set `org/name[/config][:split]`, in order: the hub's conversion, or, of a data set that the hub
+ * has not converted (most private ones), its own Parquet files. Default split: train.
+ */
 export async function downloadDataset(id: string): Promise<string[]> {
   const [, name, config, split = 'train'] = DATASET_ID.exec(id)!;
-  return download({ type: 'dataset', name }, PARQUET_BRANCH, (paths) => {
-    const parquet = paths.filter((path) => path.endsWith('.parquet')).sort();
-    const configs = new Set(parquet.map((path) => path.split('/')[0]));
-    const chosen = config ?? (configs.size === 1 ? [...configs][0] : 'default');
-    const files = parquet.filter((path) => path.startsWith(`${chosen}/${split}/`));
-    if (files.length > 0) return files;
-    const splits = [...new Set(parquet.map((path) => dirname(path).replace('/', ':')))];
-    throw new InputError(
-      `Data set "${name}" has no "${chosen}:${split}"; name one of ${splits.join(', ')}, as ${name}/config:split.`,
-    );
-  });
+  const part = { name, config, split };
+  const repo: RepoId = { type: 'dataset', name };
+  try {
+    return await download(repo, PARQUET_BRANCH, (paths) => convertedFiles(part, paths));
+  } catch (error) {
+    if (!(error instanceof NotOnHub)) throw error;
+    return download(repo, 'main', (paths) => originalFiles(part, paths));
+  }
 }
 
 /** Downloads files of hub data set `org/name`, by their paths. @returns their paths in the cache, in the same order */
@@ -178,10 +179,13 @@ export const checkedFetch: typeof fetch = async (request, init) => {
 
 type Listed = { oid?: string; xetHash?: string; lfs?: { oid?: string } };
 
+/** The hub answers that there is no such repository, revision or file. */
+class NotOnHub extends InputError {}
+
 /** The error for a request to the hub that failed. @param what was requested */
 export function hubError(what: string, error: Error): InputError | HubFailed {
   if (error instanceof HubApiError && [401, 403, 404].includes(error.statusCode)) {
-    return new InputError(
+    return new (error.statusCode === 404 ? NotOnHub : InputError)(
       `The Hugging Face hub shows no ${what}; check the name, or set HF_TOKEN if it is private or gated.`,
     );
   }

@@ -58,7 +58,7 @@ export function checkDepth(value: unknown, where: string): void {
 }
 
 /** The string literals of a JSON text, and the text between them. V8's regular expressions fail on strings of megabytes. */
-function* partsOf(text: string): Generator<{ part: string; isString: boolean }> {
+export function* partsOf(text: string): Generator<{ part: string; isString: boolean }> {
   for (let start = 0, end = 0; start < text.length; start = end) {
     const isString = text[start] === '"';
     end = isString ? endOfString(text, start) : text.indexOf('"', start);

@@ -4,6 +4,8 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { InputError } from './errors.ts';
+import { exactFields } from './exact-fields.ts';
+import { toJson } from './exact-json.ts';
 import { readFailure } from './file-errors.ts';
 import { decodeUtf8, parseJson } from './json.ts';
 import { makeRow, parseRow, type Row } from './row.ts';
@@ -109,7 +111,7 @@ function parseLine(text: string, where: string): Row {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new InputError(`${where} is not a JSON object; every line must hold one.`);
   }
-  return makeRow(where, value);
+  return makeRow(where, exactFields(value, text));
 }
 
 /** Writes atomically: writes a temporary file in the same folder and renames it to `path`. */
@@ -126,5 +128,5 @@ export async function writeJsonl(path: string, rows: Iterable<object> | AsyncIte
 }
 
 async function* lines(rows: Iterable<object> | AsyncIterable<object>): AsyncGenerator<string> {
-  for await (const row of rows) yield `${JSON.stringify(row)}\n`;
+  for await (const row of rows) yield `${toJson(row)}\n`;
 }

@@ -2,6 +2,8 @@
 import { isUtf8 } from 'node:buffer';
 import type { FileMetaData, ParquetParsers, SchemaElement, SchemaTree } from 'hyparquet';
 import { InputError } from './errors.ts';
+import { exactAt, isExact } from './exact-fields.ts';
+import { exactJson, markKey, markNumber } from './exact-json.ts';
 import { parseJson } from './json.ts';
 
 /** Marks a value that cannot be read. The error is thrown later, when its row is known. */
@@ -12,6 +14,17 @@ class Unreadable {
   }
 }
 
+/** A value of a column of JSON. */
+class Json {
+  readonly text: string;
+  /** As parseJson reads it. */
+  readonly plain: unknown;
+  constructor(text: string) {
+    this.text = text;
+    this.plain = parseJson(text, '', '');
+  }
+}
+
 /** Replacements for hyparquet's parsers, which replace invalid UTF-8 and round times to milliseconds. */
 export const PARSERS: Partial<ParquetParsers> = {
   stringFromBytes: textOf,
@@ -19,7 +32,7 @@ export const PARSERS: Partial<ParquetParsers> = {
     const text = textOf(bytes);
     if (typeof text !== 'string') return text;
     try {
-      return parseJson(text, '', '');
+      return new Json(text);
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
       return new Unreadable('text that is not JSON');
@@ -74,7 +87,8 @@ function structOf(fields: Record<string, unknown>, columns: SchemaTree[], where:
   return Object.fromEntries(
     columns.map((column) => {
       const { name } = column.element;
-      return [name, valueOf(fields[name], column, where, [...path, name])];
+      const value = valueOf(fields[name], column, where, [...path, name]);
+      return [isExact(path) ? markKey(name) : name, value];
     }),
   );
 }
@@ -108,7 +122,17 @@ function leafOf(value: unknown, node: SchemaTree, where: string, path: string[])
     throw new InputError(`${where} is damaged: it lacks the value of "${path.join('.')}"; get the file again.`);
   if (Array.isArray(value)) return value.map((entry, i) => leafOf(entry, node, where, [...path, String(i)]));
   if (value !== null && isDecimal(node.element)) return decimalOf(value as number | bigint | Uint8Array, node.element);
-  return scalarOf(value, where, path);
+  if (value instanceof Json) return isExact(path) ? exactAt(path, value.plain, exactJson(value.text)) : value.plain;
+  const scalar = scalarOf(value, where, path);
+  return isExact(path) ? exactScalar(value, scalar, node.element) : scalar;
+}
+
+/** The exact value of a number: with all digits of an integer, and a float as a float. */
+function exactScalar(value: unknown, scalar: unknown, { type }: SchemaElement): unknown {
+  if (typeof value === 'bigint') return markNumber(String(value));
+  if (typeof value !== 'number' || type === 'INT32' || type === 'INT64') return scalar;
+  const text = Object.is(value, -0) ? '-0' : String(value);
+  return markNumber(/^-?\d+$/.test(text) ? `${text}.0` : text);
 }
 
 function scalarOf(value: unknown, where: string, path: string[]): unknown {

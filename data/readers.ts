@@ -90,11 +90,13 @@ export async function readPreferences(source: string) {
   return { rows, numbers, counts };
 }
 
-/** Prompts with one response each to score, as texts or as token ids. */
+/** Prompts with one response each to score, as texts or as token ids. Of a row with both, the texts are scored. */
 export async function readScoreRows(source: string): Promise<(ScoreRecord | TokenizedScoreRecord)[]> {
-  return (await collect(rowsOf(source))).map((row) =>
-    isTokenized(row) ? parseRow(row, tokenizedScoreSchema) : parseRow(separatePrompt(row, ['response']), scoreSchema),
-  );
+  return (await collect(rowsOf(source))).map((row) => {
+    if (isTokenized(row)) return parseRow(row, tokenizedScoreSchema);
+    const { prompt_input_ids: _prompt, response_input_ids: _response, ...texts } = row.fields;
+    return parseRow(separatePrompt({ where: row.where, fields: texts }, ['response']), scoreSchema);
+  });
 }
 
 /**

@@ -8,7 +8,7 @@ export interface RowCounts {
   truncated: number;
   /** Preferences excluded because chosen and rejected have the same tokens, before or after cutting. */
   equal: number;
-  /** Preferences excluded because the prompt alone fills `maxLength`. */
+  /** Rows excluded because the prompt alone fills `maxLength`. */
   promptTooLong: number;
   /** Rows in which the rendered text does not begin with the rendered prompt. As in TRL, the text is split at the first difference. */
   promptNotPrefix: number;
@@ -36,6 +36,11 @@ export function describeRowCounts(counts: RowCounts): string[] {
 }
 
 /** The error for a file without a row to train on. */
-export const nothingLeft = ({ rows, equal, promptTooLong }: RowCounts): string =>
-  `None of the ${rows} preferences is left to train on: in ${equal} chosen and rejected are the same tokens, ` +
-  `in ${promptTooLong} the prompt alone fills maxLength; raise maxLength.`;
+export function nothingLeft({ rows, equal, promptTooLong }: RowCounts): string {
+  const reasons: [number, string][] = [
+    [equal, 'chosen and rejected are the same tokens'],
+    [promptTooLong, 'the prompt alone fills maxLength'],
+  ];
+  const why = reasons.flatMap(([count, reason]) => (count === 0 ? [] : `in ${count} ${reason}`)).join(', ');
+  return `None of the ${rows} rows is left to train on: ${why}; ${promptTooLong === 0 ? 'give rows where they differ' : 'raise maxLength'}.`;
+}

@@ -3,7 +3,7 @@ import { InputError } from './errors.ts';
 import type { Row } from './row.ts';
 
 /** Fields that may have a list of messages. */
-const TEXTS = ['prompt', 'completion', 'chosen', 'rejected', 'reference_response', 'response', 'messages'];
+export const TEXTS = ['prompt', 'completion', 'chosen', 'rejected', 'reference_response', 'response', 'messages'];
 
 /** ShareGPT's names of roles; others (`system`, `tool`, …) are the same. */
 const ROLES: Record<string, string> = { human: 'user', gpt: 'assistant' };

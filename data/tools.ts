@@ -1,25 +1,27 @@
 /** The tools of a prompt. */
 import { InputError } from './errors.ts';
-import { checkDepth } from './json.ts';
+import { exactJson } from './exact-json.ts';
+import { parseJson } from './json.ts';
 import type { Tool } from './records.ts';
 
 /** Whether a row has tools. @throws InputError as `toolsOf` */
 export const hasTools = (row: { tools?: string | Tool[] | null }): boolean => (toolsOf(row)?.length ?? 0) > 0;
 
 /**
- * The `tools` of a row, which TRL's data sets have as a list or as JSON.
+ * The `tools` of a row, which TRL's data sets have as a list or as JSON, as exact values (exact-json.ts).
  * @throws InputError when they are not a list of objects
  */
 export function toolsOf({ tools }: { tools?: string | Tool[] | null }): Tool[] | undefined {
   if (typeof tools !== 'string') return tools ?? undefined;
   let parsed: unknown;
   try {
-    parsed = JSON.parse(tools);
+    parsed = exactJson(tools);
   } catch (error) {
     throw new InputError(`its "tools" are not JSON (${(error as Error).message}): give a list of tools.`);
   }
+  // Repeated keys, numbers that are too large and so on.
+  parseJson(tools, 'the text of its "tools"', 'give a list of tools.');
   if (parsed === null) return undefined;
-  checkDepth(parsed, 'its "tools"');
   if (
     Array.isArray(parsed) &&
     parsed.every((tool) => typeof tool === 'object' && tool !== null && !Array.isArray(tool))

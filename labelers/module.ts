@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { hashFile } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
+import { plainOf } from '../data/exact-json.ts';
 import { readFailure } from '../data/file-errors.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { labelerKind, type Verdict } from './labeler.ts';
@@ -78,7 +79,7 @@ export const module = labelerKind({
           const where = `${path}, called for prompt "${prompt.id}",`;
           let scores: unknown;
           try {
-            scores = await scoreAnswers(prompt, answers);
+            scores = await scoreAnswers(plainOf(prompt), answers);
           } catch (error) {
             throw new InputError(`${where} threw: ${reasonOf(error)}`);
           }

@@ -23,7 +23,7 @@ export function toJson(value: Value, options: JsonOptions = {}): string {
   const write = ({ type, value: content }: Value, depth: number): string => {
     if (type === 'NullValue') return 'null';
     if (typeof content === 'boolean') return String(content);
-    if (typeof content === 'number') return number({ type, value: content });
+    if (typeof content === 'number' || typeof content === 'bigint') return number({ type, value: content });
     if (typeof content === 'string') return text(content);
     if (Array.isArray(content)) {
       return within(

@@ -1,5 +1,6 @@
 /** Values of @huggingface/jinja's interpreter, with Python's operations on them: strip, str, ==, +. */
 import { Environment } from '@huggingface/jinja';
+import { exactNumber, unmarkKey } from '../../data/exact-json.ts';
 
 /** A value of the library's interpreter. */
 export interface Value {
@@ -14,6 +15,23 @@ const classOf = (value: unknown) =>
 const [Text, List, Mapping, Flag, Whole, Real] = ['', [], {}, true, 1, 1.5].map(classOf);
 export { Text, List, Flag };
 const Function = classOf(() => null) as unknown as new (call: Call) => Value;
+
+/** The library's value for a variable; numbers and keys of exact values (data/exact-json.ts) are as in Python. */
+function valueOf(given: unknown): Value {
+  if (typeof given === 'string') {
+    const number = exactNumber(given);
+    if (number === undefined) return new Text(given);
+    return /^-?\d+$/.test(number) ? new Whole(BigInt(number)) : new Real(Number(number));
+  }
+  if (Array.isArray(given)) return new List(given.map(valueOf));
+  if (typeof given !== 'object' || given === null) return set.call(new Environment(), 'value', given) as Value;
+  return new Mapping(new Map(Object.entries(given).map(([key, value]) => [unmarkKey(key), valueOf(value)])));
+}
+const { set } = Environment.prototype;
+type Declaring = { declareVariable(name: string, value: Value): ReturnType<typeof set> };
+Environment.prototype.set = function (name: string, given: unknown) {
+  return (this as unknown as Declaring).declareVariable(name, valueOf(given));
+};
 
 /** The characters that Python's str.strip() removes: not U+FEFF, but U+001C to U+001F and U+0085. */
 const SPACE = String.raw`\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;
@@ -94,6 +112,8 @@ function repr(value: Value): string {
 
 /** A number as Python prints it: with an exponent below 0.0001, and in a float from 1e16. */
 export function number({ type, value }: Value): string {
+  // An integer with more digits than a double has, in an exact value.
+  if (typeof value === 'bigint') return String(value);
   const given = value as number;
   const exponential = () => given.toExponential().replace(/(?<=e[+-])\d$/, '0$&');
   if (Object.is(given, -0)) return '-0.0';

@@ -8,26 +8,37 @@ import type { ModelTokenizer } from '../tokenizer/tokenizer.ts';
 import { checkTrainingLength } from './checks.ts';
 import type { TextPolicy, TokenizedResponse } from './responses.ts';
 
+/** A demonstration as tokens, cut to length. */
+interface TokenizedDemonstration {
+  tokens: TokenizedResponse;
+  isTruncated: boolean;
+}
+
 /**
  * A demonstration as a prompt and one response, cut to length. The response begins with the first token that is trained on: in a row of
  * prompt and completion, the completion is trained on; in a conversation, every assistant turn (`trained`).
- * @returns also whether the prompt's tokens are a prefix of the tokens of prompt and completion, and whether something was cut
+ * @returns whether the prompt's tokens are a prefix of the tokens of prompt and completion, and the tokens; no tokens if the prompt
+ *   alone fills `maxLength`, so that nothing is left to train on
  * @throws InputError for a conversation that the chat template refuses or that has no assistant turn, and for a row that is longer than
  *   the model's context
  */
 export function tokenizeDemonstration(
   { model, tokenizer }: TextPolicy,
   row: DemonstrationRecord,
-  limits: LengthLimits,
-): { tokens: TokenizedResponse; isPrefix: boolean; isTruncated: boolean } {
-  const { prompt: fullPrompt, response: fullResponse, trained, isPrefix } = demonstrationTokens(tokenizer(), row);
-  const prompt = truncatePrompt(fullPrompt, limits);
-  const response = truncateResponse(fullResponse, prompt, limits);
+  { maxLength, maxPromptLength }: LengthLimits,
+): { isPrefix: boolean } & Partial<TokenizedDemonstration> {
+  const { isPrefix, ...full } = demonstrationTokens(tokenizer(), row);
+  // A prompt keeps its end, with the question; a response its beginning.
+  const prompt = full.prompt.slice(-maxPromptLength);
+  const room = Math.max(0, maxLength - prompt.length);
+  const response = full.response.slice(0, room);
+  const trained = full.trained?.slice(0, room);
+  if (response.length === 0 || trained?.includes(true) === false) return { isPrefix };
   checkTrainingLength(model, prompt.length + response.length);
   return {
-    tokens: { prompt, response, ...(trained && { trained: trained.slice(0, response.length) }) },
     isPrefix,
-    isTruncated: prompt.length < fullPrompt.length || response.length < fullResponse.length,
+    tokens: { prompt, response, ...(trained && { trained }) },
+    isTruncated: prompt.length < full.prompt.length || response.length < full.response.length,
   };
 }
 
@@ -58,10 +69,3 @@ function splitAtTrained({ ids, trained }: ReturnType<ModelTokenizer['encodeConve
   }
   return { prompt: ids.slice(0, start), response: ids.slice(start), trained: trained.slice(start) };
 }
-
-/** A prompt keeps its end, with the question. */
-const truncatePrompt = (prompt: number[], { maxPromptLength }: LengthLimits) => prompt.slice(-maxPromptLength);
-
-/** A response keeps its beginning, at least one token. */
-const truncateResponse = (response: number[], prompt: number[], { maxLength }: LengthLimits) =>
-  response.slice(0, Math.max(1, maxLength - prompt.length));

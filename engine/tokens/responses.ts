@@ -66,5 +66,6 @@ export function encodeResponse({ model, tokenizer }: TextPolicy, row: ScoreRow):
   return { prompt, response: responses[0], isPrefix };
 }
 
-const isTokenized = (row: ScoreRow): row is TokenizedScoreRecord => 'prompt_input_ids' in row;
-const isSampled = (row: ScoreRecord | SampledScoreRecord): row is SampledScoreRecord => 'response_input_ids' in row;
+// By the texts, as readScoreRows: a row of texts may have fields with token ids, which `selm sample` writes.
+const isTokenized = (row: ScoreRow): row is TokenizedScoreRecord => !('prompt' in row);
+const isSampled = (row: ScoreRecord | SampledScoreRecord): row is SampledScoreRecord => !('response' in row);

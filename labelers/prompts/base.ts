@@ -1,4 +1,5 @@
 /** Base prompts: what prompts that a program can check are made of. */
+import { withInput } from '../../data/alpaca.ts';
 import { collect } from '../../data/collect.ts';
 import { contentOf } from '../../data/conversation.ts';
 import { InputError } from '../../data/errors.ts';
@@ -66,7 +67,17 @@ function withPrompt(row: Row): Row {
       `${where} has no prompt (found: ${Object.keys(fields).join(', ')}); name its column prompt, or ${COLUMNS.join(', ')}.`,
     );
   }
-  return withId({ where, fields: { ...fields, prompt: fields[column] } });
+  const prompt = column === 'instruction' ? alpacaPrompt(row) : fields[column];
+  return withId({ where, fields: { ...fields, prompt } });
+}
+
+/** @throws InputError for an input that is no text, which would be lost */
+function alpacaPrompt({ where, fields: { instruction, input = '' } }: Row): unknown {
+  if (typeof instruction === 'string' && typeof input === 'string') return withInput(instruction, input);
+  if (input === '') return instruction;
+  throw new InputError(
+    `${where} has an "instruction" and an "input" that are not both texts; give the whole prompt in a column prompt.`,
+  );
 }
 
 /**

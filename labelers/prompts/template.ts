@@ -1,5 +1,6 @@
 /** Templates of prompts: a text with `{COLUMN}` for the column of a row. */
 import { InputError } from '../../data/errors.ts';
+import { toJson } from '../../data/exact-json.ts';
 
 const PLACEHOLDER = /\{([\p{L}_][\p{L}\p{N}_-]*)\}/gu;
 
@@ -18,5 +19,5 @@ export const filled = (template: string, fields: Record<string, unknown>, where:
         `${where} has no "${name}" for the placeholder {${name}} (found: ${found}); correct --template.`,
       );
     }
-    return typeof value === 'string' ? value : JSON.stringify(value);
+    return typeof value === 'string' ? value : toJson(value);
   });

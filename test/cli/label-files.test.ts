@@ -107,6 +107,24 @@ it('does not guess a number beside response_0 and response_1, nor whose votes th
   }
 });
 
+const alpacaRecord = (id: string, input: string | null) => ({
+  id,
+  fields: { instruction: 'Add these.', input, response_1: '5', response_2: '6' },
+  responses: { better: [{ value: '1', user_id: 'u' }] },
+});
+
+it("joins Alpaca's fields instruction and input", async () => {
+  const file = join(folder, 'alpaca.json');
+  writeFileSync(file, JSON.stringify([alpacaRecord('a', '2 and 3'), alpacaRecord('b', ''), alpacaRecord('c', null)]));
+  const out = join(folder, 'alpaca.jsonl');
+  await done('label', 'import', file, '--format', 'argilla', '--out', out);
+  expect(linesOf<Preference & { prompt: string }>(out).map(({ prompt }) => prompt)).toEqual([
+    'Add these.\n\n2 and 3',
+    'Add these.',
+    'Add these.',
+  ]);
+});
+
 /** A voting that a command serves, and a client of its server. */
 interface Serving {
   running: Running;

@@ -137,6 +137,28 @@ describe('final-answer', () => {
     expect(await scores({ by: 'final-answer' }, ['It is\n#### 42', '#### 41'])).toEqual([1, 0]);
   });
 
+  test("reads Alpaca's rows: an input follows its instruction after a blank line, as in Alpaca's prompts", async () => {
+    const alpaca = [
+      { instruction: 'Add these numbers.', input: '2 and 3', output: '5' },
+      { instruction: 'Add these numbers.', input: '4 and 5', output: '9' },
+      { instruction: 'What is 6 times 7?', input: '', output: '42' },
+    ];
+    const from = ['--from', file('alpaca.jsonl', alpaca), '--answer-column', 'output'];
+    const { prompts } = await made('final-answer', ...from);
+    expect(prompts.map(({ base_prompt: base }) => base)).toEqual([
+      'Add these numbers.\n\n2 and 3',
+      'Add these numbers.\n\n4 and 5',
+      'What is 6 times 7?',
+    ]);
+    expect(prompts[0].prompt).toMatch(/^Add these numbers\.\n\n2 and 3\n\nThink step by step\./);
+    const wrong = file('alpaca-list.jsonl', [{ instruction: 'Add these.', input: [2, 3], output: '5' }]);
+    const { code, stderr } = await make('final-answer', '--from', wrong, '--answer-column', 'output');
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: `selm: ${wrong} line 1 has an "instruction" and an "input" that are not both texts; give the whole prompt in a column prompt.\n`,
+    });
+  });
+
   test('drops answers that are more than a number', async () => {
     const answers = [
       '1/2',

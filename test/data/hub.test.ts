@@ -4,13 +4,17 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { isDatasetId } from '../../data/hub-ids.ts';
-import { cachedModel, MODEL_OR_ONNX_FILE, pinModel, resolveModel } from '../../data/hub.ts';
+import { originalFiles } from '../../data/dataset-files.ts';
+import { cachedModel, downloadDataset, MODEL_OR_ONNX_FILE, pinModel, resolveModel } from '../../data/hub.ts';
 import { HubFailed, InputError } from '../../data/errors.ts';
 import { readPrompts } from '../../data/prompts.ts';
-import { startHub, type Repository } from '../hub-server.ts';
+import { COMMIT, startHub, type Repository } from '../hub-server.ts';
 import { folder } from './folder.ts';
 
 const preferences = readFileSync(new URL('../fixtures/ultrafeedback/prefs.parquet', import.meta.url));
+const loadDatasetFinds = JSON.parse(
+  readFileSync(new URL('../fixtures/dataset-files/expected.json', import.meta.url), 'utf8'),
+) as Record<string, { paths: string[]; splits: Record<string, string[]> }>;
 const file = (path: string) => Buffer.from(`content of ${path}`);
 
 /** Repositories by kind and name, with their revision. */
@@ -60,6 +64,15 @@ const repositories: Record<string, Repository> = {
   'datasets/org/two': {
     revision: 'refs/convert/parquet',
     files: { 'easy/train/0000.parquet': preferences, 'hard/test/0000.parquet': preferences },
+  },
+  'datasets/me/private': {
+    revision: 'main',
+    files: {
+      'README.md': file('README.md'),
+      'data/train-00000-of-00001.parquet': preferences,
+      'hard/train-00000-of-00001.parquet': preferences,
+      'hard/train_sft-00000-of-00001.parquet': preferences,
+    },
   },
 };
 
@@ -174,6 +187,25 @@ describe('a data set', () => {
     expect(await readPrompts('org/one')).toHaveLength(3);
     expect(await readPrompts('org/two/hard:test')).toHaveLength(3);
     expect(downloads).toEqual(['main/train/0000.parquet', 'hard/test/0000.parquet']);
+  });
+
+  test('that the hub has not converted is read from its own files, at a commit', async () => {
+    expect(await readPrompts('me/private')).toHaveLength(3);
+    expect(await readPrompts('me/private/hard')).toHaveLength(3);
+    expect(downloads).toEqual(['data/train-00000-of-00001.parquet', 'hard/train-00000-of-00001.parquet']);
+    const [path] = await downloadDataset('me/private:train');
+    expect(path).toContain(join('datasets--me--private', 'snapshots', COMMIT));
+    await expect(readPrompts('me/private/hard:test')).rejects.toThrow(
+      'The hub has no Parquet copy of data set "me/private", and its own files have no Parquet files of "hard:test" ' +
+        '(found: data/train-00000-of-00001.parquet, hard/train-00000-of-00001.parquet, hard/train_sft-00000-of-00001.parquet); ' +
+        'download the data set, and give a file.',
+    );
+  });
+
+  test.each(Object.entries(loadDatasetFinds))('of its own %s, load_dataset finds the same', (_, { paths, splits }) => {
+    for (const [split, files] of Object.entries(splits)) {
+      expect(originalFiles({ name: 'me/private', split }, paths)).toEqual(files);
+    }
   });
 
   test('is refused with the splits there are', async () => {

@@ -57,6 +57,15 @@ describe('rows to score', () => {
     expect(await readScoreRows(fileOf('score.jsonl', ...rows))).toEqual(rows);
   });
 
+  test('are texts if they have both: a row of `selm sample` has the ids of its prompt', async () => {
+    const texts = { prompt: 'x', response: 'y' };
+    const both = [
+      { ...texts, prompt_input_ids: [1] },
+      { ...texts, prompt_input_ids: [1], response_input_ids: [2] },
+    ];
+    expect(await readScoreRows(fileOf('both.jsonl', ...both))).toEqual([texts, texts]);
+  });
+
   test.each([
     [{ prompt: 'x' }, /line 1 has no "response"/],
     [{ prompt_input_ids: [1] }, /line 1 has no "response_input_ids"/],

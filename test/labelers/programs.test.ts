@@ -274,6 +274,12 @@ describe('module', () => {
     expect(await scores(settings(path), ['a', '', 'abc'], { ...plain, bonus: 10 })).toEqual([11, undefined, 13]);
   });
 
+  test('gets the numbers of tools as numbers', async () => {
+    const path = file('tools.js', 'export default ({ tools }, answers) => answers.map(() => tools[0].minimum + 1);');
+    const rows = await readPrompts(file('tools.jsonl', '{"prompt": "x", "tools": [{"minimum": 2.0}]}'));
+    expect(await scores(settings(path), ['a'], rows[0])).toEqual([3]);
+  });
+
   test('is loaded anew when its file changes', async () => {
     const path = file('changing.js', 'export default (prompt, answers) => answers.map(() => 1);');
     const before = await open(settings(path));

@@ -1,5 +1,6 @@
 /** Prompts and responses as HTML, as texts or as conversations. */
 import { asConversation, messageText } from '../../data/conversation.ts';
+import { toJson } from '../../data/exact-json.ts';
 import type { Message, Text, Tool } from '../../data/records.ts';
 import { toolsOf } from '../../data/tools.ts';
 import { html, type Html } from '../../report/html.ts';
@@ -21,7 +22,7 @@ export function promptHtml(prompt: Text, tools: Tool[] | string | null | undefin
       callable.length > 0 &&
       html`<details>
         <summary>Tools that the model may call: ${callable.map(toolName).join(', ')}</summary>
-        ${rawHtml(JSON.stringify(callable, null, 2))}
+        ${rawHtml(toJson(callable, 2))}
       </details>`
     }`;
 }
@@ -65,7 +66,7 @@ function textHtml(text: string, format: Format): Html {
 export const rawHtml = (content: Html | string | Html[]): Html => html`<pre dir="auto">${'\n'}${content}</pre>`;
 
 const callsOf = ({ tool_calls: calls }: Message) =>
-  calls === undefined || calls === null ? undefined : `tool calls: ${JSON.stringify(calls, null, 2)}`;
+  calls === undefined || calls === null ? undefined : `tool calls: ${toJson(calls, 2)}`;
 
 const toolName = (tool: Tool) =>
   String((tool['function'] as { name?: unknown } | undefined)?.name ?? tool['name'] ?? 'unnamed');

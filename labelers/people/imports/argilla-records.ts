@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import type { Row } from '../../../data/row.ts';
 import type { Source } from './imported.ts';
+import { numbered } from './unnamed.ts';
 
 /** A person's answers to the questions of a record. */
 export interface Response {
@@ -17,11 +18,13 @@ export type ArgillaRecord = Source<Response>;
 
 /** A person's answer to a question. */
 interface Answer {
-  question: string;
   user: unknown;
   value: unknown;
   status?: unknown;
 }
+
+/** All answers to a question. */
+type Answers = [question: string, answers: Answer[]];
 
 const fieldsSchema = z.record(z.string(), z.unknown());
 const nested = z.looseObject({
@@ -52,9 +55,10 @@ type Found = Pick<ArgillaRecord, 'fields' | 'answers'> | undefined;
 function ofNested(row: object): Found {
   const given = nested.safeParse(row).data;
   if (!given) return undefined;
-  const answers = Object.entries(given.responses).flatMap(([question, list]) =>
-    list.map(({ user_id: user, value }) => ({ question, user, value })),
-  );
+  const answers = Object.entries(given.responses).map(([question, list]): Answers => [
+    question,
+    list.map(({ user_id: user, value }) => ({ user, value })),
+  ]);
   return { fields: given.fields, answers: byPerson(answers) };
 }
 
@@ -62,8 +66,9 @@ function ofVersion1(row: object): Found {
   const given = version1.safeParse(row).data;
   if (!given) return undefined;
   // Whoever discards a record may have no answers.
-  const answers = given.responses.map(({ user_id: user, values, status }) => ({
-    person: nameOf(user),
+  const people = numbered(given.responses.map(({ user_id: user }) => nameOf(user)));
+  const answers = given.responses.map(({ values, status }, i) => ({
+    person: people[i],
     ...(status && { status }),
     values: Object.fromEntries(Object.entries(values ?? {}).map(([name, { value }]) => [name, value])),
   }));
@@ -79,13 +84,13 @@ function ofFlattened(row: Record<string, unknown>): Found {
     key.endsWith('.responses') ? key.slice(0, -'.responses'.length) : [],
   );
   if (questions.length === 0) return undefined;
-  const answers = questions.flatMap((question) => {
+  const answers = questions.map((question): Answers => {
     const list = (suffix: string) => {
       const value = row[`${question}.responses${suffix}`];
       return Array.isArray(value) ? (value as unknown[]) : [];
     };
     const [users, statuses] = [list('.users'), list('.status')];
-    return list('').map((value, i) => ({ question, user: users[i], value, status: statuses[i] }));
+    return [question, list('').map((value, i) => ({ user: users[i], value, status: statuses[i] }))];
   });
   return { fields: fieldsOf(row, (key) => !/\.(responses|suggestion)(\.|$)/.test(key)), answers: byPerson(answers) };
 }
@@ -94,14 +99,10 @@ function ofFlattened(row: Record<string, unknown>): Found {
 function ofColumns(row: Record<string, unknown>): Found {
   const questions = Object.keys(row).filter((key) => `${key}-suggestion-metadata` in row);
   if (questions.length === 0) return undefined;
-  const answers = questions.flatMap((question) =>
-    (column.safeParse(row[question]).data ?? []).map(({ user_id: user, value, status }) => ({
-      question,
-      user,
-      status,
-      value: asRanking(value),
-    })),
-  );
+  const answers = questions.map((question): Answers => {
+    const list = column.safeParse(row[question]).data ?? [];
+    return [question, list.map(({ user_id: user, value, status }) => ({ user, status, value: asRanking(value) }))];
+  });
   const isField = (key: string) => !questions.includes(key) && !/-suggestion(-metadata)?$/.test(key);
   return { fields: fieldsOf(row, isField), answers: byPerson(answers) };
 }
@@ -117,17 +118,30 @@ function asRanking(given: unknown): unknown {
 const fieldsOf = (row: Record<string, unknown>, isField: (key: string) => boolean) =>
   Object.fromEntries(Object.entries(row).filter(([key]) => !OWN.has(key) && isField(key)));
 
-const nameOf = (user: unknown): string =>
-  typeof user === 'string' || typeof user === 'number' ? String(user) : 'unnamed';
+const nameOf = (user: unknown): string | undefined =>
+  typeof user === 'string' || typeof user === 'number' ? String(user) : undefined;
 
-function byPerson(answers: Answer[]): Response[] {
-  const people = new Map<string, Response>();
-  for (const { question, user, value, status } of answers) {
-    const person = nameOf(user);
-    const response: Response = people.get(person) ?? { person, values: {} };
-    response.values[question] = value;
-    if (typeof status === 'string') response.status = status;
-    people.set(person, response);
+/**
+ * Joins each person's answers to several questions. If someone has answered a question twice, the second answer is in another response, so
+ * that it is reported. Unnamed people are joined by their order if every question has the same number of them.
+ */
+function byPerson(questions: Answers[]): Response[] {
+  const unnamed = questions.map(([, answers]) => answers.filter(({ user }) => nameOf(user) === undefined).length);
+  const isJoined = unnamed.every((count) => count === unnamed[0]);
+  const responses = new Map<string, Response>();
+  for (const [question, answers] of questions) {
+    const names = numbered(answers.map(({ user }) => nameOf(user)));
+    const times = new Map<string, number>();
+    for (const [i, { user, value, status }] of answers.entries()) {
+      const person = isJoined || nameOf(user) !== undefined ? names[i] : `${names[i]} of ${question}`;
+      const time = times.get(person) ?? 0;
+      times.set(person, time + 1);
+      const key = JSON.stringify([person, time]);
+      const response: Response = responses.get(key) ?? { person, values: {} };
+      response.values[question] = value;
+      if (typeof status === 'string') response.status = status;
+      responses.set(key, response);
+    }
   }
-  return [...people.values()];
+  return [...responses.values()];
 }

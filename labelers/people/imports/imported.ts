@@ -1,5 +1,6 @@
 /** What imports of other labeling tools have in common. */
 import { z } from 'zod';
+import { withInput } from '../../../data/alpaca.ts';
 import { InputError } from '../../../data/errors.ts';
 import type { Text } from '../../../data/records.ts';
 import type { SkipRecord, VoteRecord } from '../protocol.ts';
@@ -85,6 +86,8 @@ const ENDS = ['12', '01', 'ab', 'AB'];
 
 export interface FieldNames {
   prompt: string;
+  /** In Alpaca's form, the field with what the instruction is about. */
+  input?: string;
   responses: [string, string];
 }
 
@@ -111,7 +114,8 @@ export function fieldNames(
   const prompt = settings.prompt ?? PROMPTS.find((name) => others.includes(name)) ?? onlyOne(others);
   if (prompt === undefined)
     throw new InputError(`${file}: name the field with the prompt by --prompt FIELD (found: ${names.join(', ')}).`);
-  return { prompt, responses };
+  const isAlpaca = settings.prompt === undefined && prompt === 'instruction' && others.includes('input');
+  return { prompt, ...(isAlpaca && { input: 'input' }), responses };
 }
 
 const pairsIn = (names: string[]): [string, string][] =>
@@ -127,10 +131,14 @@ const onlyOne = <T>(all: T[]): T | undefined => (all.length === 1 ? all[0] : und
 /** The texts of a row. @throws Unreadable when one is missing or no text */
 function textsIn(
   fields: Record<string, unknown>,
-  { prompt, responses }: FieldNames,
+  { prompt, input, responses }: FieldNames,
 ): Pick<ImportedRow, 'prompt' | 'responses'> {
   const [first, second] = responses.map((name) => asText(fields[name], name));
-  return { prompt: asPrompt(fields[prompt], prompt), responses: [first, second] };
+  const asked = asPrompt(fields[prompt], prompt);
+  const about = input === undefined ? '' : asText(fields[input] ?? '', input);
+  if (about === '') return { prompt: asked, responses: [first, second] };
+  if (typeof asked !== 'string') throw new Unreadable(`has a conversation in "${prompt}" and a text in "${input}"`);
+  return { prompt: withInput(asked, about), responses: [first, second] };
 }
 
 function asText(value: unknown, name: string): string {

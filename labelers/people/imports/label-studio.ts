@@ -13,6 +13,7 @@ import {
   type Source,
   type Unread,
 } from './imported.ts';
+import { numbered } from './unnamed.ts';
 
 const resultSchema = z.looseObject({
   type: z.string(),
@@ -38,7 +39,9 @@ const taskSchema = z.looseObject({
     }),
   ),
 });
-type Annotation = z.infer<typeof taskSchema>['annotations'][number];
+type GivenAnnotation = z.infer<typeof taskSchema>['annotations'][number];
+/** With the name of whoever made it. */
+type Annotation = GivenAnnotation & { person: string };
 
 /** @throws InputError when fields of the file cannot be found */
 export function importLabelStudio(file: string, rows: Row[], settings: ImportSettings): Imported {
@@ -50,12 +53,19 @@ export function importLabelStudio(file: string, rows: Row[], settings: ImportSet
       return [];
     }
     const { id, data, annotations } = task.data;
-    return [{ where, id: String(id ?? `row-${i + 1}`), fields: data, answers: annotations }];
+    const people = numbered(annotations.map(nameOf));
+    const answers = annotations.map((annotation, j) => ({ ...annotation, person: people[j] }));
+    return [{ where, id: String(id ?? `row-${i + 1}`), fields: data, answers }];
   });
   if (tasks.length === 0) return { rows: [], unread };
   const all = [...new Set(tasks.flatMap(({ fields }) => Object.keys(fields)))];
   const names = fieldNames(file, all, settings, shownIn(tasks, all, settings));
-  const imported = importRows(tasks, names, (annotation) => answerOf(annotation, names, settings), nameOf);
+  const imported = importRows(
+    tasks,
+    names,
+    (annotation) => answerOf(annotation, names, settings),
+    ({ person }) => person,
+  );
   return { rows: imported.rows, unread: [...unread, ...imported.unread] };
 }
 
@@ -82,14 +92,15 @@ function shownIn(
   return undefined;
 }
 
-function nameOf({ completed_by: by }: Annotation): string {
-  if (by === null || by === undefined) return 'unnamed';
-  return String(typeof by === 'object' ? (by.email ?? by.username ?? by.id ?? 'unnamed') : by);
+function nameOf({ completed_by: by }: GivenAnnotation): string | undefined {
+  if (by === null || by === undefined) return undefined;
+  const name = typeof by === 'object' ? (by.email ?? by.username ?? by.id) : by;
+  return name === undefined || name === null ? undefined : String(name);
 }
 
 function answerOf(annotation: Annotation, { responses }: FieldNames, settings: ImportSettings): ImportedAnswer {
   const { was_cancelled: skipped, lead_time: seconds, created_at: at } = annotation;
-  const given = { person: nameOf(annotation), ...(at && { at }) };
+  const given = { person: annotation.person, ...(at && { at }) };
   if (skipped) return { ...given, skip: 'other' };
   const results = resultsOf(annotation, settings);
   if (results.length === 0) throw new Unreadable('has no answer of a Pairwise or Choices tag');

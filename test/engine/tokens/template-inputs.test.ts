@@ -66,7 +66,7 @@ describe('are rendered as in TRL', () => {
   test('in rows of prompt and completion', async () => {
     const rows = await readDemonstrations(rowsOf(expected.completions));
     for (const [i, { input_ids, labels }] of expected.completions.entries()) {
-      const { prompt, response } = tokenizeDemonstration(policy, rows[i], LIMITS).tokens;
+      const { prompt, response } = tokenizeDemonstration(policy, rows[i], LIMITS).tokens!;
       expect(withNewline([...prompt, ...response])).toEqual(input_ids);
       expect(prompt).toHaveLength(labels.findIndex((label) => label !== -100));
     }
@@ -75,7 +75,7 @@ describe('are rendered as in TRL', () => {
   test('in conversations', async () => {
     const rows = await readDemonstrations(rowsOf(expected.messages));
     for (const [i, { input_ids }] of expected.messages.entries()) {
-      const { prompt, response } = tokenizeDemonstration(policy, rows[i], LIMITS).tokens;
+      const { prompt, response } = tokenizeDemonstration(policy, rows[i], LIMITS).tokens!;
       expect(withNewline([...prompt, ...response])).toEqual(input_ids);
     }
   });

@@ -17,7 +17,11 @@ const folder = temporaryFolder();
 const engine = new LocalEngine();
 const undisturbed = { onProgress: () => {}, aborted: () => false };
 
-const sft = (name: string, rows: DemonstrationRecord[], limits: { maxLength?: number } = {}) =>
+const sft = (
+  name: string,
+  rows: DemonstrationRecord[],
+  limits: { maxLength?: number; maxPromptLength?: number } = {},
+) =>
   engine.run(
     'sft',
     {
@@ -40,7 +44,7 @@ test("the loss of conversations of several turns is PyTorch's, over the assistan
 });
 
 test('rows that are cut to length are counted', async () => {
-  const { rows } = await sft('cut', expected.rows, { maxLength: 12 });
+  const { rows } = await sft('cut', expected.rows, { maxLength: 12, maxPromptLength: 8 });
   expect(rows).toMatchObject({ rows: expected.rows.length, truncated: expected.rows.length });
 });
 
