@@ -40,7 +40,7 @@ export class AddedTokens {
    */
   add(tokens: AddedToken[]): void {
     const { size, vocabulary } = this.model;
-    let next = Math.max(size, ...[...this.tokens.keys()].map((id) => id + 1));
+    let next = [...this.tokens.keys()].reduce((most, id) => Math.max(most, id + 1), size);
     for (const token of tokens) {
       const { content } = token;
       if (content === '') continue;
