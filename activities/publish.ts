@@ -1,9 +1,8 @@
 /** publish: copies the policy that a run ends with into the run's output folder. */
-import { statSync } from 'node:fs';
 import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
-import { sharedWithOutput } from '../config/output-folder.ts';
+import { filesIn, LINEAGE, outputProblem, sharedWithOutput } from '../config/output-folder.ts';
 import { InputError } from '../data/errors.ts';
 import { exists } from '../data/file-errors.ts';
 import { writeTemplates } from '../engine/tokenizer/template-files.ts';
@@ -18,34 +17,32 @@ export interface PublishInput {
   lineage: object;
 }
 
-/** The file that marks a folder as a run's output, which the next run may replace. */
-const LINEAGE = 'selm.json';
-
 /**
  * Copies the policy and its tokenizer files into the output folder.
  * @returns the folder
- * @throws InputError when the folder is a file, is not empty and is not the output of a run, or has the policy's base model
+ * @throws InputError when the folder is a file, has other files than those of a run's output, or has the policy's base model
  */
 export const publish: Activity<PublishInput, { folder: string }> = async ({ store }, { policy, folder, lineage }) => {
   const artifact = await store.open(policy);
   const { base, policy: opened } = await openPolicyArtifact(store, policy, TOKENIZER_FILES);
   const source = [MODEL, ADAPTER].map((name) => join(artifact, name)).find((path) => exists(path));
-  if (exists(folder) && !statSync(folder).isDirectory())
-    throw new InputError(`${folder} is a file: configure another output folder.`);
+  const problem = await outputProblem(folder);
+  if (problem !== undefined) throw new InputError(problem);
   const unfinished = `${folder}.unfinished`;
-  for (const replaced of [folder, unfinished]) {
-    if (exists(replaced) && (await readdir(replaced)).length > 0 && !exists(join(replaced, LINEAGE)))
-      throw new InputError(`${replaced} is not empty and is not the output of a run: configure another output folder.`);
-  }
+  if (exists(unfinished) && (await readdir(unfinished)).length > 0 && !exists(join(unfinished, LINEAGE)))
+    throw new InputError(`${unfinished} is not empty and is not the output of a run: configure another output folder.`);
   if (sharedWithOutput(folder, [opened.model]) !== undefined)
     throw new InputError(`${folder} has the model that the policy needs: configure another output folder.`);
   await mkdir(dirname(folder), { recursive: true });
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished);
+  const writeLineage = (files: string[]) =>
+    writeFile(join(unfinished, LINEAGE), `${JSON.stringify({ policy, base, files, ...lineage }, null, 2)}\n`);
   // First, so that a folder that was left unfinished is known as one.
-  await writeFile(join(unfinished, LINEAGE), `${JSON.stringify({ policy, base, ...lineage }, null, 2)}\n`);
+  await writeLineage([]);
   if (source) await cp(source, unfinished, { recursive: true });
   writeTemplates(unfinished, opened);
+  await writeLineage(await filesIn(unfinished));
   await rm(folder, { recursive: true, force: true });
   await rename(unfinished, folder);
   return { folder };

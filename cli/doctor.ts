@@ -9,6 +9,7 @@ import { gpuProblem } from '../workers/gpu-fit.ts';
 import { checkMachine } from '../workers/machine.ts';
 import { nvidiaGpus } from '../engine/gpus.ts';
 import type { Settings } from '../config/changes.ts';
+import { outputProblem } from '../config/output-folder.ts';
 import { loadConfig } from '../config/load.ts';
 import { poolOf } from '../config/pools.ts';
 import { InputError } from '../data/errors.ts';
@@ -105,9 +106,16 @@ async function configuration(file: string, flags: Flags): Promise<Findings> {
   // The workers of the run may be other machines.
   const missing = missingPrograms(config.evaluate.benchmarks ?? []);
   const unfit = [gpuProblem(config) ?? []].flat();
+  const unusable = config.output === undefined ? undefined : await outputProblem(config.output);
   // A machine without GPUs can estimate a run of one that has them.
   const hasGpus = nvidiaGpus().length > 0;
-  const warnings = [...estimated.warnings, ...memoryWarnings(estimated), ...(hasGpus ? [] : unfit), ...missing];
+  const warnings = [
+    ...estimated.warnings,
+    ...memoryWarnings(estimated),
+    ...(hasGpus ? [] : unfit),
+    ...missing,
+    ...(unusable ? [unusable] : []),
+  ];
   const problems = [...estimated.problems, ...(hasGpus ? unfit : [])];
   const estimate = { ...estimated, warnings, problems };
   return {

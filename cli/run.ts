@@ -16,6 +16,7 @@ import { findRun, rootCause, startRun, unfinishedRuns, type RunHandle } from '..
 import { openStore } from '../workers/store.ts';
 import { overlap, valueAt, type Settings } from '../config/changes.ts';
 import { loadConfig } from '../config/load.ts';
+import { outputProblem } from '../config/output-folder.ts';
 import type { RunConfig } from '../config/run.ts';
 import { isChangeable } from '../config/set.ts';
 import type { RunStatus } from '../workflows/status.ts';
@@ -77,6 +78,9 @@ export async function runHere(config: RunConfig, flags: RunFlags): Promise<RunSt
   // Each benchmark would say it, after the start policy is measured.
   const [missing] = missingPrograms(config.evaluate.benchmarks ?? []);
   if (missing !== undefined) throw new InputError(missing);
+  // Publishing would say it, after all rounds.
+  const unusable = config.output === undefined ? undefined : await outputProblem(config.output);
+  if (unusable !== undefined) throw new InputError(unusable);
   const stop = new AbortController();
   const stopped = once(stop.signal, 'abort').then(() => undefined);
   const connect = hasServer() ? connectClient : connectEmbedded;

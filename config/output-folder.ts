@@ -1,6 +1,42 @@
 /** Checks a run's output folder, which a later run replaces. */
-import { realpathSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
+import { exists } from '../data/file-errors.ts';
+
+/** The file that marks a folder as a run's output: the origin of the policy, and the files that the run has written. */
+export const LINEAGE = 'selm.json';
+
+/** Why a run must not replace a folder, as a sentence. Undefined if it does not exist, is empty, or has nothing but a run's output. */
+export async function outputProblem(folder: string): Promise<string | undefined> {
+  if (!exists(folder)) return undefined;
+  if (!statSync(folder).isDirectory()) return `${folder} is a file: configure another output folder.`;
+  const found = await filesIn(folder);
+  if (found.length === 0) return undefined;
+  if (!found.includes(LINEAGE))
+    return `${folder} is not empty and is not the output of a run: configure another output folder.`;
+  const written = await writtenFiles(folder);
+  const foreign = written && found.find((file) => file !== LINEAGE && !written.includes(file));
+  return foreign === undefined
+    ? undefined
+    : `${folder} has ${foreign}, which no run has written: move it, or configure another output folder.`;
+}
+
+/** The files in a folder and its subfolders, as paths relative to it. */
+export async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true });
+  return entries.filter((entry) => !statSync(join(folder, entry)).isDirectory()).sort();
+}
+
+/** The files that a run has written into its output folder; undefined in that of an earlier version, which did not record them. */
+async function writtenFiles(folder: string): Promise<string[] | undefined> {
+  try {
+    const { files } = JSON.parse(await readFile(join(folder, LINEAGE), 'utf8')) as { files?: string[] };
+    return Array.isArray(files) ? files : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * The first of the paths that replacing the output folder would delete, or that lies around it. Hub ids and names are no paths.

@@ -2,4 +2,4 @@
 
 /** The instruction and its input, with a blank line between them as in Alpaca's own prompts. */
 export const withInput = (instruction: string, input: string): string =>
-  input === '' ? instruction : `${instruction}\n\n${input}`;
+  input.trim() === '' ? instruction : `${instruction}\n\n${input}`;

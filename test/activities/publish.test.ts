@@ -47,7 +47,8 @@ describe('a published policy', () => {
       expect(read('adapter', name)).toEqual(readFileSync(join(tinyAdapter, name)));
     }
     const { base } = await openPolicyArtifact(context.store, address);
-    expect(readJson('adapter', 'selm.json')).toEqual({ policy: address, base, ...lineage });
+    const files = ['adapter_config.json', 'adapter_model.safetensors', 'selm.json'];
+    expect(readJson('adapter', 'selm.json')).toEqual({ policy: address, base, files, ...lineage });
     expect(base.source).toBe(model);
   });
 
@@ -119,6 +120,20 @@ describe('the output folder', () => {
     await publishTo('twice', plain.address);
     expect(readdirSync(join(outputs, 'twice'))).toEqual(['selm.json']);
     expect(existsSync(join(outputs, 'twice.unfinished'))).toBe(false);
+  });
+
+  test("is left alone if it has files beside a run's", async () => {
+    const { address } = await importPolicy(context, model, tinyAdapter);
+    await publishTo('annotated', address);
+    await publishTo('annotated', address);
+    mkdirSync(join(outputs, 'annotated', 'my'));
+    writeFileSync(join(outputs, 'annotated', 'my', 'notes.md'), 'years of work');
+    await expect(publishTo('annotated', address)).rejects.toThrow(
+      new InputError(
+        `${join(outputs, 'annotated')} has my/notes.md, which no run has written: move it, or configure another output folder.`,
+      ),
+    );
+    expect(existsSync(join(outputs, 'annotated', 'my', 'notes.md'))).toBe(true);
   });
 
   test('is left alone if it has the base model, which a folder of an earlier run can be', async () => {
