@@ -1,5 +1,5 @@
 /** publish: copies the policy that a run ends with into the run's output folder. */
-import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import { filesIn, LINEAGE, outputProblem, sharedWithOutput } from '../config/output-folder.ts';
@@ -26,20 +26,20 @@ export const publish: Activity<PublishInput, { folder: string }> = async ({ stor
   const artifact = await store.open(policy);
   const { base, policy: opened } = await openPolicyArtifact(store, policy, TOKENIZER_FILES);
   const source = [MODEL, ADAPTER].map((name) => join(artifact, name)).find((path) => exists(path));
-  const problem = await outputProblem(folder);
-  if (problem !== undefined) throw new InputError(problem);
   const unfinished = `${folder}.unfinished`;
-  if (exists(unfinished) && (await readdir(unfinished)).length > 0 && !exists(join(unfinished, LINEAGE)))
-    throw new InputError(`${unfinished} is not empty and is not the output of a run: configure another output folder.`);
+  for (const replaced of [folder, unfinished]) {
+    const problem = await outputProblem(replaced);
+    if (problem !== undefined) throw new InputError(problem);
+  }
   if (sharedWithOutput(folder, [opened.model]) !== undefined)
     throw new InputError(`${folder} has the model that the policy needs: configure another output folder.`);
   await mkdir(dirname(folder), { recursive: true });
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished);
-  const writeLineage = (files: string[]) =>
+  const writeLineage = (files?: string[]) =>
     writeFile(join(unfinished, LINEAGE), `${JSON.stringify({ policy, base, files, ...lineage }, null, 2)}\n`);
-  // First, so that a folder that was left unfinished is known as one.
-  await writeLineage([]);
+  // First, so that a folder that was left unfinished is known as one. Its files are not known yet.
+  await writeLineage();
   if (source) await cp(source, unfinished, { recursive: true });
   writeTemplates(unfinished, opened);
   await writeLineage(await filesIn(unfinished));

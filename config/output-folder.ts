@@ -28,7 +28,7 @@ export async function filesIn(folder: string): Promise<string[]> {
   return entries.filter((entry) => !statSync(join(folder, entry)).isDirectory()).sort();
 }
 
-/** The files that a run has written into its output folder; undefined in that of an earlier version, which did not record them. */
+/** The files that a run has written into its output folder; undefined if they are not recorded: in an unfinished one, or an earlier version's. */
 async function writtenFiles(folder: string): Promise<string[] | undefined> {
   try {
     const { files } = JSON.parse(await readFile(join(folder, LINEAGE), 'utf8')) as { files?: string[] };

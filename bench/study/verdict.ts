@@ -8,6 +8,9 @@ import { taskOf } from './tasks.ts';
 const list = (names: string[]) =>
   names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
 
+/** A measure's title without its unit. */
+const nameOf = ({ title }: Measure) => title.replace(', %', '');
+
 /** The methods whose corrected interval excludes 0, with the sign of their difference. */
 function clearOf(results: StudyResults, measure: Measure): { name: string; sign: number }[] {
   return othersOf(results).flatMap((name) => {
@@ -40,7 +43,7 @@ const hasComparisons = (results: StudyResults) => measuresOf(results).some((meas
 export function taskVerdict(results: StudyResults): string[] {
   if (!hasComparisons(results)) return ['There are too few runs to compare.'];
   return measuresOf(results).map((measure) => {
-    const title = measure.title.replace(', %', '');
+    const title = nameOf(measure);
     if (!isTested(results, measure)) return `**${title}**: too few runs to compare.`;
     const clear = clearOf(results, measure);
     const sides = [
@@ -76,11 +79,11 @@ export function bonusVerdict(results: StudyResults): string {
   const inWhat =
     measures.length === measuresOf(results).length
       ? 'in any measure'
-      : `in ${list(measures.map(({ title }) => title.replace(', %', '')))} (the runs are too few to compare anything else)`;
+      : `in ${list(measures.map(nameOf))} (the runs are too few to compare anything else)`;
   const found = measures.flatMap((measure) =>
     clearOf(results, measure)
       .filter(({ name }) => measured.includes(name))
-      .map(({ name, sign }) => `${name} (${sign > 0 ? 'higher' : 'lower'} ${measure.title.replace(', %', '')})`),
+      .map(({ name, sign }) => `${name} (${sign > 0 ? 'higher' : 'lower'} ${nameOf(measure)})`),
   );
   return found.length === 0
     ? `Lemma 3.1 of GEB: of ${list(measured)}, none differs significantly from ${BASELINE} ${inWhat}, as one expects if the ` +

@@ -121,12 +121,19 @@ export function readModelConfig(folder: string): ModelConfig {
  * pass and vLLM for all of a server, so a response's log-probability would depend on what it is computed with.
  */
 function longropePositions(raw: RawConfig): number {
-  const rope = [raw.rope_scaling, raw.rope_parameters].find((given) => Object.keys(given ?? {}).length > 0);
-  const type = rope?.['rope_type'] ?? rope?.['type'];
+  const rope: Record<string, unknown> = ropeSettings(raw) ?? {};
+  const type = rope['rope_type'] ?? rope['type'];
   if (type !== 'longrope' && type !== 'su') return Infinity;
-  const original = rope!['original_max_position_embeddings'] ?? raw['original_max_position_embeddings'];
+  const original = rope['original_max_position_embeddings'] ?? raw['original_max_position_embeddings'];
   return typeof original === 'number' ? original : Infinity;
 }
+
+/** The settings of rotary positions in both styles. `rope_scaling` wins if it has any, as in transformers. */
+export const ropeSettings = <Rope extends object>({
+  rope_scaling: scaling,
+  rope_parameters: parameters,
+}: Partial<Record<'rope_scaling' | 'rope_parameters', Rope | null>>): Rope | null | undefined =>
+  scaling && Object.keys(scaling).length > 0 ? scaling : parameters;
 
 /** transformers writes the labels' names instead of their number, and neither if there are two. */
 const labelsOf = ({ num_labels, id2label }: RawConfig) =>

@@ -2,7 +2,15 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
-import { MAX_LAYERS, MAX_SIZE, parseConfig, readModelConfig, refuse, type ModelConfig } from './config.ts';
+import {
+  MAX_LAYERS,
+  MAX_SIZE,
+  parseConfig,
+  readModelConfig,
+  refuse,
+  ropeSettings,
+  type ModelConfig,
+} from './config.ts';
 import { readJson } from './json-file.ts';
 
 /** Rotary position embeddings: the base frequency, and its scaling for long contexts. */
@@ -144,11 +152,10 @@ export function readLlamaConfig(folder: string, task: Task = 'CausalLM'): LlamaC
   };
 }
 
-/** Both styles: `rope_parameters`, and `rope_theta` with `rope_scaling`, which wins as in transformers. */
+/** Both styles: `rope_parameters`, and `rope_theta` with `rope_scaling`. */
 function readRope(raw: RawConfig, maxPositions: number, unsupported: Refusal): Rope {
   const DEFAULT_THETA = 10_000;
-  const isGiven = Object.keys(raw.rope_scaling ?? {}).length > 0;
-  const parameters = (isGiven ? raw.rope_scaling : raw.rope_parameters) ?? {};
+  const parameters = ropeSettings(raw) ?? {};
   const theta = parameters.rope_theta ?? raw.rope_theta ?? DEFAULT_THETA;
   const type = parameters.rope_type ?? parameters.type ?? 'default';
   if ((parameters['partial_rotary_factor'] ?? raw['partial_rotary_factor'] ?? 1) !== 1)
