@@ -4,7 +4,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { html } from '../../report/html.ts';
 import { explain } from '../../web/explain.ts';
@@ -14,12 +14,19 @@ import type { Snapshot } from '../../web/live/sections.ts';
 import { problem } from '../../web/respond.ts';
 
 /** The page: a text that everybody sees, and one for operators. */
-const page = { text: '', ended: false, reads: 0, failure: undefined as Error | undefined };
+const FRESH = { text: 'first', ended: false, reads: 0, failure: undefined as Error | undefined };
+const page = { ...FRESH };
+/** While readings are held: those that wait. */
+let held: (() => void)[] | undefined;
 let server: Server;
 let origin: string;
+let requests = 0;
+/** Open streams' ends. */
+const leaves = new Set<() => void>();
 
 async function read(): Promise<Snapshot> {
   page.reads++;
+  if (held) await new Promise<void>((resolve) => held!.push(resolve));
   if (page.failure) throw page.failure;
   const section = (isOperator: boolean) => [
     { id: 'text', content: html`<p>${page.text}</p>` },
@@ -32,6 +39,7 @@ beforeAll(async () => {
   const app = new Hono<WebEnv>();
   const streams = new EventStreams(4);
   app.use((c, next) => {
+    requests++;
     c.set('identity', { roles: c.req.query('operator') === undefined ? ['viewer'] : ['viewer', 'operator'] });
     return next();
   });
@@ -42,7 +50,14 @@ beforeAll(async () => {
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });
 afterAll(() => server.close());
-beforeEach(() => void Object.assign(page, { text: 'first', ended: false, reads: 0, failure: undefined }));
+afterEach(async () => {
+  for (const leave of leaves) leave();
+  leaves.clear();
+  for (const release of held ?? []) release();
+  held = undefined;
+  await idle();
+  Object.assign(page, FRESH);
+});
 
 interface Message {
   event: string;
@@ -53,6 +68,8 @@ interface Message {
 /** Opens a stream. `next` waits for its next event. */
 async function open(query = '', headers: Record<string, string> = {}) {
   const leaving = new AbortController();
+  const leave = () => leaving.abort();
+  leaves.add(leave);
   const response = await fetch(`${origin}/events${query}`, { headers, signal: leaving.signal });
   const messages = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   let buffer = '';
@@ -66,7 +83,7 @@ async function open(query = '', headers: Record<string, string> = {}) {
     buffer = rest.join('\n\n');
     return Object.fromEntries(message.split('\n').map((line) => line.split(/: (.*)/s))) as unknown as Message;
   };
-  return { response, next, leave: () => leaving.abort() };
+  return { response, next, leave };
 }
 
 /** Waits until nobody reads the page any more. */
@@ -122,18 +139,24 @@ it('a browser that comes back gets only what it has not seen, and operators get 
 });
 
 it('the page is read once for all browsers, and not at all when they have left', async () => {
-  const streams = await Promise.all([open(), open(), open()]);
-  await Promise.all(streams.map(({ next }) => next()));
-  // The three connected at once: one reading serves all.
-  const alone = page.reads;
+  held = [];
+  const before = requests;
+  const opened = Promise.all([open(), open(), open()]);
+  await expect.poll(() => requests - before, { interval: 10 }).toBe(3);
+  expect(held).toHaveLength(1);
+  held.pop()!();
+  const streams = await opened;
+  for (const { next } of streams) await next();
   for (const text of ['a', 'b', 'c', 'd']) {
+    await expect.poll(() => held!.length, { interval: 10 }).toBe(1);
     page.text = text;
+    held.pop()!();
     for (const { next } of streams) expect(sections(await next())[0].html).toBe(`<p>${text}</p>`);
   }
-  expect(alone).toBeLessThanOrEqual(2);
-  const before = page.reads;
-  await expect.poll(() => page.reads - before, { interval: 10 }).toBeGreaterThan(2);
+  expect(page.reads).toBeLessThanOrEqual(6);
   for (const { leave } of streams) leave();
+  for (const release of held) release();
+  held = undefined;
   await idle();
 });
 
