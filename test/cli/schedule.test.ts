@@ -1,7 +1,6 @@
 /** Runs by the clock, and the policies that they make: on a real server, with real workers. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { RunStatus } from '../../workflows/status.ts';
@@ -66,16 +65,9 @@ let lastRun: string | undefined;
 /** Has the schedule start a run, and waits until that ends. */
 async function runNow(): Promise<{ status: RunStatus; said: string }> {
   await done('schedule', 'trigger', 'nightly');
-  for (let tries = 0; ; tries++) {
-    const [summary] = await schedules();
-    if (summary.lastRun !== undefined && summary.lastRun !== lastRun) {
-      lastRun = summary.lastRun;
-      break;
-    }
-    if (tries === 50) throw new Error('The schedule has started no run.');
-    await sleep(200);
-  }
-  const watched = await selm(['watch', lastRun, '--json'], env);
+  const before = lastRun;
+  await expect.poll(async () => (lastRun = (await schedules())[0].lastRun)).not.toBe(before);
+  const watched = await selm(['watch', lastRun!, '--json'], env);
   expect(watched.code, watched.stderr).toBe(0);
   return { status: summaryOf<RunStatus>(watched), said: watched.stderr };
 }

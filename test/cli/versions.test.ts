@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
@@ -22,20 +21,9 @@ const workers: Running[] = [];
 /** Starts workers of a version, and makes it the one on which runs begin. */
 async function deploy(buildId: string): Promise<void> {
   workers.push(startSelm(['worker', '--deployment', 'selm', '--build-id', buildId], env));
-  for (let tries = 0; ; tries++) {
-    try {
-      await client.workflowService.setWorkerDeploymentCurrentVersion({
-        namespace: 'default',
-        deploymentName: 'selm',
-        buildId,
-      });
-      return;
-    } catch (error) {
-      // Until its workers have polled the server does not know it.
-      if (tries === 100) throw error;
-      await sleep(200);
-    }
-  }
+  const version = { namespace: 'default', deploymentName: 'selm', buildId };
+  // Until its workers have polled the server does not know it.
+  await expect.poll(() => client.workflowService.setWorkerDeploymentCurrentVersion(version)).toBeDefined();
 }
 
 beforeAll(async () => {
