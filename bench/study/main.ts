@@ -4,7 +4,8 @@
  * with its plots and what README says of it. Artifacts are cached: an interrupted study continues when it is started again, and more seeds
  * or methods are added to those that are there. With --draw it only writes these.
  *
- * --task smollm2 takes a model folder in place of the hub's model with --model.
+ * --task smollm2 takes a model folder in place of the hub's model with --model. With --unseen the start policy and each run's last one
+ * are also measured on what training does not aim at (unseen.ts): it needs `selm benchmarks install lm-eval` and IFBench.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -42,6 +43,7 @@ const values = scriptFlags({
   prompts: { type: 'string' },
   parallel: { type: 'string', default: String(availableParallelism()) },
   model: { type: 'string' },
+  unseen: { type: 'boolean', default: false },
   draw: { type: 'boolean', default: false },
 });
 
@@ -94,17 +96,24 @@ async function study(task: Task): Promise<void> {
 
   // All methods of a seed run before the next seeds, so that an unfinished study can compare all methods. Parallel runs have
   // different seeds, because runs with the same seed share their first round.
-  const plan = bySeed(seeds, methods, parallel).filter(({ method, seed }) => !runs.has(nameOf(method.name, seed)));
+  const plan = bySeed(seeds, methods, parallel).filter(
+    ({ method, seed }) => !isDone(runs.get(nameOf(method.name, seed))),
+  );
   await inLanes(home, parallel, plan, async (context, { method, seed }) => {
     const name = `${task.name}, ${nameOf(method.name, seed)}`;
     const began = performance.now();
-    const run = await runMethod(context, { task, setup }, method, seed, settings, ({ round, strictPassRate }) =>
-      console.error(`${name}, round ${round}: strict pass ${(100 * strictPassRate).toFixed(1)} %`),
-    );
+    const run = await runMethod(context, { task, setup }, method, seed, settings, {
+      told: ({ round, strictPassRate }) =>
+        console.error(`${name}, round ${round}: strict pass ${(100 * strictPassRate).toFixed(1)} %`),
+      withUnseen: values.unseen,
+    });
     console.error(`${name}: ${((performance.now() - began) / 1000).toFixed(0)} s`);
     await keep(run);
   });
 }
+
+/** Whether a run has all that is asked for. */
+const isDone = (run?: StudyRun) => run !== undefined && (run.unseen !== undefined || !values.unseen);
 
 const home = join(cacheFolder(), 'study');
 

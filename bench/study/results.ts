@@ -1,4 +1,5 @@
 /** The format of docs/study-TASK.json, and the figures that the page and the plots use. */
+import type { BenchmarkRow } from '../../evaluation/benchmarks/result.ts';
 import { BASELINE } from './methods.ts';
 import { estimateOf, less, type Estimate, type Value } from './statistics.ts';
 
@@ -40,6 +41,14 @@ export interface Fresh extends StartFresh {
   rewardAccuracy?: number;
 }
 
+/** Measures of a policy that training does not aim at. */
+export interface Unseen {
+  /** Which greedy responses follow all of IFBench's instructions to a prompt (loose accuracy): 1 or 0 for each prompt. */
+  ifbench: string;
+  /** The figures of lm-evaluation-harness. */
+  lmEval: BenchmarkRow[];
+}
+
 /** Results of a run. */
 export interface StudyRun {
   method: string;
@@ -49,6 +58,8 @@ export interface StudyRun {
   /** Measures on fresh responses: of the start policy, and after the last round. Absent in benches that do not sample them. */
   startFresh?: StartFresh;
   fresh?: Fresh;
+  /** Set with --unseen. */
+  unseen?: { start: Unseen; last: Unseen };
   /** Why the run ended before its last round. */
   failed?: string;
 }

@@ -9,15 +9,23 @@ import type { Method } from './methods.ts';
 import type { Figures, RoundFigures, StudyRun, StudySettings } from './results.ts';
 import { labelByConfig, runRounds, type Round, type Sampled } from './rounds.ts';
 import type { Setup, Task } from './tasks.ts';
+import { measureUnseen } from './unseen.ts';
 
-/** Runs a method with a seed. @param told called after each round */
+interface RunOptions {
+  /** Called after each round. */
+  told: (figures: RoundFigures) => void;
+  /** Whether the start policy and the last one are measured on what training does not aim at. */
+  withUnseen: boolean;
+}
+
+/** Runs a method with a seed. */
 export async function runMethod(
   context: StepContext,
   { task, setup }: { task: Task; setup: Setup },
   method: Method,
   seed: number,
   settings: StudySettings,
-  told: (figures: RoundFigures) => void,
+  { told, withUnseen }: RunOptions,
 ): Promise<StudyRun> {
   const { rounds: count, promptsPerRound, threads, freshPrompts: prompts } = settings;
   const base = setup.configOf({ seed, rounds: count, promptsPerRound, threads });
@@ -28,6 +36,7 @@ export async function runMethod(
   const run = await runRounds(context, config, (round) => told(roundFigures(round)), options);
   const { start, startLabels, rounds, failed, policies, heldOut } = run;
   const input = { config, heldOut, prompts, pairLabels };
+  const unseenOf = (policy: Address) => measureUnseen(context, config, policy);
   const passesOf = async (labels: Address[]) => (task.byPrompt ? { passes: await readPasses(context, labels) } : {});
   return {
     method: method.name,
@@ -38,6 +47,7 @@ export async function runMethod(
     ),
     startFresh: await measureStart(context, input, policies.start),
     ...(failed === undefined ? { fresh: await measureFresh(context, input, policies) } : { failed }),
+    ...(withUnseen && { unseen: { start: await unseenOf(policies.start), last: await unseenOf(policies.last) } }),
   };
 }
 

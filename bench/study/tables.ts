@@ -21,10 +21,13 @@ export function cell(estimated: Estimate | undefined, show: (value: number) => s
   return interval ? `${show(mean)} [${show(interval.low)}, ${show(interval.high)}]` : show(mean);
 }
 
+/** A difference with its sign. */
+export const signed = (value: number, show: (value: number) => string): string =>
+  `${value > 0 ? '+' : ''}${show(value)}`;
+
 /** A difference with its interval, bold if the interval excludes 0. */
 export function difference(estimated: Estimate | undefined, show: (value: number) => string): string {
-  const signed = (value: number) => `${value > 0 ? '+' : ''}${show(value)}`;
-  const text = cell(estimated, signed);
+  const text = cell(estimated, (value) => signed(value, show));
   return estimated && isClear(estimated) ? `**${text}**` : text;
 }
 

@@ -18,6 +18,7 @@ import {
   startOf,
   type Figure,
   type StudyResults,
+  type Unseen,
 } from '../../bench/study/results.ts';
 import { estimate, studentQuantile, type Estimate } from '../../bench/study/statistics.ts';
 import { TASKS } from '../../bench/study/tasks.ts';
@@ -135,6 +136,34 @@ describe('over prompts', () => {
     );
     expect(withResults(readme, [study, real])).toContain('](docs/study-smollm2-rounds.svg)');
   });
+});
+
+test('the page shows what training does not aim at, and how it has changed', () => {
+  const measured = (ifbench: string, solved: number, truthful: number): Unseen => ({
+    ifbench,
+    lmEval: [
+      { task: 'gsm8k', metric: 'exact_match,strict-match', value: solved, error: 0.03, count: 200 },
+      { task: 'gsm8k', metric: 'exact_match,flexible-extract', value: 1, error: 1, count: 200 },
+      { task: 'truthfulqa_mc2', metric: 'acc', value: truthful, error: 0.01, count: 200 },
+    ],
+  });
+  const start = measured('0'.repeat(80) + '1'.repeat(20), 0.02, 0.4);
+  const lasts = [
+    measured('0'.repeat(30) + '1'.repeat(70), 0.04, 0.38),
+    measured('0'.repeat(30) + '1'.repeat(70), 0.02, 0.4),
+  ];
+  const { study: real } = byPrompt;
+  const [unmeasured, ...others] = real.runs.filter(({ method }) => method === 'selm-0.1');
+  expect(pageOf([real])).not.toContain('IFBench');
+  const runs = [unmeasured, others[0]].map((run, i) => ({ ...run, unseen: { start, last: lasts[i] } }));
+  const page = pageOf([{ ...real, runs: [...runs, ...real.runs.filter(({ method }) => method !== 'selm-0.1')] }]);
+  const [, ofStart, ofMethod] = /\n\| start (.+)\n\| selm-0.1 (.+)\n/.exec(page)!;
+  // Errors of differences: sqrt(3² + 3²) and sqrt(1² + 1²).
+  expect(ofStart).toMatch(/^\| +\| 20\.0 \[\S+, \S+\] \| +\| 2\.0 ± 3\.0 \| +\| 40\.0 ± 1\.0 \| +\|$/);
+  expect(ofMethod).toMatch(
+    /^\| 2 \| 70\.0 \[.+\] \| \*\*\+50\.0 \[.+\]\*\* \| 3\.0 ± 3\.0 \| \+1\.0 ± 4\.2 \| 39\.0 ± 1\.0 \| -1\.0 ± 1\.4 \|$/,
+  );
+  expect(page).toContain('By IFBench, selm-0.1 is significantly better than the start policy.');
 });
 
 test('every method is an objective with its own settings', () => {

@@ -1,0 +1,70 @@
+/**
+ * What training does not aim at: IFBench (arXiv 2507.02833), whose instructions are of other kinds than IFEval's and are checked by its
+ * authors' program, and tasks of lm-evaluation-harness.
+ */
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { benchmark } from '../../activities/benchmarks/index.ts';
+import { importPrompts } from '../../activities/prompts/stored.ts';
+import { readShards, sample } from '../../activities/sample.ts';
+import type { StepContext } from '../../activities/step.ts';
+import type { Address } from '../../artifacts/manifest.ts';
+import { benchmarkOf } from '../../config/benchmarks.ts';
+import type { RunConfig } from '../../config/run.ts';
+import { InputError } from '../../data/errors.ts';
+import { GREEDY_SEED } from '../../workflows/answers.ts';
+import { shardsOf } from '../../workflows/shards.ts';
+import type { Unseen } from './results.ts';
+import { inOrder } from './rounds.ts';
+
+/** A Python interpreter with the package ifbench, which is not on PyPI. */
+const PYTHON = 'SELM_IFBENCH_PYTHON';
+const SCRIPT = fileURLToPath(new URL('run_ifbench.py', import.meta.url));
+
+/** Questions of each task of lm-evaluation-harness: the first ones. */
+export const QUESTIONS = 200;
+const LM_EVAL = benchmarkOf({ 'lm-eval': { tasks: ['gsm8k', 'truthfulqa_mc2'], limit: QUESTIONS } });
+
+/** Measures a policy. @throws InputError when IFBench is not installed */
+export async function measureUnseen(context: StepContext, config: RunConfig, policy: Address): Promise<Unseen> {
+  const ifbench = await ifbenchPasses(context, config, policy);
+  const { threads } = config;
+  const { summary } = await benchmark(context, { benchmark: LM_EVAL, policy, responses: [], seed: 0, threads }, {});
+  return { ifbench, lmEval: summary.rows };
+}
+
+/** Which greedy responses follow all instructions of their prompts: 1 or 0 for each prompt. */
+async function ifbenchPasses(context: StepContext, config: RunConfig, policy: Address): Promise<string> {
+  const { maxNewTokens, batchSize, shardSize } = config.evaluate;
+  const settings = {
+    samplesPerPrompt: 1,
+    temperature: 0,
+    topP: 1,
+    topK: 0,
+    maxNewTokens,
+    batchSize,
+    weights: 'f32' as const,
+  };
+  const prompts = runIfbench('prompts').map((line, i) => ({ id: String(i), prompt: JSON.parse(line) as string }));
+  const { address } = await importPrompts(context, { count: prompts.length, records: () => prompts }, {});
+  const { threads } = config;
+  const responses = await inOrder(shardsOf(prompts.length, shardSize), (shard) =>
+    sample(context, { policy, prompts: address, ...shard, settings, seed: GREEDY_SEED, threads }, {}),
+  );
+  const rows = await readShards(context.store, responses);
+  return runIfbench('check', rows.map(({ responses: [{ text }] }) => `${JSON.stringify(text)}\n`).join('')).join('');
+}
+
+/** Runs run_ifbench.py. @returns its lines */
+function runIfbench(mode: 'prompts' | 'check', input = ''): string[] {
+  const python = process.env[PYTHON];
+  if (python === undefined) {
+    throw new InputError(
+      `${PYTHON} is not set: give a Python interpreter with IFBench (pip install git+https://github.com/allenai/IFBench).`,
+    );
+  }
+  const stdio = ['pipe', 'pipe', 'inherit'] as const;
+  return execFileSync(python, [SCRIPT, mode], { input, stdio: [...stdio], encoding: 'utf8' })
+    .trimEnd()
+    .split('\n');
+}
