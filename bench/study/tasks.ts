@@ -124,7 +124,7 @@ const smollm2: Task = {
 All settings but the objective, rounds and prompts per round are the file's.`,
   seeds: 3,
   methods: ['dpo', 'selm-0.001'],
-  promptsPerRound: 256,
+  promptsPerRound: 512,
   klByRound: false,
   freshPrompts: 32,
   byPrompt: true,
