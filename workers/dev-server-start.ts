@@ -63,6 +63,8 @@ export async function startServer(executable: string, lock: FileLock): Promise<R
     const log = openSync(logFile(), 'w');
     const server = spawn(executable, [...serverArguments(), ...flags], {
       stdio: ['ignore', log, log, lock.fd],
+      // It would report its version and the clients' to Temporal.
+      env: { ...process.env, TEMPORAL_VERSION_CHECK_DISABLED: '1' },
       // Outside the terminal's process group, so that the workers end first at Ctrl-C.
       detached: true,
     });

@@ -54,10 +54,11 @@ function node(): Check {
 async function onnxruntime(): Promise<Check> {
   const what = 'ONNX Runtime';
   try {
-    const { listSupportedBackends } = await import('onnxruntime-node');
+    const { default: ort } = await import('../engine/onnx/runtime.ts');
     return {
       what,
-      found: listSupportedBackends()
+      found: ort
+        .listSupportedBackends()
         .filter(({ bundled }) => bundled)
         .map(({ name }) => name)
         .join(', '),
