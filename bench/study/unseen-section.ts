@@ -38,7 +38,6 @@ export function unseenSection({ runs, methods }: StudyResults): string {
   });
   const titles = ['', 'runs', 'IFBench, %', 'less start, points'];
   for (const { task } of TASKS) titles.push(`${task}, %`, 'less start, points');
-  const line = (cells: string[]) => `| ${cells.join(' | ')} |`;
   return `### What training does not aim at
 
 [IFBench](https://arxiv.org/abs/2507.02833): ${start.ifbench.length} prompts with instructions of other kinds than IFEval's, checked by its authors'
@@ -52,6 +51,8 @@ ${rows.map(({ name, count, cells }) => line([name, String(count), ...cells])).jo
 
 `;
 }
+
+const line = (cells: string[]) => `| ${cells.join(' | ')} |`;
 
 const passesOf = ({ ifbench }: Unseen) => Array.from(ifbench, Number);
 

@@ -138,15 +138,16 @@ describe('over prompts', () => {
   });
 });
 
+const measured = (ifbench: string, solved: number, truthful: number): Unseen => ({
+  ifbench,
+  lmEval: [
+    { task: 'gsm8k', metric: 'exact_match,strict-match', value: solved, error: 0.03, count: 200 },
+    { task: 'gsm8k', metric: 'exact_match,flexible-extract', value: 1, error: 1, count: 200 },
+    { task: 'truthfulqa_mc2', metric: 'acc', value: truthful, error: 0.01, count: 200 },
+  ],
+});
+
 test('the page shows what training does not aim at, and how it has changed', () => {
-  const measured = (ifbench: string, solved: number, truthful: number): Unseen => ({
-    ifbench,
-    lmEval: [
-      { task: 'gsm8k', metric: 'exact_match,strict-match', value: solved, error: 0.03, count: 200 },
-      { task: 'gsm8k', metric: 'exact_match,flexible-extract', value: 1, error: 1, count: 200 },
-      { task: 'truthfulqa_mc2', metric: 'acc', value: truthful, error: 0.01, count: 200 },
-    ],
-  });
   const start = measured('0'.repeat(80) + '1'.repeat(20), 0.02, 0.4);
   const lasts = [
     measured('0'.repeat(30) + '1'.repeat(70), 0.04, 0.38),
