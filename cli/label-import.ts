@@ -11,6 +11,7 @@ import type { ImportSettings, Unread } from '../labelers/people/imports/imported
 import { importLabelStudio } from '../labelers/people/imports/label-studio.ts';
 import { preferencesOfVotes } from '../labelers/people/preferences.ts';
 import type { QuestionRecord } from '../labelers/people/protocol.ts';
+import { notVotedNote } from '../labelers/people/votes-note.ts';
 import { voteRow } from '../labelers/people/vote-row.ts';
 import { checkOutputs } from './output-files.ts';
 import { jsonOption } from './step.ts';
@@ -83,6 +84,7 @@ export function labelImportCommand(): Command {
       if (counted.length === 0) {
         throw new InputError([`${file} has no vote that can be read.`, ...describeUnread(unread)].join('\n'));
       }
+      const voters = answers.map(({ answer: { person } }) => person);
       const settings = { aggregation, leaveOut, truncated: 'keep' as const };
       const { preferences, stats } = preferencesOfVotes(answered, questions, counted, settings);
       await writeJsonl(out, preferences);
@@ -92,6 +94,8 @@ export function labelImportCommand(): Command {
           answers.map(({ row, question, answer }) => voteRow(question, row, { ...answer, question: question.id })),
         );
       }
+      const note = notVotedNote(leaveOut, voters, '--leave-out');
+      if (note !== undefined) console.error(note);
       const counts = { votes: counted.length, skips: answers.length - counted.length };
       if (flags.json) return console.log(JSON.stringify({ ...stats, ...counts, unread, out }));
       console.log(`${file}: ${counts.votes} votes and ${counts.skips} skips on ${rows.length} questions.`);

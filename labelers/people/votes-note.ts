@@ -13,16 +13,17 @@ export const fewerVotesNote = (wanted: number, most: number, prompts: number): s
       'give it more prompts (prompts.perRound), or raise label.overlap.';
 
 /**
- * @param leaveOut `label.leaveOut`
- * @param voters the people with votes in the run
+ * @param leaveOut the people whose votes do not count
+ * @param voters the people with votes
+ * @param setting its name
  * @returns one sentence, which shows a misspelled name; undefined if everybody who is left out has voted
  */
-export function notVotedNote(leaveOut: string[], voters: string[]): string | undefined {
+export function notVotedNote(leaveOut: string[], voters: string[], setting = 'label.leaveOut'): string | undefined {
   const absent = leaveOut.filter((person) => !voters.includes(person));
   if (absent.length === 0) return undefined;
   const who = [...new Set(voters)].toSorted().join(', ');
   return (
-    `label.leaveOut names ${absent.join(', ')}, but there is no vote by ${absent.length === 1 ? 'that person' : 'these people'}; ` +
+    `${setting} names ${absent.join(', ')}, but there is no vote by ${absent.length === 1 ? 'that person' : 'these people'}; ` +
     (who === '' ? 'nobody has voted.' : `the people who have voted are ${who}.`)
   );
 }

@@ -107,6 +107,19 @@ it('does not guess a number beside response_0 and response_1, nor whose votes th
   }
 });
 
+it('says whom of --leave-out no vote is by', async () => {
+  const file = fixture('label-studio-pairwise.json');
+  const out = join(folder, 'left-out.jsonl');
+  const { code, stderr } = await selm(
+    ['label', 'import', file, '--format', 'label-studio', '--out', out, '--leave-out', 'zoe'],
+    env,
+  );
+  expect(code, stderr).toBe(0);
+  expect(stderr).toMatch(
+    /^--leave-out names zoe, but there is no vote by that person; the people who have voted are \S+.*\.$/m,
+  );
+});
+
 const alpacaRecord = (id: string, input: string | null) => ({
   id,
   fields: { instruction: 'Add these.', input, response_1: '5', response_2: '6' },
