@@ -253,6 +253,12 @@ describe('the page', () => {
   test("and its plots and README's sentence are drawn from docs/study-*.json (else: npm run study -- --draw)", async () => {
     const files = TASKS.map(({ name }) => at(`../../docs/study-${name}.json`)).filter((file) => existsSync(file));
     const all = files.map((file) => JSON.parse(readFileSync(file, 'utf8')) as StudyResults);
+    for (const { passes, strictPassRate } of all.flatMap(({ runs }) =>
+      runs.flatMap(({ start, rounds }) => [start, ...rounds]),
+    )) {
+      const rate = passes && [...passes].filter((pass) => pass === '1').length / passes.length;
+      if (rate !== undefined) expect(rate).toBeCloseTo(strictPassRate, 12);
+    }
     const file = at('../../docs/study.md').pathname;
     const formatted = async (text: string) => format(text, { ...(await resolveConfig(file)), filepath: file });
     const drawn = await formatted(pageOf(all));
