@@ -7,7 +7,7 @@ import { CfnLogGroup } from 'aws-cdk-lib/aws-logs';
 import { CfnDBCluster } from 'aws-cdk-lib/aws-rds';
 import { CfnSecret } from 'aws-cdk-lib/aws-secretsmanager';
 
-/** Sets the key of all log groups, databases, secrets and disks in `app`. The key's policy must allow it (docs/deploy.md). */
+/** Sets the key of all log groups, databases, secrets and disks in `app`. The key's policy must allow it (docs/deploy-security.md). */
 export function encryptWith(app: App, keyArn: string): void {
   for (const construct of app.node.findAll()) {
     if (construct instanceof CfnLogGroup || construct instanceof CfnDBCluster || construct instanceof CfnSecret)

@@ -43,7 +43,7 @@ export const enterpriseSettings = {
     .regex(/^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[\w-]+$/, 'expected arn:aws:kms:REGION:ACCOUNT:key/…')
     .optional()
     .describe(
-      'An existing KMS key that encrypts the bucket, logs, the database, disks, secrets and alarms. docs/deploy.md says what ' +
+      'An existing KMS key that encrypts the bucket, logs, the database, disks, secrets and alarms. docs/deploy-security.md says what ' +
         'its policy must allow. Default: a new key for the bucket and one for alarms; AWS-owned keys for the rest.',
     ),
   permissionsBoundaryArn: arn('iam', ':ACCOUNT:policy/…')

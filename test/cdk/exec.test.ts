@@ -1,4 +1,4 @@
-/** ECS Exec's permissions and the key policy that docs/deploy.md asks for, against those that CDK's own constructs grant. */
+/** ECS Exec's permissions and the key policy that docs/deploy-security.md asks for, against those that CDK's own constructs grant. */
 import { readFileSync } from 'node:fs';
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
@@ -58,14 +58,14 @@ it('tasks with ECS Exec may do what CDK grants for it, and on the same resources
   for (const role of roles) expect(new Map(execOf(statementsOf([role], 'PolicyDocument')))).toEqual(expected);
 });
 
-it('the key policy in docs/deploy.md allows Fargate what CDK grants it', () => {
+it('the key policy in docs/deploy-security.md allows Fargate what CDK grants it', () => {
   const statements = statementsOf(ofType('AWS::KMS::Key'), 'KeyPolicy');
   const expected = statements
     .filter(({ Principal }) => Principal?.Service === 'fargate.amazonaws.com')
     .flatMap(actionsOf)
     .map((action) => action.replace('kms:', ''));
   expect(expected).toHaveLength(2);
-  const page = readFileSync(new URL('../../docs/deploy.md', import.meta.url), 'utf8');
+  const page = readFileSync(new URL('../../docs/deploy-security.md', import.meta.url), 'utf8');
   const [, actions] = /^\| `fargate\.amazonaws\.com` +\| ([^|]+?) +\|/m.exec(page)!;
   expect(actions.split(', ').sort()).toEqual(expected.sort());
 });
