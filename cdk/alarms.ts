@@ -19,7 +19,7 @@ export function alarmWhenStarved(
   new Alarm(scope, 'Starved', {
     metric: unservedDemand(work),
     alarmDescription:
-      `Work waits in the pool ${work.pool} and no GPU worker comes: look at the events of the services, and at the quota for ` +
+      `Work waits in the pool ${work.pool} and no GPU worker starts: look at the events of the services, and at the quota for ` +
       'GPU instances.',
     comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
     threshold: 0,

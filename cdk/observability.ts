@@ -72,8 +72,7 @@ export class ObservabilityStack extends Stack {
     });
     alarm('Heartbeat', {
       metric: heartbeat,
-      alarmDescription:
-        'A GPU activity counts as running but has not been heard of: its worker hangs or cannot reach Temporal.',
+      alarmDescription: 'A GPU activity sends no heartbeats: its worker hangs or cannot reach Temporal.',
       comparisonOperator: GREATER_THAN_THRESHOLD,
       threshold: SILENT_SECONDS,
       evaluationPeriods: 3,

@@ -61,7 +61,7 @@ export function scaleToDemand(scope: Construct, props: ScalingProps): void {
   }
   new Alarm(scope, 'Demand', {
     ...alarm,
-    alarmDescription: 'Work for GPU workers: their number follows it. It is no fault.',
+    alarmDescription: 'Scales GPU workers to the waiting work. Not a fault.',
     comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
     evaluationPeriods: startMinutes,
   }).addAlarmAction(new ApplicationScalingAction(some));
@@ -70,7 +70,7 @@ export function scaleToDemand(scope: Construct, props: ScalingProps): void {
   none.addAdjustment({ adjustment: 0, upperBound: 0 });
   new Alarm(scope, 'Idle', {
     ...alarm,
-    alarmDescription: 'No work for GPU workers: the last one goes. It is no fault.',
+    alarmDescription: 'No work for GPU workers: scales them to zero. Not a fault.',
     comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
     // Between two steps of a round there is no demand for some time. A worker that stays keeps its model loaded.
     evaluationPeriods: idleMinutes,

@@ -9,7 +9,7 @@ results = json.loads((folder / "measure.json").read_text()) if (folder / "measur
 results["parts"] = dict(line.split(" ", 1) for line in (folder / "parts").read_text().splitlines())
 print(json.dumps(results))
 print(f"\n{results.get('device', 'not measured')}, {results.get('ranks', 0)} ranks, torch {results.get('torch', '')}\n")
-print("| training | tokens/s | s per step | peak GB of a GPU | same bits in two runs |")
+print("| training | tokens/s | s per step | peak GB of a GPU | bitwise identical in two runs |")
 print("| --- | ---: | ---: | ---: | --- |")
 for case in results["cases"]:
     speed = f"{case['tokensPerSecond']:.0f} | {case['secondsPerStep']:.2f} | {case['peakGigabytes']:.1f}"
