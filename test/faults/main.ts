@@ -95,17 +95,17 @@ function describe({ undisturbed, runs }: CampaignReport): string {
 
 Written by \`npm run test:faults -- --runs ${values.runs} --seed ${values.seed} --parallel ${values.parallel} --backend ${values.backend}\` on ${describeMachine()}.
 
-Each run has three rounds with the quickstart's model, and 1 to 5 faults, drawn from a seed, at random times in random steps. A run
-whose command was killed is started again with the same command. **${same} of ${runs.length} runs ended with the same weights and results as
-the undisturbed run, bit for bit** (SHA-256 ${undisturbed.hash.slice(0, 16)}…). ${diskMegabytes === undefined ? 'Faults with a full disk are left out: they need root.' : ''}
+Each run has three rounds with the quickstart's model and 1 to 5 faults at random times, drawn from a seed. A run whose command was killed
+is started again with the same command. ${diskMegabytes === undefined ? 'Faults with a full disk are left out: they need root.' : ''}
 
-A checker that shares no code with selm reads the store twice a second and records which artifacts are reachable from names and step keys.
-Of ${reachable} artifacts in all runs, ${lost.length === 0 ? '**none was lost, changed or computed again at the end**, except those that a fault damaged' : `these were lost: ${lost.join('; ')}`}.
-After each run, \`selm gc --delete --keep-days 0\` deleted an unreachable artifact that the checker had added, and no reachable one.
-
-Without faults, the engine computes ${trainingSteps} training steps and samples ${sampledTokens} tokens. All faults together cost ${total('extraSteps')} more steps and
-${total('extraTokens')} more tokens. The limits are ${total('allowedSteps')} steps and ${total('allowedTokens')} tokens: for each fault one checkpoint interval and one shard, and a whole
-training if the fault damages the artifact of a finished step.
+- **Results**: **${same} of ${runs.length} runs ended with the same weights and results as the run without faults, bit for bit** (SHA-256 ${undisturbed.hash.slice(0, 16)}…).
+- **Artifacts**: a checker that shares no code with selm reads the store twice a second and records which artifacts are reachable from names
+  and step keys. At the end, ${lost.length === 0 ? `**none of the ${reachable} artifacts in all runs was missing, changed or recomputed**, except those that a fault damaged` : `of ${reachable} artifacts in all runs these were missing, changed or recomputed: ${lost.join('; ')}`}.
+- **Garbage collection**: after each run, \`selm gc --delete --keep-days 0\` deleted an unreachable artifact that the checker had added, and no
+  reachable one.
+- **Repeated work**: a run without faults has ${trainingSteps} training steps and samples ${sampledTokens} tokens. All faults in all runs together cost ${total('extraSteps')} more steps
+  and ${total('extraTokens')} more tokens. The limits are ${total('allowedSteps')} steps and ${total('allowedTokens')} tokens: one checkpoint interval and one shard for each fault, and a whole training
+  if the fault damages the artifact of a finished step.
 
 | Fault | Count |
 | --- | ---: |
