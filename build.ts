@@ -9,8 +9,8 @@ import { PACKAGED_BUNDLE } from './workers/workflow-code.ts';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
 const PROJECT = 'tsconfig.build.json';
-const { include: rooms } = JSON.parse(readFileSync(join(root, PROJECT), 'utf8')) as { include: string[] };
-/** Shipped besides the rooms' files: the version, the examples, and the ranks of the torch backend with their lock files. */
+const { include: folders } = JSON.parse(readFileSync(join(root, PROJECT), 'utf8')) as { include: string[] };
+/** Shipped besides the folders' files: the version, the examples, and the ranks of the torch backend with their lock files. */
 const FURTHER = ['package.json', 'examples', 'python'];
 /** Not the scripts of web pages, which browsers load as they are. */
 const NOT_SHIPPED =
@@ -18,7 +18,7 @@ const NOT_SHIPPED =
 /** What Python writes beside its sources. */
 const PYTHON_CACHE = /(^|\/)(__pycache__|\.pytest_cache|[^/]+\.egg-info)\//;
 /** Everything that a build depends on, by path within the checkout. */
-export const INPUTS = [...rooms, ...FURTHER, 'build.ts', 'cdk.json', PROJECT, 'tsconfig.json', 'package-lock.json'];
+export const INPUTS = [...folders, ...FURTHER, 'build.ts', 'cdk.json', PROJECT, 'tsconfig.json', 'package-lock.json'];
 
 /**
  * Builds the package from the sources as they are now.
@@ -28,7 +28,7 @@ export const INPUTS = [...rooms, ...FURTHER, 'build.ts', 'cdk.json', PROJECT, 't
 export async function build(out: string, { check = true } = {}): Promise<void> {
   rmSync(out, { recursive: true, force: true });
   compile(out, check);
-  for (const room of [...rooms, ...FURTHER]) copyData(room, out);
+  for (const folder of [...folders, ...FURTHER]) copyData(folder, out);
   const app = 'node cdk/app.js';
   const cdk = JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8')) as object;
   writeFileSync(join(out, 'cdk.json'), `${JSON.stringify({ ...cdk, app }, null, 2)}\n`);

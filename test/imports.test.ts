@@ -4,7 +4,7 @@ import { posix } from 'node:path';
 import { expect, it, test } from 'vitest';
 import { circleIn, importedBy, importsOf, root, sourcesIn } from './imports.ts';
 
-const rooms = [
+const folders = [
   'cli',
   'cdk',
   'web',
@@ -55,9 +55,9 @@ const upward = (places: string[], i: number) =>
       .map((imported) => `${file} imports ${imported}`),
   );
 
-it('the images hold every room', () => {
+it('the images contain every folder', () => {
   const held = readFileSync(`${root}/.dockerignore`, 'utf8').split('\n');
-  expect(rooms.filter((room) => !held.some((line) => line.startsWith(`!${room}`)))).toEqual([]);
+  expect(folders.filter((folder) => !held.some((line) => line.startsWith(`!${folder}`)))).toEqual([]);
 });
 
 it.each([
@@ -82,9 +82,9 @@ it.each([
   );
 });
 
-it.each(rooms)('%s imports only from itself and from what is below it', (room) => {
-  expect(sourcesIn(room).length).toBeGreaterThan(0);
-  expect(upward(rooms, rooms.indexOf(room))).toEqual([]);
+it.each(folders)('%s imports only from itself and from what is below it', (folder) => {
+  expect(sourcesIn(folder).length).toBeGreaterThan(0);
+  expect(upward(folders, folders.indexOf(folder))).toEqual([]);
 });
 
 it.each(engine)('%s imports only from itself and from what is below it', (part) => {
@@ -92,7 +92,7 @@ it.each(engine)('%s imports only from itself and from what is below it', (part) 
 });
 
 it.each(backends)('nothing outside of %s imports from it', (backend) => {
-  const others = rooms.flatMap(sourcesIn).filter((file) => !isIn(file, backend));
+  const others = folders.flatMap(sourcesIn).filter((file) => !isIn(file, backend));
   const found = others.flatMap((file) =>
     importsOf(file)
       .filter((imported) => isIn(imported, backend) && !environments.includes(imported))
@@ -110,7 +110,7 @@ it('the protocol imports nothing but data/ and zod', () => {
 });
 
 test('no files import each other in a circle, types included', () => {
-  const files = [...rooms, 'test', 'bench', 'examples', 'docs'].flatMap(sourcesIn);
+  const files = [...folders, 'test', 'bench', 'examples', 'docs'].flatMap(sourcesIn);
   expect(circleIn(new Map(files.map((file) => [file, importsOf(file)])))).toBeUndefined();
 });
 

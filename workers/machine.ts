@@ -54,7 +54,7 @@ function node(): Check {
 async function onnxruntime(): Promise<Check> {
   const what = 'ONNX Runtime';
   try {
-    const { default: ort } = await import('../engine/onnx/runtime.ts');
+    const { default: ort } = await import('../engine/onnxruntime.ts');
     return {
       what,
       found: ort

@@ -2,7 +2,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import ort from '../../engine/onnx/runtime.ts';
+import ort from '../../engine/onnxruntime.ts';
 import type { OperatorEvent } from '../profile.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'selm-bench-'));

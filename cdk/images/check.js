@@ -7,7 +7,7 @@ const providers = readdirSync('node_modules/onnxruntime-node/bin', { recursive: 
 );
 if (providers.length > 0) throw new Error(`ONNX Runtime is not the CPU build: ${providers.join(', ')}`);
 
-const { InferenceSession, listSupportedBackends } = (await import('./dist/engine/onnx/runtime.js')).default;
+const { InferenceSession, listSupportedBackends } = (await import('./dist/engine/onnxruntime.js')).default;
 if (!InferenceSession || !listSupportedBackends().some(({ name }) => name === 'cpu'))
   throw new Error('ONNX Runtime has no CPU backend');
 await import('@temporalio/worker');

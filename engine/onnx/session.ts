@@ -1,7 +1,7 @@
 /** Running graphs: one ONNX Runtime session per graph, tensors in and out by name. */
 import { encodeGraph } from './graph/encode.ts';
 import type { Graph } from './graph/tensor.ts';
-import ort from './runtime.ts';
+import ort from '../onnxruntime.ts';
 
 /** Tensors by name. */
 export type Feeds = Record<string, ort.Tensor>;

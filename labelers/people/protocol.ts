@@ -21,7 +21,7 @@ export const QUESTIONS_PER_BLOCK = 100;
 /** How many people are asked about an overlapping question. */
 export const OVERLAPPING_VOTES = 3;
 
-/** A question as a block of a round holds it: a pair of responses to one prompt. Its texts are in the artifact `questions`. */
+/** A question as a block of a round holds it: a pair of responses to one prompt. Its texts are in the artifacts of the responses. */
 export interface Question {
   /** Unique within a round. */
   id: string;
@@ -55,7 +55,7 @@ export interface SkipRecord {
   at: string;
 }
 
-/** A line of the artifact `questions`, with the texts to show. */
+/** A line of the artifact `questions`. */
 export interface QuestionRecord extends Question {
   /** The prompt's id. One question per prompt, at most. */
   prompt_id: string;

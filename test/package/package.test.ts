@@ -65,8 +65,8 @@ beforeAll(() => {
   console.log(`package ${(size / 1e6).toFixed(1)} MB, ${packed.length} files; installed node_modules ${megabytes} MB`);
 });
 
-it('has the compiled rooms and what they read: no sources, tests or benches', () => {
-  const { include: rooms } = JSON.parse(readFileSync(join(root, 'tsconfig.build.json'), 'utf8')) as {
+it('has the compiled folders and what they read: no sources, tests or benches', () => {
+  const { include: compiled } = JSON.parse(readFileSync(join(root, 'tsconfig.build.json'), 'utf8')) as {
     include: string[];
   };
   const folders = packed.map((path) => path.split('/').slice(0, 2).join('/'));
@@ -77,7 +77,7 @@ it('has the compiled rooms and what they read: no sources, tests or benches', ()
       'package.json',
       'cli/selm.js',
       ...pages,
-      ...[...rooms, 'examples', 'python', 'package.json', 'cdk.json'].map((name) => `dist/${name}`),
+      ...[...compiled, 'examples', 'python', 'package.json', 'cdk.json'].map((name) => `dist/${name}`),
     ]),
   );
   expect(packed.filter((path) => path.endsWith('.ts'))).toEqual([]);
@@ -126,9 +126,9 @@ it('prints its help without loading anything heavy', async () => {
   const [report] = readdirSync(coverage);
   const { result } = JSON.parse(readFileSync(join(coverage, report), 'utf8')) as { result: { url: string }[] };
   const loaded = result.map(({ url }) => url).filter((url) => url.startsWith('file:'));
-  const rooms = loaded.map((url) => relative(packages, fileURLToPath(url)).split('/'));
+  const paths = loaded.map((url) => relative(packages, fileURLToPath(url)).split('/'));
   expect(
-    new Set(rooms.map(([name, ...path]) => (name === 'selm' ? `selm/${path.slice(0, 2).join('/')}` : name))),
+    new Set(paths.map(([name, ...path]) => (name === 'selm' ? `selm/${path.slice(0, 2).join('/')}` : name))),
   ).toEqual(new Set(['selm/cli/selm.js', 'selm/dist/cli', 'selm/dist/data', 'commander']));
 });
 

@@ -1,5 +1,5 @@
 /** Keys and values between runs of the decode graph: rows that are added, moved and removed. */
-import type ort from '../runtime.ts';
+import type ort from '../../onnxruntime.ts';
 import { HIDDEN } from '../model/attention-block.ts';
 import { float32, type Feeds } from '../session.ts';
 import type { LlamaConfig } from '../../model-files/llama-config.ts';

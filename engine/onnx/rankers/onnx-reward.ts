@@ -5,7 +5,7 @@ import { InputError, located } from '../../../data/errors.ts';
 import { findJson } from '../../model-files/json-file.ts';
 import { openTokenizer, type TokenizerFiles } from '../../tokenizer/tokenizer.ts';
 import { planByLength } from '../packing.ts';
-import ort from '../runtime.ts';
+import ort from '../../onnxruntime.ts';
 import { int64, type Feeds } from '../session.ts';
 import { collectScores, fit, type Fitted } from '../../rankers/context.ts';
 import { encodeExchange, type Exchange } from '../../rankers/exchange.ts';

@@ -2,10 +2,10 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { writeJsonl } from '../../../data/jsonl.ts';
-import { selm } from '../../command.ts';
-import { temporaryFolder } from '../../temporary.ts';
-import { tinyModel } from '../../tiny-model.ts';
+import { writeJsonl } from '../../data/jsonl.ts';
+import { selm } from '../command.ts';
+import { temporaryFolder } from '../temporary.ts';
+import { tinyModel } from '../tiny-model.ts';
 
 /** With one of these ONNX Runtime takes the machine for one of CI, and reports nothing anyway. */
 const OF_CI =
