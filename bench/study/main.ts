@@ -4,8 +4,8 @@
  * with its plots and what README says of it. Artifacts are cached: an interrupted study continues when it is started again, and more seeds
  * or methods are added to those that are there. With --draw it only writes these.
  *
- * --task smollm2 takes a model folder in place of the hub's model with --model. With --unseen the start policy and each run's last one
- * are also measured on what training does not aim at (unseen.ts): it needs `selm benchmarks install lm-eval` and IFBench.
+ * --task smollm2 takes a model folder in place of the hub's model with --model. With --unseen ifbench,lm-eval the start policy
+ * and each run's last one are also measured on what training does not aim at (unseen.ts).
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -28,6 +28,7 @@ import { withResults } from './readme.ts';
 import type { StudyResults, StudyRun, StudySettings } from './results.ts';
 import { runMethod } from './run.ts';
 import { TASKS, taskOf, type Task } from './tasks.ts';
+import type { UnseenPart } from './unseen.ts';
 
 const root = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 const fileOf = (task: string) => root(`docs/study-${task}.json`);
@@ -43,7 +44,7 @@ const values = scriptFlags({
   prompts: { type: 'string' },
   parallel: { type: 'string', default: String(availableParallelism()) },
   model: { type: 'string' },
-  unseen: { type: 'boolean', default: false },
+  unseen: { type: 'string' },
   draw: { type: 'boolean', default: false },
 });
 
@@ -53,6 +54,7 @@ async function study(task: Task): Promise<void> {
   if (!methods.some(({ name }) => name === BASELINE)) {
     throw new InputError(`--methods needs ${BASELINE}, which the others are compared with.`);
   }
+  partsOf();
   const folder = task.name === 'quickstart' ? home : join(home, task.name);
   const setup = await task.prepare(folder, values.model);
   const parallel = countOf('parallel');
@@ -105,15 +107,28 @@ async function study(task: Task): Promise<void> {
     const run = await runMethod(context, { task, setup }, method, seed, settings, {
       told: ({ round, strictPassRate }) =>
         console.error(`${name}, round ${round}: strict pass ${(100 * strictPassRate).toFixed(1)} %`),
-      withUnseen: values.unseen,
+      unseenParts: partsOf(runs.get(nameOf(method.name, seed))),
     });
     console.error(`${name}: ${((performance.now() - began) / 1000).toFixed(0)} s`);
     await keep(run);
   });
 }
 
+const UNSEEN: Record<string, UnseenPart> = { ifbench: 'ifbench', 'lm-eval': 'lmEval' };
+
+/** The parts of --unseen, and those that a run already has. @throws InputError when one is unknown */
+function partsOf(run?: StudyRun): UnseenPart[] {
+  const asked = values.unseen?.split(',').map((name) => {
+    const part = UNSEEN[name];
+    if (part === undefined) throw new InputError(`--unseen: "${name}" is unknown; choose among ifbench, lm-eval.`);
+    return part;
+  });
+  return unique([...(asked ?? []), ...(Object.keys(run?.unseen?.last ?? {}) as UnseenPart[])]);
+}
+
 /** Whether a run has all that is asked for. */
-const isDone = (run?: StudyRun) => run !== undefined && (run.unseen !== undefined || !values.unseen);
+const isDone = (run?: StudyRun) =>
+  run !== undefined && partsOf(run).every((part) => run.unseen?.last[part] !== undefined);
 
 const home = join(cacheFolder(), 'study');
 
@@ -133,7 +148,7 @@ function countOf(flag: 'seeds' | 'rounds' | 'prompts' | 'parallel', otherwise?: 
   throw new InputError(`--${flag} ${values[flag]} is no count: give 1, 2, 3, ...`);
 }
 
-const unique = (values: string[]) => [...new Set(values)];
+const unique = <T>(values: T[]) => [...new Set(values)];
 
 const nameOf = (method: string, seed: number) => `${method}, seed ${seed}`;
 

@@ -7,7 +7,7 @@ import { gainOf, isByPrompt, meanOf, meanValue, startOf, type StartFresh, type S
 import { failures, reading } from './sentences.ts';
 import { cell, difference, fixed, percent, table } from './tables.ts';
 import { TASKS, type Task } from './tasks.ts';
-import { unseenSection } from './unseen-section.ts';
+import { unseenSections } from './unseen-section.ts';
 import { bonusVerdict, gains, taskVerdict, verdict } from './verdict.ts';
 
 /** Formats the results of the tasks as Markdown. */
@@ -147,5 +147,5 @@ ${isByPrompt(results) ? gainsTable(results, rounds) : ''}Preferences that a roun
 
 ${table(rounds, (name, round) => cell(meanOf(results, name, round, 'preferences'), fixed(0)), methods)}
 
-${unseenSection(results)}`;
+${unseenSections(results)}`;
 }

@@ -41,12 +41,12 @@ export interface Fresh extends StartFresh {
   rewardAccuracy?: number;
 }
 
-/** Measures of a policy that training does not aim at. */
+/** Measures of a policy that training does not aim at, as far as they were asked for. */
 export interface Unseen {
   /** Which greedy responses follow all of IFBench's instructions to a prompt (loose accuracy): 1 or 0 for each prompt. */
-  ifbench: string;
+  ifbench?: string;
   /** The figures of lm-evaluation-harness. */
-  lmEval: BenchmarkRow[];
+  lmEval?: BenchmarkRow[];
 }
 
 /** Results of a run. */

@@ -9,13 +9,13 @@ import type { Method } from './methods.ts';
 import type { Figures, RoundFigures, StudyRun, StudySettings } from './results.ts';
 import { labelByConfig, runRounds, type Round, type Sampled } from './rounds.ts';
 import type { Setup, Task } from './tasks.ts';
-import { measureUnseen } from './unseen.ts';
+import { measureUnseen, type UnseenPart } from './unseen.ts';
 
 interface RunOptions {
   /** Called after each round. */
   told: (figures: RoundFigures) => void;
-  /** Whether the start policy and the last one are measured on what training does not aim at. */
-  withUnseen: boolean;
+  /** By what training does not aim at the start policy and the last one are measured. */
+  unseenParts: UnseenPart[];
 }
 
 /** Runs a method with a seed. */
@@ -25,7 +25,7 @@ export async function runMethod(
   method: Method,
   seed: number,
   settings: StudySettings,
-  { told, withUnseen }: RunOptions,
+  { told, unseenParts }: RunOptions,
 ): Promise<StudyRun> {
   const { rounds: count, promptsPerRound, threads, freshPrompts: prompts } = settings;
   const base = setup.configOf({ seed, rounds: count, promptsPerRound, threads });
@@ -36,7 +36,7 @@ export async function runMethod(
   const run = await runRounds(context, config, (round) => told(roundFigures(round)), options);
   const { start, startLabels, rounds, failed, policies, heldOut } = run;
   const input = { config, heldOut, prompts, pairLabels };
-  const unseenOf = (policy: Address) => measureUnseen(context, config, policy);
+  const unseenOf = (policy: Address) => measureUnseen(context, config, policy, unseenParts);
   const passesOf = async (labels: Address[]) => (task.byPrompt ? { passes: await readPasses(context, labels) } : {});
   return {
     method: method.name,
@@ -47,7 +47,9 @@ export async function runMethod(
     ),
     startFresh: await measureStart(context, input, policies.start),
     ...(failed === undefined ? { fresh: await measureFresh(context, input, policies) } : { failed }),
-    ...(withUnseen && { unseen: { start: await unseenOf(policies.start), last: await unseenOf(policies.last) } }),
+    ...(unseenParts.length > 0 && {
+      unseen: { last: await unseenOf(policies.last), start: await unseenOf(policies.start) },
+    }),
   };
 }
 

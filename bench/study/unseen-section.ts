@@ -1,9 +1,10 @@
 /** The part of the page about what training does not aim at. */
+import type { BenchmarkRow } from '../../evaluation/benchmarks/result.ts';
 import { mean } from '../../evaluation/statistics.ts';
-import type { StudyResults, StudyRun, Unseen } from './results.ts';
+import type { StudyResults, Unseen } from './results.ts';
 import { estimateOf, less, type Estimate } from './statistics.ts';
 import { cell, difference, isClear, percent, signed } from './tables.ts';
-import { QUESTIONS } from './unseen.ts';
+import { QUESTIONS, type UnseenPart } from './unseen.ts';
 
 /** The figures of lm-evaluation-harness that are shown. */
 const TASKS = [
@@ -11,77 +12,91 @@ const TASKS = [
   { task: 'truthfulqa_mc2', metric: 'acc' },
 ];
 
-/** A run with these measures. */
-type Measured = StudyRun & { unseen: NonNullable<StudyRun['unseen']> };
+/** The sections of what was measured. */
+export const unseenSections = (results: StudyResults): string => ifbenchSection(results) + lmEvalSection(results);
 
-/** A share with its standard error over questions. */
-interface Share {
-  value: number;
-  error: number;
-}
-
-/** The section, or nothing if no run has these measures. */
-export function unseenSection({ runs, methods }: StudyResults): string {
-  const measured = runs.filter((run): run is Measured => run.unseen !== undefined);
-  if (measured.length === 0) return '';
-  const [
-    {
-      unseen: { start },
-    },
-  ] = measured;
-  const names = methods.filter((name) => measured.some(({ method }) => method === name));
-  const rows = names.map((name) => {
-    const of = measured.filter(({ method }) => method === name);
-    const lasts = of.map(({ unseen }) => unseen.last);
-    const gain = ifbenchGain(of);
-    return { name, count: of.length, gain, cells: cellsOf(lasts, start, gain) };
+function ifbenchSection(results: StudyResults): string {
+  const found = foundOf(results, 'ifbench');
+  if (!found) return '';
+  const start = passesOf(found.start);
+  const rows = found.methods.map(({ name, lasts }) => {
+    const passes = lasts.map(passesOf);
+    return { name, runs: lasts.length, passes, gain: estimateOf(passes.map((last) => less(last, start))) };
   });
-  const titles = ['', 'runs', 'IFBench, %', 'less start, points'];
-  for (const { task } of TASKS) titles.push(`${task}, %`, 'less start, points');
-  return `### What training does not aim at
+  return `### IFBench
 
-[IFBench](https://arxiv.org/abs/2507.02833): ${start.ifbench.length} prompts with instructions of other kinds than IFEval's, checked by its authors'
-program (loose accuracy, as they report it). gsm8k and truthfulqa_mc2: lm-evaluation-harness through selm's server, the first ${QUESTIONS}
-questions of each, ± one standard error over questions. ${verdictOf(rows)}
+[IFBench](https://arxiv.org/abs/2507.02833) has ${start.length} prompts with instructions of other kinds than IFEval's, which training never sees. Its
+authors' program checks the greedy responses (loose accuracy, as they report it). ${rows.map(verdictOf).join(' ')}
 
-${line(titles)}
-${line(titles.map((_, i) => (i === 0 ? '---' : '---:')))}
-${line(['start', '', ...cellsOf([start], start, undefined)])}
-${rows.map(({ name, count, cells }) => line([name, String(count), ...cells])).join('\n')}
+${table(
+  ['runs', 'IFBench, %', 'less start, points'],
+  ['start', '', cell(estimateOf([start]), percent), ''],
+  rows.map(({ name, runs, passes, gain }) => [
+    name,
+    String(runs),
+    cell(estimateOf(passes), percent),
+    difference(gain, percent),
+  ]),
+)}
 
 `;
 }
 
-const line = (cells: string[]) => `| ${cells.join(' | ')} |`;
-
-const passesOf = ({ ifbench }: Unseen) => Array.from(ifbench, Number);
-
-const ifbenchGain = (runs: Measured[]): Estimate =>
-  estimateOf(runs.map(({ unseen: { start, last } }) => less(passesOf(last), passesOf(start))));
-
-function cellsOf(policies: Unseen[], start: Unseen, gain: Estimate | undefined): string[] {
-  const tasks = TASKS.flatMap((task) => {
-    const [own, before] = [shareOf(policies, task), shareOf([start], task)];
-    const change = { value: own.value - before.value, error: Math.hypot(own.error, before.error) };
-    return [shown(own), gain ? shownChange(change) : ''];
-  });
-  return [cell(estimateOf(policies.map(passesOf)), percent), difference(gain, percent), ...tasks];
+/** Whether a method wins by IFBench, too. */
+function verdictOf({ name, gain }: { name: string; gain: Estimate }): string {
+  if (!isClear(gain)) return `By it, ${name} does not differ significantly from the start policy.`;
+  return `By it, ${name} is significantly ${gain.mean > 0 ? 'better' : 'worse'} than the start policy.`;
 }
 
+function lmEvalSection(results: StudyResults): string {
+  const found = foundOf(results, 'lmEval');
+  if (!found) return '';
+  const start = TASKS.map((task) => shareOf([found.start], task));
+  return `### Other abilities
+
+gsm8k and truthfulqa_mc2 of lm-evaluation-harness, through selm's server: the first ${QUESTIONS} questions of each, ± one standard error
+over questions.
+
+${table(
+  ['runs', ...TASKS.flatMap(({ task }) => [`${task}, %`, 'less start, points'])],
+  ['start', '', ...start.flatMap(({ value, error }) => [`${percent(value)} ± ${percent(error)}`, ''])],
+  found.methods.map(({ name, lasts }) => [
+    name,
+    String(lasts.length),
+    ...TASKS.flatMap((task, i) => {
+      const { value, error } = shareOf(lasts, task);
+      const change = signed(value - start[i].value, percent);
+      return [`${percent(value)} ± ${percent(error)}`, `${change} ± ${percent(Math.hypot(error, start[i].error))}`];
+    }),
+  ]),
+)}
+
+`;
+}
+
+/** What a part has found of the start policy, and of the last policies of each method. Undefined if no run has it. */
+function foundOf<Part extends UnseenPart>({ runs, methods }: StudyResults, part: Part) {
+  type Found = NonNullable<Unseen[Part]>;
+  const all = runs.flatMap(({ method, unseen }) =>
+    unseen?.last[part] === undefined ? [] : [{ method, start: unseen.start[part]!, last: unseen.last[part] }],
+  );
+  if (all.length === 0) return undefined;
+  const by = methods.map((name) => ({
+    name,
+    lasts: all.filter(({ method }) => method === name).map(({ last }): Found => last!),
+  }));
+  return { start: all[0].start as Found, methods: by.filter(({ lasts }) => lasts.length > 0) };
+}
+
+const passesOf = (ifbench: string) => Array.from(ifbench, Number);
+
 /** A task's mean share. Its error is not divided by the number of policies: they answer the same questions. */
-function shareOf(policies: Unseen[], { task, metric }: (typeof TASKS)[number]): Share {
-  const rows = policies.flatMap(({ lmEval }) => lmEval.filter((row) => row.task === task && row.metric === metric));
+function shareOf(policies: BenchmarkRow[][], { task, metric }: (typeof TASKS)[number]) {
+  const rows = policies.flatMap((of) => of.filter((row) => row.task === task && row.metric === metric));
   return { value: mean(rows.map(({ value }) => value)), error: mean(rows.map(({ error }) => error!)) };
 }
 
-const shown = ({ value, error }: Share) => `${percent(value)} ± ${percent(error)}`;
-const shownChange = ({ value, error }: Share) => `${signed(value, percent)} ± ${percent(error)}`;
-
-/** Whether the methods win by IFBench, too. */
-function verdictOf(rows: { name: string; gain: Estimate }[]): string {
-  const said = rows.map(({ name, gain }) => {
-    if (!isClear(gain)) return `${name} does not differ significantly from the start policy`;
-    return `${name} is significantly ${gain.mean > 0 ? 'better' : 'worse'} than the start policy`;
-  });
-  return `By IFBench, ${said.join(', and ')}.`;
-}
+const table = (titles: string[], start: string[], rows: string[][]) =>
+  [['', ...titles], ['---', ...titles.map(() => '---:')], start, ...rows]
+    .map((cells) => `| ${cells.join(' | ')} |`)
+    .join('\n');

@@ -13,6 +13,7 @@ import { benchmarkOf } from '../../config/benchmarks.ts';
 import type { RunConfig } from '../../config/run.ts';
 import { InputError } from '../../data/errors.ts';
 import { GREEDY_SEED } from '../../workflows/answers.ts';
+import type { BenchmarkRow } from '../../evaluation/benchmarks/result.ts';
 import { shardsOf } from '../../workflows/shards.ts';
 import type { Unseen } from './results.ts';
 import { inOrder } from './rounds.ts';
@@ -21,16 +22,29 @@ import { inOrder } from './rounds.ts';
 const PYTHON = 'SELM_IFBENCH_PYTHON';
 const SCRIPT = fileURLToPath(new URL('run_ifbench.py', import.meta.url));
 
+/** A part of these measures. */
+export type UnseenPart = keyof Unseen;
+
 /** Questions of each task of lm-evaluation-harness: the first ones. */
 export const QUESTIONS = 200;
 const LM_EVAL = benchmarkOf({ 'lm-eval': { tasks: ['gsm8k', 'truthfulqa_mc2'], limit: QUESTIONS } });
 
-/** Measures a policy. @throws InputError when IFBench is not installed */
-export async function measureUnseen(context: StepContext, config: RunConfig, policy: Address): Promise<Unseen> {
-  const ifbench = await ifbenchPasses(context, config, policy);
-  const { threads } = config;
+/** Measures a policy. @param parts what is measured @throws InputError when a program is not installed */
+export async function measureUnseen(
+  context: StepContext,
+  config: RunConfig,
+  policy: Address,
+  parts: UnseenPart[],
+): Promise<Unseen> {
+  return {
+    ...(parts.includes('ifbench') && { ifbench: await ifbenchPasses(context, config, policy) }),
+    ...(parts.includes('lmEval') && { lmEval: await lmEvalRows(context, config, policy) }),
+  };
+}
+
+async function lmEvalRows(context: StepContext, { threads }: RunConfig, policy: Address): Promise<BenchmarkRow[]> {
   const { summary } = await benchmark(context, { benchmark: LM_EVAL, policy, responses: [], seed: 0, threads }, {});
-  return { ifbench, lmEval: summary.rows };
+  return summary.rows;
 }
 
 /** Which greedy responses follow all instructions of their prompts: 1 or 0 for each prompt. */
