@@ -124,9 +124,10 @@ function lineOf(name: string, place: number, rounds: number, of: (round: number)
   };
 }
 
-/** Replaces CSS colors, which the report pages define, and class names, which are numbered over all charts of a process. */
+/** Replaces CSS colors, which the report pages define, and removes names that are numbered over all charts of a process. */
 const standalone = (svg: string) =>
   svg
     .replaceAll('currentColor', '#808080')
     .replaceAll('var(--line)', '#80808066')
+    .replaceAll(/ class="zr[^"]*"/g, '')
     .replaceAll(/\bzr\d+-/g, 'zr-');
