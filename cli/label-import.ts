@@ -84,7 +84,6 @@ export function labelImportCommand(): Command {
       if (counted.length === 0) {
         throw new InputError([`${file} has no vote that can be read.`, ...describeUnread(unread)].join('\n'));
       }
-      const voters = answers.map(({ answer: { person } }) => person);
       const settings = { aggregation, leaveOut, truncated: 'keep' as const };
       const { preferences, stats } = preferencesOfVotes(answered, questions, counted, settings);
       await writeJsonl(out, preferences);
@@ -94,6 +93,7 @@ export function labelImportCommand(): Command {
           answers.map(({ row, question, answer }) => voteRow(question, row, { ...answer, question: question.id })),
         );
       }
+      const voters = answers.map(({ answer: { person } }) => person);
       const note = notVotedNote(leaveOut, voters, '--leave-out');
       if (note !== undefined) console.error(note);
       const counts = { votes: counted.length, skips: answers.length - counted.length };

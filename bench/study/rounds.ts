@@ -167,17 +167,7 @@ export async function runRounds(
   }
 
   async function measure(measured: Address): Promise<Measured> {
-    const { maxNewTokens, batchSize, shardSize } = config.evaluate;
-    const settings = {
-      samplesPerPrompt: 1,
-      temperature: 0,
-      topP: 1,
-      topK: 0,
-      maxNewTokens,
-      batchSize,
-      weights: 'f32' as const,
-    };
-    const responses = await answer(measured, prepared.heldOut, { settings, shardSize, seed: GREEDY_SEED });
+    const responses = await answerGreedily(context, config, measured, prepared.heldOut);
     const labels = await inOrder(responses, (shard) =>
       labelHeldOut(context, { responses: shard, label: labeler, threads }, {}),
     );
@@ -205,6 +195,27 @@ export async function runRounds(
       sample(context, { policy: by, prompts: set.address, ...shard, settings, seed: drawnBy, threads }, {}),
     );
   }
+}
+
+/** Samples a policy's greedy responses. @returns one artifact per shard */
+export function answerGreedily(
+  context: StepContext,
+  { evaluate: { maxNewTokens, batchSize, shardSize }, threads }: RunConfig,
+  policy: Address,
+  { address, count }: PromptSet,
+): Promise<Address[]> {
+  const settings = {
+    samplesPerPrompt: 1,
+    temperature: 0,
+    topP: 1,
+    topK: 0,
+    maxNewTokens,
+    batchSize,
+    weights: 'f32' as const,
+  };
+  return inOrder(shardsOf(count, shardSize), (shard) =>
+    sample(context, { policy, prompts: address, ...shard, settings, seed: GREEDY_SEED, threads }, {}),
+  );
 }
 
 /** Runs a step on each item. @returns the artifacts, in order */

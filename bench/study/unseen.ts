@@ -6,17 +6,15 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { benchmark } from '../../activities/benchmarks/index.ts';
 import { importPrompts } from '../../activities/prompts/stored.ts';
-import { readShards, sample } from '../../activities/sample.ts';
+import { readShards } from '../../activities/sample.ts';
 import type { StepContext } from '../../activities/step.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import { benchmarkOf } from '../../config/benchmarks.ts';
 import type { RunConfig } from '../../config/run.ts';
 import { InputError } from '../../data/errors.ts';
-import { GREEDY_SEED } from '../../workflows/answers.ts';
 import type { BenchmarkRow } from '../../evaluation/benchmarks/result.ts';
-import { shardsOf } from '../../workflows/shards.ts';
 import type { Unseen } from './results.ts';
-import { inOrder } from './rounds.ts';
+import { answerGreedily } from './rounds.ts';
 
 /** A Python interpreter with the package ifbench, which is not on PyPI. */
 const PYTHON = 'SELM_IFBENCH_PYTHON';
@@ -49,22 +47,9 @@ async function lmEvalRows(context: StepContext, { threads }: RunConfig, policy: 
 
 /** Which greedy responses follow all instructions of their prompts: 1 or 0 for each prompt. */
 async function ifbenchPasses(context: StepContext, config: RunConfig, policy: Address): Promise<string> {
-  const { maxNewTokens, batchSize, shardSize } = config.evaluate;
-  const settings = {
-    samplesPerPrompt: 1,
-    temperature: 0,
-    topP: 1,
-    topK: 0,
-    maxNewTokens,
-    batchSize,
-    weights: 'f32' as const,
-  };
   const prompts = runIfbench('prompts').map((line, i) => ({ id: String(i), prompt: JSON.parse(line) as string }));
   const { address } = await importPrompts(context, { count: prompts.length, records: () => prompts }, {});
-  const { threads } = config;
-  const responses = await inOrder(shardsOf(prompts.length, shardSize), (shard) =>
-    sample(context, { policy, prompts: address, ...shard, settings, seed: GREEDY_SEED, threads }, {}),
-  );
+  const responses = await answerGreedily(context, config, policy, { address, count: prompts.length });
   const rows = await readShards(context.store, responses);
   return runIfbench('check', rows.map(({ responses: [{ text }] }) => `${JSON.stringify(text)}\n`).join('')).join('');
 }
