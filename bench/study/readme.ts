@@ -26,5 +26,5 @@ function realModel(results: StudyResults): string {
 
 SmolLM2-135M-Instruct on all ${settings.heldOut} prompts of IFEval, which training never sees, after ${settings.rounds} rounds of
 ${settings.promptsPerRound} prompts with a program as the only labeler: ${gains(results)} ${seeds === 1 ? 'One seed' : `Means of ${seeds} seeds`}, 95 % intervals
-over prompts; drawn by \`npm run study -- --task ${task}\` ([docs/study.md](docs/study.md)).`;
+over prompts; made by \`npm run study -- --task ${task} --seeds ${seeds} --rounds ${settings.rounds}\` ([docs/study.md](docs/study.md)).`;
 }
